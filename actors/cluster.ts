@@ -1,0 +1,207 @@
+/**
+ * Cluster: who is a member, which deployment serves, and which node owns an address. One actor, on the first node.
+ *
+ * Whenever the members change, it makes a new deployment over them, has every node prepare its stages, and only then lets the
+ * nodes adopt it: requests go on under the old one meanwhile. A node that leaves or falls silent is taken out the same way.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type Address, address } from "./address.ts";
+import { defineActor } from "./define.ts";
+import { type Deployment, type Member, memberSchema } from "./deployment.ts";
+import type { Owner } from "./directory.ts";
+import { OrreryError, toOrreryError } from "./errors.ts";
+import { memberAddress } from "./member.ts";
+
+/** Address of the one cluster actor. */
+export const CLUSTER: Address = address("orrery", "cluster", "main");
+
+/** Resource `place` of the cluster actor: which layers go to which member. Throws when it cannot be done. */
+export type Place = (members: Member[]) => { node: string; first: number; last: number }[];
+
+/** What `status` answers. */
+export interface ClusterStatus {
+  members: Member[];
+  deployment: Deployment | undefined;
+  /** Why there is no deployment, or what goes on. */
+  reason: string;
+}
+
+/** See the module's text. */
+export const clusterActor = defineActor({
+  kind: "cluster",
+  config: z.object({
+    /** Nodes to wait for before the first placement. */
+    nodes: z.number().int().positive(),
+    model: z.string(),
+    /** The node that has the model. */
+    source: z.string(),
+    /** Milliseconds between two checks of the members. */
+    pingMs: z.number().positive().default(2_000),
+    /** A member that answers no ping for so long is gone. */
+    silenceMs: z.number().positive().default(10_000),
+    /** Milliseconds that a node may take to fetch and load its stages. */
+    prepareMs: z.number().positive().default(1_800_000),
+    /** Milliseconds between adopting a deployment and letting go of the one before. */
+    graceMs: z.number().nonnegative().default(2_000),
+  }),
+  messages: {
+    join: memberSchema,
+    leave: z.object({ node: z.string() }),
+    lost: z.object({ node: z.string() }),
+    claim: z.object({ address: z.string(), node: z.string() }),
+    release: z.object({ address: z.string(), node: z.string() }),
+    resolve: z.object({ address: z.string() }),
+    status: z.object({}),
+  },
+  urgent: ["resolve", "claim", "release"],
+  policy: { mailbox: 256 },
+
+  create(ctx, config) {
+    const place = ctx.resource<Place>("place");
+    const members = new Map<string, Member>();
+    const owners = new Map<string, Owner>();
+    let current: Deployment | undefined;
+    let reason = `waiting for ${config.nodes} node(s), none has joined`;
+    let changes = 0;
+    let placing = false;
+    let deployments = 0;
+    let everServed = false;
+
+    const tellAll = (message: { type: string } & Record<string, unknown>) =>
+      Promise.allSettled([...members.keys()].map((n) => ctx.tell(memberAddress(n), message, { deadlineMs: 10_000 })));
+
+    async function adopt(deployment: Deployment | undefined, why: string): Promise<void> {
+      const before = current;
+      current = deployment;
+      reason = why;
+      await tellAll({ type: "adopt", deployment, reason });
+      if (before) ctx.after(config.graceMs, () => tellAll({ type: "retire", id: before.id }));
+    }
+
+    /** A node that says goodbye serves until the others have taken over. */
+    function leave(node: string): void {
+      if (members.delete(node)) void replace();
+    }
+
+    function remove(node: string, why: string): void {
+      if (!members.delete(node)) return;
+      for (const [to, owner] of owners) if (owner.node === node) owners.delete(to);
+      void tellAll({ type: "node_lost", node });
+      const serves = current?.stages.some((s) => s.node === node);
+      if (serves) void adopt(undefined, why).then(replace);
+      else void replace();
+    }
+
+    /** Places anew until a placement stands that fits the members as they are. */
+    async function replace(): Promise<void> {
+      changes++;
+      if (placing) return; // the loop below sees the change
+      placing = true;
+      try {
+        for (let seen = -1; seen !== changes;) {
+          seen = changes;
+          await placeOnce(() => seen === changes);
+        }
+      } finally {
+        placing = false;
+      }
+    }
+
+    async function placeOnce(valid: () => boolean): Promise<void> {
+      // Once it has served, a cluster goes on with the nodes that it has left.
+      if (!everServed && members.size < config.nodes) {
+        return await adopt(undefined, `waiting for ${config.nodes} nodes, ${members.size} joined`);
+      }
+      if (members.size === 0) return await adopt(undefined, "no node is left");
+      const all = [...members.values()];
+      try {
+        const deployment: Deployment = {
+          id: `d${++deployments}`,
+          model: config.model,
+          source: config.source,
+          stages: place(all),
+          members: all,
+        };
+        if (current && JSON.stringify(current.stages) === JSON.stringify(deployment.stages)) {
+          return await adopt({ ...current, members: all }, "");
+        }
+        reason = `nodes ${[...new Set(deployment.stages.map((s) => s.node))].join(", ")} load their layers`;
+        if (!current) await adopt(undefined, reason);
+        await Promise.all(all.map((m) =>
+          ctx.ask(memberAddress(m.node), { type: "prepare", deployment }, { deadlineMs: config.prepareMs })
+        ));
+        if (!valid()) return void tellAll({ type: "retire", id: deployment.id });
+        everServed = true;
+        await adopt(deployment, "");
+      } catch (caught) {
+        const error = toOrreryError(caught);
+        if (!valid()) return; // a member went away meanwhile: the next round knows
+        const why = `placement failed: ${error.message}`;
+        if (current) reason = why;
+        else await adopt(undefined, why);
+      }
+    }
+
+    const heard = new Map<string, number>();
+    async function watch(): Promise<void> {
+      await Promise.all([...members.keys()].map(async (node) => {
+        try {
+          await ctx.ask(memberAddress(node), { type: "ping" }, { deadlineMs: config.pingMs });
+          heard.set(node, ctx.now());
+        } catch {
+          const silent = ctx.now() - (heard.get(node) ?? 0);
+          if (silent > config.silenceMs) remove(node, `node ${node} has not answered for ${Math.round(silent / 1000)} s`);
+        }
+      }));
+    }
+    const tick = () => {
+      void watch(); // not part of the turn: a silent member must not hold the others up
+      ctx.after(config.pingMs, tick);
+    };
+    ctx.after(config.pingMs, tick);
+
+    return {
+      async join(member) {
+        // A restarted node comes back under a new name at its old place: the old one is gone.
+        for (const m of members.values()) {
+          if (m.host === member.host && m.port === member.port && m.node !== member.node) {
+            remove(m.node, `node ${m.node} was restarted`);
+          }
+        }
+        members.set(member.node, member);
+        heard.set(member.node, ctx.now());
+        void replace();
+        return { members: [...members.values()] };
+      },
+      leave: ({ node }) => leave(node),
+      lost: ({ node }) => remove(node, `node ${node} is gone`),
+      claim({ address: to, node }) {
+        const owner = owners.get(to);
+        if (owner && owner.node !== node) {
+          throw new OrreryError({
+            group: "actor",
+            code: "not_owner",
+            message: `${to} is owned by node ${owner.node}, not ${node}`,
+            metadata: { to, owner: owner.node },
+          });
+        }
+        const mine = owner ?? { node, epoch: 1 };
+        owners.set(to, mine);
+        return mine;
+      },
+      release({ address: to, node }) {
+        if (owners.get(to)?.node === node) owners.delete(to);
+      },
+      resolve({ address: to }): Owner {
+        const owner = owners.get(to);
+        if (!owner) {
+          throw new OrreryError({ group: "actor", code: "no_owner", message: `nobody owns ${to}`, metadata: { to } });
+        }
+        return owner;
+      },
+      status: (): ClusterStatus => ({ members: [...members.values()], deployment: current, reason }),
+    };
+  },
+});

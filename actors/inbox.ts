@@ -1,0 +1,80 @@
+/**
+ * An inbox: an address whose messages the outside takes one by one (an HTTP response stream, a test).
+ *
+ * @module
+ */
+import type { Delivery } from "./delivery.ts";
+import { Mailbox } from "./mailbox.ts";
+
+/** A message out of an inbox. */
+export interface Received {
+  type: string;
+  from: string;
+  body: unknown;
+}
+
+/**
+ * Bounded like any mailbox: a reader that is slow makes its senders wait. Iterate it, or call `next`.
+ * Closing it refuses later messages with `not_active`.
+ */
+export class Inbox implements AsyncIterable<Received> {
+  readonly address: string;
+  readonly mailbox: Mailbox<Delivery>;
+  readonly #taken: (delivery: Delivery) => void;
+  readonly #closed: (inbox: Inbox, rest: Delivery[]) => void;
+  #wake?: () => void;
+  #isClosed = false;
+
+  constructor(
+    address: string,
+    capacity: number,
+    hooks: { taken(delivery: Delivery): void; closed(inbox: Inbox, rest: Delivery[]): void },
+  ) {
+    this.address = address;
+    this.mailbox = new Mailbox(capacity);
+    this.#taken = hooks.taken;
+    this.#closed = hooks.closed;
+  }
+
+  /** Something was put. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Next message; undefined once closed. Rejects with the signal's reason. */
+  async next(signal?: AbortSignal): Promise<Received | undefined> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const delivery = this.mailbox.take();
+      if (delivery) {
+        this.#taken(delivery);
+        delivery.origin.resolve(undefined);
+        return { type: delivery.type, from: delivery.from, body: delivery.body };
+      }
+      if (this.#isClosed) return undefined;
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          signal?.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#wake = wake;
+        signal?.addEventListener("abort", wake, { once: true });
+      });
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Received> {
+    for (let m = await this.next(); m; m = await this.next()) yield m;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#closed(this, this.mailbox.drain());
+    this.wake();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

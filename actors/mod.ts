@@ -1,0 +1,24 @@
+/**
+ * Actors: what the system is made of. Behaviour only; effects go through `ctx`.
+ *
+ * @module
+ */
+export * from "./address.ts";
+export * from "./cluster.ts";
+export * from "./define.ts";
+export { type DeadLetter } from "./delivery.ts";
+export * from "./deployment.ts";
+export * from "./directory.ts";
+export * from "./engine.ts";
+export * from "./envelope.ts";
+export * from "./errors.ts";
+export * from "./frame.ts";
+export * from "./generation.ts";
+export * from "./inbox.ts";
+export * from "./local_transport.ts";
+export * from "./member.ts";
+export * from "./simulation.ts";
+export * from "./stage.ts";
+export * from "./system.ts";
+export * from "./tensor.ts";
+export * from "./weights.ts";

@@ -1,0 +1,221 @@
+/**
+ * Blocks that architectures share. Shapes: S rows, H hidden, N heads, KV KV heads, D head_dim; (..) is (1, S) before the rows
+ * of the last stage are picked and (W) after.
+ *
+ * @module
+ */
+import { OrreryError } from "../../actors/errors.ts";
+import type { Geometry, Group, TensorEntry } from "../manifest.ts";
+import type { GraphBuilder, Value } from "./builder.ts";
+import { kvNames } from "./contract.ts";
+
+/** Block length of `q4` and `q8` storage. */
+const BLOCK = 32;
+
+/** What every block needs to know. */
+export interface Stage {
+  graph: GraphBuilder;
+  geometry: Geometry;
+  /** `accuracy_level` of MatMulNBits. */
+  accuracyLevel: number;
+  /** Graph inputs and tables that attention shares among layers. */
+  attention: { bias: Value; positions: Value; pastRows: Value; totalRows: Value; cos: Value; sin: Value };
+}
+
+/** A tensor of a blob. */
+export interface Weight {
+  /** Hugging Face like name; names the initializer. */
+  name: string;
+  /** The blob's file name. */
+  blob: string;
+  entry: TensorEntry;
+}
+
+/** Looks a tensor up in a group; throws OrreryError `model/missing_tensor` or `model/bad_tensor` (wrong shape). */
+export function weightOf(group: Group, tensor: string, name: string, shape: number[]): Weight {
+  const entry = group.tensors[tensor];
+  if (!entry) {
+    const message = `manifest has no tensor ${tensor} (${name}); convert the model again`;
+    throw new OrreryError({ group: "model", code: "missing_tensor", message, metadata: { tensor, name } });
+  }
+  if (entry.shape.join() !== shape.join()) {
+    const message = `tensor ${name} has shape [${entry.shape}], the model's geometry needs [${shape}]`;
+    throw new OrreryError({ group: "model", code: "bad_tensor", message, metadata: { tensor, name } });
+  }
+  return { name, blob: group.sha256, entry };
+}
+
+/** (.., in) times a projection [out, in] -> (.., out). */
+export function linear(stage: Stage, path: string, x: Value, weight: Weight): Value {
+  const [rows, columns] = weight.entry.shape;
+  if (isQuantised(weight)) return blockedProduct(stage, path, x, weight);
+  return stage.graph.node("MatMul", `${path}/MatMul`, [x, wide(stage, path, weight, [columns, rows])]);
+}
+
+/** (W, H) times the LM head [vocab, H], which is stored like the embedding -> `output` (W, vocab). */
+export function logits(stage: Stage, path: string, x: Value, weight: Weight, output: Value): void {
+  if (isQuantised(weight)) {
+    blockedProduct(stage, path, x, weight, output);
+    return;
+  }
+  stage.graph.node("Gemm", `${path}/Gemm`, [x, wide(stage, path, weight, weight.entry.shape)], {
+    attributes: { transB: 1 },
+    outputs: [output],
+  });
+}
+
+const isQuantised = ({ entry }: Weight) => entry.format === "q4" || entry.format === "q8";
+
+/** Product with a quantised [out, in]; `in` need not be a multiple of the block: the stored tail is zeros and is not read. */
+function blockedProduct(stage: Stage, path: string, x: Value, weight: Weight, output?: Value): Value {
+  const [rows, columns] = weight.entry.shape;
+  const bits = weight.entry.format === "q4" ? 4 : 8;
+  const blocks = Math.ceil(columns / BLOCK);
+  return stage.graph.contrib("MatMulNBits", `${path}/MatMul`, [
+    x,
+    dense(stage, weight, [rows, blocks, BLOCK * bits / 8]),
+    scales(stage, weight, [rows, blocks]),
+  ], {
+    attributes: { K: columns, N: rows, bits, block_size: BLOCK, accuracy_level: stage.accuracyLevel },
+    outputs: output ? [output] : undefined,
+  });
+}
+
+/**
+ * An f32 or f16 tensor as f32. ONNX Runtime folds this Cast when the session is made: an f16 stage takes the memory, and runs
+ * at the speed, of f32 (the CPU provider has no f16 product on x64).
+ */
+function wide(stage: Stage, path: string, weight: Weight, dims: number[]): Value {
+  const value = dense(stage, weight, dims);
+  if (weight.entry.format === "f32") return value;
+  return stage.graph.node("Cast", `${path}/Cast`, [value], { attributes: { to: 1 } });
+}
+
+/** Rows of a table [vocab, H] -> (1, S, H); only the rows that are asked for are ever dequantised. */
+export function embedding(stage: Stage, path: string, tokens: Value, weight: Weight): Value {
+  const { graph } = stage;
+  const [vocab, hidden] = weight.entry.shape;
+  const { format } = weight.entry;
+  if (format === "f32" || format === "f16") {
+    const rows = graph.node("Gather", `${path}/Gather`, [dense(stage, weight, [vocab, hidden]), tokens]);
+    return format === "f32" ? rows : graph.node("Cast", `${path}/Cast`, [rows], { attributes: { to: 1 } });
+  }
+  const bits = format === "q4" ? 4 : 8;
+  const blocks = Math.ceil(hidden / BLOCK);
+  const rows = graph.contrib("GatherBlockQuantized", `${path}/Gather`, [
+    dense(stage, weight, [vocab, blocks * BLOCK * bits / 8]),
+    tokens,
+    scales(stage, weight, [vocab, blocks]),
+  ], { attributes: { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 1 } });
+  if (blocks * BLOCK === hidden) return rows;
+  const [start, end, axis] = [0, hidden, 2].map((n, i) =>
+    graph.ints(`${path}/Slice/${["start", "end", "axis"][i]}`, [n])
+  );
+  return graph.node("Slice", `${path}/Slice`, [rows, start, end, axis]);
+}
+
+/** Root-mean-square norm over the last axis, (.., H) -> (.., H). */
+export function norm(stage: Stage, path: string, x: Value, weight: Weight): Value {
+  const { graph, geometry } = stage;
+  return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, [
+    x,
+    wide(stage, path, weight, weight.entry.shape),
+  ], {
+    attributes: { axis: -1, epsilon: { float: geometry.norm_eps }, stash_type: 1 },
+  });
+}
+
+/** Adds two (.., H) and norms the sum; returns both. */
+export function skipNorm(
+  stage: Stage,
+  path: string,
+  x: Value,
+  skip: Value,
+  weight: Weight,
+): { normed: Value; sum: Value } {
+  const { graph, geometry } = stage;
+  const sum = `${path}/SkipLayerNorm/output_3`;
+  const normed = graph.contrib("SkipSimplifiedLayerNormalization", `${path}/SkipLayerNorm`, [
+    x,
+    skip,
+    wide(stage, path, weight, weight.entry.shape),
+  ], {
+    attributes: { epsilon: { float: geometry.norm_eps } },
+    outputs: [`${path}/SkipLayerNorm/output_0`, "", "", sum],
+  });
+  return { normed, sum };
+}
+
+/**
+ * Attention over the layer's arena: rotates q (1, S, N*D) and k (1, S, KV*D), writes k and v at slots T-S .. T-1 of the
+ * buffers (1, KV, C, D), attends -> (1, S, N*D).
+ *
+ * The operator itself only adds the causal mask by slot (row s sees slots up to T-S+s); the bias hides the rest, so rows
+ * may be a tree. Keys are stored rotated.
+ *
+ * Measured on onnxruntime 1.30: GroupQueryAttention with `do_rotary` takes only the first of `position_ids` when S = T and
+ * counts on from there, which is wrong for a tree in the first frame; so rotation is an operator of its own.
+ */
+export function attention(stage: Stage, path: string, layer: number, q: Value, k: Value, v: Value): Value {
+  const { graph, geometry, attention: shared } = stage;
+  const { heads, kv_heads, head_dim } = geometry;
+  const names = kvNames(layer);
+  const dims = [1, kv_heads, "capacity", head_dim];
+  graph.input(names.pastKey, "f32", dims);
+  graph.input(names.pastValue, "f32", dims);
+  const rotate = (x: Value, part: string, count: number) =>
+    graph.contrib("RotaryEmbedding", `${path}/${part}/RotaryEmbedding`, [
+      x,
+      shared.positions,
+      shared.cos,
+      shared.sin,
+    ], {
+      attributes: { interleaved: 0, num_heads: count },
+    });
+  const name = `${path}/GroupQueryAttention`;
+  const output = graph.contrib("GroupQueryAttention", name, [
+    ...[rotate(q, "q_rotary", heads), rotate(k, "k_rotary", kv_heads), v, names.pastKey, names.pastValue],
+    ...[shared.pastRows, shared.totalRows, "", "", "", shared.bias],
+  ], {
+    attributes: {
+      num_heads: heads,
+      kv_num_heads: kv_heads,
+      scale: { float: 1 / Math.sqrt(head_dim) },
+      do_rotary: 0,
+    },
+    outputs: [`${name}/output_0`, names.presentKey, names.presentValue],
+  });
+  graph.output(names.presentKey, "f32", dims);
+  graph.output(names.presentValue, "f32", dims);
+  return output;
+}
+
+/** silu(gate) * up, (.., I) -> (.., I). */
+export function gatedSilu(stage: Stage, path: string, gate: Value, up: Value): Value {
+  const { graph } = stage;
+  // QuickGelu(x) = x * sigmoid(alpha * x): with alpha 1 the fused SiLU that the CPU provider has.
+  const silu = graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [gate], {
+    attributes: { alpha: { float: 1 } },
+  });
+  return graph.node("Mul", `${path}/Mul`, [silu, up]);
+}
+
+function dense(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Value {
+  const { offset, bytes: length } = entry.data;
+  const dtype = entry.format === "f32" || entry.format === "f16" ? entry.format : "u8";
+  return stage.graph.constant({ name, dtype, dims, data: { location: blob, offset, length } });
+}
+
+function scales(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Value {
+  if (!entry.scales) {
+    const message = `tensor ${name} is stored as ${entry.format} but has no scales; convert the model again`;
+    throw new OrreryError({ group: "model", code: "bad_tensor", message, metadata: { name } });
+  }
+  const { offset, bytes: length } = entry.scales;
+  return stage.graph.constant({
+    name: `${name}.scales`,
+    dtype: "f32",
+    dims,
+    data: { location: blob, offset, length },
+  });
+}

@@ -1,0 +1,86 @@
+/**
+ * Collects the nodes, constants, inputs and outputs of one graph.
+ *
+ * @module
+ */
+import type { OnnxAttribute, OnnxDType, OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from "./onnx.ts";
+
+/** Name of a value (edge) in the graph. */
+export type Value = string;
+
+/** Contrib operators of ONNX Runtime. */
+const MICROSOFT = "com.microsoft";
+
+/** Options of {@linkcode GraphBuilder.node}. */
+export interface NodeOptions {
+  attributes?: Record<string, OnnxAttribute>;
+  /** Names of the outputs; `""` leaves an optional one out. @default [`${name}/output_0`] */
+  outputs?: Value[];
+}
+
+/** Grows one graph, node after node in execution order. */
+export class GraphBuilder {
+  readonly #nodes: OnnxNode[] = [];
+  readonly #initializers = new Map<string, OnnxInitializer>();
+  readonly #inputs: OnnxValue[] = [];
+  readonly #outputs: OnnxValue[] = [];
+
+  /** Declares a graph input. */
+  input(name: string, dtype: OnnxDType, dims: (number | string)[]): Value {
+    this.#inputs.push({ name, dtype, dims });
+    return name;
+  }
+
+  /** Declares an existing value as a graph output. */
+  output(name: Value, dtype: OnnxDType, dims: (number | string)[]): void {
+    this.#outputs.push({ name, dtype, dims });
+  }
+
+  /** Adds a constant; one of the same name is taken to be the same constant. */
+  constant(initializer: OnnxInitializer): Value {
+    this.#initializers.set(initializer.name, initializer);
+    return initializer.name;
+  }
+
+  /** Adds an `i64` constant held in the model file; no `dims` gives a vector. */
+  ints(name: string, values: number[], dims: number[] = [values.length]): Value {
+    const data = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+    return this.constant({ name, dtype: "i64", dims, data });
+  }
+
+  /** Adds an ai.onnx operator; returns its first output. */
+  node(op: string, name: string, inputs: Value[], options: NodeOptions = {}): Value {
+    return this.#add("", op, name, inputs, options);
+  }
+
+  /** Adds a com.microsoft operator; returns its first output. */
+  contrib(op: string, name: string, inputs: Value[], options: NodeOptions = {}): Value {
+    return this.#add(MICROSOFT, op, name, inputs, options);
+  }
+
+  #add(domain: string, op: string, name: string, inputs: Value[], options: NodeOptions): Value {
+    const { attributes = {}, outputs = [`${name}/output_0`] } = options;
+    this.#nodes.push({ op, domain, name, inputs, outputs, attributes });
+    return outputs[0];
+  }
+
+  /** Bytes of the constants that lie outside the model file; ranges used twice count once. */
+  externalBytes(): number {
+    const ranges = new Map<string, number>();
+    for (const { data } of this.#initializers.values()) {
+      if (!(data instanceof Uint8Array)) ranges.set(`${data.location}:${data.offset}`, data.length);
+    }
+    return [...ranges.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** The graph so far. */
+  finish(name: string): OnnxGraph {
+    return {
+      name,
+      nodes: this.#nodes,
+      initializers: [...this.#initializers.values()],
+      inputs: this.#inputs,
+      outputs: this.#outputs,
+    };
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * Stage graphs: ONNX for any layer range of a converted model.
+ *
+ * @module
+ */
+export { kvNames, MASKED } from "./contract.ts";
+export type { StageGraph } from "./contract.ts";
+export { buildStageGraph, GRAPH_ARCHITECTURES } from "./stage.ts";
+export type { StageGraphOptions } from "./stage.ts";

@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { hasCode } from "../../actors/errors.ts";
+import { type Manifest, type TensorEntry } from "../manifest.ts";
+import { decodeModel } from "./onnx.ts";
+import { buildStageGraph } from "./stage.ts";
+
+/** A manifest without blobs: a graph is made from the manifest alone. */
+function manifest(precision: "f32" | "q4" = "q4"): Manifest {
+  const sizes = { hidden: 64, intermediate: 96, vocab: 40 };
+  const { hidden, intermediate, vocab } = sizes;
+  const part = { offset: 0, bytes: 64 };
+  const entry = (shape: number[]): TensorEntry =>
+    shape.length === 1 || precision === "f32"
+      ? { shape, format: "f32", data: part }
+      : { shape, format: "q4", data: part, scales: { offset: 64, bytes: 64 } };
+  const group = (digit: number, tensors: Record<string, number[]>) => ({
+    sha256: String(digit).repeat(64),
+    bytes: 128,
+    tensors: Object.fromEntries(Object.entries(tensors).map(([name, shape]) => [name, entry(shape)])),
+  });
+  const layer = {
+    "attn_norm": [hidden],
+    "attn.q": [64, hidden],
+    "attn.k": [32, hidden],
+    "attn.v": [32, hidden],
+    "attn.o": [hidden, 64],
+    "mlp_norm": [hidden],
+    "mlp.gate": [intermediate, hidden],
+    "mlp.up": [intermediate, hidden],
+    "mlp.down": [hidden, intermediate],
+  };
+  return {
+    version: 1,
+    name: "paper",
+    geometry: {
+      architecture: "LlamaForCausalLM",
+      ...sizes,
+      layers: 3,
+      heads: 4,
+      kv_heads: 2,
+      head_dim: 16,
+      context: 32,
+      norm_eps: 1e-5,
+      rope: { theta: 10000, scaling: null },
+      tied_embeddings: true,
+    },
+    precision,
+    source: "none",
+    embedding: group(1, { embed: [vocab, hidden] }),
+    layers: [2, 3, 4].map((digit) => group(digit, layer)),
+    head: group(5, { norm: [hidden], lm_head: [vocab, hidden] }),
+    files: {},
+    eos_tokens: [],
+    bos_token: null,
+  };
+}
+
+async function withFolder(run: (blobDir: string) => Promise<void>): Promise<void> {
+  const blobDir = await Deno.makeTempDir({ prefix: "orrery-graph-" });
+  try {
+    await run(blobDir);
+  } finally {
+    await rm(blobDir, { recursive: true });
+  }
+}
+
+interface DecodedGraph {
+  node: { name: string; op_type: string }[];
+  initializer: { external_data: { key: string; value: string }[] }[];
+  input: { name: string }[];
+  output: { name: string }[];
+}
+
+async function readGraph(path: string): Promise<DecodedGraph> {
+  return decodeModel(await readFile(path)).graph as DecodedGraph;
+}
+
+Deno.test("buildStageGraph() gives first, middle and last stages the inputs and outputs of the contract", async () => {
+  await withFolder(async (blobDir) => {
+    const common = ["positions", "bias", "past_rows", "total_rows"];
+    const kv = (layer: number, when: string) => [`${when}_key.${layer}`, `${when}_value.${layer}`];
+    const expected = [
+      [["tokens", ...common, ...kv(0, "past")], ["next_hidden", ...kv(0, "present")]],
+      [["hidden", ...common, ...kv(1, "past")], ["next_hidden", ...kv(1, "present")]],
+      [["hidden", ...common, "want", ...kv(2, "past")], ["logits", ...kv(2, "present")]],
+    ];
+    for (const [layer, [inputs, outputs]] of expected.entries()) {
+      const stage = await buildStageGraph(manifest(), { firstLayer: layer, lastLayer: layer, blobDir });
+      const graph = await readGraph(stage.path);
+      assert.deepEqual(graph.input.map((v) => v.name).sort(), inputs.sort());
+      assert.deepEqual(graph.output.map((v) => v.name).sort(), outputs.sort());
+      assert.deepEqual([stage.first, stage.last], [layer === 0, layer === 2]);
+    }
+  });
+});
+
+Deno.test("buildStageGraph() names its nodes as paths, each once", async () => {
+  await withFolder(async (blobDir) => {
+    const { path } = await buildStageGraph(manifest(), { firstLayer: 0, lastLayer: 2, blobDir });
+    const names = (await readGraph(path)).node.map((node) => node.name);
+    assert.equal(new Set(names).size, names.length);
+    assert.ok(names.includes("/model/layers.0/attn/q_proj/MatMul"));
+    assert.ok(names.includes("/lm_head/MatMul"));
+  });
+});
+
+Deno.test("buildStageGraph() refers only to the blobs of its own layers", async () => {
+  await withFolder(async (blobDir) => {
+    const stage = await buildStageGraph(manifest(), { firstLayer: 1, lastLayer: 1, blobDir });
+    const { initializer } = await readGraph(stage.path);
+    const files = initializer.flatMap((i) =>
+      i.external_data.filter((e) => e.key === "location").map((e) => e.value)
+    );
+    assert.deepEqual([...new Set(files)].filter((file) => !file.startsWith("rope-")), ["3".repeat(64)]);
+    assert.equal(stage.kvBytesPerRow, 2 * 2 * 16 * 4);
+    assert.equal(stage.weightBytes, 128);
+  });
+});
+
+Deno.test("buildStageGraph() gives the same bytes and name anywhere, and leaves a file that is there alone", async () => {
+  await withFolder((one) =>
+    withFolder(async (two) => {
+      const range = { firstLayer: 0, lastLayer: 1 };
+      const a = await buildStageGraph(manifest(), { ...range, blobDir: one });
+      const b = await buildStageGraph(manifest(), { ...range, blobDir: two });
+      assert.equal(basename(a.path), basename(b.path));
+      assert.deepEqual(await readFile(a.path), await readFile(b.path));
+      const before = await stat(a.path);
+      await buildStageGraph(manifest(), { ...range, blobDir: one });
+      assert.deepEqual((await stat(a.path)).ino, before.ino);
+      const other = await buildStageGraph(manifest(), { ...range, blobDir: one, accuracyLevel: 1 });
+      assert.notEqual(other.path, a.path);
+      assert.deepEqual((await readdir(one)).filter((name) => name.endsWith(".tmp")), []);
+    })
+  );
+});
+
+Deno.test("buildStageGraph() made by two callers at once leaves whole files", async () => {
+  await withFolder(async (blobDir) => {
+    const build = () => buildStageGraph(manifest(), { firstLayer: 0, lastLayer: 2, blobDir });
+    const stages = await Promise.all([build(), build(), build()]);
+    assert.equal(new Set(stages.map((s) => s.path)).size, 1);
+    assert.equal((await readGraph(stages[0].path)).output.length, 7);
+    assert.equal((await readdir(blobDir)).length, 2);
+  });
+});
+
+Deno.test("buildStageGraph() refuses layers that do not exist, with the layers that do", async () => {
+  await withFolder(async (blobDir) => {
+    for (const [firstLayer, lastLayer] of [[0, 3], [2, 1], [-1, 0], [0, 0.5]]) {
+      await assert.rejects(
+        buildStageGraph(manifest(), { firstLayer, lastLayer, blobDir }),
+        (error) => hasCode(error, "bad_layer_range") && /paper, which has layers 0-2/.test(error.message),
+      );
+    }
+  });
+});
+
+Deno.test("buildStageGraph() refuses an architecture that it does not know, by name", async () => {
+  await withFolder(async (blobDir) => {
+    const stranger = manifest();
+    stranger.geometry.architecture = "GPT2LMHeadModel";
+    await assert.rejects(
+      buildStageGraph(stranger, { firstLayer: 0, lastLayer: 0, blobDir }),
+      (error) =>
+        hasCode(error, "unknown_architecture") && /GPT2LMHeadModel.*LlamaForCausalLM/.test(error.message),
+    );
+  });
+});
+
+Deno.test("buildStageGraph() refuses a manifest whose tensors are absent, of another shape or without scales", async () => {
+  await withFolder(async (blobDir) => {
+    const broken = async (code: string, change: (m: Manifest) => void) => {
+      const bad = manifest();
+      change(bad);
+      await assert.rejects(
+        buildStageGraph(bad, { firstLayer: 0, lastLayer: 0, blobDir }),
+        (error) => hasCode(error, code) && /model\.layers\.0\.self_attn\.k_proj\.weight/.test(error.message),
+      );
+    };
+    await broken("missing_tensor", (m) => delete m.layers[0].tensors["attn.k"]);
+    await broken("bad_tensor", (m) => m.layers[0].tensors["attn.k"].shape = [64, 64]);
+    await broken("bad_tensor", (m) => delete m.layers[0].tensors["attn.k"].scales);
+    assert.deepEqual((await readdir(blobDir)).filter((name) => name.startsWith("stage-")), []);
+  });
+});

@@ -1,0 +1,114 @@
+/**
+ * The model store's manifest: what a converted model is made of.
+ *
+ * A model lies in `<data>/models/<name>/manifest.json` beside its tokenizer files; weights are content-addressed blobs,
+ * one for the embedding, one a layer, one for norm + LM head, in `<data>/blobs/<sha256>`. Any stage is an ONNX graph over
+ * such blobs as external data, so another split never converts again.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+/** Weight precisions. `q4`: MatMulNBits, 4 bits, block 32, symmetric. `q8`: 8 bits, block 32, symmetric. */
+export const PRECISIONS = ["q4", "q8", "f16", "f32"] as const;
+
+/** See {@linkcode PRECISIONS}. */
+export type Precision = typeof PRECISIONS[number];
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.number().int().positive();
+
+const part = z.object({ offset: z.number().int().nonnegative(), bytes: count });
+
+/** Where a tensor's bytes lie in its group's blob. Offsets are multiples of 64, of 4096 for parts over 4 KiB (mmap). */
+export const tensorEntrySchema = z.object({
+  /** Logical shape in Hugging Face orientation, e.g. [out, in] for a projection, [vocab, hidden] for an embedding. */
+  shape: z.array(count).min(1).max(2),
+  /**
+   * How `data` is laid out:
+   * - `f32`, `f16`: row-major elements. Projections are stored transposed, [in, out], ready for `MatMul`; embeddings,
+   *   LM head and norms as `shape` says.
+   * - `q4`: u8 [out, in/32, 16], low nibble first, value = (nibble - 8) * scale;  `q8`: u8 [out, in/32, 32], value = (byte - 128) * scale.
+   *   `scales`: f32 [out, in/32]. (The layouts of com.microsoft.MatMulNBits; an embedding uses the same with out = vocab, in = hidden.)
+   *   `in` is padded with zeros to a multiple of 32 by the converter.
+   */
+  format: z.enum(PRECISIONS),
+  data: part,
+  scales: part.optional(),
+});
+
+/** See {@linkcode tensorEntrySchema}. */
+export type TensorEntry = z.infer<typeof tensorEntrySchema>;
+
+/** A blob and the tensors in it, by their short name within the group, e.g. `attn.q` (see `models/arch/`). */
+export const groupSchema = z.object({
+  sha256,
+  bytes: count,
+  tensors: z.record(z.string(), tensorEntrySchema),
+});
+
+/** See {@linkcode groupSchema}. */
+export type Group = z.infer<typeof groupSchema>;
+
+/** Geometry that every architecture is reduced to; the graph builder and the planner read only this. */
+export const geometrySchema = z.object({
+  /** Hugging Face class, e.g. `LlamaForCausalLM`. */
+  architecture: z.string(),
+  layers: count,
+  hidden: count,
+  intermediate: count,
+  heads: count,
+  kv_heads: count,
+  head_dim: count,
+  vocab: count,
+  /** Longest context in rows. */
+  context: count,
+  norm_eps: z.number().positive(),
+  rope: z.object({
+    theta: z.number().positive(),
+    /** Hugging Face `rope_scaling` as given, or null. */
+    scaling: z.record(z.string(), z.unknown()).nullable(),
+  }),
+  tied_embeddings: z.boolean(),
+});
+
+/** See {@linkcode geometrySchema}. */
+export type Geometry = z.infer<typeof geometrySchema>;
+
+/** The manifest file. */
+export const manifestSchema = z.object({
+  version: z.literal(1),
+  name: z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/),
+  geometry: geometrySchema,
+  precision: z.enum(PRECISIONS),
+  /** Hash of the source files and settings: the same source converts only once. */
+  source: z.string(),
+  embedding: groupSchema,
+  layers: z.array(groupSchema),
+  head: groupSchema,
+  /** Tokenizer and text files copied beside the manifest: file name -> sha256. */
+  files: z.record(z.string(), sha256),
+  /** Tokens that end a generation, from generation_config.json, config.json or the tokenizer. */
+  eos_tokens: z.array(z.number().int().nonnegative()),
+  bos_token: z.number().int().nonnegative().nullable(),
+});
+
+/** See {@linkcode manifestSchema}. */
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** Tensor names within the groups of a Llama-family model. */
+export const LLAMA_TENSORS = {
+  embedding: { "embed": "model.embed_tokens.weight" },
+  layer: {
+    "attn_norm": "input_layernorm.weight",
+    "attn.q": "self_attn.q_proj.weight",
+    "attn.k": "self_attn.k_proj.weight",
+    "attn.v": "self_attn.v_proj.weight",
+    "attn.o": "self_attn.o_proj.weight",
+    "mlp_norm": "post_attention_layernorm.weight",
+    "mlp.gate": "mlp.gate_proj.weight",
+    "mlp.up": "mlp.up_proj.weight",
+    "mlp.down": "mlp.down_proj.weight",
+  },
+  head: { "norm": "model.norm.weight", "lm_head": "lm_head.weight" },
+} as const;

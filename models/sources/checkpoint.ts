@@ -1,0 +1,268 @@
+/**
+ * A Hugging Face checkpoint folder: config.json, tokenizer files and safetensors, sharded or not.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { modelError, reasonOf } from "../errors.ts";
+import {
+  elementBytes,
+  firstNotFinite,
+  headerLength,
+  isReadable,
+  parseHeader,
+  toFloat32,
+} from "./safetensors.ts";
+import type { PlacedTensor } from "./safetensors.ts";
+import type { ReadOptions, RowPiece, WeightSource } from "./source.ts";
+
+const INDEX = "model.safetensors.index.json";
+const SINGLE = "model.safetensors";
+const PIECE_BYTES = 8 << 20;
+/** Weight files up to this size are told apart by content, larger ones by header, size and time of change. */
+const HASHED_WHOLE_BYTES = 64 << 20;
+
+const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+/** Reads a JSON file of a model folder; throws `file_missing` or `file_malformed` with the path in it. */
+export async function readJsonFile(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound;
+    throw modelError(
+      missing ? "file_missing" : "file_unreadable",
+      missing
+        ? `${path} does not exist; a model folder must have it`
+        : `${path} cannot be read: ${reasonOf(error)}`,
+      { file: path },
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw modelError("file_malformed", `${path} is not JSON: ${reasonOf(error)}`, { file: path });
+  }
+}
+
+/** An opened checkpoint folder; reads by range, never a whole file. Dispose of it to close the files. */
+export class Checkpoint implements WeightSource {
+  readonly dir: string;
+  readonly tensors: ReadonlyMap<string, PlacedTensor>;
+  readonly #files: Map<string, Deno.FsFile>;
+
+  private constructor(dir: string, tensors: Map<string, PlacedTensor>, files: Map<string, Deno.FsFile>) {
+    this.dir = dir;
+    this.tensors = tensors;
+    this.#files = files;
+  }
+
+  /** Opens the weight files and checks all their headers. */
+  static async open(dir: string): Promise<Checkpoint> {
+    const shards = await weightFiles(dir);
+    const files = new Map<string, Deno.FsFile>();
+    const tensors = new Map<string, PlacedTensor>();
+    try {
+      for (const [shard, wanted] of shards) {
+        const file = await openShard(join(dir, shard));
+        files.set(shard, file);
+        const found = await readHeader(file, shard);
+        for (const name of wanted ?? found.keys()) {
+          const tensor = found.get(name);
+          if (!tensor) {
+            throw modelError("tensor_missing", `${INDEX} says that ${shard} holds ${name}, but it does not`, {
+              file: shard,
+              tensor: name,
+            });
+          }
+          tensors.set(name, tensor);
+        }
+      }
+    } catch (error) {
+      for (const file of files.values()) file.close();
+      throw error;
+    }
+    return new Checkpoint(dir, tensors, files);
+  }
+
+  async *read(name: string, shape: number[], options: ReadOptions = {}): AsyncGenerator<RowPiece> {
+    const tensor = this.check(name, shape);
+    const { file: shard, dtype } = tensor;
+    const rowElements = shape.slice(1).reduce((a, b) => a * b, 1);
+    const rowBytes = rowElements * elementBytes(dtype);
+    const piece = Math.max(1, Math.floor((options.pieceBytes ?? PIECE_BYTES) / (rowElements * 4)));
+    const buffer = new Uint8Array(Math.min(piece, shape[0]) * rowBytes);
+    for (let firstRow = 0; firstRow < shape[0]; firstRow += piece) {
+      options.signal?.throwIfAborted();
+      const rows = Math.min(piece, shape[0] - firstRow);
+      const bytes = buffer.subarray(0, rows * rowBytes);
+      await readAt(this.#files.get(shard)!, tensor.offset + firstRow * rowBytes, bytes, shard, name);
+      const values = toFloat32(bytes, dtype);
+      const bad = firstNotFinite(values);
+      if (bad >= 0) {
+        throw modelError(
+          "tensor_not_finite",
+          `${shard}, tensor ${name}: element ${firstRow * rowElements + bad} is ${
+            values[bad]
+          }; the checkpoint is damaged`,
+          { file: shard, tensor: name, element: firstRow * rowElements + bad },
+        );
+      }
+      yield { firstRow, rows, values };
+    }
+  }
+
+  /**
+   * Identity of the weights and of config.json. Weight files up to 64 MiB count by content, larger ones by header, size and
+   * time of last change: cheap for a checkpoint of any size.
+   */
+  async fingerprint(): Promise<string> {
+    const hash = createHash("sha256");
+    hash.update(await Deno.readFile(join(this.dir, "config.json")));
+    for (const [shard, file] of this.#files) {
+      const { size, mtime } = await file.stat();
+      const whole = size <= HASHED_WHOLE_BYTES;
+      hash.update(`\n${shard} ${size} ${whole ? "" : mtime?.getTime()}\n`);
+      let length = size;
+      if (!whole) {
+        const first = new Uint8Array(8);
+        await readAt(file, 0, first, shard);
+        length = 8 + headerLength(first, size, shard);
+      }
+      const buffer = new Uint8Array(Math.min(length, 4 << 20));
+      for (let at = 0; at < length; at += buffer.length) {
+        const bytes = buffer.subarray(0, Math.min(buffer.length, length - at));
+        await readAt(file, at, bytes, shard);
+        hash.update(bytes);
+      }
+    }
+    return hash.digest("hex");
+  }
+
+  // deno-lint-ignore require-await
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
+  }
+
+  check(name: string, shape: number[]): PlacedTensor {
+    const tensor = this.tensors.get(name);
+    if (!tensor) {
+      throw modelError(
+        "tensor_missing",
+        `${this.dir} has no tensor ${name}, which its config.json calls for`,
+        {
+          file: this.dir,
+          tensor: name,
+        },
+      );
+    }
+    if (tensor.shape.length !== shape.length || tensor.shape.some((n, i) => n !== shape[i])) {
+      throw modelError(
+        "tensor_shape",
+        `${tensor.file}, tensor ${name}: shape is [${tensor.shape}] where config.json calls for [${shape}]`,
+        { file: tensor.file, tensor: name, shape: tensor.shape, expected: shape },
+      );
+    }
+    if (!isReadable(tensor.dtype)) {
+      throw modelError(
+        "tensor_dtype",
+        `${tensor.file}, tensor ${name}: dtype ${tensor.dtype} is not supported; F32, F16 and BF16 are`,
+        { file: tensor.file, tensor: name, dtype: tensor.dtype },
+      );
+    }
+    return tensor;
+  }
+}
+
+/** Weight files in the order of their names, each with the tensors that the index expects in it (none: all of them). */
+async function weightFiles(dir: string): Promise<Map<string, string[] | undefined>> {
+  const names = new Set<string>();
+  try {
+    for await (const entry of Deno.readDir(dir)) names.add(entry.name);
+  } catch (error) {
+    throw modelError("folder_unreadable", `model folder ${dir} cannot be read: ${reasonOf(error)}`, {
+      file: dir,
+    });
+  }
+  if (names.has(INDEX)) {
+    const parsed = indexSchema.safeParse(await readJsonFile(join(dir, INDEX)));
+    if (!parsed.success || Object.keys(parsed.data.weight_map).length === 0) {
+      throw modelError(
+        "file_malformed",
+        `${join(dir, INDEX)} has no weight_map of tensor names to file names`,
+        {
+          file: INDEX,
+        },
+      );
+    }
+    const shards = new Map<string, string[]>();
+    for (const [tensor, shard] of Object.entries(parsed.data.weight_map)) {
+      if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors$/.test(shard)) {
+        throw modelError(
+          "shard_name",
+          `${INDEX} places ${tensor} in ${
+            JSON.stringify(shard)
+          }, which is not the name of a safetensors file in this folder`,
+          { file: shard, tensor },
+        );
+      }
+      if (!names.has(shard)) {
+        throw modelError("shard_missing", `${join(dir, shard)} is missing; ${INDEX} places ${tensor} in it`, {
+          file: shard,
+          tensor,
+        });
+      }
+      const list = shards.get(shard);
+      if (list) list.push(tensor);
+      else shards.set(shard, [tensor]);
+    }
+    return new Map([...shards].sort(([a], [b]) => a < b ? -1 : 1));
+  }
+  if (names.has(SINGLE)) return new Map([[SINGLE, undefined]]);
+  const pickled = [...names].find((name) => /^pytorch_model.*\.bin$/.test(name));
+  throw modelError(
+    "weights_missing",
+    `${dir} has neither ${SINGLE} nor ${INDEX}` +
+      (pickled ? `; ${pickled} is a pickle, which is not read: convert it to safetensors` : ""),
+    { file: dir },
+  );
+}
+
+async function openShard(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path, { read: true });
+  } catch (error) {
+    throw modelError("file_unreadable", `${path} cannot be opened: ${reasonOf(error)}`, { file: path });
+  }
+}
+
+async function readHeader(file: Deno.FsFile, shard: string): Promise<Map<string, PlacedTensor>> {
+  const { size } = await file.stat();
+  const first = new Uint8Array(Math.min(8, size));
+  await readAt(file, 0, first, shard);
+  const json = new Uint8Array(headerLength(first, size, shard));
+  await readAt(file, 8, json, shard);
+  return parseHeader(json, size, shard);
+}
+
+/** Fills `into` from the file's byte `position`. */
+async function readAt(file: Deno.FsFile, position: number, into: Uint8Array, shard: string, tensor?: string) {
+  await file.seek(position, Deno.SeekMode.Start);
+  for (let filled = 0; filled < into.length;) {
+    const count = await file.read(into.subarray(filled));
+    if (count === null) {
+      throw modelError(
+        "safetensors_truncated",
+        `${shard}${tensor ? `, tensor ${tensor}` : ""}: the file ends ${
+          into.length - filled
+        } bytes too early`,
+        { file: shard, tensor },
+      );
+    }
+    filled += count;
+  }
+}

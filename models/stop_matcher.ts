@@ -1,0 +1,63 @@
+/** What a {@linkcode StopMatcher} lets through. */
+export interface StopResult {
+  /** Text that may be shown: before the stop string, if there was one. */
+  text: string;
+  /** The stop string that was found; the matcher is done then. */
+  stop?: string;
+}
+
+/**
+ * Watches streamed text for stop strings. Text that may be the start of one is held back until it is clear. The stop string that is
+ * complete first wins (of several that end at the same character, the longest), however the text is cut into pieces.
+ */
+export class StopMatcher {
+  readonly #stops: readonly string[];
+  #held = "";
+  #stopped = false;
+
+  constructor(stops: readonly string[]) {
+    this.#stops = stops.filter((stop) => stop !== "");
+  }
+
+  /** The text that is clear now; nothing any more after a stop string. */
+  push(text: string): StopResult {
+    if (this.#stopped) return { text: "" };
+    const buffer = this.#held + text;
+    let start = -1, end = Infinity, found: string | undefined;
+    for (const stop of this.#stops) {
+      const at = buffer.indexOf(stop);
+      if (at < 0) continue;
+      if (at + stop.length < end || (at + stop.length === end && at < start)) {
+        start = at;
+        end = at + stop.length;
+        found = stop;
+      }
+    }
+    if (found !== undefined) {
+      this.#stopped = true;
+      this.#held = "";
+      return { text: buffer.slice(0, start), stop: found };
+    }
+    const clear = buffer.length - this.#longestStart(buffer);
+    this.#held = buffer.slice(clear);
+    return { text: buffer.slice(0, clear) };
+  }
+
+  /** The text still held back: the stream ended before a stop string was complete. */
+  flush(): string {
+    const held = this.#held;
+    this.#held = "";
+    return held;
+  }
+
+  /** Length of the longest end of the text that a stop string begins with. */
+  #longestStart(text: string): number {
+    let longest = 0;
+    for (const stop of this.#stops) {
+      for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {
+        if (text.endsWith(stop.slice(0, length))) longest = length;
+      }
+    }
+    return longest;
+  }
+}

@@ -1,0 +1,429 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { encodeSafetensors, type TinyCheckpoint, writeTinyCheckpoint } from "../tests/tiny_checkpoint.ts";
+import { readStoredTensor } from "../tests/stored_weights.ts";
+import { LLAMA_TENSORS, ModelStore, type Precision, PRECISIONS } from "./mod.ts";
+
+async function inFolder(run: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await run(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** Names of everything in the store's blobs and tmp folders. */
+async function leftovers(store: ModelStore): Promise<string[]> {
+  const names: string[] = [];
+  for (const folder of ["blobs", "tmp"]) {
+    for await (const { name } of Deno.readDir(join(store.dir, folder))) names.push(name);
+  }
+  return names;
+}
+
+/** Root mean square error relative to the source's root mean square. */
+function relativeError(stored: Float32Array, source: Float32Array): number {
+  let error = 0, square = 0;
+  for (let i = 0; i < source.length; i++) {
+    error += (stored[i] - source[i]) ** 2;
+    square += source[i] ** 2;
+  }
+  return Math.sqrt(error / square);
+}
+
+/** Tolerances of {@linkcode relativeError}; normally distributed weights come to about 0.08 at q4 and 0.005 at q8. */
+const TOLERANCE: Record<Precision, number> = { f32: 0, f16: 3e-4, q8: 0.007, q4: 0.09 };
+
+async function assertEqualsSource(
+  store: ModelStore,
+  source: TinyCheckpoint,
+  precision: Precision,
+): Promise<void> {
+  const model = await store.add(source.dir, { precision, name: precision });
+  const { manifest } = model;
+  const expect = async (group: typeof manifest.head, key: string, name: string) => {
+    const { shape, values } = source.tensors.get(name)!;
+    const { format } = group.tensors[key];
+    assert.deepEqual(group.tensors[key].shape, shape);
+    const error = relativeError(await readStoredTensor(model, group, key), values);
+    assert.ok(error <= TOLERANCE[format], `${name} stored as ${format} is off by ${error}`);
+    assert.equal(format === "f32" || precision !== "f32", true);
+  };
+  await expect(manifest.embedding, "embed", "model.embed_tokens.weight");
+  for (const [index, group] of manifest.layers.entries()) {
+    for (const [key, name] of Object.entries(LLAMA_TENSORS.layer)) {
+      await expect(group, key, `model.layers.${index}.${name}`);
+      if (key.endsWith("norm")) assert.equal(group.tensors[key].format, "f32");
+      else assert.equal(group.tensors[key].format, precision);
+    }
+  }
+  await expect(manifest.head, "norm", "model.norm.weight");
+  await expect(
+    manifest.head,
+    "lm_head",
+    source.tensors.has("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight",
+  );
+  const vocabulary = precision === "q4" ? "q8" : precision;
+  assert.equal(manifest.embedding.tensors["embed"].format, vocabulary);
+  assert.equal(manifest.head.tensors["lm_head"].format, vocabulary);
+  for (const group of [manifest.embedding, ...manifest.layers, manifest.head]) {
+    for (const { data, scales } of Object.values(group.tensors)) {
+      for (const part of scales ? [data, scales] : [data]) {
+        assert.equal(part.offset % (part.bytes > 4096 ? 4096 : 64), 0);
+      }
+    }
+  }
+}
+
+for (const precision of PRECISIONS) {
+  Deno.test(`ModelStore.add() at ${precision} keeps every weight within the tolerance`, async () => {
+    await inFolder(async (dir) => {
+      const store = await ModelStore.open(join(dir, "store"));
+      const source = await writeTinyCheckpoint(join(dir, "model"), {
+        layers: 2,
+        dtype: "bf16",
+        shards: 3,
+        tied: false,
+      });
+      await assertEqualsSource(store, source, precision);
+    });
+  });
+
+  Deno.test(`ModelStore.add() at ${precision} pads inputs that are no multiple of 32`, async () => {
+    await inFolder(async (dir) => {
+      const store = await ModelStore.open(join(dir, "store"));
+      const source = await writeTinyCheckpoint(join(dir, "model"), {
+        layers: 1,
+        hidden: 48,
+        heads: 3,
+        kvHeads: 1,
+        intermediate: 72,
+        dtype: "f16",
+      });
+      await assertEqualsSource(store, source, precision);
+    });
+  });
+}
+
+Deno.test("ModelStore.add() converts the same source with the same settings only once", async () => {
+  await inFolder(async (dir) => {
+    const store = await ModelStore.open(join(dir, "store"));
+    await writeTinyCheckpoint(join(dir, "model"));
+    const first = await store.add(join(dir, "model"), { name: "a" });
+    const path = first.blobPath(first.manifest.layers[0].sha256);
+    await Deno.utime(path, 1000, 1000);
+    const second = await store.add(join(dir, "model"), { name: "b" });
+    assert.deepEqual(second.manifest, { ...first.manifest, name: "b" });
+    assert.equal((await Deno.stat(path)).mtime?.getTime(), 1000 * 1000);
+    assert.deepEqual((await store.list()).map(({ manifest }) => manifest.name), ["a", "b"]);
+  });
+});
+
+Deno.test("ModelStore.add() goes on after an interruption and leaves no half blob", async () => {
+  await inFolder(async (dir) => {
+    const store = await ModelStore.open(join(dir, "store"));
+    await writeTinyCheckpoint(join(dir, "model"));
+    const abort = new AbortController();
+    const onProgress = ({ group }: { group: string }) => group === "layer 2" && abort.abort();
+    await assert.rejects(store.add(join(dir, "model"), { onProgress, signal: abort.signal }), {
+      name: "AbortError",
+    });
+    const kept = await leftovers(store);
+    assert.equal(kept.length, 3);
+    const inodes = await Promise.all(kept.map(async (sha) => (await Deno.stat(store.blobs.path(sha))).ino));
+    const model = await store.add(join(dir, "model"));
+    assert.deepEqual(
+      await Promise.all(kept.map(async (sha) => (await Deno.stat(store.blobs.path(sha))).ino)),
+      inodes,
+    );
+    assert.deepEqual(await store.verify(model.manifest.name), []);
+  });
+});
+
+Deno.test("ModelStore.add() works when two run at once", async () => {
+  await inFolder(async (dir) => {
+    await writeTinyCheckpoint(join(dir, "model"));
+    const stores = [await ModelStore.open(join(dir, "store")), await ModelStore.open(join(dir, "store"))];
+    const models = await Promise.all(stores.map((store) => store.add(join(dir, "model"))));
+    assert.deepEqual(models[0].manifest, models[1].manifest);
+    assert.deepEqual(await stores[0].verify(models[0].manifest.name), []);
+  });
+});
+
+Deno.test("ModelStore.remove() keeps the blobs of other models", async () => {
+  await inFolder(async (dir) => {
+    const store = await ModelStore.open(join(dir, "store"));
+    await writeTinyCheckpoint(join(dir, "model"));
+    await store.add(join(dir, "model"), { name: "a" });
+    await store.add(join(dir, "model"), { name: "b" });
+    await store.remove("a");
+    assert.deepEqual(await store.verify("b"), []);
+    await assert.rejects(store.get("a"), { code: "model_unknown" });
+    await store.remove("b");
+    assert.deepEqual(await leftovers(store), []);
+  });
+});
+
+Deno.test("ModelStore.verify() finds a changed and a missing blob", async () => {
+  await inFolder(async (dir) => {
+    const store = await ModelStore.open(join(dir, "store"));
+    await writeTinyCheckpoint(join(dir, "model"));
+    const { manifest } = await store.add(join(dir, "model"), { name: "a" });
+    const changed = store.blobs.path(manifest.layers[1].sha256);
+    const bytes = await Deno.readFile(changed);
+    bytes[100] ^= 1;
+    await Deno.writeFile(changed, bytes);
+    await Deno.remove(store.blobs.path(manifest.head.sha256));
+    assert.deepEqual(await store.verify("a"), [
+      { sha256: manifest.layers[1].sha256, role: "layer 1", problem: "changed" },
+      { sha256: manifest.head.sha256, role: "head", problem: "missing" },
+    ]);
+  });
+});
+
+Deno.test("ModelStore.importBlob() goes on from what arrived and refuses a wrong hash", async () => {
+  await inFolder(async (dir) => {
+    const from = await ModelStore.open(join(dir, "from"));
+    const to = await ModelStore.open(join(dir, "to"));
+    await writeTinyCheckpoint(join(dir, "model"));
+    const { manifest } = await from.add(join(dir, "model"), { name: "a" });
+    const sha = manifest.head.sha256;
+    const bytes = await Deno.readFile(from.blobs.path(sha));
+    async function* broken() {
+      yield await Promise.resolve(bytes.subarray(0, 1000));
+      throw new Error("the link broke");
+    }
+    await assert.rejects(to.importBlob(sha, broken()), /the link broke/);
+    assert.equal(await to.blobs.partialSize(sha), 1000);
+    assert.equal(await to.has(sha), false);
+    await assert.rejects(to.blobs.appendPart(sha, 0, bytes), { code: "part_offset" });
+    await to.importBlob(sha, ReadableStream.from([bytes.subarray(1000)]));
+    assert.equal(await to.blobs.hash(sha), sha);
+    const other = manifest.embedding.sha256;
+    await assert.rejects(to.importBlob(other, ReadableStream.from([bytes])), { code: "blob_hash" });
+    assert.equal(await to.blobs.partialSize(other), 0);
+    const stored = await to.writeManifest(manifest);
+    assert.deepEqual(stored.manifest, manifest);
+  });
+});
+
+Deno.test("BlobFolder.path() refuses what is not a hash", async () => {
+  await inFolder(async (dir) => {
+    const store = await ModelStore.open(dir);
+    assert.throws(() => store.blobs.path("../../etc/passwd"), { code: "blob_name" });
+    await assert.rejects(store.get("../x"), { code: "model_name" });
+  });
+});
+
+const weights = "model.safetensors";
+type Break = (dir: string, source: TinyCheckpoint) => Promise<unknown>;
+const setConfig = (fields: Record<string, unknown>): Break => (dir, { config }) =>
+  Deno.writeTextFile(join(dir, "config.json"), JSON.stringify({ ...config, ...fields }));
+const rewrite = (
+  change: (values: Float32Array, name: string) => void,
+  alter?: Parameters<typeof encodeSafetensors>[1],
+): Break =>
+(dir, { tensors }) => {
+  const entries = [...tensors].map(([name, { shape, values }]) => {
+    change(values, name);
+    return { name, dtype: "F32", shape, data: new Uint8Array(values.buffer) };
+  });
+  return Deno.writeFile(join(dir, weights), encodeSafetensors(entries, alter));
+};
+const asIs = () => {};
+const NORM = "model.norm.weight";
+
+const FAULTS: [what: string, code: string, message: RegExp, shards: number, make: Break][] = [
+  [
+    "a truncated file",
+    "safetensors_truncated",
+    /model\.safetensors, tensor .*its bytes end at/,
+    1,
+    (dir) => Deno.truncate(join(dir, weights), 100_000),
+  ],
+  ["an empty file", "safetensors_truncated", /0 bytes/, 1, (dir) => Deno.truncate(join(dir, weights), 0)],
+  [
+    "an oversized header",
+    "safetensors_header",
+    /announces a header of/,
+    1,
+    (dir) => Deno.writeFile(join(dir, weights), new Uint8Array(16).fill(0x7f)),
+  ],
+  [
+    "a header that is not JSON",
+    "safetensors_header",
+    /is not JSON/,
+    1,
+    (dir) => Deno.writeFile(join(dir, weights), new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0, 123, 123])),
+  ],
+  [
+    "bytes after the last tensor",
+    "safetensors_header",
+    /5 bytes after/,
+    1,
+    (dir) => Deno.writeFile(join(dir, weights), new Uint8Array(5), { append: true }),
+  ],
+  [
+    "overlapping tensors",
+    "safetensors_header",
+    /tensor model\.norm\.weight: its bytes .* overlap/,
+    1,
+    rewrite(asIs, (header) => header[NORM].data_offsets[0] -= 64),
+  ],
+  [
+    "a wrong byte count",
+    "safetensors_header",
+    /tensor model\.norm\.weight: F32 \[65\] needs 260 bytes/,
+    1,
+    rewrite(asIs, (header) => header[NORM].shape = [65]),
+  ],
+  [
+    "a wrong shape",
+    "tensor_shape",
+    /tensor model\.norm\.weight: shape is \[32,2\]/,
+    1,
+    rewrite(asIs, (header) => header[NORM].shape = [32, 2]),
+  ],
+  [
+    "a missing tensor",
+    "tensor_missing",
+    /no tensor model\.norm\.weight/,
+    1,
+    rewrite(asIs, (header) => {
+      header["other"] = header[NORM];
+      delete header[NORM];
+    }),
+  ],
+  [
+    "an integer tensor",
+    "tensor_dtype",
+    /tensor model\.norm\.weight: dtype I32/,
+    1,
+    rewrite(asIs, (header) => header[NORM].dtype = "I32"),
+  ],
+  [
+    "NaN weights",
+    "tensor_not_finite",
+    /tensor model\.norm\.weight: element 7 is NaN/,
+    1,
+    rewrite((values, name) => {
+      if (name === NORM) values[7] = NaN;
+    }),
+  ],
+  [
+    "infinite weights",
+    "tensor_not_finite",
+    /down_proj\.weight: element 9 is -Infinity/,
+    1,
+    rewrite((values, name) => {
+      if (name.endsWith("3.mlp.down_proj.weight")) values[9] = -Infinity;
+    }),
+  ],
+  [
+    "a missing shard",
+    "shard_missing",
+    /model-00002-of-00002\.safetensors is missing/,
+    2,
+    (dir) => Deno.remove(join(dir, "model-00002-of-00002.safetensors")),
+  ],
+  [
+    "a shard name that leaves the folder",
+    "shard_name",
+    /"\.\.\/x\.safetensors"/,
+    2,
+    (dir) =>
+      Deno.writeTextFile(
+        join(dir, "model.safetensors.index.json"),
+        '{"weight_map":{"a":"../x.safetensors"}}',
+      ),
+  ],
+  ["an index that lies", "tensor_missing", /holds model\.ghost/, 2, (dir) =>
+    Deno.writeTextFile(
+      join(dir, "model.safetensors.index.json"),
+      '{"weight_map":{"model.ghost":"model-00001-of-00002.safetensors"}}',
+    )],
+  ["no weights", "weights_missing", /neither/, 1, (dir) => Deno.remove(join(dir, weights))],
+  [
+    "no tokenizer",
+    "file_missing",
+    /tokenizer\.json does not exist/,
+    1,
+    (dir) => Deno.remove(join(dir, "tokenizer.json")),
+  ],
+  [
+    "no config",
+    "file_missing",
+    /config\.json does not exist/,
+    1,
+    (dir) => Deno.remove(join(dir, "config.json")),
+  ],
+  [
+    "an unknown architecture",
+    "architecture_unknown",
+    /MambaForCausalLM is not supported; supported are LlamaForCausalLM/,
+    1,
+    setConfig({ architectures: ["MambaForCausalLM"] }),
+  ],
+  [
+    "another activation",
+    "feature_unsupported",
+    /hidden_act gelu \(supported: silu\)/,
+    1,
+    setConfig({ hidden_act: "gelu" }),
+  ],
+  ["attention biases", "feature_unsupported", /attention_bias true/, 1, setConfig({ attention_bias: true })],
+  [
+    "a sliding window",
+    "feature_unsupported",
+    /sliding_window 64/,
+    1,
+    setConfig({ architectures: ["MistralForCausalLM"], sliding_window: 64 }),
+  ],
+  [
+    "an unknown RoPE",
+    "feature_unsupported",
+    /rope_scaling type longrope/,
+    1,
+    setConfig({ rope_scaling: { rope_type: "longrope" } }),
+  ],
+  [
+    "a quantised checkpoint",
+    "feature_unsupported",
+    /quantization_config gptq/,
+    1,
+    setConfig({ quantization_config: { quant_method: "gptq" } }),
+  ],
+  [
+    "heads that do not divide",
+    "config_malformed",
+    /4 heads cannot share 3/,
+    1,
+    setConfig({ num_key_value_heads: 3 }),
+  ],
+  ["a malformed config", "config_malformed", /hidden_size/, 1, setConfig({ hidden_size: "64" })],
+  ["an end token outside the vocabulary", "config_malformed", /token id 900/, 1, async (dir, source) => {
+    await Deno.remove(join(dir, "generation_config.json"));
+    await setConfig({ eos_token_id: [1, 900] })(dir, source);
+  }],
+];
+
+for (const [what, code, message, shards, make] of FAULTS) {
+  Deno.test(`ModelStore.add() refuses ${what} and leaves no model and no half file`, async () => {
+    await inFolder(async (dir) => {
+      const store = await ModelStore.open(join(dir, "store"));
+      const source = await writeTinyCheckpoint(join(dir, "model"), { shards });
+      await make(source.dir, source);
+      await assert.rejects(
+        store.add(source.dir),
+        (error: { group: string; code: string; message: string }) => {
+          assert.deepEqual([error.group, error.code], ["model", code]);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
+      assert.deepEqual(await store.list(), []);
+      for await (const { name } of Deno.readDir(join(store.dir, "tmp"))) assert.fail(`${name} was left`);
+    });
+  });
+}

@@ -1,0 +1,51 @@
+/**
+ * Layer ranges without measurements: even, or as the user says.
+ *
+ * @module
+ */
+import { OrreryError } from "../actors/mod.ts";
+
+/** A stage's layers, both inclusive, 0-based. */
+export interface LayerRange {
+  first: number;
+  last: number;
+}
+
+/** Splits layers over nodes as evenly as whole layers allow; the first nodes take the rest. Nodes beyond the layers get none. */
+export function evenSplit(layers: number, nodes: number): LayerRange[] {
+  const stages = Math.min(layers, nodes);
+  const ranges: LayerRange[] = [];
+  for (let i = 0, first = 0; i < stages; i++) {
+    const count = Math.floor(layers / stages) + (i < layers % stages ? 1 : 0);
+    ranges.push({ first, last: first + count - 1 });
+    first += count;
+  }
+  return ranges;
+}
+
+/** Reads `0-3,4-7` (or `0-3,4`). Throws group `cluster`, code `bad_layers` for anything that is not a list of ranges. */
+export function parseLayers(text: string): LayerRange[] {
+  return text.split(",").map((part) => {
+    const match = /^(\d+)(?:-(\d+))?$/.exec(part.trim());
+    if (!match) throw badLayers(`--layers ${text}: ${JSON.stringify(part)} is not a range like 0-3`);
+    return { first: Number(match[1]), last: Number(match[2] ?? match[1]) };
+  });
+}
+
+/** Checks that ranges cover layers 0 .. layers-1 in order, each once. Throws `bad_layers`. */
+export function checkRanges(ranges: LayerRange[], layers: number): void {
+  let next = 0;
+  for (const { first, last } of ranges) {
+    if (first !== next || last < first) {
+      throw badLayers(`--layers: range ${first}-${last} must begin at layer ${next} and not end before it begins`);
+    }
+    next = last + 1;
+  }
+  if (next !== layers) {
+    throw badLayers(`--layers ends at layer ${next - 1}, the model's last layer is ${layers - 1}`);
+  }
+}
+
+function badLayers(message: string): OrreryError {
+  return new OrreryError({ group: "cluster", code: "bad_layers", message });
+}

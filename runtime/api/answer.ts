@@ -1,0 +1,252 @@
+/**
+ * From a task to the bytes of its answer, whole or streamed.
+ *
+ * @module
+ */
+import { type ChoiceEvent, runChoices } from "./choices.ts";
+import type { ApiTask, Dialect, Piece } from "./dialect.ts";
+import { apiError, toHttpError } from "./errors.ts";
+import type { GeneratedToken, Generator } from "./generator.ts";
+
+/** An answer under way. */
+export interface AnswerInit {
+  generator: Generator;
+  dialect: Dialect;
+  task: ApiTask;
+  /** Name of the model that answers. */
+  model: string;
+  /** Stops every generation of the task. */
+  signal: AbortSignal;
+}
+
+/** What an answer came to, for the log. */
+export interface AnswerFacts {
+  promptTokens: number;
+  completionTokens: number;
+  /** Of the first choice: milliseconds to the first token, and mean of each further one. */
+  ttftMs: number;
+  tpotMs: number;
+}
+
+/** Counts tokens and gathers what the endings of the choices say. */
+class Tally {
+  readonly facts: AnswerFacts = { promptTokens: 0, completionTokens: 0, ttftMs: 0, tpotMs: 0 };
+  readonly #task: ApiTask;
+  readonly #counted = new Set<number>();
+
+  constructor(task: ApiTask) {
+    this.#task = task;
+  }
+
+  add({ index, event }: ChoiceEvent): void {
+    if (event.type !== "done") return;
+    const { prompt } = this.#task.choices[index];
+    if (!this.#counted.has(prompt)) this.facts.promptTokens += event.usage.promptTokens;
+    this.#counted.add(prompt);
+    this.facts.completionTokens += event.usage.completionTokens;
+    if (index === 0) Object.assign(this.facts, event.timings);
+  }
+
+  usage() {
+    const { promptTokens, completionTokens } = this.facts;
+    return {
+      prompt_tokens: promptTokens,
+      completion_tokens: completionTokens,
+      total_tokens: promptTokens + completionTokens,
+    };
+  }
+}
+
+function header(init: AnswerInit, object: string) {
+  return {
+    id: init.dialect.idPrefix + crypto.randomUUID().replaceAll("-", ""),
+    object,
+    created: Math.floor(Date.now() / 1000),
+    model: init.model,
+    system_fingerprint: null,
+  };
+}
+
+/** Runs the task to its end. Errors are those of `Generator.generate`, or the signal's reason. */
+export async function wholeAnswer(init: AnswerInit): Promise<{ body: unknown; facts: AnswerFacts }> {
+  const { dialect, task } = init;
+  const head = header(init, dialect.object.whole);
+  const tally = new Tally(task);
+  const parts = task.choices.map(({ echo, request }, index) => ({
+    piece: {
+      index,
+      text: echo,
+      tokens: [] as GeneratedToken[],
+      offset: echo.length,
+      logprobs: request.sampling.logprobs ?? false,
+    },
+    finishReason: "",
+  }));
+  for await (const step of runChoices(init.generator, task.choices, init.signal)) {
+    const { event } = step;
+    const part = parts[step.index];
+    tally.add(step);
+    if (event.type === "delta") {
+      part.piece.text += event.text;
+      part.piece.tokens.push(...event.tokens);
+    } else if (event.type === "done") part.finishReason = event.finishReason;
+  }
+  const cut = parts.find(({ finishReason }) => finishReason === "");
+  if (cut) throw apiError("incomplete", `the generation of choice ${cut.piece.index} ended without a reason`);
+  const choices = parts.map(({ piece, finishReason }) => dialect.whole(piece, finishReason));
+  return { body: { ...head, choices, usage: tally.usage() }, facts: tally.facts };
+}
+
+/** Settings of {@linkcode streamedAnswer}. */
+export interface StreamOptions {
+  /** Milliseconds without an event after which a comment keeps the connection alive. */
+  keepAliveMs: number;
+  /** Told once, at the end: what the answer came to, and the error that ended it, if any. */
+  onEnd: (facts: AnswerFacts, error?: unknown) => void;
+  /** Stops the generations; called when the reader goes away. */
+  stop: () => void;
+}
+
+/**
+ * Starts the task and resolves to its server-sent events once the generations have begun, so that a refusal still
+ * rejects here and can be answered with an HTTP status; when that takes longer than `keepAliveMs`, the stream
+ * begins without waiting, and a later error is its last event.
+ */
+export async function streamedAnswer(
+  init: AnswerInit,
+  { keepAliveMs, onEnd, stop }: StreamOptions,
+): Promise<ReadableStream<Uint8Array>> {
+  const { task } = init;
+  const tally = new Tally(task);
+  const events = runChoices(init.generator, task.choices, init.signal);
+  const steps = new Steps(events, keepAliveMs);
+  await steps.begin(task.choices.length);
+  const chunks = new Chunks(init);
+  const encoder = new TextEncoder();
+  const data = (value: unknown) => `data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`;
+  let cancelled = false;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      let text = "";
+      let ended = false;
+      try {
+        while (text === "") {
+          const step = await steps.next();
+          if (step === "quiet") text = ": keep-alive\n\n";
+          else if (step !== "end") {
+            tally.add(step);
+            text = chunks.of(step).map(data).join("");
+          } else {
+            ended = true;
+            if (task.includeUsage) text += data(chunks.usage(tally.usage()));
+            text += data("[DONE]");
+            onEnd(tally.facts);
+          }
+        }
+      } catch (error) {
+        if (cancelled) return;
+        ended = true;
+        text = data(toHttpError(error).body);
+        onEnd(tally.facts, error);
+      }
+      if (cancelled) return;
+      controller.enqueue(encoder.encode(text));
+      if (ended) controller.close();
+    },
+    cancel() {
+      cancelled = true;
+      stop();
+      steps.close();
+      onEnd(tally.facts, apiError("client_closed", "the client went away"));
+    },
+  });
+}
+
+/** The events of a task in the order that they came, with `quiet` in between when none came for a while. */
+class Steps {
+  readonly #events: AsyncGenerator<ChoiceEvent, void>;
+  readonly #quietMs: number;
+  readonly #early: (ChoiceEvent | "end")[] = [];
+  #pending?: Promise<ChoiceEvent | "end">;
+
+  constructor(events: AsyncGenerator<ChoiceEvent, void>, quietMs: number) {
+    this.#events = events;
+    this.#quietMs = quietMs;
+  }
+
+  /** Waits until all choices have started, one has text, or it has been quiet for long. */
+  async begin(choices: number): Promise<void> {
+    for (let started = 0; started < choices; started++) {
+      const step = await this.#wait();
+      if (step === "quiet") return;
+      this.#early.push(step);
+      if (step === "end" || step.event.type !== "started") return;
+    }
+  }
+
+  /** Lets go of the generations when nobody will ask for the next event. */
+  close(): void {
+    this.#events.return().catch(() => {});
+  }
+
+  async next(): Promise<ChoiceEvent | "end" | "quiet"> {
+    return this.#early.shift() ?? await this.#wait();
+  }
+
+  async #wait(): Promise<ChoiceEvent | "end" | "quiet"> {
+    this.#pending ??= this.#events.next().then((result) => result.done ? "end" : result.value);
+    const { promise: quiet, resolve } = Promise.withResolvers<"quiet">();
+    const timer = setTimeout(() => resolve("quiet"), this.#quietMs);
+    try {
+      const step = await Promise.race([this.#pending, quiet]);
+      if (step !== "quiet") this.#pending = undefined;
+      return step;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Dresses events as the dialect's chunks. */
+class Chunks {
+  readonly #dialect: Dialect;
+  readonly #task: ApiTask;
+  readonly #head: ReturnType<typeof header>;
+  /** Characters of token text so far, per choice. */
+  readonly #offsets: number[];
+
+  constructor(init: AnswerInit) {
+    this.#dialect = init.dialect;
+    this.#task = init.task;
+    this.#head = header(init, init.dialect.object.chunk);
+    this.#offsets = init.task.choices.map(({ echo }) => echo.length);
+  }
+
+  of({ index, event }: ChoiceEvent): unknown[] {
+    if (event.type === "started") {
+      const choice = this.#dialect.open(index, this.#task.choices[index].echo);
+      return choice === undefined ? [] : [this.#chunk(choice)];
+    }
+    if (event.type === "done") return [this.#chunk(this.#dialect.close(index, event.finishReason))];
+    const logprobs = this.#task.choices[index].request.sampling.logprobs ?? false;
+    if (event.text === "" && !logprobs) return [];
+    const piece: Piece = {
+      index,
+      text: event.text,
+      tokens: event.tokens,
+      offset: this.#offsets[index],
+      logprobs,
+    };
+    for (const token of event.tokens) this.#offsets[index] += token.text.length;
+    return [this.#chunk(this.#dialect.delta(piece))];
+  }
+
+  /** The last chunk when usage is asked for: no choices. */
+  usage(usage: unknown): unknown {
+    return { ...this.#head, choices: [], usage };
+  }
+
+  #chunk(choice: unknown): unknown {
+    return { ...this.#head, choices: [choice], ...(this.#task.includeUsage && { usage: null }) };
+  }
+}

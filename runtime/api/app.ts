@@ -1,0 +1,190 @@
+/**
+ * The REST API: routes and what every request passes through.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import { cors } from "hono/cors";
+import { requestId, type RequestIdVariables } from "hono/request-id";
+import { getLogger } from "@logtape/logtape";
+import { type AnswerFacts, streamedAnswer, wholeAnswer } from "./answer.ts";
+import { readJson } from "./body.ts";
+import { chatDialect } from "./chat.ts";
+import { completionsDialect } from "./completions.ts";
+import type { ApiTask, Dialect } from "./dialect.ts";
+import { apiError, toHttpError } from "./errors.ts";
+import type { Generator, ModelCard } from "./generator.ts";
+
+const log = getLogger(["orrery", "api"]);
+
+/** Settings of {@linkcode createApi}. */
+export interface ApiOptions {
+  /** Origins that browsers may call from (`*`: any). @default none: no CORS headers */
+  allowOrigin?: string | string[];
+  /** Largest request body in bytes. @default 4 MiB */
+  maxBodyBytes?: number;
+  /** Milliseconds in which a request body must arrive. @default 30_000 */
+  bodyTimeoutMs?: number;
+  /** Milliseconds of silence after which a stream carries a comment. @default 15_000 */
+  keepAliveMs?: number;
+}
+
+/** What the server hands to every request. */
+export interface ApiBindings {
+  /** Aborted when the server can wait for running requests no longer. */
+  draining?: AbortSignal;
+}
+
+interface ApiEnv {
+  Bindings: ApiBindings;
+  Variables: RequestIdVariables;
+}
+
+/** The API as a Hono app: `app.fetch` takes a web-standard Request and gives a Response. */
+export type Api = Hono<ApiEnv>;
+
+/**
+ * The OpenAI-compatible API over a {@linkcode Generator}:
+ *
+ * - `POST /v1/chat/completions`, `POST /v1/completions`, whole or streamed
+ * - `GET /v1/models`, `GET /v1/models/{id}`
+ * - `GET /healthz` (the process answers), `GET /readyz` (503 with a reason until a prompt can be answered)
+ *
+ * Differences from OpenAI: sampling fields that are left out come from the model's generation_config; `n` is at
+ * most 8 and choice `i` uses `seed + i`; `top_k`, `min_p`, `repetition_penalty` and an `orrery` object are taken too.
+ */
+export function createApi(generator: Generator, options: ApiOptions = {}): Api {
+  const { allowOrigin, maxBodyBytes = 4 << 20, bodyTimeoutMs = 30_000, keepAliveMs = 15_000 } = options;
+  const app: Api = new Hono<ApiEnv>();
+  app.use(requestId({ limitLength: 128 }));
+  app.use(async (c, next) => {
+    const start = performance.now();
+    await next();
+    log.info("{method} {path} {status} in {ms} ms", {
+      method: c.req.method,
+      path: c.req.path,
+      status: c.res.status,
+      ms: Math.round(performance.now() - start),
+      request: c.get("requestId"),
+    });
+  });
+  if (allowOrigin !== undefined) {
+    app.use(cors({ origin: allowOrigin, exposeHeaders: ["x-request-id", "retry-after"] }));
+  }
+  app.onError((error, c) => failure(c, error));
+  app.notFound((c) => failure(c, apiError("not_found", `no such route: ${c.req.method} ${c.req.path}`)));
+
+  const answer = (dialect: Dialect) => async (c: Context<ApiEnv>) => {
+    const body = await readJson(c.req.raw, { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
+    const task = dialect.parse(body);
+    const card = findModel(generator, task.choices[0].request.model);
+    if (card) checkLogitBias(task, card);
+    const stop = new AbortController();
+    const abort = stopper(c, stop);
+    const init = { generator, dialect, task, model: card?.name ?? "default", signal: stop.signal };
+    const onEnd = (facts: AnswerFacts, error?: unknown) => {
+      abort.release();
+      report(c.get("requestId"), facts, error);
+    };
+    try {
+      if (!task.stream) {
+        const { body, facts } = await wholeAnswer(init);
+        onEnd(facts);
+        return c.json(body);
+      }
+      const stream = await streamedAnswer(init, { keepAliveMs, onEnd, stop: () => stop.abort() });
+      return c.body(stream, 200, {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache",
+        "x-accel-buffering": "no",
+      });
+    } catch (error) {
+      abort.release();
+      throw error;
+    }
+  };
+  app.post("/v1/chat/completions", answer(chatDialect));
+  app.post("/v1/completions", answer(completionsDialect));
+  app.get("/v1/models", (c) => c.json({ object: "list", data: generator.models().map(modelEntry) }));
+  app.get("/v1/models/:id{.+}", (c) => {
+    const card = findModel(generator, c.req.param("id"));
+    if (!card) throw apiError("model_not_found", "no model is served yet");
+    return c.json(modelEntry(card));
+  });
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", (c) => {
+    const readiness = generator.readiness();
+    return c.json(readiness, readiness.ready ? 200 : 503);
+  });
+  for (const path of ["/v1/chat/completions", "/v1/completions"]) app.all(path, wrongMethod("POST"));
+  for (const path of ["/v1/models", "/v1/models/:id{.+}", "/healthz", "/readyz"]) {
+    app.all(path, wrongMethod("GET, HEAD"));
+  }
+  return app;
+}
+
+function wrongMethod(allowed: string) {
+  return (c: Context<ApiEnv>) => {
+    c.header("allow", allowed);
+    return failure(c, apiError("method_not_allowed", `${c.req.path} takes ${allowed}, not ${c.req.method}`));
+  };
+}
+
+function failure(c: Context, thrown: unknown): Response {
+  const { status, headers, body } = toHttpError(thrown);
+  if (status === 500 || status === 502) {
+    log.error("request {request} failed: {error}", { request: c.get("requestId"), error: thrown });
+  }
+  return c.json(body, status as 500, headers);
+}
+
+/** Says how a task ended. */
+function report(request: string, facts: AnswerFacts, error?: unknown): void {
+  if (error === undefined) log.info("request {request} answered", { request, ...facts });
+  else log.warn("request {request} ended early: {error}", { request, error, ...facts });
+}
+
+/** Aborts `stop` when the client goes away or the server can wait no longer; `release` lets go of both. */
+function stopper(c: Context<ApiEnv>, stop: AbortController): { release: () => void } {
+  const client = c.req.raw.signal;
+  const draining = c.env?.draining;
+  const onClient = () => stop.abort(apiError("client_closed", "the client went away"));
+  const onDraining = () => stop.abort(apiError("draining", "the server is shutting down: try another node"));
+  client.addEventListener("abort", onClient);
+  draining?.addEventListener("abort", onDraining);
+  if (client.aborted) onClient();
+  if (draining?.aborted) onDraining();
+  return {
+    release() {
+      client.removeEventListener("abort", onClient);
+      draining?.removeEventListener("abort", onDraining);
+    },
+  };
+}
+
+/** The card of `default` or of a name; none while no model is served, which `generate` then explains. */
+function findModel(generator: Generator, name: string): ModelCard | undefined {
+  const cards = generator.models();
+  const card = name === "default" ? cards[0] : cards.find((card) => card.name === name);
+  if (!card && cards.length > 0) {
+    const known = cards.map((card) => card.name).join(", ");
+    throw apiError(
+      "model_not_found",
+      `no model is called ${JSON.stringify(name)}; served: ${known}`,
+      "model",
+    );
+  }
+  return card;
+}
+
+function checkLogitBias(task: ApiTask, { vocab }: ModelCard): void {
+  const wrong = task.choices[0].request.sampling.logit_bias?.find(([id]) => id >= vocab);
+  if (wrong) {
+    const message = `logit_bias: token ${wrong[0]} is outside the model's vocabulary of ${vocab}`;
+    throw apiError("invalid_value", message, `logit_bias.${wrong[0]}`);
+  }
+}
+
+function modelEntry({ name, created, context, vocab, precision }: ModelCard) {
+  return { id: name, object: "model", created, owned_by: "orrery", orrery: { context, vocab, precision } };
+}

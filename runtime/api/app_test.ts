@@ -1,0 +1,345 @@
+import assert from "node:assert/strict";
+import OpenAI from "openai";
+import { openaiClient, openaiConformance } from "../../tests/openai_conformance.ts";
+import { ScriptedGenerator } from "./_scripted.ts";
+import { type ApiOptions, type ApiServer, createApi, serveApi } from "./mod.ts";
+
+interface Setup {
+  generator: ScriptedGenerator;
+  server: ApiServer;
+  client: OpenAI;
+  stop: AbortController;
+}
+
+const checked = { sanitizeOps: true, sanitizeResources: true };
+
+/** Runs `body` against a served scripted generator, then drains and waits for the end. */
+async function withApi(body: (setup: Setup) => Promise<void>, options?: ApiOptions): Promise<void> {
+  const generator = new ScriptedGenerator();
+  const stop = new AbortController();
+  const app = createApi(generator, options);
+  const server = serveApi({ app, host: "127.0.0.1", port: 0, signal: stop.signal, drainMs: 2_000 });
+  try {
+    await body({ generator, server, client: openaiClient(`${server.url}/v1`), stop });
+  } finally {
+    stop.abort();
+    await server.finished;
+  }
+  assert.equal(generator.active, 0, "every generation has ended");
+}
+
+function post(server: ApiServer, body: unknown, init: RequestInit = {}): Promise<Response> {
+  return fetch(`${server.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    ...init,
+  });
+}
+
+const say = (content: string) => [{ role: "user" as const, content }];
+
+Deno.test("createApi() satisfies OpenAI's client", checked, async (t) => {
+  await withApi(async ({ server }) => {
+    await openaiConformance(`${server.url}/v1`, {
+      model: "scripted",
+      deterministic: true,
+      step: (name, check) => t.step(name, check),
+    });
+  });
+});
+
+Deno.test(
+  "createApi() hands the request's fields to the generator and leaves out what was left out",
+  checked,
+  () =>
+    withApi(async ({ generator, server }) => {
+      const answer = await post(server, {
+        messages: [
+          { role: "developer", content: [{ type: "text", text: "a" }, { type: "text", text: "b" }] },
+          { role: "user", content: "c", name: "me" },
+        ],
+        temperature: 0.5,
+        top_k: 4,
+        min_p: 0.1,
+        repetition_penalty: 1.1,
+        seed: -1,
+        n: 2,
+        stop: "zzz",
+        max_tokens: 5,
+        max_completion_tokens: 2,
+        logit_bias: { "7": -100 },
+        orrery: { piece_rows: 64, ignore_eos: true },
+      });
+      await answer.body?.cancel();
+      const sampling = {
+        logprobs: false,
+        top_logprobs: 0,
+        temperature: 0.5,
+        top_k: 4,
+        min_p: 0.1,
+        repetition_penalty: 1.1,
+        logit_bias: [[7, -100]],
+      };
+      const shared = {
+        model: "default",
+        prompt: {
+          kind: "chat",
+          messages: [{ role: "system", content: "a\nb" }, { role: "user", content: "c", name: "me" }],
+        },
+        stop: ["zzz"],
+        maxTokens: 2,
+        pieceRows: 64,
+        ignoreEos: true,
+      };
+      assert.deepEqual(generator.requests, [
+        { ...shared, sampling: { ...sampling, seed: 0xffffffff } },
+        { ...shared, sampling: { ...sampling, seed: 0 } },
+      ]);
+    }),
+);
+
+Deno.test(
+  "createApi() answers a refusal of the generator with its status, streamed or not",
+  checked,
+  () =>
+    withApi(async ({ server, client }) => {
+      for (const stream of [false, true]) {
+        const busy = await post(server, { messages: say("[busy]"), stream });
+        assert.equal(busy.status, 429);
+        assert.equal(busy.headers.get("retry-after"), "7");
+        assert.equal((await busy.json()).error.code, "busy");
+        const create = (text: string) =>
+          client.chat.completions.create({ model: "default", messages: say(text), stream });
+        await assert.rejects(create("[busy]"), OpenAI.RateLimitError);
+        await assert.rejects(create("[not ready]"), (error) => {
+          assert.ok(error instanceof OpenAI.InternalServerError);
+          assert.equal(error.status, 503);
+          return error.code === "not_ready";
+        });
+        await assert.rejects(create("[broken]"), (error) => {
+          assert.ok(error instanceof OpenAI.InternalServerError);
+          assert.equal(error.status, 500);
+          assert.ok(!error.message.includes("secret"), "what is internal stays inside");
+          return true;
+        });
+      }
+    }),
+);
+
+Deno.test(
+  "createApi() answers 502 when a stage fails, and within a stream with an error event that ends it",
+  checked,
+  () =>
+    withApi(async ({ server, client }) => {
+      const whole = await post(server, { messages: say("[fail]") });
+      assert.equal(whole.status, 502);
+      assert.equal((await whole.json()).error.code, "engine_failed");
+
+      const streamed = await (await post(server, { messages: say("[fail]"), stream: true })).text();
+      const events = streamed.trimEnd().split("\n\n");
+      assert.deepEqual(JSON.parse(events.at(-1)!.slice("data: ".length)).error, {
+        message: "stage 1 is gone",
+        type: "server_error",
+        param: null,
+        code: "engine_failed",
+      });
+      assert.equal(events.length, 4, "role, two tokens, error, and no [DONE]");
+
+      const stream = await client.chat.completions.create({
+        model: "default",
+        messages: say("[fail]"),
+        stream: true,
+      });
+      await assert.rejects(async () => {
+        for await (const _ of stream);
+      }, OpenAI.APIError);
+    }),
+);
+
+for (const stream of [true, false]) {
+  Deno.test(
+    `createApi() aborts the generation when the client goes away (stream: ${stream})`,
+    checked,
+    () =>
+      withApi(async ({ generator, server }) => {
+        const aborted = Promise.withResolvers<void>();
+        generator.onAbort = aborted.resolve;
+        // A bare socket: the client's own abort logic takes no part.
+        const socket = await Deno.connect({ port: server.port });
+        const body = JSON.stringify({ messages: say(stream ? "[endless]" : "[hang]"), stream });
+        const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
+          `content-length: ${body.length}\r\n\r\n`;
+        await socket.write(new TextEncoder().encode(head + body));
+        if (stream) await socket.read(new Uint8Array(4096));
+        while (generator.active === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+        socket.close();
+        await aborted.promise;
+        assert.equal(generator.active, 0);
+      }),
+  );
+}
+
+Deno.test(
+  "createApi() ends the generation of a stream that is cancelled while nobody reads",
+  checked,
+  async () => {
+    const generator = new ScriptedGenerator();
+    const response = await createApi(generator).request("/v1/chat/completions", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ messages: say("[endless]"), stream: true }),
+    });
+    const aborted = Promise.withResolvers<void>();
+    generator.onAbort = aborted.resolve;
+    const reader = response.body!.getReader();
+    await reader.read();
+    // The stream's buffer is full again by now, so that no read of the generator is under way.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await reader.cancel();
+    await aborted.promise;
+    assert.equal(generator.active, 0);
+  },
+);
+
+Deno.test(
+  "createApi() ends all choices when one fails",
+  checked,
+  () =>
+    withApi(async ({ generator, server }) => {
+      const answer = await fetch(`${server.url}/v1/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ prompt: ["[hang]", "[fail]"] }),
+      });
+      assert.equal(answer.status, 502);
+      await answer.body?.cancel();
+      assert.equal(generator.requests.length, 2);
+    }),
+);
+
+Deno.test("createApi() runs more choices than it runs at once", checked, () =>
+  withApi(async ({ client }) => {
+    const prompt = Array.from({ length: 11 }, (_, i) => `prompt ${i}`);
+    const answer = await client.completions.create({
+      model: "default",
+      prompt,
+      n: 2,
+      max_tokens: 1,
+      echo: true,
+    });
+    assert.equal(answer.choices.length, 22);
+    answer.choices.forEach(({ text }, i) => assert.ok(text.startsWith(`prompt ${i >> 1}`)));
+    assert.equal(answer.usage!.prompt_tokens, 22);
+  }));
+
+Deno.test(
+  "createApi() keeps a silent stream alive with comments",
+  checked,
+  () =>
+    withApi(async ({ server }) => {
+      const response = await post(server, { messages: say("[hang]"), stream: true });
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      while (!/(: keep-alive\n\n){2}$/.test(text)) text += (await reader.read()).value;
+      await reader.cancel();
+    }, { keepAliveMs: 20 }),
+);
+
+Deno.test(
+  "createApi() refuses a body past the limit, declared or chunked",
+  checked,
+  () =>
+    withApi(async ({ server }) => {
+      const text = JSON.stringify({ messages: say("x".repeat(5000)) });
+      for (const body of [text, new Blob([text]).stream()]) {
+        const response = await post(server, null, { body });
+        assert.equal(response.status, 413);
+        assert.equal((await response.json()).error.code, "body_too_large");
+      }
+    }, { maxBodyBytes: 4096 }),
+);
+
+Deno.test(
+  "createApi() refuses a body that does not arrive in time",
+  checked,
+  () =>
+    withApi(async ({ server }) => {
+      const socket = await Deno.connect({ port: server.port });
+      const head =
+        "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+      await socket.write(new TextEncoder().encode(head));
+      const answer = new Uint8Array(4096);
+      const bytes = await socket.read(answer);
+      assert.match(
+        new TextDecoder().decode(answer.subarray(0, bytes!)),
+        /^HTTP\/1.1 408 [^]*request_timeout/,
+      );
+      socket.close();
+    }, { bodyTimeoutMs: 50 }),
+);
+
+Deno.test(
+  "createApi() says 503 and why until the node is ready",
+  checked,
+  () =>
+    withApi(async ({ generator, server }) => {
+      generator.ready = false;
+      generator.cards = [];
+      const response = await fetch(`${server.url}/readyz`);
+      assert.equal(response.status, 503);
+      assert.deepEqual(await response.json(), { ready: false, reason: "waiting for 1 more node" });
+      const list = await fetch(`${server.url}/v1/models`);
+      assert.deepEqual(await list.json(), { object: "list", data: [] });
+      const card = await fetch(`${server.url}/v1/models/scripted`);
+      assert.equal(card.status, 404);
+      await card.body?.cancel();
+    }),
+);
+
+Deno.test(
+  "createApi() refuses a logit bias outside the vocabulary",
+  checked,
+  () =>
+    withApi(async ({ server }) => {
+      const response = await post(server, { messages: say("hello"), logit_bias: { "1000": 1 } });
+      assert.equal(response.status, 400);
+      assert.equal((await response.json()).error.param, "logit_bias.1000");
+    }),
+);
+
+Deno.test("createApi() sends CORS headers only to allowed origins", checked, async () => {
+  const origin = "https://app.example";
+  const allowed = async (server: ApiServer) => {
+    const response = await fetch(`${server.url}/healthz`, { headers: { origin } });
+    await response.body?.cancel();
+    return response.headers.get("access-control-allow-origin");
+  };
+  await withApi(async ({ server }) => assert.equal(await allowed(server), null));
+  await withApi(async ({ server }) => assert.equal(await allowed(server), origin), { allowOrigin: origin });
+});
+
+Deno.test(
+  "createApi() refuses what cannot be honoured in completions",
+  checked,
+  () =>
+    withApi(async ({ server }) => {
+      const wrong: [Record<string, unknown>, string][] = [
+        [{ prompt: [] }, "prompt"],
+        [{ prompt: ["a", 1] }, "prompt"],
+        [{ prompt: "a", best_of: 2 }, "best_of"],
+        [{ prompt: "a", suffix: "b" }, "suffix"],
+        [{ prompt: [1, 2], echo: true }, "echo"],
+        [{ prompt: "a", echo: true, logprobs: 1 }, "echo"],
+      ];
+      for (const [body, param] of wrong) {
+        const response = await fetch(`${server.url}/v1/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body),
+        });
+        assert.equal(response.status, 400);
+        assert.equal((await response.json()).error.param, param);
+      }
+    }),
+);

@@ -1,0 +1,61 @@
+/**
+ * Reading a JSON request body within bounds of size and time.
+ *
+ * @module
+ */
+import { apiError } from "./errors.ts";
+
+/** Bounds of {@linkcode readJson}. */
+export interface BodyLimits {
+  /** Bytes at most. */
+  maxBytes: number;
+  /** Milliseconds at most until the body is complete. */
+  timeoutMs: number;
+}
+
+/**
+ * The request's JSON body.
+ *
+ * Errors (group `api`): `unsupported_media_type`, `body_too_large`, `request_timeout`, `invalid_json`.
+ */
+export async function readJson(request: Request, limits: BodyLimits): Promise<unknown> {
+  const type = request.headers.get("content-type");
+  if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type ?? "")) {
+    const got = type === null ? "the request has none" : `the request says ${JSON.stringify(type)}`;
+    throw apiError("unsupported_media_type", `content-type must be application/json, ${got}`);
+  }
+  const text = await readText(request, limits);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw apiError("invalid_json", `the request body is not valid JSON: ${(error as Error).message}`);
+  }
+}
+
+async function readText(request: Request, { maxBytes, timeoutMs }: BodyLimits): Promise<string> {
+  const tooLarge = () =>
+    apiError("body_too_large", `the request body is larger than this server's limit of ${maxBytes} bytes`);
+  if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge();
+  if (request.body === null) return "";
+  const reader = request.body.getReader();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    reader.cancel().catch(() => {});
+  }, timeoutMs);
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      bytes += part.value.length;
+      if (bytes > maxBytes) throw tooLarge();
+      text += decoder.decode(part.value, { stream: true });
+    }
+  } finally {
+    clearTimeout(timer);
+    reader.cancel().catch(() => {});
+  }
+  if (late) throw apiError("request_timeout", `the request body was not complete after ${timeoutMs} ms`);
+  return text + decoder.decode();
+}

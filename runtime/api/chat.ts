@@ -1,0 +1,102 @@
+/**
+ * `POST /v1/chat/completions`.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { commonFields, type Dialect, parseBody, type Piece, toTask, unsupported } from "./dialect.ts";
+import type { ChatMessage } from "./generator.ts";
+
+const textPart = z.object({
+  type: z.literal("text", unsupported),
+  text: z.string(),
+});
+
+const messageSchema = z.object({
+  role: z.enum(["system", "developer", "user", "assistant"], {
+    error: (issue) =>
+      issue.input === "tool" || issue.input === "function"
+        ? unsupported.error
+        : 'expected "system", "developer", "user" or "assistant"',
+  }),
+  content: z.union([z.string(), z.array(textPart)]),
+  name: z.string().nullish(),
+  tool_calls: z.array(z.unknown()).max(0, unsupported).nullish(),
+});
+
+const requestSchema = z.object({
+  ...commonFields,
+  messages: z.array(messageSchema).min(1),
+  max_completion_tokens: z.int().min(1).nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
+  tools: z.array(z.unknown()).max(0, unsupported).nullish(),
+  tool_choice: z.enum(["none", "auto"], unsupported).nullish(),
+  functions: z.array(z.unknown()).max(0, unsupported).nullish(),
+  function_call: z.enum(["none", "auto"], unsupported).nullish(),
+  response_format: z.object({ type: z.literal("text", unsupported) }).nullish(),
+  modalities: z.array(z.literal("text", unsupported)).nullish(),
+  audio: z.null(unsupported).optional(),
+  web_search_options: z.null(unsupported).optional(),
+}).refine((body) => !body.top_logprobs || body.logprobs, {
+  path: ["top_logprobs"],
+  error: "only allowed when logprobs is true",
+});
+
+/** `developer` is `system` to a chat template; text parts are lines of one text. */
+function toMessage({ role, content, name }: z.infer<typeof messageSchema>): ChatMessage {
+  return {
+    role: role === "developer" ? "system" : role,
+    content: typeof content === "string" ? content : content.map((part) => part.text).join("\n"),
+    ...(name && { name }),
+  };
+}
+
+function logprobEntry(token: string, logprob: number) {
+  // A lone part of a UTF-8 character has no text, so its bytes are not known here.
+  const bytes = token.includes("\ufffd") ? null : [...new TextEncoder().encode(token)];
+  return { token, logprob, bytes };
+}
+
+function logprobs({ tokens, logprobs }: Piece) {
+  if (!logprobs) return null;
+  const content = tokens.map((token) => ({
+    ...logprobEntry(token.text, token.logprob ?? 0),
+    top_logprobs: (token.top ?? []).map(([, logprob], i) => logprobEntry(token.topText?.[i] ?? "", logprob)),
+  }));
+  return { content, refusal: null };
+}
+
+/** OpenAI's chat dialect. */
+export const chatDialect: Dialect = {
+  idPrefix: "chatcmpl-",
+  object: { whole: "chat.completion", chunk: "chat.completion.chunk" },
+  parse(body) {
+    const request = parseBody(requestSchema, body);
+    const prompt = { kind: "chat" as const, messages: request.messages.map(toMessage) };
+    const max_tokens = request.max_completion_tokens ?? request.max_tokens;
+    return toTask({ ...request, max_tokens }, [{ prompt, echo: "" }], {
+      logprobs: request.logprobs ?? false,
+      top_logprobs: request.top_logprobs ?? 0,
+    });
+  },
+  whole: (piece, finish_reason) => ({
+    index: piece.index,
+    message: { role: "assistant", content: piece.text, refusal: null },
+    logprobs: logprobs(piece),
+    finish_reason,
+  }),
+  open: (index) => ({
+    index,
+    delta: { role: "assistant", content: "", refusal: null },
+    logprobs: null,
+    finish_reason: null,
+  }),
+  delta: (piece) => ({
+    index: piece.index,
+    delta: { content: piece.text },
+    logprobs: logprobs(piece),
+    finish_reason: null,
+  }),
+  close: (index, finish_reason) => ({ index, delta: {}, logprobs: null, finish_reason }),
+};

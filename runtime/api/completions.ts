@@ -1,0 +1,97 @@
+/**
+ * `POST /v1/completions`.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { commonFields, type Dialect, parseBody, type Piece, toTask, unsupported } from "./dialect.ts";
+import { apiError } from "./errors.ts";
+
+/** Most prompts in one request. */
+const maxPrompts = 32;
+/** OpenAI's own default for this endpoint. */
+const defaultMaxTokens = 16;
+
+const tokenIds = z.array(z.int().min(0)).min(1);
+
+const requestSchema = z.object({
+  ...commonFields,
+  prompt: z.union([
+    z.string(),
+    tokenIds,
+    z.array(z.string()).min(1).max(maxPrompts),
+    z.array(tokenIds).min(1).max(maxPrompts),
+  ], { error: `expected a string, an array of token ids, or an array of at most ${maxPrompts} of these` }),
+  echo: z.boolean().nullish(),
+  best_of: z.int().min(1).nullish(),
+  suffix: z.string().max(0, unsupported).nullish(),
+  logprobs: z.int().min(0).max(20).nullish(),
+});
+
+/** One string, one token list, or several of either, as a list. */
+function promptList(prompt: z.infer<typeof requestSchema>["prompt"]): (string | number[])[] {
+  if (typeof prompt === "string") return [prompt];
+  return typeof prompt[0] === "number" ? [prompt as number[]] : prompt as string[] | number[][];
+}
+
+function logprobs({ tokens, offset, logprobs }: Piece) {
+  if (!logprobs) return null;
+  return {
+    tokens: tokens.map((token) => token.text),
+    token_logprobs: tokens.map((token) => token.logprob ?? 0),
+    top_logprobs: tokens.map((token) =>
+      token.top
+        ? Object.fromEntries(token.top.map(([, logprob], i) => [token.topText?.[i] ?? "", logprob]))
+        : null
+    ),
+    text_offset: tokens.map((token) => {
+      const start = offset;
+      offset += token.text.length;
+      return start;
+    }),
+  };
+}
+
+/** OpenAI's completions dialect. */
+export const completionsDialect: Dialect = {
+  idPrefix: "cmpl-",
+  object: { whole: "text_completion", chunk: "text_completion" },
+  parse(body) {
+    const request = parseBody(requestSchema, body);
+    if ((request.best_of ?? request.n ?? 1) !== (request.n ?? 1)) {
+      throw apiError("unsupported_parameter", "best_of: only the value of n is supported", "best_of");
+    }
+    const wantsLogprobs = request.logprobs !== null && request.logprobs !== undefined;
+    const prompts = promptList(request.prompt);
+    if (request.echo && (wantsLogprobs || prompts.some((prompt) => typeof prompt !== "string"))) {
+      throw apiError(
+        "unsupported_parameter",
+        "echo: not supported with logprobs or with token prompts",
+        "echo",
+      );
+    }
+    return toTask(
+      { ...request, max_tokens: request.max_tokens ?? defaultMaxTokens },
+      prompts.map((prompt) =>
+        typeof prompt === "string"
+          ? { prompt: { kind: "text" as const, text: prompt }, echo: request.echo ? prompt : "" }
+          : { prompt: { kind: "tokens" as const, tokens: prompt }, echo: "" }
+      ),
+      { logprobs: wantsLogprobs, top_logprobs: request.logprobs ?? 0 },
+    );
+  },
+  whole: (piece, finish_reason) => ({
+    index: piece.index,
+    text: piece.text,
+    logprobs: logprobs(piece),
+    finish_reason,
+  }),
+  open: (index, echo) => echo === "" ? undefined : { index, text: echo, logprobs: null, finish_reason: null },
+  delta: (piece) => ({
+    index: piece.index,
+    text: piece.text,
+    logprobs: logprobs(piece),
+    finish_reason: null,
+  }),
+  close: (index, finish_reason) => ({ index, text: "", logprobs: null, finish_reason }),
+};

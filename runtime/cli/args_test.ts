@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { OrreryError } from "../../actors/mod.ts";
+import { numberOption, readArgs, urlOption } from "./args.ts";
+import { describeFailure, UsageError } from "./fail.ts";
+
+Deno.test("readArgs() turns an unknown option into one line", () => {
+  assert.throws(() => readArgs({ args: ["--nope"], options: {} }), (error) => {
+    assert.ok(error instanceof UsageError);
+    assert.match(error.message, /^Unknown option '--nope'[^\n]*$/);
+    return true;
+  });
+});
+
+Deno.test("numberOption() takes numbers in the range only", () => {
+  const port = { min: 0, max: 65535, integer: true };
+  assert.equal(numberOption("port", undefined, port), undefined);
+  assert.equal(numberOption("port", "8420", port), 8420);
+  for (const text of ["", " ", "x", "1.5", "-1", "65536", "NaN", "Infinity"]) {
+    assert.throws(() => numberOption("port", text, port), UsageError, text);
+  }
+  assert.equal(numberOption("t", "0.5", { min: 0, max: 2 }), 0.5);
+});
+
+Deno.test("urlOption() takes http URLs only", () => {
+  assert.equal(urlOption("url", "http://127.0.0.1:8420/"), "http://127.0.0.1:8420");
+  for (const text of ["", "127.0.0.1:8420", "localhost:8420", "ftp://a"]) {
+    assert.throws(() => urlOption("url", text), UsageError, text);
+  }
+});
+
+Deno.test("describeFailure() gives one line and the exit code", () => {
+  const known = new OrreryError({ group: "api", code: "busy", message: "too\n  much" });
+  assert.deepEqual(describeFailure(known), { code: 1, line: "error: too much" });
+  assert.deepEqual(describeFailure(new UsageError("what")), { code: 2, line: "error: what (see --help)" });
+  assert.deepEqual(describeFailure(new TypeError("x")), { code: 1, line: "error: internal: TypeError: x" });
+});

@@ -1,0 +1,146 @@
+/**
+ * `deno task chat`: asks a node and prints the answer as it comes.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a command talks to its user
+import { createInterface } from "node:readline";
+import process from "node:process";
+import { numberOption, readArgs, urlOption } from "./args.ts";
+import { type ChatCall, streamChat, type Turn, wholeChat } from "./chat_client.ts";
+import { describeFailure, exitCodes, runCommand } from "./fail.ts";
+
+const help = `Ask a running node; the answer is printed as it is generated.
+
+Usage: deno task chat [options] ["question"]
+Without a question every line of stdin is one, and the conversation is remembered.
+
+  --url URL          the node's API [http://127.0.0.1:8420]
+  --system TEXT      what the model is told first
+  --max-tokens N     length of an answer at most
+  --temperature T    0 (always the likeliest token) to 2; left out: the model's own
+  --json             print the API's answer as one line of JSON instead of text
+  --help             print this
+
+Exit codes: 0 answered, 1 failed, 2 wrong command line, 130 stopped by Ctrl-C.`;
+
+interface Settings {
+  call: Omit<ChatCall, "messages" | "signal">;
+  system: Turn[];
+  json: boolean;
+}
+
+const encoder = new TextEncoder();
+
+async function print(text: string): Promise<void> {
+  const bytes = encoder.encode(text);
+  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+}
+
+/** Prints the answer to the conversation so far and returns its text (with `--json` too). */
+async function ask({ call, json }: Settings, messages: Turn[], signal: AbortSignal): Promise<string> {
+  if (json) {
+    const answer = await wholeChat({ ...call, messages, signal });
+    await print(JSON.stringify(answer) + "\n");
+    return (answer as { choices?: { message?: { content?: string } }[] }).choices?.[0]?.message?.content ??
+      "";
+  }
+  let text = "";
+  let reason = "";
+  try {
+    const pieces = streamChat({ ...call, messages, signal });
+    let step = await pieces.next();
+    for (; !step.done; step = await pieces.next()) {
+      text += step.value;
+      await print(step.value);
+    }
+    reason = step.value;
+  } finally {
+    if (text !== "" && !text.endsWith("\n")) await print("\n");
+  }
+  if (reason === "length" && Deno.stderr.isTerminal()) {
+    console.error("(cut at the token limit: see --max-tokens)");
+  }
+  return text;
+}
+
+async function askOnce(settings: Settings, question: string): Promise<number> {
+  const stop = new AbortController();
+  Deno.addSignalListener("SIGINT", () => stop.abort());
+  try {
+    await ask(settings, [...settings.system, { role: "user", content: question }], stop.signal);
+    return exitCodes.ok;
+  } catch (error) {
+    if (stop.signal.aborted) return exitCodes.interrupted;
+    throw error;
+  }
+}
+
+/** Line after line. Ctrl-C stops an answer under way, and at the prompt it ends the conversation. */
+async function converse(settings: Settings): Promise<number> {
+  const terminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+  const lines = createInterface({
+    input: process.stdin,
+    output: terminal ? process.stdout : undefined,
+    prompt: "> ",
+  });
+  let answering: AbortController | undefined;
+  const interrupt = () => answering ? answering.abort() : lines.close();
+  lines.on("SIGINT", interrupt);
+  Deno.addSignalListener("SIGINT", interrupt);
+  let code: number = exitCodes.ok;
+  const history: Turn[] = [...settings.system];
+  if (terminal) lines.prompt();
+  for await (const line of lines) {
+    if (line.trim() !== "") {
+      answering = new AbortController();
+      const question: Turn = { role: "user", content: line };
+      try {
+        const content = await ask(settings, [...history, question], answering.signal);
+        history.push(question, { role: "assistant", content });
+      } catch (error) {
+        if (!answering.signal.aborted) {
+          const failure = describeFailure(error);
+          code = failure.code;
+          console.error(failure.line);
+          if (!terminal) break;
+        }
+      }
+      answering = undefined;
+    }
+    if (terminal) lines.prompt();
+  }
+  return terminal ? exitCodes.ok : code;
+}
+
+async function chat(args: string[]): Promise<number> {
+  const { values, positionals } = readArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      url: { type: "string", default: "http://127.0.0.1:8420" },
+      system: { type: "string" },
+      "max-tokens": { type: "string" },
+      temperature: { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(help);
+    return exitCodes.ok;
+  }
+  const settings: Settings = {
+    call: {
+      url: urlOption("url", values.url),
+      maxTokens: numberOption("max-tokens", values["max-tokens"], { min: 1, max: 1_000_000, integer: true }),
+      temperature: numberOption("temperature", values.temperature, { min: 0, max: 2 }),
+    },
+    system: values.system === undefined ? [] : [{ role: "system", content: values.system }],
+    json: values.json,
+  };
+  const question = positionals.join(" ");
+  return question.trim() === "" ? await converse(settings) : await askOnce(settings, question);
+}
+
+if (import.meta.main) await runCommand(chat);

@@ -1,0 +1,110 @@
+/**
+ * The chat endpoint as a command uses it.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { OrreryError } from "../../actors/mod.ts";
+import { eventData } from "./sse.ts";
+
+/** One turn of a conversation. */
+export interface Turn {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** What to ask, and of whom. */
+export interface ChatCall {
+  /** Base URL of the API, without a final slash. */
+  url: string;
+  messages: Turn[];
+  maxTokens?: number;
+  temperature?: number;
+  signal: AbortSignal;
+}
+
+const errorSchema = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
+
+const chunkSchema = z.object({
+  choices: z.array(z.object({
+    delta: z.object({ content: z.string().nullish() }),
+    finish_reason: z.string().nullish(),
+  })),
+});
+
+function failed(code: string, message: string, cause?: unknown): OrreryError {
+  return new OrreryError({ group: "cli", code, message, cause });
+}
+
+/**
+ * The answer's text as it comes; returns the finish reason.
+ *
+ * Errors (group `cli`): `cannot_connect`, `refused` (the node's own words), `broken_answer`; the signal's reason.
+ */
+export async function* streamChat(call: ChatCall): AsyncGenerator<string, string> {
+  const response = await post(call, true);
+  let finishReason: string | undefined;
+  try {
+    for await (const data of eventData(response.body!)) {
+      if (data === "[DONE]") break;
+      const value = JSON.parse(data);
+      const error = errorSchema.safeParse(value);
+      if (error.success) throw failed("refused", `the answer broke off: ${error.data.error.message}`);
+      const [choice] = chunkSchema.parse(value).choices;
+      if (choice?.delta.content) yield choice.delta.content;
+      finishReason = choice?.finish_reason ?? finishReason;
+    }
+  } catch (error) {
+    throw broken(call, error);
+  }
+  if (finishReason !== undefined) return finishReason;
+  throw failed("broken_answer", `the node at ${call.url} ended the answer without finishing it`);
+}
+
+/** The node's whole answer as it is. Errors as of {@linkcode streamChat}. */
+export async function wholeChat(call: ChatCall): Promise<unknown> {
+  const response = await post(call, false);
+  try {
+    return await response.json();
+  } catch (error) {
+    throw broken(call, error);
+  }
+}
+
+function broken(call: ChatCall, error: unknown): unknown {
+  if (call.signal.aborted || error instanceof OrreryError) return error;
+  const message = error instanceof z.ZodError ? "it is not a chat answer" : (error as Error).message;
+  return failed("broken_answer", `the answer of ${call.url} broke off: ${message}`, error);
+}
+
+async function post(
+  { url, messages, maxTokens, temperature, signal }: ChatCall,
+  stream: boolean,
+): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "default", messages, max_tokens: maxTokens, temperature, stream }),
+      signal,
+    });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const hint = "start a node with `deno task start`, or name a running one with --url";
+    throw failed("cannot_connect", `cannot connect to ${url}: ${hint}`, error);
+  }
+  if (response.ok) return response;
+  const body = await response.text();
+  const parsed = errorSchema.safeParse(parseJson(body));
+  const reason = parsed.success ? parsed.data.error.message : "no Orrery node seems to listen there";
+  throw failed("refused", `${url} answered ${response.status}: ${reason}`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * `deno task start`: runs a node until it is told to stop.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a command talks to its user
+import { configure, getConsoleSink, getTextFormatter, type LogLevel } from "@logtape/logtape";
+import pc from "picocolors";
+import { type Deployment, OrreryError } from "../../actors/mod.ts";
+import { PRECISIONS } from "../../models/mod.ts";
+import { parseLayers } from "../../planner/mod.ts";
+import { type Node, type NodeOptions, startNode } from "../node.ts";
+import { numberOption, readArgs } from "./args.ts";
+import { exitCodes, runCommand, UsageError } from "./fail.ts";
+
+const help = `Start a node. The first one serves a model; others join it and take over layers.
+
+Usage: deno task start [options]
+
+  --port N               REST API [8420]
+  --mailbox-port N       where other nodes join [8421]
+  --host ADDRESS         listen here; 0.0.0.0 for all interfaces [127.0.0.1]
+  --data DIR             model store [.orrery]
+  --model NAME|DIR       a model in the store, or a Hugging Face checkpoint folder [the embedded model]
+  --precision P          ${PRECISIONS.join(", ")} [f32 for the embedded model, q4 for others]
+  --threads N            threads of a stage's engine [number of cores]
+  --nodes N              first node: wait for N nodes in all before the model is placed [1]
+  --layers 0-3,4-7       first node: layers by node, in the order in which nodes join [even]
+  --join HOST:PORT       join the node whose mailbox listens there
+  --log LEVEL            debug, info, warning, error [warning]
+  --help                 print this
+
+SIGINT and SIGTERM drain and exit 0; a second one exits at once.
+Exit codes: 0 stopped, 1 failed, 2 wrong command line.`;
+
+const LEVELS = ["debug", "info", "warning", "error"];
+const port = { min: 0, max: 65535, integer: true };
+
+function options(args: string[]): (NodeOptions & { log: LogLevel }) | undefined {
+  const { values } = readArgs({
+    args,
+    options: {
+      port: { type: "string" },
+      "mailbox-port": { type: "string" },
+      host: { type: "string", default: "127.0.0.1" },
+      data: { type: "string", default: ".orrery" },
+      model: { type: "string" },
+      precision: { type: "string" },
+      threads: { type: "string" },
+      nodes: { type: "string" },
+      layers: { type: "string" },
+      join: { type: "string" },
+      log: { type: "string", default: "warning" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const precision = PRECISIONS.find((p) => p === values.precision);
+  if (values.precision !== undefined && !precision) {
+    throw new UsageError(`--precision takes ${PRECISIONS.join(", ")}, got ${JSON.stringify(values.precision)}`);
+  }
+  if (!LEVELS.includes(values.log)) throw new UsageError(`--log takes ${LEVELS.join(", ")}, got ${JSON.stringify(values.log)}`);
+  for (const name of ["nodes", "layers", "model", "precision"] as const) {
+    if (values.join !== undefined && values[name] !== undefined) {
+      throw new UsageError(`--${name} is for the first node; a node with --join takes it from there`);
+    }
+  }
+  return {
+    host: values.host,
+    port: numberOption("port", values.port, port) ?? 8420,
+    mailboxPort: numberOption("mailbox-port", values["mailbox-port"], port) ?? 8421,
+    data: values.data,
+    model: values.model,
+    precision,
+    threads: numberOption("threads", values.threads, { min: 1, max: 256, integer: true }) ?? navigator.hardwareConcurrency,
+    nodes: numberOption("nodes", values.nodes, { min: 1, max: 1024, integer: true }) ?? 1,
+    layers: values.layers === undefined ? undefined : parseLayers(values.layers),
+    join: values.join === undefined ? undefined : joinOption(values.join),
+    log: values.log as LogLevel,
+  };
+}
+
+function joinOption(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port < 1 || port > 65535) {
+    throw new UsageError(`--join takes HOST:MAILBOX_PORT such as 192.168.1.2:8421, got ${JSON.stringify(text)}`);
+  }
+  return { host: match[1] ?? match[2], port };
+}
+
+async function configureLog(level: LogLevel): Promise<void> {
+  await configure({
+    sinks: { stderr: getConsoleSink({ formatter: getTextFormatter(), levelMap: allToStderr }) },
+    loggers: [
+      { category: "orrery", lowestLevel: level, sinks: ["stderr"] },
+      { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["stderr"] },
+    ],
+  });
+}
+const allToStderr = { trace: "error", debug: "error", info: "error", warning: "error", error: "error", fatal: "error" } as const;
+
+/** What a user can do next. */
+function welcome(node: Node, options: NodeOptions): string {
+  const { host, port } = node.mailboxAddress;
+  const local = options.host === "127.0.0.1" || options.host === "localhost";
+  const api = new URL(node.url);
+  const second = local
+    ? `deno task start --join ${host}:${port} --port ${Number(api.port) + 10} --mailbox-port ${port + 10}`
+    : `deno task start --join ${host}:${port} --host 0.0.0.0`;
+  return [
+    `${pc.bold("API")}      ${node.url}/v1`,
+    `${pc.bold("try")}      curl ${node.url}/v1/chat/completions -H 'content-type: application/json' ` +
+    `-d '{"messages":[{"role":"user","content":"Why does it rain?"}]}'`,
+    `${pc.bold("add")}      ${second}`,
+  ].join("\n");
+}
+
+/** One line for what serves, or why nothing does. */
+function announce(node: Node, deployment: Deployment | undefined, reason: string): string {
+  if (!deployment) return `${pc.yellow("not ready")} ${reason}`;
+  const stages = deployment.stages.map((s) => {
+    const range = s.first === s.last ? `layer ${s.first}` : `layers ${s.first}-${s.last}`;
+    return `${range} on ${s.node === node.id ? "this node" : s.node}`;
+  });
+  return `${pc.green("ready")}    ${deployment.model}: ${stages.join(", ")}`;
+}
+
+async function start(args: string[]): Promise<number> {
+  const chosen = options(args);
+  if (!chosen) {
+    console.log(help);
+    return exitCodes.ok;
+  }
+  await configureLog(chosen.log);
+  const stop = Promise.withResolvers<number>();
+  const early: [Deployment | undefined, string][] = [];
+  let said = "";
+  let node: Node | undefined;
+  const onServe = (deployment: Deployment | undefined, reason: string) => {
+    if (!node) return void early.push([deployment, reason]);
+    const line = announce(node, deployment, reason);
+    if (line !== said) console.log(said = line);
+    // Alone, a node that cannot load its model has nothing to wait for.
+    if (reason.startsWith("placement failed") && chosen.nodes === 1 && !chosen.join && !chosen.layers) {
+      stop.reject(new OrreryError({ group: "cluster", code: "placement_failed", message: reason }));
+    }
+  };
+  let signals = 0;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (++signals > 1) Deno.exit(exitCodes.interrupted);
+      stop.resolve(exitCodes.ok);
+    });
+  }
+  node = await startNode({ ...chosen, onServe, onProgress: conversionProgress() });
+  console.log(welcome(node, chosen));
+  for (const [deployment, reason] of early) onServe(deployment, reason);
+  try {
+    return await stop.promise;
+  } finally {
+    if (signals) console.log("stopping: running requests are finished first");
+    await node.close();
+  }
+}
+
+/** Prints how far a conversion is, every tenth. */
+function conversionProgress(): NodeOptions["onProgress"] {
+  let tenth = 0;
+  return ({ group, done, total }) => {
+    const now = Math.floor(10 * done / total);
+    if (now <= tenth || total < 50e6) return;
+    tenth = now;
+    console.error(`converting: ${now * 10} % (${group})`);
+  };
+}
+
+if (import.meta.main) await runCommand(start);

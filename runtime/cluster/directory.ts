@@ -1,0 +1,104 @@
+/**
+ * Where actors live in a cluster: stages where the deployment says, a node's own actors at that node, generations and their
+ * clients where they were claimed.
+ *
+ * @module
+ */
+import {
+  ActorSystem,
+  address,
+  type Address,
+  CLUSTER,
+  type Deployment,
+  type Directory,
+  type NodeId,
+  OrreryError,
+  type Owner,
+  parseAddress,
+} from "../../actors/mod.ts";
+
+/** Owners that are remembered from the registry. */
+const CACHE = 4096;
+
+/** See the module's text. */
+export class ClusterDirectory implements Directory {
+  readonly #node: NodeId;
+  /** The node with the cluster actor. */
+  seed!: NodeId;
+  readonly #deployments = new Map<string, Deployment>();
+  readonly #mine = new Map<string, Owner>();
+  readonly #cache = new Map<string, Owner>();
+  #system!: ActorSystem;
+
+  constructor(node: NodeId) {
+    this.#node = node;
+  }
+
+  /** The system through which the registry at `seed` is asked. */
+  attach(system: ActorSystem, seed: NodeId): void {
+    this.#system = system;
+    this.seed = seed;
+  }
+
+  /** From now on the stages of this deployment are found. */
+  learn(deployment: Deployment): void {
+    this.#deployments.set(deployment.id, deployment);
+  }
+
+  forget(deployment: string): void {
+    this.#deployments.delete(deployment);
+  }
+
+  /** Takes the address for this node, in the registry too, so that others find it. */
+  async claim(to: Address, signal?: AbortSignal): Promise<void> {
+    const owner = await this.#system.ask(CLUSTER, { type: "claim", address: to, node: this.#node }, {
+      signal,
+      deadlineMs: 10_000,
+    }) as Owner;
+    this.#mine.set(to, owner);
+  }
+
+  resolve(to: string, signal?: AbortSignal): Owner | Promise<Owner> {
+    const mine = this.#mine.get(to) ?? this.#cache.get(to);
+    if (mine) return mine;
+    const { deployment, kind, key } = parseAddress(to);
+    switch (kind) {
+      case "cluster":
+        return { node: this.seed, epoch: 1 };
+      case "member":
+      case "weights":
+        return { node: key, epoch: 1 };
+      case "stage": {
+        const stage = this.#deployments.get(deployment)?.stages[Number(key)];
+        if (!stage) throw noOwner(to, `deployment ${deployment} is not known at node ${this.#node}`);
+        return { node: stage.node, epoch: 1 };
+      }
+      default:
+        return this.#ask(to, signal);
+    }
+  }
+
+  invalidate(to: string): void {
+    this.#cache.delete(to);
+  }
+
+  release(to: string): void {
+    if (!this.#mine.delete(to)) return;
+    void this.#system.tell(CLUSTER, { type: "release", address: to, node: this.#node }, { deadlineMs: 10_000 })
+      .catch(() => {}); // the registry forgets a lost node's claims by itself
+  }
+
+  async #ask(to: string, signal?: AbortSignal): Promise<Owner> {
+    const owner = await this.#system.ask(CLUSTER, { type: "resolve", address: to }, { signal, deadlineMs: 10_000 }) as Owner;
+    this.#cache.set(to, owner);
+    if (this.#cache.size > CACHE) this.#cache.delete(this.#cache.keys().next().value!);
+    return owner;
+  }
+}
+
+/** A fresh key for a generation or client actor. */
+export const freshAddress = (kind: string): Address => address("default", kind, crypto.randomUUID());
+
+function noOwner(to: string, why: string): OrreryError {
+  return new OrreryError({ group: "actor", code: "no_owner", message: `nobody hosts ${to}: ${why}`, metadata: { to } });
+}

@@ -1,0 +1,89 @@
+/**
+ * Fetching a model's parts from another node's store, and giving ours.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { type ActorSystem, CHUNK_BYTES, OrreryError, weightsAddress, type WeightSource } from "../../actors/mod.ts";
+import { blobsOf, type Manifest, manifestSchema, type ModelStore, type StoredModel } from "../../models/mod.ts";
+
+const log = getLogger(["orrery", "cluster"]);
+
+/** One chunk of 4 MiB may take so long: a link of 0.3 Mbit/s still makes it. */
+const CHUNK_DEADLINE_MS = 120_000;
+
+/** The store as other nodes read it. */
+export function weightSource(store: ModelStore): WeightSource {
+  return {
+    manifest: async (model) => JSON.stringify((await store.get(model)).manifest),
+    blob: async (sha256, offset, length) => {
+      const size = await store.blobs.size(sha256);
+      if (size === undefined) {
+        throw new OrreryError({
+          group: "model",
+          code: "blob_unknown",
+          message: `blob ${sha256} is not in the store of this node`,
+          metadata: { sha256 },
+        });
+      }
+      using file = await Deno.open(store.blobs.path(sha256));
+      await file.seek(offset, Deno.SeekMode.Start);
+      const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)));
+      for (let filled = 0; filled < bytes.length;) {
+        const n = await file.read(bytes.subarray(filled));
+        if (n === null) return bytes.subarray(0, filled);
+        filled += n;
+      }
+      return bytes;
+    },
+  };
+}
+
+/** Blobs that a stage of these layers maps. */
+function stageBlobs(manifest: Manifest, first: number, last: number): string[] {
+  const groups = manifest.layers.slice(first, last + 1);
+  if (first === 0) groups.push(manifest.embedding);
+  if (last === manifest.geometry.layers - 1) groups.push(manifest.head);
+  return groups.map((g) => g.sha256);
+}
+
+/**
+ * Sees that the manifest, the text files and the blobs of `layers` are in our store, fetching what is missing from node
+ * `source` (resumed where an earlier attempt stopped, checked against its hash).
+ */
+export async function ensureModel(options: {
+  system: ActorSystem;
+  store: ModelStore;
+  source: string;
+  model: string;
+  layers: { first: number; last: number }[];
+  signal: AbortSignal;
+}): Promise<StoredModel> {
+  const { system, store, source, model, layers, signal } = options;
+  const from = weightsAddress(source);
+  const ask = (message: { type: string } & Record<string, unknown>) =>
+    system.ask(from, message, { deadlineMs: CHUNK_DEADLINE_MS, signal });
+
+  async function* chunks(sha256: string) {
+    for (let offset = await store.blobs.partialSize(sha256);; offset += CHUNK_BYTES) {
+      const bytes = await ask({ type: "blob", sha256, offset, length: CHUNK_BYTES }) as Uint8Array;
+      if (bytes.length) yield bytes;
+      if (bytes.length < CHUNK_BYTES) return;
+    }
+  }
+
+  if (source === system.node) return await store.get(model);
+  const manifest = manifestSchema.parse(JSON.parse(await ask({ type: "manifest", model }) as string));
+  const roles = new Map(blobsOf(manifest).map(({ sha256, role }) => [sha256, role]));
+  const fetch = async (sha256: string) => {
+    if (await store.has(sha256)) return;
+    log.info("fetching {role} of {model} from {source}", { role: roles.get(sha256), model, source });
+    await store.importBlob(sha256, chunks(sha256), { signal });
+  };
+  for (const sha256 of Object.values(manifest.files)) await fetch(sha256);
+  const stored = await store.writeManifest(manifest);
+  for (const { first, last } of layers) {
+    for (const sha256 of stageBlobs(manifest, first, last)) await fetch(sha256);
+  }
+  return stored;
+}

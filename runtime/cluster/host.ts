@@ -1,0 +1,168 @@
+/**
+ * What a node does when the cluster tells it: prepare stages, adopt a deployment, let an old one go.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import {
+  type ActorSystem,
+  type Deployment,
+  type MemberHost,
+  OrreryError,
+  parseAddress,
+  stageAddress,
+  type StageEngine,
+  toOrreryError,
+} from "../../actors/mod.ts";
+import { buildStageGraph, type ModelStore, type StoredModel } from "../../models/mod.ts";
+import { loadEngine } from "../engine/mod.ts";
+import type { Gateway } from "../gateway.ts";
+import { ServedModel } from "../served_model.ts";
+import type { Mailbox } from "../mailbox/mod.ts";
+import type { ClusterDirectory } from "./directory.ts";
+import { ensureModel } from "./fetch.ts";
+
+const log = getLogger(["orrery", "cluster"]);
+
+/** Share of the free memory that arenas may take. */
+const ARENA_SHARE = 0.25;
+/** Loading a stage takes its weights once mapped and at most once more while the engine packs them. */
+const LOAD_FACTOR = 2;
+
+/** Options of a {@linkcode Host}. */
+export interface HostOptions {
+  system: ActorSystem;
+  directory: ClusterDirectory;
+  store: ModelStore;
+  mailbox: Mailbox;
+  gateway: Gateway;
+  threads: number;
+  /** Told of each change of what is served. */
+  onServe?: (deployment: Deployment | undefined, reason: string) => void;
+}
+
+/** See the module's text. */
+export class Host implements MemberHost {
+  readonly #options: HostOptions;
+  readonly #models = new Map<string, { deployment: Deployment; stored: StoredModel; served: ServedModel }>();
+  #adopted?: Deployment;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+  }
+
+  /** The deployment that serves now. */
+  get adopted(): Deployment | undefined {
+    return this.#adopted;
+  }
+
+  /** Stages of any deployment at this node. */
+  get stages(): { deployment: string; index: number }[] {
+    return [...this.#models.values()].flatMap(({ deployment }) =>
+      this.#mine(deployment).map(({ index }) => ({ deployment: deployment.id, index }))
+    );
+  }
+
+  async prepare(deployment: Deployment, signal: AbortSignal): Promise<void> {
+    const { system, directory, store } = this.#options;
+    this.#meet(deployment);
+    directory.learn(deployment);
+    const mine = this.#mine(deployment);
+    const stored = await ensureModel({
+      system,
+      store,
+      source: deployment.source,
+      model: deployment.model,
+      layers: mine.map(({ stage }) => stage),
+      signal,
+    });
+    const served = await ServedModel.open(stored);
+    this.#models.set(deployment.id, { deployment, stored, served });
+    for (const { index } of mine) {
+      await system.ask(stageAddress(deployment.id, index), { type: "warm" }, { deadlineMs: 600_000, signal });
+    }
+  }
+
+  adopt(deployment: Deployment | undefined, reason: string): Promise<void> {
+    const { gateway, onServe } = this.#options;
+    const entry = deployment && this.#models.get(deployment.id);
+    if (deployment) this.#meet(deployment);
+    this.#adopted = entry?.deployment;
+    const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
+    gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why);
+    onServe?.(this.#adopted, why);
+    return Promise.resolve();
+  }
+
+  async retire(id: string): Promise<void> {
+    const { system, directory } = this.#options;
+    const entry = this.#models.get(id);
+    if (!entry) return;
+    this.#models.delete(id);
+    const active = new Set(system.status().map((a) => a.address));
+    for (const { index } of this.#mine(entry.deployment)) {
+      const to = stageAddress(id, index);
+      if (active.has(to)) await system.tell(to, { type: "retire" }, { deadlineMs: 10_000 });
+    }
+    directory.forget(id);
+  }
+
+  nodeLost(node: string): void {
+    this.#options.gateway.nodeLost(node);
+  }
+
+  /** The `engine` resource of stage actors. */
+  async loadStage(to: string): Promise<StageEngine> {
+    const { deployment: id, key } = parseAddress(to);
+    const entry = this.#models.get(id);
+    const stage = entry?.deployment.stages[Number(key)];
+    if (!entry || !stage) {
+      throw new OrreryError({
+        group: "cluster",
+        code: "retired",
+        message: `stage ${to} belongs to a deployment that this node has let go`,
+        metadata: { to },
+      });
+    }
+    const { manifest, blobsDir } = entry.stored;
+    const graph = await buildStageGraph(manifest, {
+      firstLayer: stage.first,
+      lastLayer: stage.last,
+      blobDir: blobsDir,
+    });
+    const { available } = Deno.systemMemoryInfo();
+    const needed = graph.weightBytes * LOAD_FACTOR;
+    if (needed > available) {
+      throw new OrreryError({
+        group: "cluster",
+        code: "not_enough_memory",
+        message: `layers ${stage.first}-${stage.last} of ${manifest.name} need ${mib(needed)} MiB to load, ` +
+          `node ${stage.node} has ${mib(available)} MiB free; use a smaller precision or more nodes`,
+        metadata: { node: stage.node, needed_bytes: needed, available_bytes: available },
+      });
+    }
+    log.info("stage {to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
+    return await loadEngine({
+      graph,
+      geometry: manifest.geometry,
+      threads: this.#options.threads,
+      arenaBudgetBytes: Math.floor((available - graph.weightBytes) * ARENA_SHARE),
+    }).catch((error) => {
+      throw toOrreryError(error, to);
+    });
+  }
+
+  /** Links to the nodes that this one will talk to. */
+  #meet(deployment: Deployment): void {
+    const { mailbox, system } = this.#options;
+    for (const m of deployment.members) if (m.node !== system.node) mailbox.addPeer(m.node, m.host, m.port);
+  }
+
+  #mine(deployment: Deployment) {
+    return deployment.stages
+      .map((stage, index) => ({ stage, index }))
+      .filter(({ stage }) => stage.node === this.#options.system.node);
+  }
+}
+
+const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);

@@ -1,0 +1,23 @@
+/**
+ * Errors of the engine, group `engine`; their codes are listed at `StageEngine` in `actors/engine.ts`.
+ *
+ * @module
+ */
+import { OrreryError } from "../../actors/errors.ts";
+
+/** An {@linkcode OrreryError} of group `engine`. */
+export function engineError(
+  code:
+    | "arena_exists"
+    | "no_arena"
+    | "arena_full"
+    | "arena_memory"
+    | "bad_frame"
+    | "bad_logits"
+    | "engine_failed",
+  message: string,
+  metadata: Record<string, unknown> = {},
+  cause?: unknown,
+): OrreryError {
+  return new OrreryError({ group: "engine", code, message, metadata, cause });
+}

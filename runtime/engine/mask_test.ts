@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { hasCode } from "../../actors/errors.ts";
+import { MASKED } from "../../models/graph/contract.ts";
+import { attentionBias } from "./mask.ts";
+import { type Rows, Slots } from "./slots.ts";
+
+const rows = (base: number, parents: number[], positions?: number[]): Rows => ({
+  base,
+  tokens: Int32Array.from(parents, (_, i) => 100 + base + i),
+  positions: Int32Array.from(positions ?? parents.map((_, i) => base + i)),
+  parents: Int32Array.from(parents),
+});
+const chain = (base: number, n: number, parent = base - 1): Rows =>
+  rows(base, Array.from({ length: n }, (_, i) => i === 0 ? parent : base + i - 1));
+
+function put(slots: Slots, frame: Rows): Float32Array {
+  slots.check(frame);
+  slots.write(frame);
+  return attentionBias(slots, frame.base, frame.tokens.length);
+}
+
+/** The definition: a table of parents, walked one by one. Overwriting forgets what hung on the overwritten slots. */
+class Naive {
+  parents = new Map<number, number>();
+  write(frame: Rows): void {
+    const end = frame.base + frame.parents.length;
+    const own = (slot: number) => slot >= frame.base && slot < end;
+    const hangs = (slot: number): boolean => slot !== -1 && (own(slot) || hangs(this.parents.get(slot)!));
+    for (const slot of [...this.parents.keys()].filter(hangs)) this.parents.delete(slot);
+    frame.parents.forEach((parent, i) => this.parents.set(frame.base + i, parent));
+  }
+  ancestors(slot: number): number[] {
+    const path: number[] = [];
+    for (; slot !== -1; slot = this.parents.get(slot)!) path.push(slot);
+    return path;
+  }
+  bias(frame: Rows): number[] {
+    const n = frame.parents.length;
+    const total = frame.base + n;
+    return Array.from({ length: n }, (_, row) => {
+      const seen = new Set(this.ancestors(frame.base + row));
+      return Array.from({ length: total }, (_, slot) => seen.has(slot) ? 0 : MASKED);
+    }).flat();
+  }
+}
+
+Deno.test("attentionBias() of a chain is causal", () => {
+  const slots = new Slots(8);
+  const M = Math.fround(MASKED);
+  assert.deepEqual([...put(slots, chain(0, 3))], [0, M, M, 0, 0, M, 0, 0, 0]);
+  assert.deepEqual([...put(slots, chain(3, 2))], [0, 0, 0, 0, M, 0, 0, 0, 0, 0]);
+});
+
+Deno.test("attentionBias() hides a sibling branch and its rows", () => {
+  const slots = new Slots(8);
+  const M = Math.fround(MASKED);
+  put(slots, chain(0, 2));
+  put(slots, rows(2, [1, 2], [2, 3]));
+  assert.deepEqual([...put(slots, rows(4, [1, 4], [2, 3]))], [0, 0, M, M, 0, M, 0, 0, M, M, 0, 0]);
+});
+
+Deno.test("attentionBias() overwrites a buffer that it may use", () => {
+  const slots = new Slots(8);
+  slots.write(chain(0, 3));
+  const out = new Float32Array(20).fill(NaN);
+  const bias = attentionBias(slots, 0, 3, out);
+  assert.equal(bias.buffer, out.buffer);
+  assert.deepEqual([...bias], [...attentionBias(slots, 0, 3)]);
+  assert.ok(attentionBias(slots, 0, 3, new Float32Array(4)).length === 9);
+});
+
+Deno.test("attentionBias() and Slots.path() equal a naive walk for any frames, trees and overwrites", () => {
+  const CAPACITY = 24;
+  const step = fc.record({
+    at: fc.nat(),
+    rows: fc.integer({ min: 1, max: 6 }),
+    picks: fc.array(fc.option(fc.nat(), { freq: 2 }), { minLength: 6, maxLength: 6 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
+      const slots = new Slots(CAPACITY);
+      const naive = new Naive();
+      let end = 0;
+      for (const s of steps) {
+        const n = Math.min(s.rows, CAPACITY);
+        const base = Math.min(s.at % (end + 1), CAPACITY - n);
+        const parents: number[] = [];
+        for (let i = 0; i < n; i++) {
+          const slot = base + i;
+          const choices = [-1, ...[...naive.parents.keys()].filter((p) => p < base)];
+          for (let p = base; p < slot; p++) choices.push(p);
+          // Left out: hang on the slot before, if it can be.
+          const pick = s.picks[i];
+          parents.push(
+            pick === null ? (choices.includes(slot - 1) ? slot - 1 : -1) : choices[pick % choices.length],
+          );
+        }
+        const frame = rows(base, parents);
+        assert.deepEqual(put(slots, frame), (naive.write(frame), Float32Array.from(naive.bias(frame))));
+        end = Math.max(end, base + n);
+        for (const slot of naive.parents.keys()) {
+          const path = naive.ancestors(slot).reverse();
+          const got = slots.path(slot, 5);
+          assert.deepEqual([...got.tokens], path.map((p) => 100 + p));
+          assert.equal(got.promptRows, path.filter((p) => p < 5).length);
+        }
+        for (let slot = 0; slot < CAPACITY - 1; slot++) {
+          const next = rows(CAPACITY - 1, [slot]);
+          if (naive.parents.has(slot)) slots.check(next);
+          else assert.throws(() => slots.check(next), (e) => hasCode(e, "bad_frame"));
+        }
+      }
+    }),
+    { numRuns: 500, seed: 5 },
+  );
+});
+
+Deno.test("Slots.runs() walks a long chain that came in pieces as one run", () => {
+  const slots = new Slots(100);
+  for (let base = 0; base < 96; base += 8) slots.write(chain(base, 8));
+  assert.deepEqual([...slots.runs(95)], [{ first: 0, last: 95 }]);
+  slots.write(rows(96, [40], [41]));
+  assert.deepEqual([...slots.runs(96)], [{ first: 96, last: 96 }, { first: 0, last: 40 }]);
+});
+
+Deno.test("Slots.check() names the capacity and the rows needed when a frame does not fit", () => {
+  const slots = new Slots(4);
+  slots.check(chain(0, 4));
+  assert.throws(
+    () => slots.check(chain(0, 5)),
+    (e) =>
+      hasCode(e, "arena_full") && e.metadata.capacity === 4 && e.metadata.needed === 5 &&
+      /5 rows.*4/.test(e.message),
+  );
+});
+
+Deno.test("Slots.check() refuses rows whose parent or position cannot be, and changes nothing", () => {
+  const slots = new Slots(8);
+  slots.write(chain(0, 2));
+  const bad = [
+    rows(3, [2]), // a gap: slot 2 was never written
+    rows(2, [2]), // its own parent
+    rows(2, [1, 4]), // a later row as parent
+    rows(2, [-2]),
+    rows(2, [1], [1]), // same position as its parent
+    rows(2, [1, 2], [5, 5]),
+  ];
+  for (const frame of bad) assert.throws(() => slots.check(frame), (e) => hasCode(e, "bad_frame"));
+  slots.check(rows(2, [1, 2], [2, 7]));
+  slots.check(rows(5, [-1]));
+});
+
+Deno.test("Slots.forget() drops rows and what hangs on them, and keeps their neighbours", () => {
+  const slots = new Slots(8);
+  slots.write(rows(0, [-1, 0, 0, 1, 3, 2]));
+  slots.forget(1, 1);
+  for (
+    const [slot, there] of [[0, true], [1, false], [2, true], [3, false], [4, false], [5, true]] as const
+  ) {
+    const next = rows(7, [slot]);
+    if (there) slots.check(next);
+    else assert.throws(() => slots.check(next), (e) => hasCode(e, "bad_frame"));
+  }
+});

@@ -1,0 +1,47 @@
+/**
+ * The engine: a stage of a model, executed by ONNX Runtime in a worker.
+ *
+ *     const engine = await loadEngine({ graph, geometry, threads: 2, arenaBudgetBytes: 512 * 1024 * 1024 });
+ *     await engine.open("request-1", { capacity: 256, prompt_rows: 3, reply_to: "", sampling });
+ *     const output = await engine.run(frame);
+ *
+ * @module
+ */
+import type { StageEngine } from "../../actors/engine.ts";
+import type { LoadRequest } from "./protocol.ts";
+import { WorkerEngine, type WorkerLike } from "./worker_engine.ts";
+
+/** What to load and how to run it. */
+export interface EngineOptions extends Omit<LoadRequest, "spinning"> {
+  /** Do threads without work spin (a little faster, and burns CPU time) or sleep? @default false */
+  spinning?: boolean;
+  /** Ends the wait for the load. */
+  signal?: AbortSignal;
+}
+
+/** Only what ONNX Runtime needs: its native library. It opens the graph and the blobs itself. */
+const PERMISSIONS = {
+  ffi: "inherit",
+  read: false,
+  write: false,
+  net: false,
+  env: false,
+  sys: false,
+  run: false,
+  import: false,
+};
+
+/** Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if that does not work. */
+export function loadEngine(options: EngineOptions): Promise<StageEngine> {
+  const { signal, spinning = false, graph, geometry, threads, arenaBudgetBytes } = options;
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    type: "module",
+    name: `engine ${graph.firstLayer}-${graph.lastLayer}`,
+    deno: { permissions: PERMISSIONS },
+  } as WorkerOptions);
+  return WorkerEngine.load(
+    worker as WorkerLike,
+    { graph, geometry, threads, spinning, arenaBudgetBytes },
+    signal,
+  );
+}

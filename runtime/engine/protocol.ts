@@ -1,0 +1,94 @@
+/**
+ * What the host and the engine's worker say to each other. Every request is answered once, in the order of the requests.
+ *
+ * @module
+ */
+import type { EngineStats } from "../../actors/engine.ts";
+import type { WireError } from "../../actors/errors.ts";
+import type { Frame, TokenResult } from "../../actors/frame.ts";
+import type { Geometry } from "../../models/manifest.ts";
+import type { StageGraph } from "../../models/graph/contract.ts";
+
+/** What the worker loads. */
+export interface LoadRequest {
+  graph: StageGraph;
+  geometry: Geometry;
+  /** Threads that compute one operator. */
+  threads: number;
+  /** Do threads without work spin (faster, and burns CPU time) or sleep? */
+  spinning: boolean;
+  /** Bytes that all arenas together may take. */
+  arenaBudgetBytes: number;
+}
+
+/** A frame in as few buffers as can be: both are transferred. */
+export interface PackedFrame {
+  request: string;
+  base: number;
+  rows: number;
+  /** tokens (rows), positions (rows), parents (rows), want (the rest), one after the other. */
+  ints: Int32Array<ArrayBuffer>;
+  /** (rows, hidden); absent in the first stage. */
+  hidden?: Float32Array<ArrayBuffer>;
+}
+
+/** What a frame came to; a `hidden` buffer, (rows, hidden), is transferred. */
+export type PackedOutput =
+  | { kind: "hidden"; hidden: Float32Array<ArrayBuffer>; computeMs: number }
+  | { kind: "tokens"; tokens: TokenResult[]; computeMs: number };
+
+/** Request name -> its body and the value of its answer. */
+export interface Operations {
+  load: { body: LoadRequest; value: void };
+  open: { body: { request: string; open: NonNullable<Frame["open"]> }; value: void };
+  run: { body: PackedFrame; value: PackedOutput };
+  close: { body: { request: string }; value: void };
+  stats: { body: null; value: EngineStats };
+  dispose: { body: null; value: void };
+}
+
+/** Name of a request. */
+export type Operation = keyof Operations;
+
+/** Host to worker. */
+export type Request = { [O in Operation]: { op: O; body: Operations[O]["body"] } }[Operation];
+
+/** Worker to host. */
+export type Reply = { ok: true; value: Operations[Operation]["value"] } | { ok: false; error: WireError };
+
+/**
+ * Packs a frame and lists what to transfer. Hidden states are copied only if their bytes are a part of a larger or a
+ * shared buffer, or not aligned; else the frame's own buffer goes.
+ */
+export function packFrame(frame: Frame): { packed: PackedFrame; transfer: ArrayBuffer[] } {
+  const rows = frame.tokens.length;
+  const ints = new Int32Array(3 * rows + frame.want.length);
+  ints.set(frame.tokens, 0);
+  ints.set(frame.positions, rows);
+  ints.set(frame.parents, 2 * rows);
+  ints.set(frame.want, 3 * rows);
+  const packed: PackedFrame = { request: frame.request, base: frame.base, rows, ints };
+  const transfer = [ints.buffer];
+  if (frame.hidden) {
+    const { data } = frame.hidden;
+    const whole = data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength;
+    const buffer = whole ? data.buffer as ArrayBuffer : data.slice().buffer;
+    packed.hidden = new Float32Array(buffer);
+    transfer.push(buffer);
+  }
+  return { packed, transfer };
+}
+
+/** The row arrays of a packed frame, as views. */
+export function unpackRows({ base, rows, ints }: PackedFrame): Pick<
+  Frame,
+  "base" | "tokens" | "positions" | "parents" | "want"
+> {
+  return {
+    base,
+    tokens: ints.subarray(0, rows),
+    positions: ints.subarray(rows, 2 * rows),
+    parents: ints.subarray(2 * rows, 3 * rows),
+    want: ints.subarray(3 * rows),
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * From logits to a token. Pure: the same logits, settings and history give the same token everywhere.
+ *
+ * Order (Hugging Face's, with OpenAI's additions first):
+ *
+ *     logits -> logit_bias -> banned -> repetition -> presence, frequency      (greedy stops here: best, lowest id first)
+ *            -> temperature -> top_k -> top_p -> min_p -> draw with uniform(seed, position)
+ *
+ * Each of `top_p` and `min_p` looks at the probabilities of what the steps before it kept. Log-probabilities that are
+ * reported come from the logits as the model gave them, before every step.
+ *
+ * @module
+ */
+import { OrreryError } from "../../actors/errors.ts";
+import type { Sampling } from "../../actors/frame.ts";
+import { best, kept } from "./candidates.ts";
+import { uniform } from "./random.ts";
+
+/** What was written before the sampled token, on its own path through the token tree. */
+export interface History {
+  /** Tokens from the root to the row whose next token is wanted, that row included. Empty where no penalty needs it. */
+  tokens: Int32Array;
+  /** How many of them, from the start, are the prompt. */
+  promptRows: number;
+  /** Position of the token that is sampled now: the wanted row's position + 1. */
+  position: number;
+}
+
+/** A chosen token; `logprob` and `top` as asked for in {@linkcode Sampling}. */
+export interface Sampled {
+  token: number;
+  logprob?: number;
+  top?: [number, number][];
+}
+
+/** Do these settings look at the tokens before? If not, {@linkcode History.tokens} may be empty. */
+export function needsHistory(sampling: Sampling): boolean {
+  return sampling.repetition_penalty !== 1 || sampling.presence_penalty !== 0 ||
+    sampling.frequency_penalty !== 0;
+}
+
+/**
+ * Picks a token from one row of logits, (vocab), which is changed where biases and penalties apply.
+ *
+ * Throws `bad_logits` (group `engine`) for a NaN or +Infinity among the logits, or where every token is banned.
+ */
+export function sample(logits: Float32Array, sampling: Sampling, history: History): Sampled {
+  checkFinite(logits);
+  const wantLogprobs = sampling.logprobs || sampling.top_logprobs > 0;
+  const logZ = wantLogprobs ? logSumExp(logits) : 0;
+  const top = sampling.top_logprobs > 0 ? topLogprobs(logits, sampling.top_logprobs, logZ) : undefined;
+  const original = wantLogprobs && changesLogits(sampling) ? logits.slice() : logits;
+
+  applyBias(logits, sampling);
+  applyPenalties(logits, sampling, history);
+  const token = sampling.temperature === 0 ? argmax(logits) : draw(logits, sampling, history.position);
+  if (token < 0) throw badLogits("no token is left to choose: all of them are banned or have probability 0");
+  return {
+    token,
+    ...(wantLogprobs ? { logprob: original[token] - logZ } : {}),
+    ...(top ? { top } : {}),
+  };
+}
+
+function badLogits(message: string, metadata: Record<string, unknown> = {}): OrreryError {
+  return new OrreryError({ group: "engine", code: "bad_logits", message, metadata });
+}
+
+function checkFinite(logits: Float32Array): void {
+  // A sum of finite f32 numbers in f64 cannot overflow: only NaN or an infinity makes it not finite.
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += logits[i];
+  if (Number.isFinite(sum)) return;
+  for (let i = 0; i < logits.length; i++) {
+    if (Number.isNaN(logits[i]) || logits[i] === Infinity) {
+      throw badLogits(
+        `the logit of token ${i} is ${logits[i]}: the weights or the hidden states of this stage are damaged`,
+        { token: i },
+      );
+    }
+  }
+}
+
+function changesLogits(sampling: Sampling): boolean {
+  return sampling.logit_bias.length > 0 || sampling.banned.length > 0 || needsHistory(sampling);
+}
+
+function applyBias(logits: Float32Array, sampling: Sampling): void {
+  for (const [token, bias] of sampling.logit_bias) {
+    if (token < logits.length) logits[token] += bias;
+  }
+  for (const token of sampling.banned) {
+    if (token < logits.length) logits[token] = -Infinity;
+  }
+}
+
+function applyPenalties(logits: Float32Array, sampling: Sampling, history: History): void {
+  const { repetition_penalty: repetition, presence_penalty: presence, frequency_penalty: frequency } =
+    sampling;
+  if (!needsHistory(sampling)) return;
+  /** Token -> how often it was generated (0: it stands only in the prompt). */
+  const counts = new Map<number, number>();
+  history.tokens.forEach((token, i) => {
+    counts.set(token, (counts.get(token) ?? 0) + (i < history.promptRows ? 0 : 1));
+  });
+  for (const [token, generated] of counts) {
+    if (token < 0 || token >= logits.length) continue;
+    let logit = logits[token];
+    logit = logit > 0 ? logit / repetition : logit * repetition;
+    if (generated > 0) logit -= presence + frequency * generated;
+    logits[token] = logit;
+  }
+}
+
+/** Index of the largest value, the lowest of equals; -1 if all are -Infinity. */
+function argmax(values: Float32Array): number {
+  let best = -1;
+  let max = -Infinity;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] > max) {
+      max = values[i];
+      best = i;
+    }
+  }
+  return best;
+}
+
+function logSumExp(logits: Float32Array): number {
+  let max = -Infinity;
+  for (let i = 0; i < logits.length; i++) if (logits[i] > max) max = logits[i];
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - max);
+  return max + Math.log(sum);
+}
+
+function topLogprobs(logits: Float32Array, n: number, logZ: number): [number, number][] {
+  return Array.from(best(logits, n), (token) => [token, logits[token] - logZ]);
+}
+
+function draw(logits: Float32Array, sampling: Sampling, position: number): number {
+  const { tokens, weights, total } = kept(logits, sampling);
+  const target = uniform(sampling.seed, position) * total;
+  let sum = 0;
+  for (let i = 0; i < tokens.length; i++) {
+    sum += weights[i];
+    if (sum > target) return tokens[i];
+  }
+  return tokens.at(-1) ?? -1;
+}

@@ -1,0 +1,157 @@
+/**
+ * Which rows stand in an arena's slots and how they hang together: a forest by parent links.
+ *
+ * Chains are what nearly all rows form, so each slot also knows its **run**: the stretch of consecutive slots up to it in
+ * which each is the parent of the next. Walking to the root then takes a step a run, not a step a row.
+ *
+ * @module
+ */
+import { OrreryError } from "../../actors/errors.ts";
+import type { Frame } from "../../actors/frame.ts";
+
+const UNWRITTEN = -2;
+
+/** A stretch of consecutive slots, both ends inclusive, each the parent of the next. */
+export interface Run {
+  first: number;
+  last: number;
+}
+
+/** The rows of a frame, as far as slots are concerned. */
+export type Rows = Pick<Frame, "base" | "tokens" | "positions" | "parents">;
+
+/** The slots of one arena. */
+export class Slots {
+  readonly capacity: number;
+  /** Slot of the parent, -1 for a root, UNWRITTEN. */
+  readonly #parents: Int32Array;
+  readonly #runFirst: Int32Array;
+  readonly #tokens: Int32Array;
+  readonly #positions: Int32Array;
+  /** All slots from here on are unwritten. */
+  #end = 0;
+
+  /** @param capacity Number of slots. */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#parents = new Int32Array(capacity).fill(UNWRITTEN);
+    this.#runFirst = new Int32Array(capacity);
+    this.#tokens = new Int32Array(capacity);
+    this.#positions = new Int32Array(capacity);
+  }
+
+  /**
+   * May these rows be written? Throws `arena_full` or `bad_frame` (group `engine`) and changes nothing.
+   *
+   * A parent must be written: before, or earlier in the same frame; a child's position must follow its parent's.
+   */
+  check({ base, tokens, positions, parents }: Rows): void {
+    const needed = base + tokens.length;
+    if (needed > this.capacity) {
+      throw new OrreryError({
+        group: "engine",
+        code: "arena_full",
+        message: `rows at slots ${base} to ${
+          needed - 1
+        } need an arena of ${needed} rows, this one holds ${this.capacity}`,
+        metadata: { capacity: this.capacity, needed },
+      });
+    }
+    for (let i = 0; i < tokens.length; i++) {
+      const parent = parents[i];
+      const slot = base + i;
+      if (parent === -1) continue;
+      if (!(parent >= 0 && parent < slot)) {
+        throw badRow(slot, `names parent slot ${parent}, which is not before it`);
+      }
+      const own = parent >= base;
+      if (!own && this.#parents[parent] === UNWRITTEN) {
+        throw badRow(slot, `names parent slot ${parent}, which holds no row`);
+      }
+      const position = own ? positions[parent - base] : this.#positions[parent];
+      if (positions[i] <= position) {
+        throw badRow(slot, `has position ${positions[i]}, its parent in slot ${parent} has ${position}`);
+      }
+    }
+  }
+
+  /**
+   * Notes the rows of a frame that {@linkcode check} let pass. Rows further up that hung on an overwritten slot are
+   * forgotten; others stay.
+   */
+  write({ base, tokens, positions, parents }: Rows): void {
+    const end = base + tokens.length;
+    for (let i = 0, slot = base; slot < end; i++, slot++) {
+      this.#parents[slot] = parents[i];
+      this.#tokens[slot] = tokens[i];
+      this.#positions[slot] = positions[i];
+      this.#runFirst[slot] = slot > 0 && parents[i] === slot - 1 ? this.#runFirst[slot - 1] : slot;
+    }
+    this.#orphan(base, end);
+    if (end > this.#end) this.#end = end;
+    this.#shrink();
+  }
+
+  /** Forgets the rows in slots base .. base + rows - 1 and all that hang on them (a frame that failed half-way). */
+  forget(base: number, rows: number): void {
+    this.#parents.fill(UNWRITTEN, base, base + rows);
+    this.#orphan(base, base + rows);
+    this.#shrink();
+  }
+
+  /** Forgets the rows from `end` on whose path goes through slots base .. end - 1. */
+  #orphan(base: number, end: number): void {
+    for (let slot = end; slot < this.#end; slot++) {
+      const parent = this.#parents[slot];
+      const lost = (parent >= base && parent < end) || (parent >= end && this.#parents[parent] === UNWRITTEN);
+      if (lost) this.#parents[slot] = UNWRITTEN;
+    }
+  }
+
+  #shrink(): void {
+    while (this.#end > 0 && this.#parents[this.#end - 1] === UNWRITTEN) this.#end--;
+  }
+
+  /** Slot of the parent of a written slot, -1 for a root. */
+  parent(slot: number): number {
+    return this.#parents[slot];
+  }
+
+  /** Position of a written slot's row. */
+  position(slot: number): number {
+    return this.#positions[slot];
+  }
+
+  /** Runs from this slot to its root, nearest first. */
+  *runs(slot: number): Generator<Run> {
+    while (slot >= 0) {
+      const first = this.#runFirst[slot];
+      yield { first, last: slot };
+      slot = this.#parents[first];
+    }
+  }
+
+  /** Tokens from the root to this slot, both included, and how many of them have a position below `promptRows`. */
+  path(slot: number, promptRows: number): { tokens: Int32Array; promptRows: number } {
+    const runs = [...this.runs(slot)].reverse();
+    const tokens = new Int32Array(runs.reduce((n, run) => n + run.last - run.first + 1, 0));
+    let n = 0;
+    let prompt = 0;
+    for (const { first, last } of runs) {
+      for (let s = first; s <= last; s++) {
+        tokens[n++] = this.#tokens[s];
+        if (this.#positions[s] < promptRows) prompt++;
+      }
+    }
+    return { tokens, promptRows: prompt };
+  }
+}
+
+function badRow(slot: number, what: string): OrreryError {
+  return new OrreryError({
+    group: "engine",
+    code: "bad_frame",
+    message: `the row for slot ${slot} ${what}`,
+    metadata: { slot },
+  });
+}

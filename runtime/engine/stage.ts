@@ -1,0 +1,252 @@
+/**
+ * One loaded stage: the ONNX Runtime session, the arenas, and the way of a frame through them. Computes on the calling
+ * thread, so it lives in a worker.
+ *
+ * @module
+ */
+import * as ort from "onnxruntime-node";
+import type { EngineStats } from "../../actors/engine.ts";
+import { OrreryError } from "../../actors/errors.ts";
+import type { Frame, TokenResult } from "../../actors/frame.ts";
+import { type Arena, Arenas } from "./arena.ts";
+import { engineError } from "./errors.ts";
+import { attentionBias } from "./mask.ts";
+import { type LoadRequest, type PackedFrame, type PackedOutput, unpackRows } from "./protocol.ts";
+import { needsHistory, sample } from "./sampler.ts";
+
+/** Larger buffers are not kept from one frame to the next. Elements of f32. */
+const KEEP_ELEMENTS = 4 * 1024 * 1024;
+
+type Rows = ReturnType<typeof unpackRows>;
+
+/** A loaded stage. */
+export class Stage {
+  readonly #load: LoadRequest;
+  readonly #session: ort.InferenceSession;
+  readonly #arenas: Arenas;
+  #frames = 0;
+  #rows = 0;
+  #busyMs = 0;
+  #bias = new Float32Array(0);
+  #logits = new Float32Array(0);
+
+  private constructor(load: LoadRequest, session: ort.InferenceSession) {
+    this.#load = load;
+    this.#session = session;
+    const { graph, geometry } = load;
+    this.#arenas = new Arenas(
+      {
+        firstLayer: graph.firstLayer,
+        lastLayer: graph.lastLayer,
+        kvHeads: geometry.kv_heads,
+        headDim: geometry.head_dim,
+      },
+      load.arenaBudgetBytes,
+    );
+  }
+
+  /** Loads a stage graph. Throws `engine_failed` if ONNX Runtime refuses it. */
+  static async load(load: LoadRequest): Promise<Stage> {
+    try {
+      const session = await ort.InferenceSession.create(load.graph.path, {
+        executionProviders: ["cpu"],
+        executionMode: "sequential",
+        intraOpNumThreads: load.threads,
+        interOpNumThreads: 1,
+        // Frames differ in shape, so a remembered memory plan never fits.
+        enableMemPattern: false,
+        enableCpuMemArena: false,
+        extra: { session: { intra_op: { allow_spinning: load.spinning ? "1" : "0" } } },
+      });
+      return new Stage(load, session);
+    } catch (cause) {
+      throw engineError(
+        "engine_failed",
+        `stage graph ${load.graph.path} does not load: ${reason(cause)}`,
+        {},
+        cause,
+      );
+    }
+  }
+
+  /** See `StageEngine.open`. */
+  open(request: string, open: NonNullable<Frame["open"]>): void {
+    this.#arenas.open(request, open);
+  }
+
+  /** See `StageEngine.close`. */
+  close(request: string): void {
+    this.#arenas.close(request);
+  }
+
+  /** See `StageEngine.stats`. */
+  stats(): EngineStats {
+    return {
+      arenas: this.#arenas.count,
+      arenaBytes: this.#arenas.bytes,
+      frames: this.#frames,
+      rows: this.#rows,
+      busyMs: this.#busyMs,
+    };
+  }
+
+  /** Frees arenas and session. */
+  async dispose(): Promise<void> {
+    this.#arenas.clear();
+    await this.#session.release();
+  }
+
+  /** See `StageEngine.run`. */
+  async run(frame: PackedFrame): Promise<PackedOutput> {
+    const started = performance.now();
+    const arena = this.#arenas.get(frame.request);
+    const rows = unpackRows(frame);
+    this.#check(rows, frame.hidden);
+    arena.slots.check(rows);
+    arena.slots.write(rows);
+    let hidden: Float32Array<ArrayBuffer> | undefined;
+    let tokens: TokenResult[] = [];
+    try {
+      const feeds = this.#feeds(arena, rows, frame.hidden);
+      if (this.#load.graph.last) {
+        const logits = this.#logitsBuffer(rows.want.length);
+        await this.#compute(feeds, { ...arena.fetches, logits });
+        tokens = this.#sample(arena, rows, logits.data as Float32Array);
+      } else {
+        hidden = new Float32Array(frame.rows * this.#load.geometry.hidden);
+        const out = new ort.Tensor("float32", hidden, [1, frame.rows, this.#load.geometry.hidden]);
+        await this.#compute(feeds, { ...arena.fetches, next_hidden: out });
+      }
+    } catch (error) {
+      arena.slots.forget(frame.base, frame.rows);
+      throw error;
+    }
+    const computeMs = performance.now() - started;
+    this.#frames++;
+    this.#rows += frame.rows;
+    this.#busyMs += computeMs;
+    return hidden ? { kind: "hidden", hidden, computeMs } : { kind: "tokens", tokens, computeMs };
+  }
+
+  async #compute(feeds: Record<string, ort.Tensor>, fetches: Record<string, ort.Tensor>): Promise<void> {
+    try {
+      await this.#session.run(feeds, fetches);
+    } catch (cause) {
+      throw engineError("engine_failed", `ONNX Runtime refused a frame: ${reason(cause)}`, {}, cause);
+    }
+  }
+
+  /** What the graph would not survive, or answer with nonsense. */
+  #check({ tokens, positions, want }: Rows, hidden?: Float32Array): void {
+    const { graph, geometry } = this.#load;
+    const rows = tokens.length;
+    if (rows === 0) throw engineError("bad_frame", "the frame has no rows");
+    for (let i = 0; i < rows; i++) {
+      if (!(positions[i] >= 0 && positions[i] < geometry.context)) {
+        throw engineError(
+          "bad_frame",
+          `row ${i} has position ${positions[i]}; the model's positions are 0 to ${geometry.context - 1}`,
+          { row: i, context: geometry.context },
+        );
+      }
+      if (graph.first && !(tokens[i] >= 0 && tokens[i] < geometry.vocab)) {
+        throw engineError(
+          "bad_frame",
+          `row ${i} has token ${tokens[i]}; the vocabulary has ${geometry.vocab}`,
+          {
+            row: i,
+            vocab: geometry.vocab,
+          },
+        );
+      }
+    }
+    for (const row of want) {
+      if (!(row >= 0 && row < rows)) {
+        throw engineError("bad_frame", `want names row ${row} of ${rows}`, { row });
+      }
+    }
+    if (graph.first) {
+      if (hidden) {
+        throw engineError("bad_frame", "the first stage takes tokens, but the frame brings hidden states");
+      }
+      return;
+    }
+    const elements = rows * geometry.hidden;
+    if (hidden?.length !== elements) {
+      throw engineError(
+        "bad_frame",
+        `hidden states must be f32 (${rows}, ${geometry.hidden}) = ${elements} elements, got ${
+          hidden?.length ?? "none"
+        }`,
+      );
+    }
+    let sum = 0;
+    for (let i = 0; i < elements; i++) sum += hidden[i];
+    // A NaN would stay in the arena and reach even rows from which a mask hides it.
+    if (!Number.isFinite(sum)) throw engineError("bad_frame", "hidden states contain NaN or an infinity");
+  }
+
+  #feeds(arena: Arena, rows: Rows, hidden?: Float32Array): Record<string, ort.Tensor> {
+    const n = rows.tokens.length;
+    const total = rows.base + n;
+    const bias = attentionBias(arena.slots, rows.base, n, this.#bias);
+    if (bias.length <= KEEP_ELEMENTS && bias.buffer !== this.#bias.buffer) {
+      this.#bias = new Float32Array(bias.length * 2);
+    }
+    const { graph, geometry } = this.#load;
+    return {
+      ...arena.feeds,
+      ...(graph.first
+        ? { tokens: int64(rows.tokens, [1, n]) }
+        : { hidden: new ort.Tensor("float32", hidden!, [1, n, geometry.hidden]) }),
+      positions: int64(rows.positions, [1, n]),
+      bias: new ort.Tensor("float32", bias, [1, 1, n, total]),
+      past_rows: new ort.Tensor("int32", Int32Array.of(total - 1), [1]),
+      total_rows: new ort.Tensor("int32", Int32Array.of(total), []),
+      ...(graph.last ? { want: int64(rows.want, [rows.want.length]) } : {}),
+    };
+  }
+
+  /** A tensor (wanted, vocab) over a buffer that is used again. */
+  #logitsBuffer(wanted: number): ort.Tensor {
+    const { vocab } = this.#load.geometry;
+    const size = wanted * vocab;
+    let buffer = this.#logits;
+    if (buffer.length < size) {
+      buffer = new Float32Array(size);
+      if (size <= KEEP_ELEMENTS) this.#logits = buffer;
+    }
+    return new ort.Tensor("float32", buffer.subarray(0, size), [wanted, vocab]);
+  }
+
+  #sample(arena: Arena, rows: Rows, logits: Float32Array): TokenResult[] {
+    const { vocab } = this.#load.geometry;
+    const history = needsHistory(arena.sampling);
+    return Array.from(rows.want, (row, i) => {
+      const slot = rows.base + row;
+      const path = history
+        ? arena.slots.path(slot, arena.promptRows)
+        : { tokens: new Int32Array(0), promptRows: 0 };
+      const position = arena.slots.position(slot) + 1;
+      return {
+        slot,
+        ...sample(logits.subarray(i * vocab, (i + 1) * vocab), arena.sampling, { ...path, position }),
+      };
+    });
+  }
+}
+
+/** i64 tensor of non-negative numbers: little-endian low words, high words 0. */
+function int64(values: Int32Array, dims: number[]): ort.Tensor {
+  const words = new Int32Array(2 * values.length);
+  for (let i = 0; i < values.length; i++) words[2 * i] = values[i];
+  return new ort.Tensor("int64", new BigInt64Array(words.buffer), dims);
+}
+
+function reason(error: unknown): string {
+  if (error instanceof OrreryError) return error.message;
+  return (error instanceof Error ? error.message : String(error)).trim().replace(/\s+/g, " ").replace(
+    /\.$/,
+    "",
+  );
+}

@@ -1,0 +1,56 @@
+/**
+ * The engine's worker: answers the requests of {@linkcode Operations} one after the other.
+ *
+ * @module
+ */
+import { OrreryError } from "../../actors/errors.ts";
+import { engineError } from "./errors.ts";
+import type { Operation, Operations, Reply, Request } from "./protocol.ts";
+import { Stage } from "./stage.ts";
+
+const port = globalThis as unknown as {
+  onmessage: (event: MessageEvent<Request>) => void;
+  postMessage(message: Reply, transfer: ArrayBuffer[]): void;
+};
+
+let stage: Stage | undefined;
+let turn: Promise<void> = Promise.resolve();
+
+port.onmessage = ({ data }) => {
+  turn = turn.then(() => answer(data));
+};
+
+async function answer(request: Request): Promise<void> {
+  try {
+    const value = await perform(request);
+    const hidden = value && "hidden" in value ? [value.hidden.buffer] : [];
+    port.postMessage({ ok: true, value }, hidden);
+  } catch (error) {
+    const known = error instanceof OrreryError
+      ? error
+      : engineError("engine_failed", error instanceof Error ? error.message : String(error), {}, error);
+    port.postMessage({ ok: false, error: known.toWire() }, []);
+  }
+}
+
+async function perform(request: Request): Promise<Operations[Operation]["value"]> {
+  if (request.op === "load") {
+    stage = await Stage.load(request.body);
+    return;
+  }
+  if (!stage) {
+    throw engineError("engine_failed", `the engine was asked to ${request.op} before it was loaded`);
+  }
+  switch (request.op) {
+    case "open":
+      return stage.open(request.body.request, request.body.open);
+    case "run":
+      return await stage.run(request.body);
+    case "close":
+      return stage.close(request.body.request);
+    case "stats":
+      return stage.stats();
+    case "dispose":
+      return await stage.dispose();
+  }
+}

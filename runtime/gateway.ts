@@ -1,0 +1,232 @@
+/**
+ * Gateway: from an API request to a Generation actor and back.
+ *
+ * @module
+ */
+import {
+  type ActorSystem,
+  type Deployment,
+  hasCode,
+  type Inbox,
+  type MakeCodec,
+  OrreryError,
+  samplingSchema,
+  stageAddresses,
+  type WireError,
+} from "../actors/mod.ts";
+import { type Admission } from "./admission.ts";
+import type { GenerateRequest, GenerationEvent, Generator, ModelCard } from "./api/generator.ts";
+import { type ClusterDirectory, freshAddress } from "./cluster/directory.ts";
+import type { ServedModel } from "./served_model.ts";
+
+/** Rows of a prefill piece where the request does not say. 64 rows run faster than larger pieces on slow cores (README). */
+const PIECE_ROWS = 64;
+/** Tokens of an answer where neither the request nor the model says. */
+const DEFAULT_MAX_TOKENS = 512;
+
+/** Options of a {@linkcode Gateway}. */
+export interface GatewayOptions {
+  system: ActorSystem;
+  directory: ClusterDirectory;
+  admission: Admission;
+}
+
+interface Served {
+  model: ServedModel;
+  deployment: Deployment;
+}
+
+/** See the module's text; the contract is {@linkcode Generator}. */
+export class Gateway implements Generator {
+  readonly #options: GatewayOptions;
+  readonly #running = new Map<string, Served>();
+  #served?: Served;
+  #onIdle?: () => void;
+  #reason = "the node has just started";
+  #draining = false;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+  }
+
+  /** New requests go to this deployment of this model; undefined: nothing can be answered, and why. */
+  serve(served: Served | undefined, reason: string): void {
+    this.#served = served;
+    this.#reason = reason;
+  }
+
+  /** No new requests from now on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Resolves when no generation is under way, or after the deadline. */
+  async idle(deadlineMs: number): Promise<void> {
+    if (this.#running.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, deadlineMs);
+    this.#onIdle = resolve;
+    await promise;
+    clearTimeout(timer);
+  }
+
+  /** The `codec` resource of the generation at this address. */
+  codecOf(to: string): MakeCodec | undefined {
+    return this.#running.get(to)?.model.makeCodec;
+  }
+
+  /** A node is gone: generations with a stage there cannot go on. */
+  nodeLost(node: string): void {
+    for (const [to, { deployment }] of this.#running) {
+      if (!deployment.stages.some((s) => s.node === node)) continue;
+      const error: WireError = {
+        group: "cluster",
+        code: "node_lost",
+        message: `node ${node}, which ran a stage of this generation, is gone`,
+        metadata: { node },
+      };
+      void this.#options.system.tell(to, { type: "failed", error }).catch(() => {}); // it has just ended by itself
+    }
+  }
+
+  models(): ModelCard[] {
+    return this.#served ? [this.#served.model.card] : [];
+  }
+
+  readiness(): { ready: boolean; reason: string } {
+    if (this.#draining) return { ready: false, reason: "the node is shutting down" };
+    return this.#served ? { ready: true, reason: "ok" } : { ready: false, reason: this.#reason };
+  }
+
+  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
+    if (this.#draining) throw unavailable("draining", "the node is shutting down");
+    using _place = await this.#options.admission.enter(signal);
+    const served = this.#served;
+    if (!served) throw unavailable("not_ready", this.#reason);
+    const { model, deployment } = served;
+    if (request.model !== "default" && request.model !== model.card.name) throw unknownModel(request.model, model.card.name);
+
+    const prompt = model.encode(request.prompt);
+    const start = this.#start(request, model, prompt);
+    const { system, directory } = this.#options;
+    const to = freshAddress("generation");
+    const client = freshAddress("client");
+    await directory.claim(to, signal);
+    const inbox = system.inbox(client);
+    this.#running.set(to, served);
+    let over = false;
+    try {
+      await directory.claim(client, signal);
+      await system.tell(to, { type: "start", ...start, stages: stageAddresses(deployment), client }, { signal });
+      yield { type: "started", id: to.split("/")[2], promptTokens: prompt.length };
+      for await (const event of events(inbox, signal)) {
+        over = event.type === "done";
+        yield event;
+        if (over) return;
+      }
+    } catch (error) {
+      over ||= error instanceof Failed;
+      throw error instanceof Failed ? error.error : error;
+    } finally {
+      this.#running.delete(to);
+      inbox.close();
+      directory.release(client);
+      if (!over) await system.tell(to, { type: "cancel" }, { deadlineMs: 10_000 }).catch(ignoreEnded);
+      directory.release(to);
+      if (this.#running.size === 0) this.#onIdle?.();
+    }
+  }
+
+  #start(request: GenerateRequest, model: ServedModel, prompt: Int32Array) {
+    const { context } = model.card;
+    const room = context - prompt.length;
+    if (prompt.length === 0) {
+      throw new OrreryError({ group: "api", code: "invalid_prompt", message: "the prompt has no tokens; say something" });
+    }
+    const wanted = request.maxTokens ?? Math.min(model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS, Math.max(1, room));
+    if (wanted > room) {
+      throw new OrreryError({
+        group: "api",
+        code: "context_exceeded",
+        message: `the prompt has ${prompt.length} tokens and ${wanted} more are asked for; the model's context holds ${context}. ` +
+          "Shorten the prompt or lower max_tokens",
+        metadata: { prompt_tokens: prompt.length, max_tokens: wanted, context },
+      });
+    }
+    for (const token of prompt) {
+      if (token < 0 || token >= model.card.vocab) {
+        throw new OrreryError({
+          group: "api",
+          code: "invalid_prompt",
+          message: `token ${token} is outside the vocabulary of ${model.card.vocab}`,
+          metadata: { token, vocab: model.card.vocab },
+        });
+      }
+    }
+    const given = Object.fromEntries(Object.entries(request.sampling).filter(([, v]) => v !== undefined));
+    const sampling = samplingSchema.parse({
+      ...model.defaults.sampling,
+      seed: crypto.getRandomValues(new Uint32Array(1))[0],
+      ...given,
+    });
+    return {
+      prompt,
+      max_tokens: wanted,
+      sampling,
+      stop: request.stop,
+      eos: request.ignoreEos ? [] : model.eos,
+      piece_rows: request.pieceRows ?? PIECE_ROWS,
+    };
+  }
+}
+
+/** The generation said that it failed: it has cleaned up by itself. */
+class Failed extends Error {
+  constructor(readonly error: OrreryError) {
+    super(error.message);
+  }
+}
+
+/** What the Generation actor tells its client, as the API's events. */
+async function* events(inbox: Inbox, signal: AbortSignal): AsyncIterable<GenerationEvent> {
+  for (;;) {
+    const message = await inbox.next(signal);
+    if (!message) return;
+    // The sender is our own Generation actor in this process: the bodies are what it wrote.
+    // deno-lint-ignore no-explicit-any
+    const body = message.body as any;
+    switch (message.type) {
+      case "delta":
+        yield { type: "delta", text: body.text, tokens: body.tokens };
+        break;
+      case "done":
+        yield {
+          type: "done",
+          finishReason: body.finish,
+          usage: { promptTokens: body.prompt_tokens, completionTokens: body.completion_tokens },
+          timings: { ttftMs: body.ttft_ms, tpotMs: body.tpot_ms },
+        };
+        break;
+      case "failed":
+        throw new Failed(OrreryError.fromWire(body.error));
+    }
+  }
+}
+
+function ignoreEnded(error: unknown): void {
+  // It ended between its last word and our cancel, or the system is closing: nothing is left to cancel.
+  if (!hasCode(error, "not_active") && !hasCode(error, "closed")) throw error;
+}
+
+function unavailable(code: string, reason: string): OrreryError {
+  return new OrreryError({ group: "api", code, message: `no prompt can be answered now: ${reason}`, metadata: { reason } });
+}
+
+function unknownModel(asked: string, served: string): OrreryError {
+  return new OrreryError({
+    group: "api",
+    code: "model_not_found",
+    message: `model ${JSON.stringify(asked)} is not served here; this node serves ${JSON.stringify(served)} (or leave it out, or say "default")`,
+    metadata: { model: asked, served },
+  });
+}

@@ -1,0 +1,290 @@
+/**
+ * The sending half of a link: one HTTP/2 session with one long-lived stream to a peer, made again whenever it breaks.
+ *
+ * @module
+ */
+import http2, { type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
+import net from "node:net";
+import tls from "node:tls";
+import { OrreryError } from "../../actors/errors.ts";
+import { decodeCbor } from "./cbor.ts";
+import { mailboxError } from "./errors.ts";
+import { keepalive } from "./keepalive.ts";
+import { HTTP2_SETTINGS, type MailboxLimits } from "./limits.ts";
+import {
+  CONTROL_BYTES,
+  controlFrame,
+  errorFrameSchema,
+  FrameReader,
+  type Hello,
+  MAILBOX_PATH,
+  type Welcome,
+  welcomeSchema,
+  WIRE_VERSION,
+} from "./wire.ts";
+import type { ResendWindow } from "./window.ts";
+
+/** PEM texts of a mutual TLS link. */
+export interface MailboxTls {
+  key: string;
+  cert: string;
+  /** Certificate authority that the other side's certificate must come from. */
+  ca: string;
+  /** Name that the other side's certificate must carry. @default the host dialled */
+  servername?: string;
+}
+
+/** What a {@linkcode Dialer} asks and tells its peer object. */
+export interface DialerOwner {
+  limits: MailboxLimits;
+  tls?: MailboxTls;
+  window: ResendWindow;
+  /** Where to connect, if known. */
+  address(): { host: string; port: number } | undefined;
+  hello(): Hello;
+  /** The peer answered; return false to give the connection up. */
+  welcome(welcome: Welcome): boolean;
+  up(): void;
+  down(error: OrreryError | undefined): void;
+  rtt(ms: number): void;
+  wrote(bytes: number): void;
+}
+
+/** Pieces up to this size that do not lie back to back are copied together before they are written. */
+const GATHER_BYTES = 32768;
+
+/** See the module's text. */
+export class Dialer {
+  readonly #owner: DialerOwner;
+  #session?: ClientHttp2Session;
+  #stream?: ClientHttp2Stream;
+  #up = false;
+  #stopped = true;
+  #attempt = 0;
+  #timer?: ReturnType<typeof setTimeout>;
+  #handshake?: ReturnType<typeof setTimeout>;
+  #stopPings?: () => void;
+  #flushing = false;
+  #choked = false;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(owner: DialerOwner) {
+    this.#owner = owner;
+  }
+
+  /** Is the stream established? */
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** Keeps a connection up from now on. */
+  start(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#attempt = 0;
+    this.#dial();
+  }
+
+  /** Gives the connection up without making it again. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#drop();
+  }
+
+  /** Makes the connection anew, at once. */
+  restart(): void {
+    this.stop();
+    this.start();
+  }
+
+  /** Resolves when the last connection is closed. */
+  ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  /** Says farewell, then ends the stream. */
+  bye(): Promise<void> {
+    const stream = this.#stream;
+    if (!this.#up || !stream) return Promise.resolve();
+    return new Promise((resolve) => {
+      stream.once("close", () => resolve());
+      stream.end(controlFrame({ t: "bye" }));
+    });
+  }
+
+  /** Writes what the window holds, in a microtask. */
+  flush(): void {
+    if (!this.#up || this.#flushing || this.#choked) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#write();
+    });
+  }
+
+  #dial(): void {
+    const { limits } = this.#owner;
+    const address = this.#owner.address();
+    if (this.#stopped || !address) return;
+    const { host, port } = address;
+    const secure = this.#owner.tls;
+    const session = http2.connect(
+      `${secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`,
+      {
+        settings: HTTP2_SETTINGS,
+        createConnection: () =>
+          secure
+            ? tls.connect({
+              host,
+              port,
+              ...secure,
+              servername: secure.servername ?? (net.isIP(host) ? "" : host),
+              ALPNProtocols: ["h2"],
+            }).setNoDelay(true)
+            : net.connect({ host, port, noDelay: true }),
+      },
+    );
+    this.#session = session;
+    this.#ended = new Promise((resolve) => session.once("close", resolve));
+    let reason: OrreryError | undefined;
+    const lost = (error?: unknown) => {
+      if (this.#session !== session) return;
+      reason ??= error === undefined ? undefined : asMailboxError(error, host, port);
+      this.#drop();
+      this.#owner.down(reason);
+      this.#retry();
+    };
+    session.on("error", lost);
+    session.on("close", () => lost());
+    this.#handshake = setTimeout(
+      () =>
+        lost(mailboxError("peer_lost", `no welcome from ${host}:${port} within ${limits.helloTimeoutMs} ms`)),
+      limits.helloTimeoutMs,
+    );
+    const stream = session.request({ ":method": "POST", ":path": MAILBOX_PATH }, { endStream: false });
+    this.#stream = stream;
+    const reader = new FrameReader(CONTROL_BYTES, (frame) => this.#control(frame));
+    stream.on("response", (headers) => {
+      if (headers[":status"] !== 200) {
+        lost(
+          mailboxError(
+            "protocol",
+            `${host}:${port} answered HTTP ${headers[":status"]}: not a mailbox of this version`,
+          ),
+        );
+      }
+    });
+    stream.on("data", (chunk: Uint8Array) => {
+      if (this.#session !== session) return;
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        lost(error);
+      }
+    });
+    stream.on("drain", () => {
+      if (this.#session !== session) return;
+      this.#choked = false;
+      this.flush();
+    });
+    stream.on("error", lost);
+    stream.on("close", () => lost());
+    stream.write(controlFrame(this.#owner.hello()));
+  }
+
+  #control(frame: Uint8Array): void {
+    const { window } = this.#owner;
+    const value = decodeCbor(frame);
+    if (typeof value === "number") {
+      if (!this.#up || !window.plausible(value)) {
+        throw mailboxError(
+          "protocol",
+          `acknowledgement of ${value}, sent were ${window.base} to ${window.lastSeq}`,
+        );
+      }
+      window.acknowledge(value);
+      return;
+    }
+    const failed = errorFrameSchema.safeParse(value);
+    if (failed.success) throw OrreryError.fromWire(failed.data.error);
+    const welcome = welcomeSchema.safeParse(value);
+    if (this.#up || !welcome.success || welcome.data.v !== WIRE_VERSION) {
+      throw mailboxError("protocol", `unexpected control frame ${JSON.stringify(value).slice(0, 120)}`);
+    }
+    const session = this.#session!;
+    if (!this.#owner.welcome(welcome.data) || this.#session !== session) return;
+    clearTimeout(this.#handshake);
+    this.#up = true;
+    this.#attempt = 0;
+    const { pingIntervalMs: intervalMs, pingTimeoutMs: timeoutMs } = this.#owner.limits;
+    this.#stopPings = keepalive(session, { intervalMs, timeoutMs, onRtt: (ms) => this.#owner.rtt(ms) });
+    this.#owner.up();
+    this.#write();
+  }
+
+  /** Writes entries until the stream is full. Pieces that lie back to back in memory become one write without a copy. */
+  #write(): void {
+    const stream = this.#stream;
+    if (!stream) return;
+    let gather: Uint8Array[] = [];
+    let gathered = 0;
+    const put = () => {
+      if (gathered === 0) return;
+      const whole = gather.length === 1 ? gather[0] : Buffer.concat(gather, gathered);
+      gather = [];
+      this.#owner.wrote(gathered);
+      gathered = 0;
+      if (!stream.write(whole)) this.#choked = true;
+    };
+    stream.cork();
+    while (this.#up && !this.#choked) {
+      const entry = this.#owner.window.next();
+      if (!entry) break;
+      for (const part of entry.encoded.parts) {
+        const last = gather[gather.length - 1];
+        if (last?.buffer === part.buffer && last.byteOffset + last.byteLength === part.byteOffset) {
+          gather[gather.length - 1] = new Uint8Array(
+            part.buffer,
+            last.byteOffset,
+            last.byteLength + part.byteLength,
+          );
+        } else {
+          if (gather.length > 0 && gathered + part.byteLength > GATHER_BYTES) put();
+          gather.push(part);
+        }
+        gathered += part.byteLength;
+      }
+      if (gathered >= GATHER_BYTES) put();
+    }
+    put();
+    stream.uncork();
+  }
+
+  #retry(): void {
+    if (this.#stopped) return;
+    const { backoffMinMs, backoffMaxMs } = this.#owner.limits;
+    const pause = Math.min(backoffMaxMs, backoffMinMs * 2 ** this.#attempt++);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#dial(), pause * (0.5 + Math.random() / 2));
+  }
+
+  #drop(): void {
+    clearTimeout(this.#handshake);
+    this.#stopPings?.();
+    this.#stopPings = undefined;
+    this.#up = false;
+    this.#choked = false;
+    const session = this.#session;
+    this.#session = undefined;
+    this.#stream = undefined;
+    // Never from inside an event of the session: nghttp2 aborts the process when a session is destroyed by its own callback.
+    if (session) setImmediate(() => session.destroy());
+  }
+}
+
+function asMailboxError(error: unknown, host: string, port: number): OrreryError {
+  if (error instanceof OrreryError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return mailboxError("peer_lost", `connection to ${host}:${port} failed: ${message}`, { host, port }, error);
+}

@@ -1,0 +1,56 @@
+/**
+ * Asking who listens at an address: the first thing a node does that knows only where its cluster is.
+ *
+ * @module
+ */
+import http2 from "node:http2";
+import { z } from "zod";
+import type { NodeId } from "../../actors/envelope.ts";
+import { mailboxError } from "./errors.ts";
+
+/** Path that answers with {@linkcode identitySchema}. */
+export const IDENTITY_PATH = "/mailbox/v1/node";
+
+/** Largest answer that is read, bytes. */
+const MAX_BYTES = 4096;
+
+/** A node's answer. */
+export const identitySchema = z.object({ node: z.string().min(1).max(128) });
+
+/**
+ * The name of the node whose mailbox listens at `host:port`. Throws group `mailbox`, `unreachable` (nobody listens, or no
+ * mailbox), or the signal's reason.
+ */
+export async function identify(host: string, port: number, options: { signal: AbortSignal }): Promise<NodeId> {
+  const { signal } = options;
+  signal.throwIfAborted();
+  const authority = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  const { promise, resolve, reject } = Promise.withResolvers<NodeId>();
+  const unreachable = (why: string) =>
+    reject(mailboxError("unreachable", `${authority} does not answer as a mailbox: ${why}`, { host, port }));
+  const session = http2.connect(`http://${authority}`);
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  session.on("error", (error) => unreachable(error.message || String((error as { code?: string }).code)));
+  const stream = session.request({ ":method": "GET", ":path": IDENTITY_PATH });
+  let text = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    text += chunk;
+    if (text.length > MAX_BYTES) unreachable("its answer is too long");
+  });
+  stream.on("error", (error) => unreachable(error.message));
+  stream.on("end", () => {
+    try {
+      resolve(identitySchema.parse(JSON.parse(text)).node);
+    } catch {
+      unreachable("its answer is no node's");
+    }
+  });
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", abort);
+    session.destroy();
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * A node: the actor system, its mailbox, its store, its API, put together.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { hostname } from "node:os";
+import { basename, join } from "node:path";
+import {
+  ActorSystem,
+  clusterActor,
+  type ClusterStatus,
+  type DeadLetter,
+  type Deployment,
+  generationActor,
+  hasCode,
+  memberActor,
+  type NodeId,
+  OrreryError,
+  type Place,
+  stageActor,
+  weightsActor,
+} from "../actors/mod.ts";
+import { type AddProgress, ModelStore, type Precision, type StoredModel } from "../models/mod.ts";
+import { checkRanges, evenSplit, type LayerRange } from "../planner/mod.ts";
+import { Admission } from "./admission.ts";
+import { createApi, serveApi } from "./api/mod.ts";
+import { systemClock } from "./clock.ts";
+import { advertisedHost, checkJoin } from "./cluster/addresses.ts";
+import { ClusterDirectory } from "./cluster/directory.ts";
+import { weightSource } from "./cluster/fetch.ts";
+import { Host } from "./cluster/host.ts";
+import { dialSeed, Membership } from "./cluster/membership.ts";
+import { Gateway } from "./gateway.ts";
+import { createMailbox, type Mailbox } from "./mailbox/mod.ts";
+
+const log = getLogger(["orrery", "node"]);
+
+/** Name of the model that comes with the program. */
+export const EMBEDDED = "embedded";
+const EMBEDDED_DIR = join(import.meta.dirname!, "..", "models", "embedded", "target");
+
+/** How to start a node. */
+export interface NodeOptions {
+  host: string;
+  /** REST API; 0 takes a free port. */
+  port: number;
+  /** Mailbox; 0 takes a free port. */
+  mailboxPort: number;
+  /** Folder of the model store. */
+  data: string;
+  /** Name in the store, or a checkpoint folder. @default the embedded model */
+  model?: string;
+  /** @default "f32" for the embedded model, "q4" for others */
+  precision?: Precision;
+  /** Threads of a stage's engine. */
+  threads: number;
+  /** On the first node: nodes in all to wait for. */
+  nodes: number;
+  /** Join the node whose mailbox listens here, instead of being the first. */
+  join?: { host: string; port: number };
+  /** On the first node: layers by node, in the order in which nodes join. */
+  layers?: LayerRange[];
+  /** Generations at once, and waiting. @default {active: 8, queued: 32} */
+  admission?: { active: number; queued: number };
+  onProgress?: (progress: AddProgress) => void;
+  /** Told when the node begins or ceases to answer, and why. */
+  onServe?: (deployment: Deployment | undefined, reason: string) => void;
+}
+
+/** A running node. */
+export interface Node {
+  readonly id: NodeId;
+  /** Base of the REST API. */
+  readonly url: string;
+  /** Where other nodes join. */
+  readonly mailboxAddress: { host: string; port: number };
+  readonly system: ActorSystem;
+  readonly gateway: Gateway;
+  /** Who is in the cluster and what serves. */
+  cluster(): Promise<ClusterStatus>;
+  /** Drains: no new requests, running ones end, the node leaves. @default deadlineMs 30000 */
+  close(options?: { deadlineMs?: number }): Promise<void>;
+}
+
+/**
+ * Starts a node: listens, makes or joins the cluster. Answering prompts comes later (`onServe`).
+ *
+ * Throws group `cluster` (`join_failed`, `bad_layers`), `api` (`port_in_use`), `model` (what the store says).
+ */
+export async function startNode(options: NodeOptions): Promise<Node> {
+  const { host, join } = options;
+  if (join) checkJoin(host, join.host);
+  const store = await ModelStore.open(options.data);
+  const model = join ? undefined : await resolveModel(store, options);
+  if (model && options.layers) checkRanges(options.layers, model.manifest.geometry.layers);
+
+  await using undo = new AsyncDisposableStack();
+  const mailbox = await listen(options);
+  undo.defer(() => mailbox.close());
+  const directory = new ClusterDirectory(mailbox.node);
+  let membership: Membership | undefined;
+  let gateway: Gateway | undefined;
+  const system = new ActorSystem({
+    transport: mailbox,
+    directory,
+    clock: systemClock,
+    random: Math.random,
+    onDeadLetter: logDeadLetter,
+    onCrash: (actor, error) => log.error("{actor} crashed: {message}", { actor, message: error.message, error }),
+    onPeerLost(peer, reason) {
+      log.warn("node {peer} is gone: {reason}", { peer, reason });
+      gateway?.nodeLost(peer);
+      membership?.peerLost(peer, reason);
+    },
+  });
+  undo.defer(() => system.close({ deadlineMs: 5_000 }));
+  directory.attach(system, join ? await dialSeed(mailbox, join) : mailbox.node);
+
+  gateway = new Gateway({ system, directory, admission: new Admission(options.admission ?? { active: 8, queued: 32 }) });
+  const { threads, onServe } = options;
+  const memberHost = new Host({ system, directory, store, mailbox, gateway, threads, onServe });
+  membership = new Membership({ system, directory, mailbox, host: memberHost, seed: join });
+  registerActors({ system, store, gateway, host: memberHost, membership });
+  if (model) registerCluster(system, model, options);
+
+  const drained = new AbortController();
+  const api = serveApi({ app: createApi(gateway), host, port: options.port, signal: drained.signal });
+  undo.defer(() => {
+    drained.abort();
+    return api.finished;
+  });
+  await membership.join();
+
+  const running = undo.move();
+  const [gate, member] = [gateway, membership];
+  let closing: Promise<void> | undefined;
+  const close = async (deadlineMs: number) => {
+    const deadline = performance.now() + deadlineMs;
+    gate.drain();
+    await gate.idle(deadlineMs);
+    await member.leave(Math.max(0, deadline - performance.now()));
+    await running.disposeAsync();
+  };
+  return {
+    id: mailbox.node,
+    url: api.url,
+    mailboxAddress: mailbox.address,
+    system,
+    gateway,
+    cluster: () => member.status(),
+    close: ({ deadlineMs = 30_000 } = {}) => closing ??= close(deadlineMs),
+  };
+}
+
+function registerActors(parts: {
+  system: ActorSystem;
+  store: ModelStore;
+  gateway: Gateway;
+  host: Host;
+  membership: Membership;
+}): void {
+  const { system, store, gateway, host, membership } = parts;
+  system.register(stageActor, {
+    config: stageActor.config.parse({}),
+    resources: (to) => ({ engine: () => host.loadStage(to) }),
+  });
+  system.register(generationActor, {
+    config: generationActor.config.parse({}),
+    resources: (to) => ({ codec: gateway.codecOf(to) }),
+  });
+  system.register(memberActor, { config: {}, resources: () => ({ host, onPing: () => membership.pinged() }) });
+  system.register(weightsActor, { config: {}, resources: () => ({ store: weightSource(store) }) });
+}
+
+function registerCluster(system: ActorSystem, model: StoredModel, options: NodeOptions): void {
+  const { name, geometry } = model.manifest;
+  const { layers } = options;
+  const place: Place = (members) => {
+    const ranges = layers ?? evenSplit(geometry.layers, members.length);
+    if (ranges.length > members.length) {
+      throw new OrreryError({
+        group: "cluster",
+        code: "too_few_nodes",
+        message: `--layers names ${ranges.length} ranges, ${members.length} node(s) are here`,
+      });
+    }
+    return ranges.map((range, i) => ({ node: members[i].node, ...range }));
+  };
+  system.register(clusterActor, {
+    config: clusterActor.config.parse({
+      nodes: Math.max(options.nodes, layers?.length ?? 1),
+      model: name,
+      source: system.node,
+    }),
+    resources: () => ({ place }),
+  });
+}
+
+async function resolveModel(store: ModelStore, options: NodeOptions): Promise<StoredModel> {
+  const { model = EMBEDDED, precision, onProgress } = options;
+  if (model === EMBEDDED) {
+    const name = precision === undefined ? EMBEDDED : `${EMBEDDED}-${precision}`;
+    // 5 million parameters: there is nothing to save, so it runs as precisely as it can.
+    return await store.add(EMBEDDED_DIR, { name, precision: precision ?? "f32", onProgress });
+  }
+  const isFolder = await Deno.stat(model).then((s) => s.isDirectory, () => false);
+  if (!isFolder) return await store.get(model);
+  const name = `${basename(model)}-${precision ?? "q4"}`.replace(/[^A-Za-z0-9._~-]/g, "-").slice(-128);
+  return await store.add(model, { name, precision, onProgress });
+}
+
+async function listen(options: NodeOptions): Promise<Mailbox> {
+  const { host, mailboxPort: port } = options;
+  const name = hostname().replace(/[^A-Za-z0-9.-]/g, "-").slice(0, 64) || "node";
+  try {
+    return await createMailbox({
+      // A restarted node is another node: what it held is gone.
+      node: `${name}:${port}:${crypto.randomUUID().slice(0, 4)}`,
+      host,
+      port,
+      advertiseHost: advertisedHost(host),
+      accept: () => true,
+    });
+  } catch (error) {
+    const code = (error as { code?: string }).code;
+    if (code !== "EADDRINUSE" && code !== "EADDRNOTAVAIL" && code !== "EACCES") throw error;
+    const why = { EADDRINUSE: "is in use", EADDRNOTAVAIL: "is not on this machine", EACCES: "may not be opened" }[code];
+    throw new OrreryError({
+      group: "mailbox",
+      code: "port_in_use",
+      message: `mailbox address ${host}:${port} ${why}; choose another with --mailbox-port or --host`,
+      metadata: { host, port },
+      cause: error,
+    });
+  }
+}
+
+function logDeadLetter({ to, from, type, error }: DeadLetter): void {
+  // A word to somebody who has just finished is the common, harmless case.
+  const level = hasCode(error, "not_active") || hasCode(error, "cancelled") ? "debug" : "warn";
+  log[level]("dead letter: {type} from {from} to {to}: {message}", { type, from, to, message: error.message });
+}

@@ -1,0 +1,104 @@
+/**
+ * Runs a chain of stage graphs straight on onnxruntime-node: the shortest path from graph to numbers.
+ *
+ * @module
+ */
+import * as ort from "onnxruntime-node";
+import { buildStageGraph, type StageGraphOptions } from "../../models/graph/stage.ts";
+import { kvNames, MASKED, type StageGraph } from "../../models/graph/contract.ts";
+import type { Manifest } from "../../models/manifest.ts";
+import { ancestors, type OracleRow } from "./llama.ts";
+
+/** Output of one run over S rows, W of them wanted. */
+export interface ChainOutput {
+  /** What each stage but the last hands on: (S, hidden). */
+  hidden: Float32Array[];
+  /** (W, vocab) */
+  logits: Float32Array;
+}
+
+/** Stages that cover the model, each with an arena for one request. */
+export class StageChain {
+  readonly #stages: {
+    graph: StageGraph;
+    session: ort.InferenceSession;
+    arena: Record<string, ort.Tensor>;
+  }[] = [];
+  readonly #rows: OracleRow[] = [];
+  /** Opens a session and an arena of `capacity` rows for each of `ranges` (first and last layer, inclusive). */
+  static async open(
+    manifest: Manifest,
+    ranges: [number, number][],
+    options: Pick<StageGraphOptions, "blobDir" | "accuracyLevel"> & { capacity: number },
+  ): Promise<StageChain> {
+    const chain = new StageChain();
+    const { kv_heads, head_dim } = manifest.geometry;
+    const dims = [1, kv_heads, options.capacity, head_dim];
+    for (const [firstLayer, lastLayer] of ranges) {
+      const graph = await buildStageGraph(manifest, { ...options, firstLayer, lastLayer });
+      const session = await ort.InferenceSession.create(graph.path, {
+        intraOpNumThreads: 1,
+        logSeverityLevel: 3,
+      });
+      const arena: Record<string, ort.Tensor> = {};
+      for (let layer = firstLayer; layer <= lastLayer; layer++) {
+        const { pastKey, pastValue } = kvNames(layer);
+        for (const name of [pastKey, pastValue]) {
+          arena[name] = new ort.Tensor("float32", new Float32Array(dims.reduce((a, b) => a * b)), dims);
+        }
+      }
+      chain.#stages.push({ graph, session, arena });
+    }
+    return chain;
+  }
+
+  /**
+   * Runs rows at the next free slots, or from slot `base` on over what lies there; their parents are slots. `want` are indices
+   * into `rows`.
+   */
+  async run(rows: readonly OracleRow[], want: number[], base = this.#rows.length): Promise<ChainOutput> {
+    const past = base;
+    this.#rows.length = base;
+    this.#rows.push(...rows);
+    const [count, total] = [rows.length, past + rows.length];
+    const bias = new Float32Array(count * total).fill(MASKED);
+    ancestors(this.#rows).slice(past).forEach((seen, row) =>
+      seen.forEach((slot) => bias[row * total + slot] = 0)
+    );
+    const longs = (values: number[], dims: number[]) =>
+      new ort.Tensor("int64", BigInt64Array.from(values, BigInt), dims);
+    const common = {
+      positions: longs(rows.map((r) => r.position), [1, count]),
+      bias: new ort.Tensor("float32", bias, [1, 1, count, total]),
+      past_rows: new ort.Tensor("int32", Int32Array.of(total - 1), [1]),
+      total_rows: new ort.Tensor("int32", Int32Array.of(total), []),
+    };
+    const tokens = longs(rows.map((r) => r.token), [1, count]);
+    const output: ChainOutput = { hidden: [], logits: new Float32Array() };
+    let hidden: ort.Tensor | undefined;
+    for (const { graph, session, arena } of this.#stages) {
+      const feeds: Record<string, ort.Tensor> = {
+        ...common,
+        ...arena,
+        ...(graph.first ? { tokens } : { hidden: hidden! }),
+      };
+      if (graph.last) feeds.want = longs(want, [want.length]);
+      const fetches: Record<string, ort.Tensor | null> = { [graph.last ? "logits" : "next_hidden"]: null };
+      for (let layer = graph.firstLayer; layer <= graph.lastLayer; layer++) {
+        const names = kvNames(layer);
+        fetches[names.presentKey] = arena[names.pastKey];
+        fetches[names.presentValue] = arena[names.pastValue];
+      }
+      const results = await session.run(feeds, fetches);
+      hidden = results.next_hidden;
+      if (graph.last) output.logits = results.logits.data as Float32Array;
+      else output.hidden.push(hidden.data as Float32Array);
+    }
+    return output;
+  }
+
+  /** Ends the sessions. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { session } of this.#stages) await session.release();
+  }
+}
