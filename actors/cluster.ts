@@ -69,15 +69,18 @@ export const clusterActor = defineActor({
     let deployments = 0;
     let everServed = false;
 
-    const tellAll = (message: { type: string } & Record<string, unknown>) =>
-      Promise.allSettled([...members.keys()].map((n) => ctx.tell(memberAddress(n), message, { deadlineMs: 10_000 })));
+    const tellAll = (message: { type: string } & Record<string, unknown>, nodes: Iterable<string> = members.keys()) =>
+      Promise.allSettled([...nodes].map((n) => ctx.tell(memberAddress(n), message, { deadlineMs: 10_000 })));
 
     async function adopt(deployment: Deployment | undefined, why: string): Promise<void> {
       const before = current;
       current = deployment;
       reason = why;
       await tellAll({ type: "adopt", deployment, reason });
-      if (before) ctx.after(config.graceMs, () => tellAll({ type: "retire", id: before.id }));
+      if (!before || before.id === deployment?.id) return;
+      // Nodes that are leaving wait for this word before they go.
+      const nodes = before.members.map((m) => m.node);
+      ctx.after(config.graceMs, () => void tellAll({ type: "retire", id: before.id }, nodes));
     }
 
     /** A node that says goodbye serves until the others have taken over. */
@@ -132,7 +135,7 @@ export const clusterActor = defineActor({
         await Promise.all(all.map((m) =>
           ctx.ask(memberAddress(m.node), { type: "prepare", deployment }, { deadlineMs: config.prepareMs })
         ));
-        if (!valid()) return void tellAll({ type: "retire", id: deployment.id });
+        if (!valid()) return void tellAll({ type: "retire", id: deployment.id }, all.map((m) => m.node));
         everServed = true;
         await adopt(deployment, "");
       } catch (caught) {

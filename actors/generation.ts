@@ -15,9 +15,11 @@ import { samplingSchema, type TokenResult, tokenResultSchema } from "./frame.ts"
 /** Turns token ids into text as they come. The runtime gives one for each request (resource `codec`). */
 export interface TextCodec {
   /** Text that became certain with this token; `stopped` when a stop string is complete (its text is left out). */
-  push(token: number): { text: string; tokenText: string; stopped: boolean };
+  push(token: number): { text: string; stopped: boolean };
   /** What was held back. */
   flush(): string;
+  /** A token's own text, for log-probability listings. */
+  tokenText(token: number): string;
 }
 
 /** Resource `codec` of a generation actor. */
@@ -122,7 +124,7 @@ export const generationActor = defineActor({
         const { text, finish, eos } = verdict;
         try {
           if (text !== "" || !eos) {
-            await ctx.tell(current.client, { type: "delta", text, tokens: eos ? [] : [{ ...token, text: verdict.tokenText }] });
+            await ctx.tell(current.client, { type: "delta", text, tokens: eos ? [] : [current.spell(token)] });
           }
         } catch {
           return run && await end(async () => {}); // the client is gone
@@ -195,19 +197,26 @@ class Run {
   }
 
   /** Takes the next token; says what the client sees of it and whether it is the last. */
-  take(result: TokenResult): { text: string; tokenText: string; finish?: "stop" | "length"; eos?: true } {
+  take(result: TokenResult): { text: string; finish?: "stop" | "length"; eos?: true } {
     this.#lastAt = this.#ctx.now();
     this.#firstAt ??= this.#lastAt;
     this.#generated.push(result.token);
     if (this.#start.eos.includes(result.token)) {
-      return { text: this.#codec.flush(), tokenText: "", finish: "stop", eos: true };
+      return { text: this.#codec.flush(), finish: "stop", eos: true };
     }
-    const { text, tokenText, stopped } = this.#codec.push(result.token);
-    if (stopped) return { text, tokenText, finish: "stop" };
+    const { text, stopped } = this.#codec.push(result.token);
+    if (stopped) return { text, finish: "stop" };
     if (this.#generated.length >= this.#start.max_tokens) {
-      return { text: text + this.#codec.flush(), tokenText, finish: "length" };
+      return { text: text + this.#codec.flush(), finish: "length" };
     }
-    return { text, tokenText };
+    return { text };
+  }
+
+  /** The token as the client gets it: with its text, and the texts of its alternatives. */
+  spell(token: TokenResult): TokenResult & { text: string; topText?: string[] } {
+    const text = this.#codec.tokenText(token.token);
+    if (!token.top) return { ...token, text };
+    return { ...token, text, topText: token.top.map(([id]) => this.#codec.tokenText(id)) };
   }
 
   summary(): Record<string, number> {

@@ -17,4 +17,3 @@ export { Tokenizer } from "./tokenizer.ts";
 export type { DecodeOptions, EncodeOptions } from "./tokenizer.ts";
 export { buildStageGraph, kvNames, MASKED } from "./graph/mod.ts";
 export type { StageGraph, StageGraphOptions } from "./graph/mod.ts";
-export * from "./graph/mod.ts";

@@ -78,8 +78,9 @@ export class ServedModel {
     return {
       push: (token) => {
         const { text, stop } = matcher.push(stream.push(token));
-        return { text, stopped: stop !== undefined, tokenText: this.#tokenizer.tokenText(token) };
+        return { text, stopped: stop !== undefined };
       },
+      tokenText: (token) => this.#tokenizer.tokenText(token),
       flush: () => {
         const { text, stop } = matcher.push(stream.flush());
         return stop !== undefined ? text : text + matcher.flush();

@@ -23,8 +23,9 @@ const LAYERS = 6;
 const prompt = Int32Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % 251);
 
 const plainCodec = (): TextCodec => ({
-  push: (t) => ({ text: `${t} `, tokenText: String(t), stopped: false }),
+  push: (t) => ({ text: `${t} `, stopped: false }),
   flush: () => "",
+  tokenText: String,
 });
 
 /** `stages` nodes s0.. with a stage each, and a node "api" with the generations. */
@@ -139,8 +140,9 @@ Deno.test("A generation ends at EOS and at a stop, with what the codec held back
   let n = 0;
   const stopping = world({
     codec: () => ({
-      push: (t) => ({ text: n === 4 ? "" : `${t} `, tokenText: "", stopped: ++n === 5 }),
+      push: (t) => ({ text: n === 4 ? "" : `${t} `, stopped: ++n === 5 }),
       flush: () => "never",
+      tokenText: String,
     }),
   });
   const [second] = await readAll(stopping.sim, await stopping.start("stop"));

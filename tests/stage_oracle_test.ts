@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { type Manifest, ModelStore, type Precision, PRECISIONS } from "../models/mod.ts";
 import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
 import { oracleForward, type OracleOutput, type OracleRow, storedTensors } from "./oracle/llama.ts";
@@ -60,7 +61,7 @@ const TREE: OracleRow[] = [
     { token, position: 9 + Math.floor(i / 2), parent }
   )),
 ];
-const EMBEDDED = new URL("../models/embedded/target", import.meta.url).pathname;
+const EMBEDDED = fileURLToPath(new URL("../models/embedded/target", import.meta.url));
 
 const ALL = TREE.map((_, row) => row);
 

@@ -21,18 +21,21 @@
  */
 
 /** Bias of a hidden slot: large enough that softmax gives exactly 0 in f32, small enough never to overflow. */
-export const MASKED = -1e9;
+export const MASKED: number = -1e9;
 
 /** A stage graph, ready for an inference session. */
 export interface StageGraph {
   /** `.onnx` file; its external data are blobs that lie where the graph says, beside it. */
   path: string;
+  /** 0-based. */
   firstLayer: number;
   /** Inclusive. */
   lastLayer: number;
+  /** Has the embedding: takes `tokens`. */
   first: boolean;
+  /** Has norm and LM head: takes `want`, gives `logits`. */
   last: boolean;
-  /** Bytes of the weights that the session maps. */
+  /** Bytes of the weights that the session maps; how many become private memory: `stage.ts`. */
   weightBytes: number;
   /** KV bytes of one row: layers x 2 x kv_heads x head_dim x 4. */
   kvBytesPerRow: number;

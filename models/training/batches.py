@@ -14,12 +14,12 @@ from corpus import (SPECIALS, SYSTEMS, direct_text, expand_request, outline_requ
 STOP = set("a an the is are do does did i you we it to of in on for with what how why which when who can could should would tell "
            "me explain describe my your please about give that this be and or at by from some there if so just".split())
 FRAMES = ["what about {}?", "{}", "tell me about {}", "how {}?", "why {}?", "what is {}?", "can you explain {}", "how do I {}?",
-          "{}?", "i want to know about {}", "help with {}", "{} please"]
+          "{}?", "what does {} mean", "{} explained", "my {} problem", "i need to know {}", "is it {}", "the best {}", "i want to know about {}", "help with {}", "{} please"]
 FIRST = 10     # response tokens that choose the topic
 SHORT = 12     # response tokens of a shortened reply
 # kind -> share of training tokens
 MIX = {
-    "target": {"choose": .32, "choose_outline": .14, "answer": .13, "expand": .23, "second": .07, "off": .08, "talk": .03},
+    "target": {"choose": .36, "choose_outline": .17, "answer": .08, "expand": .23, "second": .07, "off": .06, "talk": .03},
     "draft": {"answer": .30, "expand": .52, "choose": .04, "choose_outline": .04, "second": .02, "off": .06, "talk": .02},
 }
 
@@ -66,7 +66,7 @@ def vary(q: str) -> str:
 class Maker:
     """Draws documents of every kind from the corpus."""
 
-    def __init__(self, tok, topics, offtopic, smalltalk, pseudo=.12, first_weight=3.0):
+    def __init__(self, tok, topics, offtopic, smalltalk, pseudo=.25, first_weight=3.0):
         self.tok, self.topics, self.off, self.talk = tok, topics, offtopic, smalltalk
         self.pseudo, self.first_weight = pseudo, first_weight
         self.role = {s[2:-2]: tok.token_to_id(s) for s in SPECIALS}
@@ -95,6 +95,14 @@ class Maker:
 
     def question(self, t):
         if random.random() < self.pseudo:
+            if random.random() < .6:
+                pick = [self.next("r" + t["id"], t["terms"]) for _ in range(random.choice([1, 1, 2, 3]))]
+                r = random.random()
+                if r < .15:
+                    pick.append(t["title"].lower())
+                elif r < .35:
+                    return vary(random.choice(t["train"])) + " " + pick[0]
+                return random.choice(FRAMES).format(" ".join(pick))
             names, weight = self.typical[t["id"]]
             pick = list(dict.fromkeys(random.choices(names, weight, k=random.randint(2, 6))))
             if random.random() < .5:

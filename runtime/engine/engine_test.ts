@@ -11,6 +11,7 @@ import { ModelStore } from "../../models/mod.ts";
 import type { Geometry, StoredModel } from "../../models/mod.ts";
 import { writeTinyCheckpoint } from "../../tests/tiny_checkpoint.ts";
 import { loadEngine } from "./mod.ts";
+import { uniform } from "./random.ts";
 
 const options = { sanitizeOps: true, sanitizeResources: true };
 
@@ -278,6 +279,46 @@ Deno.test("StageEngine.run() counts penalties along a row's own path only", opti
   const [child] = await tokensOf(engine, chain("penalised", 15, [7], { position: 11 }));
   assert.notEqual(child.token, best);
 });
+
+Deno.test("StageEngine.run() spares the prompt from presence and frequency penalties", options, async () => {
+  await using fixture = await Fixture.make();
+  const engine = await fixture.engine();
+  await engine.open("plain", opening());
+  const plain = await tokensOf(engine, chain("plain", 0, TOKENS, { want: range(TOKENS.length) }));
+  // A row after which the best token stands in the path already, and a close second does not.
+  const rows = 1 + plain.findIndex(({ token, top }, row) => {
+    const path = TOKENS.slice(0, row + 1);
+    return path.includes(token) && !path.includes(top![1][0]) && top![0][1] - top![1][1] < 3;
+  });
+  assert.ok(rows > 0, "no row of this model shows the difference");
+  const { token, top } = plain[rows - 1];
+  for (const [prompt_rows, expected] of [[rows, token], [0, top![1][0]]]) {
+    const request = `prompt of ${prompt_rows}`;
+    await engine.open(request, {
+      ...opening(128, { presence_penalty: 2, frequency_penalty: 2 }),
+      prompt_rows,
+    });
+    const [got] = await tokensOf(engine, chain(request, 0, TOKENS.slice(0, rows)));
+    assert.equal(got.token, expected, request);
+  }
+});
+
+Deno.test(
+  "StageEngine.run() draws with the seed and the position of the sampled token",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine();
+    await engine.open("r", opening(128, { temperature: 2, top_k: 5, seed: 3 }));
+    const tokens = await tokensOf(engine, chain("r", 0, TOKENS.slice(0, 40), { want: range(40) }));
+    const expected = tokens.map(({ top }, row) => {
+      const weights = top!.map(([, p]) => Math.exp(p / 2));
+      let left = uniform(3, row + 1) * weights.reduce((a, b) => a + b, 0);
+      return top![weights.findIndex((w) => (left -= w) < 0)][0];
+    });
+    assert.deepEqual(tokens.map((t) => t.token), expected);
+  },
+);
 
 Deno.test("StageEngine.run() says what does not fit and keeps the arena usable", options, async () => {
   await using fixture = await Fixture.make();

@@ -8,13 +8,24 @@
  * @module
  */
 import type { StageEngine } from "../../actors/engine.ts";
-import type { LoadRequest } from "./protocol.ts";
+import type { StageGraph } from "../../models/graph/mod.ts";
+import type { Geometry } from "../../models/mod.ts";
 import { WorkerEngine, type WorkerLike } from "./worker_engine.ts";
 
 /** What to load and how to run it. */
-export interface EngineOptions extends Omit<LoadRequest, "spinning"> {
-  /** Do threads without work spin (a little faster, and burns CPU time) or sleep? @default false */
+export interface EngineOptions {
+  graph: StageGraph;
+  /** Of the model that the graph is a part of. */
+  geometry: Geometry;
+  /** Threads that compute one operator. */
+  threads: number;
+  /**
+   * Do threads without work spin or sleep? Spinning is a little faster on idle cores and several times slower on busy or
+   * limited ones. @default false
+   */
   spinning?: boolean;
+  /** Bytes that the arenas of all requests together may take. */
+  arenaBudgetBytes: number;
   /** Ends the wait for the load. */
   signal?: AbortSignal;
 }

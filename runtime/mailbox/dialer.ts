@@ -12,6 +12,7 @@ import { mailboxError } from "./errors.ts";
 import { keepalive } from "./keepalive.ts";
 import { HTTP2_SETTINGS, type MailboxLimits } from "./limits.ts";
 import {
+  type Bye,
   CONTROL_BYTES,
   controlFrame,
   errorFrameSchema,
@@ -45,8 +46,10 @@ export interface DialerOwner {
   /** The peer answered; return false to give the connection up. */
   welcome(welcome: Welcome): boolean;
   up(): void;
-  down(error: OrreryError | undefined): void;
+  down(error: OrreryError): void;
   rtt(ms: number): void;
+  /** A message cannot be written any more: the buffer of its body was transferred away after `send`. */
+  spoiled(seq: number): void;
   wrote(bytes: number): void;
 }
 
@@ -104,12 +107,12 @@ export class Dialer {
   }
 
   /** Says farewell, then ends the stream. */
-  bye(): Promise<void> {
+  bye(bye: Bye): Promise<void> {
     const stream = this.#stream;
     if (!this.#up || !stream) return Promise.resolve();
     return new Promise((resolve) => {
       stream.once("close", () => resolve());
-      stream.end(controlFrame({ t: "bye" }));
+      stream.end(controlFrame(bye));
     });
   }
 
@@ -150,7 +153,7 @@ export class Dialer {
     let reason: OrreryError | undefined;
     const lost = (error?: unknown) => {
       if (this.#session !== session) return;
-      reason ??= error === undefined ? undefined : asMailboxError(error, host, port);
+      reason ??= asMailboxError(error ?? "closed by the other side", host, port);
       this.#drop();
       this.#owner.down(reason);
       this.#retry();
@@ -241,6 +244,10 @@ export class Dialer {
     while (this.#up && !this.#choked) {
       const entry = this.#owner.window.next();
       if (!entry) break;
+      if (entry.encoded.parts.reduce((sum, part) => sum + part.byteLength, 0) !== entry.encoded.bytes) {
+        this.#owner.spoiled(entry.seq);
+        break;
+      }
       for (const part of entry.encoded.parts) {
         const last = gather[gather.length - 1];
         if (last?.buffer === part.buffer && last.byteOffset + last.byteLength === part.byteOffset) {

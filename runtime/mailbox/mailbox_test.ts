@@ -4,7 +4,7 @@ import net from "node:net";
 import { type Envelope, hasCode, type NodeId } from "../../actors/mod.ts";
 import { FaultyProxy } from "../../tests/transport_suite_proxy.ts";
 import { until } from "../../tests/transport_suite.ts";
-import { CborEncoder, decodeCbor, encodeCbor } from "./cbor.ts";
+import { CborEncoder, decodeCbor } from "./cbor.ts";
 import { createMailbox, type Mailbox, type MailboxOptions } from "./mod.ts";
 import { controlFrame, encodeEnvelope, FrameReader, MAILBOX_PATH, stampSeq } from "./wire.ts";
 
@@ -25,7 +25,8 @@ async function open(node: NodeId, options: Partial<MailboxOptions> = {}): Promis
   const lost: string[] = [];
   mailbox.start({
     receive: (from, envelope) => received.push({ from, envelope }),
-    peerLost: (peer, reason) => lost.push(`${peer} ${reason}`),
+    peerLost: (peer, reason, undelivered) =>
+      lost.push(`${peer} ${reason}${undelivered.length ? ` ${undelivered.length}` : ""}`),
   });
   return {
     mailbox,
@@ -148,7 +149,9 @@ test("Mailbox gives up on connections that do not say hello in time", async () =
   silent.on("close", () => closed = true);
   silent.resume();
   const slow = new Stranger(b.mailbox.port).write(new Uint8Array([0, 0, 0]));
+  const idle = new Stranger(b.mailbox.port, "/elsewhere");
   assert.match(await slow.refusal(), /no hello within 60 ms/);
+  await until(() => idle.session.destroyed, "the end of a connection without a mailbox stream");
   await until(() => closed, "the end of a silent connection");
   await b.mailbox.close();
 });
@@ -329,18 +332,35 @@ test("Mailbox gives up a connection whose pings stay unanswered, and makes it ag
   await proxy.close();
 });
 
+test("Mailbox gives a link up, rather than sending nonsense, when a body's buffer is transferred away", async () => {
+  const b = await open("b", { accept: () => true });
+  const a = await open("a", { peers: [{ node: "b", ...b.mailbox.address }] });
+  await a.mailbox.send("b", reply(1));
+  await until(() => b.received.length === 1, "the first message");
+  const body = new Uint8Array(100_000);
+  const sending = a.mailbox.send("b", reply(2, body));
+  structuredClone(body, { transfer: [body.buffer] });
+  await sending;
+  await until(() => a.lost.length === 1, "peerLost");
+  assert.match(a.lost[0], /transferred away/);
+  await a.mailbox.send("b", reply(3));
+  await until(() => b.received.length === 2, "a later message");
+  assert.deepEqual(b.ids(), [1, 3]);
+  await a.mailbox.close();
+  await b.mailbox.close();
+});
+
 test("Mailbox.removePeer() returns what the peer did not take", async () => {
   const a = await open("a", {
     peers: [{ node: "b", host: "127.0.0.1", port: 9 }],
     limits: { windowMessages: 1 },
   });
-  const undelivered: Envelope[] = [];
   await a.mailbox.send("b", reply(1));
   const waiting = assert.rejects(a.mailbox.send("b", reply(2)), (error) => hasCode(error, "peer_lost"));
   a.mailbox.removePeer("b");
   await waiting;
   await assert.rejects(a.mailbox.send("b", reply(3)), (error) => hasCode(error, "unknown_peer"));
-  assert.deepEqual([a.lost, a.mailbox.peers(), undelivered], [["b removed"], [], []]);
+  assert.deepEqual([a.lost, a.mailbox.peers()], [["b removed 1"], []]);
   await a.mailbox.close();
 });
 
@@ -364,7 +384,6 @@ test("Mailbox keeps going when a handler throws", async () => {
   for (const id of [1, 2]) await a.mailbox.send("b", reply(id));
   await until(() => seen.length === 2, "both messages");
   assert.deepEqual(seen, [reply(1), reply(2)]);
-  assert.equal(encodeCbor(seen).byteLength > 0, true);
   await a.mailbox.close();
   await mailbox.close();
 });

@@ -9,7 +9,7 @@ import { CborEncoder } from "./cbor.ts";
 import { Dialer, type DialerOwner, type MailboxTls } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxLimits } from "./limits.ts";
-import { encodeEnvelope, type Hello, type Welcome } from "./wire.ts";
+import { type Bye, encodeEnvelope, type Hello, type Welcome } from "./wire.ts";
 import { ResendWindow } from "./window.ts";
 
 /** `connecting`: sends are queued; `up`: they flow; `lost`: they are refused until the peer is back. */
@@ -111,7 +111,7 @@ export class Peer implements DialerOwner {
     if (!before || (before.host === host && before.port === port)) return;
     this.#turn = 0;
     this.#dialer.stop();
-    this.down(undefined);
+    this.down(mailboxError("peer_lost", `node ${this.id} moved to ${host}:${port}`));
   }
 
   /** Makes the connection and keeps it. */
@@ -181,7 +181,10 @@ export class Peer implements DialerOwner {
   /** Waits until everything is acknowledged, then says farewell. */
   async leave(deadline: Promise<void>): Promise<void> {
     if (this.#state !== "lost") await Promise.race([this.window.drained(), deadline]);
-    await Promise.race([this.#dialer.bye(), deadline]);
+    const inbox = this.inbox;
+    inbox?.close?.();
+    const took = inbox && { link: inbox.link, seq: inbox.received };
+    await Promise.race([this.#dialer.bye({ t: "bye", took }), deadline]);
   }
 
   /** Resolves when the connection that was dropped is closed. */
@@ -260,8 +263,8 @@ export class Peer implements DialerOwner {
     this.#enter("up");
   }
 
-  down(error: OrreryError | undefined): void {
-    if (error) this.#lastError = error.message;
+  down(error: OrreryError): void {
+    this.#lastError = error.message;
     if (this.#state !== "up") {
       this.#turn++;
       return;
@@ -272,6 +275,16 @@ export class Peer implements DialerOwner {
 
   rtt(ms: number): void {
     this.#rttMs = ms;
+  }
+
+  /** The peer said farewell. */
+  left({ took }: Bye): void {
+    if (took?.link === this.#link && this.window.plausible(took.seq)) this.window.acknowledge(took.seq);
+    this.lose("left");
+  }
+
+  spoiled(seq: number): void {
+    this.lose(`the buffer of message ${seq} was transferred away after send`, "connecting");
   }
 
   wrote(bytes: number): void {

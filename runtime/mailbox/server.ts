@@ -110,8 +110,17 @@ export class MailboxServer {
     }
     this.#sessions.add(session);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    const silent = setTimeout(() => session.destroy(), limits.helloTimeoutMs);
-    session.once("stream", () => clearTimeout(silent));
+    // A session without a stream is of no use; a stream has its own deadline for the hello.
+    let streams = 0;
+    const idle = () => setTimeout(() => session.destroy(), limits.helloTimeoutMs);
+    let silent = idle();
+    session.on("stream", (stream) => {
+      streams++;
+      clearTimeout(silent);
+      stream.once("close", () => {
+        if (--streams === 0 && !session.destroyed) silent = idle();
+      });
+    });
     const stopPings = keepalive(session, {
       intervalMs: limits.pingIntervalMs,
       timeoutMs: limits.pingTimeoutMs,
@@ -143,7 +152,7 @@ export class MailboxServer {
       const error = mailboxError("protocol", message);
       this.#owner.offended(error);
       stream.respond({ ":status": status, "content-type": "application/json" });
-      stream.end(JSON.stringify({ error: error.toWire() }));
+      stream.end(JSON.stringify({ error: error.toWire() }), () => setImmediate(() => stream.close()));
       stream.resume();
       return;
     }
@@ -197,13 +206,12 @@ class InboundStream {
     const peer = this.#peer!;
     const inbox = this.#inbox;
     if ("control" in message) {
-      if (!byeSchema.safeParse(message.control).success) {
-        throw mailboxError("protocol", "unexpected control frame");
-      }
+      const bye = byeSchema.safeParse(message.control);
+      if (!bye.success) throw mailboxError("protocol", "unexpected control frame");
       this.#acknowledge();
       this.#finish();
       this.#stream.end();
-      peer.lose("left");
+      peer.left(bye.data);
       return;
     }
     const { seq, envelope } = message;
@@ -275,7 +283,10 @@ class InboundStream {
       : mailboxError("protocol", `cannot read the stream: ${cause instanceof Error ? cause.message : cause}`);
     this.#owner.offended(error);
     this.#finish();
-    this.#stream.end(controlFrame({ t: "error", error: error.toWire() }), () => this.#stream.close());
+    this.#stream.end(
+      controlFrame({ t: "error", error: error.toWire() }),
+      () => setImmediate(() => this.#stream.close()),
+    );
   }
 
   /** Takes nothing more from the stream. */

@@ -64,7 +64,13 @@ export type Welcome = z.infer<typeof welcomeSchema>;
 export const errorFrameSchema = z.object({ t: z.literal("error"), error: wireError });
 
 /** The peer leaves for good. */
-export const byeSchema = z.object({ t: z.literal("bye") });
+export const byeSchema = z.object({
+  t: z.literal("bye"),
+  /** What it took in the other direction, so that nobody takes an acknowledgement under way for a loss. */
+  took: z.object({ link: z.number().int().positive(), seq: z.number().int().nonnegative() }).optional(),
+});
+/** See {@linkcode byeSchema}. */
+export type Bye = z.infer<typeof byeSchema>;
 
 /** A control frame, length included. */
 export function controlFrame(value: unknown): Uint8Array {

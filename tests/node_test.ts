@@ -1,0 +1,249 @@
+/**
+ * A node as its users and its operator meet it: real processes, real sockets, the official client.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { stageAddress } from "../actors/mod.ts";
+import type { EngineStats } from "../actors/mod.ts";
+import { type Node, startNode } from "../runtime/node.ts";
+import { openaiConformance } from "./openai_conformance.ts";
+import { NodeProcess, startCluster } from "./processes.ts";
+
+async function withData(run: (data: string) => Promise<void>): Promise<void> {
+  const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  try {
+    await run(data);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+}
+
+/** A node in this process, ready to answer. */
+async function localNode(data: string, more: Partial<Parameters<typeof startNode>[0]> = {}): Promise<Node> {
+  const ready = Promise.withResolvers<void>();
+  const node = await startNode({
+    host: "127.0.0.1",
+    port: 0,
+    mailboxPort: 0,
+    data,
+    threads: 1,
+    nodes: 1,
+    onServe: (deployment) => deployment && ready.resolve(),
+    ...more,
+  });
+  await ready.promise;
+  return node;
+}
+
+const stageStats = (node: Node) =>
+  node.system.ask(stageAddress("d1", 0), { type: "stats" }) as Promise<EngineStats>;
+
+async function until(done: () => Promise<boolean>, what: string): Promise<void> {
+  for (let i = 0; i < 400; i++) {
+    if (await done()) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  assert.fail(`never happened: ${what}`);
+}
+
+const post = (url: string, body: unknown, signal?: AbortSignal) =>
+  fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+
+const question = { messages: [{ role: "user", content: "Why does it rain?" }] };
+const endless = { ...question, max_tokens: 1500, stream: true, orrery: { ignore_eos: true } };
+
+Deno.test("The official OpenAI client works against one node and against two", async (t) => {
+  await withData(async (data) => {
+    for (const nodes of [1, 2]) {
+      await using cluster = await startCluster(nodes, data);
+      await t.step(`${nodes} node(s)`, (step) =>
+        openaiConformance(`${cluster.url}/v1`, { model: "embedded", deterministic: true, step: (name, run) => step.step(name, run) }));
+    }
+  });
+});
+
+Deno.test("A client that goes away stops its generation within a frame and its arena is freed", async () => {
+  await withData(async (data) => {
+    const node = await localNode(data);
+    try {
+      const abort = new AbortController();
+      const response = await post(node.url, endless, abort.signal);
+      const reader = response.body!.getReader();
+      await reader.read();
+      assert.equal((await stageStats(node)).arenas, 1);
+      abort.abort();
+      await reader.cancel().catch(() => {});
+      await until(async () => (await stageStats(node)).arenas === 0, "the arena is freed");
+      const { frames, arenaBytes } = await stageStats(node);
+      assert.equal(arenaBytes, 0);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.equal((await stageStats(node)).frames, frames, "no frame ran afterwards");
+      assert.ok(frames < 1500);
+    } finally {
+      await node.close();
+    }
+  });
+});
+
+Deno.test("More requests than may run and wait are answered 429 at once, and the others finish", async () => {
+  await withData(async (data) => {
+    const node = await localNode(data, { admission: { active: 2, queued: 1 } });
+    try {
+      const abort = new AbortController();
+      const running = [await post(node.url, endless, abort.signal), await post(node.url, endless, abort.signal)];
+      const waiting = post(node.url, question);
+      await until(async () => (await post(node.url, question)).status === 429, "the queue is full");
+      const refused = await post(node.url, question);
+      assert.equal(refused.status, 429);
+      assert.ok(Number(refused.headers.get("retry-after")) >= 1);
+      assert.match((await refused.json()).error.message, /2 generations run and 1 wait/);
+      abort.abort();
+      await Promise.allSettled(running.map((r) => r.text()));
+      assert.equal((await (await waiting).json()).choices[0].finish_reason, "stop");
+    } finally {
+      await node.close();
+    }
+  });
+});
+
+Deno.test("Concurrent requests get the answers that each gets alone", async () => {
+  await withData(async (data) => {
+    const node = await localNode(data);
+    try {
+      const prompts = ["Why does it rain?", "What is a rainbow?", "How do birds fly?", "Why is the sea salty?", "Hello!", "x"];
+      const ask = async (content: string) =>
+        (await (await post(node.url, { messages: [{ role: "user", content }], temperature: 0 })).json()).choices[0].message.content;
+      const alone = [];
+      for (const p of prompts) alone.push(await ask(p));
+      assert.deepEqual(await Promise.all(prompts.map(ask)), alone);
+    } finally {
+      await node.close();
+    }
+  });
+});
+
+Deno.test("A prompt that does not fit the context is refused with both numbers", async () => {
+  await withData(async (data) => {
+    const node = await localNode(data);
+    try {
+      const long = await post(node.url, { messages: [{ role: "user", content: "rain ".repeat(3000) }] });
+      assert.equal(long.status, 400);
+      const { error } = await long.json();
+      assert.match(error.message, /\d+ tokens .* context holds 2048/);
+      const greedy = await post(node.url, { ...question, max_tokens: 5000 });
+      assert.equal(greedy.status, 400);
+    } finally {
+      await node.close();
+    }
+  });
+});
+
+Deno.test("A node that is killed under way fails its requests clearly, and the others take over", async () => {
+  await withData(async (data) => {
+    await using cluster = await startCluster(3, data);
+    const before = (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
+    const response = await post(cluster.url, endless);
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    await reader.read();
+    cluster.nodes[2].kill("SIGKILL");
+    let rest = "";
+    for (let r = await reader.read(); !r.done; r = await reader.read()) rest += r.value;
+    assert.match(rest, /data: \{"error":\{"message":"[^"]*(gone|peer_lost|lost)/);
+    await cluster.nodes[0].line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on \S+$/);
+    const after = (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
+    assert.equal(after, before);
+  });
+});
+
+Deno.test("SIGTERM drains: the running answer is finished, new ones are refused, and the exit code is 0", async () => {
+  await withData(async (data) => {
+    await using node = NodeProcess.start(["--data", data]);
+    const url = await node.ready(1);
+    const response = await post(url, { ...endless, max_tokens: 400 });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    await reader.read();
+    node.kill("SIGTERM");
+    await node.line(/stopping/);
+    const refused = await post(url, question).then((r) => r.status, () => 503);
+    assert.equal(refused, 503);
+    let rest = "";
+    for (let r = await reader.read(); !r.done; r = await reader.read()) rest += r.value;
+    assert.match(rest, /"finish_reason":"length"/);
+    assert.match(rest, /data: \[DONE\]/);
+    assert.equal((await node.status()).code, 0);
+  });
+});
+
+Deno.test("A node that leaves hands its layers over, and its exit code is 0", async () => {
+  await withData(async (data) => {
+    await using cluster = await startCluster(2, data);
+    cluster.nodes[1].kill("SIGINT");
+    assert.equal((await cluster.nodes[1].status()).code, 0);
+    await cluster.nodes[0].line(/^ready +\S+: layers 0-5 on this node$/);
+    assert.equal((await post(cluster.url, question)).status, 200);
+  });
+});
+
+Deno.test("A second node that joins a serving first one takes over layers, with weights fetched over the mailbox", async () => {
+  await withData(async (data) => {
+    await using first = NodeProcess.start(["--data", join(data, "first")]);
+    const url = await first.ready(1);
+    await using second = NodeProcess.start(["--data", join(data, "second"), "--join", await first.mailbox()]);
+    const secondUrl = await second.ready(2);
+    await first.line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on /);
+    const [a, b] = await Promise.all([url, secondUrl].map(async (u) =>
+      (await (await post(u, { ...question, temperature: 0 })).json()).choices[0].message.content
+    ));
+    assert.ok(a.length > 20);
+    assert.equal(b, a);
+    const fetched = [...Deno.readDirSync(join(data, "second", "blobs"))].filter((f) => /^[0-9a-f]{64}$/.test(f.name));
+    assert.ok(fetched.length < [...Deno.readDirSync(join(data, "first", "blobs"))].length, "only its own layers");
+  });
+});
+
+Deno.test("What cannot start says so in one line, without a stack trace, and exits with 1 or 2", async (t) => {
+  await withData(async (data) => {
+    await Deno.mkdir(join(data, "empty"));
+    await Deno.mkdir(join(data, "strange"));
+    await Deno.writeTextFile(
+      join(data, "strange", "config.json"),
+      JSON.stringify({ architectures: ["MambaForCausalLM"], model_type: "mamba" }),
+    );
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const taken = String(listener.addr.port);
+    const cases: [string, string[], number, RegExp][] = [
+      ["API port in use", ["--port", taken, "--mailbox-port", "0"], 1, /port \d+ on 127.0.0.1 is in use.*--port/],
+      ["mailbox port in use", ["--port", "0", "--mailbox-port", taken], 1, /127.0.0.1:\d+ is in use.*--mailbox-port/],
+      ["unknown model", ["--port", "0", "--model", "nonesuch"], 1, /nonesuch is not in/],
+      ["folder without a model", ["--port", "0", "--model", join(data, "empty")], 1, /config\.json/],
+      ["unknown architecture", ["--port", "0", "--model", join(data, "strange")], 1, /MambaForCausalLM.*LlamaForCausalLM/],
+      ["layers with a gap", ["--port", "0", "--layers", "0-1,3-5"], 1, /must begin at layer 2/],
+      ["nobody to join", ["--port", "0", "--join", `127.0.0.1:${taken}`, "--mailbox-port", "0"], 1, /no node answers at|does not answer/],
+      ["unknown flag", ["--prot", "1"], 2, /--prot/],
+      ["bad precision", ["--precision", "q3"], 2, /q4, q8, f16, f32/],
+      ["bad port", ["--port", "99999"], 2, /--port takes a whole number from 0 to 65535/],
+    ];
+    // Accepts and says nothing: whoever dials must give up by itself.
+    const accepting = (async () => {
+      for await (const connection of listener) connection.close();
+    })();
+    for (const [name, args, code, line] of cases) {
+      await t.step(name, async () => {
+        await using node = NodeProcess.start(["--data", join(data, "store"), ...args], { ports: false });
+        const status = await node.status();
+        assert.equal(status.code, code, node.output);
+        const errors = node.output.split("\n").filter((l) => l.startsWith("stderr: "));
+        assert.equal(errors.length, 1, node.output);
+        assert.match(errors[0], line);
+        assert.doesNotMatch(node.output, /\n\s+at /);
+      });
+    }
+    listener.close();
+    await accepting;
+  });
+});
