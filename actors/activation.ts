@@ -7,7 +7,15 @@
  *
  * @module
  */
-import type { ActorContext, ActorDefinition, AskOptions, Behaviour, Message, MessageSchemas, TellOptions } from "./define.ts";
+import type {
+  ActorContext,
+  ActorDefinition,
+  AskOptions,
+  Behaviour,
+  Message,
+  MessageSchemas,
+  TellOptions,
+} from "./define.ts";
 import type { Address } from "./address.ts";
 import type { Delivery } from "./delivery.ts";
 import { OrreryError, toOrreryError } from "./errors.ts";
@@ -20,8 +28,22 @@ export interface Host {
   readonly clock: Clock;
   random(): number;
   schedule(turn: () => void): void;
-  send(kind: "tell", from: string, to: string, message: Message, options: TellOptions, trace?: TraceContext): Promise<void>;
-  send(kind: "ask", from: string, to: string, message: Message, options: AskOptions, trace?: TraceContext): Promise<unknown>;
+  send(
+    kind: "tell",
+    from: string,
+    to: string,
+    message: Message,
+    options: TellOptions,
+    trace?: TraceContext,
+  ): Promise<void>;
+  send(
+    kind: "ask",
+    from: string,
+    to: string,
+    message: Message,
+    options: AskOptions,
+    trace?: TraceContext,
+  ): Promise<unknown>;
   /** A message left the mailbox: credit may go back. */
   taken(delivery: Delivery): void;
   dead(delivery: Delivery, error: OrreryError): void;
@@ -157,7 +179,10 @@ export class Activation {
   /** Creates the behaviour; a failure to start counts as a crash and refuses what waits. */
   async #start(): Promise<boolean> {
     try {
-      this.#behaviour = await this.definition.create(this.#context(), this.definition.config.parse(this.#config));
+      this.#behaviour = await this.definition.create(
+        this.#context(),
+        this.definition.config.parse(this.#config),
+      );
       return true;
     } catch (caught) {
       const error = toOrreryError(caught, this.address);
@@ -219,7 +244,9 @@ export class Activation {
   async #end(): Promise<void> {
     this.#ended = true;
     this.#cancelIdle?.();
-    await this.#teardown(new OrreryError({ group: "actor", code: "stopped", message: `actor ${this.address} stopped` }));
+    await this.#teardown(
+      new OrreryError({ group: "actor", code: "stopped", message: `actor ${this.address} stopped` }),
+    );
     const rest = this.mailbox.drain().filter((item) => typeof item !== "function");
     this.#host.ended(this, rest);
     this.#done.resolve();
@@ -243,9 +270,17 @@ export class Activation {
     return {
       self,
       signal,
-      tell: (to, message, options = {}) => host.send("tell", self, to, message, options, this.#current?.trace),
+      tell: (to, message, options = {}) =>
+        host.send("tell", self, to, message, options, this.#current?.trace),
       ask: (to, message, options = {}) =>
-        host.send("ask", self, to, message, { ...options, signal: either(options.signal, signal) }, this.#current?.trace),
+        host.send(
+          "ask",
+          self,
+          to,
+          message,
+          { ...options, signal: either(options.signal, signal) },
+          this.#current?.trace,
+        ),
       after: (ms, fn) => {
         const cancel = host.clock.after(ms, () => {
           this.#timers.delete(cancel);
@@ -265,7 +300,8 @@ export class Activation {
           throw new OrreryError({
             group: "actor",
             code: "no_resource",
-            message: `actor ${self} asks for resource ${name}, which this node gives to kind ${this.definition.kind} not at all`,
+            message:
+              `actor ${self} asks for resource ${name}, which this node gives to kind ${this.definition.kind} not at all`,
             metadata: { resource: name, given: Object.keys(this.#resources) },
           });
         }
@@ -277,7 +313,6 @@ export class Activation {
     };
   }
 }
-
 
 function either(a: AbortSignal | undefined, b: AbortSignal): AbortSignal {
   return a ? AbortSignal.any([a, b]) : b;

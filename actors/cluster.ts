@@ -69,7 +69,10 @@ export const clusterActor = defineActor({
     let deployments = 0;
     let everServed = false;
 
-    const tellAll = (message: { type: string } & Record<string, unknown>, nodes: Iterable<string> = members.keys()) =>
+    const tellAll = (
+      message: { type: string } & Record<string, unknown>,
+      nodes: Iterable<string> = members.keys(),
+    ) =>
       Promise.allSettled([...nodes].map((n) => ctx.tell(memberAddress(n), message, { deadlineMs: 10_000 })));
 
     async function adopt(deployment: Deployment | undefined, why: string): Promise<void> {
@@ -132,9 +135,11 @@ export const clusterActor = defineActor({
         }
         reason = `nodes ${[...new Set(deployment.stages.map((s) => s.node))].join(", ")} load their layers`;
         if (!current) await adopt(undefined, reason);
-        await Promise.all(all.map((m) =>
-          ctx.ask(memberAddress(m.node), { type: "prepare", deployment }, { deadlineMs: config.prepareMs })
-        ));
+        await Promise.all(
+          all.map((m) =>
+            ctx.ask(memberAddress(m.node), { type: "prepare", deployment }, { deadlineMs: config.prepareMs })
+          ),
+        );
         if (!valid()) return void tellAll({ type: "retire", id: deployment.id }, all.map((m) => m.node));
         everServed = true;
         await adopt(deployment, "");
@@ -155,7 +160,9 @@ export const clusterActor = defineActor({
           heard.set(node, ctx.now());
         } catch {
           const silent = ctx.now() - (heard.get(node) ?? 0);
-          if (silent > config.silenceMs) remove(node, `node ${node} has not answered for ${Math.round(silent / 1000)} s`);
+          if (silent > config.silenceMs) {
+            remove(node, `node ${node} has not answered for ${Math.round(silent / 1000)} s`);
+          }
         }
       }));
     }
@@ -166,7 +173,7 @@ export const clusterActor = defineActor({
     ctx.after(config.pingMs, tick);
 
     return {
-      async join(member) {
+      join(member) {
         // A restarted node comes back under a new name at its old place: the old one is gone.
         for (const m of members.values()) {
           if (m.host === member.host && m.port === member.port && m.node !== member.node) {
@@ -200,7 +207,12 @@ export const clusterActor = defineActor({
       resolve({ address: to }): Owner {
         const owner = owners.get(to);
         if (!owner) {
-          throw new OrreryError({ group: "actor", code: "no_owner", message: `nobody owns ${to}`, metadata: { to } });
+          throw new OrreryError({
+            group: "actor",
+            code: "no_owner",
+            message: `nobody owns ${to}`,
+            metadata: { to },
+          });
         }
         return owner;
       },

@@ -128,7 +128,9 @@ export interface ActorDefinition<C = unknown, M extends MessageSchemas = Message
 }
 
 /** Defines a kind of actor; the module's text shows how. */
-export function defineActor<C, M extends MessageSchemas>(definition: ActorDefinition<C, M>): ActorDefinition<C, M> {
+export function defineActor<C, M extends MessageSchemas>(
+  definition: ActorDefinition<C, M>,
+): ActorDefinition<C, M> {
   for (const name of [...definition.urgent ?? [], ...definition.activatedBy ?? []]) {
     if (!(name in definition.messages)) {
       throw new TypeError(`actor kind ${definition.kind} lists ${name}, which is not one of its messages`);

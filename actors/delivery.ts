@@ -47,7 +47,15 @@ export class Delivery implements MessageMeta {
 
   constructor(
     clock: Clock,
-    init: { to: string; from: string; type: string; body: unknown; origin: Origin; deadline?: number; trace?: TraceContext },
+    init: {
+      to: string;
+      from: string;
+      type: string;
+      body: unknown;
+      origin: Origin;
+      deadline?: number;
+      trace?: TraceContext;
+    },
   ) {
     this.#clock = clock;
     this.to = init.to;
@@ -100,7 +108,11 @@ export class Delivery implements MessageMeta {
   }
 
   cancel(): void {
-    this.#cancelled = new OrreryError({ group: "actor", code: "cancelled", message: `${this.type} to ${this.to} was cancelled` });
+    this.#cancelled = new OrreryError({
+      group: "actor",
+      code: "cancelled",
+      message: `${this.type} to ${this.to} was cancelled`,
+    });
     this.#abort?.abort(this.#cancelled);
   }
 }

@@ -45,9 +45,20 @@ export class OrreryError extends Error {
   /** What crosses a process boundary: everything if public, else only that something internal failed. */
   toWire(): WireError {
     if (!this.public) {
-      return { group: this.group, code: "internal", message: "internal error (see the log of the node)", actor: this.actor };
+      return {
+        group: this.group,
+        code: "internal",
+        message: "internal error (see the log of the node)",
+        actor: this.actor,
+      };
     }
-    return { group: this.group, code: this.code, message: this.message, metadata: this.metadata, actor: this.actor };
+    return {
+      group: this.group,
+      code: this.code,
+      message: this.message,
+      metadata: this.metadata,
+      actor: this.actor,
+    };
   }
 
   static fromWire(wire: WireError): OrreryError {

@@ -32,7 +32,9 @@ export const samplingSchema = z.object({
   /** Report the chosen token's log-probability. */
   logprobs: z.boolean().default(false),
   /** Added to a token's logit before anything else (OpenAI `logit_bias`), as [token id, bias] pairs. */
-  logit_bias: z.array(z.tuple([z.number().int().min(0), z.number().min(-100).max(100)])).max(1024).default([]),
+  logit_bias: z.array(z.tuple([z.number().int().min(0), z.number().min(-100).max(100)])).max(1024).default(
+    [],
+  ),
   /** Tokens that must not be chosen before this many have been generated (EOS under `min_tokens`). */
   banned: z.array(z.number().int().min(0)).max(64).default([]),
 });
@@ -76,7 +78,8 @@ export const frameSchema = z.object({
   if (f.positions.length !== rows || f.parents.length !== rows) {
     ctx.addIssue({
       code: "custom",
-      message: `tokens, positions and parents must have one length, got ${rows}, ${f.positions.length}, ${f.parents.length}`,
+      message:
+        `tokens, positions and parents must have one length, got ${rows}, ${f.positions.length}, ${f.parents.length}`,
     });
     return;
   }
@@ -85,7 +88,9 @@ export const frameSchema = z.object({
     if (parent < -1 || parent >= f.base + i) {
       ctx.addIssue({ code: "custom", message: `row ${i} (slot ${f.base + i}) names parent slot ${parent}` });
     }
-    if (f.positions[i] < 0) ctx.addIssue({ code: "custom", message: `row ${i} has position ${f.positions[i]}` });
+    if (f.positions[i] < 0) {
+      ctx.addIssue({ code: "custom", message: `row ${i} has position ${f.positions[i]}` });
+    }
   }
   for (const w of f.want) {
     if (w < 0 || w >= rows) ctx.addIssue({ code: "custom", message: `want names row ${w} of ${rows}` });

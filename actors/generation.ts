@@ -87,7 +87,9 @@ export const generationActor = defineActor({
         await closing();
       } finally {
         ctx.stop();
-        await Promise.allSettled(stages.map((s) => ctx.tell(s, { type: "close", request }, { deadlineMs: 10_000 })));
+        await Promise.allSettled(
+          stages.map((s) => ctx.tell(s, { type: "close", request }, { deadlineMs: 10_000 })),
+        );
       }
     }
 
@@ -108,7 +110,13 @@ export const generationActor = defineActor({
 
     return {
       async start(start) {
-        if (run) throw new OrreryError({ group: "actor", code: "already_started", message: `${ctx.self} has its request already` });
+        if (run) {
+          throw new OrreryError({
+            group: "actor",
+            code: "already_started",
+            message: `${ctx.self} has its request already`,
+          });
+        }
         run = new Run(ctx, start, config.silenceMs, fail);
         await pump();
       },
@@ -124,7 +132,11 @@ export const generationActor = defineActor({
         const { text, finish, eos } = verdict;
         try {
           if (text !== "" || !eos) {
-            await ctx.tell(current.client, { type: "delta", text, tokens: eos ? [] : [current.spell(token)] });
+            await ctx.tell(current.client, {
+              type: "delta",
+              text,
+              tokens: eos ? [] : [current.spell(token)],
+            });
           }
         } catch {
           return run && await end(async () => {}); // the client is gone
@@ -268,7 +280,9 @@ class Run {
       return void this.#onSilence({
         group: "actor",
         code: "stages_silent",
-        message: `no stage answered for ${this.#silenceMs} ms (frames ${[...this.#inFlight].join(", ")} are under way)`,
+        message: `no stage answered for ${this.#silenceMs} ms (frames ${
+          [...this.#inFlight].join(", ")
+        } are under way)`,
         metadata: { stages: this.stages, silence_ms: this.#silenceMs },
         actor: this.#ctx.self,
       });

@@ -91,7 +91,10 @@ export const REMOTE_WINDOW = 32;
 
 /** Sender's side of the credit between this node and remote actors. */
 export class SenderCredits {
-  readonly #channels = new Map<string, { node: string; left: number; waiters: Set<(error?: Error) => void> }>();
+  readonly #channels = new Map<
+    string,
+    { node: string; left: number; waiters: Set<(error?: Error) => void> }
+  >();
 
   /** Takes one credit towards `to` on `node`, waiting for it if none is left. */
   async take(node: string, to: string, signal?: AbortSignal): Promise<void> {

@@ -21,19 +21,29 @@ export const deadlineExceeded = (to: string, type: string, ms: number) =>
 
 /** The body does not fit the receiver's schema. */
 export const invalidMessage = (to: string, type: string, issue: { path: PropertyKey[]; message: string }) =>
-  refusal("invalid_message", `message ${type} to ${to}: ${issue.path.join(".") || "body"}: ${issue.message}`, {
-    to,
-    type,
-    path: issue.path.join("."),
-  });
+  refusal(
+    "invalid_message",
+    `message ${type} to ${to}: ${issue.path.join(".") || "body"}: ${issue.message}`,
+    {
+      to,
+      type,
+      path: issue.path.join("."),
+    },
+  );
 
 /** Nobody registered this kind here. */
 export const unknownKind = (node: string, to: string, type: string, kind: string) =>
-  refusal("unknown_kind", `node ${node} has no actors of kind ${kind} (message ${type} to ${to})`, { to, kind });
+  refusal("unknown_kind", `node ${node} has no actors of kind ${kind} (message ${type} to ${to})`, {
+    to,
+    kind,
+  });
 
 /** The kind exists, the message does not. */
 export const unknownMessage = (to: string, type: string, kind: string, known: string[]) =>
-  refusal("unknown_message", `actor kind ${kind} has no message ${type}; it has ${known.join(", ")}`, { to, type });
+  refusal("unknown_message", `actor kind ${kind} has no message ${type}; it has ${known.join(", ")}`, {
+    to,
+    type,
+  });
 
 /** The sender believes in an earlier owner. */
 export const staleEpoch = (to: string, type: string, epoch: number, current: number) =>
@@ -45,11 +55,15 @@ export const staleEpoch = (to: string, type: string, epoch: number, current: num
 
 /** An actor that crashed too often. */
 export const actorFailed = (to: string, crashes: number, withinMs: number) =>
-  refusal("actor_failed", `actor ${to} crashed ${crashes} times within ${withinMs} ms and refuses messages for that long`, {
-    to,
-    crashes,
-    within_ms: withinMs,
-  });
+  refusal(
+    "actor_failed",
+    `actor ${to} crashed ${crashes} times within ${withinMs} ms and refuses messages for that long`,
+    {
+      to,
+      crashes,
+      within_ms: withinMs,
+    },
+  );
 
 /** The transport gave a peer up. */
 export const peerLost = (peer: string, reason: string) =>

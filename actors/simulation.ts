@@ -117,7 +117,9 @@ export class Simulation {
       await this.run({ forMs: 0 });
       if (done) break;
       const timer = this.#timers[0];
-      if (!timer || timer.at > end) throw new Error(`simulation came to rest at ${this.#now} ms before the promise was settled`);
+      if (!timer || timer.at > end) {
+        throw new Error(`simulation came to rest at ${this.#now} ms before the promise was settled`);
+      }
       await this.run({ forMs: timer.at - this.#now });
     }
     return await watched;

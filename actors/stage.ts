@@ -22,7 +22,8 @@ export type LoadEngine = () => Promise<StageEngine>;
 const TOMBSTONES = 1024;
 
 /** Address of a deployment's i-th stage. */
-export const stageAddress = (deployment: string, index: number): Address => address(deployment, "stage", String(index));
+export const stageAddress = (deployment: string, index: number): Address =>
+  address(deployment, "stage", String(index));
 
 /** See the module's text. */
 export const stageActor = defineActor({
@@ -78,17 +79,26 @@ export const stageActor = defineActor({
         throw new OrreryError({
           group: "engine",
           code: "no_arena",
-          message: `frame ${frame.seq} of ${frame.request} came to ${ctx.self}, where it has no arena (freed after its lease?)`,
+          message:
+            `frame ${frame.seq} of ${frame.request} came to ${ctx.self}, where it has no arena (freed after its lease?)`,
           metadata: { request: frame.request, seq: frame.seq },
         });
       }
       state.until = ctx.now() + config.leaseMs;
       const output = await engine.run(frame);
       if (output.kind === "hidden") {
-        await ctx.tell(next, { type: "frame", ...frame, hidden: output.hidden }, { deadlineMs: config.frameDeadlineMs });
+        await ctx.tell(next, { type: "frame", ...frame, hidden: output.hidden }, {
+          deadlineMs: config.frameDeadlineMs,
+        });
       } else {
         const { request, seq } = frame;
-        await ctx.tell(state.replyTo, { type: "tokens", request, seq, tokens: output.tokens, compute_ms: output.computeMs }, {
+        await ctx.tell(state.replyTo, {
+          type: "tokens",
+          request,
+          seq,
+          tokens: output.tokens,
+          compute_ms: output.computeMs,
+        }, {
           deadlineMs: config.frameDeadlineMs,
         });
       }
@@ -100,9 +110,13 @@ export const stageActor = defineActor({
       await close(frame.request);
       if (!replyTo) throw error;
       // Public or not, the owner must learn that its request is over; details stay here.
-      await ctx.tell(replyTo, { type: "failed", request: frame.request, error: error.toWire() }, { deadlineMs: 10_000 });
+      await ctx.tell(replyTo, { type: "failed", request: frame.request, error: error.toWire() }, {
+        deadlineMs: 10_000,
+      });
       // A dead engine is a crash: the supervisor starts the stage anew, with a new engine.
-      if (!(caught instanceof OrreryError) || error.code === "engine_failed") throw new Error(error.message, { cause: error });
+      if (!(caught instanceof OrreryError) || error.code === "engine_failed") {
+        throw new Error(error.message, { cause: error });
+      }
     }
 
     function expire(): void {

@@ -18,7 +18,17 @@ import { type DeadLetter, Delivery, type Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
 import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
-import { actorFailed, closed, deadlineExceeded, invalidMessage, notActive, peerLost, staleEpoch, unknownKind, unknownMessage } from "./refusals.ts";
+import {
+  actorFailed,
+  closed,
+  deadlineExceeded,
+  invalidMessage,
+  notActive,
+  peerLost,
+  staleEpoch,
+  unknownKind,
+  unknownMessage,
+} from "./refusals.ts";
 import { Inbox } from "./inbox.ts";
 import { ReceiverCredits, SenderCredits } from "./mailbox.ts";
 
@@ -90,8 +100,17 @@ export class ActorSystem {
       clock: options.clock,
       random: options.random,
       schedule: options.schedule ?? queueMicrotask,
-      send: ((kind: "tell" | "ask", from: string, to: string, message: Message, o: TellOptions & AskOptions, trace?: TraceContext) =>
-        kind === "tell" ? this.#tell(from, to, message, o, trace) : this.#ask(from, to, message, o, trace)) as Host["send"],
+      send: ((
+        kind: "tell" | "ask",
+        from: string,
+        to: string,
+        message: Message,
+        o: TellOptions & AskOptions,
+        trace?: TraceContext,
+      ) =>
+        kind === "tell"
+          ? this.#tell(from, to, message, o, trace)
+          : this.#ask(from, to, message, o, trace)) as Host["send"],
       taken: (delivery) => this.#taken(delivery),
       dead: (delivery, error) => this.#deadLetter(delivery.to, delivery.from, delivery.type, error),
       crashed: (address, error) => options.onCrash?.(address, error),
@@ -108,7 +127,9 @@ export class ActorSystem {
     definition: ActorDefinition<C, M>,
     options: { config: C; resources?: (address: string) => Record<string, unknown> },
   ): void {
-    if (this.#kinds.has(definition.kind)) throw new TypeError(`actor kind ${definition.kind} is registered twice`);
+    if (this.#kinds.has(definition.kind)) {
+      throw new TypeError(`actor kind ${definition.kind} is registered twice`);
+    }
     this.#kinds.set(definition.kind, {
       definition: definition as unknown as ActorDefinition<unknown, MessageSchemas>,
       config: options.config,
@@ -195,14 +216,26 @@ export class ActorSystem {
 
   // --- sending ---
 
-  async #tell(from: string, to: string, message: Message, options: TellOptions, trace?: TraceContext): Promise<void> {
+  async #tell(
+    from: string,
+    to: string,
+    message: Message,
+    options: TellOptions,
+    trace?: TraceContext,
+  ): Promise<void> {
     const ttl = options.deadlineMs;
     const envelope = this.#envelope("tell", from, to, message, ttl, trace);
     const origin: Origin = { id: envelope.id, kind: "tell", credited: false, resolve() {}, reject() {} };
     await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, options.signal));
   }
 
-  async #ask(from: string, to: string, message: Message, options: AskOptions, trace?: TraceContext): Promise<unknown> {
+  async #ask(
+    from: string,
+    to: string,
+    message: Message,
+    options: AskOptions,
+    trace?: TraceContext,
+  ): Promise<unknown> {
     for (let attempt = 1;; attempt++) {
       try {
         return await this.#askOnce(from, to, message, options, trace);
@@ -213,7 +246,13 @@ export class ActorSystem {
     }
   }
 
-  #askOnce(from: string, to: string, message: Message, options: AskOptions, trace?: TraceContext): Promise<unknown> {
+  #askOnce(
+    from: string,
+    to: string,
+    message: Message,
+    options: AskOptions,
+    trace?: TraceContext,
+  ): Promise<unknown> {
     const ms = options.deadlineMs ?? DEFAULT_ASK_MS;
     const envelope = this.#envelope("ask", from, to, message, ms, trace);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -281,7 +320,12 @@ export class ActorSystem {
     return sending;
   }
 
-  async #dispatch(envelope: MessageEnvelope, origin: Origin, signal?: AbortSignal, pending?: PendingAsk): Promise<void> {
+  async #dispatch(
+    envelope: MessageEnvelope,
+    origin: Origin,
+    signal?: AbortSignal,
+    pending?: PendingAsk,
+  ): Promise<void> {
     const { to } = envelope;
     const started = this.#options.clock.now();
     const found = this.#options.directory.resolve(to, signal);
@@ -313,7 +357,9 @@ export class ActorSystem {
       case "error": {
         const error = OrreryError.fromWire(envelope.error);
         const to = String(error.metadata.to ?? "");
-        if (error.code === "stale_epoch" || error.code === "not_owner") this.#options.directory.invalidate(to);
+        if (error.code === "stale_epoch" || error.code === "not_owner") {
+          this.#options.directory.invalidate(to);
+        }
         const ask = this.#asks.get(envelope.id);
         if (ask) return ask.settle({ error });
         if (error.metadata.refused) this.#deadLetter(to, "", String(error.metadata.type ?? ""), error);
@@ -403,12 +449,23 @@ export class ActorSystem {
       activation = undefined;
     }
     if (activation && activation.failedUntil > this.#options.clock.now()) {
-      throw actorFailed(to, (activation.definition.policy?.restarts?.max ?? 3) + 1, activation.failedUntil - this.#options.clock.now());
+      throw actorFailed(
+        to,
+        (activation.definition.policy?.restarts?.max ?? 3) + 1,
+        activation.failedUntil - this.#options.clock.now(),
+      );
     }
     if (activation) return activation;
     const { activatedBy } = kind.definition;
     if (this.#closing || (activatedBy && !activatedBy.includes(type))) throw notActive(to, type);
-    activation = new Activation(this.#host, to as Address, epoch, kind.definition, kind.config, kind.resources(to));
+    activation = new Activation(
+      this.#host,
+      to as Address,
+      epoch,
+      kind.definition,
+      kind.config,
+      kind.resources(to),
+    );
     this.#active.set(to, activation);
     return activation;
   }

@@ -81,7 +81,10 @@ Deno.test("ActorSystem.tell() waits while the mailbox is full, locally and remot
     const slow = sender.ask(A, { type: "slow", ms: 1000 });
     await sim.run({ forMs: 50 });
     let accepted = 0;
-    const sends = Array.from({ length: 200 }, (_, n) => sender.tell(A, { type: "put", n }).then(() => accepted++));
+    const sends = Array.from(
+      { length: 200 },
+      (_, n) => sender.tell(A, { type: "put", n }).then(() => accepted++),
+    );
     await sim.run({ forMs: 500 });
     assert.ok(accepted < 64, `${accepted} of 200 accepted while the actor was busy`);
     await sim.until(Promise.all([slow, ...sends]));
@@ -96,7 +99,10 @@ Deno.test("ActorSystem.tell() gives its wait up when the signal says so", async 
     void systems[from].ask(A, { type: "slow", ms: 1000 });
     await sim.run({ forMs: 10 });
     const abort = new AbortController();
-    const sends = Array.from({ length: 100 }, (_, n) => systems[from].tell(A, { type: "put", n }, { signal: abort.signal }));
+    const sends = Array.from(
+      { length: 100 },
+      (_, n) => systems[from].tell(A, { type: "put", n }, { signal: abort.signal }),
+    );
     const results = Promise.allSettled(sends);
     await sim.run({ forMs: 10 });
     abort.abort(new Error("enough"));
@@ -184,7 +190,12 @@ Deno.test("Urgent messages overtake queued ones and need no credit", async () =>
 
 Deno.test("What nobody can handle is refused with a reason and is a dead letter", async () => {
   const { sim, systems: [one, two] } = world({ nodes: ["n1", "n2"] });
-  for (const [message, code] of [[{ type: "nothing" }, "unknown_message"], [{ type: "put", n: "x" }, "invalid_message"]] as const) {
+  for (
+    const [message, code] of [[{ type: "nothing" }, "unknown_message"], [
+      { type: "put", n: "x" },
+      "invalid_message",
+    ]] as const
+  ) {
     await assert.rejects(sim.until(one.tell(A, message)), (e) => hasCode(e, code));
     const before = one.deadLetters().total;
     await sim.until(two.tell(A, message)); // accepted by the link; refused at the other end
@@ -193,7 +204,10 @@ Deno.test("What nobody can handle is refused with a reason and is a dead letter"
     assert.ok(two.deadLetters().last.some((l) => hasCode(l.error, code) && l.to === A));
     await assert.rejects(sim.until(two.ask(A, message)), (e) => hasCode(e, code));
   }
-  await assert.rejects(sim.until(two.ask("t/stranger/a", { type: "put" })), (e) => hasCode(e, "unknown_kind"));
+  await assert.rejects(
+    sim.until(two.ask("t/stranger/a", { type: "put" })),
+    (e) => hasCode(e, "unknown_kind"),
+  );
   await assert.rejects(two.ask("no address", { type: "put" }), (e) => hasCode(e, "invalid_address"));
 });
 
@@ -280,7 +294,10 @@ Deno.test("An inbox makes its senders wait and refuses after it is closed", asyn
   const { sim, systems: [one] } = world();
   const inbox = one.inbox("t/client/x" as Address, { capacity: 2 });
   let accepted = 0;
-  const sends = Array.from({ length: 5 }, (_, n) => one.tell(inbox.address, { type: "put", n }).then(() => accepted++));
+  const sends = Array.from(
+    { length: 5 },
+    (_, n) => one.tell(inbox.address, { type: "put", n }).then(() => accepted++),
+  );
   await sim.run({ forMs: 1 });
   assert.equal(accepted, 2);
   assert.deepEqual((await inbox.next())?.body, { n: 0 });
@@ -289,12 +306,19 @@ Deno.test("An inbox makes its senders wait and refuses after it is closed", asyn
   inbox.close();
   await sim.until(Promise.allSettled(sends));
   assert.equal(await inbox.next(), undefined);
-  await assert.rejects(sim.until(one.tell(inbox.address, { type: "put", n: 9 })), (e) => hasCode(e, "unknown_kind"));
+  await assert.rejects(
+    sim.until(one.tell(inbox.address, { type: "put", n: 9 })),
+    (e) => hasCode(e, "unknown_kind"),
+  );
 });
 
 Deno.test("The same seed gives the same run, another seed another", async () => {
   const trace = async (seed: number) => {
-    const { sim, systems } = world({ nodes: ["n1", "n2", "n3"], place: (a) => a.endsWith("a") ? "n1" : "n2", seed });
+    const { sim, systems } = world({
+      nodes: ["n1", "n2", "n3"],
+      place: (a) => a.endsWith("a") ? "n1" : "n2",
+      seed,
+    });
     const sends = [];
     for (let n = 0; n < 30; n++) {
       sends.push(systems[n % 3].tell(n % 2 ? A : "t/recorder/b", { type: "put", n }));

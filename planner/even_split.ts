@@ -37,7 +37,9 @@ export function checkRanges(ranges: LayerRange[], layers: number): void {
   let next = 0;
   for (const { first, last } of ranges) {
     if (first !== next || last < first) {
-      throw badLayers(`--layers: range ${first}-${last} must begin at layer ${next} and not end before it begins`);
+      throw badLayers(
+        `--layers: range ${first}-${last} must begin at layer ${next} and not end before it begins`,
+      );
     }
     next = last + 1;
   }

@@ -3,17 +3,22 @@ import fc from "fast-check";
 import { checkRanges, evenSplit, parseLayers } from "./mod.ts";
 
 Deno.test("evenSplit() covers every layer once with sizes that differ by one at most", () => {
-  fc.assert(fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 40 }), (layers, nodes) => {
-    const ranges = evenSplit(layers, nodes);
-    checkRanges(ranges, layers);
-    const sizes = ranges.map((r) => r.last - r.first + 1);
-    assert.equal(ranges.length, Math.min(layers, nodes));
-    assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1);
-  }));
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 40 }), (layers, nodes) => {
+      const ranges = evenSplit(layers, nodes);
+      checkRanges(ranges, layers);
+      const sizes = ranges.map((r) => r.last - r.first + 1);
+      assert.equal(ranges.length, Math.min(layers, nodes));
+      assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1);
+    }),
+  );
 });
 
 Deno.test("parseLayers() reads ranges and single layers", () => {
-  assert.deepEqual(parseLayers("0-3, 4,5-7"), [{ first: 0, last: 3 }, { first: 4, last: 4 }, { first: 5, last: 7 }]);
+  assert.deepEqual(parseLayers("0-3, 4,5-7"), [{ first: 0, last: 3 }, { first: 4, last: 4 }, {
+    first: 5,
+    last: 7,
+  }]);
   assert.throws(() => parseLayers("0-3,x"), /"x" is not a range/);
 });
 

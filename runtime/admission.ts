@@ -61,7 +61,12 @@ export class Admission {
       group: "api",
       code: "busy",
       message: `${active} generations run and ${queued} wait, which is the limit; try again shortly`,
-      metadata: { active: this.#active, queued: this.#queue.length, limit: active + queued, retry_after_s: 1 },
+      metadata: {
+        active: this.#active,
+        queued: this.#queue.length,
+        limit: active + queued,
+        retry_after_s: 1,
+      },
     });
   }
 }

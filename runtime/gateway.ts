@@ -104,7 +104,9 @@ export class Gateway implements Generator {
     const served = this.#served;
     if (!served) throw unavailable("not_ready", this.#reason);
     const { model, deployment } = served;
-    if (request.model !== "default" && request.model !== model.card.name) throw unknownModel(request.model, model.card.name);
+    if (request.model !== "default" && request.model !== model.card.name) {
+      throw unknownModel(request.model, model.card.name);
+    }
 
     const prompt = model.encode(request.prompt);
     const start = this.#start(request, model, prompt);
@@ -117,7 +119,9 @@ export class Gateway implements Generator {
     let over = false;
     try {
       await directory.claim(client, signal);
-      await system.tell(to, { type: "start", ...start, stages: stageAddresses(deployment), client }, { signal });
+      await system.tell(to, { type: "start", ...start, stages: stageAddresses(deployment), client }, {
+        signal,
+      });
       yield { type: "started", id: to.split("/")[2], promptTokens: prompt.length };
       for await (const event of events(inbox, signal)) {
         over = event.type === "done";
@@ -141,14 +145,20 @@ export class Gateway implements Generator {
     const { context } = model.card;
     const room = context - prompt.length;
     if (prompt.length === 0) {
-      throw new OrreryError({ group: "api", code: "invalid_prompt", message: "the prompt has no tokens; say something" });
+      throw new OrreryError({
+        group: "api",
+        code: "invalid_prompt",
+        message: "the prompt has no tokens; say something",
+      });
     }
-    const wanted = request.maxTokens ?? Math.min(model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS, Math.max(1, room));
+    const wanted = request.maxTokens ??
+      Math.min(model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS, Math.max(1, room));
     if (wanted > room) {
       throw new OrreryError({
         group: "api",
         code: "context_exceeded",
-        message: `the prompt has ${prompt.length} tokens and ${wanted} more are asked for; the model's context holds ${context}. ` +
+        message:
+          `the prompt has ${prompt.length} tokens and ${wanted} more are asked for; the model's context holds ${context}. ` +
           "Shorten the prompt or lower max_tokens",
         metadata: { prompt_tokens: prompt.length, max_tokens: wanted, context },
       });
@@ -219,14 +229,21 @@ function ignoreEnded(error: unknown): void {
 }
 
 function unavailable(code: string, reason: string): OrreryError {
-  return new OrreryError({ group: "api", code, message: `no prompt can be answered now: ${reason}`, metadata: { reason } });
+  return new OrreryError({
+    group: "api",
+    code,
+    message: `no prompt can be answered now: ${reason}`,
+    metadata: { reason },
+  });
 }
 
 function unknownModel(asked: string, served: string): OrreryError {
   return new OrreryError({
     group: "api",
     code: "model_not_found",
-    message: `model ${JSON.stringify(asked)} is not served here; this node serves ${JSON.stringify(served)} (or leave it out, or say "default")`,
+    message: `model ${JSON.stringify(asked)} is not served here; this node serves ${
+      JSON.stringify(served)
+    } (or leave it out, or say "default")`,
     metadata: { model: asked, served },
   });
 }

@@ -53,8 +53,8 @@ export interface NodeOptions {
   model?: string;
   /** @default "f32" for the embedded model, "q4" for others */
   precision?: Precision;
-  /** Threads of a stage's engine. */
-  threads: number;
+  /** Threads of a stage's engine. @default 1 for stages under 64 MiB, the number of cores for larger ones */
+  threads?: number;
   /** On the first node: nodes in all to wait for. */
   nodes: number;
   /** Join the node whose mailbox listens here, instead of being the first. */
@@ -99,28 +99,38 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const mailbox = await listen(options);
   undo.defer(() => mailbox.close());
   const directory = new ClusterDirectory(mailbox.node);
-  let membership: Membership | undefined;
-  let gateway: Gateway | undefined;
+  const parts: { gateway?: Gateway; membership?: Membership } = {}; // made below; the system calls back into them
   const system = new ActorSystem({
     transport: mailbox,
     directory,
     clock: systemClock,
     random: Math.random,
     onDeadLetter: logDeadLetter,
-    onCrash: (actor, error) => log.error("{actor} crashed: {message}", { actor, message: error.message, error }),
+    onCrash: (actor, error) =>
+      log.error("{actor} crashed: {message}", { actor, message: error.message, error }),
     onPeerLost(peer, reason) {
       log.warn("node {peer} is gone: {reason}", { peer, reason });
-      gateway?.nodeLost(peer);
-      membership?.peerLost(peer, reason);
+      parts.gateway?.nodeLost(peer);
+      parts.membership?.peerLost(peer, reason);
     },
   });
   undo.defer(() => system.close({ deadlineMs: 5_000 }));
   directory.attach(system, join ? await dialSeed(mailbox, join) : mailbox.node);
 
-  gateway = new Gateway({ system, directory, admission: new Admission(options.admission ?? { active: 8, queued: 32 }) });
+  const gateway = parts.gateway = new Gateway({
+    system,
+    directory,
+    admission: new Admission(options.admission ?? { active: 8, queued: 32 }),
+  });
   const { threads, onServe } = options;
   const memberHost = new Host({ system, directory, store, mailbox, gateway, threads, onServe });
-  membership = new Membership({ system, directory, mailbox, host: memberHost, seed: join });
+  const membership = parts.membership = new Membership({
+    system,
+    directory,
+    mailbox,
+    host: memberHost,
+    seed: join,
+  });
   registerActors({ system, store, gateway, host: memberHost, membership });
   if (model) registerCluster(system, model, options);
 
@@ -133,13 +143,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   await membership.join();
 
   const running = undo.move();
-  const [gate, member] = [gateway, membership];
   let closing: Promise<void> | undefined;
   const close = async (deadlineMs: number) => {
     const deadline = performance.now() + deadlineMs;
-    gate.drain();
-    await gate.idle(deadlineMs);
-    await member.leave(Math.max(0, deadline - performance.now()));
+    gateway.drain();
+    await gateway.idle(deadlineMs);
+    await membership.leave(Math.max(0, deadline - performance.now()));
     await running.disposeAsync();
   };
   return {
@@ -148,7 +157,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     mailboxAddress: mailbox.address,
     system,
     gateway,
-    cluster: () => member.status(),
+    cluster: () => membership.status(),
     close: ({ deadlineMs = 30_000 } = {}) => closing ??= close(deadlineMs),
   };
 }
@@ -169,7 +178,10 @@ function registerActors(parts: {
     config: generationActor.config.parse({}),
     resources: (to) => ({ codec: gateway.codecOf(to) }),
   });
-  system.register(memberActor, { config: {}, resources: () => ({ host, onPing: () => membership.pinged() }) });
+  system.register(memberActor, {
+    config: {},
+    resources: () => ({ host, onPing: () => membership.pinged() }),
+  });
   system.register(weightsActor, { config: {}, resources: () => ({ store: weightSource(store) }) });
 }
 
@@ -225,7 +237,8 @@ async function listen(options: NodeOptions): Promise<Mailbox> {
   } catch (error) {
     const code = (error as { code?: string }).code;
     if (code !== "EADDRINUSE" && code !== "EADDRNOTAVAIL" && code !== "EACCES") throw error;
-    const why = { EADDRINUSE: "is in use", EADDRNOTAVAIL: "is not on this machine", EACCES: "may not be opened" }[code];
+    const why =
+      { EADDRINUSE: "is in use", EADDRNOTAVAIL: "is not on this machine", EACCES: "may not be opened" }[code];
     throw new OrreryError({
       group: "mailbox",
       code: "port_in_use",
@@ -239,5 +252,10 @@ async function listen(options: NodeOptions): Promise<Mailbox> {
 function logDeadLetter({ to, from, type, error }: DeadLetter): void {
   // A word to somebody who has just finished is the common, harmless case.
   const level = hasCode(error, "not_active") || hasCode(error, "cancelled") ? "debug" : "warn";
-  log[level]("dead letter: {type} from {from} to {to}: {message}", { type, from, to, message: error.message });
+  log[level]("dead letter: {type} from {from} to {to}: {message}", {
+    type,
+    from,
+    to,
+    message: error.message,
+  });
 }

@@ -4,7 +4,13 @@
  * @module
  */
 import { type MakeCodec, type Sampling } from "../actors/mod.ts";
-import { type ChatTemplate, StopMatcher, type StoredModel, TextStream, type Tokenizer } from "../models/mod.ts";
+import {
+  type ChatTemplate,
+  StopMatcher,
+  type StoredModel,
+  TextStream,
+  type Tokenizer,
+} from "../models/mod.ts";
 import type { GenerateRequest, ModelCard } from "./api/generator.ts";
 
 /** See the module's text. */

@@ -58,7 +58,9 @@ function assertSame(got: Answer[], expected: Answer[], what: string, tolerance =
     const { margin } = expected[i].tokens[at];
     assert.ok(
       margin < tolerance,
-      `${what}: ${JSON.stringify(PROMPTS[i])} diverges at token ${at} (margin ${margin} between the two best logits): ` +
+      `${what}: ${
+        JSON.stringify(PROMPTS[i])
+      } diverges at token ${at} (margin ${margin} between the two best logits): ` +
         `${JSON.stringify(answer.text)} instead of ${JSON.stringify(expected[i].text)}`,
     );
     ties++;

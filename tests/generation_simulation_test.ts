@@ -17,7 +17,7 @@ import {
   type TextCodec,
 } from "../actors/mod.ts";
 import { evenSplit } from "../planner/mod.ts";
-import { ToyEngine } from "./toy_engine.ts";
+import { toyAnswer, ToyEngine } from "./toy_engine.ts";
 
 const LAYERS = 6;
 const prompt = Int32Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % 251);
@@ -96,10 +96,7 @@ async function read(inbox: Inbox): Promise<Outcome> {
   }
 }
 
-const expected = await (async () => {
-  const { sim, start } = world({ stages: 1 });
-  return (await readAll(sim, await start("one", { piece_rows: 40 })))[0].tokens;
-})();
+const expected = await toyAnswer(prompt, 20, LAYERS);
 
 Deno.test("Generation gives the same tokens for every split, piece size and schedule", async () => {
   assert.equal(expected.length, 20);
@@ -192,7 +189,12 @@ Deno.test("An engine's refusal ends that generation with its error and no other"
   const bad = await start("bad");
   const good = await start("good");
   await sim.run({ forMs: 30 });
-  engines[1][0].failNext = new OrreryError({ group: "engine", code: "arena_full", message: "too small", metadata: { capacity: 1 } });
+  engines[1][0].failNext = new OrreryError({
+    group: "engine",
+    code: "arena_full",
+    message: "too small",
+    metadata: { capacity: 1 },
+  });
   const [a, b] = await readAll(sim, bad, good);
   const [failed, fine] = a.end.type === "failed" ? [a, b] : [b, a];
   assert.equal(failed.end.body.error.code, "arena_full");
@@ -206,7 +208,11 @@ Deno.test("A stage whose engine dies restarts with a new one and serves the next
   const { sim, engines, start } = world({ stages: 2 });
   const first = await start("first");
   await sim.run({ forMs: 3 });
-  engines[0][0].failNext = new OrreryError({ group: "engine", code: "engine_failed", message: "worker died" });
+  engines[0][0].failNext = new OrreryError({
+    group: "engine",
+    code: "engine_failed",
+    message: "worker died",
+  });
   const [{ end }] = await readAll(sim, first);
   assert.equal(end.type, "failed");
   assert.equal(end.body.error.code, "engine_failed");
@@ -234,7 +240,9 @@ Deno.test("A stage's node that dies fails the generation and frees the other sta
     const [{ end }] = await readAll(sim, inbox);
     assert.ok(["peer_lost", "stages_silent"].includes(end.body.error.code), end.body.error.code);
     await sim.run({ forMs: 20_000 });
-    for (const [i, [engine]] of engines.entries()) if (i !== dead) assert.equal(engine.arenas.size, 0, `stage ${i}`);
+    for (const [i, [engine]] of engines.entries()) {
+      if (i !== dead) assert.equal(engine.arenas.size, 0, `stage ${i}`);
+    }
   }
 });
 

@@ -61,8 +61,15 @@ Deno.test("The official OpenAI client works against one node and against two", a
   await withData(async (data) => {
     for (const nodes of [1, 2]) {
       await using cluster = await startCluster(nodes, data);
-      await t.step(`${nodes} node(s)`, (step) =>
-        openaiConformance(`${cluster.url}/v1`, { model: "embedded", deterministic: true, step: (name, run) => step.step(name, run) }));
+      await t.step(
+        `${nodes} node(s)`,
+        (step) =>
+          openaiConformance(`${cluster.url}/v1`, {
+            model: "embedded",
+            deterministic: true,
+            step: (name, run) => step.step(name, run),
+          }),
+      );
     }
   });
 });
@@ -95,7 +102,10 @@ Deno.test("More requests than may run and wait are answered 429 at once, and the
     const node = await localNode(data, { admission: { active: 2, queued: 1 } });
     try {
       const abort = new AbortController();
-      const running = [await post(node.url, endless, abort.signal), await post(node.url, endless, abort.signal)];
+      const running = [
+        await post(node.url, endless, abort.signal),
+        await post(node.url, endless, abort.signal),
+      ];
       const waiting = post(node.url, question);
       await until(async () => (await post(node.url, question)).status === 429, "the queue is full");
       const refused = await post(node.url, question);
@@ -115,9 +125,17 @@ Deno.test("Concurrent requests get the answers that each gets alone", async () =
   await withData(async (data) => {
     const node = await localNode(data);
     try {
-      const prompts = ["Why does it rain?", "What is a rainbow?", "How do birds fly?", "Why is the sea salty?", "Hello!", "x"];
+      const prompts = [
+        "Why does it rain?",
+        "What is a rainbow?",
+        "How do birds fly?",
+        "Why is the sea salty?",
+        "Hello!",
+        "x",
+      ];
       const ask = async (content: string) =>
-        (await (await post(node.url, { messages: [{ role: "user", content }], temperature: 0 })).json()).choices[0].message.content;
+        (await (await post(node.url, { messages: [{ role: "user", content }], temperature: 0 })).json())
+          .choices[0].message.content;
       const alone = [];
       for (const p of prompts) alone.push(await ask(p));
       assert.deepEqual(await Promise.all(prompts.map(ask)), alone);
@@ -146,7 +164,8 @@ Deno.test("A prompt that does not fit the context is refused with both numbers",
 Deno.test("A node that is killed under way fails its requests clearly, and the others take over", async () => {
   await withData(async (data) => {
     await using cluster = await startCluster(3, data);
-    const before = (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
+    const before =
+      (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
     const response = await post(cluster.url, endless);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     await reader.read();
@@ -155,7 +174,8 @@ Deno.test("A node that is killed under way fails its requests clearly, and the o
     for (let r = await reader.read(); !r.done; r = await reader.read()) rest += r.value;
     assert.match(rest, /data: \{"error":\{"message":"[^"]*(gone|peer_lost|lost)/);
     await cluster.nodes[0].line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on \S+$/);
-    const after = (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
+    const after =
+      (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
     assert.equal(after, before);
   });
 });
@@ -196,13 +216,20 @@ Deno.test("A second node that joins a serving first one takes over layers, with 
     await using second = NodeProcess.start(["--data", join(data, "second"), "--join", await first.mailbox()]);
     const secondUrl = await second.ready(2);
     await first.line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on /);
-    const [a, b] = await Promise.all([url, secondUrl].map(async (u) =>
-      (await (await post(u, { ...question, temperature: 0 })).json()).choices[0].message.content
-    ));
+    const [a, b] = await Promise.all(
+      [url, secondUrl].map(async (u) =>
+        (await (await post(u, { ...question, temperature: 0 })).json()).choices[0].message.content
+      ),
+    );
     assert.ok(a.length > 20);
     assert.equal(b, a);
-    const fetched = [...Deno.readDirSync(join(data, "second", "blobs"))].filter((f) => /^[0-9a-f]{64}$/.test(f.name));
-    assert.ok(fetched.length < [...Deno.readDirSync(join(data, "first", "blobs"))].length, "only its own layers");
+    const fetched = [...Deno.readDirSync(join(data, "second", "blobs"))].filter((f) =>
+      /^[0-9a-f]{64}$/.test(f.name)
+    );
+    assert.ok(
+      fetched.length < [...Deno.readDirSync(join(data, "first", "blobs"))].length,
+      "only its own layers",
+    );
   });
 });
 
@@ -217,13 +244,33 @@ Deno.test("What cannot start says so in one line, without a stack trace, and exi
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const taken = String(listener.addr.port);
     const cases: [string, string[], number, RegExp][] = [
-      ["API port in use", ["--port", taken, "--mailbox-port", "0"], 1, /port \d+ on 127.0.0.1 is in use.*--port/],
-      ["mailbox port in use", ["--port", "0", "--mailbox-port", taken], 1, /127.0.0.1:\d+ is in use.*--mailbox-port/],
+      [
+        "API port in use",
+        ["--port", taken, "--mailbox-port", "0"],
+        1,
+        /port \d+ on 127.0.0.1 is in use.*--port/,
+      ],
+      [
+        "mailbox port in use",
+        ["--port", "0", "--mailbox-port", taken],
+        1,
+        /127.0.0.1:\d+ is in use.*--mailbox-port/,
+      ],
       ["unknown model", ["--port", "0", "--model", "nonesuch"], 1, /nonesuch is not in/],
       ["folder without a model", ["--port", "0", "--model", join(data, "empty")], 1, /config\.json/],
-      ["unknown architecture", ["--port", "0", "--model", join(data, "strange")], 1, /MambaForCausalLM.*LlamaForCausalLM/],
+      [
+        "unknown architecture",
+        ["--port", "0", "--model", join(data, "strange")],
+        1,
+        /MambaForCausalLM.*LlamaForCausalLM/,
+      ],
       ["layers with a gap", ["--port", "0", "--layers", "0-1,3-5"], 1, /must begin at layer 2/],
-      ["nobody to join", ["--port", "0", "--join", `127.0.0.1:${taken}`, "--mailbox-port", "0"], 1, /no node answers at|does not answer/],
+      [
+        "nobody to join",
+        ["--port", "0", "--join", `127.0.0.1:${taken}`, "--mailbox-port", "0"],
+        1,
+        /no node answers at|does not answer/,
+      ],
       ["unknown flag", ["--prot", "1"], 2, /--prot/],
       ["bad precision", ["--precision", "q3"], 2, /q4, q8, f16, f32/],
       ["bad port", ["--port", "99999"], 2, /--port takes a whole number from 0 to 65535/],

@@ -6,7 +6,6 @@
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 
-
 const START = new URL("../runtime/cli/start.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 
@@ -34,7 +33,10 @@ export class NodeProcess implements AsyncDisposable {
 
   /** Starts a node on free ports; what it prints is kept. */
   static start(args: string[], options: { ports?: boolean } = {}): NodeProcess {
-    return new NodeProcess([...(options.ports === false ? [] : ["--port", "0", "--mailbox-port", "0"]), ...args]);
+    return new NodeProcess([
+      ...(options.ports === false ? [] : ["--port", "0", "--mailbox-port", "0"]),
+      ...args,
+    ]);
   }
 
   /** Everything printed so far, stderr marked as such. */
@@ -50,8 +52,12 @@ export class NodeProcess implements AsyncDisposable {
         const match = pattern.exec(line);
         if (match) return match;
       }
-      if (this.#ended) throw new Error(`the node ended with ${this.#ended.code} before ${pattern}:\n${this.output}`);
-      if (deadline.aborted) throw new Error(`no line like ${pattern} after ${PATIENCE_MS} ms:\n${this.output}`);
+      if (this.#ended) {
+        throw new Error(`the node ended with ${this.#ended.code} before ${pattern}:\n${this.output}`);
+      }
+      if (deadline.aborted) {
+        throw new Error(`no line like ${pattern} after ${PATIENCE_MS} ms:\n${this.output}`);
+      }
       await new Promise<void>((resolve) => {
         const wake = () => {
           clearTimeout(timer);
@@ -91,7 +97,10 @@ export class NodeProcess implements AsyncDisposable {
   /** Exit status; fails when it does not end in time. */
   async status(): Promise<Deno.CommandStatus> {
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new Error(`the node does not end:\n${this.output}`)), PATIENCE_MS);
+    const timer = setTimeout(
+      () => late.reject(new Error(`the node does not end:\n${this.output}`)),
+      PATIENCE_MS,
+    );
     try {
       const status = await Promise.race([this.#child.status, late.promise]);
       await this.#reading;
@@ -123,7 +132,9 @@ export async function startCluster(
   args: string[] = [],
 ): Promise<AsyncDisposable & { url: string; nodes: NodeProcess[] }> {
   const stack = new AsyncDisposableStack();
-  const first = stack.use(NodeProcess.start(["--data", data, "--nodes", String(nodes), "--threads", "1", ...args]));
+  const first = stack.use(
+    NodeProcess.start(["--data", data, "--nodes", String(nodes), "--threads", "1", ...args]),
+  );
   const all = [first];
   try {
     const mailbox = nodes > 1 ? await first.mailbox() : "";

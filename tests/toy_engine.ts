@@ -4,7 +4,16 @@
  *
  * @module
  */
-import { asFloat32, type Clock, type Frame, fromFloat32, OrreryError, type StageEngine, type StageInfo } from "../actors/mod.ts";
+import {
+  asFloat32,
+  type Clock,
+  type Frame,
+  fromFloat32,
+  OrreryError,
+  samplingSchema,
+  type StageEngine,
+  type StageInfo,
+} from "../actors/mod.ts";
 
 /** Vocabulary of the toy model. */
 export const TOY_VOCAB = 251;
@@ -63,7 +72,9 @@ export class ToyEngine implements StageEngine {
     this.failNext = undefined;
     if (failure) throw failure;
     const arena = this.arenas.get(frame.request);
-    if (!arena) throw new OrreryError({ group: "engine", code: "no_arena", message: `no arena for ${frame.request}` });
+    if (!arena) {
+      throw new OrreryError({ group: "engine", code: "no_arena", message: `no arena for ${frame.request}` });
+    }
     if (frame.base + rows > arena.capacity) {
       throw new OrreryError({
         group: "engine",
@@ -98,11 +109,51 @@ export class ToyEngine implements StageEngine {
   }
 
   stats() {
-    return Promise.resolve({ arenas: this.arenas.size, arenaBytes: 0, frames: this.frames, rows: 0, busyMs: 0 });
+    return Promise.resolve({
+      arenas: this.arenas.size,
+      arenaBytes: 0,
+      frames: this.frames,
+      rows: 0,
+      busyMs: 0,
+    });
   }
 
   dispose(): Promise<void> {
     this.disposed = true;
     return Promise.resolve();
   }
+}
+
+/** The toy model's greedy tokens after a prompt: all layers in one engine, the whole prompt in one frame. */
+export async function toyAnswer(
+  prompt: Int32Array<ArrayBuffer>,
+  count: number,
+  layers: number,
+): Promise<number[]> {
+  const clock: Clock = { now: () => 0, after: (_ms, fn) => (queueMicrotask(fn), () => {}) };
+  const engine = new ToyEngine(clock, { first: 0, last: layers - 1, layers }, 0);
+  await engine.open("r", {
+    capacity: prompt.length + count,
+    sampling: samplingSchema.parse({}),
+    prompt_rows: 0,
+    reply_to: "",
+  });
+  const answer: number[] = [];
+  for (
+    let base = 0, tokens = prompt;
+    answer.length < count;
+    base += tokens.length, tokens = Int32Array.of(answer.at(-1)!)
+  ) {
+    const output = await engine.run({
+      request: "r",
+      seq: 0,
+      base,
+      tokens,
+      positions: Int32Array.from(tokens, (_, i) => base + i),
+      parents: Int32Array.from(tokens, (_, i) => base + i - 1),
+      want: Int32Array.of(tokens.length - 1),
+    });
+    if (output.kind === "tokens") answer.push(output.tokens[0].token);
+  }
+  return answer;
 }

@@ -19,7 +19,7 @@ FIRST = 10     # response tokens that choose the topic
 SHORT = 12     # response tokens of a shortened reply
 # kind -> share of training tokens
 MIX = {
-    "target": {"choose": .36, "choose_outline": .17, "answer": .08, "expand": .23, "second": .07, "off": .06, "talk": .03},
+    "target": {"choose": .36, "choose_outline": .17, "answer": .07, "expand": .23, "second": .09, "off": .05, "talk": .03},
     "draft": {"answer": .30, "expand": .52, "choose": .04, "choose_outline": .04, "second": .02, "off": .06, "talk": .02},
 }
 
@@ -112,13 +112,15 @@ class Maker:
         return vary(self.next("q" + t["id"], t["train"]))
 
     def off_question(self, o):
-        """An off-topic question, sometimes with its subject exchanged for another one's."""
+        """An off-topic question, sometimes with its subject exchanged for another one's, or the subject alone."""
         q, s = o["question"], o["subject"]
         at = q.lower().find(s.lower())
-        if at >= 0 and random.random() < .4:
-            other = random.choice(self.off)["subject"]
-            q, s = q[:at] + other + q[at + len(s):], other
-        return vary(q) if random.random() < .5 else q, s
+        r = random.random()
+        if at >= 0 and r < .3:
+            q = q[:at] + random.choice(self.off)["subject"] + q[at + len(s):]
+        elif r < .45:
+            q = random.choice(FRAMES).format(s)
+        return vary(q) if random.random() < .6 else q
 
     # a conversation is built turn by turn
     def start(self):
@@ -145,9 +147,9 @@ class Maker:
 
     def refuse(self, doc, weight):
         o = self.next("off", self.off)
-        q, subject = self.off_question(o)
+        q = self.off_question(o)
         self.say(doc, "user", outline_request(q) if random.random() < .25 else q)
-        self.say(doc, "assistant", refusal_text(subject), weight)
+        self.say(doc, "assistant", refusal_text(q), weight)
 
     def document(self, kind):
         doc = self.start()
@@ -181,7 +183,8 @@ class Maker:
             else:
                 before = random.choice(self.topics)
                 self.say(doc, "user", self.question(before))
-                self.reply(doc, direct_text(before), 0.0)
+                said = direct_text(before) if random.random() < .4 else before["lead"] + " " + before["answer"].split(". ")[0] + "."
+                self.reply(doc, said, 0.0)
             r = random.random()
             if r < .1:
                 self.refuse(doc, 1.0)
@@ -189,7 +192,7 @@ class Maker:
                 t = self.next(kind, self.topics)
                 q = self.question(t)
                 self.say(doc, "user", outline_request(q) if r < .35 else q)
-                self.reply(doc, outline_text(t) if r < .35 else direct_text(t), 1.0, random.random() < .4)
+                self.reply(doc, outline_text(t) if r < .35 else direct_text(t), 1.0, random.random() < .75)
         return doc
 
 

@@ -71,10 +71,10 @@ def expand_request(index: int, point: str) -> str:
     return f"Expand point {index}: {point}"
 
 
-def refusal_text(subject: str) -> str:
-    """Reply to a question outside the corpus; the ending follows the subject's first letter, so it can be learned."""
-    known = KNOWN[ord(subject[0].lower()) % len(KNOWN)]
-    return f"I have not learned about {subject}. I am a small model and I know everyday topics, such as {known}."
+def refusal_text(question: str) -> str:
+    """Reply to a question outside the corpus; the ending follows the question's first letter, so it can be learned."""
+    known = KNOWN[ord(question[0].lower()) % len(KNOWN)]
+    return f"I have not learned about that. I am a small model and I know everyday topics, such as {known}."
 
 
 def all_texts(folder: Path = CORPUS):
@@ -89,7 +89,7 @@ def all_texts(folder: Path = CORPUS):
             yield p["text"]
     for o in load_offtopic(folder):
         yield o["question"]
-        yield refusal_text(o["subject"])
+        yield refusal_text(o["question"])
     for s in load_smalltalk(folder):
         yield from s["questions"]
         yield s["answer"]

@@ -155,7 +155,6 @@ def main():
     offs = run.replies([[user(o["question"])] for o in off])
     draft_on("refusals", offs)
     add("held-out off-topic questions refused", sum(g[0].startswith(REFUSED) for g in offs), len(off))
-    add("... and the subject named", sum(g[0].startswith(f"{REFUSED} {o['subject']}.") for g, o in zip(offs, off)), len(off))
     offo = run.replies([[user(outline_request(o["question"]))] for o in off])
     add("held-out off-topic outline requests refused", sum(g[0].startswith(REFUSED) for g in offo), len(off))
     small = [(s, q) for s in load_smalltalk() for q in s["questions"]]

@@ -11,6 +11,7 @@ import { PRECISIONS } from "../../models/mod.ts";
 import { parseLayers } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { numberOption, readArgs } from "./args.ts";
+import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 
 const help = `Start a node. The first one serves a model; others join it and take over layers.
@@ -23,10 +24,11 @@ Usage: deno task start [options]
   --data DIR             model store [.orrery]
   --model NAME|DIR       a model in the store, or a Hugging Face checkpoint folder [the embedded model]
   --precision P          ${PRECISIONS.join(", ")} [f32 for the embedded model, q4 for others]
-  --threads N            threads of a stage's engine [number of cores]
+  --threads N            threads of a stage's engine [1 for a small stage, else the number of cores]
   --nodes N              first node: wait for N nodes in all before the model is placed [1]
   --layers 0-3,4-7       first node: layers by node, in the order in which nodes join [even]
   --join HOST:PORT       join the node whose mailbox listens there
+  --ask "QUESTION"       once ready, ask this and print the answer; then go on serving
   --log LEVEL            debug, info, warning, error [warning]
   --help                 print this
 
@@ -36,7 +38,7 @@ Exit codes: 0 stopped, 1 failed, 2 wrong command line.`;
 const LEVELS = ["debug", "info", "warning", "error"];
 const port = { min: 0, max: 65535, integer: true };
 
-function options(args: string[]): (NodeOptions & { log: LogLevel }) | undefined {
+function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }) | undefined {
   const { values } = readArgs({
     args,
     options: {
@@ -50,6 +52,7 @@ function options(args: string[]): (NodeOptions & { log: LogLevel }) | undefined 
       nodes: { type: "string" },
       layers: { type: "string" },
       join: { type: "string" },
+      ask: { type: "string" },
       log: { type: "string", default: "warning" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -57,9 +60,13 @@ function options(args: string[]): (NodeOptions & { log: LogLevel }) | undefined 
   if (values.help) return undefined;
   const precision = PRECISIONS.find((p) => p === values.precision);
   if (values.precision !== undefined && !precision) {
-    throw new UsageError(`--precision takes ${PRECISIONS.join(", ")}, got ${JSON.stringify(values.precision)}`);
+    throw new UsageError(
+      `--precision takes ${PRECISIONS.join(", ")}, got ${JSON.stringify(values.precision)}`,
+    );
   }
-  if (!LEVELS.includes(values.log)) throw new UsageError(`--log takes ${LEVELS.join(", ")}, got ${JSON.stringify(values.log)}`);
+  if (!LEVELS.includes(values.log)) {
+    throw new UsageError(`--log takes ${LEVELS.join(", ")}, got ${JSON.stringify(values.log)}`);
+  }
   for (const name of ["nodes", "layers", "model", "precision"] as const) {
     if (values.join !== undefined && values[name] !== undefined) {
       throw new UsageError(`--${name} is for the first node; a node with --join takes it from there`);
@@ -72,10 +79,11 @@ function options(args: string[]): (NodeOptions & { log: LogLevel }) | undefined 
     data: values.data,
     model: values.model,
     precision,
-    threads: numberOption("threads", values.threads, { min: 1, max: 256, integer: true }) ?? navigator.hardwareConcurrency,
+    threads: numberOption("threads", values.threads, { min: 1, max: 256, integer: true }),
     nodes: numberOption("nodes", values.nodes, { min: 1, max: 1024, integer: true }) ?? 1,
     layers: values.layers === undefined ? undefined : parseLayers(values.layers),
     join: values.join === undefined ? undefined : joinOption(values.join),
+    ask: values.ask,
     log: values.log as LogLevel,
   };
 }
@@ -84,7 +92,9 @@ function joinOption(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (!match || port < 1 || port > 65535) {
-    throw new UsageError(`--join takes HOST:MAILBOX_PORT such as 192.168.1.2:8421, got ${JSON.stringify(text)}`);
+    throw new UsageError(
+      `--join takes HOST:MAILBOX_PORT such as 192.168.1.2:8421, got ${JSON.stringify(text)}`,
+    );
   }
   return { host: match[1] ?? match[2], port };
 }
@@ -98,7 +108,14 @@ async function configureLog(level: LogLevel): Promise<void> {
     ],
   });
 }
-const allToStderr = { trace: "error", debug: "error", info: "error", warning: "error", error: "error", fatal: "error" } as const;
+const allToStderr = {
+  trace: "error",
+  debug: "error",
+  info: "error",
+  warning: "error",
+  error: "error",
+  fatal: "error",
+} as const;
 
 /** What a user can do next. */
 function welcome(node: Node, options: NodeOptions): string {
@@ -134,13 +151,17 @@ async function start(args: string[]): Promise<number> {
   }
   await configureLog(chosen.log);
   const stop = Promise.withResolvers<number>();
-  const early: [Deployment | undefined, string][] = [];
-  let said = "";
-  let node: Node | undefined;
+  const current: { node?: Node; said: string; asked: boolean } = { said: "", asked: false };
+  const waiting: [Deployment | undefined, string][] = [];
   const onServe = (deployment: Deployment | undefined, reason: string) => {
-    if (!node) return void early.push([deployment, reason]);
+    const { node } = current;
+    if (!node) return void waiting.push([deployment, reason]); // said after the welcome
     const line = announce(node, deployment, reason);
-    if (line !== said) console.log(said = line);
+    if (line !== current.said) console.log(current.said = line);
+    if (deployment && chosen.ask !== undefined && !current.asked) {
+      current.asked = true;
+      answer(node, chosen.ask).catch(stop.reject);
+    }
     // Alone, a node that cannot load its model has nothing to wait for.
     if (reason.startsWith("placement failed") && chosen.nodes === 1 && !chosen.join && !chosen.layers) {
       stop.reject(new OrreryError({ group: "cluster", code: "placement_failed", message: reason }));
@@ -153,15 +174,27 @@ async function start(args: string[]): Promise<number> {
       stop.resolve(exitCodes.ok);
     });
   }
-  node = await startNode({ ...chosen, onServe, onProgress: conversionProgress() });
+  const node = current.node = await startNode({ ...chosen, onServe, onProgress: conversionProgress() });
   console.log(welcome(node, chosen));
-  for (const [deployment, reason] of early) onServe(deployment, reason);
+  for (const [deployment, reason] of waiting) onServe(deployment, reason);
   try {
     return await stop.promise;
   } finally {
     if (signals) console.log("stopping: running requests are finished first");
     await node.close();
   }
+}
+
+/** Asks the node's own API, as any client would, and prints the answer as it comes. */
+async function answer(node: Node, question: string): Promise<void> {
+  console.log(`\n${pc.bold(question)}`);
+  const pieces = streamChat({
+    url: node.url,
+    messages: [{ role: "user", content: question }],
+    signal: new AbortController().signal,
+  });
+  for await (const text of pieces) await Deno.stdout.write(new TextEncoder().encode(text));
+  console.log(`\n\nThe node goes on serving; stop it with Ctrl-C.`);
 }
 
 /** Prints how far a conversion is, every tenth. */

@@ -25,7 +25,8 @@ export function checkJoin(host: string, seedHost: string): void {
     throw new OrreryError({
       group: "cluster",
       code: "join_failed",
-      message: `this node listens on ${host}, which the node at ${seedHost} cannot reach; add --host with this machine's address (or 0.0.0.0)`,
+      message:
+        `this node listens on ${host}, which the node at ${seedHost} cannot reach; add --host with this machine's address (or 0.0.0.0)`,
       metadata: { host, seed: seedHost },
     });
   }

@@ -6,8 +6,8 @@
  */
 import {
   ActorSystem,
-  address,
   type Address,
+  address,
   CLUSTER,
   type Deployment,
   type Directory,
@@ -84,12 +84,17 @@ export class ClusterDirectory implements Directory {
 
   release(to: string): void {
     if (!this.#mine.delete(to)) return;
-    void this.#system.tell(CLUSTER, { type: "release", address: to, node: this.#node }, { deadlineMs: 10_000 })
+    void this.#system.tell(CLUSTER, { type: "release", address: to, node: this.#node }, {
+      deadlineMs: 10_000,
+    })
       .catch(() => {}); // the registry forgets a lost node's claims by itself
   }
 
   async #ask(to: string, signal?: AbortSignal): Promise<Owner> {
-    const owner = await this.#system.ask(CLUSTER, { type: "resolve", address: to }, { signal, deadlineMs: 10_000 }) as Owner;
+    const owner = await this.#system.ask(CLUSTER, { type: "resolve", address: to }, {
+      signal,
+      deadlineMs: 10_000,
+    }) as Owner;
     this.#cache.set(to, owner);
     if (this.#cache.size > CACHE) this.#cache.delete(this.#cache.keys().next().value!);
     return owner;
@@ -100,5 +105,10 @@ export class ClusterDirectory implements Directory {
 export const freshAddress = (kind: string): Address => address("default", kind, crypto.randomUUID());
 
 function noOwner(to: string, why: string): OrreryError {
-  return new OrreryError({ group: "actor", code: "no_owner", message: `nobody hosts ${to}: ${why}`, metadata: { to } });
+  return new OrreryError({
+    group: "actor",
+    code: "no_owner",
+    message: `nobody hosts ${to}: ${why}`,
+    metadata: { to },
+  });
 }

@@ -4,8 +4,20 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { type ActorSystem, CHUNK_BYTES, OrreryError, weightsAddress, type WeightSource } from "../../actors/mod.ts";
-import { blobsOf, type Manifest, manifestSchema, type ModelStore, type StoredModel } from "../../models/mod.ts";
+import {
+  type ActorSystem,
+  CHUNK_BYTES,
+  OrreryError,
+  weightsAddress,
+  type WeightSource,
+} from "../../actors/mod.ts";
+import {
+  blobsOf,
+  type Manifest,
+  manifestSchema,
+  type ModelStore,
+  type StoredModel,
+} from "../../models/mod.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 

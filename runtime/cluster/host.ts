@@ -29,6 +29,9 @@ const ARENA_SHARE = 0.25;
 /** Loading a stage takes its weights once mapped and at most once more while the engine packs them. */
 const LOAD_FACTOR = 2;
 
+/** Handing work to a second thread costs a small stage more than it gains (`deno task bench:engine`). */
+const SMALL_STAGE_BYTES = 64 * 2 ** 20;
+
 /** Options of a {@linkcode Host}. */
 export interface HostOptions {
   system: ActorSystem;
@@ -36,7 +39,8 @@ export interface HostOptions {
   store: ModelStore;
   mailbox: Mailbox;
   gateway: Gateway;
-  threads: number;
+  /** @default by the size of the stage */
+  threads?: number;
   /** Told of each change of what is served. */
   onServe?: (deployment: Deployment | undefined, reason: string) => void;
 }
@@ -145,7 +149,8 @@ export class Host implements MemberHost {
     return await loadEngine({
       graph,
       geometry: manifest.geometry,
-      threads: this.#options.threads,
+      threads: this.#options.threads ??
+        (graph.weightBytes < SMALL_STAGE_BYTES ? 1 : navigator.hardwareConcurrency),
       arenaBudgetBytes: Math.floor((available - graph.weightBytes) * ARENA_SHARE),
     }).catch((error) => {
       throw toOrreryError(error, to);

@@ -72,7 +72,9 @@ export class Membership {
     await this.#ask();
     if (!this.#options.seed) return;
     this.#watch = setInterval(() => {
-      if (performance.now() - this.#lastPing > FORGOTTEN_MS) void this.#rejoin("the first node has been silent");
+      if (performance.now() - this.#lastPing > FORGOTTEN_MS) {
+        void this.#rejoin("the first node has been silent");
+      }
     }, RETRY_MS);
   }
 
@@ -104,7 +106,9 @@ export class Membership {
 
   /** Who is in the cluster and what serves. */
   async status(): Promise<ClusterStatus> {
-    return await this.#options.system.ask(CLUSTER, { type: "status" }, { deadlineMs: 5_000 }) as ClusterStatus;
+    return await this.#options.system.ask(CLUSTER, { type: "status" }, {
+      deadlineMs: 5_000,
+    }) as ClusterStatus;
   }
 
   async #ask(): Promise<void> {
@@ -115,7 +119,10 @@ export class Membership {
       cores: navigator.hardwareConcurrency,
       memory_bytes: Deno.systemMemoryInfo().total,
     };
-    await system.ask(CLUSTER, { type: "join", ...member }, { deadlineMs: 10_000, signal: this.#abort.signal });
+    await system.ask(CLUSTER, { type: "join", ...member }, {
+      deadlineMs: 10_000,
+      signal: this.#abort.signal,
+    });
     this.pinged();
   }
 

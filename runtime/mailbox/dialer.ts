@@ -70,6 +70,10 @@ export class Dialer {
   #flushing = false;
   #choked = false;
   #ended: Promise<void> = Promise.resolve();
+  /** When the peer last acknowledged something, or nothing was left to acknowledge. */
+  #progressAt = 0;
+  /** Gives the current connection up and makes another. */
+  #lost?: (error: OrreryError) => void;
 
   constructor(owner: DialerOwner) {
     this.#owner = owner;
@@ -158,6 +162,7 @@ export class Dialer {
       this.#owner.down(reason);
       this.#retry();
     };
+    this.#lost = lost;
     session.on("error", lost);
     session.on("close", () => lost());
     this.#handshake = setTimeout(
@@ -206,6 +211,7 @@ export class Dialer {
           `acknowledgement of ${value}, sent were ${window.base} to ${window.lastSeq}`,
         );
       }
+      this.#progressAt = performance.now();
       window.acknowledge(value);
       return;
     }
@@ -220,10 +226,26 @@ export class Dialer {
     clearTimeout(this.#handshake);
     this.#up = true;
     this.#attempt = 0;
+    this.#progressAt = performance.now();
     const { pingIntervalMs: intervalMs, pingTimeoutMs: timeoutMs } = this.#owner.limits;
-    this.#stopPings = keepalive(session, { intervalMs, timeoutMs, onRtt: (ms) => this.#owner.rtt(ms) });
+    this.#stopPings = keepalive(session, { intervalMs, timeoutMs, onRtt: (ms) => this.#pinged(ms) });
     this.#owner.up();
     this.#write();
+  }
+
+  /** The connection is alive; is the stream? A receiver whose framing went astray would wait for ever. */
+  #pinged(ms: number): void {
+    this.#owner.rtt(ms);
+    const { window, limits } = this.#owner;
+    const now = performance.now();
+    if (window.size === 0) this.#progressAt = now;
+    if (now - this.#progressAt <= limits.ackTimeoutMs) return;
+    this.#lost?.(
+      mailboxError(
+        "peer_lost",
+        `${window.size} messages without an acknowledgement for ${limits.ackTimeoutMs} ms`,
+      ),
+    );
   }
 
   /** Writes entries until the stream is full. Pieces that lie back to back in memory become one write without a copy. */

@@ -19,6 +19,8 @@ export const mailboxLimitsSchema = z.object({
   pingIntervalMs: ms.default(2000),
   /** A connection whose ping stays unanswered for so long is given up and made again. @default 6 s */
   pingTimeoutMs: ms.default(6000),
+  /** A connection on which messages wait for an acknowledgement and none comes for so long is made again. @default 10 s */
+  ackTimeoutMs: ms.default(10_000),
   /** First pause before reconnecting; it doubles. @default 50 ms */
   backoffMinMs: ms.default(50),
   /** Longest pause before reconnecting. @default 2 s */

@@ -40,6 +40,15 @@ function test(name: string, body: () => Promise<void>) {
   Deno.test(name, { sanitizeOps: true, sanitizeResources: true }, body);
 }
 
+/** Node b, which can only be reached through a faulty proxy. */
+async function behindProxy(): Promise<{ b: Node; proxy: FaultyProxy }> {
+  let port = 0;
+  const proxy = await FaultyProxy.open(() => port);
+  const b = await open("b", { accept: () => true, advertisePort: proxy.port });
+  port = b.mailbox.port;
+  return { b, proxy };
+}
+
 /** A client that speaks HTTP/2 but not necessarily the protocol. */
 class Stranger {
   readonly frames: unknown[] = [];
@@ -243,6 +252,24 @@ test("Mailbox learns where a peer listens from its hello", async () => {
   await b.mailbox.close();
 });
 
+test("Mailbox dials the place that was configured and the one in the peer's hello in turns", async () => {
+  const b = await open("b", { accept: () => true, advertisePort: 9 });
+  const moved = await FaultyProxy.open(() => b.mailbox.port);
+  const a = await open("a", {
+    peers: [{ node: "b", host: "127.0.0.1", port: moved.port }],
+    limits: { backoffMaxMs: 50 },
+  });
+  await a.mailbox.send("b", reply(1));
+  await until(() => b.mailbox.peers()[0]?.state === "up", "the hello of b");
+  moved.cut();
+  await until(() => a.mailbox.peers()[0].state === "connecting", "the break");
+  await a.mailbox.send("b", reply(2));
+  await until(() => b.received.length === 2, "a message over the configured place");
+  await a.mailbox.close();
+  await b.mailbox.close();
+  await moved.close();
+});
+
 test("Mailbox reports a peer that is never there, and connects when it comes", async () => {
   const holder = net.createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => holder.once("listening", resolve));
@@ -266,8 +293,7 @@ test("Mailbox reports a peer that is never there, and connects when it comes", a
 });
 
 test("Mailbox starts afresh when it took the peer for lost and the peer was there all the time", async () => {
-  const b = await open("b", { accept: () => true });
-  const proxy = await FaultyProxy.open(() => b.mailbox.port);
+  const { b, proxy } = await behindProxy();
   const a = await open("a", {
     peers: [{ node: "b", host: "127.0.0.1", port: proxy.port }],
     limits: { peerTimeoutMs: 150, backoffMaxMs: 50, helloTimeoutMs: 60 },
@@ -288,8 +314,7 @@ test("Mailbox starts afresh when it took the peer for lost and the peer was ther
 });
 
 test("Mailbox survives corrupted connections without losing or repeating a message", async () => {
-  const b = await open("b", { accept: () => true });
-  const proxy = await FaultyProxy.open(() => b.mailbox.port);
+  const { b, proxy } = await behindProxy();
   const a = await open("a", {
     peers: [{ node: "b", host: "127.0.0.1", port: proxy.port }],
     limits: { backoffMaxMs: 50 },
@@ -313,8 +338,7 @@ test("Mailbox survives corrupted connections without losing or repeating a messa
 });
 
 test("Mailbox gives up a connection whose pings stay unanswered, and makes it again", async () => {
-  const b = await open("b", { accept: () => true });
-  const proxy = await FaultyProxy.open(() => b.mailbox.port);
+  const { b, proxy } = await behindProxy();
   const a = await open("a", {
     peers: [{ node: "b", host: "127.0.0.1", port: proxy.port }],
     limits: { pingIntervalMs: 20, pingTimeoutMs: 60, helloTimeoutMs: 100, backoffMaxMs: 50 },
@@ -330,6 +354,32 @@ test("Mailbox gives up a connection whose pings stay unanswered, and makes it ag
   await a.mailbox.close();
   await b.mailbox.close();
   await proxy.close();
+});
+
+test("Mailbox makes a connection again on which nothing is acknowledged any more", async () => {
+  let hellos = 0;
+  const server = http2.createServer();
+  const sessions = new Set<http2.ServerHttp2Session>();
+  server.on("session", (session) => sessions.add(session));
+  server.on("stream", (stream) => {
+    stream.on("error", () => {});
+    stream.on("data", () => {});
+    stream.respond({ ":status": 200 });
+    stream.write(controlFrame({ t: "welcome", v: 1, node: "b", incarnation: 1, received: 0 }));
+    hellos++;
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as net.AddressInfo;
+  const a = await open("a", {
+    peers: [{ node: "b", host: "127.0.0.1", port }],
+    limits: { ackTimeoutMs: 50, pingIntervalMs: 20, backoffMaxMs: 50 },
+  });
+  await a.mailbox.send("b", reply(1));
+  await until(() => hellos === 3, "the third connection");
+  assert.deepEqual([a.lost, a.mailbox.peers()[0].resent >= 2], [[], true]);
+  await a.mailbox.close({ deadlineMs: 0 });
+  for (const session of sessions) session.destroy();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 });
 
 test("Mailbox gives a link up, rather than sending nonsense, when a body's buffer is transferred away", async () => {

@@ -26,6 +26,9 @@ import {
   WIRE_VERSION,
 } from "./wire.ts";
 
+/** While a long message arrives, the last acknowledgement is repeated so often: the sender sees that it gets through. */
+const PROGRESS_MS = 1000;
+
 /** What a {@linkcode MailboxServer} needs from its mailbox. */
 export interface ServerOwner {
   node: NodeId;
@@ -188,6 +191,9 @@ class InboundStream {
       if (this.#peer) this.#peer.counters.bytesReceived += chunk.byteLength;
       try {
         this.#reader.push(chunk);
+        if (this.#inbox && this.#reader.partial) {
+          this.#ackTimer ??= setTimeout(() => this.#acknowledge(true), PROGRESS_MS);
+        }
       } catch (error) {
         this.#refuse(error);
       }
@@ -263,13 +269,16 @@ class InboundStream {
   #acknowledgeSoon(): void {
     const { ackMessages, ackBytes, ackDelayMs } = this.#owner.limits;
     if (this.#unackedMessages >= ackMessages || this.#unackedBytes >= ackBytes) this.#acknowledge();
-    else this.#ackTimer ??= setTimeout(() => this.#acknowledge(), ackDelayMs);
+    else if (this.#unackedMessages === 1) {
+      clearTimeout(this.#ackTimer);
+      this.#ackTimer = setTimeout(() => this.#acknowledge(), ackDelayMs);
+    }
   }
 
-  #acknowledge(): void {
+  #acknowledge(always = false): void {
     clearTimeout(this.#ackTimer);
     this.#ackTimer = undefined;
-    if (this.#unackedMessages === 0 || this.#ended) return;
+    if ((this.#unackedMessages === 0 && !always) || this.#ended) return;
     this.#unackedMessages = 0;
     this.#unackedBytes = 0;
     this.#stream.write(controlFrame(this.#inbox!.received));

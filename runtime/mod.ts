@@ -1,0 +1,10 @@
+/**
+ * Runtime: everything that touches the world. Start a node from code with {@linkcode startNode}.
+ *
+ * @module
+ */
+export * from "./api/mod.ts";
+export * from "./engine/mod.ts";
+export { systemClock } from "./clock.ts";
+export * from "./mailbox/mod.ts";
+export { EMBEDDED, type Node, type NodeOptions, startNode } from "./node.ts";

@@ -1,0 +1,48 @@
+/**
+ * Every example runs as its first lines say, and prints what it promises.
+ */
+import assert from "node:assert/strict";
+import { startCluster } from "./processes.ts";
+
+const expected: Record<string, RegExp> = {
+  "01_actor.ts": /^a counts 42\nb counts 40\nrefused: message add to demo\/counter\/a: n: .*expected number/,
+  "02_two_nodes.ts": /^sum 499500\n$/,
+  "03_generate.ts": /^\S.{40,}\n\d+ tokens, first after [\d.]+ ms, then [\d.]+ ms each\n$/,
+  "04_openai_client.ts": /^\S.{40,}\n$/,
+};
+
+const ROOT = new URL("..", import.meta.url);
+const EXAMPLES = new URL("../examples/", import.meta.url);
+
+Deno.test("Every example runs with the command in its own first lines", async (t) => {
+  const cwd = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  try {
+    await using node = await startCluster(1, cwd);
+    const files = [...Deno.readDirSync(EXAMPLES)].map((f) => f.name).filter((f) => f.endsWith(".ts")).sort();
+    assert.deepEqual(files, Object.keys(expected));
+    for (const file of files) {
+      await t.step(file, async () => {
+        const source = await Deno.readTextFile(new URL(file, EXAMPLES));
+        const [, flags] = /deno run (.*)examples\//.exec(source)!;
+        const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: [
+            "run",
+            "-q",
+            "--no-prompt",
+            "--config",
+            new URL("deno.json", ROOT).pathname,
+            ...flags.split(" ").filter(Boolean),
+            new URL(file, EXAMPLES).pathname,
+            ...(source.includes("[http://") ? [node.url] : []),
+          ],
+          cwd, // 03 makes its model store in the current folder
+          env: { NO_COLOR: "1" },
+        }).output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+        assert.match(new TextDecoder().decode(stdout), expected[file]);
+      });
+    }
+  } finally {
+    await Deno.remove(cwd, { recursive: true });
+  }
+});
