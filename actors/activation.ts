@@ -176,7 +176,7 @@ export class Activation {
     }
   }
 
-  /** Creates the behaviour; a failure to start counts as a crash and refuses what waits. */
+  /** Creates the behaviour. A typed error refuses what waits and ends the activation; anything else is a crash. */
   async #start(): Promise<boolean> {
     try {
       this.#behaviour = await this.definition.create(
@@ -186,21 +186,9 @@ export class Activation {
       return true;
     } catch (caught) {
       const error = toOrreryError(caught, this.address);
-      const start = new OrreryError({
-        group: "actor",
-        code: "start_failed",
-        message: `actor ${this.address} did not start: ${error.message}`,
-        metadata: { cause: error.toWire() },
-        actor: this.address,
-        cause: error,
-      });
-      for (const item of this.mailbox.drain()) {
-        if (typeof item === "function") continue;
-        this.#host.taken(item);
-        item.origin.reject(start);
-        this.#host.dead(item, start);
-      }
-      await this.#crash(error);
+      this.#refuseAll(error);
+      if (caught instanceof OrreryError) this.#stopping = true;
+      else await this.#crash(error);
       return false;
     }
   }
@@ -211,15 +199,17 @@ export class Activation {
     const { max, withinMs } = this.definition.policy?.restarts ?? DEFAULT_RESTARTS;
     const now = this.#host.clock.now();
     this.#crashes = [...this.#crashes.filter((t) => now - t < withinMs), now];
-    if (this.#crashes.length > max) {
-      this.failedUntil = now + withinMs;
-      const failed = actorFailed(this.address, this.#crashes.length, withinMs);
-      for (const item of this.mailbox.drain()) {
-        if (typeof item === "function") continue;
-        this.#host.taken(item);
-        item.origin.reject(failed);
-        this.#host.dead(item, failed);
-      }
+    if (this.#crashes.length <= max) return;
+    this.failedUntil = now + withinMs;
+    this.#refuseAll(actorFailed(this.address, this.#crashes.length, withinMs));
+  }
+
+  #refuseAll(error: OrreryError): void {
+    for (const item of this.mailbox.drain()) {
+      if (typeof item === "function") continue;
+      this.#host.taken(item);
+      item.origin.reject(error);
+      this.#host.dead(item, error);
     }
   }
 

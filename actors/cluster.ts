@@ -22,7 +22,9 @@ export type Place = (members: Member[]) => { node: string; first: number; last: 
 
 /** What `status` answers. */
 export interface ClusterStatus {
+  /** Nodes that have joined, in the order in which they did. */
   members: Member[];
+  /** What serves requests now; undefined: nothing does. */
   deployment: Deployment | undefined;
   /** Why there is no deployment, or what goes on. */
   reason: string;

@@ -56,11 +56,13 @@ export interface MessageMeta {
   deadline?: number;
   /** Aborted when the asker cancels, the deadline passes or the actor stops. */
   signal: AbortSignal;
+  /** Trace that the message belongs to, or undefined; what the handler sends carries it on. */
   trace?: TraceContext;
 }
 
 /** The world, as an actor may touch it. */
 export interface ActorContext {
+  /** Address of this actor. */
   readonly self: Address;
   /** Aborted when this activation stops (crash, passivation, shutdown). */
   readonly signal: AbortSignal;
@@ -116,14 +118,19 @@ export interface Policy {
 export interface ActorDefinition<C = unknown, M extends MessageSchemas = MessageSchemas> {
   /** Second part of the addresses of these actors. */
   kind: string;
+  /** Schema of what `create` gets; whoever registers the kind parses with it. */
   config: z.ZodType<C>;
+  /** Schema of each message's fields by its name; a body that does not fit is refused with `invalid_message`. */
   messages: M;
   /** Messages that overtake others in the mailbox and need no credit: cancellations. @default none */
   urgent?: (keyof M & string)[];
   /** Only these messages activate; others to an inactive address are refused with `not_active`. @default all */
   activatedBy?: (keyof M & string)[];
+  /** Read by a placement solver. @default nothing is stated */
   needs?: Needs;
+  /** Mailbox size, idle time, restarts. @default the defaults of {@linkcode Policy} */
   policy?: Policy;
+  /** Makes the handlers of one activation; state is what they close over, so a restart begins anew. */
   create(ctx: ActorContext, config: C): Behaviour<M> | Promise<Behaviour<M>>;
 }
 

@@ -10,9 +10,13 @@ import { OrreryError } from "./errors.ts";
 
 /** A message that nobody handled, and why. Never silent: the system counts it, keeps the last ones, and calls its hook. */
 export interface DeadLetter {
+  /** Receiver's address. */
   to: string;
+  /** Sending actor's address, or "" for the outside. */
   from: string;
+  /** Name of the message. */
   type: string;
+  /** Why nobody handled it. */
   error: OrreryError;
 }
 

@@ -7,7 +7,9 @@ import type { NodeId } from "./envelope.ts";
 
 /** Owner of an address at one epoch. A later owner has a larger epoch. */
 export interface Owner {
+  /** Node that hosts the actor. */
   node: NodeId;
+  /** Number of this ownership, 1 or more. */
   epoch: number;
 }
 

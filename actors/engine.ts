@@ -15,7 +15,9 @@ export interface StageInfo {
   lastLayer: number;
   /** Layers of the whole model: the stage with layer 0 embeds, the stage with the last layer has norm, LM head, sampler. */
   layers: number;
+  /** Elements of one row of hidden states. */
   hidden: number;
+  /** Tokens in the vocabulary. */
   vocab: number;
   /** Longest context in rows that the model allows. */
   context: number;
@@ -34,7 +36,9 @@ export interface EngineStats {
   arenas: number;
   /** Bytes allocated for arenas. */
   arenaBytes: number;
+  /** Frames run to their end since the stage was loaded. */
   frames: number;
+  /** Rows in those frames. */
   rows: number;
   /** Milliseconds spent computing. */
   busyMs: number;
@@ -49,6 +53,7 @@ export interface EngineStats {
  * rejects it with the signal's reason; a call that is being executed is executed to its end all the same.
  */
 export interface StageEngine {
+  /** Facts that hold as long as the stage is loaded. */
   readonly info: StageInfo;
   /** Allocates the request's arena. */
   open(request: string, open: NonNullable<Frame["open"]>, signal?: AbortSignal): Promise<void>;
@@ -59,6 +64,7 @@ export interface StageEngine {
   run(frame: Frame, signal?: AbortSignal): Promise<StageOutput>;
   /** Frees the request's arena; unknown requests are ignored. Frames of it still queued are dropped with `no_arena`. */
   close(request: string): Promise<void>;
+  /** Counters now; waits its turn behind the frames that are queued. */
   stats(signal?: AbortSignal): Promise<EngineStats>;
   /** Frees everything; later calls throw `engine_failed`. */
   dispose(): Promise<void>;

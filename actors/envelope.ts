@@ -10,6 +10,7 @@ export type NodeId = string;
 
 /** W3C trace context of a message. */
 export interface TraceContext {
+  /** `version-traceid-parentid-flags` in lower-case hexadecimal, as in the HTTP header of that name. */
   traceparent: string;
 }
 
@@ -56,6 +57,7 @@ export interface TransportHandlers {
  * Reliable ordered delivery between nodes. In process: `actors/local_transport.ts`; over HTTP/2: `runtime/mailbox/`.
  */
 export interface Transport {
+  /** This node, as its peers name it. */
   readonly node: NodeId;
   /** Called once, before anything is sent. */
   start(handlers: TransportHandlers): void;

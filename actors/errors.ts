@@ -21,18 +21,26 @@ export interface OrreryErrorInit {
   metadata?: Record<string, unknown>;
   /** Address of the actor where it happened. */
   actor?: string;
+  /** What led to it; stays on this node. */
   cause?: unknown;
 }
 
 /** The one error class that callers catch; told apart by `group` and `code`. */
 export class OrreryError extends Error {
+  /** Always this, also for errors that came over the wire. */
   override readonly name = "OrreryError";
+  /** See {@linkcode OrreryErrorInit.group}. */
   readonly group: string;
+  /** See {@linkcode OrreryErrorInit.code}. */
   readonly code: string;
+  /** May a remote caller or an API client see it? */
   readonly public: boolean;
+  /** Structured facts; {} where there are none. */
   readonly metadata: Record<string, unknown>;
+  /** Address of the actor where it happened, if in one. */
   readonly actor?: string;
 
+  /** What `init` leaves out is public and has no metadata. */
   constructor(init: OrreryErrorInit) {
     super(init.message, { cause: init.cause });
     this.group = init.group;
@@ -61,6 +69,7 @@ export class OrreryError extends Error {
     };
   }
 
+  /** The error that a peer sent with {@linkcode OrreryError.toWire}; public, since the peer gave only what is. */
   static fromWire(wire: WireError): OrreryError {
     return new OrreryError({ ...wire, public: true });
   }
@@ -68,10 +77,15 @@ export class OrreryError extends Error {
 
 /** Serialised form of an {@linkcode OrreryError}. */
 export interface WireError {
+  /** See {@linkcode OrreryErrorInit.group}; kept for an error that is not public. */
   group: string;
+  /** See {@linkcode OrreryErrorInit.code}; `internal` for an error that is not public. */
   code: string;
+  /** One sentence; tells nothing of an error that is not public. */
   message: string;
+  /** Structured facts; of an error that is not public at most which message was refused. */
   metadata?: Record<string, unknown>;
+  /** Address of the actor where it happened, if in one. */
   actor?: string;
 }
 

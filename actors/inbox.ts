@@ -8,8 +8,11 @@ import { Mailbox } from "./mailbox.ts";
 
 /** A message out of an inbox. */
 export interface Received {
+  /** Name of the message. */
   type: string;
+  /** Sending actor's address, or "" for the outside. */
   from: string;
+  /** Fields of the message; not validated, as an inbox has no schema. */
   body: unknown;
 }
 
@@ -18,13 +21,16 @@ export interface Received {
  * Closing it refuses later messages with `not_active`.
  */
 export class Inbox implements AsyncIterable<Received> {
+  /** Where actors send what shall come out here. */
   readonly address: string;
+  /** Messages not taken yet. */
   readonly mailbox: Mailbox<Delivery>;
   readonly #taken: (delivery: Delivery) => void;
   readonly #closed: (inbox: Inbox, rest: Delivery[]) => void;
   #wake?: () => void;
   #isClosed = false;
 
+  /** Use {@linkcode ActorSystem.inbox}. `capacity` counts messages; `hooks` hear what was taken and what was left. */
   constructor(
     address: string,
     capacity: number,
@@ -63,10 +69,12 @@ export class Inbox implements AsyncIterable<Received> {
     }
   }
 
+  /** Messages in the order of arrival, until the inbox is closed. */
   async *[Symbol.asyncIterator](): AsyncIterator<Received> {
     for (let m = await this.next(); m; m = await this.next()) yield m;
   }
 
+  /** Refuses what still waits and whatever comes later; `next` then gives undefined. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -74,6 +82,7 @@ export class Inbox implements AsyncIterable<Received> {
     this.wake();
   }
 
+  /** As {@linkcode Inbox.close}. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -51,6 +51,7 @@ export class LocalNetwork {
   /** Closing nodes: called after each delivery. */
   readonly #drained = new Map<NodeId, () => void>();
 
+  /** A network without nodes; {@linkcode LocalNetwork.connect} adds them. */
   constructor(options: LocalNetworkOptions = {}) {
     this.#deliver = options.deliver ?? ((step) => queueMicrotask(step));
     this.#window = options.windowMessages ?? 1024;

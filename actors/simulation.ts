@@ -15,6 +15,7 @@ import { ActorSystem, type SystemOptions } from "./system.ts";
 
 /** Options of a {@linkcode Simulation}. */
 export interface SimulationOptions {
+  /** Picks the run: 32 bits of it count, equal ones give equal runs. */
   seed: number;
   /** Virtual milliseconds that a delivery between two nodes takes, drawn uniformly. @default {min: 0.1, max: 2} */
   latencyMs?: { min: number; max: number };
@@ -39,8 +40,11 @@ export function seededRandom(seed: number): () => number {
 
 /** See the module's text. */
 export class Simulation {
+  /** Carries every message; cut and heal its links here. */
   readonly network: LocalNetwork;
+  /** Virtual milliseconds since the start of the simulation. */
   readonly clock: Clock;
+  /** Uniform in [0, 1): the one seeded source, which also draws latencies and turns. */
   readonly random: () => number;
   readonly #systems = new Map<NodeId, ActorSystem>();
   readonly #timers: Timer[] = [];
@@ -49,6 +53,7 @@ export class Simulation {
   #order = 0;
   #steps = 0;
 
+  /** A simulation without nodes, at time 0. */
   constructor(options: SimulationOptions) {
     const { min, max } = options.latencyMs ?? { min: 0.1, max: 2 };
     this.random = seededRandom(options.seed);

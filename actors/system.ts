@@ -34,8 +34,11 @@ import { ReceiverCredits, SenderCredits } from "./mailbox.ts";
 
 /** Options of an {@linkcode ActorSystem}. */
 export interface SystemOptions {
+  /** Carries messages to other nodes; the system starts it, and closes it at its own end. */
   transport: Transport;
+  /** Says which node owns an address. */
   directory: Directory;
+  /** Times deadlines, idleness and `ctx.after`. */
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
@@ -51,10 +54,15 @@ export interface SystemOptions {
 
 /** What is known of an active actor. */
 export interface ActorStatus {
+  /** `deployment/kind/key`. */
   address: string;
+  /** Ownership epoch of this activation. */
   epoch: number;
+  /** Is a turn running? */
   busy: boolean;
+  /** Messages in its mailbox. */
   queued: number;
+  /** Local senders that wait for a place in it. */
   waiting: number;
 }
 
@@ -77,6 +85,7 @@ const DEFAULT_ASK_MS = 30_000;
 
 /** See the module's text. */
 export class ActorSystem {
+  /** This node, as the transport names it. */
   readonly node: NodeId;
   readonly #options: SystemOptions;
   readonly #kinds = new Map<string, Kind>();
@@ -93,6 +102,7 @@ export class ActorSystem {
   #nextId = 1;
   #closing = false;
 
+  /** Starts the transport: messages of registered kinds are handled from now on. */
   constructor(options: SystemOptions) {
     this.#options = options;
     this.node = options.transport.node;

@@ -332,3 +332,24 @@ Deno.test("The same seed gives the same run, another seed another", async () => 
   assert.equal(await trace(5), await trace(5));
   assert.notEqual(await trace(5), await trace(6));
 });
+
+Deno.test("An actor that cannot start refuses with its typed reason and is tried anew by the next message", async () => {
+  let works = false;
+  const moody = defineActor({
+    kind: "moody",
+    config: z.object({}),
+    messages: { hello: z.object({}) },
+    create() {
+      if (!works) throw new OrreryError({ group: "test", code: "no_room", message: "no room" });
+      return { hello: () => "hello" };
+    },
+  });
+  const { sim, systems: [one] } = world();
+  one.register(moody, { config: {} });
+  for (let i = 0; i < 10; i++) {
+    await assert.rejects(sim.until(one.ask("t/moody/a", { type: "hello" })), (e) => hasCode(e, "no_room"));
+  }
+  assert.deepEqual(one.status(), []);
+  works = true;
+  assert.equal(await sim.until(one.ask("t/moody/a", { type: "hello" })), "hello");
+});

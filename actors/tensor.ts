@@ -13,8 +13,11 @@ export type DType = keyof typeof DTYPE_BYTES;
 
 /** Dense row-major tensor; `data` are little-endian bytes, `shape` counts elements. */
 export interface Tensor {
+  /** Element type. */
   dtype: DType;
+  /** Elements along each axis, outermost first; [] is one scalar. */
   shape: number[];
+  /** Elements: product of `shape` times {@linkcode DTYPE_BYTES} bytes, not necessarily aligned. */
   data: Uint8Array;
 }
 

@@ -10,8 +10,11 @@ import { readTokenizerConfig, type TokenizerConfig, tokenizerConfigSchema } from
 
 /** A message of a conversation; further fields (`tool_calls`, ...) reach the template as they are. */
 export interface ChatMessage {
+  /** Who speaks: `system`, `user`, `assistant`, `tool`, or what else the template knows. */
   role: string;
+  /** Text, or parts as the template takes them; null beside `tool_calls`. */
   content: string | null | unknown[];
+  /** Goes to the template unchanged. */
   [field: string]: unknown;
 }
 

@@ -25,16 +25,21 @@ const generationConfigSchema = z.looseObject({
 export interface GenerationDefaults {
   /** Tokens that end a generation; empty: not stated. */
   eosTokens: number[];
+  /** Token that begins a text. */
   bosToken?: number;
   /** False: greedy, whatever the other fields say. */
   sample?: boolean;
+  /** Logits are divided by it; 0: greedy. */
   temperature?: number;
   /** 0: no limit. */
   topK?: number;
+  /** Sample among the most likely tokens that together reach this probability; 1: all. */
   topP?: number;
+  /** Drop tokens less likely than this share of the likeliest; 0: none. */
   minP?: number;
   /** 1: none. */
   repetitionPenalty?: number;
+  /** Tokens of an answer at most. */
   maxNewTokens?: number;
 }
 

@@ -15,6 +15,7 @@ export class StopMatcher {
   #held = "";
   #stopped = false;
 
+  /** Watches for any of these; empty ones are ignored. */
   constructor(stops: readonly string[]) {
     this.#stops = stops.filter((stop) => stop !== "");
   }

@@ -32,6 +32,7 @@ export interface AddProgress {
   group: string;
   /** Weights (elements, not bytes) converted so far, those of an earlier run included. */
   done: number;
+  /** Weights (elements) of the whole model. */
   total: number;
 }
 
@@ -39,17 +40,21 @@ export interface AddProgress {
 export interface AddOptions {
   /** Name in the store. @default the folder's name and the precision, e.g. `tinyllama-q4` */
   name?: string;
-  /** @default "q4" */
+  /** How the weights are stored. @default "q4" */
   precision?: Precision;
+  /** Told after each piece of work, and of each group that was converted before. */
   onProgress?: (progress: AddProgress) => void;
+  /** Interrupts the conversion; the groups that are done are kept for the next `add`. */
   signal?: AbortSignal;
 }
 
 /** A blob that {@linkcode ModelStore.verify} found wanting. */
 export interface BlobProblem {
+  /** Name of the blob: the hash that its bytes should have, lower-case hexadecimal. */
   sha256: string;
   /** What it is, e.g. `layer 3` or `tokenizer.json`. */
   role: string;
+  /** Not here, or here with bytes that have another hash. */
   problem: "missing" | "changed";
 }
 

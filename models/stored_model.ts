@@ -8,6 +8,7 @@ import { Tokenizer } from "./tokenizer.ts";
 
 /** A model in the store. */
 export class StoredModel {
+  /** Geometry, precision and the blobs that it is made of. */
   readonly manifest: Manifest;
   /** Absolute path of the folder with manifest.json and the text files. */
   readonly dir: string;

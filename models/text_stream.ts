@@ -15,7 +15,7 @@ const KEPT = 8;
 export interface TextStreamOptions {
   /** Ids before the first pushed one (the prompt's last few): a leading space of the first word is then kept. */
   context?: readonly number[];
-  /** @default true */
+  /** Leave special tokens out of the text. @default true */
   skipSpecialTokens?: boolean;
 }
 
@@ -35,6 +35,7 @@ export class TextStream {
   /** Characters of the window's text that were emitted. */
   #emitted: number;
 
+  /** A stream at its beginning; `tokenizer` must be the one that made the ids. */
   constructor(tokenizer: Tokenizer, { context = [], skipSpecialTokens = true }: TextStreamOptions = {}) {
     this.#tokenizer = tokenizer;
     this.#skipSpecialTokens = skipSpecialTokens;

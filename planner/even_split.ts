@@ -7,7 +7,9 @@ import { OrreryError } from "../actors/mod.ts";
 
 /** A stage's layers, both inclusive, 0-based. */
 export interface LayerRange {
+  /** First layer, 0-based. */
   first: number;
+  /** Last layer, inclusive. */
   last: number;
 }
 

@@ -42,6 +42,7 @@ const EMBEDDED_DIR = join(import.meta.dirname!, "..", "models", "embedded", "tar
 
 /** How to start a node. */
 export interface NodeOptions {
+  /** Address that API and mailbox listen on; on all (`0.0.0.0`), peers are told the first outward one. */
   host: string;
   /** REST API; 0 takes a free port. */
   port: number;
@@ -51,10 +52,14 @@ export interface NodeOptions {
   data: string;
   /** Name in the store, or a checkpoint folder. @default the embedded model */
   model?: string;
-  /** @default "f32" for the embedded model, "q4" for others */
+  /** How the weights are stored. @default "f32" for the embedded model, "q4" for others */
   precision?: Precision;
   /** Threads of a stage's engine. @default 1 for stages under 64 MiB, the number of cores for larger ones */
   threads?: number;
+  /** Do engine threads without work spin (faster alone, ruinous under a CPU quota)? @default false */
+  spinning?: boolean;
+  /** Bytes that this node's stages may use. @default what is free */
+  memoryBytes?: number;
   /** On the first node: nodes in all to wait for. */
   nodes: number;
   /** Join the node whose mailbox listens here, instead of being the first. */
@@ -63,6 +68,7 @@ export interface NodeOptions {
   layers?: LayerRange[];
   /** Generations at once, and waiting. @default {active: 8, queued: 32} */
   admission?: { active: number; queued: number };
+  /** Told how far the conversion of a checkpoint is. */
   onProgress?: (progress: AddProgress) => void;
   /** Told when the node begins or ceases to answer, and why. */
   onServe?: (deployment: Deployment | undefined, reason: string) => void;
@@ -70,12 +76,15 @@ export interface NodeOptions {
 
 /** A running node. */
 export interface Node {
+  /** Name of this life of the node: host name, mailbox port as asked for, four random hexadecimal digits. */
   readonly id: NodeId;
   /** Base of the REST API. */
   readonly url: string;
   /** Where other nodes join. */
   readonly mailboxAddress: { host: string; port: number };
+  /** Its actors; register more kinds here. */
   readonly system: ActorSystem;
+  /** What the API asks; generates without HTTP. */
   readonly gateway: Gateway;
   /** Who is in the cluster and what serves. */
   cluster(): Promise<ClusterStatus>;
@@ -122,8 +131,18 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     directory,
     admission: new Admission(options.admission ?? { active: 8, queued: 32 }),
   });
-  const { threads, onServe } = options;
-  const memberHost = new Host({ system, directory, store, mailbox, gateway, threads, onServe });
+  const { threads, spinning, memoryBytes, onServe } = options;
+  const memberHost = new Host({
+    system,
+    directory,
+    store,
+    mailbox,
+    gateway,
+    threads,
+    spinning,
+    memoryBytes,
+    onServe,
+  });
   const membership = parts.membership = new Membership({
     system,
     directory,
@@ -250,8 +269,8 @@ async function listen(options: NodeOptions): Promise<Mailbox> {
 }
 
 function logDeadLetter({ to, from, type, error }: DeadLetter): void {
-  // A word to somebody who has just finished is the common, harmless case.
-  const level = hasCode(error, "not_active") || hasCode(error, "cancelled") ? "debug" : "warn";
+  // A word to somebody who has just finished is the common, harmless case; who asked has the others' reasons already.
+  const level = from === "" || hasCode(error, "not_active") || hasCode(error, "cancelled") ? "debug" : "warn";
   log[level]("dead letter: {type} from {from} to {to}: {message}", {
     type,
     from,

@@ -264,6 +264,12 @@ Deno.test("What cannot start says so in one line, without a stack trace, and exi
         1,
         /MambaForCausalLM.*LlamaForCausalLM/,
       ],
+      [
+        "too little memory",
+        ["--port", "0", "--mailbox-port", "0", "--memory", "20"],
+        1,
+        /layers 0-5 of embedded need \d+ MiB to load, node \S+ may use 20 MiB/,
+      ],
       ["layers with a gap", ["--port", "0", "--layers", "0-1,3-5"], 1, /must begin at layer 2/],
       [
         "nobody to join",

@@ -7,8 +7,11 @@ import type { Sampling, TokenResult } from "../../actors/mod.ts";
 
 /** A chat message as the chat template takes it. */
 export interface ChatMessage {
+  /** Who speaks: `system`, `user` or `assistant`. */
   role: string;
+  /** Text; parts of a message are joined already. */
   content: string;
+  /** Further fields of the client's message, as they came. */
   [extra: string]: unknown;
 }
 
@@ -16,6 +19,7 @@ export interface ChatMessage {
 export interface GenerateRequest {
   /** `default` or the served model's name. */
   model: string;
+  /** What to go on from: a conversation for the chat template, plain text, or token ids taken as they are. */
   prompt: { kind: "chat"; messages: ChatMessage[] } | { kind: "text"; text: string } | {
     kind: "tokens";
     tokens: number[];
@@ -54,11 +58,15 @@ export type GenerationEvent =
 
 /** A model that the node serves. */
 export interface ModelCard {
+  /** What a request's `model` says. */
   name: string;
   /** Unix seconds. */
   created: number;
+  /** Tokens of prompt and answer together, at most. */
   context: number;
+  /** Tokens in the vocabulary; ids are below it. */
   vocab: number;
+  /** How the weights are stored: `q4`, `q8`, `f16` or `f32`. */
   precision: string;
 }
 
@@ -71,7 +79,9 @@ export interface ModelCard {
  * early or aborting the signal stops the generation within a frame and frees its KV.
  */
 export interface Generator {
+  /** Runs one request; see above for errors and for ending it. */
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>;
+  /** What can be asked for now. */
   models(): ModelCard[];
   /** Can a prompt be answered now, and if not, why not. */
   readiness(): { ready: boolean; reason: string };

@@ -8,6 +8,7 @@ import type { Api } from "./app.ts";
 
 /** Settings of {@linkcode serveApi}. */
 export interface ServeOptions {
+  /** What answers the requests. */
   app: Api;
   /** Address to listen on, e.g. `127.0.0.1`. */
   host: string;
@@ -21,6 +22,7 @@ export interface ServeOptions {
 
 /** A listening API. */
 export interface ApiServer {
+  /** Port listened on. */
   port: number;
   /** Base URL without a final slash, for clients on this machine. */
   url: string;

@@ -25,6 +25,8 @@ Usage: deno task start [options]
   --model NAME|DIR       a model in the store, or a Hugging Face checkpoint folder [the embedded model]
   --precision P          ${PRECISIONS.join(", ")} [f32 for the embedded model, q4 for others]
   --threads N            threads of a stage's engine [1 for a small stage, else the number of cores]
+  --spinning             let idle engine threads spin: faster alone, ruinous under a CPU quota
+  --memory MIB           memory that this node's stages may use [what is free]
   --nodes N              first node: wait for N nodes in all before the model is placed [1]
   --layers 0-3,4-7       first node: layers by node, in the order in which nodes join [even]
   --join HOST:PORT       join the node whose mailbox listens there
@@ -49,6 +51,8 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
       model: { type: "string" },
       precision: { type: "string" },
       threads: { type: "string" },
+      spinning: { type: "boolean", default: false },
+      memory: { type: "string" },
       nodes: { type: "string" },
       layers: { type: "string" },
       join: { type: "string" },
@@ -80,6 +84,8 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     model: values.model,
     precision,
     threads: numberOption("threads", values.threads, { min: 1, max: 256, integer: true }),
+    spinning: values.spinning,
+    memoryBytes: mib(numberOption("memory", values.memory, { min: 1, max: 1e9 })),
     nodes: numberOption("nodes", values.nodes, { min: 1, max: 1024, integer: true }) ?? 1,
     layers: values.layers === undefined ? undefined : parseLayers(values.layers),
     join: values.join === undefined ? undefined : joinOption(values.join),
@@ -87,6 +93,8 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     log: values.log as LogLevel,
   };
 }
+
+const mib = (n: number | undefined) => n === undefined ? undefined : n * 2 ** 20;
 
 function joinOption(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);

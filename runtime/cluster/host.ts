@@ -12,7 +12,6 @@ import {
   parseAddress,
   stageAddress,
   type StageEngine,
-  toOrreryError,
 } from "../../actors/mod.ts";
 import { buildStageGraph, type ModelStore, type StoredModel } from "../../models/mod.ts";
 import { loadEngine } from "../engine/mod.ts";
@@ -41,6 +40,10 @@ export interface HostOptions {
   gateway: Gateway;
   /** @default by the size of the stage */
   threads?: number;
+  /** Do engine threads without work spin? */
+  spinning?: boolean;
+  /** Bytes that stages may use in all. @default what is free */
+  memoryBytes?: number;
   /** Told of each change of what is served. */
   onServe?: (deployment: Deployment | undefined, reason: string) => void;
 }
@@ -49,6 +52,8 @@ export interface HostOptions {
 export class Host implements MemberHost {
   readonly #options: HostOptions;
   readonly #models = new Map<string, { deployment: Deployment; stored: StoredModel; served: ServedModel }>();
+  /** Bytes set aside for each loaded stage. */
+  readonly #loadedBytes = new Map<string, number>();
   #adopted?: Deployment;
 
   constructor(options: HostOptions) {
@@ -134,27 +139,35 @@ export class Host implements MemberHost {
       lastLayer: stage.last,
       blobDir: blobsDir,
     });
-    const { available } = Deno.systemMemoryInfo();
-    const needed = graph.weightBytes * LOAD_FACTOR;
-    if (needed > available) {
-      throw new OrreryError({
-        group: "cluster",
-        code: "not_enough_memory",
-        message: `layers ${stage.first}-${stage.last} of ${manifest.name} need ${mib(needed)} MiB to load, ` +
-          `node ${stage.node} has ${mib(available)} MiB free; use a smaller precision or more nodes`,
-        metadata: { node: stage.node, needed_bytes: needed, available_bytes: available },
-      });
-    }
+    const memory = this.#memoryLeft();
+    const arenaBudgetBytes = stageBudget({
+      weightBytes: graph.weightBytes,
+      memory,
+      stage,
+      model: manifest.name,
+    });
     log.info("stage {to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
+    this.#loadedBytes.set(to, graph.weightBytes + arenaBudgetBytes);
     return await loadEngine({
       graph,
       geometry: manifest.geometry,
+      spinning: this.#options.spinning,
       threads: this.#options.threads ??
         (graph.weightBytes < SMALL_STAGE_BYTES ? 1 : navigator.hardwareConcurrency),
-      arenaBudgetBytes: Math.floor((available - graph.weightBytes) * ARENA_SHARE),
-    }).catch((error) => {
-      throw toOrreryError(error, to);
+      arenaBudgetBytes,
     });
+  }
+
+  #memoryLeft(): number {
+    const { available } = Deno.systemMemoryInfo();
+    const { memoryBytes = available, system } = this.#options;
+    const active = new Set(system.status().map((a) => a.address as string));
+    let loaded = 0;
+    for (const [to, bytes] of this.#loadedBytes) {
+      if (active.has(to)) loaded += bytes;
+      else this.#loadedBytes.delete(to);
+    }
+    return Math.min(available, memoryBytes - loaded);
   }
 
   /** Links to the nodes that this one will talk to. */
@@ -168,6 +181,31 @@ export class Host implements MemberHost {
       .map((stage, index) => ({ stage, index }))
       .filter(({ stage }) => stage.node === this.#options.system.node);
   }
+}
+
+/**
+ * Bytes for arenas beside a stage's weights. Throws group `cluster`, `not_enough_memory` (metadata: `node`, `needed_bytes`,
+ * `available_bytes`) when the weights do not fit.
+ */
+export function stageBudget(options: {
+  weightBytes: number;
+  /** Bytes that the node may still use. */
+  memory: number;
+  stage: { node: string; first: number; last: number };
+  model: string;
+}): number {
+  const { weightBytes, memory, stage, model } = options;
+  const needed = weightBytes * LOAD_FACTOR;
+  if (needed > memory) {
+    throw new OrreryError({
+      group: "cluster",
+      code: "not_enough_memory",
+      message: `layers ${stage.first}-${stage.last} of ${model} need ${mib(needed)} MiB to load, ` +
+        `node ${stage.node} may use ${mib(memory)} MiB; use a smaller precision or more nodes`,
+      metadata: { node: stage.node, needed_bytes: needed, available_bytes: memory },
+    });
+  }
+  return Math.floor((memory - weightBytes) * ARENA_SHARE);
 }
 
 const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);

@@ -14,6 +14,7 @@ import { WorkerEngine, type WorkerLike } from "./worker_engine.ts";
 
 /** What to load and how to run it. */
 export interface EngineOptions {
+  /** Stage to load; its blobs lie beside its file. */
   graph: StageGraph;
   /** Of the model that the graph is a part of. */
   geometry: Geometry;

@@ -27,7 +27,9 @@ import type { ResendWindow } from "./window.ts";
 
 /** PEM texts of a mutual TLS link. */
 export interface MailboxTls {
+  /** Private key of `cert`. */
   key: string;
+  /** This node's certificate, shown to the other side. */
   cert: string;
   /** Certificate authority that the other side's certificate must come from. */
   ca: string;

@@ -16,6 +16,7 @@ const log = getLogger(["orrery", "mailbox"]);
 
 /** Options of {@linkcode createMailbox}. */
 export interface MailboxOptions {
+  /** Name of this node, unlike any peer's. */
   node: NodeId;
   /** Interface to listen on. @default "127.0.0.1" */
   host?: string;
@@ -29,6 +30,7 @@ export interface MailboxOptions {
   incarnation?: number;
   /** Peers known from the start. */
   peers?: { node: NodeId; host: string; port: number }[];
+  /** Bounds that differ from the defaults of {@linkcode MailboxLimits}. @default {} */
   limits?: Partial<MailboxLimits>;
   /** Mutual TLS; without it the links are cleartext. */
   tls?: MailboxTls;
@@ -55,12 +57,15 @@ export interface Mailbox extends Transport {
   readonly address: { host: string; port: number };
   /** Port that it listens on, which differs from the address's behind a forwarder. */
   readonly port: number;
+  /** This life of the node: larger than that of any earlier one. */
   readonly incarnation: number;
   /** Names a peer and where it listens (again: moves it). Its link is kept up until `removePeer`. */
   addPeer(node: NodeId, host: string, port: number): void;
   /** Forgets a peer; `peerLost` is told what it did not acknowledge. */
   removePeer(node: NodeId): void;
+  /** One entry a peer, in the order in which they became known. */
   peers(): PeerStats[];
+  /** Counters since the mailbox was made. */
   stats(): MailboxStats;
   /** Flushes and says farewell within the deadline (2 s if left out); 0 drops everything at once, as a crash would. */
   close(options?: { deadlineMs?: number }): Promise<void>;

@@ -17,22 +17,31 @@ export type PeerState = "connecting" | "up" | "lost";
 
 /** A peer as {@linkcode Mailbox.peers} lists it. */
 export interface PeerStats {
+  /** Node at the other end. */
   node: NodeId;
+  /** State of the link to it. */
   state: PeerState;
+  /** Host dialled next or now; undefined while it is not known where the peer listens. */
   host?: string;
+  /** Port that goes with `host`. */
   port?: number;
   /** The life of the peer that was seen last. */
   incarnation?: number;
   /** Last HTTP/2 ping there and back, milliseconds. */
   rttMs?: number;
-  /** Envelopes accepted for sending, and received. */
+  /** Envelopes accepted for sending. */
   sent: number;
+  /** Envelopes received, each counted once. */
   received: number;
+  /** Bytes of messages written, framing and resent ones included. */
   bytesSent: number;
+  /** Bytes of messages read, framing and duplicates included. */
   bytesReceived: number;
-  /** Unacknowledged envelopes, their bytes, and sends that wait for room. */
+  /** Envelopes sent or due that it has not acknowledged. */
   queued: number;
+  /** Encoded bytes of the `queued` envelopes. */
   queuedBytes: number;
+  /** Sends that wait for room in the window. */
   waiting: number;
   /** Envelopes written again after a reconnection. */
   resent: number;
@@ -40,6 +49,7 @@ export interface PeerStats {
   duplicates: number;
   /** Times that an established connection was made anew. */
   reconnects: number;
+  /** Why the link is not up, or did not come up; undefined once it is. */
   lastError?: string;
 }
 
