@@ -68,6 +68,8 @@ export class Activation {
   readonly #resources: Record<string, unknown>;
   #behaviour?: Behaviour<MessageSchemas>;
   #running = false;
+  /** Handlers of concurrent messages under way. */
+  #beside = 0;
   #ended = false;
   #stopping = false;
   #abort = new AbortController();
@@ -161,18 +163,29 @@ export class Activation {
       this.#host.dead(next, over);
       return;
     }
-    this.#current = next;
-    next.begin(this.#abort.signal);
+    if (!this.definition.concurrent?.includes(next.type)) return await this.#run(next);
+    this.#beside++;
+    void this.#run(next).finally(() => {
+      this.#beside--;
+      if (!this.#running) this.#armIdle();
+    });
+  }
+
+  async #run(delivery: Delivery): Promise<void> {
+    const { signal } = this.#abort;
+    delivery.begin(signal);
     try {
-      next.origin.resolve(await this.#behaviour![next.type](next.body, next));
+      this.#current = delivery; // seen by what the handler sends before its first await
+      const result = this.#behaviour![delivery.type](delivery.body, delivery);
+      delivery.origin.resolve(await result);
     } catch (caught) {
       const error = toOrreryError(caught, this.address);
-      next.origin.reject(error);
-      if (next.origin.kind === "tell" || error.code === "internal") this.#host.dead(next, error);
-      if (!(caught instanceof OrreryError) && !this.#abort.signal.aborted) await this.#crash(error);
+      delivery.origin.reject(error);
+      if (delivery.origin.kind === "tell" || error.code === "internal") this.#host.dead(delivery, error);
+      if (!(caught instanceof OrreryError) && !signal.aborted) await this.#crash(error);
     } finally {
-      this.#current = undefined;
-      next.end();
+      if (this.#current === delivery) this.#current = undefined;
+      delivery.end();
     }
   }
 
@@ -244,10 +257,10 @@ export class Activation {
 
   #armIdle(): void {
     const idleMs = this.definition.policy?.idleMs ?? 0;
-    if (idleMs <= 0 || this.#ended) return;
+    if (idleMs <= 0 || this.#ended || this.#beside > 0) return;
     this.#cancelIdle?.();
     this.#cancelIdle = this.#host.clock.after(idleMs, () => {
-      if (this.#running || this.mailbox.size > 0) return;
+      if (this.#running || this.#beside > 0 || this.mailbox.size > 0) return;
       if (this.#onIdle.every((may) => may())) this.stop();
       else this.#armIdle();
     });

@@ -11,7 +11,7 @@ import { type Address, address } from "./address.ts";
 import { defineActor } from "./define.ts";
 import { type Deployment, type Member, memberSchema } from "./deployment.ts";
 import type { Owner } from "./directory.ts";
-import { OrreryError, toOrreryError } from "./errors.ts";
+import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
 import { memberAddress } from "./member.ts";
 
 /** Address of the one cluster actor. */
@@ -19,6 +19,10 @@ export const CLUSTER: Address = address("orrery", "cluster", "main");
 
 /** Resource `place` of the cluster actor: which layers go to which member. Throws when it cannot be done. */
 export type Place = (members: Member[]) => { node: string; first: number; last: number }[];
+
+/** While an old deployment makes room, the new one is tried again so often, and after so many milliseconds each. */
+const ROOM_ATTEMPTS = 30;
+const ROOM_WAIT_MS = 1_000;
 
 /** What `status` answers. */
 export interface ClusterStatus {
@@ -69,7 +73,10 @@ export const clusterActor = defineActor({
     let changes = 0;
     let placing = false;
     let deployments = 0;
-    let everServed = false;
+    // Stages of an earlier life of this actor must not be taken for ours.
+    const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
+    /** What served last. */
+    let lastStages: Deployment["stages"] | undefined;
 
     const tellAll = (
       message: { type: string } & Record<string, unknown>,
@@ -77,16 +84,22 @@ export const clusterActor = defineActor({
     ) =>
       Promise.allSettled([...nodes].map((n) => ctx.tell(memberAddress(n), message, { deadlineMs: 10_000 })));
 
-    async function adopt(deployment: Deployment | undefined, why: string): Promise<void> {
+    /** What serves from now on. The deployment before goes once its requests are over. */
+    async function adopt(
+      deployment: Deployment | undefined,
+      why: string,
+      graceMs = config.graceMs,
+    ): Promise<void> {
       const before = current;
       current = deployment;
       reason = why;
       await tellAll({ type: "adopt", deployment, reason });
-      if (!before || before.id === deployment?.id) return;
-      // Nodes that are leaving wait for this word before they go.
-      const nodes = before.members.map((m) => m.node);
-      ctx.after(config.graceMs, () => void tellAll({ type: "retire", id: before.id }, nodes));
+      if (before && before.id !== deployment?.id) ctx.after(graceMs, () => void retire(before));
     }
+
+    /** Told to all that took part: nodes that are leaving wait for this word before they go. */
+    const retire = ({ id, members }: Deployment) =>
+      tellAll({ type: "retire", id }, members.map((m) => m.node));
 
     /** A node that says goodbye serves until the others have taken over. */
     function leave(node: string): void {
@@ -119,38 +132,64 @@ export const clusterActor = defineActor({
 
     async function placeOnce(valid: () => boolean): Promise<void> {
       // Once it has served, a cluster goes on with the nodes that it has left.
-      if (!everServed && members.size < config.nodes) {
+      if (!lastStages && members.size < config.nodes) {
         return await adopt(undefined, `waiting for ${config.nodes} nodes, ${members.size} joined`);
       }
       if (members.size === 0) return await adopt(undefined, "no node is left");
-      const all = [...members.values()];
       try {
-        const deployment: Deployment = {
-          id: `d${++deployments}`,
-          model: config.model,
-          source: config.source,
-          stages: place(all),
-          members: all,
-        };
-        if (current && JSON.stringify(current.stages) === JSON.stringify(deployment.stages)) {
-          return await adopt({ ...current, members: all }, "");
-        }
-        reason = `nodes ${[...new Set(deployment.stages.map((s) => s.node))].join(", ")} load their layers`;
-        if (!current) await adopt(undefined, reason);
-        await Promise.all(
-          all.map((m) =>
-            ctx.ask(memberAddress(m.node), { type: "prepare", deployment }, { deadlineMs: config.prepareMs })
-          ),
-        );
-        if (!valid()) return void tellAll({ type: "retire", id: deployment.id }, all.map((m) => m.node));
-        everServed = true;
-        await adopt(deployment, "");
+        await deploy(place([...members.values()]), valid);
       } catch (caught) {
-        const error = toOrreryError(caught);
-        if (!valid()) return; // a member went away meanwhile: the next round knows
-        const why = `placement failed: ${error.message}`;
+        if (!valid()) return; // a member came or went meanwhile: the next round knows
+        const why = `placement failed: ${toOrreryError(caught).message}`;
+        if (current) return void (reason = why);
+        await adopt(undefined, why);
+        // It had made room in vain: what served before still fits.
+        const stages = lastStages;
+        if (!stages?.every((s) => members.has(s.node))) return;
+        await deploy(stages, valid).catch((error) =>
+          adopt(undefined, `${why}; ${toOrreryError(error).message}`)
+        );
         if (current) reason = why;
-        else await adopt(undefined, why);
+      }
+    }
+
+    /** Makes a deployment of these stages and lets it serve. Whatever fails, what it loaded is let go. */
+    async function deploy(stages: Deployment["stages"], valid: () => boolean): Promise<void> {
+      const all = [...members.values()];
+      if (current && JSON.stringify(current.stages) === JSON.stringify(stages)) {
+        return await adopt({ ...current, members: all }, "");
+      }
+      const { model, source } = config;
+      const made = { id: `${incarnation}-${++deployments}`, model, source, stages, members: all };
+      reason = `nodes ${[...new Set(stages.map((s) => s.node))].join(", ")} load their layers`;
+      if (!current) await adopt(undefined, reason);
+      try {
+        await prepare(made, valid);
+      } catch (error) {
+        void retire(made);
+        throw error;
+      }
+      if (!valid()) return void retire(made);
+      lastStages = stages;
+      await adopt(made, "");
+    }
+
+    /** Every node loads its stages. Where both deployments do not fit side by side, the old one makes room first. */
+    async function prepare(deployment: Deployment, valid: () => boolean): Promise<void> {
+      const nodes = deployment.members.map((m) => m.node);
+      for (let attempt = 0;; attempt++) {
+        try {
+          const ask = (n: string) =>
+            ctx.ask(memberAddress(n), { type: "prepare", deployment }, { deadlineMs: config.prepareMs });
+          return void await Promise.all(nodes.map(ask));
+        } catch (error) {
+          const hopeless = !current && attempt === 0; // there is nothing that could make room
+          if (!hasCode(error, "not_enough_memory") || hopeless || attempt === ROOM_ATTEMPTS || !valid()) {
+            throw error;
+          }
+          if (current) await adopt(undefined, "the layers move: nodes make room for them", 0);
+          await new Promise<void>((resolve) => ctx.after(ROOM_WAIT_MS, resolve));
+        }
       }
     }
 

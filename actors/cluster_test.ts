@@ -173,7 +173,7 @@ Deno.test("A placement that fails says why and leaves what serves in place", asy
   await sim.run({ forMs: 500 });
   hosts.get("n1")!.refuse = new OrreryError({
     group: "cluster",
-    code: "not_enough_memory",
+    code: "prepare_failed",
     message: "7 MiB are missing",
   });
   await join(1);
@@ -219,4 +219,66 @@ Deno.test("An address is claimed by one node, found by others, and free after it
     sim.until(systems[0].ask(CLUSTER, { type: "resolve", address: to })),
     (e) => hasCode(e, "no_owner"),
   );
+});
+
+Deno.test("Where both deployments do not fit side by side, the old one makes room for the new one", async () => {
+  const { sim, hosts, join, status, serving } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  const host = hosts.get("n0")!;
+  const [old] = host.prepared;
+  host.refuse = new OrreryError({
+    group: "cluster",
+    code: "not_enough_memory",
+    message: "7 MiB are missing",
+  });
+  await join(1);
+  await sim.run({ forMs: 200 });
+  assert.deepEqual(host.retired.includes(old), true);
+  assert.match((await status()).reason, /make room/);
+  host.refuse = undefined; // the old stage is gone
+  await sim.run({ forMs: 3_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1"]);
+});
+
+Deno.test("What a failed placement loaded is let go again", async () => {
+  const { sim, hosts, join } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  hosts.get("n1")!.refuse = new OrreryError({
+    group: "model",
+    code: "blob_hash",
+    message: "changed on the way",
+  });
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  const { prepared, retired } = hosts.get("n0")!;
+  assert.equal(prepared.length, 2);
+  assert.deepEqual(retired, [prepared[1]]);
+});
+
+Deno.test("When room was made in vain, what served before serves again", async () => {
+  const { sim, hosts, join, status, serving } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  hosts.get("n1")!.refuse = new OrreryError({
+    group: "cluster",
+    code: "not_enough_memory",
+    message: "n1 is too small",
+  });
+  hosts.get("n1")!.prepareMs = 1;
+  const place = join(1);
+  await place;
+  await sim.run({ forMs: 10_000 });
+  assert.equal(serving("n0"), undefined);
+  hosts.get("n1")!.refuse = undefined;
+  hosts.get("n1")!.prepare = (deployment) =>
+    deployment.stages.some((s) => s.node === "n1")
+      ? Promise.reject(
+        new OrreryError({ group: "cluster", code: "not_enough_memory", message: "n1 is too small" }),
+      )
+      : Promise.resolve();
+  await sim.run({ forMs: 40_000 });
+  assert.deepEqual(serving("n0"), ["n0"]);
+  assert.match((await status()).reason, /placement failed: n1 is too small/);
 });

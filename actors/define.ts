@@ -124,6 +124,11 @@ export interface ActorDefinition<C = unknown, M extends MessageSchemas = Message
   messages: M;
   /** Messages that overtake others in the mailbox and need no credit: cancellations. @default none */
   urgent?: (keyof M & string)[];
+  /**
+   * Messages whose handlers run beside the others, for long waits. Such a handler must not rely on the actor's state staying as it
+   * was across an `await`. @default none
+   */
+  concurrent?: (keyof M & string)[];
   /** Only these messages activate; others to an inactive address are refused with `not_active`. @default all */
   activatedBy?: (keyof M & string)[];
   /** Read by a placement solver. @default nothing is stated */
@@ -138,7 +143,8 @@ export interface ActorDefinition<C = unknown, M extends MessageSchemas = Message
 export function defineActor<C, M extends MessageSchemas>(
   definition: ActorDefinition<C, M>,
 ): ActorDefinition<C, M> {
-  for (const name of [...definition.urgent ?? [], ...definition.activatedBy ?? []]) {
+  const { urgent = [], activatedBy = [], concurrent = [] } = definition;
+  for (const name of [...urgent, ...activatedBy, ...concurrent]) {
     if (!(name in definition.messages)) {
       throw new TypeError(`actor kind ${definition.kind} lists ${name}, which is not one of its messages`);
     }

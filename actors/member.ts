@@ -35,6 +35,7 @@ export const memberActor = defineActor({
     ping: z.object({}),
   },
   urgent: ["ping", "node_lost"],
+  concurrent: ["prepare"], // fetching weights may take minutes; the node must hear of losses meanwhile
   create(ctx) {
     const host = ctx.resource<MemberHost>("host");
     const onPing = ctx.resource<() => void>("onPing");

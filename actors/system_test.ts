@@ -353,3 +353,34 @@ Deno.test("An actor that cannot start refuses with its typed reason and is tried
   works = true;
   assert.equal(await sim.until(one.ask("t/moody/a", { type: "hello" })), "hello");
 });
+
+Deno.test("A concurrent message's handler runs beside the others, and keeps the actor from being passivated", async () => {
+  let stopped = false;
+  const busy = defineActor({
+    kind: "busy",
+    config: z.object({}),
+    messages: { long: z.object({ ms: z.number() }), quick: z.object({}), fail: z.object({}) },
+    concurrent: ["long", "fail"],
+    policy: { idleMs: 50 },
+    create(ctx) {
+      ctx.onStop(() => void (stopped = true));
+      return {
+        long: ({ ms }) => new Promise((resolve) => clockOf.clock.after(ms, () => resolve("long"))),
+        quick: () => "quick",
+        fail: () => Promise.reject(new Error("a bug")),
+      };
+    },
+  });
+  const { sim, systems: [one] } = world();
+  one.register(busy, { config: {} });
+  const long = one.ask("t/busy/a", { type: "long", ms: 1_000 });
+  await sim.run({ forMs: 10 });
+  assert.equal(await sim.until(one.ask("t/busy/a", { type: "quick" })), "quick");
+  await sim.run({ forMs: 500 });
+  assert.equal(stopped, false);
+  assert.equal(await sim.until(long), "long");
+  await sim.run({ forMs: 200 });
+  assert.equal(stopped, true);
+  await assert.rejects(sim.until(one.ask("t/busy/a", { type: "fail" })), (e) => hasCode(e, "internal"));
+  assert.equal(await sim.until(one.ask("t/busy/a", { type: "quick" })), "quick");
+});

@@ -35,8 +35,10 @@ async function localNode(data: string, more: Partial<Parameters<typeof startNode
   return node;
 }
 
-const stageStats = (node: Node) =>
-  node.system.ask(stageAddress("d1", 0), { type: "stats" }) as Promise<EngineStats>;
+const stageStats = async (node: Node) =>
+  await node.system.ask(stageAddress((await node.cluster()).deployment!.id, 0), {
+    type: "stats",
+  }) as EngineStats;
 
 async function until(done: () => Promise<boolean>, what: string): Promise<void> {
   for (let i = 0; i < 400; i++) {
@@ -177,6 +179,31 @@ Deno.test("A node that is killed under way fails its requests clearly, and the o
     const after =
       (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
     assert.equal(after, before);
+  });
+});
+
+Deno.test("A first node that is killed and started again gets its cluster back", async () => {
+  await withData(async (data) => {
+    const ports = [0, 0].map(() => {
+      const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const { port } = listener.addr;
+      listener.close();
+      return String(port);
+    });
+    const first = ["--data", data, "--nodes", "2", "--port", ports[0], "--mailbox-port", ports[1]];
+    await using before = NodeProcess.start(first, { ports: false });
+    await using second = NodeProcess.start(["--data", data, "--join", await before.mailbox()]);
+    await before.ready(2);
+    const secondUrl = await second.ready(2);
+    before.kill("SIGKILL");
+    await before.status();
+    await second.line(/^not ready the first node is gone/);
+    assert.equal((await fetch(`${secondUrl}/readyz`).then(async (r) => (await r.text(), r))).status, 503);
+    await using after = NodeProcess.start(first, { ports: false });
+    const url = await after.ready(2);
+    for (const u of [url, secondUrl]) {
+      assert.equal((await post(u, question).then(async (r) => (await r.text(), r))).status, 200);
+    }
   });
 });
 

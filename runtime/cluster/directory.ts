@@ -17,6 +17,8 @@ import {
   parseAddress,
 } from "../../actors/mod.ts";
 
+/** Deployments that are remembered. */
+const DEPLOYMENTS = 16;
 /** Owners that are remembered from the registry. */
 const CACHE = 4096;
 
@@ -43,10 +45,10 @@ export class ClusterDirectory implements Directory {
   /** From now on the stages of this deployment are found. */
   learn(deployment: Deployment): void {
     this.#deployments.set(deployment.id, deployment);
-  }
-
-  forget(deployment: string): void {
-    this.#deployments.delete(deployment);
+    // Requests of a retired deployment still find their stages: only much older ones are forgotten.
+    if (this.#deployments.size > DEPLOYMENTS) {
+      this.#deployments.delete(this.#deployments.keys().next().value!);
+    }
   }
 
   /** Takes the address for this node, in the registry too, so that others find it. */

@@ -54,6 +54,8 @@ export class Host implements MemberHost {
   readonly #models = new Map<string, { deployment: Deployment; stored: StoredModel; served: ServedModel }>();
   /** Bytes set aside for each loaded stage. */
   readonly #loadedBytes = new Map<string, number>();
+  /** Nodes to which this one keeps links because a deployment names them. */
+  readonly #met = new Set<string>();
   #adopted?: Deployment;
 
   constructor(options: HostOptions) {
@@ -65,10 +67,10 @@ export class Host implements MemberHost {
     return this.#adopted;
   }
 
-  /** Stages of any deployment at this node. */
-  get stages(): { deployment: string; index: number }[] {
-    return [...this.#models.values()].flatMap(({ deployment }) =>
-      this.#mine(deployment).map(({ index }) => ({ deployment: deployment.id, index }))
+  /** Addresses of the stages that are loaded here, of any deployment. */
+  get stages(): string[] {
+    return this.#options.system.status().map((a) => a.address).filter((to) =>
+      parseAddress(to).kind === "stage"
     );
   }
 
@@ -95,7 +97,10 @@ export class Host implements MemberHost {
   adopt(deployment: Deployment | undefined, reason: string): Promise<void> {
     const { gateway, onServe } = this.#options;
     const entry = deployment && this.#models.get(deployment.id);
-    if (deployment) this.#meet(deployment);
+    if (deployment && entry) {
+      entry.deployment = deployment; // the same stages, perhaps other members
+      this.#meet(deployment);
+    }
     this.#adopted = entry?.deployment;
     const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
     gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why);
@@ -104,16 +109,19 @@ export class Host implements MemberHost {
   }
 
   async retire(id: string): Promise<void> {
-    const { system, directory } = this.#options;
-    const entry = this.#models.get(id);
-    if (!entry) return;
-    this.#models.delete(id);
-    const active = new Set(system.status().map((a) => a.address));
-    for (const { index } of this.#mine(entry.deployment)) {
-      const to = stageAddress(id, index);
-      if (active.has(to)) await system.tell(to, { type: "retire" }, { deadlineMs: 10_000 });
+    const { system } = this.#options;
+    if (!this.#models.delete(id)) return;
+    for (const to of this.stages) {
+      if (parseAddress(to).deployment === id) {
+        await system.tell(to, { type: "retire" }, { deadlineMs: 10_000 });
+      }
     }
-    directory.forget(id);
+    this.#part();
+  }
+
+  /** Lets go of every deployment: the cluster that made them is no more. */
+  async retireAll(): Promise<void> {
+    for (const id of [...this.#models.keys()]) await this.retire(id);
   }
 
   nodeLost(node: string): void {
@@ -173,7 +181,25 @@ export class Host implements MemberHost {
   /** Links to the nodes that this one will talk to. */
   #meet(deployment: Deployment): void {
     const { mailbox, system } = this.#options;
-    for (const m of deployment.members) if (m.node !== system.node) mailbox.addPeer(m.node, m.host, m.port);
+    for (const m of deployment.members) {
+      if (m.node === system.node) continue;
+      mailbox.addPeer(m.node, m.host, m.port);
+      this.#met.add(m.node);
+    }
+  }
+
+  /** Ends the links to nodes that no deployment names any more. */
+  #part(): void {
+    const { mailbox, directory } = this.#options;
+    const named = new Set(
+      [...this.#models.values()].flatMap(({ deployment }) => deployment.members.map((m) => m.node)),
+    );
+    for (const { node } of mailbox.peers()) {
+      if (node !== directory.seed && this.#met.has(node) && !named.has(node)) {
+        this.#met.delete(node);
+        mailbox.removePeer(node);
+      }
+    }
   }
 
   #mine(deployment: Deployment) {

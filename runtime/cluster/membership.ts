@@ -134,7 +134,9 @@ export class Membership {
     await host.adopt(undefined, why);
     while (!this.#abort.signal.aborted) {
       try {
-        directory.seed = await dialSeed(mailbox, seed!);
+        const found = await dialSeed(mailbox, seed!);
+        if (found !== directory.seed) await host.retireAll(); // another life of the first node: ours begins anew too
+        directory.seed = found;
         await this.#ask();
         break;
       } catch (error) {
