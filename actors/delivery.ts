@@ -8,18 +8,6 @@ import type { MessageMeta } from "./define.ts";
 import type { Clock, NodeId, TraceContext } from "./envelope.ts";
 import { OrreryError } from "./errors.ts";
 
-/** A message that nobody handled, and why. Never silent: the system counts it, keeps the last ones, and calls its hook. */
-export interface DeadLetter {
-  /** Receiver's address. */
-  to: string;
-  /** Sending actor's address, or "" for the outside. */
-  from: string;
-  /** Name of the message. */
-  type: string;
-  /** Why nobody handled it. */
-  error: OrreryError;
-}
-
 /** Where a message came from and how its answer goes back. */
 export interface Origin {
   /** Sending node; undefined: this one. */

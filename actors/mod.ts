@@ -6,7 +6,7 @@
 export * from "./address.ts";
 export * from "./cluster.ts";
 export * from "./define.ts";
-export { type DeadLetter } from "./delivery.ts";
+export { type DeadLetter } from "./dead_letters.ts";
 export * from "./deployment.ts";
 export * from "./directory.ts";
 export * from "./engine.ts";

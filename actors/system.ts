@@ -10,27 +10,20 @@
  *
  * @module
  */
-import { LinkedAbort } from "./abort.ts";
 import { Activation, type Host } from "./activation.ts";
-import { type Address, parseAddress } from "./address.ts";
+import { type Address } from "./address.ts";
+import { Asks, type PendingAsk } from "./asks.ts";
 import type { ActorDefinition, AskOptions, Message, MessageSchemas, TellOptions } from "./define.ts";
-import { type DeadLetter, Delivery, type Origin } from "./delivery.ts";
+import { type DeadLetter, DeadLetters } from "./dead_letters.ts";
+import { Delivery, type Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
 import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
-import {
-  actorFailed,
-  closed,
-  deadlineExceeded,
-  invalidMessage,
-  notActive,
-  peerLost,
-  staleEpoch,
-  unknownKind,
-  unknownMessage,
-} from "./refusals.ts";
+import { actorFailed, closed, invalidMessage, notActive, peerLost, staleEpoch } from "./refusals.ts";
 import { Inbox } from "./inbox.ts";
+import { Kinds } from "./kinds.ts";
 import { ReceiverCredits, SenderCredits } from "./mailbox.ts";
+import { SendOrder } from "./send_order.ts";
 
 /** Options of an {@linkcode ActorSystem}. */
 export interface SystemOptions {
@@ -66,21 +59,8 @@ export interface ActorStatus {
   waiting: number;
 }
 
-interface Kind {
-  definition: ActorDefinition<unknown, MessageSchemas>;
-  config: unknown;
-  resources: (address: string) => Record<string, unknown>;
-}
-
-interface PendingAsk {
-  to: string;
-  peer?: NodeId;
-  settle(result: { value: unknown } | { error: Error }): void;
-}
-
 type MessageEnvelope = Extract<Envelope, { kind: "tell" | "ask" }>;
 
-const DEAD_LETTERS_KEPT = 100;
 const DEFAULT_ASK_MS = 30_000;
 
 /** See the module's text. */
@@ -88,17 +68,16 @@ export class ActorSystem {
   /** This node, as the transport names it. */
   readonly node: NodeId;
   readonly #options: SystemOptions;
-  readonly #kinds = new Map<string, Kind>();
+  readonly #kinds: Kinds;
   readonly #active = new Map<string, Activation>();
   readonly #inboxes = new Map<string, Inbox>();
-  readonly #asks = new Map<number, PendingAsk>();
+  readonly #asks: Asks;
   readonly #inFlight = new Map<string, Delivery>();
   readonly #sent = new SenderCredits();
   readonly #received = new ReceiverCredits();
-  readonly #order = new Map<string, Promise<unknown>>();
-  readonly #dead: DeadLetter[] = [];
+  readonly #order = new SendOrder();
+  readonly #dead: DeadLetters;
   readonly #host: Host;
-  #deadCount = 0;
   #nextId = 1;
   #closing = false;
 
@@ -106,6 +85,9 @@ export class ActorSystem {
   constructor(options: SystemOptions) {
     this.#options = options;
     this.node = options.transport.node;
+    this.#kinds = new Kinds(this.node);
+    this.#asks = new Asks(options.clock);
+    this.#dead = new DeadLetters(options.onDeadLetter);
     this.#host = {
       clock: options.clock,
       random: options.random,
@@ -137,10 +119,7 @@ export class ActorSystem {
     definition: ActorDefinition<C, M>,
     options: { config: C; resources?: (address: string) => Record<string, unknown> },
   ): void {
-    if (this.#kinds.has(definition.kind)) {
-      throw new TypeError(`actor kind ${definition.kind} is registered twice`);
-    }
-    this.#kinds.set(definition.kind, {
+    this.#kinds.add({
       definition: definition as unknown as ActorDefinition<unknown, MessageSchemas>,
       config: options.config,
       resources: options.resources ?? (() => ({})),
@@ -192,7 +171,7 @@ export class ActorSystem {
 
   /** The last dead letters, oldest first, and how many there were in all. */
   deadLetters(): { total: number; last: DeadLetter[] } {
-    return { total: this.#deadCount, last: [...this.#dead] };
+    return this.#dead.summary();
   }
 
   /** Channels to remote actors that miss credit; for diagnosis. */
@@ -217,10 +196,7 @@ export class ActorSystem {
     });
     await late;
     for (const inbox of [...this.#inboxes.values()]) inbox.close();
-    for (const [id, ask] of [...this.#asks]) {
-      this.#asks.delete(id);
-      ask.settle({ error: closed(ask.to) });
-    }
+    this.#asks.close();
     await this.#options.transport.close({ deadlineMs: options.deadlineMs });
   }
 
@@ -263,37 +239,21 @@ export class ActorSystem {
     options: AskOptions,
     trace?: TraceContext,
   ): Promise<unknown> {
-    const ms = options.deadlineMs ?? DEFAULT_ASK_MS;
-    const envelope = this.#envelope("ask", from, to, message, ms, trace);
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const wait = new LinkedAbort(options.signal);
-    const pending: PendingAsk = {
-      to,
-      settle: (result) => {
-        this.#asks.delete(envelope.id);
-        this.#inFlight.delete(flightKey(undefined, envelope.id));
-        wait.release();
-        "error" in result ? reject(result.error) : resolve(result.value);
-      },
-    };
-    this.#asks.set(envelope.id, pending);
-    wait.onRelease(this.#options.clock.after(ms, () => wait.abort(deadlineExceeded(to, message.type, ms))));
-    const giveUp = () => {
-      if (!this.#asks.has(envelope.id)) return;
-      this.#cancel(envelope.id, pending.peer);
-      pending.settle({ error: wait.signal.reason });
-    };
-    wait.signal.aborted ? giveUp() : wait.signal.addEventListener("abort", giveUp, { once: true });
+    const { deadlineMs = DEFAULT_ASK_MS, signal } = options;
+    const envelope = this.#envelope("ask", from, to, message, deadlineMs, trace);
+    const { id, type } = envelope;
+    const giveUp = ({ peer }: PendingAsk) => this.#cancel(id, peer);
+    const ask = this.#asks.open(id, { to, type, deadlineMs, signal, giveUp });
     const origin: Origin = {
-      id: envelope.id,
+      id,
       kind: "ask",
       credited: false,
-      resolve: (value) => this.#asks.get(envelope.id)?.settle({ value }),
-      reject: (error) => this.#asks.get(envelope.id)?.settle({ error }),
+      resolve: (value) => this.#asks.resolve(id, value),
+      reject: (error) => this.#asks.reject(id, error),
     };
-    this.#inOrder(envelope, () => this.#dispatch(envelope, origin, wait.signal, pending))
-      .catch((error) => this.#asks.get(envelope.id)?.settle({ error }));
-    return promise;
+    this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
+      .catch((error) => this.#asks.reject(id, error));
+    return ask.answer.finally(() => this.#inFlight.delete(flightKey(undefined, id)));
   }
 
   #cancel(id: number, peer: NodeId | undefined): void {
@@ -313,21 +273,12 @@ export class ActorSystem {
     const envelope: MessageEnvelope = { kind, id: this.#nextId++, to, from, type, body };
     if (ttlMs !== undefined) envelope.ttlMs = ttlMs;
     if (trace) envelope.trace = trace;
-    if (this.#kinds.get(parseAddress(to).kind)?.definition.urgent?.includes(type)) envelope.urgent = true;
+    if (this.#kinds.isUrgent(to, type)) envelope.urgent = true;
     return envelope;
   }
 
-  /** Sends of one sender to one receiver follow each other, also where finding the receiver takes a while. */
   #inOrder({ from, to, urgent }: MessageEnvelope, send: () => Promise<void>): Promise<void> {
-    if (urgent) return send();
-    const key = `${from}>${to}`;
-    const before = this.#order.get(key);
-    const sending = before ? before.then(send) : send();
-    const tail: Promise<unknown> = sending.catch(() => {}).then(() => {
-      if (this.#order.get(key) === tail) this.#order.delete(key);
-    });
-    this.#order.set(key, tail);
-    return sending;
+    return urgent ? send() : this.#order.run(from, to, send);
   }
 
   async #dispatch(
@@ -363,15 +314,14 @@ export class ActorSystem {
       case "ask":
         return this.#receiveMessage(from, envelope);
       case "reply":
-        return this.#asks.get(envelope.id)?.settle({ value: envelope.body });
+        return this.#asks.resolve(envelope.id, envelope.body);
       case "error": {
         const error = OrreryError.fromWire(envelope.error);
         const to = String(error.metadata.to ?? "");
         if (error.code === "stale_epoch" || error.code === "not_owner") {
           this.#options.directory.invalidate(to);
         }
-        const ask = this.#asks.get(envelope.id);
-        if (ask) return ask.settle({ error });
+        if (this.#asks.has(envelope.id)) return this.#asks.reject(envelope.id, error);
         if (error.metadata.refused) this.#deadLetter(to, "", String(error.metadata.type ?? ""), error);
         return;
       }
@@ -441,14 +391,7 @@ export class ActorSystem {
 
   #activationFor(envelope: MessageEnvelope): Activation {
     const { to, type, epoch = 1 } = envelope;
-    const { kind: kindName } = parseAddress(to);
-    const kind = this.#kinds.get(kindName);
-    if (!kind) {
-      throw unknownKind(this.node, to, type, kindName);
-    }
-    if (!Object.hasOwn(kind.definition.messages, type)) {
-      throw unknownMessage(to, type, kindName, Object.keys(kind.definition.messages));
-    }
+    const kind = this.#kinds.of(to, type);
     let activation = this.#active.get(to);
     if (activation && epoch < activation.epoch) {
       throw staleEpoch(to, type, epoch, activation.epoch);
@@ -492,7 +435,7 @@ export class ActorSystem {
     // A message that came while the actor was passivating activates it again; what may not is refused.
     for (const d of rest) if (!again.includes(d)) this.#refuse(d, notActive(to, d.type));
     if (again.length) {
-      const kind = this.#kinds.get(activation.definition.kind)!;
+      const kind = this.#kinds.of(to, again[0].type);
       const next = this.#active.get(to) ??
         new Activation(this.#host, to, activation.epoch, kind.definition, kind.config, kind.resources(to));
       this.#active.set(to, next);
@@ -514,7 +457,7 @@ export class ActorSystem {
     const error = peerLost(peer, reason);
     this.#sent.lost(peer, error);
     this.#received.lost(peer);
-    for (const ask of [...this.#asks.values()]) if (ask.peer === peer) ask.settle({ error });
+    this.#asks.peerLost(peer, error);
     for (const delivery of this.#inFlight.values()) if (delivery.origin.node === peer) delivery.cancel();
     for (const e of undelivered) if (e.kind === "tell") this.#deadLetter(e.to, e.from, e.type, error);
     this.#options.onPeerLost?.(peer, reason);
@@ -539,11 +482,7 @@ export class ActorSystem {
   }
 
   #deadLetter(to: string, from: string, type: string, error: OrreryError): void {
-    const letter = { to, from, type, error };
-    this.#deadCount++;
-    this.#dead.push(letter);
-    if (this.#dead.length > DEAD_LETTERS_KEPT) this.#dead.shift();
-    this.#options.onDeadLetter?.(letter);
+    this.#dead.add({ to, from, type, error });
   }
 }
 

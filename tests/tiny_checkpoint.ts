@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { seededRandom } from "../actors/mod.ts";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -52,17 +53,6 @@ export const TINY_SPECIALS = ["<|pad|>", "<|end|>", "<|user|>", "<|assistant|>",
 
 /** Ids that the tiny tokenizer knows: the special tokens, then one for each byte (id = byte + 5). */
 export const TINY_TOKENS = TINY_SPECIALS.length + 256;
-
-/** Seeded uniform numbers in [0, 1) (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** Writes a valid Llama-family folder into `dir` (created when absent) and says what is in it. */
 export async function writeTinyCheckpoint(

@@ -1,0 +1,91 @@
+/**
+ * Asks that wait for their answer. Each ends once: answered, refused, past its deadline, given up, or its peer gone.
+ *
+ * @module
+ */
+import { LinkedAbort } from "./abort.ts";
+import type { Clock, NodeId } from "./envelope.ts";
+import type { OrreryError } from "./errors.ts";
+import { closed, deadlineExceeded } from "./refusals.ts";
+
+/** One ask under way. */
+export interface PendingAsk {
+  readonly to: string;
+  /** Node that was asked, once it is known and not this one. */
+  peer?: NodeId;
+  /** The answer, or why there is none. */
+  readonly answer: Promise<unknown>;
+  /** Aborted when nobody waits any more. */
+  readonly signal: AbortSignal;
+}
+
+interface Entry extends PendingAsk {
+  settle(result: { value: unknown } | { error: Error }): void;
+}
+
+/** See the module's text. */
+export class Asks {
+  readonly #clock: Clock;
+  readonly #pending = new Map<number, Entry>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** A new ask. `giveUp` is called when it ends by its deadline or its signal: the receiver should be told. */
+  open(id: number, options: {
+    to: string;
+    type: string;
+    deadlineMs: number;
+    signal?: AbortSignal;
+    giveUp: (ask: PendingAsk) => void;
+  }): PendingAsk {
+    const { to, type, deadlineMs, signal, giveUp } = options;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const wait = new LinkedAbort(signal);
+    const entry: Entry = {
+      to,
+      answer: promise,
+      signal: wait.signal,
+      settle: (result) => {
+        this.#pending.delete(id);
+        wait.release();
+        "error" in result ? reject(result.error) : resolve(result.value);
+      },
+    };
+    this.#pending.set(id, entry);
+    wait.onRelease(this.#clock.after(deadlineMs, () => wait.abort(deadlineExceeded(to, type, deadlineMs))));
+    const end = () => {
+      if (!this.#pending.has(id)) return;
+      giveUp(entry);
+      entry.settle({ error: wait.signal.reason });
+    };
+    wait.signal.aborted ? end() : wait.signal.addEventListener("abort", end, { once: true });
+    return entry;
+  }
+
+  /** Is this ask still waiting? */
+  has(id: number): boolean {
+    return this.#pending.has(id);
+  }
+
+  /** The answer is here; an ask that has ended is ignored. */
+  resolve(id: number, value: unknown): void {
+    this.#pending.get(id)?.settle({ value });
+  }
+
+  /** There will be no answer; an ask that has ended is ignored. */
+  reject(id: number, error: Error): void {
+    this.#pending.get(id)?.settle({ error });
+  }
+
+  /** Ends every ask to a node that is gone. */
+  peerLost(peer: NodeId, error: OrreryError): void {
+    for (const ask of [...this.#pending.values()]) if (ask.peer === peer) ask.settle({ error });
+  }
+
+  /** Ends every ask: the system closes. */
+  close(): void {
+    for (const ask of [...this.#pending.values()]) ask.settle({ error: closed(ask.to) });
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The kinds of actors that a node knows.
+ *
+ * @module
+ */
+import { parseAddress } from "./address.ts";
+import type { ActorDefinition, MessageSchemas } from "./define.ts";
+import { unknownKind, unknownMessage } from "./refusals.ts";
+
+/** A registered kind. */
+export interface Kind {
+  definition: ActorDefinition<unknown, MessageSchemas>;
+  config: unknown;
+  /** What `ctx.resource` finds. */
+  resources: (address: string) => Record<string, unknown>;
+}
+
+/** Kinds by name. */
+export class Kinds {
+  readonly #node: string;
+  readonly #kinds = new Map<string, Kind>();
+
+  constructor(node: string) {
+    this.#node = node;
+  }
+
+  add(kind: Kind): void {
+    const name = kind.definition.kind;
+    if (this.#kinds.has(name)) throw new TypeError(`actor kind ${name} is registered twice`);
+    this.#kinds.set(name, kind);
+  }
+
+  /** The kind of the actor at this address. Throws `unknown_kind`, or `unknown_message` when it has no such message. */
+  of(to: string, type: string): Kind {
+    const { kind: name } = parseAddress(to);
+    const kind = this.#kinds.get(name);
+    if (!kind) throw unknownKind(this.#node, to, type, name);
+    if (!Object.hasOwn(kind.definition.messages, type)) {
+      throw unknownMessage(to, type, name, Object.keys(kind.definition.messages));
+    }
+    return kind;
+  }
+
+  /** Does this message overtake others? False for kinds that are not known here. */
+  isUrgent(to: string, type: string): boolean {
+    return this.#kinds.get(parseAddress(to).kind)?.definition.urgent?.includes(type) ?? false;
+  }
+}
