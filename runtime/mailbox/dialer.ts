@@ -3,14 +3,13 @@
  *
  * @module
  */
-import http2, { type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
-import net from "node:net";
-import tls from "node:tls";
+import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { OrreryError } from "../../actors/errors.ts";
 import { decodeCbor } from "./cbor.ts";
+import { connect, cut, type MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { keepalive } from "./keepalive.ts";
-import { HTTP2_SETTINGS, type MailboxLimits } from "./limits.ts";
+import type { MailboxLimits } from "./limits.ts";
 import {
   type Bye,
   CONTROL_BYTES,
@@ -25,18 +24,6 @@ import {
 } from "./wire.ts";
 import type { ResendWindow } from "./window.ts";
 
-/** PEM texts of a mutual TLS link. */
-export interface MailboxTls {
-  /** Private key of `cert`. */
-  key: string;
-  /** This node's certificate, shown to the other side. */
-  cert: string;
-  /** Certificate authority that the other side's certificate must come from. */
-  ca: string;
-  /** Name that the other side's certificate must carry. @default the host dialled */
-  servername?: string;
-}
-
 /** What a {@linkcode Dialer} asks and tells its peer object. */
 export interface DialerOwner {
   limits: MailboxLimits;
@@ -50,12 +37,10 @@ export interface DialerOwner {
   up(): void;
   down(error: OrreryError): void;
   rtt(ms: number): void;
-  /** A message cannot be written any more: the buffer of its body was transferred away after `send`. */
-  spoiled(seq: number): void;
   wrote(bytes: number): void;
 }
 
-/** Pieces up to this size that do not lie back to back are copied together before they are written. */
+/** Frames up to this size in all are copied together before they are written. */
 const GATHER_BYTES = 32768;
 
 /** See the module's text. */
@@ -137,23 +122,7 @@ export class Dialer {
     const address = this.#owner.address();
     if (this.#stopped || !address) return;
     const { host, port } = address;
-    const secure = this.#owner.tls;
-    const session = http2.connect(
-      `${secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`,
-      {
-        settings: HTTP2_SETTINGS,
-        createConnection: () =>
-          secure
-            ? tls.connect({
-              host,
-              port,
-              ...secure,
-              servername: secure.servername ?? (net.isIP(host) ? "" : host),
-              ALPNProtocols: ["h2"],
-            }).setNoDelay(true)
-            : net.connect({ host, port, noDelay: true }),
-      },
-    );
+    const session = connect(host, port, this.#owner.tls);
     this.#session = session;
     this.#ended = new Promise((resolve) => session.once("close", resolve));
     let reason: OrreryError | undefined;
@@ -250,7 +219,7 @@ export class Dialer {
     );
   }
 
-  /** Writes entries until the stream is full. Pieces that lie back to back in memory become one write without a copy. */
+  /** Writes entries until the stream is full, small ones together. */
   #write(): void {
     const stream = this.#stream;
     if (!stream) return;
@@ -268,25 +237,9 @@ export class Dialer {
     while (this.#up && !this.#choked) {
       const entry = this.#owner.window.next();
       if (!entry) break;
-      if (entry.encoded.parts.reduce((sum, part) => sum + part.byteLength, 0) !== entry.encoded.bytes) {
-        this.#owner.spoiled(entry.seq);
-        break;
-      }
-      for (const part of entry.encoded.parts) {
-        const last = gather[gather.length - 1];
-        if (last?.buffer === part.buffer && last.byteOffset + last.byteLength === part.byteOffset) {
-          gather[gather.length - 1] = new Uint8Array(
-            part.buffer,
-            last.byteOffset,
-            last.byteLength + part.byteLength,
-          );
-        } else {
-          if (gather.length > 0 && gathered + part.byteLength > GATHER_BYTES) put();
-          gather.push(part);
-        }
-        gathered += part.byteLength;
-      }
-      if (gathered >= GATHER_BYTES) put();
+      if (gathered + entry.frame.byteLength > GATHER_BYTES) put();
+      gather.push(entry.frame);
+      gathered += entry.frame.byteLength;
     }
     put();
     stream.uncork();
@@ -309,8 +262,7 @@ export class Dialer {
     const session = this.#session;
     this.#session = undefined;
     this.#stream = undefined;
-    // Never from inside an event of the session: nghttp2 aborts the process when a session is destroyed by its own callback.
-    if (session) setImmediate(() => session.destroy());
+    if (session) cut(session);
   }
 }
 

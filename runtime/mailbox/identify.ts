@@ -3,9 +3,9 @@
  *
  * @module
  */
-import http2 from "node:http2";
 import { z } from "zod";
 import type { NodeId } from "../../actors/envelope.ts";
+import { authorityOf, connect, cut, type MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 
 /** Path that answers with {@linkcode identitySchema}. */
@@ -21,20 +21,32 @@ export const identitySchema = z.object({ node: z.string().min(1).max(128) });
  * The name of the node whose mailbox listens at `host:port`. Throws group `mailbox`, `unreachable` (nobody listens, or no
  * mailbox), or the signal's reason.
  */
-export async function identify(host: string, port: number, options: { signal: AbortSignal }): Promise<NodeId> {
-  const { signal } = options;
+export async function identify(
+  host: string,
+  port: number,
+  options: { signal: AbortSignal; tls?: MailboxTls },
+): Promise<NodeId> {
+  const { signal, tls } = options;
   signal.throwIfAborted();
-  const authority = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   const { promise, resolve, reject } = Promise.withResolvers<NodeId>();
   const unreachable = (why: string) =>
-    reject(mailboxError("unreachable", `${authority} does not answer as a mailbox: ${why}`, { host, port }));
-  const session = http2.connect(`http://${authority}`);
+    reject(
+      mailboxError("unreachable", `${authorityOf(host, port)} does not answer as a mailbox: ${why}`, {
+        host,
+        port,
+      }),
+    );
+  const session = connect(host, port, tls);
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   session.on("error", (error) => unreachable(error.message || String((error as { code?: string }).code)));
+  session.on("close", () => unreachable("it closed the connection"));
   const stream = session.request({ ":method": "GET", ":path": IDENTITY_PATH });
   let text = "";
   stream.setEncoding("utf8");
+  stream.on("response", (headers) => {
+    if (headers[":status"] !== 200) unreachable(`HTTP ${headers[":status"]}`);
+  });
   stream.on("data", (chunk: string) => {
     text += chunk;
     if (text.length > MAX_BYTES) unreachable("its answer is too long");
@@ -51,6 +63,6 @@ export async function identify(host: string, port: number, options: { signal: Ab
     return await promise;
   } finally {
     signal.removeEventListener("abort", abort);
-    session.destroy();
+    cut(session);
   }
 }

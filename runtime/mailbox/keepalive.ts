@@ -1,6 +1,7 @@
 import type { Http2Session } from "node:http2";
+import { cut } from "./connect.ts";
 
-/** Pings a session; destroys it when an answer is overdue. Returns what stops it. */
+/** Pings a session; cuts it when an answer is overdue. Returns what stops it. */
 export function keepalive(
   session: Http2Session,
   options: { intervalMs: number; timeoutMs: number; onRtt?: (ms: number) => void },
@@ -10,7 +11,7 @@ export function keepalive(
   const ping = () => {
     if (overdue !== undefined || session.destroyed || session.closed) return;
     sentAt = performance.now();
-    overdue = setTimeout(() => session.destroy(), options.timeoutMs);
+    overdue = setTimeout(() => cut(session), options.timeoutMs);
     try {
       session.ping((error) => {
         clearTimeout(overdue);
@@ -18,7 +19,7 @@ export function keepalive(
         if (!error) options.onRtt?.(performance.now() - sentAt);
       });
     } catch {
-      session.destroy();
+      cut(session);
     }
   };
   ping();

@@ -5,7 +5,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Envelope, NodeId, Transport, TransportHandlers } from "../../actors/envelope.ts";
-import type { MailboxTls } from "./dialer.ts";
+import type { MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { type MailboxLimits, mailboxLimitsSchema } from "./limits.ts";
 import { Peer, type PeerState, type PeerStats } from "./peer.ts";
@@ -122,7 +122,11 @@ class Http2Mailbox implements Mailbox {
       offended: (error) => {
         if (error.code === "unknown_peer") this.#counters.refused++;
         else this.#counters.protocolErrors++;
-        log.warn("refused input at node {node}: {error}", { node: this.node, error: error.message });
+        // Peers that have not heard of our leaving yet dial until they do.
+        log[this.#closing ? "debug" : "warn"]("refused input at node {node}: {error}", {
+          node: this.node,
+          error: error.message,
+        });
       },
     });
   }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
 import net from "node:net";
+import { Encoder } from "cbor-x";
 import { type Envelope, hasCode, type NodeId } from "../../actors/mod.ts";
 import { FaultyProxy } from "../../tests/transport_suite_proxy.ts";
 import { until } from "../../tests/transport_suite.ts";
-import { CborEncoder, decodeCbor } from "./cbor.ts";
+import { decodeCbor } from "./cbor.ts";
 import { createMailbox, type Mailbox, type MailboxOptions } from "./mod.ts";
 import { controlFrame, encodeEnvelope, FrameReader, MAILBOX_PATH, stampSeq } from "./wire.ts";
 
@@ -86,9 +87,9 @@ class Stranger {
 const hello = { t: "hello", v: 1, node: "s", incarnation: 1, to: "b", link: 1, base: 1 };
 
 function message(seq: number, envelope: Envelope): Uint8Array {
-  const encoded = encodeEnvelope(new CborEncoder(), envelope, 1 << 20);
-  stampSeq(encoded, seq);
-  return new Uint8Array(Buffer.concat(encoded.parts));
+  const frame = encodeEnvelope(envelope, 1 << 20);
+  stampSeq(frame, seq);
+  return frame;
 }
 
 test("Mailbox answers hostile streams with a typed error and serves the others on", async () => {
@@ -197,10 +198,10 @@ test("Mailbox drops what comes a second time, and acknowledges it", async () => 
 });
 
 test("Mailbox reads what another CBOR encoder wrote, cut into single bytes", async () => {
-  const { encode } = await import("cborg");
+  const other = new Encoder({ useRecords: false, tagUint8Array: false } as object);
   const b = await open("b", { accept: () => true });
   const frame = (value: unknown) => {
-    const body = encode(value);
+    const body = other.encode(value);
     return new Uint8Array([0, 0, body.length >> 8, body.length, ...body]);
   };
   const stranger = new Stranger(b.mailbox.port);
@@ -382,20 +383,15 @@ test("Mailbox makes a connection again on which nothing is acknowledged any more
   await new Promise<void>((resolve) => server.close(() => resolve()));
 });
 
-test("Mailbox gives a link up, rather than sending nonsense, when a body's buffer is transferred away", async () => {
+test("Mailbox.send() keeps nothing of the body: its buffer may be transferred away at once", async () => {
   const b = await open("b", { accept: () => true });
   const a = await open("a", { peers: [{ node: "b", ...b.mailbox.address }] });
-  await a.mailbox.send("b", reply(1));
-  await until(() => b.received.length === 1, "the first message");
-  const body = new Uint8Array(100_000);
-  const sending = a.mailbox.send("b", reply(2, body));
+  const body = new Uint8Array(100_000).fill(7);
+  const sending = a.mailbox.send("b", reply(1, body));
   structuredClone(body, { transfer: [body.buffer] });
   await sending;
-  await until(() => a.lost.length === 1, "peerLost");
-  assert.match(a.lost[0], /transferred away/);
-  await a.mailbox.send("b", reply(3));
-  await until(() => b.received.length === 2, "a later message");
-  assert.deepEqual(b.ids(), [1, 3]);
+  await until(() => b.received.length === 1, "the message");
+  assert.deepEqual(b.received[0].envelope, reply(1, new Uint8Array(100_000).fill(7)));
   await a.mailbox.close();
   await b.mailbox.close();
 });

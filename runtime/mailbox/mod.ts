@@ -5,7 +5,7 @@
  */
 export { createMailbox } from "./mailbox.ts";
 export type { Mailbox, MailboxOptions, MailboxStats, PeerListener } from "./mailbox.ts";
-export type { MailboxTls } from "./dialer.ts";
+export type { MailboxTls } from "./connect.ts";
 export type { MailboxLimits } from "./limits.ts";
 export type { PeerState, PeerStats } from "./peer.ts";
 export type { Hello } from "./wire.ts";

@@ -5,8 +5,8 @@
  */
 import type { Envelope, NodeId } from "../../actors/envelope.ts";
 import type { OrreryError } from "../../actors/errors.ts";
-import { CborEncoder } from "./cbor.ts";
-import { Dialer, type DialerOwner, type MailboxTls } from "./dialer.ts";
+import type { MailboxTls } from "./connect.ts";
+import { Dialer, type DialerOwner } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxLimits } from "./limits.ts";
 import { type Bye, encodeEnvelope, type Hello, type Welcome } from "./wire.ts";
@@ -79,8 +79,6 @@ export interface PeerOwner {
   changed(peer: NodeId, state: PeerState): void;
 }
 
-const encoder = new CborEncoder();
-
 /** See the module's text. */
 export class Peer implements DialerOwner {
   readonly window: ResendWindow;
@@ -137,8 +135,8 @@ export class Peer implements DialerOwner {
         peer: this.id,
       });
     }
-    const encoded = encodeEnvelope(encoder, envelope, this.limits.maxMessageBytes);
-    return this.window.add(envelope, encoded, signal, () => {
+    const frame = encodeEnvelope(envelope, this.limits.maxMessageBytes);
+    return this.window.add(envelope, frame, signal, () => {
       this.counters.sent++;
       this.#dialer.flush();
     });
@@ -291,10 +289,6 @@ export class Peer implements DialerOwner {
   left({ took }: Bye): void {
     if (took?.link === this.#link && this.window.plausible(took.seq)) this.window.acknowledge(took.seq);
     this.lose("left");
-  }
-
-  spoiled(seq: number): void {
-    this.lose(`the buffer of message ${seq} was transferred away after send`, "connecting");
   }
 
   wrote(bytes: number): void {

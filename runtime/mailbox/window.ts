@@ -4,7 +4,6 @@
  * @module
  */
 import type { Envelope } from "../../actors/envelope.ts";
-import type { Encoded } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
 import { stampSeq } from "./wire.ts";
 
@@ -12,12 +11,12 @@ import { stampSeq } from "./wire.ts";
 export interface Entry {
   seq: number;
   envelope: Envelope;
-  encoded: Encoded;
+  frame: Uint8Array;
 }
 
 interface Waiting {
   envelope: Envelope;
-  encoded: Encoded;
+  frame: Uint8Array;
   admitted(): void;
   reject(error: unknown): void;
 }
@@ -49,7 +48,7 @@ export class ResendWindow {
   get size(): number {
     return this.#entries.length - this.#head;
   }
-  /** Their encoded bytes. */
+  /** Their frame bytes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -69,12 +68,12 @@ export class ResendWindow {
   /** Takes the envelope now or, when full, once acknowledgements make room; first come, first served. */
   add(
     envelope: Envelope,
-    encoded: Encoded,
+    frame: Uint8Array,
     signal: AbortSignal | undefined,
     onAdmitted: () => void,
   ): Promise<void> {
-    if (this.#waiting.length === 0 && this.#fits(encoded.bytes)) {
-      this.#admit(envelope, encoded);
+    if (this.#waiting.length === 0 && this.#fits(frame.byteLength)) {
+      this.#admit(envelope, frame);
       onAdmitted();
       return Promise.resolve();
     }
@@ -86,7 +85,7 @@ export class ResendWindow {
       };
       const waiting: Waiting = {
         envelope,
-        encoded,
+        frame,
         admitted: () => {
           signal?.removeEventListener("abort", abort);
           resolve();
@@ -126,7 +125,7 @@ export class ResendWindow {
   /** Drops everything up to `seq` and admits who waits. */
   acknowledge(seq: number): void {
     while (this.#head < this.#entries.length && this.#entries[this.#head].seq <= seq) {
-      this.#bytes -= this.#entries[this.#head].encoded.bytes;
+      this.#bytes -= this.#entries[this.#head].frame.byteLength;
       this.#entries[this.#head++] = undefined as unknown as Entry;
     }
     if (this.#head > 256 && this.#head * 2 > this.#entries.length) {
@@ -160,19 +159,19 @@ export class ResendWindow {
       (this.size < this.#limits.windowMessages && this.#bytes + bytes <= this.#limits.windowBytes);
   }
 
-  #admit(envelope: Envelope, encoded: Encoded): void {
+  #admit(envelope: Envelope, frame: Uint8Array): void {
     const seq = this.#nextSeq++;
     if (!Number.isSafeInteger(seq)) throw mailboxError("protocol", "sequence numbers are used up");
-    stampSeq(encoded, seq);
-    this.#entries.push({ seq, envelope, encoded });
-    this.#bytes += encoded.bytes;
+    stampSeq(frame, seq);
+    this.#entries.push({ seq, envelope, frame });
+    this.#bytes += frame.byteLength;
   }
 
   #admitWaiting(): void {
     let n = 0;
-    while (n < this.#waiting.length && this.#fits(this.#waiting[n].encoded.bytes)) {
+    while (n < this.#waiting.length && this.#fits(this.#waiting[n].frame.byteLength)) {
       const waiting = this.#waiting[n++];
-      this.#admit(waiting.envelope, waiting.encoded);
+      this.#admit(waiting.envelope, waiting.frame);
     }
     for (const waiting of this.#waiting.splice(0, n)) waiting.admitted();
     if (this.size === 0) { for (const resolve of this.#onDrained.splice(0)) resolve(); }

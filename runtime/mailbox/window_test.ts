@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
 import type { Envelope } from "../../actors/mod.ts";
-import { CborEncoder } from "./cbor.ts";
 import { encodeEnvelope } from "./wire.ts";
 import { ResendWindow } from "./window.ts";
 
-const encoder = new CborEncoder();
-
 function add(window: ResendWindow, id: number, bytes = 0, signal?: AbortSignal): Promise<void> {
   const envelope: Envelope = { kind: "reply", id, body: new Uint8Array(bytes) };
-  return window.add(envelope, encodeEnvelope(encoder, envelope, 1 << 30), signal, () => {});
+  return window.add(envelope, encodeEnvelope(envelope, 1 << 30), signal, () => {});
 }
 
 function drain(window: ResendWindow): number[] {

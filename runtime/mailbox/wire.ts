@@ -9,7 +9,7 @@
  */
 import { z } from "zod";
 import type { Envelope } from "../../actors/envelope.ts";
-import { type CborEncoder, decodeCbor, encodeCbor, type Encoded } from "./cbor.ts";
+import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
 
 /** The one path that a mailbox serves. */
@@ -74,38 +74,37 @@ export type Bye = z.infer<typeof byeSchema>;
 
 /** A control frame, length included. */
 export function controlFrame(value: unknown): Uint8Array {
-  const body = encodeCbor(value);
-  const out = new Uint8Array(4 + body.byteLength);
-  new DataView(out.buffer).setUint32(0, body.byteLength);
-  out.set(body, 4);
-  return out;
+  const frame = encodeCbor(value, 4);
+  new DataView(frame.buffer).setUint32(0, frame.byteLength - 4);
+  return frame;
 }
 
 /** Bytes before the envelope: u32 length, array head, u64 seq. */
-const PREFIX = 4 + 1 + 9;
+const HEAD_BYTES = 4 + 1 + 9;
 
-/** Encodes an envelope with room for its seq, which {@linkcode stampSeq} fills in. Throws `too_large`, `unencodable`. */
-export function encodeEnvelope(encoder: CborEncoder, envelope: Envelope, maxBytes: number): Encoded {
+/**
+ * The frame of an envelope, length included, with room for its seq, which {@linkcode stampSeq} fills in. Throws `too_large`,
+ * `unencodable`.
+ */
+export function encodeEnvelope(envelope: Envelope, maxBytes: number): Uint8Array {
   checkEnvelope(envelope);
-  const encoded = encoder.encode(envelope, PREFIX);
-  const bytes = encoded.bytes - 4;
+  const frame = encodeCbor(envelope, HEAD_BYTES);
+  const bytes = frame.byteLength - 4;
   if (bytes > maxBytes) {
     throw mailboxError("too_large", `message of ${bytes} bytes is over the limit of ${maxBytes} bytes`, {
       bytes,
       limit: maxBytes,
     });
   }
-  const head = encoded.parts[0];
-  new DataView(head.buffer, head.byteOffset).setUint32(0, bytes);
-  head[4] = 0x82;
-  head[5] = 0x1b;
-  return encoded;
+  new DataView(frame.buffer).setUint32(0, bytes);
+  frame[4] = 0x82;
+  frame[5] = 0x1b;
+  return frame;
 }
 
-/** Writes the seq into an encoded envelope. */
-export function stampSeq(encoded: Encoded, seq: number): void {
-  const head = encoded.parts[0];
-  const view = new DataView(head.buffer, head.byteOffset);
+/** Writes the seq into the frame of an envelope. */
+export function stampSeq(frame: Uint8Array, seq: number): void {
+  const view = new DataView(frame.buffer);
   view.setUint32(6, Math.floor(seq / 0x100000000));
   view.setUint32(10, seq >>> 0);
 }
