@@ -136,7 +136,7 @@ export class Peer implements DialerOwner {
       });
     }
     const frame = encodeEnvelope(envelope, this.limits.maxMessageBytes);
-    return this.window.add(envelope, frame, signal, () => {
+    return this.window.add(frame, signal, () => {
       this.counters.sent++;
       this.#dialer.flush();
     });

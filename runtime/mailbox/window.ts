@@ -1,21 +1,19 @@
 /**
- * The resend window: envelopes from `send` until the peer acknowledged them, bounded, in order.
+ * The resend window: encoded envelopes from `send` until the peer acknowledged them, bounded, in order.
  *
  * @module
  */
 import type { Envelope } from "../../actors/envelope.ts";
 import { mailboxError } from "./errors.ts";
-import { stampSeq } from "./wire.ts";
+import { envelopeOf, stampSeq } from "./wire.ts";
 
 /** An envelope that has its place in the sequence. */
 export interface Entry {
   seq: number;
-  envelope: Envelope;
   frame: Uint8Array;
 }
 
 interface Waiting {
-  envelope: Envelope;
   frame: Uint8Array;
   admitted(): void;
   reject(error: unknown): void;
@@ -48,7 +46,7 @@ export class ResendWindow {
   get size(): number {
     return this.#entries.length - this.#head;
   }
-  /** Their frame bytes. */
+  /** Bytes of their frames. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -67,13 +65,12 @@ export class ResendWindow {
 
   /** Takes the envelope now or, when full, once acknowledgements make room; first come, first served. */
   add(
-    envelope: Envelope,
     frame: Uint8Array,
     signal: AbortSignal | undefined,
     onAdmitted: () => void,
   ): Promise<void> {
     if (this.#waiting.length === 0 && this.#fits(frame.byteLength)) {
-      this.#admit(envelope, frame);
+      this.#admit(frame);
       onAdmitted();
       return Promise.resolve();
     }
@@ -84,7 +81,6 @@ export class ResendWindow {
         this.#admitWaiting();
       };
       const waiting: Waiting = {
-        envelope,
         frame,
         admitted: () => {
           signal?.removeEventListener("abort", abort);
@@ -143,7 +139,7 @@ export class ResendWindow {
 
   /** Starts again at seq 1: those who wait are rejected, the unacknowledged envelopes returned. */
   reset(error: unknown): Envelope[] {
-    const undelivered = this.#entries.slice(this.#head).map((entry) => entry.envelope);
+    const undelivered = this.#entries.slice(this.#head).map(({ frame }) => envelopeOf(frame));
     this.#entries = [];
     this.#head = 0;
     this.#nextSeq = 1;
@@ -159,11 +155,11 @@ export class ResendWindow {
       (this.size < this.#limits.windowMessages && this.#bytes + bytes <= this.#limits.windowBytes);
   }
 
-  #admit(envelope: Envelope, frame: Uint8Array): void {
+  #admit(frame: Uint8Array): void {
     const seq = this.#nextSeq++;
     if (!Number.isSafeInteger(seq)) throw mailboxError("protocol", "sequence numbers are used up");
     stampSeq(frame, seq);
-    this.#entries.push({ seq, envelope, frame });
+    this.#entries.push({ seq, frame });
     this.#bytes += frame.byteLength;
   }
 
@@ -171,7 +167,7 @@ export class ResendWindow {
     let n = 0;
     while (n < this.#waiting.length && this.#fits(this.#waiting[n].frame.byteLength)) {
       const waiting = this.#waiting[n++];
-      this.#admit(waiting.envelope, waiting.frame);
+      this.#admit(waiting.frame);
     }
     for (const waiting of this.#waiting.splice(0, n)) waiting.admitted();
     if (this.size === 0) { for (const resolve of this.#onDrained.splice(0)) resolve(); }

@@ -5,7 +5,7 @@ import { ResendWindow } from "./window.ts";
 
 function add(window: ResendWindow, id: number, bytes = 0, signal?: AbortSignal): Promise<void> {
   const envelope: Envelope = { kind: "reply", id, body: new Uint8Array(bytes) };
-  return window.add(envelope, encodeEnvelope(envelope, 1 << 30), signal, () => {});
+  return window.add(encodeEnvelope(envelope, 1 << 30), signal, () => {});
 }
 
 function drain(window: ResendWindow): number[] {

@@ -109,6 +109,11 @@ export function stampSeq(frame: Uint8Array, seq: number): void {
   view.setUint32(10, seq >>> 0);
 }
 
+/** The envelope of a frame that {@linkcode encodeEnvelope} made. */
+export function envelopeOf(frame: Uint8Array): Envelope {
+  return decodeCbor(frame.subarray(HEAD_BYTES)) as Envelope;
+}
+
 /** Cuts a byte stream into frames. Memory for an unfinished frame grows with the bytes that arrive, not with its length. */
 export class FrameReader {
   /** Longest frame accepted; may be raised after the hello. */
