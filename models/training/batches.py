@@ -20,7 +20,7 @@ SHORT = 12     # response tokens of a shortened reply
 # kind -> share of training tokens
 MIX = {
     "target": {"choose": .36, "choose_outline": .17, "answer": .07, "expand": .23, "second": .09, "off": .05, "talk": .03},
-    "draft": {"answer": .30, "expand": .52, "choose": .04, "choose_outline": .04, "second": .02, "off": .06, "talk": .02},
+    "draft": {"answer": .30, "expand": .53, "choose": .04, "choose_outline": .04, "second": .03, "off": .04, "talk": .02},
 }
 
 
@@ -66,9 +66,9 @@ def vary(q: str) -> str:
 class Maker:
     """Draws documents of every kind from the corpus."""
 
-    def __init__(self, tok, topics, offtopic, smalltalk, pseudo=.25, first_weight=3.0):
+    def __init__(self, tok, topics, offtopic, smalltalk, pseudo=.35, first_weight=3.0, outline_weight=.3):
         self.tok, self.topics, self.off, self.talk = tok, topics, offtopic, smalltalk
-        self.pseudo, self.first_weight = pseudo, first_weight
+        self.pseudo, self.first_weight, self.outline_weight = pseudo, first_weight, outline_weight
         self.role = {s[2:-2]: tok.token_to_id(s) for s in SPECIALS}
         self.cache: dict[str, list[int]] = {}
         bags = [Counter(words(" ".join(t["train"] * 2) + " " + t["answer"] + " " + " ".join(
@@ -94,9 +94,12 @@ class Maker:
         return q.pop()
 
     def question(self, t):
+        """A wording of the topic, varied; or words and phrases that belong to it."""
         if random.random() < self.pseudo:
-            if random.random() < .6:
+            if random.random() < .7:
                 pick = [self.next("r" + t["id"], t["terms"]) for _ in range(random.choice([1, 1, 2, 3]))]
+                if pick[0].count(" ") > 2:
+                    return vary(pick[0])                   # a phrase stands alone
                 r = random.random()
                 if r < .15:
                     pick.append(t["title"].lower())
@@ -167,7 +170,7 @@ class Maker:
             t, i = self.next(kind, [(t, i) for t in self.topics for i in range(len(t["outline"]))])
             p = t["outline"][i]
             self.say(doc, "user", outline_request(self.question(t)))
-            self.reply(doc, outline_text(t), .3)
+            self.reply(doc, outline_text(t), self.outline_weight)
             self.say(doc, "user", expand_request(i + 1, p["point"]))
             self.say(doc, "assistant", p["text"], 1.0, keep=True)
             if random.random() < .5:                       # and another point in the same conversation

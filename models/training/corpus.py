@@ -1,7 +1,7 @@
 """The texts the embedded model learns from, and the chat form they are told in.
 
 corpus/{computing,home,living,nature}.jsonl  300 topics: id, questions[8], heldout[2], answer, outline[{point, text}]
-corpus/wordings.jsonl                        per topic: id, title, lead, wordings[36]
+corpus/wordings.jsonl                        per topic: id, title, lead, wordings[36], more[36] (a second round, for new words)
 corpus/related.jsonl                         per topic: id, terms[] (words and short phrases a person asking might use)
 corpus/offtopic.jsonl, offtopic_heldout.jsonl  {question, subject}
 corpus/smalltalk.jsonl                       {questions[], answer}
@@ -30,7 +30,7 @@ def read_jsonl(path: Path) -> list[dict]:
 
 
 def load_topics(folder: Path = CORPUS) -> list[dict]:
-    """All topics; each gains title, lead, terms[], train[] (8 + 35 wordings) and dev (the one wording kept out of training)."""
+    """All topics; each gains title, lead, terms[], train[] (8 + 35 + 36 wordings) and dev (the one wording kept out of training)."""
     extra = {w["id"]: w for w in read_jsonl(folder / "wordings.jsonl")}
     terms = {r["id"]: r["terms"] for r in read_jsonl(folder / "related.jsonl")}
     topics = []
@@ -39,7 +39,7 @@ def load_topics(folder: Path = CORPUS) -> list[dict]:
             w = extra[t["id"]]
             pick = sum(map(ord, t["id"])) % len(w["wordings"])
             t |= {"title": w["title"], "lead": w["lead"], "dev": w["wordings"][pick], "terms": terms[t["id"]]}
-            t["train"] = t["questions"] + w["wordings"][:pick] + w["wordings"][pick + 1:]
+            t["train"] = t["questions"] + w["wordings"][:pick] + w["wordings"][pick + 1:] + w["more"]
             topics.append(t)
     return topics
 

@@ -113,7 +113,7 @@ def main():
     ap.add_argument("--matrix-lr", type=float, default=4e-3, help="the layers' matrices (Muon)")
     ap.add_argument("--adamw", action="store_true", help="AdamW for the matrices as well")
     ap.add_argument("--dropout", type=float, default=.1, help="on the token vectors")
-    ap.add_argument("--pseudo", type=float, default=.25, help="share of questions made of a topic's typical words")
+    ap.add_argument("--pseudo", type=float, default=.35, help="share of questions made of a topic's typical words")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=0)
     a = ap.parse_args()
@@ -130,7 +130,8 @@ def main():
 
     tok = Tokenizer.from_file(str(a.tokenizer))
     topics = load_topics()
-    maker = Maker(tok, topics, load_offtopic(), load_smalltalk(), a.pseudo, 3.0 if a.role == "target" else 1.0)
+    first, outline = (3.0, .3) if a.role == "target" else (1.0, 1.0)     # the draft only has to follow the target
+    maker = Maker(tok, topics, load_offtopic(), load_smalltalk(), a.pseudo, first, outline)
     off = [o["question"] for o in load_offtopic(heldout=True)]
     model = Llama(SIZES[a.role], tok.get_vocab_size(), a.dropout if a.role == "target" else 0.0)
     seed_embeddings(model, tok, topics)
