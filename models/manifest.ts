@@ -9,7 +9,10 @@
  */
 import { z } from "zod";
 
-/** Weight precisions. `q4`: MatMulNBits, 4 bits, block 32, symmetric. `q8`: 8 bits, block 32, symmetric. */
+/**
+ * Weight precisions. `q4`: MatMulNBits, 4 bits, block 32, symmetric or asymmetric block by block. `q8`: 8 bits, block 32,
+ * symmetric.
+ */
 export const PRECISIONS = ["q4", "q8", "f16", "f32"] as const;
 
 /** See {@linkcode PRECISIONS}. */
@@ -28,13 +31,15 @@ export const tensorEntrySchema = z.object({
    * How `data` is laid out:
    * - `f32`, `f16`: row-major elements. Projections are stored transposed, [in, out], ready for `MatMul`; embeddings,
    *   LM head and norms as `shape` says.
-   * - `q4`: u8 [out, in/32, 16], low nibble first, value = (nibble - 8) * scale;  `q8`: u8 [out, in/32, 32], value = (byte - 128) * scale.
+   * - `q4`: u8 [out, in/32, 16], low nibble first, value = (nibble - zero) * scale;  `q8`: u8 [out, in/32, 32], value = (byte - 128) * scale.
    *   `scales`: f32 [out, in/32]. (The layouts of com.microsoft.MatMulNBits; an embedding uses the same with out = vocab, in = hidden.)
    *   `in` is padded with zeros to a multiple of 32 by the converter.
    */
   format: z.enum(PRECISIONS),
   data: part,
   scales: part.optional(),
+  /** Zero points of a `q4` tensor with asymmetric blocks: u8 [out, ceil(in/32 / 2)], low nibble first. Left out: all are 8. */
+  zeros: part.optional(),
 });
 
 /** See {@linkcode tensorEntrySchema}. */
@@ -50,8 +55,27 @@ export const groupSchema = z.object({
 /** See {@linkcode groupSchema}. */
 export type Group = z.infer<typeof groupSchema>;
 
-/** Geometry that every architecture is reduced to; the graph builder and the planner read only this. */
-export const geometrySchema = z.object({
+/** An object whose unknown fields are refused: what they mean would be missing from the computation. */
+const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? `this version of Orrery does not know ${(issue.keys as string[]).join(", ")}; update this node`
+        : undefined,
+  });
+
+const layerNumbers = z.array(z.number().int().nonnegative());
+const rotation = {
+  theta: z.number().positive(),
+  /** Hugging Face `rope_scaling` with what it takes from other fields of config.json filled in, or null. */
+  scaling: z.record(z.string(), z.unknown()).nullable(),
+};
+
+/**
+ * Geometry that every architecture is reduced to; the graph builder and the planner read only this. Fields that may be left
+ * out say where a model differs from Llama. A field that is not known here is refused.
+ */
+export const geometrySchema = exactly({
   /** Hugging Face class, e.g. `LlamaForCausalLM`. */
   architecture: z.string(),
   layers: count,
@@ -64,12 +88,47 @@ export const geometrySchema = z.object({
   /** Longest context in rows. */
   context: count,
   norm_eps: z.number().positive(),
-  rope: z.object({
-    theta: z.number().positive(),
-    /** Hugging Face `rope_scaling` as given, or null. */
-    scaling: z.record(z.string(), z.unknown()).nullable(),
+  rope: exactly({
+    ...rotation,
+    /** Leading dimensions of a head that are rotated, even. @default head_dim */
+    dims: count.optional(),
+    /** Layers that do not rotate, 0-based. @default none */
+    skipped_layers: layerNumbers.optional(),
   }),
   tied_embeddings: z.boolean(),
+  attention: exactly({
+    /** Factor of the scores. @default 1 / sqrt(head_dim) */
+    scale: z.number().positive().optional(),
+    /** Scores become softcap * tanh(score / softcap). @default no cap */
+    softcap: z.number().positive().optional(),
+    /** RMSNorm of each head's query and key, before rotation. @default false */
+    qk_norm: z.boolean().optional(),
+    /** Projections with a bias. @default none */
+    bias: z.enum(["qkv", "qkvo"]).optional(),
+  }).optional(),
+  /** Layers in which a row sees only rows whose position is less than `window` below its own. @default none */
+  local: exactly({
+    window: count,
+    layers: layerNumbers,
+    /** Rotation of these layers. @default as the others */
+    rope: exactly(rotation).optional(),
+  }).optional(),
+  mlp: exactly({
+    /** What the gate goes through; `gelu_tanh` is GELU by its tanh formula. @default "silu" */
+    activation: z.enum(["silu", "gelu_tanh"]).optional(),
+    /** All three projections have a bias. @default false */
+    bias: z.boolean().optional(),
+  }).optional(),
+  norms: exactly({
+    /** Added to a stored gain (Gemma stores gains less 1). @default 0 */
+    offset: z.number().optional(),
+    /** Norms also after attention and MLP, before their sum with the residual stream. @default false */
+    after: z.boolean().optional(),
+  }).optional(),
+  /** Factor of the embedding's rows. @default 1 */
+  embedding_scale: z.number().positive().optional(),
+  /** Logits become softcap * tanh(logit / softcap). @default no cap */
+  logit_softcap: z.number().positive().optional(),
 });
 
 /** See {@linkcode geometrySchema}. */
@@ -83,6 +142,8 @@ export const manifestSchema = z.object({
   precision: z.enum(PRECISIONS),
   /** Hash of the source files and settings: the same source converts only once. */
   source: z.string(),
+  /** What exactly it was made from, where that can be said without naming this machine: `owner/name@commit` of a hub. */
+  origin: z.string().optional(),
   embedding: groupSchema,
   layers: z.array(groupSchema),
   head: groupSchema,

@@ -1,14 +1,24 @@
 /**
  * Weights from f32 into the stored layouts (see `models/manifest.ts`): pure loops over typed arrays.
  *
- * Both quantised layouts are symmetric over blocks of 32 inputs with an f32 scale.
+ * Both quantised layouts have an f32 scale for each block of 32 inputs of a row.
  *
- * `q8`: scale = max|x| / 127, so each value is off by at most scale / 2.
+ * `q8` is symmetric: scale = max|x| / 127, so each value is off by at most scale / 2.
  *
- * `q4` has codes -8..7. Each block tries the scales m/-8 (m = the value of largest magnitude with its sign, as ggml's Q4_0:
- * it lands on -8 exactly), m/-8.7 (m is clipped a little, the rest is finer) and m/7 (symmetric). For a candidate's codes q
- * the best scale is sum(x q) / sum(q q), and then the squared error is sum(x x) - sum(x q)^2 / sum(q q): the candidate with
- * the smallest error wins and its refitted scale is stored.
+ * `q4` has codes 0..15, value = (code - zero) * scale. Each block tries six quantisers and keeps the one with the smallest
+ * squared error:
+ * - symmetric (zero = 8) with the scales m/-8 (m = the value of largest magnitude with its sign, as ggml's Q4_0: it lands on
+ *   -8 exactly), m/-8.7 (m is clipped a little, the rest is finer) and m/7;
+ * - asymmetric, the range lo..hi of the values and 0 over 15, 16 and 17 steps (over more than 15 both ends are clipped a
+ *   little), with the zero point where 0 then falls.
+ *
+ * For a candidate's codes q (less the zero point) the best scale is sum(x q) / sum(q q), and then the squared error is
+ * sum(x x) - sum(x q)^2 / sum(q q): that error is compared, and the refitted scale is stored.
+ *
+ * Measured on the embedded model (projections only, divergence from f32 in nats a token over answers of its corpus): symmetric
+ * rounding to max|x| / 7 0.0041, asymmetric rounding lo..hi 0.0028, the three symmetric candidates 0.0024, all six 0.0020. More
+ * candidates (up to 160 a block) and errors weighted by the gains of the norm before a projection changed nothing. Zero points
+ * cost `MatMulNBits` no measurable time (1 to 128 rows) and 2.5% of a blob.
  *
  * @module
  */
@@ -16,22 +26,35 @@
 /** Inputs that share a scale. */
 export const BLOCK = 32;
 
-const Q4_DIVISORS = [-8, -8.7, 7] as const;
+/** Two zero points of symmetric q4 blocks in one byte: what a tensor's zero points begin as. */
+export const SYMMETRIC_PAIR = 0x88;
+
+const SYMMETRIC = 8;
+const SYMMETRIC_DIVISORS = [-8, -8.7, 7] as const;
+const ASYMMETRIC_STEPS = [15, 16, 17] as const;
 
 /** Blocks in a row of `inputs` elements; the last is padded with zeros. */
 export const blocksOf = (inputs: number): number => Math.ceil(inputs / BLOCK);
 
-/**
- * Rows of f32 [rows, inputs] to q8: codes u8 [rows, blocks, 32] at `codes`, scales f32 [rows, blocks] from `scaleAt`.
- */
+/** Where the rows of a tensor [outputs, inputs] go: the codes of the piece at hand, the rest of the whole tensor. */
+export interface QuantisedRows {
+  /** u8 [rows, blocks, 16 (q4, low nibble first) or 32 (q8)]. */
+  codes: Uint8Array;
+  /** f32 [outputs, blocks]. */
+  scales: Float32Array;
+  /** q4: u8 [outputs, ceil(blocks / 2)], low nibble first; every byte must begin as {@linkcode SYMMETRIC_PAIR}. */
+  zeros: Uint8Array;
+}
+
+/** Rows of f32 [rows, inputs], the first of which is the tensor's row `firstRow`, to q8. Never asymmetric: returns false. */
 export function quantiseQ8(
   values: Float32Array,
   inputs: number,
-  codes: Uint8Array,
-  scales: Float32Array,
-  scaleAt: number,
-): void {
+  firstRow: number,
+  { codes, scales }: QuantisedRows,
+): boolean {
   const rows = values.length / inputs;
+  let scaleAt = firstRow * blocksOf(inputs);
   let out = 0;
   for (let row = 0; row < rows; row++) {
     const end = (row + 1) * inputs;
@@ -52,74 +75,104 @@ export function quantiseQ8(
       for (let i = stop; i < at + BLOCK; i++) codes[out++] = 128;
     }
   }
+  return false;
 }
 
 /**
- * Rows of f32 [rows, inputs] to q4: nibbles u8 [rows, blocks, 16] at `codes` (low nibble first), scales f32 [rows, blocks]
- * from `scaleAt`.
+ * Rows of f32 [rows, inputs], the first of which is the tensor's row `firstRow`, to q4. Returns whether some block is
+ * asymmetric: if none of a tensor is, its zero points need not be stored.
  */
 export function quantiseQ4(
   values: Float32Array,
   inputs: number,
-  codes: Uint8Array,
-  scales: Float32Array,
-  scaleAt: number,
-): void {
+  firstRow: number,
+  { codes, scales, zeros }: QuantisedRows,
+): boolean {
   const rows = values.length / inputs;
+  const blocks = blocksOf(inputs);
+  const zeroBytes = Math.ceil(blocks / 2);
   const block = new Float64Array(BLOCK);
+  const best: Quantiser = { inverse: 0, zero: SYMMETRIC };
+  let asymmetric = false;
   let out = 0;
   for (let row = 0; row < rows; row++) {
-    const end = (row + 1) * inputs;
-    for (let at = row * inputs; at < end; at += BLOCK) {
-      const length = Math.min(BLOCK, end - at);
-      let most = 0, signed = 0;
-      for (let i = 0; i < length; i++) {
-        const value = values[at + i];
-        block[i] = value;
-        const size = value < 0 ? -value : value;
-        if (size > most) {
-          most = size;
-          signed = value;
-        }
-      }
-      for (let i = length; i < BLOCK; i++) block[i] = 0;
-      const inverse = bestInverse(block, signed);
+    for (let n = 0; n < blocks; n++) {
+      const at = row * inputs + n * BLOCK;
+      const length = Math.min(BLOCK, (row + 1) * inputs - at);
+      for (let i = 0; i < length; i++) block[i] = values[at + i];
+      block.fill(0, length);
+      choose(block, best);
+      const { inverse, zero } = best;
       let cross = 0, square = 0;
       for (let i = 0; i < BLOCK; i += 2) {
-        const low = nibble(block[i] * inverse), high = nibble(block[i + 1] * inverse);
+        const low = nibble(block[i] * inverse + zero), high = nibble(block[i + 1] * inverse + zero);
         codes[out++] = low | (high << 4);
-        cross += block[i] * (low - 8) + block[i + 1] * (high - 8);
-        square += (low - 8) * (low - 8) + (high - 8) * (high - 8);
+        cross += block[i] * (low - zero) + block[i + 1] * (high - zero);
+        square += (low - zero) * (low - zero) + (high - zero) * (high - zero);
       }
-      scales[scaleAt++] = square === 0 ? 0 : cross / square;
+      scales[(firstRow + row) * blocks + n] = square === 0 ? 0 : cross / square;
+      if (zero !== SYMMETRIC) {
+        asymmetric = true;
+        zeros[(firstRow + row) * zeroBytes + (n >> 1)] ^= (zero ^ SYMMETRIC) << (4 * (n & 1));
+      }
+    }
+  }
+  return asymmetric;
+}
+
+interface Quantiser {
+  /** 1 / scale, before the scale is refitted. */
+  inverse: number;
+  zero: number;
+}
+
+/** Finds the quantiser with the smallest squared error after its scale is refitted; of equals the first, symmetric one. */
+function choose(block: Float64Array, best: Quantiser): void {
+  best.inverse = 0;
+  best.zero = SYMMETRIC;
+  let low = 0, high = 0;
+  for (let i = 0; i < BLOCK; i++) {
+    const value = block[i];
+    if (value < low) low = value;
+    else if (value > high) high = value;
+  }
+  if (low === high) return;
+  const signed = -low > high ? low : high;
+  let bestGain = 0;
+  for (let n = 0; n < SYMMETRIC_DIVISORS.length; n++) {
+    const inverse = SYMMETRIC_DIVISORS[n] / signed;
+    const found = gain(block, inverse, SYMMETRIC);
+    if (found > bestGain) {
+      bestGain = found;
+      best.inverse = inverse;
+    }
+  }
+  for (let n = 0; n < ASYMMETRIC_STEPS.length; n++) {
+    const inverse = ASYMMETRIC_STEPS[n] / (high - low);
+    const zero = nibble(-low * inverse - (ASYMMETRIC_STEPS[n] - 15) / 2);
+    const found = gain(block, inverse, zero);
+    if (found > bestGain) {
+      bestGain = found;
+      best.inverse = inverse;
+      best.zero = zero;
     }
   }
 }
 
-/** 1 / scale of the candidate with the smallest squared error after its scale is refitted. */
-function bestInverse(block: Float64Array, signed: number): number {
-  if (signed === 0) return 0;
-  let best = 0, bestGain = -1;
-  for (let candidate = 0; candidate < Q4_DIVISORS.length; candidate++) {
-    const inverse = Q4_DIVISORS[candidate] / signed;
-    let cross = 0, square = 0;
-    for (let i = 0; i < BLOCK; i++) {
-      const code = nibble(block[i] * inverse) - 8;
-      cross += block[i] * code;
-      square += code * code;
-    }
-    const gain = cross * cross / square;
-    if (gain > bestGain) {
-      bestGain = gain;
-      best = inverse;
-    }
+/** By how much a quantiser with a refitted scale lowers the squared error of storing zeros. */
+function gain(block: Float64Array, inverse: number, zero: number): number {
+  let cross = 0, square = 0;
+  for (let i = 0; i < BLOCK; i++) {
+    const code = nibble(block[i] * inverse + zero) - zero;
+    cross += block[i] * code;
+    square += code * code;
   }
-  return best;
+  return square === 0 ? 0 : cross * cross / square;
 }
 
-/** Code 0..15 of a value in units of the scale. */
+/** The nearest of 0..15. */
 function nibble(x: number): number {
-  const code = (x + 8.5) | 0;
+  const code = (x + 0.5) | 0;
   return code < 0 ? 0 : code > 15 ? 15 : code;
 }
 

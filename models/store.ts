@@ -6,35 +6,32 @@
  *     <dir>/models/<name>/             manifest.json and the text files
  *     <dir>/jobs/<source>.json         groups of a conversion that has not ended: it goes on where it stopped
  *     <dir>/tmp/                       files in the making
+ *     <dir>/lock                       held for a moment by who publishes or removes a model
  *
- * Everything appears by renaming, so several processes may use one store.
+ * Everything appears by renaming, and blobs are deleted under the lock that manifests are published under, so several processes
+ * may use one store.
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
-import { z } from "zod";
-import { describe, type Described, type TensorSpec } from "./arch/mod.ts";
 import { BlobFolder, removeIfThere } from "./blobs.ts";
-import { CONVERTER_VERSION, convertGroup } from "./convert.ts";
+import {
+  type AddProgress,
+  Conversion,
+  conversionId,
+  groupsByKey,
+  type Journal,
+  type Precisions,
+  writeWhole,
+} from "./conversion.ts";
+import { freeBytes } from "./disk.ts";
 import { modelError, reasonOf } from "./errors.ts";
-import { type Group, groupSchema, type Manifest, manifestSchema, type Precision } from "./manifest.ts";
-import { Checkpoint, readJsonFile } from "./sources/mod.ts";
+import { collectGarbage, hashesIn } from "./garbage.ts";
+import { lockFile } from "./lock.ts";
+import { type Manifest, manifestSchema, type Precision } from "./manifest.ts";
+import { openModelSource } from "./model_source.ts";
 import { StoredModel } from "./stored_model.ts";
-import { endTokens, readTextFiles, TEXT_FILES } from "./text_files.ts";
-
-const journalSchema = z.record(z.string(), groupSchema);
-type Journal = z.infer<typeof journalSchema>;
-
-/** How far a conversion is. */
-export interface AddProgress {
-  /** What was worked on last: `embedding`, `layer 3`, `head`. */
-  group: string;
-  /** Weights (elements, not bytes) converted so far, those of an earlier run included. */
-  done: number;
-  /** Weights (elements) of the whole model. */
-  total: number;
-}
+import { endTokens, TEXT_FILES } from "./text_files.ts";
 
 /** Options of {@linkcode ModelStore.add}. */
 export interface AddOptions {
@@ -42,6 +39,15 @@ export interface AddOptions {
   name?: string;
   /** How the weights are stored. @default "q4" */
   precision?: Precision;
+  /** How the embedding is stored. @default "q8" in a q4 model, else as `precision` says */
+  embeddingPrecision?: Precision;
+  /** How the LM head is stored. @default "q8" in a q4 model, else as `precision` says */
+  headPrecision?: Precision;
+  /**
+   * Says exactly what the source is, e.g. `owner/name@commit` of a hub: it stands in the manifest, and the same origin converts only
+   * once, whatever the folder. @default the files themselves tell
+   */
+  origin?: string;
   /** Told after each piece of work, and of each group that was converted before. */
   onProgress?: (progress: AddProgress) => void;
   /** Interrupts the conversion; the groups that are done are kept for the next `add`. */
@@ -58,85 +64,98 @@ export interface BlobProblem {
   problem: "missing" | "changed";
 }
 
+/** A model as {@linkcode ModelStore.entries} finds it. */
+export type StoreEntry =
+  | { state: "ok"; name: string; model: StoredModel }
+  /** Its manifest cannot be read, and why; it can be removed or added again. */
+  | { state: "broken"; name: string; reason: string };
+
+/** Options of {@linkcode ModelStore.open}. */
+export interface StoreOptions {
+  /** Bytes that can still be written to the file system of a folder. @default what the operating system says */
+  freeBytes?: (dir: string) => Promise<number>;
+}
+
 /** Converted models in a folder. */
 export class ModelStore {
   /** Absolute path. */
   readonly dir: string;
   /** The weights: for fetching from peers (`size`, `partialSize`, `appendPart`, `finishPart`). */
   readonly blobs: BlobFolder;
+  readonly #freeBytes: (dir: string) => Promise<number>;
 
-  private constructor(dir: string, blobs: BlobFolder) {
+  private constructor(dir: string, blobs: BlobFolder, options: StoreOptions) {
     this.dir = dir;
     this.blobs = blobs;
+    this.#freeBytes = options.freeBytes ?? freeBytes;
   }
 
   /** Opens a store; the folder is made when absent. Throws `store_unusable`. */
-  static async open(dir: string): Promise<ModelStore> {
+  static async open(dir: string, options: StoreOptions = {}): Promise<ModelStore> {
     const path = resolve(dir);
-    return new ModelStore(path, await BlobFolder.open(path));
+    return new ModelStore(path, await BlobFolder.open(path), options);
   }
 
   /**
-   * Converts a checkpoint folder, or finds that it was converted before with the same settings; a model of the same name is
-   * replaced. What is unsupported is refused before any work. An interrupted conversion goes on where it stopped.
+   * Converts a checkpoint, or finds that it was converted before with the same settings; a model of the same name is replaced.
+   * What is unsupported or does not fit the disk (`disk_full`) is refused before any work. An interrupted conversion goes on
+   * where it stopped; one that a fault of the checkpoint ends leaves nothing behind.
    */
   async add(source: string, options: AddOptions = {}): Promise<StoredModel> {
-    const { precision = "q4", signal } = options;
-    const folder = resolve(source);
-    const name = options.name ?? defaultName(folder, precision);
+    const { precision = "q4", signal, onProgress, origin } = options;
+    await using opened = await openModelSource(source);
+    const name = options.name ?? defaultName(opened.name, precision);
     checkName(name);
-    const configFile = join(folder, "config.json");
-    const described = describe(await readJsonFile(configFile), configFile);
-    const texts = await readTextFiles(folder);
-    await using checkpoint = await Checkpoint.open(folder);
-    const groups = groupsOf(described);
-    for (const { specs } of groups) for (const spec of specs) checkpoint.check(spec.name, spec.shape);
-
-    const fingerprint = `converter ${CONVERTER_VERSION} ${precision} ${await checkpoint.fingerprint()}`;
-    const id = createHash("sha256").update(fingerprint).digest("hex");
-    const progress = { group: "", done: 0, total: weightsOf(groups.flatMap((g) => g.specs)) };
+    const { described, texts, path } = opened;
+    const ends = endTokens(described, texts, path);
+    const conversion = await Conversion.plan(opened, {
+      precisions: precisionsOf(options),
+      origin,
+      dir: this.dir,
+      blobs: this.blobs,
+      freeBytes: this.#freeBytes,
+      onProgress,
+      signal,
+    });
     // Another process may delete a shared blob between its reuse and our manifest: then it is made again.
     for (let attempt = 1;; attempt++) {
-      progress.done = 0;
-      const done = await this.#convertedBefore(id);
-      for (const { key, specs } of groups) {
-        signal?.throwIfAborted();
-        progress.group = key;
-        const found = done[key];
-        if (found && await this.blobs.size(found.sha256) === found.bytes) {
-          progress.done += weightsOf(specs);
-          options.onProgress?.({ ...progress });
-          continue;
-        }
-        const onWeights = (count: number) => {
-          progress.done += count;
-          options.onProgress?.({ ...progress });
-        };
-        done[key] = await convertGroup(checkpoint, specs, this.blobs, { precision, signal, onWeights });
-        await this.#writeWhole(this.#journalPath(id), JSON.stringify(done));
-      }
       const manifest: Manifest = {
         version: 1,
         name,
         geometry: described.geometry,
         precision,
-        source: id,
-        embedding: done["embedding"],
-        layers: described.geometry.layers === 0 ? [] : groups.slice(1, -1).map(({ key }) => done[key]),
-        head: done["head"],
+        source: conversion.id,
+        ...await this.#convert(conversion),
         files: await this.#storeTexts(texts),
-        ...endTokens(described, texts, folder),
+        ...ends,
+        origin,
       };
-      await this.writeManifest(manifest);
-      const missing = (await this.#problems(manifest, false)).length;
+      const { model, missing } = await this.#publish(manifest);
       if (missing === 0) {
-        await removeIfThere(this.#journalPath(id));
-        return await this.get(name);
+        await conversion.forget();
+        return model;
       }
       if (attempt === 3) {
         throw modelError("store_busy", `${missing} blobs of ${name} were deleted while it was added`);
       }
     }
+  }
+
+  /**
+   * Finds a model that was converted from this origin with these settings, and gives it the name that is wanted; undefined when it was
+   * not, or when some of it is missing.
+   */
+  async findConverted(
+    options: AddOptions & { name: string; origin: string },
+  ): Promise<StoredModel | undefined> {
+    const { name, origin } = options;
+    checkName(name);
+    const id = conversionId(origin, precisionsOf(options));
+    for (const known of await this.list()) {
+      if (known.manifest.source !== id || (await this.#problems(known.manifest, false)).length > 0) continue;
+      return known.manifest.name === name ? known : await this.writeManifest({ ...known.manifest, name });
+    }
+    return undefined;
   }
 
   /** A model by name; throws `model_unknown` with the names that exist, or `manifest_malformed`. */
@@ -151,28 +170,42 @@ export class ModelStore {
       if (!(error instanceof Deno.errors.NotFound)) {
         throw modelError("file_unreadable", `${path} cannot be read: ${reasonOf(error)}`, { file: path });
       }
-      const names = await this.#names();
-      throw modelError(
-        "model_unknown",
-        `model ${name} is not in ${this.dir}; ${
-          names.length ? `there are ${names.join(", ")}` : "it is empty"
-        }`,
-        { name, names },
-      );
+      throw await this.#unknown(name);
     }
     return new StoredModel(parseManifest(text, path), dir, this.blobs);
   }
 
-  /** All models, by name. */
-  async list(): Promise<StoredModel[]> {
-    return await Promise.all((await this.#names()).map((name) => this.get(name)));
+  /** All models in the order of their names, also those whose manifest cannot be read. */
+  async entries(): Promise<StoreEntry[]> {
+    const entries: StoreEntry[] = [];
+    for (const name of await this.#names()) {
+      try {
+        entries.push({ state: "ok", name, model: await this.get(name) });
+      } catch (error) {
+        if ((error as { code?: string }).code === "model_unknown") continue; // removed since it was listed
+        entries.push({ state: "broken", name, reason: reasonOf(error) });
+      }
+    }
+    return entries;
   }
 
-  /** Deletes a model and those of its blobs that no other model uses; throws `model_unknown`. */
+  /** All models that can be read, in the order of their names. */
+  async list(): Promise<StoredModel[]> {
+    return (await this.entries()).flatMap((entry) => entry.state === "ok" ? [entry.model] : []);
+  }
+
+  /**
+   * Deletes a model, broken ones too, and those of its blobs, stage graphs and tables that no other model uses; throws
+   * `model_unknown`. A node that runs the model goes on with what it has loaded.
+   */
   async remove(name: string): Promise<void> {
-    const { manifest, dir } = await this.get(name);
+    checkName(name);
+    using _locked = await this.#lock();
+    const dir = join(this.dir, "models", name);
+    if (!await exists(join(dir, "manifest.json"))) throw await this.#unknown(name);
+    const hashes = await hashesIn(join(dir, "manifest.json"));
     await removeIfThere(dir);
-    await this.#collect(manifest);
+    await collectGarbage(this.dir, this.blobs, hashes);
   }
 
   /** Hashes a model's blobs again. A node that hosts some of the layers misses the others: `missing` is a fault only where all are due. */
@@ -206,9 +239,19 @@ export class ModelStore {
 
   /** Stores a manifest (a peer's, for one) and puts the text files that are here as blobs beside it. */
   async writeManifest(manifest: Manifest): Promise<StoredModel> {
+    return (await this.#publish(manifest)).model;
+  }
+
+  /**
+   * Stores a manifest, collects what only its predecessor used, and counts its blobs that are not here. Under the lock: who
+   * deletes blobs sees the manifest, or it sees that they are gone.
+   */
+  async #publish(manifest: Manifest): Promise<{ model: StoredModel; missing: number }> {
     const checked = parseManifest(JSON.stringify(manifest), `manifest of ${manifest.name}`);
     const dir = join(this.dir, "models", checked.name);
-    const before = await this.get(checked.name).catch(() => undefined);
+    const path = join(dir, "manifest.json");
+    using _locked = await this.#lock();
+    const before = await hashesIn(path);
     await Deno.mkdir(dir, { recursive: true });
     for (const [file, sha256] of Object.entries(checked.files)) {
       if (!await this.has(sha256)) continue;
@@ -216,9 +259,39 @@ export class ModelStore {
       await Deno.copyFile(this.blobs.path(sha256), temporary);
       await Deno.rename(temporary, join(dir, file));
     }
-    await this.#writeWhole(join(dir, "manifest.json"), JSON.stringify(checked, null, 1));
-    if (before) await this.#collect(before.manifest);
-    return await this.get(checked.name);
+    await writeWhole(this.blobs, path, JSON.stringify(checked, null, 1));
+    if (before.size > 0) await collectGarbage(this.dir, this.blobs, before);
+    const missing = (await this.#problems(checked, false)).length;
+    return { model: new StoredModel(checked, dir, this.blobs), missing };
+  }
+
+  /** Runs a conversion; what a faulty checkpoint gave until then is deleted. */
+  async #convert(conversion: Conversion): Promise<Pick<Manifest, "embedding" | "layers" | "head">> {
+    try {
+      return await conversion.run(await this.#convertedBefore(conversion.id));
+    } catch (error) {
+      const { group, code } = error as { group?: string; code?: string };
+      if (group === "model" && code !== "disk_full") {
+        using _locked = await this.#lock();
+        await collectGarbage(this.dir, this.blobs, await conversion.forget());
+      }
+      throw error;
+    }
+  }
+
+  async #lock(): Promise<Disposable> {
+    return await lockFile(join(this.dir, "lock"));
+  }
+
+  async #unknown(name: string): Promise<Error> {
+    const names = await this.#names();
+    return modelError(
+      "model_unknown",
+      `model ${name} is not in ${this.dir}; ${
+        names.length ? `there are ${names.join(", ")}` : "it is empty"
+      }`,
+      { name, names },
+    );
   }
 
   async #names(): Promise<string[]> {
@@ -235,32 +308,10 @@ export class ModelStore {
     return names.sort();
   }
 
-  #journalPath(id: string): string {
-    return join(this.dir, "jobs", `${id}.json`);
-  }
-
-  /** Groups of this source that some model or an interrupted conversion already has. */
-  async #convertedBefore(id: string): Promise<Journal> {
-    for (const name of await this.#names()) {
-      const known = await this.get(name).catch(() => undefined); // another model's broken manifest is no obstacle
-      if (known?.manifest.source === id) return groupsByKey(known.manifest);
-    }
-    return await readJournal(this.#journalPath(id));
-  }
-
-  /** Deletes a former model's blobs that neither a model nor a running conversion uses. */
-  async #collect(former: Manifest): Promise<void> {
-    const used = new Set<string>();
-    for (const { manifest } of await this.list()) {
-      for (const { sha256 } of blobsOf(manifest)) used.add(sha256);
-    }
-    const jobs = join(this.dir, "jobs");
-    if (await exists(jobs)) {
-      for await (const { name } of Deno.readDir(jobs)) {
-        for (const group of Object.values(await readJournal(join(jobs, name)))) used.add(group.sha256);
-      }
-    }
-    for (const { sha256 } of blobsOf(former)) if (!used.has(sha256)) await this.blobs.remove(sha256);
+  /** Groups of this source that some model already has. */
+  async #convertedBefore(id: string): Promise<Journal | undefined> {
+    const known = (await this.list()).find(({ manifest }) => manifest.source === id);
+    return known && groupsByKey(known.manifest);
   }
 
   async #problems(manifest: Manifest, rehash: boolean, signal?: AbortSignal): Promise<BlobProblem[]> {
@@ -283,13 +334,6 @@ export class ModelStore {
     }
     return files;
   }
-
-  async #writeWhole(path: string, text: string): Promise<void> {
-    const temporary = this.blobs.temporaryPath();
-    await Deno.mkdir(join(path, ".."), { recursive: true });
-    await Deno.writeTextFile(temporary, text);
-    await Deno.rename(temporary, path);
-  }
 }
 
 /** Every blob of a model with what it is. */
@@ -298,24 +342,14 @@ export function blobsOf(manifest: Manifest): { sha256: string; role: string }[] 
   return [...groups, ...Object.entries(manifest.files).map(([role, sha256]) => ({ sha256, role }))];
 }
 
-function groupsByKey(manifest: Manifest): Journal {
-  const layers = manifest.layers.map((group, index): [string, Group] => [`layer ${index}`, group]);
-  return { embedding: manifest.embedding, ...Object.fromEntries(layers), head: manifest.head };
+/** The precisions that the options choose or leave to the rule. */
+function precisionsOf({ precision = "q4", embeddingPrecision, headPrecision }: AddOptions): Precisions {
+  const vocabulary = precision === "q4" ? "q8" : precision;
+  return { precision, embedding: embeddingPrecision ?? vocabulary, head: headPrecision ?? vocabulary };
 }
 
-function groupsOf({ architecture, geometry }: Described): { key: string; specs: TensorSpec[] }[] {
-  const plan = architecture.tensors(geometry);
-  return [
-    { key: "embedding", specs: plan.embedding },
-    ...plan.layers.map((specs, index) => ({ key: `layer ${index}`, specs })),
-    { key: "head", specs: plan.head },
-  ];
-}
-
-const weightsOf = (specs: TensorSpec[]): number =>
-  specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-
-function defaultName(folder: string, precision: Precision): string {
+/** What a model is called that was given no name: the last step of its path and its precision. */
+export function defaultName(folder: string, precision: Precision): string {
   return `${basename(folder).replace(/[^A-Za-z0-9._~-]+/g, "-").slice(0, 120)}-${precision}`;
 }
 
@@ -347,14 +381,6 @@ function parseManifest(text: string, path: string): Manifest {
     reason = reasonOf(error);
   }
   throw modelError("manifest_malformed", `${path}: ${reason}; add the model again`, { file: path });
-}
-
-async function readJournal(path: string): Promise<Journal> {
-  try {
-    return journalSchema.parse(JSON.parse(await Deno.readTextFile(path)));
-  } catch {
-    return {}; // absent, or of another version: the work is done again
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -44,6 +44,20 @@ export const tokenizerConfigSchema = z.looseObject({
     .nullish(),
 });
 
+/**
+ * The pre-tokenizer with each `Digits` step written as the split that it stands for: the library's own knows ASCII digits only,
+ * where the reference takes every numeric character (a half, Arabic digits).
+ */
+function anyDigits<T>(step: T): T {
+  const { type, pretokenizers, individual_digits } = (step ?? {}) as Record<string, unknown>;
+  if (type === "Sequence" && Array.isArray(pretokenizers)) {
+    return { ...step, pretokenizers: pretokenizers.map(anyDigits) };
+  }
+  if (type !== "Digits") return step;
+  const pattern = { Regex: individual_digits ? "\\p{N}" : "\\p{N}+" };
+  return { type: "Split", pattern, behavior: "Isolated", invert: false } as T;
+}
+
 /** A validated tokenizer_config.json. */
 export type TokenizerConfig = z.infer<typeof tokenizerConfigSchema>;
 
@@ -76,7 +90,8 @@ export class Tokenizer {
   readonly #addBos: boolean | undefined;
 
   private constructor(json: z.infer<typeof tokenizerSchema>, config: TokenizerConfig) {
-    this.#library = new Library(json, { ...config, clean_up_tokenization_spaces: false });
+    const library = { ...json, pre_tokenizer: anyDigits(json.pre_tokenizer) };
+    this.#library = new Library(library, { ...config, clean_up_tokenization_spaces: false });
     this.#added = new Map(json.added_tokens.map(({ id, content }) => [id, content]));
     const named = new Set(config.additional_special_tokens ?? []);
     this.specialIds = new Set(

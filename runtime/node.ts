@@ -236,6 +236,15 @@ async function resolveModel(store: ModelStore, options: NodeOptions): Promise<St
     return await store.add(EMBEDDED_DIR, { name, precision: precision ?? "f32", onProgress });
   }
   const isFolder = await Deno.stat(model).then((s) => s.isDirectory, () => false);
+  if (!isFolder && model.includes("/")) {
+    throw new OrreryError({
+      group: "model",
+      code: "model_unknown",
+      message:
+        `${model} is neither a folder nor a name in the store; fetch it first: deno task models add ${model}`,
+      metadata: { model },
+    });
+  }
   if (!isFolder) return await store.get(model);
   const name = `${basename(model)}-${precision ?? "q4"}`.replace(/[^A-Za-z0-9._~-]/g, "-").slice(-128);
   return await store.add(model, { name, precision, onProgress });

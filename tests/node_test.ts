@@ -284,6 +284,12 @@ Deno.test("What cannot start says so in one line, without a stack trace, and exi
         /127.0.0.1:\d+ is in use.*--mailbox-port/,
       ],
       ["unknown model", ["--port", "0", "--model", "nonesuch"], 1, /nonesuch is not in/],
+      [
+        "a hub id",
+        ["--port", "0", "--model", "owner/name"],
+        1,
+        /fetch it first: deno task models add owner\/name/,
+      ],
       ["folder without a model", ["--port", "0", "--model", join(data, "empty")], 1, /config\.json/],
       [
         "unknown architecture",

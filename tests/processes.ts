@@ -39,6 +39,11 @@ export class NodeProcess implements AsyncDisposable {
     ]);
   }
 
+  /** Of the operating system. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Everything printed so far, stderr marked as such. */
   get output(): string {
     return this.#lines.join("\n");

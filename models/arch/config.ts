@@ -1,5 +1,5 @@
 /**
- * config.json: the fields that decoder-only families share, with the defaults of transformers.
+ * config.json: the fields that decoder-only families have, with Llama's defaults; other families bring theirs.
  *
  * @module
  */
@@ -21,15 +21,29 @@ export const configSchema = z.looseObject({
   head_dim: count.nullish(),
   vocab_size: count,
   max_position_embeddings: count.default(2048),
+  original_max_position_embeddings: count.nullish(),
   rms_norm_eps: z.number().positive().max(1).default(1e-6),
   rope_theta: z.number().positive().nullish(),
+  rope_local_base_freq: z.number().positive().nullish(),
   rope_scaling: rope.nullish(),
   rope_parameters: rope.nullish(),
+  partial_rotary_factor: z.number().positive().max(1).nullish(),
+  no_rope_layers: z.array(z.number().int().min(0).max(1)).nullish(),
+  no_rope_layer_interval: count.nullish(),
   hidden_act: z.string().default("silu"),
+  hidden_activation: z.string().nullish(),
   tie_word_embeddings: z.boolean().default(false),
   attention_bias: z.boolean().default(false),
   mlp_bias: z.boolean().default(false),
   sliding_window: z.number().int().nonnegative().nullish(),
+  use_sliding_window: z.boolean().nullish(),
+  sliding_window_pattern: count.nullish(),
+  max_window_layers: z.number().int().nonnegative().nullish(),
+  layer_types: z.array(z.string()).nullish(),
+  use_bidirectional_attention: z.boolean().nullish(),
+  query_pre_attn_scalar: z.number().positive().nullish(),
+  attn_logit_softcapping: z.number().positive().nullish(),
+  final_logit_softcapping: z.number().positive().nullish(),
   quantization_config: z.record(z.string(), z.unknown()).nullish(),
   bos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
   eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
@@ -38,21 +52,24 @@ export const configSchema = z.looseObject({
 /** A validated config.json. */
 export type ModelConfig = z.infer<typeof configSchema>;
 
-/** Validates config.json; `file` is its path, for messages. Throws `config_malformed`. */
-export function parseConfig(json: unknown, file: string): ModelConfig {
-  const parsed = configSchema.safeParse(json);
+/**
+ * Validates config.json; `file` is its path, for messages. `defaults` stand in for fields that it does not have (one that is
+ * null it has). Throws `config_malformed`.
+ */
+export function parseConfig(
+  json: unknown,
+  file: string,
+  defaults: Readonly<Record<string, unknown>> = {},
+): ModelConfig {
+  const isObject = typeof json === "object" && json !== null && !Array.isArray(json);
+  const stated = isObject ? Object.entries(json).filter(([, value]) => value !== undefined) : [];
+  const parsed = configSchema.safeParse(isObject ? { ...defaults, ...Object.fromEntries(stated) } : json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  const field = issue.path.join(".") || "its top";
-  throw modelError("config_malformed", `${file}: ${field}: ${issue.message}`, { file, field });
+  throw malformed(file, issue.path.join(".") || "its top", issue.message);
 }
 
-/** RoPE base and scaling, from `rope_theta` + `rope_scaling` or the newer `rope_parameters`; no scaling is null. */
-export function ropeOf(
-  config: ModelConfig,
-): { theta: number; scaling: Record<string, unknown> | null; type: string } {
-  const scaling = config.rope_parameters ?? config.rope_scaling ?? null;
-  const theta = z.number().positive().safeParse(scaling?.["rope_theta"] ?? config.rope_theta);
-  const type = String(scaling?.["rope_type"] ?? scaling?.["type"] ?? "default");
-  return { theta: theta.success ? theta.data : 10000, scaling: type === "default" ? null : scaling, type };
+/** An error `config_malformed` about a field. */
+export function malformed(file: string, field: string, what: string): Error {
+  return modelError("config_malformed", `${file}: ${field}: ${what}`, { file, field });
 }

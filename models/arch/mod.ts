@@ -3,16 +3,22 @@
  *
  * @module
  */
-import { modelError } from "../errors.ts";
+import { modelError, reasonOf } from "../errors.ts";
 import type { Geometry } from "../manifest.ts";
+import { rotaryOf, rotation } from "../rope.ts";
 import type { Architecture } from "./architecture.ts";
-import { type ModelConfig, parseConfig } from "./config.ts";
+import { malformed, type ModelConfig, parseConfig } from "./config.ts";
+import { gemma2, gemma3 } from "./gemma.ts";
 import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
+import { phi3 } from "./phi.ts";
+import { qwen2, qwen3 } from "./qwen.ts";
+import { smollm3 } from "./smollm3.ts";
 
 export type { Architecture, TensorPlan, TensorRole, TensorSpec } from "./architecture.ts";
 export type { ModelConfig } from "./config.ts";
 
-const KNOWN: readonly Architecture[] = [llama];
+const KNOWN: readonly Architecture[] = [llama, mistral, smollm3, qwen2, qwen3, gemma2, gemma3, phi3];
 
 /** Hugging Face classes that can be loaded. */
 export const ARCHITECTURES: readonly string[] = KNOWN.flatMap((known) => known.classes);
@@ -37,9 +43,9 @@ export function describe(json: unknown, file: string): Described {
       { file, architecture: named[0], supported: [...ARCHITECTURES] },
     );
   }
-  const config = parseConfig(json, file);
-  const name = config.architectures[0];
+  const name = parseConfig(json, file).architectures[0];
   const architecture = KNOWN.find((known) => known.classes.includes(name))!;
+  const config = parseConfig(json, file, architecture.defaults);
   const unsupported = architecture.unsupported(config);
   if (config.quantization_config) {
     const method = String(config.quantization_config["quant_method"] ?? "unknown");
@@ -61,25 +67,23 @@ export function describe(json: unknown, file: string): Described {
   return { config, geometry, architecture };
 }
 
-function checkGeometry({ heads, kv_heads, head_dim }: Geometry, file: string): void {
+function checkGeometry(geometry: Geometry, file: string): void {
+  const { heads, kv_heads, head_dim, rope } = geometry;
   if (heads % kv_heads !== 0) {
-    throw modelError(
-      "config_malformed",
-      `${file}: ${heads} heads cannot share ${kv_heads} key-value heads evenly`,
-      {
-        file,
-        field: "num_key_value_heads",
-      },
+    throw malformed(
+      file,
+      "num_key_value_heads",
+      `${heads} heads cannot share ${kv_heads} key-value heads evenly`,
     );
   }
-  if (head_dim < 2 || head_dim % 2 !== 0) {
-    throw modelError(
-      "config_malformed",
-      `${file}: head_dim ${head_dim} is not an even number that RoPE can rotate`,
-      {
-        file,
-        field: "head_dim",
-      },
-    );
+  const dims = rope.dims ?? head_dim;
+  if (dims < 2 || dims % 2 !== 0) {
+    const field = rope.dims === undefined ? "head_dim" : "partial_rotary_factor";
+    throw malformed(file, field, `RoPE cannot rotate ${dims} dimensions of a head, only an even number`);
+  }
+  try {
+    rotation(rotaryOf(geometry, "global"));
+  } catch (error) {
+    throw malformed(file, "rope_scaling", reasonOf(error));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Blocks that architectures share. Shapes: S rows, H hidden, N heads, KV KV heads, D head_dim; (..) is (1, S) before the rows
+ * Blocks that architectures share. Shapes: S rows, H hidden, N heads, KV KV heads, D head_dim, P D rounded up; (..) is (1, S) before the rows
  * of the last stage are picked and (W) after.
  *
  * @module
@@ -19,8 +19,21 @@ export interface Stage {
   /** `accuracy_level` of MatMulNBits. */
   accuracyLevel: number;
   /** Graph inputs and tables that attention shares among layers. */
-  attention: { bias: Value; positions: Value; pastRows: Value; totalRows: Value; cos: Value; sin: Value };
+  attention: { positions: Value; pastRows: Value; totalRows: Value };
 }
+
+/** What attention takes from outside, of the layers with and of those without a window. */
+export interface View {
+  bias: Value;
+  /** Tables of the angles; absent: the layer does not rotate. */
+  rotary?: { cos: Value; sin: Value };
+}
+
+/** GroupQueryAttention takes head sizes that are multiples of this. */
+const HEAD_STEP = 8;
+
+/** Elements of a cached key or value of one head. */
+export const cacheDim = (headDim: number): number => Math.ceil(headDim / HEAD_STEP) * HEAD_STEP;
 
 /** A tensor of a blob. */
 export interface Weight {
@@ -45,11 +58,14 @@ export function weightOf(group: Group, tensor: string, name: string, shape: numb
   return { name, blob: group.sha256, entry };
 }
 
-/** (.., in) times a projection [out, in] -> (.., out). */
-export function linear(stage: Stage, path: string, x: Value, weight: Weight): Value {
+/** (.., in) times a projection [out, in], plus a bias [out] if there is one -> (.., out). */
+export function linear(stage: Stage, path: string, x: Value, weight: Weight, bias?: Weight): Value {
   const [rows, columns] = weight.entry.shape;
-  if (isQuantised(weight)) return blockedProduct(stage, path, x, weight);
-  return stage.graph.node("MatMul", `${path}/MatMul`, [x, wide(stage, path, weight, [columns, rows])]);
+  const product = isQuantised(weight)
+    ? blockedProduct(stage, path, x, weight)
+    : stage.graph.node("MatMul", `${path}/MatMul`, [x, wide(stage, path, weight, [columns, rows])]);
+  if (!bias) return product;
+  return stage.graph.node("Add", `${path}/Add`, [product, wide(stage, path, bias, [rows])]);
 }
 
 /** (W, H) times the LM head [vocab, H], which is stored like the embedding -> `output` (W, vocab). */
@@ -75,6 +91,7 @@ function blockedProduct(stage: Stage, path: string, x: Value, weight: Weight, ou
     x,
     dense(stage, weight, [rows, blocks, BLOCK * bits / 8]),
     scales(stage, weight, [rows, blocks]),
+    ...zeroPoints(stage, weight, [rows, Math.ceil(blocks / 2)]),
   ], {
     attributes: { K: columns, N: rows, bits, block_size: BLOCK, accuracy_level: stage.accuracyLevel },
     outputs: output ? [output] : undefined,
@@ -91,8 +108,16 @@ function wide(stage: Stage, path: string, weight: Weight, dims: number[]): Value
   return stage.graph.node("Cast", `${path}/Cast`, [value], { attributes: { to: 1 } });
 }
 
-/** Rows of a table [vocab, H] -> (1, S, H); only the rows that are asked for are ever dequantised. */
+/** Rows of a table [vocab, H] times the embedding's factor -> (1, S, H). */
 export function embedding(stage: Stage, path: string, tokens: Value, weight: Weight): Value {
+  const rows = tableRows(stage, path, tokens, weight);
+  const { embedding_scale: factor } = stage.geometry;
+  if (factor === undefined) return rows;
+  return stage.graph.node("Mul", `${path}/Mul`, [rows, stage.graph.float(`${path}/scale`, factor)]);
+}
+
+/** Rows of a table [vocab, H] -> (1, S, H); only the rows that are asked for are ever dequantised. */
+function tableRows(stage: Stage, path: string, tokens: Value, weight: Weight): Value {
   const { graph } = stage;
   const [vocab, hidden] = weight.entry.shape;
   const { format } = weight.entry;
@@ -106,6 +131,7 @@ export function embedding(stage: Stage, path: string, tokens: Value, weight: Wei
     dense(stage, weight, [vocab, blocks * BLOCK * bits / 8]),
     tokens,
     scales(stage, weight, [vocab, blocks]),
+    ...zeroPoints(stage, weight, [vocab, Math.ceil(blocks / 2)]),
   ], { attributes: { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 1 } });
   if (blocks * BLOCK === hidden) return rows;
   const [start, end, axis] = [0, hidden, 2].map((n, i) =>
@@ -117,12 +143,17 @@ export function embedding(stage: Stage, path: string, tokens: Value, weight: Wei
 /** Root-mean-square norm over the last axis, (.., H) -> (.., H). */
 export function norm(stage: Stage, path: string, x: Value, weight: Weight): Value {
   const { graph, geometry } = stage;
-  return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, [
-    x,
-    wide(stage, path, weight, weight.entry.shape),
-  ], {
+  return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, [x, gain(stage, path, weight)], {
     attributes: { axis: -1, epsilon: { float: geometry.norm_eps }, stash_type: 1 },
   });
+}
+
+/** A norm's factors [H]. ONNX Runtime folds the sum when the session is made. */
+function gain(stage: Stage, path: string, weight: Weight): Value {
+  const stored = wide(stage, path, weight, weight.entry.shape);
+  const offset = stage.geometry.norms?.offset;
+  if (!offset) return stored;
+  return stage.graph.node("Add", `${path}/gain/Add`, [stored, stage.graph.float("/norm/offset", offset)]);
 }
 
 /** Adds two (.., H) and norms the sum; returns both. */
@@ -138,7 +169,7 @@ export function skipNorm(
   const normed = graph.contrib("SkipSimplifiedLayerNormalization", `${path}/SkipLayerNorm`, [
     x,
     skip,
-    wide(stage, path, weight, weight.entry.shape),
+    gain(stage, path, weight),
   ], {
     attributes: { epsilon: { float: geometry.norm_eps } },
     outputs: [`${path}/SkipLayerNorm/output_0`, "", "", sum],
@@ -146,58 +177,121 @@ export function skipNorm(
   return { normed, sum };
 }
 
+/** Norms each of `count` heads: (1, S, count*D) -> the same. */
+export function headNorm(stage: Stage, path: string, x: Value, count: number, weight: Weight): Value {
+  const { graph, geometry: { head_dim } } = stage;
+  const heads = graph.node("Reshape", `${path}/heads/Reshape`, [
+    x,
+    graph.ints(`${path}/heads`, [0, 0, count, head_dim]),
+  ]);
+  const normed = norm(stage, path, heads, weight);
+  return graph.node("Reshape", `${path}/rows/Reshape`, [
+    normed,
+    graph.ints(`${path}/rows`, [0, 0, count * head_dim]),
+  ]);
+}
+
 /**
  * Attention over the layer's arena: rotates q (1, S, N*D) and k (1, S, KV*D), writes k and v at slots T-S .. T-1 of the
- * buffers (1, KV, C, D), attends -> (1, S, N*D).
+ * buffers (1, KV, C, P), attends -> (1, S, N*D).
  *
  * The operator itself only adds the causal mask by slot (row s sees slots up to T-S+s); the bias hides the rest, so rows
  * may be a tree. Keys are stored rotated.
  *
  * Measured on onnxruntime 1.30: GroupQueryAttention with `do_rotary` takes only the first of `position_ids` when S = T and
- * counts on from there, which is wrong for a tree in the first frame; so rotation is an operator of its own.
+ * counts on from there, which is wrong for a tree in the first frame; so rotation is an operator of its own. It refuses a D
+ * that is not a multiple of 8: such heads are filled up with zeros, which change neither scores nor sums.
  */
-export function attention(stage: Stage, path: string, layer: number, q: Value, k: Value, v: Value): Value {
+export function attention(
+  stage: Stage,
+  path: string,
+  layer: number,
+  { bias, rotary }: View,
+  [q, k, v]: [Value, Value, Value],
+): Value {
   const { graph, geometry, attention: shared } = stage;
   const { heads, kv_heads, head_dim } = geometry;
   const names = kvNames(layer);
-  const dims = [1, kv_heads, "capacity", head_dim];
+  const wide = cacheDim(head_dim);
+  const dims = [1, kv_heads, "capacity", wide];
   graph.input(names.pastKey, "f32", dims);
   graph.input(names.pastValue, "f32", dims);
   const rotate = (x: Value, part: string, count: number) =>
-    graph.contrib("RotaryEmbedding", `${path}/${part}/RotaryEmbedding`, [
-      x,
-      shared.positions,
-      shared.cos,
-      shared.sin,
-    ], {
-      attributes: { interleaved: 0, num_heads: count },
-    });
+    rotary
+      ? graph.contrib("RotaryEmbedding", `${path}/${part}/RotaryEmbedding`, [
+        x,
+        shared.positions,
+        rotary.cos,
+        rotary.sin,
+      ], {
+        attributes: {
+          interleaved: 0,
+          num_heads: count,
+          ...(geometry.rope.dims === undefined ? {} : { rotary_embedding_dim: geometry.rope.dims }),
+        },
+      })
+      : x;
+  const filled = (x: Value, part: string, count: number) =>
+    resizeHeads(stage, `${path}/${part}/fill`, x, count, head_dim, wide);
   const name = `${path}/GroupQueryAttention`;
+  const softcap = geometry.attention?.softcap;
   const output = graph.contrib("GroupQueryAttention", name, [
-    ...[rotate(q, "q_rotary", heads), rotate(k, "k_rotary", kv_heads), v, names.pastKey, names.pastValue],
-    ...[shared.pastRows, shared.totalRows, "", "", "", shared.bias],
+    filled(rotate(q, "q_rotary", heads), "q", heads),
+    filled(rotate(k, "k_rotary", kv_heads), "k", kv_heads),
+    filled(v, "v", kv_heads),
+    ...[names.pastKey, names.pastValue, shared.pastRows, shared.totalRows, "", "", "", bias],
   ], {
     attributes: {
       num_heads: heads,
       kv_num_heads: kv_heads,
-      scale: { float: 1 / Math.sqrt(head_dim) },
+      scale: { float: geometry.attention?.scale ?? 1 / Math.sqrt(head_dim) },
+      ...(softcap === undefined ? {} : { softcap: { float: softcap } }),
       do_rotary: 0,
     },
     outputs: [`${name}/output_0`, names.presentKey, names.presentValue],
   });
   graph.output(names.presentKey, "f32", dims);
   graph.output(names.presentValue, "f32", dims);
-  return output;
+  return resizeHeads(stage, `${path}/trim`, output, heads, wide, head_dim);
 }
 
-/** silu(gate) * up, (.., I) -> (.., I). */
-export function gatedSilu(stage: Stage, path: string, gate: Value, up: Value): Value {
+/** (1, S, count*from) -> (1, S, count*to): zeros at the end of each head, or its end cut off. */
+function resizeHeads(stage: Stage, path: string, x: Value, count: number, from: number, to: number): Value {
+  if (from === to) return x;
   const { graph } = stage;
+  const heads = graph.node("Reshape", `${path}/heads/Reshape`, [
+    x,
+    graph.ints(`${path}/heads`, [0, 0, count, from]),
+  ]);
+  const sized = to > from
+    ? graph.node("Pad", `${path}/Pad`, [heads, graph.ints(`${path}/pads`, [0, 0, 0, 0, 0, 0, 0, to - from])])
+    : graph.node("Slice", `${path}/Slice`, [
+      heads,
+      ...[0, to, 3].map((n, i) => graph.ints(`${path}/${["start", "end", "axis"][i]}`, [n])),
+    ]);
+  return graph.node("Reshape", `${path}/rows/Reshape`, [
+    sized,
+    graph.ints(`${path}/rows`, [0, 0, count * to]),
+  ]);
+}
+
+/** activation(gate) * up, (.., I) -> (.., I). */
+export function gated(stage: Stage, path: string, gate: Value, up: Value): Value {
+  const { graph, geometry } = stage;
   // QuickGelu(x) = x * sigmoid(alpha * x): with alpha 1 the fused SiLU that the CPU provider has.
-  const silu = graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [gate], {
-    attributes: { alpha: { float: 1 } },
-  });
-  return graph.node("Mul", `${path}/Mul`, [silu, up]);
+  const activated = geometry.mlp?.activation === "gelu_tanh"
+    ? graph.node("Gelu", `${path}/act_fn/Gelu`, [gate], { attributes: { approximate: "tanh" } })
+    : graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [gate], { attributes: { alpha: { float: 1 } } });
+  return graph.node("Mul", `${path}/Mul`, [activated, up]);
+}
+
+/** cap * tanh(x / cap) of any shape -> `output`. */
+export function softcap(stage: Stage, path: string, x: Value, cap: number, output: Value): void {
+  const { graph } = stage;
+  const factor = graph.float(`${path}/cap`, cap);
+  const small = graph.node("Div", `${path}/Div`, [x, factor]);
+  const bent = graph.node("Tanh", `${path}/Tanh`, [small]);
+  graph.node("Mul", `${path}/Mul`, [bent, factor], { outputs: [output] });
 }
 
 function dense(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Value {
@@ -218,4 +312,12 @@ function scales(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Va
     dims,
     data: { location: blob, offset, length },
   });
+}
+
+/** The zero points of a tensor that has some; without them the operators take the middle code. */
+function zeroPoints(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Value[] {
+  if (!entry.zeros) return [];
+  const { offset, bytes: length } = entry.zeros;
+  const data = { location: blob, offset, length };
+  return [stage.graph.constant({ name: `${name}.zeros`, dtype: "u8", dims, data })];
 }

@@ -48,6 +48,12 @@ export class GraphBuilder {
     return this.constant({ name, dtype: "i64", dims, data });
   }
 
+  /** Adds an `f32` scalar held in the model file. */
+  float(name: string, value: number): Value {
+    const data = new Uint8Array(Float32Array.of(value).buffer);
+    return this.constant({ name, dtype: "f32", dims: [], data });
+  }
+
   /** Adds an ai.onnx operator; returns its first output. */
   node(op: string, name: string, inputs: Value[], options: NodeOptions = {}): Value {
     return this.#add("", op, name, inputs, options);

@@ -3,12 +3,14 @@
  * and the engine (`runtime/engine/`).
  *
  * S = rows of the frame, T = rows visible in the arena (past + S), C = capacity of the arena, W = wanted rows,
- * H = hidden, KV = KV heads, D = head_dim, V = vocabulary.
+ * H = hidden, KV = KV heads, D = cached head_dim, V = vocabulary.
  *
  *     inputs   tokens      i64 (1, S)        first stage
  *              hidden      f32 (1, S, H)     other stages
  *              positions   i64 (1, S)
  *              bias        f32 (1, 1, S, T)  0 where row s may see slot t, MASKED elsewhere
+ *              window_bias f32 (1, 1, S, T)  if `StageGraph.window` is set: `bias`, and MASKED where slot t's position is
+ *                                            `window` or more below row s's
  *              past_rows   i32 (1)           T - 1        (GroupQueryAttention seqlens_k)
  *              total_rows  i32 ()            T            (GroupQueryAttention total_sequence_length)
  *              want        i64 (W)           last stage: rows whose logits are wanted
@@ -37,7 +39,11 @@ export interface StageGraph {
   last: boolean;
   /** Bytes of the weights that the session maps; how many become private memory: `stage.ts`. */
   weightBytes: number;
-  /** KV bytes of one row: layers x 2 x kv_heads x head_dim x 4. */
+  /** Positions that rows see in the windowed layers of this stage, their own included; absent: it has no such layers. */
+  window?: number;
+  /** Elements of a cached key or value: head_dim, rounded up to what the operator takes. */
+  cacheDim: number;
+  /** KV bytes of one row: layers x 2 x kv_heads x cacheDim x 4. */
   kvBytesPerRow: number;
 }
 

@@ -5,5 +5,6 @@
  */
 export { kvNames, MASKED } from "./contract.ts";
 export type { StageGraph } from "./contract.ts";
-export { buildStageGraph, GRAPH_ARCHITECTURES } from "./stage.ts";
+export { buildStageGraph } from "./stage.ts";
 export type { StageGraphOptions } from "./stage.ts";
+export { cacheDim } from "./blocks.ts";

@@ -12,25 +12,17 @@ import { createHash } from "node:crypto";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError } from "../../actors/errors.ts";
+import { ARCHITECTURES } from "../arch/mod.ts";
 import type { Geometry, Manifest } from "../manifest.ts";
-import { embedding, logits, skipNorm, type Stage, weightOf } from "./blocks.ts";
+import { ropeTables, type RotaryGeometry, rotaryOf } from "../rope.ts";
+import { cacheDim, embedding, logits, skipNorm, softcap, type Stage, type View, weightOf } from "./blocks.ts";
 import { GraphBuilder, type Value } from "./builder.ts";
 import type { StageGraph } from "./contract.ts";
-import { type LayerBuilder, llamaLayer, type Stream } from "./llama.ts";
+import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
-import { ropeTables } from "./rope.ts";
 
 /** Alignment of the tables' file, so that each can be mapped. */
 const PAGE = 4096;
-
-/** Layer builders by Hugging Face class. */
-const LAYERS: Record<string, LayerBuilder> = {
-  LlamaForCausalLM: llamaLayer,
-  MistralForCausalLM: llamaLayer,
-};
-
-/** Hugging Face classes that {@linkcode buildStageGraph} knows. */
-export const GRAPH_ARCHITECTURES: readonly string[] = Object.keys(LAYERS);
 
 /** Options of {@linkcode buildStageGraph}. */
 export interface StageGraphOptions {
@@ -68,14 +60,11 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
       metadata: { firstLayer, lastLayer, layers: geometry.layers },
     });
   }
-  const addLayer = LAYERS[geometry.architecture];
-  if (!addLayer) {
+  if (!ARCHITECTURES.includes(geometry.architecture)) {
     throw new OrreryError({
       group: "model",
       code: "unknown_architecture",
-      message: `architecture ${geometry.architecture} is not known; known are ${
-        GRAPH_ARCHITECTURES.join(", ")
-      }`,
+      message: `architecture ${geometry.architecture} is not known; known are ${ARCHITECTURES.join(", ")}`,
       metadata: { architecture: geometry.architecture },
     });
   }
@@ -88,14 +77,9 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
   const bias = graph.input("bias", "f32", [1, 1, "rows", "total"]);
   const pastRows = graph.input("past_rows", "i32", [1]);
   const totalRows = graph.input("total_rows", "i32", []);
-  const tables = await ropeConstants(graph, geometry, blobDir);
+  const views = await layerViews(graph, geometry, { bias, firstLayer, lastLayer, blobDir });
   const tableBytes = graph.externalBytes();
-  const stage: Stage = {
-    graph,
-    geometry,
-    accuracyLevel,
-    attention: { bias, positions, pastRows, totalRows, ...tables },
-  };
+  const stage: Stage = { graph, geometry, accuracyLevel, attention: { positions, pastRows, totalRows } };
   if (first) {
     const table = weightOf(manifest.embedding, "embed", "model.embed_tokens.weight", [
       geometry.vocab,
@@ -105,18 +89,13 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
   } else {
     // Within a stage a layer begins with a fused add and norm, whose sums differ in the last bits from the plain norm's.
     // hidden = half + half is exact, so the same operator sees the same numbers and a split changes no bit.
-    const half = graph.constant({
-      name: "/hidden/half",
-      dtype: "f32",
-      dims: [],
-      data: new Uint8Array(Float32Array.of(0.5).buffer),
-    });
-    const residual = graph.node("Mul", "/hidden/Mul", [stream.residual, half]);
+    const residual = graph.node("Mul", "/hidden/Mul", [stream.residual, graph.float("/hidden/half", 0.5)]);
     stream = { residual, update: residual };
   }
   const pick = last ? wantedRows(graph) : undefined;
   for (let n = firstLayer; n <= lastLayer; n++) {
-    stream = addLayer(stage, n, manifest.layers[n], stream, n === lastLayer ? pick : undefined);
+    const layer = { number: n, group: manifest.layers[n], view: views[n - firstLayer] };
+    stream = addLayer(stage, n === lastLayer ? { ...layer, pick } : layer, stream);
   }
   if (last) addHead(stage, manifest, stream);
   else addHidden(stage, stream);
@@ -124,9 +103,46 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
   const bytes = encodeModel(graph.finish(`layers ${firstLayer}-${lastLayer}`));
   const path = join(blobDir, `stage-${createHash("sha256").update(bytes).digest("hex").slice(0, 32)}.onnx`);
   await writeOnce(path, () => [bytes]);
-  const kvBytesPerRow = (lastLayer - firstLayer + 1) * 2 * geometry.kv_heads * geometry.head_dim * 4;
-  const weightBytes = graph.externalBytes() - tableBytes;
-  return { path, firstLayer, lastLayer, first, last, weightBytes, kvBytesPerRow };
+  const cached = cacheDim(geometry.head_dim);
+  return {
+    path,
+    firstLayer,
+    lastLayer,
+    first,
+    last,
+    ...(views.some(({ bias: used }) => used !== bias) ? { window: geometry.local!.window } : {}),
+    weightBytes: graph.externalBytes() - tableBytes,
+    cacheDim: cached,
+    kvBytesPerRow: (lastLayer - firstLayer + 1) * 2 * geometry.kv_heads * cached * 4,
+  };
+}
+
+/** Which rows each layer of a range sees, and how it rotates. */
+async function layerViews(
+  graph: GraphBuilder,
+  geometry: Geometry,
+  { bias, firstLayer, lastLayer, blobDir }: {
+    bias: Value;
+    firstLayer: number;
+    lastLayer: number;
+    blobDir: string;
+  },
+): Promise<View[]> {
+  const { local, rope } = geometry;
+  const views: View[] = [];
+  let windowBias: Value | undefined;
+  for (let n = firstLayer; n <= lastLayer; n++) {
+    const windowed = local?.layers.includes(n) ?? false;
+    if (windowed) windowBias ??= graph.input("window_bias", "f32", [1, 1, "rows", "total"]);
+    const rotary = rope.skipped_layers?.includes(n) ? undefined : await ropeConstants(
+      graph,
+      rotaryOf(geometry, windowed ? "local" : "global"),
+      geometry.context,
+      blobDir,
+    );
+    views.push({ bias: windowed ? windowBias! : bias, rotary });
+  }
+  return views;
 }
 
 function firstInput(graph: GraphBuilder, { geometry }: Manifest, first: boolean): Value {
@@ -144,13 +160,14 @@ function wantedRows(graph: GraphBuilder): (x: Value, path: string) => Value {
   };
 }
 
-/** Final norm and LM head: (W, H) -> logits (W, V). */
+/** Final norm and LM head, their softcap if any: (W, H) -> logits (W, V). */
 function addHead(stage: Stage, manifest: Manifest, { residual, update }: Stream): void {
-  const { graph, geometry: { hidden, vocab } } = stage;
+  const { graph, geometry: { hidden, vocab, logit_softcap: cap } } = stage;
   const gain = weightOf(manifest.head, "norm", "model.norm.weight", [hidden]);
   const { normed } = skipNorm(stage, "/model/norm", residual, update!, gain);
   const head = weightOf(manifest.head, "lm_head", "lm_head.weight", [vocab, hidden]);
-  logits(stage, "/lm_head", normed, head, "logits");
+  logits(stage, "/lm_head", normed, head, cap === undefined ? "logits" : "/lm_head/logits");
+  if (cap !== undefined) softcap(stage, "/lm_head/softcap", "/lm_head/logits", cap, "logits");
   graph.output("logits", "f32", ["wanted", vocab]);
 }
 
@@ -164,23 +181,27 @@ function addHidden(stage: Stage, { residual, update }: Stream): void {
 /** Writes the cos/sin tables to `rope-<hash>`, unless it is there, and refers to them. */
 async function ropeConstants(
   graph: GraphBuilder,
-  geometry: Geometry,
+  rotary: RotaryGeometry,
+  context: number,
   blobDir: string,
 ): Promise<{ cos: Value; sin: Value }> {
-  const { context, head_dim, rope } = geometry;
-  const key = JSON.stringify([1, context, head_dim, rope.theta, rope.scaling]);
+  const key = JSON.stringify([2, context, rotary.dims, rotary.theta, rotary.scaling]);
   const location = `rope-${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
-  const dims = [context, head_dim / 2];
-  const length = context * head_dim * 2;
+  const dims = [context, rotary.dims / 2];
+  const length = context * rotary.dims * 2;
   const offset = Math.ceil(length / PAGE) * PAGE;
   await writeOnce(join(blobDir, location), () => {
-    const { cos, sin } = ropeTables(geometry);
+    const { cos, sin } = ropeTables(rotary, context);
     return [new Uint8Array(cos.buffer), new Uint8Array(offset - length), new Uint8Array(sin.buffer)];
   });
-  return {
-    cos: graph.constant({ name: "rope.cos", dtype: "f32", dims, data: { location, offset: 0, length } }),
-    sin: graph.constant({ name: "rope.sin", dtype: "f32", dims, data: { location, offset, length } }),
-  };
+  const table = (name: string, at: number) =>
+    graph.constant({
+      name: `${location}.${name}`,
+      dtype: "f32",
+      dims,
+      data: { location, offset: at, length },
+    });
+  return { cos: table("cos", 0), sin: table("sin", offset) };
 }
 
 /** Writes a file that is named by its content: whole or not at all, and only if it is not there. */

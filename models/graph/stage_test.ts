@@ -96,6 +96,33 @@ Deno.test("buildStageGraph() gives first, middle and last stages the inputs and 
   });
 });
 
+Deno.test("buildStageGraph() asks for a window's bias only in stages with windowed layers", async () => {
+  await withFolder(async (blobDir) => {
+    const windowed = manifest();
+    windowed.geometry.local = { window: 8, layers: [1] };
+    for (const [layer, window] of [[0, undefined], [1, 8], [2, undefined]] as const) {
+      const stage = await buildStageGraph(windowed, { firstLayer: layer, lastLayer: layer, blobDir });
+      assert.equal(stage.window, window);
+      const { input } = await readGraph(stage.path);
+      assert.equal(input.some(({ name }) => name === "window_bias"), window !== undefined);
+    }
+  });
+});
+
+Deno.test("buildStageGraph() rounds the cached head up to a multiple of 8", async () => {
+  await withFolder(async (blobDir) => {
+    const odd = manifest("f32");
+    odd.geometry.head_dim = 10;
+    odd.geometry.heads = odd.geometry.kv_heads = 2;
+    for (const { tensors } of odd.layers) {
+      for (const part of ["q", "k", "v"]) tensors[`attn.${part}`].shape = [20, 64];
+      tensors["attn.o"].shape = [64, 20];
+    }
+    const stage = await buildStageGraph(odd, { firstLayer: 0, lastLayer: 1, blobDir });
+    assert.deepEqual([stage.cacheDim, stage.kvBytesPerRow], [16, 2 * 2 * 2 * 16 * 4]);
+  });
+});
+
 Deno.test("buildStageGraph() names its nodes as paths, each once", async () => {
   await withFolder(async (blobDir) => {
     const { path } = await buildStageGraph(manifest(), { firstLayer: 0, lastLayer: 2, blobDir });

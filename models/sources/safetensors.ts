@@ -103,7 +103,7 @@ export function parseHeader(json: Uint8Array, fileBytes: number, file: string): 
       }
     }
     // Other dtypes (an old checkpoint's integer buffers) are named only if the model asks for such a tensor.
-    tensors.set(name, { dtype: dtype as SourceTensor["dtype"], shape, file, bytes, offset: start + from });
+    tensors.set(name, { dtype, shape, file, bytes, offset: start + from });
     end = to;
   }
   if (start + end !== fileBytes) {
@@ -118,8 +118,14 @@ export const isReadable = (dtype: string): boolean => Object.hasOwn(ELEMENT_BYTE
 /** Bytes of one element of a readable type. */
 export const elementBytes = (dtype: SourceTensor["dtype"]): number => ELEMENT_BYTES[dtype];
 
-/** f16 bits -> value, for all 65536. */
 let halves: Float32Array | undefined;
+
+/** f16 bits -> value, for all 65536. */
+export function halfValues(): Float32Array {
+  return halves ??= Float32Array.from(
+    new Float16Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer),
+  );
+}
 
 /** Little-endian elements as f32; `bytes` must be aligned to the element. An F32 input is viewed, not copied. */
 export function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: SourceTensor["dtype"]): Float32Array {
@@ -131,8 +137,7 @@ export function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: SourceTensor["d
     for (let i = 0; i < bits.length; i++) words[i] = bits[i] << 16;
     return values;
   }
-  halves ??= Float32Array.from(new Float16Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer));
-  const table = halves;
+  const table = halfValues();
   for (let i = 0; i < bits.length; i++) values[i] = table[bits[i]];
   return values;
 }

@@ -6,8 +6,8 @@
 
 /** A tensor as its source describes it. */
 export interface SourceTensor {
-  /** Element type in the file. */
-  dtype: "F32" | "F16" | "BF16";
+  /** Element type in the file: `F32`, `F16`, `BF16`; in a GGUF file also `Q8_0`, `Q4_K`, ... */
+  dtype: string;
   /** Hugging Face orientation: [out, in] for a projection, [n] for a norm. */
   shape: number[];
   /** Name of the file that holds it, for messages. */
@@ -31,6 +31,16 @@ export interface ReadOptions {
   signal?: AbortSignal;
 }
 
+/** Some whole rows of a tensor in one of our quantised layouts (see `models/manifest.ts`), symmetric, without a second rounding. */
+export interface QuantisedPiece {
+  firstRow: number;
+  rows: number;
+  /** u8 [rows, blocks, 16 (q4) or 32 (q8)]. */
+  codes: Uint8Array;
+  /** f32 [rows, blocks]. */
+  scales: Float32Array;
+}
+
 /** A checkpoint's weights. A piece is checked while it is read: NaN and infinite weights are refused. */
 export interface WeightSource extends AsyncDisposable {
   readonly tensors: ReadonlyMap<string, SourceTensor>;
@@ -38,4 +48,11 @@ export interface WeightSource extends AsyncDisposable {
   check(name: string, shape: number[]): SourceTensor;
   /** The tensor row by row, in order. Throws as `check`, and `tensor_not_finite`, `safetensors_truncated`. */
   read(name: string, shape: number[], options?: ReadOptions): AsyncIterable<RowPiece>;
+  /** The tensor as it is in the file, where that can be put into this layout exactly; else undefined. Throws as `read`. */
+  quantised?(
+    name: string,
+    shape: number[],
+    format: "q4" | "q8",
+    options?: ReadOptions,
+  ): AsyncIterable<QuantisedPiece> | undefined;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { hasCode } from "../../actors/errors.ts";
 import { MASKED } from "../../models/graph/contract.ts";
-import { attentionBias } from "./mask.ts";
+import { attentionBias, windowBias } from "./mask.ts";
 import { type Rows, Slots } from "./slots.ts";
 
 const rows = (base: number, parents: number[], positions?: number[]): Rows => ({
@@ -68,6 +68,72 @@ Deno.test("attentionBias() overwrites a buffer that it may use", () => {
   assert.equal(bias.buffer, out.buffer);
   assert.deepEqual([...bias], [...attentionBias(slots, 0, 3)]);
   assert.ok(attentionBias(slots, 0, 3, new Float32Array(4)).length === 9);
+});
+
+/** Both biases of the frame that was just put. */
+function windowed(slots: Slots, frame: Rows, window: number, out?: Float32Array) {
+  const bias = attentionBias(slots, frame.base, frame.tokens.length);
+  return { bias, windowed: windowBias(slots, frame.base, frame.tokens.length, { window, bias, out }) };
+}
+
+Deno.test("windowBias() of a chain shows each row its window's rows, itself included", () => {
+  const slots = new Slots(8);
+  const M = Math.fround(MASKED);
+  const frame = chain(0, 4);
+  put(slots, frame);
+  assert.deepEqual([...windowed(slots, frame, 2).windowed], [0, M, M, M, 0, 0, M, M, M, 0, 0, M, M, M, 0, 0]);
+});
+
+Deno.test("windowBias() counts positions along a row's path, not slots", () => {
+  const slots = new Slots(8);
+  const M = Math.fround(MASKED);
+  put(slots, chain(0, 2)); // positions 0 1
+  put(slots, rows(2, [1, 2, 3], [2, 3, 4])); // a branch that the next row does not see
+  const branch = rows(5, [1], [2]);
+  put(slots, branch);
+  assert.deepEqual([...windowed(slots, branch, 2).windowed], [M, 0, M, M, M, 0]);
+});
+
+Deno.test("windowBias() is the plain bias itself while no row is past the window, else uses the buffer given", () => {
+  const slots = new Slots(8);
+  const frame = chain(0, 4);
+  put(slots, frame);
+  const open = windowed(slots, frame, 4);
+  assert.equal(open.windowed, open.bias);
+  const out = new Float32Array(20).fill(NaN);
+  assert.equal(windowed(slots, frame, 3, out).windowed.buffer, out.buffer);
+  assert.deepEqual(windowed(slots, frame, 3, out).windowed, windowed(slots, frame, 3).windowed);
+});
+
+Deno.test("windowBias() equals the plain bias with far positions masked, for any tree with gaps between positions", () => {
+  const node = fc.record({ parent: fc.nat(), step: fc.integer({ min: 1, max: 3 }), chained: fc.boolean() });
+  fc.assert(
+    fc.property(
+      fc.array(node, { minLength: 1, maxLength: 20 }),
+      fc.integer({ min: 1, max: 12 }),
+      fc.nat(),
+      (nodes, window, split) => {
+        const positions: number[] = [];
+        const parents = nodes.map(({ parent, step, chained }, slot) => {
+          const at = slot === 0 ? -1 : chained ? slot - 1 : parent % slot;
+          positions.push((at < 0 ? 0 : positions[at]) + step);
+          return at;
+        });
+        const base = split % nodes.length;
+        const slots = new Slots(20);
+        if (base > 0) put(slots, rows(0, parents.slice(0, base), positions.slice(0, base)));
+        const frame = rows(base, parents.slice(base), positions.slice(base));
+        put(slots, frame);
+        const { bias, windowed: got } = windowed(slots, frame, window);
+        const want = bias.map((value, at) => {
+          const [row, slot] = [base + Math.floor(at / nodes.length), at % nodes.length];
+          return positions[row] - positions[slot] >= window ? MASKED : value;
+        });
+        assert.deepEqual(got, want);
+      },
+    ),
+    { numRuns: 500, seed: 7 },
+  );
 });
 
 Deno.test("attentionBias() and Slots.path() equal a naive walk for any frames, trees and overwrites", () => {

@@ -10,7 +10,7 @@ import { OrreryError } from "../../actors/errors.ts";
 import type { Frame, TokenResult } from "../../actors/frame.ts";
 import { type Arena, Arenas } from "./arena.ts";
 import { engineError } from "./errors.ts";
-import { attentionBias } from "./mask.ts";
+import { attentionBias, windowBias } from "./mask.ts";
 import { type LoadRequest, type PackedFrame, type PackedOutput, unpackRows } from "./protocol.ts";
 import { needsHistory, sample } from "./sampler.ts";
 
@@ -28,6 +28,7 @@ export class Stage {
   #rows = 0;
   #busyMs = 0;
   #bias = new Float32Array(0);
+  #windowBias = new Float32Array(0);
   #logits = new Float32Array(0);
 
   private constructor(load: LoadRequest, session: ort.InferenceSession) {
@@ -39,7 +40,7 @@ export class Stage {
         firstLayer: graph.firstLayer,
         lastLayer: graph.lastLayer,
         kvHeads: geometry.kv_heads,
-        headDim: geometry.head_dim,
+        headDim: graph.cacheDim,
       },
       load.arenaBudgetBytes,
     );
@@ -189,18 +190,25 @@ export class Stage {
   #feeds(arena: Arena, rows: Rows, hidden?: Float32Array): Record<string, ort.Tensor> {
     const n = rows.tokens.length;
     const total = rows.base + n;
-    const bias = attentionBias(arena.slots, rows.base, n, this.#bias);
-    if (bias.length <= KEEP_ELEMENTS && bias.buffer !== this.#bias.buffer) {
-      this.#bias = new Float32Array(bias.length * 2);
-    }
     const { graph, geometry } = this.#load;
+    const bias = attentionBias(arena.slots, rows.base, n, this.#bias);
+    const biases: Record<string, ort.Tensor> = {
+      bias: new ort.Tensor("float32", bias, [1, 1, n, total]),
+    };
+    if (graph.window !== undefined) {
+      const options = { window: graph.window, bias, out: this.#windowBias };
+      const windowed = windowBias(arena.slots, rows.base, n, options);
+      biases.window_bias = new ort.Tensor("float32", windowed, [1, 1, n, total]);
+      if (windowed !== bias) this.#windowBias = kept(windowed, this.#windowBias);
+    }
+    this.#bias = kept(bias, this.#bias);
     return {
+      ...biases,
       ...arena.feeds,
       ...(graph.first
         ? { tokens: int64(rows.tokens, [1, n]) }
         : { hidden: new ort.Tensor("float32", hidden!, [1, n, geometry.hidden]) }),
       positions: int64(rows.positions, [1, n]),
-      bias: new ort.Tensor("float32", bias, [1, 1, n, total]),
       past_rows: new ort.Tensor("int32", Int32Array.of(total - 1), [1]),
       total_rows: new ort.Tensor("int32", Int32Array.of(total), []),
       ...(graph.last ? { want: int64(rows.want, [rows.want.length]) } : {}),
@@ -234,6 +242,12 @@ export class Stage {
       };
     });
   }
+}
+
+/** The buffer for the next frame: the one that was there, or a larger one if the values did not fit. */
+function kept(values: Float32Array, buffer: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  const fitted = values.buffer === buffer.buffer;
+  return fitted || values.length > KEEP_ELEMENTS ? buffer : new Float32Array(values.length * 2);
 }
 
 /** i64 tensor of non-negative numbers: little-endian low words, high words 0. */

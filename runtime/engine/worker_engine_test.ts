@@ -29,6 +29,7 @@ const load: LoadRequest = {
     last: true,
     weightBytes: 0,
     kvBytesPerRow: 16,
+    cacheDim: 8,
   },
   geometry,
   threads: 1,

@@ -197,7 +197,7 @@ function shortName(name: string): string {
 function dequantise(
   blob: Uint8Array,
   name: string,
-  { shape, format, data, scales }: TensorEntry,
+  { shape, format, data, scales, zeros }: TensorEntry,
 ): Float64Array {
   const bytes = blob.slice(data.offset, data.offset + data.bytes);
   const [rows, columns = 1] = shape;
@@ -214,7 +214,13 @@ function dequantise(
     const element = row * blocks * 32 + column;
     const step = scale[row * blocks + Math.floor(column / 32)];
     if (format === "q8") return (bytes[element] - 128) * step;
-    const nibble = element % 2 === 0 ? bytes[element >> 1] & 15 : bytes[element >> 1] >> 4;
-    return (nibble - 8) * step;
+    const zeroAt = row * 2 * Math.ceil(blocks / 2) + Math.floor(column / 32);
+    const zero = zeros ? nibble(blob.subarray(zeros.offset), zeroAt) : 8;
+    return (nibble(bytes, element) - zero) * step;
   });
+}
+
+/** The 4 bits at `index` of packed ones, low first. */
+function nibble(packed: Uint8Array, index: number): number {
+  return index % 2 === 0 ? packed[index >> 1] & 15 : packed[index >> 1] >> 4;
 }

@@ -32,14 +32,13 @@ export class StageChain {
     options: Pick<StageGraphOptions, "blobDir" | "accuracyLevel"> & { capacity: number },
   ): Promise<StageChain> {
     const chain = new StageChain();
-    const { kv_heads, head_dim } = manifest.geometry;
-    const dims = [1, kv_heads, options.capacity, head_dim];
     for (const [firstLayer, lastLayer] of ranges) {
       const graph = await buildStageGraph(manifest, { ...options, firstLayer, lastLayer });
       const session = await ort.InferenceSession.create(graph.path, {
         intraOpNumThreads: 1,
         logSeverityLevel: 3,
       });
+      const dims = [1, manifest.geometry.kv_heads, options.capacity, graph.cacheDim];
       const arena: Record<string, ort.Tensor> = {};
       for (let layer = firstLayer; layer <= lastLayer; layer++) {
         const { pastKey, pastValue } = kvNames(layer);
@@ -65,6 +64,11 @@ export class StageChain {
     ancestors(this.#rows).slice(past).forEach((seen, row) =>
       seen.forEach((slot) => bias[row * total + slot] = 0)
     );
+    const windowBias = (window: number) =>
+      bias.map((value, at) => {
+        const [row, slot] = [rows[Math.floor(at / total)], this.#rows[at % total]];
+        return row.position - slot.position >= window ? MASKED : value;
+      });
     const longs = (values: number[], dims: number[]) =>
       new ort.Tensor("int64", BigInt64Array.from(values, BigInt), dims);
     const common = {
@@ -82,6 +86,9 @@ export class StageChain {
         ...arena,
         ...(graph.first ? { tokens } : { hidden: hidden! }),
       };
+      if (graph.window !== undefined) {
+        feeds.window_bias = new ort.Tensor("float32", windowBias(graph.window), [1, 1, count, total]);
+      }
       if (graph.last) feeds.want = longs(want, [want.length]);
       const fetches: Record<string, ort.Tensor | null> = { [graph.last ? "logits" : "next_hidden"]: null };
       for (let layer = graph.firstLayer; layer <= graph.lastLayer; layer++) {

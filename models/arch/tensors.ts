@@ -1,0 +1,78 @@
+/**
+ * The tensors of a decoder by its geometry, under the names that most families use.
+ *
+ * @module
+ */
+import { type Geometry, LLAMA_TENSORS } from "../manifest.ts";
+import type { TensorPlan, TensorSpec } from "./architecture.ts";
+
+/** Keys of a layer's tensors beside {@linkcode LLAMA_TENSORS}, with their names. */
+const OTHER_NAMES: Record<string, string> = {
+  "attn.q_norm": "self_attn.q_norm.weight",
+  "attn.k_norm": "self_attn.k_norm.weight",
+  "attn.q_bias": "self_attn.q_proj.bias",
+  "attn.k_bias": "self_attn.k_proj.bias",
+  "attn.v_bias": "self_attn.v_proj.bias",
+  "attn.o_bias": "self_attn.o_proj.bias",
+  "mlp.gate_bias": "mlp.gate_proj.bias",
+  "mlp.up_bias": "mlp.up_proj.bias",
+  "mlp.down_bias": "mlp.down_proj.bias",
+};
+
+/** Names of the four norms of a layer that has norms after attention and MLP too. */
+const SURROUNDING_NORMS: Record<string, string> = {
+  "attn_norm": "input_layernorm.weight",
+  "attn_after_norm": "post_attention_layernorm.weight",
+  "mlp_norm": "pre_feedforward_layernorm.weight",
+  "mlp_after_norm": "post_feedforward_layernorm.weight",
+};
+
+/** One layer's tensors by key, in the order in which they are stored. */
+export function layerTensors(geometry: Geometry, layer: number): Map<string, TensorSpec> {
+  const { hidden, intermediate, heads, kv_heads, head_dim, attention, mlp, norms } = geometry;
+  const shapes: Record<string, number[]> = {
+    "attn_norm": [hidden],
+    "attn.q": [heads * head_dim, hidden],
+    "attn.k": [kv_heads * head_dim, hidden],
+    "attn.v": [kv_heads * head_dim, hidden],
+    "attn.o": [hidden, heads * head_dim],
+    "mlp_norm": [hidden],
+    "mlp.gate": [intermediate, hidden],
+    "mlp.up": [intermediate, hidden],
+    "mlp.down": [hidden, intermediate],
+  };
+  if (norms?.after) { for (const key of ["attn_after_norm", "mlp_after_norm"]) shapes[key] = [hidden]; }
+  if (attention?.qk_norm) { for (const key of ["attn.q_norm", "attn.k_norm"]) shapes[key] = [head_dim]; }
+  for (const part of attention?.bias ?? "") shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
+  if (mlp?.bias) {
+    for (const part of ["gate", "up", "down"]) shapes[`mlp.${part}_bias`] = [shapes[`mlp.${part}`][0]];
+  }
+  const names: Record<string, string> = {
+    ...LLAMA_TENSORS.layer,
+    ...OTHER_NAMES,
+    ...(norms?.after ? SURROUNDING_NORMS : {}),
+  };
+  return new Map(
+    Object.entries(shapes).map(([key, shape]) => [key, {
+      key,
+      name: `model.layers.${layer}.${names[key]}`,
+      shape,
+      role: shape.length === 1 ? "norm" : "projection",
+    }]),
+  );
+}
+
+/** All tensors of a model. */
+export function decoderTensors(geometry: Geometry): TensorPlan {
+  const { hidden, vocab, layers } = geometry;
+  const { embed } = LLAMA_TENSORS.embedding;
+  const lmHead = geometry.tied_embeddings ? embed : LLAMA_TENSORS.head.lm_head;
+  return {
+    embedding: [{ key: "embed", name: embed, shape: [vocab, hidden], role: "vocabulary" }],
+    layers: Array.from({ length: layers }, (_, layer) => [...layerTensors(geometry, layer).values()]),
+    head: [
+      { key: "norm", name: LLAMA_TENSORS.head.norm, shape: [hidden], role: "norm" },
+      { key: "lm_head", name: lmHead, shape: [vocab, hidden], role: "vocabulary" },
+    ],
+  };
+}

@@ -1,0 +1,180 @@
+/**
+ * Rotary position embedding: inverse frequencies with the scalings that we know, and the cos/sin tables of a stage graph. The
+ * formulas are those of transformers' `modeling_rope_utils`.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { modelError } from "./errors.ts";
+import type { Geometry } from "./manifest.ts";
+
+const positive = z.number().positive();
+const length = z.number().int().positive();
+const linearSchema = z.object({ factor: positive });
+const llama3Schema = z.object({
+  factor: positive,
+  low_freq_factor: positive,
+  high_freq_factor: positive,
+  original_max_position_embeddings: length,
+}).refine((s) => s.high_freq_factor > s.low_freq_factor, "high_freq_factor must be above low_freq_factor");
+const yarnSchema = z.object({
+  factor: positive,
+  original_max_position_embeddings: length,
+  attention_factor: positive.nullish(),
+  beta_fast: positive.nullish(),
+  beta_slow: positive.nullish(),
+  mscale: z.number().nonnegative().nullish(),
+  mscale_all_dim: z.number().nonnegative().nullish(),
+  truncate: z.boolean().nullish(),
+});
+const longropeSchema = z.object({
+  factor: positive,
+  short_factor: z.array(positive),
+  original_max_position_embeddings: length,
+  attention_factor: positive.nullish(),
+});
+
+/** Scalings of rotary embedding that {@linkcode rotation} knows. */
+export const ROPE_SCALINGS: readonly string[] = [
+  "default",
+  "linear",
+  "dynamic",
+  "yarn",
+  "longrope",
+  "llama3",
+];
+
+/** How the pairs of dimensions of a head turn. */
+export interface Turning {
+  /** Angle per position of each pair of dimensions, in radians, (dims / 2) in f64. */
+  frequencies: Float64Array;
+  /** Factor of cos and sin, and so of rotated queries and keys. */
+  magnitude: number;
+}
+
+/** What {@linkcode rotation} needs of a geometry; `dims` is how many dimensions of a head are rotated. */
+export interface RotaryGeometry {
+  dims: number;
+  theta: number;
+  scaling: Record<string, unknown> | null;
+}
+
+/** The rotation of a geometry's layers: of its local ones, where they have their own, or of the others. */
+export function rotaryOf({ head_dim, rope, local }: Geometry, which: "global" | "local"): RotaryGeometry {
+  const own = which === "local" ? local?.rope : undefined;
+  return { dims: rope.dims ?? head_dim, theta: (own ?? rope).theta, scaling: (own ?? rope).scaling };
+}
+
+/**
+ * Frequencies and magnitude of a rotation.
+ *
+ * `dynamic` and `longrope` turn all rows differently once a text is longer than the original length; a geometry's context ends
+ * there, so these are their values for texts up to it.
+ *
+ * Throws OrreryError `model/unsupported_rope` for an unknown scaling and `model/bad_rope` for one with bad fields.
+ */
+export function rotation({ dims, theta, scaling }: RotaryGeometry): Turning {
+  const plain = Float64Array.from({ length: dims / 2 }, (_, i) => theta ** (-2 * i / dims));
+  const kind = String(scaling?.rope_type ?? scaling?.type ?? "default");
+  switch (kind) {
+    case "default":
+    case "dynamic":
+      return { frequencies: plain, magnitude: 1 };
+    case "linear": {
+      const { factor } = parse(linearSchema, scaling, kind);
+      return { frequencies: plain.map((f) => f / factor), magnitude: 1 };
+    }
+    case "llama3": {
+      const fields = parse(llama3Schema, scaling, kind);
+      return { frequencies: plain.map((f) => llama3Frequency(f, fields)), magnitude: 1 };
+    }
+    case "yarn":
+      return yarn(plain, theta, parse(yarnSchema, scaling, kind));
+    case "longrope":
+      return longrope(plain, parse(longropeSchema, scaling, kind));
+    default:
+      throw modelError(
+        "unsupported_rope",
+        `rope_scaling of type ${JSON.stringify(kind)} is not supported; known types are ${
+          ROPE_SCALINGS.join(", ")
+        }`,
+        { type: kind },
+      );
+  }
+}
+
+/** Long waves are stretched by `factor`, short ones kept, those between blended. */
+function llama3Frequency(frequency: number, scaling: z.infer<typeof llama3Schema>): number {
+  const { factor, low_freq_factor: low, high_freq_factor: high } = scaling;
+  const turns = scaling.original_max_position_embeddings * frequency / (2 * Math.PI);
+  if (turns < low) return frequency / factor;
+  if (turns > high) return frequency;
+  const share = (turns - low) / (high - low);
+  return (1 - share) * frequency / factor + share * frequency;
+}
+
+/** Pairs that turn more than `beta_fast` times in the original length are kept, those below `beta_slow` stretched. */
+function yarn(plain: Float64Array, theta: number, scaling: z.infer<typeof yarnSchema>): Turning {
+  const { factor, original_max_position_embeddings: original, mscale, mscale_all_dim } = scaling;
+  const dims = 2 * plain.length;
+  const pairWithTurns = (turns: number) =>
+    dims * Math.log(original / (turns * 2 * Math.PI)) / (2 * Math.log(theta));
+  let low = pairWithTurns(scaling.beta_fast ?? 32);
+  let high = pairWithTurns(scaling.beta_slow ?? 1);
+  if (scaling.truncate ?? true) [low, high] = [Math.floor(low), Math.ceil(high)];
+  low = Math.max(low, 0);
+  high = Math.min(high, dims - 1);
+  if (low === high) high += 0.001;
+  const frequencies = plain.map((f, pair) => {
+    const stretched = Math.min(Math.max((pair - low) / (high - low), 0), 1);
+    return f / factor * stretched + f * (1 - stretched);
+  });
+  const magnitudeOf = (weight: number) => factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
+  const suggested = mscale && mscale_all_dim
+    ? magnitudeOf(mscale) / magnitudeOf(mscale_all_dim)
+    : magnitudeOf(1);
+  return { frequencies, magnitude: scaling.attention_factor ?? suggested };
+}
+
+/** Each pair is stretched by a factor of its own. */
+function longrope(plain: Float64Array, scaling: z.infer<typeof longropeSchema>): Turning {
+  const { factor, short_factor: factors, original_max_position_embeddings: original } = scaling;
+  if (factors.length !== plain.length) {
+    throw badRope("longrope", `short_factor: has ${factors.length} numbers for ${plain.length} pairs`);
+  }
+  const suggested = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
+  return {
+    frequencies: plain.map((f, pair) => f / factors[pair]),
+    magnitude: scaling.attention_factor ?? suggested,
+  };
+}
+
+function parse<T>(schema: z.ZodType<T>, scaling: unknown, kind: string): T {
+  const result = schema.safeParse(scaling);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map((i) => `${i.path.join(".") || "rope_scaling"}: ${i.message}`);
+  throw badRope(kind, issues.join("; "));
+}
+
+function badRope(kind: string, what: string): Error {
+  return modelError("bad_rope", `rope_scaling of type ${kind} is malformed (${what})`);
+}
+
+/** Cos and sin tables, f32 (context, dims / 2) each, computed in f64. */
+export function ropeTables(
+  geometry: RotaryGeometry,
+  context: number,
+): { cos: Float32Array; sin: Float32Array } {
+  const { frequencies, magnitude } = rotation(geometry);
+  const half = frequencies.length;
+  const cos = new Float32Array(context * half);
+  const sin = new Float32Array(context * half);
+  for (let position = 0; position < context; position++) {
+    for (let i = 0; i < half; i++) {
+      const angle = position * frequencies[i];
+      cos[position * half + i] = magnitude * Math.cos(angle);
+      sin[position * half + i] = magnitude * Math.sin(angle);
+    }
+  }
+  return { cos, sin };
+}

@@ -1,0 +1,296 @@
+/**
+ * GGUF metadata to the config.json that the model's Hugging Face checkpoint has, and how llama.cpp's converter changed its
+ * tensors.
+ *
+ * @module
+ */
+import { ggufError, type GgufHeader } from "./gguf.ts";
+
+/** A family as llama.cpp stores it. */
+export interface GgufFamily {
+  /** Hugging Face class. */
+  architecture: string;
+  /** Rows of Q and K are reordered so that the two dimensions that RoPE rotates together are neighbours. */
+  permuted?: true;
+  /** What the converter added to the gains of norms. */
+  gainOffset?: number;
+  /** Names of tensors in a layer, GGUF to Hugging Face, that differ from Llama's. */
+  names?: Readonly<Record<string, string>>;
+  /** Fields of config.json beside the common ones. */
+  fields?(meta: Metadata): Record<string, unknown>;
+}
+
+const GEMMA_NAMES = {
+  "post_attention_norm": "post_attention_layernorm",
+  "ffn_norm": "pre_feedforward_layernorm",
+  "post_ffw_norm": "post_feedforward_layernorm",
+};
+
+/** Layers of the Gemma models whose scores are scaled by hidden size and heads, not by head_dim: the 27B ones. */
+const GEMMA_27B_LAYERS = { gemma2: 46, gemma3: 62 };
+
+const FAMILIES: Readonly<Record<string, GgufFamily>> = {
+  llama: {
+    architecture: "LlamaForCausalLM",
+    permuted: true,
+    fields: (meta) => ({
+      attention_bias: meta.has("blk.0.attn_q.bias"),
+      mlp_bias: meta.has("blk.0.ffn_up.bias"),
+    }),
+  },
+  smollm3: { architecture: "SmolLM3ForCausalLM", permuted: true },
+  qwen2: { architecture: "Qwen2ForCausalLM" },
+  qwen3: { architecture: "Qwen3ForCausalLM" },
+  gemma2: {
+    architecture: "Gemma2ForCausalLM",
+    gainOffset: 1,
+    names: GEMMA_NAMES,
+    fields: (meta) => ({
+      sliding_window: meta.number("attention.sliding_window") ?? 4096,
+      query_pre_attn_scalar: scoreScalar(meta, GEMMA_27B_LAYERS.gemma2),
+      attn_logit_softcapping: meta.number("attn_logit_softcapping") ?? 50,
+      final_logit_softcapping: meta.number("final_logit_softcapping") ?? 30,
+    }),
+  },
+  gemma3: {
+    architecture: "Gemma3ForCausalLM",
+    gainOffset: 1,
+    names: GEMMA_NAMES,
+    fields: (meta) => ({
+      sliding_window: meta.required("attention.sliding_window"),
+      query_pre_attn_scalar: scoreScalar(meta, GEMMA_27B_LAYERS.gemma3),
+      sliding_window_pattern: meta.number("attention.sliding_window_pattern") ?? 6,
+      rope_local_base_freq: meta.number("rope.freq_base_swa") ?? 10000,
+      final_logit_softcapping: meta.number("final_logit_softcapping"),
+    }),
+  },
+  phi3: {
+    architecture: "Phi3ForCausalLM",
+    names: { "attn_qkv": "self_attn.qkv_proj", "ffn_up": "mlp.gate_up_proj" },
+    fields: (meta) => ({
+      sliding_window: meta.number("attention.sliding_window") || null,
+      original_max_position_embeddings: meta.number("rope.scaling.original_context_length"),
+      partial_rotary_factor: meta.required("rope.dimension_count") / headDim(meta),
+    }),
+  },
+};
+
+const LAYER_NAMES: Readonly<Record<string, string>> = {
+  "attn_norm": "input_layernorm",
+  "attn_q": "self_attn.q_proj",
+  "attn_k": "self_attn.k_proj",
+  "attn_v": "self_attn.v_proj",
+  "attn_output": "self_attn.o_proj",
+  "attn_q_norm": "self_attn.q_norm",
+  "attn_k_norm": "self_attn.k_norm",
+  "ffn_norm": "post_attention_layernorm",
+  "ffn_gate": "mlp.gate_proj",
+  "ffn_up": "mlp.up_proj",
+  "ffn_down": "mlp.down_proj",
+};
+
+const TOP_NAMES: Readonly<Record<string, string>> = {
+  "token_embd": "model.embed_tokens",
+  "output_norm": "model.norm",
+  "output": "lm_head",
+};
+
+/** Hugging Face name of a tensor; undefined: it has none, as the tables of rotation. */
+export function huggingFaceName(name: string, family: GgufFamily): string | undefined {
+  const [, layer, stem, kind] = /^(?:blk\.(\d+)\.)?([a-z0-9_]+)\.(weight|bias)$/.exec(name) ?? [];
+  if (stem === undefined) return undefined;
+  if (layer === undefined) return TOP_NAMES[stem] && `${TOP_NAMES[stem]}.${kind}`;
+  const found = family.names?.[stem] ?? LAYER_NAMES[stem];
+  return found && `model.layers.${layer}.${found}.${kind}`;
+}
+
+/** The metadata of one architecture, checked as it is read. */
+export class Metadata {
+  readonly #header: GgufHeader;
+  readonly #path: string;
+  readonly architecture: string;
+
+  constructor(header: GgufHeader, path: string) {
+    this.#header = header;
+    this.#path = path;
+    const named = header.metadata.get("general.architecture");
+    if (typeof named !== "string") throw ggufError("gguf_malformed", path, "it has no general.architecture");
+    this.architecture = named;
+  }
+
+  /** Is there such a tensor? */
+  has(tensor: string): boolean {
+    return this.#header.tensors.has(tensor);
+  }
+
+  /** A number of this architecture, e.g. `block_count`; an array must hold one number throughout. */
+  number(key: string): number | undefined {
+    const full = `${this.architecture}.${key}`;
+    const found = this.#header.metadata.get(full);
+    if (found === undefined) return undefined;
+    const values: unknown[] = Array.isArray(found) ? found : [found];
+    if (typeof values[0] !== "number" || !Number.isFinite(values[0])) {
+      throw this.#malformed(`${full} is not a number`);
+    }
+    if (values.some((value) => value !== values[0])) {
+      throw ggufError("gguf_unsupported", this.#path, `${full} differs from layer to layer`);
+    }
+    return values[0];
+  }
+
+  required(key: string): number {
+    const found = this.number(key);
+    if (found === undefined) throw this.#malformed(`it has no ${this.architecture}.${key}`);
+    return found;
+  }
+
+  text(key: string): string | undefined {
+    const found = this.#header.metadata.get(`${this.architecture}.${key}`);
+    if (found !== undefined && typeof found !== "string") throw this.#malformed(`${key} is not a text`);
+    return found;
+  }
+
+  #malformed(why: string): Error {
+    return ggufError("gguf_malformed", this.#path, why);
+  }
+}
+
+/** The family of a file; throws `gguf_unsupported` with the known ones. */
+export function familyOf({ architecture }: Metadata, path: string): GgufFamily {
+  if (Object.hasOwn(FAMILIES, architecture)) return FAMILIES[architecture];
+  const known = Object.keys(FAMILIES).join(", ");
+  throw ggufError("gguf_unsupported", path, `architecture ${architecture} (supported: ${known})`);
+}
+
+/** Vectors of a file that its config.json holds as numbers. */
+export type Tables = Readonly<
+  Record<"rope_freqs" | "rope_factors_long" | "rope_factors_short", number[] | undefined>
+>;
+
+/** config.json but for the ids of tokens; `vocab` is the embedding's number of rows. */
+export function configOf(
+  meta: Metadata,
+  vocab: number,
+  tables: Tables,
+  path: string,
+): Record<string, unknown> {
+  const family = familyOf(meta, path);
+  const refused = (what: string) => ggufError("gguf_unsupported", path, what);
+  if (meta.number("expert_count")) throw refused(`a mixture of ${meta.number("expert_count")} experts`);
+  const dims = meta.number("rope.dimension_count"), head = headDim(meta);
+  if ((meta.number("attention.value_length") ?? head) !== head) {
+    throw refused("keys and values of different lengths");
+  }
+  if (dims !== undefined && dims !== head && meta.architecture !== "phi3") {
+    throw refused(`rotation of ${dims} of the ${head} dimensions of a head`);
+  }
+  return {
+    architectures: [family.architecture],
+    model_type: meta.architecture,
+    hidden_size: meta.required("embedding_length"),
+    intermediate_size: meta.required("feed_forward_length"),
+    num_hidden_layers: meta.required("block_count"),
+    num_attention_heads: meta.required("attention.head_count"),
+    num_key_value_heads: meta.number("attention.head_count_kv") ?? meta.required("attention.head_count"),
+    head_dim: head,
+    vocab_size: vocab,
+    max_position_embeddings: meta.required("context_length"),
+    rms_norm_eps: single(meta.required("attention.layer_norm_rms_epsilon")),
+    rope_theta: meta.number("rope.freq_base") ?? 10000,
+    rope_scaling: scalingOf(meta, head, tables, path),
+    tie_word_embeddings: !meta.has("output.weight"),
+    ...family.fields?.(meta),
+  };
+}
+
+function headDim(meta: Metadata): number {
+  return meta.number("attention.key_length") ??
+    Math.floor(meta.required("embedding_length") / meta.required("attention.head_count"));
+}
+
+/** The shortest decimal that is the same f32: 1e-5 and not 0.000009999999747. */
+const single = (value: number): number => Number(value.toPrecision(7));
+
+function scoreScalar(meta: Metadata, layersOf27b: number): number {
+  return meta.required("block_count") === layersOf27b
+    ? meta.required("embedding_length") / meta.required("attention.head_count")
+    : headDim(meta);
+}
+
+function scalingOf(
+  meta: Metadata,
+  head: number,
+  tables: Tables,
+  path: string,
+): Record<string, unknown> | null {
+  const factor = meta.number("rope.scaling.factor");
+  const original = meta.number("rope.scaling.original_context_length");
+  const { rope_freqs: factors, rope_factors_long: long, rope_factors_short: short } = tables;
+  if (factors) return llama3Scaling(factors, head, meta.number("rope.freq_base") ?? 10000, path);
+  if (long && short) {
+    return {
+      rope_type: "longrope",
+      long_factor: long,
+      short_factor: short,
+      original_max_position_embeddings: original,
+    };
+  }
+  const type = meta.text("rope.scaling.type") ?? "none";
+  switch (type) {
+    case "none":
+      return null;
+    case "linear":
+      return { rope_type: "linear", factor };
+    case "yarn":
+      return Object.fromEntries(
+        Object.entries({
+          rope_type: "yarn",
+          factor,
+          original_max_position_embeddings: original,
+          attention_factor: meta.number("rope.scaling.yarn_attn_factor"),
+          beta_fast: meta.number("rope.scaling.yarn_beta_fast"),
+          beta_slow: meta.number("rope.scaling.yarn_beta_slow"),
+        }).filter(([, value]) => value !== undefined),
+      );
+    default:
+      throw ggufError("gguf_unsupported", path, `rope.scaling.type ${type} without its tables of factors`);
+  }
+}
+
+/**
+ * The parameters of Llama 3's scaling that give these divisors of the frequencies. The file has only the divisors; the first
+ * whole number of rows (powers of two, 8192 before all) and the factors 1 and 4, which all Llama 3 models have, are tried.
+ */
+function llama3Scaling(
+  factors: number[],
+  head: number,
+  theta: number,
+  path: string,
+): Record<string, unknown> {
+  const factor = single(Math.max(...factors));
+  const [low, high] = [1, 4];
+  if (factors.length === head / 2) {
+    for (const original of [8192, ...Array.from({ length: 15 }, (_, i) => 2 ** (i + 5))]) {
+      const fits = factors.every((given, i) => {
+        const turns = original * theta ** (-2 * i / head) / (2 * Math.PI);
+        const share = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+        return Math.abs(given * ((1 - share) / factor + share) - 1) < 1e-4;
+      });
+      if (fits) {
+        return {
+          rope_type: "llama3",
+          factor,
+          low_freq_factor: low,
+          high_freq_factor: high,
+          original_max_position_embeddings: original,
+        };
+      }
+    }
+  }
+  throw ggufError(
+    "gguf_unsupported",
+    path,
+    "these factors are not Llama 3's scaling of RoPE",
+    "rope_freqs.weight",
+  );
+}

@@ -1,0 +1,62 @@
+/**
+ * What `models show` says about a model.
+ *
+ * @module
+ */
+import { cacheDim, type Manifest } from "../../models/mod.ts";
+
+/** Bytes of one element of the engine's KV arena (f32). */
+const KV_ELEMENT_BYTES = 4;
+
+/** The fields of `models show NAME --json`; sizes in bytes, `context` in rows. */
+export interface ModelFacts {
+  architecture: string;
+  layers: number;
+  hidden: number;
+  heads: number;
+  kv_heads: number;
+  head_dim: number;
+  vocab: number;
+  context: number;
+  precision: string;
+  /** Weights; a head that shares the embedding counts once. */
+  parameters: number;
+  /** Weights of the largest layer as stored: what a planner must reckon with for any layer. */
+  bytes_per_layer: number;
+  embedding_bytes: number;
+  head_bytes: number;
+  /** Keys and values of one row in one layer, as the engine allocates them. */
+  kv_bytes_per_token_per_layer: number;
+}
+
+/** See {@linkcode ModelFacts}. */
+export function facts({ geometry, precision, embedding, layers, head }: Manifest): ModelFacts {
+  let parameters = 0;
+  for (const { tensors } of [embedding, ...layers, head]) {
+    for (const [key, { shape }] of Object.entries(tensors)) {
+      if (key === "lm_head" && geometry.tied_embeddings) continue;
+      parameters += shape.reduce((a, b) => a * b, 1);
+    }
+  }
+  return {
+    architecture: geometry.architecture,
+    layers: geometry.layers,
+    hidden: geometry.hidden,
+    heads: geometry.heads,
+    kv_heads: geometry.kv_heads,
+    head_dim: geometry.head_dim,
+    vocab: geometry.vocab,
+    context: geometry.context,
+    precision,
+    parameters,
+    bytes_per_layer: Math.max(0, ...layers.map(({ bytes }) => bytes)),
+    embedding_bytes: embedding.bytes,
+    head_bytes: head.bytes,
+    kv_bytes_per_token_per_layer: 2 * geometry.kv_heads * cacheDim(geometry.head_dim) * KV_ELEMENT_BYTES,
+  };
+}
+
+/** Bytes of all of a model's weights as stored. */
+export function modelBytes({ embedding, layers, head }: Manifest): number {
+  return [embedding, ...layers, head].reduce((sum, { bytes }) => sum + bytes, 0);
+}

@@ -1,0 +1,257 @@
+/**
+ * `deno task models`: what the model store holds.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a command talks to its user
+import pc from "picocolors";
+import {
+  addFromHub,
+  type AddProgress,
+  ModelStore,
+  parseHubSpec,
+  PRECISIONS,
+  type StoredModel,
+  type StoreEntry,
+} from "../../models/mod.ts";
+import { readArgs, urlOption } from "./args.ts";
+import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { facts, modelBytes } from "./model_facts.ts";
+import { humanBytes, Progress } from "./progress.ts";
+
+const help = `Add models to the store, and look after it. \`deno task start --model NAME\` serves one.
+
+Usage: deno task models add SOURCE [options]
+       deno task models list|verify [NAME] [options]
+       deno task models show|remove NAME [options]
+
+SOURCE is a Hugging Face checkpoint folder, a .gguf file, owner/name of a repository on the hub, or a GGUF file
+in one: owner/name:file.gguf. An add that was interrupted goes on where it stopped when it is run again.
+
+  --data DIR         model store [.orrery]
+  --json             list, show, verify: print JSON
+  --name NAME        add: what it is called in the store [the source's name and the precision]
+  --precision P      add: ${PRECISIONS.join(", ")} [q4]
+  --embedding-precision P, --head-precision P
+                     add: for these alone [q8 in a q4 model, else as --precision]
+  --revision REV     add from the hub: branch, tag or commit [main]
+  --endpoint URL     add from the hub: its base URL [HF_ENDPOINT, else https://huggingface.co]
+  --keep             add from the hub: keep the downloaded files beside the converted model
+  --help             print this
+
+HF_TOKEN is the hub's token for private and gated repositories.
+Exit codes: 0 done, 1 failed (verify: something is missing or changed), 2 wrong command line.`;
+
+const COMMANDS = ["add", "list", "show", "remove", "verify"] as const;
+const FOR_HUB = ["revision", "endpoint", "keep"] as const;
+const ONLY_ADD = ["name", "precision", "embedding-precision", "head-precision", ...FOR_HUB] as const;
+
+function options(args: string[]) {
+  const { values, positionals } = readArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      data: { type: "string", default: ".orrery" },
+      json: { type: "boolean", default: false },
+      name: { type: "string" },
+      precision: { type: "string" },
+      "embedding-precision": { type: "string" },
+      "head-precision": { type: "string" },
+      revision: { type: "string" },
+      endpoint: { type: "string" },
+      keep: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const [word, subject, ...more] = positionals;
+  const command = COMMANDS.find((known) => known === word);
+  if (!command) {
+    throw new UsageError(`models takes ${COMMANDS.join(", ")}, got ${JSON.stringify(word ?? "")}`);
+  }
+  if (more.length > 0) throw new UsageError(`${command} takes one name, got ${JSON.stringify(more[0])} too`);
+  if (subject === undefined && command !== "list" && command !== "verify") {
+    throw new UsageError(`${command} needs ${command === "add" ? "a source" : "the name of a model"}`);
+  }
+  const given = ONLY_ADD.find((option) => values[option] !== undefined && values[option] !== false);
+  if (command !== "add" && given) throw new UsageError(`--${given} is for add`);
+  if (values.json && (command === "add" || command === "remove")) {
+    throw new UsageError(`${command} has no --json`);
+  }
+  const precision = (option: "precision" | "embedding-precision" | "head-precision") => {
+    const found = PRECISIONS.find((p) => p === values[option]);
+    if (values[option] === undefined || found) return found;
+    throw new UsageError(`--${option} takes ${PRECISIONS.join(", ")}, got ${JSON.stringify(values[option])}`);
+  };
+  const precisions = {
+    precision: precision("precision"),
+    embeddingPrecision: precision("embedding-precision"),
+    headPrecision: precision("head-precision"),
+  };
+  return { ...values, command, subject, precisions };
+}
+
+type Options = NonNullable<ReturnType<typeof options>>;
+
+async function models(args: string[]): Promise<number> {
+  const chosen = options(args);
+  if (!chosen) {
+    console.log(help);
+    return exitCodes.ok;
+  }
+  const store = await ModelStore.open(chosen.data);
+  const { command, subject = "" } = chosen;
+  if (command === "add") return await add(store, subject, chosen);
+  if (command === "show") return await show(store, subject, chosen.json);
+  if (command === "verify") return await verify(store, chosen.subject, chosen.json);
+  if (command === "list") return await list(store, chosen.subject, chosen.json);
+  await store.remove(subject);
+  console.log(`removed ${subject}`);
+  return exitCodes.ok;
+}
+
+async function add(store: ModelStore, source: string, chosen: Options): Promise<number> {
+  const { name, precisions, revision, keep } = chosen;
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => interrupt.abort());
+  }
+  const progress = new Progress();
+  const onConvert = ({ group, done, total }: AddProgress) => progress.show("converting", done, total, group);
+  const adding = { name, ...precisions, signal: interrupt.signal };
+  const here = await Deno.stat(source).then(() => true, () => false);
+  const spec = here ? undefined : parseHubSpec(source);
+  if (!here && !spec) {
+    throw new UsageError(
+      `${source} is no folder or file here, nor owner/name or owner/name:file.gguf of the hub`,
+    );
+  }
+  const forHub = FOR_HUB.find((option) => chosen[option] !== undefined && chosen[option] !== false);
+  if (here && forHub) throw new UsageError(`--${forHub} is for a model of the hub`);
+  try {
+    const model = spec
+      ? await addFromHub(store, spec, {
+        ...adding,
+        revision,
+        keep,
+        endpoint: endpointOf(chosen.endpoint),
+        token: Deno.env.get("HF_TOKEN") || Deno.env.get("HUGGING_FACE_HUB_TOKEN") || undefined,
+        onConvert,
+        onDownload: ({ file, done, total }) =>
+          progress.show("fetching", done, total, `${humanBytes(done)} of ${humanBytes(total)}, ${file}`),
+        onRetry: (why, waitMs) => note(progress, `${why}; trying again in ${Math.ceil(waitMs / 1000)} s`),
+        onWait: () => note(progress, "another process is fetching this model: waiting for it"),
+      })
+      : await store.add(source, { ...adding, onProgress: onConvert });
+    progress.end();
+    console.log(`${pc.green("added")} ${line(model)}`);
+    console.log(`serve it: deno task start --model ${model.manifest.name}`);
+    return exitCodes.ok;
+  } catch (error) {
+    progress.end();
+    if (!interrupt.signal.aborted) throw error;
+    console.error("interrupted; the same command goes on where it stopped");
+    return exitCodes.interrupted;
+  }
+}
+
+function note(progress: Progress, text: string): void {
+  progress.end();
+  console.error(text);
+}
+
+function endpointOf(option: string | undefined): string | undefined {
+  const text = option ?? (Deno.env.get("HF_ENDPOINT") || undefined);
+  return text === undefined ? undefined : urlOption("endpoint", text);
+}
+
+async function show(store: ModelStore, name: string, json: boolean): Promise<number> {
+  const { manifest } = await store.get(name);
+  const known = facts(manifest);
+  if (json) {
+    console.log(JSON.stringify(known, null, 2));
+    return exitCodes.ok;
+  }
+  const rows = Object.entries(known).map(([key, value]) => [
+    key.replaceAll("_", " "),
+    key.includes("bytes") ? `${value} (${humanBytes(value as number)})` : String(value),
+  ]);
+  if (manifest.origin !== undefined) rows.push(["origin", manifest.origin]);
+  console.log(pc.bold(name));
+  console.log(table(rows));
+  return exitCodes.ok;
+}
+
+/** The model of this name, or all of them. */
+async function entriesOf(store: ModelStore, name: string | undefined): Promise<StoreEntry[]> {
+  return name === undefined ? await store.entries() : [{ state: "ok", name, model: await store.get(name) }];
+}
+
+async function list(store: ModelStore, name: string | undefined, json: boolean): Promise<number> {
+  const found = await entriesOf(store, name);
+  if (json) {
+    const all = found.map((entry) => {
+      if (entry.state === "broken") return { name: entry.name, error: entry.reason };
+      const { manifest } = entry.model;
+      return { name: manifest.name, bytes: modelBytes(manifest), ...facts(manifest) };
+    });
+    console.log(JSON.stringify(all, null, 2));
+  } else if (found.length === 0) {
+    console.log(`${store.dir} holds no models; add one: deno task models add owner/name`);
+  } else {
+    const head = ["name", "architecture", "layers", "parameters", "precision", "context", "size"];
+    const rows = found.map((entry) => {
+      if (entry.state === "broken") {
+        return [entry.name, pc.red("broken"), ...Array(head.length - 2).fill("-")];
+      }
+      const { manifest } = entry.model;
+      const { architecture, layers, parameters, precision, context } = facts(manifest);
+      const size = humanBytes(modelBytes(manifest));
+      return [manifest.name, architecture, `${layers}`, millions(parameters), precision, `${context}`, size];
+    });
+    console.log(table([head.map(pc.bold), ...rows]));
+  }
+  return exitCodes.ok;
+}
+
+async function verify(store: ModelStore, name: string | undefined, json: boolean): Promise<number> {
+  const results = [];
+  for (const entry of await entriesOf(store, name)) {
+    const problems = entry.state === "ok" ? await store.verify(entry.name) : [];
+    const error = entry.state === "broken" ? { error: entry.reason } : {};
+    const ok = entry.state === "ok" && problems.length === 0;
+    results.push({ name: entry.name, ok, problems, ...error });
+    if (json) continue;
+    console.log(`${ok ? pc.green("ok") : pc.red("damaged")} ${entry.name}`);
+    if (entry.state === "broken") console.log(`  ${entry.reason}`);
+    for (const { role, problem, sha256 } of problems) console.log(`  ${role} is ${problem} (blob ${sha256})`);
+  }
+  if (json) console.log(JSON.stringify(name === undefined ? results : results[0], null, 2));
+  const damaged = results.filter(({ ok }) => !ok);
+  if (damaged.length === 0) return exitCodes.ok;
+  const names = damaged.map((result) => result.name).join(", ");
+  console.error(`error: ${names} damaged; remove and add again what is damaged`);
+  return exitCodes.failed;
+}
+
+function line({ manifest }: StoredModel): string {
+  const { architecture, layers, parameters, precision } = facts(manifest);
+  const size = humanBytes(modelBytes(manifest));
+  return `${manifest.name}: ${architecture}, ${layers} layers, ${
+    millions(parameters)
+  } parameters, ${precision}, ${size}`;
+}
+
+const millions = (count: number) =>
+  count < 1e9 ? `${(count / 1e6).toFixed(1)} M` : `${(count / 1e9).toFixed(2)} G`;
+
+/** Columns side by side; colours do not count as width. */
+function table(rows: string[][]): string {
+  // deno-lint-ignore no-control-regex -- terminal colours begin with ESC
+  const width = (cell: string) => cell.replaceAll(/\x1b\[\d+m/g, "").length;
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => width(row[column]))));
+  const pad = (cell: string, column: number) => cell + " ".repeat(widths[column] - width(cell));
+  return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
+}
+
+if (import.meta.main) await runCommand(models);

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { humanBytes, Progress } from "./progress.ts";
+
+function record(terminal: boolean) {
+  const written: string[] = [];
+  return { written, progress: new Progress({ terminal, write: (text) => void written.push(text) }) };
+}
+
+Deno.test("humanBytes() takes the unit that fits", () => {
+  const cases: [number, string][] = [[0, "0 B"], [999, "999 B"], [1500, "1.5 kB"], [2.5e7, "25 MB"], [
+    1.1e9,
+    "1.1 GB",
+  ]];
+  for (const [bytes, text] of cases) assert.equal(humanBytes(bytes), text);
+});
+
+Deno.test("Progress.show() writes a line for every tenth where there is no terminal", () => {
+  const { written, progress } = record(false);
+  for (let i = 0; i <= 100; i += 4) progress.show("fetching", i, 100, `${i} B`);
+  assert.deepEqual(written.length, 10);
+  assert.equal(written[0], "fetching: 10 % (12 B)\n");
+  progress.show("converting", 100, 100, "head");
+  progress.end();
+  assert.deepEqual(written.at(-1), "converting: 100 % (head)\n");
+});
+
+Deno.test("Progress.show() writes over its line on a terminal and end() leaves it", () => {
+  const { written, progress } = record(true);
+  progress.show("fetching", 0, 100, "a");
+  progress.show("fetching", 100, 100, "b");
+  progress.show("converting", 5, 5, "c");
+  progress.end();
+  progress.end();
+  assert.deepEqual(written, [
+    `\r\x1b[Kfetching [${"-".repeat(24)}]   0 % a`,
+    `\r\x1b[Kfetching [${"#".repeat(24)}] 100 % b`,
+    "\n",
+    `\r\x1b[Kconverting [${"#".repeat(24)}] 100 % c`,
+    "\n",
+  ]);
+});

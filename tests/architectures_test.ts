@@ -1,0 +1,282 @@
+/**
+ * Every architecture against transformers: tiny checkpoints with the logits and greedy tokens that it computed in float32
+ * (`fixtures/make_checkpoints.py`).
+ */
+import assert from "node:assert/strict";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Frame, samplingSchema } from "../actors/frame.ts";
+import {
+  ARCHITECTURES,
+  buildStageGraph,
+  type Geometry,
+  type Manifest,
+  ModelStore,
+  type Precision,
+} from "../models/mod.ts";
+import { loadEngine } from "../runtime/engine/mod.ts";
+import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
+import { StageChain } from "./oracle/stages.ts";
+import { writeTinyCheckpoint } from "./tiny_checkpoint.ts";
+
+const options = { sanitizeOps: true, sanitizeResources: true };
+
+/** Of logits, as a share of the largest: f32 sums in another order. */
+const TOLERANCE = 1e-4;
+/** Of logits from q8 weights, activations in f32. */
+const Q8_TOLERANCE = 0.15;
+
+const FIXTURES = fileURLToPath(new URL("fixtures/checkpoints", import.meta.url));
+
+interface Expected {
+  prompt: number[];
+  greedy: number[];
+  /** Positions whose logits are known, and the logits (positions, vocab). */
+  prefill: { rows: number[]; logits: Float32Array };
+  steps: { rows: number[]; logits: Float32Array };
+}
+
+interface Fixture {
+  manifest: Manifest;
+  blobDir: string;
+  expected: Expected;
+}
+
+async function readExpected(folder: string): Promise<Expected> {
+  const { prompt, greedy, prefill, steps } = JSON.parse(
+    await readFile(join(folder, "expected.json"), "utf8"),
+  );
+  const file = new Uint8Array(await readFile(join(folder, "expected.safetensors")));
+  const start = 8 + Number(new DataView(file.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, start)));
+  const values = (name: string) => {
+    const [from, to] = header[name].data_offsets;
+    return new Float32Array(file.slice(start + from, start + to).buffer);
+  };
+  return {
+    prompt,
+    greedy,
+    prefill: { rows: prefill, logits: values("prefill") },
+    steps: { rows: steps, logits: values("steps") },
+  };
+}
+
+/** Converts a fixture and runs `use` on it; the fixtures have no tokenizer of their own. */
+async function withFixture(
+  name: string,
+  precision: Precision,
+  use: (fixture: Fixture) => Promise<void>,
+): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), "orrery-architectures-"));
+  try {
+    const source = join(dir, name);
+    await mkdir(source);
+    for (const file of await readdir(join(FIXTURES, name))) {
+      await copyFile(join(FIXTURES, name, file), join(source, file));
+    }
+    const { dir: tokenizer } = await writeTinyCheckpoint(join(dir, "tokenizer"), { layers: 1 });
+    await copyFile(join(tokenizer, "tokenizer.json"), join(source, "tokenizer.json"));
+    const store = await ModelStore.open(join(dir, "store"));
+    const { manifest, blobsDir: blobDir } = await store.add(source, { precision });
+    await use({ manifest, blobDir, expected: await readExpected(source) });
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
+/** Stages that begin at these layers. */
+function cut(layers: number, ...starts: number[]): [number, number][] {
+  return starts.map((start, i): [number, number] => [start, (starts[i + 1] ?? layers) - 1]);
+}
+
+/** Every way to cut a model of this many layers. */
+function splits(layers: number): [number, number][][] {
+  const inner = Array.from({ length: layers - 1 }, (_, i) => i + 1);
+  return Array.from(
+    { length: 2 ** inner.length },
+    (_, choice) => cut(layers, 0, ...inner.filter((_, i) => choice >> i & 1)),
+  );
+}
+
+const rowsOf = (tokens: number[], from = 0) =>
+  tokens.map((token, i) => ({ token, position: from + i, parent: from + i - 1 }));
+
+/** Logits of all rows of the prompt, (20, vocab), run in pieces. */
+async function prefill({ manifest, blobDir, expected }: Fixture, ranges: [number, number][], piece: number) {
+  const { prompt } = expected;
+  await using chain = await StageChain.open(manifest, ranges, { blobDir, capacity: 24, accuracyLevel: 1 });
+  const logits: number[] = [];
+  for (let at = 0; at < prompt.length; at += piece) {
+    const rows = rowsOf(prompt.slice(at, at + piece), at);
+    logits.push(...(await chain.run(rows, rows.map((_, i) => i))).logits);
+  }
+  return Float64Array.from(logits);
+}
+
+/** The index of the largest. */
+const best = (logits: Float32Array): number => logits.reduce((at, v, i) => v > logits[at] ? i : at, 0);
+
+/** Runs prompt and continuation token by token. */
+async function decode({ manifest, blobDir, expected }: Fixture, ranges: [number, number][]) {
+  await using chain = await StageChain.open(manifest, ranges, { blobDir, capacity: 84 });
+  const tokens = [...expected.prompt];
+  const logits: Float32Array[] = [];
+  while (tokens.length < expected.prompt.length + expected.greedy.length) {
+    const at = logits.length;
+    logits.push((await chain.run(rowsOf([tokens[at]], at), [0])).logits.slice());
+    if (at >= expected.prompt.length - 1) tokens.push(best(logits[at]));
+  }
+  return { greedy: tokens.slice(expected.prompt.length), logits };
+}
+
+const names = (await readdir(FIXTURES)).sort();
+
+for (const name of names) {
+  Deno.test(
+    `${name} at f32 equals transformers at every split, in pieces and step by step`,
+    options,
+    async () => {
+      await withFixture(name, "f32", async (fixture) => {
+        const { expected, manifest: { geometry } } = fixture;
+        for (const ranges of splits(geometry.layers)) {
+          const what = `stages ${ranges.map(([a, b]) => `${a}-${b}`).join(" ")}`;
+          for (const piece of ranges.length === 1 ? [20, 1, 7] : [20, 7]) {
+            const logits = await prefill(fixture, ranges, piece);
+            const picked = pickRows(logits, expected.prefill.rows, geometry.vocab);
+            assertClose(picked, expected.prefill.logits, TOLERANCE, `${what}, pieces of ${piece}`);
+          }
+        }
+        for (const ranges of [cut(geometry.layers, 0), cut(geometry.layers, 0, geometry.layers - 1)]) {
+          const { greedy, logits } = await decode(fixture, ranges);
+          assert.deepEqual(greedy, expected.greedy);
+          const picked = expected.steps.rows.flatMap((row) => [...logits[row]]);
+          assertClose(picked, expected.steps.logits, TOLERANCE, "step by step");
+        }
+      });
+    },
+  );
+}
+
+/** Geometries that lack one of the traits of this one, over the same tensors. */
+function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
+  const { rope, attention, local, mlp, norms } = geometry;
+  const others: Record<string, Partial<Geometry>> = {
+    "rope.scaling": rope.scaling && rope.scaling.rope_type !== "dynamic" && rope.scaling.type !== "dynamic"
+      ? { rope: { ...rope, scaling: null } }
+      : {},
+    "rope.dims": rope.dims ? { rope: { ...rope, dims: undefined } } : {},
+    "rope.skipped_layers": rope.skipped_layers ? { rope: { ...rope, skipped_layers: [] } } : {},
+    "attention.scale": attention?.scale ? { attention: { ...attention, scale: undefined } } : {},
+    "attention.softcap": attention?.softcap ? { attention: { ...attention, softcap: undefined } } : {},
+    "attention.qk_norm": attention?.qk_norm ? { attention: { ...attention, qk_norm: false } } : {},
+    "attention.bias": attention?.bias ? { attention: { ...attention, bias: undefined } } : {},
+    "local.window": local && local.window < 20 ? { local: { ...local, window: geometry.context } } : {},
+    "local.rope": local?.rope ? { local: { ...local, rope: undefined } } : {},
+    "mlp.activation": mlp?.activation ? { mlp: { ...mlp, activation: undefined } } : {},
+    "mlp.bias": mlp?.bias ? { mlp: {} } : {},
+    "norms.offset": norms?.offset ? { norms: { ...norms, offset: undefined } } : {},
+    embedding_scale: geometry.embedding_scale ? { embedding_scale: undefined } : {},
+    logit_softcap: geometry.logit_softcap ? { logit_softcap: undefined } : {},
+  };
+  return Object.entries(others).filter(([, change]) => Object.keys(change).length > 0).map((
+    [trait, change],
+  ) => [trait, { ...geometry, ...change }]);
+}
+
+Deno.test(
+  "each trait of each fixture matters: without it the logits are far from transformers'",
+  options,
+  async () => {
+    const tried = new Set<string>();
+    for (const name of names) {
+      await withFixture(name, "f32", async (fixture) => {
+        const { expected, manifest } = fixture;
+        for (const [trait, geometry] of withoutOneTrait(manifest.geometry)) {
+          const changed = { ...fixture, manifest: { ...manifest, geometry } };
+          const logits = await prefill(changed, cut(geometry.layers, 0), 20);
+          const error = relativeError(
+            pickRows(logits, expected.prefill.rows, geometry.vocab),
+            expected.prefill.logits,
+          );
+          assert.ok(
+            error > 10 * TOLERANCE,
+            `${name} without ${trait} is only ${error.toExponential(1)} away`,
+          );
+          tried.add(trait);
+        }
+      });
+    }
+    assert.equal(tried.size, 14, `${[...tried]}`);
+  },
+);
+
+for (const name of ["gemma2", "mistral", "smollm3_window"]) {
+  Deno.test(
+    `the engine gives ${name}'s greedy text, windows and all, also as a branch of a tree`,
+    options,
+    async () => {
+      await withFixture(name, "f32", async ({ manifest, blobDir, expected }) => {
+        const { geometry } = manifest;
+        const graph = await buildStageGraph(manifest, {
+          firstLayer: 0,
+          lastLayer: geometry.layers - 1,
+          blobDir,
+        });
+        const engine = await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 1 << 24 });
+        try {
+          const open = { capacity: 128, prompt_rows: 20, reply_to: "", sampling: samplingSchema.parse({}) };
+          await engine.open("r", open);
+          const run = async (base: number, tokens: number[], parent: number, position: number) => {
+            const frame: Frame = {
+              request: "r",
+              seq: 0,
+              base,
+              tokens: Int32Array.from(tokens),
+              positions: Int32Array.from(tokens, (_, i) => position + i),
+              parents: Int32Array.from(tokens, (_, i) => i === 0 ? parent : base + i - 1),
+              want: Int32Array.of(tokens.length - 1),
+            };
+            const output = await engine.run(frame);
+            assert.equal(output.kind, "tokens");
+            return output.kind === "tokens" ? output.tokens[0].token : -1;
+          };
+          const { prompt, greedy } = expected;
+          let token = await run(0, prompt, -1, 0);
+          // A rejected draft of 6 rows stays in the slots between prompt and text.
+          await run(20, [1, 2, 3, 4, 5, 6], 19, 20);
+          const got = [token];
+          for (let i = 0; got.length < greedy.length; i++) {
+            token = await run(26 + i, [token], i === 0 ? 19 : 25 + i, 20 + i);
+            got.push(token);
+          }
+          assert.deepEqual(got, greedy);
+        } finally {
+          await engine.dispose();
+        }
+      });
+    },
+  );
+}
+
+for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases"]) {
+  Deno.test(`${name} at q8 stays near transformers and is the same at another split`, options, async () => {
+    await withFixture(name, "q8", async (fixture) => {
+      const { expected, manifest: { geometry } } = fixture;
+      const logits = await prefill(fixture, cut(geometry.layers, 0), 20);
+      const picked = pickRows(logits, expected.prefill.rows, geometry.vocab);
+      assertClose(picked, expected.prefill.logits, Q8_TOLERANCE, "logits");
+      assert.deepEqual(await prefill(fixture, cut(geometry.layers, 0, 1), 20), logits);
+    });
+  });
+}
+
+Deno.test("every architecture that is known has a fixture", async () => {
+  const covered = new Set<string>();
+  for (const name of names) {
+    const config = JSON.parse(await readFile(join(FIXTURES, name, "config.json"), "utf8"));
+    covered.add(config.architectures[0]);
+  }
+  assert.deepEqual([...covered].sort(), [...ARCHITECTURES].sort());
+});
