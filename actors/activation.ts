@@ -287,7 +287,7 @@ export class Activation {
       after: (ms, fn) => {
         const cancel = host.clock.after(ms, () => {
           this.#timers.delete(cancel);
-          this.mailbox.put(fn);
+          this.mailbox.put(() => signal.aborted ? undefined : fn()); // a crash may come before its turn
           this.wake();
         });
         this.#timers.add(cancel);

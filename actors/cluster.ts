@@ -107,8 +107,8 @@ export const clusterActor = defineActor({
     }
 
     function remove(node: string, why: string): void {
+      for (const [to, owner] of owners) if (owner.node === node) owners.delete(to); // of a node that left, too
       if (!members.delete(node)) return;
-      for (const [to, owner] of owners) if (owner.node === node) owners.delete(to);
       void tellAll({ type: "node_lost", node });
       const serves = current?.stages.some((s) => s.node === node);
       if (serves) void adopt(undefined, why).then(replace);

@@ -282,3 +282,15 @@ Deno.test("When room was made in vain, what served before serves again", async (
   assert.deepEqual(serving("n0"), ["n0"]);
   assert.match((await status()).reason, /placement failed: n1 is too small/);
 });
+
+Deno.test("What a node claimed is free once it left and its link is gone", async () => {
+  const { sim, systems, join } = world();
+  await join(0);
+  await join(1);
+  await sim.until(systems[1].ask(CLUSTER, { type: "claim", address: "d/generation/x", node: "n1" }));
+  await sim.until(systems[1].ask(CLUSTER, { type: "leave", node: "n1" }));
+  sim.crash("n1");
+  await sim.run({ forMs: 20_000 });
+  const resolve = systems[0].ask(CLUSTER, { type: "resolve", address: "d/generation/x" });
+  await assert.rejects(sim.until(resolve), (e) => hasCode(e, "no_owner"));
+});

@@ -34,7 +34,10 @@ export type Message = { type: string } & Record<string, unknown>;
 
 /** Options of a `tell`. */
 export interface TellOptions {
-  /** Drop the message if it was not handled within this many milliseconds. @default none */
+  /**
+   * Drop the message if it was not handled within this many milliseconds; a wait for a place ends then with
+   * `deadline_exceeded`. @default none
+   */
   deadlineMs?: number;
   /** Ends the wait for credit. */
   signal?: AbortSignal;

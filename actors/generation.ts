@@ -79,23 +79,25 @@ export const generationActor = defineActor({
 
   create(ctx, config) {
     let run: Run | undefined;
+    let cancelled = false;
 
     async function end(closing: () => Promise<void>): Promise<void> {
       const { stages, request } = run!;
       run = undefined;
+      // The arenas first: a client that reads slowly must not hold them.
+      await Promise.allSettled(
+        stages.map((s) => ctx.tell(s, { type: "close", request }, { deadlineMs: 10_000 })),
+      );
       try {
         await closing();
       } finally {
         ctx.stop();
-        await Promise.allSettled(
-          stages.map((s) => ctx.tell(s, { type: "close", request }, { deadlineMs: 10_000 })),
-        );
       }
     }
 
     async function fail(error: WireError): Promise<void> {
       const { client } = run!;
-      await end(() => ctx.tell(client, { type: "failed", error }, { deadlineMs: 10_000 })).catch(() => {}); // client gone
+      await end(() => ctx.tell(client, { type: "failed", error })).catch(() => {}); // client gone
     }
 
     async function pump(): Promise<void> {
@@ -106,7 +108,14 @@ export const generationActor = defineActor({
       }
     }
 
-    ctx.onStop(() => run && end(async () => {}));
+    // A crash, or the node closes: the client must not wait for an end that never comes.
+    ctx.onStop(() =>
+      run && fail({
+        group: "actor",
+        code: "generation_stopped",
+        message: `${ctx.self} stopped before its request was over; send the request again`,
+      })
+    );
 
     return {
       async start(start) {
@@ -117,7 +126,15 @@ export const generationActor = defineActor({
             message: `${ctx.self} has its request already`,
           });
         }
-        run = new Run(ctx, start, config.silenceMs, fail);
+        if (cancelled) return ctx.stop();
+        try {
+          run = new Run(ctx, start, config.silenceMs, fail);
+        } catch (error) {
+          ctx.stop();
+          const failed = { type: "failed", error: toOrreryError(error, ctx.self).toWire() };
+          await ctx.tell(start.client, failed).catch(() => {}); // client gone
+          throw error;
+        }
         await pump();
       },
 
@@ -150,8 +167,9 @@ export const generationActor = defineActor({
       },
 
       async cancel() {
-        if (run) await end(async () => {});
-        else ctx.stop();
+        if (run) return await end(async () => {});
+        cancelled = true; // its start may be queued behind: stopping now would let that begin anew
+        ctx.after(0, () => ctx.stop());
       },
     };
   },

@@ -19,6 +19,14 @@ export const closed = (to: string) => refusal("closed", `the actor system with $
 export const deadlineExceeded = (to: string, type: string, ms: number) =>
   refusal("deadline_exceeded", `${to} did not answer ${type} within ${ms} ms`, { to, type, deadline_ms: ms });
 
+/** A tell whose receiver had no place for it in time. */
+export const notPlaced = (to: string, type: string, ms: number) =>
+  refusal("deadline_exceeded", `${to} had no place for ${type} within ${ms} ms`, {
+    to,
+    type,
+    deadline_ms: ms,
+  });
+
 /** The body does not fit the receiver's schema. */
 export const invalidMessage = (to: string, type: string, issue: { path: PropertyKey[]; message: string }) =>
   refusal(

@@ -10,7 +10,7 @@
  */
 import { z } from "zod";
 import { type Address, address, parseAddress } from "./address.ts";
-import { defineActor } from "./define.ts";
+import { type ActorContext, defineActor } from "./define.ts";
 import type { StageEngine } from "./engine.ts";
 import { OrreryError, toOrreryError } from "./errors.ts";
 import { type Frame, frameSchema } from "./frame.ts";
@@ -51,7 +51,12 @@ export const stageActor = defineActor({
   policy: { mailbox: 64, idleMs: 1_800_000 },
 
   async create(ctx, config) {
-    const engine = await ctx.resource<LoadEngine>("engine")();
+    let engine: StageEngine;
+    try {
+      engine = await ctx.resource<LoadEngine>("engine")();
+    } catch (error) {
+      return unloaded(ctx, error);
+    }
     ctx.onStop(() => engine.dispose());
     const { deployment, key } = parseAddress(ctx.self);
     const last = engine.info.lastLayer === engine.info.layers - 1;
@@ -65,7 +70,9 @@ export const stageActor = defineActor({
       open.delete(request);
       closed.add(request);
       if (closed.size > TOMBSTONES) closed.delete(closed.values().next().value!);
-      await engine.close(request);
+      await engine.close(request).catch((error) => {
+        throw new Error(toOrreryError(error).message, { cause: error }); // a dead engine is a crash here too
+      });
       if (retired && open.size === 0) ctx.stop();
     }
 
@@ -107,7 +114,7 @@ export const stageActor = defineActor({
     async function fail(frame: Frame, caught: unknown): Promise<void> {
       const error = toOrreryError(caught, ctx.self);
       const replyTo = open.get(frame.request)?.replyTo ?? frame.open?.reply_to;
-      await close(frame.request);
+      await close(frame.request).catch(() => {}); // a dead engine's arenas are gone; its owner must learn of it
       if (!replyTo) throw error;
       // Public or not, the owner must learn that its request is over; details stay here.
       await ctx.tell(replyTo, { type: "failed", request: frame.request, error: error.toWire() }, {
@@ -119,10 +126,10 @@ export const stageActor = defineActor({
       }
     }
 
-    function expire(): void {
-      const now = ctx.now();
-      for (const [request, { until }] of open) if (until > 0 && until < now) void close(request);
+    async function expire(): Promise<void> {
       ctx.after(config.leaseMs / 4, expire);
+      const now = ctx.now();
+      for (const [request, { until }] of open) if (until > 0 && until < now) await close(request);
     }
     ctx.after(config.leaseMs / 4, expire);
 
@@ -146,3 +153,24 @@ export const stageActor = defineActor({
     };
   },
 });
+
+/** A stage without an engine: whoever opens a request here learns why, and the stage ends; what comes next tries anew. */
+function unloaded(ctx: ActorContext, error: unknown) {
+  const refuse = (): never => {
+    ctx.stop();
+    throw error;
+  };
+  return {
+    async frame({ open, request }: Frame) {
+      if (open) {
+        const failed = { type: "failed", request, error: toOrreryError(error, ctx.self).toWire() };
+        await ctx.tell(open.reply_to, failed, { deadlineMs: 10_000 }).catch(() => {}); // its owner is gone
+      }
+      return refuse();
+    },
+    warm: refuse,
+    stats: refuse,
+    close: () => ctx.stop(),
+    retire: () => ctx.stop(),
+  };
+}

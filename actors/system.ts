@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { LinkedAbort } from "./abort.ts";
 import { Activation, type Host } from "./activation.ts";
 import { type Address } from "./address.ts";
 import { Asks, type PendingAsk } from "./asks.ts";
@@ -19,7 +20,15 @@ import { Delivery, type Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
 import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
-import { actorFailed, closed, invalidMessage, notActive, peerLost, staleEpoch } from "./refusals.ts";
+import {
+  actorFailed,
+  closed,
+  invalidMessage,
+  notActive,
+  notPlaced,
+  peerLost,
+  staleEpoch,
+} from "./refusals.ts";
 import { Inbox } from "./inbox.ts";
 import { Kinds } from "./kinds.ts";
 import { ReceiverCredits, SenderCredits } from "./mailbox.ts";
@@ -212,7 +221,18 @@ export class ActorSystem {
     const ttl = options.deadlineMs;
     const envelope = this.#envelope("tell", from, to, message, ttl, trace);
     const origin: Origin = { id: envelope.id, kind: "tell", credited: false, resolve() {}, reject() {} };
-    await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, options.signal));
+    if (ttl === undefined) {
+      return await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, options.signal));
+    }
+    const wait = new LinkedAbort(options.signal);
+    wait.onRelease(
+      this.#options.clock.after(ttl, () => wait.abort(notPlaced(to, message.type, ttl))),
+    );
+    try {
+      await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, wait.signal));
+    } finally {
+      wait.release();
+    }
   }
 
   async #ask(
@@ -291,6 +311,7 @@ export class ActorSystem {
     const started = this.#options.clock.now();
     const found = this.#options.directory.resolve(to, signal);
     const owner = found instanceof Promise ? await found : found;
+    signal?.throwIfAborted(); // given up while it waited its turn, or while the owner was looked for
     envelope.epoch = owner.epoch;
     if (owner.node === this.node) return await this.#accept(envelope, origin, signal);
     if (pending) pending.peer = owner.node;
@@ -351,6 +372,7 @@ export class ActorSystem {
     this.#accept(envelope, origin).catch((caught) => {
       const error = toOrreryError(caught, envelope.to);
       if (origin.credited) this.#giveBack(peer, envelope.to);
+      if (!this.#active.has(envelope.to) && !this.#inboxes.has(envelope.to)) this.#settleCredits(envelope.to);
       this.#deadLetter(envelope.to, envelope.from, envelope.type, error);
       const wire = error.toWire();
       wire.metadata = { ...wire.metadata, to: envelope.to, type: envelope.type, refused: true };
@@ -372,12 +394,11 @@ export class ActorSystem {
       inbox.wake();
       return;
     }
-    const activation = this.#activationFor(envelope);
-    const schema = activation.definition.messages[type];
-    const parsed = schema.safeParse(envelope.body);
+    const parsed = this.#kinds.of(to, type).definition.messages[type].safeParse(envelope.body);
     if (!parsed.success) {
       throw invalidMessage(to, type, parsed.error.issues[0]);
     }
+    const activation = this.#activationFor(envelope);
     const delivery = new Delivery(clock, { to, from, type, body: parsed.data, origin, deadline, trace });
     if (envelope.kind === "ask") this.#inFlight.set(flightKey(origin.node, origin.id), delivery);
     const urgent = activation.definition.urgent?.includes(type) ?? false;

@@ -384,3 +384,69 @@ Deno.test("A concurrent message's handler runs beside the others, and keeps the 
   await assert.rejects(sim.until(one.ask("t/busy/a", { type: "fail" })), (e) => hasCode(e, "internal"));
   assert.equal(await sim.until(one.ask("t/busy/a", { type: "quick" })), "quick");
 });
+
+Deno.test("A refused message leaves neither an activation nor an open channel behind", async () => {
+  const { sim, systems: [one, two] } = world({ nodes: ["n1", "n2"] });
+  for (let i = 0; i < 20; i++) await sim.until(two.tell(`t/recorder/x${i}`, { type: "put", n: "no number" }));
+  await sim.run({ forMs: 100 });
+  assert.equal(one.deadLetters().total, 20);
+  assert.deepEqual(one.status(), []);
+  assert.equal(two.openChannels, 0);
+});
+
+Deno.test("An ask that is given up while its receiver is looked for is not handled", async () => {
+  const sim = new Simulation({ seed: 1 });
+  const system = sim.node("n1", {
+    resolve: () => new Promise((found) => sim.clock.after(10, () => found({ node: "n1", epoch: 1 }))),
+    invalidate() {},
+    release() {},
+  });
+  system.register(recorder, { config: {} });
+  const ask = system.ask(A, { type: "urgent" }, { deadlineMs: 5 });
+  await assert.rejects(sim.until(ask), (e) => hasCode(e, "deadline_exceeded"));
+  await sim.run({ forMs: 100 });
+  assert.deepEqual(system.status(), []);
+});
+
+Deno.test("A tell's deadline ends its wait for a place and for credit", async () => {
+  const { sim, systems: [one, two] } = world({ nodes: ["n1", "n2"] });
+  void one.ask(A, { type: "slow", ms: 1_000 });
+  await sim.run({ forMs: 5 });
+  for (let n = 0; n < 32; n++) await sim.until(two.tell(A, { type: "put", n }));
+  await sim.run({ forMs: 10 });
+  for (const system of [one, two]) {
+    const waiting = system.tell(A, { type: "put", n: 99 }, { deadlineMs: 10 });
+    await assert.rejects(sim.until(waiting, { forMs: 100 }), (e) => hasCode(e, "deadline_exceeded"));
+  }
+  await sim.run({ forMs: 2_000 });
+  const seen = await sim.until(one.ask(A, { type: "read" })) as unknown[];
+  assert.equal(seen.includes(99), false);
+});
+
+Deno.test("A timer that fired while its behaviour crashed does not run for the next one", async () => {
+  const sim = new Simulation({ seed: 1 });
+  const system = sim.node("n1", directoryOf(() => "n1"));
+  const ran: number[] = [];
+  let lives = 0;
+  system.register(
+    defineActor({
+      kind: "mortal",
+      config: z.object({}),
+      messages: { crash: z.object({}) },
+      create(ctx) {
+        const life = ++lives;
+        ctx.after(5, () => void ran.push(life));
+        return {
+          crash: async () => {
+            await new Promise<void>((resolve) => sim.clock.after(10, resolve));
+            throw new Error("a bug");
+          },
+        };
+      },
+    }),
+    { config: {} },
+  );
+  await sim.until(system.tell("t/mortal/a", { type: "crash" }));
+  await sim.run({ forMs: 100 });
+  assert.equal(ran.includes(1), false);
+});

@@ -101,6 +101,7 @@ export class Gateway implements Generator {
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     if (this.#draining) throw unavailable("draining", "the node is shutting down");
     using _place = await this.#options.admission.enter(signal);
+    if (this.#draining) throw unavailable("draining", "the node is shutting down"); // it began while this one waited
     const served = this.#served;
     if (!served) throw unavailable("not_ready", this.#reason);
     const { model, deployment } = served;
@@ -135,9 +136,12 @@ export class Gateway implements Generator {
       this.#running.delete(to);
       inbox.close();
       directory.release(client);
-      if (!over) await system.tell(to, { type: "cancel" }, { deadlineMs: 10_000 }).catch(ignoreEnded);
-      directory.release(to);
-      if (this.#running.size === 0) this.#onIdle?.();
+      try {
+        if (!over) await system.tell(to, { type: "cancel" }, { deadlineMs: 10_000 }).catch(ignoreEnded);
+      } finally {
+        directory.release(to);
+        if (this.#running.size === 0) this.#onIdle?.();
+      }
     }
   }
 
@@ -225,7 +229,7 @@ async function* events(inbox: Inbox, signal: AbortSignal): AsyncIterable<Generat
 
 function ignoreEnded(error: unknown): void {
   // It ended between its last word and our cancel, or the system is closing: nothing is left to cancel.
-  if (!hasCode(error, "not_active") && !hasCode(error, "closed")) throw error;
+  if (!["not_active", "no_owner", "closed"].some((code) => hasCode(error, code))) throw error;
 }
 
 function unavailable(code: string, reason: string): OrreryError {

@@ -282,3 +282,108 @@ Deno.test("A frame without an arena is answered with no_arena", async () => {
   assert.ok(systems[0].deadLetters().last.some((l) => hasCode(l.error, "no_arena")));
   inbox.close();
 });
+
+Deno.test("A codec that throws fails its generation, and nothing of it stays", async () => {
+  const codecs: [string, () => TextCodec][] = [
+    ["at once", () => {
+      throw new TypeError("no codec");
+    }],
+    ["at a token", () => ({
+      ...plainCodec(),
+      push: () => {
+        throw new TypeError("a bug");
+      },
+    })],
+  ];
+  for (const [when, codec] of codecs) {
+    const { sim, api, start, arenas } = world({ codec });
+    const [{ end }] = await readAll(sim, await start("g"));
+    assert.equal(end.type, "failed", when);
+    await sim.run({ forMs: 1_000 });
+    assert.equal(arenas(), 0, when);
+    assert.deepEqual(api.status(), [], when);
+  }
+});
+
+Deno.test("A generation that is cancelled before its first turn does not run", async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const { sim, api, engines } = world({ seed });
+    const client = address("d", "client", "g");
+    const to = address("d", "generation", "g");
+    api.inbox(client);
+    const start = {
+      type: "start",
+      prompt,
+      max_tokens: 20,
+      sampling: samplingSchema.parse({}),
+      stop: [],
+      eos: [],
+      stages: [stageAddress("d", 0), stageAddress("d", 1)],
+      piece_rows: 16,
+      client,
+    };
+    await sim.until(Promise.all([api.tell(to, start), api.tell(to, { type: "cancel" })]));
+    await sim.run({ forMs: 10_000 });
+    assert.deepEqual(engines, [[], []]);
+    assert.deepEqual(api.status(), []);
+  }
+});
+
+Deno.test("Generations that wait for a hanging stage's credit fail after the silence deadline too", async () => {
+  const { sim, api, engines, start } = world({ stages: 1 });
+  const warm = await start("warm", { max_tokens: 1 });
+  await readAll(sim, warm);
+  engines[0][0].hang = true;
+  const inboxes = [];
+  for (let i = 0; i < 40; i++) inboxes.push(await start(`g${i}`));
+  for (const { end } of await readAll(sim, ...inboxes)) assert.equal(end.type, "failed");
+  await sim.run({ forMs: 60_000 });
+  assert.deepEqual(api.status(), []);
+});
+
+Deno.test("A dead engine that cannot even close an arena ends its requests and is replaced", async () => {
+  const { sim, engines, start } = world({ stages: 2 });
+  const first = await start("first");
+  await sim.until(first.next());
+  const dead = new OrreryError({ group: "engine", code: "engine_failed", message: "worker died" });
+  engines[0][0].failNext = dead;
+  engines[0][0].close = () => Promise.reject(dead);
+  const [{ end }] = await readAll(sim, first);
+  assert.equal(end.body.error.code, "engine_failed");
+  const [{ tokens }] = await readAll(sim, await start("second"));
+  assert.deepEqual(tokens, expected);
+  assert.equal(engines[0].length, 2);
+
+  // The lease of a request whose generation vanished: there nobody waits for the close.
+  const third = await start("third", { max_tokens: 500 });
+  await sim.until(third.next());
+  engines[0][1].close = () => Promise.reject(dead);
+  sim.crash("api");
+  await sim.run({ forMs: 1_000_000 });
+  assert.equal(engines[0][1].disposed, true);
+});
+
+Deno.test("A stage that cannot load says so to the generation at once", async () => {
+  const { sim, start } = world({ stages: 2 });
+  const refused = new OrreryError({ group: "cluster", code: "retired", message: "let go" });
+  const broken = sim.node("s9", directoryOf((a) => a.includes("/stage/") ? "s9" : "api"));
+  broken.register(stageActor, {
+    config: stageActor.config.parse({}),
+    resources: () => ({ engine: () => Promise.reject(refused) }),
+  });
+  const inbox = await start("g", { stages: ["d/stage/9"], piece_rows: 40 });
+  const [{ end }] = await readAll(sim, inbox);
+  assert.equal(end.body.error.code, "retired");
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual(broken.status(), []);
+});
+
+Deno.test("A client that does not read its end does not hold the arenas", async () => {
+  const { sim, start, arenas } = world();
+  const inbox = await start("g", { max_tokens: 4 }); // four deltas fill the inbox; the end has no place in it
+  await sim.run({ forMs: 5_000 });
+  assert.equal(arenas(), 0);
+  const [{ end, tokens }] = await readAll(sim, inbox);
+  assert.equal(end.type, "done");
+  assert.deepEqual(tokens, expected.slice(0, 4));
+});

@@ -7,6 +7,7 @@ import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import { requestId, type RequestIdVariables } from "hono/request-id";
 import { getLogger } from "@logtape/logtape";
+import { hasCode } from "../../actors/mod.ts";
 import { type AnswerFacts, streamedAnswer, wholeAnswer } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { chatDialect } from "./chat.ts";
@@ -141,7 +142,9 @@ function failure(c: Context, thrown: unknown): Response {
 /** Says how a task ended. */
 function report(request: string, facts: AnswerFacts, error?: unknown): void {
   if (error === undefined) log.info("request {request} answered", { request, ...facts });
-  else log.warn("request {request} ended early: {error}", { request, error, ...facts });
+  else if (hasCode(error, "client_closed")) {
+    log.info("request {request}: the client went away", { request, ...facts });
+  } else log.warn("request {request} ended early: {error}", { request, error, ...facts });
 }
 
 /** Aborts `stop` when the client goes away or the server can wait no longer; `release` lets go of both. */

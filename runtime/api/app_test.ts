@@ -308,6 +308,28 @@ Deno.test(
     }),
 );
 
+Deno.test("createApi() refuses more logit biases than the engine takes", checked, async () => {
+  await withApi(async ({ server }) => {
+    const logit_bias = Object.fromEntries(Array.from({ length: 1025 }, (_, id) => [id, 1]));
+    const response = await post(server, { messages: say("hello"), logit_bias });
+    assert.equal(response.status, 400);
+    const { error } = await response.json();
+    assert.deepEqual([error.param, error.code], ["logit_bias", "invalid_value"]);
+    assert.match(error.message, /^logit_bias: takes at most 1024 tokens/);
+  });
+});
+
+Deno.test("createApi() calls a body whose sender is gone a client that went away", checked, async () => {
+  const body = new ReadableStream({
+    start: (controller) => controller.error(new Deno.errors.BadResource("gone")),
+  });
+  const headers = { "content-type": "application/json" };
+  const request = new Request("http://x/v1/chat/completions", { method: "POST", headers, body });
+  const response = await createApi(new ScriptedGenerator()).fetch(request);
+  assert.equal(response.status, 499);
+  assert.equal((await response.json()).error.code, "client_closed");
+});
+
 Deno.test("createApi() sends CORS headers only to allowed origins", checked, async () => {
   const origin = "https://app.example";
   const allowed = async (server: ApiServer) => {

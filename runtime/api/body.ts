@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { OrreryError } from "../../actors/mod.ts";
 import { apiError } from "./errors.ts";
 
 /** Bounds of {@linkcode readJson}. */
@@ -16,7 +17,7 @@ export interface BodyLimits {
 /**
  * The request's JSON body.
  *
- * Errors (group `api`): `unsupported_media_type`, `body_too_large`, `request_timeout`, `invalid_json`.
+ * Errors (group `api`): `unsupported_media_type`, `body_too_large`, `request_timeout`, `client_closed`, `invalid_json`.
  */
 export async function readJson(request: Request, limits: BodyLimits): Promise<unknown> {
   const type = request.headers.get("content-type");
@@ -52,10 +53,21 @@ async function readText(request: Request, { maxBytes, timeoutMs }: BodyLimits): 
       if (bytes > maxBytes) throw tooLarge();
       text += decoder.decode(part.value, { stream: true });
     }
+  } catch (error) {
+    if (error instanceof OrreryError || !(request.signal.aborted || brokenOff(error))) throw error;
+    throw apiError("client_closed", `the client went away after ${bytes} bytes of the request body`);
   } finally {
     clearTimeout(timer);
     reader.cancel().catch(() => {});
   }
   if (late) throw apiError("request_timeout", `the request body was not complete after ${timeoutMs} ms`);
   return text + decoder.decode();
+}
+
+/** Does the error say that the connection ended under the body? */
+function brokenOff(error: unknown): boolean {
+  const { BadResource, ConnectionReset, ConnectionAborted, Http, UnexpectedEof } = Deno.errors;
+  return [BadResource, ConnectionReset, ConnectionAborted, Http, UnexpectedEof].some((kind) =>
+    error instanceof kind
+  );
 }

@@ -52,6 +52,9 @@ export interface Dialect {
 /** Most answers that one request may ask of one prompt. */
 const maxAnswers = 8;
 
+/** Most tokens that one request may bias, as the engine's sampling takes them. */
+const maxBiases = 1024;
+
 const unsupportedText = "is not supported by this server";
 
 /** The message for a field that is known, has an effect, and cannot be honoured. */
@@ -76,6 +79,7 @@ export const commonFields = {
   seed: z.int().nullish(),
   stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(16)]).nullish(),
   logit_bias: z.record(z.string().regex(/^\d{1,9}$/, "keys must be token ids"), z.number().min(-100).max(100))
+    .refine((biases) => Object.keys(biases).length <= maxBiases, `takes at most ${maxBiases} tokens`)
     .nullish(),
   /** Orrery's own settings. */
   orrery: z.strictObject({

@@ -42,6 +42,7 @@ in one: owner/name:file.gguf. An add that was interrupted goes on where it stopp
 HF_TOKEN is the hub's token for private and gated repositories.
 Exit codes: 0 done, 1 failed (verify: something is missing or changed), 2 wrong command line.`;
 
+const DEFAULT_DATA = ".orrery";
 const COMMANDS = ["add", "list", "show", "remove", "verify"] as const;
 const FOR_HUB = ["revision", "endpoint", "keep"] as const;
 const ONLY_ADD = ["name", "precision", "embedding-precision", "head-precision", ...FOR_HUB] as const;
@@ -51,7 +52,7 @@ function options(args: string[]) {
     args,
     allowPositionals: true,
     options: {
-      data: { type: "string", default: ".orrery" },
+      data: { type: "string", default: DEFAULT_DATA },
       json: { type: "boolean", default: false },
       name: { type: "string" },
       precision: { type: "string" },
@@ -64,6 +65,7 @@ function options(args: string[]) {
     },
   });
   if (values.help) return undefined;
+  if (values.data === "") throw new UsageError('--data takes a folder, got ""');
   const [word, subject, ...more] = positionals;
   const command = COMMANDS.find((known) => known === word);
   if (!command) {
@@ -145,7 +147,8 @@ async function add(store: ModelStore, source: string, chosen: Options): Promise<
       : await store.add(source, { ...adding, onProgress: onConvert });
     progress.end();
     console.log(`${pc.green("added")} ${line(model)}`);
-    console.log(`serve it: deno task start --model ${model.manifest.name}`);
+    const from = chosen.data === DEFAULT_DATA ? "" : ` --data ${chosen.data}`;
+    console.log(`serve it: deno task start --model ${model.manifest.name}${from}`);
     return exitCodes.ok;
   } catch (error) {
     progress.end();

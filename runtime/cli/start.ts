@@ -71,6 +71,7 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
   if (!LEVELS.includes(values.log)) {
     throw new UsageError(`--log takes ${LEVELS.join(", ")}, got ${JSON.stringify(values.log)}`);
   }
+  if (values.data === "") throw new UsageError('--data takes a folder, got ""');
   for (const name of ["nodes", "layers", "model", "precision"] as const) {
     if (values.join !== undefined && values[name] !== undefined) {
       throw new UsageError(`--${name} is for the first node; a node with --join takes it from there`);
@@ -87,7 +88,7 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     spinning: values.spinning,
     memoryBytes: mib(numberOption("memory", values.memory, { min: 1, max: 1e9 })),
     nodes: numberOption("nodes", values.nodes, { min: 1, max: 1024, integer: true }) ?? 1,
-    layers: values.layers === undefined ? undefined : parseLayers(values.layers),
+    layers: values.layers === undefined ? undefined : layersOption(values.layers),
     join: values.join === undefined ? undefined : joinOption(values.join),
     ask: values.ask,
     log: values.log as LogLevel,
@@ -95,6 +96,14 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
 }
 
 const mib = (n: number | undefined) => n === undefined ? undefined : n * 2 ** 20;
+
+function layersOption(text: string): NodeOptions["layers"] {
+  try {
+    return parseLayers(text);
+  } catch (error) {
+    throw error instanceof OrreryError ? new UsageError(error.message) : error;
+  }
+}
 
 function joinOption(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);

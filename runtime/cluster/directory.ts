@@ -53,11 +53,16 @@ export class ClusterDirectory implements Directory {
 
   /** Takes the address for this node, in the registry too, so that others find it. */
   async claim(to: Address, signal?: AbortSignal): Promise<void> {
-    const owner = await this.#system.ask(CLUSTER, { type: "claim", address: to, node: this.#node }, {
-      signal,
-      deadlineMs: 10_000,
-    }) as Owner;
-    this.#mine.set(to, owner);
+    try {
+      const owner = await this.#system.ask(CLUSTER, { type: "claim", address: to, node: this.#node }, {
+        signal,
+        deadlineMs: 10_000,
+      }) as Owner;
+      this.#mine.set(to, owner);
+    } catch (error) {
+      this.#giveUp(to); // the registry may have granted it all the same
+      throw error;
+    }
   }
 
   resolve(to: string, signal?: AbortSignal): Owner | Promise<Owner> {
@@ -85,7 +90,10 @@ export class ClusterDirectory implements Directory {
   }
 
   release(to: string): void {
-    if (!this.#mine.delete(to)) return;
+    if (this.#mine.delete(to)) this.#giveUp(to);
+  }
+
+  #giveUp(to: string): void {
     void this.#system.tell(CLUSTER, { type: "release", address: to, node: this.#node }, {
       deadlineMs: 10_000,
     })

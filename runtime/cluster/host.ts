@@ -113,7 +113,8 @@ export class Host implements MemberHost {
     if (!this.#models.delete(id)) return;
     for (const to of this.stages) {
       if (parseAddress(to).deployment === id) {
-        await system.tell(to, { type: "retire" }, { deadlineMs: 10_000 });
+        // No deadline, as a busy stage comes to it late; not awaited, as a full one must not hold this node's member up.
+        void system.tell(to, { type: "retire" }).catch(() => {}); // it has ended by itself
       }
     }
     this.#part();

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+
+const checked = { sanitizeOps: true, sanitizeResources: true };
+
+/** Runs the command with neither network nor write permission: a wrong command line must end before anything is touched. */
+async function start(args: string[]): Promise<{ code: number; stderr: string }> {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--allow-read",
+      "--allow-env",
+      "--allow-sys",
+      "--allow-ffi",
+      new URL("./start.ts", import.meta.url).href,
+      ...args,
+    ],
+    env: { NO_COLOR: "1" },
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  return { code, stderr: new TextDecoder().decode(stderr) };
+}
+
+Deno.test("start calls wrong layers and an empty data folder a wrong command line", checked, async () => {
+  const layers = await start(["--layers", "0-3,x"]);
+  assert.match(layers.stderr, /^error: .*"x" is not a range like 0-3 \(see --help\)\n$/);
+  assert.equal(layers.code, 2);
+  const data = await start(["--data", ""]);
+  assert.match(data.stderr, /^error: --data takes a folder, got "" \(see --help\)\n$/);
+  assert.equal(data.code, 2);
+});
