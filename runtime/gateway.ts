@@ -70,6 +70,11 @@ export class Gateway implements Generator {
     clearTimeout(timer);
   }
 
+  /** Is a generation of this deployment under way? */
+  runs(deployment: string): boolean {
+    return [...this.#running.values()].some((served) => served.deployment.id === deployment);
+  }
+
   /** The `codec` resource of the generation at this address. */
   codecOf(to: string): MakeCodec | undefined {
     return this.#running.get(to)?.model.makeCodec;

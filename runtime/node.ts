@@ -143,6 +143,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     memoryBytes,
     onServe,
   });
+  undo.defer(() => memberHost.close());
   const membership = parts.membership = new Membership({
     system,
     directory,

@@ -236,6 +236,21 @@ Deno.test("A node that leaves hands its layers over, and its exit code is 0", as
   });
 });
 
+Deno.test("A request that runs through a node that leaves is finished there first", async () => {
+  await withData(async (data) => {
+    await using cluster = await startCluster(2, data);
+    const response = await post(cluster.url, { ...endless, max_tokens: 1_200 });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    await reader.read();
+    cluster.nodes[1].kill("SIGTERM");
+    let rest = "";
+    for (let r = await reader.read(); !r.done; r = await reader.read()) rest += r.value;
+    assert.match(rest, /"finish_reason":"length"/, rest.slice(-500));
+    await cluster.nodes[0].line(/^ready +\S+: layers 0-5 on this node$/);
+    assert.equal((await cluster.nodes[1].status()).code, 0, cluster.nodes[1].output);
+  });
+});
+
 Deno.test("A second node that joins a serving first one takes over layers, with weights fetched over the mailbox", async () => {
   await withData(async (data) => {
     await using first = NodeProcess.start(["--data", join(data, "first")]);

@@ -31,6 +31,9 @@ const LOAD_FACTOR = 2;
 /** Handing work to a second thread costs a small stage more than it gains (`deno task bench:engine`). */
 const SMALL_STAGE_BYTES = 64 * 2 ** 20;
 
+/** How often it is checked whether an old deployment's requests are over. */
+const PART_CHECK_MS = 2_000;
+
 /** Options of a {@linkcode Host}. */
 export interface HostOptions {
   system: ActorSystem;
@@ -54,6 +57,9 @@ export class Host implements MemberHost {
   readonly #models = new Map<string, { deployment: Deployment; stored: StoredModel; served: ServedModel }>();
   /** Bytes set aside for each loaded stage. */
   readonly #loadedBytes = new Map<string, number>();
+  /** Deployments that were let go, until the last of their requests is over. */
+  readonly #parting = new Map<string, Deployment>();
+  #partTimer?: ReturnType<typeof setTimeout>;
   /** Nodes to which this one keeps links because a deployment names them. */
   readonly #met = new Set<string>();
   #adopted?: Deployment;
@@ -108,16 +114,20 @@ export class Host implements MemberHost {
     return Promise.resolve();
   }
 
-  async retire(id: string): Promise<void> {
+  retire(id: string): Promise<void> {
     const { system } = this.#options;
-    if (!this.#models.delete(id)) return;
-    for (const to of this.stages) {
-      if (parseAddress(to).deployment === id) {
+    const entry = this.#models.get(id);
+    if (entry) {
+      this.#models.delete(id);
+      this.#parting.set(id, entry.deployment);
+      for (const to of this.stages) {
+        if (parseAddress(to).deployment !== id) continue;
         // No deadline, as a busy stage comes to it late; not awaited, as a full one must not hold this node's member up.
         void system.tell(to, { type: "retire" }).catch(() => {}); // it has ended by itself
       }
+      this.#part();
     }
-    this.#part();
+    return Promise.resolve();
   }
 
   /** Lets go of every deployment: the cluster that made them is no more. */
@@ -189,18 +199,28 @@ export class Host implements MemberHost {
     }
   }
 
-  /** Ends the links to nodes that no deployment names any more. */
+  /** Ends the links to nodes that no deployment names any more; one whose requests still run names its nodes until they end. */
   #part(): void {
-    const { mailbox, directory } = this.#options;
-    const named = new Set(
-      [...this.#models.values()].flatMap(({ deployment }) => deployment.members.map((m) => m.node)),
-    );
+    const { mailbox, directory, gateway } = this.#options;
+    for (const id of [...this.#parting.keys()]) {
+      const busy = this.stages.some((to) => parseAddress(to).deployment === id) || gateway.runs(id);
+      if (!busy) this.#parting.delete(id);
+    }
+    const deployments = [...this.#parting.values(), ...[...this.#models.values()].map((m) => m.deployment)];
+    const named = new Set(deployments.flatMap((d) => d.members.map((m) => m.node)));
     for (const { node } of mailbox.peers()) {
       if (node !== directory.seed && this.#met.has(node) && !named.has(node)) {
         this.#met.delete(node);
         mailbox.removePeer(node);
       }
     }
+    clearTimeout(this.#partTimer);
+    if (this.#parting.size > 0) this.#partTimer = setTimeout(() => this.#part(), PART_CHECK_MS);
+  }
+
+  /** Stops watching old deployments. */
+  close(): void {
+    clearTimeout(this.#partTimer);
   }
 
   #mine(deployment: Deployment) {

@@ -31,6 +31,7 @@ Deno.test("Host.retire() reaches a stage that is busy for longer than any messag
     directory: { learn() {} },
     store: { get: () => Promise.resolve(stored) },
     mailbox: { peers: () => [] },
+    gateway: { runs: () => false },
   } as unknown as HostOptions);
   const deployment: Deployment = {
     id: "d",
@@ -61,8 +62,9 @@ Deno.test("Host.retire() reaches a stage that is busy for longer than any messag
   await sim.until(system.tell(stageAddress("d", 0), frame));
   await sim.run({ forMs: 1 });
   await sim.until(host.retire("d"));
-  await sim.run({ forMs: 60_000 });
+  for (let i = 0; i < 8; i++) await sim.run({ forMs: 10_000 });
   await sim.until(system.tell(stageAddress("d", 0), { type: "close", request: "r" }));
-  await sim.run({ forMs: 1_000 });
+  for (let i = 0; i < 8; i++) await sim.run({ forMs: 1_000 });
   assert.deepEqual(host.stages, []);
+  host.close();
 });
