@@ -13,7 +13,6 @@ import {
   type DeadLetter,
   type Deployment,
   generationActor,
-  hasCode,
   memberActor,
   type NodeId,
   OrreryError,
@@ -264,10 +263,16 @@ async function listen(options: NodeOptions): Promise<Mailbox> {
       accept: () => true,
     });
   } catch (error) {
-    const code = (error as { code?: string }).code;
-    if (code !== "EADDRINUSE" && code !== "EADDRNOTAVAIL" && code !== "EACCES") throw error;
-    const why =
-      { EADDRINUSE: "is in use", EADDRNOTAVAIL: "is not on this machine", EACCES: "may not be opened" }[code];
+    const code = /\bE[A-Z]{4,}\b/.exec(String(error))?.[0] ?? ""; // not every error carries it as a field
+    const reasons: Record<string, string | undefined> = {
+      EADDRINUSE: "is in use",
+      EADDRNOTAVAIL: "is not on this machine",
+      EINVAL: "is not on this machine",
+      ENOTFOUND: "names no host",
+      EACCES: "may not be opened",
+    };
+    const why = reasons[code];
+    if (why === undefined) throw error;
     throw new OrreryError({
       group: "mailbox",
       code: "port_in_use",
@@ -280,7 +285,9 @@ async function listen(options: NodeOptions): Promise<Mailbox> {
 
 function logDeadLetter({ to, from, type, error }: DeadLetter): void {
   // A word to somebody who has just finished is the common, harmless case; who asked has the others' reasons already.
-  const level = from === "" || hasCode(error, "not_active") || hasCode(error, "cancelled") ? "debug" : "warn";
+  const level = from === "" || ["not_active", "no_owner", "cancelled"].includes(error.code)
+    ? "debug"
+    : "warn";
   log[level]("dead letter: {type} from {from} to {to}: {message}", {
     type,
     from,

@@ -236,6 +236,29 @@ Deno.test("A node that leaves hands its layers over, and its exit code is 0", as
   });
 });
 
+Deno.test("Two nodes that join a serving first one together are both taken in, and leave together", async () => {
+  await withData(async (data) => {
+    await using first = NodeProcess.start(["--data", data]);
+    const url = await first.ready(1);
+    const join = await first.mailbox();
+    await using second = NodeProcess.start(["--data", data, "--join", join]);
+    await using third = NodeProcess.start(["--data", data, "--join", join]);
+    const urls = [url, await second.ready(3), await third.ready(3)];
+    await first.ready(3);
+    for (const u of urls) {
+      const response = await post(u, question);
+      assert.equal(response.status, 200, await response.text());
+    }
+    second.kill("SIGTERM");
+    third.kill("SIGINT");
+    assert.equal((await second.status()).code, 0, second.output);
+    assert.equal((await third.status()).code, 0, third.output);
+    assert.doesNotMatch(second.output + third.output, /deadline|did not take our leave/);
+    await first.line(/^ready +\S+: layers 0-5 on this node$/);
+    assert.equal((await post(url, question).then(async (r) => (await r.text(), r))).status, 200);
+  });
+});
+
 Deno.test("A request that runs through a node that leaves is finished there first", async () => {
   await withData(async (data) => {
     await using cluster = await startCluster(2, data);
@@ -297,6 +320,12 @@ Deno.test("What cannot start says so in one line, without a stack trace, and exi
         ["--port", "0", "--mailbox-port", taken],
         1,
         /127.0.0.1:\d+ is in use.*--mailbox-port/,
+      ],
+      [
+        "an address elsewhere",
+        ["--port", "0", "--mailbox-port", "0", "--host", "1.2.3.4"],
+        1,
+        /1.2.3.4:0 is not on this machine/,
       ],
       ["unknown model", ["--port", "0", "--model", "nonesuch"], 1, /nonesuch is not in/],
       [

@@ -31,8 +31,11 @@ const LOAD_FACTOR = 2;
 /** Handing work to a second thread costs a small stage more than it gains (`deno task bench:engine`). */
 const SMALL_STAGE_BYTES = 64 * 2 ** 20;
 
-/** How often it is checked whether an old deployment's requests are over. */
-const PART_CHECK_MS = 2_000;
+/**
+ * Links to nodes that no deployment names end after so long, not at once: between two placements a node may be named by none
+ * (two that join together; one that leaves and waits for its last word).
+ */
+const PART_MS = 60_000;
 
 /** Options of a {@linkcode Host}. */
 export interface HostOptions {
@@ -60,6 +63,8 @@ export class Host implements MemberHost {
   /** Deployments that were let go, until the last of their requests is over. */
   readonly #parting = new Map<string, Deployment>();
   #partTimer?: ReturnType<typeof setTimeout>;
+  /** Deployments whose weights are being fetched. */
+  readonly #preparing = new Set<Deployment>();
   /** Nodes to which this one keeps links because a deployment names them. */
   readonly #met = new Set<string>();
   #adopted?: Deployment;
@@ -85,16 +90,21 @@ export class Host implements MemberHost {
     this.#meet(deployment);
     directory.learn(deployment);
     const mine = this.#mine(deployment);
-    const stored = await ensureModel({
-      system,
-      store,
-      source: deployment.source,
-      model: deployment.model,
-      layers: mine.map(({ stage }) => stage),
-      signal,
-    });
-    const served = await ServedModel.open(stored);
-    this.#models.set(deployment.id, { deployment, stored, served });
+    this.#preparing.add(deployment);
+    try {
+      const stored = await ensureModel({
+        system,
+        store,
+        source: deployment.source,
+        model: deployment.model,
+        layers: mine.map(({ stage }) => stage),
+        signal,
+      });
+      const served = await ServedModel.open(stored);
+      this.#models.set(deployment.id, { deployment, stored, served });
+    } finally {
+      this.#preparing.delete(deployment);
+    }
     for (const { index } of mine) {
       await system.ask(stageAddress(deployment.id, index), { type: "warm" }, { deadlineMs: 600_000, signal });
     }
@@ -125,7 +135,7 @@ export class Host implements MemberHost {
         // No deadline, as a busy stage comes to it late; not awaited, as a full one must not hold this node's member up.
         void system.tell(to, { type: "retire" }).catch(() => {}); // it has ended by itself
       }
-      this.#part();
+      this.#partTimer ??= setTimeout(() => this.#part(), PART_MS);
     }
     return Promise.resolve();
   }
@@ -202,11 +212,16 @@ export class Host implements MemberHost {
   /** Ends the links to nodes that no deployment names any more; one whose requests still run names its nodes until they end. */
   #part(): void {
     const { mailbox, directory, gateway } = this.#options;
+    this.#partTimer = undefined;
     for (const id of [...this.#parting.keys()]) {
       const busy = this.stages.some((to) => parseAddress(to).deployment === id) || gateway.runs(id);
       if (!busy) this.#parting.delete(id);
     }
-    const deployments = [...this.#parting.values(), ...[...this.#models.values()].map((m) => m.deployment)];
+    const deployments = [
+      ...this.#parting.values(),
+      ...this.#preparing,
+      ...[...this.#models.values()].map((m) => m.deployment),
+    ];
     const named = new Set(deployments.flatMap((d) => d.members.map((m) => m.node)));
     for (const { node } of mailbox.peers()) {
       if (node !== directory.seed && this.#met.has(node) && !named.has(node)) {
@@ -214,8 +229,7 @@ export class Host implements MemberHost {
         mailbox.removePeer(node);
       }
     }
-    clearTimeout(this.#partTimer);
-    if (this.#parting.size > 0) this.#partTimer = setTimeout(() => this.#part(), PART_CHECK_MS);
+    if (this.#parting.size > 0) this.#partTimer = setTimeout(() => this.#part(), PART_MS);
   }
 
   /** Stops watching old deployments. */
