@@ -244,6 +244,7 @@ Deno.test("Two nodes that join a serving first one together are both taken in, a
     await using second = NodeProcess.start(["--data", data, "--join", join]);
     await using third = NodeProcess.start(["--data", data, "--join", join]);
     const urls = [url, await second.ready(3), await third.ready(3)];
+    assert.equal(await second.mailbox(), join, "it names the first node as the one to join");
     await first.ready(3);
     for (const u of urls) {
       const response = await post(u, question);

@@ -136,11 +136,13 @@ const allToStderr = {
 
 /** What a user can do next. */
 function welcome(node: Node, options: NodeOptions): string {
-  const { host, port } = node.mailboxAddress;
+  const { host, port } = options.join ?? node.mailboxAddress; // nodes join the first one
   const local = options.host === "127.0.0.1" || options.host === "localhost";
   const api = new URL(node.url);
   const second = local
-    ? `deno task start --join ${host}:${port} --port ${Number(api.port) + 10} --mailbox-port ${port + 10}`
+    ? `deno task start --join ${host}:${port} --port ${Number(api.port) + 10} --mailbox-port ${
+      node.mailboxAddress.port + 10
+    }`
     : `deno task start --join ${host}:${port} --host 0.0.0.0`;
   return [
     `${pc.bold("API")}      ${node.url}/v1`,

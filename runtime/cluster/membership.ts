@@ -8,6 +8,7 @@ import {
   type ActorSystem,
   CLUSTER,
   type ClusterStatus,
+  hasCode,
   type Member,
   type NodeId,
   OrreryError,
@@ -119,10 +120,22 @@ export class Membership {
       cores: navigator.hardwareConcurrency,
       memory_bytes: Deno.systemMemoryInfo().total,
     };
-    await system.ask(CLUSTER, { type: "join", ...member }, {
-      deadlineMs: 10_000,
-      signal: this.#abort.signal,
-    });
+    try {
+      await system.ask(CLUSTER, { type: "join", ...member }, {
+        deadlineMs: 10_000,
+        signal: this.#abort.signal,
+      });
+    } catch (error) {
+      if (!hasCode(error, "unknown_kind")) throw error;
+      const { host, port } = this.#options.seed!;
+      throw new OrreryError({
+        group: "cluster",
+        code: "join_failed",
+        message:
+          `the node at ${host}:${port} has joined another one itself; join the first node of that cluster`,
+        cause: error,
+      });
+    }
     this.pinged();
   }
 
