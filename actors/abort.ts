@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Clock } from "./envelope.ts";
+
 /** A controller linked to parents until it is released. */
 export class LinkedAbort {
   readonly #controller = new AbortController();
@@ -34,6 +36,11 @@ export class LinkedAbort {
   /** Calls `fn` on release or abort (cancelling a timer). */
   onRelease(fn: () => void): void {
     this.#unlink.push(fn);
+  }
+
+  /** Aborts with `reason()` after `ms`, unless it is released first. */
+  deadline(clock: Pick<Clock, "after">, ms: number, reason: () => unknown): void {
+    this.onRelease(clock.after(ms, () => this.abort(reason())));
   }
 
   release(): void {

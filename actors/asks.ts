@@ -54,7 +54,7 @@ export class Asks {
       },
     };
     this.#pending.set(id, entry);
-    wait.onRelease(this.#clock.after(deadlineMs, () => wait.abort(deadlineExceeded(to, type, deadlineMs))));
+    wait.deadline(this.#clock, deadlineMs, () => deadlineExceeded(to, type, deadlineMs));
     const end = () => {
       if (!this.#pending.has(id)) return;
       giveUp(entry);

@@ -65,11 +65,11 @@ export class Delivery implements MessageMeta {
       this.#abort = new LinkedAbort(this.#owner);
       if (this.#cancelled) this.#abort.abort(this.#cancelled);
       else if (this.deadline !== undefined) {
-        const cancel = this.#clock.after(
+        this.#abort.deadline(
+          this.#clock,
           Math.max(0, this.deadline - this.#clock.now()),
-          () => this.#abort!.abort(this.expired()),
+          () => this.expired(),
         );
-        this.#abort.onRelease(cancel);
       }
     }
     return this.#abort.signal;

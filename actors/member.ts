@@ -13,9 +13,9 @@ export interface MemberHost {
   /** Fetches what is missing and loads this node's stages. */
   prepare(deployment: Deployment, signal: AbortSignal): Promise<void>;
   /** New requests use this deployment from now on; none: nothing can be answered, and why. */
-  adopt(deployment: Deployment | undefined, reason: string): Promise<void>;
+  adopt(deployment: Deployment | undefined, reason: string): void;
   /** The deployment's stages may go once their requests are over. */
-  retire(id: string): Promise<void>;
+  retire(id: string): void;
   /** A node is gone: requests that run through it fail now. */
   nodeLost(node: string): void;
 }

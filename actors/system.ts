@@ -68,6 +68,14 @@ export interface ActorStatus {
   waiting: number;
 }
 
+/** A message on its way out. */
+interface Outgoing {
+  from: string;
+  to: string;
+  message: Message;
+  trace?: TraceContext;
+}
+
 type MessageEnvelope = Extract<Envelope, { kind: "tell" | "ask" }>;
 
 const DEFAULT_ASK_MS = 30_000;
@@ -110,8 +118,8 @@ export class ActorSystem {
         trace?: TraceContext,
       ) =>
         kind === "tell"
-          ? this.#tell(from, to, message, o, trace)
-          : this.#ask(from, to, message, o, trace)) as Host["send"],
+          ? this.#tell({ from, to, message, trace }, o)
+          : this.#ask({ from, to, message, trace }, o)) as Host["send"],
       taken: (delivery) => this.#taken(delivery),
       dead: (delivery, error) => this.#deadLetter(delivery.to, delivery.from, delivery.type, error),
       crashed: (address, error) => options.onCrash?.(address, error),
@@ -137,12 +145,12 @@ export class ActorSystem {
 
   /** Sends from the outside; see {@linkcode ActorContext.tell}. */
   tell(to: string, message: Message, options: TellOptions & { trace?: TraceContext } = {}): Promise<void> {
-    return this.#tell("", to, message, options, options.trace);
+    return this.#tell({ from: "", to, message, trace: options.trace }, options);
   }
 
   /** Asks from the outside; see {@linkcode ActorContext.ask}. */
   ask(to: string, message: Message, options: AskOptions & { trace?: TraceContext } = {}): Promise<unknown> {
-    return this.#ask("", to, message, options, options.trace);
+    return this.#ask({ from: "", to, message, trace: options.trace }, options);
   }
 
   /** Opens an inbox at an address of this node. */
@@ -211,23 +219,14 @@ export class ActorSystem {
 
   // --- sending ---
 
-  async #tell(
-    from: string,
-    to: string,
-    message: Message,
-    options: TellOptions,
-    trace?: TraceContext,
-  ): Promise<void> {
-    const ttl = options.deadlineMs;
-    const envelope = this.#envelope("tell", from, to, message, ttl, trace);
-    const origin: Origin = { id: envelope.id, kind: "tell", credited: false, resolve() {}, reject() {} };
-    if (ttl === undefined) {
-      return await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, options.signal));
+  async #tell(outgoing: Outgoing, { deadlineMs, signal }: TellOptions): Promise<void> {
+    const envelope = this.#envelope("tell", outgoing, deadlineMs);
+    const { id, to, type } = envelope;
+    const origin: Origin = { id, kind: "tell", credited: false, resolve() {}, reject() {} };
+    const wait = new LinkedAbort(signal);
+    if (deadlineMs !== undefined) {
+      wait.deadline(this.#options.clock, deadlineMs, () => notPlaced(to, type, deadlineMs));
     }
-    const wait = new LinkedAbort(options.signal);
-    wait.onRelease(
-      this.#options.clock.after(ttl, () => wait.abort(notPlaced(to, message.type, ttl))),
-    );
     try {
       await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, wait.signal));
     } finally {
@@ -235,16 +234,10 @@ export class ActorSystem {
     }
   }
 
-  async #ask(
-    from: string,
-    to: string,
-    message: Message,
-    options: AskOptions,
-    trace?: TraceContext,
-  ): Promise<unknown> {
+  async #ask(outgoing: Outgoing, options: AskOptions): Promise<unknown> {
     for (let attempt = 1;; attempt++) {
       try {
-        return await this.#askOnce(from, to, message, options, trace);
+        return await this.#askOnce(outgoing, options);
       } catch (error) {
         if (attempt < 3 && (hasCode(error, "stale_epoch") || hasCode(error, "not_owner"))) continue;
         throw error;
@@ -252,16 +245,9 @@ export class ActorSystem {
     }
   }
 
-  #askOnce(
-    from: string,
-    to: string,
-    message: Message,
-    options: AskOptions,
-    trace?: TraceContext,
-  ): Promise<unknown> {
-    const { deadlineMs = DEFAULT_ASK_MS, signal } = options;
-    const envelope = this.#envelope("ask", from, to, message, deadlineMs, trace);
-    const { id, type } = envelope;
+  #askOnce(outgoing: Outgoing, { deadlineMs = DEFAULT_ASK_MS, signal }: AskOptions): Promise<unknown> {
+    const envelope = this.#envelope("ask", outgoing, deadlineMs);
+    const { id, to, type } = envelope;
     const giveUp = ({ peer }: PendingAsk) => this.#cancel(id, peer);
     const ask = this.#asks.open(id, { to, type, deadlineMs, signal, giveUp });
     const origin: Origin = {
@@ -281,14 +267,7 @@ export class ActorSystem {
     else void this.#options.transport.send(peer, { kind: "cancel", id }).catch(() => {}); // it is gone: nothing to cancel
   }
 
-  #envelope(
-    kind: "tell" | "ask",
-    from: string,
-    to: string,
-    message: Message,
-    ttlMs: number | undefined,
-    trace?: TraceContext,
-  ): MessageEnvelope {
+  #envelope(kind: "tell" | "ask", { from, to, message, trace }: Outgoing, ttlMs?: number): MessageEnvelope {
     const { type, ...body } = message;
     const envelope: MessageEnvelope = { kind, id: this.#nextId++, to, from, type, body };
     if (ttlMs !== undefined) envelope.ttlMs = ttlMs;

@@ -67,15 +67,9 @@ export class Host implements MemberHost {
   readonly #preparing = new Set<Deployment>();
   /** Nodes to which this one keeps links because a deployment names them. */
   readonly #met = new Set<string>();
-  #adopted?: Deployment;
 
   constructor(options: HostOptions) {
     this.#options = options;
-  }
-
-  /** The deployment that serves now. */
-  get adopted(): Deployment | undefined {
-    return this.#adopted;
   }
 
   /** Addresses of the stages that are loaded here, of any deployment. */
@@ -100,7 +94,10 @@ export class Host implements MemberHost {
         layers: mine.map(({ stage }) => stage),
         signal,
       });
-      const served = await ServedModel.open(stored);
+      const text = JSON.stringify(stored.manifest);
+      const same = [...this.#models.values()].find((m) => JSON.stringify(m.stored.manifest) === text);
+      // Another placement of the same model: its tokenizer, seconds of parsing for a large one, is here already.
+      const served = same?.served ?? await ServedModel.open(stored);
       this.#models.set(deployment.id, { deployment, stored, served });
     } finally {
       this.#preparing.delete(deployment);
@@ -110,21 +107,19 @@ export class Host implements MemberHost {
     }
   }
 
-  adopt(deployment: Deployment | undefined, reason: string): Promise<void> {
+  adopt(deployment: Deployment | undefined, reason: string): void {
     const { gateway, onServe } = this.#options;
     const entry = deployment && this.#models.get(deployment.id);
     if (deployment && entry) {
       entry.deployment = deployment; // the same stages, perhaps other members
       this.#meet(deployment);
     }
-    this.#adopted = entry?.deployment;
     const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
     gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why);
-    onServe?.(this.#adopted, why);
-    return Promise.resolve();
+    onServe?.(entry?.deployment, why);
   }
 
-  retire(id: string): Promise<void> {
+  retire(id: string): void {
     const { system } = this.#options;
     const entry = this.#models.get(id);
     if (entry) {
@@ -137,12 +132,11 @@ export class Host implements MemberHost {
       }
       this.#partTimer ??= setTimeout(() => this.#part(), PART_MS);
     }
-    return Promise.resolve();
   }
 
   /** Lets go of every deployment: the cluster that made them is no more. */
-  async retireAll(): Promise<void> {
-    for (const id of [...this.#models.keys()]) await this.retire(id);
+  retireAll(): void {
+    for (const id of [...this.#models.keys()]) this.retire(id);
   }
 
   nodeLost(node: string): void {

@@ -144,11 +144,11 @@ export class Membership {
     if (this.#rejoining) return;
     this.#rejoining = true;
     const { host, mailbox, directory, seed } = this.#options;
-    await host.adopt(undefined, why);
+    host.adopt(undefined, why);
     while (!this.#abort.signal.aborted) {
       try {
         const found = await dialSeed(mailbox, seed!);
-        if (found !== directory.seed) await host.retireAll(); // another life of the first node: ours begins anew too
+        if (found !== directory.seed) host.retireAll(); // another life of the first node: ours begins anew too
         directory.seed = found;
         await this.#ask();
         break;
