@@ -7,6 +7,7 @@ async function start(args: string[]): Promise<{ code: number; stderr: string }> 
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",
+      "-q", // on a machine whose cache is empty, downloads would be told on stderr
       "--no-prompt",
       "--allow-read",
       "--allow-env",
