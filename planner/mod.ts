@@ -4,3 +4,16 @@
  * @module
  */
 export * from "./even_split.ts";
+export type * from "./types.ts";
+export * from "./cost/mod.ts";
+export * from "./decode/mod.ts";
+export * from "./sequence/mod.ts";
+export * from "./graph_plan.ts";
+export { duration, layersText, size } from "./numbers.ts";
+export { plan } from "./plan.ts";
+export * from "./shape_of.ts";
+export { type PlanSimulation, simulatePlan } from "./simulator/plan_costs.ts";
+export type { SimulationResult } from "./simulator/options.ts";
+export { timelineSvg } from "./simulator/timeline.ts";
+export * from "./simulator/mod.ts";
+export * from "./placement/mod.ts";

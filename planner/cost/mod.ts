@@ -1,0 +1,8 @@
+/**
+ * Cost model: seconds and bytes of stages and hops, from measurements or from paper.
+ *
+ * @module
+ */
+export * from "./cost_model.ts";
+export * from "./described_device.ts";
+export { cleanTable, tableSeconds } from "./table.ts";

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { describedDevice } from "../cost/mod.ts";
+import { CostModel } from "../cost/mod.ts";
+import { pipelineCosts, requestSeconds, worthDistributing } from "./mod.ts";
+
+const speeds = fc.record({
+  ttftSeconds: fc.double({ min: 0.01, max: 20, noNaN: true }),
+  tokensPerSecond: fc.double({ min: 0.1, max: 100, noNaN: true }),
+});
+
+Deno.test("a cluster is used only where it is faster than the best device alone", () => {
+  fc.assert(
+    fc.property(speeds, speeds, fc.integer({ min: 1, max: 500 }), (alone, pipeline, outputTokens) => {
+      const workload = { promptTokens: 10, outputTokens };
+      const got = worthDistributing({ alone: { ...alone, host: "best" }, pipeline, workload });
+      const faster = requestSeconds(pipeline, outputTokens) < requestSeconds(alone, outputTokens);
+      assert.equal(got.distribute, faster);
+      assert.equal(got.why.startsWith("best serves alone"), !faster);
+    }),
+  );
+});
+
+Deno.test("a gain within the margin is not worth it, and a model that fits nowhere is distributed", () => {
+  const speed = (tokensPerSecond: number) => ({ ttftSeconds: 1, tokensPerSecond });
+  const workload = { promptTokens: 10, outputTokens: 101 };
+  const alone = { host: "a", ...speed(10) };
+  assert.equal(worthDistributing({ alone, pipeline: speed(10.5), workload }).distribute, true);
+  assert.equal(worthDistributing({ alone, pipeline: speed(10.5), workload, margin: 0.1 }).distribute, false);
+  const nowhere = worthDistributing({ alone: null, pipeline: speed(0.1), workload });
+  assert.deepEqual([nowhere.distribute, nowhere.aloneSeconds, nowhere.speedup], [true, null, null]);
+});
+
+Deno.test("pipelineCosts() counts every stage, every hop, the request and the answer", () => {
+  const model = {
+    name: "m",
+    layers: 4,
+    hidden: 1000,
+    vocab: 100,
+    context: 512,
+    layerBytes: [1, 1, 1, 1],
+    embedBytes: 1,
+    headBytes: 1,
+    tied: false,
+    kvBytesPerRow: 1,
+    macsPerRow: 1e6,
+    macsPerPastRow: 0,
+  };
+  const device = (name: string, seconds: number) =>
+    describedDevice({
+      name,
+      memory_bytes: 1e9,
+      layer_seconds: { 1: seconds, 2: 2 * seconds },
+      embed_seconds: { 1: 0 },
+      head_seconds: { 1: 0.5, 2: 1 },
+      frame_seconds: 0.25,
+    }, model);
+  const off = 1e4; // bytes a second, everywhere
+  const links = {
+    seconds: [[0, 3, 3], [3, 0, 3], [3, 3, 0]],
+    bytesPerS: [[Infinity, off, off], [off, Infinity, off], [off, off, Infinity]],
+  };
+  const cost = new CostModel({
+    model,
+    devices: [device("a", 1), device("b", 2), device("c", 9)],
+    links,
+    wire: "f16",
+  });
+  const stages = [{ device: 0, first: 0, last: 2 }, { device: 1, first: 3, last: 3 }];
+  const near = pipelineCosts({ cost, stages, coordinator: 0, past: 0 });
+  const computing = 0.25 + 3 * 2 + 0.25 + 2 * 2 + 1;
+  const hop = 3 + cost.hopBytes(2) / off;
+  const answer = 3 + cost.answerBytes(2) / off;
+  assert.ok(Math.abs(near.latency(2) - (computing + hop + answer)) < 1e-9);
+  const far = pipelineCosts({ cost, stages, coordinator: 2, past: 0 });
+  assert.ok(Math.abs(far.latency(2) - near.latency(2) - (3 + cost.requestBytes(2) / off)) < 1e-9);
+  // the first stage is the busiest with 6.25 s; on a link ten times slower the hop is
+  assert.equal(near.bottleneck(2), 6.25);
+  const slow = new CostModel({
+    model,
+    devices: cost.devices,
+    links: { ...links, bytesPerS: links.bytesPerS.map((l) => l.map((b) => b / 100)) },
+  });
+  assert.equal(
+    pipelineCosts({ cost: slow, stages, coordinator: 0, past: 0 }).bottleneck(2),
+    slow.hopBytes(2) / 100,
+  );
+});

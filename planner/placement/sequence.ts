@@ -1,0 +1,145 @@
+/**
+ * A given order of devices, layers alike: how many layers each gets. Which layers does not matter then, so it is
+ * a greedy choice: one layer each, the rest to the cheapest first.
+ *
+ * @module
+ */
+import { capAt, type Instance, roleAt } from "./instance.ts";
+import { objective, type PlacedStage, stageCost } from "./problem.ts";
+
+/** A sequence with the limit that is best for it. */
+export interface Tuned {
+  /** Of the objective; Infinity if the sequence does not fit. */
+  value: number;
+  stages: PlacedStage[];
+}
+
+/** Counts and costs of sequences of one instance. */
+export class Sequences {
+  readonly #instance: Instance;
+  readonly #rank: Int32Array;
+  readonly #order: Int32Array;
+  readonly #counts: Int32Array;
+  readonly #caps: Int32Array;
+
+  /** Orders the devices by layer cost once. */
+  constructor(instance: Instance) {
+    this.#instance = instance;
+    const { layer } = instance.problem.sum;
+    const sorted = Array.from({ length: instance.devices }, (_, d) => d).sort((a, b) =>
+      layer[a] - layer[b] || a - b
+    );
+    this.#rank = new Int32Array(instance.devices);
+    sorted.forEach((d, i) => this.#rank[d] = i);
+    this.#order = new Int32Array(instance.devices);
+    this.#counts = new Int32Array(instance.devices);
+    this.#caps = new Int32Array(instance.devices);
+  }
+
+  /** Sum system without the layers: entry, hops, fixed parts, ends. */
+  path(seq: ArrayLike<number>, length: number): number {
+    const { devices, hopSum, problem: { sum: c } } = this.#instance;
+    let cost = c.entry[seq[0]] + c.embed[seq[0]] + c.head[seq[length - 1]] + c.exit[seq[length - 1]];
+    for (let i = 0; i < length; i++) {
+      cost += c.fixed[seq[i]];
+      if (i > 0) cost += hopSum[seq[i - 1] * devices + seq[i]];
+    }
+    return cost;
+  }
+
+  /** Cost of the layers under caps by role (4 * devices); Infinity if they do not fit. */
+  fill(seq: ArrayLike<number>, length: number, caps: Int32Array): number {
+    const { devices } = this.#instance;
+    for (let i = 0; i < length; i++) this.#caps[i] = caps[roleAt(i, length) * devices + seq[i]];
+    return this.#deal(seq, length);
+  }
+
+  #fillAt(seq: ArrayLike<number>, length: number, limit: number): number {
+    for (let i = 0; i < length; i++) this.#caps[i] = capAt(this.#instance, seq[i], roleAt(i, length), limit);
+    return this.#deal(seq, length);
+  }
+
+  /** Deals the layers out under `#caps`, counts to `#counts`. */
+  #deal(seq: ArrayLike<number>, length: number): number {
+    const { layers, problem: { sum: { layer } } } = this.#instance;
+    if (length > layers) return Infinity;
+    const order = this.#order, rank = this.#rank, caps = this.#caps;
+    let room = 0;
+    for (let i = 0; i < length; i++) {
+      if (caps[i] === 0) return Infinity;
+      room += caps[i];
+      const own = rank[seq[i]];
+      let at = i;
+      for (; at > 0 && rank[seq[order[at - 1]]] > own; at--) order[at] = order[at - 1];
+      order[at] = i;
+    }
+    if (room < layers) return Infinity;
+    let rest = layers - length;
+    let cost = 0;
+    for (let at = 0; at < length; at++) {
+      const i = order[at];
+      const more = rest < caps[i] - 1 ? rest : caps[i] - 1;
+      rest -= more;
+      cost += (more + 1) * layer[seq[i]];
+      this.#counts[i] = more + 1;
+    }
+    return cost;
+  }
+
+  /**
+   * The best counts for a sequence: over all limits on the slowest part that can be best. Among counts of equal value
+   * those with the smaller slowest part.
+   */
+  tune(seq: ArrayLike<number>, length: number): Tuned {
+    const { problem } = this.#instance;
+    const none: Tuned = { value: Infinity, stages: [] };
+    const free = this.#fillAt(seq, length, Infinity);
+    const path = this.path(seq, length);
+    if (free === Infinity || path === Infinity) return none;
+    const limits = this.#limits(seq, length);
+    let low = 0;
+    for (let high = limits.length - 1; low < high;) {
+      const middle = (low + high) >> 1;
+      if (this.#fillAt(seq, length, limits[middle]) < Infinity) high = middle;
+      else low = middle + 1;
+    }
+    let best = Infinity;
+    let at = low;
+    for (let i = low; i < limits.length; i++) {
+      if (objective(problem, path + free, limits[i]) >= best) break;
+      const layers = this.#fillAt(seq, length, limits[i]);
+      const value = objective(problem, path + layers, limits[i]);
+      // Rounding must not trade balance for a last bit.
+      if (value < best * (1 - 1e-12) || best === Infinity) [best, at] = [value, i];
+      if (layers <= free) break;
+    }
+    this.#fillAt(seq, length, limits[at]);
+    let first = 0;
+    const stages = Array.from({ length }, (_, i) => {
+      const stage = { device: seq[i], first, last: first + this.#counts[i] - 1 };
+      first += this.#counts[i];
+      return stage;
+    });
+    return { value: best, stages };
+  }
+
+  /** Every cost that a stage of the sequence can have in the max system and that is not below its slowest link. */
+  #limits(seq: ArrayLike<number>, length: number): Float64Array {
+    const { devices, problem: { max: c }, hopMax, memoryCaps } = this.#instance;
+    let least = Math.max(c.entry[seq[0]], c.exit[seq[length - 1]]);
+    for (let i = 0; i < length; i++) {
+      least = Math.max(least, stageCost(c, seq[i], 1, i === 0, i === length - 1));
+      if (i > 0) least = Math.max(least, hopMax[seq[i - 1] * devices + seq[i]]);
+    }
+    const values = [least];
+    for (let i = 0; i < length; i++) {
+      const role = roleAt(i, length);
+      const cap = memoryCaps[role * devices + seq[i]];
+      for (let n = 2; n <= cap; n++) {
+        const cost = stageCost(c, seq[i], n, i === 0, i === length - 1);
+        if (cost > least) values.push(cost);
+      }
+    }
+    return Float64Array.from(values).sort();
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * The cheapest placement under caps, where layers are alike: exact, by a search over sets of devices.
+ *
+ * How many layers a device gets depends on the set and on who is first and last, not on the order between; the hops
+ * depend on the order alone. So a label is (set, first, last) with the cheapest path through it (Held and Karp's
+ * travelling salesman), and layers are dealt out once per label. Sets count members of types, not devices. A label
+ * is dropped when the path, the layers as they would be dealt out if other devices could be had in parts, and the
+ * least charges of going on already exceed what is known (Lagrangian charges of relaxation.ts).
+ *
+ * @module
+ */
+import { FIRST, LAST, ONLY } from "./instance.ts";
+import { SetBound } from "./set_bound.ts";
+import { StateTable } from "./state_table.ts";
+import type { TypesView } from "./types_view.ts";
+
+/** How far a search may go. */
+export interface SearchLimits {
+  /** Only sums strictly below are of interest. */
+  sum: number;
+  /** Labels that may be made; past it the search gives up. */
+  states: number;
+  /** Is any placement enough? */
+  any: boolean;
+  /** Only so many labels of each length go on, and nothing is proven. @default no limit */
+  beam?: number;
+}
+
+/** What a search found. */
+export interface SearchResult {
+  /** Smallest sum below the limit, Infinity if none was found. */
+  sum: number;
+  /** Types in pipeline order. */
+  types: number[];
+  /** Layers of each; empty where they are to be dealt out. */
+  counts: number[];
+  /** Was everything below the limit looked at? */
+  complete: boolean;
+  /** Labels made. */
+  states: number;
+}
+
+/** Runs it. Needs `view.sets * (types + 1) ** 2 < 2 ** 52`. */
+export function searchSets(view: TypesView, limits: SearchLimits): SearchResult {
+  const { types, caps, layers } = view;
+  const table = new StateTable();
+  const members = new Int32Array(types);
+  const result: SearchResult = { sum: Infinity, types: [], counts: [], complete: true, states: 0 };
+  let best = limits.sum;
+  let bestLabel = -1;
+  const close = (label: number, first: number, last: number, length: number): void => {
+    const sum = table.cost[label] + view.end[last] + deal(view, members, first, last, length);
+    if (sum < best) {
+      best = sum;
+      bestLabel = label;
+    }
+  };
+  const bound = new SetBound(view);
+  const better = betterFirsts(view);
+  table.layer();
+  for (let t = 0; t < types; t++) {
+    if (caps[FIRST * types + t] === 0 && caps[ONLY * types + t] === 0) continue;
+    const label = table.offer(view.factor[t], firstKey(view, t) * types + t, view.begin[t] + view.fixed[t]);
+    // Types that are equal as a first device have each their own last device, so no key comes twice here.
+    table.parent[label] = -1;
+    table.type[label] = t;
+    members[t] = 1;
+    if (caps[ONLY * types + t] === layers) close(label, t, t, 1);
+    table.bound[label] = caps[FIRST * types + t] === 0
+      ? Infinity
+      : table.cost[label] + bound.goOn(members, firstKey(view, t), t);
+    members[t] = 0;
+  }
+  for (let from = 0, length = 1; from < table.size && length < layers; length++) {
+    const to = table.layer();
+    const worst = table.widest(from, to, limits.beam ?? Infinity);
+    for (let label = from; label < to; label++) {
+      if (table.bound[label] >= best || (limits.any && bestLabel >= 0)) continue;
+      if (table.bound[label] > worst || table.size > limits.states) {
+        result.complete = false;
+        continue;
+      }
+      const set = table.set[label];
+      const first = Math.floor(table.rest[label] / types);
+      const last = table.rest[label] % types;
+      for (let t = 0; t < types; t++) members[t] = Math.floor(set / view.factor[t]) % (view.count[t] + 1);
+      const parts = bound.inParts(members, first);
+      for (let t = 0; t < types; t++) {
+        const hop = view.hop[last * types + t];
+        if (members[t] === view.count[t] || hop === Infinity || caps[t] === 0) continue;
+        const cost = table.cost[label] + hop + view.fixed[t];
+        // To have the device whole cannot save more than its charge in parts.
+        const least = cost + parts - view.charge[t];
+        const ends = caps[LAST * types + t] > 0 && least + view.end[t] < best;
+        if (!ends && least + view.leastEnd + view.out[t] >= best) continue;
+        const rest = first * types + t;
+        const known = table.find(set + view.factor[t], rest);
+        if (known >= 0 && table.cost[known] <= cost) continue;
+        if (isWorse(table, better[first], { set: set + view.factor[t], last: t, types, cost })) continue;
+        members[t]++;
+        const on = known >= 0
+          ? table.bound[known] - table.cost[known] + cost
+          : cost + bound.goOn(members, first, t);
+        if (on < best || ends) {
+          const made = table.offer(set + view.factor[t], rest, cost);
+          table.parent[made] = label;
+          table.type[made] = t;
+          table.bound[made] = on;
+          if (ends) close(made, first, t, length + 1);
+        }
+        members[t]--;
+      }
+    }
+    from = to;
+  }
+  result.states = table.size;
+  if (bestLabel < 0) return result;
+  result.sum = best;
+  for (let label = bestLabel; label >= 0; label = table.parent[label]) {
+    result.types.unshift(table.type[label]);
+  }
+  return result;
+}
+
+/** Firsts matter by their cap alone: all that lose nothing by being first share the key `types`. */
+function firstKey(view: TypesView, t: number): number {
+  return view.caps[FIRST * view.types + t] === view.caps[t] ? view.types : t;
+}
+
+/**
+ * For each first key the keys that are at least as good on the same set: they lose no more layers by being first, and
+ * not of a cheaper kind.
+ */
+function betterFirsts(view: TypesView): number[][] {
+  const { types, caps, layer } = view;
+  const lost = (t: number) => t === types ? 0 : caps[t] - caps[FIRST * types + t];
+  return Array.from({ length: types + 1 }, (_, f) => {
+    const keys: number[] = [];
+    for (let g = types; g >= 0 && f < types; g--) {
+      if (g === f || lost(g) > lost(f) || (g < types && layer[g] < layer[f])) continue;
+      if (g < types && (firstKey(view, g) !== g || caps[FIRST * types + g] === 0)) continue;
+      keys.push(g);
+    }
+    return keys;
+  });
+}
+
+/** Is there a label on the same set with the same last device that is no dearer and begins no worse? */
+function isWorse(
+  table: StateTable,
+  keys: number[],
+  { set, last, types, cost }: { set: number; last: number; types: number; cost: number },
+): boolean {
+  for (const key of keys) {
+    const id = table.find(set, key * types + last);
+    if (id >= 0 && table.cost[id] <= cost) return true;
+  }
+  return false;
+}
+
+/** Cost of the layers on exactly these members. `first` may be the shared key of {@linkcode firstKey}. */
+function deal(view: TypesView, members: Int32Array, first: number, last: number, length: number): number {
+  const { types, caps, layers, layer, orderType, orderNew } = view;
+  if (length === 1) return layers * layer[last];
+  let rest = layers - length;
+  let cost = 0;
+  for (let i = 0; i < orderType.length; i++) {
+    const t = orderType[i];
+    if (orderNew[i] || members[t] === 0) continue;
+    let room = members[t] * (caps[t] - 1);
+    if (t === first) room -= caps[t] - caps[FIRST * types + t];
+    if (t === last) room -= caps[t] - caps[LAST * types + t];
+    const more = Math.min(rest, room);
+    rest -= more;
+    cost += (members[t] + more) * layer[t];
+  }
+  return rest > 0 ? Infinity : cost;
+}

@@ -1,0 +1,222 @@
+/**
+ * Sequence partition for what a pipeline really does: stages of unequal speed, links between them, pieces that wait.
+ *
+ * @module
+ */
+import { paperPieces } from "./paper_pieces.ts";
+import { type Grid, gridOf, pipelineSeconds, type SequencePlan, type SequenceProblem } from "./problem.ts";
+
+/** A partition of the rows up to a grid point, and when each stage is done with it. */
+interface Label {
+  /** Finish time by stage, raised to the earliest moment at which a further piece could arrive. (stages) */
+  free: Float64Array;
+  bound: number;
+  at: number;
+  before: Label | null;
+}
+
+/**
+ * Pieces that minimise the moment when the last piece leaves the last stage:
+ *
+ *     finish[i][s] = max(finish[i-1][s], finish[i][s-1] + hop_s(i)) + t_s(i)
+ *
+ * Label setting over vectors of finish times: at each grid point only vectors that no other is nowhere later than are kept, and only
+ * while their lower bound is below the best partition known. Exact on the grid unless a point would hold more than `maxLabels`
+ * vectors: then the most promising stay, and `lowerBound` tells what the dropped ones might have given. Never worse under
+ * this recurrence than the paper's pieces or any equal ones. Throws `bad_sequence` as {@linkcode gridOf} does.
+ *
+ * @param options.maxLabels vectors kept at a grid point; default 2000
+ */
+export function pipelinePieces(problem: SequenceProblem, options: { maxLabels?: number } = {}): SequencePlan {
+  const grid = gridOf(problem);
+  const bounds = boundsOf(grid);
+  let [pieces, seconds] = [[] as number[], Infinity];
+  for (const start of [paperPieces(problem).pieces, ...equalPieces(grid)]) {
+    const value = pipelineSeconds(problem.stages, start);
+    if (value < seconds) [pieces, seconds] = [start, value];
+  }
+  // a narrow search first: its answer lets the wide one discard early
+  const maxLabels = options.maxLabels ?? 2000;
+  let lowerBound = 0;
+  for (const width of maxLabels > 32 ? [16, maxLabels] : [maxLabels]) {
+    const found = search(grid, { bounds, maxLabels: width, limit: seconds });
+    if (found.label) {
+      pieces = piecesOf(grid, found.label);
+      seconds = pipelineSeconds(problem.stages, pieces);
+    }
+    lowerBound = Math.min(seconds, found.dropped);
+    if (lowerBound >= seconds) break;
+  }
+  return { pieces, seconds, lowerBound, exact: lowerBound >= seconds };
+}
+
+/** Every partition of the grid into equal pieces and a rest: the usual practice, and a limit from which to search. */
+function* equalPieces({ starts, allowed }: Grid): Generator<number[]> {
+  const end = starts.length - 1;
+  for (let points = 1; points <= end; points++) {
+    const pieces: number[] = [];
+    let j = 0;
+    while (j < end) {
+      const k = Math.min(j + points, end);
+      if (!allowed[j * (end + 1) + k]) break;
+      pieces.push(starts[k] - starts[j]);
+      j = k;
+    }
+    if (j === end) yield pieces;
+  }
+}
+
+interface Bounds {
+  /** Seconds from when stage s is free at point j until all is done, at least. (stages)(n + 1) */
+  rest: Float64Array[];
+  /** Seconds from when stage u is free at point j until any next piece may enter stage s, at least; u = s - 1 - d. [s][d](n + 1) */
+  reach: Float64Array[][];
+}
+
+/** How many stages back to look for the earliest arrival of a next piece. */
+const LOOK_BACK = 6;
+
+/**
+ * Lower bounds on what remains. A finish time is the longest way through the lattice of pieces and stages; any family of ways bounds it.
+ * Here: the next piece goes from s to some stage u, all further pieces are done at u, and the last one goes on to the end.
+ */
+function boundsOf(grid: Grid): Bounds {
+  const { stages, starts, allowed, seconds, hops } = grid;
+  const width = starts.length;
+  const end = width - 1;
+  // ways[s]: seconds of a piece from entering stage 0 to entering stage s, so that any part of its way is one subtraction
+  const ways = [new Float64Array(width * width)];
+  for (let s = 0; s < stages; s++) {
+    const next = s + 1 < stages ? hops[s + 1] : null;
+    ways.push(ways[s].map((way, at) => allowed[at] ? way + seconds[s][at] + (next ? next[at] : 0) : way));
+  }
+  // alone[u][j]: all pieces from point j at stage u, then the last one through the later stages
+  const alone = seconds.map((own, u) => {
+    const least = new Float64Array(width).fill(Infinity);
+    for (let j = end - 1; j >= 0; j--) {
+      for (let k = j + 1; k < width; k++) {
+        const at = j * width + k;
+        if (!allowed[at]) continue;
+        const value = k === end ? ways[stages][at] - ways[u][at] : own[at] + least[k];
+        if (value < least[j]) least[j] = value;
+      }
+    }
+    return least;
+  });
+  const rest = alone.map((least) => Float64Array.from(least));
+  const reach: Float64Array[][] = seconds.map((_, s) =>
+    Array.from({ length: Math.min(s, LOOK_BACK) }, () => new Float64Array(width).fill(Infinity))
+  );
+  for (let s = 0; s < stages; s++) {
+    for (let u = s + 1; u < stages; u++) {
+      const arrives = u - s <= LOOK_BACK ? reach[u][u - s - 1] : null;
+      for (let j = 0; j < end; j++) {
+        let [least, arrive] = [Infinity, Infinity];
+        for (let k = j + 1; k < width; k++) {
+          const at = j * width + k;
+          if (!allowed[at]) continue;
+          const path = ways[u][at] - ways[s][at];
+          if (path < arrive) arrive = path;
+          const value = k === end ? ways[stages][at] - ways[s][at] : path + seconds[u][at] + alone[u][k];
+          if (value < least) least = value;
+        }
+        if (arrives) arrives[j] = arrive;
+        if (least > rest[s][j]) rest[s][j] = least;
+      }
+    }
+    rest[s][end] = 0;
+  }
+  return { rest, reach };
+}
+
+interface SearchOptions {
+  bounds: Bounds;
+  maxLabels: number;
+  /** Seconds of a partition that is known: nothing else matters. */
+  limit: number;
+}
+
+/** Best label at the end that is below the limit (null: none), and the least bound among labels dropped for want of room. */
+function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
+  const { stages, starts, allowed, seconds, hops } = grid;
+  const width = starts.length;
+  const end = width - 1;
+  const open: Label[][] = starts.map(() => []);
+  open[0].push({ free: new Float64Array(stages), bound: 0, at: 0, before: null });
+  let best: Label | null = null;
+  let dropped = Infinity;
+  const last = stages - 1;
+  const scratch = new Float64Array(stages);
+  for (let j = 0; j < end; j++) {
+    const settled = undominated(open[j], { limit, maxLabels });
+    dropped = Math.min(dropped, settled.dropped);
+    open[j] = [];
+    for (const label of settled.labels) {
+      if (label.bound >= limit) continue; // the limit fell meanwhile
+      for (let k = j + 1; k < width; k++) {
+        const at = j * width + k;
+        if (!allowed[at]) continue;
+        let done = 0;
+        for (let s = 0; s < stages; s++) {
+          const arrives = done + hops[s][at];
+          done = (label.free[s] > arrives ? label.free[s] : arrives) + seconds[s][at];
+          scratch[s] = done;
+        }
+        let bound = scratch[last];
+        if (k < end) {
+          for (let s = 0; s < stages; s++) {
+            // waiting for the next piece's arrival is free, so being ready before it is worth nothing
+            const reach = bounds.reach[s];
+            for (let d = 0; d < reach.length; d++) {
+              const arrives = scratch[s - 1 - d] + reach[d][k];
+              if (arrives > scratch[s]) scratch[s] = arrives;
+            }
+            const value = scratch[s] + bounds.rest[s][k];
+            if (value > bound) bound = value;
+          }
+        }
+        if (!(bound < limit)) continue;
+        const next: Label = { free: scratch.slice(), bound, at: k, before: label };
+        if (k === end) {
+          best = next;
+          limit = bound;
+        } else open[k].push(next);
+      }
+    }
+  }
+  return { label: best, dropped };
+}
+
+/**
+ * The most promising labels below the limit that no other one is nowhere later than, and the bound of the first one that found no
+ * room. A label's bound is never above that of one that it covers, so in this order whoever covers comes first.
+ */
+function undominated(labels: Label[], { limit, maxLabels }: { limit: number; maxLabels: number }) {
+  const sorted = labels.filter((label) => label.bound < limit).sort(byBound);
+  const kept: Label[] = [];
+  for (const label of sorted) {
+    if (kept.some((other) => covers(other.free, label.free))) continue;
+    if (kept.length === maxLabels) return { labels: kept, dropped: label.bound };
+    kept.push(label);
+  }
+  return { labels: kept, dropped: Infinity };
+}
+
+function byBound(a: Label, b: Label): number {
+  if (a.bound !== b.bound) return a.bound - b.bound;
+  for (let s = 0; s < a.free.length; s++) if (a.free[s] !== b.free[s]) return a.free[s] - b.free[s];
+  return 0;
+}
+
+function covers(a: Float64Array, b: Float64Array): boolean {
+  for (let s = 0; s < a.length; s++) if (a[s] > b[s]) return false;
+  return true;
+}
+
+function piecesOf(grid: Grid, label: Label): number[] {
+  const pieces: number[] = [];
+  for (let at: Label = label; at.before; at = at.before) {
+    pieces.unshift(grid.starts[at.at] - grid.starts[at.before.at]);
+  }
+  return pieces;
+}
