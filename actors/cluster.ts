@@ -9,7 +9,7 @@
 import { z } from "zod";
 import { type Address, address } from "./address.ts";
 import { defineActor } from "./define.ts";
-import { type Deployment, type Member, memberSchema } from "./deployment.ts";
+import { type Deployment, type Member, memberSchema, shapeSchema } from "./deployment.ts";
 import type { Owner } from "./directory.ts";
 import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
 import { memberAddress } from "./member.ts";
@@ -17,8 +17,17 @@ import { memberAddress } from "./member.ts";
 /** Address of the one cluster actor. */
 export const CLUSTER: Address = address("orrery", "cluster", "main");
 
-/** Resource `place` of the cluster actor: which layers go to which member. Throws when it cannot be done. */
-export type Place = (members: Member[]) => { node: string; first: number; last: number }[];
+/** Which layers go to which member, and how requests run on them. */
+export type Placement = Pick<Deployment, "stages" | "draft" | "plan"> & Partial<Pick<Deployment, "shape">>;
+
+/**
+ * Resource `place` of the cluster actor. Throws when it cannot be done. May take long, as nodes and links are measured for it;
+ * `say` tells what goes on. The signal fires when the actor stops.
+ */
+export type Place = (
+  members: Member[],
+  options: { signal: AbortSignal; say(reason: string): void },
+) => Placement | Promise<Placement>;
 
 /** While an old deployment makes room, the new one is tried again so often, and after so many milliseconds each. */
 const ROOM_ATTEMPTS = 30;
@@ -60,6 +69,8 @@ export const clusterActor = defineActor({
     release: z.object({ address: z.string(), node: z.string() }),
     resolve: z.object({ address: z.string() }),
     status: z.object({}),
+    /** Places anew although the members are the same: something was measured. */
+    replan: z.object({ why: z.string() }),
   },
   urgent: ["resolve", "claim", "release"],
   policy: { mailbox: 256 },
@@ -76,7 +87,7 @@ export const clusterActor = defineActor({
     // Stages of an earlier life of this actor must not be taken for ours.
     const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
     /** What served last. */
-    let lastStages: Deployment["stages"] | undefined;
+    let lastPlacement: Placement | undefined;
 
     const tellAll = (
       message: { type: string } & Record<string, unknown>,
@@ -132,35 +143,47 @@ export const clusterActor = defineActor({
 
     async function placeOnce(valid: () => boolean): Promise<void> {
       // Once it has served, a cluster goes on with the nodes that it has left.
-      if (!lastStages && members.size < config.nodes) {
+      if (!lastPlacement && members.size < config.nodes) {
         return await adopt(undefined, `waiting for ${config.nodes} nodes, ${members.size} joined`);
       }
       if (members.size === 0) return await adopt(undefined, "no node is left");
       try {
-        await deploy(place([...members.values()]), valid);
+        const placement = await place([...members.values()], { signal: ctx.signal, say });
+        if (!valid()) return;
+        await deploy(placement, valid);
       } catch (caught) {
         if (!valid()) return; // a member came or went meanwhile: the next round knows
         const why = `placement failed: ${toOrreryError(caught).message}`;
         if (current) return void (reason = why);
         await adopt(undefined, why);
         // It had made room in vain: what served before still fits.
-        const stages = lastStages;
-        if (!stages?.every((s) => members.has(s.node))) return;
-        await deploy(stages, valid).catch((error) =>
+        const before = lastPlacement;
+        if (!before?.stages.every((s) => members.has(s.node))) return;
+        await deploy(before, valid).catch((error) =>
           adopt(undefined, `${why}; ${toOrreryError(error).message}`)
         );
         if (current) reason = why;
       }
     }
 
-    /** Makes a deployment of these stages and lets it serve. Whatever fails, what it loaded is let go. */
-    async function deploy(stages: Deployment["stages"], valid: () => boolean): Promise<void> {
+    /** What goes on before there is a deployment, or beside the one that serves. */
+    const say = (what: string) => {
+      reason = what;
+      if (!current) void adopt(undefined, what);
+    };
+
+    /** Makes a deployment of this placement and lets it serve. Whatever fails, what it loaded is let go. */
+    async function deploy(placement: Placement, valid: () => boolean): Promise<void> {
       const all = [...members.values()];
-      if (current && JSON.stringify(current.stages) === JSON.stringify(stages)) {
-        return await adopt({ ...current, members: all }, "");
+      const { stages, draft, plan, shape = shapeSchema.parse({}) } = placement;
+      const loads = ({ stages, draft }: Placement) => JSON.stringify([stages, draft]);
+      if (current && loads(current) === loads(placement)) {
+        lastPlacement = placement;
+        return await adopt({ ...current, members: all, shape, plan }, "");
       }
       const { model, source } = config;
-      const made = { id: `${incarnation}-${++deployments}`, model, source, stages, members: all };
+      const id = `${incarnation}-${++deployments}`;
+      const made: Deployment = { id, model, source, stages, members: all, draft, shape, plan };
       reason = `nodes ${[...new Set(stages.map((s) => s.node))].join(", ")} load their layers`;
       if (!current) await adopt(undefined, reason);
       try {
@@ -170,7 +193,7 @@ export const clusterActor = defineActor({
         throw error;
       }
       if (!valid()) return void retire(made);
-      lastStages = stages;
+      lastPlacement = placement;
       await adopt(made, "");
     }
 
@@ -257,6 +280,7 @@ export const clusterActor = defineActor({
         }
         return owner;
       },
+      replan: () => void replace(),
       status: (): ClusterStatus => ({ members: [...members.values()], deployment: current, reason }),
     };
   },

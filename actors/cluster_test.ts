@@ -6,6 +6,7 @@ import {
   type Deployment,
   directoryOf,
   hasCode,
+  type Member,
   memberActor,
   type MemberHost,
   OrreryError,
@@ -47,7 +48,9 @@ class FakeHost implements MemberHost {
   }
 }
 
-const onePerMember: Place = (members) => members.map((m, i) => ({ node: m.node, first: i, last: i }));
+const onePerMember = (members: Member[]) => ({
+  stages: members.map((m, i) => ({ node: m.node, first: i, last: i })),
+});
 
 function world(options: { nodes?: number; seed?: number; place?: Place } = {}) {
   const sim = new Simulation({ seed: options.seed ?? 1 });
@@ -139,6 +142,59 @@ Deno.test("A node that dies is taken out: its requests fail at once, the rest is
     assert.deepEqual(hosts.get("n1")!.lost, ["n2"]);
     assert.deepEqual(serving("n0"), ["n0", "n1"]);
   }
+});
+
+Deno.test("A placement that takes its time says what goes on, and what serves goes on serving", async () => {
+  const place: Place = async (members, { say }) => {
+    say(`measuring ${members.length} nodes`);
+    await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
+    return onePerMember(members);
+  };
+  const { sim, hosts, join, status, serving } = world({ place });
+  const simulation = sim;
+  await join(0);
+  await sim.run({ forMs: 1_000 });
+  assert.equal((await status()).deployment, undefined);
+  assert.match((await status()).reason, /measuring 1 nodes/);
+  assert.match(hosts.get("n0")!.reasons.at(-1)!, /measuring 1 nodes/);
+  await sim.run({ forMs: 5_000 });
+  assert.deepEqual(serving("n0"), ["n0"]);
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual(serving("n0"), ["n0"]);
+  assert.match((await status()).reason, /measuring 2 nodes/);
+  await sim.run({ forMs: 6_000 });
+  assert.deepEqual(serving("n1"), ["n0", "n1"]);
+});
+
+Deno.test("A placement that was made for nodes that are no longer there is not used", async () => {
+  const place: Place = async (members) => {
+    await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
+    return onePerMember(members);
+  };
+  const { sim, hosts, join, serving } = world({ nodes: 2, place });
+  const simulation = sim;
+  await join(0);
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  sim.crash("n1");
+  await join(2);
+  await sim.run({ forMs: 12_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n2"]);
+  assert.equal(hosts.get("n0")!.prepared.length, 1);
+});
+
+Deno.test("A plan that is made anew over the same stages is adopted without loading anything", async () => {
+  let version = 0;
+  const place: Place = (members) => ({ ...onePerMember(members), plan: { version: ++version } });
+  const { sim, systems, hosts, join } = world({ place });
+  await join(0);
+  await sim.run({ forMs: 1_000 });
+  await sim.until(systems[0].ask(CLUSTER, { type: "replan", why: "a node was measured again" }));
+  await sim.run({ forMs: 1_000 });
+  const { adopted, prepared } = hosts.get("n0")!;
+  assert.deepEqual(adopted.at(-1)!.plan, { version: 2 });
+  assert.equal(prepared.length, 1);
 });
 
 Deno.test("A node that falls silent behind a cut link is taken out after the silence, not before", async () => {

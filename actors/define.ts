@@ -55,6 +55,8 @@ export interface AskOptions {
 export interface MessageMeta {
   /** Sending actor's address, or "" for the outside. */
   from: string;
+  /** Time ({@linkcode ActorContext.now}) at which it came to this node. */
+  received: number;
   /** Time ({@linkcode ActorContext.now}) after which nobody waits, or undefined. */
   deadline?: number;
   /** Aborted when the asker cancels, the deadline passes or the actor stops. */

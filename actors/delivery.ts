@@ -30,6 +30,7 @@ export class Delivery implements MessageMeta {
   readonly type: string;
   readonly body: unknown;
   readonly origin: Origin;
+  readonly received: number;
   readonly deadline?: number;
   readonly trace?: TraceContext;
   readonly #clock: Clock;
@@ -50,6 +51,7 @@ export class Delivery implements MessageMeta {
     },
   ) {
     this.#clock = clock;
+    this.received = clock.now();
     this.to = init.to;
     this.from = init.from;
     this.type = init.type;

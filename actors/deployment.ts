@@ -20,6 +20,24 @@ export const memberSchema = z.object({
 /** See {@linkcode memberSchema}. */
 export type Member = z.infer<typeof memberSchema>;
 
+/** How requests run on a deployment, as planned; each request may ask for something else. */
+export const shapeSchema = z.object({
+  /** Rows of the prompt pieces by prompt length, ascending: the first bucket that is not shorter holds. */
+  pieces: z.array(z.object({
+    prompt_tokens: z.number().int().positive(),
+    rows: z.array(z.number().int().positive()).min(1),
+  })).default([]),
+  /** Longest draft that may pay; 0: none. */
+  draft_length: z.number().int().nonnegative().default(0),
+  /** Outline branches at once. */
+  max_branches: z.number().int().positive().default(8),
+  /** Rows of several lanes in one frame. */
+  rows_per_frame: z.number().int().positive().default(8),
+  wire: z.enum(["f32", "f16", "int8"]).default("f32"),
+  /** KV rows that every stage has memory for; undefined: not planned. */
+  kv_rows: z.number().int().positive().optional(),
+});
+
 /** See the module's text. */
 export const deploymentSchema = z.object({
   /** First part of the addresses of its actors. */
@@ -35,7 +53,16 @@ export const deploymentSchema = z.object({
     last: z.number().int().nonnegative(),
   })).min(1),
   members: z.array(memberSchema),
+  /** The drafter, if there is one: a whole small model at one node. */
+  draft: z.object({ node: z.string(), model: z.string(), source: z.string() }).optional(),
+  /** How the plan says that requests run. */
+  shape: shapeSchema.default(() => shapeSchema.parse({})),
+  /** The whole plan, for people: what `GET /api/plan` serves. */
+  plan: z.record(z.string(), z.unknown()).optional(),
 });
+
+/** See {@linkcode shapeSchema}. */
+export type Shape = z.infer<typeof shapeSchema>;
 
 /** See {@linkcode deploymentSchema}. */
 export type Deployment = z.infer<typeof deploymentSchema>;

@@ -47,23 +47,31 @@ export interface EngineStats {
 /**
  * Runs frames of one stage. Calls are executed one at a time in the order made.
  *
- * Errors (group `engine`): `arena_exists`, `no_arena` (frame for a request that is not open), `arena_full` (metadata:
+ * Errors (group `engine`): `no_arena` (frame for an arena that is not open), `arena_full` (metadata:
  * `capacity`, `needed`), `arena_memory` (budget exceeded; metadata: `bytes`, `budget`, `used`), `bad_frame`,
- * `bad_logits` (NaN, or nothing left to choose), `engine_failed`. A signal that fires takes a call out of the queue and
+ * `engine_failed`. A signal that fires takes a call out of the queue and
  * rejects it with the signal's reason; a call that is being executed is executed to its end all the same.
  */
 export interface StageEngine {
   /** Facts that hold as long as the stage is loaded. */
   readonly info: StageInfo;
-  /** Allocates the request's arena. */
-  open(request: string, open: NonNullable<Frame["open"]>, signal?: AbortSignal): Promise<void>;
   /**
-   * Runs a frame's rows, writing their KV at slots base .. base+rows-1. Takes the buffer of `frame.hidden` (it may be
-   * transferred to another thread, and is empty then): who wants to keep it keeps a copy.
+   * Allocates, re-allocates or compacts an arena: `keep` (ascending slots) moves to slots 0, 1, 2 ..., the rest is forgotten.
+   * With an empty `keep` on an unknown arena it opens; `no_arena` if `keep` names rows of an arena that is not there.
+   * On `arena_memory` the arena is as it was.
+   */
+  layout(arena: string, layout: { capacity: number; keep: Int32Array }, signal?: AbortSignal): Promise<void>;
+  /**
+   * Runs a frame's rows, writing their KV at slots base .. base+rows-1, after noting its samplers (its `layout` is not looked
+   * at). A row that nothing can be chosen for is a `failed` token, not an error: `bad_logits` (NaN, or every token banned),
+   * `bad_hidden` (it, or a row that it hangs on, came with or became NaN or an infinity), `no_sampler`.
+   *
+   * `frame.hidden` is f32; its buffer is taken (it may be transferred to another thread, and is empty then): who wants to keep
+   * it keeps a copy.
    */
   run(frame: Frame, signal?: AbortSignal): Promise<StageOutput>;
-  /** Frees the request's arena; unknown requests are ignored. Frames of it still queued are dropped with `no_arena`. */
-  close(request: string): Promise<void>;
+  /** Frees the arena; unknown ones are ignored. Frames of it still queued are dropped with `no_arena`. */
+  close(arena: string): Promise<void>;
   /** Counters now; waits its turn behind the frames that are queued. */
   stats(signal?: AbortSignal): Promise<EngineStats>;
   /** Frees everything; later calls throw `engine_failed`. */

@@ -1,11 +1,12 @@
 /**
  * Frame: what moves through the pipeline. *Run these rows.*
  *
- * A request is a token tree. Every row of the tree lives in an arena **slot** (0 .. capacity-1), the same slot in
- * every stage; the Generation actor alone assigns slots. A frame appends rows at slots `base .. base+rows-1`; each row
- * names its parent's slot (-1: a root). A row attends to itself and to its ancestors, nothing else. So a prompt piece is
- * a chain, a draft is a chain or tree on the last accepted row, an outline branch is a chain on the shared prefix.
- * A chain that is cut at its end is simply overwritten by a later frame with a smaller `base`.
+ * Rows form a forest. Every live row stands in an arena **slot** (0 .. capacity-1), the same slot in every stage; the
+ * arbiter that owns the arena alone assigns slots. A frame appends rows at slots `base .. base+rows-1`; each row names its
+ * parent's slot (-1: a root). A row attends to itself and to its ancestors, nothing else. So a prompt piece is a chain, a
+ * draft is a chain or tree on the last accepted row, an outline branch is a chain on the shared prefix, and the rows of
+ * several requests stand side by side in one arena and one frame. Rows that are no longer wanted are holes, until a
+ * `layout` moves the live ones together.
  *
  * @module
  */
@@ -46,20 +47,30 @@ const i32 = z.instanceof(Int32Array);
 
 /** Schema of a {@linkcode Frame}; beyond types it checks that the row arrays agree in length. */
 export const frameSchema = z.object({
-  /** Generation key; names the arena. */
-  request: z.string().min(1).max(128),
-  /** 0, 1, 2 ... per request. */
+  /** Names the arena. */
+  arena: z.string().min(1).max(128),
+  /** 0, 1, 2 ... per arena. */
   seq: z.number().int().nonnegative(),
-  /** Only with seq 0: the arena to allocate and how to sample. */
-  open: z.object({
-    /** Rows that the arena holds. */
+  /** Done before the rows run: allocates the arena (first frame: `keep` is empty), grows, shrinks or compacts it. */
+  layout: z.object({
+    /** Rows that the arena holds from now on. */
     capacity: z.number().int().positive(),
+    /** Slots whose rows move to slots 0, 1, 2 ..., ascending; all others are forgotten. A kept row's parent is kept. */
+    keep: i32,
+    /** Address that gets the arena's `tokens` and `failed` messages. */
+    reply_to: z.string(),
+    /** How hidden states travel from stage to stage. */
+    wire: z.enum(["f32", "f16", "int8"]),
+  }).optional(),
+  /** Ways of sampling that wanted rows may name from now on. */
+  samplers: z.array(z.object({
+    id: z.number().int().nonnegative(),
     sampling: samplingSchema,
     /** Rows before this position are the prompt (penalties count generated rows only, repetition counts all). */
     prompt_rows: z.number().int().nonnegative(),
-    /** Address that gets `tokens` messages from the last stage. */
-    reply_to: z.string(),
-  }).optional(),
+  })).optional(),
+  /** Samplers that nobody names any more. */
+  drop_samplers: z.array(z.number().int().nonnegative()).optional(),
   /** Slot of the first row. */
   base: z.number().int().nonnegative(),
   /** Token id of each row. (rows) */
@@ -70,8 +81,17 @@ export const frameSchema = z.object({
   parents: i32,
   /** Indices into this frame's rows (0 .. rows-1) whose next token is wanted. */
   want: i32,
-  /** After the first stage: hidden states, f32 (rows, hidden). */
+  /** Sampler of each wanted row. (want) */
+  want_samplers: i32,
+  /** After the first stage: hidden states (rows, hidden), as the arena's `wire` says. */
   hidden: tensorSchema.optional(),
+  /** When each stage so far had the frame, in its own clock's milliseconds. */
+  trace: z.array(z.object({
+    stage: z.number().int().nonnegative(),
+    received: z.number(),
+    began: z.number(),
+    ended: z.number(),
+  })).optional(),
 }).superRefine((f, ctx) => {
   const rows = f.tokens.length;
   if (rows === 0) ctx.addIssue({ code: "custom", message: "frame has no rows" });
@@ -92,6 +112,12 @@ export const frameSchema = z.object({
       ctx.addIssue({ code: "custom", message: `row ${i} has position ${f.positions[i]}` });
     }
   }
+  if (f.want_samplers.length !== f.want.length) {
+    ctx.addIssue({
+      code: "custom",
+      message: `want has ${f.want.length} rows, want_samplers ${f.want_samplers.length}`,
+    });
+  }
   for (const w of f.want) {
     if (w < 0 || w >= rows) ctx.addIssue({ code: "custom", message: `want names row ${w} of ${rows}` });
   }
@@ -108,6 +134,8 @@ export const tokenResultSchema = z.object({
   /** Arena slot of the row that was asked for. */
   slot: z.number().int().nonnegative(),
   token: z.number().int().nonnegative(),
+  /** Nothing could be chosen for this row (`token` means nothing then); the rest of the frame is well. */
+  failed: z.object({ code: z.string(), message: z.string() }).optional(),
   /** Natural-log probability of `token`, before temperature and penalties. */
   logprob: z.number().optional(),
   /** Best alternatives as [token, logprob], best first. */

@@ -12,8 +12,5 @@ export * from "./graph_plan.ts";
 export { duration, layersText, size } from "./numbers.ts";
 export { plan } from "./plan.ts";
 export * from "./shape_of.ts";
-export { type PlanSimulation, simulatePlan } from "./simulator/plan_costs.ts";
-export type { SimulationResult } from "./simulator/options.ts";
-export { timelineSvg } from "./simulator/timeline.ts";
 export * from "./simulator/mod.ts";
 export * from "./placement/mod.ts";

@@ -198,8 +198,11 @@ export interface Plan {
   stages: PlanStage[];
   /** Rows of the prompt pieces of the workload's prompt, in order. */
   pieces: number[];
-  /** Pieces by prompt length: take the first bucket that is not shorter; the last piece is cut at the prompt's end. */
-  piece_buckets: { prompt_tokens: number; rows: number[] }[];
+  /**
+   * Pieces by prompt length, and when the first token of a prompt of that length is there: take the first bucket that is not
+   * shorter; the last piece is cut at the prompt's end.
+   */
+  piece_buckets: { prompt_tokens: number; rows: number[]; ttft_s: number }[];
   /** How decoding speculates. */
   draft: PlanDraft;
   /** Branches in flight and rows of one frame. */

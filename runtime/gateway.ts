@@ -5,11 +5,17 @@
  */
 import {
   type ActorSystem,
+  arbiterAddress,
   type Deployment,
+  type Done,
+  drafterAddress,
   hasCode,
   type Inbox,
   type MakeCodec,
+  type MakeOutlineText,
   OrreryError,
+  parseAddress,
+  type Pipeline,
   samplingSchema,
   stageAddresses,
   type WireError,
@@ -19,8 +25,6 @@ import type { GenerateRequest, GenerationEvent, Generator, ModelCard } from "./a
 import { type ClusterDirectory, freshAddress } from "./cluster/directory.ts";
 import type { ServedModel } from "./served_model.ts";
 
-/** Rows of a prefill piece where the request does not say. 64 rows run faster than larger pieces on slow cores (README). */
-const PIECE_ROWS = 64;
 /** Tokens of an answer where neither the request nor the model says. */
 const DEFAULT_MAX_TOKENS = 512;
 
@@ -31,15 +35,30 @@ export interface GatewayOptions {
   admission: Admission;
 }
 
+/** Contexts that an arena may hold where no plan says so: a larger arena makes every frame slower. */
+const CONTEXTS = 2;
+/** Weight of the newest answer in the mean length. */
+const NEWEST = 0.1;
+
 interface Served {
   model: ServedModel;
   deployment: Deployment;
 }
 
+/** What the requests of a deployment have shown. */
+interface Experience {
+  /** See `Start.measured`. */
+  measured: Record<string, number[]>;
+  /** Tokens of an answer that was not an outline, in the mean. */
+  answerTokens?: number;
+}
+
 /** See the module's text; the contract is {@linkcode Generator}. */
 export class Gateway implements Generator {
   readonly #options: GatewayOptions;
-  readonly #running = new Map<string, Served>();
+  readonly #running = new Map<string, Served & { request: GenerateRequest }>();
+  /** By deployment: another placement has other costs. */
+  readonly #experience = new Map<string, Experience>();
   #served?: Served;
   #onIdle?: () => void;
   #reason = "the node has just started";
@@ -53,6 +72,9 @@ export class Gateway implements Generator {
   serve(served: Served | undefined, reason: string): void {
     this.#served = served;
     this.#reason = reason;
+    for (const id of this.#experience.keys()) {
+      if (id !== served?.deployment.id) this.#experience.delete(id);
+    }
   }
 
   /** No new requests from now on. */
@@ -78,6 +100,25 @@ export class Gateway implements Generator {
   /** The `codec` resource of the generation at this address. */
   codecOf(to: string): MakeCodec | undefined {
     return this.#running.get(to)?.model.makeCodec;
+  }
+
+  /** The `outline` resource of the generation at this address. */
+  outlineOf(to: string): MakeOutlineText {
+    const run = this.#running.get(to);
+    return () => run?.model.outlineText(run.request.prompt);
+  }
+
+  /** The `pipeline` resource of the arbiter at this address; undefined: its deployment has no requests here. */
+  pipelineOf(to: string): Pipeline | undefined {
+    const { deployment: id } = parseAddress(to);
+    const served = [this.#served, ...this.#running.values()].find((s) => s?.deployment.id === id);
+    if (!served) return undefined;
+    const { model, deployment } = served;
+    return {
+      stages: stageAddresses(deployment),
+      shape: deployment.shape,
+      capacity_rows: deployment.shape.kv_rows ?? CONTEXTS * model.card.context,
+    };
   }
 
   /** A node is gone: generations with a stage there cannot go on. */
@@ -121,15 +162,13 @@ export class Gateway implements Generator {
     const client = freshAddress("client");
     await directory.claim(to, signal);
     const inbox = system.inbox(client);
-    this.#running.set(to, served);
+    this.#running.set(to, { ...served, request });
     let over = false;
     try {
       await directory.claim(client, signal);
-      await system.tell(to, { type: "start", ...start, stages: stageAddresses(deployment), client }, {
-        signal,
-      });
+      await system.tell(to, { type: "start", ...start, ...this.#path(deployment), client }, { signal });
       yield { type: "started", id: to.split("/")[2], promptTokens: prompt.length };
-      for await (const event of events(inbox, signal)) {
+      for await (const event of events(inbox, signal, (done) => this.#learn(deployment.id, done))) {
         over = event.type === "done";
         yield event;
         if (over) return;
@@ -148,6 +187,33 @@ export class Gateway implements Generator {
         if (this.#running.size === 0) this.#onIdle?.();
       }
     }
+  }
+
+  /** Where the rows of a deployment go, and what is known of it. */
+  #path(deployment: Deployment) {
+    const { id, stages, draft, shape } = deployment;
+    const { measured, answerTokens } = this.#experience.get(id) ?? {};
+    return {
+      arbiter: arbiterAddress(id, this.#options.system.node),
+      stages: stages.length,
+      nodes: new Set([...stages.map((s) => s.node), ...(draft ? [draft.node] : [])]).size,
+      shape,
+      ...(draft && { drafter: drafterAddress(id) }),
+      measured,
+      answer_tokens: answerTokens,
+    };
+  }
+
+  #learn(deployment: string, { orrery, completion_tokens, measured }: Done): void {
+    if (deployment !== this.#served?.deployment.id) return;
+    const before = this.#experience.get(deployment);
+    const mean = before?.answerTokens ?? completion_tokens;
+    this.#experience.set(deployment, {
+      measured: { ...before?.measured, ...measured },
+      answerTokens: orrery.mode.startsWith("outline")
+        ? before?.answerTokens
+        : mean + NEWEST * (completion_tokens - mean),
+    });
   }
 
   #start(request: GenerateRequest, model: ServedModel, prompt: Int32Array) {
@@ -194,7 +260,12 @@ export class Gateway implements Generator {
       sampling,
       stop: request.stop,
       eos: request.ignoreEos ? [] : model.eos,
-      piece_rows: request.pieceRows ?? PIECE_ROWS,
+      context,
+      mode: request.mode ?? "auto",
+      draft_length: request.draftLength,
+      max_branches: request.maxBranches,
+      pieces: piecesOf(request, prompt.length),
+      live_branches: request.liveBranches ?? false,
     };
   }
 }
@@ -207,7 +278,11 @@ class Failed extends Error {
 }
 
 /** What the Generation actor tells its client, as the API's events. */
-async function* events(inbox: Inbox, signal: AbortSignal): AsyncIterable<GenerationEvent> {
+async function* events(
+  inbox: Inbox,
+  signal: AbortSignal,
+  onDone: (done: Done) => void,
+): AsyncIterable<GenerationEvent> {
   for (;;) {
     const message = await inbox.next(signal);
     if (!message) return;
@@ -216,20 +291,36 @@ async function* events(inbox: Inbox, signal: AbortSignal): AsyncIterable<Generat
     const body = message.body as any;
     switch (message.type) {
       case "delta":
-        yield { type: "delta", text: body.text, tokens: body.tokens };
+        yield {
+          type: "delta",
+          text: body.text,
+          tokens: body.tokens,
+          ...(body.branch !== undefined && { branch: body.branch }),
+        };
         break;
       case "done":
+        onDone(body);
         yield {
           type: "done",
           finishReason: body.finish,
           usage: { promptTokens: body.prompt_tokens, completionTokens: body.completion_tokens },
           timings: { ttftMs: body.ttft_ms, tpotMs: body.tpot_ms },
+          report: body.orrery,
         };
         break;
       case "failed":
         throw new Failed(OrreryError.fromWire(body.error));
     }
   }
+}
+
+/** Rows of the prompt's pieces as the request wishes; undefined: the plan decides. */
+function piecesOf({ pieces, pieceRows }: GenerateRequest, rows: number): number[] | undefined {
+  if (pieces !== undefined) {
+    const n = Math.min(pieces, rows);
+    return Array.from({ length: n }, (_, i) => Math.floor(rows * (i + 1) / n) - Math.floor(rows * i / n));
+  }
+  return pieceRows === undefined ? undefined : [pieceRows];
 }
 
 function ignoreEnded(error: unknown): void {

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import {
   ActorSystem,
+  arbiterActor,
   CLUSTER,
   clusterActor,
   type Deployment,
   generationActor,
   hasCode,
   LocalNetwork,
+  shapeSchema,
   stageActor,
 } from "../actors/mod.ts";
 import { ToyEngine } from "../tests/toy_engine.ts";
@@ -30,12 +32,18 @@ const model = {
   eos: [],
   defaults: { sampling: {} },
   encode: () => Int32Array.of(1, 2, 3),
+  outlineText: () => undefined,
   makeCodec: () => ({
     push: (t: number) => ({ text: `${t}`, stopped: false }),
     flush: () => "",
     tokenText: String,
   }),
 } as unknown as ServedModel;
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000 && !condition(); i++) await new Promise((r) => setTimeout(r, 5));
+  assert.ok(condition());
+}
 
 /** One node with a toy stage; `active` generations at once. */
 function world(active = 8, msPerRow = 0) {
@@ -56,7 +64,11 @@ function world(active = 8, msPerRow = 0) {
   });
   system.register(generationActor, {
     config: generationActor.config.parse({}),
-    resources: (to) => ({ codec: gateway.codecOf(to) }),
+    resources: (to) => ({ codec: gateway.codecOf(to), outline: gateway.outlineOf(to) }),
+  });
+  system.register(arbiterActor, {
+    config: arbiterActor.config.parse({}),
+    resources: (to) => ({ pipeline: gateway.pipelineOf(to) }),
   });
   system.register(clusterActor, {
     config: clusterActor.config.parse({ nodes: 1, model: "toy", source: node }),
@@ -68,6 +80,7 @@ function world(active = 8, msPerRow = 0) {
     source: node,
     stages: [{ node, first: 0, last: 1 }],
     members: [],
+    shape: shapeSchema.parse({}),
   };
   directory.learn(deployment);
   gateway.serve({ model, deployment }, "");
@@ -100,7 +113,7 @@ Deno.test("Gateway.drain() refuses the requests that wait for a place", async ()
 });
 
 Deno.test("Gateway.generate() leaves no claim behind when the client leaves at any moment", async () => {
-  const { system, gateway, engine, actors } = world();
+  const { system, gateway, actors } = world();
   const claimed = new Set<string>();
   const ask = system.ask.bind(system);
   system.ask = (to, message, options) => {
@@ -116,12 +129,58 @@ Deno.test("Gateway.generate() leaves no claim behind when the client leaves at a
     leave.abort(new Error("the client left"));
     await run;
   }
-  await new Promise((r) => setTimeout(r, 50));
+  await until(() => !actors().includes("generation"));
   for (const to of claimed) {
     await assert.rejects(ask(CLUSTER, { type: "resolve", address: to }), (e) => hasCode(e, "no_owner"), to);
   }
   assert.ok(claimed.size > 30);
-  assert.equal(actors().includes("generation"), false);
-  assert.equal(engine.arenas.size, 0);
+  const stats = await ask("d/arbiter/n1", { type: "stats" }) as { requests: number };
+  assert.equal(stats.requests, 0);
+  await system.close();
+});
+
+Deno.test("Gateway.generate() hands the request's wishes on and reports how the answer was made", async () => {
+  const { system, gateway } = world();
+  const run = async (more: Partial<GenerateRequest>) => {
+    const texts: string[] = [];
+    for await (const event of gateway.generate({ ...request, ...more }, new AbortController().signal)) {
+      if (event.type === "delta") texts.push(event.text);
+      if (event.type === "done") return { texts, report: event.report, usage: event.usage };
+    }
+    throw new Error("no end");
+  };
+  const plain = await run({ mode: "plain", maxTokens: 30 });
+  assert.deepEqual(plain.usage, { promptTokens: 3, completionTokens: 30 });
+  assert.equal(plain.report.mode, "plain");
+  assert.equal(plain.report.why, "plain as asked");
+  assert.equal(plain.report.nodes, 1);
+  assert.equal(plain.report.pieces, 1);
+  const long = await run({ mode: "outline", prompt: { kind: "tokens", tokens: [9] }, maxTokens: 4 });
+  assert.match(
+    long.report.why,
+    /plain though outline was asked for; no outline: the prompt is not a conversation/,
+  );
+  const speculative = await run({ mode: "speculative", draftLength: 4, maxTokens: 30 });
+  assert.equal(speculative.texts.join(""), plain.texts.join(""));
+  await system.close();
+});
+
+Deno.test("Gateway cuts a prompt into as many pieces as the request asks for", async () => {
+  const { system, gateway } = world();
+  const encode = model.encode;
+  model.encode = () => Int32Array.from({ length: 50 }, (_, i) => i);
+  try {
+    for (const [more, pieces] of [[{ pieces: 4 }, 4], [{ pieceRows: 20 }, 3], [{}, 1]] as const) {
+      const events = [];
+      for await (const e of gateway.generate({ ...request, ...more }, new AbortController().signal)) {
+        events.push(e);
+      }
+      const done = events.at(-1)!;
+      // Rows of an earlier request's prompt are there already: the last piece alone is run again.
+      if (done.type === "done") assert.ok(done.report.pieces! <= pieces && done.report.pieces! > 0);
+    }
+  } finally {
+    model.encode = encode;
+  }
   await system.close();
 });

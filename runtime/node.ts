@@ -5,25 +5,27 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { hostname } from "node:os";
-import { basename, join } from "node:path";
 import {
   ActorSystem,
+  arbiterActor,
   clusterActor,
   type ClusterStatus,
   type DeadLetter,
   type Deployment,
+  drafterActor,
   generationActor,
+  type Graph,
   memberActor,
   type NodeId,
   OrreryError,
-  type Place,
+  parseGraph,
   stageActor,
   weightsActor,
 } from "../actors/mod.ts";
 import { type AddProgress, ModelStore, type Precision, type StoredModel } from "../models/mod.ts";
-import { checkRanges, evenSplit, type LayerRange } from "../planner/mod.ts";
+import { checkRanges, type LayerRange } from "../planner/mod.ts";
 import { Admission } from "./admission.ts";
-import { createApi, serveApi } from "./api/mod.ts";
+import { createApi, serveApi, type Serving } from "./api/mod.ts";
 import { systemClock } from "./clock.ts";
 import { advertisedHost, checkJoin } from "./cluster/addresses.ts";
 import { ClusterDirectory } from "./cluster/directory.ts";
@@ -32,12 +34,13 @@ import { Host } from "./cluster/host.ts";
 import { dialSeed, Membership } from "./cluster/membership.ts";
 import { Gateway } from "./gateway.ts";
 import { createMailbox, type Mailbox } from "./mailbox/mod.ts";
+import { Placer } from "./placement.ts";
+import { NodeProfiler } from "./profile/mod.ts";
+import { type DraftChoice, type ModelChoice, resolveDraft, resolveModel } from "./resolve_model.ts";
 
 const log = getLogger(["orrery", "node"]);
 
-/** Name of the model that comes with the program. */
-export const EMBEDDED = "embedded";
-const EMBEDDED_DIR = join(import.meta.dirname!, "..", "models", "embedded", "target");
+export { EMBEDDED } from "./resolve_model.ts";
 
 /** How to start a node. */
 export interface NodeOptions {
@@ -49,7 +52,9 @@ export interface NodeOptions {
   mailboxPort: number;
   /** Folder of the model store. */
   data: string;
-  /** Name in the store, or a checkpoint folder. @default the embedded model */
+  /** First part of the node's id, by which graph files name it. @default the host's name */
+  name?: string;
+  /** Name in the store, or a checkpoint folder. @default the graph's, else the embedded model */
   model?: string;
   /** How the weights are stored. @default "f32" for the embedded model, "q4" for others */
   precision?: Precision;
@@ -65,6 +70,12 @@ export interface NodeOptions {
   join?: { host: string; port: number };
   /** On the first node: layers by node, in the order in which nodes join. */
   layers?: LayerRange[];
+  /** On the first node: ask the planner, or split evenly. @default "planned" */
+  placement?: "planned" | "even";
+  /** On the first node: model, constraints, objective, workload and decode policy. */
+  graph?: Graph;
+  /** On the first node: draft model, or `none`, or `ngram`. @default the graph's, else the embedded draft for the embedded model */
+  draft?: string;
   /** Generations at once, and waiting. @default {active: 8, queued: 32} */
   admission?: { active: number; queued: number };
   /** Told how far the conversion of a checkpoint is. */
@@ -100,8 +111,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const { host, join } = options;
   if (join) checkJoin(host, join.host);
   const store = await ModelStore.open(options.data);
-  const model = join ? undefined : await resolveModel(store, options);
-  if (model && options.layers) checkRanges(options.layers, model.manifest.geometry.layers);
+  const model = join ? undefined : await resolveModels(store, options);
+  if (model && options.layers) checkRanges(options.layers, model.target.manifest.geometry.layers);
 
   await using undo = new AsyncDisposableStack();
   const mailbox = await listen(options);
@@ -130,7 +141,14 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     directory,
     admission: new Admission(options.admission ?? { active: 8, queued: 32 }),
   });
-  const { threads, spinning, memoryBytes, onServe } = options;
+  const { threads, spinning, memoryBytes, data } = options;
+  const profiler = new NodeProfiler({ system, store, mailbox, data, threads, spinning, memoryBytes });
+  undo.defer(() => profiler.close());
+  let serving: Serving = { reason: "the node has just started" };
+  const onServe = (deployment: Deployment | undefined, reason: string) => {
+    serving = { deployment, reason };
+    options.onServe?.(deployment, reason);
+  };
   const memberHost = new Host({
     system,
     directory,
@@ -150,11 +168,15 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     host: memberHost,
     seed: join,
   });
-  registerActors({ system, store, gateway, host: memberHost, membership });
-  if (model) registerCluster(system, model, options);
+  registerActors({ system, store, gateway, host: memberHost, membership, profiler });
+  if (model) {
+    const placer = registerCluster(system, model, options);
+    undo.defer(() => placer.close());
+  }
 
   const drained = new AbortController();
-  const api = serveApi({ app: createApi(gateway), host, port: options.port, signal: drained.signal });
+  const app = createApi(gateway, { serving: () => serving });
+  const api = serveApi({ app, host, port: options.port, signal: drained.signal });
   undo.defer(() => {
     drained.abort();
     return api.finished;
@@ -187,72 +209,92 @@ function registerActors(parts: {
   gateway: Gateway;
   host: Host;
   membership: Membership;
+  profiler: NodeProfiler;
 }): void {
-  const { system, store, gateway, host, membership } = parts;
+  const { system, store, gateway, host, membership, profiler } = parts;
   system.register(stageActor, {
     config: stageActor.config.parse({}),
-    resources: (to) => ({ engine: () => host.loadStage(to) }),
+    resources: (to) => ({ engine: async () => profiler.watched(await host.loadStage(to)) }),
+  });
+  system.register(drafterActor, {
+    config: drafterActor.config.parse({}),
+    resources: (to) => ({ engine: () => host.loadDraft(to) }),
   });
   system.register(generationActor, {
     config: generationActor.config.parse({}),
-    resources: (to) => ({ codec: gateway.codecOf(to) }),
+    resources: (to) => ({ codec: gateway.codecOf(to), outline: gateway.outlineOf(to) }),
+  });
+  system.register(arbiterActor, {
+    config: arbiterActor.config.parse({}),
+    resources: (to) => ({ pipeline: gateway.pipelineOf(to) }),
   });
   system.register(memberActor, {
     config: {},
-    resources: () => ({ host, onPing: () => membership.pinged() }),
+    resources: () => ({ host, onPing: () => membership.pinged(), profiler }),
   });
   system.register(weightsActor, { config: {}, resources: () => ({ store: weightSource(store) }) });
 }
 
-function registerCluster(system: ActorSystem, model: StoredModel, options: NodeOptions): void {
-  const { name, geometry } = model.manifest;
-  const { layers } = options;
-  const place: Place = (members) => {
-    const ranges = layers ?? evenSplit(geometry.layers, members.length);
-    if (ranges.length > members.length) {
-      throw new OrreryError({
-        group: "cluster",
-        code: "too_few_nodes",
-        message: `--layers names ${ranges.length} ranges, ${members.length} node(s) are here`,
-      });
-    }
-    return ranges.map((range, i) => ({ node: members[i].node, ...range }));
-  };
-  system.register(clusterActor, {
-    config: clusterActor.config.parse({
-      nodes: Math.max(options.nodes, layers?.length ?? 1),
-      model: name,
-      source: system.node,
-    }),
-    resources: () => ({ place }),
-  });
+/** What the first node serves. */
+interface Models {
+  target: StoredModel;
+  draft?: DraftChoice;
+  graph: Graph;
 }
 
-async function resolveModel(store: ModelStore, options: NodeOptions): Promise<StoredModel> {
-  const { model = EMBEDDED, precision, onProgress } = options;
-  if (model === EMBEDDED) {
-    const name = precision === undefined ? EMBEDDED : `${EMBEDDED}-${precision}`;
-    // 5 million parameters: there is nothing to save, so it runs as precisely as it can.
-    return await store.add(EMBEDDED_DIR, { name, precision: precision ?? "f32", onProgress });
-  }
-  const isFolder = await Deno.stat(model).then((s) => s.isDirectory, () => false);
-  if (!isFolder && model.includes("/")) {
-    throw new OrreryError({
-      group: "model",
-      code: "model_unknown",
-      message:
-        `${model} is neither a folder nor a name in the store; fetch it first: deno task models add ${model}`,
-      metadata: { model },
-    });
-  }
-  if (!isFolder) return await store.get(model);
-  const name = `${basename(model)}-${precision ?? "q4"}`.replace(/[^A-Za-z0-9._~-]/g, "-").slice(-128);
-  return await store.add(model, { name, precision, onProgress });
+/** Target, draft and graph, as the graph says and as options that are given override it. */
+async function resolveModels(store: ModelStore, options: NodeOptions): Promise<Models> {
+  const { graph, onProgress } = options;
+  const stated = graph?.actors.drafter ?? "auto";
+  const draft = options.draft ??
+    (typeof stated === "object" ? stated.model : stated === "auto" ? undefined : stated);
+  const choice: ModelChoice = {
+    model: options.model ?? graph?.model?.name,
+    precision: options.precision ?? graph?.model?.precision,
+    onProgress,
+  };
+  const target = await resolveModel(store, choice);
+  const base = graph ?? parseGraph(JSON.stringify({ model: target.manifest.name }), { file: "defaults" });
+  const drafter = draft === "none" || draft === "ngram"
+    ? draft
+    : typeof stated === "object"
+    ? stated
+    : "auto";
+  return {
+    target,
+    draft: await resolveDraft(store, { target: choice, draft }),
+    graph: { ...base, actors: { ...base.actors, drafter } },
+  };
+}
+
+function registerCluster(
+  system: ActorSystem,
+  { target: { manifest }, draft, graph }: Models,
+  { layers, placement, nodes }: NodeOptions,
+): Placer {
+  const placer = new Placer({
+    system,
+    manifest,
+    layers,
+    placement,
+    graph,
+    draft: draft?.manifest,
+    acceptance: draft?.acceptance,
+  });
+  system.register(clusterActor, {
+    config: clusterActor.config.parse({
+      nodes: Math.max(nodes, layers?.length ?? 1),
+      model: manifest.name,
+      source: system.node,
+    }),
+    resources: () => ({ place: placer.place }),
+  });
+  return placer;
 }
 
 async function listen(options: NodeOptions): Promise<Mailbox> {
   const { host, mailboxPort: port } = options;
-  const name = hostname().replace(/[^A-Za-z0-9.-]/g, "-").slice(0, 64) || "node";
+  const name = (options.name ?? hostname()).replace(/[^A-Za-z0-9.-]/g, "-").slice(0, 64) || "node";
   try {
     return await createMailbox({
       // A restarted node is another node: what it held is gone.

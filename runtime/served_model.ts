@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type MakeCodec, type Sampling } from "../actors/mod.ts";
+import { type MakeCodec, type OutlineText, type Sampling } from "../actors/mod.ts";
+import { CHAT_TEMPLATES, EMBEDDED_TEMPLATES } from "../actors/outline/templates.ts";
 import {
   type ChatTemplate,
   StopMatcher,
@@ -12,6 +13,10 @@ import {
   type Tokenizer,
 } from "../models/mod.ts";
 import type { GenerateRequest, ModelCard } from "./api/generator.ts";
+import { outlineTextOf } from "./outline_text.ts";
+
+/** Names of the embedded model in its precisions: it was trained on outline forms of its own. */
+const EMBEDDED = /^embedded(-|$)/;
 
 /** See the module's text. */
 export class ServedModel {
@@ -75,6 +80,16 @@ export class ServedModel {
         return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
       }
     }
+  }
+
+  /** What is needed to answer this prompt by an outline; undefined where it cannot be. */
+  outlineText(prompt: GenerateRequest["prompt"]): OutlineText | undefined {
+    if (prompt.kind !== "chat") return undefined;
+    return outlineTextOf({
+      render: (messages) => this.#template.render(messages),
+      encode: (text) => Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false })),
+      templates: EMBEDDED.test(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES,
+    }, prompt.messages);
   }
 
   /** The `codec` resource of generation actors. */

@@ -226,17 +226,19 @@ for (const name of ["gemma2", "mistral", "smollm3_window"]) {
         });
         const engine = await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 1 << 24 });
         try {
-          const open = { capacity: 128, prompt_rows: 20, reply_to: "", sampling: samplingSchema.parse({}) };
-          await engine.open("r", open);
+          await engine.layout("r", { capacity: 128, keep: new Int32Array(0) });
+          const samplers = [{ id: 0, sampling: samplingSchema.parse({}), prompt_rows: 20 }];
           const run = async (base: number, tokens: number[], parent: number, position: number) => {
             const frame: Frame = {
-              request: "r",
+              arena: "r",
               seq: 0,
+              samplers,
               base,
               tokens: Int32Array.from(tokens),
               positions: Int32Array.from(tokens, (_, i) => position + i),
               parents: Int32Array.from(tokens, (_, i) => i === 0 ? parent : base + i - 1),
               want: Int32Array.of(tokens.length - 1),
+              want_samplers: Int32Array.of(0),
             };
             const output = await engine.run(frame);
             assert.equal(output.kind, "tokens");

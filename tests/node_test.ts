@@ -7,7 +7,7 @@ import { stageAddress } from "../actors/mod.ts";
 import type { EngineStats } from "../actors/mod.ts";
 import { type Node, startNode } from "../runtime/node.ts";
 import { openaiConformance } from "./openai_conformance.ts";
-import { NodeProcess, startCluster } from "./processes.ts";
+import { EVEN, NodeProcess, startCluster } from "./processes.ts";
 
 async function withData(run: (data: string) => Promise<void>): Promise<void> {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
@@ -190,7 +190,7 @@ Deno.test("A first node that is killed and started again gets its cluster back",
       listener.close();
       return String(port);
     });
-    const first = ["--data", data, "--nodes", "2", "--port", ports[0], "--mailbox-port", ports[1]];
+    const first = ["--data", data, "--nodes", "2", ...EVEN, "--port", ports[0], "--mailbox-port", ports[1]];
     await using before = NodeProcess.start(first, { ports: false });
     await using second = NodeProcess.start(["--data", data, "--join", await before.mailbox()]);
     await before.ready(2);
@@ -238,7 +238,7 @@ Deno.test("A node that leaves hands its layers over, and its exit code is 0", as
 
 Deno.test("Two nodes that join a serving first one together are both taken in, and leave together", async () => {
   await withData(async (data) => {
-    await using first = NodeProcess.start(["--data", data]);
+    await using first = NodeProcess.start(["--data", data, ...EVEN]);
     const url = await first.ready(1);
     const join = await first.mailbox();
     await using second = NodeProcess.start(["--data", data, "--join", join]);
@@ -277,7 +277,7 @@ Deno.test("A request that runs through a node that leaves is finished there firs
 
 Deno.test("A second node that joins a serving first one takes over layers, with weights fetched over the mailbox", async () => {
   await withData(async (data) => {
-    await using first = NodeProcess.start(["--data", join(data, "first")]);
+    await using first = NodeProcess.start(["--data", join(data, "first"), ...EVEN]);
     const url = await first.ready(1);
     await using second = NodeProcess.start(["--data", join(data, "second"), "--join", await first.mailbox()]);
     const secondUrl = await second.ready(2);

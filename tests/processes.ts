@@ -9,6 +9,9 @@ import { Readable } from "node:stream";
 const START = new URL("../runtime/cli/start.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 
+/** The planner would put a small model on one node: for tests of several stages. */
+export const EVEN: readonly string[] = ["--placement", "even"];
+
 /** Milliseconds that a node may take to say something that a test waits for. */
 const PATIENCE_MS = 90_000;
 
@@ -130,15 +133,28 @@ export class NodeProcess implements AsyncDisposable {
   }
 }
 
-/** A cluster of processes over one store: the first node waits for all. */
+/**
+ * A cluster of processes over one store: the first node waits for all. Layers are split evenly unless `args` say otherwise, as the
+ * planner would put a small model on one node.
+ */
 export async function startCluster(
   nodes: number,
   data: string,
   args: string[] = [],
 ): Promise<AsyncDisposable & { url: string; nodes: NodeProcess[] }> {
   const stack = new AsyncDisposableStack();
+  const placed = args.includes("--placement") || args.includes("--layers");
   const first = stack.use(
-    NodeProcess.start(["--data", data, "--nodes", String(nodes), "--threads", "1", ...args]),
+    NodeProcess.start([
+      "--data",
+      data,
+      "--nodes",
+      String(nodes),
+      "--threads",
+      "1",
+      ...(placed ? [] : EVEN),
+      ...args,
+    ]),
   );
   const all = [first];
   try {

@@ -53,7 +53,11 @@ function fixture(): { plan: Plan; input: PlanSimulation["input"] } {
       coordinator: "a",
       stages: [stage("a", 0, 2), stage("b", 3, 5)],
       pieces: [20, 12],
-      piece_buckets: [{ prompt_tokens: 32, rows: [20, 12] }, { prompt_tokens: 512, rows: [64] }],
+      piece_buckets: [{ prompt_tokens: 32, rows: [20, 12], ttft_s: 1 }, {
+        prompt_tokens: 512,
+        rows: [64],
+        ttft_s: 1,
+      }],
       draft: { source: "none", host: null, length: 0, tree: [], why: "" },
       branches: { in_flight: 1, rows_per_frame: 1, why: "" },
       wire: { format: "f16", why: "" },

@@ -89,7 +89,7 @@ export class ScriptedGenerator implements Generator {
         throw new OrreryError({ group: "engine", code: "engine_failed", message: "stage 1 is gone" });
       }
       const at = (completionTokens + turn) % words.length;
-      const token: GeneratedToken = { slot: 0, token: at, text: words[at] };
+      const token: GeneratedToken = { token: at, text: words[at] };
       if (sampling.logprobs) token.logprob = -0.25;
       if (sampling.top_logprobs) {
         token.top = Array.from(
@@ -100,7 +100,12 @@ export class ScriptedGenerator implements Generator {
       }
       const start = length;
       length += token.text.length;
-      yield { type: "delta", text: token.text.slice(0, Math.max(0, cut.start - start)), tokens: [token] };
+      yield {
+        type: "delta",
+        text: token.text.slice(0, Math.max(0, cut.start - start)),
+        tokens: [token],
+        ...(request.mode === "outline" && { branch: completionTokens % 2 }),
+      };
       if (length >= cut.end) {
         completionTokens++;
         finishReason = "stop";
@@ -112,6 +117,21 @@ export class ScriptedGenerator implements Generator {
       finishReason,
       usage: { promptTokens, completionTokens },
       timings: { ttftMs: 1, tpotMs: 1 },
+      report: {
+        mode: request.mode === "outline" ? "outline" : "plain",
+        why: "scripted",
+        nodes: 1,
+        stages: 1,
+        ttft_ms: 1,
+        tokens_per_s: 1000,
+        pieces: 1,
+        drafted: 0,
+        accepted: 0,
+        branches: 0,
+        bubble_share: 0,
+        wasted_row_share: 0,
+        bytes_per_token_per_hop: 0,
+      },
     };
   }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AnswerReport } from "../../actors/mod.ts";
 import { type ChoiceEvent, runChoices } from "./choices.ts";
 import type { ApiTask, Dialect, Piece } from "./dialect.ts";
 import { apiError, toHttpError } from "./errors.ts";
@@ -33,6 +34,8 @@ class Tally {
   readonly facts: AnswerFacts = { promptTokens: 0, completionTokens: 0, ttftMs: 0, tpotMs: 0 };
   readonly #task: ApiTask;
   readonly #counted = new Set<number>();
+  /** How the first choice was made. */
+  report?: AnswerReport;
 
   constructor(task: ApiTask) {
     this.#task = task;
@@ -44,7 +47,9 @@ class Tally {
     if (!this.#counted.has(prompt)) this.facts.promptTokens += event.usage.promptTokens;
     this.#counted.add(prompt);
     this.facts.completionTokens += event.usage.completionTokens;
-    if (index === 0) Object.assign(this.facts, event.timings);
+    if (index > 0) return;
+    Object.assign(this.facts, event.timings);
+    this.report = event.report;
   }
 
   usage() {
@@ -94,7 +99,7 @@ export async function wholeAnswer(init: AnswerInit): Promise<{ body: unknown; fa
   const cut = parts.find(({ finishReason }) => finishReason === "");
   if (cut) throw apiError("incomplete", `the generation of choice ${cut.piece.index} ended without a reason`);
   const choices = parts.map(({ piece, finishReason }) => dialect.whole(piece, finishReason));
-  return { body: { ...head, choices, usage: tally.usage() }, facts: tally.facts };
+  return { body: { ...head, choices, usage: tally.usage(), orrery: tally.report }, facts: tally.facts };
 }
 
 /** Settings of {@linkcode streamedAnswer}. */
@@ -138,7 +143,7 @@ export async function streamedAnswer(
             text = chunks.of(step).map(data).join("");
           } else {
             ended = true;
-            if (task.includeUsage) text += data(chunks.usage(tally.usage()));
+            if (task.includeUsage) text += data(chunks.usage(tally.usage(), tally.report));
             text += data("[DONE]");
             onEnd(tally.facts);
           }
@@ -227,7 +232,9 @@ class Chunks {
       const choice = this.#dialect.open(index, this.#task.choices[index].echo);
       return choice === undefined ? [] : [this.#chunk(choice)];
     }
-    if (event.type === "done") return [this.#chunk(this.#dialect.close(index, event.finishReason))];
+    if (event.type === "done") {
+      return [this.#chunk(this.#dialect.close(index, event.finishReason), { orrery: event.report })];
+    }
     const logprobs = this.#task.choices[index].request.sampling.logprobs ?? false;
     if (event.text === "" && !logprobs) return [];
     const piece: Piece = {
@@ -236,17 +243,18 @@ class Chunks {
       tokens: event.tokens,
       offset: this.#offsets[index],
       logprobs,
+      branch: event.branch,
     };
     for (const token of event.tokens) this.#offsets[index] += token.text.length;
     return [this.#chunk(this.#dialect.delta(piece))];
   }
 
   /** The last chunk when usage is asked for: no choices. */
-  usage(usage: unknown): unknown {
-    return { ...this.#head, choices: [], usage };
+  usage(usage: unknown, orrery: AnswerReport | undefined): unknown {
+    return { ...this.#head, choices: [], usage, orrery };
   }
 
-  #chunk(choice: unknown): unknown {
-    return { ...this.#head, choices: [choice], ...(this.#task.includeUsage && { usage: null }) };
+  #chunk(choice: unknown, more: { orrery?: AnswerReport } = {}): unknown {
+    return { ...this.#head, choices: [choice], ...(this.#task.includeUsage && { usage: null }), ...more };
   }
 }

@@ -15,6 +15,7 @@ import { completionsDialect } from "./completions.ts";
 import type { ApiTask, Dialect } from "./dialect.ts";
 import { apiError, toHttpError } from "./errors.ts";
 import type { Generator, ModelCard } from "./generator.ts";
+import { planOf, type Serving } from "./plan.ts";
 
 const log = getLogger(["orrery", "api"]);
 
@@ -26,6 +27,8 @@ export interface ApiOptions {
   maxBodyBytes?: number;
   /** Milliseconds in which a request body must arrive. @default 30_000 */
   bodyTimeoutMs?: number;
+  /** What the node serves, for `GET /api/plan`. @default there is no such route */
+  serving?: () => Serving;
   /** Milliseconds of silence after which a stream carries a comment. @default 15_000 */
   keepAliveMs?: number;
 }
@@ -49,6 +52,7 @@ export type Api = Hono<ApiEnv>;
  *
  * - `POST /v1/chat/completions`, `POST /v1/completions`, whole or streamed
  * - `GET /v1/models`, `GET /v1/models/{id}`
+ * - `GET /api/plan` (404 with a reason where nothing was planned)
  * - `GET /healthz` (the process answers), `GET /readyz` (503 with a reason until a prompt can be answered)
  *
  * Differences from OpenAI: sampling fields that are left out come from the model's generation_config; `n` is at
@@ -117,6 +121,8 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     const readiness = generator.readiness();
     return c.json(readiness, readiness.ready ? 200 : 503);
   });
+  const { serving } = options;
+  if (serving) app.get("/api/plan", (c) => c.json(planOf(serving())));
   for (const path of ["/v1/chat/completions", "/v1/completions"]) app.all(path, wrongMethod("POST"));
   for (const path of ["/v1/models", "/v1/models/:id{.+}", "/healthz", "/readyz"]) {
     app.all(path, wrongMethod("GET, HEAD"));

@@ -365,3 +365,53 @@ Deno.test(
       }
     }),
 );
+
+Deno.test(
+  "createApi() takes orrery's own settings and reports how the answer was made",
+  checked,
+  () =>
+    withApi(async ({ generator, server }) => {
+      const orrery = {
+        mode: "outline",
+        draft_length: 0,
+        max_branches: 3,
+        pieces: 2,
+        live_branches: true,
+      };
+      const whole = await (await post(server, { messages: say("a"), max_tokens: 4, orrery })).json();
+      const { mode, draftLength, maxBranches, pieces, liveBranches } = generator.requests[0];
+      assert.deepEqual(
+        { mode, draftLength, maxBranches, pieces, liveBranches },
+        { mode: "outline", draftLength: 0, maxBranches: 3, pieces: 2, liveBranches: true },
+      );
+      assert.equal(whole.orrery.mode, "outline");
+      assert.deepEqual(
+        Object.keys(whole.orrery).sort(),
+        [
+          ..."accepted,branches,bubble_share,bytes_per_token_per_hop,drafted,mode,nodes,pieces".split(","),
+          ..."stages,tokens_per_s,ttft_ms,wasted_row_share,why".split(","),
+        ].sort(),
+      );
+
+      const more = { stream: true, stream_options: { include_usage: true } };
+      const stream = await (await post(server, { messages: say("a"), max_tokens: 4, orrery, ...more }))
+        .text();
+      const chunks = stream.split("\n\n").filter((line) => line.startsWith("data: {")).map((line) =>
+        JSON.parse(line.slice(6))
+      );
+      const deltas = chunks.flatMap((chunk) => chunk.choices).filter(({ delta }) => delta.content);
+      assert.deepEqual(deltas.map(({ delta }) => delta.orrery), [0, 1, 0, 1].map((branch) => ({ branch })));
+      assert.equal(chunks.at(-1).orrery.why, "scripted");
+      assert.equal(chunks.at(-2).orrery.why, "scripted");
+
+      for (
+        const wrong of [{ mode: "fast" }, { draft_length: -1 }, { max_branches: 0 }, { pieces: 0 }, {
+          speed: 1,
+        }]
+      ) {
+        const refused = await post(server, { messages: say("a"), orrery: wrong });
+        assert.equal(refused.status, 400, JSON.stringify(wrong));
+        await refused.body?.cancel();
+      }
+    }),
+);

@@ -94,7 +94,7 @@ export const chatDialect: Dialect = {
   }),
   delta: (piece) => ({
     index: piece.index,
-    delta: { content: piece.text },
+    delta: { content: piece.text, ...(piece.branch !== undefined && { orrery: { branch: piece.branch } }) },
     logprobs: logprobs(piece),
     finish_reason: null,
   }),

@@ -92,6 +92,7 @@ export const completionsDialect: Dialect = {
     text: piece.text,
     logprobs: logprobs(piece),
     finish_reason: null,
+    ...(piece.branch !== undefined && { orrery: { branch: piece.branch } }),
   }),
   close: (index, finish_reason) => ({ index, text: "", logprobs: null, finish_reason }),
 };

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { type Sampling, samplingSchema } from "../../actors/mod.ts";
+import { MODES, type Sampling, samplingSchema } from "../../actors/mod.ts";
 import { apiError } from "./errors.ts";
 import type { GeneratedToken, GenerateRequest } from "./generator.ts";
 
@@ -33,6 +33,8 @@ export interface Piece {
   offset: number;
   /** Are log-probabilities asked for? */
   logprobs: boolean;
+  /** Outline branch that a delta belongs to. */
+  branch?: number;
 }
 
 /** How an endpoint reads its request and words its answer. Every method but `parse` gives one entry of `choices`. */
@@ -87,6 +89,16 @@ export const commonFields = {
     piece_rows: z.int().min(1).optional(),
     /** Go on past the end-of-text token until `max_tokens`. */
     ignore_eos: z.boolean().optional(),
+    /** Prompt pieces, of equal size; goes before `piece_rows`. */
+    pieces: z.int().min(1).max(1024).optional(),
+    /** How to answer; `auto` takes what serves best. */
+    mode: z.enum(MODES).optional(),
+    /** Longest draft; 0: none. */
+    draft_length: z.int().min(0).max(32).optional(),
+    /** Outline branches at once. */
+    max_branches: z.int().min(1).max(64).optional(),
+    /** Stream all branches as they come instead of one text in order. */
+    live_branches: z.boolean().optional(),
   }).nullish(),
 };
 
@@ -121,6 +133,21 @@ function deepest(issue: z.core.$ZodIssue): { path: PropertyKey[]; message: strin
   const best = inner.find(({ message, path }) => path.length > 0 || !/expected \w+, received/.test(message));
   if (best) return { ...best, path: [...issue.path, ...best.path] };
   return { path: issue.path, message: `expected ${expected.join(" or ")}`, input: issue.input };
+}
+
+/** Orrery's own settings as the generator takes them; what was left out is left out. */
+function ownSettings(own: Common["orrery"]): Partial<GenerateRequest> {
+  if (!own) return {};
+  const { piece_rows, ignore_eos, pieces, mode, draft_length, max_branches, live_branches } = own;
+  return {
+    ...(piece_rows !== undefined && { pieceRows: piece_rows }),
+    ...(ignore_eos && { ignoreEos: true }),
+    ...(pieces !== undefined && { pieces }),
+    ...(mode !== undefined && { mode }),
+    ...(draft_length !== undefined && { draftLength: draft_length }),
+    ...(max_branches !== undefined && { maxBranches: max_branches }),
+    ...(live_branches && { liveBranches: true }),
+  };
 }
 
 /** The task that a request's shared fields and its prompts describe: `n` choices a prompt, seeds counted up. */
@@ -161,8 +188,7 @@ export function toTask(
         sampling: { ...sampling, seed: Number(BigInt.asUintN(32, BigInt(seed) + BigInt(k))) },
         stop: [common.stop ?? []].flat(),
         ...(common.max_tokens && { maxTokens: common.max_tokens }),
-        ...(common.orrery?.piece_rows && { pieceRows: common.orrery.piece_rows }),
-        ...(common.orrery?.ignore_eos && { ignoreEos: true }),
+        ...ownSettings(common.orrery),
       },
     }))
   );

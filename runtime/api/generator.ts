@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Sampling, TokenResult } from "../../actors/mod.ts";
+import type { AnswerReport, Mode, Sampling, SpelledToken } from "../../actors/mod.ts";
 
 /** A chat message as the chat template takes it. */
 export interface ChatMessage {
@@ -32,28 +32,41 @@ export interface GenerateRequest {
   stop: string[];
   /** Go on past EOS until `maxTokens` (benchmarks). @default false */
   ignoreEos?: boolean;
-  /** Prompt rows in one prefill piece; left out: the runtime decides. */
+  /** Prompt rows in one prefill piece; left out: the plan decides. */
   pieceRows?: number;
+  /** Prompt pieces, of equal size; goes before `pieceRows`. */
+  pieces?: number;
+  /** How to answer. @default "auto" */
+  mode?: Mode;
+  /** Longest draft; 0: none. Left out: as measurement says. */
+  draftLength?: number;
+  /** Outline branches at once; left out: the plan decides. */
+  maxBranches?: number;
+  /** Deltas of all outline branches as they come, each with its branch, instead of one text in order. @default false */
+  liveBranches?: boolean;
 }
 
-/** A token with the text that became certain with it (may be empty: half a UTF-8 character, a possible stop string). */
-export interface GeneratedToken extends TokenResult {
-  /** The token's own text, for log-probability listings. */
-  text: string;
-  /** Text of each entry of `top`, in its order; present when `top` is. */
-  topText?: string[];
-}
+/** A token with its own text, for log-probability listings. */
+export type GeneratedToken = SpelledToken;
 
 /** What a generation tells while it runs: one `started`, any number of `delta`, one `done`. */
 export type GenerationEvent =
   | { type: "started"; id: string; promptTokens: number }
-  | { type: "delta"; text: string; tokens: GeneratedToken[] }
+  | {
+    type: "delta";
+    text: string;
+    tokens: GeneratedToken[];
+    /** Outline branch that it belongs to, 0-based. */
+    branch?: number;
+  }
   | {
     type: "done";
     finishReason: "stop" | "length";
     usage: { promptTokens: number; completionTokens: number };
     /** Milliseconds from request to first token and, per further token, the mean. */
     timings: { ttftMs: number; tpotMs: number };
+    /** How the answer was made. */
+    report: AnswerReport;
   };
 
 /** A model that the node serves. */

@@ -5,4 +5,5 @@
  */
 export { type Api, type ApiBindings, type ApiOptions, createApi } from "./app.ts";
 export * from "./generator.ts";
+export type { Serving } from "./plan.ts";
 export { type ApiServer, serveApi, type ServeOptions } from "./serve.ts";

@@ -6,13 +6,14 @@
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { configure, getConsoleSink, getTextFormatter, type LogLevel } from "@logtape/logtape";
 import pc from "picocolors";
-import { type Deployment, OrreryError } from "../../actors/mod.ts";
+import { type Deployment, OrreryError, parseGraph } from "../../actors/mod.ts";
 import { PRECISIONS } from "../../models/mod.ts";
-import { parseLayers } from "../../planner/mod.ts";
+import { parseLayers, type Plan } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { numberOption, readArgs } from "./args.ts";
 import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { planTable } from "./plan_table.ts";
 
 const help = `Start a node. The first one serves a model; others join it and take over layers.
 
@@ -28,7 +29,11 @@ Usage: deno task start [options]
   --spinning             let idle engine threads spin: faster alone, ruinous under a CPU quota
   --memory MIB           memory that this node's stages may use [what is free]
   --nodes N              first node: wait for N nodes in all before the model is placed [1]
-  --layers 0-3,4-7       first node: layers by node, in the order in which nodes join [even]
+  --layers 0-3,4-7       first node: layers by node, in the order in which nodes join [planned]
+  --placement P          first node: planned (measures the nodes and their links) or even [planned]
+  --graph FILE           first node: a graph file with model, constraints, objective, workload, decode policy
+  --draft MODEL          first node: draft model (name or folder), ngram or none [the embedded draft for the embedded model]
+  --name NAME            what graph files call this node [the host's name]
   --join HOST:PORT       join the node whose mailbox listens there
   --ask "QUESTION"       once ready, ask this and print the answer; then go on serving
   --log LEVEL            debug, info, warning, error [warning]
@@ -38,6 +43,7 @@ SIGINT and SIGTERM drain and exit 0; a second one exits at once.
 Exit codes: 0 stopped, 1 failed, 2 wrong command line.`;
 
 const LEVELS = ["debug", "info", "warning", "error"];
+const PLACEMENTS = ["planned", "even"] as const;
 const port = { min: 0, max: 65535, integer: true };
 
 function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }) | undefined {
@@ -55,6 +61,10 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
       memory: { type: "string" },
       nodes: { type: "string" },
       layers: { type: "string" },
+      placement: { type: "string" },
+      graph: { type: "string" },
+      draft: { type: "string" },
+      name: { type: "string" },
       join: { type: "string" },
       ask: { type: "string" },
       log: { type: "string", default: "warning" },
@@ -72,12 +82,28 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     throw new UsageError(`--log takes ${LEVELS.join(", ")}, got ${JSON.stringify(values.log)}`);
   }
   if (values.data === "") throw new UsageError('--data takes a folder, got ""');
-  for (const name of ["nodes", "layers", "model", "precision"] as const) {
+  const firstOnly = ["nodes", "layers", "model", "precision", "placement", "graph", "draft"] as const;
+  for (const name of firstOnly) {
     if (values.join !== undefined && values[name] !== undefined) {
       throw new UsageError(`--${name} is for the first node; a node with --join takes it from there`);
     }
   }
+  const placement = PLACEMENTS.find((p) => p === values.placement);
+  if (values.placement !== undefined && !placement) {
+    throw new UsageError(
+      `--placement takes ${PLACEMENTS.join(" or ")}, got ${JSON.stringify(values.placement)}`,
+    );
+  }
+  if (values.name !== undefined && !/^[A-Za-z0-9._-]{1,64}$/.test(values.name)) {
+    throw new UsageError(
+      `--name takes letters, digits, dots and hyphens, got ${JSON.stringify(values.name)}`,
+    );
+  }
   return {
+    name: values.name,
+    placement,
+    graph: values.graph === undefined ? undefined : graphOption(values.graph),
+    draft: values.draft,
     host: values.host,
     port: numberOption("port", values.port, port) ?? 8420,
     mailboxPort: numberOption("mailbox-port", values["mailbox-port"], port) ?? 8421,
@@ -103,6 +129,16 @@ function layersOption(text: string): NodeOptions["layers"] {
   } catch (error) {
     throw error instanceof OrreryError ? new UsageError(error.message) : error;
   }
+}
+
+function graphOption(file: string): NodeOptions["graph"] {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(file);
+  } catch (error) {
+    throw new UsageError(`--graph ${file} cannot be read: ${(error as Error).message}`);
+  }
+  return parseGraph(text, { file });
 }
 
 function joinOption(text: string): { host: string; port: number } {
@@ -170,13 +206,22 @@ async function start(args: string[]): Promise<number> {
   }
   await configureLog(chosen.log);
   const stop = Promise.withResolvers<number>();
-  const current: { node?: Node; said: string; asked: boolean } = { said: "", asked: false };
+  const current: { node?: Node; said: string; table: string; asked: boolean } = {
+    said: "",
+    table: "",
+    asked: false,
+  };
   const waiting: [Deployment | undefined, string][] = [];
   const onServe = (deployment: Deployment | undefined, reason: string) => {
     const { node } = current;
     if (!node) return void waiting.push([deployment, reason]); // said after the welcome
     const line = announce(node, deployment, reason);
     if (line !== current.said) console.log(current.said = line);
+    // Whose placement it is says why; the others only follow.
+    const table = deployment?.plan && !chosen.join
+      ? planTable(deployment.plan as unknown as Plan, node.id)
+      : "";
+    if (table && table !== current.table) console.log(current.table = table);
     if (deployment && chosen.ask !== undefined && !current.asked) {
       current.asked = true;
       answer(node, chosen.ask).catch(stop.reject);

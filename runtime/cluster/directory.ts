@@ -1,6 +1,6 @@
 /**
- * Where actors live in a cluster: stages where the deployment says, a node's own actors at that node, generations and their
- * clients where they were claimed.
+ * Where actors live in a cluster: stages and drafter where the deployment says, a node's own actors at that node, generations
+ * and their clients where they were claimed.
  *
  * @module
  */
@@ -74,11 +74,19 @@ export class ClusterDirectory implements Directory {
         return { node: this.seed, epoch: 1 };
       case "member":
       case "weights":
+      case "arbiter": // its key is the node of the gateway that it serves
         return { node: key, epoch: 1 };
       case "stage": {
         const stage = this.#deployments.get(deployment)?.stages[Number(key)];
         if (!stage) throw noOwner(to, `deployment ${deployment} is not known at node ${this.#node}`);
         return { node: stage.node, epoch: 1 };
+      }
+      case "drafter": {
+        const node = this.#deployments.get(deployment)?.draft?.node;
+        if (!node) {
+          throw noOwner(to, `no deployment ${deployment} with a drafter is known at node ${this.#node}`);
+        }
+        return { node, epoch: 1 };
       }
       default:
         return this.#ask(to, signal);

@@ -7,6 +7,8 @@ import { getLogger } from "@logtape/logtape";
 import {
   type ActorSystem,
   type Deployment,
+  drafterAddress,
+  type LoadedDraft,
   type MemberHost,
   OrreryError,
   parseAddress,
@@ -58,6 +60,8 @@ export interface HostOptions {
 export class Host implements MemberHost {
   readonly #options: HostOptions;
   readonly #models = new Map<string, { deployment: Deployment; stored: StoredModel; served: ServedModel }>();
+  /** Draft models of deployments whose drafter is here. */
+  readonly #drafts = new Map<string, StoredModel>();
   /** Bytes set aside for each loaded stage. */
   readonly #loadedBytes = new Map<string, number>();
   /** Deployments that were let go, until the last of their requests is over. */
@@ -99,12 +103,49 @@ export class Host implements MemberHost {
       // Another placement of the same model: its tokenizer, seconds of parsing for a large one, is here already.
       const served = same?.served ?? await ServedModel.open(stored);
       this.#models.set(deployment.id, { deployment, stored, served });
+      if (deployment.draft?.node === system.node) await this.#fetchDraft(deployment, signal);
     } finally {
       this.#preparing.delete(deployment);
     }
     for (const { index } of mine) {
       await system.ask(stageAddress(deployment.id, index), { type: "warm" }, { deadlineMs: 600_000, signal });
     }
+    if (this.#drafts.has(deployment.id)) {
+      await system.ask(drafterAddress(deployment.id), { type: "warm" }, { deadlineMs: 600_000, signal })
+        .catch((error) => this.#undrafted(deployment, error, signal));
+    }
+  }
+
+  async #fetchDraft(deployment: Deployment, signal: AbortSignal): Promise<void> {
+    const { system, store } = this.#options;
+    const { id, draft, model } = deployment;
+    try {
+      const options = { system, store, source: draft!.source, model: draft!.model, signal };
+      const { manifest } = await ensureModel({ ...options, layers: [] });
+      const last = manifest.geometry.layers - 1;
+      const stored = await ensureModel({ ...options, layers: [{ first: 0, last }] });
+      const target = this.#models.get(id)!.stored.manifest;
+      if (manifest.files["tokenizer.json"] !== target.files["tokenizer.json"]) {
+        log.warn("draft model {draft} has another tokenizer than {model}: its drafts may be of little use", {
+          draft: draft!.model,
+          model,
+        });
+      }
+      this.#drafts.set(id, stored);
+    } catch (error) {
+      this.#undrafted(deployment, error, signal);
+    }
+  }
+
+  /** A deployment without its drafter is slower, not wrong. */
+  #undrafted({ id, draft }: Deployment, error: unknown, signal: AbortSignal): void {
+    signal.throwIfAborted();
+    this.#drafts.delete(id);
+    log.error("deployment {id} runs without draft model {draft}: {error}", {
+      id,
+      draft: draft?.model,
+      error,
+    });
   }
 
   adopt(deployment: Deployment | undefined, reason: string): void {
@@ -124,9 +165,11 @@ export class Host implements MemberHost {
     const entry = this.#models.get(id);
     if (entry) {
       this.#models.delete(id);
+      this.#drafts.delete(id);
       this.#parting.set(id, entry.deployment);
-      for (const to of this.stages) {
-        if (parseAddress(to).deployment !== id) continue;
+      for (const { address: to } of system.status()) {
+        const { deployment, kind } = parseAddress(to);
+        if (deployment !== id || !(kind === "stage" || kind === "drafter")) continue;
         // No deadline, as a busy stage comes to it late; not awaited, as a full one must not hold this node's member up.
         void system.tell(to, { type: "retire" }).catch(() => {}); // it has ended by itself
       }
@@ -156,7 +199,37 @@ export class Host implements MemberHost {
         metadata: { to },
       });
     }
-    const { manifest, blobsDir } = entry.stored;
+    return await this.#load(to, entry.stored, stage);
+  }
+
+  /** The `engine` resource of drafters: the whole draft model as one stage. */
+  async loadDraft(to: string): Promise<LoadedDraft> {
+    const { system } = this.#options;
+    const { deployment: id } = parseAddress(to);
+    const entry = this.#models.get(id);
+    const stored = this.#drafts.get(id);
+    if (!entry || !stored) {
+      throw new OrreryError({
+        group: "cluster",
+        code: entry ? "no_draft" : "retired",
+        message: entry
+          ? `node ${system.node} has no draft model for deployment ${id} (the log says why)`
+          : `drafter ${to} belongs to a deployment that this node has let go`,
+        metadata: { to },
+      });
+    }
+    const { geometry } = stored.manifest;
+    const stage = { node: system.node, first: 0, last: geometry.layers - 1 };
+    const { eosTokens } = await stored.generationDefaults();
+    const engine = await this.#load(to, stored, stage);
+    return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };
+  }
+
+  async #load(
+    to: string,
+    { manifest, blobsDir }: StoredModel,
+    stage: { node: string; first: number; last: number },
+  ): Promise<StageEngine> {
     const graph = await buildStageGraph(manifest, {
       firstLayer: stage.first,
       lastLayer: stage.last,
@@ -169,7 +242,7 @@ export class Host implements MemberHost {
       stage,
       model: manifest.name,
     });
-    log.info("stage {to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
+    log.info("{to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
     this.#loadedBytes.set(to, graph.weightBytes + arenaBudgetBytes);
     return await loadEngine({
       graph,

@@ -1,13 +1,27 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import {
+  ActorSystem,
   address,
   type Deployment,
+  deploymentSchema,
   directoryOf,
+  type Drafted,
+  drafterActor,
+  drafterAddress,
+  hasCode,
+  LocalNetwork,
+  samplingSchema,
   Simulation,
   stageActor,
   stageAddress,
+  type WireError,
 } from "../../actors/mod.ts";
+import { ModelStore } from "../../models/mod.ts";
+import { inFolder } from "../../tests/store_folder.ts";
+import { writeTinyCheckpoint } from "../../tests/tiny_checkpoint.ts";
 import { ToyEngine } from "../../tests/toy_engine.ts";
+import { systemClock } from "../clock.ts";
 import { Host, type HostOptions } from "./host.ts";
 
 Deno.test("Host.retire() reaches a stage that is busy for longer than any message may wait", async () => {
@@ -33,13 +47,13 @@ Deno.test("Host.retire() reaches a stage that is busy for longer than any messag
     mailbox: { peers: () => [] },
     gateway: { runs: () => false },
   } as unknown as HostOptions);
-  const deployment: Deployment = {
+  const deployment = deploymentSchema.parse({
     id: "d",
     model: "m",
     source: "n1",
     stages: [{ node: "n1", first: 0, last: 0 }],
     members: [],
-  };
+  });
   let prepared = false;
   void host.prepare(deployment, new AbortController().signal).then(() => prepared = true);
   while (!prepared) {
@@ -50,21 +64,133 @@ Deno.test("Host.retire() reaches a stage that is busy for longer than any messag
   using _inbox = system.inbox(client);
   const frame = {
     type: "frame",
-    request: "r",
+    arena: "r",
     seq: 0,
-    open: { capacity: 8, sampling: { temperature: 0 }, prompt_rows: 1, reply_to: client },
+    layout: { capacity: 8, keep: new Int32Array(0), reply_to: client, wire: "f32" },
+    samplers: [{ id: 0, sampling: { temperature: 0 }, prompt_rows: 1 }],
     base: 0,
     tokens: Int32Array.of(1),
     positions: Int32Array.of(0),
     parents: Int32Array.of(-1),
     want: Int32Array.of(0),
+    want_samplers: Int32Array.of(0),
   };
   await sim.until(system.tell(stageAddress("d", 0), frame));
   await sim.run({ forMs: 1 });
   host.retire("d");
   for (let i = 0; i < 8; i++) await sim.run({ forMs: 10_000 });
-  await sim.until(system.tell(stageAddress("d", 0), { type: "close", request: "r" }));
+  await sim.until(system.tell(stageAddress("d", 0), { type: "close", arena: "r" }));
   for (let i = 0; i < 8; i++) await sim.run({ forMs: 1_000 });
   assert.deepEqual(host.stages, []);
   host.close();
+});
+
+/** A host with a real store, engines and actors, alone in its cluster. */
+async function withHost(run: (system: ActorSystem, host: Host, deployment: Deployment) => Promise<void>) {
+  await inFolder(async (dir) => {
+    const store = await ModelStore.open(join(dir, "store"));
+    for (const [name, layers, seed] of [["target", 4, 1], ["draft", 1, 2]] as const) {
+      await writeTinyCheckpoint(join(dir, name), { layers, seed });
+      await store.add(join(dir, name), { name, precision: "f32" });
+    }
+    const network = new LocalNetwork();
+    const directory = directoryOf(() => "n1");
+    const system = new ActorSystem({
+      transport: network.connect("n1"),
+      directory,
+      clock: systemClock,
+      random: Math.random,
+    });
+    const host = new Host({
+      system,
+      directory: { ...directory, learn() {} },
+      store,
+      mailbox: { peers: () => [], addPeer() {} },
+      gateway: { runs: () => false },
+      memoryBytes: 2 ** 28,
+      threads: 1,
+    } as unknown as HostOptions);
+    system.register(stageActor, {
+      config: stageActor.config.parse({}),
+      resources: (to) => ({ engine: () => host.loadStage(to) }),
+    });
+    system.register(drafterActor, {
+      config: drafterActor.config.parse({}),
+      resources: (to) => ({ engine: () => host.loadDraft(to) }),
+    });
+    const deployment = deploymentSchema.parse({
+      id: "d",
+      model: "target",
+      source: "n1",
+      stages: [{ node: "n1", first: 0, last: 3 }],
+      members: [],
+      draft: { node: "n1", model: "draft", source: "n1" },
+    });
+    try {
+      await run(system, host, deployment);
+    } finally {
+      await system.close();
+      host.close();
+    }
+  });
+}
+
+async function draft(system: ActorSystem, tokens: number[]): Promise<{ type: string; body: unknown }> {
+  const client = address("d", "client", "x");
+  using inbox = system.inbox(client);
+  await system.tell(drafterAddress("d"), {
+    type: "draft",
+    chain: "c",
+    id: 1,
+    base: 0,
+    tokens: Int32Array.from(tokens),
+    length: 6,
+    sampling: samplingSchema.parse({}),
+    prompt_rows: tokens.length,
+    reply_to: client,
+  });
+  const received = await inbox.next(AbortSignal.timeout(20_000));
+  return { type: received!.type, body: received!.body };
+}
+
+Deno.test("Host.prepare() makes a drafter of the draft model, Host.retire() ends it", async () => {
+  await withHost(async (system, host, deployment) => {
+    await host.prepare(deployment, new AbortController().signal);
+    const active = () => system.status().map((a) => a.address).sort();
+    assert.deepEqual(active(), [drafterAddress("d"), stageAddress("d", 0)]);
+    const info = await system.ask(drafterAddress("d"), { type: "warm" }) as { layers: number };
+    assert.equal(info.layers, 1, "the draft model has one layer, the target four");
+    const prompt = [70, 71, 72, 73];
+    const { type, body } = await draft(system, prompt);
+    assert.equal(type, "drafted");
+    const { tokens, chances } = body as Drafted;
+    assert.ok(tokens.length > 0 && tokens.length === chances.length);
+    chances.forEach((c) => assert.ok(c > 0 && c <= 1));
+    // The same model, asked token by token.
+    for (const [i, token] of tokens.entries()) {
+      await system.tell(drafterAddress("d"), { type: "close", chain: "c" });
+      const again = await draft(system, [...prompt, ...tokens.subarray(0, i)]);
+      assert.equal((again.body as Drafted).tokens[0], token);
+    }
+    await system.tell(drafterAddress("d"), { type: "close", chain: "c" });
+    host.retire("d");
+    const late = AbortSignal.timeout(10_000);
+    while (active().length > 0) {
+      late.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await assert.rejects(host.loadDraft(drafterAddress("d")), (e) => hasCode(e, "retired"));
+  });
+});
+
+Deno.test("Host.prepare() goes on without a draft model that cannot be had, and its drafter says so", async () => {
+  await withHost(async (system, host, deployment) => {
+    deployment.draft!.model = "no such model";
+    await host.prepare(deployment, new AbortController().signal);
+    assert.deepEqual(system.status().map((a) => a.address), [stageAddress("d", 0)]);
+    const { type, body } = await draft(system, [70]);
+    assert.equal(type, "undrafted");
+    assert.equal((body as { error: WireError }).error.code, "no_draft");
+    await system.stop(stageAddress("d", 0));
+  });
 });

@@ -1,13 +1,13 @@
 /**
- * KV arenas: the memory of a request in one stage.
+ * KV arenas: the memory of rows in one stage.
  *
  * @module
  */
 import * as ort from "onnxruntime-node";
-import type { Frame, Sampling } from "../../actors/frame.ts";
+import type { Sampling } from "../../actors/frame.ts";
 import { kvNames } from "../../models/graph/contract.ts";
 import { engineError } from "./errors.ts";
-import { Slots } from "./slots.ts";
+import { type Move, moves, Slots } from "./slots.ts";
 
 /** What one row needs in a stage. */
 export interface ArenaShape {
@@ -18,47 +18,162 @@ export interface ArenaShape {
   headDim: number;
 }
 
+/** How large an arena is from now on, and which of its rows stay: see `StageEngine.layout`. */
+export interface Layout {
+  /** Rows. */
+  capacity: number;
+  /** Ascending slots. */
+  keep: Int32Array;
+}
+
+/** How a row's next token is chosen. */
+export interface Sampler {
+  sampling: Sampling;
+  /** Rows before this position are the prompt. */
+  promptRows: number;
+}
+
+/** Keys or values of one layer, f32 (1, kvHeads, capacity, headDim). */
+interface Cache {
+  /** Input of a session. */
+  past: string;
+  /** Output of a session, over the same buffer. */
+  present: string;
+  data: Float32Array<ArrayBuffer>;
+}
+
 /** Bytes of an arena: keys and values, f32 (kvHeads, capacity, headDim), of every layer. */
 export function arenaBytes(shape: ArenaShape, capacity: number): number {
   return (shape.lastLayer - shape.firstLayer + 1) * 2 * shape.kvHeads * shape.headDim * capacity * 4;
 }
 
-/** One request's rows: its slots, and keys and values of every layer, f32 (1, kvHeads, capacity, headDim). */
+/** The rows of one arena: its slots, the samplers that they may name, and keys and values of every layer. */
 export class Arena {
-  readonly slots: Slots;
-  readonly sampling: Sampling;
-  /** Rows before this position are the prompt. */
-  readonly promptRows: number;
-  readonly bytes: number;
+  /** By id. */
+  readonly samplers = new Map<number, Sampler>();
   /** The KV inputs of a session; the caller adds the others of a frame. */
   readonly feeds: Record<string, ort.Tensor> = {};
   /** The same buffers as KV outputs. */
   readonly fetches: Record<string, ort.Tensor> = {};
-  readonly #buffers: ArrayBuffer[] = [];
+  readonly #shape: ArenaShape;
+  readonly #caches: Cache[] = [];
+  #slots: Slots;
 
   /** Allocates, all zeros: what a mask hides must still be a finite number, or it would poison a softmax. */
-  constructor(shape: ArenaShape, open: NonNullable<Frame["open"]>) {
-    this.slots = new Slots(open.capacity);
-    this.sampling = open.sampling;
-    this.promptRows = open.prompt_rows;
-    this.bytes = arenaBytes(shape, open.capacity);
-    const dims = [1, shape.kvHeads, open.capacity, shape.headDim];
-    const tensor = () => {
-      const data = new Float32Array(shape.kvHeads * open.capacity * shape.headDim);
-      this.#buffers.push(data.buffer);
-      return new ort.Tensor("float32", data, dims);
-    };
-    for (let layer = shape.firstLayer; layer <= shape.lastLayer; layer++) {
-      const names = kvNames(layer);
-      this.feeds[names.pastKey] = this.fetches[names.presentKey] = tensor();
-      this.feeds[names.pastValue] = this.fetches[names.presentValue] = tensor();
+  constructor(shape: ArenaShape, capacity: number) {
+    this.#shape = shape;
+    this.#slots = new Slots(capacity);
+    const layers = Array.from(
+      { length: shape.lastLayer - shape.firstLayer + 1 },
+      (_, i) => kvNames(shape.firstLayer + i),
+    );
+    const names = layers.flatMap(({ pastKey, pastValue, presentKey, presentValue }) => [
+      { past: pastKey, present: presentKey },
+      { past: pastValue, present: presentValue },
+    ]);
+    const buffers = allocate(shape, capacity);
+    names.forEach((name, i) => {
+      this.#caches.push({ ...name, data: buffers[i] });
+      this.#bind(i);
+    });
+  }
+
+  /** Its rows and how they hang together. */
+  get slots(): Slots {
+    return this.#slots;
+  }
+
+  /** Bytes of keys and values. */
+  get bytes(): number {
+    return arenaBytes(this.#shape, this.#slots.capacity);
+  }
+
+  /**
+   * Moves the kept rows to slots 0, 1, 2 ... of an arena of another size, or of this one in place. Throws `bad_frame` for a
+   * `keep` that cannot be, RangeError where memory cannot be had; the arena is as it was then.
+   */
+  layout({ capacity, keep }: Layout): void {
+    const slots = this.#slots.moved(capacity, keep);
+    const order = moves(keep);
+    if (capacity === this.#slots.capacity) {
+      for (const { data } of this.#caches) this.#move(data, data, order, capacity);
+    } else {
+      // Memory that nobody has written takes none yet, so two copies of one layer are the most that there is at a time.
+      const fresh = allocate(this.#shape, capacity);
+      this.#caches.forEach((cache, i) => {
+        const old = cache.data;
+        cache.data = fresh[i];
+        this.#move(old, cache.data, order, capacity);
+        this.#bind(i);
+        old.buffer.transfer(0);
+      });
+    }
+    this.#slots = slots;
+  }
+
+  /** Which of `rows` slots from `base` on have a key or value in the last layer that is not finite: indices. */
+  damaged(base: number, rows: number): number[] {
+    const found: number[] = [];
+    const { headDim } = this.#shape;
+    for (let row = 0; row < rows; row++) {
+      // What is not finite in one layer is not finite in any later one: the last one tells for all.
+      let sum = 0;
+      for (const { data } of this.#caches.slice(-2)) {
+        for (const at of this.#heads(base + row)) {
+          for (let i = at; i < at + headDim; i++) sum += data[i];
+        }
+      }
+      if (!Number.isFinite(sum)) found.push(row);
+    }
+    return found;
+  }
+
+  /** Makes keys and values of a slot zeros. */
+  clear(slot: number): void {
+    for (const { data } of this.#caches) {
+      for (const at of this.#heads(slot)) data.fill(0, at, at + this.#shape.headDim);
     }
   }
 
   /** Gives the memory back now, not when the garbage collector comes by. */
   free(): void {
-    for (const buffer of this.#buffers) buffer.transfer(0);
+    for (const { data } of this.#caches) data.buffer.transfer(0);
   }
+
+  /** Where a slot's elements begin, one number a head. */
+  #heads(slot: number): number[] {
+    const { kvHeads, headDim } = this.#shape;
+    return Array.from({ length: kvHeads }, (_, head) => (head * this.#slots.capacity + slot) * headDim);
+  }
+
+  #move(from: Float32Array, to: Float32Array, order: Move[], capacity: number): void {
+    const { kvHeads, headDim } = this.#shape;
+    for (let head = 0; head < kvHeads; head++) {
+      const source = head * this.#slots.capacity;
+      const target = head * capacity;
+      for (const move of order) {
+        const first = (source + move.from) * headDim;
+        const last = first + move.rows * headDim;
+        const at = (target + move.to) * headDim;
+        // In place rows only ever move down, and what lies above is still to be moved: nothing is overwritten too early.
+        if (from === to) to.copyWithin(at, first, last);
+        else to.set(from.subarray(first, last), at);
+      }
+    }
+  }
+
+  #bind(index: number): void {
+    const { past, present, data } = this.#caches[index];
+    const { kvHeads, headDim } = this.#shape;
+    const tensor = new ort.Tensor("float32", data, [1, kvHeads, data.length / kvHeads / headDim, headDim]);
+    this.feeds[past] = this.fetches[present] = tensor;
+  }
+}
+
+/** Zeros for every layer's keys and values, in the order of layers. */
+function allocate(shape: ArenaShape, capacity: number): Float32Array<ArrayBuffer>[] {
+  const count = 2 * (shape.lastLayer - shape.firstLayer + 1);
+  return Array.from({ length: count }, () => new Float32Array(shape.kvHeads * capacity * shape.headDim));
 }
 
 /** The open arenas of a stage and the memory that they may take together. */
@@ -84,53 +199,61 @@ export class Arenas {
     return this.#bytes;
   }
 
-  /** Allocates a request's arena. Throws `arena_exists` or `arena_memory`. */
-  open(request: string, open: NonNullable<Frame["open"]>): void {
-    if (this.#arenas.has(request)) {
-      throw engineError("arena_exists", `request ${request} has an arena already`, { request });
+  /** See `StageEngine.layout`. Throws `no_arena`, `arena_memory`, `bad_frame`; nothing has changed then. */
+  layout(name: string, layout: Layout): void {
+    const { capacity, keep } = layout;
+    if (!(Number.isInteger(capacity) && capacity > 0)) {
+      throw engineError("bad_frame", `arena ${name} cannot have ${capacity} rows`, { arena: name, capacity });
     }
-    const bytes = arenaBytes(this.#shape, open.capacity);
-    if (this.#bytes + bytes > this.#budget) {
+    const arena = this.#arenas.get(name);
+    if (!arena && keep.length > 0) throw noArena(name);
+    const bytes = arenaBytes(this.#shape, capacity);
+    const others = this.#bytes - (arena?.bytes ?? 0);
+    if (others + bytes > this.#budget) {
       throw engineError(
         "arena_memory",
-        `an arena of ${open.capacity} rows takes ${bytes} bytes; ${this.#bytes} of the ${this.#budget} bytes ` +
-          `for arenas are in use`,
-        { bytes, budget: this.#budget, used: this.#bytes },
+        `an arena of ${capacity} rows takes ${bytes} bytes; ${others} of the ${this.#budget} bytes for arenas are ` +
+          `in use by others`,
+        { bytes, budget: this.#budget, used: others },
       );
     }
     try {
-      this.#arenas.set(request, new Arena(this.#shape, open));
+      if (arena) arena.layout(layout);
+      else this.#arenas.set(name, new Arena(this.#shape, capacity));
     } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
       throw engineError(
         "arena_memory",
-        `an arena of ${open.capacity} rows (${bytes} bytes) could not be allocated: ${cause}`,
-        { bytes, budget: this.#budget, used: this.#bytes },
+        `an arena of ${capacity} rows (${bytes} bytes) could not be allocated: ${cause.message}`,
+        { bytes, budget: this.#budget, used: others },
         cause,
       );
     }
-    this.#bytes += bytes;
+    this.#bytes = others + bytes;
   }
 
-  /** A request's arena. Throws `no_arena`. */
-  get(request: string): Arena {
-    const arena = this.#arenas.get(request);
-    if (!arena) {
-      throw engineError("no_arena", `request ${request} has no arena: never opened, or closed`, { request });
-    }
+  /** An open arena. Throws `no_arena`. */
+  get(name: string): Arena {
+    const arena = this.#arenas.get(name);
+    if (!arena) throw noArena(name);
     return arena;
   }
 
-  /** Frees a request's arena if there is one. */
-  close(request: string): void {
-    const arena = this.#arenas.get(request);
+  /** Frees an arena if it is open. */
+  close(name: string): void {
+    const arena = this.#arenas.get(name);
     if (!arena) return;
-    this.#arenas.delete(request);
+    this.#arenas.delete(name);
     this.#bytes -= arena.bytes;
     arena.free();
   }
 
   /** Frees all. */
   clear(): void {
-    for (const request of [...this.#arenas.keys()]) this.close(request);
+    for (const name of [...this.#arenas.keys()]) this.close(name);
   }
+}
+
+function noArena(name: string) {
+  return engineError("no_arena", `arena ${name} is not open: never laid out, or closed`, { arena: name });
 }

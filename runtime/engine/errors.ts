@@ -8,12 +8,13 @@ import { OrreryError } from "../../actors/errors.ts";
 /** An {@linkcode OrreryError} of group `engine`. */
 export function engineError(
   code:
-    | "arena_exists"
     | "no_arena"
     | "arena_full"
     | "arena_memory"
     | "bad_frame"
+    | "bad_hidden"
     | "bad_logits"
+    | "no_sampler"
     | "engine_failed",
   message: string,
   metadata: Record<string, unknown> = {},

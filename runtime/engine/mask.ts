@@ -28,7 +28,7 @@ export function attentionBias(slots: Slots, base: number, rows: number, out?: Fl
       bias.fill(MASKED, start + slot + 1, start + total);
     } else {
       bias.fill(MASKED, start, start + total);
-      for (const { first, last } of slots.runs(slot)) bias.fill(0, start + first, start + last + 1);
+      slots.reveal(slot, bias, start);
     }
   }
   return bias;

@@ -2,7 +2,7 @@
  * The engine: a stage of a model, executed by ONNX Runtime in a worker.
  *
  *     const engine = await loadEngine({ graph, geometry, threads: 2, arenaBudgetBytes: 512 * 1024 * 1024 });
- *     await engine.open("request-1", { capacity: 256, prompt_rows: 3, reply_to: "", sampling });
+ *     await engine.layout("arena-1", { capacity: 256, keep: new Int32Array(0) });
  *     const output = await engine.run(frame);
  *
  * @module

@@ -8,6 +8,7 @@ import type { WireError } from "../../actors/errors.ts";
 import type { Frame, TokenResult } from "../../actors/frame.ts";
 import type { Geometry } from "../../models/manifest.ts";
 import type { StageGraph } from "../../models/graph/contract.ts";
+import type { Layout } from "./arena.ts";
 
 /** What the worker loads. */
 export interface LoadRequest {
@@ -23,11 +24,13 @@ export interface LoadRequest {
 
 /** A frame in as few buffers as can be: both are transferred. */
 export interface PackedFrame {
-  request: string;
+  arena: string;
   base: number;
   rows: number;
-  /** tokens (rows), positions (rows), parents (rows), want (the rest), one after the other. */
+  /** tokens, positions, parents (rows each), want, want_samplers (half of the rest each), one after the other. */
   ints: Int32Array<ArrayBuffer>;
+  samplers?: Frame["samplers"];
+  drop_samplers?: Frame["drop_samplers"];
   /** (rows, hidden); absent in the first stage. */
   hidden?: Float32Array<ArrayBuffer>;
 }
@@ -40,9 +43,9 @@ export type PackedOutput =
 /** Request name -> its body and the value of its answer. */
 export interface Operations {
   load: { body: LoadRequest; value: void };
-  open: { body: { request: string; open: NonNullable<Frame["open"]> }; value: void };
+  layout: { body: { arena: string; layout: Layout }; value: void };
   run: { body: PackedFrame; value: PackedOutput };
-  close: { body: { request: string }; value: void };
+  close: { body: { arena: string }; value: void };
   stats: { body: null; value: EngineStats };
   dispose: { body: null; value: void };
 }
@@ -62,12 +65,15 @@ export type Reply = { ok: true; value: Operations[Operation]["value"] } | { ok: 
  */
 export function packFrame(frame: Frame): { packed: PackedFrame; transfer: ArrayBuffer[] } {
   const rows = frame.tokens.length;
-  const ints = new Int32Array(3 * rows + frame.want.length);
+  const wanted = frame.want.length;
+  const ints = new Int32Array(3 * rows + 2 * wanted);
   ints.set(frame.tokens, 0);
   ints.set(frame.positions, rows);
   ints.set(frame.parents, 2 * rows);
   ints.set(frame.want, 3 * rows);
-  const packed: PackedFrame = { request: frame.request, base: frame.base, rows, ints };
+  ints.set(frame.want_samplers, 3 * rows + wanted);
+  const { arena, base, samplers, drop_samplers } = frame;
+  const packed: PackedFrame = { arena, base, rows, ints, samplers, drop_samplers };
   const transfer = [ints.buffer];
   if (frame.hidden) {
     const { data } = frame.hidden;
@@ -82,13 +88,15 @@ export function packFrame(frame: Frame): { packed: PackedFrame; transfer: ArrayB
 /** The row arrays of a packed frame, as views. */
 export function unpackRows({ base, rows, ints }: PackedFrame): Pick<
   Frame,
-  "base" | "tokens" | "positions" | "parents" | "want"
+  "base" | "tokens" | "positions" | "parents" | "want" | "want_samplers"
 > {
+  const wanted = (ints.length - 3 * rows) / 2;
   return {
     base,
     tokens: ints.subarray(0, rows),
     positions: ints.subarray(rows, 2 * rows),
     parents: ints.subarray(2 * rows, 3 * rows),
-    want: ints.subarray(3 * rows),
+    want: ints.subarray(3 * rows, 3 * rows + wanted),
+    want_samplers: ints.subarray(3 * rows + wanted),
   };
 }

@@ -20,6 +20,25 @@ export interface Run {
 /** The rows of a frame, as far as slots are concerned. */
 export type Rows = Pick<Frame, "base" | "tokens" | "positions" | "parents">;
 
+/** Rows that move together: slots from .. from + rows - 1 become to .. to + rows - 1, and `to` is not above `from`. */
+export interface Move {
+  from: number;
+  to: number;
+  rows: number;
+}
+
+/** How ascending slots become slots 0, 1, 2 ..., in an order in which nothing is overwritten before it has moved. */
+export function moves(keep: Int32Array): Move[] {
+  const found: Move[] = [];
+  for (let to = 0; to < keep.length;) {
+    let end = to + 1;
+    while (end < keep.length && keep[end] === keep[end - 1] + 1) end++;
+    found.push({ from: keep[to], to, rows: end - to });
+    to = end;
+  }
+  return found;
+}
+
 /** The slots of one arena. */
 export class Slots {
   readonly capacity: number;
@@ -28,6 +47,8 @@ export class Slots {
   readonly #runFirst: Int32Array;
   readonly #tokens: Int32Array;
   readonly #positions: Int32Array;
+  /** 1: the row, or an ancestor, had hidden states that are not finite. */
+  readonly #damaged: Uint8Array;
   /** All slots from here on are unwritten. */
   #end = 0;
 
@@ -38,6 +59,7 @@ export class Slots {
     this.#runFirst = new Int32Array(capacity);
     this.#tokens = new Int32Array(capacity);
     this.#positions = new Int32Array(capacity);
+    this.#damaged = new Uint8Array(capacity);
   }
 
   /**
@@ -82,6 +104,7 @@ export class Slots {
   write({ base, tokens, positions, parents }: Rows): void {
     const end = base + tokens.length;
     for (let i = 0, slot = base; slot < end; i++, slot++) {
+      this.#damaged[slot] = parents[i] >= 0 ? this.#damaged[parents[i]] : 0;
       this.#parents[slot] = parents[i];
       this.#tokens[slot] = tokens[i];
       this.#positions[slot] = positions[i];
@@ -108,6 +131,51 @@ export class Slots {
     }
   }
 
+  /**
+   * The slots of an arena of `capacity` rows in which the rows of `keep` (ascending) stand at 0, 1, 2 ...; this one stays as it
+   * is. Throws `bad_frame` (group `engine`): they do not ascend or fit, or a row or its parent would be missing.
+   */
+  moved(capacity: number, keep: Int32Array): Slots {
+    if (keep.length > capacity) {
+      throw badLayout(`${keep.length} rows are to be kept in an arena of ${capacity}`);
+    }
+    const result = new Slots(capacity);
+    const now = new Int32Array(this.#end).fill(-1);
+    for (let to = 0; to < keep.length; to++) {
+      const from = keep[to];
+      if (to > 0 && from <= keep[to - 1]) {
+        throw badLayout(`kept slots must ascend, but ${from} follows ${keep[to - 1]}`);
+      }
+      const parent = from >= 0 && from < this.#end ? this.#parents[from] : UNWRITTEN;
+      if (parent === UNWRITTEN) throw badLayout(`slot ${from} is to be kept, but holds no row`);
+      if (parent >= 0 && now[parent] < 0) {
+        throw badLayout(`slot ${from} is to be kept, but its parent in slot ${parent} is not`);
+      }
+      now[from] = to;
+      const at = parent < 0 ? -1 : now[parent];
+      result.#parents[to] = at;
+      result.#tokens[to] = this.#tokens[from];
+      result.#positions[to] = this.#positions[from];
+      result.#damaged[to] = this.#damaged[from];
+      result.#runFirst[to] = at >= 0 && at === to - 1 ? result.#runFirst[at] : to;
+    }
+    result.#end = keep.length;
+    return result;
+  }
+
+  /** Notes that the hidden states of a row are not finite: it and all that hangs on it are of no use. */
+  damage(slot: number): void {
+    this.#damaged[slot] = 1;
+    for (let i = slot + 1; i < this.#end; i++) {
+      if (this.#parents[i] >= slot && this.#damaged[this.#parents[i]]) this.#damaged[i] = 1;
+    }
+  }
+
+  /** Was {@linkcode damage} noted for this row or an ancestor? */
+  isDamaged(slot: number): boolean {
+    return this.#damaged[slot] === 1;
+  }
+
   #shrink(): void {
     while (this.#end > 0 && this.#parents[this.#end - 1] === UNWRITTEN) this.#end--;
   }
@@ -128,6 +196,18 @@ export class Slots {
       const first = this.#runFirst[slot];
       yield { first, last: slot };
       slot = this.#parents[first];
+    }
+  }
+
+  /** Sets `out[at + slot]` to 0 for this slot and all its ancestors: a store a run where runs are short. */
+  reveal(slot: number, out: Float32Array, at: number): void {
+    const parents = this.#parents;
+    const runFirst = this.#runFirst;
+    while (slot >= 0) {
+      const first = runFirst[slot];
+      if (slot - first < 8) { for (let i = first; i <= slot; i++) out[at + i] = 0; }
+      else out.fill(0, at + first, at + slot + 1);
+      slot = parents[first];
     }
   }
 
@@ -154,4 +234,8 @@ function badRow(slot: number, what: string): OrreryError {
     message: `the row for slot ${slot} ${what}`,
     metadata: { slot },
   });
+}
+
+function badLayout(message: string): OrreryError {
+  return new OrreryError({ group: "engine", code: "bad_frame", message });
 }

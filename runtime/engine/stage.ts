@@ -7,8 +7,8 @@
 import * as ort from "onnxruntime-node";
 import type { EngineStats } from "../../actors/engine.ts";
 import { OrreryError } from "../../actors/errors.ts";
-import type { Frame, TokenResult } from "../../actors/frame.ts";
-import { type Arena, Arenas } from "./arena.ts";
+import type { TokenResult } from "../../actors/frame.ts";
+import { type Arena, Arenas, type Layout, type Sampler } from "./arena.ts";
 import { engineError } from "./errors.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { type LoadRequest, type PackedFrame, type PackedOutput, unpackRows } from "./protocol.ts";
@@ -70,14 +70,14 @@ export class Stage {
     }
   }
 
-  /** See `StageEngine.open`. */
-  open(request: string, open: NonNullable<Frame["open"]>): void {
-    this.#arenas.open(request, open);
+  /** See `StageEngine.layout`. */
+  layout(arena: string, layout: Layout): void {
+    this.#arenas.layout(arena, layout);
   }
 
   /** See `StageEngine.close`. */
-  close(request: string): void {
-    this.#arenas.close(request);
+  close(arena: string): void {
+    this.#arenas.close(arena);
   }
 
   /** See `StageEngine.stats`. */
@@ -100,11 +100,14 @@ export class Stage {
   /** See `StageEngine.run`. */
   async run(frame: PackedFrame): Promise<PackedOutput> {
     const started = performance.now();
-    const arena = this.#arenas.get(frame.request);
+    const arena = this.#arenas.get(frame.arena);
     const rows = unpackRows(frame);
     this.#check(rows, frame.hidden);
     arena.slots.check(rows);
+    if (this.#load.graph.last) noteSamplers(arena, frame);
     arena.slots.write(rows);
+    const { hidden: width } = this.#load.geometry;
+    for (const row of zeroDamaged(frame.hidden, width)) arena.slots.damage(frame.base + row);
     let hidden: Float32Array<ArrayBuffer> | undefined;
     let tokens: TokenResult[] = [];
     try {
@@ -112,11 +115,17 @@ export class Stage {
       if (this.#load.graph.last) {
         const logits = this.#logitsBuffer(rows.want.length);
         await this.#compute(feeds, { ...arena.fetches, logits });
+        contain(arena, rows);
         tokens = this.#sample(arena, rows, logits.data as Float32Array);
       } else {
-        hidden = new Float32Array(frame.rows * this.#load.geometry.hidden);
-        const out = new ort.Tensor("float32", hidden, [1, frame.rows, this.#load.geometry.hidden]);
+        hidden = new Float32Array(frame.rows * width);
+        const out = new ort.Tensor("float32", hidden, [1, frame.rows, width]);
         await this.#compute(feeds, { ...arena.fetches, next_hidden: out });
+        contain(arena, rows);
+        // The next stage must know: it sees a NaN where this one hid it behind zeros.
+        for (let row = 0; row < frame.rows; row++) {
+          if (arena.slots.isDamaged(frame.base + row)) hidden.fill(NaN, row * width, (row + 1) * width);
+        }
       }
     } catch (error) {
       arena.slots.forget(frame.base, frame.rows);
@@ -181,10 +190,6 @@ export class Stage {
         }`,
       );
     }
-    let sum = 0;
-    for (let i = 0; i < elements; i++) sum += hidden[i];
-    // A NaN would stay in the arena and reach even rows from which a mask hides it.
-    if (!Number.isFinite(sum)) throw engineError("bad_frame", "hidden states contain NaN or an infinity");
   }
 
   #feeds(arena: Arena, rows: Rows, hidden?: Float32Array): Record<string, ort.Tensor> {
@@ -229,18 +234,67 @@ export class Stage {
 
   #sample(arena: Arena, rows: Rows, logits: Float32Array): TokenResult[] {
     const { vocab } = this.#load.geometry;
-    const history = needsHistory(arena.sampling);
     return Array.from(rows.want, (row, i) => {
       const slot = rows.base + row;
-      const path = history
-        ? arena.slots.path(slot, arena.promptRows)
-        : { tokens: new Int32Array(0), promptRows: 0 };
-      const position = arena.slots.position(slot) + 1;
-      return {
-        slot,
-        ...sample(logits.subarray(i * vocab, (i + 1) * vocab), arena.sampling, { ...path, position }),
-      };
+      try {
+        const sampler = arena.samplers.get(rows.want_samplers[i]);
+        return chosen(arena, slot, sampler, logits.subarray(i * vocab, (i + 1) * vocab));
+      } catch (error) {
+        if (!(error instanceof OrreryError)) throw error;
+        // The other rows of the frame may belong to other requests.
+        return { slot, token: 0, failed: { code: error.code, message: error.message } };
+      }
     });
+  }
+}
+
+/** The token after the row in `slot`, from its logits (vocab). Throws where there is none to choose. */
+function chosen(arena: Arena, slot: number, sampler: Sampler | undefined, logits: Float32Array): TokenResult {
+  if (!sampler) {
+    throw engineError("no_sampler", `the row in slot ${slot} names a sampler that the arena does not know`);
+  }
+  if (arena.slots.isDamaged(slot)) {
+    throw engineError(
+      "bad_hidden",
+      `hidden states of the row in slot ${slot}, or of a row before it, contain NaN or an infinity: the weights of a ` +
+        `stage are damaged, or not made for this precision`,
+    );
+  }
+  const { sampling, promptRows } = sampler;
+  const path = needsHistory(sampling)
+    ? arena.slots.path(slot, promptRows)
+    : { tokens: new Int32Array(0), promptRows: 0 };
+  return { slot, ...sample(logits, sampling, { ...path, position: arena.slots.position(slot) + 1 }) };
+}
+
+function noteSamplers(arena: Arena, { samplers = [], drop_samplers = [] }: PackedFrame): void {
+  for (const id of drop_samplers) arena.samplers.delete(id);
+  for (const { id, sampling, prompt_rows } of samplers) {
+    arena.samplers.set(id, { sampling, promptRows: prompt_rows });
+  }
+}
+
+/**
+ * Makes rows (.., width) with a NaN or an infinity zeros and lists them. A mask does not hide a NaN: zero times NaN is NaN, and
+ * it would reach every row that stands in a later slot, other requests' too.
+ */
+function zeroDamaged(hidden: Float32Array | undefined, width: number): number[] {
+  const found: number[] = [];
+  for (let start = 0; hidden && start < hidden.length; start += width) {
+    let sum = 0;
+    for (let i = start; i < start + width; i++) sum += hidden[i];
+    if (Number.isFinite(sum)) continue;
+    hidden.fill(0, start, start + width);
+    found.push(start / width);
+  }
+  return found;
+}
+
+/** Takes keys and values that came out not finite away, so that rows of later frames do not meet them. */
+function contain(arena: Arena, { base, tokens }: Rows): void {
+  for (const row of arena.damaged(base, tokens.length)) {
+    arena.slots.damage(base + row);
+    arena.clear(base + row);
   }
 }
 

@@ -42,12 +42,12 @@ async function perform(request: Request): Promise<Operations[Operation]["value"]
     throw engineError("engine_failed", `the engine was asked to ${request.op} before it was loaded`);
   }
   switch (request.op) {
-    case "open":
-      return stage.open(request.body.request, request.body.open);
+    case "layout":
+      return stage.layout(request.body.arena, request.body.layout);
     case "run":
       return await stage.run(request.body);
     case "close":
-      return stage.close(request.body.request);
+      return stage.close(request.body.arena);
     case "stats":
       return stage.stats();
     case "dispose":

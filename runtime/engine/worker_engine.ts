@@ -8,6 +8,7 @@ import type { EngineStats, StageEngine, StageInfo, StageOutput } from "../../act
 import { OrreryError } from "../../actors/errors.ts";
 import type { Frame } from "../../actors/frame.ts";
 import { fromFloat32 } from "../../actors/tensor.ts";
+import type { Layout } from "./arena.ts";
 import { engineError } from "./errors.ts";
 import {
   type LoadRequest,
@@ -30,8 +31,8 @@ export interface WorkerLike {
 /** A call that waits or is being executed. */
 interface Job {
   op: Operation;
-  /** The request (generation) that it belongs to, if to one. */
-  request?: string;
+  /** The arena that it belongs to, if to one. */
+  arena?: string;
   /** Packs the call; done as late as can be, since it gives buffers away. */
   message(): { request: Request; transfer: ArrayBuffer[] };
   resolve(value: Operations[Operation]["value"]): void;
@@ -86,8 +87,8 @@ export class WorkerEngine implements StageEngine {
     }
   }
 
-  open(request: string, open: NonNullable<Frame["open"]>, signal?: AbortSignal): Promise<void> {
-    return this.#call("open", { request, open }, { request, signal });
+  layout(arena: string, layout: Layout, signal?: AbortSignal): Promise<void> {
+    return this.#call("layout", { arena, layout }, { arena, signal });
   }
 
   async run(frame: Frame, signal?: AbortSignal): Promise<StageOutput> {
@@ -95,21 +96,21 @@ export class WorkerEngine implements StageEngine {
     const output = await this.#enqueue("run", () => {
       const { packed, transfer } = packFrame(frame);
       return { request: { op: "run", body: packed }, transfer };
-    }, { request: frame.request, signal });
+    }, { arena: frame.arena, signal });
     if (output.kind === "tokens") return output;
     const { kind, hidden, computeMs } = output;
     return { kind, hidden: fromFloat32([frame.tokens.length, this.info.hidden], hidden), computeMs };
   }
 
-  close(request: string): Promise<void> {
+  close(arena: string): Promise<void> {
     if (this.#ended) return Promise.resolve();
     for (let i = this.#queue.length - 1; i >= 0; i--) {
       const job = this.#queue[i];
-      if (job.request !== request || job.op === "close") continue;
+      if (job.arena !== arena || job.op === "close") continue;
       this.#queue.splice(i, 1);
-      job.reject(engineError("no_arena", `request ${request} was closed before this ${job.op}`, { request }));
+      job.reject(engineError("no_arena", `arena ${arena} was closed before this ${job.op}`, { arena }));
     }
-    return this.#call("close", { request }, { request, first: true });
+    return this.#call("close", { arena }, { arena, first: true });
   }
 
   stats(signal?: AbortSignal): Promise<EngineStats> {
@@ -135,12 +136,18 @@ export class WorkerEngine implements StageEngine {
     this.#stop(disposed);
   }
 
-  #checkShapes({ tokens, positions, parents, hidden }: Frame): void {
+  #checkShapes({ tokens, positions, parents, want, want_samplers, hidden }: Frame): void {
     const rows = tokens.length;
     if (positions.length !== rows || parents.length !== rows) {
       throw engineError(
         "bad_frame",
         `tokens, positions and parents must have one length, got ${rows}, ${positions.length} and ${parents.length}`,
+      );
+    }
+    if (want_samplers.length !== want.length) {
+      throw engineError(
+        "bad_frame",
+        `each wanted row needs a sampler, got ${want.length} rows and ${want_samplers.length} samplers`,
       );
     }
     if (!hidden) return;
@@ -157,7 +164,7 @@ export class WorkerEngine implements StageEngine {
   #call<O extends Operation>(
     op: O,
     body: Operations[O]["body"],
-    options: { request?: string; signal?: AbortSignal; first?: boolean },
+    options: { arena?: string; signal?: AbortSignal; first?: boolean },
   ): Promise<Operations[O]["value"]> {
     return this.#enqueue(op, () => ({ request: { op, body } as Request, transfer: [] }), options);
   }
@@ -165,7 +172,7 @@ export class WorkerEngine implements StageEngine {
   #enqueue<O extends Operation>(
     op: O,
     message: Job["message"],
-    { request, signal, first }: { request?: string; signal?: AbortSignal; first?: boolean },
+    { arena, signal, first }: { arena?: string; signal?: AbortSignal; first?: boolean },
   ): Promise<Operations[O]["value"]> {
     if (this.#ended) return Promise.reject(this.#ended);
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -178,7 +185,7 @@ export class WorkerEngine implements StageEngine {
     const done = () => signal?.removeEventListener("abort", abort);
     const job: Job = {
       op,
-      request,
+      arena,
       message,
       resolve: (value) => (done(), resolve(value as Operations[O]["value"])),
       reject: (error) => (done(), reject(error)),

@@ -36,7 +36,8 @@ const load: LoadRequest = {
   spinning: false,
   arenaBudgetBytes: 1,
 };
-const open = { capacity: 4, prompt_rows: 1, reply_to: "", sampling: samplingSchema.parse({}) };
+const layout = { capacity: 4, keep: new Int32Array(0) };
+const samplers = [{ id: 7, prompt_rows: 1, sampling: samplingSchema.parse({}) }];
 
 /** Notes what it is sent; answers when the test says so. */
 class FakeWorker implements WorkerLike {
@@ -57,7 +58,7 @@ class FakeWorker implements WorkerLike {
     this.onmessage!(new MessageEvent("message", { data: reply }));
   }
   get ops(): string[] {
-    return this.sent.map((m) => m.op + (m.body && "request" in m.body ? ` ${m.body.request}` : ""));
+    return this.sent.map((m) => m.op + (m.body && "arena" in m.body ? ` ${m.body.arena}` : ""));
   }
 }
 
@@ -68,14 +69,17 @@ async function loaded(): Promise<{ worker: FakeWorker; engine: WorkerEngine }> {
   return { worker, engine: await engine };
 }
 
-const frame = (request: string, hidden = fromFloat32([1, 2], Float32Array.of(1, 2))): Frame => ({
-  request,
+const frame = (arena: string, hidden = fromFloat32([1, 2], Float32Array.of(1, 2))): Frame => ({
+  arena,
   seq: 1,
+  samplers,
+  drop_samplers: [3],
   base: 3,
   tokens: Int32Array.of(5),
   positions: Int32Array.of(6),
   parents: Int32Array.of(2),
   want: Int32Array.of(0),
+  want_samplers: Int32Array.of(7),
   hidden,
 });
 const answer: Reply = { ok: true, value: { kind: "tokens", tokens: [{ slot: 3, token: 1 }], computeMs: 1 } };
@@ -83,10 +87,10 @@ const code = (expected: string) => (e: unknown) => hasCode(e, expected);
 
 Deno.test("WorkerEngine sends one call at a time, in the order made", async () => {
   const { worker, engine } = await loaded();
-  const calls = [engine.open("a", open), engine.run(frame("a")), engine.stats()];
-  assert.deepEqual(worker.ops, ["load", "open a"]);
+  const calls = [engine.layout("a", layout), engine.run(frame("a")), engine.stats()];
+  assert.deepEqual(worker.ops, ["load", "layout a"]);
   worker.reply();
-  assert.deepEqual(worker.ops, ["load", "open a", "run a"]);
+  assert.deepEqual(worker.ops, ["load", "layout a", "run a"]);
   worker.reply(answer);
   worker.reply({ ok: true, value: { arenas: 1, arenaBytes: 1, frames: 1, rows: 1, busyMs: 1 } });
   const [, output] = await Promise.all(calls);
@@ -106,7 +110,8 @@ Deno.test("WorkerEngine.run() packs the rows and gives away a whole buffer, but 
   await Promise.all(calls);
   const [, first, second] = worker.sent;
   assert.ok(first.op === "run" && second.op === "run");
-  assert.deepEqual([...first.body.ints], [5, 6, 2, 0]);
+  assert.deepEqual([...first.body.ints], [5, 6, 2, 0, 7]);
+  assert.deepEqual([first.body.samplers, first.body.drop_samplers], [samplers, [3]]);
   assert.equal(first.body.hidden!.buffer, whole.buffer);
   assert.deepEqual(worker.transferred[1], [first.body.ints.buffer, whole.buffer]);
   assert.deepEqual([...second.body.hidden!], [1, 2]);
@@ -133,7 +138,7 @@ Deno.test("WorkerEngine.close() drops what is queued for its request and overtak
   );
   const other = engine.run(frame("b"));
   const closed = engine.close("a");
-  const again = engine.open("a", open);
+  const again = engine.layout("a", layout);
   await Promise.all(dropped);
   worker.reply(answer);
   await running;
@@ -143,7 +148,7 @@ Deno.test("WorkerEngine.close() drops what is queued for its request and overtak
   await other;
   worker.reply();
   await again;
-  assert.deepEqual(worker.ops, ["load", "run a", "close a", "run b", "open a"]);
+  assert.deepEqual(worker.ops, ["load", "run a", "close a", "run b", "layout a"]);
 });
 
 Deno.test("WorkerEngine rejects a call whose signal fires, queued or executing, and goes on", async () => {
@@ -187,7 +192,7 @@ Deno.test("WorkerEngine rejects everything pending and to come when its worker d
   await Promise.all(pending);
   assert.ok(worker.terminated);
   assert.ok(event.defaultPrevented, "the error must not end the process");
-  await assert.rejects(engine.open("c", open), why);
+  await assert.rejects(engine.layout("c", layout), why);
   await engine.close("a");
   await engine.dispose();
 });

@@ -1,0 +1,196 @@
+/**
+ * Which rows go into the next frame. Pure: a situation in, a choice out.
+ *
+ * 1. At most {@linkcode windowOf} frames are under way: one a stage, one waiting at the first stage, and as many as fit
+ *    into the time that frames spend between stages.
+ * 2. Lanes (decode rows) are spread so that a token for every lane takes the least time: {@linkcode rowsPerFrame}. That
+ *    fills the pipeline first and batches after.
+ * 3. A frame that would go out with fewer rows waits a moment for lanes that have just been answered, as long as the
+ *    pipeline has work: else batches fall apart one by one.
+ * 4. Prompt pieces and decode frames alternate. So tokens wait for one piece a slot, a piece for one decode frame.
+ * 5. Decode rows ride along with a piece when that costs the slowest stage less time than a frame of their own.
+ * 6. A piece that ends early is filled up with other pieces (short prompts of many branches travel together).
+ * 7. Requests take turns by what they have had: the least served in row time goes first.
+ * 8. Drafts ride with their decode row. When nobody else wants the pipeline all go; else a draft row goes while its chance
+ *    per added time beats the frame's expected tokens per time. What is left out stays and may go later.
+ *
+ * @module
+ */
+import type { FrameCost } from "./frame_cost.ts";
+
+/** Most draft rows of a frame, whatever their chances. */
+const MAX_DRAFTS = 64;
+/** Share of a frame's time that it may wait for rows to fill it up. */
+const LINGER = 0.1;
+/** Milliseconds that it may wait at most. */
+const MAX_LINGER_MS = 10;
+
+/** A piece that may go. */
+export interface PieceOffer<J> {
+  job: J;
+  /** Row time that its request has had. */
+  served: number;
+  /** Rows that the job still has. */
+  left: number;
+  /** Rows of its next piece. */
+  size: number;
+}
+
+/** A decode row that may go. */
+export interface DecodeOffer<D> {
+  row: D;
+  /** Who wants it; requests take turns. */
+  request: unknown;
+  served: number;
+}
+
+/** A draft row that may go, or may if its parent goes. Parents come before children. */
+export interface DraftOffer<D> {
+  row: D;
+  request: unknown;
+  /** Row that it hangs on, where that has not been sent. */
+  parent?: D;
+  /** Chance that it is of use, 0 .. 1. */
+  chance: number;
+}
+
+/** What the policy looks at. */
+export interface Situation<J, D> {
+  stages: number;
+  /** Frames under way. */
+  inFlight: number;
+  /** Decode rows under way. */
+  lanesInFlight: number;
+  /** Lanes that have just been answered and are likely to come back at once. */
+  lanesOwed: number;
+  /** Milliseconds since the last answer. */
+  sinceAnswerMs: number;
+  /** Most decode rows of a frame. */
+  cap: number;
+  /** Was the last frame a piece? */
+  lastWasPiece: boolean;
+  cost: FrameCost;
+  pieces: PieceOffer<J>[];
+  decodes: DecodeOffer<D>[];
+  drafts: DraftOffer<D>[];
+}
+
+/** What the policy answers: rows for one frame, or milliseconds after which to ask again, or nothing. */
+export type Choice<J, D> =
+  | { kind: "frame"; pieces: { job: J; rows: number }[]; decodes: D[]; drafts: D[] }
+  | { kind: "linger"; ms: number }
+  | { kind: "none" };
+
+/** Most frames under way: see rule 1. */
+export function windowOf(stages: number, cost: FrameCost): number {
+  const between = Math.floor(cost.transitMs / Math.max(1e-9, cost.slowest(1)));
+  return stages + 1 + Math.min(stages, between);
+}
+
+/**
+ * Rows per frame for which a token of each of `lanes` lanes takes the least time. A round lasts as long as a frame's way
+ * through all stages, or as the slowest stage needs for all frames, whichever is longer.
+ */
+export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: FrameCost }): number {
+  let best = 1;
+  let shortest = Infinity;
+  for (let rows = 1; rows <= Math.min(lanes, cap); rows++) {
+    const frames = Math.ceil(lanes / rows);
+    const round = Math.max(cost.sum(rows) + cost.transitMs, frames * cost.slowest(rows));
+    if (round < shortest * 0.999) {
+      best = rows;
+      shortest = round;
+    }
+  }
+  return best;
+}
+
+/** See the module's text. */
+export function choose<J, D>(s: Situation<J, D>): Choice<J, D> {
+  if (s.inFlight >= windowOf(s.stages, s.cost)) return { kind: "none" };
+  const lanes = s.decodes.length + s.lanesInFlight + s.lanesOwed;
+  const target = rowsPerFrame(lanes, s.cap, s);
+  const ready = s.decodes.length > 0 || s.drafts.some((d) => d.parent === undefined);
+
+  if (s.pieces.length > 0 && !(s.lastWasPiece && ready)) {
+    const pieces = pickPieces(s.pieces);
+    const rows = pieces.reduce((n, p) => n + p.rows, 0);
+    return { kind: "frame", pieces, decodes: pickRiders(s, rows, target), drafts: [] };
+  }
+  if (!ready) return { kind: "none" };
+
+  const decodes = pickDecodes(s.decodes, target, s.cost.slowest(1));
+  if (decodes.length > 0 && decodes.length < target && s.lanesOwed > 0 && s.inFlight > 0) {
+    const linger = Math.min(MAX_LINGER_MS, LINGER * s.cost.slowest(1)) - s.sinceAnswerMs;
+    if (linger > 0.1) return { kind: "linger", ms: linger };
+  }
+  return { kind: "frame", pieces: [], decodes, drafts: pickDrafts(s, decodes) };
+}
+
+/** The least served request's piece, and more pieces while they fit into its size. */
+function pickPieces<J>(offers: PieceOffer<J>[]): { job: J; rows: number }[] {
+  const [first, ...others] = offers.toSorted((a, b) => a.served - b.served);
+  const picked = [{ job: first.job, rows: Math.min(first.left, first.size) }];
+  let room = first.size - picked[0].rows;
+  for (const { job, left, size } of others) {
+    const rows = Math.min(left, size, room);
+    if (rows < 1) continue;
+    picked.push({ job, rows });
+    room -= rows;
+  }
+  return picked;
+}
+
+/** Decode rows that go with a piece, if that is cheaper than a frame of their own. */
+function pickRiders<J, D>(s: Situation<J, D>, pieceRows: number, target: number): D[] {
+  const riders = Math.min(s.decodes.length, target);
+  if (riders === 0) return [];
+  const added = s.cost.slowest(pieceRows + riders) - s.cost.slowest(pieceRows);
+  return added < s.cost.slowest(riders) ? pickDecodes(s.decodes, riders, s.cost.slowest(1)) : [];
+}
+
+/** The least served requests' rows; each row counts at once, so that a request with many lanes does not take all. */
+function pickDecodes<D>(offers: DecodeOffer<D>[], count: number, rowMs: number): D[] {
+  if (offers.length <= count) return offers.map((o) => o.row);
+  const served = new Map<unknown, number>();
+  for (const o of offers) served.set(o.request, o.served);
+  const left = [...offers];
+  const picked: D[] = [];
+  while (picked.length < count && left.length > 0) {
+    let least = 0;
+    for (let i = 1; i < left.length; i++) {
+      if (served.get(left[i].request)! < served.get(left[least].request)!) least = i;
+    }
+    const [offer] = left.splice(least, 1);
+    served.set(offer.request, served.get(offer.request)! + rowMs);
+    picked.push(offer.row);
+  }
+  return picked;
+}
+
+/** Draft rows that go with these decode rows: see rule 8. */
+function pickDrafts<J, D>(s: Situation<J, D>, decodes: D[]): D[] {
+  const going = new Set(decodes);
+  const may = (d: DraftOffer<D>) => d.parent === undefined || going.has(d.parent);
+  const wanted = s.pieces.length > 0 || s.decodes.length > decodes.length ||
+    s.lanesInFlight + s.lanesOwed > 0;
+  const picked: D[] = [];
+  let rows = decodes.length;
+  let expected = decodes.length;
+  // A child's chance is not above its parent's: by falling chance, parents first, is an order in which each may go.
+  for (const draft of wanted ? s.drafts.toSorted((a, b) => b.chance - a.chance) : s.drafts) {
+    if (picked.length >= MAX_DRAFTS) break;
+    if (!may(draft)) continue;
+    if (wanted && rows > 0) {
+      const added = Math.max(1e-9, s.cost.slowest(rows + 1) - s.cost.slowest(rows));
+      if (draft.chance / added < expected / s.cost.slowest(rows)) continue;
+    }
+    picked.push(draft.row);
+    going.add(draft.row);
+    rows++;
+    expected += draft.chance;
+  }
+  // Parents before children, as they were offered.
+  const chosen = new Set(picked);
+  return s.drafts.filter((d) => chosen.has(d.row)).map((d) => d.row);
+}

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { FrameCost } from "./frame_cost.ts";
+import { choose, rowsPerFrame, type Situation, windowOf } from "./policy.ts";
+
+/** A cost model that has seen frames of `ms(rows)` at each stage. */
+function costOf(stages: number, ms: (rows: number) => number, transitMs = 0): FrameCost {
+  const cost = new FrameCost(stages);
+  for (const rows of [1, 2, 4, 8, 16, 64, 128]) {
+    const trace = Array.from(
+      { length: stages },
+      (_, stage) => ({ stage, received: 0, began: 0, ended: ms(rows) }),
+    );
+    cost.measure(rows, stages * ms(rows) + transitMs, trace);
+  }
+  return cost;
+}
+
+const batching = (rows: number) => 20 * (1 + 0.21 * (rows - 1));
+
+function situation(more: Partial<Situation<string, string>>): Situation<string, string> {
+  return {
+    stages: 4,
+    inFlight: 0,
+    lanesInFlight: 0,
+    lanesOwed: 0,
+    sinceAnswerMs: 100,
+    cap: 8,
+    lastWasPiece: false,
+    cost: costOf(4, batching),
+    pieces: [],
+    decodes: [],
+    drafts: [],
+    ...more,
+  };
+}
+
+const lanes = (n: number, request = "r", served = 0) =>
+  Array.from({ length: n }, (_, i) => ({ row: `${request}${i}`, request, served }));
+
+Deno.test("Lanes fill the pipeline first and share frames after", () => {
+  const cost = costOf(4, batching);
+  assert.deepEqual([1, 2, 4, 8, 16].map((n) => rowsPerFrame(n, 8, { cost })), [1, 1, 1, 2, 4]);
+  assert.equal(rowsPerFrame(16, 2, { cost }), 2, "the plan's bound holds");
+  // Where a row costs as much as a frame of its own, one stage has nothing to gain.
+  assert.equal(rowsPerFrame(8, 8, { cost: costOf(1, (rows) => 20 * rows) }), 1);
+});
+
+Deno.test("The window has a frame a stage and one more, and more while links are slow", () => {
+  assert.equal(windowOf(4, costOf(4, batching)), 5);
+  assert.equal(windowOf(4, costOf(4, batching, 45)), 7);
+  assert.equal(windowOf(4, costOf(4, batching, 1e6)), 9);
+  assert.deepEqual(choose(situation({ inFlight: 5, decodes: lanes(1) })), { kind: "none" });
+});
+
+Deno.test("Pieces and decode frames take turns, whoever has more", () => {
+  const pieces = [{ job: "p", served: 1e9, left: 500, size: 64 }];
+  const first = choose(situation({ pieces, decodes: lanes(3), lastWasPiece: false }));
+  assert.ok(first.kind === "frame" && first.pieces[0].rows === 64);
+  const second = choose(situation({ pieces, decodes: lanes(3), lastWasPiece: true }));
+  assert.ok(second.kind === "frame" && second.pieces.length === 0 && second.decodes.length > 0);
+});
+
+Deno.test("Decode rows ride with a piece only where that is cheaper than a frame of their own", () => {
+  const pieces = [{ job: "p", served: 0, left: 64, size: 64 }];
+  const rides = choose(situation({ pieces, decodes: lanes(1) }));
+  assert.ok(rides.kind === "frame" && rides.decodes.length === 1);
+  const steep = costOf(4, (rows) => rows * rows);
+  const stays = choose(situation({ pieces, decodes: lanes(1), cost: steep }));
+  assert.ok(stays.kind === "frame" && stays.decodes.length === 0);
+});
+
+Deno.test("Short prompts travel together in one piece", () => {
+  const pieces = [10, 20, 50].map((left, i) => ({ job: `p${i}`, served: i, left, size: 64 }));
+  const choice = choose(situation({ pieces }));
+  assert.deepEqual(choice.kind === "frame" && choice.pieces.map((p) => p.rows), [10, 20, 34]);
+});
+
+Deno.test("The least served request goes first, and one with many lanes does not take all places", () => {
+  const decodes = [...lanes(6, "much"), ...lanes(1, "new")];
+  const choice = choose(situation({ decodes, stages: 1, cap: 2, cost: costOf(1, batching) }));
+  assert.deepEqual(choice.kind === "frame" && choice.decodes, ["much0", "new0"]);
+  const behind = choose(
+    situation({
+      decodes: [...lanes(6, "much", 900), ...lanes(2, "new", 5)],
+      stages: 1,
+      cap: 2,
+      cost: costOf(1, batching),
+    }),
+  );
+  assert.deepEqual(behind.kind === "frame" && behind.decodes, ["new0", "new1"]);
+});
+
+Deno.test("Drafts go whole when nobody waits; else each must beat the frame's tokens per time", () => {
+  const drafts = [0.9, 0.5, 0.05].map((chance, i) => ({
+    row: `d${i}`,
+    request: "r",
+    parent: i ? `d${i - 1}` : "r0",
+    chance,
+  }));
+  const alone = choose(situation({ decodes: lanes(1), drafts }));
+  assert.deepEqual(alone.kind === "frame" && alone.drafts, ["d0", "d1", "d2"]);
+  const shared = choose(situation({ decodes: lanes(1), drafts, lanesInFlight: 3 }));
+  assert.deepEqual(shared.kind === "frame" && shared.drafts, ["d0", "d1"]);
+});
+
+Deno.test("A frame waits a moment for lanes that were just answered, not while the pipeline is empty", () => {
+  const more = { decodes: lanes(1), lanesOwed: 1, lanesInFlight: 6, sinceAnswerMs: 0.5 };
+  assert.equal(choose(situation({ ...more, inFlight: 3 })).kind, "linger");
+  assert.equal(choose(situation({ ...more, inFlight: 0 })).kind, "frame");
+  assert.equal(choose(situation({ ...more, inFlight: 3, sinceAnswerMs: 9 })).kind, "frame");
+});
+
+Deno.test("Whatever waits, a free slot is used, and no draft goes without its parent", () => {
+  fc.assert(fc.property(
+    fc.nat(12),
+    fc.nat(3),
+    fc.array(fc.record({ chance: fc.double({ min: 0, max: 1, noNaN: true }), up: fc.nat(20) }), {
+      maxLength: 12,
+    }),
+    fc.boolean(),
+    (decoding, prompts, guesses, lastWasPiece) => {
+      const decodes = lanes(decoding);
+      const names = decodes.map((d) => d.row);
+      const drafts = guesses.flatMap(({ chance, up }, i) => {
+        if (names.length === 0) return [];
+        const parent = names[up % names.length];
+        names.push(`d${i}`);
+        return [{ row: `d${i}`, request: "r", parent, chance }];
+      });
+      const pieces = Array.from(
+        { length: prompts },
+        (_, i) => ({ job: `p${i}`, served: 0, left: 5, size: 8 }),
+      );
+      const choice = choose(situation({ decodes, drafts, pieces, lastWasPiece }));
+      if (decoding + prompts === 0) return assert.equal(choice.kind, "none");
+      assert.ok(choice.kind === "frame");
+      const gone = new Set(choice.decodes);
+      for (const row of choice.drafts) {
+        assert.ok(gone.has(drafts.find((d) => d.row === row)!.parent));
+        gone.add(row);
+      }
+      assert.ok(gone.size + choice.pieces.length > 0);
+      assert.ok(choice.decodes.length <= 8);
+    },
+  ));
+});

@@ -1,0 +1,236 @@
+/**
+ * What the arbiter knows of one request: which of its rows stand where, which wait.
+ *
+ * @module
+ */
+import type { Open, Rows, Usage } from "../arbiter_messages.ts";
+import type { Shape } from "../deployment.ts";
+import { OrreryError } from "../errors.ts";
+import type { Row } from "./row_pool.ts";
+
+/** Rows of a prompt piece where neither the request nor the plan says: larger ones are slower on slow cores (README). */
+const PIECE_ROWS = 64;
+
+/** A row that has not been sent. */
+export interface Pending {
+  request: Request;
+  /** As the Generation numbers it. */
+  number: number;
+  token: number;
+  position: number;
+  /** Number of its parent, -1: none. */
+  parent: number;
+  want: boolean;
+  kind: Rows["kind"];
+  /** For drafts: chance that it is of use. */
+  chance: number;
+  /** It was dropped. */
+  dead: boolean;
+}
+
+/** Rows that go out in pieces. */
+export interface Job {
+  request: Request;
+  rows: Pending[];
+  /** Rows that have gone. */
+  at: number;
+  /** Rows of its pieces in order, the last repeated. */
+  pieces: readonly number[];
+  /** Pieces that have gone. */
+  gone: number;
+  /** Rows that were found in the cache may stand for these: it is the prompt. */
+  prompt: boolean;
+}
+
+/** See the module's text. */
+export class Request {
+  readonly generation: string;
+  /** Its place in the order of arrival; names its sampler too. */
+  readonly order: number;
+  readonly open: Open;
+  /** Rows that stand in the arena, by number. */
+  readonly rows: (Row | undefined)[] = [];
+  /** Parents by number. */
+  readonly #parents: number[] = [];
+  readonly #draft = new Set<number>();
+  /** Prompt and branch prompts. */
+  jobs: Job[] = [];
+  decodes: Pending[] = [];
+  drafts: Pending[] = [];
+  /** Milliseconds of the slowest stage that its rows have taken; where it stands in the turns. */
+  served = 0;
+  /** Do the stages know its sampler? */
+  announced = false;
+  closed = false;
+  /** Wanted rows that were answered and have no successor yet. */
+  owed = 0;
+  answeredAt = -Infinity;
+  reused = 0;
+  reportedReuse = false;
+  pieces = 0;
+  frames = 0;
+  framesRows = 0;
+  sentRows = 0;
+  wasted = 0;
+  /** First frame's time of sending, the stages' compute time up to then. */
+  began?: { at: number; busyMs: number };
+  /** Last answer's time, the stages' compute time up to then. */
+  ended?: { at: number; busyMs: number };
+
+  /** @param order Larger than that of every request before. */
+  constructor(open: Open, { order, shape }: { order: number; shape: Shape }) {
+    this.generation = open.generation;
+    this.order = order;
+    this.open = open;
+    const { prompt } = open;
+    this.rows.length = prompt.length;
+    for (let i = 0; i < prompt.length; i++) this.#parents.push(i - 1);
+    this.#addJob(
+      Array.from(prompt, (token, i) => ({
+        ...{
+          request: this,
+          number: i,
+          token,
+          position: i,
+          parent: i - 1,
+          kind: "prefill" as const,
+          chance: 1,
+        },
+        ...{ want: i === prompt.length - 1, dead: false },
+      })),
+      { pieces: open.pieces ?? planned(shape, prompt.length), prompt: true },
+    );
+  }
+
+  /** The request has not put anything into the arena. */
+  get fresh(): boolean {
+    return this.began === undefined;
+  }
+
+  /** Takes rows to run. Throws `bad_rows` where numbers or parents make no sense. */
+  add({ first, tokens, positions, parents, want, kind, chance }: Rows, shape: Shape): void {
+    const n = tokens.length;
+    if (positions.length !== n || parents.length !== n || (chance && chance.length !== n)) {
+      throw badRows(
+        this,
+        `arrays of ${n}, ${positions.length}, ${parents.length} and ${chance?.length ?? n} rows`,
+      );
+    }
+    if (first < this.rows.length || first > this.rows.length + 0x10000) {
+      throw badRows(this, `first row ${first}, where ${this.rows.length} comes next`);
+    }
+    const wanted = new Set(want);
+    const pending: Pending[] = [];
+    this.rows.length = first + n;
+    for (let i = 0; i < n; i++) {
+      const number = first + i;
+      const parent = parents[i];
+      if (!(parent >= 0 && parent < number && (this.#parents[parent] !== undefined))) {
+        throw badRows(this, `row ${number} hangs on row ${parent}, which is none`);
+      }
+      this.#parents[number] = parent;
+      if (kind === "draft") this.#draft.add(number);
+      pending.push({
+        ...{ request: this, number, token: tokens[i], position: positions[i], parent },
+        ...{ want: wanted.has(i), kind, chance: chance?.[i] ?? 1, dead: this.#parents[parent] === DEAD },
+      });
+      if (this.#parents[parent] === DEAD) this.#parents[number] = DEAD;
+    }
+    const alive = pending.filter((p) => !p.dead);
+    if (kind === "prefill") this.#addJob(alive, { pieces: planned(shape, n), prompt: false });
+    else if (kind === "decode") this.decodes.push(...alive);
+    else this.drafts.push(...alive);
+    if (kind !== "draft") this.owed = Math.max(0, this.owed - n);
+  }
+
+  /** Forgets rows and all that hangs on them. Returns those that stand in the arena, children first. */
+  drop(numbers: Int32Array): Row[] {
+    const lost = new Set<number>();
+    let lowest = this.#parents.length;
+    for (const n of numbers) {
+      if (this.#parents[n] === undefined || this.#parents[n] === DEAD) continue;
+      lost.add(n);
+      lowest = Math.min(lowest, n);
+    }
+    for (let n = lowest; n < this.#parents.length; n++) if (lost.has(this.#parents[n])) lost.add(n);
+    if (lost.size === 0) return [];
+    const standing: Row[] = [];
+    for (const n of [...lost].sort((a, b) => b - a)) {
+      const row = this.rows[n];
+      if (row) standing.push(row);
+      this.rows[n] = undefined;
+      this.#parents[n] = DEAD;
+      this.#draft.delete(n);
+    }
+    const alive = (p: Pending) => {
+      p.dead ||= lost.has(p.number);
+      return !p.dead;
+    };
+    this.decodes = this.decodes.filter(alive);
+    this.drafts = this.drafts.filter(alive);
+    for (const job of this.jobs) {
+      job.rows = [...job.rows.slice(0, job.at), ...job.rows.slice(job.at).filter(alive)];
+    }
+    this.jobs = this.jobs.filter((job) => job.at < job.rows.length);
+    this.wasted += standing.length;
+    return standing;
+  }
+
+  /** Numbers of rows that were of use, parents first: all but drafts on which nothing but drafts hangs. */
+  accepted(): number[] {
+    const kept = new Set<number>();
+    for (let n = this.rows.length - 1; n >= 0; n--) {
+      if (!this.rows[n]) continue;
+      if (!kept.has(n) && this.#draft.has(n)) continue;
+      kept.add(n);
+      kept.add(this.#parents[n]);
+    }
+    return [...kept].filter((n) => this.rows[n]).sort((a, b) => a - b);
+  }
+
+  /** Has nothing sent (its arena is gone): begins anew in another. Rows that it found in the cache are forgotten. */
+  restart(): void {
+    for (const job of this.jobs) job.at = job.gone = 0;
+    this.rows.fill(undefined);
+    this.reused = 0;
+    this.announced = false;
+  }
+
+  /** What `close` answers. */
+  usage(idleShare: (busyMs: number, wallMs: number) => number, bytesPerRow: number): Usage {
+    const { began, ended } = this;
+    return {
+      frames: this.frames,
+      rows: this.sentRows,
+      wasted_rows: this.wasted,
+      pieces: this.pieces,
+      reused_rows: this.reused,
+      bubble_share: began && ended ? idleShare(ended.busyMs - began.busyMs, ended.at - began.at) : 0,
+      rows_per_frame: this.frames ? this.framesRows / this.frames : 0,
+      bytes_per_row_per_hop: bytesPerRow,
+    };
+  }
+
+  #addJob(rows: Pending[], { pieces, prompt }: { pieces: readonly number[]; prompt: boolean }): void {
+    if (rows.length) this.jobs.push({ request: this, rows, at: 0, pieces, gone: 0, prompt });
+  }
+}
+
+const DEAD = -2;
+
+/** Rows of a job's next piece. */
+export const nextPiece = (job: Job): number => job.pieces[Math.min(job.gone, job.pieces.length - 1)];
+
+/** Pieces that the plan has for so many rows. */
+function planned(shape: Shape, rows: number): readonly number[] {
+  const bucket = shape.pieces.find((b) => b.prompt_tokens >= rows) ?? shape.pieces.at(-1);
+  return bucket?.rows ?? [PIECE_ROWS];
+}
+
+function badRows(request: Request, what: string): OrreryError {
+  return new OrreryError({
+    group: "actor",
+    code: "bad_rows",
+    message: `${request.generation} sent rows that make no sense: ${what}`,
+  });
+}

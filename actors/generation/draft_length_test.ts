@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { DraftLength } from "./draft_length.ts";
+
+/** Drafts of the planned length against a target that agrees with chance `share`; frames take `base + rows * row` ms. */
+function play(
+  length: DraftLength,
+  { share = 1, base = 50, row = 6, rounds = 200, draftMs = 0.5, said = 0.7 },
+) {
+  let turn = 0;
+  for (let i = 0; i < rounds; i++) {
+    const plan = length.plan();
+    length.frame(1 + plan.length, base + row * (1 + plan.length));
+    length.undrafted(1);
+    if (plan.length === 0) continue;
+    length.drafted(plan.length, draftMs * plan.length);
+    for (let depth = 1; depth <= plan.length; depth++) {
+      const right = (turn++ * 0.618) % 1 < share;
+      length.judged(depth, said, right);
+      if (!right) break;
+    }
+  }
+  return length.plan();
+}
+
+const make = (max = 16, stages = 1) => new DraftLength({ max, stages });
+
+Deno.test("DraftLength goes to 0 where nothing comes true, and probes now and then", () => {
+  const length = make();
+  assert.equal(play(length, { share: 0 }).length, 0);
+  let probes = 0;
+  for (let i = 0; i < 320; i++) {
+    length.undrafted(1);
+    if (length.plan().length > 0) probes++;
+  }
+  assert.ok(probes >= 9 && probes <= 10, `${probes} probes in 320 tokens`);
+});
+
+Deno.test("DraftLength takes long drafts where all comes true and rows are cheap, shorter ones where they are not", () => {
+  assert.equal(play(make(), { share: 1, row: 1 }).length, 16);
+  const likely = play(make(), { share: 0.8, row: 6 }).length;
+  const unlikely = play(make(), { share: 0.5, row: 6 }).length;
+  assert.ok(likely > unlikely && unlikely > 0, `${likely} > ${unlikely} > 0`);
+  assert.equal(
+    play(make(), { share: 0.8, row: 60, base: 1 }).length,
+    0,
+    "rows that cost a frame each gain nothing",
+  );
+});
+
+Deno.test("DraftLength drafts less where the drafter is slow and shares the machine", () => {
+  const fast = play(make(), { share: 0.8, draftMs: 1 }).length;
+  const slow = play(make(), { share: 0.8, draftMs: 25 }).length;
+  assert.ok(slow < fast, `${slow} < ${fast}`);
+  assert.equal(play(make(), { share: 0.8, draftMs: 200 }).length, 0);
+});
+
+Deno.test("DraftLength finds its way back when drafts begin to come true", () => {
+  const length = make();
+  assert.equal(play(length, { share: 0 }).length, 0);
+  assert.ok(play(length, { share: 1, rounds: 600 }).length >= 4);
+});
+
+Deno.test("DraftLength takes no more than the longest allowed, whatever it is told", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 32 }),
+      fc.integer({ min: 1, max: 8 }),
+      fc.array(
+        fc.oneof(
+          fc.record({
+            kind: fc.constant("frame"),
+            rows: fc.nat(64),
+            ms: fc.double({ min: 0, max: 1e4, noNaN: true }),
+          }),
+          fc.record({
+            kind: fc.constant("judged"),
+            depth: fc.integer({ min: 1, max: 40 }),
+            right: fc.boolean(),
+          }),
+          fc.record({
+            kind: fc.constant("drafted"),
+            rows: fc.nat(16),
+            ms: fc.double({ min: 0, max: 1e4, noNaN: true }),
+          }),
+        ),
+      ),
+      (max, stages, events) => {
+        const length = new DraftLength({ max, stages });
+        for (const e of events) {
+          if ("depth" in e) length.judged(e.depth, 0.5, e.right);
+          else if (e.kind === "frame") length.frame(e.rows, e.ms);
+          else length.drafted(e.rows, e.ms);
+          const plan = length.plan();
+          assert.ok(plan.length >= 0 && plan.length <= Math.min(16, max));
+          for (const value of [plan.gain, plan.worth, plan.ahead]) assert.ok(Number.isFinite(value));
+          assert.ok(plan.worth <= 0.9 && plan.ahead <= 1);
+        }
+      },
+    ),
+    { numRuns: 200, seed: 1 },
+  );
+});
+
+Deno.test("DraftLength goes on where another left off", () => {
+  const first = make();
+  const plan = play(first, { share: 0.9 });
+  const second = new DraftLength({ max: 16, stages: 1, measured: first.snapshot() });
+  assert.equal(second.plan().length, plan.length);
+  assert.equal(second.acceptance, first.acceptance);
+  const odd = new DraftLength({ max: 16, stages: 1, measured: [1, NaN] });
+  assert.deepEqual(odd.plan(), make().plan(), "figures of another shape are not taken");
+});

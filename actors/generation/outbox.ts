@@ -1,0 +1,79 @@
+/**
+ * What a Generation has to say to its arbiter at the end of a turn: rows by the run, and what is of no use any more.
+ *
+ * @module
+ */
+import type { Message } from "../define.ts";
+import type { Rows } from "../arbiter_messages.ts";
+
+/** A row to run. */
+export interface NewRow {
+  token: number;
+  /** RoPE position. */
+  position: number;
+  /** Number of its parent. */
+  parent: number;
+  /** Is the token after it wanted? */
+  want: boolean;
+  kind: Rows["kind"];
+  /** Chance that it is of use, 0 .. 1. @default 1 */
+  chance?: number;
+}
+
+/** Numbers rows and gathers them until they are sent. */
+export class Outbox {
+  readonly #generation: string;
+  #next: number;
+  #first = 0;
+  #rows: NewRow[] = [];
+  #drops: number[] = [];
+
+  /** `next` is the number of the first row: the prompt's length. */
+  constructor(generation: string, next: number) {
+    this.#generation = generation;
+    this.#next = this.#first = next;
+  }
+
+  /** Takes a row and says its number. */
+  add(row: NewRow): number {
+    this.#rows.push(row);
+    return this.#next++;
+  }
+
+  /** This row and its descendants are of no use any more. */
+  drop(row: number): void {
+    this.#drops.push(row);
+  }
+
+  /** Messages to send now, in order; the outbox is empty then. What is dropped comes first: it may still be stopped. */
+  take(): Message[] {
+    const generation = this.#generation;
+    const messages: Message[] = [];
+    if (this.#drops.length > 0) {
+      messages.push({ type: "drop", generation, rows: Int32Array.from(this.#drops) });
+    }
+    for (let at = 0; at < this.#rows.length;) {
+      const { kind } = this.#rows[at];
+      let end = at + 1;
+      while (this.#rows[end]?.kind === kind) end++;
+      const rows = this.#rows.slice(at, end);
+      messages.push({
+        type: "rows",
+        generation,
+        first: this.#first + at,
+        tokens: Int32Array.from(rows, (row) => row.token),
+        positions: Int32Array.from(rows, (row) => row.position),
+        parents: Int32Array.from(rows, (row) => row.parent),
+        want: Int32Array.from(rows.flatMap((row, i) => row.want ? [i] : [])),
+        kind,
+        ...(end < this.#rows.length && { more: true }),
+        ...(kind === "draft" && { chance: Float32Array.from(rows, (row) => row.chance ?? 1) }),
+      });
+      at = end;
+    }
+    this.#first = this.#next;
+    this.#rows = [];
+    this.#drops = [];
+    return messages;
+  }
+}

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { dropSchema, rowsSchema } from "../arbiter_messages.ts";
+import { type NewRow, Outbox } from "./outbox.ts";
+
+const row = (token: number, parent: number, kind: NewRow["kind"], chance?: number): NewRow => ({
+  ...{ token, position: token, parent, want: kind !== "prefill", kind, chance },
+});
+
+Deno.test("Outbox numbers rows in order and sends drops first, then rows by kind, those of one turn together", () => {
+  const outbox = new Outbox("d/generation/g", 40);
+  assert.equal(outbox.add(row(1, 39, "decode")), 40);
+  assert.equal(outbox.add(row(2, 40, "draft", 0.5)), 41);
+  assert.equal(outbox.add(row(3, 41, "draft", 0.25)), 42);
+  outbox.drop(17);
+  const [drop, decode, draft, ...rest] = outbox.take();
+  assert.deepEqual(rest, []);
+  assert.deepEqual(dropSchema.parse(drop).rows, Int32Array.of(17));
+  assert.deepEqual(rowsSchema.parse(decode), {
+    generation: "d/generation/g",
+    first: 40,
+    tokens: Int32Array.of(1),
+    positions: Int32Array.of(1),
+    parents: Int32Array.of(39),
+    want: Int32Array.of(0),
+    kind: "decode",
+    more: true,
+  });
+  const drafts = rowsSchema.parse(draft);
+  assert.deepEqual([drafts.first, drafts.more, drafts.chance], [41, undefined, Float32Array.of(0.5, 0.25)]);
+  assert.deepEqual(outbox.take(), []);
+  assert.equal(outbox.add(row(4, 40, "prefill")), 43);
+  const [next] = outbox.take();
+  assert.deepEqual([next.first, next.want], [43, new Int32Array(0)]);
+});

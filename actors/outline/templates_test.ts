@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { CHAT_TEMPLATES, checkTemplates, EMBEDDED_TEMPLATES, fill } from "./templates.ts";
+
+Deno.test("fill() puts values in and leaves other braces alone", () => {
+  assert.equal(
+    fill("Expand point {index}: {point} {x}", { index: 2, point: "{index}" }),
+    "Expand point 2: {index} {x}",
+  );
+});
+
+Deno.test("checkTemplates() takes the project's own", () => {
+  assert.deepEqual(checkTemplates(CHAT_TEMPLATES), CHAT_TEMPLATES);
+  assert.deepEqual(checkTemplates(EMBEDDED_TEMPLATES), EMBEDDED_TEMPLATES);
+});
+
+Deno.test("checkTemplates() names the template and what it lacks", () => {
+  assert.throws(
+    () => checkTemplates({ outline: "Write an outline", point: "{point}" }),
+    /outline template outline: .*\{question\}/,
+  );
+  assert.throws(
+    () => checkTemplates({ outline: "{question}", point: "go on" }),
+    /outline template point: .*\{index\}/,
+  );
+  assert.throws(() => checkTemplates({ outline: "{question}", point: "{point}", style: "x" }), /style/);
+});

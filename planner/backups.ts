@@ -1,0 +1,95 @@
+/**
+ * Who takes the layers of a host that dies.
+ *
+ * @module
+ */
+import { leftOn } from "./explain.ts";
+import { layersText, size } from "./numbers.ts";
+import { stageBytes } from "./placement/problem.ts";
+import type { Solved } from "./solve.ts";
+import type { Plan } from "./types.ts";
+
+/**
+ * For each stage who could take it over today: one host if one has the memory, else several for parts of it, else nobody for the
+ * rest. Idle hosts come first, then the fastest. A part with the first or last layer stays on hosts that may hold an end.
+ */
+export function backupsOf(solved: Solved, drafter?: { host: string; bytes: number }): Plan["backups"] {
+  const spareOn = (d: number) =>
+    leftOn(solved, d) - (drafter && solved.cost.devices[d].name === drafter.host ? drafter.bytes : 0);
+  return solved.stages.flatMap((stage) => whole(solved, stage, spareOn) ?? parts(solved, stage, spareOn));
+}
+
+/** Bytes that a device has left, the drafter counted. */
+type Spare = (device: number) => number;
+
+type Stage = Solved["stages"][number];
+
+/** Hosts that might take some of a stage's layers, best first. */
+function others({ problem, stages, cost }: Solved, stage: Stage) {
+  const busy = new Set(stages.map((s) => s.device));
+  return cost.devices.map((device, d) => ({ d, name: device.name, busy: busy.has(d) }))
+    .filter(({ d }) => d !== stage.device && problem.usable[d])
+    .sort((a, b) =>
+      Number(a.busy) - Number(b.busy) || problem.sum.layer[a.d] - problem.sum.layer[b.d] || a.d - b.d
+    );
+}
+
+const isEnd = ({ problem }: Solved, first: number, last: number) =>
+  first === 0 || last === problem.layers - 1;
+
+function whole(solved: Solved, stage: Stage, spareOn: Spare): Plan["backups"] | undefined {
+  const { first, last } = stage;
+  const need = stageBytes(solved.problem, first, last);
+  for (const { d, name, busy } of others(solved, stage)) {
+    const spare = spareOn(d) - need;
+    if (spare < 0 || (isEnd(solved, first, last) && !solved.problem.ends[d])) continue;
+    const state = busy ? "beside its own layers" : "idle today";
+    return [{
+      first_layer: first,
+      last_layer: last,
+      host: name,
+      why: `${state}, ${size(spare)} would be left`,
+    }];
+  }
+}
+
+function parts(solved: Solved, stage: Stage, spareOn: Spare): Plan["backups"] {
+  const { problem } = solved;
+  const free = others(solved, stage).map((other) => ({ ...other, left: spareOn(other.d) }));
+  const found: Plan["backups"] = [];
+  let next = stage.first;
+  while (next <= stage.last) {
+    const holds = free.map(({ d, left }) => {
+      let last = stage.last;
+      while (
+        last >= next &&
+        (stageBytes(problem, next, last) > left || (isEnd(solved, next, last) && !problem.ends[d]))
+      ) last--;
+      return last;
+    });
+    // the one that takes most, so that the part is cut in few
+    const best = holds.reduce((a, last, i) => last > holds[a] ? i : a, 0);
+    if (free.length === 0 || holds[best] < next) break;
+    const [{ name, left }] = free.splice(best, 1);
+    const spare = left - stageBytes(problem, next, holds[best]);
+    found.push({
+      first_layer: next,
+      last_layer: holds[best],
+      host: name,
+      why: `a part of ${layersText(stage.first, stage.last)}, which no host holds alone; ${
+        size(spare)
+      } would be left`,
+    });
+    next = holds[best] + 1;
+  }
+  if (next > stage.last) return found;
+  const need = stageBytes(problem, next, stage.last);
+  const nearest = others(solved, stage).filter(({ name }) => !found.some((f) => f.host === name))
+    .map((other) => ({ ...other, lacks: need - spareOn(other.d) }))
+    .filter(({ d }) => !isEnd(solved, next, stage.last) || problem.ends[d])
+    .sort((a, b) => a.lacks - b.lacks || a.d - b.d)[0];
+  const why = nearest && nearest.lacks > 0
+    ? `nobody has memory for it today; ${nearest.name} comes nearest and lacks ${size(nearest.lacks)}`
+    : "no other host may hold it";
+  return [...found, { first_layer: next, last_layer: stage.last, host: null, why }];
+}

@@ -1,0 +1,131 @@
+/**
+ * Where drafts come from, and how long they are.
+ *
+ * @module
+ */
+import { OrreryError } from "../actors/mod.ts";
+import { draftShape } from "./decode/mod.ts";
+import { leftOn } from "./explain.ts";
+import { size } from "./numbers.ts";
+import type { Solved } from "./solve.ts";
+import type { PlanDraft, PlanInput } from "./types.ts";
+
+/** Longest draft where nobody says otherwise, in tokens. */
+const LONGEST = 8;
+/** Most rows of a speculative frame. */
+const MOST_ROWS = 16;
+
+/**
+ * The drafter's host and the draft's shape. A draft model goes where a short draft and the way to the coordinator take least, among
+ * hosts that may see tokens and have memory left. Throws group `planner`, code `infeasible` where the host that the user names lacks
+ * the memory.
+ */
+export function draftOf(solved: Solved, input: PlanInput): PlanDraft {
+  const { workload: { acceptance }, decode, draft } = input;
+  const none = (why: string): PlanDraft => ({
+    source: "none",
+    host: null,
+    length: 0,
+    tree: [],
+    why: `no speculation: ${why}`,
+  });
+  if (decode?.drafter === "none") return none("switched off");
+  if (acceptance === undefined) return none("the acceptance of drafts is not known");
+  const longest = decode?.maxLength ?? LONGEST;
+  if (longest === 0) return none("drafts of 0 tokens are asked for");
+  const wanted = decode?.drafter !== "ngram" && draft ? placeDrafter(solved, input) : undefined;
+  if (wanted?.device === undefined && wanted !== undefined && input.decode?.draftHost === undefined) {
+    const ngram = shape(0);
+    if (ngram.length === 0) return none(ngram.why.replace(/^no speculation: /, ""));
+    return {
+      source: "ngram",
+      host: null,
+      ...ngram,
+      why: `${ngram.why}; drafts by prompt lookup, since ${wanted.why}`,
+    };
+  }
+  const { length, tree, why } = shape(wanted?.secondsPerToken ?? 0);
+  if (length === 0) return none(why.replace(/^no speculation: /, ""));
+  return wanted
+    ? {
+      source: "model",
+      host: solved.cost.devices[wanted.device!].name,
+      length,
+      tree,
+      why: `${why}; ${wanted.why}`,
+    }
+    : { source: "ngram", host: null, length, tree, why: `${why}; by prompt lookup` };
+
+  function shape(draftSecondsPerToken: number): Pick<PlanDraft, "length" | "tree" | "why"> {
+    const { length, tree, why } = draftShape({
+      costs: solved.frames,
+      acceptance: acceptance!,
+      draftSecondsPerToken,
+      maxLength: longest,
+      maxRows: Math.max(MOST_ROWS, longest + 1),
+    });
+    return { length, tree, why };
+  }
+}
+
+/** Tokens over which the way to the drafter and back is reckoned. */
+const SHORT_DRAFT = 4;
+
+interface Placed {
+  device?: number;
+  secondsPerToken?: number;
+  why: string;
+}
+
+function placeDrafter(solved: Solved, { draft, decode, constraints }: PlanInput): Placed {
+  const { cost, problem, coordinator } = solved;
+  const { name, bytes, secondsPerToken } = draft!;
+  const reach = (d: number) =>
+    cost.hopSeconds(coordinator, d, cost.requestBytes(SHORT_DRAFT)) +
+    cost.hopSeconds(d, coordinator, cost.answerBytes(SHORT_DRAFT));
+  const candidates = cost.devices.map((device, d) => ({
+    d,
+    device,
+    left: leftOn(solved, d),
+    seconds: secondsPerToken[d] + reach(d) / SHORT_DRAFT,
+  })).filter(({ d, device }) =>
+    problem.usable[d] && Number.isFinite(secondsPerToken[d]) &&
+    (device.trusted || !constraints.trustedEnds) &&
+    (decode?.draftHost === undefined || device.name === decode.draftHost)
+  );
+  const fitting = candidates.filter(({ left }) => left >= bytes).sort((a, b) =>
+    a.seconds - b.seconds || a.d - b.d
+  );
+  const best = fitting[0];
+  if (best) {
+    const fastest = candidates.length === fitting.length ? "" : ` of those with ${size(bytes)} left`;
+    return {
+      device: best.d,
+      secondsPerToken: best.seconds,
+      why: `${name} on ${best.device.name}, ${
+        decode?.draftHost === undefined ? `the nearest in time${fastest}` : "as asked"
+      }`,
+    };
+  }
+  const nearest = candidates.toSorted((a, b) => b.left - a.left || a.d - b.d)[0];
+  if (decode?.draftHost !== undefined) {
+    const lack = nearest ? Math.ceil(bytes - nearest.left) : bytes;
+    throw new OrreryError({
+      group: "planner",
+      code: "infeasible",
+      message: nearest
+        ? `drafter ${name} does not fit on ${decode.draftHost}: it lacks ${lack} bytes (${
+          size(lack)
+        }) besides its stage`
+        : `drafter ${name} is to run on ${decode.draftHost}, which is excluded or not trusted`,
+      metadata: { lacking: nearest ? [{ host: decode.draftHost, bytes: lack }] : [] },
+    });
+  }
+  return {
+    why: nearest
+      ? `no host has ${size(bytes)} left for ${name} (${nearest.device.name} lacks ${
+        size(bytes - nearest.left)
+      })`
+      : `no host may see what ${name} drafts`,
+  };
+}

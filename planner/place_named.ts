@@ -1,0 +1,58 @@
+/**
+ * Placement with names in what it refuses.
+ *
+ * @module
+ */
+import { OrreryError } from "../actors/mod.ts";
+import { size } from "./numbers.ts";
+import { place } from "./placement/place.ts";
+import type { Placement, PlacementProblem } from "./placement/problem.ts";
+import type { Device } from "./types.ts";
+
+/** Most devices that a refusal names. */
+const LISTED = 6;
+
+/** `place` with the names of devices in what it refuses. */
+export function placeNamed(problem: PlacementProblem, devices: Device[]): Placement {
+  try {
+    return place(problem);
+  } catch (error) {
+    if (!(error instanceof OrreryError) || error.code !== "infeasible") throw error;
+    const lacking = (error.metadata.lacking as { device: number; bytes: number }[])
+      .map(({ device, bytes }) => ({ host: devices[device].name, bytes }));
+    const need = problem.layerBytes.reduce((a, b) => a + b, 0) +
+      (problem.tied
+        ? Math.max(problem.embedBytes, problem.headBytes)
+        : problem.embedBytes + problem.headBytes);
+    const usable = devices.filter((_, d) => problem.usable[d]);
+    const have = usable.reduce((sum, d) => sum + Math.max(0, d.memoryBytes - d.overheadBytes), 0);
+    if (lacking.length === 0) {
+      const why = error.message.replace(/^.*devices: /, "");
+      throw infeasible(
+        `no placement of ${problem.layers} layers on ${
+          usable.map((d) => d.name).join(", ") || "no device"
+        }: ${why}`,
+        [],
+      );
+    }
+    const listed = lacking.toSorted((a, b) => b.bytes - a.bytes).slice(0, LISTED);
+    const who = listed.map(({ host, bytes }) => `${host} lacks ${bytes} bytes (${size(bytes)})`).join(", ") +
+      (lacking.length > LISTED ? ` and ${lacking.length - LISTED} others lack less` : "");
+    throw infeasible(
+      `the model does not fit: ${who}; weights and KV take ${size(need)}, the ${usable.length} usable ` +
+        `${usable.length === 1 ? "device has" : "devices have"} ${size(have)} besides what engines take; ` +
+        `add a device or memory, or plan for a shorter context or fewer requests`,
+      lacking,
+      { need_bytes: need, have_bytes: have },
+    );
+  }
+}
+
+/** The one way to say that there is no plan: group `planner`, code `infeasible`. */
+export function infeasible(
+  message: string,
+  lacking: { host: string; bytes: number }[],
+  more: Record<string, unknown> = {},
+): OrreryError {
+  return new OrreryError({ group: "planner", code: "infeasible", message, metadata: { lacking, ...more } });
+}

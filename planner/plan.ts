@@ -1,0 +1,197 @@
+/**
+ * The plan: who computes what, how prompts are cut, how decoding goes on, and the reasons.
+ *
+ * @module
+ */
+import { backupsOf } from "./backups.ts";
+import { checkedDevices } from "./check_input.ts";
+import { branchShape } from "./decode/mod.ts";
+import { draftOf } from "./drafting.ts";
+import { bottleneckOf, idleWhy, memoryOf, stageWhy } from "./explain.ts";
+import { duration, rounded } from "./numbers.ts";
+import { kvRowsOf } from "./problem_of.ts";
+import { bucketLengths, pieceBuckets } from "./sequence/mod.ts";
+import { simulatePlan } from "./simulator/plan_costs.ts";
+import { firstTokenSeconds, pieceLimits, SHARED_ROWS, solve, type Solved } from "./solve.ts";
+import type { Plan, PlanInput, Wire } from "./types.ts";
+import { attempt, bindingOf, hardwareChanges } from "./what_if.ts";
+
+/** Gain of the objective for which hidden states are rounded to int8. */
+const INT8_GAIN = 0.05;
+/** Above so many devices, questions beside the plan are answered with the coordinator as it is. */
+const MANY_DEVICES = 8;
+
+/**
+ * The best plan for what is known. Pure and deterministic: equal inputs give equal bytes as JSON, numbers have six significant digits.
+ *
+ * Under `blended` without a lambda `objective_s`, `lower_bound` and `gap` are of a request whose prompt is cut in equal pieces;
+ * the pieces themselves are then planned for the placement. Throws group `planner`, code `infeasible` (the message says which device
+ * lacks how many bytes, `metadata.lacking` has them as `{host, bytes}`), and what `checkedDevices` throws.
+ */
+export function plan(input: PlanInput): Plan {
+  const devices = checkedDevices(input);
+  const { solved, wire } = withWire(input, devices);
+  const { workload, constraints, model } = input;
+  const kvRows = kvRowsOf(workload);
+  const rows = { rows: 1, past: solved.past, wanted: 1 };
+  const stages = solved.stages.map((stage, i): Plan["stages"][number] => {
+    const { weights, kv } = memoryOf(solved, i, kvRows);
+    return {
+      host: devices[stage.device].name,
+      first_layer: stage.first,
+      last_layer: stage.last,
+      weight_bytes: Math.round(weights),
+      kv_bytes: Math.round(kv),
+      seconds_per_row: solved.cost.stageSeconds(stage.device, stage, rows),
+      why: stageWhy(solved, i, constraints),
+    };
+  });
+  const busy = new Set(solved.stages.map((s) => s.device));
+  const idle = devices.flatMap(({ name }, d) =>
+    busy.has(d) ? [] : [{ host: name, why: idleWhy(solved, d, input) }]
+  );
+  const buckets = pieceBuckets({
+    cost: solved.cost,
+    stages: solved.stages,
+    context: model.context,
+    lengths: [
+      ...new Set([...bucketLengths(Math.max(model.context, workload.promptTokens)), workload.promptTokens]),
+    ]
+      .sort((a, b) => a - b),
+    ...pieceLimits(input),
+  });
+  const pieces = buckets.find((b) => b.prompt_tokens === workload.promptTokens)!.pieces;
+  const resolve = (changed: PlanInput) => alternative(changed, solved, wire.format);
+  const draft = draftOf(solved, input);
+  const result: Plan = {
+    model: model.name,
+    objective: input.objective,
+    coordinator: devices[solved.coordinator].name,
+    stages,
+    pieces,
+    piece_buckets: buckets.map((b) => ({
+      prompt_tokens: b.prompt_tokens,
+      rows: b.pieces,
+      ttft_s: firstTokenSeconds(solved, b.pieces),
+    })),
+    draft,
+    branches: branchesOf(solved, input),
+    wire,
+    kv_rows: kvRows,
+    backups: backupsOf(
+      solved,
+      draft.host === null ? undefined : { host: draft.host, bytes: input.draft!.bytes },
+    ),
+    idle,
+    predicted: { ttft_s: solved.ttftSeconds, tpot_s: solved.tpotSeconds, tokens_per_s: 0 },
+    bottleneck: bottleneckOf(solved, input.objective),
+    objective_s: solved.placement.value,
+    lower_bound: solved.lowerBound,
+    gap: solved.lowerBound > 0 ? Math.max(0, solved.placement.value / solved.lowerBound - 1) : 0,
+    binding: bindingOf(input, solved, resolve),
+    what_if: [],
+  };
+  result.predicted.tokens_per_s = tokensPerSecond(result, input);
+  for (const { change, input: changed } of hardwareChanges(input, solved)) {
+    const other = attempt(() => resolve(changed));
+    if (!other) continue;
+    const sketch: Plan = {
+      ...result,
+      coordinator: other.cost.devices[other.coordinator].name,
+      stages: other.stages.map((s) => ({
+        ...result.stages[0],
+        host: other.cost.devices[s.device].name,
+        first_layer: s.first,
+        last_layer: s.last,
+      })),
+      pieces: other.pieces,
+      piece_buckets: [],
+      draft: draftOf(other, { ...changed, decode: { ...changed.decode, draftHost: undefined } }),
+      branches: branchesOf(other, changed),
+    };
+    result.what_if.push({
+      change,
+      ttft_s: other.ttftSeconds,
+      tpot_s: other.tpotSeconds,
+      tokens_per_s: tokensPerSecond(sketch, changed),
+    });
+  }
+  return rounded({ ...result, gap: result.gap < 1e-9 ? 0 : result.gap });
+}
+
+/** An input that was changed, solved for a question beside the plan. */
+function alternative(input: PlanInput, solved: Solved, wire: Wire): Solved {
+  const devices = checkedDevices(input);
+  const many = input.devices.length > MANY_DEVICES;
+  const name = solved.cost.devices[solved.coordinator].name;
+  const same = many && !input.constraints.exclude.includes(name) ? solved.coordinator : undefined;
+  return solve(input, { wire, devices, coordinator: same, reckoned: many ? solved.reckoned : undefined });
+}
+
+/** The format in which hidden states travel, and the placement with it. */
+function withWire(input: PlanInput, devices: PlanInput["devices"]): { solved: Solved; wire: Plan["wire"] } {
+  if (input.wire) {
+    return {
+      solved: solve(input, { wire: input.wire, devices }),
+      wire: { format: input.wire, why: "as asked" },
+    };
+  }
+  const solved = solve(input, { wire: "f16", devices });
+  if (solved.stages.length === 1) {
+    return { solved, wire: { format: "f16", why: "one stage: no hidden states travel" } };
+  }
+  // a first look at the same coordinator tells whether the whole search is worth its time
+  const look = solve(input, {
+    wire: "int8",
+    devices,
+    coordinator: solved.coordinator,
+    reckoned: solved.reckoned,
+  });
+  const worthwhile = look.placement.value < (1 - INT8_GAIN / 2) * solved.placement.value;
+  const small = worthwhile ? solve(input, { wire: "int8", devices }) : look;
+  const gain = 1 - small.placement.value / solved.placement.value;
+  const compared = `${duration(small.placement.value)} with int8, ${
+    duration(solved.placement.value)
+  } with f16`;
+  return gain >= INT8_GAIN
+    ? { solved: small, wire: { format: "int8", why: `links are what is slow: ${compared}` } }
+    : {
+      solved,
+      wire: {
+        format: "f16",
+        why: `int8 would gain ${(100 * Math.max(0, gain)).toFixed(1)} % only (${compared})`,
+      },
+    };
+}
+
+function branchesOf(solved: Solved, { workload, decode }: PlanInput): Plan["branches"] {
+  const branches = Math.min(workload.branches, decode?.maxBranches ?? workload.branches);
+  const lanes = branches * workload.concurrent;
+  const { in_flight, rows_per_frame, why } = branchShape({
+    costs: solved.frames,
+    branches: lanes,
+    maxRows: SHARED_ROWS,
+  });
+  return { in_flight: Math.max(1, Math.min(in_flight, lanes)), rows_per_frame, why };
+}
+
+/** Of one request as the plan runs it, by simulation. */
+function tokensPerSecond(plan: Plan, input: PlanInput): number {
+  const { promptTokens, outputTokens, branches, acceptance } = input.workload;
+  const limited = Math.min(
+    branches,
+    input.decode?.maxBranches ?? branches,
+    Math.max(1, Math.floor(outputTokens / 2)),
+  );
+  const { requests } = simulatePlan({
+    plan,
+    input,
+    options: {
+      prompt: promptTokens,
+      tokens: outputTokens,
+      branches: limited,
+      acceptance: plan.draft.source === "none" ? 0 : acceptance,
+    },
+  });
+  return requests[0].tokens_per_s;
+}

@@ -1,0 +1,174 @@
+// deno-lint-ignore-file no-console -- its lines are its answers
+/**
+ * What the planner predicts against what is then measured: `deno task bench:reality [--quick] [--repeats 3] [--fleet 4x0.45@1000,...]
+ * [--profile quick|full] [--emulation PATH] [--data DIR] [--json FILE]`.
+ *
+ * For each fleet of emulated devices every node measures itself anew, the planner places the layers, and the plan that the first
+ * node serves (`GET /api/plan`) is held against requests to the same nodes in the same minutes: time to the first token of
+ * several prompts, time per token of a plain stream. The ratio is measured over predicted.
+ *
+ * Random weights of a 0.5B model's shape. Needs Linux, root and `edge-emulation.sh`.
+ *
+ * @module
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { seededRandom } from "../actors/mod.ts";
+import type { Plan } from "../planner/mod.ts";
+import { freshDeviceData } from "./edge/device_data.ts";
+import { Emulation } from "./edge/emulation.ts";
+import { Fleet } from "./edge/fleet.ts";
+import { HALF_BILLION, prepareHalfBillion } from "./edge/models.ts";
+import { type Comparison, comparisonTable, medianOf } from "./edge/reality.ts";
+
+const { values: args } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    repeats: { type: "string" },
+    fleet: { type: "string" },
+    emulation: { type: "string" },
+    data: { type: "string", default: join(tmpdir(), "orrery-edge") },
+    json: { type: "string" },
+  },
+});
+
+/** Cores of each device, and the rate of each link. */
+interface FleetShape {
+  name: string;
+  cores: number[];
+  mbit: number;
+}
+
+const equal = (devices: number, mbit: number): FleetShape => ({
+  name: `${devices} x 0.45 core, ${mbit} Mbit/s`,
+  cores: new Array<number>(devices).fill(0.45),
+  mbit,
+});
+/** By the names that `--fleet` takes. */
+const FLEETS: Record<string, FleetShape> = {
+  "1": equal(1, 1000),
+  "2": equal(2, 1000),
+  "4": equal(4, 1000),
+  "4-slow": equal(4, 100),
+  mixed: { name: "0.6 / 0.6 / 0.3 / 0.3 core, 1000 Mbit/s", cores: [0.6, 0.6, 0.3, 0.3], mbit: 1000 },
+};
+/** Prompts whose first token is timed; each is a length that the plan has a prediction for. */
+const PROMPTS = [128, 512, 1024];
+/** After this prompt a plain answer of so many tokens is timed: the middle of the plan's own workload. */
+const STREAM = { prompt: 512, tokens: 65 };
+/** A node that is alone measures itself after it has begun to serve. */
+const PLAN_MS = 180_000;
+
+const random = seededRandom(11);
+const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
+
+async function main(): Promise<void> {
+  const names = args.fleet?.split(",") ?? (args.quick ? ["1", "4"] : Object.keys(FLEETS));
+  for (const name of names) {
+    if (!FLEETS[name]) throw new Error(`--fleet takes ${Object.keys(FLEETS).join(", ")}, got "${name}"`);
+  }
+  if (!(Number.isInteger(repeats) && repeats > 0)) {
+    throw new Error(`--repeats takes a whole number from 1, got "${args.repeats}"`);
+  }
+  console.log(`${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, median of ${repeats}`);
+  // Says what is missing before a model is made.
+  await (await Emulation.up(1, { mbit: 0, script: args.emulation }))[Symbol.asyncDispose]();
+  await mkdir(args.data, { recursive: true });
+  await prepareHalfBillion(args.data);
+  const results: Record<string, Comparison[]> = {};
+  for (const name of names) {
+    results[name] = await compare(FLEETS[name]);
+    console.log(comparisonTable(results[name]));
+  }
+  if (args.json !== undefined) await writeFile(args.json, JSON.stringify(results, null, 2) + "\n");
+  report(results);
+}
+
+/** Starts the fleet and measures it; what is compared is the plan as it was when the first request began. */
+async function compare({ name, cores, mbit }: FleetShape): Promise<Comparison[]> {
+  console.log(`\n## ${name} (load ${loadavg()[0].toFixed(1)})`);
+  await using emulation = await Emulation.up(cores.length, { mbit, script: args.emulation });
+  const data = await freshDeviceData(args.data, cores.length);
+  await using fleet = await Fleet.start(emulation, { cores, data, first: ["--model", HALF_BILLION] });
+  const plan = await planOf(fleet);
+  for (const { host, first_layer, last_layer } of plan.stages) {
+    console.log(`  layers ${first_layer}-${last_layer} on ${host}`);
+  }
+  for (const { host, why } of plan.idle) console.log(`  ${host} is idle: ${why}`);
+
+  await ask(fleet, { prompt: 32, tokens: 4 }); // connections, first allocations
+  const streams: { ttft: number; tpot: number; busy: number[] }[] = [];
+  const ttft = new Map<number, number[]>(PROMPTS.map((p) => [p, []]));
+  for (let i = 0; i < repeats; i++) {
+    for (const prompt of PROMPTS.filter((p) => p !== STREAM.prompt)) {
+      ttft.get(prompt)!.push((await ask(fleet, { prompt, tokens: 1 })).ttftS);
+    }
+    const stream = await ask(fleet, STREAM);
+    ttft.get(STREAM.prompt)!.push(stream.ttftS);
+    streams.push({ ttft: stream.ttftS, tpot: (stream.totalS - stream.ttftS) / (stream.tokens - 1), busy: [] });
+  }
+  const after = await planOf(fleet);
+  if (JSON.stringify(after.stages) !== JSON.stringify(plan.stages)) {
+    console.log("  the plan changed while requests ran: frames took longer or shorter than measured before");
+  }
+  console.log(`  load ${loadavg()[0].toFixed(1)}`);
+  const predicted = (prompt: number) => {
+    const bucket = plan.piece_buckets.find((b) => b.prompt_tokens === prompt);
+    if (!bucket) throw new Error(`the plan predicts nothing for a prompt of ${prompt} tokens`);
+    return bucket.ttft_s;
+  };
+  return [
+    ...PROMPTS.map((prompt): Comparison => ({
+      what: `first token after ${prompt}`,
+      predictedS: predicted(prompt),
+      measuredS: medianOf(ttft.get(prompt)!),
+      allS: ttft.get(prompt)!,
+    })),
+    {
+      what: "time per token",
+      predictedS: plan.predicted.tpot_s,
+      measuredS: medianOf(streams.map((s) => s.tpot)),
+      allS: streams.map((s) => s.tpot),
+    },
+  ];
+}
+
+/** The plan that is served; a node that is alone has one some seconds after it began. */
+async function planOf(fleet: Fleet): Promise<Plan> {
+  const until = performance.now() + PLAN_MS;
+  for (;;) {
+    const answer = await fleet.get("/api/plan") as Plan & { error?: { message: string } };
+    if (!answer.error) return answer;
+    if (performance.now() > until) throw new Error(`no plan after ${PLAN_MS} ms: ${answer.error.message}`);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+}
+
+async function ask(fleet: Fleet, { prompt, tokens }: { prompt: number; tokens: number }) {
+  return await fleet.ask({
+    model: "default",
+    // Never the same prompt twice: a warm prefix would answer for nothing.
+    prompt: Array.from({ length: prompt }, () => 300 + Math.floor(random() * 3000)),
+    max_tokens: tokens,
+    temperature: 0,
+    orrery: { mode: "plain", ignore_eos: true },
+  });
+}
+
+/** What the tables show together: how far off the worst is, and whether any fleet is slower than one device. */
+function report(results: Record<string, Comparison[]>): void {
+  const errors = Object.values(results).flat().map((c) => Math.abs(c.measuredS / c.predictedS - 1));
+  const within = errors.filter((e) => e <= 0.2).length;
+  console.log(`\n${within} of ${errors.length} within 20 %, median error ${(100 * medianOf(errors)).toFixed(1)} %`);
+  const alone = results["1"];
+  if (!alone) return;
+  for (const [name, own] of Object.entries(results)) {
+    if (name === "1" || !FLEETS[name].cores.every((c) => c >= FLEETS["1"].cores[0])) continue;
+    const gains = own.map((c, i) => `${c.what} ${(alone[i].measuredS / c.measuredS).toFixed(2)}`);
+    console.log(`${FLEETS[name].name}, times as fast as one device: ${gains.join(", ")}`);
+  }
+}
+
+await main();

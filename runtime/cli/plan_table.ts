@@ -1,0 +1,69 @@
+/**
+ * A plan as the first node prints it: who computes what, how fast, and why.
+ *
+ * @module
+ */
+import type { Plan } from "../../planner/mod.ts";
+
+const WIDTH = 110;
+
+/** The plan's stages and idle devices as a table, and a line for what it promises. `self` is called `this node`. */
+export function planTable(plan: Plan, self?: string): string {
+  const host = (name: string) => name === self ? "this node" : name;
+  const rows = [
+    ["stage", "host", "layers", "a row", "why"],
+    ...plan.stages.map((s, i) => [
+      String(i),
+      host(s.host),
+      `${s.first_layer}-${s.last_layer}`,
+      ms(s.seconds_per_row),
+      s.why.replace(/^layers? [\d-]+: /, ""),
+    ]),
+    ...plan.idle.map((d) => ["idle", host(d.host), "", "", d.why.replace(/^idle: /, "")]),
+  ];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column].length)));
+  const lines = rows.flatMap((row) => {
+    const head = widths.map((width, column) =>
+      column === 3 ? row[column].padStart(width) : row[column].padEnd(width)
+    ).join("  ");
+    const room = Math.max(30, WIDTH - head.length - 4);
+    return wrap(row[4], room).map((text, i) =>
+      `  ${i === 0 ? head : " ".repeat(head.length)}  ${text}`.trimEnd()
+    );
+  });
+  const { ttft_s, tpot_s, tokens_per_s } = plan.predicted;
+  const { draft, bottleneck } = plan;
+  return [
+    `plan     ${plan.model}, ${plan.objective}: first token after ${ms(ttft_s)}, then ${
+      ms(tpot_s)
+    } a token, ` +
+    `${tokens_per_s.toFixed(1)} tokens/s (for its workload)`,
+    ...lines,
+    ...wrap(`slowest: ${bottleneck.what} (${ms(bottleneck.seconds)}), ${bottleneck.why}`, WIDTH).map((l) =>
+      `  ${l}`
+    ),
+    ...wrap(
+      draft.source === "none" ? draft.why : `drafts of ${draft.length} (${draft.source}): ${draft.why}`,
+      WIDTH,
+    ).map((l) => `  ${l}`),
+    ...plan.binding.flatMap((text) => wrap(text, WIDTH)).map((l) => `  ${l}`),
+  ].join("\n");
+}
+
+const ms = (seconds: number) => {
+  const value = seconds * 1000;
+  return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
+};
+
+/** Lines of at most `width` characters, broken between words. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line ? `${line} ${word}` : word;
+  }
+  return [...lines, line];
+}

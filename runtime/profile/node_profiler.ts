@@ -1,0 +1,240 @@
+/**
+ * What a node tells of itself when the cluster asks: its profile for a model, its link to another member. And a look at whether what
+ * runs here still fits the profile.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import {
+  type ActorSystem,
+  CLUSTER,
+  type LinkReport,
+  type Member,
+  memberAddress,
+  type MemberProfiler,
+  type ProfileRequest,
+  type StageEngine,
+  type StageInfo,
+  weightsAddress,
+} from "../../actors/mod.ts";
+import { type Manifest, manifestSchema, type ModelStore } from "../../models/mod.ts";
+import { tableSeconds } from "../../planner/mod.ts";
+import type { Mailbox } from "../mailbox/mod.ts";
+import { ProfileCache } from "./cache.ts";
+import { DriftWatch, type ObservedFrame } from "./drift.ts";
+import { watchEngine } from "./watch_engine.ts";
+import { probeLink } from "./links.ts";
+import { measureCpuShare } from "./machine.ts";
+import type { Profile } from "./profile.ts";
+import { profileKey, profileModel } from "./profiler.ts";
+
+const log = getLogger(["orrery", "profile"]);
+
+/** A model below this runs on one thread (as its stages do: `runtime/cluster/host.ts`). */
+const SMALL_MODEL_BYTES = 64 * 2 ** 20;
+/** A share of a core is measured again after so long. Milliseconds. */
+const SHARE_MS = 60_000;
+/** A machine that drifts is measured again no more often than this: what disturbs it may stay. Milliseconds. */
+const COOLDOWN_MS = 600_000;
+const MANIFEST_DEADLINE_MS = 30_000;
+const ECHO_DEADLINE_MS = 20_000;
+
+/** Options of a {@linkcode NodeProfiler}. */
+export interface NodeProfilerOptions {
+  system: ActorSystem;
+  store: ModelStore;
+  mailbox: Pick<Mailbox, "addPeer" | "peers">;
+  /** Folder of the store; profiles are kept in it. */
+  data: string;
+  /** Of engines. @default by the size of the model */
+  threads?: number;
+  /** @default false */
+  spinning?: boolean;
+  /** Bytes that stages may use in all. @default what is free */
+  memoryBytes?: number;
+}
+
+interface Current {
+  profile: Profile;
+  manifest: Manifest;
+}
+
+/** Tells models apart by what both a manifest and an engine know of them. */
+const shapeOf = ({ layers, hidden, vocab }: Pick<StageInfo, "layers" | "hidden" | "vocab">): string =>
+  `${layers} ${hidden} ${vocab}`;
+
+/** See the module's text. */
+export class NodeProfiler implements MemberProfiler {
+  readonly #options: NodeProfilerOptions;
+  readonly #cache: ProfileCache;
+  readonly #abort = new AbortController();
+  /** Measurements that run or wait, by model. */
+  readonly #running = new Map<string, Promise<Profile>>();
+  #queue: Promise<unknown> = Promise.resolve();
+  /** Profiles that plans rest on now, with their models, by what an engine tells of its model. */
+  readonly #current = new Map<string, Current>();
+  #share?: { value: number; at: number };
+  #remeasured = -Infinity;
+
+  constructor(options: NodeProfilerOptions) {
+    this.#options = options;
+    this.#cache = new ProfileCache(options.data);
+  }
+
+  async profile(
+    { model, source, known_only }: ProfileRequest,
+    signal: AbortSignal,
+  ): Promise<Record<string, unknown> | null> {
+    const manifest = await this.#manifest(model, source, signal);
+    const profile = await this.#known(manifest) ?? (known_only ? undefined : await this.#measure(manifest));
+    if (!profile) return null;
+    this.#current.set(shapeOf(manifest.geometry), { profile, manifest });
+    return { profile, memory_bytes: this.#memory() };
+  }
+
+  async probe(peer: Member, signal: AbortSignal): Promise<LinkReport> {
+    const { system, mailbox } = this.#options;
+    if (!mailbox.peers().some(({ node }) => node === peer.node)) {
+      mailbox.addPeer(peer.node, peer.host, peer.port);
+    }
+    return await probeLink(async ({ bytes, replyBytes }) => {
+      await system.ask(memberAddress(peer.node), {
+        type: "echo",
+        ...(bytes > 0 ? { data: new Uint8Array(bytes) } : {}),
+        reply_bytes: replyBytes,
+      }, { deadlineMs: ECHO_DEADLINE_MS, signal });
+    });
+  }
+
+  /**
+   * The same engine, its frames compared with the profile of its model, as soon as there is one. When they take 20 % more or less
+   * than that says, it is marked stale and measured again, and the cluster plans anew.
+   */
+  watched(engine: StageEngine): StageEngine {
+    const { firstLayer: first, lastLayer: last } = engine.info;
+    let seen: { profile: Profile; watch: DriftWatch } | undefined;
+    return watchEngine(engine, (frame) => {
+      const current = this.#current.get(shapeOf(engine.info));
+      if (!current) return; // never measured: nothing rests on it
+      const { profile, manifest } = current;
+      if (seen?.profile !== profile) {
+        const watch = new DriftWatch({
+          predict: (frame) => stageSeconds(profile, manifest, { first, last }, frame),
+        });
+        seen = { profile, watch };
+      }
+      const verdict = seen.watch.observe(frame);
+      if (verdict.state !== "drifted") return;
+      const percent = Math.round(100 * (verdict.ratio - 1));
+      const sign = percent > 0 ? "+" : "";
+      this.#drifted(
+        current,
+        `frames of layers ${first}-${last} take ${sign}${percent} % of what was measured`,
+      );
+    });
+  }
+
+  /** Ends what is being measured. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await Promise.allSettled(this.#running.values());
+  }
+
+  #drifted({ profile, manifest }: Current, what: string): void {
+    if (performance.now() - this.#remeasured < COOLDOWN_MS) {
+      return log.debug("{what}; measured a short while ago, so the profile stays", { what });
+    }
+    this.#remeasured = performance.now();
+    this.#current.delete(shapeOf(manifest.geometry));
+    log.info("{what}: the profile is stale and is measured again", { what });
+    const again = async () => {
+      await this.#cache.markStale(profile, what);
+      this.#share = undefined;
+      await this.#measure(manifest);
+      await this.#options.system.tell(CLUSTER, { type: "replan", why: what }, { deadlineMs: 10_000 });
+    };
+    void again().catch((error) => {
+      if (!this.#abort.signal.aborted) log.warn("cannot measure again: {error}", { error });
+    });
+  }
+
+  async #manifest(model: string, source: string, signal: AbortSignal): Promise<Manifest> {
+    const { system, store } = this.#options;
+    if (source === system.node) return (await store.get(model)).manifest;
+    const text = await system.ask(weightsAddress(source), { type: "manifest", model }, {
+      deadlineMs: MANIFEST_DEADLINE_MS,
+      signal,
+    });
+    return manifestSchema.parse(JSON.parse(String(text)));
+  }
+
+  #key(manifest: Manifest) {
+    const { threads, spinning } = this.#options;
+    const bytes = manifest.layers.reduce((sum, group) => sum + group.bytes, 0);
+    return profileKey(manifest, {
+      threads: threads ?? (bytes < SMALL_MODEL_BYTES ? 1 : navigator.hardwareConcurrency),
+      spinning,
+    });
+  }
+
+  async #known(manifest: Manifest): Promise<Profile | undefined> {
+    const key = this.#key(manifest);
+    // What was measured in this life of the node holds until its frames say otherwise.
+    const current = this.#current.get(shapeOf(manifest.geometry))?.profile;
+    if (current?.key.geometry === key.geometry && current.key.precision === key.precision) return current;
+    return await this.#cache.has(key) ? await this.#cache.get(key, await this.#cpuShare()) : undefined;
+  }
+
+  /** One measurement at a time; two that want the same one share it. */
+  #measure(manifest: Manifest): Promise<Profile> {
+    const key = this.#key(manifest);
+    const running = this.#running.get(key.geometry);
+    if (running) return running;
+    const { store, data } = this.#options;
+    const measured = this.#queue.then(async () => {
+      log.info("measuring how fast {model} runs here", { model: manifest.name });
+      const profile = await profileModel({
+        manifest,
+        store,
+        data,
+        threads: key.threads,
+        spinning: key.spinning,
+        quick: true,
+        cpuShare: await this.#cpuShare(),
+        signal: this.#abort.signal,
+      });
+      await this.#cache.put(profile);
+      this.#current.set(shapeOf(manifest.geometry), { profile, manifest });
+      return profile;
+    });
+    this.#queue = measured.catch(() => {});
+    this.#running.set(key.geometry, measured);
+    void this.#queue.then(() => this.#running.delete(key.geometry));
+    return measured;
+  }
+
+  async #cpuShare(): Promise<number> {
+    if (!this.#share || performance.now() - this.#share.at > SHARE_MS) {
+      this.#share = { value: await measureCpuShare(), at: performance.now() };
+    }
+    return this.#share.value;
+  }
+
+  /** What stages may use in all: what is free, and what this process holds already. */
+  #memory(): number {
+    const { available } = Deno.systemMemoryInfo();
+    return Math.min(this.#options.memoryBytes ?? Infinity, available + Deno.memoryUsage().rss);
+  }
+}
+
+/** Computing seconds of a frame at a stage, as the profile says. */
+export function stageSeconds(
+  { layer, embed, head }: Profile,
+  { geometry }: Pick<Manifest, "geometry">,
+  { first, last }: { first: number; last: number },
+  { rows, past, wanted }: Omit<ObservedFrame, "seconds">,
+): number {
+  return (last - first + 1) * tableSeconds(layer, rows, past) +
+    (first === 0 ? tableSeconds(embed, rows, 0) : 0) +
+    (last === geometry.layers - 1 ? tableSeconds(head, wanted, 0) : 0);
+}

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import type { StageEngine } from "../../actors/mod.ts";
+import { ModelStore } from "../../models/mod.ts";
+import { resolveModel } from "../resolve_model.ts";
+import { loadProfiles } from "./cache.ts";
+import { NodeProfiler, type NodeProfilerOptions, stageSeconds } from "./node_profiler.ts";
+import { nodeProfileSchema } from "./profile.ts";
+
+const signal = new AbortController().signal;
+
+Deno.test("A node measures itself once, knows it from then on, and measures again when its frames take longer", async () => {
+  const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  const told = Promise.withResolvers<{ type: string; why: string }>();
+  const options = {
+    system: {
+      node: "a",
+      tell: (_to: string, message: { type: string; why: string }) => Promise.resolve(told.resolve(message)),
+    },
+    store: await ModelStore.open(data),
+    mailbox: {},
+    data,
+    memoryBytes: 1e9,
+  } as unknown as NodeProfilerOptions;
+  const profiler = new NodeProfiler(options);
+  try {
+    const { manifest } = await resolveModel(options.store, {});
+    const ask = async (known_only: boolean) => {
+      const answer = await profiler.profile({ model: manifest.name, source: "a", known_only }, signal);
+      return answer && nodeProfileSchema.parse(answer);
+    };
+    assert.equal(await ask(true), null);
+    const [one, two] = await Promise.all([ask(false), ask(false)]);
+    assert.deepEqual(one!.profile, two!.profile, "two that ask at once share a measurement");
+    assert.equal(one!.memory_bytes, 1e9);
+    assert.deepEqual((await ask(true))!.profile, one!.profile);
+
+    const { layers, hidden, vocab } = manifest.geometry;
+    const range = { first: 0, last: layers - 1 };
+    const frame = { rows: 1, past: 0, wanted: 1 };
+    const predicted = stageSeconds(one!.profile, manifest, range, frame);
+    const engine = profiler.watched({
+      info: { firstLayer: 0, lastLayer: layers - 1, layers, hidden, vocab },
+      run: () => Promise.resolve({ kind: "tokens", tokens: [], computeMs: 3_000 * predicted }),
+    } as unknown as StageEngine);
+    const row = { base: 0, tokens: Int32Array.of(1), want: Int32Array.of(0) };
+    for (let i = 0; i < 50; i++) await engine.run(row as unknown as Parameters<StageEngine["run"]>[0]);
+    const { type, why } = await told.promise;
+    assert.equal(type, "replan");
+    assert.match(why, /layers 0-5 take \+200 % of what was measured/);
+    const again = (await ask(true))!.profile;
+    assert.notEqual(again.measured_at, one!.profile.measured_at);
+    assert.deepEqual((await loadProfiles(data)).map((p) => p.measured_at), [again.measured_at]);
+  } finally {
+    await profiler.close();
+    await Deno.remove(data, { recursive: true });
+  }
+});

@@ -1,0 +1,254 @@
+/**
+ * The profiler: a machine measures how fast it runs a model, on the engine that will run it.
+ *
+ *     plain    one layer in the middle of a model             layer = (deep - plain) / layers that deep has more
+ *     deep     the same with more layers                      embed = first - plain
+ *     first    embedding and one layer                        head  = last - plain
+ *     last     one layer, norm, LM head and sampler
+ *
+ * A frame of few rows takes as long as reading the weights does, and a few layers of a small model may stay in the processor's
+ * cache where a real stage's do not. So there are two deep stages: one as large as a real one for frames of few rows, and one of
+ * few layers for frames of many rows, which would take too long on the other.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { join } from "node:path";
+import { buildStageGraph, type Manifest, type ModelStore } from "../../models/mod.ts";
+import { loadEngine } from "../engine/mod.ts";
+import { measureCpuShare, thisMachine } from "./machine.ts";
+import { Bench, compare, type Effort, type Point } from "./measure.ts";
+import { geometryHash, type Profile, type ProfileKey } from "./profile.ts";
+import { differenceTable, longerTable, median, type Paired, plainTable } from "./tables.ts";
+import { type Specimen, specimenManifest, takeSpecimen } from "./weights.ts";
+
+const log = getLogger(["orrery", "profile"]);
+
+const MIB = 2 ** 20;
+/** A stage of so many bytes does not stay in a cache. */
+const UNCACHED_BYTES = 96 * MIB;
+/** Layers that the deep stage for many rows has more: several where one takes too little time to be told from noise. */
+const SMALL_LAYER_BYTES = 16 * MIB;
+const SMALL_EXTRA = 2;
+/** Below this one deep stage does for all. */
+const SMALL_STAGE_BYTES = 64 * MIB;
+/** Frames of so many rows are measured on the stage as large as a real one. */
+const FEW_ROWS = { quick: 4, full: 16 };
+/** Logits of a frame take no more than this. */
+const LOGITS_BYTES = 64 * MIB;
+const LIMIT_MS = 900_000;
+/** A machine that gets less of a core than this has a limit, which shows only in longer repeats. */
+const WHOLE_SHARE = 0.9;
+/** What an engine without weights takes once the process has loaded the library: measured, onnxruntime-node 1.30. */
+const ENGINE_BYTES = 16 * MIB;
+
+/** How far a profile is. */
+export interface ProfileProgress {
+  /** What is measured now. */
+  what: string;
+  done: number;
+  total: number;
+}
+
+/** Options of {@linkcode profileModel}. */
+export interface ProfileOptions {
+  /** Of the model; its blobs need not be here. */
+  manifest: Manifest;
+  store: ModelStore;
+  /** Folder of the store, for made-up weights while they are needed. */
+  data: string;
+  /** Threads of the engine. */
+  threads: number;
+  /** @default false */
+  spinning?: boolean;
+  /** Fewer points, shorter repeats: under 10 s for a model of half a billion parameters. @default false */
+  quick?: boolean;
+  onProgress?: (progress: ProfileProgress) => void;
+  /** Share of a core, if it is measured already. */
+  cpuShare?: number;
+  signal?: AbortSignal;
+}
+
+/** The key under which a profile of this model is kept on this machine. */
+export function profileKey(
+  manifest: Manifest,
+  { threads, spinning = false }: { threads: number; spinning?: boolean },
+): ProfileKey {
+  return {
+    geometry: geometryHash(manifest),
+    precision: manifest.precision,
+    threads,
+    spinning,
+    machine: thisMachine(),
+  };
+}
+
+/**
+ * Measures a profile. Throws what loading the engine throws (group `engine`), what the graph builder throws (group `model`) and
+ * the signal's reason; gives up after 15 minutes.
+ */
+export async function profileModel(options: ProfileOptions): Promise<Profile> {
+  const { manifest, store, data, quick = false, threads, spinning = false } = options;
+  const started = performance.now();
+  const cpuShare = options.cpuShare ?? await measureCpuShare();
+  const effort = effortOf(manifest, quick, cpuShare);
+  const layerBytes = manifest.layers[0].bytes;
+  const extra = layerBytes < SMALL_LAYER_BYTES ? SMALL_EXTRA : 1;
+  const uncached = Math.min(manifest.layers.length, Math.ceil(UNCACHED_BYTES / layerBytes)) - 1;
+  const few = Math.max(extra, uncached);
+  const depth = { few, many: few * layerBytes < SMALL_STAGE_BYTES ? few : extra };
+  const past = effort.past.at(-1)!;
+  const measured = specimenManifest(manifest, {
+    layers: few + 3,
+    context: past + effort.rows.at(-1)!,
+  });
+  await using specimen = await takeSpecimen(measured, { store, scratch: join(data, "profiles") });
+  const limit = AbortSignal.timeout(LIMIT_MS);
+  const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
+  const times = await measureStages(specimen, { ...options, effort, depth, signal, started });
+  const took = (performance.now() - started) / 1000;
+  log.info("measured {model} in {took} s", { model: manifest.name, took: took.toFixed(1) });
+  return {
+    version: 1,
+    key: profileKey(manifest, { threads, spinning }),
+    cpu_share: cpuShare,
+    model: manifest.name,
+    measured_at: new Date().toISOString(),
+    quick,
+    synthetic: specimen.synthetic,
+    took_s: took,
+    stale: null,
+    ...times,
+  };
+}
+
+/** Points and patience. */
+function effortOf({ geometry }: Manifest, quick: boolean, cpuShare: number): Effort {
+  const limited = cpuShare < WHOLE_SHARE;
+  const rows = quick ? [1, 2, 4, 8, 16, 64, 256] : [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+  const wanted = (quick ? [1, 4, 16] : [1, 2, 4, 8, 16, 32, 64])
+    .filter((n) => n === 1 || n * geometry.vocab * 4 <= LOGITS_BYTES);
+  const past = quick ? [0, 512] : [0, 256, 1024, 3072];
+  const room = (n: number, rest: number) => n + rest <= geometry.context;
+  const fitting = rows.filter((n) => n === 1 || room(n, 0));
+  const most = fitting.at(-1)!;
+  return {
+    rows: fitting,
+    past: past.filter((n) => n === 0 || room(n, most)),
+    wanted: wanted.filter((n) => n === 1 || room(n, 0)),
+    repeats: quick ? 3 : 5,
+    repeatMs: limited ? (quick ? 30 : 100) : quick ? 4 : 20,
+    patienceS: quick ? 3 : 120,
+    budgetS: quick ? 7 : 240,
+  };
+}
+
+type Times = Pick<Profile, "layer" | "embed" | "head" | "frame_s" | "overhead_bytes" | "layer_bytes">;
+
+async function measureStages(
+  { manifest, blobDir }: Specimen,
+  options: ProfileOptions & {
+    effort: Effort;
+    /** Layers that the deep stages have more than the plain one, for frames of few and of many rows. */
+    depth: { few: number; many: number };
+    signal: AbortSignal;
+    started: number;
+  },
+): Promise<Times> {
+  const { effort, depth, signal, started, threads, spinning, onProgress = () => {} } = options;
+  const { few, many } = splitRows(effort.rows, depth, options.quick ? FEW_ROWS.quick : FEW_ROWS.full);
+  const { rows, past, wanted, budgetS } = effort;
+  const { layers } = manifest.geometry;
+  const maxRows = rows.at(-1)!;
+  const total = rows.length * past.length + wanted.length + Math.min(rows.length, 3);
+  let done = 0;
+
+  await using stack = new AsyncDisposableStack();
+  /** A stage with arenas open, and the resident bytes that it took. */
+  const load = async (firstLayer: number, lastLayer: number, pasts: number[], room: number) => {
+    const before = Deno.memoryUsage().rss;
+    const graph = await buildStageGraph(manifest, { firstLayer, lastLayer, blobDir });
+    const capacity = pasts.reduce((sum, p) => sum + p + room, 0);
+    const arenas = capacity * graph.kvBytesPerRow;
+    const engine = await loadEngine({
+      graph,
+      geometry: manifest.geometry,
+      threads,
+      spinning,
+      arenaBudgetBytes: arenas + MIB,
+      signal,
+    });
+    const own = new AsyncDisposableStack();
+    own.use({ [Symbol.asyncDispose]: () => engine.dispose() });
+    stack.use(own);
+    const bench = new Bench(engine, room, signal);
+    for (const p of pasts) await bench.open(p, room);
+    await bench.repeat({ rows: 1, past: pasts[0], wanted: 1 }, 1);
+    const bytes = Deno.memoryUsage().rss - before - arenas;
+    return { bench, bytes, weightBytes: graph.weightBytes, dispose: () => own.disposeAsync() };
+  };
+  /** What another stage takes beside the plain one. Groups are of frames of one size, the most needed first; late ones may be left out. */
+  const against = async (more: Bench, what: string, points: Point[][], least: number): Promise<Paired[]> => {
+    const pairs: Paired[] = [];
+    /** Seconds of a group, per row of its frames. */
+    let perRow = 0;
+    for (const [i, group] of points.entries()) {
+      const elapsed = (performance.now() - started) / 1000;
+      const { rows } = group[0];
+      if (i >= least && elapsed + perRow * rows > budgetS) {
+        log.info("{what}: frames of {rows} rows are left out", { what, rows });
+        continue;
+      }
+      const begun = performance.now();
+      for (const point of group) {
+        onProgress({ what, done: done++, total });
+        pairs.push(await compare({ plain: plain.bench, more, point }, effort, started));
+      }
+      perRow = (performance.now() - begun) / 1000 / rows;
+    }
+    return pairs;
+  };
+
+  const plain = await load(1, 1, past, maxRows);
+  const points = (rows: number[]) => rows.map((n) => past.map((p): Point => ({ rows: n, past: p })));
+  const deep = await load(1, 1 + depth.few, past, few.at(-1)!);
+  const fewPairs = await against(deep.bench, "layer", points(needed(few)), 2);
+  await deep.dispose();
+  const last = await load(layers - 1, layers - 1, [0], wanted.at(-1)!);
+  const head = await against(last.bench, "head", wanted.map((n) => [{ rows: n, past: 0, wanted: n }]), 1);
+  await last.dispose();
+  const some = rows.filter((n) => n === 1 || n === 16 || n === 64);
+  const first = await load(0, 0, [0], some.at(-1)!);
+  const embed = await against(first.bench, "embedding", some.map((n) => [{ rows: n, past: 0 }]), 1);
+  await first.dispose();
+  let table = differenceTable(fewPairs, depth.few);
+  if (many.length > 0) {
+    const shallow = await load(1, 1 + depth.many, past, maxRows);
+    const pairs = await against(shallow.bench, "layer", points(needed(many)), 1);
+    table = longerTable(table, differenceTable(pairs, depth.many));
+  }
+  onProgress({ what: "layer", done: total, total });
+
+  // What a frame takes besides its layers: a session's own work, and the way to the worker and back.
+  const session = Math.max(0, plainTable(fewPairs).seconds[0][0] - table.seconds[0][0]);
+  return {
+    layer: table,
+    embed: differenceTable(embed, 1),
+    head: differenceTable(head, 1),
+    frame_s: session + Math.max(0, median(plain.bench.overheads)),
+    overhead_bytes: Math.max(ENGINE_BYTES, plain.bytes - plain.weightBytes),
+    layer_bytes: Math.max(0, (deep.bytes - ENGINE_BYTES) / (1 + depth.few)),
+  };
+}
+
+/** Row counts, most needed first: one row is a step of decoding, 64 and 16 are pieces of a prompt and drafts; the rest refines. */
+function needed(rows: number[]): number[] {
+  const first = [1, 64, 16, 4].filter((n) => rows.includes(n));
+  return [...first, ...rows.filter((n) => !first.includes(n))];
+}
+
+/** Rows for the two deep stages; where those are one, it takes all. */
+function splitRows(rows: number[], depth: { few: number; many: number }, most: number) {
+  const bound = depth.few === depth.many ? Infinity : most;
+  return { few: rows.filter((n) => n <= bound), many: rows.filter((n) => n > bound) };
+}

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { ModelStore, type Precision, PRECISIONS } from "../../models/mod.ts";
+import { resolveModel } from "../resolve_model.ts";
+import { profileSchema } from "./profile.ts";
+import { profileModel, type ProfileProgress } from "./profiler.ts";
+import { atPrecision } from "./weights.ts";
+
+async function withStore(run: (store: ModelStore, data: string) => Promise<void>): Promise<void> {
+  const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  try {
+    await run(await ModelStore.open(data), data);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+}
+
+Deno.test("profileModel() measures the embedded model, more for more rows, and leaves no file behind", async () => {
+  await withStore(async (store, data) => {
+    const { manifest } = await resolveModel(store, {});
+    const seen: ProfileProgress[] = [];
+    const profile = await profileModel({
+      manifest,
+      store,
+      data,
+      threads: 1,
+      quick: true,
+      cpuShare: 1,
+      onProgress: (p) => seen.push(p),
+    });
+    assert.deepEqual(profileSchema.parse(JSON.parse(JSON.stringify(profile))), profile);
+    const { layer, head, embed } = profile;
+    assert.deepEqual(layer.past, [0, 512]);
+    assert.deepEqual([layer.rows[0], embed.rows[0], head.rows[0]], [1, 1, 1]);
+    assert.ok(layer.seconds.at(-1)![0] > 4 * layer.seconds[0][0], JSON.stringify(layer));
+    assert.ok(profile.frame_s > 0 && profile.overhead_bytes > 0);
+    assert.equal(profile.synthetic, false);
+    assert.deepEqual(seen.at(-1), { what: "layer", done: seen.at(-1)!.total, total: seen.at(-1)!.total });
+    assert.deepEqual([...Deno.readDirSync(data)].map((e) => e.name).filter((n) => n === "profiles"), []);
+  });
+});
+
+Deno.test("A model whose weights are elsewhere is measured on made-up ones, at any precision", async (t) => {
+  await withStore(async (store, data) => {
+    const { manifest } = await resolveModel(store, {});
+    for (const precision of PRECISIONS.filter((p): p is Precision => p !== "f32")) {
+      await t.step(precision, async () => {
+        const elsewhere = atPrecision(manifest, precision);
+        assert.equal(elsewhere.precision, precision);
+        const options = { store, data, threads: 1, quick: true, cpuShare: 1 };
+        const small = { ...elsewhere, geometry: { ...elsewhere.geometry, context: 64 } }; // few points
+        const profile = await profileModel({ manifest: small, ...options });
+        assert.equal(profile.synthetic, true);
+        assert.equal(profile.key.precision, precision);
+        assert.ok(profile.layer.seconds.at(-1)![0] > 0);
+        assert.deepEqual([...Deno.readDirSync(`${data}/profiles`)], [], "made-up weights are gone");
+      });
+    }
+  });
+});
+
+Deno.test("A measurement that is called off ends, and takes its files with it", async () => {
+  await withStore(async (store, data) => {
+    const { manifest } = await resolveModel(store, {});
+    const abort = new AbortController();
+    const measuring = profileModel({
+      manifest: atPrecision(manifest, "q4"),
+      store,
+      data,
+      threads: 1,
+      quick: true,
+      cpuShare: 1,
+      signal: abort.signal,
+      onProgress: () => abort.abort(new Error("called off")),
+    });
+    await assert.rejects(measuring, /called off/);
+    assert.deepEqual([...Deno.readDirSync(`${data}/profiles`)], []);
+  });
+});

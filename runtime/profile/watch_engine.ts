@@ -1,0 +1,25 @@
+/**
+ * An engine that reports its frames.
+ *
+ * @module
+ */
+import type { StageEngine } from "../../actors/mod.ts";
+import type { ObservedFrame } from "./drift.ts";
+
+/** The same engine; `observe` is told of each frame that ran to its end. */
+export function watchEngine(engine: StageEngine, observe: (frame: ObservedFrame) => void): StageEngine {
+  return {
+    info: engine.info,
+    layout: (arena, layout, signal) => engine.layout(arena, layout, signal),
+    async run(frame, signal) {
+      const { base, want } = frame;
+      const rows = frame.tokens.length;
+      const output = await engine.run(frame, signal);
+      observe({ rows, past: base, wanted: want.length, seconds: output.computeMs / 1000 });
+      return output;
+    },
+    close: (arena) => engine.close(arena),
+    stats: (signal) => engine.stats(signal),
+    dispose: () => engine.dispose(),
+  };
+}

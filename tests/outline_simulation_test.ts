@@ -1,0 +1,175 @@
+/**
+ * Answers by an outline under the simulator: each branch says what its own prompt alone would give, and the text is in order.
+ */
+import assert from "node:assert/strict";
+import { address, type Delta, type OutlineAnswer, type OutlineText, samplingSchema } from "../actors/mod.ts";
+import { plainCodec, prompt, read, toyTokens, world } from "./generation_world.ts";
+
+const greedy = samplingSchema.parse({});
+const outlinePrompt = Int32Array.from([...prompt.subarray(0, 30), 7, 8, 9]);
+const plain = toyTokens(Array.from(prompt), 60, greedy);
+/** The outline ends with this token. */
+const outline = toyTokens(Array.from(outlinePrompt), 12, greedy);
+const EOS = outline[10];
+
+/** Toy words: the points are whatever is asked for, the prompt of point k is the outline and a few tokens more. */
+function words(points: string[], more: Partial<OutlineText> = {}): OutlineText {
+  return {
+    route: { suited: true, why: "it has parts" },
+    outlinePrompt: () => outlinePrompt.slice(),
+    parse: () => ({ points }),
+    branchPrompt: ({ tokens }: OutlineAnswer, k: number) =>
+      Int32Array.from([...outlinePrompt, ...tokens, EOS, 5, 6, 40 + k, 41 + k, 42]),
+    heading: (all, k) => `${k + 1}. ${all[k]}: `,
+    ...more,
+  };
+}
+
+/** What branch k alone says. */
+function alone(k: number, limit: number): { text: string; cut: boolean } {
+  const own = words([]).branchPrompt({ tokens: outline.slice(0, 10), text: "", points: [] }, k);
+  const tokens = toyTokens(Array.from(own), limit, greedy);
+  const end = tokens.indexOf(EOS);
+  return { text: (end < 0 ? tokens : tokens.slice(0, end)).join(" "), cut: end < 0 };
+}
+
+const names = (n: number) => Array.from({ length: n }, (_, k) => `Point${k}`);
+const whole = (n: number, limit: number) =>
+  names(n).map((name, k) => `${k + 1}. ${name}: ${alone(k, limit).text}`).join("\n\n");
+
+Deno.test("Outline branches say what each branch's prompt alone gives, in one text in order", async () => {
+  assert.equal(outline.indexOf(EOS), 10, "the outline must not end early");
+  for (const stages of [1, 2, 4]) {
+    for (const [n, max_branches] of [[2, 8], [5, 8], [5, 2], [12, 3]]) {
+      for (const mode of ["outline", "outline+speculative"]) {
+        const drafter = { right: (i: number) => i % 4 > 0, chance: 0.8, ms: 1 };
+        const w = world({ stages, seed: n, outline: () => words(names(n)), drafter });
+        const { text, deltas, done } = await w.answer("g", {
+          mode,
+          max_branches,
+          max_tokens: 11 + n * 9,
+          eos: [EOS],
+        });
+        const where = `${stages} stages, ${n} points, ${max_branches} at once, ${mode}`;
+        assert.equal(text, whole(n, 9), where);
+        assert.equal(done.orrery.branches, n);
+        assert.equal(done.orrery.mode.startsWith("outline"), true, done.orrery.why);
+        if (mode === "outline") assert.equal(done.orrery.drafted, 0);
+        assert.equal(done.finish, names(n).some((_, k) => alone(k, 9).cut) ? "length" : "stop");
+        const branches = deltas.map(({ branch }) => branch!);
+        assert.deepEqual(branches, branches.toSorted((a, b) => a - b), "a plain client sees them in order");
+        await w.sim.run({ forMs: 1_000 });
+        assert.deepEqual(w.generations(), []);
+        assert.equal((await w.arbiter()).requests, 0);
+      }
+    }
+  }
+});
+
+Deno.test("Branches run at the same time: eight take far less than eight times one", async () => {
+  const time = async (max_branches: number) => {
+    const frameMs = (rows: number) => 15 + 2 * (rows - 1);
+    const w = world({ stages: 4, frameMs, outline: () => words(names(8)) });
+    const { done } = await w.answer("g", {
+      mode: "outline",
+      max_branches,
+      max_tokens: 11 + 8 * 30,
+      eos: [EOS],
+    });
+    return 1000 / done.orrery.tokens_per_s;
+  };
+  assert.ok(await time(8) < 0.6 * await time(2), "more branches at once, fewer milliseconds a token");
+});
+
+Deno.test("A client that asks for live branches gets each as it comes, with its number", async () => {
+  const w = world({ stages: 2, outline: () => words(names(4)) });
+  const { deltas } = await w.answer("g", {
+    mode: "outline",
+    max_tokens: 60,
+    eos: [EOS],
+    live_branches: true,
+  });
+  const order = deltas.map(({ branch }) => branch!);
+  assert.notDeepEqual(order, order.toSorted((a, b) => a - b));
+  const limit = Math.floor((60 - 11) / 4);
+  for (let k = 0; k < 4; k++) {
+    const text = deltas.filter(({ branch }: Delta) => branch === k).map((d) => d.text).join("");
+    assert.equal(text, `${k + 1}. Point${k}: ${alone(k, limit).text}`);
+  }
+});
+
+Deno.test("An outline that is of no use falls back to the plain answer, and the response says why", async () => {
+  const cases: [string, OutlineText, Record<string, unknown>, RegExp][] = [
+    ["malformed", words([], { parse: () => ({ malformed: "no list" }) }), {}, /no list/],
+    ["one point", words(["Only"]), {}, /1 point/],
+    ["endless", words(names(3)), { eos: [250] }, /did not end/],
+    ["too many points", words(names(30)), {}, /too few for 30 points/],
+    ["other beginning", words(names(3), { branchPrompt: () => Int32Array.of(1, 2) }), {}, /do not begin/],
+  ];
+  for (const [name, text, more, why] of cases) {
+    const w = world({ outline: () => text });
+    const max_tokens = 40;
+    const { tokens, done } = await w.answer("g", { mode: "outline", max_tokens, eos: [EOS], ...more });
+    assert.match(done.orrery.why, why, name);
+    assert.match(done.orrery.why, /plain though outline was asked for/);
+    assert.equal(done.orrery.mode, "plain");
+    assert.equal(done.orrery.branches, 0);
+    assert.ok(tokens.length > 0 && done.completion_tokens <= max_tokens, name);
+    assert.deepEqual(tokens, plain.slice(0, tokens.length), name);
+    await w.sim.run({ forMs: 1_000 });
+    assert.equal((await w.arbiter()).requests, 0);
+  }
+});
+
+Deno.test("A request whose outline cannot be right is answered plainly from the start", async () => {
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ stop: ["x"] }, /stop strings/],
+    [{ sampling: { ...greedy, logprobs: true } }, /log-probabilities/],
+    [{ sampling: { ...greedy, presence_penalty: 1 } }, /penalties/],
+    [{ max_branches: 1 }, /one branch/],
+    [{ context: 50 }, /context of 50/],
+    [{ mode: "auto" }, /how long answers are here is not measured yet/],
+    [{ mode: "auto", answer_tokens: 20 }, /too short/],
+  ];
+  for (const [more, why] of cases) {
+    const w = world({ outline: () => words(names(3)) });
+    const { tokens, done } = await w.answer("g", { mode: "outline", max_tokens: 20, ...more });
+    assert.match(done.orrery.why, why);
+    assert.deepEqual(tokens, plain.slice(0, 20));
+  }
+  const { done } = await world().answer("g", { mode: "outline" });
+  assert.match(done.orrery.why, /not a conversation/);
+});
+
+Deno.test("auto answers by an outline where the router says so and answers are long", async () => {
+  const w = world({ outline: () => words(names(6)) });
+  const { done } = await w.answer("g", { mode: "auto", max_tokens: 200, answer_tokens: 150, eos: [EOS] });
+  assert.equal(done.orrery.mode, "outline", done.orrery.why);
+  assert.match(done.orrery.why, /outline because it has parts; 6 points/);
+  const unsuited = words(names(6), { route: { suited: false, why: "it is a sum" } });
+  const other = await world({ outline: () => unsuited }).answer("g", { mode: "auto", answer_tokens: 150 });
+  assert.match(other.done.orrery.why, /no outline: it is a sum/);
+});
+
+Deno.test("Cancelling between outline and branches, or a client that is gone, ends all branches", async () => {
+  for (let seed = 0; seed < 12; seed++) {
+    const w = world({ stages: 2, seed, outline: () => words(names(6)), codec: plainCodec });
+    const inbox = await w.start("g", { mode: "outline", max_tokens: 200, eos: [EOS] });
+    await w.sim.run({ forMs: 100 + 40 * seed });
+    if (seed % 2) inbox.close();
+    else await w.sim.until(w.api.tell(address("d", "generation", "g"), { type: "cancel" }));
+    inbox.close();
+    await w.sim.run({ forMs: 20_000 });
+    assert.deepEqual(w.generations(), []);
+    assert.equal((await w.arbiter()).requests, 0);
+  }
+});
+
+Deno.test("A stage that dies during an outline fails the request", async () => {
+  const w = world({ stages: 2, outline: () => words(names(6)) });
+  const inbox = await w.start("g", { mode: "outline", max_tokens: 200, eos: [EOS] });
+  await w.sim.until(inbox.next());
+  w.sim.crash("s1");
+  const { type } = await w.sim.until(read(inbox));
+  assert.equal(type, "failed");
+});

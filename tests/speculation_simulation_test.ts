@@ -1,0 +1,208 @@
+/**
+ * Speculation is lossless: whatever the drafter says, the tokens are those of plain decoding. Under the simulator, on toy stages.
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Sampling, samplingSchema, seededRandom } from "../actors/mod.ts";
+import { LAYERS, plainCodec, prompt, read, type ToyDrafter, toyTokens, world } from "./generation_world.ts";
+import { toyAnswer } from "./toy_engine.ts";
+
+const TOKENS = 32;
+const greedy = samplingSchema.parse({});
+const seeded = samplingSchema.parse({ temperature: 0.8, seed: 17 });
+const plain = async (sampling: Sampling) => await toyAnswer(prompt, TOKENS, LAYERS, sampling);
+
+const chances = (share: number, seed = 5): ToyDrafter["right"] => {
+  const random = seededRandom(seed);
+  return () => random() < share;
+};
+
+const drafters: Record<string, () => ToyDrafter> = {
+  "always right": () => ({ right: () => true, chance: 0.9 }),
+  "always wrong": () => ({ right: () => false }),
+  "right half of the time": () => ({ right: chances(0.5), chance: 0.8 }),
+  "wrong with the truth beside it": () => ({ right: chances(0.4), alternatives: true }),
+  "that refuses after 4 drafts": () => ({ right: chances(0.9), chance: 0.9, diesAfter: 4, dies: "refuses" }),
+  "that falls silent after 4 drafts": () => ({ right: () => true, diesAfter: 4, dies: "silent" }),
+  "that crashes after 4 drafts": () => ({ right: () => true, diesAfter: 4, dies: "crashes" }),
+};
+
+for (const [name, drafter] of Object.entries(drafters)) {
+  Deno.test(`Speculation with a drafter ${name} gives the plain tokens at every draft length`, async () => {
+    for (const sampling of [greedy, seeded]) {
+      const expected = await plain(sampling);
+      for (const stages of [1, 2, 4]) {
+        for (let draft_length = 0; draft_length <= 8; draft_length++) {
+          if (sampling === seeded && draft_length % 3 !== 1) continue;
+          const w = world({ stages, drafter: drafter(), seed: 10 * stages + draft_length });
+          const outcome = await w.answer("g", {
+            mode: "speculative",
+            draft_length,
+            sampling,
+            max_tokens: TOKENS,
+          });
+          const where = `${stages} stages, drafts of ${draft_length}, temperature ${sampling.temperature}`;
+          assert.deepEqual(outcome.tokens, expected, where);
+          const { drafted, accepted, mode } = outcome.done.orrery;
+          assert.ok(accepted <= drafted, where);
+          assert.equal(mode, drafted > 0 ? "speculative" : "plain");
+          if (draft_length === 0) assert.equal(drafted, 0);
+          if (name === "always right" && draft_length >= 2) assert.ok(accepted >= TOKENS / 2, where);
+        }
+      }
+    }
+  });
+}
+
+Deno.test("Speculation gives the plain tokens for any prompt, seed, drafter, length and end", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        prompt: fc.array(fc.integer({ min: 0, max: 250 }), { minLength: 1, maxLength: 30 }),
+        temperature: fc.constantFrom(0, 1),
+        seed: fc.nat(1000),
+        share: fc.double({ min: 0, max: 1, noNaN: true }),
+        alternatives: fc.boolean(),
+        draft_length: fc.integer({ min: 1, max: 8 }),
+        max_tokens: fc.integer({ min: 1, max: 24 }),
+        eosAt: fc.integer({ min: 0, max: 30 }),
+        stages: fc.constantFrom(1, 2, 4),
+        ms: fc.integer({ min: 0, max: 30 }),
+      }),
+      async (c) => {
+        const sampling = samplingSchema.parse({ temperature: c.temperature, seed: c.seed });
+        const all = toyTokens(c.prompt, 31, sampling);
+        const eos = all[c.eosAt];
+        const end = all.indexOf(eos);
+        const drafter = {
+          right: chances(c.share, c.seed),
+          alternatives: c.alternatives,
+          ms: c.ms,
+          chance: 0.7,
+        };
+        const w = world({ stages: c.stages, seed: c.seed, drafter });
+        const { tokens, done } = await w.answer("g", {
+          mode: "speculative",
+          prompt: Int32Array.from(c.prompt),
+          sampling,
+          draft_length: c.draft_length,
+          max_tokens: c.max_tokens,
+          eos: [eos],
+        });
+        assert.deepEqual(tokens, all.slice(0, Math.min(end, c.max_tokens)));
+        assert.equal(done.finish, end < c.max_tokens ? "stop" : "length");
+        assert.equal(done.completion_tokens, Math.min(end + 1, c.max_tokens));
+      },
+    ),
+    { numRuns: 60, seed: 7 },
+  );
+});
+
+Deno.test("A stop string inside a draft ends the text where plain decoding ends it", async () => {
+  const expected = await plain(greedy);
+  for (let at = 0; at < 12; at++) {
+    const stop = `${expected[at]} ${expected[at + 1]} `;
+    const codec = () => {
+      let text = "";
+      return {
+        ...plainCodec(),
+        push: (t: number) => {
+          text += `${t} `;
+          return { text: `${t} `, stopped: text.endsWith(stop) };
+        },
+      };
+    };
+    const answers = [];
+    for (const mode of ["plain", "speculative"]) {
+      const w = world({ codec, drafter: { right: () => true, chance: 0.9 } });
+      const { text, done } = await w.answer("g", { mode, max_tokens: TOKENS });
+      answers.push({ text, finish: done.finish, tokens: done.completion_tokens });
+    }
+    assert.deepEqual(answers[0], answers[1], `stop after ${at + 2} tokens`);
+    assert.equal(answers[0].finish, "stop");
+  }
+});
+
+Deno.test("The drafts of a drafter that is always wrong die out, and are tried again now and then", async () => {
+  const w = world({ stages: 1, drafter: { right: () => false, chance: 0.6 } });
+  const { done } = await w.answer("g", { mode: "speculative", max_tokens: 300 });
+  const { drafted, accepted } = done.orrery;
+  assert.equal(accepted, 0);
+  assert.ok(drafted >= 10 && drafted < 60, `${drafted} rows for 300 tokens`);
+});
+
+Deno.test("A drafter that is right makes the answer faster, one that is wrong hardly slower", async () => {
+  for (const stages of [1, 2, 4]) {
+    const speed = async (mode: string, right: ToyDrafter["right"]) => {
+      const frameMs = (rows: number) => (60 + 9 * (rows - 1)) / stages;
+      const w = world({ stages, frameMs, drafter: { right, chance: 0.8, ms: 1 } });
+      return (await w.answer("g", { mode, max_tokens: 120 })).done.orrery.tokens_per_s;
+    };
+    const base = await speed("plain", () => true);
+    assert.ok(await speed("speculative", () => true) > 2.5 * base, `${stages} stages`);
+    assert.ok(await speed("speculative", chances(0.8)) > 1.4 * base, `${stages} stages, 80 % right`);
+    assert.ok(await speed("speculative", () => false) > 0.9 * base, `${stages} stages, all wrong`);
+  }
+});
+
+Deno.test("The n-gram drafter takes over when the draft model dies, and the response says so", async () => {
+  const drafter: ToyDrafter = { right: () => true, chance: 0.9, diesAfter: 2, dies: "refuses" };
+  const { tokens, done } = await world({ drafter }).answer("g", { mode: "speculative", max_tokens: TOKENS });
+  assert.deepEqual(tokens, await plain(greedy));
+  assert.match(done.orrery.why, /the draft model was given up: no draft model/);
+});
+
+Deno.test("A drafter that falls silent costs little and is given up after a while", async () => {
+  const speed = async (mode: string) => {
+    const w = world({ drafter: { right: () => true, chance: 0.9, diesAfter: 3, dies: "silent" } });
+    return (await w.answer("g", { mode, max_tokens: 500 })).done.orrery;
+  };
+  const plain = await speed("plain");
+  const silent = await speed("speculative");
+  assert.match(silent.why, /the draft model was given up: it said nothing for 10000 ms/);
+  assert.ok(
+    silent.tokens_per_s > 0.9 * plain.tokens_per_s,
+    `${silent.tokens_per_s} of ${plain.tokens_per_s}`,
+  );
+});
+
+Deno.test("A prompt that holds the answer is drafted from without any model", async () => {
+  // The toy model repeats nothing by itself: look for a prompt whose next token followed its last one before.
+  let again: number[] = [];
+  for (let c = 0; again.length === 0; c++) {
+    const candidate = [c % 251, 1 + Math.floor(c / 251), 33, 44, c % 251, 1 + Math.floor(c / 251)];
+    if (toyTokens(candidate, 1, greedy)[0] === 33) again = candidate;
+  }
+  const { tokens, done } = await world().answer("g", { prompt: Int32Array.from(again), mode: "auto" });
+  assert.deepEqual(tokens, toyTokens(again, 20, greedy));
+  assert.equal(done.orrery.mode, "speculative");
+  assert.ok(done.orrery.drafted > 0, done.orrery.why);
+});
+
+Deno.test("What one request has measured is where the next one begins", async () => {
+  const w = world({ stages: 1, drafter: { right: () => false, chance: 0.6 } });
+  const first = await w.answer("a", { mode: "speculative", max_tokens: 60 });
+  const second = await w.answer("b", {
+    mode: "speculative",
+    max_tokens: 30,
+    measured: first.done.measured,
+  });
+  assert.ok(first.done.orrery.drafted > 0);
+  assert.equal(second.done.orrery.drafted, 0);
+  assert.deepEqual(second.tokens, first.tokens.slice(0, 30));
+});
+
+Deno.test("Concurrent speculative requests each get their own tokens", async () => {
+  const w = world({ stages: 2, drafter: { right: chances(0.7), chance: 0.7 } });
+  const prompts = Array.from({ length: 5 }, (_, k) => prompt.map((t, i) => (t + k * i) % 251));
+  const outcomes = await w.sim.until(Promise.all(prompts.map(async (p, k) => {
+    const inbox = w.api.inbox(w.startOf(`g${k}`).client, { capacity: 4 });
+    await w.api.tell(`d/generation/g${k}`, w.startOf(`g${k}`, { prompt: p, mode: "speculative" }));
+    return await read(inbox);
+  })));
+  for (const [k, { tokens }] of outcomes.entries()) {
+    assert.deepEqual(tokens, toyTokens(Array.from(prompts[k]), 20, greedy));
+  }
+  await w.sim.run({ forMs: 5_000 });
+  assert.equal((await w.arbiter()).requests, 0);
+});

@@ -1,0 +1,94 @@
+/**
+ * Speculation is lossless on the real engine: the embedded target with its draft model, f32, 50 prompts. Every mode but outline
+ * gives the plain greedy tokens; a seeded draw gives its tokens too.
+ */
+import assert from "node:assert/strict";
+import { drafterAddress } from "../actors/mod.ts";
+import { openPair } from "./embedded_pair.ts";
+import { PROMPTS } from "./prompts.ts";
+import { inFolder } from "./store_folder.ts";
+
+const MORE = [
+  ..."bread,cheese,glass,paper,soap,steel,honey,salt,wool,ink".split(",").map((thing) =>
+    `How is ${thing} made?`
+  ),
+  ..."the moon,wind,snow,thunder,a volcano,sleep,coffee,yeast,rust,a magnet".split(",").map((thing) =>
+    `Why is there ${thing}, and what does it do?`
+  ),
+  ..."a bicycle,a fridge,a telescope,the heart,a candle,a pump,a lock,a clock,a kite,a boat".split(",").map((
+    thing,
+  ) => `Explain ${thing} to a child.`),
+];
+const prompts = [...PROMPTS, ...MORE];
+const maxTokens = 32;
+
+Deno.test("Speculation with draft model and n-grams gives the plain greedy tokens of the embedded model", async () => {
+  assert.equal(prompts.length, 50);
+  await inFolder(async (dir) => {
+    const plain: number[][] = [];
+    const total = { drafted: 0, accepted: 0 };
+    for (
+      const { stages, draft } of [{ stages: 1, draft: true }, { stages: 2, draft: true }, {
+        stages: 1,
+        draft: false,
+      }]
+    ) {
+      await using pair = await openPair(dir, { stages, draft });
+      for (const [i, prompt] of prompts.entries()) {
+        // All of them on one stage with the draft model; half of them on two stages, the others without a model.
+        if (stages === 2 && i % 2 || !draft && i % 2 === 0) continue;
+        plain[i] ??= (await pair.answer(prompt, { mode: "plain", maxTokens })).tokens;
+        const draftLength = draft && i % 3 ? 1 + i % 8 : undefined;
+        const { tokens, done } = await pair.answer(prompt, { mode: "speculative", maxTokens, draftLength });
+        assert.deepEqual(tokens, plain[i], `${prompt} (${stages} stages, draft model: ${draft})`);
+        if (!draft) continue;
+        total.drafted += done.report.drafted;
+        total.accepted += done.report.accepted;
+      }
+    }
+    assert.ok(total.drafted > 500, `${total.drafted} rows drafted`);
+    assert.ok(total.accepted > 0.5 * total.drafted, `${total.accepted} of ${total.drafted} came true`);
+  });
+});
+
+Deno.test("Speculation gives a seeded draw's tokens, and goes on when the drafter is gone", async () => {
+  await inFolder(async (dir) => {
+    await using pair = await openPair(dir);
+    for (const [i, prompt] of prompts.slice(0, 8).entries()) {
+      const sampling = { temperature: 0.9, top_k: 40, seed: i };
+      const plain = await pair.answer(prompt, { mode: "plain", maxTokens, sampling });
+      if (i === 4) await pair.system.ask(drafterAddress("pair"), { type: "retire" });
+      const { tokens } = await pair.answer(prompt, { mode: "speculative", maxTokens, sampling });
+      assert.deepEqual(tokens, plain.tokens, prompt);
+    }
+  });
+});
+
+Deno.test("An outline of the embedded model is expanded point by point, each as its own conversation would", async () => {
+  await inFolder(async (dir) => {
+    await using pair = await openPair(dir);
+    const question = "Why is the sea salty?";
+    const { text, done } = await pair.answer(question, { mode: "outline", maxTokens: 400 });
+    assert.equal(done.report.mode, "outline", done.report.why);
+    const points = text.split("\n\n");
+    assert.equal(points.length, done.report.branches);
+    assert.ok(points.length >= 3);
+    const outline = (await pair.answer(`Outline: ${question}`, { mode: "plain" })).text;
+    for (const [k, line] of points.entries()) {
+      const [, point, body] = /^\d+\. (.+?): (.*)$/s.exec(line)!;
+      const alone = await pair.answer("", {
+        mode: "plain",
+        maxTokens: 100,
+        prompt: {
+          kind: "chat",
+          messages: [
+            { role: "user", content: `Outline: ${question}` },
+            { role: "assistant", content: outline },
+            { role: "user", content: `Expand point ${k + 1}: ${point}` },
+          ],
+        },
+      });
+      assert.equal(body, alone.text.trim());
+    }
+  });
+});
