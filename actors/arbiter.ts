@@ -21,6 +21,7 @@ import { tokenResultSchema } from "./frame.ts";
 export interface Pipeline {
   /** In order. */
   stages: Address[];
+  /** How requests run, as planned. */
   shape: Shape;
   /** Rows that the arena may ever hold; bounded by the stages' memory. */
   capacity_rows: number;
@@ -63,7 +64,10 @@ export const arbiterActor = defineActor({
       seq: count,
       tokens: z.array(tokenResultSchema),
       trace: z.array(
-        z.object({ stage: count, received: z.number(), began: z.number(), ended: z.number() }),
+        z.object({
+          ...{ stage: count, received: z.number(), began: z.number(), ended: z.number() },
+          layout_ms: z.number().nonnegative().optional(),
+        }),
       ),
       /** Bytes of the frame's hidden states over the last link. */
       hidden_bytes: z.number().nonnegative().default(0),
@@ -111,7 +115,7 @@ export const arbiterActor = defineActor({
             return ctx.tell(stages[0], { type: "frame", ...frame }, { deadlineMs: config.silenceMs })
               .catch((error) => {
                 if (ctx.signal.aborted || frame.arena !== core.arena) return;
-                core.silent(toOrreryError(error, ctx.self).toWire()); // lost, or its mailbox is full and stays so
+                core.end(toOrreryError(error, ctx.self).toWire()); // lost, or its mailbox is full and stays so
                 turn();
               });
           }
@@ -164,7 +168,7 @@ export const arbiterActor = defineActor({
     function watchSilence(): void {
       const silent = core.inFlight.length > 0 ? ctx.now() - heardAt : 0;
       if (silent >= config.silenceMs) {
-        core.silent({
+        core.end({
           group: "actor",
           code: "stages_silent",
           message: `no stage answered for ${config.silenceMs} ms (frames ${

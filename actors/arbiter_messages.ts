@@ -77,11 +77,14 @@ export const usageSchema = z.object({
   /** Prompt pieces. */
   pieces: z.number().int().nonnegative(),
   reused_rows: z.number().int().nonnegative(),
-  /** Share of stage time between its first and last frame in which a stage computed nothing, 0 .. 1. */
+  /**
+   * Share of stage time between its first frame's sending and its last answer in which a stage computed nothing for anybody,
+   * 0 .. 1: filling, draining and links count, and so does the time that the Generation took.
+   */
   bubble_share: z.number().min(0).max(1),
   /** Rows of a frame in the mean, those of other requests included. */
   rows_per_frame: z.number().nonnegative(),
-  /** Bytes of hidden states of one row over one link. */
+  /** Bytes of hidden states of one of its rows over the last link, scales included; 0 where there is one stage. */
   bytes_per_row_per_hop: z.number().nonnegative(),
 });
 

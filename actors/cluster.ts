@@ -18,7 +18,9 @@ import { memberAddress } from "./member.ts";
 export const CLUSTER: Address = address("orrery", "cluster", "main");
 
 /** Which layers go to which member, and how requests run on them. */
-export type Placement = Pick<Deployment, "stages" | "draft" | "plan"> & Partial<Pick<Deployment, "shape">>;
+export type Placement =
+  & Pick<Deployment, "stages" | "draft" | "plan" | "flow">
+  & Partial<Pick<Deployment, "shape">>;
 
 /**
  * Resource `place` of the cluster actor. Throws when it cannot be done. May take long, as nodes and links are measured for it;
@@ -175,15 +177,15 @@ export const clusterActor = defineActor({
     /** Makes a deployment of this placement and lets it serve. Whatever fails, what it loaded is let go. */
     async function deploy(placement: Placement, valid: () => boolean): Promise<void> {
       const all = [...members.values()];
-      const { stages, draft, plan, shape = shapeSchema.parse({}) } = placement;
+      const { stages, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
       const loads = ({ stages, draft }: Placement) => JSON.stringify([stages, draft]);
       if (current && loads(current) === loads(placement)) {
         lastPlacement = placement;
-        return await adopt({ ...current, members: all, shape, plan }, "");
+        return await adopt({ ...current, members: all, shape, plan, flow }, "");
       }
       const { model, source } = config;
       const id = `${incarnation}-${++deployments}`;
-      const made: Deployment = { id, model, source, stages, members: all, draft, shape, plan };
+      const made: Deployment = { id, model, source, stages, members: all, draft, shape, plan, flow };
       reason = `nodes ${[...new Set(stages.map((s) => s.node))].join(", ")} load their layers`;
       if (!current) await adopt(undefined, reason);
       try {

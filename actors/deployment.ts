@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { type Address } from "./address.ts";
+import { flowSchema } from "./custom.ts";
 import { stageAddress } from "./stage.ts";
 
 /** A node and where its mailbox listens. */
@@ -27,8 +28,8 @@ export const shapeSchema = z.object({
     prompt_tokens: z.number().int().positive(),
     rows: z.array(z.number().int().positive()).min(1),
   })).default([]),
-  /** Longest draft that may pay; 0: none. */
-  draft_length: z.number().int().nonnegative().default(0),
+  /** Longest draft that may pay; 0: no draft model pays; undefined: not planned. */
+  draft_length: z.number().int().nonnegative().optional(),
   /** Outline branches at once. */
   max_branches: z.number().int().positive().default(8),
   /** Rows of several lanes in one frame. */
@@ -57,6 +58,8 @@ export const deploymentSchema = z.object({
   draft: z.object({ node: z.string(), model: z.string(), source: z.string() }).optional(),
   /** How the plan says that requests run. */
   shape: shapeSchema.default(() => shapeSchema.parse({})),
+  /** Custom actors that requests pass; undefined: none. */
+  flow: flowSchema.optional(),
   /** The whole plan, for people: what `GET /api/plan` serves. */
   plan: z.record(z.string(), z.unknown()).optional(),
 });

@@ -91,6 +91,8 @@ export const frameSchema = z.object({
     received: z.number(),
     began: z.number(),
     ended: z.number(),
+    /** Milliseconds that the frame's layout took before it began. */
+    layout_ms: z.number().nonnegative().optional(),
   })).optional(),
 }).superRefine((f, ctx) => {
   const rows = f.tokens.length;

@@ -27,6 +27,7 @@ export {
   type MakeCodec,
   type Mode,
   MODES,
+  MOST_CONTEXTS,
   type SpelledToken,
   type Start,
   startSchema,

@@ -15,13 +15,16 @@
 import { z } from "zod";
 import { MODEL_PRESETS } from "./graph_presets.ts";
 import { didYouMean, SourceFile } from "./graph_problems.ts";
+import { checkPaths } from "./graph_paths.ts";
 import {
+  API,
   BUILT_IN_ACTORS,
   type DeviceFile,
   deviceFileSchema,
   type Graph,
   graphSchema,
   type PaperModel,
+  RESERVED_ACTORS,
 } from "./graph_schema.ts";
 
 /** Where a text came from. */
@@ -106,15 +109,17 @@ export function paperDimensions(paper: PaperModel): PaperDimensions {
 type Source = Pick<SourceFile, "add">;
 
 function checkActors({ actors, edges }: Graph, source: Source): void {
-  const names = new Set<string>(BUILT_IN_ACTORS);
+  const names = new Set<string>([API, ...BUILT_IN_ACTORS]);
+  const taken = new Set<string>([...names, ...RESERVED_ACTORS]);
   for (const [i, { name }] of actors.custom.entries()) {
-    if (names.has(name)) {
+    if (taken.has(name)) {
       source.add(
         ["actors", "custom", i, "name"],
         `expected a name that no other actor has, found ${JSON.stringify(name)}`,
       );
     }
     names.add(name);
+    taken.add(name);
   }
   const known = [...names];
   const check = (path: PropertyKey[], name: string) => {
@@ -133,6 +138,7 @@ function checkActors({ actors, edges }: Graph, source: Source): void {
       check(["actors", "custom", i, "needs", "links", j], link);
     }
   }
+  checkPaths({ actors, edges }, source);
 }
 
 function checkDevices({ devices, links }: Pick<Graph, "devices" | "links">, source: Source): void {

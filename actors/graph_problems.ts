@@ -139,8 +139,11 @@ export class SourceFile {
 
 /** A path as people write it: `devices[0].name`. */
 function pathText(path: Path): string {
-  return path.map((part, i) => typeof part === "number" ? `[${part}]` : `${i > 0 ? "." : ""}${String(part)}`)
+  const text = path.map((part, i) =>
+    typeof part === "number" ? `[${part}]` : `${i > 0 ? "." : ""}${String(part)}`
+  )
     .join("");
+  return text.replace(/\s+/g, " "); // a key of several lines must not break the message's
 }
 
 function valueAt(value: unknown, path: Path): unknown {

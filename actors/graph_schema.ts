@@ -22,6 +22,14 @@ const PRECISION = z.enum(["q4", "q8", "f16", "f32"]);
 /** Actors that every graph has; custom ones get other names. */
 export const BUILT_IN_ACTORS = ["generation", "stages", "drafter", "outline"] as const;
 
+/** Where requests come in and answers go out; an edge may begin or end there. */
+export const API = "api";
+
+/** Names that are taken by kinds of actors of the system, so that custom ones get others. */
+export const RESERVED_ACTORS = [
+  ...["model", "cluster", "member", "weights", "stage", "arbiter", "client", "graph"],
+] as const;
+
 /** Name of a model of {@linkcode MODEL_PRESETS}. */
 const preset = z.enum(
   Object.keys(MODEL_PRESETS) as [keyof typeof MODEL_PRESETS, ...(keyof typeof MODEL_PRESETS)[]],
@@ -82,16 +90,53 @@ const drafter = z.union([
   }),
 ], { error: "expected auto, none, ngram or {model, host}" });
 
+/** A host name, an IPv4 address or an IPv6 address in brackets, with or without a port. */
+const NET = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:\d{1,5})?$/;
+const ENV = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+
+const grant = (expected: string, fits: (text: string) => boolean) =>
+  z.string().refine((text) => text !== "all" && !text.includes("*") && fits(text), {
+    error: `expected ${expected}; all of them cannot be granted`,
+  });
+
+const permissions = exactly({
+  net: z.array(grant("a host such as api.example.com or 10.0.0.7:8080", (text) => NET.test(text))).default([])
+    .describe("Hosts that it may talk to, as host or host:port"),
+  read: z.array(grant(
+    "a file or folder, relative to this file or from the root",
+    (text) => text !== "" && !/^(~|[/\\]+$|[A-Za-z]:[/\\]*$)/.test(text),
+  )).default([]).describe("Folders and files that it may read"),
+  env: z.array(grant("the name of an environment variable such as API_KEY", (text) => ENV.test(text)))
+    .default([])
+    .describe("Environment variables that it may read"),
+});
+
+const limits = exactly({
+  compute_seconds: timeSchema.refine((s) => s >= 0.05 && s <= 600, { error: "expected 50 ms to 600 s" })
+    .default(5)
+    .describe("An actor that computes for so long without a pause is stopped: it has crashed"),
+  answer_seconds: timeSchema.refine((s) => s >= 0.05 && s <= 3600, { error: "expected 50 ms to 3600 s" })
+    .default(120).describe("A handler that has not ended by then has crashed"),
+  message_bytes: sizeSchema.refine((b) => b >= 1024 && b <= 16 * 2 ** 20, {
+    error: "expected 1 KiB to 16 MiB",
+  })
+    .default(1 << 20).describe("Largest message to it, from it, and answer"),
+  memory_bytes: sizeSchema.refine((b) => b >= 32 * 2 ** 20 && b <= 2 ** 31, {
+    error: "expected 32 MiB to 2 GiB",
+  }).default(256 * 2 ** 20).describe("An activation that takes more has crashed"),
+});
+
 const customActor = exactly({
   name: name.regex(/^[a-z][a-z0-9_-]*$/, {
     error: "expected a name of a-z, 0-9, _ and - that begins with a letter",
   }),
   module: z.string().min(1).describe("TypeScript module, relative to this file"),
   config: z.record(z.string(), z.unknown()).default({}).describe("Given to the actor as its config"),
-  permissions: exactly({
-    net: z.array(z.string().min(1)).default([]).describe("Hosts that it may talk to, as host or host:port"),
-    read: z.array(z.string().min(1)).default([]).describe("Folders and files that it may read"),
-  }).default({ net: [], read: [] }).describe("Whatever is not granted here is refused"),
+  permissions: permissions.default(() => permissions.parse({})).describe(
+    "Whatever is not granted here is refused",
+  ),
+  limits: limits.default(() => limits.parse({})),
+  expose: z.boolean().default(false).describe("May clients ask it by POST /api/actors/NAME?"),
   messages: z.array(name).optional().describe("Names of the messages that it takes"),
   host: name.optional().describe("Where it runs; left out: at the coordinator"),
   needs: exactly({
@@ -246,6 +291,8 @@ export const deviceFileSchema = exactly({
 export type Graph = z.output<typeof graphSchema>;
 /** See {@linkcode deviceFileSchema}. */
 export type DeviceFile = z.output<typeof deviceFileSchema>;
+/** An entry of `actors.custom`; limits in seconds and bytes. */
+export type CustomActor = Graph["actors"]["custom"][number];
 /** A device as a file describes it. */
 export type GraphDevice = z.output<typeof device>;
 /** A link as a file describes it. */

@@ -5,11 +5,12 @@
  */
 export * from "./address.ts";
 export * from "./arbiter.ts";
-export { type ArbiterStats } from "./arbiter/core.ts";
+export { type ArbiterStats } from "./arbiter/stats.ts";
 export { type StageTrace } from "./arbiter/frame_cost.ts";
 export { type FrameTrace } from "./arbiter/usage.ts";
 export * from "./arbiter_messages.ts";
 export * from "./cluster.ts";
+export * from "./custom.ts";
 export * from "./define.ts";
 export { type DeadLetter } from "./dead_letters.ts";
 export * from "./deployment.ts";
@@ -31,5 +32,6 @@ export * from "./system.ts";
 export * from "./tensor.ts";
 export * from "./weights.ts";
 export * from "./graph.ts";
-export type { DeviceFile, Graph, GraphDevice, GraphLink, PaperModel } from "./graph_schema.ts";
+export { type GraphPaths, graphPaths } from "./graph_paths.ts";
+export type { CustomActor, DeviceFile, Graph, GraphDevice, GraphLink, PaperModel } from "./graph_schema.ts";
 export { didYouMean } from "./graph_problems.ts";

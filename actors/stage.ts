@@ -15,7 +15,7 @@ import { type ActorContext, defineActor, type Message } from "./define.ts";
 import type { StageEngine } from "./engine.ts";
 import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
 import { type Frame, frameSchema } from "./frame.ts";
-import { decodeHidden, encodeHidden } from "./tensor.ts";
+import { decodeHidden, encodeHidden, type Tensor } from "./tensor.ts";
 
 /** Resource `engine` of a stage actor: loads its engine. */
 export type LoadEngine = () => Promise<StageEngine>;
@@ -133,7 +133,9 @@ export const stageActor = defineActor({
 
     async function run(frame: Frame, received: number): Promise<void> {
       const { arena, seq } = frame;
+      const laid = ctx.now();
       if (frame.layout && !await lay(frame)) return;
+      const layout_ms = ctx.now() - laid;
       const state = open.get(arena);
       if (!state) {
         throw new OrreryError({
@@ -149,10 +151,11 @@ export const stageActor = defineActor({
       if (state.cancelled.delete(seq)) return;
       state.until = ctx.now() + config.leaseMs;
       const began = ctx.now();
-      const hidden_bytes = frame.hidden?.data.byteLength ?? 0; // now: the engine takes the buffer
+      const hidden_bytes = frame.hidden ? bytesOf(frame.hidden) : 0; // now: the engine takes the buffer
       const hidden = frame.hidden && decodeHidden(frame.hidden);
       const output = await engine.run({ ...frame, hidden });
-      const trace = [...frame.trace ?? [], { stage: index, received, began, ended: ctx.now() }];
+      const times = { stage: index, received, began, ended: ctx.now() };
+      const trace = [...frame.trace ?? [], { ...times, ...(frame.layout && { layout_ms }) }];
       const failed = (error: unknown) => {
         if (open.has(arena)) void fail(frame, error).catch(() => {}); // the receiver is lost; nobody is left to tell
       };
@@ -226,6 +229,9 @@ export const stageActor = defineActor({
     };
   },
 });
+
+/** Bytes of hidden states on a link, scales included. */
+const bytesOf = ({ data, scales }: Tensor) => data.byteLength + (scales?.byteLength ?? 0);
 
 /** Messages on their way: the next frame is computed meanwhile, up to a bound. Order per receiver is the system's. */
 class Outbox {

@@ -15,6 +15,11 @@ export class Admission {
     this.#limits = limits;
   }
 
+  /** Generations that may run at once. */
+  get most(): number {
+    return this.#limits.active;
+  }
+
   get active(): number {
     return this.#active;
   }

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console
 /**
  * Four slow devices against one: `deno task bench:edge [--quick] [--repeats 3] [--fleet equal-1000,...] [--emulation PATH]
- * [--data DIR] [--svg DIR]`.
+ * [--acceptance 0.9] [--data DIR] [--svg DIR]`. Takes about 10 minutes a fleet, 3 with `--quick`.
  *
  * Every row of a table is measured in the same run on the same emulated devices: one device alone, plain pipelining as others
  * do it (even split, the prompt in one piece), then what this project adds, one thing after the other. Random weights of a
@@ -18,6 +18,7 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../actors/mod.ts";
+import type { Plan } from "../planner/mod.ts";
 import { Emulation } from "./edge/emulation.ts";
 import { Fleet } from "./edge/fleet.ts";
 import { HALF_BILLION, prepareHalfBillion } from "./edge/models.ts";
@@ -57,165 +58,302 @@ const POINTS = [
   "Mind the frost",
   "Harvest in time",
 ];
+const QUESTION = "How can I make compost from kitchen waste?";
 const NEW_TOKENS = 64;
 const random = seededRandom(7);
 
 const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
 const chosen = args.fleet?.split(",") ?? (args.quick ? ["equal-1000"] : FLEETS.map((f) => f.name));
 
-/** What is asked of a cluster. */
-interface Ask {
-  prompt: number;
-  tokens: number;
-  orrery: Record<string, unknown>;
-}
-
-/** One line of the table. */
+/** Figures of one row of the table; undefined: not measured, because it cannot differ from the row above. */
 interface Row {
   name: string;
-  ttft?: Record<number, number>;
+  /** Seconds to the first token by prompt length. */
+  ttft: Map<number, number>;
+  /** Tokens a second after the first, 64 of them after a short prompt. */
   decode?: number;
-  endToEnd?: number;
-  outline?: number;
-  last?: Measured;
-  cpuS?: number;
+  /** Seconds for a prompt of 260 tokens and 64 new ones. */
+  request?: number;
+  /** Seconds for an answer of 512 tokens. */
+  answer?: number;
+  /** Tokens a second in that answer. */
+  answerSpeed?: number;
+  bubbles?: number;
+  wasted?: number;
+  bytesPerHop?: number;
+  cpuS: number;
 }
 
+type Orrery = Record<string, unknown>;
+
 async function main(): Promise<void> {
-  console.log(`${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, load ${loadavg()[0].toFixed(2)}, median of ${repeats}`);
+  console.log(
+    `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, load ${
+      loadavg()[0].toFixed(2)
+    }, medians of ${repeats}, ` +
+      `acceptance of predictions ${args.acceptance}`,
+  );
   await mkdir(args.data, { recursive: true });
-  console.log(`store: ${args.data}`);
   await prepareHalfBillion(args.data);
   for (const shape of FLEETS.filter((f) => chosen.includes(f.name))) await benchFleet(shape);
 }
 
 async function benchFleet(shape: FleetShape): Promise<void> {
-  console.log(`\n## ${shape.name}: ${shape.cores.join(" / ")} cores, ${shape.mbit} Mbit/s`);
+  console.log(`\n## ${shape.name}: ${shape.cores.join(" / ")} cores, ${shape.mbit} Mbit/s, ${HALF_BILLION}`);
+  const { cores, mbit } = shape;
   const rows: Row[] = [];
-  const model = ["--model", HALF_BILLION];
-  await using emulation = await Emulation.up(shape.cores.length, { mbit: shape.mbit, script: args.emulation });
+  const first = ["--model", HALF_BILLION];
+  await using emulation = await Emulation.up(cores.length, { mbit, script: args.emulation });
   {
-    await using one = await Fleet.start(emulation, { cores: shape.cores.slice(0, 1), data: args.data, first: model });
-    rows.push(await row(one, "one device", { mode: "plain" }));
+    await using one = await Fleet.start(emulation, { cores: cores.slice(0, 1), data: args.data, first });
+    rows.push(await plain(one, "one device", { mode: "plain" }));
   }
   {
-    const first = [...model, "--placement", "even"];
-    await using plain = await Fleet.start(emulation, { cores: shape.cores, data: args.data, first });
-    rows.push(await row(plain, "plain pipeline", { mode: "plain", pieces: 1 }));
+    await using even = await Fleet.start(emulation, {
+      cores,
+      data: args.data,
+      first: [...first, "--placement", "even"],
+    });
+    rows.push(await plain(even, "plain pipeline", { mode: "plain", pieces: 1 }));
   }
-  await using planned = await Fleet.start(emulation, { cores: shape.cores, data: args.data, first: model });
-  console.log(planned.ready.split("\n").filter((l) => l.trim() !== "").map((l) => `  ${l}`).join("\n"));
-  rows.push(await row(planned, "+ pieces", { mode: "plain" }));
-  rows.push(await speculative(planned, "+ speculation", "speculative"));
-  rows.push(await outline(planned, "+ outline", "outline"));
-  rows.push(await outline(planned, "+ both", "outline+speculative"));
-  rows.push(await row(planned, "auto", { mode: "auto" }));
-  print(rows);
+  {
+    await using planned = await Fleet.start(emulation, { cores, data: args.data, first });
+    printPlan(await planned.json("/api/plan") as Plan);
+    rows.push(await plain(planned, "+ pieces", { mode: "plain" }));
+    await picture(planned, `${shape.name}-prefill`, () => planned.ask(body(512, 1, { mode: "plain" })));
+    rows.push(await predicted(planned, "+ speculation"));
+    rows.push(await outlined(planned, "+ outline", "outline"));
+    await picture(planned, `${shape.name}-outline`, () => planned.ask(outlineBody("outline", 128)));
+    rows.push(await outlined(planned, "+ both", "outline+speculative"));
+    rows.push(await plain(planned, "auto", { mode: "auto" }));
+  }
+  printTable(rows);
+  await benchPair(emulation, shape);
 }
 
-async function row(fleet: Fleet, name: string, orrery: Record<string, unknown>): Promise<Row> {
-  const before = cpu(await fleet.stats());
-  const ttft: Record<number, number> = {};
+/** Time to first token, decoding, a whole request and a long answer. */
+async function plain(fleet: Fleet, name: string, orrery: Orrery): Promise<Row> {
+  const row = await begin(fleet, name);
   for (const prompt of args.quick ? [512] : [128, 512, 1024]) {
-    ttft[prompt] = (await median(fleet, { prompt, tokens: 1, orrery }, (m) => m.ttftS)).value;
+    row.ttft.set(prompt, (await median(() => fleet.ask(body(prompt, 1, orrery)), (m) => m.ttftS)).value);
   }
-  const decode = await median(fleet, { prompt: 32, tokens: NEW_TOKENS, orrery }, tokensPerS);
-  const endToEnd = await median(fleet, { prompt: 260, tokens: NEW_TOKENS, orrery }, (m) => m.totalS);
-  return {
-    name,
-    ttft,
-    decode: decode.value,
-    endToEnd: endToEnd.value,
-    last: endToEnd.last,
-    cpuS: cpu(await fleet.stats()) - before,
-  };
+  row.decode = (await median(() => fleet.ask(body(32, NEW_TOKENS, orrery)), tokensPerS)).value;
+  const request = await median(() => fleet.ask(body(260, NEW_TOKENS, orrery)), (m) => m.totalS);
+  row.request = request.value;
+  if (!args.quick) {
+    const answer = await fleet.ask(body(32, 512, orrery));
+    [row.answer, row.answerSpeed] = [answer.totalS, answer.tokens / answer.totalS];
+  }
+  return await finish(fleet, row, request.last);
 }
 
-/** Decoding with the plain answer, changed here and there, as the prediction. */
-async function speculative(fleet: Fleet, name: string, mode: string): Promise<Row> {
-  const before = cpu(await fleet.stats());
-  const measureOne = async (prompt: number) => {
-    const tokens = promptTokens(prompt);
-    const plain = await fleet.ask(body(tokens, NEW_TOKENS, { mode: "plain" }));
-    const prediction = corrupt(plain.text);
-    return await fleet.ask({
-      ...body(tokens, NEW_TOKENS, { mode }),
-      prediction: { type: "content", content: prediction },
+/** Decoding with the plain answer, changed here and there, as the client's prediction. */
+async function predicted(fleet: Fleet, name: string): Promise<Row> {
+  const row = await begin(fleet, name);
+  const decode: number[] = [], request: number[] = [];
+  let last: Measured | undefined;
+  for (let i = 0; i < repeats; i++) {
+    for (const [prompt, out] of [[32, decode], [260, request]] as const) {
+      const asked = body(prompt, NEW_TOKENS, { mode: "plain" });
+      const { text } = await fleet.ask(asked);
+      // The same tokens again would be in the cache: another prompt of that length whose answer is known does not exist,
+      // so the first token differs only in what is reused; decoding is what is compared.
+      last = await fleet.ask({
+        ...asked,
+        orrery: { ignore_eos: true, mode: "speculative" },
+        prediction: { type: "content", content: changed(text) },
+      });
+      out.push(out === decode ? tokensPerS(last) : last.totalS);
+    }
+  }
+  row.decode = middle(decode);
+  console.log(`  ${name}: ${JSON.stringify(last!.orrery)}`);
+  return await finish(fleet, row, last!);
+}
+
+/** An answer of 512 tokens, point by point. */
+async function outlined(fleet: Fleet, name: string, mode: string): Promise<Row> {
+  const row = await begin(fleet, name);
+  const { value, last } = await median(() => fleet.ask(outlineBody(mode, 512)), (m) => m.totalS);
+  row.answer = value;
+  row.answerSpeed = last.tokens / value;
+  console.log(`  ${name}: ${JSON.stringify(last.orrery)}`);
+  return await finish(fleet, row, last);
+}
+
+/** The embedded pair on the same devices: its own drafts, its own outlines, real text. */
+async function benchPair(emulation: Emulation, { cores, mbit, name }: FleetShape): Promise<void> {
+  console.log(`\n## ${name}: the embedded pair (f32), ${mbit} Mbit/s, "${QUESTION}"`);
+  const speeds = new Map<string, number>();
+  for (
+    const [fleetName, count, placement] of [["one device", 1, "planned"], ["pipeline", 4, "even"]] as const
+  ) {
+    const first = ["--placement", placement];
+    await using fleet = await Fleet.start(emulation, {
+      cores: cores.slice(0, count),
+      data: args.data,
+      first,
     });
-  };
-  const decode: number[] = [], total: number[] = [];
-  let last: Measured | undefined;
-  for (let i = 0; i < repeats; i++) {
-    decode.push(tokensPerS(await measureOne(32)));
-    last = await measureOne(260);
-    total.push(last.totalS);
+    for (const mode of ["plain", "speculative", "outline", "outline+speculative", "auto"]) {
+      const ask = () =>
+        fleet.ask({
+          messages: [{ role: "user", content: QUESTION }],
+          max_tokens: 400,
+          temperature: 0,
+          orrery: { mode },
+        });
+      await ask(); // what is measured is the second time: the drafter and its figures are warm
+      const { value, last } = await median(ask, (m) => m.tokens / m.totalS);
+      speeds.set(`${fleetName} ${mode}`, value);
+      const base = speeds.get("one device plain")!;
+      const { drafted, accepted, branches } = last.orrery ?? {};
+      console.log(
+        `  ${fleetName.padEnd(11)} ${mode.padEnd(20)} ${value.toFixed(1).padStart(7)} tokens/s  ${
+          (value / base).toFixed(2)
+        }x one device plain  (${last.tokens} tokens, ${accepted} of ${drafted} drafted, ${branches} branches)`,
+      );
+    }
   }
+}
+
+async function begin(fleet: Fleet, name: string): Promise<Row> {
+  return { name, ttft: new Map(), cpuS: -cpu(await fleet.stats()) };
+}
+
+async function finish(fleet: Fleet, row: Row, { orrery }: Measured): Promise<Row> {
+  row.cpuS += cpu(await fleet.stats());
+  row.bubbles = orrery?.bubble_share as number | undefined;
+  row.wasted = orrery?.wasted_row_share as number | undefined;
+  row.bytesPerHop = orrery?.bytes_per_token_per_hop as number | undefined;
+  return row;
+}
+
+/** Draws what the stages did meanwhile. */
+async function picture(fleet: Fleet, name: string, work: () => Promise<unknown>): Promise<void> {
+  if (args.svg === undefined) return;
+  const newest = async () => (await fleet.json("/api/trace") as { seq: number }[]).at(-1)?.seq ?? 0;
+  const before = await newest();
+  await work();
+  const last = Math.max(1, Math.min(512, await newest() - before));
+  await mkdir(args.svg, { recursive: true });
+  await writeFile(join(args.svg, `${name}.svg`), await fleet.text(`/api/trace.svg?last=${last}`));
+}
+
+async function median(
+  ask: () => Promise<Measured>,
+  of: (m: Measured) => number,
+): Promise<{ value: number; last: Measured }> {
+  const all: Measured[] = [];
+  for (let i = 0; i < repeats; i++) all.push(await ask());
+  return { value: middle(all.map(of)), last: all.at(-1)! };
+}
+
+function body(prompt: number, tokens: number, orrery: Orrery): Record<string, unknown> {
+  // Never the same prompt twice: a warm prefix would answer for nothing.
+  const ids = Array.from({ length: prompt }, () => 300 + Math.floor(random() * 3000));
   return {
-    name,
-    decode: middle(decode),
-    endToEnd: middle(total),
-    last,
-    cpuS: cpu(await fleet.stats()) - before,
+    model: "default",
+    prompt: ids,
+    max_tokens: tokens,
+    temperature: 0,
+    orrery: { ignore_eos: true, ...orrery },
   };
 }
 
-/** A 512-token answer to a question, point by point. */
-async function outline(fleet: Fleet, name: string, mode: string): Promise<Row> {
-  const before = cpu(await fleet.stats());
-  const speeds: number[] = [];
-  let last: Measured | undefined;
-  for (let i = 0; i < repeats; i++) {
-    last = await fleet.ask({
-      chat: true,
-      messages: [{ role: "user", content: "How do I grow tomatoes on a balcony?" }],
-      max_tokens: 512,
-      temperature: 0,
-      orrery: { mode, points: POINTS, ignore_eos: true },
-    });
-    speeds.push(last.tokens / last.totalS);
-  }
-  return { name, outline: middle(speeds), last, cpuS: cpu(await fleet.stats()) - before };
+function outlineBody(mode: string, tokens: number): Record<string, unknown> {
+  return {
+    messages: [{ role: "user", content: `${QUESTION} ${Math.floor(random() * 1e6)}` }],
+    max_tokens: tokens,
+    temperature: 0,
+    orrery: { mode, points: POINTS, ignore_eos: true },
+  };
 }
 
-async function median(fleet: Fleet, ask: Ask, of: (m: Measured) => number): Promise<{ value: number; last: Measured }> {
-  const values: number[] = [];
-  let last: Measured | undefined;
-  for (let i = 0; i < repeats; i++) {
-    last = await fleet.ask(body(promptTokens(ask.prompt), ask.tokens, ask.orrery));
-    values.push(of(last));
-  }
-  return { value: middle(values), last: last! };
-}
-
-function body(prompt: number[], tokens: number, orrery: Record<string, unknown>): Record<string, unknown> {
-  return { model: "default", prompt, max_tokens: tokens, temperature: 0, orrery: { ignore_eos: true, ...orrery } };
-}
-
-/** Never the same prompt twice: a warm prefix would answer for nothing. */
-function promptTokens(count: number): number[] {
-  return Array.from({ length: count }, () => 300 + Math.floor(random() * 3000));
-}
-
-/** The text with one word in so many replaced. */
-function corrupt(text: string): string {
+/** The text with a share of its words replaced. */
+function changed(text: string): string {
   const rate = Number(args.acceptance);
-  return text.split(/(?=word)/).map((w) => random() < rate ? w : `word${5000 + Math.floor(random() * 1000)}`).join("");
+  return text.split(/(?=word)/).map((w) => random() < rate ? w : `word${5000 + Math.floor(random() * 1000)}`)
+    .join("");
 }
 
 const tokensPerS = (m: Measured) => (m.tokens - 1) / (m.totalS - m.ttftS);
 const cpu = (stats: { cpuS: number }[]) => stats.reduce((sum, s) => sum + s.cpuS, 0);
 
 function middle(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-function print(rows: Row[]): void {
-  console.table(rows);
+function printPlan(plan: Plan): void {
+  for (const { host, first_layer, last_layer, why } of plan.stages) {
+    console.log(`  layers ${first_layer}-${last_layer} on ${host}: ${why}`);
+  }
+  for (const { host, why } of plan.idle) console.log(`  idle ${host}: ${why}`);
+  console.log(
+    `  pieces of a prompt of 512: ${plan.piece_buckets.find((b) => b.prompt_tokens >= 512)?.rows.join(" ")}`,
+  );
 }
 
-async function _svg(dir: string, name: string, text: string): Promise<void> {
-  await writeFile(join(dir, name), text);
+function printTable(rows: Row[]): void {
+  const [one, even] = rows;
+  const lengths = [...one.ttft.keys()];
+  const cells = [
+    [
+      "",
+      ...lengths.map((n) => `TTFT ${n}`),
+      "decode",
+      "260+64",
+      "512 answer",
+      "tokens/s",
+      "bubbles",
+      "wasted",
+      "B/hop",
+      "CPU",
+    ],
+    ...rows.map((r) => [
+      r.name,
+      ...lengths.map((n) => seconds(r.ttft.get(n))),
+      r.decode === undefined ? "" : `${r.decode.toFixed(1)}/s`,
+      seconds(r.request),
+      seconds(r.answer),
+      r.answerSpeed?.toFixed(1) ?? "",
+      percent(r.bubbles),
+      percent(r.wasted),
+      r.bytesPerHop === undefined ? "" : r.bytesPerHop.toFixed(0),
+      `${r.cpuS.toFixed(0)} s`,
+    ]),
+  ];
+  const widths = cells[0].map((_, i) => Math.max(...cells.map((row) => row[i].length)));
+  for (const row of cells) {
+    console.log(`  ${row.map((c, i) => i ? c.padStart(widths[i]) : c.padEnd(widths[i])).join("  ")}`);
+  }
+  console.log("\n  ratios (one device / plain pipeline):");
+  for (const row of rows.slice(1)) {
+    const parts = [
+      ...lengths.map((n) => ratio(`TTFT ${n}`, row.ttft.get(n), (r) => r.ttft.get(n), true)),
+      ratio("decode", row.decode, (r) => r.decode),
+      ratio("260+64", row.request, (r) => r.request, true),
+      // An answer by outline stands against plain decoding of as many tokens.
+      ratio("512 tokens/s", row.answerSpeed, (r) => r.answerSpeed ?? r.decode),
+    ].filter((p) => p !== "");
+    console.log(`  ${row.name.padEnd(widths[0])}  ${parts.join("   ")}`);
+  }
+
+  function ratio(
+    name: string,
+    value: number | undefined,
+    of: (r: Row) => number | undefined,
+    less = false,
+  ): string {
+    if (value === undefined) return "";
+    const against = (base: Row) => {
+      const other = of(base);
+      return other === undefined ? "-" : `${(less ? other / value : value / other).toFixed(2)}x`;
+    };
+    return `${name} ${against(one)} / ${against(even)}`;
+  }
 }
+
+const seconds = (s: number | undefined) => s === undefined ? "" : `${s.toFixed(2)} s`;
+const percent = (p: number | undefined) => p === undefined ? "" : `${(100 * p).toFixed(0)} %`;
 
 await main();

@@ -9,10 +9,12 @@ import {
   type Deployment,
   type Done,
   drafterAddress,
+  type FrameTrace,
   hasCode,
   type Inbox,
   type MakeCodec,
   type MakeOutlineText,
+  MOST_CONTEXTS,
   OrreryError,
   parseAddress,
   type Pipeline,
@@ -28,6 +30,9 @@ import type { ServedModel } from "./served_model.ts";
 /** Tokens of an answer where neither the request nor the model says. */
 const DEFAULT_MAX_TOKENS = 512;
 
+/** Milliseconds that the arbiter has to tell of its frames. */
+const TRACES_MS = 5_000;
+
 /** Options of a {@linkcode Gateway}. */
 export interface GatewayOptions {
   system: ActorSystem;
@@ -35,8 +40,6 @@ export interface GatewayOptions {
   admission: Admission;
 }
 
-/** Contexts that an arena may hold where no plan says so: a larger arena makes every frame slower. */
-const CONTEXTS = 2;
 /** Weight of the newest answer in the mean length. */
 const NEWEST = 0.1;
 
@@ -114,10 +117,12 @@ export class Gateway implements Generator {
     const served = [this.#served, ...this.#running.values()].find((s) => s?.deployment.id === id);
     if (!served) return undefined;
     const { model, deployment } = served;
+    // What is planned is held free; more may be asked for, and the stages' memory says no where it ends.
+    const most = model.card.context * Math.max(MOST_CONTEXTS, this.#options.admission.most);
     return {
       stages: stageAddresses(deployment),
       shape: deployment.shape,
-      capacity_rows: deployment.shape.kv_rows ?? CONTEXTS * model.card.context,
+      capacity_rows: Math.max(deployment.shape.kv_rows ?? 0, most),
     };
   }
 
@@ -142,6 +147,18 @@ export class Gateway implements Generator {
   readiness(): { ready: boolean; reason: string } {
     if (this.#draining) return { ready: false, reason: "the node is shutting down" };
     return this.#served ? { ready: true, reason: "ok" } : { ready: false, reason: this.#reason };
+  }
+
+  async traces(): Promise<{ node: string; traces: FrameTrace[] }> {
+    const { system } = this.#options;
+    const served = this.#served;
+    if (!served) return { node: system.node, traces: [] };
+    const to = arbiterAddress(served.deployment.id, system.node);
+    const traces = await system.ask(to, { type: "traces" }, { deadlineMs: TRACES_MS }).catch((error) => {
+      if (hasCode(error, "not_active") || hasCode(error, "no_owner")) return []; // nothing has been asked of it yet
+      throw error;
+    });
+    return { node: system.node, traces: traces as FrameTrace[] }; // our own arbiter, in this process
   }
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
@@ -263,6 +280,11 @@ export class Gateway implements Generator {
       context,
       mode: request.mode ?? "auto",
       draft_length: request.draftLength,
+      draft_tree: request.draftTree,
+      prediction: request.prediction === undefined
+        ? undefined
+        : model.encodeText(request.prediction).slice(0, context),
+      points: request.points,
       max_branches: request.maxBranches,
       pieces: piecesOf(request, prompt.length),
       live_branches: request.liveBranches ?? false,

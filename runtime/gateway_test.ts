@@ -46,7 +46,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 /** One node with a toy stage; `active` generations at once. */
-function world(active = 8, msPerRow = 0) {
+function world(active = 8, msPerRow = 0, shape: { kv_rows?: number } = {}) {
   const node = "n1";
   const directory = new ClusterDirectory(node);
   const system = new ActorSystem({
@@ -80,7 +80,7 @@ function world(active = 8, msPerRow = 0) {
     source: node,
     stages: [{ node, first: 0, last: 1 }],
     members: [],
-    shape: shapeSchema.parse({}),
+    shape: shapeSchema.parse(shape),
   };
   directory.learn(deployment);
   gateway.serve({ model, deployment }, "");
@@ -182,5 +182,28 @@ Deno.test("Gateway cuts a prompt into as many pieces as the request asks for", a
   } finally {
     model.encode = encode;
   }
+  await system.close();
+});
+
+Deno.test("Gateway.pipelineOf() bounds the arena by what may run at once, not by the rows that the plan holds free", () => {
+  const rows = (active: number, kv_rows?: number) =>
+    world(active, 0, { kv_rows }).gateway.pipelineOf("d/arbiter/n1")!.capacity_rows;
+  assert.equal(rows(8, 640), 8 * 4096);
+  assert.equal(rows(8), 8 * 4096);
+  assert.equal(rows(1, 640), 2 * 4096, "branches of one request need more than one context");
+  assert.equal(rows(1, 100_000), 100_000);
+});
+
+Deno.test("Gateway.traces() tells of the last frames, of none before there was a request or a deployment", async () => {
+  const { system, gateway } = world();
+  assert.deepEqual(await gateway.traces(), { node: "n1", traces: [] });
+  for await (const _ of gateway.generate(request, new AbortController().signal));
+  const { traces } = await gateway.traces();
+  assert.deepEqual(traces.map((t) => t.rows), [
+    { prefill: 3, decode: 0, draft: 0 },
+    { prefill: 0, decode: 1, draft: 0 },
+  ]);
+  gateway.serve(undefined, "nothing any more");
+  assert.deepEqual((await gateway.traces()).traces, []);
   await system.close();
 });

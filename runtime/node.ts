@@ -13,12 +13,15 @@ import {
   type DeadLetter,
   type Deployment,
   drafterActor,
+  type Flow,
+  flowSchema,
   generationActor,
   type Graph,
   memberActor,
   type NodeId,
   OrreryError,
   parseGraph,
+  type Place,
   stageActor,
   weightsActor,
 } from "../actors/mod.ts";
@@ -32,6 +35,7 @@ import { ClusterDirectory } from "./cluster/directory.ts";
 import { weightSource } from "./cluster/fetch.ts";
 import { Host } from "./cluster/host.ts";
 import { dialSeed, Membership } from "./cluster/membership.ts";
+import { askDoor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
 import { Gateway } from "./gateway.ts";
 import { createMailbox, type Mailbox } from "./mailbox/mod.ts";
 import { Placer } from "./placement.ts";
@@ -39,6 +43,9 @@ import { NodeProfiler } from "./profile/mod.ts";
 import { type DraftChoice, type ModelChoice, resolveDraft, resolveModel } from "./resolve_model.ts";
 
 const log = getLogger(["orrery", "node"]);
+
+/** A graph without custom actors. */
+const NO_FLOW = flowSchema.parse({});
 
 export { EMBEDDED } from "./resolve_model.ts";
 
@@ -74,6 +81,8 @@ export interface NodeOptions {
   placement?: "planned" | "even";
   /** On the first node: model, constraints, objective, workload and decode policy. */
   graph?: Graph;
+  /** The file that `graph` came from: modules of custom actors are relative to it. @default a file in the current folder */
+  graphFile?: string;
   /** On the first node: draft model, or `none`, or `ngram`. @default the graph's, else the embedded draft for the embedded model */
   draft?: string;
   /** Generations at once, and waiting. @default {active: 8, queued: 32} */
@@ -115,6 +124,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   if (model && options.layers) checkRanges(options.layers, model.target.manifest.geometry.layers);
 
   await using undo = new AsyncDisposableStack();
+  const custom = model && await CustomActors.load(model.graph, {
+    file: options.graphFile ?? "graph",
+    host: options.name ?? hostname(),
+  });
+  undo.defer(() => custom?.close());
   const mailbox = await listen(options);
   undo.defer(() => mailbox.close());
   const directory = new ClusterDirectory(mailbox.node);
@@ -170,12 +184,19 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   });
   registerActors({ system, store, gateway, host: memberHost, membership, profiler });
   if (model) {
-    const placer = registerCluster(system, model, options);
+    custom!.register(system);
+    system.register(modelActor, { config: {}, resources: () => ({ generator: gateway }) });
+    const placer = registerCluster(system, { ...model, flow: custom!.flow }, options);
     undo.defer(() => placer.close());
   }
+  // On another node than the first it is known once there is a deployment; before, nothing passes.
+  const flow = () => custom?.flow ?? (serving.deployment && (serving.deployment.flow ?? NO_FLOW));
 
   const drained = new AbortController();
-  const app = createApi(gateway, { serving: () => serving });
+  const app = createApi(new FlowGenerator({ inner: gateway, system, flow }), {
+    serving: () => serving,
+    askActor: askDoor({ system, flow }),
+  });
   const api = serveApi({ app, host, port: options.port, signal: drained.signal });
   undo.defer(() => {
     drained.abort();
@@ -269,7 +290,7 @@ async function resolveModels(store: ModelStore, options: NodeOptions): Promise<M
 
 function registerCluster(
   system: ActorSystem,
-  { target: { manifest }, draft, graph }: Models,
+  { target: { manifest }, draft, graph, flow }: Models & { flow: Flow },
   { layers, placement, nodes }: NodeOptions,
 ): Placer {
   const placer = new Placer({
@@ -287,7 +308,9 @@ function registerCluster(
       model: manifest.name,
       source: system.node,
     }),
-    resources: () => ({ place: placer.place }),
+    resources: () => ({
+      place: async (...given: Parameters<Place>) => ({ ...await placer.place(...given), flow }),
+    }),
   });
   return placer;
 }

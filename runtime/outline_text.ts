@@ -48,6 +48,11 @@ export class ModelOutlineText implements OutlineText {
     return { points: parsed.points.map((point) => point.text) };
   }
 
+  write(points: readonly string[]): OutlineAnswer {
+    const text = points.map((point, k) => `${k + 1}. ${point}`).join("\n");
+    return { tokens: Array.from(this.#model.encode(text)), text, points };
+  }
+
   branchPrompt({ tokens, text, points }: OutlineAnswer, index: number): Int32Array<ArrayBuffer> {
     const prompt = this.#outlinePrompt();
     const content = fill(this.#model.templates.point, {

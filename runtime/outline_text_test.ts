@@ -47,3 +47,14 @@ Deno.test("outlineTextOf() has nothing for a conversation that does not end with
   assert.equal(outlineTextOf(model, [{ role: "assistant", content: "Hi" }]), undefined);
   assert.equal(outlineTextOf(model, [{ role: "user", content: " " }]), undefined);
 });
+
+Deno.test("OutlineText.write() gives points as an answer whose rows every branch begins with", () => {
+  const words = outlineTextOf(model, messages)!;
+  const outline = words.write(["Sun", "Cloud"]);
+  assert.equal(outline.text, "1. Sun\n2. Cloud");
+  assert.equal(text(Int32Array.from(outline.tokens)), outline.text);
+  assert.deepEqual(words.parse(outline.text), { points: ["Sun", "Cloud"] });
+  const before =
+    "<system>Be brief.<end><user>Outline: Why does it rain?<end><assistant>1. Sun\n2. Cloud<end>";
+  assert.equal(text(words.branchPrompt(outline, 1)), `${before}<user>Point 2 of 2: Cloud<end><assistant>`);
+});

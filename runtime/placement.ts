@@ -98,7 +98,7 @@ export class Placer {
     }
     return {
       stages: ranges.map((range, i) => ({ node: members[i].node, ...range })),
-      draft: this.#draft(),
+      draft: this.#draft(members[ranges.length]),
       shape: unplannedShape(this.#options.manifest.precision),
     };
   }
@@ -107,9 +107,10 @@ export class Placer {
     return this.#ranges(members, evenSplit(this.#options.manifest.geometry.layers, members.length));
   }
 
-  #draft(): Placement["draft"] {
+  /** A node without layers has time to draft; else this one does. */
+  #draft(idle?: Member): Placement["draft"] {
     const { draft, system } = this.#options;
-    return draft && { node: system.node, model: draft.name, source: system.node };
+    return draft && { node: idle?.node ?? system.node, model: draft.name, source: system.node };
   }
 
   async #planned(

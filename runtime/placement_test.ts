@@ -109,3 +109,10 @@ Deno.test("--layers and --placement even measure nothing", async () => {
   assert.deepEqual(stagesOf(await even.place(members("10.0.0.1", "10.0.0.2"))), ["a 0-5", "b 6-11"]);
   assert.deepEqual([...ranges.asked, ...even.asked], []);
 });
+
+Deno.test("With --layers the drafter runs at the first node without layers, if there is one", async () => {
+  const draft = { ...manifest, name: "small" };
+  const { place } = world({ a: 1, b: 1 }, { layers: [{ first: 0, last: 11 }], draft });
+  assert.deepEqual((await place(members("10.0.0.1", "10.0.0.2"))).draft?.node, "b:1:x");
+  assert.deepEqual((await place(members("10.0.0.1"))).draft?.node, "a:1:x");
+});

@@ -82,6 +82,11 @@ export class ServedModel {
     }
   }
 
+  /** Token ids of a text that stands inside a conversation: no special tokens are added. */
+  encodeText(text: string): Int32Array {
+    return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
+  }
+
   /** What is needed to answer this prompt by an outline; undefined where it cannot be. */
   outlineText(prompt: GenerateRequest["prompt"]): OutlineText | undefined {
     if (prompt.kind !== "chat") return undefined;

@@ -6,6 +6,8 @@ import { z } from "zod";
 import {
   ActorSystem,
   address,
+  arbiterActor,
+  arbiterAddress,
   defineActor,
   directoryOf,
   fromFloat32,
@@ -14,6 +16,7 @@ import {
   LocalNetwork,
   OrreryError,
   samplingSchema,
+  shapeSchema,
   stageActor,
   stageAddress,
   tensorSchema,
@@ -87,7 +90,7 @@ async function transports(kind: "in process" | "HTTP/2", names: string[]): Promi
   return mailboxes;
 }
 
-/** Subjects and generations live on the last node; stage i on node i modulo their number. */
+/** Subjects, generations and the arbiter live on the last node; stage i on node i modulo their number. */
 function matrix(name: string, run: (world: World) => Promise<void>): void {
   for (const kind of ["in process", "HTTP/2"] as const) {
     for (const nodes of [1, 3]) {
@@ -236,6 +239,17 @@ matrix(
             flush: () => "",
             tokenText: String,
           }),
+          outline: undefined,
+        }),
+      });
+      system.register(arbiterActor, {
+        config: arbiterActor.config.parse({ idleMs: 50, touchMs: 20 }),
+        resources: () => ({
+          pipeline: {
+            stages: [0, 1, 2].map((i) => stageAddress("t", i)),
+            shape: shapeSchema.parse({}),
+            capacity_rows: 512,
+          },
         }),
       });
     }
@@ -249,8 +263,12 @@ matrix(
       sampling: samplingSchema.parse({}),
       stop: [],
       eos: [],
-      stages: [0, 1, 2].map((i) => stageAddress("t", i)),
-      piece_rows: 8,
+      arbiter: arbiterAddress("t", "pipeline"),
+      stages: 3,
+      nodes: systems.length,
+      context: 4096,
+      mode: "plain",
+      pieces: [8],
       client,
     });
     let text = "";

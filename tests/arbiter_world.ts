@@ -11,7 +11,9 @@ import {
   arbiterActor,
   arbiterAddress,
   type ArbiterStats,
+  type Clock,
   directoryOf,
+  type Frame,
   type FrameTrace,
   type Inbox,
   OrreryError,
@@ -36,6 +38,8 @@ export interface WorldOptions {
   latencyMs?: { min: number; max: number };
   /** Virtual milliseconds of a frame at each stage by its rows. */
   frameMs?: (rows: number) => number;
+  /** Virtual milliseconds that each slot below a frame's rows adds to it, and that each row which a layout keeps takes. */
+  slotMs?: { attend: number; move: number };
   /** Rows that each stage has memory for. */
   budgetRows?: number[];
   capacityRows?: number;
@@ -52,21 +56,25 @@ export function arbiterWorld(options: WorldOptions = {}) {
   const engines: ToyEngine[][] = [];
   const crashes: OrreryError[] = [];
   const onCrash = (_: string, error: OrreryError) => void crashes.push(error);
-  const systems = evenSplit(LAYERS, stages).map((range, i) => {
+  const ranges = evenSplit(LAYERS, stages);
+  const start = (i: number) => {
     const system = sim.node(`s${i}`, directory, { onCrash });
-    engines.push([]);
     system.register(stageActor, {
       config: stageActor.config.parse(options.stage ?? {}),
       resources: () => ({
         engine: () => {
-          const budgetRows = options.budgetRows?.[i];
-          const engine = new ToyEngine(sim.clock, { ...range, layers: LAYERS }, 1, { frameMs, budgetRows });
+          const taxed = { frameMs, budgetRows: options.budgetRows?.[i], ...options.slotMs };
+          const engine = new TaxedEngine(sim.clock, { ...ranges[i], layers: LAYERS }, taxed);
           engines[i].push(engine);
           return Promise.resolve(engine);
         },
       }),
     });
     return system;
+  };
+  const systems = ranges.map((_, i) => {
+    engines.push([]);
+    return start(i);
   });
   const api = sim.node("api", directory, { onCrash });
   api.register(arbiterActor, {
@@ -91,10 +99,47 @@ export function arbiterWorld(options: WorldOptions = {}) {
     stats: () => sim.until(api.ask(arbiter, { type: "stats" })) as Promise<ArbiterStats>,
     traces: () => sim.until(api.ask(arbiter, { type: "traces" })) as Promise<FrameTrace[]>,
     arenas: () => engines.flat().reduce((n, e) => n + (e.disposed ? 0 : e.arenas.size), 0),
+    /** A stage's node that has crashed is there again, with nothing in it. */
+    revive: (i: number) => void (systems[i] = start(i)),
     /** Runs a message to a stage. */
     toStage: (i: number, message: { type: string } & Record<string, unknown>) =>
       sim.until(systems[i].tell(stageAddress("d", i), message)),
   };
+}
+
+/** A toy engine on which slots take time, as on a real one. */
+class TaxedEngine extends ToyEngine {
+  readonly #clock: Clock;
+  readonly #moveMs: number;
+  readonly #slots: { below: number };
+
+  constructor(
+    clock: Clock,
+    range: { first: number; last: number; layers: number },
+    { frameMs, budgetRows, attend = 0, move = 0 }: {
+      frameMs: (rows: number) => number;
+      budgetRows?: number;
+      attend?: number;
+      move?: number;
+    },
+  ) {
+    const slots = { below: 0 };
+    super(clock, range, 1, { budgetRows, frameMs: (rows) => frameMs(rows) + attend * slots.below });
+    this.#clock = clock;
+    this.#moveMs = move;
+    this.#slots = slots;
+  }
+
+  override run(frame: Frame) {
+    this.#slots.below = frame.base;
+    return super.run(frame);
+  }
+
+  override async layout(name: string, layout: { capacity: number; keep: Int32Array }): Promise<void> {
+    const ms = this.#moveMs * layout.keep.length;
+    if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve));
+    await super.layout(name, layout);
+  }
 }
 
 /** What a client was told to end with. */

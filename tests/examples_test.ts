@@ -9,6 +9,8 @@ const expected: Record<string, RegExp> = {
   "02_two_nodes.ts": /^sum 499500\n$/,
   "03_generate.ts": /^\S.{40,}\n\d+ tokens, first after [\d.]+ ms, then [\d.]+ ms each\n$/,
   "04_openai_client.ts": /^\S.{40,}\n$/,
+  "05_custom_actor.ts":
+    /^.*█{4}.*\nrefused: \{[^}]*questions about volcano are not answered here[^}]*"forbidden_topic"[^}]*\}\nthe guard says: \{ refused: 1 \}\n$/,
 };
 
 const ROOT = new URL("..", import.meta.url);

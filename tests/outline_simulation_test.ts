@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { address, type Delta, type OutlineAnswer, type OutlineText, samplingSchema } from "../actors/mod.ts";
-import { plainCodec, prompt, read, toyTokens, world } from "./generation_world.ts";
+import { ARBITER, plainCodec, prompt, read, toyTokens, world } from "./generation_world.ts";
 
 const greedy = samplingSchema.parse({});
 const outlinePrompt = Int32Array.from([...prompt.subarray(0, 30), 7, 8, 9]);
@@ -18,6 +18,7 @@ function words(points: string[], more: Partial<OutlineText> = {}): OutlineText {
     route: { suited: true, why: "it has parts" },
     outlinePrompt: () => outlinePrompt.slice(),
     parse: () => ({ points }),
+    write: (points) => ({ tokens: outline.slice(0, 10), text: "", points }),
     branchPrompt: ({ tokens }: OutlineAnswer, k: number) =>
       Int32Array.from([...outlinePrompt, ...tokens, EOS, 5, 6, 40 + k, 41 + k, 42]),
     heading: (all, k) => `${k + 1}. ${all[k]}: `,
@@ -172,4 +173,71 @@ Deno.test("A stage that dies during an outline fails the request", async () => {
   w.sim.crash("s1");
   const { type } = await w.sim.until(read(inbox));
   assert.equal(type, "failed");
+});
+
+Deno.test("Points that the client gives are expanded without an outline being generated", async () => {
+  for (const stages of [1, 3]) {
+    for (
+      const [n, max_branches, mode] of [[1, 8, "auto"], [5, 2, "outline"], [
+        6,
+        8,
+        "outline+speculative",
+      ]] as const
+    ) {
+      const w = world({ stages, outline: () => words([]) });
+      const { text, done } = await w.answer("g", {
+        mode,
+        max_branches,
+        points: names(n),
+        max_tokens: n * 9,
+        eos: [EOS],
+      });
+      assert.equal(text, whole(n, 9), `${stages} stages, ${n} points, ${mode}`);
+      assert.equal(done.orrery.branches, n);
+      assert.match(done.orrery.why, /outline of the points that were given/);
+      const told = names(n).map((_, k) => alone(k, 9)).map(({ text, cut }) =>
+        text.split(" ").length + (cut ? 0 : 1)
+      );
+      assert.equal(done.completion_tokens, told.reduce((a, b) => a + b), "no outline is generated");
+      await w.sim.run({ forMs: 1_000 });
+      assert.equal((await w.arbiter()).requests, 0);
+    }
+  }
+});
+
+Deno.test("Points that cannot be expanded are refused, naming the field", async () => {
+  const points = names(5);
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ stop: ["x"] }, /^orrery.points: stop strings/],
+    [{ max_tokens: 10 }, /^orrery.points: 10 tokens are too few for 5 points/],
+    [{ context: 44, max_tokens: 25 }, /^orrery.points: a point's/],
+    [{ mode: "plain" }, /^orrery.points: mode plain has no outline/],
+  ];
+  for (const [more, why] of cases) {
+    const w = world({ outline: () => words([]) });
+    const { type, error } = await w.answer("g", { mode: "outline", points, ...more });
+    assert.equal(type, "failed");
+    assert.equal(error.code, "invalid_value");
+    assert.match(error.message, why);
+    await w.sim.run({ forMs: 1_000 });
+    assert.deepEqual(w.generations(), []);
+  }
+  const { error } = await world().answer("g", { mode: "outline", points });
+  assert.match(error.message, /^orrery.points: the prompt is not a conversation/);
+});
+
+Deno.test("An outline asks for no more rows than its branches may take", async () => {
+  // The arena of the toy world holds 4096 rows; the context is what a request is refused for, not the arena.
+  const w = world({ stages: 2, outline: () => words(names(8)) });
+  const { done, type } = await w.answer("g", {
+    mode: "outline",
+    max_tokens: 8 * 9 + 11,
+    eos: [EOS],
+    context: 128,
+  });
+  assert.equal(type, "done");
+  assert.equal(done.orrery.mode, "outline", done.orrery.why);
+  assert.ok(
+    (await w.sim.until(w.api.ask(ARBITER, { type: "stats" })) as { capacity: number }).capacity <= 256,
+  );
 });

@@ -135,7 +135,7 @@ export class NodeProcess implements AsyncDisposable {
 
 /**
  * A cluster of processes over one store: the first node waits for all. Layers are split evenly unless `args` say otherwise, as the
- * planner would put a small model on one node.
+ * planner would put a small model on one node. With `--layers` there may be more nodes than ranges: the first without layers drafts.
  */
 export async function startCluster(
   nodes: number,
@@ -163,7 +163,8 @@ export async function startCluster(
       all.push(stack.use(NodeProcess.start(["--data", data, "--join", mailbox, "--threads", "1"])));
       await first.line(new RegExp(`${nodes} nodes, ${i + 1} joined|load their layers`)); // joined in this order
     }
-    const url = await first.ready(nodes);
+    const ranges = args.includes("--layers") ? args[args.indexOf("--layers") + 1].split(",").length : nodes;
+    const url = await first.ready(ranges);
     return { url, nodes: all, [Symbol.asyncDispose]: () => stack.disposeAsync() };
   } catch (error) {
     await stack.disposeAsync();

@@ -27,3 +27,17 @@ export const PROMPTS = [
   "Outline: Why do we have seasons?",
   "x",
 ];
+
+/** Those and thirty more. */
+export const FIFTY = [
+  ...PROMPTS,
+  ..."bread,cheese,glass,paper,soap,steel,honey,salt,wool,ink".split(",").map((thing) =>
+    `How is ${thing} made?`
+  ),
+  ..."the moon,wind,snow,thunder,a volcano,sleep,coffee,yeast,rust,a magnet".split(",").map((thing) =>
+    `Why is there ${thing}, and what does it do?`
+  ),
+  ..."a bicycle,a fridge,a telescope,the heart,a candle,a pump,a lock,a clock,a kite,a boat".split(",").map((
+    thing,
+  ) => `Explain ${thing} to a child.`),
+];

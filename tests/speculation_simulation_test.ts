@@ -206,3 +206,63 @@ Deno.test("Concurrent speculative requests each get their own tokens", async () 
   await w.sim.run({ forMs: 5_000 });
   assert.equal((await w.arbiter()).requests, 0);
 });
+
+Deno.test("What the client predicts is drafted, and never changes what comes out", async () => {
+  const expected = await plain(greedy);
+  const wrong = expected.map((t, i) => i % 6 === 5 ? (t + 1) % 251 : t);
+  for (const stages of [1, 2, 4]) {
+    const cases: [string, number[], number, number][] = [
+      ["all of it", expected, TOKENS - 8, TOKENS],
+      ["with every sixth token wrong", wrong, 4, TOKENS],
+      ["nothing of it", expected.map((t) => (t + 7) % 251), 0, 4],
+    ];
+    for (const [name, prediction, least, most] of cases) {
+      for (const mode of ["auto", "speculative", "plain"]) {
+        const w = world({ stages, drafter: { right: () => true, chance: 0.9 } });
+        const { tokens, done } = await w.answer("g", {
+          mode,
+          max_tokens: TOKENS,
+          prediction: Int32Array.from(prediction),
+        });
+        const where = `${name}, ${stages} stages, ${mode}`;
+        assert.deepEqual(tokens, expected, where);
+        const { accepted, drafted } = done.orrery;
+        if (mode === "plain") assert.equal(drafted, 0, where);
+        else {
+          assert.ok(accepted >= least && accepted <= most, `${where}: ${accepted} of ${drafted}`);
+          assert.match(done.orrery.why, /drafts come from the prediction/);
+          assert.deepEqual(Object.keys(done.measured), ["prediction", "predicted_pace"]);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("A planned draft length of 0 keeps the draft model out of auto, not out of what is asked for", async () => {
+  const drafter = (): ToyDrafter => ({ right: () => true, chance: 0.9 });
+  const shape = { ...world().startOf("x").shape, draft_length: 0 };
+  const auto = (await world({ drafter: drafter() }).answer("g", { mode: "auto", shape })).done.orrery;
+  assert.equal(auto.drafted, 0);
+  assert.match(auto.why, /the plan says that a draft model does not pay/);
+  const asked = (await world({ drafter: drafter() }).answer("g", { mode: "speculative", shape })).done.orrery;
+  assert.ok(asked.drafted > 0, asked.why);
+  const unplanned = (await world({ drafter: drafter() }).answer("g", { mode: "auto" })).done.orrery;
+  assert.ok(unplanned.drafted > 0, unplanned.why);
+});
+
+Deno.test("A request says whether drafts are trees", async () => {
+  const rows = async (draft_tree?: boolean) => {
+    const drafter: ToyDrafter = { right: chances(0.4), alternatives: true, chance: 0.5 };
+    const { tokens, done } = await world({ drafter }).answer("g", {
+      mode: "speculative",
+      draft_length: 4,
+      max_tokens: TOKENS,
+      draft_tree,
+    });
+    assert.deepEqual(tokens, await plain(greedy));
+    return done.orrery;
+  };
+  const [chain, tree] = [await rows(false), await rows(true)];
+  assert.ok(tree.drafted > chain.drafted, `${tree.drafted} rows of trees, ${chain.drafted} of chains`);
+  assert.ok(tree.accepted > chain.accepted, "the truth stands beside the wrong choice");
+});

@@ -5,21 +5,10 @@
 import assert from "node:assert/strict";
 import { drafterAddress } from "../actors/mod.ts";
 import { openPair } from "./embedded_pair.ts";
-import { PROMPTS } from "./prompts.ts";
+import { FIFTY } from "./prompts.ts";
 import { inFolder } from "./store_folder.ts";
 
-const MORE = [
-  ..."bread,cheese,glass,paper,soap,steel,honey,salt,wool,ink".split(",").map((thing) =>
-    `How is ${thing} made?`
-  ),
-  ..."the moon,wind,snow,thunder,a volcano,sleep,coffee,yeast,rust,a magnet".split(",").map((thing) =>
-    `Why is there ${thing}, and what does it do?`
-  ),
-  ..."a bicycle,a fridge,a telescope,the heart,a candle,a pump,a lock,a clock,a kite,a boat".split(",").map((
-    thing,
-  ) => `Explain ${thing} to a child.`),
-];
-const prompts = [...PROMPTS, ...MORE];
+const prompts = FIFTY;
 const maxTokens = 32;
 
 Deno.test("Speculation with draft model and n-grams gives the plain greedy tokens of the embedded model", async () => {

@@ -1,12 +1,12 @@
 /**
  * Which rows go into the next frame. Pure: a situation in, a choice out.
  *
- * 1. At most {@linkcode windowOf} frames are under way: one a stage, one waiting at the first stage, and as many as fit
- *    into the time that frames spend between stages.
+ * 1. At most {@linkcode windowOf} frames are under way: as many as keep the slowest stage busy until the first of them is
+ *    answered, one a stage and one that waits at the first stage at least. So a prompt alone leaves no gaps.
  * 2. Lanes (decode rows) are spread so that a token for every lane takes the least time: {@linkcode rowsPerFrame}. That
- *    fills the pipeline first and batches after.
- * 3. A frame that would go out with fewer rows waits a moment for lanes that have just been answered, as long as the
- *    pipeline has work: else batches fall apart one by one.
+ *    fills the pipeline first and batches after: N stages run N frames of lanes / N rows in lockstep.
+ * 3. No more lane frames than that are under way while lanes are too few to fill another: they wait for those that come
+ *    back, and a moment for those that have just been answered. Else batches fall apart. A lane that is alone never waits.
  * 4. Prompt pieces and decode frames alternate. So tokens wait for one piece a slot, a piece for one decode frame.
  * 5. Decode rows ride along with a piece when that costs the slowest stage less time than a frame of their own.
  * 6. A piece that ends early is filled up with other pieces (short prompts of many branches travel together).
@@ -18,12 +18,16 @@
  */
 import type { FrameCost } from "./frame_cost.ts";
 
+/** Part of a frame that may be missing from a window. */
+const SLACK = 0.05;
 /** Most draft rows of a frame, whatever their chances. */
 const MAX_DRAFTS = 64;
 /** Share of a frame's time that it may wait for rows to fill it up. */
-const LINGER = 0.1;
+const LINGER = 0.25;
 /** Milliseconds that it may wait at most. */
-const MAX_LINGER_MS = 10;
+const MAX_LINGER_MS = 15;
+/** Less is not waited for. */
+const LEAST_LINGER_MS = 0.1;
 
 /** A piece that may go. */
 export interface PieceOffer<J> {
@@ -61,9 +65,11 @@ export interface Situation<J, D> {
   inFlight: number;
   /** Decode rows under way. */
   lanesInFlight: number;
+  /** Frames that carry them. */
+  laneFrames: number;
   /** Lanes that have just been answered and are likely to come back at once. */
   lanesOwed: number;
-  /** Milliseconds since the last answer. */
+  /** Milliseconds since the last of those was answered. */
   sinceAnswerMs: number;
   /** Most decode rows of a frame. */
   cap: number;
@@ -81,10 +87,15 @@ export type Choice<J, D> =
   | { kind: "linger"; ms: number }
   | { kind: "none" };
 
-/** Most frames under way: see rule 1. */
-export function windowOf(stages: number, cost: FrameCost): number {
-  const between = Math.floor(cost.transitMs / Math.max(1e-9, cost.slowest(1)));
-  return stages + 1 + Math.min(stages, between);
+/**
+ * Most frames of so many rows under way: see rule 1. One more than a stage each until links are measured; two a stage and one
+ * at most, since a full link looks slower the more is sent.
+ */
+export function windowOf(stages: number, cost: FrameCost, { rows = 1 }: { rows?: number } = {}): number {
+  const transit = cost.transitMs(rows);
+  if (transit === undefined) return stages + 2;
+  const trip = (cost.sum(rows) + transit) / Math.max(1e-9, cost.slowest(rows));
+  return Math.min(2 * stages + 1, Math.max(stages + 1, Math.ceil(trip - SLACK)));
 }
 
 /**
@@ -92,11 +103,12 @@ export function windowOf(stages: number, cost: FrameCost): number {
  * through all stages, or as the slowest stage needs for all frames, whichever is longer.
  */
 export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: FrameCost }): number {
+  const transit = cost.transitMs(1) ?? 0;
   let best = 1;
   let shortest = Infinity;
   for (let rows = 1; rows <= Math.min(lanes, cap); rows++) {
     const frames = Math.ceil(lanes / rows);
-    const round = Math.max(cost.sum(rows) + cost.transitMs, frames * cost.slowest(rows));
+    const round = Math.max(cost.sum(rows) + transit, frames * cost.slowest(rows));
     if (round < shortest * 0.999) {
       best = rows;
       shortest = round;
@@ -107,7 +119,6 @@ export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: Frame
 
 /** See the module's text. */
 export function choose<J, D>(s: Situation<J, D>): Choice<J, D> {
-  if (s.inFlight >= windowOf(s.stages, s.cost)) return { kind: "none" };
   const lanes = s.decodes.length + s.lanesInFlight + s.lanesOwed;
   const target = rowsPerFrame(lanes, s.cap, s);
   const ready = s.decodes.length > 0 || s.drafts.some((d) => d.parent === undefined);
@@ -115,15 +126,28 @@ export function choose<J, D>(s: Situation<J, D>): Choice<J, D> {
   if (s.pieces.length > 0 && !(s.lastWasPiece && ready)) {
     const pieces = pickPieces(s.pieces);
     const rows = pieces.reduce((n, p) => n + p.rows, 0);
+    if (s.inFlight >= windowOf(s.stages, s.cost, { rows })) return { kind: "none" };
     return { kind: "frame", pieces, decodes: pickRiders(s, rows, target), drafts: [] };
   }
-  if (!ready) return { kind: "none" };
+  if (!ready || s.inFlight >= windowOf(s.stages, s.cost, { rows: target })) return { kind: "none" };
+  return gather(s, { lanes, target }) ?? sendLanes(s, target);
+}
 
+/** What lanes wait for that are too few to fill a frame, if they should: see rule 3. */
+function gather<J, D>(
+  s: Situation<J, D>,
+  { lanes, target }: { lanes: number; target: number },
+): Choice<J, D> | undefined {
+  const few = s.decodes.length > 0 && s.decodes.length < target;
+  if (!few || s.pieces.length > 0) return undefined;
+  if (s.laneFrames >= Math.ceil(lanes / target)) return { kind: "none" }; // the next answer asks again
+  if (s.lanesOwed === 0) return undefined;
+  const ms = Math.min(MAX_LINGER_MS, LINGER * s.cost.slowest(1)) - s.sinceAnswerMs;
+  return ms > LEAST_LINGER_MS ? { kind: "linger", ms } : undefined;
+}
+
+function sendLanes<J, D>(s: Situation<J, D>, target: number): Choice<J, D> {
   const decodes = pickDecodes(s.decodes, target, s.cost.slowest(1));
-  if (decodes.length > 0 && decodes.length < target && s.lanesOwed > 0 && s.inFlight > 0) {
-    const linger = Math.min(MAX_LINGER_MS, LINGER * s.cost.slowest(1)) - s.sinceAnswerMs;
-    if (linger > 0.1) return { kind: "linger", ms: linger };
-  }
   return { kind: "frame", pieces: [], decodes, drafts: pickDrafts(s, decodes) };
 }
 

@@ -23,6 +23,7 @@ function situation(more: Partial<Situation<string, string>>): Situation<string, 
     stages: 4,
     inFlight: 0,
     lanesInFlight: 0,
+    laneFrames: 0,
     lanesOwed: 0,
     sinceAnswerMs: 100,
     cap: 8,
@@ -46,11 +47,16 @@ Deno.test("Lanes fill the pipeline first and share frames after", () => {
   assert.equal(rowsPerFrame(8, 8, { cost: costOf(1, (rows) => 20 * rows) }), 1);
 });
 
-Deno.test("The window has a frame a stage and one more, and more while links are slow", () => {
+Deno.test("The window keeps the slowest stage busy until the first frame is answered, and has a bound", () => {
+  assert.equal(windowOf(4, new FrameCost(4)), 6, "links are not measured");
   assert.equal(windowOf(4, costOf(4, batching)), 5);
   assert.equal(windowOf(4, costOf(4, batching, 45)), 7);
   assert.equal(windowOf(4, costOf(4, batching, 1e6)), 9);
+  // 45 ms on the way are little beside a piece that takes a stage 265 ms.
+  assert.equal(windowOf(4, costOf(4, batching, 45), { rows: 64 }), 5);
   assert.deepEqual(choose(situation({ inFlight: 5, decodes: lanes(1) })), { kind: "none" });
+  const pieces = [{ job: "p", served: 0, left: 64, size: 64 }];
+  assert.deepEqual(choose(situation({ inFlight: 5, pieces })), { kind: "none" });
 });
 
 Deno.test("Pieces and decode frames take turns, whoever has more", () => {
@@ -104,11 +110,27 @@ Deno.test("Drafts go whole when nobody waits; else each must beat the frame's to
   assert.deepEqual(shared.kind === "frame" && shared.drafts, ["d0", "d1"]);
 });
 
-Deno.test("A frame waits a moment for lanes that were just answered, not while the pipeline is empty", () => {
-  const more = { decodes: lanes(1), lanesOwed: 1, lanesInFlight: 6, sinceAnswerMs: 0.5 };
-  assert.equal(choose(situation({ ...more, inFlight: 3 })).kind, "linger");
-  assert.equal(choose(situation({ ...more, inFlight: 0 })).kind, "frame");
+Deno.test("Lanes that are too few for a frame wait for those under way, and never while a piece waits", () => {
+  // Eight lanes on four stages: four frames of two.
+  const held = { decodes: lanes(1), lanesInFlight: 7, laneFrames: 4, inFlight: 4 };
+  assert.deepEqual(choose(situation(held)), { kind: "none" });
+  assert.equal(
+    choose(situation({ ...held, decodes: lanes(2), lanesInFlight: 6 })).kind,
+    "frame",
+    "a full frame",
+  );
+  assert.equal(choose(situation({ ...held, laneFrames: 3 })).kind, "frame", "a frame is missing");
+  const pieces = [{ job: "p", served: 0, left: 64, size: 64 }];
+  assert.equal(choose(situation({ ...held, pieces, lastWasPiece: true })).kind, "frame");
+});
+
+Deno.test("A frame waits a moment for lanes that were just answered; a lane that is alone never waits", () => {
+  const more = { decodes: lanes(1), lanesOwed: 1, lanesInFlight: 6, laneFrames: 3, sinceAnswerMs: 0.5 };
+  assert.deepEqual(choose(situation({ ...more, inFlight: 3 })), { kind: "linger", ms: 4.5 });
   assert.equal(choose(situation({ ...more, inFlight: 3, sinceAnswerMs: 9 })).kind, "frame");
+  const one = { stages: 1, cost: costOf(1, batching), decodes: lanes(1), sinceAnswerMs: 0.5 };
+  assert.equal(choose(situation({ ...one, lanesOwed: 1 })).kind, "linger", "even while nothing is under way");
+  assert.equal(choose(situation(one)).kind, "frame");
 });
 
 Deno.test("Whatever waits, a free slot is used, and no draft goes without its parent", () => {

@@ -15,6 +15,8 @@ export class PrefixCache {
   readonly #roots = new Map<number, Row>();
   #idle = 0;
   #tick = 0;
+  /** Times that a row was found here. */
+  hits = 0;
 
   /** @param pool Where the rows stand. */
   constructor(pool: RowPool) {
@@ -45,10 +47,11 @@ export class PrefixCache {
     return true;
   }
 
-  /** One more request names the row. */
+  /** One more request names the row, which it found here. */
   claim(row: Row): void {
     if (row.cached && row.users === 0) this.#idle--;
     row.users++;
+    this.hits++;
   }
 
   /** A request names the row no more, nor any below it. It stays if it is cached and has been run. */
@@ -69,9 +72,24 @@ export class PrefixCache {
     this.#tick++;
   }
 
-  /** Frees up to `count` rows that no request names, least recently used first. Returns how many. */
-  evict(count: number): number {
-    const leaves = this.#leaves().sort((a, b) => a.used - b.used);
+  /** Rows that no request names, last used more than `age` ticks ago. */
+  olderThan(age: number): number {
+    let rows = 0;
+    const stack = [...this.#roots.values()];
+    for (let row = stack.pop(); row; row = stack.pop()) {
+      if (row.users === 0 && this.#tick - row.used > age) rows++;
+      if (row.next) stack.push(...row.next.values());
+    }
+    return rows;
+  }
+
+  /**
+   * Frees up to `count` rows that no request names, least recently used first, and only such as were last used more than
+   * `age` ticks ago. Returns how many.
+   */
+  evict(count: number, { age = -1 }: { age?: number } = {}): number {
+    const old = (row: Row) => this.#tick - row.used > age;
+    const leaves = this.#leaves().filter(old).sort((a, b) => a.used - b.used);
     let freed = 0;
     while (freed < count && leaves.length > 0) {
       let row: Row | undefined = leaves.shift()!;
@@ -85,7 +103,7 @@ export class PrefixCache {
         freed++;
         row = parent;
       }
-      if (row && row.users === 0 && !row.next?.size) {
+      if (row && row.users === 0 && !row.next?.size && old(row)) {
         const at = leaves.findIndex((leaf) => leaf.used > row!.used);
         leaves.splice(at < 0 ? leaves.length : at, 0, row);
       }

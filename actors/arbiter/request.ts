@@ -7,9 +7,10 @@ import type { Open, Rows, Usage } from "../arbiter_messages.ts";
 import type { Shape } from "../deployment.ts";
 import { OrreryError } from "../errors.ts";
 import type { Row } from "./row_pool.ts";
+import type { FrameLog } from "./usage.ts";
 
 /** Rows of a prompt piece where neither the request nor the plan says: larger ones are slower on slow cores (README). */
-const PIECE_ROWS = 64;
+export const PIECE_ROWS = 64;
 
 /** A row that has not been sent. */
 export interface Pending {
@@ -62,9 +63,8 @@ export class Request {
   /** Do the stages know its sampler? */
   announced = false;
   closed = false;
-  /** Wanted rows that were answered and have no successor yet. */
-  owed = 0;
-  answeredAt = -Infinity;
+  /** When wanted rows were answered that have no successor yet, milliseconds, ascending. */
+  owed: number[] = [];
   reused = 0;
   reportedReuse = false;
   pieces = 0;
@@ -75,7 +75,10 @@ export class Request {
   /** First frame's time of sending, the stages' compute time up to then. */
   began?: { at: number; busyMs: number };
   /** Last answer's time, the stages' compute time up to then. */
-  ended?: { at: number; busyMs: number };
+  #ended?: { at: number; busyMs: number };
+  #doneRows = 0;
+  /** Bytes that they took over the last link. */
+  #hopBytes = 0;
 
   /** @param order Larger than that of every request before. */
   constructor(open: Open, { order, shape }: { order: number; shape: Shape }) {
@@ -140,7 +143,8 @@ export class Request {
     if (kind === "prefill") this.#addJob(alive, { pieces: planned(shape, n), prompt: false });
     else if (kind === "decode") this.decodes.push(...alive);
     else this.drafts.push(...alive);
-    if (kind !== "draft") this.owed = Math.max(0, this.owed - n);
+    // The newest: the time of a lane that has ended stays until it is too old to be waited for.
+    if (kind !== "draft") this.owed.splice(-(kind === "decode" ? n : 1));
   }
 
   /** Forgets rows and all that hangs on them. Returns those that stand in the arena, children first. */
@@ -196,18 +200,54 @@ export class Request {
     this.announced = false;
   }
 
-  /** What `close` answers. */
-  usage(idleShare: (busyMs: number, wallMs: number) => number, bytesPerRow: number): Usage {
-    const { began, ended } = this;
+  /** Rows that its answer has so far, those that were dropped left out. */
+  get answerRows(): number {
+    return Math.max(0, this.rows.length - this.open.prompt.length - this.wasted);
+  }
+
+  /**
+   * Frames that it will probably still need one after the other, if answers have `usual` rows: a long one has as much before
+   * it again. At most what it has asked for.
+   */
+  rowsToCome(usual: number): number {
+    const most = this.open.max_rows - this.open.prompt.length - this.answerRows;
+    const pieces = this.jobs.reduce(
+      (n, job) => n + Math.ceil((job.rows.length - job.at) / nextPiece(job)),
+      0,
+    );
+    return Math.min(usual, Math.max(0, most)) + pieces;
+  }
+
+  /** A frame of so many rows carries some of it; the stages had computed `busyMs` by then. */
+  sentIn(frameRows: number, began: { at: number; busyMs: number }): void {
+    this.frames++;
+    this.framesRows += frameRows;
+    this.began ??= began;
+  }
+
+  /** Every stage has run a row of it, which took so many bytes over the last link; the stages had computed `busyMs` by then. */
+  rowDone(hopBytes: number, ended: { at: number; busyMs: number }): void {
+    this.#doneRows++;
+    this.#hopBytes += hopBytes;
+    this.#ended = ended;
+  }
+
+  /**
+   * What `close` answers. Bubbles are counted between its first frame's sending and its last answer, over all that the stages
+   * computed meanwhile for whomever; frames of others count when they come back.
+   */
+  usage(log: FrameLog): Usage {
+    const ended = this.#ended;
+    const { began } = this;
     return {
       frames: this.frames,
       rows: this.sentRows,
       wasted_rows: this.wasted,
       pieces: this.pieces,
       reused_rows: this.reused,
-      bubble_share: began && ended ? idleShare(ended.busyMs - began.busyMs, ended.at - began.at) : 0,
+      bubble_share: began && ended ? log.idleShare(ended.busyMs - began.busyMs, ended.at - began.at) : 0,
       rows_per_frame: this.frames ? this.framesRows / this.frames : 0,
-      bytes_per_row_per_hop: bytesPerRow,
+      bytes_per_row_per_hop: this.#doneRows ? this.#hopBytes / this.#doneRows : 0,
     };
   }
 

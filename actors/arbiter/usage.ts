@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Usage } from "../arbiter_messages.ts";
 import type { StageTrace } from "./frame_cost.ts";
 
 /** Frames that are remembered one by one. */
@@ -10,6 +11,7 @@ const REMEMBERED = 512;
 
 /** A frame that came back. */
 export interface FrameTrace {
+  /** Its number in its arena. */
   seq: number;
   /** Rows by kind. */
   rows: { prefill: number; decode: number; draft: number };
@@ -38,8 +40,6 @@ export class FrameLog {
   wasted = 0;
   /** Milliseconds that stages computed, all together. */
   busyMs = 0;
-  /** Bytes of a row's hidden states over the last link, as last seen; 0 where there is one stage. */
-  bytesPerRow = 0;
 
   /** @param stages Number of stages. */
   constructor(stages: number) {
@@ -57,13 +57,12 @@ export class FrameLog {
   }
 
   /** A frame came back. */
-  answered(trace: FrameTrace, hiddenBytes: number): void {
+  answered(trace: FrameTrace): void {
     this.lost(trace.answered);
     const rows = trace.rows.prefill + trace.rows.decode + trace.rows.draft;
     this.frames++;
     this.rows += rows;
     this.busyMs += trace.stages.reduce((n, s) => n + s.ended - s.began, 0);
-    if (hiddenBytes > 0) this.bytesPerRow = hiddenBytes / rows;
     this.#last.push(trace);
     if (this.#last.length > REMEMBERED) this.#last.shift();
   }
@@ -85,3 +84,9 @@ export class FrameLog {
     return Math.min(1, Math.max(0, 1 - busyMs / (this.#stages * wallMs)));
   }
 }
+
+/** What a request that nobody knows has cost. */
+export const NO_USAGE: Usage = {
+  ...{ frames: 0, rows: 0, wasted_rows: 0, pieces: 0, reused_rows: 0 },
+  ...{ bubble_share: 0, rows_per_frame: 0, bytes_per_row_per_hop: 0 },
+};

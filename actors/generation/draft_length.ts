@@ -3,6 +3,7 @@
  *
  * With `p(d)` the measured chance that the draft's d-th token comes true after the ones before it did, a draft of length k gives
  * `1 + sum over d <= k of p(1) .. p(d)` tokens for one frame of 1 + k rows and, where nothing hides it, the time of drafting.
+ * Where lanes travel together, a frame has that many rows of each, and what does not depend on rows is shared.
  * The length with the most tokens per millisecond is taken; where none beats no draft at all, it is 0, and now and then a
  * short draft looks whether that still holds.
  *
@@ -36,6 +37,16 @@ export interface DraftLengthOptions {
   /** What another request has measured: its {@linkcode DraftLength.snapshot}. */
   measured?: readonly number[];
 }
+
+/** Lanes that share the pipeline. */
+export interface Crowd {
+  /** Lanes of the request. */
+  lanes: number;
+  /** Those in one frame in the mean. */
+  together: number;
+}
+
+const ALONE: Crowd = { lanes: 1, together: 1 };
 
 /** What is best now. */
 export interface DraftPlan {
@@ -114,28 +125,35 @@ export class DraftLength {
     return Math.min(0.999, chance * this.#trust);
   }
 
-  /** What is best now. */
-  plan(): DraftPlan {
+  /** What is best now for each of the lanes that run. */
+  plan({ lanes, together }: Crowd = ALONE): DraftPlan {
     const { base, row } = this.#frameCost();
-    const single = base + row;
-    const stageMs = single / this.#stages;
-    // On one stage drafts and frames take turns; on several, frames are under way while the drafter works.
-    const draftMs = this.#stages === 1 ? this.#draftMs : 0;
+    const stages = this.#stages;
+    // More frames than stages wait for each other.
+    const turns = Math.max(1, lanes / together / stages);
+    const round = (k: number) => {
+      const frame = base + together * (1 + k) * row;
+      const drafting = k * this.#draftMs;
+      // On one stage drafts and frames take turns; on several, frames are under way while the drafter works, for all lanes.
+      return stages === 1 ? turns * (frame + together * drafting) : Math.max(turns * frame, lanes * drafting);
+    };
+    const single = round(0);
+    const stageMs = (base + together * row) / stages;
     let best = { length: 0, rate: 1 / single };
     let tokens = 1;
     let reach = 1;
     for (let k = 1; k <= this.#max; k++) {
       reach *= this.#rate[k - 1];
       tokens += reach;
-      const rate = tokens / (single + k * (row + draftMs));
+      const rate = tokens / round(k);
       if (rate > best.rate * (best.length === 0 ? MARGIN : 1)) best = { length: k, rate };
     }
-    const saved = single * (1 - 1 / this.#stages) + this.#draftMs;
+    const saved = single * (1 - 1 / stages) + this.#draftMs;
     const common = {
       gain: best.rate * single,
-      worth: Math.min(0.9, Math.max(0.02, row * best.rate)),
+      worth: Math.min(0.9, Math.max(0.02, turns * together * row * best.rate)),
       ahead: stageMs / (stageMs + saved),
-      wait: this.#draftMs > 0 && this.#draftMs * Math.max(1, best.length) < stageMs,
+      wait: this.#draftMs > 0 && lanes * this.#draftMs * Math.max(1, best.length) < stageMs,
     };
     if (best.length > 0) {
       this.#sinceDraft = 0;

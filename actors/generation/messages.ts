@@ -8,6 +8,9 @@ import { shapeSchema } from "../deployment.ts";
 import type { WireError } from "../errors.ts";
 import { samplingSchema } from "../frame.ts";
 
+/** Contexts of KV rows that a request may ask for: branches have a context each, but share much of it. */
+export const MOST_CONTEXTS = 2;
+
 /** Turns token ids into text as they come. The runtime gives one for each lane (resource `codec`). */
 export interface TextCodec {
   /** Text that became certain with this token; `stopped` when a stop string is complete (its text is left out). */
@@ -59,6 +62,12 @@ export const startSchema = z.object({
   mode: z.enum(MODES).default("auto"),
   /** Longest draft; undefined: as measurement says. */
   draft_length: z.number().int().min(0).max(32).optional(),
+  /** Alternatives beside the drafter's choice: never, always; undefined: where they are likely enough. */
+  draft_tree: z.boolean().optional(),
+  /** Token ids that the answer is expected to have much of: drafts are looked up there. Never changes what comes out. */
+  prediction: z.instanceof(Int32Array).optional(),
+  /** The outline's points, given by the client: none is generated. */
+  points: z.array(z.string().min(1)).min(1).max(30).optional(),
   /** Outline branches at once; undefined: as the plan says. */
   max_branches: z.number().int().min(1).max(64).optional(),
   /** Rows of the prompt's pieces; undefined: as the plan says. */

@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { OrreryError } from "../errors.ts";
 import type { OutlineText } from "../outline/contract.ts";
 import type { AnswerReport, Mode, Start } from "./messages.ts";
 
 /** Longest draft where neither the request nor the plan says. */
 const DRAFT_LENGTH = 8;
+/** The same where the client says what it expects. */
+const PREDICTED_LENGTH = 16;
 /** `auto` takes an outline where answers are as long as this in the mean: a short one is over before its outline is. */
 const LONG_ANSWER = 96;
 
@@ -16,6 +19,8 @@ export interface ModeChoice {
   outline: boolean;
   /** Longest draft; 0: no speculation. */
   draftMax: number;
+  /** Why the draft model that is there is not used; undefined: it is. */
+  noModel?: string;
   /** Why there is no outline, or why there is one. */
   outlineWhy: string;
 }
@@ -34,15 +39,34 @@ export interface ModeFacts {
   generated: number;
 }
 
-/** Decides; `words` are the question's outline texts, if it has any. */
+/**
+ * Decides; `words` are the question's outline texts, if it has any. Throws `invalid_value` (group `api`) where points are given
+ * and no outline can be.
+ */
 export function decideMode(start: Start, words: OutlineText | undefined): ModeChoice {
-  const { mode, shape } = start;
+  const { mode, shape, points, prediction, draft_length } = start;
   const speculates = mode === "auto" || mode.endsWith("speculative");
-  const draftMax = speculates ? start.draft_length ?? (shape.draft_length || DRAFT_LENGTH) : 0;
-  if (mode === "plain" || mode === "speculative") return { outline: false, draftMax, outlineWhy: "" };
+  const usual = prediction ? PREDICTED_LENGTH : shape.draft_length || DRAFT_LENGTH;
+  const draftMax = speculates ? draft_length ?? usual : 0;
+  const noModel = prediction
+    ? "drafts come from the prediction"
+    : start.drafter !== undefined && mode === "auto" && shape.draft_length === 0 && draft_length === undefined
+    ? "the plan says that a draft model does not pay"
+    : undefined;
+  const how = { draftMax, ...(noModel !== undefined && { noModel }) };
+  const without = (why: string) => ({ ...how, outline: false, outlineWhy: why });
+  if (mode === "plain" || mode === "speculative") {
+    if (points) throw badPoints(`mode ${mode} has no outline`);
+    return without("");
+  }
   const blocked = blocks(start, words);
-  if (blocked !== undefined) return { outline: false, draftMax, outlineWhy: `no outline: ${blocked}` };
-  if (mode !== "auto") return { outline: true, draftMax, outlineWhy: "outline as asked" };
+  if (blocked !== undefined) {
+    if (points) throw badPoints(blocked);
+    return without(`no outline: ${blocked}`);
+  }
+  if (points) return { ...how, outline: true, outlineWhy: "outline of the points that were given" };
+  if (mode !== "auto") return { ...how, outline: true, outlineWhy: "outline as asked" };
+  if (prediction) return without("no outline: a prediction is of one text");
   const { route } = words!;
   const against = !route.suited
     ? route.why
@@ -53,15 +77,26 @@ export function decideMode(start: Start, words: OutlineText | undefined): ModeCh
     : Math.min(start.answer_tokens, start.max_tokens) < LONG_ANSWER
     ? `answers of ${Math.round(Math.min(start.answer_tokens, start.max_tokens))} tokens are too short to gain`
     : undefined;
-  if (against !== undefined) return { outline: false, draftMax, outlineWhy: `no outline: ${against}` };
-  return { outline: true, draftMax, outlineWhy: `outline because ${route.why}` };
+  if (against !== undefined) return without(`no outline: ${against}`);
+  return { ...how, outline: true, outlineWhy: `outline because ${route.why}` };
+}
+
+function badPoints(why: string): OrreryError {
+  return new OrreryError({
+    group: "api",
+    code: "invalid_value",
+    message: `orrery.points: ${why}`,
+    metadata: { param: "orrery.points" },
+  });
 }
 
 /** What stands against an outline, whoever wishes it. */
 function blocks(start: Start, words: OutlineText | undefined): string | undefined {
-  const { sampling, stop, context, max_tokens } = start;
+  const { sampling, stop, context, max_tokens, points } = start;
   if (!words) return "the prompt is not a conversation that ends with a question";
-  if ((start.max_branches ?? start.shape.max_branches) < 2) return "one branch at a time gains nothing";
+  if (!points && (start.max_branches ?? start.shape.max_branches) < 2) {
+    return "one branch at a time gains nothing";
+  }
   if (stop.length > 0) return "stop strings need one text from its beginning to its end";
   if (sampling.logprobs || sampling.top_logprobs > 0) {
     return "log-probabilities are of one sequence of tokens";
@@ -73,7 +108,7 @@ function blocks(start: Start, words: OutlineText | undefined): string | undefine
   if (start.prompt.length < 2 || request[0] !== start.prompt[0]) {
     return "its request does not begin as the prompt does, so that no row is shared";
   }
-  if (request.length + max_tokens > context) {
+  if (!points && request.length + max_tokens > context) {
     return `its request and ${max_tokens} tokens do not fit the context of ${context}`;
   }
   return undefined;
@@ -94,11 +129,12 @@ export function reportMode(choice: ModeChoice, facts: ModeFacts): Pick<AnswerRep
   else if (asked !== "auto") parts.push(`${mode} though ${asked} was asked for`);
   else parts.push(`${mode} chosen`);
   if (outlined) {
-    if (asked === "auto") parts.push(choice.outlineWhy);
+    if (asked === "auto" || choice.outlineWhy !== "outline as asked") parts.push(choice.outlineWhy);
     parts.push(`${outline.branches} points`);
   } else if (outline?.fallback !== undefined) {
     parts.push(`the outline could not be used: ${outline.fallback}`);
   } else if (choice.outlineWhy !== "") parts.push(choice.outlineWhy);
+  if (speculation && choice.noModel !== undefined) parts.push(choice.noModel);
   if (speculation) parts.push(...speculationWhy(speculation, facts.generated));
   return { mode, why: parts.join("; ") };
 }

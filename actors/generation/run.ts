@@ -9,11 +9,23 @@ import { OrreryError, type WireError } from "../errors.ts";
 import { NgramDrafter } from "../ngram.ts";
 import type { MakeOutlineText } from "../outline/contract.ts";
 import { Lane, type LaneRow, type RowResult, type Settled } from "./lane.ts";
-import type { AnswerReport, Delta, Done, MakeCodec, SpelledToken, Start } from "./messages.ts";
+import {
+  type AnswerReport,
+  type Delta,
+  type Done,
+  type MakeCodec,
+  MOST_CONTEXTS,
+  type SpelledToken,
+  type Start,
+} from "./messages.ts";
 import { decideMode, type ModeChoice, reportMode } from "./mode.ts";
 import { Outbox } from "./outbox.ts";
 import { OutlineRun } from "./outline_run.ts";
+import { Pace } from "./pace.ts";
 import { type InstantDrafter, Speculation } from "./speculation.ts";
+
+/** Weight of the newest frame in the mean of lanes. */
+const NEWEST = 0.2;
 
 /** Tokens that have rows. */
 export interface Chain {
@@ -72,6 +84,9 @@ export class Run implements LaneOwner {
   #firstTextAt?: number;
   #lastAt = 0;
   #generated = 0;
+  readonly #pace: Pace;
+  /** Lanes in one frame in the mean. */
+  #together = 1;
   /** Prompt of the first lane: what is opened. */
   readonly #opened: Int32Array;
 
@@ -80,6 +95,7 @@ export class Run implements LaneOwner {
     this.start = start;
     this.#options = options;
     this.#began = this.#aliveAt = ctx.now();
+    this.#pace = new Pace({ measured: start.measured?.[this.#paceKey] });
     const words = start.mode === "auto" || start.mode.startsWith("outline")
       ? ctx.resource<MakeOutlineText | undefined>("outline")?.()
       : undefined;
@@ -90,7 +106,8 @@ export class Run implements LaneOwner {
     } else this.#opened = start.prompt;
     this.#outbox = new Outbox(ctx.self, this.#opened.length);
     if (choice.draftMax > 0) this.#speculation = this.#makeSpeculation(choice.draftMax);
-    this.#addFirstLane();
+    if (this.#outline) this.#outline.begin();
+    else this.openLane({ name: "plain", limit: start.max_tokens, stop: start.stop, owner: this });
     this.#watchSilence();
   }
 
@@ -98,13 +115,14 @@ export class Run implements LaneOwner {
   get open() {
     const { sampling, pieces, max_tokens } = this.start;
     const drafts = this.#choice.draftMax * 3;
+    const rows = this.#opened.length + max_tokens + drafts + (this.#outline?.extraRows ?? 0);
     return {
       type: "open",
       generation: this.#ctx.self,
       prompt: this.#opened,
       sampling,
       pieces,
-      max_rows: this.#opened.length + max_tokens + drafts + (this.#outline?.extraRows ?? 0),
+      max_rows: Math.min(rows, MOST_CONTEXTS * this.start.context),
       reuse: true,
     };
   }
@@ -135,7 +153,10 @@ export class Run implements LaneOwner {
       alone &&= found.alone;
     }
     // A frame with pieces of prompts says nothing about what a row costs.
-    if (alone && lanes.size > 0) this.#speculation?.frame(results.length, frame_ms);
+    if (alone && lanes.size > 0) {
+      this.#speculation?.frame(results.length, frame_ms);
+      this.#together += NEWEST * (lanes.size - this.#together);
+    } else if (!alone) this.#pace.interrupt();
     for (const lane of lanes) {
       if (this.fault || this.finish) return;
       this.#settle(lane);
@@ -162,6 +183,14 @@ export class Run implements LaneOwner {
       children: [],
     };
     return this.#enter({ name, prompt, rows, limit, stop, tip, owner });
+  }
+
+  /** Begins a lane on the prompt that is opened. */
+  openLane(lane: Pick<NewLane, "name" | "limit" | "stop" | "owner">): Lane {
+    const prompt = this.#opened;
+    const rows = Array.from(prompt, (_, i) => i);
+    const tip = { row: prompt.length - 1, token: prompt.at(-1)!, position: prompt.length - 1, children: [] };
+    return this.#enter({ ...lane, prompt, rows, tip });
   }
 
   /** Gives a token sequence rows where it has none yet; if the next token is wanted, its last row is its own. All rows' numbers. */
@@ -257,8 +286,17 @@ export class Run implements LaneOwner {
       ttft_ms,
       tpot_ms: perToken,
       orrery: report,
-      measured: speculation?.measured ?? {},
+      measured: {
+        ...(speculation &&
+          (this.start.prediction ? { prediction: speculation.measured.ngram } : speculation.measured)),
+        [this.#paceKey]: this.#pace.snapshot(),
+      },
     };
+  }
+
+  /** Drafts of a prediction come true more often than others. */
+  get #paceKey(): string {
+    return this.start.prediction ? "predicted_pace" : "pace";
   }
 
   /** Rows that were run for nothing: drafts that did not come true. Rows of a finished branch are dropped too, but were of use. */
@@ -270,21 +308,6 @@ export class Run implements LaneOwner {
   /** The client, for whom the generation waited, has just shown that it lives. */
   waited(): void {
     this.#alive();
-  }
-
-  #addFirstLane(): void {
-    const { stop, max_tokens } = this.start;
-    const prompt = this.#opened;
-    const owner: LaneOwner = this.#outline ?? this;
-    this.#enter({
-      name: this.#outline ? "outline" : "plain",
-      prompt,
-      rows: Array.from(prompt, (_, i) => i),
-      limit: this.#outline?.outlineLimit ?? max_tokens,
-      stop: this.#outline ? [] : stop,
-      tip: { row: prompt.length - 1, token: prompt.at(-1)!, position: prompt.length - 1, children: [] },
-      owner,
-    });
   }
 
   #enter(
@@ -316,6 +339,12 @@ export class Run implements LaneOwner {
     }
     for (const row of settled.dropped) this.#dropDraft(row);
     this.#speculation?.settled(settled);
+    this.#pace.step({
+      tokens: settled.taken.length,
+      lanes: this.#lanes.size,
+      activity: this.#speculation?.activity ?? 0,
+      at: this.#ctx.now(),
+    });
     const { owner } = this.#lanes.get(lane.name)!;
     if (lane.finish) {
       this.#lanes.delete(lane.name);
@@ -350,16 +379,22 @@ export class Run implements LaneOwner {
   }
 
   #makeSpeculation(max: number): Speculation {
-    const { sampling, prompt, stages, drafter, measured } = this.start;
+    const { sampling, prompt, stages, drafter, measured, prediction, draft_tree: tree } = this.start;
     return new Speculation({
       ctx: this.#ctx,
-      drafter,
-      instant: () => lookup(new NgramDrafter()),
+      drafter: this.#choice.noModel === undefined ? drafter : undefined,
+      instant: () => {
+        const drafter = lookup(new NgramDrafter());
+        // The prompt's end goes before it, so that the end of the prompt itself leads to its beginning.
+        if (prediction) drafter.push([...prompt.subarray(-drafter.longest), ...prediction]);
+        return drafter;
+      },
+      tree,
       sampling,
       promptRows: prompt.length,
       max,
       stages,
-      measured,
+      measured: prediction ? { ngram: measured?.prediction ?? [] } : measured,
       addRow: (lane, parent, token, draft) => {
         const position = parent.position + 1;
         const row: LaneRow = {
@@ -382,7 +417,11 @@ export class Run implements LaneOwner {
       },
       decode: (lane) => this.#decode(lane),
       changed: () => this.#options.onChange(),
-      crowded: () => this.#lanes.size > 1,
+      crowd: () => {
+        const lanes = Math.max(1, this.#lanes.size);
+        return { lanes, together: Math.min(lanes, Math.max(1, this.#together)) };
+      },
+      pays: () => this.#pace.drafts,
     });
   }
 
@@ -420,8 +459,9 @@ function spell(lane: Lane, { token, logprob, top }: RowResult): SpelledToken {
 }
 
 /** The n-gram drafter's chances are of all tokens up to each; those of each alone are wanted. */
-function lookup(drafter: NgramDrafter): InstantDrafter {
+function lookup(drafter: NgramDrafter): InstantDrafter & { longest: number } {
   return {
+    longest: drafter.longest,
     push(tokens) {
       for (const token of tokens) drafter.push(token);
     },

@@ -10,7 +10,7 @@ import type { Drafted, DraftRequest } from "../arbiter_messages.ts";
 import type { ActorContext } from "../define.ts";
 import { toOrreryError } from "../errors.ts";
 import type { Sampling } from "../frame.ts";
-import { DraftLength, type DraftPlan } from "./draft_length.ts";
+import { type Crowd, DraftLength, type DraftPlan } from "./draft_length.ts";
 import type { DraftFacts, Lane, LaneRow, Settled } from "./lane.ts";
 
 /** Guesses what comes next from what came before, at once: the n-gram drafter. */
@@ -29,6 +29,8 @@ const MOST_TOKENS = 8;
 const LEAST_REACH = 0.1;
 /** Alternatives at a depth, the chosen token included. */
 const WIDTH = 3;
+/** An alternative that is less likely than this is not sent, whoever wishes trees. */
+const LEAST_ALTERNATIVE = 0.01;
 /** A drafter that says nothing for so long is given up. */
 const SILENCE_MS = 10_000;
 
@@ -44,6 +46,8 @@ export interface SpeculationOptions {
   promptRows: number;
   /** Longest draft. */
   max: number;
+  /** See `Start.draft_tree`. */
+  tree?: boolean;
   stages: number;
   /** See `Start.measured`. */
   measured?: Record<string, number[]>;
@@ -53,8 +57,10 @@ export interface SpeculationOptions {
   decode(lane: Lane): void;
   /** A turn of its own has changed something: send it. */
   changed(): unknown;
-  /** Other lanes fill the pipeline as well. */
-  crowded(): boolean;
+  /** Lanes that fill the pipeline. */
+  crowd(): Crowd;
+  /** Do drafts pay at present? */
+  pays(): boolean;
 }
 
 interface Asked {
@@ -128,6 +134,15 @@ export class Speculation {
     return { model: this.#lengths.model.snapshot(), ngram: this.#lengths.ngram.snapshot() };
   }
 
+  /** Counts up with whatever is drafted or asked. */
+  get activity(): number {
+    return this.#nextId + this.drafted;
+  }
+
+  get #crowded(): boolean {
+    return this.#options.crowd().lanes > 1;
+  }
+
   /** Name of the drafter in use, and how often its first token comes true. */
   get source(): { name: string; acceptance: number } {
     return this.#model === undefined
@@ -173,8 +188,9 @@ export class Speculation {
   advance(lane: Lane): void {
     const drafts = this.#lanes.get(lane.name)!;
     const fresh = lane.pending !== undefined;
+    if (!this.#options.pays()) return this.#options.decode(lane);
     if (this.#model !== undefined) {
-      const plan = this.#lengths.model.plan();
+      const plan = this.#lengths.model.plan(this.#options.crowd());
       if (plan.length > 0) {
         this.#judge(drafts);
         const empty = (drafts.stock?.tokens.length ?? 0) <= lane.tokens.length;
@@ -203,6 +219,10 @@ export class Speculation {
     drafts.known = asked.tokens;
     this.#keep(drafts, asked, answer);
     const fresh = lane.pending !== undefined;
+    if (!this.#options.pays()) {
+      this.#options.decode(lane);
+      return drafts.release?.();
+    }
     if (answer.tokens.length > 0) this.#ask(drafts, asked.plan); // one that drafted nothing would do so again
     this.#goOn(drafts, asked.plan, fresh);
   }
@@ -314,7 +334,7 @@ export class Speculation {
     const tokens = holds ? stock.tokens : lane.tokens.slice();
     const reach = holds ? this.#reach(lane, stock) : 1;
     // One draft is on the way through the stages and one is ready, and on several stages some more.
-    const most = this.#options.crowded() ? plan.length : plan.length * (this.#options.stages + 1);
+    const most = this.#crowded ? plan.length : plan.length * (this.#options.stages + 1);
     const wanted = Math.min(most, lane.room, MOST_ROWS) - (tokens.length - lane.tokens.length);
     const length = Math.min(MOST_TOKENS, plan.length, wanted);
     if (length <= 0 || reach < Math.max(plan.worth, LEAST_REACH)) return;
@@ -335,7 +355,7 @@ export class Speculation {
       base,
       tokens: Int32Array.from(tokens.slice(base)),
       length,
-      width: WIDTH,
+      width: this.#options.tree === false ? 1 : WIDTH,
       sampling,
       prompt_rows: promptRows,
       reply_to: ctx.self,
@@ -363,8 +383,8 @@ export class Speculation {
     const { lane } = drafts;
     instant.push(lane.tokens.slice(drafts.pushed));
     drafts.pushed = lane.tokens.length;
-    const plan = this.#lengths.ngram.plan();
-    const most = this.#options.crowded() ? plan.length : plan.length * (this.#options.stages + 1);
+    const plan = this.#lengths.ngram.plan(this.#options.crowd());
+    const most = this.#crowded ? plan.length : plan.length * (this.#options.stages + 1);
     const length = Math.min(most, lane.room, MOST_ROWS);
     if (plan.length === 0 || length <= 0) return;
     const { tokens, chances } = instant.draft(length);
@@ -395,7 +415,7 @@ export class Speculation {
       // Rows that do not travel with the tip's own need a frame of their own.
       const rides = fresh && depth <= plan.length;
       const worth = rides ? plan.worth : Math.max(plan.worth, plan.ahead);
-      const add = (token: number, chance: number, chosen: boolean) => {
+      const add = (token: number, chance: number, chosen: boolean, worth: number) => {
         const own = this.#lengths[by].chance(chance);
         const facts = { depth: stock.depths[at], chance, reach: reach * own, by, chosen };
         if (facts.reach < worth || leaf.children.some((child) => child.token === token)) return;
@@ -403,10 +423,12 @@ export class Speculation {
         return this.#options.addRow(lane, leaf, token, facts);
       };
       const next = leaf.children.find((child) => child.token === token) ??
-        add(token, stock.chances[at], !leaf.children.some(({ draft }) => draft?.chosen));
-      if (rides) {
+        add(token, stock.chances[at], !leaf.children.some(({ draft }) => draft?.chosen), worth);
+      const { tree } = this.#options;
+      if (rides && tree !== false) {
+        const least = tree ? LEAST_ALTERNATIVE : worth;
         for (const [other, own] of stock.alternatives[at] ?? []) {
-          if (other !== token) add(other, own, false);
+          if (other !== token) add(other, own, false, least);
         }
       }
       if (!next) return;

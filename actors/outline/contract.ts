@@ -12,6 +12,8 @@ export interface OutlineText {
   outlinePrompt(): Int32Array<ArrayBuffer>;
   /** The points of a finished outline, without numbers. */
   parse(text: string): { points: string[] } | { malformed: string };
+  /** An outline of these points as an answer to the request: what is not generated but given. */
+  write(points: readonly string[]): OutlineAnswer;
   /**
    * All token ids before the text of point `index` (0-based), from the conversation's first token on. It should begin with the
    * outline's prompt and answer as they are, so that their rows are shared.
@@ -21,7 +23,7 @@ export interface OutlineText {
   heading(points: readonly string[], index: number): string;
 }
 
-/** An outline as it was generated. */
+/** An outline, generated or given. */
 export interface OutlineAnswer {
   /** Token ids of the answer, after the prompt; without the end token. */
   tokens: readonly number[];

@@ -36,6 +36,8 @@ class Tally {
   readonly #counted = new Set<number>();
   /** How the first choice was made. */
   report?: AnswerReport;
+  /** Drafted rows of choices with a prediction, and those that came true. */
+  #predicted?: { drafted: number; accepted: number };
 
   constructor(task: ApiTask) {
     this.#task = task;
@@ -47,6 +49,11 @@ class Tally {
     if (!this.#counted.has(prompt)) this.facts.promptTokens += event.usage.promptTokens;
     this.#counted.add(prompt);
     this.facts.completionTokens += event.usage.completionTokens;
+    if (this.#task.choices[index].request.prediction !== undefined) {
+      const { drafted = 0, accepted = 0 } = this.#predicted ?? {};
+      const { report } = event;
+      this.#predicted = { drafted: drafted + report.drafted, accepted: accepted + report.accepted };
+    }
     if (index > 0) return;
     Object.assign(this.facts, event.timings);
     this.report = event.report;
@@ -58,6 +65,12 @@ class Tally {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
+      ...(this.#predicted && {
+        completion_tokens_details: {
+          accepted_prediction_tokens: this.#predicted.accepted,
+          rejected_prediction_tokens: this.#predicted.drafted - this.#predicted.accepted,
+        },
+      }),
     };
   }
 }

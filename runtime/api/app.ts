@@ -8,6 +8,7 @@ import { cors } from "hono/cors";
 import { requestId, type RequestIdVariables } from "hono/request-id";
 import { getLogger } from "@logtape/logtape";
 import { hasCode } from "../../actors/mod.ts";
+import { type AskActor, askedActor } from "./actors.ts";
 import { type AnswerFacts, streamedAnswer, wholeAnswer } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { chatDialect } from "./chat.ts";
@@ -16,6 +17,7 @@ import type { ApiTask, Dialect } from "./dialect.ts";
 import { apiError, toHttpError } from "./errors.ts";
 import type { Generator, ModelCard } from "./generator.ts";
 import { planOf, type Serving } from "./plan.ts";
+import { tracedFrames, traceSvg } from "./trace.ts";
 
 const log = getLogger(["orrery", "api"]);
 
@@ -29,6 +31,8 @@ export interface ApiOptions {
   bodyTimeoutMs?: number;
   /** What the node serves, for `GET /api/plan`. @default there is no such route */
   serving?: () => Serving;
+  /** Asks an actor of the graph, for `POST /api/actors/{name}`. @default there is no such route */
+  askActor?: AskActor;
   /** Milliseconds of silence after which a stream carries a comment. @default 15_000 */
   keepAliveMs?: number;
 }
@@ -53,10 +57,13 @@ export type Api = Hono<ApiEnv>;
  * - `POST /v1/chat/completions`, `POST /v1/completions`, whole or streamed
  * - `GET /v1/models`, `GET /v1/models/{id}`
  * - `GET /api/plan` (404 with a reason where nothing was planned)
+ * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512), `GET /api/trace.svg` (a picture of them)
+ * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks an actor that the graph exposes and answers its JSON
  * - `GET /healthz` (the process answers), `GET /readyz` (503 with a reason until a prompt can be answered)
  *
  * Differences from OpenAI: sampling fields that are left out come from the model's generation_config; `n` is at
  * most 8 and choice `i` uses `seed + i`; `top_k`, `min_p`, `repetition_penalty` and an `orrery` object are taken too.
+ * `prediction` is taken by both endpoints with any `n`, and of its tokens only those that were drafted are counted as rejected.
  */
 export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   const { allowOrigin, maxBodyBytes = 4 << 20, bodyTimeoutMs = 30_000, keepAliveMs = 15_000 } = options;
@@ -123,11 +130,46 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   });
   const { serving } = options;
   if (serving) app.get("/api/plan", (c) => c.json(planOf(serving())));
+  if (generator.traces) {
+    app.get("/api/trace", async (c) => c.json((await lastFrames(generator, c.req.query("last"))).frames));
+    app.get("/api/trace.svg", async (c) => {
+      const { frames, node } = await lastFrames(generator, c.req.query("last"));
+      return c.body(traceSvg(frames, node), 200, { "content-type": "image/svg+xml; charset=utf-8" });
+    });
+  }
+  const { askActor } = options;
+  if (askActor) {
+    app.post("/api/actors/:name", async (c) => {
+      const body = await readJson(c.req.raw, { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
+      const stop = new AbortController();
+      const abort = stopper(c, stop);
+      try {
+        const json = await askedActor(askActor, { name: c.req.param("name"), body, signal: stop.signal });
+        return c.body(json, 200, { "content-type": "application/json; charset=utf-8" });
+      } finally {
+        abort.release();
+      }
+    });
+    app.all("/api/actors/:name", wrongMethod("POST"));
+  }
   for (const path of ["/v1/chat/completions", "/v1/completions"]) app.all(path, wrongMethod("POST"));
   for (const path of ["/v1/models", "/v1/models/:id{.+}", "/healthz", "/readyz"]) {
     app.all(path, wrongMethod("GET, HEAD"));
   }
   return app;
+}
+
+/** Most frames that are told of. */
+const MOST_FRAMES = 512;
+
+async function lastFrames(generator: Generator, last?: string) {
+  const most = last === undefined ? MOST_FRAMES : /^\d{1,3}$/.test(last) ? Number(last) : 0;
+  if (most < 1 || most > MOST_FRAMES) {
+    const wanted = `expected a whole number from 1 to ${MOST_FRAMES}, got ${JSON.stringify(last)}`;
+    throw apiError("invalid_value", `last: ${wanted}`, "last");
+  }
+  const { node, traces } = await generator.traces!();
+  return { node, frames: tracedFrames(traces.slice(-most)) };
 }
 
 function wrongMethod(allowed: string) {

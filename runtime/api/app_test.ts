@@ -415,3 +415,65 @@ Deno.test(
       }
     }),
 );
+
+Deno.test(
+  "createApi() takes a prediction and says how much of it came true",
+  checked,
+  () =>
+    withApi(async ({ generator, client }) => {
+      const content = "The café on the hill";
+      for (const given of [content, [{ type: "text" as const, text: content }]]) {
+        const answer = await client.chat.completions.create({
+          model: "default",
+          messages: say("a"),
+          prediction: { type: "content", content: given },
+          n: 2,
+        });
+        assert.equal(generator.requests.at(-1)!.prediction, content);
+        assert.deepEqual(answer.usage!.completion_tokens_details, {
+          accepted_prediction_tokens: 6,
+          rejected_prediction_tokens: 4,
+        });
+      }
+      const plain = await client.chat.completions.create({ model: "default", messages: say("a") });
+      assert.equal(plain.usage!.completion_tokens_details, undefined);
+      assert.equal("prediction" in generator.requests.at(-1)!, false);
+    }),
+);
+
+Deno.test(
+  "createApi() takes an outline's points with chat messages only",
+  checked,
+  () =>
+    withApi(async ({ generator, server }) => {
+      const points = ["Sun", " Cloud "];
+      await (await post(server, { messages: say("a"), orrery: { points, draft_tree: false } })).body
+        ?.cancel();
+      const { points: taken, draftTree } = generator.requests[0];
+      assert.deepEqual({ taken, draftTree }, { taken: ["Sun", "Cloud"], draftTree: false });
+      const wrong: [string, unknown, RegExp][] = [
+        [
+          "chat/completions",
+          { messages: say("a"), orrery: { points, mode: "plain" } },
+          /mode plain has no outline/,
+        ],
+        ["chat/completions", { messages: say("a"), orrery: { points: [] } }, /orrery.points/],
+        ["chat/completions", { messages: say("a"), orrery: { points: [" "] } }, /orrery.points\[0\]/],
+        [
+          "chat/completions",
+          { messages: say("a"), orrery: { points: Array(31).fill("x") } },
+          /orrery.points/,
+        ],
+        ["completions", { prompt: "a", orrery: { points } }, /needs chat messages/],
+      ];
+      for (const [path, body, why] of wrong) {
+        const response = await fetch(`${server.url}/v1/${path}`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body),
+        });
+        assert.equal(response.status, 400);
+        assert.match((await response.json()).error.message, why);
+      }
+    }),
+);

@@ -57,6 +57,9 @@ const maxAnswers = 8;
 /** Most tokens that one request may bias, as the engine's sampling takes them. */
 const maxBiases = 1024;
 
+/** Longest point of an outline that a client gives. */
+const maxPointChars = 500;
+
 const unsupportedText = "is not supported by this server";
 
 /** The message for a field that is known, has an effect, and cannot be honoured. */
@@ -80,6 +83,11 @@ export const commonFields = {
   frequency_penalty: range.frequency_penalty.unwrap().nullish(),
   seed: z.int().nullish(),
   stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(16)]).nullish(),
+  /** OpenAI's predicted outputs: its tokens are drafts. */
+  prediction: z.object({
+    type: z.literal("content"),
+    content: z.union([z.string(), z.array(z.object({ type: z.literal("text"), text: z.string() }))]),
+  }).nullish(),
   logit_bias: z.record(z.string().regex(/^\d{1,9}$/, "keys must be token ids"), z.number().min(-100).max(100))
     .refine((biases) => Object.keys(biases).length <= maxBiases, `takes at most ${maxBiases} tokens`)
     .nullish(),
@@ -95,6 +103,10 @@ export const commonFields = {
     mode: z.enum(MODES).optional(),
     /** Longest draft; 0: none. */
     draft_length: z.int().min(0).max(32).optional(),
+    /** Alternatives beside the drafter's choice: never, always; left out: where they are likely enough. */
+    draft_tree: z.boolean().optional(),
+    /** The points of the outline, which is then not generated. */
+    points: z.array(z.string().trim().min(1).max(maxPointChars)).min(1).max(30).optional(),
     /** Outline branches at once. */
     max_branches: z.int().min(1).max(64).optional(),
     /** Stream all branches as they come instead of one text in order. */
@@ -139,12 +151,22 @@ function deepest(issue: z.core.$ZodIssue): { path: PropertyKey[]; message: strin
 function ownSettings(own: Common["orrery"]): Partial<GenerateRequest> {
   if (!own) return {};
   const { piece_rows, ignore_eos, pieces, mode, draft_length, max_branches, live_branches } = own;
+  const { draft_tree, points } = own;
+  if (points !== undefined && (mode === "plain" || mode === "speculative")) {
+    throw apiError(
+      "invalid_value",
+      `orrery.points: an answer of mode ${mode} has no outline`,
+      "orrery.points",
+    );
+  }
   return {
     ...(piece_rows !== undefined && { pieceRows: piece_rows }),
     ...(ignore_eos && { ignoreEos: true }),
     ...(pieces !== undefined && { pieces }),
     ...(mode !== undefined && { mode }),
     ...(draft_length !== undefined && { draftLength: draft_length }),
+    ...(draft_tree !== undefined && { draftTree: draft_tree }),
+    ...(points !== undefined && { points }),
     ...(max_branches !== undefined && { maxBranches: max_branches }),
     ...(live_branches && { liveBranches: true }),
   };
@@ -177,6 +199,16 @@ export function toTask(
   if (common.logit_bias) {
     sampling.logit_bias = Object.entries(common.logit_bias).map(([id, bias]) => [Number(id), bias]);
   }
+  const own = ownSettings(common.orrery);
+  if (own.points !== undefined && prompts.some(({ prompt }) => prompt.kind !== "chat")) {
+    throw apiError(
+      "invalid_value",
+      "orrery.points: an outline needs chat messages; use /v1/chat/completions",
+      "orrery.points",
+    );
+  }
+  const content = common.prediction?.content;
+  const prediction = typeof content === "string" ? content : content?.map(({ text }) => text).join("");
   const seed = common.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const choices = prompts.flatMap(({ prompt, echo }, index) =>
     Array.from({ length: common.n ?? 1 }, (_, k): Choice => ({
@@ -188,7 +220,8 @@ export function toTask(
         sampling: { ...sampling, seed: Number(BigInt.asUintN(32, BigInt(seed) + BigInt(k))) },
         stop: [common.stop ?? []].flat(),
         ...(common.max_tokens && { maxTokens: common.max_tokens }),
-        ...ownSettings(common.orrery),
+        ...(prediction !== undefined && { prediction }),
+        ...own,
       },
     }))
   );

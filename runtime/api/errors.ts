@@ -39,13 +39,19 @@ export interface HttpError {
   body: { error: { message: string; type: string; param: string | null; code: string } };
 }
 
+function statusOf({ public: told, group, code }: OrreryError): number {
+  if (!told) return 500;
+  if (group === "refused") return 400;
+  return group === "api" ? statuses[code] ?? 500 : 502;
+}
+
 /**
  * Any thrown value as an {@linkcode HttpError}: group `api` by its code's status, a failure behind the API (group
- * `actor`, `engine`, `mailbox`, ...) as 502, and what is not public as a bare 500.
+ * `actor`, `engine`, `mailbox`, ...) as 502, what an actor of the graph refused (group `refused`) as 400 under its code, and what is not public as a bare 500.
  */
 export function toHttpError(thrown: unknown): HttpError {
   const error = toOrreryError(thrown);
-  const status = !error.public ? 500 : error.group === "api" ? statuses[error.code] ?? 500 : 502;
+  const status = statusOf(error);
   const { code, message, metadata = {} } = error.toWire();
   const headers: Record<string, string> = {};
   const retry = metadata.retry_after_s ?? (status === 429 ? 1 : undefined);

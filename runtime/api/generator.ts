@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AnswerReport, Mode, Sampling, SpelledToken } from "../../actors/mod.ts";
+import type { AnswerReport, FrameTrace, Mode, Sampling, SpelledToken } from "../../actors/mod.ts";
 
 /** A chat message as the chat template takes it. */
 export interface ChatMessage {
@@ -40,6 +40,12 @@ export interface GenerateRequest {
   mode?: Mode;
   /** Longest draft; 0: none. Left out: as measurement says. */
   draftLength?: number;
+  /** Alternatives beside the drafter's choice: never, always. Left out: where they are likely enough. */
+  draftTree?: boolean;
+  /** Text that the answer is expected to have much of; speeds it up, never changes it. */
+  prediction?: string;
+  /** The points of an outline, 1 .. 30, which is then not generated; needs a conversation. */
+  points?: string[];
   /** Outline branches at once; left out: the plan decides. */
   maxBranches?: number;
   /** Deltas of all outline branches as they come, each with its branch, instead of one text in order. @default false */
@@ -98,4 +104,6 @@ export interface Generator {
   models(): ModelCard[];
   /** Can a prompt be answered now, and if not, why not. */
   readiness(): { ready: boolean; reason: string };
+  /** The last frames of this node's requests, oldest first; left out: it keeps none. */
+  traces?(): Promise<{ node: string; traces: FrameTrace[] }>;
 }

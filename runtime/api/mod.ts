@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { AskActor } from "./actors.ts";
 export { type Api, type ApiBindings, type ApiOptions, createApi } from "./app.ts";
 export * from "./generator.ts";
 export type { Serving } from "./plan.ts";

@@ -103,6 +103,7 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     name: values.name,
     placement,
     graph: values.graph === undefined ? undefined : graphOption(values.graph),
+    graphFile: values.graph,
     draft: values.draft,
     host: values.host,
     port: numberOption("port", values.port, port) ?? 8420,

@@ -1,6 +1,6 @@
 /**
- * Where actors live in a cluster: stages and drafter where the deployment says, a node's own actors at that node, generations
- * and their clients where they were claimed.
+ * Where actors live in a cluster: stages and drafter where the deployment says, a node's own actors at that node, a graph's custom
+ * actors and the model at the first node, generations and their clients where they were claimed.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import {
   CLUSTER,
   type Deployment,
   type Directory,
+  GRAPH,
   type NodeId,
   OrreryError,
   type Owner,
@@ -69,6 +70,7 @@ export class ClusterDirectory implements Directory {
     const mine = this.#mine.get(to) ?? this.#cache.get(to);
     if (mine) return mine;
     const { deployment, kind, key } = parseAddress(to);
+    if (deployment === GRAPH) return { node: this.seed, epoch: 1 };
     switch (kind) {
       case "cluster":
         return { node: this.seed, epoch: 1 };

@@ -32,20 +32,22 @@ export class Fleet implements AsyncDisposable {
   readonly #client: Lines;
   readonly #requests: WritableStreamDefaultWriter<Uint8Array>;
   readonly #url: string;
+  readonly #nodes: Lines[];
   /** What the first node printed when it was ready. */
   readonly ready: string;
 
   private constructor(
     emulation: Emulation,
     stack: AsyncDisposableStack,
-    client: { lines: Lines; requests: WritableStreamDefaultWriter<Uint8Array>; url: string; ready: string },
+    client: { lines: Lines; requests: WritableStreamDefaultWriter<Uint8Array>; url: string; nodes: Lines[] },
   ) {
     this.#emulation = emulation;
     this.#stack = stack;
     this.#client = client.lines;
     this.#requests = client.requests;
     this.#url = client.url;
-    this.ready = client.ready;
+    this.#nodes = client.nodes;
+    this.ready = client.nodes[0].text;
   }
 
   /** Starts node 1, lets the others join, and waits until prompts are answered. */
@@ -96,12 +98,12 @@ export class Fleet implements AsyncDisposable {
       ]);
       const lines = new Lines(child, "client");
       stack.defer(() => lines.end("SIGKILL"));
-      const url = `http://${emulation.address(1)}:8420/v1/completions`;
+      const url = `http://${emulation.address(1)}:8420`;
       return new Fleet(emulation, stack, {
         lines,
         requests: child.stdin.getWriter(),
         url,
-        ready: nodes[0].text,
+        nodes,
       });
     } catch (error) {
       await stack.disposeAsync();
@@ -109,12 +111,13 @@ export class Fleet implements AsyncDisposable {
     }
   }
 
-  /** Posts a completion. Throws what the API answered if it is an error. */
+  /** Posts a completion, a chat where there are messages. Throws what the API answered if it is an error. */
   async ask(
     body: Record<string, unknown>,
     { timeoutMs = 600_000 }: { timeoutMs?: number } = {},
   ): Promise<Measured> {
-    const request: ClientRequest = { url: this.#url, body, timeoutMs };
+    const url = `${this.#url}/v1/${body.messages ? "chat/" : ""}completions`;
+    const request: ClientRequest = { url, body, timeoutMs };
     await this.#requests.write(new TextEncoder().encode(JSON.stringify(request) + "\n"));
     const [line] = await this.#client.next(/^\{.*\}$/, timeoutMs + 10_000);
     const measured: Measured = JSON.parse(line);
@@ -122,19 +125,26 @@ export class Fleet implements AsyncDisposable {
     return measured;
   }
 
+  /** What each node has printed so far. */
+  get said(): string[] {
+    return this.#nodes.map((lines) => lines.text);
+  }
+
   /** GET of a path of the API, as JSON. */
-  async get(path: string): Promise<unknown> {
-    const url = `${new URL(this.#url).origin}${path}`;
-    const child = this.#emulation.beside(1, [
-      ...[
-        Deno.execPath(),
-        "eval",
-        `console.log(JSON.stringify(await (await fetch(${JSON.stringify(url)})).json()))`,
-      ],
-    ]);
+  async json(path: string): Promise<unknown> {
+    return JSON.parse(await this.text(path));
+  }
+
+  /** GET of a path of the API. Throws its text if it is an error. */
+  async text(path: string): Promise<string> {
+    const script = `const r = await fetch(${JSON.stringify(this.#url + path)}); ` +
+      "await new Blob([await r.text()]).stream().pipeTo(Deno.stdout.writable); if (!r.ok) Deno.exit(1)";
+    const child = this.#emulation.beside(1, [Deno.execPath(), "eval", script]);
     await child.stdin.close();
-    const { stdout } = await child.output();
-    return JSON.parse(new TextDecoder().decode(stdout));
+    const { stdout, success } = await child.output();
+    const text = new TextDecoder().decode(stdout);
+    if (!success) throw new Error(`GET ${path}: ${text}`);
+    return text;
   }
 
   /** Bytes and CPU seconds of each device so far. */

@@ -39,9 +39,11 @@ export function comparisonTable(lines: Comparison[]): string {
   const all = [["", "predicted", "measured", "ratio", "error", "repeats"], ...rows];
   const widths = all[0].map((_, i) => Math.max(...all.map((row) => row[i].length)));
   return all.map((row) =>
-    "  " + row.map((cell, i) => i === 0 || i === 5 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ")
+    "  " +
+    row.map((cell, i) => i === 0 || i === 5 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ")
       .trimEnd()
   ).join("\n");
 }
 
-const time = (seconds: number) => seconds < 1 ? `${(1000 * seconds).toFixed(1)} ms` : `${seconds.toFixed(2)} s`;
+const time = (seconds: number) =>
+  seconds < 1 ? `${(1000 * seconds).toFixed(1)} ms` : `${seconds.toFixed(2)} s`;

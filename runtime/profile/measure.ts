@@ -1,12 +1,12 @@
 /**
  * Timing stages of one model against each other.
  *
- * A repeat is a run of frames long enough that a limit on processor time shows in it; stages that are compared take turns, so
- * that whatever slows the machine for a while slows both.
+ * A repeat is a run of frames; stages that are compared take turns, so that whatever slows the machine for a while slows both.
  *
  * @module
  */
 import { fromFloat32, samplingSchema, type StageEngine } from "../../actors/mod.ts";
+import type { Pace } from "./pace.ts";
 import { median, type Paired } from "./tables.ts";
 
 /** How thoroughly to measure. */
@@ -28,21 +28,29 @@ export interface Effort {
 }
 
 const MAX_FRAMES = 64;
+/** Fewest frames of a repeat where they have one row: all of decoding is made of them. */
+const MIN_STEPS = 5;
 const SAMPLER = { id: 0, sampling: samplingSchema.parse({}), prompt_rows: 0 };
 
 /** A loaded stage and what its frames need. */
 export class Bench {
   readonly #engine: StageEngine;
   readonly #signal: AbortSignal;
+  readonly #pace: Pace;
   readonly #template: Float32Array;
   #seq = 0;
   /** Seconds by which the way to the worker and back exceeded the computing, frame by frame. */
   readonly overheads: number[] = [];
 
-  /** @param maxRows Rows of the largest frame. */
-  constructor(engine: StageEngine, maxRows: number, signal: AbortSignal) {
+  constructor(engine: StageEngine, { maxRows, pace, signal }: {
+    /** Rows of the largest frame. */
+    maxRows: number;
+    pace: Pace;
+    signal: AbortSignal;
+  }) {
     this.#engine = engine;
     this.#signal = signal;
+    this.#pace = pace;
     // Some numbers of the size of hidden states; the same in every frame.
     this.#template = Float32Array.from({ length: maxRows * engine.info.hidden }, (_, i) => Math.sin(i * 1.7));
   }
@@ -56,13 +64,16 @@ export class Bench {
     await this.#engine.layout(`past ${past}`, layout, this.#signal);
   }
 
-  /** Seconds of one frame of `rows` rows over `past`, the mean of `frames`; the last `wanted` rows get tokens. */
+  /** Seconds (see {@linkcode Pace}) of one frame of `rows` rows over `past`, the mean of `frames`; the last `wanted` rows get tokens. */
   async repeat(
     { rows, past, wanted = 0 }: { rows: number; past: number; wanted?: number },
     frames: number,
   ): Promise<number> {
-    let total = 0;
-    for (let i = 0; i < frames; i++) total += await this.#frame(past, past, rows, wanted);
+    const total = await this.#pace.time(async () => {
+      let computed = 0;
+      for (let i = 0; i < frames; i++) computed += await this.#frame(past, past, rows, wanted);
+      return computed;
+    });
     return total / frames;
   }
 
@@ -109,12 +120,14 @@ export async function compare(
   const frames = async (bench: Bench) => {
     await bench.repeat(point, 1); // the first of its size allocates
     const once = await bench.repeat(point, 1);
-    return Math.min(MAX_FRAMES, Math.max(1, Math.ceil(repeatMs / 1000 / once)));
+    const least = point.rows === 1 ? MIN_STEPS : 1;
+    return Math.min(MAX_FRAMES, Math.max(least, Math.ceil(repeatMs / 1000 / once)));
   };
   const counts = { plain: await frames(plain), more: await frames(more) };
   const result: Paired = { rows, past, plain: [], more: [] };
   const patient = () => performance.now() - started < patienceS * 1000;
-  for (let i = 0; i < repeats || (i < 3 * repeats && patient() && scatters(result)); i++) {
+  const least = rows === 1 ? 2 * repeats - 1 : repeats;
+  for (let i = 0; i < least || (i < 3 * repeats && patient() && scatters(result)); i++) {
     result.plain.push(await plain.repeat(point, counts.plain));
     result.more.push(await more.repeat(point, counts.more));
   }

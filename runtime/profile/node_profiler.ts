@@ -5,6 +5,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   type ActorSystem,
   CLUSTER,
@@ -36,6 +37,13 @@ const SMALL_MODEL_BYTES = 64 * 2 ** 20;
 const SHARE_MS = 60_000;
 /** A machine that drifts is measured again no more often than this: what disturbs it may stay. Milliseconds. */
 const COOLDOWN_MS = 600_000;
+/** A node that has run no frame for so long is at leisure to measure. */
+const IDLE_MS = 3_000;
+/** It is measured at work after all when it finds none for so long, or was disturbed so often. */
+const BUSY_MS = 60_000;
+const DISTURBED = 2;
+/** On a machine with a limit on processor time, frames below this say little: they may fit in what it had saved up. Seconds. */
+const TELLING_S = 0.03;
 const MANIFEST_DEADLINE_MS = 30_000;
 const ECHO_DEADLINE_MS = 20_000;
 
@@ -75,6 +83,9 @@ export class NodeProfiler implements MemberProfiler {
   readonly #current = new Map<string, Current>();
   #share?: { value: number; at: number };
   #remeasured = -Infinity;
+  /** Frames that stages here have run, and when the last one ended. */
+  #frames = 0;
+  #lastFrame = -Infinity;
 
   constructor(options: NodeProfilerOptions) {
     this.#options = options;
@@ -114,12 +125,17 @@ export class NodeProfiler implements MemberProfiler {
     const { firstLayer: first, lastLayer: last } = engine.info;
     let seen: { profile: Profile; watch: DriftWatch } | undefined;
     return watchEngine(engine, (frame) => {
+      this.#frames++;
+      this.#lastFrame = performance.now();
       const current = this.#current.get(shapeOf(engine.info));
       if (!current) return; // never measured: nothing rests on it
       const { profile, manifest } = current;
       if (seen?.profile !== profile) {
         const watch = new DriftWatch({
-          predict: (frame) => stageSeconds(profile, manifest, { first, last }, frame),
+          predict(frame) {
+            const seconds = stageSeconds(profile, manifest, { first, last }, frame);
+            return profile.cpu_share < 1 && seconds < TELLING_S ? 0 : seconds;
+          },
         });
         seen = { profile, watch };
       }
@@ -193,16 +209,15 @@ export class NodeProfiler implements MemberProfiler {
     const { store, data } = this.#options;
     const measured = this.#queue.then(async () => {
       log.info("measuring how fast {model} runs here", { model: manifest.name });
-      const profile = await profileModel({
-        manifest,
-        store,
-        data,
-        threads: key.threads,
-        spinning: key.spinning,
-        quick: true,
-        cpuShare: await this.#cpuShare(),
-        signal: this.#abort.signal,
-      });
+      const { threads, spinning } = key;
+      const signal = this.#abort.signal;
+      const profile = await this.#undisturbed(async () =>
+        await profileModel({
+          ...{ manifest, store, data, threads, spinning, signal },
+          quick: true,
+          cpuShare: await this.#cpuShare(),
+        })
+      );
       await this.#cache.put(profile);
       this.#current.set(shapeOf(manifest.geometry), { profile, manifest });
       return profile;
@@ -211,6 +226,22 @@ export class NodeProfiler implements MemberProfiler {
     this.#running.set(key.geometry, measured);
     void this.#queue.then(() => this.#running.delete(key.geometry));
     return measured;
+  }
+
+  /** Measures while no stage of this node has work: beside one, half of the machine would be measured. */
+  async #undisturbed<T>(measure: () => Promise<T>): Promise<T> {
+    const until = performance.now() + BUSY_MS;
+    for (let tries = 0;; tries++) {
+      for (let now; (now = performance.now()) < Math.min(until, this.#lastFrame + IDLE_MS);) {
+        await delay(Math.min(until, this.#lastFrame + IDLE_MS) - now, undefined, {
+          signal: this.#abort.signal,
+        });
+      }
+      const before = this.#frames;
+      const measured = await measure();
+      if (this.#frames === before || tries >= DISTURBED || performance.now() > until) return measured;
+      log.info("requests came while this node measured itself: it measures again");
+    }
   }
 
   async #cpuShare(): Promise<number> {

@@ -18,6 +18,7 @@ import { buildStageGraph, type Manifest, type ModelStore } from "../../models/mo
 import { loadEngine } from "../engine/mod.ts";
 import { measureCpuShare, thisMachine } from "./machine.ts";
 import { Bench, compare, type Effort, type Point } from "./measure.ts";
+import { Pace } from "./pace.ts";
 import { geometryHash, type Profile, type ProfileKey } from "./profile.ts";
 import { differenceTable, longerTable, median, type Paired, plainTable } from "./tables.ts";
 import { type Specimen, specimenManifest, takeSpecimen } from "./weights.ts";
@@ -37,8 +38,6 @@ const FEW_ROWS = { quick: 4, full: 16 };
 /** Logits of a frame take no more than this. */
 const LOGITS_BYTES = 64 * MIB;
 const LIMIT_MS = 900_000;
-/** A machine that gets less of a core than this has a limit, which shows only in longer repeats. */
-const WHOLE_SHARE = 0.9;
 /** What an engine without weights takes once the process has loaded the library: measured, onnxruntime-node 1.30. */
 const ENGINE_BYTES = 16 * MIB;
 
@@ -90,8 +89,8 @@ export function profileKey(
 export async function profileModel(options: ProfileOptions): Promise<Profile> {
   const { manifest, store, data, quick = false, threads, spinning = false } = options;
   const started = performance.now();
-  const cpuShare = options.cpuShare ?? await measureCpuShare();
-  const effort = effortOf(manifest, quick, cpuShare);
+  const pace = new Pace(options.cpuShare ?? await measureCpuShare());
+  const effort = effortOf(manifest, quick);
   const layerBytes = manifest.layers[0].bytes;
   const extra = layerBytes < SMALL_LAYER_BYTES ? SMALL_EXTRA : 1;
   const uncached = Math.min(manifest.layers.length, Math.ceil(UNCACHED_BYTES / layerBytes)) - 1;
@@ -105,13 +104,13 @@ export async function profileModel(options: ProfileOptions): Promise<Profile> {
   await using specimen = await takeSpecimen(measured, { store, scratch: join(data, "profiles") });
   const limit = AbortSignal.timeout(LIMIT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
-  const times = await measureStages(specimen, { ...options, effort, depth, signal, started });
+  const times = await measureStages(specimen, { ...options, effort, depth, pace, signal, started });
   const took = (performance.now() - started) / 1000;
   log.info("measured {model} in {took} s", { model: manifest.name, took: took.toFixed(1) });
   return {
     version: 1,
     key: profileKey(manifest, { threads, spinning }),
-    cpu_share: cpuShare,
+    cpu_share: pace.limited ? pace.share : 1,
     model: manifest.name,
     measured_at: new Date().toISOString(),
     quick,
@@ -123,23 +122,23 @@ export async function profileModel(options: ProfileOptions): Promise<Profile> {
 }
 
 /** Points and patience. */
-function effortOf({ geometry }: Manifest, quick: boolean, cpuShare: number): Effort {
-  const limited = cpuShare < WHOLE_SHARE;
+function effortOf({ geometry }: Manifest, quick: boolean): Effort {
   const rows = quick ? [1, 2, 4, 8, 16, 64, 256] : [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
   const wanted = (quick ? [1, 4, 16] : [1, 2, 4, 8, 16, 32, 64])
     .filter((n) => n === 1 || n * geometry.vocab * 4 <= LOGITS_BYTES);
-  const past = quick ? [0, 512] : [0, 256, 1024, 3072];
   const room = (n: number, rest: number) => n + rest <= geometry.context;
   const fitting = rows.filter((n) => n === 1 || room(n, 0));
   const most = fitting.at(-1)!;
+  // Of two points far apart noise bends the line least.
+  const past = quick ? (room(most, 1024) ? [0, 1024] : [0, 512]) : [0, 256, 1024, 3072];
   return {
     rows: fitting,
     past: past.filter((n) => n === 0 || room(n, most)),
     wanted: wanted.filter((n) => n === 1 || room(n, 0)),
     repeats: quick ? 3 : 5,
-    repeatMs: limited ? (quick ? 30 : 100) : quick ? 4 : 20,
+    repeatMs: quick ? 12 : 30,
     patienceS: quick ? 3 : 120,
-    budgetS: quick ? 7 : 240,
+    budgetS: quick ? 8 : 240,
   };
 }
 
@@ -151,11 +150,12 @@ async function measureStages(
     effort: Effort;
     /** Layers that the deep stages have more than the plain one, for frames of few and of many rows. */
     depth: { few: number; many: number };
+    pace: Pace;
     signal: AbortSignal;
     started: number;
   },
 ): Promise<Times> {
-  const { effort, depth, signal, started, threads, spinning, onProgress = () => {} } = options;
+  const { effort, depth, pace, signal, started, threads, spinning, onProgress = () => {} } = options;
   const { few, many } = splitRows(effort.rows, depth, options.quick ? FEW_ROWS.quick : FEW_ROWS.full);
   const { rows, past, wanted, budgetS } = effort;
   const { layers } = manifest.geometry;
@@ -181,7 +181,7 @@ async function measureStages(
     const own = new AsyncDisposableStack();
     own.use({ [Symbol.asyncDispose]: () => engine.dispose() });
     stack.use(own);
-    const bench = new Bench(engine, room, signal);
+    const bench = new Bench(engine, { maxRows: room, pace, signal });
     for (const p of pasts) await bench.open(p, room);
     await bench.repeat({ rows: 1, past: pasts[0], wanted: 1 }, 1);
     const bytes = Deno.memoryUsage().rss - before - arenas;
@@ -231,19 +231,24 @@ async function measureStages(
 
   // What a frame takes besides its layers: a session's own work, and the way to the worker and back.
   const session = Math.max(0, plainTable(fewPairs).seconds[0][0] - table.seconds[0][0]);
+  // Processor time has that way in it.
+  const way = pace.limited ? 0 : Math.max(0, median(plain.bench.overheads));
   return {
-    layer: table,
-    embed: differenceTable(embed, 1),
-    head: differenceTable(head, 1),
-    frame_s: session + Math.max(0, median(plain.bench.overheads)),
+    layer: pace.table(table),
+    embed: pace.table(differenceTable(embed, 1)),
+    head: pace.table(differenceTable(head, 1)),
+    frame_s: pace.seconds(session) + way,
     overhead_bytes: Math.max(ENGINE_BYTES, plain.bytes - plain.weightBytes),
     layer_bytes: Math.max(0, (deep.bytes - ENGINE_BYTES) / (1 + depth.few)),
   };
 }
 
-/** Row counts, most needed first: one row is a step of decoding, 64 and 16 are pieces of a prompt and drafts; the rest refines. */
+/**
+ * Row counts, most needed first: one row is a step of decoding, 64 and 16 are pieces of a prompt and drafts; the rest refines.
+ * What comes first also pays for what an engine does once, so it is not the one row, of which all else is made.
+ */
 function needed(rows: number[]): number[] {
-  const first = [1, 64, 16, 4].filter((n) => rows.includes(n));
+  const first = [4, 1, 64, 16].filter((n) => rows.includes(n));
   return [...first, ...rows.filter((n) => !first.includes(n))];
 }
 

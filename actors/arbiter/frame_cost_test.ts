@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { FrameCost, type StageTrace } from "./frame_cost.ts";
+
+/** Two stages, the second twice as slow, after `waited` milliseconds in each mailbox. */
+const trace = (
+  ms: number,
+  { waited = 0, layoutMs }: { waited?: number; layoutMs?: number } = {},
+): StageTrace[] =>
+  [ms, 2 * ms].map((time, stage) => ({
+    ...{ stage, received: 0, began: waited, ended: waited + time },
+    ...(layoutMs !== undefined && { layout_ms: layoutMs * (stage + 1) }),
+  }));
+
+Deno.test("Times of other row counts lie between those that were measured", () => {
+  const cost = new FrameCost(2);
+  assert.ok(cost.slowest(8) > 2 * cost.slowest(1) && cost.slowest(8) < 3 * cost.slowest(1), "before any was");
+  cost.measure(2, 40, trace(10));
+  cost.measure(6, 70, trace(20));
+  assert.equal(cost.slowest(2), 20);
+  assert.equal(cost.slowest(4), 30);
+  assert.equal(cost.sum(6), 60);
+  assert.ok(cost.slowest(1) < 20 && cost.slowest(12) > 40);
+});
+
+Deno.test("Time on the way is what no stage had the frame for, apart for few rows and for many", () => {
+  const cost = new FrameCost(2);
+  assert.equal(cost.transitMs(1), undefined);
+  cost.measure(64, 400, trace(100, { waited: 20 }));
+  assert.equal(cost.transitMs(64), 400 - 340);
+  assert.equal(cost.transitMs(1), 60, "nothing better is known");
+  cost.measure(1, 37, trace(10, { waited: 2 }));
+  assert.equal(cost.transitMs(1), 3);
+  assert.equal(cost.transitMs(64), 60);
+});
+
+Deno.test("A layout's time a row is the slowest stage's", () => {
+  const cost = new FrameCost(2);
+  assert.equal(cost.moveRowMs, 0.006);
+  cost.measureLayout(0, trace(10, { layoutMs: 50 }));
+  assert.equal(cost.moveRowMs, 0.006, "it moved nothing");
+  cost.measureLayout(1000, trace(10, { layoutMs: 5 }));
+  assert.equal(cost.moveRowMs, 0.01);
+});

@@ -1,0 +1,220 @@
+/**
+ * Memory of the arena: when it grows, when its rows are moved together, and what happens when a stage has no more.
+ *
+ * A layout that asks for memory may be refused by any stage. Until it is answered no other layout goes out (it would have to
+ * be undone too). After a refusal the arena is as it was before; the next frame carries a layout that says so, and memory is
+ * asked for in smaller steps, for a minute not beyond what was refused.
+ *
+ * @module
+ */
+import type { WireError } from "../errors.ts";
+import type { Frame } from "../frame.ts";
+import { PrefixCache } from "./prefix_cache.ts";
+import { RowPool } from "./row_pool.ts";
+import { spareRows, tidy, type TidySituation } from "./tidy.ts";
+
+/** Arenas begin with a multiple of so many rows. */
+const ROUND_ROWS = 256;
+/** Part of the arena that must be gained before rows are moved together rather than the arena grown. */
+const WORTH = 1 / 4;
+/** Rows by which an arena grows at least after a refusal. */
+const LEAST_STEP = 64;
+/** Milliseconds before memory that was refused is asked for again. */
+const REFUSED_MS = 60_000;
+
+/** Holes that come up before it is asked again whether they are to be moved out. */
+const TIDY_STEP = 64;
+
+/** What {@linkcode Memory.room} must know beside what it holds. */
+export type Prospects = Pick<
+  TidySituation,
+  "rowsToCome" | "rowMs" | "promptRowMs" | "comesBack" | "moveRowMs"
+>;
+
+/** A frame's layout. */
+export type Layout = NonNullable<Frame["layout"]>;
+
+/** Rows that a frame may have, and the layout that it must carry. */
+export interface Room {
+  rows: number;
+  layout?: Layout;
+}
+
+/** Options of a {@linkcode Memory}. */
+export interface MemoryOptions {
+  /** Rows that the arena may ever hold. */
+  capacityRows: number;
+  /** Milliseconds, monotonic. */
+  now: () => number;
+  /** Address that gets the stages' answers. */
+  replyTo: string;
+  wire: Layout["wire"];
+}
+
+/** See the module's text. */
+export class Memory {
+  readonly pool = new RowPool();
+  readonly cache = new PrefixCache(this.pool);
+  readonly #o: MemoryOptions;
+  /** A layout that asked for memory and was not answered yet (-1: nor sent); what the arena held before. */
+  #growth?: { seq: number; from: number };
+  /** The next frame must carry a layout. */
+  #relayout = false;
+  /** Memory that a stage did not have. */
+  #refused?: { rows: number; at: number; error: WireError };
+  /** Foreign slots when they were last found to be worth their place; undefined: look again. */
+  #tidyAt?: number;
+  /** Times that rows were moved together. */
+  compactions = 0;
+  /** Times that more memory was asked for. */
+  growths = 0;
+
+  /** Memory of an arena that is not open. */
+  constructor(options: MemoryOptions) {
+    this.#o = options;
+  }
+
+  /** Rows that the arena may hold: a refusal counts for a while. */
+  get limit(): number {
+    const { capacityRows, now } = this.#o;
+    if (this.#refused && now() - this.#refused.at > REFUSED_MS) this.#refused = undefined;
+    return Math.min(capacityRows, this.#refused?.rows ?? Infinity);
+  }
+
+  /** Rows that the arena may ever hold. */
+  get most(): number {
+    return this.#o.capacityRows;
+  }
+
+  /** What a stage said when it refused memory, if that holds. */
+  get refusal(): WireError | undefined {
+    return this.#refused?.error;
+  }
+
+  /** Room in a new arena that is to hold `needed` rows soon, for a frame of `wanted` rows. */
+  open(needed: number, wanted: number): Room {
+    return this.#grow(0, Math.ceil(needed / ROUND_ROWS) * ROUND_ROWS, wanted);
+  }
+
+  /**
+   * Room for a frame of `wanted` rows, or for as many of them as there can be, and the layout that makes it. An arena grows
+   * while it may; rows are moved together where that gains much or nothing else does; unused cached rows go last. With
+   * `prospects`, what slows the rows to come more than it is worth goes at once: see `tidy.ts`.
+   */
+  room(wanted: number, prospects?: () => Prospects): Room {
+    const { pool, cache } = this;
+    if (this.#relayout) return this.#roomAgain(wanted);
+    if (prospects && !this.#growth && this.#tidy(prospects)) return this.#compact(wanted);
+    if (pool.room >= wanted || this.#growth) return { rows: Math.min(wanted, pool.room) };
+    const mayGrow = pool.capacity < this.limit;
+    if (!mayGrow && pool.holes < Math.max(wanted, WORTH * pool.capacity)) {
+      const short = Math.max(wanted, Math.ceil(WORTH * pool.capacity)) - pool.holes - pool.room;
+      cache.evict(Math.max(0, short));
+    }
+    const worth = pool.holes >= Math.max(wanted, WORTH * pool.capacity);
+    if (pool.holes > 0 && (worth || !mayGrow || !pool.sound)) return this.#compact(wanted);
+    if (mayGrow) return this.#grow(pool.capacity, Math.max(2 * pool.capacity, pool.end + wanted), wanted);
+    return { rows: Math.min(wanted, pool.room) };
+  }
+
+  /** A request begins or ends: what is worth its place has changed. */
+  changed(): void {
+    this.#tidyAt = undefined;
+  }
+
+  /** A frame with the layout of the last room went out. */
+  sent(seq: number): void {
+    if (this.#growth?.seq === -1) this.#growth.seq = seq;
+  }
+
+  /** A frame came back: what it asked for was there. */
+  answered(seq: number): void {
+    if (this.#growth?.seq === seq) this.#growth = undefined;
+  }
+
+  /** Did frame `seq` ask for memory that may be refused? */
+  asked(seq: number | undefined): boolean {
+    return this.#growth !== undefined && this.#growth.seq === seq;
+  }
+
+  /**
+   * The memory that was asked for is not there. The caller has taken back every row that was sent since. Returns true if the
+   * arena is open nowhere now: it had been asked for the first time.
+   */
+  refuse(error: WireError): boolean {
+    const { pool } = this;
+    const tried = pool.capacity;
+    const { from } = this.#growth!;
+    this.#growth = undefined;
+    this.#relayout = true;
+    // Half of the step may do, until steps are small.
+    const rows = from === 0 || tried - from > LEAST_STEP ? (from + tried) >> 1 : from;
+    this.#refused = { rows, at: this.#o.now(), error };
+    pool.capacity = from > 0 ? from : rows;
+    return from === 0;
+  }
+
+  /** What was refused says nothing about requests to come, which may be smaller. */
+  forgetRefusal(): void {
+    this.#refused = undefined;
+  }
+
+  /** Forgets everything but refusals: the arena is gone. */
+  clear(): void {
+    this.pool.clear();
+    this.cache.clear();
+    this.#growth = undefined;
+    this.#relayout = false;
+    this.#tidyAt = undefined;
+  }
+
+  /** After a refusal: nothing moves where nothing must, and memory may be asked for again in the same layout. */
+  #roomAgain(wanted: number): Room {
+    const { pool, cache } = this;
+    if (pool.holes === 0 && pool.room < wanted && pool.capacity < this.limit) {
+      this.#relayout = false;
+      return this.#grow(pool.capacity, Math.max(2 * pool.capacity, pool.end + wanted), wanted);
+    }
+    if (pool.holes === 0 && pool.room <= 0) cache.evict(wanted);
+    if (pool.holes === 0 && pool.room <= 0) return { rows: 0 };
+    const layout = this.#layout(pool.compact());
+    this.#relayout = false;
+    if (pool.end === 0) this.#growth = { seq: -1, from: 0 }; // it may be refused again
+    return { rows: Math.min(wanted, pool.room), layout };
+  }
+
+  /** Evicts what is not worth its place. True: the rest is to be moved together. */
+  #tidy(prospects: () => Prospects): boolean {
+    const { pool, cache } = this;
+    const { holes, live: standing } = pool;
+    const cold = cache.idle;
+    const live = standing - cold;
+    const foreign = holes + cold;
+    if (foreign <= spareRows(live) || foreign < (this.#tidyAt ?? 0) + TIDY_STEP) return false;
+    this.#tidyAt = foreign;
+    const olderThan = (age: number) => cache.olderThan(age);
+    const done = tidy({ ...prospects(), live, cold, holes, olderThan });
+    if (!done) return false;
+    cache.evict(done.evict, { age: done.age });
+    this.#tidyAt = undefined;
+    return pool.holes > 0;
+  }
+
+  #compact(wanted: number): Room {
+    this.compactions++;
+    const layout = this.#layout(this.pool.compact());
+    return { rows: Math.min(wanted, this.pool.room), layout };
+  }
+
+  #grow(from: number, capacity: number, wanted: number): Room {
+    const { pool } = this;
+    pool.capacity = Math.min(this.limit, capacity);
+    this.#growth = { seq: -1, from };
+    if (from > 0) this.growths++;
+    return { rows: Math.min(wanted, pool.room), layout: this.#layout(pool.identity()) };
+  }
+
+  #layout(keep: Int32Array<ArrayBuffer>): Layout {
+    return { capacity: this.pool.capacity, keep, reply_to: this.#o.replyTo, wire: this.#o.wire };
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What requests are told that there is no memory for.
+ *
+ * @module
+ */
+import type { Open } from "../arbiter_messages.ts";
+import type { WireError } from "../errors.ts";
+import type { Memory } from "./memory.ts";
+
+/** The request can never fit. Undefined: it can. */
+export function tooLarge({ max_rows, prompt }: Open, capacityRows: number): WireError | undefined {
+  const needed = Math.max(max_rows, prompt.length);
+  if (needed <= capacityRows) return undefined;
+  return {
+    group: "engine",
+    code: "arena_memory",
+    message: `the request needs ${needed} KV rows, the stages have memory for ${capacityRows}; ` +
+      "ask for fewer tokens or give the stages more memory",
+    metadata: { rows: needed, capacity_rows: capacityRows },
+  };
+}
+
+/** The request has to give its rows back: others need them, and the stages have no more. */
+export function outOfMemory({ max_rows }: Open, { pool, refusal, most }: Memory): WireError {
+  const said = refusal ? `; a stage said: ${refusal.message}` : "";
+  return {
+    group: "engine",
+    code: "arena_memory",
+    message: `there is no memory for the request's KV rows: the arena holds ${pool.capacity} of at most ` +
+      `${most} rows${said}`,
+    metadata: { capacity_rows: pool.capacity, max_rows, ...refusal?.metadata },
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * What the policy looks at, made from what waits and what is under way.
+ *
+ * @module
+ */
+import type { Flights } from "./flights.ts";
+import type { FrameCost } from "./frame_cost.ts";
+import type { DecodeOffer, DraftOffer, PieceOffer, Situation } from "./policy.ts";
+import type { PrefixCache } from "./prefix_cache.ts";
+import { type Job, nextPiece, type Pending, type Request } from "./request.ts";
+
+/** Milliseconds within which an answered lane is expected back. */
+const BACK_MS = 20;
+
+/** What {@linkcode situationOf} draws from. */
+export interface SituationSource {
+  stages: number;
+  /** Requests that run. */
+  running: Request[];
+  flights: Flights;
+  cache: PrefixCache;
+  cost: FrameCost;
+  /** Most decode rows of a frame. */
+  cap: number;
+  lastWasPiece: boolean;
+  /** Milliseconds. */
+  now: number;
+}
+
+/** Rows that can go now: those whose parents stand in the arena. Prompt rows that are cached are taken from there first. */
+export function situationOf(source: SituationSource): Situation<Job, Pending> {
+  const { stages, running, flights, cache, cost, cap, lastWasPiece, now } = source;
+  const pieces: PieceOffer<Job>[] = [];
+  const decodes: DecodeOffer<Pending>[] = [];
+  const drafts: DraftOffer<Pending>[] = [];
+  let lanesOwed = 0;
+  let answered = -Infinity;
+  for (const request of running) {
+    const { served } = request;
+    for (const job of request.jobs) {
+      reuse(job, cache);
+      if (!stands(job.rows[job.at])) continue;
+      pieces.push({ job, served, left: job.rows.length - job.at, size: nextPiece(job) });
+    }
+    const going = new Map<number, Pending>();
+    for (const row of request.decodes) {
+      if (!stands(row)) continue;
+      decodes.push({ row, request, served });
+      going.set(row.number, row);
+    }
+    for (const row of request.drafts) {
+      const parent = going.get(row.parent);
+      if (!parent && !stands(row)) continue;
+      drafts.push({ row, request, parent, chance: row.chance });
+      going.set(row.number, row);
+    }
+    request.owed = request.owed.filter((at) => now - at < BACK_MS);
+    lanesOwed += request.owed.length;
+    answered = Math.max(answered, ...request.owed);
+  }
+  const lanes = flights.lanes();
+  return {
+    stages,
+    inFlight: flights.size,
+    lanesInFlight: lanes.rows,
+    laneFrames: lanes.frames,
+    lanesOwed,
+    sinceAnswerMs: now - answered,
+    cap,
+    lastWasPiece,
+    cost,
+    pieces,
+    decodes,
+    drafts,
+  };
+}
+
+/** Can the row go: does its parent stand in the arena? */
+export const stands = ({ request, parent }: Pending): boolean =>
+  parent < 0 || (request.rows[parent]?.slot ?? -1) >= 0;
+
+/** Rows that others have in the arena stand for the prompt's next ones. The last is always run: its token is wanted. */
+export function reuse(job: Job, cache: PrefixCache): void {
+  const { request } = job;
+  if (!job.prompt || !request.open.reuse) return;
+  while (job.at < job.rows.length - 1) {
+    const { number, token, parent } = job.rows[job.at];
+    const row = cache.find(request.rows[parent], token);
+    if (!row) return;
+    cache.claim(row);
+    request.rows[number] = row;
+    request.reused++;
+    job.at++;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * `GET /api/trace` and `GET /api/trace.svg`: what the last frames of this node's requests did, stage by stage.
+ *
+ * Stages tell times in clocks of their own, which begin anywhere. What is known: a frame is sent before its first stage has it and
+ * answered after its last stage is done. Of the frame with the least time unaccounted for, that time is spread evenly over its hops;
+ * what this says of a stage's clock holds for all frames. A stage whose clock fits as it is (the same process) is believed.
+ *
+ * @module
+ */
+import type { FrameTrace } from "../../actors/mod.ts";
+import { timelineSvg, type TraceSpan } from "../../planner/mod.ts";
+
+/** One frame as `GET /api/trace` gives it. Times are milliseconds of this node's clock. */
+export interface TracedFrame {
+  /** Number within its arena. */
+  seq: number;
+  /** Rows by kind. */
+  kinds: FrameTrace["rows"];
+  /** Rows in all. */
+  rows: number;
+  /** Requests whose rows it carried. */
+  requests: string[];
+  /** It was handed to the first stage. */
+  sent_ms: number;
+  /** Its answer was here. */
+  answered_ms: number;
+  /** When each stage had it, began and ended with it. */
+  stages: { stage: number; received: number; began: number; ended: number }[];
+}
+
+/** Frames in order of sending, all times in this node's clock. */
+export function tracedFrames(traces: FrameTrace[]): TracedFrame[] {
+  const offsets = clockOffsets(traces);
+  return traces.map(({ seq, rows, requests, sent, answered, stages }) => ({
+    seq,
+    kinds: rows,
+    rows: rows.prefill + rows.decode + rows.draft,
+    requests,
+    sent_ms: round(sent),
+    answered_ms: round(answered),
+    stages: stages.map(({ stage, received, began, ended }) => {
+      const here = (ms: number) => round(Math.min(answered, Math.max(sent, ms + offsets.get(stage)!)));
+      return { stage, received: here(received), began: here(began), ended: here(ended) };
+    }),
+  })).sort((a, b) => a.sent_ms - b.sent_ms);
+}
+
+/** A picture of them: a lane a stage, and one of the coordinator for what is under way to and from the stages. */
+export function traceSvg(frames: TracedFrame[], node: string): string {
+  const began = frames[0]?.sent_ms ?? 0;
+  const seconds = (ms: number) => (ms - began) / 1000;
+  const spans: TraceSpan[] = [];
+  const stages = Math.max(0, ...frames.map((f) => f.stages.length));
+  for (let stage = 0; stage < stages; stage++) {
+    for (const frame of frames) {
+      const times = frame.stages.find((s) => s.stage === stage);
+      if (!times) continue;
+      spans.push({
+        lane: `stage ${stage}`,
+        kind: kindOf(frame),
+        label: labelOf(frame),
+        start_s: seconds(times.began),
+        end_s: seconds(times.ended),
+      });
+    }
+  }
+  let free = -Infinity;
+  const ways = frames.flatMap((frame) => {
+    const [first, last] = [frame.stages[0], frame.stages.at(-1)];
+    if (!first || !last) return [];
+    return [
+      { frame, what: "to stage 0", from: frame.sent_ms, to: first.received },
+      { frame, what: "answer", from: last.ended, to: frame.answered_ms },
+    ];
+  }).sort((a, b) => a.from - b.from);
+  for (const { frame, what, from, to } of ways) {
+    const start = Math.max(from, free); // spans of a lane do not overlap
+    if (to <= start) continue;
+    free = to;
+    spans.push({
+      lane: "coordinator",
+      kind: "transfer",
+      label: `frame ${frame.seq}: ${what}`,
+      start_s: seconds(start),
+      end_s: seconds(to),
+    });
+  }
+  const title = frames.length === 0
+    ? `${node}: no frame has come back yet`
+    : `${node}: frames ${frames[0].seq} to ${frames.at(-1)!.seq}`;
+  return timelineSvg(spans, { title });
+}
+
+/** Milliseconds to add to each stage's clock to get this node's. */
+function clockOffsets(traces: FrameTrace[]): Map<number, number> {
+  const offsets = new Map<number, number>();
+  const numbers = new Set(traces.flatMap((t) => t.stages.map((s) => s.stage)));
+  for (const stage of numbers) {
+    let least = Infinity;
+    let offset = 0;
+    let fits = true;
+    for (const { sent, answered, stages } of traces) {
+      const at = stages.findIndex((s) => s.stage === stage);
+      if (at < 0) continue;
+      const { received, ended } = stages[at];
+      fits &&= received >= sent && ended <= answered;
+      const spent = stages.map((s) => s.ended - s.received);
+      const unknown = answered - sent - sum(spent);
+      if (unknown >= least) continue;
+      least = unknown;
+      const hops = stages.length + 1;
+      offset = sent + sum(spent.slice(0, at)) + (at + 1) * unknown / hops - received;
+    }
+    offsets.set(stage, fits ? 0 : offset);
+  }
+  return offsets;
+}
+
+const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
+const round = (ms: number) => Math.round(ms * 1000) / 1000;
+
+function kindOf({ kinds }: TracedFrame): TraceSpan["kind"] {
+  if (kinds.prefill > 0) return "prefill";
+  if (kinds.draft > 0) return "draft";
+  return kinds.decode > 1 ? "branch" : "decode";
+}
+
+function labelOf({ seq, kinds, requests }: TracedFrame): string {
+  const rows = Object.entries(kinds).filter(([, n]) => n > 0).map(([kind, n]) => `${n} ${kind}`).join(", ");
+  return `frame ${seq}: ${rows} row(s) of ${requests.length} request(s)`;
+}

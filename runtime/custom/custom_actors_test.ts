@@ -1,0 +1,280 @@
+/**
+ * Custom actors in real workers, under a real actor system in this process.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  ActorSystem,
+  directoryOf,
+  LocalNetwork,
+  type Message,
+  OrreryError,
+  parseGraph,
+} from "../../actors/mod.ts";
+import { systemClock } from "../clock.ts";
+import { CustomActors } from "./custom_actors.ts";
+
+const UNRULY = new URL("./_unruly.ts", import.meta.url).pathname;
+
+interface World {
+  system: ActorSystem;
+  crashes: string[];
+  ask(message: Message, key?: string): Promise<unknown>;
+}
+
+/** Actors named `a` (the entry's other fields as given) and `b`, both unruly. */
+async function withActors(
+  entry: Record<string, unknown>,
+  use: (world: World) => Promise<void>,
+): Promise<void> {
+  const custom = [{ name: "a", module: UNRULY, ...entry }, { name: "b", module: UNRULY }];
+  const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom } }), { file: "g.yaml" });
+  const actors = await CustomActors.load(graph, { file: "g.yaml", host: "here" });
+  const crashes: string[] = [];
+  const system = new ActorSystem({
+    transport: new LocalNetwork().connect("here"),
+    directory: directoryOf(() => "here"),
+    clock: systemClock,
+    random: () => 0.25,
+    onCrash: (_, error) => crashes.push(error.message),
+  });
+  try {
+    actors.register(system);
+    await use({ system, crashes, ask: (message, key = "x") => system.ask(`graph/a/${key}`, message) });
+  } finally {
+    await system.close();
+    await actors.close();
+  }
+}
+
+const attempt = async ({ ask }: World, what: string, arg = "") =>
+  await ask({ type: "attempt", what, arg }) as { done?: unknown; failed?: string };
+
+async function problemOf(promise: Promise<unknown>): Promise<OrreryError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof OrreryError, String(error));
+    return error;
+  }
+  assert.fail("it did not fail");
+}
+
+Deno.test("A custom actor may do nothing that its graph does not grant", async () => {
+  await withActors({}, async (world) => {
+    const denied = {
+      fetch: "http://127.0.0.1:9999/",
+      read: UNRULY,
+      import: `http://127.0.0.1:9999/x.js`,
+      env: "HOME",
+      write: "/tmp/never-written",
+      run: "",
+      sys: "",
+    };
+    for (const [what, arg] of Object.entries(denied)) {
+      assert.match((await attempt(world, what, arg)).failed ?? "allowed", /Requires \w+ access/, what);
+    }
+    for (const what of ["worker", "kill", "kill_by_node", "caches"]) {
+      assert.match(
+        (await attempt(world, what)).failed ?? "allowed",
+        /not for custom actors|undefined|not a constructor/,
+        what,
+      );
+    }
+  });
+});
+
+Deno.test("A custom actor may do what its graph grants, and no more", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hello"));
+  const host = `127.0.0.1:${server.addr.port}`;
+  try {
+    await Deno.mkdir(join(dir, "open"));
+    await Deno.writeTextFile(join(dir, "open", "note.txt"), "granted");
+    await Deno.writeTextFile(join(dir, "secret.txt"), "denied");
+    const permissions = { net: [host], read: [join(dir, "open")], env: ["HOME"] };
+    await withActors({ permissions }, async (world) => {
+      assert.deepEqual(await attempt(world, "fetch", `http://${host}/`), { done: "hello" });
+      assert.deepEqual(await attempt(world, "read", join(dir, "open", "note.txt")), { done: "granted" });
+      assert.deepEqual(await attempt(world, "env", "HOME"), { done: Deno.env.get("HOME") ?? "(not set)" });
+      const denied = { fetch: "http://127.0.0.1:1/", read: join(dir, "secret.txt"), env: "PATH" };
+      for (const [what, arg] of Object.entries(denied)) {
+        assert.match(
+          (await attempt(world, what, arg)).failed ?? "allowed",
+          /Requires \w+ access|blocked/,
+          what,
+        );
+      }
+    });
+  } finally {
+    await server.shutdown();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("State, config, timers, time and randomness work as in any actor", async () => {
+  await withActors({ config: { start: 40 } }, async ({ system, ask }) => {
+    await ask({ type: "add", n: 2 });
+    assert.equal(await ask({ type: "read" }), 42);
+    assert.equal(await ask({ type: "read" }, "other"), 40, "another key is another actor");
+    const before = systemClock.now();
+    const world = await ask({ type: "world" }) as { self: string; now: number; random: number[] };
+    assert.equal(world.self, "graph/a/x");
+    assert.ok(world.now >= before && world.now <= systemClock.now());
+    const again = await ask({ type: "world" }, "other") as typeof world;
+    assert.deepEqual(world.random, again.random, "the seed comes from the system");
+    assert.notEqual(world.random[0], world.random[1]);
+    const inbox = system.inbox("graph/c/inbox");
+    await ask({ type: "later", to: "graph/c/inbox" });
+    assert.deepEqual((await inbox.next(AbortSignal.timeout(30_000)))?.body, { n: 5 });
+    inbox.close();
+    await ask({ type: "stop" });
+    assert.equal(await ask({ type: "read" }), 40, "the next message makes a new activation");
+  });
+});
+
+Deno.test("A custom actor asks others of its graph, and nobody else", async () => {
+  await withActors({}, async ({ system, ask }) => {
+    await system.tell("graph/b/y", { type: "add", n: 7 });
+    assert.equal(await ask({ type: "ask", to: "graph/b/y", message: { type: "read" } }), 7);
+    for (const to of ["orrery/cluster/main", "default/member/here"]) {
+      const error = await problemOf(ask({ type: "ask", to, message: { type: "status" } }));
+      assert.equal(error.code, "not_permitted");
+      assert.match(error.message, new RegExp(`\\(a\\) may write to actors of its graph.* not to ${to}`));
+    }
+    const late = await problemOf(
+      ask({ type: "ask", to: "graph/b/y", message: { type: "never" }, deadline: 20 }),
+    );
+    assert.equal(late.code, "deadline_exceeded");
+  });
+});
+
+Deno.test("A message that does not fit is refused in words, and the actor goes on", async () => {
+  await withActors({
+    messages: ["add", "read", "refuse", "answer", "large"],
+    limits: { message_bytes: 2048 },
+  }, async ({ ask, crashes }) => {
+    await ask({ type: "add", n: 3 });
+    const cases: [Message, string, RegExp][] = [
+      [{ type: "nothing" }, "unknown_message", /a has no message nothing; it has add, read/],
+      [{ type: "loop" }, "unknown_message", /a has no message loop/],
+      [{ type: "add", n: "two" }, "invalid_message", /message add to graph\/a\/x: n: .*expected number/],
+      [{ type: "large", text: "x".repeat(3000) }, "invalid_message", /has 30\d\d bytes, 2048 are allowed/],
+      [
+        { type: "answer", kind: "large" },
+        "too_large",
+        /the answer of graph\/a\/x to answer has 200\d\d bytes, 2048/,
+      ],
+      [{ type: "answer", kind: "function" }, "bad_answer", /cannot be sent: .*could not be cloned/],
+      [{ type: "refuse" }, "no_wish", /^it does not want to$/],
+    ];
+    for (const [message, code, text] of cases) {
+      const error = await problemOf(ask(message));
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, text);
+    }
+    assert.equal(await ask({ type: "answer", kind: "nothing" }), undefined);
+    assert.equal(await ask({ type: "read" }), 3);
+    assert.deepEqual(crashes, []);
+  });
+});
+
+Deno.test("An asker that cancels is heard by the handler", async () => {
+  await withActors({}, async ({ system }) => {
+    const inbox = system.inbox("graph/c/inbox");
+    const abort = new AbortController();
+    const asked = system.ask("graph/a/x", { type: "cancelled", to: "graph/c/inbox" }, {
+      signal: abort.signal,
+    });
+    asked.catch(() => {});
+    await system.ask("graph/b/y", { type: "read" }); // meanwhile the question is on its way
+    abort.abort(new Error("enough"));
+    await assert.rejects(asked, /enough/);
+    assert.deepEqual((await inbox.next(AbortSignal.timeout(30_000)))?.body, { n: 100 });
+    inbox.close();
+  });
+});
+
+const crashing: Record<string, RegExp> = {
+  throw: /it broke/,
+  loop: /it computed for more than 1500 ms without a pause/,
+  hoard: /it took \d+ MiB of memory, 32 MiB are granted/,
+};
+for (const [type, reason] of Object.entries(crashing)) {
+  Deno.test(`A custom actor whose handler does "${type}" crashes, begins anew, and the node goes on`, async () => {
+    const limits = { compute_seconds: 1.5, memory_bytes: 32 * 2 ** 20 };
+    await withActors({ limits }, async ({ system, ask, crashes }) => {
+      await ask({ type: "add", n: 1 });
+      const [crash, other] = await Promise.all([
+        problemOf(ask({ type })),
+        system.ask("graph/b/y", { type: "read" }),
+      ]);
+      assert.equal(other, 0);
+      assert.equal(crash.public, false);
+      assert.match(crash.message, reason);
+      assert.equal(await ask({ type: "read" }), 0, "what it knew is gone");
+      assert.equal(crashes.length, 1);
+    });
+  });
+}
+
+Deno.test("What breaks between two messages is a crash too", async () => {
+  await withActors({ limits: { answer_seconds: 0.5 } }, async ({ ask, crashes }) => {
+    for (
+      const [type, reason] of [["fail_later", /its timer broke/], [
+        "reject_later",
+        /nobody caught it/,
+      ]] as const
+    ) {
+      const before = crashes.length;
+      await ask({ type: "add", n: 1 });
+      await ask({ type }).catch(() => {}); // the worker may be gone before it has answered
+      while (crashes.length === before) await ask({ type: "read" }).catch(() => {});
+      assert.match(crashes[before], reason);
+      assert.equal(await ask({ type: "read" }), 0);
+    }
+  });
+});
+
+Deno.test("A handler that never ends is ended, and after too many crashes messages are refused", async () => {
+  await withActors({ limits: { answer_seconds: 0.3 } }, async ({ ask, crashes }) => {
+    assert.match(
+      (await problemOf(ask({ type: "never" }))).message,
+      /handler never has not ended within 300 ms/,
+    );
+    await problemOf(ask({ type: "throw" }));
+    assert.equal((await problemOf(ask({ type: "throw" }))).code, "internal");
+    const refused = await problemOf(ask({ type: "read" }));
+    assert.equal(refused.code, "actor_failed");
+    assert.equal(crashes.length, 3);
+  });
+});
+
+Deno.test("An entry that does not fit its module is refused before anything runs, and is named", async () => {
+  const api = [{ from: "api", to: "a" }, { from: "a", to: "generation" }];
+  const cases: [string, Record<string, unknown>, RegExp, unknown[]?][] = [
+    ["bad_module", { module: "https://example.com/a.ts" }, /must be a file/],
+    ["bad_config", { config: { start: "soon" } }, /config\.start: .*expected number/],
+    ["bad_actor", { messages: ["read", "write"] }, /its entry lists message write, and its module has none/],
+    ["bad_actor", { host: "elsewhere" }, /host elsewhere is not this node \(here\)/],
+    [
+      "bad_actor",
+      { permissions: { read: ["../".repeat(40)] } },
+      /is the whole machine, which cannot be granted/,
+    ],
+    [
+      "bad_actor",
+      {},
+      /between api and generation, which takes message request, and its module has none/,
+      api,
+    ],
+  ];
+  for (const [code, entry, text, edges = []] of cases) {
+    const custom = [{ name: "a", module: UNRULY, ...entry }];
+    const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom }, edges }), { file: "g.yaml" });
+    const error = await problemOf(CustomActors.load(graph, { file: "g.yaml", host: "here" }));
+    assert.equal(error.code, code, error.message);
+    assert.ok(error.message.startsWith("g.yaml: actors.custom[0] (a)"), error.message);
+    assert.match(error.message, text);
+  }
+});

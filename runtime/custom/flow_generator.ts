@@ -1,0 +1,253 @@
+/**
+ * The API's way to the model and back through a graph's custom actors.
+ *
+ * A request is asked of each actor between `api` and `generation`, one after the other; text passes each actor between `generation` and
+ * `api` on its way back. What fails on the way ends the request: a guard that has crashed lets nothing pass.
+ *
+ * @module
+ */
+import {
+  type ActorSystem,
+  customAddress,
+  filteredText,
+  type Flow,
+  OrreryError,
+  type RequestMessage,
+  requestVerdict,
+  toOrreryError,
+} from "../../actors/mod.ts";
+import type { GenerateRequest, GenerationEvent, Generator, ModelCard } from "../api/mod.ts";
+
+/** Milliseconds that an actor may take over a request, waiting for its turn included. */
+const REQUEST_MS = 300_000;
+/** And over a piece of text. */
+const DELTA_MS = 60_000;
+
+/** What a {@linkcode FlowGenerator} stands on. */
+export interface FlowOptions {
+  /** The model. */
+  inner: Generator;
+  system: Pick<ActorSystem, "ask" | "tell">;
+  /** The actors on the way, as they are now; undefined: not known yet, so nothing may pass. */
+  flow: () => Flow | undefined;
+}
+
+/** See the module's text. */
+export class FlowGenerator implements Generator {
+  readonly #options: FlowOptions;
+
+  constructor(options: FlowOptions) {
+    this.#options = options;
+    const { inner } = options;
+    this.traces = inner.traces && (() => inner.traces!());
+  }
+
+  traces: Generator["traces"];
+
+  models(): ModelCard[] {
+    return this.#options.inner.models();
+  }
+
+  readiness(): { ready: boolean; reason: string } {
+    return this.#options.inner.readiness();
+  }
+
+  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
+    const { inner, flow } = this.#options;
+    const path = flow();
+    if (!path) {
+      const { reason } = inner.readiness();
+      throw new OrreryError({
+        group: "api",
+        code: "not_ready",
+        message: `no prompt can be answered now: ${reason}`,
+        metadata: { reason },
+      });
+    }
+    let passed = request;
+    for (const name of path.request) passed = await this.#pass(name, passed, signal);
+    if (path.delta.length === 0) return yield* inner.generate(passed, signal);
+    if (passed.sampling.logprobs) {
+      throw new OrreryError({
+        group: "api",
+        code: "unsupported_parameter",
+        message: `logprobs: not given here, since text passes ${path.delta.join(", ")} on its way out`,
+        metadata: { param: "logprobs" },
+      });
+    }
+    yield* this.#filtered(inner.generate(passed, signal), path.delta, signal);
+  }
+
+  /** Asks one actor for one request. Throws group `refused` with the actor's own code and message. */
+  async #pass(name: string, request: GenerateRequest, signal: AbortSignal): Promise<GenerateRequest> {
+    const message = { type: "request", ...shown(name, request) };
+    const answer = await this.#ask({ name, key: "main", message, deadlineMs: REQUEST_MS, signal });
+    const parsed = requestVerdict.safeParse(answer);
+    if (!parsed.success) {
+      const { path, message: fault } = parsed.error.issues[0];
+      throw failed(
+        name,
+        `answered request with something else than a verdict: ${path.join(".") || "answer"}: ${fault}`,
+      );
+    }
+    const verdict = parsed.data;
+    if (!verdict.allow) {
+      const { code, message } = verdict;
+      throw new OrreryError({ group: "refused", code, message, metadata: { actor: name } });
+    }
+    return verdict.request ? changed(request, verdict.request) : request;
+  }
+
+  async *#filtered(
+    events: AsyncIterable<GenerationEvent>,
+    names: string[],
+    signal: AbortSignal,
+  ): AsyncIterable<GenerationEvent> {
+    const id = crypto.randomUUID();
+    /** Branches whose text has begun; each is a text of its own. */
+    const open = new Map<string, number | undefined>();
+    try {
+      for await (const event of events) {
+        if (event.type === "delta") {
+          const { branch } = event;
+          const key = branch === undefined ? id : `${id}:${branch}`;
+          open.set(key, branch);
+          const text = await this.#through(names, { key, text: event.text, signal });
+          // The tokens' own texts would show what an actor took out.
+          yield { ...event, text, tokens: [] };
+          continue;
+        }
+        if (event.type === "done") {
+          for (const [key, branch] of [...open]) {
+            const text = await this.#flush(names, { key, signal });
+            open.delete(key);
+            if (text !== "") {
+              yield { type: "delta", text, tokens: [], ...(branch !== undefined && { branch }) };
+            }
+          }
+        }
+        yield event;
+      }
+    } finally {
+      // An answer that was broken off: its actors end all the same.
+      for (const key of open.keys()) {
+        for (const name of names) {
+          void this.#options.system.tell(customAddress(name, key), { type: "end" }, { deadlineMs: 10_000 })
+            .catch(() => {}); // then idleness ends it
+        }
+      }
+    }
+  }
+
+  async #through(
+    names: string[],
+    { key, text, signal }: { key: string; text: string; signal: AbortSignal },
+  ): Promise<string> {
+    let passed = text;
+    for (const name of names) {
+      if (passed === "") return "";
+      passed = await this.#text(name, { key, message: { type: "delta", text: passed }, signal });
+    }
+    return passed;
+  }
+
+  /** What the actors held back, each one's passed through those behind it. */
+  async #flush(names: string[], { key, signal }: { key: string; signal: AbortSignal }): Promise<string> {
+    let carried = "";
+    for (const name of names) {
+      if (carried !== "") {
+        carried = await this.#text(name, { key, message: { type: "delta", text: carried }, signal });
+      }
+      carried += await this.#text(name, { key, message: { type: "end" }, signal });
+    }
+    return carried;
+  }
+
+  async #text(
+    name: string,
+    { key, message, signal }: { key: string; message: { type: string; text?: string }; signal: AbortSignal },
+  ): Promise<string> {
+    const answer = await this.#ask({ name, key, message, deadlineMs: DELTA_MS, signal });
+    const parsed = filteredText.safeParse(answer);
+    if (parsed.success) return parsed.data.text;
+    throw failed(name, `answered ${message.type} with something else than {text}`);
+  }
+
+  async #ask({ name, key, message, deadlineMs, signal }: {
+    name: string;
+    key: string;
+    message: { type: string };
+    deadlineMs: number;
+    signal: AbortSignal;
+  }): Promise<unknown> {
+    try {
+      return await this.#options.system.ask(customAddress(name, key), message, { deadlineMs, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      const { public: told, message: why } = toOrreryError(error);
+      throw failed(name, told ? `failed: ${why}` : "failed (see the log of the node)", error);
+    }
+  }
+}
+
+/** Group `actor`: to a client a failure behind the API. */
+function failed(name: string, what: string, cause?: unknown): OrreryError {
+  return new OrreryError({
+    group: "actor",
+    code: "custom_actor_failed",
+    message: `actor ${name}, which stands between clients and the model, ${what}`,
+    metadata: { actor: name },
+    cause,
+  });
+}
+
+const SAMPLING = [
+  ...[
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+  ],
+  "seed",
+] as const;
+
+/** A request as the actors see it. Throws where they could not see what is asked. */
+function shown(name: string, { model, prompt, sampling, maxTokens, stop }: GenerateRequest): RequestMessage {
+  if (prompt.kind === "tokens") {
+    throw new OrreryError({
+      group: "api",
+      code: "invalid_prompt",
+      message: `prompt: token ids cannot be shown to actor ${name}, which requests pass here; send text`,
+      metadata: { param: "prompt" },
+    });
+  }
+  const chosen = Object.entries(sampling).filter(([k, v]) =>
+    (SAMPLING as readonly string[]).includes(k) && v !== undefined
+  );
+  return {
+    model,
+    ...(prompt.kind === "chat"
+      ? { messages: prompt.messages.map(({ role, content }) => ({ role, content })) }
+      : { prompt: prompt.text }),
+    sampling: Object.fromEntries(chosen),
+    ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+    stop,
+  };
+}
+
+/** The request with what an actor gave in place of its own. */
+function changed(request: GenerateRequest, given: Partial<RequestMessage>): GenerateRequest {
+  const { model, messages, prompt, sampling, max_tokens, stop } = given;
+  return {
+    ...request,
+    ...(model !== undefined && { model }),
+    ...(prompt !== undefined && { prompt: { kind: "text" as const, text: prompt } }),
+    ...(messages !== undefined && { prompt: { kind: "chat" as const, messages } }),
+    ...(sampling !== undefined && { sampling: { ...request.sampling, ...sampling } }),
+    ...(max_tokens !== undefined && { maxTokens: max_tokens }),
+    ...(stop !== undefined && { stop }),
+  };
+}

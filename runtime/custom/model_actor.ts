@@ -1,0 +1,49 @@
+/**
+ * The model as an actor: `generate` at `graph/model/main` answers the whole text. It passes no actor before or behind the model: those
+ * stand at the API.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { defineActor, type GeneratedText, generateMessage, OrreryError } from "../../actors/mod.ts";
+import type { Generator } from "../api/mod.ts";
+
+/** See the module's text. Resource `generator`: the node's {@linkcode Generator}. */
+export const modelActor = defineActor({
+  kind: "model",
+  config: z.object({}),
+  messages: { generate: generateMessage },
+  concurrent: ["generate"],
+  policy: { mailbox: 32 },
+  create(ctx) {
+    const generator = ctx.resource<Generator>("generator");
+    return {
+      async generate({ messages, prompt, sampling, max_tokens, stop }, { signal }): Promise<GeneratedText> {
+        const events = generator.generate({
+          model: "default",
+          prompt: messages ? { kind: "chat", messages } : { kind: "text", text: prompt! },
+          sampling,
+          stop,
+          ...(max_tokens !== undefined && { maxTokens: max_tokens }),
+        }, signal);
+        let text = "";
+        for await (const event of events) {
+          if (event.type === "delta") text += event.text;
+          if (event.type !== "done") continue;
+          const { promptTokens, completionTokens } = event.usage;
+          return {
+            text,
+            finish_reason: event.finishReason,
+            prompt_tokens: promptTokens,
+            completion_tokens: completionTokens,
+          };
+        }
+        throw new OrreryError({
+          group: "actor",
+          code: "incomplete",
+          message: "the generation ended without a reason",
+        });
+      },
+    };
+  },
+});

@@ -1,0 +1,233 @@
+/**
+ * The inside of a custom actor's worker: one activation of the module's definition, its `ctx` a go-between to the node.
+ *
+ * @module
+ */
+import type { ActorContext, ActorDefinition, Behaviour, MessageSchemas } from "../../actors/define.ts";
+import { OrreryError } from "../../actors/errors.ts";
+import { invalidMessage } from "../../actors/refusals.ts";
+import type { Address } from "../../actors/address.ts";
+import { bytesUsed, listen, post as postRaw } from "./lock.ts";
+import type { Call, FromWorkerInput, ToWorker } from "./protocol.ts";
+
+const post = (message: FromWorkerInput) => postRaw(message);
+
+type Definition = ActorDefinition<unknown, MessageSchemas>;
+
+/** Serves the module's default export; says so, or what is wrong with it. */
+export function serve(exported: unknown): void {
+  const wrong = faultOf(exported);
+  if (wrong !== undefined) return post({ op: "broken", message: wrong });
+  const definition = exported as Definition;
+  const { kind, messages, urgent = [], concurrent = [], activatedBy, policy = {} } = definition;
+  const actor = new Inside(definition);
+  listen((data) => actor.hear(data as ToWorker));
+  post({
+    op: "ready",
+    description: { kind, messages: Object.keys(messages), urgent, concurrent, activatedBy, policy },
+  });
+}
+
+/** Says that the module failed, while it loaded or later outside any turn. */
+export function refuse(error: unknown): void {
+  post({ op: "broken", message: error instanceof Error ? error.message : String(error) });
+}
+
+globalThis.addEventListener("error", (event) => {
+  event.preventDefault();
+  refuse(event.error ?? event.message);
+});
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  refuse(event.reason);
+});
+
+function faultOf(exported: unknown): string | undefined {
+  if (exported === undefined) return "it has no default export; expected `export default defineActor({...})`";
+  const { kind, config, messages, create } = (exported ?? {}) as Partial<Definition>;
+  const schemas = typeof messages === "object" && messages !== null ? Object.values(messages) : [];
+  const fits = typeof kind === "string" && typeof create === "function" && schemas.length > 0 &&
+    [config, ...schemas].every((schema) => typeof schema?.safeParse === "function");
+  return fits ? undefined : "its default export is no actor; expected `export default defineActor({...})`";
+}
+
+/** What stays of an error on its way to the node. */
+function failureOf(error: unknown) {
+  const known = error as OrreryError;
+  // A module may have brought a copy of the class: what counts is what it is called.
+  if (error instanceof Error && known.name === "OrreryError" && typeof known.code === "string") {
+    const { group, code, message, metadata } = known;
+    return { crash: false, group, code, message, metadata, public: known.public };
+  }
+  return { crash: true, message: error instanceof Error ? error.stack ?? error.message : String(error) };
+}
+
+class Inside {
+  readonly #definition: Definition;
+  readonly #calls = new Map<number, AbortController>();
+  readonly #sends = new Map<number, PromiseWithResolvers<unknown>>();
+  readonly #timers = new Map<number, () => unknown>();
+  readonly #stopHooks: (() => unknown)[] = [];
+  readonly #idleHooks: (() => boolean)[] = [];
+  readonly #signal = new AbortController();
+  #behaviour?: Behaviour<MessageSchemas>;
+  #self = "graph/none/main" as Address;
+  #next = 1;
+  #clock = { now: 0, at: performance.now() };
+  #random = 0;
+
+  constructor(definition: Definition) {
+    this.#definition = definition;
+  }
+
+  hear(message: ToWorker): void {
+    switch (message.op) {
+      case "ping":
+        return post({ op: "pong", bytes: bytesUsed() });
+      case "abort":
+        return this.#calls.get(message.call)?.abort(OrreryError.fromWire(message.reason));
+      case "reply": {
+        const waiting = this.#sends.get(message.id);
+        this.#sends.delete(message.id);
+        if (message.error) waiting?.reject(OrreryError.fromWire(message.error));
+        else waiting?.resolve(message.value);
+        return;
+      }
+      default:
+        void this.#answer(message);
+    }
+  }
+
+  async #answer(message: Call & { call: number }): Promise<void> {
+    const { call } = message;
+    const abort = new AbortController();
+    this.#calls.set(call, abort);
+    if ("now" in message) this.#clock = { now: Math.max(message.now, this.#now()), at: performance.now() };
+    try {
+      const value = await this.#perform(message, abort.signal);
+      const mayIdle = this.#idleHooks.every((may) => may());
+      try {
+        post({ op: "settled", call, value, mayIdle });
+      } catch (error) {
+        throw new OrreryError({
+          group: "actor",
+          code: "bad_answer",
+          message: `what ${this.#self} answers cannot be sent: ${(error as Error).message}`,
+        });
+      }
+    } catch (error) {
+      post({ op: "settled", call, value: undefined, failure: failureOf(error), mayIdle: false });
+    } finally {
+      this.#calls.delete(call);
+    }
+  }
+
+  async #perform(message: Call, signal: AbortSignal): Promise<unknown> {
+    switch (message.op) {
+      case "config":
+        return void this.#config(message.config);
+      case "create":
+        this.#self = message.self as Address;
+        this.#random = message.seed;
+        this.#behaviour = await this.#definition.create(this.#context(), this.#config(message.config));
+        return;
+      case "handle": {
+        const { type, body, from, received, deadline, trace } = message;
+        const parsed = this.#definition.messages[type].safeParse(body);
+        if (!parsed.success) throw invalidMessage(this.#self, type, parsed.error.issues[0]);
+        return await this.#behaviour![type](parsed.data, { from, received, deadline, trace, signal });
+      }
+      case "timer": {
+        const fn = this.#timers.get(message.id);
+        this.#timers.delete(message.id);
+        return void await fn?.();
+      }
+      case "stopping":
+        this.#signal.abort(
+          new OrreryError({ group: "actor", code: "stopped", message: `${this.#self} stopped` }),
+        );
+        for (const hook of this.#stopHooks.reverse()) await hook();
+    }
+  }
+
+  #config(config: unknown): unknown {
+    const parsed = this.#definition.config.safeParse(config);
+    if (parsed.success) return parsed.data;
+    const { path, message } = parsed.error.issues[0];
+    throw new OrreryError({
+      group: "graph",
+      code: "bad_config",
+      message: `${["config", ...path].join(".")}: ${message}`,
+    });
+  }
+
+  #context(): ActorContext {
+    const send = (kind: "tell" | "ask") =>
+    (
+      to: string,
+      message: { type: string },
+      { deadlineMs, signal }: { deadlineMs?: number; signal?: AbortSignal } = {},
+    ): Promise<unknown> => this.#send({ kind, to, message, deadlineMs }, signal);
+    return {
+      self: this.#self,
+      signal: this.#signal.signal,
+      tell: send("tell") as ActorContext["tell"],
+      ask: send("ask"),
+      after: (ms, fn) => {
+        const id = this.#next++;
+        this.#timers.set(id, fn);
+        post({ op: "after", id, ms });
+        return () => {
+          if (this.#timers.delete(id)) post({ op: "unafter", id });
+        };
+      },
+      now: () => this.#now(),
+      random: () => this.#draw(),
+      resource: (name) => {
+        throw new OrreryError({
+          group: "actor",
+          code: "no_resource",
+          message: `actor ${this.#self} asks for resource ${name}; custom actors are given none`,
+        });
+      },
+      onStop: (fn) => void this.#stopHooks.push(fn),
+      onIdle: (fn) => void this.#idleHooks.push(fn),
+      stop: () => post({ op: "stop" }),
+    };
+  }
+
+  async #send(
+    sent: { kind: "tell" | "ask"; to: string; message: { type: string }; deadlineMs?: number },
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    signal?.throwIfAborted();
+    const id = this.#next++;
+    const waiting = Promise.withResolvers<unknown>();
+    this.#sends.set(id, waiting);
+    const cancel = () => {
+      this.#sends.delete(id);
+      post({ op: "cancel", id });
+      waiting.reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", cancel);
+    try {
+      post({ op: "send", id, ...sent });
+      return await waiting.promise;
+    } finally {
+      this.#sends.delete(id);
+      signal?.removeEventListener("abort", cancel);
+    }
+  }
+
+  #now(): number {
+    return this.#clock.now + performance.now() - this.#clock.at;
+  }
+
+  /** Mulberry32 (Tommy Ettinger). */
+  #draw(): number {
+    this.#random = (this.#random + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#random ^ (this.#random >>> 15), 1 | this.#random);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+}
