@@ -106,10 +106,13 @@ export const generateMessage = z.object({
 
 /** The whole answer of the model. */
 export interface GeneratedText {
+  /** All of it. */
   text: string;
   /** `stop`: it came to an end; `length`: it was cut off. */
   finish_reason: "stop" | "length";
+  /** Tokens of the question, chat template included. */
   prompt_tokens: number;
+  /** Tokens of the answer. */
   completion_tokens: number;
 }
 

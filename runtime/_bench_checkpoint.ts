@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { copyFile, mkdir, open, readFile, writeFile } from "node:fs/promises";
+import { copyFile, type FileHandle, mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { seededRandom } from "../actors/mod.ts";
@@ -16,7 +16,15 @@ export interface CheckpointShape {
   kvHeads: number;
   intermediate: number;
   vocab: number;
+  /**
+   * Token t is followed by token t + {@linkcode CHAIN_STEP}, by a wide margin: the LM head is the embedding turned by so many rows,
+   * and the layers add little. What is generated then does not hang on the last bit of a sum. @default false
+   */
+  chain?: boolean;
 }
+
+/** See {@linkcode CheckpointShape.chain}. */
+export const CHAIN_STEP = 1009;
 
 const EMBEDDED = fileURLToPath(new URL("../models/embedded/target/", import.meta.url));
 /** A shard ends with the tensor that takes it past this. */
@@ -28,6 +36,8 @@ interface Spec {
   shape: number[];
   /** Standard deviation; 0: all are 1. */
   deviation: number;
+  /** Row r is what row r - turned is in the other matrix of which this is said. */
+  turned?: number;
 }
 
 const elements = ({ shape }: Spec) => shape.reduce((a, b) => a * b, 1);
@@ -80,28 +90,36 @@ function numberPool(random: () => number): (deviation: number) => Uint16Array {
   };
 }
 
-function tensorsOf({ hidden, layers, heads, kvHeads, intermediate, vocab }: CheckpointShape): Spec[] {
+function tensorsOf(shape: CheckpointShape): Spec[] {
+  const { hidden, layers, heads, kvHeads, intermediate, vocab, chain = false } = shape;
   const kv = hidden / heads * kvHeads;
   const norm = (name: string): Spec => ({ name, shape: [hidden], deviation: 0 });
   const matrix = (name: string, out: number, inputs: number): Spec => (
     { name, shape: [out, inputs], deviation: inputs ** -0.5 }
+  );
+  /** Writes to the residual stream. */
+  const output = (name: string, inputs: number): Spec => (
+    { name, shape: [hidden, inputs], deviation: (chain ? 0.05 : 1) * inputs ** -0.5 }
+  );
+  const vocabulary = (name: string, turned: number): Spec => (
+    { name, shape: [vocab, hidden], ...(chain ? { deviation: 1, turned } : { deviation: hidden ** -0.5 }) }
   );
   const layer = (prefix: string) => [
     norm(`${prefix}input_layernorm.weight`),
     matrix(`${prefix}self_attn.q_proj.weight`, hidden, hidden),
     matrix(`${prefix}self_attn.k_proj.weight`, kv, hidden),
     matrix(`${prefix}self_attn.v_proj.weight`, kv, hidden),
-    matrix(`${prefix}self_attn.o_proj.weight`, hidden, hidden),
+    output(`${prefix}self_attn.o_proj.weight`, hidden),
     norm(`${prefix}post_attention_layernorm.weight`),
     matrix(`${prefix}mlp.gate_proj.weight`, intermediate, hidden),
     matrix(`${prefix}mlp.up_proj.weight`, intermediate, hidden),
-    matrix(`${prefix}mlp.down_proj.weight`, hidden, intermediate),
+    output(`${prefix}mlp.down_proj.weight`, intermediate),
   ];
   return [
-    matrix("model.embed_tokens.weight", vocab, hidden),
+    vocabulary("model.embed_tokens.weight", 0),
     ...Array.from({ length: layers }, (_, n) => layer(`model.layers.${n}.`)).flat(),
     norm("model.norm.weight"),
-    matrix("lm_head.weight", vocab, hidden),
+    vocabulary("lm_head.weight", CHAIN_STEP),
   ];
 }
 
@@ -126,12 +144,34 @@ async function writeShard(
   await file.writeFile(head);
   for (const spec of specs) {
     const halves = pool(spec.deviation);
+    if (spec.turned !== undefined) {
+      await writeRows(file, halves, spec);
+      continue;
+    }
     for (let left = elements(spec); left > 0;) {
       const from = Math.floor(random() * POOL / 2);
       const piece = halves.subarray(from, Math.min(POOL, from + left));
       await file.writeFile(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
       left -= piece.length;
     }
+  }
+}
+
+/** Rows that depend on their number alone. */
+async function writeRows(
+  file: FileHandle,
+  pool: Uint16Array,
+  { shape: [rows, width], turned }: Spec,
+): Promise<void> {
+  const some = new Uint16Array(1024 * width);
+  for (let from = 0; from < rows; from += 1024) {
+    const count = Math.min(1024, rows - from);
+    for (let i = 0; i < count; i++) {
+      const number = (from + i - turned! + rows) % rows;
+      const at = Math.imul(number + 1, 0x9e3779b1) >>> 0;
+      some.set(pool.subarray(at % (POOL - width), at % (POOL - width) + width), i * width);
+    }
+    await file.writeFile(new Uint8Array(some.buffer, 0, count * width * 2));
   }
 }
 

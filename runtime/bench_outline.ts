@@ -51,6 +51,11 @@ async function main(): Promise<void> {
   const topics = Array.from({ length: n }, (_, i) => all[Math.floor(i * all.length / n)]);
   console.log(`${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, load ${loadavg()[0].toFixed(2)}`);
   const dir = await mkdtemp(join(tmpdir(), "orrery-bench-"));
+  const interrupted = () => Deno.exit(130);
+  const cleanUp = () => Deno.removeSync(dir, { recursive: true });
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, interrupted);
+  globalThis.addEventListener("unload", cleanUp);
   try {
     const node = await openNode(dir);
     try {
@@ -66,6 +71,8 @@ async function main(): Promise<void> {
       await node.close({ deadlineMs: 5_000 });
     }
   } finally {
+    globalThis.removeEventListener("unload", cleanUp);
+    for (const signal of signals) Deno.removeSignalListener(signal, interrupted);
     await rm(dir, { recursive: true });
   }
   await printRouter(topics);

@@ -15,7 +15,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { seededRandom } from "../actors/mod.ts";
+import { type FrameTrace, seededRandom } from "../actors/mod.ts";
 import type { Plan } from "../planner/mod.ts";
 import { freshDeviceData } from "./edge/device_data.ts";
 import { Emulation } from "./edge/emulation.ts";
@@ -94,39 +94,74 @@ async function compare({ name, cores, mbit }: FleetShape): Promise<Comparison[]>
   const lines: Comparison[] = [];
   for (const prompt of PROMPTS) {
     const before = cpuTicks();
-    // Room for one request: rows that earlier ones leave behind make frames slower, and predictions are of an empty arena.
-    const workload = {
-      prompt_tokens: prompt,
-      output_tokens: STREAM.tokens,
-      kv_rows: prompt + STREAM.tokens + 32,
-    };
+    const tokens = prompt === STREAM.prompt ? STREAM.tokens : 1;
     const graph = join(data[0], "graph.json");
+    const workload = { prompt_tokens: prompt, output_tokens: STREAM.tokens };
     await writeFile(graph, JSON.stringify({ model: HALF_BILLION, workload }));
-    await using fleet = await Fleet.start(emulation, { cores, data, first: ["--graph", graph] });
-    const plan = await planOf(fleet);
-    await ask(fleet, { prompt: 32, tokens: 4 }); // connections, first allocations
-    const ttft: number[] = [], tpot: number[] = [];
+    const runs: Run[] = [];
     for (let i = 0; i < repeats; i++) {
-      ttft.push((await ask(fleet, { prompt, tokens: 1 })).ttftS);
-      if (prompt !== STREAM.prompt) continue;
-      const { orrery, totalS, tokens } = await ask(fleet, { prompt, tokens: STREAM.tokens });
-      // Text may come some tokens after its first token; when that was chosen the node says.
-      tpot.push((totalS - Number(orrery!.ttft_ms) / 1000) / (tokens - 1));
+      runs.push(await runOnce(emulation, { cores, data, graph, prompt, tokens }));
     }
-    const line = (what: string, predictedS: number, allS: number[]) =>
-      lines.push({ what, predictedS, measuredS: medianOf(allS), allS });
-    line(`first token after ${prompt}`, plan.predicted.ttft_s, ttft);
-    if (tpot.length > 0) line("time per token", plan.predicted.tpot_s, tpot);
-    const after = await planOf(fleet);
-    const stages = plan.stages.map((s) => `${s.first_layer}-${s.last_layer}`).join(", ");
+    const line = (what: string, of: (run: Run) => [predicted: number, measured: number]) => {
+      const all = runs.map((run) => of(run)[1]);
+      const predictedS = medianOf(runs.map((run) => of(run)[0]));
+      lines.push({ what, predictedS, measuredS: medianOf(all), allS: all });
+    };
+    line(`first token after ${prompt}`, (run) => [run.plan.predicted.ttft_s, run.ttftS]);
+    if (tokens > 1) {
+      line("time per token", (run) => [run.plan.predicted.tpot_s, run.tpotS]);
+      runs[0].stageS.forEach((_, stage) =>
+        line(`  of it stage ${stage}`, (run) => [run.plan.stages[stage]?.seconds_per_row, run.stageS[stage]])
+      );
+    }
+    const placements = new Set(
+      runs.map(({ plan }) => plan.stages.map((s) => `${s.first_layer}-${s.last_layer}`).join(", ")),
+    );
     console.log(
-      `  ${prompt}: layers ${stages}; pieces ${plan.pieces.join(" ")}; machine ${await busyShare(
-        before,
-      )} % busy` +
-        (JSON.stringify(after) === JSON.stringify(plan) ? "" : "; PLANNED ANEW while requests ran"),
+      `  ${prompt}: layers ${[...placements].join("; then ")}; pieces ${runs[0].plan.pieces.join(" ")}; ` +
+        `machine ${busyShare(before)} % busy`,
     );
   }
   return lines;
+}
+
+/** A request to an empty cluster, and the plan that was served for it. */
+interface Run {
+  plan: Plan;
+  ttftS: number;
+  /** NaN where one token was asked for. */
+  tpotS: number;
+  /** Median seconds that each stage computed on a decode frame. */
+  stageS: number[];
+}
+
+/**
+ * Starts the nodes and asks once: rows that earlier requests leave behind make frames slower, and predictions are of an empty arena.
+ * Profiles stay from run to run.
+ */
+async function runOnce(
+  emulation: Emulation,
+  { cores, data, graph, prompt, tokens }: {
+    cores: number[];
+    data: string[];
+    graph: string;
+    prompt: number;
+    tokens: number;
+  },
+): Promise<Run> {
+  await using fleet = await Fleet.start(emulation, { cores, data, first: ["--graph", graph] });
+  const plan = await planOf(fleet);
+  await ask(fleet, { prompt: 32, tokens: 4 }); // connections, first allocations
+  const answer = await ask(fleet, { prompt, tokens });
+  // Text may come some tokens after its first token; when that was chosen the node says.
+  const ttftS = tokens > 1 ? Number(answer.orrery!.ttft_ms) / 1000 : answer.ttftS;
+  const tpotS = (answer.totalS - ttftS) / (answer.tokens - 1);
+  if (tokens === 1) return { plan, ttftS, tpotS, stageS: [] };
+  const frames = await fleet.json(`/api/trace?last=${tokens - 1}`) as FrameTrace[];
+  const stageS = plan.stages.map((_, i) =>
+    medianOf(frames.map(({ stages }) => (stages[i].ended - stages[i].began) / 1000))
+  );
+  return { plan, ttftS, tpotS, stageS };
 }
 
 /** Milliseconds of all processors since the machine began: idle, and in all. */
@@ -138,7 +173,7 @@ function cpuTicks(): { idle: number; all: number } {
   };
 }
 
-/** Where others keep the machine busy, devices do not get what they were promised. */
+/** Percent since then. Where others keep the machine busy, devices do not get what they were promised. */
 function busyShare(since: { idle: number; all: number }): string {
   const { idle, all } = cpuTicks();
   return (100 * (1 - (idle - since.idle) / (all - since.all))).toFixed(0);
@@ -168,18 +203,19 @@ async function ask(fleet: Fleet, { prompt, tokens }: { prompt: number; tokens: n
   });
 }
 
-/** What the tables show together: how far off the worst is, and whether any fleet is slower than one device. */
+/** What the tables show together: how far off predictions are, and whether any fleet is slower than one device. */
 function report(results: Record<string, Comparison[]>): void {
-  const errors = Object.values(results).flat().map((c) => Math.abs(c.measuredS / c.predictedS - 1));
+  const whole = (lines: Comparison[]) => lines.filter(({ what }) => !what.startsWith(" ")); // no parts
+  const errors = Object.values(results).flatMap(whole).map((c) => Math.abs(c.predictedS / c.measuredS - 1));
   const within = errors.filter((e) => e <= 0.2).length;
   console.log(
     `\n${within} of ${errors.length} within 20 %, median error ${(100 * medianOf(errors)).toFixed(1)} %`,
   );
-  const alone = results["1"];
-  if (!alone) return;
+  const alone = new Map(whole(results["1"] ?? []).map((c) => [c.what, c.measuredS]));
   for (const [name, own] of Object.entries(results)) {
-    if (name === "1" || !FLEETS[name].cores.every((c) => c >= FLEETS["1"].cores[0])) continue;
-    const gains = own.map((c, i) => `${c.what} ${(alone[i].measuredS / c.measuredS).toFixed(2)}`);
+    const comparable = FLEETS[name].cores.every((c) => c >= FLEETS["1"].cores[0]);
+    if (name === "1" || alone.size === 0 || !comparable) continue;
+    const gains = whole(own).map((c) => `${c.what} ${(alone.get(c.what)! / c.measuredS).toFixed(2)}`);
     console.log(`${FLEETS[name].name}, times as fast as one device: ${gains.join(", ")}`);
   }
 }

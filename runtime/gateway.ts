@@ -283,7 +283,7 @@ export class Gateway implements Generator {
       draft_tree: request.draftTree,
       prediction: request.prediction === undefined
         ? undefined
-        : model.encodeText(request.prediction).slice(0, context),
+        : predictionTokens(request.prediction, model).slice(0, context),
       points: request.points,
       max_branches: request.maxBranches,
       pieces: piecesOf(request, prompt.length),
@@ -348,6 +348,19 @@ function piecesOf({ pieces, pieceRows }: GenerateRequest, rows: number): number[
 function ignoreEnded(error: unknown): void {
   // It ended between its last word and our cancel, or the system is closing: nothing is left to cancel.
   if (!["not_active", "no_owner", "closed"].some((code) => hasCode(error, code))) throw error;
+}
+
+function predictionTokens(prediction: string | number[], model: ServedModel): Int32Array {
+  if (typeof prediction === "string") return model.encodeText(prediction);
+  const { vocab } = model.card;
+  const token = prediction.find((t) => t >= vocab);
+  if (token === undefined) return Int32Array.from(prediction);
+  throw new OrreryError({
+    group: "api",
+    code: "invalid_prompt",
+    message: `token ${token} of the prediction is outside the vocabulary of ${vocab}`,
+    metadata: { token, vocab },
+  });
 }
 
 function unavailable(code: string, reason: string): OrreryError {

@@ -103,7 +103,7 @@ export interface Node {
   readonly mailboxAddress: { host: string; port: number };
   /** Its actors; register more kinds here. */
   readonly system: ActorSystem;
-  /** What the API asks; generates without HTTP. */
+  /** The model as the API asks it once a request has passed the graph's own actors; generates without HTTP. */
   readonly gateway: Gateway;
   /** Who is in the cluster and what serves. */
   cluster(): Promise<ClusterStatus>;

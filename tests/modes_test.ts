@@ -146,14 +146,13 @@ Deno.test("A drafter that is killed half way costs no token, and the request goe
       messages: [{ role: "user", content: "Why does it rain?" }],
       temperature: 0,
       max_tokens: 600,
-      orrery: { mode, ignore_eos: true },
+      orrery: { mode, ignore_eos: true, draft_length: 4 },
     });
     await using cluster = await startCluster(3, data, ["--layers", "0-2,3-5"]);
     const expected = await stream(cluster.url, body("plain"), () => {});
     const drafter = cluster.nodes[2];
     let before = 0;
     const killed = await stream(cluster.url, body("speculative"), (deltas) => {
-      // Whether drafts pay or not, a request begins with some.
       if (deltas === 8) drafter.kill("SIGKILL");
       before = deltas;
     });

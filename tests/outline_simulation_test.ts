@@ -2,7 +2,14 @@
  * Answers by an outline under the simulator: each branch says what its own prompt alone would give, and the text is in order.
  */
 import assert from "node:assert/strict";
-import { address, type Delta, type OutlineAnswer, type OutlineText, samplingSchema } from "../actors/mod.ts";
+import {
+  address,
+  type Delta,
+  type OutlineAnswer,
+  type OutlineText,
+  samplingSchema,
+  seededRandom,
+} from "../actors/mod.ts";
 import { ARBITER, plainCodec, prompt, read, toyTokens, world } from "./generation_world.ts";
 
 const greedy = samplingSchema.parse({});
@@ -240,4 +247,27 @@ Deno.test("An outline asks for no more rows than its branches may take", async (
   assert.ok(
     (await w.sim.until(w.api.ask(ARBITER, { type: "stats" })) as { capacity: number }).capacity <= 256,
   );
+});
+
+Deno.test("Drafts do not slow branches down: they stop where branches fill the frames and go on where that pays", async () => {
+  const speed = async (mode: string, { stages, share }: { stages: number; share: number }) => {
+    const random = seededRandom(5);
+    const drafter = { right: () => random() < share, chance: Math.max(0.3, share), ms: 1 };
+    const frameMs = (rows: number) => (60 + 9 * (rows - 1)) / stages;
+    const w = world({ stages, frameMs, drafter, outline: () => words(names(8)) });
+    let [sum, measured] = [0, {}];
+    for (const key of ["a", "b", "c"]) {
+      const { done } = await w.answer(key, { mode, max_tokens: 11 + 8 * 40, eos: [EOS], measured });
+      measured = { ...measured, ...done.measured };
+      sum += done.orrery.tokens_per_s;
+    }
+    return sum;
+  };
+  for (const stages of [1, 2, 4]) {
+    const plain = await speed("outline", { stages, share: 1 });
+    for (const [share, least] of [[0, 0.9], [0.5, 0.9], [1, 1.25]]) {
+      const drafted = await speed("outline+speculative", { stages, share });
+      assert.ok(drafted > least * plain, `${stages} stages, ${share} right: ${drafted} against ${plain}`);
+    }
+  }
 });

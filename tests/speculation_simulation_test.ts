@@ -266,3 +266,15 @@ Deno.test("A request says whether drafts are trees", async () => {
   assert.ok(tree.drafted > chain.drafted, `${tree.drafted} rows of trees, ${chain.drafted} of chains`);
   assert.ok(tree.accepted > chain.accepted, "the truth stands beside the wrong choice");
 });
+
+Deno.test("Speculation that is asked for with a draft length goes on, whether it pays or not; auto's does not", async () => {
+  const drafted = async (mode: string) => {
+    const w = world({ stages: 1, drafter: { right: () => false, chance: 0.6, ms: 5 } });
+    const { tokens, done } = await w.answer("g", { mode, draft_length: 3, max_tokens: 100 });
+    assert.deepEqual(tokens, toyTokens(Array.from(prompt), 100, greedy));
+    return done.orrery.drafted;
+  };
+  const [asked, auto] = [await drafted("speculative"), await drafted("auto")];
+  assert.ok(asked > 250, `${asked} rows for 100 tokens`);
+  assert.ok(auto < 60, `${auto} rows`);
+});

@@ -20,6 +20,8 @@ const PRIOR = { rate: 0.7, weight: 3 };
 const ROW_SHARE = 0.12;
 /** A draft must win so much to be taken: estimates err. */
 const MARGIN = 1.03;
+/** No row is sent that is less likely to be of use. */
+const LEAST_WORTH = 0.02;
 /** Tokens without a draft after which one is tried. */
 const PROBE_EVERY = 32;
 const PROBE_LENGTH = 2;
@@ -34,6 +36,8 @@ export interface DraftLengthOptions {
   max: number;
   /** Stages of the pipeline: a frame keeps one of them busy at a time. */
   stages: number;
+  /** Draft that much whatever it costs: the client says so. @default false */
+  always?: boolean;
   /** What another request has measured: its {@linkcode DraftLength.snapshot}. */
   measured?: readonly number[];
 }
@@ -66,6 +70,7 @@ export interface DraftPlan {
 export class DraftLength {
   readonly #max: number;
   readonly #stages: number;
+  readonly #always: boolean;
   /** Conditional acceptance by depth - 1, and how many observations stand behind it. */
   readonly #rate = new Float64Array(LONGEST).fill(PRIOR.rate);
   readonly #seen = new Float64Array(LONGEST).fill(PRIOR.weight);
@@ -78,8 +83,9 @@ export class DraftLength {
   #sinceDraft = 0;
   #plans = 0;
 
-  constructor({ max, stages, measured }: DraftLengthOptions) {
+  constructor({ max, stages, always = false, measured }: DraftLengthOptions) {
     this.#max = Math.min(max, LONGEST);
+    this.#always = always;
     this.#stages = stages;
     if (measured?.length === HEADER - 1 + 2 * LONGEST && measured.every(Number.isFinite)) {
       this.#line = measured.slice(0, 5);
@@ -151,10 +157,11 @@ export class DraftLength {
     const saved = single * (1 - 1 / stages) + this.#draftMs;
     const common = {
       gain: best.rate * single,
-      worth: Math.min(0.9, Math.max(0.02, turns * together * row * best.rate)),
+      worth: Math.min(0.9, Math.max(LEAST_WORTH, turns * together * row * best.rate)),
       ahead: stageMs / (stageMs + saved),
       wait: this.#draftMs > 0 && lanes * this.#draftMs * Math.max(1, best.length) < stageMs,
     };
+    if (this.#always) return { length: this.#max, ...common, worth: 0, wait: true };
     if (best.length > 0) {
       this.#sinceDraft = 0;
       // Frames of one size alone do not tell what a row costs.

@@ -60,7 +60,7 @@ export const startSchema = z.object({
   /** Address of the draft model's actor, if there is one. */
   drafter: z.string().optional(),
   mode: z.enum(MODES).default("auto"),
-  /** Longest draft; undefined: as measurement says. */
+  /** Longest draft of `auto`; where speculation is asked for: drafts of this length, paying or not. Undefined: as measurement says. */
   draft_length: z.number().int().min(0).max(32).optional(),
   /** Alternatives beside the drafter's choice: never, always; undefined: where they are likely enough. */
   draft_tree: z.boolean().optional(),

@@ -19,6 +19,8 @@ export interface ModeChoice {
   outline: boolean;
   /** Longest draft; 0: no speculation. */
   draftMax: number;
+  /** Drafts of `draftMax` tokens are asked for, whether they pay or not. */
+  always: boolean;
   /** Why the draft model that is there is not used; undefined: it is. */
   noModel?: string;
   /** Why there is no outline, or why there is one. */
@@ -53,7 +55,8 @@ export function decideMode(start: Start, words: OutlineText | undefined): ModeCh
     : start.drafter !== undefined && mode === "auto" && shape.draft_length === 0 && draft_length === undefined
     ? "the plan says that a draft model does not pay"
     : undefined;
-  const how = { draftMax, ...(noModel !== undefined && { noModel }) };
+  const always = mode.endsWith("speculative") && draftMax > 0 && draft_length !== undefined;
+  const how = { draftMax, always, ...(noModel !== undefined && { noModel }) };
   const without = (why: string) => ({ ...how, outline: false, outlineWhy: why });
   if (mode === "plain" || mode === "speculative") {
     if (points) throw badPoints(`mode ${mode} has no outline`);

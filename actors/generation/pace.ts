@@ -9,12 +9,17 @@
  * @module
  */
 
-/** Steps of each lane in a window. */
+/** Steps of each lane in a window, and those of a lane that is alone: one lane's luck varies more. */
 const STEPS = 5;
-/** Windows with drafts before one without is tried for the first time. */
-const FIRST = 3;
-/** Windows after which what is slower is tried again. */
-const AGAIN = { drafts: 16, plain: 48 };
+const STEPS_ALONE = 8;
+/** Windows with drafts before one without is tried for the first time, and for a lane that is alone. */
+const FIRST = 2;
+const FIRST_ALONE = 3;
+/** Share of the time that trying what is slower may cost. */
+const TRIAL = 0.025;
+/** Windows after which it is tried again, whatever it costs or saves. */
+const SOONEST = 4;
+const LATEST = 48;
 /** Weight of the newest window. */
 const NEWEST = 0.25;
 /** Drafts must be faster by so much where both have been measured: a tie is not worth a drafter's work. */
@@ -83,7 +88,7 @@ export class Pace {
       return;
     }
     this.#tokens += tokens;
-    if (++this.#steps < STEPS * lanes) return;
+    if (++this.#steps < (lanes === 1 ? STEPS_ALONE : STEPS * lanes)) return;
     this.#measure(activity > this.#activity, (at - this.#since) / Math.max(1, this.#tokens));
     const before = this.#drafts;
     this.#drafts = this.#choose();
@@ -111,9 +116,11 @@ export class Pace {
   #choose(): boolean {
     const at = this.#bucket * FIGURES;
     const [plain, plains, drafts, drafted, age] = this.#figures.slice(at, at + FIGURES);
-    if (plains === 0 || drafted === 0) return drafted < FIRST;
+    const first = this.#bucket === 0 ? FIRST_ALONE : FIRST;
+    if (plains === 0 || drafted < first) return drafted < first;
     const better = drafts * MARGIN < plain;
-    if (age < (better ? AGAIN.plain : AGAIN.drafts)) {
+    const loss = Math.max(plain, drafts) / Math.max(1e-9, Math.min(plain, drafts)) - 1;
+    if (age < Math.min(LATEST, Math.max(SOONEST, loss / TRIAL))) {
       this.#figures[at + 4]++;
       return better;
     }

@@ -380,6 +380,7 @@ export class Run implements LaneOwner {
 
   #makeSpeculation(max: number): Speculation {
     const { sampling, prompt, stages, drafter, measured, prediction, draft_tree: tree } = this.start;
+    const { always } = this.#choice;
     return new Speculation({
       ctx: this.#ctx,
       drafter: this.#choice.noModel === undefined ? drafter : undefined,
@@ -389,6 +390,7 @@ export class Run implements LaneOwner {
         if (prediction) drafter.push([...prompt.subarray(-drafter.longest), ...prediction]);
         return drafter;
       },
+      always,
       tree,
       sampling,
       promptRows: prompt.length,
@@ -421,7 +423,7 @@ export class Run implements LaneOwner {
         const lanes = Math.max(1, this.#lanes.size);
         return { lanes, together: Math.min(lanes, Math.max(1, this.#together)) };
       },
-      pays: () => this.#pace.drafts,
+      pays: () => always || this.#pace.drafts,
     });
   }
 

@@ -46,6 +46,8 @@ export interface SpeculationOptions {
   promptRows: number;
   /** Longest draft. */
   max: number;
+  /** Drafts of that length, whether they pay or not. */
+  always: boolean;
   /** See `Start.draft_tree`. */
   tree?: boolean;
   stages: number;
@@ -122,10 +124,10 @@ export class Speculation {
   constructor(options: SpeculationOptions) {
     this.#options = options;
     this.#model = options.drafter;
-    const { max, stages, measured } = options;
+    const { max, stages, always, measured } = options;
     this.#lengths = {
-      model: new DraftLength({ max, stages, measured: measured?.model }),
-      ngram: new DraftLength({ max, stages, measured: measured?.ngram }),
+      model: new DraftLength({ max, stages, always, measured: measured?.model }),
+      ngram: new DraftLength({ max, stages, always, measured: measured?.ngram }),
     };
   }
 
@@ -224,6 +226,9 @@ export class Speculation {
       return drafts.release?.();
     }
     if (answer.tokens.length > 0) this.#ask(drafts, asked.plan); // one that drafted nothing would do so again
+    const usable = (drafts.stock?.tokens.length ?? 0) > lane.tokens.length;
+    // It was asked before the last token was known, and did not guess that one: the next answer will be of use.
+    if (fresh && !usable && drafts.asked && asked.plan.wait) return this.#hold(drafts);
     this.#goOn(drafts, asked.plan, fresh);
   }
 

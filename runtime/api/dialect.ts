@@ -86,7 +86,12 @@ export const commonFields = {
   /** OpenAI's predicted outputs: its tokens are drafts. */
   prediction: z.object({
     type: z.literal("content"),
-    content: z.union([z.string(), z.array(z.object({ type: z.literal("text"), text: z.string() }))]),
+    content: z.union([
+      z.string(),
+      z.array(z.object({ type: z.literal("text"), text: z.string() })),
+      // As a prompt may: token ids, taken as they are.
+      z.array(z.int().nonnegative()).min(1),
+    ]),
   }).nullish(),
   logit_bias: z.record(z.string().regex(/^\d{1,9}$/, "keys must be token ids"), z.number().min(-100).max(100))
     .refine((biases) => Object.keys(biases).length <= maxBiases, `takes at most ${maxBiases} tokens`)
@@ -101,7 +106,7 @@ export const commonFields = {
     pieces: z.int().min(1).max(1024).optional(),
     /** How to answer; `auto` takes what serves best. */
     mode: z.enum(MODES).optional(),
-    /** Longest draft; 0: none. */
+    /** Longest draft of `auto`, or, where speculation is asked for, the drafts' length whether that pays or not; 0: none. */
     draft_length: z.int().min(0).max(32).optional(),
     /** Alternatives beside the drafter's choice: never, always; left out: where they are likely enough. */
     draft_tree: z.boolean().optional(),
@@ -208,7 +213,9 @@ export function toTask(
     );
   }
   const content = common.prediction?.content;
-  const prediction = typeof content === "string" ? content : content?.map(({ text }) => text).join("");
+  const prediction = Array.isArray(content)
+    ? content.every((part) => typeof part === "number") ? content : content.map(({ text }) => text).join("")
+    : content;
   const seed = common.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const choices = prompts.flatMap(({ prompt, echo }, index) =>
     Array.from({ length: common.n ?? 1 }, (_, k): Choice => ({

@@ -38,12 +38,12 @@ export interface GenerateRequest {
   pieces?: number;
   /** How to answer. @default "auto" */
   mode?: Mode;
-  /** Longest draft; 0: none. Left out: as measurement says. */
+  /** Longest draft of `auto`, or, where speculation is asked for, the drafts' length; 0: none. Left out: as measurement says. */
   draftLength?: number;
   /** Alternatives beside the drafter's choice: never, always. Left out: where they are likely enough. */
   draftTree?: boolean;
   /** Text that the answer is expected to have much of; speeds it up, never changes it. */
-  prediction?: string;
+  prediction?: string | number[];
   /** The points of an outline, 1 .. 30, which is then not generated; needs a conversation. */
   points?: string[];
   /** Outline branches at once; left out: the plan decides. */

@@ -31,7 +31,7 @@ Usage: deno task start [options]
   --nodes N              first node: wait for N nodes in all before the model is placed [1]
   --layers 0-3,4-7       first node: layers by node, in the order in which nodes join [planned]
   --placement P          first node: planned (measures the nodes and their links) or even [planned]
-  --graph FILE           first node: a graph file with model, constraints, objective, workload, decode policy
+  --graph FILE           first node: a graph file: model, actors of your own, constraints, objective, workload, decode policy
   --draft MODEL          first node: draft model (name or folder), ngram or none [the embedded draft for the embedded model]
   --name NAME            what graph files call this node [the host's name]
   --join HOST:PORT       join the node whose mailbox listens there

@@ -46,7 +46,9 @@ export default defineActor({
     later: z.object({ to: z.string() }),
     world: z.object({}),
     stop: z.object({}),
+    bye: z.object({ to: z.string() }),
     cancelled: z.object({ to: z.string() }),
+    delta: z.object({ text: z.string() }),
   },
   concurrent: ["never"],
   policy: { restarts: { max: 2, withinMs: 60_000 } },
@@ -95,6 +97,8 @@ export default defineActor({
       later: ({ to }) => void ctx.after(1, () => ctx.tell(to, { type: "add", n: 5 })),
       world: () => ({ self: ctx.self, now: ctx.now(), random: [ctx.random(), ctx.random()] }),
       stop: () => ctx.stop(),
+      bye: ({ to }) => ctx.onStop(() => ctx.tell(to, { type: "bye", count })),
+      delta: ({ text }) => ({ text: `${text}${++count}` }),
       cancelled: async ({ to }, { signal }) => {
         await new Promise((resolve) => signal.addEventListener("abort", resolve));
         await ctx.tell(to, { type: "add", n: 100 });

@@ -20,7 +20,7 @@ import { Spare } from "./spare.ts";
 import { type LinkOptions, WorkerLink } from "./worker_link.ts";
 
 /** Workers of one node at once. */
-const WORKERS = 64;
+const WORKERS = 32;
 
 /** Where a graph came from, and who loads it. */
 export interface LoadOptions {

@@ -22,13 +22,14 @@ interface World {
   ask(message: Message, key?: string): Promise<unknown>;
 }
 
-/** Actors named `a` (the entry's other fields as given) and `b`, both unruly. */
+/** Actors named `a` (the entry's other fields as given) and `b`, both unruly; `edges` are the graph's. */
 async function withActors(
   entry: Record<string, unknown>,
   use: (world: World) => Promise<void>,
 ): Promise<void> {
-  const custom = [{ name: "a", module: UNRULY, ...entry }, { name: "b", module: UNRULY }];
-  const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom } }), { file: "g.yaml" });
+  const { edges = [], ...fields } = entry;
+  const custom = [{ name: "a", module: UNRULY, ...fields }, { name: "b", module: UNRULY }];
+  const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom }, edges }), { file: "g.yaml" });
   const actors = await CustomActors.load(graph, { file: "g.yaml", host: "here" });
   const crashes: string[] = [];
   const system = new ActorSystem({
@@ -127,8 +128,10 @@ Deno.test("State, config, timers, time and randomness work as in any actor", asy
     const inbox = system.inbox("graph/c/inbox");
     await ask({ type: "later", to: "graph/c/inbox" });
     assert.deepEqual((await inbox.next(AbortSignal.timeout(30_000)))?.body, { n: 5 });
-    inbox.close();
+    await ask({ type: "bye", to: "graph/c/inbox" });
     await ask({ type: "stop" });
+    assert.deepEqual((await inbox.next(AbortSignal.timeout(30_000)))?.body, { count: 42 }, "it says goodbye");
+    inbox.close();
     assert.equal(await ask({ type: "read" }), 40, "the next message makes a new activation");
   });
 });
@@ -176,6 +179,20 @@ Deno.test("A message that does not fit is refused in words, and the actor goes o
     assert.equal(await ask({ type: "answer", kind: "nothing" }), undefined);
     assert.equal(await ask({ type: "read" }), 3);
     assert.deepEqual(crashes, []);
+  });
+});
+
+Deno.test("An actor behind the model has a state for each answer, and goes with its end", async () => {
+  const edges = [{ from: "generation", to: "a" }, { from: "a", to: "api" }];
+  await withActors({ edges, messages: ["delta"] }, async ({ system, ask }) => {
+    const texts = [];
+    for (const key of ["one", "two", "one"]) texts.push(await ask({ type: "delta", text: key }, key));
+    assert.deepEqual(texts, [{ text: "one1" }, { text: "two1" }, { text: "one2" }]);
+    assert.deepEqual(await ask({ type: "end" }, "one"), { text: "" }, "its module has no such message");
+    while (system.status().some((a) => a.address.endsWith("/one"))) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.deepEqual(system.status().map((a) => a.address), ["graph/a/two"]);
   });
 });
 
@@ -243,7 +260,8 @@ Deno.test("A handler that never ends is ended, and after too many crashes messag
       /handler never has not ended within 300 ms/,
     );
     await problemOf(ask({ type: "throw" }));
-    assert.equal((await problemOf(ask({ type: "throw" }))).code, "internal");
+    const thrown = await problemOf(ask({ type: "throw" }));
+    assert.equal(thrown.code, "internal", thrown.message);
     const refused = await problemOf(ask({ type: "read" }));
     assert.equal(refused.code, "actor_failed");
     assert.equal(crashes.length, 3);

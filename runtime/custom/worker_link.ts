@@ -173,12 +173,12 @@ try { serve((await import(${JSON.stringify(options.module)})).default); } catch 
   /** Runs the hooks of `ctx.onStop`, then ends the worker. */
   async close(now: number): Promise<void> {
     if (this.#dead) return;
-    this.#effects = undefined;
+    // Calls of a turn that was given up would hold the hooks' answer up for nothing.
     this.giveUp(new Error("the actor stops"));
     try {
       await this.call({ op: "stopping", now }, { limitMs: STOP_MS });
     } finally {
-      this.#fail(new Error("the actor has stopped"));
+      this.kill();
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * The store that the edge benchmarks run on: random weights of a 0.5B model's shape for speed, and the embedded pair.
+ * The store that the edge benchmarks run on: made-up weights of a 0.5B model's shape for speed, and the embedded pair.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { ModelStore } from "../../models/mod.ts";
 import { type CheckpointShape, writeRandomCheckpoint } from "../_bench_checkpoint.ts";
 
-/** Name in the store of the model with random weights. */
+/** Name in the store of the model with made-up weights: token t is followed by token t + 1009. */
 export const HALF_BILLION = "half-billion";
 
 /** Qwen2.5-0.5B's counts. */
@@ -19,6 +19,7 @@ const SHAPE: CheckpointShape = {
   kvHeads: 2,
   intermediate: 4864,
   vocab: 151936,
+  chain: true,
 };
 
 /** Makes the model in the store at `data` unless it is there already; needs 1.7 GB for the time of the conversion. */

@@ -5,7 +5,6 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { setTimeout as delay } from "node:timers/promises";
 import {
   type ActorSystem,
   CLUSTER,
@@ -38,11 +37,11 @@ const SHARE_MS = 60_000;
 /** A machine that drifts is measured again no more often than this: what disturbs it may stay. Milliseconds. */
 const COOLDOWN_MS = 600_000;
 /** A node that has run no frame for so long is at leisure to measure. */
-const IDLE_MS = 3_000;
+const IDLE_MS = 2_000;
 /** It is measured at work after all when it finds none for so long, or was disturbed so often. */
 const BUSY_MS = 60_000;
 const DISTURBED = 2;
-/** On a machine with a limit on processor time, frames below this say little: they may fit in what it had saved up. Seconds. */
+/** With a limit on processor time, frames below this may fit in what was saved up: that they are quick says nothing. Seconds. */
 const TELLING_S = 0.03;
 const MANIFEST_DEADLINE_MS = 30_000;
 const ECHO_DEADLINE_MS = 20_000;
@@ -132,14 +131,14 @@ export class NodeProfiler implements MemberProfiler {
       const { profile, manifest } = current;
       if (seen?.profile !== profile) {
         const watch = new DriftWatch({
-          predict(frame) {
-            const seconds = stageSeconds(profile, manifest, { first, last }, frame);
-            return profile.cpu_share < 1 && seconds < TELLING_S ? 0 : seconds;
-          },
+          predict: (frame) => stageSeconds(profile, manifest, { first, last }, frame),
         });
         seen = { profile, watch };
       }
-      const verdict = seen.watch.observe(frame);
+      const predicted = stageSeconds(profile, manifest, { first, last }, frame);
+      const savings = profile.cpu_share < 1 && predicted < TELLING_S;
+      const seconds = savings ? Math.max(predicted, frame.seconds) : frame.seconds;
+      const verdict = seen.watch.observe({ ...frame, seconds });
       if (verdict.state !== "drifted") return;
       const percent = Math.round(100 * (verdict.ratio - 1));
       const sign = percent > 0 ? "+" : "";
@@ -233,9 +232,9 @@ export class NodeProfiler implements MemberProfiler {
     const until = performance.now() + BUSY_MS;
     for (let tries = 0;; tries++) {
       for (let now; (now = performance.now()) < Math.min(until, this.#lastFrame + IDLE_MS);) {
-        await delay(Math.min(until, this.#lastFrame + IDLE_MS) - now, undefined, {
-          signal: this.#abort.signal,
-        });
+        const left = Math.min(until, this.#lastFrame + IDLE_MS) - now;
+        await new Promise((resolve) => setTimeout(resolve, left));
+        this.#abort.signal.throwIfAborted();
       }
       const before = this.#frames;
       const measured = await measure();

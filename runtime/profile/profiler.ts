@@ -212,7 +212,7 @@ async function measureStages(
   const plain = await load(1, 1, past, maxRows);
   const points = (rows: number[]) => rows.map((n) => past.map((p): Point => ({ rows: n, past: p })));
   const deep = await load(1, 1 + depth.few, past, few.at(-1)!);
-  const fewPairs = await against(deep.bench, "layer", points(needed(few)), 2);
+  const fewPairs = await against(deep.bench, "layer", points(needed(few)), 3);
   await deep.dispose();
   const last = await load(layers - 1, layers - 1, [0], wanted.at(-1)!);
   const head = await against(last.bench, "head", wanted.map((n) => [{ rows: n, past: 0, wanted: n }]), 1);

@@ -29,7 +29,7 @@ Deno.test("profileModel() measures the embedded model, more for more rows, and l
     });
     assert.deepEqual(profileSchema.parse(JSON.parse(JSON.stringify(profile))), profile);
     const { layer, head, embed } = profile;
-    assert.deepEqual(layer.past, [0, 512]);
+    assert.deepEqual(layer.past, [0, 1024]);
     assert.deepEqual([layer.rows[0], embed.rows[0], head.rows[0]], [1, 1, 1]);
     assert.ok(layer.seconds.at(-1)![0] > 4 * layer.seconds[0][0], JSON.stringify(layer));
     assert.ok(profile.frame_s > 0 && profile.overhead_bytes > 0);
