@@ -1,0 +1,47 @@
+/**
+ * The planner from code, on computers that nobody has bought yet: how many boxes are worth it?
+ *
+ *     deno run examples/06_plan.ts
+ */
+// deno-lint-ignore-file no-console -- an example prints what it shows
+import { hasCode, parseGraph } from "../actors/mod.ts";
+import { devicesOf, duration, linksOf, paperModelOf, plan, planInputOf, simulatePlan } from "../planner/mod.ts";
+
+/** What a file says, as the planner takes it. */
+function inputOf(boxes: number) {
+  const graph = parseGraph(
+    JSON.stringify({
+      model_shape: "llama-2-7b",
+      devices: Array.from({ length: boxes }, (_, i) => ({
+        name: `box-${i}`,
+        memory_bytes: "3 GB",
+        flops: "800 GFLOPS",
+        memory_bandwidth: "12 GB/s",
+      })),
+      links: [{ from: "*", to: "*", seconds: "1 ms", bytes_per_s: "1 Gbit/s" }],
+      workload: { prompt_tokens: 512, output_tokens: 128, branches: 4 },
+    }),
+    { file: "boxes" },
+  );
+  if (graph.devices === "measured") throw new Error("they are described");
+  const model = paperModelOf(graph)!;
+  const devices = devicesOf(graph.devices, model);
+  return planInputOf(graph, { model, devices, links: linksOf(graph.links, devices.map((d) => d.name)) });
+}
+
+for (const boxes of [1, 2, 3, 4]) {
+  const input = inputOf(boxes);
+  try {
+    const made = plan(input);
+    const { requests, bubble_share } = simulatePlan({ plan: made, input, options: { branches: 4 } });
+    const [{ first_token_s, finish_s }] = requests;
+    const layers = made.stages.map((s) => `${s.first_layer}-${s.last_layer}`).join(", ");
+    const bubbles = `${Math.round(100 * bubble_share)} % bubbles`;
+    console.log(
+      `${boxes} boxes: layers ${layers}; first token ${duration(first_token_s)}, whole answer ${duration(finish_s)}, ${bubbles}`,
+    );
+  } catch (error) {
+    if (!hasCode(error, "infeasible")) throw error;
+    console.log(`${boxes} boxes: ${(error as Error).message.split(";")[0]}`);
+  }
+}
