@@ -1,11 +1,12 @@
 /**
  * The planner from code, on computers that nobody has bought yet: how many boxes are worth it?
  *
- *     deno run examples/06_plan.ts
+ *     deno run --allow-env examples/06_plan.ts
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
 import { hasCode, parseGraph } from "../actors/mod.ts";
-import { devicesOf, duration, linksOf, paperModelOf, plan, planInputOf, simulatePlan } from "../planner/mod.ts";
+import { devicesOf, duration, linksOf, paperModelOf } from "../planner/mod.ts";
+import { plan, planInputOf, simulatePlan } from "../planner/mod.ts";
 
 /** What a file says, as the planner takes it. */
 function inputOf(boxes: number) {
@@ -29,19 +30,18 @@ function inputOf(boxes: number) {
   return planInputOf(graph, { model, devices, links: linksOf(graph.links, devices.map((d) => d.name)) });
 }
 
-for (const boxes of [1, 2, 3, 4]) {
+for (const boxes of [1, 2, 3, 4, 6]) {
   const input = inputOf(boxes);
   try {
     const made = plan(input);
-    const { requests, bubble_share } = simulatePlan({ plan: made, input, options: { branches: 4 } });
-    const [{ first_token_s, finish_s }] = requests;
+    const options = { prompt: 512, tokens: 128, branches: 4 };
+    const { requests: [{ ttft_s, finish_s }], bubble_share } = simulatePlan({ plan: made, input, options });
     const layers = made.stages.map((s) => `${s.first_layer}-${s.last_layer}`).join(", ");
-    const bubbles = `${Math.round(100 * bubble_share)} % bubbles`;
-    console.log(
-      `${boxes} boxes: layers ${layers}; first token ${duration(first_token_s)}, whole answer ${duration(finish_s)}, ${bubbles}`,
-    );
+    const times = `first token after ${duration(ttft_s)}, all after ${duration(finish_s)}`;
+    const idle = `stages idle ${Math.round(100 * bubble_share)} % of the time`;
+    console.log(`boxes: ${boxes}; layers ${layers}; ${times}, ${idle}`);
   } catch (error) {
     if (!hasCode(error, "infeasible")) throw error;
-    console.log(`${boxes} boxes: ${(error as Error).message.split(";")[0]}`);
+    console.log(`boxes: ${boxes}; ${(error as Error).message.split(";")[0]}`);
   }
 }

@@ -33,6 +33,9 @@ const DEFAULT_MAX_TOKENS = 512;
 /** Milliseconds that the arbiter has to tell of its frames. */
 const TRACES_MS = 5_000;
 
+/** An answer by outline may have so many times the tokens of a plain one. A point takes a third of a plain answer's tokens. */
+const OUTLINE_SHARE = 4;
+
 /** Options of a {@linkcode Gateway}. */
 export interface GatewayOptions {
   system: ActorSystem;
@@ -274,6 +277,8 @@ export class Gateway implements Generator {
     return {
       prompt,
       max_tokens: wanted,
+      // Branches share evenly and say more in all than a plain answer: where nobody sets a limit, it must not cut them.
+      outline_tokens: request.maxTokens ?? Math.min(OUTLINE_SHARE * wanted, Math.max(1, room)),
       sampling,
       stop: request.stop,
       eos: request.ignoreEos ? [] : model.eos,

@@ -11,6 +11,8 @@ const expected: Record<string, RegExp> = {
   "04_openai_client.ts": /^\S.{40,}\n$/,
   "05_custom_actor.ts":
     /^.*█{4}.*\nrefused: \{[^}]*questions about volcano are not answered here[^}]*"forbidden_topic"[^}]*\}\nthe guard says: \{ refused: 1 \}\n$/,
+  "06_plan.ts":
+    /^boxes: 1; the model does not fit: box-0 lacks \d+ bytes .*\n(boxes: [2346]; layers 0-\d+, .*; first token after .* of the time\n){4}$/,
 };
 
 const ROOT = new URL("..", import.meta.url);

@@ -44,6 +44,8 @@ export const startSchema = z.object({
   /** Prompt token ids, at least one. */
   prompt: z.instanceof(Int32Array).refine((p) => p.length > 0, "the prompt has no tokens"),
   max_tokens: z.number().int().positive(),
+  /** Tokens of an answer by outline, all branches together. @default max_tokens */
+  outline_tokens: z.number().int().positive().optional(),
   sampling: samplingSchema,
   stop: z.array(z.string().min(1)).max(16),
   /** Tokens that end the generation. */

@@ -46,6 +46,8 @@ export class OutlineRun {
   readonly #host: OutlineHost;
   readonly #words: OutlineText;
   readonly #given: boolean;
+  /** Tokens of outline and branches together. */
+  readonly #total: number;
   /** Tokens that the outline may have. */
   readonly #outlineLimit: number;
   /** Branches at once. */
@@ -61,13 +63,15 @@ export class OutlineRun {
 
   /** `words` are the question's outline texts. Throws `invalid_value` (group `api`) where given points cannot be expanded. */
   constructor(host: OutlineHost, words: OutlineText) {
-    const { max_tokens, max_branches, shape, points, prompt } = host.start;
+    const { max_branches, shape, points, prompt } = host.start;
+    const mostTokens = host.start.outline_tokens ?? host.start.max_tokens;
     this.#host = host;
+    this.#total = mostTokens;
     this.#words = words;
     this.#most = max_branches ?? shape.max_branches;
     this.#given = points !== undefined;
-    this.#outlineLimit = Math.min(OUTLINE_TOKENS, Math.max(1, Math.floor(max_tokens / 2)));
-    const most = Math.min(this.#most, MOST_POINTS, Math.max(1, Math.floor(max_tokens / (2 * POINT_TOKENS))));
+    this.#outlineLimit = Math.min(OUTLINE_TOKENS, Math.max(1, Math.floor(mostTokens / 2)));
+    const most = Math.min(this.#most, MOST_POINTS, Math.max(1, Math.floor(mostTokens / (2 * POINT_TOKENS))));
     if (!points) {
       this.prompt = words.outlinePrompt();
       const sample = words.write([LONG_POINT, LONG_POINT]);
@@ -78,7 +82,7 @@ export class OutlineRun {
       this.extraRows = Math.max(before + most * own, prompt.length - shared(prompt, this.prompt));
       return;
     }
-    const why = this.#plan(words.write(points), max_tokens);
+    const why = this.#plan(words.write(points), mostTokens);
     if (why !== undefined) {
       throw new OrreryError({
         group: "api",
@@ -111,7 +115,7 @@ export class OutlineRun {
     }
     this.fallback = why;
     this.#free(lane, start.prompt, start.prompt.length - 1);
-    this.#host.plainAfter(lane, start.max_tokens - lane.generated);
+    this.#host.plainAfter(lane, Math.max(1, start.max_tokens - lane.generated));
   }
 
   /** Reads a generated outline; says why it is of no use, if so. */
@@ -120,7 +124,7 @@ export class OutlineRun {
     if ("malformed" in parsed) return parsed.malformed;
     const { points } = parsed;
     if (points.length < 2) return `it has ${points.length} point`;
-    const left = this.#host.start.max_tokens - lane.generated;
+    const left = this.#total - lane.generated;
     return this.#plan({ tokens: lane.answer, text: lane.text, points }, left);
   }
 

@@ -113,9 +113,11 @@ export class Run implements LaneOwner {
 
   /** The message that begins the request at the arbiter. */
   get open() {
-    const { sampling, pieces, max_tokens } = this.start;
+    const { sampling, pieces, max_tokens, outline_tokens = max_tokens } = this.start;
     const drafts = this.#choice.draftMax * 3;
-    const rows = this.#opened.length + max_tokens + drafts + (this.#outline?.extraRows ?? 0);
+    const tokens = this.#outline ? Math.max(max_tokens, outline_tokens) : max_tokens;
+    const rows = this.#opened.length + tokens + drafts +
+      (this.#outline?.extraRows ?? 0);
     return {
       type: "open",
       generation: this.#ctx.self,
