@@ -5,8 +5,7 @@
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
 import { hasCode, parseGraph } from "../actors/mod.ts";
-import { devicesOf, duration, linksOf, paperModelOf } from "../planner/mod.ts";
-import { plan, planInputOf, simulatePlan } from "../planner/mod.ts";
+import * as planner from "../planner/mod.ts";
 
 /** What a file says, as the planner takes it. */
 function inputOf(boxes: number) {
@@ -25,19 +24,27 @@ function inputOf(boxes: number) {
     { file: "boxes" },
   );
   if (graph.devices === "measured") throw new Error("they are described");
-  const model = paperModelOf(graph)!;
-  const devices = devicesOf(graph.devices, model);
-  return planInputOf(graph, { model, devices, links: linksOf(graph.links, devices.map((d) => d.name)) });
+  const model = planner.paperModelOf(graph)!;
+  const devices = planner.devicesOf(graph.devices, model);
+  return planner.planInputOf(graph, {
+    model,
+    devices,
+    links: planner.linksOf(graph.links, devices.map((d) => d.name)),
+  });
 }
 
 for (const boxes of [1, 2, 3, 4, 6]) {
   const input = inputOf(boxes);
   try {
-    const made = plan(input);
+    const made = planner.plan(input);
     const options = { prompt: 512, tokens: 128, branches: 4 };
-    const { requests: [{ ttft_s, finish_s }], bubble_share } = simulatePlan({ plan: made, input, options });
+    const { requests: [{ ttft_s, finish_s }], bubble_share } = planner.simulatePlan({
+      plan: made,
+      input,
+      options,
+    });
     const layers = made.stages.map((s) => `${s.first_layer}-${s.last_layer}`).join(", ");
-    const times = `first token after ${duration(ttft_s)}, all after ${duration(finish_s)}`;
+    const times = `first token after ${planner.duration(ttft_s)}, all after ${planner.duration(finish_s)}`;
     const idle = `stages idle ${Math.round(100 * bubble_share)} % of the time`;
     console.log(`boxes: ${boxes}; layers ${layers}; ${times}, ${idle}`);
   } catch (error) {
