@@ -180,8 +180,13 @@ export const clusterActor = defineActor({
       const { stages, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
       const loads = ({ stages, draft }: Placement) => JSON.stringify([stages, draft]);
       if (current && loads(current) === loads(placement)) {
+        // The stages stay where they are. Who has come since computes nothing, but answers prompts and must know the deployment.
+        const known = new Set(current.members.map((m) => m.node));
+        const same: Deployment = { ...current, members: all, shape, plan, flow };
+        await prepare(same, valid, all.map((m) => m.node).filter((n) => !known.has(n)));
+        if (!valid()) return;
         lastPlacement = placement;
-        return await adopt({ ...current, members: all, shape, plan, flow }, "");
+        return await adopt(same, "");
       }
       const { model, source } = config;
       const id = `${incarnation}-${++deployments}`;
@@ -199,9 +204,12 @@ export const clusterActor = defineActor({
       await adopt(made, "");
     }
 
-    /** Every node loads its stages. Where both deployments do not fit side by side, the old one makes room first. */
-    async function prepare(deployment: Deployment, valid: () => boolean): Promise<void> {
-      const nodes = deployment.members.map((m) => m.node);
+    /** Nodes load their stages. Where both deployments do not fit side by side, the old one makes room first. */
+    async function prepare(
+      deployment: Deployment,
+      valid: () => boolean,
+      nodes = deployment.members.map((m) => m.node),
+    ): Promise<void> {
       for (let attempt = 0;; attempt++) {
         try {
           const ask = (n: string) =>

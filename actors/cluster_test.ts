@@ -101,6 +101,21 @@ Deno.test("A cluster waits for its nodes, prepares all of them, and only then le
   }
 });
 
+Deno.test("A node that joins later and computes nothing is prepared, too: it answers prompts", async () => {
+  const { sim, hosts, join, serving } = world({
+    place: () => ({ stages: [{ node: "n0", first: 0, last: 0 }] }),
+  });
+  await join(0);
+  await sim.run({ forMs: 500 });
+  await join(1);
+  await sim.run({ forMs: 500 });
+  const [first, second] = ["n0", "n1"].map((n) => hosts.get(n)!);
+  assert.deepEqual(serving("n1"), ["n0"]);
+  assert.deepEqual(second.prepared, [second.adopted.at(-1)!.id]);
+  assert.deepEqual(first.prepared, second.prepared, "what served goes on, and is prepared once");
+  assert.deepEqual(first.adopted.at(-1)!.members.map((m) => m.node), ["n0", "n1"]);
+});
+
 Deno.test("A node that joins later is taken in without a break, and the old deployment is let go", async () => {
   const { sim, hosts, join, serving } = world();
   await join(0);
