@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { type Address } from "./address.ts";
 import { flowSchema } from "./custom.ts";
+import { requestPolicySchema } from "./request_policy.ts";
 import { stageAddress } from "./stage.ts";
 
 /** A node and where its mailbox listens. */
@@ -37,6 +38,8 @@ export const shapeSchema = z.object({
   wire: z.enum(["f32", "f16", "int8"]).default("f32"),
   /** KV rows that every stage has memory for; undefined: not planned. */
   kv_rows: z.number().int().positive().optional(),
+  /** What the graph file says of requests that do not say; undefined: nothing. */
+  policy: requestPolicySchema.optional(),
 });
 
 /** See the module's text. */

@@ -133,11 +133,6 @@ function checkActors({ actors, edges }: Graph, source: Source): void {
   for (const [i, edge] of edges.entries()) {
     for (const end of ["from", "to"] as const) check(["edges", i, end], edge[end]);
   }
-  for (const [i, { needs }] of actors.custom.entries()) {
-    for (const [j, link] of (needs.links ?? []).entries()) {
-      check(["actors", "custom", i, "needs", "links", j], link);
-    }
-  }
   checkPaths({ actors, edges }, source);
 }
 

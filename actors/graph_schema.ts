@@ -139,11 +139,6 @@ const customActor = exactly({
   expose: z.boolean().default(false).describe("May clients ask it by POST /api/actors/NAME?"),
   messages: z.array(name).optional().describe("Names of the messages that it takes"),
   host: name.optional().describe("Where it runs; left out: at the coordinator"),
-  needs: exactly({
-    memory_bytes: sizeSchema.optional(),
-    compute: z.number().nonnegative().optional().describe("Relative to a stage's; 0: none"),
-    links: z.array(name).optional().describe("Actors with which it talks much"),
-  }).default({}),
 });
 
 const actors = exactly({
@@ -157,7 +152,7 @@ const actors = exactly({
   outline: exactly({
     max_branches: count.max(64).optional().describe("Branches of one request at once"),
     templates: outlineTemplatesSchema.optional().describe(
-      "Prompts with {question} {outline} {point} {index}",
+      "What asks for the outline (with {question}) and for a point of it (with {point} or {index})",
     ),
     router: z.union([
       z.boolean(),

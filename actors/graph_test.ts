@@ -136,6 +136,18 @@ const MISTAKES: Record<string, [text: string, ...lines: string[]]> = {
     "model: [m\n",
     "g.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]",
   ],
+  "an outline template without its question": [
+    "model: m\nactors:\n  outline:\n    templates:\n      outline: List points\n      point: 'Point {index}'\n",
+    'g.yaml:5:16: actors.outline.templates.outline: must contain {question}, found "List points"',
+  ],
+  "an outline template with an unknown name": [
+    "model: m\nactors:\n  outline:\n    templates: { outline: '{question}', piont: '{point}', point: '{point}' }\n",
+    "g.yaml:4:41: actors.outline.templates.piont: unknown field; did you mean point?",
+  ],
+  "a field of custom actors that has no effect": [
+    "model: m\nactors:\n  custom:\n    - name: a\n      module: ./a.ts\n      needs: { compute: 1 }\n",
+    "g.yaml:6:7: actors.custom[0].needs: unknown field; known are name, module, config, permissions, limits, expose, messages, host",
+  ],
   "several mistakes at once, in the file's order": [
     "model: 3\nobjetive: latency\nworkload:\n  branches: 0\n",
     "g.yaml:1:8: model: expected the name or folder of a model, found 3",

@@ -26,6 +26,12 @@ export * from "./local_transport.ts";
 export * from "./member.ts";
 export * from "./ngram.ts";
 export * from "./outline/contract.ts";
+export {
+  type OutlineRouter,
+  outlineRouterSchema,
+  type RequestPolicy,
+  requestPolicySchema,
+} from "./request_policy.ts";
 export * from "./simulation.ts";
 export * from "./stage.ts";
 export * from "./system.ts";

@@ -366,4 +366,9 @@ function printTable(rows: Row[]): void {
 const seconds = (s: number | undefined) => s === undefined ? "" : `${s.toFixed(2)} s`;
 const percent = (p: number | undefined) => p === undefined ? "" : `${(100 * p).toFixed(0)} %`;
 
+const missing = await Emulation.missing(args.emulation);
+if (missing !== undefined) {
+  console.error(`error: ${missing}`);
+  Deno.exit(2);
+}
 await main();

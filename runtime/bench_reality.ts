@@ -73,7 +73,7 @@ async function main(): Promise<void> {
     throw new Error(`--repeats takes a whole number from 1, got "${args.repeats}"`);
   }
   console.log(`${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, median of ${repeats}`);
-  // Says what is missing before a model is made.
+  // Says what else is missing before a model is made.
   await (await Emulation.up(1, { mbit: 0, script: args.emulation }))[Symbol.asyncDispose]();
   await mkdir(args.data, { recursive: true });
   await prepareHalfBillion(args.data);
@@ -220,4 +220,9 @@ function report(results: Record<string, Comparison[]>): void {
   }
 }
 
+const missing = await Emulation.missing(args.emulation);
+if (missing !== undefined) {
+  console.error(`error: ${missing}`);
+  Deno.exit(2);
+}
 await main();

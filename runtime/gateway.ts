@@ -20,6 +20,7 @@ import {
   type Pipeline,
   samplingSchema,
   stageAddresses,
+  type Start,
   type WireError,
 } from "../actors/mod.ts";
 import { type Admission } from "./admission.ts";
@@ -111,7 +112,7 @@ export class Gateway implements Generator {
   /** The `outline` resource of the generation at this address. */
   outlineOf(to: string): MakeOutlineText {
     const run = this.#running.get(to);
-    return () => run?.model.outlineText(run.request.prompt);
+    return () => run?.model.outlineText(run.request.prompt, run.deployment.shape.policy);
   }
 
   /** The `pipeline` resource of the arbiter at this address; undefined: its deployment has no requests here. */
@@ -176,7 +177,7 @@ export class Gateway implements Generator {
     }
 
     const prompt = model.encode(request.prompt);
-    const start = this.#start(request, model, prompt);
+    const start = { ...this.#start(request, model, prompt), ...modeOf(request, deployment) };
     const { system, directory } = this.#options;
     const to = freshAddress("generation");
     const client = freshAddress("client");
@@ -283,7 +284,6 @@ export class Gateway implements Generator {
       stop: request.stop,
       eos: request.ignoreEos ? [] : model.eos,
       context,
-      mode: request.mode ?? "auto",
       draft_length: request.draftLength,
       draft_tree: request.draftTree,
       prediction: request.prediction === undefined
@@ -339,6 +339,13 @@ async function* events(
         throw new Failed(OrreryError.fromWire(body.error));
     }
   }
+}
+
+/** The request's mode; else the graph's, unless given points are a wish of their own. */
+function modeOf({ mode, points }: GenerateRequest, { shape }: Deployment): Pick<Start, "mode" | "mode_by"> {
+  const stated = points === undefined ? shape.policy?.mode : undefined;
+  if (mode === undefined && stated !== undefined) return { mode: stated, mode_by: "graph" };
+  return { mode: mode ?? "auto", mode_by: "request" };
 }
 
 /** Rows of the prompt's pieces as the request wishes; undefined: the plan decides. */

@@ -8,6 +8,7 @@ import {
   generationActor,
   hasCode,
   LocalNetwork,
+  type RequestPolicy,
   shapeSchema,
   stageActor,
 } from "../actors/mod.ts";
@@ -46,7 +47,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 /** One node with a toy stage; `active` generations at once. */
-function world(active = 8, msPerRow = 0, shape: { kv_rows?: number } = {}) {
+function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: RequestPolicy } = {}) {
   const node = "n1";
   const directory = new ClusterDirectory(node);
   const system = new ActorSystem({
@@ -205,5 +206,33 @@ Deno.test("Gateway.traces() tells of the last frames, of none before there was a
   ]);
   gateway.serve(undefined, "nothing any more");
   assert.deepEqual((await gateway.traces()).traces, []);
+  await system.close();
+});
+
+Deno.test("Gateway.generate() answers as the graph says where the request does not, with the graph's outline texts", async () => {
+  const policy: RequestPolicy = { mode: "plain", router: false };
+  const { system, gateway } = world(8, 0, { policy });
+  const asked: unknown[] = [];
+  const outlineText = model.outlineText;
+  model.outlineText = (...given) => void asked.push(given[1]) as undefined;
+  const why = async (more: Partial<GenerateRequest>) => {
+    for await (const event of gateway.generate({ ...request, ...more }, new AbortController().signal)) {
+      if (event.type === "done") return event.report.why;
+    }
+  };
+  try {
+    assert.equal(await why({}), "plain as the graph says");
+    assert.deepEqual(asked, [], "a plain answer needs no outline texts");
+    assert.match(
+      (await why({ mode: "auto" }))!,
+      /^plain chosen; no outline: the prompt is not a conversation/,
+    );
+    assert.match((await why({ mode: "outline" }))!, /^plain though outline was asked for/);
+    assert.deepEqual(asked, [policy, policy]);
+    // Points are a wish of their own: they are refused for what they are, not for the graph's mode.
+    await assert.rejects(why({ points: ["One", "Two"] }), /orrery\.points: the prompt is not a conversation/);
+  } finally {
+    model.outlineText = outlineText;
+  }
   await system.close();
 });

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { OutlineAnswer, OutlineText } from "../actors/mod.ts";
+import type { OutlineAnswer, OutlineRouter, OutlineText } from "../actors/mod.ts";
 import { parseOutline } from "../actors/outline/parse.ts";
-import { route } from "../actors/outline/router.ts";
+import { routeBy } from "../actors/outline/router.ts";
 import { fill, type OutlineTemplates } from "../actors/outline/templates.ts";
 import type { ChatMessage } from "./api/generator.ts";
 
@@ -16,6 +16,8 @@ export interface OutlineModel {
   /** Token ids of rendered text. */
   encode(text: string): Int32Array<ArrayBuffer>;
   templates: OutlineTemplates;
+  /** @default the rules alone */
+  router?: OutlineRouter;
 }
 
 /** See the module's text. */
@@ -34,7 +36,7 @@ export class ModelOutlineText implements OutlineText {
       ...messages.slice(0, -1),
       { ...messages.at(-1)!, content: fill(model.templates.outline, { question: this.#question }) },
     ];
-    const { outline, why } = route(this.#question);
+    const { outline, why } = routeBy(model.router ?? true, this.#question);
     this.route = { suited: outline, why };
   }
 

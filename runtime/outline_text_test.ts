@@ -58,3 +58,14 @@ Deno.test("OutlineText.write() gives points as an answer whose rows every branch
     "<system>Be brief.<end><user>Outline: Why does it rain?<end><assistant>1. Sun\n2. Cloud<end>";
   assert.equal(text(words.branchPrompt(outline, 1)), `${before}<user>Point 2 of 2: Cloud<end><assistant>`);
 });
+
+Deno.test("outlineTextOf() asks the router as the graph has it", () => {
+  const suited = (router?: OutlineModel["router"]) => outlineTextOf({ ...model, router }, messages)!.route;
+  assert.equal(suited(false).suited, false);
+  assert.deepEqual(suited({ suited: ["rain"], unsuited: [] }), {
+    suited: true,
+    why: 'the graph says so of "rain"',
+  });
+  assert.equal(suited({ suited: ["rain"], unsuited: ["rain"] }).suited, false);
+  assert.deepEqual(suited(), suited(true));
+});

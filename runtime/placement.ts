@@ -18,8 +18,24 @@ import {
   toOrreryError,
 } from "../actors/mod.ts";
 import type { Manifest } from "../models/mod.ts";
-import { evenSplit, type LayerRange, plan, tableSeconds } from "../planner/mod.ts";
-import { linkMatrix, placementOf, planInput, type PlannedNode, unplannedShape } from "./planning.ts";
+import {
+  evenSplit,
+  type LayerRange,
+  type Plan,
+  type PlanInput,
+  type PlanStage,
+  tableSeconds,
+} from "../planner/mod.ts";
+import {
+  linkMatrix,
+  mostBranches,
+  placementOf,
+  planAs,
+  planInput,
+  type PlannedNode,
+  policyOf,
+  unplannedShape,
+} from "./planning.ts";
 import { type NodeProfile, nodeProfileSchema } from "./profile/mod.ts";
 
 const log = getLogger(["orrery", "placement"]);
@@ -33,6 +49,9 @@ const PROBE_DEADLINE_MS = 20_000;
 const PROBES_MS = 60_000;
 /** A node that serves alone measures itself once it has served for so long. */
 const ALONE_MS = 5_000;
+
+/** A new plan for the same nodes must gain this part of the objective before layers move. */
+const LEAST_GAIN = 0.1;
 
 /** Options of a {@linkcode Placer}. */
 export interface PlacerOptions {
@@ -58,13 +77,21 @@ export class Placer {
   readonly #links = new Map<string, { seconds: number; bytesPerS: number }>();
   #alone?: ReturnType<typeof setTimeout>;
   #closed = false;
+  /** The stages of the last plan, and for which devices. */
+  #serving?: { devices: string; stages: PlanStage[] };
 
   constructor(options: PlacerOptions) {
     this.#options = options;
   }
 
   /** Resource `place` of the cluster actor. Throws what the planner throws, and `too_few_nodes` (group `cluster`). */
-  readonly place: Place = async (members, { signal, say }) => {
+  readonly place: Place = async (members, options) => {
+    const { shape, ...placed } = await this.#place(members, options);
+    const policy = policyOf(this.#options.graph);
+    return { ...placed, shape: policy && shape ? { ...shape, policy } : shape };
+  };
+
+  async #place(members: Member[], { signal, say }: Parameters<Place>[1]): Promise<Placement> {
     const { layers, placement = "planned" } = this.#options;
     if (layers) return this.#ranges(members, layers);
     if (placement === "even") return this.#even(members);
@@ -80,7 +107,7 @@ export class Placer {
     }
     if (!only) await this.#probe(members, signal);
     return await this.#planned(members, { profiles, missing, signal, only });
-  };
+  }
 
   /** Ends what is planned for later. */
   close(): void {
@@ -99,7 +126,7 @@ export class Placer {
     return {
       stages: ranges.map((range, i) => ({ node: members[i].node, ...range })),
       draft: this.#draft(members[ranges.length]),
-      shape: unplannedShape(this.#options.manifest.precision),
+      shape: unplannedShape(this.#options.manifest.precision, this.#options.graph),
     };
   }
 
@@ -142,10 +169,7 @@ export class Placer {
       acceptance,
       draft: drafts.size > 0 ? draft : undefined,
     });
-    const made = plan(input);
-    if (input.wire === "f32" && graph.decode.wire === "auto") {
-      made.wire.why = "the weights are f32, and so a split changes no bit";
-    }
+    const made = this.#steady(planAs(input, graph), { input, graph });
     for (const [node, why] of missing) {
       made.binding.push(`${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`);
     }
@@ -153,8 +177,43 @@ export class Placer {
     return placementOf(made, {
       draft: draft && { model: draft.name, source: system.node },
       lanes: branches * concurrent,
-      maxBranches: input.decode?.maxBranches,
+      maxBranches: mostBranches(graph),
     });
+  }
+
+  /**
+   * The plan, or the stages that serve: moving layers costs a pause, and measurements err by as much as a little gain.
+   */
+  #steady(made: Plan, { input, graph }: { input: PlanInput; graph: Graph }): Plan {
+    const devices = input.devices.map((d) => d.name).sort().join(" ");
+    const serving = this.#serving;
+    const keep = (plan: Plan): Plan => {
+      this.#serving = { devices, stages: plan.stages };
+      return plan;
+    };
+    if (serving?.devices !== devices || layersOf(serving.stages) === layersOf(made.stages)) return keep(made);
+    const pin = serving.stages.map(({ host, first_layer, last_layer }) => ({
+      host,
+      first: first_layer,
+      last: last_layer,
+    }));
+    let same: Plan;
+    try {
+      same = planAs({ ...input, constraints: { ...input.constraints, pin } }, graph);
+    } catch (error) {
+      log.info("the stages that serve no longer fit: {why}", { why: toOrreryError(error).message });
+      return keep(made);
+    }
+    const gain = 1 - made.objective_s / same.objective_s;
+    if (gain >= LEAST_GAIN) return keep(made);
+    const percent = (100 * gain).toFixed(1);
+    for (const stage of same.stages) {
+      stage.why = `serves already; another placement would gain ${percent} % only`;
+    }
+    same.binding.push(
+      `layers stay where they serve: moving them would gain ${percent} %, less than ${100 * LEAST_GAIN} %`,
+    );
+    return keep(same);
   }
 
   /** Profiles of all members; those at one address share a machine and take turns. */
@@ -257,5 +316,8 @@ interface Gathered {
   /** Why there is none. */
   missing: Map<string, string>;
 }
+
+const layersOf = (stages: PlanStage[]): string =>
+  stages.map((s) => `${s.host} ${s.first_layer}-${s.last_layer}`).join();
 
 const oneRow = ({ profile }: NodeProfile) => tableSeconds(profile.layer, 1, 0);

@@ -61,6 +61,25 @@ Deno.test("Placer.place() measures a link once, and again only with nodes that a
   assert.equal(probes(), 3);
 });
 
+Deno.test("Layers that serve stay where they are until another placement gains a tenth", async () => {
+  const speeds = { a: 100, b: 100 };
+  const { place } = world(speeds);
+  const here = members("10.0.0.1", "10.0.0.2");
+  const first = stagesOf(await place(here));
+  assert.equal(first.length, 2);
+  speeds.b = 130;
+  const second = await place(here);
+  assert.deepEqual(stagesOf(second), first);
+  speeds.b = 1000;
+  assert.notDeepEqual(stagesOf(await place(here)), first);
+  const fresh = world({ a: 100, b: 130 });
+  assert.notDeepEqual(
+    stagesOf(await fresh.place(here)),
+    first,
+    "the same measurements move layers that do not serve yet",
+  );
+});
+
 Deno.test("Nodes of one machine measure themselves one after the other, others at the same time", async () => {
   const same = world({ a: 1, b: 1 });
   await same.place(members("10.0.0.1", "10.0.0.1"));
@@ -115,4 +134,17 @@ Deno.test("With --layers the drafter runs at the first node without layers, if t
   const { place } = world({ a: 1, b: 1 }, { layers: [{ first: 0, last: 11 }], draft });
   assert.deepEqual((await place(members("10.0.0.1", "10.0.0.2"))).draft?.node, "b:1:x");
   assert.deepEqual((await place(members("10.0.0.1"))).draft?.node, "a:1:x");
+});
+
+Deno.test("Placer.place() carries what the graph says of requests, planned, split evenly or by --layers", async () => {
+  const text = "{ model: made-up, actors: { outline: { router: false } }, " +
+    "decode: { mode: plain, draft_length: 2, max_branches: 3, wire: int8 } }";
+  const graph = parseGraph(text, { file: "test" });
+  const layers = [{ first: 0, last: 5 }, { first: 6, last: 11 }];
+  for (const options of [{}, { placement: "even" as const }, { layers }]) {
+    const { shape, plan } = await world({ a: 2, b: 2 }, { graph, ...options })
+      .place(members("10.0.0.1", "10.0.0.2"));
+    assert.deepEqual(shape!.policy, { router: false, mode: "plain", draft_length: 2 });
+    assert.deepEqual([shape!.wire, shape!.max_branches], ["int8", 3], JSON.stringify(plan));
+  }
 });

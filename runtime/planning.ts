@@ -3,12 +3,20 @@
  *
  * @module
  */
-import { type Graph, type Member, type Placement, type Shape, shapeSchema } from "../actors/mod.ts";
+import {
+  type Graph,
+  type Member,
+  type Placement,
+  type RequestPolicy,
+  type Shape,
+  shapeSchema,
+} from "../actors/mod.ts";
 import { cacheDim, type Manifest, type Precision } from "../models/mod.ts";
 import {
   type Links,
   type ModelShape,
   type Plan,
+  plan,
   type PlanInput,
   planInputOf,
   tableSeconds,
@@ -97,11 +105,31 @@ export function planInput(options: {
       secondsPerToken: nodes.map((node) => node.draft ? secondsPerToken(draft, node.draft) : Infinity),
     },
   });
+  return withDefaults(input, { precision: manifest.precision, acceptance });
+}
+
+/**
+ * What holds where the graph does not say, for a plan that is served and for one that is only looked at: drafts of a draft model are
+ * accepted as its choice says, and hidden states travel as exactly as the weights are.
+ */
+export function withDefaults(
+  input: PlanInput,
+  { precision, acceptance }: { precision: Precision; acceptance?: number },
+): PlanInput {
   return {
     ...input,
-    workload: { ...input.workload, acceptance: input.workload.acceptance ?? (draft && acceptance) },
-    wire: input.wire ?? (manifest.precision === "f32" ? "f32" : undefined),
+    workload: { ...input.workload, acceptance: input.workload.acceptance ?? (input.draft && acceptance) },
+    wire: input.wire ?? (precision === "f32" ? "f32" : undefined),
   };
+}
+
+/** Plans, and says of the exact wire that nobody asked for why it is taken. Throws what the planner throws. */
+export function planAs(input: PlanInput, { decode }: Graph): Plan {
+  const made = plan(input);
+  if (input.wire === "f32" && decode.wire === "auto") {
+    made.wire.why = "the weights are f32, and so a split changes no bit";
+  }
+  return made;
 }
 
 /** The graph with node ids for the names of hosts; a name that means no node stays, for the planner to refuse. */
@@ -163,9 +191,32 @@ export function placementOf(
   };
 }
 
-/** How requests run where nothing was planned: as exact as the weights are. */
-export const unplannedShape = (precision: Precision): Shape =>
-  shapeSchema.parse({ wire: precision === "f32" ? "f32" : "f16" });
+/** How requests run where nothing was planned: as the graph says, else as exact as the weights are. */
+export function unplannedShape(precision: Precision, graph: Graph): Shape {
+  const { wire } = graph.decode;
+  return shapeSchema.parse({
+    wire: wire !== "auto" ? wire : precision === "f32" ? "f32" : "f16",
+    max_branches: mostBranches(graph),
+  });
+}
+
+/** Branches at once as the graph limits them; undefined: it does not. */
+export function mostBranches({ actors, decode }: Graph): number | undefined {
+  const limits = [decode.max_branches, actors.outline?.max_branches].filter((n) => n !== undefined);
+  return limits.length > 0 ? Math.min(...limits) : undefined;
+}
+
+/** What the graph says of requests that do not say; undefined: nothing. */
+export function policyOf({ actors: { outline }, decode }: Graph): RequestPolicy | undefined {
+  const { mode, draft_length } = decode;
+  const policy: RequestPolicy = {
+    ...(mode !== "auto" && { mode }),
+    ...(draft_length !== undefined && { draft_length }),
+    ...(outline?.templates && { templates: outline.templates }),
+    ...(outline && outline.router !== true && { router: outline.router }),
+  };
+  return Object.keys(policy).length > 0 ? policy : undefined;
+}
 
 /** Links between all members from what was measured, pair by pair; a pair that was not is as slow as the slowest that was. */
 export function linkMatrix(
@@ -183,8 +234,8 @@ export function linkMatrix(
   return { seconds: matrix("seconds", 0), bytesPerS: matrix("bytesPerS", Infinity) };
 }
 
-/** A workload no longer than the model's context. */
-function fitting(workload: Graph["workload"], context: number): Graph["workload"] {
+/** A workload no longer than the model's context (in rows). */
+export function fitting(workload: Graph["workload"], context: number): Graph["workload"] {
   const output_tokens = Math.min(workload.output_tokens, Math.floor(context / 2));
   const prompt_tokens = Math.min(workload.prompt_tokens, context - output_tokens);
   return { ...workload, output_tokens, prompt_tokens };
@@ -199,7 +250,8 @@ function draftBytes(
   return weights + concurrent * (prompt_tokens + output_tokens) * layers * kvBytesPerRow;
 }
 
-function secondsPerToken(draft: Manifest, { layer, embed, head, frame_s }: Profile): number {
+/** Seconds of a token of a draft model, on its own profile. */
+export function secondsPerToken(draft: Manifest, { layer, embed, head, frame_s }: Profile): number {
   const past = Math.min(DRAFT_PAST, draft.geometry.context - 1);
   return frame_s + tableSeconds(embed, 1, 0) + tableSeconds(head, 1, 0) +
     draft.geometry.layers * tableSeconds(layer, 1, past);

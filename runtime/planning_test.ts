@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { parseGraph } from "../actors/mod.ts";
 import { plan } from "../planner/mod.ts";
 import { madeUpManifest, madeUpProfile } from "./_made_up.ts";
-import { linkMatrix, modelShape, placementOf, planInput } from "./planning.ts";
+import {
+  linkMatrix,
+  modelShape,
+  mostBranches,
+  placementOf,
+  planInput,
+  policyOf,
+  unplannedShape,
+} from "./planning.ts";
 
 const manifest = madeUpManifest();
 const LAN = { seconds: 0.0002, bytesPerS: 100e6 };
@@ -108,4 +116,41 @@ Deno.test("modelShape() counts a layer's matrices and the KV of a row", () => {
   assert.equal(shape.macsPerRow, 2048 * 512);
   assert.equal(shape.kvBytesPerRow, 2 * 2 * 64 * 4);
   assert.deepEqual(shape.layerBytes, Array(12).fill(8e6));
+});
+
+const read = (text: string) => parseGraph(text, { file: "test" });
+
+Deno.test("policyOf() has what the graph says of requests that do not say, and nothing else", () => {
+  assert.equal(policyOf(read("model: m")), undefined);
+  assert.equal(policyOf(read("{ model: m, actors: { outline: { max_branches: 3 } } }")), undefined);
+  const templates = { outline: "List: {question}", point: "Tell {point}" };
+  const router = { suited: ["compost"], unsuited: [] };
+  const graph = {
+    model: "m",
+    actors: { outline: { templates, router: { suited: ["compost"] } } },
+    decode: { mode: "plain", draft_length: 0, wire: "int8" },
+  };
+  assert.deepEqual(policyOf(read(JSON.stringify(graph))), {
+    mode: "plain",
+    draft_length: 0,
+    templates,
+    router,
+  });
+  assert.deepEqual(policyOf(read("{ model: m, actors: { outline: { router: false } } }")), { router: false });
+});
+
+Deno.test("A deployment that nobody planned has the graph's wire and branches too", () => {
+  const shape = unplannedShape("f32", read("{ model: m, decode: { wire: int8, max_branches: 3 } }"));
+  assert.deepEqual([shape.wire, shape.max_branches], ["int8", 3]);
+  const usual = read("model: m");
+  assert.deepEqual([unplannedShape("f32", usual).wire, unplannedShape("q4", usual).wire], ["f32", "f16"]);
+  assert.equal(unplannedShape("q4", usual).max_branches, 8);
+});
+
+Deno.test("The graph's branches are the least of its limits; a default mode without outlines limits nobody who asks for one", () => {
+  assert.equal(
+    mostBranches(read("{ model: m, actors: { outline: { max_branches: 5 } }, decode: { max_branches: 7 } }")),
+    5,
+  );
+  assert.equal(mostBranches(read("{ model: m, decode: { mode: plain } }")), undefined);
 });

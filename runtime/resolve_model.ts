@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { OrreryError } from "../actors/mod.ts";
-import type { AddProgress, Manifest, ModelStore, Precision, StoredModel } from "../models/mod.ts";
+import type { AddOptions, AddProgress, Manifest, Precision, StoredModel } from "../models/mod.ts";
 
 /** Name of the model that comes with the program. */
 export const EMBEDDED = "embedded";
@@ -13,8 +13,19 @@ export const EMBEDDED = "embedded";
 const EMBEDDED_DIR = join(import.meta.dirname!, "..", "models", "embedded");
 /** Drafts of the embedded draft that the embedded model accepts, at the least (97.7 % on held-out questions). */
 const EMBEDDED_ACCEPTANCE = 0.9;
-/** What is reckoned with for a draft model that nobody has measured. */
-const USUAL_ACCEPTANCE = 0.7;
+/** What is reckoned with for a draft model that nobody has measured: the chance that a token of it is accepted. */
+export const USUAL_ACCEPTANCE = 0.7;
+
+/** What is needed of a store. */
+export interface ModelFinder {
+  /** See `ModelStore.get`. */
+  get(name: string): Promise<StoredModel>;
+  /** See `ModelStore.add`. */
+  add(source: string, options: AddOptions & { name: string }): Promise<StoredModel>;
+}
+
+/** Is this the folder of a checkpoint that comes with the program? */
+export const isEmbedded = (source: string): boolean => dirname(source) === EMBEDDED_DIR;
 
 /** How to find a model. */
 export interface ModelChoice {
@@ -27,7 +38,7 @@ export interface ModelChoice {
 }
 
 /** The model, converted if it was not. Throws group `model` (`model_unknown`, and what the store says). */
-export async function resolveModel(store: ModelStore, choice: ModelChoice): Promise<StoredModel> {
+export async function resolveModel(store: ModelFinder, choice: ModelChoice): Promise<StoredModel> {
   const { model = EMBEDDED, precision, onProgress } = choice;
   if (model === EMBEDDED) return await embedded(store, "target", choice);
   const isFolder = await Deno.stat(model).then((s) => s.isDirectory, () => false);
@@ -56,7 +67,7 @@ export interface DraftChoice {
  * Throws as {@linkcode resolveModel}.
  */
 export async function resolveDraft(
-  store: ModelStore,
+  store: ModelFinder,
   { target, draft }: { target: ModelChoice; draft?: string },
 ): Promise<DraftChoice | undefined> {
   if (draft === "none" || draft === "ngram") return undefined;
@@ -68,7 +79,7 @@ export async function resolveDraft(
 }
 
 async function embedded(
-  store: ModelStore,
+  store: ModelFinder,
   part: "target" | "draft",
   { precision, onProgress }: ModelChoice,
 ): Promise<StoredModel> {

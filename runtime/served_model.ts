@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type MakeCodec, type OutlineText, type Sampling } from "../actors/mod.ts";
+import { type MakeCodec, type OutlineText, type RequestPolicy, type Sampling } from "../actors/mod.ts";
 import { CHAT_TEMPLATES, EMBEDDED_TEMPLATES } from "../actors/outline/templates.ts";
 import {
   type ChatTemplate,
@@ -87,13 +87,17 @@ export class ServedModel {
     return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
   }
 
-  /** What is needed to answer this prompt by an outline; undefined where it cannot be. */
-  outlineText(prompt: GenerateRequest["prompt"]): OutlineText | undefined {
+  /** What is needed to answer this prompt by an outline, as `policy` says; undefined where it cannot be. */
+  outlineText(
+    prompt: GenerateRequest["prompt"],
+    { templates, router }: Pick<RequestPolicy, "templates" | "router"> = {},
+  ): OutlineText | undefined {
     if (prompt.kind !== "chat") return undefined;
     return outlineTextOf({
       render: (messages) => this.#template.render(messages),
       encode: (text) => Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false })),
-      templates: EMBEDDED.test(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES,
+      templates: templates ?? (EMBEDDED.test(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES),
+      router,
     }, prompt.messages);
   }
 

@@ -24,6 +24,8 @@ const REFUSED_MS = 60_000;
 
 /** Holes that come up before it is asked again whether they are to be moved out. */
 const TIDY_STEP = 64;
+/** And rows that run: an answer that goes on for longer than was thought has more to gain. */
+const TIDY_ROWS = 24;
 
 /** What {@linkcode Memory.room} must know beside what it holds. */
 export type Prospects = Pick<
@@ -64,6 +66,8 @@ export class Memory {
   #refused?: { rows: number; at: number; error: WireError };
   /** Foreign slots when they were last found to be worth their place; undefined: look again. */
   #tidyAt?: number;
+  /** Rows run since then. */
+  #ranSince = 0;
   /** Times that rows were moved together. */
   compactions = 0;
   /** Times that more memory was asked for. */
@@ -104,6 +108,7 @@ export class Memory {
   room(wanted: number, prospects?: () => Prospects): Room {
     const { pool, cache } = this;
     if (this.#relayout) return this.#roomAgain(wanted);
+    this.#ranSince += wanted;
     if (prospects && !this.#growth && this.#tidy(prospects)) return this.#compact(wanted);
     if (pool.room >= wanted || this.#growth) return { rows: Math.min(wanted, pool.room) };
     const mayGrow = pool.capacity < this.limit;
@@ -190,8 +195,10 @@ export class Memory {
     const cold = cache.idle;
     const live = standing - cold;
     const foreign = holes + cold;
-    if (foreign <= spareRows(live) || foreign < (this.#tidyAt ?? 0) + TIDY_STEP) return false;
+    if (foreign <= spareRows(live)) return false;
+    if (foreign < (this.#tidyAt ?? 0) + TIDY_STEP && this.#ranSince < TIDY_ROWS) return false;
     this.#tidyAt = foreign;
+    this.#ranSince = 0;
     const olderThan = (age: number) => cache.olderThan(age);
     const done = tidy({ ...prospects(), live, cold, holes, olderThan });
     if (!done) return false;

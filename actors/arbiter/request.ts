@@ -206,16 +206,14 @@ export class Request {
   }
 
   /**
-   * Frames that it will probably still need one after the other, if answers have `usual` rows: a long one has as much before
-   * it again. At most what it has asked for.
+   * Decode rows that it will probably still need, if answers have `usual` rows, and its prompt's rows as such: a long answer has
+   * as much before it again. At most what it has asked for.
    */
   rowsToCome(usual: number): number {
     const most = this.open.max_rows - this.open.prompt.length - this.answerRows;
-    const pieces = this.jobs.reduce(
-      (n, job) => n + Math.ceil((job.rows.length - job.at) / nextPiece(job)),
-      0,
-    );
-    return Math.min(usual, Math.max(0, most)) + pieces;
+    const prompt = this.jobs.reduce((n, job) => n + job.rows.length - job.at, 0);
+    // What has gone on for long goes on for long.
+    return Math.min(Math.max(usual, this.answerRows), Math.max(0, most)) + PROMPT_ROW * prompt;
   }
 
   /** A frame of so many rows carries some of it; the stages had computed `busyMs` by then. */
@@ -257,6 +255,8 @@ export class Request {
 }
 
 const DEAD = -2;
+/** A prompt's row in a piece feels a foreign slot as this part of a row alone (0.5B shape, pieces of 64). */
+const PROMPT_ROW = 1 / 12;
 
 /** Rows of a job's next piece. */
 export const nextPiece = (job: Job): number => job.pieces[Math.min(job.gone, job.pieces.length - 1)];

@@ -7,6 +7,9 @@ import { z } from "zod";
 import { shapeSchema } from "../deployment.ts";
 import type { WireError } from "../errors.ts";
 import { samplingSchema } from "../frame.ts";
+import { type Mode, MODES } from "../request_policy.ts";
+
+export { type Mode, MODES } from "../request_policy.ts";
 
 /** Contexts of KV rows that a request may ask for: branches have a context each, but share much of it. */
 export const MOST_CONTEXTS = 2;
@@ -23,12 +26,6 @@ export interface TextCodec {
 
 /** Resource `codec` of a generation actor. */
 export type MakeCodec = (stop: string[]) => TextCodec;
-
-/** How an answer may be made; `auto` takes what serves best. */
-export const MODES = ["auto", "plain", "speculative", "outline", "outline+speculative"] as const;
-
-/** See {@linkcode MODES}. */
-export type Mode = typeof MODES[number];
 
 /** Schema of an error that an actor sends. */
 export const wireErrorSchema: z.ZodType<WireError> = z.object({
@@ -62,6 +59,8 @@ export const startSchema = z.object({
   /** Address of the draft model's actor, if there is one. */
   drafter: z.string().optional(),
   mode: z.enum(MODES).default("auto"),
+  /** Who chose the mode: the client, or the graph file because the client did not say. */
+  mode_by: z.enum(["request", "graph"]).default("request"),
   /** Longest draft of `auto`; where speculation is asked for: drafts of this length, paying or not. Undefined: as measurement says. */
   draft_length: z.number().int().min(0).max(32).optional(),
   /** Alternatives beside the drafter's choice: never, always; undefined: where they are likely enough. */

@@ -30,6 +30,8 @@ export interface ModeChoice {
 /** What the end knows. */
 export interface ModeFacts {
   asked: Mode;
+  /** See `Start.mode_by`. */
+  by?: "request" | "graph";
   outline?: { readonly branches: number; readonly fallback?: string };
   speculation?: {
     readonly drafted: number;
@@ -48,7 +50,8 @@ export interface ModeFacts {
 export function decideMode(start: Start, words: OutlineText | undefined): ModeChoice {
   const { mode, shape, points, prediction, draft_length } = start;
   const speculates = mode === "auto" || mode.endsWith("speculative");
-  const usual = prediction ? PREDICTED_LENGTH : shape.draft_length || DRAFT_LENGTH;
+  const most = shape.policy?.draft_length ?? Infinity;
+  const usual = Math.min(most, prediction ? PREDICTED_LENGTH : shape.draft_length || DRAFT_LENGTH);
   const draftMax = speculates ? draft_length ?? usual : 0;
   const noModel = prediction
     ? "drafts come from the prediction"
@@ -119,7 +122,7 @@ function blocks(start: Start, words: OutlineText | undefined): string | undefine
 
 /** The mode that it came to be, and one sentence about why. */
 export function reportMode(choice: ModeChoice, facts: ModeFacts): Pick<AnswerReport, "mode" | "why"> {
-  const { asked, outline, speculation } = facts;
+  const { asked, by, outline, speculation } = facts;
   const outlined = outline !== undefined && outline.fallback === undefined;
   const speculated = (speculation?.drafted ?? 0) > 0;
   const mode = outlined
@@ -128,9 +131,10 @@ export function reportMode(choice: ModeChoice, facts: ModeFacts): Pick<AnswerRep
     ? "speculative"
     : "plain";
   const parts: string[] = [];
-  if (asked === mode) parts.push(`${mode} as asked`);
-  else if (asked !== "auto") parts.push(`${mode} though ${asked} was asked for`);
-  else parts.push(`${mode} chosen`);
+  const graph = by === "graph";
+  if (asked === "auto") parts.push(`${mode} chosen`);
+  else if (asked === mode) parts.push(`${mode} as ${graph ? "the graph says" : "asked"}`);
+  else parts.push(`${mode} though ${graph ? `the graph says ${asked}` : `${asked} was asked for`}`);
   if (outlined) {
     if (asked === "auto" || choice.outlineWhy !== "outline as asked") parts.push(choice.outlineWhy);
     parts.push(`${outline.branches} points`);

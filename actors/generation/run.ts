@@ -260,6 +260,7 @@ export class Run implements LaneOwner {
     const speculation = this.#speculation;
     const { mode, why } = reportMode(this.#choice, {
       asked: this.start.mode,
+      by: this.start.mode_by,
       outline: this.#outline,
       speculation,
       generated: tokens,

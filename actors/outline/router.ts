@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { OutlineRouter } from "../request_policy.ts";
 import * as W from "./router_words.ts";
 
 /** What the router says. */
@@ -217,6 +218,32 @@ export function route(question: string): Route {
   const suited = FOR.find((rule) => rule.hit(asked));
   if (suited) return { outline: true, rule: suited.rule, why: suited.why };
   return { outline: false, rule: "unknown kind", why: "no rule says that its answer falls into points" };
+}
+
+/**
+ * As a graph file's `actors.outline.router` has it: false suits nothing; a term that the question contains, as whole words in any case,
+ * decides before the rules, the unsuited ones first; else {@linkcode route} does.
+ */
+export function routeBy(router: OutlineRouter, question: string): Route {
+  if (router === false) {
+    return { outline: false, rule: "off", why: "the graph leaves outlines to requests that ask for one" };
+  }
+  if (router === true) return route(question);
+  const against = router.unsuited.find((term) => contains(question, term));
+  if (against !== undefined) {
+    return { outline: false, rule: "unsuited term", why: `the graph says so of ${JSON.stringify(against)}` };
+  }
+  const suited = router.suited.find((term) => contains(question, term));
+  if (suited !== undefined) {
+    return { outline: true, rule: "suited term", why: `the graph says so of ${JSON.stringify(suited)}` };
+  }
+  return route(question);
+}
+
+/** Terms have no syntax; a space in one stands for any. */
+function contains(question: string, term: string): boolean {
+  const words = term.trim().split(/\s+/).map((word) => word.replace(/[\^$\\.*+?()[\]{}|/]/g, "\\$&"));
+  return new RegExp(`(?<![\\p{L}\\p{N}])${words.join("\\s+")}(?![\\p{L}\\p{N}])`, "iu").test(question);
 }
 
 /** A request for one of `things`, within some ten words of the verb that begins it. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { route } from "./router.ts";
+import { route, routeBy } from "./router.ts";
 
 /**
  * The list has five sets, each written before the rules were changed to suit it. Precision P and recall R at that moment, so on
@@ -132,5 +132,28 @@ Deno.test("route() ends soon on long text that almost matches", () => {
         assert.equal(typeof route(piece.repeat(length).slice(0, length) + end).outline, "boolean");
       }
     }
+  }
+});
+
+Deno.test("routeBy() suits nothing where the router is off, and leaves it to the rules where it is on", () => {
+  const question = "How can I save water at home?";
+  assert.equal(route(question).outline, true);
+  assert.deepEqual(routeBy(true, question), route(question));
+  assert.deepEqual([routeBy(false, question).outline, routeBy(false, question).rule], [false, "off"]);
+});
+
+Deno.test("routeBy() lets terms decide before the rules, unsuited ones first", () => {
+  const router = { suited: ["sourdough", "C++ (new)", "house rules"], unsuited: ["water", "wasser-Uhr"] };
+  const by = (question: string) => {
+    const { outline, rule } = routeBy(router, question);
+    return [outline, rule];
+  };
+  assert.deepEqual(by("How can I save Water at home?"), [false, "unsuited term"]);
+  assert.deepEqual(by("Sourdough?"), [true, "suited term"]);
+  assert.deepEqual(by("What is in C++ (new)?"), [true, "suited term"]);
+  assert.deepEqual(by("The house\n rules, please"), [true, "suited term"]);
+  assert.deepEqual(by("Does sourdough need water?"), [false, "unsuited term"]);
+  for (const other of ["How do I look after waterlilies?", "What is a sourdoughnut?"]) {
+    assert.deepEqual(routeBy(router, other), route(other), "part of a word is not the word");
   }
 });

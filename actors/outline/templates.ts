@@ -26,6 +26,8 @@ export const outlineTemplatesSchema = z.strictObject({
     (text) => text.includes("{point}") || text.includes("{index}"),
     "must contain {point} or {index}",
   ),
+}, {
+  error: (issue) => issue.code === "unrecognized_keys" ? "expected one of outline, point" : undefined,
 });
 
 /** See {@linkcode outlineTemplatesSchema}. */
@@ -59,11 +61,12 @@ export function fill(template: string, values: Record<string, string | number>):
 export function checkTemplates(templates: unknown): OutlineTemplates {
   const result = outlineTemplatesSchema.safeParse(templates);
   if (result.success) return result.data;
-  const { path, message } = result.error.issues[0];
+  const issue = result.error.issues[0];
+  const path = [...issue.path, ...(issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [])];
   throw new OrreryError({
     group: "actor",
     code: "bad_template",
-    message: `outline template ${path.join(".") || "object"}: ${message}`,
+    message: `outline template ${path.join(".") || "object"}: ${issue.message}`,
     metadata: { path: path.join(".") },
   });
 }

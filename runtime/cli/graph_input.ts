@@ -3,19 +3,19 @@
  *
  * @module
  */
-import { join } from "node:path";
 import {
   type DeviceFile,
   type Graph,
-  type GraphLink,
   OrreryError,
+  paperDimensions,
   parseDevices,
   parseGraph,
 } from "../../actors/mod.ts";
-import { type Manifest, ModelStore } from "../../models/mod.ts";
+import type { Manifest } from "../../models/mod.ts";
 import {
   type Device,
   devicesOf,
+  type DraftModel,
   linksOf,
   type ModelShape,
   paperDraft,
@@ -23,8 +23,10 @@ import {
   type PlanInput,
   planInputOf,
 } from "../../planner/mod.ts";
-import { modelShape } from "../planning.ts";
+import { fitting, modelShape, secondsPerToken as draftSeconds, withDefaults } from "../planning.ts";
 import { deviceOf, geometryHash, loadProfiles, type Profile } from "../profile/mod.ts";
+import { resolveDraft, resolveModel, USUAL_ACCEPTANCE } from "../resolve_model.ts";
+import { StoreView } from "./store_view.ts";
 
 /** What {@linkcode readGraph} may be told. */
 export interface GraphFiles {
@@ -56,49 +58,105 @@ export async function readGraph(
     ? undefined
     : parseDevices(await read(deviceFile), { file: deviceFile });
   const described = given?.devices ?? (graph.devices === "measured" ? undefined : graph.devices);
-  const links = given && given.links.length > 0 ? given.links : graph.links;
-  const paper = paperModelOf(graph);
-  if (described) {
-    const model = paper ?? modelShape(await manifestOf(graph, data));
-    return await inputOf(graph, { model, devices: devicesOf(described, model), described, links, data });
-  }
-  const manifest = await manifestOf(graph, data);
-  const devices = measuredDevices(manifest, await loadProfiles(data));
-  return await inputOf(graph, { model: modelShape(manifest), devices, links, data });
+  const paper = described && paperModelOf(graph);
+  const store = new StoreView(data);
+  const manifest = paper ? undefined : await manifestOf(graph, store);
+  const model = paper ?? modelShape(manifest!);
+  const precision = manifest?.precision ?? paperDimensions(graph.model_shape!).precision;
+  const chosen = await draftOf(graph, { store, paper: paper !== undefined });
+  const profiles = described ? [] : await loadProfiles(data);
+  const devices = described ? devicesOf(described, model) : measuredDevices(manifest!, profiles);
+  // What is served is never longer than the model's context; a plan on paper may be of what nobody could serve.
+  const workload = paper ? graph.workload : fitting(graph.workload, model.context);
+  const fitted = { ...graph, workload };
+  const draft = draftModel(fitted, { chosen, described, model, devices, profiles });
+  const links = linksOf(
+    given && given.links.length > 0 ? given.links : graph.links,
+    devices.map((d) => d.name),
+  );
+  const input = planInputOf(fitted, { model, devices, links, draft });
+  return { graph, input: withDefaults(input, { precision, acceptance: chosen?.acceptance }) };
 }
 
-interface Parts {
+/** A draft model of the store, or (without manifest) one that the graph describes. */
+interface ChosenDraft {
+  name: string;
+  manifest?: Manifest;
+  acceptance: number;
+}
+
+/** The draft model that `start` would take. */
+async function draftOf(
+  { actors: { drafter }, model }: Graph,
+  { store, paper }: { store: StoreView; paper: boolean },
+): Promise<ChosenDraft | undefined> {
+  if (typeof drafter === "object" && drafter.shape) {
+    return { name: drafter.model, acceptance: USUAL_ACCEPTANCE };
+  }
+  if (typeof drafter === "string" && paper) return undefined; // which one would suit it is not known
+  const draft = typeof drafter === "object" ? drafter.model : drafter === "auto" ? undefined : drafter;
+  const target = { model: model?.name, precision: model?.precision };
+  const chosen = await resolveDraft(store, { target, draft });
+  return chosen && { ...chosen, name: chosen.manifest.name };
+}
+
+interface DraftParts {
+  chosen?: ChosenDraft;
+  described?: DeviceFile["devices"];
   model: ModelShape;
   devices: Device[];
-  described?: DeviceFile["devices"];
-  links: GraphLink[];
-  data: string;
+  profiles: Profile[];
 }
 
-async function inputOf(graph: Graph, { model, devices, described, links, data }: Parts): Promise<GraphInput> {
+/** As fast as it was measured on a device, else as the target's measurements let expect. */
+function draftModel(
+  graph: Graph,
+  { chosen, described, model, devices, profiles }: DraftParts,
+): DraftModel | undefined {
+  if (!chosen) return undefined;
+  const { name, manifest } = chosen;
   const { drafter } = graph.actors;
-  const named = typeof drafter === "object" && !drafter.shape;
-  const known = named ? modelShape(await storedModel(drafter.model, data)) : undefined;
-  const draft = paperDraft({ graph, described, model, devices, draft: known });
-  const matrices = linksOf(links, devices.map((d) => d.name));
-  return { graph, input: planInputOf(graph, { model, devices, links: matrices, draft }) };
+  const shape = typeof drafter === "object" ? drafter.shape : undefined;
+  const named = { ...graph, actors: { ...graph.actors, drafter: { model: name, shape } } };
+  const draft = paperDraft({
+    graph: named,
+    described,
+    model,
+    devices,
+    draft: manifest && modelShape(manifest),
+  });
+  if (!draft || !manifest) return draft;
+  const measured = profilesByDevice(manifest, profiles);
+  const secondsPerToken = devices.map((device, i) => {
+    const profile = measured.get(device.name);
+    return profile ? draftSeconds(manifest, profile) : draft.secondsPerToken[i];
+  });
+  return { ...draft, secondsPerToken };
 }
 
 /** Machines that `deno task profile` has measured with this model, newest measurement each. */
-function measuredDevices(manifest: Manifest, profiles: Profile[]): Device[] {
+function profilesByDevice(manifest: Manifest, profiles: Profile[]): Map<string, Profile> {
   const geometry = geometryHash(manifest);
-  const found = new Map<string, Device>();
+  const found = new Map<string, Profile>();
   for (const profile of profiles) {
     const { machine } = profile.key;
     if (profile.key.geometry !== geometry || profile.key.precision !== manifest.precision) continue;
     // two nodes of one machine with different limits on processor time are two devices
     const share = Math.round(100 * profile.cpu_share);
     const name = share >= 90 ? machine.hostname : `${machine.hostname}:${share}%`;
-    if (!found.has(name)) {
-      found.set(name, deviceOf(profile, { name, memoryBytes: LOADED_SHARE * machine.memory_bytes }));
-    }
+    if (!found.has(name)) found.set(name, profile);
   }
-  if (found.size > 0) return [...found.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+  return found;
+}
+
+/** In the order of their names. */
+function measuredDevices(manifest: Manifest, profiles: Profile[]): Device[] {
+  const found = [...profilesByDevice(manifest, profiles)].sort(([a], [b]) => a < b ? -1 : 1);
+  if (found.length > 0) {
+    return found.map(([name, profile]) =>
+      deviceOf(profile, { name, memoryBytes: LOADED_SHARE * profile.key.machine.memory_bytes })
+    );
+  }
   throw new OrreryError({
     group: "graph",
     code: "no_profile",
@@ -109,34 +167,17 @@ function measuredDevices(manifest: Manifest, profiles: Profile[]): Device[] {
   });
 }
 
-async function manifestOf({ model, model_shape }: Graph, data: string): Promise<Manifest> {
-  const name = model?.name;
-  if (name === undefined) {
-    throw new OrreryError({
-      group: "graph",
-      code: "no_model",
-      message:
-        `a model on paper (${
-          model_shape?.preset ?? model_shape?.name ?? "model_shape"
-        }) has no measured devices; ` +
-        `describe devices in the graph file or give --devices FILE`,
-    });
-  }
-  return await storedModel(name, data);
-}
-
-async function storedModel(name: string, data: string): Promise<Manifest> {
-  const known = await Deno.stat(join(data, "models")).then(() => true, () => false);
-  if (!known || /[\\/]/.test(name)) {
-    throw new OrreryError({
-      group: "graph",
-      code: "no_model",
-      message:
-        `model ${name} is not in the store ${data}; add it with deno task models add, or describe it by its dimensions`,
-      metadata: { model: name },
-    });
-  }
-  return (await (await ModelStore.open(data)).get(name)).manifest;
+async function manifestOf({ model, model_shape }: Graph, store: StoreView): Promise<Manifest> {
+  if (model) return (await resolveModel(store, { model: model.name, precision: model.precision })).manifest;
+  throw new OrreryError({
+    group: "graph",
+    code: "no_model",
+    message:
+      `a model on paper (${
+        model_shape?.preset ?? model_shape?.name ?? "model_shape"
+      }) has no measured devices; ` +
+      `describe devices in the graph file or give --devices FILE`,
+  });
 }
 
 async function read(file: string): Promise<string> {

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { OrreryError } from "../../actors/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
 import { plan } from "../../planner/mod.ts";
+import { planAs } from "../planning.ts";
 import { writeTinyCheckpoint } from "../../tests/tiny_checkpoint.ts";
 import { geometryHash, type Profile, ProfileCache } from "../profile/mod.ts";
+import { resolveDraft, resolveModel } from "../resolve_model.ts";
 import { readGraph } from "./graph_input.ts";
 
 /** A profile of an imagined machine that takes so many seconds for a layer of a row. */
@@ -76,6 +78,62 @@ Deno.test("readGraph() takes measured devices from the profiles of the model, an
       readGraph(file, { data }),
       /exclude names host "hares", which is not among the devices; did you mean hare\?/,
     );
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("readGraph() plans the embedded model as it would be served, in the store or not, and changes nothing", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  try {
+    const file = join(dir, "graph.yaml");
+    const device = (name: string) =>
+      `{ name: ${name}, memory_bytes: 1 GB, layer_seconds: { 1: 2 ms, 64: 20 ms } }`;
+    const links = 'links: [{ from: "*", to: "*", seconds: 1 ms, bytes_per_s: 1 Gbit/s }]\n';
+    const devices = `devices: [${device("a")}, ${device("b")}]\n${links}`;
+    await Deno.writeTextFile(file, `model: embedded\n${devices}`);
+    const { graph, input } = await readGraph(file, { data: join(dir, "none") });
+    assert.equal(input.workload.acceptance, 0.9);
+    assert.equal(input.wire, "f32");
+    const made = planAs(input, graph);
+    assert.equal(made.draft.source, "model");
+    assert.equal(made.wire.why, "the weights are f32, and so a split changes no bit");
+    assert.deepEqual([...Deno.readDirSync(dir)].map((f) => f.name), ["graph.yaml"]);
+
+    const data = join(dir, "data");
+    const store = await ModelStore.open(data);
+    const { manifest } = await resolveModel(store, {});
+    const draft = await resolveDraft(store, { target: {} });
+    assert.deepEqual((await readGraph(file, { data })).input, input);
+
+    // As start does: the graph may say otherwise, or take a draft model of its own.
+    await Deno.writeTextFile(
+      file,
+      `model: embedded\nactors: { drafter: none }\ndecode: { wire: f16 }\n${devices}`,
+    );
+    const without = (await readGraph(file, { data })).input;
+    assert.deepEqual([without.draft, without.workload.acceptance, without.wire], [
+      undefined,
+      undefined,
+      "f16",
+    ]);
+    await Deno.writeTextFile(
+      file,
+      `model: embedded\nactors: { drafter: { model: embedded-draft } }\n${devices}`,
+    );
+    assert.equal((await readGraph(file, { data })).input.workload.acceptance, 0.7);
+
+    // A draft model that was measured itself is as fast as it was; a workload is no longer than the context.
+    const cache = new ProfileCache(data);
+    const measured = { ...profileOf(geometryHash(manifest), "hare", 0.001) };
+    await cache.put({ ...measured, key: { ...measured.key, precision: "f32" } });
+    await Deno.writeTextFile(file, `model: embedded\nworkload: { prompt_tokens: 100000 }\n`);
+    const scaled = (await readGraph(file, { data })).input;
+    assert.equal(scaled.workload.promptTokens + scaled.workload.outputTokens, manifest.geometry.context);
+    const drafter = profileOf(geometryHash(draft!.manifest), "hare", 3);
+    await cache.put({ ...drafter, key: { ...drafter.key, precision: "f32" } });
+    const seconds = (await readGraph(file, { data })).input.draft!.secondsPerToken[0];
+    assert.ok(seconds > 3 && scaled.draft!.secondsPerToken[0] < 0.1, String(seconds));
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

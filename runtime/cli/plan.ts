@@ -4,7 +4,8 @@
  * @module
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
-import { type Objective, plan } from "../../planner/mod.ts";
+import type { Objective } from "../../planner/mod.ts";
+import { planAs } from "../planning.ts";
 import { readArgs } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { readGraph } from "./graph_input.ts";
@@ -55,8 +56,8 @@ async function planCommand(args: string[]): Promise<number> {
     return exitCodes.ok;
   }
   return await refused(async () => {
-    const { input } = await readGraph(chosen.file, chosen);
-    const planned = plan({ ...input, objective: chosen.objective ?? input.objective });
+    const { graph, input } = await readGraph(chosen.file, chosen);
+    const planned = planAs({ ...input, objective: chosen.objective ?? input.objective }, graph);
     console.log(chosen.json ? JSON.stringify(planned, null, 2) : planText(planned));
     return exitCodes.ok;
   });

@@ -25,20 +25,24 @@ export class Emulation implements AsyncDisposable {
     this.#env = { EDGE_NAME: `orrery${Deno.pid % 10000}` };
   }
 
+  /** What to do about a script that is not there; undefined: it is. */
+  static async missing(script: string = USUAL_PLACE): Promise<string | undefined> {
+    const there = await Deno.stat(script).then((s) => s.isFile, () => false);
+    return there
+      ? undefined
+      : `${script} is not here. This benchmark needs edge-emulation.sh (namespaces, shaped links, CPU quotas; Linux, root, ` +
+        "iproute2, util-linux, cgroup v1); name it with --emulation PATH";
+  }
+
   /**
    * Makes devices with links of `mbit` Mbit/s.
    *
    * Throws an Error that says what is missing: the script, root, or the kernel's means.
    */
   static async up(devices: number, options: { mbit: number; script?: string }): Promise<Emulation> {
-    const script = options.script ?? USUAL_PLACE;
-    const there = await Deno.stat(script).then((s) => s.isFile, () => false);
-    if (!there) {
-      throw new Error(
-        `${script} is not here. This benchmark needs edge-emulation.sh (namespaces, shaped links, CPU quotas; Linux, root, ` +
-          "iproute2, util-linux, cgroup v1); name it with --emulation PATH",
-      );
-    }
+    const { script = USUAL_PLACE } = options;
+    const missing = await Emulation.missing(script);
+    if (missing !== undefined) throw new Error(missing);
     const emulation = new Emulation(script);
     await emulation.#run(["up", String(devices), String(options.mbit)]);
     return emulation;

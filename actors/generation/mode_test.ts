@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { shapeSchema } from "../deployment.ts";
+import type { OutlineText } from "../outline/contract.ts";
+import type { Start } from "./messages.ts";
+import { decideMode, reportMode } from "./mode.ts";
+
+/** A start whose deployment's graph says so much. */
+function start(more: Partial<Start>, policy?: Start["shape"]["policy"], draft_length?: number): Start {
+  return {
+    prompt: Int32Array.of(1, 2),
+    max_tokens: 200,
+    sampling: { presence_penalty: 0, frequency_penalty: 0, logprobs: false, top_logprobs: 0 },
+    stop: [],
+    eos: [],
+    stages: 2,
+    nodes: 2,
+    context: 1000,
+    mode: "auto",
+    shape: shapeSchema.parse({ policy, draft_length }),
+    answer_tokens: 200,
+    ...more,
+  } as Start;
+}
+
+Deno.test("The graph's draft length bounds the drafts of requests that do not say, and is no order to draft", () => {
+  assert.equal(decideMode(start({}), undefined).draftMax, 8);
+  assert.equal(decideMode(start({}, { draft_length: 3 }), undefined).draftMax, 3);
+  assert.equal(decideMode(start({}, { draft_length: 3 }, 2), undefined).draftMax, 2, "the plan's is shorter");
+  assert.equal(
+    decideMode(start({ prediction: Int32Array.of(1) }, { draft_length: 3 }), undefined).draftMax,
+    3,
+  );
+  assert.equal(decideMode(start({}, { draft_length: 0 }), undefined).draftMax, 0);
+  const own = decideMode(start({ mode: "speculative", draft_length: 6 }, { draft_length: 3 }), undefined);
+  assert.deepEqual([own.draftMax, own.always], [6, true], "the request says");
+  const graph = decideMode(start({ mode: "speculative" }, { draft_length: 3 }), undefined);
+  assert.deepEqual([graph.draftMax, graph.always], [3, false]);
+  const idle = decideMode(start({ drafter: "d/drafter/main" }, { draft_length: 3 }, 0), undefined);
+  assert.equal(idle.noModel, "the plan says that a draft model does not pay");
+});
+
+Deno.test("A mode that the graph chose overrides the router as one that was asked for does, and the report says whose it was", () => {
+  const words = { route: { suited: false, why: "" }, outlinePrompt: () => Int32Array.of(1) } as OutlineText;
+  const choice = decideMode(start({ mode: "outline", mode_by: "graph" }), words);
+  assert.equal(choice.outline, true);
+  assert.equal(decideMode(start({}), words).outline, false);
+  const why = (asked: Start["mode"], by: Start["mode_by"]) =>
+    reportMode({ outline: false, draftMax: 0, always: false, outlineWhy: "" }, { asked, by, generated: 9 })
+      .why;
+  assert.equal(why("plain", "graph"), "plain as the graph says");
+  assert.equal(why("outline", "graph"), "plain though the graph says outline");
+  assert.equal(why("plain", "request"), "plain as asked");
+  assert.equal(why("outline", "request"), "plain though outline was asked for");
+  assert.equal(why("auto", "request"), "plain chosen");
+});

@@ -1,0 +1,55 @@
+/**
+ * What a graph file says of requests that do not say, at a node that has never seen the file.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { EVEN, NodeProcess } from "./processes.ts";
+
+async function whyOf(url: string, orrery?: Record<string, unknown>): Promise<string> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      messages: [{ role: "user", content: "Why does it rain?" }],
+      temperature: 0,
+      max_tokens: 300,
+      orrery,
+    }),
+  });
+  const body = await response.json();
+  assert.equal(response.status, 200, JSON.stringify(body));
+  return body.orrery.why;
+}
+
+Deno.test("The graph's mode, outline texts and router hold at the second node, where requests do not say", async () => {
+  const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  try {
+    const graph = join(data, "graph.yaml");
+    // The model was taught other words to ask for an outline: asked so, it answers as if it were asked plainly.
+    await Deno.writeTextFile(
+      graph,
+      `model: embedded
+actors:
+  outline:
+    templates: { outline: "{question}", point: "Expand point {index}: {point}" }
+    router: false
+decode: { mode: plain }
+`,
+    );
+    await using first = NodeProcess.start([
+      ...["--data", join(data, "first"), "--nodes", "2", "--graph", graph, "--draft", "none", ...EVEN],
+    ]);
+    await using second = NodeProcess.start([
+      ...["--data", join(data, "second"), "--join", await first.mailbox()],
+    ]);
+    const url = await second.ready(2);
+    assert.equal(await whyOf(url), "plain as the graph says");
+    assert.match(
+      await whyOf(url, { mode: "auto" }),
+      /; no outline: the graph leaves outlines to requests that ask for one/,
+    );
+    assert.match(await whyOf(url, { mode: "outline" }), /; the outline could not be used: /);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
