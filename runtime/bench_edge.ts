@@ -60,6 +60,8 @@ const POINTS = [
 ];
 const QUESTION = "How can I make compost from kitchen waste?";
 const NEW_TOKENS = 64;
+/** What the planner is told of the requests below. */
+const WORKLOAD = `model: ${HALF_BILLION}\nworkload: { prompt_tokens: 512, output_tokens: 64, branches: 8 }\n`;
 const random = seededRandom(7);
 
 const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
@@ -124,7 +126,9 @@ async function benchFleet(shape: FleetShape): Promise<void> {
     rows.push(await plain(even, "plain pipeline", { mode: "plain", pieces: 1 }));
   }
   {
-    await using planned = await Fleet.start(emulation, { cores, data: args.data, first });
+    const graph = join(args.data, "workload.yaml");
+    await writeFile(graph, WORKLOAD);
+    await using planned = await Fleet.start(emulation, { cores, data: args.data, first: ["--graph", graph] });
     printPlan(await planned.json("/api/plan") as Plan);
     rows.push(await plain(planned, "+ pieces", { mode: "plain" }));
     await picture(planned, `${shape.name}-prefill`, () => planned.ask(body(512, 1, { mode: "plain" })));
