@@ -5,6 +5,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   type ActorSystem,
   CLUSTER,
@@ -41,6 +42,8 @@ const IDLE_MS = 2_000;
 /** It is measured at work after all when it finds none for so long, or was disturbed so often. */
 const BUSY_MS = 60_000;
 const DISTURBED = 2;
+/** What nobody waits for waits for as much quiet at most. */
+const LONGEST_QUIET_MS = 60_000;
 /** With a limit on processor time, frames below this may fit in what was saved up: that they are quick says nothing. Seconds. */
 const TELLING_S = 0.03;
 const MANIFEST_DEADLINE_MS = 30_000;
@@ -85,6 +88,7 @@ export class NodeProfiler implements MemberProfiler {
   /** Frames that stages here have run, and when the last one ended. */
   #frames = 0;
   #lastFrame = -Infinity;
+  #onFrame?: () => void;
 
   constructor(options: NodeProfilerOptions) {
     this.#options = options;
@@ -126,6 +130,7 @@ export class NodeProfiler implements MemberProfiler {
     return watchEngine(engine, (frame) => {
       this.#frames++;
       this.#lastFrame = performance.now();
+      this.#onFrame?.();
       const current = this.#current.get(shapeOf(engine.info));
       if (!current) return; // never measured: nothing rests on it
       const { profile, manifest } = current;
@@ -165,7 +170,7 @@ export class NodeProfiler implements MemberProfiler {
     const again = async () => {
       await this.#cache.markStale(profile, what);
       this.#share = undefined;
-      await this.#measure(manifest);
+      await this.#measureAtLeisure(manifest);
       await this.#options.system.tell(CLUSTER, { type: "replan", why: what }, { deadlineMs: 10_000 });
     };
     void again().catch((error) => {
@@ -200,8 +205,26 @@ export class NodeProfiler implements MemberProfiler {
     return await this.#cache.has(key) ? await this.#cache.get(key, await this.#cpuShare()) : undefined;
   }
 
-  /** One measurement at a time; two that want the same one share it. */
-  #measure(manifest: Manifest): Promise<Profile> {
+  /** Nobody waits for this one: it gives way to the first frame that comes, and waits longer for the next chance. */
+  async #measureAtLeisure(manifest: Manifest): Promise<void> {
+    for (let quiet = IDLE_MS;; quiet = Math.min(2 * quiet, LONGEST_QUIET_MS)) {
+      for (let left; (left = this.#lastFrame + quiet - performance.now()) > 0;) {
+        await delay(left, undefined, { signal: this.#abort.signal });
+      }
+      const disturbed = new AbortController();
+      this.#onFrame = () => disturbed.abort();
+      try {
+        return void await this.#measure(manifest, disturbed.signal);
+      } catch (error) {
+        if (this.#abort.signal.aborted || !disturbed.signal.aborted) throw error;
+      } finally {
+        this.#onFrame = undefined;
+      }
+    }
+  }
+
+  /** One measurement at a time; two that want the same one share it. `disturbed` ends it. */
+  #measure(manifest: Manifest, disturbed?: AbortSignal): Promise<Profile> {
     const key = this.#key(manifest);
     const running = this.#running.get(key.geometry);
     if (running) return running;
@@ -209,7 +232,8 @@ export class NodeProfiler implements MemberProfiler {
     const measured = this.#queue.then(async () => {
       log.info("measuring how fast {model} runs here", { model: manifest.name });
       const { threads, spinning } = key;
-      const signal = this.#abort.signal;
+      const signal = AbortSignal.any([this.#abort.signal, ...(disturbed ? [disturbed] : [])]);
+      signal.throwIfAborted();
       const profile = await this.#undisturbed(async () =>
         await profileModel({
           ...{ manifest, store, data, threads, spinning, signal },
