@@ -152,12 +152,14 @@ Deno.test("A drafter that is killed half way costs no token, and the request goe
     await using cluster = await startCluster(3, data, ["--layers", "0-2,3-5"]);
     const expected = await stream(cluster.url, body("plain"), () => {});
     const drafter = cluster.nodes[2];
+    // The first drafts may come late, from a node that has just loaded its model.
+    assert.equal((await stream(cluster.url, body("speculative"), () => {})).text, expected.text);
     let before = 0;
     const killed = await stream(cluster.url, body("speculative"), (deltas) => {
       if (deltas === 8) drafter.kill("SIGKILL");
       before = deltas;
     });
-    assert.ok(before > 40, "it was killed half way");
+    assert.ok(before > 16, `it was killed half way of ${before}`);
     assert.equal(killed.text, expected.text);
     assert.ok(killed.orrery.drafted > 0, killed.orrery.why);
     await cluster.nodes[0].line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on \S+$/);
