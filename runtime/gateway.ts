@@ -5,11 +5,13 @@
  */
 import {
   type ActorSystem,
+  arbiterActor,
   arbiterAddress,
   type Deployment,
   type Done,
   drafterAddress,
   type FrameTrace,
+  generationActor,
   hasCode,
   type Inbox,
   type MakeCodec,
@@ -102,6 +104,19 @@ export class Gateway implements Generator {
   /** Is a generation of this deployment under way? */
   runs(deployment: string): boolean {
     return [...this.#running.values()].some((served) => served.deployment.id === deployment);
+  }
+
+  /** Makes the system know generations and their arbiters, whose resources are here. */
+  register(): void {
+    const { system } = this.#options;
+    system.register(generationActor, {
+      config: generationActor.config.parse({}),
+      resources: (to) => ({ codec: this.codecOf(to), outline: this.outlineOf(to) }),
+    });
+    system.register(arbiterActor, {
+      config: arbiterActor.config.parse({}),
+      resources: (to) => ({ pipeline: this.pipelineOf(to) }),
+    });
   }
 
   /** The `codec` resource of the generation at this address. */

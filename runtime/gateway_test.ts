@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import {
   ActorSystem,
-  arbiterActor,
   CLUSTER,
   clusterActor,
   type Deployment,
-  generationActor,
   hasCode,
   LocalNetwork,
   type RequestPolicy,
@@ -63,14 +61,7 @@ function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: Req
     config: stageActor.config.parse({}),
     resources: () => ({ engine: () => Promise.resolve(engine) }),
   });
-  system.register(generationActor, {
-    config: generationActor.config.parse({}),
-    resources: (to) => ({ codec: gateway.codecOf(to), outline: gateway.outlineOf(to) }),
-  });
-  system.register(arbiterActor, {
-    config: arbiterActor.config.parse({}),
-    resources: (to) => ({ pipeline: gateway.pipelineOf(to) }),
-  });
+  gateway.register();
   system.register(clusterActor, {
     config: clusterActor.config.parse({ nodes: 1, model: "toy", source: node }),
     resources: () => ({ place: () => [] }),

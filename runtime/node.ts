@@ -7,7 +7,6 @@ import { getLogger } from "@logtape/logtape";
 import { hostname } from "node:os";
 import {
   ActorSystem,
-  arbiterActor,
   clusterActor,
   type ClusterStatus,
   type DeadLetter,
@@ -15,7 +14,6 @@ import {
   drafterActor,
   type Flow,
   flowSchema,
-  generationActor,
   type Graph,
   memberActor,
   type NodeId,
@@ -241,14 +239,7 @@ function registerActors(parts: {
     config: drafterActor.config.parse({}),
     resources: (to) => ({ engine: () => host.loadDraft(to) }),
   });
-  system.register(generationActor, {
-    config: generationActor.config.parse({}),
-    resources: (to) => ({ codec: gateway.codecOf(to), outline: gateway.outlineOf(to) }),
-  });
-  system.register(arbiterActor, {
-    config: arbiterActor.config.parse({}),
-    resources: (to) => ({ pipeline: gateway.pipelineOf(to) }),
-  });
+  gateway.register();
   system.register(memberActor, {
     config: {},
     resources: () => ({ host, onPing: () => membership.pinged(), profiler }),

@@ -100,9 +100,10 @@ export class Placer {
     const { profiles, missing } = await this.#profiles(members, { signal, knownOnly: only });
     if (profiles.size === 0) {
       if (only) this.#measureLater();
-      else {log.warn("no node could be measured, so layers are split evenly: {why}", {
-          why: [...missing.values()][0],
-        });}
+      else {
+        const [why] = missing.values();
+        log.warn("no node could be measured, so layers are split evenly: {why}", { why });
+      }
       return this.#even(members);
     }
     if (!only) await this.#probe(members, signal);

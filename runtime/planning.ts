@@ -28,7 +28,7 @@ const MEMORY_FACTOR: Record<Precision, number> = { q4: 1, q8: 1, f16: 1.7, f32: 
 /**
  * A stage may not take more than this share of what its node may use: while it loads, its weights are there twice.
  */
-const LOADED_SHARE = 0.5;
+export const LOADED_SHARE = 0.5;
 /** Rows in the middle of the default workload: what a draft token's time is taken at. */
 const DRAFT_PAST = 512;
 

@@ -6,12 +6,10 @@
 import { join } from "node:path";
 import {
   ActorSystem,
-  arbiterActor,
   CLUSTER,
   clusterActor,
   type Deployment,
   drafterActor,
-  generationActor,
   LocalNetwork,
   parseAddress,
   shapeSchema,
@@ -89,14 +87,7 @@ export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
       }),
     }),
   });
-  system.register(generationActor, {
-    config: generationActor.config.parse({}),
-    resources: (to) => ({ codec: gateway.codecOf(to), outline: gateway.outlineOf(to) }),
-  });
-  system.register(arbiterActor, {
-    config: arbiterActor.config.parse({}),
-    resources: (to) => ({ pipeline: gateway.pipelineOf(to) }),
-  });
+  gateway.register();
   system.register(clusterActor, {
     config: clusterActor.config.parse({ nodes: 1, model: "embedded", source: node }),
     resources: () => ({ place: () => [] }),

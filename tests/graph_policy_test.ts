@@ -3,23 +3,12 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { ask } from "./compare_answers.ts";
 import { EVEN, NodeProcess } from "./processes.ts";
 
-async function whyOf(url: string, orrery?: Record<string, unknown>): Promise<string> {
-  const response = await fetch(`${url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      messages: [{ role: "user", content: "Why does it rain?" }],
-      temperature: 0,
-      max_tokens: 300,
-      orrery,
-    }),
-  });
-  const body = await response.json();
-  assert.equal(response.status, 200, JSON.stringify(body));
-  return body.orrery.why;
-}
+const whyOf = async (url: string, orrery?: Record<string, unknown>) =>
+  (await ask(url, "Why does it rain?", { max_tokens: 300, logprobs: false, top_logprobs: undefined, orrery }))
+    .orrery.why;
 
 Deno.test("The graph's mode, outline texts and router hold at the second node, where requests do not say", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { ask } from "./compare_answers.ts";
 import { NodeProcess } from "./processes.ts";
 
 const getPlan = async (url: string) => {
@@ -10,20 +11,7 @@ const getPlan = async (url: string) => {
   return { status: response.status, body: await response.json() };
 };
 
-async function answer(url: string): Promise<string> {
-  const response = await fetch(`${url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      messages: [{ role: "user", content: "Why does it rain?" }],
-      temperature: 0,
-      max_tokens: 24,
-    }),
-  });
-  const body = await response.json();
-  assert.equal(response.status, 200, JSON.stringify(body));
-  return body.choices[0].message.content;
-}
+const answer = async (url: string) => (await ask(url, "Why does it rain?", { max_tokens: 24 })).text;
 
 Deno.test("Two nodes measure themselves, the planner places, its table is printed and both serve the plan", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { MODES, type Sampling, samplingSchema } from "../../actors/mod.ts";
 import { apiError } from "./errors.ts";
-import type { GeneratedToken, GenerateRequest } from "./generator.ts";
+import { type GeneratedToken, type GenerateRequest, SAMPLING_FIELDS } from "./generator.ts";
 
 /** One answer wanted from one prompt. */
 export interface Choice {
@@ -187,17 +187,7 @@ export function toTask(
     throw apiError("invalid_value", "stream_options: only allowed when stream is true", "stream_options");
   }
   const sampling: Partial<Sampling> = { ...logprobs };
-  for (
-    const key of [
-      "temperature",
-      "top_p",
-      "top_k",
-      "min_p",
-      "repetition_penalty",
-      "presence_penalty",
-      "frequency_penalty",
-    ] as const
-  ) {
+  for (const key of SAMPLING_FIELDS) {
     const value = common[key];
     if (value !== null && value !== undefined) sampling[key] = value;
   }

@@ -15,6 +15,17 @@ export interface ChatMessage {
   [extra: string]: unknown;
 }
 
+/** Numbers of a request that say how to sample, as clients name them; the seed apart. */
+export const SAMPLING_FIELDS = [
+  "temperature",
+  "top_p",
+  "top_k",
+  "min_p",
+  "repetition_penalty",
+  "presence_penalty",
+  "frequency_penalty",
+] as const;
+
 /** One request for text. */
 export interface GenerateRequest {
   /** `default` or the served model's name. */

@@ -23,7 +23,13 @@ import {
   type PlanInput,
   planInputOf,
 } from "../../planner/mod.ts";
-import { fitting, modelShape, secondsPerToken as draftSeconds, withDefaults } from "../planning.ts";
+import {
+  fitting,
+  LOADED_SHARE,
+  modelShape,
+  secondsPerToken as draftSeconds,
+  withDefaults,
+} from "../planning.ts";
 import { deviceOf, geometryHash, loadProfiles, type Profile } from "../profile/mod.ts";
 import { resolveDraft, resolveModel, USUAL_ACCEPTANCE } from "../resolve_model.ts";
 import { StoreView } from "./store_view.ts";
@@ -41,9 +47,6 @@ export interface GraphInput {
   graph: Graph;
   input: PlanInput;
 }
-
-/** A stage may take this share of its machine's memory: while it loads, its weights are there twice. */
-const LOADED_SHARE = 0.5;
 
 /**
  * Reads a graph file and resolves model, devices and links. Changes nothing. Throws group `graph`: `unreadable`, `bad_graph`,

@@ -18,6 +18,7 @@ import { readArgs, urlOption } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { facts, modelBytes } from "./model_facts.ts";
 import { humanBytes, Progress } from "./progress.ts";
+import { table } from "./table.ts";
 
 const help = `Add models to the store, and look after it. \`deno task start --model NAME\` serves one.
 
@@ -247,14 +248,5 @@ function line({ manifest }: StoredModel): string {
 
 const millions = (count: number) =>
   count < 1e9 ? `${(count / 1e6).toFixed(1)} M` : `${(count / 1e9).toFixed(2)} G`;
-
-/** Columns side by side; colours do not count as width. */
-function table(rows: string[][]): string {
-  // deno-lint-ignore no-control-regex -- terminal colours begin with ESC
-  const width = (cell: string) => cell.replaceAll(/\x1b\[\d+m/g, "").length;
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => width(row[column]))));
-  const pad = (cell: string, column: number) => cell + " ".repeat(widths[column] - width(cell));
-  return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
-}
 
 if (import.meta.main) await runCommand(models);

@@ -16,7 +16,13 @@ import {
   requestVerdict,
   toOrreryError,
 } from "../../actors/mod.ts";
-import type { GenerateRequest, GenerationEvent, Generator, ModelCard } from "../api/mod.ts";
+import {
+  type GenerateRequest,
+  type GenerationEvent,
+  type Generator,
+  type ModelCard,
+  SAMPLING_FIELDS,
+} from "../api/mod.ts";
 
 /** Milliseconds that an actor may take over a request, waiting for its turn included. */
 const REQUEST_MS = 300_000;
@@ -201,18 +207,7 @@ function failed(name: string, what: string, cause?: unknown): OrreryError {
   });
 }
 
-const SAMPLING = [
-  ...[
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-  ],
-  "seed",
-] as const;
+const SAMPLING = [...SAMPLING_FIELDS, "seed"] as const;
 
 /** A request as the actors see it. Throws where they could not see what is asked. */
 function shown(name: string, { model, prompt, sampling, maxTokens, stop }: GenerateRequest): RequestMessage {

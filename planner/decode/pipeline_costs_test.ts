@@ -1,35 +1,6 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import { describedDevice } from "../cost/mod.ts";
-import { CostModel } from "../cost/mod.ts";
-import { pipelineCosts, requestSeconds, worthDistributing } from "./mod.ts";
-
-const speeds = fc.record({
-  ttftSeconds: fc.double({ min: 0.01, max: 20, noNaN: true }),
-  tokensPerSecond: fc.double({ min: 0.1, max: 100, noNaN: true }),
-});
-
-Deno.test("a cluster is used only where it is faster than the best device alone", () => {
-  fc.assert(
-    fc.property(speeds, speeds, fc.integer({ min: 1, max: 500 }), (alone, pipeline, outputTokens) => {
-      const workload = { promptTokens: 10, outputTokens };
-      const got = worthDistributing({ alone: { ...alone, host: "best" }, pipeline, workload });
-      const faster = requestSeconds(pipeline, outputTokens) < requestSeconds(alone, outputTokens);
-      assert.equal(got.distribute, faster);
-      assert.equal(got.why.startsWith("best serves alone"), !faster);
-    }),
-  );
-});
-
-Deno.test("a gain within the margin is not worth it, and a model that fits nowhere is distributed", () => {
-  const speed = (tokensPerSecond: number) => ({ ttftSeconds: 1, tokensPerSecond });
-  const workload = { promptTokens: 10, outputTokens: 101 };
-  const alone = { host: "a", ...speed(10) };
-  assert.equal(worthDistributing({ alone, pipeline: speed(10.5), workload }).distribute, true);
-  assert.equal(worthDistributing({ alone, pipeline: speed(10.5), workload, margin: 0.1 }).distribute, false);
-  const nowhere = worthDistributing({ alone: null, pipeline: speed(0.1), workload });
-  assert.deepEqual([nowhere.distribute, nowhere.aloneSeconds, nowhere.speedup], [true, null, null]);
-});
+import { CostModel, describedDevice } from "../cost/mod.ts";
+import { pipelineCosts } from "./mod.ts";
 
 Deno.test("pipelineCosts() counts every stage, every hop, the request and the answer", () => {
   const model = {
