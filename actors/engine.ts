@@ -30,6 +30,16 @@ export type StageOutput =
   | { kind: "hidden"; hidden: Tensor; computeMs: number }
   | { kind: "tokens"; tokens: TokenResult[]; computeMs: number };
 
+/** How large an arena is from now on, and where its rows stand; see `layout` of a frame. */
+export interface ArenaLayout {
+  /** Rows. */
+  capacity: number;
+  /** Slots; negative ones count from the end. */
+  keep: Int32Array;
+  /** In the same way. @default none */
+  shelf?: Int32Array;
+}
+
 /** Counters of an engine. */
 export interface EngineStats {
   /** Open arenas. */
@@ -56,11 +66,11 @@ export interface StageEngine {
   /** Facts that hold as long as the stage is loaded. */
   readonly info: StageInfo;
   /**
-   * Allocates, re-allocates or compacts an arena: `keep` (ascending slots) moves to slots 0, 1, 2 ..., the rest is forgotten.
-   * With an empty `keep` on an unknown arena it opens; `no_arena` if `keep` names rows of an arena that is not there.
-   * On `arena_memory` the arena is as it was.
+   * Allocates, re-allocates or compacts an arena: `keep` (parents first) moves to slots 0, 1, 2 ..., `shelf` to the last slots,
+   * where no frame reaches; the rest is forgotten. With both empty on an unknown arena it opens; `no_arena` if they name rows
+   * of an arena that is not there. On `arena_memory` the arena is as it was.
    */
-  layout(arena: string, layout: { capacity: number; keep: Int32Array }, signal?: AbortSignal): Promise<void>;
+  layout(arena: string, layout: ArenaLayout, signal?: AbortSignal): Promise<void>;
   /**
    * Runs a frame's rows, writing their KV at slots base .. base+rows-1, after noting its samplers (its `layout` is not looked
    * at). A row that nothing can be chosen for is a `failed` token, not an error: `bad_logits` (NaN, or every token banned),

@@ -6,7 +6,8 @@
  * parent's slot (-1: a root). A row attends to itself and to its ancestors, nothing else. So a prompt piece is a chain, a
  * draft is a chain or tree on the last accepted row, an outline branch is a chain on the shared prefix, and the rows of
  * several requests stand side by side in one arena and one frame. Rows that are no longer wanted are holes, until a
- * `layout` moves the live ones together.
+ * `layout` moves the live ones together. Every slot below a frame's rows takes part in its attention, if only masked; rows
+ * that nobody needs now stand on the **shelf**, above all frames.
  *
  * @module
  */
@@ -55,8 +56,16 @@ export const frameSchema = z.object({
   layout: z.object({
     /** Rows that the arena holds from now on. */
     capacity: z.number().int().positive(),
-    /** Slots whose rows move to slots 0, 1, 2 ..., ascending; all others are forgotten. A kept row's parent is kept. */
+    /**
+     * Slots whose rows move to slots 0, 1, 2 ...; a row's parent comes before it. What neither list names is forgotten. Negative
+     * ones count from the arena's end as it is before: -1 is its last slot.
+     */
     keep: i32,
+    /**
+     * Slots, named in the same way, whose rows move to the shelf: the arena's last slots, the last of the list to the very last. No
+     * frame's rows see them, so they cost no time; a later layout brings them back. A row's parent is on the shelf too, or kept.
+     */
+    shelf: i32.optional(),
     /** Address that gets the arena's `tokens` and `failed` messages. */
     reply_to: z.string(),
     /** How hidden states travel from stage to stage. */

@@ -114,14 +114,14 @@ export const stageActor = defineActor({
 
     /** Carries out a frame's layout. False: there is no memory for it, the arena is as it was and its owner knows. */
     async function lay({ arena, seq, layout }: Frame): Promise<boolean> {
-      const { reply_to: replyTo, wire, capacity, keep } = layout!;
+      const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
       const before = open.get(arena);
       const state = before ?? { replyTo, wire, until: 0, cancelled: new Set<number>(), refused: false };
       Object.assign(state, { replyTo, wire, until: ctx.now() + config.leaseMs });
       open.set(arena, state);
       if (!before && retired) void ctx.tell(replyTo, { type: "retiring", arena }).catch(() => {}); // it learns at its next word
       try {
-        await engine.layout(arena, { capacity, keep });
+        await engine.layout(arena, { capacity, keep, shelf });
         state.refused = false;
       } catch (error) {
         if (!hasCode(error, "arena_memory")) throw error;

@@ -143,7 +143,7 @@ Deno.test("A waiting piece lets at most two decode frames pass, and no frame exc
   );
 });
 
-Deno.test("Rows of ended requests are moved out where they would slow a long answer, and stay while nothing runs", async () => {
+Deno.test("Rows of ended requests slow no answer, and all of them stay for those who come back", async () => {
   const world = arbiterWorld({
     ...{ stages: 2, frameMs: batching, capacityRows: 8192 },
     slotMs: { attend: 0.005, move: 0.006 },
@@ -155,6 +155,7 @@ Deno.test("Rows of ended requests are moved out where they would slow a long ans
   const kept = (await stats()).cached_rows;
   await sim.run({ forMs: 60_000 });
   assert.equal((await stats()).cached_rows, kept, "no request, no eviction");
+  assert.equal(kept, 6 * 649);
   const before = await stats();
 
   const prompt = promptOf(40, 99);
@@ -162,11 +163,19 @@ Deno.test("Rows of ended requests are moved out where they would slow a long ans
   assert.deepEqual(tokens, await toyAnswer(prompt, 200, LAYERS));
   const after = await stats();
   assert.equal(after.compactions, before.compactions + 1, "once, not at every frame");
-  assert.ok(after.cached_rows < 256 + 650 + 240, `${after.cached_rows} rows are still cached`);
+  assert.equal(after.cached_rows, kept + 239);
+  assert.equal(after.shelved_rows, kept);
   const [first, second] = decodes(await traces()).slice(-100).map((f) =>
     f.stages[0].ended - f.stages[0].began
   );
-  assert.ok(first < 20 + 0.005 * 1200 && second < first + 0.1, `${first} ms for a row`);
+  assert.ok(first < 20 + 0.005 * 240 && second < first + 0.1, `${first} ms for a row`);
+
+  const back = client("back");
+  assert.deepEqual(
+    (await sim.until(back.answer(promptOf(500, 3), 30))).tokens,
+    await toyAnswer(promptOf(500, 3), 30, LAYERS),
+  );
+  assert.equal(back.reused, 499);
 });
 
 Deno.test("Rows that a request hangs on stay, whatever else is moved out", async () => {

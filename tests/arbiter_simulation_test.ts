@@ -28,6 +28,7 @@ Deno.test("Requests side by side get the tokens that each would get alone, on an
 
 Deno.test("Random trees of several requests get the model's tokens, whatever moves, is dropped or cancelled", async () => {
   let compactions = 0;
+  let shelved = 0;
   let cancelled = 0;
   let growths = 0;
   let refused = 0;
@@ -71,6 +72,7 @@ Deno.test("Random trees of several requests get the model's tokens, whatever mov
         assert.equal(end.frames_in_flight, 0);
         assert.equal(end.capacity - end.free_rows - end.holes, end.cached_rows, "no row is lost");
         compactions += end.compactions;
+        shelved += end.shelved_rows;
         cancelled += end.cancelled_frames;
         growths += end.growths;
       },
@@ -78,6 +80,7 @@ Deno.test("Random trees of several requests get the model's tokens, whatever mov
     { numRuns: 30, seed: 5 },
   );
   assert.ok(compactions > 2, `${compactions} compactions`);
+  assert.ok(shelved > 100, `${shelved} rows on shelves`);
   assert.ok(cancelled > 10, `${cancelled} frames cancelled`);
   assert.ok(growths > 5, `${growths} growths`);
   assert.ok(refused < 40, `${refused} requests refused`);

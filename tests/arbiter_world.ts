@@ -11,6 +11,7 @@ import {
   arbiterActor,
   arbiterAddress,
   type ArbiterStats,
+  type ArenaLayout,
   type Clock,
   directoryOf,
   type Frame,
@@ -135,7 +136,7 @@ class TaxedEngine extends ToyEngine {
     return super.run(frame);
   }
 
-  override async layout(name: string, layout: { capacity: number; keep: Int32Array }): Promise<void> {
+  override async layout(name: string, layout: ArenaLayout): Promise<void> {
     const ms = this.#moveMs * layout.keep.length;
     if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve));
     await super.layout(name, layout);

@@ -6,6 +6,7 @@
  * @module
  */
 import {
+  type ArenaLayout,
   asFloat32,
   type Clock,
   type Frame,
@@ -23,6 +24,8 @@ export const TOY_VOCAB = 251;
 const UNWRITTEN = -2;
 
 interface ToyArena {
+  /** First slot of the shelf; all, if there is none. */
+  shelf: number;
   capacity: number;
   /** Slot of each row's parent, -1 for a root, -2 where no row stands. */
   parents: Int32Array;
@@ -82,14 +85,16 @@ export class ToyEngine implements StageEngine {
     };
   }
 
-  layout(name: string, { capacity, keep }: { capacity: number; keep: Int32Array }): Promise<void> {
-    return Promise.resolve().then(() => this.#layout(name, capacity, keep));
+  layout(name: string, layout: ArenaLayout): Promise<void> {
+    return Promise.resolve().then(() => this.#layout(name, layout));
   }
 
-  #layout(name: string, capacity: number, keep: Int32Array): void {
+  #layout(name: string, { capacity, keep, shelf: away = new Int32Array(0) }: ArenaLayout): void {
     const old = this.arenas.get(name);
-    if (!old && keep.length > 0) throw toyError("no_arena", `no arena ${name} to keep rows of`);
-    if (keep.length > capacity) throw toyError("bad_frame", `${keep.length} rows kept of ${capacity}`);
+    const kept = keep.length + away.length;
+    const shelf = capacity - away.length;
+    if (!old && kept > 0) throw toyError("no_arena", `no arena ${name} to keep rows of`);
+    if (kept > capacity) throw toyError("bad_frame", `${kept} rows kept of ${capacity}`);
     const others = [...this.arenas].reduce((n, [other, a]) => n + (other === name ? 0 : a.capacity), 0);
     if (others + capacity > this.budgetRows) {
       throw toyError("arena_memory", `an arena of ${capacity} rows does not fit`, {
@@ -99,25 +104,34 @@ export class ToyEngine implements StageEngine {
       });
     }
     const moved = new Map([[-1, -1]]);
-    for (const [to, from] of keep.entries()) {
+    const orphan = (slot: number) => !moved.has(old!.parents[slot]);
+    const lost = (slot: number) =>
+      toyError("bad_frame", `slot ${slot} is kept, its parent ${old!.parents[slot]} is not`);
+    const named = (slot: number) => slot < 0 ? slot + old!.capacity : slot;
+    const move = (from: number, to: number) => {
       if (from >= old!.capacity || old!.parents[from] === UNWRITTEN) {
         throw toyError("bad_frame", `slot ${from} is kept, but no row stands there`);
       }
-      if (!moved.has(old!.parents[from])) {
-        throw toyError("bad_frame", `slot ${from} is kept, its parent ${old!.parents[from]} is not`);
-      }
+      if (moved.has(from)) throw toyError("bad_frame", `slot ${from} is kept twice`);
       moved.set(from, to);
+    };
+    for (const [to, from] of [...keep].map(named).entries()) {
+      move(from, to);
+      if (orphan(from)) throw lost(from);
     }
-    if (keep.some((from, to) => from !== to)) this.compactions++;
+    for (const [i, from] of away.entries()) move(named(from), shelf + i);
+    for (const from of [...away].map(named)) if (orphan(from)) throw lost(from);
+    moved.delete(-1);
+    if ([...moved].some(([from, to]) => from !== to)) this.compactions++;
     const parents = new Int32Array(capacity).fill(UNWRITTEN);
-    keep.forEach((from, to) => parents[to] = moved.get(old!.parents[from])!);
+    for (const [from, to] of moved) parents[to] = moved.get(old!.parents[from]) ?? -1;
     const rows = new Map<number, Int32Array>();
     for (let l = this.info.firstLayer; l <= this.info.lastLayer; l++) {
       const layer = new Int32Array(capacity);
-      keep.forEach((from, to) => layer[to] = old!.rows.get(l)![from]);
+      for (const [from, to] of moved) layer[to] = old!.rows.get(l)![from];
       rows.set(l, layer);
     }
-    this.arenas.set(name, { capacity, parents, rows, samplers: old?.samplers ?? new Map() });
+    this.arenas.set(name, { capacity, shelf, parents, rows, samplers: old?.samplers ?? new Map() });
   }
 
   async run(frame: Frame) {
@@ -132,9 +146,9 @@ export class ToyEngine implements StageEngine {
     if (failure) throw failure;
     const arena = this.arenas.get(frame.arena);
     if (!arena) throw toyError("no_arena", `no arena ${frame.arena}`);
-    if (frame.base + rows > arena.capacity) {
-      throw toyError("arena_full", `arena of ${arena.capacity} rows cannot take ${frame.base + rows}`, {
-        capacity: arena.capacity,
+    if (frame.base + rows > arena.shelf) {
+      throw toyError("arena_full", `arena of ${arena.shelf} rows cannot take ${frame.base + rows}`, {
+        capacity: arena.shelf,
         needed: frame.base + rows,
       });
     }

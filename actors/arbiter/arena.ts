@@ -12,7 +12,6 @@ import { type Carried, type Flight, Flights, traced } from "./flights.ts";
 import { FrameCost, type StageTrace } from "./frame_cost.ts";
 import { frameOf } from "./loading.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
-import { PIECE_ROWS } from "./request.ts";
 import type { Requests } from "./requests.ts";
 import type { Row } from "./row_pool.ts";
 import { FrameLog } from "./usage.ts";
@@ -81,8 +80,6 @@ export class Arena {
     return this.memory.room(wanted, () => ({
       rowsToCome: requests.rowsToCome(),
       rowMs: this.cost.slowest(1),
-      promptRowMs: this.cost.slowest(PIECE_ROWS) / PIECE_ROWS,
-      comesBack: requests.comesBack,
       moveRowMs: this.cost.moveRowMs,
     }));
   }

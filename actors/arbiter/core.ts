@@ -208,6 +208,7 @@ export class ArbiterCore {
       free_rows: pool.room,
       holes: pool.holes,
       cached_rows: cache.idle,
+      shelved_rows: pool.shelved,
       frames_in_flight: flights.size,
       window: windowOf(this.#o.stages, cost),
       frames,

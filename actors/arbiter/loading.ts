@@ -92,7 +92,7 @@ export function frameOf(
       wanted,
       sent: now,
       bound,
-      moved: layout?.keep.length ?? 0,
+      moved: layout ? movedRows(layout) : 0,
       announced,
       forgotten,
     },
@@ -110,4 +110,10 @@ export function frameOf(
       want_samplers: Int32Array.from(wanted, (c) => c.pending.request.order),
     },
   };
+}
+
+/** Rows that a layout moves within an arena. One that makes it larger copies all, which is no measure of moving. */
+function movedRows({ keep, shelf = new Int32Array(0) }: Layout): number {
+  return keep.filter((from, to) => from !== to).length +
+    shelf.filter((from, i) => from !== i - shelf.length).length;
 }

@@ -10,8 +10,8 @@
 import type { WireError } from "../errors.ts";
 import type { Frame } from "../frame.ts";
 import { PrefixCache } from "./prefix_cache.ts";
-import { RowPool } from "./row_pool.ts";
-import { spareRows, tidy, type TidySituation } from "./tidy.ts";
+import { type Moved, type Row, RowPool } from "./row_pool.ts";
+import { spareRows, type TidySituation, worthTidying } from "./tidy.ts";
 
 /** Arenas begin with a multiple of so many rows. */
 const ROUND_ROWS = 256;
@@ -22,16 +22,13 @@ const LEAST_STEP = 64;
 /** Milliseconds before memory that was refused is asked for again. */
 const REFUSED_MS = 60_000;
 
-/** Holes that come up before it is asked again whether they are to be moved out. */
-const TIDY_STEP = 64;
+/** Foreign slots that come up before it is asked again whether they are to be moved out. */
+const TIDY_STEP = 32;
 /** And rows that run: an answer that goes on for longer than was thought has more to gain. */
 const TIDY_ROWS = 24;
 
 /** What {@linkcode Memory.room} must know beside what it holds. */
-export type Prospects = Pick<
-  TidySituation,
-  "rowsToCome" | "rowMs" | "promptRowMs" | "comesBack" | "moveRowMs"
->;
+export type Prospects = Pick<TidySituation, "rowsToCome" | "rowMs" | "moveRowMs">;
 
 /** A frame's layout. */
 export type Layout = NonNullable<Frame["layout"]>;
@@ -97,28 +94,28 @@ export class Memory {
 
   /** Room in a new arena that is to hold `needed` rows soon, for a frame of `wanted` rows. */
   open(needed: number, wanted: number): Room {
-    return this.#grow(0, Math.ceil(needed / ROUND_ROWS) * ROUND_ROWS, wanted);
+    return this.#grow(Math.ceil(needed / ROUND_ROWS) * ROUND_ROWS, wanted);
   }
 
   /**
    * Room for a frame of `wanted` rows, or for as many of them as there can be, and the layout that makes it. An arena grows
    * while it may; rows are moved together where that gains much or nothing else does; unused cached rows go last. With
-   * `prospects`, what slows the rows to come more than it is worth goes at once: see `tidy.ts`.
+   * `prospects`, what slows the rows to come more than moving it costs goes to the shelf at once: see `tidy.ts`.
    */
   room(wanted: number, prospects?: () => Prospects): Room {
     const { pool, cache } = this;
     if (this.#relayout) return this.#roomAgain(wanted);
     this.#ranSince += wanted;
-    if (prospects && !this.#growth && this.#tidy(prospects)) return this.#compact(wanted);
-    if (pool.room >= wanted || this.#growth) return { rows: Math.min(wanted, pool.room) };
+    const called = pool.called > 0;
+    if (this.#growth) return { rows: called ? 0 : Math.min(wanted, pool.room) };
+    const away = prospects && this.#tidy(prospects) ? idle : undefined;
+    if (called || away) return this.#compact(wanted, away);
+    if (pool.room >= wanted) return { rows: wanted };
     const mayGrow = pool.capacity < this.limit;
-    if (!mayGrow && pool.holes < Math.max(wanted, WORTH * pool.capacity)) {
-      const short = Math.max(wanted, Math.ceil(WORTH * pool.capacity)) - pool.holes - pool.room;
-      cache.evict(Math.max(0, short));
-    }
-    const worth = pool.holes >= Math.max(wanted, WORTH * pool.capacity);
-    if (pool.holes > 0 && (worth || !mayGrow || !pool.sound)) return this.#compact(wanted);
-    if (mayGrow) return this.#grow(pool.capacity, Math.max(2 * pool.capacity, pool.end + wanted), wanted);
+    const worth = Math.max(wanted, WORTH * pool.capacity);
+    if (!mayGrow && pool.holes < worth) cache.evict(Math.max(0, Math.ceil(worth) - pool.holes - pool.room));
+    if (pool.holes > 0 && (pool.holes >= worth || !mayGrow || !pool.sound)) return this.#compact(wanted);
+    if (mayGrow) return this.#grow(pool.capacity + Math.max(pool.capacity, wanted), wanted);
     return { rows: Math.min(wanted, pool.room) };
   }
 
@@ -178,50 +175,53 @@ export class Memory {
     const { pool, cache } = this;
     if (pool.holes === 0 && pool.room < wanted && pool.capacity < this.limit) {
       this.#relayout = false;
-      return this.#grow(pool.capacity, Math.max(2 * pool.capacity, pool.end + wanted), wanted);
+      return this.#grow(pool.capacity + Math.max(pool.capacity, wanted), wanted);
     }
     if (pool.holes === 0 && pool.room <= 0) cache.evict(wanted);
     if (pool.holes === 0 && pool.room <= 0) return { rows: 0 };
-    const layout = this.#layout(pool.compact());
+    const layout = this.#layout(pool.arrange());
     this.#relayout = false;
-    if (pool.end === 0) this.#growth = { seq: -1, from: 0 }; // it may be refused again
+    if (pool.end + pool.shelved === 0) this.#growth = { seq: -1, from: 0 }; // it may be refused again
     return { rows: Math.min(wanted, pool.room), layout };
   }
 
-  /** Evicts what is not worth its place. True: the rest is to be moved together. */
+  /** Is there more below that no open request names than is worth its place? */
   #tidy(prospects: () => Prospects): boolean {
     const { pool, cache } = this;
-    const { holes, live: standing } = pool;
-    const cold = cache.idle;
-    const live = standing - cold;
-    const foreign = holes + cold;
+    const cold = cache.idle - (pool.shelved - pool.called);
+    const live = pool.live - cold;
+    const foreign = pool.gaps + cold;
     if (foreign <= spareRows(live)) return false;
     if (foreign < (this.#tidyAt ?? 0) + TIDY_STEP && this.#ranSince < TIDY_ROWS) return false;
     this.#tidyAt = foreign;
     this.#ranSince = 0;
-    const olderThan = (age: number) => cache.olderThan(age);
-    const done = tidy({ ...prospects(), live, cold, holes, olderThan });
-    if (!done) return false;
-    cache.evict(done.evict, { age: done.age });
-    this.#tidyAt = undefined;
-    return pool.holes > 0;
+    const worth = worthTidying({ ...prospects(), live, cold, gaps: pool.gaps });
+    if (worth) this.#tidyAt = undefined;
+    return worth;
   }
 
-  #compact(wanted: number): Room {
+  /** Moves the rows together; where not even one is left room for, cached rows go. */
+  #compact(wanted: number, away?: (row: Row) => boolean): Room {
+    const { pool, cache } = this;
+    if (pool.room + pool.holes <= 0) cache.evict(wanted);
+    if (pool.room + pool.holes <= 0) return { rows: 0 };
     this.compactions++;
-    const layout = this.#layout(this.pool.compact());
-    return { rows: Math.min(wanted, this.pool.room), layout };
+    const layout = this.#layout(pool.arrange(away));
+    return { rows: Math.min(wanted, pool.room), layout };
   }
 
-  #grow(from: number, capacity: number, wanted: number): Room {
+  #grow(capacity: number, wanted: number): Room {
     const { pool } = this;
+    this.#growth = { seq: -1, from: pool.capacity };
+    if (pool.capacity > 0) this.growths++;
     pool.capacity = Math.min(this.limit, capacity);
-    this.#growth = { seq: -1, from };
-    if (from > 0) this.growths++;
     return { rows: Math.min(wanted, pool.room), layout: this.#layout(pool.identity()) };
   }
 
-  #layout(keep: Int32Array<ArrayBuffer>): Layout {
-    return { capacity: this.pool.capacity, keep, reply_to: this.#o.replyTo, wire: this.#o.wire };
+  #layout(moved: Moved): Layout {
+    return { capacity: this.pool.capacity, ...moved, reply_to: this.#o.replyTo, wire: this.#o.wire };
   }
 }
+
+/** Rows that no open request names. */
+const idle = (row: Row) => row.users === 0;

@@ -28,11 +28,15 @@ export class PrefixCache {
     return this.#idle;
   }
 
-  /** The cached row with this token under a cached parent (undefined: a first row), if it stands in the arena. */
+  /**
+   * The cached row with this token under a cached parent (undefined: a first row), if it stands in the arena. One on the shelf is
+   * found only while there is room: the frame whose layout brings it down must have a row.
+   */
   find(parent: Row | undefined, token: number): Row | undefined {
     if (parent && !parent.cached) return undefined;
     const row = this.#under(parent)?.get(token);
-    return row && row.slot >= 0 ? row : undefined;
+    if (!row || row.slot < 0) return undefined;
+    return row.shelved && this.#pool.room + this.#pool.holes <= 0 ? undefined : row;
   }
 
   /** Caches a row that a request names. False: its parent is not cached, or another row stands for the same tokens. */
@@ -49,7 +53,10 @@ export class PrefixCache {
 
   /** One more request names the row, which it found here. */
   claim(row: Row): void {
-    if (row.cached && row.users === 0) this.#idle--;
+    if (row.cached && row.users === 0) {
+      this.#idle--;
+      if (row.shelved) this.#pool.call();
+    }
     row.users++;
     this.hits++;
   }
@@ -60,6 +67,7 @@ export class PrefixCache {
     if (row.users > 0) return;
     if (row.cached && row.done) {
       this.#idle++;
+      if (row.shelved) this.#pool.uncall();
       row.used = this.#tick;
       return;
     }
@@ -72,24 +80,9 @@ export class PrefixCache {
     this.#tick++;
   }
 
-  /** Rows that no request names, last used more than `age` ticks ago. */
-  olderThan(age: number): number {
-    let rows = 0;
-    const stack = [...this.#roots.values()];
-    for (let row = stack.pop(); row; row = stack.pop()) {
-      if (row.users === 0 && this.#tick - row.used > age) rows++;
-      if (row.next) stack.push(...row.next.values());
-    }
-    return rows;
-  }
-
-  /**
-   * Frees up to `count` rows that no request names, least recently used first, and only such as were last used more than
-   * `age` ticks ago. Returns how many.
-   */
-  evict(count: number, { age = -1 }: { age?: number } = {}): number {
-    const old = (row: Row) => this.#tick - row.used > age;
-    const leaves = this.#leaves().filter(old).sort((a, b) => a.used - b.used);
+  /** Frees up to `count` rows that no request names, least recently used first. Returns how many. */
+  evict(count: number): number {
+    const leaves = this.#leaves().sort((a, b) => a.used - b.used);
     let freed = 0;
     while (freed < count && leaves.length > 0) {
       let row: Row | undefined = leaves.shift()!;
@@ -103,7 +96,7 @@ export class PrefixCache {
         freed++;
         row = parent;
       }
-      if (row && row.users === 0 && !row.next?.size && old(row)) {
+      if (row && row.users === 0 && !row.next?.size) {
         const at = leaves.findIndex((leaf) => leaf.used > row!.used);
         leaves.splice(at < 0 ? leaves.length : at, 0, row);
       }

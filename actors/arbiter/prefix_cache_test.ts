@@ -33,18 +33,29 @@ Deno.test("The least recently used end of a chain goes first, and a chain's begi
   assert.equal(cache.idle, 17);
 });
 
-Deno.test("Rows of a younger age stay, however many are to go", () => {
-  const { cache, rows } = chains([100, 200, 300]);
-  assert.deepEqual([-1, 0, 1, 2].map((age) => cache.olderThan(age)), [30, 20, 10, 0]);
-  assert.equal(cache.evict(1000, { age: 0.5 }), 20);
-  assert.ok(rows[2].every((row) => !row.freed));
-  assert.equal(cache.find(undefined, 300), rows[2][0]);
-});
-
 Deno.test("Rows that a request names are never evicted, nor those that they hang on", () => {
   const { cache, rows } = chains([100, 200]);
   for (const row of rows[0].slice(0, 4)) cache.claim(row);
-  assert.equal(cache.olderThan(-1), 16);
+  assert.equal(cache.idle, 16);
   assert.equal(cache.evict(1000), 16);
   assert.deepEqual(rows[0].map((row) => row.freed), rows[0].map((_, i) => i >= 4));
+});
+
+Deno.test("Rows on the shelf are found, called back by whoever claims them, and evicted like others", () => {
+  const { pool, cache, rows } = chains([100, 200]);
+  const moved = pool.arrange((row) => row.users === 0);
+  assert.deepEqual([moved.keep.length, moved.shelf?.length, pool.room], [0, 20, 980]);
+  assert.ok(rows.flat().every((row) => row.shelved && row.slot >= 980));
+  for (let parent: Row | undefined, i = 0; i < 4; i++) {
+    parent = cache.find(parent, 200 + i)!;
+    cache.claim(parent);
+  }
+  assert.deepEqual([pool.called, cache.idle], [4, 16]);
+  cache.release(rows[1][3]);
+  assert.deepEqual([pool.called, cache.idle], [3, 17]);
+  assert.equal(cache.evict(12), 12);
+  assert.equal(pool.holes, 12);
+  const again = pool.arrange((row) => row.users === 0);
+  assert.deepEqual([...again.keep], [-10, -9, -8], "called back to the first slots");
+  assert.deepEqual([pool.called, pool.live, pool.shelved, pool.holes], [0, 3, 5, 0]);
 });

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Request } from "./request.ts";
-import { Returns } from "./returns.ts";
 
 /** Rows of an answer, before any has ended. */
 const PRIOR_ANSWER_ROWS = 256;
@@ -17,7 +16,6 @@ export class Requests {
   readonly #waiting: Request[] = [];
   /** Rows of an answer in the mean. */
   #answerRows = PRIOR_ANSWER_ROWS;
-  readonly #returns = new Returns();
 
   /** Requests that run. */
   get running(): Request[] {
@@ -41,7 +39,6 @@ export class Requests {
 
   /** A request arrives; {@linkcode Requests.admit} lets it in. */
   add(request: Request): void {
-    if (request.open.reuse) this.#returns.seen(request.open.prompt);
     this.#waiting.push(request);
   }
 
@@ -57,11 +54,6 @@ export class Requests {
   /** Those that run, and with `all` those that wait too. */
   list({ all }: { all: boolean }): Request[] {
     return all ? [...this.running, ...this.#waiting] : this.running;
-  }
-
-  /** Share of prompts that go on with an earlier one, 0 .. 1. */
-  get comesBack(): number {
-    return this.#returns.share;
   }
 
   /** Rows that the running ones will probably still run, judged by those that have ended. */

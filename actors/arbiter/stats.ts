@@ -20,6 +20,8 @@ export interface ArbiterStats {
   holes: number;
   /** Rows that no request names, kept for later ones. */
   cached_rows: number;
+  /** Those of them (and rows just called back) that stand where no frame meets them. */
+  shelved_rows: number;
   /** Frames that were sent and not answered yet. */
   frames_in_flight: number;
   /** Most frames of a single row that may be in flight, as of now. */

@@ -4,6 +4,7 @@
  * @module
  */
 import * as ort from "onnxruntime-node";
+import type { ArenaLayout } from "../../actors/engine.ts";
 import type { Sampling } from "../../actors/frame.ts";
 import { kvNames } from "../../models/graph/contract.ts";
 import { engineError } from "./errors.ts";
@@ -16,14 +17,6 @@ export interface ArenaShape {
   lastLayer: number;
   kvHeads: number;
   headDim: number;
-}
-
-/** How large an arena is from now on, and which of its rows stay: see `StageEngine.layout`. */
-export interface Layout {
-  /** Rows. */
-  capacity: number;
-  /** Ascending slots. */
-  keep: Int32Array;
 }
 
 /** How a row's next token is chosen. */
@@ -89,14 +82,17 @@ export class Arena {
   }
 
   /**
-   * Moves the kept rows to slots 0, 1, 2 ... of an arena of another size, or of this one in place. Throws `bad_frame` for a
-   * `keep` that cannot be, RangeError where memory cannot be had; the arena is as it was then.
+   * Moves the kept rows to their slots in an arena of another size, or in this one. Throws `bad_frame` for rows that cannot be
+   * kept, RangeError where memory cannot be had; the arena is as it was then.
    */
-  layout({ capacity, keep }: Layout): void {
-    const slots = this.#slots.moved(capacity, keep);
-    const order = moves(keep);
+  layout({ capacity, ...lists }: ArenaLayout): void {
+    const keep = this.#slots.named(Int32Array.from(lists.keep));
+    const shelf = this.#slots.named(Int32Array.from(lists.shelf ?? []));
+    const slots = this.#slots.moved(capacity, keep, shelf);
+    const order = [...moves(keep), ...moves(shelf, capacity - shelf.length)];
     if (capacity === this.#slots.capacity) {
-      for (const { data } of this.#caches) this.#move(data, data, order, capacity);
+      const away = order.filter(({ from, to }) => from !== to);
+      for (const { data } of this.#caches) this.#shift(data, away);
     } else {
       // Memory that nobody has written takes none yet, so two copies of one layer are the most that there is at a time.
       const fresh = allocate(this.#shape, capacity);
@@ -146,6 +142,7 @@ export class Arena {
     return Array.from({ length: kvHeads }, (_, head) => (head * this.#slots.capacity + slot) * headDim);
   }
 
+  /** Copies rows from a cache into one of `capacity` rows. */
   #move(from: Float32Array, to: Float32Array, order: Move[], capacity: number): void {
     const { kvHeads, headDim } = this.#shape;
     for (let head = 0; head < kvHeads; head++) {
@@ -153,11 +150,27 @@ export class Arena {
       const target = head * capacity;
       for (const move of order) {
         const first = (source + move.from) * headDim;
-        const last = first + move.rows * headDim;
-        const at = (target + move.to) * headDim;
-        // In place rows only ever move down, and what lies above is still to be moved: nothing is overwritten too early.
-        if (from === to) to.copyWithin(at, first, last);
-        else to.set(from.subarray(first, last), at);
+        to.set(from.subarray(first, first + move.rows * headDim), (target + move.to) * headDim);
+      }
+    }
+  }
+
+  /** Moves rows within a cache. They are taken out first, a head at a time: what moves up may meet what moves down. */
+  #shift(data: Float32Array, order: Move[]): void {
+    const { kvHeads, headDim } = this.#shape;
+    const taken = new Float32Array(order.reduce((n, { rows }) => n + rows, 0) * headDim);
+    for (let head = 0; head < kvHeads; head++) {
+      const start = head * this.#slots.capacity;
+      let at = 0;
+      for (const { from, rows } of order) {
+        const first = (start + from) * headDim;
+        taken.set(data.subarray(first, first + rows * headDim), at);
+        at += rows * headDim;
+      }
+      at = 0;
+      for (const { to, rows } of order) {
+        data.set(taken.subarray(at, at + rows * headDim), (start + to) * headDim);
+        at += rows * headDim;
       }
     }
   }
@@ -200,13 +213,13 @@ export class Arenas {
   }
 
   /** See `StageEngine.layout`. Throws `no_arena`, `arena_memory`, `bad_frame`; nothing has changed then. */
-  layout(name: string, layout: Layout): void {
-    const { capacity, keep } = layout;
+  layout(name: string, layout: ArenaLayout): void {
+    const { capacity, keep, shelf } = layout;
     if (!(Number.isInteger(capacity) && capacity > 0)) {
       throw engineError("bad_frame", `arena ${name} cannot have ${capacity} rows`, { arena: name, capacity });
     }
     const arena = this.#arenas.get(name);
-    if (!arena && keep.length > 0) throw noArena(name);
+    if (!arena && keep.length + (shelf?.length ?? 0) > 0) throw noArena(name);
     const bytes = arenaBytes(this.#shape, capacity);
     const others = this.#bytes - (arena?.bytes ?? 0);
     if (others + bytes > this.#budget) {

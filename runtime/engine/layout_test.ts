@@ -318,8 +318,13 @@ Deno.test(
   },
 );
 
-Deno.test("moves() and Slots.moved() keep every path, for any tree and any rows that are kept with their ancestors", () => {
-  const node = fc.record({ parent: fc.nat(), chained: fc.boolean(), wanted: fc.boolean() });
+Deno.test("moves() and Slots.moved() keep every path, for any tree and any rows that are kept with their ancestors, below or on the shelf", () => {
+  const node = fc.record({
+    parent: fc.nat(),
+    chained: fc.boolean(),
+    wanted: fc.boolean(),
+    away: fc.boolean(),
+  });
   fc.assert(
     fc.property(fc.array(node, { minLength: 1, maxLength: 24 }), fc.nat({ max: 6 }), (nodes, spare) => {
       const parents = nodes.map(({ parent, chained }, slot) => chained ? slot - 1 : parent % (slot + 1) - 1);
@@ -328,29 +333,91 @@ Deno.test("moves() and Slots.moved() keep every path, for any tree and any rows 
       const positions = Int32Array.from(tokens, (_, slot) => slot);
       slots.write({ base: 0, tokens, positions, parents: Int32Array.from(parents) });
       const kept = new Set<number>();
-      nodes.forEach(({ wanted }, slot) => {
-        for (let s = slot; wanted && s >= 0; s = parents[s]) kept.add(s);
+      const below = new Set<number>();
+      nodes.forEach(({ wanted, away }, slot) => {
+        for (let s = slot; wanted && s >= 0; s = parents[s]) {
+          kept.add(s);
+          if (!away) below.add(s);
+        }
       });
-      const keep = Int32Array.from(kept).sort();
-      const moved = slots.moved(keep.length + spare || 1, keep);
-      keep.forEach((from, to) => {
-        assert.deepEqual(moved.path(to, 3), slots.path(from, 3));
+      const keep = Int32Array.from(below).sort();
+      const shelf = Int32Array.from([...kept].filter((slot) => !below.has(slot))).sort();
+      const capacity = kept.size + spare || 1;
+      const moved = slots.moved(capacity, keep, shelf);
+      const now = new Map([...keep].map((from, to) => [from, to]));
+      shelf.forEach((from, i) => now.set(from, capacity - shelf.length + i));
+      for (const [from, to] of now) {
+        const parent = parents[from];
+        assert.equal(moved.parent(to), parent < 0 ? -1 : now.get(parent));
         assert.equal(moved.position(to), slots.position(from));
-      });
-      for (let slot = 0; slot < moved.capacity - 1; slot++) {
-        const child = () =>
-          moved.check({
-            base: moved.capacity - 1,
-            tokens: Int32Array.of(1),
-            positions: Int32Array.of(99),
-            parents: Int32Array.of(slot),
-          });
-        if (slot < keep.length) child();
-        else assert.throws(child, (e) => hasCode(e, "bad_frame"));
+        if (below.has(from)) assert.deepEqual(moved.path(to, 3), slots.path(from, 3));
       }
-      const all = moves(keep).flatMap(({ from, to, rows }) => range(rows).map((i) => [from + i, to + i]));
-      assert.deepEqual(all, [...keep].map((from, to) => [from, to]));
+      const room = capacity - shelf.length;
+      const rows = (base: number, parent: number) => ({
+        base,
+        ...{ tokens: Int32Array.of(1), positions: Int32Array.of(99), parents: Int32Array.of(parent) },
+      });
+      assert.throws(() => moved.check(rows(room, -1)), (e) => hasCode(e, "arena_full"));
+      for (let slot = 0; slot < room - 1; slot++) {
+        if (slot < keep.length) moved.check(rows(room - 1, slot));
+        else assert.throws(() => moved.check(rows(room - 1, slot)), (e) => hasCode(e, "bad_frame"));
+      }
+      const all = [...moves(keep), ...moves(shelf, room)]
+        .flatMap(({ from, to, rows }) => range(rows).map((i) => [from + i, to + i]));
+      assert.deepEqual(all, [...now]);
+      // Down again, the shelf's rows after the others: what was there before.
+      const back = Int32Array.from([...keep, ...shelf], (from) => now.get(from)!);
+      const again = slots.moved(capacity, keep, shelf);
+      const order = [...back].sort((a, b) => again.position(a) - again.position(b));
+      const down = again.moved(capacity, Int32Array.from(order));
+      order.forEach((_, to) => assert.equal(down.position(to), [...kept].sort((a, b) => a - b)[to]));
     }),
     { numRuns: 500, seed: 9 },
   );
 });
+
+Deno.test(
+  "a request goes on after its rows were on the shelf, while others ran where they had stood",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine();
+    const STEPS = 6;
+    const prompts = [TOKENS.slice(0, 9), TOKENS.slice(30, 47)];
+    const expected = [await alone(engine, 0, prompts[0], STEPS), await alone(engine, 1, prompts[1], STEPS)];
+    for (const [capacity, later] of [[64, 64], [64, 96]]) {
+      const arena = `of ${capacity}, then ${later}`;
+      await open(engine, arena, capacity);
+      const [first, second] = prompts.map((prompt, i) => new Lane(i, prompt));
+      let base = await runLanes(engine, arena, 0, [[first, prompts[0]]]);
+      for (let i = 0; i < 2; i++) {
+        base = await runLanes(engine, arena, base, [[first, [first.results.at(-1)!.token]]]);
+      }
+      await engine.layout(arena, {
+        capacity: later,
+        keep: new Int32Array(0),
+        shelf: Int32Array.from(first.slots),
+      });
+      first.slots = first.slots.map((_, i) => later - base + i);
+      await assert.rejects(
+        engine.run(chain(arena, 0, TOKENS.slice(0, later - base + 1), { want: [] })),
+        (e) => hasCode(e, "arena_full") && /on its shelf/.test(e.message),
+      );
+      base = await runLanes(engine, arena, 0, [[second, prompts[1]]]);
+      for (let i = 0; i < 2; i++) {
+        base = await runLanes(engine, arena, base, [[second, [second.results.at(-1)!.token]]]);
+      }
+      const keep = Int32Array.from([...second.slots, ...first.slots]);
+      await engine.layout(arena, { capacity: later, keep });
+      for (const lane of [first, second]) lane.slots = lane.slots.map((slot) => keep.indexOf(slot));
+      base = keep.length;
+      for (let i = 2; i < STEPS; i++) {
+        const step = (lane: Lane): [Lane, number[]] => [lane, [lane.results.at(-1)!.token]];
+        base = await runLanes(engine, arena, base, [step(first), step(second)]);
+      }
+      assertSame(first.results, expected[0], `${arena}: the one that was away`, NEAR);
+      assertSame(second.results, expected[1], `${arena}: the other`, NEAR);
+      await engine.close(arena);
+    }
+  },
+);

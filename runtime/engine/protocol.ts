@@ -3,12 +3,11 @@
  *
  * @module
  */
-import type { EngineStats } from "../../actors/engine.ts";
+import type { ArenaLayout, EngineStats } from "../../actors/engine.ts";
 import type { WireError } from "../../actors/errors.ts";
 import type { Frame, TokenResult } from "../../actors/frame.ts";
 import type { Geometry } from "../../models/manifest.ts";
 import type { StageGraph } from "../../models/graph/contract.ts";
-import type { Layout } from "./arena.ts";
 
 /** What the worker loads. */
 export interface LoadRequest {
@@ -43,7 +42,7 @@ export type PackedOutput =
 /** Request name -> its body and the value of its answer. */
 export interface Operations {
   load: { body: LoadRequest; value: void };
-  layout: { body: { arena: string; layout: Layout }; value: void };
+  layout: { body: { arena: string; layout: ArenaLayout }; value: void };
   run: { body: PackedFrame; value: PackedOutput };
   close: { body: { arena: string }; value: void };
   stats: { body: null; value: EngineStats };

@@ -20,21 +20,21 @@ export interface Run {
 /** The rows of a frame, as far as slots are concerned. */
 export type Rows = Pick<Frame, "base" | "tokens" | "positions" | "parents">;
 
-/** Rows that move together: slots from .. from + rows - 1 become to .. to + rows - 1, and `to` is not above `from`. */
+/** Rows that move together: slots from .. from + rows - 1 become to .. to + rows - 1. */
 export interface Move {
   from: number;
   to: number;
   rows: number;
 }
 
-/** How ascending slots become slots 0, 1, 2 ..., in an order in which nothing is overwritten before it has moved. */
-export function moves(keep: Int32Array): Move[] {
+/** How these slots become slots first, first + 1 ..., in runs. */
+export function moves(slots: Int32Array, first = 0): Move[] {
   const found: Move[] = [];
-  for (let to = 0; to < keep.length;) {
-    let end = to + 1;
-    while (end < keep.length && keep[end] === keep[end - 1] + 1) end++;
-    found.push({ from: keep[to], to, rows: end - to });
-    to = end;
+  for (let at = 0; at < slots.length;) {
+    let end = at + 1;
+    while (end < slots.length && slots[end] === slots[end - 1] + 1) end++;
+    found.push({ from: slots[at], to: first + at, rows: end - at });
+    at = end;
   }
   return found;
 }
@@ -49,12 +49,15 @@ export class Slots {
   readonly #positions: Int32Array;
   /** 1: the row, or an ancestor, had hidden states that are not finite. */
   readonly #damaged: Uint8Array;
-  /** All slots from here on are unwritten. */
+  /** All slots from here on are unwritten, up to the shelf. */
   #end = 0;
+  /** First slot of the shelf; `capacity`: there is none. */
+  #shelf: number;
 
   /** @param capacity Number of slots. */
   constructor(capacity: number) {
     this.capacity = capacity;
+    this.#shelf = capacity;
     this.#parents = new Int32Array(capacity).fill(UNWRITTEN);
     this.#runFirst = new Int32Array(capacity);
     this.#tokens = new Int32Array(capacity);
@@ -69,14 +72,17 @@ export class Slots {
    */
   check({ base, tokens, positions, parents }: Rows): void {
     const needed = base + tokens.length;
-    if (needed > this.capacity) {
+    if (needed > this.#shelf) {
+      const shelved = this.capacity - this.#shelf;
       throw new OrreryError({
         group: "engine",
         code: "arena_full",
         message: `rows at slots ${base} to ${
           needed - 1
-        } need an arena of ${needed} rows, this one holds ${this.capacity}`,
-        metadata: { capacity: this.capacity, needed },
+        } need an arena of ${needed} rows, this one holds ${this.#shelf}${
+          shelved > 0 ? ` and ${shelved} on its shelf` : ""
+        }`,
+        metadata: { capacity: this.#shelf, needed },
       });
     }
     for (let i = 0; i < tokens.length; i++) {
@@ -129,43 +135,66 @@ export class Slots {
       const lost = (parent >= base && parent < end) || (parent >= end && this.#parents[parent] === UNWRITTEN);
       if (lost) this.#parents[slot] = UNWRITTEN;
     }
+    // On the shelf a child may stand before its parent.
+    for (let again = this.#shelf < this.capacity; again;) {
+      again = false;
+      for (let slot = this.#shelf; slot < this.capacity; slot++) {
+        const parent = this.#parents[slot];
+        if (parent < 0) continue;
+        if ((parent >= base && parent < end) || this.#parents[parent] === UNWRITTEN) {
+          this.#parents[slot] = UNWRITTEN;
+          again = true;
+        }
+      }
+    }
+  }
+
+  /** Slots as a layout names them, negative ones from the end, as they are. */
+  named(slots: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+    return slots.map((slot) => slot < 0 ? slot + this.capacity : slot);
   }
 
   /**
-   * The slots of an arena of `capacity` rows in which the rows of `keep` (ascending) stand at 0, 1, 2 ...; this one stays as it
-   * is. Throws `bad_frame` (group `engine`): they do not ascend or fit, or a row or its parent would be missing.
+   * The slots of an arena of `capacity` rows in which the rows of `keep` stand at 0, 1, 2 ... and those of `shelf` at the end;
+   * this one stays as it is. Throws `bad_frame` (group `engine`): they do not fit, or a row or its parent would be missing.
    */
-  moved(capacity: number, keep: Int32Array): Slots {
-    if (keep.length > capacity) {
-      throw badLayout(`${keep.length} rows are to be kept in an arena of ${capacity}`);
-    }
+  moved(capacity: number, keep: Int32Array, shelf = new Int32Array(0)): Slots {
+    const kept = keep.length + shelf.length;
+    if (kept > capacity) throw badLayout(`${kept} rows are to be kept in an arena of ${capacity}`);
     const result = new Slots(capacity);
-    const now = new Int32Array(this.#end).fill(-1);
-    for (let to = 0; to < keep.length; to++) {
-      const from = keep[to];
-      if (to > 0 && from <= keep[to - 1]) {
-        throw badLayout(`kept slots must ascend, but ${from} follows ${keep[to - 1]}`);
-      }
-      const parent = from >= 0 && from < this.#end ? this.#parents[from] : UNWRITTEN;
-      if (parent === UNWRITTEN) throw badLayout(`slot ${from} is to be kept, but holds no row`);
-      if (parent >= 0 && now[parent] < 0) {
-        throw badLayout(`slot ${from} is to be kept, but its parent in slot ${parent} is not`);
-      }
+    result.#end = keep.length;
+    result.#shelf = capacity - shelf.length;
+    const now = new Int32Array(this.capacity).fill(-1);
+    const place = (from: number, to: number) => {
+      const there = from >= 0 && from < this.capacity && this.#parents[from] !== UNWRITTEN;
+      if (!there) throw badLayout(`slot ${from} is to be kept, but holds no row`);
+      if (now[from] >= 0) throw badLayout(`slot ${from} is to be kept twice`);
       now[from] = to;
-      const at = parent < 0 ? -1 : now[parent];
-      result.#parents[to] = at;
       result.#tokens[to] = this.#tokens[from];
       result.#positions[to] = this.#positions[from];
       result.#damaged[to] = this.#damaged[from];
+    };
+    const hang = (from: number, to: number) => {
+      const parent = this.#parents[from];
+      const at = parent < 0 ? -1 : now[parent];
+      if (parent >= 0 && at < 0) {
+        throw badLayout(`slot ${from} is to be kept, but its parent in slot ${parent} is not`);
+      }
+      result.#parents[to] = at;
       result.#runFirst[to] = at >= 0 && at === to - 1 ? result.#runFirst[at] : to;
+    };
+    for (let to = 0; to < keep.length; to++) {
+      place(keep[to], to);
+      hang(keep[to], to);
     }
-    result.#end = keep.length;
+    for (let i = 0; i < shelf.length; i++) place(shelf[i], result.#shelf + i);
+    for (let i = 0; i < shelf.length; i++) hang(shelf[i], result.#shelf + i);
     return result;
   }
 
   /** Notes that the hidden states of a row are not finite: it and all that hangs on it are of no use. */
   damage(slot: number): void {
-    this.#damaged[slot] = 1;
+    this.#damaged[slot] = 1; // a row of this frame: nothing on the shelf hangs on it
     for (let i = slot + 1; i < this.#end; i++) {
       if (this.#parents[i] >= slot && this.#damaged[this.#parents[i]]) this.#damaged[i] = 1;
     }

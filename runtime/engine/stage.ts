@@ -5,10 +5,10 @@
  * @module
  */
 import * as ort from "onnxruntime-node";
-import type { EngineStats } from "../../actors/engine.ts";
+import type { ArenaLayout, EngineStats } from "../../actors/engine.ts";
 import { OrreryError } from "../../actors/errors.ts";
 import type { TokenResult } from "../../actors/frame.ts";
-import { type Arena, Arenas, type Layout, type Sampler } from "./arena.ts";
+import { type Arena, Arenas, type Sampler } from "./arena.ts";
 import { engineError } from "./errors.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { type LoadRequest, type PackedFrame, type PackedOutput, unpackRows } from "./protocol.ts";
@@ -71,7 +71,7 @@ export class Stage {
   }
 
   /** See `StageEngine.layout`. */
-  layout(arena: string, layout: Layout): void {
+  layout(arena: string, layout: ArenaLayout): void {
     this.#arenas.layout(arena, layout);
   }
 

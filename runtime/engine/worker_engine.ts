@@ -4,11 +4,10 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { EngineStats, StageEngine, StageInfo, StageOutput } from "../../actors/engine.ts";
+import type { ArenaLayout, EngineStats, StageEngine, StageInfo, StageOutput } from "../../actors/engine.ts";
 import { OrreryError } from "../../actors/errors.ts";
 import type { Frame } from "../../actors/frame.ts";
 import { fromFloat32 } from "../../actors/tensor.ts";
-import type { Layout } from "./arena.ts";
 import { engineError } from "./errors.ts";
 import {
   type LoadRequest,
@@ -87,7 +86,7 @@ export class WorkerEngine implements StageEngine {
     }
   }
 
-  layout(arena: string, layout: Layout, signal?: AbortSignal): Promise<void> {
+  layout(arena: string, layout: ArenaLayout, signal?: AbortSignal): Promise<void> {
     return this.#call("layout", { arena, layout }, { arena, signal });
   }
 
