@@ -27,6 +27,8 @@ const PRIOR_MS = 50;
 
 /** Milliseconds of moving a row in a layout, before any was measured: 2000 rows of 12 layers took 12. */
 const PRIOR_MOVE_MS = 0.006;
+/** A layout that moves fewer rows counts as one that moves so many. */
+const MOVED_ROWS = 256;
 /** Up to so many rows a frame travels as one row does. */
 const FEW_ROWS = 8;
 
@@ -87,7 +89,8 @@ export class FrameCost {
   /** A layout that moved so many rows was carried out. */
   measureLayout(rows: number, trace: readonly StageTrace[]): void {
     if (rows === 0 || trace.length === 0) return;
-    const ms = Math.max(...trace.map((t) => t.layout_ms ?? 0)) / rows;
+    // What a layout takes besides moving, or waits for its processor, is no cost of a row.
+    const ms = Math.max(...trace.map((t) => t.layout_ms ?? 0)) / Math.max(rows, MOVED_ROWS);
     this.#moveRowMs = (this.#moveRowMs ?? ms) + NEWEST * (ms - (this.#moveRowMs ?? ms));
   }
 

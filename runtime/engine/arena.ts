@@ -3,11 +3,11 @@
  *
  * @module
  */
-import * as ort from "onnxruntime-node";
 import type { ArenaLayout } from "../../actors/engine.ts";
 import type { Sampling } from "../../actors/frame.ts";
 import { kvNames } from "../../models/graph/contract.ts";
 import { engineError } from "./errors.ts";
+import { Tensor, type Tensors } from "./ort.ts";
 import { type Move, moves, Slots } from "./slots.ts";
 
 /** What one row needs in a stage. */
@@ -45,9 +45,9 @@ export class Arena {
   /** By id. */
   readonly samplers = new Map<number, Sampler>();
   /** The KV inputs of a session; the caller adds the others of a frame. */
-  readonly feeds: Record<string, ort.Tensor> = {};
+  readonly feeds: Tensors = {};
   /** The same buffers as KV outputs. */
-  readonly fetches: Record<string, ort.Tensor> = {};
+  readonly fetches: Tensors = {};
   readonly #shape: ArenaShape;
   readonly #caches: Cache[] = [];
   #slots: Slots;
@@ -133,7 +133,10 @@ export class Arena {
 
   /** Gives the memory back now, not when the garbage collector comes by. */
   free(): void {
-    for (const { data } of this.#caches) data.buffer.transfer(0);
+    for (const { past, data } of this.#caches) {
+      this.feeds[past].release();
+      data.buffer.transfer(0);
+    }
   }
 
   /** Where a slot's elements begin, one number a head. */
@@ -178,7 +181,8 @@ export class Arena {
   #bind(index: number): void {
     const { past, present, data } = this.#caches[index];
     const { kvHeads, headDim } = this.#shape;
-    const tensor = new ort.Tensor("float32", data, [1, kvHeads, data.length / kvHeads / headDim, headDim]);
+    this.feeds[past]?.release();
+    const tensor = new Tensor("float32", data, [1, kvHeads, data.length / kvHeads / headDim, headDim]);
     this.feeds[past] = this.fetches[present] = tensor;
   }
 }

@@ -12,7 +12,12 @@ import type { Slots } from "./slots.ts";
  *
  * @param out Buffer to use if it is long enough; what it held is overwritten.
  */
-export function attentionBias(slots: Slots, base: number, rows: number, out?: Float32Array): Float32Array {
+export function attentionBias(
+  slots: Slots,
+  base: number,
+  rows: number,
+  out?: Float32Array<ArrayBuffer>,
+): Float32Array<ArrayBuffer> {
   const total = base + rows;
   const size = rows * total;
   const bias = out && out.length >= size ? out.subarray(0, size) : new Float32Array(size);
@@ -45,8 +50,8 @@ export function windowBias(
   slots: Slots,
   base: number,
   rows: number,
-  { window, bias, out }: { window: number; bias: Float32Array; out?: Float32Array },
-): Float32Array {
+  { window, bias, out }: { window: number; bias: Float32Array<ArrayBuffer>; out?: Float32Array<ArrayBuffer> },
+): Float32Array<ArrayBuffer> {
   let furthest = 0;
   for (let slot = base; slot < base + rows; slot++) furthest = Math.max(furthest, slots.position(slot));
   if (furthest < window) return bias;

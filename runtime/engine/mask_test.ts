@@ -71,7 +71,7 @@ Deno.test("attentionBias() overwrites a buffer that it may use", () => {
 });
 
 /** Both biases of the frame that was just put. */
-function windowed(slots: Slots, frame: Rows, window: number, out?: Float32Array) {
+function windowed(slots: Slots, frame: Rows, window: number, out?: Float32Array<ArrayBuffer>) {
   const bias = attentionBias(slots, frame.base, frame.tokens.length);
   return { bias, windowed: windowBias(slots, frame.base, frame.tokens.length, { window, bias, out }) };
 }

@@ -10,6 +10,7 @@
 import type { StageEngine } from "../../actors/engine.ts";
 import type { StageGraph } from "../../models/graph/mod.ts";
 import type { Geometry } from "../../models/mod.ts";
+import { heldLibrary } from "./library.ts";
 import { WorkerEngine, type WorkerLike } from "./worker_engine.ts";
 
 /** What to load and how to run it. */
@@ -44,16 +45,17 @@ const PERMISSIONS = {
 };
 
 /** Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if that does not work. */
-export function loadEngine(options: EngineOptions): Promise<StageEngine> {
+export async function loadEngine(options: EngineOptions): Promise<StageEngine> {
   const { signal, spinning = false, graph, geometry, threads, arenaBudgetBytes } = options;
+  const library = heldLibrary();
   const worker = new Worker(new URL("./worker.ts", import.meta.url), {
     type: "module",
     name: `engine ${graph.firstLayer}-${graph.lastLayer}`,
     deno: { permissions: PERMISSIONS },
   } as WorkerOptions);
-  return WorkerEngine.load(
+  return await WorkerEngine.load(
     worker as WorkerLike,
-    { graph, geometry, threads, spinning, arenaBudgetBytes },
+    { library, graph, geometry, threads, spinning, arenaBudgetBytes },
     signal,
   );
 }

@@ -11,6 +11,8 @@ import type { StageGraph } from "../../models/graph/contract.ts";
 
 /** What the worker loads. */
 export interface LoadRequest {
+  /** Path of ONNX Runtime. */
+  library: string;
   graph: StageGraph;
   geometry: Geometry;
   /** Threads that compute one operator. */

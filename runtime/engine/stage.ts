@@ -4,13 +4,13 @@
  *
  * @module
  */
-import * as ort from "onnxruntime-node";
 import type { ArenaLayout, EngineStats } from "../../actors/engine.ts";
 import { OrreryError } from "../../actors/errors.ts";
 import type { TokenResult } from "../../actors/frame.ts";
 import { type Arena, Arenas, type Sampler } from "./arena.ts";
 import { engineError } from "./errors.ts";
 import { attentionBias, windowBias } from "./mask.ts";
+import { Session, Tensor, type Tensors } from "./ort.ts";
 import { type LoadRequest, type PackedFrame, type PackedOutput, unpackRows } from "./protocol.ts";
 import { needsHistory, sample } from "./sampler.ts";
 
@@ -22,7 +22,7 @@ type Rows = ReturnType<typeof unpackRows>;
 /** A loaded stage. */
 export class Stage {
   readonly #load: LoadRequest;
-  readonly #session: ort.InferenceSession;
+  readonly #session: Session;
   readonly #arenas: Arenas;
   #frames = 0;
   #rows = 0;
@@ -31,7 +31,7 @@ export class Stage {
   #windowBias = new Float32Array(0);
   #logits = new Float32Array(0);
 
-  private constructor(load: LoadRequest, session: ort.InferenceSession) {
+  private constructor(load: LoadRequest, session: Session) {
     this.#load = load;
     this.#session = session;
     const { graph, geometry } = load;
@@ -47,19 +47,9 @@ export class Stage {
   }
 
   /** Loads a stage graph. Throws `engine_failed` if ONNX Runtime refuses it. */
-  static async load(load: LoadRequest): Promise<Stage> {
+  static load(load: LoadRequest): Stage {
     try {
-      const session = await ort.InferenceSession.create(load.graph.path, {
-        executionProviders: ["cpu"],
-        executionMode: "sequential",
-        intraOpNumThreads: load.threads,
-        interOpNumThreads: 1,
-        // Frames differ in shape, so a remembered memory plan never fits.
-        enableMemPattern: false,
-        enableCpuMemArena: false,
-        extra: { session: { intra_op: { allow_spinning: load.spinning ? "1" : "0" } } },
-      });
-      return new Stage(load, session);
+      return new Stage(load, new Session(load.graph.path, load));
     } catch (cause) {
       throw engineError(
         "engine_failed",
@@ -92,13 +82,13 @@ export class Stage {
   }
 
   /** Frees arenas and session. */
-  async dispose(): Promise<void> {
+  dispose(): void {
     this.#arenas.clear();
-    await this.#session.release();
+    this.#session.release();
   }
 
   /** See `StageEngine.run`. */
-  async run(frame: PackedFrame): Promise<PackedOutput> {
+  run(frame: PackedFrame): PackedOutput {
     const started = performance.now();
     const arena = this.#arenas.get(frame.arena);
     const rows = unpackRows(frame);
@@ -113,14 +103,16 @@ export class Stage {
     try {
       const feeds = this.#feeds(arena, rows, frame.hidden);
       if (this.#load.graph.last) {
-        const logits = this.#logitsBuffer(rows.want.length);
-        await this.#compute(feeds, { ...arena.fetches, logits });
+        const wanted = rows.want.length;
+        const { vocab } = this.#load.geometry;
+        const logits = this.#logitsBuffer(wanted * vocab);
+        this.#compute(arena, feeds, { logits: new Tensor("float32", logits, [wanted, vocab]) });
         contain(arena, rows);
-        tokens = this.#sample(arena, rows, logits.data as Float32Array);
+        tokens = this.#sample(arena, rows, logits);
       } else {
         hidden = new Float32Array(frame.rows * width);
-        const out = new ort.Tensor("float32", hidden, [1, frame.rows, width]);
-        await this.#compute(feeds, { ...arena.fetches, next_hidden: out });
+        const out = new Tensor("float32", hidden, [1, frame.rows, width]);
+        this.#compute(arena, feeds, { next_hidden: out });
         contain(arena, rows);
         // The next stage must know: it sees a NaN where this one hid it behind zeros.
         for (let row = 0; row < frame.rows; row++) {
@@ -138,11 +130,14 @@ export class Stage {
     return hidden ? { kind: "hidden", hidden, computeMs } : { kind: "tokens", tokens, computeMs };
   }
 
-  async #compute(feeds: Record<string, ort.Tensor>, fetches: Record<string, ort.Tensor>): Promise<void> {
+  /** `feeds` and `results` are of this frame alone; those of the arena stay. */
+  #compute(arena: Arena, feeds: Tensors, results: Tensors): void {
     try {
-      await this.#session.run(feeds, fetches);
+      this.#session.run({ ...feeds, ...arena.feeds }, { ...results, ...arena.fetches });
     } catch (cause) {
       throw engineError("engine_failed", `ONNX Runtime refused a frame: ${reason(cause)}`, {}, cause);
+    } finally {
+      for (const tensor of [...Object.values(feeds), ...Object.values(results)]) tensor.release();
     }
   }
 
@@ -192,44 +187,41 @@ export class Stage {
     }
   }
 
-  #feeds(arena: Arena, rows: Rows, hidden?: Float32Array): Record<string, ort.Tensor> {
+  #feeds(arena: Arena, rows: Rows, hidden?: Float32Array<ArrayBuffer>): Tensors {
     const n = rows.tokens.length;
     const total = rows.base + n;
     const { graph, geometry } = this.#load;
     const bias = attentionBias(arena.slots, rows.base, n, this.#bias);
-    const biases: Record<string, ort.Tensor> = {
-      bias: new ort.Tensor("float32", bias, [1, 1, n, total]),
+    const biases: Tensors = {
+      bias: new Tensor("float32", bias, [1, 1, n, total]),
     };
     if (graph.window !== undefined) {
       const options = { window: graph.window, bias, out: this.#windowBias };
       const windowed = windowBias(arena.slots, rows.base, n, options);
-      biases.window_bias = new ort.Tensor("float32", windowed, [1, 1, n, total]);
+      biases.window_bias = new Tensor("float32", windowed, [1, 1, n, total]);
       if (windowed !== bias) this.#windowBias = kept(windowed, this.#windowBias);
     }
     this.#bias = kept(bias, this.#bias);
     return {
       ...biases,
-      ...arena.feeds,
       ...(graph.first
         ? { tokens: int64(rows.tokens, [1, n]) }
-        : { hidden: new ort.Tensor("float32", hidden!, [1, n, geometry.hidden]) }),
+        : { hidden: new Tensor("float32", hidden!, [1, n, geometry.hidden]) }),
       positions: int64(rows.positions, [1, n]),
-      past_rows: new ort.Tensor("int32", Int32Array.of(total - 1), [1]),
-      total_rows: new ort.Tensor("int32", Int32Array.of(total), []),
+      past_rows: new Tensor("int32", Int32Array.of(total - 1), [1]),
+      total_rows: new Tensor("int32", Int32Array.of(total), []),
       ...(graph.last ? { want: int64(rows.want, [rows.want.length]) } : {}),
     };
   }
 
-  /** A tensor (wanted, vocab) over a buffer that is used again. */
-  #logitsBuffer(wanted: number): ort.Tensor {
-    const { vocab } = this.#load.geometry;
-    const size = wanted * vocab;
+  /** So many elements of a buffer that is used again. */
+  #logitsBuffer(size: number): Float32Array<ArrayBuffer> {
     let buffer = this.#logits;
     if (buffer.length < size) {
       buffer = new Float32Array(size);
       if (size <= KEEP_ELEMENTS) this.#logits = buffer;
     }
-    return new ort.Tensor("float32", buffer.subarray(0, size), [wanted, vocab]);
+    return buffer.subarray(0, size);
   }
 
   #sample(arena: Arena, rows: Rows, logits: Float32Array): TokenResult[] {
@@ -305,10 +297,10 @@ function kept(values: Float32Array, buffer: Float32Array<ArrayBuffer>): Float32A
 }
 
 /** i64 tensor of non-negative numbers: little-endian low words, high words 0. */
-function int64(values: Int32Array, dims: number[]): ort.Tensor {
+function int64(values: Int32Array, dims: number[]): Tensor {
   const words = new Int32Array(2 * values.length);
   for (let i = 0; i < values.length; i++) words[2 * i] = values[i];
-  return new ort.Tensor("int64", new BigInt64Array(words.buffer), dims);
+  return new Tensor("int64", new BigInt64Array(words.buffer), dims);
 }
 
 function reason(error: unknown): string {

@@ -202,6 +202,8 @@ export class WorkerEngine implements StageEngine {
       if (!job) return;
       try {
         const { request, transfer } = job.message();
+        // Copying one row's small buffers instead of transferring them gains nothing: 27 against 28 us of the host's thread a
+        // trip, most of which is waking the worker.
         this.#worker.postMessage(request, transfer);
         this.#current = job;
       } catch (cause) {

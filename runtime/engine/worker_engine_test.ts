@@ -21,6 +21,7 @@ const geometry: Geometry = {
   tied_embeddings: true,
 };
 const load: LoadRequest = {
+  library: "",
   graph: {
     path: "no.onnx",
     firstLayer: 1,
