@@ -47,6 +47,8 @@ export const rowsSchema = z.object({
   chance: z.instanceof(Float32Array).optional(),
   /** More rows follow in the next message at once: the frame waits for them, so that a row and its drafts go together. */
   more: z.boolean().optional(),
+  /** Numbers of earlier drafts that have come true and have no result yet: rows of a lane from now on, sent or not. */
+  certain: i32.optional(),
 });
 
 /** Generation -> arbiter: these rows and all their descendants are of no use any more. */

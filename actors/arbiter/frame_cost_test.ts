@@ -40,7 +40,7 @@ Deno.test("A layout's time a row is the slowest stage's", () => {
   assert.equal(cost.moveRowMs, 0.006, "it moved nothing");
   const waited = new FrameCost(2);
   waited.measureLayout(10, trace(10, { layoutMs: 10 }));
-  assert.ok(waited.moveRowMs < 0.05, "ten rows did not take 1 ms each: the stage waited for its processor");
+  assert.ok(waited.moveRowMs < 0.1, "ten rows did not take 2 ms each: the stage waited for its processor");
   cost.measureLayout(1000, trace(10, { layoutMs: 5 }));
   assert.equal(cost.moveRowMs, 0.01);
 });

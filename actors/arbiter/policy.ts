@@ -11,8 +11,9 @@
  * 5. Decode rows ride along with a piece when that costs the slowest stage less time than a frame of their own.
  * 6. A piece that ends early is filled up with other pieces (short prompts of many branches travel together).
  * 7. Requests take turns by what they have had: the least served in row time goes first.
- * 8. Drafts ride with their decode row. When nobody else wants the pipeline all go; else a draft row goes while its chance
- *    per added time beats the frame's expected tokens per time. What is left out stays and may go later.
+ * 8. Drafts ride with their decode row. All of a lane that is alone go; else a draft row goes while the tokens that it may
+ *    give are more than those that its time costs the others ({@linkcode Load}). So it is with drafts that have a frame of
+ *    their own. What is left out stays and may go later.
  *
  * @module
  */
@@ -54,7 +55,7 @@ export interface DraftOffer<D> {
   request: unknown;
   /** Row that it hangs on, where that has not been sent. */
   parent?: D;
-  /** Chance that it is of use, 0 .. 1. */
+  /** Chance that it is of use, 0 .. 1; 0 while its parent has been answered and nobody has said what came of it. */
   chance: number;
 }
 
@@ -121,7 +122,7 @@ export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: Frame
 export function choose<J, D>(s: Situation<J, D>): Choice<J, D> {
   const lanes = s.decodes.length + s.lanesInFlight + s.lanesOwed;
   const target = rowsPerFrame(lanes, s.cap, s);
-  const ready = s.decodes.length > 0 || s.drafts.some((d) => d.parent === undefined);
+  const ready = s.decodes.length > 0 || s.drafts.some((d) => d.parent === undefined && d.chance > 0);
 
   if (s.pieces.length > 0 && !(s.lastWasPiece && ready)) {
     const pieces = pickPieces(s.pieces);
@@ -129,8 +130,9 @@ export function choose<J, D>(s: Situation<J, D>): Choice<J, D> {
     if (s.inFlight >= windowOf(s.stages, s.cost, { rows })) return { kind: "none" };
     return { kind: "frame", pieces, decodes: pickRiders(s, rows, target), drafts: [] };
   }
+  if (!ready && s.inFlight === 0) return sendUndecided(s);
   if (!ready || s.inFlight >= windowOf(s.stages, s.cost, { rows: target })) return { kind: "none" };
-  return gather(s, { lanes, target }) ?? sendLanes(s, target);
+  return gather(s, { lanes, target }) ?? sendLanes(s, { lanes, target });
 }
 
 /** What lanes wait for that are too few to fill a frame, if they should: see rule 3. */
@@ -146,9 +148,25 @@ function gather<J, D>(
   return ms > LEAST_LINGER_MS ? { kind: "linger", ms } : undefined;
 }
 
-function sendLanes<J, D>(s: Situation<J, D>, target: number): Choice<J, D> {
+function sendLanes<J, D>(
+  s: Situation<J, D>,
+  { lanes, target }: { lanes: number; target: number },
+): Choice<J, D> {
   const decodes = pickDecodes(s.decodes, target, s.cost.slowest(1));
-  return { kind: "frame", pieces: [], decodes, drafts: pickDrafts(s, decodes) };
+  const drafts = pickDrafts(s, decodes, loadOf(s, { lanes, target }));
+  if (decodes.length + drafts.length === 0) return { kind: "none" }; // the next answer asks again
+  return { kind: "frame", pieces: [], decodes, drafts };
+}
+
+/**
+ * Drafts whose parents have been answered wait for the word whether they came true, which comes at once: they are certain or
+ * of no use. They go if nobody says anything: whoever sent them may want them all the same.
+ */
+function sendUndecided<J, D>(s: Situation<J, D>): Choice<J, D> {
+  if (s.drafts.length === 0) return { kind: "none" };
+  if (s.lanesOwed > 0) return { kind: "linger", ms: MAX_LINGER_MS };
+  const drafts = s.drafts.slice(0, MAX_DRAFTS).map((d) => d.row);
+  return { kind: "frame", pieces: [], decodes: [], drafts };
 }
 
 /** The least served request's piece, and more pieces while they fit into its size. */
@@ -192,28 +210,52 @@ function pickDecodes<D>(offers: DecodeOffer<D>[], count: number, rowMs: number):
   return picked;
 }
 
-/** Draft rows that go with these decode rows: see rule 8. */
-function pickDrafts<J, D>(s: Situation<J, D>, decodes: D[]): D[] {
+/** How much of the pipeline lanes take, and what they make of it. */
+interface Load {
+  lanes: number;
+  /** Part of the slowest stage's time that the lanes' own rows take, 0 .. 1. */
+  busy: number;
+  /** Milliseconds for a token of every lane. */
+  roundMs: number;
+}
+
+function loadOf<J, D>(s: Situation<J, D>, { lanes, target }: { lanes: number; target: number }): Load {
+  const work = Math.ceil(lanes / target) * s.cost.slowest(target);
+  const roundMs = Math.max(1e-9, s.cost.sum(target) + (s.cost.transitMs(target) ?? 0), work);
+  return { lanes, roundMs, busy: s.pieces.length > 0 ? 1 : work / roundMs };
+}
+
+/**
+ * Tokens that one more row costs a frame of so many rows: its own lanes wait for every stage to run it, and as far as the
+ * pipeline is busy all others wait for the slowest.
+ */
+function tokensLost(rows: number, expected: number, { busy }: Load, { cost }: { cost: FrameCost }): number {
+  const trip = cost.sum(rows) + (cost.transitMs(rows) ?? 0);
+  const own = (cost.sum(rows + 1) - cost.sum(rows)) / trip;
+  const shared = (cost.slowest(rows + 1) - cost.slowest(rows)) / cost.slowest(rows);
+  return expected * ((1 - busy) * own + busy * shared);
+}
+
+/** Draft rows that go with these decode rows, or in a frame of their own if there are none: see rule 8. */
+function pickDrafts<J, D>(s: Situation<J, D>, decodes: D[], load: Load): D[] {
   const going = new Set(decodes);
-  const may = (d: DraftOffer<D>) => d.parent === undefined || going.has(d.parent);
-  const wanted = s.pieces.length > 0 || s.decodes.length > decodes.length ||
-    s.lanesInFlight + s.lanesOwed > 0;
+  const may = (d: DraftOffer<D>) => d.chance > 0 && (d.parent === undefined || going.has(d.parent));
+  const alone = load.lanes <= 1 && decodes.length > 0 && s.pieces.length === 0;
   const picked: D[] = [];
-  let rows = decodes.length;
   let expected = decodes.length;
   // A child's chance is not above its parent's: by falling chance, parents first, is an order in which each may go.
-  for (const draft of wanted ? s.drafts.toSorted((a, b) => b.chance - a.chance) : s.drafts) {
+  for (const draft of alone ? s.drafts : s.drafts.toSorted((a, b) => b.chance - a.chance)) {
     if (picked.length >= MAX_DRAFTS) break;
     if (!may(draft)) continue;
-    if (wanted && rows > 0) {
-      const added = Math.max(1e-9, s.cost.slowest(rows + 1) - s.cost.slowest(rows));
-      if (draft.chance / added < expected / s.cost.slowest(rows)) continue;
-    }
+    const rows = decodes.length + picked.length;
+    if (!alone && rows > 0 && draft.chance < tokensLost(rows, expected, load, s)) continue;
     picked.push(draft.row);
     going.add(draft.row);
-    rows++;
     expected += draft.chance;
   }
+  // A frame of drafts alone makes the lanes wait, as far as they fill the pipeline.
+  const waits = load.lanes / load.roundMs * load.busy * s.cost.slowest(picked.length);
+  if (decodes.length === 0 && s.inFlight > 0 && load.lanes > 1 && expected < waits) return [];
   // Parents before children, as they were offered.
   const chosen = new Set(picked);
   return s.drafts.filter((d) => chosen.has(d.row)).map((d) => d.row);

@@ -97,17 +97,36 @@ Deno.test("The least served request goes first, and one with many lanes does not
   assert.deepEqual(behind.kind === "frame" && behind.decodes, ["new0", "new1"]);
 });
 
-Deno.test("Drafts go whole when nobody waits; else each must beat the frame's tokens per time", () => {
-  const drafts = [0.9, 0.5, 0.05].map((chance, i) => ({
-    row: `d${i}`,
-    request: "r",
-    parent: i ? `d${i - 1}` : "r0",
-    chance,
-  }));
+const chain = (chances: number[], parent?: string) =>
+  chances.map((chance, i) => ({ row: `d${i}`, request: "r", parent: i ? `d${i - 1}` : parent, chance }));
+
+Deno.test("Drafts of a lane that is alone go whole; else each must give more tokens than its time costs", () => {
+  const drafts = chain([0.9, 0.5, 0.05], "r0");
   const alone = choose(situation({ decodes: lanes(1), drafts }));
   assert.deepEqual(alone.kind === "frame" && alone.drafts, ["d0", "d1", "d2"]);
   const shared = choose(situation({ decodes: lanes(1), drafts, lanesInFlight: 3 }));
   assert.deepEqual(shared.kind === "frame" && shared.drafts, ["d0", "d1"]);
+  // Eight lanes in one frame of one stage are not alone either: nobody else waits, but they themselves do.
+  const one = { stages: 1, cost: costOf(1, batching), decodes: lanes(8), cap: 8 };
+  const crowd = choose(situation({ ...one, drafts: chain([0.9, 0.3, 0.05], "r0") }));
+  assert.deepEqual(crowd.kind === "frame" && crowd.drafts, ["d0"]);
+});
+
+Deno.test("A frame of drafts alone goes where lanes leave gaps, not where it makes them wait", () => {
+  const drafts = chain([0.6, 0.4]);
+  const gaps = choose(situation({ drafts, lanesInFlight: 1, laneFrames: 1, inFlight: 1 }));
+  assert.ok(gaps.kind === "frame" && gaps.drafts.length > 0);
+  const full = choose(situation({ drafts, lanesInFlight: 8, laneFrames: 4, inFlight: 4 }));
+  assert.deepEqual(full, { kind: "none" });
+});
+
+Deno.test("A draft whose parent was answered waits for the word that comes next, and goes if there is none", () => {
+  const drafts = chain([0, 0.5]).slice(0, 1);
+  const waits = choose(situation({ drafts, inFlight: 1, lanesInFlight: 1, laneFrames: 1 }));
+  assert.deepEqual(waits, { kind: "none" }, "the next answer asks again");
+  assert.equal(choose(situation({ drafts, lanesOwed: 1 })).kind, "linger");
+  const silent = choose(situation({ drafts }));
+  assert.deepEqual(silent.kind === "frame" && silent.drafts, ["d0"]);
 });
 
 Deno.test("Lanes that are too few for a frame wait for those under way, and never while a piece waits", () => {

@@ -12,21 +12,40 @@ import type { FrameLog } from "./usage.ts";
 /** Rows of a prompt piece where neither the request nor the plan says: larger ones are slower on slow cores (README). */
 export const PIECE_ROWS = 64;
 
-/** A row that has not been sent. */
-export interface Pending {
-  request: Request;
+/** A row that waits, or is under way. */
+export class Pending {
+  readonly request: Request;
   /** As the Generation numbers it. */
-  number: number;
-  token: number;
-  position: number;
+  readonly number: number;
+  readonly token: number;
+  readonly position: number;
   /** Number of its parent, -1: none. */
-  parent: number;
-  want: boolean;
+  readonly parent: number;
+  readonly want: boolean;
   kind: Rows["kind"];
-  /** For drafts: chance that it is of use. */
-  chance: number;
+  /** For drafts: chance that it is of use, when it was sent. */
+  reach: number;
   /** It was dropped. */
   dead: boolean;
+
+  /** A row as the Generation describes it. */
+  constructor(row: Omit<Pending, "chance">) {
+    this.request = row.request;
+    this.number = row.number;
+    this.token = row.token;
+    this.position = row.position;
+    this.parent = row.parent;
+    this.want = row.want;
+    this.kind = row.kind;
+    this.reach = row.reach;
+    this.dead = row.dead;
+  }
+
+  /** Chance that it is of use. A draft whose parent has been answered has none until the Generation says what came of it. */
+  get chance(): number {
+    if (this.kind !== "draft") return 1;
+    return this.request.rows[this.parent]?.done ? 0 : this.reach;
+  }
 }
 
 /** Rows that go out in pieces. */
@@ -53,7 +72,8 @@ export class Request {
   readonly rows: (Row | undefined)[] = [];
   /** Parents by number. */
   readonly #parents: number[] = [];
-  readonly #draft = new Set<number>();
+  /** Drafts that are not known to be true, by number. */
+  readonly #draft = new Map<number, Pending>();
   /** Prompt and branch prompts. */
   jobs: Job[] = [];
   decodes: Pending[] = [];
@@ -89,18 +109,11 @@ export class Request {
     this.rows.length = prompt.length;
     for (let i = 0; i < prompt.length; i++) this.#parents.push(i - 1);
     this.#addJob(
-      Array.from(prompt, (token, i) => ({
-        ...{
-          request: this,
-          number: i,
-          token,
-          position: i,
-          parent: i - 1,
-          kind: "prefill" as const,
-          chance: 1,
-        },
-        ...{ want: i === prompt.length - 1, dead: false },
-      })),
+      Array.from(prompt, (token, i) =>
+        new Pending({
+          ...{ request: this, number: i, token, position: i, parent: i - 1, want: i === prompt.length - 1 },
+          ...{ kind: "prefill", reach: 1, dead: false },
+        })),
       { pieces: open.pieces ?? planned(shape, prompt.length), prompt: true },
     );
   }
@@ -111,8 +124,10 @@ export class Request {
   }
 
   /** Takes rows to run. Throws `bad_rows` where numbers or parents make no sense. */
-  add({ first, tokens, positions, parents, want, kind, chance }: Rows, shape: Shape): void {
+  add({ first, tokens, positions, parents, want, kind, chance, certain }: Rows, shape: Shape): void {
     const n = tokens.length;
+    if (certain) this.#confirm(certain);
+    if (n === 0) return;
     if (positions.length !== n || parents.length !== n || (chance && chance.length !== n)) {
       throw badRows(
         this,
@@ -132,19 +147,19 @@ export class Request {
         throw badRows(this, `row ${number} hangs on row ${parent}, which is none`);
       }
       this.#parents[number] = parent;
-      if (kind === "draft") this.#draft.add(number);
-      pending.push({
+      const row = new Pending({
         ...{ request: this, number, token: tokens[i], position: positions[i], parent },
-        ...{ want: wanted.has(i), kind, chance: chance?.[i] ?? 1, dead: this.#parents[parent] === DEAD },
+        ...{ want: wanted.has(i), kind, reach: chance?.[i] ?? 1, dead: this.#parents[parent] === DEAD },
       });
+      if (kind === "draft") this.#draft.set(number, row);
+      pending.push(row);
       if (this.#parents[parent] === DEAD) this.#parents[number] = DEAD;
     }
     const alive = pending.filter((p) => !p.dead);
     if (kind === "prefill") this.#addJob(alive, { pieces: planned(shape, n), prompt: false });
     else if (kind === "decode") this.decodes.push(...alive);
     else this.drafts.push(...alive);
-    // The newest: the time of a lane that has ended stays until it is too old to be waited for.
-    if (kind !== "draft") this.owed.splice(-(kind === "decode" ? n : 1));
+    if (kind !== "draft") this.#back(kind === "decode" ? n : 1);
   }
 
   /** Forgets rows and all that hangs on them. Returns those that stand in the arena, children first. */
@@ -247,6 +262,37 @@ export class Request {
       rows_per_frame: this.frames ? this.framesRows / this.frames : 0,
       bytes_per_row_per_hop: this.#doneRows ? this.#hopBytes / this.#doneRows : 0,
     };
+  }
+
+  /** Drafts have come true: their lanes go on with them, whether they are sent or not. */
+  #confirm(numbers: Int32Array): void {
+    let lanes = 0;
+    for (const number of numbers) {
+      const row = this.#draft.get(number);
+      if (!row) continue; // it was dropped
+      this.#draft.delete(number);
+      const at = this.drafts.indexOf(row);
+      if (at >= 0) this.decodes.push(...this.drafts.splice(at, 1));
+      // What hangs on it needs it no more to come true.
+      for (const draft of this.drafts) {
+        if (this.#hangsOn(draft.number, number)) {
+          draft.reach = Math.min(1, draft.reach / Math.max(1e-6, row.reach));
+        }
+      }
+      row.kind = "decode";
+      lanes++;
+    }
+    this.#back(lanes);
+  }
+
+  #hangsOn(number: number, ancestor: number): boolean {
+    while (number > ancestor) number = this.#parents[number];
+    return number === ancestor;
+  }
+
+  /** Lanes go on. The newest: the time of one that has ended stays until it is too old to be waited for. */
+  #back(lanes: number): void {
+    this.owed.splice(Math.max(0, this.owed.length - lanes));
   }
 
   #addJob(rows: Pending[], { pieces, prompt }: { pieces: readonly number[]; prompt: boolean }): void {

@@ -111,3 +111,43 @@ Deno.test("DraftLength goes on where another left off", () => {
   const odd = new DraftLength({ max: 16, stages: 1, measured: [1, NaN] });
   assert.deepEqual(odd.plan(), make().plan(), "figures of another shape are not taken");
 });
+
+/** Four lanes, two a frame, whose drafts come true with chance `share`, as far as there are any. Share of frames with drafts. */
+function crowd(length: DraftLength, { share = 0.9, found = 1, row = 6 } = {}): number {
+  let drafting = 0;
+  for (let i = 0; i < 400; i++) {
+    const { length: k } = length.plan({ lanes: 4, together: 2 });
+    if (i >= 200 && k > 0) drafting++;
+    const drafts = (i * 0.618) % 1 < found;
+    if (k > 0) length.wanted(drafts);
+    // A short frame comes back with the long one before it.
+    length.frame(2 * (1 + (drafts ? k : 0)), 50 + row * 2 * (1 + k), { lanes: 4 });
+    length.undrafted(1);
+    for (let depth = 1; drafts && depth <= k; depth++) {
+      const right = (i * 0.414 + depth * 0.732) % 1 < share;
+      length.judged(depth, 0.7, right);
+      if (!right) break;
+    }
+  }
+  return drafting / 200;
+}
+
+Deno.test("DraftLength drafts for lanes that share frames where all have drafts, not where few have any", () => {
+  assert.equal(crowd(make(8, 4)), 1);
+  assert.ok(crowd(make(8, 4), { found: 0.05 }) < 0.05, "all would wait for one");
+  assert.ok(crowd(make(8, 4), { row: 60 }) < 0.05, "rows cost too much");
+});
+
+Deno.test("DraftLength learns what rows cost though short frames wait for long ones", () => {
+  const length = make(8, 4);
+  const ms = (rows: number) => 20 + 10 * rows;
+  for (let i = 0; i < 200; i++) {
+    // Of three frames, the second stands behind the first, which is three times as long; the third meets no other.
+    length.frame(6, ms(6), { lanes: 8 });
+    length.frame(2, ms(6), { lanes: 8 });
+    length.frame(2, ms(2), { lanes: 8 });
+  }
+  const [n, rows, time, squares, products] = length.snapshot();
+  const slope = (n * products - rows * time) / (n * squares - rows * rows);
+  assert.ok(slope > 8 && slope < 12, `${slope} ms a row, where it is 10`);
+});

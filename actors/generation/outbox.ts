@@ -27,6 +27,7 @@ export class Outbox {
   #first = 0;
   #rows: NewRow[] = [];
   #drops: number[] = [];
+  #certain: number[] = [];
 
   /** `next` is the number of the first row: the prompt's length. */
   constructor(generation: string, next: number) {
@@ -45,6 +46,11 @@ export class Outbox {
     this.#drops.push(row);
   }
 
+  /** This draft has come true, and has no result yet. */
+  certain(row: number): void {
+    this.#certain.push(row);
+  }
+
   /** Messages to send now, in order; the outbox is empty then. What is dropped comes first: it may still be stopped. */
   take(): Message[] {
     const generation = this.#generation;
@@ -52,20 +58,20 @@ export class Outbox {
     if (this.#drops.length > 0) {
       messages.push({ type: "drop", generation, rows: Int32Array.from(this.#drops) });
     }
+    if (this.#certain.length > 0) {
+      messages.push({
+        ...rowsOf(generation, { first: this.#first, rows: [], kind: "decode" }),
+        ...(this.#rows.length > 0 && { more: true }),
+        certain: Int32Array.from(this.#certain),
+      });
+    }
     for (let at = 0; at < this.#rows.length;) {
       const { kind } = this.#rows[at];
       let end = at + 1;
       while (this.#rows[end]?.kind === kind) end++;
       const rows = this.#rows.slice(at, end);
       messages.push({
-        type: "rows",
-        generation,
-        first: this.#first + at,
-        tokens: Int32Array.from(rows, (row) => row.token),
-        positions: Int32Array.from(rows, (row) => row.position),
-        parents: Int32Array.from(rows, (row) => row.parent),
-        want: Int32Array.from(rows.flatMap((row, i) => row.want ? [i] : [])),
-        kind,
+        ...rowsOf(generation, { first: this.#first + at, rows, kind }),
         ...(end < this.#rows.length && { more: true }),
         ...(kind === "draft" && { chance: Float32Array.from(rows, (row) => row.chance ?? 1) }),
       });
@@ -74,6 +80,23 @@ export class Outbox {
     this.#first = this.#next;
     this.#rows = [];
     this.#drops = [];
+    this.#certain = [];
     return messages;
   }
+}
+
+function rowsOf(
+  generation: string,
+  { first, rows, kind }: { first: number; rows: readonly NewRow[]; kind: Rows["kind"] },
+) {
+  return {
+    type: "rows",
+    generation,
+    first,
+    tokens: Int32Array.from(rows, (row) => row.token),
+    positions: Int32Array.from(rows, (row) => row.position),
+    parents: Int32Array.from(rows, (row) => row.parent),
+    want: Int32Array.from(rows.flatMap((row, i) => row.want ? [i] : [])),
+    kind,
+  };
 }

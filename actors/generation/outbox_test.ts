@@ -32,3 +32,18 @@ Deno.test("Outbox numbers rows in order and sends drops first, then rows by kind
   const [next] = outbox.take();
   assert.deepEqual([next.first, next.want], [43, new Int32Array(0)]);
 });
+
+Deno.test("Outbox says which drafts have come true before the rows that follow, and alone if there are none", () => {
+  const outbox = new Outbox("d/generation/g", 40);
+  outbox.certain(17);
+  const [alone, ...rest] = outbox.take();
+  assert.deepEqual(rest, []);
+  const told = rowsSchema.parse(alone);
+  assert.deepEqual([told.certain, told.tokens, told.more], [Int32Array.of(17), new Int32Array(0), undefined]);
+  outbox.certain(17);
+  outbox.add(row(1, 17, "decode"));
+  const [first, second] = outbox.take().map((message) => rowsSchema.parse(message));
+  assert.deepEqual([first.certain, first.more], [Int32Array.of(17), true]);
+  assert.deepEqual([second.first, second.certain, second.tokens], [40, undefined, Int32Array.of(1)]);
+  assert.deepEqual(outbox.take(), []);
+});

@@ -341,6 +341,10 @@ export class Run implements LaneOwner {
       this.#generated += settled.taken.length;
     }
     for (const row of settled.dropped) this.#dropDraft(row);
+    // It was sent as a guess, or waits as one: now the lane stands on it.
+    if (settled.accepted > 0 && !lane.finish && !lane.tip.result && lane.pending === undefined) {
+      this.#outbox.certain(lane.tip.row);
+    }
     this.#speculation?.settled(settled);
     this.#pace.step({
       tokens: settled.taken.length,

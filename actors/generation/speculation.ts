@@ -173,7 +173,7 @@ export class Speculation {
 
   /** A frame is back. */
   frame(rows: number, ms: number): void {
-    for (const length of Object.values(this.#lengths)) length.frame(rows, ms);
+    for (const length of Object.values(this.#lengths)) length.frame(rows, ms, this.#options.crowd());
   }
 
   /** What has just become certain in a lane. */
@@ -317,6 +317,7 @@ export class Speculation {
   #goOn(drafts: Drafts, plan: DraftPlan, fresh: boolean): void {
     this.#options.decode(drafts.lane);
     drafts.release?.();
+    if (fresh) this.#lengths.model.wanted((drafts.stock?.tokens.length ?? 0) > drafts.lane.tokens.length);
     if (drafts.stock) this.#hang(drafts.lane, drafts.stock, { plan, fresh, by: "model" });
   }
 
@@ -393,6 +394,7 @@ export class Speculation {
     const length = Math.min(most, lane.room, MOST_ROWS);
     if (plan.length === 0 || length <= 0) return;
     const { tokens, chances } = instant.draft(length);
+    this.#lengths.ngram.wanted(tokens.length > 0);
     this.#hang(lane, {
       tokens: [...lane.tokens, ...tokens],
       first: lane.tokens.length,

@@ -25,8 +25,11 @@ export const mailboxLimitsSchema = z.object({
   backoffMinMs: ms.default(50),
   /** Longest pause before reconnecting. @default 2 s */
   backoffMaxMs: ms.default(2000),
-  /** An acknowledgement is sent at the latest after this time ... @default 4 ms */
-  ackDelayMs: ms.default(4),
+  /**
+   * An acknowledgement is sent at the latest after this time ... Longer than the time between two frames of plain decoding:
+   * each acknowledgement wakes both ends, which costs a slow device as much as a third of a frame's way through it. @default 50 ms
+   */
+  ackDelayMs: ms.default(50),
   /** ... or this many messages. @default 256 */
   ackMessages: count.default(256),
   /** ... or this many bytes. @default 1 MiB */
