@@ -4,7 +4,7 @@
  * @module
  */
 import type { Manifest } from "../models/mod.ts";
-import { geometryHash, type Profile } from "./profile/mod.ts";
+import { geometryHash, type Profile, PROFILE_VERSION } from "./profile/mod.ts";
 
 /** A model of 12 layers of 8 MB each. */
 export function madeUpManifest(name = "made-up"): Manifest {
@@ -51,7 +51,7 @@ export function madeUpProfile(manifest: Manifest, ms: number): Profile {
   const rows = [1, 16, 256];
   const seconds = (factor: number) => rows.map((n) => [n * ms * factor / 1000]);
   return {
-    version: 1,
+    version: PROFILE_VERSION,
     key: {
       geometry: geometryHash(manifest),
       precision: manifest.precision,

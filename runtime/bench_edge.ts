@@ -20,6 +20,7 @@ import { parseArgs } from "node:util";
 import { seededRandom } from "../actors/mod.ts";
 import type { Plan } from "../planner/mod.ts";
 import { Emulation } from "./edge/emulation.ts";
+import { speedsTogether } from "./edge/ceiling.ts";
 import { Fleet } from "./edge/fleet.ts";
 import { HALF_BILLION, prepareHalfBillion } from "./edge/models.ts";
 import type { Measured } from "./edge/client.ts";
@@ -60,8 +61,11 @@ const POINTS = [
 ];
 const QUESTION = "How can I make compost from kitchen waste?";
 const NEW_TOKENS = 64;
-/** What the planner is told of the requests below. */
-const WORKLOAD = `model: ${HALF_BILLION}\nworkload: { prompt_tokens: 512, output_tokens: 64, branches: 8 }\n`;
+/** What the planner is told of the requests below: questions about long prompts, and long answers to short ones. */
+const WORKLOADS = {
+  prompts: "{ prompt_tokens: 512, output_tokens: 64, branches: 8 }",
+  answers: "{ prompt_tokens: 64, output_tokens: 512, branches: 8 }",
+};
 const random = seededRandom(7);
 
 const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
@@ -108,68 +112,101 @@ async function main(): Promise<void> {
 
 async function benchFleet(shape: FleetShape): Promise<void> {
   console.log(`\n## ${shape.name}: ${shape.cores.join(" / ")} cores, ${shape.mbit} Mbit/s, ${HALF_BILLION}`);
-  const { cores, mbit } = shape;
+  const { cores, mbit, name } = shape;
   const rows: Row[] = [];
   const known: Known[] = [];
   const first = ["--model", HALF_BILLION];
   await using emulation = await Emulation.up(cores.length, { mbit, script: args.emulation });
+  if (!args.quick && mbit === 1000) await printCeiling(emulation, cores);
+  const start = (options: { cores: number[]; first: string[] }) =>
+    Fleet.start(emulation, { data: args.data, ...options });
   {
-    await using one = await Fleet.start(emulation, { cores: cores.slice(0, 1), data: args.data, first });
-    rows.push(await plain(one, "one device", { mode: "plain" }, known));
+    await using one = await start({ cores: cores.slice(0, 1), first });
+    rows.push(...await plain(one, { "one device": { mode: "plain" } }, known));
   }
   {
-    await using even = await Fleet.start(emulation, {
-      cores,
-      data: args.data,
-      first: [...first, "--placement", "even"],
-    });
-    rows.push(await plain(even, "plain pipeline", { mode: "plain", pieces: 1 }));
+    await using even = await start({ cores, first: [...first, "--placement", "even"] });
+    rows.push(...await plain(even, { "plain pipeline": { mode: "plain", pieces: 1 } }));
   }
   {
-    const graph = join(args.data, "workload.yaml");
-    await writeFile(graph, WORKLOAD);
-    await using planned = await Fleet.start(emulation, { cores, data: args.data, first: ["--graph", graph] });
+    await using planned = await start({ cores, first: ["--graph", await graphOf("prompts")] });
     printPlan(await planned.json("/api/plan") as Plan);
-    rows.push(await plain(planned, "+ pieces", { mode: "plain" }));
-    await picture(planned, `${shape.name}-prefill`, () => planned.ask(body(512, 1, { mode: "plain" })));
-    rows.push(await predicted(planned, "+ speculation", known));
-    rows.push(await outlined(planned, "+ outline", "outline"));
-    await picture(planned, `${shape.name}-outline`, () => planned.ask(outlineBody("outline", 128)));
-    rows.push(await outlined(planned, "+ both", "outline+speculative"));
-    rows.push(await plain(planned, "auto", { mode: "auto" }));
+    const [pieces, auto] = await plain(planned, { "+ pieces": { mode: "plain" }, auto: { mode: "auto" } });
+    await picture(planned, `${name}-prefill`, () => planned.ask(body(512, 1, { mode: "plain" })));
+    rows.push(pieces, await predicted(planned, "+ speculation", known));
+    const modes = { "+ outline": "outline", "+ both": "outline+speculative", auto: "auto" };
+    const [outline, both, answers] = await outlined(planned, modes);
+    await picture(planned, `${name}-outline`, () => planned.ask(outlineBody("outline", 128)));
+    rows.push(outline, both, { ...auto, answer: answers.answer, answerSpeed: answers.answerSpeed });
+  }
+  if (!args.quick) {
+    await using planned = await start({ cores, first: ["--graph", await graphOf("answers")] });
+    printPlan(await planned.json("/api/plan") as Plan);
+    rows.push(...await outlined(planned, { "+ outline, planned for answers": "outline" }));
   }
   printTable(rows);
   await benchPair(emulation, shape);
 }
 
-/** Time to first token, decoding, a whole request and a long answer; notes requests and answers in `known`. */
-async function plain(fleet: Fleet, name: string, orrery: Orrery, known: Known[] = []): Promise<Row> {
-  const row = await begin(fleet, name);
-  for (const prompt of args.quick ? [512] : [128, 512, 1024]) {
-    row.ttft.set(prompt, (await median(() => fleet.ask(body(prompt, 1, orrery)), (m) => m.ttftS)).value);
+async function graphOf(workload: keyof typeof WORKLOADS): Promise<string> {
+  const graph = join(args.data, `${workload}.yaml`);
+  await writeFile(graph, `model: ${HALF_BILLION}\nworkload: ${WORKLOADS[workload]}\n`);
+  return graph;
+}
+
+/** What no pipeline on these devices can exceed. */
+async function printCeiling(emulation: Emulation, cores: number[]): Promise<void> {
+  const one = await speedsTogether(emulation, { cores: cores.slice(0, 1), data: args.data });
+  const all = await speedsTogether(emulation, { cores, data: args.data });
+  for (const [rows, [alone]] of one) {
+    const together = all.get(rows)!.reduce((a, b) => a + b) / alone;
+    console.log(
+      `  frames of ${rows} rows on all devices at once, no network: ${together.toFixed(2)} times device 1`,
+    );
   }
-  const noted = async (asked: Record<string, unknown>) => {
-    const measured = await fleet.ask(asked);
-    known.push({ body: asked, text: measured.text });
-    return measured;
+}
+
+/** Time to first token, decoding, a whole request and a long answer of several modes by turns; notes what was asked in `known`. */
+async function plain(fleet: Fleet, modes: Record<string, Orrery>, known: Known[] = []): Promise<Row[]> {
+  const rows = Object.keys(modes).map(newRow);
+  const median = async (
+    make: (orrery: Orrery) => Record<string, unknown>,
+    of: (m: Measured) => number,
+    note = false,
+  ) => {
+    const all = rows.map((): number[] => []);
+    for (let i = 0; i < repeats; i++) {
+      for (const [k, row] of rows.entries()) {
+        const asked = make(modes[row.name]);
+        const measured = await ask(fleet, row, asked);
+        all[k].push(of(measured));
+        if (note) known.push({ body: asked, text: measured.text });
+      }
+    }
+    return all.map(middle);
   };
-  row.decode = (await median(() => noted(body(32, NEW_TOKENS, orrery)), tokensPerS)).value;
-  const request = await median(() => noted(body(260, NEW_TOKENS, orrery)), (m) => m.totalS);
-  row.request = request.value;
-  if (!args.quick) {
-    const answer = await fleet.ask(body(32, 512, orrery));
-    [row.answer, row.answerSpeed] = [answer.totalS, answer.tokens / answer.totalS];
+  for (const prompt of args.quick ? [512] : [128, 512, 1024]) {
+    const seconds = await median((orrery) => body(prompt, 1, orrery), (m) => m.ttftS);
+    for (const [k, row] of rows.entries()) row.ttft.set(prompt, seconds[k]);
   }
-  return await finish(fleet, row, request.last);
+  const decode = await median((orrery) => body(32, NEW_TOKENS, orrery), tokensPerS, true);
+  const request = await median((orrery) => body(260, NEW_TOKENS, orrery), (m) => m.totalS, true);
+  for (const [k, row] of rows.entries()) [row.decode, row.request] = [decode[k], request[k]];
+  if (!args.quick) {
+    for (const row of rows) {
+      const answer = await ask(fleet, { ...row }, body(32, 512, modes[row.name]));
+      [row.answer, row.answerSpeed] = [answer.totalS, answer.tokens / answer.totalS];
+    }
+  }
+  return rows;
 }
 
 /** The requests that one device has answered, with its answers, changed here and there, as the client's predictions. */
 async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<Row> {
-  const row = await begin(fleet, name);
+  const row = newRow(name);
   const decode: number[] = [], request: number[] = [];
-  let last: Measured | undefined;
   for (const { body, text } of known) {
-    last = await fleet.ask({
+    const last = await ask(fleet, row, {
       ...body,
       orrery: { ignore_eos: true, mode: "speculative" },
       prediction: { type: "content", content: changed(text) },
@@ -179,18 +216,24 @@ async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<Ro
     else request.push(last.totalS);
   }
   [row.decode, row.request] = [middle(decode), middle(request)];
-  console.log(`  ${name}: ${JSON.stringify(last!.orrery)}`);
-  return await finish(fleet, row, last!);
+  return row;
 }
 
-/** An answer of 512 tokens, point by point. */
-async function outlined(fleet: Fleet, name: string, mode: string): Promise<Row> {
-  const row = await begin(fleet, name);
-  const { value, last } = await median(() => fleet.ask(outlineBody(mode, 512)), (m) => m.totalS);
-  row.answer = value;
-  row.answerSpeed = last.tokens / value;
-  console.log(`  ${name}: ${JSON.stringify(last.orrery)}`);
-  return await finish(fleet, row, last);
+/** An answer of 512 tokens, point by point, in several modes by turns. */
+async function outlined(fleet: Fleet, modes: Record<string, string>): Promise<Row[]> {
+  const rows = Object.keys(modes).map(newRow);
+  const all = rows.map((): Measured[] => []);
+  for (let i = 0; i < repeats; i++) {
+    for (const [k, row] of rows.entries()) {
+      all[k].push(await ask(fleet, row, outlineBody(modes[row.name], 512)));
+    }
+  }
+  for (const [k, row] of rows.entries()) {
+    row.answer = middle(all[k].map((m) => m.totalS));
+    row.answerSpeed = all[k][0].tokens / row.answer;
+    console.log(`  ${row.name}: ${JSON.stringify(all[k].at(-1)!.orrery)}`);
+  }
+  return rows;
 }
 
 /** The embedded pair on the same devices: its own drafts, its own outlines, real text. */
@@ -215,7 +258,10 @@ async function benchPair(emulation: Emulation, { cores, mbit, name }: FleetShape
           orrery: { mode },
         });
       await ask(); // what is measured is the second time: the drafter and its figures are warm
-      const { value, last } = await median(ask, (m) => m.tokens / m.totalS);
+      const all: Measured[] = [];
+      for (let i = 0; i < repeats; i++) all.push(await ask());
+      const last = all.at(-1)!;
+      const value = middle(all.map((m) => m.tokens / m.totalS));
       speeds.set(`${fleetName} ${mode}`, value);
       const base = speeds.get("one device plain")!;
       const { drafted, accepted, branches } = last.orrery ?? {};
@@ -228,16 +274,18 @@ async function benchPair(emulation: Emulation, { cores, mbit, name }: FleetShape
   }
 }
 
-async function begin(fleet: Fleet, name: string): Promise<Row> {
-  return { name, ttft: new Map(), cpuS: -cpu(await fleet.stats()) };
-}
+const newRow = (name: string): Row => ({ name, ttft: new Map(), cpuS: 0 });
 
-async function finish(fleet: Fleet, row: Row, { orrery }: Measured): Promise<Row> {
-  row.cpuS += cpu(await fleet.stats());
+/** Asks, and adds to the row what that took of the devices. */
+async function ask(fleet: Fleet, row: Row, body: Record<string, unknown>): Promise<Measured> {
+  const before = cpu(await fleet.stats());
+  const measured = await fleet.ask(body);
+  row.cpuS += cpu(await fleet.stats()) - before;
+  const { orrery } = measured;
   row.bubbles = orrery?.bubble_share as number | undefined;
   row.wasted = orrery?.wasted_row_share as number | undefined;
   row.bytesPerHop = orrery?.bytes_per_token_per_hop as number | undefined;
-  return row;
+  return measured;
 }
 
 /** Draws what the stages did meanwhile. */
@@ -249,15 +297,6 @@ async function picture(fleet: Fleet, name: string, work: () => Promise<unknown>)
   const last = Math.max(1, Math.min(512, await newest() - before));
   await mkdir(args.svg, { recursive: true });
   await writeFile(join(args.svg, `${name}.svg`), await fleet.text(`/api/trace.svg?last=${last}`));
-}
-
-async function median(
-  ask: () => Promise<Measured>,
-  of: (m: Measured) => number,
-): Promise<{ value: number; last: Measured }> {
-  const all: Measured[] = [];
-  for (let i = 0; i < repeats; i++) all.push(await ask());
-  return { value: middle(all.map(of)), last: all.at(-1)! };
 }
 
 function body(prompt: number, tokens: number, orrery: Orrery): Record<string, unknown> {

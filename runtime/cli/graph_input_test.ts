@@ -5,7 +5,7 @@ import { ModelStore } from "../../models/mod.ts";
 import { plan } from "../../planner/mod.ts";
 import { planAs } from "../planning.ts";
 import { writeTinyCheckpoint } from "../../tests/tiny_checkpoint.ts";
-import { geometryHash, type Profile, ProfileCache } from "../profile/mod.ts";
+import { geometryHash, type Profile, PROFILE_VERSION, ProfileCache } from "../profile/mod.ts";
 import { resolveDraft, resolveModel } from "../resolve_model.ts";
 import { readGraph } from "./graph_input.ts";
 
@@ -13,7 +13,7 @@ import { readGraph } from "./graph_input.ts";
 function profileOf(geometry: string, hostname: string, seconds: number): Profile {
   const flat = (s: number) => ({ rows: [1, 8], past: [0], seconds: [[s], [4 * s]] });
   return {
-    version: 1,
+    version: PROFILE_VERSION,
     key: {
       geometry,
       precision: "q4",

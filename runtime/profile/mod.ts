@@ -13,6 +13,7 @@ export {
   type NodeProfile,
   nodeProfileSchema,
   type Profile,
+  PROFILE_VERSION,
   type ProfileKey,
   profileSchema,
 } from "./profile.ts";

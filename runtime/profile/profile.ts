@@ -35,9 +35,12 @@ export const profileKeySchema = z.object({
 /** See {@linkcode profileKeySchema}. */
 export type ProfileKey = z.infer<typeof profileKeySchema>;
 
+/** Grows whenever an engine becomes faster or slower than it was: older profiles are measured again. */
+export const PROFILE_VERSION = 2;
+
 /** Schema of a {@linkcode Profile}. */
 export const profileSchema = z.object({
-  version: z.literal(1),
+  version: z.literal(PROFILE_VERSION),
   key: profileKeySchema,
   /** Share of a core that the process got: see `machine.ts`. */
   cpu_share: z.number().gt(0).max(1),

@@ -19,7 +19,7 @@ import { loadEngine } from "../engine/mod.ts";
 import { measureCpuShare, thisMachine } from "./machine.ts";
 import { Bench, compare, type Effort, type Point } from "./measure.ts";
 import { Pace } from "./pace.ts";
-import { geometryHash, type Profile, type ProfileKey } from "./profile.ts";
+import { geometryHash, type Profile, PROFILE_VERSION, type ProfileKey } from "./profile.ts";
 import { differenceTable, longerTable, median, type Paired, plainTable } from "./tables.ts";
 import { type Specimen, specimenManifest, takeSpecimen } from "./weights.ts";
 
@@ -108,7 +108,7 @@ export async function profileModel(options: ProfileOptions): Promise<Profile> {
   const took = (performance.now() - started) / 1000;
   log.info("measured {model} in {took} s", { model: manifest.name, took: took.toFixed(1) });
   return {
-    version: 1,
+    version: PROFILE_VERSION,
     key: profileKey(manifest, { threads, spinning }),
     cpu_share: pace.limited ? pace.share : 1,
     model: manifest.name,
