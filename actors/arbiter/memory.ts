@@ -173,7 +173,7 @@ export class Memory {
   /** After a refusal: nothing moves where nothing must, and memory may be asked for again in the same layout. */
   #roomAgain(wanted: number): Room {
     const { pool, cache } = this;
-    if (pool.holes === 0 && pool.room < wanted && pool.capacity < this.limit) {
+    if (pool.holes + pool.called === 0 && pool.room < wanted && pool.capacity < this.limit) {
       this.#relayout = false;
       return this.#grow(pool.capacity + Math.max(pool.capacity, wanted), wanted);
     }

@@ -7,7 +7,7 @@
  * ({@linkcode spareRows}) may stay whatever they cost.
  *
  * Tried before there was a shelf: to evict cold rows once their tax had reached the price of computing them again. Prompts of
- * 512 rows after five others of that length still took 1.3 times as long, and a ninth chat in rotation found nothing cached.
+ * 512 rows after five others of that length still took 1.3 times as long, and chats by strict turns of eight found nothing cached.
  *
  * @module
  */
