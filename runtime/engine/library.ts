@@ -28,23 +28,30 @@ export function ortLibrary({ os, arch }: { os: string; arch: string } = Deno.bui
   return join(dirname(dirname(entry)), "bin", "napi-v6", system.folder, machine, system.file);
 }
 
-/** The library, open for as long as the process lives; or why it is not. */
-const held = hold();
+type Held = { path: string; handle: unknown } | { error: unknown };
+
+/** The library, open for as long as the process lives; or why it is not. Nobody is asked for permissions before it is needed. */
+let held: Held | undefined = allowed() ? hold() : undefined;
 
 /**
  * Path of the library on this machine. It stays open here: a worker that ends would take it away from under the library's own
  * threads, which crashes the process. Throws `engine_failed` where there is none, and what opening it threw.
  */
 export function heldLibrary(): string {
+  held ??= hold();
   if ("error" in held) throw held.error;
   return held.path;
 }
 
-function hold(): { path: string; handle: unknown } | { error: unknown } {
+function hold(): Held {
   try {
     const path = ortLibrary();
     return { path, handle: Deno.dlopen(path, {}) };
   } catch (error) {
     return { error };
   }
+}
+
+function allowed(): boolean {
+  return (["ffi", "read"] as const).every((name) => Deno.permissions.querySync({ name }).state === "granted");
 }
