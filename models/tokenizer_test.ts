@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { join } from "node:path";
 import { TINY_SPECIALS, writeTinyCheckpoint } from "../tests/tiny_checkpoint.ts";
+import { skipAbsent } from "./_absent.ts";
 import { ChatTemplate, StopMatcher, TextStream, Tokenizer } from "./mod.ts";
 import { readJsonFile } from "./sources/mod.ts";
 
@@ -62,7 +63,7 @@ for (const [name, load] of TOKENIZERS) {
   Deno.test(`TextStream.push() with ${name} adds up to the whole text`, async (t) => {
     const tokenizer = await load();
     if (!tokenizer) {
-      await t.step({ name: "skipped: this tokenizer is not on this machine", ignore: true, fn: () => {} });
+      await skipAbsent(t);
       return;
     }
     const check = (text: string) => {
@@ -85,7 +86,7 @@ for (const [name, load] of TOKENIZERS) {
   Deno.test(`TextStream.push() with ${name} survives any ids`, async (t) => {
     const tokenizer = await load();
     if (!tokenizer) {
-      await t.step({ name: "skipped: this tokenizer is not on this machine", ignore: true, fn: () => {} });
+      await skipAbsent(t);
       return;
     }
     const id = fc.oneof(fc.nat(tokenizer.vocabSize + 5), fc.nat(300));
@@ -120,7 +121,7 @@ Deno.test("TextStream.flush() gives what never got complete", async () => {
 Deno.test("TextStream keeps the first word's space when it knows the prompt", async (t) => {
   const tokenizer = await loadIfThere(join(shared, "fetched/tokenizers/Llama-2"));
   if (!tokenizer) {
-    await t.step({ name: "skipped: this tokenizer is not on this machine", ignore: true, fn: () => {} });
+    await skipAbsent(t);
     return;
   }
   const prompt = tokenizer.encode("Once");
@@ -144,7 +145,7 @@ Deno.test("Tokenizer.encode() knows special tokens and decode() leaves them out"
 Deno.test("Tokenizer.encode() adds BOS once, by the config's word before the post-processor's", async (t) => {
   const folder = join(shared, "fetched/tokenizers/Llama-2");
   if (!await loadIfThere(folder)) {
-    await t.step({ name: "skipped: this tokenizer is not on this machine", ignore: true, fn: () => {} });
+    await skipAbsent(t);
     return;
   }
   const json = await readJsonFile(join(folder, "tokenizer.json")) as Record<string, unknown>;

@@ -172,17 +172,16 @@ export class Memory {
 
   /** After a refusal: nothing moves where nothing must, and memory may be asked for again in the same layout. */
   #roomAgain(wanted: number): Room {
-    const { pool, cache } = this;
+    const { pool } = this;
     if (pool.holes + pool.called === 0 && pool.room < wanted && pool.capacity < this.limit) {
       this.#relayout = false;
       return this.#grow(pool.capacity + Math.max(pool.capacity, wanted), wanted);
     }
-    if (pool.holes === 0 && pool.room <= 0) cache.evict(wanted);
-    if (pool.holes === 0 && pool.room <= 0) return { rows: 0 };
-    const layout = this.#layout(pool.arrange());
+    const room = this.#arrange(wanted);
+    if (!room.layout) return room;
     this.#relayout = false;
     if (pool.end + pool.shelved === 0) this.#growth = { seq: -1, from: 0 }; // it may be refused again
-    return { rows: Math.min(wanted, pool.room), layout };
+    return room;
   }
 
   /** Is there more below that no open request names than is worth its place? */
@@ -200,12 +199,17 @@ export class Memory {
     return worth;
   }
 
-  /** Moves the rows together; where not even one is left room for, cached rows go. */
   #compact(wanted: number, away?: (row: Row) => boolean): Room {
+    const room = this.#arrange(wanted, away);
+    if (room.layout) this.compactions++;
+    return room;
+  }
+
+  /** Moves the rows together; where not even one is left room for, cached rows go. Without a layout there is none at all. */
+  #arrange(wanted: number, away?: (row: Row) => boolean): Room {
     const { pool, cache } = this;
     if (pool.room + pool.holes <= 0) cache.evict(wanted);
     if (pool.room + pool.holes <= 0) return { rows: 0 };
-    this.compactions++;
     const layout = this.#layout(pool.arrange(away));
     return { rows: Math.min(wanted, pool.room), layout };
   }

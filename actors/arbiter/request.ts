@@ -10,7 +10,7 @@ import type { Row } from "./row_pool.ts";
 import type { FrameLog } from "./usage.ts";
 
 /** Rows of a prompt piece where neither the request nor the plan says: larger ones are slower on slow cores (README). */
-export const PIECE_ROWS = 64;
+const PIECE_ROWS = 64;
 
 /** A row that waits, or is under way. */
 export class Pending {

@@ -8,10 +8,11 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { samplingSchema } from "../../actors/mod.ts";
 import { buildStageGraph } from "../../models/graph/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
 import { loadEngine } from "../engine/mod.ts";
+import { Bench } from "../profile/measure.ts";
+import { Pace } from "../profile/pace.ts";
 import type { Emulation } from "./emulation.ts";
 import { HALF_BILLION } from "./models.ts";
 
@@ -22,6 +23,8 @@ const LOAD_S = 12;
 const MEASURE_S = 5;
 /** Rows of a frame: of a prompt's piece, and of decoding with a few lanes. */
 const ROWS = [40, 2];
+/** Rows before them. */
+const PAST = 256;
 
 /** Frames a second of each device, by rows of a frame. */
 export type Speeds = Map<number, number[]>;
@@ -62,22 +65,10 @@ async function measure(data: string, from: number): Promise<number[]> {
   });
   const engine = await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 2 ** 28 });
   try {
-    const past = 256;
-    await engine.layout("ceiling", { capacity: past + 64, keep: new Int32Array(0) });
-    const frame = (rows: number) => {
-      const slots = Int32Array.from({ length: rows }, (_, i) => past + i);
-      return engine.run({
-        arena: "ceiling",
-        seq: 1,
-        samplers: [{ id: 0, sampling: samplingSchema.parse({}), prompt_rows: 0 }],
-        base: past,
-        tokens: slots,
-        positions: slots,
-        parents: slots.map((slot) => slot === past ? -1 : slot - 1),
-        want: new Int32Array(0),
-        want_samplers: new Int32Array(0),
-      });
-    };
+    const signal = AbortSignal.timeout(2 * (LOAD_S + ROWS.length * (MEASURE_S + 1)) * 1000);
+    const bench = new Bench(engine, { maxRows: Math.max(...ROWS), pace: new Pace(1), signal });
+    await bench.open(PAST, Math.max(...ROWS));
+    const frame = (rows: number) => bench.repeat({ rows, past: PAST }, 1);
     for (const rows of ROWS) await frame(rows);
     if (Date.now() > from) throw new Error(`loading took ${(Date.now() - from) / 1000} s too long`);
     const speeds: number[] = [];

@@ -49,6 +49,8 @@ class Ort {
   readonly #releaseStatus: Deno.UnsafeFnPointer<{ parameters: ["pointer"]; result: "void" }>;
   readonly env: Pointer;
   readonly cpu: Pointer;
+  readonly createTensor: (...args: unknown[]) => void;
+  readonly releaseValue: (pointer: Pointer) => void;
 
   private constructor(library: string) {
     const { symbols } = Deno.dlopen(library, { OrtGetApiBase: { parameters: [], result: "pointer" } });
@@ -63,6 +65,10 @@ class Ort {
     this.env = made((out) => createEnv(LOG_LEVEL, text("orrery"), out));
     const createMemoryInfo = this.status("CreateCpuMemoryInfo", ["i32", "i32", "buffer"]);
     this.cpu = made((out) => createMemoryInfo(0, 0, out)); // OrtDeviceAllocator, OrtMemTypeDefault
+    this.createTensor = this.status("CreateTensorWithDataAsOrtValue", [
+      ...["pointer", "pointer", "usize", "buffer", "usize", "i32", "buffer"] as const,
+    ]);
+    this.releaseValue = this.release("ReleaseValue");
   }
 
   /** The one of this thread. Throws Error before {@linkcode Ort.open}. */
@@ -105,24 +111,18 @@ class Ort {
 
 /** Elements that a session reads or writes: a view, nothing is copied. */
 export class Tensor {
-  static #create?: (...args: unknown[]) => void;
-  static #release?: (pointer: Pointer) => void;
   readonly #data: Data;
   #value: Pointer;
 
   /** A tensor over `data`, whose buffer must stay as it is until {@linkcode Tensor.release}. Throws Error for a wrong size. */
   constructor(type: keyof typeof TYPES, data: Data, dims: number[]) {
     const ort = Ort.get();
-    Tensor.#create ??= ort.status("CreateTensorWithDataAsOrtValue", [
-      ...["pointer", "pointer", "usize", "buffer", "usize", "i32", "buffer"] as const,
-    ]);
-    const create = Tensor.#create;
     this.#data = data;
     const { byteLength } = data;
     const shape = BigInt64Array.from(dims, BigInt);
     const address = addressOf(byteLength > 0 ? data : NOTHING);
     this.#value = made((out) =>
-      create(ort.cpu, address, BigInt(byteLength), shape, BigInt(dims.length), TYPES[type], out)
+      ort.createTensor(ort.cpu, address, BigInt(byteLength), shape, BigInt(dims.length), TYPES[type], out)
     );
   }
 
@@ -135,8 +135,7 @@ export class Tensor {
   /** Its buffer may go. */
   release(): void {
     if (this.#value === null) return;
-    Tensor.#release ??= Ort.get().release("ReleaseValue");
-    Tensor.#release(this.#value);
+    Ort.get().releaseValue(this.#value);
     this.#value = null;
   }
 }

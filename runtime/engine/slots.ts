@@ -130,6 +130,7 @@ export class Slots {
 
   /** Forgets the rows from `end` on whose path goes through slots base .. end - 1. */
   #orphan(base: number, end: number): void {
+    if (base >= this.#end) return; // nothing stood there
     for (let slot = end; slot < this.#end; slot++) {
       const parent = this.#parents[slot];
       const lost = (parent >= base && parent < end) || (parent >= end && this.#parents[parent] === UNWRITTEN);

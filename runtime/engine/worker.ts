@@ -14,15 +14,12 @@ const port = globalThis as unknown as {
 };
 
 let stage: Stage | undefined;
-let turn: Promise<void> = Promise.resolve();
 
-port.onmessage = ({ data }) => {
-  turn = turn.then(() => answer(data));
-};
+port.onmessage = ({ data }) => answer(data);
 
-async function answer(request: Request): Promise<void> {
+function answer(request: Request): void {
   try {
-    const value = await perform(request);
+    const value = perform(request);
     const hidden = value && "hidden" in value ? [value.hidden.buffer] : [];
     port.postMessage({ ok: true, value }, hidden);
   } catch (error) {
@@ -33,9 +30,9 @@ async function answer(request: Request): Promise<void> {
   }
 }
 
-async function perform(request: Request): Promise<Operations[Operation]["value"]> {
+function perform(request: Request): Operations[Operation]["value"] {
   if (request.op === "load") {
-    stage = await Stage.load(request.body);
+    stage = Stage.load(request.body);
     return;
   }
   if (!stage) {
@@ -45,12 +42,12 @@ async function perform(request: Request): Promise<Operations[Operation]["value"]
     case "layout":
       return stage.layout(request.body.arena, request.body.layout);
     case "run":
-      return await stage.run(request.body);
+      return stage.run(request.body);
     case "close":
       return stage.close(request.body.arena);
     case "stats":
       return stage.stats();
     case "dispose":
-      return await stage.dispose();
+      return stage.dispose();
   }
 }
