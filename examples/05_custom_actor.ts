@@ -35,7 +35,11 @@ await ready.promise;
 
 const post = async (path: string, body: unknown) => {
   const headers = { "content-type": "application/json" };
-  return await (await fetch(node.url + path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  return await (await fetch(node.url + path, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(body),
+  })).json();
 };
 const chat = (content: string) =>
   post("/v1/chat/completions", { messages: [{ role: "user", content }], temperature: 0 });

@@ -44,7 +44,9 @@ for (const boxes of [1, 2, 3, 4, 6]) {
       options,
     });
     const layers = made.stages.map((s) => `${s.first_layer}-${s.last_layer}`).join(", ");
-    const times = `first token after ${planner.duration(ttft_s)}, all after ${planner.duration(finish_s)}`;
+    const times = `first token after ${planner.duration(ttft_s)}, all after ${
+      planner.duration(finish_s)
+    }`;
     const idle = `stages idle ${Math.round(100 * bubble_share)} % of the time`;
     console.log(`boxes: ${boxes}; layers ${layers}; ${times}, ${idle}`);
   } catch (error) {

@@ -1,4 +1,4 @@
-import { OrreryError } from "../actors/errors.ts";
+import { OrreryError } from "../actors/system/errors.ts";
 
 /** An error of the group `model`: what is wrong with a checkpoint, a store, a tokenizer or a template. */
 export function modelError(

@@ -60,7 +60,9 @@ const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: (issue) =>
       issue.code === "unrecognized_keys"
-        ? `this version of Orrery does not know ${(issue.keys as string[]).join(", ")}; update this node`
+        ? `this version of Orrery does not know ${
+          (issue.keys as string[]).join(", ")
+        }; update this node`
         : undefined,
   });
 

@@ -1,24 +1,44 @@
-/** Checkpoints in, stage graphs out: the door of the models room. @module */
-export { addFromHub } from "./add_from_hub.ts";
-export type { AddFromHubOptions } from "./add_from_hub.ts";
+/**
+ * Models: checkpoints in, stage graphs out.
+ *
+ * @module
+ */
 export { ARCHITECTURES } from "./arch/mod.ts";
-export type { GenerationDefaults } from "./generation_config.ts";
-export { LLAMA_TENSORS, manifestSchema, PRECISIONS } from "./manifest.ts";
-export type { Geometry, Group, Manifest, Precision, TensorEntry } from "./manifest.ts";
-export { blobsOf, ModelStore } from "./store.ts";
-export type { AddOptions, BlobProblem, StoreEntry, StoreOptions } from "./store.ts";
-export type { AddProgress } from "./conversion.ts";
-export type { BlobFolder } from "./blobs.ts";
-export type { StoredModel } from "./stored_model.ts";
-export { ChatTemplate } from "./chat.ts";
-export type { ChatMessage, RenderOptions } from "./chat.ts";
-export { StopMatcher } from "./stop_matcher.ts";
-export type { StopResult } from "./stop_matcher.ts";
-export { TextStream } from "./text_stream.ts";
-export type { TextStreamOptions } from "./text_stream.ts";
-export { Tokenizer } from "./tokenizer.ts";
-export type { DecodeOptions, EncodeOptions } from "./tokenizer.ts";
-export { buildStageGraph, cacheDim, kvNames, MASKED } from "./graph/mod.ts";
-export type { StageGraph, StageGraphOptions } from "./graph/mod.ts";
-export { parseHubSpec } from "./sources/mod.ts";
-export type { HubProgress, HubSpec } from "./sources/mod.ts";
+export {
+  buildStageGraph,
+  cacheDim,
+  kvNames,
+  MASKED,
+  type StageGraph,
+  type StageGraphOptions,
+} from "./graph/mod.ts";
+export {
+  addFromHub,
+  type AddFromHubOptions,
+  type HubProgress,
+  type HubSpec,
+  parseHubSpec,
+} from "./hub/mod.ts";
+export {
+  type Geometry,
+  type Group,
+  LLAMA_TENSORS,
+  type Manifest,
+  manifestSchema,
+  type Precision,
+  PRECISIONS,
+  type TensorEntry,
+} from "./manifest.ts";
+export {
+  type AddOptions,
+  type AddProgress,
+  type BlobFolder,
+  type BlobProblem,
+  blobsOf,
+  type GenerationDefaults,
+  ModelStore,
+  type StoredModel,
+  type StoreEntry,
+  type StoreOptions,
+} from "./store/mod.ts";
+export * from "./text/mod.ts";

@@ -192,7 +192,9 @@ export function transposeInto(
       const columnEnd = Math.min(columnTile + tile, inputs);
       for (let column = columnTile; column < columnEnd; column++) {
         const base = column * total + firstRow;
-        for (let row = rowTile; row < rowEnd; row++) into[base + row] = values[row * inputs + column];
+        for (let row = rowTile; row < rowEnd; row++) {
+          into[base + row] = values[row * inputs + column];
+        }
       }
     }
   }

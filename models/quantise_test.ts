@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../actors/mod.ts";
-import { BLOCK, blocksOf, type QuantisedRows, quantiseQ4, quantiseQ8, SYMMETRIC_PAIR } from "./quantise.ts";
+import {
+  BLOCK,
+  blocksOf,
+  type QuantisedRows,
+  quantiseQ4,
+  quantiseQ8,
+  SYMMETRIC_PAIR,
+} from "./quantise.ts";
 
 const nibble = (bytes: Uint8Array, at: number) => (bytes[at >> 1] >> (4 * (at & 1))) & 15;
 
@@ -14,7 +21,11 @@ function room(rows: number, inputs: number, bits: 4 | 8): QuantisedRows {
 }
 
 /** Values of q4 rows [rows, blocks * 32], the padding included. */
-function dequantise({ codes, scales, zeros }: QuantisedRows, rows: number, inputs: number): Float64Array {
+function dequantise(
+  { codes, scales, zeros }: QuantisedRows,
+  rows: number,
+  inputs: number,
+): Float64Array {
   const blocks = blocksOf(inputs);
   const zeroBytes = Math.ceil(blocks / 2);
   return Float64Array.from({ length: rows * blocks * BLOCK }, (_, i) => {
@@ -29,7 +40,9 @@ const squares = (a: ArrayLike<number>, b: ArrayLike<number>) =>
 
 /** Squared error of rounding a block to max|x| / 7, and of rounding lo..hi over 15 steps. */
 function plainErrors(block: Float32Array): [number, number] {
-  const most = Math.max(...block.map(Math.abs)), low = Math.min(0, ...block), high = Math.max(0, ...block);
+  const most = Math.max(...block.map(Math.abs)),
+    low = Math.min(0, ...block),
+    high = Math.max(0, ...block);
   const step = (high - low) / 15, zero = Math.round(-low / step);
   const clamp = (code: number) => Math.max(0, Math.min(15, code));
   return [
@@ -43,7 +56,10 @@ Deno.test("quantiseQ4() is nearer than plain rounding, symmetric and asymmetric,
   let [ours, symmetric, asymmetric] = [0, 0, 0];
   for (let n = 0; n < 400; n++) {
     const skew = (n % 5) / 2;
-    const block = Float32Array.from({ length: BLOCK }, () => random() + random() + random() - 1.5 + skew);
+    const block = Float32Array.from(
+      { length: BLOCK },
+      () => random() + random() + random() - 1.5 + skew,
+    );
     const into = room(1, BLOCK, 4);
     quantiseQ4(block, BLOCK, 0, into);
     const plain = plainErrors(block);
@@ -53,7 +69,10 @@ Deno.test("quantiseQ4() is nearer than plain rounding, symmetric and asymmetric,
     symmetric += plain[0];
     asymmetric += plain[1];
   }
-  assert.ok(ours < 0.95 * asymmetric && ours < 0.6 * symmetric, `${ours}, ${asymmetric}, ${symmetric}`);
+  assert.ok(
+    ours < 0.95 * asymmetric && ours < 0.6 * symmetric,
+    `${ours}, ${asymmetric}, ${symmetric}`,
+  );
 });
 
 Deno.test("quantiseQ4() chooses block by block: a skewed block has a zero point, its symmetric neighbour has 8", () => {
@@ -88,7 +107,10 @@ Deno.test("quantiseQ4() gives the same bytes whether rows come at once or in pie
   const rowBytes = whole.codes.length / rows;
   for (const [first, count] of [[0, 1], [1, 3], [4, 2]]) {
     const codes = parts.codes.subarray(first * rowBytes, (first + count) * rowBytes);
-    quantiseQ4(values.subarray(first * inputs, (first + count) * inputs), inputs, first, { ...parts, codes });
+    quantiseQ4(values.subarray(first * inputs, (first + count) * inputs), inputs, first, {
+      ...parts,
+      codes,
+    });
   }
   assert.deepEqual(parts, whole);
   const padding = dequantise(whole, rows, inputs).filter((_, i) => i % 96 >= inputs);
@@ -102,7 +124,9 @@ Deno.test("quantiseQ4() and quantiseQ8() keep zeros, constants and tiny values f
     quantiseQ4(values, BLOCK, 0, q4);
     quantiseQ8(values, BLOCK, 0, q8);
     const size = Math.abs(values[0]);
-    for (const back of dequantise(q4, 1, BLOCK)) assert.ok(Math.abs(back - values[0]) <= size * 1e-6 + 1e-44);
+    for (const back of dequantise(q4, 1, BLOCK)) {
+      assert.ok(Math.abs(back - values[0]) <= size * 1e-6 + 1e-44);
+    }
     for (const code of q8.codes) {
       assert.ok(Math.abs((code - 128) * q8.scales[0] - values[0]) <= size * 1e-2 + 1e-44);
     }

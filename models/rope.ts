@@ -16,7 +16,10 @@ const llama3Schema = z.object({
   low_freq_factor: positive,
   high_freq_factor: positive,
   original_max_position_embeddings: length,
-}).refine((s) => s.high_freq_factor > s.low_freq_factor, "high_freq_factor must be above low_freq_factor");
+}).refine(
+  (s) => s.high_freq_factor > s.low_freq_factor,
+  "high_freq_factor must be above low_freq_factor",
+);
 const yarnSchema = z.object({
   factor: positive,
   original_max_position_embeddings: length,
@@ -60,9 +63,16 @@ export interface RotaryGeometry {
 }
 
 /** The rotation of a geometry's layers: of its local ones, where they have their own, or of the others. */
-export function rotaryOf({ head_dim, rope, local }: Geometry, which: "global" | "local"): RotaryGeometry {
+export function rotaryOf(
+  { head_dim, rope, local }: Geometry,
+  which: "global" | "local",
+): RotaryGeometry {
   const own = which === "local" ? local?.rope : undefined;
-  return { dims: rope.dims ?? head_dim, theta: (own ?? rope).theta, scaling: (own ?? rope).scaling };
+  return {
+    dims: rope.dims ?? head_dim,
+    theta: (own ?? rope).theta,
+    scaling: (own ?? rope).scaling,
+  };
 }
 
 /**
@@ -140,7 +150,10 @@ function yarn(plain: Float64Array, theta: number, scaling: z.infer<typeof yarnSc
 function longrope(plain: Float64Array, scaling: z.infer<typeof longropeSchema>): Turning {
   const { factor, short_factor: factors, original_max_position_embeddings: original } = scaling;
   if (factors.length !== plain.length) {
-    throw badRope("longrope", `short_factor: has ${factors.length} numbers for ${plain.length} pairs`);
+    throw badRope(
+      "longrope",
+      `short_factor: has ${factors.length} numbers for ${plain.length} pairs`,
+    );
   }
   const suggested = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
   return {
@@ -152,7 +165,9 @@ function longrope(plain: Float64Array, scaling: z.infer<typeof longropeSchema>):
 function parse<T>(schema: z.ZodType<T>, scaling: unknown, kind: string): T {
   const result = schema.safeParse(scaling);
   if (result.success) return result.data;
-  const issues = result.error.issues.map((i) => `${i.path.join(".") || "rope_scaling"}: ${i.message}`);
+  const issues = result.error.issues.map((i) =>
+    `${i.path.join(".") || "rope_scaling"}: ${i.message}`
+  );
   throw badRope(kind, issues.join("; "));
 }
 

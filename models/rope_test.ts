@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hasCode } from "../actors/errors.ts";
+import { hasCode } from "../actors/system/errors.ts";
 import { ropeTables, type RotaryGeometry, rotation } from "./rope.ts";
 
 const geometry = (scaling: RotaryGeometry["scaling"], theta = 10000): RotaryGeometry => ({
@@ -62,7 +62,8 @@ Deno.test("rotation() of yarn keeps fast pairs, stretches slow ones and raises t
   const share = (33 - 20) / (46 - 20);
   assert.ok(Math.abs(scaled[33] / (plain[33] * (1 - share + share / 16)) - 1) < 1e-12);
   assert.equal(magnitude, 0.1 * Math.log(16) + 1);
-  const magnitudes = (fields: object) => rotation({ ...wide, scaling: { ...yarn, ...fields } }).magnitude;
+  const magnitudes = (fields: object) =>
+    rotation({ ...wide, scaling: { ...yarn, ...fields } }).magnitude;
   assert.equal(magnitudes({ attention_factor: 1.5 }), 1.5);
   assert.equal(magnitudes({ mscale: 1, mscale_all_dim: 1 }), 1);
 });
@@ -76,7 +77,8 @@ Deno.test("rotation() of longrope stretches each pair by its short factor", () =
 Deno.test("rotation() refuses a scaling that it does not know, by name", () => {
   assert.throws(
     () => rotation(geometry({ rope_type: "proportional", factor: 4 })),
-    (error) => hasCode(error, "unsupported_rope") && /"proportional".*linear, dynamic/.test(error.message),
+    (error) =>
+      hasCode(error, "unsupported_rope") && /"proportional".*linear, dynamic/.test(error.message),
   );
 });
 

@@ -5,7 +5,7 @@
  */
 import { leftOn } from "./explain.ts";
 import { layersText, size } from "./numbers.ts";
-import { stageBytes } from "./placement/problem.ts";
+import { stageBytes } from "./placement/mod.ts";
 import type { Solved } from "./solve.ts";
 import type { Plan } from "./types.ts";
 
@@ -13,10 +13,16 @@ import type { Plan } from "./types.ts";
  * For each stage who could take it over today: one host if one has the memory, else several for parts of it, else nobody for the
  * rest. Idle hosts come first, then the fastest. A part with the first or last layer stays on hosts that may hold an end.
  */
-export function backupsOf(solved: Solved, drafter?: { host: string; bytes: number }): Plan["backups"] {
+export function backupsOf(
+  solved: Solved,
+  drafter?: { host: string; bytes: number },
+): Plan["backups"] {
   const spareOn = (d: number) =>
-    leftOn(solved, d) - (drafter && solved.cost.devices[d].name === drafter.host ? drafter.bytes : 0);
-  return solved.stages.flatMap((stage) => whole(solved, stage, spareOn) ?? parts(solved, stage, spareOn));
+    leftOn(solved, d) -
+    (drafter && solved.cost.devices[d].name === drafter.host ? drafter.bytes : 0);
+  return solved.stages.flatMap((stage) =>
+    whole(solved, stage, spareOn) ?? parts(solved, stage, spareOn)
+  );
 }
 
 /** Bytes that a device has left, the drafter counted. */
@@ -30,7 +36,8 @@ function others({ problem, stages, cost }: Solved, stage: Stage) {
   return cost.devices.map((device, d) => ({ d, name: device.name, busy: busy.has(d) }))
     .filter(({ d }) => d !== stage.device && problem.usable[d])
     .sort((a, b) =>
-      Number(a.busy) - Number(b.busy) || problem.sum.layer[a.d] - problem.sum.layer[b.d] || a.d - b.d
+      Number(a.busy) - Number(b.busy) || problem.sum.layer[a.d] - problem.sum.layer[b.d] ||
+      a.d - b.d
     );
 }
 
@@ -89,7 +96,9 @@ function parts(solved: Solved, stage: Stage, spareOn: Spare): Plan["backups"] {
     .filter(({ d }) => !isEnd(solved, next, stage.last) || problem.ends[d])
     .sort((a, b) => a.lacks - b.lacks || a.d - b.d)[0];
   const why = nearest && nearest.lacks > 0
-    ? `nobody has memory for it today; ${nearest.name} comes nearest and lacks ${size(nearest.lacks)}`
+    ? `nobody has memory for it today; ${nearest.name} comes nearest and lacks ${
+      size(nearest.lacks)
+    }`
     : "no other host may hold it";
   return [...found, { first_layer: next, last_layer: stage.last, host: null, why }];
 }

@@ -17,8 +17,12 @@ export function checkedDevices(input: PlanInput): Device[] {
   }
   const names = devices.map((d) => d.name);
   const twice = names.find((name, i) => names.indexOf(name) < i);
-  if (twice !== undefined) throw bad("duplicate_device", `two devices are called ${twice}; rename one`);
-  for (const [what, matrix] of Object.entries({ seconds: links.seconds, bytesPerS: links.bytesPerS })) {
+  if (twice !== undefined) {
+    throw bad("duplicate_device", `two devices are called ${twice}; rename one`);
+  }
+  for (
+    const [what, matrix] of Object.entries({ seconds: links.seconds, bytesPerS: links.bytesPerS })
+  ) {
     if (matrix.length !== names.length || matrix.some((row) => row.length !== names.length)) {
       throw bad(
         "bad_links",
@@ -28,7 +32,9 @@ export function checkedDevices(input: PlanInput): Device[] {
   }
   const check = (where: string, host: string) => {
     if (!names.includes(host)) {
-      throw bad("unknown_host", `${where} names ${host}, but the devices are ${names.join(", ")}`, { host });
+      throw bad("unknown_host", `${where} names ${host}, but the devices are ${names.join(", ")}`, {
+        host,
+      });
     }
   };
   for (const { host, first, last } of constraints.pin) {
@@ -36,7 +42,9 @@ export function checkedDevices(input: PlanInput): Device[] {
     if (!(first >= 0 && first <= last && last < model.layers)) {
       throw bad(
         "bad_pin",
-        `layers ${first}-${last} are pinned to ${host}, but the model has layers 0-${model.layers - 1}`,
+        `layers ${first}-${last} are pinned to ${host}, but the model has layers 0-${
+          model.layers - 1
+        }`,
       );
     }
   }
@@ -45,7 +53,9 @@ export function checkedDevices(input: PlanInput): Device[] {
   if (coordinator !== undefined) check("the coordinator", coordinator);
   if (decode?.draftHost !== undefined) check("the drafter", decode.draftHost);
   return devices.map((device) => {
-    const caps = constraints.memory.filter((cap) => cap.host === device.name).map((cap) => cap.bytes);
+    const caps = constraints.memory.filter((cap) => cap.host === device.name).map((cap) =>
+      cap.bytes
+    );
     return { ...device, memoryBytes: Math.min(device.memoryBytes, ...caps) };
   });
 }

@@ -34,7 +34,9 @@ export function draftOf(solved: Solved, input: PlanInput): PlanDraft {
   const longest = decode?.maxLength ?? LONGEST;
   if (longest === 0) return none("drafts of 0 tokens are asked for");
   const wanted = decode?.drafter !== "ngram" && draft ? placeDrafter(solved, input) : undefined;
-  if (wanted?.device === undefined && wanted !== undefined && input.decode?.draftHost === undefined) {
+  if (
+    wanted?.device === undefined && wanted !== undefined && input.decode?.draftHost === undefined
+  ) {
     const ngram = shape(0);
     if (ngram.length === 0) return none(ngram.why.replace(/^no speculation: /, ""));
     return {
@@ -98,7 +100,9 @@ function placeDrafter(solved: Solved, { draft, decode, constraints }: PlanInput)
   );
   const best = fitting[0];
   if (best) {
-    const fastest = candidates.length === fitting.length ? "" : ` of those with ${size(bytes)} left`;
+    const fastest = candidates.length === fitting.length
+      ? ""
+      : ` of those with ${size(bytes)} left`;
     return {
       device: best.d,
       secondsPerToken: best.seconds,

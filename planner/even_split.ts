@@ -29,7 +29,9 @@ export function evenSplit(layers: number, nodes: number): LayerRange[] {
 export function parseLayers(text: string): LayerRange[] {
   return text.split(",").map((part) => {
     const match = /^(\d+)(?:-(\d+))?$/.exec(part.trim());
-    if (!match) throw badLayers(`--layers ${text}: ${JSON.stringify(part)} is not a range like 0-3`);
+    if (!match) {
+      throw badLayers(`--layers ${text}: ${JSON.stringify(part)} is not a range like 0-3`);
+    }
     return { first: Number(match[1]), last: Number(match[2] ?? match[1]) };
   });
 }

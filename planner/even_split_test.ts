@@ -4,13 +4,17 @@ import { checkRanges, evenSplit, parseLayers } from "./mod.ts";
 
 Deno.test("evenSplit() covers every layer once with sizes that differ by one at most", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 40 }), (layers, nodes) => {
-      const ranges = evenSplit(layers, nodes);
-      checkRanges(ranges, layers);
-      const sizes = ranges.map((r) => r.last - r.first + 1);
-      assert.equal(ranges.length, Math.min(layers, nodes));
-      assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1);
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 100 }),
+      fc.integer({ min: 1, max: 40 }),
+      (layers, nodes) => {
+        const ranges = evenSplit(layers, nodes);
+        checkRanges(ranges, layers);
+        const sizes = ranges.map((r) => r.last - r.first + 1);
+        assert.equal(ranges.length, Math.min(layers, nodes));
+        assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1);
+      },
+    ),
   );
 });
 
@@ -25,5 +29,8 @@ Deno.test("parseLayers() reads ranges and single layers", () => {
 Deno.test("checkRanges() names the gap, the overlap and the missing end", () => {
   assert.throws(() => checkRanges(parseLayers("0-2,4-7"), 8), /must begin at layer 3/);
   assert.throws(() => checkRanges(parseLayers("0-3,3-7"), 8), /must begin at layer 4/);
-  assert.throws(() => checkRanges(parseLayers("0-3,4-6"), 8), /ends at layer 6, the model's last layer is 7/);
+  assert.throws(
+    () => checkRanges(parseLayers("0-3,4-6"), 8),
+    /ends at layer 6, the model's last layer is 7/,
+  );
 });

@@ -4,12 +4,14 @@
  * @module
  */
 import { duration, layersText, size } from "./numbers.ts";
-import { evaluateStages, type PlacedStage, stageBytes, violation } from "./placement/problem.ts";
+import { evaluateStages, type PlacedStage, stageBytes, violation } from "./placement/mod.ts";
 import type { Solved } from "./solve.ts";
 import type { Constraints, Objective, Plan, PlanInput } from "./types.ts";
 
 /** What the objective's value is the time of. */
-export function objectiveText({ objective, lambda }: Pick<PlanInput, "objective" | "lambda">): string {
+export function objectiveText(
+  { objective, lambda }: Pick<PlanInput, "objective" | "lambda">,
+): string {
   if (objective === "latency") return "a decode step takes";
   if (objective === "throughput") return "the busiest part takes for each token";
   return lambda === undefined ? "a request takes" : "the objective is";
@@ -35,13 +37,16 @@ export function stageWhy(solved: Solved, index: number, constraints: Constraints
   if (pinned.length > 0) {
     parts.push(`${pinned.map((p) => layersText(p.first, p.last)).join(" and ")} pinned to it`);
   }
-  const ends = [first === 0 ? "embedding" : "", last === problem.layers - 1 ? "head" : ""].filter((e) =>
-    e !== ""
-  );
+  const ends = [first === 0 ? "embedding" : "", last === problem.layers - 1 ? "head" : ""].filter((
+    e,
+  ) => e !== "");
   if (ends.length > 0 && stages.length > 1) {
-    parts.push(`holds the ${ends.join(" and ")}${constraints.trustedEnds ? ", as a trusted host" : ""}`);
+    parts.push(
+      `holds the ${ends.join(" and ")}${constraints.trustedEnds ? ", as a trusted host" : ""}`,
+    );
   }
-  const left = problem.memoryBytes[device] - problem.overheadBytes[device] - stageBytes(problem, first, last);
+  const left = problem.memoryBytes[device] - problem.overheadBytes[device] -
+    stageBytes(problem, first, last);
   const layer = Math.max(...problem.layerBytes);
   const room = Math.floor(left / layer);
   if (last - first + 1 < problem.layers) {
@@ -133,12 +138,18 @@ export function bottleneckOf(solved: Solved, objective: Objective): Plan["bottle
     const from = stages[i - 1]?.device;
     if (from !== undefined) link(from, device, costs.hop[from][device], cost.hopBytes(1));
     const n = last - first + 1;
-    const busy = n * costs.layer[device] + costs.fixed[device] + (first === 0 ? costs.embed[device] : 0) +
+    const busy = n * costs.layer[device] + costs.fixed[device] +
+      (first === 0 ? costs.embed[device] : 0) +
       (last === problem.layers - 1 ? costs.head[device] : 0);
     const seconds = throughput
       ? busy
       : cost.stageSeconds(device, stage, { rows: 1, past: solved.past, wanted: 1 });
-    parts.push({ kind: "stage", what: `${layersText(first, last)} on ${names[device]}`, seconds, why: "" });
+    parts.push({
+      kind: "stage",
+      what: `${layersText(first, last)} on ${names[device]}`,
+      seconds,
+      why: "",
+    });
   }
   const end = stages[stages.length - 1].device;
   link(end, coordinator, costs.exit[end], cost.answerBytes(1));
@@ -160,7 +171,11 @@ export function bottleneckOf(solved: Solved, objective: Objective): Plan["bottle
 export function memoryOf({ problem, cost, stages }: Solved, index: number, kvRows: number) {
   const { device, first, last } = stages[index];
   const { weights, kv } = cost.stageBytes({ first, last }, kvRows);
-  return { weights, kv, left: problem.memoryBytes[device] - problem.overheadBytes[device] - weights - kv };
+  return {
+    weights,
+    kv,
+    left: problem.memoryBytes[device] - problem.overheadBytes[device] - weights - kv,
+  };
 }
 
 /** Bytes that a device has left for more: all of it, less the engine's, where it has no stage. */

@@ -64,8 +64,14 @@ export function planInputOf(
     ? known("the drafter", drafter.host)
     : undefined;
   const branches = decode.mode === "plain" || decode.mode === "speculative" ? 1 : undefined;
-  const most = [decode.max_branches, actors.outline?.max_branches, branches].filter((n) => n !== undefined);
-  const drafting = switchedOff ? { drafter: "none" as const } : ngram ? { drafter: "ngram" as const } : {};
+  const most = [decode.max_branches, actors.outline?.max_branches, branches].filter((n) =>
+    n !== undefined
+  );
+  const drafting = switchedOff
+    ? { drafter: "none" as const }
+    : ngram
+    ? { drafter: "ngram" as const }
+    : {};
   return {
     model,
     devices,
@@ -83,7 +89,10 @@ export function planInputOf(
     constraints: {
       pin,
       exclude: constraints.exclude.map((host) => known("exclude", host)),
-      memory: constraints.memory.map((cap) => ({ host: known("a memory cap", cap.host), bytes: cap.bytes })),
+      memory: constraints.memory.map((cap) => ({
+        host: known("a memory cap", cap.host),
+        bytes: cap.bytes,
+      })),
       trustedEnds: constraints.trusted_ends,
       minPieceRows: constraints.min_piece_rows,
     },
@@ -121,7 +130,8 @@ export function devicesOf(described: readonly GraphDevice[], model: ModelShape):
 export function linksOf(described: readonly GraphLink[], names: readonly string[]): Links {
   const by = new Map(described.map((link) => [key(link.from, link.to), link]));
   const find = (from: string, to: string) =>
-    by.get(key(from, to)) ?? by.get(key(to, from)) ?? by.get(key(from, "*")) ?? by.get(key("*", to)) ??
+    by.get(key(from, to)) ?? by.get(key(to, from)) ?? by.get(key(from, "*")) ??
+      by.get(key("*", to)) ??
       by.get(key("*", from)) ??
       by.get(key(to, "*")) ?? by.get(key("*", "*"));
   const links = names.map((from) =>
@@ -169,7 +179,9 @@ export function paperDraft(
 ): DraftModel | undefined {
   const { drafter } = graph.actors;
   if (typeof drafter !== "object") return undefined;
-  const draft = drafter.shape ? shapeOf({ ...paperDimensions(drafter.shape), name: drafter.model }) : known;
+  const draft = drafter.shape
+    ? shapeOf({ ...paperDimensions(drafter.shape), name: drafter.model })
+    : known;
   if (!draft) return undefined;
   const rows = graph.workload.kv_rows ??
     graph.workload.concurrent * (graph.workload.prompt_tokens + graph.workload.output_tokens);
@@ -204,5 +216,9 @@ export function paperDraft(
   });
   const weights = draft.layerBytes.reduce((a, b) => a + b, 0) +
     (draft.tied ? Math.max(draft.embedBytes, draft.headBytes) : draft.embedBytes + draft.headBytes);
-  return { name: draft.name, bytes: weights + draft.layers * draft.kvBytesPerRow * rows, secondsPerToken };
+  return {
+    name: draft.name,
+    bytes: weights + draft.layers * draft.kvBytesPerRow * rows,
+    secondsPerToken,
+  };
 }

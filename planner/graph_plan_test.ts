@@ -23,7 +23,12 @@ links: [{ from: "*", to: "*", seconds: 1 ms, bytes_per_s: 1 Gbit/s }]
 `;
 
 Deno.test("linksOf() takes the most particular entry, both ways unless both are given", () => {
-  const link = (from: string, to: string, seconds: number) => ({ from, to, seconds, bytes_per_s: 1e6 });
+  const link = (from: string, to: string, seconds: number) => ({
+    from,
+    to,
+    seconds,
+    bytes_per_s: 1e6,
+  });
   const { seconds } = linksOf([
     link("*", "*", 9),
     link("a", "b", 1),
@@ -103,7 +108,9 @@ Deno.test("paperDraft() reckons a draft model on every device by its work", () =
   assert.equal(draft?.name, "d");
   assert.equal(input.decode?.draftHost, "b");
   const whole = model.layers * 0.002;
-  for (const seconds of draft!.secondsPerToken) assert.ok(seconds > 0 && seconds < whole / 5, `${seconds}`);
+  for (const seconds of draft!.secondsPerToken) {
+    assert.ok(seconds > 0 && seconds < whole / 5, `${seconds}`);
+  }
   assert.ok(draft!.bytes > 2 * 256 * 32000 && draft!.bytes < 50e6, `${draft!.bytes}`);
 });
 

@@ -16,13 +16,17 @@ export function rounded<T>(value: T): T {
   }
   if (Array.isArray(value)) return value.map(rounded) as T;
   if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, rounded(inner)])) as T;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, rounded(inner)]),
+  ) as T;
 }
 
 /** Seconds as people read them: `68.0 ms`, `1.23 s`. */
 export function duration(seconds: number): string {
   if (seconds >= 1) return `${digits(seconds)} s`;
-  return seconds >= 1e-3 || seconds === 0 ? `${digits(seconds * 1e3)} ms` : `${digits(seconds * 1e6)} µs`;
+  return seconds >= 1e-3 || seconds === 0
+    ? `${digits(seconds * 1e3)} ms`
+    : `${digits(seconds * 1e6)} µs`;
 }
 
 /** Bytes as people read them: `1.23 GB`. */

@@ -5,8 +5,7 @@
  */
 import { OrreryError } from "../actors/mod.ts";
 import { size } from "./numbers.ts";
-import { place } from "./placement/place.ts";
-import type { Placement, PlacementProblem } from "./placement/problem.ts";
+import { place, type Placement, type PlacementProblem } from "./placement/mod.ts";
 import type { Device } from "./types.ts";
 
 /** Most devices that a refusal names. */
@@ -36,11 +35,17 @@ export function placeNamed(problem: PlacementProblem, devices: Device[]): Placem
       );
     }
     const listed = lacking.toSorted((a, b) => b.bytes - a.bytes).slice(0, LISTED);
-    const who = listed.map(({ host, bytes }) => `${host} lacks ${bytes} bytes (${size(bytes)})`).join(", ") +
+    const who = listed.map(({ host, bytes }) =>
+      `${host} lacks ${bytes} bytes (${size(bytes)})`
+    ).join(", ") +
       (lacking.length > LISTED ? ` and ${lacking.length - LISTED} others lack less` : "");
     throw infeasible(
-      `the model does not fit: ${who}; weights and KV take ${size(need)}, the ${usable.length} usable ` +
-        `${usable.length === 1 ? "device has" : "devices have"} ${size(have)} besides what engines take; ` +
+      `the model does not fit: ${who}; weights and KV take ${
+        size(need)
+      }, the ${usable.length} usable ` +
+        `${usable.length === 1 ? "device has" : "devices have"} ${
+          size(have)
+        } besides what engines take; ` +
         `add a device or memory, or plan for a shorter context or fewer requests`,
       lacking,
       { need_bytes: need, have_bytes: have },
@@ -54,5 +59,10 @@ export function infeasible(
   lacking: { host: string; bytes: number }[],
   more: Record<string, unknown> = {},
 ): OrreryError {
-  return new OrreryError({ group: "planner", code: "infeasible", message, metadata: { lacking, ...more } });
+  return new OrreryError({
+    group: "planner",
+    code: "infeasible",
+    message,
+    metadata: { lacking, ...more },
+  });
 }

@@ -11,7 +11,7 @@ import { bottleneckOf, idleWhy, memoryOf, stageWhy } from "./explain.ts";
 import { duration, rounded } from "./numbers.ts";
 import { kvRowsOf } from "./problem_of.ts";
 import { bucketLengths, pieceBuckets } from "./sequence/mod.ts";
-import { simulatePlan } from "./simulator/plan_costs.ts";
+import { simulatePlan } from "./simulator/mod.ts";
 import { firstTokenSeconds, pieceLimits, SHARED_ROWS, solve, type Solved } from "./solve.ts";
 import type { Plan, PlanInput, Wire } from "./types.ts";
 import { attempt, bindingOf, hardwareChanges } from "./what_if.ts";
@@ -55,7 +55,10 @@ export function plan(input: PlanInput): Plan {
     stages: solved.stages,
     context: model.context,
     lengths: [
-      ...new Set([...bucketLengths(Math.max(model.context, workload.promptTokens)), workload.promptTokens]),
+      ...new Set([
+        ...bucketLengths(Math.max(model.context, workload.promptTokens)),
+        workload.promptTokens,
+      ]),
     ]
       .sort((a, b) => a - b),
     ...pieceLimits(input),
@@ -125,11 +128,19 @@ function alternative(input: PlanInput, solved: Solved, wire: Wire): Solved {
   const many = input.devices.length > MANY_DEVICES;
   const name = solved.cost.devices[solved.coordinator].name;
   const same = many && !input.constraints.exclude.includes(name) ? solved.coordinator : undefined;
-  return solve(input, { wire, devices, coordinator: same, reckoned: many ? solved.reckoned : undefined });
+  return solve(input, {
+    wire,
+    devices,
+    coordinator: same,
+    reckoned: many ? solved.reckoned : undefined,
+  });
 }
 
 /** The format in which hidden states travel, and the placement with it. */
-function withWire(input: PlanInput, devices: PlanInput["devices"]): { solved: Solved; wire: Plan["wire"] } {
+function withWire(
+  input: PlanInput,
+  devices: PlanInput["devices"],
+): { solved: Solved; wire: Plan["wire"] } {
   if (input.wire) {
     return {
       solved: solve(input, { wire: input.wire, devices }),

@@ -4,14 +4,20 @@ import { OrreryError } from "../actors/mod.ts";
 import { CostModel } from "./cost/mod.ts";
 import { rounded } from "./numbers.ts";
 import { plan } from "./plan.ts";
-import { bruteForce } from "./placement/brute_force.ts";
+import { bruteForce } from "../tests/support/brute_force.ts";
 import { decodePast, kvRowsOf, problemOf } from "./problem_of.ts";
 import { pipelineCosts } from "./decode/mod.ts";
 import type { Constraints, Device, ModelShape, Plan, PlanInput } from "./types.ts";
 
 const LAYER = 100e6;
 const KV = 1000;
-const FREE: Constraints = { pin: [], exclude: [], memory: [], trustedEnds: false, minPieceRows: 16 };
+const FREE: Constraints = {
+  pin: [],
+  exclude: [],
+  memory: [],
+  trustedEnds: false,
+  minPieceRows: 16,
+};
 
 function modelOf(layers: number): ModelShape {
   return {
@@ -37,7 +43,11 @@ function deviceOf(name: string, seconds: number, more: Partial<Device> = {}): De
     name,
     memoryBytes: 4e9,
     overheadBytes: 50e6,
-    layer: { rows: [1, 64, 512], past: [0, 1024], seconds: [1, 64, 512].map((r) => [at(r), 1.2 * at(r)]) },
+    layer: {
+      rows: [1, 64, 512],
+      past: [0, 1024],
+      seconds: [1, 64, 512].map((r) => [at(r), 1.2 * at(r)]),
+    },
     embed: { rows: [1], past: [0], seconds: [[seconds / 20]] },
     head: { rows: [1], past: [0], seconds: [[seconds / 4]] },
     frameSeconds: 0.0002,
@@ -77,10 +87,13 @@ const clusters = fc.record({
   latency: fc.constantFrom(0.0001, 0.002, 0.02),
   rate: fc.constantFrom(1e5, 1e7, 1e9),
   objective: fc.constantFrom<PlanInput["objective"]>("latency", "throughput", "blended"),
-  pin: fc.option(fc.record({ host: fc.nat(3), first: fc.nat(7), count: fc.integer({ min: 1, max: 3 }) }), {
-    nil: undefined,
-    freq: 2,
-  }),
+  pin: fc.option(
+    fc.record({ host: fc.nat(3), first: fc.nat(7), count: fc.integer({ min: 1, max: 3 }) }),
+    {
+      nil: undefined,
+      freq: 2,
+    },
+  ),
   exclude: fc.option(fc.nat(3), { nil: undefined, freq: 2 }),
   cap: fc.option(fc.record({ host: fc.nat(3), layers: fc.integer({ min: 0, max: 6 }) }), {
     nil: undefined,
@@ -89,7 +102,10 @@ const clusters = fc.record({
   trustedEnds: fc.boolean(),
 }).map((c): PlanInput => {
   const devices = c.devices.map((d, i) =>
-    deviceOf(`d${i}`, d.seconds / 1000, { memoryBytes: (d.memory + 0.8) * LAYER, trusted: d.trusted })
+    deviceOf(`d${i}`, d.seconds / 1000, {
+      memoryBytes: (d.memory + 0.8) * LAYER,
+      trusted: d.trusted,
+    })
   );
   const here = (i: number) => devices[i % devices.length].name;
   const first = c.pin ? Math.min(c.pin.first, c.layers - 1) : 0;
@@ -108,7 +124,10 @@ const clusters = fc.record({
   });
   const matrix = (other: number, self: number) =>
     devices.map((_, i) => devices.map((_, j) => i === j ? self : other));
-  return { ...input, links: { seconds: matrix(c.latency, 0), bytesPerS: matrix(c.rate, Infinity) } };
+  return {
+    ...input,
+    links: { seconds: matrix(c.latency, 0), bytesPerS: matrix(c.rate, Infinity) },
+  };
 });
 
 function planned(input: PlanInput): Plan | undefined {
@@ -136,7 +155,9 @@ Deno.test("plan() respects pins, exclusions, memory and trusted ends, and covers
         next = stage.last_layer + 1;
         const { memoryBytes, overheadBytes } = device(stage.host);
         const caps = constraints.memory.filter((m) => m.host === stage.host).map((m) => m.bytes);
-        assert.ok(stage.weight_bytes + stage.kv_bytes + overheadBytes <= Math.min(memoryBytes, ...caps) + 1);
+        assert.ok(
+          stage.weight_bytes + stage.kv_bytes + overheadBytes <= Math.min(memoryBytes, ...caps) + 1,
+        );
         assert.ok(!constraints.exclude.includes(stage.host));
       }
       assert.equal(next, model.layers);
@@ -163,7 +184,9 @@ Deno.test("plan() explains every device once, as a stage or as idle, and every l
       if (!found) return;
       const named = [...found.stages, ...found.idle].map((d) => d.host).sort();
       assert.deepEqual(named, input.devices.map((d) => d.name).sort());
-      for (const { why } of [...found.stages, ...found.idle]) assert.match(why, /^(layers? \d|idle: )/);
+      for (const { why } of [...found.stages, ...found.idle]) {
+        assert.match(why, /^(layers? \d|idle: )/);
+      }
       const covered = found.backups.flatMap((b) =>
         Array.from({ length: b.last_layer - b.first_layer + 1 }, (_, i) => b.first_layer + i)
       );
@@ -223,11 +246,14 @@ Deno.test("plan() predicts what the cost model says of its placement", () => {
     wire: "f16",
   });
   const found = plan(input);
-  assert.deepEqual(found.stages.map((s) => [s.host, s.first_layer, s.last_layer]), [["slow", 0, 2], [
-    "fast",
-    3,
-    7,
-  ]]);
+  assert.deepEqual(found.stages.map((s) => [s.host, s.first_layer, s.last_layer]), [
+    ["slow", 0, 2],
+    [
+      "fast",
+      3,
+      7,
+    ],
+  ]);
   const cost = new CostModel({ ...input, wire: "f16" });
   const stages = [{ device: 0, first: 0, last: 2 }, { device: 1, first: 3, last: 7 }];
   const coordinator = found.coordinator === "slow" ? 0 : 1;
@@ -260,7 +286,9 @@ Deno.test("plan() says which device lacks how many bytes", () => {
     const lacking = error.metadata.lacking as { host: string; bytes: number }[];
     const need = 8 * (LAYER + 160 * KV) + 40e6 + 2 * 50e6;
     assert.equal(lacking.reduce((sum, l) => sum + l.bytes, 0), need - 5 * LAYER);
-    for (const { host, bytes } of lacking) assert.ok(error.message.includes(`${host} lacks ${bytes} bytes`));
+    for (const { host, bytes } of lacking) {
+      assert.ok(error.message.includes(`${host} lacks ${bytes} bytes`));
+    }
     return true;
   });
 });
@@ -291,7 +319,10 @@ Deno.test("plan() sends int8 over links that are slow, f16 over others", () => {
   const wire = (rate: number) => {
     const small = [slow, fast].map((d) => ({ ...d, memoryBytes: 6 * LAYER }));
     const input = inputOf(small);
-    return plan({ ...input, links: { ...input.links, bytesPerS: [[Infinity, rate], [rate, Infinity]] } }).wire
+    return plan({
+      ...input,
+      links: { ...input.links, bytesPerS: [[Infinity, rate], [rate, Infinity]] },
+    }).wire
       .format;
   };
   assert.equal(wire(2e5), "int8");
@@ -300,13 +331,24 @@ Deno.test("plan() sends int8 over links that are slow, f16 over others", () => {
 });
 
 Deno.test("plan() puts the drafter where it fits and is near, on a trusted host", () => {
-  const workload = { promptTokens: 128, outputTokens: 32, branches: 1, concurrent: 1, acceptance: 0.8 };
+  const workload = {
+    promptTokens: 128,
+    outputTokens: 32,
+    branches: 1,
+    concurrent: 1,
+    acceptance: 0.8,
+  };
   const draft = { name: "small", bytes: 200e6, secondsPerToken: [0.002, 0.0005] };
   const near = plan(inputOf([slow, fast], { workload, draft }));
   assert.deepEqual([near.draft.source, near.draft.host], ["model", "fast"]);
   assert.ok(near.draft.length > 0);
-  assert.ok(near.predicted.tokens_per_s > plan(inputOf([slow, fast], { draft })).predicted.tokens_per_s);
-  const roomy = inputOf([slow, { ...fast, memoryBytes: 2 * 9 * LAYER }], { workload, objective: "latency" });
+  assert.ok(
+    near.predicted.tokens_per_s > plan(inputOf([slow, fast], { draft })).predicted.tokens_per_s,
+  );
+  const roomy = inputOf([slow, { ...fast, memoryBytes: 2 * 9 * LAYER }], {
+    workload,
+    objective: "latency",
+  });
   assert.equal(plan(roomy).backups[0].host, "slow");
   const tight = [{ ...slow, memoryBytes: 9 * LAYER }, fast];
   const beside = (bytes: number) =>
@@ -341,7 +383,9 @@ Deno.test("plan() puts the drafter where it fits and is near, on a trusted host"
 });
 
 Deno.test("plan() names the memory wall, what it costs, and what more hardware would give", () => {
-  const found = plan(inputOf([{ ...fast, memoryBytes: 5 * LAYER }, slow], { objective: "latency" }));
+  const found = plan(
+    inputOf([{ ...fast, memoryBytes: 5 * LAYER }, slow], { objective: "latency" }),
+  );
   assert.equal(found.stages.length, 2);
   assert.match(
     found.binding[0],
@@ -356,7 +400,11 @@ Deno.test("plan() names the memory wall, what it costs, and what more hardware w
 Deno.test("plan() spreads a request with branches over devices that would only delay a plain one", () => {
   const devices = [fast, { ...deviceOf("twin", 0.0022) }];
   const stages = (branches: number) =>
-    plan(inputOf(devices, { workload: { promptTokens: 16, outputTokens: 256, branches, concurrent: 1 } }))
+    plan(
+      inputOf(devices, {
+        workload: { promptTokens: 16, outputTokens: 256, branches, concurrent: 1 },
+      }),
+    )
       .stages.length;
   assert.deepEqual([stages(1), stages(16)], [1, 2]);
 });
@@ -373,16 +421,24 @@ Deno.test("plan() finds the same latency as trying every placement at every coor
       });
       const cost = new CostModel({ model, devices, links, wire: "f16" });
       const best = Math.min(...devices.flatMap((device, coordinator) => {
-        if (constraints.exclude.includes(device.name) || (constraints.trustedEnds && !device.trusted)) {
+        if (
+          constraints.exclude.includes(device.name) || (constraints.trustedEnds && !device.trusted)
+        ) {
           return [];
         }
         const kvRows = kvRowsOf(workload);
         const setting = { objective: input.objective, workload, constraints, coordinator, kvRows };
-        return [bruteForce(problemOf(cost, { ...setting, pieces: 1, lanes: { frames: 1, rows: 1 } })).value];
+        return [
+          bruteForce(problemOf(cost, { ...setting, pieces: 1, lanes: { frames: 1, rows: 1 } }))
+            .value,
+        ];
       }));
       assert.equal(found === undefined, best === Infinity);
       if (!found) return;
-      assert.ok(Math.abs(found.objective_s - best) <= 1e-5 * best, `${found.objective_s} against ${best}`);
+      assert.ok(
+        Math.abs(found.objective_s - best) <= 1e-5 * best,
+        `${found.objective_s} against ${best}`,
+      );
       assert.ok(found.gap < 1e-6, `gap ${found.gap}`);
     }),
     { numRuns: 40 },

@@ -4,7 +4,7 @@
  * @module
  */
 import type { CostModel, FrameShape } from "./cost/mod.ts";
-import type { PlacementProblem, StageCosts } from "./placement/problem.ts";
+import type { PlacementProblem, StageCosts } from "./placement/mod.ts";
 import type { Constraints, Objective, Workload } from "./types.ts";
 
 /** What {@linkcode problemOf} is made from, besides costs. */
@@ -32,7 +32,9 @@ export function decodePast({ promptTokens, outputTokens }: Workload): number {
 }
 
 /** KV rows of a workload, where it does not say itself. */
-export function kvRowsOf({ kvRows, concurrent, promptTokens, outputTokens, branches }: Workload): number {
+export function kvRowsOf(
+  { kvRows, concurrent, promptTokens, outputTokens, branches }: Workload,
+): number {
   return kvRows ?? concurrent * (promptTokens + outputTokens * branches);
 }
 
@@ -108,10 +110,16 @@ function termsOf(
   const rows = promptTokens / pieces;
   const step: FrameShape = { rows: 1, past, wanted: 1 };
   const piece: FrameShape = { rows, past: (promptTokens - rows) / 2, wanted: 1 };
-  const term = (weight: number, frame: FrameShape, kind: Term["kind"]): Term => ({ weight, frame, kind });
+  const term = (weight: number, frame: FrameShape, kind: Term["kind"]): Term => ({
+    weight,
+    frame,
+    kind,
+  });
   const slowest = (weight: number) => term(weight, { ...piece, wanted: 0 }, "busy");
   const sum = [term(1, step, "passing")];
-  if (objective === "latency") return { sum, max: [term(1, step, "busy")], sumWeight: 1, maxWeight: 0 };
+  if (objective === "latency") {
+    return { sum, max: [term(1, step, "busy")], sumWeight: 1, maxWeight: 0 };
+  }
   if (objective === "throughput") {
     const together = loadedRows(workload, devices);
     const loaded = { rows: together, past, wanted: together };
@@ -120,7 +128,8 @@ function termsOf(
   }
   if (lambda !== undefined) return { sum, max: [slowest(1)], sumWeight: 1, maxWeight: lambda };
   const shared = { rows: lanes.rows, past, wanted: lanes.rows };
-  const rounds = outputTokens * concurrent / Math.min(branches * concurrent, lanes.frames * lanes.rows);
+  const rounds = outputTokens * concurrent /
+    Math.min(branches * concurrent, lanes.frames * lanes.rows);
   return {
     sum: [term(rounds, shared, "passing"), term(1, piece, "passing")],
     max: [slowest(pieces - 1), term(rounds * (lanes.frames - 1), shared, "busy")],
@@ -146,20 +155,36 @@ function costsOf(cost: CostModel, terms: Term[]): Omit<StageCosts, "entry" | "ex
     embed: line((d, { frame }) => cost.embedSeconds(d, frame.rows)),
     head: line((d, { frame }) => cost.headSeconds(d, frame.wanted)),
     hop: all.map((from) =>
-      line((to, term) => linkSeconds(cost, term, { from, to, bytes: cost.hopBytes(term.frame.rows) }))
+      line((to, term) =>
+        linkSeconds(cost, term, { from, to, bytes: cost.hopBytes(term.frame.rows) })
+      )
     ),
   };
 }
 
-function endsOf(cost: CostModel, terms: Term[], coordinator: number): Pick<StageCosts, "entry" | "exit"> {
+function endsOf(
+  cost: CostModel,
+  terms: Term[],
+  coordinator: number,
+): Pick<StageCosts, "entry" | "exit"> {
   const line = (seconds: (d: number, term: Term) => number) =>
-    cost.devices.map((_, d) => terms.reduce((sum, term) => sum + term.weight * seconds(d, term), 0));
+    cost.devices.map((_, d) =>
+      terms.reduce((sum, term) => sum + term.weight * seconds(d, term), 0)
+    );
   return {
     entry: line((d, term) =>
-      linkSeconds(cost, term, { from: coordinator, to: d, bytes: cost.requestBytes(term.frame.rows) })
+      linkSeconds(cost, term, {
+        from: coordinator,
+        to: d,
+        bytes: cost.requestBytes(term.frame.rows),
+      })
     ),
     exit: line((d, term) =>
-      linkSeconds(cost, term, { from: d, to: coordinator, bytes: cost.answerBytes(term.frame.wanted) })
+      linkSeconds(cost, term, {
+        from: d,
+        to: coordinator,
+        bytes: cost.answerBytes(term.frame.wanted),
+      })
     ),
   };
 }

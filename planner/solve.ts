@@ -6,8 +6,13 @@
 import { CostModel } from "./cost/mod.ts";
 import { branchShape, type PipelineCosts, pipelineCosts } from "./decode/mod.ts";
 import { infeasible, placeNamed } from "./place_named.ts";
-import { place } from "./placement/place.ts";
-import { evaluateStages, type Placement, type PlacementProblem, violation } from "./placement/problem.ts";
+import {
+  evaluateStages,
+  place,
+  type Placement,
+  type PlacementProblem,
+  violation,
+} from "./placement/mod.ts";
 import { decodePast, kvRowsOf, type ProblemSetting, problemsOf } from "./problem_of.ts";
 import { type DeviceStage, pieceStages, pipelinePieces, pipelineSeconds } from "./sequence/mod.ts";
 import type { Device, PlanInput, Wire } from "./types.ts";
@@ -75,7 +80,10 @@ export interface SolveOptions {
  * The best placement over coordinators and piece counts. Never worse than the best single device that could serve, neither in the
  * objective nor, under `blended`, in the predicted time of a request. Throws `infeasible`, naming who lacks how many bytes.
  */
-export function solve(input: PlanInput, { wire, devices, coordinator, reckoned }: SolveOptions): Solved {
+export function solve(
+  input: PlanInput,
+  { wire, devices, coordinator, reckoned }: SolveOptions,
+): Solved {
   const cost = new CostModel({ model: input.model, devices, links: input.links, wire });
   const { promptTokens } = input.workload;
   const least = Math.min(promptTokens, Math.max(1, input.constraints.minPieceRows));
@@ -115,7 +123,11 @@ export function solve(input: PlanInput, { wire, devices, coordinator, reckoned }
     };
     const { lowerBound, stages } = placeNamed(free, devices);
     const ends = [stages[0].device, stages[stages.length - 1].device];
-    const near = candidates.map((at, i) => ({ at, i, value: evaluateStages(problems[i], stages).value }))
+    const near = candidates.map((at, i) => ({
+      at,
+      i,
+      value: evaluateStages(problems[i], stages).value,
+    }))
       .sort((a, b) =>
         Number(ends.includes(b.at)) - Number(ends.includes(a.at)) || a.value - b.value || a.i - b.i
       );
@@ -153,7 +165,9 @@ export function solve(input: PlanInput, { wire, devices, coordinator, reckoned }
     for (const lanes of lanesOf(input, devices.length)) {
       // a pipeline that only small pieces make worthwhile is not found by reckoning with large ones
       for (
-        const pieces of new Set(few ? [guess, 4 * guess, 16 * guess].map((n) => Math.min(most, n)) : [guess])
+        const pieces of new Set(
+          few ? [guess, 4 * guess, 16 * guess].map((n) => Math.min(most, n)) : [guess],
+        )
       ) {
         consider(pieces, lanes);
       }
@@ -167,7 +181,8 @@ export function solve(input: PlanInput, { wire, devices, coordinator, reckoned }
 /** Devices that may coordinate, as indices. */
 function coordinatorsOf(input: PlanInput, devices: Device[]): number[] {
   const { constraints, coordinator } = input;
-  const may = (d: Device) => (d.trusted || !constraints.trustedEnds) && !constraints.exclude.includes(d.name);
+  const may = (d: Device) =>
+    (d.trusted || !constraints.trustedEnds) && !constraints.exclude.includes(d.name);
   if (coordinator !== undefined) {
     const at = devices.findIndex((d) => d.name === coordinator);
     if (may(devices[at])) return [at];
@@ -178,7 +193,10 @@ function coordinatorsOf(input: PlanInput, devices: Device[]): number[] {
   }
   const found = devices.flatMap((d, i) => may(d) ? [i] : []);
   if (found.length > 0) return found;
-  throw infeasible("every device is excluded, or not trusted while trusted_ends asks for a trusted one", []);
+  throw infeasible(
+    "every device is excluded, or not trusted while trusted_ends asks for a trusted one",
+    [],
+  );
 }
 
 function freeEnds(problems: PlacementProblem[], system: "sum" | "max"): PlacementProblem["sum"] {
@@ -204,7 +222,11 @@ function predicted({ input, ...parts }: Parts): Solved {
   const { stages } = parts.placement;
   const { promptTokens, outputTokens, branches, concurrent } = input.workload;
   const pipeline = pieceStages(cost, stages);
-  const { pieces } = pipelinePieces({ tokens: promptTokens, stages: pipeline, ...pieceLimits(input) }, {
+  const { pieces } = pipelinePieces({
+    tokens: promptTokens,
+    stages: pipeline,
+    ...pieceLimits(input),
+  }, {
     maxLabels: LABELS,
   });
   const past = decodePast(input.workload);
@@ -245,19 +267,43 @@ interface Alternatives {
 }
 
 /** The best single device instead, where the pipeline is slower than it. */
-function orAlone(pipeline: Solved, { input, cost, setting, candidates, most }: Alternatives): Solved {
+function orAlone(
+  pipeline: Solved,
+  { input, cost, setting, candidates, most }: Alternatives,
+): Solved {
   const { layers, devices } = pipeline.problem;
   const worth = (s: Solved) => byRequest(input) ? s.requestSeconds : s.placement.value;
-  const alone = Array.from({ length: devices }, (_, device) => [{ device, first: 0, last: layers - 1 }])
+  const alone = Array.from(
+    { length: devices },
+    (_, device) => [{ device, first: 0, last: layers - 1 }],
+  )
     .filter((stages) => violation(pipeline.problem, stages) === undefined)
     .map((stages) => ({
       stages,
       coordinator: candidates.includes(stages[0].device) ? stages[0].device : pipeline.coordinator,
     }));
-  const solo = (at: typeof alone[number], problem: PlacementProblem, reckoned: Reckoned): Solved => {
+  const solo = (
+    at: typeof alone[number],
+    problem: PlacementProblem,
+    reckoned: Reckoned,
+  ): Solved => {
     const { lowerBound, placement: { exact } } = pipeline;
-    const placement = { ...evaluateStages(problem, at.stages), stages: at.stages, lowerBound, gap: 0, exact };
-    return predicted({ input, cost, problem, placement, lowerBound, coordinator: at.coordinator, reckoned });
+    const placement = {
+      ...evaluateStages(problem, at.stages),
+      stages: at.stages,
+      lowerBound,
+      gap: 0,
+      exact,
+    };
+    return predicted({
+      input,
+      cost,
+      problem,
+      placement,
+      lowerBound,
+      coordinator: at.coordinator,
+      reckoned,
+    });
   };
   const { reckoned } = pipeline;
   const problems = problemsOf(
@@ -273,7 +319,10 @@ function orAlone(pipeline: Solved, { input, cost, setting, candidates, most }: A
       best = other;
       continue;
     }
-    const own = { pieces: Math.min(most, other.pieces.length), lanes: { frames: 1, rows: rowsOf(input, 1) } };
+    const own = {
+      pieces: Math.min(most, other.pieces.length),
+      lanes: { frames: 1, rows: rowsOf(input, 1) },
+    };
     best = solo(at, problemsOf(cost, setting(own.pieces, own.lanes), [at.coordinator])[0], own);
   }
   // pieces and lanes of another number make another objective: its bound is its own

@@ -24,17 +24,25 @@ export function hardwareChanges(input: PlanInput, solved: Solved): Change[] {
   const { devices, links } = input;
   const { problem, stages, cost } = solved;
   const best =
-    stages.reduce((a, b) => problem.sum.layer[b.device] < problem.sum.layer[a.device] ? b : a).device;
+    stages.reduce((a, b) => problem.sum.layer[b.device] < problem.sum.layer[a.device] ? b : a)
+      .device;
   const slowest =
-    stages.reduce((a, b) => problem.sum.layer[b.device] > problem.sum.layer[a.device] ? b : a).device;
+    stages.reduce((a, b) => problem.sum.layer[b.device] > problem.sum.layer[a.device] ? b : a)
+      .device;
   const changes: Change[] = [{
     change: `one more device like ${devices[best].name}`,
     input: withTwin(input, best),
   }];
   if (devices.length > 1) {
     changes.push(
-      { change: "twice the bandwidth of every link", input: { ...input, links: scaled(links, 1, 2) } },
-      { change: "half the latency of every link", input: { ...input, links: scaled(links, 0.5, 1) } },
+      {
+        change: "twice the bandwidth of every link",
+        input: { ...input, links: scaled(links, 1, 2) },
+      },
+      {
+        change: "half the latency of every link",
+        input: { ...input, links: scaled(links, 0.5, 1) },
+      },
     );
   }
   changes.push({
@@ -77,9 +85,14 @@ function withTwin(input: PlanInput, of: number): PlanInput {
   return {
     ...input,
     devices: [...devices, { ...devices[of], name }],
-    links: { seconds: grown(links.seconds, between, 0), bytesPerS: grown(links.bytesPerS, rate, Infinity) },
+    links: {
+      seconds: grown(links.seconds, between, 0),
+      bytesPerS: grown(links.bytesPerS, rate, Infinity),
+    },
     ...(draft &&
-      { draft: { ...draft, secondsPerToken: [...draft.secondsPerToken, draft.secondsPerToken[of]] } }),
+      {
+        draft: { ...draft, secondsPerToken: [...draft.secondsPerToken, draft.secondsPerToken[of]] },
+      }),
   };
 }
 
@@ -94,7 +107,11 @@ function scaled({ seconds, bytesPerS }: Links, latency: number, rate: number): L
 const BINDING = 0.001;
 
 /** The limits without which the objective would be better, each with what it costs. */
-export function bindingOf(input: PlanInput, solved: Solved, resolve: (input: PlanInput) => Solved): string[] {
+export function bindingOf(
+  input: PlanInput,
+  solved: Solved,
+  resolve: (input: PlanInput) => Solved,
+): string[] {
   const { constraints } = input;
   const lifted = (change: Partial<Constraints>): PlanInput => ({
     ...input,
@@ -107,7 +124,9 @@ export function bindingOf(input: PlanInput, solved: Solved, resolve: (input: Pla
   if (constraints.memory.length > 0) {
     limits.push([`memory caps (${hosts(constraints.memory)})`, lifted({ memory: [] })]);
   }
-  if (constraints.pin.length > 0) limits.push([`pins (${hosts(constraints.pin)})`, lifted({ pin: [] })]);
+  if (constraints.pin.length > 0) {
+    limits.push([`pins (${hosts(constraints.pin)})`, lifted({ pin: [] })]);
+  }
   if (constraints.exclude.length > 0) {
     limits.push([`exclusion of ${constraints.exclude.join(", ")}`, lifted({ exclude: [] })]);
   }
@@ -118,7 +137,9 @@ export function bindingOf(input: PlanInput, solved: Solved, resolve: (input: Pla
     const without = attempt(() => resolve(free));
     const [now, then] = [solved.placement.value, without?.placement.value ?? Infinity];
     return then < now * (1 - BINDING)
-      ? [`${name}: without it ${objectiveText(input)} ${duration(then)} instead of ${duration(now)}`]
+      ? [
+        `${name}: without it ${objectiveText(input)} ${duration(then)} instead of ${duration(now)}`,
+      ]
       : [];
   });
 }

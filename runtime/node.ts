@@ -25,27 +25,36 @@ import {
 } from "../actors/mod.ts";
 import { type AddProgress, ModelStore, type Precision, type StoredModel } from "../models/mod.ts";
 import { checkRanges, type LayerRange } from "../planner/mod.ts";
-import { Admission } from "./admission.ts";
+import {
+  Admission,
+  type DraftChoice,
+  Gateway,
+  type ModelChoice,
+  resolveDraft,
+  resolveModel,
+} from "./serve/mod.ts";
 import { createApi, serveApi, type Serving } from "./api/mod.ts";
 import { systemClock } from "./clock.ts";
-import { advertisedHost, checkJoin } from "./cluster/addresses.ts";
-import { ClusterDirectory } from "./cluster/directory.ts";
-import { weightSource } from "./cluster/fetch.ts";
-import { Host } from "./cluster/host.ts";
-import { dialSeed, Membership } from "./cluster/membership.ts";
+import {
+  advertisedHost,
+  checkJoin,
+  ClusterDirectory,
+  dialSeed,
+  Host,
+  Membership,
+  Placer,
+  weightSource,
+} from "./cluster/mod.ts";
 import { askDoor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
-import { Gateway } from "./gateway.ts";
 import { createMailbox, type Mailbox } from "./mailbox/mod.ts";
-import { Placer } from "./placement.ts";
 import { NodeProfiler } from "./profile/mod.ts";
-import { type DraftChoice, type ModelChoice, resolveDraft, resolveModel } from "./resolve_model.ts";
 
 const log = getLogger(["orrery", "node"]);
 
 /** A graph without custom actors. */
 const NO_FLOW = flowSchema.parse({});
 
-export { EMBEDDED } from "./resolve_model.ts";
+export { EMBEDDED } from "./serve/resolve_model.ts";
 
 /** How to start a node. */
 export interface NodeOptions {
@@ -154,7 +163,15 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     admission: new Admission(options.admission ?? { active: 8, queued: 32 }),
   });
   const { threads, spinning, memoryBytes, data } = options;
-  const profiler = new NodeProfiler({ system, store, mailbox, data, threads, spinning, memoryBytes });
+  const profiler = new NodeProfiler({
+    system,
+    store,
+    mailbox,
+    data,
+    threads,
+    spinning,
+    memoryBytes,
+  });
   undo.defer(() => profiler.close());
   let serving: Serving = { reason: "the node has just started" };
   const onServe = (deployment: Deployment | undefined, reason: string) => {
@@ -266,7 +283,8 @@ async function resolveModels(store: ModelStore, options: NodeOptions): Promise<M
     onProgress,
   };
   const target = await resolveModel(store, choice);
-  const base = graph ?? parseGraph(JSON.stringify({ model: target.manifest.name }), { file: "defaults" });
+  const base = graph ??
+    parseGraph(JSON.stringify({ model: target.manifest.name }), { file: "defaults" });
   const drafter = draft === "none" || draft === "ngram"
     ? draft
     : typeof stated === "object"
@@ -332,7 +350,8 @@ async function listen(options: NodeOptions): Promise<Mailbox> {
     throw new OrreryError({
       group: "mailbox",
       code: "port_in_use",
-      message: `mailbox address ${host}:${port} ${why}; choose another with --mailbox-port or --host`,
+      message:
+        `mailbox address ${host}:${port} ${why}; choose another with --mailbox-port or --host`,
       metadata: { host, port },
       cause: error,
     });

@@ -24,7 +24,7 @@ import {
 } from "../actors/mod.ts";
 import { evenSplit } from "../planner/mod.ts";
 import { createMailbox, systemClock } from "../runtime/mod.ts";
-import { toyAnswer, ToyEngine } from "./toy_engine.ts";
+import { toyAnswer, ToyEngine } from "./support/toy_engine.ts";
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -57,7 +57,12 @@ const subject = defineActor({
       },
       echo: (message) => message,
       refuse: () => {
-        throw new OrreryError({ group: "test", code: "refused", message: "no", metadata: { bytes: 7 } });
+        throw new OrreryError({
+          group: "test",
+          code: "refused",
+          message: "no",
+          metadata: { bytes: 7 },
+        });
       },
       crash: () => {
         throw new RangeError("secret detail");
@@ -121,7 +126,10 @@ matrix("messages of one sender are handled in order, each once", async ({ caller
   const sends = [];
   for (let n = 0; n < 2_000; n++) sends.push(caller.tell(S, { type: "put", n }));
   await Promise.all(sends);
-  assert.deepEqual(await caller.ask(S, { type: "all" }), Array.from({ length: 2_000 }, (_, i) => i));
+  assert.deepEqual(
+    await caller.ask(S, { type: "all" }),
+    Array.from({ length: 2_000 }, (_, i) => i),
+  );
 });
 
 matrix("tensors, typed arrays and nested values arrive as they were sent", async ({ caller }) => {
@@ -181,14 +189,17 @@ matrix("a typed error arrives whole and the actor keeps its state", async ({ cal
   assert.deepEqual(await caller.ask(S, { type: "all" }), [1]);
 });
 
-matrix("a crash is internal to callers elsewhere, and the actor begins anew", async ({ caller, host }) => {
-  await caller.tell(S, { type: "put", n: 1 });
-  await assert.rejects(
-    caller.ask(S, { type: "crash" }),
-    (e) => hasCode(e, "internal") && (caller === host || !e.message.includes("secret")),
-  );
-  assert.deepEqual(await caller.ask(S, { type: "all" }), []);
-});
+matrix(
+  "a crash is internal to callers elsewhere, and the actor begins anew",
+  async ({ caller, host }) => {
+    await caller.tell(S, { type: "put", n: 1 });
+    await assert.rejects(
+      caller.ask(S, { type: "crash" }),
+      (e) => hasCode(e, "internal") && (caller === host || !e.message.includes("secret")),
+    );
+    assert.deepEqual(await caller.ask(S, { type: "all" }), []);
+  },
+);
 
 matrix("an urgent message overtakes what waits", async ({ caller }) => {
   const holding = caller.ask(S, { type: "hold", ms: 100 });
@@ -209,7 +220,10 @@ matrix(
       );
       await caller.tell(S, message).catch(() => {}); // refused at once where the receiver is here
     }
-    await assert.rejects(caller.ask("t/nobody/x", { type: "put" }), (e) => hasCode(e, "unknown_kind"));
+    await assert.rejects(
+      caller.ask("t/nobody/x", { type: "put" }),
+      (e) => hasCode(e, "unknown_kind"),
+    );
     await caller.ask(S, { type: "all" });
     if (systems.length > 1) assert.ok(systems.some((s) => s.deadLetters().total >= 2));
   },
@@ -225,7 +239,10 @@ matrix(
         config: stageActor.config.parse({}),
         resources: (to) => ({
           engine: () => {
-            const engine = new ToyEngine(systemClock, { ...ranges[Number(to.split("/")[2])], layers: 6 }, 0);
+            const engine = new ToyEngine(systemClock, {
+              ...ranges[Number(to.split("/")[2])],
+              layers: 6,
+            }, 0);
             engines.push(engine);
             return Promise.resolve(engine);
           },

@@ -7,7 +7,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Frame, samplingSchema } from "../actors/frame.ts";
+import { type Frame, samplingSchema } from "../actors/pipeline/frame.ts";
 import {
   ARCHITECTURES,
   buildStageGraph,
@@ -19,7 +19,7 @@ import {
 import { loadEngine } from "../runtime/engine/mod.ts";
 import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
 import { StageChain } from "./oracle/stages.ts";
-import { writeTinyCheckpoint } from "./tiny_checkpoint.ts";
+import { writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
 const options = { sanitizeOps: true, sanitizeResources: true };
 
@@ -104,9 +104,17 @@ const rowsOf = (tokens: number[], from = 0) =>
   tokens.map((token, i) => ({ token, position: from + i, parent: from + i - 1 }));
 
 /** Logits of all rows of the prompt, (20, vocab), run in pieces. */
-async function prefill({ manifest, blobDir, expected }: Fixture, ranges: [number, number][], piece: number) {
+async function prefill(
+  { manifest, blobDir, expected }: Fixture,
+  ranges: [number, number][],
+  piece: number,
+) {
   const { prompt } = expected;
-  await using chain = await StageChain.open(manifest, ranges, { blobDir, capacity: 24, accuracyLevel: 1 });
+  await using chain = await StageChain.open(manifest, ranges, {
+    blobDir,
+    capacity: 24,
+    accuracyLevel: 1,
+  });
   const logits: number[] = [];
   for (let at = 0; at < prompt.length; at += piece) {
     const rows = rowsOf(prompt.slice(at, at + piece), at);
@@ -116,7 +124,8 @@ async function prefill({ manifest, blobDir, expected }: Fixture, ranges: [number
 }
 
 /** The index of the largest. */
-const best = (logits: Float32Array): number => logits.reduce((at, v, i) => v > logits[at] ? i : at, 0);
+const best = (logits: Float32Array): number =>
+  logits.reduce((at, v, i) => v > logits[at] ? i : at, 0);
 
 /** Runs prompt and continuation token by token. */
 async function decode({ manifest, blobDir, expected }: Fixture, ranges: [number, number][]) {
@@ -148,7 +157,9 @@ for (const name of names) {
             assertClose(picked, expected.prefill.logits, TOLERANCE, `${what}, pieces of ${piece}`);
           }
         }
-        for (const ranges of [cut(geometry.layers, 0), cut(geometry.layers, 0, geometry.layers - 1)]) {
+        for (
+          const ranges of [cut(geometry.layers, 0), cut(geometry.layers, 0, geometry.layers - 1)]
+        ) {
           const { greedy, logits } = await decode(fixture, ranges);
           assert.deepEqual(greedy, expected.greedy);
           const picked = expected.steps.rows.flatMap((row) => [...logits[row]]);
@@ -163,16 +174,21 @@ for (const name of names) {
 function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
   const { rope, attention, local, mlp, norms } = geometry;
   const others: Record<string, Partial<Geometry>> = {
-    "rope.scaling": rope.scaling && rope.scaling.rope_type !== "dynamic" && rope.scaling.type !== "dynamic"
-      ? { rope: { ...rope, scaling: null } }
-      : {},
+    "rope.scaling":
+      rope.scaling && rope.scaling.rope_type !== "dynamic" && rope.scaling.type !== "dynamic"
+        ? { rope: { ...rope, scaling: null } }
+        : {},
     "rope.dims": rope.dims ? { rope: { ...rope, dims: undefined } } : {},
     "rope.skipped_layers": rope.skipped_layers ? { rope: { ...rope, skipped_layers: [] } } : {},
     "attention.scale": attention?.scale ? { attention: { ...attention, scale: undefined } } : {},
-    "attention.softcap": attention?.softcap ? { attention: { ...attention, softcap: undefined } } : {},
+    "attention.softcap": attention?.softcap
+      ? { attention: { ...attention, softcap: undefined } }
+      : {},
     "attention.qk_norm": attention?.qk_norm ? { attention: { ...attention, qk_norm: false } } : {},
     "attention.bias": attention?.bias ? { attention: { ...attention, bias: undefined } } : {},
-    "local.window": local && local.window < 20 ? { local: { ...local, window: geometry.context } } : {},
+    "local.window": local && local.window < 20
+      ? { local: { ...local, window: geometry.context } }
+      : {},
     "local.rope": local?.rope ? { local: { ...local, rope: undefined } } : {},
     "mlp.activation": mlp?.activation ? { mlp: { ...mlp, activation: undefined } } : {},
     "mlp.bias": mlp?.bias ? { mlp: {} } : {},
@@ -263,15 +279,19 @@ for (const name of ["gemma2", "mistral", "smollm3_window"]) {
 }
 
 for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases"]) {
-  Deno.test(`${name} at q8 stays near transformers and is the same at another split`, options, async () => {
-    await withFixture(name, "q8", async (fixture) => {
-      const { expected, manifest: { geometry } } = fixture;
-      const logits = await prefill(fixture, cut(geometry.layers, 0), 20);
-      const picked = pickRows(logits, expected.prefill.rows, geometry.vocab);
-      assertClose(picked, expected.prefill.logits, Q8_TOLERANCE, "logits");
-      assert.deepEqual(await prefill(fixture, cut(geometry.layers, 0, 1), 20), logits);
-    });
-  });
+  Deno.test(
+    `${name} at q8 stays near transformers and is the same at another split`,
+    options,
+    async () => {
+      await withFixture(name, "q8", async (fixture) => {
+        const { expected, manifest: { geometry } } = fixture;
+        const logits = await prefill(fixture, cut(geometry.layers, 0), 20);
+        const picked = pickRows(logits, expected.prefill.rows, geometry.vocab);
+        assertClose(picked, expected.prefill.logits, Q8_TOLERANCE, "logits");
+        assert.deepEqual(await prefill(fixture, cut(geometry.layers, 0, 1), 20), logits);
+      });
+    },
+  );
 }
 
 Deno.test("every architecture that is known has a fixture", async () => {

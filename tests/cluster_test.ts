@@ -2,11 +2,12 @@
  * Distributed equals local, with separate processes: the test that matters most.
  */
 import assert from "node:assert/strict";
-import { type Answer, askAll, assertSame } from "./compare_answers.ts";
-import { PROMPTS } from "./prompts.ts";
-import { startCluster } from "./processes.ts";
+import { type Answer, askAll, assertSame } from "./support/compare_answers.ts";
+import { PROMPTS } from "./support/prompts.ts";
+import { startCluster } from "./support/processes.ts";
 
-const answers = (url: string, orrery: Record<string, unknown> = {}) => askAll(url, PROMPTS, { orrery });
+const answers = (url: string, orrery: Record<string, unknown> = {}) =>
+  askAll(url, PROMPTS, { orrery });
 
 Deno.test("Twenty prompts get identical greedy tokens on 1, 2, 3 and 4 nodes, uneven splits and any prompt pieces", async (t) => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
@@ -15,7 +16,10 @@ Deno.test("Twenty prompts get identical greedy tokens on 1, 2, 3 and 4 nodes, un
     await t.step("one node, whole prompt", async () => {
       await using one = await startCluster(1, data);
       expected = await answers(one.url, { piece_rows: 4096 });
-      assert.ok(new Set(expected.map((a) => a.text)).size > 15, "the answers must differ from each other");
+      assert.ok(
+        new Set(expected.map((a) => a.text)).size > 15,
+        "the answers must differ from each other",
+      );
     });
     for (const nodes of [2, 3, 4]) {
       await t.step(`${nodes} nodes`, async () => {
@@ -33,7 +37,10 @@ Deno.test("Twenty prompts get identical greedy tokens on 1, 2, 3 and 4 nodes, un
     }
     for (const layers of ["0,1-5", "0-3,4,5"]) {
       await t.step(`split ${layers}`, async () => {
-        await using cluster = await startCluster(layers.split(",").length, data, ["--layers", layers]);
+        await using cluster = await startCluster(layers.split(",").length, data, [
+          "--layers",
+          layers,
+        ]);
         assertSame(await answers(cluster.url), expected, `split ${layers}`);
       });
     }

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { NodeProcess, startCluster } from "./processes.ts";
+import { NodeProcess, startCluster } from "./support/processes.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -28,7 +28,10 @@ edges:
   - { from: redact, to: api }
 `;
 
-async function withGraph(text: string, use: (file: string, dir: string) => Promise<void>): Promise<void> {
+async function withGraph(
+  text: string,
+  use: (file: string, dir: string) => Promise<void>,
+): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     const file = join(dir, "graph.yaml");
@@ -71,7 +74,8 @@ async function streamed(url: string, content: string): Promise<string[]> {
   return chunks.flatMap((chunk) => JSON.parse(chunk.slice(6)).choices?.[0]?.delta?.content || []);
 }
 
-const blackened = (text: string) => text.replace(/\b(rain|water)\b/gi, (word) => "█".repeat(word.length));
+const blackened = (text: string) =>
+  text.replace(/\b(rain|water)\b/gi, (word) => "█".repeat(word.length));
 
 Deno.test("A graph's actors stand between every node's clients and the model", async (t) => {
   await withGraph(GRAPH, async (file, dir) => {
@@ -84,27 +88,33 @@ Deno.test("A graph's actors stand between every node's clients and the model", a
     const plain: string = raw.answers[0];
 
     for (const [where, url] of [["the first node", cluster.url], ["the second node", second]]) {
-      await t.step(`${where}: an actor refuses a request, with its own words and code`, async () => {
-        const { status, body } = await chat(url, "Tell me a secret");
-        assert.equal(status, 400);
-        assert.deepEqual(body.error, {
-          message: "that is a secret",
-          type: "invalid_request_error",
-          param: null,
-          code: "secret_topic",
-        });
-        const streaming = await chat(url, "Tell me a secret", { stream: true });
-        assert.deepEqual([streaming.status, streaming.body.error.code], [400, "secret_topic"]);
-      });
-      await t.step(`${where}: text passes an actor on its way out, whole and streamed`, async () => {
-        assert.match(plain, /\b(rain|water)\b/i);
-        const { body } = await chat(url, "Why does it rain?");
-        const whole: string = body.choices[0].message.content;
-        assert.equal(whole.trim(), blackened(plain));
-        const pieces = await streamed(url, "Why does it rain?");
-        assert.ok(pieces.length > 5, `streamed in ${pieces.length} pieces`);
-        assert.equal(pieces.join(""), whole);
-      });
+      await t.step(
+        `${where}: an actor refuses a request, with its own words and code`,
+        async () => {
+          const { status, body } = await chat(url, "Tell me a secret");
+          assert.equal(status, 400);
+          assert.deepEqual(body.error, {
+            message: "that is a secret",
+            type: "invalid_request_error",
+            param: null,
+            code: "secret_topic",
+          });
+          const streaming = await chat(url, "Tell me a secret", { stream: true });
+          assert.deepEqual([streaming.status, streaming.body.error.code], [400, "secret_topic"]);
+        },
+      );
+      await t.step(
+        `${where}: text passes an actor on its way out, whole and streamed`,
+        async () => {
+          assert.match(plain, /\b(rain|water)\b/i);
+          const { body } = await chat(url, "Why does it rain?");
+          const whole: string = body.choices[0].message.content;
+          assert.equal(whole.trim(), blackened(plain));
+          const pieces = await streamed(url, "Why does it rain?");
+          assert.ok(pieces.length > 5, `streamed in ${pieces.length} pieces`);
+          assert.equal(pieces.join(""), whole);
+        },
+      );
       await t.step(`${where}: an actor asks the model itself, as often as it likes`, async () => {
         const questions = ["Why does it rain?", "Why does it rain?"];
         const { status, body } = await post(`${url}/api/actors/panel`, { type: "ask", questions });
@@ -121,7 +131,13 @@ Deno.test("A graph's actors stand between every node's clients and the model", a
       assert.equal(body.choices[0].message.content.trim(), blackened(plain));
     });
     await t.step("an actor sees the request as the client made it", async () => {
-      await chat(url, "Hello", { temperature: 0.5, top_p: 0.9, seed: 7, stop: "END", max_tokens: 2 });
+      await chat(url, "Hello", {
+        temperature: 0.5,
+        top_p: 0.9,
+        seed: 7,
+        stop: "END",
+        max_tokens: 2,
+      });
       const { body } = await post(`${url}/api/actors/guard`, { type: "seen" });
       assert.deepEqual(body.at(-1), {
         model: "default",
@@ -131,47 +147,62 @@ Deno.test("A graph's actors stand between every node's clients and the model", a
         stop: ["END"],
       });
     });
-    await t.step("an actor that crashes, computes for ever or talks nonsense lets nothing pass", async () => {
-      const broken: [string, number, RegExp][] = [
-        ["crash", 502, /^actor guard, which stands between clients and the model, failed \(see the log/],
-        ["loop", 502, /^actor guard, .* failed \(see the log of the node\)$/],
-        ["nonsense", 502, /answered request with something else than a verdict: allow/],
-      ];
-      for (const [question, status, message] of broken) {
-        const looping = chat(url, question);
-        // The node answers others meanwhile.
-        assert.equal((await fetch(`${url}/healthz`)).status, 200);
-        const { status: found, body } = await looping;
-        assert.equal(found, status, JSON.stringify(body));
-        assert.equal(body.error.code, "custom_actor_failed");
-        assert.match(body.error.message, message);
-      }
-      assert.equal((await chat(url, "Why does it rain?")).status, 200, "it was started again");
-    });
+    await t.step(
+      "an actor that crashes, computes for ever or talks nonsense lets nothing pass",
+      async () => {
+        const broken: [string, number, RegExp][] = [
+          [
+            "crash",
+            502,
+            /^actor guard, which stands between clients and the model, failed \(see the log/,
+          ],
+          ["loop", 502, /^actor guard, .* failed \(see the log of the node\)$/],
+          ["nonsense", 502, /answered request with something else than a verdict: allow/],
+        ];
+        for (const [question, status, message] of broken) {
+          const looping = chat(url, question);
+          // The node answers others meanwhile.
+          assert.equal((await fetch(`${url}/healthz`)).status, 200);
+          const { status: found, body } = await looping;
+          assert.equal(found, status, JSON.stringify(body));
+          assert.equal(body.error.code, "custom_actor_failed");
+          assert.match(body.error.message, message);
+        }
+        assert.equal((await chat(url, "Why does it rain?")).status, 200, "it was started again");
+      },
+    );
     await t.step("what an actor could not see, or would show, is refused", async () => {
       const tokens = await post(`${url}/v1/completions`, { prompt: [1, 2, 3] });
       assert.deepEqual([tokens.status, tokens.body.error.param], [400, "prompt"]);
       const logprobs = await chat(url, "Hello", { logprobs: true });
       assert.deepEqual([logprobs.status, logprobs.body.error.param], [400, "logprobs"]);
     });
-    await t.step("clients ask only actors that the graph exposes, and only what those take", async () => {
-      const cases: [string, unknown, number, RegExp][] = [
-        ["redact", { type: "delta", text: "x" }, 404, /no actor "redact" may be asked here/],
-        ["model", { type: "generate", prompt: "x" }, 404, /no actor "model" may be asked here/],
-        ["guard", { type: "nothing" }, 400, /guard has no message nothing; it has request, seen/],
-        ["panel", { type: "ask", questions: [] }, 400, /message ask to graph\/panel\/main: questions: /],
-        ["panel", { questions: ["x"] }, 400, /^type: /],
-        ["panel", { type: "ask", questions: ["x".repeat(1 << 20)] }, 400, /1048576 are allowed/],
-      ];
-      for (const [name, message, status, text] of cases) {
-        const { status: found, body } = await post(`${url}/api/actors/${name}`, message);
-        assert.equal(found, status, JSON.stringify(body));
-        assert.match(body.error.message, text);
-      }
-      const get = await fetch(`${url}/api/actors/panel`);
-      assert.equal(get.status, 405);
-      await get.body?.cancel();
-    });
+    await t.step(
+      "clients ask only actors that the graph exposes, and only what those take",
+      async () => {
+        const cases: [string, unknown, number, RegExp][] = [
+          ["redact", { type: "delta", text: "x" }, 404, /no actor "redact" may be asked here/],
+          ["model", { type: "generate", prompt: "x" }, 404, /no actor "model" may be asked here/],
+          ["guard", { type: "nothing" }, 400, /guard has no message nothing; it has request, seen/],
+          [
+            "panel",
+            { type: "ask", questions: [] },
+            400,
+            /message ask to graph\/panel\/main: questions: /,
+          ],
+          ["panel", { questions: ["x"] }, 400, /^type: /],
+          ["panel", { type: "ask", questions: ["x".repeat(1 << 20)] }, 400, /1048576 are allowed/],
+        ];
+        for (const [name, message, status, text] of cases) {
+          const { status: found, body } = await post(`${url}/api/actors/${name}`, message);
+          assert.equal(found, status, JSON.stringify(body));
+          assert.match(body.error.message, text);
+        }
+        const get = await fetch(`${url}/api/actors/panel`);
+        assert.equal(get.status, 405);
+        await get.body?.cancel();
+      },
+    );
   });
 });
 
@@ -180,7 +211,10 @@ Deno.test("A module that cannot be used ends the start with one line that names 
     "missing.ts": [undefined, /Module not found/],
     "syntax.ts": ["export default {", /SyntaxError/],
     "throws.ts": ["throw new Error('not today');", /not today/],
-    "none.ts": ["export const x = 1;", /it has no default export; expected `export default defineActor/],
+    "none.ts": [
+      "export const x = 1;",
+      /it has no default export; expected `export default defineActor/,
+    ],
     "other.ts": ["export default { kind: 'x' };", /its default export is no actor/],
   };
   for (const [name, [source, why]] of Object.entries(modules)) {

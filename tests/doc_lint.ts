@@ -23,7 +23,9 @@ function undocumented(output: string, ok: boolean): string[] {
     ? heads.length === 0 && /^Checked \d+ files?$/m.test(output)
     : heads.length > 0 && heads.length === Number(found);
   if (!understood) throw new Error(`deno doc --lint did not print what was expected:\n${output}`);
-  return heads.filter(([, rule]) => rule === RULE).map(([, , place]) => place.replace(join(root, "/"), ""));
+  return heads.filter(([, rule]) => rule === RULE).map(([, , place]) =>
+    place.replace(join(root, "/"), "")
+  );
 }
 
 try {
@@ -35,9 +37,13 @@ try {
   const decoder = new TextDecoder();
   const places = undocumented(`${decoder.decode(stdout)}\n${decoder.decode(stderr)}`, success);
   for (const place of places) console.error(`${place}: exported symbol without a doc comment`);
-  console.log(`${DOORS.length} doors checked, ${places.length} exported symbols without a doc comment`);
+  console.log(
+    `${DOORS.length} doors checked, ${places.length} exported symbols without a doc comment`,
+  );
   if (places.length > 0) Deno.exitCode = 1;
 } catch (error) {
-  console.error(`documentation could not be checked: ${error instanceof Error ? error.message : error}`);
+  console.error(
+    `documentation could not be checked: ${error instanceof Error ? error.message : error}`,
+  );
   Deno.exitCode = 2;
 }

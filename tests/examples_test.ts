@@ -2,10 +2,11 @@
  * Every example runs as its first lines say, and prints what it promises.
  */
 import assert from "node:assert/strict";
-import { startCluster } from "./processes.ts";
+import { startCluster } from "./support/processes.ts";
 
 const expected: Record<string, RegExp> = {
-  "01_actor.ts": /^a counts 42\nb counts 40\nrefused: message add to demo\/counter\/a: n: .*expected number/,
+  "01_actor.ts":
+    /^a counts 42\nb counts 40\nrefused: message add to demo\/counter\/a: n: .*expected number/,
   "02_two_nodes.ts": /^sum 499500\n$/,
   "03_generate.ts": /^\S.{40,}\n\d+ tokens, first after [\d.]+ ms, then [\d.]+ ms each\n$/,
   "04_openai_client.ts": /^\S.{40,}\n$/,
@@ -22,7 +23,9 @@ Deno.test("Every example runs with the command in its own first lines", async (t
   const cwd = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     await using node = await startCluster(1, cwd);
-    const files = [...Deno.readDirSync(EXAMPLES)].map((f) => f.name).filter((f) => f.endsWith(".ts")).sort();
+    const files = [...Deno.readDirSync(EXAMPLES)].map((f) => f.name).filter((f) =>
+      f.endsWith(".ts")
+    ).sort();
     assert.deepEqual(files, Object.keys(expected));
     for (const file of files) {
       await t.step(file, async () => {

@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { address, OrreryError, stageAddress, type TextCodec } from "../actors/mod.ts";
-import { ARBITER, LAYERS, plainCodec, prompt, read, world } from "./generation_world.ts";
-import { toyAnswer } from "./toy_engine.ts";
+import { ARBITER, LAYERS, plainCodec, prompt, read, world } from "./support/generation_world.ts";
+import { toyAnswer } from "./support/toy_engine.ts";
 
 const expected = await toyAnswer(prompt, 20, LAYERS);
 
@@ -27,7 +27,11 @@ Deno.test("Generation gives the same tokens for every split, piece size and sche
       assert.equal(done.prompt_tokens, 40);
       assert.equal(done.completion_tokens, 20);
       const { mode, stages: reported, pieces, drafted } = done.orrery;
-      assert.deepEqual({ mode, reported, drafted }, { mode: "plain", reported: stages, drafted: 0 });
+      assert.deepEqual({ mode, reported, drafted }, {
+        mode: "plain",
+        reported: stages,
+        drafted: 0,
+      });
       if (rows?.[0] === 16) assert.equal(pieces, 3);
       await assertOver(w);
     }
@@ -145,7 +149,9 @@ Deno.test("An arbiter that is not there, or ends, fails the generation", async (
   const inbox = await w.start("g", { max_tokens: 500 });
   await w.sim.until(inbox.next());
   // Told that its deployment is retired while it is told that the generation is over, it drops its rows.
-  await w.sim.until(w.api.tell(ARBITER, { type: "close", generation: address("d", "generation", "g") }));
+  await w.sim.until(
+    w.api.tell(ARBITER, { type: "close", generation: address("d", "generation", "g") }),
+  );
   const { error } = await w.sim.until(read(inbox));
   assert.equal(error.code, "stages_silent");
   await assertOver(w);
@@ -167,7 +173,9 @@ Deno.test("A retired stage serves its open requests and then gives its engine ba
   const { sim, systems, engines, start } = world({ stages: 2 });
   const inbox = await start("g");
   await sim.until(inbox.next());
-  for (const i of [0, 1]) await sim.until(systems[i].tell(stageAddress("d", i), { type: "retire" }));
+  for (const i of [0, 1]) {
+    await sim.until(systems[i].tell(stageAddress("d", i), { type: "retire" }));
+  }
   assert.equal((await sim.until(read(inbox))).done.finish, "length");
   await sim.run({ forMs: 1_000 });
   for (const [engine] of engines) assert.equal(engine.disposed, true);

@@ -13,10 +13,14 @@ import {
   ggufTensors,
   ggufTokenizer,
   type GgufWriteType,
-} from "./gguf_writer.ts";
+} from "./support/gguf_writer.ts";
 import { StageChain } from "./oracle/stages.ts";
-import { readStoredTensor } from "./stored_weights.ts";
-import { encodeSafetensors, type TinyCheckpoint, writeTinyCheckpoint } from "./tiny_checkpoint.ts";
+import { readStoredTensor } from "./support/stored_weights.ts";
+import {
+  encodeSafetensors,
+  type TinyCheckpoint,
+  writeTinyCheckpoint,
+} from "./support/tiny_checkpoint.ts";
 
 const FIXTURES = new URL("fixtures/checkpoints/", import.meta.url);
 
@@ -64,14 +68,20 @@ async function writeBoth(
   const tensors = ggufTensors(folder.tensors, { type, permutedBy: 16 });
   await rewriteWeights(folder);
   const file = join(dir, "tiny.gguf");
-  const metadata = { ...ggufMetadata("llama", folder.config), ...await tokenizerFields(folder.dir) };
+  const metadata = {
+    ...ggufMetadata("llama", folder.config),
+    ...await tokenizerFields(folder.dir),
+  };
   await Deno.writeFile(file, encodeGguf(metadata, tensors));
   return { folder, file };
 }
 
 async function greedy({ manifest, blobsDir }: StoredModel, steps: number): Promise<number[]> {
   const ranges: [number, number][] = [[0, 0], [1, manifest.geometry.layers - 1]];
-  await using chain = await StageChain.open(manifest, ranges, { blobDir: blobsDir, capacity: 8 + steps });
+  await using chain = await StageChain.open(manifest, ranges, {
+    blobDir: blobsDir,
+    capacity: 8 + steps,
+  });
   const tokens = [40, 63, 86, 109];
   let rows = tokens.map((token, i) => ({ token, position: i, parent: i - 1 }));
   for (let step = 0; step < steps; step++) {
@@ -102,7 +112,10 @@ for (const type of ["F32", "F16", "Q8_0", "Q4_0"] as const) {
       const text = "<|user|>Sí, 12 stars' light…\n\n  ok<|end|>";
       assert.deepEqual(mine.encode(text), theirs.encode(text));
       const chat = [{ role: "user", content: "Hi" }];
-      assert.equal((await model.chatTemplate()).render(chat), (await expected.chatTemplate()).render(chat));
+      assert.equal(
+        (await model.chatTemplate()).render(chat),
+        (await expected.chatTemplate()).render(chat),
+      );
     });
   });
 }
@@ -111,7 +124,10 @@ for (const [type, precision] of [["Q4_0", "q4"], ["Q8_0", "q8"]] as const) {
   Deno.test(`a ${type} GGUF file is carried over to ${precision} without a second rounding`, async () => {
     await inFolder(async (dir) => {
       const { folder, file } = await writeBoth(dir, type, { tied: false });
-      const model = await (await ModelStore.open(join(dir, "store"))).add(file, { name: "tiny", precision });
+      const model = await (await ModelStore.open(join(dir, "store"))).add(file, {
+        name: "tiny",
+        precision,
+      });
       const { embedding, layers, head } = model.manifest;
       const expect = async (group: typeof head, key: string, name: string, format: string) => {
         assert.equal(group.tensors[key].format, format);
@@ -121,7 +137,12 @@ for (const [type, precision] of [["Q4_0", "q4"], ["Q8_0", "q8"]] as const) {
       await expect(embedding, "embed", "model.embed_tokens.weight", "q8");
       await expect(head, "lm_head", "lm_head.weight", "q8");
       for (const part of ["q", "k", "v", "o"]) {
-        await expect(layers[1], `attn.${part}`, `model.layers.1.self_attn.${part}_proj.weight`, precision);
+        await expect(
+          layers[1],
+          `attn.${part}`,
+          `model.layers.1.self_attn.${part}_proj.weight`,
+          precision,
+        );
       }
       for (const part of ["gate", "up", "down"]) {
         await expect(layers[0], `mlp.${part}`, `model.layers.0.mlp.${part}_proj.weight`, precision);
@@ -241,9 +262,10 @@ function llama3Factors(head: number, theta: number, original: number, factor: nu
 }
 
 for (
-  const [fixture, { arch, permuted, gainOffset = 0, config: changes, extra, tables = {} }] of Object.entries(
-    FAMILIES,
-  )
+  const [fixture, { arch, permuted, gainOffset = 0, config: changes, extra, tables = {} }] of Object
+    .entries(
+      FAMILIES,
+    )
 ) {
   Deno.test(`a GGUF file of ${fixture} has the geometry and the weights of its checkpoint`, async () => {
     await inFolder(async (dir) => {
@@ -263,7 +285,11 @@ for (
       const folder = { dir: texts.dir, config, tensors };
       await Deno.writeTextFile(join(folder.dir, "config.json"), JSON.stringify(config));
       const head = config.head_dim ?? config.hidden_size / config.num_attention_heads;
-      const entries = ggufTensors(tensors, { type: "F32", permutedBy: permuted && head, gainOffset });
+      const entries = ggufTensors(tensors, {
+        type: "F32",
+        permutedBy: permuted && head,
+        gainOffset,
+      });
       await rewriteWeights(folder);
       for (const [name, values] of Object.entries(tables)) {
         const data = new Uint8Array(Float32Array.from(values).buffer);
@@ -276,7 +302,10 @@ for (
       const store = await ModelStore.open(join(dir, "store"));
       const expected = await store.add(folder.dir, { name: "folder", precision: "f32" });
       const model = await store.add(file, { name: "file", precision: "f32" });
-      assert.deepEqual(withoutNames(model.manifest.geometry), withoutNames(expected.manifest.geometry));
+      assert.deepEqual(
+        withoutNames(model.manifest.geometry),
+        withoutNames(expected.manifest.geometry),
+      );
       if (gainOffset === 0) assert.deepEqual(hashes(model), hashes(expected));
       else await assertSameButRoundedGains(model, expected);
     });
@@ -285,7 +314,10 @@ for (
 
 /** Geometry without fields of the scaling that only repeat its type or where it was found. */
 function withoutNames(geometry: StoredModel["manifest"]["geometry"]): unknown {
-  const { type, rope_theta: _theta, ...scaling } = { ...geometry.rope.scaling } as Record<string, unknown>;
+  const { type, rope_theta: _theta, ...scaling } = { ...geometry.rope.scaling } as Record<
+    string,
+    unknown
+  >;
   return { ...geometry, rope: { ...geometry.rope, scaling: { rope_type: type, ...scaling } } };
 }
 
@@ -318,7 +350,11 @@ const LIES: Record<
     says: /does not begin with GGUF/,
     bytes: (w) => w.with(0, 0x50),
   },
-  "has an unknown version": { code: "gguf_unsupported", says: /version 9/, bytes: (w) => w.with(4, 9) },
+  "has an unknown version": {
+    code: "gguf_unsupported",
+    says: /version 9/,
+    bytes: (w) => w.with(4, 9),
+  },
   "is big-endian": {
     code: "gguf_unsupported",
     says: /big-endian/,
@@ -340,7 +376,11 @@ const LIES: Record<
     says: /metadata pair 0 needs \d+ bytes/,
     bytes: (w) => w.with(29, 0xff),
   },
-  "ends in the header": { code: "gguf_malformed", says: /needs|announces/, bytes: (w) => w.slice(0, 700) },
+  "ends in the header": {
+    code: "gguf_malformed",
+    says: /needs|announces/,
+    bytes: (w) => w.slice(0, 700),
+  },
   "ends in a tensor": {
     code: "gguf_malformed",
     says: /tensor output_norm\.weight: its bytes end at \d+ but the file has \d+/,
@@ -368,13 +408,15 @@ const LIES: Record<
   },
   "has rows that are no whole blocks": {
     code: "gguf_malformed",
-    says: /tensor blk\.0\.ffn_up\.weight: rows of 64 elements are no whole blocks of 256, which Q4_K/,
+    says:
+      /tensor blk\.0\.ffn_up\.weight: rows of 64 elements are no whole blocks of 256, which Q4_K/,
     bytes: (_, { encode }) => encode((e) => e.name === "blk.0.ffn_up.weight" && (e.type = 12)),
   },
   "has dimensions that cannot be": {
     code: "gguf_malformed",
     says: /tensor output_norm\.weight: its dimensions/,
-    bytes: (_, { encode }) => encode((e) => e.name === "output_norm.weight" && (e.dims = [2 ** 40, 2 ** 40])),
+    bytes: (_, { encode }) =>
+      encode((e) => e.name === "output_norm.weight" && (e.dims = [2 ** 40, 2 ** 40])),
   },
   "has a tensor twice": {
     code: "gguf_malformed",
@@ -397,7 +439,8 @@ const LIES: Record<
     code: "tensor_not_finite",
     says: /tensor blk\.1\.ffn_down\.weight: a value of the rows from 0 is NaN/,
     bytes: (_, { encode, entries }) => {
-      new Float32Array(entries.find((e) => e.name === "blk.1.ffn_down.weight")!.data.buffer)[70] = NaN;
+      new Float32Array(entries.find((e) => e.name === "blk.1.ffn_down.weight")!.data.buffer)[70] =
+        NaN;
       return encode(() => {});
     },
   },
@@ -438,7 +481,9 @@ const LIES: Record<
 interface Parts {
   metadata: Record<string, GgufField>;
   entries: GgufEntry[];
-  encode: (alter: (entry: Parameters<Parameters<typeof encodeGguf>[2] & object>[0]) => unknown) => Uint8Array;
+  encode: (
+    alter: (entry: Parameters<Parameters<typeof encodeGguf>[2] & object>[0]) => unknown,
+  ) => Uint8Array;
 }
 
 for (const [what, { code, says, bytes }] of Object.entries(LIES)) {
@@ -446,19 +491,28 @@ for (const [what, { code, says, bytes }] of Object.entries(LIES)) {
     await inFolder(async (dir) => {
       const folder = await writeTinyCheckpoint(join(dir, "folder"), { layers: 2, hidden: 64 });
       const entries = ggufTensors(folder.tensors, { type: "F32", permutedBy: 16 });
-      const metadata = { ...ggufMetadata("llama", folder.config), ...await tokenizerFields(folder.dir) };
-      const encode: Parts["encode"] = (alter) => encodeGguf(metadata, entries, (entry) => void alter(entry));
+      const metadata = {
+        ...ggufMetadata("llama", folder.config),
+        ...await tokenizerFields(folder.dir),
+      };
+      const encode: Parts["encode"] = (alter) =>
+        encodeGguf(metadata, entries, (entry) => void alter(entry));
       const file = join(dir, "liar.gguf");
       await Deno.writeFile(file, bytes(encode(() => {}), { metadata, entries, encode }));
       const store = await ModelStore.open(join(dir, "store"));
-      await assert.rejects(store.add(file, { precision: "f32" }), (error: Error & { code?: string }) => {
-        assert.equal(error.code, code, error.message);
-        assert.match(error.message, says);
-        assert.ok(error.message.includes(basename(file)), error.message);
-        return true;
-      });
+      await assert.rejects(
+        store.add(file, { precision: "f32" }),
+        (error: Error & { code?: string }) => {
+          assert.equal(error.code, code, error.message);
+          assert.match(error.message, says);
+          assert.ok(error.message.includes(basename(file)), error.message);
+          return true;
+        },
+      );
       assert.deepEqual(await store.list(), []);
-      for await (const { name } of Deno.readDir(join(store.dir, "tmp"))) assert.fail(`tmp/${name} is left`);
+      for await (const { name } of Deno.readDir(join(store.dir, "tmp"))) {
+        assert.fail(`tmp/${name} is left`);
+      }
     });
   });
 }

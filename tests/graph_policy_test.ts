@@ -3,11 +3,16 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { ask } from "./compare_answers.ts";
-import { EVEN, NodeProcess } from "./processes.ts";
+import { ask } from "./support/compare_answers.ts";
+import { EVEN, NodeProcess } from "./support/processes.ts";
 
 const whyOf = async (url: string, orrery?: Record<string, unknown>) =>
-  (await ask(url, "Why does it rain?", { max_tokens: 300, logprobs: false, top_logprobs: undefined, orrery }))
+  (await ask(url, "Why does it rain?", {
+    max_tokens: 300,
+    logprobs: false,
+    top_logprobs: undefined,
+    orrery,
+  }))
     .orrery.why;
 
 Deno.test("The graph's mode, outline texts and router hold at the second node, where requests do not say", async () => {
@@ -26,7 +31,17 @@ decode: { mode: plain }
 `,
     );
     await using first = NodeProcess.start([
-      ...["--data", join(data, "first"), "--nodes", "2", "--graph", graph, "--draft", "none", ...EVEN],
+      ...[
+        "--data",
+        join(data, "first"),
+        "--nodes",
+        "2",
+        "--graph",
+        graph,
+        "--draft",
+        "none",
+        ...EVEN,
+      ],
     ]);
     await using second = NodeProcess.start([
       ...["--data", join(data, "second"), "--join", await first.mailbox()],

@@ -3,9 +3,9 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { commitOf, type HubRepository, HubServer } from "./hub_server.ts";
-import { NodeProcess } from "./processes.ts";
-import { type TinyCheckpointOptions, writeTinyCheckpoint } from "./tiny_checkpoint.ts";
+import { commitOf, type HubRepository, HubServer } from "./support/hub_server.ts";
+import { NodeProcess } from "./support/processes.ts";
+import { type TinyCheckpointOptions, writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
 const COMMAND = new URL("../runtime/cli/models.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
@@ -35,10 +35,15 @@ async function succeeds(args: string[], env?: Record<string, string>): Promise<s
   return stdout;
 }
 
-async function checkpointFiles(dir: string, options: TinyCheckpointOptions): Promise<HubRepository["files"]> {
+async function checkpointFiles(
+  dir: string,
+  options: TinyCheckpointOptions,
+): Promise<HubRepository["files"]> {
   await writeTinyCheckpoint(dir, options);
   const files: HubRepository["files"] = {};
-  for await (const { name } of Deno.readDir(dir)) files[name] = await Deno.readFile(join(dir, name));
+  for await (const { name } of Deno.readDir(dir)) {
+    files[name] = await Deno.readFile(join(dir, name));
+  }
   return files;
 }
 
@@ -60,7 +65,13 @@ async function scene(
   try {
     const files = await checkpointFiles(join(dir, "checkpoint"), { layers: 2, shards: 2 });
     await using hub = await HubServer.start({ repositories: { [REPO]: { files, ...repository } } });
-    await run({ dir, data: ["--data", join(dir, "data")], hub, files, env: { HF_ENDPOINT: hub.url } });
+    await run({
+      dir,
+      data: ["--data", join(dir, "data")],
+      hub,
+      files,
+      env: { HF_ENDPOINT: hub.url },
+    });
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
@@ -86,7 +97,10 @@ Deno.test("models add, list, show, verify and remove take a hub's model through 
 
     const before = hub.requests.length;
     await succeeds(["add", REPO, ...data], token); // what is here is not fetched again
-    await succeeds(["add", REPO, "--name", "other", ...data], { ...token, HF_ENDPOINT: hub.url + "/" });
+    await succeeds(["add", REPO, "--name", "other", ...data], {
+      ...token,
+      HF_ENDPOINT: hub.url + "/",
+    });
     assert.deepEqual(
       hub.requests.slice(before).map(({ path }) => path),
       Array(2).fill(`/api/models/${REPO}/revision/main`),
@@ -110,7 +124,10 @@ Deno.test("models add, list, show, verify and remove take a hub's model through 
     });
     const layer = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 96 * 64;
     assert.equal(parameters, 288 * 64 + 2 * (layer + 2 * 64) + 64);
-    assert.ok(bytes_per_layer >= layer * 0.625 && bytes_per_layer < layer * 2, `${bytes_per_layer}`); // 4 bits and scales, padded
+    assert.ok(
+      bytes_per_layer >= layer * 0.625 && bytes_per_layer < layer * 2,
+      `${bytes_per_layer}`,
+    ); // 4 bits and scales, padded
     assert.ok(embedding_bytes >= 288 * 64 && head_bytes >= 64 * 4);
     const human = await succeeds(["show", "tiny-llama-q4", ...data]);
     assert.match(human, new RegExp(`^origin +${REPO}@${commitOf(files)}$`, "m"));
@@ -120,7 +137,9 @@ Deno.test("models add, list, show, verify and remove take a hub's model through 
     );
 
     assert.equal(await succeeds(["verify", ...data]), "ok other\nok tiny-llama-q4\n");
-    const manifest = JSON.parse(await Deno.readTextFile(join(dir, "data/models/other/manifest.json")));
+    const manifest = JSON.parse(
+      await Deno.readTextFile(join(dir, "data/models/other/manifest.json")),
+    );
     const blob = join(dir, "data/blobs", manifest.layers[1].sha256);
     const bytes = await Deno.readFile(blob);
     bytes[100] ^= 1;
@@ -140,7 +159,10 @@ Deno.test("models add, list, show, verify and remove take a hub's model through 
     await Deno.mkdir(join(dir, "data/models/broken"), { recursive: true });
     await Deno.writeTextFile(join(dir, "data/models/broken/manifest.json"), "{}");
     assert.match(await succeeds(["list", ...data]), /^broken +broken +-/m);
-    assert.match((await models(["verify", ...data])).stdout, /^damaged broken\n {2}.*add the model again$/m);
+    assert.match(
+      (await models(["verify", ...data])).stdout,
+      /^damaged broken\n {2}.*add the model again$/m,
+    );
     await succeeds(["remove", "broken", ...data]);
 
     for (const name of ["other", "tiny-llama-q4"]) await succeeds(["remove", name, ...data]);
@@ -159,10 +181,15 @@ Deno.test("models add that is interrupted goes on where it stopped, and start se
     const kept = join(dir, "data/downloads/ada--tiny-llama", commitOf(files));
     const arrived = async () =>
       (await Deno.stat(join(kept, `${shard}.part`)).catch(() => undefined))?.size ?? 0;
-    for (let i = 0; await arrived() === 0 && i < 600; i++) await new Promise((r) => setTimeout(r, 50));
+    for (let i = 0; await arrived() === 0 && i < 600; i++) {
+      await new Promise((r) => setTimeout(r, 50));
+    }
     first.kill("SIGINT");
     const { code, stderr } = await output;
-    assert.match(new TextDecoder().decode(stderr), /interrupted; the same command goes on where it stopped/);
+    assert.match(
+      new TextDecoder().decode(stderr),
+      /interrupted; the same command goes on where it stopped/,
+    );
     assert.equal(code, 130);
     await succeeds(args);
     assert.match(hub.fetched(shard).at(-1)?.range ?? "", /^bytes=[1-9]\d*-$/);
@@ -189,7 +216,15 @@ Deno.test("models add that is interrupted goes on where it stopped, and start se
 
 Deno.test("models add takes a folder, and two processes may add the same at once", async () => {
   await scene({}, async ({ dir, data, env }) => {
-    await succeeds(["add", join(dir, "checkpoint"), "--name", "mine", "--precision", "q8", ...data]);
+    await succeeds([
+      "add",
+      join(dir, "checkpoint"),
+      "--name",
+      "mine",
+      "--precision",
+      "q8",
+      ...data,
+    ]);
     assert.match(await succeeds(["list", "mine", ...data]), /^mine +LlamaForCausalLM .* q8 /m);
     await Promise.all([1, 2].map(() => succeeds(["add", REPO, ...data], env)));
     assert.equal(await succeeds(["verify", ...data]), "ok mine\nok tiny-llama-q4\n");
@@ -212,7 +247,11 @@ Deno.test("models says in one line what is wrong, with an exit code that means s
       [["add", REPO], 1, /is gated: .*accept its licence at .* and set HF_TOKEN/],
       [["add", "ada/none"], 1, /no repository ada\/none/],
       [["add", REPO, "--revision", "v9"], 1, /has no such revision: Invalid rev id: v9/],
-      [["add", REPO, "--endpoint", "http://127.0.0.1:1"], 1, /connection to http:\/\/127\.0\.0\.1:1 failed/],
+      [
+        ["add", REPO, "--endpoint", "http://127.0.0.1:1"],
+        1,
+        /connection to http:\/\/127\.0\.0\.1:1 failed/,
+      ],
       [["add", "ada/strange"], 1, /MambaForCausalLM is not supported; supported are/],
       [["add", "ada/pickled"], 1, /pytorch_model\.bin is a pickle/],
       [["add", "ada/lying"], 1, /asks to wait 900 s/],

@@ -3,10 +3,10 @@
  */
 import assert from "node:assert/strict";
 import type { AnswerReport } from "../actors/mod.ts";
-import { type Answer, ask, askAll, assertSame } from "./compare_answers.ts";
-import { startCluster } from "./processes.ts";
-import { FIFTY } from "./prompts.ts";
-import { inFolder } from "./store_folder.ts";
+import { type Answer, ask, askAll, assertSame } from "./support/compare_answers.ts";
+import { startCluster } from "./support/processes.ts";
+import { FIFTY } from "./support/prompts.ts";
+import { inFolder } from "./support/store_folder.ts";
 
 const LENGTHS = [1, 2, 4, 8, 16];
 const MAX_TOKENS = 24;

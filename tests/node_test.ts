@@ -3,10 +3,15 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { arbiterAddress, type ArbiterStats, type EngineStats, stageAddress } from "../actors/mod.ts";
+import {
+  arbiterAddress,
+  type ArbiterStats,
+  type EngineStats,
+  stageAddress,
+} from "../actors/mod.ts";
 import { type Node, startNode } from "../runtime/node.ts";
-import { openaiConformance } from "./openai_conformance.ts";
-import { EVEN, NodeProcess, startCluster } from "./processes.ts";
+import { openaiConformance } from "./clients/openai.ts";
+import { EVEN, NodeProcess, startCluster } from "./support/processes.ts";
 
 async function withData(run: (data: string) => Promise<void>): Promise<void> {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
@@ -18,7 +23,10 @@ async function withData(run: (data: string) => Promise<void>): Promise<void> {
 }
 
 /** A node in this process, ready to answer. */
-async function localNode(data: string, more: Partial<Parameters<typeof startNode>[0]> = {}): Promise<Node> {
+async function localNode(
+  data: string,
+  more: Partial<Parameters<typeof startNode>[0]> = {},
+): Promise<Node> {
   const ready = Promise.withResolvers<void>();
   const node = await startNode({
     host: "127.0.0.1",
@@ -96,7 +104,10 @@ Deno.test("A client that goes away stops its generation within a frame and its r
       abort.abort();
       await reader.cancel().catch(() => {});
       await until(async () => (await arbiterStats(node)).requests === 0, "the request is closed");
-      await until(async () => (await arbiterStats(node)).frames_in_flight === 0, "its last frame is back");
+      await until(
+        async () => (await arbiterStats(node)).frames_in_flight === 0,
+        "its last frame is back",
+      );
       // The arena stays for the next request; what was said may be of use to one that begins alike.
       const stats = await arbiterStats(node);
       assert.equal(heldRows(stats), 0, JSON.stringify(stats));
@@ -148,7 +159,8 @@ Deno.test("Concurrent requests get the answers that each gets alone", async () =
         "x",
       ];
       const ask = async (content: string) =>
-        (await (await post(node.url, { messages: [{ role: "user", content }], temperature: 0 })).json())
+        (await (await post(node.url, { messages: [{ role: "user", content }], temperature: 0 }))
+          .json())
           .choices[0].message.content;
       const alone = [];
       for (const p of prompts) alone.push(await ask(p));
@@ -163,7 +175,9 @@ Deno.test("A prompt that does not fit the context is refused with both numbers",
   await withData(async (data) => {
     const node = await localNode(data);
     try {
-      const long = await post(node.url, { messages: [{ role: "user", content: "rain ".repeat(3000) }] });
+      const long = await post(node.url, {
+        messages: [{ role: "user", content: "rain ".repeat(3000) }],
+      });
       assert.equal(long.status, 400);
       const { error } = await long.json();
       assert.match(error.message, /\d+ tokens .* context holds 2048/);
@@ -179,7 +193,8 @@ Deno.test("A node that is killed under way fails its requests clearly, and the o
   await withData(async (data) => {
     await using cluster = await startCluster(3, data);
     const before =
-      (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
+      (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message
+        .content;
     const response = await post(cluster.url, endless);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     await reader.read();
@@ -189,7 +204,8 @@ Deno.test("A node that is killed under way fails its requests clearly, and the o
     assert.match(rest, /data: \{"error":\{"message":"[^"]*(gone|peer_lost|lost)/);
     await cluster.nodes[0].line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on \S+$/);
     const after =
-      (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message.content;
+      (await (await post(cluster.url, { ...question, temperature: 0 })).json()).choices[0].message
+        .content;
     assert.equal(after, before);
   });
 });
@@ -202,7 +218,17 @@ Deno.test("A first node that is killed and started again gets its cluster back",
       listener.close();
       return String(port);
     });
-    const first = ["--data", data, "--nodes", "2", ...EVEN, "--port", ports[0], "--mailbox-port", ports[1]];
+    const first = [
+      "--data",
+      data,
+      "--nodes",
+      "2",
+      ...EVEN,
+      "--port",
+      ports[0],
+      "--mailbox-port",
+      ports[1],
+    ];
     await using before = NodeProcess.start(first, { ports: false });
     await using second = NodeProcess.start(["--data", data, "--join", await before.mailbox()]);
     await before.ready(2);
@@ -210,7 +236,10 @@ Deno.test("A first node that is killed and started again gets its cluster back",
     before.kill("SIGKILL");
     await before.status();
     await second.line(/^not ready the first node is gone/);
-    assert.equal((await fetch(`${secondUrl}/readyz`).then(async (r) => (await r.text(), r))).status, 503);
+    assert.equal(
+      (await fetch(`${secondUrl}/readyz`).then(async (r) => (await r.text(), r))).status,
+      503,
+    );
     await using after = NodeProcess.start(first, { ports: false });
     const url = await after.ready(2);
     for (const u of [url, secondUrl]) {
@@ -291,7 +320,12 @@ Deno.test("A second node that joins a serving first one takes over layers, with 
   await withData(async (data) => {
     await using first = NodeProcess.start(["--data", join(data, "first"), ...EVEN]);
     const url = await first.ready(1);
-    await using second = NodeProcess.start(["--data", join(data, "second"), "--join", await first.mailbox()]);
+    await using second = NodeProcess.start([
+      "--data",
+      join(data, "second"),
+      "--join",
+      await first.mailbox(),
+    ]);
     const secondUrl = await second.ready(2);
     await first.line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on /);
     const [a, b] = await Promise.all(
@@ -347,7 +381,12 @@ Deno.test("What cannot start says so in one line, without a stack trace, and exi
         1,
         /fetch it first: deno task models add owner\/name/,
       ],
-      ["folder without a model", ["--port", "0", "--model", join(data, "empty")], 1, /config\.json/],
+      [
+        "folder without a model",
+        ["--port", "0", "--model", join(data, "empty")],
+        1,
+        /config\.json/,
+      ],
       [
         "unknown architecture",
         ["--port", "0", "--model", join(data, "strange")],
@@ -377,7 +416,9 @@ Deno.test("What cannot start says so in one line, without a stack trace, and exi
     })();
     for (const [name, args, code, line] of cases) {
       await t.step(name, async () => {
-        await using node = NodeProcess.start(["--data", join(data, "store"), ...args], { ports: false });
+        await using node = NodeProcess.start(["--data", join(data, "store"), ...args], {
+          ports: false,
+        });
         const status = await node.status();
         assert.equal(status.code, code, node.output);
         const errors = node.output.split("\n").filter((l) => l.startsWith("stderr: "));

@@ -10,7 +10,7 @@ import {
   samplingSchema,
   seededRandom,
 } from "../actors/mod.ts";
-import { ARBITER, plainCodec, prompt, read, toyTokens, world } from "./generation_world.ts";
+import { ARBITER, plainCodec, prompt, read, toyTokens, world } from "./support/generation_world.ts";
 
 const greedy = samplingSchema.parse({});
 const outlinePrompt = Int32Array.from([...prompt.subarray(0, 30), 7, 8, 9]);
@@ -65,7 +65,11 @@ Deno.test("Outline branches say what each branch's prompt alone gives, in one te
         if (mode === "outline") assert.equal(done.orrery.drafted, 0);
         assert.equal(done.finish, names(n).some((_, k) => alone(k, 9).cut) ? "length" : "stop");
         const branches = deltas.map(({ branch }) => branch!);
-        assert.deepEqual(branches, branches.toSorted((a, b) => a - b), "a plain client sees them in order");
+        assert.deepEqual(
+          branches,
+          branches.toSorted((a, b) => a - b),
+          "a plain client sees them in order",
+        );
         await w.sim.run({ forMs: 1_000 });
         assert.deepEqual(w.generations(), []);
         assert.equal((await w.arbiter()).requests, 0);
@@ -86,7 +90,10 @@ Deno.test("Branches run at the same time: eight take far less than eight times o
     });
     return 1000 / done.orrery.tokens_per_s;
   };
-  assert.ok(await time(8) < 0.6 * await time(2), "more branches at once, fewer milliseconds a token");
+  assert.ok(
+    await time(8) < 0.6 * await time(2),
+    "more branches at once, fewer milliseconds a token",
+  );
 });
 
 Deno.test("A client that asks for live branches gets each as it comes, with its number", async () => {
@@ -112,12 +119,22 @@ Deno.test("An outline that is of no use falls back to the plain answer, and the 
     ["one point", words(["Only"]), {}, /1 point/],
     ["endless", words(names(3)), { eos: [250] }, /did not end/],
     ["too many points", words(names(30)), {}, /too few for 30 points/],
-    ["other beginning", words(names(3), { branchPrompt: () => Int32Array.of(1, 2) }), {}, /do not begin/],
+    [
+      "other beginning",
+      words(names(3), { branchPrompt: () => Int32Array.of(1, 2) }),
+      {},
+      /do not begin/,
+    ],
   ];
   for (const [name, text, more, why] of cases) {
     const w = world({ outline: () => text });
     const max_tokens = 40;
-    const { tokens, done } = await w.answer("g", { mode: "outline", max_tokens, eos: [EOS], ...more });
+    const { tokens, done } = await w.answer("g", {
+      mode: "outline",
+      max_tokens,
+      eos: [EOS],
+      ...more,
+    });
     assert.match(done.orrery.why, why, name);
     assert.match(done.orrery.why, /plain though outline was asked for/);
     assert.equal(done.orrery.mode, "plain");
@@ -151,11 +168,19 @@ Deno.test("A request whose outline cannot be right is answered plainly from the 
 
 Deno.test("auto answers by an outline where the router says so and answers are long", async () => {
   const w = world({ outline: () => words(names(6)) });
-  const { done } = await w.answer("g", { mode: "auto", max_tokens: 200, answer_tokens: 150, eos: [EOS] });
+  const { done } = await w.answer("g", {
+    mode: "auto",
+    max_tokens: 200,
+    answer_tokens: 150,
+    eos: [EOS],
+  });
   assert.equal(done.orrery.mode, "outline", done.orrery.why);
   assert.match(done.orrery.why, /outline because it has parts; 6 points/);
   const unsuited = words(names(6), { route: { suited: false, why: "it is a sum" } });
-  const other = await world({ outline: () => unsuited }).answer("g", { mode: "auto", answer_tokens: 150 });
+  const other = await world({ outline: () => unsuited }).answer("g", {
+    mode: "auto",
+    answer_tokens: 150,
+  });
   assert.match(other.done.orrery.why, /no outline: it is a sum/);
 });
 
@@ -245,7 +270,8 @@ Deno.test("An outline asks for no more rows than its branches may take", async (
   assert.equal(type, "done");
   assert.equal(done.orrery.mode, "outline", done.orrery.why);
   assert.ok(
-    (await w.sim.until(w.api.ask(ARBITER, { type: "stats" })) as { capacity: number }).capacity <= 256,
+    (await w.sim.until(w.api.ask(ARBITER, { type: "stats" })) as { capacity: number }).capacity <=
+      256,
   );
 });
 
@@ -265,7 +291,9 @@ function measuredMs(rows: number): number {
 function almost(points: string[], each: number, share: number): Int32Array<ArrayBuffer> {
   const random = seededRandom(3);
   return Int32Array.from(points.flatMap((_, k) => {
-    const own = Array.from(words([]).branchPrompt({ tokens: outline.slice(0, 10), text: "", points: [] }, k));
+    const own = Array.from(
+      words([]).branchPrompt({ tokens: outline.slice(0, 10), text: "", points: [] }, k),
+    );
     const truth = toyTokens(own, each, greedy);
     return [...own.slice(-5), ...truth.map((t) => random() < share ? t : (t + 7) % 251)];
   }));
@@ -305,7 +333,10 @@ Deno.test("Drafts in branches never cost 5 % of what the outline alone takes, 2 
     for (const by of ["model", "lookup"] as const) {
       for (const share of [0, 0.3, 0.6, 0.8, 0.95]) {
         const ratio = await answersMs("outline+speculative", { stages, share, by }) / alone;
-        assert.ok(ratio < 1.05, `${by} on ${stages} stages, ${share} right: ${ratio} of the outline's time`);
+        assert.ok(
+          ratio < 1.05,
+          `${by} on ${stages} stages, ${share} right: ${ratio} of the outline's time`,
+        );
         ratios.push(ratio);
       }
     }

@@ -3,15 +3,16 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { ask } from "./compare_answers.ts";
-import { NodeProcess } from "./processes.ts";
+import { ask } from "./support/compare_answers.ts";
+import { NodeProcess } from "./support/processes.ts";
 
 const getPlan = async (url: string) => {
   const response = await fetch(`${url}/api/plan`);
   return { status: response.status, body: await response.json() };
 };
 
-const answer = async (url: string) => (await ask(url, "Why does it rain?", { max_tokens: 24 })).text;
+const answer = async (url: string) =>
+  (await ask(url, "Why does it rain?", { max_tokens: 24 })).text;
 
 Deno.test("Two nodes measure themselves, the planner places, its table is printed and both serve the plan", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
@@ -46,11 +47,19 @@ Deno.test("Two nodes measure themselves, the planner places, its table is printe
     assert.equal(plan.status, 200);
     assert.deepEqual(await getPlan(secondUrl), plan);
     const { stages, predicted, bottleneck, lower_bound, gap } = plan.body;
-    const { host, first_layer, last_layer, seconds_per_row, weight_bytes, kv_bytes, why } = stages.at(-1);
+    const { host, first_layer, last_layer, seconds_per_row, weight_bytes, kv_bytes, why } = stages
+      .at(-1);
     assert.match(host, /^second:/);
     assert.ok(first_layer <= 3 && last_layer === 5, "the graph pins layers 3-5 to the second node");
     for (
-      const n of [seconds_per_row, weight_bytes, kv_bytes, predicted.ttft_s, predicted.tpot_s, lower_bound]
+      const n of [
+        seconds_per_row,
+        weight_bytes,
+        kv_bytes,
+        predicted.ttft_s,
+        predicted.tpot_s,
+        lower_bound,
+      ]
     ) {
       assert.ok(n > 0, JSON.stringify(plan.body));
     }
@@ -60,7 +69,10 @@ Deno.test("Two nodes measure themselves, the planner places, its table is printe
     assert.ok(text.length > 20);
     assert.equal(await answer(secondUrl), text);
     const profiles = [...Deno.readDirSync(join(data, "second", "profiles"))].map((e) => e.name);
-    assert.ok(profiles.length >= 1 && profiles.every((name) => name.endsWith(".json")), String(profiles));
+    assert.ok(
+      profiles.length >= 1 && profiles.every((name) => name.endsWith(".json")),
+      String(profiles),
+    );
   } finally {
     await Deno.remove(data, { recursive: true });
   }

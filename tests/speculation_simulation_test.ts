@@ -4,8 +4,16 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Sampling, samplingSchema, seededRandom } from "../actors/mod.ts";
-import { LAYERS, plainCodec, prompt, read, type ToyDrafter, toyTokens, world } from "./generation_world.ts";
-import { toyAnswer } from "./toy_engine.ts";
+import {
+  LAYERS,
+  plainCodec,
+  prompt,
+  read,
+  type ToyDrafter,
+  toyTokens,
+  world,
+} from "./support/generation_world.ts";
+import { toyAnswer } from "./support/toy_engine.ts";
 
 const TOKENS = 32;
 const greedy = samplingSchema.parse({});
@@ -22,7 +30,12 @@ const drafters: Record<string, () => ToyDrafter> = {
   "always wrong": () => ({ right: () => false }),
   "right half of the time": () => ({ right: chances(0.5), chance: 0.8 }),
   "wrong with the truth beside it": () => ({ right: chances(0.4), alternatives: true }),
-  "that refuses after 4 drafts": () => ({ right: chances(0.9), chance: 0.9, diesAfter: 4, dies: "refuses" }),
+  "that refuses after 4 drafts": () => ({
+    right: chances(0.9),
+    chance: 0.9,
+    diesAfter: 4,
+    dies: "refuses",
+  }),
   "that falls silent after 4 drafts": () => ({ right: () => true, diesAfter: 4, dies: "silent" }),
   "that crashes after 4 drafts": () => ({ right: () => true, diesAfter: 4, dies: "crashes" }),
 };
@@ -41,13 +54,16 @@ for (const [name, drafter] of Object.entries(drafters)) {
             sampling,
             max_tokens: TOKENS,
           });
-          const where = `${stages} stages, drafts of ${draft_length}, temperature ${sampling.temperature}`;
+          const where =
+            `${stages} stages, drafts of ${draft_length}, temperature ${sampling.temperature}`;
           assert.deepEqual(outcome.tokens, expected, where);
           const { drafted, accepted, mode } = outcome.done.orrery;
           assert.ok(accepted <= drafted, where);
           assert.equal(mode, drafted > 0 ? "speculative" : "plain");
           if (draft_length === 0) assert.equal(drafted, 0);
-          if (name === "always right" && draft_length >= 2) assert.ok(accepted >= TOKENS / 2, where);
+          if (name === "always right" && draft_length >= 2) {
+            assert.ok(accepted >= TOKENS / 2, where);
+          }
         }
       }
     }
@@ -140,14 +156,20 @@ Deno.test("A drafter that is right makes the answer faster, one that is wrong ha
     };
     const base = await speed("plain", () => true);
     assert.ok(await speed("speculative", () => true) > 2.5 * base, `${stages} stages`);
-    assert.ok(await speed("speculative", chances(0.8)) > 1.4 * base, `${stages} stages, 80 % right`);
+    assert.ok(
+      await speed("speculative", chances(0.8)) > 1.4 * base,
+      `${stages} stages, 80 % right`,
+    );
     assert.ok(await speed("speculative", () => false) > 0.9 * base, `${stages} stages, all wrong`);
   }
 });
 
 Deno.test("The n-gram drafter takes over when the draft model dies, and the response says so", async () => {
   const drafter: ToyDrafter = { right: () => true, chance: 0.9, diesAfter: 2, dies: "refuses" };
-  const { tokens, done } = await world({ drafter }).answer("g", { mode: "speculative", max_tokens: TOKENS });
+  const { tokens, done } = await world({ drafter }).answer("g", {
+    mode: "speculative",
+    max_tokens: TOKENS,
+  });
   assert.deepEqual(tokens, await plain(greedy));
   assert.match(done.orrery.why, /the draft model was given up: no draft model/);
 });
@@ -173,7 +195,10 @@ Deno.test("A prompt that holds the answer is drafted from without any model", as
     const candidate = [c % 251, 1 + Math.floor(c / 251), 33, 44, c % 251, 1 + Math.floor(c / 251)];
     if (toyTokens(candidate, 1, greedy)[0] === 33) again = candidate;
   }
-  const { tokens, done } = await world().answer("g", { prompt: Int32Array.from(again), mode: "auto" });
+  const { tokens, done } = await world().answer("g", {
+    prompt: Int32Array.from(again),
+    mode: "auto",
+  });
   assert.deepEqual(tokens, toyTokens(again, 20, greedy));
   assert.equal(done.orrery.mode, "speculative");
   assert.ok(done.orrery.drafted > 0, done.orrery.why);
@@ -241,10 +266,12 @@ Deno.test("What the client predicts is drafted, and never changes what comes out
 Deno.test("A planned draft length of 0 keeps the draft model out of auto, not out of what is asked for", async () => {
   const drafter = (): ToyDrafter => ({ right: () => true, chance: 0.9 });
   const shape = { ...world().startOf("x").shape, draft_length: 0 };
-  const auto = (await world({ drafter: drafter() }).answer("g", { mode: "auto", shape })).done.orrery;
+  const auto =
+    (await world({ drafter: drafter() }).answer("g", { mode: "auto", shape })).done.orrery;
   assert.equal(auto.drafted, 0);
   assert.match(auto.why, /the plan says that a draft model does not pay/);
-  const asked = (await world({ drafter: drafter() }).answer("g", { mode: "speculative", shape })).done.orrery;
+  const asked =
+    (await world({ drafter: drafter() }).answer("g", { mode: "speculative", shape })).done.orrery;
   assert.ok(asked.drafted > 0, asked.why);
   const unplanned = (await world({ drafter: drafter() }).answer("g", { mode: "auto" })).done.orrery;
   assert.ok(unplanned.drafted > 0, unplanned.why);
@@ -263,7 +290,10 @@ Deno.test("A request says whether drafts are trees", async () => {
     return done.orrery;
   };
   const [chain, tree] = [await rows(false), await rows(true)];
-  assert.ok(tree.drafted > chain.drafted, `${tree.drafted} rows of trees, ${chain.drafted} of chains`);
+  assert.ok(
+    tree.drafted > chain.drafted,
+    `${tree.drafted} rows of trees, ${chain.drafted} of chains`,
+  );
   assert.ok(tree.accepted > chain.accepted, "the truth stands beside the wrong choice");
 });
 

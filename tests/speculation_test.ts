@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { drafterAddress } from "../actors/mod.ts";
-import { openPair } from "./embedded_pair.ts";
-import { FIFTY } from "./prompts.ts";
-import { inFolder } from "./store_folder.ts";
+import { openPair } from "./support/embedded_pair.ts";
+import { FIFTY } from "./support/prompts.ts";
+import { inFolder } from "./support/store_folder.ts";
 
 const prompts = FIFTY;
 const maxTokens = 32;
@@ -28,7 +28,11 @@ Deno.test("Speculation with draft model and n-grams gives the plain greedy token
         if (stages === 2 && i % 2 || !draft && i % 2 === 0) continue;
         plain[i] ??= (await pair.answer(prompt, { mode: "plain", maxTokens })).tokens;
         const draftLength = draft && i % 3 ? 1 + i % 8 : undefined;
-        const { tokens, done } = await pair.answer(prompt, { mode: "speculative", maxTokens, draftLength });
+        const { tokens, done } = await pair.answer(prompt, {
+          mode: "speculative",
+          maxTokens,
+          draftLength,
+        });
         assert.deepEqual(tokens, plain[i], `${prompt} (${stages} stages, draft model: ${draft})`);
         if (!draft) continue;
         total.drafted += done.report.drafted;
@@ -37,7 +41,10 @@ Deno.test("Speculation with draft model and n-grams gives the plain greedy token
     }
     assert.ok(total.drafted > 500, `${total.drafted} rows drafted`);
     // Half the drafts are of a fixed length, up to 8, of which a model right in 85 % of cases gets 3.5; busy machines lose more.
-    assert.ok(total.accepted > 0.3 * total.drafted, `${total.accepted} of ${total.drafted} came true`);
+    assert.ok(
+      total.accepted > 0.3 * total.drafted,
+      `${total.accepted} of ${total.drafted} came true`,
+    );
   });
 });
 

@@ -10,7 +10,11 @@ import { type Manifest, ModelStore, type Precision, PRECISIONS } from "../models
 import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
 import { oracleForward, type OracleOutput, type OracleRow, storedTensors } from "./oracle/llama.ts";
 import { StageChain } from "./oracle/stages.ts";
-import { type TinyCheckpoint, type TinyCheckpointOptions, writeTinyCheckpoint } from "./tiny_checkpoint.ts";
+import {
+  type TinyCheckpoint,
+  type TinyCheckpointOptions,
+  writeTinyCheckpoint,
+} from "./support/tiny_checkpoint.ts";
 
 /** Checkpoint shapes: an even one, and ones where rows are no multiple of a quantisation block of 32. */
 const SHAPES: Record<string, TinyCheckpointOptions> = {
@@ -56,7 +60,10 @@ const AS_TRAINED: Record<Precision, number> = { f32: 1e-5, f16: 3e-3, q8: 0.05, 
 
 /** Nine prompt rows, then two branches that hang on the prompt and grow in turns: A B A B A B. */
 const TREE: OracleRow[] = [
-  ...Array.from({ length: 9 }, (_, i) => ({ token: 40 + 23 * i % 200, position: i, parent: i - 1 })),
+  ...Array.from(
+    { length: 9 },
+    (_, i) => ({ token: 40 + 23 * i % 200, position: i, parent: i - 1 }),
+  ),
   ...[[8, 70], [8, 71], [9, 80], [10, 81], [11, 90], [12, 91]].map(([parent, token], i) => (
     { token, position: 9 + Math.floor(i / 2), parent }
   )),
@@ -102,7 +109,11 @@ async function runTree(
   frames: number[],
   accuracyLevel?: 1 | 4,
 ): Promise<{ hidden: number[][]; logits: number[] }> {
-  await using chain = await StageChain.open(manifest, ranges, { blobDir, capacity: 24, accuracyLevel });
+  await using chain = await StageChain.open(manifest, ranges, {
+    blobDir,
+    capacity: 24,
+    accuracyLevel,
+  });
   const hidden: number[][] = ranges.slice(1).map(() => []);
   const logits: number[] = [];
   let base = 0;
@@ -131,19 +142,22 @@ for (const shape of Object.keys(SHAPES)) {
         const { layers } = fixture.manifest.geometry;
         for (const ranges of splits(layers)) {
           for (const [schedule, frames] of Object.entries(SCHEDULES)) {
-            await t.step(`stages ${ranges.map(([a, b]) => `${a}-${b}`).join(" ")}, ${schedule}`, async () => {
-              const { hidden, logits } = await runTree(fixture, ranges, frames);
-              hidden.forEach((values, stage) => {
-                const reference = fixture.oracle.hidden[ranges[stage][1] + 1];
-                assertClose(
-                  values,
-                  reference,
-                  AS_STORED[precision],
-                  `hidden after layer ${ranges[stage][1]}`,
-                );
-              });
-              assertClose(logits, fixture.oracle.logits, AS_STORED[precision], "logits");
-            });
+            await t.step(
+              `stages ${ranges.map(([a, b]) => `${a}-${b}`).join(" ")}, ${schedule}`,
+              async () => {
+                const { hidden, logits } = await runTree(fixture, ranges, frames);
+                hidden.forEach((values, stage) => {
+                  const reference = fixture.oracle.hidden[ranges[stage][1] + 1];
+                  assertClose(
+                    values,
+                    reference,
+                    AS_STORED[precision],
+                    `hidden after layer ${ranges[stage][1]}`,
+                  );
+                });
+                assertClose(logits, fixture.oracle.logits, AS_STORED[precision], "logits");
+              },
+            );
           }
         }
       });
@@ -186,7 +200,10 @@ for (const precision of ["q8", "q4"] as const) {
   Deno.test(`a ${precision} model at accuracy level 1 is as close to its stored weights as f32`, async () => {
     for (const shape of ["even", "odd"]) {
       await withModel(shape, precision, async (fixture) => {
-        const { logits } = await runTree(fixture, [[0, fixture.manifest.geometry.layers - 1]], [9, 6], 1);
+        const { logits } = await runTree(fixture, [[0, fixture.manifest.geometry.layers - 1]], [
+          9,
+          6,
+        ], 1);
         assertClose(logits, fixture.oracle.logits, AS_STORED.f32, `${shape} logits`);
       });
     }
@@ -218,7 +235,10 @@ Deno.test("a row sees its ancestors only: with a plain causal mask the reference
 
 Deno.test("only wanted rows have logits, in the order asked, and none wanted gives none", async () => {
   await withModel("even", "f32", async ({ manifest, blobDir, oracle }) => {
-    await using chain = await StageChain.open(manifest, [[0, 1], [2, 3]], { blobDir, capacity: 24 });
+    await using chain = await StageChain.open(manifest, [[0, 1], [2, 3]], {
+      blobDir,
+      capacity: 24,
+    });
     const { vocab } = manifest.geometry;
     assert.equal((await chain.run(TREE.slice(0, 9), [])).logits.length, 0);
     const { logits } = await chain.run(TREE.slice(9), [5, 0, 3]);
@@ -230,17 +250,29 @@ Deno.test("rows that are overwritten leave nothing behind", async () => {
   await withModel("even", "f32", async ({ manifest, blobDir, oracle }) => {
     await using chain = await StageChain.open(manifest, [[0, 3]], { blobDir, capacity: 24 });
     await chain.run(TREE.slice(0, 9), []);
-    const rejected = [11, 12, 13, 14].map((token, i) => ({ token, position: 9 + i, parent: 8 + i }));
+    const rejected = [11, 12, 13, 14].map((token, i) => ({
+      token,
+      position: 9 + i,
+      parent: 8 + i,
+    }));
     await chain.run(rejected, []);
     const { logits } = await chain.run(TREE.slice(9), [0, 1, 2, 3, 4, 5], 9);
     const rows = ALL.slice(9);
-    assertClose(logits, pickRows(oracle.logits, rows, manifest.geometry.vocab), AS_STORED.f32, "logits");
+    assertClose(
+      logits,
+      pickRows(oracle.logits, rows, manifest.geometry.vocab),
+      AS_STORED.f32,
+      "logits",
+    );
   });
 });
 
 Deno.test("an arena can be filled to its last row", async () => {
   await withModel("even", "f32", async ({ manifest, blobDir, oracle }) => {
-    await using chain = await StageChain.open(manifest, [[0, 3]], { blobDir, capacity: TREE.length });
+    await using chain = await StageChain.open(manifest, [[0, 3]], {
+      blobDir,
+      capacity: TREE.length,
+    });
     await chain.run(TREE.slice(0, 7), []);
     const { logits } = await chain.run(TREE.slice(7), TREE.slice(7).map((_, i) => i));
     assertClose(

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ModelStore } from "../models/mod.ts";
-import { writeTinyCheckpoint } from "./tiny_checkpoint.ts";
+import { writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
-const HAND = new URL("./store_hand.ts", import.meta.url).pathname;
+const HAND = new URL("./support/store_hand.ts", import.meta.url).pathname;
 const PROCESSES = 3;
 
 Deno.test("ModelStore serves several processes that add and remove models of the same blobs", {

@@ -1,8 +1,8 @@
-import { LocalNetwork } from "../actors/local_transport.ts";
+import { LocalNetwork } from "../actors/system/local_transport.ts";
 import type { NodeId } from "../actors/mod.ts";
 import { createMailbox, type Mailbox } from "../runtime/mailbox/mod.ts";
-import { type Network, type NetworkOptions, transportSuite } from "./transport_suite.ts";
-import { FaultyProxy } from "./transport_suite_proxy.ts";
+import { type Network, type NetworkOptions, transportSuite } from "./support/transport_suite.ts";
+import { FaultyProxy } from "./support/transport_suite_proxy.ts";
 
 /** In process: a connection cannot break, only be interrupted. */
 function localNetwork(options: NetworkOptions): Promise<Network> {
@@ -53,7 +53,9 @@ function http2Network(options: NetworkOptions): Promise<Network> {
     },
     join() {
       for (const [id, mailbox] of mailboxes) {
-        for (const [peer, proxy] of proxies) if (peer !== id) mailbox.addPeer(peer, "127.0.0.1", proxy.port);
+        for (const [peer, proxy] of proxies) {
+          if (peer !== id) mailbox.addPeer(peer, "127.0.0.1", proxy.port);
+        }
       }
     },
     flap() {

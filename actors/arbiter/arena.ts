@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { WireError } from "../errors.ts";
+import type { WireError } from "../system/mod.ts";
 import type { Effect } from "./effects.ts";
 import { type Carried, type Flight, Flights, traced } from "./flights.ts";
 import { FrameCost, type StageTrace } from "./frame_cost.ts";
@@ -75,7 +75,10 @@ export class Arena {
   room(wanted: number, requests: Requests): Room {
     if (this.#name === undefined) {
       this.#name = this.#o.nameArena();
-      return this.memory.open(Math.max(wanted, ...requests.running.map((r) => r.open.max_rows)), wanted);
+      return this.memory.open(
+        Math.max(wanted, ...requests.running.map((r) => r.open.max_rows)),
+        wanted,
+      );
     }
     return this.memory.room(wanted, () => ({
       rowsToCome: requests.rowsToCome(),

@@ -1,15 +1,14 @@
 /**
- * The arbiter's decisions, without effects: messages in, effects out. `actors/arbiter.ts` carries them out.
+ * The arbiter's decisions, without effects: messages in, effects out. `actors/arbiter/actor.ts` carries them out.
  *
  * One arena serves all requests of a gateway node. (One arena a request, as first designed, would keep rows of different
  * requests out of one frame, and no request could use another's prompt.)
  *
  * @module
  */
-import type { Open, Results, Rows, Usage } from "../arbiter_messages.ts";
-import type { Shape } from "../deployment.ts";
-import { OrreryError, type WireError } from "../errors.ts";
-import type { TokenResult } from "../frame.ts";
+import type { Open, Results, Rows, Usage } from "./messages.ts";
+import type { Shape, TokenResult } from "../pipeline/mod.ts";
+import { OrreryError, type WireError } from "../system/mod.ts";
 import { Arena } from "./arena.ts";
 import type { Effect } from "./effects.ts";
 import type { StageTrace } from "./frame_cost.ts";
@@ -49,7 +48,14 @@ export class ArbiterCore {
   constructor(options: CoreOptions) {
     const { stages, capacityRows, now, nameArena, self, shape } = options;
     this.#o = options;
-    this.#arena = new Arena({ stages, capacityRows, now, nameArena, replyTo: self, wire: shape.wire });
+    this.#arena = new Arena({
+      stages,
+      capacityRows,
+      now,
+      nameArena,
+      replyTo: self,
+      wire: shape.wire,
+    });
   }
 
   /** Open arena. */
@@ -150,7 +156,9 @@ export class ArbiterCore {
    */
   failed({ arena, seq, error }: { arena: string; seq?: number; error: WireError }): void {
     if (arena !== this.#arena.name) return;
-    if (error.code === "arena_memory" && this.#arena.memory.asked(seq)) return this.#shrink(seq!, error);
+    if (error.code === "arena_memory" && this.#arena.memory.asked(seq)) {
+      return this.#shrink(seq!, error);
+    }
     this.#lose(error, { all: false });
   }
 
@@ -178,7 +186,9 @@ export class ArbiterCore {
       }));
       if (choice.kind === "none") return undefined;
       if (choice.kind === "linger") return choice.ms;
-      const pieces = choice.pieces.flatMap(({ job, rows }) => job.rows.slice(job.at, job.at + rows));
+      const pieces = choice.pieces.flatMap(({ job, rows }) =>
+        job.rows.slice(job.at, job.at + rows)
+      );
       const rows = [...pieces, ...choice.decodes, ...choice.drafts];
       const room = arena.room(rows.length, this.#requests);
       if (room.rows === 0) {
@@ -258,7 +268,9 @@ export class ArbiterCore {
     const { memory } = this.#arena;
     if (!this.#arena.takeBack(seq, error)) return;
     // Nothing is open there. The requests that are here must fit into half of it, or the newest of them must go.
-    while (this.#requests.runs > 0 && this.#requests.rowsNeeded() > memory.pool.capacity) this.#failNewest();
+    while (this.#requests.runs > 0 && this.#requests.rowsNeeded() > memory.pool.capacity) {
+      this.#failNewest();
+    }
     if (this.#requests.runs > 0) return;
     memory.forgetRefusal();
     this.#arena.close();

@@ -1,11 +1,11 @@
 /**
- * What the arbiter's decisions lead to; `actors/arbiter.ts` carries it out.
+ * What the arbiter's decisions lead to; `actors/arbiter/actor.ts` carries it out.
  *
  * @module
  */
-import type { Results } from "../arbiter_messages.ts";
-import type { WireError } from "../errors.ts";
-import type { Frame } from "../frame.ts";
+import type { Results } from "./messages.ts";
+import type { WireError } from "../system/mod.ts";
+import type { Frame } from "../pipeline/mod.ts";
 
 /** Something that the arbiter wants done, in order. */
 export type Effect =

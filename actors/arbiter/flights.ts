@@ -53,7 +53,9 @@ export class Flights {
     let rows = 0;
     let frames = 0;
     for (const { wanted } of this.#flights.values()) {
-      const lanes = wanted.filter(({ row, pending }) => pending.kind !== "draft" && !row.freed).length;
+      const lanes = wanted.filter(({ row, pending }) =>
+        pending.kind !== "draft" && !row.freed
+      ).length;
       rows += lanes;
       if (lanes > 0) frames++;
     }
@@ -110,7 +112,11 @@ export class Flights {
 }
 
 /** What is remembered of a frame that came back at `answered`. */
-export function traced({ seq, sent, carried }: Flight, answered: number, stages: StageTrace[]): FrameTrace {
+export function traced(
+  { seq, sent, carried }: Flight,
+  answered: number,
+  stages: StageTrace[],
+): FrameTrace {
   const rows = { prefill: 0, decode: 0, draft: 0 };
   for (const { pending } of carried) rows[pending.kind]++;
   const requests = [...new Set(carried.map((c) => c.pending.request.generation))];

@@ -60,7 +60,9 @@ export class FrameCost {
    * Of a frame of another size where none of this was seen; undefined: none was seen at all.
    */
   transitMs(rows: number): number | undefined {
-    return rows <= FEW_ROWS ? this.#fewTransit ?? this.#manyTransit : this.#manyTransit ?? this.#fewTransit;
+    return rows <= FEW_ROWS
+      ? this.#fewTransit ?? this.#manyTransit
+      : this.#manyTransit ?? this.#fewTransit;
   }
 
   /** A frame came back, `tripMs` after it was handed to the first stage. */
@@ -73,7 +75,9 @@ export class FrameCost {
     const at = this.#measured.findIndex((m) => bucketOf(m.rows) >= bucket);
     const known = this.#measured[at];
     if (known && bucketOf(known.rows) === bucket) {
-      for (const [key, value] of Object.entries({ rows, slowest, sum }) as [keyof Measured, number][]) {
+      for (
+        const [key, value] of Object.entries({ rows, slowest, sum }) as [keyof Measured, number][]
+      ) {
         known[key] += NEWEST * (value - known[key]);
       }
     } else {

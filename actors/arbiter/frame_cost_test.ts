@@ -13,7 +13,10 @@ const trace = (
 
 Deno.test("Times of other row counts lie between those that were measured", () => {
   const cost = new FrameCost(2);
-  assert.ok(cost.slowest(8) > 2 * cost.slowest(1) && cost.slowest(8) < 3 * cost.slowest(1), "before any was");
+  assert.ok(
+    cost.slowest(8) > 2 * cost.slowest(1) && cost.slowest(8) < 3 * cost.slowest(1),
+    "before any was",
+  );
   cost.measure(2, 40, trace(10));
   cost.measure(6, 70, trace(20));
   assert.equal(cost.slowest(2), 20);
@@ -40,7 +43,10 @@ Deno.test("A layout's time a row is the slowest stage's", () => {
   assert.equal(cost.moveRowMs, 0.006, "it moved nothing");
   const waited = new FrameCost(2);
   waited.measureLayout(10, trace(10, { layoutMs: 10 }));
-  assert.ok(waited.moveRowMs < 0.1, "ten rows did not take 2 ms each: the stage waited for its processor");
+  assert.ok(
+    waited.moveRowMs < 0.1,
+    "ten rows did not take 2 ms each: the stage waited for its processor",
+  );
   cost.measureLayout(1000, trace(10, { layoutMs: 5 }));
   assert.equal(cost.moveRowMs, 0.01);
 });

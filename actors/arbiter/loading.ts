@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Frame } from "../frame.ts";
+import type { Frame } from "../pipeline/mod.ts";
 import type { Carried, Flight } from "./flights.ts";
 import type { Layout, Memory } from "./memory.ts";
 import type { Job, Pending, Request } from "./request.ts";

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import type { WireError } from "../errors.ts";
-import type { Frame } from "../frame.ts";
+import type { WireError } from "../system/mod.ts";
+import type { Frame } from "../pipeline/mod.ts";
 import { PrefixCache } from "./prefix_cache.ts";
 import { type Moved, type Row, RowPool } from "./row_pool.ts";
 import { spareRows, type TidySituation, worthTidying } from "./tidy.ts";
@@ -113,8 +113,12 @@ export class Memory {
     if (pool.room >= wanted) return { rows: wanted };
     const mayGrow = pool.capacity < this.limit;
     const worth = Math.max(wanted, WORTH * pool.capacity);
-    if (!mayGrow && pool.holes < worth) cache.evict(Math.max(0, Math.ceil(worth) - pool.holes - pool.room));
-    if (pool.holes > 0 && (pool.holes >= worth || !mayGrow || !pool.sound)) return this.#compact(wanted);
+    if (!mayGrow && pool.holes < worth) {
+      cache.evict(Math.max(0, Math.ceil(worth) - pool.holes - pool.room));
+    }
+    if (pool.holes > 0 && (pool.holes >= worth || !mayGrow || !pool.sound)) {
+      return this.#compact(wanted);
+    }
     if (mayGrow) return this.#grow(pool.capacity + Math.max(pool.capacity, wanted), wanted);
     return { rows: Math.min(wanted, pool.room) };
   }
@@ -223,7 +227,12 @@ export class Memory {
   }
 
   #layout(moved: Moved): Layout {
-    return { capacity: this.pool.capacity, ...moved, reply_to: this.#o.replyTo, wire: this.#o.wire };
+    return {
+      capacity: this.pool.capacity,
+      ...moved,
+      reply_to: this.#o.replyTo,
+      wire: this.#o.wire,
+    };
   }
 }
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Open } from "../arbiter_messages.ts";
-import type { WireError } from "../errors.ts";
+import type { Open } from "./messages.ts";
+import type { WireError } from "../system/mod.ts";
 import type { Memory } from "./memory.ts";
 
 /** The request can never fit. Undefined: it can. */
@@ -26,7 +26,8 @@ export function outOfMemory({ max_rows }: Open, { pool, refusal, most }: Memory)
   return {
     group: "engine",
     code: "arena_memory",
-    message: `there is no memory for the request's KV rows: the arena holds ${pool.capacity} of at most ` +
+    message:
+      `there is no memory for the request's KV rows: the arena holds ${pool.capacity} of at most ` +
       `${most} rows${said}`,
     metadata: { capacity_rows: pool.capacity, max_rows, ...refusal?.metadata },
   };

@@ -92,7 +92,11 @@ export type Choice<J, D> =
  * Most frames of so many rows under way: see rule 1. One more than a stage each until links are measured; two a stage and one
  * at most, since a full link looks slower the more is sent.
  */
-export function windowOf(stages: number, cost: FrameCost, { rows = 1 }: { rows?: number } = {}): number {
+export function windowOf(
+  stages: number,
+  cost: FrameCost,
+  { rows = 1 }: { rows?: number } = {},
+): number {
   const transit = cost.transitMs(rows);
   if (transit === undefined) return stages + 2;
   const trip = (cost.sum(rows) + transit) / Math.max(1e-9, cost.slowest(rows));
@@ -122,7 +126,8 @@ export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: Frame
 export function choose<J, D>(s: Situation<J, D>): Choice<J, D> {
   const lanes = s.decodes.length + s.lanesInFlight + s.lanesOwed;
   const target = rowsPerFrame(lanes, s.cap, s);
-  const ready = s.decodes.length > 0 || s.drafts.some((d) => d.parent === undefined && d.chance > 0);
+  const ready = s.decodes.length > 0 ||
+    s.drafts.some((d) => d.parent === undefined && d.chance > 0);
 
   if (s.pieces.length > 0 && !(s.lastWasPiece && ready)) {
     const pieces = pickPieces(s.pieces);
@@ -219,7 +224,10 @@ interface Load {
   roundMs: number;
 }
 
-function loadOf<J, D>(s: Situation<J, D>, { lanes, target }: { lanes: number; target: number }): Load {
+function loadOf<J, D>(
+  s: Situation<J, D>,
+  { lanes, target }: { lanes: number; target: number },
+): Load {
   const work = Math.ceil(lanes / target) * s.cost.slowest(target);
   const roundMs = Math.max(1e-9, s.cost.sum(target) + (s.cost.transitMs(target) ?? 0), work);
   return { lanes, roundMs, busy: s.pieces.length > 0 ? 1 : work / roundMs };
@@ -229,7 +237,12 @@ function loadOf<J, D>(s: Situation<J, D>, { lanes, target }: { lanes: number; ta
  * Tokens that one more row costs a frame of so many rows: its own lanes wait for every stage to run it, and as far as the
  * pipeline is busy all others wait for the slowest.
  */
-function tokensLost(rows: number, expected: number, { busy }: Load, { cost }: { cost: FrameCost }): number {
+function tokensLost(
+  rows: number,
+  expected: number,
+  { busy }: Load,
+  { cost }: { cost: FrameCost },
+): number {
   const trip = cost.sum(rows) + (cost.transitMs(rows) ?? 0);
   const own = (cost.sum(rows + 1) - cost.sum(rows)) / trip;
   const shared = (cost.slowest(rows + 1) - cost.slowest(rows)) / cost.slowest(rows);

@@ -98,7 +98,12 @@ Deno.test("The least served request goes first, and one with many lanes does not
 });
 
 const chain = (chances: number[], parent?: string) =>
-  chances.map((chance, i) => ({ row: `d${i}`, request: "r", parent: i ? `d${i - 1}` : parent, chance }));
+  chances.map((chance, i) => ({
+    row: `d${i}`,
+    request: "r",
+    parent: i ? `d${i - 1}` : parent,
+    chance,
+  }));
 
 Deno.test("Drafts of a lane that is alone go whole; else each must give more tokens than its time costs", () => {
   const drafts = chain([0.9, 0.5, 0.05], "r0");
@@ -144,11 +149,21 @@ Deno.test("Lanes that are too few for a frame wait for those under way, and neve
 });
 
 Deno.test("A frame waits a moment for lanes that were just answered; a lane that is alone never waits", () => {
-  const more = { decodes: lanes(1), lanesOwed: 1, lanesInFlight: 6, laneFrames: 3, sinceAnswerMs: 0.5 };
+  const more = {
+    decodes: lanes(1),
+    lanesOwed: 1,
+    lanesInFlight: 6,
+    laneFrames: 3,
+    sinceAnswerMs: 0.5,
+  };
   assert.deepEqual(choose(situation({ ...more, inFlight: 3 })), { kind: "linger", ms: 4.5 });
   assert.equal(choose(situation({ ...more, inFlight: 3, sinceAnswerMs: 9 })).kind, "frame");
   const one = { stages: 1, cost: costOf(1, batching), decodes: lanes(1), sinceAnswerMs: 0.5 };
-  assert.equal(choose(situation({ ...one, lanesOwed: 1 })).kind, "linger", "even while nothing is under way");
+  assert.equal(
+    choose(situation({ ...one, lanesOwed: 1 })).kind,
+    "linger",
+    "even while nothing is under way",
+  );
   assert.equal(choose(situation(one)).kind, "frame");
 });
 

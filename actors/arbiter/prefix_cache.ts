@@ -43,7 +43,9 @@ export class PrefixCache {
   add(row: Row): boolean {
     const { parent } = row;
     if (row.cached) return true;
-    if (parent ? !parent.cached || row.position !== parent.position + 1 : row.position !== 0) return false;
+    if (parent ? !parent.cached || row.position !== parent.position + 1 : row.position !== 0) {
+      return false;
+    }
     const siblings = parent ? parent.next ??= new Map() : this.#roots;
     if (siblings.has(row.token)) return false;
     siblings.set(row.token, row);

@@ -3,7 +3,10 @@ import { PrefixCache } from "./prefix_cache.ts";
 import { newRow, type Row, RowPool } from "./row_pool.ts";
 
 /** A pool with chains of cached rows that were used one after the other, each `length` rows of tokens salt, salt + 1 ... */
-function chains(salts: number[], length = 10): { pool: RowPool; cache: PrefixCache; rows: Row[][] } {
+function chains(
+  salts: number[],
+  length = 10,
+): { pool: RowPool; cache: PrefixCache; rows: Row[][] } {
   const pool = new RowPool();
   pool.capacity = 1000;
   const cache = new PrefixCache(pool);

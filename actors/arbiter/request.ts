@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Open, Rows, Usage } from "../arbiter_messages.ts";
-import type { Shape } from "../deployment.ts";
-import { OrreryError } from "../errors.ts";
+import type { Open, Rows, Usage } from "./messages.ts";
+import type { Shape } from "../pipeline/mod.ts";
+import { OrreryError } from "../system/mod.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameLog } from "./usage.ts";
 
@@ -111,7 +111,14 @@ export class Request {
     this.#addJob(
       Array.from(prompt, (token, i) =>
         new Pending({
-          ...{ request: this, number: i, token, position: i, parent: i - 1, want: i === prompt.length - 1 },
+          ...{
+            request: this,
+            number: i,
+            token,
+            position: i,
+            parent: i - 1,
+            want: i === prompt.length - 1,
+          },
           ...{ kind: "prefill", reach: 1, dead: false },
         })),
       { pieces: open.pieces ?? planned(shape, prompt.length), prompt: true },
@@ -124,7 +131,10 @@ export class Request {
   }
 
   /** Takes rows to run. Throws `bad_rows` where numbers or parents make no sense. */
-  add({ first, tokens, positions, parents, want, kind, chance, certain }: Rows, shape: Shape): void {
+  add(
+    { first, tokens, positions, parents, want, kind, chance, certain }: Rows,
+    shape: Shape,
+  ): void {
     const n = tokens.length;
     if (certain) this.#confirm(certain);
     if (n === 0) return;
@@ -149,7 +159,12 @@ export class Request {
       this.#parents[number] = parent;
       const row = new Pending({
         ...{ request: this, number, token: tokens[i], position: positions[i], parent },
-        ...{ want: wanted.has(i), kind, reach: chance?.[i] ?? 1, dead: this.#parents[parent] === DEAD },
+        ...{
+          want: wanted.has(i),
+          kind,
+          reach: chance?.[i] ?? 1,
+          dead: this.#parents[parent] === DEAD,
+        },
       });
       if (kind === "draft") this.#draft.set(number, row);
       pending.push(row);
@@ -258,7 +273,9 @@ export class Request {
       wasted_rows: this.wasted,
       pieces: this.pieces,
       reused_rows: this.reused,
-      bubble_share: began && ended ? log.idleShare(ended.busyMs - began.busyMs, ended.at - began.at) : 0,
+      bubble_share: began && ended
+        ? log.idleShare(ended.busyMs - began.busyMs, ended.at - began.at)
+        : 0,
       rows_per_frame: this.frames ? this.framesRows / this.frames : 0,
       bytes_per_row_per_hop: this.#doneRows ? this.#hopBytes / this.#doneRows : 0,
     };
@@ -295,7 +312,10 @@ export class Request {
     this.owed.splice(Math.max(0, this.owed.length - lanes));
   }
 
-  #addJob(rows: Pending[], { pieces, prompt }: { pieces: readonly number[]; prompt: boolean }): void {
+  #addJob(
+    rows: Pending[],
+    { pieces, prompt }: { pieces: readonly number[]; prompt: boolean },
+  ): void {
     if (rows.length) this.jobs.push({ request: this, rows, at: 0, pieces, gone: 0, prompt });
   }
 }
@@ -305,7 +325,8 @@ const DEAD = -2;
 const PROMPT_ROW = 1 / 12;
 
 /** Rows of a job's next piece. */
-export const nextPiece = (job: Job): number => job.pieces[Math.min(job.gone, job.pieces.length - 1)];
+export const nextPiece = (job: Job): number =>
+  job.pieces[Math.min(job.gone, job.pieces.length - 1)];
 
 /** Pieces that the plan has for so many rows. */
 function planned(shape: Shape, rows: number): readonly number[] {

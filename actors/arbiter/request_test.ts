@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { openSchema, type Rows, rowsSchema } from "../arbiter_messages.ts";
-import { shapeSchema } from "../deployment.ts";
-import { samplingSchema } from "../frame.ts";
+import { openSchema, type Rows, rowsSchema } from "./messages.ts";
+import { shapeSchema } from "../pipeline/mod.ts";
+import { samplingSchema } from "../pipeline/frame.ts";
 import { Request } from "./request.ts";
 import { newRow } from "./row_pool.ts";
 
@@ -30,7 +30,13 @@ const rows = (more: Partial<Rows>): Rows => {
   const n = more.tokens?.length ?? 0;
   const none = new Int32Array(0);
   return rowsSchema.parse({
-    ...{ generation: "d/generation/g", first: 2, tokens: none, positions: new Int32Array(n), parents: none },
+    ...{
+      generation: "d/generation/g",
+      first: 2,
+      tokens: none,
+      positions: new Int32Array(n),
+      parents: none,
+    },
     ...{ want: Int32Array.from({ length: n }, (_, i) => i), kind: "decode", ...more },
   });
 };
@@ -41,7 +47,10 @@ function drafted(): Request {
   made.add(rows({ tokens: Int32Array.of(7), parents: Int32Array.of(1) }), shape);
   const chance = Float32Array.of(0.5, 0.25, 0.125);
   const parents = Int32Array.of(2, 3, 4);
-  made.add(rows({ first: 3, tokens: Int32Array.of(8, 9, 10), parents, kind: "draft", chance }), shape);
+  made.add(
+    rows({ first: 3, tokens: Int32Array.of(8, 9, 10), parents, kind: "draft", chance }),
+    shape,
+  );
   return made;
 }
 

@@ -152,7 +152,9 @@ export class RowPool {
 
   /** A frame for slots base .. base + rows - 1 was cancelled: some stage may not have run it. */
   suspect(base: number, rows: number): void {
-    for (let s = base; s < base + rows && s < this.end; s++) if (!this.#rows[s]) this.#suspect.add(s);
+    for (let s = base; s < base + rows && s < this.end; s++) {
+      if (!this.#rows[s]) this.#suspect.add(s);
+    }
   }
 
   /** A request begins to name a row on the shelf. */

@@ -39,7 +39,10 @@ export interface TidySituation {
 export const spareRows = (live: number): number => Math.max(SPARE_ROWS, SPARE_SHARE * live);
 
 /** Is it worth moving cold rows to the shelf and the rest together? */
-export function worthTidying({ live, cold, gaps, rowsToCome, rowMs, moveRowMs }: TidySituation): boolean {
+export function worthTidying(
+  { live, cold, gaps, rowsToCome, rowMs, moveRowMs }: TidySituation,
+): boolean {
   const foreign = gaps + cold;
-  return foreign > spareRows(live) && foreign * TAX * rowMs * rowsToCome > (live + cold) * moveRowMs;
+  return foreign > spareRows(live) &&
+    foreign * TAX * rowMs * rowsToCome > (live + cold) * moveRowMs;
 }

@@ -10,7 +10,10 @@ const usual = (more: Partial<TidySituation> = {}): TidySituation => ({
 Deno.test("Cold rows are moved away once rows to come pay for it", () => {
   assert.ok(worthTidying(usual()));
   assert.ok(!worthTidying(usual({ rowsToCome: 0 })), "nothing is to come that would pay for it");
-  assert.ok(!worthTidying(usual({ rowsToCome: 1 })), "one row to come pays 10.4 ms, moving costs 15");
+  assert.ok(
+    !worthTidying(usual({ rowsToCome: 1 })),
+    "one row to come pays 10.4 ms, moving costs 15",
+  );
   assert.ok(worthTidying(usual({ rowsToCome: 2 })));
   assert.ok(!worthTidying(usual({ cold: 64, live: 64 })), "a few rows are not worth a thought");
   assert.ok(!worthTidying(usual({ live: 16_000 })), "an eighth of what is live may stay");
@@ -19,6 +22,9 @@ Deno.test("Cold rows are moved away once rows to come pay for it", () => {
 Deno.test("Gaps go when moving the rest together costs less than they do", () => {
   const gaps = usual({ cold: 0, gaps: 400, rowsToCome: 2 });
   assert.ok(worthTidying(gaps));
-  assert.ok(!worthTidying({ ...gaps, rowsToCome: 1 }), "one row to come pays 2.1 ms, moving costs 3");
+  assert.ok(
+    !worthTidying({ ...gaps, rowsToCome: 1 }),
+    "one row to come pays 2.1 ms, moving costs 3",
+  );
   assert.ok(!worthTidying({ ...gaps, gaps: spareRows(500) }));
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Usage } from "../arbiter_messages.ts";
+import type { Usage } from "./messages.ts";
 import type { StageTrace } from "./frame_cost.ts";
 
 /** Frames that are remembered one by one. */

@@ -93,7 +93,9 @@ Deno.test("DraftLength takes no more than the longest allowed, whatever it is to
           else length.drafted(e.rows, e.ms);
           const plan = length.plan();
           assert.ok(plan.length >= 0 && plan.length <= Math.min(16, max));
-          for (const value of [plan.gain, plan.worth, plan.ahead]) assert.ok(Number.isFinite(value));
+          for (const value of [plan.gain, plan.worth, plan.ahead]) {
+            assert.ok(Number.isFinite(value));
+          }
           assert.ok(plan.worth <= 0.9 && plan.ahead <= 1);
         }
       },

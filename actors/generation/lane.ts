@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { Results } from "../arbiter_messages.ts";
+import type { Results } from "../arbiter/mod.ts";
 import type { TextCodec } from "./messages.ts";
 
 /** What the last stage chose after a row. */

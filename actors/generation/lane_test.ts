@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { Lane, type LaneRow } from "./lane.ts";
 
 let number = 0;
-const rowOf = (token: number, position: number, children: LaneRow[] = [], chosen = true): LaneRow => ({
+const rowOf = (
+  token: number,
+  position: number,
+  children: LaneRow[] = [],
+  chosen = true,
+): LaneRow => ({
   row: number++,
   token,
   position,

@@ -4,12 +4,11 @@
  * @module
  */
 import { z } from "zod";
-import { shapeSchema } from "../deployment.ts";
-import type { WireError } from "../errors.ts";
-import { samplingSchema } from "../frame.ts";
-import { type Mode, MODES } from "../request_policy.ts";
+import { samplingSchema, shapeSchema } from "../pipeline/mod.ts";
+import type { WireError } from "../system/mod.ts";
+import { type Mode, MODES } from "../outline/mod.ts";
 
-export { type Mode, MODES } from "../request_policy.ts";
+export { type Mode, MODES } from "../outline/policy.ts";
 
 /** Contexts of KV rows that a request may ask for: branches have a context each, but share much of it. */
 export const MOST_CONTEXTS = 2;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { OrreryError } from "../errors.ts";
-import type { OutlineText } from "../outline/contract.ts";
+import { OrreryError } from "../system/mod.ts";
+import type { OutlineText } from "../outline/mod.ts";
 import type { AnswerReport, Mode, Start } from "./messages.ts";
 
 /** Longest draft where neither the request nor the plan says. */
@@ -55,7 +55,8 @@ export function decideMode(start: Start, words: OutlineText | undefined): ModeCh
   const draftMax = speculates ? draft_length ?? usual : 0;
   const noModel = prediction
     ? "drafts come from the prediction"
-    : start.drafter !== undefined && mode === "auto" && shape.draft_length === 0 && draft_length === undefined
+    : start.drafter !== undefined && mode === "auto" && shape.draft_length === 0 &&
+        draft_length === undefined
     ? "the plan says that a draft model does not pay"
     : undefined;
   const always = mode.endsWith("speculative") && draftMax > 0 && draft_length !== undefined;
@@ -81,7 +82,9 @@ export function decideMode(start: Start, words: OutlineText | undefined): ModeCh
     : start.answer_tokens === undefined
     ? "how long answers are here is not measured yet"
     : Math.min(start.answer_tokens, start.max_tokens) < LONG_ANSWER
-    ? `answers of ${Math.round(Math.min(start.answer_tokens, start.max_tokens))} tokens are too short to gain`
+    ? `answers of ${
+      Math.round(Math.min(start.answer_tokens, start.max_tokens))
+    } tokens are too short to gain`
     : undefined;
   if (against !== undefined) return without(`no outline: ${against}`);
   return { ...how, outline: true, outlineWhy: `outline because ${route.why}` };
@@ -121,7 +124,10 @@ function blocks(start: Start, words: OutlineText | undefined): string | undefine
 }
 
 /** The mode that it came to be, and one sentence about why. */
-export function reportMode(choice: ModeChoice, facts: ModeFacts): Pick<AnswerReport, "mode" | "why"> {
+export function reportMode(
+  choice: ModeChoice,
+  facts: ModeFacts,
+): Pick<AnswerReport, "mode" | "why"> {
   const { asked, by, outline, speculation } = facts;
   const outlined = outline !== undefined && outline.fallback === undefined;
   const speculated = (speculation?.drafted ?? 0) > 0;
@@ -157,7 +163,9 @@ function speculationWhy(
     parts.push(`${accepted} of ${drafted} drafted tokens came true (${share} %)`);
   } else if (generated > 1) {
     parts.push(
-      `${source.name} had no draft that pays (first tokens right: ${Math.round(100 * source.acceptance)} %)`,
+      `${source.name} had no draft that pays (first tokens right: ${
+        Math.round(100 * source.acceptance)
+      } %)`,
     );
   }
   return parts;

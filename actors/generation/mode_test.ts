@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
-import { shapeSchema } from "../deployment.ts";
+import { shapeSchema } from "../pipeline/mod.ts";
 import type { OutlineText } from "../outline/contract.ts";
 import type { Start } from "./messages.ts";
 import { decideMode, reportMode } from "./mode.ts";
 
 /** A start whose deployment's graph says so much. */
-function start(more: Partial<Start>, policy?: Start["shape"]["policy"], draft_length?: number): Start {
+function start(
+  more: Partial<Start>,
+  policy?: Start["shape"]["policy"],
+  draft_length?: number,
+): Start {
   return {
     prompt: Int32Array.of(1, 2),
     max_tokens: 200,
@@ -25,13 +29,20 @@ function start(more: Partial<Start>, policy?: Start["shape"]["policy"], draft_le
 Deno.test("The graph's draft length bounds the drafts of requests that do not say, and is no order to draft", () => {
   assert.equal(decideMode(start({}), undefined).draftMax, 8);
   assert.equal(decideMode(start({}, { draft_length: 3 }), undefined).draftMax, 3);
-  assert.equal(decideMode(start({}, { draft_length: 3 }, 2), undefined).draftMax, 2, "the plan's is shorter");
+  assert.equal(
+    decideMode(start({}, { draft_length: 3 }, 2), undefined).draftMax,
+    2,
+    "the plan's is shorter",
+  );
   assert.equal(
     decideMode(start({ prediction: Int32Array.of(1) }, { draft_length: 3 }), undefined).draftMax,
     3,
   );
   assert.equal(decideMode(start({}, { draft_length: 0 }), undefined).draftMax, 0);
-  const own = decideMode(start({ mode: "speculative", draft_length: 6 }, { draft_length: 3 }), undefined);
+  const own = decideMode(
+    start({ mode: "speculative", draft_length: 6 }, { draft_length: 3 }),
+    undefined,
+  );
   assert.deepEqual([own.draftMax, own.always], [6, true], "the request says");
   const graph = decideMode(start({ mode: "speculative" }, { draft_length: 3 }), undefined);
   assert.deepEqual([graph.draftMax, graph.always], [3, false]);
@@ -40,12 +51,19 @@ Deno.test("The graph's draft length bounds the drafts of requests that do not sa
 });
 
 Deno.test("A mode that the graph chose overrides the router as one that was asked for does, and the report says whose it was", () => {
-  const words = { route: { suited: false, why: "" }, outlinePrompt: () => Int32Array.of(1) } as OutlineText;
+  const words = {
+    route: { suited: false, why: "" },
+    outlinePrompt: () => Int32Array.of(1),
+  } as OutlineText;
   const choice = decideMode(start({ mode: "outline", mode_by: "graph" }), words);
   assert.equal(choice.outline, true);
   assert.equal(decideMode(start({}), words).outline, false);
   const why = (asked: Start["mode"], by: Start["mode_by"]) =>
-    reportMode({ outline: false, draftMax: 0, always: false, outlineWhy: "" }, { asked, by, generated: 9 })
+    reportMode({ outline: false, draftMax: 0, always: false, outlineWhy: "" }, {
+      asked,
+      by,
+      generated: 9,
+    })
       .why;
   assert.equal(why("plain", "graph"), "plain as the graph says");
   assert.equal(why("outline", "graph"), "plain though the graph says outline");

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Message } from "../define.ts";
-import type { Rows } from "../arbiter_messages.ts";
+import type { Message } from "../system/mod.ts";
+import type { Rows } from "../arbiter/mod.ts";
 
 /** A row to run. */
 export interface NewRow {

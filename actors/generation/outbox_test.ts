@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dropSchema, rowsSchema } from "../arbiter_messages.ts";
+import { dropSchema, rowsSchema } from "../arbiter/messages.ts";
 import { type NewRow, Outbox } from "./outbox.ts";
 
 const row = (token: number, parent: number, kind: NewRow["kind"], chance?: number): NewRow => ({
@@ -26,7 +26,11 @@ Deno.test("Outbox numbers rows in order and sends drops first, then rows by kind
     more: true,
   });
   const drafts = rowsSchema.parse(draft);
-  assert.deepEqual([drafts.first, drafts.more, drafts.chance], [41, undefined, Float32Array.of(0.5, 0.25)]);
+  assert.deepEqual([drafts.first, drafts.more, drafts.chance], [
+    41,
+    undefined,
+    Float32Array.of(0.5, 0.25),
+  ]);
   assert.deepEqual(outbox.take(), []);
   assert.equal(outbox.add(row(4, 40, "prefill")), 43);
   const [next] = outbox.take();
@@ -39,11 +43,19 @@ Deno.test("Outbox says which drafts have come true before the rows that follow, 
   const [alone, ...rest] = outbox.take();
   assert.deepEqual(rest, []);
   const told = rowsSchema.parse(alone);
-  assert.deepEqual([told.certain, told.tokens, told.more], [Int32Array.of(17), new Int32Array(0), undefined]);
+  assert.deepEqual([told.certain, told.tokens, told.more], [
+    Int32Array.of(17),
+    new Int32Array(0),
+    undefined,
+  ]);
   outbox.certain(17);
   outbox.add(row(1, 17, "decode"));
   const [first, second] = outbox.take().map((message) => rowsSchema.parse(message));
   assert.deepEqual([first.certain, first.more], [Int32Array.of(17), true]);
-  assert.deepEqual([second.first, second.certain, second.tokens], [40, undefined, Int32Array.of(1)]);
+  assert.deepEqual([second.first, second.certain, second.tokens], [
+    40,
+    undefined,
+    Int32Array.of(1),
+  ]);
   assert.deepEqual(outbox.take(), []);
 });

@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { OrreryError } from "../errors.ts";
-import type { OutlineAnswer, OutlineText } from "../outline/contract.ts";
+import { OrreryError } from "../system/mod.ts";
+import type { OutlineAnswer, OutlineText } from "../outline/mod.ts";
 import type { Lane, Settled } from "./lane.ts";
 import { MOST_CONTEXTS, type SpelledToken, type Start } from "./messages.ts";
 import { OrderedText } from "./ordered_text.ts";
@@ -28,7 +28,10 @@ const LONG_POINT = "a rather long title of one point";
 
 /** What an outline needs of its run. */
 export type OutlineHost =
-  & Pick<Run, "addLane" | "addPrompt" | "drop" | "emit" | "end" | "openLane" | "plainAfter" | "spell">
+  & Pick<
+    Run,
+    "addLane" | "addPrompt" | "drop" | "emit" | "end" | "openLane" | "plainAfter" | "spell"
+  >
   & {
     readonly start: Start;
   };
@@ -71,7 +74,11 @@ export class OutlineRun {
     this.#most = max_branches ?? shape.max_branches;
     this.#given = points !== undefined;
     this.#outlineLimit = Math.min(OUTLINE_TOKENS, Math.max(1, Math.floor(mostTokens / 2)));
-    const most = Math.min(this.#most, MOST_POINTS, Math.max(1, Math.floor(mostTokens / (2 * POINT_TOKENS))));
+    const most = Math.min(
+      this.#most,
+      MOST_POINTS,
+      Math.max(1, Math.floor(mostTokens / (2 * POINT_TOKENS))),
+    );
     if (!points) {
       this.prompt = words.outlinePrompt();
       const sample = words.write([LONG_POINT, LONG_POINT]);
@@ -92,7 +99,8 @@ export class OutlineRun {
       });
     }
     this.prompt = this.#prompts[0];
-    this.extraRows = this.#most * Math.max(...this.#prompts.map((p) => p.length - this.#trunk.tokens.length));
+    this.extraRows = this.#most *
+      Math.max(...this.#prompts.map((p) => p.length - this.#trunk.tokens.length));
   }
 
   /** The first lane. */

@@ -24,8 +24,14 @@ function decode(
   return { share: drafted / steps, slowdown: at / made / best };
 }
 
-const fast = { ms: (drafts: boolean) => drafts ? 15 : 10, tokens: (drafts: boolean) => drafts ? 3 : 1 };
-const slow = { ms: (drafts: boolean) => drafts ? 30 : 10, tokens: (drafts: boolean) => drafts ? 2 : 1 };
+const fast = {
+  ms: (drafts: boolean) => drafts ? 15 : 10,
+  tokens: (drafts: boolean) => drafts ? 3 : 1,
+};
+const slow = {
+  ms: (drafts: boolean) => drafts ? 30 : 10,
+  tokens: (drafts: boolean) => drafts ? 2 : 1,
+};
 
 Deno.test("Pace drafts where that is faster, stops where it is not, and tries the other now and then", () => {
   for (const lanes of [1, 2, 8]) {

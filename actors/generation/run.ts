@@ -3,11 +3,10 @@
  *
  * @module
  */
-import type { Drafted, Results, Usage } from "../arbiter_messages.ts";
-import type { ActorContext, Message } from "../define.ts";
-import { OrreryError, type WireError } from "../errors.ts";
-import { NgramDrafter } from "../ngram.ts";
-import type { MakeOutlineText } from "../outline/contract.ts";
+import { type Drafted, NgramDrafter } from "../pipeline/mod.ts";
+import type { Results, Usage } from "../arbiter/mod.ts";
+import { type ActorContext, type Message, OrreryError, type WireError } from "../system/mod.ts";
+import type { MakeOutlineText } from "../outline/mod.ts";
 import { Lane, type LaneRow, type RowResult, type Settled } from "./lane.ts";
 import {
   type AnswerReport,
@@ -191,7 +190,12 @@ export class Run implements LaneOwner {
   openLane(lane: Pick<NewLane, "name" | "limit" | "stop" | "owner">): Lane {
     const prompt = this.#opened;
     const rows = Array.from(prompt, (_, i) => i);
-    const tip = { row: prompt.length - 1, token: prompt.at(-1)!, position: prompt.length - 1, children: [] };
+    const tip = {
+      row: prompt.length - 1,
+      token: prompt.at(-1)!,
+      position: prompt.length - 1,
+      children: [],
+    };
     return this.#enter({ ...lane, prompt, rows, tip });
   }
 
@@ -291,7 +295,9 @@ export class Run implements LaneOwner {
       orrery: report,
       measured: {
         ...(speculation &&
-          (this.start.prediction ? { prediction: speculation.measured.ngram } : speculation.measured)),
+          (this.start.prediction
+            ? { prediction: speculation.measured.ngram }
+            : speculation.measured)),
         [this.#paceKey]: this.#pace.snapshot(),
       },
     };
@@ -321,7 +327,15 @@ export class Run implements LaneOwner {
   ): Lane {
     const codec = this.#ctx.resource<MakeCodec>("codec")(stop);
     const { eos } = this.start;
-    const lane = new Lane({ name: `${this.#ctx.self}/${name}`, prompt, rows, tip, limit, eos, codec });
+    const lane = new Lane({
+      name: `${this.#ctx.self}/${name}`,
+      prompt,
+      rows,
+      tip,
+      limit,
+      eos,
+      codec,
+    });
     this.#lanes.set(lane.name, { lane, owner });
     this.#await(lane, tip, false);
     this.#speculation?.join(lane);
@@ -365,7 +379,13 @@ export class Run implements LaneOwner {
     if (lane.pending === undefined) return;
     const token = lane.pending;
     const { row: parent, position } = lane.tip;
-    const number = this.#outbox.add({ token, position: position + 1, parent, want: true, kind: "decode" });
+    const number = this.#outbox.add({
+      token,
+      position: position + 1,
+      parent,
+      want: true,
+      kind: "decode",
+    });
     const row = { row: number, token, position: position + 1, children: [] };
     lane.decoded(row);
     this.#await(lane, row, true);
@@ -386,7 +406,8 @@ export class Run implements LaneOwner {
   }
 
   #makeSpeculation(max: number): Speculation {
-    const { sampling, prompt, stages, drafter, measured, prediction, draft_tree: tree } = this.start;
+    const { sampling, prompt, stages, drafter, measured, prediction, draft_tree: tree } =
+      this.start;
     const { always } = this.#choice;
     return new Speculation({
       ctx: this.#ctx,
@@ -446,9 +467,10 @@ export class Run implements LaneOwner {
       return void onSilence({
         group: "actor",
         code: "stages_silent",
-        message: `no stage answered for ${silenceMs} ms (${rows.length} rows are waited for, the first is ${
-          rows[0]
-        })`,
+        message:
+          `no stage answered for ${silenceMs} ms (${rows.length} rows are waited for, the first is ${
+            rows[0]
+          })`,
         metadata: { arbiter: this.start.arbiter, silence_ms: silenceMs },
         actor: this.#ctx.self,
       });

@@ -6,10 +6,8 @@
  *
  * @module
  */
-import type { Drafted, DraftRequest } from "../arbiter_messages.ts";
-import type { ActorContext } from "../define.ts";
-import { toOrreryError } from "../errors.ts";
-import type { Sampling } from "../frame.ts";
+import type { Drafted, DraftRequest, Sampling } from "../pipeline/mod.ts";
+import { type ActorContext, toOrreryError } from "../system/mod.ts";
 import { type Crowd, DraftLength, type DraftPlan } from "./draft_length.ts";
 import type { DraftFacts, Lane, LaneRow, Settled } from "./lane.ts";
 
@@ -166,14 +164,17 @@ export class Speculation {
     const model = this.#options.drafter;
     if (!drafts?.used || model === undefined) return;
     // Its rows are freed now or after the drafter's lease.
-    this.#options.ctx.tell(model, { type: "close", chain: lane.name }, { deadlineMs: SILENCE_MS }).catch(
-      () => {},
-    );
+    this.#options.ctx.tell(model, { type: "close", chain: lane.name }, { deadlineMs: SILENCE_MS })
+      .catch(
+        () => {},
+      );
   }
 
   /** A frame is back. */
   frame(rows: number, ms: number): void {
-    for (const length of Object.values(this.#lengths)) length.frame(rows, ms, this.#options.crowd());
+    for (const length of Object.values(this.#lengths)) {
+      length.frame(rows, ms, this.#options.crowd());
+    }
   }
 
   /** What has just become certain in a lane. */
@@ -197,7 +198,9 @@ export class Speculation {
         this.#judge(drafts);
         const empty = (drafts.stock?.tokens.length ?? 0) <= lane.tokens.length;
         this.#ask(drafts, plan);
-        if (fresh && empty && drafts.asked && plan.wait && !drafts.inVain) return this.#hold(drafts);
+        if (fresh && empty && drafts.asked && plan.wait && !drafts.inVain) {
+          return this.#hold(drafts);
+        }
         return this.#goOn(drafts, plan, fresh);
       }
     }
@@ -217,7 +220,9 @@ export class Speculation {
     const { lane } = drafts;
     const { ctx } = this.#options;
     // The first answer took in the whole prompt, and maybe the model from its disk: that says nothing about the next.
-    if (drafts.known.length > 0) this.#lengths.model.drafted(answer.tokens.length, ctx.now() - asked.at);
+    if (drafts.known.length > 0) {
+      this.#lengths.model.drafted(answer.tokens.length, ctx.now() - asked.at);
+    }
     drafts.known = asked.tokens;
     this.#keep(drafts, asked, answer);
     const fresh = lane.pending !== undefined;
@@ -302,7 +307,11 @@ export class Speculation {
   #judge(drafts: Drafts): void {
     const { lane, stock } = drafts;
     if (!stock) return;
-    for (const end = Math.min(stock.tokens.length, lane.tokens.length); stock.judged < end; stock.judged++) {
+    for (
+      const end = Math.min(stock.tokens.length, lane.tokens.length);
+      stock.judged < end;
+      stock.judged++
+    ) {
       const at = stock.judged - stock.first;
       const right = stock.tokens[stock.judged] === lane.tokens[stock.judged];
       this.#lengths.model.judged(stock.depths[at], stock.chances[at], right);
@@ -317,7 +326,9 @@ export class Speculation {
   #goOn(drafts: Drafts, plan: DraftPlan, fresh: boolean): void {
     this.#options.decode(drafts.lane);
     drafts.release?.();
-    if (fresh) this.#lengths.model.wanted((drafts.stock?.tokens.length ?? 0) > drafts.lane.tokens.length);
+    if (fresh) {
+      this.#lengths.model.wanted((drafts.stock?.tokens.length ?? 0) > drafts.lane.tokens.length);
+    }
     if (drafts.stock) this.#hang(drafts.lane, drafts.stock, { plan, fresh, by: "model" });
   }
 
@@ -336,7 +347,8 @@ export class Speculation {
         return this.#giveUp(`it said nothing for ${SILENCE_MS} ms`);
       }
     }
-    const holds = stock && stock.tokens.length > lane.tokens.length && agree(stock.tokens, lane.tokens);
+    const holds = stock && stock.tokens.length > lane.tokens.length &&
+      agree(stock.tokens, lane.tokens);
     const tokens = holds ? stock.tokens : lane.tokens.slice();
     const reach = holds ? this.#reach(lane, stock) : 1;
     // One draft is on the way through the stages and one is ready, and on several stages some more.
@@ -367,13 +379,15 @@ export class Speculation {
       reply_to: ctx.self,
     };
     // Not waited for: a drafter that is busy or gone must not stop the decoding.
-    ctx.tell(this.#model, { type: "draft", ...request }, { deadlineMs: SILENCE_MS }).catch((error) => {
-      if (drafts.asked?.id !== id) return;
-      ctx.after(0, async () => {
-        this.#giveUp(toOrreryError(error).message);
-        await this.#options.changed();
-      });
-    });
+    ctx.tell(this.#model, { type: "draft", ...request }, { deadlineMs: SILENCE_MS }).catch(
+      (error) => {
+        if (drafts.asked?.id !== id) return;
+        ctx.after(0, async () => {
+          this.#giveUp(toOrreryError(error).message);
+          await this.#options.changed();
+        });
+      },
+    );
   }
 
   /** Chance that all of the stock comes true. */

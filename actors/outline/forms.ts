@@ -7,7 +7,10 @@
 
 /** Removes what is not part of the answer, and writes every list form as numbered or bulleted lines. */
 export function plainLists(text: string): string {
-  const bare = text.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n").replace(/[\u00a0\u2007\u202f]/g, " ")
+  const bare = text.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n").replace(
+    /[\u00a0\u2007\u202f]/g,
+    " ",
+  )
     .replace(/<(think|thinking|reasoning)>[\s\S]*?(?:<\/\1>|$)/gi, "");
   // A numbered list may speak of JSON and HTML; then these are text.
   const listed = (bare.match(/^[ \t]*(?:[-*•]|[0-9]{1,3}[.)])\s/gm)?.length ?? 0) > 1;
@@ -34,7 +37,14 @@ function fromSymbols(text: string): string {
     .replace(/[\u2776-\u277f]\s*[.):]?\s*/g, (c) => `${c.charCodeAt(0) - 0x2775}. `);
 }
 
-const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'", nbsp: " " };
+const ENTITIES: Record<string, string> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  "#39": "'",
+  nbsp: " ",
+};
 
 /** List items become bullets, indented by depth; other tags of running text vanish. */
 function fromHtml(text: string): string {
@@ -88,7 +98,18 @@ function fromTable(text: string): string {
   return out.join("\n");
 }
 
-const NAMES = ["point", "title", "heading", "name", "topic", "headline", "label", "step", "text", "summary"];
+const NAMES = [
+  "point",
+  "title",
+  "heading",
+  "name",
+  "topic",
+  "headline",
+  "label",
+  "step",
+  "text",
+  "summary",
+];
 const CHILDREN = ["children", "subpoints", "sub_points", "subPoints", "items", "points", "details"];
 
 /** The lines of a JSON list, if the text holds one: of texts, of objects that name a text, or an object with either. */
@@ -123,7 +144,9 @@ function jsonLines(value: unknown, depth: number): string[] {
       const line = text.replace(/\s+/g, " ").trim().replace(/^\p{Nd}{1,3}[.)]\s+/u, "");
       lines.push(`${"    ".repeat(depth)}${++n}. ${line}`);
       if (typeof item === "object" && item !== null) {
-        const under = CHILDREN.map((key) => (item as Record<string, unknown>)[key]).find(Array.isArray);
+        const under = CHILDREN.map((key) => (item as Record<string, unknown>)[key]).find(
+          Array.isArray,
+        );
         if (under) lines.push(...jsonLines(under, depth + 1));
       }
     }

@@ -4,7 +4,8 @@ import { parseOutline } from "./parse.ts";
 
 /** Ways in which chat models write the same three points. */
 const SAME: Record<string, string> = {
-  "a table": "| # | Point |\n|---|---|\n| 1 | Choose the soil |\n| 2 | Water often |\n| 3 | Give it light |",
+  "a table":
+    "| # | Point |\n|---|---|\n| 1 | Choose the soil |\n| 2 | Water often |\n| 3 | Give it light |",
   "a table with details":
     "| Step | Title | Why |\n|:--|:-:|--:|\n| 1. | **Choose the soil** | roots |\n| 2. | Water often | thirst |\n| 3. | Give it light | food |",
   "a table without numbers":
@@ -15,7 +16,8 @@ const SAME: Record<string, string> = {
   "JSON objects":
     '{"outline": [{"id": 1, "point": "Choose the soil"}, {"id": 2, "point": "Water often"}, {"id": 3, "point": "Give it light"}]}',
   "a JSON object by number": '{"1": "Choose the soil", "2": "Water often", "3": "Give it light"}',
-  "an HTML list": "<ol>\n<li>Choose the soil</li>\n<li>Water often</li>\n<li>Give it light</li>\n</ol>",
+  "an HTML list":
+    "<ol>\n<li>Choose the soil</li>\n<li>Water often</li>\n<li>Give it light</li>\n</ol>",
   "an HTML list on one line":
     "<ul><li><b>Choose the soil</b></li><li>Water often</li><li>Give it light</li></ul>",
   "an HTML list without ends": "<ol><li>Choose the soil<li>Water often<li>Give it light</ol>",
@@ -25,8 +27,10 @@ const SAME: Record<string, string> = {
   "emoji bullets": "✅ Choose the soil\n✅ Water often\n✅ Give it light",
   "arrows": "→ Choose the soil\n→ Water often\n→ Give it light",
   "circled numbers": "① Choose the soil\n② Water often\n③ Give it light",
-  "ordinal words in sentences": "First, choose the soil. Second, water often. Third, give it light.",
-  "ordinal words on lines": "Firstly, choose the soil.\nSecondly, water often.\nFinally, give it light.",
+  "ordinal words in sentences":
+    "First, choose the soil. Second, water often. Third, give it light.",
+  "ordinal words on lines":
+    "Firstly, choose the soil.\nSecondly, water often.\nFinally, give it light.",
   "ordinals with suffixes": "1st: Choose the soil\n2nd: Water often\n3rd: Give it light",
   "hash numbers": "#1 Choose the soil\n#2 Water often\n#3 Give it light",
   "headings without numbers": "## Choose the soil\n## Water often\n## Give it light",
@@ -38,7 +42,8 @@ const SAME: Record<string, string> = {
     "**Choose the soil**\n- loose\n- dark\n\n**Water often**\n- daily\n\n**Give it light**\n- sun",
   "a title line": "Title: Plants\n1. Choose the soil\n2. Water often\n3. Give it light",
   "titled points": "1. Title: Choose the soil\n2. Title: Water often\n3. Title: Give it light",
-  "named points": "**Point 1:** Choose the soil\n**Point 2:** Water often\n**Point 3:** Give it light",
+  "named points":
+    "**Point 1:** Choose the soil\n**Point 2:** Water often\n**Point 3:** Give it light",
   "headed steps": "### Step 1: Choose the soil\n### Step 2: Water often\n### Step 3: Give it light",
   "number words": "Point one: Choose the soil\nPoint two: Water often\nPoint three: Give it light",
   "numbers and a bare space": "1 Choose the soil\n2 Water often\n3 Give it light",
@@ -54,7 +59,8 @@ const SAME: Record<string, string> = {
     "1. Choose the soil\n2. Water often\n3. Give it light\n\nNote: this holds for most plants.\n- Let me know if you want more!",
   "thoughts before":
     "<think>\n1. what does the user want\n2. a list\n</think>\n1. Choose the soil\n2. Water often\n3. Give it light",
-  "sections": "1. Choose the soil\n1.1 loose\n1.2. dark\n2. Water often\n2.1 daily\n3. Give it light",
+  "sections":
+    "1. Choose the soil\n1.1 loose\n1.2. dark\n2. Water often\n2.1 daily\n3. Give it light",
   "a separator line": "1. Choose the soil\n---\n2. Water often\n---\n3. Give it light\n***",
   "semicolons on one line": "1) Choose the soil; 2) Water often; 3) Give it light",
   "quotes": '1. "Choose the soil"\n2. "Water often"\n3. “Give it light”',
@@ -123,11 +129,14 @@ Deno.test("parseOutline() reads numbers of many scripts", () => {
 });
 
 Deno.test("parseOutline() keeps what a numbered list says about JSON, HTML and tables as text", () => {
-  assert.deepEqual(texts('1. Write ["a", "b"] for lists\n2. Use the <li> tag\n3. Put a | between cells'), [
-    'Write ["a", "b"] for lists',
-    "Use the <li> tag",
-    "Put a | between cells",
-  ]);
+  assert.deepEqual(
+    texts('1. Write ["a", "b"] for lists\n2. Use the <li> tag\n3. Put a | between cells'),
+    [
+      'Write ["a", "b"] for lists',
+      "Use the <li> tag",
+      "Put a | between cells",
+    ],
+  );
 });
 
 Deno.test("parseOutline() hangs nested JSON, HTML and sections on the point above", () => {
@@ -148,7 +157,10 @@ Deno.test("parseOutline() hangs nested JSON, HTML and sections on the point abov
 Deno.test("parseOutline() reads a title above headings, and entities in HTML", () => {
   const parsed = parseOutline("# Plants\n## Soil\n## Water");
   assert.deepEqual(parsed.state === "ok" && parsed.title, "Plants");
-  assert.deepEqual(texts("<ul><li>Soil &amp; sand</li><li>Water</li></ul>"), ["Soil & sand", "Water"]);
+  assert.deepEqual(texts("<ul><li>Soil &amp; sand</li><li>Water</li></ul>"), [
+    "Soil & sand",
+    "Water",
+  ]);
 });
 
 Deno.test("parseOutline() refuses forms without points", () => {
@@ -172,7 +184,17 @@ Deno.test("parseOutline() refuses forms without points", () => {
 });
 
 Deno.test("parseOutline() gives back simple points from any form", () => {
-  const word = fc.constantFrom("soil", "water", "light", "roots", "seeds", "mulch", "shade", "pots", "frost");
+  const word = fc.constantFrom(
+    "soil",
+    "water",
+    "light",
+    "roots",
+    "seeds",
+    "mulch",
+    "shade",
+    "pots",
+    "frost",
+  );
   const point = fc.array(word, { minLength: 2, maxLength: 5 }).map((w) => w.join(" "));
   const forms: ((points: string[]) => string)[] = [
     (p) => JSON.stringify(p),
@@ -199,7 +221,9 @@ Deno.test("parseOutline() ends on any mixture of marks", () => {
     const parsed = parseOutline(pieces.join(""));
     if (parsed.state === "ok") assert.ok(parsed.points.every((p) => p.text !== ""));
   }));
-  for (const part of ["<", "[", "{", "|-", "1. ", "First, ", "**", "\n- ", "a: 1. ", "<li>", "[a]("]) {
+  for (
+    const part of ["<", "[", "{", "|-", "1. ", "First, ", "**", "\n- ", "a: 1. ", "<li>", "[a]("]
+  ) {
     assert.ok(parseOutline(part.repeat(3000)).state);
   }
 });

@@ -33,10 +33,22 @@ const HAN = "〇一二三四五六七八九十";
 const DIGIT_ZEROS = [0x30, 0xff10, 0x660, 0x6f0, 0x966, 0x9e6, 0xe50];
 const DIGITS = "[0-9０-９٠-٩۰-۹०-९০-৯๐-๙]{1,3}";
 /** What may stand between a number and its text. A bare space does not make a point: "3 apples" is no list. */
-const AFTER = "(?:\\s*[.)\\]:：．、）]{1,2}(?:\\s*[-–—]\\s)?|\\s+[-–—]|[-–—/](?=\\s)|\\s+(?:→|->|=>)\\s)";
+const AFTER =
+  "(?:\\s*[.)\\]:：．、）]{1,2}(?:\\s*[-–—]\\s)?|\\s+[-–—]|[-–—/](?=\\s)|\\s+(?:→|->|=>)\\s)";
 
 const DECIMAL = new RegExp(`^[(\\[（]?(${DIGITS})${AFTER}\\s*(.*)$`, "u");
-const NUMBER_WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+const NUMBER_WORDS = [
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+];
 const WORD = new RegExp(
   `^(?:point|step|part|item|section|no\\.?|nr\\.?|№|punkt|schritt|punto|paso|étape|passo|ponto|stap|krok|пункт|шаг|步骤|ステップ|단계)\\s*` +
     `(${DIGITS}|(?:${NUMBER_WORDS.join("|")})(?=\\s*[.):\\-–—]))\\s*[.):：．\\-–—]*\\s*(.*)$`,
@@ -47,12 +59,16 @@ const HASH = new RegExp(`^#(${DIGITS})[.):]?\\s+(.*)$`, "u");
 const SUFFIXED = /^([0-9]{1,3})(?:st|nd|rd|th)\s*[.,):]\s*(.*)$/i;
 /** `2.1 A` stands under point 2. */
 const SECTION = new RegExp(`^${DIGITS}(?:\\.${DIGITS}){1,3}[.)]?\\s+(.*)$`, "u");
-const HAN_NUMBER = new RegExp(`^[(（]?第?([${HAN}]{1,3})(?:点|步|項|项)?[、.．:：)）]\\s*(.*)$`, "u");
+const HAN_NUMBER = new RegExp(
+  `^[(（]?第?([${HAN}]{1,3})(?:点|步|項|项)?[、.．:：)）]\\s*(.*)$`,
+  "u",
+);
 const ROMAN = /^[(\[]?((?:x{0,2})(?:ix|iv|v?i{0,3}))[.)\]]\s+(.*)$/i;
 const LETTER = /^[(\[]?([a-zа-я])[.)\]]\s+(.*)$/iu;
 const BULLET = /^[-*•·‣◦▪–—+]\s+(.*)$/u;
 /** Arrows, ticks and emoji as bullets. */
-const SYMBOL = /^(?:[→➔➜➤▶►▸✓✔✦❖■□●○◆◇»]|\p{Extended_Pictographic})[\ufe0e\ufe0f]?\s+(\p{L}.*|\*.*)$/u;
+const SYMBOL =
+  /^(?:[→➔➜➤▶►▸✓✔✦❖■□●○◆◇»]|\p{Extended_Pictographic})[\ufe0e\ufe0f]?\s+(\p{L}.*|\*.*)$/u;
 const HEADING = /^(#{1,6})\s+(.*)$/;
 /** A line in bold, all of it. */
 const BOLD_LINE = /^(?:\*\*|__)([^*_]+)(?:\*\*|__)\s*:?$/;
@@ -93,7 +109,11 @@ export function readLine(raw: string): Line {
   for (const candidate of bare === inner ? [inner] : [inner, bare]) {
     const found = numbered(candidate);
     if (found) {
-      return { indent, ...found, text: pointText(candidate === inner ? found.text : `**${found.text}`) };
+      return {
+        indent,
+        ...found,
+        text: pointText(candidate === inner ? found.text : `**${found.text}`),
+      };
     }
   }
   if (bulleted) return { indent, style: "bullet", text: pointText(inner) };
@@ -141,13 +161,16 @@ export function disambiguate(lines: Line[]): void {
 /** What a point is about: of `**Water**: leaves lose much` the bold part, and no label such as `Title:`. */
 function pointText(text: string): string {
   const bare = text.replace(/^(?:title|point|heading|topic|headline)\s*[:：]\s*/i, "");
-  const bold = /^(?:\*\*|__)([^*_]+?)(?:\s*[:：]\s*(?:\*\*|__)|(?:\*\*|__)\s*(?:[:：]|[-–—]\s))/.exec(bare);
+  const bold = /^(?:\*\*|__)([^*_]+?)(?:\s*[:：]\s*(?:\*\*|__)|(?:\*\*|__)\s*(?:[:：]|[-–—]\s))/
+    .exec(bare);
   if (bold && clean(bold[1]) !== "") return clean(bold[1]);
   const whole = clean(bare);
   // A heading of two to eight words, and then its explanation.
   const split = /^([^:：–—]+?)(?:\s*[:：]|\s[-–—])\s+(.+)$/.exec(whole);
   const words = (part: string) => part.trim().split(/\s+/).length;
-  if (split && words(split[1]) >= 2 && words(split[1]) <= 8 && words(split[2]) >= 5) return clean(split[1]);
+  if (split && words(split[1]) >= 2 && words(split[1]) <= 8 && words(split[2]) >= 5) {
+    return clean(split[1]);
+  }
   return whole;
 }
 
@@ -156,7 +179,8 @@ function clean(text: string): string {
   const plain = text.replace(/\[([^\]]+)\]\([^()\s]*\)/g, "$1")
     .replace(/\*\*|__|`/g, "").replace(/^[*_]+|[*_]+$/g, "").trim()
     .replace(/\s*[:：.。;；,，]+$/u, "").trim();
-  return /^"([^"]+)"$|^“([^”]+)”$|^«\s*([^»]+?)\s*»$|^„([^“”]+)[“”]$|^「([^」]+)」$/u.exec(plain)?.slice(1)
+  return /^"([^"]+)"$|^“([^”]+)”$|^«\s*([^»]+?)\s*»$|^„([^“”]+)[“”]$|^「([^」]+)」$/u.exec(plain)
+    ?.slice(1)
     .find((q) => q) ?? plain;
 }
 

@@ -16,7 +16,12 @@ export interface OutlinePoint {
 
 /** What {@linkcode parseOutline} found. */
 export type ParsedOutline =
-  | { state: "ok"; title: string; points: OutlinePoint[]; /** Points beyond the limit. */ dropped: number }
+  | {
+    state: "ok";
+    title: string;
+    points: OutlinePoint[]; /** Points beyond the limit. */
+    dropped: number;
+  }
   | { state: "malformed"; why: string };
 
 /**
@@ -27,7 +32,10 @@ export type ParsedOutline =
  * become children; headings or bold lines with lists under them; tables, JSON, HTML, LaTeX, emoji; "First, ... Second, ..."
  * where there is no list. A list that begins anew is another list and is left out. One point is a valid outline.
  */
-export function parseOutline(text: string, { maxPoints = 30 }: { maxPoints?: number } = {}): ParsedOutline {
+export function parseOutline(
+  text: string,
+  { maxPoints = 30 }: { maxPoints?: number } = {},
+): ParsedOutline {
   const plain = plainLists(text);
   const parsed = readList(plain, maxPoints);
   if (parsed.state === "ok") return parsed;
@@ -100,7 +108,9 @@ function topLevel(lines: Line[]): { style: Style; indent: number } | undefined {
   const rank = (g: { style: Style; indent: number; order: number }) =>
     [g.indent, late[g.style] ?? 0, g.order] as const;
   // One line such as "1.5 litres of water" or "🌱 Good luck" is no list.
-  const lists = [...groups.values()].filter((g) => g.count > 1 || !["section", "symbol"].includes(g.style));
+  const lists = [...groups.values()].filter((g) =>
+    g.count > 1 || !["section", "symbol"].includes(g.style)
+  );
   return lists.sort((a, b) => {
     const [x, y] = [rank(a), rank(b)];
     return x[0] - y[0] || x[1] - y[1] || x[2] - y[2];
@@ -128,6 +138,8 @@ function listsUnder(lines: Line[], level: number): boolean {
       else head.first ??= line.ordinal;
     }
   }
-  if (heads.some((h) => h.first !== undefined)) return heads.filter((h) => h.first === 1).length > 1;
+  if (heads.some((h) => h.first !== undefined)) {
+    return heads.filter((h) => h.first === 1).length > 1;
+  }
   return heads.filter((h) => h.bullets > 0).length > 1;
 }

@@ -31,7 +31,8 @@ const SAME: Record<string, string> = {
   "empty lines": "1. Choose the soil\n\n\n2. Water often\n\n3. Give it light",
   "text around":
     "Sure! Here is an outline:\n\n1. Choose the soil\n2. Water often\n3. Give it light\n\nI hope this helps.",
-  "text between": "1. Choose the soil\nThis matters most.\n2. Water often\n3. Give it light\nEnjoy!",
+  "text between":
+    "1. Choose the soil\nThis matters most.\n2. Water often\n3. Give it light\nEnjoy!",
   "numbers alone": "1.\nChoose the soil\n2.\nWater often\n3.\nGive it light",
   "a second list":
     "1. Choose the soil\n2. Water often\n3. Give it light\n\nAlternatively:\n1. Buy flowers\n2. Done",

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { OutlineRouter } from "../request_policy.ts";
+import type { OutlineRouter } from "./policy.ts";
 import * as W from "./router_words.ts";
 
 /** What the router says. */
@@ -46,7 +46,9 @@ const CONCEPT = W.begins(W.CONCEPT);
 const PROGRAM = asksFor(W.PROGRAMMING, [...W.CODE_THINGS, ...W.CODE_THINGS_TO_WRITE]);
 const MAKE_CODE = asksFor(W.MAKING, W.CODE_THINGS);
 const MATHS = W.mentions(W.MATHS);
-const PROVE = W.begins(["prove|show that|verify that|solve|how (?:do|can) (?:i|you) (?:calculate|compute)"]);
+const PROVE = W.begins([
+  "prove|show that|verify that|solve|how (?:do|can) (?:i|you) (?:calculate|compute)",
+]);
 const PUZZLE = W.mentions(W.PUZZLES);
 const PUZZLE_SCENE = W.begins(W.PUZZLE_SCENES);
 const TRANSLATE = W.begins(W.TRANSLATE);
@@ -67,10 +69,14 @@ const THE_TEXT = W.mentions(W.THE_TEXT);
 /** A colon and then a passage that does not ask: the text to work on. */
 const PASSAGE = /[:\n](?:\s*["“])?\s*(?:[^\s?]+\s+){11,}[^\s?]+\s*$/;
 const TELL = new RegExp(
-  `^(?:${W.TELLING.join("|")})\\s(?:[\\p{L}'-]+\\s){0,5}?(?:${W.TEXT_FORMS.join("|")})(?![\\p{L}-])`,
+  `^(?:${W.TELLING.join("|")})\\s(?:[\\p{L}'-]+\\s){0,5}?(?:${
+    W.TEXT_FORMS.join("|")
+  })(?![\\p{L}-])`,
   "iu",
 );
-const FORM_ABOUT = W.begins([`(?:an? )?(?:[\\p{L}]+ )?(?:${W.TEXT_FORMS.join("|")}) (?:about|on|for|of)`]);
+const FORM_ABOUT = W.begins([
+  `(?:an? )?(?:[\\p{L}]+ )?(?:${W.TEXT_FORMS.join("|")}) (?:about|on|for|of)`,
+]);
 const VERSE = W.mentions(W.VERSES);
 const ABOUT_VERSE = W.begins(W.ABOUT_THEM);
 const ROLE = W.begins(W.ROLES);
@@ -98,7 +104,8 @@ const BACK_START = W.begins([
   "(?:are|is) there (?:any )?(?:other|more)",
 ]);
 /** "What are the advantages of that?": what "that" is stands in an earlier message. */
-const BACK_END = /^[^,]*(?<!\beach )\b(?:of|about|for|with|to|do|in) (?:that|this|it|those|them|these)\W*$/i;
+const BACK_END =
+  /^[^,]*(?<!\beach )\b(?:of|about|for|with|to|do|in) (?:that|this|it|those|them|these)\W*$/i;
 
 const AGAINST: Rule[] = [
   {
@@ -114,7 +121,8 @@ const AGAINST: Rule[] = [
     rule: "maths",
     why: "a calculation or proof depends on its own steps",
     hit: ({ request }) =>
-      W.FORMULA.test(request) || PROVE.test(request) || (MATHS.test(request) && !CRAFT.test(request)),
+      W.FORMULA.test(request) || PROVE.test(request) ||
+      (MATHS.test(request) && !CRAFT.test(request)),
   },
   {
     rule: "puzzle",
@@ -132,7 +140,8 @@ const AGAINST: Rule[] = [
     rule: "given text",
     why: "the answer is bound to the text that is given",
     hit: ({ request }) =>
-      (EDIT.test(request) && GIVEN.test(request)) || THE_TEXT.test(request) || PASSAGE.test(request),
+      (EDIT.test(request) && GIVEN.test(request)) || THE_TEXT.test(request) ||
+      PASSAGE.test(request),
   },
   {
     rule: "story",
@@ -143,13 +152,21 @@ const AGAINST: Rule[] = [
       ROLE.test(request) ||
       (WRITE.test(request) && !LISTS.test(request)),
   },
-  { rule: "short form", why: "a short answer was asked for", hit: ({ request }) => SHORT.test(request) },
+  {
+    rule: "short form",
+    why: "a short answer was asked for",
+    hit: ({ request }) => SHORT.test(request),
+  },
   {
     rule: "fact",
     why: "a fact is a sentence, not a list",
     hit: ({ request }) => (FACT.test(request) || CHOICE.test(request)) && !AND_WHY.test(request),
   },
-  { rule: "procedure", why: "each step needs the one before", hit: ({ request }) => CHORE.test(request) },
+  {
+    rule: "procedure",
+    why: "each step needs the one before",
+    hit: ({ request }) => CHORE.test(request),
+  },
   {
     rule: "small talk",
     why: "this is conversation",
@@ -214,10 +231,16 @@ export function route(question: string): Route {
   }
   const against = AGAINST.find((rule) => rule.hit(asked));
   if (against) return { outline: false, rule: against.rule, why: against.why };
-  if (words < 4) return { outline: false, rule: "too short", why: "so short a question has a short answer" };
+  if (words < 4) {
+    return { outline: false, rule: "too short", why: "so short a question has a short answer" };
+  }
   const suited = FOR.find((rule) => rule.hit(asked));
   if (suited) return { outline: true, rule: suited.rule, why: suited.why };
-  return { outline: false, rule: "unknown kind", why: "no rule says that its answer falls into points" };
+  return {
+    outline: false,
+    rule: "unknown kind",
+    why: "no rule says that its answer falls into points",
+  };
 }
 
 /**
@@ -226,24 +249,40 @@ export function route(question: string): Route {
  */
 export function routeBy(router: OutlineRouter, question: string): Route {
   if (router === false) {
-    return { outline: false, rule: "off", why: "the graph leaves outlines to requests that ask for one" };
+    return {
+      outline: false,
+      rule: "off",
+      why: "the graph leaves outlines to requests that ask for one",
+    };
   }
   if (router === true) return route(question);
   const against = router.unsuited.find((term) => contains(question, term));
   if (against !== undefined) {
-    return { outline: false, rule: "unsuited term", why: `the graph says so of ${JSON.stringify(against)}` };
+    return {
+      outline: false,
+      rule: "unsuited term",
+      why: `the graph says so of ${JSON.stringify(against)}`,
+    };
   }
   const suited = router.suited.find((term) => contains(question, term));
   if (suited !== undefined) {
-    return { outline: true, rule: "suited term", why: `the graph says so of ${JSON.stringify(suited)}` };
+    return {
+      outline: true,
+      rule: "suited term",
+      why: `the graph says so of ${JSON.stringify(suited)}`,
+    };
   }
   return route(question);
 }
 
 /** Terms have no syntax; a space in one stands for any. */
 function contains(question: string, term: string): boolean {
-  const words = term.trim().split(/\s+/).map((word) => word.replace(/[\^$\\.*+?()[\]{}|/]/g, "\\$&"));
-  return new RegExp(`(?<![\\p{L}\\p{N}])${words.join("\\s+")}(?![\\p{L}\\p{N}])`, "iu").test(question);
+  const words = term.trim().split(/\s+/).map((word) =>
+    word.replace(/[\^$\\.*+?()[\]{}|/]/g, "\\$&")
+  );
+  return new RegExp(`(?<![\\p{L}\\p{N}])${words.join("\\s+")}(?![\\p{L}\\p{N}])`, "iu").test(
+    question,
+  );
 }
 
 /** A request for one of `things`, within some ten words of the verb that begins it. */
@@ -262,5 +301,9 @@ function read(question: string): Asked {
     if (shorter === "" || shorter === request) break; // a greeting alone stays
     request = shorter;
   }
-  return { request, line, sentences: request.split(/[.?!]+(?:\s|$)/).filter((s) => s.trim() !== "").length };
+  return {
+    request,
+    line,
+    sentences: request.split(/[.?!]+(?:\s|$)/).filter((s) => s.trim() !== "").length,
+  };
 }

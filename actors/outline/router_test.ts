@@ -32,7 +32,9 @@ function labelled(): Labelled[] {
 function measure(questions: Labelled[]) {
   const routed = questions.filter(({ question }) => route(question).outline);
   const right = routed.filter(({ suited }) => suited);
-  const wrong = questions.filter((q) => route(q.question).outline !== q.suited).map((q) => q.question);
+  const wrong = questions.filter((q) => route(q.question).outline !== q.suited).map((q) =>
+    q.question
+  );
   const suited = questions.filter((q) => q.suited);
   return { precision: right.length / routed.length, recall: right.length / suited.length, wrong };
 }
@@ -139,11 +141,17 @@ Deno.test("routeBy() suits nothing where the router is off, and leaves it to the
   const question = "How can I save water at home?";
   assert.equal(route(question).outline, true);
   assert.deepEqual(routeBy(true, question), route(question));
-  assert.deepEqual([routeBy(false, question).outline, routeBy(false, question).rule], [false, "off"]);
+  assert.deepEqual([routeBy(false, question).outline, routeBy(false, question).rule], [
+    false,
+    "off",
+  ]);
 });
 
 Deno.test("routeBy() lets terms decide before the rules, unsuited ones first", () => {
-  const router = { suited: ["sourdough", "C++ (new)", "house rules"], unsuited: ["water", "wasser-Uhr"] };
+  const router = {
+    suited: ["sourdough", "C++ (new)", "house rules"],
+    unsuited: ["water", "wasser-Uhr"],
+  };
   const by = (question: string) => {
     const { outline, rule } = routeBy(router, question);
     return [outline, rule];

@@ -9,7 +9,7 @@
  * @module
  */
 import { z } from "zod";
-import { OrreryError } from "../errors.ts";
+import { OrreryError } from "../system/mod.ts";
 
 const holding = (...names: string[]) =>
   z.string().min(1).refine(
@@ -27,7 +27,8 @@ export const outlineTemplatesSchema = z.strictObject({
     "must contain {point} or {index}",
   ),
 }, {
-  error: (issue) => issue.code === "unrecognized_keys" ? "expected one of outline, point" : undefined,
+  error: (issue) =>
+    issue.code === "unrecognized_keys" ? "expected one of outline, point" : undefined,
 });
 
 /** See {@linkcode outlineTemplatesSchema}. */
@@ -62,7 +63,10 @@ export function checkTemplates(templates: unknown): OutlineTemplates {
   const result = outlineTemplatesSchema.safeParse(templates);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  const path = [...issue.path, ...(issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [])];
+  const path = [
+    ...issue.path,
+    ...(issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : []),
+  ];
   throw new OrreryError({
     group: "actor",
     code: "bad_template",

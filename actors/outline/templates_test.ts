@@ -22,5 +22,8 @@ Deno.test("checkTemplates() names the template and what it lacks", () => {
     () => checkTemplates({ outline: "{question}", point: "go on" }),
     /outline template point: .*\{index\}/,
   );
-  assert.throws(() => checkTemplates({ outline: "{question}", point: "{point}", style: "x" }), /style/);
+  assert.throws(
+    () => checkTemplates({ outline: "{question}", point: "{point}", style: "x" }),
+    /style/,
+  );
 });

@@ -9,7 +9,10 @@ import { defineActor, requestMessage, type RequestVerdict } from "../../actors/m
 /** Sees every request before the model does. */
 export default defineActor({
   kind: "guard",
-  config: z.object({ forbidden: z.array(z.string()).default([]), most_tokens: z.number().int().positive() }),
+  config: z.object({
+    forbidden: z.array(z.string()).default([]),
+    most_tokens: z.number().int().positive(),
+  }),
   messages: { request: requestMessage, refused: z.object({}) },
   create(_ctx, { forbidden, most_tokens }) {
     let refused = 0;

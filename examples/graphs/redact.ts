@@ -12,7 +12,10 @@ export default defineActor({
   config: z.object({ words: z.array(z.string().min(1)).min(1) }),
   messages: { delta: deltaMessage, end: endMessage },
   create(_ctx, { words }) {
-    const pattern = new RegExp(`\\b(${words.map((w) => w.replace(/[^\w ]/g, "\\$&")).join("|")})\\b`, "gi");
+    const pattern = new RegExp(
+      `\\b(${words.map((w) => w.replace(/[^\w ]/g, "\\$&")).join("|")})\\b`,
+      "gi",
+    );
     const black = (text: string) => text.replace(pattern, (word) => "█".repeat(word.length));
     let held = "";
     return {

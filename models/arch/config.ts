@@ -63,7 +63,9 @@ export function parseConfig(
 ): ModelConfig {
   const isObject = typeof json === "object" && json !== null && !Array.isArray(json);
   const stated = isObject ? Object.entries(json).filter(([, value]) => value !== undefined) : [];
-  const parsed = configSchema.safeParse(isObject ? { ...defaults, ...Object.fromEntries(stated) } : json);
+  const parsed = configSchema.safeParse(
+    isObject ? { ...defaults, ...Object.fromEntries(stated) } : json,
+  );
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw malformed(file, issue.path.join(".") || "its top", issue.message);

@@ -61,7 +61,9 @@ export function decoder(family: Family): Architecture {
         }
       }
       if (config.layer_types && config.layer_types.length !== config.num_hidden_layers) {
-        found.push(`layer_types of ${config.layer_types.length} of its ${config.num_hidden_layers} layers`);
+        found.push(
+          `layer_types of ${config.layer_types.length} of its ${config.num_hidden_layers} layers`,
+        );
       }
       if (config.use_bidirectional_attention) {
         found.push("use_bidirectional_attention true (supported: false)");
@@ -109,9 +111,15 @@ export function layersWhere(config: ModelConfig, holds: (layer: number) => boole
 }
 
 /** Layers with a sliding window: as `layer_types` says, else as the family does. */
-export function slidingLayers(config: ModelConfig, otherwise: (layer: number) => boolean): number[] {
+export function slidingLayers(
+  config: ModelConfig,
+  otherwise: (layer: number) => boolean,
+): number[] {
   const types = config.layer_types;
-  return layersWhere(config, (layer) => types ? types[layer] === "sliding_attention" : otherwise(layer));
+  return layersWhere(
+    config,
+    (layer) => types ? types[layer] === "sliding_attention" : otherwise(layer),
+  );
 }
 
 /** The windowed layers; none when the window is absent or never closes. */

@@ -37,7 +37,9 @@ function common(config: ModelConfig, qkNorm: boolean): Traits {
 }
 
 const refused: Family["unsupported"] = (config) => {
-  const missing = (["sliding_window", "query_pre_attn_scalar"] as const).filter((field) => !config[field]);
+  const missing = (["sliding_window", "query_pre_attn_scalar"] as const).filter((field) =>
+    !config[field]
+  );
   return missing.map((field) => `${field} ${config[field]} (supported: a number above 0)`);
 };
 
@@ -93,7 +95,10 @@ export const gemma3 = decoder({
 /** Rotation of the sliding layers: under `rope_parameters.sliding_attention`, or `rope_local_base_freq` without scaling. */
 function localRope(config: ModelConfig): { theta: number; type: string } {
   if (config.rope_parameters?.["sliding_attention"]) {
-    return ropeOf({ ...config, rope_theta: config.rope_local_base_freq ?? LOCAL_THETA }, "sliding_attention");
+    return ropeOf(
+      { ...config, rope_theta: config.rope_local_base_freq ?? LOCAL_THETA },
+      "sliding_attention",
+    );
   }
   return { theta: config.rope_local_base_freq ?? LOCAL_THETA, type: "default" };
 }

@@ -11,5 +11,7 @@ export const mistral = decoder({
   defaults: { num_key_value_heads: 8, max_position_embeddings: 131072, sliding_window: 4096 },
   traits: (config) => ({ local: windowOf(config, layersWhere(config, () => true)) }),
   unsupported: ({ layer_types }) =>
-    new Set(layer_types).size > 1 ? ["layer_types that differ (supported: one for all layers)"] : [],
+    new Set(layer_types).size > 1
+      ? ["layer_types that differ (supported: one for all layers)"]
+      : [],
 });

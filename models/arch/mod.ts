@@ -18,7 +18,16 @@ import { smollm3 } from "./smollm3.ts";
 export type { Architecture, TensorPlan, TensorRole, TensorSpec } from "./architecture.ts";
 export type { ModelConfig } from "./config.ts";
 
-const KNOWN: readonly Architecture[] = [llama, mistral, smollm3, qwen2, qwen3, gemma2, gemma3, phi3];
+const KNOWN: readonly Architecture[] = [
+  llama,
+  mistral,
+  smollm3,
+  qwen2,
+  qwen3,
+  gemma2,
+  gemma3,
+  phi3,
+];
 
 /** Hugging Face classes that can be loaded. */
 export const ARCHITECTURES: readonly string[] = KNOWN.flatMap((known) => known.classes);
@@ -39,7 +48,9 @@ export function describe(json: unknown, file: string): Described {
   if (Array.isArray(named) && typeof named[0] === "string" && !ARCHITECTURES.includes(named[0])) {
     throw modelError(
       "architecture_unknown",
-      `${file}: architecture ${named[0]} is not supported; supported are ${ARCHITECTURES.join(", ")}`,
+      `${file}: architecture ${named[0]} is not supported; supported are ${
+        ARCHITECTURES.join(", ")
+      }`,
       { file, architecture: named[0], supported: [...ARCHITECTURES] },
     );
   }
@@ -79,7 +90,11 @@ function checkGeometry(geometry: Geometry, file: string): void {
   const dims = rope.dims ?? head_dim;
   if (dims < 2 || dims % 2 !== 0) {
     const field = rope.dims === undefined ? "head_dim" : "partial_rotary_factor";
-    throw malformed(file, field, `RoPE cannot rotate ${dims} dimensions of a head, only an even number`);
+    throw malformed(
+      file,
+      field,
+      `RoPE cannot rotate ${dims} dimensions of a head, only an even number`,
+    );
   }
   try {
     rotation(rotaryOf(geometry, "global"));
@@ -87,3 +102,4 @@ function checkGeometry(geometry: Geometry, file: string): void {
     throw malformed(file, "rope_scaling", reasonOf(error));
   }
 }
+export { layerTensors } from "./tensors.ts";

@@ -78,7 +78,8 @@ Deno.test("describe() ends the context of length-dependent scalings where transf
 
 Deno.test("describe() gives each family transformers' defaults", () => {
   const of = (name: string, fields = {}) =>
-    describe({ ...MINIMAL, num_attention_heads: 32, architectures: [name], ...fields }, "c").geometry;
+    describe({ ...MINIMAL, num_attention_heads: 32, architectures: [name], ...fields }, "c")
+      .geometry;
   const mistral = of("MistralForCausalLM", { head_dim: 8 });
   assert.deepEqual(
     [mistral.kv_heads, mistral.context, mistral.local],
@@ -96,7 +97,13 @@ Deno.test("describe() gives each family transformers' defaults", () => {
   }]);
   const gemma = of("Gemma2ForCausalLM");
   assert.deepEqual(
-    [gemma.tied_embeddings, gemma.head_dim, gemma.attention, gemma.logit_softcap, gemma.local?.layers],
+    [
+      gemma.tied_embeddings,
+      gemma.head_dim,
+      gemma.attention,
+      gemma.logit_softcap,
+      gemma.local?.layers,
+    ],
     [true, 256, { scale: 1 / 16, softcap: 50 }, 30, [0]],
   );
   const gemma3 = of("Gemma3ForCausalLM", { num_hidden_layers: 7 });
@@ -143,7 +150,11 @@ Deno.test("describe() refuses what a family does not support by name, with what 
       /rope_scaling type linear \(supported: default, longrope\)/,
     ],
     [{ rope_scaling: { type: "linear" } }, "config_malformed", /rope_scaling.*factor/],
-    [{ partial_rotary_factor: 0.2 }, "config_malformed", /partial_rotary_factor: RoPE cannot rotate 3/],
+    [
+      { partial_rotary_factor: 0.2 },
+      "config_malformed",
+      /partial_rotary_factor: RoPE cannot rotate 3/,
+    ],
   ];
   for (const [fields, code, message] of refused) {
     assert.throws(
@@ -160,7 +171,12 @@ Deno.test("describe() refuses what a family does not support by name, with what 
 Deno.test("a manifest's geometry with a field that this version does not know is refused with what to do", () => {
   const { geometry } = describe(MINIMAL, "config.json");
   assert.deepEqual(geometrySchema.parse(geometry), geometry);
-  for (const strange of [{ ...geometry, experts: 8 }, { ...geometry, rope: { ...geometry.rope, spin: 2 } }]) {
+  for (
+    const strange of [{ ...geometry, experts: 8 }, {
+      ...geometry,
+      rope: { ...geometry.rope, spin: 2 },
+    }]
+  ) {
     const { error } = geometrySchema.safeParse(strange);
     assert.match(error!.issues[0].message, /does not know (experts|spin); update this node/);
   }

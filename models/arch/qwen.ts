@@ -18,7 +18,10 @@ const DEFAULTS = {
 /** Only with `use_sliding_window`, and then in the layers from `max_window_layers` on. */
 function windowed(config: ModelConfig): Geometry["local"] {
   if (!config.use_sliding_window) return undefined;
-  return windowOf(config, slidingLayers(config, (layer) => layer >= (config.max_window_layers ?? 0)));
+  return windowOf(
+    config,
+    slidingLayers(config, (layer) => layer >= (config.max_window_layers ?? 0)),
+  );
 }
 
 /** Qwen2ForCausalLM. */

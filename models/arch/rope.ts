@@ -65,6 +65,8 @@ export function contextOf(config: ModelConfig): number {
   const { scaling, type } = ropeOf(config);
   const longest = config.max_position_embeddings;
   if (type !== "longrope") return longest; // the original length of `dynamic` is max_position_embeddings
-  const original = z.number().int().positive().safeParse(scaling?.["original_max_position_embeddings"]);
+  const original = z.number().int().positive().safeParse(
+    scaling?.["original_max_position_embeddings"],
+  );
   return original.success ? Math.min(original.data, longest) : longest;
 }

@@ -41,11 +41,19 @@ export function layerTensors(geometry: Geometry, layer: number): Map<string, Ten
     "mlp.up": [intermediate, hidden],
     "mlp.down": [hidden, intermediate],
   };
-  if (norms?.after) { for (const key of ["attn_after_norm", "mlp_after_norm"]) shapes[key] = [hidden]; }
-  if (attention?.qk_norm) { for (const key of ["attn.q_norm", "attn.k_norm"]) shapes[key] = [head_dim]; }
-  for (const part of attention?.bias ?? "") shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
+  if (norms?.after) {
+    for (const key of ["attn_after_norm", "mlp_after_norm"]) shapes[key] = [hidden];
+  }
+  if (attention?.qk_norm) {
+    for (const key of ["attn.q_norm", "attn.k_norm"]) shapes[key] = [head_dim];
+  }
+  for (const part of attention?.bias ?? "") {
+    shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
+  }
   if (mlp?.bias) {
-    for (const part of ["gate", "up", "down"]) shapes[`mlp.${part}_bias`] = [shapes[`mlp.${part}`][0]];
+    for (const part of ["gate", "up", "down"]) {
+      shapes[`mlp.${part}_bias`] = [shapes[`mlp.${part}`][0]];
+    }
   }
   const names: Record<string, string> = {
     ...LLAMA_TENSORS.layer,
@@ -69,7 +77,10 @@ export function decoderTensors(geometry: Geometry): TensorPlan {
   const lmHead = geometry.tied_embeddings ? embed : LLAMA_TENSORS.head.lm_head;
   return {
     embedding: [{ key: "embed", name: embed, shape: [vocab, hidden], role: "vocabulary" }],
-    layers: Array.from({ length: layers }, (_, layer) => [...layerTensors(geometry, layer).values()]),
+    layers: Array.from(
+      { length: layers },
+      (_, layer) => [...layerTensors(geometry, layer).values()],
+    ),
     head: [
       { key: "norm", name: LLAMA_TENSORS.head.norm, shape: [hidden], role: "norm" },
       { key: "lm_head", name: lmHead, shape: [vocab, hidden], role: "vocabulary" },

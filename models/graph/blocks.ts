@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { OrreryError } from "../../actors/errors.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
 import type { Geometry, Group, TensorEntry } from "../manifest.ts";
 import type { GraphBuilder, Value } from "./builder.ts";
 import { kvNames } from "./contract.ts";
@@ -49,11 +49,22 @@ export function weightOf(group: Group, tensor: string, name: string, shape: numb
   const entry = group.tensors[tensor];
   if (!entry) {
     const message = `manifest has no tensor ${tensor} (${name}); convert the model again`;
-    throw new OrreryError({ group: "model", code: "missing_tensor", message, metadata: { tensor, name } });
+    throw new OrreryError({
+      group: "model",
+      code: "missing_tensor",
+      message,
+      metadata: { tensor, name },
+    });
   }
   if (entry.shape.join() !== shape.join()) {
-    const message = `tensor ${name} has shape [${entry.shape}], the model's geometry needs [${shape}]`;
-    throw new OrreryError({ group: "model", code: "bad_tensor", message, metadata: { tensor, name } });
+    const message =
+      `tensor ${name} has shape [${entry.shape}], the model's geometry needs [${shape}]`;
+    throw new OrreryError({
+      group: "model",
+      code: "bad_tensor",
+      message,
+      metadata: { tensor, name },
+    });
   }
   return { name, blob: group.sha256, entry };
 }
@@ -83,7 +94,13 @@ export function logits(stage: Stage, path: string, x: Value, weight: Weight, out
 const isQuantised = ({ entry }: Weight) => entry.format === "q4" || entry.format === "q8";
 
 /** Product with a quantised [out, in]; `in` need not be a multiple of the block: the stored tail is zeros and is not read. */
-function blockedProduct(stage: Stage, path: string, x: Value, weight: Weight, output?: Value): Value {
+function blockedProduct(
+  stage: Stage,
+  path: string,
+  x: Value,
+  weight: Weight,
+  output?: Value,
+): Value {
   const [rows, columns] = weight.entry.shape;
   const bits = weight.entry.format === "q4" ? 4 : 8;
   const blocks = Math.ceil(columns / BLOCK);
@@ -93,7 +110,13 @@ function blockedProduct(stage: Stage, path: string, x: Value, weight: Weight, ou
     scales(stage, weight, [rows, blocks]),
     ...zeroPoints(stage, weight, [rows, Math.ceil(blocks / 2)]),
   ], {
-    attributes: { K: columns, N: rows, bits, block_size: BLOCK, accuracy_level: stage.accuracyLevel },
+    attributes: {
+      K: columns,
+      N: rows,
+      bits,
+      block_size: BLOCK,
+      accuracy_level: stage.accuracyLevel,
+    },
     outputs: output ? [output] : undefined,
   });
 }
@@ -122,8 +145,13 @@ function tableRows(stage: Stage, path: string, tokens: Value, weight: Weight): V
   const [vocab, hidden] = weight.entry.shape;
   const { format } = weight.entry;
   if (format === "f32" || format === "f16") {
-    const rows = graph.node("Gather", `${path}/Gather`, [dense(stage, weight, [vocab, hidden]), tokens]);
-    return format === "f32" ? rows : graph.node("Cast", `${path}/Cast`, [rows], { attributes: { to: 1 } });
+    const rows = graph.node("Gather", `${path}/Gather`, [
+      dense(stage, weight, [vocab, hidden]),
+      tokens,
+    ]);
+    return format === "f32"
+      ? rows
+      : graph.node("Cast", `${path}/Cast`, [rows], { attributes: { to: 1 } });
   }
   const bits = format === "q4" ? 4 : 8;
   const blocks = Math.ceil(hidden / BLOCK);
@@ -143,7 +171,10 @@ function tableRows(stage: Stage, path: string, tokens: Value, weight: Weight): V
 /** Root-mean-square norm over the last axis, (.., H) -> (.., H). */
 export function norm(stage: Stage, path: string, x: Value, weight: Weight): Value {
   const { graph, geometry } = stage;
-  return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, [x, gain(stage, path, weight)], {
+  return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, [
+    x,
+    gain(stage, path, weight),
+  ], {
     attributes: { axis: -1, epsilon: { float: geometry.norm_eps }, stash_type: 1 },
   });
 }
@@ -153,7 +184,10 @@ function gain(stage: Stage, path: string, weight: Weight): Value {
   const stored = wide(stage, path, weight, weight.entry.shape);
   const offset = stage.geometry.norms?.offset;
   if (!offset) return stored;
-  return stage.graph.node("Add", `${path}/gain/Add`, [stored, stage.graph.float("/norm/offset", offset)]);
+  return stage.graph.node("Add", `${path}/gain/Add`, [
+    stored,
+    stage.graph.float("/norm/offset", offset),
+  ]);
 }
 
 /** Adds two (.., H) and norms the sum; returns both. */
@@ -178,7 +212,13 @@ export function skipNorm(
 }
 
 /** Norms each of `count` heads: (1, S, count*D) -> the same. */
-export function headNorm(stage: Stage, path: string, x: Value, count: number, weight: Weight): Value {
+export function headNorm(
+  stage: Stage,
+  path: string,
+  x: Value,
+  count: number,
+  weight: Weight,
+): Value {
   const { graph, geometry: { head_dim } } = stage;
   const heads = graph.node("Reshape", `${path}/heads/Reshape`, [
     x,
@@ -256,7 +296,14 @@ export function attention(
 }
 
 /** (1, S, count*from) -> (1, S, count*to): zeros at the end of each head, or its end cut off. */
-function resizeHeads(stage: Stage, path: string, x: Value, count: number, from: number, to: number): Value {
+function resizeHeads(
+  stage: Stage,
+  path: string,
+  x: Value,
+  count: number,
+  from: number,
+  to: number,
+): Value {
   if (from === to) return x;
   const { graph } = stage;
   const heads = graph.node("Reshape", `${path}/heads/Reshape`, [
@@ -264,7 +311,10 @@ function resizeHeads(stage: Stage, path: string, x: Value, count: number, from: 
     graph.ints(`${path}/heads`, [0, 0, count, from]),
   ]);
   const sized = to > from
-    ? graph.node("Pad", `${path}/Pad`, [heads, graph.ints(`${path}/pads`, [0, 0, 0, 0, 0, 0, 0, to - from])])
+    ? graph.node("Pad", `${path}/Pad`, [
+      heads,
+      graph.ints(`${path}/pads`, [0, 0, 0, 0, 0, 0, 0, to - from]),
+    ])
     : graph.node("Slice", `${path}/Slice`, [
       heads,
       ...[0, to, 3].map((n, i) => graph.ints(`${path}/${["start", "end", "axis"][i]}`, [n])),
@@ -281,7 +331,9 @@ export function gated(stage: Stage, path: string, gate: Value, up: Value): Value
   // QuickGelu(x) = x * sigmoid(alpha * x): with alpha 1 the fused SiLU that the CPU provider has.
   const activated = geometry.mlp?.activation === "gelu_tanh"
     ? graph.node("Gelu", `${path}/act_fn/Gelu`, [gate], { attributes: { approximate: "tanh" } })
-    : graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [gate], { attributes: { alpha: { float: 1 } } });
+    : graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [gate], {
+      attributes: { alpha: { float: 1 } },
+    });
   return graph.node("Mul", `${path}/Mul`, [activated, up]);
 }
 
@@ -302,7 +354,8 @@ function dense(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Val
 
 function scales(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Value {
   if (!entry.scales) {
-    const message = `tensor ${name} is stored as ${entry.format} but has no scales; convert the model again`;
+    const message =
+      `tensor ${name} is stored as ${entry.format} but has no scales; convert the model again`;
     throw new OrreryError({ group: "model", code: "bad_tensor", message, metadata: { name } });
   }
   const { offset, bytes: length } = entry.scales;

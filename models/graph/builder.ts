@@ -3,7 +3,14 @@
  *
  * @module
  */
-import type { OnnxAttribute, OnnxDType, OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from "./onnx.ts";
+import type {
+  OnnxAttribute,
+  OnnxDType,
+  OnnxGraph,
+  OnnxInitializer,
+  OnnxNode,
+  OnnxValue,
+} from "./onnx.ts";
 
 /** Name of a value (edge) in the graph. */
 export type Value = string;

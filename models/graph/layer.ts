@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { layerTensors } from "../arch/tensors.ts";
+import { layerTensors } from "../arch/mod.ts";
 import type { Group } from "../manifest.ts";
 import {
   attention,
@@ -51,7 +51,11 @@ export interface Layer {
  *                             | (KV arena, [window])            |                             |
  *                             o_proj -[+bias]-[attn_after_norm]-'             [mlp_after_norm]-----> update
  */
-export function addLayer(stage: Stage, { number, group, view, pick }: Layer, stream: Stream): Stream {
+export function addLayer(
+  stage: Stage,
+  { number, group, view, pick }: Layer,
+  stream: Stream,
+): Stream {
   const { heads, kv_heads } = stage.geometry;
   const path = `/model/layers.${number}`;
   const specs = layerTensors(stage.geometry, number);
@@ -74,7 +78,10 @@ export function addLayer(stage: Stage, { number, group, view, pick }: Layer, str
   const inputGain = weight("attn_norm");
   let { normed, sum } = stream.update
     ? skipNorm(stage, `${path}/attn_norm`, stream.residual, stream.update, inputGain)
-    : { normed: norm(stage, `${path}/attn_norm`, stream.residual, inputGain), sum: stream.residual };
+    : {
+      normed: norm(stage, `${path}/attn_norm`, stream.residual, inputGain),
+      sum: stream.residual,
+    };
   const q = headsOf(project(normed, "attn.q"), "q", heads);
   const k = headsOf(project(normed, "attn.k"), "k", kv_heads);
   let attended = attention(stage, `${path}/attn`, number, view, [q, k, project(normed, "attn.v")]);
@@ -84,6 +91,11 @@ export function addLayer(stage: Stage, { number, group, view, pick }: Layer, str
   }
   const attn = after(project(attended, "attn.o"), "attn");
   ({ normed, sum } = skipNorm(stage, `${path}/mlp_norm`, sum, attn, weight("mlp_norm")));
-  const product = gated(stage, `${path}/mlp`, project(normed, "mlp.gate"), project(normed, "mlp.up"));
+  const product = gated(
+    stage,
+    `${path}/mlp`,
+    project(normed, "mlp.gate"),
+    project(normed, "mlp.up"),
+  );
   return { residual: sum, update: after(project(product, "mlp.down"), "mlp") };
 }

@@ -127,7 +127,9 @@ export function decodeModel(bytes: Uint8Array): Record<string, unknown> {
 
 function attribute(name: string, value: OnnxAttribute) {
   if (typeof value === "number") return { name, i: value, type: ATTRIBUTE_TYPE.i };
-  if (typeof value === "string") return { name, s: new TextEncoder().encode(value), type: ATTRIBUTE_TYPE.s };
+  if (typeof value === "string") {
+    return { name, s: new TextEncoder().encode(value), type: ATTRIBUTE_TYPE.s };
+  }
   if (Array.isArray(value)) return { name, ints: value, type: ATTRIBUTE_TYPE.ints };
   return { name, f: value.float, type: ATTRIBUTE_TYPE.f };
 }

@@ -19,16 +19,21 @@ function doubling(): GraphBuilder {
 
 Deno.test("encodeModel() writes a model that ONNX Runtime runs", async () => {
   const session = await ort.InferenceSession.create(encodeModel(doubling().finish("doubling")));
-  const { y } = await session.run({ x: new ort.Tensor("float32", Float32Array.of(1, 2, 3, 4), [2, 2]) });
+  const { y } = await session.run({
+    x: new ort.Tensor("float32", Float32Array.of(1, 2, 3, 4), [2, 2]),
+  });
   assert.deepEqual([...y.data as Float32Array], [2, 4, 6, 8]);
   await session.release();
 });
 
 Deno.test("encodeModel() keeps zeros, floats, lists and strings among the attributes apart", () => {
   const graph = new GraphBuilder();
-  graph.node("Any", "/any", [], { attributes: { i: 0, f: { float: 0.5 }, s: "text", list: [1, -2] } });
+  graph.node("Any", "/any", [], {
+    attributes: { i: 0, f: { float: 0.5 }, s: "text", list: [1, -2] },
+  });
   const model = decodeModel(encodeModel(graph.finish("attributes")));
-  const { attribute } = (model.graph as { node: { attribute: Record<string, unknown>[] }[] }).node[0];
+  const { attribute } =
+    (model.graph as { node: { attribute: Record<string, unknown>[] }[] }).node[0];
   assert.deepEqual(attribute.map(({ name, type }) => [name, type]), [["i", 2], ["f", 1], ["s", 3], [
     "list",
     7,

@@ -11,11 +11,20 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { OrreryError } from "../../actors/errors.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
 import { ARCHITECTURES } from "../arch/mod.ts";
 import type { Geometry, Manifest } from "../manifest.ts";
 import { ropeTables, type RotaryGeometry, rotaryOf } from "../rope.ts";
-import { cacheDim, embedding, logits, skipNorm, softcap, type Stage, type View, weightOf } from "./blocks.ts";
+import {
+  cacheDim,
+  embedding,
+  logits,
+  skipNorm,
+  softcap,
+  type Stage,
+  type View,
+  weightOf,
+} from "./blocks.ts";
 import { GraphBuilder, type Value } from "./builder.ts";
 import type { StageGraph } from "./contract.ts";
 import { addLayer, type Stream } from "./layer.ts";
@@ -46,7 +55,10 @@ export interface StageGraphOptions {
  * Throws OrreryError `model/`: `bad_layer_range`, `unknown_architecture`, `unsupported_rope`, `bad_rope`, `missing_tensor`,
  * `bad_tensor`.
  */
-export async function buildStageGraph(manifest: Manifest, options: StageGraphOptions): Promise<StageGraph> {
+export async function buildStageGraph(
+  manifest: Manifest,
+  options: StageGraphOptions,
+): Promise<StageGraph> {
   const { firstLayer, lastLayer, blobDir, accuracyLevel = 4 } = options;
   const { geometry } = manifest;
   const layer = (n: number) => Number.isInteger(n) && n >= 0 && n < geometry.layers;
@@ -54,9 +66,10 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
     throw new OrreryError({
       group: "model",
       code: "bad_layer_range",
-      message: `layers ${firstLayer}-${lastLayer} do not exist in ${manifest.name}, which has layers 0-${
-        geometry.layers - 1
-      }`,
+      message:
+        `layers ${firstLayer}-${lastLayer} do not exist in ${manifest.name}, which has layers 0-${
+          geometry.layers - 1
+        }`,
       metadata: { firstLayer, lastLayer, layers: geometry.layers },
     });
   }
@@ -64,7 +77,9 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
     throw new OrreryError({
       group: "model",
       code: "unknown_architecture",
-      message: `architecture ${geometry.architecture} is not known; known are ${ARCHITECTURES.join(", ")}`,
+      message: `architecture ${geometry.architecture} is not known; known are ${
+        ARCHITECTURES.join(", ")
+      }`,
       metadata: { architecture: geometry.architecture },
     });
   }
@@ -79,7 +94,12 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
   const totalRows = graph.input("total_rows", "i32", []);
   const views = await layerViews(graph, geometry, { bias, firstLayer, lastLayer, blobDir });
   const tableBytes = graph.externalBytes();
-  const stage: Stage = { graph, geometry, accuracyLevel, attention: { positions, pastRows, totalRows } };
+  const stage: Stage = {
+    graph,
+    geometry,
+    accuracyLevel,
+    attention: { positions, pastRows, totalRows },
+  };
   if (first) {
     const table = weightOf(manifest.embedding, "embed", "model.embed_tokens.weight", [
       geometry.vocab,
@@ -89,7 +109,10 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
   } else {
     // Within a stage a layer begins with a fused add and norm, whose sums differ in the last bits from the plain norm's.
     // hidden = half + half is exact, so the same operator sees the same numbers and a split changes no bit.
-    const residual = graph.node("Mul", "/hidden/Mul", [stream.residual, graph.float("/hidden/half", 0.5)]);
+    const residual = graph.node("Mul", "/hidden/Mul", [
+      stream.residual,
+      graph.float("/hidden/half", 0.5),
+    ]);
     stream = { residual, update: residual };
   }
   const pick = last ? wantedRows(graph) : undefined;
@@ -101,7 +124,10 @@ export async function buildStageGraph(manifest: Manifest, options: StageGraphOpt
   else addHidden(stage, stream);
 
   const bytes = encodeModel(graph.finish(`layers ${firstLayer}-${lastLayer}`));
-  const path = join(blobDir, `stage-${createHash("sha256").update(bytes).digest("hex").slice(0, 32)}.onnx`);
+  const path = join(
+    blobDir,
+    `stage-${createHash("sha256").update(bytes).digest("hex").slice(0, 32)}.onnx`,
+  );
   await writeOnce(path, () => [bytes]);
   const cached = cacheDim(geometry.head_dim);
   return {
@@ -192,7 +218,11 @@ async function ropeConstants(
   const offset = Math.ceil(length / PAGE) * PAGE;
   await writeOnce(join(blobDir, location), () => {
     const { cos, sin } = ropeTables(rotary, context);
-    return [new Uint8Array(cos.buffer), new Uint8Array(offset - length), new Uint8Array(sin.buffer)];
+    return [
+      new Uint8Array(cos.buffer),
+      new Uint8Array(offset - length),
+      new Uint8Array(sin.buffer),
+    ];
   });
   const table = (name: string, at: number) =>
     graph.constant({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { hasCode } from "../../actors/errors.ts";
+import { hasCode } from "../../actors/system/errors.ts";
 import { type Manifest, type TensorEntry } from "../manifest.ts";
 import { decodeModel } from "./onnx.ts";
 import { buildStageGraph } from "./stage.ts";
@@ -18,7 +18,9 @@ function manifest(precision: "f32" | "q4" = "q4"): Manifest {
   const group = (digit: number, tensors: Record<string, number[]>) => ({
     sha256: String(digit).repeat(64),
     bytes: 128,
-    tensors: Object.fromEntries(Object.entries(tensors).map(([name, shape]) => [name, entry(shape)])),
+    tensors: Object.fromEntries(
+      Object.entries(tensors).map(([name, shape]) => [name, entry(shape)]),
+    ),
   });
   const layer = {
     "attn_norm": [hidden],
@@ -87,7 +89,11 @@ Deno.test("buildStageGraph() gives first, middle and last stages the inputs and 
       [["hidden", ...common, "want", ...kv(2, "past")], ["logits", ...kv(2, "present")]],
     ];
     for (const [layer, [inputs, outputs]] of expected.entries()) {
-      const stage = await buildStageGraph(manifest(), { firstLayer: layer, lastLayer: layer, blobDir });
+      const stage = await buildStageGraph(manifest(), {
+        firstLayer: layer,
+        lastLayer: layer,
+        blobDir,
+      });
       const graph = await readGraph(stage.path);
       assert.deepEqual(graph.input.map((v) => v.name).sort(), inputs.sort());
       assert.deepEqual(graph.output.map((v) => v.name).sort(), outputs.sort());
@@ -101,7 +107,11 @@ Deno.test("buildStageGraph() asks for a window's bias only in stages with window
     const windowed = manifest();
     windowed.geometry.local = { window: 8, layers: [1] };
     for (const [layer, window] of [[0, undefined], [1, 8], [2, undefined]] as const) {
-      const stage = await buildStageGraph(windowed, { firstLayer: layer, lastLayer: layer, blobDir });
+      const stage = await buildStageGraph(windowed, {
+        firstLayer: layer,
+        lastLayer: layer,
+        blobDir,
+      });
       assert.equal(stage.window, window);
       const { input } = await readGraph(stage.path);
       assert.equal(input.some(({ name }) => name === "window_bias"), window !== undefined);
@@ -140,7 +150,9 @@ Deno.test("buildStageGraph() refers only to the blobs of its own layers", async 
     const files = initializer.flatMap((i) =>
       i.external_data.filter((e) => e.key === "location").map((e) => e.value)
     );
-    assert.deepEqual([...new Set(files)].filter((file) => !file.startsWith("rope-")), ["3".repeat(64)]);
+    assert.deepEqual([...new Set(files)].filter((file) => !file.startsWith("rope-")), [
+      "3".repeat(64),
+    ]);
     assert.equal(stage.kvBytesPerRow, 2 * 2 * 16 * 4);
     assert.equal(stage.weightBytes, 128);
   });
@@ -179,7 +191,8 @@ Deno.test("buildStageGraph() refuses layers that do not exist, with the layers t
     for (const [firstLayer, lastLayer] of [[0, 3], [2, 1], [-1, 0], [0, 0.5]]) {
       await assert.rejects(
         buildStageGraph(manifest(), { firstLayer, lastLayer, blobDir }),
-        (error) => hasCode(error, "bad_layer_range") && /paper, which has layers 0-2/.test(error.message),
+        (error) =>
+          hasCode(error, "bad_layer_range") && /paper, which has layers 0-2/.test(error.message),
       );
     }
   });
@@ -192,7 +205,8 @@ Deno.test("buildStageGraph() refuses an architecture that it does not know, by n
     await assert.rejects(
       buildStageGraph(stranger, { firstLayer: 0, lastLayer: 0, blobDir }),
       (error) =>
-        hasCode(error, "unknown_architecture") && /GPT2LMHeadModel.*LlamaForCausalLM/.test(error.message),
+        hasCode(error, "unknown_architecture") &&
+        /GPT2LMHeadModel.*LlamaForCausalLM/.test(error.message),
     );
   });
 });
@@ -204,7 +218,8 @@ Deno.test("buildStageGraph() refuses a manifest whose tensors are absent, of ano
       change(bad);
       await assert.rejects(
         buildStageGraph(bad, { firstLayer: 0, lastLayer: 0, blobDir }),
-        (error) => hasCode(error, code) && /model\.layers\.0\.self_attn\.k_proj\.weight/.test(error.message),
+        (error) =>
+          hasCode(error, code) && /model\.layers\.0\.self_attn\.k_proj\.weight/.test(error.message),
       );
     };
     await broken("missing_tensor", (m) => delete m.layers[0].tensors["attn.k"]);

@@ -13,9 +13,9 @@ import {
   headerLength,
   isReadable,
   parseHeader,
+  type PlacedTensor,
   toFloat32,
 } from "./safetensors.ts";
-import type { PlacedTensor } from "./safetensors.ts";
 import type { ReadOptions, RowPiece, WeightSource } from "./source.ts";
 
 const INDEX = "model.safetensors.index.json";
@@ -54,7 +54,11 @@ export class Checkpoint implements WeightSource {
   readonly tensors: ReadonlyMap<string, PlacedTensor>;
   readonly #files: Map<string, Deno.FsFile>;
 
-  private constructor(dir: string, tensors: Map<string, PlacedTensor>, files: Map<string, Deno.FsFile>) {
+  private constructor(
+    dir: string,
+    tensors: Map<string, PlacedTensor>,
+    files: Map<string, Deno.FsFile>,
+  ) {
     this.dir = dir;
     this.tensors = tensors;
     this.#files = files;
@@ -73,10 +77,14 @@ export class Checkpoint implements WeightSource {
         for (const name of wanted ?? found.keys()) {
           const tensor = found.get(name);
           if (!tensor) {
-            throw modelError("tensor_missing", `${INDEX} says that ${shard} holds ${name}, but it does not`, {
-              file: shard,
-              tensor: name,
-            });
+            throw modelError(
+              "tensor_missing",
+              `${INDEX} says that ${shard} holds ${name}, but it does not`,
+              {
+                file: shard,
+                tensor: name,
+              },
+            );
           }
           tensors.set(name, tensor);
         }
@@ -99,7 +107,13 @@ export class Checkpoint implements WeightSource {
       options.signal?.throwIfAborted();
       const rows = Math.min(piece, shape[0] - firstRow);
       const bytes = buffer.subarray(0, rows * rowBytes);
-      await readAt(this.#files.get(shard)!, tensor.offset + firstRow * rowBytes, bytes, shard, name);
+      await readAt(
+        this.#files.get(shard)!,
+        tensor.offset + firstRow * rowBytes,
+        bytes,
+        shard,
+        name,
+      );
       const values = toFloat32(bytes, dtype);
       const bad = firstNotFinite(values);
       if (bad >= 0) {
@@ -184,9 +198,13 @@ async function weightFiles(dir: string): Promise<Map<string, string[] | undefine
   try {
     for await (const entry of Deno.readDir(dir)) names.add(entry.name);
   } catch (error) {
-    throw modelError("folder_unreadable", `model folder ${dir} cannot be read: ${reasonOf(error)}`, {
-      file: dir,
-    });
+    throw modelError(
+      "folder_unreadable",
+      `model folder ${dir} cannot be read: ${reasonOf(error)}`,
+      {
+        file: dir,
+      },
+    );
   }
   if (names.has(INDEX)) {
     const parsed = indexSchema.safeParse(await readJsonFile(join(dir, INDEX)));
@@ -211,10 +229,14 @@ async function weightFiles(dir: string): Promise<Map<string, string[] | undefine
         );
       }
       if (!names.has(shard)) {
-        throw modelError("shard_missing", `${join(dir, shard)} is missing; ${INDEX} places ${tensor} in it`, {
-          file: shard,
-          tensor,
-        });
+        throw modelError(
+          "shard_missing",
+          `${join(dir, shard)} is missing; ${INDEX} places ${tensor} in it`,
+          {
+            file: shard,
+            tensor,
+          },
+        );
       }
       const list = shards.get(shard);
       if (list) list.push(tensor);
@@ -236,7 +258,9 @@ async function openShard(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path, { read: true });
   } catch (error) {
-    throw modelError("file_unreadable", `${path} cannot be opened: ${reasonOf(error)}`, { file: path });
+    throw modelError("file_unreadable", `${path} cannot be opened: ${reasonOf(error)}`, {
+      file: path,
+    });
   }
 }
 
@@ -250,7 +274,13 @@ async function readHeader(file: Deno.FsFile, shard: string): Promise<Map<string,
 }
 
 /** Fills `into` from the file's byte `position`. */
-async function readAt(file: Deno.FsFile, position: number, into: Uint8Array, shard: string, tensor?: string) {
+async function readAt(
+  file: Deno.FsFile,
+  position: number,
+  into: Uint8Array,
+  shard: string,
+  tensor?: string,
+) {
   await file.seek(position, Deno.SeekMode.Start);
   for (let filled = 0; filled < into.length;) {
     const count = await file.read(into.subarray(filled));

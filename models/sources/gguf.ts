@@ -6,11 +6,17 @@
  *
  * @module
  */
-import type { OrreryError } from "../../actors/errors.ts";
+import type { OrreryError } from "../../actors/system/errors.ts";
 import { modelError } from "../errors.ts";
 
 /** A metadata value; integers beyond 2^53 are bigint. */
-export type GgufValue = number | bigint | boolean | string | (number | bigint | boolean)[] | string[];
+export type GgufValue =
+  | number
+  | bigint
+  | boolean
+  | string
+  | (number | bigint | boolean)[]
+  | string[];
 
 /** A tensor as the header describes it. */
 export interface GgufTensor {
@@ -85,10 +91,14 @@ export function ggufError(
   why: string,
   tensor?: string,
 ): OrreryError {
-  return modelError(code, tensor === undefined ? `${file}: ${why}` : `${file}, tensor ${tensor}: ${why}`, {
-    file,
-    tensor,
-  });
+  return modelError(
+    code,
+    tensor === undefined ? `${file}: ${why}` : `${file}, tensor ${tensor}: ${why}`,
+    {
+      file,
+      tensor,
+    },
+  );
 }
 
 /** Reads and checks the header of an open file; `path` is for messages. Throws `gguf_malformed`, `gguf_unsupported`. */
@@ -120,7 +130,8 @@ export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
   }
   const alignment = metadata.get("general.alignment") ?? 32;
   if (
-    typeof alignment !== "number" || !(alignment >= 1 && alignment <= 65536) || (alignment & (alignment - 1))
+    typeof alignment !== "number" || !(alignment >= 1 && alignment <= 65536) ||
+    (alignment & (alignment - 1))
   ) {
     throw bad(`general.alignment is ${alignment}, not a power of two up to 65536`);
   }
@@ -136,7 +147,10 @@ export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
     end = tensor.offset + tensor.bytes;
     before = tensor.name;
     if (end > cursor.size) {
-      throw bad(`its bytes end at ${end} but the file has ${cursor.size}; fetch it again`, tensor.name);
+      throw bad(
+        `its bytes end at ${end} but the file has ${cursor.size}; fetch it again`,
+        tensor.name,
+      );
     }
     placed.set(tensor.name, tensor);
   }
@@ -148,17 +162,23 @@ function readTensor(cursor: Cursor, index: number, alignment: number, path: stri
   const name = cursor.text(`the name of tensor ${index}`);
   const bad = (why: string) => ggufError("gguf_malformed", path, why, name);
   const rank = cursor.u32();
-  if (rank < 1 || rank > MAX_DIMENSIONS) throw bad(`it has ${rank} dimensions, not 1 to ${MAX_DIMENSIONS}`);
+  if (rank < 1 || rank > MAX_DIMENSIONS) {
+    throw bad(`it has ${rank} dimensions, not 1 to ${MAX_DIMENSIONS}`);
+  }
   const dims = Array.from({ length: rank }, () => cursor.u64());
   const number = cursor.u32();
   const offset = cursor.u64();
   const type = TYPES.get(number);
-  if (!type) throw ggufError("gguf_unsupported", path, `element type number ${number} is not known`, name);
+  if (!type) {
+    throw ggufError("gguf_unsupported", path, `element type number ${number} is not known`, name);
+  }
   const [typeName, blockElements, blockBytes] = type;
   const elements = dims.reduce((a, b) => a * b, 1);
   if (!(elements >= 1 && elements <= 2 ** 48)) throw bad(`its dimensions [${dims}] cannot be`);
   if (dims[0] % blockElements !== 0) {
-    throw bad(`rows of ${dims[0]} elements are no whole blocks of ${blockElements}, which ${typeName} has`);
+    throw bad(
+      `rows of ${dims[0]} elements are no whole blocks of ${blockElements}, which ${typeName} has`,
+    );
   }
   if (!Number.isSafeInteger(offset) || offset % alignment !== 0) {
     throw bad(`its offset ${offset} is not a multiple of the alignment ${alignment}`);
@@ -221,8 +241,12 @@ class Cursor {
     if (type === STRING) return this.text(what);
     if (type !== ARRAY) return this.#number(type, what);
     const element = this.u32();
-    if (element === ARRAY) throw ggufError("gguf_unsupported", this.#path, `${what} is an array of arrays`);
-    if (VALUE_BYTES[element] === undefined) throw this.#bad(`${what} has elements of type ${element}`);
+    if (element === ARRAY) {
+      throw ggufError("gguf_unsupported", this.#path, `${what} is an array of arrays`);
+    }
+    if (VALUE_BYTES[element] === undefined) {
+      throw this.#bad(`${what} has elements of type ${element}`);
+    }
     const count = this.count(`elements of ${what}`, VALUE_BYTES[element], MAX_ARRAY);
     if (element === STRING) return Array.from({ length: count }, () => this.text(what));
     return Array.from({ length: count }, () => this.#number(element, what));
@@ -262,7 +286,9 @@ class Cursor {
   /** The next bytes; refuses what the file cannot have before it makes room. */
   #take(bytes: number, what: string): DataView<ArrayBuffer> {
     if (!(bytes <= this.size - this.position)) {
-      throw this.#bad(`${what} needs ${bytes} bytes where the file has ${this.size - this.position} left`);
+      throw this.#bad(
+        `${what} needs ${bytes} bytes where the file has ${this.size - this.position} left`,
+      );
     }
     if (this.#at + bytes > this.#filled) this.#fill(bytes, what);
     const view = new DataView(this.#window.buffer, this.#at, bytes);

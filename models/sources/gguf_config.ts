@@ -114,7 +114,9 @@ export class Metadata {
     this.#header = header;
     this.#path = path;
     const named = header.metadata.get("general.architecture");
-    if (typeof named !== "string") throw ggufError("gguf_malformed", path, "it has no general.architecture");
+    if (typeof named !== "string") {
+      throw ggufError("gguf_malformed", path, "it has no general.architecture");
+    }
     this.architecture = named;
   }
 
@@ -146,7 +148,9 @@ export class Metadata {
 
   text(key: string): string | undefined {
     const found = this.#header.metadata.get(`${this.architecture}.${key}`);
-    if (found !== undefined && typeof found !== "string") throw this.#malformed(`${key} is not a text`);
+    if (found !== undefined && typeof found !== "string") {
+      throw this.#malformed(`${key} is not a text`);
+    }
     return found;
   }
 
@@ -176,7 +180,9 @@ export function configOf(
 ): Record<string, unknown> {
   const family = familyOf(meta, path);
   const refused = (what: string) => ggufError("gguf_unsupported", path, what);
-  if (meta.number("expert_count")) throw refused(`a mixture of ${meta.number("expert_count")} experts`);
+  if (meta.number("expert_count")) {
+    throw refused(`a mixture of ${meta.number("expert_count")} experts`);
+  }
   const dims = meta.number("rope.dimension_count"), head = headDim(meta);
   if ((meta.number("attention.value_length") ?? head) !== head) {
     throw refused("keys and values of different lengths");
@@ -191,7 +197,8 @@ export function configOf(
     intermediate_size: meta.required("feed_forward_length"),
     num_hidden_layers: meta.required("block_count"),
     num_attention_heads: meta.required("attention.head_count"),
-    num_key_value_heads: meta.number("attention.head_count_kv") ?? meta.required("attention.head_count"),
+    num_key_value_heads: meta.number("attention.head_count_kv") ??
+      meta.required("attention.head_count"),
     head_dim: head,
     vocab_size: vocab,
     max_position_embeddings: meta.required("context_length"),
@@ -253,7 +260,11 @@ function scalingOf(
         }).filter(([, value]) => value !== undefined),
       );
     default:
-      throw ggufError("gguf_unsupported", path, `rope.scaling.type ${type} without its tables of factors`);
+      throw ggufError(
+        "gguf_unsupported",
+        path,
+        `rope.scaling.type ${type} without its tables of factors`,
+      );
   }
 }
 

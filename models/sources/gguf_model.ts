@@ -17,7 +17,13 @@ import {
 import { carryOver, dequantise, GGUF_TYPES, isCarried } from "./gguf_quant.ts";
 import { tokenizerOf } from "./gguf_tokenizer.ts";
 import { firstNotFinite } from "./safetensors.ts";
-import type { QuantisedPiece, ReadOptions, RowPiece, SourceTensor, WeightSource } from "./source.ts";
+import type {
+  QuantisedPiece,
+  ReadOptions,
+  RowPiece,
+  SourceTensor,
+  WeightSource,
+} from "./source.ts";
 
 const PIECE_BYTES = 8 << 20;
 
@@ -62,7 +68,9 @@ export class GgufModel implements WeightSource {
     };
     const encoder = new TextEncoder();
     this.texts = new Map(
-      Object.entries(texts).map(([file, json]) => [file, encoder.encode(JSON.stringify(json, null, 1))]),
+      Object.entries(texts).map((
+        [file, json],
+      ) => [file, encoder.encode(JSON.stringify(json, null, 1))]),
     );
   }
 
@@ -72,7 +80,9 @@ export class GgufModel implements WeightSource {
     try {
       file = await Deno.open(path, { read: true });
     } catch (error) {
-      throw modelError("file_unreadable", `${path} cannot be opened: ${reasonOf(error)}`, { file: path });
+      throw modelError("file_unreadable", `${path} cannot be opened: ${reasonOf(error)}`, {
+        file: path,
+      });
     }
     try {
       return new GgufModel(path, file, readGgufHeader(file, path));
@@ -102,7 +112,9 @@ export class GgufModel implements WeightSource {
         { file: this.path, tensor: gguf.name, shape: gguf.shape, expected: shape },
       );
     }
-    const readable = shape.length === 1 ? GGUF_TYPES.filter((type) => /^B?F/.test(type)) : GGUF_TYPES;
+    const readable = shape.length === 1
+      ? GGUF_TYPES.filter((type) => /^B?F/.test(type))
+      : GGUF_TYPES;
     if (!readable.includes(gguf.type)) {
       const known = readable.join(", ");
       throw ggufError(
@@ -146,7 +158,11 @@ export class GgufModel implements WeightSource {
     return isCarried(tensor.gguf.type, format) ? this.#carried(tensor, format, options) : undefined;
   }
 
-  async *#carried(tensor: Placed, format: "q4" | "q8", options: ReadOptions): AsyncGenerator<QuantisedPiece> {
+  async *#carried(
+    tensor: Placed,
+    format: "q4" | "q8",
+    options: ReadOptions,
+  ): AsyncGenerator<QuantisedPiece> {
     const { gguf } = tensor;
     for await (const { firstRow, rows, bytes } of this.#pieces(tensor, options)) {
       const { codes, scales } = carryOver(gguf.type, format, bytes);
@@ -184,7 +200,9 @@ export class GgufModel implements WeightSource {
   async *#pieces(
     { gguf, permutedBy }: Placed,
     { pieceBytes = PIECE_BYTES, signal }: ReadOptions,
-  ): AsyncGenerator<{ firstRow: number; rows: number; bytes: Uint8Array<ArrayBuffer>; rowElements: number }> {
+  ): AsyncGenerator<
+    { firstRow: number; rows: number; bytes: Uint8Array<ArrayBuffer>; rowElements: number }
+  > {
     const total = gguf.shape[0];
     const rowElements = gguf.shape.slice(1).reduce((a, b) => a * b, 1);
     const rowBytes = gguf.bytes / total;
@@ -208,7 +226,9 @@ export class GgufModel implements WeightSource {
     await this.#file.seek(position, Deno.SeekMode.Start);
     for (let filled = 0; filled < into.length;) {
       const count = await this.#file.read(into.subarray(filled));
-      if (count === null) throw ggufError("gguf_malformed", this.path, "the file has become shorter", tensor);
+      if (count === null) {
+        throw ggufError("gguf_malformed", this.path, "the file has become shorter", tensor);
+      }
       filled += count;
     }
   }
@@ -237,7 +257,11 @@ export class GgufModel implements WeightSource {
 }
 
 /** llama.cpp's row 2i + half of a head is Hugging Face's row half * head_dim / 2 + i. */
-function unpermuted(bytes: Uint8Array<ArrayBuffer>, rowBytes: number, head: number): Uint8Array<ArrayBuffer> {
+function unpermuted(
+  bytes: Uint8Array<ArrayBuffer>,
+  rowBytes: number,
+  head: number,
+): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(bytes.length);
   const half = head / 2;
   for (let row = 0; row < bytes.length / rowBytes; row++) {
@@ -248,7 +272,12 @@ function unpermuted(bytes: Uint8Array<ArrayBuffer>, rowBytes: number, head: numb
   return out;
 }
 
-function place(header: GgufHeader, family: GgufFamily, headDim: number, path: string): Map<string, Placed> {
+function place(
+  header: GgufHeader,
+  family: GgufFamily,
+  headDim: number,
+  path: string,
+): Map<string, Placed> {
   const placed = new Map<string, Placed>();
   for (const gguf of header.tensors.values()) {
     const name = huggingFaceName(gguf.name, family);

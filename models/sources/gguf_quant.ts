@@ -83,7 +83,8 @@ const q6_k: Decoder = (bytes, out) => {
       const within = sub & 3, upper = sub >> 2;
       const low = at + upper * 64 + (within & 1) * 32, high = at + 128 + upper * 32;
       for (let i = 0; i < 32; i++) {
-        const code = bytes[low + i] >> 4 * (within >> 1) & 15 | (bytes[high + i] >> 2 * within & 3) << 4;
+        const code = bytes[low + i] >> 4 * (within >> 1) & 15 |
+          (bytes[high + i] >> 2 * within & 3) << 4;
         const scale = bytes[at + 192 + sub * 2 + (i >> 4)] << 24 >> 24;
         out[o++] = d * scale * (code - 32);
       }
@@ -106,7 +107,11 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
 export const GGUF_TYPES: readonly string[] = ["F32", "F16", "BF16", ...Object.keys(DECODERS)];
 
 /** Whole blocks to `count` values; `bytes` begins at the start of its buffer. */
-export function dequantise(type: string, bytes: Uint8Array<ArrayBuffer>, count: number): Float32Array {
+export function dequantise(
+  type: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  count: number,
+): Float32Array {
   const decode = DECODERS[type];
   if (!decode) return toFloat32(bytes, type);
   const values = new Float32Array(count);
@@ -116,7 +121,9 @@ export function dequantise(type: string, bytes: Uint8Array<ArrayBuffer>, count: 
 
 /** Which of our layouts holds a type's blocks exactly: the same codes under the same scales. */
 export function isCarried(type: string, format: string): boolean {
-  return format === "q4" ? type === "Q4_0" : format === "q8" && (type === "Q4_0" || type === "Q8_0");
+  return format === "q4"
+    ? type === "Q4_0"
+    : format === "q8" && (type === "Q4_0" || type === "Q8_0");
 }
 
 /**

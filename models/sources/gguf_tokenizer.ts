@@ -43,8 +43,10 @@ const TURN_ENDS = [
 const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
 const LLAMA3 = words(`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}`);
 const QWEN2 = words(`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}`);
-const CASED = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+";
-const CAPITALS = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*";
+const CASED =
+  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+";
+const CAPITALS =
+  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*";
 const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
 
 /** How a text is split before it is merged. */
@@ -84,7 +86,9 @@ const SPLITTINGS: Readonly<Record<string, Splitting>> = (() => {
       ],
     },
     "tekken": {
-      split: [`${CASED}|${CAPITALS}|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`],
+      split: [
+        `${CASED}|${CAPITALS}|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
+      ],
       ignoreMerges: true,
       addBos: true,
     },
@@ -100,7 +104,11 @@ export function tokenizerOf(metadata: GgufHeader["metadata"], path: string): Ggu
   const fields = new Fields(metadata, path);
   const kind = fields.text("model");
   if (kind !== "gpt2" && kind !== "llama") {
-    throw ggufError("gguf_unsupported", path, `tokenizer ${kind ?? "missing"} (supported: gpt2, llama)`);
+    throw ggufError(
+      "gguf_unsupported",
+      path,
+      `tokenizer ${kind ?? "missing"} (supported: gpt2, llama)`,
+    );
   }
   const tokens = fields.list("tokens", "string", undefined) ?? [];
   if (tokens.length === 0) throw fields.bad("tokens are missing");
@@ -173,7 +181,11 @@ function byteLevel(fields: Fields, tokens: string[], types: number[]): Parts {
   const splitting = Object.hasOwn(SPLITTINGS, named) ? SPLITTINGS[named] : undefined;
   if (!splitting) {
     const known = Object.keys(SPLITTINGS).join(", ");
-    throw ggufError("gguf_unsupported", fields.path, `tokenizer.ggml.pre ${named} (supported: ${known})`);
+    throw ggufError(
+      "gguf_unsupported",
+      fields.path,
+      `tokenizer.ggml.pre ${named} (supported: ${known})`,
+    );
   }
   const merges = (fields.list("merges", "string", undefined) ?? []).map((merge) => {
     const at = merge.indexOf(" ", 1);
@@ -185,7 +197,12 @@ function byteLevel(fields: Fields, tokens: string[], types: number[]): Parts {
   const split = splitting.split.map((Regex) => (
     { type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false }
   ));
-  const bytes = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false };
+  const bytes = {
+    type: "ByteLevel",
+    add_prefix_space: false,
+    trim_offsets: false,
+    use_regex: false,
+  };
   return {
     normalizer: splitting.normalizer ?? null,
     pre_tokenizer: { type: "Sequence", pretokenizers: [...split, bytes] },
@@ -292,7 +309,9 @@ function chatTemplates(metadata: ReadonlyMap<string, GgufValue>): Record<string,
       : []
   );
   if (typeof main !== "string") return others.length === 0 ? {} : { chat_template: others };
-  return { chat_template: others.length === 0 ? main : [{ name: "default", template: main }, ...others] };
+  return {
+    chat_template: others.length === 0 ? main : [{ name: "default", template: main }, ...others],
+  };
 }
 
 /** Metadata below `tokenizer.ggml.`, checked as they are read. */
@@ -305,7 +324,8 @@ class Fields {
     this.path = path;
   }
 
-  readonly bad = (why: string): Error => ggufError("gguf_malformed", this.path, `its tokenizer: ${why}`);
+  readonly bad = (why: string): Error =>
+    ggufError("gguf_malformed", this.path, `its tokenizer: ${why}`);
 
   text(key: string): string | undefined {
     return this.#scalar(key, "string") as string | undefined;

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { encodeGguf, type GgufField, ggufTokenizer } from "../../tests/gguf_writer.ts";
-import { Tokenizer } from "../tokenizer.ts";
+import { encodeGguf, type GgufField, ggufTokenizer } from "../../tests/support/gguf_writer.ts";
+import { Tokenizer } from "../text/tokenizer.ts";
 import { readGgufHeader } from "./gguf.ts";
 import { type GgufTokenizer, tokenizerOf } from "./gguf_tokenizer.ts";
 
@@ -44,8 +44,16 @@ async function throughFile(fields: Record<string, GgufField>): Promise<GgufToken
 
 /** The library's `Digits` splits off ASCII digits only; the original implementation, and a GGUF file, all of `\\p{N}`. */
 function withAllDigits(original: TokenizerJson): unknown {
-  const split = { type: "Split", pattern: { Regex: "\\p{N}" }, behavior: "Isolated", invert: false };
-  return JSON.parse(JSON.stringify(original), (_, value) => value?.type === "Digits" ? split : value);
+  const split = {
+    type: "Split",
+    pattern: { Regex: "\\p{N}" },
+    behavior: "Isolated",
+    invert: false,
+  };
+  return JSON.parse(
+    JSON.stringify(original),
+    (_, value) => value?.type === "Digits" ? split : value,
+  );
 }
 
 async function readIfThere(path: string): Promise<TokenizerJson | undefined> {
@@ -110,20 +118,27 @@ for (const [name, pre] of [["SmolLM2-135M-Instruct", "smollm"], ["Qwen2.5", "qwe
 
 const llama2 = await readIfThere(join(FETCHED, "Llama-2/tokenizer.json"));
 const why = llama2 ? "" : " (skipped: the tokenizer is not here)";
-Deno.test(`tokenizerOf() reconstructs Llama 2's merges from scores${why}`, { ignore: !llama2 }, async () => {
-  const read = await throughFile(sentencePieceFields(llama2!));
-  const { merges } = read.tokenizer["model"] as { merges: [string, string][] };
-  const [mine, published] = [merges.map((pair) => pair.join(" ")), llama2!.model.merges as string[]];
-  const words = (all: string[]) => all.filter((merge) => !isRun(merge.replace(" ", "")));
-  assert.deepEqual(words(mine), words(published));
-  assert.deepEqual(mine.toSorted(), published.toSorted());
-  // the file cannot say that Llama 2's special tokens are looked for in the normalised text: they are found as they stand
-  assertSameIds(read, {
-    ...llama2!,
-    added_tokens: llama2!.added_tokens.map((t) => ({ ...t, normalized: false })),
-  });
-  assert.deepEqual([read.bos, read.ends], [1, [2]]);
-});
+Deno.test(
+  `tokenizerOf() reconstructs Llama 2's merges from scores${why}`,
+  { ignore: !llama2 },
+  async () => {
+    const read = await throughFile(sentencePieceFields(llama2!));
+    const { merges } = read.tokenizer["model"] as { merges: [string, string][] };
+    const [mine, published] = [
+      merges.map((pair) => pair.join(" ")),
+      llama2!.model.merges as string[],
+    ];
+    const words = (all: string[]) => all.filter((merge) => !isRun(merge.replace(" ", "")));
+    assert.deepEqual(words(mine), words(published));
+    assert.deepEqual(mine.toSorted(), published.toSorted());
+    // the file cannot say that Llama 2's special tokens are looked for in the normalised text: they are found as they stand
+    assertSameIds(read, {
+      ...llama2!,
+      added_tokens: llama2!.added_tokens.map((t) => ({ ...t, normalized: false })),
+    });
+    assert.deepEqual([read.bos, read.ends], [1, [2]]);
+  },
+);
 
 /** A small SentencePiece vocabulary. */
 const SMALL: TokenizerJson = {
@@ -133,7 +148,10 @@ const SMALL: TokenizerJson = {
         "<unk>",
         "<s>",
         "</s>",
-        ...Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`),
+        ...Array.from(
+          { length: 256 },
+          (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`,
+        ),
         ..."▁a,ab,▁ab,abc,▁,a,b,c".split(","),
       ].map((token, id) => [token, id]),
     ),

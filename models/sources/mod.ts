@@ -1,7 +1,15 @@
-/** Readers of checkpoints. @module */
+/**
+ * Readers of checkpoints: Hugging Face folders (safetensors) and GGUF files.
+ *
+ * @module
+ */
 export { Checkpoint, readJsonFile } from "./checkpoint.ts";
 export { GgufModel } from "./gguf_model.ts";
 export { MAX_HEADER_BYTES } from "./safetensors.ts";
-export type { QuantisedPiece, ReadOptions, RowPiece, SourceTensor, WeightSource } from "./source.ts";
-export { HubModel, parseHubSpec } from "./hub.ts";
-export type { HubOptions, HubProgress, HubSpec } from "./hub.ts";
+export type {
+  QuantisedPiece,
+  ReadOptions,
+  RowPiece,
+  SourceTensor,
+  WeightSource,
+} from "./source.ts";

@@ -60,12 +60,20 @@ export function headerLength(first: Uint8Array, fileBytes: number, file: string)
  * The tensors of a file from its JSON header. Every offset is checked: tensors neither overlap nor leave gaps nor reach
  * past the file, and each has the bytes that its dtype and shape need.
  */
-export function parseHeader(json: Uint8Array, fileBytes: number, file: string): Map<string, PlacedTensor> {
+export function parseHeader(
+  json: Uint8Array,
+  fileBytes: number,
+  file: string,
+): Map<string, PlacedTensor> {
   const bad = (why: string, tensor?: string, code = "safetensors_header") =>
-    modelError(code, tensor === undefined ? `${file}: ${why}` : `${file}, tensor ${tensor}: ${why}`, {
-      file,
-      tensor,
-    });
+    modelError(
+      code,
+      tensor === undefined ? `${file}: ${why}` : `${file}, tensor ${tensor}: ${why}`,
+      {
+        file,
+        tensor,
+      },
+    );
   let raw: Record<string, unknown>;
   try {
     raw = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
@@ -128,8 +136,13 @@ export function halfValues(): Float32Array {
 }
 
 /** Little-endian elements as f32; `bytes` must be aligned to the element. An F32 input is viewed, not copied. */
-export function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: SourceTensor["dtype"]): Float32Array {
-  if (dtype === "F32") return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+export function toFloat32(
+  bytes: Uint8Array<ArrayBuffer>,
+  dtype: SourceTensor["dtype"],
+): Float32Array {
+  if (dtype === "F32") {
+    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  }
   const bits = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
   const values = new Float32Array(bits.length);
   if (dtype === "BF16") {

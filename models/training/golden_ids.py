@@ -1,4 +1,4 @@
-"""Writes models/golden_ids.jsonl, the texts and then a line a tokenizer: what the reference implementation (the `tokenizers` package) makes of a few texts.
+"""Writes models/text/golden_ids.jsonl, the texts and then a line a tokenizer: what the reference implementation (the `tokenizers` package) makes of a few texts.
 
     python models/training/golden_ids.py NAME=path/to/tokenizer.json ...
 

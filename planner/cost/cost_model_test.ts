@@ -29,7 +29,11 @@ function device(name: string, factor: number): Device {
     name,
     memoryBytes: 100e6,
     overheadBytes: 8e6,
-    layer: { rows: [1, 10], past: [0, 100], seconds: [[factor, 2 * factor], [10 * factor, 20 * factor]] },
+    layer: {
+      rows: [1, 10],
+      past: [0, 100],
+      seconds: [[factor, 2 * factor], [10 * factor, 20 * factor]],
+    },
     embed: flat(0.25),
     head: flat(3),
     frameSeconds: 0.5,
@@ -43,22 +47,36 @@ const cost = (wire: "f32" | "f16" | "int8" = "f16") =>
 
 Deno.test("a stage costs its layers, the embedding at layer 0, the head of the wanted rows at the last layer, and a frame", () => {
   const c = cost();
-  assert.equal(c.stageSeconds(0, { first: 1, last: 3 }, { rows: 10, past: 0, wanted: 10 }), 0.5 + 30);
-  assert.equal(c.stageSeconds(0, { first: 0, last: 1 }, { rows: 10, past: 100, wanted: 1 }), 0.5 + 40 + 2.5);
-  assert.equal(c.stageSeconds(1, { first: 4, last: 5 }, { rows: 10, past: 0, wanted: 1 }), 0.5 + 40 + 6);
+  assert.equal(
+    c.stageSeconds(0, { first: 1, last: 3 }, { rows: 10, past: 0, wanted: 10 }),
+    0.5 + 30,
+  );
+  assert.equal(
+    c.stageSeconds(0, { first: 0, last: 1 }, { rows: 10, past: 100, wanted: 1 }),
+    0.5 + 40 + 2.5,
+  );
+  assert.equal(
+    c.stageSeconds(1, { first: 4, last: 5 }, { rows: 10, past: 0, wanted: 1 }),
+    0.5 + 40 + 6,
+  );
   // a piece of a prompt that is not its last wants nothing: the head does not run
-  assert.equal(c.stageSeconds(1, { first: 4, last: 5 }, { rows: 10, past: 0, wanted: 0 }), 0.5 + 40);
+  assert.equal(
+    c.stageSeconds(1, { first: 4, last: 5 }, { rows: 10, past: 0, wanted: 0 }),
+    0.5 + 40,
+  );
 });
 
 Deno.test("splitting a stage costs one more frame time and nothing else", () => {
   const c = cost();
-  fc.assert(fc.property(fc.nat(4), fc.integer({ min: 1, max: 300 }), fc.nat(3000), (cut, rows, past) => {
-    const frame = { rows, past, wanted: rows };
-    const whole = c.stageSeconds(0, { first: 0, last: 5 }, frame);
-    const parts = c.stageSeconds(0, { first: 0, last: cut }, frame) +
-      c.stageSeconds(0, { first: cut + 1, last: 5 }, frame);
-    assert.ok(Math.abs(parts - whole - 0.5) < 1e-9 * whole);
-  }));
+  fc.assert(
+    fc.property(fc.nat(4), fc.integer({ min: 1, max: 300 }), fc.nat(3000), (cut, rows, past) => {
+      const frame = { rows, past, wanted: rows };
+      const whole = c.stageSeconds(0, { first: 0, last: 5 }, frame);
+      const parts = c.stageSeconds(0, { first: 0, last: cut }, frame) +
+        c.stageSeconds(0, { first: cut + 1, last: 5 }, frame);
+      assert.ok(Math.abs(parts - whole - 0.5) < 1e-9 * whole);
+    }),
+  );
 });
 
 Deno.test("a narrower wire carries fewer bytes, in proportion to its elements", () => {
@@ -91,14 +109,24 @@ Deno.test("lackingBytes() counts weights, KV and the engine against the device's
 });
 
 Deno.test("a device of a data sheet reads its weights for one row and computes for many", () => {
-  const d = describedDevice({ name: "paper", memory_bytes: 8e9, flops: 1e11, memory_bandwidth: 1e10 }, model);
+  const d = describedDevice({
+    name: "paper",
+    memory_bytes: 8e9,
+    flops: 1e11,
+    memory_bandwidth: 1e10,
+  }, model);
   const bytes = 20e6; // a layer's mean
   assert.ok(Math.abs(tableSeconds(d.layer, 1, 0) - bytes / 1e10) < 3e-5);
   const many = tableSeconds(d.layer, 512, 0);
   assert.ok(Math.abs(many - 512 * 2 * 10.256e6 / 1e11) < 1e-3 * many, String(many));
   // more past, more reading; twice the bandwidth, half the time of a row
   assert.ok(tableSeconds(d.layer, 1, 2000) > tableSeconds(d.layer, 1, 0));
-  const wide = describedDevice({ name: "w", memory_bytes: 8e9, flops: 1e11, memory_bandwidth: 2e10 }, model);
+  const wide = describedDevice({
+    name: "w",
+    memory_bytes: 8e9,
+    flops: 1e11,
+    memory_bandwidth: 2e10,
+  }, model);
   assert.ok(tableSeconds(wide.layer, 1, 0) < 0.6 * tableSeconds(d.layer, 1, 0));
   assert.equal(tableSeconds(wide.layer, 512, 0), tableSeconds(d.layer, 512, 0));
   assert.ok(tableSeconds(d.head, 1, 0) > tableSeconds(d.embed, 1, 0));

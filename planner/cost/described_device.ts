@@ -38,7 +38,8 @@ export const describedDeviceSchema = z.object({
   /** May it see prompts and tokens in clear? @default true */
   trusted: z.boolean().optional(),
 }).refine(
-  (d) => d.layer_seconds !== undefined || (d.flops !== undefined && d.memory_bandwidth !== undefined),
+  (d) =>
+    d.layer_seconds !== undefined || (d.flops !== undefined && d.memory_bandwidth !== undefined),
   "give layer_seconds, or flops and memory_bandwidth",
 );
 
@@ -59,7 +60,9 @@ export function describedDevice(described: DescribedDevice, model: ModelShape): 
     throw new OrreryError({
       group: "planner",
       code: "bad_device",
-      message: `device ${described.name}: ${issue.path.join(".") || "description"}: ${issue.message}`,
+      message: `device ${described.name}: ${
+        issue.path.join(".") || "description"
+      }: ${issue.message}`,
       metadata: { device: described.name, path: issue.path.map(String) },
     });
   }
@@ -86,7 +89,9 @@ function roofline(flops: number, bandwidth: number, model: ModelShape): Tables {
   const seconds = (bytes: number, macs: number) =>
     FIXED_SECONDS + Math.max(bytes / bandwidth, 2 * macs / flops);
   // the row count where a layer turns from reading weights to computing is a knot, or interpolation would round the corner off
-  const kink = model.macsPerRow > 0 ? Math.round(layerBytes / bandwidth * flops / (2 * model.macsPerRow)) : 0;
+  const kink = model.macsPerRow > 0
+    ? Math.round(layerBytes / bandwidth * flops / (2 * model.macsPerRow))
+    : 0;
   const rows = rowAxis(model.context, kink);
   const past = pastAxis(model.context);
   return {
@@ -111,18 +116,26 @@ function fromLayerTimes(times: Record<string, number>, model: ModelShape): Table
   const layerBytes = mean(model.layerBytes);
   const rows = given.rows;
   // the best rate seen tells what attention over more past costs, which was not measured
-  const perMac = macsPerRow > 0 ? Math.min(...rows.map((r, i) => given.seconds[i][0] / (r * macsPerRow))) : 0;
+  const perMac = macsPerRow > 0
+    ? Math.min(...rows.map((r, i) => given.seconds[i][0] / (r * macsPerRow)))
+    : 0;
   const perByte = layerBytes > 0 ? tableSeconds(given, rows[0], 0) / layerBytes : 0;
   const layer = table(
     rows,
     pastAxis(model.context),
-    (r, p) => tableSeconds(given, r, 0) + p * Math.max(r * macsPerPastRow * perMac, kvBytesPerRow * perByte),
+    (r, p) =>
+      tableSeconds(given, r, 0) +
+      p * Math.max(r * macsPerPastRow * perMac, kvBytesPerRow * perByte),
   );
   const macRatio = macsPerRow > 0 ? model.hidden * model.vocab / macsPerRow : 0;
   return {
     layer,
     embed: table(rows, [0], (r) => 2 * r * model.hidden * 4 * perByte),
-    head: table(rows, [0], (r) => Math.max(tableSeconds(given, r, 0) * macRatio, perByte * model.headBytes)),
+    head: table(
+      rows,
+      [0],
+      (r) => Math.max(tableSeconds(given, r, 0) * macRatio, perByte * model.headBytes),
+    ),
   };
 }
 
@@ -131,7 +144,11 @@ function flat(times: Record<string, number>): TimeTable {
   return { rows, past: [0], seconds: rows.map((r) => [times[String(r)]]) };
 }
 
-function table(rows: number[], past: number[], seconds: (rows: number, past: number) => number): TimeTable {
+function table(
+  rows: number[],
+  past: number[],
+  seconds: (rows: number, past: number) => number,
+): TimeTable {
   return { rows, past, seconds: rows.map((r) => past.map((p) => seconds(r, p))) };
 }
 

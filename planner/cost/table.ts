@@ -199,7 +199,9 @@ function checkTable({ rows, past, seconds }: TimeTable): void {
   if (!ascends(past) || past[0] < 0) bad(`past must ascend from 0 or above, got [${past}]`);
   if (seconds.length !== rows.length || seconds.some((line) => line.length !== past.length)) {
     bad(
-      `seconds must be ${rows.length} x ${past.length}, got ${seconds.length} x ${seconds[0]?.length ?? 0}`,
+      `seconds must be ${rows.length} x ${past.length}, got ${seconds.length} x ${
+        seconds[0]?.length ?? 0
+      }`,
     );
   }
   for (const [i, line] of seconds.entries()) {

@@ -6,10 +6,14 @@ import { cleanTable, tableSeconds } from "./mod.ts";
 
 const axis = (from: number) =>
   fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 7 })
-    .map((gaps) => gaps.reduce<number[]>((all, gap) => [...all, (all.at(-1) ?? from - gap) + gap], []));
+    .map((gaps) =>
+      gaps.reduce<number[]>((all, gap) => [...all, (all.at(-1) ?? from - gap) + gap], [])
+    );
 
 /** Anything that a machine under load might have measured, and worse. */
-const noisy: fc.Arbitrary<TimeTable> = fc.tuple(axis(1), fc.oneof(axis(0), axis(16))).chain(([rows, past]) =>
+const noisy: fc.Arbitrary<TimeTable> = fc.tuple(axis(1), fc.oneof(axis(0), axis(16))).chain((
+  [rows, past],
+) =>
   fc.array(
     fc.array(fc.double({ min: -0.1, max: 5, noNaN: true }), {
       minLength: past.length,
@@ -24,7 +28,10 @@ Deno.test("tableSeconds() never falls with rows or past and is never negative, w
     fc.property(
       noisy,
       fc.array(
-        fc.tuple(fc.double({ min: 0, max: 900, noNaN: true }), fc.double({ min: 0, max: 900, noNaN: true })),
+        fc.tuple(
+          fc.double({ min: 0, max: 900, noNaN: true }),
+          fc.double({ min: 0, max: 900, noNaN: true }),
+        ),
         {
           minLength: 2,
           maxLength: 30,
@@ -64,7 +71,10 @@ Deno.test("a table that is monotone already is met at every measured point", () 
 
 Deno.test("cleanTable() is nearer to the measurements than a running maximum or minimum, in relative error", () => {
   const error = (a: number[][], b: number[][]) =>
-    a.flatMap((line, i) => line.map((v, j) => Math.log(v / b[i][j]) ** 2)).reduce((x, y) => x + y, 0);
+    a.flatMap((line, i) => line.map((v, j) => Math.log(v / b[i][j]) ** 2)).reduce(
+      (x, y) => x + y,
+      0,
+    );
   fc.assert(fc.property(noisy, (table) => {
     const seconds = table.seconds.map((line) => line.map((v) => Math.abs(v) + 0.01));
     const clean = cleanTable({ ...table, seconds }).seconds;
@@ -74,12 +84,18 @@ Deno.test("cleanTable() is nearer to the measurements than a running maximum or 
     const falling = seconds.map((line, i) =>
       line.map((_, j) => Math.min(...seconds.slice(i).flatMap((l) => l.slice(j))))
     );
-    assert.ok(error(clean, seconds) <= Math.min(error(rising, seconds), error(falling, seconds)) + 1e-6);
+    assert.ok(
+      error(clean, seconds) <= Math.min(error(rising, seconds), error(falling, seconds)) + 1e-6,
+    );
   }));
 });
 
 Deno.test("an outlier and its neighbour meet at their geometric mean", () => {
-  const { seconds } = cleanTable({ rows: [1, 2, 4], past: [0], seconds: [[0.004], [0.001], [0.01]] });
+  const { seconds } = cleanTable({
+    rows: [1, 2, 4],
+    past: [0],
+    seconds: [[0.004], [0.001], [0.01]],
+  });
   assert.deepEqual(seconds.map(([v]) => Number(v.toFixed(9))), [0.002, 0.002, 0.01]);
 });
 
@@ -108,7 +124,10 @@ Deno.test("a flat end left by noise does not make further rows free", () => {
 
 Deno.test("a broken table is refused with what is wrong in it", () => {
   const bad = (table: TimeTable, message: RegExp) =>
-    assert.throws(() => cleanTable(table), (e) => hasCode(e, "bad_table") && message.test(e.message));
+    assert.throws(
+      () => cleanTable(table),
+      (e) => hasCode(e, "bad_table") && message.test(e.message),
+    );
   bad({ rows: [2, 1], past: [0], seconds: [[1], [1]] }, /rows must ascend.*\[2,1\]/);
   bad({ rows: [0, 1], past: [0], seconds: [[1], [1]] }, /rows must ascend/);
   bad({ rows: [1], past: [], seconds: [[]] }, /past must ascend/);

@@ -36,7 +36,9 @@ export interface BranchShape {
  * lanes = min(f * r, branches), since a lane's next row needs its last one's token. Equal rates: more lanes, then fewer rows a frame,
  * then fewer frames. One lane gives one row and one frame.
  */
-export function branchShape({ costs, branches, maxRows = branches }: BranchShapeInput): BranchShape {
+export function branchShape(
+  { costs, branches, maxRows = branches }: BranchShapeInput,
+): BranchShape {
   let best = { lanes: 1, frames: 1, rows: 1, rate: 1 / costs.latency(1) };
   const alone = best.rate;
   for (let rows = 1; rows <= Math.min(branches, maxRows); rows++) {

@@ -24,15 +24,23 @@ Deno.test("branchShape() is at least as fast as every frame size and number of f
       for (let r = 1; r <= branches; r++) {
         for (let f = 1; f * r <= branches; f++) {
           const rate = Math.min(f * r / costs.latency(r), r / costs.bottleneck(r));
-          assert.ok(shape.tokensPerSecond >= rate * (1 - 1e-8), `${f} frames of ${r} rows give ${rate}`);
+          assert.ok(
+            shape.tokensPerSecond >= rate * (1 - 1e-8),
+            `${f} frames of ${r} rows give ${rate}`,
+          );
         }
       }
       assert.ok(
-        shape.in_flight <= branches && shape.in_flight <= shape.frames_in_flight * shape.rows_per_frame,
+        shape.in_flight <= branches &&
+          shape.in_flight <= shape.frames_in_flight * shape.rows_per_frame,
       );
-      assert.ok((shape.frames_in_flight - 1) * shape.rows_per_frame < branches, "a frame would be empty");
       assert.ok(
-        shape.tokensPerSecond * costs.bottleneck(shape.rows_per_frame) <= shape.rows_per_frame * (1 + 1e-9),
+        (shape.frames_in_flight - 1) * shape.rows_per_frame < branches,
+        "a frame would be empty",
+      );
+      assert.ok(
+        shape.tokensPerSecond * costs.bottleneck(shape.rows_per_frame) <=
+          shape.rows_per_frame * (1 + 1e-9),
       );
     }),
     { numRuns: 300 },
@@ -45,7 +53,12 @@ Deno.test("another lane never slows all lanes together down, and one lane is pla
       const rate = (lanes: number) => branchShape({ costs, branches: lanes }).tokensPerSecond;
       assert.ok(rate(branches + 1) >= rate(branches) * (1 - 1e-9));
       const one = branchShape({ costs, branches: 1 });
-      assert.deepEqual([one.in_flight, one.frames_in_flight, one.rows_per_frame, one.speedup], [1, 1, 1, 1]);
+      assert.deepEqual([one.in_flight, one.frames_in_flight, one.rows_per_frame, one.speedup], [
+        1,
+        1,
+        1,
+        1,
+      ]);
     }),
   );
 });

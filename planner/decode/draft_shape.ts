@@ -68,7 +68,11 @@ export function chainTokens(acceptance: number, length: number): number {
 }
 
 /** Chance that one of `branches` candidates for a position is accepted. */
-export function branchAcceptance(acceptance: number, secondShare: number, branches: number): number {
+export function branchAcceptance(
+  acceptance: number,
+  secondShare: number,
+  branches: number,
+): number {
   return 1 - (1 - acceptance) * (1 - secondShare * acceptance) ** (branches - 1);
 }
 
@@ -115,7 +119,9 @@ export function draftShape(input: DraftShapeInput): DraftShape {
   }
   const speedup = best.tokensPerSecond / plainRate;
   if (best === plain || speedup <= 1 + margin) {
-    const short = best === plain ? "no draft is faster" : `the best draft gains ${percent(speedup - 1)} only`;
+    const short = best === plain
+      ? "no draft is faster"
+      : `the best draft gains ${percent(speedup - 1)} only`;
     return {
       ...plain,
       speedup: 1,
@@ -132,7 +138,9 @@ export function draftShape(input: DraftShapeInput): DraftShape {
     ...best,
     speedup,
     why:
-      `${shape}${fill}: ${speedup.toFixed(2)} times plain decoding at acceptance ${acceptance.toFixed(2)}, ` +
+      `${shape}${fill}: ${speedup.toFixed(2)} times plain decoding at acceptance ${
+        acceptance.toFixed(2)
+      }, ` +
       `${percent(best.wastedShare)} of rows wasted`,
   };
 }
@@ -168,7 +176,8 @@ function continuous(
   input: DraftShapeInput,
   { rows, frames }: { rows: number; frames: number },
 ): Candidate | null {
-  const { costs, acceptance: a, draftSecondsPerToken: draft, drafterStageSeconds = () => 0 } = input;
+  const { costs, acceptance: a, draftSecondsPerToken: draft, drafterStageSeconds = () => 0 } =
+    input;
   const latency = costs.latency(rows);
   const busy = costs.bottleneck(rows);
   const interval = Math.max(busy, latency / frames, rows * draft + drafterStageSeconds(rows));

@@ -29,7 +29,10 @@ const hundredths = (max: number) => fc.integer({ min: 0, max: 100 * max }).map((
 const inputs = fc.noBias(fc.record({
   costs: pipelines,
   acceptance: fc.oneof(fc.constantFrom(0, 1), hundredths(1)),
-  draftSecondsPerToken: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 40 }).map((ms) => ms / 1000)),
+  draftSecondsPerToken: fc.oneof(
+    fc.constant(0),
+    fc.integer({ min: 0, max: 40 }).map((ms) => ms / 1000),
+  ),
   maxLength: fc.integer({ min: 0, max: 8 }),
   maxRows: fc.integer({ min: 1, max: 24 }),
   secondShare: hundredths(0.6),
@@ -46,11 +49,15 @@ Deno.test("a draft is never predicted slower than plain decoding, nor outside it
       const shape = draftShape(input);
       const plain = 1 / input.costs.latency(1);
       assert.ok(shape.tokensPerSecond >= plain * (1 - 1e-12));
-      assert.ok(Math.abs(shape.speedup * plain - shape.tokensPerSecond) <= 1e-9 * shape.tokensPerSecond);
+      assert.ok(
+        Math.abs(shape.speedup * plain - shape.tokensPerSecond) <= 1e-9 * shape.tokensPerSecond,
+      );
       assert.ok(shape.length <= input.maxLength && shape.rows <= Math.max(1, input.maxRows));
       assert.ok(shape.framesInFlight <= input.maxFrames && shape.tree.length === shape.length);
       assert.ok(shape.wastedShare >= 0 && shape.wastedShare < 1);
-      if (shape.length === 0) return assert.deepEqual([shape.speedup, shape.framesInFlight], [1, 1]);
+      if (shape.length === 0) {
+        return assert.deepEqual([shape.speedup, shape.framesInFlight], [1, 1]);
+      }
       assert.ok(shape.speedup > 1 + input.margin);
       drafts++;
       if (shape.framesInFlight > 1) continuous++;
@@ -70,7 +77,10 @@ Deno.test("nothing is drafted at acceptance 0, and more acceptance is never slow
       assert.equal(draftShape({ ...input, acceptance: 0 }).length, 0);
       const [low, high] = [Math.min(input.acceptance, other), Math.max(input.acceptance, other)];
       const rate = (acceptance: number) => draftShape({ ...input, acceptance }).tokensPerSecond;
-      assert.ok(rate(high) >= rate(low) * (1 - 1e-9), `${rate(low)} at ${low}, ${rate(high)} at ${high}`);
+      assert.ok(
+        rate(high) >= rate(low) * (1 - 1e-9),
+        `${rate(low)} at ${low}, ${rate(high)} at ${high}`,
+      );
     }),
     quiet,
   );
@@ -79,7 +89,8 @@ Deno.test("nothing is drafted at acceptance 0, and more acceptance is never slow
 Deno.test("a faster drafter, more rows, more length or more frames allowed are never slower", () => {
   fc.assert(
     fc.property(inputs, (input) => {
-      const rate = (change: Partial<DraftShapeInput>) => draftShape({ ...input, ...change }).tokensPerSecond;
+      const rate = (change: Partial<DraftShapeInput>) =>
+        draftShape({ ...input, ...change }).tokensPerSecond;
       const here = rate({}) * (1 - 1e-9);
       assert.ok(rate({ draftSecondsPerToken: input.draftSecondsPerToken / 2 }) >= here);
       assert.ok(rate({ maxRows: input.maxRows + 4 }) >= here);
@@ -120,7 +131,10 @@ Deno.test("rows that cost nothing more make a tree, rows that cost in full make 
 Deno.test("a slower link makes longer drafts", () => {
   const length = (link: number) =>
     draftShape({
-      costs: { latency: (rows) => 0.05 + 0.02 * rows + link, bottleneck: (rows) => 0.05 + 0.02 * rows },
+      costs: {
+        latency: (rows) => 0.05 + 0.02 * rows + link,
+        bottleneck: (rows) => 0.05 + 0.02 * rows,
+      },
       acceptance: 0.8,
       draftSecondsPerToken: 0.002,
       maxLength: 12,
@@ -194,7 +208,10 @@ Deno.test("the rate predicted for continuous speculation is that of a pipeline p
       for (const draft of [0.01, 0.06]) {
         for (const back of [0, 0.03, 0.07]) {
           const busiest = Math.max(...stages);
-          const costs = { latency: () => stages.reduce((a, b) => a + b, back), bottleneck: () => busiest };
+          const costs = {
+            latency: () => stages.reduce((a, b) => a + b, back),
+            bottleneck: () => busiest,
+          };
           const shape = draftShape({
             costs,
             acceptance,
@@ -205,7 +222,11 @@ Deno.test("the rate predicted for continuous speculation is that of a pipeline p
           });
           if (shape.framesInFlight === 1) continue;
           compared++;
-          const interval = Math.max(busiest, costs.latency() / shape.framesInFlight, shape.rows * draft);
+          const interval = Math.max(
+            busiest,
+            costs.latency() / shape.framesInFlight,
+            shape.rows * draft,
+          );
           const real = played({ stages, back, rows: shape.rows, interval, draft, acceptance });
           const error = shape.tokensPerSecond / real - 1;
           // rather promise too little: stale frames sometimes leave the busiest stage free in time

@@ -27,7 +27,9 @@ export interface PipelineCostsInput {
 }
 
 /** Costs of a placement's decode frames. */
-export function pipelineCosts({ cost, stages, coordinator, past }: PipelineCostsInput): PipelineCosts {
+export function pipelineCosts(
+  { cost, stages, coordinator, past }: PipelineCostsInput,
+): PipelineCosts {
   const first = stages[0].device;
   const last = stages[stages.length - 1].device;
   const parts = (rows: number) => {

@@ -80,7 +80,9 @@ export function climb(
     let start = best.seq.slice();
     if (length > 3) {
       // Three cuts: the two inner pieces change places.
-      const [a, b, c] = [pick(length + 1), pick(length + 1), pick(length + 1)].sort((x, y) => x - y);
+      const [a, b, c] = [pick(length + 1), pick(length + 1), pick(length + 1)].sort((x, y) =>
+        x - y
+      );
       start = [...start.slice(0, a), ...start.slice(b, c), ...start.slice(a, b), ...start.slice(c)];
     }
     const idleDevice = open[pick(open.length)];
@@ -187,7 +189,12 @@ export function improve(instance: Instance, sequences: Sequences, options: Climb
             from(i - 1, seq[i]) - hop(seq[j - 1], seq[j]) - to(seq[k - 1], k);
           // The counts change with the ends alone.
           if (delta >= -1e-12 * pathNow && i > 0 && k < length) continue;
-          const candidate = [...seq.slice(0, i), ...seq.slice(j, k), ...seq.slice(i, j), ...seq.slice(k)];
+          const candidate = [
+            ...seq.slice(0, i),
+            ...seq.slice(j, k),
+            ...seq.slice(i, j),
+            ...seq.slice(k),
+          ];
           if (take(candidate, delta)) return true;
         }
       }

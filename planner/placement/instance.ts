@@ -52,7 +52,8 @@ export function prepare(problem: PlacementProblem): Instance {
   for (let i = 0; i < devices; i++) {
     for (let j = 0; j < devices; j++) {
       // A link that is missing in one system is missing.
-      const missing = i === j || problem.sum.hop[i][j] === Infinity || problem.max.hop[i][j] === Infinity;
+      const missing = i === j || problem.sum.hop[i][j] === Infinity ||
+        problem.max.hop[i][j] === Infinity;
       hopSum[i * devices + j] = missing ? Infinity : problem.sum.hop[i][j];
       hopMax[i * devices + j] = missing ? Infinity : problem.max.hop[i][j];
     }
@@ -99,7 +100,9 @@ function memoryCap(instance: Instance, d: number, role: number): number {
     while (best < layers - 1 && prefixBytes[best + 1] + problem.embedBytes <= room) best++;
   } else if (role === LAST) {
     const all = prefixBytes[layers];
-    while (best < layers - 1 && all - prefixBytes[layers - best - 1] + problem.headBytes <= room) best++;
+    while (best < layers - 1 && all - prefixBytes[layers - best - 1] + problem.headBytes <= room) {
+      best++;
+    }
   } else {
     // The widest window: its left end only moves on when the window is too heavy.
     for (let left = 0, right = 0; right < layers; right++) {
@@ -142,7 +145,10 @@ function sameLinks({ devices, hopSum, hopMax }: Instance, a: number, b: number):
     if (hop[a * devices + b] !== hop[b * devices + a]) return false;
     for (let k = 0; k < devices; k++) {
       if (k === a || k === b) continue;
-      if (hop[a * devices + k] !== hop[b * devices + k] || hop[k * devices + a] !== hop[k * devices + b]) {
+      if (
+        hop[a * devices + k] !== hop[b * devices + k] ||
+        hop[k * devices + a] !== hop[k * devices + b]
+      ) {
         return false;
       }
     }
@@ -157,8 +163,12 @@ export function capAt(instance: Instance, d: number, role: number, limit: number
   const last = (role & LAST) !== 0;
   let cap = memoryCaps[role * devices + d];
   if (cap === 0) return 0;
-  if (first && !(costs.entry[d] <= limit && costs.entry[d] < Infinity && sum.entry[d] < Infinity)) return 0;
-  if (last && !(costs.exit[d] <= limit && costs.exit[d] < Infinity && sum.exit[d] < Infinity)) return 0;
+  if (first && !(costs.entry[d] <= limit && costs.entry[d] < Infinity && sum.entry[d] < Infinity)) {
+    return 0;
+  }
+  if (last && !(costs.exit[d] <= limit && costs.exit[d] < Infinity && sum.exit[d] < Infinity)) {
+    return 0;
+  }
   if (limit === Infinity) return cap;
   const room = limit - stageCost(costs, d, 0, first, last);
   // The quotient is rounded; what decides is the cost itself, as it will be computed.

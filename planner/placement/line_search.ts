@@ -72,7 +72,9 @@ export function searchLines(
       const set = table.set[label];
       const last = Math.floor(table.rest[label] / (layers + 1));
       const done = table.rest[label] % (layers + 1);
-      for (let t = 0; t < types; t++) members[t] = Math.floor(set / view.factor[t]) % (view.count[t] + 1);
+      for (let t = 0; t < types; t++) {
+        members[t] = Math.floor(set / view.factor[t]) % (view.count[t] + 1);
+      }
       for (let t = 0; t < types; t++) {
         const hop = view.hop[last * types + t];
         if (members[t] === view.count[t] || hop === Infinity) continue;

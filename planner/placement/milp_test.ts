@@ -7,12 +7,21 @@ import assert from "node:assert/strict";
 import highsModule from "highs";
 import { hasCode, seededRandom } from "../../actors/mod.ts";
 import { place } from "./place.ts";
-import { type Placement, type PlacementProblem, stageBytes, stageCost, violation } from "./problem.ts";
-import { roughProblem, weights } from "./samples.ts";
+import {
+  type Placement,
+  type PlacementProblem,
+  stageBytes,
+  stageCost,
+  violation,
+} from "./problem.ts";
+import { roughProblem, weights } from "../../tests/support/placement_samples.ts";
 
 /** What is used of HiGHS. The package's types describe its CommonJS face, not what an import gets. */
 interface Highs {
-  solve(program: string, options: Record<string, number>): { Status: string; ObjectiveValue: number };
+  solve(
+    program: string,
+    options: Record<string, number>,
+  ): { Status: string; ObjectiveValue: number };
 }
 const loadHighs = highsModule as unknown as () => Promise<Highs>;
 
@@ -40,11 +49,18 @@ function program(problem: PlacementProblem, most: number): string {
       for (let n = 1; i + n <= layers; n++) {
         const first = i === 0, last = i + n === layers;
         if (!problem.usable[d] || ((first || last) && !problem.ends[d])) continue;
-        if (stageBytes(problem, i, i + n - 1) + problem.overheadBytes[d] > problem.memoryBytes[d]) continue;
+        if (stageBytes(problem, i, i + n - 1) + problem.overheadBytes[d] > problem.memoryBytes[d]) {
+          continue;
+        }
         if (problem.pin.slice(i, i + n).some((pin) => pin >= 0 && pin !== d)) continue;
         const name = `s_${d}_${i}_${n}`;
-        const whole = stageCost(s, d, n, first, last) + (first ? s.entry[d] : 0) + (last ? s.exit[d] : 0);
-        const part = Math.max(stageCost(m, d, n, first, last), first ? m.entry[d] : 0, last ? m.exit[d] : 0);
+        const whole = stageCost(s, d, n, first, last) + (first ? s.entry[d] : 0) +
+          (last ? s.exit[d] : 0);
+        const part = Math.max(
+          stageCost(m, d, n, first, last),
+          first ? m.entry[d] : 0,
+          last ? m.exit[d] : 0,
+        );
         if (problem.sumWeight * whole + problem.maxWeight * part > most) continue;
         binaries.push(name);
         mine.push(name);
@@ -60,7 +76,9 @@ function program(problem: PlacementProblem, most: number): string {
   }
   for (let a = 0; a < devices; a++) {
     for (let b = 0; b < devices; b++) {
-      if (a === b || problem.sumWeight * s.hop[a][b] + problem.maxWeight * m.hop[a][b] > most) continue;
+      if (a === b || problem.sumWeight * s.hop[a][b] + problem.maxWeight * m.hop[a][b] > most) {
+        continue;
+      }
       if (s.hop[a][b] === Infinity) continue;
       const mine: string[] = [];
       for (let i = 1; i < layers; i++) {

@@ -1,15 +1,15 @@
 /**
- * Placement of layers on devices: the numeric problem, exact and bounded solvers, and the paper's baseline.
+ * Placement of layers on devices: the numeric problem; exact and bounded solvers.
  *
  * @module
  */
-export { paperPartition } from "./paper_partition.ts";
 export { place, solveBounded, solveExact } from "./place.ts";
 export {
   evaluateStages,
   type PlacedStage,
   type Placement,
   type PlacementProblem,
+  stageBytes,
   type StageCosts,
   violation,
 } from "./problem.ts";

@@ -4,7 +4,12 @@
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
-import { checkProblem, type PlacedStage, type Placement, type PlacementProblem } from "./problem.ts";
+import {
+  checkProblem,
+  type PlacedStage,
+  type Placement,
+  type PlacementProblem,
+} from "./problem.ts";
 import { shortfall } from "./shortfall.ts";
 import { type Effort, Sweep } from "./sweep.ts";
 
@@ -25,9 +30,14 @@ export function solveExact(problem: PlacementProblem): Placement {
   throw new OrreryError({
     group: "planner",
     code: "too_large",
-    message: `no exact placement of ${problem.layers} layers on ${problem.devices} devices within ` +
+    message:
+      `no exact placement of ${problem.layers} layers on ${problem.devices} devices within ` +
       `${EXACT.states} states; use the bounded search`,
-    metadata: { devices: problem.devices, layers: problem.layers, lower_bound: placement.lowerBound },
+    metadata: {
+      devices: problem.devices,
+      layers: problem.layers,
+      lower_bound: placement.lowerBound,
+    },
   });
 }
 
@@ -61,8 +71,14 @@ const LINE_DEVICES = 16;
  * Where layers differ and nothing was found (too many devices, or no effort for searches), the pinned devices and the
  * fastest and roomiest of the others are searched. `lowerBound`: of all devices.
  */
-function amongFew(problem: PlacementProblem, effort: Effort, lowerBound: number): Placement | undefined {
-  const room = problem.memoryBytes.map((m, d) => problem.usable[d] ? m - problem.overheadBytes[d] : 0);
+function amongFew(
+  problem: PlacementProblem,
+  effort: Effort,
+  lowerBound: number,
+): Placement | undefined {
+  const room = problem.memoryBytes.map((m, d) =>
+    problem.usable[d] ? m - problem.overheadBytes[d] : 0
+  );
   const kept = new Set(problem.pin.filter((d) => d >= 0));
   const open = room.map((_, d) => d).filter((d) => !kept.has(d) && room[d] > 0);
   const bySpeed = open.toSorted((a, b) => problem.sum.layer[a] - problem.sum.layer[b] || a - b);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { hasCode, seededRandom } from "../../actors/mod.ts";
-import { bruteForce } from "./brute_force.ts";
-import { paperPartition } from "./paper_partition.ts";
+import { bruteForce } from "../../tests/support/brute_force.ts";
+import { paperPartition } from "../../tests/bench/paper/partition.ts";
 import { place, solveBounded, solveExact } from "./place.ts";
 import { evaluateStages, type Placement, type PlacementProblem, violation } from "./problem.ts";
-import { clusterProblem, roughProblem, weights } from "./samples.ts";
+import { clusterProblem, roughProblem, weights } from "../../tests/support/placement_samples.ts";
 
 const OBJECTIVES = ["latency", "throughput", "blended"] as const;
 
@@ -19,7 +19,10 @@ function* roughs(count: number): Generator<{ seed: number; problem: PlacementPro
 }
 
 /** The same problem under another objective; `blended` is the problem's own. */
-function under(problem: PlacementProblem, objective: (typeof OBJECTIVES)[number]): PlacementProblem {
+function under(
+  problem: PlacementProblem,
+  objective: (typeof OBJECTIVES)[number],
+): PlacementProblem {
   return objective === "blended" ? problem : { ...problem, ...weights(objective) };
 }
 
@@ -113,7 +116,8 @@ Deno.test("place() proves the optimum of 16 devices that all differ, with a link
       assert.ok(placement.exact, `${objective}, ${layers} layers: gap ${placement.gap}`);
       const bounded = solveBounded(problem);
       assert.ok(
-        bounded.value >= placement.value * (1 - 1e-9) && bounded.lowerBound <= placement.value * (1 + 1e-9),
+        bounded.value >= placement.value * (1 - 1e-9) &&
+          bounded.lowerBound <= placement.value * (1 + 1e-9),
       );
     }
   }
@@ -121,7 +125,10 @@ Deno.test("place() proves the optimum of 16 devices that all differ, with a link
 
 Deno.test("place() stays within 2 % of its bound on 128 different devices, and is exact on equal ones", () => {
   for (const objective of OBJECTIVES) {
-    const different = under(clusterProblem("all different", { devices: 128, layers: 48 }), objective);
+    const different = under(
+      clusterProblem("all different", { devices: 128, layers: 48 }),
+      objective,
+    );
     const placement = place(different);
     assert.equal(violation(different, placement.stages), undefined);
     assert.ok(placement.gap < 0.02, `${objective}: gap ${placement.gap}`);
@@ -144,7 +151,9 @@ Deno.test("place() takes fewer devices where more cost the same, and equal ones 
     for (const part of [costs.fixed, costs.embed, costs.head]) part.fill(0);
     costs.hop.forEach((row) => row.fill(0));
   }
-  free.memoryBytes.fill(free.layerBytes[0] * 7 + free.overheadBytes[0] + free.embedBytes + free.headBytes);
+  free.memoryBytes.fill(
+    free.layerBytes[0] * 7 + free.overheadBytes[0] + free.embedBytes + free.headBytes,
+  );
   const { stages } = place({ ...free, ...weights("latency") });
   assert.deepEqual(stages.map((s) => s.device), [0, 1]);
   // The split costs nothing either way: it is even.
@@ -176,5 +185,8 @@ Deno.test("place() honours pins among more devices than can be searched one by o
 Deno.test("place() refuses a malformed problem and names what is wrong", () => {
   const problem = clusterProblem("equal", { devices: 2, layers: 4 });
   problem.sum.layer[1] = NaN;
-  assert.throws(() => place(problem), (e) => hasCode(e, "bad_problem") && e.metadata.what === "sum.layer[1]");
+  assert.throws(
+    () => place(problem),
+    (e) => hasCode(e, "bad_problem") && e.metadata.what === "sum.layer[1]",
+  );
 });

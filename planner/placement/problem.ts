@@ -114,7 +114,8 @@ export function evaluateStages(
     const isFirst = i === 0;
     const isLast = i === stages.length - 1;
     const n = last - first + 1;
-    sum += (isFirst ? s.entry[d] : s.hop[stages[i - 1].device][d]) + stageCost(s, d, n, isFirst, isLast);
+    sum += (isFirst ? s.entry[d] : s.hop[stages[i - 1].device][d]) +
+      stageCost(s, d, n, isFirst, isLast);
     if (isLast) sum += s.exit[d];
     const arrival = isFirst ? m.entry[d] : m.hop[stages[i - 1].device][d];
     max = Math.max(max, arrival, stageCost(m, d, n, isFirst, isLast), isLast ? m.exit[d] : 0);
@@ -153,16 +154,24 @@ export function violation(problem: PlacementProblem, stages: PlacedStage[]): str
     if (used.has(d)) return `device ${d} has two stages`;
     used.add(d);
     if (!problem.usable[d]) return `device ${d} is not usable`;
-    if ((i === 0 || i === stages.length - 1) && !problem.ends[d]) return `device ${d} may not hold an end`;
+    if ((i === 0 || i === stages.length - 1) && !problem.ends[d]) {
+      return `device ${d} may not hold an end`;
+    }
     const need = stageBytes(problem, first, last) + problem.overheadBytes[d];
-    if (need > problem.memoryBytes[d]) return `device ${d} lacks ${need - problem.memoryBytes[d]} bytes`;
+    if (need > problem.memoryBytes[d]) {
+      return `device ${d} lacks ${need - problem.memoryBytes[d]} bytes`;
+    }
     for (let layer = first; layer <= last; layer++) {
-      if (problem.pin[layer] >= 0 && problem.pin[layer] !== d) return `layer ${layer} is pinned elsewhere`;
+      if (problem.pin[layer] >= 0 && problem.pin[layer] !== d) {
+        return `layer ${layer} is pinned elsewhere`;
+      }
     }
   }
   if (next !== problem.layers) return `layers from ${next} on are missing`;
   const { sum, max } = evaluateStages(problem, stages);
-  return Number.isFinite(sum) && Number.isFinite(max) ? undefined : "it needs a link that does not exist";
+  return Number.isFinite(sum) && Number.isFinite(max)
+    ? undefined
+    : "it needs a link that does not exist";
 }
 
 /** Throws `planner/bad_problem` unless every array has its length and every number is one that costs can be. */
@@ -194,14 +203,18 @@ export function checkProblem(problem: PlacementProblem): void {
   }
   if (problem.pin.length !== l) bad("pin", problem.pin.length, `${l} entries`);
   problem.pin.forEach((pin, i) => {
-    if (!Number.isInteger(pin) || pin < -1 || pin >= d) bad(`pin[${i}]`, pin, `-1 or a device below ${d}`);
+    if (!Number.isInteger(pin) || pin < -1 || pin >= d) {
+      bad(`pin[${i}]`, pin, `-1 or a device below ${d}`);
+    }
   });
 }
 
 function numbers(name: string, values: number[], length: number, infinite = false): void {
   if (values.length !== length) bad(name, values.length, `${length} entries`);
   values.forEach((value, i) => {
-    if (!(value >= 0) || (!infinite && value === Infinity)) bad(`${name}[${i}]`, value, "0 or more, finite");
+    if (!(value >= 0) || (!infinite && value === Infinity)) {
+      bad(`${name}[${i}]`, value, "0 or more, finite");
+    }
   });
 }
 

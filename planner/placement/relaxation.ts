@@ -28,7 +28,12 @@ export interface Relaxed {
  * Charges that are as dear as the hops allowed under `limit` let them be, given what leaving should cost at least
  * (`wish`, cut to each device's cheapest hop so that no charge is negative).
  */
-export function charges(instance: Instance, caps: Int32Array, limit: number, wish?: Float64Array): Charges {
+export function charges(
+  instance: Instance,
+  caps: Int32Array,
+  limit: number,
+  wish?: Float64Array,
+): Charges {
   const { devices: n, hopSum, hopMax } = instance;
   const into = new Float64Array(n).fill(Infinity);
   const out = new Float64Array(n);
@@ -86,7 +91,10 @@ export function pullOf(
     let least = Infinity, from = -1;
     for (let i = 0; i < n; i++) {
       const hop = i * n + d;
-      if (!(hopMax[hop] <= limit) || out[i] === Infinity || (caps[i] === 0 && caps[FIRST * n + i] === 0)) {
+      if (
+        !(hopMax[hop] <= limit) || out[i] === Infinity ||
+        (caps[i] === 0 && caps[FIRST * n + i] === 0)
+      ) {
         continue;
       }
       const rest = hopSum[hop] - out[i] - into[d];

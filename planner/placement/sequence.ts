@@ -39,7 +39,8 @@ export class Sequences {
   /** Sum system without the layers: entry, hops, fixed parts, ends. */
   path(seq: ArrayLike<number>, length: number): number {
     const { devices, hopSum, problem: { sum: c } } = this.#instance;
-    let cost = c.entry[seq[0]] + c.embed[seq[0]] + c.head[seq[length - 1]] + c.exit[seq[length - 1]];
+    let cost = c.entry[seq[0]] + c.embed[seq[0]] + c.head[seq[length - 1]] +
+      c.exit[seq[length - 1]];
     for (let i = 0; i < length; i++) {
       cost += c.fixed[seq[i]];
       if (i > 0) cost += hopSum[seq[i - 1] * devices + seq[i]];
@@ -55,7 +56,9 @@ export class Sequences {
   }
 
   #fillAt(seq: ArrayLike<number>, length: number, limit: number): number {
-    for (let i = 0; i < length; i++) this.#caps[i] = capAt(this.#instance, seq[i], roleAt(i, length), limit);
+    for (let i = 0; i < length; i++) {
+      this.#caps[i] = capAt(this.#instance, seq[i], roleAt(i, length), limit);
+    }
     return this.#deal(seq, length);
   }
 

@@ -60,7 +60,11 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
   table.layer();
   for (let t = 0; t < types; t++) {
     if (caps[FIRST * types + t] === 0 && caps[ONLY * types + t] === 0) continue;
-    const label = table.offer(view.factor[t], firstKey(view, t) * types + t, view.begin[t] + view.fixed[t]);
+    const label = table.offer(
+      view.factor[t],
+      firstKey(view, t) * types + t,
+      view.begin[t] + view.fixed[t],
+    );
     // Types that are equal as a first device have each their own last device, so no key comes twice here.
     table.parent[label] = -1;
     table.type[label] = t;
@@ -83,7 +87,9 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
       const set = table.set[label];
       const first = Math.floor(table.rest[label] / types);
       const last = table.rest[label] % types;
-      for (let t = 0; t < types; t++) members[t] = Math.floor(set / view.factor[t]) % (view.count[t] + 1);
+      for (let t = 0; t < types; t++) {
+        members[t] = Math.floor(set / view.factor[t]) % (view.count[t] + 1);
+      }
       const parts = bound.inParts(members, first);
       for (let t = 0; t < types; t++) {
         const hop = view.hop[last * types + t];
@@ -96,7 +102,9 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
         const rest = first * types + t;
         const known = table.find(set + view.factor[t], rest);
         if (known >= 0 && table.cost[known] <= cost) continue;
-        if (isWorse(table, better[first], { set: set + view.factor[t], last: t, types, cost })) continue;
+        if (isWorse(table, better[first], { set: set + view.factor[t], last: t, types, cost })) {
+          continue;
+        }
         members[t]++;
         const on = known >= 0
           ? table.bound[known] - table.cost[known] + cost
@@ -159,7 +167,13 @@ function isWorse(
 }
 
 /** Cost of the layers on exactly these members. `first` may be the shared key of {@linkcode firstKey}. */
-function deal(view: TypesView, members: Int32Array, first: number, last: number, length: number): number {
+function deal(
+  view: TypesView,
+  members: Int32Array,
+  first: number,
+  last: number,
+  length: number,
+): number {
   const { types, caps, layers, layer, orderType, orderNew } = view;
   if (length === 1) return layers * layer[last];
   let rest = layers - length;

@@ -33,7 +33,8 @@ export function shortfall(problem: PlacementProblem): Shortfall | undefined {
   const missing = (d: number, n: number, role: number): number =>
     Math.max(
       0,
-      n * perLayer + endBytes(problem, (role & FIRST) > 0, (role & LAST) > 0) + problem.overheadBytes[d] -
+      n * perLayer + endBytes(problem, (role & FIRST) > 0, (role & LAST) > 0) +
+        problem.overheadBytes[d] -
         problem.memoryBytes[d],
     );
   for (let d = 0; d < devices; d++) {
@@ -53,7 +54,10 @@ export function shortfall(problem: PlacementProblem): Shortfall | undefined {
             const more = missing(d, n, role);
             const cell = to * width + r + n;
             const count = lacks[state * width + r] + (more > 0 ? 1 : 0);
-            if (before + more > next[cell] || (before + more === next[cell] && count >= nextLacks[cell])) {
+            if (
+              before + more > next[cell] ||
+              (before + more === next[cell] && count >= nextLacks[cell])
+            ) {
               continue;
             }
             next[cell] = before + more;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { hasCode, type OrreryError } from "../../actors/mod.ts";
 import { place } from "./place.ts";
 import { endBytes, type PlacementProblem } from "./problem.ts";
-import { clusterProblem, roughProblem } from "./samples.ts";
+import { clusterProblem, roughProblem } from "../../tests/support/placement_samples.ts";
 import { shortfall } from "./shortfall.ts";
 
 /** Least bytes missing in all, over every choice of devices, ends and counts (layers alike, nothing pinned). */
@@ -19,8 +19,13 @@ function leastMissing(problem: PlacementProblem): number {
     visit(d + 1, rest, first, last, missing);
     if (!problem.usable[d]) return;
     for (let n = 1; n <= rest; n++) {
-      for (const [isFirst, isLast] of [[false, false], [true, false], [false, true], [true, true]]) {
-        if ((isFirst && first >= 0) || (isLast && last >= 0) || ((isFirst || isLast) && !problem.ends[d])) {
+      for (
+        const [isFirst, isLast] of [[false, false], [true, false], [false, true], [true, true]]
+      ) {
+        if (
+          (isFirst && first >= 0) || (isLast && last >= 0) ||
+          ((isFirst || isLast) && !problem.ends[d])
+        ) {
           continue;
         }
         if ((isFirst && isLast) !== (n === layers)) continue;
@@ -52,7 +57,10 @@ Deno.test("shortfall() is the least memory that would have to be added, and addi
     assert.equal(missing?.totalBytes ?? Infinity, least, `seed ${seed}`);
     if (!missing || least === 0) continue;
     lacking++;
-    assert.throws(() => place(problem), (e) => hasCode(e, "infeasible") && e.metadata.total_bytes === least);
+    assert.throws(
+      () => place(problem),
+      (e) => hasCode(e, "infeasible") && e.metadata.total_bytes === least,
+    );
     const more = [...problem.memoryBytes];
     for (const { device, bytes } of missing.lacking) more[device] += bytes;
     place({ ...problem, memoryBytes: more });

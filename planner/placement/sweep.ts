@@ -135,7 +135,9 @@ export class Sweep {
   #least(): Interval | undefined {
     let least: Interval | undefined;
     for (const interval of this.#open()) {
-      if (!interval.stuck && (!least || this.#bound(interval) < this.#bound(least))) least = interval;
+      if (!interval.stuck && (!least || this.#bound(interval) < this.#bound(least))) {
+        least = interval;
+      }
     }
     return least;
   }
@@ -161,12 +163,16 @@ export class Sweep {
       if (relaxed.sum === Infinity || round >= rounds) break;
       const length = pullOf(instance, relaxed, priced, { limit, caps, pull: this.#pull });
       if (length === 0) break;
-      if (!instance.positional && round % 4 === 0) this.#offer(orderChosen(instance, relaxed, limit));
+      if (!instance.positional && round % 4 === 0) {
+        this.#offer(orderChosen(instance, relaxed, limit));
+      }
       const { sumWeight, maxWeight } = this.#problem;
       const goal = (this.#best.value - (maxWeight === 0 ? 0 : maxWeight * limit)) / sumWeight;
       const above = Math.max(0.002 * best.relaxed.sum, goal === Infinity ? 0 : goal - relaxed.sum);
       const step = stride * Math.min(above, 0.05 * best.relaxed.sum) / length;
-      wish = priced.out.map((out, i) => out === Infinity ? 0 : Math.max(0, out + step * this.#pull[i]));
+      wish = priced.out.map((out, i) =>
+        out === Infinity ? 0 : Math.max(0, out + step * this.#pull[i])
+      );
     }
     this.#wish = best!.priced.out.map((out) => out === Infinity ? 0 : out);
     return best!;
@@ -174,18 +180,29 @@ export class Sweep {
 
   /** Steps that are worth it: none where hops do not count, and no more than is left. */
   #rounds(most: number): number {
-    return this.#problem.sumWeight === 0 ? 0 : Math.max(0, Math.min(most, this.#relaxationsLeft - 1));
+    return this.#problem.sumWeight === 0
+      ? 0
+      : Math.max(0, Math.min(most, this.#relaxationsLeft - 1));
   }
 
   /** Solves the relaxation again where the interval was cut, or else in its middle, and halves it there. */
   #halve(interval: Interval): void {
-    const middle = interval.at > interval.high ? interval.high : (interval.low + interval.high) >> 1;
+    const middle = interval.at > interval.high
+      ? interval.high
+      : (interval.low + interval.high) >> 1;
     const { relaxed } = this.#relax(middle, this.#rounds(4));
     this.#intervals = this.#intervals.filter((i) => i !== interval);
     if (middle < interval.high) this.#intervals.push({ ...interval, low: middle + 1 });
     if (relaxed.sum === Infinity) return;
-    this.#intervals.push({ ...interval, high: middle, sum: Math.max(relaxed.sum, interval.sum), at: middle });
-    if (!this.#instance.positional) this.#offer(orderChosen(this.#instance, relaxed, this.#limits[middle]));
+    this.#intervals.push({
+      ...interval,
+      high: middle,
+      sum: Math.max(relaxed.sum, interval.sum),
+      at: middle,
+    });
+    if (!this.#instance.positional) {
+      this.#offer(orderChosen(this.#instance, relaxed, this.#limits[middle]));
+    }
   }
 
   #narrow(): void {
@@ -233,7 +250,11 @@ export class Sweep {
       }
     }
     // A narrow exact search finds what local search does not, at the price of a few thousand labels.
-    for (let round = 0, least; round < 3 && this.#searchable() && (least = this.#least()); round++) {
+    for (
+      let round = 0, least;
+      round < 3 && this.#searchable() && (least = this.#least());
+      round++
+    ) {
       const before = this.#best.value;
       const most = this.#problem.sumWeight === 0 ? Infinity : this.#goal(least.low);
       if (this.#find(least.high, most, 300).sum === Infinity || this.#best.value >= before) break;
@@ -279,7 +300,9 @@ export class Sweep {
     if (found.counts.length === 0) this.#offer(seq);
     else {
       let first = 0;
-      this.#offerStages(seq.map((device, i) => ({ device, first, last: (first += found.counts[i]) - 1 })));
+      this.#offerStages(
+        seq.map((device, i) => ({ device, first, last: (first += found.counts[i]) - 1 })),
+      );
     }
     return found;
   }

@@ -42,7 +42,12 @@ export interface TypesView {
 }
 
 /** The view under `caps` (by device), where hops above `limit` in the max system are not allowed. */
-export function viewTypes(instance: Instance, caps: Int32Array, limit: number, charges: Charges): TypesView {
+export function viewTypes(
+  instance: Instance,
+  caps: Int32Array,
+  limit: number,
+  charges: Charges,
+): TypesView {
   const { members, devices, layers, problem: { sum }, hopSum, hopMax } = instance;
   const types = members.length;
   const view: TypesView = {
@@ -69,7 +74,9 @@ export function viewTypes(instance: Instance, caps: Int32Array, limit: number, c
   for (let t = 0; t < types; t++) {
     view.factor[t] = view.sets;
     view.sets *= members[t].length + 1;
-    for (let role = 0; role < 4; role++) view.caps[role * types + t] = caps[role * devices + members[t][0]];
+    for (let role = 0; role < 4; role++) {
+      view.caps[role * types + t] = caps[role * devices + members[t][0]];
+    }
     for (let s = 0; s < types; s++) {
       const to = s === t ? members[s][1] : members[s][0];
       const hop = to === undefined ? -1 : members[t][0] * devices + to;

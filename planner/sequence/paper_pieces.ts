@@ -26,7 +26,10 @@ export function paperPieces(problem: SequenceProblem): SequencePlan {
     if (!found || (best && found.sum >= best.seconds)) break;
     const value = found.sum + (stages - 1) * found.max;
     if (!best || value < best.seconds) {
-      best = { pieces: found.cuts.slice(1).map((k, i) => starts[k] - starts[found.cuts[i]]), seconds: value };
+      best = {
+        pieces: found.cuts.slice(1).map((k, i) => starts[k] - starts[found.cuts[i]]),
+        seconds: value,
+      };
     }
     if (stages === 1) break; // the sum is the objective
     limit = found.max;
@@ -35,7 +38,9 @@ export function paperPieces(problem: SequenceProblem): SequencePlan {
 }
 
 /** Least sum of t over partitions whose every t is below the limit; of equal sums, whichever is found first. */
-function leastSum({ slowest, width, limit }: { slowest: Float64Array; width: number; limit: number }) {
+function leastSum(
+  { slowest, width, limit }: { slowest: Float64Array; width: number; limit: number },
+) {
   const sum = new Float64Array(width).fill(Infinity);
   const from = new Int32Array(width).fill(-1);
   sum[0] = 0;

@@ -65,7 +65,8 @@ export function bucketLengths(context: number): number[] {
 export function pieceBuckets(input: PieceBucketsInput): PieceBucket[] {
   const stages = pieceStages(input.cost, input.stages);
   // a label's work grows with the stages; what a long pipeline loses by a narrower search is in its lower bound
-  const maxLabels = input.maxLabels ?? Math.max(16, Math.min(500, Math.floor(8000 / stages.length)));
+  const maxLabels = input.maxLabels ??
+    Math.max(16, Math.min(500, Math.floor(8000 / stages.length)));
   return (input.lengths ?? bucketLengths(input.context)).map((tokens) => ({
     prompt_tokens: tokens,
     ...pipelinePieces(

@@ -36,7 +36,9 @@ function cluster(speeds: number[], bytesPerS: number) {
     describedDevice({
       name: `node${i}`,
       memory_bytes: 1e9,
-      layer_seconds: Object.fromEntries(Object.entries(measured).map(([rows, s]) => [rows, s / 24 / speed])),
+      layer_seconds: Object.fromEntries(
+        Object.entries(measured).map(([rows, s]) => [rows, s / 24 / speed]),
+      ),
       frame_seconds: 0.001,
     }, model)
   );
@@ -48,7 +50,11 @@ function cluster(speeds: number[], bytesPerS: number) {
     links: { seconds: pairs(0.002, 0), bytesPerS: pairs(bytesPerS, Infinity) },
   });
   const layers = 24 / speeds.length;
-  const stages = speeds.map((_, i) => ({ device: i, first: i * layers, last: (i + 1) * layers - 1 }));
+  const stages = speeds.map((_, i) => ({
+    device: i,
+    first: i * layers,
+    last: (i + 1) * layers - 1,
+  }));
   return { cost, stages };
 }
 
@@ -56,7 +62,9 @@ Deno.test("a link is a stage that transfers, and its latency a hop", () => {
   const { cost, stages } = cluster([1, 2], 1e6);
   const parts = pieceStages(cost, stages);
   assert.equal(parts.length, 3);
-  const seconds = [0, 1].map((i) => cost.stageSeconds(i, stages[i], { rows: 100, past: 0, wanted: 1 }));
+  const seconds = [0, 1].map((i) =>
+    cost.stageSeconds(i, stages[i], { rows: 100, past: 0, wanted: 1 })
+  );
   const whole = seconds[0] + seconds[1] + cost.hopSeconds(0, 1, cost.hopBytes(100));
   assert.ok(Math.abs(pipelineSeconds(parts, [100]) - whole) < 1e-9);
   // two stages on one device: no link between them
@@ -83,7 +91,10 @@ Deno.test("every bucket's pieces make its prompt and beat one piece and any equa
     for (const { prompt_tokens, pieces, seconds, lowerBound, exact } of buckets) {
       assert.equal(pieces.reduce((a, b) => a + b, 0), prompt_tokens);
       assert.ok(pieces.every((rows) => rows >= 16));
-      assert.ok(exact && lowerBound === seconds, `${prompt_tokens} rows on ${speeds.length} devices`);
+      assert.ok(
+        exact && lowerBound === seconds,
+        `${prompt_tokens} rows on ${speeds.length} devices`,
+      );
       for (let size = 32; size <= prompt_tokens; size *= 2) {
         const equal = new Array<number>(prompt_tokens / size).fill(size);
         assert.ok(seconds <= pipelineSeconds(parts, equal) * (1 + 1e-12));

@@ -4,7 +4,13 @@
  * @module
  */
 import { paperPieces } from "./paper_pieces.ts";
-import { type Grid, gridOf, pipelineSeconds, type SequencePlan, type SequenceProblem } from "./problem.ts";
+import {
+  type Grid,
+  gridOf,
+  pipelineSeconds,
+  type SequencePlan,
+  type SequenceProblem,
+} from "./problem.ts";
 
 /** A partition of the rows up to a grid point, and when each stage is done with it. */
 interface Label {
@@ -27,7 +33,10 @@ interface Label {
  *
  * @param options.maxLabels vectors kept at a grid point; default 2000
  */
-export function pipelinePieces(problem: SequenceProblem, options: { maxLabels?: number } = {}): SequencePlan {
+export function pipelinePieces(
+  problem: SequenceProblem,
+  options: { maxLabels?: number } = {},
+): SequencePlan {
   const grid = gridOf(problem);
   const bounds = boundsOf(grid);
   let [pieces, seconds] = [[] as number[], Infinity];
@@ -88,7 +97,9 @@ function boundsOf(grid: Grid): Bounds {
   const ways = [new Float64Array(width * width)];
   for (let s = 0; s < stages; s++) {
     const next = s + 1 < stages ? hops[s + 1] : null;
-    ways.push(ways[s].map((way, at) => allowed[at] ? way + seconds[s][at] + (next ? next[at] : 0) : way));
+    ways.push(
+      ways[s].map((way, at) => allowed[at] ? way + seconds[s][at] + (next ? next[at] : 0) : way),
+    );
   }
   // alone[u][j]: all pieces from point j at stage u, then the last one through the later stages
   const alone = seconds.map((own, u) => {
@@ -117,7 +128,9 @@ function boundsOf(grid: Grid): Bounds {
           if (!allowed[at]) continue;
           const path = ways[u][at] - ways[s][at];
           if (path < arrive) arrive = path;
-          const value = k === end ? ways[stages][at] - ways[s][at] : path + seconds[u][at] + alone[u][k];
+          const value = k === end
+            ? ways[stages][at] - ways[s][at]
+            : path + seconds[u][at] + alone[u][k];
           if (value < least) least = value;
         }
         if (arrives) arrives[j] = arrive;

@@ -72,7 +72,10 @@ function finish(stages: PieceStage[], pieces: number[]): number {
 }
 
 function close(actual: number, expected: number, what: string) {
-  assert.ok(Math.abs(actual - expected) <= 1e-9 * (1 + expected), `${what}: ${actual} is not ${expected}`);
+  assert.ok(
+    Math.abs(actual - expected) <= 1e-9 * (1 + expected),
+    `${what}: ${actual} is not ${expected}`,
+  );
 }
 
 Deno.test("both searches equal exhaustive search on 500 random instances", () => {
@@ -137,14 +140,18 @@ Deno.test("pipelinePieces() is never worse than the paper's pieces in the pipeli
   let better = 0;
   fc.assert(
     fc.property(
-      fc.array(fc.record({ speed: fc.double({ min: 0.2, max: 3, noNaN: true }), hop: fc.nat(20) }), {
-        minLength: 1,
-        maxLength: 6,
-      }),
+      fc.array(
+        fc.record({ speed: fc.double({ min: 0.2, max: 3, noNaN: true }), hop: fc.nat(20) }),
+        {
+          minLength: 1,
+          maxLength: 6,
+        },
+      ),
       fc.integer({ min: 40, max: 600 }),
       (devices, tokens) => {
         const stages = devices.map(({ speed, hop }): PieceStage => ({
-          seconds: ({ rows, past }) => (5 + rows + rows * past / 500 + Math.max(0, rows - 64) / 3) / speed,
+          seconds: ({ rows, past }) =>
+            (5 + rows + rows * past / 500 + Math.max(0, rows - 64) / 3) / speed,
           hop: ({ rows }) => hop + rows / 10,
         }));
         const problem = { tokens, stages, minPieceRows: 16 };
@@ -167,7 +174,9 @@ Deno.test("one stage takes the rows at which it is fastest per row", () => {
 });
 
 Deno.test("later pieces are shorter where attention over the prefix costs", () => {
-  const stage: PieceStage = { seconds: ({ rows, past }) => 4 + rows + rows * (past + rows / 2) / 64 };
+  const stage: PieceStage = {
+    seconds: ({ rows, past }) => 4 + rows + rows * (past + rows / 2) / 64,
+  };
   const { pieces } = pipelinePieces({ tokens: 512, stages: [stage, stage, stage, stage] });
   assert.ok(pieces[0] > pieces[pieces.length - 1], pieces.join());
 });

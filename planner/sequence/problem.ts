@@ -124,7 +124,8 @@ export function pipelineSeconds(stages: PieceStage[], pieces: number[]): number 
     const piece = { rows, past, last: past + rows === total };
     let at = 0;
     for (let s = 0; s < stages.length; s++) {
-      at = free[s] = Math.max(free[s], at + (stages[s].hop?.(piece) ?? 0)) + stages[s].seconds(piece);
+      at = free[s] = Math.max(free[s], at + (stages[s].hop?.(piece) ?? 0)) +
+        stages[s].seconds(piece);
     }
     past += rows;
   }

@@ -53,7 +53,11 @@ export class Coordinator {
   /** Results and arrivals are taken in whole before the next frame is filled. */
   #held = false;
 
-  constructor(clock: VirtualClock, pipeline: Pipeline, setup: { policy: Policy; options: Options }) {
+  constructor(
+    clock: VirtualClock,
+    pipeline: Pipeline,
+    setup: { policy: Policy; options: Options },
+  ) {
     this.#clock = clock;
     this.#pipeline = pipeline;
     this.#policy = setup.policy;
@@ -87,7 +91,12 @@ export class Coordinator {
     for (const [i, rows] of pieces.entries()) {
       const wanted = i === pieces.length - 1 ? 1 : 0;
       this.#ready.push({
-        ...partOf(request, { rows, past: first, kind: "prefill", label: `piece ${i} (${rows} rows)` }),
+        ...partOf(request, {
+          rows,
+          past: first,
+          kind: "prefill",
+          label: `piece ${i} (${rows} rows)`,
+        }),
         wanted,
         piece: { first },
       });
@@ -123,8 +132,12 @@ export class Coordinator {
     const treeOf = (part: FramePart) => this.#tree(part.lane!);
     const parts = this.#ready.next(treeOf);
     if (parts.length > 0) return parts;
-    const guesses = [...this.#drafts.values()].filter((d) => d.ahead && d.drafted).map((d) => d.part);
-    const packed = guesses.length > 0 ? this.#ready.pack(guesses, { first: guesses[0], treeOf }) : [];
+    const guesses = [...this.#drafts.values()].filter((d) => d.ahead && d.drafted).map((d) =>
+      d.part
+    );
+    const packed = guesses.length > 0
+      ? this.#ready.pack(guesses, { first: guesses[0], treeOf })
+      : [];
     for (const part of packed) this.#drafts.delete(part.lane!);
     return packed;
   }
@@ -252,11 +265,20 @@ export class Coordinator {
       const active = request.lanes.filter((l) => l.name !== "outline" && l.need > 0).length;
       if (active >= this.#policy.in_flight) break;
       const { name, need } = request.waiting.shift()!;
-      const branch: Lane = { request, name, need, past: 0, drafts: this.#policy.draft_branches, flying: [] };
+      const branch: Lane = {
+        request,
+        name,
+        need,
+        past: 0,
+        drafts: this.#policy.draft_branches,
+        flying: [],
+      };
       request.lanes.push(branch);
       const rows = outline.point_rows;
       const label = `${name}: prompt (${rows} rows)`;
-      this.#ready.push(partOf(request, { lane: branch, rows, past: prompt, kind: "branch", label }));
+      this.#ready.push(
+        partOf(request, { lane: branch, rows, past: prompt, kind: "branch", label }),
+      );
     }
   }
 
@@ -293,7 +315,9 @@ export class Coordinator {
       guess: ahead,
     });
     const tokens = tree.length + (ahead ? 1 : 0);
-    const drafter = this.#policy.model_drafter && tokens > 0 ? this.#pipeline.costs.draft : undefined;
+    const drafter = this.#policy.model_drafter && tokens > 0
+      ? this.#pipeline.costs.draft
+      : undefined;
     const draft: Draft = { part, ahead, drafted: false, abort: () => {} };
     this.#drafts.set(lane, draft);
     const done = () => {

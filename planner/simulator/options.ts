@@ -152,7 +152,9 @@ export function parsed<T extends z.ZodType>(schema: T, value: unknown, what: str
   throw new OrreryError({
     group: "planner",
     code: "bad_simulation",
-    message: `simulation, ${what}${issue.path.length ? ` ${issue.path.join(".")}` : ""}: ${issue.message}`,
+    message: `simulation, ${what}${
+      issue.path.length ? ` ${issue.path.join(".")}` : ""
+    }: ${issue.message}`,
     metadata: { path: issue.path.map(String) },
   });
 }

@@ -141,7 +141,11 @@ export class Pipeline {
       },
       end: (start_s) => {
         frame.computed++;
-        this.#record(frame, { lane, kind: frame.cancelled_s === undefined ? frame.kind : "wasted", start_s });
+        this.#record(frame, {
+          lane,
+          kind: frame.cancelled_s === undefined ? frame.kind : "wasted",
+          start_s,
+        });
         then();
       },
       cut: (start_s) => {

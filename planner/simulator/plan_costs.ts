@@ -22,13 +22,17 @@ export interface PlacedPipeline {
 }
 
 /** What frames cost in a placed pipeline, by the cost model. */
-export function placedCosts(cost: CostModel, { stages, coordinator, draft }: PlacedPipeline): FrameCosts {
+export function placedCosts(
+  cost: CostModel,
+  { stages, coordinator, draft }: PlacedPipeline,
+): FrameCosts {
   const { links, devices } = cost;
   const device = (stage: number) => stage === COORDINATOR ? coordinator : stages[stage].device;
   return {
     hosts: stages.map((s) => devices[s.device].name),
     coordinator: devices[coordinator].name,
-    stageSeconds: (stage, frame) => cost.stageSeconds(stages[stage].device, stages[stage].range, frame),
+    stageSeconds: (stage, frame) =>
+      cost.stageSeconds(stages[stage].device, stages[stage].range, frame),
     hop(from, to, rows) {
       const [a, b] = [device(from), device(to)];
       const bytes = to === COORDINATOR
@@ -49,7 +53,10 @@ export function placedCosts(cost: CostModel, { stages, coordinator, draft }: Pla
 }
 
 /** Where a plan's parts are. Throws group `planner`, code `unknown_host` for a host that is not among the devices. */
-export function pipelineOf(plan: Plan, input: Pick<PlanInput, "devices" | "draft">): PlacedPipeline {
+export function pipelineOf(
+  plan: Plan,
+  input: Pick<PlanInput, "devices" | "draft">,
+): PlacedPipeline {
   const index = (host: string) => {
     const found = input.devices.findIndex((d) => d.name === host);
     if (found >= 0) return found;
@@ -167,17 +174,28 @@ function withoutHost(plan: Plan, { placed, devices, dead }: Survivors) {
         throw new OrreryError({
           group: "planner",
           code: "no_backup",
-          message: `${devices[stage.device].name} dies and nobody is planned to take layer ${first} over; ` +
+          message:
+            `${
+              devices[stage.device].name
+            } dies and nobody is planned to take layer ${first} over; ` +
             `add a device or memory`,
           metadata: { host: devices[stage.device].name, layer: first },
         });
       }
       const last = Math.min(stage.range.last, backup.last_layer);
       replaced.push(stages.length);
-      stages.push({ device: devices.findIndex((d) => d.name === backup.host), range: { first, last } });
+      stages.push({
+        device: devices.findIndex((d) => d.name === backup.host),
+        range: { first, last },
+      });
       first = last + 1;
     }
   }
-  const draft = placed.draft && !dead.has(devices[placed.draft.device].name) ? placed.draft : undefined;
-  return { pipeline: { stages, coordinator: placed.coordinator, ...(draft && { draft }) }, replaced };
+  const draft = placed.draft && !dead.has(devices[placed.draft.device].name)
+    ? placed.draft
+    : undefined;
+  return {
+    pipeline: { stages, coordinator: placed.coordinator, ...(draft && { draft }) },
+    replaced,
+  };
 }

@@ -87,7 +87,10 @@ Deno.test("A plan's plain stream takes the cost model's stages and hops for each
   const token = cost.stageSeconds(0, { first: 0, last: 2 }, frame) +
     cost.stageSeconds(1, { first: 3, last: 5 }, frame) +
     cost.hopSeconds(0, 1, cost.hopBytes(1)) + cost.hopSeconds(1, 0, cost.answerBytes(1));
-  assert.ok(Math.abs(requests[0].tpot_s - token) < 1e-9, `${requests[0].tpot_s}, expected ${token}`);
+  assert.ok(
+    Math.abs(requests[0].tpot_s - token) < 1e-9,
+    `${requests[0].tpot_s}, expected ${token}`,
+  );
 });
 
 Deno.test("Pieces come from the first bucket that is not shorter than the prompt", () => {
@@ -135,7 +138,10 @@ Deno.test("An idle host's death changes nothing; the drafter's leaves plain deco
     options,
   };
   for (let at_s = 0.5; at_s < 6; at_s += 0.07) {
-    const hurt = simulatePlan({ ...drafted, events: [{ kind: "death", at_s, host: "c", detection_s: 0.5 }] });
+    const hurt = simulatePlan({
+      ...drafted,
+      events: [{ kind: "death", at_s, host: "c", detection_s: 0.5 }],
+    });
     assert.equal(hurt.requests[0].tokens, 60);
     assert.ok(hurt.end_s < plain.end_s + 0.6 && hurt.end_s >= simulatePlan(drafted).end_s - 1e-9);
     assert.deepEqual(hurt.trace.filter((s) => s.lane.startsWith("drafter") && s.end_s > at_s), []);

@@ -47,7 +47,16 @@ export function partOf(
   request: SimRequest,
   part: Pick<FramePart, "rows" | "past" | "kind" | "label"> & Partial<FramePart>,
 ): FramePart {
-  return { request, lane: undefined, wanted: 1, tree: [], guess: false, useless: 0, stale: false, ...part };
+  return {
+    request,
+    lane: undefined,
+    wanted: 1,
+    tree: [],
+    guess: false,
+    useless: 0,
+    stale: false,
+    ...part,
+  };
 }
 
 /** A request and where it stands. */
@@ -80,7 +89,8 @@ export class SimRequest {
 
   /** Are all of its tokens there? */
   get over(): boolean {
-    return this.waiting.length === 0 && this.lanes.length > 0 && this.lanes.every((lane) => lane.need <= 0);
+    return this.waiting.length === 0 && this.lanes.length > 0 &&
+      this.lanes.every((lane) => lane.need <= 0);
   }
 }
 

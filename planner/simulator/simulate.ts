@@ -39,7 +39,9 @@ export interface SimulationInput {
  * Throws group `planner`, code `bad_simulation` for options that make no sense, `bad_simulation_time` for costs that are no
  * times, `simulation_stalled` should requests wait for ever, `coordinator_died` for a death that takes the requests with it.
  */
-export function simulate({ costs, policy, options, events = [] }: SimulationInput): SimulationResult {
+export function simulate(
+  { costs, policy, options, events = [] }: SimulationInput,
+): SimulationResult {
   const setup = {
     policy: parsed(policySchema, policy, "policy"),
     options: parsed(simulationOptionsSchema, options, "options"),
@@ -109,8 +111,12 @@ function summary(coordinator: Coordinator, pipeline: Pipeline, end_s: number): S
     links: busy.filter(({ lane }) => lane.includes(" → ")),
     drafter: busy.find(({ lane }) => lane.startsWith("drafter "))?.utilisation ?? 0,
     bubble_share: 1 - mean,
-    wasted_row_share: coordinator.computedRows > 0 ? coordinator.wastedRows / coordinator.computedRows : 0,
-    rows_per_frame: coordinator.decodeFrames > 0 ? coordinator.decodeRows / coordinator.decodeFrames : 0,
+    wasted_row_share: coordinator.computedRows > 0
+      ? coordinator.wastedRows / coordinator.computedRows
+      : 0,
+    rows_per_frame: coordinator.decodeFrames > 0
+      ? coordinator.decodeRows / coordinator.decodeFrames
+      : 0,
     frames: coordinator.frames,
     cancelled_frames: pipeline.cancelledFrames,
     paused_s: coordinator.paused_s,

@@ -6,7 +6,10 @@ import { simulate, type SimulationInput } from "./simulate.ts";
 import type { TraceSpan } from "./trace.ts";
 
 function close(actual: number, expected: number): void {
-  assert.ok(Math.abs(actual - expected) <= 1e-9 * Math.max(1, expected), `${actual}, expected ${expected}`);
+  assert.ok(
+    Math.abs(actual - expected) <= 1e-9 * Math.max(1, expected),
+    `${actual}, expected ${expected}`,
+  );
 }
 
 /** Costs that count the rows that each stage computes. */
@@ -82,7 +85,11 @@ Deno.test("Decoding one stream takes the sum of frames over a growing past", () 
     ...uniformCosts(3, { seconds: 0 }),
     stageSeconds: (stage, { past, rows }) => (stage + 1) * rows * (1 + past / 100),
   };
-  const { requests } = simulate({ costs, policy: { pieces: [20] }, options: { prompt: 20, tokens: 11 } });
+  const { requests } = simulate({
+    costs,
+    policy: { pieces: [20] },
+    options: { prompt: 20, tokens: 11 },
+  });
   let expected = 6 * 20;
   for (let t = 0; t < 10; t++) expected += 6 * (1 + (20 + t) / 100);
   close(requests[0].finish_s, expected);
@@ -152,14 +159,18 @@ Deno.test("Seeds decide what is accepted, the same each time, and on average as 
     });
   assert.deepEqual(run(7), run(7));
   assert.notEqual(run(7).end_s, run(8).end_s);
-  const mean = Array.from({ length: 20 }, (_, seed) => run(seed).end_s).reduce((x, y) => x + y) / 20;
+  const mean = Array.from({ length: 20 }, (_, seed) => run(seed).end_s).reduce((x, y) => x + y) /
+    20;
   assert.ok(Math.abs(mean / run().end_s - 1) < 0.03);
 });
 
 Deno.test("Drafting takes the drafter's time, on a stage's host also the stage's", () => {
   const run = (host: string) =>
     simulate({
-      costs: uniformCosts(2, { seconds: 1, draft: { host, seconds: (n) => n * 0.25, reach_s: 0.1 } }),
+      costs: uniformCosts(2, {
+        seconds: 1,
+        draft: { host, seconds: (n) => n * 0.25, reach_s: 0.1 },
+      }),
       policy: { pieces: [8], tree: [1, 1], model_drafter: true },
       options: { prompt: 8, tokens: 31, acceptance: 1 },
     });
@@ -205,7 +216,14 @@ Deno.test("A link that slows down slows what crosses it from then on", () => {
   const half_s = before.requests[0].ttft_s + 50 * token_s;
   const after = simulate({
     ...input,
-    events: [{ kind: "link", at_s: half_s, from: "host0", to: "host1", bytes_per_s: 1, latency_s: 0.5 }],
+    events: [{
+      kind: "link",
+      at_s: half_s,
+      from: "host0",
+      to: "host1",
+      bytes_per_s: 1,
+      latency_s: 0.5,
+    }],
   });
   close(after.end_s - before.end_s, 50 * (0.9 + 0.5));
 });
@@ -278,7 +296,15 @@ Deno.test("What makes no sense is refused", () => {
   refused(
     {
       ...bad,
-      events: [{ kind: "death", at_s: 1, host: "desk", detection_s: 1, load_s: 0, costs, replaced: [] }],
+      events: [{
+        kind: "death",
+        at_s: 1,
+        host: "desk",
+        detection_s: 1,
+        load_s: 0,
+        costs,
+        replaced: [],
+      }],
     },
     "coordinator_died",
   );

@@ -34,13 +34,15 @@ export function timelineSvg(trace: TraceSpan[], { title }: { title: string }): s
   const scale = (WIDTH - left - MARGIN) / Math.max(end_s - start_s, 1e-9);
   const x = (seconds: number) => left + (seconds - start_s) * scale;
   const out: string[] = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${bottom + 48}" width="${WIDTH}" height="${
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${
       bottom + 48
-    }"` +
+    }" width="${WIDTH}" height="${bottom + 48}"` +
     ` font-family="ui-sans-serif, system-ui, sans-serif" font-size="12">`,
     `<title>${escaped(title)}</title>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
-    `<text x="${MARGIN}" y="26" font-size="16" font-weight="600" fill="#222222">${escaped(title)}</text>`,
+    `<text x="${MARGIN}" y="26" font-size="16" font-weight="600" fill="#222222">${
+      escaped(title)
+    }</text>`,
   ];
   let at = MARGIN;
   for (const kind of KINDS.filter((k) => trace.some((s) => s.kind === k))) {
@@ -51,7 +53,9 @@ export function timelineSvg(trace: TraceSpan[], { title }: { title: string }): s
   for (const { seconds, label } of ticks(start_s, end_s)) {
     const px = fixed(x(seconds));
     out.push(`<line x1="${px}" y1="${TOP - 6}" x2="${px}" y2="${bottom}" stroke="#e4e4ea"/>`);
-    out.push(`<text x="${px}" y="${bottom + 18}" text-anchor="middle" fill="#555555">${label}</text>`);
+    out.push(
+      `<text x="${px}" y="${bottom + 18}" text-anchor="middle" fill="#555555">${label}</text>`,
+    );
   }
   out.push(
     `<text x="${WIDTH - MARGIN}" y="${bottom + 38}" text-anchor="end" fill="#555555">time since ${
@@ -60,9 +64,15 @@ export function timelineSvg(trace: TraceSpan[], { title }: { title: string }): s
   );
   for (const [i, lane] of lanes.entries()) {
     const y = TOP + i * ROW;
-    out.push(`<text x="${left - 8}" y="${y + 13}" text-anchor="end" fill="#222222">${escaped(lane)}</text>`);
     out.push(
-      `<line x1="${left}" y1="${y + ROW - 4}" x2="${WIDTH - MARGIN}" y2="${y + ROW - 4}" stroke="#f0f0f4"/>`,
+      `<text x="${left - 8}" y="${y + 13}" text-anchor="end" fill="#222222">${
+        escaped(lane)
+      }</text>`,
+    );
+    out.push(
+      `<line x1="${left}" y1="${y + ROW - 4}" x2="${WIDTH - MARGIN}" y2="${
+        y + ROW - 4
+      }" stroke="#f0f0f4"/>`,
     );
     for (const span of trace) {
       if (span.lane !== lane) continue;
@@ -107,7 +117,10 @@ export function timelineText(trace: TraceSpan[], { width = 60 }: { width?: numbe
         const inside = Math.min(end_s, to) - Math.max(start_s, from);
         if (inside > 0) seconds.set(kind, (seconds.get(kind) ?? 0) + inside);
       }
-      const [kind, most] = [...seconds].reduce((a, b) => b[1] > a[1] ? b : a, ["idle" as SpanKind, 0]);
+      const [kind, most] = [...seconds].reduce((a, b) => b[1] > a[1] ? b : a, [
+        "idle" as SpanKind,
+        0,
+      ]);
       if (most > 0) used.add(kind);
       line += most > 0 ? LETTERS[kind] : " ";
     }
@@ -168,6 +181,9 @@ function fixed(pixels: number): string {
 function escaped(text: string): string {
   // control characters are no XML
   // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, "?").replaceAll("&", "&amp;").replaceAll("<", "&lt;")
+  return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, "?").replaceAll("&", "&amp;").replaceAll(
+    "<",
+    "&lt;",
+  )
     .replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

@@ -30,7 +30,13 @@ Deno.test("The SVG shows each lane once, its spans to scale, hover titles, a leg
 
 Deno.test("The SVG is well-formed: every element that opens closes, whatever the labels are", () => {
   const nasty: TraceSpan[] = [
-    { lane: "]]><svg onload=x>", kind: "draft", label: "\u0000</title>&", start_s: 5, end_s: 5.001 },
+    {
+      lane: "]]><svg onload=x>",
+      kind: "draft",
+      label: "\u0000</title>&",
+      start_s: 5,
+      end_s: 5.001,
+    },
   ];
   for (const trace of [TRACE, nasty, []]) {
     const svg = timelineSvg(trace, { title: "<b>" });
@@ -49,7 +55,10 @@ Deno.test("The same simulation gives the same bytes", () => {
   const draw = () =>
     timelineSvg(
       simulate({
-        costs: uniformCosts(3, { seconds: 0.1, hop: { latency_s: 0.01, bytes_per_s: 1000, row_bytes: 10 } }),
+        costs: uniformCosts(3, {
+          seconds: 0.1,
+          hop: { latency_s: 0.01, bytes_per_s: 1000, row_bytes: 10 },
+        }),
         policy: { pieces: [4], tree: [1, 1], in_flight: 3 },
         options: { prompt: 8, tokens: 30, branches: 3, acceptance: 0.5, seed: 3 },
       }).trace,

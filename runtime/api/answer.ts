@@ -86,7 +86,9 @@ function header(init: AnswerInit, object: string) {
 }
 
 /** Runs the task to its end. Errors are those of `Generator.generate`, or the signal's reason. */
-export async function wholeAnswer(init: AnswerInit): Promise<{ body: unknown; facts: AnswerFacts }> {
+export async function wholeAnswer(
+  init: AnswerInit,
+): Promise<{ body: unknown; facts: AnswerFacts }> {
   const { dialect, task } = init;
   const head = header(init, dialect.object.whole);
   const tally = new Tally(task);
@@ -110,9 +112,17 @@ export async function wholeAnswer(init: AnswerInit): Promise<{ body: unknown; fa
     } else if (event.type === "done") part.finishReason = event.finishReason;
   }
   const cut = parts.find(({ finishReason }) => finishReason === "");
-  if (cut) throw apiError("incomplete", `the generation of choice ${cut.piece.index} ended without a reason`);
+  if (cut) {
+    throw apiError(
+      "incomplete",
+      `the generation of choice ${cut.piece.index} ended without a reason`,
+    );
+  }
   const choices = parts.map(({ piece, finishReason }) => dialect.whole(piece, finishReason));
-  return { body: { ...head, choices, usage: tally.usage(), orrery: tally.report }, facts: tally.facts };
+  return {
+    body: { ...head, choices, usage: tally.usage(), orrery: tally.report },
+    facts: tally.facts,
+  };
 }
 
 /** Settings of {@linkcode streamedAnswer}. */
@@ -141,7 +151,8 @@ export async function streamedAnswer(
   await steps.begin(task.choices.length);
   const chunks = new Chunks(init);
   const encoder = new TextEncoder();
-  const data = (value: unknown) => `data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`;
+  const data = (value: unknown) =>
+    `data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`;
   let cancelled = false;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -246,7 +257,9 @@ class Chunks {
       return choice === undefined ? [] : [this.#chunk(choice)];
     }
     if (event.type === "done") {
-      return [this.#chunk(this.#dialect.close(index, event.finishReason), { orrery: event.report })];
+      return [
+        this.#chunk(this.#dialect.close(index, event.finishReason), { orrery: event.report }),
+      ];
     }
     const logprobs = this.#task.choices[index].request.sampling.logprobs ?? false;
     if (event.text === "" && !logprobs) return [];
@@ -268,6 +281,11 @@ class Chunks {
   }
 
   #chunk(choice: unknown, more: { orrery?: AnswerReport } = {}): unknown {
-    return { ...this.#head, choices: [choice], ...(this.#task.includeUsage && { usage: null }), ...more };
+    return {
+      ...this.#head,
+      choices: [choice],
+      ...(this.#task.includeUsage && { usage: null }),
+      ...more,
+    };
   }
 }

@@ -66,7 +66,8 @@ export type Api = Hono<ApiEnv>;
  * `prediction` is taken by both endpoints with any `n`, and of its tokens only those that were drafted are counted as rejected.
  */
 export function createApi(generator: Generator, options: ApiOptions = {}): Api {
-  const { allowOrigin, maxBodyBytes = 4 << 20, bodyTimeoutMs = 30_000, keepAliveMs = 15_000 } = options;
+  const { allowOrigin, maxBodyBytes = 4 << 20, bodyTimeoutMs = 30_000, keepAliveMs = 15_000 } =
+    options;
   const app: Api = new Hono<ApiEnv>();
   app.use(requestId({ limitLength: 128 }));
   app.use(async (c, next) => {
@@ -84,7 +85,9 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     app.use(cors({ origin: allowOrigin, exposeHeaders: ["x-request-id", "retry-after"] }));
   }
   app.onError((error, c) => failure(c, error));
-  app.notFound((c) => failure(c, apiError("not_found", `no such route: ${c.req.method} ${c.req.path}`)));
+  app.notFound((c) =>
+    failure(c, apiError("not_found", `no such route: ${c.req.method} ${c.req.path}`))
+  );
 
   const answer = (dialect: Dialect) => async (c: Context<ApiEnv>) => {
     const body = await readJson(c.req.raw, { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
@@ -117,7 +120,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   };
   app.post("/v1/chat/completions", answer(chatDialect));
   app.post("/v1/completions", answer(completionsDialect));
-  app.get("/v1/models", (c) => c.json({ object: "list", data: generator.models().map(modelEntry) }));
+  app.get(
+    "/v1/models",
+    (c) => c.json({ object: "list", data: generator.models().map(modelEntry) }),
+  );
   app.get("/v1/models/:id{.+}", (c) => {
     const card = findModel(generator, c.req.param("id"));
     if (!card) throw apiError("model_not_found", "no model is served yet");
@@ -131,10 +137,15 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   const { serving } = options;
   if (serving) app.get("/api/plan", (c) => c.json(planOf(serving())));
   if (generator.traces) {
-    app.get("/api/trace", async (c) => c.json((await lastFrames(generator, c.req.query("last"))).frames));
+    app.get(
+      "/api/trace",
+      async (c) => c.json((await lastFrames(generator, c.req.query("last"))).frames),
+    );
     app.get("/api/trace.svg", async (c) => {
       const { frames, node } = await lastFrames(generator, c.req.query("last"));
-      return c.body(traceSvg(frames, node), 200, { "content-type": "image/svg+xml; charset=utf-8" });
+      return c.body(traceSvg(frames, node), 200, {
+        "content-type": "image/svg+xml; charset=utf-8",
+      });
     });
   }
   const { askActor } = options;
@@ -144,7 +155,11 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
       const stop = new AbortController();
       const abort = stopper(c, stop);
       try {
-        const json = await askedActor(askActor, { name: c.req.param("name"), body, signal: stop.signal });
+        const json = await askedActor(askActor, {
+          name: c.req.param("name"),
+          body,
+          signal: stop.signal,
+        });
         return c.body(json, 200, { "content-type": "application/json; charset=utf-8" });
       } finally {
         abort.release();
@@ -152,7 +167,9 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     });
     app.all("/api/actors/:name", wrongMethod("POST"));
   }
-  for (const path of ["/v1/chat/completions", "/v1/completions"]) app.all(path, wrongMethod("POST"));
+  for (const path of ["/v1/chat/completions", "/v1/completions"]) {
+    app.all(path, wrongMethod("POST"));
+  }
   for (const path of ["/v1/models", "/v1/models/:id{.+}", "/healthz", "/readyz"]) {
     app.all(path, wrongMethod("GET, HEAD"));
   }
@@ -175,7 +192,10 @@ async function lastFrames(generator: Generator, last?: string) {
 function wrongMethod(allowed: string) {
   return (c: Context<ApiEnv>) => {
     c.header("allow", allowed);
-    return failure(c, apiError("method_not_allowed", `${c.req.path} takes ${allowed}, not ${c.req.method}`));
+    return failure(
+      c,
+      apiError("method_not_allowed", `${c.req.path} takes ${allowed}, not ${c.req.method}`),
+    );
   };
 }
 
@@ -200,7 +220,8 @@ function stopper(c: Context<ApiEnv>, stop: AbortController): { release: () => vo
   const client = c.req.raw.signal;
   const draining = c.env?.draining;
   const onClient = () => stop.abort(apiError("client_closed", "the client went away"));
-  const onDraining = () => stop.abort(apiError("draining", "the server is shutting down: try another node"));
+  const onDraining = () =>
+    stop.abort(apiError("draining", "the server is shutting down: try another node"));
   client.addEventListener("abort", onClient);
   draining?.addEventListener("abort", onDraining);
   if (client.aborted) onClient();
@@ -237,5 +258,11 @@ function checkLogitBias(task: ApiTask, { vocab }: ModelCard): void {
 }
 
 function modelEntry({ name, created, context, vocab, precision }: ModelCard) {
-  return { id: name, object: "model", created, owned_by: "orrery", orrery: { context, vocab, precision } };
+  return {
+    id: name,
+    object: "model",
+    created,
+    owned_by: "orrery",
+    orrery: { context, vocab, precision },
+  };
 }

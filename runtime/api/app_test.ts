@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import OpenAI from "openai";
-import { openaiClient, openaiConformance } from "../../tests/openai_conformance.ts";
-import { ScriptedGenerator } from "./_scripted.ts";
+import { openaiClient, openaiConformance } from "../../tests/clients/openai.ts";
+import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
 import { type ApiOptions, type ApiServer, createApi, serveApi } from "./mod.ts";
 
 interface Setup {
@@ -56,7 +56,10 @@ Deno.test(
     withApi(async ({ generator, server }) => {
       const answer = await post(server, {
         messages: [
-          { role: "developer", content: [{ type: "text", text: "a" }, { type: "text", text: "b" }] },
+          {
+            role: "developer",
+            content: [{ type: "text", text: "a" }, { type: "text", text: "b" }],
+          },
           { role: "user", content: "c", name: "me" },
         ],
         temperature: 0.5,
@@ -85,7 +88,11 @@ Deno.test(
         model: "default",
         prompt: {
           kind: "chat",
-          messages: [{ role: "system", content: "a\nb" }, { role: "user", content: "c", name: "me" }],
+          messages: [{ role: "system", content: "a\nb" }, {
+            role: "user",
+            content: "c",
+            name: "me",
+          }],
         },
         stop: ["zzz"],
         maxTokens: 2,
@@ -168,7 +175,8 @@ for (const stream of [true, false]) {
         // A bare socket: the client's own abort logic takes no part.
         const socket = await Deno.connect({ port: server.port });
         const body = JSON.stringify({ messages: say(stream ? "[endless]" : "[hang]"), stream });
-        const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
+        const head =
+          `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
           `content-length: ${body.length}\r\n\r\n`;
         await socket.write(new TextEncoder().encode(head + body));
         if (stream) await socket.read(new Uint8Array(4096));
@@ -218,20 +226,24 @@ Deno.test(
     }),
 );
 
-Deno.test("createApi() runs more choices than it runs at once", checked, () =>
-  withApi(async ({ client }) => {
-    const prompt = Array.from({ length: 11 }, (_, i) => `prompt ${i}`);
-    const answer = await client.completions.create({
-      model: "default",
-      prompt,
-      n: 2,
-      max_tokens: 1,
-      echo: true,
-    });
-    assert.equal(answer.choices.length, 22);
-    answer.choices.forEach(({ text }, i) => assert.ok(text.startsWith(`prompt ${i >> 1}`)));
-    assert.equal(answer.usage!.prompt_tokens, 22);
-  }));
+Deno.test(
+  "createApi() runs more choices than it runs at once",
+  checked,
+  () =>
+    withApi(async ({ client }) => {
+      const prompt = Array.from({ length: 11 }, (_, i) => `prompt ${i}`);
+      const answer = await client.completions.create({
+        model: "default",
+        prompt,
+        n: 2,
+        max_tokens: 1,
+        echo: true,
+      });
+      assert.equal(answer.choices.length, 22);
+      answer.choices.forEach(({ text }, i) => assert.ok(text.startsWith(`prompt ${i >> 1}`)));
+      assert.equal(answer.usage!.prompt_tokens, 22);
+    }),
+);
 
 Deno.test(
   "createApi() keeps a silent stream alive with comments",
@@ -319,16 +331,20 @@ Deno.test("createApi() refuses more logit biases than the engine takes", checked
   });
 });
 
-Deno.test("createApi() calls a body whose sender is gone a client that went away", checked, async () => {
-  const body = new ReadableStream({
-    start: (controller) => controller.error(new Deno.errors.BadResource("gone")),
-  });
-  const headers = { "content-type": "application/json" };
-  const request = new Request("http://x/v1/chat/completions", { method: "POST", headers, body });
-  const response = await createApi(new ScriptedGenerator()).fetch(request);
-  assert.equal(response.status, 499);
-  assert.equal((await response.json()).error.code, "client_closed");
-});
+Deno.test(
+  "createApi() calls a body whose sender is gone a client that went away",
+  checked,
+  async () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.error(new Deno.errors.BadResource("gone")),
+    });
+    const headers = { "content-type": "application/json" };
+    const request = new Request("http://x/v1/chat/completions", { method: "POST", headers, body });
+    const response = await createApi(new ScriptedGenerator()).fetch(request);
+    assert.equal(response.status, 499);
+    assert.equal((await response.json()).error.code, "client_closed");
+  },
+);
 
 Deno.test("createApi() sends CORS headers only to allowed origins", checked, async () => {
   const origin = "https://app.example";
@@ -338,7 +354,9 @@ Deno.test("createApi() sends CORS headers only to allowed origins", checked, asy
     return response.headers.get("access-control-allow-origin");
   };
   await withApi(async ({ server }) => assert.equal(await allowed(server), null));
-  await withApi(async ({ server }) => assert.equal(await allowed(server), origin), { allowOrigin: origin });
+  await withApi(async ({ server }) => assert.equal(await allowed(server), origin), {
+    allowOrigin: origin,
+  });
 });
 
 Deno.test(
@@ -378,7 +396,8 @@ Deno.test(
         pieces: 2,
         live_branches: true,
       };
-      const whole = await (await post(server, { messages: say("a"), max_tokens: 4, orrery })).json();
+      const whole = await (await post(server, { messages: say("a"), max_tokens: 4, orrery }))
+        .json();
       const { mode, draftLength, maxBranches, pieces, liveBranches } = generator.requests[0];
       assert.deepEqual(
         { mode, draftLength, maxBranches, pieces, liveBranches },
@@ -388,26 +407,37 @@ Deno.test(
       assert.deepEqual(
         Object.keys(whole.orrery).sort(),
         [
-          ..."accepted,branches,bubble_share,bytes_per_token_per_hop,drafted,mode,nodes,pieces".split(","),
+          ..."accepted,branches,bubble_share,bytes_per_token_per_hop,drafted,mode,nodes,pieces"
+            .split(","),
           ..."stages,tokens_per_s,ttft_ms,wasted_row_share,why".split(","),
         ].sort(),
       );
 
       const more = { stream: true, stream_options: { include_usage: true } };
-      const stream = await (await post(server, { messages: say("a"), max_tokens: 4, orrery, ...more }))
-        .text();
+      const stream =
+        await (await post(server, { messages: say("a"), max_tokens: 4, orrery, ...more }))
+          .text();
       const chunks = stream.split("\n\n").filter((line) => line.startsWith("data: {")).map((line) =>
         JSON.parse(line.slice(6))
       );
       const deltas = chunks.flatMap((chunk) => chunk.choices).filter(({ delta }) => delta.content);
-      assert.deepEqual(deltas.map(({ delta }) => delta.orrery), [0, 1, 0, 1].map((branch) => ({ branch })));
+      assert.deepEqual(
+        deltas.map(({ delta }) => delta.orrery),
+        [0, 1, 0, 1].map((branch) => ({ branch })),
+      );
       assert.equal(chunks.at(-1).orrery.why, "scripted");
       assert.equal(chunks.at(-2).orrery.why, "scripted");
 
       for (
-        const wrong of [{ mode: "fast" }, { draft_length: -1 }, { max_branches: 0 }, { pieces: 0 }, {
-          speed: 1,
-        }]
+        const wrong of [
+          { mode: "fast" },
+          { draft_length: -1 },
+          { max_branches: 0 },
+          { pieces: 0 },
+          {
+            speed: 1,
+          },
+        ]
       ) {
         const refused = await post(server, { messages: say("a"), orrery: wrong });
         assert.equal(refused.status, 400, JSON.stringify(wrong));
@@ -458,7 +488,11 @@ Deno.test(
           /mode plain has no outline/,
         ],
         ["chat/completions", { messages: say("a"), orrery: { points: [] } }, /orrery.points/],
-        ["chat/completions", { messages: say("a"), orrery: { points: [" "] } }, /orrery.points\[0\]/],
+        [
+          "chat/completions",
+          { messages: say("a"), orrery: { points: [" "] } },
+          /orrery.points\[0\]/,
+        ],
         [
           "chat/completions",
           { messages: say("a"), orrery: { points: Array(31).fill("x") } },

@@ -29,13 +29,19 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw apiError("invalid_json", `the request body is not valid JSON: ${(error as Error).message}`);
+    throw apiError(
+      "invalid_json",
+      `the request body is not valid JSON: ${(error as Error).message}`,
+    );
   }
 }
 
 async function readText(request: Request, { maxBytes, timeoutMs }: BodyLimits): Promise<string> {
   const tooLarge = () =>
-    apiError("body_too_large", `the request body is larger than this server's limit of ${maxBytes} bytes`);
+    apiError(
+      "body_too_large",
+      `the request body is larger than this server's limit of ${maxBytes} bytes`,
+    );
   if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge();
   if (request.body === null) return "";
   const reader = request.body.getReader();
@@ -55,12 +61,17 @@ async function readText(request: Request, { maxBytes, timeoutMs }: BodyLimits): 
     }
   } catch (error) {
     if (error instanceof OrreryError || !(request.signal.aborted || brokenOff(error))) throw error;
-    throw apiError("client_closed", `the client went away after ${bytes} bytes of the request body`);
+    throw apiError(
+      "client_closed",
+      `the client went away after ${bytes} bytes of the request body`,
+    );
   } finally {
     clearTimeout(timer);
     reader.cancel().catch(() => {});
   }
-  if (late) throw apiError("request_timeout", `the request body was not complete after ${timeoutMs} ms`);
+  if (late) {
+    throw apiError("request_timeout", `the request body was not complete after ${timeoutMs} ms`);
+  }
   return text + decoder.decode();
 }
 

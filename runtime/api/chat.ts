@@ -4,7 +4,14 @@
  * @module
  */
 import { z } from "zod";
-import { commonFields, type Dialect, parseBody, type Piece, toTask, unsupported } from "./dialect.ts";
+import {
+  commonFields,
+  type Dialect,
+  parseBody,
+  type Piece,
+  toTask,
+  unsupported,
+} from "./dialect.ts";
 import type { ChatMessage } from "./generator.ts";
 
 const textPart = z.object({
@@ -62,7 +69,9 @@ function logprobs({ tokens, logprobs }: Piece) {
   if (!logprobs) return null;
   const content = tokens.map((token) => ({
     ...logprobEntry(token.text, token.logprob ?? 0),
-    top_logprobs: (token.top ?? []).map(([, logprob], i) => logprobEntry(token.topText?.[i] ?? "", logprob)),
+    top_logprobs: (token.top ?? []).map(([, logprob], i) =>
+      logprobEntry(token.topText?.[i] ?? "", logprob)
+    ),
   }));
   return { content, refusal: null };
 }
@@ -94,7 +103,10 @@ export const chatDialect: Dialect = {
   }),
   delta: (piece) => ({
     index: piece.index,
-    delta: { content: piece.text, ...(piece.branch !== undefined && { orrery: { branch: piece.branch } }) },
+    delta: {
+      content: piece.text,
+      ...(piece.branch !== undefined && { orrery: { branch: piece.branch } }),
+    },
     logprobs: logprobs(piece),
     finish_reason: null,
   }),

@@ -4,7 +4,14 @@
  * @module
  */
 import { z } from "zod";
-import { commonFields, type Dialect, parseBody, type Piece, toTask, unsupported } from "./dialect.ts";
+import {
+  commonFields,
+  type Dialect,
+  parseBody,
+  type Piece,
+  toTask,
+  unsupported,
+} from "./dialect.ts";
 import { apiError } from "./errors.ts";
 
 /** Most prompts in one request. */
@@ -21,7 +28,10 @@ const requestSchema = z.object({
     tokenIds,
     z.array(z.string()).min(1).max(maxPrompts),
     z.array(tokenIds).min(1).max(maxPrompts),
-  ], { error: `expected a string, an array of token ids, or an array of at most ${maxPrompts} of these` }),
+  ], {
+    error:
+      `expected a string, an array of token ids, or an array of at most ${maxPrompts} of these`,
+  }),
   echo: z.boolean().nullish(),
   best_of: z.int().min(1).nullish(),
   suffix: z.string().max(0, unsupported).nullish(),
@@ -59,7 +69,11 @@ export const completionsDialect: Dialect = {
   parse(body) {
     const request = parseBody(requestSchema, body);
     if ((request.best_of ?? request.n ?? 1) !== (request.n ?? 1)) {
-      throw apiError("unsupported_parameter", "best_of: only the value of n is supported", "best_of");
+      throw apiError(
+        "unsupported_parameter",
+        "best_of: only the value of n is supported",
+        "best_of",
+      );
     }
     const wantsLogprobs = request.logprobs !== null && request.logprobs !== undefined;
     const prompts = promptList(request.prompt);
@@ -86,7 +100,8 @@ export const completionsDialect: Dialect = {
     logprobs: logprobs(piece),
     finish_reason,
   }),
-  open: (index, echo) => echo === "" ? undefined : { index, text: echo, logprobs: null, finish_reason: null },
+  open: (index, echo) =>
+    echo === "" ? undefined : { index, text: echo, logprobs: null, finish_reason: null },
   delta: (piece) => ({
     index: piece.index,
     text: piece.text,

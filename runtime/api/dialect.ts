@@ -93,8 +93,14 @@ export const commonFields = {
       z.array(z.int().nonnegative()).min(1),
     ]),
   }).nullish(),
-  logit_bias: z.record(z.string().regex(/^\d{1,9}$/, "keys must be token ids"), z.number().min(-100).max(100))
-    .refine((biases) => Object.keys(biases).length <= maxBiases, `takes at most ${maxBiases} tokens`)
+  logit_bias: z.record(
+    z.string().regex(/^\d{1,9}$/, "keys must be token ids"),
+    z.number().min(-100).max(100),
+  )
+    .refine(
+      (biases) => Object.keys(biases).length <= maxBiases,
+      `takes at most ${maxBiases} tokens`,
+    )
     .nullish(),
   /** Orrery's own settings. */
   orrery: z.strictObject({
@@ -143,11 +149,17 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
 }
 
 /** In a union without a message of its own the branch that got furthest says best what is wrong. */
-function deepest(issue: z.core.$ZodIssue): { path: PropertyKey[]; message: string; input?: unknown } {
+function deepest(
+  issue: z.core.$ZodIssue,
+): { path: PropertyKey[]; message: string; input?: unknown } {
   if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return issue;
   const inner = issue.errors.flatMap(([first]) => first ? [deepest(first)] : []);
-  const expected = inner.flatMap(({ message }) => message.match(/expected (\w+), received/)?.[1] ?? []);
-  const best = inner.find(({ message, path }) => path.length > 0 || !/expected \w+, received/.test(message));
+  const expected = inner.flatMap(({ message }) =>
+    message.match(/expected (\w+), received/)?.[1] ?? []
+  );
+  const best = inner.find(({ message, path }) =>
+    path.length > 0 || !/expected \w+, received/.test(message)
+  );
   if (best) return { ...best, path: [...issue.path, ...best.path] };
   return { path: issue.path, message: `expected ${expected.join(" or ")}`, input: issue.input };
 }
@@ -184,7 +196,11 @@ export function toTask(
   logprobs: Pick<Sampling, "logprobs" | "top_logprobs">,
 ): ApiTask {
   if (common.stream_options && !common.stream) {
-    throw apiError("invalid_value", "stream_options: only allowed when stream is true", "stream_options");
+    throw apiError(
+      "invalid_value",
+      "stream_options: only allowed when stream is true",
+      "stream_options",
+    );
   }
   const sampling: Partial<Sampling> = { ...logprobs };
   for (const key of SAMPLING_FIELDS) {
@@ -204,7 +220,9 @@ export function toTask(
   }
   const content = common.prediction?.content;
   const prediction = Array.isArray(content)
-    ? content.every((part) => typeof part === "number") ? content : content.map(({ text }) => text).join("")
+    ? content.every((part) => typeof part === "number")
+      ? content
+      : content.map(({ text }) => text).join("")
     : content;
   const seed = common.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const choices = prompts.flatMap(({ prompt, echo }, index) =>

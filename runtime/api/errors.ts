@@ -29,7 +29,12 @@ const openaiCodes: Record<string, string> = { context_exceeded: "context_length_
 
 /** An error of group `api`; `param` is the path of the request field at fault. */
 export function apiError(code: string, message: string, param?: string): OrreryError {
-  return new OrreryError({ group: "api", code, message, metadata: param === undefined ? {} : { param } });
+  return new OrreryError({
+    group: "api",
+    code,
+    message,
+    metadata: param === undefined ? {} : { param },
+  });
 }
 
 /** An OpenAI error body with its HTTP status and headers. */
@@ -56,7 +61,15 @@ export function toHttpError(thrown: unknown): HttpError {
   const headers: Record<string, string> = {};
   const retry = metadata.retry_after_s ?? (status === 429 ? 1 : undefined);
   if (typeof retry === "number") headers["retry-after"] = String(Math.max(1, Math.ceil(retry)));
-  const type = status >= 500 ? "server_error" : status === 429 ? "rate_limit_error" : "invalid_request_error";
+  const type = status >= 500
+    ? "server_error"
+    : status === 429
+    ? "rate_limit_error"
+    : "invalid_request_error";
   const param = typeof metadata.param === "string" ? metadata.param : null;
-  return { status, headers, body: { error: { message, type, param, code: openaiCodes[code] ?? code } } };
+  return {
+    status,
+    headers,
+    body: { error: { message, type, param, code: openaiCodes[code] ?? code } },
+  };
 }

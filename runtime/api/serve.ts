@@ -53,7 +53,10 @@ export function serveApi({ app, host, port, signal, drainMs = 10_000 }: ServeOpt
   }
   const timers: ReturnType<typeof setTimeout>[] = [];
   const drain = () => {
-    timers.push(setTimeout(() => end.abort(), drainMs), setTimeout(() => close.abort(), drainMs + lastMs));
+    timers.push(
+      setTimeout(() => end.abort(), drainMs),
+      setTimeout(() => close.abort(), drainMs + lastMs),
+    );
     server.shutdown().catch(() => {});
   };
   signal.addEventListener("abort", drain);

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { hasCode } from "../../actors/mod.ts";
-import { ScriptedGenerator } from "./_scripted.ts";
+import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
 import { createApi, serveApi } from "./mod.ts";
 
 const checked = { sanitizeOps: true, sanitizeResources: true };
 
-function chat(url: string, content: string, fields: Record<string, unknown> = {}): Promise<Response> {
+function chat(
+  url: string,
+  content: string,
+  fields: Record<string, unknown> = {},
+): Promise<Response> {
   return fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -21,7 +25,10 @@ Deno.test("serveApi() says in one line that the port is in use", checked, async 
     () => serveApi({ app, host: "127.0.0.1", port: first.port, signal: stop.signal }),
     (error) => {
       assert.ok(hasCode(error, "port_in_use"));
-      assert.match(error.message, new RegExp(`^port ${first.port} on 127.0.0.1 is in use: [^\\n]+$`));
+      assert.match(
+        error.message,
+        new RegExp(`^port ${first.port} on 127.0.0.1 is in use: [^\\n]+$`),
+      );
       return true;
     },
   );
@@ -67,13 +74,18 @@ Deno.test("serveApi() ends what still runs at the deadline with a reason", check
   const whole = chat(server.url, "[hang]");
   while (generator.active < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   stop.abort();
-  assert.match(await streamed.text(), /data: {"error":{"message":"the server is shutting down[^\n]+\n\n$/);
+  assert.match(
+    await streamed.text(),
+    /data: {"error":{"message":"the server is shutting down[^\n]+\n\n$/,
+  );
   const refused = await whole;
   assert.equal(refused.status, 503);
   assert.equal((await refused.json()).error.code, "draining");
   await server.finished;
   // The generator hears of the abort in its own time; that it does is what counts.
   const patience = AbortSignal.timeout(5_000);
-  while (generator.active > 0 && !patience.aborted) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (generator.active > 0 && !patience.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
   assert.equal(generator.active, 0);
 });

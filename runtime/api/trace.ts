@@ -39,7 +39,8 @@ export function tracedFrames(traces: FrameTrace[]): TracedFrame[] {
     sent_ms: round(sent),
     answered_ms: round(answered),
     stages: stages.map(({ stage, received, began, ended }) => {
-      const here = (ms: number) => round(Math.min(answered, Math.max(sent, ms + offsets.get(stage)!)));
+      const here = (ms: number) =>
+        round(Math.min(answered, Math.max(sent, ms + offsets.get(stage)!)));
       return { stage, received: here(received), began: here(began), ended: here(ended) };
     }),
   })).sort((a, b) => a.sent_ms - b.sent_ms);
@@ -126,6 +127,7 @@ function kindOf({ kinds }: TracedFrame): TraceSpan["kind"] {
 }
 
 function labelOf({ seq, kinds, requests }: TracedFrame): string {
-  const rows = Object.entries(kinds).filter(([, n]) => n > 0).map(([kind, n]) => `${n} ${kind}`).join(", ");
+  const rows = Object.entries(kinds).filter(([, n]) => n > 0).map(([kind, n]) => `${n} ${kind}`)
+    .join(", ");
   return `frame ${seq}: ${rows} row(s) of ${requests.length} request(s)`;
 }

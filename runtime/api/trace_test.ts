@@ -22,7 +22,8 @@ function frames(ahead: number[]): FrameTrace[] {
 
 const api = (traces: FrameTrace[]) =>
   createApi({ traces: () => Promise.resolve({ node: "n1", traces }) } as unknown as Generator);
-const get = (traces: FrameTrace[], path: string) => api(traces).fetch(new Request(`http://node${path}`));
+const get = (traces: FrameTrace[], path: string) =>
+  api(traces).fetch(new Request(`http://node${path}`));
 
 Deno.test("Frames of stages with clocks of their own are brought into this node's time", () => {
   const own = tracedFrames(frames([0, 0, 0]));
@@ -50,7 +51,10 @@ Deno.test("GET /api/trace gives the last frames, oldest first, as many as are as
   assert.deepEqual(await (await get([], "/api/trace")).json(), []);
   const wrong = await get([], "/api/trace?last=many");
   assert.equal(wrong.status, 400);
-  assert.match((await wrong.json()).error.message, /last: expected a whole number from 1 to 512, got "many"/);
+  assert.match(
+    (await wrong.json()).error.message,
+    /last: expected a whole number from 1 to 512, got "many"/,
+  );
 });
 
 Deno.test("GET /api/trace.svg draws a lane a stage and one of the coordinator", async () => {

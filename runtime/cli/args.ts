@@ -24,13 +24,19 @@ export interface NumberRange {
 }
 
 /** The number that an option names, undefined when it is left out; throws {@linkcode UsageError} outside the range. */
-export function numberOption(name: string, text: string | undefined, range: NumberRange): number | undefined {
+export function numberOption(
+  name: string,
+  text: string | undefined,
+  range: NumberRange,
+): number | undefined {
   if (text === undefined) return undefined;
   const value = text.trim() === "" ? NaN : Number(text);
   const { min, max, integer = false } = range;
   if (!(value >= min && value <= max) || (integer && !Number.isInteger(value))) {
     throw new UsageError(
-      `--${name} takes a ${integer ? "whole " : ""}number from ${min} to ${max}, got ${JSON.stringify(text)}`,
+      `--${name} takes a ${integer ? "whole " : ""}number from ${min} to ${max}, got ${
+        JSON.stringify(text)
+      }`,
     );
   }
   return value;
@@ -40,7 +46,9 @@ export function numberOption(name: string, text: string | undefined, range: Numb
 export function urlOption(name: string, text: string): string {
   const url = URL.parse(text);
   if (!url || !/^https?:$/.test(url.protocol)) {
-    throw new UsageError(`--${name} takes a URL such as http://127.0.0.1:8420, got ${JSON.stringify(text)}`);
+    throw new UsageError(
+      `--${name} takes a URL such as http://127.0.0.1:8420, got ${JSON.stringify(text)}`,
+    );
   }
   return url.href.replace(/\/+$/, "");
 }

@@ -38,11 +38,16 @@ async function print(text: string): Promise<void> {
 }
 
 /** Prints the answer to the conversation so far and returns its text (with `--json` too). */
-async function ask({ call, json }: Settings, messages: Turn[], signal: AbortSignal): Promise<string> {
+async function ask(
+  { call, json }: Settings,
+  messages: Turn[],
+  signal: AbortSignal,
+): Promise<string> {
   if (json) {
     const answer = await wholeChat({ ...call, messages, signal });
     await print(JSON.stringify(answer) + "\n");
-    return (answer as { choices?: { message?: { content?: string } }[] }).choices?.[0]?.message?.content ??
+    return (answer as { choices?: { message?: { content?: string } }[] }).choices?.[0]?.message
+      ?.content ??
       "";
   }
   let text = "";
@@ -133,7 +138,11 @@ async function chat(args: string[]): Promise<number> {
   const settings: Settings = {
     call: {
       url: urlOption("url", values.url),
-      maxTokens: numberOption("max-tokens", values["max-tokens"], { min: 1, max: 1_000_000, integer: true }),
+      maxTokens: numberOption("max-tokens", values["max-tokens"], {
+        min: 1,
+        max: 1_000_000,
+        integer: true,
+      }),
       temperature: numberOption("temperature", values.temperature, { min: 0, max: 2 }),
     },
     system: values.system === undefined ? [] : [{ role: "system", content: values.system }],

@@ -23,7 +23,9 @@ export interface ChatCall {
   signal: AbortSignal;
 }
 
-const errorSchema = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
+const errorSchema = z.object({
+  error: z.object({ message: z.string(), code: z.string().nullish() }),
+});
 
 const chunkSchema = z.object({
   choices: z.array(z.object({
@@ -49,7 +51,9 @@ export async function* streamChat(call: ChatCall): AsyncGenerator<string, string
       if (data === "[DONE]") break;
       const value = JSON.parse(data);
       const error = errorSchema.safeParse(value);
-      if (error.success) throw failed("refused", `the answer broke off: ${error.data.error.message}`);
+      if (error.success) {
+        throw failed("refused", `the answer broke off: ${error.data.error.message}`);
+      }
       const [choice] = chunkSchema.parse(value).choices;
       if (choice?.delta.content) yield choice.delta.content;
       finishReason = choice?.finish_reason ?? finishReason;
@@ -73,7 +77,9 @@ export async function wholeChat(call: ChatCall): Promise<unknown> {
 
 function broken(call: ChatCall, error: unknown): unknown {
   if (call.signal.aborted || error instanceof OrreryError) return error;
-  const message = error instanceof z.ZodError ? "it is not a chat answer" : (error as Error).message;
+  const message = error instanceof z.ZodError
+    ? "it is not a chat answer"
+    : (error as Error).message;
   return failed("broken_answer", `the answer of ${call.url} broke off: ${message}`, error);
 }
 
@@ -86,7 +92,13 @@ async function post(
     response = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model: "default", messages, max_tokens: maxTokens, temperature, stream }),
+      body: JSON.stringify({
+        model: "default",
+        messages,
+        max_tokens: maxTokens,
+        temperature,
+        stream,
+      }),
       signal,
     });
   } catch (error) {
@@ -97,7 +109,9 @@ async function post(
   if (response.ok) return response;
   const body = await response.text();
   const parsed = errorSchema.safeParse(parseJson(body));
-  const reason = parsed.success ? parsed.data.error.message : "no Orrery node seems to listen there";
+  const reason = parsed.success
+    ? parsed.data.error.message
+    : "no Orrery node seems to listen there";
   throw failed("refused", `${url} answered ${response.status}: ${reason}`);
 }
 

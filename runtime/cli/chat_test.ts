@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ScriptedGenerator } from "../api/_scripted.ts";
+import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
 import { createApi, serveApi } from "../api/mod.ts";
 
 const checked = { sanitizeOps: true, sanitizeResources: true };
@@ -7,7 +7,9 @@ const answer =
   "The café on the hill is warm 🙂 and the people there know how to tell a good story about the sea";
 
 /** Runs `body` with the URL of a served scripted generator. */
-async function withNode(body: (url: string, generator: ScriptedGenerator) => Promise<void>): Promise<void> {
+async function withNode(
+  body: (url: string, generator: ScriptedGenerator) => Promise<void>,
+): Promise<void> {
   const generator = new ScriptedGenerator();
   const stop = new AbortController();
   const server = serveApi({
@@ -28,54 +30,78 @@ async function withNode(body: (url: string, generator: ScriptedGenerator) => Pro
 /** Starts the command with no permission but the network. */
 function start(args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-net", new URL("./chat.ts", import.meta.url).href, ...args],
+    args: [
+      "run",
+      "--no-prompt",
+      "--allow-net",
+      new URL("./chat.ts", import.meta.url).href,
+      ...args,
+    ],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
 }
 
-async function chat(args: string[], stdin = ""): Promise<{ code: number; stdout: string; stderr: string }> {
+async function chat(
+  args: string[],
+  stdin = "",
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = start(args);
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(stdin)).catch(() => {});
   await writer.close().catch(() => {});
   const { code, stdout, stderr } = await child.output();
-  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  return {
+    code,
+    stdout: new TextDecoder().decode(stdout),
+    stderr: new TextDecoder().decode(stderr),
+  };
 }
 
-Deno.test("chat prints the answer to a question", checked, () =>
-  withNode(async (url, generator) => {
-    const args = [
-      "--url",
-      url,
-      "--system",
-      "Be brief",
-      "--temperature",
-      "0",
-      "--max-tokens",
-      "99",
-      "what",
-      "is",
-      "it",
-    ];
-    assert.deepEqual(await chat(args), { code: 0, stdout: answer + "\n", stderr: "" });
-    const [request] = generator.requests;
-    assert.deepEqual(request.prompt, {
-      kind: "chat",
-      messages: [{ role: "system", content: "Be brief" }, { role: "user", content: "what is it" }],
-    });
-    assert.equal(request.maxTokens, 99);
-    assert.equal(request.sampling.temperature, 0);
-  }));
+Deno.test(
+  "chat prints the answer to a question",
+  checked,
+  () =>
+    withNode(async (url, generator) => {
+      const args = [
+        "--url",
+        url,
+        "--system",
+        "Be brief",
+        "--temperature",
+        "0",
+        "--max-tokens",
+        "99",
+        "what",
+        "is",
+        "it",
+      ];
+      assert.deepEqual(await chat(args), { code: 0, stdout: answer + "\n", stderr: "" });
+      const [request] = generator.requests;
+      assert.deepEqual(request.prompt, {
+        kind: "chat",
+        messages: [{ role: "system", content: "Be brief" }, {
+          role: "user",
+          content: "what is it",
+        }],
+      });
+      assert.equal(request.maxTokens, 99);
+      assert.equal(request.sampling.temperature, 0);
+    }),
+);
 
-Deno.test("chat --json prints the API's answer on one line", checked, () =>
-  withNode(async (url) => {
-    const { code, stdout } = await chat(["--url", url, "--json", "hello"]);
-    assert.equal(code, 0);
-    assert.equal(stdout.trimEnd().split("\n").length, 1);
-    assert.equal(JSON.parse(stdout).choices[0].message.content, answer);
-  }));
+Deno.test(
+  "chat --json prints the API's answer on one line",
+  checked,
+  () =>
+    withNode(async (url) => {
+      const { code, stdout } = await chat(["--url", url, "--json", "hello"]);
+      assert.equal(code, 0);
+      assert.equal(stdout.trimEnd().split("\n").length, 1);
+      assert.equal(JSON.parse(stdout).choices[0].message.content, answer);
+    }),
+);
 
 Deno.test(
   "chat without a question reads lines and remembers the conversation",
@@ -85,13 +111,16 @@ Deno.test(
       const { code, stdout } = await chat(["--url", url], "one\n\ntwo\n");
       assert.equal(code, 0);
       assert.equal(stdout, `${answer}\n${answer}\n`);
-      assert.deepEqual(generator.requests.map(({ prompt }) => prompt.kind === "chat" && prompt.messages), [
-        [{ role: "user", content: "one" }],
-        [{ role: "user", content: "one" }, { role: "assistant", content: answer }, {
-          role: "user",
-          content: "two",
-        }],
-      ]);
+      assert.deepEqual(
+        generator.requests.map(({ prompt }) => prompt.kind === "chat" && prompt.messages),
+        [
+          [{ role: "user", content: "one" }],
+          [{ role: "user", content: "one" }, { role: "assistant", content: answer }, {
+            role: "user",
+            content: "two",
+          }],
+        ],
+      );
     }),
 );
 
@@ -108,7 +137,11 @@ Deno.test("chat says in one line what went wrong", checked, () =>
       ],
       [["--url", url, "[busy]"], 1, /^error: http:.* answered 429: refused: busy\n$/],
       [["--url", url, "[fail]"], 1, /^error: the answer broke off: stage 1 is gone\n$/],
-      [["--url", `${url}/healthz`, "x"], 1, /^error: http:.* answered 404: no such route: POST .*\n$/],
+      [
+        ["--url", `${url}/healthz`, "x"],
+        1,
+        /^error: http:.* answered 404: no such route: POST .*\n$/,
+      ],
       [
         ["--max-tokens", "0", "x"],
         2,

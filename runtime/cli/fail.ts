@@ -24,8 +24,13 @@ export class UsageError extends Error {
 
 /** The exit code and the line that an error becomes; only a defect (neither error class) is named as one. */
 export function describeFailure(error: unknown): { code: number; line: string } {
-  const message = (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ");
-  if (error instanceof UsageError) return { code: exitCodes.usage, line: `error: ${message} (see --help)` };
+  const message = (error instanceof Error ? error.message : String(error)).replaceAll(
+    /\s*\n\s*/g,
+    " ",
+  );
+  if (error instanceof UsageError) {
+    return { code: exitCodes.usage, line: `error: ${message} (see --help)` };
+  }
   if (error instanceof OrreryError) return { code: exitCodes.failed, line: `error: ${message}` };
   const name = error instanceof Error ? error.name : "unknown error";
   return { code: exitCodes.failed, line: `error: internal: ${name}: ${message}` };

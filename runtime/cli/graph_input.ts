@@ -29,9 +29,9 @@ import {
   modelShape,
   secondsPerToken as draftSeconds,
   withDefaults,
-} from "../planning.ts";
+} from "../cluster/mod.ts";
 import { deviceOf, geometryHash, loadProfiles, type Profile } from "../profile/mod.ts";
-import { resolveDraft, resolveModel, USUAL_ACCEPTANCE } from "../resolve_model.ts";
+import { resolveDraft, resolveModel, USUAL_ACCEPTANCE } from "../serve/mod.ts";
 import { StoreView } from "./store_view.ts";
 
 /** What {@linkcode readGraph} may be told. */
@@ -97,7 +97,11 @@ async function draftOf(
     return { name: drafter.model, acceptance: USUAL_ACCEPTANCE };
   }
   if (typeof drafter === "string" && paper) return undefined; // which one would suit it is not known
-  const draft = typeof drafter === "object" ? drafter.model : drafter === "auto" ? undefined : drafter;
+  const draft = typeof drafter === "object"
+    ? drafter.model
+    : drafter === "auto"
+    ? undefined
+    : drafter;
   const target = { model: model?.name, precision: model?.precision };
   const chosen = await resolveDraft(store, { target, draft });
   return chosen && { ...chosen, name: chosen.manifest.name };
@@ -171,7 +175,9 @@ function measuredDevices(manifest: Manifest, profiles: Profile[]): Device[] {
 }
 
 async function manifestOf({ model, model_shape }: Graph, store: StoreView): Promise<Manifest> {
-  if (model) return (await resolveModel(store, { model: model.name, precision: model.precision })).manifest;
+  if (model) {
+    return (await resolveModel(store, { model: model.name, precision: model.precision })).manifest;
+  }
   throw new OrreryError({
     group: "graph",
     code: "no_model",

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { OrreryError } from "../../actors/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
 import { plan } from "../../planner/mod.ts";
-import { planAs } from "../planning.ts";
-import { writeTinyCheckpoint } from "../../tests/tiny_checkpoint.ts";
+import { planAs } from "../cluster/plan_input.ts";
+import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import { geometryHash, type Profile, PROFILE_VERSION, ProfileCache } from "../profile/mod.ts";
-import { resolveDraft, resolveModel } from "../resolve_model.ts";
+import { resolveDraft, resolveModel } from "../serve/resolve_model.ts";
 import { readGraph } from "./graph_input.ts";
 
 /** A profile of an imagined machine that takes so many seconds for a layer of a row. */
@@ -62,7 +62,10 @@ Deno.test("readGraph() takes measured devices from the profiles of the model, an
     await cache.put(profileOf(geometry, "snail", 0.5));
     await cache.put(profileOf("0".repeat(64), "stranger", 0.001));
     const { input } = await readGraph(file, { data });
-    assert.deepEqual(input.devices.map((d) => [d.name, d.memoryBytes]), [["hare", 2e9], ["snail", 2e9]]);
+    assert.deepEqual(input.devices.map((d) => [d.name, d.memoryBytes]), [["hare", 2e9], [
+      "snail",
+      2e9,
+    ]]);
     assert.equal(input.model.layers, manifest.geometry.layers);
     assert.deepEqual(plan(input).stages.map((s) => s.host), ["hare"]);
     const drafting = `model: tiny\nactors: { drafter: { model: tiny } }\n${links}`;
@@ -129,7 +132,10 @@ Deno.test("readGraph() plans the embedded model as it would be served, in the st
     await cache.put({ ...measured, key: { ...measured.key, precision: "f32" } });
     await Deno.writeTextFile(file, `model: embedded\nworkload: { prompt_tokens: 100000 }\n`);
     const scaled = (await readGraph(file, { data })).input;
-    assert.equal(scaled.workload.promptTokens + scaled.workload.outputTokens, manifest.geometry.context);
+    assert.equal(
+      scaled.workload.promptTokens + scaled.workload.outputTokens,
+      manifest.geometry.context,
+    );
     const drafter = profileOf(geometryHash(draft!.manifest), "hare", 3);
     await cache.put({ ...drafter, key: { ...drafter.key, precision: "f32" } });
     const seconds = (await readGraph(file, { data })).input.draft!.secondsPerToken[0];

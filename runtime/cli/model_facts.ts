@@ -52,7 +52,8 @@ export function facts({ geometry, precision, embedding, layers, head }: Manifest
     bytes_per_layer: Math.max(0, ...layers.map(({ bytes }) => bytes)),
     embedding_bytes: embedding.bytes,
     head_bytes: head.bytes,
-    kv_bytes_per_token_per_layer: 2 * geometry.kv_heads * cacheDim(geometry.head_dim) * KV_ELEMENT_BYTES,
+    kv_bytes_per_token_per_layer: 2 * geometry.kv_heads * cacheDim(geometry.head_dim) *
+      KV_ELEMENT_BYTES,
   };
 }
 

@@ -20,7 +20,8 @@ import { facts, modelBytes } from "./model_facts.ts";
 import { humanBytes, Progress } from "./progress.ts";
 import { table } from "./table.ts";
 
-const help = `Add models to the store, and look after it. \`deno task start --model NAME\` serves one.
+const help =
+  `Add models to the store, and look after it. \`deno task start --model NAME\` serves one.
 
 Usage: deno task models add SOURCE [options]
        deno task models list|verify [NAME] [options]
@@ -46,7 +47,13 @@ Exit codes: 0 done, 1 failed (verify: something is missing or changed), 2 wrong 
 const DEFAULT_DATA = ".orrery";
 const COMMANDS = ["add", "list", "show", "remove", "verify"] as const;
 const FOR_HUB = ["revision", "endpoint", "keep"] as const;
-const ONLY_ADD = ["name", "precision", "embedding-precision", "head-precision", ...FOR_HUB] as const;
+const ONLY_ADD = [
+  "name",
+  "precision",
+  "embedding-precision",
+  "head-precision",
+  ...FOR_HUB,
+] as const;
 
 function options(args: string[]) {
   const { values, positionals } = readArgs({
@@ -72,9 +79,13 @@ function options(args: string[]) {
   if (!command) {
     throw new UsageError(`models takes ${COMMANDS.join(", ")}, got ${JSON.stringify(word ?? "")}`);
   }
-  if (more.length > 0) throw new UsageError(`${command} takes one name, got ${JSON.stringify(more[0])} too`);
+  if (more.length > 0) {
+    throw new UsageError(`${command} takes one name, got ${JSON.stringify(more[0])} too`);
+  }
   if (subject === undefined && command !== "list" && command !== "verify") {
-    throw new UsageError(`${command} needs ${command === "add" ? "a source" : "the name of a model"}`);
+    throw new UsageError(
+      `${command} needs ${command === "add" ? "a source" : "the name of a model"}`,
+    );
   }
   const given = ONLY_ADD.find((option) => values[option] !== undefined && values[option] !== false);
   if (command !== "add" && given) throw new UsageError(`--${given} is for add`);
@@ -84,7 +95,9 @@ function options(args: string[]) {
   const precision = (option: "precision" | "embedding-precision" | "head-precision") => {
     const found = PRECISIONS.find((p) => p === values[option]);
     if (values[option] === undefined || found) return found;
-    throw new UsageError(`--${option} takes ${PRECISIONS.join(", ")}, got ${JSON.stringify(values[option])}`);
+    throw new UsageError(
+      `--${option} takes ${PRECISIONS.join(", ")}, got ${JSON.stringify(values[option])}`,
+    );
   };
   const precisions = {
     precision: precision("precision"),
@@ -120,7 +133,8 @@ async function add(store: ModelStore, source: string, chosen: Options): Promise<
     Deno.addSignalListener(signal, () => interrupt.abort());
   }
   const progress = new Progress();
-  const onConvert = ({ group, done, total }: AddProgress) => progress.show("converting", done, total, group);
+  const onConvert = ({ group, done, total }: AddProgress) =>
+    progress.show("converting", done, total, group);
   const adding = { name, ...precisions, signal: interrupt.signal };
   const here = await Deno.stat(source).then(() => true, () => false);
   const spec = here ? undefined : parseHubSpec(source);
@@ -141,8 +155,14 @@ async function add(store: ModelStore, source: string, chosen: Options): Promise<
         token: Deno.env.get("HF_TOKEN") || Deno.env.get("HUGGING_FACE_HUB_TOKEN") || undefined,
         onConvert,
         onDownload: ({ file, done, total }) =>
-          progress.show("fetching", done, total, `${humanBytes(done)} of ${humanBytes(total)}, ${file}`),
-        onRetry: (why, waitMs) => note(progress, `${why}; trying again in ${Math.ceil(waitMs / 1000)} s`),
+          progress.show(
+            "fetching",
+            done,
+            total,
+            `${humanBytes(done)} of ${humanBytes(total)}, ${file}`,
+          ),
+        onRetry: (why, waitMs) =>
+          note(progress, `${why}; trying again in ${Math.ceil(waitMs / 1000)} s`),
         onWait: () => note(progress, "another process is fetching this model: waiting for it"),
       })
       : await store.add(source, { ...adding, onProgress: onConvert });
@@ -188,7 +208,9 @@ async function show(store: ModelStore, name: string, json: boolean): Promise<num
 
 /** The model of this name, or all of them. */
 async function entriesOf(store: ModelStore, name: string | undefined): Promise<StoreEntry[]> {
-  return name === undefined ? await store.entries() : [{ state: "ok", name, model: await store.get(name) }];
+  return name === undefined
+    ? await store.entries()
+    : [{ state: "ok", name, model: await store.get(name) }];
 }
 
 async function list(store: ModelStore, name: string | undefined, json: boolean): Promise<number> {
@@ -211,7 +233,15 @@ async function list(store: ModelStore, name: string | undefined, json: boolean):
       const { manifest } = entry.model;
       const { architecture, layers, parameters, precision, context } = facts(manifest);
       const size = humanBytes(modelBytes(manifest));
-      return [manifest.name, architecture, `${layers}`, millions(parameters), precision, `${context}`, size];
+      return [
+        manifest.name,
+        architecture,
+        `${layers}`,
+        millions(parameters),
+        precision,
+        `${context}`,
+        size,
+      ];
     });
     console.log(table([head.map(pc.bold), ...rows]));
   }
@@ -228,7 +258,9 @@ async function verify(store: ModelStore, name: string | undefined, json: boolean
     if (json) continue;
     console.log(`${ok ? pc.green("ok") : pc.red("damaged")} ${entry.name}`);
     if (entry.state === "broken") console.log(`  ${entry.reason}`);
-    for (const { role, problem, sha256 } of problems) console.log(`  ${role} is ${problem} (blob ${sha256})`);
+    for (const { role, problem, sha256 } of problems) {
+      console.log(`  ${role} is ${problem} (blob ${sha256})`);
+    }
   }
   if (json) console.log(JSON.stringify(name === undefined ? results : results[0], null, 2));
   const damaged = results.filter(({ ok }) => !ok);

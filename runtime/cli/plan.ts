@@ -5,7 +5,7 @@
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import type { Objective } from "../../planner/mod.ts";
-import { planAs } from "../planning.ts";
+import { planAs } from "../cluster/mod.ts";
 import { readArgs } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { readGraph } from "./graph_input.ts";
@@ -39,7 +39,9 @@ function options(args: string[]) {
     },
   });
   if (values.help) return undefined;
-  if (positionals.length !== 1) throw new UsageError(`plan takes one graph file, got ${positionals.length}`);
+  if (positionals.length !== 1) {
+    throw new UsageError(`plan takes one graph file, got ${positionals.length}`);
+  }
   const objective = OBJECTIVES.find((o) => o === values.objective);
   if (values.objective !== undefined && !objective) {
     throw new UsageError(

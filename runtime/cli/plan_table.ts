@@ -39,11 +39,12 @@ export function planTable(plan: Plan, self?: string): string {
     } a token, ` +
     `${tokens_per_s.toFixed(1)} tokens/s (for its workload)`,
     ...lines,
-    ...wrap(`slowest: ${bottleneck.what} (${ms(bottleneck.seconds)}), ${bottleneck.why}`, WIDTH).map((l) =>
-      `  ${l}`
-    ),
+    ...wrap(`slowest: ${bottleneck.what} (${ms(bottleneck.seconds)}), ${bottleneck.why}`, WIDTH)
+      .map((l) => `  ${l}`),
     ...wrap(
-      draft.source === "none" ? draft.why : `drafts of ${draft.length} (${draft.source}): ${draft.why}`,
+      draft.source === "none"
+        ? draft.why
+        : `drafts of ${draft.length} (${draft.source}): ${draft.why}`,
       WIDTH,
     ).map((l) => `  ${l}`),
     ...plan.binding.flatMap((text) => wrap(text, WIDTH)).map((l) => `  ${l}`),

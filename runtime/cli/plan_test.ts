@@ -29,7 +29,10 @@ async function run(command: "plan" | "simulate", args: string[], write?: string)
 }
 
 /** Calls with a file of this text. */
-async function withFile(text: string, use: (path: string, dir: string) => Promise<void>): Promise<void> {
+async function withFile(
+  text: string,
+  use: (path: string, dir: string) => Promise<void>,
+): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     const path = join(dir, "graph.yaml");
@@ -41,7 +44,8 @@ async function withFile(text: string, use: (path: string, dir: string) => Promis
 }
 
 Deno.test("Every example graph can be planned, and explains each of its devices once", async () => {
-  const files = [...Deno.readDirSync(GRAPHS)].map((f) => f.name).filter((f) => f.endsWith(".yaml")).sort();
+  const files = [...Deno.readDirSync(GRAPHS)].map((f) => f.name).filter((f) => f.endsWith(".yaml"))
+    .sort();
   assert.deepEqual(files, ["custom_actor.yaml", "four_boxes.yaml", "paper_env_b.yaml"]);
   for (const file of files) {
     const { input } = await readGraph(join(GRAPHS, file), { data: "no-such-folder" });
@@ -59,7 +63,9 @@ Deno.test("The model of four_boxes.yaml fits none of the four, and the distruste
     assert.throws(() => plan({ ...input, constraints }), new RegExp(`${name} lacks \\d+ bytes`));
   }
   const { stages, coordinator } = plan(input);
-  for (const host of [stages[0].host, stages.at(-1)!.host, coordinator]) assert.notEqual(host, "shed");
+  for (const host of [stages[0].host, stages.at(-1)!.host, coordinator]) {
+    assert.notEqual(host, "shed");
+  }
 });
 
 Deno.test("plan --json prints the same bytes again, with what the contract names", async () => {
@@ -125,7 +131,10 @@ links: [{ from: a, to: b, seconds: 0, bytes_per_s: 1e9 }]
   await withFile(text, async (path) => {
     const { code, stdout, stderr } = await run("plan", [path, "--json"]);
     assert.deepEqual([code, stdout], [2, ""]);
-    assert.match(stderr, /^error: the model does not fit: [ab] lacks \d+ bytes \([\d.]+ [MG]B\).*\n$/);
+    assert.match(
+      stderr,
+      /^error: the model does not fit: [ab] lacks \d+ bytes \([\d.]+ [MG]B\).*\n$/,
+    );
   });
 });
 
@@ -147,7 +156,10 @@ Deno.test("plan takes devices from another file, and refuses what is not there",
     assert.match(nowhere.stderr, /^error: .*no\.yaml cannot be read: /);
   });
   const wrong = await run("plan", []);
-  assert.deepEqual([wrong.code, wrong.stderr], [2, "error: plan takes one graph file, got 0 (see --help)\n"]);
+  assert.deepEqual([wrong.code, wrong.stderr], [
+    2,
+    "error: plan takes one graph file, got 0 (see --help)\n",
+  ]);
 });
 
 Deno.test("simulate prints results and draws a timeline", async () => {
@@ -164,7 +176,11 @@ Deno.test("simulate prints results and draws a timeline", async () => {
       "--acceptance",
       "0.7",
     ];
-    const { code, stdout, stderr } = await run("simulate", [...args, "--json", "--timeline", svg], dir);
+    const { code, stdout, stderr } = await run(
+      "simulate",
+      [...args, "--json", "--timeline", svg],
+      dir,
+    );
     assert.deepEqual([code, stderr], [0, ""]);
     const result = JSON.parse(stdout);
     assert.equal(result.requests.length, 1);

@@ -62,7 +62,10 @@ function predictions({ predicted, bottleneck, objective_s, lower_bound, gap }: P
       `${predicted.tokens_per_s.toPrecision(3)} tokens/s with drafts and branches as above`,
     ],
     [pc.bold("objective"), `${duration(objective_s)}, ${proof}`],
-    [pc.bold("bottleneck"), `${bottleneck.what}: ${duration(bottleneck.seconds)}, ${bottleneck.why}`],
+    [
+      pc.bold("bottleneck"),
+      `${bottleneck.what}: ${duration(bottleneck.seconds)}, ${bottleneck.why}`,
+    ],
   ]);
 }
 

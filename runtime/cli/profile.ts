@@ -5,8 +5,14 @@
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { ModelStore, PRECISIONS } from "../../models/mod.ts";
-import { atPrecision, type Profile, ProfileCache, profileKey, profileModel } from "../profile/mod.ts";
-import { resolveModel } from "../resolve_model.ts";
+import {
+  atPrecision,
+  type Profile,
+  ProfileCache,
+  profileKey,
+  profileModel,
+} from "../profile/mod.ts";
+import { resolveModel } from "../serve/mod.ts";
 import { numberOption, readArgs } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { humanBytes, Progress } from "./progress.ts";
@@ -84,7 +90,8 @@ export function profileTable(profile: Profile, dir: string): string {
   const cell = (text: string) => text.padStart(10);
   const value = (seconds: number | undefined) =>
     cell(seconds === undefined ? "" : (seconds * 1000).toFixed(3));
-  const at = (table: Profile["embed"], rows: number) => table.seconds[table.rows.indexOf(rows)]?.[0];
+  const at = (table: Profile["embed"], rows: number) =>
+    table.seconds[table.rows.indexOf(rows)]?.[0];
   const title = [
     "rows",
     ...layer.past.map((past) => past === 0 ? "layer" : `+${past} past`),

@@ -3,14 +3,23 @@ import { humanBytes, Progress } from "./progress.ts";
 
 function record(terminal: boolean) {
   const written: string[] = [];
-  return { written, progress: new Progress({ terminal, write: (text) => void written.push(text) }) };
+  return {
+    written,
+    progress: new Progress({ terminal, write: (text) => void written.push(text) }),
+  };
 }
 
 Deno.test("humanBytes() takes the unit that fits", () => {
-  const cases: [number, string][] = [[0, "0 B"], [999, "999 B"], [1500, "1.5 kB"], [2.5e7, "25 MB"], [
-    1.1e9,
-    "1.1 GB",
-  ]];
+  const cases: [number, string][] = [
+    [0, "0 B"],
+    [999, "999 B"],
+    [1500, "1.5 kB"],
+    [2.5e7, "25 MB"],
+    [
+      1.1e9,
+      "1.1 GB",
+    ],
+  ];
   for (const [bytes, text] of cases) assert.equal(humanBytes(bytes), text);
 });
 

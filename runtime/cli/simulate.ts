@@ -19,7 +19,8 @@ import { readGraph } from "./graph_input.ts";
 import { refused } from "./refusal.ts";
 import { table } from "./table.ts";
 
-const help = `Run a graph file's plan in virtual time: prefill in pieces, decoding, drafts, branches.
+const help =
+  `Run a graph file's plan in virtual time: prefill in pieces, decoding, drafts, branches.
 
 Usage: deno task simulate GRAPH.yaml [options]
 
@@ -120,15 +121,22 @@ async function simulateCommand(args: string[]): Promise<number> {
     }
     if (chosen.json) console.log(JSON.stringify({ workload: asked.workload, ...result }, null, 2));
     else console.log(text(planned.model, asked, result));
-    if (chosen.timeline !== undefined && !chosen.json) console.log(`\ntimeline: ${chosen.timeline}`);
+    if (chosen.timeline !== undefined && !chosen.json) {
+      console.log(`\ntimeline: ${chosen.timeline}`);
+    }
     return exitCodes.ok;
   });
 }
 
-function text(model: string, { workload }: PlanInput, result: Omit<SimulationResult, "trace">): string {
+function text(
+  model: string,
+  { workload }: PlanInput,
+  result: Omit<SimulationResult, "trace">,
+): string {
   const { promptTokens, outputTokens, branches, acceptance } = workload;
   const share = (value: number) => `${(100 * value).toFixed(1)} %`;
-  const heading = `${pc.bold(model)}: ${promptTokens} prompt tokens, ${outputTokens} answer tokens, ` +
+  const heading =
+    `${pc.bold(model)}: ${promptTokens} prompt tokens, ${outputTokens} answer tokens, ` +
     `${branches === 1 ? "no branches" : `${branches} branches`}, ` +
     `${acceptance === undefined ? "no drafts" : `acceptance ${acceptance}`}`;
   const requests = [

@@ -2,16 +2,21 @@ import assert from "node:assert/strict";
 import { eventData } from "./sse.ts";
 
 async function events(...parts: (string | Uint8Array<ArrayBuffer>)[]): Promise<string[]> {
-  const bytes = parts.map((part) => typeof part === "string" ? new TextEncoder().encode(part) : part);
+  const bytes = parts.map((part) =>
+    typeof part === "string" ? new TextEncoder().encode(part) : part
+  );
   return await Array.fromAsync(eventData(ReadableStream.from(bytes)));
 }
 
 Deno.test("eventData() gives the data of each event and skips comments and other fields", async () => {
-  assert.deepEqual(await events(": hello\n\ndata: 1\n\nevent: x\nid: 3\ndata:2\n\ndata:  3\r\n\r\n"), [
-    "1",
-    "2",
-    " 3",
-  ]);
+  assert.deepEqual(
+    await events(": hello\n\ndata: 1\n\nevent: x\nid: 3\ndata:2\n\ndata:  3\r\n\r\n"),
+    [
+      "1",
+      "2",
+      " 3",
+    ],
+  );
 });
 
 Deno.test("eventData() joins the data lines of one event", async () => {

@@ -82,10 +82,20 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     throw new UsageError(`--log takes ${LEVELS.join(", ")}, got ${JSON.stringify(values.log)}`);
   }
   if (values.data === "") throw new UsageError('--data takes a folder, got ""');
-  const firstOnly = ["nodes", "layers", "model", "precision", "placement", "graph", "draft"] as const;
+  const firstOnly = [
+    "nodes",
+    "layers",
+    "model",
+    "precision",
+    "placement",
+    "graph",
+    "draft",
+  ] as const;
   for (const name of firstOnly) {
     if (values.join !== undefined && values[name] !== undefined) {
-      throw new UsageError(`--${name} is for the first node; a node with --join takes it from there`);
+      throw new UsageError(
+        `--${name} is for the first node; a node with --join takes it from there`,
+      );
     }
   }
   const placement = PLACEMENTS.find((p) => p === values.placement);
@@ -183,7 +193,9 @@ function welcome(node: Node, options: NodeOptions): string {
     : `deno task start --join ${host}:${port} --host 0.0.0.0`;
   return [
     `${pc.bold("API")}      ${node.url}/v1`,
-    `${pc.bold("try")}      curl ${node.url}/v1/chat/completions -H 'content-type: application/json' ` +
+    `${
+      pc.bold("try")
+    }      curl ${node.url}/v1/chat/completions -H 'content-type: application/json' ` +
     `-d '{"messages":[{"role":"user","content":"Why does it rain?"}]}'`,
     `${pc.bold("add")}      ${second}`,
   ].join("\n");
@@ -228,7 +240,9 @@ async function start(args: string[]): Promise<number> {
       answer(node, chosen.ask).catch(stop.reject);
     }
     // Alone, a node that cannot load its model has nothing to wait for.
-    if (reason.startsWith("placement failed") && chosen.nodes === 1 && !chosen.join && !chosen.layers) {
+    if (
+      reason.startsWith("placement failed") && chosen.nodes === 1 && !chosen.join && !chosen.layers
+    ) {
       stop.reject(new OrreryError({ group: "cluster", code: "placement_failed", message: reason }));
     }
   };
@@ -239,7 +253,11 @@ async function start(args: string[]): Promise<number> {
       stop.resolve(exitCodes.ok);
     });
   }
-  const node = current.node = await startNode({ ...chosen, onServe, onProgress: conversionProgress() });
+  const node = current.node = await startNode({
+    ...chosen,
+    onServe,
+    onProgress: conversionProgress(),
+  });
   console.log(welcome(node, chosen));
   for (const [deployment, reason] of waiting) onServe(deployment, reason);
   try {

@@ -23,11 +23,15 @@ async function start(args: string[]): Promise<{ code: number; stderr: string }> 
   return { code, stderr: new TextDecoder().decode(stderr) };
 }
 
-Deno.test("start calls wrong layers and an empty data folder a wrong command line", checked, async () => {
-  const layers = await start(["--layers", "0-3,x"]);
-  assert.match(layers.stderr, /^error: .*"x" is not a range like 0-3 \(see --help\)\n$/);
-  assert.equal(layers.code, 2);
-  const data = await start(["--data", ""]);
-  assert.match(data.stderr, /^error: --data takes a folder, got "" \(see --help\)\n$/);
-  assert.equal(data.code, 2);
-});
+Deno.test(
+  "start calls wrong layers and an empty data folder a wrong command line",
+  checked,
+  async () => {
+    const layers = await start(["--layers", "0-3,x"]);
+    assert.match(layers.stderr, /^error: .*"x" is not a range like 0-3 \(see --help\)\n$/);
+    assert.equal(layers.code, 2);
+    const data = await start(["--data", ""]);
+    assert.match(data.stderr, /^error: --data takes a folder, got "" \(see --help\)\n$/);
+    assert.equal(data.code, 2);
+  },
+);

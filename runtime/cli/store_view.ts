@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { OrreryError } from "../../actors/mod.ts";
 import { type AddOptions, ModelStore, type StoredModel } from "../../models/mod.ts";
-import { isEmbedded, type ModelFinder } from "../resolve_model.ts";
+import { isEmbedded, type ModelFinder } from "../serve/mod.ts";
 
 /**
  * Finds models in the store of a data folder. The embedded model, which every store gets when it is first served, is converted aside

@@ -6,7 +6,8 @@
 import { isIP } from "node:net";
 import { OrreryError } from "../../actors/mod.ts";
 
-const isLoopback = (host: string) => host === "localhost" || host === "::1" || host.startsWith("127.");
+const isLoopback = (host: string) =>
+  host === "localhost" || host === "::1" || host.startsWith("127.");
 const isAny = (host: string) => host === "0.0.0.0" || host === "::";
 
 /** The address to advertise for a listening host: itself, or the first outward one where it listens on all. */

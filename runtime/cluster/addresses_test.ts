@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { hasCode } from "../../actors/mod.ts";
 import { advertisedHost, checkJoin } from "./addresses.ts";
 
-const interfaces = [{ address: "127.0.0.1", family: "IPv4" }, { address: "fe80::1", family: "IPv6" }, {
+const interfaces = [{ address: "127.0.0.1", family: "IPv4" }, {
+  address: "fe80::1",
+  family: "IPv6",
+}, {
   address: "192.168.1.7",
   family: "IPv4",
 }];

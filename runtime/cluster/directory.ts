@@ -55,7 +55,11 @@ export class ClusterDirectory implements Directory {
   /** Takes the address for this node, in the registry too, so that others find it. */
   async claim(to: Address, signal?: AbortSignal): Promise<void> {
     try {
-      const owner = await this.#system.ask(CLUSTER, { type: "claim", address: to, node: this.#node }, {
+      const owner = await this.#system.ask(CLUSTER, {
+        type: "claim",
+        address: to,
+        node: this.#node,
+      }, {
         signal,
         deadlineMs: 10_000,
       }) as Owner;
@@ -80,13 +84,18 @@ export class ClusterDirectory implements Directory {
         return { node: key, epoch: 1 };
       case "stage": {
         const stage = this.#deployments.get(deployment)?.stages[Number(key)];
-        if (!stage) throw noOwner(to, `deployment ${deployment} is not known at node ${this.#node}`);
+        if (!stage) {
+          throw noOwner(to, `deployment ${deployment} is not known at node ${this.#node}`);
+        }
         return { node: stage.node, epoch: 1 };
       }
       case "drafter": {
         const node = this.#deployments.get(deployment)?.draft?.node;
         if (!node) {
-          throw noOwner(to, `no deployment ${deployment} with a drafter is known at node ${this.#node}`);
+          throw noOwner(
+            to,
+            `no deployment ${deployment} with a drafter is known at node ${this.#node}`,
+          );
         }
         return { node, epoch: 1 };
       }
@@ -122,7 +131,8 @@ export class ClusterDirectory implements Directory {
 }
 
 /** A fresh key for a generation or client actor. */
-export const freshAddress = (kind: string): Address => address("default", kind, crypto.randomUUID());
+export const freshAddress = (kind: string): Address =>
+  address("default", kind, crypto.randomUUID());
 
 function noOwner(to: string, why: string): OrreryError {
   return new OrreryError({

@@ -85,11 +85,17 @@ export async function ensureModel(options: {
   }
 
   if (source === system.node) return await store.get(model);
-  const manifest = manifestSchema.parse(JSON.parse(await ask({ type: "manifest", model }) as string));
+  const manifest = manifestSchema.parse(
+    JSON.parse(await ask({ type: "manifest", model }) as string),
+  );
   const roles = new Map(blobsOf(manifest).map(({ sha256, role }) => [sha256, role]));
   const fetch = async (sha256: string) => {
     if (await store.has(sha256)) return;
-    log.info("fetching {role} of {model} from {source}", { role: roles.get(sha256), model, source });
+    log.info("fetching {role} of {model} from {source}", {
+      role: roles.get(sha256),
+      model,
+      source,
+    });
     await store.importBlob(sha256, chunks(sha256), { signal });
   };
   for (const sha256 of Object.values(manifest.files)) await fetch(sha256);

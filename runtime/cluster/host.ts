@@ -17,8 +17,7 @@ import {
 } from "../../actors/mod.ts";
 import { buildStageGraph, type ModelStore, type StoredModel } from "../../models/mod.ts";
 import { loadEngine } from "../engine/mod.ts";
-import type { Gateway } from "../gateway.ts";
-import { ServedModel } from "../served_model.ts";
+import { type Gateway, ServedModel } from "../serve/mod.ts";
 import type { Mailbox } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import { ensureModel } from "./fetch.ts";
@@ -59,7 +58,10 @@ export interface HostOptions {
 /** See the module's text. */
 export class Host implements MemberHost {
   readonly #options: HostOptions;
-  readonly #models = new Map<string, { deployment: Deployment; stored: StoredModel; served: ServedModel }>();
+  readonly #models = new Map<
+    string,
+    { deployment: Deployment; stored: StoredModel; served: ServedModel }
+  >();
   /** Draft models of deployments whose drafter is here. */
   readonly #drafts = new Map<string, StoredModel>();
   /** Bytes set aside for each loaded stage. */
@@ -99,7 +101,9 @@ export class Host implements MemberHost {
         signal,
       });
       const text = JSON.stringify(stored.manifest);
-      const same = [...this.#models.values()].find((m) => JSON.stringify(m.stored.manifest) === text);
+      const same = [...this.#models.values()].find((m) =>
+        JSON.stringify(m.stored.manifest) === text
+      );
       // Another placement of the same model: its tokenizer, seconds of parsing for a large one, is here already.
       const served = same?.served ?? await ServedModel.open(stored);
       this.#models.set(deployment.id, { deployment, stored, served });
@@ -108,10 +112,16 @@ export class Host implements MemberHost {
       this.#preparing.delete(deployment);
     }
     for (const { index } of mine) {
-      await system.ask(stageAddress(deployment.id, index), { type: "warm" }, { deadlineMs: 600_000, signal });
+      await system.ask(stageAddress(deployment.id, index), { type: "warm" }, {
+        deadlineMs: 600_000,
+        signal,
+      });
     }
     if (this.#drafts.has(deployment.id)) {
-      await system.ask(drafterAddress(deployment.id), { type: "warm" }, { deadlineMs: 600_000, signal })
+      await system.ask(drafterAddress(deployment.id), { type: "warm" }, {
+        deadlineMs: 600_000,
+        signal,
+      })
         .catch((error) => this.#undrafted(deployment, error, signal));
     }
   }
@@ -126,10 +136,13 @@ export class Host implements MemberHost {
       const stored = await ensureModel({ ...options, layers: [{ first: 0, last }] });
       const target = this.#models.get(id)!.stored.manifest;
       if (manifest.files["tokenizer.json"] !== target.files["tokenizer.json"]) {
-        log.warn("draft model {draft} has another tokenizer than {model}: its drafts may be of little use", {
-          draft: draft!.model,
-          model,
-        });
+        log.warn(
+          "draft model {draft} has another tokenizer than {model}: its drafts may be of little use",
+          {
+            draft: draft!.model,
+            model,
+          },
+        );
       }
       this.#drafts.set(id, stored);
     } catch (error) {

@@ -18,9 +18,9 @@ import {
   type WireError,
 } from "../../actors/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
-import { inFolder } from "../../tests/store_folder.ts";
-import { writeTinyCheckpoint } from "../../tests/tiny_checkpoint.ts";
-import { ToyEngine } from "../../tests/toy_engine.ts";
+import { inFolder } from "../../tests/support/store_folder.ts";
+import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
+import { ToyEngine } from "../../tests/support/toy_engine.ts";
 import { systemClock } from "../clock.ts";
 import { Host, type HostOptions } from "./host.ts";
 
@@ -30,7 +30,8 @@ Deno.test("Host.retire() reaches a stage that is busy for longer than any messag
   system.register(stageActor, {
     config: stageActor.config.parse({}),
     resources: () => ({
-      engine: () => Promise.resolve(new ToyEngine(sim.clock, { first: 0, last: 0, layers: 1 }, 30_000)),
+      engine: () =>
+        Promise.resolve(new ToyEngine(sim.clock, { first: 0, last: 0, layers: 1 }, 30_000)),
     }),
   });
   const stored = {
@@ -86,7 +87,9 @@ Deno.test("Host.retire() reaches a stage that is busy for longer than any messag
 });
 
 /** A host with a real store, engines and actors, alone in its cluster. */
-async function withHost(run: (system: ActorSystem, host: Host, deployment: Deployment) => Promise<void>) {
+async function withHost(
+  run: (system: ActorSystem, host: Host, deployment: Deployment) => Promise<void>,
+) {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));
     for (const [name, layers, seed] of [["target", 4, 1], ["draft", 1, 2]] as const) {
@@ -135,7 +138,10 @@ async function withHost(run: (system: ActorSystem, host: Host, deployment: Deplo
   });
 }
 
-async function draft(system: ActorSystem, tokens: number[]): Promise<{ type: string; body: unknown }> {
+async function draft(
+  system: ActorSystem,
+  tokens: number[],
+): Promise<{ type: string; body: unknown }> {
   const client = address("d", "client", "x");
   using inbox = system.inbox(client);
   await system.tell(drafterAddress("d"), {

@@ -35,7 +35,10 @@ export interface MembershipOptions {
 }
 
 /** Finds the name of the node whose mailbox listens there, and links to it. Throws group `cluster`, `join_failed`. */
-export async function dialSeed(mailbox: Mailbox, seed: { host: string; port: number }): Promise<NodeId> {
+export async function dialSeed(
+  mailbox: Mailbox,
+  seed: { host: string; port: number },
+): Promise<NodeId> {
   try {
     const node = await identify(seed.host, seed.port, { signal: AbortSignal.timeout(10_000) });
     mailbox.addPeer(node, seed.host, seed.port);
@@ -101,7 +104,9 @@ export class Membership {
       await system.ask(CLUSTER, { type: "leave", node: system.node }, { deadlineMs: 2_000 });
       while (host.stages.length > 0 && performance.now() < deadline) await sleep(50);
     } catch (error) {
-      log.warn("the first node did not take our leave: {message}", { message: toOrreryError(error).message });
+      log.warn("the first node did not take our leave: {message}", {
+        message: toOrreryError(error).message,
+      });
     }
   }
 

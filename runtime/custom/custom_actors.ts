@@ -139,15 +139,23 @@ function checked(
   const need = (message: string, why: string) => {
     if (description.messages.includes(message)) return;
     const has = description.messages.join(", ");
-    throw problem("bad_actor", `${label}: ${why} message ${message}, and its module has none; it has ${has}`);
+    throw problem(
+      "bad_actor",
+      `${label}: ${why} message ${message}, and its module has none; it has ${has}`,
+    );
   };
   for (const message of listed) need(message, "its entry lists");
   const onPath = (message: string, why: string) => {
     need(message, why);
     if (listed.includes(message)) return;
-    throw problem("bad_actor", `${label}: ${why} message ${message}, and its entry's messages leave it out`);
+    throw problem(
+      "bad_actor",
+      `${label}: ${why} message ${message}, and its entry's messages leave it out`,
+    );
   };
-  if (paths.request.includes(name)) onPath("request", "it stands between api and generation, which takes");
+  if (paths.request.includes(name)) {
+    onPath("request", "it stands between api and generation, which takes");
+  }
   if (filters) onPath("delta", "it stands between generation and api, which takes");
   const ends = filters && description.messages.includes("end") && !listed.includes("end");
   return {
@@ -188,4 +196,5 @@ function linkOptions(
   };
 }
 
-const problem = (code: string, message: string) => new OrreryError({ group: "graph", code, message });
+const problem = (code: string, message: string) =>
+  new OrreryError({ group: "graph", code, message });

@@ -14,7 +14,7 @@ import {
 import { systemClock } from "../clock.ts";
 import { CustomActors } from "./custom_actors.ts";
 
-const UNRULY = new URL("./_unruly.ts", import.meta.url).pathname;
+const UNRULY = new URL("../../tests/support/unruly_actors.ts", import.meta.url).pathname;
 
 interface World {
   system: ActorSystem;
@@ -29,7 +29,9 @@ async function withActors(
 ): Promise<void> {
   const { edges = [], ...fields } = entry;
   const custom = [{ name: "a", module: UNRULY, ...fields }, { name: "b", module: UNRULY }];
-  const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom }, edges }), { file: "g.yaml" });
+  const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom }, edges }), {
+    file: "g.yaml",
+  });
   const actors = await CustomActors.load(graph, { file: "g.yaml", host: "here" });
   const crashes: string[] = [];
   const system = new ActorSystem({
@@ -41,7 +43,11 @@ async function withActors(
   });
   try {
     actors.register(system);
-    await use({ system, crashes, ask: (message, key = "x") => system.ask(`graph/a/${key}`, message) });
+    await use({
+      system,
+      crashes,
+      ask: (message, key = "x") => system.ask(`graph/a/${key}`, message),
+    });
   } finally {
     await system.close();
     await actors.close();
@@ -73,7 +79,11 @@ Deno.test("A custom actor may do nothing that its graph does not grant", async (
       sys: "",
     };
     for (const [what, arg] of Object.entries(denied)) {
-      assert.match((await attempt(world, what, arg)).failed ?? "allowed", /Requires \w+ access/, what);
+      assert.match(
+        (await attempt(world, what, arg)).failed ?? "allowed",
+        /Requires \w+ access/,
+        what,
+      );
     }
     for (const what of ["worker", "kill", "kill_by_node", "caches"]) {
       assert.match(
@@ -87,7 +97,10 @@ Deno.test("A custom actor may do nothing that its graph does not grant", async (
 
 Deno.test("A custom actor may do what its graph grants, and no more", async () => {
   const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => new Response("hello"));
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response("hello"),
+  );
   const host = `127.0.0.1:${server.addr.port}`;
   try {
     await Deno.mkdir(join(dir, "open"));
@@ -96,8 +109,12 @@ Deno.test("A custom actor may do what its graph grants, and no more", async () =
     const permissions = { net: [host], read: [join(dir, "open")], env: ["HOME"] };
     await withActors({ permissions }, async (world) => {
       assert.deepEqual(await attempt(world, "fetch", `http://${host}/`), { done: "hello" });
-      assert.deepEqual(await attempt(world, "read", join(dir, "open", "note.txt")), { done: "granted" });
-      assert.deepEqual(await attempt(world, "env", "HOME"), { done: Deno.env.get("HOME") ?? "(not set)" });
+      assert.deepEqual(await attempt(world, "read", join(dir, "open", "note.txt")), {
+        done: "granted",
+      });
+      assert.deepEqual(await attempt(world, "env", "HOME"), {
+        done: Deno.env.get("HOME") ?? "(not set)",
+      });
       const denied = { fetch: "http://127.0.0.1:1/", read: join(dir, "secret.txt"), env: "PATH" };
       for (const [what, arg] of Object.entries(denied)) {
         assert.match(
@@ -130,7 +147,11 @@ Deno.test("State, config, timers, time and randomness work as in any actor", asy
     assert.deepEqual((await inbox.next(AbortSignal.timeout(30_000)))?.body, { n: 5 });
     await ask({ type: "bye", to: "graph/c/inbox" });
     await ask({ type: "stop" });
-    assert.deepEqual((await inbox.next(AbortSignal.timeout(30_000)))?.body, { count: 42 }, "it says goodbye");
+    assert.deepEqual(
+      (await inbox.next(AbortSignal.timeout(30_000)))?.body,
+      { count: 42 },
+      "it says goodbye",
+    );
     inbox.close();
     assert.equal(await ask({ type: "read" }), 40, "the next message makes a new activation");
   });
@@ -143,7 +164,10 @@ Deno.test("A custom actor asks others of its graph, and nobody else", async () =
     for (const to of ["orrery/cluster/main", "default/member/here"]) {
       const error = await problemOf(ask({ type: "ask", to, message: { type: "status" } }));
       assert.equal(error.code, "not_permitted");
-      assert.match(error.message, new RegExp(`\\(a\\) may write to actors of its graph.* not to ${to}`));
+      assert.match(
+        error.message,
+        new RegExp(`\\(a\\) may write to actors of its graph.* not to ${to}`),
+      );
     }
     const late = await problemOf(
       ask({ type: "ask", to: "graph/b/y", message: { type: "never" }, deadline: 20 }),
@@ -161,8 +185,16 @@ Deno.test("A message that does not fit is refused in words, and the actor goes o
     const cases: [Message, string, RegExp][] = [
       [{ type: "nothing" }, "unknown_message", /a has no message nothing; it has add, read/],
       [{ type: "loop" }, "unknown_message", /a has no message loop/],
-      [{ type: "add", n: "two" }, "invalid_message", /message add to graph\/a\/x: n: .*expected number/],
-      [{ type: "large", text: "x".repeat(3000) }, "invalid_message", /has 30\d\d bytes, 2048 are allowed/],
+      [
+        { type: "add", n: "two" },
+        "invalid_message",
+        /message add to graph\/a\/x: n: .*expected number/,
+      ],
+      [
+        { type: "large", text: "x".repeat(3000) },
+        "invalid_message",
+        /has 30\d\d bytes, 2048 are allowed/,
+      ],
       [
         { type: "answer", kind: "large" },
         "too_large",
@@ -186,9 +218,15 @@ Deno.test("An actor behind the model has a state for each answer, and goes with 
   const edges = [{ from: "generation", to: "a" }, { from: "a", to: "api" }];
   await withActors({ edges, messages: ["delta"] }, async ({ system, ask }) => {
     const texts = [];
-    for (const key of ["one", "two", "one"]) texts.push(await ask({ type: "delta", text: key }, key));
+    for (const key of ["one", "two", "one"]) {
+      texts.push(await ask({ type: "delta", text: key }, key));
+    }
     assert.deepEqual(texts, [{ text: "one1" }, { text: "two1" }, { text: "one2" }]);
-    assert.deepEqual(await ask({ type: "end" }, "one"), { text: "" }, "its module has no such message");
+    assert.deepEqual(
+      await ask({ type: "end" }, "one"),
+      { text: "" },
+      "its module has no such message",
+    );
     while (system.status().some((a) => a.address.endsWith("/one"))) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -275,7 +313,11 @@ Deno.test("An entry that does not fit its module is refused before anything runs
   const cases: [string, Record<string, unknown>, RegExp, unknown[]?][] = [
     ["bad_module", { module: "https://example.com/a.ts" }, /must be a file/],
     ["bad_config", { config: { start: "soon" } }, /config\.start: .*expected number/],
-    ["bad_actor", { messages: ["read", "write"] }, /its entry lists message write, and its module has none/],
+    [
+      "bad_actor",
+      { messages: ["read", "write"] },
+      /its entry lists message write, and its module has none/,
+    ],
     ["bad_actor", { host: "elsewhere" }, /host elsewhere is not this node \(here\)/],
     [
       "bad_actor",
@@ -291,7 +333,9 @@ Deno.test("An entry that does not fit its module is refused before anything runs
   ];
   for (const [code, entry, text, edges = []] of cases) {
     const custom = [{ name: "a", module: UNRULY, ...entry }];
-    const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom }, edges }), { file: "g.yaml" });
+    const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom }, edges }), {
+      file: "g.yaml",
+    });
     const error = await problemOf(CustomActors.load(graph, { file: "g.yaml", host: "here" }));
     assert.equal(error.code, code, error.message);
     assert.ok(error.message.startsWith("g.yaml: actors.custom[0] (a)"), error.message);

@@ -15,7 +15,7 @@ import {
   OrreryError,
   toOrreryError,
 } from "../../actors/mod.ts";
-import { encodeCbor } from "../mailbox/cbor.ts";
+import { encodeCbor } from "../mailbox/mod.ts";
 import type { Description } from "./protocol.ts";
 import { type Effects, type LinkOptions, WorkerLink } from "./worker_link.ts";
 
@@ -105,7 +105,10 @@ export function customDefinition(
 }
 
 /** The last message of an answer: nobody will write to this key again. */
-function ending(ctx: ActorContext, handle?: (body: unknown, meta: MessageMeta) => Promise<unknown>) {
+function ending(
+  ctx: ActorContext,
+  handle?: (body: unknown, meta: MessageMeta) => Promise<unknown>,
+) {
   return async (body: unknown, meta: MessageMeta) => {
     try {
       return handle ? await handle(body, meta) : { text: "" };
@@ -170,7 +173,10 @@ class Go implements Effects {
   }
 
   async #send(
-    { id, kind, to, message, deadlineMs }: Extract<Parameters<Effects["effect"]>[0], { op: "send" }>,
+    { id, kind, to, message, deadlineMs }: Extract<
+      Parameters<Effects["effect"]>[0],
+      { op: "send" }
+    >,
   ): Promise<void> {
     const abort = new AbortController();
     this.#sends.set(id, abort);
@@ -214,7 +220,8 @@ function check(value: unknown, limit: number, what: string): void {
   throw new OrreryError({
     group: "actor",
     code: "too_large",
-    message: `${what} has ${bytes} bytes, ${limit} are allowed (limits.message_bytes of the graph file)`,
+    message:
+      `${what} has ${bytes} bytes, ${limit} are allowed (limits.message_bytes of the graph file)`,
     metadata: { bytes, limit },
   });
 }

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { type ActorSystem, customAddress, didYouMean, type Flow, OrreryError } from "../../actors/mod.ts";
+import {
+  type ActorSystem,
+  customAddress,
+  didYouMean,
+  type Flow,
+  OrreryError,
+} from "../../actors/mod.ts";
 import type { AskActor } from "../api/mod.ts";
 
 /** Milliseconds that a client's question to an actor may take. */
@@ -33,7 +39,13 @@ export function askDoor(
     } catch (error) {
       if (!(error instanceof OrreryError) || !CLIENT_FAULTS.includes(error.code)) throw error;
       const { message, metadata } = error;
-      throw new OrreryError({ group: "api", code: "invalid_value", message, metadata, cause: error });
+      throw new OrreryError({
+        group: "api",
+        code: "invalid_value",
+        message,
+        metadata,
+        cause: error,
+      });
     }
   };
 }

@@ -77,7 +77,9 @@ export class FlowGenerator implements Generator {
       throw new OrreryError({
         group: "api",
         code: "unsupported_parameter",
-        message: `logprobs: not given here, since text passes ${path.delta.join(", ")} on its way out`,
+        message: `logprobs: not given here, since text passes ${
+          path.delta.join(", ")
+        } on its way out`,
         metadata: { param: "logprobs" },
       });
     }
@@ -85,7 +87,11 @@ export class FlowGenerator implements Generator {
   }
 
   /** Asks one actor for one request. Throws group `refused` with the actor's own code and message. */
-  async #pass(name: string, request: GenerateRequest, signal: AbortSignal): Promise<GenerateRequest> {
+  async #pass(
+    name: string,
+    request: GenerateRequest,
+    signal: AbortSignal,
+  ): Promise<GenerateRequest> {
     const message = { type: "request", ...shown(name, request) };
     const answer = await this.#ask({ name, key: "main", message, deadlineMs: REQUEST_MS, signal });
     const parsed = requestVerdict.safeParse(answer);
@@ -93,7 +99,9 @@ export class FlowGenerator implements Generator {
       const { path, message: fault } = parsed.error.issues[0];
       throw failed(
         name,
-        `answered request with something else than a verdict: ${path.join(".") || "answer"}: ${fault}`,
+        `answered request with something else than a verdict: ${
+          path.join(".") || "answer"
+        }: ${fault}`,
       );
     }
     const verdict = parsed.data;
@@ -138,7 +146,9 @@ export class FlowGenerator implements Generator {
       // An answer that was broken off: its actors end all the same.
       for (const key of open.keys()) {
         for (const name of names) {
-          void this.#options.system.tell(customAddress(name, key), { type: "end" }, { deadlineMs: 10_000 })
+          void this.#options.system.tell(customAddress(name, key), { type: "end" }, {
+            deadlineMs: 10_000,
+          })
             .catch(() => {}); // then idleness ends it
         }
       }
@@ -158,11 +168,18 @@ export class FlowGenerator implements Generator {
   }
 
   /** What the actors held back, each one's passed through those behind it. */
-  async #flush(names: string[], { key, signal }: { key: string; signal: AbortSignal }): Promise<string> {
+  async #flush(
+    names: string[],
+    { key, signal }: { key: string; signal: AbortSignal },
+  ): Promise<string> {
     let carried = "";
     for (const name of names) {
       if (carried !== "") {
-        carried = await this.#text(name, { key, message: { type: "delta", text: carried }, signal });
+        carried = await this.#text(name, {
+          key,
+          message: { type: "delta", text: carried },
+          signal,
+        });
       }
       carried += await this.#text(name, { key, message: { type: "end" }, signal });
     }
@@ -171,7 +188,11 @@ export class FlowGenerator implements Generator {
 
   async #text(
     name: string,
-    { key, message, signal }: { key: string; message: { type: string; text?: string }; signal: AbortSignal },
+    { key, message, signal }: {
+      key: string;
+      message: { type: string; text?: string };
+      signal: AbortSignal;
+    },
   ): Promise<string> {
     const answer = await this.#ask({ name, key, message, deadlineMs: DELTA_MS, signal });
     const parsed = filteredText.safeParse(answer);
@@ -187,7 +208,10 @@ export class FlowGenerator implements Generator {
     signal: AbortSignal;
   }): Promise<unknown> {
     try {
-      return await this.#options.system.ask(customAddress(name, key), message, { deadlineMs, signal });
+      return await this.#options.system.ask(customAddress(name, key), message, {
+        deadlineMs,
+        signal,
+      });
     } catch (error) {
       signal.throwIfAborted();
       const { public: told, message: why } = toOrreryError(error);
@@ -210,12 +234,16 @@ function failed(name: string, what: string, cause?: unknown): OrreryError {
 const SAMPLING = [...SAMPLING_FIELDS, "seed"] as const;
 
 /** A request as the actors see it. Throws where they could not see what is asked. */
-function shown(name: string, { model, prompt, sampling, maxTokens, stop }: GenerateRequest): RequestMessage {
+function shown(
+  name: string,
+  { model, prompt, sampling, maxTokens, stop }: GenerateRequest,
+): RequestMessage {
   if (prompt.kind === "tokens") {
     throw new OrreryError({
       group: "api",
       code: "invalid_prompt",
-      message: `prompt: token ids cannot be shown to actor ${name}, which requests pass here; send text`,
+      message:
+        `prompt: token ids cannot be shown to actor ${name}, which requests pass here; send text`,
       metadata: { param: "prompt" },
     });
   }

@@ -24,7 +24,11 @@ const request = (more: Partial<GenerateRequest> = {}): GenerateRequest => ({
 });
 
 /** A model that says these events, and actors by name. `log`: every message to an actor, as `name/key type`. */
-function world(events: GenerationEvent[], actors: Record<string, Handler>, flow: Partial<Flow> | undefined) {
+function world(
+  events: GenerationEvent[],
+  actors: Record<string, Handler>,
+  flow: Partial<Flow> | undefined,
+) {
   const log: string[] = [];
   const reached: GenerateRequest[] = [];
   const call = (to: string, message: Message) => {
@@ -81,14 +85,24 @@ Deno.test("Text passes the actors in order, and what each held back passes those
 });
 
 Deno.test("Each branch of an answer is a text of its own", async () => {
-  const { generator } = world([delta("x", 0), delta("y", 1), delta("z", 0), done], { a: holder("!") }, {
+  const { generator } = world([delta("x", 0), delta("y", 1), delta("z", 0), done], {
+    a: holder("!"),
+  }, {
     delta: ["a"],
   });
-  assert.deepEqual(await texts(generator.generate(request(), never)), ["0:", "1:", "0:x!", "0:z!", "1:y!"]);
+  assert.deepEqual(await texts(generator.generate(request(), never)), [
+    "0:",
+    "1:",
+    "0:x!",
+    "0:z!",
+    "1:y!",
+  ]);
 });
 
 Deno.test("An answer that is broken off ends its actors all the same", async () => {
-  const { generator, log } = world([delta("1"), delta("2"), done], { a: holder("a") }, { delta: ["a"] });
+  const { generator, log } = world([delta("1"), delta("2"), done], { a: holder("a") }, {
+    delta: ["a"],
+  });
   for await (const event of generator.generate(request(), never)) if (event.type === "delta") break;
   await Promise.resolve(); // the word of it is on its way
   assert.deepEqual(log, ["a/ delta", "a/ end"]);
@@ -104,7 +118,11 @@ Deno.test("An actor that fails, or answers with something else than text, ends t
       throw new Error("inner workings");
     }, /^actor a, .* failed \(see the log of the node\)$/],
     [() => {
-      throw new OrreryError({ group: "actor", code: "actor_failed", message: "it crashed too often" });
+      throw new OrreryError({
+        group: "actor",
+        code: "actor_failed",
+        message: "it crashed too often",
+      });
     }, /failed: it crashed too often$/],
   ];
   for (const [a, message] of broken) {
@@ -128,11 +146,22 @@ Deno.test("Each actor sees the request as those before it left it, and the model
     c: note({ allow: true }),
   }, { request: ["a", "b", "c"] });
   await texts(generator.generate(request({ mode: "plain" }), never));
-  const first = { type: "request", model: "default", sampling: { temperature: 0, seed: 3 }, stop: [] };
+  const first = {
+    type: "request",
+    model: "default",
+    sampling: { temperature: 0, seed: 3 },
+    stop: [],
+  };
   assert.deepEqual(seen, [
     { ...first, messages: [{ role: "user", content: "hi" }] },
     { ...first, prompt: "as text", sampling: { temperature: 1, seed: 3 } },
-    { ...first, prompt: "as text", sampling: { temperature: 1, seed: 3 }, max_tokens: 5, stop: ["X"] },
+    {
+      ...first,
+      prompt: "as text",
+      sampling: { temperature: 1, seed: 3 },
+      max_tokens: 5,
+      stop: ["X"],
+    },
   ]);
   assert.deepEqual(reached, [{
     model: "default",
@@ -161,9 +190,13 @@ Deno.test("Nothing reaches the model that an actor refused, could not see, or be
       request({ prompt: { kind: "tokens", tokens: [1] } }),
       { code: "invalid_prompt" },
     ],
-    [world([done], { a: holder("") }, { delta: ["a"] }), request({ sampling: { logprobs: true } }), {
-      code: "unsupported_parameter",
-    }],
+    [
+      world([done], { a: holder("") }, { delta: ["a"] }),
+      request({ sampling: { logprobs: true } }),
+      {
+        code: "unsupported_parameter",
+      },
+    ],
     [world([done], {}, undefined), request(), { code: "not_ready" }],
   ];
   for (const [{ generator, reached }, asked, error] of cases) {

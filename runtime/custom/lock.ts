@@ -35,12 +35,22 @@ export function bytesUsed(): number {
 const refuse = (what: string) => () => {
   throw new Error(`${what} is not for custom actors`);
 };
-for (const name of ["postMessage", "close", "caches", "BroadcastChannel", "Worker", "SharedWorker"]) {
-  Object.defineProperty(globalThis, name, { value: undefined, configurable: false, writable: false });
+for (
+  const name of ["postMessage", "close", "caches", "BroadcastChannel", "Worker", "SharedWorker"]
+) {
+  Object.defineProperty(globalThis, name, {
+    value: undefined,
+    configurable: false,
+    writable: false,
+  });
 }
 for (const name of ["exit", "kill", "addSignalListener", "abort", "reallyExit", "dlopen"]) {
   for (const owner of [Deno, process]) {
     if (!(name in owner)) continue;
-    Object.defineProperty(owner, name, { value: refuse(name), configurable: false, writable: false });
+    Object.defineProperty(owner, name, {
+      value: refuse(name),
+      configurable: false,
+      writable: false,
+    });
   }
 }

@@ -18,7 +18,10 @@ export const modelActor = defineActor({
   create(ctx) {
     const generator = ctx.resource<Generator>("generator");
     return {
-      async generate({ messages, prompt, sampling, max_tokens, stop }, { signal }): Promise<GeneratedText> {
+      async generate(
+        { messages, prompt, sampling, max_tokens, stop },
+        { signal },
+      ): Promise<GeneratedText> {
         const events = generator.generate({
           model: "default",
           prompt: messages ? { kind: "chat", messages } : { kind: "text", text: prompt! },

@@ -49,7 +49,8 @@ export const descriptionSchema = z.object({
   policy: z.object({
     mailbox: z.number().int().min(1).max(1024).optional(),
     idleMs: z.number().nonnegative().optional(),
-    restarts: z.object({ max: z.number().int().nonnegative(), withinMs: z.number().positive() }).optional(),
+    restarts: z.object({ max: z.number().int().nonnegative(), withinMs: z.number().positive() })
+      .optional(),
   }),
 });
 

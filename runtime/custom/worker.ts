@@ -3,10 +3,15 @@
  *
  * @module
  */
-import type { ActorContext, ActorDefinition, Behaviour, MessageSchemas } from "../../actors/define.ts";
-import { OrreryError } from "../../actors/errors.ts";
-import { invalidMessage } from "../../actors/refusals.ts";
-import type { Address } from "../../actors/address.ts";
+import {
+  type ActorContext,
+  type ActorDefinition,
+  type Address,
+  type Behaviour,
+  invalidMessage,
+  type MessageSchemas,
+  OrreryError,
+} from "../../actors/system/mod.ts";
 import { bytesUsed, listen, post as postRaw } from "./lock.ts";
 import type { Call, FromWorkerInput, ToWorker } from "./protocol.ts";
 
@@ -43,12 +48,16 @@ globalThis.addEventListener("unhandledrejection", (event) => {
 });
 
 function faultOf(exported: unknown): string | undefined {
-  if (exported === undefined) return "it has no default export; expected `export default defineActor({...})`";
+  if (exported === undefined) {
+    return "it has no default export; expected `export default defineActor({...})`";
+  }
   const { kind, config, messages, create } = (exported ?? {}) as Partial<Definition>;
   const schemas = typeof messages === "object" && messages !== null ? Object.values(messages) : [];
   const fits = typeof kind === "string" && typeof create === "function" && schemas.length > 0 &&
     [config, ...schemas].every((schema) => typeof schema?.safeParse === "function");
-  return fits ? undefined : "its default export is no actor; expected `export default defineActor({...})`";
+  return fits
+    ? undefined
+    : "its default export is no actor; expected `export default defineActor({...})`";
 }
 
 /** What stays of an error on its way to the node. */
@@ -59,7 +68,10 @@ function failureOf(error: unknown) {
     const { group, code, message, metadata } = known;
     return { crash: false, group, code, message, metadata, public: known.public };
   }
-  return { crash: true, message: error instanceof Error ? error.stack ?? error.message : String(error) };
+  return {
+    crash: true,
+    message: error instanceof Error ? error.stack ?? error.message : String(error),
+  };
 }
 
 class Inside {
@@ -102,7 +114,9 @@ class Inside {
     const { call } = message;
     const abort = new AbortController();
     this.#calls.set(call, abort);
-    if ("now" in message) this.#clock = { now: Math.max(message.now, this.#now()), at: performance.now() };
+    if ("now" in message) {
+      this.#clock = { now: Math.max(message.now, this.#now()), at: performance.now() };
+    }
     try {
       const value = await this.#perform(message, abort.signal);
       const mayIdle = this.#idleHooks.every((may) => may());
@@ -129,13 +143,22 @@ class Inside {
       case "create":
         this.#self = message.self as Address;
         this.#random = message.seed;
-        this.#behaviour = await this.#definition.create(this.#context(), this.#config(message.config));
+        this.#behaviour = await this.#definition.create(
+          this.#context(),
+          this.#config(message.config),
+        );
         return;
       case "handle": {
         const { type, body, from, received, deadline, trace } = message;
         const parsed = this.#definition.messages[type].safeParse(body);
         if (!parsed.success) throw invalidMessage(this.#self, type, parsed.error.issues[0]);
-        return await this.#behaviour![type](parsed.data, { from, received, deadline, trace, signal });
+        return await this.#behaviour![type](parsed.data, {
+          from,
+          received,
+          deadline,
+          trace,
+          signal,
+        });
       }
       case "timer": {
         const fn = this.#timers.get(message.id);

@@ -7,7 +7,13 @@
  * @module
  */
 import { OrreryError, toOrreryError } from "../../actors/mod.ts";
-import { type Call, type Description, type FromWorker, fromWorker, type ToWorker } from "./protocol.ts";
+import {
+  type Call,
+  type Description,
+  type FromWorker,
+  fromWorker,
+  type ToWorker,
+} from "./protocol.ts";
 
 /** Milliseconds that a module may take to load. */
 const LOAD_MS = 60_000;
@@ -72,7 +78,9 @@ export class WorkerLink {
     // What is named literally here is part of the worker's own program, for which no permission to read is asked. The lock comes first.
     const source = `import ${JSON.stringify(new URL("./lock.ts", import.meta.url).href)};
 import { refuse, serve } from ${JSON.stringify(new URL("./worker.ts", import.meta.url).href)};
-try { serve((await import(${JSON.stringify(options.module)})).default); } catch (error) { refuse(error); }`;
+try { serve((await import(${
+      JSON.stringify(options.module)
+    })).default); } catch (error) { refuse(error); }`;
     const url = `data:text/javascript,${encodeURIComponent(source)}`;
     const denied = { write: false, run: false, ffi: false, sys: false, import: [] };
     const init = {
@@ -86,14 +94,18 @@ try { serve((await import(${JSON.stringify(options.module)})).default); } catch 
       event.preventDefault();
       this.#fail(new Error(event.message));
     };
-    this.#worker.onmessageerror = () => this.#fail(new Error("it said something that cannot be read"));
+    this.#worker.onmessageerror = () =>
+      this.#fail(new Error("it said something that cannot be read"));
     this.#loaded.promise.catch(() => {}); // `open` says it
   }
 
   /** Starts a worker and loads the module. Throws group `graph`, code `bad_module`, which says what is wrong with it. */
   static async open(options: LinkOptions): Promise<WorkerLink> {
     const link = new WorkerLink(options);
-    const timer = setTimeout(() => link.#fail(new Error(`it did not load within ${LOAD_MS} ms`)), LOAD_MS);
+    const timer = setTimeout(
+      () => link.#fail(new Error(`it did not load within ${LOAD_MS} ms`)),
+      LOAD_MS,
+    );
     try {
       link.description = await link.#loaded.promise;
       link.#ping();
@@ -145,10 +157,14 @@ try { serve((await import(${JSON.stringify(options.module)})).default); } catch 
     const what = call.op === "handle" ? `handler ${call.type}` : call.op;
     const pending: Pending = {
       ...Promise.withResolvers<unknown>(),
-      timer: setTimeout(() => this.#fail(new Error(`${what} has not ended within ${limitMs} ms`)), limitMs),
+      timer: setTimeout(
+        () => this.#fail(new Error(`${what} has not ended within ${limitMs} ms`)),
+        limitMs,
+      ),
     };
     this.#calls.set(id, pending);
-    const abort = () => this.#post({ op: "abort", call: id, reason: toOrreryError(signal!.reason).toWire() });
+    const abort = () =>
+      this.#post({ op: "abort", call: id, reason: toOrreryError(signal!.reason).toWire() });
     signal?.addEventListener("abort", abort);
     try {
       this.#post({ ...call, call: id });
@@ -161,7 +177,11 @@ try { serve((await import(${JSON.stringify(options.module)})).default); } catch 
 
   /** Answers a `send` of the worker. */
   reply(id: number, answer: { value: unknown } | { error: OrreryError }): void {
-    this.#post({ op: "reply", id, ...("error" in answer ? { error: answer.error.toWire() } : answer) });
+    this.#post({
+      op: "reply",
+      id,
+      ...("error" in answer ? { error: answer.error.toWire() } : answer),
+    });
   }
 
   /** Ends the waiting for every call under way. */
@@ -211,7 +231,9 @@ try { serve((await import(${JSON.stringify(options.module)})).default); } catch 
         const { failure } = message;
         if (!failure) return pending?.resolve(message.value);
         const { crash, ...init } = failure;
-        return pending?.reject(crash ? new Error(init.message.slice(0, CRASH_TEXT)) : new OrreryError(init));
+        return pending?.reject(
+          crash ? new Error(init.message.slice(0, CRASH_TEXT)) : new OrreryError(init),
+        );
       }
       default:
         this.#effects?.effect(message);
@@ -225,7 +247,9 @@ try { serve((await import(${JSON.stringify(options.module)})).default); } catch 
     this.#watch = setTimeout(() => {
       // Where this node itself stood still, the answer may be there, unread.
       if (performance.now() - this.#asked > 1.5 * computeMs) return this.#ping();
-      this.#fail(new Error(`it computed for more than ${computeMs} ms without a pause, or ended by itself`));
+      this.#fail(
+        new Error(`it computed for more than ${computeMs} ms without a pause, or ended by itself`),
+      );
     }, computeMs);
   }
 

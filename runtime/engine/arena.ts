@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { ArenaLayout } from "../../actors/engine.ts";
-import type { Sampling } from "../../actors/frame.ts";
+import type { ArenaLayout, Sampling } from "../../actors/pipeline/mod.ts";
 import { kvNames } from "../../models/graph/contract.ts";
 import { engineError } from "./errors.ts";
 import { Tensor, type Tensors } from "./ort.ts";
@@ -37,7 +36,8 @@ interface Cache {
 
 /** Bytes of an arena: keys and values, f32 (kvHeads, capacity, headDim), of every layer. */
 export function arenaBytes(shape: ArenaShape, capacity: number): number {
-  return (shape.lastLayer - shape.firstLayer + 1) * 2 * shape.kvHeads * shape.headDim * capacity * 4;
+  return (shape.lastLayer - shape.firstLayer + 1) * 2 * shape.kvHeads * shape.headDim * capacity *
+    4;
 }
 
 /** The rows of one arena: its slots, the samplers that they may name, and keys and values of every layer. */
@@ -142,7 +142,10 @@ export class Arena {
   /** Where a slot's elements begin, one number a head. */
   #heads(slot: number): number[] {
     const { kvHeads, headDim } = this.#shape;
-    return Array.from({ length: kvHeads }, (_, head) => (head * this.#slots.capacity + slot) * headDim);
+    return Array.from(
+      { length: kvHeads },
+      (_, head) => (head * this.#slots.capacity + slot) * headDim,
+    );
   }
 
   /** Copies rows from a cache into one of `capacity` rows. */
@@ -182,7 +185,12 @@ export class Arena {
     const { past, present, data } = this.#caches[index];
     const { kvHeads, headDim } = this.#shape;
     this.feeds[past]?.release();
-    const tensor = new Tensor("float32", data, [1, kvHeads, data.length / kvHeads / headDim, headDim]);
+    const tensor = new Tensor("float32", data, [
+      1,
+      kvHeads,
+      data.length / kvHeads / headDim,
+      headDim,
+    ]);
     this.feeds[past] = this.fetches[present] = tensor;
   }
 }
@@ -190,7 +198,10 @@ export class Arena {
 /** Zeros for every layer's keys and values, in the order of layers. */
 function allocate(shape: ArenaShape, capacity: number): Float32Array<ArrayBuffer>[] {
   const count = 2 * (shape.lastLayer - shape.firstLayer + 1);
-  return Array.from({ length: count }, () => new Float32Array(shape.kvHeads * capacity * shape.headDim));
+  return Array.from(
+    { length: count },
+    () => new Float32Array(shape.kvHeads * capacity * shape.headDim),
+  );
 }
 
 /** The open arenas of a stage and the memory that they may take together. */
@@ -220,7 +231,10 @@ export class Arenas {
   layout(name: string, layout: ArenaLayout): void {
     const { capacity, keep, shelf } = layout;
     if (!(Number.isInteger(capacity) && capacity > 0)) {
-      throw engineError("bad_frame", `arena ${name} cannot have ${capacity} rows`, { arena: name, capacity });
+      throw engineError("bad_frame", `arena ${name} cannot have ${capacity} rows`, {
+        arena: name,
+        capacity,
+      });
     }
     const arena = this.#arenas.get(name);
     if (!arena && keep.length + (shelf?.length ?? 0) > 0) throw noArena(name);
@@ -272,5 +286,7 @@ export class Arenas {
 }
 
 function noArena(name: string) {
-  return engineError("no_arena", `arena ${name} is not open: never laid out, or closed`, { arena: name });
+  return engineError("no_arena", `arena ${name} is not open: never laid out, or closed`, {
+    arena: name,
+  });
 }

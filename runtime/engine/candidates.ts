@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Sampling } from "../../actors/frame.ts";
+import type { Sampling } from "../../actors/pipeline/mod.ts";
 
 /** Tokens that may be drawn and their weights (probabilities times one constant). */
 export interface Candidates {
@@ -97,7 +97,11 @@ function range(logits: Float32Array): { min: number; max: number } {
  * Ids of all logits above a threshold, best first. The threshold starts `width` below the best logit and falls until the
  * ids are `enough` or all are there: the usual call sorts a few hundred ids of a vocabulary of 150,000.
  */
-function ranked(logits: Float32Array, width: number, enough: (ids: Uint32Array) => boolean): Uint32Array {
+function ranked(
+  logits: Float32Array,
+  width: number,
+  enough: (ids: Uint32Array) => boolean,
+): Uint32Array {
   const { min, max } = range(logits);
   if (max === -Infinity) return new Uint32Array(0);
   for (;; width *= 2) {

@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { hasCode } from "../../actors/errors.ts";
-import type { Frame, TokenResult } from "../../actors/frame.ts";
-import { fromFloat32 } from "../../actors/tensor.ts";
+import { hasCode } from "../../actors/system/errors.ts";
+import type { Frame, TokenResult } from "../../actors/pipeline/frame.ts";
+import { fromFloat32 } from "../../actors/pipeline/tensor.ts";
 import { buildStageGraph } from "../../models/graph/mod.ts";
-import { assertSame, chain, Fixture, open, range, sampler, TOKENS, tokensOf } from "./_fixture.ts";
+import {
+  assertSame,
+  chain,
+  Fixture,
+  open,
+  range,
+  sampler,
+  TOKENS,
+  tokensOf,
+} from "../../tests/support/engine_fixture.ts";
 import { loadEngine } from "./mod.ts";
 import { uniform } from "./random.ts";
 
@@ -23,7 +32,9 @@ Deno.test(
       const tokens: TokenResult[] = [];
       for (let base = 0; base < TOKENS.length; base += piece) {
         const part = TOKENS.slice(base, base + piece);
-        tokens.push(...await tokensOf(engine, chain(request, base, part, { want: range(part.length) })));
+        tokens.push(
+          ...await tokensOf(engine, chain(request, base, part, { want: range(part.length) })),
+        );
       }
       results.push(tokens);
     }
@@ -37,24 +48,32 @@ Deno.test(
   },
 );
 
-Deno.test("loadEngine() runs stages one after the other with the result of the whole", options, async () => {
-  await using fixture = await Fixture.make();
-  const whole = await fixture.engine();
-  const stages = [await fixture.engine(0, 0), await fixture.engine(1, 2), await fixture.engine(3, 3)];
-  for (const engine of [whole, ...stages]) await open(engine, "r");
-  for (const [base, n] of [[0, 20], [20, 1], [21, 5]]) {
-    const frame = chain("r", base, TOKENS.slice(base, base + n), { want: [0, n - 1] });
-    const expected = await tokensOf(whole, frame);
-    let moving = frame;
-    for (const engine of stages.slice(0, -1)) {
-      const output = await engine.run(moving);
-      assert.ok(output.kind === "hidden");
-      assert.deepEqual(output.hidden.shape, [n, fixture.geometry.hidden]);
-      moving = { ...frame, hidden: output.hidden };
+Deno.test(
+  "loadEngine() runs stages one after the other with the result of the whole",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const whole = await fixture.engine();
+    const stages = [
+      await fixture.engine(0, 0),
+      await fixture.engine(1, 2),
+      await fixture.engine(3, 3),
+    ];
+    for (const engine of [whole, ...stages]) await open(engine, "r");
+    for (const [base, n] of [[0, 20], [20, 1], [21, 5]]) {
+      const frame = chain("r", base, TOKENS.slice(base, base + n), { want: [0, n - 1] });
+      const expected = await tokensOf(whole, frame);
+      let moving = frame;
+      for (const engine of stages.slice(0, -1)) {
+        const output = await engine.run(moving);
+        assert.ok(output.kind === "hidden");
+        assert.deepEqual(output.hidden.shape, [n, fixture.geometry.hidden]);
+        moving = { ...frame, hidden: output.hidden };
+      }
+      assertSame(await tokensOf(stages[2], moving), expected, `rows ${base} to ${base + n - 1}`);
     }
-    assertSame(await tokensOf(stages[2], moving), expected, `rows ${base} to ${base + n - 1}`);
-  }
-});
+  },
+);
 
 Deno.test(
   "loadEngine() keeps two branches of an arena apart: each equals itself alone",
@@ -115,25 +134,29 @@ Deno.test("loadEngine() overwrites a chain that was cut", options, async () => {
   await assert.rejects(engine.run(chain("cut", 18, [7])), (e) => hasCode(e, "bad_frame"));
 });
 
-Deno.test("loadEngine() serves requests by turns without one disturbing another", options, async () => {
-  await using fixture = await Fixture.make();
-  const engine = await fixture.engine();
-  const prompts = [TOKENS.slice(0, 9), TOKENS.slice(30, 52), TOKENS.slice(70, 71)];
-  const decode = async (request: string, prompt: number[]) => {
-    await open(engine, request);
-    let [last] = await tokensOf(engine, chain(request, 0, prompt));
-    const all = [last];
-    for (const step of range(12)) {
-      [last] = await tokensOf(engine, chain(request, prompt.length + step, [last.token]));
-      all.push(last);
-    }
-    return all;
-  };
-  const alone: TokenResult[][] = [];
-  for (const [i, prompt] of prompts.entries()) alone.push(await decode(`alone ${i}`, prompt));
-  const together = await Promise.all(prompts.map((prompt, i) => decode(`together ${i}`, prompt)));
-  assert.deepEqual(together, alone);
-});
+Deno.test(
+  "loadEngine() serves requests by turns without one disturbing another",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine();
+    const prompts = [TOKENS.slice(0, 9), TOKENS.slice(30, 52), TOKENS.slice(70, 71)];
+    const decode = async (request: string, prompt: number[]) => {
+      await open(engine, request);
+      let [last] = await tokensOf(engine, chain(request, 0, prompt));
+      const all = [last];
+      for (const step of range(12)) {
+        [last] = await tokensOf(engine, chain(request, prompt.length + step, [last.token]));
+        all.push(last);
+      }
+      return all;
+    };
+    const alone: TokenResult[][] = [];
+    for (const [i, prompt] of prompts.entries()) alone.push(await decode(`alone ${i}`, prompt));
+    const together = await Promise.all(prompts.map((prompt, i) => decode(`together ${i}`, prompt)));
+    assert.deepEqual(together, alone);
+  },
+);
 
 Deno.test(
   "loadEngine() draws the same tokens for a seed however rows are cut into frames",
@@ -165,7 +188,10 @@ Deno.test(
     }
     assert.deepEqual(draws[0], draws[1]);
     await open(engine, "greedy");
-    const greedy = await tokensOf(engine, chain("greedy", 0, TOKENS.slice(0, 30), { want: range(30) }));
+    const greedy = await tokensOf(
+      engine,
+      chain("greedy", 0, TOKENS.slice(0, 30), { want: range(30) }),
+    );
     assert.notDeepEqual(draws[0], greedy.map((t) => t.token));
   },
 );
@@ -191,26 +217,30 @@ Deno.test("StageEngine.run() counts penalties along a row's own path only", opti
   assert.notEqual(child.token, best);
 });
 
-Deno.test("StageEngine.run() spares the prompt from presence and frequency penalties", options, async () => {
-  await using fixture = await Fixture.make();
-  const engine = await fixture.engine();
-  await open(engine, "plain");
-  const plain = await tokensOf(engine, chain("plain", 0, TOKENS, { want: range(TOKENS.length) }));
-  // A row after which the best token stands in the path already, and a close second does not.
-  const rows = 1 + plain.findIndex(({ token, top }, row) => {
-    const path = TOKENS.slice(0, row + 1);
-    return path.includes(token) && !path.includes(top![1][0]) && top![0][1] - top![1][1] < 3;
-  });
-  assert.ok(rows > 0, "no row of this model shows the difference");
-  const { token, top } = plain[rows - 1];
-  for (const [prompt_rows, expected] of [[rows, token], [0, top![1][0]]]) {
-    const request = `prompt of ${prompt_rows}`;
-    await open(engine, request);
-    const samplers = [sampler({ presence_penalty: 2, frequency_penalty: 2 }, { prompt_rows })];
-    const [got] = await tokensOf(engine, chain(request, 0, TOKENS.slice(0, rows), { samplers }));
-    assert.equal(got.token, expected, request);
-  }
-});
+Deno.test(
+  "StageEngine.run() spares the prompt from presence and frequency penalties",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine();
+    await open(engine, "plain");
+    const plain = await tokensOf(engine, chain("plain", 0, TOKENS, { want: range(TOKENS.length) }));
+    // A row after which the best token stands in the path already, and a close second does not.
+    const rows = 1 + plain.findIndex(({ token, top }, row) => {
+      const path = TOKENS.slice(0, row + 1);
+      return path.includes(token) && !path.includes(top![1][0]) && top![0][1] - top![1][1] < 3;
+    });
+    assert.ok(rows > 0, "no row of this model shows the difference");
+    const { token, top } = plain[rows - 1];
+    for (const [prompt_rows, expected] of [[rows, token], [0, top![1][0]]]) {
+      const request = `prompt of ${prompt_rows}`;
+      await open(engine, request);
+      const samplers = [sampler({ presence_penalty: 2, frequency_penalty: 2 }, { prompt_rows })];
+      const [got] = await tokensOf(engine, chain(request, 0, TOKENS.slice(0, rows), { samplers }));
+      assert.equal(got.token, expected, request);
+    }
+  },
+);
 
 Deno.test(
   "StageEngine.run() draws with the seed and the position of the sampled token",
@@ -220,7 +250,10 @@ Deno.test(
     const engine = await fixture.engine();
     await open(engine, "r");
     const samplers = [sampler({ temperature: 2, top_k: 5, seed: 3 })];
-    const tokens = await tokensOf(engine, chain("r", 0, TOKENS.slice(0, 40), { want: range(40), samplers }));
+    const tokens = await tokensOf(
+      engine,
+      chain("r", 0, TOKENS.slice(0, 40), { want: range(40), samplers }),
+    );
     const expected = tokens.map(({ top }, row) => {
       const weights = top!.map(([, p]) => Math.exp(p / 2));
       let left = uniform(3, row + 1) * weights.reduce((a, b) => a + b, 0);
@@ -230,31 +263,40 @@ Deno.test(
   },
 );
 
-Deno.test("StageEngine.run() says what does not fit and keeps the arena usable", options, async () => {
-  await using fixture = await Fixture.make();
-  const engine = await fixture.engine();
-  await open(engine, "r", 16);
-  await engine.run(chain("r", 0, TOKENS.slice(0, 10)));
-  await assert.rejects(
-    engine.run(chain("r", 10, TOKENS.slice(10, 17))),
-    (e) => hasCode(e, "arena_full") && e.metadata.capacity === 16 && e.metadata.needed === 17,
-  );
-  const { vocab, context } = fixture.geometry;
-  const bad: Frame[] = [
-    chain("r", 10, [vocab]),
-    chain("r", 10, [-1]),
-    chain("r", 10, [1], { position: context }),
-    chain("r", 12, [1]),
-    chain("r", 10, [1], { want: [1] }),
-    chain("r", 10, []),
-    { ...chain("r", 10, [1]), hidden: fromFloat32([1, 64], new Float32Array(64)) },
-  ];
-  for (const frame of bad) await assert.rejects(engine.run(frame), (e) => hasCode(e, "bad_frame"));
-  await assert.rejects(engine.run(chain("other", 0, [1])), (e) => hasCode(e, "no_arena"));
-  assert.equal((await tokensOf(engine, chain("r", 10, [1]))).length, 1);
-  assert.equal((await tokensOf(engine, chain("r", 11, [1], { want: [] }))).length, 0);
-  assert.equal((await engine.stats()).frames, 3);
-});
+Deno.test(
+  "StageEngine.run() says what does not fit and keeps the arena usable",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine();
+    await open(engine, "r", 16);
+    await engine.run(chain("r", 0, TOKENS.slice(0, 10)));
+    await assert.rejects(
+      engine.run(chain("r", 10, TOKENS.slice(10, 17))),
+      (e) => hasCode(e, "arena_full") && e.metadata.capacity === 16 && e.metadata.needed === 17,
+    );
+    const { vocab, context } = fixture.geometry;
+    const bad: Frame[] = [
+      chain("r", 10, [vocab]),
+      chain("r", 10, [-1]),
+      chain("r", 10, [1], { position: context }),
+      chain("r", 12, [1]),
+      chain("r", 10, [1], { want: [1] }),
+      chain("r", 10, []),
+      { ...chain("r", 10, [1]), hidden: fromFloat32([1, 64], new Float32Array(64)) },
+    ];
+    for (const frame of bad) {
+      await assert.rejects(
+        engine.run(frame),
+        (e) => hasCode(e, "bad_frame"),
+      );
+    }
+    await assert.rejects(engine.run(chain("other", 0, [1])), (e) => hasCode(e, "no_arena"));
+    assert.equal((await tokensOf(engine, chain("r", 10, [1]))).length, 1);
+    assert.equal((await tokensOf(engine, chain("r", 11, [1], { want: [] }))).length, 0);
+    assert.equal((await engine.stats()).frames, 3);
+  },
+);
 
 Deno.test("StageEngine.run() refuses hidden states that are missing", options, async () => {
   await using fixture = await Fixture.make();
@@ -263,24 +305,36 @@ Deno.test("StageEngine.run() refuses hidden states that are missing", options, a
   await assert.rejects(engine.run(chain("r", 0, [1])), (e) => hasCode(e, "bad_frame"));
 });
 
-Deno.test("StageEngine.layout() keeps to the budget and close() gives the memory back", options, async () => {
-  await using fixture = await Fixture.make();
-  const probe = await fixture.engine();
-  const bytes = probe.info.kvBytesPerRow * 100;
-  const engine = await fixture.engine(0, 3, 2 * bytes);
-  await open(engine, "a", 100);
-  await open(engine, "b", 100);
-  assert.deepEqual(await engine.stats(), { arenas: 2, arenaBytes: 2 * bytes, frames: 0, rows: 0, busyMs: 0 });
-  await assert.rejects(
-    open(engine, "c", 1),
-    (e) => hasCode(e, "arena_memory") && e.metadata.used === 2 * bytes && e.metadata.budget === 2 * bytes,
-  );
-  await engine.close("a");
-  await engine.close("never opened");
-  assert.equal((await engine.stats()).arenaBytes, bytes);
-  await open(engine, "c", 100);
-  await assert.rejects(engine.run(chain("a", 0, [1])), (e) => hasCode(e, "no_arena"));
-});
+Deno.test(
+  "StageEngine.layout() keeps to the budget and close() gives the memory back",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const probe = await fixture.engine();
+    const bytes = probe.info.kvBytesPerRow * 100;
+    const engine = await fixture.engine(0, 3, 2 * bytes);
+    await open(engine, "a", 100);
+    await open(engine, "b", 100);
+    assert.deepEqual(await engine.stats(), {
+      arenas: 2,
+      arenaBytes: 2 * bytes,
+      frames: 0,
+      rows: 0,
+      busyMs: 0,
+    });
+    await assert.rejects(
+      open(engine, "c", 1),
+      (e) =>
+        hasCode(e, "arena_memory") && e.metadata.used === 2 * bytes &&
+        e.metadata.budget === 2 * bytes,
+    );
+    await engine.close("a");
+    await engine.close("never opened");
+    assert.equal((await engine.stats()).arenaBytes, bytes);
+    await open(engine, "c", 100);
+    await assert.rejects(engine.run(chain("a", 0, [1])), (e) => hasCode(e, "no_arena"));
+  },
+);
 
 Deno.test("loadEngine() says which graph does not load", options, async () => {
   await using fixture = await Fixture.make();
@@ -291,7 +345,12 @@ Deno.test("loadEngine() says which graph does not load", options, async () => {
   });
   const path = join(fixture.dir, "none.onnx");
   await assert.rejects(
-    loadEngine({ graph: { ...graph, path }, geometry: fixture.geometry, threads: 1, arenaBudgetBytes: 1 }),
+    loadEngine({
+      graph: { ...graph, path },
+      geometry: fixture.geometry,
+      threads: 1,
+      arenaBudgetBytes: 1,
+    }),
     (e) => hasCode(e, "engine_failed") && e.message.includes(path),
   );
 });

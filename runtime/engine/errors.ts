@@ -1,9 +1,9 @@
 /**
- * Errors of the engine, group `engine`; their codes are listed at `StageEngine` in `actors/engine.ts`.
+ * Errors of the engine, group `engine`; their codes are listed at `StageEngine` in `actors/pipeline/engine.ts`.
  *
  * @module
  */
-import { OrreryError } from "../../actors/errors.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
 
 /** An {@linkcode OrreryError} of group `engine`. */
 export function engineError(

@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
-import type { StageEngine } from "../../actors/engine.ts";
-import { hasCode } from "../../actors/errors.ts";
-import type { Frame, TokenResult } from "../../actors/frame.ts";
-import { fromFloat32 } from "../../actors/tensor.ts";
-import { assertSame, chain, Fixture, open, range, sampler, TOKENS, tokensOf } from "./_fixture.ts";
+import type { StageEngine } from "../../actors/pipeline/engine.ts";
+import { hasCode } from "../../actors/system/errors.ts";
+import type { Frame, TokenResult } from "../../actors/pipeline/frame.ts";
+import { fromFloat32 } from "../../actors/pipeline/tensor.ts";
+import {
+  assertSame,
+  chain,
+  Fixture,
+  open,
+  range,
+  sampler,
+  TOKENS,
+  tokensOf,
+} from "../../tests/support/engine_fixture.ts";
 import { moves, Slots } from "./slots.ts";
 
 const options = { sanitizeOps: true, sanitizeResources: true };
@@ -42,7 +51,9 @@ async function runLanes(
     want.push(tokens.length - 1);
     samplers.push(lane.sampler);
   }
-  const [t, p, q, w, s] = [tokens, positions, parents, want, samplers].map((a) => Int32Array.from(a));
+  const [t, p, q, w, s] = [tokens, positions, parents, want, samplers].map((a) =>
+    Int32Array.from(a)
+  );
   const results = await tokensOf(engine, {
     arena,
     seq: 0,
@@ -90,13 +101,19 @@ Deno.test(
     const engine = await fixture.engine();
     const STEPS = 14;
     const prompts = [TOKENS.slice(0, 9), TOKENS.slice(30, 47)];
-    const expected = [await alone(engine, 0, prompts[0], STEPS), await alone(engine, 1, prompts[1], STEPS)];
+    const expected = [
+      await alone(engine, 0, prompts[0], STEPS),
+      await alone(engine, 1, prompts[1], STEPS),
+    ];
     for (const capacity of [128, 256, 80]) {
       const arena = `of ${capacity}`;
       await open(engine, arena);
       const lanes = prompts.map((prompt, i) => new Lane(i, prompt));
       let base = await runLanes(engine, arena, 0, [[lanes[0], prompts[0].slice(0, 4)]]);
-      base = await runLanes(engine, arena, base, [[lanes[1], prompts[1]], [lanes[0], prompts[0].slice(4)]]);
+      base = await runLanes(engine, arena, base, [[lanes[1], prompts[1]], [
+        lanes[0],
+        prompts[0].slice(4),
+      ]]);
       lanes[0].results.shift(); // after a part of the prompt
       for (let step = 0; step < STEPS; step++) {
         if (step % 3 === 1) {
@@ -119,33 +136,42 @@ Deno.test(
           base = keep.length;
         }
       }
-      lanes.forEach((lane, i) => assertSame(lane.results, expected[i], `request ${i}, arena ${arena}`, NEAR));
+      lanes.forEach((lane, i) =>
+        assertSame(lane.results, expected[i], `request ${i}, arena ${arena}`, NEAR)
+      );
       await engine.close(arena);
     }
     assert.notDeepEqual(expected[0].map((t) => t.token), expected[1].map((t) => t.token));
   },
 );
 
-Deno.test("a stage in the middle hands on the same hidden states after a layout", options, async () => {
-  await using fixture = await Fixture.make();
-  const engine = await fixture.engine(1, 2);
-  const hidden = (seed: number) =>
-    fromFloat32([1, 64], Float32Array.from({ length: 64 }, (_, i) => Math.sin(seed * 64 + i)));
-  const step = async (arena: string, slot: number, parent: number, position: number) => {
-    const frame = { ...chain(arena, slot, [1], { parent, position, want: [] }), hidden: hidden(position) };
-    const output = await engine.run(frame);
-    return output.kind === "hidden" ? [...new Float32Array(output.hidden.data.buffer)] : [];
-  };
-  await open(engine, "plain");
-  const plain: number[][] = [];
-  for (const i of range(8)) plain.push(await step("plain", i, i - 1, i));
-  await open(engine, "holes", 16);
-  for (const i of range(4)) await step("holes", 2 * i, 2 * i - 2 < 0 ? -1 : 2 * i - 2, i);
-  await engine.layout("holes", { capacity: 9, keep: Int32Array.of(0, 2, 4, 6) });
-  const got: number[][] = [];
-  for (const i of range(4)) got.push(await step("holes", 4 + i, 3 + i, 4 + i));
-  got.flat().forEach((x, i) => assert.ok(Math.abs(x - plain.slice(4).flat()[i]) < NEAR));
-});
+Deno.test(
+  "a stage in the middle hands on the same hidden states after a layout",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine(1, 2);
+    const hidden = (seed: number) =>
+      fromFloat32([1, 64], Float32Array.from({ length: 64 }, (_, i) => Math.sin(seed * 64 + i)));
+    const step = async (arena: string, slot: number, parent: number, position: number) => {
+      const frame = {
+        ...chain(arena, slot, [1], { parent, position, want: [] }),
+        hidden: hidden(position),
+      };
+      const output = await engine.run(frame);
+      return output.kind === "hidden" ? [...new Float32Array(output.hidden.data.buffer)] : [];
+    };
+    await open(engine, "plain");
+    const plain: number[][] = [];
+    for (const i of range(8)) plain.push(await step("plain", i, i - 1, i));
+    await open(engine, "holes", 16);
+    for (const i of range(4)) await step("holes", 2 * i, 2 * i - 2 < 0 ? -1 : 2 * i - 2, i);
+    await engine.layout("holes", { capacity: 9, keep: Int32Array.of(0, 2, 4, 6) });
+    const got: number[][] = [];
+    for (const i of range(4)) got.push(await step("holes", 4 + i, 3 + i, 4 + i));
+    got.flat().forEach((x, i) => assert.ok(Math.abs(x - plain.slice(4).flat()[i]) < NEAR));
+  },
+);
 
 Deno.test(
   "StageEngine.layout() refuses what cannot be kept and leaves the arena as it was",
@@ -246,12 +272,18 @@ Deno.test(
     assertSame(tokens.slice(0, 1), plain.slice(0, 1), "the row beside");
     await engine.layout("r", { capacity: 64, keep: Int32Array.of(0) });
     const later = { ...chain("r", 1, [5], { samplers: [] }), drop_samplers: [4] };
-    assert.deepEqual(failures(await tokensOf(engine, { ...later, want_samplers: Int32Array.of(0) })), [
-      undefined,
-    ]);
-    assert.deepEqual(failures(await tokensOf(engine, { ...later, want_samplers: Int32Array.of(4) })), [
-      "no_sampler",
-    ]);
+    assert.deepEqual(
+      failures(await tokensOf(engine, { ...later, want_samplers: Int32Array.of(0) })),
+      [
+        undefined,
+      ],
+    );
+    assert.deepEqual(
+      failures(await tokensOf(engine, { ...later, want_samplers: Int32Array.of(4) })),
+      [
+        "no_sampler",
+      ],
+    );
   },
 );
 
@@ -269,7 +301,9 @@ Deno.test(
       const frame: Frame = {
         ...chain(arena, base, [1, 2, 3, 4], { want: range(4) }),
         positions: Int32Array.from([0, 0, 1, 1], (p) => p + base / 2),
-        parents: Int32Array.from(base === 0 ? [-1, -1, 0, 1] : [base - 2, base - 1, base, base + 1]),
+        parents: Int32Array.from(
+          base === 0 ? [-1, -1, 0, 1] : [base - 2, base - 1, base, base + 1],
+        ),
       };
       const middle = await stages[0].run({ ...frame, hidden: fromFloat32([4, width], hidden) });
       assert.ok(middle.kind === "hidden");
@@ -302,7 +336,10 @@ Deno.test(
     const { sha256, tensors } = manifest.embedding;
     const token = 9;
     using file = await Deno.open(join(blobsDir, sha256), { read: true, write: true });
-    await file.seek(tensors.embed.data.offset + token * fixture.geometry.hidden * 4, Deno.SeekMode.Start);
+    await file.seek(
+      tensors.embed.data.offset + token * fixture.geometry.hidden * 4,
+      Deno.SeekMode.Start,
+    );
     await file.write(new Uint8Array(Float32Array.of(NaN).buffer));
     const engine = await fixture.engine();
     for (const arena of ["well", "ill"]) await open(engine, arena);
@@ -326,52 +363,67 @@ Deno.test("moves() and Slots.moved() keep every path, for any tree and any rows 
     away: fc.boolean(),
   });
   fc.assert(
-    fc.property(fc.array(node, { minLength: 1, maxLength: 24 }), fc.nat({ max: 6 }), (nodes, spare) => {
-      const parents = nodes.map(({ parent, chained }, slot) => chained ? slot - 1 : parent % (slot + 1) - 1);
-      const slots = new Slots(nodes.length);
-      const tokens = Int32Array.from(nodes, (_, slot) => 100 + slot);
-      const positions = Int32Array.from(tokens, (_, slot) => slot);
-      slots.write({ base: 0, tokens, positions, parents: Int32Array.from(parents) });
-      const kept = new Set<number>();
-      const below = new Set<number>();
-      nodes.forEach(({ wanted, away }, slot) => {
-        for (let s = slot; wanted && s >= 0; s = parents[s]) {
-          kept.add(s);
-          if (!away) below.add(s);
+    fc.property(
+      fc.array(node, { minLength: 1, maxLength: 24 }),
+      fc.nat({ max: 6 }),
+      (nodes, spare) => {
+        const parents = nodes.map(({ parent, chained }, slot) =>
+          chained ? slot - 1 : parent % (slot + 1) - 1
+        );
+        const slots = new Slots(nodes.length);
+        const tokens = Int32Array.from(nodes, (_, slot) => 100 + slot);
+        const positions = Int32Array.from(tokens, (_, slot) => slot);
+        slots.write({ base: 0, tokens, positions, parents: Int32Array.from(parents) });
+        const kept = new Set<number>();
+        const below = new Set<number>();
+        nodes.forEach(({ wanted, away }, slot) => {
+          for (let s = slot; wanted && s >= 0; s = parents[s]) {
+            kept.add(s);
+            if (!away) below.add(s);
+          }
+        });
+        const keep = Int32Array.from(below).sort();
+        const shelf = Int32Array.from([...kept].filter((slot) => !below.has(slot))).sort();
+        const capacity = kept.size + spare || 1;
+        const moved = slots.moved(capacity, keep, shelf);
+        const now = new Map([...keep].map((from, to) => [from, to]));
+        shelf.forEach((from, i) => now.set(from, capacity - shelf.length + i));
+        for (const [from, to] of now) {
+          const parent = parents[from];
+          assert.equal(moved.parent(to), parent < 0 ? -1 : now.get(parent));
+          assert.equal(moved.position(to), slots.position(from));
+          if (below.has(from)) assert.deepEqual(moved.path(to, 3), slots.path(from, 3));
         }
-      });
-      const keep = Int32Array.from(below).sort();
-      const shelf = Int32Array.from([...kept].filter((slot) => !below.has(slot))).sort();
-      const capacity = kept.size + spare || 1;
-      const moved = slots.moved(capacity, keep, shelf);
-      const now = new Map([...keep].map((from, to) => [from, to]));
-      shelf.forEach((from, i) => now.set(from, capacity - shelf.length + i));
-      for (const [from, to] of now) {
-        const parent = parents[from];
-        assert.equal(moved.parent(to), parent < 0 ? -1 : now.get(parent));
-        assert.equal(moved.position(to), slots.position(from));
-        if (below.has(from)) assert.deepEqual(moved.path(to, 3), slots.path(from, 3));
-      }
-      const room = capacity - shelf.length;
-      const rows = (base: number, parent: number) => ({
-        base,
-        ...{ tokens: Int32Array.of(1), positions: Int32Array.of(99), parents: Int32Array.of(parent) },
-      });
-      assert.throws(() => moved.check(rows(room, -1)), (e) => hasCode(e, "arena_full"));
-      for (let slot = 0; slot < room - 1; slot++) {
-        if (slot < keep.length) moved.check(rows(room - 1, slot));
-        else assert.throws(() => moved.check(rows(room - 1, slot)), (e) => hasCode(e, "bad_frame"));
-      }
-      const all = [...moves(keep), ...moves(shelf, room)]
-        .flatMap(({ from, to, rows }) => range(rows).map((i) => [from + i, to + i]));
-      assert.deepEqual(all, [...now]);
-      // Down again, the shelf's rows after the others: what was there before.
-      const back = Int32Array.from([...keep, ...shelf], (from) => now.get(from)!);
-      const again = slots.moved(capacity, keep, shelf);
-      const order = [...back].sort((a, b) => again.position(a) - again.position(b));
-      const down = again.moved(capacity, Int32Array.from(order));
-      order.forEach((_, to) => assert.equal(down.position(to), [...kept].sort((a, b) => a - b)[to]));
-    }),
+        const room = capacity - shelf.length;
+        const rows = (base: number, parent: number) => ({
+          base,
+          ...{
+            tokens: Int32Array.of(1),
+            positions: Int32Array.of(99),
+            parents: Int32Array.of(parent),
+          },
+        });
+        assert.throws(() => moved.check(rows(room, -1)), (e) => hasCode(e, "arena_full"));
+        for (let slot = 0; slot < room - 1; slot++) {
+          if (slot < keep.length) moved.check(rows(room - 1, slot));
+          else {assert.throws(
+              () => moved.check(rows(room - 1, slot)),
+              (e) => hasCode(e, "bad_frame"),
+            );}
+        }
+        const all = [...moves(keep), ...moves(shelf, room)]
+          .flatMap(({ from, to, rows }) => range(rows).map((i) => [from + i, to + i]));
+        assert.deepEqual(all, [...now]);
+        // Down again, the shelf's rows after the others: what was there before.
+        const back = Int32Array.from([...keep, ...shelf], (from) => now.get(from)!);
+        const again = slots.moved(capacity, keep, shelf);
+        const order = [...back].sort((a, b) => again.position(a) - again.position(b));
+        const down = again.moved(capacity, Int32Array.from(order));
+        order.forEach((_, to) =>
+          assert.equal(down.position(to), [...kept].sort((a, b) => a - b)[to])
+        );
+      },
+    ),
     { numRuns: 500, seed: 9 },
   );
 });
@@ -384,7 +436,10 @@ Deno.test(
     const engine = await fixture.engine();
     const STEPS = 6;
     const prompts = [TOKENS.slice(0, 9), TOKENS.slice(30, 47)];
-    const expected = [await alone(engine, 0, prompts[0], STEPS), await alone(engine, 1, prompts[1], STEPS)];
+    const expected = [
+      await alone(engine, 0, prompts[0], STEPS),
+      await alone(engine, 1, prompts[1], STEPS),
+    ];
     for (const [capacity, later] of [[64, 64], [64, 96]]) {
       const arena = `of ${capacity}, then ${later}`;
       await open(engine, arena, capacity);

@@ -53,5 +53,7 @@ function hold(): Held {
 }
 
 function allowed(): boolean {
-  return (["ffi", "read"] as const).every((name) => Deno.permissions.querySync({ name }).state === "granted");
+  return (["ffi", "read"] as const).every((name) =>
+    Deno.permissions.querySync({ name }).state === "granted"
+  );
 }

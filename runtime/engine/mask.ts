@@ -50,10 +50,16 @@ export function windowBias(
   slots: Slots,
   base: number,
   rows: number,
-  { window, bias, out }: { window: number; bias: Float32Array<ArrayBuffer>; out?: Float32Array<ArrayBuffer> },
+  { window, bias, out }: {
+    window: number;
+    bias: Float32Array<ArrayBuffer>;
+    out?: Float32Array<ArrayBuffer>;
+  },
 ): Float32Array<ArrayBuffer> {
   let furthest = 0;
-  for (let slot = base; slot < base + rows; slot++) furthest = Math.max(furthest, slots.position(slot));
+  for (let slot = base; slot < base + rows; slot++) {
+    furthest = Math.max(furthest, slots.position(slot));
+  }
   if (furthest < window) return bias;
   const total = base + rows;
   const size = rows * total;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { hasCode } from "../../actors/errors.ts";
+import { hasCode } from "../../actors/system/errors.ts";
 import { MASKED } from "../../models/graph/contract.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { type Rows, Slots } from "./slots.ts";
@@ -26,7 +26,8 @@ class Naive {
   write(frame: Rows): void {
     const end = frame.base + frame.parents.length;
     const own = (slot: number) => slot >= frame.base && slot < end;
-    const hangs = (slot: number): boolean => slot !== -1 && (own(slot) || hangs(this.parents.get(slot)!));
+    const hangs = (slot: number): boolean =>
+      slot !== -1 && (own(slot) || hangs(this.parents.get(slot)!));
     for (const slot of [...this.parents.keys()].filter(hangs)) this.parents.delete(slot);
     frame.parents.forEach((parent, i) => this.parents.set(frame.base + i, parent));
   }
@@ -73,7 +74,10 @@ Deno.test("attentionBias() overwrites a buffer that it may use", () => {
 /** Both biases of the frame that was just put. */
 function windowed(slots: Slots, frame: Rows, window: number, out?: Float32Array<ArrayBuffer>) {
   const bias = attentionBias(slots, frame.base, frame.tokens.length);
-  return { bias, windowed: windowBias(slots, frame.base, frame.tokens.length, { window, bias, out }) };
+  return {
+    bias,
+    windowed: windowBias(slots, frame.base, frame.tokens.length, { window, bias, out }),
+  };
 }
 
 Deno.test("windowBias() of a chain shows each row its window's rows, itself included", () => {
@@ -81,7 +85,24 @@ Deno.test("windowBias() of a chain shows each row its window's rows, itself incl
   const M = Math.fround(MASKED);
   const frame = chain(0, 4);
   put(slots, frame);
-  assert.deepEqual([...windowed(slots, frame, 2).windowed], [0, M, M, M, 0, 0, M, M, M, 0, 0, M, M, M, 0, 0]);
+  assert.deepEqual([...windowed(slots, frame, 2).windowed], [
+    0,
+    M,
+    M,
+    M,
+    0,
+    0,
+    M,
+    M,
+    M,
+    0,
+    0,
+    M,
+    M,
+    M,
+    0,
+    0,
+  ]);
 });
 
 Deno.test("windowBias() counts positions along a row's path, not slots", () => {
@@ -106,7 +127,11 @@ Deno.test("windowBias() is the plain bias itself while no row is past the window
 });
 
 Deno.test("windowBias() equals the plain bias with far positions masked, for any tree with gaps between positions", () => {
-  const node = fc.record({ parent: fc.nat(), step: fc.integer({ min: 1, max: 3 }), chained: fc.boolean() });
+  const node = fc.record({
+    parent: fc.nat(),
+    step: fc.integer({ min: 1, max: 3 }),
+    chained: fc.boolean(),
+  });
   fc.assert(
     fc.property(
       fc.array(node, { minLength: 1, maxLength: 20 }),
@@ -159,11 +184,16 @@ Deno.test("attentionBias() and Slots.path() equal a naive walk for any frames, t
           // Left out: hang on the slot before, if it can be.
           const pick = s.picks[i];
           parents.push(
-            pick === null ? (choices.includes(slot - 1) ? slot - 1 : -1) : choices[pick % choices.length],
+            pick === null
+              ? (choices.includes(slot - 1) ? slot - 1 : -1)
+              : choices[pick % choices.length],
           );
         }
         const frame = rows(base, parents);
-        assert.deepEqual(put(slots, frame), (naive.write(frame), Float32Array.from(naive.bias(frame))));
+        assert.deepEqual(
+          put(slots, frame),
+          (naive.write(frame), Float32Array.from(naive.bias(frame))),
+        );
         end = Math.max(end, base + n);
         for (const slot of naive.parents.keys()) {
           const path = naive.ancestors(slot).reverse();
@@ -222,7 +252,10 @@ Deno.test("Slots.forget() drops rows and what hangs on them, and keeps their nei
   slots.write(rows(0, [-1, 0, 0, 1, 3, 2]));
   slots.forget(1, 1);
   for (
-    const [slot, there] of [[0, true], [1, false], [2, true], [3, false], [4, false], [5, true]] as const
+    const [slot, there] of [[0, true], [1, false], [2, true], [3, false], [4, false], [
+      5,
+      true,
+    ]] as const
   ) {
     const next = rows(7, [slot]);
     if (there) slots.check(next);

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { StageEngine } from "../../actors/engine.ts";
+import type { StageEngine } from "../../actors/pipeline/mod.ts";
 import type { StageGraph } from "../../models/graph/mod.ts";
 import type { Geometry } from "../../models/mod.ts";
 import { heldLibrary } from "./library.ts";

@@ -53,9 +53,14 @@ class Ort {
   readonly releaseValue: (pointer: Pointer) => void;
 
   private constructor(library: string) {
-    const { symbols } = Deno.dlopen(library, { OrtGetApiBase: { parameters: [], result: "pointer" } });
+    const { symbols } = Deno.dlopen(library, {
+      OrtGetApiBase: { parameters: [], result: "pointer" },
+    });
     const base = new Deno.UnsafePointerView(symbols.OrtGetApiBase()!);
-    const getApi = new Deno.UnsafeFnPointer(base.getPointer(0)!, { parameters: ["u32"], result: "pointer" });
+    const getApi = new Deno.UnsafeFnPointer(base.getPointer(0)!, {
+      parameters: ["u32"],
+      result: "pointer",
+    });
     const api = getApi.call(API_VERSION);
     if (api === null) throw new Error(`ONNX Runtime has no interface of version ${API_VERSION}`);
     this.#api = new Deno.UnsafePointerView(api);
@@ -105,7 +110,10 @@ class Ort {
     parameters: [...P],
     result: R,
   ) {
-    return new Deno.UnsafeFnPointer(this.#api.getPointer(PLACES[name] * 8)!, { parameters, result });
+    return new Deno.UnsafeFnPointer(this.#api.getPointer(PLACES[name] * 8)!, {
+      parameters,
+      result,
+    });
   }
 }
 
@@ -122,13 +130,23 @@ export class Tensor {
     const shape = BigInt64Array.from(dims, BigInt);
     const address = addressOf(byteLength > 0 ? data : NOTHING);
     this.#value = made((out) =>
-      ort.createTensor(ort.cpu, address, BigInt(byteLength), shape, BigInt(dims.length), TYPES[type], out)
+      ort.createTensor(
+        ort.cpu,
+        address,
+        BigInt(byteLength),
+        shape,
+        BigInt(dims.length),
+        TYPES[type],
+        out,
+      )
     );
   }
 
   /** The library's handle. Throws Error after {@linkcode Tensor.release}. */
   get value(): Pointer {
-    if (this.#value === null) throw new Error(`a tensor of ${this.#data.length} elements was released`);
+    if (this.#value === null) {
+      throw new Error(`a tensor of ${this.#data.length} elements was released`);
+    }
     return this.#value;
   }
 
@@ -202,7 +220,9 @@ export class Session {
   }
 
   /** Addresses of names and handles of values. */
-  #list(tensors: Tensors): [names: BigUint64Array<ArrayBuffer>, values: BigUint64Array<ArrayBuffer>] {
+  #list(
+    tensors: Tensors,
+  ): [names: BigUint64Array<ArrayBuffer>, values: BigUint64Array<ArrayBuffer>] {
     const entries = Object.entries(tensors);
     const names = new BigUint64Array(entries.length);
     const values = new BigUint64Array(entries.length);

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import type { ArenaLayout, EngineStats } from "../../actors/engine.ts";
-import type { WireError } from "../../actors/errors.ts";
-import type { Frame, TokenResult } from "../../actors/frame.ts";
-import type { Geometry } from "../../models/manifest.ts";
+import type { ArenaLayout, EngineStats, Frame, TokenResult } from "../../actors/pipeline/mod.ts";
+import type { WireError } from "../../actors/system/errors.ts";
+import type { Geometry } from "../../models/mod.ts";
 import type { StageGraph } from "../../models/graph/contract.ts";
 
 /** What the worker loads. */
@@ -58,7 +57,10 @@ export type Operation = keyof Operations;
 export type Request = { [O in Operation]: { op: O; body: Operations[O]["body"] } }[Operation];
 
 /** Worker to host. */
-export type Reply = { ok: true; value: Operations[Operation]["value"] } | { ok: false; error: WireError };
+export type Reply = { ok: true; value: Operations[Operation]["value"] } | {
+  ok: false;
+  error: WireError;
+};
 
 /**
  * Packs a frame and lists what to transfer. Hidden states are copied only if their bytes are a part of a larger or a

@@ -11,8 +11,8 @@
  *
  * @module
  */
-import { OrreryError } from "../../actors/errors.ts";
-import type { Sampling } from "../../actors/frame.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
+import type { Sampling } from "../../actors/pipeline/mod.ts";
 import { best, kept } from "./candidates.ts";
 import { uniform } from "./random.ts";
 
@@ -48,13 +48,19 @@ export function sample(logits: Float32Array, sampling: Sampling, history: Histor
   checkFinite(logits);
   const wantLogprobs = sampling.logprobs || sampling.top_logprobs > 0;
   const logZ = wantLogprobs ? logSumExp(logits) : 0;
-  const top = sampling.top_logprobs > 0 ? topLogprobs(logits, sampling.top_logprobs, logZ) : undefined;
+  const top = sampling.top_logprobs > 0
+    ? topLogprobs(logits, sampling.top_logprobs, logZ)
+    : undefined;
   const original = wantLogprobs && changesLogits(sampling) ? logits.slice() : logits;
 
   applyBias(logits, sampling);
   applyPenalties(logits, sampling, history);
-  const token = sampling.temperature === 0 ? argmax(logits) : draw(logits, sampling, history.position);
-  if (token < 0) throw badLogits("no token is left to choose: all of them are banned or have probability 0");
+  const token = sampling.temperature === 0
+    ? argmax(logits)
+    : draw(logits, sampling, history.position);
+  if (token < 0) {
+    throw badLogits("no token is left to choose: all of them are banned or have probability 0");
+  }
   return {
     token,
     ...(wantLogprobs ? { logprob: original[token] - logZ } : {}),
@@ -74,7 +80,9 @@ function checkFinite(logits: Float32Array): void {
   for (let i = 0; i < logits.length; i++) {
     if (Number.isNaN(logits[i]) || logits[i] === Infinity) {
       throw badLogits(
-        `the logit of token ${i} is ${logits[i]}: the weights or the hidden states of this stage are damaged`,
+        `the logit of token ${i} is ${
+          logits[i]
+        }: the weights or the hidden states of this stage are damaged`,
         { token: i },
       );
     }
@@ -95,8 +103,11 @@ function applyBias(logits: Float32Array, sampling: Sampling): void {
 }
 
 function applyPenalties(logits: Float32Array, sampling: Sampling, history: History): void {
-  const { repetition_penalty: repetition, presence_penalty: presence, frequency_penalty: frequency } =
-    sampling;
+  const {
+    repetition_penalty: repetition,
+    presence_penalty: presence,
+    frequency_penalty: frequency,
+  } = sampling;
   if (!needsHistory(sampling)) return;
   /** Token -> how often it was generated (0: it stands only in the prompt). */
   const counts = new Map<number, number>();

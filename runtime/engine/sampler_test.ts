@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Sampling, samplingSchema } from "../../actors/frame.ts";
-import { hasCode } from "../../actors/errors.ts";
+import { type Sampling, samplingSchema } from "../../actors/pipeline/frame.ts";
+import { hasCode } from "../../actors/system/errors.ts";
 import { kept } from "./candidates.ts";
 import { uniform } from "./random.ts";
 import { type History, sample } from "./sampler.ts";
@@ -65,19 +65,29 @@ Deno.test("sample() at temperature 0 takes the best token and the lowest id of e
 
 Deno.test("sample() adds logit_bias before everything else and never takes a banned token", () => {
   assert.equal(sample(logits(1, 2, 3), settings({ logit_bias: [[0, 5]] }), none).token, 0);
-  assert.equal(sample(logits(1, 2, 3), settings({ banned: [2], logit_bias: [[2, 100]] }), none).token, 1);
+  assert.equal(
+    sample(logits(1, 2, 3), settings({ banned: [2], logit_bias: [[2, 100]] }), none).token,
+    1,
+  );
   // A bias makes the logit positive, so that the repetition penalty divides it: 6 / 2 < 4.
   assert.equal(
-    sample(logits(-1, 4), settings({ logit_bias: [[0, 7]], repetition_penalty: 2 }), after([0], 1)).token,
+    sample(logits(-1, 4), settings({ logit_bias: [[0, 7]], repetition_penalty: 2 }), after([0], 1))
+      .token,
     1,
   );
   for (let i = 0; i < 200; i++) {
-    assert.notEqual(sample(logits(1, 2, 3), settings({ temperature: 2, banned: [2] }), at(i)).token, 2);
+    assert.notEqual(
+      sample(logits(1, 2, 3), settings({ temperature: 2, banned: [2] }), at(i)).token,
+      2,
+    );
   }
 });
 
 Deno.test("sample() ignores biases and bans of tokens beyond the vocabulary", () => {
-  assert.equal(sample(logits(1, 2), settings({ logit_bias: [[7, 100]], banned: [9] }), none).token, 1);
+  assert.equal(
+    sample(logits(1, 2), settings({ logit_bias: [[7, 100]], banned: [9] }), none).token,
+    1,
+  );
 });
 
 Deno.test("sample() applies the repetition penalty to prompt and generated tokens, towards less likely on both signs", () => {
@@ -141,7 +151,10 @@ Deno.test("sample() refuses logits that are NaN or infinite and says which", () 
 Deno.test("sample() draws a token by its seed and position alone", () => {
   const s = settings({ temperature: 1, seed: 42 });
   const run = (seed: number) =>
-    Array.from({ length: 64 }, (_, i) => sample(logits(0, 0, 0, 0, 0, 0, 0, 0), { ...s, seed }, at(i)).token);
+    Array.from(
+      { length: 64 },
+      (_, i) => sample(logits(0, 0, 0, 0, 0, 0, 0, 0), { ...s, seed }, at(i)).token,
+    );
   assert.deepEqual(run(42), run(42));
   assert.notDeepEqual(run(42), run(43));
   assert.notDeepEqual(run(42).slice(1), run(43).slice(0, -1));
@@ -170,7 +183,10 @@ for (
 Deno.test("kept() agrees with the definition for any logits and settings", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.integer({ min: -400, max: 400 }).map((n) => n / 16), { minLength: 1, maxLength: 60 }),
+      fc.array(fc.integer({ min: -400, max: 400 }).map((n) => n / 16), {
+        minLength: 1,
+        maxLength: 60,
+      }),
       fc.record({
         temperature: fc.constantFrom(0.1, 0.7, 1, 3, 50),
         top_k: fc.constantFrom(0, 1, 3, 40, 1000),
@@ -204,7 +220,10 @@ Deno.test("kept() finds the nucleus of a flat vocabulary, where no threshold nea
 
 Deno.test("uniform() is even, within [0, 1), and independent between neighbouring seeds and positions", () => {
   const n = 200;
-  const grid = Array.from({ length: n }, (_, seed) => Array.from({ length: n }, (_, p) => uniform(seed, p)));
+  const grid = Array.from(
+    { length: n },
+    (_, seed) => Array.from({ length: n }, (_, p) => uniform(seed, p)),
+  );
   const all = grid.flat();
   assert.ok(all.every((u) => u >= 0 && u < 1));
   const bins = new Array(64).fill(0);
@@ -216,8 +235,15 @@ Deno.test("uniform() is even, within [0, 1), and independent between neighbourin
   const correlation = (pairs: [number, number][]) =>
     pairs.reduce((sum, [a, b]) => sum + (a - 0.5) * (b - 0.5), 0) / pairs.length * 12;
   // Standard error 1 / sqrt(39800) = 0.005.
-  const bySeed = grid.slice(1).flatMap((row, s) => row.map((u, p): [number, number] => [u, grid[s][p]]));
-  const byPosition = grid.flatMap((row) => row.slice(1).map((u, p): [number, number] => [u, row[p]]));
+  const bySeed = grid.slice(1).flatMap((row, s) =>
+    row.map((u, p): [number, number] => [u, grid[s][p]])
+  );
+  const byPosition = grid.flatMap((row) =>
+    row.slice(1).map((u, p): [number, number] => [u, row[p]])
+  );
   assert.ok(Math.abs(correlation(bySeed)) < 0.02, `between seeds ${correlation(bySeed)}`);
-  assert.ok(Math.abs(correlation(byPosition)) < 0.02, `between positions ${correlation(byPosition)}`);
+  assert.ok(
+    Math.abs(correlation(byPosition)) < 0.02,
+    `between positions ${correlation(byPosition)}`,
+  );
 });

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { OrreryError } from "../../actors/errors.ts";
-import type { Frame } from "../../actors/frame.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
+import type { Frame } from "../../actors/pipeline/mod.ts";
 
 const UNWRITTEN = -2;
 
@@ -98,7 +98,10 @@ export class Slots {
       }
       const position = own ? positions[parent - base] : this.#positions[parent];
       if (positions[i] <= position) {
-        throw badRow(slot, `has position ${positions[i]}, its parent in slot ${parent} has ${position}`);
+        throw badRow(
+          slot,
+          `has position ${positions[i]}, its parent in slot ${parent} has ${position}`,
+        );
       }
     }
   }
@@ -133,7 +136,8 @@ export class Slots {
     if (base >= this.#end) return; // nothing stood there
     for (let slot = end; slot < this.#end; slot++) {
       const parent = this.#parents[slot];
-      const lost = (parent >= base && parent < end) || (parent >= end && this.#parents[parent] === UNWRITTEN);
+      const lost = (parent >= base && parent < end) ||
+        (parent >= end && this.#parents[parent] === UNWRITTEN);
       if (lost) this.#parents[slot] = UNWRITTEN;
     }
     // On the shelf a child may stand before its parent.

@@ -1,12 +1,12 @@
 /**
- * Speculation changes no distribution: the argument of `actors/drafter.ts`, counted.
+ * Speculation changes no distribution: the argument of `actors/pipeline/drafter.ts`, counted.
  *
  * The target is a Markov chain of a few tokens, so the exact probability of every text of three tokens is known. Each text is
  * written with one seed by draft and verification, through the sampler that the last stage uses; a chi-square statistic tells
  * how far the counts are from the exact ones. Wrong rules are counted as well: a test that does not see them is worth nothing.
  */
 import assert from "node:assert/strict";
-import { type Sampling, samplingSchema } from "../../actors/frame.ts";
+import { type Sampling, samplingSchema } from "../../actors/pipeline/frame.ts";
 import { kept } from "./candidates.ts";
 import { uniform } from "./random.ts";
 import { sample } from "./sampler.ts";
@@ -38,7 +38,8 @@ const SETTINGS: Partial<Sampling>[] = [
 
 /** One token by the sampler of the last stage. */
 function choose(logits: Float32Array, sampling: Sampling, position: number): number {
-  return sample(logits.slice(), sampling, { tokens: new Int32Array(0), promptRows: 0, position }).token;
+  return sample(logits.slice(), sampling, { tokens: new Int32Array(0), promptRows: 0, position })
+    .token;
 }
 
 /** Probability of each token under these settings. */
@@ -118,7 +119,9 @@ function examine(base: Sampling, drafter: Drafter, rule: Rule): { z: number; acc
   const found = new Array(TEXTS).fill(0);
   const counts = { tried: 0, accepted: 0 };
   for (let seed = 0; seed < DRAWS; seed++) {
-    found[speculate(seed, base, drafter, rule, counts).reduce((code, token) => code * VOCAB + token, 0)]++;
+    found[
+      speculate(seed, base, drafter, rule, counts).reduce((code, token) => code * VOCAB + token, 0)
+    ]++;
   }
   const p = TARGET.map((logits) => probabilities(logits, base));
   const exact = found.map((_, code) => {
@@ -155,7 +158,9 @@ for (const [i, settings] of SETTINGS.entries()) {
   Deno.test(`texts written by drafts and verification are distributed as the target's: ${JSON.stringify(settings)}`, () => {
     const rates: Record<string, number> = {};
     // Every drafter once; the first settings see them all.
-    for (const [name, drafter] of Object.entries(DRAFTERS).filter((_, n) => i === 0 || n % 3 === i)) {
+    for (
+      const [name, drafter] of Object.entries(DRAFTERS).filter((_, n) => i === 0 || n % 3 === i)
+    ) {
       const { z, acceptance } = examine(sampling, drafter, accept);
       assert.ok(z < 4.5, `${name}: ${z.toFixed(1)} standard deviations off`);
       rates[name] = acceptance;
@@ -166,7 +171,10 @@ for (const [i, settings] of SETTINGS.entries()) {
       rates["a near model, coupled"] > rates["a near model, not coupled"] + 0.1,
       JSON.stringify(rates),
     );
-    assert.ok(rates["the best token"] > 0.3 && rates["the worst token"] < 0.15, JSON.stringify(rates));
+    assert.ok(
+      rates["the best token"] > 0.3 && rates["the worst token"] < 0.15,
+      JSON.stringify(rates),
+    );
   });
 }
 
@@ -185,7 +193,10 @@ Deno.test("every text is the one that plain decoding writes with its seed", () =
       plain.push(choose(TARGET[plain.at(-1) ?? VOCAB], { ...sampling, seed }, PROMPT + at));
     }
     for (const drafter of Object.values(DRAFTERS)) {
-      assert.deepEqual(speculate(seed, sampling, drafter, accept, { tried: 0, accepted: 0 }), plain);
+      assert.deepEqual(
+        speculate(seed, sampling, drafter, accept, { tried: 0, accepted: 0 }),
+        plain,
+      );
     }
   }
 });
@@ -195,14 +206,18 @@ Deno.test("a chosen token is accepted and corrected as the rejection rule says: 
   const p = probabilities(TARGET[0], sampling);
   for (let guess = 0; guess < VOCAB; guess++) {
     const found = new Array(VOCAB).fill(0);
-    for (let seed = 0; seed < DRAWS; seed++) found[choose(TARGET[0], { ...sampling, seed }, PROMPT)]++;
+    for (let seed = 0; seed < DRAWS; seed++) {
+      found[choose(TARGET[0], { ...sampling, seed }, PROMPT)]++;
+    }
     const rate = found[guess] / DRAWS;
     assert.ok(Math.abs(rate - p[guess]) < 5 * Math.sqrt(p[guess] * (1 - p[guess]) / DRAWS));
     const rejected = DRAWS - found[guess];
     found.forEach((count, token) => {
       if (token === guess) return;
       const residual = p[token] / (1 - p[guess]);
-      assert.ok(Math.abs(count / rejected - residual) < 5 * Math.sqrt(residual * (1 - residual) / rejected));
+      assert.ok(
+        Math.abs(count / rejected - residual) < 5 * Math.sqrt(residual * (1 - residual) / rejected),
+      );
     });
   }
 });

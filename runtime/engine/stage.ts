@@ -4,9 +4,8 @@
  *
  * @module
  */
-import type { ArenaLayout, EngineStats } from "../../actors/engine.ts";
-import { OrreryError } from "../../actors/errors.ts";
-import type { TokenResult } from "../../actors/frame.ts";
+import type { ArenaLayout, EngineStats, TokenResult } from "../../actors/pipeline/mod.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
 import { type Arena, Arenas, type Sampler } from "./arena.ts";
 import { engineError } from "./errors.ts";
 import { attentionBias, windowBias } from "./mask.ts";
@@ -116,7 +115,9 @@ export class Stage {
         contain(arena, rows);
         // The next stage must know: it sees a NaN where this one hid it behind zeros.
         for (let row = 0; row < frame.rows; row++) {
-          if (arena.slots.isDamaged(frame.base + row)) hidden.fill(NaN, row * width, (row + 1) * width);
+          if (arena.slots.isDamaged(frame.base + row)) {
+            hidden.fill(NaN, row * width, (row + 1) * width);
+          }
         }
       }
     } catch (error) {
@@ -135,7 +136,12 @@ export class Stage {
     try {
       this.#session.run({ ...feeds, ...arena.feeds }, { ...results, ...arena.fetches });
     } catch (cause) {
-      throw engineError("engine_failed", `ONNX Runtime refused a frame: ${reason(cause)}`, {}, cause);
+      throw engineError(
+        "engine_failed",
+        `ONNX Runtime refused a frame: ${reason(cause)}`,
+        {},
+        cause,
+      );
     } finally {
       for (const tensor of [...Object.values(feeds), ...Object.values(results)]) tensor.release();
     }
@@ -150,7 +156,9 @@ export class Stage {
       if (!(positions[i] >= 0 && positions[i] < geometry.context)) {
         throw engineError(
           "bad_frame",
-          `row ${i} has position ${positions[i]}; the model's positions are 0 to ${geometry.context - 1}`,
+          `row ${i} has position ${positions[i]}; the model's positions are 0 to ${
+            geometry.context - 1
+          }`,
           { row: i, context: geometry.context },
         );
       }
@@ -172,7 +180,10 @@ export class Stage {
     }
     if (graph.first) {
       if (hidden) {
-        throw engineError("bad_frame", "the first stage takes tokens, but the frame brings hidden states");
+        throw engineError(
+          "bad_frame",
+          "the first stage takes tokens, but the frame brings hidden states",
+        );
       }
       return;
     }
@@ -241,9 +252,17 @@ export class Stage {
 }
 
 /** The token after the row in `slot`, from its logits (vocab). Throws where there is none to choose. */
-function chosen(arena: Arena, slot: number, sampler: Sampler | undefined, logits: Float32Array): TokenResult {
+function chosen(
+  arena: Arena,
+  slot: number,
+  sampler: Sampler | undefined,
+  logits: Float32Array,
+): TokenResult {
   if (!sampler) {
-    throw engineError("no_sampler", `the row in slot ${slot} names a sampler that the arena does not know`);
+    throw engineError(
+      "no_sampler",
+      `the row in slot ${slot} names a sampler that the arena does not know`,
+    );
   }
   if (arena.slots.isDamaged(slot)) {
     throw engineError(
@@ -256,7 +275,10 @@ function chosen(arena: Arena, slot: number, sampler: Sampler | undefined, logits
   const path = needsHistory(sampling)
     ? arena.slots.path(slot, promptRows)
     : { tokens: new Int32Array(0), promptRows: 0 };
-  return { slot, ...sample(logits, sampling, { ...path, position: arena.slots.position(slot) + 1 }) };
+  return {
+    slot,
+    ...sample(logits, sampling, { ...path, position: arena.slots.position(slot) + 1 }),
+  };
 }
 
 function noteSamplers(arena: Arena, { samplers = [], drop_samplers = [] }: PackedFrame): void {
@@ -305,8 +327,9 @@ function int64(values: Int32Array, dims: number[]): Tensor {
 
 function reason(error: unknown): string {
   if (error instanceof OrreryError) return error.message;
-  return (error instanceof Error ? error.message : String(error)).trim().replace(/\s+/g, " ").replace(
-    /\.$/,
-    "",
-  );
+  return (error instanceof Error ? error.message : String(error)).trim().replace(/\s+/g, " ")
+    .replace(
+      /\.$/,
+      "",
+    );
 }

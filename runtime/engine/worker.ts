@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { OrreryError } from "../../actors/errors.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
 import { engineError } from "./errors.ts";
 import type { Operation, Operations, Reply, Request } from "./protocol.ts";
 import { Stage } from "./stage.ts";
@@ -23,9 +23,12 @@ function answer(request: Request): void {
     const hidden = value && "hidden" in value ? [value.hidden.buffer] : [];
     port.postMessage({ ok: true, value }, hidden);
   } catch (error) {
-    const known = error instanceof OrreryError
-      ? error
-      : engineError("engine_failed", error instanceof Error ? error.message : String(error), {}, error);
+    const known = error instanceof OrreryError ? error : engineError(
+      "engine_failed",
+      error instanceof Error ? error.message : String(error),
+      {},
+      error,
+    );
     port.postMessage({ ok: false, error: known.toWire() }, []);
   }
 }
@@ -36,7 +39,10 @@ function perform(request: Request): Operations[Operation]["value"] {
     return;
   }
   if (!stage) {
-    throw engineError("engine_failed", `the engine was asked to ${request.op} before it was loaded`);
+    throw engineError(
+      "engine_failed",
+      `the engine was asked to ${request.op} before it was loaded`,
+    );
   }
   switch (request.op) {
     case "layout":

@@ -4,10 +4,16 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { ArenaLayout, EngineStats, StageEngine, StageInfo, StageOutput } from "../../actors/engine.ts";
-import { OrreryError } from "../../actors/errors.ts";
-import type { Frame } from "../../actors/frame.ts";
-import { fromFloat32 } from "../../actors/tensor.ts";
+import {
+  type ArenaLayout,
+  type EngineStats,
+  type Frame,
+  fromFloat32,
+  type StageEngine,
+  type StageInfo,
+  type StageOutput,
+} from "../../actors/pipeline/mod.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
 import { engineError } from "./errors.ts";
 import {
   type LoadRequest,
@@ -70,12 +76,18 @@ export class WorkerEngine implements StageEngine {
       this.#end(engineError("engine_failed", "the engine's worker sent what cannot be read"));
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#end(engineError("engine_failed", `the engine's worker died: ${event.message}`, {}, event.error));
+      this.#end(
+        engineError("engine_failed", `the engine's worker died: ${event.message}`, {}, event.error),
+      );
     };
   }
 
   /** Loads a stage in this worker. Throws `engine_failed`, or the signal's reason; the worker is terminated then. */
-  static async load(worker: WorkerLike, load: LoadRequest, signal?: AbortSignal): Promise<WorkerEngine> {
+  static async load(
+    worker: WorkerLike,
+    load: LoadRequest,
+    signal?: AbortSignal,
+  ): Promise<WorkerEngine> {
     const engine = new WorkerEngine(worker, load);
     try {
       await engine.#call("load", load, { signal });
@@ -98,7 +110,11 @@ export class WorkerEngine implements StageEngine {
     }, { arena: frame.arena, signal });
     if (output.kind === "tokens") return output;
     const { kind, hidden, computeMs } = output;
-    return { kind, hidden: fromFloat32([frame.tokens.length, this.info.hidden], hidden), computeMs };
+    return {
+      kind,
+      hidden: fromFloat32([frame.tokens.length, this.info.hidden], hidden),
+      computeMs,
+    };
   }
 
   close(arena: string): Promise<void> {
@@ -107,7 +123,9 @@ export class WorkerEngine implements StageEngine {
       const job = this.#queue[i];
       if (job.arena !== arena || job.op === "close") continue;
       this.#queue.splice(i, 1);
-      job.reject(engineError("no_arena", `arena ${arena} was closed before this ${job.op}`, { arena }));
+      job.reject(
+        engineError("no_arena", `arena ${arena} was closed before this ${job.op}`, { arena }),
+      );
     }
     return this.#call("close", { arena }, { arena, first: true });
   }
@@ -130,7 +148,10 @@ export class WorkerEngine implements StageEngine {
     try {
       await released;
     } catch (error) {
-      log.warn("engine did not end within {ms} ms and is terminated: {error}", { ms: DISPOSE_MS, error });
+      log.warn("engine did not end within {ms} ms and is terminated: {error}", {
+        ms: DISPOSE_MS,
+        error,
+      });
     }
     this.#stop(disposed);
   }
@@ -208,7 +229,12 @@ export class WorkerEngine implements StageEngine {
         this.#current = job;
       } catch (cause) {
         job.reject(
-          engineError("bad_frame", `the ${job.op} could not be sent to the engine: ${cause}`, {}, cause),
+          engineError(
+            "bad_frame",
+            `the ${job.op} could not be sent to the engine: ${cause}`,
+            {},
+            cause,
+          ),
         );
       }
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { hasCode, OrreryError } from "../../actors/errors.ts";
-import { type Frame, samplingSchema } from "../../actors/frame.ts";
-import { fromFloat32 } from "../../actors/tensor.ts";
+import { hasCode, OrreryError } from "../../actors/system/errors.ts";
+import { type Frame, samplingSchema } from "../../actors/pipeline/frame.ts";
+import { fromFloat32 } from "../../actors/pipeline/tensor.ts";
 import type { Geometry } from "../../models/manifest.ts";
 import type { LoadRequest, Reply, Request } from "./protocol.ts";
 import { WorkerEngine, type WorkerLike } from "./worker_engine.ts";
@@ -83,7 +83,10 @@ const frame = (arena: string, hidden = fromFloat32([1, 2], Float32Array.of(1, 2)
   want_samplers: Int32Array.of(7),
   hidden,
 });
-const answer: Reply = { ok: true, value: { kind: "tokens", tokens: [{ slot: 3, token: 1 }], computeMs: 1 } };
+const answer: Reply = {
+  ok: true,
+  value: { kind: "tokens", tokens: [{ slot: 3, token: 1 }], computeMs: 1 },
+};
 const code = (expected: string) => (e: unknown) => hasCode(e, expected);
 
 Deno.test("WorkerEngine sends one call at a time, in the order made", async () => {
@@ -122,8 +125,14 @@ Deno.test("WorkerEngine.run() packs the rows and gives away a whole buffer, but 
 
 Deno.test("WorkerEngine.run() refuses row arrays and hidden states of the wrong shape before they go anywhere", async () => {
   const { worker, engine } = await loaded();
-  await assert.rejects(engine.run({ ...frame("a"), positions: Int32Array.of(1, 2) }), code("bad_frame"));
-  await assert.rejects(engine.run(frame("a", fromFloat32([1, 3], new Float32Array(3)))), code("bad_frame"));
+  await assert.rejects(
+    engine.run({ ...frame("a"), positions: Int32Array.of(1, 2) }),
+    code("bad_frame"),
+  );
+  await assert.rejects(
+    engine.run(frame("a", fromFloat32([1, 3], new Float32Array(3)))),
+    code("bad_frame"),
+  );
   await assert.rejects(
     engine.run(frame("a", { dtype: "f16", shape: [1, 4], data: new Uint8Array(8) })),
     code("bad_frame"),
@@ -218,7 +227,11 @@ Deno.test("WorkerEngine.dispose() lets the running call end, drops the rest and 
 Deno.test("WorkerEngine.load() terminates its worker when the load fails or is given up", async () => {
   const failing = new FakeWorker();
   const load1 = WorkerEngine.load(failing, load);
-  const error = new OrreryError({ group: "engine", code: "engine_failed", message: "no such file" });
+  const error = new OrreryError({
+    group: "engine",
+    code: "engine_failed",
+    message: "no such file",
+  });
   failing.reply({ ok: false, error: error.toWire() });
   await assert.rejects(load1, /no such file/);
   assert.ok(failing.terminated);

@@ -33,7 +33,10 @@ const tags: NonNullable<cborg.DecodeOptions["tags"]> = {};
 for (const [tag, type] of TYPED) {
   typeEncoders[type.name] = (value: ArrayBufferView) => [
     new cborg.Token(cborg.Type.tag, Number(tag)),
-    new cborg.Token(cborg.Type.bytes, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)),
+    new cborg.Token(
+      cborg.Type.bytes,
+      new Uint8Array(value.buffer, value.byteOffset, value.byteLength),
+    ),
   ];
   tags[Number(tag)] = (content) => {
     const bytes = content();
@@ -82,7 +85,9 @@ export function decodeCbor(bytes: Uint8Array): unknown {
   try {
     value = cborg.decode(data, { ...DECODE, tokenizer });
   } catch (error) {
-    throw bad(error instanceof Error ? error.message.replace("CBOR decode error: ", "") : String(error));
+    throw bad(
+      error instanceof Error ? error.message.replace("CBOR decode error: ", "") : String(error),
+    );
   }
   measure(value, [], (what, place) => {
     throw bad(`${what} at ${place}`);
@@ -127,7 +132,9 @@ function measure(value: unknown, path: (string | number)[], refuse: Refuse): num
   }
   if (value === null) return 1;
   if (ArrayBuffer.isView(value)) {
-    if (!(value instanceof Uint8Array || TYPES.has(value.constructor))) no(`a ${value.constructor.name}`);
+    if (!(value instanceof Uint8Array || TYPES.has(value.constructor))) {
+      no(`a ${value.constructor.name}`);
+    }
     return 11 + value.byteLength;
   }
   if (path.length >= MAX_DEPTH) no(`more than ${MAX_DEPTH} levels`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Encoder } from "cbor-x";
 import fc from "fast-check";
-import { hasCode } from "../../actors/errors.ts";
+import { hasCode } from "../../actors/system/errors.ts";
 import { decodeCbor, encodeCbor, MAX_DEPTH } from "./cbor.ts";
 
 /** cbor-x reads byte strings as Buffers, and integers of eight bytes as bigints. */
@@ -100,7 +100,11 @@ Deno.test("typed arrays of every kind come back as themselves, small and large, 
 });
 
 Deno.test("typed arrays are the same to cbor-x", () => {
-  const v = { i: new Int32Array([1, -2]), f: new Float32Array([0.5, 2]), d: new Float64Array([0.1]) };
+  const v = {
+    i: new Int32Array([1, -2]),
+    f: new Float32Array([0.5, 2]),
+    d: new Float64Array([0.1]),
+  };
   assert.deepEqual(other.decode(encodeCbor(v)), v);
   assert.deepEqual(decodeCbor(other.encode(v)), v);
 });
@@ -151,7 +155,10 @@ Deno.test("encodeCbor() names the place of what it cannot encode, and goes on af
     );
   }
   assert.throws(() => encodeCbor(cycle), (error) => hasCode(error, "unencodable"));
-  assert.throws(() => encodeCbor(JSON.parse('{"__proto__": 1}')), (error) => hasCode(error, "unencodable"));
+  assert.throws(
+    () => encodeCbor(JSON.parse('{"__proto__": 1}')),
+    (error) => hasCode(error, "unencodable"),
+  );
   assert.deepEqual(decodeCbor(encodeCbor({ fine: true })), { fine: true });
 });
 
@@ -192,7 +199,11 @@ Deno.test("decodeCbor() refuses what is outside the subset", () => {
     "tags deeper than the stack": new Array(1_000_000).fill([0xd8, 0x55]).flat(),
   };
   for (const [what, bytes] of Object.entries(hostile)) {
-    assert.throws(() => decodeCbor(new Uint8Array(bytes)), (error) => hasCode(error, "protocol"), what);
+    assert.throws(
+      () => decodeCbor(new Uint8Array(bytes)),
+      (error) => hasCode(error, "protocol"),
+      what,
+    );
   }
 });
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
-import { OrreryError } from "../../actors/errors.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
 import { decodeCbor } from "./cbor.ts";
 import { connect, cut, type MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
@@ -138,10 +138,17 @@ export class Dialer {
     session.on("close", () => lost());
     this.#handshake = setTimeout(
       () =>
-        lost(mailboxError("peer_lost", `no welcome from ${host}:${port} within ${limits.helloTimeoutMs} ms`)),
+        lost(
+          mailboxError(
+            "peer_lost",
+            `no welcome from ${host}:${port} within ${limits.helloTimeoutMs} ms`,
+          ),
+        ),
       limits.helloTimeoutMs,
     );
-    const stream = session.request({ ":method": "POST", ":path": MAILBOX_PATH }, { endStream: false });
+    const stream = session.request({ ":method": "POST", ":path": MAILBOX_PATH }, {
+      endStream: false,
+    });
     this.#stream = stream;
     const reader = new FrameReader(CONTROL_BYTES, (frame) => this.#control(frame));
     stream.on("response", (headers) => {
@@ -190,7 +197,10 @@ export class Dialer {
     if (failed.success) throw OrreryError.fromWire(failed.data.error);
     const welcome = welcomeSchema.safeParse(value);
     if (this.#up || !welcome.success || welcome.data.v !== WIRE_VERSION) {
-      throw mailboxError("protocol", `unexpected control frame ${JSON.stringify(value).slice(0, 120)}`);
+      throw mailboxError(
+        "protocol",
+        `unexpected control frame ${JSON.stringify(value).slice(0, 120)}`,
+      );
     }
     const session = this.#session!;
     if (!this.#owner.welcome(welcome.data) || this.#session !== session) return;
@@ -199,7 +209,11 @@ export class Dialer {
     this.#attempt = 0;
     this.#progressAt = performance.now();
     const { pingIntervalMs: intervalMs, pingTimeoutMs: timeoutMs } = this.#owner.limits;
-    this.#stopPings = keepalive(session, { intervalMs, timeoutMs, onRtt: (ms) => this.#pinged(ms) });
+    this.#stopPings = keepalive(session, {
+      intervalMs,
+      timeoutMs,
+      onRtt: (ms) => this.#pinged(ms),
+    });
     this.#owner.up();
     this.#write();
   }
@@ -269,5 +283,8 @@ export class Dialer {
 function asMailboxError(error: unknown, host: string, port: number): OrreryError {
   if (error instanceof OrreryError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return mailboxError("peer_lost", `connection to ${host}:${port} failed: ${message}`, { host, port }, error);
+  return mailboxError("peer_lost", `connection to ${host}:${port} failed: ${message}`, {
+    host,
+    port,
+  }, error);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import type { NodeId } from "../../actors/envelope.ts";
+import type { NodeId } from "../../actors/system/mod.ts";
 import { authorityOf, connect, cut, type MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 
@@ -31,15 +31,22 @@ export async function identify(
   const { promise, resolve, reject } = Promise.withResolvers<NodeId>();
   const unreachable = (why: string) =>
     reject(
-      mailboxError("unreachable", `${authorityOf(host, port)} does not answer as a mailbox: ${why}`, {
-        host,
-        port,
-      }),
+      mailboxError(
+        "unreachable",
+        `${authorityOf(host, port)} does not answer as a mailbox: ${why}`,
+        {
+          host,
+          port,
+        },
+      ),
     );
   const session = connect(host, port, tls);
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
-  session.on("error", (error) => unreachable(error.message || String((error as { code?: string }).code)));
+  session.on(
+    "error",
+    (error) => unreachable(error.message || String((error as { code?: string }).code)),
+  );
   session.on("close", () => unreachable("it closed the connection"));
   const stream = session.request({ ":method": "GET", ":path": IDENTITY_PATH });
   let text = "";

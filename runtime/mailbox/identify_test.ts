@@ -48,7 +48,10 @@ test("identify() rejects where nobody listens", async () => {
   const server = net.createServer();
   let port = 0;
   await during(server, (p) => Promise.resolve(void (port = p)));
-  await assert.rejects(ask(port), unreachable(new RegExp(`^${host}:${port} does not answer as a mailbox: `)));
+  await assert.rejects(
+    ask(port),
+    unreachable(new RegExp(`^${host}:${port} does not answer as a mailbox: `)),
+  );
 });
 
 test("identify() rejects what speaks HTTP/2 and is no mailbox", async () => {
@@ -74,13 +77,22 @@ test("identify() rejects what does not speak HTTP/2, or hangs up", async () => {
   const http1 = net.createServer((socket) => {
     socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
   });
-  await during(http1, (port) => assert.rejects(ask(port), unreachable(/does not answer as a mailbox/)));
+  await during(
+    http1,
+    (port) => assert.rejects(ask(port), unreachable(/does not answer as a mailbox/)),
+  );
   const curt = net.createServer((socket) => socket.destroy());
-  await during(curt, (port) => assert.rejects(ask(port), unreachable(/does not answer as a mailbox/)));
+  await during(
+    curt,
+    (port) => assert.rejects(ask(port), unreachable(/does not answer as a mailbox/)),
+  );
 });
 
 test("identify() rejects with the signal's reason when a port accepts and says nothing", async () => {
   const silent = net.createServer((socket) => socket.resume());
   await during(silent, (port) => assert.rejects(ask(port, 50), /^Error: asked long enough$/));
-  await assert.rejects(identify(host, 1, { signal: AbortSignal.abort(new Error("too late")) }), /too late/);
+  await assert.rejects(
+    identify(host, 1, { signal: AbortSignal.abort(new Error("too late")) }),
+    /too late/,
+  );
 });

@@ -4,8 +4,8 @@
  * @module
  */
 import type { ServerHttp2Stream } from "node:http2";
-import type { Envelope, NodeId } from "../../actors/envelope.ts";
-import { OrreryError } from "../../actors/errors.ts";
+import type { Envelope, NodeId } from "../../actors/system/mod.ts";
+import { OrreryError } from "../../actors/system/errors.ts";
 import { decodeCbor } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxLimits } from "./limits.ts";
@@ -112,7 +112,10 @@ export class InboundStream {
     const parsed = helloSchema.safeParse(decodeCbor(frame));
     if (!parsed.success) {
       const issue = parsed.error.issues[0];
-      throw mailboxError("protocol", `bad hello: ${issue.path.join(".") || "frame"}: ${issue.message}`);
+      throw mailboxError(
+        "protocol",
+        `bad hello: ${issue.path.join(".") || "frame"}: ${issue.message}`,
+      );
     }
     const hello = parsed.data;
     const { node, incarnation } = this.#owner;
@@ -125,7 +128,9 @@ export class InboundStream {
     if (hello.to !== node) throw mailboxError("protocol", `this is node ${node}, not ${hello.to}`);
     if (hello.node === node) throw mailboxError("protocol", `node ${node} talks to itself`);
     const peer = this.#owner.admit(hello);
-    if (!peer) throw mailboxError("unknown_peer", `node ${hello.node} is not welcome at node ${node}`);
+    if (!peer) {
+      throw mailboxError("unknown_peer", `node ${hello.node} is not welcome at node ${node}`);
+    }
     clearTimeout(this.#helloTimer);
     this.#peer = peer;
     this.#inbox = peer.greet(hello, () => {
@@ -134,7 +139,13 @@ export class InboundStream {
     });
     this.#reader.maxBytes = this.#owner.limits.maxMessageBytes;
     this.#stream.write(
-      controlFrame({ t: "welcome", v: WIRE_VERSION, node, incarnation, received: this.#inbox.received }),
+      controlFrame({
+        t: "welcome",
+        v: WIRE_VERSION,
+        node,
+        incarnation,
+        received: this.#inbox.received,
+      }),
     );
   }
 
@@ -159,9 +170,10 @@ export class InboundStream {
   /** Tells the peer what is wrong and ends the stream. */
   #refuse(cause: unknown): void {
     if (this.#ended) return;
-    const error = cause instanceof OrreryError
-      ? cause
-      : mailboxError("protocol", `cannot read the stream: ${cause instanceof Error ? cause.message : cause}`);
+    const error = cause instanceof OrreryError ? cause : mailboxError(
+      "protocol",
+      `cannot read the stream: ${cause instanceof Error ? cause.message : cause}`,
+    );
     this.#owner.offended(error);
     this.#finish();
     this.#stream.end(

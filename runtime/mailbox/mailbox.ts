@@ -4,7 +4,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { Envelope, NodeId, Transport, TransportHandlers } from "../../actors/envelope.ts";
+import type { Envelope, NodeId, Transport, TransportHandlers } from "../../actors/system/mod.ts";
 import type { MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { type MailboxLimits, mailboxLimitsSchema } from "./limits.ts";
@@ -108,7 +108,8 @@ class Http2Mailbox implements Mailbox {
 
   constructor(options: MailboxOptions, limits: MailboxLimits) {
     this.node = options.node;
-    this.incarnation = options.incarnation ?? Math.round((performance.timeOrigin + performance.now()) * 1000);
+    this.incarnation = options.incarnation ??
+      Math.round((performance.timeOrigin + performance.now()) * 1000);
     this.limits = limits;
     this.tls = options.tls;
     this.#accept = options.accept ?? (() => false);
@@ -138,7 +139,9 @@ class Http2Mailbox implements Mailbox {
 
   addPeer(node: NodeId, host: string, port: number): void {
     if (this.#closing) throw this.#closedError();
-    if (node === this.node) throw mailboxError("unknown_peer", `node ${node} cannot be its own peer`);
+    if (node === this.node) {
+      throw mailboxError("unknown_peer", `node ${node} cannot be its own peer`);
+    }
     const peer = this.#peer(node);
     peer.place(host, port);
     this.#connect(peer);
@@ -148,7 +151,9 @@ class Http2Mailbox implements Mailbox {
     const peer = this.#peers.get(node);
     if (!peer) return;
     this.#peers.delete(node);
-    const undelivered = peer.drop(mailboxError("peer_lost", `node ${node} was removed`, { peer: node }));
+    const undelivered = peer.drop(
+      mailboxError("peer_lost", `node ${node} was removed`, { peer: node }),
+    );
     this.#tell({ node, state: "removed" });
     this.#handlers?.peerLost(node, "removed", undelivered);
   }
@@ -157,7 +162,9 @@ class Http2Mailbox implements Mailbox {
     if (this.#closing) throw this.#closedError();
     signal?.throwIfAborted();
     const known = this.#peers.get(peer);
-    if (!known) throw mailboxError("unknown_peer", `node ${this.node} knows no peer ${peer}`, { peer });
+    if (!known) {
+      throw mailboxError("unknown_peer", `node ${this.node} knows no peer ${peer}`, { peer });
+    }
     await known.send(envelope, signal);
   }
 
@@ -238,6 +245,8 @@ class Http2Mailbox implements Mailbox {
   }
 
   #closedError() {
-    return mailboxError("closed", `the mailbox of node ${this.node} is closed`, { node: this.node });
+    return mailboxError("closed", `the mailbox of node ${this.node} is closed`, {
+      node: this.node,
+    });
   }
 }

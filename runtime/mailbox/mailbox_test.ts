@@ -3,8 +3,8 @@ import http2, { type ClientHttp2Session, type ClientHttp2Stream } from "node:htt
 import net from "node:net";
 import { Encoder } from "cbor-x";
 import { type Envelope, hasCode, type NodeId } from "../../actors/mod.ts";
-import { FaultyProxy } from "../../tests/transport_suite_proxy.ts";
-import { until } from "../../tests/transport_suite.ts";
+import { FaultyProxy } from "../../tests/support/transport_suite_proxy.ts";
+import { until } from "../../tests/support/transport_suite.ts";
 import { decodeCbor } from "./cbor.ts";
 import { createMailbox, type Mailbox, type MailboxOptions } from "./mod.ts";
 import { controlFrame, encodeEnvelope, FrameReader, MAILBOX_PATH, stampSeq } from "./wire.ts";
@@ -93,7 +93,10 @@ function message(seq: number, envelope: Envelope): Uint8Array {
 }
 
 test("Mailbox answers hostile streams with a typed error and serves the others on", async () => {
-  const b = await open("b", { accept: ({ node }) => node !== "x", limits: { maxMessageBytes: 100_000 } });
+  const b = await open("b", {
+    accept: ({ node }) => node !== "x",
+    limits: { maxMessageBytes: 100_000 },
+  });
   const a = await open("a", { peers: [{ node: "b", ...b.mailbox.address }] });
   await a.mailbox.send("b", reply(1));
   await until(() => b.received.length === 1, "the first message");
@@ -107,13 +110,25 @@ test("Mailbox answers hostile streams with a typed error and serves the others o
     ["a hello for another node", [controlFrame({ ...hello, to: "c" })], /this is node b, not c/],
     ["a hello with a wrong type", [controlFrame({ ...hello, node: 5 })], /bad hello: node/],
     ["a hello from oneself", [controlFrame({ ...hello, node: "b" })], /talks to itself/],
-    ["a hello of a node that is not welcome", [controlFrame({ ...hello, node: "x" })], /not welcome/],
+    [
+      "a hello of a node that is not welcome",
+      [controlFrame({ ...hello, node: "x" })],
+      /not welcome/,
+    ],
     ["a message before the hello", [message(1, reply(1))], /bad hello/],
     ["an oversized message", [ok, new Uint8Array([0x7f, 0, 0, 0])], /frame of 2130706432 bytes/],
     ["a gap", [ok, message(2, reply(1))], /seq 2 after 0/],
     ["seq 0", [ok, controlFrame([0, reply(1)])], /positive seq/],
-    ["an envelope of no kind", [ok, controlFrame([1, { kind: "explode" }])], /field kind is "explode"/],
-    ["an envelope with a wrong type", [ok, controlFrame([1, { kind: "reply", id: "1" }])], /field id is "1"/],
+    [
+      "an envelope of no kind",
+      [ok, controlFrame([1, { kind: "explode" }])],
+      /field kind is "explode"/,
+    ],
+    [
+      "an envelope with a wrong type",
+      [ok, controlFrame([1, { kind: "reply", id: "1" }])],
+      /field id is "1"/,
+    ],
     ["a second hello", [ok, ok], /unexpected control frame/],
   ];
   for (const [i, [what, chunks, want]] of cases.entries()) {
@@ -331,7 +346,10 @@ test("Mailbox survives corrupted connections without losing or repeating a messa
     b.received.map(({ envelope }) => envelope),
     Array.from({ length: n }, (_, id) => reply(id, "body ".repeat(id % 100))),
   );
-  assert.ok(a.mailbox.peers()[0].reconnects >= 3, `${a.mailbox.peers()[0].reconnects} reconnections`);
+  assert.ok(
+    a.mailbox.peers()[0].reconnects >= 3,
+    `${a.mailbox.peers()[0].reconnects} reconnections`,
+  );
   assert.ok(a.mailbox.peers()[0].resent > 0);
   await a.mailbox.close();
   await b.mailbox.close();
@@ -402,7 +420,10 @@ test("Mailbox.removePeer() returns what the peer did not take", async () => {
     limits: { windowMessages: 1 },
   });
   await a.mailbox.send("b", reply(1));
-  const waiting = assert.rejects(a.mailbox.send("b", reply(2)), (error) => hasCode(error, "peer_lost"));
+  const waiting = assert.rejects(
+    a.mailbox.send("b", reply(2)),
+    (error) => hasCode(error, "peer_lost"),
+  );
   a.mailbox.removePeer("b");
   await waiting;
   await assert.rejects(a.mailbox.send("b", reply(3)), (error) => hasCode(error, "unknown_peer"));

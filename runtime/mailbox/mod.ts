@@ -9,4 +9,5 @@ export type { MailboxTls } from "./connect.ts";
 export type { MailboxLimits } from "./limits.ts";
 export type { PeerState, PeerStats } from "./peer.ts";
 export type { Hello } from "./wire.ts";
+export { encodeCbor } from "./cbor.ts";
 export { identify } from "./identify.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Envelope, NodeId } from "../../actors/envelope.ts";
-import type { OrreryError } from "../../actors/errors.ts";
+import type { Envelope, NodeId } from "../../actors/system/mod.ts";
+import type { OrreryError } from "../../actors/system/errors.ts";
 import type { MailboxTls } from "./connect.ts";
 import { Dialer, type DialerOwner } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
@@ -83,7 +83,14 @@ export interface PeerOwner {
 export class Peer implements DialerOwner {
   readonly window: ResendWindow;
   inbox?: Inbox;
-  readonly counters = { sent: 0, received: 0, bytesSent: 0, bytesReceived: 0, resent: 0, duplicates: 0 };
+  readonly counters = {
+    sent: 0,
+    received: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    resent: 0,
+    duplicates: 0,
+  };
   readonly #owner: PeerOwner;
   readonly #dialer: Dialer;
   /** Where `addPeer` said that it listens, and where its hello says so. Dialled in turns until one answers. */
@@ -131,9 +138,13 @@ export class Peer implements DialerOwner {
   /** See `Transport.send`. */
   send(envelope: Envelope, signal?: AbortSignal): Promise<void> {
     if (this.#state === "lost") {
-      throw mailboxError("peer_lost", `node ${this.id} is gone (${this.#lastError ?? "no connection"})`, {
-        peer: this.id,
-      });
+      throw mailboxError(
+        "peer_lost",
+        `node ${this.id} is gone (${this.#lastError ?? "no connection"})`,
+        {
+          peer: this.id,
+        },
+      );
     }
     const frame = encodeEnvelope(envelope, this.limits.maxMessageBytes);
     return this.window.add(frame, signal, () => {
@@ -287,7 +298,9 @@ export class Peer implements DialerOwner {
 
   /** The peer said farewell. */
   left({ took }: Bye): void {
-    if (took?.link === this.#link && this.window.plausible(took.seq)) this.window.acknowledge(took.seq);
+    if (took?.link === this.#link && this.window.plausible(took.seq)) {
+      this.window.acknowledge(took.seq);
+    }
     this.lose("left");
   }
 

@@ -3,7 +3,11 @@
  *
  * @module
  */
-import http2, { type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import http2, {
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { cut, type MailboxTls, overSocket } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
@@ -36,11 +40,16 @@ export class MailboxServer {
         rejectUnauthorized: true,
       })
       : http2.createServer({ settings: HTTP2_SETTINGS });
-    this.#server.on(tls ? "secureConnection" : "connection", (socket: Socket) => this.#onSocket(socket));
+    this.#server.on(
+      tls ? "secureConnection" : "connection",
+      (socket: Socket) => this.#onSocket(socket),
+    );
     this.#server.on("session", (session) => this.#onSession(session));
     this.#server.on("stream", (stream, headers) => this.#onStream(stream, headers));
     this.#server.on("sessionError", (error) => {
-      owner.offended(mailboxError("protocol", `an HTTP/2 session failed: ${error.message}`, {}, error));
+      owner.offended(
+        mailboxError("protocol", `an HTTP/2 session failed: ${error.message}`, {}, error),
+      );
     });
   }
 
@@ -131,7 +140,10 @@ export class MailboxServer {
       const error = mailboxError("protocol", message);
       this.#owner.offended(error);
       stream.respond({ ":status": status, "content-type": "application/json" });
-      stream.end(JSON.stringify({ error: error.toWire() }), () => setImmediate(() => stream.close()));
+      stream.end(
+        JSON.stringify({ error: error.toWire() }),
+        () => setImmediate(() => stream.close()),
+      );
       stream.resume();
       return;
     }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Envelope } from "../../actors/envelope.ts";
+import type { Envelope } from "../../actors/system/mod.ts";
 import { mailboxError } from "./errors.ts";
 import { envelopeOf, stampSeq } from "./wire.ts";
 

@@ -8,7 +8,7 @@
  * @module
  */
 import { z } from "zod";
-import type { Envelope } from "../../actors/envelope.ts";
+import type { Envelope } from "../../actors/system/mod.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
 
@@ -67,7 +67,8 @@ export const errorFrameSchema = z.object({ t: z.literal("error"), error: wireErr
 export const byeSchema = z.object({
   t: z.literal("bye"),
   /** What it took in the other direction, so that nobody takes an acknowledgement under way for a loss. */
-  took: z.object({ link: z.number().int().positive(), seq: z.number().int().nonnegative() }).optional(),
+  took: z.object({ link: z.number().int().positive(), seq: z.number().int().nonnegative() })
+    .optional(),
 });
 /** See {@linkcode byeSchema}. */
 export type Bye = z.infer<typeof byeSchema>;
@@ -91,10 +92,14 @@ export function encodeEnvelope(envelope: Envelope, maxBytes: number): Uint8Array
   const frame = encodeCbor(envelope, HEAD_BYTES);
   const bytes = frame.byteLength - 4;
   if (bytes > maxBytes) {
-    throw mailboxError("too_large", `message of ${bytes} bytes is over the limit of ${maxBytes} bytes`, {
-      bytes,
-      limit: maxBytes,
-    });
+    throw mailboxError(
+      "too_large",
+      `message of ${bytes} bytes is over the limit of ${maxBytes} bytes`,
+      {
+        bytes,
+        limit: maxBytes,
+      },
+    );
   }
   new DataView(frame.buffer).setUint32(0, bytes);
   frame[4] = 0x82;
@@ -148,16 +153,22 @@ export class FrameReader {
     let at = 0;
     while (at < bytes.byteLength && !this.#stopped) {
       if (this.#want < 0) {
-        while (this.#headerHave < 4 && at < bytes.byteLength) this.#header[this.#headerHave++] = bytes[at++];
+        while (this.#headerHave < 4 && at < bytes.byteLength) {
+          this.#header[this.#headerHave++] = bytes[at++];
+        }
         if (this.#headerHave < 4) return;
         this.#headerHave = 0;
         const [a, b, c, d] = this.#header;
         const want = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
         if (want > this.maxBytes || want === 0) {
-          throw mailboxError("protocol", `frame of ${want} bytes; the limit is 1 to ${this.maxBytes} bytes`, {
-            bytes: want,
-            limit: this.maxBytes,
-          });
+          throw mailboxError(
+            "protocol",
+            `frame of ${want} bytes; the limit is 1 to ${this.maxBytes} bytes`,
+            {
+              bytes: want,
+              limit: this.maxBytes,
+            },
+          );
         }
         this.#want = want;
         this.#have = 0;
@@ -185,7 +196,10 @@ export class FrameReader {
   #append(bytes: Uint8Array): void {
     const need = this.#have + bytes.byteLength;
     if (!this.#partial || this.#partial.byteLength < need) {
-      const size = Math.min(this.#want, Math.max(65536, need, (this.#partial?.byteLength ?? 0) * 4));
+      const size = Math.min(
+        this.#want,
+        Math.max(65536, need, (this.#partial?.byteLength ?? 0) * 4),
+      );
       const next = new Uint8Array(size);
       if (this.#partial) next.set(this.#partial.subarray(0, this.#have));
       this.#partial = next;
@@ -196,7 +210,9 @@ export class FrameReader {
 }
 
 /** Decodes `[seq, envelope]`. Throws `protocol`. */
-export function decodeMessage(frame: Uint8Array): { seq: number; envelope: Envelope } | { control: unknown } {
+export function decodeMessage(
+  frame: Uint8Array,
+): { seq: number; envelope: Envelope } | { control: unknown } {
   const value = decodeCbor(frame);
   if (!Array.isArray(value)) return { control: value };
   const [seq, envelope] = value;
@@ -209,7 +225,9 @@ export function decodeMessage(frame: Uint8Array): { seq: number; envelope: Envel
 
 /** Checks an envelope's outer shape (its body belongs to the actor). Throws `protocol`, naming the field. */
 export function checkEnvelope(value: unknown): asserts value is Envelope {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) fail("envelope", value, "a map");
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    fail("envelope", value, "a map");
+  }
   const e = value as Record<string, unknown>;
   switch (e.kind) {
     case "tell":

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { Encoder } from "cbor-x";
 import { type Envelope, hasCode } from "../../actors/mod.ts";
 import { encodeCbor } from "./cbor.ts";
-import { checkEnvelope, controlFrame, decodeMessage, encodeEnvelope, FrameReader, stampSeq } from "./wire.ts";
+import {
+  checkEnvelope,
+  controlFrame,
+  decodeMessage,
+  encodeEnvelope,
+  FrameReader,
+  stampSeq,
+} from "./wire.ts";
 
 const ask: Envelope = {
   kind: "ask",
@@ -65,7 +72,8 @@ Deno.test("encodeEnvelope() refuses a message over the limit with both numbers",
   assert.throws(
     () => encodeEnvelope(big, 1000),
     (error) =>
-      hasCode(error, "too_large") && error.metadata.limit === 1000 && (error.metadata.bytes as number) > 2000,
+      hasCode(error, "too_large") && error.metadata.limit === 1000 &&
+      (error.metadata.bytes as number) > 2000,
   );
 });
 
@@ -83,7 +91,10 @@ Deno.test("FrameReader.push() finds the same frames however the bytes are cut", 
 
 Deno.test("FrameReader.push() refuses a length over the limit before it holds anything", () => {
   const reader = new FrameReader(1000, () => assert.fail("no frame"));
-  assert.throws(() => reader.push(new Uint8Array([0, 0, 3, 233])), (error) => hasCode(error, "protocol"));
+  assert.throws(
+    () => reader.push(new Uint8Array([0, 0, 3, 233])),
+    (error) => hasCode(error, "protocol"),
+  );
   const empty = new FrameReader(1000, () => assert.fail("no frame"));
   assert.throws(() => empty.push(new Uint8Array(4)), (error) => hasCode(error, "protocol"));
 });

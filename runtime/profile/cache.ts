@@ -30,7 +30,9 @@ export class ProfileCache {
   async get(key: ProfileKey, cpuShare: number): Promise<Profile | undefined> {
     const near = (p: Profile) => Math.abs(Math.log(p.cpu_share / cpuShare));
     const fitting = (await this.#read(`${hashOf(key)}-`))
-      .filter((p) => hashOf(p.key) === hashOf(key) && sameShare(p.cpu_share, cpuShare) && p.stale === null);
+      .filter((p) =>
+        hashOf(p.key) === hashOf(key) && sameShare(p.cpu_share, cpuShare) && p.stale === null
+      );
     return fitting.sort((a, b) => near(a) - near(b))[0];
   }
 
@@ -39,7 +41,9 @@ export class ProfileCache {
     await Deno.mkdir(this.dir, { recursive: true });
     const path = this.#path(profile);
     const hash = hashOf(profile.key);
-    const older = (await this.#read(`${hash}-`)).filter((p) => sameShare(p.cpu_share, profile.cpu_share));
+    const older = (await this.#read(`${hash}-`)).filter((p) =>
+      sameShare(p.cpu_share, profile.cpu_share)
+    );
     const temporary = `${path}.${crypto.randomUUID()}.tmp`;
     await Deno.writeTextFile(temporary, JSON.stringify(profile, null, 2) + "\n");
     await Deno.rename(temporary, path);
@@ -74,7 +78,9 @@ export class ProfileCache {
       if (error instanceof Deno.errors.NotFound) return [];
       throw error;
     }
-    const profiles = await Promise.all(names.sort().map((name) => this.#readOne(join(this.dir, name))));
+    const profiles = await Promise.all(
+      names.sort().map((name) => this.#readOne(join(this.dir, name))),
+    );
     return profiles.filter((p) => p !== undefined);
   }
 

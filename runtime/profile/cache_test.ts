@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { madeUpManifest, madeUpProfile } from "../_made_up.ts";
+import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
 import { loadProfiles, ProfileCache } from "./cache.ts";
 import { geometryHash, type Profile } from "./profile.ts";
 

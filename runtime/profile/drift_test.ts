@@ -18,7 +18,10 @@ function after(watch: DriftWatch, factors: number[]) {
 const times = (factor: number, n: number) => Array<number>(n).fill(factor);
 
 Deno.test("DriftWatch says nothing before 50 frames", () => {
-  assert.deepEqual(after(new DriftWatch({ predict }), times(3, 49)), { state: "measuring", frames: 49 });
+  assert.deepEqual(after(new DriftWatch({ predict }), times(3, 49)), {
+    state: "measuring",
+    frames: 49,
+  });
 });
 
 Deno.test("DriftWatch is steady within 20 % either way, and not beyond", () => {
@@ -35,7 +38,10 @@ Deno.test("DriftWatch is steady within 20 % either way, and not beyond", () => {
 });
 
 Deno.test("DriftWatch goes by the median: a few slow frames are no drift", () => {
-  assert.equal(after(new DriftWatch({ predict }), [...times(20, 20), ...times(1, 30)]).state, "steady");
+  assert.equal(
+    after(new DriftWatch({ predict }), [...times(20, 20), ...times(1, 30)]).state,
+    "steady",
+  );
 });
 
 Deno.test("DriftWatch forgets the frames of a verdict", () => {

@@ -57,4 +57,5 @@ export async function measureCpuShare(): Promise<number> {
 }
 
 /** Is a share of a core that was measured then the same device as one measured now? */
-export const sameShare = (a: number, b: number): boolean => Math.max(a, b) <= SHARE_FACTOR * Math.min(a, b);
+export const sameShare = (a: number, b: number): boolean =>
+  Math.max(a, b) <= SHARE_FACTOR * Math.min(a, b);

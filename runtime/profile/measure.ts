@@ -52,7 +52,10 @@ export class Bench {
     this.#signal = signal;
     this.#pace = pace;
     // Some numbers of the size of hidden states; the same in every frame.
-    this.#template = Float32Array.from({ length: maxRows * engine.info.hidden }, (_, i) => Math.sin(i * 1.7));
+    this.#template = Float32Array.from(
+      { length: maxRows * engine.info.hidden },
+      (_, i) => Math.sin(i * 1.7),
+    );
   }
 
   /**

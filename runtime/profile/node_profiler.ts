@@ -70,8 +70,9 @@ interface Current {
 }
 
 /** Tells models apart by what both a manifest and an engine know of them. */
-const shapeOf = ({ layers, hidden, vocab }: Pick<StageInfo, "layers" | "hidden" | "vocab">): string =>
-  `${layers} ${hidden} ${vocab}`;
+const shapeOf = (
+  { layers, hidden, vocab }: Pick<StageInfo, "layers" | "hidden" | "vocab">,
+): string => `${layers} ${hidden} ${vocab}`;
 
 /** See the module's text. */
 export class NodeProfiler implements MemberProfiler {
@@ -100,7 +101,8 @@ export class NodeProfiler implements MemberProfiler {
     signal: AbortSignal,
   ): Promise<Record<string, unknown> | null> {
     const manifest = await this.#manifest(model, source, signal);
-    const profile = await this.#known(manifest) ?? (known_only ? undefined : await this.#measure(manifest));
+    const profile = await this.#known(manifest) ??
+      (known_only ? undefined : await this.#measure(manifest));
     if (!profile) return null;
     this.#current.set(shapeOf(manifest.geometry), { profile, manifest });
     return { profile, memory_bytes: this.#memory() };
@@ -171,7 +173,9 @@ export class NodeProfiler implements MemberProfiler {
       await this.#cache.markStale(profile, what);
       this.#share = undefined;
       await this.#measureAtLeisure(manifest);
-      await this.#options.system.tell(CLUSTER, { type: "replan", why: what }, { deadlineMs: 10_000 });
+      await this.#options.system.tell(CLUSTER, { type: "replan", why: what }, {
+        deadlineMs: 10_000,
+      });
     };
     void again().catch((error) => {
       if (!this.#abort.signal.aborted) log.warn("cannot measure again: {error}", { error });
@@ -201,8 +205,12 @@ export class NodeProfiler implements MemberProfiler {
     const key = this.#key(manifest);
     // What was measured in this life of the node holds until its frames say otherwise.
     const current = this.#current.get(shapeOf(manifest.geometry))?.profile;
-    if (current?.key.geometry === key.geometry && current.key.precision === key.precision) return current;
-    return await this.#cache.has(key) ? await this.#cache.get(key, await this.#cpuShare()) : undefined;
+    if (current?.key.geometry === key.geometry && current.key.precision === key.precision) {
+      return current;
+    }
+    return await this.#cache.has(key)
+      ? await this.#cache.get(key, await this.#cpuShare())
+      : undefined;
   }
 
   /** Nobody waits for this one: it gives way to the first frame that comes, and waits longer for the next chance. */
@@ -262,7 +270,9 @@ export class NodeProfiler implements MemberProfiler {
       }
       const before = this.#frames;
       const measured = await measure();
-      if (this.#frames === before || tries >= DISTURBED || performance.now() > until) return measured;
+      if (this.#frames === before || tries >= DISTURBED || performance.now() > until) {
+        return measured;
+      }
       log.info("requests came while this node measured itself: it measures again");
     }
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { StageEngine } from "../../actors/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
-import { resolveModel } from "../resolve_model.ts";
+import { resolveModel } from "../serve/resolve_model.ts";
 import { loadProfiles } from "./cache.ts";
 import { NodeProfiler, type NodeProfilerOptions, stageSeconds } from "./node_profiler.ts";
 import { nodeProfileSchema } from "./profile.ts";
@@ -14,7 +14,8 @@ Deno.test("A node measures itself once, knows it from then on, and measures agai
   const options = {
     system: {
       node: "a",
-      tell: (_to: string, message: { type: string; why: string }) => Promise.resolve(told.resolve(message)),
+      tell: (_to: string, message: { type: string; why: string }) =>
+        Promise.resolve(told.resolve(message)),
     },
     store: await ModelStore.open(data),
     mailbox: {},
@@ -25,7 +26,10 @@ Deno.test("A node measures itself once, knows it from then on, and measures agai
   try {
     const { manifest } = await resolveModel(options.store, {});
     const ask = async (known_only: boolean) => {
-      const answer = await profiler.profile({ model: manifest.name, source: "a", known_only }, signal);
+      const answer = await profiler.profile(
+        { model: manifest.name, source: "a", known_only },
+        signal,
+      );
       return answer && nodeProfileSchema.parse(answer);
     };
     assert.equal(await ask(true), null);
@@ -43,7 +47,9 @@ Deno.test("A node measures itself once, knows it from then on, and measures agai
       run: () => Promise.resolve({ kind: "tokens", tokens: [], computeMs: 3_000 * predicted }),
     } as unknown as StageEngine);
     const row = { base: 0, tokens: Int32Array.of(1), want: Int32Array.of(0) };
-    for (let i = 0; i < 50; i++) await engine.run(row as unknown as Parameters<StageEngine["run"]>[0]);
+    for (let i = 0; i < 50; i++) {
+      await engine.run(row as unknown as Parameters<StageEngine["run"]>[0]);
+    }
     const { type, why } = await told.promise;
     assert.equal(type, "replan");
     assert.match(why, /layers 0-5 take \+200 % of what was measured/);

@@ -86,7 +86,9 @@ export type NodeProfile = z.infer<typeof nodeProfileSchema>;
 export function geometryHash(manifest: Manifest): string {
   const { geometry, embedding, layers, head } = manifest;
   const formats = [embedding, layers[0], head].map(({ tensors }) =>
-    Object.entries(tensors).map(([name, { shape, format, zeros }]) => [name, shape, format, !!zeros])
+    Object.entries(tensors).map((
+      [name, { shape, format, zeros }],
+    ) => [name, shape, format, !!zeros])
   );
   return createHash("sha256").update(JSON.stringify([sorted(geometry), formats])).digest("hex");
 }

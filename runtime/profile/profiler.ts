@@ -142,7 +142,10 @@ function effortOf({ geometry }: Manifest, quick: boolean): Effort {
   };
 }
 
-type Times = Pick<Profile, "layer" | "embed" | "head" | "frame_s" | "overhead_bytes" | "layer_bytes">;
+type Times = Pick<
+  Profile,
+  "layer" | "embed" | "head" | "frame_s" | "overhead_bytes" | "layer_bytes"
+>;
 
 async function measureStages(
   { manifest, blobDir }: Specimen,
@@ -155,8 +158,13 @@ async function measureStages(
     started: number;
   },
 ): Promise<Times> {
-  const { effort, depth, pace, signal, started, threads, spinning, onProgress = () => {} } = options;
-  const { few, many } = splitRows(effort.rows, depth, options.quick ? FEW_ROWS.quick : FEW_ROWS.full);
+  const { effort, depth, pace, signal, started, threads, spinning, onProgress = () => {} } =
+    options;
+  const { few, many } = splitRows(
+    effort.rows,
+    depth,
+    options.quick ? FEW_ROWS.quick : FEW_ROWS.full,
+  );
   const { rows, past, wanted, budgetS } = effort;
   const { layers } = manifest.geometry;
   const maxRows = rows.at(-1)!;
@@ -188,7 +196,12 @@ async function measureStages(
     return { bench, bytes, weightBytes: graph.weightBytes, dispose: () => own.disposeAsync() };
   };
   /** What another stage takes beside the plain one. Groups are of frames of one size, the most needed first; late ones may be left out. */
-  const against = async (more: Bench, what: string, points: Point[][], least: number): Promise<Paired[]> => {
+  const against = async (
+    more: Bench,
+    what: string,
+    points: Point[][],
+    least: number,
+  ): Promise<Paired[]> => {
     const pairs: Paired[] = [];
     /** Seconds of a group, per row of its frames. */
     let perRow = 0;
@@ -210,12 +223,18 @@ async function measureStages(
   };
 
   const plain = await load(1, 1, past, maxRows);
-  const points = (rows: number[]) => rows.map((n) => past.map((p): Point => ({ rows: n, past: p })));
+  const points = (rows: number[]) =>
+    rows.map((n) => past.map((p): Point => ({ rows: n, past: p })));
   const deep = await load(1, 1 + depth.few, past, few.at(-1)!);
   const fewPairs = await against(deep.bench, "layer", points(needed(few)), 3);
   await deep.dispose();
   const last = await load(layers - 1, layers - 1, [0], wanted.at(-1)!);
-  const head = await against(last.bench, "head", wanted.map((n) => [{ rows: n, past: 0, wanted: n }]), 1);
+  const head = await against(
+    last.bench,
+    "head",
+    wanted.map((n) => [{ rows: n, past: 0, wanted: n }]),
+    1,
+  );
   await last.dispose();
   const some = rows.filter((n) => n === 1 || n === 16 || n === 64);
   const first = await load(0, 0, [0], some.at(-1)!);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ModelStore, type Precision, PRECISIONS } from "../../models/mod.ts";
-import { resolveModel } from "../resolve_model.ts";
+import { resolveModel } from "../serve/resolve_model.ts";
 import { profileSchema } from "./profile.ts";
 import { profileModel, type ProfileProgress } from "./profiler.ts";
 import { atPrecision } from "./weights.ts";
@@ -34,8 +34,15 @@ Deno.test("profileModel() measures the embedded model, more for more rows, and l
     assert.ok(layer.seconds.at(-1)![0] > 4 * layer.seconds[0][0], JSON.stringify(layer));
     assert.ok(profile.frame_s > 0 && profile.overhead_bytes > 0);
     assert.equal(profile.synthetic, false);
-    assert.deepEqual(seen.at(-1), { what: "layer", done: seen.at(-1)!.total, total: seen.at(-1)!.total });
-    assert.deepEqual([...Deno.readDirSync(data)].map((e) => e.name).filter((n) => n === "profiles"), []);
+    assert.deepEqual(seen.at(-1), {
+      what: "layer",
+      done: seen.at(-1)!.total,
+      total: seen.at(-1)!.total,
+    });
+    assert.deepEqual(
+      [...Deno.readDirSync(data)].map((e) => e.name).filter((n) => n === "profiles"),
+      [],
+    );
   });
 });
 

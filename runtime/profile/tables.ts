@@ -31,7 +31,8 @@ export function differenceTable(points: Paired[], parts: number): TimeTable {
 }
 
 /** Median seconds of the plain stage itself. */
-export const plainTable = (points: Paired[]): TimeTable => table(points, ({ plain }) => median(plain));
+export const plainTable = (points: Paired[]): TimeTable =>
+  table(points, ({ plain }) => median(plain));
 
 /** A table and another one with the same past and more rows, as one. */
 export const longerTable = (table: TimeTable, more: TimeTable): TimeTable => ({
@@ -42,11 +43,14 @@ export const longerTable = (table: TimeTable, more: TimeTable): TimeTable => ({
 
 /** A table over the points' rows and past; every pair must be there once. */
 function table(points: Paired[], value: (point: Paired) => number): TimeTable {
-  const axis = (of: "rows" | "past") => [...new Set(points.map((p) => p[of]))].sort((a, b) => a - b);
+  const axis = (of: "rows" | "past") =>
+    [...new Set(points.map((p) => p[of]))].sort((a, b) => a - b);
   const rows = axis("rows");
   const past = axis("past");
   const seconds = rows.map((r) =>
-    past.map((p) => Math.max(0, value(points.find((point) => point.rows === r && point.past === p)!)))
+    past.map((p) =>
+      Math.max(0, value(points.find((point) => point.rows === r && point.past === p)!))
+    )
   );
   return { rows, past, seconds };
 }

@@ -36,7 +36,11 @@ Deno.test("differenceTable() orders its axes and never goes below 0", () => {
     plain: [1, 1, 1],
     more: rows === 1 ? [0.5, 0.5, 0.5] : [1 + past, 1 + past, 1 + past],
   }));
-  assert.deepEqual(differenceTable(points, 2), { rows: [1, 8], past: [0, 512], seconds: [[0, 0], [0, 256]] });
+  assert.deepEqual(differenceTable(points, 2), {
+    rows: [1, 8],
+    past: [0, 512],
+    seconds: [[0, 0], [0, 256]],
+  });
   assert.deepEqual(plainTable(points).seconds, [[1, 1], [1, 1]]);
 });
 

@@ -7,7 +7,10 @@ import type { StageEngine } from "../../actors/mod.ts";
 import type { ObservedFrame } from "./drift.ts";
 
 /** The same engine; `observe` is told of each frame that ran to its end. */
-export function watchEngine(engine: StageEngine, observe: (frame: ObservedFrame) => void): StageEngine {
+export function watchEngine(
+  engine: StageEngine,
+  observe: (frame: ObservedFrame) => void,
+): StageEngine {
   return {
     info: engine.info,
     layout: (arena, layout, signal) => engine.layout(arena, layout, signal),

@@ -35,7 +35,8 @@ export function specimenManifest(
   manifest: Manifest,
   { layers, context }: { layers: number; context: number },
 ): Manifest {
-  const { local: _local, rope: { skipped_layers: _skipped, ...rope }, ...geometry } = manifest.geometry;
+  const { local: _local, rope: { skipped_layers: _skipped, ...rope }, ...geometry } =
+    manifest.geometry;
   return {
     ...manifest,
     geometry: {
@@ -60,7 +61,12 @@ export async function takeSpecimen(
   const groups = [manifest.embedding, ...new Set(manifest.layers), manifest.head];
   const here = await Promise.all(groups.map(({ sha256 }) => store.has(sha256)));
   if (here.every(Boolean)) {
-    return { manifest, blobDir: store.blobs.dir, synthetic: false, [Symbol.asyncDispose]: async () => {} };
+    return {
+      manifest,
+      blobDir: store.blobs.dir,
+      synthetic: false,
+      [Symbol.asyncDispose]: async () => {},
+    };
   }
   await Deno.mkdir(scratch, { recursive: true });
   const blobDir = await Deno.makeTempDir({ dir: scratch, prefix: "specimen-" });

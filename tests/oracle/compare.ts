@@ -27,7 +27,10 @@ export function assertClose(
 ): void {
   const error = relativeError(actual, reference);
 
-  assert.ok(error <= tolerance, `${what}: relative error ${error.toExponential(2)} is above ${tolerance}`);
+  assert.ok(
+    error <= tolerance,
+    `${what}: relative error ${error.toExponential(2)} is above ${tolerance}`,
+  );
 }
 
 /** Rows `picked` of (n, width). */
@@ -36,5 +39,7 @@ export function pickRows(
   picked: number[],
   width: number,
 ): Float64Array {
-  return Float64Array.from(picked.flatMap((row) => [...values.subarray(row * width, (row + 1) * width)]));
+  return Float64Array.from(
+    picked.flatMap((row) => [...values.subarray(row * width, (row + 1) * width)]),
+  );
 }

@@ -41,7 +41,8 @@ export function oracleForward(
   tensors: OracleTensors,
   rows: readonly OracleRow[],
 ): OracleOutput {
-  const { layers, hidden: width, intermediate, heads, kv_heads, head_dim, vocab, norm_eps } = geometry;
+  const { layers, hidden: width, intermediate, heads, kv_heads, head_dim, vocab, norm_eps } =
+    geometry;
   const visible = ancestors(rows);
   const turns = frequencies(geometry);
   const embed = tensors("model.embed_tokens.weight");
@@ -58,7 +59,9 @@ export function oracleForward(
     const v = multiply(normed, weight("self_attn.v_proj"), width, kv_heads * head_dim);
     rows.forEach(({ position }, row) => {
       for (let h = 0; h < heads; h++) rotate(q, (row * heads + h) * head_dim, position, turns);
-      for (let h = 0; h < kv_heads; h++) rotate(k, (row * kv_heads + h) * head_dim, position, turns);
+      for (let h = 0; h < kv_heads; h++) {
+        rotate(k, (row * kv_heads + h) * head_dim, position, turns);
+      }
     });
     const attended = attend(geometry, q, k, v, visible);
     const middle = add(x, multiply(attended, weight("self_attn.o_proj"), heads * head_dim, width));
@@ -121,7 +124,10 @@ function rotate(x: Float64Array, at: number, position: number, turns: number[]):
 
 /** As transformers' `modeling_rope_utils` computes them. */
 function frequencies({ head_dim, rope }: Geometry): number[] {
-  const plain = Array.from({ length: head_dim / 2 }, (_, i) => 1 / rope.theta ** (2 * i / head_dim));
+  const plain = Array.from(
+    { length: head_dim / 2 },
+    (_, i) => 1 / rope.theta ** (2 * i / head_dim),
+  );
   const s = rope.scaling as Record<string, number> | null;
   if (!s) return plain;
   const kind = String(s.rope_type ?? s.type);
@@ -150,7 +156,12 @@ function rmsNorm(x: Float64Array, gain: ArrayLike<number>, eps: number): Float64
 }
 
 /** (n, columns) times the transpose of (rows, columns). */
-function multiply(x: Float64Array, weight: ArrayLike<number>, columns: number, rows: number): Float64Array {
+function multiply(
+  x: Float64Array,
+  weight: ArrayLike<number>,
+  columns: number,
+  rows: number,
+): Float64Array {
   const n = x.length / columns;
   const out = new Float64Array(n * rows);
   for (let a = 0; a < n; a++) {
@@ -203,8 +214,12 @@ function dequantise(
   const [rows, columns = 1] = shape;
   const out = new Float64Array(rows * columns);
   if (format === "f32" || format === "f16") {
-    const stored = format === "f32" ? new Float32Array(bytes.buffer) : new Float16Array(bytes.buffer);
-    if (shape.length === 1 || name === "embed" || name === "lm_head") return Float64Array.from(stored);
+    const stored = format === "f32"
+      ? new Float32Array(bytes.buffer)
+      : new Float16Array(bytes.buffer);
+    if (shape.length === 1 || name === "embed" || name === "lm_head") {
+      return Float64Array.from(stored);
+    }
     return out.map((_, at) => stored[(at % columns) * rows + Math.floor(at / columns)]);
   }
   const scale = new Float32Array(blob.slice(scales!.offset, scales!.offset + scales!.bytes).buffer);

@@ -43,7 +43,11 @@ export class StageChain {
       for (let layer = firstLayer; layer <= lastLayer; layer++) {
         const { pastKey, pastValue } = kvNames(layer);
         for (const name of [pastKey, pastValue]) {
-          arena[name] = new ort.Tensor("float32", new Float32Array(dims.reduce((a, b) => a * b)), dims);
+          arena[name] = new ort.Tensor(
+            "float32",
+            new Float32Array(dims.reduce((a, b) => a * b)),
+            dims,
+          );
         }
       }
       chain.#stages.push({ graph, session, arena });
@@ -55,7 +59,11 @@ export class StageChain {
    * Runs rows at the next free slots, or from slot `base` on over what lies there; their parents are slots. `want` are indices
    * into `rows`.
    */
-  async run(rows: readonly OracleRow[], want: number[], base = this.#rows.length): Promise<ChainOutput> {
+  async run(
+    rows: readonly OracleRow[],
+    want: number[],
+    base = this.#rows.length,
+  ): Promise<ChainOutput> {
     const past = base;
     this.#rows.length = base;
     this.#rows.push(...rows);
@@ -87,10 +95,17 @@ export class StageChain {
         ...(graph.first ? { tokens } : { hidden: hidden! }),
       };
       if (graph.window !== undefined) {
-        feeds.window_bias = new ort.Tensor("float32", windowBias(graph.window), [1, 1, count, total]);
+        feeds.window_bias = new ort.Tensor("float32", windowBias(graph.window), [
+          1,
+          1,
+          count,
+          total,
+        ]);
       }
       if (graph.last) feeds.want = longs(want, [want.length]);
-      const fetches: Record<string, ort.Tensor | null> = { [graph.last ? "logits" : "next_hidden"]: null };
+      const fetches: Record<string, ort.Tensor | null> = {
+        [graph.last ? "logits" : "next_hidden"]: null,
+      };
       for (let layer = graph.firstLayer; layer <= graph.lastLayer; layer++) {
         const names = kvNames(layer);
         fetches[names.presentKey] = arena[names.pastKey];

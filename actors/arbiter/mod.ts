@@ -1,0 +1,12 @@
+/**
+ * The arbiter: one for each deployment and gateway node. It owns an arena and decides which rows run when.
+ *
+ * `actor.ts` carries out what `core.ts` decides; `policy.ts` chooses the next frame.
+ *
+ * @module
+ */
+export * from "./actor.ts";
+export { type StageTrace } from "./frame_cost.ts";
+export * from "./messages.ts";
+export { type ArbiterStats } from "./stats.ts";
+export { type FrameTrace } from "./usage.ts";

@@ -1,0 +1,324 @@
+/**
+ * Cluster: who is a member, which deployment serves, and which node owns an address. One actor, on the first node.
+ *
+ * Whenever the members change, it makes a new deployment over them, has every node prepare its stages, and only then lets the
+ * nodes adopt it: requests go on under the old one meanwhile. A node that leaves or falls silent is taken out the same way.
+ *
+ * @module
+ */
+import { z } from "zod";
+import {
+  type Address,
+  address,
+  defineActor,
+  hasCode,
+  OrreryError,
+  type Owner,
+  toOrreryError,
+} from "../system/mod.ts";
+import { shapeSchema } from "../pipeline/mod.ts";
+import { type Deployment, type Member, memberSchema } from "./deployment.ts";
+import { memberAddress } from "./member.ts";
+
+/** Address of the one cluster actor. */
+export const CLUSTER: Address = address("orrery", "cluster", "main");
+
+/** Which layers go to which member, and how requests run on them. */
+export type Placement =
+  & Pick<Deployment, "stages" | "draft" | "plan" | "flow">
+  & Partial<Pick<Deployment, "shape">>;
+
+/**
+ * Resource `place` of the cluster actor. Throws when it cannot be done. May take long, as nodes and links are measured for it;
+ * `say` tells what goes on. The signal fires when the actor stops.
+ */
+export type Place = (
+  members: Member[],
+  options: { signal: AbortSignal; say(reason: string): void },
+) => Placement | Promise<Placement>;
+
+/** While an old deployment makes room, the new one is tried again so often, and after so many milliseconds each. */
+const ROOM_ATTEMPTS = 30;
+const ROOM_WAIT_MS = 1_000;
+
+/** What `status` answers. */
+export interface ClusterStatus {
+  /** Nodes that have joined, in the order in which they did. */
+  members: Member[];
+  /** What serves requests now; undefined: nothing does. */
+  deployment: Deployment | undefined;
+  /** Why there is no deployment, or what goes on. */
+  reason: string;
+}
+
+/** See the module's text. */
+export const clusterActor = defineActor({
+  kind: "cluster",
+  config: z.object({
+    /** Nodes to wait for before the first placement. */
+    nodes: z.number().int().positive(),
+    model: z.string(),
+    /** The node that has the model. */
+    source: z.string(),
+    /** Milliseconds between two checks of the members. */
+    pingMs: z.number().positive().default(2_000),
+    /** A member that answers no ping for so long is gone. */
+    silenceMs: z.number().positive().default(10_000),
+    /** Milliseconds that a node may take to fetch and load its stages. */
+    prepareMs: z.number().positive().default(1_800_000),
+    /** Milliseconds between adopting a deployment and letting go of the one before. */
+    graceMs: z.number().nonnegative().default(2_000),
+  }),
+  messages: {
+    join: memberSchema,
+    leave: z.object({ node: z.string() }),
+    lost: z.object({ node: z.string() }),
+    claim: z.object({ address: z.string(), node: z.string() }),
+    release: z.object({ address: z.string(), node: z.string() }),
+    resolve: z.object({ address: z.string() }),
+    status: z.object({}),
+    /** Places anew although the members are the same: something was measured. */
+    replan: z.object({ why: z.string() }),
+  },
+  urgent: ["resolve", "claim", "release"],
+  policy: { mailbox: 256 },
+
+  create(ctx, config) {
+    const place = ctx.resource<Place>("place");
+    const members = new Map<string, Member>();
+    const owners = new Map<string, Owner>();
+    let current: Deployment | undefined;
+    let reason = `waiting for ${config.nodes} node(s), none has joined`;
+    let changes = 0;
+    let placing = false;
+    let deployments = 0;
+    // Stages of an earlier life of this actor must not be taken for ours.
+    const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
+    /** What served last. */
+    let lastPlacement: Placement | undefined;
+
+    const tellAll = (
+      message: { type: string } & Record<string, unknown>,
+      nodes: Iterable<string> = members.keys(),
+    ) =>
+      Promise.allSettled(
+        [...nodes].map((n) => ctx.tell(memberAddress(n), message, { deadlineMs: 10_000 })),
+      );
+
+    /** What serves from now on. The deployment before goes once its requests are over. */
+    async function adopt(
+      deployment: Deployment | undefined,
+      why: string,
+      graceMs = config.graceMs,
+    ): Promise<void> {
+      const before = current;
+      current = deployment;
+      reason = why;
+      await tellAll({ type: "adopt", deployment, reason });
+      if (before && before.id !== deployment?.id) ctx.after(graceMs, () => void retire(before));
+    }
+
+    /** Told to all that took part: nodes that are leaving wait for this word before they go. */
+    const retire = ({ id, members }: Deployment) =>
+      tellAll({ type: "retire", id }, members.map((m) => m.node));
+
+    /** A node that says goodbye serves until the others have taken over. */
+    function leave(node: string): void {
+      if (members.delete(node)) void replace();
+    }
+
+    function remove(node: string, why: string): void {
+      for (const [to, owner] of owners) if (owner.node === node) owners.delete(to); // of a node that left, too
+      if (!members.delete(node)) return;
+      void tellAll({ type: "node_lost", node });
+      const serves = current?.stages.some((s) => s.node === node);
+      if (serves) void adopt(undefined, why).then(replace);
+      else void replace();
+    }
+
+    /** Places anew until a placement stands that fits the members as they are. */
+    async function replace(): Promise<void> {
+      changes++;
+      if (placing) return; // the loop below sees the change
+      placing = true;
+      try {
+        for (let seen = -1; seen !== changes;) {
+          seen = changes;
+          await placeOnce(() => seen === changes);
+        }
+      } finally {
+        placing = false;
+      }
+    }
+
+    async function placeOnce(valid: () => boolean): Promise<void> {
+      // Once it has served, a cluster goes on with the nodes that it has left.
+      if (!lastPlacement && members.size < config.nodes) {
+        return await adopt(undefined, `waiting for ${config.nodes} nodes, ${members.size} joined`);
+      }
+      if (members.size === 0) return await adopt(undefined, "no node is left");
+      try {
+        const placement = await place([...members.values()], { signal: ctx.signal, say });
+        if (!valid()) return;
+        await deploy(placement, valid);
+      } catch (caught) {
+        if (!valid()) return; // a member came or went meanwhile: the next round knows
+        const why = `placement failed: ${toOrreryError(caught).message}`;
+        if (current) return void (reason = why);
+        await adopt(undefined, why);
+        // It had made room in vain: what served before still fits.
+        const before = lastPlacement;
+        if (!before?.stages.every((s) => members.has(s.node))) return;
+        await deploy(before, valid).catch((error) =>
+          adopt(undefined, `${why}; ${toOrreryError(error).message}`)
+        );
+        if (current) reason = why;
+      }
+    }
+
+    /** What goes on before there is a deployment, or beside the one that serves. */
+    const say = (what: string) => {
+      reason = what;
+      if (!current) void adopt(undefined, what);
+    };
+
+    /** Makes a deployment of this placement and lets it serve. Whatever fails, what it loaded is let go. */
+    async function deploy(placement: Placement, valid: () => boolean): Promise<void> {
+      const all = [...members.values()];
+      const { stages, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
+      const loads = ({ stages, draft }: Placement) => JSON.stringify([stages, draft]);
+      if (current && loads(current) === loads(placement)) {
+        // The stages stay where they are. Who has come since computes nothing, but answers prompts and must know the deployment.
+        const known = new Set(current.members.map((m) => m.node));
+        const same: Deployment = { ...current, members: all, shape, plan, flow };
+        await prepare(same, valid, all.map((m) => m.node).filter((n) => !known.has(n)));
+        if (!valid()) return;
+        lastPlacement = placement;
+        return await adopt(same, "");
+      }
+      const { model, source } = config;
+      const id = `${incarnation}-${++deployments}`;
+      const made: Deployment = {
+        id,
+        model,
+        source,
+        stages,
+        members: all,
+        draft,
+        shape,
+        plan,
+        flow,
+      };
+      reason = `nodes ${[...new Set(stages.map((s) => s.node))].join(", ")} load their layers`;
+      if (!current) await adopt(undefined, reason);
+      try {
+        await prepare(made, valid);
+      } catch (error) {
+        void retire(made);
+        throw error;
+      }
+      if (!valid()) return void retire(made);
+      lastPlacement = placement;
+      await adopt(made, "");
+    }
+
+    /** Nodes load their stages. Where both deployments do not fit side by side, the old one makes room first. */
+    async function prepare(
+      deployment: Deployment,
+      valid: () => boolean,
+      nodes = deployment.members.map((m) => m.node),
+    ): Promise<void> {
+      for (let attempt = 0;; attempt++) {
+        try {
+          const ask = (n: string) =>
+            ctx.ask(memberAddress(n), { type: "prepare", deployment }, {
+              deadlineMs: config.prepareMs,
+            });
+          return void await Promise.all(nodes.map(ask));
+        } catch (error) {
+          const hopeless = !current && attempt === 0; // there is nothing that could make room
+          if (
+            !hasCode(error, "not_enough_memory") || hopeless || attempt === ROOM_ATTEMPTS ||
+            !valid()
+          ) {
+            throw error;
+          }
+          if (current) await adopt(undefined, "the layers move: nodes make room for them", 0);
+          await new Promise<void>((resolve) => ctx.after(ROOM_WAIT_MS, resolve));
+        }
+      }
+    }
+
+    const heard = new Map<string, number>();
+    async function watch(): Promise<void> {
+      await Promise.all([...members.keys()].map(async (node) => {
+        try {
+          await ctx.ask(memberAddress(node), { type: "ping" }, { deadlineMs: config.pingMs });
+          heard.set(node, ctx.now());
+        } catch {
+          const silent = ctx.now() - (heard.get(node) ?? 0);
+          if (silent > config.silenceMs) {
+            remove(node, `node ${node} has not answered for ${Math.round(silent / 1000)} s`);
+          }
+        }
+      }));
+    }
+    const tick = () => {
+      void watch(); // not part of the turn: a silent member must not hold the others up
+      ctx.after(config.pingMs, tick);
+    };
+    ctx.after(config.pingMs, tick);
+
+    return {
+      join(member) {
+        // A restarted node comes back under a new name at its old place: the old one is gone.
+        for (const m of members.values()) {
+          if (m.host === member.host && m.port === member.port && m.node !== member.node) {
+            remove(m.node, `node ${m.node} was restarted`);
+          }
+        }
+        members.set(member.node, member);
+        heard.set(member.node, ctx.now());
+        void replace();
+        return { members: [...members.values()] };
+      },
+      leave: ({ node }) => leave(node),
+      lost: ({ node }) => remove(node, `node ${node} is gone`),
+      claim({ address: to, node }) {
+        const owner = owners.get(to);
+        if (owner && owner.node !== node) {
+          throw new OrreryError({
+            group: "actor",
+            code: "not_owner",
+            message: `${to} is owned by node ${owner.node}, not ${node}`,
+            metadata: { to, owner: owner.node },
+          });
+        }
+        const mine = owner ?? { node, epoch: 1 };
+        owners.set(to, mine);
+        return mine;
+      },
+      release({ address: to, node }) {
+        if (owners.get(to)?.node === node) owners.delete(to);
+      },
+      resolve({ address: to }): Owner {
+        const owner = owners.get(to);
+        if (!owner) {
+          throw new OrreryError({
+            group: "actor",
+            code: "no_owner",
+            message: `nobody owns ${to}`,
+            metadata: { to },
+          });
+        }
+        return owner;
+      },
+      replan: () => void replace(),
+      status: (): ClusterStatus => ({
+        members: [...members.values()],
+        deployment: current,
+        reason,
+      }),
+    };
+  },
+});

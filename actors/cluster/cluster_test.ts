@@ -1,0 +1,374 @@
+import assert from "node:assert/strict";
+import {
+  CLUSTER,
+  clusterActor,
+  type ClusterStatus,
+  type Deployment,
+  directoryOf,
+  hasCode,
+  type Member,
+  memberActor,
+  type MemberHost,
+  OrreryError,
+  type Place,
+  Simulation,
+} from "../mod.ts";
+
+/** A node that remembers what it was told, and can refuse or dawdle. */
+class FakeHost implements MemberHost {
+  prepared: string[] = [];
+  adopted: (Deployment | undefined)[] = [];
+  reasons: string[] = [];
+  retired: string[] = [];
+  lost: string[] = [];
+  prepareMs = 50;
+  refuse?: OrreryError;
+  readonly #sim: Simulation;
+
+  constructor(sim: Simulation) {
+    this.#sim = sim;
+  }
+
+  async prepare(deployment: Deployment): Promise<void> {
+    await new Promise<void>((resolve) => this.#sim.clock.after(this.prepareMs, resolve));
+    if (this.refuse) throw this.refuse;
+    this.prepared.push(deployment.id);
+  }
+  adopt(deployment: Deployment | undefined, reason: string): Promise<void> {
+    this.adopted.push(deployment);
+    this.reasons.push(reason);
+    return Promise.resolve();
+  }
+  retire(id: string): Promise<void> {
+    this.retired.push(id);
+    return Promise.resolve();
+  }
+  nodeLost(node: string): void {
+    this.lost.push(node);
+  }
+}
+
+const onePerMember = (members: Member[]) => ({
+  stages: members.map((m, i) => ({ node: m.node, first: i, last: i })),
+});
+
+function world(options: { nodes?: number; seed?: number; place?: Place } = {}) {
+  const sim = new Simulation({ seed: options.seed ?? 1 });
+  const directory = directoryOf((to) => to === CLUSTER ? "n0" : to.split("/")[2]);
+  const hosts = new Map<string, FakeHost>();
+  const systems = ["n0", "n1", "n2"].map((name) => {
+    const host = new FakeHost(sim);
+    hosts.set(name, host);
+    const system = sim.node(name, directory, {
+      onPeerLost: (node) => name === "n0" && void systems[0].tell(CLUSTER, { type: "lost", node }),
+    });
+    system.register(memberActor, { config: {}, resources: () => ({ host, onPing() {} }) });
+    return system;
+  });
+  systems[0].register(clusterActor, {
+    config: clusterActor.config.parse({ nodes: options.nodes ?? 1, model: "m", source: "n0" }),
+    resources: () => ({ place: options.place ?? onePerMember }),
+  });
+  const join = (i: number) =>
+    sim.until(systems[i].ask(CLUSTER, {
+      type: "join",
+      node: `n${i}`,
+      host: "10.0.0.1",
+      port: 1000 + i,
+      cores: 1,
+      memory_bytes: 1,
+    }));
+  const status = () =>
+    sim.until(systems[0].ask(CLUSTER, { type: "status" })) as Promise<ClusterStatus>;
+  const serving = (name: string) => hosts.get(name)!.adopted.at(-1)?.stages.map((s) => s.node);
+  return { sim, systems, hosts, join, status, serving };
+}
+
+Deno.test("A cluster waits for its nodes, prepares all of them, and only then lets them adopt", async () => {
+  const { sim, hosts, join, status, serving } = world({ nodes: 3 });
+  await join(0);
+  await join(1);
+  await sim.run({ forMs: 500 });
+  assert.equal((await status()).deployment, undefined);
+  assert.match((await status()).reason, /waiting for 3 nodes, 2 joined/);
+  await join(2);
+  await sim.run({ forMs: 20 });
+  assert.equal(serving("n0"), undefined, "nobody has prepared yet");
+  assert.match((await status()).reason, /n0, n1, n2 load their layers/);
+  await sim.run({ forMs: 500 });
+  for (const [name, host] of hosts) {
+    assert.deepEqual(serving(name), ["n0", "n1", "n2"]);
+    assert.equal(host.prepared.length, 1);
+  }
+});
+
+Deno.test("A node that joins later and computes nothing is prepared, too: it answers prompts", async () => {
+  const { sim, hosts, join, serving } = world({
+    place: () => ({ stages: [{ node: "n0", first: 0, last: 0 }] }),
+  });
+  await join(0);
+  await sim.run({ forMs: 500 });
+  await join(1);
+  await sim.run({ forMs: 500 });
+  const [first, second] = ["n0", "n1"].map((n) => hosts.get(n)!);
+  assert.deepEqual(serving("n1"), ["n0"]);
+  assert.deepEqual(second.prepared, [second.adopted.at(-1)!.id]);
+  assert.deepEqual(first.prepared, second.prepared, "what served goes on, and is prepared once");
+  assert.deepEqual(first.adopted.at(-1)!.members.map((m) => m.node), ["n0", "n1"]);
+});
+
+Deno.test("A node that joins later is taken in without a break, and the old deployment is let go", async () => {
+  const { sim, hosts, join, serving } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  const first = hosts.get("n0")!.adopted.at(-1)!;
+  await join(1);
+  await sim.run({ forMs: 500 });
+  assert.deepEqual(serving("n0"), ["n0", "n1"]);
+  assert.deepEqual(serving("n1"), ["n0", "n1"]);
+  const { adopted, retired } = hosts.get("n0")!;
+  const since = adopted.slice(adopted.indexOf(first));
+  assert.ok(since.every((d) => d !== undefined), "requests could be answered all the time");
+  assert.deepEqual(retired, []);
+  await sim.run({ forMs: 5_000 });
+  assert.deepEqual(retired, [first.id]);
+});
+
+Deno.test("A node that leaves serves until the others have taken over, and is told when it may go", async () => {
+  const { sim, systems, hosts, join, serving } = world();
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 500 });
+  const before = hosts.get("n1")!.adopted.at(-1)!;
+  await sim.until(systems[1].ask(CLUSTER, { type: "leave", node: "n1" }));
+  await sim.run({ forMs: 500 });
+  assert.deepEqual(serving("n0"), ["n0"]);
+  assert.ok(hosts.get("n0")!.adopted.slice(2).every((d) => d !== undefined));
+  await sim.run({ forMs: 5_000 });
+  assert.deepEqual(hosts.get("n1")!.retired.includes(before.id), true);
+});
+
+Deno.test("A node that dies is taken out: its requests fail at once, the rest is placed anew", async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const { sim, hosts, join, serving } = world({ nodes: 3, seed });
+    for (const i of [0, 1, 2]) await join(i);
+    await sim.run({ forMs: 1_000 });
+    sim.crash("n2");
+    await sim.run({ forMs: 1_000 });
+    assert.deepEqual(hosts.get("n0")!.lost, ["n2"]);
+    assert.deepEqual(hosts.get("n1")!.lost, ["n2"]);
+    assert.deepEqual(serving("n0"), ["n0", "n1"]);
+  }
+});
+
+Deno.test("A placement that takes its time says what goes on, and what serves goes on serving", async () => {
+  const place: Place = async (members, { say }) => {
+    say(`measuring ${members.length} nodes`);
+    await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
+    return onePerMember(members);
+  };
+  const { sim, hosts, join, status, serving } = world({ place });
+  const simulation = sim;
+  await join(0);
+  await sim.run({ forMs: 1_000 });
+  assert.equal((await status()).deployment, undefined);
+  assert.match((await status()).reason, /measuring 1 nodes/);
+  assert.match(hosts.get("n0")!.reasons.at(-1)!, /measuring 1 nodes/);
+  await sim.run({ forMs: 5_000 });
+  assert.deepEqual(serving("n0"), ["n0"]);
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual(serving("n0"), ["n0"]);
+  assert.match((await status()).reason, /measuring 2 nodes/);
+  await sim.run({ forMs: 6_000 });
+  assert.deepEqual(serving("n1"), ["n0", "n1"]);
+});
+
+Deno.test("A placement that was made for nodes that are no longer there is not used", async () => {
+  const place: Place = async (members) => {
+    await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
+    return onePerMember(members);
+  };
+  const { sim, hosts, join, serving } = world({ nodes: 2, place });
+  const simulation = sim;
+  await join(0);
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  sim.crash("n1");
+  await join(2);
+  await sim.run({ forMs: 12_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n2"]);
+  assert.equal(hosts.get("n0")!.prepared.length, 1);
+});
+
+Deno.test("A plan that is made anew over the same stages is adopted without loading anything", async () => {
+  let version = 0;
+  const place: Place = (members) => ({ ...onePerMember(members), plan: { version: ++version } });
+  const { sim, systems, hosts, join } = world({ place });
+  await join(0);
+  await sim.run({ forMs: 1_000 });
+  await sim.until(systems[0].ask(CLUSTER, { type: "replan", why: "a node was measured again" }));
+  await sim.run({ forMs: 1_000 });
+  const { adopted, prepared } = hosts.get("n0")!;
+  assert.deepEqual(adopted.at(-1)!.plan, { version: 2 });
+  assert.equal(prepared.length, 1);
+});
+
+Deno.test("A node that falls silent behind a cut link is taken out after the silence, not before", async () => {
+  const { sim, join, status, serving } = world();
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 1_000 });
+  sim.network.cut("n0", "n1");
+  await sim.run({ forMs: 5_000 });
+  assert.equal((await status()).members.length, 2);
+  await sim.run({ forMs: 15_000 });
+  assert.deepEqual((await status()).members.map((m) => m.node), ["n0"]);
+  assert.deepEqual(serving("n0"), ["n0"]);
+});
+
+Deno.test("A node that dies while it loads does not hold the placement up for long", async () => {
+  const { sim, hosts, join, serving } = world({ nodes: 2 });
+  hosts.get("n1")!.prepareMs = 1e9;
+  await join(0);
+  await join(1);
+  await sim.run({ forMs: 500 });
+  sim.crash("n1");
+  await sim.run({ forMs: 2_000 });
+  assert.equal(serving("n0"), undefined, "the first placement still waits for its two nodes");
+  await join(2);
+  await sim.run({ forMs: 2_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n2"]);
+});
+
+Deno.test("A placement that fails says why and leaves what serves in place", async () => {
+  const { sim, hosts, join, status, serving } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  hosts.get("n1")!.refuse = new OrreryError({
+    group: "cluster",
+    code: "prepare_failed",
+    message: "7 MiB are missing",
+  });
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  assert.match((await status()).reason, /placement failed: 7 MiB are missing/);
+  assert.deepEqual(serving("n0"), ["n0"]);
+});
+
+Deno.test("A node restarted at the same place replaces its former self", async () => {
+  const { sim, systems, join, status } = world();
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 500 });
+  await sim.until(
+    systems[2].ask(CLUSTER, {
+      type: "join",
+      node: "n2",
+      host: "10.0.0.1",
+      port: 1001,
+      cores: 1,
+      memory_bytes: 1,
+    }),
+  );
+  await sim.run({ forMs: 3_000 });
+  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
+});
+
+Deno.test("An address is claimed by one node, found by others, and free after its node is gone", async () => {
+  const { sim, systems, join } = world();
+  for (const i of [0, 1]) await join(i);
+  const to = "default/generation/x";
+  await sim.until(systems[1].ask(CLUSTER, { type: "claim", address: to, node: "n1" }));
+  await assert.rejects(
+    sim.until(systems[0].ask(CLUSTER, { type: "claim", address: to, node: "n0" })),
+    (e) => hasCode(e, "not_owner"),
+  );
+  assert.deepEqual(await sim.until(systems[0].ask(CLUSTER, { type: "resolve", address: to })), {
+    node: "n1",
+    epoch: 1,
+  });
+  sim.crash("n1");
+  await sim.run({ forMs: 1_000 });
+  await assert.rejects(
+    sim.until(systems[0].ask(CLUSTER, { type: "resolve", address: to })),
+    (e) => hasCode(e, "no_owner"),
+  );
+});
+
+Deno.test("Where both deployments do not fit side by side, the old one makes room for the new one", async () => {
+  const { sim, hosts, join, status, serving } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  const host = hosts.get("n0")!;
+  const [old] = host.prepared;
+  host.refuse = new OrreryError({
+    group: "cluster",
+    code: "not_enough_memory",
+    message: "7 MiB are missing",
+  });
+  await join(1);
+  await sim.run({ forMs: 200 });
+  assert.deepEqual(host.retired.includes(old), true);
+  assert.match((await status()).reason, /make room/);
+  host.refuse = undefined; // the old stage is gone
+  await sim.run({ forMs: 3_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1"]);
+});
+
+Deno.test("What a failed placement loaded is let go again", async () => {
+  const { sim, hosts, join } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  hosts.get("n1")!.refuse = new OrreryError({
+    group: "model",
+    code: "blob_hash",
+    message: "changed on the way",
+  });
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  const { prepared, retired } = hosts.get("n0")!;
+  assert.equal(prepared.length, 2);
+  assert.deepEqual(retired, [prepared[1]]);
+});
+
+Deno.test("When room was made in vain, what served before serves again", async () => {
+  const { sim, hosts, join, status, serving } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  hosts.get("n1")!.refuse = new OrreryError({
+    group: "cluster",
+    code: "not_enough_memory",
+    message: "n1 is too small",
+  });
+  hosts.get("n1")!.prepareMs = 1;
+  const place = join(1);
+  await place;
+  await sim.run({ forMs: 10_000 });
+  assert.equal(serving("n0"), undefined);
+  hosts.get("n1")!.refuse = undefined;
+  hosts.get("n1")!.prepare = (deployment) =>
+    deployment.stages.some((s) => s.node === "n1")
+      ? Promise.reject(
+        new OrreryError({
+          group: "cluster",
+          code: "not_enough_memory",
+          message: "n1 is too small",
+        }),
+      )
+      : Promise.resolve();
+  await sim.run({ forMs: 40_000 });
+  assert.deepEqual(serving("n0"), ["n0"]);
+  assert.match((await status()).reason, /placement failed: n1 is too small/);
+});
+
+Deno.test("What a node claimed is free once it left and its link is gone", async () => {
+  const { sim, systems, join } = world();
+  await join(0);
+  await join(1);
+  await sim.until(
+    systems[1].ask(CLUSTER, { type: "claim", address: "d/generation/x", node: "n1" }),
+  );
+  await sim.until(systems[1].ask(CLUSTER, { type: "leave", node: "n1" }));
+  sim.crash("n1");
+  await sim.run({ forMs: 20_000 });
+  const resolve = systems[0].ask(CLUSTER, { type: "resolve", address: "d/generation/x" });
+  await assert.rejects(sim.until(resolve), (e) => hasCode(e, "no_owner"));
+});

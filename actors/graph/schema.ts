@@ -1,0 +1,322 @@
+/**
+ * What a graph file may say: the model, the actors and who talks with whom, the devices and links, what the plan is for.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { MODEL_PRESETS } from "./presets.ts";
+import { flopsSchema, layersSchema, rateSchema, sizeSchema, timeSchema } from "./units.ts";
+import { outlineTemplatesSchema } from "../outline/mod.ts";
+
+/** An object whose unknown fields are refused; the message lists the known ones. */
+const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? `expected one of ${Object.keys(shape).join(", ")}`
+        : undefined,
+  });
+
+const count = z.number().int().positive();
+const name = z.string().min(1).max(128);
+const PRECISION = z.enum(["q4", "q8", "f16", "f32"]);
+
+/** Actors that every graph has; custom ones get other names. */
+export const BUILT_IN_ACTORS = ["generation", "stages", "drafter", "outline"] as const;
+
+/** Where requests come in and answers go out; an edge may begin or end there. */
+export const API = "api";
+
+/** Names that are taken by kinds of actors of the system, so that custom ones get others. */
+export const RESERVED_ACTORS = [
+  ...["model", "cluster", "member", "weights", "stage", "arbiter", "client", "graph"],
+] as const;
+
+/** Name of a model of {@linkcode MODEL_PRESETS}. */
+const preset = z.enum(
+  Object.keys(MODEL_PRESETS) as [keyof typeof MODEL_PRESETS, ...(keyof typeof MODEL_PRESETS)[]],
+);
+
+const dimensions = {
+  layers: count.describe("Decoder layers"),
+  hidden: count.describe("Elements of a row of hidden states"),
+  vocab: count.describe("Tokens of the vocabulary"),
+  heads: count.describe("Attention heads"),
+  kv_heads: count.describe("Key and value heads"),
+  head_dim: count.describe("Elements of a head"),
+  ffn: count.describe("Inner width of the gated MLP"),
+  context: count.describe("Longest context in rows"),
+  tied: z.boolean().describe("Embedding and head are one matrix"),
+};
+
+const paperModel = exactly({
+  preset: preset.optional().describe(
+    "Dimensions of a well-known model; fields beside it replace its own",
+  ),
+  name: name.optional(),
+  ...z.object(dimensions).partial().shape,
+  precision: PRECISION.default("q4").describe("Of the weights"),
+  kv_element_bytes: count.default(4).describe(
+    "Bytes of an element of keys and values; the engine keeps them in f32",
+  ),
+}).superRefine((shape, context) => {
+  if (shape.preset !== undefined) return;
+  for (const key of Object.keys(dimensions) as (keyof typeof dimensions)[]) {
+    if (shape[key] !== undefined || key === "tied" || key === "context") continue;
+    context.addIssue({
+      code: "custom",
+      path: [key],
+      message: "expected a whole number above 0 (or a preset)",
+      input: undefined,
+    });
+  }
+});
+
+const shapeOnPaper = z.union([
+  preset.transform((preset) => paperModel.parse({ preset })),
+  paperModel,
+], {
+  error: `expected the dimensions of a model, or one of ${Object.keys(MODEL_PRESETS).join(", ")}`,
+});
+
+const model = z.union([
+  name.transform((name) => ({ name, precision: undefined })),
+  exactly({
+    name: name.describe("Name in the model store, or a Hugging Face folder"),
+    precision: PRECISION.optional(),
+  }),
+], { error: "expected the name or folder of a model" });
+
+const drafter = z.union([
+  z.enum(["auto", "none", "ngram"]),
+  exactly({
+    model: name.describe("Draft model, in the store"),
+    host: name.optional().describe("Where it runs; left out: the planner chooses"),
+    shape: shapeOnPaper.optional().describe("Its dimensions, where it is on paper only"),
+  }),
+], { error: "expected auto, none, ngram or {model, host}" });
+
+/** A host name, an IPv4 address or an IPv6 address in brackets, with or without a port. */
+const NET = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:\d{1,5})?$/;
+const ENV = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+
+const grant = (expected: string, fits: (text: string) => boolean) =>
+  z.string().refine((text) => text !== "all" && !text.includes("*") && fits(text), {
+    error: `expected ${expected}; all of them cannot be granted`,
+  });
+
+const permissions = exactly({
+  net: z.array(grant("a host such as api.example.com or 10.0.0.7:8080", (text) => NET.test(text)))
+    .default([])
+    .describe("Hosts that it may talk to, as host or host:port"),
+  read: z.array(grant(
+    "a file or folder, relative to this file or from the root",
+    (text) => text !== "" && !/^(~|[/\\]+$|[A-Za-z]:[/\\]*$)/.test(text),
+  )).default([]).describe("Folders and files that it may read"),
+  env: z.array(
+    grant("the name of an environment variable such as API_KEY", (text) => ENV.test(text)),
+  )
+    .default([])
+    .describe("Environment variables that it may read"),
+});
+
+const limits = exactly({
+  compute_seconds: timeSchema.refine((s) => s >= 0.05 && s <= 600, {
+    error: "expected 50 ms to 600 s",
+  })
+    .default(5)
+    .describe("An actor that computes for so long without a pause is stopped: it has crashed"),
+  answer_seconds: timeSchema.refine((s) => s >= 0.05 && s <= 3600, {
+    error: "expected 50 ms to 3600 s",
+  })
+    .default(120).describe("A handler that has not ended by then has crashed"),
+  message_bytes: sizeSchema.refine((b) => b >= 1024 && b <= 16 * 2 ** 20, {
+    error: "expected 1 KiB to 16 MiB",
+  })
+    .default(1 << 20).describe("Largest message to it, from it, and answer"),
+  memory_bytes: sizeSchema.refine((b) => b >= 32 * 2 ** 20 && b <= 2 ** 31, {
+    error: "expected 32 MiB to 2 GiB",
+  }).default(256 * 2 ** 20).describe("An activation that takes more has crashed"),
+});
+
+const customActor = exactly({
+  name: name.regex(/^[a-z][a-z0-9_-]*$/, {
+    error: "expected a name of a-z, 0-9, _ and - that begins with a letter",
+  }),
+  module: z.string().min(1).describe("TypeScript module, relative to this file"),
+  config: z.record(z.string(), z.unknown()).default({}).describe(
+    "Given to the actor as its config",
+  ),
+  permissions: permissions.default(() => permissions.parse({})).describe(
+    "Whatever is not granted here is refused",
+  ),
+  limits: limits.default(() => limits.parse({})),
+  expose: z.boolean().default(false).describe("May clients ask it by POST /api/actors/NAME?"),
+  messages: z.array(name).optional().describe("Names of the messages that it takes"),
+  host: name.optional().describe("Where it runs; left out: at the coordinator"),
+});
+
+const actors = exactly({
+  stages: z.union([
+    z.literal("auto"),
+    z.array(exactly({ host: name, layers: layersSchema })).min(1),
+  ], { error: "expected auto or a list of {host, layers}" }).default("auto").describe(
+    "Which layers go where",
+  ),
+  drafter: drafter.default("auto").describe("What guesses the next tokens"),
+  outline: exactly({
+    max_branches: count.max(64).optional().describe("Branches of one request at once"),
+    templates: outlineTemplatesSchema.optional().describe(
+      "What asks for the outline (with {question}) and for a point of it (with {point} or {index})",
+    ),
+    router: z.union([
+      z.boolean(),
+      exactly({
+        suited: z.array(name).default([]).describe("Words whose questions get an outline"),
+        unsuited: z.array(name).default([]).describe(
+          "Words whose questions never get one; stronger than suited",
+        ),
+      }),
+    ], { error: "expected true, false or {suited, unsuited}" }).default(true)
+      .describe("Decides which questions get an outline; false: only those that ask for it"),
+  }).optional(),
+  custom: z.array(customActor).default([]),
+});
+
+const timesByRows = z.record(
+  z.string().regex(/^[1-9]\d{0,5}$/, { error: "expected a number of rows" }),
+  timeSchema,
+)
+  .refine((times) => Object.keys(times).length > 0, {
+    error: "expected at least one entry such as 1: 0.004",
+  });
+
+const device = exactly({
+  name,
+  memory_bytes: sizeSchema.refine((bytes) => bytes > 0, { error: "expected a size above 0" })
+    .describe(
+      "What stages may use: weights, KV, engine",
+    ),
+  layer_seconds: timesByRows.optional().describe("Seconds of one layer by rows of a frame"),
+  embed_seconds: timesByRows.optional().describe(
+    "Seconds of the embedding by rows; left out: by size, from the layer",
+  ),
+  head_seconds: timesByRows.optional()
+    .describe(
+      "Seconds of final norm, LM head and sampling by rows; left out: by size, from the layer",
+    ),
+  flops: flopsSchema.optional().describe("Instead of layer_seconds, with memory_bandwidth"),
+  memory_bandwidth: rateSchema.optional().describe("Bytes a second, with flops"),
+  frame_seconds: timeSchema.optional().describe("Fixed time of a frame at a stage"),
+  overhead_bytes: sizeSchema.optional().describe("What the engine takes besides weights and KV"),
+  trusted: z.boolean().default(true).describe("May it see prompts and tokens in clear?"),
+}).superRefine((device, context) => {
+  const paper = device.flops !== undefined && device.memory_bandwidth !== undefined;
+  const half = (device.flops !== undefined) !== (device.memory_bandwidth !== undefined);
+  if ((device.layer_seconds !== undefined) !== paper && !half) return;
+  const message = device.layer_seconds && !half
+    ? "expected either layer_seconds or flops with memory_bandwidth, not both"
+    : "expected layer_seconds, or flops and memory_bandwidth together";
+  context.addIssue({ code: "custom", message });
+});
+
+const link = exactly({
+  from: name.describe('A device, or "*" for any'),
+  to: name.describe('A device, or "*" for any'),
+  seconds: timeSchema.describe("Latency one way"),
+  bytes_per_s: rateSchema,
+});
+
+const workload = exactly({
+  prompt_tokens: count.default(512),
+  output_tokens: count.default(128),
+  branches: count.max(64).default(1).describe("Outline branches of a request; 1: none"),
+  concurrent: count.max(1024).default(1).describe("Requests at once"),
+  acceptance: z.number().min(0).max(1).optional().describe(
+    "Chance that a drafted token is accepted; left out: not known",
+  ),
+  kv_rows: count.optional().describe(
+    "KV rows to hold memory for; left out: what the workload needs",
+  ),
+});
+
+const constraints = exactly({
+  pin: z.array(exactly({ host: name, layers: layersSchema })).default([]).describe(
+    "Layers that are computed there",
+  ),
+  exclude: z.array(name).default([]).describe("Hosts that are never used"),
+  memory: z.array(exactly({ host: name, bytes: sizeSchema })).default([]).describe(
+    "Caps below the hosts' own",
+  ),
+  trusted_ends: z.boolean().default(false)
+    .describe(
+      "First and last stage, drafter and Generation stay on trusted hosts: prompts and tokens never leave them in clear",
+    ),
+  min_piece_rows: count.default(16).describe("Fewest rows of a prompt piece"),
+});
+
+const decode = exactly({
+  mode: z.enum(["auto", "plain", "speculative", "outline"]).default("auto").describe(
+    "What requests use that do not say",
+  ),
+  draft_length: z.int().min(0).max(64).optional().describe(
+    "Longest draft; left out: the planner chooses",
+  ),
+  max_branches: count.max(64).optional().describe(
+    "Branches in flight; left out: the planner chooses",
+  ),
+  wire: z.enum(["auto", "f32", "f16", "int8"]).default("auto").describe("How hidden states travel"),
+});
+
+/** The file as a whole; cross references are checked by `parseGraph`. */
+export const graphSchema = exactly({
+  $schema: z.string().optional().describe("Where editors find the JSON Schema of these files"),
+  model: model.optional(),
+  model_shape: shapeOnPaper.optional().describe(
+    "A model on paper, by its dimensions; needed where `model` is not in the store",
+  ),
+  actors: actors.default(() => actors.parse({})),
+  edges: z.array(exactly({ from: name, to: name })).default([]).describe(
+    "Which actor sends to which",
+  ),
+  devices: z.union([z.literal("measured"), z.array(device).min(1)], {
+    error: "expected measured or a list of devices",
+  })
+    .default("measured").describe("Measured by `deno task profile`, or described here"),
+  links: z.array(link).default([]).describe('Both ways unless both are given; "*" is any device'),
+  workload: workload.default(() => workload.parse({})),
+  objective: z.enum(["latency", "throughput", "blended"]).default("blended")
+    .describe(
+      "latency: the sum over stages and links; throughput: the slowest of them; blended: the time of a request",
+    ),
+  lambda: z.number().nonnegative().optional().describe("Weight of the slowest stage under blended"),
+  constraints: constraints.default(() => constraints.parse({})),
+  decode: decode.default(() => decode.parse({})),
+}).superRefine((graph, context) => {
+  if (graph.model === undefined && graph.model_shape === undefined) {
+    context.addIssue({
+      code: "custom",
+      path: ["model"],
+      message: "expected the name or folder of a model, or a model_shape",
+    });
+  }
+});
+
+/** A device file: devices and links as in a graph file. */
+export const deviceFileSchema = exactly({
+  devices: z.array(device).min(1),
+  links: z.array(link).default([]).describe('Both ways unless both are given; "*" is any device'),
+});
+
+/** See {@linkcode graphSchema}; sizes in bytes, times in seconds, layers as `{first, last}`. */
+export type Graph = z.output<typeof graphSchema>;
+/** See {@linkcode deviceFileSchema}. */
+export type DeviceFile = z.output<typeof deviceFileSchema>;
+/** An entry of `actors.custom`; limits in seconds and bytes. */
+export type CustomActor = Graph["actors"]["custom"][number];
+/** A device as a file describes it. */
+export type GraphDevice = z.output<typeof device>;
+/** A link as a file describes it. */
+export type GraphLink = z.output<typeof link>;
+/** A model on paper. */
+export type PaperModel = z.output<typeof paperModel>;

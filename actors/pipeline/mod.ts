@@ -1,0 +1,13 @@
+/**
+ * The pipeline: frames and tensors, the stage actors that run them, and the drafters that guess ahead.
+ *
+ * @module
+ */
+export * from "./draft_messages.ts";
+export * from "./drafter.ts";
+export * from "./engine.ts";
+export * from "./frame.ts";
+export * from "./ngram.ts";
+export * from "./shape.ts";
+export * from "./stage.ts";
+export * from "./tensor.ts";

@@ -1,0 +1,328 @@
+/**
+ * One activation of an actor: its turns, its timers, its restarts, its end.
+ *
+ *     starting -> idle <-> running -> stopped
+ *                  ^        |
+ *                  +--crash-+   (new behaviour, same mailbox)
+ *
+ * @module
+ */
+import type {
+  ActorContext,
+  ActorDefinition,
+  AskOptions,
+  Behaviour,
+  Message,
+  MessageSchemas,
+  TellOptions,
+} from "./define.ts";
+import type { Address } from "./address.ts";
+import type { Delivery } from "./delivery.ts";
+import { OrreryError, toOrreryError } from "./errors.ts";
+import { Mailbox } from "./mailbox.ts";
+import { actorFailed } from "./refusals.ts";
+import type { Clock, TraceContext } from "./envelope.ts";
+
+/** What an activation needs from its system. */
+export interface Host {
+  readonly clock: Clock;
+  random(): number;
+  schedule(turn: () => void): void;
+  send(
+    kind: "tell",
+    from: string,
+    to: string,
+    message: Message,
+    options: TellOptions,
+    trace?: TraceContext,
+  ): Promise<void>;
+  send(
+    kind: "ask",
+    from: string,
+    to: string,
+    message: Message,
+    options: AskOptions,
+    trace?: TraceContext,
+  ): Promise<unknown>;
+  /** A message left the mailbox: credit may go back. */
+  taken(delivery: Delivery): void;
+  dead(delivery: Delivery, error: OrreryError): void;
+  crashed(address: string, error: OrreryError): void;
+  /** The activation is over; `rest` are messages that it never handled. */
+  ended(activation: Activation, rest: Delivery[]): void;
+}
+
+const DEFAULT_RESTARTS = { max: 3, withinMs: 60_000 };
+
+/** See the module's text. */
+export class Activation {
+  readonly address: Address;
+  readonly epoch: number;
+  readonly definition: ActorDefinition<unknown, MessageSchemas>;
+  readonly mailbox: Mailbox<Delivery | (() => unknown)>;
+  /** Refuses messages until this time, after too many crashes. */
+  failedUntil = 0;
+
+  readonly #host: Host;
+  readonly #config: unknown;
+  readonly #resources: Record<string, unknown>;
+  #behaviour?: Behaviour<MessageSchemas>;
+  #running = false;
+  /** Handlers of concurrent messages under way. */
+  #beside = 0;
+  #ended = false;
+  #stopping = false;
+  #abort = new AbortController();
+  #onStop: (() => unknown)[] = [];
+  #onIdle: (() => boolean)[] = [];
+  #timers = new Set<() => void>();
+  #crashes: number[] = [];
+  #cancelIdle?: () => void;
+  #current?: Delivery;
+  #done = Promise.withResolvers<void>();
+
+  constructor(
+    host: Host,
+    address: Address,
+    epoch: number,
+    definition: ActorDefinition<unknown, MessageSchemas>,
+    config: unknown,
+    resources: Record<string, unknown>,
+  ) {
+    this.#host = host;
+    this.address = address;
+    this.epoch = epoch;
+    this.definition = definition;
+    this.#config = config;
+    this.#resources = resources;
+    this.mailbox = new Mailbox(definition.policy?.mailbox ?? 64);
+  }
+
+  get busy(): boolean {
+    return this.#running;
+  }
+
+  /** The message being handled, if any. */
+  get current(): Delivery | undefined {
+    return this.#current;
+  }
+
+  /** Resolves when the activation is over. */
+  get done(): Promise<void> {
+    return this.#done.promise;
+  }
+
+  /** There is something in the mailbox: see that a turn comes. */
+  wake(): void {
+    if (this.#running || this.#ended) return;
+    this.#running = true;
+    this.#cancelIdle?.();
+    this.#host.schedule(() => void this.#turn());
+  }
+
+  /** Ends after the current turn. */
+  stop(): void {
+    this.#stopping = true;
+    this.wake();
+  }
+
+  /** Ends as soon as the running handler heeds its signal, which is aborted now. */
+  kill(reason: OrreryError): void {
+    this.#stopping = true;
+    this.#abort.abort(reason);
+    this.wake();
+  }
+
+  async #turn(): Promise<void> {
+    try {
+      if (!this.#stopping) await this.#handleNext();
+    } finally {
+      this.#running = false;
+      if (this.#stopping) await this.#end();
+      else if (this.mailbox.size > 0) this.wake();
+      else this.#armIdle();
+    }
+  }
+
+  async #handleNext(): Promise<void> {
+    if (!this.#behaviour && !await this.#start()) return;
+    const next = this.mailbox.take();
+    if (next === undefined) return;
+    if (typeof next === "function") {
+      try {
+        await next();
+      } catch (error) {
+        await this.#crash(toOrreryError(error, this.address));
+      }
+      return;
+    }
+    this.#host.taken(next);
+    const over = next.over;
+    if (over) {
+      next.origin.reject(over);
+      this.#host.dead(next, over);
+      return;
+    }
+    if (!this.definition.concurrent?.includes(next.type)) return await this.#run(next);
+    this.#beside++;
+    void this.#run(next).finally(() => {
+      this.#beside--;
+      if (!this.#running) this.#armIdle();
+    });
+  }
+
+  async #run(delivery: Delivery): Promise<void> {
+    const { signal } = this.#abort;
+    delivery.begin(signal);
+    try {
+      this.#current = delivery; // seen by what the handler sends before its first await
+      const result = this.#behaviour![delivery.type](delivery.body, delivery);
+      delivery.origin.resolve(await result);
+    } catch (caught) {
+      const error = toOrreryError(caught, this.address);
+      delivery.origin.reject(error);
+      if (delivery.origin.kind === "tell" || error.code === "internal") {
+        this.#host.dead(delivery, error);
+      }
+      if (!(caught instanceof OrreryError) && !signal.aborted) await this.#crash(error);
+    } finally {
+      if (this.#current === delivery) this.#current = undefined;
+      delivery.end();
+    }
+  }
+
+  /** Creates the behaviour. A typed error refuses what waits and ends the activation; anything else is a crash. */
+  async #start(): Promise<boolean> {
+    try {
+      this.#behaviour = await this.definition.create(
+        this.#context(),
+        this.definition.config.parse(this.#config),
+      );
+      return true;
+    } catch (caught) {
+      const error = toOrreryError(caught, this.address);
+      this.#refuseAll(error);
+      if (caught instanceof OrreryError) this.#stopping = true;
+      else await this.#crash(error);
+      return false;
+    }
+  }
+
+  async #crash(error: OrreryError): Promise<void> {
+    this.#host.crashed(this.address, error);
+    await this.#teardown(error);
+    const { max, withinMs } = this.definition.policy?.restarts ?? DEFAULT_RESTARTS;
+    const now = this.#host.clock.now();
+    this.#crashes = [...this.#crashes.filter((t) => now - t < withinMs), now];
+    if (this.#crashes.length <= max) return;
+    this.failedUntil = now + withinMs;
+    this.#refuseAll(actorFailed(this.address, this.#crashes.length, withinMs));
+  }
+
+  #refuseAll(error: OrreryError): void {
+    for (const item of this.mailbox.drain()) {
+      if (typeof item === "function") continue;
+      this.#host.taken(item);
+      item.origin.reject(error);
+      this.#host.dead(item, error);
+    }
+  }
+
+  async #teardown(reason: unknown): Promise<void> {
+    this.#abort.abort(reason);
+    for (const cancel of this.#timers) cancel();
+    this.#timers.clear();
+    const hooks = this.#onStop.reverse();
+    this.#onStop = [];
+    this.#onIdle = [];
+    this.#behaviour = undefined;
+    for (const hook of hooks) {
+      try {
+        await hook();
+      } catch (error) {
+        this.#host.crashed(this.address, toOrreryError(error, this.address));
+      }
+    }
+    this.#abort = new AbortController();
+  }
+
+  async #end(): Promise<void> {
+    this.#ended = true;
+    this.#cancelIdle?.();
+    await this.#teardown(
+      new OrreryError({
+        group: "actor",
+        code: "stopped",
+        message: `actor ${this.address} stopped`,
+      }),
+    );
+    const rest = this.mailbox.drain().filter((item) => typeof item !== "function");
+    this.#host.ended(this, rest);
+    this.#done.resolve();
+  }
+
+  #armIdle(): void {
+    const idleMs = this.definition.policy?.idleMs ?? 0;
+    if (idleMs <= 0 || this.#ended || this.#beside > 0) return;
+    this.#cancelIdle?.();
+    this.#cancelIdle = this.#host.clock.after(idleMs, () => {
+      if (this.#running || this.#beside > 0 || this.mailbox.size > 0) return;
+      if (this.#onIdle.every((may) => may())) this.stop();
+      else this.#armIdle();
+    });
+  }
+
+  #context(): ActorContext {
+    const host = this.#host;
+    const self = this.address;
+    const signal = this.#abort.signal;
+    return {
+      self,
+      signal,
+      tell: (to, message, options = {}) =>
+        host.send("tell", self, to, message, options, this.#current?.trace),
+      ask: (to, message, options = {}) =>
+        host.send(
+          "ask",
+          self,
+          to,
+          message,
+          { ...options, signal: either(options.signal, signal) },
+          this.#current?.trace,
+        ),
+      after: (ms, fn) => {
+        const cancel = host.clock.after(ms, () => {
+          this.#timers.delete(cancel);
+          this.mailbox.put(() => signal.aborted ? undefined : fn()); // a crash may come before its turn
+          this.wake();
+        });
+        this.#timers.add(cancel);
+        return () => {
+          this.#timers.delete(cancel);
+          cancel();
+        };
+      },
+      now: () => host.clock.now(),
+      random: () => host.random(),
+      resource: <T>(name: string) => {
+        if (!(name in this.#resources)) {
+          throw new OrreryError({
+            group: "actor",
+            code: "no_resource",
+            message:
+              `actor ${self} asks for resource ${name}, which this node gives to kind ${this.definition.kind} not at all`,
+            metadata: { resource: name, given: Object.keys(this.#resources) },
+          });
+        }
+        return this.#resources[name] as T;
+      },
+      onStop: (fn) => void this.#onStop.push(fn),
+      onIdle: (fn) => void this.#onIdle.push(fn),
+      stop: () => this.stop(),
+    };
+  }
+}
+
+function either(a: AbortSignal | undefined, b: AbortSignal): AbortSignal {
+  return a ? AbortSignal.any([a, b]) : b;
+}

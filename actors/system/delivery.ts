@@ -1,0 +1,114 @@
+/**
+ * One message on its way into a handler, and what becomes of it.
+ *
+ * @module
+ */
+import { LinkedAbort } from "./abort.ts";
+import type { MessageMeta } from "./define.ts";
+import type { Clock, NodeId, TraceContext } from "./envelope.ts";
+import { OrreryError } from "./errors.ts";
+
+/** Where a message came from and how its answer goes back. */
+export interface Origin {
+  /** Sending node; undefined: this one. */
+  node?: NodeId;
+  /** Envelope id at the sending node. */
+  id: number;
+  kind: "tell" | "ask";
+  /** It was sent with credit, which must go back. */
+  credited: boolean;
+  /** Answers an ask (no-op for a tell). */
+  resolve(value: unknown): void;
+  /** Answers an ask with an error. */
+  reject(error: OrreryError): void;
+}
+
+/** A validated message in a mailbox; also the handler's `meta`. */
+export class Delivery implements MessageMeta {
+  readonly to: string;
+  readonly from: string;
+  readonly type: string;
+  readonly body: unknown;
+  readonly origin: Origin;
+  readonly received: number;
+  readonly deadline?: number;
+  readonly trace?: TraceContext;
+  readonly #clock: Clock;
+  #owner?: AbortSignal;
+  #abort?: LinkedAbort;
+  #cancelled?: OrreryError;
+
+  constructor(
+    clock: Clock,
+    init: {
+      to: string;
+      from: string;
+      type: string;
+      body: unknown;
+      origin: Origin;
+      deadline?: number;
+      trace?: TraceContext;
+    },
+  ) {
+    this.#clock = clock;
+    this.received = clock.now();
+    this.to = init.to;
+    this.from = init.from;
+    this.type = init.type;
+    this.body = init.body;
+    this.origin = init.origin;
+    this.deadline = init.deadline;
+    this.trace = init.trace;
+  }
+
+  /** Made on first use: most handlers never look at it. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new LinkedAbort(this.#owner);
+      if (this.#cancelled) this.#abort.abort(this.#cancelled);
+      else if (this.deadline !== undefined) {
+        this.#abort.deadline(
+          this.#clock,
+          Math.max(0, this.deadline - this.#clock.now()),
+          () => this.expired(),
+        );
+      }
+    }
+    return this.#abort.signal;
+  }
+
+  /** Error if nobody waits for this message any more. */
+  get over(): OrreryError | undefined {
+    if (this.#cancelled) return this.#cancelled;
+    return this.deadline !== undefined && this.#clock.now() >= this.deadline
+      ? this.expired()
+      : undefined;
+  }
+
+  expired(): OrreryError {
+    return new OrreryError({
+      group: "actor",
+      code: "deadline_exceeded",
+      message: `deadline passed for ${this.type} to ${this.to}`,
+      metadata: { to: this.to, type: this.type },
+    });
+  }
+
+  /** Ties the handler's signal to the activation that handles it. */
+  begin(owner: AbortSignal): void {
+    this.#owner = owner;
+  }
+
+  end(): void {
+    this.#abort?.release();
+  }
+
+  cancel(): void {
+    this.#cancelled = new OrreryError({
+      group: "actor",
+      code: "cancelled",
+      message: `${this.type} to ${this.to} was cancelled`,
+    });
+    this.#abort?.abort(this.#cancelled);
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * The actor framework by itself: define a kind of actor, make a system, send messages.
+ *
+ * This room knows nothing of models, clusters or HTTP. It imports nothing else of the project, and from npm only zod. Start
+ * with `define.ts`: it shows a whole actor on one screen.
+ *
+ * @module
+ */
+export * from "./address.ts";
+export { type DeadLetter } from "./dead_letters.ts";
+export * from "./define.ts";
+export * from "./directory.ts";
+export * from "./envelope.ts";
+export * from "./errors.ts";
+export * from "./inbox.ts";
+export * from "./local_transport.ts";
+export { invalidMessage } from "./refusals.ts";
+export * from "./simulation.ts";
+export * from "./system.ts";

@@ -1,0 +1,100 @@
+/**
+ * The errors with which an actor system refuses a message: one place for their codes and texts.
+ *
+ * @module
+ */
+import { OrreryError } from "./errors.ts";
+
+const refusal = (code: string, message: string, metadata: Record<string, unknown>) =>
+  new OrreryError({ group: "actor", code, message, metadata });
+
+/** The address has no activation and the message does not make one. */
+export const notActive = (to: string, type: string) =>
+  refusal("not_active", `actor ${to} is not active and ${type} does not activate it`, { to, type });
+
+/** The system is shutting down. */
+export const closed = (to: string) =>
+  refusal("closed", `the actor system with ${to} is closing`, { to });
+
+/** An ask that got no answer in time. */
+export const deadlineExceeded = (to: string, type: string, ms: number) =>
+  refusal("deadline_exceeded", `${to} did not answer ${type} within ${ms} ms`, {
+    to,
+    type,
+    deadline_ms: ms,
+  });
+
+/** A tell whose receiver had no place for it in time. */
+export const notPlaced = (to: string, type: string, ms: number) =>
+  refusal("deadline_exceeded", `${to} had no place for ${type} within ${ms} ms`, {
+    to,
+    type,
+    deadline_ms: ms,
+  });
+
+/** The body does not fit the receiver's schema. */
+export const invalidMessage = (
+  to: string,
+  type: string,
+  issue: { path: PropertyKey[]; message: string },
+) =>
+  refusal(
+    "invalid_message",
+    `message ${type} to ${to}: ${issue.path.join(".") || "body"}: ${issue.message}`,
+    {
+      to,
+      type,
+      path: issue.path.join("."),
+    },
+  );
+
+/** Nobody registered this kind here. */
+export const unknownKind = (node: string, to: string, type: string, kind: string) =>
+  refusal("unknown_kind", `node ${node} has no actors of kind ${kind} (message ${type} to ${to})`, {
+    to,
+    kind,
+  });
+
+/** The kind exists, the message does not. */
+export const unknownMessage = (to: string, type: string, kind: string, known: string[]) =>
+  refusal(
+    "unknown_message",
+    `actor kind ${kind} has no message ${type}; it has ${known.join(", ")}`,
+    {
+      to,
+      type,
+    },
+  );
+
+/** The sender believes in an earlier owner. */
+export const staleEpoch = (to: string, type: string, epoch: number, current: number) =>
+  refusal(
+    "stale_epoch",
+    `message ${type} to ${to} carries epoch ${epoch}, the activation has ${current}`,
+    {
+      to,
+      type,
+      epoch: current,
+    },
+  );
+
+/** An actor that crashed too often. */
+export const actorFailed = (to: string, crashes: number, withinMs: number) =>
+  refusal(
+    "actor_failed",
+    `actor ${to} crashed ${crashes} times within ${withinMs} ms and refuses messages for that long`,
+    {
+      to,
+      crashes,
+      within_ms: withinMs,
+    },
+  );
+
+/** The transport gave a peer up. */
+export const peerLost = (peer: string, reason: string) =>
+  new OrreryError({
+    group: "mailbox",
+    code: "peer_lost",
+    message: `node ${peer} is gone: ${reason}`,
+    metadata: { peer, reason },
+  });

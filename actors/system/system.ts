@@ -1,0 +1,557 @@
+/**
+ * The actor system of one node: finds actors, activates them, carries messages to and fro.
+ *
+ * Promises, each attacked by `tests/actors_suite.ts` over every transport:
+ * - messages from one sender to one receiver are handled in the order sent, each at most once;
+ * - a sender waits while the receiver's mailbox is full: memory does not grow;
+ * - an ask ends: with an answer, an error, its deadline, or its signal;
+ * - a message that nobody handles is a dead letter, counted and shown;
+ * - at most one activation of an address at an epoch; a message with an older epoch is refused.
+ *
+ * @module
+ */
+import { LinkedAbort } from "./abort.ts";
+import { Activation, type Host } from "./activation.ts";
+import { type Address } from "./address.ts";
+import { Asks, type PendingAsk } from "./asks.ts";
+import type {
+  ActorDefinition,
+  AskOptions,
+  Message,
+  MessageSchemas,
+  TellOptions,
+} from "./define.ts";
+import { type DeadLetter, DeadLetters } from "./dead_letters.ts";
+import { Delivery, type Origin } from "./delivery.ts";
+import type { Directory } from "./directory.ts";
+import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
+import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
+import {
+  actorFailed,
+  closed,
+  invalidMessage,
+  notActive,
+  notPlaced,
+  peerLost,
+  staleEpoch,
+} from "./refusals.ts";
+import { Inbox } from "./inbox.ts";
+import { Kinds } from "./kinds.ts";
+import { ReceiverCredits, SenderCredits } from "./mailbox.ts";
+import { SendOrder } from "./send_order.ts";
+
+/** Options of an {@linkcode ActorSystem}. */
+export interface SystemOptions {
+  /** Carries messages to other nodes; the system starts it, and closes it at its own end. */
+  transport: Transport;
+  /** Says which node owns an address. */
+  directory: Directory;
+  /** Times deadlines, idleness and `ctx.after`. */
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  /** Runs a turn soon. @default queueMicrotask */
+  schedule?: (turn: () => void) => void;
+  /** Told of each dead letter. */
+  onDeadLetter?: (letter: DeadLetter) => void;
+  /** Told of each crash. */
+  onCrash?: (address: string, error: OrreryError) => void;
+  /** Told when a peer is gone. */
+  onPeerLost?: (peer: NodeId, reason: string) => void;
+}
+
+/** What is known of an active actor. */
+export interface ActorStatus {
+  /** `deployment/kind/key`. */
+  address: string;
+  /** Ownership epoch of this activation. */
+  epoch: number;
+  /** Is a turn running? */
+  busy: boolean;
+  /** Messages in its mailbox. */
+  queued: number;
+  /** Local senders that wait for a place in it. */
+  waiting: number;
+}
+
+/** A message on its way out. */
+interface Outgoing {
+  from: string;
+  to: string;
+  message: Message;
+  trace?: TraceContext;
+}
+
+type MessageEnvelope = Extract<Envelope, { kind: "tell" | "ask" }>;
+
+const DEFAULT_ASK_MS = 30_000;
+
+/** See the module's text. */
+export class ActorSystem {
+  /** This node, as the transport names it. */
+  readonly node: NodeId;
+  readonly #options: SystemOptions;
+  readonly #kinds: Kinds;
+  readonly #active = new Map<string, Activation>();
+  readonly #inboxes = new Map<string, Inbox>();
+  readonly #asks: Asks;
+  readonly #inFlight = new Map<string, Delivery>();
+  readonly #sent = new SenderCredits();
+  readonly #received = new ReceiverCredits();
+  readonly #order = new SendOrder();
+  readonly #dead: DeadLetters;
+  readonly #host: Host;
+  #nextId = 1;
+  #closing = false;
+
+  /** Starts the transport: messages of registered kinds are handled from now on. */
+  constructor(options: SystemOptions) {
+    this.#options = options;
+    this.node = options.transport.node;
+    this.#kinds = new Kinds(this.node);
+    this.#asks = new Asks(options.clock);
+    this.#dead = new DeadLetters(options.onDeadLetter);
+    this.#host = {
+      clock: options.clock,
+      random: options.random,
+      schedule: options.schedule ?? queueMicrotask,
+      send: ((
+        kind: "tell" | "ask",
+        from: string,
+        to: string,
+        message: Message,
+        o: TellOptions & AskOptions,
+        trace?: TraceContext,
+      ) =>
+        kind === "tell"
+          ? this.#tell({ from, to, message, trace }, o)
+          : this.#ask({ from, to, message, trace }, o)) as Host["send"],
+      taken: (delivery) => this.#taken(delivery),
+      dead: (delivery, error) => this.#deadLetter(delivery.to, delivery.from, delivery.type, error),
+      crashed: (address, error) => options.onCrash?.(address, error),
+      ended: (activation, rest) => this.#ended(activation, rest),
+    };
+    options.transport.start({
+      receive: (from, envelope) => this.#receive(from, envelope),
+      peerLost: (peer, reason, undelivered) => this.#peerLost(peer, reason, undelivered),
+    });
+  }
+
+  /** Makes a kind of actor known here. `resources` is what `ctx.resource` finds. */
+  register<C, M extends MessageSchemas>(
+    definition: ActorDefinition<C, M>,
+    options: { config: C; resources?: (address: string) => Record<string, unknown> },
+  ): void {
+    this.#kinds.add({
+      definition: definition as unknown as ActorDefinition<unknown, MessageSchemas>,
+      config: options.config,
+      resources: options.resources ?? (() => ({})),
+    });
+  }
+
+  /** Sends from the outside; see {@linkcode ActorContext.tell}. */
+  tell(
+    to: string,
+    message: Message,
+    options: TellOptions & { trace?: TraceContext } = {},
+  ): Promise<void> {
+    return this.#tell({ from: "", to, message, trace: options.trace }, options);
+  }
+
+  /** Asks from the outside; see {@linkcode ActorContext.ask}. */
+  ask(
+    to: string,
+    message: Message,
+    options: AskOptions & { trace?: TraceContext } = {},
+  ): Promise<unknown> {
+    return this.#ask({ from: "", to, message, trace: options.trace }, options);
+  }
+
+  /** Opens an inbox at an address of this node. */
+  inbox(to: Address, options: { capacity?: number } = {}): Inbox {
+    if (this.#inboxes.has(to) || this.#active.has(to)) {
+      throw new TypeError(`address ${to} is taken`);
+    }
+    const inbox = new Inbox(to, options.capacity ?? 64, {
+      taken: (delivery) => this.#taken(delivery),
+      closed: (closed, rest) => {
+        this.#inboxes.delete(closed.address);
+        for (const delivery of rest) this.#refuse(delivery, notActive(delivery.to, delivery.type));
+        this.#settleCredits(closed.address);
+      },
+    });
+    this.#inboxes.set(to, inbox);
+    return inbox;
+  }
+
+  /** Ends an activation after its current turn. */
+  async stop(to: string): Promise<void> {
+    const activation = this.#active.get(to);
+    activation?.stop();
+    await activation?.done;
+  }
+
+  /** What is active here. */
+  status(): ActorStatus[] {
+    return [...this.#active.values()].map((a) => ({
+      address: a.address,
+      epoch: a.epoch,
+      busy: a.busy,
+      queued: a.mailbox.size,
+      waiting: a.mailbox.waiting,
+    }));
+  }
+
+  /** The last dead letters, oldest first, and how many there were in all. */
+  deadLetters(): { total: number; last: DeadLetter[] } {
+    return this.#dead.summary();
+  }
+
+  /** Channels to remote actors that miss credit; for diagnosis. */
+  get openChannels(): number {
+    return this.#sent.open;
+  }
+
+  /** Refuses new activations, ends every actor (waiting for running turns until the deadline), closes the transport. */
+  async close(options: { deadlineMs?: number } = {}): Promise<void> {
+    this.#closing = true;
+    const activations = [...this.#active.values()];
+    for (const activation of activations) activation.stop();
+    const late = new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.after(options.deadlineMs ?? 5_000, () => {
+        for (const a of activations) a.kill(closed(a.address));
+        resolve();
+      });
+      void Promise.all(activations.map((a) => a.done)).then(() => {
+        cancel();
+        resolve();
+      });
+    });
+    await late;
+    for (const inbox of [...this.#inboxes.values()]) inbox.close();
+    this.#asks.close();
+    await this.#options.transport.close({ deadlineMs: options.deadlineMs });
+  }
+
+  // --- sending ---
+
+  async #tell(outgoing: Outgoing, { deadlineMs, signal }: TellOptions): Promise<void> {
+    const envelope = this.#envelope("tell", outgoing, deadlineMs);
+    const { id, to, type } = envelope;
+    const origin: Origin = { id, kind: "tell", credited: false, resolve() {}, reject() {} };
+    const wait = new LinkedAbort(signal);
+    if (deadlineMs !== undefined) {
+      wait.deadline(this.#options.clock, deadlineMs, () => notPlaced(to, type, deadlineMs));
+    }
+    try {
+      await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, wait.signal));
+    } finally {
+      wait.release();
+    }
+  }
+
+  async #ask(outgoing: Outgoing, options: AskOptions): Promise<unknown> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await this.#askOnce(outgoing, options);
+      } catch (error) {
+        if (attempt < 3 && (hasCode(error, "stale_epoch") || hasCode(error, "not_owner"))) continue;
+        throw error;
+      }
+    }
+  }
+
+  #askOnce(
+    outgoing: Outgoing,
+    { deadlineMs = DEFAULT_ASK_MS, signal }: AskOptions,
+  ): Promise<unknown> {
+    const envelope = this.#envelope("ask", outgoing, deadlineMs);
+    const { id, to, type } = envelope;
+    const giveUp = ({ peer }: PendingAsk) => this.#cancel(id, peer);
+    const ask = this.#asks.open(id, { to, type, deadlineMs, signal, giveUp });
+    const origin: Origin = {
+      id,
+      kind: "ask",
+      credited: false,
+      resolve: (value) => this.#asks.resolve(id, value),
+      reject: (error) => this.#asks.reject(id, error),
+    };
+    this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
+      .catch((error) => this.#asks.reject(id, error));
+    return ask.answer.finally(() => this.#inFlight.delete(flightKey(undefined, id)));
+  }
+
+  #cancel(id: number, peer: NodeId | undefined): void {
+    if (peer === undefined) this.#inFlight.get(flightKey(undefined, id))?.cancel();
+    else void this.#options.transport.send(peer, { kind: "cancel", id }).catch(() => {}); // it is gone: nothing to cancel
+  }
+
+  #envelope(
+    kind: "tell" | "ask",
+    { from, to, message, trace }: Outgoing,
+    ttlMs?: number,
+  ): MessageEnvelope {
+    const { type, ...body } = message;
+    const envelope: MessageEnvelope = { kind, id: this.#nextId++, to, from, type, body };
+    if (ttlMs !== undefined) envelope.ttlMs = ttlMs;
+    if (trace) envelope.trace = trace;
+    if (this.#kinds.isUrgent(to, type)) envelope.urgent = true;
+    return envelope;
+  }
+
+  #inOrder({ from, to, urgent }: MessageEnvelope, send: () => Promise<void>): Promise<void> {
+    return urgent ? send() : this.#order.run(from, to, send);
+  }
+
+  async #dispatch(
+    envelope: MessageEnvelope,
+    origin: Origin,
+    signal?: AbortSignal,
+    pending?: PendingAsk,
+  ): Promise<void> {
+    const { to } = envelope;
+    const started = this.#options.clock.now();
+    const found = this.#options.directory.resolve(to, signal);
+    const owner = found instanceof Promise ? await found : found;
+    signal?.throwIfAborted(); // given up while it waited its turn, or while the owner was looked for
+    envelope.epoch = owner.epoch;
+    if (owner.node === this.node) return await this.#accept(envelope, origin, signal);
+    if (pending) pending.peer = owner.node;
+    if (!envelope.urgent) await this.#sent.take(owner.node, to, signal);
+    if (envelope.ttlMs !== undefined) {
+      envelope.ttlMs = Math.max(1, envelope.ttlMs - (this.#options.clock.now() - started));
+    }
+    try {
+      await this.#options.transport.send(owner.node, envelope, signal);
+    } catch (error) {
+      if (!envelope.urgent) this.#sent.give(owner.node, to, 1);
+      throw error;
+    }
+  }
+
+  // --- receiving ---
+
+  #receive(from: NodeId, envelope: Envelope): void {
+    switch (envelope.kind) {
+      case "tell":
+      case "ask":
+        return this.#receiveMessage(from, envelope);
+      case "reply":
+        return this.#asks.resolve(envelope.id, envelope.body);
+      case "error": {
+        const error = OrreryError.fromWire(envelope.error);
+        const to = String(error.metadata.to ?? "");
+        if (error.code === "stale_epoch" || error.code === "not_owner") {
+          this.#options.directory.invalidate(to);
+        }
+        if (this.#asks.has(envelope.id)) return this.#asks.reject(envelope.id, error);
+        if (error.metadata.refused) {
+          this.#deadLetter(to, "", String(error.metadata.type ?? ""), error);
+        }
+        return;
+      }
+      case "cancel":
+        return this.#inFlight.get(flightKey(from, envelope.id))?.cancel();
+      case "credit":
+        return this.#sent.give(from, envelope.to, envelope.n);
+    }
+  }
+
+  #receiveMessage(peer: NodeId, envelope: MessageEnvelope): void {
+    const key = flightKey(peer, envelope.id);
+    const answer = (reply: Envelope) => {
+      this.#inFlight.delete(key);
+      // A peer that cannot be reached any more has already failed its asks.
+      void this.#options.transport.send(peer, reply).catch(() => {});
+    };
+    const origin: Origin = {
+      node: peer,
+      id: envelope.id,
+      kind: envelope.kind,
+      credited: !envelope.urgent,
+      resolve: (body) =>
+        envelope.kind === "ask" ? answer({ kind: "reply", id: envelope.id, body }) : void 0,
+      reject: (error) =>
+        envelope.kind === "ask"
+          ? answer({ kind: "error", id: envelope.id, error: error.toWire() })
+          : void 0,
+    };
+    this.#accept(envelope, origin).catch((caught) => {
+      const error = toOrreryError(caught, envelope.to);
+      if (origin.credited) this.#giveBack(peer, envelope.to);
+      if (!this.#active.has(envelope.to) && !this.#inboxes.has(envelope.to)) {
+        this.#settleCredits(envelope.to);
+      }
+      this.#deadLetter(envelope.to, envelope.from, envelope.type, error);
+      const wire = error.toWire();
+      wire.metadata = { ...wire.metadata, to: envelope.to, type: envelope.type, refused: true };
+      answer({ kind: "error", id: envelope.id, error: wire });
+    });
+  }
+
+  /** Validates and puts into the mailbox; a local sender waits for its place. Throws when the message is refused. */
+  async #accept(envelope: MessageEnvelope, origin: Origin, signal?: AbortSignal): Promise<void> {
+    const { to, from, type, trace, ttlMs } = envelope;
+    const clock = this.#options.clock;
+    const deadline = ttlMs === undefined ? undefined : clock.now() + ttlMs;
+    const inbox = this.#inboxes.get(to);
+    const remote = origin.node !== undefined;
+    if (inbox) {
+      const delivery = new Delivery(clock, {
+        to,
+        from,
+        type,
+        body: envelope.body,
+        origin,
+        deadline,
+        trace,
+      });
+      if (remote) inbox.mailbox.put(delivery);
+      else await offer(inbox.mailbox, delivery, inbox, signal);
+      inbox.wake();
+      return;
+    }
+    const parsed = this.#kinds.of(to, type).definition.messages[type].safeParse(envelope.body);
+    if (!parsed.success) {
+      throw invalidMessage(to, type, parsed.error.issues[0]);
+    }
+    const activation = this.#activationFor(envelope);
+    const delivery = new Delivery(clock, {
+      to,
+      from,
+      type,
+      body: parsed.data,
+      origin,
+      deadline,
+      trace,
+    });
+    if (envelope.kind === "ask") this.#inFlight.set(flightKey(origin.node, origin.id), delivery);
+    const urgent = activation.definition.urgent?.includes(type) ?? false;
+    if (remote || urgent) {
+      activation.mailbox.put(delivery, urgent);
+      activation.wake();
+    } else {
+      await offer(activation.mailbox, delivery, activation, signal);
+    }
+  }
+
+  #activationFor(envelope: MessageEnvelope): Activation {
+    const { to, type, epoch = 1 } = envelope;
+    const kind = this.#kinds.of(to, type);
+    let activation = this.#active.get(to);
+    if (activation && epoch < activation.epoch) {
+      throw staleEpoch(to, type, epoch, activation.epoch);
+    }
+    if (activation && epoch > activation.epoch) {
+      activation.kill(closed(to)); // ownership came back under a new epoch: what the old one knew is out of date
+      this.#active.delete(to);
+      activation = undefined;
+    }
+    if (activation && activation.failedUntil > this.#options.clock.now()) {
+      throw actorFailed(
+        to,
+        (activation.definition.policy?.restarts?.max ?? 3) + 1,
+        activation.failedUntil - this.#options.clock.now(),
+      );
+    }
+    if (activation) return activation;
+    const { activatedBy } = kind.definition;
+    if (this.#closing || (activatedBy && !activatedBy.includes(type))) throw notActive(to, type);
+    activation = new Activation(
+      this.#host,
+      to as Address,
+      epoch,
+      kind.definition,
+      kind.config,
+      kind.resources(to),
+    );
+    this.#active.set(to, activation);
+    return activation;
+  }
+
+  // --- ends ---
+
+  #ended(activation: Activation, rest: Delivery[]): void {
+    const to = activation.address;
+    if (this.#active.get(to) === activation) this.#active.delete(to);
+    const again = rest.filter((d) => {
+      const { activatedBy } = activation.definition;
+      return !this.#closing && (!activatedBy || activatedBy.includes(d.type));
+    });
+    // A message that came while the actor was passivating activates it again; what may not is refused.
+    for (const d of rest) if (!again.includes(d)) this.#refuse(d, notActive(to, d.type));
+    if (again.length) {
+      const kind = this.#kinds.of(to, again[0].type);
+      const next = this.#active.get(to) ??
+        new Activation(
+          this.#host,
+          to,
+          activation.epoch,
+          kind.definition,
+          kind.config,
+          kind.resources(to),
+        );
+      this.#active.set(to, next);
+      for (const d of again) next.mailbox.put(d);
+      next.wake();
+      return;
+    }
+    this.#settleCredits(to);
+    this.#options.directory.release(to, activation.epoch);
+  }
+
+  #refuse(delivery: Delivery, error: OrreryError): void {
+    this.#taken(delivery);
+    delivery.origin.reject(error);
+    this.#deadLetter(delivery.to, delivery.from, delivery.type, error);
+  }
+
+  #peerLost(peer: NodeId, reason: string, undelivered: Envelope[]): void {
+    const error = peerLost(peer, reason);
+    this.#sent.lost(peer, error);
+    this.#received.lost(peer);
+    this.#asks.peerLost(peer, error);
+    for (const delivery of this.#inFlight.values()) {
+      if (delivery.origin.node === peer) delivery.cancel();
+    }
+    for (const e of undelivered) {
+      if (e.kind === "tell") this.#deadLetter(e.to, e.from, e.type, error);
+    }
+    this.#options.onPeerLost?.(peer, reason);
+  }
+
+  #taken(delivery: Delivery): void {
+    const { node, credited } = delivery.origin;
+    if (node !== undefined && credited) this.#giveBack(node, delivery.to);
+  }
+
+  #giveBack(node: NodeId, to: string): void {
+    const n = this.#received.taken(node, to);
+    if (n > 0) this.#sendCredit(node, to, n);
+  }
+
+  #settleCredits(to: string): void {
+    for (const [node, n] of this.#received.settle(to)) this.#sendCredit(node, to, n);
+  }
+
+  #sendCredit(node: NodeId, to: string, n: number): void {
+    void this.#options.transport.send(node, { kind: "credit", to, n }).catch(() => {}); // a lost peer needs no credit
+  }
+
+  #deadLetter(to: string, from: string, type: string, error: OrreryError): void {
+    this.#dead.add({ to, from, type, error });
+  }
+}
+
+async function offer(
+  mailbox: { offer(item: Delivery, signal?: AbortSignal): Promise<void> },
+  delivery: Delivery,
+  receiver: { wake(): void },
+  signal?: AbortSignal,
+): Promise<void> {
+  const placed = mailbox.offer(delivery, signal);
+  receiver.wake();
+  await placed;
+}
+
+const flightKey = (node: NodeId | undefined, id: number) => `${node ?? ""}#${id}`;

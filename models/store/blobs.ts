@@ -1,0 +1,223 @@
+/**
+ * Content-addressed files: `<dir>/blobs/<sha256>`. A blob appears under its name only when it is whole; several processes may
+ * write to one folder at once.
+ *
+ * @module
+ */
+import { createHash, type Hash } from "node:crypto";
+import { join } from "node:path";
+import { modelError, reasonOf } from "../errors.ts";
+
+const READ_BYTES = 4 << 20;
+/** Temporary files untouched for longer than this were left by a process that died. */
+const STALE_MS = 24 * 3600 * 1000;
+
+/** Writes all of `bytes`. */
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+}
+
+/** A blob in the making; it does not exist for others before {@linkcode BlobWriter.finish}. */
+export class BlobWriter implements AsyncDisposable {
+  readonly #blobs: BlobFolder;
+  readonly #path: string;
+  readonly #hash: Hash = createHash("sha256");
+  #file: Deno.FsFile | undefined;
+  #bytes = 0;
+
+  /** Use {@linkcode BlobFolder.create}. */
+  constructor(blobs: BlobFolder, path: string, file: Deno.FsFile) {
+    this.#blobs = blobs;
+    this.#path = path;
+    this.#file = file;
+  }
+
+  /** Bytes written so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (!this.#file) {
+      throw modelError("blob_closed", `${this.#path} was finished or given up before this write`);
+    }
+    this.#hash.update(bytes);
+    await writeAll(this.#file, bytes);
+    this.#bytes += bytes.length;
+  }
+
+  /** Pads with zeros to a multiple of `alignment` bytes. */
+  async align(alignment: number): Promise<void> {
+    const gap = (alignment - this.#bytes % alignment) % alignment;
+    if (gap > 0) await this.write(new Uint8Array(gap));
+  }
+
+  /** Gives the blob its name; a blob that exists already stays as it is. */
+  async finish(): Promise<{ sha256: string; bytes: number }> {
+    await this.#file?.syncData();
+    this.#file?.close();
+    this.#file = undefined;
+    const sha256 = this.#hash.digest("hex");
+    await Deno.rename(this.#path, this.#blobs.path(sha256));
+    return { sha256, bytes: this.#bytes };
+  }
+
+  /** Gives up what was not finished. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#file) return;
+    this.#file.close();
+    this.#file = undefined;
+    await removeIfThere(this.#path);
+  }
+}
+
+/** The blobs of a store. */
+export class BlobFolder {
+  /** Absolute path of the folder; stage graphs lie in it too, since ONNX Runtime lets external data lie only beside the graph. */
+  readonly dir: string;
+  readonly #temporary: string;
+
+  private constructor(dir: string, temporary: string) {
+    this.dir = dir;
+    this.#temporary = temporary;
+  }
+
+  /** Opens `<dir>/blobs` (made when absent) and removes what dead processes left in `<dir>/tmp`. */
+  static async open(dir: string): Promise<BlobFolder> {
+    const folder = new BlobFolder(join(dir, "blobs"), join(dir, "tmp"));
+    try {
+      await Deno.mkdir(folder.dir, { recursive: true });
+      await Deno.mkdir(folder.#temporary, { recursive: true });
+      for await (const { name } of Deno.readDir(folder.#temporary)) {
+        const path = join(folder.#temporary, name);
+        const info = await statIfThere(path);
+        if (info?.mtime && Date.now() - info.mtime.getTime() > STALE_MS) await removeIfThere(path);
+      }
+    } catch (error) {
+      throw modelError("store_unusable", `model store ${dir} cannot be used: ${reasonOf(error)}`, {
+        file: dir,
+      });
+    }
+    return folder;
+  }
+
+  /** Where a blob lies or will lie. */
+  path(sha256: string): string {
+    if (!/^[0-9a-f]{64}$/.test(sha256)) {
+      throw modelError(
+        "blob_name",
+        `${JSON.stringify(sha256)} is not a sha256 in lower-case hexadecimal`,
+      );
+    }
+    return join(this.dir, sha256);
+  }
+
+  /** Bytes of a blob, or undefined when it is not here. */
+  async size(sha256: string): Promise<number | undefined> {
+    return (await statIfThere(this.path(sha256)))?.size;
+  }
+
+  /** Starts a blob whose hash is not known yet. */
+  async create(): Promise<BlobWriter> {
+    const path = this.temporaryPath();
+    return new BlobWriter(this, path, await Deno.open(path, { createNew: true, write: true }));
+  }
+
+  /** A fresh path on the file system of the blobs, to be renamed into place. */
+  temporaryPath(): string {
+    return join(this.#temporary, `${Deno.pid}-${crypto.randomUUID()}`);
+  }
+
+  /** Hash of the blob as it lies on disk; undefined when it is not here. */
+  async hash(sha256: string, signal?: AbortSignal): Promise<string | undefined> {
+    return await hashFile(this.path(sha256), signal);
+  }
+
+  /** Deletes a blob and what has been fetched of it; not being here is no error. */
+  async remove(sha256: string): Promise<void> {
+    await removeIfThere(this.path(sha256));
+    await removeIfThere(this.path(sha256) + ".part");
+  }
+
+  /** Bytes of a blob that were fetched so far (0: none). */
+  async partialSize(sha256: string): Promise<number> {
+    return (await statIfThere(this.path(sha256) + ".part"))?.size ?? 0;
+  }
+
+  /** Adds bytes to a partly fetched blob; `offset` must be its {@linkcode partialSize}, else `part_offset` is thrown. */
+  async appendPart(sha256: string, offset: number, bytes: Uint8Array): Promise<void> {
+    using file = await Deno.open(this.path(sha256) + ".part", { create: true, append: true });
+    const { size } = await file.stat();
+    if (size !== offset) {
+      throw modelError(
+        "part_offset",
+        `blob ${sha256} has ${size} bytes so far, bytes for offset ${offset} came`,
+        {
+          sha256,
+          size,
+          offset,
+        },
+      );
+    }
+    await writeAll(file, bytes);
+  }
+
+  /** Checks a fetched blob's hash and gives it its name; a wrong one is deleted and `blob_hash` thrown. */
+  async finishPart(sha256: string, signal?: AbortSignal): Promise<void> {
+    const path = this.path(sha256) + ".part";
+    const actual = await hashFile(path, signal);
+    if (actual === undefined) {
+      if (await this.size(sha256) !== undefined) return;
+      throw modelError("blob_missing", `nothing of blob ${sha256} has been fetched`, { sha256 });
+    }
+    if (actual !== sha256) {
+      await removeIfThere(path);
+      throw modelError(
+        "blob_hash",
+        `blob ${sha256} arrived as ${actual}; it was deleted, fetch it again`,
+        {
+          sha256,
+          actual,
+        },
+      );
+    }
+    await Deno.rename(path, this.path(sha256));
+  }
+}
+
+/** sha256 of a file in hexadecimal; undefined when it does not exist. */
+export async function hashFile(path: string, signal?: AbortSignal): Promise<string | undefined> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path, { read: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  using _closing = file;
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(READ_BYTES);
+  for (let count; (count = await file.read(buffer)) !== null;) {
+    signal?.throwIfAborted();
+    hash.update(buffer.subarray(0, count));
+  }
+  return hash.digest("hex");
+}
+
+async function statIfThere(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Deletes a file or folder; not being there is no error. */
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

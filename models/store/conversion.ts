@@ -1,0 +1,209 @@
+/**
+ * A conversion that can be interrupted: group after group, with a journal of what is done.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Described, TensorSpec } from "../arch/mod.ts";
+import { type BlobFolder, removeIfThere } from "./blobs.ts";
+import { CONVERTER_VERSION, convertGroup, groupBytes, type GroupFormats } from "./convert.ts";
+import { diskFull, isNoSpace } from "./disk.ts";
+import { type Group, groupSchema, type Manifest, type Precision } from "../manifest.ts";
+import type { ModelSource } from "./model_source.ts";
+import type { WeightSource } from "../sources/mod.ts";
+import { checkTensor } from "./tensor_parts.ts";
+
+/** Room for the text files and what the file system itself needs, in bytes. */
+const SPARE_BYTES = 32 << 20;
+
+const journalSchema = z.record(z.string(), groupSchema);
+
+/** Converted groups by key: `embedding`, `layer 3`, `head`. */
+export type Journal = z.infer<typeof journalSchema>;
+
+/** How far a conversion is. */
+export interface AddProgress {
+  /** What was worked on last: `embedding`, `layer 3`, `head`. */
+  group: string;
+  /** Weights (elements, not bytes) converted so far, those of an earlier run included. */
+  done: number;
+  /** Weights (elements) of the whole model. */
+  total: number;
+}
+
+/** Precisions of a model, all chosen. */
+export interface Precisions {
+  precision: Precision;
+  embedding: Precision;
+  head: Precision;
+}
+
+interface PlannedGroup {
+  key: string;
+  specs: TensorSpec[];
+  formats: GroupFormats;
+}
+
+/** What a {@linkcode Conversion} works on. */
+export interface ConversionOptions {
+  precisions: Precisions;
+  /** Says exactly what the source is. @default its fingerprint */
+  origin?: string;
+  /** Folder of the store. */
+  dir: string;
+  blobs: BlobFolder;
+  /** Bytes free on the file system of a folder. */
+  freeBytes: (dir: string) => Promise<number>;
+  onProgress?: (progress: AddProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** One source being converted with one choice of precisions. */
+export class Conversion {
+  /** Hash of the source and everything that decides what comes of it. */
+  readonly id: string;
+  readonly #weights: WeightSource;
+  readonly #groups: PlannedGroup[];
+  readonly #options: ConversionOptions;
+
+  private constructor(
+    id: string,
+    weights: WeightSource,
+    groups: PlannedGroup[],
+    options: ConversionOptions,
+  ) {
+    this.id = id;
+    this.#weights = weights;
+    this.#groups = groups;
+    this.#options = options;
+  }
+
+  /** Checks that every tensor is there, in the shape that the architecture calls for. */
+  static async plan(source: ModelSource, options: ConversionOptions): Promise<Conversion> {
+    const groups = plannedGroups(source.described, options.precisions);
+    for (const { specs } of groups) for (const spec of specs) checkTensor(source.weights, spec);
+    const id = conversionId(options.origin ?? await source.fingerprint(), options.precisions);
+    return new Conversion(id, source.weights, groups, options);
+  }
+
+  /**
+   * Converts every group that is neither in `done` nor in the journal with its blob still there. Disk space is checked first:
+   * `disk_full` says how much is missing. What is done when it is interrupted stays for the next run.
+   */
+  async run(done: Journal | undefined): Promise<Pick<Manifest, "embedding" | "layers" | "head">> {
+    const { blobs, dir, signal, onProgress } = this.#options;
+    const journal = { ...(done ?? await readJournal(this.#journalPath)) };
+    const found = new Set<string>();
+    for (const { key } of this.#groups) {
+      const group = journal[key];
+      if (group && await blobs.size(group.sha256) === group.bytes) found.add(key);
+    }
+    const missing = this.#groups.filter(({ key }) => !found.has(key));
+    const needed = missing.reduce((sum, { specs, formats }) => sum + groupBytes(specs, formats), 0);
+    if (missing.length > 0) {
+      const free = await this.#options.freeBytes(dir);
+      if (free < needed + SPARE_BYTES) throw diskFull(dir, needed + SPARE_BYTES, free);
+    }
+    const progress = { group: "", done: 0, total: weightsOf(this.#groups.flatMap((g) => g.specs)) };
+    const onWeights = (count: number) => {
+      progress.done += count;
+      onProgress?.({ ...progress });
+    };
+    for (const { key, specs, formats } of this.#groups) {
+      signal?.throwIfAborted();
+      progress.group = key;
+      if (found.has(key)) {
+        onWeights(weightsOf(specs));
+        continue;
+      }
+      try {
+        journal[key] = await convertGroup(this.#weights, specs, blobs, {
+          ...formats,
+          signal,
+          onWeights,
+        });
+        await writeWhole(blobs, this.#journalPath, JSON.stringify(journal));
+      } catch (error) {
+        if (!isNoSpace(error)) throw error;
+        throw diskFull(
+          dir,
+          groupBytes(specs, formats) + SPARE_BYTES,
+          await this.#options.freeBytes(dir),
+        );
+      }
+    }
+    return {
+      embedding: journal["embedding"],
+      layers: this.#groups.slice(1, -1).map(({ key }) => journal[key]),
+      head: journal["head"],
+    };
+  }
+
+  /** Ends the conversion's journal; returns the blobs that stood in it. */
+  async forget(): Promise<string[]> {
+    const journal = await readJournal(this.#journalPath);
+    await removeIfThere(this.#journalPath);
+    return Object.values(journal).map(({ sha256 }) => sha256);
+  }
+
+  get #journalPath(): string {
+    return join(this.#options.dir, "jobs", `${this.id}.json`);
+  }
+}
+
+/** Names a source and the settings of its conversion: the same give the same bytes. */
+export function conversionId(
+  fingerprint: string,
+  { precision, embedding, head }: Precisions,
+): string {
+  const settings = `converter ${CONVERTER_VERSION} ${precision} ${embedding} ${head}`;
+  return createHash("sha256").update(`${settings} ${fingerprint}`).digest("hex");
+}
+
+/** Writes a text file that appears whole or not at all. */
+export async function writeWhole(blobs: BlobFolder, path: string, text: string): Promise<void> {
+  const temporary = blobs.temporaryPath();
+  try {
+    await Deno.mkdir(join(path, ".."), { recursive: true });
+    await Deno.writeTextFile(temporary, text);
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await removeIfThere(temporary);
+    throw error;
+  }
+}
+
+/** The converted groups of a model by key. */
+export function groupsByKey(manifest: Manifest): Journal {
+  const layers = manifest.layers.map((group, index): [string, Group] => [`layer ${index}`, group]);
+  return { embedding: manifest.embedding, ...Object.fromEntries(layers), head: manifest.head };
+}
+
+function plannedGroups(
+  { architecture, geometry }: Described,
+  precisions: Precisions,
+): PlannedGroup[] {
+  const { precision, embedding, head } = precisions;
+  const plan = architecture.tensors(geometry);
+  const group = (key: string, specs: TensorSpec[], vocabulary: Precision): PlannedGroup => (
+    { key, specs, formats: { precision, vocabulary } }
+  );
+  return [
+    group("embedding", plan.embedding, embedding),
+    ...plan.layers.map((specs, index) => group(`layer ${index}`, specs, precision)),
+    group("head", plan.head, head),
+  ];
+}
+
+const weightsOf = (specs: TensorSpec[]): number =>
+  specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+
+async function readJournal(path: string): Promise<Journal> {
+  try {
+    return journalSchema.parse(JSON.parse(await Deno.readTextFile(path)));
+  } catch {
+    return {}; // absent, or of another version: the work is done again
+  }
+}

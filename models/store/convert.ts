@@ -1,0 +1,182 @@
+/**
+ * A group of tensors from a checkpoint into one blob.
+ *
+ * @module
+ */
+import type { TensorSpec } from "../arch/mod.ts";
+import type { BlobFolder, BlobWriter } from "./blobs.ts";
+import { modelError } from "../errors.ts";
+import type { Group, Precision, TensorEntry } from "../manifest.ts";
+import {
+  BLOCK,
+  blocksOf,
+  quantiseQ4,
+  quantiseQ8,
+  SYMMETRIC_PAIR,
+  transposeInto,
+} from "../quantise.ts";
+import type { WeightSource } from "../sources/mod.ts";
+import { quantisedTensor, readTensor } from "./tensor_parts.ts";
+
+/** Goes into a model's source hash: raised whenever the same checkpoint would give other bytes. */
+export const CONVERTER_VERSION = 2;
+
+const PAGE = 4096;
+const SMALL = 64;
+
+type Part = { offset: number; bytes: number };
+type Parts = { data: Part; scales?: Part; zeros?: Part };
+
+/** How the tensors of a group are stored, by their role; norms are always f32. */
+export interface GroupFormats {
+  /** Projections. */
+  precision: Precision;
+  /** Embedding and LM head. */
+  vocabulary: Precision;
+}
+
+/** Options of {@linkcode convertGroup}. */
+export interface ConvertGroupOptions extends GroupFormats {
+  signal?: AbortSignal;
+  /** Called with the number of weights that were just done. */
+  onWeights?: (count: number) => void;
+}
+
+function formatOf({ role }: TensorSpec, { precision, vocabulary }: GroupFormats): Precision {
+  if (role === "norm") return "f32";
+  return role === "vocabulary" ? vocabulary : precision;
+}
+
+/** Bytes that a group's blob has at most. */
+export function groupBytes(specs: TensorSpec[], formats: GroupFormats): number {
+  return specs.reduce((sum, spec) => sum + tensorBytes(spec, formatOf(spec, formats)), 0);
+}
+
+/** Bytes that a tensor takes at most, with the gaps before its parts. */
+function tensorBytes({ shape }: TensorSpec, format: Precision): number {
+  const count = shape.reduce((a, b) => a * b, 1);
+  if (format === "f32" || format === "f16") return count * (format === "f32" ? 4 : 2) + PAGE;
+  const [outputs, inputs] = shape;
+  const blocks = outputs * blocksOf(inputs);
+  const zeros = format === "q4" ? outputs * Math.ceil(blocksOf(inputs) / 2) : 0;
+  return blocks * (BLOCK * (format === "q4" ? 0.5 : 1) + 4) + zeros + 3 * PAGE;
+}
+
+/**
+ * Writes a group's blob. In memory are a piece of rows, a quantised tensor's scales and zero points, and of f16 and f32
+ * projections, which are stored transposed, one whole tensor. Nothing is left behind when it fails or is aborted.
+ */
+export async function convertGroup(
+  source: WeightSource,
+  specs: TensorSpec[],
+  blobs: BlobFolder,
+  options: ConvertGroupOptions,
+): Promise<Group> {
+  await using writer = await blobs.create();
+  const tensors: Record<string, TensorEntry> = {};
+  for (const spec of specs) {
+    const format = formatOf(spec, options);
+    const write = format === "q4" || format === "q8" ? writeQuantised : writeFloats;
+    tensors[spec.key] = {
+      shape: spec.shape,
+      format,
+      ...await write(source, spec, format, writer, options),
+    };
+  }
+  return { ...await writer.finish(), tensors };
+}
+
+/** Moves to where a part of this size may begin. */
+async function begin(writer: BlobWriter, bytes: number): Promise<Part> {
+  await writer.align(bytes > PAGE ? PAGE : SMALL);
+  return { offset: writer.bytes, bytes };
+}
+
+async function writePart(writer: BlobWriter, bytes: Uint8Array): Promise<Part> {
+  const part = await begin(writer, bytes.length);
+  await writer.write(bytes);
+  return part;
+}
+
+async function writeQuantised(
+  source: WeightSource,
+  spec: TensorSpec,
+  format: Precision,
+  writer: BlobWriter,
+  { signal, onWeights }: ConvertGroupOptions,
+): Promise<Parts> {
+  const [outputs, inputs] = spec.shape;
+  const blocks = blocksOf(inputs);
+  const rowBytes = blocks * (format === "q4" ? BLOCK / 2 : BLOCK);
+  const quantise = format === "q4" ? quantiseQ4 : quantiseQ8;
+  const scales = new Float32Array(outputs * blocks);
+  const zeros = new Uint8Array(format === "q4" ? outputs * Math.ceil(blocks / 2) : 0).fill(
+    SYMMETRIC_PAIR,
+  );
+  let codes = new Uint8Array();
+  let asymmetric = false;
+  const data = await begin(writer, outputs * rowBytes);
+  const carried = quantisedTensor(source, spec, format === "q4" ? "q4" : "q8", { signal });
+  if (carried) {
+    for await (const piece of carried) {
+      scales.set(piece.scales, piece.firstRow * blocks);
+      await writer.write(piece.codes);
+      onWeights?.(piece.rows * inputs);
+    }
+    return { data, scales: await writePart(writer, bytesOf(scales)) };
+  }
+  for await (const { firstRow, rows, values } of readTensor(source, spec, { signal })) {
+    if (codes.length < rows * rowBytes) codes = new Uint8Array(rows * rowBytes);
+    asymmetric = quantise(values, inputs, firstRow, { codes, scales, zeros }) || asymmetric;
+    await writer.write(codes.subarray(0, rows * rowBytes));
+    onWeights?.(values.length);
+  }
+  const parts: Parts = { data, scales: await writePart(writer, bytesOf(scales)) };
+  if (asymmetric) parts.zeros = await writePart(writer, zeros);
+  return parts;
+}
+
+async function writeFloats(
+  source: WeightSource,
+  spec: TensorSpec,
+  format: Precision,
+  writer: BlobWriter,
+  { signal, onWeights }: ConvertGroupOptions,
+): Promise<Parts> {
+  const { name, shape, role } = spec;
+  const count = shape.reduce((a, b) => a * b, 1);
+  const allocate = (length: number) =>
+    format === "f16" ? new Float16Array(length) : new Float32Array(length);
+  const transposed = role === "projection" ? allocate(count) : undefined;
+  const data = await begin(writer, count * (format === "f16" ? 2 : 4));
+  for await (const { firstRow, values } of readTensor(source, spec, { signal })) {
+    if (format === "f16") checkFitsHalf(values, name);
+    if (transposed) {
+      transposeInto(values, shape[1], firstRow, shape[0], transposed);
+    } else {
+      const elements = format === "f16" ? Float16Array.from(values) : values;
+      await writer.write(bytesOf(elements));
+    }
+    onWeights?.(values.length);
+  }
+  if (transposed) await writer.write(bytesOf(transposed));
+  return { data };
+}
+
+function checkFitsHalf(values: Float32Array, name: string): void {
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] >= 65520 || values[i] <= -65520) {
+      throw modelError(
+        "weight_overflow",
+        `tensor ${name} has a weight ${values[i]} that f16 cannot hold; choose f32`,
+        {
+          tensor: name,
+          value: values[i],
+        },
+      );
+    }
+  }
+}
+
+const bytesOf = (view: Float32Array | Float16Array): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength);

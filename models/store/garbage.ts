@@ -1,0 +1,96 @@
+/**
+ * What a store no longer needs.
+ *
+ * A blob is in use when its hash stands in some manifest, malformed ones included, or in the journal of a conversion that has
+ * not ended. A stage graph is in use when all the blobs are that it points to, a RoPE table when a stage graph points to it.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { type BlobFolder, removeIfThere } from "./blobs.ts";
+
+/** A conversion that was interrupted so long ago is given up. */
+const STALE_JOB_MS = 30 * 24 * 3600 * 1000;
+/** A table this young may belong to a stage graph that another process is about to write. */
+const YOUNG_MS = 60_000;
+
+const HASH = /[0-9a-f]{64}/g;
+const TABLE = /rope-[0-9a-f]{32}/g;
+
+/**
+ * Deletes those of `candidates` (sha256 of blobs) that nothing uses, then the stage graphs and tables that fall with them. The
+ * caller holds the store's lock.
+ */
+export async function collectGarbage(
+  dir: string,
+  blobs: BlobFolder,
+  candidates: Iterable<string>,
+): Promise<void> {
+  const used = new Set<string>();
+  for await (const name of entries(join(dir, "models"))) {
+    for (const hash of await matches(join(dir, "models", name, "manifest.json"), HASH)) {
+      used.add(hash);
+    }
+  }
+  for await (const name of entries(join(dir, "jobs"))) {
+    const path = join(dir, "jobs", name);
+    if (await ageMs(path) > STALE_JOB_MS) await removeIfThere(path);
+    else for (const hash of await matches(path, HASH)) used.add(hash);
+  }
+  const dead = new Set(candidates).difference(used);
+  for (const sha256 of dead) await blobs.remove(sha256);
+  await collectGraphs(blobs, used);
+}
+
+/** Deletes stage graphs over blobs that are not in `used`, and the tables that no stage graph is left for. */
+async function collectGraphs(blobs: BlobFolder, used: Set<string>): Promise<void> {
+  const tables: string[] = [];
+  const usedTables = new Set<string>();
+  for await (const name of entries(blobs.dir)) {
+    const path = join(blobs.dir, name);
+    if (/^rope-[0-9a-f]{32}$/.test(name)) tables.push(name);
+    if (!/^stage-[0-9a-f]{32}\.onnx$/.test(name)) continue;
+    const points = await matches(path, HASH);
+    if (points.isSubsetOf(used)) {
+      for (const table of await matches(path, TABLE)) usedTables.add(table);
+    } else await removeIfThere(path);
+  }
+  for (const table of tables) {
+    const path = join(blobs.dir, table);
+    if (!usedTables.has(table) && await ageMs(path) > YOUNG_MS) await removeIfThere(path);
+  }
+}
+
+/** All that matches in a file; nothing when it does not exist. */
+async function matches(path: string, pattern: RegExp): Promise<Set<string>> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return new Set();
+    }
+    throw error;
+  }
+  return new Set(new TextDecoder("latin1").decode(bytes).match(pattern));
+}
+
+/** The hashes in a model's manifest, however malformed it is. */
+export const hashesIn = (manifestPath: string): Promise<Set<string>> => matches(manifestPath, HASH);
+
+async function* entries(dir: string): AsyncGenerator<string> {
+  try {
+    for await (const { name } of Deno.readDir(dir)) yield name;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+async function ageMs(path: string): Promise<number> {
+  try {
+    return Date.now() - ((await Deno.stat(path)).mtime?.getTime() ?? 0);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * The model store: content-addressed blobs of weights, a manifest for each model, and what puts them there.
+ *
+ * @module
+ */
+export { type BlobFolder, removeIfThere } from "./blobs.ts";
+export { type AddProgress } from "./conversion.ts";
+export { freeBytes, isNoSpace } from "./disk.ts";
+export { type GenerationDefaults } from "./generation_config.ts";
+export {
+  type AddOptions,
+  type BlobProblem,
+  blobsOf,
+  defaultName,
+  ModelStore,
+  type StoreEntry,
+  type StoreOptions,
+} from "./store.ts";
+export { type StoredModel } from "./stored_model.ts";
+export { TEXT_FILES } from "./text_files.ts";

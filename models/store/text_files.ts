@@ -1,0 +1,99 @@
+/**
+ * The text files of a checkpoint, and what they say about the tokens that begin and end a text.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import type { Described } from "../arch/mod.ts";
+import { modelError, reasonOf } from "../errors.ts";
+import { idList, parseGenerationConfig } from "./generation_config.ts";
+import type { Manifest } from "../manifest.ts";
+
+/** Text files of a model folder that are kept; the first two must exist. */
+export const TEXT_FILES = [
+  "config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "generation_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+] as const;
+
+/** The text files of a checkpoint folder that exist; throws `file_missing` without a tokenizer.json. */
+export async function readTextFiles(folder: string): Promise<Map<string, Uint8Array>> {
+  const texts = new Map<string, Uint8Array>();
+  for (const file of TEXT_FILES) {
+    const path = join(folder, file);
+    try {
+      texts.set(file, await Deno.readFile(path));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound && file !== "tokenizer.json") continue;
+      const missing = error instanceof Deno.errors.NotFound;
+      throw modelError(
+        missing ? "file_missing" : "file_unreadable",
+        missing
+          ? `${path} does not exist; a model folder must have it`
+          : `${path} cannot be read: ${reasonOf(error)}`,
+        { file: path },
+      );
+    }
+  }
+  return texts;
+}
+
+/** EOS tokens from generation_config.json, else config.json, else the tokenizer's `eos_token`; BOS likewise. */
+export function endTokens(
+  { config, geometry }: Described,
+  texts: Map<string, Uint8Array>,
+  folder: string,
+): Pick<Manifest, "eos_tokens" | "bos_token"> {
+  const json = (file: string): Record<string, unknown> | undefined => {
+    const bytes = texts.get(file);
+    if (!bytes) return undefined;
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes));
+    } catch (error) {
+      throw modelError("file_malformed", `${join(folder, file)} is not JSON: ${reasonOf(error)}`, {
+        file,
+      });
+    }
+  };
+  const generation = json("generation_config.json");
+  const defaults = generation &&
+    parseGenerationConfig(generation, join(folder, "generation_config.json"));
+  const tokenizer = tokenizerSchema.safeParse(json("tokenizer.json"));
+  const named = (field: "eos_token" | "bos_token"): number[] => {
+    const token = json("tokenizer_config.json")?.[field];
+    const content = typeof token === "string"
+      ? token
+      : (token as { content?: unknown } | null | undefined)?.content;
+    const added = tokenizer.data?.added_tokens.find((known) => known.content === content);
+    return added ? [added.id] : [];
+  };
+  const firstStated = (...choices: number[][]) => choices.find((ids) => ids.length > 0) ?? [];
+  const eos = firstStated(
+    defaults?.eosTokens ?? [],
+    idList(config.eos_token_id),
+    named("eos_token"),
+  );
+  const bos = firstStated(
+    idList(config.bos_token_id),
+    idList(defaults?.bosToken),
+    named("bos_token"),
+  );
+  for (const id of [...eos, ...bos]) {
+    if (id >= geometry.vocab) {
+      throw modelError(
+        "config_malformed",
+        `${folder}: token id ${id} is outside the vocabulary of ${geometry.vocab}`,
+        { id },
+      );
+    }
+  }
+  return { eos_tokens: eos, bos_token: bos[0] ?? null };
+}
+
+const tokenizerSchema = z.looseObject({
+  added_tokens: z.array(z.looseObject({ id: z.number().int(), content: z.string() })).default([]),
+});

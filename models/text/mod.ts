@@ -1,0 +1,9 @@
+/**
+ * Text to token ids and back: tokenizers, chat templates, streams that never cut a character, stop strings.
+ *
+ * @module
+ */
+export { type ChatMessage, ChatTemplate, type RenderOptions } from "./chat.ts";
+export { StopMatcher, type StopResult } from "./stop.ts";
+export { TextStream, type TextStreamOptions } from "./stream.ts";
+export { type DecodeOptions, type EncodeOptions, Tokenizer } from "./tokenizer.ts";

@@ -1,0 +1,201 @@
+/**
+ * A checkpoint's tokenizer: text to token ids and back.
+ *
+ * @module
+ */
+import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { join } from "node:path";
+import { z } from "zod";
+import { modelError, reasonOf } from "../errors.ts";
+import { readJsonFile } from "../sources/mod.ts";
+
+const part = z.record(z.string(), z.unknown()).nullable().default(null);
+
+const tokenizerSchema = z.looseObject({
+  model: z.looseObject({
+    type: z.enum(["BPE", "WordPiece", "Unigram"]).optional(),
+    vocab: z.union([z.record(z.string(), z.number().int().nonnegative()), z.array(z.unknown())]),
+  }),
+  added_tokens: z.array(z.looseObject({
+    id: z.number().int().nonnegative(),
+    content: z.string().min(1),
+    special: z.boolean().default(false),
+  })).default([]),
+  normalizer: part,
+  pre_tokenizer: part,
+  post_processor: part,
+  decoder: part,
+});
+
+const namedToken = z.union([
+  z.string(),
+  z.looseObject({ content: z.string() }).transform((token) => token.content),
+]);
+
+/** tokenizer_config.json, as far as it matters here; unknown fields are kept. */
+export const tokenizerConfigSchema = z.looseObject({
+  bos_token: namedToken.nullish(),
+  eos_token: namedToken.nullish(),
+  unk_token: namedToken.nullish(),
+  pad_token: namedToken.nullish(),
+  add_bos_token: z.boolean().nullish(),
+  additional_special_tokens: z.array(namedToken).nullish(),
+  chat_template: z.union([
+    z.string(),
+    z.array(z.object({ name: z.string(), template: z.string() })),
+  ])
+    .nullish(),
+});
+
+/**
+ * The pre-tokenizer with each `Digits` step written as the split that it stands for: the library's own knows ASCII digits only,
+ * where the reference takes every numeric character (a half, Arabic digits).
+ */
+function anyDigits<T>(step: T): T {
+  const { type, pretokenizers, individual_digits } = (step ?? {}) as Record<string, unknown>;
+  if (type === "Sequence" && Array.isArray(pretokenizers)) {
+    return { ...step, pretokenizers: pretokenizers.map(anyDigits) };
+  }
+  if (type !== "Digits") return step;
+  const pattern = { Regex: individual_digits ? "\\p{N}" : "\\p{N}+" };
+  return { type: "Split", pattern, behavior: "Isolated", invert: false } as T;
+}
+
+/** A validated tokenizer_config.json. */
+export type TokenizerConfig = z.infer<typeof tokenizerConfigSchema>;
+
+/** Options of {@linkcode Tokenizer.encode}. */
+export interface EncodeOptions {
+  /**
+   * Add what the tokenizer puts around a text (BOS, mostly). Right for a plain prompt; wrong for a rendered chat, whose template
+   * has written them. @default true
+   */
+  addSpecialTokens?: boolean;
+}
+
+/** Options of {@linkcode Tokenizer.decode}. */
+export interface DecodeOptions {
+  /** Leave special tokens out of the text. @default true */
+  skipSpecialTokens?: boolean;
+}
+
+/** Text to ids and back. Spaces before punctuation are never "cleaned up": the text is what the ids say. */
+export class Tokenizer {
+  /** Ids of special tokens. */
+  readonly specialIds: ReadonlySet<number>;
+  /** Largest id + 1; a model's embedding may have more rows. */
+  readonly vocabSize: number;
+  /** Id of `bos_token` in tokenizer_config.json. */
+  readonly bosToken: number | null;
+  readonly #library: Library;
+  readonly #added: ReadonlyMap<number, string>;
+  readonly #byteLevel: boolean;
+  readonly #addBos: boolean | undefined;
+
+  private constructor(json: z.infer<typeof tokenizerSchema>, config: TokenizerConfig) {
+    const library = { ...json, pre_tokenizer: anyDigits(json.pre_tokenizer) };
+    this.#library = new Library(library, { ...config, clean_up_tokenization_spaces: false });
+    this.#added = new Map(json.added_tokens.map(({ id, content }) => [id, content]));
+    const named = new Set(config.additional_special_tokens ?? []);
+    this.specialIds = new Set(
+      json.added_tokens.filter(({ special, content }) => special || named.has(content)).map((
+        { id },
+      ) => id),
+    );
+    let last = json.model.vocab instanceof Array ? json.model.vocab.length - 1 : 0;
+    if (!(json.model.vocab instanceof Array)) {
+      for (const id of Object.values(json.model.vocab)) last = Math.max(last, id);
+    }
+    for (const id of this.#added.keys()) last = Math.max(last, id);
+    this.vocabSize = last + 1;
+    this.bosToken = config.bos_token ? this.#library.token_to_id(config.bos_token) ?? null : null;
+    this.#byteLevel = /"type":"ByteLevel"/.test(JSON.stringify(json.decoder));
+    this.#addBos = config.add_bos_token ?? undefined;
+  }
+
+  /** From the contents of tokenizer.json and tokenizer_config.json; `file` names the first in messages. Throws `tokenizer_malformed`. */
+  static fromJson(json: unknown, config: unknown = {}, file = "tokenizer.json"): Tokenizer {
+    const fail = (why: string, cause?: unknown) =>
+      modelError("tokenizer_malformed", `${file} cannot be used: ${why}`, { file }, cause);
+    const checked = tokenizerSchema.safeParse(json);
+    const checkedConfig = tokenizerConfigSchema.safeParse(config);
+    const issue = checked.error?.issues[0];
+    if (!checked.success) throw fail(`${issue?.path.join(".") || "its top"}: ${issue?.message}`);
+    if (!checkedConfig.success) {
+      const { path, message } = checkedConfig.error.issues[0];
+      throw fail(`tokenizer_config.json: ${path.join(".") || "its top"}: ${message}`);
+    }
+    try {
+      return new Tokenizer(checked.data, checkedConfig.data);
+    } catch (error) {
+      throw fail(reasonOf(error), error);
+    }
+  }
+
+  /** From a model folder: tokenizer.json and, where there is one, tokenizer_config.json. */
+  static async load(folder: string): Promise<Tokenizer> {
+    const file = join(folder, "tokenizer.json");
+    return Tokenizer.fromJson(await readJsonFile(file), await readTokenizerConfig(folder), file);
+  }
+
+  /**
+   * Ids of a text. BOS is added where tokenizer_config.json's `add_bos_token` says so, or, when it says nothing, where
+   * tokenizer.json's post-processor does; never twice. Throws `text_not_encodable` for a text that the vocabulary cannot express.
+   */
+  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
+    const ids: (number | undefined)[] = text === "" && !addSpecialTokens
+      ? []
+      : this.#library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+    if (ids.some((id) => id === undefined)) {
+      throw modelError(
+        "text_not_encodable",
+        "the text has characters that the tokenizer has no token for",
+      );
+    }
+    const known = ids as number[];
+    const bos = this.bosToken;
+    if (!addSpecialTokens || bos === null) return known;
+    if (this.#addBos === false && known[0] === bos && !text.startsWith(this.#text(bos))) {
+      return known.slice(1);
+    }
+    if (this.#addBos === true && known[0] !== bos) return [bos, ...known];
+    return known[0] === bos && known[1] === bos ? known.slice(1) : known;
+  }
+
+  /** Text of ids; an incomplete UTF-8 character becomes U+FFFD, an id outside the vocabulary nothing. */
+  decode(ids: readonly number[], { skipSpecialTokens = true }: DecodeOptions = {}): string {
+    const kept = ids.filter((id) =>
+      this.#text(id) !== "" && !(skipSpecialTokens && this.specialIds.has(id))
+    );
+    return kept.length === 0
+      ? ""
+      : this.#library.decode(kept, { skip_special_tokens: skipSpecialTokens });
+  }
+
+  /** Text of one token by itself, its leading space included; half a character is U+FFFD. */
+  tokenText(id: number): string {
+    const added = this.#added.get(id);
+    if (added !== undefined) return added;
+    const raw = this.#text(id);
+    return this.#byteLevel && raw !== "" ? this.decode([id]) : raw.replaceAll("\u2581", " ");
+  }
+
+  /** Id of a token by its exact text in the vocabulary. */
+  idOf(token: string): number | undefined {
+    return this.#library.token_to_id(token);
+  }
+
+  #text(id: number): string {
+    return this.#library.id_to_token(id) ?? "";
+  }
+}
+
+/** tokenizer_config.json of a model folder; `{}` when there is none. */
+export async function readTokenizerConfig(folder: string): Promise<unknown> {
+  try {
+    return await readJsonFile(join(folder, "tokenizer_config.json"));
+  } catch (error) {
+    if ((error as { code?: string }).code === "file_missing") return {};
+    throw error;
+  }
+}

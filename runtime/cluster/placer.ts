@@ -1,0 +1,336 @@
+/**
+ * The first node's placement: asks the members how fast they and their links are, has the planner decide, and says what it did where
+ * something could not be measured.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import {
+  type ActorSystem,
+  CLUSTER,
+  type Graph,
+  linkReportSchema,
+  type Member,
+  memberAddress,
+  OrreryError,
+  type Place,
+  type Placement,
+  toOrreryError,
+} from "../../actors/mod.ts";
+import type { Manifest } from "../../models/mod.ts";
+import {
+  evenSplit,
+  type LayerRange,
+  type Plan,
+  type PlanInput,
+  type PlanStage,
+  tableSeconds,
+} from "../../planner/mod.ts";
+import {
+  linkMatrix,
+  mostBranches,
+  placementOf,
+  planAs,
+  planInput,
+  type PlannedNode,
+  policyOf,
+  unplannedShape,
+} from "./plan_input.ts";
+import { type NodeProfile, nodeProfileSchema } from "../profile/mod.ts";
+
+const log = getLogger(["orrery", "placement"]);
+
+/** A node may take so long to measure itself. */
+const PROFILE_DEADLINE_MS = 300_000;
+/** And so long to find that it has measured already. */
+const KNOWN_DEADLINE_MS = 10_000;
+const PROBE_DEADLINE_MS = 20_000;
+/** Links of large clusters are measured for no longer than this. */
+const PROBES_MS = 60_000;
+/** A node that serves alone measures itself once it has served for so long. */
+const ALONE_MS = 5_000;
+
+/** A new plan for the same nodes must gain this part of the objective before layers move. */
+const LEAST_GAIN = 0.1;
+
+/** Options of a {@linkcode Placer}. */
+export interface PlacerOptions {
+  system: Pick<ActorSystem, "ask" | "tell" | "node">;
+  /** The model that is placed; this node has it. */
+  manifest: Manifest;
+  /** The draft model, if there is one; this node has it. */
+  draft?: Manifest;
+  /** Layers by member, in the order in which they joined, instead of a plan. */
+  layers?: LayerRange[];
+  /** @default "planned" */
+  placement?: "planned" | "even";
+  /** Workload, objective, constraints and decode policy. */
+  graph: Graph;
+  /** Chance that a drafted token is accepted, where the graph does not say. @default not known */
+  acceptance?: number;
+}
+
+/** See the module's text. */
+export class Placer {
+  readonly #options: PlacerOptions;
+  /** Measured links, `from to`. */
+  readonly #links = new Map<string, { seconds: number; bytesPerS: number }>();
+  #alone?: ReturnType<typeof setTimeout>;
+  #closed = false;
+  /** The stages of the last plan, and for which devices. */
+  #serving?: { devices: string; stages: PlanStage[] };
+
+  constructor(options: PlacerOptions) {
+    this.#options = options;
+  }
+
+  /** Resource `place` of the cluster actor. Throws what the planner throws, and `too_few_nodes` (group `cluster`). */
+  readonly place: Place = async (members, options) => {
+    const { shape, ...placed } = await this.#place(members, options);
+    const policy = policyOf(this.#options.graph);
+    return { ...placed, shape: policy && shape ? { ...shape, policy } : shape };
+  };
+
+  async #place(members: Member[], { signal, say }: Parameters<Place>[1]): Promise<Placement> {
+    const { layers, placement = "planned" } = this.#options;
+    if (layers) return this.#ranges(members, layers);
+    if (placement === "even") return this.#even(members);
+    const only = members.length === 1;
+    if (!only) say(`measuring ${members.length} nodes and the links between them`);
+    const { profiles, missing } = await this.#profiles(members, { signal, knownOnly: only });
+    if (profiles.size === 0) {
+      if (only) this.#measureLater();
+      else {
+        const [why] = missing.values();
+        log.warn("no node could be measured, so layers are split evenly: {why}", { why });
+      }
+      return this.#even(members);
+    }
+    if (!only) await this.#probe(members, signal);
+    return await this.#planned(members, { profiles, missing, signal, only });
+  }
+
+  /** Ends what is planned for later. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#alone);
+  }
+
+  #ranges(members: Member[], ranges: LayerRange[]): Placement {
+    if (ranges.length > members.length) {
+      throw new OrreryError({
+        group: "cluster",
+        code: "too_few_nodes",
+        message: `--layers names ${ranges.length} ranges, ${members.length} node(s) are here`,
+      });
+    }
+    return {
+      stages: ranges.map((range, i) => ({ node: members[i].node, ...range })),
+      draft: this.#draft(members[ranges.length]),
+      shape: unplannedShape(this.#options.manifest.precision, this.#options.graph),
+    };
+  }
+
+  #even(members: Member[]): Placement {
+    return this.#ranges(members, evenSplit(this.#options.manifest.geometry.layers, members.length));
+  }
+
+  /** A node without layers has time to draft; else this one does. */
+  #draft(idle?: Member): Placement["draft"] {
+    const { draft, system } = this.#options;
+    return draft && { node: idle?.node ?? system.node, model: draft.name, source: system.node };
+  }
+
+  async #planned(
+    members: Member[],
+    { profiles, missing, signal, only }: Gathered & { signal: AbortSignal; only: boolean },
+  ): Promise<Placement> {
+    const { system, manifest, draft, graph, acceptance } = this.#options;
+    const drafts = draft
+      ? (await this.#profiles(members, { model: draft.name, signal, knownOnly: only })).profiles
+      : new Map<string, NodeProfile>();
+    if (only && draft && drafts.size === 0) this.#measureLater();
+    const slowest = [...profiles].sort(([, a], [, b]) => oneRow(b) - oneRow(a))[0];
+    const nodes = members.map(({ node, memory_bytes }): PlannedNode => {
+      const own = profiles.get(node);
+      const { profile } = own ?? slowest[1];
+      return {
+        node,
+        profile,
+        memory_bytes: own?.memory_bytes ?? Math.min(memory_bytes, slowest[1].memory_bytes),
+        draft: drafts.get(node)?.profile,
+      };
+    });
+    const input = planInput({
+      manifest,
+      nodes,
+      links: linkMatrix(members, (from, to) => this.#links.get(`${from} ${to}`)),
+      coordinator: system.node,
+      graph,
+      acceptance,
+      draft: drafts.size > 0 ? draft : undefined,
+    });
+    const made = this.#steady(planAs(input, graph), { input, graph });
+    for (const [node, why] of missing) {
+      made.binding.push(
+        `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`,
+      );
+    }
+    const { branches, concurrent } = input.workload;
+    return placementOf(made, {
+      draft: draft && { model: draft.name, source: system.node },
+      lanes: branches * concurrent,
+      maxBranches: mostBranches(graph),
+    });
+  }
+
+  /**
+   * The plan, or the stages that serve: moving layers costs a pause, and measurements err by as much as a little gain.
+   */
+  #steady(made: Plan, { input, graph }: { input: PlanInput; graph: Graph }): Plan {
+    const devices = input.devices.map((d) => d.name).sort().join(" ");
+    const serving = this.#serving;
+    const keep = (plan: Plan): Plan => {
+      this.#serving = { devices, stages: plan.stages };
+      return plan;
+    };
+    if (serving?.devices !== devices || layersOf(serving.stages) === layersOf(made.stages)) {
+      return keep(made);
+    }
+    const pin = serving.stages.map(({ host, first_layer, last_layer }) => ({
+      host,
+      first: first_layer,
+      last: last_layer,
+    }));
+    let same: Plan;
+    try {
+      same = planAs({ ...input, constraints: { ...input.constraints, pin } }, graph);
+    } catch (error) {
+      log.info("the stages that serve no longer fit: {why}", { why: toOrreryError(error).message });
+      return keep(made);
+    }
+    const gain = 1 - made.objective_s / same.objective_s;
+    if (gain >= LEAST_GAIN) return keep(made);
+    const percent = (100 * gain).toFixed(1);
+    for (const stage of same.stages) {
+      stage.why = `serves already; another placement would gain ${percent} % only`;
+    }
+    same.binding.push(
+      `layers stay where they serve: moving them would gain ${percent} %, less than ${
+        100 * LEAST_GAIN
+      } %`,
+    );
+    return keep(same);
+  }
+
+  /** Profiles of all members; those at one address share a machine and take turns. */
+  async #profiles(
+    members: Member[],
+    { model = this.#options.manifest.name, signal, knownOnly }: {
+      model?: string;
+      signal: AbortSignal;
+      knownOnly: boolean;
+    },
+  ): Promise<Gathered> {
+    const { system } = this.#options;
+    const gathered: Gathered = { profiles: new Map(), missing: new Map() };
+    const measure = async (node: string) => {
+      try {
+        const answer = await system.ask(memberAddress(node), {
+          type: "profile",
+          model,
+          source: system.node,
+          known_only: knownOnly,
+        }, { deadlineMs: knownOnly ? KNOWN_DEADLINE_MS : PROFILE_DEADLINE_MS, signal });
+        if (answer !== null) gathered.profiles.set(node, nodeProfileSchema.parse(answer));
+      } catch (error) {
+        const why = toOrreryError(error).message;
+        gathered.missing.set(node, why);
+        log.warn("node {node} could not be measured: {why}", { node, why });
+      }
+    };
+    const machines = Map.groupBy(members, (m) => m.host);
+    await Promise.all([...machines.values()].map(async (sharing) => {
+      for (const { node } of sharing) await measure(node);
+    }));
+    return gathered;
+  }
+
+  /** Links between all pairs that are not known, one after the other so that they do not disturb each other. */
+  async #probe(members: Member[], signal: AbortSignal): Promise<void> {
+    const { system } = this.#options;
+    const here = new Set(members.map((m) => m.node));
+    for (const pair of this.#links.keys()) {
+      if (!pair.split(" ").every((node) => here.has(node))) this.#links.delete(pair);
+    }
+    const until = performance.now() + PROBES_MS;
+    for (const [i, from] of members.entries()) {
+      for (const to of members.slice(i + 1)) {
+        if (this.#links.has(`${from.node} ${to.node}`)) continue;
+        if (performance.now() > until) {
+          return log.warn(
+            "not all links were measured in {s} s: the others are taken to be as slow as the slowest",
+            {
+              s: PROBES_MS / 1000,
+            },
+          );
+        }
+        try {
+          const answer = await system.ask(memberAddress(from.node), { type: "probe", peer: to }, {
+            deadlineMs: PROBE_DEADLINE_MS,
+            signal,
+          });
+          const { seconds, bytes_per_s, bytes_per_s_back } = linkReportSchema.parse(answer);
+          this.#links.set(`${from.node} ${to.node}`, { seconds, bytesPerS: bytes_per_s });
+          this.#links.set(`${to.node} ${from.node}`, { seconds, bytesPerS: bytes_per_s_back });
+        } catch (error) {
+          const why = toOrreryError(error).message;
+          log.warn("the link from {from} to {to} could not be measured: {why}", {
+            from: from.node,
+            to: to.node,
+            why,
+          });
+        }
+      }
+    }
+  }
+
+  /** A node that is alone has nothing to decide at once: it answers first, and learns afterwards what it can promise. */
+  #measureLater(): void {
+    if (this.#alone !== undefined || this.#closed) return;
+    this.#alone = setTimeout(() => void this.#measureAlone(), ALONE_MS);
+  }
+
+  async #measureAlone(): Promise<void> {
+    const { system, manifest, draft } = this.#options;
+    try {
+      for (const { name } of draft ? [manifest, draft] : [manifest]) {
+        await system.ask(memberAddress(system.node), {
+          type: "profile",
+          model: name,
+          source: system.node,
+        }, {
+          deadlineMs: PROFILE_DEADLINE_MS,
+        });
+      }
+      await system.tell(CLUSTER, { type: "replan", why: "this node has measured itself" });
+    } catch (error) {
+      if (!this.#closed) {
+        log.warn("this node could not measure itself: {why}", {
+          why: toOrreryError(error).message,
+        });
+      }
+    }
+  }
+}
+
+interface Gathered {
+  profiles: Map<string, NodeProfile>;
+  /** Why there is none. */
+  missing: Map<string, string>;
+}
+
+const layersOf = (stages: PlanStage[]): string =>
+  stages.map((s) => `${s.host} ${s.first_layer}-${s.last_layer}`).join();
+
+const oneRow = ({ profile }: NodeProfile) => tableSeconds(profile.layer, 1, 0);

@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import {
+  type Member,
+  memberAddress,
+  OrreryError,
+  parseGraph,
+  type Place,
+} from "../../actors/mod.ts";
+import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
+import { Placer, type PlacerOptions } from "./placer.ts";
+
+const manifest = madeUpManifest();
+const members = (...hosts: string[]): Member[] =>
+  hosts.map((host, i) => ({
+    node: `${"abcd"[i]}:1:x`,
+    host,
+    port: 1,
+    cores: 1,
+    memory_bytes: 4e9,
+  }));
+
+type Asked = { to: string; type: string } & Record<string, unknown>;
+
+/** A placer among nodes whose layers take so many milliseconds, or that refuse to be measured. */
+function world(
+  speeds: Record<string, number | Error | null>,
+  options: Partial<PlacerOptions> = {},
+) {
+  const asked: Asked[] = [];
+  const running = new Set<string>();
+  let most = 0;
+  const system = {
+    node: "a:1:x",
+    tell: () => Promise.resolve(),
+    async ask(to: string, message: { type: string } & Record<string, unknown>) {
+      asked.push({ to, ...message });
+      if (message.type === "probe") {
+        return { seconds: 0.0002, bytes_per_s: 100e6, bytes_per_s_back: 50e6 };
+      }
+      running.add(to);
+      most = Math.max(most, running.size);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      running.delete(to);
+      const speed = speeds[to.split("/")[2].split("%3A")[0].split(":")[0]];
+      if (speed instanceof Error) throw speed;
+      return speed === null ? null : { profile: madeUpProfile(manifest, speed), memory_bytes: 2e9 };
+    },
+  };
+  const graph = parseGraph("model: made-up", { file: "test" });
+  const placer = new Placer({ system, manifest, graph, ...options });
+  const said: string[] = [];
+  const signal = new AbortController().signal;
+  const place = (members: Member[]) => placer.place(members, { signal, say: (s) => said.push(s) });
+  return { asked, said, placer, place, most: () => most };
+}
+
+const stagesOf = (placed: Awaited<ReturnType<Place>>) =>
+  placed.stages.map((s) => `${s.node[0]} ${s.first}-${s.last}`);
+
+Deno.test("Placer.place() measures nodes and links, says so, and places as the planner says", async () => {
+  const { place, asked, said } = world({ a: 1, b: 300 });
+  const placed = await place(members("10.0.0.1", "10.0.0.2"));
+  assert.deepEqual(stagesOf(placed), ["a 0-11"]);
+  assert.match(said[0], /measuring 2 nodes/);
+  assert.equal(placed.plan!.model, "made-up");
+  assert.deepEqual(asked.map((a) => a.type), ["profile", "profile", "probe"]);
+});
+
+Deno.test("Placer.place() measures a link once, and again only with nodes that are new", async () => {
+  const { place, asked } = world({ a: 1, b: 1, c: 1 });
+  await place(members("10.0.0.1", "10.0.0.2"));
+  await place(members("10.0.0.1", "10.0.0.2"));
+  const probes = () => asked.filter((a) => a.type === "probe").length;
+  assert.equal(probes(), 1);
+  await place(members("10.0.0.1", "10.0.0.2", "10.0.0.3"));
+  assert.equal(probes(), 3);
+});
+
+Deno.test("Layers that serve stay where they are until another placement gains a tenth", async () => {
+  const speeds = { a: 100, b: 100 };
+  const { place } = world(speeds);
+  const here = members("10.0.0.1", "10.0.0.2");
+  const first = stagesOf(await place(here));
+  assert.equal(first.length, 2);
+  speeds.b = 130;
+  const second = await place(here);
+  assert.deepEqual(stagesOf(second), first);
+  speeds.b = 1000;
+  assert.notDeepEqual(stagesOf(await place(here)), first);
+  const fresh = world({ a: 100, b: 130 });
+  assert.notDeepEqual(
+    stagesOf(await fresh.place(here)),
+    first,
+    "the same measurements move layers that do not serve yet",
+  );
+});
+
+Deno.test("Nodes of one machine measure themselves one after the other, others at the same time", async () => {
+  const same = world({ a: 1, b: 1 });
+  await same.place(members("10.0.0.1", "10.0.0.1"));
+  assert.equal(same.most(), 1);
+  const apart = world({ a: 1, b: 1 });
+  await apart.place(members("10.0.0.1", "10.0.0.2"));
+  assert.equal(apart.most(), 2);
+});
+
+Deno.test("A node that cannot be measured is taken to be as slow as the slowest, and the plan says so", async () => {
+  const refused = new OrreryError({
+    group: "engine",
+    code: "engine_failed",
+    message: "no library here",
+  });
+  const { place } = world({ a: 2, b: refused });
+  const placed = await place(members("10.0.0.1", "10.0.0.2"));
+  const { binding } = placed.plan as { binding: string[] };
+  assert.ok(
+    binding.some((line) =>
+      /b:1:x could not be measured \(no library here\).*as slow as a:1:x/.test(line)
+    ),
+    binding.join("\n"),
+  );
+});
+
+Deno.test("Where no node can be measured, layers are split evenly and there is no plan", async () => {
+  const refused = new OrreryError({
+    group: "engine",
+    code: "engine_failed",
+    message: "no library here",
+  });
+  const { place } = world({ a: refused, b: refused });
+  const placed = await place(members("10.0.0.1", "10.0.0.2"));
+  assert.deepEqual(stagesOf(placed), ["a 0-5", "b 6-11"]);
+  assert.equal(placed.plan, undefined);
+});
+
+Deno.test("A node that is alone serves at once, without measuring anything", async () => {
+  const { place, asked, placer } = world({ a: null });
+  const placed = await place(members("10.0.0.1"));
+  assert.deepEqual(stagesOf(placed), ["a 0-11"]);
+  assert.deepEqual(asked.map((a) => [a.to, a.type, a.known_only]), [[
+    memberAddress("a:1:x"),
+    "profile",
+    true,
+  ]]);
+  placer.close();
+});
+
+Deno.test("--layers and --placement even measure nothing", async () => {
+  const ranges = world({ a: 1, b: 1 }, { layers: [{ first: 0, last: 2 }, { first: 3, last: 11 }] });
+  assert.deepEqual(stagesOf(await ranges.place(members("10.0.0.1", "10.0.0.2"))), [
+    "a 0-2",
+    "b 3-11",
+  ]);
+  await assert.rejects(
+    async () => await ranges.place(members("10.0.0.1")),
+    /--layers names 2 ranges/,
+  );
+  const even = world({ a: 1, b: 1 }, { placement: "even" });
+  assert.deepEqual(stagesOf(await even.place(members("10.0.0.1", "10.0.0.2"))), [
+    "a 0-5",
+    "b 6-11",
+  ]);
+  assert.deepEqual([...ranges.asked, ...even.asked], []);
+});
+
+Deno.test("With --layers the drafter runs at the first node without layers, if there is one", async () => {
+  const draft = { ...manifest, name: "small" };
+  const { place } = world({ a: 1, b: 1 }, { layers: [{ first: 0, last: 11 }], draft });
+  assert.deepEqual((await place(members("10.0.0.1", "10.0.0.2"))).draft?.node, "b:1:x");
+  assert.deepEqual((await place(members("10.0.0.1"))).draft?.node, "a:1:x");
+});
+
+Deno.test("Placer.place() carries what the graph says of requests, planned, split evenly or by --layers", async () => {
+  const text = "{ model: made-up, actors: { outline: { router: false } }, " +
+    "decode: { mode: plain, draft_length: 2, max_branches: 3, wire: int8 } }";
+  const graph = parseGraph(text, { file: "test" });
+  const layers = [{ first: 0, last: 5 }, { first: 6, last: 11 }];
+  for (const options of [{}, { placement: "even" as const }, { layers }]) {
+    const { shape, plan } = await world({ a: 2, b: 2 }, { graph, ...options })
+      .place(members("10.0.0.1", "10.0.0.2"));
+    assert.deepEqual(shape!.policy, { router: false, mode: "plain", draft_length: 2 });
+    assert.deepEqual([shape!.wire, shape!.max_branches], ["int8", 3], JSON.stringify(plan));
+  }
+});

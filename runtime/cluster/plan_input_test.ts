@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { parseGraph } from "../../actors/mod.ts";
+import { plan } from "../../planner/mod.ts";
+import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
+import {
+  linkMatrix,
+  modelShape,
+  mostBranches,
+  placementOf,
+  planInput,
+  policyOf,
+  unplannedShape,
+} from "./plan_input.ts";
+
+const manifest = madeUpManifest();
+const LAN = { seconds: 0.0002, bytesPerS: 100e6 };
+
+/** Input for nodes `a:1:x`, `b:1:x` ... whose layers take so many milliseconds a row. */
+function input(speeds: number[], { graph = "model: made-up", memory = 2e9 } = {}) {
+  const nodes = speeds.map((ms, i) => ({
+    node: `${"abcd"[i]}:1:x`,
+    profile: madeUpProfile(manifest, ms),
+    memory_bytes: memory,
+  }));
+  const links = linkMatrix(nodes, () => LAN);
+  return planInput({
+    manifest,
+    nodes,
+    links,
+    coordinator: "a:1:x",
+    graph: parseGraph(graph, { file: "test" }),
+  });
+}
+
+/** Layers by host. */
+const layers = (made: ReturnType<typeof plan>) =>
+  Object.fromEntries(made.stages.map((s) => [s.host[0], s.last_layer - s.first_layer + 1]));
+
+Deno.test("A node that is slower gets fewer layers", () => {
+  const made = plan(input([2, 4], { graph: "{ model: made-up, objective: throughput }" }));
+  const { a, b } = layers(made);
+  assert.equal(a + b, 12);
+  assert.ok(a > b, JSON.stringify(layers(made)));
+});
+
+Deno.test("A node that is far slower stays idle, and the plan says why", () => {
+  const made = plan(input([1, 200]));
+  assert.deepEqual(layers(made), { a: 12 });
+  assert.equal(made.idle[0].host, "b:1:x");
+  assert.ok(made.idle[0].why.length > 10);
+});
+
+Deno.test("When the other node is the fast one, all layers may go there alone", () => {
+  const made = plan(input([200, 1]));
+  assert.deepEqual(layers(made), { b: 12 });
+  assert.equal(made.coordinator, "a:1:x");
+  const placed = placementOf(made, { lanes: 1 });
+  assert.deepEqual(placed.stages, [{ node: "b:1:x", first: 0, last: 11 }]);
+});
+
+Deno.test("No stage needs more than half of what its node may use, as weights are there twice while they load", () => {
+  const made = plan(input([1, 1], { memory: 160e6 }));
+  assert.equal(made.stages.length, 2);
+  for (const { weight_bytes } of made.stages) {
+    assert.ok(2 * weight_bytes <= 160e6, String(weight_bytes));
+  }
+});
+
+Deno.test("A graph names nodes by the part before the port", () => {
+  const graph =
+    "{ model: made-up, constraints: { pin: [{ host: b, layers: 4-7 }], exclude: [c] } }";
+  const made = plan(input([1, 50, 1], { graph }));
+  assert.ok(made.stages.some((s) => s.host === "b:1:x" && s.first_layer <= 4 && s.last_layer >= 7));
+  assert.ok(made.stages.every((s) => s.host !== "c:1:x"));
+});
+
+Deno.test("A first node that is excluded computes nothing", () => {
+  const graph = "{ model: made-up, constraints: { exclude: [a] } }";
+  const made = plan(input([1, 50], { graph }));
+  assert.deepEqual(layers(made), { b: 12 });
+});
+
+Deno.test("A graph that names a host that is no member is refused by its name", () => {
+  const graph = "{ model: made-up, constraints: { exclude: [elsewhere] } }";
+  assert.throws(() => input([1, 1], { graph }), /"elsewhere"/);
+});
+
+Deno.test("A placement carries pieces, wire and KV rows of its plan, and defaults for lanes that were not planned", () => {
+  const made = plan(input([2, 2]));
+  const placed = placementOf(made, { draft: { model: "small", source: "a:1:x" }, lanes: 1 });
+  assert.deepEqual(placed.shape!.pieces, made.piece_buckets);
+  assert.equal(placed.shape!.wire, made.wire.format);
+  assert.equal(placed.shape!.kv_rows, made.kv_rows);
+  assert.equal(placed.shape!.max_branches, 8);
+  assert.deepEqual(placed.draft, { node: "a:1:x", model: "small", source: "a:1:x" });
+  assert.equal(placed.plan!.model, "made-up");
+});
+
+Deno.test("Models that are stored in f32 travel in f32, whatever the links", () => {
+  const exact = { ...manifest, precision: "f32" as const };
+  const nodes = [{ node: "a:1:x", profile: madeUpProfile(exact, 1), memory_bytes: 2e9 }];
+  const links = linkMatrix(nodes, () => undefined);
+  const graph = parseGraph("model: made-up", { file: "test" });
+  assert.equal(
+    planInput({ manifest: exact, nodes, links, coordinator: "a:1:x", graph }).wire,
+    "f32",
+  );
+});
+
+Deno.test("linkMatrix() takes a link that was not measured to be as slow as the slowest that was", () => {
+  const members = ["a", "b", "c"].map((node) => ({ node }));
+  const known = (from: string, to: string) =>
+    from + to === "ab" ? { seconds: 0.02, bytesPerS: 1e6 } : undefined;
+  const { seconds, bytesPerS } = linkMatrix(members, known);
+  assert.deepEqual(seconds, [[0, 0.02, 0.02], [0.02, 0, 0.02], [0.02, 0.02, 0]]);
+  assert.equal(bytesPerS[1][1], Infinity);
+  assert.equal(bytesPerS[2][0], 1e6);
+});
+
+Deno.test("modelShape() counts a layer's matrices and the KV of a row", () => {
+  const shape = modelShape(manifest);
+  assert.equal(shape.macsPerRow, 2048 * 512);
+  assert.equal(shape.kvBytesPerRow, 2 * 2 * 64 * 4);
+  assert.deepEqual(shape.layerBytes, Array(12).fill(8e6));
+});
+
+const read = (text: string) => parseGraph(text, { file: "test" });
+
+Deno.test("policyOf() has what the graph says of requests that do not say, and nothing else", () => {
+  assert.equal(policyOf(read("model: m")), undefined);
+  assert.equal(policyOf(read("{ model: m, actors: { outline: { max_branches: 3 } } }")), undefined);
+  const templates = { outline: "List: {question}", point: "Tell {point}" };
+  const router = { suited: ["compost"], unsuited: [] };
+  const graph = {
+    model: "m",
+    actors: { outline: { templates, router: { suited: ["compost"] } } },
+    decode: { mode: "plain", draft_length: 0, wire: "int8" },
+  };
+  assert.deepEqual(policyOf(read(JSON.stringify(graph))), {
+    mode: "plain",
+    draft_length: 0,
+    templates,
+    router,
+  });
+  assert.deepEqual(policyOf(read("{ model: m, actors: { outline: { router: false } } }")), {
+    router: false,
+  });
+});
+
+Deno.test("A deployment that nobody planned has the graph's wire and branches too", () => {
+  const shape = unplannedShape(
+    "f32",
+    read("{ model: m, decode: { wire: int8, max_branches: 3 } }"),
+  );
+  assert.deepEqual([shape.wire, shape.max_branches], ["int8", 3]);
+  const usual = read("model: m");
+  assert.deepEqual([unplannedShape("f32", usual).wire, unplannedShape("q4", usual).wire], [
+    "f32",
+    "f16",
+  ]);
+  assert.equal(unplannedShape("q4", usual).max_branches, 8);
+});
+
+Deno.test("The graph's branches are the least of its limits; a default mode without outlines limits nobody who asks for one", () => {
+  assert.equal(
+    mostBranches(
+      read("{ model: m, actors: { outline: { max_branches: 5 } }, decode: { max_branches: 7 } }"),
+    ),
+    5,
+  );
+  assert.equal(mostBranches(read("{ model: m, decode: { mode: plain } }")), undefined);
+});

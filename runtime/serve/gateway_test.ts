@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import {
+  ActorSystem,
+  CLUSTER,
+  clusterActor,
+  type Deployment,
+  hasCode,
+  LocalNetwork,
+  type RequestPolicy,
+  shapeSchema,
+  stageActor,
+} from "../../actors/mod.ts";
+import { ToyEngine } from "../../tests/support/toy_engine.ts";
+import { Admission } from "./admission.ts";
+import type { GenerateRequest } from "../api/generator.ts";
+import { systemClock } from "../clock.ts";
+import { ClusterDirectory } from "../cluster/directory.ts";
+import { Gateway } from "./gateway.ts";
+import type { ServedModel } from "./served_model.ts";
+
+const request: GenerateRequest = {
+  model: "default",
+  prompt: { kind: "tokens", tokens: [1, 2, 3] },
+  maxTokens: 2,
+  sampling: {},
+  stop: [],
+} as unknown as GenerateRequest;
+
+const model = {
+  card: { name: "toy", context: 4096, vocab: 251 },
+  eos: [],
+  defaults: { sampling: {} },
+  encode: () => Int32Array.of(1, 2, 3),
+  outlineText: () => undefined,
+  makeCodec: () => ({
+    push: (t: number) => ({ text: `${t}`, stopped: false }),
+    flush: () => "",
+    tokenText: String,
+  }),
+} as unknown as ServedModel;
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000 && !condition(); i++) await new Promise((r) => setTimeout(r, 5));
+  assert.ok(condition());
+}
+
+/** One node with a toy stage; `active` generations at once. */
+function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: RequestPolicy } = {}) {
+  const node = "n1";
+  const directory = new ClusterDirectory(node);
+  const system = new ActorSystem({
+    transport: new LocalNetwork().connect(node),
+    directory,
+    clock: systemClock,
+    random: Math.random,
+  });
+  directory.attach(system, node);
+  const gateway = new Gateway({
+    system,
+    directory,
+    admission: new Admission({ active, queued: 8 }),
+  });
+  const engine = new ToyEngine(systemClock, { first: 0, last: 1, layers: 2 }, msPerRow);
+  system.register(stageActor, {
+    config: stageActor.config.parse({}),
+    resources: () => ({ engine: () => Promise.resolve(engine) }),
+  });
+  gateway.register();
+  system.register(clusterActor, {
+    config: clusterActor.config.parse({ nodes: 1, model: "toy", source: node }),
+    resources: () => ({ place: () => [] }),
+  });
+  const deployment: Deployment = {
+    id: "d",
+    model: "toy",
+    source: node,
+    stages: [{ node, first: 0, last: 1 }],
+    members: [],
+    shape: shapeSchema.parse(shape),
+  };
+  directory.learn(deployment);
+  gateway.serve({ model, deployment }, "");
+  const actors = () => system.status().map((a) => a.address.split("/")[1]).sort();
+  return { system, directory, gateway, engine, actors };
+}
+
+Deno.test("Gateway.generate() ends with the client's reason when it leaves with the end unread", async () => {
+  const { system, gateway, engine, actors } = world();
+  const leave = new AbortController();
+  const events = gateway.generate(request, leave.signal)[Symbol.asyncIterator]();
+  await events.next();
+  while (engine.frames < 2 || actors().includes("generation")) {
+    await new Promise((r) => setTimeout(r, 1));
+  }
+  leave.abort(new Error("the client left"));
+  await assert.rejects(events.next(), /the client left/);
+  await system.close();
+});
+
+Deno.test("Gateway.drain() refuses the requests that wait for a place", async () => {
+  const { system, gateway } = world(1, 5);
+  const { signal } = new AbortController();
+  const first = gateway.generate(request, signal)[Symbol.asyncIterator]();
+  await first.next();
+  const second = gateway.generate(request, signal)[Symbol.asyncIterator]().next();
+  const refused = assert.rejects(second, (e) => hasCode(e, "draining"));
+  gateway.drain();
+  for (let e = await first.next(); !e.done; e = await first.next());
+  await refused;
+  await system.close();
+});
+
+Deno.test("Gateway.generate() leaves no claim behind when the client leaves at any moment", async () => {
+  const { system, gateway, actors } = world();
+  const claimed = new Set<string>();
+  const ask = system.ask.bind(system);
+  system.ask = (to, message, options) => {
+    if (message.type === "claim") claimed.add(String(message.address));
+    return ask(to, message, options);
+  };
+  for (let moment = 0; moment < 60; moment++) {
+    const leave = new AbortController();
+    const run = (async () => {
+      for await (const _ of gateway.generate(request, leave.signal));
+    })().catch(() => {});
+    for (let i = 0; i < moment; i++) await Promise.resolve();
+    leave.abort(new Error("the client left"));
+    await run;
+  }
+  await until(() => !actors().includes("generation"));
+  for (const to of claimed) {
+    await assert.rejects(
+      ask(CLUSTER, { type: "resolve", address: to }),
+      (e) => hasCode(e, "no_owner"),
+      to,
+    );
+  }
+  assert.ok(claimed.size > 30);
+  const stats = await ask("d/arbiter/n1", { type: "stats" }) as { requests: number };
+  assert.equal(stats.requests, 0);
+  await system.close();
+});
+
+Deno.test("Gateway.generate() hands the request's wishes on and reports how the answer was made", async () => {
+  const { system, gateway } = world();
+  const run = async (more: Partial<GenerateRequest>) => {
+    const texts: string[] = [];
+    for await (
+      const event of gateway.generate({ ...request, ...more }, new AbortController().signal)
+    ) {
+      if (event.type === "delta") texts.push(event.text);
+      if (event.type === "done") return { texts, report: event.report, usage: event.usage };
+    }
+    throw new Error("no end");
+  };
+  const plain = await run({ mode: "plain", maxTokens: 30 });
+  assert.deepEqual(plain.usage, { promptTokens: 3, completionTokens: 30 });
+  assert.equal(plain.report.mode, "plain");
+  assert.equal(plain.report.why, "plain as asked");
+  assert.equal(plain.report.nodes, 1);
+  assert.equal(plain.report.pieces, 1);
+  const long = await run({
+    mode: "outline",
+    prompt: { kind: "tokens", tokens: [9] },
+    maxTokens: 4,
+  });
+  assert.match(
+    long.report.why,
+    /plain though outline was asked for; no outline: the prompt is not a conversation/,
+  );
+  const speculative = await run({ mode: "speculative", draftLength: 4, maxTokens: 30 });
+  assert.equal(speculative.texts.join(""), plain.texts.join(""));
+  await system.close();
+});
+
+Deno.test("Gateway cuts a prompt into as many pieces as the request asks for", async () => {
+  const { system, gateway } = world();
+  const encode = model.encode;
+  model.encode = () => Int32Array.from({ length: 50 }, (_, i) => i);
+  try {
+    for (const [more, pieces] of [[{ pieces: 4 }, 4], [{ pieceRows: 20 }, 3], [{}, 1]] as const) {
+      const events = [];
+      for await (
+        const e of gateway.generate({ ...request, ...more }, new AbortController().signal)
+      ) {
+        events.push(e);
+      }
+      const done = events.at(-1)!;
+      // Rows of an earlier request's prompt are there already: the last piece alone is run again.
+      if (done.type === "done") assert.ok(done.report.pieces! <= pieces && done.report.pieces! > 0);
+    }
+  } finally {
+    model.encode = encode;
+  }
+  await system.close();
+});
+
+Deno.test("Gateway.pipelineOf() bounds the arena by what may run at once, not by the rows that the plan holds free", () => {
+  const rows = (active: number, kv_rows?: number) =>
+    world(active, 0, { kv_rows }).gateway.pipelineOf("d/arbiter/n1")!.capacity_rows;
+  assert.equal(rows(8, 640), 8 * 4096);
+  assert.equal(rows(8), 8 * 4096);
+  assert.equal(rows(1, 640), 2 * 4096, "branches of one request need more than one context");
+  assert.equal(rows(1, 100_000), 100_000);
+});
+
+Deno.test("Gateway.traces() tells of the last frames, of none before there was a request or a deployment", async () => {
+  const { system, gateway } = world();
+  assert.deepEqual(await gateway.traces(), { node: "n1", traces: [] });
+  for await (const _ of gateway.generate(request, new AbortController().signal));
+  const { traces } = await gateway.traces();
+  assert.deepEqual(traces.map((t) => t.rows), [
+    { prefill: 3, decode: 0, draft: 0 },
+    { prefill: 0, decode: 1, draft: 0 },
+  ]);
+  gateway.serve(undefined, "nothing any more");
+  assert.deepEqual((await gateway.traces()).traces, []);
+  await system.close();
+});
+
+Deno.test("Gateway.generate() answers as the graph says where the request does not, with the graph's outline texts", async () => {
+  const policy: RequestPolicy = { mode: "plain", router: false };
+  const { system, gateway } = world(8, 0, { policy });
+  const asked: unknown[] = [];
+  const outlineText = model.outlineText;
+  model.outlineText = (...given) => void asked.push(given[1]) as undefined;
+  const why = async (more: Partial<GenerateRequest>) => {
+    for await (
+      const event of gateway.generate({ ...request, ...more }, new AbortController().signal)
+    ) {
+      if (event.type === "done") return event.report.why;
+    }
+  };
+  try {
+    assert.equal(await why({}), "plain as the graph says");
+    assert.deepEqual(asked, [], "a plain answer needs no outline texts");
+    assert.match(
+      (await why({ mode: "auto" }))!,
+      /^plain chosen; no outline: the prompt is not a conversation/,
+    );
+    assert.match((await why({ mode: "outline" }))!, /^plain though outline was asked for/);
+    assert.deepEqual(asked, [policy, policy]);
+    // Points are a wish of their own: they are refused for what they are, not for the graph's mode.
+    await assert.rejects(
+      why({ points: ["One", "Two"] }),
+      /orrery\.points: the prompt is not a conversation/,
+    );
+  } finally {
+    model.outlineText = outlineText;
+  }
+  await system.close();
+});

@@ -1,0 +1,102 @@
+/**
+ * The outline texts of a conversation, in a model's own words and tokens.
+ *
+ * @module
+ */
+import type { OutlineAnswer, OutlineRouter, OutlineText } from "../../actors/mod.ts";
+import { fill, type OutlineTemplates, parseOutline, routeBy } from "../../actors/outline/mod.ts";
+import type { ChatMessage } from "../api/mod.ts";
+
+/** What a model gives for it. */
+export interface OutlineModel {
+  /** The conversation as the model's chat template writes it, the beginning of the answer included. */
+  render(messages: ChatMessage[]): string;
+  /** Token ids of rendered text. */
+  encode(text: string): Int32Array<ArrayBuffer>;
+  templates: OutlineTemplates;
+  /** @default the rules alone */
+  router?: OutlineRouter;
+}
+
+/** See the module's text. */
+export class ModelOutlineText implements OutlineText {
+  readonly route: { suited: boolean; why: string };
+  readonly #model: OutlineModel;
+  readonly #messages: ChatMessage[];
+  readonly #question: string;
+  #prompt?: { text: string; tokens: Int32Array<ArrayBuffer> };
+
+  /** `messages` end with the user's question; see {@linkcode outlineTextOf}. */
+  constructor(model: OutlineModel, messages: ChatMessage[]) {
+    this.#model = model;
+    this.#question = messages.at(-1)!.content;
+    this.#messages = [
+      ...messages.slice(0, -1),
+      { ...messages.at(-1)!, content: fill(model.templates.outline, { question: this.#question }) },
+    ];
+    const { outline, why } = routeBy(model.router ?? true, this.#question);
+    this.route = { suited: outline, why };
+  }
+
+  outlinePrompt(): Int32Array<ArrayBuffer> {
+    return this.#outlinePrompt().tokens;
+  }
+
+  parse(text: string): { points: string[] } | { malformed: string } {
+    const parsed = parseOutline(text);
+    if (parsed.state === "malformed") return { malformed: parsed.why };
+    return { points: parsed.points.map((point) => point.text) };
+  }
+
+  write(points: readonly string[]): OutlineAnswer {
+    const text = points.map((point, k) => `${k + 1}. ${point}`).join("\n");
+    return { tokens: Array.from(this.#model.encode(text)), text, points };
+  }
+
+  branchPrompt({ tokens, text, points }: OutlineAnswer, index: number): Int32Array<ArrayBuffer> {
+    const prompt = this.#outlinePrompt();
+    const content = fill(this.#model.templates.point, {
+      question: this.#question,
+      outline: text,
+      index: index + 1,
+      point: points[index],
+      points: points.length,
+    });
+    const whole = this.#model.render([
+      ...this.#messages,
+      { role: "assistant", content: text },
+      { role: "user", content },
+    ]);
+    // The outline's own tokens, not those that its text would be cut into: their rows are there.
+    const before = prompt.text + text;
+    if (!whole.startsWith(before)) return this.#model.encode(whole);
+    return Int32Array.of(
+      ...prompt.tokens,
+      ...tokens,
+      ...this.#model.encode(whole.slice(before.length)),
+    );
+  }
+
+  heading(points: readonly string[], index: number): string {
+    return `${index + 1}. ${points[index]}: `;
+  }
+
+  #outlinePrompt(): { text: string; tokens: Int32Array<ArrayBuffer> } {
+    if (!this.#prompt) {
+      const text = this.#model.render(this.#messages);
+      this.#prompt = { text, tokens: this.#model.encode(text) };
+    }
+    return this.#prompt;
+  }
+}
+
+/** The outline texts of a conversation that ends with a question; undefined for any other prompt. */
+export function outlineTextOf(
+  model: OutlineModel,
+  messages: ChatMessage[],
+): OutlineText | undefined {
+  const last = messages.at(-1);
+  return last?.role === "user" && last.content.trim() !== ""
+    ? new ModelOutlineText(model, messages)
+    : undefined;
+}

@@ -1,0 +1,110 @@
+/**
+ * Slow devices on one machine: drives an `edge-emulation.sh` (network namespaces, shaped links, CPU quotas).
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+
+/** Beside the repository's folder; another place is told by `--emulation`. */
+const USUAL_PLACE = fileURLToPath(
+  new URL("../../../../shared/tools/edge-emulation.sh", import.meta.url),
+);
+
+/** What a device has done since it was made. */
+export interface DeviceStats {
+  rxBytes: number;
+  txBytes: number;
+  cpuS: number;
+}
+
+/** An emulated network of devices 1 .. n. */
+export class Emulation implements AsyncDisposable {
+  readonly #script: string;
+  readonly #env: Record<string, string>;
+
+  private constructor(script: string) {
+    this.#script = script;
+    this.#env = { EDGE_NAME: `orrery${Deno.pid % 10000}` };
+  }
+
+  /** What to do about a script that is not there; undefined: it is. */
+  static async missing(script: string = USUAL_PLACE): Promise<string | undefined> {
+    const there = await Deno.stat(script).then((s) => s.isFile, () => false);
+    return there
+      ? undefined
+      : `${script} is not here. This benchmark needs edge-emulation.sh (namespaces, shaped links, CPU quotas; Linux, root, ` +
+        "iproute2, util-linux, cgroup v1); name it with --emulation PATH";
+  }
+
+  /**
+   * Makes devices with links of `mbit` Mbit/s.
+   *
+   * Throws an Error that says what is missing: the script, root, or the kernel's means.
+   */
+  static async up(devices: number, options: { mbit: number; script?: string }): Promise<Emulation> {
+    const { script = USUAL_PLACE } = options;
+    const missing = await Emulation.missing(script);
+    if (missing !== undefined) throw new Error(missing);
+    const emulation = new Emulation(script);
+    await emulation.#run(["up", String(devices), String(options.mbit)]);
+    return emulation;
+  }
+
+  /** Address of device i. */
+  address(device: number): string {
+    return `10.77.0.${device}`;
+  }
+
+  /** Starts a command on a device that may use so many cores. */
+  exec(device: number, options: { cores: number; command: string[] }): Deno.ChildProcess {
+    return new Deno.Command("bash", {
+      args: [this.#script, "exec", String(device), String(options.cores), ...options.command],
+      env: { ...this.#env, NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  }
+
+  /** Starts a command in a device's network, outside of its CPU quota: a client that takes nothing from it. */
+  beside(device: number, command: string[]): Deno.ChildProcess {
+    return new Deno.Command("nsenter", {
+      args: [`--net=/run/netns/${this.#env.EDGE_NAME}-d${device}`, "--", ...command],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+  }
+
+  /** Changes the rate of every link while things run. */
+  async rate(mbit: number): Promise<void> {
+    await this.#run(["rate", String(mbit)]);
+  }
+
+  /** Counters of devices 1, 2, ... */
+  async stats(): Promise<DeviceStats[]> {
+    const lines = (await this.#run(["stats"])).trim().split("\n").slice(1);
+    return lines.map((line) => {
+      const [, rx, tx, cpu] = line.trim().split(/\s+/);
+      return { rxBytes: Number(rx), txBytes: Number(tx), cpuS: Number(cpu) };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#run(["down"]);
+  }
+
+  async #run(args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await new Deno.Command("bash", {
+      args: [this.#script, ...args],
+      env: this.#env,
+      stdin: "null",
+    }).output();
+    if (!success) {
+      throw new Error(
+        `edge-emulation.sh ${args.join(" ")} failed: ${new TextDecoder().decode(stderr).trim()}`,
+      );
+    }
+    return new TextDecoder().decode(stdout);
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * Nodes on emulated devices, and a client beside the first of them.
+ *
+ * @module
+ */
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import type { ClientRequest, Measured } from "./client.ts";
+import type { DeviceStats, Emulation } from "./emulation.ts";
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const CONFIG = file("../../../deno.json");
+const START_MS = 600_000;
+
+/** Which nodes to start. */
+export interface FleetOptions {
+  /** Cores of each device; one node a device. */
+  cores: number[];
+  /** Folder of the model store that all of them use, or one for each: nothing is fetched. */
+  data: string | string[];
+  /** Options of `deno task start` for the first node. */
+  first: string[];
+  /** For all nodes. @default ["--threads", "1"] */
+  all?: string[];
+}
+
+/** A cluster on emulated devices. */
+export class Fleet implements AsyncDisposable {
+  readonly #emulation: Emulation;
+  readonly #stack: AsyncDisposableStack;
+  readonly #client: Lines;
+  readonly #requests: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #url: string;
+  readonly #nodes: Lines[];
+  /** What the first node printed when it was ready. */
+  readonly ready: string;
+
+  private constructor(
+    emulation: Emulation,
+    stack: AsyncDisposableStack,
+    client: {
+      lines: Lines;
+      requests: WritableStreamDefaultWriter<Uint8Array>;
+      url: string;
+      nodes: Lines[];
+    },
+  ) {
+    this.#emulation = emulation;
+    this.#stack = stack;
+    this.#client = client.lines;
+    this.#requests = client.requests;
+    this.#url = client.url;
+    this.#nodes = client.nodes;
+    this.ready = client.nodes[0].text;
+  }
+
+  /** Starts node 1, lets the others join, and waits until prompts are answered. */
+  static async start(emulation: Emulation, options: FleetOptions): Promise<Fleet> {
+    const stack = new AsyncDisposableStack();
+    try {
+      const nodes: Lines[] = [];
+      for (const [i, cores] of options.cores.entries()) {
+        const own = i === 0
+          ? ["--nodes", String(options.cores.length), ...options.first]
+          : ["--join", `${emulation.address(1)}:8421`];
+        const child = emulation.exec(i + 1, {
+          cores,
+          command: [
+            ...[
+              Deno.execPath(),
+              "run",
+              "-q",
+              "-P=node",
+              "--no-prompt",
+              "--config",
+              CONFIG,
+              file("../../../runtime/cli/start.ts"),
+            ],
+            ...["--host", emulation.address(i + 1), "--data"],
+            typeof options.data === "string" ? options.data : options.data[i],
+            ...(options.all ?? ["--threads", "1"]),
+            ...own,
+          ],
+        });
+        const lines = new Lines(child, `node ${i + 1}`);
+        stack.defer(() => lines.end("SIGTERM"));
+        nodes.push(lines);
+        await (i === 0 ? lines.next(/--join (\S+)|^ready /, START_MS) : nodes[0].next(
+          new RegExp(`${options.cores.length} nodes, ${i + 1} joined|load their layers|^ready `),
+          START_MS,
+        ));
+      }
+      await nodes[0].next(/^ready /, START_MS);
+      const child = emulation.beside(1, [
+        Deno.execPath(),
+        "run",
+        "-q",
+        "-A",
+        "--config",
+        CONFIG,
+        file("client.ts"),
+      ]);
+      const lines = new Lines(child, "client");
+      stack.defer(() => lines.end("SIGKILL"));
+      const url = `http://${emulation.address(1)}:8420`;
+      return new Fleet(emulation, stack, {
+        lines,
+        requests: child.stdin.getWriter(),
+        url,
+        nodes,
+      });
+    } catch (error) {
+      await stack.disposeAsync();
+      throw error;
+    }
+  }
+
+  /** Posts a completion, a chat where there are messages. Throws what the API answered if it is an error. */
+  async ask(
+    body: Record<string, unknown>,
+    { timeoutMs = 600_000 }: { timeoutMs?: number } = {},
+  ): Promise<Measured> {
+    const url = `${this.#url}/v1/${body.messages ? "chat/" : ""}completions`;
+    const request: ClientRequest = { url, body, timeoutMs };
+    await this.#requests.write(new TextEncoder().encode(JSON.stringify(request) + "\n"));
+    const [line] = await this.#client.next(/^\{.*\}$/, timeoutMs + 10_000);
+    const measured: Measured = JSON.parse(line);
+    if (measured.error) throw new Error(measured.error);
+    return measured;
+  }
+
+  /** What each node has printed so far. */
+  get said(): string[] {
+    return this.#nodes.map((lines) => lines.text);
+  }
+
+  /** GET of a path of the API, as JSON. */
+  async json(path: string): Promise<unknown> {
+    return JSON.parse(await this.text(path));
+  }
+
+  /** GET of a path of the API. Throws its text if it is an error. */
+  async text(path: string): Promise<string> {
+    const script = `const r = await fetch(${JSON.stringify(this.#url + path)}); ` +
+      "await new Blob([await r.text()]).stream().pipeTo(Deno.stdout.writable); if (!r.ok) Deno.exit(1)";
+    const child = this.#emulation.beside(1, [Deno.execPath(), "eval", script]);
+    await child.stdin.close();
+    const { stdout, success } = await child.output();
+    const text = new TextDecoder().decode(stdout);
+    if (!success) throw new Error(`GET ${path}: ${text}`);
+    return text;
+  }
+
+  /** Bytes and CPU seconds of each device so far. */
+  stats(): Promise<DeviceStats[]> {
+    return this.#emulation.stats();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#requests.close().catch(() => {}); // the client has ended
+    await this.#stack.disposeAsync();
+  }
+}
+
+/** A process and the lines that it prints. */
+class Lines {
+  readonly #child: Deno.ChildProcess;
+  readonly #name: string;
+  readonly #unread: string[] = [];
+  readonly #all: string[] = [];
+  readonly #reading: Promise<unknown>;
+  #wake = () => {};
+  #ended = false;
+
+  constructor(child: Deno.ChildProcess, name: string) {
+    this.#child = child;
+    this.#name = name;
+    const streams = [child.stdout];
+    try {
+      streams.push(child.stderr);
+    } catch {
+      // not piped
+    }
+    this.#reading = Promise.all(streams.map((s) => this.#read(s)));
+  }
+
+  /** Everything printed so far. */
+  get text(): string {
+    return this.#all.join("\n");
+  }
+
+  /** The next line that matches; lines before it are gone. */
+  async next(pattern: RegExp, ms: number): Promise<RegExpExecArray> {
+    const deadline = performance.now() + ms;
+    for (;;) {
+      while (this.#unread.length > 0) {
+        const match = pattern.exec(this.#unread[0]);
+        if (match) return this.#unread.shift(), match;
+        this.#unread.shift();
+      }
+      if (this.#ended) throw new Error(`${this.#name} has ended:\n${this.text}`);
+      const left = deadline - performance.now();
+      if (left <= 0) {
+        throw new Error(`${this.#name}: no line like ${pattern} after ${ms} ms:\n${this.text}`);
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.#wake = () => (clearTimeout(timer), resolve());
+      });
+    }
+  }
+
+  async end(signal: Deno.Signal): Promise<void> {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // it has ended by itself
+    }
+    const timer = setTimeout(() => {
+      try {
+        this.#child.kill("SIGKILL");
+      } catch {
+        // meanwhile
+      }
+    }, 15_000);
+    await this.#child.status;
+    clearTimeout(timer);
+    await this.#reading;
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    for await (
+      const line of createInterface({ input: Readable.fromWeb(stream), crlfDelay: Infinity })
+    ) {
+      this.#unread.push(line);
+      this.#all.push(line);
+      this.#wake();
+    }
+    this.#ended = true;
+    this.#wake();
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * A q4 model with random weights of a real model's shape, written straight in the model store's layout: for measuring
+ * speed and memory, not for reading its text.
+ *
+ * @module
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import type { Geometry, Group, Manifest, TensorEntry } from "../../../models/mod.ts";
+
+/** The shape of Qwen2.5-0.5B, without its biases. */
+export const HALF_BILLION: Geometry = {
+  architecture: "LlamaForCausalLM",
+  layers: 24,
+  hidden: 896,
+  intermediate: 4864,
+  heads: 14,
+  kv_heads: 2,
+  head_dim: 64,
+  vocab: 151936,
+  context: 4096,
+  norm_eps: 1e-6,
+  rope: { theta: 1e6, scaling: null },
+  tied_embeddings: true,
+};
+
+const BLOCK = 32;
+const PAGE = 4096;
+
+type Format = "f32" | "q4" | "q8";
+
+/** Writes the blobs into `blobDir` and returns the manifest. Formats as the converter's: vocabulary q8, projections q4. */
+export async function syntheticModel(geometry: Geometry, blobDir: string): Promise<Manifest> {
+  const { hidden, intermediate, heads, kv_heads, head_dim, vocab } = geometry;
+  const group = (name: string, tensors: [string, number[], Format][]) =>
+    writeGroup(blobDir, name, tensors);
+  const layers: Group[] = [];
+  for (let layer = 0; layer < geometry.layers; layer++) {
+    layers.push(
+      await group(`layer ${layer}`, [
+        ["attn_norm", [hidden], "f32"],
+        ["attn.q", [heads * head_dim, hidden], "q4"],
+        ["attn.k", [kv_heads * head_dim, hidden], "q4"],
+        ["attn.v", [kv_heads * head_dim, hidden], "q4"],
+        ["attn.o", [hidden, heads * head_dim], "q4"],
+        ["mlp_norm", [hidden], "f32"],
+        ["mlp.gate", [intermediate, hidden], "q4"],
+        ["mlp.up", [intermediate, hidden], "q4"],
+        ["mlp.down", [hidden, intermediate], "q4"],
+      ]),
+    );
+  }
+  return {
+    version: 1,
+    name: "synthetic",
+    geometry,
+    precision: "q4",
+    source: "synthetic",
+    embedding: await group("embedding", [["embed", [vocab, hidden], "q8"]]),
+    layers,
+    head: await group("head", [["norm", [hidden], "f32"], ["lm_head", [vocab, hidden], "q8"]]),
+    files: {},
+    eos_tokens: [],
+    bos_token: null,
+  };
+}
+
+async function writeGroup(
+  blobDir: string,
+  name: string,
+  tensors: [string, number[], Format][],
+): Promise<Group> {
+  const sha256 = createHash("sha256").update(`synthetic ${name} ${JSON.stringify(tensors)}`).digest(
+    "hex",
+  );
+  await using file = await open(join(blobDir, sha256), "w");
+  let bytes = 0;
+  const part = async (data: Uint8Array) => {
+    const offset = Math.ceil(bytes / PAGE) * PAGE;
+    await file.write(data, 0, data.length, offset);
+    bytes = offset + data.length;
+    return { offset, bytes: data.length };
+  };
+  const entries: Record<string, TensorEntry> = {};
+  for (const [key, shape, format] of tensors) {
+    const elements = shape.reduce((a, b) => a * b, 1);
+    if (format === "f32") {
+      entries[key] = {
+        shape,
+        format,
+        data: await part(new Uint8Array(new Float32Array(elements).fill(1).buffer)),
+      };
+      continue;
+    }
+    // Random codes of n values are even: their deviation is n / sqrt(12). So a product keeps its input's size.
+    const scale = Math.sqrt(12 / shape[1]) / (format === "q4" ? 16 : 256);
+    const scales = new Float32Array(elements / BLOCK).fill(scale);
+    entries[key] = {
+      shape,
+      format,
+      data: await part(noise(format === "q4" ? elements / 2 : elements)),
+      scales: await part(new Uint8Array(scales.buffer)),
+    };
+  }
+  return { sha256, bytes, tensors: entries };
+}
+
+/** Random bytes; past the first MiB they repeat. */
+function noise(bytes: number): Uint8Array {
+  const out = new Uint8Array(bytes);
+  const some = randomBytes(Math.min(bytes, 1 << 20));
+  for (let at = 0; at < bytes; at += some.length) out.set(some.subarray(0, bytes - at), at);
+  return out;
+}

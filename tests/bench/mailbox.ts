@@ -1,0 +1,335 @@
+// deno-lint-ignore-file no-console
+/**
+ * How fast mailboxes are beside a raw TCP echo: `deno task bench:mailbox [--json] [--quick]`.
+ *
+ * A child process echoes. One-way time is half of a round trip, in alternating rounds of both transports, so that what else
+ * the machine does hits both alike. Then messages per second one way, then memory under a receiver that reads slowly.
+ *
+ * @module
+ */
+import net, { type AddressInfo, type Socket } from "node:net";
+import { parseArgs } from "node:util";
+import type { Envelope } from "../../actors/system/envelope.ts";
+import { createMailbox, type Mailbox } from "../../runtime/mailbox/mod.ts";
+import { FrameReader } from "../../runtime/mailbox/wire.ts";
+
+const KIB = 1024;
+const SIZES = [64, 8 * KIB, 256 * KIB, 4 * KIB * KIB];
+const ROUNDS = 10;
+
+/** Milliseconds one way. */
+interface Latency {
+  p50: number;
+  p99: number;
+}
+
+interface SizeResult {
+  bytes: number;
+  roundTrips: number;
+  mailbox: Latency;
+  tcp: Latency;
+  /** Mailbox p50 / TCP p50. */
+  ratio: number;
+}
+
+interface StreamResult {
+  bytes: number;
+  mailboxPerSecond: number;
+  tcpPerSecond: number;
+}
+
+/** Memory of the sender in MiB while the receiver takes one message each 5 ms. */
+interface SlowResult {
+  offeredMiB: number;
+  windowMiB: number;
+  rssBeforeMiB: number;
+  rssPeakMiB: number;
+  rssAfterMiB: number;
+}
+
+function tell(type: string, body: unknown): Envelope {
+  return { kind: "tell", id: 0, to: "bench/echo/0", from: "bench/driver/0", type, body };
+}
+
+function framed(bytes: number): Uint8Array {
+  const out = new Uint8Array(4 + bytes);
+  new DataView(out.buffer).setUint32(0, bytes);
+  return out;
+}
+
+/** The child: echoes `echo`, swallows `sink` and answers the last of a number of them, works 5 ms on each `slow`. */
+async function child(): Promise<void> {
+  const mailbox = await createMailbox({ node: "child", accept: () => true });
+  let sunk = 0;
+  mailbox.start({
+    receive(from, envelope) {
+      if (envelope.kind !== "tell") return;
+      if (envelope.type === "echo") void mailbox.send(from, tell("echo", envelope.body));
+      else {
+        if (envelope.type === "slow") {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+        }
+        sunk++;
+        const { last } = envelope.body as { last: boolean };
+        if (last) {
+          void mailbox.send(from, tell("sunk", sunk));
+          sunk = 0;
+        }
+      }
+    },
+    peerLost: () => Deno.exit(0),
+  });
+  const server = net.createServer({ noDelay: true }, (socket) => {
+    let frames = 0;
+    const reader = new FrameReader(64 * KIB * KIB, (frame) => {
+      // First byte 1: echo. 0: swallow. 2: swallow and say how many there were.
+      if (frame[0] === 1) {
+        const head = new Uint8Array(4);
+        new DataView(head.buffer).setUint32(0, frame.byteLength);
+        socket.cork();
+        socket.write(head);
+        socket.write(frame);
+        socket.uncork();
+        return;
+      }
+      frames++;
+      if (frame[0] === 2) {
+        socket.write(framed(1));
+        frames = 0;
+      }
+    });
+    socket.on("data", (chunk) => reader.push(chunk as Uint8Array));
+    socket.on("error", () => {});
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  console.log(
+    JSON.stringify({ mailbox: mailbox.port, tcp: (server.address() as AddressInfo).port }),
+  );
+}
+
+/** The raw side: length-prefixed frames over TCP without Nagle. */
+class RawTcp {
+  onFrame: () => void = () => {};
+  readonly #reader = new FrameReader(64 * KIB * KIB, () => this.onFrame());
+
+  private constructor(readonly socket: Socket) {
+    socket.on("data", (chunk) => this.#reader.push(chunk as Uint8Array));
+  }
+
+  static async connect(port: number): Promise<RawTcp> {
+    const socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
+    await new Promise<void>((resolve, reject) =>
+      socket.once("connect", resolve).once("error", reject)
+    );
+    return new RawTcp(socket);
+  }
+}
+
+function quantiles(ms: number[]): Latency {
+  const sorted = ms.toSorted((a, b) => a - b);
+  const at = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
+  return { p50: at(0.5) / 2, p99: at(0.99) / 2 };
+}
+
+async function time(n: number, once: () => Promise<void>, into: number[]): Promise<void> {
+  for (let i = 0; i < n; i++) {
+    const start = performance.now();
+    await once();
+    into.push(performance.now() - start);
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: { json: { type: "boolean" }, quick: { type: "boolean" }, child: { type: "boolean" } },
+  });
+  if (values.child) return await child();
+  const scale = values.quick ? 0.1 : 1;
+
+  const echo = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", "--no-lock", new URL(import.meta.url).pathname, "--child"],
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const ports = await firstLine(echo.stdout);
+  let onTell: (type: string) => void = () => {};
+  const mailbox = await createMailbox({
+    node: "driver",
+    peers: [{ node: "child", host: "127.0.0.1", port: ports.mailbox }],
+  });
+  mailbox.start({
+    receive: (_from, envelope) => envelope.kind === "tell" && onTell(envelope.type),
+    peerLost: (peer, reason) => {
+      throw new Error(`lost ${peer}: ${reason}`);
+    },
+  });
+  const tcp = await RawTcp.connect(ports.tcp);
+  const heard = (type: string) =>
+    new Promise<void>((resolve) => {
+      onTell = (got) => got === type && resolve();
+    });
+
+  const sizes: SizeResult[] = [];
+  for (const bytes of SIZES) {
+    const roundTrips = Math.max(2, Math.round(scale * (bytes > 1e6 ? 8 : bytes > 1e5 ? 60 : 200)));
+    const body = new Uint8Array(bytes);
+    const frame = framed(bytes);
+    frame[4] = 1;
+    const overMailbox = async () => {
+      const back = heard("echo");
+      await mailbox.send("child", tell("echo", body));
+      await back;
+    };
+    const overTcp = () =>
+      new Promise<void>((resolve) => {
+        tcp.onFrame = resolve;
+        tcp.socket.write(frame);
+      });
+    const mailboxMs: number[] = [];
+    const tcpMs: number[] = [];
+    await time(roundTrips, overMailbox, []);
+    await time(roundTrips, overTcp, []);
+    for (let round = 0; round < ROUNDS; round++) {
+      await time(roundTrips, overMailbox, mailboxMs);
+      await time(roundTrips, overTcp, tcpMs);
+    }
+    const a = quantiles(mailboxMs);
+    const b = quantiles(tcpMs);
+    sizes.push({
+      bytes,
+      roundTrips: roundTrips * ROUNDS,
+      mailbox: a,
+      tcp: b,
+      ratio: a.p50 / b.p50,
+    });
+  }
+
+  const streams: StreamResult[] = [];
+  for (const [bytes, full] of [[64, 100_000], [8 * KIB, 20_000]]) {
+    const n = Math.round(full * scale);
+    streams.push({
+      bytes,
+      mailboxPerSecond: await perSecond(
+        n,
+        () => streamMailbox(mailbox, n, bytes, "sink", heard("sunk")),
+      ),
+      tcpPerSecond: await perSecond(n, () => streamTcp(tcp, n, bytes)),
+    });
+  }
+
+  const slow = await slowReceiver(mailbox, Math.round(1200 * scale), heard);
+  tcp.socket.destroy();
+  await mailbox.close();
+  await echo.status;
+  if (values.json) console.log(JSON.stringify({ sizes, streams, slow }, null, 2));
+  else print(sizes, streams, slow);
+}
+
+async function perSecond(n: number, run: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return Math.round(n / ((performance.now() - start) / 1000));
+}
+
+async function streamMailbox(
+  mailbox: Mailbox,
+  n: number,
+  bytes: number,
+  type: string,
+  done: Promise<void>,
+): Promise<void> {
+  const data = new Uint8Array(bytes);
+  for (let i = 0; i < n; i++) await mailbox.send("child", tell(type, { last: i === n - 1, data }));
+  await done;
+}
+
+async function streamTcp(tcp: RawTcp, n: number, bytes: number): Promise<void> {
+  const done = new Promise<void>((resolve) => tcp.onFrame = resolve);
+  for (let i = 0; i < n; i++) {
+    const frame = framed(bytes);
+    if (i === n - 1) frame[4] = 2;
+    if (!tcp.socket.write(frame)) {
+      await new Promise<void>((resolve) => tcp.socket.once("drain", () => resolve()));
+    }
+  }
+  await done;
+}
+
+/** Offers 256 KiB messages as fast as `send` takes them to a receiver that takes 200 a second. */
+async function slowReceiver(
+  mailbox: Mailbox,
+  n: number,
+  heard: (type: string) => Promise<void>,
+): Promise<SlowResult> {
+  const rss = () => Deno.memoryUsage().rss / KIB / KIB;
+  const bytes = 256 * KIB;
+  const before = rss();
+  let peak = before;
+  let window = 0;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, rss());
+    window = Math.max(window, mailbox.peers()[0].queuedBytes / KIB / KIB);
+  }, 20);
+  const done = heard("sunk");
+  for (let i = 0; i < n; i++) {
+    // A fresh body for each message, as a stage would send.
+    await mailbox.send("child", tell("slow", { last: i === n - 1, data: new Uint8Array(bytes) }));
+  }
+  await done;
+  clearInterval(timer);
+  return {
+    offeredMiB: (n * bytes) / KIB / KIB,
+    windowMiB: window,
+    rssBeforeMiB: before,
+    rssPeakMiB: peak,
+    rssAfterMiB: rss(),
+  };
+}
+
+async function firstLine(
+  stdout: ReadableStream<Uint8Array>,
+): Promise<{ mailbox: number; tcp: number }> {
+  let text = "";
+  for await (const chunk of stdout.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (text.includes("\n")) break;
+  }
+  return JSON.parse(text);
+}
+
+function print(sizes: SizeResult[], streams: StreamResult[], slow: SlowResult): void {
+  const label = (bytes: number) =>
+    bytes < KIB
+      ? `${bytes} B`
+      : bytes < KIB * KIB
+      ? `${bytes / KIB} KiB`
+      : `${bytes / KIB / KIB} MiB`;
+  const ms = (value: number) => value.toFixed(3).padStart(10);
+  console.log("one way, ms    mailbox p50      p99     TCP p50       p99   ratio p50");
+  for (const { bytes, mailbox, tcp, ratio } of sizes) {
+    console.log(
+      `${label(bytes).padEnd(14)}${ms(mailbox.p50)} ${ms(mailbox.p99)}  ${ms(tcp.p50)}${
+        ms(tcp.p99)
+      }   ${ratio.toFixed(2)}`,
+    );
+  }
+  console.log("\none way, messages/s   mailbox       TCP   ratio");
+  for (const { bytes, mailboxPerSecond, tcpPerSecond } of streams) {
+    const ratio = (tcpPerSecond / mailboxPerSecond).toFixed(2);
+    console.log(
+      `${label(bytes).padEnd(20)}${String(mailboxPerSecond).padStart(9)} ${
+        String(tcpPerSecond).padStart(9)
+      }   ${ratio}`,
+    );
+  }
+  const mib = (value: number) => `${value.toFixed(0)} MiB`;
+  console.log(
+    `\nslow receiver: offered ${mib(slow.offeredMiB)}, window at most ${mib(slow.windowMiB)}; ` +
+      `rss before ${mib(slow.rssBeforeMiB)}, peak ${mib(slow.rssPeakMiB)}, after ${
+        mib(slow.rssAfterMiB)
+      }`,
+  );
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,228 @@
+// deno-lint-ignore-file no-console
+/**
+ * What a model costs: `deno task bench:models [--quick] [--precision q4|q8|f16|f32]`.
+ *
+ * A checkpoint of TinyLlama-1.1B's shape with random weights is written, converted in a process of its own, and generates on
+ * two nodes of this machine; `--quick` takes a smaller shape. Then the embedded model's quality at each precision. Everything
+ * lies in a folder that is deleted at the end.
+ *
+ * @module
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { ModelStore, type Precision, PRECISIONS } from "../../models/mod.ts";
+import { freeBytes } from "../../models/store/disk.ts";
+import { startCluster } from "../support/processes.ts";
+import {
+  checkpointBytes,
+  type CheckpointShape,
+  writeRandomCheckpoint,
+} from "./random_checkpoint.ts";
+import { printQuality } from "./quality.ts";
+
+const TINYLLAMA: CheckpointShape = {
+  hidden: 2048,
+  layers: 22,
+  heads: 32,
+  kvHeads: 4,
+  intermediate: 5632,
+  vocab: 32000,
+};
+const QUICK: CheckpointShape = {
+  hidden: 512,
+  layers: 6,
+  heads: 8,
+  kvHeads: 2,
+  intermediate: 1408,
+  vocab: 8192,
+};
+const NAME = "random-weights";
+const TOKENS = 48;
+const MIB = 1024 * 1024;
+
+const { values: args } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    precision: { type: "string", default: "q4" },
+    /** Written by the process that starts this one: the folder to convert, and the store. */
+    convert: { type: "string", multiple: true },
+  },
+});
+if (!PRECISIONS.includes(args.precision as Precision)) {
+  console.error(`--precision takes ${PRECISIONS.join(", ")}, not ${args.precision}`);
+  Deno.exit(2);
+}
+const precision = args.precision as Precision;
+
+if (args.convert) await convert(args.convert[0], args.convert[1]);
+else await main();
+
+async function main(): Promise<void> {
+  console.log(
+    `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, load ${loadavg()[0].toFixed(2)}`,
+  );
+  const dir = await mkdtemp(join(tmpdir(), "orrery-bench-"));
+  const interrupted = () => Deno.exit(130);
+  Deno.addSignalListener("SIGINT", interrupted);
+  const cleanUp = () => Deno.removeSync(dir, { recursive: true });
+  globalThis.addEventListener("unload", cleanUp);
+  try {
+    await benchRandomModel(dir, args.quick ? QUICK : TINYLLAMA);
+    await printQuality(join(dir, "quality"), args.quick);
+  } finally {
+    globalThis.removeEventListener("unload", cleanUp);
+    Deno.removeSignalListener("SIGINT", interrupted);
+    await rm(dir, { recursive: true });
+  }
+}
+
+async function benchRandomModel(dir: string, shape: CheckpointShape): Promise<void> {
+  const bytes = checkpointBytes(shape);
+  const needed = bytes * (precision === "f32" ? 3 : 2) + 512 * MIB;
+  const free = await freeBytes(dir);
+  if (free < needed) {
+    console.error(`${dir} has ${free} bytes free, this needs ${needed}; set TMPDIR or use --quick`);
+    Deno.exit(1);
+  }
+  const checkpoint = join(dir, "checkpoint"), data = join(dir, "data");
+  const started = performance.now();
+  await writeRandomCheckpoint(checkpoint, shape);
+  const { hidden, layers, heads, kvHeads, intermediate, vocab } = shape;
+  console.log(
+    `\nrandom weights: hidden ${hidden}, ${layers} layers, ${heads} heads, ${kvHeads} KV heads, intermediate ` +
+      `${intermediate}, vocabulary ${vocab}: ${(bytes / 2e6).toFixed(0)} million, ${
+        mib(bytes)
+      } of BF16, ` +
+      `written in ${seconds(performance.now() - started)}`,
+  );
+  const { ms, peak } = await convertApart(checkpoint, data);
+  await rm(checkpoint, { recursive: true });
+  const { manifest } = await (await ModelStore.open(data)).get(NAME);
+  const groups = [manifest.embedding, ...manifest.layers, manifest.head];
+  const bound = 1.5 * 1024 * MIB + 2 * 4 * vocab * hidden;
+  console.log(
+    `converted to ${precision} in ${seconds(ms)}: ${
+      mib(groups.reduce((sum, g) => sum + g.bytes, 0))
+    }, ` +
+      `peak memory ${mib(peak)} (aim: under ${mib(bound)})`,
+  );
+  await generate(data);
+}
+
+/** Converts in a process of its own. @returns Milliseconds, and the peak of its resident memory in bytes. */
+async function convertApart(
+  checkpoint: string,
+  store: string,
+): Promise<{ ms: number; peak: number }> {
+  const self = fileURLToPath(import.meta.url);
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-q",
+      "-A",
+      self,
+      `--precision=${precision}`,
+      `--convert=${checkpoint}`,
+      `--convert=${store}`,
+    ],
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error("the conversion failed");
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function convert(checkpoint: string, dir: string): Promise<void> {
+  const started = performance.now();
+  const store = await ModelStore.open(dir);
+  let shown = 0;
+  const onProgress = ({ done, total }: { done: number; total: number }) => {
+    const tenth = Math.floor(10 * done / total);
+    if (tenth > shown) {
+      console.error(`  ${10 * (shown = tenth)}% after ${seconds(performance.now() - started)}`);
+    }
+  };
+  await store.add(checkpoint, { name: NAME, precision, onProgress });
+  const ms = performance.now() - started;
+  console.log(
+    JSON.stringify({
+      ms,
+      peak: (await memory(Deno.pid))?.peak ?? process.resourceUsage().maxRSS * 1024,
+    }),
+  );
+}
+
+async function generate(data: string): Promise<void> {
+  const started = performance.now();
+  await using cluster = await startCluster(2, data, ["--model", NAME]);
+  console.log(`two nodes ready after ${seconds(performance.now() - started)}`);
+  await ask(cluster.url, 4);
+  const { first, rest, tokens } = await ask(cluster.url, TOKENS);
+  console.log(
+    `${tokens} tokens: first after ${first.toFixed(0)} ms, then ${
+      ((tokens - 1) / rest * 1000).toFixed(2)
+    } tokens/s`,
+  );
+  for (const [n, node] of cluster.nodes.entries()) {
+    const used = await memory(node.pid);
+    console.log(
+      `  stage ${n} (process ${node.pid}): ` +
+        (used
+          ? `resident ${mib(used.now)}, peak ${mib(used.peak)}`
+          : "memory is not told by this system"),
+    );
+  }
+}
+
+/** Milliseconds to the first piece of text and from it to the end, and the tokens that came. */
+async function ask(
+  url: string,
+  count: number,
+): Promise<{ first: number; rest: number; tokens: number }> {
+  const started = performance.now();
+  const response = await fetch(`${url}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      prompt: "What is edge computing?",
+      max_tokens: count,
+      temperature: 0,
+      logit_bias: { "1": -100 },
+      stream: true,
+      stream_options: { include_usage: true },
+    }),
+    signal: AbortSignal.timeout(300_000),
+  });
+  let [text, first] = ["", 0];
+  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+    first ||= performance.now() - started;
+    text += piece;
+  }
+  const tokens = Number(/"completion_tokens": ?(\d+)/.exec(text)?.[1]);
+  if (!response.ok || !(tokens > 1)) throw new Error(`no generation: ${text.slice(0, 500)}`);
+  return { first, rest: performance.now() - started - first, tokens };
+}
+
+/** Resident memory of a process in bytes, now and at most, as Linux tells it; undefined elsewhere. */
+async function memory(pid: number): Promise<{ now: number; peak: number } | undefined> {
+  // Deno reads /proc only with every permission; `cat` may.
+  const cat = new Deno.Command("cat", { args: [`/proc/${pid}/status`], stderr: "null" });
+  const status = await cat.output().then(
+    ({ stdout }) => new TextDecoder().decode(stdout),
+    () => "",
+  );
+  const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) * 1024;
+  const [now, peak] = [field("VmRSS"), field("VmHWM")];
+  return now > 0 ? { now, peak } : undefined;
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / MIB).toFixed(0)} MiB`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}

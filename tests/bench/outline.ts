@@ -1,0 +1,213 @@
+// deno-lint-ignore-file no-console
+/**
+ * Quality of answers by outline against plain ones: `deno task bench:outline [--topics 100] [--max-tokens N]`.
+ *
+ * A node of the embedded model in this process is asked about topics of its corpus through its own API, greedily, each question
+ * once in mode plain and once in mode outline: in a wording that it was trained on, and in one that it has never seen. The
+ * corpus says what is right. Then the router's precision and recall on its labelled questions. Nothing is left behind.
+ *
+ * @module
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { route } from "../../actors/outline/router.ts";
+import { readLabelled, readTopics } from "./outline/corpus.ts";
+import { OutlineScorer, precisionRecall, type Topic } from "./outline/score.ts";
+import { type Answer, type Pair, printPairs, share } from "./outline/table.ts";
+import { type Node, startNode } from "../../runtime/node.ts";
+
+/** Milliseconds that an answer, or the start of the node, may take. */
+const PATIENCE_MS = 120_000;
+
+const { values: args } = parseArgs({
+  options: {
+    topics: { type: "string", default: "100" },
+    /** Left out: what an answer may have where the client does not say, which is what its users get. */
+    "max-tokens": { type: "string" },
+  },
+});
+const topicsAsked = wholeNumber("topics", args.topics);
+const maxTokens = args["max-tokens"] === undefined
+  ? undefined
+  : wholeNumber("max-tokens", args["max-tokens"]);
+
+const responseSchema = z.object({
+  choices: z.array(
+    z.object({ message: z.object({ content: z.string() }), finish_reason: z.string() }),
+  )
+    .length(1),
+  usage: z.object({ completion_tokens: z.int() }),
+  orrery: z.object({ mode: z.string(), why: z.string(), ttft_ms: z.number() }),
+});
+
+await main();
+
+async function main(): Promise<void> {
+  const all = await readTopics();
+  const scorer = new OutlineScorer(all);
+  const n = Math.min(topicsAsked, all.length);
+  const topics = Array.from({ length: n }, (_, i) => all[Math.floor(i * all.length / n)]);
+  console.log(
+    `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, load ${loadavg()[0].toFixed(2)}`,
+  );
+  const dir = await mkdtemp(join(tmpdir(), "orrery-bench-"));
+  const interrupted = () => Deno.exit(130);
+  const cleanUp = () => Deno.removeSync(dir, { recursive: true });
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, interrupted);
+  globalThis.addEventListener("unload", cleanUp);
+  try {
+    const node = await openNode(dir);
+    try {
+      const { embedded, sets } = await askAll(node, { topics, scorer });
+      console.log(
+        `${embedded}; ${n} of ${all.length} topics, each asked in one trained wording and one held out; greedy; ` +
+          `${
+            maxTokens === undefined
+              ? "the model's own limit of tokens"
+              : `at most ${maxTokens} tokens`
+          } an answer\n`,
+      );
+      printPairs(sets);
+    } finally {
+      await node.close({ deadlineMs: 5_000 });
+    }
+  } finally {
+    globalThis.removeEventListener("unload", cleanUp);
+    for (const signal of signals) Deno.removeSignalListener(signal, interrupted);
+    await rm(dir, { recursive: true });
+  }
+  await printRouter(topics);
+}
+
+function wholeNumber(option: string, text: string): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  console.error(`--${option} takes a whole number from 1, not ${JSON.stringify(text)}`);
+  Deno.exit(2);
+}
+
+/** A node that serves the embedded model alone, with one engine thread and no drafts. */
+async function openNode(data: string): Promise<Node> {
+  const ready = Promise.withResolvers<void>();
+  const late = setTimeout(
+    () => ready.reject(new Error(`the node does not serve after ${PATIENCE_MS} ms`)),
+    PATIENCE_MS,
+  );
+  const node = await startNode({
+    host: "127.0.0.1",
+    port: 0,
+    mailboxPort: 0,
+    data,
+    threads: 1,
+    draft: "none",
+    nodes: 1,
+    onServe: (deployment) => deployment && ready.resolve(),
+  });
+  await ready.promise.finally(() => clearTimeout(late));
+  return node;
+}
+
+async function askAll(
+  node: Node,
+  { topics, scorer }: { topics: readonly Topic[]; scorer: OutlineScorer },
+): Promise<{ embedded: string; sets: Map<string, Pair[]> }> {
+  const [{ name, precision }] = node.gateway.models();
+  // What a first frame of each kind costs once is nobody's answer.
+  for (const mode of ["plain", "outline"]) {
+    await ask(node, { question: topics[0].trained[0], mode });
+  }
+  const sets = new Map<string, Pair[]>();
+  const wordings = {
+    trained: ({ trained }: Topic, i: number) => trained[i % trained.length],
+    "held out": ({ heldOut }: Topic, i: number) => heldOut[i % heldOut.length],
+  };
+  for (const [set, wordingOf] of Object.entries(wordings)) {
+    const pairs: Pair[] = [];
+    for (const [i, topic] of topics.entries()) {
+      const question = wordingOf(topic, i);
+      const plain = await ask(node, { question, mode: "plain" });
+      const outline = await ask(node, { question, mode: "outline" });
+      pairs.push({
+        plain: { ...plain, score: scorer.plain(topic, plain.text) },
+        outline: outline.mode.startsWith("outline")
+          ? { ...outline, fellBack: false, score: scorer.outline(topic, outline.text) }
+          : { ...outline, fellBack: true, score: scorer.plain(topic, outline.text) },
+      });
+    }
+    sets.set(set, pairs);
+  }
+  return { embedded: `${name} at ${precision}, one node, one thread`, sets };
+}
+
+async function ask(
+  node: Node,
+  { question, mode }: { question: string; mode: string },
+): Promise<Answer> {
+  const started = performance.now();
+  const cpu = process.cpuUsage();
+  const response = await fetch(`${node.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      messages: [{ role: "user", content: question }],
+      temperature: 0,
+      max_tokens: maxTokens,
+      orrery: { mode },
+    }),
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  if (!response.ok) throw new Error(`${response.status} for ${question}: ${await response.text()}`);
+  const { choices: [{ message, finish_reason }], usage, orrery } = responseSchema.parse(
+    await response.json(),
+  );
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    text: message.content,
+    cut: finish_reason === "length",
+    tokens: usage.completion_tokens,
+    ms: performance.now() - started,
+    cpuMs: (user + system) / 1000,
+    ttftMs: orrery.ttft_ms,
+    mode: orrery.mode,
+    why: orrery.why,
+  };
+}
+
+async function printRouter(topics: readonly Topic[]): Promise<void> {
+  const labelled = await readLabelled();
+  console.log(
+    "\nrouter on its labelled questions, which its rules were changed to suit after each set was written: on questions that\n" +
+      "they had not seen it is worse (actors/outline/router_test.ts)",
+  );
+  const sets = [...new Set(labelled.map(({ set }) => set))].sort((a, b) => a - b);
+  for (const set of [...sets, undefined]) {
+    const items = labelled.filter((q) => set === undefined || q.set === set);
+    const { precision, recall, wrong } = precisionRecall(
+      items,
+      ({ question }) => route(question).outline,
+    );
+    console.log(
+      `  ${set === undefined ? "all  " : `set ${set}`} ${
+        String(items.length).padStart(4)
+      } questions, ` +
+        `${String(items.filter(({ suited }) => suited).length).padStart(3)} suited: ` +
+        `precision ${precision.toFixed(3)}, recall ${recall.toFixed(3)}, ${wrong.length} wrong`,
+    );
+    if (set === undefined) {
+      for (const { question, suited } of wrong) {
+        console.log(`    ${suited ? "missed" : "taken"}: ${question}`);
+      }
+    }
+  }
+  const wordings = topics.flatMap(({ trained, heldOut }) => [...trained, ...heldOut]);
+  const taken = wordings.filter((question) => route(question).outline).length;
+  console.log(
+    `  of the topics' own wordings, not labelled, it sends ${
+      share(taken, wordings.length)
+    } to an outline`,
+  );
+}

@@ -1,0 +1,139 @@
+/**
+ * Calibration of the boards on EdgeShard's numbers alone.
+ *
+ * @module
+ */
+import type { CostModel } from "../../../planner/cost/mod.ts";
+import type { DeviceStage } from "../../../planner/sequence/mod.ts";
+import { placedCosts } from "../../../planner/simulator/plan_costs.ts";
+import type {
+  FramePolicy,
+  SimulationOptions,
+  SimulationResult,
+} from "../../../planner/simulator/options.ts";
+import { simulate } from "../../../planner/simulator/simulate.ts";
+import { type Hardware, paperCosts, paperPartition } from "./hardware.ts";
+import { CELLS, EDGESHARD_BARS, PROMPT, TOKENS } from "./published.ts";
+
+/** How a system serves the paper's request. */
+export interface System {
+  stages: DeviceStage[];
+  policy: FramePolicy;
+  options: SimulationOptions;
+  /** Device of the drafter and its seconds a token; undefined: none, or it costs nothing. */
+  draft?: { device: number; secondsPerToken: number };
+}
+
+/** Runs one request of a system in the simulator; it enters at the first stage's device. */
+export function runSystem(
+  cost: CostModel,
+  { stages, policy, options, draft }: System,
+): SimulationResult {
+  const costs = placedCosts(cost, {
+    stages: stages.map(({ device, first, last }) => ({ device, range: { first, last } })),
+    coordinator: stages[0].device,
+    ...(draft && { draft }),
+  });
+  return simulate({ costs, policy, options: { past: "chain", ...options } });
+}
+
+/** Plain pipelining: the prompt in one piece, one token at a time. */
+export function edgeshard(cost: CostModel): SimulationResult {
+  return runSystem(cost, {
+    stages: paperPartition(cost),
+    policy: { pieces: [PROMPT] },
+    options: { prompt: PROMPT, tokens: TOKENS },
+  });
+}
+
+/** Seconds of one frame through all stages alone, and the token's way back. */
+function frameSeconds(cost: CostModel, stages: DeviceStage[], rows: number): number {
+  let seconds = cost.hopSeconds(stages.at(-1)!.device, stages[0].device, cost.answerBytes(1));
+  for (const [i, { device, first, last }] of stages.entries()) {
+    seconds += cost.stageSeconds(device, { first, last }, { rows, past: 0, wanted: 1 });
+    if (i > 0) seconds += cost.hopSeconds(stages[i - 1].device, device, cost.hopBytes(rows));
+  }
+  return seconds;
+}
+
+/**
+ * Relative errors of EdgeShard under a hardware: the 12 cells, then prefill and decode of the 4 pairs of bars. In closed form,
+ * which {@linkcode edgeshard} agrees with: nothing overlaps when one frame is on its way.
+ */
+export function edgeshardErrors(hardware: Hardware): number[] {
+  const bars: number[] = [];
+  const cells = CELLS.map((cell) => {
+    const cost = paperCosts(hardware, cell);
+    const stages = paperPartition(cost);
+    const [prefill, decode] = [frameSeconds(cost, stages, PROMPT), frameSeconds(cost, stages, 1)];
+    const bar = EDGESHARD_BARS.find((b) =>
+      b.environment === cell.environment && b.model === cell.model
+    )!;
+    if (cell.mbit === 1000) {
+      bars.push(prefill / PROMPT / bar.prefill_s - 1, decode / bar.decode_s - 1);
+    }
+    return (prefill + (TOKENS - 1) * decode) / cell.edgeshard_s - 1;
+  });
+  return [...cells, ...bars];
+}
+
+/** Sum of squares of {@linkcode edgeshardErrors}. */
+export function edgeshardLoss(hardware: Hardware): number {
+  return edgeshardErrors(hardware).reduce((sum, e) => sum + e * e, 0);
+}
+
+/** How the search begins: a tenth of the data sheet's operations, half of its bandwidth at half a byte a weight. */
+const START: Hardware = {
+  launch_s: 5e-3,
+  read_s: 2e-11,
+  compute_s: 5e-12,
+  tx2_compute: 2,
+  tx2_fixed: 1.5,
+  wire: 1,
+};
+
+/**
+ * The hardware with the least sum of squared relative errors on EdgeShard's 12 cells and 8 bars. Pattern search on logarithms:
+ * one or two numbers at a time are made larger or smaller while that helps, in ever smaller steps. Whole layers make the errors
+ * jump, so it begins at several costs of the wire, the least known number. Deterministic.
+ */
+export function calibrate(): Hardware {
+  let best = START;
+  let least = Infinity;
+  for (const wire of [4]) {
+    const found = search({ ...START, wire });
+    if (found.loss < least) [best, least] = [found.hardware, found.loss];
+  }
+  return best;
+}
+
+function search(start: Hardware): { hardware: Hardware; loss: number } {
+  let [hardware, loss] = [start, edgeshardLoss(start)];
+  for (let step = 0.4; step > 0.005; step /= 2) {
+    for (let improved = true; improved;) {
+      improved = false;
+      for (const move of MOVES) {
+        const tried = { ...hardware };
+        for (const [key, sign] of move) tried[key] *= Math.exp(sign * step);
+        const value = edgeshardLoss(tried);
+        if (value >= loss * (1 - 1e-3)) continue;
+        [hardware, loss, improved] = [tried, value, true];
+      }
+    }
+  }
+  return { hardware, loss };
+}
+
+/** One number up or down, then every two. */
+const MOVES: [keyof Hardware, number][][] = (() => {
+  const single = (Object.keys(START) as (keyof Hardware)[]).flatMap((
+    key,
+  ): [keyof Hardware, number][] => [
+    [key, 1],
+    [key, -1],
+  ]);
+  const pairs = single.flatMap((a, i) =>
+    single.slice(i + 1).filter((b) => b[0] !== a[0]).map((b) => [a, b])
+  );
+  return [...single.map((move) => [move]), ...pairs];
+})();

@@ -1,0 +1,150 @@
+/**
+ * The paper's boards as the planner sees them, from six numbers.
+ *
+ * @module
+ */
+import { CostModel } from "../../../planner/cost/mod.ts";
+import type { LayerRange } from "../../../planner/even_split.ts";
+import type { DeviceStage } from "../../../planner/sequence/mod.ts";
+import type { Device, ModelShape, TimeTable } from "../../../planner/types.ts";
+import {
+  type Board,
+  BOARDS,
+  DATA_SHEETS,
+  type Environment,
+  MODELS,
+  type PaperModel,
+  PROMPT,
+  USABLE_MEMORY,
+} from "./published.ts";
+
+/** What is calibrated. */
+export interface Hardware {
+  /** Fixed seconds of one layer for a frame on an NX: kernel launches and the like. */
+  launch_s: number;
+  /** Seconds for each weight of a layer that a frame reads, on an NX. */
+  read_s: number;
+  /** Seconds for each weight and row, on an NX. */
+  compute_s: number;
+  /** How many times slower a TX2 computes than an NX. */
+  tx2_compute: number;
+  /** How many times slower a TX2 is in what a frame costs whatever its rows: launches and reading. */
+  tx2_fixed: number;
+  /** Bytes on the wire for each byte of 16-bit hidden states: what protocol and formats take of a link. */
+  wire: number;
+}
+
+/** A Nano against a TX2, by their data sheets: computing, and reading memory. */
+const NANO = {
+  compute: DATA_SHEETS.tx2.flops / DATA_SHEETS.nano.flops,
+  fixed: DATA_SHEETS.tx2.bandwidth / DATA_SHEETS.nano.bandwidth,
+};
+
+/** Times an NX's seconds. */
+function slowness(board: Board, hardware: Hardware): { compute: number; fixed: number } {
+  const { tx2_compute, tx2_fixed } = hardware;
+  if (board === "nx") return { compute: 1, fixed: 1 };
+  if (board === "tx2") return { compute: tx2_compute, fixed: tx2_fixed };
+  return { compute: tx2_compute * NANO.compute, fixed: tx2_fixed * NANO.fixed };
+}
+
+/** Matrices of a layer: four of attention, three of the feed-forward part. */
+const LAYER_MATRICES = 7;
+
+/** Seconds of matrices with so many weights in all; a straight line in the rows, attention over the past left out. */
+function lineTable(
+  board: Board,
+  size: { macs: number; matrices: number },
+  hardware: Hardware,
+): TimeTable {
+  const { compute, fixed } = slowness(board, hardware);
+  const launches_s = hardware.launch_s * size.matrices / LAYER_MATRICES;
+  const at = (rows: number) =>
+    fixed * (launches_s + size.macs * hardware.read_s) +
+    compute * rows * size.macs * hardware.compute_s;
+  return { rows: [1, 2], past: [0], seconds: [[at(1)], [at(2)]] };
+}
+
+/** A board as the planner sees it. */
+export function boardDevice(
+  name: string,
+  board: Board,
+  at: { model: ModelShape; hardware: Hardware },
+): Device {
+  const { model, hardware } = at;
+  return {
+    name,
+    memoryBytes: DATA_SHEETS[board].memory * USABLE_MEMORY,
+    overheadBytes: 0,
+    layer: lineTable(board, { macs: model.macsPerRow, matrices: LAYER_MATRICES }, hardware),
+    embed: { rows: [1], past: [0], seconds: [[0]] },
+    head: lineTable(board, { macs: model.hidden * model.vocab, matrices: 1 }, hardware),
+    frameSeconds: 0,
+    trusted: true,
+  };
+}
+
+/** The cost model of one environment, model and bandwidth. */
+export function paperCosts(
+  hardware: Hardware,
+  at: { environment: Environment; model: PaperModel; mbit: number },
+): CostModel {
+  const model = MODELS[at.model];
+  const devices = BOARDS[at.environment].map((board, i) =>
+    boardDevice(`${board}${i}`, board, { model, hardware })
+  );
+  const bytesPerS = at.mbit * 1e6 / 8 / hardware.wire;
+  const matrix = (off: number, diagonal: number) =>
+    devices.map((_, i) => devices.map((_, j) => i === j ? diagonal : off));
+  return new CostModel({
+    model,
+    devices,
+    links: { seconds: matrix(0, 0), bytesPerS: matrix(bytesPerS, Infinity) },
+    wire: "f16",
+  });
+}
+
+/**
+ * The paper's partition: all devices in their order, the slowest stage as fast as can be, the link into a stage counted with it,
+ * memory kept. Times are those of the prompt in one piece, as the paper profiles prefill.
+ */
+export function paperPartition(cost: CostModel): DeviceStage[] {
+  const { layers } = cost.model;
+  const count = cost.devices.length;
+  const frame = { rows: PROMPT, past: 0, wanted: 1 };
+  // the layers of these models are alike, so a stage's cost depends on their count and on whether it has an end
+  const known = new Map<number, number>();
+  const stage = (device: number, range: LayerRange) => {
+    const ends = (range.first === 0 ? 1 : 0) + (range.last === layers - 1 ? 2 : 0);
+    const key = (device * (layers + 1) + range.last - range.first) * 4 + ends;
+    let time = known.get(key);
+    if (time === undefined) {
+      time = cost.lackingBytes(device, range, cost.model.context) > 0
+        ? Infinity
+        : cost.stageSeconds(device, range, frame);
+      if (device > 0) time += cost.hopSeconds(device - 1, device, cost.hopBytes(PROMPT));
+      known.set(key, time);
+    }
+    return time;
+  };
+  // best[n][y]: slowest stage when layers 0 .. y-1 are on the first n devices
+  const best = [[0, ...new Array<number>(layers).fill(Infinity)]];
+  const cut: number[][] = [[]];
+  for (let n = 1; n <= count; n++) {
+    best.push(new Array<number>(layers + 1).fill(Infinity));
+    cut.push(new Array<number>(layers + 1).fill(0));
+    for (let y = n; y <= layers; y++) {
+      for (let l = n - 1; l < y; l++) {
+        if (best[n - 1][l] >= best[n][y]) continue;
+        const slowest = Math.max(best[n - 1][l], stage(n - 1, { first: l, last: y - 1 }));
+        if (slowest < best[n][y]) [best[n][y], cut[n][y]] = [slowest, l];
+      }
+    }
+  }
+  const stages: DeviceStage[] = [];
+  for (let n = count, y = layers; n > 0; n--) {
+    stages.unshift({ device: n - 1, first: cut[n][y], last: y - 1 });
+    y = cut[n][y];
+  }
+  return stages;
+}

@@ -1,0 +1,247 @@
+// deno-lint-ignore-file no-console -- its lines are its answers
+/**
+ * What the planner predicts against what is then measured: `deno task bench:reality [--quick] [--repeats 3] [--fleet 1,2,4,4-slow,mixed]
+ * [--emulation PATH] [--data DIR] [--json FILE]`.
+ *
+ * For each fleet of emulated devices every node measures itself anew, the planner places the layers for a prompt length, and what
+ * the plan that the first node serves (`GET /api/plan`) predicts is held against requests to the same nodes in the same minutes:
+ * time to the first token, time per token of a plain stream. The ratio is measured over predicted.
+ *
+ * Random weights of a 0.5B model's shape. Needs Linux, root and `edge-emulation.sh`.
+ *
+ * @module
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type FrameTrace, seededRandom } from "../../actors/mod.ts";
+import type { Plan } from "../../planner/mod.ts";
+import { freshDeviceData } from "./edge/device_data.ts";
+import { Emulation } from "./edge/emulation.ts";
+import { Fleet } from "./edge/fleet.ts";
+import { HALF_BILLION, prepareHalfBillion } from "./edge/models.ts";
+import { type Comparison, comparisonTable, medianOf } from "./edge/reality.ts";
+
+const { values: args } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    repeats: { type: "string" },
+    fleet: { type: "string" },
+    emulation: { type: "string" },
+    data: { type: "string", default: join(tmpdir(), "orrery-edge") },
+    json: { type: "string" },
+  },
+});
+
+/** Cores of each device, and the rate of each link. */
+interface FleetShape {
+  name: string;
+  cores: number[];
+  mbit: number;
+}
+
+const equal = (devices: number, mbit: number): FleetShape => ({
+  name: `${devices} x 0.45 core, ${mbit} Mbit/s`,
+  cores: new Array<number>(devices).fill(0.45),
+  mbit,
+});
+/** By the names that `--fleet` takes. */
+const FLEETS: Record<string, FleetShape> = {
+  "1": equal(1, 1000),
+  "2": equal(2, 1000),
+  "4": equal(4, 1000),
+  "4-slow": equal(4, 100),
+  mixed: {
+    name: "0.6 / 0.6 / 0.3 / 0.3 core, 1000 Mbit/s",
+    cores: [0.6, 0.6, 0.3, 0.3],
+    mbit: 1000,
+  },
+};
+/** Prompts whose first token is timed. */
+const PROMPTS = [128, 512, 1024];
+/** After this prompt a plain answer of so many tokens is timed. */
+const STREAM = { prompt: 512, tokens: 65 };
+/** A node that is alone measures itself after it has begun to serve. */
+const PLAN_MS = 180_000;
+
+const random = seededRandom(11);
+const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
+
+async function main(): Promise<void> {
+  const names = args.fleet?.split(",") ?? (args.quick ? ["1", "4"] : Object.keys(FLEETS));
+  for (const name of names) {
+    if (!FLEETS[name]) {
+      throw new Error(`--fleet takes ${Object.keys(FLEETS).join(", ")}, got "${name}"`);
+    }
+  }
+  if (!(Number.isInteger(repeats) && repeats > 0)) {
+    throw new Error(`--repeats takes a whole number from 1, got "${args.repeats}"`);
+  }
+  console.log(`${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, median of ${repeats}`);
+  // Says what else is missing before a model is made.
+  await (await Emulation.up(1, { mbit: 0, script: args.emulation }))[Symbol.asyncDispose]();
+  await mkdir(args.data, { recursive: true });
+  await prepareHalfBillion(args.data);
+  const results: Record<string, Comparison[]> = {};
+  for (const name of names) {
+    results[name] = await compare(FLEETS[name]);
+    console.log(comparisonTable(results[name]));
+  }
+  if (args.json !== undefined) await writeFile(args.json, JSON.stringify(results, null, 2) + "\n");
+  report(results);
+}
+
+/** Measures a fleet: every node profiles itself once, then each prompt length is planned for, predicted and asked. */
+async function compare({ name, cores, mbit }: FleetShape): Promise<Comparison[]> {
+  console.log(`\n## ${name}`);
+  await using emulation = await Emulation.up(cores.length, { mbit, script: args.emulation });
+  const data = await freshDeviceData(args.data, cores.length);
+  const lines: Comparison[] = [];
+  for (const prompt of PROMPTS) {
+    const before = cpuTicks();
+    const tokens = prompt === STREAM.prompt ? STREAM.tokens : 1;
+    const graph = join(data[0], "graph.json");
+    const workload = { prompt_tokens: prompt, output_tokens: STREAM.tokens };
+    await writeFile(graph, JSON.stringify({ model: HALF_BILLION, workload }));
+    const runs: Run[] = [];
+    for (let i = 0; i < repeats; i++) {
+      runs.push(await runOnce(emulation, { cores, data, graph, prompt, tokens }));
+    }
+    const line = (what: string, of: (run: Run) => [predicted: number, measured: number]) => {
+      const all = runs.map((run) => of(run)[1]);
+      const predictedS = medianOf(runs.map((run) => of(run)[0]));
+      lines.push({ what, predictedS, measuredS: medianOf(all), allS: all });
+    };
+    line(`first token after ${prompt}`, (run) => [run.plan.predicted.ttft_s, run.ttftS]);
+    if (tokens > 1) {
+      line("time per token", (run) => [run.plan.predicted.tpot_s, run.tpotS]);
+      runs[0].stageS.forEach((_, stage) =>
+        line(
+          `  of it stage ${stage}`,
+          (run) => [run.plan.stages[stage]?.seconds_per_row, run.stageS[stage]],
+        )
+      );
+    }
+    const placements = new Set(
+      runs.map(({ plan }) => plan.stages.map((s) => `${s.first_layer}-${s.last_layer}`).join(", ")),
+    );
+    console.log(
+      `  ${prompt}: layers ${[...placements].join("; then ")}; pieces ${
+        runs[0].plan.pieces.join(" ")
+      }; ` +
+        `machine ${busyShare(before)} % busy`,
+    );
+  }
+  return lines;
+}
+
+/** A request to an empty cluster, and the plan that was served for it. */
+interface Run {
+  plan: Plan;
+  ttftS: number;
+  /** NaN where one token was asked for. */
+  tpotS: number;
+  /** Median seconds that each stage computed on a decode frame. */
+  stageS: number[];
+}
+
+/**
+ * Starts the nodes and asks once: rows that earlier requests leave behind make frames slower, and predictions are of an empty arena.
+ * Profiles stay from run to run.
+ */
+async function runOnce(
+  emulation: Emulation,
+  { cores, data, graph, prompt, tokens }: {
+    cores: number[];
+    data: string[];
+    graph: string;
+    prompt: number;
+    tokens: number;
+  },
+): Promise<Run> {
+  await using fleet = await Fleet.start(emulation, { cores, data, first: ["--graph", graph] });
+  const plan = await planOf(fleet);
+  await ask(fleet, { prompt: 32, tokens: 4 }); // connections, first allocations
+  const answer = await ask(fleet, { prompt, tokens });
+  // Text may come some tokens after its first token; when that was chosen the node says.
+  const ttftS = tokens > 1 ? Number(answer.orrery!.ttft_ms) / 1000 : answer.ttftS;
+  const tpotS = (answer.totalS - ttftS) / (answer.tokens - 1);
+  if (tokens === 1) return { plan, ttftS, tpotS, stageS: [] };
+  const frames = await fleet.json(`/api/trace?last=${tokens - 1}`) as FrameTrace[];
+  const stageS = plan.stages.map((_, i) =>
+    medianOf(frames.map(({ stages }) => (stages[i].ended - stages[i].began) / 1000))
+  );
+  return { plan, ttftS, tpotS, stageS };
+}
+
+/** Milliseconds of all processors since the machine began: idle, and in all. */
+function cpuTicks(): { idle: number; all: number } {
+  const all = cpus().map(({ times }) => times);
+  return {
+    idle: all.reduce((sum, t) => sum + t.idle, 0),
+    all: all.flatMap((t) => Object.values(t)).reduce((a, b) => a + b, 0),
+  };
+}
+
+/** Percent since then. Where others keep the machine busy, devices do not get what they were promised. */
+function busyShare(since: { idle: number; all: number }): string {
+  const { idle, all } = cpuTicks();
+  return (100 * (1 - (idle - since.idle) / (all - since.all))).toFixed(0);
+}
+
+/** The plan that is served; a node that is alone has one some seconds after it began. */
+async function planOf(fleet: Fleet): Promise<Plan> {
+  const until = performance.now() + PLAN_MS;
+  for (;;) {
+    try {
+      return await fleet.json("/api/plan") as Plan;
+    } catch (error) {
+      if (performance.now() > until) {
+        throw new Error(`no plan after ${PLAN_MS} ms`, { cause: error });
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+}
+
+async function ask(fleet: Fleet, { prompt, tokens }: { prompt: number; tokens: number }) {
+  return await fleet.ask({
+    model: "default",
+    // Never the same prompt twice: a warm prefix would answer for nothing.
+    prompt: Array.from({ length: prompt }, () => 300 + Math.floor(random() * 3000)),
+    max_tokens: tokens,
+    temperature: 0,
+    orrery: { mode: "plain", ignore_eos: true },
+  });
+}
+
+/** What the tables show together: how far off predictions are, and whether any fleet is slower than one device. */
+function report(results: Record<string, Comparison[]>): void {
+  const whole = (lines: Comparison[]) => lines.filter(({ what }) => !what.startsWith(" ")); // no parts
+  const errors = Object.values(results).flatMap(whole).map((c) =>
+    Math.abs(c.predictedS / c.measuredS - 1)
+  );
+  const within = errors.filter((e) => e <= 0.2).length;
+  console.log(
+    `\n${within} of ${errors.length} within 20 %, median error ${
+      (100 * medianOf(errors)).toFixed(1)
+    } %`,
+  );
+  const alone = new Map(whole(results["1"] ?? []).map((c) => [c.what, c.measuredS]));
+  for (const [name, own] of Object.entries(results)) {
+    const comparable = FLEETS[name].cores.every((c) => c >= FLEETS["1"].cores[0]);
+    if (name === "1" || alone.size === 0 || !comparable) continue;
+    const gains = whole(own).map((c) =>
+      `${c.what} ${(alone.get(c.what)! / c.measuredS).toFixed(2)}`
+    );
+    console.log(`${FLEETS[name].name}, times as fast as one device: ${gains.join(", ")}`);
+  }
+}
+
+const missing = await Emulation.missing(args.emulation);
+if (missing !== undefined) {
+  console.error(`error: ${missing}`);
+  Deno.exit(2);
+}
+await main();

@@ -1,0 +1,373 @@
+/**
+ * A simulated pipeline with an arbiter and toy stages, and clients that speak to it as Generations do.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import {
+  type ActorSystem,
+  type Address,
+  address,
+  arbiterActor,
+  arbiterAddress,
+  type ArbiterStats,
+  type ArenaLayout,
+  type Clock,
+  directoryOf,
+  type Frame,
+  type FrameTrace,
+  type Inbox,
+  OrreryError,
+  type Results,
+  samplingSchema,
+  shapeSchema,
+  Simulation,
+  stageActor,
+  stageAddress,
+  type Usage,
+} from "../../actors/mod.ts";
+import { evenSplit } from "../../planner/mod.ts";
+import { toyAnswer, ToyEngine } from "./toy_engine.ts";
+
+/** Layers of the toy model. */
+export const LAYERS = 4;
+
+/** Options of {@linkcode arbiterWorld}. */
+export interface WorldOptions {
+  stages?: number;
+  seed?: number;
+  latencyMs?: { min: number; max: number };
+  /** Virtual milliseconds of a frame at each stage by its rows. */
+  frameMs?: (rows: number) => number;
+  /** Virtual milliseconds that each slot below a frame's rows adds to it, and that each row which a layout keeps takes. */
+  slotMs?: { attend: number; move: number };
+  /** Rows that each stage has memory for. */
+  budgetRows?: number[];
+  capacityRows?: number;
+  shape?: Record<string, unknown>;
+  arbiter?: Record<string, unknown>;
+  stage?: Record<string, unknown>;
+}
+
+/** Nodes s0 .. with a stage each, and a node "api" with the arbiter. */
+export function arbiterWorld(options: WorldOptions = {}) {
+  const { stages = 2, seed = 1, frameMs = (rows) => rows, capacityRows = 4096 } = options;
+  const sim = new Simulation({ seed, latencyMs: options.latencyMs });
+  const directory = directoryOf((a) => a.includes("/stage/") ? `s${a.split("/")[2]}` : "api");
+  const engines: ToyEngine[][] = [];
+  const crashes: OrreryError[] = [];
+  const onCrash = (_: string, error: OrreryError) => void crashes.push(error);
+  const ranges = evenSplit(LAYERS, stages);
+  const start = (i: number) => {
+    const system = sim.node(`s${i}`, directory, { onCrash });
+    system.register(stageActor, {
+      config: stageActor.config.parse(options.stage ?? {}),
+      resources: () => ({
+        engine: () => {
+          const taxed = { frameMs, budgetRows: options.budgetRows?.[i], ...options.slotMs };
+          const engine = new TaxedEngine(sim.clock, { ...ranges[i], layers: LAYERS }, taxed);
+          engines[i].push(engine);
+          return Promise.resolve(engine);
+        },
+      }),
+    });
+    return system;
+  };
+  const systems = ranges.map((_, i) => {
+    engines.push([]);
+    return start(i);
+  });
+  const api = sim.node("api", directory, { onCrash });
+  api.register(arbiterActor, {
+    config: arbiterActor.config.parse({ silenceMs: 5_000, ...options.arbiter }),
+    resources: () => ({
+      pipeline: {
+        stages: Array.from({ length: stages }, (_, i) => stageAddress("d", i)),
+        shape: shapeSchema.parse(options.shape ?? {}),
+        capacity_rows: capacityRows,
+      },
+    }),
+  });
+  const arbiter = arbiterAddress("d", "a");
+  return {
+    sim,
+    api,
+    systems,
+    engines,
+    crashes,
+    arbiter,
+    client: (key: string) => new Client(api, arbiter, key),
+    stats: () => sim.until(api.ask(arbiter, { type: "stats" })) as Promise<ArbiterStats>,
+    traces: () => sim.until(api.ask(arbiter, { type: "traces" })) as Promise<FrameTrace[]>,
+    arenas: () => engines.flat().reduce((n, e) => n + (e.disposed ? 0 : e.arenas.size), 0),
+    /** A stage's node that has crashed is there again, with nothing in it. */
+    revive: (i: number) => void (systems[i] = start(i)),
+    /** Runs a message to a stage. */
+    toStage: (i: number, message: { type: string } & Record<string, unknown>) =>
+      sim.until(systems[i].tell(stageAddress("d", i), message)),
+  };
+}
+
+/** A toy engine on which slots take time, as on a real one. */
+class TaxedEngine extends ToyEngine {
+  readonly #clock: Clock;
+  readonly #moveMs: number;
+  readonly #slots: { below: number };
+
+  constructor(
+    clock: Clock,
+    range: { first: number; last: number; layers: number },
+    { frameMs, budgetRows, attend = 0, move = 0 }: {
+      frameMs: (rows: number) => number;
+      budgetRows?: number;
+      attend?: number;
+      move?: number;
+    },
+  ) {
+    const slots = { below: 0 };
+    super(clock, range, 1, { budgetRows, frameMs: (rows) => frameMs(rows) + attend * slots.below });
+    this.#clock = clock;
+    this.#moveMs = move;
+    this.#slots = slots;
+  }
+
+  override run(frame: Frame) {
+    this.#slots.below = frame.base;
+    return super.run(frame);
+  }
+
+  override async layout(name: string, layout: ArenaLayout): Promise<void> {
+    const ms = this.#moveMs * layout.keep.length;
+    if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve));
+    await super.layout(name, layout);
+  }
+}
+
+/** What a client was told to end with. */
+export class Refused extends Error {
+  constructor(readonly error: OrreryError) {
+    super(error.message);
+  }
+}
+
+/** Speaks to the arbiter as a Generation does. */
+export class Client {
+  readonly address: Address;
+  readonly inbox: Inbox;
+  readonly #system: ActorSystem;
+  readonly #arbiter: Address;
+  /** Prompt rows that were found in the cache, once known. */
+  reused?: number;
+  /** Most frames in flight that it was told of. */
+  mostInFlight = 0;
+
+  constructor(system: ActorSystem, arbiter: Address, key: string) {
+    this.address = address("d", "generation", key);
+    this.inbox = system.inbox(this.address, { capacity: 1024 });
+    this.#system = system;
+    this.#arbiter = arbiter;
+  }
+
+  open(prompt: Int32Array, more: Record<string, unknown> = {}): Promise<void> {
+    return this.#tell({
+      type: "open",
+      prompt,
+      sampling: samplingSchema.parse({}),
+      max_rows: prompt.length + 64,
+      ...more,
+    });
+  }
+
+  rows(
+    kind: "prefill" | "decode" | "draft",
+    first: number,
+    rows: { token: number; position: number; parent: number; want?: boolean; chance?: number }[],
+  ): Promise<void> {
+    return this.#tell({
+      type: "rows",
+      first,
+      tokens: Int32Array.from(rows, (r) => r.token),
+      positions: Int32Array.from(rows, (r) => r.position),
+      parents: Int32Array.from(rows, (r) => r.parent),
+      want: Int32Array.from(rows.flatMap((r, i) => r.want === false ? [] : [i])),
+      kind,
+      ...(kind === "draft" && { chance: Float32Array.from(rows, (r) => r.chance ?? 1) }),
+    });
+  }
+
+  drop(...rows: number[]): Promise<void> {
+    return this.#tell({ type: "drop", rows: Int32Array.from(rows) });
+  }
+
+  /** Next results; throws {@linkcode Refused} if the request has failed. */
+  async next(): Promise<Results["results"]> {
+    const message = await this.inbox.next();
+    // deno-lint-ignore no-explicit-any
+    const body = message!.body as any;
+    if (message!.type === "failed") throw new Refused(OrreryError.fromWire(body.error));
+    this.reused ??= body.reused_rows;
+    this.mostInFlight = Math.max(this.mostInFlight, body.in_flight);
+    return body.results;
+  }
+
+  async close(): Promise<Usage> {
+    const usage = await this.#system.ask(this.#arbiter, {
+      type: "close",
+      generation: this.address,
+    });
+    this.inbox.close();
+    return usage as Usage;
+  }
+
+  /** A plain answer of `count` tokens; calls `each` before each token's row goes out. */
+  async answer(
+    prompt: Int32Array,
+    count: number,
+    { each, ...more }: { each?: () => unknown } & Record<string, unknown> = {},
+  ): Promise<{ tokens: number[]; usage: Usage }> {
+    await this.open(prompt, { max_rows: prompt.length + count, ...more });
+    const tokens: number[] = [];
+    for (;;) {
+      const [result, ...rest] = await this.next();
+      assert.equal(rest.length, 0);
+      assert.equal(result.row, prompt.length + tokens.length - 1);
+      tokens.push(result.token);
+      await each?.();
+      if (tokens.length === count) return { tokens, usage: await this.close() };
+      const number = prompt.length + tokens.length - 1;
+      await this.rows("decode", number, [{
+        token: result.token,
+        position: number,
+        parent: number - 1,
+      }]);
+    }
+  }
+
+  #tell(message: { type: string } & Record<string, unknown>): Promise<void> {
+    return this.#system.tell(this.#arbiter, { ...message, generation: this.address });
+  }
+}
+
+/** A prompt that differs with `salt`. */
+export const promptOf = (length: number, salt = 0) =>
+  Int32Array.from({ length }, (_, i) => (i * 37 + 11 + salt * 101) % 251);
+
+const known = new Map<string, number>();
+
+/** The toy model's greedy token after these. */
+export async function tokenAfter(path: readonly number[]): Promise<number> {
+  const key = path.join();
+  const token = known.get(key) ?? (await toyAnswer(Int32Array.from(path), 1, LAYERS))[0];
+  known.set(key, token);
+  return token;
+}
+
+/** What a client is told to end with; fails if it is not. */
+export async function refusal(promise: Promise<unknown>): Promise<OrreryError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof Refused) return error.error;
+    throw error;
+  }
+  return assert.fail("the request was not refused");
+}
+
+/**
+ * Grows a random tree of rows: answers' next rows, drafts that are right or wrong, branches, drops; checks every token
+ * against the model's. Ends after `steps` results, with whatever is under way.
+ */
+export async function randomTree(
+  client: Client,
+  { random, prompt, steps, reuse = true }: {
+    random: () => number;
+    prompt: Int32Array;
+    steps: number;
+    reuse?: boolean;
+  },
+): Promise<Usage> {
+  const int = (n: number) => Math.floor(random() * n);
+  const rows = new Map<number, { token: number; position: number; parent: number }>();
+  prompt.forEach((token, position) =>
+    rows.set(position, { token, position, parent: position - 1 })
+  );
+  const wanted = new Set([prompt.length - 1]);
+  let first = prompt.length;
+  const path = (n: number): number[] => {
+    const tokens = [];
+    for (; n >= 0; n = rows.get(n)!.parent) tokens.push(rows.get(n)!.token);
+    return tokens.reverse();
+  };
+  const send = async (
+    kind: "prefill" | "decode" | "draft",
+    parent: number,
+    tokens: number[],
+    all: boolean,
+  ) => {
+    const made = tokens.map((token, i) => {
+      const up = i === 0
+        ? parent
+        : kind === "draft" && i > 1 && random() < 0.3
+        ? first + i - 2
+        : first + i - 1;
+      const row = {
+        token,
+        position: 0,
+        parent: up,
+        want: all || i === tokens.length - 1,
+        chance: random(),
+      };
+      row.position = rows.get(up)!.position + 1;
+      rows.set(first + i, row);
+      if (row.want) wanted.add(first + i);
+      return row;
+    });
+    await client.rows(kind, first, made);
+    first += tokens.length;
+  };
+  await client.open(prompt, {
+    max_rows: prompt.length + 120,
+    reuse,
+    pieces: [1 + int(20), 1 + int(20)],
+  });
+  for (let step = 0; step < steps;) {
+    for (const { row, token } of await client.next()) {
+      if (!wanted.delete(row)) continue; // dropped since
+      step++;
+      assert.equal(token, await tokenAfter(path(row)), `token after row ${row}, ${path(row)}`);
+      const victims = [...rows.keys()].filter((n) => n >= prompt.length);
+      const live = victims.length;
+      if (live > 80 || (live > 0 && random() < 0.15)) {
+        const lost = new Set([victims[int(victims.length)]]);
+        for (const n of victims) if (lost.has(rows.get(n)!.parent)) lost.add(n);
+        await client.drop(...[...lost].filter((n, i) => i === 0 || n % 2 === 0)); // descendants need not be named
+        for (const n of lost) {
+          rows.delete(n);
+          wanted.delete(n);
+        }
+      }
+      if (!rows.has(row) || live > 80) continue;
+      if (random() < 0.8) await send("decode", row, [token], true);
+      if (random() < 0.4) {
+        const guess = random() < 0.5 ? token : int(251);
+        await send("draft", row, [guess, ...Array.from({ length: int(4) }, () => int(251))], true);
+      }
+      if (random() < 0.2) {
+        const at = [...rows.keys()][int(rows.size)];
+        if (at >= prompt.length || !wanted.has(prompt.length - 1)) {
+          await send(
+            "prefill",
+            at,
+            Array.from({ length: 1 + int(9) }, () => int(251)),
+            random() < 0.3,
+          );
+        }
+      }
+    }
+    if (wanted.size === 0) {
+      const tip = [...rows.keys()].at(-1)!;
+      await send("decode", tip, [int(251)], true);
+    }
+  }
+  return await client.close();
+}

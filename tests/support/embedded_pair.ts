@@ -1,0 +1,135 @@
+/**
+ * The embedded target and draft model in this process: gateway, generations, arbiter, stages and drafter on one node.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import {
+  ActorSystem,
+  CLUSTER,
+  clusterActor,
+  type Deployment,
+  drafterActor,
+  LocalNetwork,
+  parseAddress,
+  shapeSchema,
+  stageActor,
+  type StageEngine,
+} from "../../actors/mod.ts";
+import { buildStageGraph, ModelStore, type StoredModel } from "../../models/mod.ts";
+import { evenSplit } from "../../planner/mod.ts";
+import { Admission } from "../../runtime/serve/admission.ts";
+import type { GenerateRequest, GenerationEvent } from "../../runtime/api/generator.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { ClusterDirectory } from "../../runtime/cluster/directory.ts";
+import { loadEngine } from "../../runtime/engine/mod.ts";
+import { Gateway } from "../../runtime/serve/gateway.ts";
+import { ServedModel } from "../../runtime/serve/served_model.ts";
+
+const EMBEDDED = join(import.meta.dirname!, "..", "..", "models", "embedded");
+
+/** One whole answer. */
+export interface Answer {
+  text: string;
+  tokens: number[];
+  done: Extract<GenerationEvent, { type: "done" }>;
+}
+
+/** Stores and loads the pair at f32; `dir` is a folder for the store. */
+export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
+  const store = await ModelStore.open(dir);
+  const target = await store.add(join(EMBEDDED, "target"), { name: "embedded", precision: "f32" });
+  const small = await store.add(join(EMBEDDED, "draft"), {
+    name: "embedded-draft",
+    precision: "f32",
+  });
+  const engines: StageEngine[] = [];
+  const load = async ({ manifest, blobsDir }: StoredModel, first: number, last: number) => {
+    const graph = await buildStageGraph(manifest, {
+      firstLayer: first,
+      lastLayer: last,
+      blobDir: blobsDir,
+    });
+    const geometry = manifest.geometry;
+    const engine = await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 1 << 28 });
+    engines.push(engine);
+    return engine;
+  };
+  const node = "n1";
+  const directory = new ClusterDirectory(node);
+  const system = new ActorSystem({
+    transport: new LocalNetwork().connect(node),
+    directory,
+    clock: systemClock,
+    random: Math.random,
+  });
+  directory.attach(system, node);
+  const gateway = new Gateway({
+    system,
+    directory,
+    admission: new Admission({ active: 8, queued: 64 }),
+  });
+  const { geometry } = target.manifest;
+  const deployment: Deployment = {
+    id: "pair",
+    model: "embedded",
+    source: node,
+    stages: evenSplit(geometry.layers, stages).map((range) => ({ node, ...range })),
+    members: [],
+    shape: shapeSchema.parse({}),
+    ...(draft && { draft: { node, model: "embedded-draft", source: node } }),
+  };
+  system.register(stageActor, {
+    config: stageActor.config.parse({}),
+    resources: (to) => ({
+      engine: () => {
+        const { first, last } = deployment.stages[Number(parseAddress(to).key)];
+        return load(target, first, last);
+      },
+    }),
+  });
+  system.register(drafterActor, {
+    config: drafterActor.config.parse({}),
+    resources: () => ({
+      engine: async () => ({
+        engine: await load(small, 0, small.manifest.geometry.layers - 1),
+        endTokens: (await small.generationDefaults()).eosTokens,
+        targetVocab: geometry.vocab,
+      }),
+    }),
+  });
+  gateway.register();
+  system.register(clusterActor, {
+    config: clusterActor.config.parse({ nodes: 1, model: "embedded", source: node }),
+    resources: () => ({ place: () => [] }),
+  });
+  directory.learn(deployment);
+  gateway.serve({ model: await ServedModel.open(target), deployment }, "");
+  const answer = async (question: string, more: Partial<GenerateRequest> = {}): Promise<Answer> => {
+    const tokens: number[] = [];
+    let text = "";
+    const request: GenerateRequest = {
+      model: "default",
+      prompt: { kind: "chat", messages: [{ role: "user", content: question }] },
+      sampling: { temperature: 0 },
+      stop: [],
+      ...more,
+    };
+    for await (const event of gateway.generate(request, new AbortController().signal)) {
+      if (event.type === "delta") {
+        text += event.text;
+        for (const { token } of event.tokens) tokens.push(token);
+      }
+      if (event.type === "done") return { text, tokens, done: event };
+    }
+    throw new Error("the generation ended without a word");
+  };
+  return {
+    system,
+    gateway,
+    engines,
+    answer,
+    cluster: CLUSTER,
+    [Symbol.asyncDispose]: () => system.close({ deadlineMs: 5_000 }),
+  };
+}

@@ -1,0 +1,259 @@
+/**
+ * Generations, an arbiter, toy stages and a scripted drafter under the deterministic simulator.
+ *
+ * @module
+ */
+import { z } from "zod";
+import {
+  address,
+  arbiterActor,
+  arbiterAddress,
+  defineActor,
+  type Delta,
+  directoryOf,
+  type Done,
+  draftSchema,
+  generationActor,
+  type Inbox,
+  type MakeOutlineText,
+  OrreryError,
+  type Sampling,
+  samplingSchema,
+  shapeSchema,
+  Simulation,
+  stageActor,
+  stageAddress,
+  type TextCodec,
+  type WireError,
+} from "../../actors/mod.ts";
+import { evenSplit } from "../../planner/mod.ts";
+import { TOY_VOCAB, ToyEngine } from "./toy_engine.ts";
+
+/** Layers of the toy model. */
+export const LAYERS = 6;
+/** A prompt of 40 tokens. */
+export const prompt = Int32Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % TOY_VOCAB);
+/** The arbiter of the world. */
+export const ARBITER = arbiterAddress("d", "api");
+/** The drafter of the world. */
+export const DRAFTER = address("d", "drafter", "0");
+
+const mix = (a: number, b: number) => Math.imul(a ^ (b + 0x9e37), 0x85ebca6b) >>> 12;
+
+/** What the toy model says after some tokens: as `toyAnswer`, but at once, which a drafter in virtual time needs. */
+export function toyTokens(before: readonly number[], count: number, sampling: Sampling): number[] {
+  const layers = Array.from({ length: LAYERS }, (): number[] => []);
+  const answer: number[] = [];
+  for (let i = 0; answer.length < count; i++) {
+    let state = before[i] ?? answer[i - before.length];
+    for (const layer of layers) {
+      layer.push(state);
+      state = i;
+      for (let s = i; s >= 0; s--) state = mix(state, layer[s]);
+    }
+    const drawn = sampling.temperature > 0 ? mix(state, sampling.seed) : state;
+    if (i >= before.length - 1) answer.push(drawn % TOY_VOCAB);
+  }
+  return answer;
+}
+
+/** Tokens as numbers. */
+export const plainCodec = (): TextCodec => ({
+  push: (t) => ({ text: `${t} `, stopped: false }),
+  flush: () => "",
+  tokenText: String,
+});
+
+/** How often the drafter is right, what it does besides; `undefined`: there is none. */
+export interface ToyDrafter {
+  /** Is the draft's token number `n` (counted from the first ever drafted) right? */
+  right(n: number): boolean;
+  /** Alternatives beside the chosen token; with `true` the right one is among them. */
+  alternatives?: boolean;
+  /** Drafts after which it dies without a word (`silent`), or refuses. */
+  diesAfter?: number;
+  dies?: "silent" | "refuses" | "crashes";
+  /** What it says of a token's chance. @default 0.5 */
+  chance?: number;
+  /** Virtual milliseconds of a drafted token. */
+  ms?: number;
+}
+
+/** Options of {@linkcode world}. */
+export interface WorldOptions {
+  stages?: number;
+  seed?: number;
+  codec?: () => TextCodec;
+  /** Virtual milliseconds of a frame at a stage. */
+  frameMs?: (rows: number) => number;
+  drafter?: ToyDrafter;
+  outline?: MakeOutlineText;
+  silenceMs?: number;
+}
+
+/** What a client got. */
+export interface Outcome {
+  tokens: number[];
+  text: string;
+  deltas: Delta[];
+  /** `done` or `failed`. */
+  type: string;
+  done: Done;
+  error: WireError;
+}
+
+function toyDrafter(script: ToyDrafter) {
+  return defineActor({
+    kind: "drafter",
+    config: z.object({}),
+    concurrent: ["draft"],
+    messages: { draft: draftSchema, close: z.object({ chain: z.string() }) },
+    policy: { restarts: { max: 0, withinMs: 1e9 } },
+    create(ctx) {
+      const known = new Map<string, number[]>();
+      let drafts = 0;
+      let drafted = 0;
+      return {
+        async draft({ chain, id, base, tokens, length, width, sampling, reply_to }) {
+          if (drafts++ >= (script.diesAfter ?? Infinity)) {
+            if (script.dies === "silent") return;
+            if (script.dies === "crashes") throw new Error("the drafter has a bug");
+            const error = new OrreryError({
+              group: "engine",
+              code: "engine_failed",
+              message: "no draft model",
+            });
+            return await ctx.tell(reply_to, {
+              type: "undrafted",
+              chain,
+              id,
+              error: error.toWire(),
+            });
+          }
+          const all = [...(known.get(chain) ?? []).slice(0, base), ...tokens];
+          if (all.length !== base + tokens.length) {
+            throw new Error(`the drafter does not know ${base} tokens`);
+          }
+          known.set(chain, all);
+          const truth = toyTokens(all, length, sampling);
+          const said = truth.map((t) => script.right(drafted++) ? t : (t + 1) % TOY_VOCAB);
+          const alternatives = said.map((t, i): [number, number][] =>
+            script.alternatives && width > 1 ? [[t, 0.5], [truth[i], 0.4]] : [[t, 0.5]]
+          );
+          if (script.ms) {
+            await new Promise<void>((resolve) => ctx.after(script.ms! * length, resolve));
+          }
+          await ctx.tell(reply_to, {
+            type: "drafted",
+            chain,
+            id,
+            tokens: Int32Array.from(said),
+            chances: Float32Array.from(said, () => script.chance ?? 0.5),
+            alternatives,
+            compute_ms: (script.ms ?? 1) * length,
+          });
+        },
+        close: ({ chain }) => void known.delete(chain),
+      };
+    },
+  });
+}
+
+/** `stages` nodes s0.. with a stage each, a node `draft` with the drafter, a node `api` with arbiter and generations. */
+export function world(options: WorldOptions = {}) {
+  const { stages = 2, seed = 1, codec = plainCodec, frameMs = (rows: number) => 10 + rows } =
+    options;
+  const sim = new Simulation({ seed });
+  const directory = directoryOf((a) =>
+    a.includes("/stage/") ? `s${a.split("/")[2]}` : a.includes("/drafter/") ? "draft" : "api"
+  );
+  const engines: ToyEngine[][] = [];
+  const systems = evenSplit(LAYERS, stages).map((range, i) => {
+    const system = sim.node(`s${i}`, directory);
+    engines.push([]);
+    system.register(stageActor, {
+      config: stageActor.config.parse({}),
+      resources: () => ({
+        engine: () => {
+          const engine = new ToyEngine(sim.clock, { ...range, layers: LAYERS }, 1, { frameMs });
+          engines[i].push(engine);
+          return Promise.resolve(engine);
+        },
+      }),
+    });
+    return system;
+  });
+  const draft = sim.node("draft", directory);
+  if (options.drafter) draft.register(toyDrafter(options.drafter), { config: {} });
+  const api = sim.node("api", directory);
+  api.register(generationActor, {
+    config: generationActor.config.parse({ silenceMs: options.silenceMs ?? 5_000 }),
+    resources: () => ({ codec, outline: options.outline }),
+  });
+  const shape = shapeSchema.parse({});
+  api.register(arbiterActor, {
+    config: arbiterActor.config.parse({ silenceMs: options.silenceMs ?? 5_000 }),
+    resources: () => ({
+      pipeline: {
+        stages: Array.from({ length: stages }, (_, i) => stageAddress("d", i)),
+        shape,
+        capacity_rows: 4096,
+      },
+    }),
+  });
+  const startOf = (key: string, more: Record<string, unknown> = {}) => ({
+    type: "start",
+    prompt,
+    max_tokens: 20,
+    sampling: samplingSchema.parse({}),
+    stop: [],
+    eos: [],
+    arbiter: ARBITER,
+    stages,
+    nodes: stages,
+    context: 4096,
+    shape,
+    ...(options.drafter && { drafter: DRAFTER }),
+    mode: "plain",
+    pieces: [16],
+    client: address("d", "client", key),
+    ...more,
+  });
+  const start = async (key: string, more: Record<string, unknown> = {}): Promise<Inbox> => {
+    const inbox = api.inbox(address("d", "client", key), { capacity: 4 });
+    await sim.until(api.tell(address("d", "generation", key), startOf(key, more)));
+    return inbox;
+  };
+  const answer = async (key: string, more: Record<string, unknown> = {}): Promise<Outcome> =>
+    await sim.until(read(await start(key, more)));
+  const arbiter = () =>
+    sim.until(api.ask(ARBITER, { type: "stats" })) as Promise<{ requests: number }>;
+  /** Generations that are active. */
+  const generations = () => api.status().filter((a) => a.address.includes("/generation/"));
+  return { sim, api, draft, systems, engines, start, startOf, answer, arbiter, generations };
+}
+
+/** A client that reads to the end. */
+export async function read(inbox: Inbox): Promise<Outcome> {
+  const outcome: Outcome = {
+    tokens: [],
+    text: "",
+    deltas: [],
+    type: "",
+    done: undefined!,
+    error: undefined!,
+  };
+  for (;;) {
+    const m = await inbox.next();
+    if (m!.type === "delta") {
+      const delta = m!.body as Delta;
+      outcome.deltas.push(delta);
+      outcome.text += delta.text;
+      for (const t of delta.tokens) outcome.tokens.push(t.token);
+      continue;
+    }
+    inbox.close();
+    if (m!.type === "done") return { ...outcome, type: "done", done: m!.body as Done };
+    return { ...outcome, type: m!.type, error: (m!.body as { error: WireError }).error };
+  }
+}

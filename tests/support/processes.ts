@@ -1,0 +1,182 @@
+/**
+ * Real nodes: separate processes with real sockets, as a user starts them.
+ *
+ * @module
+ */
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+
+const START = new URL("../../runtime/cli/start.ts", import.meta.url).pathname;
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+
+/** The planner would put a small model on one node: for tests of several stages. */
+export const EVEN: readonly string[] = ["--placement", "even"];
+
+/** Milliseconds that a node may take to say something that a test waits for. */
+const PATIENCE_MS = 90_000;
+
+/** A node in a process of its own. */
+export class NodeProcess implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: string[] = [];
+  readonly #waiters = new Set<() => void>();
+  readonly #reading: Promise<unknown>;
+  #ended?: Deno.CommandStatus;
+
+  private constructor(args: string[]) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "-P=node", "--no-prompt", "--config", CONFIG, START, ...args],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      env: { NO_COLOR: "1" },
+    }).spawn();
+    this.#reading = Promise.all([
+      this.#read(this.#child.stdout),
+      this.#read(this.#child.stderr, "stderr: "),
+    ]);
+  }
+
+  /** Starts a node on free ports; what it prints is kept. */
+  static start(args: string[], options: { ports?: boolean } = {}): NodeProcess {
+    return new NodeProcess([
+      ...(options.ports === false ? [] : ["--port", "0", "--mailbox-port", "0"]),
+      ...args,
+    ]);
+  }
+
+  /** Of the operating system. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Everything printed so far, stderr marked as such. */
+  get output(): string {
+    return this.#lines.join("\n");
+  }
+
+  /** Waits until a line matches. Fails when the process ends first or patience does. */
+  async line(pattern: RegExp): Promise<RegExpExecArray> {
+    const deadline = AbortSignal.timeout(PATIENCE_MS);
+    for (;;) {
+      for (const line of this.#lines) {
+        const match = pattern.exec(line);
+        if (match) return match;
+      }
+      if (this.#ended) {
+        throw new Error(
+          `the node ended with ${this.#ended.code} before ${pattern}:\n${this.output}`,
+        );
+      }
+      if (deadline.aborted) {
+        throw new Error(`no line like ${pattern} after ${PATIENCE_MS} ms:\n${this.output}`);
+      }
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          clearTimeout(timer);
+          this.#waiters.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, 1_000);
+        this.#waiters.add(wake);
+      });
+    }
+  }
+
+  /** Base URL of the API. */
+  async url(): Promise<string> {
+    return (await this.line(/API\s+(http:\S+)\/v1/))[1];
+  }
+
+  /** HOST:PORT to join. */
+  async mailbox(): Promise<string> {
+    return (await this.line(/--join (\S+)/))[1];
+  }
+
+  /** Waits until the node answers prompts over so many stages. */
+  async ready(stages: number): Promise<string> {
+    await this.line(new RegExp(`^ready +\\S+: (?:[^,]+(?:, |$)){${stages}}$`));
+    return await this.url();
+  }
+
+  kill(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // it has ended by itself
+    }
+  }
+
+  /** Exit status; fails when it does not end in time. */
+  async status(): Promise<Deno.CommandStatus> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new Error(`the node does not end:\n${this.output}`)),
+      PATIENCE_MS,
+    );
+    try {
+      const status = await Promise.race([this.#child.status, late.promise]);
+      await this.#reading;
+      return status;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#ended) this.kill("SIGKILL");
+    await this.status();
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>, prefix = ""): Promise<void> {
+    for await (
+      const line of createInterface({ input: Readable.fromWeb(stream), crlfDelay: Infinity })
+    ) {
+      this.#lines.push(prefix + line);
+      for (const wake of [...this.#waiters]) wake();
+    }
+    this.#ended = await this.#child.status;
+    for (const wake of [...this.#waiters]) wake();
+  }
+}
+
+/**
+ * A cluster of processes over one store: the first node waits for all. Layers are split evenly unless `args` say otherwise, as the
+ * planner would put a small model on one node. With `--layers` there may be more nodes than ranges: the first without layers drafts.
+ */
+export async function startCluster(
+  nodes: number,
+  data: string,
+  args: string[] = [],
+): Promise<AsyncDisposable & { url: string; nodes: NodeProcess[] }> {
+  const stack = new AsyncDisposableStack();
+  const placed = args.includes("--placement") || args.includes("--layers");
+  const first = stack.use(
+    NodeProcess.start([
+      "--data",
+      data,
+      "--nodes",
+      String(nodes),
+      "--threads",
+      "1",
+      ...(placed ? [] : EVEN),
+      ...args,
+    ]),
+  );
+  const all = [first];
+  try {
+    const mailbox = nodes > 1 ? await first.mailbox() : "";
+    for (let i = 1; i < nodes; i++) {
+      all.push(stack.use(NodeProcess.start(["--data", data, "--join", mailbox, "--threads", "1"])));
+      await first.line(new RegExp(`${nodes} nodes, ${i + 1} joined|load their layers`)); // joined in this order
+    }
+    const ranges = args.includes("--layers")
+      ? args[args.indexOf("--layers") + 1].split(",").length
+      : nodes;
+    const url = await first.ready(ranges);
+    return { url, nodes: all, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}

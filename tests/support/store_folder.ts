@@ -1,0 +1,28 @@
+/**
+ * A throw-away store for tests.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { ModelStore } from "../../models/mod.ts";
+
+/** Runs with a temporary folder that is removed afterwards. */
+export async function inFolder(run: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await run(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** Names of everything in the store's folders of blobs, journals and temporary files. */
+export async function leftovers(store: ModelStore): Promise<string[]> {
+  const names: string[] = [];
+  for (const folder of ["blobs", "jobs", "tmp"]) {
+    const path = join(store.dir, folder);
+    if (folder === "jobs" && !await Deno.stat(path).then(() => true, () => false)) continue;
+    for await (const { name } of Deno.readDir(path)) names.push(name);
+  }
+  return names;
+}

@@ -1,0 +1,267 @@
+/**
+ * A stage engine that computes a toy model in integers and virtual time: what a row becomes depends on every ancestor's row
+ * in every layer, so that a wrong slot, parent, order or split changes the tokens. It is strict: rows that hang on nothing,
+ * a layout that keeps what was never written, and samplers that nobody announced are errors.
+ *
+ * @module
+ */
+import {
+  type ArenaLayout,
+  asFloat32,
+  type Clock,
+  type Frame,
+  fromFloat32,
+  OrreryError,
+  type Sampling,
+  samplingSchema,
+  type StageEngine,
+  type StageInfo,
+} from "../../actors/mod.ts";
+
+/** Vocabulary of the toy model. */
+export const TOY_VOCAB = 251;
+
+const UNWRITTEN = -2;
+
+interface ToyArena {
+  /** First slot of the shelf; all, if there is none. */
+  shelf: number;
+  capacity: number;
+  /** Slot of each row's parent, -1 for a root, -2 where no row stands. */
+  parents: Int32Array;
+  /** By layer, what each slot's row was on entering it. */
+  rows: Map<number, Int32Array>;
+  samplers: Map<number, Sampling>;
+}
+
+/** Options of a {@linkcode ToyEngine}. */
+export interface ToyOptions {
+  /** Rows that all arenas together may hold. @default no bound */
+  budgetRows?: number;
+  /** Virtual milliseconds of a frame with so many rows. @default msPerRow * rows */
+  frameMs?: (rows: number) => number;
+}
+
+const mix = (a: number, b: number) => Math.imul(a ^ (b + 0x9e37), 0x85ebca6b) >>> 12;
+
+/** See the module's text. */
+export class ToyEngine implements StageEngine {
+  readonly info: StageInfo;
+  /** Open arenas by name. */
+  readonly arenas = new Map<string, ToyArena>();
+  /** Frames run. */
+  frames = 0;
+  /** Rows in them. */
+  rows = 0;
+  /** Layouts that moved or dropped rows. */
+  compactions = 0;
+  disposed = false;
+  /** Set to make the next frame fail. */
+  failNext?: OrreryError;
+  /** Set to let frames vanish: the engine hangs. */
+  hang = false;
+  /** Rows that all arenas together may hold. */
+  budgetRows: number;
+  readonly #clock: Clock;
+  readonly #frameMs: (rows: number) => number;
+
+  constructor(
+    clock: Clock,
+    range: { first: number; last: number; layers: number },
+    msPerRow = 1,
+    options: ToyOptions = {},
+  ) {
+    this.#clock = clock;
+    this.#frameMs = options.frameMs ?? ((rows) => msPerRow * rows);
+    this.budgetRows = options.budgetRows ?? Infinity;
+    this.info = {
+      firstLayer: range.first,
+      lastLayer: range.last,
+      layers: range.layers,
+      hidden: 1,
+      vocab: TOY_VOCAB,
+      context: 4096,
+      kvBytesPerRow: 8,
+    };
+  }
+
+  layout(name: string, layout: ArenaLayout): Promise<void> {
+    return Promise.resolve().then(() => this.#layout(name, layout));
+  }
+
+  #layout(name: string, { capacity, keep, shelf: away = new Int32Array(0) }: ArenaLayout): void {
+    const old = this.arenas.get(name);
+    const kept = keep.length + away.length;
+    const shelf = capacity - away.length;
+    if (!old && kept > 0) throw toyError("no_arena", `no arena ${name} to keep rows of`);
+    if (kept > capacity) throw toyError("bad_frame", `${kept} rows kept of ${capacity}`);
+    const others = [...this.arenas].reduce(
+      (n, [other, a]) => n + (other === name ? 0 : a.capacity),
+      0,
+    );
+    if (others + capacity > this.budgetRows) {
+      throw toyError("arena_memory", `an arena of ${capacity} rows does not fit`, {
+        bytes: capacity * this.info.kvBytesPerRow,
+        budget: this.budgetRows * this.info.kvBytesPerRow,
+        used: others * this.info.kvBytesPerRow,
+      });
+    }
+    const moved = new Map([[-1, -1]]);
+    const orphan = (slot: number) => !moved.has(old!.parents[slot]);
+    const lost = (slot: number) =>
+      toyError("bad_frame", `slot ${slot} is kept, its parent ${old!.parents[slot]} is not`);
+    const named = (slot: number) => slot < 0 ? slot + old!.capacity : slot;
+    const move = (from: number, to: number) => {
+      if (from >= old!.capacity || old!.parents[from] === UNWRITTEN) {
+        throw toyError("bad_frame", `slot ${from} is kept, but no row stands there`);
+      }
+      if (moved.has(from)) throw toyError("bad_frame", `slot ${from} is kept twice`);
+      moved.set(from, to);
+    };
+    for (const [to, from] of [...keep].map(named).entries()) {
+      move(from, to);
+      if (orphan(from)) throw lost(from);
+    }
+    for (const [i, from] of away.entries()) move(named(from), shelf + i);
+    for (const from of [...away].map(named)) if (orphan(from)) throw lost(from);
+    moved.delete(-1);
+    if ([...moved].some(([from, to]) => from !== to)) this.compactions++;
+    const parents = new Int32Array(capacity).fill(UNWRITTEN);
+    for (const [from, to] of moved) parents[to] = moved.get(old!.parents[from]) ?? -1;
+    const rows = new Map<number, Int32Array>();
+    for (let l = this.info.firstLayer; l <= this.info.lastLayer; l++) {
+      const layer = new Int32Array(capacity);
+      for (const [from, to] of moved) layer[to] = old!.rows.get(l)![from];
+      rows.set(l, layer);
+    }
+    this.arenas.set(name, { capacity, shelf, parents, rows, samplers: old?.samplers ?? new Map() });
+  }
+
+  async run(frame: Frame) {
+    this.frames++;
+    const rows = frame.tokens.length;
+    this.rows += rows;
+    if (this.hang) await new Promise(() => {});
+    const computeMs = this.#frameMs(rows);
+    await new Promise<void>((resolve) => this.#clock.after(computeMs, resolve));
+    const failure = this.failNext;
+    this.failNext = undefined;
+    if (failure) throw failure;
+    const arena = this.arenas.get(frame.arena);
+    if (!arena) throw toyError("no_arena", `no arena ${frame.arena}`);
+    if (frame.base + rows > arena.shelf) {
+      throw toyError(
+        "arena_full",
+        `arena of ${arena.shelf} rows cannot take ${frame.base + rows}`,
+        {
+          capacity: arena.shelf,
+          needed: frame.base + rows,
+        },
+      );
+    }
+    for (const { id, sampling } of frame.samplers ?? []) arena.samplers.set(id, sampling);
+    for (const [i, parent] of frame.parents.entries()) {
+      const known = parent === -1 || parent >= frame.base || arena.parents[parent] !== UNWRITTEN;
+      if (parent >= frame.base + i || !known) {
+        throw toyError(
+          "bad_frame",
+          `row ${i} of frame ${frame.seq} hangs on slot ${parent}, which holds nothing`,
+        );
+      }
+      arena.parents[frame.base + i] = parent;
+    }
+    let state = frame.hidden
+      ? Int32Array.from(asFloat32(frame.hidden))
+      : Int32Array.from(frame.tokens);
+    for (let l = this.info.firstLayer; l <= this.info.lastLayer; l++) {
+      arena.rows.get(l)!.set(state, frame.base);
+      state = state.map((_, i) => this.#attend(arena, l, frame.base + i, frame.positions[i]));
+    }
+    if (this.info.lastLayer < this.info.layers - 1) {
+      return {
+        kind: "hidden" as const,
+        hidden: fromFloat32([rows, 1], Float32Array.from(state)),
+        computeMs,
+      };
+    }
+    const tokens = Array.from(frame.want, (w, i) => {
+      const sampling = arena.samplers.get(frame.want_samplers[i]);
+      if (!sampling) {
+        throw toyError(
+          "bad_frame",
+          `row ${w} names sampler ${frame.want_samplers[i]}, which is not known`,
+        );
+      }
+      const drawn = sampling.temperature > 0 ? mix(state[w], sampling.seed) : state[w];
+      return { slot: frame.base + w, token: drawn % TOY_VOCAB };
+    });
+    for (const id of frame.drop_samplers ?? []) arena.samplers.delete(id);
+    return { kind: "tokens" as const, tokens, computeMs };
+  }
+
+  #attend(arena: ToyArena, layer: number, slot: number, position: number): number {
+    let value = position;
+    for (let s = slot; s >= 0; s = arena.parents[s]) value = mix(value, arena.rows.get(layer)![s]);
+    return value;
+  }
+
+  close(arena: string): Promise<void> {
+    this.arenas.delete(arena);
+    return Promise.resolve();
+  }
+
+  stats() {
+    return Promise.resolve({
+      arenas: this.arenas.size,
+      arenaBytes: 0,
+      frames: this.frames,
+      rows: this.rows,
+      busyMs: 0,
+    });
+  }
+
+  dispose(): Promise<void> {
+    this.disposed = true;
+    return Promise.resolve();
+  }
+}
+
+function toyError(
+  code: string,
+  message: string,
+  metadata: Record<string, unknown> = {},
+): OrreryError {
+  return new OrreryError({ group: "engine", code, message, metadata });
+}
+
+/** The toy model's tokens after a prompt (greedy unless told): all layers in one engine, the whole prompt in one frame. */
+export async function toyAnswer(
+  prompt: Int32Array,
+  count: number,
+  layers: number,
+  sampling: Sampling = samplingSchema.parse({}),
+): Promise<number[]> {
+  const clock: Clock = { now: () => 0, after: (_ms, fn) => (queueMicrotask(fn), () => {}) };
+  const engine = new ToyEngine(clock, { first: 0, last: layers - 1, layers }, 0);
+  await engine.layout("a", { capacity: prompt.length + count, keep: new Int32Array(0) });
+  const answer: number[] = [];
+  for (
+    let base = 0, tokens = prompt;
+    answer.length < count;
+    base += tokens.length, tokens = Int32Array.of(answer.at(-1)!)
+  ) {
+    const output = await engine.run({
+      arena: "a",
+      seq: 0,
+      ...(base === 0 && { samplers: [{ id: 0, sampling, prompt_rows: prompt.length }] }),
+      base,
+      tokens: Int32Array.from(tokens),
+      positions: Int32Array.from(tokens, (_, i) => base + i),
+      parents: Int32Array.from(tokens, (_, i) => base + i - 1),
+      want: Int32Array.of(tokens.length - 1),
+      want_samplers: Int32Array.of(0),
+    });
+    if (output.kind === "tokens") answer.push(output.tokens[0].token);
+  }
+  return answer;
+}
