@@ -1,7 +1,8 @@
 /**
  * Actors: what the system is made of. Behaviour only; effects go through `ctx`.
  *
- * One folder a role. Arrows run one way: system <- outline <- pipeline <- graph <- cluster <- arbiter <- generation.
+ * One folder a role. Arrows run one way: system <- outline <- pipeline <- graph <- cluster <-
+ * arbiter <- generation.
  *
  * @module
  */

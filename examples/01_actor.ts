@@ -1,5 +1,6 @@
 /**
- * One actor, one node: the first message activates it, messages are handled one at a time, an ask gets the handler's result.
+ * One actor, one node: the first message activates it, messages are handled one at a time, an ask
+ * gets the handler's result.
  *
  *     deno run examples/01_actor.ts
  */

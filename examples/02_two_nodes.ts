@@ -1,5 +1,6 @@
 /**
- * The same actor on another node: only the transport differs. Here two mailboxes talk HTTP/2 over loopback.
+ * The same actor on another node: only the transport differs. Here two mailboxes talk HTTP/2 over
+ * loopback.
  *
  *     deno run --allow-net examples/02_two_nodes.ts
  */

@@ -1,5 +1,6 @@
 /**
- * Any OpenAI client talks to a node: here the official one, to a node that runs already (`deno task start`).
+ * Any OpenAI client talks to a node: here the official one, to a node that runs already (`deno task
+ * start`).
  *
  *     deno run -P=chat examples/04_openai_client.ts [http://127.0.0.1:8420]
  */

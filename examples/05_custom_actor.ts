@@ -1,5 +1,6 @@
 /**
- * Actors of one's own before and behind the model: a graph names their modules, and they may do nothing that it does not grant.
+ * Actors of one's own before and behind the model: a graph names their modules, and they may do
+ * nothing that it does not grant.
  *
  *     deno run -P=node examples/05_custom_actor.ts
  */

@@ -1,6 +1,9 @@
 import { OrreryError } from "../actors/system/errors.ts";
 
-/** An error of the group `model`: what is wrong with a checkpoint, a store, a tokenizer or a template. */
+/**
+ * An error of the group `model`: what is wrong with a checkpoint, a store, a tokenizer or a
+ * template.
+ */
 export function modelError(
   code: string,
   message: string,

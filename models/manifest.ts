@@ -1,17 +1,18 @@
 /**
  * The model store's manifest: what a converted model is made of.
  *
- * A model lies in `<data>/models/<name>/manifest.json` beside its tokenizer files; weights are content-addressed blobs,
- * one for the embedding, one a layer, one for norm + LM head, in `<data>/blobs/<sha256>`. Any stage is an ONNX graph over
- * such blobs as external data, so another split never converts again.
+ * A model lies in `<data>/models/<name>/manifest.json` beside its tokenizer files; weights are
+ * content-addressed blobs, one for the embedding, one a layer, one for norm + LM head, in
+ * `<data>/blobs/<sha256>`. Any stage is an ONNX graph over such blobs as external data, so another
+ * split never converts again.
  *
  * @module
  */
 import { z } from "zod";
 
 /**
- * Weight precisions. `q4`: MatMulNBits, 4 bits, block 32, symmetric or asymmetric block by block. `q8`: 8 bits, block 32,
- * symmetric.
+ * Weight precisions. `q4`: MatMulNBits, 4 bits, block 32, symmetric or asymmetric block by block.
+ * `q8`: 8 bits, block 32, symmetric.
  */
 export const PRECISIONS = ["q4", "q8", "f16", "f32"] as const;
 
@@ -23,29 +24,42 @@ const count = z.number().int().positive();
 
 const part = z.object({ offset: z.number().int().nonnegative(), bytes: count });
 
-/** Where a tensor's bytes lie in its group's blob. Offsets are multiples of 64, of 4096 for parts over 4 KiB (mmap). */
+/**
+ * Where a tensor's bytes lie in its group's blob. Offsets are multiples of 64, of 4096 for parts
+ * over 4 KiB (mmap).
+ */
 export const tensorEntrySchema = z.object({
-  /** Logical shape in Hugging Face orientation, e.g. [out, in] for a projection, [vocab, hidden] for an embedding. */
+  /**
+   * Logical shape in Hugging Face orientation, e.g. [out, in] for a projection, [vocab, hidden] for
+   * an embedding.
+   */
   shape: z.array(count).min(1).max(2),
   /**
    * How `data` is laid out:
-   * - `f32`, `f16`: row-major elements. Projections are stored transposed, [in, out], ready for `MatMul`; embeddings,
-   *   LM head and norms as `shape` says.
-   * - `q4`: u8 [out, in/32, 16], low nibble first, value = (nibble - zero) * scale;  `q8`: u8 [out, in/32, 32], value = (byte - 128) * scale.
-   *   `scales`: f32 [out, in/32]. (The layouts of com.microsoft.MatMulNBits; an embedding uses the same with out = vocab, in = hidden.)
-   *   `in` is padded with zeros to a multiple of 32 by the converter.
+   * - `f32`, `f16`: row-major elements. Projections are stored transposed, [in, out], ready for
+   *   `MatMul`; embeddings, LM head and norms as `shape` says.
+   * - `q4`: u8 [out, in/32, 16], low nibble first, value = (nibble - zero) * scale; `q8`: u8 [out,
+   *   in/32, 32], value = (byte - 128) * scale. `scales`: f32 [out, in/32]. (The layouts of
+   *   com.microsoft.MatMulNBits; an embedding uses the same with out = vocab, in = hidden.) `in` is
+   *   padded with zeros to a multiple of 32 by the converter.
    */
   format: z.enum(PRECISIONS),
   data: part,
   scales: part.optional(),
-  /** Zero points of a `q4` tensor with asymmetric blocks: u8 [out, ceil(in/32 / 2)], low nibble first. Left out: all are 8. */
+  /**
+   * Zero points of a `q4` tensor with asymmetric blocks: u8 [out, ceil(in/32 / 2)], low nibble
+   * first. Left out: all are 8.
+   */
   zeros: part.optional(),
 });
 
 /** See {@linkcode tensorEntrySchema}. */
 export type TensorEntry = z.infer<typeof tensorEntrySchema>;
 
-/** A blob and the tensors in it, by their short name within the group, e.g. `attn.q` (see `models/arch/`). */
+/**
+ * A blob and the tensors in it, by their short name within the group, e.g. `attn.q` (see
+ * `models/arch/`).
+ */
 export const groupSchema = z.object({
   sha256,
   bytes: count,
@@ -55,7 +69,9 @@ export const groupSchema = z.object({
 /** See {@linkcode groupSchema}. */
 export type Group = z.infer<typeof groupSchema>;
 
-/** An object whose unknown fields are refused: what they mean would be missing from the computation. */
+/**
+ * An object whose unknown fields are refused: what they mean would be missing from the computation.
+ */
 const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: (issue) =>
@@ -69,13 +85,17 @@ const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
 const layerNumbers = z.array(z.number().int().nonnegative());
 const rotation = {
   theta: z.number().positive(),
-  /** Hugging Face `rope_scaling` with what it takes from other fields of config.json filled in, or null. */
+  /**
+   * Hugging Face `rope_scaling` with what it takes from other fields of config.json filled in, or
+   * null.
+   */
   scaling: z.record(z.string(), z.unknown()).nullable(),
 };
 
 /**
- * Geometry that every architecture is reduced to; the graph builder and the planner read only this. Fields that may be left
- * out say where a model differs from Llama. A field that is not known here is refused.
+ * Geometry that every architecture is reduced to; the graph builder and the planner read only this.
+ * Fields that may be left out say where a model differs from Llama. A field that is not known here
+ * is refused.
  */
 export const geometrySchema = exactly({
   /** Hugging Face class, e.g. `LlamaForCausalLM`. */
@@ -108,7 +128,10 @@ export const geometrySchema = exactly({
     /** Projections with a bias. @default none */
     bias: z.enum(["qkv", "qkvo"]).optional(),
   }).optional(),
-  /** Layers in which a row sees only rows whose position is less than `window` below its own. @default none */
+  /**
+   * Layers in which a row sees only rows whose position is less than `window` below its own.
+   * @default none
+   */
   local: exactly({
     window: count,
     layers: layerNumbers,
@@ -124,7 +147,9 @@ export const geometrySchema = exactly({
   norms: exactly({
     /** Added to a stored gain (Gemma stores gains less 1). @default 0 */
     offset: z.number().optional(),
-    /** Norms also after attention and MLP, before their sum with the residual stream. @default false */
+    /**
+     * Norms also after attention and MLP, before their sum with the residual stream. @default false
+     */
     after: z.boolean().optional(),
   }).optional(),
   /** Factor of the embedding's rows. @default 1 */
@@ -144,7 +169,10 @@ export const manifestSchema = z.object({
   precision: z.enum(PRECISIONS),
   /** Hash of the source files and settings: the same source converts only once. */
   source: z.string(),
-  /** What exactly it was made from, where that can be said without naming this machine: `owner/name@commit` of a hub. */
+  /**
+   * What exactly it was made from, where that can be said without naming this machine:
+   * `owner/name@commit` of a hub.
+   */
   origin: z.string().optional(),
   embedding: groupSchema,
   layers: z.array(groupSchema),

@@ -1,24 +1,28 @@
 /**
- * Weights from f32 into the stored layouts (see `models/manifest.ts`): pure loops over typed arrays.
+ * Weights from f32 into the stored layouts (see `models/manifest.ts`): pure loops over typed
+ * arrays.
  *
  * Both quantised layouts have an f32 scale for each block of 32 inputs of a row.
  *
  * `q8` is symmetric: scale = max|x| / 127, so each value is off by at most scale / 2.
  *
- * `q4` has codes 0..15, value = (code - zero) * scale. Each block tries six quantisers and keeps the one with the smallest
- * squared error:
- * - symmetric (zero = 8) with the scales m/-8 (m = the value of largest magnitude with its sign, as ggml's Q4_0: it lands on
- *   -8 exactly), m/-8.7 (m is clipped a little, the rest is finer) and m/7;
- * - asymmetric, the range lo..hi of the values and 0 over 15, 16 and 17 steps (over more than 15 both ends are clipped a
- *   little), with the zero point where 0 then falls.
+ * `q4` has codes 0..15, value = (code - zero) * scale. Each block tries six quantisers and keeps
+ * the one with the smallest squared error:
+ * - symmetric (zero = 8) with the scales m/-8 (m = the value of largest magnitude with its sign, as
+ *   ggml's Q4_0: it lands on -8 exactly), m/-8.7 (m is clipped a little, the rest is finer) and
+ *   m/7;
+ * - asymmetric, the range lo..hi of the values and 0 over 15, 16 and 17 steps (over more than 15
+ *   both ends are clipped a little), with the zero point where 0 then falls.
  *
- * For a candidate's codes q (less the zero point) the best scale is sum(x q) / sum(q q), and then the squared error is
- * sum(x x) - sum(x q)^2 / sum(q q): that error is compared, and the refitted scale is stored.
+ * For a candidate's codes q (less the zero point) the best scale is sum(x q) / sum(q q), and then
+ * the squared error is sum(x x) - sum(x q)^2 / sum(q q): that error is compared, and the refitted
+ * scale is stored.
  *
- * Measured on the embedded model (projections only, divergence from f32 in nats a token over answers of its corpus): symmetric
- * rounding to max|x| / 7 0.0041, asymmetric rounding lo..hi 0.0028, the three symmetric candidates 0.0024, all six 0.0020. More
- * candidates (up to 160 a block) and errors weighted by the gains of the norm before a projection changed nothing. Zero points
- * cost `MatMulNBits` no measurable time (1 to 128 rows) and 2.5% of a blob.
+ * Measured on the embedded model (projections only, divergence from f32 in nats a token over
+ * answers of its corpus): symmetric rounding to max|x| / 7 0.0041, asymmetric rounding lo..hi
+ * 0.0028, the three symmetric candidates 0.0024, all six 0.0020. More candidates (up to 160 a
+ * block) and errors weighted by the gains of the norm before a projection changed nothing. Zero
+ * points cost `MatMulNBits` no measurable time (1 to 128 rows) and 2.5% of a blob.
  *
  * @module
  */
@@ -36,17 +40,26 @@ const ASYMMETRIC_STEPS = [15, 16, 17] as const;
 /** Blocks in a row of `inputs` elements; the last is padded with zeros. */
 export const blocksOf = (inputs: number): number => Math.ceil(inputs / BLOCK);
 
-/** Where the rows of a tensor [outputs, inputs] go: the codes of the piece at hand, the rest of the whole tensor. */
+/**
+ * Where the rows of a tensor [outputs, inputs] go: the codes of the piece at hand, the rest of the
+ * whole tensor.
+ */
 export interface QuantisedRows {
   /** u8 [rows, blocks, 16 (q4, low nibble first) or 32 (q8)]. */
   codes: Uint8Array;
   /** f32 [outputs, blocks]. */
   scales: Float32Array;
-  /** q4: u8 [outputs, ceil(blocks / 2)], low nibble first; every byte must begin as {@linkcode SYMMETRIC_PAIR}. */
+  /**
+   * q4: u8 [outputs, ceil(blocks / 2)], low nibble first; every byte must begin as
+   * {@linkcode SYMMETRIC_PAIR}.
+   */
   zeros: Uint8Array;
 }
 
-/** Rows of f32 [rows, inputs], the first of which is the tensor's row `firstRow`, to q8. Never asymmetric: returns false. */
+/**
+ * Rows of f32 [rows, inputs], the first of which is the tensor's row `firstRow`, to q8. Never
+ * asymmetric: returns false.
+ */
 export function quantiseQ8(
   values: Float32Array,
   inputs: number,
@@ -79,8 +92,8 @@ export function quantiseQ8(
 }
 
 /**
- * Rows of f32 [rows, inputs], the first of which is the tensor's row `firstRow`, to q4. Returns whether some block is
- * asymmetric: if none of a tensor is, its zero points need not be stored.
+ * Rows of f32 [rows, inputs], the first of which is the tensor's row `firstRow`, to q4. Returns
+ * whether some block is asymmetric: if none of a tensor is, its zero points need not be stored.
  */
 export function quantiseQ4(
   values: Float32Array,
@@ -126,7 +139,10 @@ interface Quantiser {
   zero: number;
 }
 
-/** Finds the quantiser with the smallest squared error after its scale is refitted; of equals the first, symmetric one. */
+/**
+ * Finds the quantiser with the smallest squared error after its scale is refitted; of equals the
+ * first, symmetric one.
+ */
 function choose(block: Float64Array, best: Quantiser): void {
   best.inverse = 0;
   best.zero = SYMMETRIC;
@@ -176,7 +192,10 @@ function nibble(x: number): number {
   return code < 0 ? 0 : code > 15 ? 15 : code;
 }
 
-/** Copies `rows` rows of [rows, inputs], which start at `firstRow` of [total, inputs], into the transposed [inputs, total]. */
+/**
+ * Copies `rows` rows of [rows, inputs], which start at `firstRow` of [total, inputs], into the
+ * transposed [inputs, total].
+ */
 export function transposeInto(
   values: Float32Array,
   inputs: number,

@@ -1,6 +1,6 @@
 /**
- * Rotary position embedding: inverse frequencies with the scalings that we know, and the cos/sin tables of a stage graph. The
- * formulas are those of transformers' `modeling_rope_utils`.
+ * Rotary position embedding: inverse frequencies with the scalings that we know, and the cos/sin
+ * tables of a stage graph. The formulas are those of transformers' `modeling_rope_utils`.
  *
  * @module
  */
@@ -55,14 +55,20 @@ export interface Turning {
   magnitude: number;
 }
 
-/** What {@linkcode rotation} needs of a geometry; `dims` is how many dimensions of a head are rotated. */
+/**
+ * What {@linkcode rotation} needs of a geometry; `dims` is how many dimensions of a head are
+ * rotated.
+ */
 export interface RotaryGeometry {
   dims: number;
   theta: number;
   scaling: Record<string, unknown> | null;
 }
 
-/** The rotation of a geometry's layers: of its local ones, where they have their own, or of the others. */
+/**
+ * The rotation of a geometry's layers: of its local ones, where they have their own, or of the
+ * others.
+ */
 export function rotaryOf(
   { head_dim, rope, local }: Geometry,
   which: "global" | "local",
@@ -78,10 +84,11 @@ export function rotaryOf(
 /**
  * Frequencies and magnitude of a rotation.
  *
- * `dynamic` and `longrope` turn all rows differently once a text is longer than the original length; a geometry's context ends
- * there, so these are their values for texts up to it.
+ * `dynamic` and `longrope` turn all rows differently once a text is longer than the original
+ * length; a geometry's context ends there, so these are their values for texts up to it.
  *
- * Throws OrreryError `model/unsupported_rope` for an unknown scaling and `model/bad_rope` for one with bad fields.
+ * Throws OrreryError `model/unsupported_rope` for an unknown scaling and `model/bad_rope` for one
+ * with bad fields.
  */
 export function rotation({ dims, theta, scaling }: RotaryGeometry): Turning {
   const plain = Float64Array.from({ length: dims / 2 }, (_, i) => theta ** (-2 * i / dims));
@@ -123,7 +130,10 @@ function llama3Frequency(frequency: number, scaling: z.infer<typeof llama3Schema
   return (1 - share) * frequency / factor + share * frequency;
 }
 
-/** Pairs that turn more than `beta_fast` times in the original length are kept, those below `beta_slow` stretched. */
+/**
+ * Pairs that turn more than `beta_fast` times in the original length are kept, those below
+ * `beta_slow` stretched.
+ */
 function yarn(plain: Float64Array, theta: number, scaling: z.infer<typeof yarnSchema>): Turning {
   const { factor, original_max_position_embeddings: original, mscale, mscale_all_dim } = scaling;
   const dims = 2 * plain.length;

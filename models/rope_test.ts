@@ -45,7 +45,8 @@ Deno.test("rotation() of llama3 keeps short waves, stretches long ones and blend
   const plain = frequencies({ ...wide, scaling: null });
   assert.equal(scaled[0], plain[0]);
   assert.equal(scaled[63], plain[63] / 8);
-  // Pair 30: wavelength 2 pi / 0.002130... = 2950 lies between 8192 / 4 and 8192 / 1; smooth = (8192 / 2950 - 1) / 3 = 0.592.
+  // Pair 30: wavelength 2 pi / 0.002130... = 2950 lies between 8192 / 4 and 8192 / 1; smooth =
+  // (8192 / 2950 - 1) / 3 = 0.592.
   const smooth = (8192 * plain[30] / (2 * Math.PI) - 1) / 3;
   assert.ok(smooth > 0.55 && smooth < 0.65);
   assert.ok(Math.abs(scaled[30] / (plain[30] * (smooth + (1 - smooth) / 8)) - 1) < 1e-12);
@@ -58,7 +59,8 @@ Deno.test("rotation() of yarn keeps fast pairs, stretches slow ones and raises t
   const plain = frequencies({ ...wide, scaling: null });
   assert.equal(scaled[0], plain[0]);
   assert.equal(scaled[63], plain[63] / 16);
-  // 32 turns in 4096 positions: pair 20.9, rounded down to 20; 1 turn: pair 45.03, rounded up to 46.
+  // 32 turns in 4096 positions: pair 20.9, rounded down to 20; 1 turn: pair 45.03, rounded up to
+  // 46.
   const share = (33 - 20) / (46 - 20);
   assert.ok(Math.abs(scaled[33] / (plain[33] * (1 - share + share / 16)) - 1) < 1e-12);
   assert.equal(magnitude, 0.1 * Math.log(16) + 1);

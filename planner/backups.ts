@@ -10,8 +10,9 @@ import type { Solved } from "./solve.ts";
 import type { Plan } from "./types.ts";
 
 /**
- * For each stage who could take it over today: one host if one has the memory, else several for parts of it, else nobody for the
- * rest. Idle hosts come first, then the fastest. A part with the first or last layer stays on hosts that may hold an end.
+ * For each stage who could take it over today: one host if one has the memory, else several for
+ * parts of it, else nobody for the rest. Idle hosts come first, then the fastest. A part with the
+ * first or last layer stays on hosts that may hold an end.
  */
 export function backupsOf(
   solved: Solved,

@@ -16,9 +16,9 @@ const LONGEST = 8;
 const MOST_ROWS = 16;
 
 /**
- * The drafter's host and the draft's shape. A draft model goes where a short draft and the way to the coordinator take least, among
- * hosts that may see tokens and have memory left. Throws group `planner`, code `infeasible` where the host that the user names lacks
- * the memory.
+ * The drafter's host and the draft's shape. A draft model goes where a short draft and the way to
+ * the coordinator take least, among hosts that may see tokens and have memory left. Throws group
+ * `planner`, code `infeasible` where the host that the user names lacks the memory.
  */
 export function draftOf(solved: Solved, input: PlanInput): PlanDraft {
   const { workload: { acceptance }, decode, draft } = input;

@@ -13,7 +13,10 @@ export interface LayerRange {
   last: number;
 }
 
-/** Splits layers over nodes as evenly as whole layers allow; the first nodes take the rest. Nodes beyond the layers get none. */
+/**
+ * Splits layers over nodes as evenly as whole layers allow; the first nodes take the rest. Nodes
+ * beyond the layers get none.
+ */
 export function evenSplit(layers: number, nodes: number): LayerRange[] {
   const stages = Math.min(layers, nodes);
   const ranges: LayerRange[] = [];
@@ -25,7 +28,10 @@ export function evenSplit(layers: number, nodes: number): LayerRange[] {
   return ranges;
 }
 
-/** Reads `0-3,4-7` (or `0-3,4`). Throws group `cluster`, code `bad_layers` for anything that is not a list of ranges. */
+/**
+ * Reads `0-3,4-7` (or `0-3,4`). Throws group `cluster`, code `bad_layers` for anything that is not
+ * a list of ranges.
+ */
 export function parseLayers(text: string): LayerRange[] {
   return text.split(",").map((part) => {
     const match = /^(\d+)(?:-(\d+))?$/.exec(part.trim());

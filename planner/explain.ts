@@ -1,5 +1,6 @@
 /**
- * Why: for each device what it got or why it is idle, what is slowest, and which limits shape the plan. All with numbers.
+ * Why: for each device what it got or why it is idle, what is slowest, and which limits shape the
+ * plan. All with numbers.
  *
  * @module
  */
@@ -88,8 +89,8 @@ export function idleWhy(solved: Solved, device: number, input: PlanInput): strin
 }
 
 /**
- * The best placement that gives the device some layers: all places in the pipeline, taking layers from the neighbour on either side,
- * up to all of them.
+ * The best placement that gives the device some layers: all places in the pipeline, taking layers
+ * from the neighbour on either side, up to all of them.
  */
 function bestWith(
   { problem, stages }: Solved,

@@ -31,9 +31,10 @@ export interface GraphPlanParts {
 }
 
 /**
- * The planner's input for a graph: its workload, objective, constraints and decode policy. Stages that are pinned in `actors.stages`
- * become pins. Throws group `graph`, code `unknown_host` for a host that is not among the devices (hosts of a file with `devices:
- * measured` are known only here).
+ * The planner's input for a graph: its workload, objective, constraints and decode policy. Stages
+ * that are pinned in `actors.stages` become pins. Throws group `graph`, code `unknown_host` for a
+ * host that is not among the devices (hosts of a file with `devices: measured` are known only
+ * here).
  */
 export function planInputOf(
   graph: Graph,
@@ -124,8 +125,9 @@ export function devicesOf(described: readonly GraphDevice[], model: ModelShape):
 }
 
 /**
- * Links of a file as matrices. The most particular entry holds: from and to named, then the same the other way round, then one end
- * `*`, then both. Throws group `graph`, code `missing_link` for a pair of devices that no entry covers.
+ * Links of a file as matrices. The most particular entry holds: from and to named, then the same
+ * the other way round, then one end `*`, then both. Throws group `graph`, code `missing_link` for a
+ * pair of devices that no entry covers.
  */
 export function linksOf(described: readonly GraphLink[], names: readonly string[]): Links {
   const by = new Map(described.map((link) => [key(link.from, link.to), link]));
@@ -171,8 +173,8 @@ export interface PaperDraftParts {
 }
 
 /**
- * The draft model that a graph describes or names, if it does. Devices with `flops` are reckoned for it anew; layer times are scaled
- * by the work of a layer.
+ * The draft model that a graph describes or names, if it does. Devices with `flops` are reckoned
+ * for it anew; layer times are scaled by the work of a layer.
  */
 export function paperDraft(
   { graph, described, model, devices, draft: known }: PaperDraftParts,

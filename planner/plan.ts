@@ -22,11 +22,13 @@ const INT8_GAIN = 0.05;
 const MANY_DEVICES = 8;
 
 /**
- * The best plan for what is known. Pure and deterministic: equal inputs give equal bytes as JSON, numbers have six significant digits.
+ * The best plan for what is known. Pure and deterministic: equal inputs give equal bytes as JSON,
+ * numbers have six significant digits.
  *
- * Under `blended` without a lambda `objective_s`, `lower_bound` and `gap` are of a request whose prompt is cut in equal pieces;
- * the pieces themselves are then planned for the placement. Throws group `planner`, code `infeasible` (the message says which device
- * lacks how many bytes, `metadata.lacking` has them as `{host, bytes}`), and what `checkedDevices` throws.
+ * Under `blended` without a lambda `objective_s`, `lower_bound` and `gap` are of a request whose
+ * prompt is cut in equal pieces; the pieces themselves are then planned for the placement. Throws
+ * group `planner`, code `infeasible` (the message says which device lacks how many bytes,
+ * `metadata.lacking` has them as `{host, bytes}`), and what `checkedDevices` throws.
  */
 export function plan(input: PlanInput): Plan {
   const devices = checkedDevices(input);

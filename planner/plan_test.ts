@@ -36,7 +36,9 @@ function modelOf(layers: number): ModelShape {
   };
 }
 
-/** A device that takes `seconds` for a layer of one row and a quarter of it for each further row. */
+/**
+ * A device that takes `seconds` for a layer of one row and a quarter of it for each further row.
+ */
 function deviceOf(name: string, seconds: number, more: Partial<Device> = {}): Device {
   const at = (rows: number) => seconds * (0.75 + 0.25 * rows);
   return {

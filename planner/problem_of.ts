@@ -18,11 +18,16 @@ export interface ProblemSetting {
   coordinator: number;
   /** Pieces that the prompt is reckoned to be cut into, of equal size. */
   pieces: number;
-  /** Decode frames that are reckoned to be under way at once, and rows of each. One lane: 1 of 1. */
+  /**
+   * Decode frames that are reckoned to be under way at once, and rows of each. One lane: 1 of 1.
+   */
   lanes: { frames: number; rows: number };
   /** KV rows that every stage holds memory for. */
   kvRows: number;
-  /** Devices that have stages in any case, or may: all others are left out. @default all that are not excluded */
+  /**
+   * Devices that have stages in any case, or may: all others are left out. @default all that are
+   * not excluded
+   */
   only?: ReadonlySet<number>;
 }
 
@@ -38,7 +43,10 @@ export function kvRowsOf(
   return kvRows ?? concurrent * (promptTokens + outputTokens * branches);
 }
 
-/** Rows that share a decode frame under full load: those of all lanes, spread over the devices, at most 8. */
+/**
+ * Rows that share a decode frame under full load: those of all lanes, spread over the devices, at
+ * most 8.
+ */
 export function loadedRows({ branches, concurrent }: Workload, devices: number): number {
   return Math.min(8, Math.max(1, Math.ceil(branches * concurrent / devices)));
 }
@@ -48,9 +56,10 @@ export function loadedRows({ branches, concurrent }: Workload, devices: number):
  *
  * - `latency`: seconds of a decode step, through stages and links and back;
  * - `throughput`: seconds for which the busiest stage or link is occupied, for each output token;
- * - `blended`: seconds of a request: output tokens times the decode step, the first prompt piece's way through the pipeline, and the
- *   slowest stage once for each further piece. Several lanes go in rounds: each a frame's way, and the slowest stage once for each
- *   further frame in flight. With a `lambda`: decode step + lambda * the slowest stage or link of a piece.
+ * - `blended`: seconds of a request: output tokens times the decode step, the first prompt piece's
+ *   way through the pipeline, and the slowest stage once for each further piece. Several lanes go
+ *   in rounds: each a frame's way, and the slowest stage once for each further frame in flight.
+ *   With a `lambda`: decode step + lambda * the slowest stage or link of a piece.
  *
  * Devices without enough trust for an end, or excluded, are marked so; pins become pins.
  */

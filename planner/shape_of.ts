@@ -6,10 +6,15 @@
 import type { PaperDimensions } from "../actors/mod.ts";
 import type { ModelShape } from "./types.ts";
 
-/** Bytes of a weight: 4 and 8 bits with one f32 scale a block of 32, as the model store has them. */
+/**
+ * Bytes of a weight: 4 and 8 bits with one f32 scale a block of 32, as the model store has them.
+ */
 const WEIGHT_BYTES = { q4: 0.5 + 4 / 32, q8: 1 + 4 / 32, f16: 2, f32: 4 } as const;
 
-/** Sizes of a decoder of the Llama layout. In a q4 model embedding and head are q8, as the model store converts them. */
+/**
+ * Sizes of a decoder of the Llama layout. In a q4 model embedding and head are q8, as the model
+ * store converts them.
+ */
 export function shapeOf(paper: PaperDimensions): ModelShape {
   const { layers, hidden, vocab, heads, kv_heads, head_dim, ffn, precision } = paper;
   // query and output projections, key and value projections, gate, up and down

@@ -1,5 +1,6 @@
 /**
- * The placement inside a plan: which coordinator, how many pieces, which stages, and what that predicts.
+ * The placement inside a plan: which coordinator, how many pieces, which stages, and what that
+ * predicts.
  *
  * @module
  */
@@ -17,7 +18,9 @@ import { decodePast, kvRowsOf, type ProblemSetting, problemsOf } from "./problem
 import { type DeviceStage, pieceStages, pipelinePieces, pipelineSeconds } from "./sequence/mod.ts";
 import type { Device, PlanInput, Wire } from "./types.ts";
 
-/** Up to so many devices every coordinator is tried; above, those at the ends of the best pipeline. */
+/**
+ * Up to so many devices every coordinator is tried; above, those at the ends of the best pipeline.
+ */
 const ALL_COORDINATORS = 16;
 /** Up to so many devices more piece counts are tried. */
 const FEW_DEVICES = 8;
@@ -77,8 +80,9 @@ export interface SolveOptions {
 }
 
 /**
- * The best placement over coordinators and piece counts. Never worse than the best single device that could serve, neither in the
- * objective nor, under `blended`, in the predicted time of a request. Throws `infeasible`, naming who lacks how many bytes.
+ * The best placement over coordinators and piece counts. Never worse than the best single device
+ * that could serve, neither in the objective nor, under `blended`, in the predicted time of a
+ * request. Throws `infeasible`, naming who lacks how many bytes.
  */
 export function solve(
   input: PlanInput,
@@ -339,7 +343,10 @@ function rowsOf({ workload: { branches, concurrent }, decode }: PlanInput, frame
   );
 }
 
-/** Ways to share lanes among frames that are worth a try: all in one, in two, in one for each device. */
+/**
+ * Ways to share lanes among frames that are worth a try: all in one, in two, in one for each
+ * device.
+ */
 function lanesOf(input: PlanInput, devices: number): Lanes[] {
   const lanes = Math.min(input.workload.branches, input.decode?.maxBranches ?? Infinity) *
     input.workload.concurrent;

@@ -1,10 +1,14 @@
 /**
- * What the planner is told and what it answers. Seconds, bytes, rows (tokens), 0-based layers with inclusive ends.
+ * What the planner is told and what it answers. Seconds, bytes, rows (tokens), 0-based layers with
+ * inclusive ends.
  *
  * @module
  */
 
-/** Measured times: `seconds[i][j]` for a frame of `rows[i]` rows over `past[j]` rows before it. Both axes ascend. */
+/**
+ * Measured times: `seconds[i][j]` for a frame of `rows[i]` rows over `past[j]` rows before it. Both
+ * axes ascend.
+ */
 export interface TimeTable {
   /** Row counts, ascending. */
   rows: number[];
@@ -30,11 +34,17 @@ export interface Device {
   head: TimeTable;
   /** Fixed time of a frame at a stage besides computing: mailbox, queue, worker. */
   frameSeconds: number;
-  /** May it see prompts and tokens in clear (first and last stage, drafter, Generation)? @default true */
+  /**
+   * May it see prompts and tokens in clear (first and last stage, drafter, Generation)? @default
+   * true
+   */
   trusted: boolean;
 }
 
-/** Links between all pairs, by index in the list of devices: `seconds[from][to]`, `bytesPerS[from][to]`. Diagonal: 0 and Infinity. */
+/**
+ * Links between all pairs, by index in the list of devices: `seconds[from][to]`,
+ * `bytesPerS[from][to]`. Diagonal: 0 and Infinity.
+ */
 export interface Links {
   /** Latency of a message one way. */
   seconds: number[][];
@@ -64,7 +74,9 @@ export interface ModelShape {
   tied: boolean;
   /** KV bytes of one row in one layer. */
   kvBytesPerRow: number;
-  /** Multiply-add pairs of one row in one layer's matrices, for devices that are described on paper. */
+  /**
+   * Multiply-add pairs of one row in one layer's matrices, for devices that are described on paper.
+   */
   macsPerRow: number;
   /** Multiply-add pairs that one row spends on each past row in one layer's attention. */
   macsPerPastRow: number;
@@ -90,13 +102,19 @@ export interface Workload {
   branches: number;
   /** Requests at once. */
   concurrent: number;
-  /** Chance that a drafted token is accepted, 0 .. 1; undefined: not known, no speculation is planned. */
+  /**
+   * Chance that a drafted token is accepted, 0 .. 1; undefined: not known, no speculation is
+   * planned.
+   */
   acceptance?: number;
   /** KV rows to hold memory for. @default concurrent * (promptTokens + outputTokens * branches) */
   kvRows?: number;
 }
 
-/** `latency`: the sum over stages and links. `throughput`: the slowest stage or link. `blended`: sum + lambda * max. */
+/**
+ * `latency`: the sum over stages and links. `throughput`: the slowest stage or link. `blended`: sum
+ * + lambda * max.
+ */
 export type Objective = "latency" | "throughput" | "blended";
 
 /** How hidden states travel. */
@@ -128,11 +146,17 @@ export interface PlanInput {
   workload: Workload;
   /** What counts. */
   objective: Objective;
-  /** Weight of the slowest stage under `blended`. @default what makes the objective the workload's request time */
+  /**
+   * Weight of the slowest stage under `blended`. @default what makes the objective the workload's
+   * request time
+   */
   lambda?: number;
   /** The user's limits. */
   constraints: Constraints;
-  /** Where the request enters and tokens return to (the Generation actor); undefined: the planner chooses. */
+  /**
+   * Where the request enters and tokens return to (the Generation actor); undefined: the planner
+   * chooses.
+   */
   coordinator?: string;
   /** How decoding speculates. */
   draft?: DraftModel;
@@ -144,7 +168,10 @@ export interface PlanInput {
 
 /** What a user says about decoding; what is left out the planner chooses. */
 export interface DecodeLimits {
-  /** `none`: no speculation. `ngram`: prompt lookup, also where there is a draft model. @default the draft model, else ngram */
+  /**
+   * `none`: no speculation. `ngram`: prompt lookup, also where there is a draft model. @default the
+   * draft model, else ngram
+   */
   drafter?: "none" | "ngram";
   /** Where the draft model runs. */
   draftHost?: string;
@@ -199,8 +226,8 @@ export interface Plan {
   /** Rows of the prompt pieces of the workload's prompt, in order. */
   pieces: number[];
   /**
-   * Pieces by prompt length, and when the first token of a prompt of that length is there: take the first bucket that is not
-   * shorter; the last piece is cut at the prompt's end.
+   * Pieces by prompt length, and when the first token of a prompt of that length is there: take the
+   * first bucket that is not shorter; the last piece is cut at the prompt's end.
    */
   piece_buckets: { prompt_tokens: number; rows: number[]; ttft_s: number }[];
   /** How decoding speculates. */
@@ -211,7 +238,9 @@ export interface Plan {
   wire: { format: Wire; why: string };
   /** KV rows that every stage has memory for. */
   kv_rows: number;
-  /** Who takes over which layers when a stage's host dies, and whether it has memory for that today. */
+  /**
+   * Who takes over which layers when a stage's host dies, and whether it has memory for that today.
+   */
   backups: { first_layer: number; last_layer: number; host: string | null; why: string }[];
   /** Who is left out. */
   idle: { host: string; why: string }[];

@@ -1,5 +1,6 @@
 /**
- * What would change: more or faster hardware, and limits that are lifted. Each is the same problem solved again.
+ * What would change: more or faster hardware, and limits that are lifted. Each is the same problem
+ * solved again.
  *
  * @module
  */

@@ -58,7 +58,10 @@ export { EMBEDDED } from "./serve/resolve_model.ts";
 
 /** How to start a node. */
 export interface NodeOptions {
-  /** Address that API and mailbox listen on; on all (`0.0.0.0`), peers are told the first outward one. */
+  /**
+   * Address that API and mailbox listen on; on all (`0.0.0.0`), peers are told the first outward
+   * one.
+   */
   host: string;
   /** REST API; 0 takes a free port. */
   port: number;
@@ -72,9 +75,14 @@ export interface NodeOptions {
   model?: string;
   /** How the weights are stored. @default "f32" for the embedded model, "q4" for others */
   precision?: Precision;
-  /** Threads of a stage's engine. @default 1 for stages under 64 MiB, the number of cores for larger ones */
+  /**
+   * Threads of a stage's engine. @default 1 for stages under 64 MiB, the number of cores for larger
+   * ones
+   */
   threads?: number;
-  /** Do engine threads without work spin (faster alone, ruinous under a CPU quota)? @default false */
+  /**
+   * Do engine threads without work spin (faster alone, ruinous under a CPU quota)? @default false
+   */
   spinning?: boolean;
   /** Bytes that this node's stages may use. @default what is free */
   memoryBytes?: number;
@@ -88,9 +96,15 @@ export interface NodeOptions {
   placement?: "planned" | "even";
   /** On the first node: model, constraints, objective, workload and decode policy. */
   graph?: Graph;
-  /** The file that `graph` came from: modules of custom actors are relative to it. @default a file in the current folder */
+  /**
+   * The file that `graph` came from: modules of custom actors are relative to it. @default a file
+   * in the current folder
+   */
   graphFile?: string;
-  /** On the first node: draft model, or `none`, or `ngram`. @default the graph's, else the embedded draft for the embedded model */
+  /**
+   * On the first node: draft model, or `none`, or `ngram`. @default the graph's, else the embedded
+   * draft for the embedded model
+   */
   draft?: string;
   /** Generations at once, and waiting. @default {active: 8, queued: 32} */
   admission?: { active: number; queued: number };
@@ -102,7 +116,10 @@ export interface NodeOptions {
 
 /** A running node. */
 export interface Node {
-  /** Name of this life of the node: host name, mailbox port as asked for, four random hexadecimal digits. */
+  /**
+   * Name of this life of the node: host name, mailbox port as asked for, four random hexadecimal
+   * digits.
+   */
   readonly id: NodeId;
   /** Base of the REST API. */
   readonly url: string;
@@ -110,7 +127,10 @@ export interface Node {
   readonly mailboxAddress: { host: string; port: number };
   /** Its actors; register more kinds here. */
   readonly system: ActorSystem;
-  /** The model as the API asks it once a request has passed the graph's own actors; generates without HTTP. */
+  /**
+   * The model as the API asks it once a request has passed the graph's own actors; generates
+   * without HTTP.
+   */
   readonly gateway: Gateway;
   /** Who is in the cluster and what serves. */
   cluster(): Promise<ClusterStatus>;
@@ -121,7 +141,8 @@ export interface Node {
 /**
  * Starts a node: listens, makes or joins the cluster. Answering prompts comes later (`onServe`).
  *
- * Throws group `cluster` (`join_failed`, `bad_layers`), `api` (`port_in_use`), `model` (what the store says).
+ * Throws group `cluster` (`join_failed`, `bad_layers`), `api` (`port_in_use`), `model` (what the
+ * store says).
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
   const { host, join } = options;
@@ -359,7 +380,8 @@ async function listen(options: NodeOptions): Promise<Mailbox> {
 }
 
 function logDeadLetter({ to, from, type, error }: DeadLetter): void {
-  // A word to somebody who has just finished is the common, harmless case; who asked has the others' reasons already.
+  // A word to somebody who has just finished is the common, harmless case; who asked has the
+  // others' reasons already.
   const level = from === "" || ["not_active", "no_owner", "cancelled"].includes(error.code)
     ? "debug"
     : "warn";

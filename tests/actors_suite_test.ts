@@ -1,5 +1,6 @@
 /**
- * One behaviour suite over the matrix {in process, HTTP/2} x {one node, three}: an actor cannot tell the difference.
+ * One behaviour suite over the matrix {in process, HTTP/2} x {one node, three}: an actor cannot
+ * tell the difference.
  */
 import assert from "node:assert/strict";
 import { z } from "zod";
@@ -95,7 +96,10 @@ async function transports(kind: "in process" | "HTTP/2", names: string[]): Promi
   return mailboxes;
 }
 
-/** Subjects, generations and the arbiter live on the last node; stage i on node i modulo their number. */
+/**
+ * Subjects, generations and the arbiter live on the last node; stage i on node i modulo their
+ * number.
+ */
 function matrix(name: string, run: (world: World) => Promise<void>): void {
   for (const kind of ["in process", "HTTP/2"] as const) {
     for (const nodes of [1, 3]) {

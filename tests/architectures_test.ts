@@ -1,6 +1,6 @@
 /**
- * Every architecture against transformers: tiny checkpoints with the logits and greedy tokens that it computed in float32
- * (`fixtures/make_checkpoints.py`).
+ * Every architecture against transformers: tiny checkpoints with the logits and greedy tokens that
+ * it computed in float32 (`fixtures/make_checkpoints.py`).
  */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";

@@ -51,7 +51,8 @@ Deno.test("Twenty prompts get identical greedy tokens on 1, 2, 3 and 4 nodes, un
         whole = await answers(one.url, { piece_rows: 4096 });
       }
       await using four = await startCluster(4, data, ["--precision", "q4"]);
-      // int8 activation rounding amplifies last-bit differences between row counts: near ties may flip.
+      // int8 activation rounding amplifies last-bit differences between row counts: near ties may
+      // flip.
       const ties = assertSame(await answers(four.url, { piece_rows: 7 }), whole, "q4", 0.05);
       assert.ok(ties <= 2, `${ties} of 20 answers flipped at a near tie`);
     });

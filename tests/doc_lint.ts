@@ -1,7 +1,8 @@
 /**
  * Documentation check of the four doors: `deno run --allow-run --allow-read tests/doc_lint.ts`.
  *
- * Exit code 0: everything that they export is documented; 1: something is not; 2: the check itself could not be made.
+ * Exit code 0: everything that they export is documented; 1: something is not; 2: the check itself
+ * could not be made.
  *
  * @module
  */
@@ -11,11 +12,14 @@ import { join } from "node:path";
 const DOORS = ["actors/mod.ts", "planner/mod.ts", "models/mod.ts", "runtime/mod.ts"];
 const root = join(import.meta.dirname!, "..");
 
-// private-type-ref and missing-explicit-type are left out: types inferred from zod schemas refer to zod's own types,
-// and writing a schema's type out a second time would let the two drift apart.
+// private-type-ref and missing-explicit-type are left out: types inferred from zod schemas refer to
+// zod's own types, and writing a schema's type out a second time would let the two drift apart.
 const RULE = "missing-jsdoc";
 
-/** Locations (`file:line:column`) of the errors of {@linkcode RULE} in what `deno doc --lint` printed. Throws if it is not understood. */
+/**
+ * Locations (`file:line:column`) of the errors of {@linkcode RULE} in what `deno doc --lint`
+ * printed. Throws if it is not understood.
+ */
 function undocumented(output: string, ok: boolean): string[] {
   const heads = [...output.matchAll(/^error\[([a-z-]+)\]: .*\n *--> (.+:\d+:\d+)$/gm)];
   const found = /^error: Found (\d+) documentation lint errors?\./m.exec(output)?.[1];

@@ -148,7 +148,8 @@ Deno.test("An arbiter that is not there, or ends, fails the generation", async (
   const w = world({ silenceMs: 2_000 });
   const inbox = await w.start("g", { max_tokens: 500 });
   await w.sim.until(inbox.next());
-  // Told that its deployment is retired while it is told that the generation is over, it drops its rows.
+  // Told that its deployment is retired while it is told that the generation is over, it drops its
+  // rows.
   await w.sim.until(
     w.api.tell(ARBITER, { type: "close", generation: address("d", "generation", "g") }),
   );

@@ -1,5 +1,6 @@
 /**
- * A GGUF file gives the model that the checkpoint which it was made of gives, and a file that lies is refused.
+ * A GGUF file gives the model that the checkpoint which it was made of gives, and a file that lies
+ * is refused.
  */
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
@@ -53,7 +54,10 @@ async function rewriteWeights({ dir, tensors }: TinyCheckpoint): Promise<void> {
   await Deno.writeFile(join(dir, "model.safetensors"), encodeSafetensors(entries));
 }
 
-/** A Llama folder and the same as a GGUF file; the folder's weights are those that the file's type can hold. */
+/**
+ * A Llama folder and the same as a GGUF file; the folder's weights are those that the file's type
+ * can hold.
+ */
 async function writeBoth(
   dir: string,
   type: GgufWriteType,
@@ -151,7 +155,10 @@ for (const [type, precision] of [["Q4_0", "q4"], ["Q8_0", "q8"]] as const) {
   });
 }
 
-/** What the converter writes beside the common metadata, and what of the fixture's config.json a GGUF file cannot say. */
+/**
+ * What the converter writes beside the common metadata, and what of the fixture's config.json a
+ * GGUF file cannot say.
+ */
 const FAMILIES: Record<string, {
   arch: string;
   permuted?: true;
@@ -321,7 +328,10 @@ function withoutNames(geometry: StoredModel["manifest"]["geometry"]): unknown {
   return { ...geometry, rope: { ...geometry.rope, scaling: { rope_type: type, ...scaling } } };
 }
 
-/** The converter adds 1 to the gains and rounds: taken off again, the last bits of a small gain are lost. */
+/**
+ * The converter adds 1 to the gains and rounds: taken off again, the last bits of a small gain are
+ * lost.
+ */
 async function assertSameButRoundedGains(model: StoredModel, expected: StoredModel): Promise<void> {
   const groups = (m: StoredModel) => [m.manifest.embedding, ...m.manifest.layers, m.manifest.head];
   for (const [index, group] of groups(model).entries()) {

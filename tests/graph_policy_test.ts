@@ -19,7 +19,8 @@ Deno.test("The graph's mode, outline texts and router hold at the second node, w
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     const graph = join(data, "graph.yaml");
-    // The model was taught other words to ask for an outline: asked so, it answers as if it were asked plainly.
+    // The model was taught other words to ask for an outline: asked so, it answers as if it were
+    // asked plainly.
     await Deno.writeTextFile(
       graph,
       `model: embedded

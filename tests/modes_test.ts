@@ -1,5 +1,6 @@
 /**
- * Every mode on real nodes, separate processes: drafts change nothing, outlines do not depend on the split, a drafter may die.
+ * Every mode on real nodes, separate processes: drafts change nothing, outlines do not depend on
+ * the split, a drafter may die.
  */
 import assert from "node:assert/strict";
 import type { AnswerReport } from "../actors/mod.ts";
@@ -13,7 +14,10 @@ const MAX_TOKENS = 24;
 const CLIENTS = 4;
 const plainly = { max_tokens: MAX_TOKENS, orrery: { mode: "plain" } };
 
-/** Drafts of another length, shape and source for each prompt; none of them says that it will be used. */
+/**
+ * Drafts of another length, shape and source for each prompt; none of them says that it will be
+ * used.
+ */
 function drafting(i: number, plain: Answer): Record<string, unknown> {
   // A prediction is looked up by n-grams: what is expected, with every seventh word wrong.
   const guess = plain.text.split(" ").map((word, k) => k % 7 === 6 ? "something" : word).join(" ");

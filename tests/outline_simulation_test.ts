@@ -1,5 +1,6 @@
 /**
- * Answers by an outline under the simulator: each branch says what its own prompt alone would give, and the text is in order.
+ * Answers by an outline under the simulator: each branch says what its own prompt alone would give,
+ * and the text is in order.
  */
 import assert from "node:assert/strict";
 import {
@@ -19,7 +20,10 @@ const plain = toyTokens(Array.from(prompt), 60, greedy);
 const outline = toyTokens(Array.from(outlinePrompt), 12, greedy);
 const EOS = outline[10];
 
-/** Toy words: the points are whatever is asked for, the prompt of point k is the outline and a few tokens more. */
+/**
+ * Toy words: the points are whatever is asked for, the prompt of point k is the outline and a few
+ * tokens more.
+ */
 function words(points: string[], more: Partial<OutlineText> = {}): OutlineText {
   return {
     route: { suited: true, why: "it has parts" },
@@ -259,7 +263,8 @@ Deno.test("Points that cannot be expanded are refused, naming the field", async 
 });
 
 Deno.test("An outline asks for no more rows than its branches may take", async () => {
-  // The arena of the toy world holds 4096 rows; the context is what a request is refused for, not the arena.
+  // The arena of the toy world holds 4096 rows; the context is what a request is refused for, not
+  // the arena.
   const w = world({ stages: 2, outline: () => words(names(8)) });
   const { done, type } = await w.answer("g", {
     mode: "outline",
@@ -275,7 +280,10 @@ Deno.test("An outline asks for no more rows than its branches may take", async (
   );
 });
 
-/** Milliseconds of a frame by its rows, as a core measured them for a quarter of a 0.5B model; between them a straight line. */
+/**
+ * Milliseconds of a frame by its rows, as a core measured them for a quarter of a 0.5B model;
+ * between them a straight line.
+ */
 const MEASURED = [[1, 3.2], [2, 3.2], [3, 4.1], [4, 4.8], [6, 6], [8, 7.6], [16, 13.4], [32, 26], [
   4096,
   3300,
@@ -287,7 +295,10 @@ function measuredMs(rows: number): number {
   return ms + (nextMs - ms) * (rows - n) / (next - n);
 }
 
-/** What all branches say in `each` tokens, with their prompts' ends before it, a share of the tokens changed. */
+/**
+ * What all branches say in `each` tokens, with their prompts' ends before it, a share of the tokens
+ * changed.
+ */
 function almost(points: string[], each: number, share: number): Int32Array<ArrayBuffer> {
   const random = seededRandom(3);
   return Int32Array.from(points.flatMap((_, k) => {
@@ -299,7 +310,10 @@ function almost(points: string[], each: number, share: number): Int32Array<Array
   }));
 }
 
-/** Virtual milliseconds of three answers of eight branches, each with what those before have measured. */
+/**
+ * Virtual milliseconds of three answers of eight branches, each with what those before have
+ * measured.
+ */
 async function answersMs(
   mode: string,
   { stages, share, by }: { stages: number; share: number; by: "model" | "lookup" },

@@ -1,5 +1,6 @@
 /**
- * Speculation is lossless: whatever the drafter says, the tokens are those of plain decoding. Under the simulator, on toy stages.
+ * Speculation is lossless: whatever the drafter says, the tokens are those of plain decoding. Under
+ * the simulator, on toy stages.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -189,7 +190,8 @@ Deno.test("A drafter that falls silent costs little and is given up after a whil
 });
 
 Deno.test("A prompt that holds the answer is drafted from without any model", async () => {
-  // The toy model repeats nothing by itself: look for a prompt whose next token followed its last one before.
+  // The toy model repeats nothing by itself: look for a prompt whose next token followed its last
+  // one before.
   let again: number[] = [];
   for (let c = 0; again.length === 0; c++) {
     const candidate = [c % 251, 1 + Math.floor(c / 251), 33, 44, c % 251, 1 + Math.floor(c / 251)];

@@ -1,6 +1,7 @@
 /**
- * Speculation is lossless on the real engine: the embedded target with its draft model, f32, 50 prompts. Every mode but outline
- * gives the plain greedy tokens; a seeded draw gives its tokens too.
+ * Speculation is lossless on the real engine: the embedded target with its draft model, f32, 50
+ * prompts. Every mode but outline gives the plain greedy tokens; a seeded draw gives its tokens
+ * too.
  */
 import assert from "node:assert/strict";
 import { drafterAddress } from "../actors/mod.ts";
@@ -24,7 +25,8 @@ Deno.test("Speculation with draft model and n-grams gives the plain greedy token
     ) {
       await using pair = await openPair(dir, { stages, draft });
       for (const [i, prompt] of prompts.entries()) {
-        // All of them on one stage with the draft model; half of them on two stages, the others without a model.
+        // All of them on one stage with the draft model; half of them on two stages, the others
+        // without a model.
         if (stages === 2 && i % 2 || !draft && i % 2 === 0) continue;
         plain[i] ??= (await pair.answer(prompt, { mode: "plain", maxTokens })).tokens;
         const draftLength = draft && i % 3 ? 1 + i % 8 : undefined;
@@ -40,7 +42,8 @@ Deno.test("Speculation with draft model and n-grams gives the plain greedy token
       }
     }
     assert.ok(total.drafted > 500, `${total.drafted} rows drafted`);
-    // Half the drafts are of a fixed length, up to 8, of which a model right in 85 % of cases gets 3.5; busy machines lose more.
+    // Half the drafts are of a fixed length, up to 8, of which a model right in 85 % of cases gets
+    // 3.5; busy machines lose more.
     assert.ok(
       total.accepted > 0.3 * total.drafted,
       `${total.accepted} of ${total.drafted} came true`,

@@ -1,5 +1,6 @@
 /**
- * Stage graphs against the float64 reference: any split, any pieces, trees of rows, every precision.
+ * Stage graphs against the float64 reference: any split, any pieces, trees of rows, every
+ * precision.
  *
  * Errors are relative to the largest value of what is compared (`tests/oracle/compare.ts`).
  */
@@ -16,7 +17,10 @@ import {
   writeTinyCheckpoint,
 } from "./support/tiny_checkpoint.ts";
 
-/** Checkpoint shapes: an even one, and ones where rows are no multiple of a quantisation block of 32. */
+/**
+ * Checkpoint shapes: an even one, and ones where rows are no multiple of a quantisation block of
+ * 32.
+ */
 const SHAPES: Record<string, TinyCheckpointOptions> = {
   even: { layers: 4, hidden: 64, intermediate: 96, heads: 4, kvHeads: 2 },
   odd: {
@@ -50,12 +54,16 @@ const SHAPES: Record<string, TinyCheckpointOptions> = {
 };
 
 /**
- * Against weights as stored. f32 and f16 (whose products run in f32) measured below 1e-6. q8 and q4 round activations to int8 a
- * block (`accuracy_level` 4): measured up to 0.018 and 0.023; with `accuracy_level` 1 they are as close as f32.
+ * Against weights as stored. f32 and f16 (whose products run in f32) measured below 1e-6. q8 and q4
+ * round activations to int8 a block (`accuracy_level` 4): measured up to 0.018 and 0.023; with
+ * `accuracy_level` 1 they are as close as f32.
  */
 const AS_STORED: Record<Precision, number> = { f32: 1e-5, f16: 1e-5, q8: 0.05, q4: 0.05 };
 
-/** Against the checkpoint's own weights: what rounding random ones costs; measured 6e-7, 8e-4, 0.025, 0.25. */
+/**
+ * Against the checkpoint's own weights: what rounding random ones costs; measured 6e-7, 8e-4,
+ * 0.025, 0.25.
+ */
 const AS_TRAINED: Record<Precision, number> = { f32: 1e-5, f16: 3e-3, q8: 0.05, q4: 0.4 };
 
 /** Nine prompt rows, then two branches that hang on the prompt and grow in turns: A B A B A B. */

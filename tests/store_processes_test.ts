@@ -1,4 +1,7 @@
-/** Real processes on one model store: what each holds stays whole, and nothing is left when all is removed. */
+/**
+ * Real processes on one model store: what each holds stays whole, and nothing is left when all is
+ * removed.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ModelStore } from "../models/mod.ts";

@@ -3,8 +3,8 @@
  *
  *     Generation --rows--> arbiter --frame--> stage 0 --> ... --> stage n-1 --tokens--> arbiter --tokens--> Generation
  *
- * The decisions are in `arbiter/core.ts` (pure) and `arbiter/policy.ts`; this carries them out. It never waits for anybody: a
- * stage that hangs and a client that reads slowly hold up nobody else.
+ * The decisions are in `arbiter/core.ts` (pure) and `arbiter/policy.ts`; this carries them out. It
+ * never waits for anybody: a stage that hangs and a client that reads slowly hold up nobody else.
  *
  * @module
  */
@@ -49,7 +49,10 @@ const count = z.number().int().nonnegative();
 export const arbiterActor = defineActor({
   kind: "arbiter",
   config: z.object({
-    /** Milliseconds without a word from the stages, with frames under way, after which they have failed. */
+    /**
+     * Milliseconds without a word from the stages, with frames under way, after which they have
+     * failed.
+     */
     silenceMs: z.number().positive().default(120_000),
     /** Milliseconds without a request after which the arena is freed. */
     idleMs: z.number().positive().default(600_000),
@@ -76,7 +79,10 @@ export const arbiterActor = defineActor({
       /** Bytes of the frame's hidden states over the last link. */
       hidden_bytes: z.number().nonnegative().default(0),
     }),
-    /** From any stage: the arena is gone there; or, with `arena_memory`, a layout was refused and all is as it was. */
+    /**
+     * From any stage: the arena is gone there; or, with `arena_memory`, a layout was refused and
+     * all is as it was.
+     */
     failed: z.object({ arena: z.string(), seq: count.optional(), error: wireError }),
     /** From a stage: its deployment was retired, it ends with its last arena. */
     retiring: z.object({ arena: z.string() }),
@@ -110,7 +116,9 @@ export const arbiterActor = defineActor({
     const toStages = (message: { type: string } & Record<string, unknown>) =>
       Promise.allSettled(stages.map((stage) => ctx.tell(stage, message, { deadlineMs: 10_000 })));
 
-    /** Carries out what the core decided. Nothing is awaited; order per receiver is the system's. */
+    /**
+     * Carries out what the core decided. Nothing is awaited; order per receiver is the system's.
+     */
     function flush(): Promise<unknown>[] {
       return core.takeEffects().map((effect) => {
         switch (effect.kind) {
@@ -130,7 +138,8 @@ export const arbiterActor = defineActor({
           case "close":
             return toStages({ type: "close", arena: effect.arena });
           case "results":
-            // No deadline: its client may read slowly. It asks for no more rows meanwhile, so this does not pile up.
+            // No deadline: its client may read slowly. It asks for no more rows meanwhile, so this
+            // does not pile up.
             return ctx.tell(effect.to, { type: "tokens", ...effect.results }, {
               signal: ctx.signal,
             })
@@ -206,7 +215,8 @@ export const arbiterActor = defineActor({
     }
     ctx.after(config.touchMs, touch);
 
-    // A crash, or the node closes: nobody must wait for an end that never comes, no stage hold rows for nobody.
+    // A crash, or the node closes: nobody must wait for an end that never comes, no stage hold rows
+    // for nobody.
     ctx.onStop(async () => {
       core.end(stopped("did not finish its requests"));
       await Promise.allSettled(

@@ -193,7 +193,8 @@ Deno.test("A long prompt stops another request's tokens for no more than a piece
     else pieces = 0;
     if (f.requests.some((r) => r.endsWith("/long")) || frames[0] === f) decodes = 0;
     assert.ok(f.rows.prefill <= 64);
-    // One decode row goes to and fro; while it is under way the window holds at most two pieces and the one ahead of it.
+    // One decode row goes to and fro; while it is under way the window holds at most two pieces and
+    // the one ahead of it.
     assert.ok(pieces <= 3, `${pieces} pieces without a token`);
     assert.ok(decodes <= 2);
   }

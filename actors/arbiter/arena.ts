@@ -1,8 +1,9 @@
 /**
- * The arbiter's side of an arena: frames that go out to it, come back from it, are called back or go out again.
+ * The arbiter's side of an arena: frames that go out to it, come back from it, are called back or
+ * go out again.
  *
- * Answers are matched by a frame's number and the place in its `want`, never by slot: rows may move while frames are under
- * way, as a stage carries out frames and layouts in one order.
+ * Answers are matched by a frame's number and the place in its `want`, never by slot: rows may move
+ * while frames are under way, as a stage carries out frames and layouts in one order.
  *
  * @module
  */
@@ -71,7 +72,10 @@ export class Arena {
     return effects;
   }
 
-  /** Room for a frame of `wanted` rows; see {@linkcode Memory.room}. A new arena begins with room for the largest request. */
+  /**
+   * Room for a frame of `wanted` rows; see {@linkcode Memory.room}. A new arena begins with room
+   * for the largest request.
+   */
   room(wanted: number, requests: Requests): Room {
     if (this.#name === undefined) {
       this.#name = this.#o.nameArena();
@@ -134,7 +138,10 @@ export class Arena {
     this.#forget.push(sampler);
   }
 
-  /** Rows, children first, that a request names no more; frames that carry nothing of use are cancelled. */
+  /**
+   * Rows, children first, that a request names no more; frames that carry nothing of use are
+   * cancelled.
+   */
   release(rows: Row[]): void {
     if (rows.length === 0) return;
     for (const row of rows) this.memory.cache.release(row);
@@ -151,8 +158,8 @@ export class Arena {
   }
 
   /**
-   * A stage had no memory for frame `seq`'s layout: what it and later frames carried will go out again in the arena as it was.
-   * Returns true if it is open nowhere now.
+   * A stage had no memory for frame `seq`'s layout: what it and later frames carried will go out
+   * again in the arena as it was. Returns true if it is open nowhere now.
    */
   takeBack(seq: number, error: WireError): boolean {
     const lost = this.flights.since(seq);
@@ -185,7 +192,9 @@ export class Arena {
     return true;
   }
 
-  /** Gives it back at every stage and forgets what stood there. The next frame opens another one. */
+  /**
+   * Gives it back at every stage and forgets what stood there. The next frame opens another one.
+   */
   close(): void {
     if (this.#name === undefined) return;
     for (let lost = this.flights.clear(); lost > 0; lost--) this.log.lost(this.#o.now());

@@ -1,8 +1,9 @@
 /**
- * The arbiter's decisions, without effects: messages in, effects out. `actors/arbiter/actor.ts` carries them out.
+ * The arbiter's decisions, without effects: messages in, effects out. `actors/arbiter/actor.ts`
+ * carries them out.
  *
- * One arena serves all requests of a gateway node. (One arena a request, as first designed, would keep rows of different
- * requests out of one frame, and no request could use another's prompt.)
+ * One arena serves all requests of a gateway node. (One arena a request, as first designed, would
+ * keep rows of different requests out of one frame, and no request could use another's prompt.)
  *
  * @module
  */
@@ -151,8 +152,9 @@ export class ArbiterCore {
   }
 
   /**
-   * A stage could not run a frame. Memory that it does not have is done without, if that can be; else the arena is gone and
-   * with it the requests that have rows there. The others begin anew in another one.
+   * A stage could not run a frame. Memory that it does not have is done without, if that can be;
+   * else the arena is gone and with it the requests that have rows there. The others begin anew in
+   * another one.
    */
   failed({ arena, seq, error }: { arena: string; seq?: number; error: WireError }): void {
     if (arena !== this.#arena.name) return;
@@ -162,12 +164,18 @@ export class ArbiterCore {
     this.#lose(error, { all: false });
   }
 
-  /** Closes the arena: no stage answers, nobody needs it, or the arbiter ends. Open requests fail with `error`. */
+  /**
+   * Closes the arena: no stage answers, nobody needs it, or the arbiter ends. Open requests fail
+   * with `error`.
+   */
   end(error: WireError): void {
     this.#lose(error, { all: true });
   }
 
-  /** Hands out frames as far as the window goes. Returns milliseconds after which to call again, if there is a need. */
+  /**
+   * Hands out frames as far as the window goes. Returns milliseconds after which to call again, if
+   * there is a need.
+   */
   pump(): number | undefined {
     const arena = this.#arena;
     const { stages, shape, now } = this.#o;
@@ -243,7 +251,10 @@ export class ArbiterCore {
     if (this.#requests.admit(memory.limit) > 0) memory.changed();
   }
 
-  /** A request is over: what of it may be of use to others goes into the cache, the rest is given back. */
+  /**
+   * A request is over: what of it may be of use to others goes into the cache, the rest is given
+   * back.
+   */
   #end(request: Request): void {
     const { memory: { cache }, log } = this.#arena;
     this.#requests.remove(request);
@@ -263,11 +274,15 @@ export class ArbiterCore {
     this.#arena.emit({ kind: "failed", to, error });
   }
 
-  /** A stage had no memory for frame `seq`'s layout: all goes on in the arena as it was, if there was one. */
+  /**
+   * A stage had no memory for frame `seq`'s layout: all goes on in the arena as it was, if there
+   * was one.
+   */
   #shrink(seq: number, error: WireError): void {
     const { memory } = this.#arena;
     if (!this.#arena.takeBack(seq, error)) return;
-    // Nothing is open there. The requests that are here must fit into half of it, or the newest of them must go.
+    // Nothing is open there. The requests that are here must fit into half of it, or the newest of
+    // them must go.
     while (this.#requests.runs > 0 && this.#requests.rowsNeeded() > memory.pool.capacity) {
       this.#failNewest();
     }
@@ -276,7 +291,10 @@ export class ArbiterCore {
     this.#arena.close();
   }
 
-  /** No row can go, and none that is under way will make room: the newest request must give its rows back. */
+  /**
+   * No row can go, and none that is under way will make room: the newest request must give its rows
+   * back.
+   */
   #stuck(): boolean {
     if (this.#arena.flights.size > 0 || this.#requests.runs === 0) return false;
     this.#failNewest();

@@ -90,8 +90,9 @@ export class Flights {
   }
 
   /**
-   * Frames after `layoutSeq` that carry nothing of use and that no other frame needs: a row, dead or not, must hang on one
-   * that was run. Rows of a frame before a layout may be named in it: they must be written everywhere.
+   * Frames after `layoutSeq` that carry nothing of use and that no other frame needs: a row, dead
+   * or not, must hang on one that was run. Rows of a frame before a layout may be named in it: they
+   * must be written everywhere.
    */
   useless(layoutSeq: number): number[] {
     const useless = new Map(

@@ -20,12 +20,18 @@ export interface StageTrace {
 
 /** Weight of the newest measurement. */
 const NEWEST = 0.2;
-/** What a further row costs against the first, before anything was measured: 8 rows took 2.5 times as long as one. */
+/**
+ * What a further row costs against the first, before anything was measured: 8 rows took 2.5 times
+ * as long as one.
+ */
 const PRIOR_ROW = 0.21;
 /** Milliseconds of one row at one stage, before anything was measured. Only ratios matter. */
 const PRIOR_MS = 50;
 
-/** Milliseconds of moving a row in a layout, before any was measured: 2000 rows of 12 layers took 12. */
+/**
+ * Milliseconds of moving a row in a layout, before any was measured: 2000 rows of 12 layers took
+ * 12.
+ */
 const PRIOR_MOVE_MS = 0.006;
 /** A layout that moves fewer rows counts as one that moves so many. */
 const MOVED_ROWS = 256;
@@ -56,8 +62,9 @@ export class FrameCost {
   }
 
   /**
-   * Milliseconds that a frame of so many rows spends between stages: links, mailboxes, encoding; not waiting for a busy stage.
-   * Of a frame of another size where none of this was seen; undefined: none was seen at all.
+   * Milliseconds that a frame of so many rows spends between stages: links, mailboxes, encoding;
+   * not waiting for a busy stage. Of a frame of another size where none of this was seen;
+   * undefined: none was seen at all.
    */
   transitMs(rows: number): number | undefined {
     return rows <= FEW_ROWS

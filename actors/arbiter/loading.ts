@@ -112,7 +112,10 @@ export function frameOf(
   };
 }
 
-/** Rows that a layout moves within an arena. One that makes it larger copies all, which is no measure of moving. */
+/**
+ * Rows that a layout moves within an arena. One that makes it larger copies all, which is no
+ * measure of moving.
+ */
 function movedRows({ keep, shelf = new Int32Array(0) }: Layout): number {
   return keep.filter((from, to) => from !== to).length +
     shelf.filter((from, i) => from !== i - shelf.length).length;

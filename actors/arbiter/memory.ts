@@ -1,9 +1,11 @@
 /**
- * Memory of the arena: when it grows, when its rows are moved together, and what happens when a stage has no more.
+ * Memory of the arena: when it grows, when its rows are moved together, and what happens when a
+ * stage has no more.
  *
- * A layout that asks for memory may be refused by any stage. Until it is answered no other layout goes out (it would have to
- * be undone too). After a refusal the arena is as it was before; the next frame carries a layout that says so, and memory is
- * asked for in smaller steps, for a minute not beyond what was refused.
+ * A layout that asks for memory may be refused by any stage. Until it is answered no other layout
+ * goes out (it would have to be undone too). After a refusal the arena is as it was before; the
+ * next frame carries a layout that says so, and memory is asked for in smaller steps, for a minute
+ * not beyond what was refused.
  *
  * @module
  */
@@ -15,7 +17,9 @@ import { spareRows, type TidySituation, worthTidying } from "./tidy.ts";
 
 /** Arenas begin with a multiple of so many rows. */
 const ROUND_ROWS = 256;
-/** Part of the arena that must be gained before rows are moved together rather than the arena grown. */
+/**
+ * Part of the arena that must be gained before rows are moved together rather than the arena grown.
+ */
 const WORTH = 1 / 4;
 /** Rows by which an arena grows at least after a refusal. */
 const LEAST_STEP = 64;
@@ -55,7 +59,10 @@ export class Memory {
   readonly pool = new RowPool();
   readonly cache = new PrefixCache(this.pool);
   readonly #o: MemoryOptions;
-  /** A layout that asked for memory and was not answered yet (-1: nor sent); what the arena held before. */
+  /**
+   * A layout that asked for memory and was not answered yet (-1: nor sent); what the arena held
+   * before.
+   */
   #growth?: { seq: number; from: number };
   /** The next frame must carry a layout. */
   #relayout = false;
@@ -98,9 +105,10 @@ export class Memory {
   }
 
   /**
-   * Room for a frame of `wanted` rows, or for as many of them as there can be, and the layout that makes it. An arena grows
-   * while it may; rows are moved together where that gains much or nothing else does; unused cached rows go last. With
-   * `prospects`, what slows the rows to come more than moving it costs goes to the shelf at once: see `tidy.ts`.
+   * Room for a frame of `wanted` rows, or for as many of them as there can be, and the layout that
+   * makes it. An arena grows while it may; rows are moved together where that gains much or nothing
+   * else does; unused cached rows go last. With `prospects`, what slows the rows to come more than
+   * moving it costs goes to the shelf at once: see `tidy.ts`.
    */
   room(wanted: number, prospects?: () => Prospects): Room {
     const { pool, cache } = this;
@@ -144,8 +152,8 @@ export class Memory {
   }
 
   /**
-   * The memory that was asked for is not there. The caller has taken back every row that was sent since. Returns true if the
-   * arena is open nowhere now: it had been asked for the first time.
+   * The memory that was asked for is not there. The caller has taken back every row that was sent
+   * since. Returns true if the arena is open nowhere now: it had been asked for the first time.
    */
   refuse(error: WireError): boolean {
     const { pool } = this;
@@ -174,7 +182,10 @@ export class Memory {
     this.#tidyAt = undefined;
   }
 
-  /** After a refusal: nothing moves where nothing must, and memory may be asked for again in the same layout. */
+  /**
+   * After a refusal: nothing moves where nothing must, and memory may be asked for again in the
+   * same layout.
+   */
   #roomAgain(wanted: number): Room {
     const { pool } = this;
     if (pool.holes + pool.called === 0 && pool.room < wanted && pool.capacity < this.limit) {
@@ -209,7 +220,10 @@ export class Memory {
     return room;
   }
 
-  /** Moves the rows together; where not even one is left room for, cached rows go. Without a layout there is none at all. */
+  /**
+   * Moves the rows together; where not even one is left room for, cached rows go. Without a layout
+   * there is none at all.
+   */
   #arrange(wanted: number, away?: (row: Row) => boolean): Room {
     const { pool, cache } = this;
     if (pool.room + pool.holes <= 0) cache.evict(wanted);

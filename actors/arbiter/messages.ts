@@ -1,9 +1,10 @@
 /**
  * What a Generation and its arbiter say to each other.
  *
- * The Generation decides *which* rows it wants; the arbiter decides *when* they run, in which slots, in which frame, beside
- * whose rows. Rows are numbered by the Generation: 0 .. prompt-1 are its prompt, later numbers as it hands them out. The
- * arbiter maps them to slots; a compaction is invisible to the Generation.
+ * The Generation decides *which* rows it wants; the arbiter decides *when* they run, in which
+ * slots, in which frame, beside whose rows. Rows are numbered by the Generation: 0 .. prompt-1 are
+ * its prompt, later numbers as it hands them out. The arbiter maps them to slots; a compaction is
+ * invisible to the Generation.
  *
  * @module
  */
@@ -18,7 +19,10 @@ export const openSchema = z.object({
   generation: z.string(),
   prompt: i32.refine((p) => p.length > 0, "the prompt has no tokens"),
   sampling: samplingSchema,
-  /** Rows of the prompt's pieces in order, the last repeated as needed; undefined: as the deployment's plan says. */
+  /**
+   * Rows of the prompt's pieces in order, the last repeated as needed; undefined: as the
+   * deployment's plan says.
+   */
   pieces: z.array(z.number().int().positive()).min(1).optional(),
   /** Rows that the request will need at most, prompt included: what admission counts. */
   max_rows: z.number().int().positive(),
@@ -39,15 +43,21 @@ export const rowsSchema = z.object({
   /** Indices into these rows whose next token is wanted. */
   want: i32,
   /**
-   * `prefill`: a branch's prompt, may be cut into pieces. `decode`: the next row of a lane. `draft`: of use only if what was
-   * guessed comes true.
+   * `prefill`: a branch's prompt, may be cut into pieces. `decode`: the next row of a lane.
+   * `draft`: of use only if what was guessed comes true.
    */
   kind: z.enum(["prefill", "decode", "draft"]),
   /** For drafts: chance that each row is of use, 0 .. 1. (rows) Left out: 1. */
   chance: z.instanceof(Float32Array).optional(),
-  /** More rows follow in the next message at once: the frame waits for them, so that a row and its drafts go together. */
+  /**
+   * More rows follow in the next message at once: the frame waits for them, so that a row and its
+   * drafts go together.
+   */
   more: z.boolean().optional(),
-  /** Numbers of earlier drafts that have come true and have no result yet: rows of a lane from now on, sent or not. */
+  /**
+   * Numbers of earlier drafts that have come true and have no result yet: rows of a lane from now
+   * on, sent or not.
+   */
   certain: i32.optional(),
 });
 
@@ -82,13 +92,17 @@ export const usageSchema = z.object({
   pieces: z.number().int().nonnegative(),
   reused_rows: z.number().int().nonnegative(),
   /**
-   * Share of stage time between its first frame's sending and its last answer in which a stage computed nothing for anybody,
-   * 0 .. 1: filling, draining and links count, and so does the time that the Generation took.
+   * Share of stage time between its first frame's sending and its last answer in which a stage
+   * computed nothing for anybody, 0 .. 1: filling, draining and links count, and so does the time
+   * that the Generation took.
    */
   bubble_share: z.number().min(0).max(1),
   /** Rows of a frame in the mean, those of other requests included. */
   rows_per_frame: z.number().nonnegative(),
-  /** Bytes of hidden states of one of its rows over the last link, scales included; 0 where there is one stage. */
+  /**
+   * Bytes of hidden states of one of its rows over the last link, scales included; 0 where there is
+   * one stage.
+   */
   bytes_per_row_per_hop: z.number().nonnegative(),
 });
 

@@ -1,5 +1,6 @@
 /**
- * The arbiter: one for each deployment and gateway node. It owns an arena and decides which rows run when.
+ * The arbiter: one for each deployment and gateway node. It owns an arena and decides which rows
+ * run when.
  *
  * `actor.ts` carries out what `core.ts` decides; `policy.ts` chooses the next frame.
  *

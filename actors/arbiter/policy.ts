@@ -1,19 +1,26 @@
 /**
  * Which rows go into the next frame. Pure: a situation in, a choice out.
  *
- * 1. At most {@linkcode windowOf} frames are under way: as many as keep the slowest stage busy until the first of them is
- *    answered, one a stage and one that waits at the first stage at least. So a prompt alone leaves no gaps.
- * 2. Lanes (decode rows) are spread so that a token for every lane takes the least time: {@linkcode rowsPerFrame}. That
- *    fills the pipeline first and batches after: N stages run N frames of lanes / N rows in lockstep.
- * 3. No more lane frames than that are under way while lanes are too few to fill another: they wait for those that come
- *    back, and a moment for those that have just been answered. Else batches fall apart. A lane that is alone never waits.
- * 4. Prompt pieces and decode frames alternate. So tokens wait for one piece a slot, a piece for one decode frame.
- * 5. Decode rows ride along with a piece when that costs the slowest stage less time than a frame of their own.
- * 6. A piece that ends early is filled up with other pieces (short prompts of many branches travel together).
+ * 1. At most {@linkcode windowOf} frames are under way: as many as keep the slowest stage busy
+ *    until the first of them is answered, one a stage and one that waits at the first stage at
+ *    least. So a prompt alone leaves no gaps.
+ * 2. Lanes (decode rows) are spread so that a token for every lane takes the least time:
+ *    {@linkcode rowsPerFrame}. That fills the pipeline first and batches after: N stages run N
+ *    frames of lanes / N rows in lockstep.
+ * 3. No more lane frames than that are under way while lanes are too few to fill another: they wait
+ *    for those that come back, and a moment for those that have just been answered. Else batches
+ *    fall apart. A lane that is alone never waits.
+ * 4. Prompt pieces and decode frames alternate. So tokens wait for one piece a slot, a piece for
+ *    one decode frame.
+ * 5. Decode rows ride along with a piece when that costs the slowest stage less time than a frame
+ *    of their own.
+ * 6. A piece that ends early is filled up with other pieces (short prompts of many branches travel
+ *    together).
  * 7. Requests take turns by what they have had: the least served in row time goes first.
- * 8. Drafts ride with their decode row. All of a lane that is alone go; else a draft row goes while the tokens that it may
- *    give are more than those that its time costs the others ({@linkcode Load}). So it is with drafts that have a frame of
- *    their own. What is left out stays and may go later.
+ * 8. Drafts ride with their decode row. All of a lane that is alone go; else a draft row goes while
+ *    the tokens that it may give are more than those that its time costs the others ({@linkcode
+ *    Load}). So it is with drafts that have a frame of their own. What is left out stays and may go
+ *    later.
  *
  * @module
  */
@@ -55,7 +62,10 @@ export interface DraftOffer<D> {
   request: unknown;
   /** Row that it hangs on, where that has not been sent. */
   parent?: D;
-  /** Chance that it is of use, 0 .. 1; 0 while its parent has been answered and nobody has said what came of it. */
+  /**
+   * Chance that it is of use, 0 .. 1; 0 while its parent has been answered and nobody has said what
+   * came of it.
+   */
   chance: number;
 }
 
@@ -82,15 +92,18 @@ export interface Situation<J, D> {
   drafts: DraftOffer<D>[];
 }
 
-/** What the policy answers: rows for one frame, or milliseconds after which to ask again, or nothing. */
+/**
+ * What the policy answers: rows for one frame, or milliseconds after which to ask again, or
+ * nothing.
+ */
 export type Choice<J, D> =
   | { kind: "frame"; pieces: { job: J; rows: number }[]; decodes: D[]; drafts: D[] }
   | { kind: "linger"; ms: number }
   | { kind: "none" };
 
 /**
- * Most frames of so many rows under way: see rule 1. One more than a stage each until links are measured; two a stage and one
- * at most, since a full link looks slower the more is sent.
+ * Most frames of so many rows under way: see rule 1. One more than a stage each until links are
+ * measured; two a stage and one at most, since a full link looks slower the more is sent.
  */
 export function windowOf(
   stages: number,
@@ -104,8 +117,9 @@ export function windowOf(
 }
 
 /**
- * Rows per frame for which a token of each of `lanes` lanes takes the least time. A round lasts as long as a frame's way
- * through all stages, or as the slowest stage needs for all frames, whichever is longer.
+ * Rows per frame for which a token of each of `lanes` lanes takes the least time. A round lasts as
+ * long as a frame's way through all stages, or as the slowest stage needs for all frames, whichever
+ * is longer.
  */
 export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: FrameCost }): number {
   const transit = cost.transitMs(1) ?? 0;
@@ -164,8 +178,9 @@ function sendLanes<J, D>(
 }
 
 /**
- * Drafts whose parents have been answered wait for the word whether they came true, which comes at once: they are certain or
- * of no use. They go if nobody says anything: whoever sent them may want them all the same.
+ * Drafts whose parents have been answered wait for the word whether they came true, which comes at
+ * once: they are certain or of no use. They go if nobody says anything: whoever sent them may want
+ * them all the same.
  */
 function sendUndecided<J, D>(s: Situation<J, D>): Choice<J, D> {
   if (s.drafts.length === 0) return { kind: "none" };
@@ -196,7 +211,10 @@ function pickRiders<J, D>(s: Situation<J, D>, pieceRows: number, target: number)
   return added < s.cost.slowest(riders) ? pickDecodes(s.decodes, riders, s.cost.slowest(1)) : [];
 }
 
-/** The least served requests' rows; each row counts at once, so that a request with many lanes does not take all. */
+/**
+ * The least served requests' rows; each row counts at once, so that a request with many lanes does
+ * not take all.
+ */
 function pickDecodes<D>(offers: DecodeOffer<D>[], count: number, rowMs: number): D[] {
   if (offers.length <= count) return offers.map((o) => o.row);
   const served = new Map<unknown, number>();
@@ -234,8 +252,8 @@ function loadOf<J, D>(
 }
 
 /**
- * Tokens that one more row costs a frame of so many rows: its own lanes wait for every stage to run it, and as far as the
- * pipeline is busy all others wait for the slowest.
+ * Tokens that one more row costs a frame of so many rows: its own lanes wait for every stage to run
+ * it, and as far as the pipeline is busy all others wait for the slowest.
  */
 function tokensLost(
   rows: number,
@@ -249,14 +267,18 @@ function tokensLost(
   return expected * ((1 - busy) * own + busy * shared);
 }
 
-/** Draft rows that go with these decode rows, or in a frame of their own if there are none: see rule 8. */
+/**
+ * Draft rows that go with these decode rows, or in a frame of their own if there are none: see rule
+ * 8.
+ */
 function pickDrafts<J, D>(s: Situation<J, D>, decodes: D[], load: Load): D[] {
   const going = new Set(decodes);
   const may = (d: DraftOffer<D>) => d.chance > 0 && (d.parent === undefined || going.has(d.parent));
   const alone = load.lanes <= 1 && decodes.length > 0 && s.pieces.length === 0;
   const picked: D[] = [];
   let expected = decodes.length;
-  // A child's chance is not above its parent's: by falling chance, parents first, is an order in which each may go.
+  // A child's chance is not above its parent's: by falling chance, parents first, is an order in
+  // which each may go.
   for (const draft of alone ? s.drafts : s.drafts.toSorted((a, b) => b.chance - a.chance)) {
     if (picked.length >= MAX_DRAFTS) break;
     if (!may(draft)) continue;

@@ -1,5 +1,6 @@
 /**
- * What the arbiter's policy comes to, in virtual time: bubbles, gathering, fairness, the window, and memory kept in order.
+ * What the arbiter's policy comes to, in virtual time: bubbles, gathering, fairness, the window,
+ * and memory kept in order.
  *
  * @module
  */
@@ -104,7 +105,8 @@ Deno.test("A prompt alone leaves no gap between its pieces, also over slow links
         );
       }
     }
-    // Filling and draining alone: k pieces and N stages take k + N - 1 pieces' time, and each link once.
+    // Filling and draining alone: k pieces and N stages take k + N - 1 pieces' time, and each link
+    // once.
     const wall = frames.at(-1)!.answered - frames[0].sent;
     assert.ok(Math.abs(wall - ((8 + 4 - 1) * 15 + 5 * linkMs)) < 1e-6, `${wall} ms`);
     assert.ok(

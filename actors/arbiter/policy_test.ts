@@ -111,7 +111,8 @@ Deno.test("Drafts of a lane that is alone go whole; else each must give more tok
   assert.deepEqual(alone.kind === "frame" && alone.drafts, ["d0", "d1", "d2"]);
   const shared = choose(situation({ decodes: lanes(1), drafts, lanesInFlight: 3 }));
   assert.deepEqual(shared.kind === "frame" && shared.drafts, ["d0", "d1"]);
-  // Eight lanes in one frame of one stage are not alone either: nobody else waits, but they themselves do.
+  // Eight lanes in one frame of one stage are not alone either: nobody else waits, but they
+  // themselves do.
   const one = { stages: 1, cost: costOf(1, batching), decodes: lanes(8), cap: 8 };
   const crowd = choose(situation({ ...one, drafts: chain([0.9, 0.3, 0.05], "r0") }));
   assert.deepEqual(crowd.kind === "frame" && crowd.drafts, ["d0"]);

@@ -1,9 +1,10 @@
 /**
- * Rows that later requests may use again: a radix tree over token chains, which is the forest of rows itself.
+ * Rows that later requests may use again: a radix tree over token chains, which is the forest of
+ * rows itself.
  *
- * A cached row is found by its token under its cached parent. A request that begins with the same tokens hangs on these rows;
- * nothing is copied. A row that no request names stays until its slot is needed: the least recently used end of a chain goes
- * first.
+ * A cached row is found by its token under its cached parent. A request that begins with the same
+ * tokens hangs on these rows; nothing is copied. A row that no request names stays until its slot
+ * is needed: the least recently used end of a chain goes first.
  *
  * @module
  */
@@ -29,8 +30,9 @@ export class PrefixCache {
   }
 
   /**
-   * The cached row with this token under a cached parent (undefined: a first row), if it stands in the arena. One on the shelf is
-   * found only while there is room: the frame whose layout brings it down must have a row.
+   * The cached row with this token under a cached parent (undefined: a first row), if it stands in
+   * the arena. One on the shelf is found only while there is room: the frame whose layout brings it
+   * down must have a row.
    */
   find(parent: Row | undefined, token: number): Row | undefined {
     if (parent && !parent.cached) return undefined;
@@ -39,7 +41,10 @@ export class PrefixCache {
     return row.shelved && this.#pool.room + this.#pool.holes <= 0 ? undefined : row;
   }
 
-  /** Caches a row that a request names. False: its parent is not cached, or another row stands for the same tokens. */
+  /**
+   * Caches a row that a request names. False: its parent is not cached, or another row stands for
+   * the same tokens.
+   */
   add(row: Row): boolean {
     const { parent } = row;
     if (row.cached) return true;
@@ -63,7 +68,9 @@ export class PrefixCache {
     this.hits++;
   }
 
-  /** A request names the row no more, nor any below it. It stays if it is cached and has been run. */
+  /**
+   * A request names the row no more, nor any below it. It stays if it is cached and has been run.
+   */
   release(row: Row): void {
     row.users--;
     if (row.users > 0) return;
@@ -77,12 +84,17 @@ export class PrefixCache {
     this.#pool.free(row);
   }
 
-  /** A request begins or ends: what is released from now on was used later than what was released before. */
+  /**
+   * A request begins or ends: what is released from now on was used later than what was released
+   * before.
+   */
   tick(): void {
     this.#tick++;
   }
 
-  /** Frees up to `count` rows that no request names, least recently used first. Returns how many. */
+  /**
+   * Frees up to `count` rows that no request names, least recently used first. Returns how many.
+   */
   evict(count: number): number {
     const leaves = this.#leaves().sort((a, b) => a.used - b.used);
     let freed = 0;

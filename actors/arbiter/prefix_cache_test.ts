@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { PrefixCache } from "./prefix_cache.ts";
 import { newRow, type Row, RowPool } from "./row_pool.ts";
 
-/** A pool with chains of cached rows that were used one after the other, each `length` rows of tokens salt, salt + 1 ... */
+/**
+ * A pool with chains of cached rows that were used one after the other, each `length` rows of
+ * tokens salt, salt + 1 ...
+ */
 function chains(
   salts: number[],
   length = 10,

@@ -9,7 +9,10 @@ import { OrreryError } from "../system/mod.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameLog } from "./usage.ts";
 
-/** Rows of a prompt piece where neither the request nor the plan says: larger ones are slower on slow cores (README). */
+/**
+ * Rows of a prompt piece where neither the request nor the plan says: larger ones are slower on
+ * slow cores (README).
+ */
 const PIECE_ROWS = 64;
 
 /** A row that waits, or is under way. */
@@ -41,7 +44,10 @@ export class Pending {
     this.dead = row.dead;
   }
 
-  /** Chance that it is of use. A draft whose parent has been answered has none until the Generation says what came of it. */
+  /**
+   * Chance that it is of use. A draft whose parent has been answered has none until the Generation
+   * says what came of it.
+   */
   get chance(): number {
     if (this.kind !== "draft") return 1;
     return this.request.rows[this.parent]?.done ? 0 : this.reach;
@@ -177,7 +183,9 @@ export class Request {
     if (kind !== "draft") this.#back(kind === "decode" ? n : 1);
   }
 
-  /** Forgets rows and all that hangs on them. Returns those that stand in the arena, children first. */
+  /**
+   * Forgets rows and all that hangs on them. Returns those that stand in the arena, children first.
+   */
   drop(numbers: Int32Array): Row[] {
     const lost = new Set<number>();
     let lowest = this.#parents.length;
@@ -210,7 +218,10 @@ export class Request {
     return standing;
   }
 
-  /** Numbers of rows that were of use, parents first: all but drafts on which nothing but drafts hangs. */
+  /**
+   * Numbers of rows that were of use, parents first: all but drafts on which nothing but drafts
+   * hangs.
+   */
   accepted(): number[] {
     const kept = new Set<number>();
     for (let n = this.rows.length - 1; n >= 0; n--) {
@@ -222,7 +233,10 @@ export class Request {
     return [...kept].filter((n) => this.rows[n]).sort((a, b) => a - b);
   }
 
-  /** Has nothing sent (its arena is gone): begins anew in another. Rows that it found in the cache are forgotten. */
+  /**
+   * Has nothing sent (its arena is gone): begins anew in another. Rows that it found in the cache
+   * are forgotten.
+   */
   restart(): void {
     for (const job of this.jobs) job.at = job.gone = 0;
     this.rows.fill(undefined);
@@ -236,8 +250,8 @@ export class Request {
   }
 
   /**
-   * Decode rows that it will probably still need, if answers have `usual` rows, and its prompt's rows as such: a long answer has
-   * as much before it again. At most what it has asked for.
+   * Decode rows that it will probably still need, if answers have `usual` rows, and its prompt's
+   * rows as such: a long answer has as much before it again. At most what it has asked for.
    */
   rowsToCome(usual: number): number {
     const most = this.open.max_rows - this.open.prompt.length - this.answerRows;
@@ -253,7 +267,10 @@ export class Request {
     this.began ??= began;
   }
 
-  /** Every stage has run a row of it, which took so many bytes over the last link; the stages had computed `busyMs` by then. */
+  /**
+   * Every stage has run a row of it, which took so many bytes over the last link; the stages had
+   * computed `busyMs` by then.
+   */
   rowDone(hopBytes: number, ended: { at: number; busyMs: number }): void {
     this.#doneRows++;
     this.#hopBytes += hopBytes;
@@ -261,8 +278,9 @@ export class Request {
   }
 
   /**
-   * What `close` answers. Bubbles are counted between its first frame's sending and its last answer, over all that the stages
-   * computed meanwhile for whomever; frames of others count when they come back.
+   * What `close` answers. Bubbles are counted between its first frame's sending and its last
+   * answer, over all that the stages computed meanwhile for whomever; frames of others count when
+   * they come back.
    */
   usage(log: FrameLog): Usage {
     const ended = this.#ended;
@@ -307,7 +325,10 @@ export class Request {
     return number === ancestor;
   }
 
-  /** Lanes go on. The newest: the time of one that has ended stays until it is too old to be waited for. */
+  /**
+   * Lanes go on. The newest: the time of one that has ended stays until it is too old to be waited
+   * for.
+   */
   #back(lanes: number): void {
     this.owed.splice(Math.max(0, this.owed.length - lanes));
   }
@@ -321,7 +342,10 @@ export class Request {
 }
 
 const DEAD = -2;
-/** A prompt's row in a piece feels a foreign slot as this part of a row alone (0.5B shape, pieces of 64). */
+/**
+ * A prompt's row in a piece feels a foreign slot as this part of a row alone (0.5B shape, pieces of
+ * 64).
+ */
 const PROMPT_ROW = 1 / 12;
 
 /** Rows of a job's next piece. */

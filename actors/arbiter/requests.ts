@@ -62,8 +62,8 @@ export class Requests {
   }
 
   /**
-   * Lets requests in, in the order of arrival, while what they may need at most fits together into `limit` rows. Returns how
-   * many.
+   * Lets requests in, in the order of arrival, while what they may need at most fits together into
+   * `limit` rows. Returns how many.
    */
   admit(limit: number): number {
     let admitted = 0;

@@ -1,10 +1,11 @@
 /**
  * Which row stands in which slot of the arena.
  *
- * Slots are handed out upwards from the last one in use, so that a parent always stands below its children; what is freed at
- * the end is handed out again, what is freed in between is a hole until the rows are moved together. A frame that was
- * cancelled may have reached some stages and not others: its slots are **suspect** until they are written again. The last
- * slots are the shelf: rows that nobody names now and that no frame is to meet.
+ * Slots are handed out upwards from the last one in use, so that a parent always stands below its
+ * children; what is freed at the end is handed out again, what is freed in between is a hole until
+ * the rows are moved together. A frame that was cancelled may have reached some stages and not
+ * others: its slots are **suspect** until they are written again. The last slots are the shelf:
+ * rows that nobody names now and that no frame is to meet.
  *
  * @module
  */
@@ -48,7 +49,10 @@ export function newRow(token: number, position: number, { parent }: { parent?: R
   };
 }
 
-/** Slots that rows had, in the order of those that they have now, as a layout names them: the shelf's from the end. */
+/**
+ * Slots that rows had, in the order of those that they have now, as a layout names them: the
+ * shelf's from the end.
+ */
 export interface Moved {
   keep: Int32Array<ArrayBuffer>;
   /** undefined: nothing is on the shelf. */
@@ -112,7 +116,10 @@ export class RowPool {
     return this.#capacity - this.end - this.#shelf.length;
   }
 
-  /** Has every stage written every slot below {@linkcode RowPool.end} and the shelf's, or will it have? */
+  /**
+   * Has every stage written every slot below {@linkcode RowPool.end} and the shelf's, or will it
+   * have?
+   */
   get sound(): boolean {
     return this.#suspect.size === 0 && this.#shelf.length === this.#shelved;
   }
@@ -168,8 +175,8 @@ export class RowPool {
   }
 
   /**
-   * Moves the rows together, and to the shelf those that `away` says; rows of the shelf that requests name come down. Returns what
-   * the layout must say.
+   * Moves the rows together, and to the shelf those that `away` says; rows of the shelf that
+   * requests name come down. Returns what the layout must say.
    */
   arrange(away: (row: Row) => boolean = () => false): Moved {
     const standing = this.#rows.filter((row) => row !== undefined);
@@ -187,8 +194,8 @@ export class RowPool {
   }
 
   /**
-   * What the layout of a larger arena must say: nothing moves, so that stages which refuse it and stages which do not agree on
-   * where all stands. Holes stay too. Only of a sound pool.
+   * What the layout of a larger arena must say: nothing moves, so that stages which refuse it and
+   * stages which do not agree on where all stands. Holes stay too. Only of a sound pool.
    */
   identity(): Moved {
     const moved = this.#moved([], this.#shelf as Row[]);

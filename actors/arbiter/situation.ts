@@ -27,7 +27,10 @@ export interface SituationSource {
   now: number;
 }
 
-/** Rows that can go now: those whose parents stand in the arena. Prompt rows that are cached are taken from there first. */
+/**
+ * Rows that can go now: those whose parents stand in the arena. Prompt rows that are cached are
+ * taken from there first.
+ */
 export function situationOf(source: SituationSource): Situation<Job, Pending> {
   const { stages, running, flights, cache, cost, cap, lastWasPiece, now } = source;
   const pieces: PieceOffer<Job>[] = [];
@@ -79,7 +82,10 @@ export function situationOf(source: SituationSource): Situation<Job, Pending> {
 export const stands = ({ request, parent }: Pending): boolean =>
   parent < 0 || (request.rows[parent]?.slot ?? -1) >= 0;
 
-/** Rows that others have in the arena stand for the prompt's next ones. The last is always run: its token is wanted. */
+/**
+ * Rows that others have in the arena stand for the prompt's next ones. The last is always run: its
+ * token is wanted.
+ */
 export function reuse(job: Job, cache: PrefixCache): void {
   const { request } = job;
   if (!job.prompt || !request.open.reuse) return;

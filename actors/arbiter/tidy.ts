@@ -1,18 +1,23 @@
 /**
  * When rows that no open request names are moved out of the way of those that run. Pure.
  *
- * Every slot below a frame's last row takes part in its attention, masked or not: rows of ended requests (cold rows) and
- * gaps slow every row that is still to come. While nothing runs they cost nothing, and all stay where they are. While
- * something runs, cold rows go to the shelf and the rest is moved together as soon as that saves more than it costs; a few
- * ({@linkcode spareRows}) may stay whatever they cost.
+ * Every slot below a frame's last row takes part in its attention, masked or not: rows of ended
+ * requests (cold rows) and gaps slow every row that is still to come. While nothing runs they cost
+ * nothing, and all stay where they are. While something runs, cold rows go to the shelf and the
+ * rest is moved together as soon as that saves more than it costs; a few ({@linkcode spareRows})
+ * may stay whatever they cost.
  *
- * Tried before there was a shelf: to evict cold rows once their tax had reached the price of computing them again. Prompts of
- * 512 rows after five others of that length still took 1.3 times as long, and chats by strict turns of eight found nothing cached.
+ * Tried before there was a shelf: to evict cold rows once their tax had reached the price of
+ * computing them again. Prompts of 512 rows after five others of that length still took 1.3 times
+ * as long, and chats by strict turns of eight found nothing cached.
  *
  * @module
  */
 
-/** Part of a single row's time that each further slot costs it: 2000 slots made a row of 21.6 ms one of 31.8 ms. */
+/**
+ * Part of a single row's time that each further slot costs it: 2000 slots made a row of 21.6 ms one
+ * of 31.8 ms.
+ */
 const TAX = 0.00024;
 /** Foreign slots that are never worth a thought. */
 const SPARE_ROWS = 64;

@@ -1,5 +1,6 @@
 /**
- * What frames have cost: bubbles, wasted rows, rows per frame, and the last frames' times for a picture.
+ * What frames have cost: bubbles, wasted rows, rows per frame, and the last frames' times for a
+ * picture.
  *
  * @module
  */
@@ -78,7 +79,10 @@ export class FrameLog {
     return this.idleShare(this.busyMs, active);
   }
 
-  /** Share of `wallMs` in which a stage computed nothing, when all of them computed `busyMs` together. */
+  /**
+   * Share of `wallMs` in which a stage computed nothing, when all of them computed `busyMs`
+   * together.
+   */
   idleShare(busyMs: number, wallMs: number): number {
     if (wallMs <= 0) return 0;
     return Math.min(1, Math.max(0, 1 - busyMs / (this.#stages * wallMs)));

@@ -1,8 +1,10 @@
 /**
- * Cluster: who is a member, which deployment serves, and which node owns an address. One actor, on the first node.
+ * Cluster: who is a member, which deployment serves, and which node owns an address. One actor, on
+ * the first node.
  *
- * Whenever the members change, it makes a new deployment over them, has every node prepare its stages, and only then lets the
- * nodes adopt it: requests go on under the old one meanwhile. A node that leaves or falls silent is taken out the same way.
+ * Whenever the members change, it makes a new deployment over them, has every node prepare its
+ * stages, and only then lets the nodes adopt it: requests go on under the old one meanwhile. A node
+ * that leaves or falls silent is taken out the same way.
  *
  * @module
  */
@@ -29,15 +31,18 @@ export type Placement =
   & Partial<Pick<Deployment, "shape">>;
 
 /**
- * Resource `place` of the cluster actor. Throws when it cannot be done. May take long, as nodes and links are measured for it;
- * `say` tells what goes on. The signal fires when the actor stops.
+ * Resource `place` of the cluster actor. Throws when it cannot be done. May take long, as nodes and
+ * links are measured for it; `say` tells what goes on. The signal fires when the actor stops.
  */
 export type Place = (
   members: Member[],
   options: { signal: AbortSignal; say(reason: string): void },
 ) => Placement | Promise<Placement>;
 
-/** While an old deployment makes room, the new one is tried again so often, and after so many milliseconds each. */
+/**
+ * While an old deployment makes room, the new one is tried again so often, and after so many
+ * milliseconds each.
+ */
 const ROOM_ATTEMPTS = 30;
 const ROOM_WAIT_MS = 1_000;
 
@@ -182,13 +187,17 @@ export const clusterActor = defineActor({
       if (!current) void adopt(undefined, what);
     };
 
-    /** Makes a deployment of this placement and lets it serve. Whatever fails, what it loaded is let go. */
+    /**
+     * Makes a deployment of this placement and lets it serve. Whatever fails, what it loaded is let
+     * go.
+     */
     async function deploy(placement: Placement, valid: () => boolean): Promise<void> {
       const all = [...members.values()];
       const { stages, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
       const loads = ({ stages, draft }: Placement) => JSON.stringify([stages, draft]);
       if (current && loads(current) === loads(placement)) {
-        // The stages stay where they are. Who has come since computes nothing, but answers prompts and must know the deployment.
+        // The stages stay where they are. Who has come since computes nothing, but answers prompts
+        // and must know the deployment.
         const known = new Set(current.members.map((m) => m.node));
         const same: Deployment = { ...current, members: all, shape, plan, flow };
         await prepare(same, valid, all.map((m) => m.node).filter((n) => !known.has(n)));
@@ -222,7 +231,10 @@ export const clusterActor = defineActor({
       await adopt(made, "");
     }
 
-    /** Nodes load their stages. Where both deployments do not fit side by side, the old one makes room first. */
+    /**
+     * Nodes load their stages. Where both deployments do not fit side by side, the old one makes
+     * room first.
+     */
     async function prepare(
       deployment: Deployment,
       valid: () => boolean,

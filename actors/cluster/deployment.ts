@@ -1,6 +1,6 @@
 /**
- * A deployment: one model, cut into stages, each at a node. Another placement is another deployment, with stage actors of
- * its own; requests that run finish on the one they began with.
+ * A deployment: one model, cut into stages, each at a node. Another placement is another
+ * deployment, with stage actors of its own; requests that run finish on the one they began with.
  *
  * @module
  */

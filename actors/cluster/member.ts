@@ -1,6 +1,6 @@
 /**
- * Member: a node as the cluster sees it. It prepares stages, adopts deployments and lets go of old ones, and tells how fast it and
- * its links are.
+ * Member: a node as the cluster sees it. It prepares stages, adopts deployments and lets go of old
+ * ones, and tells how fast it and its links are.
  *
  * @module
  */
@@ -44,7 +44,9 @@ export const linkReportSchema = z.object({
 /** See {@linkcode linkReportSchema}. */
 export type LinkReport = z.infer<typeof linkReportSchema>;
 
-/** Resource `profiler` of a member actor: what the node measures of itself and its links when asked. */
+/**
+ * Resource `profiler` of a member actor: what the node measures of itself and its links when asked.
+ */
 export interface MemberProfiler {
   /** How fast this node runs a model, as plain data; measured now unless it is known. */
   profile(request: ProfileRequest, signal: AbortSignal): Promise<Record<string, unknown> | null>;

@@ -13,7 +13,10 @@ export const CHUNK_BYTES = 4 * 1024 * 1024;
 export interface WeightSource {
   /** The manifest as JSON text. Throws `model_not_found`. */
   manifest(model: string): Promise<string>;
-  /** Bytes of a blob (weights, or a text file that the manifest lists): fewer than asked at its end. Throws `blob_unknown`. */
+  /**
+   * Bytes of a blob (weights, or a text file that the manifest lists): fewer than asked at its end.
+   * Throws `blob_unknown`.
+   */
   blob(sha256: string, offset: number, length: number): Promise<Uint8Array>;
 }
 

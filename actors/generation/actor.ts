@@ -1,6 +1,6 @@
 /**
- * Generation: owns one request. It alone decides: which rows it wants, which drafts came true, when it is over, what the client
- * sees. When its rows run is the arbiter's business.
+ * Generation: owns one request. It alone decides: which rows it wants, which drafts came true, when
+ * it is over, what the client sees. When its rows run is the arbiter's business.
  *
  *     client <--delta, done-- Generation --open, rows, drop, close--> arbiter --frames--> stages
  *                               |    ^ '-------------tokens-------------'
@@ -8,8 +8,9 @@
  *                               v    |
  *                              drafter
  *
- * A request has lanes: one for a plain answer, one for an outline and then one a point. A lane is a chain of rows with drafts on
- * its end. The client is an address too: when it reads slowly, the `tell` of a delta waits, and so does the generation.
+ * A request has lanes: one for a plain answer, one for an outline and then one a point. A lane is a
+ * chain of rows with drafts on its end. The client is an address too: when it reads slowly, the
+ * `tell` of a delta waits, and so does the generation.
  *
  * @module
  */
@@ -37,7 +38,10 @@ export {
 /** Milliseconds that the arbiter has to say what a request has cost. */
 const USAGE_MS = 2_000;
 
-/** See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`, may be undefined). */
+/**
+ * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`,
+ * may be undefined).
+ */
 export const generationActor = defineActor({
   kind: "generation",
   config: z.object({
@@ -56,7 +60,8 @@ export const generationActor = defineActor({
   urgent: ["cancel"],
   activatedBy: ["start"],
   needs: { links: ["arbiter", "drafter"] },
-  // Results come one message a frame; the arbiter must not wait for a generation that waits for its client.
+  // Results come one message a frame; the arbiter must not wait for a generation that waits for its
+  // client.
   policy: { mailbox: 256, restarts: { max: 0, withinMs: 1 } },
 
   create(ctx, config) {

@@ -1,10 +1,11 @@
 /**
  * How long a draft pays.
  *
- * With `p(d)` the measured chance that the draft's d-th token comes true after the ones before it did, a draft of length k gives
- * `1 + sum over d <= k of p(1) .. p(d)` tokens for one frame of 1 + k rows and, where nothing hides it, the time of drafting.
- * Where lanes travel together, a frame has that many rows of each, and what does not depend on rows is shared.
- * The length with the most tokens per millisecond is taken; where none beats no draft at all, it is 0, and now and then a
+ * With `p(d)` the measured chance that the draft's d-th token comes true after the ones before it
+ * did, a draft of length k gives `1 + sum over d <= k of p(1) .. p(d)` tokens for one frame of 1 +
+ * k rows and, where nothing hides it, the time of drafting. Where lanes travel together, a frame
+ * has that many rows of each, and what does not depend on rows is shared. The length with the most
+ * tokens per millisecond is taken; where none beats no draft at all, it is 0, and now and then a
  * short draft looks whether that still holds.
  *
  * @module
@@ -29,7 +30,10 @@ const PRIOR = { rate: 0.7, weight: 3 };
 const ROW_SHARE = 0.12;
 /** A draft must win so much to be taken: estimates err. */
 const MARGIN = 1.03;
-/** The same where lanes share frames: drafts of some come late, and frames of unlike size leave gaps. */
+/**
+ * The same where lanes share frames: drafts of some come late, and frames of unlike size leave
+ * gaps.
+ */
 const CROWD_MARGIN = 1.12;
 /** No row is sent that is less likely to be of use. */
 const LEAST_WORTH = 0.02;
@@ -87,7 +91,10 @@ export class DraftLength {
   /** Conditional acceptance by depth - 1, and how many observations stand behind it. */
   readonly #rate = new Float64Array(LONGEST).fill(PRIOR.rate);
   readonly #seen = new Float64Array(LONGEST).fill(PRIOR.weight);
-  /** Sums for the line through (rows, ms) of frames, of requests before: count, rows, ms, rows squared, rows * ms. */
+  /**
+   * Sums for the line through (rows, ms) of frames, of requests before: count, rows, ms, rows
+   * squared, rows * ms.
+   */
   #before = [0, 0, 0, 0, 0];
   /** Milliseconds of the quickest frames by rows, ascending, and how much they count. */
   readonly #sizes: { rows: number; ms: number; weight: number }[] = [];
@@ -115,8 +122,9 @@ export class DraftLength {
   }
 
   /**
-   * A frame with so many of this request's rows took so long from the first stage to its answer. Frames of several lanes do not
-   * overtake each other: one behind a longer one takes as long as that. So the quickest of each size count there.
+   * A frame with so many of this request's rows took so long from the first stage to its answer.
+   * Frames of several lanes do not overtake each other: one behind a longer one takes as long as
+   * that. So the quickest of each size count there.
    */
   frame(rows: number, ms: number, { lanes }: Pick<Crowd, "lanes"> = ALONE): void {
     if (rows < 1 || !(ms >= 0)) return;
@@ -149,7 +157,10 @@ export class DraftLength {
     }
   }
 
-  /** A draft was wanted: was there any? Counts where lanes share frames: all wait for those that have drafts. */
+  /**
+   * A draft was wanted: was there any? Counts where lanes share frames: all wait for those that
+   * have drafts.
+   */
   wanted(found: boolean): void {
     this.#found += FRESH_FOUND * (Number(found) - this.#found);
   }
@@ -173,7 +184,8 @@ export class DraftLength {
     const round = (k: number) => {
       const frame = base + together * (1 + k) * row;
       const drafting = k * this.#draftMs;
-      // On one stage drafts and frames take turns; on several, frames are under way while the drafter works, for all lanes.
+      // On one stage drafts and frames take turns; on several, frames are under way while the
+      // drafter works, for all lanes.
       if (stages === 1) return turns * (frame + together * drafting);
       return Math.max(turns * frame + (lanes > 1 ? drafting : 0), lanes * drafting);
     };
@@ -254,7 +266,8 @@ export class DraftLength {
     const mean = { rows: rows / n, ms: ms / n };
     const guess = mean.ms * ROW_SHARE / (1 + ROW_SHARE * (mean.rows - 1));
     const spread = squares - n * mean.rows ** 2;
-    // A guess counts as one frame one row away from the mean, so that few or equal sizes do not give a wild slope.
+    // A guess counts as one frame one row away from the mean, so that few or equal sizes do not
+    // give a wild slope.
     const slope = (products - n * mean.rows * mean.ms + guess) / (spread + 1);
     const row = Math.min(Math.max(slope, 0.005 * mean.ms), mean.ms / mean.rows);
     return { base: Math.max(mean.ms - row * mean.rows, 0), row: Math.max(row, 1e-6) };

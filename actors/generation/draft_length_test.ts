@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { DraftLength } from "./draft_length.ts";
 
-/** Drafts of the planned length against a target that agrees with chance `share`; frames take `base + rows * row` ms. */
+/**
+ * Drafts of the planned length against a target that agrees with chance `share`; frames take
+ * `base + rows * row` ms.
+ */
 function play(
   length: DraftLength,
   { share = 1, base = 50, row = 6, rounds = 200, draftMs = 0.5, said = 0.7 },
@@ -114,7 +117,10 @@ Deno.test("DraftLength goes on where another left off", () => {
   assert.deepEqual(odd.plan(), make().plan(), "figures of another shape are not taken");
 });
 
-/** Four lanes, two a frame, whose drafts come true with chance `share`, as far as there are any. Share of frames with drafts. */
+/**
+ * Four lanes, two a frame, whose drafts come true with chance `share`, as far as there are any.
+ * Share of frames with drafts.
+ */
 function crowd(length: DraftLength, { share = 0.9, found = 1, row = 6 } = {}): number {
   let drafting = 0;
   for (let i = 0; i < 400; i++) {
@@ -144,7 +150,8 @@ Deno.test("DraftLength learns what rows cost though short frames wait for long o
   const length = make(8, 4);
   const ms = (rows: number) => 20 + 10 * rows;
   for (let i = 0; i < 200; i++) {
-    // Of three frames, the second stands behind the first, which is three times as long; the third meets no other.
+    // Of three frames, the second stands behind the first, which is three times as long; the third
+    // meets no other.
     length.frame(6, ms(6), { lanes: 8 });
     length.frame(2, ms(6), { lanes: 8 });
     length.frame(2, ms(2), { lanes: 8 });

@@ -5,9 +5,10 @@
  *                  |-- a       drafts: if the result is a's token, a's row need not run any more
  *                  '-- b - c
  *
- * The token that the target samples after a row is the truth, whatever the drafts say. Since a sample depends on nothing but
- * the rows before it, the seed and the position, what comes out is what comes out without drafts, for greedy decoding and for
- * seeded sampling alike (Leviathan et al. 2023, Chen et al. 2023: the rejection rule for a draft that is certain of itself).
+ * The token that the target samples after a row is the truth, whatever the drafts say. Since a
+ * sample depends on nothing but the rows before it, the seed and the position, what comes out is
+ * what comes out without drafts, for greedy decoding and for seeded sampling alike (Leviathan et
+ * al. 2023, Chen et al. 2023: the rejection rule for a draft that is certain of itself).
  *
  * @module
  */
@@ -110,7 +111,10 @@ export class Lane {
     return this.tokens.slice(this.promptTokens);
   }
 
-  /** Tokens that may still be drafted after the certain ones: the row of the last token that counts need not run. */
+  /**
+   * Tokens that may still be drafted after the certain ones: the row of the last token that counts
+   * need not run.
+   */
   get room(): number {
     return Math.max(0, this.limit - this.generated - 1);
   }

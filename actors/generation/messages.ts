@@ -10,12 +10,20 @@ import { type Mode, MODES } from "../outline/mod.ts";
 
 export { type Mode, MODES } from "../outline/policy.ts";
 
-/** Contexts of KV rows that a request may ask for: branches have a context each, but share much of it. */
+/**
+ * Contexts of KV rows that a request may ask for: branches have a context each, but share much of
+ * it.
+ */
 export const MOST_CONTEXTS = 2;
 
-/** Turns token ids into text as they come. The runtime gives one for each lane (resource `codec`). */
+/**
+ * Turns token ids into text as they come. The runtime gives one for each lane (resource `codec`).
+ */
 export interface TextCodec {
-  /** Text that became certain with this token; `stopped` when a stop string is complete (its text is left out). */
+  /**
+   * Text that became certain with this token; `stopped` when a stop string is complete (its text is
+   * left out).
+   */
   push(token: number): { text: string; stopped: boolean };
   /** What was held back. */
   flush(): string;
@@ -60,11 +68,20 @@ export const startSchema = z.object({
   mode: z.enum(MODES).default("auto"),
   /** Who chose the mode: the client, or the graph file because the client did not say. */
   mode_by: z.enum(["request", "graph"]).default("request"),
-  /** Longest draft of `auto`; where speculation is asked for: drafts of this length, paying or not. Undefined: as measurement says. */
+  /**
+   * Longest draft of `auto`; where speculation is asked for: drafts of this length, paying or not.
+   * Undefined: as measurement says.
+   */
   draft_length: z.number().int().min(0).max(32).optional(),
-  /** Alternatives beside the drafter's choice: never, always; undefined: where they are likely enough. */
+  /**
+   * Alternatives beside the drafter's choice: never, always; undefined: where they are likely
+   * enough.
+   */
   draft_tree: z.boolean().optional(),
-  /** Token ids that the answer is expected to have much of: drafts are looked up there. Never changes what comes out. */
+  /**
+   * Token ids that the answer is expected to have much of: drafts are looked up there. Never
+   * changes what comes out.
+   */
   prediction: z.instanceof(Int32Array).optional(),
   /** The outline's points, given by the client: none is generated. */
   points: z.array(z.string().min(1)).min(1).max(30).optional(),
@@ -76,7 +93,10 @@ export const startSchema = z.object({
   live_branches: z.boolean().default(false),
   /** Acceptance and costs that earlier requests have measured, by source. */
   measured: z.record(z.string(), z.array(z.number())).optional(),
-  /** Tokens of a plain answer in the mean, as earlier requests show; `auto` takes an outline for long answers only. */
+  /**
+   * Tokens of a plain answer in the mean, as earlier requests show; `auto` takes an outline for
+   * long answers only.
+   */
   answer_tokens: z.number().nonnegative().optional(),
   /** Address that gets `delta`, `done` and `failed`. */
   client: z.string(),
@@ -109,7 +129,10 @@ export interface Delta {
   branch?: number;
 }
 
-/** How an answer was made: the `orrery` field of a response. Fields that could not be learned are null. */
+/**
+ * How an answer was made: the `orrery` field of a response. Fields that could not be learned are
+ * null.
+ */
 export interface AnswerReport {
   /** What it came to be. */
   mode: Exclude<Mode, "auto">;

@@ -1,5 +1,6 @@
 /**
- * The generation: one actor for each request. It decides which rows it wants, which drafts came true, and what the client sees.
+ * The generation: one actor for each request. It decides which rows it wants, which drafts came
+ * true, and what the client sees.
  *
  * @module
  */

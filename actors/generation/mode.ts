@@ -11,7 +11,10 @@ import type { AnswerReport, Mode, Start } from "./messages.ts";
 const DRAFT_LENGTH = 8;
 /** The same where the client says what it expects. */
 const PREDICTED_LENGTH = 16;
-/** `auto` takes an outline where answers are as long as this in the mean: a short one is over before its outline is. */
+/**
+ * `auto` takes an outline where answers are as long as this in the mean: a short one is over before
+ * its outline is.
+ */
 const LONG_ANSWER = 96;
 
 /** What was decided before the first row. */
@@ -44,8 +47,8 @@ export interface ModeFacts {
 }
 
 /**
- * Decides; `words` are the question's outline texts, if it has any. Throws `invalid_value` (group `api`) where points are given
- * and no outline can be.
+ * Decides; `words` are the question's outline texts, if it has any. Throws `invalid_value` (group
+ * `api`) where points are given and no outline can be.
  */
 export function decideMode(start: Start, words: OutlineText | undefined): ModeChoice {
   const { mode, shape, points, prediction, draft_length } = start;

@@ -1,5 +1,6 @@
 /**
- * What a Generation has to say to its arbiter at the end of a turn: rows by the run, and what is of no use any more.
+ * What a Generation has to say to its arbiter at the end of a turn: rows by the run, and what is of
+ * no use any more.
  *
  * @module
  */
@@ -51,7 +52,10 @@ export class Outbox {
     this.#certain.push(row);
   }
 
-  /** Messages to send now, in order; the outbox is empty then. What is dropped comes first: it may still be stopped. */
+  /**
+   * Messages to send now, in order; the outbox is empty then. What is dropped comes first: it may
+   * still be stopped.
+   */
   take(): Message[] {
     const generation = this.#generation;
     const messages: Message[] = [];

@@ -1,12 +1,14 @@
 /**
- * An answer by its outline: the points first, then a lane a point, all on the rows of the conversation so far.
+ * An answer by its outline: the points first, then a lane a point, all on the rows of the
+ * conversation so far.
  *
  *     prompt - outline ---- trunk -+- "expand point 1" - text of point 1
  *                                  |- "expand point 2" - text of point 2
  *                                  '- ...
  *
- * An outline that cannot be read, or has one point, is given up: the question is answered plainly, and the response says so.
- * Points that the client gives are the outline: then the first branch's prompt is what is opened, and nothing is given up.
+ * An outline that cannot be read, or has one point, is given up: the question is answered plainly,
+ * and the response says so. Points that the client gives are the outline: then the first branch's
+ * prompt is what is opened, and nothing is given up.
  *
  * @module
  */
@@ -64,7 +66,10 @@ export class OutlineRun {
   #over = 0;
   #cut = false;
 
-  /** `words` are the question's outline texts. Throws `invalid_value` (group `api`) where given points cannot be expanded. */
+  /**
+   * `words` are the question's outline texts. Throws `invalid_value` (group `api`) where given
+   * points cannot be expanded.
+   */
   constructor(host: OutlineHost, words: OutlineText) {
     const { max_branches, shape, points, prompt } = host.start;
     const mostTokens = host.start.outline_tokens ?? host.start.max_tokens;
@@ -136,7 +141,9 @@ export class OutlineRun {
     return this.#plan({ tokens: lane.answer, text: lane.text, points }, left);
   }
 
-  /** The branches' prompts and how much each may say, of `left` tokens in all; says why not, if so. */
+  /**
+   * The branches' prompts and how much each may say, of `left` tokens in all; says why not, if so.
+   */
   #plan(outline: OutlineAnswer, left: number): string | undefined {
     const { points } = outline;
     const { context } = this.#host.start;

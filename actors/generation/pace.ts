@@ -1,18 +1,23 @@
 /**
  * Does drafting pay at all? Told by the clock, not by a model of it.
  *
- * What a draft costs besides its rows cannot be reckoned: the drafter may share a processor with a stage, rows of one lane hold
- * up those of others, and the more is drafted the slower frames look. So decoding is cut into short windows, some with drafts
- * and some without, and what gave more tokens per millisecond is kept; the other is tried again now and then. Lanes that run
- * together change the answer, so each number of lanes (1, 2-3, 4-7, 8 and more) has its own.
+ * What a draft costs besides its rows cannot be reckoned: the drafter may share a processor with a
+ * stage, rows of one lane hold up those of others, and the more is drafted the slower frames look.
+ * So decoding is cut into short windows, some with drafts and some without, and what gave more
+ * tokens per millisecond is kept; the other is tried again now and then. Lanes that run together
+ * change the answer, so each number of lanes (1, 2-3, 4-7, 8 and more) has its own.
  *
  * @module
  */
 
-/** Steps of each lane in a window, and those of a lane that is alone: one lane's luck varies more. */
+/**
+ * Steps of each lane in a window, and those of a lane that is alone: one lane's luck varies more.
+ */
 const STEPS = 5;
 const STEPS_ALONE = 8;
-/** Windows with drafts before one without is tried for the first time, and for a lane that is alone. */
+/**
+ * Windows with drafts before one without is tried for the first time, and for a lane that is alone.
+ */
 const FIRST = 2;
 const FIRST_ALONE = 3;
 /** Share of the time that trying what is slower may cost. */
@@ -22,10 +27,16 @@ const SOONEST = 4;
 const LATEST = 48;
 /** Weight of the newest window. */
 const NEWEST = 0.25;
-/** Drafts must be faster by so much where both have been measured: a tie is not worth a drafter's work. */
+/**
+ * Drafts must be faster by so much where both have been measured: a tie is not worth a drafter's
+ * work.
+ */
 const MARGIN = 1.02;
 const BUCKETS = 4;
-/** Figures of a bucket: {plain, drafts} x {ms per token, windows}, and windows since the slower was tried. */
+/**
+ * Figures of a bucket: {plain, drafts} x {ms per token, windows}, and windows since the slower was
+ * tried.
+ */
 const FIGURES = 5;
 
 /** What has just happened in one lane. */

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { Pace } from "./pace.ts";
 
-/** Decodes so many tokens where a step takes `ms(drafts)` and gives `tokens(drafts)`; returns the share of steps with drafts. */
+/**
+ * Decodes so many tokens where a step takes `ms(drafts)` and gives `tokens(drafts)`; returns the
+ * share of steps with drafts.
+ */
 function decode(
   pace: Pace,
   { steps, lanes, ms, tokens }: {

@@ -199,7 +199,10 @@ export class Run implements LaneOwner {
     return this.#enter({ ...lane, prompt, rows, tip });
   }
 
-  /** Gives a token sequence rows where it has none yet; if the next token is wanted, its last row is its own. All rows' numbers. */
+  /**
+   * Gives a token sequence rows where it has none yet; if the next token is wanted, its last row is
+   * its own. All rows' numbers.
+   */
   addPrompt(prompt: ArrayLike<number>, shared: Chain, want = false): number[] {
     let same = 0;
     const most = Math.min(want ? prompt.length - 1 : prompt.length, shared.rows.length);
@@ -308,7 +311,10 @@ export class Run implements LaneOwner {
     return this.start.prediction ? "predicted_pace" : "pace";
   }
 
-  /** Rows that were run for nothing: drafts that did not come true. Rows of a finished branch are dropped too, but were of use. */
+  /**
+   * Rows that were run for nothing: drafts that did not come true. Rows of a finished branch are
+   * dropped too, but were of use.
+   */
   #wasted({ wasted_rows }: Usage): number {
     const { drafted = 0, accepted = 0 } = this.#speculation ?? {};
     return Math.min(wasted_rows, drafted - accepted);
@@ -414,7 +420,8 @@ export class Run implements LaneOwner {
       drafter: this.#choice.noModel === undefined ? drafter : undefined,
       instant: () => {
         const drafter = lookup(new NgramDrafter());
-        // The prompt's end goes before it, so that the end of the prompt itself leads to its beginning.
+        // The prompt's end goes before it, so that the end of the prompt itself leads to its
+        // beginning.
         if (prediction) drafter.push([...prompt.subarray(-drafter.longest), ...prediction]);
         return drafter;
       },

@@ -1,8 +1,9 @@
 /**
  * Speculation of one request: which tokens to guess, for which lanes, and when not to.
  *
- * Continuous: while frames are under way the drafter goes on from the path that is expected, as long as the chance that all of
- * it comes true is worth the rows. An answer that the truth has overtaken is used as far as it still holds.
+ * Continuous: while frames are under way the drafter goes on from the path that is expected, as
+ * long as the chance that all of it comes true is worth the rows. An answer that the truth has
+ * overtaken is used as far as it still holds.
  *
  * @module
  */
@@ -219,7 +220,8 @@ export class Speculation {
     this.#silentSince = undefined;
     const { lane } = drafts;
     const { ctx } = this.#options;
-    // The first answer took in the whole prompt, and maybe the model from its disk: that says nothing about the next.
+    // The first answer took in the whole prompt, and maybe the model from its disk: that says
+    // nothing about the next.
     if (drafts.known.length > 0) {
       this.#lengths.model.drafted(answer.tokens.length, ctx.now() - asked.at);
     }
@@ -232,7 +234,8 @@ export class Speculation {
     }
     if (answer.tokens.length > 0) this.#ask(drafts, asked.plan); // one that drafted nothing would do so again
     const usable = (drafts.stock?.tokens.length ?? 0) > lane.tokens.length;
-    // It was asked before the last token was known, and did not guess that one: the next answer will be of use.
+    // It was asked before the last token was known, and did not guess that one: the next answer
+    // will be of use.
     if (fresh && !usable && drafts.asked && asked.plan.wait) return this.#hold(drafts);
     this.#goOn(drafts, asked.plan, fresh);
   }

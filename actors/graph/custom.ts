@@ -1,5 +1,6 @@
 /**
- * What actors written by users agree on with the system: addresses, and the messages of those that stand before or behind the model.
+ * What actors written by users agree on with the system: addresses, and the messages of those that
+ * stand before or behind the model.
  *
  * ```ts
  * export default defineActor({
@@ -58,13 +59,19 @@ const request = {
   stop: z.array(z.string().min(1)).max(16),
 };
 
-/** Message `request` to an actor between `api` and `generation`: one request of a client. It answers a {@linkcode RequestVerdict}. */
+/**
+ * Message `request` to an actor between `api` and `generation`: one request of a client. It answers
+ * a {@linkcode RequestVerdict}.
+ */
 export const requestMessage = z.object(request);
 
 /** See {@linkcode requestMessage}. */
 export type RequestMessage = z.output<typeof requestMessage>;
 
-/** What an actor before the model answers to `request`; fields of `request` that are given replace those of the client's. */
+/**
+ * What an actor before the model answers to `request`; fields of `request` that are given replace
+ * those of the client's.
+ */
 export const requestVerdict = z.discriminatedUnion("allow", [
   z.object({ allow: z.literal(true), request: z.object(request).partial().optional() }),
   z.object({
@@ -80,12 +87,16 @@ export const requestVerdict = z.discriminatedUnion("allow", [
 export type RequestVerdict = z.input<typeof requestVerdict>;
 
 /**
- * Message `delta` to an actor between `generation` and `api`: the next piece of an answer's text. It answers {@linkcode filteredText}
- * and may hold text back. Its key is the request's, so its state is that of one answer.
+ * Message `delta` to an actor between `generation` and `api`: the next piece of an answer's text.
+ * It answers {@linkcode filteredText} and may hold text back. Its key is the request's, so its
+ * state is that of one answer.
  */
 export const deltaMessage = z.object({ text: z.string() });
 
-/** Message `end` to such an actor: the answer is over, what was held back goes out now. May be left out. */
+/**
+ * Message `end` to such an actor: the answer is over, what was held back goes out now. May be left
+ * out.
+ */
 export const endMessage = z.object({});
 
 /** What an actor behind the model answers to `delta` and `end`. */

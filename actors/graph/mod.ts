@@ -1,6 +1,6 @@
 /**
- * Graph files: a model, devices, limits and actors of one's own, written by people as YAML or JSON; and the messages that such
- * actors exchange with the system.
+ * Graph files: a model, devices, limits and actors of one's own, written by people as YAML or JSON;
+ * and the messages that such actors exchange with the system.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Graph files: one YAML or JSON text says which model runs, as which actors, on which devices, for what.
+ * Graph files: one YAML or JSON text says which model runs, as which actors, on which devices, for
+ * what.
  *
  * ```yaml
  * model: mine
@@ -34,8 +35,9 @@ export interface GraphSource {
 }
 
 /**
- * Reads a graph file. Throws group `graph`, code `bad_graph`: the message has a line for each problem with file, line, column,
- * path, what was expected and what was found; `metadata.problems` has the same as data.
+ * Reads a graph file. Throws group `graph`, code `bad_graph`: the message has a line for each
+ * problem with file, line, column, path, what was expected and what was found; `metadata.problems`
+ * has the same as data.
  */
 export function parseGraph(text: string, { file }: GraphSource): Graph {
   const source = new SourceFile(text, file);
@@ -52,7 +54,9 @@ export function parseGraph(text: string, { file }: GraphSource): Graph {
   return graph;
 }
 
-/** Reads a device file: `devices` and `links` as in a graph file. Throws as {@linkcode parseGraph}. */
+/**
+ * Reads a device file: `devices` and `links` as in a graph file. Throws as {@linkcode parseGraph}.
+ */
 export function parseDevices(text: string, { file }: GraphSource): DeviceFile {
   const source = new SourceFile(text, file);
   const value = source.value();

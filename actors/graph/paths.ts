@@ -4,8 +4,9 @@
  *     api -> guard -> generation     requests pass guard
  *     generation -> filter -> api    text passes filter
  *
- * Several actors on a path run one after the other: along the edges, and where the edges leave it open in the order in which the
- * file lists the actors. Other edges say who talks with whom and put nobody on a path.
+ * Several actors on a path run one after the other: along the edges, and where the edges leave it
+ * open in the order in which the file lists the actors. Other edges say who talks with whom and put
+ * nobody on a path.
  *
  * @module
  */
@@ -32,7 +33,10 @@ export function graphPaths({ actors, edges }: Edges): GraphPaths {
   };
 }
 
-/** Notes every edge that would close a circle of custom actors, or that leads away from `api` or `generation` and nowhere. */
+/**
+ * Notes every edge that would close a circle of custom actors, or that leads away from `api` or
+ * `generation` and nowhere.
+ */
 export function checkPaths(
   { actors, edges }: Edges,
   source: { add(path: PropertyKey[], message: string): void },

@@ -1,5 +1,6 @@
 /**
- * What is wrong with a file, where exactly, and what was meant: `boxes.yaml:7:5: devices[0].memory: ...`.
+ * What is wrong with a file, where exactly, and what was meant:
+ * `boxes.yaml:7:5: devices[0].memory: ...`.
  *
  * @module
  */
@@ -69,7 +70,10 @@ export class SourceFile {
     for (const issue of issues) this.#addIssue(issue, [], value);
   }
 
-  /** Throws group `graph`, code `bad_graph` with all problems, a line each, in the file's order; returns if there are none. */
+  /**
+   * Throws group `graph`, code `bad_graph` with all problems, a line each, in the file's order;
+   * returns if there are none.
+   */
   throwProblems(): void {
     if (this.#problems.length === 0) return;
     const problems = this.#problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
@@ -118,7 +122,10 @@ export class SourceFile {
     this.add(path, near === undefined ? wrong : `${wrong}; did you mean ${near}?`);
   }
 
-  /** Where the path's value (or key) begins; of something that is missing: where the nearest thing around it begins. */
+  /**
+   * Where the path's value (or key) begins; of something that is missing: where the nearest thing
+   * around it begins.
+   */
   #offset(path: Path, key: boolean): number {
     let node: Node | null = this.#document.contents;
     let offset = node?.range?.[0] ?? 0;

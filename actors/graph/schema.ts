@@ -1,5 +1,6 @@
 /**
- * What a graph file may say: the model, the actors and who talks with whom, the devices and links, what the plan is for.
+ * What a graph file may say: the model, the actors and who talks with whom, the devices and links,
+ * what the plan is for.
  *
  * @module
  */

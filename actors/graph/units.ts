@@ -1,5 +1,6 @@
 /**
- * Amounts as people write them in a graph or device file: `8 GB`, `100 Mbit/s`, `2 ms`, layers `0-3`.
+ * Amounts as people write them in a graph or device file: `8 GB`, `100 Mbit/s`, `2 ms`, layers
+ * `0-3`.
  *
  * @module
  */
@@ -64,7 +65,10 @@ export const rateSchema = amount({
   read: (m) => Number(m[1]) * POWERS[m[2]] / (m[3] === "bit" ? 8 : 1),
 });
 
-/** Floating point operations a second, as data sheets count them: a multiplication with its addition is two. */
+/**
+ * Floating point operations a second, as data sheets count them: a multiplication with its addition
+ * is two.
+ */
 export const flopsSchema = amount({
   pattern: FLOPS,
   expected: 'floating point operations per second such as 2e11 or "200 GFLOPS"',

@@ -15,8 +15,9 @@ export interface OutlineText {
   /** An outline of these points as an answer to the request: what is not generated but given. */
   write(points: readonly string[]): OutlineAnswer;
   /**
-   * All token ids before the text of point `index` (0-based), from the conversation's first token on. It should begin with the
-   * outline's prompt and answer as they are, so that their rows are shared.
+   * All token ids before the text of point `index` (0-based), from the conversation's first token
+   * on. It should begin with the outline's prompt and answer as they are, so that their rows are
+   * shared.
    */
   branchPrompt(outline: OutlineAnswer, index: number): Int32Array<ArrayBuffer>;
   /** What stands before the text of point `index`: `1. Point: `. */
@@ -33,5 +34,8 @@ export interface OutlineAnswer {
   points: readonly string[];
 }
 
-/** Resource `outline` of a generation actor; undefined where the question cannot be outlined (a prompt of bare tokens). */
+/**
+ * Resource `outline` of a generation actor; undefined where the question cannot be outlined (a
+ * prompt of bare tokens).
+ */
 export type MakeOutlineText = () => OutlineText | undefined;

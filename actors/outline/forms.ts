@@ -1,11 +1,13 @@
 /**
- * Lists that are not written as lines with numbers, made into such lines: tables, JSON, HTML, LaTeX, emoji, and ordinals in
- * running text.
+ * Lists that are not written as lines with numbers, made into such lines: tables, JSON, HTML,
+ * LaTeX, emoji, and ordinals in running text.
  *
  * @module
  */
 
-/** Removes what is not part of the answer, and writes every list form as numbered or bulleted lines. */
+/**
+ * Removes what is not part of the answer, and writes every list form as numbered or bulleted lines.
+ */
 export function plainLists(text: string): string {
   const bare = text.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n").replace(
     /[\u00a0\u2007\u202f]/g,
@@ -73,7 +75,10 @@ function fromHtml(text: string): string {
 const RULER = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
 const NUMBER_CELL = /^(?:[#*_]*\s*(?:(?:point|step|no\.?)\s*)?\p{Nd}{1,3}\s*[.):]?[*_]*|)$/iu;
 
-/** Rows under a Markdown table's ruler become numbered lines: the first cell that is not a number is the point. */
+/**
+ * Rows under a Markdown table's ruler become numbered lines: the first cell that is not a number is
+ * the point.
+ */
 function fromTable(text: string): string {
   const lines = text.split("\n");
   const out: string[] = [];
@@ -112,7 +117,10 @@ const NAMES = [
 ];
 const CHILDREN = ["children", "subpoints", "sub_points", "subPoints", "items", "points", "details"];
 
-/** The lines of a JSON list, if the text holds one: of texts, of objects that name a text, or an object with either. */
+/**
+ * The lines of a JSON list, if the text holds one: of texts, of objects that name a text, or an
+ * object with either.
+ */
 function fromJson(text: string): string | undefined {
   for (const [open, close] of ["[]", "{}"]) {
     const to = text.lastIndexOf(close);
@@ -179,7 +187,10 @@ const ORDINALS: readonly string[][] = [
 ];
 const LAST = "finally|lastly|last|schließlich|zuletzt|enfin|por último|finalmente";
 
-/** `First, A. Second, B.` becomes lines with numbers; undefined where fewer than two ordinals follow each other from the first. */
+/**
+ * `First, A. Second, B.` becomes lines with numbers; undefined where fewer than two ordinals follow
+ * each other from the first.
+ */
 export function fromOrdinals(text: string): string | undefined {
   for (const words of ORDINALS) {
     let at = 0;
@@ -207,7 +218,10 @@ export function fromOrdinals(text: string): string | undefined {
   }
 }
 
-/** `1 A`, `2 B`: lines that begin with 1, 2, 3 and a bare space become numbered; undefined where they do not follow each other. */
+/**
+ * `1 A`, `2 B`: lines that begin with 1, 2, 3 and a bare space become numbered; undefined where
+ * they do not follow each other.
+ */
 export function fromBareNumbers(text: string): string | undefined {
   let n = 0;
   const lines = text.split("\n").map((line) => {

@@ -29,10 +29,16 @@ export interface Line {
 }
 
 const HAN = "〇一二三四五六七八九十";
-/** Digits of other scripts that models use for lists: full width, Arabic-Indic, Persian, Devanagari, Bengali, Thai. */
+/**
+ * Digits of other scripts that models use for lists: full width, Arabic-Indic, Persian, Devanagari,
+ * Bengali, Thai.
+ */
 const DIGIT_ZEROS = [0x30, 0xff10, 0x660, 0x6f0, 0x966, 0x9e6, 0xe50];
 const DIGITS = "[0-9０-９٠-٩۰-۹०-९০-৯๐-๙]{1,3}";
-/** What may stand between a number and its text. A bare space does not make a point: "3 apples" is no list. */
+/**
+ * What may stand between a number and its text. A bare space does not make a point: "3 apples" is
+ * no list.
+ */
 const AFTER =
   "(?:\\s*[.)\\]:：．、）]{1,2}(?:\\s*[-–—]\\s)?|\\s+[-–—]|[-–—/](?=\\s)|\\s+(?:→|->|=>)\\s)";
 
@@ -99,7 +105,8 @@ export function splitInline(line: string): string[] {
 export function readLine(raw: string): Line {
   const expanded = raw.replace(/\t/g, "    ");
   const indent = expanded.length - expanded.trimStart().length;
-  // Headings, quotes and emphasis around the number: `### 1. A`, `**1.** A`, `**1. A**`, `- **1.** A`.
+  // Headings, quotes and emphasis around the number: `### 1. A`, `**1.** A`, `**1. A**`,
+  // `- **1.** A`.
   const trimmed = expanded.trim().replace(/^>\s+/, "");
   const heading = HEADING.exec(trimmed);
   const body = heading ? heading[2].trim() : trimmed;
@@ -144,7 +151,10 @@ function numbered(text: string): { style: Style; ordinal?: number; text: string 
   return undefined;
 }
 
-/** Changes styles in place: `i.` after `h.` is a letter, and so are `c.`, `d.` after `b.`; `i.` alone or before `ii.` is a roman number. */
+/**
+ * Changes styles in place: `i.` after `h.` is a letter, and so are `c.`, `d.` after `b.`; `i.`
+ * alone or before `ii.` is a roman number.
+ */
 export function disambiguate(lines: Line[]): void {
   let before = 0;
   for (const line of lines) {
@@ -158,7 +168,10 @@ export function disambiguate(lines: Line[]): void {
   }
 }
 
-/** What a point is about: of `**Water**: leaves lose much` the bold part, and no label such as `Title:`. */
+/**
+ * What a point is about: of `**Water**: leaves lose much` the bold part, and no label such as
+ * `Title:`.
+ */
 function pointText(text: string): string {
   const bare = text.replace(/^(?:title|point|heading|topic|headline)\s*[:：]\s*/i, "");
   const bold = /^(?:\*\*|__)([^*_]+?)(?:\s*[:：]\s*(?:\*\*|__)|(?:\*\*|__)\s*(?:[:：]|[-–—]\s))/

@@ -1,5 +1,6 @@
 /**
- * Outlines: which questions they suit, the prompts that ask for them, and how their text becomes points. Pure functions.
+ * Outlines: which questions they suit, the prompts that ask for them, and how their text becomes
+ * points. Pure functions.
  *
  * @module
  */

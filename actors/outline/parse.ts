@@ -27,10 +27,12 @@ export type ParsedOutline =
 /**
  * Points of an outline in order.
  *
- * Takes decimal, roman, lettered, Chinese and worded ("Point 2:") numbers and bullets, with or without Markdown around them;
- * several points on one line; text before, between and after the list; nested lists (indented or of another style), whose items
- * become children; headings or bold lines with lists under them; tables, JSON, HTML, LaTeX, emoji; "First, ... Second, ..."
- * where there is no list. A list that begins anew is another list and is left out. One point is a valid outline.
+ * Takes decimal, roman, lettered, Chinese and worded ("Point 2:") numbers and bullets, with or
+ * without Markdown around them; several points on one line; text before, between and after the
+ * list; nested lists (indented or of another style), whose items become children; headings or bold
+ * lines with lists under them; tables, JSON, HTML, LaTeX, emoji; "First, ... Second, ..." where
+ * there is no list. A list that begins anew is another list and is left out. One point is a valid
+ * outline.
  */
 export function parseOutline(
   text: string,
@@ -90,8 +92,8 @@ function readList(text: string, maxPoints: number): ParsedOutline {
 }
 
 /**
- * The list that the points are: headings that have lists of their own under them; else the least indented list, numbers before
- * bullets before symbols, then the first; else headings alone.
+ * The list that the points are: headings that have lists of their own under them; else the least
+ * indented list, numbers before bullets before symbols, then the first; else headings alone.
  */
 function topLevel(lines: Line[]): { style: Style; indent: number } | undefined {
   const headings = topHeadings(lines);
@@ -125,7 +127,10 @@ function topHeadings(lines: Line[]): { style: Style; indent: number } | undefine
   }
 }
 
-/** Do at least two headings of this level have bullets, or numbers that begin anew, directly under them, and nothing before? */
+/**
+ * Do at least two headings of this level have bullets, or numbers that begin anew, directly under
+ * them, and nothing before?
+ */
 function listsUnder(lines: Line[], level: number): boolean {
   let current = -1;
   const heads: { bullets: number; first?: number }[] = [];

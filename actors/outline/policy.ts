@@ -1,5 +1,6 @@
 /**
- * What holds for requests that do not say: made from the graph file at the first node, carried by the deployment to every other.
+ * What holds for requests that do not say: made from the graph file at the first node, carried by
+ * the deployment to every other.
  *
  * @module
  */
@@ -13,8 +14,8 @@ export const MODES = ["auto", "plain", "speculative", "outline", "outline+specul
 export type Mode = typeof MODES[number];
 
 /**
- * Which questions `auto` answers by an outline. True: as the rules say; false: none; terms that the question contains are stronger
- * than the rules, and `unsuited` ones stronger than `suited` ones.
+ * Which questions `auto` answers by an outline. True: as the rules say; false: none; terms that the
+ * question contains are stronger than the rules, and `unsuited` ones stronger than `suited` ones.
  */
 export const outlineRouterSchema = z.union([
   z.boolean(),

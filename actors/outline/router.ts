@@ -1,10 +1,12 @@
 /**
- * Router: is a question suited to an outline, that is, does its answer fall into points that need not know each other?
+ * Router: is a question suited to an outline, that is, does its answer fall into points that need
+ * not know each other?
  *
- * Rules that can be read, first match decides. What depends on itself from line to line (code, proofs, stories), what is
- * bound to a given text (translations, summaries) and what is short is not suited; unknown kinds are not either: a plain
- * answer is never wrong, an outline may be. What is asked *for* decides, not what is talked about: "write a poem about the
- * advantages of autumn" is a poem, "how do I write better poems" asks for advice.
+ * Rules that can be read, first match decides. What depends on itself from line to line (code,
+ * proofs, stories), what is bound to a given text (translations, summaries) and what is short is
+ * not suited; unknown kinds are not either: a plain answer is never wrong, an outline may be. What
+ * is asked *for* decides, not what is talked about: "write a poem about the advantages of autumn"
+ * is a poem, "how do I write better poems" asks for advice.
  *
  * @module
  */
@@ -220,8 +222,8 @@ const FOR: Rule[] = [
 ];
 
 /**
- * Decides from the question's own words. A question of fewer than 4 words, of more than 120, or of more than 1500 characters is never
- * suited.
+ * Decides from the question's own words. A question of fewer than 4 words, of more than 120, or of
+ * more than 1500 characters is never suited.
  */
 export function route(question: string): Route {
   const asked = read(question);
@@ -244,8 +246,9 @@ export function route(question: string): Route {
 }
 
 /**
- * As a graph file's `actors.outline.router` has it: false suits nothing; a term that the question contains, as whole words in any case,
- * decides before the rules, the unsuited ones first; else {@linkcode route} does.
+ * As a graph file's `actors.outline.router` has it: false suits nothing; a term that the question
+ * contains, as whole words in any case, decides before the rules, the unsuited ones first; else
+ * {@linkcode route} does.
  */
 export function routeBy(router: OutlineRouter, question: string): Route {
   if (router === false) {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { route, routeBy } from "./router.ts";
 
 /**
- * The list has five sets, each written before the rules were changed to suit it. Precision P and recall R at that moment, so on
- * questions that the rules had not seen:
+ * The list has five sets, each written before the rules were changed to suit it. Precision P and
+ * recall R at that moment, so on questions that the rules had not seen:
  *
  *     set  questions                   the first rules      the rules when the set was written
  *     1    200                         P 0.854  R 0.778     (the first rules)
@@ -12,9 +12,10 @@ import { route, routeBy } from "./router.ts";
  *     4    60, ordinary                                     P 0.955  R 0.875
  *     5    40, ordinary                                     P 0.882  R 0.938
  *
- * Whoever wrote the new rules had written set 2 before, so its second figure flatters. Sets 4 and 5 together (36 of 39, 36 of 40)
- * say what to expect of new questions: P 0.92, R 0.90. The rules of today answer all five as labelled; what is pinned here
- * leaves room for a change of mind about single questions, and does not claim that new questions fare so well.
+ * Whoever wrote the new rules had written set 2 before, so its second figure flatters. Sets 4 and 5
+ * together (36 of 39, 36 of 40) say what to expect of new questions: P 0.92, R 0.90. The rules of
+ * today answer all five as labelled; what is pinned here leaves room for a change of mind about
+ * single questions, and does not claim that new questions fare so well.
  */
 const FILE = new URL("../../tests/fixtures/router_questions.jsonl", import.meta.url);
 

@@ -1,5 +1,6 @@
 /**
- * The words that the outline router looks for, by what they tell. English first; the commonest of a few other languages.
+ * The words that the outline router looks for, by what they tell. English first; the commonest of a
+ * few other languages.
  *
  * Entries are pieces of regular expressions that {@linkcode mentions} and {@linkcode begins} join.
  *
@@ -33,7 +34,10 @@ export const FILLERS: readonly string[] = [
   "do you (?:know|happen to know)",
 ];
 
-/** Tools and notations of programmers. Alone they do not make a question about code: see {@linkcode CONCEPT}. */
+/**
+ * Tools and notations of programmers. Alone they do not make a question about code: see
+ * {@linkcode CONCEPT}.
+ */
 export const CODE_TOOLS: readonly string[] = [
   "python|javascript|typescript|java|golang|kotlin|haskell|php|perl|powershell|bash|zsh|c\\+\\+|c#|js",
   "html|css|sql|json|xml|yaml|regex(?:p)?|regular expressions?|makefile|dockerfile|vlookup|excel formula",
@@ -54,7 +58,10 @@ export const CONCEPT: readonly string[] = [
   "what(?:'s|s)?|explain|describe|discuss|tell me about|compare|why (?:do|is|are|should)|how (?:does|is|are|did|do (?!i|you|we|u))|which",
 ];
 
-/** Words of questions about a craft as such, which a list of points answers even where code or maths is the craft. */
+/**
+ * Words of questions about a craft as such, which a list of points answers even where code or maths
+ * is the craft.
+ */
 export const ABOUT_A_CRAFT: readonly string[] = [
   "pros|cons|advantages?|disadvantages?|benefits?|drawbacks?|best practices|good practices|reasons?|tips?|advice|habits",
   "learn|learning|beginners?|career|mistakes|skills?|get started|better|get into|strategies",
@@ -150,7 +157,10 @@ export const TEXT_FORMS: readonly string[] = [
   "gedicht|geschichte|märchen|brief|witz|lied|histoire|poème|lettre|blague|chanson|conte|cuento|poema|historia|carta|chiste|canción",
 ];
 
-/** Those of them that are rarely meant otherwise: asked for wherever a request for advice does not speak of them. */
+/**
+ * Those of them that are rarely meant otherwise: asked for wherever a request for advice does not
+ * speak of them.
+ */
 export const VERSES: readonly string[] = [
   "stor(?:y|ies)|poems?|haikus?|sonnets?|limericks?|lyrics|songs?|rap|rhymes?|jokes?|puns?|fables?|fairy ?tales?|speech|toast|letter|e-?mail|tweet|slogan|caption|essay|complaint|screenplay",
 ];

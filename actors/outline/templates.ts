@@ -1,10 +1,11 @@
 /**
- * What a model is told to write an outline, and to expand a point of it. Both are turns of one conversation, so the outline's
- * rows are the shared prefix of every branch.
+ * What a model is told to write an outline, and to expand a point of it. Both are turns of one
+ * conversation, so the outline's rows are the shared prefix of every branch.
  *
  *     ... user: outline turn | assistant: the outline | user: point turn k | assistant: ...
  *
- * The directive follows Skeleton-of-Thought (Ning et al., 2023): points of three to five words, then each expanded alone.
+ * The directive follows Skeleton-of-Thought (Ning et al., 2023): points of three to five words,
+ * then each expanded alone.
  *
  * @module
  */
@@ -17,11 +18,17 @@ const holding = (...names: string[]) =>
     `must contain ${names.map((n) => `{${n}}`).join(" and ")}`,
   );
 
-/** Texts with `{question}`, `{outline}`, `{index}`, `{point}`, `{points}` (how many there are) to fill in. */
+/**
+ * Texts with `{question}`, `{outline}`, `{index}`, `{point}`, `{points}` (how many there are) to
+ * fill in.
+ */
 export const outlineTemplatesSchema = z.strictObject({
   /** The turn that asks for the outline; must name `{question}`. */
   outline: holding("question"),
-  /** The turn that asks for point k, after the outline as the assistant's turn; must name `{index}` or `{point}`. */
+  /**
+   * The turn that asks for point k, after the outline as the assistant's turn; must name `{index}`
+   * or `{point}`.
+   */
   point: z.string().min(1).refine(
     (text) => text.includes("{point}") || text.includes("{index}"),
     "must contain {point} or {index}",
@@ -58,7 +65,10 @@ export function fill(template: string, values: Record<string, string | number>):
   );
 }
 
-/** Checks templates from outside. Throws group `actor`, code `bad_template`, naming the template and what it lacks. */
+/**
+ * Checks templates from outside. Throws group `actor`, code `bad_template`, naming the template and
+ * what it lacks.
+ */
 export function checkTemplates(templates: unknown): OutlineTemplates {
   const result = outlineTemplatesSchema.safeParse(templates);
   if (result.success) return result.data;

@@ -59,10 +59,12 @@ export class DraftChains {
   }
 
   /**
-   * Catches up with a chain and drafts on, one row at a time. Undefined once `stale` says so, which is asked between frames.
+   * Catches up with a chain and drafts on, one row at a time. Undefined once `stale` says so, which
+   * is asked between frames.
    *
-   * Throws group `drafter`: `no_chain` (it knows fewer tokens than `base`, as it was started anew or let the chain go;
-   * metadata `known`: send all of them), `bad_token` (one that the draft model does not have); and what the engine throws.
+   * Throws group `drafter`: `no_chain` (it knows fewer tokens than `base`, as it was started anew
+   * or let the chain go; metadata `known`: send all of them), `bad_token` (one that the draft model
+   * does not have); and what the engine throws.
    */
   async draft(
     request: DraftRequest,
@@ -181,7 +183,9 @@ export class DraftChains {
     }
   }
 
-  /** Lets the chain that was not used for longest go, but not this one. False: there is no other. */
+  /**
+   * Lets the chain that was not used for longest go, but not this one. False: there is no other.
+   */
   async #evict(not: string): Promise<boolean> {
     for (const name of this.#chains.keys()) {
       if (name === not) continue;

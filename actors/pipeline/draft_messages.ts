@@ -14,7 +14,9 @@ export const draftSchema = z.object({
   chain: z.string(),
   /** Comes back with the answer. */
   id: z.number().int().nonnegative(),
-  /** Tokens that the drafter knows already and that still hold; the rest of its chain is forgotten. */
+  /**
+   * Tokens that the drafter knows already and that still hold; the rest of its chain is forgotten.
+   */
   base: z.number().int().nonnegative(),
   /** Tokens after those. At least one in all. */
   tokens: i32,
@@ -34,7 +36,10 @@ export const draftSchema = z.object({
 export const draftedSchema = z.object({
   chain: z.string(),
   id: z.number().int().nonnegative(),
-  /** The drafted chain. (length, or fewer at the end of the draft model's context or after an end token) */
+  /**
+   * The drafted chain. (length, or fewer at the end of the draft model's context or after an end
+   * token)
+   */
   tokens: i32,
   /** Draft model's probability of each. (length) */
   chances: z.instanceof(Float32Array),

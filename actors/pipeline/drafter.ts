@@ -3,19 +3,23 @@
  *
  *     Generation --draft--> drafter --drafted--> Generation
  *
- * **Why drafts change nothing.** The target samples with a random number that is a function of (seed, position) alone, so the
- * token after a row is fixed before anybody has guessed it: `t = F(p, u)`, with p the target's distribution there and u the
- * uniform number of that position. Verification is: run the drafted rows, sample the target's token after every row, accept a
- * draft d while t = d, and at the first t != d take t. This *is* the standard rejection rule (Leviathan et al., 2023; Chen et
- * al., 2023) for a guess that puts all its mass on one token, q(d) = 1: that rule accepts with probability min(1, p(d)/q(d)) =
- * p(d) and else draws from the residual max(0, p - q), which is p without d, made to sum to 1. Here P(t = d) = p(d), and t
- * given t != d has exactly that residual. What is drafted must not look at u, or at least not in another way than through p's
- * own rule: t is F(p, u) whatever d is, so even a drafter that knows u only guesses better. Accepted or not, the token at each
- * position is F(p, u): distributed as p, and with one seed the very token that plain decoding gives.
+ * **Why drafts change nothing.** The target samples with a random number that is a function of
+ * (seed, position) alone, so the token after a row is fixed before anybody has guessed it:
+ * `t = F(p, u)`, with p the target's distribution there and u the uniform number of that position.
+ * Verification is: run the drafted rows, sample the target's token after every row, accept a draft
+ * d while t = d, and at the first t != d take t. This *is* the standard rejection rule (Leviathan
+ * et al., 2023; Chen et al., 2023) for a guess that puts all its mass on one token, q(d) = 1: that
+ * rule accepts with probability min(1, p(d)/q(d)) = p(d) and else draws from the residual max(0, p
+ * - q), which is p without d, made to sum to 1. Here P(t = d) = p(d), and t given t != d has
+ * exactly that residual. What is drafted must not look at u, or at least not in another way than
+ * through p's own rule: t is F(p, u) whatever d is, so even a drafter that knows u only guesses
+ * better. Accepted or not, the token at each position is F(p, u): distributed as p, and with one
+ * seed the very token that plain decoding gives.
  *
- * **Coupling.** The drafter samples with the same seed, positions and settings: d = F(q, u) with its own q and the same u. Both
- * walk their distributions in the order of tokens up to the same number, so where q is near p they stop at the same token more
- * often than two independent draws would: 1 against sum(p^2) where q = p. Greedy is the limit: both take their best.
+ * **Coupling.** The drafter samples with the same seed, positions and settings: d = F(q, u) with
+ * its own q and the same u. Both walk their distributions in the order of tokens up to the same
+ * number, so where q is near p they stop at the same token more often than two independent draws
+ * would: 1 against sum(p^2) where q = p. Greedy is the limit: both take their best.
  *
  * @module
  */
@@ -52,9 +56,10 @@ const ANSWER_MS = 10_000;
 export const drafterAddress = (deployment: string): Address => address(deployment, "drafter", "0");
 
 /**
- * See the module's text. Answers `draft` with the message `drafted` ({@linkcode Drafted}), or with `undrafted`
- * (`{chain, id, error}`; code `no_chain`: it let the chain go, send all of its tokens with base 0). A newer `draft` for a chain
- * makes older ones stale: they come back without tokens. A chain that was closed gets no answer any more.
+ * See the module's text. Answers `draft` with the message `drafted` ({@linkcode Drafted}), or with
+ * `undrafted` (`{chain, id, error}`; code `no_chain`: it let the chain go, send all of its tokens
+ * with base 0). A newer `draft` for a chain makes older ones stale: they come back without tokens.
+ * A chain that was closed gets no answer any more.
  */
 export const drafterActor = defineActor({
   kind: "drafter",
@@ -164,7 +169,10 @@ function drafted({ chain, id }: DraftRequest, draft?: Draft): { type: "drafted" 
   };
 }
 
-/** Tells who asked; a dead engine is a crash besides: the supervisor starts the drafter anew, with a new engine. */
+/**
+ * Tells who asked; a dead engine is a crash besides: the supervisor starts the drafter anew, with a
+ * new engine.
+ */
 async function fail(ctx: ActorContext, request: DraftRequest, caught: unknown): Promise<void> {
   const error = toOrreryError(caught, ctx.self);
   await refuse(ctx, request, error);
@@ -184,7 +192,9 @@ async function refuse(
     .catch(() => {}); // whoever asked is gone
 }
 
-/** A drafter without an engine: whoever asks learns why, and it ends; what comes next tries anew. */
+/**
+ * A drafter without an engine: whoever asks learns why, and it ends; what comes next tries anew.
+ */
 function unloaded(ctx: ActorContext, caught: unknown) {
   const error = toOrreryError(caught, ctx.self);
   const end = (): never => {

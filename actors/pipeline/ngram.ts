@@ -1,6 +1,7 @@
 /**
- * Prompt lookup: what followed the last few tokens the last time that they stood there is likely to follow again (Saxena,
- * "Prompt Lookup Decoding", 2023). Needs no model: good where an answer repeats its prompt or itself.
+ * Prompt lookup: what followed the last few tokens the last time that they stood there is likely to
+ * follow again (Saxena, "Prompt Lookup Decoding", 2023). Needs no model: good where an answer
+ * repeats its prompt or itself.
  *
  * @module
  */
@@ -11,7 +12,10 @@ export interface NgramOptions {
   minMatch?: number;
   /** Tokens that are compared at most, 1 .. {@linkcode NgramDrafter.longest}. @default all */
   maxMatch?: number;
-  /** Tokens that are taken to follow those pushed, though they are not certain yet; they are not searched. @default none */
+  /**
+   * Tokens that are taken to follow those pushed, though they are not certain yet; they are not
+   * searched. @default none
+   */
   after?: ArrayLike<number>;
 }
 
@@ -19,7 +23,9 @@ export interface NgramOptions {
 export interface NgramDraft {
   /** What may follow, in order. */
   tokens: Int32Array;
-  /** Chance that the text comes so far, by how often such guesses came true: never rises. (tokens) */
+  /**
+   * Chance that the text comes so far, by how often such guesses came true: never rises. (tokens)
+   */
   chances: Float32Array;
 }
 
@@ -103,14 +109,20 @@ export class NgramDrafter {
     return { tokens, chances };
   }
 
-  /** Share of guesses that came true after a match of so many tokens (the longest is taken for longer ones). */
+  /**
+   * Share of guesses that came true after a match of so many tokens (the longest is taken for
+   * longer ones).
+   */
   rate(matched: number): number {
     const i = Math.min(matched, this.longest) - 1;
     const prior = 0.9 * (1 - 0.6 ** (i + 1));
     return (this.#hits[i] + PRIOR_WEIGHT * prior) / (this.#tries[i] + PRIOR_WEIGHT);
   }
 
-  /** The last place where the end of the text (pushed, then `after`) stood before: the longest match wins. */
+  /**
+   * The last place where the end of the text (pushed, then `after`) stood before: the longest match
+   * wins.
+   */
   #match(
     after: ArrayLike<number>,
     min: number,

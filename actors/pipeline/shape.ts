@@ -1,5 +1,6 @@
 /**
- * How requests run through a pipeline: what the plan says of pieces, drafts, branches and wire format.
+ * How requests run through a pipeline: what the plan says of pieces, drafts, branches and wire
+ * format.
  *
  * @module
  */
@@ -8,7 +9,10 @@ import { requestPolicySchema } from "../outline/mod.ts";
 
 /** How requests run on a deployment, as planned; each request may ask for something else. */
 export const shapeSchema = z.object({
-  /** Rows of the prompt pieces by prompt length, ascending: the first bucket that is not shorter holds. */
+  /**
+   * Rows of the prompt pieces by prompt length, ascending: the first bucket that is not shorter
+   * holds.
+   */
   pieces: z.array(z.object({
     prompt_tokens: z.number().int().positive(),
     rows: z.array(z.number().int().positive()).min(1),

@@ -1,11 +1,12 @@
 /**
- * A stage: a range of layers that runs the frames of every arena, and sends hidden states on or tokens back.
+ * A stage: a range of layers that runs the frames of every arena, and sends hidden states on or
+ * tokens back.
  *
  *     arbiter --frame--> stage 0 --frame--> ... --> stage n-1 --tokens--> arbiter
  *
- * A stage decides nothing: it runs rows in the order of arrival. What it sends travels while it computes the next frame. It
- * frees an arena when told (`close`, which overtakes queued frames), or when nothing was heard of it for the lease's length
- * (its arbiter died without a word).
+ * A stage decides nothing: it runs rows in the order of arrival. What it sends travels while it
+ * computes the next frame. It frees an arena when told (`close`, which overtakes queued frames), or
+ * when nothing was heard of it for the lease's length (its arbiter died without a word).
  *
  * @module
  */
@@ -30,7 +31,9 @@ export type LoadEngine = () => Promise<StageEngine>;
 
 /** Closed arenas that are remembered, so that a late frame is not taken for a defect. */
 const TOMBSTONES = 1024;
-/** Messages on their way before a stage waits with its next frame: one that travels, one behind it. */
+/**
+ * Messages on their way before a stage waits with its next frame: one that travels, one behind it.
+ */
 const OUTSTANDING = 2;
 
 /** Address of a deployment's i-th stage. */
@@ -45,7 +48,10 @@ interface OpenArena {
   until: number;
   /** Frames that nobody wants any more. */
   cancelled: Set<number>;
-  /** Its last layout did not fit: what came after it means slots that are not there, until the next layout. */
+  /**
+   * Its last layout did not fit: what came after it means slots that are not there, until the next
+   * layout.
+   */
   refused: boolean;
 }
 
@@ -60,7 +66,10 @@ export const stageActor = defineActor({
   }),
   messages: {
     frame: frameSchema,
-    /** These frames are not wanted any more: those that have not been run are dropped. Never one with a layout or samplers. */
+    /**
+     * These frames are not wanted any more: those that have not been run are dropped. Never one
+     * with a layout or samplers.
+     */
     cancel: z.object({ arena: z.string(), seqs: z.array(z.number().int().nonnegative()) }),
     /** The arena's arbiter lives, though it has nothing to run. */
     touch: z.object({ arena: z.string() }),
@@ -68,7 +77,10 @@ export const stageActor = defineActor({
     close: z.object({ arena: z.string() }),
     /** Loads the engine (activation does) and answers with its facts. */
     warm: z.object({}),
-    /** Ends the stage as soon as no arena is open: another deployment has taken over. Arbiters get `retiring`. */
+    /**
+     * Ends the stage as soon as no arena is open: another deployment has taken over. Arbiters get
+     * `retiring`.
+     */
     retire: z.object({}),
     stats: z.object({}),
   },
@@ -95,7 +107,8 @@ export const stageActor = defineActor({
     const outbox = new Outbox(ctx, config.frameDeadlineMs);
     let retired = false;
     ctx.onIdle(() => open.size === 0);
-    // A crash, or the node closes: the owners of other arenas must not wait for frames that never come.
+    // A crash, or the node closes: the owners of other arenas must not wait for frames that never
+    // come.
     ctx.onStop(async () => {
       const error = new OrreryError({
         group: "actor",
@@ -127,7 +140,10 @@ export const stageActor = defineActor({
       if (retired && open.size === 0) ctx.stop();
     }
 
-    /** Carries out a frame's layout. False: there is no memory for it, the arena is as it was and its owner knows. */
+    /**
+     * Carries out a frame's layout. False: there is no memory for it, the arena is as it was and
+     * its owner knows.
+     */
     async function lay({ arena, seq, layout }: Frame): Promise<boolean> {
       const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
       const before = open.get(arena);
@@ -237,7 +253,8 @@ export const stageActor = defineActor({
       retire() {
         retired = true;
         if (open.size === 0) return ctx.stop();
-        // A warm prefix cache must not hold a stage that nobody needs: its arbiter closes it as soon as it can.
+        // A warm prefix cache must not hold a stage that nobody needs: its arbiter closes it as
+        // soon as it can.
         for (const [arena, { replyTo }] of open) {
           void ctx.tell(replyTo, { type: "retiring", arena }, { deadlineMs: 10_000 }).catch(
             () => {},
@@ -252,7 +269,10 @@ export const stageActor = defineActor({
 /** Bytes of hidden states on a link, scales included. */
 const bytesOf = ({ data, scales }: Tensor) => data.byteLength + (scales?.byteLength ?? 0);
 
-/** Messages on their way: the next frame is computed meanwhile, up to a bound. Order per receiver is the system's. */
+/**
+ * Messages on their way: the next frame is computed meanwhile, up to a bound. Order per receiver is
+ * the system's.
+ */
 class Outbox {
   readonly #ctx: ActorContext;
   readonly #deadlineMs: number;
@@ -263,7 +283,10 @@ class Outbox {
     this.#deadlineMs = deadlineMs;
   }
 
-  /** Resolves as soon as the message may be on its way beside the others; `failed` hears if it did not arrive. */
+  /**
+   * Resolves as soon as the message may be on its way beside the others; `failed` hears if it did
+   * not arrive.
+   */
   async send(to: string, message: Message, failed: (error: unknown) => void): Promise<void> {
     while (this.#sending.size >= OUTSTANDING) await Promise.race(this.#sending);
     const sending = this.#ctx.tell(to, message, { deadlineMs: this.#deadlineMs }).catch(failed)
@@ -272,7 +295,10 @@ class Outbox {
   }
 }
 
-/** A stage without an engine: whoever opens an arena here learns why, and the stage ends; what comes next tries anew. */
+/**
+ * A stage without an engine: whoever opens an arena here learns why, and the stage ends; what comes
+ * next tries anew.
+ */
 function unloaded(ctx: ActorContext, error: unknown) {
   const refuse = (): never => {
     ctx.stop();

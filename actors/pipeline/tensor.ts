@@ -1,5 +1,6 @@
 /**
- * A tensor as it travels and as the engine takes it, and how hidden states are made small for a link.
+ * A tensor as it travels and as the engine takes it, and how hidden states are made small for a
+ * link.
  *
  * @module
  */
@@ -96,7 +97,10 @@ export function encodeHidden(t: Tensor, wire: Wire): Tensor {
   return wire === "f16" ? toHalf(t) : toInt8(t);
 }
 
-/** Undoes {@linkcode encodeHidden}, whatever its wire was: f32 (rows, hidden). Throws `bad_frame` (group `engine`). */
+/**
+ * Undoes {@linkcode encodeHidden}, whatever its wire was: f32 (rows, hidden). Throws `bad_frame`
+ * (group `engine`).
+ */
 export function decodeHidden(t: Tensor): Tensor {
   if (t.dtype === "f32") return t;
   if (t.dtype === "f16") {
@@ -150,7 +154,10 @@ function toInt8(t: Tensor): Tensor {
   return { dtype: "i8", shape: t.shape, data: new Uint8Array(codes.buffer), scales };
 }
 
-/** The bytes of a tensor in a buffer, and at a place in it, that a view of elements so large may begin at. */
+/**
+ * The bytes of a tensor in a buffer, and at a place in it, that a view of elements so large may
+ * begin at.
+ */
 function aligned({ data }: Tensor, bytes: number): ArrayBuffer {
   const whole = data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength;
   return whole && data.byteLength % bytes === 0 ? data.buffer as ArrayBuffer : data.slice().buffer;

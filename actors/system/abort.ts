@@ -1,5 +1,6 @@
 /**
- * A signal that a deadline, a parent signal or a call can abort, without leaking listeners on the parent.
+ * A signal that a deadline, a parent signal or a call can abort, without leaking listeners on the
+ * parent.
  *
  * @module
  */

@@ -191,7 +191,10 @@ export class Activation {
     }
   }
 
-  /** Creates the behaviour. A typed error refuses what waits and ends the activation; anything else is a crash. */
+  /**
+   * Creates the behaviour. A typed error refuses what waits and ends the activation; anything else
+   * is a crash.
+   */
   async #start(): Promise<boolean> {
     try {
       this.#behaviour = await this.definition.create(

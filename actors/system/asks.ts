@@ -1,5 +1,6 @@
 /**
- * Asks that wait for their answer. Each ends once: answered, refused, past its deadline, given up, or its peer gone.
+ * Asks that wait for their answer. Each ends once: answered, refused, past its deadline, given up,
+ * or its peer gone.
  *
  * @module
  */
@@ -32,7 +33,10 @@ export class Asks {
     this.#clock = clock;
   }
 
-  /** A new ask. `giveUp` is called when it ends by its deadline or its signal: the receiver should be told. */
+  /**
+   * A new ask. `giveUp` is called when it ends by its deadline or its signal: the receiver should
+   * be told.
+   */
   open(id: number, options: {
     to: string;
     type: string;

@@ -19,9 +19,9 @@
  * await system.ask("demo/counter/a", { type: "read" });         // 2
  * ```
  *
- * An actor handles one message at a time, in the order in which each sender sent them. What a handler returns answers an
- * `ask`. A handler that throws an `OrreryError` has answered with that error and goes on; anything else is a crash, and the
- * actor restarts under its policy.
+ * An actor handles one message at a time, in the order in which each sender sent them. What a
+ * handler returns answers an `ask`. A handler that throws an `OrreryError` has answered with that
+ * error and goes on; anything else is a crash, and the actor restarts under its policy.
  *
  * @module
  */
@@ -35,8 +35,8 @@ export type Message = { type: string } & Record<string, unknown>;
 /** Options of a `tell`. */
 export interface TellOptions {
   /**
-   * Drop the message if it was not handled within this many milliseconds; a wait for a place ends then with
-   * `deadline_exceeded`. @default none
+   * Drop the message if it was not handled within this many milliseconds; a wait for a place ends
+   * then with `deadline_exceeded`. @default none
    */
   deadlineMs?: number;
   /** Ends the wait for credit. */
@@ -71,9 +71,15 @@ export interface ActorContext {
   readonly self: Address;
   /** Aborted when this activation stops (crash, passivation, shutdown). */
   readonly signal: AbortSignal;
-  /** Sends; resolves when the message has a place at the receiver (the sender waits for credit, memory does not grow). */
+  /**
+   * Sends; resolves when the message has a place at the receiver (the sender waits for credit,
+   * memory does not grow).
+   */
   tell(to: string, message: Message, options?: TellOptions): Promise<void>;
-  /** Sends and waits for the handler's result. Throws what it threw, or `deadline_exceeded`, `peer_lost`, `not_active` ... */
+  /**
+   * Sends and waits for the handler's result. Throws what it threw, or `deadline_exceeded`,
+   * `peer_lost`, `not_active` ...
+   */
   ask(to: string, message: Message, options?: AskOptions): Promise<unknown>;
   /** Runs `fn` as a turn of this actor after `ms`; the returned function cancels. */
   after(ms: number, fn: () => unknown): () => void;
@@ -81,7 +87,10 @@ export interface ActorContext {
   now(): number;
   /** Uniform in [0, 1), from the system's seeded source. */
   random(): number;
-  /** Something that the node hands to actors of this kind (the engine of a stage). Throws `no_resource`. */
+  /**
+   * Something that the node hands to actors of this kind (the engine of a stage). Throws
+   * `no_resource`.
+   */
   resource<T>(name: string): T;
   /** Calls `fn` before the activation ends, newest first. */
   onStop(fn: () => unknown): void;
@@ -111,11 +120,17 @@ export interface Needs {
 
 /** How an actor lives. */
 export interface Policy {
-  /** Messages that wait in the mailbox before local senders wait; a remote node may have as many under way. @default 64 */
+  /**
+   * Messages that wait in the mailbox before local senders wait; a remote node may have as many
+   * under way. @default 64
+   */
   mailbox?: number;
   /** Passivate after so many idle milliseconds; 0: never. @default 0 */
   idleMs?: number;
-  /** Crashes tolerated within the window; then the actor fails and refuses messages for the window's length. */
+  /**
+   * Crashes tolerated within the window; then the actor fails and refuses messages for the window's
+   * length.
+   */
   restarts?: { max: number; withinMs: number };
 }
 
@@ -125,22 +140,32 @@ export interface ActorDefinition<C = unknown, M extends MessageSchemas = Message
   kind: string;
   /** Schema of what `create` gets; whoever registers the kind parses with it. */
   config: z.ZodType<C>;
-  /** Schema of each message's fields by its name; a body that does not fit is refused with `invalid_message`. */
+  /**
+   * Schema of each message's fields by its name; a body that does not fit is refused with
+   * `invalid_message`.
+   */
   messages: M;
-  /** Messages that overtake others in the mailbox and need no credit: cancellations. @default none */
+  /**
+   * Messages that overtake others in the mailbox and need no credit: cancellations. @default none
+   */
   urgent?: (keyof M & string)[];
   /**
-   * Messages whose handlers run beside the others, for long waits. Such a handler must not rely on the actor's state staying as it
-   * was across an `await`. @default none
+   * Messages whose handlers run beside the others, for long waits. Such a handler must not rely on
+   * the actor's state staying as it was across an `await`. @default none
    */
   concurrent?: (keyof M & string)[];
-  /** Only these messages activate; others to an inactive address are refused with `not_active`. @default all */
+  /**
+   * Only these messages activate; others to an inactive address are refused with `not_active`.
+   * @default all
+   */
   activatedBy?: (keyof M & string)[];
   /** Read by a placement solver. @default nothing is stated */
   needs?: Needs;
   /** Mailbox size, idle time, restarts. @default the defaults of {@linkcode Policy} */
   policy?: Policy;
-  /** Makes the handlers of one activation; state is what they close over, so a restart begins anew. */
+  /**
+   * Makes the handlers of one activation; state is what they close over, so a restart begins anew.
+   */
   create(ctx: ActorContext, config: C): Behaviour<M> | Promise<Behaviour<M>>;
 }
 

@@ -1,5 +1,6 @@
 /**
- * Where an actor lives. The cluster's registry is in `runtime/cluster/`; one node alone, and tests, use the function here.
+ * Where an actor lives. The cluster's registry is in `runtime/cluster/`; one node alone, and tests,
+ * use the function here.
  *
  * @module
  */
@@ -16,8 +17,9 @@ export interface Owner {
 /** Answers where to send a message. */
 export interface Directory {
   /**
-   * The owner of the address; an address without an owner is given one (the placement that the deployment says, or the asking
-   * node). Throws group `actor`, code `no_owner` when nobody can host it. A plain value, not a promise, when it is known here.
+   * The owner of the address; an address without an owner is given one (the placement that the
+   * deployment says, or the asking node). Throws group `actor`, code `no_owner` when nobody can
+   * host it. A plain value, not a promise, when it is known here.
    */
   resolve(address: string, signal?: AbortSignal): Owner | Promise<Owner>;
   /** What was known about the address is wrong (its host refused): ask anew next time. */

@@ -10,15 +10,22 @@ export type NodeId = string;
 
 /** W3C trace context of a message. */
 export interface TraceContext {
-  /** `version-traceid-parentid-flags` in lower-case hexadecimal, as in the HTTP header of that name. */
+  /**
+   * `version-traceid-parentid-flags` in lower-case hexadecimal, as in the HTTP header of that name.
+   */
   traceparent: string;
 }
 
-/** One message between actor systems. All fields are CBOR encodable; typed arrays stay typed arrays. */
+/**
+ * One message between actor systems. All fields are CBOR encodable; typed arrays stay typed arrays.
+ */
 export type Envelope =
   | {
     kind: "tell" | "ask";
-    /** Unique per sending node: correlates an ask with its answer, and a refused tell with its refusal. */
+    /**
+     * Unique per sending node: correlates an ask with its answer, and a refused tell with its
+     * refusal.
+     */
     id: number;
     to: string;
     /** Sending actor, or "" for the outside. */
@@ -39,7 +46,9 @@ export type Envelope =
   | { kind: "error"; id: number; error: WireError }
   /** The asker no longer waits: a handler's `signal` is aborted. */
   | { kind: "cancel"; id: number }
-  /** The receiver took `n` messages for `to` out of its mailbox: the sender may send as many more. */
+  /**
+   * The receiver took `n` messages for `to` out of its mailbox: the sender may send as many more.
+   */
   | { kind: "credit"; to: string; n: number };
 
 /** How an envelope for a peer ended up, seen from the transport. */
@@ -47,14 +56,15 @@ export interface TransportHandlers {
   /** An envelope from a peer, in the order in which the peer sent them, each exactly once. */
   receive(from: NodeId, envelope: Envelope): void;
   /**
-   * The peer is gone for good: it restarted (another incarnation) or stayed away longer than the resend window allows.
-   * `undelivered` are the envelopes that it never acknowledged.
+   * The peer is gone for good: it restarted (another incarnation) or stayed away longer than the
+   * resend window allows. `undelivered` are the envelopes that it never acknowledged.
    */
   peerLost(peer: NodeId, reason: string, undelivered: Envelope[]): void;
 }
 
 /**
- * Reliable ordered delivery between nodes. In process: `actors/system/local_transport.ts`; over HTTP/2: `runtime/mailbox/`.
+ * Reliable ordered delivery between nodes. In process: `actors/system/local_transport.ts`; over
+ * HTTP/2: `runtime/mailbox/`.
  */
 export interface Transport {
   /** This node, as its peers name it. */
@@ -62,9 +72,9 @@ export interface Transport {
   /** Called once, before anything is sent. */
   start(handlers: TransportHandlers): void;
   /**
-   * Resolves when the envelope has a place in the bounded resend window (not when it is delivered). Order of calls is order
-   * of delivery. Rejects with group `mailbox`: `unknown_peer`, `too_large` (metadata: `bytes`, `limit`), `peer_lost`, `closed`,
-   * or with the signal's reason.
+   * Resolves when the envelope has a place in the bounded resend window (not when it is delivered).
+   * Order of calls is order of delivery. Rejects with group `mailbox`: `unknown_peer`, `too_large`
+   * (metadata: `bytes`, `limit`), `peer_lost`, `closed`, or with the signal's reason.
    */
   send(peer: NodeId, envelope: Envelope, signal?: AbortSignal): Promise<void>;
   /** Flushes what can be flushed within the deadline, then closes. */

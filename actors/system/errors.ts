@@ -1,8 +1,8 @@
 /**
  * Errors that travel.
  *
- * What a caller may see carries `public: true` and crosses the wire whole; anything else arrives at a remote
- * caller as `internal` (its details stay in the log of the node where it happened).
+ * What a caller may see carries `public: true` and crosses the wire whole; anything else arrives at
+ * a remote caller as `internal` (its details stay in the log of the node where it happened).
  *
  * @module
  */
@@ -50,7 +50,10 @@ export class OrreryError extends Error {
     this.actor = init.actor;
   }
 
-  /** What crosses a process boundary: everything if public, else only that something internal failed. */
+  /**
+   * What crosses a process boundary: everything if public, else only that something internal
+   * failed.
+   */
   toWire(): WireError {
     if (!this.public) {
       return {
@@ -69,7 +72,10 @@ export class OrreryError extends Error {
     };
   }
 
-  /** The error that a peer sent with {@linkcode OrreryError.toWire}; public, since the peer gave only what is. */
+  /**
+   * The error that a peer sent with {@linkcode OrreryError.toWire}; public, since the peer gave
+   * only what is.
+   */
   static fromWire(wire: WireError): OrreryError {
     return new OrreryError({ ...wire, public: true });
   }
@@ -89,7 +95,9 @@ export interface WireError {
   actor?: string;
 }
 
-/** Any thrown value as an {@linkcode OrreryError}; unknown errors become non-public `internal` ones. */
+/**
+ * Any thrown value as an {@linkcode OrreryError}; unknown errors become non-public `internal` ones.
+ */
 export function toOrreryError(error: unknown, actor?: string): OrreryError {
   if (error instanceof OrreryError) return error;
   const message = error instanceof Error ? error.message : String(error);

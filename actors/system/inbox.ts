@@ -1,5 +1,6 @@
 /**
- * An inbox: an address whose messages the outside takes one by one (an HTTP response stream, a test).
+ * An inbox: an address whose messages the outside takes one by one (an HTTP response stream, a
+ * test).
  *
  * @module
  */
@@ -17,8 +18,8 @@ export interface Received {
 }
 
 /**
- * Bounded like any mailbox: a reader that is slow makes its senders wait. Iterate it, or call `next`.
- * Closing it refuses later messages with `not_active`.
+ * Bounded like any mailbox: a reader that is slow makes its senders wait. Iterate it, or call
+ * `next`. Closing it refuses later messages with `not_active`.
  */
 export class Inbox implements AsyncIterable<Received> {
   /** Where actors send what shall come out here. */
@@ -30,7 +31,10 @@ export class Inbox implements AsyncIterable<Received> {
   #wake?: () => void;
   #isClosed = false;
 
-  /** Use {@linkcode ActorSystem.inbox}. `capacity` counts messages; `hooks` hear what was taken and what was left. */
+  /**
+   * Use {@linkcode ActorSystem.inbox}. `capacity` counts messages; `hooks` hear what was taken and
+   * what was left.
+   */
   constructor(
     address: string,
     capacity: number,

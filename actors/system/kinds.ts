@@ -30,7 +30,10 @@ export class Kinds {
     this.#kinds.set(name, kind);
   }
 
-  /** The kind of the actor at this address. Throws `unknown_kind`, or `unknown_message` when it has no such message. */
+  /**
+   * The kind of the actor at this address. Throws `unknown_kind`, or `unknown_message` when it has
+   * no such message.
+   */
   of(to: string, type: string): Kind {
     const { kind: name } = parseAddress(to);
     const kind = this.#kinds.get(name);

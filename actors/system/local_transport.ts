@@ -1,5 +1,6 @@
 /**
- * In-process transport: several actor systems in one process, for single-node runs, tests and the simulator.
+ * In-process transport: several actor systems in one process, for single-node runs, tests and the
+ * simulator.
  *
  * @module
  */
@@ -9,8 +10,9 @@ import { OrreryError } from "./errors.ts";
 /** Options of a {@linkcode LocalNetwork}. */
 export interface LocalNetworkOptions {
   /**
-   * Schedules one delivery step of one link. It may delay steps and shuffle them at will, and must run each once: a step
-   * takes whatever is *next* on its link, so order per sender and receiver holds in any schedule.
+   * Schedules one delivery step of one link. It may delay steps and shuffle them at will, and must
+   * run each once: a step takes whatever is *next* on its link, so order per sender and receiver
+   * holds in any schedule.
    * @default queueMicrotask
    */
   deliver?: (step: () => void, link: { from: NodeId; to: NodeId }) => void;
@@ -40,7 +42,9 @@ interface Link {
   cut: boolean;
 }
 
-/** A loopback network. Bodies are passed by reference: what was sent must not be changed afterwards. */
+/**
+ * A loopback network. Bodies are passed by reference: what was sent must not be changed afterwards.
+ */
 export class LocalNetwork {
   readonly #deliver: NonNullable<LocalNetworkOptions["deliver"]>;
   readonly #window: number;
@@ -58,7 +62,10 @@ export class LocalNetwork {
     this.#clock = options.clock ?? realClock;
   }
 
-  /** Adds a node. A name can be used again after `crash` or `close`. Throws `node_exists` for a live one. */
+  /**
+   * Adds a node. A name can be used again after `crash` or `close`. Throws `node_exists` for a live
+   * one.
+   */
   connect(node: NodeId): Transport {
     if (this.#nodes.has(node)) {
       throw mailboxError("node_exists", `node ${node} is connected already`, { node });
@@ -145,7 +152,10 @@ export class LocalNetwork {
     }
   }
 
-  /** Delivers the next item, unless the link is cut or the receiver has not started: `heal` and `start` pump again. */
+  /**
+   * Delivers the next item, unless the link is cut or the receiver has not started: `heal` and
+   * `start` pump again.
+   */
   #step(link: Link): void {
     link.steps--;
     const handlers = this.#nodes.get(link.to)?.handlers;

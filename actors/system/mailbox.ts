@@ -68,7 +68,10 @@ export class Mailbox<T> {
     return item;
   }
 
-  /** Empties the mailbox for dead-lettering; waiting senders are let go (their messages are in the result). */
+  /**
+   * Empties the mailbox for dead-lettering; waiting senders are let go (their messages are in the
+   * result).
+   */
   drain(): T[] {
     const all = [...this.#urgent.splice(0), ...this.#items.splice(0)];
     for (const waiter of this.#waiters.splice(0)) {
@@ -158,12 +161,16 @@ export class SenderCredits {
 export class ReceiverCredits {
   readonly #taken = new Map<string, Map<string, number>>();
 
-  /** A message for `to` from `node` left the mailbox. Returns the credit to send back now (0: later). */
+  /**
+   * A message for `to` from `node` left the mailbox. Returns the credit to send back now (0:
+   * later).
+   */
   taken(node: string, to: string): number {
     let peers = this.#taken.get(to);
     if (!peers) this.#taken.set(to, peers = new Map());
     const n = (peers.get(node) ?? 0) + 1;
-    // Half a window at a time: the sender never runs dry, and decode does not pay an envelope back for each message.
+    // Half a window at a time: the sender never runs dry, and decode does not pay an envelope back
+    // for each message.
     if (n >= REMOTE_WINDOW / 2) {
       peers.delete(node);
       return n;

@@ -1,8 +1,8 @@
 /**
  * The actor framework by itself: define a kind of actor, make a system, send messages.
  *
- * This room knows nothing of models, clusters or HTTP. It imports nothing else of the project, and from npm only zod. Start
- * with `define.ts`: it shows a whole actor on one screen.
+ * This room knows nothing of models, clusters or HTTP. It imports nothing else of the project, and
+ * from npm only zod. Start with `define.ts`: it shows a whole actor on one screen.
  *
  * @module
  */

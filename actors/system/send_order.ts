@@ -1,5 +1,6 @@
 /**
- * Sends of one sender to one receiver follow each other, also where finding the receiver or its credit takes a while.
+ * Sends of one sender to one receiver follow each other, also where finding the receiver or its
+ * credit takes a while.
  *
  * @module
  */

@@ -1,10 +1,12 @@
 /**
  * Deterministic simulation: the same actors under a seeded scheduler and virtual time.
  *
- * One seed is one run: which actor has the next turn, how long each delivery takes, every random number. Time moves only
- * when nothing is ready. Links can be cut and healed, nodes crashed, at virtual times.
+ * One seed is one run: which actor has the next turn, how long each delivery takes, every random
+ * number. Time moves only when nothing is ready. Links can be cut and healed, nodes crashed, at
+ * virtual times.
  *
- * Actors that wait for something outside the simulation (real IO, real timers) are not simulated: the run would end early.
+ * Actors that wait for something outside the simulation (real IO, real timers) are not simulated:
+ * the run would end early.
  *
  * @module
  */
@@ -18,7 +20,10 @@ import { ActorSystem, type SystemOptions } from "./system.ts";
 export interface SimulationOptions {
   /** Picks the run: 32 bits of it count, equal ones give equal runs. */
   seed: number;
-  /** Virtual milliseconds that a delivery between two nodes takes, drawn uniformly. @default {min: 0.1, max: 2} */
+  /**
+   * Virtual milliseconds that a delivery between two nodes takes, drawn uniformly. @default {min:
+   * 0.1, max: 2}
+   */
   latencyMs?: { min: number; max: number };
 }
 
@@ -113,7 +118,10 @@ export class Simulation {
     }
   }
 
-  /** Runs the simulation until the promise is settled, and gives its result. Throws if it never will be. */
+  /**
+   * Runs the simulation until the promise is settled, and gives its result. Throws if it never will
+   * be.
+   */
   async until<T>(promise: Promise<T>, options: { forMs?: number } = {}): Promise<T> {
     let done = false;
     const watched = promise.finally(() => done = true);
@@ -152,8 +160,9 @@ export class Simulation {
 }
 
 /**
- * All promise callbacks that can run have run: an immediate's turn comes after every queued microtask. (A message port's does
- * not always: its message may be handed over within the same microtasks.)
+ * All promise callbacks that can run have run: an immediate's turn comes after every queued
+ * microtask. (A message port's does not always: its message may be handed over within the same
+ * microtasks.)
  */
 function settled(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));

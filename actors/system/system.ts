@@ -212,7 +212,10 @@ export class ActorSystem {
     return this.#sent.open;
   }
 
-  /** Refuses new activations, ends every actor (waiting for running turns until the deadline), closes the transport. */
+  /**
+   * Refuses new activations, ends every actor (waiting for running turns until the deadline),
+   * closes the transport.
+   */
   async close(options: { deadlineMs?: number } = {}): Promise<void> {
     this.#closing = true;
     const activations = [...this.#active.values()];
@@ -389,7 +392,10 @@ export class ActorSystem {
     });
   }
 
-  /** Validates and puts into the mailbox; a local sender waits for its place. Throws when the message is refused. */
+  /**
+   * Validates and puts into the mailbox; a local sender waits for its place. Throws when the
+   * message is refused.
+   */
   async #accept(envelope: MessageEnvelope, origin: Origin, signal?: AbortSignal): Promise<void> {
     const { to, from, type, trace, ttlMs } = envelope;
     const clock = this.#options.clock;
@@ -478,7 +484,8 @@ export class ActorSystem {
       const { activatedBy } = activation.definition;
       return !this.#closing && (!activatedBy || activatedBy.includes(d.type));
     });
-    // A message that came while the actor was passivating activates it again; what may not is refused.
+    // A message that came while the actor was passivating activates it again; what may not is
+    // refused.
     for (const d of rest) if (!again.includes(d)) this.#refuse(d, notActive(to, d.type));
     if (again.length) {
       const kind = this.#kinds.of(to, again[0].type);

@@ -1,5 +1,6 @@
 /**
- * Stands between clients and the model: refuses some words, and asks for short answers (`custom_actor.yaml` names it).
+ * Stands between clients and the model: refuses some words, and asks for short answers
+ * (`custom_actor.yaml` names it).
  *
  * @module
  */

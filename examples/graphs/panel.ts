@@ -1,5 +1,6 @@
 /**
- * An agent of the smallest kind: asks the model itself, several times for one message (`custom_actor.yaml` names it).
+ * An agent of the smallest kind: asks the model itself, several times for one message
+ * (`custom_actor.yaml` names it).
  *
  * @module
  */

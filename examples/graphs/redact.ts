@@ -1,5 +1,6 @@
 /**
- * Stands between the model and clients: blackens words in the answer, also those that arrive in two pieces (`custom_actor.yaml` names it).
+ * Stands between the model and clients: blackens words in the answer, also those that arrive in two
+ * pieces (`custom_actor.yaml` names it).
  *
  * @module
  */

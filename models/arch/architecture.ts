@@ -2,9 +2,9 @@ import type { Geometry } from "../manifest.ts";
 import type { ModelConfig } from "./config.ts";
 
 /**
- * What a tensor is for, which decides how it is stored: a `norm` (any vector: a norm's gain, a bias) always as f32; a
- * `projection` [out, in] in the model's precision; `vocabulary` ([vocab, hidden]: embedding and LM head) likewise, but as q8
- * in a q4 model.
+ * What a tensor is for, which decides how it is stored: a `norm` (any vector: a norm's gain, a
+ * bias) always as f32; a `projection` [out, in] in the model's precision; `vocabulary` ([vocab,
+ * hidden]: embedding and LM head) likewise, but as q8 in a q4 model.
  */
 export type TensorRole = "norm" | "projection" | "vocabulary";
 
@@ -17,7 +17,10 @@ export interface TensorSpec {
   /** Hugging Face orientation. */
   shape: number[];
   role: TensorRole;
-  /** Set where the checkpoint holds it as some rows of a larger tensor: that tensor's shape and the first of the rows. */
+  /**
+   * Set where the checkpoint holds it as some rows of a larger tensor: that tensor's shape and the
+   * first of the rows.
+   */
   within?: { shape: number[]; firstRow: number };
 }
 

@@ -1,5 +1,6 @@
 /**
- * config.json: the fields that decoder-only families have, with Llama's defaults; other families bring theirs.
+ * config.json: the fields that decoder-only families have, with Llama's defaults; other families
+ * bring theirs.
  *
  * @module
  */
@@ -53,8 +54,8 @@ export const configSchema = z.looseObject({
 export type ModelConfig = z.infer<typeof configSchema>;
 
 /**
- * Validates config.json; `file` is its path, for messages. `defaults` stand in for fields that it does not have (one that is
- * null it has). Throws `config_malformed`.
+ * Validates config.json; `file` is its path, for messages. `defaults` stand in for fields that it
+ * does not have (one that is null it has). Throws `config_malformed`.
  */
 export function parseConfig(
   json: unknown,

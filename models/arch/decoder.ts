@@ -1,5 +1,6 @@
 /**
- * What families share: a family states its differences from Llama, {@linkcode decoder} does the rest.
+ * What families share: a family states its differences from Llama, {@linkcode decoder} does the
+ * rest.
  *
  * @module
  */

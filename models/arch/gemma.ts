@@ -1,7 +1,7 @@
 /**
- * Gemma 2 and 3 (text): scaled embedding, gains stored less 1, norms around attention and MLP, GELU, layers with a sliding
- * window among layers without. Gemma 2 caps scores and logits; Gemma 3 norms queries and keys, and its local layers rotate
- * with a base of their own.
+ * Gemma 2 and 3 (text): scaled embedding, gains stored less 1, norms around attention and MLP,
+ * GELU, layers with a sliding window among layers without. Gemma 2 caps scores and logits; Gemma 3
+ * norms queries and keys, and its local layers rotate with a base of their own.
  *
  * @module
  */
@@ -92,7 +92,10 @@ export const gemma3 = decoder({
   },
 });
 
-/** Rotation of the sliding layers: under `rope_parameters.sliding_attention`, or `rope_local_base_freq` without scaling. */
+/**
+ * Rotation of the sliding layers: under `rope_parameters.sliding_attention`, or
+ * `rope_local_base_freq` without scaling.
+ */
 function localRope(config: ModelConfig): { theta: number; type: string } {
   if (config.rope_parameters?.["sliding_attention"]) {
     return ropeOf(

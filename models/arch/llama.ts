@@ -1,5 +1,6 @@
 /**
- * Llama: RMSNorm, rotary grouped-query attention, SiLU-gated MLP. Llama 1 to 3, TinyLlama, SmolLM, SmolLM2, Yi and others.
+ * Llama: RMSNorm, rotary grouped-query attention, SiLU-gated MLP. Llama 1 to 3, TinyLlama, SmolLM,
+ * SmolLM2, Yi and others.
  *
  * @module
  */

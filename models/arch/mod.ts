@@ -40,8 +40,9 @@ export interface Described {
 }
 
 /**
- * Reads config.json into a geometry, before any work is done. Throws `config_malformed`, `architecture_unknown` or
- * `feature_unsupported`, the last two with what is supported; `file` is the path of config.json, for messages.
+ * Reads config.json into a geometry, before any work is done. Throws `config_malformed`,
+ * `architecture_unknown` or `feature_unsupported`, the last two with what is supported; `file` is
+ * the path of config.json, for messages.
  */
 export function describe(json: unknown, file: string): Described {
   const named = (json as { architectures?: unknown } | null)?.architectures;

@@ -1,6 +1,6 @@
 /**
- * Phi-3, Phi-3.5 mini, Phi-4: Llama whose checkpoint holds query, key and value in one tensor, and gate and up in another.
- * Some rotate only a part of each head.
+ * Phi-3, Phi-3.5 mini, Phi-4: Llama whose checkpoint holds query, key and value in one tensor, and
+ * gate and up in another. Some rotate only a part of each head.
  *
  * @module
  */

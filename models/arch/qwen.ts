@@ -1,5 +1,6 @@
 /**
- * Qwen2, Qwen2.5: Llama with biases of query, key and value. Qwen3: no biases, but a norm of each head's query and key.
+ * Qwen2, Qwen2.5: Llama with biases of query, key and value. Qwen3: no biases, but a norm of each
+ * head's query and key.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What config.json says about rotary position embedding: `rope_theta` + `rope_scaling`, or the newer `rope_parameters`, which
- * may differ from one type of layer to the other.
+ * What config.json says about rotary position embedding: `rope_theta` + `rope_scaling`, or the
+ * newer `rope_parameters`, which may differ from one type of layer to the other.
  *
  * @module
  */
@@ -57,9 +57,10 @@ function statedFor(config: ModelConfig, layerType: string): Record<string, unkno
 }
 
 /**
- * Longest context that all rows can share one table of angles in. `dynamic` and `longrope` change the angles of *all* rows once
- * the text is longer than the original length, where transformers leaves the keys that it has cached at the old ones; so these
- * end at the original length, up to which they equal transformers.
+ * Longest context that all rows can share one table of angles in. `dynamic` and `longrope` change
+ * the angles of *all* rows once the text is longer than the original length, where transformers
+ * leaves the keys that it has cached at the old ones; so these end at the original length, up to
+ * which they equal transformers.
  */
 export function contextOf(config: ModelConfig): number {
   const { scaling, type } = ropeOf(config);

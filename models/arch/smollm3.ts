@@ -6,7 +6,10 @@
 import type { ModelConfig } from "./config.ts";
 import { decoder, slidingLayers, windowOf } from "./decoder.ts";
 
-/** `no_rope_layers` holds 0 for such a layer; without it every `no_rope_layer_interval`th layer is one. */
+/**
+ * `no_rope_layers` holds 0 for such a layer; without it every `no_rope_layer_interval`th layer is
+ * one.
+ */
 function skipsRotation(
   { no_rope_layers, no_rope_layer_interval }: ModelConfig,
   layer: number,

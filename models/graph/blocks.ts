@@ -1,6 +1,6 @@
 /**
- * Blocks that architectures share. Shapes: S rows, H hidden, N heads, KV KV heads, D head_dim, P D rounded up; (..) is (1, S) before the rows
- * of the last stage are picked and (W) after.
+ * Blocks that architectures share. Shapes: S rows, H hidden, N heads, KV KV heads, D head_dim, P D
+ * rounded up; (..) is (1, S) before the rows of the last stage are picked and (W) after.
  *
  * @module
  */
@@ -44,7 +44,10 @@ export interface Weight {
   entry: TensorEntry;
 }
 
-/** Looks a tensor up in a group; throws OrreryError `model/missing_tensor` or `model/bad_tensor` (wrong shape). */
+/**
+ * Looks a tensor up in a group; throws OrreryError `model/missing_tensor` or `model/bad_tensor`
+ * (wrong shape).
+ */
 export function weightOf(group: Group, tensor: string, name: string, shape: number[]): Weight {
   const entry = group.tensors[tensor];
   if (!entry) {
@@ -79,7 +82,9 @@ export function linear(stage: Stage, path: string, x: Value, weight: Weight, bia
   return stage.graph.node("Add", `${path}/Add`, [product, wide(stage, path, bias, [rows])]);
 }
 
-/** (W, H) times the LM head [vocab, H], which is stored like the embedding -> `output` (W, vocab). */
+/**
+ * (W, H) times the LM head [vocab, H], which is stored like the embedding -> `output` (W, vocab).
+ */
 export function logits(stage: Stage, path: string, x: Value, weight: Weight, output: Value): void {
   if (isQuantised(weight)) {
     blockedProduct(stage, path, x, weight, output);
@@ -93,7 +98,10 @@ export function logits(stage: Stage, path: string, x: Value, weight: Weight, out
 
 const isQuantised = ({ entry }: Weight) => entry.format === "q4" || entry.format === "q8";
 
-/** Product with a quantised [out, in]; `in` need not be a multiple of the block: the stored tail is zeros and is not read. */
+/**
+ * Product with a quantised [out, in]; `in` need not be a multiple of the block: the stored tail is
+ * zeros and is not read.
+ */
 function blockedProduct(
   stage: Stage,
   path: string,
@@ -122,8 +130,8 @@ function blockedProduct(
 }
 
 /**
- * An f32 or f16 tensor as f32. ONNX Runtime folds this Cast when the session is made: an f16 stage takes the memory, and runs
- * at the speed, of f32 (the CPU provider has no f16 product on x64).
+ * An f32 or f16 tensor as f32. ONNX Runtime folds this Cast when the session is made: an f16 stage
+ * takes the memory, and runs at the speed, of f32 (the CPU provider has no f16 product on x64).
  */
 function wide(stage: Stage, path: string, weight: Weight, dims: number[]): Value {
   const value = dense(stage, weight, dims);
@@ -139,7 +147,9 @@ export function embedding(stage: Stage, path: string, tokens: Value, weight: Wei
   return stage.graph.node("Mul", `${path}/Mul`, [rows, stage.graph.float(`${path}/scale`, factor)]);
 }
 
-/** Rows of a table [vocab, H] -> (1, S, H); only the rows that are asked for are ever dequantised. */
+/**
+ * Rows of a table [vocab, H] -> (1, S, H); only the rows that are asked for are ever dequantised.
+ */
 function tableRows(stage: Stage, path: string, tokens: Value, weight: Weight): Value {
   const { graph } = stage;
   const [vocab, hidden] = weight.entry.shape;
@@ -232,15 +242,16 @@ export function headNorm(
 }
 
 /**
- * Attention over the layer's arena: rotates q (1, S, N*D) and k (1, S, KV*D), writes k and v at slots T-S .. T-1 of the
- * buffers (1, KV, C, P), attends -> (1, S, N*D).
+ * Attention over the layer's arena: rotates q (1, S, N*D) and k (1, S, KV*D), writes k and v at
+ * slots T-S .. T-1 of the buffers (1, KV, C, P), attends -> (1, S, N*D).
  *
- * The operator itself only adds the causal mask by slot (row s sees slots up to T-S+s); the bias hides the rest, so rows
- * may be a tree. Keys are stored rotated.
+ * The operator itself only adds the causal mask by slot (row s sees slots up to T-S+s); the bias
+ * hides the rest, so rows may be a tree. Keys are stored rotated.
  *
- * Measured on onnxruntime 1.30: GroupQueryAttention with `do_rotary` takes only the first of `position_ids` when S = T and
- * counts on from there, which is wrong for a tree in the first frame; so rotation is an operator of its own. It refuses a D
- * that is not a multiple of 8: such heads are filled up with zeros, which change neither scores nor sums.
+ * Measured on onnxruntime 1.30: GroupQueryAttention with `do_rotary` takes only the first of
+ * `position_ids` when S = T and counts on from there, which is wrong for a tree in the first frame;
+ * so rotation is an operator of its own. It refuses a D that is not a multiple of 8: such heads are
+ * filled up with zeros, which change neither scores nor sums.
  */
 export function attention(
   stage: Stage,

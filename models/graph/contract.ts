@@ -1,9 +1,9 @@
 /**
- * Names, shapes and dtypes of a stage graph's inputs and outputs: the contract between the graph builder (`models/graph/`)
- * and the engine (`runtime/engine/`).
+ * Names, shapes and dtypes of a stage graph's inputs and outputs: the contract between the graph
+ * builder (`models/graph/`) and the engine (`runtime/engine/`).
  *
- * S = rows of the frame, T = rows visible in the arena (past + S), C = capacity of the arena, W = wanted rows,
- * H = hidden, KV = KV heads, D = cached head_dim, V = vocabulary.
+ * S = rows of the frame, T = rows visible in the arena (past + S), C = capacity of the arena, W =
+ * wanted rows, H = hidden, KV = KV heads, D = cached head_dim, V = vocabulary.
  *
  *     inputs   tokens      i64 (1, S)        first stage
  *              hidden      f32 (1, S, H)     other stages
@@ -22,7 +22,10 @@
  * @module
  */
 
-/** Bias of a hidden slot: large enough that softmax gives exactly 0 in f32, small enough never to overflow. */
+/**
+ * Bias of a hidden slot: large enough that softmax gives exactly 0 in f32, small enough never to
+ * overflow.
+ */
 export const MASKED: number = -1e9;
 
 /** A stage graph, ready for an inference session. */
@@ -39,7 +42,10 @@ export interface StageGraph {
   last: boolean;
   /** Bytes of the weights that the session maps; how many become private memory: `stage.ts`. */
   weightBytes: number;
-  /** Positions that rows see in the windowed layers of this stage, their own included; absent: it has no such layers. */
+  /**
+   * Positions that rows see in the windowed layers of this stage, their own included; absent: it
+   * has no such layers.
+   */
   window?: number;
   /** Elements of a cached key or value: head_dim, rounded up to what the operator takes. */
   cacheDim: number;

@@ -1,8 +1,9 @@
 /**
- * Writes ONNX models: the few messages of `onnx.proto` that a stage graph needs, encoded by protobufjs.
+ * Writes ONNX models: the few messages of `onnx.proto` that a stage graph needs, encoded by
+ * protobufjs.
  *
- * Field numbers are those of onnx/onnx.proto (IR version 10). Encoding is deterministic: fields go out in the order of
- * their numbers, repeated fields in the order given.
+ * Field numbers are those of onnx/onnx.proto (IR version 10). Encoding is deterministic: fields go
+ * out in the order of their numbers, repeated fields in the order given.
  *
  * @module
  */
@@ -119,7 +120,10 @@ export function encodeModel(graph: OnnxGraph): Uint8Array {
   }).finish();
 }
 
-/** The inverse of {@linkcode encodeModel} for what it writes, as plain objects (for tests and inspection). */
+/**
+ * The inverse of {@linkcode encodeModel} for what it writes, as plain objects (for tests and
+ * inspection).
+ */
 export function decodeModel(bytes: Uint8Array): Record<string, unknown> {
   modelType ??= protobuf.parse(PROTO, { keepCase: true }).root.lookupType("ModelProto");
   return modelType.toObject(modelType.decode(bytes), { longs: Number, arrays: true });

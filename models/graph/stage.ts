@@ -1,10 +1,11 @@
 /**
  * The graph of any layer range, over the model store's blobs as external data.
  *
- * Memory, measured on onnxruntime-node 1.30 (3 layers of a 0.5B shape): a session maps the blobs and then packs the products'
- * weights into memory of its own, after which the mapped pages go. Of 73 MiB of q4, 94 of q8, 167 of f16 and 335 of f32 weights
- * 69, 90, 279 and 260 MiB end up private (f16 is widened to f32; an embedding stays mapped). With `disable_prepacking` f32 stays
- * mapped entirely (8 MiB private) at the same speed, but q4 and q8 decode 30 to 40 times slower.
+ * Memory, measured on onnxruntime-node 1.30 (3 layers of a 0.5B shape): a session maps the blobs
+ * and then packs the products' weights into memory of its own, after which the mapped pages go. Of
+ * 73 MiB of q4, 94 of q8, 167 of f16 and 335 of f32 weights 69, 90, 279 and 260 MiB end up private
+ * (f16 is widened to f32; an embedding stays mapped). With `disable_prepacking` f32 stays mapped
+ * entirely (8 MiB private) at the same speed, but q4 and q8 decode 30 to 40 times slower.
  *
  * @module
  */
@@ -42,18 +43,19 @@ export interface StageGraphOptions {
   /** Folder of the model's blobs; the graph is written beside them. */
   blobDir: string;
   /**
-   * Arithmetic of quantised products: 4 rounds activations to int8 (fast), 1 computes in f32 (slower, closer to the
-   * weights as stored). `f16` and `f32` weights do not care. @default 4
+   * Arithmetic of quantised products: 4 rounds activations to int8 (fast), 1 computes in f32
+   * (slower, closer to the weights as stored). `f16` and `f32` weights do not care. @default 4
    */
   accuracyLevel?: 1 | 4;
 }
 
 /**
- * Writes `<blobDir>/stage-<hash>.onnx` for a layer range, unless it is there, and tells what it needs.
+ * Writes `<blobDir>/stage-<hash>.onnx` for a layer range, unless it is there, and tells what it
+ * needs.
  *
- * The same manifest and options give the same bytes on every machine. Beside it goes `rope-<hash>`, the cos/sin tables.
- * Throws OrreryError `model/`: `bad_layer_range`, `unknown_architecture`, `unsupported_rope`, `bad_rope`, `missing_tensor`,
- * `bad_tensor`.
+ * The same manifest and options give the same bytes on every machine. Beside it goes `rope-<hash>`,
+ * the cos/sin tables. Throws OrreryError `model/`: `bad_layer_range`, `unknown_architecture`,
+ * `unsupported_rope`, `bad_rope`, `missing_tensor`, `bad_tensor`.
  */
 export async function buildStageGraph(
   manifest: Manifest,
@@ -107,8 +109,9 @@ export async function buildStageGraph(
     ]);
     stream = { residual: embedding(stage, "/model/embed_tokens", stream.residual, table) };
   } else {
-    // Within a stage a layer begins with a fused add and norm, whose sums differ in the last bits from the plain norm's.
-    // hidden = half + half is exact, so the same operator sees the same numbers and a split changes no bit.
+    // Within a stage a layer begins with a fused add and norm, whose sums differ in the last bits
+    // from the plain norm's. hidden = half + half is exact, so the same operator sees the same
+    // numbers and a split changes no bit.
     const residual = graph.node("Mul", "/hidden/Mul", [
       stream.residual,
       graph.float("/hidden/half", 0.5),
@@ -176,7 +179,9 @@ function firstInput(graph: GraphBuilder, { geometry }: Manifest, first: boolean)
   return graph.input("hidden", "f32", [1, "rows", geometry.hidden]);
 }
 
-/** Rows `want` of (1, S, n) as (W, n): after the last layer's attention nothing else is computed. */
+/**
+ * Rows `want` of (1, S, n) as (W, n): after the last layer's attention nothing else is computed.
+ */
 function wantedRows(graph: GraphBuilder): (x: Value, path: string) => Value {
   const want = graph.input("want", "i64", ["wanted"]);
   const axis = graph.ints("/want/axis", [0]);

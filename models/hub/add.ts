@@ -27,9 +27,10 @@ export interface AddFromHubOptions
 }
 
 /**
- * Fetches a model into `<store>/downloads` and converts it, or finds that this commit was converted before with the same settings. What
- * was fetched stays when either fails or is aborted, and the next call goes on there; an architecture that is not supported is refused
- * before its weights are fetched. Throws what {@linkcode HubModel.fetch} and {@linkcode ModelStore.add} throw.
+ * Fetches a model into `<store>/downloads` and converts it, or finds that this commit was converted
+ * before with the same settings. What was fetched stays when either fails or is aborted, and the
+ * next call goes on there; an architecture that is not supported is refused before its weights are
+ * fetched. Throws what {@linkcode HubModel.fetch} and {@linkcode ModelStore.add} throw.
  */
 export async function addFromHub(
   store: ModelStore,

@@ -1,5 +1,6 @@
 /**
- * Requests to a hub: the token stays with the hub's own origin, redirects are followed by hand, what may pass is tried again.
+ * Requests to a hub: the token stays with the hub's own origin, redirects are followed by hand,
+ * what may pass is tried again.
  *
  * @module
  */
@@ -8,7 +9,10 @@ import { OrreryError } from "../../actors/system/errors.ts";
 import { modelError, reasonOf } from "../errors.ts";
 
 const MAX_REDIRECTS = 8;
-/** Attempts without any progress: few before the hub has answered once, more afterwards (an hour of work may be at stake). */
+/**
+ * Attempts without any progress: few before the hub has answered once, more afterwards (an hour of
+ * work may be at stake).
+ */
 const FIRST_ATTEMPTS = 3;
 const LATER_ATTEMPTS = 8;
 const LONGEST_BACKOFF_MS = 30_000;
@@ -68,7 +72,10 @@ export class HubClient implements Disposable {
     this.#http.close();
   }
 
-  /** What `@huggingface/hub` takes as its `fetch`: GET requests, bodies read whole, failures as `OrreryError`s. */
+  /**
+   * What `@huggingface/hub` takes as its `fetch`: GET requests, bodies read whole, failures as
+   * `OrreryError`s.
+   */
   readonly fetch: typeof fetch = (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
     return this.persist(() =>
@@ -87,8 +94,9 @@ export class HubClient implements Disposable {
   };
 
   /**
-   * A file's bytes from `offset` on, once; to be called within {@linkcode HubClient.persist}. `take` gets the answer, which is
-   * the whole file (200) or the part asked for (206), and a function to call for every chunk that arrived.
+   * A file's bytes from `offset` on, once; to be called within {@linkcode HubClient.persist}.
+   * `take` gets the answer, which is the whole file (200) or the part asked for (206), and a
+   * function to call for every chunk that arrived.
    */
   async download<T>(
     path: string,
@@ -106,7 +114,10 @@ export class HubClient implements Disposable {
     );
   }
 
-  /** Does it again after failures that may pass; `progress` tells how far it came: attempts are counted where it stands still. */
+  /**
+   * Does it again after failures that may pass; `progress` tells how far it came: attempts are
+   * counted where it stands still.
+   */
   async persist<T>(work: () => Promise<T>, progress: () => number = () => 0): Promise<T> {
     const { signal, onRetry, backoffMs = 500 } = this.#options;
     for (let attempt = 1, reached = progress();; attempt++) {
@@ -126,7 +137,10 @@ export class HubClient implements Disposable {
     }
   }
 
-  /** The answer ended before the whole file had come; {@linkcode HubClient.persist} goes on from there. */
+  /**
+   * The answer ended before the whole file had come; {@linkcode HubClient.persist} goes on from
+   * there.
+   */
   cutShort(path: string, at: number, size: number): Error {
     return new Passing(this.#unreachable(`${path} ended at byte ${at} of ${size}`));
   }
@@ -169,7 +183,9 @@ export class HubClient implements Disposable {
     }
   }
 
-  /** Follows redirects. `own`: the answer is the hub's own, not that of a host which it pointed to. */
+  /**
+   * Follows redirects. `own`: the answer is the hub's own, not that of a host which it pointed to.
+   */
   async #follow(from: string, headers: Headers, signal: AbortSignal) {
     let url = new URL(from);
     let own = true;

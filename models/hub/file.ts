@@ -1,5 +1,6 @@
 /**
- * One file of a hub repository onto the disk: resumed where it stopped, checked before it gets its name.
+ * One file of a hub repository onto the disk: resumed where it stopped, checked before it gets its
+ * name.
  *
  * @module
  */
@@ -16,7 +17,10 @@ export interface HubFile {
   path: string;
   /** Bytes. */
   size: number;
-  /** sha256 of its bytes (files in large file storage), else the git blob id; lower-case hexadecimal. */
+  /**
+   * sha256 of its bytes (files in large file storage), else the git blob id; lower-case
+   * hexadecimal.
+   */
   digest?: { algorithm: "sha256" | "git"; value: string };
 }
 
@@ -33,8 +37,8 @@ export interface FetchFileOptions {
 }
 
 /**
- * Fetches a file, or finds that it is here. Throws what the hub says, `download_hash` when its bytes are not those that the hub
- * lists (they are thrown away), `disk_full`.
+ * Fetches a file, or finds that it is here. Throws what the hub says, `download_hash` when its
+ * bytes are not those that the hub lists (they are thrown away), `disk_full`.
  */
 export async function fetchFile(file: HubFile, options: FetchFileOptions): Promise<void> {
   const { client, commit, to, signal, onBytes } = options;

@@ -1,8 +1,8 @@
 /**
  * Models on a hub: which files of a repository make the model, and how they come into a folder.
  *
- * `@huggingface/hub` resolves revisions and lists files. It does not fetch them: its downloads neither resume nor check a hash, and
- * print to the console.
+ * `@huggingface/hub` resolves revisions and lists files. It does not fetch them: its downloads
+ * neither resume nor check a hash, and print to the console.
  *
  * @module
  */
@@ -25,7 +25,10 @@ const COMMIT = /^[0-9a-f]{40}$/;
 export interface HubSpec {
   /** `owner/name`. */
   repo: string;
-  /** Path of a GGUF file in the repository; without it the repository's safetensors checkpoint is meant. */
+  /**
+   * Path of a GGUF file in the repository; without it the repository's safetensors checkpoint is
+   * meant.
+   */
   file?: string;
 }
 
@@ -48,7 +51,8 @@ export interface HubOptions extends HubClientOptions {
   /** Told once when another process is fetching the same model. */
   onWait?: () => void;
   /**
-   * Looks at the text files of a checkpoint, which lie in `folder`, before its weights are fetched; to refuse the model, throw
+   * Looks at the text files of a checkpoint, which lie in `folder`, before its weights are fetched;
+   * to refuse the model, throw
    */
   check?: (folder: string) => Promise<void>;
 }
@@ -74,7 +78,10 @@ const listed = z.object({
 });
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
-/** A model on a hub at one commit. Dispose of it to let other processes have its folder; what was fetched stays. */
+/**
+ * A model on a hub at one commit. Dispose of it to let other processes have its folder; what was
+ * fetched stays.
+ */
 export class HubModel implements AsyncDisposable {
   readonly spec: HubSpec;
   /** 40 hexadecimal digits: what the branch or tag was when it was resolved. */
@@ -94,7 +101,10 @@ export class HubModel implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Finds the commit that a revision is now; a whole commit is taken at its word. Throws `hub_repository`, `hub_revision`, `hub_token`, `hub_unreachable`, `hub_busy`, `hub_failed`. */
+  /**
+   * Finds the commit that a revision is now; a whole commit is taken at its word. Throws
+   * `hub_repository`, `hub_revision`, `hub_token`, `hub_unreachable`, `hub_busy`, `hub_failed`.
+   */
   static async resolve(spec: HubSpec, options: HubOptions = {}): Promise<HubModel> {
     const { revision = "main" } = options;
     const client = new HubClient(spec.repo, options);
@@ -116,9 +126,10 @@ export class HubModel implements AsyncDisposable {
   }
 
   /**
-   * Fetches what is not yet in `<dir>/<owner>--<name>/<commit>` and gives the path of that folder, or of the GGUF file in it. Another
-   * process that fetches the same is waited for. Throws as {@linkcode HubModel.resolve} and `hub_gated`, `hub_forbidden`,
-   * `weights_missing`, `file_missing`, `shard_name`, `download_hash`, `disk_full`.
+   * Fetches what is not yet in `<dir>/<owner>--<name>/<commit>` and gives the path of that folder,
+   * or of the GGUF file in it. Another process that fetches the same is waited for. Throws as
+   * {@linkcode HubModel.resolve} and `hub_gated`, `hub_forbidden`, `weights_missing`,
+   * `file_missing`, `shard_name`, `download_hash`, `disk_full`.
    */
   async fetch(dir: string): Promise<string> {
     const folder = await this.#claim(dir);

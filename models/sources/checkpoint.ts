@@ -21,12 +21,18 @@ import type { ReadOptions, RowPiece, WeightSource } from "./source.ts";
 const INDEX = "model.safetensors.index.json";
 const SINGLE = "model.safetensors";
 const PIECE_BYTES = 8 << 20;
-/** Weight files up to this size are told apart by content, larger ones by header, size and time of change. */
+/**
+ * Weight files up to this size are told apart by content, larger ones by header, size and time of
+ * change.
+ */
 const HASHED_WHOLE_BYTES = 64 << 20;
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
-/** Reads a JSON file of a model folder; throws `file_missing` or `file_malformed` with the path in it. */
+/**
+ * Reads a JSON file of a model folder; throws `file_missing` or `file_malformed` with the path in
+ * it.
+ */
 export async function readJsonFile(path: string): Promise<unknown> {
   let text: string;
   try {
@@ -48,7 +54,10 @@ export async function readJsonFile(path: string): Promise<unknown> {
   }
 }
 
-/** An opened checkpoint folder; reads by range, never a whole file. Dispose of it to close the files. */
+/**
+ * An opened checkpoint folder; reads by range, never a whole file. Dispose of it to close the
+ * files.
+ */
 export class Checkpoint implements WeightSource {
   readonly dir: string;
   readonly tensors: ReadonlyMap<string, PlacedTensor>;
@@ -130,8 +139,8 @@ export class Checkpoint implements WeightSource {
   }
 
   /**
-   * Identity of the weights and of config.json. Weight files up to 64 MiB count by content, larger ones by header, size and
-   * time of last change: cheap for a checkpoint of any size.
+   * Identity of the weights and of config.json. Weight files up to 64 MiB count by content, larger
+   * ones by header, size and time of last change: cheap for a checkpoint of any size.
    */
   async fingerprint(): Promise<string> {
     const hash = createHash("sha256");
@@ -192,7 +201,10 @@ export class Checkpoint implements WeightSource {
   }
 }
 
-/** Weight files in the order of their names, each with the tensors that the index expects in it (none: all of them). */
+/**
+ * Weight files in the order of their names, each with the tensors that the index expects in it
+ * (none: all of them).
+ */
 async function weightFiles(dir: string): Promise<Map<string, string[] | undefined>> {
   const names = new Set<string>();
   try {

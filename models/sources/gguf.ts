@@ -1,8 +1,9 @@
 /**
  * The header of a GGUF file: metadata and where the tensors lie.
  *
- * `@huggingface/gguf` is not used: what a truncated file lacks it reads as zeros, and it checks neither lengths against the
- * file's size nor tensor sizes, alignment and overlaps. Here every length is checked before anything is read or allocated.
+ * `@huggingface/gguf` is not used: what a truncated file lacks it reads as zeros, and it checks
+ * neither lengths against the file's size nor tensor sizes, alignment and overlaps. Here every
+ * length is checked before anything is read or allocated.
  *
  * @module
  */
@@ -23,7 +24,9 @@ export interface GgufTensor {
   name: string;
   /** ggml's name of the element type, e.g. `Q4_K`. */
   type: string;
-  /** Outermost dimension first: [out, in] for a projection (the file has them the other way round). */
+  /**
+   * Outermost dimension first: [out, in] for a projection (the file has them the other way round).
+   */
   shape: number[];
   /** Position of its first byte in the file. */
   offset: number;
@@ -38,7 +41,9 @@ export interface GgufHeader {
   bytes: number;
 }
 
-/** ggml's element types: [elements a block, bytes a block] by name, in the order of their numbers. */
+/**
+ * ggml's element types: [elements a block, bytes a block] by name, in the order of their numbers.
+ */
 const TYPES: ReadonlyMap<number, [name: string, elements: number, bytes: number]> = new Map([
   [0, ["F32", 1, 4]],
   [1, ["F16", 1, 2]],
@@ -101,7 +106,10 @@ export function ggufError(
   );
 }
 
-/** Reads and checks the header of an open file; `path` is for messages. Throws `gguf_malformed`, `gguf_unsupported`. */
+/**
+ * Reads and checks the header of an open file; `path` is for messages. Throws `gguf_malformed`,
+ * `gguf_unsupported`.
+ */
 export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
   const cursor = new Cursor(file, path);
   const bad = (why: string, tensor?: string) => ggufError("gguf_malformed", path, why, tensor);
@@ -217,7 +225,10 @@ class Cursor {
     return Number(this.#take(8, "the header").getBigUint64(0, true));
   }
 
-  /** A number of things of at least `least` bytes each, which must have room in the rest of the file. */
+  /**
+   * A number of things of at least `least` bytes each, which must have room in the rest of the
+   * file.
+   */
   count(what: string, least: number, most: number): number {
     const count = this.u64();
     if (count > most || count * least > this.size - this.position) {

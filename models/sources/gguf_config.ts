@@ -1,6 +1,6 @@
 /**
- * GGUF metadata to the config.json that the model's Hugging Face checkpoint has, and how llama.cpp's converter changed its
- * tensors.
+ * GGUF metadata to the config.json that the model's Hugging Face checkpoint has, and how
+ * llama.cpp's converter changed its tensors.
  *
  * @module
  */
@@ -10,7 +10,10 @@ import { ggufError, type GgufHeader } from "./gguf.ts";
 export interface GgufFamily {
   /** Hugging Face class. */
   architecture: string;
-  /** Rows of Q and K are reordered so that the two dimensions that RoPE rotates together are neighbours. */
+  /**
+   * Rows of Q and K are reordered so that the two dimensions that RoPE rotates together are
+   * neighbours.
+   */
   permuted?: true;
   /** What the converter added to the gains of norms. */
   gainOffset?: number;
@@ -26,7 +29,10 @@ const GEMMA_NAMES = {
   "post_ffw_norm": "post_feedforward_layernorm",
 };
 
-/** Layers of the Gemma models whose scores are scaled by hidden size and heads, not by head_dim: the 27B ones. */
+/**
+ * Layers of the Gemma models whose scores are scaled by hidden size and heads, not by head_dim: the
+ * 27B ones.
+ */
 const GEMMA_27B_LAYERS = { gemma2: 46, gemma3: 62 };
 
 const FAMILIES: Readonly<Record<string, GgufFamily>> = {
@@ -125,7 +131,9 @@ export class Metadata {
     return this.#header.tensors.has(tensor);
   }
 
-  /** A number of this architecture, e.g. `block_count`; an array must hold one number throughout. */
+  /**
+   * A number of this architecture, e.g. `block_count`; an array must hold one number throughout.
+   */
   number(key: string): number | undefined {
     const full = `${this.architecture}.${key}`;
     const found = this.#header.metadata.get(full);
@@ -269,8 +277,9 @@ function scalingOf(
 }
 
 /**
- * The parameters of Llama 3's scaling that give these divisors of the frequencies. The file has only the divisors; the first
- * whole number of rows (powers of two, 8192 before all) and the factors 1 and 4, which all Llama 3 models have, are tried.
+ * The parameters of Llama 3's scaling that give these divisors of the frequencies. The file has
+ * only the divisors; the first whole number of rows (powers of two, 8192 before all) and the
+ * factors 1 and 4, which all Llama 3 models have, are tried.
  */
 function llama3Scaling(
   factors: number[],

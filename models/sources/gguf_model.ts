@@ -1,5 +1,6 @@
 /**
- * A GGUF file as a checkpoint: Hugging Face names and rows, config.json and tokenizer files made from its metadata.
+ * A GGUF file as a checkpoint: Hugging Face names and rows, config.json and tokenizer files made
+ * from its metadata.
  *
  * @module
  */
@@ -147,7 +148,10 @@ export class GgufModel implements WeightSource {
     }
   }
 
-  /** The tensor in one of our layouts without a second rounding; undefined where the file's blocks do not allow that. */
+  /**
+   * The tensor in one of our layouts without a second rounding; undefined where the file's blocks
+   * do not allow that.
+   */
   quantised(
     name: string,
     shape: number[],
@@ -177,7 +181,10 @@ export class GgufModel implements WeightSource {
     }
   }
 
-  /** Identity of the file: its header and, up to 64 MiB, its content; of larger ones size and time of change. */
+  /**
+   * Identity of the file: its header and, up to 64 MiB, its content; of larger ones size and time
+   * of change.
+   */
   async fingerprint(): Promise<string> {
     const { size, mtime } = await this.#file.stat();
     const whole = size <= 64 << 20;

@@ -1,9 +1,10 @@
 /**
  * ggml's quantised blocks to f32, and those that our layouts can hold carried over as they are.
  *
- * A legacy block has 32 elements; of its nibbles the low ones are elements 0-15, the high ones 16-31. A K block has 256 in
- * sub-blocks of 32 (Q6_K: 16) with scales of their own. Products of a half-precision scale with such codes are exact in f32,
- * so a value is rounded at most once, at the last sum: as ggml's own f32 arithmetic does it.
+ * A legacy block has 32 elements; of its nibbles the low ones are elements 0-15, the high ones
+ * 16-31. A K block has 256 in sub-blocks of 32 (Q6_K: 16) with scales of their own. Products of a
+ * half-precision scale with such codes are exact in f32, so a value is rounded at most once, at the
+ * last sum: as ggml's own f32 arithmetic does it.
  *
  * @module
  */
@@ -17,7 +18,10 @@ function half(bytes: Uint8Array, at: number): number {
   return halfValues()[bytes[at] | bytes[at + 1] << 8];
 }
 
-/** A decoder of 32-element blocks: `d` and, where there is one, the minimum stand first, then the fifth bits, then the nibbles. */
+/**
+ * A decoder of 32-element blocks: `d` and, where there is one, the minimum stand first, then the
+ * fifth bits, then the nibbles.
+ */
 function legacy(minimum: boolean, fifthBits: boolean): Decoder {
   const codesAt = (minimum ? 4 : 2) + (fifthBits ? 4 : 0);
   const zero = minimum ? 0 : fifthBits ? 16 : 8;
@@ -46,7 +50,10 @@ const q8_0: Decoder = (bytes, out) => {
   }
 };
 
-/** Q4_K and Q5_K: d, dmin, eight 6-bit scales and minima in 12 bytes, then (Q5_K) 32 bytes of fifth bits, then nibbles. */
+/**
+ * Q4_K and Q5_K: d, dmin, eight 6-bit scales and minima in 12 bytes, then (Q5_K) 32 bytes of fifth
+ * bits, then nibbles.
+ */
 function kQuant(fifthBits: boolean): Decoder {
   const codesAt = fifthBits ? 48 : 16;
   return (bytes, out) => {
@@ -127,8 +134,8 @@ export function isCarried(type: string, format: string): boolean {
 }
 
 /**
- * Q4_0 or Q8_0 blocks into our layout without rounding: codes u8 [blocks, 16 (q4) or 32 (q8)], scales f32 [blocks]; the f16
- * scales are exact in f32.
+ * Q4_0 or Q8_0 blocks into our layout without rounding: codes u8 [blocks, 16 (q4) or 32 (q8)],
+ * scales f32 [blocks]; the f16 scales are exact in f32.
  */
 export function carryOver(
   type: string,

@@ -1,15 +1,16 @@
 /**
  * The tokenizer in a GGUF file as the tokenizer.json and tokenizer_config.json that it was made of.
  *
- * `gpt2`: byte-level BPE. Vocabulary and merges are in the file; how a text is split into words is only named, so the known
- * names have their expressions here.
+ * `gpt2`: byte-level BPE. Vocabulary and merges are in the file; how a text is split into words is
+ * only named, so the known names have their expressions here.
  *
- * `llama`: SentencePiece BPE. The file has scores in place of merges. They are reconstructed as transformers does: every way
- * to make a token of two others is a merge, best score first. For Llama 2 this gives the published list, but for the order of
- * the runs of spaces, which share one score. (Tokens of equal score merge by rank, where SentencePiece goes from left to right.)
+ * `llama`: SentencePiece BPE. The file has scores in place of merges. They are reconstructed as
+ * transformers does: every way to make a token of two others is a merge, best score first. For
+ * Llama 2 this gives the published list, but for the order of the runs of spaces, which share one
+ * score. (Tokens of equal score merge by rank, where SentencePiece goes from left to right.)
  *
- * What a GGUF does not say: whether a special token strips the spaces beside it (only Phi-3's are known to), or is looked for in
- * the text before or after its normalisation (before).
+ * What a GGUF does not say: whether a special token strips the spaces beside it (only Phi-3's are
+ * known to), or is looked for in the text before or after its normalisation (before).
  *
  * @module
  */
@@ -99,7 +100,10 @@ function words(beginning: string): string {
   return `${beginning}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 }
 
-/** Reads the tokenizer from metadata; `path` is for messages. Throws `gguf_malformed`, `gguf_unsupported`. */
+/**
+ * Reads the tokenizer from metadata; `path` is for messages. Throws `gguf_malformed`,
+ * `gguf_unsupported`.
+ */
 export function tokenizerOf(metadata: GgufHeader["metadata"], path: string): GgufTokenizer {
   const fields = new Fields(metadata, path);
   const kind = fields.text("model");

@@ -42,7 +42,10 @@ async function throughFile(fields: Record<string, GgufField>): Promise<GgufToken
   }
 }
 
-/** The library's `Digits` splits off ASCII digits only; the original implementation, and a GGUF file, all of `\\p{N}`. */
+/**
+ * The library's `Digits` splits off ASCII digits only; the original implementation, and a GGUF
+ * file, all of `\\p{N}`.
+ */
 function withAllDigits(original: TokenizerJson): unknown {
   const split = {
     type: "Split",
@@ -131,7 +134,8 @@ Deno.test(
     const words = (all: string[]) => all.filter((merge) => !isRun(merge.replace(" ", "")));
     assert.deepEqual(words(mine), words(published));
     assert.deepEqual(mine.toSorted(), published.toSorted());
-    // the file cannot say that Llama 2's special tokens are looked for in the normalised text: they are found as they stand
+    // the file cannot say that Llama 2's special tokens are looked for in the normalised text: they
+    // are found as they stand
     assertSameIds(read, {
       ...llama2!,
       added_tokens: llama2!.added_tokens.map((t) => ({ ...t, normalized: false })),

@@ -1,5 +1,6 @@
 /**
- * The safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes without gaps.
+ * The safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes without
+ * gaps.
  *
  * @module
  */
@@ -57,8 +58,8 @@ export function headerLength(first: Uint8Array, fileBytes: number, file: string)
 }
 
 /**
- * The tensors of a file from its JSON header. Every offset is checked: tensors neither overlap nor leave gaps nor reach
- * past the file, and each has the bytes that its dtype and shape need.
+ * The tensors of a file from its JSON header. Every offset is checked: tensors neither overlap nor
+ * leave gaps nor reach past the file, and each has the bytes that its dtype and shape need.
  */
 export function parseHeader(
   json: Uint8Array,
@@ -110,7 +111,8 @@ export function parseHeader(
         throw bad(`${dtype} [${shape}] needs ${want} bytes, its offsets give ${bytes}`, name);
       }
     }
-    // Other dtypes (an old checkpoint's integer buffers) are named only if the model asks for such a tensor.
+    // Other dtypes (an old checkpoint's integer buffers) are named only if the model asks for such
+    // a tensor.
     tensors.set(name, { dtype, shape, file, bytes, offset: start + from });
     end = to;
   }
@@ -135,7 +137,10 @@ export function halfValues(): Float32Array {
   );
 }
 
-/** Little-endian elements as f32; `bytes` must be aligned to the element. An F32 input is viewed, not copied. */
+/**
+ * Little-endian elements as f32; `bytes` must be aligned to the element. An F32 input is viewed,
+ * not copied.
+ */
 export function toFloat32(
   bytes: Uint8Array<ArrayBuffer>,
   dtype: SourceTensor["dtype"],

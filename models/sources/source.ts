@@ -31,7 +31,10 @@ export interface ReadOptions {
   signal?: AbortSignal;
 }
 
-/** Some whole rows of a tensor in one of our quantised layouts (see `models/manifest.ts`), symmetric, without a second rounding. */
+/**
+ * Some whole rows of a tensor in one of our quantised layouts (see `models/manifest.ts`),
+ * symmetric, without a second rounding.
+ */
 export interface QuantisedPiece {
   firstRow: number;
   rows: number;
@@ -41,14 +44,26 @@ export interface QuantisedPiece {
   scales: Float32Array;
 }
 
-/** A checkpoint's weights. A piece is checked while it is read: NaN and infinite weights are refused. */
+/**
+ * A checkpoint's weights. A piece is checked while it is read: NaN and infinite weights are
+ * refused.
+ */
 export interface WeightSource extends AsyncDisposable {
   readonly tensors: ReadonlyMap<string, SourceTensor>;
-  /** Finds a tensor and checks what it is, reading nothing. Throws `tensor_missing`, `tensor_shape`, `tensor_dtype`. */
+  /**
+   * Finds a tensor and checks what it is, reading nothing. Throws `tensor_missing`, `tensor_shape`,
+   * `tensor_dtype`.
+   */
   check(name: string, shape: number[]): SourceTensor;
-  /** The tensor row by row, in order. Throws as `check`, and `tensor_not_finite`, `safetensors_truncated`. */
+  /**
+   * The tensor row by row, in order. Throws as `check`, and `tensor_not_finite`,
+   * `safetensors_truncated`.
+   */
   read(name: string, shape: number[], options?: ReadOptions): AsyncIterable<RowPiece>;
-  /** The tensor as it is in the file, where that can be put into this layout exactly; else undefined. Throws as `read`. */
+  /**
+   * The tensor as it is in the file, where that can be put into this layout exactly; else
+   * undefined. Throws as `read`.
+   */
   quantised?(
     name: string,
     shape: number[],

@@ -1,6 +1,6 @@
 /**
- * Content-addressed files: `<dir>/blobs/<sha256>`. A blob appears under its name only when it is whole; several processes may
- * write to one folder at once.
+ * Content-addressed files: `<dir>/blobs/<sha256>`. A blob appears under its name only when it is
+ * whole; several processes may write to one folder at once.
  *
  * @module
  */
@@ -73,7 +73,10 @@ export class BlobWriter implements AsyncDisposable {
 
 /** The blobs of a store. */
 export class BlobFolder {
-  /** Absolute path of the folder; stage graphs lie in it too, since ONNX Runtime lets external data lie only beside the graph. */
+  /**
+   * Absolute path of the folder; stage graphs lie in it too, since ONNX Runtime lets external data
+   * lie only beside the graph.
+   */
   readonly dir: string;
   readonly #temporary: string;
 
@@ -144,7 +147,10 @@ export class BlobFolder {
     return (await statIfThere(this.path(sha256) + ".part"))?.size ?? 0;
   }
 
-  /** Adds bytes to a partly fetched blob; `offset` must be its {@linkcode partialSize}, else `part_offset` is thrown. */
+  /**
+   * Adds bytes to a partly fetched blob; `offset` must be its {@linkcode partialSize}, else
+   * `part_offset` is thrown.
+   */
   async appendPart(sha256: string, offset: number, bytes: Uint8Array): Promise<void> {
     using file = await Deno.open(this.path(sha256) + ".part", { create: true, append: true });
     const { size } = await file.stat();
@@ -162,7 +168,10 @@ export class BlobFolder {
     await writeAll(file, bytes);
   }
 
-  /** Checks a fetched blob's hash and gives it its name; a wrong one is deleted and `blob_hash` thrown. */
+  /**
+   * Checks a fetched blob's hash and gives it its name; a wrong one is deleted and `blob_hash`
+   * thrown.
+   */
   async finishPart(sha256: string, signal?: AbortSignal): Promise<void> {
     const path = this.path(sha256) + ".part";
     const actual = await hashFile(path, signal);

@@ -89,8 +89,9 @@ export class Conversion {
   }
 
   /**
-   * Converts every group that is neither in `done` nor in the journal with its blob still there. Disk space is checked first:
-   * `disk_full` says how much is missing. What is done when it is interrupted stays for the next run.
+   * Converts every group that is neither in `done` nor in the journal with its blob still there.
+   * Disk space is checked first: `disk_full` says how much is missing. What is done when it is
+   * interrupted stays for the next run.
    */
   async run(done: Journal | undefined): Promise<Pick<Manifest, "embedding" | "layers" | "head">> {
     const { blobs, dir, signal, onProgress } = this.#options;

@@ -63,8 +63,9 @@ function tensorBytes({ shape }: TensorSpec, format: Precision): number {
 }
 
 /**
- * Writes a group's blob. In memory are a piece of rows, a quantised tensor's scales and zero points, and of f16 and f32
- * projections, which are stored transposed, one whole tensor. Nothing is left behind when it fails or is aborted.
+ * Writes a group's blob. In memory are a piece of rows, a quantised tensor's scales and zero
+ * points, and of f16 and f32 projections, which are stored transposed, one whole tensor. Nothing is
+ * left behind when it fails or is aborted.
  */
 export async function convertGroup(
   source: WeightSource,

@@ -7,7 +7,10 @@ export async function freeBytes(dir: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** An error `disk_full`. @param needed Bytes that were to be written. @param free Bytes that there is room for. */
+/**
+ * An error `disk_full`. @param needed Bytes that were to be written. @param free Bytes that there
+ * is room for.
+ */
 export function diskFull(dir: string, needed: number, free: number): Error {
   return modelError(
     "disk_full",

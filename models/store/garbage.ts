@@ -1,8 +1,9 @@
 /**
  * What a store no longer needs.
  *
- * A blob is in use when its hash stands in some manifest, malformed ones included, or in the journal of a conversion that has
- * not ended. A stage graph is in use when all the blobs are that it points to, a RoPE table when a stage graph points to it.
+ * A blob is in use when its hash stands in some manifest, malformed ones included, or in the
+ * journal of a conversion that has not ended. A stage graph is in use when all the blobs are that
+ * it points to, a RoPE table when a stage graph points to it.
  *
  * @module
  */
@@ -18,8 +19,8 @@ const HASH = /[0-9a-f]{64}/g;
 const TABLE = /rope-[0-9a-f]{32}/g;
 
 /**
- * Deletes those of `candidates` (sha256 of blobs) that nothing uses, then the stage graphs and tables that fall with them. The
- * caller holds the store's lock.
+ * Deletes those of `candidates` (sha256 of blobs) that nothing uses, then the stage graphs and
+ * tables that fall with them. The caller holds the store's lock.
  */
 export async function collectGarbage(
   dir: string,
@@ -42,7 +43,10 @@ export async function collectGarbage(
   await collectGraphs(blobs, used);
 }
 
-/** Deletes stage graphs over blobs that are not in `used`, and the tables that no stage graph is left for. */
+/**
+ * Deletes stage graphs over blobs that are not in `used`, and the tables that no stage graph is
+ * left for.
+ */
 async function collectGraphs(blobs: BlobFolder, used: Set<string>): Promise<void> {
   const tables: string[] = [];
   const usedTables = new Set<string>();

@@ -47,7 +47,10 @@ export interface GenerationDefaults {
 export const idList = (value: number | number[] | null | undefined): number[] =>
   value === null || value === undefined ? [] : [value].flat();
 
-/** Validates a generation_config.json; `file` is its path, for messages. Throws `generation_config_malformed`. */
+/**
+ * Validates a generation_config.json; `file` is its path, for messages. Throws
+ * `generation_config_malformed`.
+ */
 export function parseGenerationConfig(json: unknown, file: string): GenerationDefaults {
   const parsed = generationConfigSchema.safeParse(json);
   if (!parsed.success) {

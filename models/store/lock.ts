@@ -6,8 +6,9 @@ const PATIENCE_MS = 60_000;
 const POLL_MS = 20;
 
 /**
- * Takes an advisory lock on a file (made when absent), which other processes and other callers in this one then wait for.
- * Disposing of it gives it back; so does the end of the process. Throws `store_busy` after a minute.
+ * Takes an advisory lock on a file (made when absent), which other processes and other callers in
+ * this one then wait for. Disposing of it gives it back; so does the end of the process. Throws
+ * `store_busy` after a minute.
  */
 export async function lockFile(path: string): Promise<Disposable> {
   const file = await Deno.open(path, { create: true, write: true });

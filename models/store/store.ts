@@ -8,8 +8,8 @@
  *     <dir>/tmp/                       files in the making
  *     <dir>/lock                       held for a moment by who publishes or removes a model
  *
- * Everything appears by renaming, and blobs are deleted under the lock that manifests are published under, so several processes
- * may use one store.
+ * Everything appears by renaming, and blobs are deleted under the lock that manifests are published
+ * under, so several processes may use one store.
  *
  * @module
  */
@@ -44,8 +44,8 @@ export interface AddOptions {
   /** How the LM head is stored. @default "q8" in a q4 model, else as `precision` says */
   headPrecision?: Precision;
   /**
-   * Says exactly what the source is, e.g. `owner/name@commit` of a hub: it stands in the manifest, and the same origin converts only
-   * once, whatever the folder. @default the files themselves tell
+   * Says exactly what the source is, e.g. `owner/name@commit` of a hub: it stands in the manifest,
+   * and the same origin converts only once, whatever the folder. @default the files themselves tell
    */
   origin?: string;
   /** Told after each piece of work, and of each group that was converted before. */
@@ -72,7 +72,10 @@ export type StoreEntry =
 
 /** Options of {@linkcode ModelStore.open}. */
 export interface StoreOptions {
-  /** Bytes that can still be written to the file system of a folder. @default what the operating system says */
+  /**
+   * Bytes that can still be written to the file system of a folder. @default what the operating
+   * system says
+   */
   freeBytes?: (dir: string) => Promise<number>;
 }
 
@@ -97,9 +100,10 @@ export class ModelStore {
   }
 
   /**
-   * Converts a checkpoint, or finds that it was converted before with the same settings; a model of the same name is replaced.
-   * What is unsupported or does not fit the disk (`disk_full`) is refused before any work. An interrupted conversion goes on
-   * where it stopped; one that a fault of the checkpoint ends leaves nothing behind.
+   * Converts a checkpoint, or finds that it was converted before with the same settings; a model of
+   * the same name is replaced. What is unsupported or does not fit the disk (`disk_full`) is
+   * refused before any work. An interrupted conversion goes on where it stopped; one that a fault
+   * of the checkpoint ends leaves nothing behind.
    */
   async add(source: string, options: AddOptions = {}): Promise<StoredModel> {
     const { precision = "q4", signal, onProgress, origin } = options;
@@ -117,7 +121,8 @@ export class ModelStore {
       onProgress,
       signal,
     });
-    // Another process may delete a shared blob between its reuse and our manifest: then it is made again.
+    // Another process may delete a shared blob between its reuse and our manifest: then it is made
+    // again.
     for (let attempt = 1;; attempt++) {
       const manifest: Manifest = {
         version: 1,
@@ -145,8 +150,8 @@ export class ModelStore {
   }
 
   /**
-   * Finds a model that was converted from this origin with these settings, and gives it the name that is wanted; undefined when it was
-   * not, or when some of it is missing.
+   * Finds a model that was converted from this origin with these settings, and gives it the name
+   * that is wanted; undefined when it was not, or when some of it is missing.
    */
   async findConverted(
     options: AddOptions & { name: string; origin: string },
@@ -204,8 +209,8 @@ export class ModelStore {
   }
 
   /**
-   * Deletes a model, broken ones too, and those of its blobs, stage graphs and tables that no other model uses; throws
-   * `model_unknown`. A node that runs the model goes on with what it has loaded.
+   * Deletes a model, broken ones too, and those of its blobs, stage graphs and tables that no other
+   * model uses; throws `model_unknown`. A node that runs the model goes on with what it has loaded.
    */
   async remove(name: string): Promise<void> {
     checkName(name);
@@ -217,7 +222,10 @@ export class ModelStore {
     await collectGarbage(this.dir, this.blobs, hashes);
   }
 
-  /** Hashes a model's blobs again. A node that hosts some of the layers misses the others: `missing` is a fault only where all are due. */
+  /**
+   * Hashes a model's blobs again. A node that hosts some of the layers misses the others: `missing`
+   * is a fault only where all are due.
+   */
   async verify(name: string, options: { signal?: AbortSignal } = {}): Promise<BlobProblem[]> {
     return await this.#problems((await this.get(name)).manifest, true, options.signal);
   }
@@ -228,8 +236,9 @@ export class ModelStore {
   }
 
   /**
-   * Takes a blob from a stream, from byte {@linkcode BlobFolder.partialSize} on, and checks its hash (`blob_hash`). What has
-   * arrived when the stream fails is kept: the next call goes on from there.
+   * Takes a blob from a stream, from byte {@linkcode BlobFolder.partialSize} on, and checks its
+   * hash (`blob_hash`). What has arrived when the stream fails is kept: the next call goes on from
+   * there.
    */
   async importBlob(
     sha256: string,
@@ -246,14 +255,16 @@ export class ModelStore {
     await this.blobs.finishPart(sha256, options.signal);
   }
 
-  /** Stores a manifest (a peer's, for one) and puts the text files that are here as blobs beside it. */
+  /**
+   * Stores a manifest (a peer's, for one) and puts the text files that are here as blobs beside it.
+   */
   async writeManifest(manifest: Manifest): Promise<StoredModel> {
     return (await this.#publish(manifest)).model;
   }
 
   /**
-   * Stores a manifest, collects what only its predecessor used, and counts its blobs that are not here. Under the lock: who
-   * deletes blobs sees the manifest, or it sees that they are gone.
+   * Stores a manifest, collects what only its predecessor used, and counts its blobs that are not
+   * here. Under the lock: who deletes blobs sees the manifest, or it sees that they are gone.
    */
   async #publish(manifest: Manifest): Promise<{ model: StoredModel; missing: number }> {
     const checked = parseManifest(JSON.stringify(manifest), `manifest of ${manifest.name}`);

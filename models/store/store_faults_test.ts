@@ -1,5 +1,6 @@
 /**
- * What the store refuses: each broken checkpoint with an error that names file and tensor, and nothing left behind.
+ * What the store refuses: each broken checkpoint with an error that names file and tensor, and
+ * nothing left behind.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";

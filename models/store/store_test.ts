@@ -18,7 +18,10 @@ function relativeError(stored: Float32Array, source: Float32Array): number {
   return Math.sqrt(error / square);
 }
 
-/** Tolerances of {@linkcode relativeError}; normally distributed weights come to about 0.077 at q4 and 0.005 at q8. */
+/**
+ * Tolerances of {@linkcode relativeError}; normally distributed weights come to about 0.077 at q4
+ * and 0.005 at q8.
+ */
 const TOLERANCE: Record<Precision, number> = { f32: 0, f16: 3e-4, q8: 0.007, q4: 0.082 };
 
 async function assertEqualsSource(

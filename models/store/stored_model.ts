@@ -47,7 +47,10 @@ export class StoredModel {
     return await ChatTemplate.load(this.dir);
   }
 
-  /** Sampling defaults of generation_config.json; without that file only the tokens that end a generation. */
+  /**
+   * Sampling defaults of generation_config.json; without that file only the tokens that end a
+   * generation.
+   */
   async generationDefaults(): Promise<GenerationDefaults> {
     const path = this.files["generation_config.json"];
     const stated = path === undefined

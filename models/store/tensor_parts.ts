@@ -1,5 +1,6 @@
 /**
- * Tensors that a checkpoint may hold as some rows of a larger one (Phi's fused projections), read as tensors of their own.
+ * Tensors that a checkpoint may hold as some rows of a larger one (Phi's fused projections), read
+ * as tensors of their own.
  *
  * @module
  */
@@ -20,7 +21,10 @@ export function checkTensor(
   return source.check(name, within?.shape ?? shape);
 }
 
-/** {@linkcode WeightSource.read} of this tensor's rows, numbered from 0. Rows before them are read too, those after are not. */
+/**
+ * {@linkcode WeightSource.read} of this tensor's rows, numbered from 0. Rows before them are read
+ * too, those after are not.
+ */
 export async function* readTensor(
   source: WeightSource,
   { name, shape, within }: TensorSpec,
@@ -37,7 +41,10 @@ export async function* readTensor(
   }
 }
 
-/** {@linkcode WeightSource.quantised} of this tensor's rows, numbered from 0; undefined where the source cannot give them. */
+/**
+ * {@linkcode WeightSource.quantised} of this tensor's rows, numbered from 0; undefined where the
+ * source cannot give them.
+ */
 export function quantisedTensor(
   source: WeightSource,
   { name, shape, within }: TensorSpec,
@@ -60,7 +67,10 @@ async function* quantisedRows(
   }
 }
 
-/** The pieces that hold some of `count` rows from `first` on, with the range of rows in the piece and their first number. */
+/**
+ * The pieces that hold some of `count` rows from `first` on, with the range of rows in the piece
+ * and their first number.
+ */
 async function* rowsOf<T extends { firstRow: number; rows: number }>(
   pieces: AsyncIterable<T>,
   first: number,

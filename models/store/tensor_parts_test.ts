@@ -3,7 +3,9 @@ import type { TensorSpec } from "../arch/mod.ts";
 import type { RowPiece, WeightSource } from "../sources/mod.ts";
 import { checkTensor, readTensor } from "./tensor_parts.ts";
 
-/** A source of one tensor [12, 2] with element = 10 * row + column, read in pieces of so many rows. */
+/**
+ * A source of one tensor [12, 2] with element = 10 * row + column, read in pieces of so many rows.
+ */
 function source(pieceRows: number, asked: { shapes: number[][]; rows: number }): WeightSource {
   return {
     tensors: new Map(),

@@ -20,7 +20,9 @@ export const TEXT_FILES = [
   "chat_template.jinja",
 ] as const;
 
-/** The text files of a checkpoint folder that exist; throws `file_missing` without a tokenizer.json. */
+/**
+ * The text files of a checkpoint folder that exist; throws `file_missing` without a tokenizer.json.
+ */
 export async function readTextFiles(folder: string): Promise<Map<string, Uint8Array>> {
   const texts = new Map<string, Uint8Array>();
   for (const file of TEXT_FILES) {
@@ -42,7 +44,10 @@ export async function readTextFiles(folder: string): Promise<Map<string, Uint8Ar
   return texts;
 }
 
-/** EOS tokens from generation_config.json, else config.json, else the tokenizer's `eos_token`; BOS likewise. */
+/**
+ * EOS tokens from generation_config.json, else config.json, else the tokenizer's `eos_token`; BOS
+ * likewise.
+ */
 export function endTokens(
   { config, geometry }: Described,
   texts: Map<string, Uint8Array>,

@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { modelError, reasonOf } from "../errors.ts";
 import { readTokenizerConfig, type TokenizerConfig, tokenizerConfigSchema } from "./tokenizer.ts";
 
-/** A message of a conversation; further fields (`tool_calls`, ...) reach the template as they are. */
+/**
+ * A message of a conversation; further fields (`tool_calls`, ...) reach the template as they are.
+ */
 export interface ChatMessage {
   /** Who speaks: `system`, `user`, `assistant`, `tool`, or what else the template knows. */
   role: string;
@@ -31,7 +33,8 @@ export interface RenderOptions {
 }
 
 /**
- * What a model without a template gets: each message as `Role: content` with an empty line between, then `Assistant:`.
+ * What a model without a template gets: each message as `Role: content` with an empty line between,
+ * then `Assistant:`.
  *
  *     System: Be brief
  *
@@ -61,7 +64,10 @@ export class ChatTemplate {
     }
   }
 
-  /** From tokenizer_config.json and, where it exists, the text of chat_template.jinja, which goes first. */
+  /**
+   * From tokenizer_config.json and, where it exists, the text of chat_template.jinja, which goes
+   * first.
+   */
   static fromConfig(config: unknown, file?: string): ChatTemplate {
     const parsed = tokenizerConfigSchema.safeParse(config);
     if (!parsed.success) {
@@ -98,8 +104,9 @@ export class ChatTemplate {
   }
 
   /**
-   * The prompt as text; encode it with `addSpecialTokens: false`. Throws `chat_template_failed` with the template's own words
-   * when it refuses the messages (`raise_exception`) or cannot be run.
+   * The prompt as text; encode it with `addSpecialTokens: false`. Throws `chat_template_failed`
+   * with the template's own words when it refuses the messages (`raise_exception`) or cannot be
+   * run.
    */
   render(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
     const { addGenerationPrompt = true, tools, variables, now = new Date() } = options;
@@ -176,7 +183,10 @@ const MONTHS = [
   .concat("October", "November", "December");
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-/** Dates as templates ask for them, in English whatever the machine's locale (as Python's C locale), in local time. */
+/**
+ * Dates as templates ask for them, in English whatever the machine's locale (as Python's C locale),
+ * in local time.
+ */
 function strftime(date: Date, format: string): string {
   const two = (n: number) => String(n).padStart(2, "0");
   const fields: Record<string, string> = {

@@ -1,5 +1,6 @@
 /**
- * The chat formats of the families, roles of tools and system included: short templates in their public formats, and what they must give.
+ * The chat formats of the families, roles of tools and system included: short templates in their
+ * public formats, and what they must give.
  */
 import assert from "node:assert/strict";
 import { ChatTemplate } from "./chat.ts";

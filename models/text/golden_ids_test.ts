@@ -1,5 +1,6 @@
 /**
- * Token ids of each family beside those of the reference implementation (models/training/golden_ids.py).
+ * Token ids of each family beside those of the reference implementation
+ * (models/training/golden_ids.py).
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

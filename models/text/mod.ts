@@ -1,5 +1,6 @@
 /**
- * Text to token ids and back: tokenizers, chat templates, streams that never cut a character, stop strings.
+ * Text to token ids and back: tokenizers, chat templates, streams that never cut a character, stop
+ * strings.
  *
  * @module
  */

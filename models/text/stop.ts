@@ -7,8 +7,9 @@ export interface StopResult {
 }
 
 /**
- * Watches streamed text for stop strings. Text that may be the start of one is held back until it is clear. The stop string that is
- * complete first wins (of several that end at the same character, the longest), however the text is cut into pieces.
+ * Watches streamed text for stop strings. Text that may be the start of one is held back until it
+ * is clear. The stop string that is complete first wins (of several that end at the same character,
+ * the longest), however the text is cut into pieces.
  */
 export class StopMatcher {
   readonly #stops: readonly string[];

@@ -13,18 +13,23 @@ const KEPT = 8;
 
 /** Options of {@linkcode TextStream}. */
 export interface TextStreamOptions {
-  /** Ids before the first pushed one (the prompt's last few): a leading space of the first word is then kept. */
+  /**
+   * Ids before the first pushed one (the prompt's last few): a leading space of the first word is
+   * then kept.
+   */
   context?: readonly number[];
   /** Leave special tokens out of the text. @default true */
   skipSpecialTokens?: boolean;
 }
 
 /**
- * Turns pushed ids into text. A token's text may depend on its neighbours (a character spread over byte tokens, the space that a
- * decoder strips from the first word), so a short window of ids is decoded: those that were emitted last, for context, and the
- * new ones. Text is certain up to a trailing U+FFFD, which stands for a character that the next id may complete.
+ * Turns pushed ids into text. A token's text may depend on its neighbours (a character spread over
+ * byte tokens, the space that a decoder strips from the first word), so a short window of ids is
+ * decoded: those that were emitted last, for context, and the new ones. Text is certain up to a
+ * trailing U+FFFD, which stands for a character that the next id may complete.
  *
- * For ids that encode valid text, what is pushed and flushed adds up to `Tokenizer.decode` of all ids.
+ * For ids that encode valid text, what is pushed and flushed adds up to `Tokenizer.decode` of all
+ * ids.
  */
 export class TextStream {
   readonly #tokenizer: Tokenizer;

@@ -48,8 +48,9 @@ export const tokenizerConfigSchema = z.looseObject({
 });
 
 /**
- * The pre-tokenizer with each `Digits` step written as the split that it stands for: the library's own knows ASCII digits only,
- * where the reference takes every numeric character (a half, Arabic digits).
+ * The pre-tokenizer with each `Digits` step written as the split that it stands for: the library's
+ * own knows ASCII digits only, where the reference takes every numeric character (a half, Arabic
+ * digits).
  */
 function anyDigits<T>(step: T): T {
   const { type, pretokenizers, individual_digits } = (step ?? {}) as Record<string, unknown>;
@@ -67,8 +68,8 @@ export type TokenizerConfig = z.infer<typeof tokenizerConfigSchema>;
 /** Options of {@linkcode Tokenizer.encode}. */
 export interface EncodeOptions {
   /**
-   * Add what the tokenizer puts around a text (BOS, mostly). Right for a plain prompt; wrong for a rendered chat, whose template
-   * has written them. @default true
+   * Add what the tokenizer puts around a text (BOS, mostly). Right for a plain prompt; wrong for a
+   * rendered chat, whose template has written them. @default true
    */
   addSpecialTokens?: boolean;
 }
@@ -79,7 +80,10 @@ export interface DecodeOptions {
   skipSpecialTokens?: boolean;
 }
 
-/** Text to ids and back. Spaces before punctuation are never "cleaned up": the text is what the ids say. */
+/**
+ * Text to ids and back. Spaces before punctuation are never "cleaned up": the text is what the ids
+ * say.
+ */
 export class Tokenizer {
   /** Ids of special tokens. */
   readonly specialIds: ReadonlySet<number>;
@@ -113,7 +117,10 @@ export class Tokenizer {
     this.#addBos = config.add_bos_token ?? undefined;
   }
 
-  /** From the contents of tokenizer.json and tokenizer_config.json; `file` names the first in messages. Throws `tokenizer_malformed`. */
+  /**
+   * From the contents of tokenizer.json and tokenizer_config.json; `file` names the first in
+   * messages. Throws `tokenizer_malformed`.
+   */
   static fromJson(json: unknown, config: unknown = {}, file = "tokenizer.json"): Tokenizer {
     const fail = (why: string, cause?: unknown) =>
       modelError("tokenizer_malformed", `${file} cannot be used: ${why}`, { file }, cause);
@@ -139,8 +146,9 @@ export class Tokenizer {
   }
 
   /**
-   * Ids of a text. BOS is added where tokenizer_config.json's `add_bos_token` says so, or, when it says nothing, where
-   * tokenizer.json's post-processor does; never twice. Throws `text_not_encodable` for a text that the vocabulary cannot express.
+   * Ids of a text. BOS is added where tokenizer_config.json's `add_bos_token` says so, or, when it
+   * says nothing, where tokenizer.json's post-processor does; never twice. Throws
+   * `text_not_encodable` for a text that the vocabulary cannot express.
    */
   encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
     const ids: (number | undefined)[] = text === "" && !addSpecialTokens
@@ -162,7 +170,10 @@ export class Tokenizer {
     return known[0] === bos && known[1] === bos ? known.slice(1) : known;
   }
 
-  /** Text of ids; an incomplete UTF-8 character becomes U+FFFD, an id outside the vocabulary nothing. */
+  /**
+   * Text of ids; an incomplete UTF-8 character becomes U+FFFD, an id outside the vocabulary
+   * nothing.
+   */
   decode(ids: readonly number[], { skipSpecialTokens = true }: DecodeOptions = {}): string {
     const kept = ids.filter((id) =>
       this.#text(id) !== "" && !(skipSpecialTokens && this.specialIds.has(id))

@@ -29,7 +29,10 @@ const SAMPLES = [
   "don't . stop , now ? it 's !",
 ];
 
-/** Every push in order; asserts that none shows half a character, unless the ids themselves do (a byte without a token). */
+/**
+ * Every push in order; asserts that none shows half a character, unless the ids themselves do (a
+ * byte without a token).
+ */
 function streamed(tokenizer: Tokenizer, ids: number[], whole: string): string {
   const stream = new TextStream(tokenizer);
   const pieces = ids.map((id) => stream.push(id));

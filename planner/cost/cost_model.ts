@@ -37,7 +37,10 @@ export interface StageBytes {
   kv: number;
 }
 
-/** Bytes of a frame besides what its rows bring: envelope and field names (about 350 in CBOR), the trace of its stages (58 each). */
+/**
+ * Bytes of a frame besides what its rows bring: envelope and field names (about 350 in CBOR), the
+ * trace of its stages (58 each).
+ */
 export const FRAME_BYTES = 512;
 /** Bytes of a row's token, position and parent, and its share of the rest. */
 export const ROW_BYTES = 16;
@@ -49,7 +52,9 @@ export const ANSWER_ROW_BYTES = 24;
 /** Bytes of one element of hidden states. */
 const WIRE_BYTES: Record<Wire, number> = { f32: 4, f16: 2, int8: 1 };
 
-/** Predicts seconds and bytes for one model on one set of devices. Devices are named by their index. */
+/**
+ * Predicts seconds and bytes for one model on one set of devices. Devices are named by their index.
+ */
 export class CostModel {
   /** See {@linkcode CostModelInit.model}. */
   readonly model: ModelShape;
@@ -94,7 +99,10 @@ export class CostModel {
     return tableSeconds(this.devices[device].head, wanted, 0);
   }
 
-  /** Seconds of a frame at a stage: layers, embedding where layer 0 is, head where the last layer is, and the fixed time. */
+  /**
+   * Seconds of a frame at a stage: layers, embedding where layer 0 is, head where the last layer
+   * is, and the fixed time.
+   */
   stageSeconds(device: number, range: LayerRange, frame: FrameShape): number {
     let seconds = this.devices[device].frameSeconds;
     seconds += (range.last - range.first + 1) * this.layerSeconds(device, frame);

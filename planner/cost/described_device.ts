@@ -1,5 +1,6 @@
 /**
- * Devices on paper: from a data sheet, or from a few measured layer times, to the tables of a measured device.
+ * Devices on paper: from a data sheet, or from a few measured layer times, to the tables of a
+ * measured device.
  *
  * @module
  */
@@ -21,7 +22,9 @@ export const describedDeviceSchema = z.object({
   name: z.string().min(1),
   /** What stages may use. Bytes. */
   memory_bytes: positive,
-  /** Operations a second (a multiply-add pair is two) that matrices of the model's precision reach. */
+  /**
+   * Operations a second (a multiply-add pair is two) that matrices of the model's precision reach.
+   */
   flops: positive.optional(),
   /** Bytes a second that reading weights reaches. */
   memory_bandwidth: positive.optional(),
@@ -50,8 +53,9 @@ export type DescribedDevice = z.infer<typeof describedDeviceSchema>;
 const FIXED_SECONDS = 20e-6;
 
 /**
- * The device for a model: given layer times where there are any, else a roofline, the larger of bytes moved over bandwidth and
- * operations over peak. Throws group `planner`, code `bad_device` for a description that does not say enough.
+ * The device for a model: given layer times where there are any, else a roofline, the larger of
+ * bytes moved over bandwidth and operations over peak. Throws group `planner`, code `bad_device`
+ * for a description that does not say enough.
  */
 export function describedDevice(described: DescribedDevice, model: ModelShape): Device {
   const parsed = describedDeviceSchema.safeParse(described);
@@ -88,7 +92,8 @@ function roofline(flops: number, bandwidth: number, model: ModelShape): Tables {
   const layerBytes = mean(model.layerBytes);
   const seconds = (bytes: number, macs: number) =>
     FIXED_SECONDS + Math.max(bytes / bandwidth, 2 * macs / flops);
-  // the row count where a layer turns from reading weights to computing is a knot, or interpolation would round the corner off
+  // the row count where a layer turns from reading weights to computing is a knot, or interpolation
+  // would round the corner off
   const kink = model.macsPerRow > 0
     ? Math.round(layerBytes / bandwidth * flops / (2 * model.macsPerRow))
     : 0;

@@ -9,12 +9,18 @@ import type { TimeTable } from "../types.ts";
 /** Below this a measurement is nothing. Seconds. */
 const TINY = 1e-12;
 
-/** A clean table with what lies outside the measured area. Row knot 0 is the cost that a frame has before its first row. */
+/**
+ * A clean table with what lies outside the measured area. Row knot 0 is the cost that a frame has
+ * before its first row.
+ */
 interface Surface {
   /** 0, then the measured rows. (n + 1) */
   knots: Float64Array;
   past: Float64Array;
-  /** Seconds at each knot, by past column; the last column is seconds of each further past row. (m + 1)(n + 1) */
+  /**
+   * Seconds at each knot, by past column; the last column is seconds of each further past row. (m +
+   * 1)(n + 1)
+   */
   columns: Float64Array[];
   /** Seconds of each further row beyond the last knot, by column. (m + 1) */
   tails: Float64Array;
@@ -23,11 +29,13 @@ interface Surface {
 const surfaces = new WeakMap<TimeTable, Surface>();
 
 /**
- * Isotonic clean-up of noisy measurements: the nearest table (in relative error) that falls neither with rows nor with past.
- * A table that is already so comes back as it is. Negative seconds count as 0.
+ * Isotonic clean-up of noisy measurements: the nearest table (in relative error) that falls neither
+ * with rows nor with past. A table that is already so comes back as it is. Negative seconds count
+ * as 0.
  *
- * Dykstra's alternating projections over pool-adjacent-violators, on logarithms, so that 1 ms of 2 ms weighs as much as 1 s of
- * 2 s. Throws group `planner`, code `bad_table` where axes do not ascend, sizes disagree, or a number is not finite.
+ * Dykstra's alternating projections over pool-adjacent-violators, on logarithms, so that 1 ms of 2
+ * ms weighs as much as 1 s of 2 s. Throws group `planner`, code `bad_table` where axes do not
+ * ascend, sizes disagree, or a number is not finite.
  */
 export function cleanTable(table: TimeTable): TimeTable {
   checkTable(table);
@@ -45,7 +53,8 @@ export function cleanTable(table: TimeTable): TimeTable {
     q = subtracted(added(y, q), z);
     x = z;
   }
-  // what the projections leave over is far below the noise; a running maximum makes it exactly monotone
+  // what the projections leave over is far below the noise; a running maximum makes it exactly
+  // monotone
   const clean = x.map((line) => line.map((v) => (Math.exp(v) <= TINY * 1.001 ? 0 : Math.exp(v))));
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < m; j++) {
@@ -56,12 +65,14 @@ export function cleanTable(table: TimeTable): TimeTable {
 }
 
 /**
- * Seconds of a frame of `rows` rows over `past` rows, from measured points. Never negative, never falling in rows or past,
- * whatever the table's noise; 0 rows take 0 seconds.
+ * Seconds of a frame of `rows` rows over `past` rows, from measured points. Never negative, never
+ * falling in rows or past, whatever the table's noise; 0 rows take 0 seconds.
  *
- * Between points: bilinear. Above the last row count: each row costs what a row of the last rising segment costs. Below the first: on the line from the
- * fixed cost (where the first segment meets 0 rows, never below 0) to the first point; a lone row count scales in proportion.
- * Beyond the last past: linear growth, as attention has it. A table is cleaned at its first use and must not be changed afterwards.
+ * Between points: bilinear. Above the last row count: each row costs what a row of the last rising
+ * segment costs. Below the first: on the line from the fixed cost (where the first segment meets 0
+ * rows, never below 0) to the first point; a lone row count scales in proportion. Beyond the last
+ * past: linear growth, as attention has it. A table is cleaned at its first use and must not be
+ * changed afterwards.
  */
 export function tableSeconds(table: TimeTable, rows: number, past: number): number {
   if (!(rows > 0)) return 0;
@@ -104,14 +115,16 @@ function surfaceOf({ rows, past, seconds }: TimeTable): Surface {
   const [n, m] = [rows.length, past.length];
   const knots = Float64Array.from([0, ...rows]);
   const columns = past.map((_, j) => Float64Array.from([0, ...seconds.map((line) => line[j])]));
-  // the fixed cost of less past is never above that of more, or a short frame would get cheaper with past
+  // the fixed cost of less past is never above that of more, or a short frame would get cheaper
+  // with past
   for (let j = m - 1, limit = Infinity; j >= 0; j--) {
     limit = Math.min(limit, intercept(knots, columns[j]));
     columns[j][0] = limit;
   }
   const tails = Float64Array.from(columns, (values) => tail(knots, values));
   for (let j = 1; j < m; j++) tails[j] = Math.max(tails[j], tails[j - 1]);
-  // growth per past row: over the last half of what was measured, which one noisy column does not bend
+  // growth per past row: over the last half of what was measured, which one noisy column does not
+  // bend
   let half = m - 1;
   while (half > 0 && (half === m - 1 || past[half] > past[m - 1] / 2)) half--;
   const span = m > 1 ? past[m - 1] - past[half] : 1;

@@ -18,19 +18,23 @@ export interface DraftShapeInput {
   /** Most rows of a frame. */
   maxRows: number;
   /**
-   * Of the times that the drafter's best token is wrong, the share in which its next best is right, at acceptance 1 (it falls with
-   * acceptance: a drafter that is never right has no good second choice). 0: chains only. @default 0
+   * Of the times that the drafter's best token is wrong, the share in which its next best is right,
+   * at acceptance 1 (it falls with acceptance: a drafter that is never right has no good second
+   * choice). 0: chains only. @default 0
    */
   secondShare?: number;
   /** Most children of a node in a draft tree. @default 4 */
   maxBranches?: number;
-  /** What a further row costs the drafter, as a share of its first (8 rows were measured to cost 2.5 times one). @default 0.2 */
+  /**
+   * What a further row costs the drafter, as a share of its first (8 rows were measured to cost 2.5
+   * times one). @default 0.2
+   */
   draftRowShare?: number;
   /** Frames that may be in flight; 1: wait for each draft's verdict. @default 1 */
   maxFrames?: number;
   /**
-   * Seconds that the drafter's device also spends on a frame of so many rows, as a stage: drafting on and computing then take turns
-   * there. @default none: it has a device of its own
+   * Seconds that the drafter's device also spends on a frame of so many rows, as a stage: drafting
+   * on and computing then take turns there. @default none: it has a device of its own
    */
   drafterStageSeconds?: (rows: number) => number;
   /** Gain below which speculation is left off. @default 0.05 */
@@ -43,7 +47,10 @@ export interface DraftShape {
   length: number;
   /** Children of a node at each depth; all 1: a chain. (length) */
   tree: number[];
-  /** 1: the next draft begins when the last one's verdict is there. More: drafting goes on while frames are in flight. */
+  /**
+   * 1: the next draft begins when the last one's verdict is there. More: drafting goes on while
+   * frames are in flight.
+   */
   framesInFlight: number;
   /** Rows of a frame. */
   rows: number;
@@ -57,7 +64,10 @@ export interface DraftShape {
   why: string;
 }
 
-/** Tokens that a chain of `length` drafted ones is expected to yield, the verifier's own included: (1 - a^(k+1)) / (1 - a). */
+/**
+ * Tokens that a chain of `length` drafted ones is expected to yield, the verifier's own included:
+ * (1 - a^(k+1)) / (1 - a).
+ */
 export function chainTokens(acceptance: number, length: number): number {
   let [sum, chance] = [0, 1];
   for (let i = 0; i <= length; i++) {
@@ -89,9 +99,10 @@ export function treeTokens(acceptance: number, secondShare: number, tree: number
 type Candidate = Omit<DraftShape, "speedup" | "why">;
 
 /**
- * The fastest of: plain decoding, drafts that wait for their verdict (chains, and trees whose width does not grow with depth), and
- * continuous speculation with 2 .. `maxFrames` frames in flight. Plain unless the gain exceeds the margin, so it is never predicted
- * slower than plain, and never drafts at acceptance 0. Equal gains: fewer rows, then fewer frames.
+ * The fastest of: plain decoding, drafts that wait for their verdict (chains, and trees whose width
+ * does not grow with depth), and continuous speculation with 2 .. `maxFrames` frames in flight.
+ * Plain unless the gain exceeds the margin, so it is never predicted slower than plain, and never
+ * drafts at acceptance 0. Equal gains: fewer rows, then fewer frames.
  */
 export function draftShape(input: DraftShapeInput): DraftShape {
   const { costs, acceptance, maxFrames = 1, margin = 0.05 } = input;
@@ -167,10 +178,12 @@ function waiting(input: DraftShapeInput, tree: number[]): Candidate {
 }
 
 /**
- * Continuous speculation: frames of `rows` drafted tokens leave every `interval`; a verdict that rejects a token makes everything behind
- * it stale, and a fresh frame starts. With g accepted tokens since the start, the rejecting row travels in frame floor(g / rows), so
- * a run takes draft + latency + delay + interval * E[floor(g / rows)] and yields E[g] + 1 = 1 / (1 - a) tokens, where
- * E[floor(g / rows)] = a^rows / (1 - a^rows). Written so that acceptance 1 divides by nothing that is 0.
+ * Continuous speculation: frames of `rows` drafted tokens leave every `interval`; a verdict that
+ * rejects a token makes everything behind it stale, and a fresh frame starts. With g accepted
+ * tokens since the start, the rejecting row travels in frame floor(g / rows), so a run takes draft
+ * + latency + delay + interval * E[floor(g / rows)] and yields E[g] + 1 = 1 / (1 - a) tokens, where
+ * E[floor(g / rows)] = a^rows / (1 - a^rows). Written so that acceptance 1 divides by nothing that
+ * is 0.
  */
 function continuous(
   input: DraftShapeInput,
@@ -181,8 +194,8 @@ function continuous(
   const latency = costs.latency(rows);
   const busy = costs.bottleneck(rows);
   const interval = Math.max(busy, latency / frames, rows * draft + drafterStageSeconds(rows));
-  // a fresh frame finds the busiest stage at work on a stale one with chance busy / interval, for any part of its time; drafting goes
-  // on meanwhile
+  // a fresh frame finds the busiest stage at work on a stale one with chance busy / interval, for
+  // any part of its time; drafting goes on meanwhile
   const redraft = (rows - 1) * draft;
   const delay = Math.max(0, busy - redraft) ** 2 / (2 * interval);
   const restart = redraft + latency + delay;
@@ -191,7 +204,8 @@ function continuous(
   let powers = 0;
   for (let i = 0; i < rows; i++) powers += a ** i;
   const secondsPerToken = (1 - a) * restart + interval * a ** rows / powers;
-  // frames sent until the verdict is there: those of the run, the rejecting one, and the stale ones behind it
+  // frames sent until the verdict is there: those of the run, the rejecting one, and the stale ones
+  // behind it
   const stale = (1 - a) * Math.min(frames - 1, restart / interval - 1);
   const sent = rows * ((1 - a) * 1 + a ** rows / powers + stale);
   return {
@@ -204,7 +218,10 @@ function continuous(
   };
 }
 
-/** Every tree within the limits whose width does not grow with depth; chains first, so that they win ties. */
+/**
+ * Every tree within the limits whose width does not grow with depth; chains first, so that they win
+ * ties.
+ */
 function* trees(input: DraftShapeInput): Generator<number[]> {
   const { maxLength, maxRows, secondShare = 0, maxBranches = 4 } = input;
   const widest = secondShare > 0 ? maxBranches : 1;

@@ -9,7 +9,10 @@ import {
   treeTokens,
 } from "./mod.ts";
 
-/** Pipelines of 1 to 8 stages with links; costs rise with rows, linearly or (a device that computes) in steps. */
+/**
+ * Pipelines of 1 to 8 stages with links; costs rise with rows, linearly or (a device that computes)
+ * in steps.
+ */
 const pipelines: fc.Arbitrary<PipelineCosts> = fc.record({
   stages: fc.array(
     fc.record({
@@ -172,8 +175,8 @@ interface Played {
 }
 
 /**
- * Tokens a second of continuous speculation, played frame by frame: stages in order, each up to 20 % faster or slower than its mean,
- * stale frames cut off when the verdict is there.
+ * Tokens a second of continuous speculation, played frame by frame: stages in order, each up to 20
+ * % faster or slower than its mean, stale frames cut off when the verdict is there.
  */
 function played({ stages, back, rows, interval, draft, acceptance }: Played): number {
   let state = 1;

@@ -10,7 +10,10 @@ import type { DeviceStage } from "../sequence/mod.ts";
 export interface PipelineCosts {
   /** Seconds from sending a frame until its tokens are back: stages, links and the answer. */
   latency: (rows: number) => number;
-  /** Seconds for which a frame occupies the busiest stage or link: no two frames leave closer together. */
+  /**
+   * Seconds for which a frame occupies the busiest stage or link: no two frames leave closer
+   * together.
+   */
   bottleneck: (rows: number) => number;
 }
 

@@ -1,5 +1,6 @@
 /**
- * Orders for chosen devices, and local search over sequences: replace, insert, drop, move, exchange.
+ * Orders for chosen devices, and local search over sequences: replace, insert, drop, move,
+ * exchange.
  *
  * Effort is counted, not timed, so every machine finds the same.
  *
@@ -62,8 +63,9 @@ export interface Climbed {
 }
 
 /**
- * Local search with kicks: from the best so far a few stages are exchanged at random (seeded), and the climb starts
- * again, until `enough` is reached, 60 kicks in a row gave nothing, or the budget is spent.
+ * Local search with kicks: from the best so far a few stages are exchanged at random (seeded), and
+ * the climb starts again, until `enough` is reached, 60 kicks in a row gave nothing, or the budget
+ * is spent.
  */
 export function climb(
   instance: Instance,

@@ -1,5 +1,6 @@
 /**
- * A placement problem laid out for the solvers: flat arrays, memory caps in layers, devices grouped into types.
+ * A placement problem laid out for the solvers: flat arrays, memory caps in layers, devices grouped
+ * into types.
  *
  * @module
  */
@@ -8,7 +9,10 @@ import { endBytes, type PlacementProblem, stageCost } from "./problem.ts";
 /** Role of a stage: in the middle, first, last, or the only one. */
 export const MIDDLE = 0, FIRST = 1, LAST = 2, ONLY = 3;
 
-/** See the module's text. Device arrays are indexed by device, role tables by `role * devices + device`. */
+/**
+ * See the module's text. Device arrays are indexed by device, role tables by
+ * `role * devices + device`.
+ */
 export interface Instance {
   problem: PlacementProblem;
   devices: number;
@@ -17,7 +21,10 @@ export interface Instance {
   positional: boolean;
   /** Bytes of the layers before each. (layers + 1) */
   prefixBytes: Float64Array;
-  /** Most layers that fit into memory, by role; where layers differ, at the best place. (4 * devices) */
+  /**
+   * Most layers that fit into memory, by role; where layers differ, at the best place. (4 *
+   * devices)
+   */
   memoryCaps: Int32Array;
   /** `from * devices + to`, Infinity on the diagonal. */
   hopSum: Float64Array;
@@ -113,7 +120,10 @@ function memoryCap(instance: Instance, d: number, role: number): number {
   return Math.min(best, layers);
 }
 
-/** Groups exchangeable devices. Being exchangeable is an equivalence, so comparing with one member is enough. */
+/**
+ * Groups exchangeable devices. Being exchangeable is an equivalence, so comparing with one member
+ * is enough.
+ */
 function group(instance: Instance): void {
   const { devices, members, typeOf, problem } = instance;
   const scalars = Array.from({ length: devices }, (_, d) => {
@@ -156,7 +166,9 @@ function sameLinks({ devices, hopSum, hopMax }: Instance, a: number, b: number):
   return true;
 }
 
-/** Most layers of a device in a role where no part may cost more than `limit` in the `max` system. */
+/**
+ * Most layers of a device in a role where no part may cost more than `limit` in the `max` system.
+ */
 export function capAt(instance: Instance, d: number, role: number, limit: number): number {
   const { problem: { max: costs, sum }, devices, memoryCaps, layers } = instance;
   const first = (role & FIRST) !== 0;
@@ -190,7 +202,10 @@ export function roleAt(i: number, length: number): number {
   return (i === 0 ? FIRST : 0) | (i === length - 1 ? LAST : 0);
 }
 
-/** Every value that the slowest part can have, ascending; [Infinity] if the objective does not ask for it. */
+/**
+ * Every value that the slowest part can have, ascending; [Infinity] if the objective does not ask
+ * for it.
+ */
 export function thresholds(instance: Instance): Float64Array {
   const { problem, devices, memoryCaps, hopMax, members, typeOf } = instance;
   if (problem.maxWeight === 0) return Float64Array.of(Infinity);

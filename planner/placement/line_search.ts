@@ -1,7 +1,8 @@
 /**
- * The cheapest placement under caps, where it matters which layers a stage has (pins, layers of unequal size): a
- * label is (set, last device, layers done), made stage by stage. Otherwise as set_search.ts, with more labels; with a
- * `beam` only the most promising of each length go on, and nothing is proven.
+ * The cheapest placement under caps, where it matters which layers a stage has (pins, layers of
+ * unequal size): a label is (set, last device, layers done), made stage by stage. Otherwise as
+ * set_search.ts, with more labels; with a `beam` only the most promising of each length go on, and
+ * nothing is proven.
  *
  * @module
  */

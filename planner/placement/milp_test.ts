@@ -1,5 +1,6 @@
 /**
- * The solver against a mixed-integer program of its own making, solved by HiGHS: another formulation, another method.
+ * The solver against a mixed-integer program of its own making, solved by HiGHS: another
+ * formulation, another method.
  *
  * @module
  */
@@ -16,7 +17,9 @@ import {
 } from "./problem.ts";
 import { roughProblem, weights } from "../../tests/support/placement_samples.ts";
 
-/** What is used of HiGHS. The package's types describe its CommonJS face, not what an import gets. */
+/**
+ * What is used of HiGHS. The package's types describe its CommonJS face, not what an import gets.
+ */
 interface Highs {
   solve(
     program: string,
@@ -26,10 +29,10 @@ interface Highs {
 const loadHighs = highsModule as unknown as () => Promise<Highs>;
 
 /**
- * A path through a graph in CPLEX LP format. `s_d_i_n`: device d computes n layers from layer i. `h_a_b_i`: a hands
- * over to b before layer i. Flow is conserved at (device, boundary); a device has one stage at most; M is at least
- * every part that is chosen. Stages that alone cost more than `most` are left out: HiGHS is to find whatever is
- * better than that, or the same.
+ * A path through a graph in CPLEX LP format. `s_d_i_n`: device d computes n layers from layer i.
+ * `h_a_b_i`: a hands over to b before layer i. Flow is conserved at (device, boundary); a device
+ * has one stage at most; M is at least every part that is chosen. Stages that alone cost more than
+ * `most` are left out: HiGHS is to find whatever is better than that, or the same.
  */
 function program(problem: PlacementProblem, most: number): string {
   const { layers, devices, sum: s, max: m } = problem;

@@ -21,8 +21,9 @@ const EITHER: Effort = { states: 2_000_000, relaxations: 600, moves: 4_000_000 }
 const EXACT: Effort = { states: 20_000_000, relaxations: 1_000_000, moves: 4_000_000 };
 
 /**
- * The best placement with proof. Throws `planner/infeasible` (metadata: `lacking: [{device, bytes}]`, `total_bytes`),
- * `planner/bad_problem`, or `planner/too_large` where 20 million labels (about 1 GB) did not suffice.
+ * The best placement with proof. Throws `planner/infeasible` (metadata:
+ * `lacking: [{device, bytes}]`, `total_bytes`), `planner/bad_problem`, or `planner/too_large` where
+ * 20 million labels (about 1 GB) did not suffice.
  */
 export function solveExact(problem: PlacementProblem): Placement {
   const placement = solve(problem, EXACT);
@@ -47,9 +48,9 @@ export function solveBounded(problem: PlacementProblem): Placement {
 }
 
 /**
- * The best placement as far as counted effort goes: exact where the search ends, otherwise with its gap. Throws
- * `planner/infeasible` (metadata: `lacking: [{device, bytes}]`, `total_bytes`; both empty where memory is not what
- * is missing) and `planner/bad_problem`.
+ * The best placement as far as counted effort goes: exact where the search ends, otherwise with its
+ * gap. Throws `planner/infeasible` (metadata: `lacking: [{device, bytes}]`, `total_bytes`; both
+ * empty where memory is not what is missing) and `planner/bad_problem`.
  */
 export function place(problem: PlacementProblem): Placement {
   return solve(problem, EITHER);
@@ -68,8 +69,9 @@ function solve(problem: PlacementProblem, effort: Effort): Placement {
 const LINE_DEVICES = 16;
 
 /**
- * Where layers differ and nothing was found (too many devices, or no effort for searches), the pinned devices and the
- * fastest and roomiest of the others are searched. `lowerBound`: of all devices.
+ * Where layers differ and nothing was found (too many devices, or no effort for searches), the
+ * pinned devices and the fastest and roomiest of the others are searched. `lowerBound`: of all
+ * devices.
  */
 function amongFew(
   problem: PlacementProblem,

@@ -79,7 +79,8 @@ Deno.test("solveExact() equals brute force on 1,000 rough instances under each o
   assert.ok(infeasible > 100 && infeasible < 400, `${infeasible} infeasible`);
   assert.ok(pinned > 100, `${pinned} pinned`);
   assert.ok(uneven > 150, `${uneven} uneven`);
-  // The oracle tells solvers apart: the paper's partition, which is a valid placement, is not the best on these.
+  // The oracle tells solvers apart: the paper's partition, which is a valid placement, is not the
+  // best on these.
   assert.ok(paperWorse > 200, `the paper's partition is worse on ${paperWorse}`);
 });
 

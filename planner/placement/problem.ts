@@ -1,15 +1,20 @@
 /**
- * Placement as numbers alone: who computes which layers, at what cost. Brute force, MILP and solvers share it.
+ * Placement as numbers alone: who computes which layers, at what cost. Brute force, MILP and
+ * solvers share it.
  *
- * A placement is a sequence of stages: distinct devices, contiguous layer ranges that cover the model in order.
- * Its value is `sumWeight * sum + maxWeight * max`: the sum over entry, stages, hops and exit in one system of
- * costs, and the slowest of them in another (a hop overlaps with its stages, so it counts as a part of its own).
+ * A placement is a sequence of stages: distinct devices, contiguous layer ranges that cover the
+ * model in order. Its value is `sumWeight * sum + maxWeight * max`: the sum over entry, stages,
+ * hops and exit in one system of costs, and the slowest of them in another (a hop overlaps with its
+ * stages, so it counts as a part of its own).
  *
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
 
-/** One system of costs, all >= 0, any unit. A stage of n layers costs `n * layer + fixed` (+ embed first, + head last). */
+/**
+ * One system of costs, all >= 0, any unit. A stage of n layers costs `n * layer + fixed` (+ embed
+ * first, + head last).
+ */
 export interface StageCosts {
   /** One layer. (devices) */
   layer: number[];
@@ -174,7 +179,10 @@ export function violation(problem: PlacementProblem, stages: PlacedStage[]): str
     : "it needs a link that does not exist";
 }
 
-/** Throws `planner/bad_problem` unless every array has its length and every number is one that costs can be. */
+/**
+ * Throws `planner/bad_problem` unless every array has its length and every number is one that costs
+ * can be.
+ */
 export function checkProblem(problem: PlacementProblem): void {
   const { devices: d, layers: l } = problem;
   if (!Number.isInteger(l) || l < 1) bad("layers", l, "at least 1");

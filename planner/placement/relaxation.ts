@@ -1,9 +1,10 @@
 /**
  * A lower bound in O(devices * layers): the order of the stages is forgotten.
  *
- * What is left is a knapsack with fixed charges: every chosen device costs its frame overhead, its layers, and a
- * price for arriving (`into`) and leaving (`out`) such that no hop i -> j is cheaper than `out[i] + into[j]`.
- * A path enters every stage but the first and leaves every stage but the last, so the charges never exceed the hops.
+ * What is left is a knapsack with fixed charges: every chosen device costs its frame overhead, its
+ * layers, and a price for arriving (`into`) and leaving (`out`) such that no hop i -> j is cheaper
+ * than `out[i] + into[j]`. A path enters every stage but the first and leaves every stage but the
+ * last, so the charges never exceed the hops.
  *
  * @module
  */
@@ -25,8 +26,8 @@ export interface Relaxed {
 }
 
 /**
- * Charges that are as dear as the hops allowed under `limit` let them be, given what leaving should cost at least
- * (`wish`, cut to each device's cheapest hop so that no charge is negative).
+ * Charges that are as dear as the hops allowed under `limit` let them be, given what leaving should
+ * cost at least (`wish`, cut to each device's cheapest hop so that no charge is negative).
  */
 export function charges(
   instance: Instance,
@@ -72,8 +73,9 @@ export function charges(
 }
 
 /**
- * Where the charges pull: +1 where a chosen device is left but nobody is entered from it at the charged price, -1 or
- * less where several are. Written to `pull` (devices); returns its squared length. A subgradient of the bound.
+ * Where the charges pull: +1 where a chosen device is left but nobody is entered from it at the
+ * charged price, -1 or less where several are. Written to `pull` (devices); returns its squared
+ * length. A subgradient of the bound.
  */
 export function pullOf(
   instance: Instance,
@@ -130,8 +132,8 @@ export class Relaxation {
   }
 
   /**
-   * Cheapest choice of devices, ends and layer counts. `now[state][r]`: cost of r layers on the devices so far,
-   * where bit 1 of the state says that the first stage is chosen, bit 2 the last.
+   * Cheapest choice of devices, ends and layer counts. `now[state][r]`: cost of r layers on the
+   * devices so far, where bit 1 of the state says that the first stage is chosen, bit 2 the last.
    */
   solve(caps: Int32Array, { into, out }: Charges): Relaxed {
     const { devices, layers, problem: { sum: costs }, pinned } = this.#instance;
@@ -189,7 +191,10 @@ export class Relaxation {
     return result;
   }
 
-  /** next[to][r] = min over n in 1..cap of now[from][r - n] + charge + n * layer, by a sliding window. */
+  /**
+   * next[to][r] = min over n in 1..cap of now[from][r - n] + charge + n * layer, by a sliding
+   * window.
+   */
   #extend(d: number, from: number, to: number, cap: number, charge: number, role: number): void {
     if (cap === 0 || charge === Infinity) return;
     const { layers, problem } = this.#instance;

@@ -1,6 +1,6 @@
 /**
- * A given order of devices, layers alike: how many layers each gets. Which layers does not matter then, so it is
- * a greedy choice: one layer each, the rest to the cheapest first.
+ * A given order of devices, layers alike: how many layers each gets. Which layers does not matter
+ * then, so it is a greedy choice: one layer each, the rest to the cheapest first.
  *
  * @module
  */
@@ -90,8 +90,8 @@ export class Sequences {
   }
 
   /**
-   * The best counts for a sequence: over all limits on the slowest part that can be best. Among counts of equal value
-   * those with the smaller slowest part.
+   * The best counts for a sequence: over all limits on the slowest part that can be best. Among
+   * counts of equal value those with the smaller slowest part.
    */
   tune(seq: ArrayLike<number>, length: number): Tuned {
     const { problem } = this.#instance;
@@ -126,7 +126,10 @@ export class Sequences {
     return { value: best, stages };
   }
 
-  /** Every cost that a stage of the sequence can have in the max system and that is not below its slowest link. */
+  /**
+   * Every cost that a stage of the sequence can have in the max system and that is not below its
+   * slowest link.
+   */
   #limits(seq: ArrayLike<number>, length: number): Float64Array {
     const { devices, problem: { max: c }, hopMax, memoryCaps } = this.#instance;
     let least = Math.max(c.entry[seq[0]], c.exit[seq[length - 1]]);

@@ -9,13 +9,19 @@ import type { TypesView } from "./types_view.ts";
 /** Bounds for labels (members, first, last) of set_search.ts. */
 export class SetBound {
   readonly #view: TypesView;
-  /** Of the last {@linkcode SetBound.inParts}: devices added, in parts; price of its dearest layer; layers to spare. */
+  /**
+   * Of the last {@linkcode SetBound.inParts}: devices added, in parts; price of its dearest layer;
+   * layers to spare.
+   */
   #added = 0;
   #dearest = 0;
   #spare = 0;
   /** Layers that a device of each type loses by being the last. */
   readonly #lost: Int32Array;
-  /** Ends by type, less the charge for leaving that the last device does not pay; Infinity: may not be last. */
+  /**
+   * Ends by type, less the charge for leaving that the last device does not pay; Infinity: may not
+   * be last.
+   */
   readonly #end: Float64Array;
 
   /** Reads the view only. */
@@ -30,8 +36,9 @@ export class SetBound {
   }
 
   /**
-   * Layers on these members and, where they are cheaper or more are needed, on others, which may be had in parts with
-   * that share of their charge. Infinity: too little room. `first` may be the shared key of set_search.ts.
+   * Layers on these members and, where they are cheaper or more are needed, on others, which may be
+   * had in parts with that share of their charge. Infinity: too little room. `first` may be the
+   * shared key of set_search.ts.
    */
   inParts(members: Int32Array, first: number): number {
     const { types, caps, layer, layers, orderType, orderNew, orderPrice, count } = this.#view;
@@ -67,12 +74,15 @@ export class SetBound {
     return rest > 0 ? Infinity : cost;
   }
 
-  /** At least this is added by going on from (members, first, last) with one more device or several. */
+  /**
+   * At least this is added by going on from (members, first, last) with one more device or several.
+   */
   goOn(members: Int32Array, first: number, last: number): number {
     const parts = this.inParts(members, first);
     if (parts === Infinity) return Infinity;
     const { types, count, layer, leastCharge, out } = this.#view;
-    // The last device loses room to the head. What it cannot hold goes to where the dearest layer is, or further.
+    // The last device loses room to the head. What it cannot hold goes to where the dearest layer
+    // is, or further.
     let end = Infinity;
     for (let t = 0; t < types; t++) {
       if (members[t] === count[t] || this.#lost[t] > this.#spare) continue;
@@ -86,7 +96,10 @@ export class SetBound {
     return Math.max(parts + end, bare + leastCharge + this.#view.leastEnd) + out[last];
   }
 
-  /** Cost of the layers if every other device could be had without a charge; one of them takes a layer at least. */
+  /**
+   * Cost of the layers if every other device could be had without a charge; one of them takes a
+   * layer at least.
+   */
   #barePrice(members: Int32Array): number {
     const { types, caps, layer, layers, orderType, orderNew, count } = this.#view;
     let cost = 0;

@@ -1,11 +1,13 @@
 /**
- * The cheapest placement under caps, where layers are alike: exact, by a search over sets of devices.
+ * The cheapest placement under caps, where layers are alike: exact, by a search over sets of
+ * devices.
  *
- * How many layers a device gets depends on the set and on who is first and last, not on the order between; the hops
- * depend on the order alone. So a label is (set, first, last) with the cheapest path through it (Held and Karp's
- * travelling salesman), and layers are dealt out once per label. Sets count members of types, not devices. A label
- * is dropped when the path, the layers as they would be dealt out if other devices could be had in parts, and the
- * least charges of going on already exceed what is known (Lagrangian charges of relaxation.ts).
+ * How many layers a device gets depends on the set and on who is first and last, not on the order
+ * between; the hops depend on the order alone. So a label is (set, first, last) with the cheapest
+ * path through it (Held and Karp's travelling salesman), and layers are dealt out once per label.
+ * Sets count members of types, not devices. A label is dropped when the path, the layers as they
+ * would be dealt out if other devices could be had in parts, and the least charges of going on
+ * already exceed what is known (Lagrangian charges of relaxation.ts).
  *
  * @module
  */
@@ -65,7 +67,8 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
       firstKey(view, t) * types + t,
       view.begin[t] + view.fixed[t],
     );
-    // Types that are equal as a first device have each their own last device, so no key comes twice here.
+    // Types that are equal as a first device have each their own last device, so no key comes twice
+    // here.
     table.parent[label] = -1;
     table.type[label] = t;
     members[t] = 1;
@@ -136,8 +139,8 @@ function firstKey(view: TypesView, t: number): number {
 }
 
 /**
- * For each first key the keys that are at least as good on the same set: they lose no more layers by being first, and
- * not of a cheaper kind.
+ * For each first key the keys that are at least as good on the same set: they lose no more layers
+ * by being first, and not of a cheaper kind.
  */
 function betterFirsts(view: TypesView): number[][] {
   const { types, caps, layer } = view;
@@ -153,7 +156,9 @@ function betterFirsts(view: TypesView): number[][] {
   });
 }
 
-/** Is there a label on the same set with the same last device that is no dearer and begins no worse? */
+/**
+ * Is there a label on the same set with the same last device that is no dearer and begins no worse?
+ */
 function isWorse(
   table: StateTable,
   keys: number[],
@@ -166,7 +171,10 @@ function isWorse(
   return false;
 }
 
-/** Cost of the layers on exactly these members. `first` may be the shared key of {@linkcode firstKey}. */
+/**
+ * Cost of the layers on exactly these members. `first` may be the shared key of
+ * {@linkcode firstKey}.
+ */
 function deal(
   view: TypesView,
   members: Int32Array,

@@ -15,9 +15,10 @@ export interface Shortfall {
 }
 
 /**
- * The placement that lacks the fewest bytes in all (fewer devices, then input order among equals): a knapsack over
- * devices with the ends as roles. Exact where layers are of one size and none is pinned; otherwise it takes the mean
- * layer and keeps pinned devices in. undefined: no amount of memory would do (nobody may hold an end).
+ * The placement that lacks the fewest bytes in all (fewer devices, then input order among equals):
+ * a knapsack over devices with the ends as roles. Exact where layers are of one size and none is
+ * pinned; otherwise it takes the mean layer and keeps pinned devices in. undefined: no amount of
+ * memory would do (nobody may hold an end).
  */
 export function shortfall(problem: PlacementProblem): Shortfall | undefined {
   const { layers, devices } = problem;
@@ -45,7 +46,8 @@ export function shortfall(problem: PlacementProblem): Shortfall | undefined {
       for (const role of [0, FIRST, LAST, ONLY]) {
         if ((state & role) !== 0 || (role !== 0 && !problem.ends[d])) continue;
         const to = state | role;
-        // From many layers to few: among equals the earlier devices hold more, and are asked for more.
+        // From many layers to few: among equals the earlier devices hold more, and are asked for
+        // more.
         for (let r = layers - 1; r >= 0; r--) {
           const before = now[state * width + r];
           if (before === Infinity) continue;

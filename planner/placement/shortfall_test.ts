@@ -5,7 +5,10 @@ import { endBytes, type PlacementProblem } from "./problem.ts";
 import { clusterProblem, roughProblem } from "../../tests/support/placement_samples.ts";
 import { shortfall } from "./shortfall.ts";
 
-/** Least bytes missing in all, over every choice of devices, ends and counts (layers alike, nothing pinned). */
+/**
+ * Least bytes missing in all, over every choice of devices, ends and counts (layers alike, nothing
+ * pinned).
+ */
 function leastMissing(problem: PlacementProblem): number {
   const { layers, devices } = problem;
   let least = Infinity;

@@ -1,5 +1,6 @@
 /**
- * Labels of a search in layers: one best label a key, parents for the way back. Typed arrays that double.
+ * Labels of a search in layers: one best label a key, parents for the way back. Typed arrays that
+ * double.
  *
  * @module
  */
@@ -46,7 +47,10 @@ export class StateTable {
     return to - from <= beam ? Infinity : this.bound.slice(from, to).sort()[beam - 1];
   }
 
-  /** The id of the label with this key, new or cheaper than before; -1 where a label as cheap exists. */
+  /**
+   * The id of the label with this key, new or cheaper than before; -1 where a label as cheap
+   * exists.
+   */
   offer(set: number, rest: number, cost: number): number {
     if ((this.size - this.#start + 1) * 2 > this.#slots.length) this.#rehash();
     let slot = this.#hash(set, rest);

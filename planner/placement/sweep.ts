@@ -1,11 +1,12 @@
 /**
  * The solver: a sweep over limits on the slowest part.
  *
- * Under a limit the objective is a sum alone. The slowest part takes one of finitely many values; intervals of them
- * are kept with a lower bound each: the least sum under the interval's upper end, with its lower end as the slowest
- * part. A cheap relaxation halves intervals and drops what cannot win; local search gives a placement to compare
- * with; what is left is searched exactly, as far as the effort allows. What is dropped is proven not to be better,
- * so the smallest bound of what is left is a bound of everything.
+ * Under a limit the objective is a sum alone. The slowest part takes one of finitely many values;
+ * intervals of them are kept with a lower bound each: the least sum under the interval's upper end,
+ * with its lower end as the slowest part. A cheap relaxation halves intervals and drops what cannot
+ * win; local search gives a placement to compare with; what is left is searched exactly, as far as
+ * the effort allows. What is dropped is proven not to be better, so the smallest bound of what is
+ * left is a bound of everything.
  *
  * @module
  */
@@ -84,7 +85,10 @@ export class Sweep {
     this.#movesLeft = effort.moves;
   }
 
-  /** The best placement found. Without one: `proven` that there is none, or a bound of what was not found. */
+  /**
+   * The best placement found. Without one: `proven` that there is none, or a bound of what was not
+   * found.
+   */
   run(): { placement?: Placement; proven: boolean; lowerBound: number } {
     const high = this.#limits.length - 1;
     if (high < 0) return { proven: true, lowerBound: Infinity };
@@ -143,8 +147,8 @@ export class Sweep {
   }
 
   /**
-   * The relaxation under a limit. Where hops count in the sum its charges are moved towards what makes it largest
-   * (subgradient steps, Polyak's length), starting from those of the last call.
+   * The relaxation under a limit. Where hops count in the sum its charges are moved towards what
+   * makes it largest (subgradient steps, Polyak's length), starting from those of the last call.
    */
   #relax(index: number, rounds = 0): { relaxed: Relaxed; priced: Charges } {
     const instance = this.#instance;
@@ -185,7 +189,10 @@ export class Sweep {
       : Math.max(0, Math.min(most, this.#relaxationsLeft - 1));
   }
 
-  /** Solves the relaxation again where the interval was cut, or else in its middle, and halves it there. */
+  /**
+   * Solves the relaxation again where the interval was cut, or else in its middle, and halves it
+   * there.
+   */
   #halve(interval: Interval): void {
     const middle = interval.at > interval.high
       ? interval.high
@@ -249,7 +256,8 @@ export class Sweep {
         });
       }
     }
-    // A narrow exact search finds what local search does not, at the price of a few thousand labels.
+    // A narrow exact search finds what local search does not, at the price of a few thousand
+    // labels.
     for (
       let round = 0, least;
       round < 3 && this.#searchable() && (least = this.#least());
@@ -340,7 +348,8 @@ export class Sweep {
         continue;
       }
       const width = maxWeight === 0 ? 0 : maxWeight * (this.#limits[high] - this.#limits[low]);
-      // A wide interval weakens the search's bound: halve until its width is a small part of what must be proven.
+      // A wide interval weakens the search's bound: halve until its width is a small part of what
+      // must be proven.
       if (high > low && width > 0.25 * (this.#best.value - this.#bound(least))) {
         this.#halve(least);
         continue;
@@ -352,7 +361,10 @@ export class Sweep {
     }
   }
 
-  /** Fewer devices where it costs nothing, a smaller sum where only the slowest part counts, input order in a type. */
+  /**
+   * Fewer devices where it costs nothing, a smaller sum where only the slowest part counts, input
+   * order in a type.
+   */
   #polish(): void {
     const { instance, stages } = { instance: this.#instance, stages: this.#best.stages };
     if (instance.positional || stages.length === 0) return;

@@ -6,7 +6,10 @@
 import type { Instance } from "./instance.ts";
 import type { Charges } from "./relaxation.ts";
 
-/** Costs and caps by type under one limit. Role tables: `role * types + type`; hops: `from * types + to`. */
+/**
+ * Costs and caps by type under one limit. Role tables: `role * types + type`; hops:
+ * `from * types + to`.
+ */
 export interface TypesView {
   types: number;
   layers: number;
@@ -33,15 +36,17 @@ export interface TypesView {
   /** Cheapest way to add a device. */
   leastCharge: number;
   /**
-   * Layers in the order in which they are cheapest: `orderType`, and `orderNew` 1 where the device would have to be
-   * added (its charges then spread over its cap), 0 where it is there already.
+   * Layers in the order in which they are cheapest: `orderType`, and `orderNew` 1 where the device
+   * would have to be added (its charges then spread over its cap), 0 where it is there already.
    */
   orderType: Int32Array;
   orderNew: Uint8Array;
   orderPrice: Float64Array;
 }
 
-/** The view under `caps` (by device), where hops above `limit` in the max system are not allowed. */
+/**
+ * The view under `caps` (by device), where hops above `limit` in the max system are not allowed.
+ */
 export function viewTypes(
   instance: Instance,
   caps: Int32Array,
@@ -88,7 +93,8 @@ export function viewTypes(
     // In the middle a stage has nothing else to hold, so this cap is the largest of all roles.
     const cap = view.caps[t];
     if (cap === 0) continue;
-    // Leaving and arriving are charged together; where one is impossible the device can still be an end.
+    // Leaving and arriving are charged together; where one is impossible the device can still be an
+    // end.
     const charge = view.fixed[t] + finite(view.into[t]) + finite(view.out[t]);
     view.charge[t] = charge;
     entries.push({ type: t, added: 0, price: view.layer[t] });

@@ -1,17 +1,20 @@
 /**
- * The paper's sequence partition (TeraPipe's method), as the baseline that the true recurrence is compared with.
+ * The paper's sequence partition (TeraPipe's method), as the baseline that the true recurrence is
+ * compared with.
  *
  * @module
  */
 import { gridOf, type SequencePlan, type SequenceProblem } from "./problem.ts";
 
 /**
- * Pieces that minimise sum of t + (N - 1) max t, exactly on the grid; t is a piece's time on its slowest stage (hops are not
- * part of this objective). Throws `bad_sequence` as {@linkcode gridOf} does.
+ * Pieces that minimise sum of t + (N - 1) max t, exactly on the grid; t is a piece's time on its
+ * slowest stage (hops are not part of this objective). Throws `bad_sequence` as {@linkcode gridOf}
+ * does.
  *
- * For a limit on t, a one-dimensional DP finds the least sum. Limits fall from infinity: a least sum with largest piece m is the best
- * of all partitions whose largest piece lies between m and the limit, so the next limit is below m, and the end is reached when the
- * sum alone is no better than what is known.
+ * For a limit on t, a one-dimensional DP finds the least sum. Limits fall from infinity: a least
+ * sum with largest piece m is the best of all partitions whose largest piece lies between m and the
+ * limit, so the next limit is below m, and the end is reached when the sum alone is no better than
+ * what is known.
  */
 export function paperPieces(problem: SequenceProblem): SequencePlan {
   const { starts, stages, allowed, seconds } = gridOf(problem);
@@ -37,7 +40,10 @@ export function paperPieces(problem: SequenceProblem): SequencePlan {
   return { ...best!, lowerBound: best!.seconds, exact: true };
 }
 
-/** Least sum of t over partitions whose every t is below the limit; of equal sums, whichever is found first. */
+/**
+ * Least sum of t over partitions whose every t is below the limit; of equal sums, whichever is
+ * found first.
+ */
 function leastSum(
   { slowest, width, limit }: { slowest: Float64Array; width: number; limit: number },
 ) {

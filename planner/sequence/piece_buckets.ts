@@ -39,8 +39,8 @@ export interface PieceBucket extends SequencePlan {
 }
 
 /**
- * The stages of a placement as the sequence partition sees them. A link transfers one piece at a time, so a link that takes time is
- * a stage of its own; its latency is a hop and occupies nobody.
+ * The stages of a placement as the sequence partition sees them. A link transfers one piece at a
+ * time, so a link that takes time is a stage of its own; its latency is a hop and occupies nobody.
  */
 export function pieceStages(cost: CostModel, stages: DeviceStage[]): PieceStage[] {
   return stages.flatMap(({ device, first, last: end }, i): PieceStage[] => {
@@ -61,10 +61,14 @@ export function bucketLengths(context: number): number[] {
   return [...lengths, context];
 }
 
-/** Plans each bucket for its longest prompt, ascending. Throws `bad_sequence` where limits allow no pieces. */
+/**
+ * Plans each bucket for its longest prompt, ascending. Throws `bad_sequence` where limits allow no
+ * pieces.
+ */
 export function pieceBuckets(input: PieceBucketsInput): PieceBucket[] {
   const stages = pieceStages(input.cost, input.stages);
-  // a label's work grows with the stages; what a long pipeline loses by a narrower search is in its lower bound
+  // a label's work grows with the stages; what a long pipeline loses by a narrower search is in its
+  // lower bound
   const maxLabels = input.maxLabels ??
     Math.max(16, Math.min(500, Math.floor(8000 / stages.length)));
   return (input.lengths ?? bucketLengths(input.context)).map((tokens) => ({

@@ -1,5 +1,6 @@
 /**
- * Sequence partition for what a pipeline really does: stages of unequal speed, links between them, pieces that wait.
+ * Sequence partition for what a pipeline really does: stages of unequal speed, links between them,
+ * pieces that wait.
  *
  * @module
  */
@@ -14,7 +15,10 @@ import {
 
 /** A partition of the rows up to a grid point, and when each stage is done with it. */
 interface Label {
-  /** Finish time by stage, raised to the earliest moment at which a further piece could arrive. (stages) */
+  /**
+   * Finish time by stage, raised to the earliest moment at which a further piece could arrive.
+   * (stages)
+   */
   free: Float64Array;
   bound: number;
   at: number;
@@ -26,10 +30,12 @@ interface Label {
  *
  *     finish[i][s] = max(finish[i-1][s], finish[i][s-1] + hop_s(i)) + t_s(i)
  *
- * Label setting over vectors of finish times: at each grid point only vectors that no other is nowhere later than are kept, and only
- * while their lower bound is below the best partition known. Exact on the grid unless a point would hold more than `maxLabels`
- * vectors: then the most promising stay, and `lowerBound` tells what the dropped ones might have given. Never worse under
- * this recurrence than the paper's pieces or any equal ones. Throws `bad_sequence` as {@linkcode gridOf} does.
+ * Label setting over vectors of finish times: at each grid point only vectors that no other is
+ * nowhere later than are kept, and only while their lower bound is below the best partition known.
+ * Exact on the grid unless a point would hold more than `maxLabels` vectors: then the most
+ * promising stay, and `lowerBound` tells what the dropped ones might have given. Never worse under
+ * this recurrence than the paper's pieces or any equal ones. Throws `bad_sequence` as
+ * {@linkcode gridOf} does.
  *
  * @param options.maxLabels vectors kept at a grid point; default 2000
  */
@@ -59,7 +65,10 @@ export function pipelinePieces(
   return { pieces, seconds, lowerBound, exact: lowerBound >= seconds };
 }
 
-/** Every partition of the grid into equal pieces and a rest: the usual practice, and a limit from which to search. */
+/**
+ * Every partition of the grid into equal pieces and a rest: the usual practice, and a limit from
+ * which to search.
+ */
 function* equalPieces({ starts, allowed }: Grid): Generator<number[]> {
   const end = starts.length - 1;
   for (let points = 1; points <= end; points++) {
@@ -78,7 +87,10 @@ function* equalPieces({ starts, allowed }: Grid): Generator<number[]> {
 interface Bounds {
   /** Seconds from when stage s is free at point j until all is done, at least. (stages)(n + 1) */
   rest: Float64Array[];
-  /** Seconds from when stage u is free at point j until any next piece may enter stage s, at least; u = s - 1 - d. [s][d](n + 1) */
+  /**
+   * Seconds from when stage u is free at point j until any next piece may enter stage s, at least;
+   * u = s - 1 - d. [s][d](n + 1)
+   */
   reach: Float64Array[][];
 }
 
@@ -86,14 +98,16 @@ interface Bounds {
 const LOOK_BACK = 6;
 
 /**
- * Lower bounds on what remains. A finish time is the longest way through the lattice of pieces and stages; any family of ways bounds it.
- * Here: the next piece goes from s to some stage u, all further pieces are done at u, and the last one goes on to the end.
+ * Lower bounds on what remains. A finish time is the longest way through the lattice of pieces and
+ * stages; any family of ways bounds it. Here: the next piece goes from s to some stage u, all
+ * further pieces are done at u, and the last one goes on to the end.
  */
 function boundsOf(grid: Grid): Bounds {
   const { stages, starts, allowed, seconds, hops } = grid;
   const width = starts.length;
   const end = width - 1;
-  // ways[s]: seconds of a piece from entering stage 0 to entering stage s, so that any part of its way is one subtraction
+  // ways[s]: seconds of a piece from entering stage 0 to entering stage s, so that any part of its
+  // way is one subtraction
   const ways = [new Float64Array(width * width)];
   for (let s = 0; s < stages; s++) {
     const next = s + 1 < stages ? hops[s + 1] : null;
@@ -149,7 +163,10 @@ interface SearchOptions {
   limit: number;
 }
 
-/** Best label at the end that is below the limit (null: none), and the least bound among labels dropped for want of room. */
+/**
+ * Best label at the end that is below the limit (null: none), and the least bound among labels
+ * dropped for want of room.
+ */
 function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
   const { stages, starts, allowed, seconds, hops } = grid;
   const width = starts.length;
@@ -178,7 +195,8 @@ function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
         let bound = scratch[last];
         if (k < end) {
           for (let s = 0; s < stages; s++) {
-            // waiting for the next piece's arrival is free, so being ready before it is worth nothing
+            // waiting for the next piece's arrival is free, so being ready before it is worth
+            // nothing
             const reach = bounds.reach[s];
             for (let d = 0; d < reach.length; d++) {
               const arrives = scratch[s - 1 - d] + reach[d][k];
@@ -201,8 +219,9 @@ function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
 }
 
 /**
- * The most promising labels below the limit that no other one is nowhere later than, and the bound of the first one that found no
- * room. A label's bound is never above that of one that it covers, so in this order whoever covers comes first.
+ * The most promising labels below the limit that no other one is nowhere later than, and the bound
+ * of the first one that found no room. A label's bound is never above that of one that it covers,
+ * so in this order whoever covers comes first.
  */
 function undominated(labels: Label[], { limit, maxLabels }: { limit: number; maxLabels: number }) {
   const sorted = labels.filter((label) => label.bound < limit).sort(byBound);

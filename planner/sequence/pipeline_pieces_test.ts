@@ -10,7 +10,10 @@ import {
   type SequenceProblem,
 } from "./mod.ts";
 
-/** Small prompts on small grids: costs have no shape at all, so that nothing but the search itself can find the optimum. */
+/**
+ * Small prompts on small grids: costs have no shape at all, so that nothing but the search itself
+ * can find the optimum.
+ */
 const problems = fc.noBias(fc.record({
   steps: fc.integer({ min: 3, max: 14 }),
   step: fc.integer({ min: 1, max: 3 }),

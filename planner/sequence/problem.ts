@@ -19,7 +19,10 @@ export interface Piece {
 export interface PieceStage {
   /** Seconds for which a piece occupies it; never negative. */
   seconds: (piece: Piece) => number;
-  /** Seconds from the end at the stage before until the piece is here, occupying nobody; of the first stage: before it begins. @default 0 */
+  /**
+   * Seconds from the end at the stage before until the piece is here, occupying nobody; of the
+   * first stage: before it begins. @default 0
+   */
   hop?: (piece: Piece) => number;
 }
 
@@ -29,7 +32,10 @@ export interface SequenceProblem {
   tokens: number;
   /** In pipeline order; at least one. */
   stages: PieceStage[];
-  /** Pieces begin at multiples of it. @default the smallest multiple of 8 that cuts the prompt in at most 64 steps */
+  /**
+   * Pieces begin at multiples of it. @default the smallest multiple of 8 that cuts the prompt in at
+   * most 64 steps
+   */
   step?: number;
   /** Fewest rows of a piece, the last included; a shorter prompt is one piece. @default 1 */
   minPieceRows?: number;
@@ -63,8 +69,8 @@ export interface Grid {
 }
 
 /**
- * Evaluates every piece of the grid once. Throws group `planner`: `bad_sequence` for numbers that are no prompt, and for limits that
- * no cut meets (metadata: the limits).
+ * Evaluates every piece of the grid once. Throws group `planner`: `bad_sequence` for numbers that
+ * are no prompt, and for limits that no cut meets (metadata: the limits).
  */
 export function gridOf(problem: SequenceProblem): Grid {
   const { tokens, stages } = problem;
@@ -115,7 +121,10 @@ export function gridOf(problem: SequenceProblem): Grid {
   return { starts, stages: stages.length, allowed, seconds, hops };
 }
 
-/** Seconds until the last piece leaves the last stage, by the pipeline's own recurrence; for any pieces, on the grid or not. */
+/**
+ * Seconds until the last piece leaves the last stage, by the pipeline's own recurrence; for any
+ * pieces, on the grid or not.
+ */
 export function pipelineSeconds(stages: PieceStage[], pieces: number[]): number {
   const total = pieces.reduce((a, b) => a + b, 0);
   const free = new Float64Array(stages.length);
@@ -132,7 +141,10 @@ export function pipelineSeconds(stages: PieceStage[], pieces: number[]): number 
   return free[stages.length - 1];
 }
 
-/** The paper's objective for any pieces: sum of t + (N - 1) max t, t being a piece's time on its slowest stage. */
+/**
+ * The paper's objective for any pieces: sum of t + (N - 1) max t, t being a piece's time on its
+ * slowest stage.
+ */
 export function paperSeconds(stages: PieceStage[], pieces: number[]): number {
   const total = pieces.reduce((a, b) => a + b, 0);
   let [sum, max, past] = [0, 0, 0];

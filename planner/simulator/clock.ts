@@ -70,7 +70,9 @@ function before(a: Happening, b: Happening): boolean {
 
 /** Something that a {@linkcode Server} does. */
 export interface Job {
-  /** Called when its turn comes: seconds that it takes, or undefined when it is of no use any more. */
+  /**
+   * Called when its turn comes: seconds that it takes, or undefined when it is of no use any more.
+   */
   begin(): number | undefined;
   /** Called when it is done. Not called when {@linkcode Server.clear} or an abort ended it. */
   end(start_s: number): void;

@@ -294,7 +294,10 @@ export class Coordinator {
     return tree;
   }
 
-  /** Rows for a lane: drafted first where it speculates. `ahead`: behind its frames in flight, as a guess. */
+  /**
+   * Rows for a lane: drafted first where it speculates. `ahead`: behind its frames in flight, as a
+   * guess.
+   */
   #prepare(lane: Lane, ahead: boolean): void {
     const flying = lane.flying.reduce((n, p) => n + 1 + p.tree.length, 0);
     const tree = this.#tree(lane).slice(0, Math.max(0, lane.need - flying - 1));
@@ -400,10 +403,14 @@ export class Coordinator {
 
   // ---- a node dies
 
-  /** Everything in flight is lost; once the death is known the live rows are replayed, then all goes on. */
+  /**
+   * Everything in flight is lost; once the death is known the live rows are replayed, then all goes
+   * on.
+   */
   die(event: Death): void {
     if (!this.#pipeline.costs.hosts.includes(event.host)) return this.#dieAside(event);
-    // A death during a recovery: what that one had fed to its replacement is in doubt, so all stages are fed again.
+    // A death during a recovery: what that one had fed to its replacement is in doubt, so all
+    // stages are fed again.
     const interrupted = this.#pausedSince_s !== undefined;
     const since_s = this.#pausedSince_s ??= this.#clock.now;
     const death = ++this.#deaths;
@@ -449,7 +456,10 @@ export class Coordinator {
     });
   }
 
-  /** A host without a stage dies: what it drafts is lost, and its lanes go on without once that is known. */
+  /**
+   * A host without a stage dies: what it drafts is lost, and its lanes go on without once that is
+   * known.
+   */
   #dieAside(event: Death): void {
     const drafting = this.#policy.model_drafter && this.#pipeline.costs.draft?.host === event.host;
     const waiting: Lane[] = [];

@@ -6,7 +6,9 @@
 
 import type { FrameShape } from "../cost/mod.ts";
 
-/** Index of the coordinator where a stage is asked for: where requests enter and tokens return to. */
+/**
+ * Index of the coordinator where a stage is asked for: where requests enter and tokens return to.
+ */
 export const COORDINATOR = -1;
 
 /** What is sent over one link for one frame. */
@@ -19,7 +21,10 @@ export interface Hop {
   bytes_per_s: number;
 }
 
-/** Costs of frames in one pipeline. Indices: stages from 0, {@linkcode COORDINATOR} for the coordinator. */
+/**
+ * Costs of frames in one pipeline. Indices: stages from 0, {@linkcode COORDINATOR} for the
+ * coordinator.
+ */
 export interface FrameCosts {
   /** Host of each stage, in order. Stages of one host take turns on it. */
   hosts: string[];
@@ -27,7 +32,10 @@ export interface FrameCosts {
   coordinator: string;
   /** Seconds that a stage computes on a frame, fixed time of a frame included. */
   stageSeconds(stage: number, frame: FrameShape): number;
-  /** A frame of so many rows (to the coordinator: so many tokens) from one to another. Not asked within one host. */
+  /**
+   * A frame of so many rows (to the coordinator: so many tokens) from one to another. Not asked
+   * within one host.
+   */
   hop(from: number, to: number, rows: number): Hop;
   /** The drafter; undefined: none. A drafter on a stage's host takes turns with it. */
   draft?: {
@@ -39,7 +47,10 @@ export interface FrameCosts {
   };
 }
 
-/** Stages of equal cost, for tests and estimates: `seconds` per frame plus `row_seconds` per row, links alike. */
+/**
+ * Stages of equal cost, for tests and estimates: `seconds` per frame plus `row_seconds` per row,
+ * links alike.
+ */
 export function uniformCosts(stages: number, cost: {
   seconds: number;
   row_seconds?: number;

@@ -11,7 +11,10 @@ export function isBranchPrompt(part: FramePart): boolean {
   return part.lane !== undefined && part.lane.past === 0;
 }
 
-/** First come, first served; but prompt pieces take turns with everything else, and what is alike travels together. */
+/**
+ * First come, first served; but prompt pieces take turns with everything else, and what is alike
+ * travels together.
+ */
 export class FrameQueue {
   #rowsPerFrame: number;
   #parts: FramePart[] = [];
@@ -35,7 +38,8 @@ export class FrameQueue {
   /**
    * Takes the next frame's parts out; none: nothing waits.
    *
-   * @param treeOf draft tree of a part's lane: a branch's prompt counts as the rows that the branch will have later
+   * @param treeOf draft tree of a part's lane: a branch's prompt counts as the rows that the branch
+   * will have later
    */
   next(treeOf: (part: FramePart) => number[]): FramePart[] {
     let at = 0;

@@ -17,7 +17,10 @@ export function treeRows(tree: number[]): number {
 export interface Drafts {
   /** Chance that a drafted token is accepted. */
   acceptance: number;
-  /** Of the best guess's misses, the share that a second guess meets, at acceptance 1. See {@linkcode branchAcceptance}. */
+  /**
+   * Of the best guess's misses, the share that a second guess meets, at acceptance 1. See
+   * {@linkcode branchAcceptance}.
+   */
   secondShare: number;
 }
 

@@ -13,7 +13,10 @@ const count = z.number().int().positive();
 
 /** How the coordinator cuts work into frames: what a Plan decides. */
 export const policySchema = z.object({
-  /** Rows of the prompt's pieces in order, the last repeated as needed, the very last cut at the prompt's end. */
+  /**
+   * Rows of the prompt's pieces in order, the last repeated as needed, the very last cut at the
+   * prompt's end.
+   */
   pieces: z.array(count).min(1),
   /** Frames in flight at most. @default stages + 1 */
   window: count.optional(),
@@ -23,13 +26,17 @@ export const policySchema = z.object({
   in_flight: count.default(1),
   /** Branches at each depth of a draft; empty: no speculation. All 1: a chain. */
   tree: z.array(count).default([]),
-  /** Does drafting take the time of the pipeline's drafter? Else drafts cost nothing (prompt lookup). */
+  /**
+   * Does drafting take the time of the pipeline's drafter? Else drafts cost nothing (prompt
+   * lookup).
+   */
   model_drafter: z.boolean().default(false),
   /** Do branches speculate too, or the outline and plain answers alone? */
   draft_branches: z.boolean().default(true),
   /**
-   * Continuous speculation: while a lane's frame is in flight the drafter goes on from it, and frames of guesses fill slots
-   * that nothing else wants. 0: the drafter waits; n: at most n frames ahead of the one that will come back next.
+   * Continuous speculation: while a lane's frame is in flight the drafter goes on from it, and
+   * frames of guesses fill slots that nothing else wants. 0: the drafter waits; n: at most n frames
+   * ahead of the one that will come back next.
    */
   ahead: z.number().int().min(0).default(0),
 });
@@ -49,24 +56,34 @@ export const simulationOptionsSchema = z.object({
   outline: z.object({
     /** Tokens of the outline. @default 6 a branch: 3 to 5 words and a number */
     tokens: count.optional(),
-    /** Do the outline's tokens count as answer tokens (it is shown as headings)? Else they come on top. */
+    /**
+     * Do the outline's tokens count as answer tokens (it is shown as headings)? Else they come on
+     * top.
+     */
     counted: z.boolean().default(false),
-    /** Does a branch begin as soon as its own point is there, or only when the outline is complete? */
+    /**
+     * Does a branch begin as soon as its own point is there, or only when the outline is complete?
+     */
     early: z.boolean().default(false),
     /** Rows of a branch's own prompt behind the shared prefix. */
     point_rows: count.default(12),
   }).prefault({}),
   /** Chance that a drafted token is accepted. */
   acceptance: z.number().min(0).max(1).default(0),
-  /** Of the misses of a draft tree's best guess, the share that its second guess meets, at acceptance 1. */
+  /**
+   * Of the misses of a draft tree's best guess, the share that its second guess meets, at
+   * acceptance 1.
+   */
   second_share: z.number().min(0).max(1).default(0),
   /** When requests arrive. */
   requests: z.array(z.object({ at: seconds })).min(1).default([{ at: 0 }]),
-  /** Of the chance of acceptance. Left out: no chance, accepted tokens come as often as expected. */
+  /**
+   * Of the chance of acceptance. Left out: no chance, accepted tokens come as often as expected.
+   */
   seed: z.number().int().optional(),
   /**
-   * What a row's `past` is: `arena`: every live row of all requests (one arena, a mask hides the others); `chain`: the rows
-   * of its own chain.
+   * What a row's `past` is: `arena`: every live row of all requests (one arena, a mask hides the
+   * others); `chain`: the rows of its own chain.
    */
   past: z.enum(["arena", "chain"]).default("arena"),
 });
@@ -116,7 +133,10 @@ export interface RequestResult {
   tokens: number;
 }
 
-/** What a simulation found. All shares are 0 .. 1, over the time from the first arrival to the last token. */
+/**
+ * What a simulation found. All shares are 0 .. 1, over the time from the first arrival to the last
+ * token.
+ */
 export interface SimulationResult {
   /** In the order in which they were given. */
   requests: RequestResult[];
@@ -130,7 +150,9 @@ export interface SimulationResult {
   drafter: number;
   /** Share of the stages' time in which they computed nothing. */
   bubble_share: number;
-  /** Rows computed at stages for nothing (rejected, stale or lost), of all rows computed at stages. */
+  /**
+   * Rows computed at stages for nothing (rejected, stale or lost), of all rows computed at stages.
+   */
   wasted_row_share: number;
   /** Mean rows of frames that decode; 0 without any. */
   rows_per_frame: number;

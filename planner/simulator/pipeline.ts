@@ -1,5 +1,6 @@
 /**
- * Frames on their way: hosts compute one frame at a time, links carry one at a time, sending overlaps computing.
+ * Frames on their way: hosts compute one frame at a time, links carry one at a time, sending
+ * overlaps computing.
  *
  * @module
  */
@@ -53,7 +54,10 @@ export class Pipeline {
     return [COORDINATOR, ...this.#costs.hosts.keys(), COORDINATOR];
   }
 
-  /** Sends a frame along a route; it is computed at each stage but the first entry. `arrived` is called at its end. */
+  /**
+   * Sends a frame along a route; it is computed at each stage but the first entry. `arrived` is
+   * called at its end.
+   */
   send(frame: SimFrame, route: number[], arrived: () => void): void {
     this.flying.add(frame);
     this.#travel(frame, route, arrived);

@@ -52,7 +52,10 @@ export function placedCosts(
   };
 }
 
-/** Where a plan's parts are. Throws group `planner`, code `unknown_host` for a host that is not among the devices. */
+/**
+ * Where a plan's parts are. Throws group `planner`, code `unknown_host` for a host that is not
+ * among the devices.
+ */
 export function pipelineOf(
   plan: Plan,
   input: Pick<PlanInput, "devices" | "draft">,
@@ -126,8 +129,8 @@ export interface PlanSimulation {
 /**
  * Runs a plan in virtual time. A host that dies is replaced by the plan's backups.
  *
- * Throws group `planner`: what {@linkcode simulate} throws, `unknown_host`, and `no_backup` where nobody can take a dead
- * host's layers over.
+ * Throws group `planner`: what {@linkcode simulate} throws, `unknown_host`, and `no_backup` where
+ * nobody can take a dead host's layers over.
  */
 export function simulatePlan(
   { plan, input, options, policy, events = [] }: PlanSimulation,

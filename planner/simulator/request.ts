@@ -1,5 +1,6 @@
 /**
- * One request in the simulation: which rows it wants next, and what it makes of those that come back.
+ * One request in the simulation: which rows it wants next, and what it makes of those that come
+ * back.
  *
  * @module
  */
@@ -11,7 +12,10 @@ export interface Lane {
   name: "answer" | "outline" | `branch ${number}`;
   /** Tokens that it still needs. */
   need: number;
-  /** Rows of its chain that stand: prompt and tokens that went in. 0: its own prompt has not come back yet. */
+  /**
+   * Rows of its chain that stand: prompt and tokens that went in. 0: its own prompt has not come
+   * back yet.
+   */
   past: number;
   /** Does it speculate? */
   drafts: boolean;
@@ -94,7 +98,9 @@ export class SimRequest {
   }
 }
 
-/** Rows of each piece of a prompt: the planned ones in order, the last repeated, the very last cut. */
+/**
+ * Rows of each piece of a prompt: the planned ones in order, the last repeated, the very last cut.
+ */
 export function piecesOf(prompt: number, planned: number[]): number[] {
   const pieces: number[] = [];
   for (let left = prompt, i = 0; left > 0; i++) {

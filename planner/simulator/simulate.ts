@@ -33,11 +33,13 @@ export interface SimulationInput {
 }
 
 /**
- * Runs requests through a pipeline in virtual time: prompts in pieces, decoding, outline branches, speculation, links that
- * change and nodes that die, under the frame rules of the real pipeline. Deterministic.
+ * Runs requests through a pipeline in virtual time: prompts in pieces, decoding, outline branches,
+ * speculation, links that change and nodes that die, under the frame rules of the real pipeline.
+ * Deterministic.
  *
- * Throws group `planner`, code `bad_simulation` for options that make no sense, `bad_simulation_time` for costs that are no
- * times, `simulation_stalled` should requests wait for ever, `coordinator_died` for a death that takes the requests with it.
+ * Throws group `planner`, code `bad_simulation` for options that make no sense,
+ * `bad_simulation_time` for costs that are no times, `simulation_stalled` should requests wait for
+ * ever, `coordinator_died` for a death that takes the requests with it.
  */
 export function simulate(
   { costs, policy, options, events = [] }: SimulationInput,

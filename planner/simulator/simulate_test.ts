@@ -76,7 +76,8 @@ Deno.test("A slow link bounds the pieces, not the stages", () => {
     policy: { pieces: [3], window: 99 },
     options: { prompt: 15, tokens: 1 },
   });
-  // 5 transfers of 3 s each to the first stage, then 1 + 3 + 1 for the last piece, and 1 s for its token
+  // 5 transfers of 3 s each to the first stage, then 1 + 3 + 1 for the last piece, and 1 s for its
+  // token
   close(requests[0].ttft_s, 15 + 1 + 3 + 1 + 1);
 });
 

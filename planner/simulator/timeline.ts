@@ -1,5 +1,6 @@
 /**
- * Timelines of traces, simulated or real: an SVG for people, bars for a terminal. The same trace gives the same text.
+ * Timelines of traces, simulated or real: an SVG for people, bars for a terminal. The same trace
+ * gives the same text.
  *
  * @module
  */
@@ -22,8 +23,9 @@ const WIDTH = 1200, ROW = 24, BAR = 16, MARGIN = 16, TOP = 74, LETTER = 6.7;
 const TICKS = 10;
 
 /**
- * A self-contained SVG document: one row for each lane in the order in which lanes first come, coloured by kind, with a legend, a
- * time axis and what each span is as a hover title. Spans shorter than a tenth of a pixel are left out. Text is escaped.
+ * A self-contained SVG document: one row for each lane in the order in which lanes first come,
+ * coloured by kind, with a legend, a time axis and what each span is as a hover title. Spans
+ * shorter than a tenth of a pixel are left out. Text is escaped.
  */
 export function timelineSvg(trace: TraceSpan[], { title }: { title: string }): string {
   const lanes = [...new Set(trace.map((s) => s.lane))];
@@ -96,7 +98,8 @@ export function timelineSvg(trace: TraceSpan[], { title }: { title: string }): s
 }
 
 /**
- * Lines for a terminal: of each lane its busy share and when it was busy (a character a time step, by what most of it went to).
+ * Lines for a terminal: of each lane its busy share and when it was busy (a character a time step,
+ * by what most of it went to).
  *
  * @param options.width characters of the time line; default 60
  */

@@ -1,5 +1,6 @@
 /**
- * What happened when: spans in lanes. Simulations write them; traces of real runs can be brought into the same form.
+ * What happened when: spans in lanes. Simulations write them; traces of real runs can be brought
+ * into the same form.
  *
  * @module
  */
@@ -21,7 +22,10 @@ export interface TraceSpan {
   end_s: number;
 }
 
-/** Busy share of each lane between two moments, in order of the lanes' first spans; idle spans do not count. */
+/**
+ * Busy share of each lane between two moments, in order of the lanes' first spans; idle spans do
+ * not count.
+ */
 export function utilisation(
   trace: TraceSpan[],
   window: { start_s: number; end_s: number },

@@ -7,14 +7,18 @@ import { z } from "zod";
 import { type Message, OrreryError } from "../../actors/mod.ts";
 import { parseBody } from "./dialect.ts";
 
-/** Asks an actor that clients may ask. Throws group `api` for a name or message that it does not take. */
+/**
+ * Asks an actor that clients may ask. Throws group `api` for a name or message that it does not
+ * take.
+ */
 export type AskActor = (name: string, message: Message, signal: AbortSignal) => Promise<unknown>;
 
 const messageSchema = z.looseObject({ type: z.string().min(1).max(128) });
 
 /**
- * The answer's JSON text; `null` for an actor that answers nothing. Throws `invalid_value` for a body without `type`, group `actor`,
- * code `bad_answer` where the answer has no JSON, and what `ask` throws.
+ * The answer's JSON text; `null` for an actor that answers nothing. Throws `invalid_value` for a
+ * body without `type`, group `actor`, code `bad_answer` where the answer has no JSON, and what
+ * `ask` throws.
  */
 export async function askedActor(
   ask: AskActor,

@@ -136,9 +136,9 @@ export interface StreamOptions {
 }
 
 /**
- * Starts the task and resolves to its server-sent events once the generations have begun, so that a refusal still
- * rejects here and can be answered with an HTTP status; when that takes longer than `keepAliveMs`, the stream
- * begins without waiting, and a later error is its last event.
+ * Starts the task and resolves to its server-sent events once the generations have begun, so that a
+ * refusal still rejects here and can be answered with an HTTP status; when that takes longer than
+ * `keepAliveMs`, the stream begins without waiting, and a later error is its last event.
  */
 export async function streamedAnswer(
   init: AnswerInit,
@@ -191,7 +191,10 @@ export async function streamedAnswer(
   });
 }
 
-/** The events of a task in the order that they came, with `quiet` in between when none came for a while. */
+/**
+ * The events of a task in the order that they came, with `quiet` in between when none came for a
+ * while.
+ */
 class Steps {
   readonly #events: AsyncGenerator<ChoiceEvent, void>;
   readonly #quietMs: number;

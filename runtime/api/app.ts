@@ -57,13 +57,17 @@ export type Api = Hono<ApiEnv>;
  * - `POST /v1/chat/completions`, `POST /v1/completions`, whole or streamed
  * - `GET /v1/models`, `GET /v1/models/{id}`
  * - `GET /api/plan` (404 with a reason where nothing was planned)
- * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512), `GET /api/trace.svg` (a picture of them)
- * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks an actor that the graph exposes and answers its JSON
- * - `GET /healthz` (the process answers), `GET /readyz` (503 with a reason until a prompt can be answered)
+ * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
+ *   `GET /api/trace.svg` (a picture of them)
+ * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks an actor that the graph exposes and
+ *   answers its JSON
+ * - `GET /healthz` (the process answers), `GET /readyz` (503 with a reason until a prompt can be
+ *   answered)
  *
- * Differences from OpenAI: sampling fields that are left out come from the model's generation_config; `n` is at
- * most 8 and choice `i` uses `seed + i`; `top_k`, `min_p`, `repetition_penalty` and an `orrery` object are taken too.
- * `prediction` is taken by both endpoints with any `n`, and of its tokens only those that were drafted are counted as rejected.
+ * Differences from OpenAI: sampling fields that are left out come from the model's
+ * generation_config; `n` is at most 8 and choice `i` uses `seed + i`; `top_k`, `min_p`,
+ * `repetition_penalty` and an `orrery` object are taken too. `prediction` is taken by both
+ * endpoints with any `n`, and of its tokens only those that were drafted are counted as rejected.
  */
 export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   const { allowOrigin, maxBodyBytes = 4 << 20, bodyTimeoutMs = 30_000, keepAliveMs = 15_000 } =
@@ -215,7 +219,10 @@ function report(request: string, facts: AnswerFacts, error?: unknown): void {
   } else log.warn("request {request} ended early: {error}", { request, error, ...facts });
 }
 
-/** Aborts `stop` when the client goes away or the server can wait no longer; `release` lets go of both. */
+/**
+ * Aborts `stop` when the client goes away or the server can wait no longer; `release` lets go of
+ * both.
+ */
 function stopper(c: Context<ApiEnv>, stop: AbortController): { release: () => void } {
   const client = c.req.raw.signal;
   const draining = c.env?.draining;
@@ -234,7 +241,10 @@ function stopper(c: Context<ApiEnv>, stop: AbortController): { release: () => vo
   };
 }
 
-/** The card of `default` or of a name; none while no model is served, which `generate` then explains. */
+/**
+ * The card of `default` or of a name; none while no model is served, which `generate` then
+ * explains.
+ */
 function findModel(generator: Generator, name: string): ModelCard | undefined {
   const cards = generator.models();
   const card = name === "default" ? cards[0] : cards.find((card) => card.name === name);

@@ -17,7 +17,8 @@ export interface BodyLimits {
 /**
  * The request's JSON body.
  *
- * Errors (group `api`): `unsupported_media_type`, `body_too_large`, `request_timeout`, `client_closed`, `invalid_json`.
+ * Errors (group `api`): `unsupported_media_type`, `body_too_large`, `request_timeout`,
+ * `client_closed`, `invalid_json`.
  */
 export async function readJson(request: Request, limits: BodyLimits): Promise<unknown> {
   const type = request.headers.get("content-type");

@@ -16,8 +16,9 @@ export interface ChoiceEvent {
 const parallel = 8;
 
 /**
- * Runs the choices, at most {@linkcode parallel} at once, and yields their events as they come, taking turns. The
- * first error ends all; so do an abort of `signal` (rejects with its reason) and leaving the loop.
+ * Runs the choices, at most {@linkcode parallel} at once, and yields their events as they come,
+ * taking turns. The first error ends all; so do an abort of `signal` (rejects with its reason) and
+ * leaving the loop.
  */
 export async function* runChoices(
   generator: Generator,

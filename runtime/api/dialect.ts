@@ -10,7 +10,10 @@ import { type GeneratedToken, type GenerateRequest, SAMPLING_FIELDS } from "./ge
 
 /** One answer wanted from one prompt. */
 export interface Choice {
-  /** Which of the request's prompts (0-based); its tokens count once in the usage however many choices share it. */
+  /**
+   * Which of the request's prompts (0-based); its tokens count once in the usage however many
+   * choices share it.
+   */
   prompt: number;
   /** Put before the answer. */
   echo: string;
@@ -37,7 +40,10 @@ export interface Piece {
   branch?: number;
 }
 
-/** How an endpoint reads its request and words its answer. Every method but `parse` gives one entry of `choices`. */
+/**
+ * How an endpoint reads its request and words its answer. Every method but `parse` gives one entry
+ * of `choices`.
+ */
 export interface Dialect {
   idPrefix: string;
   /** `object` of a whole answer and of a chunk. */
@@ -112,9 +118,15 @@ export const commonFields = {
     pieces: z.int().min(1).max(1024).optional(),
     /** How to answer; `auto` takes what serves best. */
     mode: z.enum(MODES).optional(),
-    /** Longest draft of `auto`, or, where speculation is asked for, the drafts' length whether that pays or not; 0: none. */
+    /**
+     * Longest draft of `auto`, or, where speculation is asked for, the drafts' length whether that
+     * pays or not; 0: none.
+     */
     draft_length: z.int().min(0).max(32).optional(),
-    /** Alternatives beside the drafter's choice: never, always; left out: where they are likely enough. */
+    /**
+     * Alternatives beside the drafter's choice: never, always; left out: where they are likely
+     * enough.
+     */
     draft_tree: z.boolean().optional(),
     /** The points of the outline, which is then not generated. */
     points: z.array(z.string().trim().min(1).max(maxPointChars)).min(1).max(30).optional(),
@@ -189,7 +201,10 @@ function ownSettings(own: Common["orrery"]): Partial<GenerateRequest> {
   };
 }
 
-/** The task that a request's shared fields and its prompts describe: `n` choices a prompt, seeds counted up. */
+/**
+ * The task that a request's shared fields and its prompts describe: `n` choices a prompt, seeds
+ * counted up.
+ */
 export function toTask(
   common: Common,
   prompts: { prompt: GenerateRequest["prompt"]; echo: string }[],

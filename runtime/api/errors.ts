@@ -1,5 +1,6 @@
 /**
- * Errors as OpenAI's clients expect them: `{error: {message, type, param, code}}` and the right HTTP status.
+ * Errors as OpenAI's clients expect them: `{error: {message, type, param, code}}` and the right
+ * HTTP status.
  *
  * @module
  */
@@ -51,8 +52,9 @@ function statusOf({ public: told, group, code }: OrreryError): number {
 }
 
 /**
- * Any thrown value as an {@linkcode HttpError}: group `api` by its code's status, a failure behind the API (group
- * `actor`, `engine`, `mailbox`, ...) as 502, what an actor of the graph refused (group `refused`) as 400 under its code, and what is not public as a bare 500.
+ * Any thrown value as an {@linkcode HttpError}: group `api` by its code's status, a failure behind
+ * the API (group `actor`, `engine`, `mailbox`, ...) as 502, what an actor of the graph refused
+ * (group `refused`) as 400 under its code, and what is not public as a bare 500.
  */
 export function toHttpError(thrown: unknown): HttpError {
   const error = toOrreryError(thrown);

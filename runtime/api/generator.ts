@@ -1,5 +1,6 @@
 /**
- * What the REST API needs from the node: the one internal task type that every API dialect adapts to.
+ * What the REST API needs from the node: the one internal task type that every API dialect adapts
+ * to.
  *
  * @module
  */
@@ -30,7 +31,10 @@ export const SAMPLING_FIELDS = [
 export interface GenerateRequest {
   /** `default` or the served model's name. */
   model: string;
-  /** What to go on from: a conversation for the chat template, plain text, or token ids taken as they are. */
+  /**
+   * What to go on from: a conversation for the chat template, plain text, or token ids taken as
+   * they are.
+   */
   prompt: { kind: "chat"; messages: ChatMessage[] } | { kind: "text"; text: string } | {
     kind: "tokens";
     tokens: number[];
@@ -49,9 +53,15 @@ export interface GenerateRequest {
   pieces?: number;
   /** How to answer. @default "auto" */
   mode?: Mode;
-  /** Longest draft of `auto`, or, where speculation is asked for, the drafts' length; 0: none. Left out: as measurement says. */
+  /**
+   * Longest draft of `auto`, or, where speculation is asked for, the drafts' length; 0: none. Left
+   * out: as measurement says.
+   */
   draftLength?: number;
-  /** Alternatives beside the drafter's choice: never, always. Left out: where they are likely enough. */
+  /**
+   * Alternatives beside the drafter's choice: never, always. Left out: where they are likely
+   * enough.
+   */
   draftTree?: boolean;
   /** Text that the answer is expected to have much of; speeds it up, never changes it. */
   prediction?: string | number[];
@@ -59,7 +69,10 @@ export interface GenerateRequest {
   points?: string[];
   /** Outline branches at once; left out: the plan decides. */
   maxBranches?: number;
-  /** Deltas of all outline branches as they come, each with its branch, instead of one text in order. @default false */
+  /**
+   * Deltas of all outline branches as they come, each with its branch, instead of one text in
+   * order. @default false
+   */
   liveBranches?: boolean;
 }
 
@@ -103,10 +116,11 @@ export interface ModelCard {
 /**
  * The node behind the API.
  *
- * `generate` throws (group `api`, all public): `model_not_found`, `context_exceeded` (metadata: `prompt_tokens`, `context`),
- * `busy` (queue full: HTTP 429; metadata: `active`, `queued`, `limit`, `retry_after_s`), `not_ready` and `draining` (HTTP 503), `invalid_prompt`;
- * and errors of group `actor`, `engine`, `mailbox` when a stage fails under way (HTTP 502 for the client). Ending the iteration
- * early or aborting the signal stops the generation within a frame and frees its KV.
+ * `generate` throws (group `api`, all public): `model_not_found`, `context_exceeded` (metadata:
+ * `prompt_tokens`, `context`), `busy` (queue full: HTTP 429; metadata: `active`, `queued`, `limit`,
+ * `retry_after_s`), `not_ready` and `draining` (HTTP 503), `invalid_prompt`; and errors of group
+ * `actor`, `engine`, `mailbox` when a stage fails under way (HTTP 502 for the client). Ending the
+ * iteration early or aborting the signal stops the generation within a frame and frees its KV.
  */
 export interface Generator {
   /** Runs one request; see above for errors and for ending it. */

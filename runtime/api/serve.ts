@@ -16,7 +16,10 @@ export interface ServeOptions {
   port: number;
   /** Abort it to drain: no new connections, running requests go on until the deadline. */
   signal: AbortSignal;
-  /** Milliseconds that running requests get after `signal`; then they end with `draining`. @default 10_000 */
+  /**
+   * Milliseconds that running requests get after `signal`; then they end with `draining`. @default
+   * 10_000
+   */
   drainMs?: number;
 }
 

@@ -1,9 +1,11 @@
 /**
- * `GET /api/trace` and `GET /api/trace.svg`: what the last frames of this node's requests did, stage by stage.
+ * `GET /api/trace` and `GET /api/trace.svg`: what the last frames of this node's requests did,
+ * stage by stage.
  *
- * Stages tell times in clocks of their own, which begin anywhere. What is known: a frame is sent before its first stage has it and
- * answered after its last stage is done. Of the frame with the least time unaccounted for, that time is spread evenly over its hops;
- * what this says of a stage's clock holds for all frames. A stage whose clock fits as it is (the same process) is believed.
+ * Stages tell times in clocks of their own, which begin anywhere. What is known: a frame is sent
+ * before its first stage has it and answered after its last stage is done. Of the frame with the
+ * least time unaccounted for, that time is spread evenly over its hops; what this says of a stage's
+ * clock holds for all frames. A stage whose clock fits as it is (the same process) is believed.
  *
  * @module
  */
@@ -46,7 +48,10 @@ export function tracedFrames(traces: FrameTrace[]): TracedFrame[] {
   })).sort((a, b) => a.sent_ms - b.sent_ms);
 }
 
-/** A picture of them: a lane a stage, and one of the coordinator for what is under way to and from the stages. */
+/**
+ * A picture of them: a lane a stage, and one of the coordinator for what is under way to and from
+ * the stages.
+ */
 export function traceSvg(frames: TracedFrame[], node: string): string {
   const began = frames[0]?.sent_ms ?? 0;
   const seconds = (ms: number) => (ms - began) / 1000;

@@ -23,7 +23,10 @@ export interface NumberRange {
   integer?: boolean;
 }
 
-/** The number that an option names, undefined when it is left out; throws {@linkcode UsageError} outside the range. */
+/**
+ * The number that an option names, undefined when it is left out; throws {@linkcode UsageError}
+ * outside the range.
+ */
 export function numberOption(
   name: string,
   text: string | undefined,
@@ -42,7 +45,10 @@ export function numberOption(
   return value;
 }
 
-/** The http(s) URL that an option names, without a final slash; throws {@linkcode UsageError} for anything else. */
+/**
+ * The http(s) URL that an option names, without a final slash; throws {@linkcode UsageError} for
+ * anything else.
+ */
 export function urlOption(name: string, text: string): string {
   const url = URL.parse(text);
   if (!url || !/^https?:$/.test(url.protocol)) {

@@ -81,7 +81,9 @@ async function askOnce(settings: Settings, question: string): Promise<number> {
   }
 }
 
-/** Line after line. Ctrl-C stops an answer under way, and at the prompt it ends the conversation. */
+/**
+ * Line after line. Ctrl-C stops an answer under way, and at the prompt it ends the conversation.
+ */
 async function converse(settings: Settings): Promise<number> {
   const terminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
   const lines = createInterface({

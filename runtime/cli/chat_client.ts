@@ -41,7 +41,8 @@ function failed(code: string, message: string, cause?: unknown): OrreryError {
 /**
  * The answer's text as it comes; returns the finish reason.
  *
- * Errors (group `cli`): `cannot_connect`, `refused` (the node's own words), `broken_answer`; the signal's reason.
+ * Errors (group `cli`): `cannot_connect`, `refused` (the node's own words), `broken_answer`; the
+ * signal's reason.
  */
 export async function* streamChat(call: ChatCall): AsyncGenerator<string, string> {
   const response = await post(call, true);

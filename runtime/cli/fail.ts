@@ -22,7 +22,10 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** The exit code and the line that an error becomes; only a defect (neither error class) is named as one. */
+/**
+ * The exit code and the line that an error becomes; only a defect (neither error class) is named as
+ * one.
+ */
 export function describeFailure(error: unknown): { code: number; line: string } {
   const message = (error instanceof Error ? error.message : String(error)).replaceAll(
     /\s*\n\s*/g,

@@ -49,8 +49,8 @@ export interface GraphInput {
 }
 
 /**
- * Reads a graph file and resolves model, devices and links. Changes nothing. Throws group `graph`: `unreadable`, `bad_graph`,
- * `no_profile`, `no_model`, `unknown_host`, `missing_link`.
+ * Reads a graph file and resolves model, devices and links. Changes nothing. Throws group `graph`:
+ * `unreadable`, `bad_graph`, `no_profile`, `no_model`, `unknown_host`, `missing_link`.
  */
 export async function readGraph(
   file: string,
@@ -69,7 +69,8 @@ export async function readGraph(
   const chosen = await draftOf(graph, { store, paper: paper !== undefined });
   const profiles = described ? [] : await loadProfiles(data);
   const devices = described ? devicesOf(described, model) : measuredDevices(manifest!, profiles);
-  // What is served is never longer than the model's context; a plan on paper may be of what nobody could serve.
+  // What is served is never longer than the model's context; a plan on paper may be of what nobody
+  // could serve.
   const workload = paper ? graph.workload : fitting(graph.workload, model.context);
   const fitted = { ...graph, workload };
   const draft = draftModel(fitted, { chosen, described, model, devices, profiles });

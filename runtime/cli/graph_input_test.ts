@@ -126,7 +126,8 @@ Deno.test("readGraph() plans the embedded model as it would be served, in the st
     );
     assert.equal((await readGraph(file, { data })).input.workload.acceptance, 0.7);
 
-    // A draft model that was measured itself is as fast as it was; a workload is no longer than the context.
+    // A draft model that was measured itself is as fast as it was; a workload is no longer than the
+    // context.
     const cache = new ProfileCache(data);
     const measured = { ...profileOf(geometryHash(manifest), "hare", 0.001) };
     await cache.put({ ...measured, key: { ...measured.key, precision: "f32" } });

@@ -7,7 +7,10 @@ import type { Plan } from "../../planner/mod.ts";
 
 const WIDTH = 110;
 
-/** The plan's stages and idle devices as a table, and a line for what it promises. `self` is called `this node`. */
+/**
+ * The plan's stages and idle devices as a table, and a line for what it promises. `self` is called
+ * `this node`.
+ */
 export function planTable(plan: Plan, self?: string): string {
   const host = (name: string) => name === self ? "this node" : name;
   const rows = [

@@ -1,5 +1,6 @@
 /**
- * How far something long is, on stderr: one line that is written over on a terminal, a line for every tenth elsewhere.
+ * How far something long is, on stderr: one line that is written over on a terminal, a line for
+ * every tenth elsewhere.
  *
  * @module
  */
@@ -42,7 +43,10 @@ export class Progress {
     this.#sink = sink;
   }
 
-  /** `done` of `total` of this; `detail` says it in units. Another `what` than before begins a new line. */
+  /**
+   * `done` of `total` of this; `detail` says it in units. Another `what` than before begins a new
+   * line.
+   */
   show(what: string, done: number, total: number, detail: string): void {
     const share = total > 0 ? Math.min(1, done / total) : 1;
     if (what !== this.#what) {

@@ -10,7 +10,10 @@ import { exitCodes } from "./fail.ts";
 /** Groups whose errors mean: change the file or the request, and ask again. */
 const REFUSALS = ["graph", "planner", "model"];
 
-/** Runs it; what it refuses is printed, a line each problem, and gives exit code 2. Other errors go on. */
+/**
+ * Runs it; what it refuses is printed, a line each problem, and gives exit code 2. Other errors go
+ * on.
+ */
 export async function refused(run: () => Promise<number>): Promise<number> {
   try {
     return await run();

@@ -4,7 +4,9 @@
  * @module
  */
 
-/** The `data` of each event in a response body, as it comes; comments and other fields are skipped. */
+/**
+ * The `data` of each event in a response body, as it comes; comments and other fields are skipped.
+ */
 export async function* eventData(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<string, void> {

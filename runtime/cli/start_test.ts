@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 
 const checked = { sanitizeOps: true, sanitizeResources: true };
 
-/** Runs the command with neither network nor write permission: a wrong command line must end before anything is touched. */
+/**
+ * Runs the command with neither network nor write permission: a wrong command line must end before
+ * anything is touched.
+ */
 async function start(args: string[]): Promise<{ code: number; stderr: string }> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [

@@ -9,9 +9,10 @@ import { type AddOptions, ModelStore, type StoredModel } from "../../models/mod.
 import { isEmbedded, type ModelFinder } from "../serve/mod.ts";
 
 /**
- * Finds models in the store of a data folder. The embedded model, which every store gets when it is first served, is converted aside
- * where it is not there yet: only the manifest of what `add` gives can be relied on. Other models that are not there are refused
- * (group `graph`, code `no_model`; group `model`, what the store says).
+ * Finds models in the store of a data folder. The embedded model, which every store gets when it is
+ * first served, is converted aside where it is not there yet: only the manifest of what `add` gives
+ * can be relied on. Other models that are not there are refused (group `graph`, code `no_model`;
+ * group `model`, what the store says).
  */
 export class StoreView implements ModelFinder {
   readonly #data: string;
@@ -28,7 +29,10 @@ export class StoreView implements ModelFinder {
     return await (await ModelStore.open(this.#data)).get(name);
   }
 
-  /** What the store has under `options.name`; else the embedded model, converted aside; else throws `no_model`. */
+  /**
+   * What the store has under `options.name`; else the embedded model, converted aside; else throws
+   * `no_model`.
+   */
   async add(source: string, options: AddOptions & { name: string }): Promise<StoredModel> {
     const { name } = options;
     const stored = await Deno.stat(join(this.#data, "models", name)).then(() => true, () => false);

@@ -10,7 +10,10 @@ const isLoopback = (host: string) =>
   host === "localhost" || host === "::1" || host.startsWith("127.");
 const isAny = (host: string) => host === "0.0.0.0" || host === "::";
 
-/** The address to advertise for a listening host: itself, or the first outward one where it listens on all. */
+/**
+ * The address to advertise for a listening host: itself, or the first outward one where it listens
+ * on all.
+ */
 export function advertisedHost(
   host: string,
   interfaces: { address: string; family: string }[] = Deno.networkInterfaces(),
@@ -20,7 +23,10 @@ export function advertisedHost(
   return outward?.address ?? "127.0.0.1";
 }
 
-/** Throws `join_failed` when a node that only listens on loopback joins one elsewhere: nobody could reach it. */
+/**
+ * Throws `join_failed` when a node that only listens on loopback joins one elsewhere: nobody could
+ * reach it.
+ */
 export function checkJoin(host: string, seedHost: string): void {
   if (isLoopback(host) && isIP(seedHost) && !isLoopback(seedHost)) {
     throw new OrreryError({

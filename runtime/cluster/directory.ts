@@ -1,6 +1,7 @@
 /**
- * Where actors live in a cluster: stages and drafter where the deployment says, a node's own actors at that node, a graph's custom
- * actors and the model at the first node, generations and their clients where they were claimed.
+ * Where actors live in a cluster: stages and drafter where the deployment says, a node's own actors
+ * at that node, a graph's custom actors and the model at the first node, generations and their
+ * clients where they were claimed.
  *
  * @module
  */

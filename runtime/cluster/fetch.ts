@@ -60,8 +60,9 @@ function stageBlobs(manifest: Manifest, first: number, last: number): string[] {
 }
 
 /**
- * Sees that the manifest, the text files and the blobs of `layers` are in our store, fetching what is missing from node
- * `source` (resumed where an earlier attempt stopped, checked against its hash).
+ * Sees that the manifest, the text files and the blobs of `layers` are in our store, fetching what
+ * is missing from node `source` (resumed where an earlier attempt stopped, checked against its
+ * hash).
  */
 export async function ensureModel(options: {
   system: ActorSystem;

@@ -1,5 +1,6 @@
 /**
- * What a node does when the cluster tells it: prepare stages, adopt a deployment, let an old one go.
+ * What a node does when the cluster tells it: prepare stages, adopt a deployment, let an old one
+ * go.
  *
  * @module
  */
@@ -26,15 +27,20 @@ const log = getLogger(["orrery", "cluster"]);
 
 /** Share of the free memory that arenas may take. */
 const ARENA_SHARE = 0.25;
-/** Loading a stage takes its weights once mapped and at most once more while the engine packs them. */
+/**
+ * Loading a stage takes its weights once mapped and at most once more while the engine packs them.
+ */
 const LOAD_FACTOR = 2;
 
-/** Handing work to a second thread costs a small stage more than it gains (`deno task bench:engine`). */
+/**
+ * Handing work to a second thread costs a small stage more than it gains (`deno task
+ * bench:engine`).
+ */
 const SMALL_STAGE_BYTES = 64 * 2 ** 20;
 
 /**
- * Links to nodes that no deployment names end after so long, not at once: between two placements a node may be named by none
- * (two that join together; one that leaves and waits for its last word).
+ * Links to nodes that no deployment names end after so long, not at once: between two placements a
+ * node may be named by none (two that join together; one that leaves and waits for its last word).
  */
 const PART_MS = 60_000;
 
@@ -104,7 +110,8 @@ export class Host implements MemberHost {
       const same = [...this.#models.values()].find((m) =>
         JSON.stringify(m.stored.manifest) === text
       );
-      // Another placement of the same model: its tokenizer, seconds of parsing for a large one, is here already.
+      // Another placement of the same model: its tokenizer, seconds of parsing for a large one, is
+      // here already.
       const served = same?.served ?? await ServedModel.open(stored);
       this.#models.set(deployment.id, { deployment, stored, served });
       if (deployment.draft?.node === system.node) await this.#fetchDraft(deployment, signal);
@@ -183,7 +190,8 @@ export class Host implements MemberHost {
       for (const { address: to } of system.status()) {
         const { deployment, kind } = parseAddress(to);
         if (deployment !== id || !(kind === "stage" || kind === "drafter")) continue;
-        // No deadline, as a busy stage comes to it late; not awaited, as a full one must not hold this node's member up.
+        // No deadline, as a busy stage comes to it late; not awaited, as a full one must not hold
+        // this node's member up.
         void system.tell(to, { type: "retire" }).catch(() => {}); // it has ended by itself
       }
       this.#partTimer ??= setTimeout(() => this.#part(), PART_MS);
@@ -289,7 +297,10 @@ export class Host implements MemberHost {
     }
   }
 
-  /** Ends the links to nodes that no deployment names any more; one whose requests still run names its nodes until they end. */
+  /**
+   * Ends the links to nodes that no deployment names any more; one whose requests still run names
+   * its nodes until they end.
+   */
   #part(): void {
     const { mailbox, directory, gateway } = this.#options;
     this.#partTimer = undefined;
@@ -325,8 +336,8 @@ export class Host implements MemberHost {
 }
 
 /**
- * Bytes for arenas beside a stage's weights. Throws group `cluster`, `not_enough_memory` (metadata: `node`, `needed_bytes`,
- * `available_bytes`) when the weights do not fit.
+ * Bytes for arenas beside a stage's weights. Throws group `cluster`, `not_enough_memory` (metadata:
+ * `node`, `needed_bytes`, `available_bytes`) when the weights do not fit.
  */
 export function stageBudget(options: {
   weightBytes: number;

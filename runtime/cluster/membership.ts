@@ -34,7 +34,10 @@ export interface MembershipOptions {
   seed?: { host: string; port: number };
 }
 
-/** Finds the name of the node whose mailbox listens there, and links to it. Throws group `cluster`, `join_failed`. */
+/**
+ * Finds the name of the node whose mailbox listens there, and links to it. Throws group `cluster`,
+ * `join_failed`.
+ */
 export async function dialSeed(
   mailbox: Mailbox,
   seed: { host: string; port: number },
@@ -93,7 +96,10 @@ export class Membership {
     }
   }
 
-  /** Says goodbye and waits until the others have taken over what this node runs, until the deadline. */
+  /**
+   * Says goodbye and waits until the others have taken over what this node runs, until the
+   * deadline.
+   */
   async leave(deadlineMs: number): Promise<void> {
     const { seed, system, host } = this.#options;
     clearInterval(this.#watch);

@@ -1,5 +1,6 @@
 /**
- * A node's place in its cluster: membership, what it hosts, where actors live, and the placement of the layers.
+ * A node's place in its cluster: membership, what it hosts, where actors live, and the placement of
+ * the layers.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The first node's placement: asks the members how fast they and their links are, has the planner decide, and says what it did where
- * something could not be measured.
+ * The first node's placement: asks the members how fast they and their links are, has the planner
+ * decide, and says what it did where something could not be measured.
  *
  * @module
  */
@@ -84,7 +84,10 @@ export class Placer {
     this.#options = options;
   }
 
-  /** Resource `place` of the cluster actor. Throws what the planner throws, and `too_few_nodes` (group `cluster`). */
+  /**
+   * Resource `place` of the cluster actor. Throws what the planner throws, and `too_few_nodes`
+   * (group `cluster`).
+   */
   readonly place: Place = async (members, options) => {
     const { shape, ...placed } = await this.#place(members, options);
     const policy = policyOf(this.#options.graph);
@@ -185,7 +188,8 @@ export class Placer {
   }
 
   /**
-   * The plan, or the stages that serve: moving layers costs a pause, and measurements err by as much as a little gain.
+   * The plan, or the stages that serve: moving layers costs a pause, and measurements err by as
+   * much as a little gain.
    */
   #steady(made: Plan, { input, graph }: { input: PlanInput; graph: Graph }): Plan {
     const devices = input.devices.map((d) => d.name).sort().join(" ");
@@ -256,7 +260,10 @@ export class Placer {
     return gathered;
   }
 
-  /** Links between all pairs that are not known, one after the other so that they do not disturb each other. */
+  /**
+   * Links between all pairs that are not known, one after the other so that they do not disturb
+   * each other.
+   */
   async #probe(members: Member[], signal: AbortSignal): Promise<void> {
     const { system } = this.#options;
     const here = new Set(members.map((m) => m.node));
@@ -295,7 +302,10 @@ export class Placer {
     }
   }
 
-  /** A node that is alone has nothing to decide at once: it answers first, and learns afterwards what it can promise. */
+  /**
+   * A node that is alone has nothing to decide at once: it answers first, and learns afterwards
+   * what it can promise.
+   */
   #measureLater(): void {
     if (this.#alone !== undefined || this.#closed) return;
     this.#alone = setTimeout(() => void this.#measureAlone(), ALONE_MS);

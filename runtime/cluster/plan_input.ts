@@ -23,10 +23,14 @@ import {
 } from "../../planner/mod.ts";
 import { deviceOf, type NodeProfile, type Profile } from "../profile/mod.ts";
 
-/** Private bytes that a session makes of a stored byte: f16 is widened (see `models/graph/stage.ts`). */
+/**
+ * Private bytes that a session makes of a stored byte: f16 is widened (see
+ * `models/graph/stage.ts`).
+ */
 const MEMORY_FACTOR: Record<Precision, number> = { q4: 1, q8: 1, f16: 1.7, f32: 1 };
 /**
- * A stage may not take more than this share of what its node may use: while it loads, its weights are there twice.
+ * A stage may not take more than this share of what its node may use: while it loads, its weights
+ * are there twice.
  */
 export const LOADED_SHARE = 0.5;
 /** Rows in the middle of the default workload: what a draft token's time is taken at. */
@@ -67,14 +71,18 @@ export interface PlannedNode extends NodeProfile {
 }
 
 /**
- * Everything that the planner is told. Throws group `graph`, code `unknown_host` where the graph names a host that is no member.
+ * Everything that the planner is told. Throws group `graph`, code `unknown_host` where the graph
+ * names a host that is no member.
  */
 export function planInput(options: {
   manifest: Manifest;
   nodes: PlannedNode[];
   links: Links;
   coordinator: string;
-  /** Workload, objective, constraints, decode policy; its hosts are node ids, or names before the port in them. */
+  /**
+   * Workload, objective, constraints, decode policy; its hosts are node ids, or names before the
+   * port in them.
+   */
   graph: Graph;
   /** The draft model, profiled on every node that may run it. */
   draft?: Manifest;
@@ -97,7 +105,8 @@ export function planInput(options: {
     model,
     devices,
     links,
-    // A first node that is to do nothing still hands requests on; whoever is planned for is another.
+    // A first node that is to do nothing still hands requests on; whoever is planned for is
+    // another.
     coordinator: graph.constraints.exclude.includes(coordinator) ? undefined : coordinator,
     draft: draft && {
       name: draft.name,
@@ -111,8 +120,9 @@ export function planInput(options: {
 }
 
 /**
- * What holds where the graph does not say, for a plan that is served and for one that is only looked at: drafts of a draft model are
- * accepted as its choice says, and hidden states travel as exactly as the weights are.
+ * What holds where the graph does not say, for a plan that is served and for one that is only
+ * looked at: drafts of a draft model are accepted as its choice says, and hidden states travel as
+ * exactly as the weights are.
  */
 export function withDefaults(
   input: PlanInput,
@@ -128,7 +138,10 @@ export function withDefaults(
   };
 }
 
-/** Plans, and says of the exact wire that nobody asked for why it is taken. Throws what the planner throws. */
+/**
+ * Plans, and says of the exact wire that nobody asked for why it is taken. Throws what the planner
+ * throws.
+ */
 export function planAs(input: PlanInput, { decode }: Graph): Plan {
   const made = plan(input);
   if (input.wire === "f32" && decode.wire === "auto") {
@@ -137,7 +150,10 @@ export function planAs(input: PlanInput, { decode }: Graph): Plan {
   return made;
 }
 
-/** The graph with node ids for the names of hosts; a name that means no node stays, for the planner to refuse. */
+/**
+ * The graph with node ids for the names of hosts; a name that means no node stays, for the planner
+ * to refuse.
+ */
 function withNodes(graph: Graph, nodes: string[]): Graph {
   const all = (host: string) => {
     const found = nodes.filter((node) => meansNode(host, node));
@@ -166,7 +182,10 @@ function withNodes(graph: Graph, nodes: string[]): Graph {
   };
 }
 
-/** A plan as a placement; a draft model that is there goes to the plan's host, or to the coordinator's. */
+/**
+ * A plan as a placement; a draft model that is there goes to the plan's host, or to the
+ * coordinator's.
+ */
 export function placementOf(
   plan: Plan,
   { draft, lanes, maxBranches }: {
@@ -199,7 +218,9 @@ export function placementOf(
   };
 }
 
-/** How requests run where nothing was planned: as the graph says, else as exact as the weights are. */
+/**
+ * How requests run where nothing was planned: as the graph says, else as exact as the weights are.
+ */
 export function unplannedShape(precision: Precision, graph: Graph): Shape {
   const { wire } = graph.decode;
   return shapeSchema.parse({
@@ -226,7 +247,10 @@ export function policyOf({ actors: { outline }, decode }: Graph): RequestPolicy 
   return Object.keys(policy).length > 0 ? policy : undefined;
 }
 
-/** Links between all members from what was measured, pair by pair; a pair that was not is as slow as the slowest that was. */
+/**
+ * Links between all members from what was measured, pair by pair; a pair that was not is as slow as
+ * the slowest that was.
+ */
 export function linkMatrix(
   members: Pick<Member, "node">[],
   measured: (from: string, to: string) => { seconds: number; bytesPerS: number } | undefined,

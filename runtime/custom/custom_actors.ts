@@ -1,5 +1,6 @@
 /**
- * The custom actors of a graph file: loads their modules, checks them, makes them known to the actor system.
+ * The custom actors of a graph file: loads their modules, checks them, makes them known to the
+ * actor system.
  *
  * @module
  */
@@ -47,8 +48,9 @@ export class CustomActors {
   }
 
   /**
-   * Loads every module once, each in a worker of its own with the permissions of its entry. Throws group `graph`: `bad_module`,
-   * `bad_config`, `bad_actor` (messages that the path or the entry needs, a host that is not this one), each naming the entry.
+   * Loads every module once, each in a worker of its own with the permissions of its entry. Throws
+   * group `graph`: `bad_module`, `bad_config`, `bad_actor` (messages that the path or the entry
+   * needs, a host that is not this one), each naming the entry.
    */
   static async load(graph: Graph, { file, host }: LoadOptions): Promise<CustomActors> {
     const paths = graphPaths(graph);

@@ -22,7 +22,10 @@ interface World {
   ask(message: Message, key?: string): Promise<unknown>;
 }
 
-/** Actors named `a` (the entry's other fields as given) and `b`, both unruly; `edges` are the graph's. */
+/**
+ * Actors named `a` (the entry's other fields as given) and `b`, both unruly; `edges` are the
+ * graph's.
+ */
 async function withActors(
   entry: Record<string, unknown>,
   use: (world: World) => Promise<void>,
@@ -238,7 +241,8 @@ Deno.test("An asker that cancels is heard by the handler", async () => {
   await withActors({}, async ({ system }) => {
     const inbox = system.inbox("graph/c/inbox");
     const abort = new AbortController();
-    // Its worker runs already: a question that is cancelled before it begins never reaches the handler.
+    // Its worker runs already: a question that is cancelled before it begins never reaches the
+    // handler.
     for (const to of ["graph/a/x", "graph/b/y"]) await system.ask(to, { type: "read" });
     const asked = system.ask("graph/a/x", { type: "cancelled", to: "graph/c/inbox" }, {
       signal: abort.signal,

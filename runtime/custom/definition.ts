@@ -1,5 +1,6 @@
 /**
- * A custom actor as the actor system knows it: a definition whose behaviour hands every message to a worker of its own.
+ * A custom actor as the actor system knows it: a definition whose behaviour hands every message to
+ * a worker of its own.
  *
  * @module
  */
@@ -19,7 +20,10 @@ import { encodeCbor } from "../mailbox/mod.ts";
 import type { Description } from "./protocol.ts";
 import { type Effects, type LinkOptions, WorkerLink } from "./worker_link.ts";
 
-/** An activation without messages for so long gives its worker back, where its module says nothing else. */
+/**
+ * An activation without messages for so long gives its worker back, where its module says nothing
+ * else.
+ */
 const IDLE_MS = 60_000;
 /** Sends and timers of one activation that may be open; beyond them it has run wild. */
 const OPEN = 1024;
@@ -42,7 +46,10 @@ export interface LoadedActor {
 
 /** What activations share with their node. */
 export interface DefinitionOptions {
-  /** Counts the workers of the node; throws where there are too many. The returned function counts one off. */
+  /**
+   * Counts the workers of the node; throws where there are too many. The returned function counts
+   * one off.
+   */
   enter(): () => void;
   /** A worker that has loaded the module and done nothing else. */
   take(): Promise<WorkerLink>;
@@ -213,7 +220,10 @@ function bounded(bytes: number): z.ZodType {
   });
 }
 
-/** Throws group `actor`, `too_large` (metadata: `bytes`, `limit`), or what the mailbox says of a value that cannot travel. */
+/**
+ * Throws group `actor`, `too_large` (metadata: `bytes`, `limit`), or what the mailbox says of a
+ * value that cannot travel.
+ */
 function check(value: unknown, limit: number, what: string): void {
   const bytes = encodeCbor(value).length;
   if (bytes <= limit) return;

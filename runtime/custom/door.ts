@@ -1,5 +1,6 @@
 /**
- * The door through which clients ask custom actors: only those that the graph exposes, and only what they take.
+ * The door through which clients ask custom actors: only those that the graph exposes, and only
+ * what they take.
  *
  * @module
  */
@@ -19,7 +20,8 @@ const DEADLINE_MS = 300_000;
 const CLIENT_FAULTS = ["unknown_message", "invalid_message", "too_large"];
 
 /**
- * What `POST /api/actors/{name}` asks. The function throws group `api`: `not_found`, `invalid_value`; else what the actor threw.
+ * What `POST /api/actors/{name}` asks. The function throws group `api`: `not_found`,
+ * `invalid_value`; else what the actor threw.
  */
 export function askDoor(
   { system, flow }: { system: Pick<ActorSystem, "ask">; flow: () => Flow | undefined },

@@ -1,8 +1,9 @@
 /**
  * The API's way to the model and back through a graph's custom actors.
  *
- * A request is asked of each actor between `api` and `generation`, one after the other; text passes each actor between `generation` and
- * `api` on its way back. What fails on the way ends the request: a guard that has crashed lets nothing pass.
+ * A request is asked of each actor between `api` and `generation`, one after the other; text passes
+ * each actor between `generation` and `api` on its way back. What fails on the way ends the
+ * request: a guard that has crashed lets nothing pass.
  *
  * @module
  */
@@ -86,7 +87,9 @@ export class FlowGenerator implements Generator {
     yield* this.#filtered(inner.generate(passed, signal), path.delta, signal);
   }
 
-  /** Asks one actor for one request. Throws group `refused` with the actor's own code and message. */
+  /**
+   * Asks one actor for one request. Throws group `refused` with the actor's own code and message.
+   */
   async #pass(
     name: string,
     request: GenerateRequest,

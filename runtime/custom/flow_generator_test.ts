@@ -23,7 +23,10 @@ const request = (more: Partial<GenerateRequest> = {}): GenerateRequest => ({
   ...more,
 });
 
-/** A model that says these events, and actors by name. `log`: every message to an actor, as `name/key type`. */
+/**
+ * A model that says these events, and actors by name. `log`: every message to an actor, as
+ * `name/key type`.
+ */
 function world(
   events: GenerationEvent[],
   actors: Record<string, Handler>,

@@ -1,9 +1,10 @@
 /**
- * Runs in a custom actor's worker before the module does: keeps the door to the node for {@linkcode post} and {@linkcode listen}, and
- * takes away what Deno gives to any worker whatever its permissions.
+ * Runs in a custom actor's worker before the module does: keeps the door to the node for
+ * {@linkcode post} and {@linkcode listen}, and takes away what Deno gives to any worker whatever
+ * its permissions.
  *
- * This keeps accidents from the node (a `close()`, a signal to its own process); what a worker may read and reach is decided by Deno's
- * permissions alone.
+ * This keeps accidents from the node (a `close()`, a signal to its own process); what a worker may
+ * read and reach is decided by Deno's permissions alone.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The model as an actor: `generate` at `graph/model/main` answers the whole text. It passes no actor before or behind the model: those
- * stand at the API.
+ * The model as an actor: `generate` at `graph/model/main` answers the whole text. It passes no
+ * actor before or behind the model: those stand at the API.
  *
  * @module
  */

@@ -1,12 +1,15 @@
 /**
- * What the node and the worker of a custom actor say to each other. The worker runs code of others: whatever comes from it is checked.
+ * What the node and the worker of a custom actor say to each other. The worker runs code of others:
+ * whatever comes from it is checked.
  *
  * @module
  */
 import { z } from "zod";
 import type { TraceContext, WireError } from "../../actors/mod.ts";
 
-/** Calls: the worker answers each with `settled`. `now` is the actor system's time in milliseconds. */
+/**
+ * Calls: the worker answers each with `settled`. `now` is the actor system's time in milliseconds.
+ */
 export type Call =
   /** Does the config fit the module's schema? */
   | { op: "config"; config: unknown }

@@ -1,5 +1,6 @@
 /**
- * A worker that waits, its module loaded: an activation begins without the tenth of a second that a worker takes to start.
+ * A worker that waits, its module loaded: an activation begins without the tenth of a second that a
+ * worker takes to start.
  *
  * @module
  */

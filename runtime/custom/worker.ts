@@ -1,5 +1,6 @@
 /**
- * The inside of a custom actor's worker: one activation of the module's definition, its `ctx` a go-between to the node.
+ * The inside of a custom actor's worker: one activation of the module's definition, its `ctx` a
+ * go-between to the node.
  *
  * @module
  */

@@ -1,8 +1,10 @@
 /**
- * The node's end of a custom actor's worker: starts it with the permissions of its graph entry, watches that it lives, carries calls.
+ * The node's end of a custom actor's worker: starts it with the permissions of its graph entry,
+ * watches that it lives, carries calls.
  *
- * A worker that ends, computes without a pause for longer than its limit, or takes more memory than it may is stopped, and every call
- * under way fails with a plain Error: to the actor system a crash like any other.
+ * A worker that ends, computes without a pause for longer than its limit, or takes more memory than
+ * it may is stopped, and every call under way fails with a plain Error: to the actor system a crash
+ * like any other.
  *
  * @module
  */
@@ -75,7 +77,8 @@ export class WorkerLink {
   private constructor(options: LinkOptions) {
     this.#options = options;
     const { net, read, env } = options.permissions;
-    // What is named literally here is part of the worker's own program, for which no permission to read is asked. The lock comes first.
+    // What is named literally here is part of the worker's own program, for which no permission to
+    // read is asked. The lock comes first.
     const source = `import ${JSON.stringify(new URL("./lock.ts", import.meta.url).href)};
 import { refuse, serve } from ${JSON.stringify(new URL("./worker.ts", import.meta.url).href)};
 try { serve((await import(${
@@ -99,7 +102,10 @@ try { serve((await import(${
     this.#loaded.promise.catch(() => {}); // `open` says it
   }
 
-  /** Starts a worker and loads the module. Throws group `graph`, code `bad_module`, which says what is wrong with it. */
+  /**
+   * Starts a worker and loads the module. Throws group `graph`, code `bad_module`, which says what
+   * is wrong with it.
+   */
   static async open(options: LinkOptions): Promise<WorkerLink> {
     const link = new WorkerLink(options);
     const timer = setTimeout(
@@ -145,8 +151,9 @@ try { serve((await import(${
   }
 
   /**
-   * Has the worker do something. Throws what the module threw as an OrreryError, or a plain Error for a crash, of whatever kind. When
-   * the signal fires the worker is told; the call still ends by itself.
+   * Has the worker do something. Throws what the module threw as an OrreryError, or a plain Error
+   * for a crash, of whatever kind. When the signal fires the worker is told; the call still ends by
+   * itself.
    */
   async call(
     call: Call,

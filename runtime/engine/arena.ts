@@ -40,7 +40,10 @@ export function arenaBytes(shape: ArenaShape, capacity: number): number {
     4;
 }
 
-/** The rows of one arena: its slots, the samplers that they may name, and keys and values of every layer. */
+/**
+ * The rows of one arena: its slots, the samplers that they may name, and keys and values of every
+ * layer.
+ */
 export class Arena {
   /** By id. */
   readonly samplers = new Map<number, Sampler>();
@@ -52,7 +55,10 @@ export class Arena {
   readonly #caches: Cache[] = [];
   #slots: Slots;
 
-  /** Allocates, all zeros: what a mask hides must still be a finite number, or it would poison a softmax. */
+  /**
+   * Allocates, all zeros: what a mask hides must still be a finite number, or it would poison a
+   * softmax.
+   */
   constructor(shape: ArenaShape, capacity: number) {
     this.#shape = shape;
     this.#slots = new Slots(capacity);
@@ -82,8 +88,9 @@ export class Arena {
   }
 
   /**
-   * Moves the kept rows to their slots in an arena of another size, or in this one. Throws `bad_frame` for rows that cannot be
-   * kept, RangeError where memory cannot be had; the arena is as it was then.
+   * Moves the kept rows to their slots in an arena of another size, or in this one. Throws
+   * `bad_frame` for rows that cannot be kept, RangeError where memory cannot be had; the arena is
+   * as it was then.
    */
   layout({ capacity, ...lists }: ArenaLayout): void {
     const keep = this.#slots.named(Int32Array.from(lists.keep));
@@ -94,7 +101,8 @@ export class Arena {
       const away = order.filter(({ from, to }) => from !== to);
       for (const { data } of this.#caches) this.#shift(data, away);
     } else {
-      // Memory that nobody has written takes none yet, so two copies of one layer are the most that there is at a time.
+      // Memory that nobody has written takes none yet, so two copies of one layer are the most that
+      // there is at a time.
       const fresh = allocate(this.#shape, capacity);
       this.#caches.forEach((cache, i) => {
         const old = cache.data;
@@ -107,7 +115,10 @@ export class Arena {
     this.#slots = slots;
   }
 
-  /** Which of `rows` slots from `base` on have a key or value in the last layer that is not finite: indices. */
+  /**
+   * Which of `rows` slots from `base` on have a key or value in the last layer that is not finite:
+   * indices.
+   */
   damaged(base: number, rows: number): number[] {
     const found: number[] = [];
     const { headDim } = this.#shape;
@@ -161,7 +172,10 @@ export class Arena {
     }
   }
 
-  /** Moves rows within a cache. They are taken out first, a head at a time: what moves up may meet what moves down. */
+  /**
+   * Moves rows within a cache. They are taken out first, a head at a time: what moves up may meet
+   * what moves down.
+   */
   #shift(data: Float32Array, order: Move[]): void {
     const { kvHeads, headDim } = this.#shape;
     const taken = new Float32Array(order.reduce((n, { rows }) => n + rows, 0) * headDim);
@@ -227,7 +241,10 @@ export class Arenas {
     return this.#bytes;
   }
 
-  /** See `StageEngine.layout`. Throws `no_arena`, `arena_memory`, `bad_frame`; nothing has changed then. */
+  /**
+   * See `StageEngine.layout`. Throws `no_arena`, `arena_memory`, `bad_frame`; nothing has changed
+   * then.
+   */
   layout(name: string, layout: ArenaLayout): void {
     const { capacity, keep, shelf } = layout;
     if (!(Number.isInteger(capacity) && capacity > 0)) {

@@ -1,5 +1,6 @@
 /**
- * The tokens that `top_k`, `top_p` and `min_p` leave to choose from, found without sorting the whole vocabulary.
+ * The tokens that `top_k`, `top_p` and `min_p` leave to choose from, found without sorting the
+ * whole vocabulary.
  *
  * @module
  */
@@ -16,14 +17,18 @@ export interface Candidates {
 /** First guess, in natural-log units below the best logit, of where the interesting tokens end. */
 const FIRST_WIDTH = 8;
 
-/** Ids of the `n` largest logits above -Infinity, best first, equal ones by id; fewer only if there are not so many. */
+/**
+ * Ids of the `n` largest logits above -Infinity, best first, equal ones by id; fewer only if there
+ * are not so many.
+ */
 export function best(logits: Float32Array, n: number): Uint32Array {
   return ranked(logits, FIRST_WIDTH, (ids) => ids.length >= n).subarray(0, n);
 }
 
 /**
- * What may be drawn at this temperature (> 0) after `top_k`, `top_p` and `min_p`, in that order. The best token always
- * stays. Without `top_k` and `top_p` the tokens come in the order of their ids, else best first.
+ * What may be drawn at this temperature (> 0) after `top_k`, `top_p` and `min_p`, in that order.
+ * The best token always stays. Without `top_k` and `top_p` the tokens come in the order of their
+ * ids, else best first.
  */
 export function kept(logits: Float32Array, sampling: Sampling): Candidates {
   const { temperature, top_k: topK, top_p: topP, min_p: minP } = sampling;
@@ -94,8 +99,9 @@ function range(logits: Float32Array): { min: number; max: number } {
 }
 
 /**
- * Ids of all logits above a threshold, best first. The threshold starts `width` below the best logit and falls until the
- * ids are `enough` or all are there: the usual call sorts a few hundred ids of a vocabulary of 150,000.
+ * Ids of all logits above a threshold, best first. The threshold starts `width` below the best
+ * logit and falls until the ids are `enough` or all are there: the usual call sorts a few hundred
+ * ids of a vocabulary of 150,000.
  */
 function ranked(
   logits: Float32Array,

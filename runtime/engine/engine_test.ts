@@ -202,7 +202,8 @@ Deno.test("StageEngine.run() counts penalties along a row's own path only", opti
   await open(engine, "plain");
   await engine.run(chain("plain", 0, TOKENS.slice(0, 10)));
   const [{ token: best }] = await tokensOf(engine, chain("plain", 10, [7]));
-  // One branch holds the token that the other one is about to choose: it must not be penalised there.
+  // One branch holds the token that the other one is about to choose: it must not be penalised
+  // there.
   await open(engine, "penalised");
   const samplers = [sampler({ presence_penalty: 2, frequency_penalty: 2, repetition_penalty: 10 })];
   await engine.run(chain("penalised", 0, TOKENS.slice(0, 10)));

@@ -1,5 +1,6 @@
 /**
- * Errors of the engine, group `engine`; their codes are listed at `StageEngine` in `actors/pipeline/engine.ts`.
+ * Errors of the engine, group `engine`; their codes are listed at `StageEngine` in
+ * `actors/pipeline/engine.ts`.
  *
  * @module
  */

@@ -13,7 +13,10 @@ const SYSTEMS: Record<string, { folder: string; file: string }> = {
   windows: { folder: "win32", file: "onnxruntime.dll" },
 };
 
-/** Path of the library that the package `onnxruntime-node` brings for a machine. Throws `engine_failed` where it brings none. */
+/**
+ * Path of the library that the package `onnxruntime-node` brings for a machine. Throws
+ * `engine_failed` where it brings none.
+ */
 export function ortLibrary({ os, arch }: { os: string; arch: string } = Deno.build): string {
   const system = SYSTEMS[os];
   const machine = { x86_64: "x64", aarch64: "arm64" }[arch];
@@ -30,12 +33,16 @@ export function ortLibrary({ os, arch }: { os: string; arch: string } = Deno.bui
 
 type Held = { path: string; handle: unknown } | { error: unknown };
 
-/** The library, open for as long as the process lives; or why it is not. Nobody is asked for permissions before it is needed. */
+/**
+ * The library, open for as long as the process lives; or why it is not. Nobody is asked for
+ * permissions before it is needed.
+ */
 let held: Held | undefined = allowed() ? hold() : undefined;
 
 /**
- * Path of the library on this machine. It stays open here: a worker that ends would take it away from under the library's own
- * threads, which crashes the process. Throws `engine_failed` where there is none, and what opening it threw.
+ * Path of the library on this machine. It stays open here: a worker that ends would take it away
+ * from under the library's own threads, which crashes the process. Throws `engine_failed` where
+ * there is none, and what opening it threw.
  */
 export function heldLibrary(): string {
   held ??= hold();

@@ -7,8 +7,8 @@ import { MASKED } from "../../models/graph/contract.ts";
 import type { Slots } from "./slots.ts";
 
 /**
- * Bias (rows, base + rows) of the rows that stand in slots base .. base + rows - 1: 0 where a row sees a slot (itself and
- * its ancestors), MASKED elsewhere.
+ * Bias (rows, base + rows) of the rows that stand in slots base .. base + rows - 1: 0 where a row
+ * sees a slot (itself and its ancestors), MASKED elsewhere.
  *
  * @param out Buffer to use if it is long enough; what it held is overwritten.
  */
@@ -26,7 +26,8 @@ export function attentionBias(
     const start = row * total;
     const parent = slots.parent(slot);
     if (parent >= base) {
-      // What the parent sees, and itself. A copy is a memcpy; slots after a row are masked in every row.
+      // What the parent sees, and itself. A copy is a memcpy; slots after a row are masked in every
+      // row.
       const from = (parent - base) * total;
       bias.copyWithin(start, from, from + slot);
       bias[start + slot] = 0;
@@ -40,8 +41,9 @@ export function attentionBias(
 }
 
 /**
- * Bias of layers with a window: as {@linkcode attentionBias}, and MASKED where an ancestor's position is `window` or more below
- * the row's. Positions fall along the path to the root, so what a row sees is the near end of its path.
+ * Bias of layers with a window: as {@linkcode attentionBias}, and MASKED where an ancestor's
+ * position is `window` or more below the row's. Positions fall along the path to the root, so what
+ * a row sees is the near end of its path.
  *
  * @param bias Bias of the same rows; it is the result itself when the window hides nothing.
  * @param out Buffer to use if it is long enough; what it held is overwritten.

@@ -20,7 +20,10 @@ function put(slots: Slots, frame: Rows): Float32Array {
   return attentionBias(slots, frame.base, frame.tokens.length);
 }
 
-/** The definition: a table of parents, walked one by one. Overwriting forgets what hung on the overwritten slots. */
+/**
+ * The definition: a table of parents, walked one by one. Overwriting forgets what hung on the
+ * overwritten slots.
+ */
 class Naive {
   parents = new Map<number, number>();
   write(frame: Rows): void {

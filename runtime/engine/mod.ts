@@ -22,8 +22,8 @@ export interface EngineOptions {
   /** Threads that compute one operator. */
   threads: number;
   /**
-   * Do threads without work spin or sleep? Spinning is a little faster on idle cores and several times slower on busy or
-   * limited ones. @default false
+   * Do threads without work spin or sleep? Spinning is a little faster on idle cores and several
+   * times slower on busy or limited ones. @default false
    */
   spinning?: boolean;
   /** Bytes that the arenas of all requests together may take. */
@@ -44,7 +44,10 @@ const PERMISSIONS = {
   import: false,
 };
 
-/** Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if that does not work. */
+/**
+ * Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if that does not
+ * work.
+ */
 export async function loadEngine(options: EngineOptions): Promise<StageEngine> {
   const { signal, spinning = false, graph, geometry, threads, arenaBudgetBytes } = options;
   const library = heldLibrary();

@@ -1,15 +1,20 @@
 /**
- * ONNX Runtime by its C interface, as far as a stage needs it: the library is the one that `onnxruntime-node` brings.
+ * ONNX Runtime by its C interface, as far as a stage needs it: the library is the one that
+ * `onnxruntime-node` brings.
  *
- * That package's own binding (1.30) copies every output of a run into a new buffer, also one that was handed in to be written
- * to: each frame then copied the keys and values of the whole arena, rows that nobody asked about included, and left them to the
- * garbage collector. Measured on 6 layers of a 0.5B shape, a frame of one row, processor time: 3.7 ms in an arena of 1024 rows,
- * 16.8 in one of 12288; here 2.9 in both.
+ * That package's own binding (1.30) copies every output of a run into a new buffer, also one that
+ * was handed in to be written to: each frame then copied the keys and values of the whole arena,
+ * rows that nobody asked about included, and left them to the garbage collector. Measured on 6
+ * layers of a 0.5B shape, a frame of one row, processor time: 3.7 ms in an arena of 1024 rows, 16.8
+ * in one of 12288; here 2.9 in both.
  *
  * @module
  */
 
-/** Functions are named by their place in `OrtApi`, which only ever grows at its end (onnxruntime_c_api.h). */
+/**
+ * Functions are named by their place in `OrtApi`, which only ever grows at its end
+ * (onnxruntime_c_api.h).
+ */
 const API_VERSION = 17;
 const PLACES = {
   GetErrorMessage: 2,
@@ -122,7 +127,10 @@ export class Tensor {
   readonly #data: Data;
   #value: Pointer;
 
-  /** A tensor over `data`, whose buffer must stay as it is until {@linkcode Tensor.release}. Throws Error for a wrong size. */
+  /**
+   * A tensor over `data`, whose buffer must stay as it is until {@linkcode Tensor.release}. Throws
+   * Error for a wrong size.
+   */
   constructor(type: keyof typeof TYPES, data: Data, dims: number[]) {
     const ort = Ort.get();
     this.#data = data;
@@ -202,7 +210,10 @@ export class Session {
     }
   }
 
-  /** Computes the outputs from the inputs, into the tensors given. Throws Error with the library's words. */
+  /**
+   * Computes the outputs from the inputs, into the tensors given. Throws Error with the library's
+   * words.
+   */
   run(inputs: Tensors, outputs: Tensors): void {
     const [inputNames, inputValues] = this.#list(inputs);
     const [outputNames, outputValues] = this.#list(outputs);

@@ -1,5 +1,6 @@
 /**
- * What the host and the engine's worker say to each other. Every request is answered once, in the order of the requests.
+ * What the host and the engine's worker say to each other. Every request is answered once, in the
+ * order of the requests.
  *
  * @module
  */
@@ -27,7 +28,10 @@ export interface PackedFrame {
   arena: string;
   base: number;
   rows: number;
-  /** tokens, positions, parents (rows each), want, want_samplers (half of the rest each), one after the other. */
+  /**
+   * tokens, positions, parents (rows each), want, want_samplers (half of the rest each), one after
+   * the other.
+   */
   ints: Int32Array<ArrayBuffer>;
   samplers?: Frame["samplers"];
   drop_samplers?: Frame["drop_samplers"];
@@ -63,8 +67,8 @@ export type Reply = { ok: true; value: Operations[Operation]["value"] } | {
 };
 
 /**
- * Packs a frame and lists what to transfer. Hidden states are copied only if their bytes are a part of a larger or a
- * shared buffer, or not aligned; else the frame's own buffer goes.
+ * Packs a frame and lists what to transfer. Hidden states are copied only if their bytes are a part
+ * of a larger or a shared buffer, or not aligned; else the frame's own buffer goes.
  */
 export function packFrame(frame: Frame): { packed: PackedFrame; transfer: ArrayBuffer[] } {
   const rows = frame.tokens.length;

@@ -1,11 +1,15 @@
 /**
- * Counter-based randomness: a random number is a function of a seed and a counter, not of what was drawn before. So
- * any split of a generation into frames, any retry and any replay draws the same numbers.
+ * Counter-based randomness: a random number is a function of a seed and a counter, not of what was
+ * drawn before. So any split of a generation into frames, any retry and any replay draws the same
+ * numbers.
  *
  * @module
  */
 
-/** Finaliser of MurmurHash3: a bijection of 32-bit integers in which every input bit changes every output bit. */
+/**
+ * Finaliser of MurmurHash3: a bijection of 32-bit integers in which every input bit changes every
+ * output bit.
+ */
 function mix(x: number): number {
   x ^= x >>> 16;
   x = Math.imul(x, 0x85ebca6b);
@@ -15,9 +19,11 @@ function mix(x: number): number {
 }
 
 /**
- * Uniform number in [0, 1) with 53 random bits, from a 32-bit seed and the position of the token that is sampled.
+ * Uniform number in [0, 1) with 53 random bits, from a 32-bit seed and the position of the token
+ * that is sampled.
  *
- * The seed is mixed before the position is added, so neighbouring seeds are not shifted copies of one sequence.
+ * The seed is mixed before the position is added, so neighbouring seeds are not shifted copies of
+ * one sequence.
  */
 export function uniform(seed: number, position: number): number {
   const high = mix(mix(seed ^ 0x2545f491) + Math.imul(position, 0x9e3779b9));

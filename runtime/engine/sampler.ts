@@ -1,13 +1,15 @@
 /**
- * From logits to a token. Pure: the same logits, settings and history give the same token everywhere.
+ * From logits to a token. Pure: the same logits, settings and history give the same token
+ * everywhere.
  *
  * Order (Hugging Face's, with OpenAI's additions first):
  *
  *     logits -> logit_bias -> banned -> repetition -> presence, frequency      (greedy stops here: best, lowest id first)
  *            -> temperature -> top_k -> top_p -> min_p -> draw with uniform(seed, position)
  *
- * Each of `top_p` and `min_p` looks at the probabilities of what the steps before it kept. Log-probabilities that are
- * reported come from the logits as the model gave them, before every step.
+ * Each of `top_p` and `min_p` looks at the probabilities of what the steps before it kept.
+ * Log-probabilities that are reported come from the logits as the model gave them, before every
+ * step.
  *
  * @module
  */
@@ -18,7 +20,10 @@ import { uniform } from "./random.ts";
 
 /** What was written before the sampled token, on its own path through the token tree. */
 export interface History {
-  /** Tokens from the root to the row whose next token is wanted, that row included. Empty where no penalty needs it. */
+  /**
+   * Tokens from the root to the row whose next token is wanted, that row included. Empty where no
+   * penalty needs it.
+   */
   tokens: Int32Array;
   /** How many of them, from the start, are the prompt. */
   promptRows: number;
@@ -42,7 +47,8 @@ export function needsHistory(sampling: Sampling): boolean {
 /**
  * Picks a token from one row of logits, (vocab), which is changed where biases and penalties apply.
  *
- * Throws `bad_logits` (group `engine`) for a NaN or +Infinity among the logits, or where every token is banned.
+ * Throws `bad_logits` (group `engine`) for a NaN or +Infinity among the logits, or where every
+ * token is banned.
  */
 export function sample(logits: Float32Array, sampling: Sampling, history: History): Sampled {
   checkFinite(logits);
@@ -73,7 +79,8 @@ function badLogits(message: string, metadata: Record<string, unknown> = {}): Orr
 }
 
 function checkFinite(logits: Float32Array): void {
-  // A sum of finite f32 numbers in f64 cannot overflow: only NaN or an infinity makes it not finite.
+  // A sum of finite f32 numbers in f64 cannot overflow: only NaN or an infinity makes it not
+  // finite.
   let sum = 0;
   for (let i = 0; i < logits.length; i++) sum += logits[i];
   if (Number.isFinite(sum)) return;

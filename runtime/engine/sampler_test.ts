@@ -22,7 +22,10 @@ const logProbs = (values: number[], temperature = 1) => {
   return scaled.map((v) => v - logZ);
 };
 
-/** Chi-square statistic of `n` draws against expected probabilities; tokens of probability 0 must never be drawn. */
+/**
+ * Chi-square statistic of `n` draws against expected probabilities; tokens of probability 0 must
+ * never be drawn.
+ */
 function chiSquare(values: number[], sampling: Sampling, expected: number[], n: number): number {
   const seen = new Array(values.length).fill(0);
   for (let i = 0; i < n; i++) seen[sample(Float32Array.from(values), sampling, at(i)).token]++;
@@ -35,7 +38,9 @@ function chiSquare(values: number[], sampling: Sampling, expected: number[], n: 
   }, 0);
 }
 
-/** What the definition says, the slow way: probabilities after temperature, top_k, top_p and min_p. */
+/**
+ * What the definition says, the slow way: probabilities after temperature, top_k, top_p and min_p.
+ */
 function reference(values: number[], s: Sampling): number[] {
   let ids = values.map((_, id) => id).sort((a, b) => values[b] - values[a] || a - b);
   const probability = (of: number[]) => {

@@ -1,8 +1,9 @@
 /**
  * Which rows stand in an arena's slots and how they hang together: a forest by parent links.
  *
- * Chains are what nearly all rows form, so each slot also knows its **run**: the stretch of consecutive slots up to it in
- * which each is the parent of the next. Walking to the root then takes a step a run, not a step a row.
+ * Chains are what nearly all rows form, so each slot also knows its **run**: the stretch of
+ * consecutive slots up to it in which each is the parent of the next. Walking to the root then
+ * takes a step a run, not a step a row.
  *
  * @module
  */
@@ -66,9 +67,11 @@ export class Slots {
   }
 
   /**
-   * May these rows be written? Throws `arena_full` or `bad_frame` (group `engine`) and changes nothing.
+   * May these rows be written? Throws `arena_full` or `bad_frame` (group `engine`) and changes
+   * nothing.
    *
-   * A parent must be written: before, or earlier in the same frame; a child's position must follow its parent's.
+   * A parent must be written: before, or earlier in the same frame; a child's position must follow
+   * its parent's.
    */
   check({ base, tokens, positions, parents }: Rows): void {
     const needed = base + tokens.length;
@@ -107,8 +110,8 @@ export class Slots {
   }
 
   /**
-   * Notes the rows of a frame that {@linkcode check} let pass. Rows further up that hung on an overwritten slot are
-   * forgotten; others stay.
+   * Notes the rows of a frame that {@linkcode check} let pass. Rows further up that hung on an
+   * overwritten slot are forgotten; others stay.
    */
   write({ base, tokens, positions, parents }: Rows): void {
     const end = base + tokens.length;
@@ -124,7 +127,10 @@ export class Slots {
     this.#shrink();
   }
 
-  /** Forgets the rows in slots base .. base + rows - 1 and all that hang on them (a frame that failed half-way). */
+  /**
+   * Forgets the rows in slots base .. base + rows - 1 and all that hang on them (a frame that
+   * failed half-way).
+   */
   forget(base: number, rows: number): void {
     this.#parents.fill(UNWRITTEN, base, base + rows);
     this.#orphan(base, base + rows);
@@ -160,8 +166,9 @@ export class Slots {
   }
 
   /**
-   * The slots of an arena of `capacity` rows in which the rows of `keep` stand at 0, 1, 2 ... and those of `shelf` at the end;
-   * this one stays as it is. Throws `bad_frame` (group `engine`): they do not fit, or a row or its parent would be missing.
+   * The slots of an arena of `capacity` rows in which the rows of `keep` stand at 0, 1, 2 ... and
+   * those of `shelf` at the end; this one stays as it is. Throws `bad_frame` (group `engine`): they
+   * do not fit, or a row or its parent would be missing.
    */
   moved(capacity: number, keep: Int32Array, shelf = new Int32Array(0)): Slots {
     const kept = keep.length + shelf.length;
@@ -197,7 +204,10 @@ export class Slots {
     return result;
   }
 
-  /** Notes that the hidden states of a row are not finite: it and all that hangs on it are of no use. */
+  /**
+   * Notes that the hidden states of a row are not finite: it and all that hangs on it are of no
+   * use.
+   */
   damage(slot: number): void {
     this.#damaged[slot] = 1; // a row of this frame: nothing on the shelf hangs on it
     for (let i = slot + 1; i < this.#end; i++) {
@@ -233,7 +243,10 @@ export class Slots {
     }
   }
 
-  /** Sets `out[at + slot]` to 0 for this slot and all its ancestors: a store a run where runs are short. */
+  /**
+   * Sets `out[at + slot]` to 0 for this slot and all its ancestors: a store a run where runs are
+   * short.
+   */
   reveal(slot: number, out: Float32Array, at: number): void {
     const parents = this.#parents;
     const runFirst = this.#runFirst;
@@ -245,7 +258,10 @@ export class Slots {
     }
   }
 
-  /** Tokens from the root to this slot, both included, and how many of them have a position below `promptRows`. */
+  /**
+   * Tokens from the root to this slot, both included, and how many of them have a position below
+   * `promptRows`.
+   */
   path(slot: number, promptRows: number): { tokens: Int32Array; promptRows: number } {
     const runs = [...this.runs(slot)].reverse();
     const tokens = new Int32Array(runs.reduce((n, run) => n + run.last - run.first + 1, 0));

@@ -1,9 +1,10 @@
 /**
  * Speculation changes no distribution: the argument of `actors/pipeline/drafter.ts`, counted.
  *
- * The target is a Markov chain of a few tokens, so the exact probability of every text of three tokens is known. Each text is
- * written with one seed by draft and verification, through the sampler that the last stage uses; a chi-square statistic tells
- * how far the counts are from the exact ones. Wrong rules are counted as well: a test that does not see them is worth nothing.
+ * The target is a Markov chain of a few tokens, so the exact probability of every text of three
+ * tokens is known. Each text is written with one seed by draft and verification, through the
+ * sampler that the last stage uses; a chi-square statistic tells how far the counts are from the
+ * exact ones. Wrong rules are counted as well: a test that does not see them is worth nothing.
  */
 import assert from "node:assert/strict";
 import { type Sampling, samplingSchema } from "../../actors/pipeline/frame.ts";
@@ -52,12 +53,18 @@ function probabilities(logits: Float32Array, sampling: Sampling): number[] {
 
 /** Guesses the token at a position after another. */
 type Drafter = (previous: number, sampling: Sampling, position: number) => number;
-/** What is written after `previous` where `draft` was guessed and the target chose `chosen`; `extra` is uniform. */
+/**
+ * What is written after `previous` where `draft` was guessed and the target chose `chosen`; `extra`
+ * is uniform.
+ */
 type Rule = (draft: number, chosen: number, previous: number, extra: number) => number;
 
 const accept: Rule = (_draft, chosen) => chosen;
 
-/** Writes a text by drafts of all that is left, verified together, again and again. Counts drafts tried and accepted. */
+/**
+ * Writes a text by drafts of all that is left, verified together, again and again. Counts drafts
+ * tried and accepted.
+ */
 function speculate(
   seed: number,
   base: Sampling,
@@ -91,7 +98,10 @@ function speculate(
   return text;
 }
 
-/** Standard deviations by which counts are further from the exact probabilities than chance has it (Wilson and Hilferty). */
+/**
+ * Standard deviations by which counts are further from the exact probabilities than chance has it
+ * (Wilson and Hilferty).
+ */
 function surprise(counts: number[], exact: number[]): number {
   let chi = 0;
   let cells = 0;
@@ -114,7 +124,10 @@ function surprise(counts: number[], exact: number[]): number {
   return (Math.cbrt(chi / df) - (1 - 2 / (9 * df))) / Math.sqrt(2 / (9 * df));
 }
 
-/** How the texts of this drafter under this rule are distributed, against the target's own distribution. */
+/**
+ * How the texts of this drafter under this rule are distributed, against the target's own
+ * distribution.
+ */
 function examine(base: Sampling, drafter: Drafter, rule: Rule): { z: number; acceptance: number } {
   const found = new Array(TEXTS).fill(0);
   const counts = { tried: 0, accepted: 0 };

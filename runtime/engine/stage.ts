@@ -1,6 +1,6 @@
 /**
- * One loaded stage: the ONNX Runtime session, the arenas, and the way of a frame through them. Computes on the calling
- * thread, so it lives in a worker.
+ * One loaded stage: the ONNX Runtime session, the arenas, and the way of a frame through them.
+ * Computes on the calling thread, so it lives in a worker.
  *
  * @module
  */
@@ -251,7 +251,9 @@ export class Stage {
   }
 }
 
-/** The token after the row in `slot`, from its logits (vocab). Throws where there is none to choose. */
+/**
+ * The token after the row in `slot`, from its logits (vocab). Throws where there is none to choose.
+ */
 function chosen(
   arena: Arena,
   slot: number,
@@ -289,8 +291,9 @@ function noteSamplers(arena: Arena, { samplers = [], drop_samplers = [] }: Packe
 }
 
 /**
- * Makes rows (.., width) with a NaN or an infinity zeros and lists them. A mask does not hide a NaN: zero times NaN is NaN, and
- * it would reach every row that stands in a later slot, other requests' too.
+ * Makes rows (.., width) with a NaN or an infinity zeros and lists them. A mask does not hide a
+ * NaN: zero times NaN is NaN, and it would reach every row that stands in a later slot, other
+ * requests' too.
  */
 function zeroDamaged(hidden: Float32Array | undefined, width: number): number[] {
   const found: number[] = [];
@@ -304,7 +307,10 @@ function zeroDamaged(hidden: Float32Array | undefined, width: number): number[] 
   return found;
 }
 
-/** Takes keys and values that came out not finite away, so that rows of later frames do not meet them. */
+/**
+ * Takes keys and values that came out not finite away, so that rows of later frames do not meet
+ * them.
+ */
 function contain(arena: Arena, { base, tokens }: Rows): void {
   for (const row of arena.damaged(base, tokens.length)) {
     arena.slots.damage(base + row);
@@ -312,7 +318,9 @@ function contain(arena: Arena, { base, tokens }: Rows): void {
   }
 }
 
-/** The buffer for the next frame: the one that was there, or a larger one if the values did not fit. */
+/**
+ * The buffer for the next frame: the one that was there, or a larger one if the values did not fit.
+ */
 function kept(values: Float32Array, buffer: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   const fitted = values.buffer === buffer.buffer;
   return fitted || values.length > KEEP_ELEMENTS ? buffer : new Float32Array(values.length * 2);

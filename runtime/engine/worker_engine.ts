@@ -82,7 +82,10 @@ export class WorkerEngine implements StageEngine {
     };
   }
 
-  /** Loads a stage in this worker. Throws `engine_failed`, or the signal's reason; the worker is terminated then. */
+  /**
+   * Loads a stage in this worker. Throws `engine_failed`, or the signal's reason; the worker is
+   * terminated then.
+   */
   static async load(
     worker: WorkerLike,
     load: LoadRequest,
@@ -223,8 +226,8 @@ export class WorkerEngine implements StageEngine {
       if (!job) return;
       try {
         const { request, transfer } = job.message();
-        // Copying one row's small buffers instead of transferring them gains nothing: 27 against 28 us of the host's thread a
-        // trip, most of which is waking the worker.
+        // Copying one row's small buffers instead of transferring them gains nothing: 27 against 28
+        // us of the host's thread a trip, most of which is waking the worker.
         this.#worker.postMessage(request, transfer);
         this.#current = job;
       } catch (cause) {

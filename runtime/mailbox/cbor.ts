@@ -1,10 +1,11 @@
 /**
- * The CBOR (RFC 8949) that mailboxes speak: null, undefined, booleans, numbers, text, byte strings, arrays, maps with text
- * keys, and the little-endian typed arrays of RFC 8746. Nothing else is written or accepted: no other tags, no indefinite
- * lengths, no integers beyond 2^53, no more than 64 levels.
+ * The CBOR (RFC 8949) that mailboxes speak: null, undefined, booleans, numbers, text, byte strings,
+ * arrays, maps with text keys, and the little-endian typed arrays of RFC 8746. Nothing else is
+ * written or accepted: no other tags, no indefinite lengths, no integers beyond 2^53, no more than
+ * 64 levels.
  *
- * cborg does the work; what is here narrows it to that set, and makes it strict about text: alone it would replace bytes
- * that are not UTF-8 and swallow a leading byte order mark.
+ * cborg does the work; what is here narrows it to that set, and makes it strict about text: alone
+ * it would replace bytes that are not UTF-8 and swallow a leading byte order mark.
  *
  * @module
  */
@@ -56,8 +57,9 @@ const DECODE: cborg.DecodeOptions = {
 };
 
 /**
- * Encodes a value after `reserve` bytes that the caller fills; the bytes share nothing with it. Throws `unencodable` (naming
- * the place) for anything outside the subset: bigint, Date, Map, functions, class instances, cycles, a key `__proto__`.
+ * Encodes a value after `reserve` bytes that the caller fills; the bytes share nothing with it.
+ * Throws `unencodable` (naming the place) for anything outside the subset: bigint, Date, Map,
+ * functions, class instances, cycles, a key `__proto__`.
  */
 export function encodeCbor(value: unknown, reserve = 0): Uint8Array {
   const atMost = measure(value, [], (what, place) => {
@@ -72,8 +74,8 @@ export function encodeCbor(value: unknown, reserve = 0): Uint8Array {
 }
 
 /**
- * Decodes one value that must fill `bytes` exactly. Nothing in it shares memory with `bytes` or with the rest of it. Throws
- * `protocol` for anything outside the subset.
+ * Decodes one value that must fill `bytes` exactly. Nothing in it shares memory with `bytes` or
+ * with the rest of it. Throws `protocol` for anything outside the subset.
  */
 export function decodeCbor(bytes: Uint8Array): unknown {
   // A Buffer's slices would not be copies.
@@ -115,7 +117,10 @@ class StrictText extends cborg.Tokenizer {
 /** Told what is outside the subset, and where. */
 type Refuse = (what: string, place: string) => never;
 
-/** Bytes that a value takes at most when encoded; refuses what is outside the subset. `path` leads to it. */
+/**
+ * Bytes that a value takes at most when encoded; refuses what is outside the subset. `path` leads
+ * to it.
+ */
 function measure(value: unknown, path: (string | number)[], refuse: Refuse): number {
   const no = (what: string) => refuse(what, path.join(".") || "the top");
   switch (typeof value) {

@@ -52,9 +52,9 @@ export function overSocket(session: Http2Session, socket: net.Socket): void {
 }
 
 /**
- * Ends a session by ending its socket, and never from inside one of its events. `session.destroy()` would send a GOAWAY, at
- * which nghttp2 aborts the whole process if a stream that has just closed is still listed (`find_stream_on_goaway_func`):
- * seen in one of twelve orderly shutdowns.
+ * Ends a session by ending its socket, and never from inside one of its events. `session.destroy()`
+ * would send a GOAWAY, at which nghttp2 aborts the whole process if a stream that has just closed
+ * is still listed (`find_stream_on_goaway_func`): seen in one of twelve orderly shutdowns.
  */
 export function cut(session: Http2Session): void {
   setImmediate(() => sockets.get(session)?.destroy());

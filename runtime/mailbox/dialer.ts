@@ -1,5 +1,6 @@
 /**
- * The sending half of a link: one HTTP/2 session with one long-lived stream to a peer, made again whenever it breaks.
+ * The sending half of a link: one HTTP/2 session with one long-lived stream to a peer, made again
+ * whenever it breaks.
  *
  * @module
  */
@@ -218,7 +219,10 @@ export class Dialer {
     this.#write();
   }
 
-  /** The connection is alive; is the stream? A receiver whose framing went astray would wait for ever. */
+  /**
+   * The connection is alive; is the stream? A receiver whose framing went astray would wait for
+   * ever.
+   */
   #pinged(ms: number): void {
     this.#owner.rtt(ms);
     const { window, limits } = this.#owner;

@@ -1,5 +1,6 @@
 /**
- * Asking who listens at an address: the first thing a node does that knows only where its cluster is.
+ * Asking who listens at an address: the first thing a node does that knows only where its cluster
+ * is.
  *
  * @module
  */
@@ -18,8 +19,8 @@ const MAX_BYTES = 4096;
 export const identitySchema = z.object({ node: z.string().min(1).max(128) });
 
 /**
- * The name of the node whose mailbox listens at `host:port`. Throws group `mailbox`, `unreachable` (nobody listens, or no
- * mailbox), or the signal's reason.
+ * The name of the node whose mailbox listens at `host:port`. Throws group `mailbox`, `unreachable`
+ * (nobody listens, or no mailbox), or the signal's reason.
  */
 export async function identify(
   host: string,

@@ -21,7 +21,10 @@ import {
   WIRE_VERSION,
 } from "./wire.ts";
 
-/** While a long message arrives, the last acknowledgement is repeated so often: the sender sees that it gets through. */
+/**
+ * While a long message arrives, the last acknowledgement is repeated so often: the sender sees that
+ * it gets through.
+ */
 const PROGRESS_MS = 1000;
 
 /** What an {@linkcode InboundStream} needs from its mailbox. */

@@ -1,5 +1,6 @@
 /**
- * A node's mailbox over HTTP/2: an actor `Transport` with its server, its peers and their statistics.
+ * A node's mailbox over HTTP/2: an actor `Transport` with its server, its peers and their
+ * statistics.
  *
  * @module
  */
@@ -59,7 +60,9 @@ export interface Mailbox extends Transport {
   readonly port: number;
   /** This life of the node: larger than that of any earlier one. */
   readonly incarnation: number;
-  /** Names a peer and where it listens (again: moves it). Its link is kept up until `removePeer`. */
+  /**
+   * Names a peer and where it listens (again: moves it). Its link is kept up until `removePeer`.
+   */
   addPeer(node: NodeId, host: string, port: number): void;
   /** Forgets a peer; `peerLost` is told what it did not acknowledge. */
   removePeer(node: NodeId): void;
@@ -67,19 +70,23 @@ export interface Mailbox extends Transport {
   peers(): PeerStats[];
   /** Counters since the mailbox was made. */
   stats(): MailboxStats;
-  /** Flushes and says farewell within the deadline (2 s if left out); 0 drops everything at once, as a crash would. */
+  /**
+   * Flushes and says farewell within the deadline (2 s if left out); 0 drops everything at once, as
+   * a crash would.
+   */
   close(options?: { deadlineMs?: number }): Promise<void>;
   /** Returns what unsubscribes. */
   on(event: "peer", listener: PeerListener): () => void;
 }
 
 /**
- * Listens and returns the mailbox; links are made once `start` is called. Rejects with the system's error when it cannot
- * listen (`EADDRINUSE`).
+ * Listens and returns the mailbox; links are made once `start` is called. Rejects with the system's
+ * error when it cannot listen (`EADDRINUSE`).
  *
- * Reliability: each peer is sent a numbered sequence over one stream; what it has not acknowledged is kept (bounded by
- * `limits.windowBytes` and `windowMessages`, `send` waits) and sent again after a reconnection, and what comes twice is dropped.
- * A peer that restarts, leaves, or is away for `limits.peerTimeoutMs` is reported with `peerLost`, and its sequence starts afresh.
+ * Reliability: each peer is sent a numbered sequence over one stream; what it has not acknowledged
+ * is kept (bounded by `limits.windowBytes` and `windowMessages`, `send` waits) and sent again after
+ * a reconnection, and what comes twice is dropped. A peer that restarts, leaves, or is away for
+ * `limits.peerTimeoutMs` is reported with `peerLost`, and its sequence starts afresh.
  */
 export async function createMailbox(options: MailboxOptions): Promise<Mailbox> {
   const limits = mailboxLimitsSchema.parse(options.limits ?? {});

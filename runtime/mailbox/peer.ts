@@ -1,5 +1,6 @@
 /**
- * Everything that a mailbox knows about one peer: the window and connection towards it, and what came from it.
+ * Everything that a mailbox knows about one peer: the window and connection towards it, and what
+ * came from it.
  *
  * @module
  */
@@ -12,7 +13,9 @@ import type { MailboxLimits } from "./limits.ts";
 import { type Bye, encodeEnvelope, type Hello, type Welcome } from "./wire.ts";
 import { ResendWindow } from "./window.ts";
 
-/** `connecting`: sends are queued; `up`: they flow; `lost`: they are refused until the peer is back. */
+/**
+ * `connecting`: sends are queued; `up`: they flow; `lost`: they are refused until the peer is back.
+ */
 export type PeerState = "connecting" | "up" | "lost";
 
 /** A peer as {@linkcode Mailbox.peers} lists it. */
@@ -93,7 +96,10 @@ export class Peer implements DialerOwner {
   };
   readonly #owner: PeerOwner;
   readonly #dialer: Dialer;
-  /** Where `addPeer` said that it listens, and where its hello says so. Dialled in turns until one answers. */
+  /**
+   * Where `addPeer` said that it listens, and where its hello says so. Dialled in turns until one
+   * answers.
+   */
   #configured?: Place;
   #learned?: Place;
   #turn = 0;
@@ -153,7 +159,10 @@ export class Peer implements DialerOwner {
     });
   }
 
-  /** A stream from the peer said hello: takes note, and returns how far its messages have come. Throws `protocol`. */
+  /**
+   * A stream from the peer said hello: takes note, and returns how far its messages have come.
+   * Throws `protocol`.
+   */
   greet(hello: Hello, close: () => void): Inbox {
     const old = this.inbox;
     if (old && hello.incarnation < old.incarnation && old.close) {
@@ -211,7 +220,10 @@ export class Peer implements DialerOwner {
     return this.#dialer.ended();
   }
 
-  /** Drops connections and timers; waiting sends are rejected, the unacknowledged envelopes returned. */
+  /**
+   * Drops connections and timers; waiting sends are rejected, the unacknowledged envelopes
+   * returned.
+   */
   drop(error: OrreryError): Envelope[] {
     clearTimeout(this.#away);
     this.#dialer.stop();
@@ -260,7 +272,8 @@ export class Peer implements DialerOwner {
         `the node dialled is ${welcome.node}, not ${this.id}`,
       );
     }
-    // A restart makes the sequence start afresh, so the hello just sent no longer holds: #meet has dialled again.
+    // A restart makes the sequence start afresh, so the hello just sent no longer holds: #meet has
+    // dialled again.
     if (this.#meet(welcome.incarnation)) return false;
     if (!this.window.plausible(welcome.received)) {
       this.lose(

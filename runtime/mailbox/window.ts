@@ -1,5 +1,6 @@
 /**
- * The resend window: encoded envelopes from `send` until the peer acknowledged them, bounded, in order.
+ * The resend window: encoded envelopes from `send` until the peer acknowledged them, bounded, in
+ * order.
  *
  * @module
  */
@@ -63,7 +64,10 @@ export class ResendWindow {
     return this.#nextSeq - 1;
   }
 
-  /** Takes the envelope now or, when full, once acknowledgements make room; first come, first served. */
+  /**
+   * Takes the envelope now or, when full, once acknowledgements make room; first come, first
+   * served.
+   */
   add(
     frame: Uint8Array,
     signal: AbortSignal | undefined,
@@ -105,7 +109,10 @@ export class ResendWindow {
     return entry;
   }
 
-  /** A new connection to a peer that has everything up to `received`; returns how many entries go out again. */
+  /**
+   * A new connection to a peer that has everything up to `received`; returns how many entries go
+   * out again.
+   */
   rewind(received: number): number {
     const before = this.#written;
     this.acknowledge(received);

@@ -1,9 +1,9 @@
 /**
  * What goes over a mailbox stream: `u32 length` (big endian) and that many bytes of CBOR.
  *
- * Client to server: {@linkcode Hello}, then `[seq, envelope]` with seq 1, 2, 3 ..., at the end `{t: "bye"}`.
- * Server to client: {@linkcode Welcome}, then integers: the highest seq received so far; `{t: "error", error}` before it
- * gives up on the stream.
+ * Client to server: {@linkcode Hello}, then `[seq, envelope]` with seq 1, 2, 3 ..., at the end
+ * `{t: "bye"}`. Server to client: {@linkcode Welcome}, then integers: the highest seq received so
+ * far; `{t: "error", error}` before it gives up on the stream.
  *
  * @module
  */
@@ -66,7 +66,10 @@ export const errorFrameSchema = z.object({ t: z.literal("error"), error: wireErr
 /** The peer leaves for good. */
 export const byeSchema = z.object({
   t: z.literal("bye"),
-  /** What it took in the other direction, so that nobody takes an acknowledgement under way for a loss. */
+  /**
+   * What it took in the other direction, so that nobody takes an acknowledgement under way for a
+   * loss.
+   */
   took: z.object({ link: z.number().int().positive(), seq: z.number().int().nonnegative() })
     .optional(),
 });
@@ -84,8 +87,8 @@ export function controlFrame(value: unknown): Uint8Array {
 const HEAD_BYTES = 4 + 1 + 9;
 
 /**
- * The frame of an envelope, length included, with room for its seq, which {@linkcode stampSeq} fills in. Throws `too_large`,
- * `unencodable`.
+ * The frame of an envelope, length included, with room for its seq, which {@linkcode stampSeq}
+ * fills in. Throws `too_large`, `unencodable`.
  */
 export function encodeEnvelope(envelope: Envelope, maxBytes: number): Uint8Array {
   checkEnvelope(envelope);
@@ -119,7 +122,10 @@ export function envelopeOf(frame: Uint8Array): Envelope {
   return decodeCbor(frame.subarray(HEAD_BYTES)) as Envelope;
 }
 
-/** Cuts a byte stream into frames. Memory for an unfinished frame grows with the bytes that arrive, not with its length. */
+/**
+ * Cuts a byte stream into frames. Memory for an unfinished frame grows with the bytes that arrive,
+ * not with its length.
+ */
 export class FrameReader {
   /** Longest frame accepted; may be raised after the hello. */
   maxBytes: number;
@@ -223,7 +229,10 @@ export function decodeMessage(
   return { seq, envelope };
 }
 
-/** Checks an envelope's outer shape (its body belongs to the actor). Throws `protocol`, naming the field. */
+/**
+ * Checks an envelope's outer shape (its body belongs to the actor). Throws `protocol`, naming the
+ * field.
+ */
 export function checkEnvelope(value: unknown): asserts value is Envelope {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     fail("envelope", value, "a map");

@@ -11,7 +11,10 @@ import { type Profile, type ProfileKey, profileSchema } from "./profile.ts";
 
 const log = getLogger(["orrery", "profile"]);
 
-/** The profiles of a data folder. What cannot be read is left aside with a warning: it is measured again. */
+/**
+ * The profiles of a data folder. What cannot be read is left aside with a warning: it is measured
+ * again.
+ */
 export class ProfileCache {
   /** Absolute or relative path of the folder. */
   readonly dir: string;
@@ -21,12 +24,17 @@ export class ProfileCache {
     this.dir = join(data, "profiles");
   }
 
-  /** Is there anything that {@linkcode ProfileCache.get} could find, whatever the share of a core? */
+  /**
+   * Is there anything that {@linkcode ProfileCache.get} could find, whatever the share of a core?
+   */
   async has(key: ProfileKey): Promise<boolean> {
     return (await this.#read(`${hashOf(key)}-`)).some((p) => p.stale === null);
   }
 
-  /** The profile of this key that was measured with about this share of a core; undefined: none, or only a stale one. */
+  /**
+   * The profile of this key that was measured with about this share of a core; undefined: none, or
+   * only a stale one.
+   */
   async get(key: ProfileKey, cpuShare: number): Promise<Profile | undefined> {
     const near = (p: Profile) => Math.abs(Math.log(p.cpu_share / cpuShare));
     const fitting = (await this.#read(`${hashOf(key)}-`))

@@ -16,7 +16,9 @@ export interface ObservedFrame {
   seconds: number;
 }
 
-/** What is known after a frame; `ratio` is observed over predicted, the median of the frames so far. */
+/**
+ * What is known after a frame; `ratio` is observed over predicted, the median of the frames so far.
+ */
 export type DriftVerdict =
   | { state: "measuring"; frames: number }
   | { state: "steady"; ratio: number }

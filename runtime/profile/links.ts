@@ -1,5 +1,6 @@
 /**
- * Links between members, measured over the mailbox that the frames will take: one end asks the other to echo.
+ * Links between members, measured over the mailbox that the frames will take: one end asks the
+ * other to echo.
  *
  * @module
  */
@@ -16,8 +17,9 @@ const BLOBS = 3;
 const ENOUGH_MS = 60;
 
 /**
- * Latency as half of the median time of a small echo; bytes a second of each direction from blobs of 64 KiB to 1 MiB, the larger the
- * faster the link. Takes well under a second on links of 10 Mbit/s and more.
+ * Latency as half of the median time of a small echo; bytes a second of each direction from blobs
+ * of 64 KiB to 1 MiB, the larger the faster the link. Takes well under a second on links of 10
+ * Mbit/s and more.
  */
 export async function probeLink(
   echo: Echo,

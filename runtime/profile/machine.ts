@@ -1,9 +1,9 @@
 /**
  * Which machine this is, as far as speed is concerned.
  *
- * A limit on processor time (a container, an emulated device) cannot be read without rights that a node does not have, so its
- * effect is measured: the share of a core that a loop which never waits gets. Two nodes of one machine with different limits
- * are told apart by it.
+ * A limit on processor time (a container, an emulated device) cannot be read without rights that a
+ * node does not have, so its effect is measured: the share of a core that a loop which never waits
+ * gets. Two nodes of one machine with different limits are told apart by it.
  *
  * @module
  */
@@ -26,7 +26,10 @@ export type Machine = z.infer<typeof machineSchema>;
 
 /** Shares of a core that differ by more than this factor are those of different devices. */
 const SHARE_FACTOR = 1.25;
-/** A slice of the loop, so that whatever else the process does waits no longer than this. Milliseconds. */
+/**
+ * A slice of the loop, so that whatever else the process does waits no longer than this.
+ * Milliseconds.
+ */
 const SLICE_MS = 20;
 const SLICES = 25;
 
@@ -40,7 +43,10 @@ export function thisMachine(): Machine {
   };
 }
 
-/** Share of one core that this process gets when it never waits, 0 .. 1. Takes half a second, in slices of 20 ms. */
+/**
+ * Share of one core that this process gets when it never waits, 0 .. 1. Takes half a second, in
+ * slices of 20 ms.
+ */
 export async function measureCpuShare(): Promise<number> {
   let wall = 0;
   let busy = 0;

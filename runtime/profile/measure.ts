@@ -1,7 +1,8 @@
 /**
  * Timing stages of one model against each other.
  *
- * A repeat is a run of frames; stages that are compared take turns, so that whatever slows the machine for a while slows both.
+ * A repeat is a run of frames; stages that are compared take turns, so that whatever slows the
+ * machine for a while slows both.
  *
  * @module
  */
@@ -59,15 +60,19 @@ export class Bench {
   }
 
   /**
-   * Opens an arena with room for `rows` rows behind `past` empty slots. Those cost as much as filled ones: attention goes over
-   * every slot and a mask hides what a row must not see (the same times with a filled arena, to 3 %).
+   * Opens an arena with room for `rows` rows behind `past` empty slots. Those cost as much as
+   * filled ones: attention goes over every slot and a mask hides what a row must not see (the same
+   * times with a filled arena, to 3 %).
    */
   async open(past: number, rows: number): Promise<void> {
     const layout = { capacity: past + rows, keep: new Int32Array(0) };
     await this.#engine.layout(`past ${past}`, layout, this.#signal);
   }
 
-  /** Seconds (see {@linkcode Pace}) of one frame of `rows` rows over `past`, the mean of `frames`; the last `wanted` rows get tokens. */
+  /**
+   * Seconds (see {@linkcode Pace}) of one frame of `rows` rows over `past`, the mean of `frames`;
+   * the last `wanted` rows get tokens.
+   */
   async repeat(
     { rows, past, wanted = 0 }: { rows: number; past: number; wanted?: number },
     frames: number,
@@ -137,7 +142,9 @@ export async function compare(
   return result;
 }
 
-/** Do the differences lie more than 4 % of the times around their median (median of the distances)? */
+/**
+ * Do the differences lie more than 4 % of the times around their median (median of the distances)?
+ */
 function scatters({ plain, more }: Paired): boolean {
   const differences = more.map((m, i) => m - plain[i]);
   const middle = median(differences);

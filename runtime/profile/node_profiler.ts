@@ -1,6 +1,6 @@
 /**
- * What a node tells of itself when the cluster asks: its profile for a model, its link to another member. And a look at whether what
- * runs here still fits the profile.
+ * What a node tells of itself when the cluster asks: its profile for a model, its link to another
+ * member. And a look at whether what runs here still fits the profile.
  *
  * @module
  */
@@ -35,7 +35,10 @@ const log = getLogger(["orrery", "profile"]);
 const SMALL_MODEL_BYTES = 64 * 2 ** 20;
 /** A share of a core is measured again after so long. Milliseconds. */
 const SHARE_MS = 60_000;
-/** A machine that drifts is measured again no more often than this: what disturbs it may stay. Milliseconds. */
+/**
+ * A machine that drifts is measured again no more often than this: what disturbs it may stay.
+ * Milliseconds.
+ */
 const COOLDOWN_MS = 600_000;
 /** A node that has run no frame for so long is at leisure to measure. */
 const IDLE_MS = 2_000;
@@ -44,7 +47,10 @@ const BUSY_MS = 60_000;
 const DISTURBED = 2;
 /** What nobody waits for waits for as much quiet at most. */
 const LONGEST_QUIET_MS = 60_000;
-/** With a limit on processor time, frames below this may fit in what was saved up: that they are quick says nothing. Seconds. */
+/**
+ * With a limit on processor time, frames below this may fit in what was saved up: that they are
+ * quick says nothing. Seconds.
+ */
 const TELLING_S = 0.03;
 const MANIFEST_DEADLINE_MS = 30_000;
 const ECHO_DEADLINE_MS = 20_000;
@@ -123,8 +129,9 @@ export class NodeProfiler implements MemberProfiler {
   }
 
   /**
-   * The same engine, its frames compared with the profile of its model, as soon as there is one. When they take 20 % more or less
-   * than that says, it is marked stale and measured again, and the cluster plans anew.
+   * The same engine, its frames compared with the profile of its model, as soon as there is one.
+   * When they take 20 % more or less than that says, it is marked stale and measured again, and the
+   * cluster plans anew.
    */
   watched(engine: StageEngine): StageEngine {
     const { firstLayer: first, lastLayer: last } = engine.info;
@@ -213,7 +220,10 @@ export class NodeProfiler implements MemberProfiler {
       : undefined;
   }
 
-  /** Nobody waits for this one: it gives way to the first frame that comes, and waits longer for the next chance. */
+  /**
+   * Nobody waits for this one: it gives way to the first frame that comes, and waits longer for the
+   * next chance.
+   */
   async #measureAtLeisure(manifest: Manifest): Promise<void> {
     for (let quiet = IDLE_MS;; quiet = Math.min(2 * quiet, LONGEST_QUIET_MS)) {
       for (let left; (left = this.#lastFrame + quiet - performance.now()) > 0;) {
@@ -259,7 +269,10 @@ export class NodeProfiler implements MemberProfiler {
     return measured;
   }
 
-  /** Measures while no stage of this node has work: beside one, half of the machine would be measured. */
+  /**
+   * Measures while no stage of this node has work: beside one, half of the machine would be
+   * measured.
+   */
   async #undisturbed<T>(measure: () => Promise<T>): Promise<T> {
     const until = performance.now() + BUSY_MS;
     for (let tries = 0;; tries++) {

@@ -1,9 +1,10 @@
 /**
  * How long work takes on a machine that may have a limit on processor time.
  *
- * Under a limit a clock shows little in a short time: a frame of 4 ms runs at full speed or waits 6 ms for its next quota. So on
- * such a machine work is measured in processor time, and the share of a core over the whole measurement, while the processor is
- * never without work, makes seconds of it.
+ * Under a limit a clock shows little in a short time: a frame of 4 ms runs at full speed or waits 6
+ * ms for its next quota. So on such a machine work is measured in processor time, and the share of
+ * a core over the whole measurement, while the processor is never without work, makes seconds of
+ * it.
  *
  * @module
  */
@@ -43,7 +44,10 @@ export class Pace {
     this.#clocks = clocks;
   }
 
-  /** Seconds of work that never waits: what it says that it took, or processor seconds of a machine with a limit. */
+  /**
+   * Seconds of work that never waits: what it says that it took, or processor seconds of a machine
+   * with a limit.
+   */
   async time(work: () => Promise<number>): Promise<number> {
     const { wall, cpu } = this.#clocks;
     const [started, used] = [wall(), cpu()];

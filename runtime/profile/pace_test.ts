@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { Pace } from "./pace.ts";
 
-/** A device that gets so much of a core, in steps of its quota: what is longer than the rest of it waits for the next period. */
+/**
+ * A device that gets so much of a core, in steps of its quota: what is longer than the rest of it
+ * waits for the next period.
+ */
 function device(share: number, periodS = 0.01) {
   let cpu = 0;
   let wall = 0;

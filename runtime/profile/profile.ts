@@ -35,7 +35,9 @@ export const profileKeySchema = z.object({
 /** See {@linkcode profileKeySchema}. */
 export type ProfileKey = z.infer<typeof profileKeySchema>;
 
-/** Grows whenever an engine becomes faster or slower than it was: older profiles are measured again. */
+/**
+ * Grows whenever an engine becomes faster or slower than it was: older profiles are measured again.
+ */
 export const PROFILE_VERSION = 2;
 
 /** Schema of a {@linkcode Profile}. */
@@ -60,7 +62,10 @@ export const profileSchema = z.object({
   embed: timeTableSchema,
   /** Seconds of final norm, LM head and greedy sampling of so many wanted rows; past [0]. */
   head: timeTableSchema,
-  /** Fixed seconds of a frame at a stage: the way to the worker and back, and what a session costs without layers. */
+  /**
+   * Fixed seconds of a frame at a stage: the way to the worker and back, and what a session costs
+   * without layers.
+   */
   frame_s: seconds,
   /** Resident bytes that an engine takes besides weights and KV. */
   overhead_bytes: z.number().nonnegative(),
@@ -73,7 +78,10 @@ export const profileSchema = z.object({
 /** See {@linkcode profileSchema} and the module's text. */
 export type Profile = z.infer<typeof profileSchema>;
 
-/** A node's profile as it tells it to others: {@linkcode profileSchema} and what its stages may use of memory. */
+/**
+ * A node's profile as it tells it to others: {@linkcode profileSchema} and what its stages may use
+ * of memory.
+ */
 export const nodeProfileSchema = z.object({
   profile: profileSchema,
   memory_bytes: z.number().nonnegative(),
@@ -82,7 +90,10 @@ export const nodeProfileSchema = z.object({
 /** See {@linkcode nodeProfileSchema}. */
 export type NodeProfile = z.infer<typeof nodeProfileSchema>;
 
-/** Hash of all that decides how long a layer, the embedding and the head take: geometry, shapes and formats of the tensors. */
+/**
+ * Hash of all that decides how long a layer, the embedding and the head take: geometry, shapes and
+ * formats of the tensors.
+ */
 export function geometryHash(manifest: Manifest): string {
   const { geometry, embedding, layers, head } = manifest;
   const formats = [embedding, layers[0], head].map(({ tensors }) =>

@@ -6,9 +6,10 @@
  *     first    embedding and one layer                        head  = last - plain
  *     last     one layer, norm, LM head and sampler
  *
- * A frame of few rows takes as long as reading the weights does, and a few layers of a small model may stay in the processor's
- * cache where a real stage's do not. So there are two deep stages: one as large as a real one for frames of few rows, and one of
- * few layers for frames of many rows, which would take too long on the other.
+ * A frame of few rows takes as long as reading the weights does, and a few layers of a small model
+ * may stay in the processor's cache where a real stage's do not. So there are two deep stages: one
+ * as large as a real one for frames of few rows, and one of few layers for frames of many rows,
+ * which would take too long on the other.
  *
  * @module
  */
@@ -28,7 +29,10 @@ const log = getLogger(["orrery", "profile"]);
 const MIB = 2 ** 20;
 /** A stage of so many bytes does not stay in a cache. */
 const UNCACHED_BYTES = 96 * MIB;
-/** Layers that the deep stage for many rows has more: several where one takes too little time to be told from noise. */
+/**
+ * Layers that the deep stage for many rows has more: several where one takes too little time to be
+ * told from noise.
+ */
 const SMALL_LAYER_BYTES = 16 * MIB;
 const SMALL_EXTRA = 2;
 /** Below this one deep stage does for all. */
@@ -38,7 +42,10 @@ const FEW_ROWS = { quick: 4, full: 16 };
 /** Logits of a frame take no more than this. */
 const LOGITS_BYTES = 64 * MIB;
 const LIMIT_MS = 900_000;
-/** What an engine without weights takes once the process has loaded the library: measured, onnxruntime-node 1.30. */
+/**
+ * What an engine without weights takes once the process has loaded the library: measured,
+ * onnxruntime-node 1.30.
+ */
 const ENGINE_BYTES = 16 * MIB;
 
 /** How far a profile is. */
@@ -60,7 +67,10 @@ export interface ProfileOptions {
   threads: number;
   /** @default false */
   spinning?: boolean;
-  /** Fewer points, shorter repeats: under 10 s for a model of half a billion parameters. @default false */
+  /**
+   * Fewer points, shorter repeats: under 10 s for a model of half a billion parameters. @default
+   * false
+   */
   quick?: boolean;
   onProgress?: (progress: ProfileProgress) => void;
   /** Share of a core, if it is measured already. */
@@ -83,8 +93,8 @@ export function profileKey(
 }
 
 /**
- * Measures a profile. Throws what loading the engine throws (group `engine`), what the graph builder throws (group `model`) and
- * the signal's reason; gives up after 15 minutes.
+ * Measures a profile. Throws what loading the engine throws (group `engine`), what the graph
+ * builder throws (group `model`) and the signal's reason; gives up after 15 minutes.
  */
 export async function profileModel(options: ProfileOptions): Promise<Profile> {
   const { manifest, store, data, quick = false, threads, spinning = false } = options;
@@ -151,7 +161,9 @@ async function measureStages(
   { manifest, blobDir }: Specimen,
   options: ProfileOptions & {
     effort: Effort;
-    /** Layers that the deep stages have more than the plain one, for frames of few and of many rows. */
+    /**
+     * Layers that the deep stages have more than the plain one, for frames of few and of many rows.
+     */
     depth: { few: number; many: number };
     pace: Pace;
     signal: AbortSignal;
@@ -195,7 +207,10 @@ async function measureStages(
     const bytes = Deno.memoryUsage().rss - before - arenas;
     return { bench, bytes, weightBytes: graph.weightBytes, dispose: () => own.disposeAsync() };
   };
-  /** What another stage takes beside the plain one. Groups are of frames of one size, the most needed first; late ones may be left out. */
+  /**
+   * What another stage takes beside the plain one. Groups are of frames of one size, the most
+   * needed first; late ones may be left out.
+   */
   const against = async (
     more: Bench,
     what: string,
@@ -248,7 +263,8 @@ async function measureStages(
   }
   onProgress({ what: "layer", done: total, total });
 
-  // What a frame takes besides its layers: a session's own work, and the way to the worker and back.
+  // What a frame takes besides its layers: a session's own work, and the way to the worker and
+  // back.
   const session = Math.max(0, plainTable(fewPairs).seconds[0][0] - table.seconds[0][0]);
   // Processor time has that way in it.
   const way = pace.limited ? 0 : Math.max(0, median(plain.bench.overheads));
@@ -263,8 +279,9 @@ async function measureStages(
 }
 
 /**
- * Row counts, most needed first: one row is a step of decoding, 64 and 16 are pieces of a prompt and drafts; the rest refines.
- * What comes first also pays for what an engine does once, so it is not the one row, of which all else is made.
+ * Row counts, most needed first: one row is a step of decoding, 64 and 16 are pieces of a prompt
+ * and drafts; the rest refines. What comes first also pays for what an engine does once, so it is
+ * not the one row, of which all else is made.
  */
 function needed(rows: number[]): number[] {
   const first = [4, 1, 64, 16].filter((n) => rows.includes(n));

@@ -12,7 +12,10 @@ export function median(values: number[]): number {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** One point of a comparison: seconds of a frame on the plain stage and on the one with more in it, repeat by repeat. */
+/**
+ * One point of a comparison: seconds of a frame on the plain stage and on the one with more in it,
+ * repeat by repeat.
+ */
 export interface Paired {
   rows: number;
   past: number;
@@ -23,8 +26,9 @@ export interface Paired {
 }
 
 /**
- * What the larger stage has beyond the plain one, shared by `parts` equal parts: the median of the differences, repeat by
- * repeat, as whatever slowed the machine in a repeat slowed both. Never negative.
+ * What the larger stage has beyond the plain one, shared by `parts` equal parts: the median of the
+ * differences, repeat by repeat, as whatever slowed the machine in a repeat slowed both. Never
+ * negative.
  */
 export function differenceTable(points: Paired[], parts: number): TimeTable {
   return table(points, ({ plain, more }) => median(more.map((m, i) => m - plain[i])) / parts);

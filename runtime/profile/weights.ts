@@ -1,8 +1,10 @@
 /**
- * What is measured: a model of some layers, over the real weights where this node has them all, else over made-up ones of the
- * same shapes and formats. What a product takes does not depend on its numbers.
+ * What is measured: a model of some layers, over the real weights where this node has them all,
+ * else over made-up ones of the same shapes and formats. What a product takes does not depend on
+ * its numbers.
  *
- * Each layer has numbers of its own: ONNX Runtime keeps equal weights only once, and they would stay in the processor's cache.
+ * Each layer has numbers of its own: ONNX Runtime keeps equal weights only once, and they would
+ * stay in the processor's cache.
  *
  * @module
  */
@@ -26,8 +28,8 @@ export interface Specimen extends AsyncDisposable {
 }
 
 /**
- * The manifest with `layers` layers, the model's own over and over, without what differs from layer to layer (sliding windows:
- * the engine computes as much with them as without).
+ * The manifest with `layers` layers, the model's own over and over, without what differs from layer
+ * to layer (sliding windows: the engine computes as much with them as without).
  *
  * @param context Longest context that will be measured; tables of positions are made for so many.
  */
@@ -51,8 +53,8 @@ export function specimenManifest(
 }
 
 /**
- * A specimen over the store's own blobs if they are all there, else over made-up ones in a folder of its own under `scratch`,
- * which goes when it is disposed of.
+ * A specimen over the store's own blobs if they are all there, else over made-up ones in a folder
+ * of its own under `scratch`, which goes when it is disposed of.
  */
 export async function takeSpecimen(
   manifest: Manifest,
@@ -80,7 +82,10 @@ export async function takeSpecimen(
   return { manifest, blobDir, synthetic: true, [Symbol.asyncDispose]: remove };
 }
 
-/** The manifest as it would be at another precision, as the converter stores it. Its blobs need not exist. */
+/**
+ * The manifest as it would be at another precision, as the converter stores it. Its blobs need not
+ * exist.
+ */
 export function atPrecision(manifest: Manifest, precision: Precision): Manifest {
   if (manifest.precision === precision) return manifest;
   const ends: Precision = precision === "q4" ? "q8" : precision;
@@ -123,7 +128,8 @@ async function writeGroup(path: string, { tensors }: Group): Promise<void> {
   await using file = await open(path, "w");
   for (const { shape, format, data, scales, zeros } of Object.values(tensors)) {
     const inputs = shape.at(-1)!;
-    // Products keep about the size of their inputs: nothing overflows on the way through the layers.
+    // Products keep about the size of their inputs: nothing overflows on the way through the
+    // layers.
     if (scales) {
       const scale = Math.sqrt(12 / inputs) / (format === "q4" ? 16 : 256);
       await writeRepeated(file, scales, bytesOf(new Float32Array(CHUNK / 4).fill(scale)));

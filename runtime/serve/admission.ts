@@ -1,5 +1,6 @@
 /**
- * Admission: how many generations run at once and how many may wait; beyond that the answer is "busy", at once.
+ * Admission: how many generations run at once and how many may wait; beyond that the answer is
+ * "busy", at once.
  *
  * @module
  */
@@ -28,7 +29,10 @@ export class Admission {
     return this.#queue.length;
   }
 
-  /** Waits for a place; dispose gives it back. Throws `busy` when the queue is full, or the signal's reason. */
+  /**
+   * Waits for a place; dispose gives it back. Throws `busy` when the queue is full, or the signal's
+   * reason.
+   */
   async enter(signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
     if (this.#active >= this.#limits.active) {

@@ -36,7 +36,10 @@ const DEFAULT_MAX_TOKENS = 512;
 /** Milliseconds that the arbiter has to tell of its frames. */
 const TRACES_MS = 5_000;
 
-/** An answer by outline may have so many times the tokens of a plain one. A point takes a third of a plain answer's tokens. */
+/**
+ * An answer by outline may have so many times the tokens of a plain one. A point takes a third of a
+ * plain answer's tokens.
+ */
 const OUTLINE_SHARE = 4;
 
 /** Options of a {@linkcode Gateway}. */
@@ -77,7 +80,9 @@ export class Gateway implements Generator {
     this.#options = options;
   }
 
-  /** New requests go to this deployment of this model; undefined: nothing can be answered, and why. */
+  /**
+   * New requests go to this deployment of this model; undefined: nothing can be answered, and why.
+   */
   serve(served: Served | undefined, reason: string): void {
     this.#served = served;
     this.#reason = reason;
@@ -130,13 +135,17 @@ export class Gateway implements Generator {
     return () => run?.model.outlineText(run.request.prompt, run.deployment.shape.policy);
   }
 
-  /** The `pipeline` resource of the arbiter at this address; undefined: its deployment has no requests here. */
+  /**
+   * The `pipeline` resource of the arbiter at this address; undefined: its deployment has no
+   * requests here.
+   */
   pipelineOf(to: string): Pipeline | undefined {
     const { deployment: id } = parseAddress(to);
     const served = [this.#served, ...this.#running.values()].find((s) => s?.deployment.id === id);
     if (!served) return undefined;
     const { model, deployment } = served;
-    // What is planned is held free; more may be asked for, and the stages' memory says no where it ends.
+    // What is planned is held free; more may be asked for, and the stages' memory says no where it
+    // ends.
     const most = model.card.context * Math.max(MOST_CONTEXTS, this.#options.admission.most);
     return {
       stages: stageAddresses(deployment),
@@ -301,7 +310,8 @@ export class Gateway implements Generator {
     return {
       prompt,
       max_tokens: wanted,
-      // Branches share evenly and say more in all than a plain answer: where nobody sets a limit, it must not cut them.
+      // Branches share evenly and say more in all than a plain answer: where nobody sets a limit,
+      // it must not cut them.
       outline_tokens: request.maxTokens ?? Math.min(OUTLINE_SHARE * wanted, Math.max(1, room)),
       sampling,
       stop: request.stop,
@@ -387,7 +397,8 @@ function piecesOf({ pieces, pieceRows }: GenerateRequest, rows: number): number[
 }
 
 function ignoreEnded(error: unknown): void {
-  // It ended between its last word and our cancel, or the system is closing: nothing is left to cancel.
+  // It ended between its last word and our cancel, or the system is closing: nothing is left to
+  // cancel.
   if (!["not_active", "no_owner", "closed"].some((code) => hasCode(error, code))) throw error;
 }
 

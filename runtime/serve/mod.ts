@@ -1,5 +1,6 @@
 /**
- * Serving: from an API request to a Generation actor and back; admission, the served model's text, outlines' prompts.
+ * Serving: from an API request to a Generation actor and back; admission, the served model's text,
+ * outlines' prompts.
  *
  * @module
  */

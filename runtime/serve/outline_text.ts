@@ -9,7 +9,9 @@ import type { ChatMessage } from "../api/mod.ts";
 
 /** What a model gives for it. */
 export interface OutlineModel {
-  /** The conversation as the model's chat template writes it, the beginning of the answer included. */
+  /**
+   * The conversation as the model's chat template writes it, the beginning of the answer included.
+   */
   render(messages: ChatMessage[]): string;
   /** Token ids of rendered text. */
   encode(text: string): Int32Array<ArrayBuffer>;
@@ -90,7 +92,9 @@ export class ModelOutlineText implements OutlineText {
   }
 }
 
-/** The outline texts of a conversation that ends with a question; undefined for any other prompt. */
+/**
+ * The outline texts of a conversation that ends with a question; undefined for any other prompt.
+ */
 export function outlineTextOf(
   model: OutlineModel,
   messages: ChatMessage[],

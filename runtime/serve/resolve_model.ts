@@ -17,9 +17,15 @@ import type {
 export const EMBEDDED = "embedded";
 
 const EMBEDDED_DIR = join(import.meta.dirname!, "..", "..", "models", "embedded");
-/** Drafts of the embedded draft that the embedded model accepts, at the least (97.7 % on held-out questions). */
+/**
+ * Drafts of the embedded draft that the embedded model accepts, at the least (97.7 % on held-out
+ * questions).
+ */
 const EMBEDDED_ACCEPTANCE = 0.9;
-/** What is reckoned with for a draft model that nobody has measured: the chance that a token of it is accepted. */
+/**
+ * What is reckoned with for a draft model that nobody has measured: the chance that a token of it
+ * is accepted.
+ */
 export const USUAL_ACCEPTANCE = 0.7;
 
 /** What is needed of a store. */
@@ -43,7 +49,10 @@ export interface ModelChoice {
   onProgress?: (progress: AddProgress) => void;
 }
 
-/** The model, converted if it was not. Throws group `model` (`model_unknown`, and what the store says). */
+/**
+ * The model, converted if it was not. Throws group `model` (`model_unknown`, and what the store
+ * says).
+ */
 export async function resolveModel(store: ModelFinder, choice: ModelChoice): Promise<StoredModel> {
   const { model = EMBEDDED, precision, onProgress } = choice;
   if (model === EMBEDDED) return await embedded(store, "target", choice);
@@ -71,8 +80,8 @@ export interface DraftChoice {
 }
 
 /**
- * The draft model for a target: as named, or the embedded draft for the embedded model. `none` and `ngram` name no model.
- * Throws as {@linkcode resolveModel}.
+ * The draft model for a target: as named, or the embedded draft for the embedded model. `none` and
+ * `ngram` name no model. Throws as {@linkcode resolveModel}.
  */
 export async function resolveDraft(
   store: ModelFinder,

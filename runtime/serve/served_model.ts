@@ -81,7 +81,8 @@ export class ServedModel {
         return Int32Array.from(this.#tokenizer.encode(prompt.text));
       case "chat": {
         const text = this.#template.render(prompt.messages);
-        // The template has written the special tokens; a BOS of the tokenizer's own would stand twice.
+        // The template has written the special tokens; a BOS of the tokenizer's own would stand
+        // twice.
         return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
       }
     }
@@ -92,7 +93,10 @@ export class ServedModel {
     return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
   }
 
-  /** What is needed to answer this prompt by an outline, as `policy` says; undefined where it cannot be. */
+  /**
+   * What is needed to answer this prompt by an outline, as `policy` says; undefined where it cannot
+   * be.
+   */
   outlineText(
     prompt: GenerateRequest["prompt"],
     { templates, router }: Pick<RequestPolicy, "templates" | "router"> = {},

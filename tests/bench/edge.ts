@@ -1,15 +1,18 @@
 // deno-lint-ignore-file no-console
 /**
- * Four slow devices against one: `deno task bench:edge [--quick] [--repeats 3] [--fleet equal-1000,...] [--emulation PATH]
- * [--acceptance 0.9] [--data DIR] [--svg DIR]`. Takes about 10 minutes a fleet, 3 with `--quick`.
+ * Four slow devices against one:
+ * `deno task bench:edge [--quick] [--repeats 3] [--fleet equal-1000,...] [--emulation PATH] [--acceptance 0.9] [--data DIR] [--svg DIR]`.
+ * Takes about 10 minutes a fleet, 3 with `--quick`.
  *
- * Every row of a table is measured in the same run on the same emulated devices: one device alone, plain pipelining as others
- * do it (even split, the prompt in one piece), then what this project adds, one thing after the other. Made-up weights of a
- * 0.5B model's shape for speed; the embedded pair for acceptance and text.
+ * Every row of a table is measured in the same run on the same emulated devices: one device alone,
+ * plain pipelining as others do it (even split, the prompt in one piece), then what this project
+ * adds, one thing after the other. Made-up weights of a 0.5B model's shape for speed; the embedded
+ * pair for acceptance and text.
  *
- * No draft model guesses what made-up weights say, so drafts come from the client's prediction: the plain answer in which a share
- * of the tokens was changed (`--acceptance`; the embedded pair's drafts come true in 0.82-0.98). Such drafts cost no drafting
- * time; the embedded pair's own table has it all.
+ * No draft model guesses what made-up weights say, so drafts come from the client's prediction: the
+ * plain answer in which a share of the tokens was changed (`--acceptance`; the embedded pair's
+ * drafts come true in 0.82-0.98). Such drafts cost no drafting time; the embedded pair's own table
+ * has it all.
  *
  * @module
  */
@@ -61,7 +64,10 @@ const POINTS = [
 ];
 const QUESTION = "How can I make compost from kitchen waste?";
 const NEW_TOKENS = 64;
-/** What the planner is told of the requests below: questions about long prompts, and long answers to short ones. */
+/**
+ * What the planner is told of the requests below: questions about long prompts, and long answers to
+ * short ones.
+ */
 const WORKLOADS = {
   prompts: "{ prompt_tokens: 512, output_tokens: 64, branches: 8 }",
   answers: "{ prompt_tokens: 64, output_tokens: 512, branches: 8 }",
@@ -71,7 +77,10 @@ const random = seededRandom(7);
 const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
 const chosen = args.fleet?.split(",") ?? (args.quick ? ["equal-1000"] : FLEETS.map((f) => f.name));
 
-/** Figures of one row of the table; undefined: not measured, because it cannot differ from the row above. */
+/**
+ * Figures of one row of the table; undefined: not measured, because it cannot differ from the row
+ * above.
+ */
 interface Row {
   name: string;
   /** Seconds to the first token by prompt length. */
@@ -173,7 +182,10 @@ async function printCeiling(emulation: Emulation, cores: number[]): Promise<void
   }
 }
 
-/** Time to first token, decoding, a whole request and a long answer of several modes by turns; notes what was asked in `known`. */
+/**
+ * Time to first token, decoding, a whole request and a long answer of several modes by turns; notes
+ * what was asked in `known`.
+ */
 async function plain(
   fleet: Fleet,
   modes: Record<string, Orrery>,
@@ -212,7 +224,10 @@ async function plain(
   return rows;
 }
 
-/** The requests that one device has answered, with its answers, changed here and there, as the client's predictions. */
+/**
+ * The requests that one device has answered, with its answers, changed here and there, as the
+ * client's predictions.
+ */
 async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<Row> {
   const row = newRow(name);
   const decode: number[] = [], request: number[] = [];
@@ -335,7 +350,10 @@ function outlineBody(mode: string, tokens: number): Record<string, unknown> {
   };
 }
 
-/** Tokens of a text of the random model, a share of them replaced: its tokenizer writes token n as `wordn`. */
+/**
+ * Tokens of a text of the random model, a share of them replaced: its tokenizer writes token n as
+ * `wordn`.
+ */
 function changed(text: string): number[] {
   const rate = Number(args.acceptance);
   const other = () => 5000 + Math.floor(random() * 1000);

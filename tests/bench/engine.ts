@@ -1,9 +1,11 @@
 // deno-lint-ignore-file no-console
 /**
- * Speed and memory of the engine: `deno task bench:engine [--quick] [--json] [--threads 1,2] [--repeats N] [--spinning]`.
+ * Speed and memory of the engine:
+ * `deno task bench:engine [--quick] [--json] [--threads 1,2] [--repeats N] [--spinning]`.
  *
- * Every figure is a median of repeats and is taken from outside the worker, so the way there and back is in it. Each model
- * and thread count has a process of its own, or one would find the memory that another left.
+ * Every figure is a median of repeats and is taken from outside the worker, so the way there and
+ * back is in it. Each model and thread count has a process of its own, or one would find the memory
+ * that another left.
  *
  * @module
  */

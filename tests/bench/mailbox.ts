@@ -2,8 +2,9 @@
 /**
  * How fast mailboxes are beside a raw TCP echo: `deno task bench:mailbox [--json] [--quick]`.
  *
- * A child process echoes. One-way time is half of a round trip, in alternating rounds of both transports, so that what else
- * the machine does hits both alike. Then messages per second one way, then memory under a receiver that reads slowly.
+ * A child process echoes. One-way time is half of a round trip, in alternating rounds of both
+ * transports, so that what else the machine does hits both alike. Then messages per second one way,
+ * then memory under a receiver that reads slowly.
  *
  * @module
  */
@@ -57,7 +58,10 @@ function framed(bytes: number): Uint8Array {
   return out;
 }
 
-/** The child: echoes `echo`, swallows `sink` and answers the last of a number of them, works 5 ms on each `slow`. */
+/**
+ * The child: echoes `echo`, swallows `sink` and answers the last of a number of them, works 5 ms on
+ * each `slow`.
+ */
 async function child(): Promise<void> {
   const mailbox = await createMailbox({ node: "child", accept: () => true });
   let sunk = 0;

@@ -2,9 +2,10 @@
 /**
  * What a model costs: `deno task bench:models [--quick] [--precision q4|q8|f16|f32]`.
  *
- * A checkpoint of TinyLlama-1.1B's shape with random weights is written, converted in a process of its own, and generates on
- * two nodes of this machine; `--quick` takes a smaller shape. Then the embedded model's quality at each precision. Everything
- * lies in a folder that is deleted at the end.
+ * A checkpoint of TinyLlama-1.1B's shape with random weights is written, converted in a process of
+ * its own, and generates on two nodes of this machine; `--quick` takes a smaller shape. Then the
+ * embedded model's quality at each precision. Everything lies in a folder that is deleted at the
+ * end.
  *
  * @module
  */
@@ -113,7 +114,10 @@ async function benchRandomModel(dir: string, shape: CheckpointShape): Promise<vo
   await generate(data);
 }
 
-/** Converts in a process of its own. @returns Milliseconds, and the peak of its resident memory in bytes. */
+/**
+ * Converts in a process of its own. @returns Milliseconds, and the peak of its resident memory in
+ * bytes.
+ */
 async function convertApart(
   checkpoint: string,
   store: string,
@@ -206,7 +210,9 @@ async function ask(
   return { first, rest: performance.now() - started - first, tokens };
 }
 
-/** Resident memory of a process in bytes, now and at most, as Linux tells it; undefined elsewhere. */
+/**
+ * Resident memory of a process in bytes, now and at most, as Linux tells it; undefined elsewhere.
+ */
 async function memory(pid: number): Promise<{ now: number; peak: number } | undefined> {
   // Deno reads /proc only with every permission; `cat` may.
   const cat = new Deno.Command("cat", { args: [`/proc/${pid}/status`], stderr: "null" });

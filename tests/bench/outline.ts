@@ -1,10 +1,12 @@
 // deno-lint-ignore-file no-console
 /**
- * Quality of answers by outline against plain ones: `deno task bench:outline [--topics 100] [--max-tokens N]`.
+ * Quality of answers by outline against plain ones:
+ * `deno task bench:outline [--topics 100] [--max-tokens N]`.
  *
- * A node of the embedded model in this process is asked about topics of its corpus through its own API, greedily, each question
- * once in mode plain and once in mode outline: in a wording that it was trained on, and in one that it has never seen. The
- * corpus says what is right. Then the router's precision and recall on its labelled questions. Nothing is left behind.
+ * A node of the embedded model in this process is asked about topics of its corpus through its own
+ * API, greedily, each question once in mode plain and once in mode outline: in a wording that it
+ * was trained on, and in one that it has never seen. The corpus says what is right. Then the
+ * router's precision and recall on its labelled questions. Nothing is left behind.
  *
  * @module
  */
@@ -26,7 +28,9 @@ const PATIENCE_MS = 120_000;
 const { values: args } = parseArgs({
   options: {
     topics: { type: "string", default: "100" },
-    /** Left out: what an answer may have where the client does not say, which is what its users get. */
+    /**
+     * Left out: what an answer may have where the client does not say, which is what its users get.
+     */
     "max-tokens": { type: "string" },
   },
 });

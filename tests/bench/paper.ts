@@ -2,8 +2,8 @@
 /**
  * The paper's table in the simulator: `deno task bench:paper [--json]`.
  *
- * Boards are calibrated on EdgeShard's column alone; Jupiter's column is predicted; then what our planner gives. Nothing here
- * is measured by us: it is the paper's hardware on paper.
+ * Boards are calibrated on EdgeShard's column alone; Jupiter's column is predicted; then what our
+ * planner gives. Nothing here is measured by us: it is the paper's hardware on paper.
  *
  * @module
  */

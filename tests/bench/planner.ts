@@ -1,6 +1,6 @@
 /**
- * Time and gap of the placement solver: `deno task bench:planner [--quick]`. One core, one process; `--quick` stops at
- * 64 devices.
+ * Time and gap of the placement solver: `deno task bench:planner [--quick]`. One core, one process;
+ * `--quick` stops at 64 devices.
  *
  * @module
  */

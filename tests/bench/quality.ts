@@ -1,6 +1,7 @@
 // deno-lint-ignore-file no-console
 /**
- * The embedded model's quality at each precision: perplexity over its corpus, and greedy agreement with f32.
+ * The embedded model's quality at each precision: perplexity over its corpus, and greedy agreement
+ * with f32.
  *
  * @module
  */

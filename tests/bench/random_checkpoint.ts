@@ -1,5 +1,6 @@
 /**
- * Writes a checkpoint with random weights of a real model's shape, tensor after tensor: what `bench:models` converts.
+ * Writes a checkpoint with random weights of a real model's shape, tensor after tensor: what
+ * `bench:models` converts.
  *
  * @module
  */
@@ -17,8 +18,9 @@ export interface CheckpointShape {
   intermediate: number;
   vocab: number;
   /**
-   * Token t is followed by token t + {@linkcode CHAIN_STEP}, by a wide margin: the LM head is the embedding turned by so many rows,
-   * and the layers add little. What is generated then does not hang on the last bit of a sum. @default false
+   * Token t is followed by token t + {@linkcode CHAIN_STEP}, by a wide margin: the LM head is the
+   * embedding turned by so many rows, and the layers add little. What is generated then does not
+   * hang on the last bit of a sum. @default false
    */
   chain?: boolean;
 }
@@ -46,7 +48,10 @@ const elements = ({ shape }: Spec) => shape.reduce((a, b) => a * b, 1);
 export const checkpointBytes = (shape: CheckpointShape): number =>
   2 * tensorsOf(shape).reduce((sum, spec) => sum + elements(spec), 0);
 
-/** Writes config, tokenizer and BF16 shards into `dir`; in memory is a pool of random numbers and one piece. */
+/**
+ * Writes config, tokenizer and BF16 shards into `dir`; in memory is a pool of random numbers and
+ * one piece.
+ */
 export async function writeRandomCheckpoint(dir: string, shape: CheckpointShape): Promise<void> {
   await mkdir(dir, { recursive: true });
   await writeTexts(dir, shape);

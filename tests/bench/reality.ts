@@ -1,11 +1,12 @@
 // deno-lint-ignore-file no-console -- its lines are its answers
 /**
- * What the planner predicts against what is then measured: `deno task bench:reality [--quick] [--repeats 3] [--fleet 1,2,4,4-slow,mixed]
- * [--emulation PATH] [--data DIR] [--json FILE]`.
+ * What the planner predicts against what is then measured:
+ * `deno task bench:reality [--quick] [--repeats 3] [--fleet 1,2,4,4-slow,mixed] [--emulation PATH] [--data DIR] [--json FILE]`.
  *
- * For each fleet of emulated devices every node measures itself anew, the planner places the layers for a prompt length, and what
- * the plan that the first node serves (`GET /api/plan`) predicts is held against requests to the same nodes in the same minutes:
- * time to the first token, time per token of a plain stream. The ratio is measured over predicted.
+ * For each fleet of emulated devices every node measures itself anew, the planner places the layers
+ * for a prompt length, and what the plan that the first node serves (`GET /api/plan`) predicts is
+ * held against requests to the same nodes in the same minutes: time to the first token, time per
+ * token of a plain stream. The ratio is measured over predicted.
  *
  * Random weights of a 0.5B model's shape. Needs Linux, root and `edge-emulation.sh`.
  *
@@ -92,7 +93,10 @@ async function main(): Promise<void> {
   report(results);
 }
 
-/** Measures a fleet: every node profiles itself once, then each prompt length is planned for, predicted and asked. */
+/**
+ * Measures a fleet: every node profiles itself once, then each prompt length is planned for,
+ * predicted and asked.
+ */
 async function compare({ name, cores, mbit }: FleetShape): Promise<Comparison[]> {
   console.log(`\n## ${name}`);
   await using emulation = await Emulation.up(cores.length, { mbit, script: args.emulation });
@@ -147,8 +151,8 @@ interface Run {
 }
 
 /**
- * Starts the nodes and asks once: rows that earlier requests leave behind make frames slower, and predictions are of an empty arena.
- * Profiles stay from run to run.
+ * Starts the nodes and asks once: rows that earlier requests leave behind make frames slower, and
+ * predictions are of an empty arena. Profiles stay from run to run.
  */
 async function runOnce(
   emulation: Emulation,
@@ -184,7 +188,10 @@ function cpuTicks(): { idle: number; all: number } {
   };
 }
 
-/** Percent since then. Where others keep the machine busy, devices do not get what they were promised. */
+/**
+ * Percent since then. Where others keep the machine busy, devices do not get what they were
+ * promised.
+ */
 function busyShare(since: { idle: number; all: number }): string {
   const { idle, all } = cpuTicks();
   return (100 * (1 - (idle - since.idle) / (all - since.all))).toFixed(0);
@@ -216,7 +223,10 @@ async function ask(fleet: Fleet, { prompt, tokens }: { prompt: number; tokens: n
   });
 }
 
-/** What the tables show together: how far off predictions are, and whether any fleet is slower than one device. */
+/**
+ * What the tables show together: how far off predictions are, and whether any fleet is slower than
+ * one device.
+ */
 function report(results: Record<string, Comparison[]>): void {
   const whole = (lines: Comparison[]) => lines.filter(({ what }) => !what.startsWith(" ")); // no parts
   const errors = Object.values(results).flatMap(whole).map((c) =>

@@ -10,7 +10,10 @@ import OpenAI from "openai";
 export interface ConformanceOptions {
   /** Name of the served model. */
   model: string;
-  /** Do equal greedy or seeded requests get equal answers? Checks that compare two answers are left out if not. */
+  /**
+   * Do equal greedy or seeded requests get equal answers? Checks that compare two answers are left
+   * out if not.
+   */
   deterministic: boolean;
   /** Runs one named check, e.g. as `t.step`. @default calls it */
   step?: (name: string, check: () => Promise<void>) => Promise<unknown>;
@@ -28,7 +31,10 @@ const messages: Messages = [
   { role: "user", content: [{ type: "text", text: "Why is the sky blue?" }] },
 ];
 
-/** Runs every check against the API at `baseURL` (ends in `/v1`); throws an AssertionError at the first that fails. */
+/**
+ * Runs every check against the API at `baseURL` (ends in `/v1`); throws an AssertionError at the
+ * first that fails.
+ */
 export async function openaiConformance(
   baseURL: string,
   options: ConformanceOptions,

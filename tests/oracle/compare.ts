@@ -5,7 +5,10 @@
  */
 import assert from "node:assert/strict";
 
-/** Largest absolute difference over the largest magnitude of the reference; NaN counts as infinitely far. */
+/**
+ * Largest absolute difference over the largest magnitude of the reference; NaN counts as infinitely
+ * far.
+ */
 export function relativeError(actual: ArrayLike<number>, reference: ArrayLike<number>): number {
   assert.equal(actual.length, reference.length, "lengths differ");
   let error = 0;

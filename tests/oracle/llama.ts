@@ -1,8 +1,10 @@
 /**
- * The oracle: a Llama forward pass in plain TypeScript and float64, without ONNX, caches or fused operators.
+ * The oracle: a Llama forward pass in plain TypeScript and float64, without ONNX, caches or fused
+ * operators.
  *
- * It runs a whole token tree at once; each row attends to the rows that its explicit ancestor list names. Its weights come
- * from a checkpoint's f32 tensors or from a converted model's blobs, dequantised as stored.
+ * It runs a whole token tree at once; each row attends to the rows that its explicit ancestor list
+ * names. Its weights come from a checkpoint's f32 tensors or from a converted model's blobs,
+ * dequantised as stored.
  *
  * @module
  */
@@ -81,7 +83,10 @@ export function oracleForward(
   return { hidden, logits };
 }
 
-/** Softmax attention of each query head over the rows that it may see; query head h reads KV head h / (heads / kv_heads). */
+/**
+ * Softmax attention of each query head over the rows that it may see; query head h reads KV head h
+ * / (heads / kv_heads).
+ */
 function attend(
   geometry: Geometry,
   q: Float64Array,
@@ -112,7 +117,10 @@ function attend(
   return out;
 }
 
-/** Turns dimensions (i, i + D/2) of one head by the position's angle (the Hugging Face half-split layout). */
+/**
+ * Turns dimensions (i, i + D/2) of one head by the position's angle (the Hugging Face half-split
+ * layout).
+ */
 function rotate(x: Float64Array, at: number, position: number, turns: number[]): void {
   turns.forEach((turn, i) => {
     const [a, b] = [x[at + i], x[at + turns.length + i]];

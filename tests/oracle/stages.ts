@@ -1,5 +1,6 @@
 /**
- * Runs a chain of stage graphs straight on onnxruntime-node: the shortest path from graph to numbers.
+ * Runs a chain of stage graphs straight on onnxruntime-node: the shortest path from graph to
+ * numbers.
  *
  * @module
  */
@@ -25,7 +26,10 @@ export class StageChain {
     arena: Record<string, ort.Tensor>;
   }[] = [];
   readonly #rows: OracleRow[] = [];
-  /** Opens a session and an arena of `capacity` rows for each of `ranges` (first and last layer, inclusive). */
+  /**
+   * Opens a session and an arena of `capacity` rows for each of `ranges` (first and last layer,
+   * inclusive).
+   */
   static async open(
     manifest: Manifest,
     ranges: [number, number][],
@@ -56,8 +60,8 @@ export class StageChain {
   }
 
   /**
-   * Runs rows at the next free slots, or from slot `base` on over what lies there; their parents are slots. `want` are indices
-   * into `rows`.
+   * Runs rows at the next free slots, or from slot `base` on over what lies there; their parents
+   * are slots. `want` are indices into `rows`.
    */
   async run(
     rows: readonly OracleRow[],

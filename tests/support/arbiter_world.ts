@@ -1,5 +1,6 @@
 /**
- * A simulated pipeline with an arbiter and toy stages, and clients that speak to it as Generations do.
+ * A simulated pipeline with an arbiter and toy stages, and clients that speak to it as Generations
+ * do.
  *
  * @module
  */
@@ -39,7 +40,10 @@ export interface WorldOptions {
   latencyMs?: { min: number; max: number };
   /** Virtual milliseconds of a frame at each stage by its rows. */
   frameMs?: (rows: number) => number;
-  /** Virtual milliseconds that each slot below a frame's rows adds to it, and that each row which a layout keeps takes. */
+  /**
+   * Virtual milliseconds that each slot below a frame's rows adds to it, and that each row which a
+   * layout keeps takes.
+   */
   slotMs?: { attend: number; move: number };
   /** Rows that each stage has memory for. */
   budgetRows?: number[];
@@ -274,8 +278,8 @@ export async function refusal(promise: Promise<unknown>): Promise<OrreryError> {
 }
 
 /**
- * Grows a random tree of rows: answers' next rows, drafts that are right or wrong, branches, drops; checks every token
- * against the model's. Ends after `steps` results, with whatever is under way.
+ * Grows a random tree of rows: answers' next rows, drafts that are right or wrong, branches, drops;
+ * checks every token against the model's. Ends after `steps` results, with whatever is under way.
  */
 export async function randomTree(
   client: Client,

@@ -1,11 +1,15 @@
 /**
- * The oracle of the tests: every order of every subset of devices with every split, nothing left out.
+ * The oracle of the tests: every order of every subset of devices with every split, nothing left
+ * out.
  *
  * @module
  */
 import { type PlacementProblem, stageBytes, stageCost } from "../../planner/placement/problem.ts";
 
-/** Least sum, least slowest part, and least value of the problem's own objective; Infinity: nothing is allowed. */
+/**
+ * Least sum, least slowest part, and least value of the problem's own objective; Infinity: nothing
+ * is allowed.
+ */
 export interface BruteForce {
   /** Of the sum system. */
   sum: number;

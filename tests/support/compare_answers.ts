@@ -62,8 +62,8 @@ export async function askAll(
 }
 
 /**
- * Compares answers token by token. With a tolerance, a first divergence is allowed where the margin of the expected answer is below
- * it. Returns how many answers diverged.
+ * Compares answers token by token. With a tolerance, a first divergence is allowed where the margin
+ * of the expected answer is below it. Returns how many answers diverged.
  */
 export function assertSame(got: Answer[], expected: Answer[], what: string, tolerance = 0): number {
   let ties = 0;

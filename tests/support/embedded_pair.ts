@@ -1,5 +1,6 @@
 /**
- * The embedded target and draft model in this process: gateway, generations, arbiter, stages and drafter on one node.
+ * The embedded target and draft model in this process: gateway, generations, arbiter, stages and
+ * drafter on one node.
  *
  * @module
  */

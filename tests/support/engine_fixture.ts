@@ -79,7 +79,10 @@ export const sampler = (sampling: Partial<Sampling> = {}, { id = 0, prompt_rows 
   sampling: samplingSchema.parse({ top_logprobs: 5, ...sampling }),
 });
 
-/** A chain of rows; `parent` and `position` of the first one as given, else it follows the slot before. */
+/**
+ * A chain of rows; `parent` and `position` of the first one as given, else it follows the slot
+ * before.
+ */
 export function chain(
   arena: string,
   base: number,

@@ -40,7 +40,10 @@ export const DRAFTER = address("d", "drafter", "0");
 
 const mix = (a: number, b: number) => Math.imul(a ^ (b + 0x9e37), 0x85ebca6b) >>> 12;
 
-/** What the toy model says after some tokens: as `toyAnswer`, but at once, which a drafter in virtual time needs. */
+/**
+ * What the toy model says after some tokens: as `toyAnswer`, but at once, which a drafter in
+ * virtual time needs.
+ */
 export function toyTokens(before: readonly number[], count: number, sampling: Sampling): number[] {
   const layers = Array.from({ length: LAYERS }, (): number[] => []);
   const answer: number[] = [];
@@ -159,7 +162,10 @@ function toyDrafter(script: ToyDrafter) {
   });
 }
 
-/** `stages` nodes s0.. with a stage each, a node `draft` with the drafter, a node `api` with arbiter and generations. */
+/**
+ * `stages` nodes s0.. with a stage each, a node `draft` with the drafter, a node `api` with arbiter
+ * and generations.
+ */
 export function world(options: WorldOptions = {}) {
   const { stages = 2, seed = 1, codec = plainCodec, frameMs = (rows: number) => 10 + rows } =
     options;

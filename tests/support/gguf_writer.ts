@@ -26,7 +26,10 @@ const TYPE_NUMBERS: Record<GgufWriteType, number> = { F32: 0, F16: 1, Q4_0: 2, Q
 const VALUE_NUMBERS = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8 };
 const ALIGNMENT = 32;
 
-/** A whole file's bytes (version 3); `alter` may change a tensor's header entry: dimensions, type number, offset. */
+/**
+ * A whole file's bytes (version 3); `alter` may change a tensor's header entry: dimensions, type
+ * number, offset.
+ */
 export function encodeGguf(
   metadata: Record<string, GgufField>,
   tensors: GgufEntry[],
@@ -91,7 +94,10 @@ export function encodeGguf(
   return file;
 }
 
-/** Values as a tensor's bytes, and in place as a reader must see them; quantised as ggml's reference does. */
+/**
+ * Values as a tensor's bytes, and in place as a reader must see them; quantised as ggml's reference
+ * does.
+ */
 export function ggufValues(values: Float32Array, type: GgufWriteType): Uint8Array {
   if (type === "F32") return new Uint8Array(values.slice().buffer);
   if (type === "F16") {
@@ -120,7 +126,10 @@ export function ggufValues(values: Float32Array, type: GgufWriteType): Uint8Arra
   return out;
 }
 
-/** Rows as llama.cpp reorders those of Q and K in Llama's family: row 2i + half of a head was half * head / 2 + i. */
+/**
+ * Rows as llama.cpp reorders those of Q and K in Llama's family: row 2i + half of a head was half *
+ * head / 2 + i.
+ */
 function permuteHeads(values: Float32Array, rows: number, head: number): Float32Array {
   const width = values.length / rows, half = head / 2;
   const out = new Float32Array(values.length);
@@ -152,7 +161,10 @@ const STEMS: [huggingFace: string, gguf: string][] = [
   ["post_feedforward_layernorm", "post_ffw_norm"],
 ];
 
-/** Tensors of a checkpoint as the converter writes them; matrices as `type` (their values are rounded in place), vectors F32. */
+/**
+ * Tensors of a checkpoint as the converter writes them; matrices as `type` (their values are
+ * rounded in place), vectors F32.
+ */
 export function ggufTensors(
   tensors: TinyCheckpoint["tensors"],
   { type, permutedBy, gainOffset = 0 }: {

@@ -1,5 +1,6 @@
 /**
- * A hub in this process: model info, trees in pages, files by redirect to another origin, ranges, tokens; and what goes wrong there.
+ * A hub in this process: model info, trees in pages, files by redirect to another origin, ranges,
+ * tokens; and what goes wrong there.
  *
  * @module
  */
@@ -9,7 +10,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** A repository. Files ending in .safetensors, .gguf or .bin lie in large file storage, on the other origin. */
+/**
+ * A repository. Files ending in .safetensors, .gguf or .bin lie in large file storage, on the other
+ * origin.
+ */
 export interface HubRepository {
   files: Record<string, Uint8Array<ArrayBuffer>>;
   /** Branches and tags besides `main`: name -> files at that revision. */
@@ -21,7 +25,8 @@ export interface HubRepository {
 }
 
 /**
- * What goes wrong with a file's bytes or, for a status, with an answer of the hub itself, `times` times.
+ * What goes wrong with a file's bytes or, for a status, with an answer of the hub itself, `times`
+ * times.
  *
  * - `cut`: the connection breaks after half of the bytes; `short`: it ends properly there
  * - `wrong`: one byte is another; `no_ranges`: the whole file, whatever was asked for
@@ -52,7 +57,10 @@ export interface HubServerOptions {
   repositories: Record<string, HubRepository>;
   /** Entries of a page of a tree. @default 3 */
   pageEntries?: number;
-  /** Answers to files in large storage name a xet hash and links, as for repositories that have moved there. @default true */
+  /**
+   * Answers to files in large storage name a xet hash and links, as for repositories that have
+   * moved there. @default true
+   */
   xet?: boolean;
 }
 

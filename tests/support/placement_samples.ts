@@ -18,8 +18,9 @@ export function weights(objective: "latency" | "throughput" | "blended", lambda 
 }
 
 /**
- * A problem with whatever may go wrong: memory walls (about one in four infeasible), missing links, pins, devices that
- * may not hold an end or anything, equal devices, layers of unequal size, a tied embedding.
+ * A problem with whatever may go wrong: memory walls (about one in four infeasible), missing links,
+ * pins, devices that may not hold an end or anything, equal devices, layers of unequal size, a tied
+ * embedding.
  */
 export function roughProblem(
   seed: number,
@@ -105,9 +106,9 @@ export function roughProblem(
 export type Family = "equal" | "four types" | "all different";
 
 /**
- * A cluster as one finds it: seconds and bytes. `equal`: devices and links all alike; `four types`: fast and roomy to
- * slow and small, links alike; `all different`: speed, memory and every link at random. Memory holds the model about
- * one and a half to two times in all, so that some walls bind.
+ * A cluster as one finds it: seconds and bytes. `equal`: devices and links all alike; `four types`:
+ * fast and roomy to slow and small, links alike; `all different`: speed, memory and every link at
+ * random. Memory holds the model about one and a half to two times in all, so that some walls bind.
  */
 export function clusterProblem(
   family: Family,

@@ -141,8 +141,9 @@ export class NodeProcess implements AsyncDisposable {
 }
 
 /**
- * A cluster of processes over one store: the first node waits for all. Layers are split evenly unless `args` say otherwise, as the
- * planner would put a small model on one node. With `--layers` there may be more nodes than ranges: the first without layers drafts.
+ * A cluster of processes over one store: the first node waits for all. Layers are split evenly
+ * unless `args` say otherwise, as the planner would put a small model on one node. With `--layers`
+ * there may be more nodes than ranges: the first without layers drafts.
  */
 export async function startCluster(
   nodes: number,

@@ -1,5 +1,6 @@
 /**
- * Prompts for the tests that compare whole answers: topics of the embedded model, small talk, and things it never learned.
+ * Prompts for the tests that compare whole answers: topics of the embedded model, small talk, and
+ * things it never learned.
  *
  * @module
  */

@@ -17,8 +17,9 @@ const words =
     .split(/(?= )/);
 
 /**
- * Words in the order above; a temperature above 0 turns the order by the seed. Marks in the prompt: `[busy]`,
- * `[not ready]`, `[broken]` (a bug), `[fail]` (a stage fails after two tokens), `[hang]` (no token), `[endless]`.
+ * Words in the order above; a temperature above 0 turns the order by the seed. Marks in the prompt:
+ * `[busy]`, `[not ready]`, `[broken]` (a bug), `[fail]` (a stage fails after two tokens), `[hang]`
+ * (no token), `[endless]`.
  */
 export class ScriptedGenerator implements Generator {
   readonly requests: GenerateRequest[] = [];

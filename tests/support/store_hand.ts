@@ -1,8 +1,9 @@
 /**
- * One of several processes that use a model store at once: `store_hand.ts STORE CHECKPOINT OWN_NAME ROUNDS`.
+ * One of several processes that use a model store at once:
+ * `store_hand.ts STORE CHECKPOINT OWN_NAME ROUNDS`.
  *
- * It adds and removes models whose blobs are those of others. The model of its own name only it removes: whenever that one is
- * there, all of it must be.
+ * It adds and removes models whose blobs are those of others. The model of its own name only it
+ * removes: whenever that one is there, all of it must be.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Writes a tiny checkpoint with random weights in the Hugging Face format: what tests convert, cut and run.
+ * Writes a tiny checkpoint with random weights in the Hugging Face format: what tests convert, cut
+ * and run.
  *
  * @module
  */
@@ -24,7 +25,10 @@ export interface TinyCheckpointOptions {
   kvHeads?: number;
   /** @default hidden / heads */
   headDim?: number;
-  /** Rows of the embedding; at least {@linkcode TINY_TOKENS}, which the tokenizer knows. @default 288 */
+  /**
+   * Rows of the embedding; at least {@linkcode TINY_TOKENS}, which the tokenizer knows. @default
+   * 288
+   */
   vocab?: number;
   /** Longest context in rows. @default 256 */
   context?: number;
@@ -40,7 +44,10 @@ export interface TinyCheckpointOptions {
   config?: Record<string, unknown>;
 }
 
-/** What was written: the fields of config.json and every tensor's values as a reader of the files must see them. */
+/**
+ * What was written: the fields of config.json and every tensor's values as a reader of the files
+ * must see them.
+ */
 export interface TinyCheckpoint {
   dir: string;
   config: Record<string, unknown>;
@@ -57,7 +64,9 @@ export const TINY_SPECIALS = [
   "<|system|>",
 ] as const;
 
-/** Ids that the tiny tokenizer knows: the special tokens, then one for each byte (id = byte + 5). */
+/**
+ * Ids that the tiny tokenizer knows: the special tokens, then one for each byte (id = byte + 5).
+ */
 export const TINY_TOKENS = TINY_SPECIALS.length + 256;
 
 /** Writes a valid Llama-family folder into `dir` (created when absent) and says what is in it. */

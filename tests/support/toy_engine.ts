@@ -1,7 +1,8 @@
 /**
- * A stage engine that computes a toy model in integers and virtual time: what a row becomes depends on every ancestor's row
- * in every layer, so that a wrong slot, parent, order or split changes the tokens. It is strict: rows that hang on nothing,
- * a layout that keeps what was never written, and samplers that nobody announced are errors.
+ * A stage engine that computes a toy model in integers and virtual time: what a row becomes depends
+ * on every ancestor's row in every layer, so that a wrong slot, parent, order or split changes the
+ * tokens. It is strict: rows that hang on nothing, a layout that keeps what was never written, and
+ * samplers that nobody announced are errors.
  *
  * @module
  */
@@ -234,7 +235,10 @@ function toyError(
   return new OrreryError({ group: "engine", code, message, metadata });
 }
 
-/** The toy model's tokens after a prompt (greedy unless told): all layers in one engine, the whole prompt in one frame. */
+/**
+ * The toy model's tokens after a prompt (greedy unless told): all layers in one engine, the whole
+ * prompt in one frame.
+ */
 export async function toyAnswer(
   prompt: Int32Array,
   count: number,

@@ -1,5 +1,6 @@
 /**
- * What every transport must do, whatever carries it: run over {in process, HTTP/2} x {two nodes, several}.
+ * What every transport must do, whatever carries it: run over {in process, HTTP/2} x {two nodes,
+ * several}.
  *
  * @module
  */
@@ -10,7 +11,10 @@ import { type Envelope, hasCode, type NodeId, type Transport } from "../../actor
 export interface NetworkOptions {
   /** Unacknowledged messages before `send` waits. @default 1024 */
   windowMessages?: number;
-  /** Milliseconds after which a silent peer is lost, where the transport has such a bound. @default 10000 */
+  /**
+   * Milliseconds after which a silent peer is lost, where the transport has such a bound. @default
+   * 10000
+   */
   peerTimeoutMs?: number;
 }
 

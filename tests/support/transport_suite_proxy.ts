@@ -46,7 +46,10 @@ export class FaultyProxy {
     for (const [left] of this.#pairs) left.resume();
   }
 
-  /** Overwrites what goes to the target with 0xff from this many bytes on, until the connection is gone. */
+  /**
+   * Overwrites what goes to the target with 0xff from this many bytes on, until the connection is
+   * gone.
+   */
   corruptAfter(bytes: number): void {
     this.#corruptAfter = bytes;
   }

@@ -1,8 +1,9 @@
 // deno-lint-ignore-file no-console -- its line is its answer
 /**
- * What emulated devices compute when all of them compute at once, without a network between them: no pipeline on this machine
- * can gain more than this. Their quotas may add up to less than the machine has and they still slow each other: by processor
- * threads that share a core, by caches and memory.
+ * What emulated devices compute when all of them compute at once, without a network between them:
+ * no pipeline on this machine can gain more than this. Their quotas may add up to less than the
+ * machine has and they still slow each other: by processor threads that share a core, by caches and
+ * memory.
  *
  * @module
  */
@@ -29,7 +30,10 @@ const PAST = 256;
 /** Frames a second of each device, by rows of a frame. */
 export type Speeds = Map<number, number[]>;
 
-/** Frames a second of devices that all compute at once, each for itself. `data` holds the 0.5B shape. */
+/**
+ * Frames a second of devices that all compute at once, each for itself. `data` holds the 0.5B
+ * shape.
+ */
 export async function speedsTogether(
   emulation: Emulation,
   { cores, data }: { cores: number[]; data: string },
@@ -60,7 +64,10 @@ export async function speedsTogether(
   return new Map(ROWS.map((rows, at) => [rows, outputs.map((speeds) => speeds[at])]));
 }
 
-/** Frames a second by {@linkcode ROWS}, each measured for {@linkcode MEASURE_S} from the given time on. */
+/**
+ * Frames a second by {@linkcode ROWS}, each measured for {@linkcode MEASURE_S} from the given time
+ * on.
+ */
 async function measure(data: string, from: number): Promise<number[]> {
   const store = await ModelStore.open(data);
   const model = (await store.list()).find((m) => m.manifest.name === HALF_BILLION);

@@ -1,8 +1,10 @@
 // deno-lint-ignore-file no-console -- its lines are its answers
 /**
- * A client of the REST API that measures: reads requests as JSON lines, answers each with a line of {@linkcode Measured}.
+ * A client of the REST API that measures: reads requests as JSON lines, answers each with a line of
+ * {@linkcode Measured}.
  *
- * It runs in a device's network namespace, where only processes of that device's side can reach the API.
+ * It runs in a device's network namespace, where only processes of that device's side can reach the
+ * API.
  *
  * @module
  */

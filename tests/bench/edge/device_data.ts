@@ -1,5 +1,6 @@
 /**
- * A data folder for each emulated device: the model store is shared, what a device measures of itself is its own.
+ * A data folder for each emulated device: the model store is shared, what a device measures of
+ * itself is its own.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Slow devices on one machine: drives an `edge-emulation.sh` (network namespaces, shaped links, CPU quotas).
+ * Slow devices on one machine: drives an `edge-emulation.sh` (network namespaces, shaped links, CPU
+ * quotas).
  *
  * @module
  */
@@ -66,7 +67,10 @@ export class Emulation implements AsyncDisposable {
     }).spawn();
   }
 
-  /** Starts a command in a device's network, outside of its CPU quota: a client that takes nothing from it. */
+  /**
+   * Starts a command in a device's network, outside of its CPU quota: a client that takes nothing
+   * from it.
+   */
   beside(device: number, command: string[]): Deno.ChildProcess {
     return new Deno.Command("nsenter", {
       args: [`--net=/run/netns/${this.#env.EDGE_NAME}-d${device}`, "--", ...command],

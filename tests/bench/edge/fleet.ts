@@ -116,7 +116,10 @@ export class Fleet implements AsyncDisposable {
     }
   }
 
-  /** Posts a completion, a chat where there are messages. Throws what the API answered if it is an error. */
+  /**
+   * Posts a completion, a chat where there are messages. Throws what the API answered if it is an
+   * error.
+   */
   async ask(
     body: Record<string, unknown>,
     { timeoutMs = 600_000 }: { timeoutMs?: number } = {},

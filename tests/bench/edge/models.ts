@@ -1,5 +1,6 @@
 /**
- * The store that the edge benchmarks run on: made-up weights of a 0.5B model's shape for speed, and the embedded pair.
+ * The store that the edge benchmarks run on: made-up weights of a 0.5B model's shape for speed, and
+ * the embedded pair.
  *
  * @module
  */
@@ -22,7 +23,10 @@ const SHAPE: CheckpointShape = {
   chain: true,
 };
 
-/** Makes the model in the store at `data` unless it is there already; needs 1.7 GB for the time of the conversion. */
+/**
+ * Makes the model in the store at `data` unless it is there already; needs 1.7 GB for the time of
+ * the conversion.
+ */
 export async function prepareHalfBillion(data: string): Promise<void> {
   const store = await ModelStore.open(data);
   if ((await store.list()).some((m) => m.manifest.name === HALF_BILLION)) return;

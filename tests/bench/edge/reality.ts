@@ -21,7 +21,10 @@ export function medianOf(values: number[]): number {
   return sorted[sorted.length >> 1];
 }
 
-/** Columns: what, predicted, measured, measured over predicted, error of the prediction, spread of the repeats. */
+/**
+ * Columns: what, predicted, measured, measured over predicted, error of the prediction, spread of
+ * the repeats.
+ */
 export function comparisonTable(lines: Comparison[]): string {
   const rows = lines.map(({ what, predictedS, measuredS, allS }) => {
     const ratio = measuredS / predictedS;

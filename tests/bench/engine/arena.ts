@@ -1,5 +1,6 @@
 /**
- * What sharing an arena costs: slots of others that a row does not see, the mask that hides them, a layout.
+ * What sharing an arena costs: slots of others that a row does not see, the mask that hides them, a
+ * layout.
  *
  * @module
  */
@@ -105,8 +106,8 @@ export async function measureArena(
 }
 
 /**
- * Microseconds of the bias of a frame of one row for each of `lanes`, after each of them has `steps` rows that stand in turn with
- * the others' (every run is one row long), or as one run each.
+ * Microseconds of the bias of a frame of one row for each of `lanes`, after each of them has
+ * `steps` rows that stand in turn with the others' (every run is one row long), or as one run each.
  */
 export function measureMask(lanes: number, steps: number, turns: boolean): number {
   const slots = new Slots(lanes * (steps + 1));

@@ -1,6 +1,6 @@
 /**
- * A q4 model with random weights of a real model's shape, written straight in the model store's layout: for measuring
- * speed and memory, not for reading its text.
+ * A q4 model with random weights of a real model's shape, written straight in the model store's
+ * layout: for measuring speed and memory, not for reading its text.
  *
  * @module
  */
@@ -30,7 +30,10 @@ const PAGE = 4096;
 
 type Format = "f32" | "q4" | "q8";
 
-/** Writes the blobs into `blobDir` and returns the manifest. Formats as the converter's: vocabulary q8, projections q4. */
+/**
+ * Writes the blobs into `blobDir` and returns the manifest. Formats as the converter's: vocabulary
+ * q8, projections q4.
+ */
 export async function syntheticModel(geometry: Geometry, blobDir: string): Promise<Manifest> {
   const { hidden, intermediate, heads, kv_heads, head_dim, vocab } = geometry;
   const group = (name: string, tensors: [string, number[], Format][]) =>
@@ -93,7 +96,8 @@ async function writeGroup(
       };
       continue;
     }
-    // Random codes of n values are even: their deviation is n / sqrt(12). So a product keeps its input's size.
+    // Random codes of n values are even: their deviation is n / sqrt(12). So a product keeps its
+    // input's size.
     const scale = Math.sqrt(12 / shape[1]) / (format === "q4" ? 16 : 256);
     const scales = new Float32Array(elements / BLOCK).fill(scale);
     entries[key] = {

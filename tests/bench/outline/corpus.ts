@@ -1,5 +1,6 @@
 /**
- * The questions of the outline benchmark, from the corpus of the embedded model and the labelled list of the router.
+ * The questions of the outline benchmark, from the corpus of the embedded model and the labelled
+ * list of the router.
  *
  * @module
  */
@@ -33,10 +34,16 @@ const labelledSchema = z.object({
   set: z.int(),
 });
 
-/** A question for the router, labelled by hand; `set` numbers the lists in the order in which they were written. */
+/**
+ * A question for the router, labelled by hand; `set` numbers the lists in the order in which they
+ * were written.
+ */
 export type Labelled = z.infer<typeof labelledSchema>;
 
-/** All topics, as models/training/corpus.py reads them. Throws a ZodError for a file of another form. */
+/**
+ * All topics, as models/training/corpus.py reads them. Throws a ZodError for a file of another
+ * form.
+ */
 export async function readTopics(): Promise<Topic[]> {
   const wordings = new Map(
     (await readLines(CORPUS, "wordings", wordingSchema)).map((w) => [w.id, w]),
@@ -46,7 +53,8 @@ export async function readTopics(): Promise<Topic[]> {
   return topics.map(({ id, questions, heldout, answer, outline }) => {
     const more = wordings.get(id);
     if (!more) throw new Error(`wordings.jsonl has no line for topic ${id}`);
-    // The training left one wording of each topic out to choose between models by: neither trained nor unseen.
+    // The training left one wording of each topic out to choose between models by: neither trained
+    // nor unseen.
     const dev = Array.from(id).reduce((sum, c) => sum + c.codePointAt(0)!, 0) %
       more.wordings.length;
     return {

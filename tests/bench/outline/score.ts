@@ -1,6 +1,6 @@
 /**
- * How answers about the embedded model's topics are scored: the measures of models/training/evaluate.py, for whole answers as a
- * client sees them.
+ * How answers about the embedded model's topics are scored: the measures of
+ * models/training/evaluate.py, for whole answers as a client sees them.
  *
  * @module
  */
@@ -32,7 +32,10 @@ export interface Topic {
 export interface PlainScore {
   /** It begins with the first sentence of the topic that was asked for. */
   leads: boolean;
-  /** Of all topics' answers, that of the topic asked for has most words with it in common. A refusal is about no topic. */
+  /**
+   * Of all topics' answers, that of the topic asked for has most words with it in common. A refusal
+   * is about no topic.
+   */
   nearest: boolean;
   /** It is some topic's answer, word for word. */
   whole: boolean;
@@ -42,7 +45,10 @@ export interface PlainScore {
 
 /** How an answer by its outline was. */
 export interface OutlineScore {
-  /** Sections that have a topic's point, each numbered by its place, follow each other. Without that, nothing else is true. */
+  /**
+   * Sections that have a topic's point, each numbered by its place, follow each other. Without
+   * that, nothing else is true.
+   */
   inForm: boolean;
   /** Its points are, all and in order, those of the topic that they are nearest to. */
   points: boolean;
@@ -65,15 +71,17 @@ export function wordsOf(text: string): Set<string> {
   return new Set(text.toLowerCase().match(/[a-z]{4,}/g));
 }
 
-/** Share of the wanted text's words that occur in `text`, 0 .. 1; 0 for a wanted text without words. */
+/**
+ * Share of the wanted text's words that occur in `text`, 0 .. 1; 0 for a wanted text without words.
+ */
 export function overlap(text: string, wanted: string): number {
   const all = wordsOf(wanted);
   return all.size === 0 ? 0 : wordsOf(text).intersection(all).size / all.size;
 }
 
 /**
- * The sections of an answer by its outline, `1. Point: text`, with a blank line between them; undefined for text of any other form
- * and for numbers that do not count from 1.
+ * The sections of an answer by its outline, `1. Point: text`, with a blank line between them;
+ * undefined for text of any other form and for numbers that do not count from 1.
  */
 export function readSections(text: string): Section[] | undefined {
   const sections: Section[] = [];
@@ -138,7 +146,10 @@ export class OutlineScorer {
     };
   }
 
-  /** The topic whose bag has most words in common with the text, longer bags counting less; the first of equals, and none without any. */
+  /**
+   * The topic whose bag has most words in common with the text, longer bags counting less; the
+   * first of equals, and none without any.
+   */
   #nearest(text: string, bags: readonly Set<string>[]): Topic | undefined {
     const own = wordsOf(text);
     const scores = bags.map((bag) => own.intersection(bag).size / Math.sqrt(1 + bag.size));
@@ -150,7 +161,8 @@ export class OutlineScorer {
 const pointsOf = (sections: readonly Section[]) => sections.map(({ point }) => point).join("\n");
 
 /**
- * Precision and recall of a yes-or-no judgement; `said` is the judgement, `true` the label. A share of nothing is NaN.
+ * Precision and recall of a yes-or-no judgement; `said` is the judgement, `true` the label. A share
+ * of nothing is NaN.
  *
  * @returns `precision` and `recall`, 0 .. 1, and the questions judged wrongly, in order
  */

@@ -15,7 +15,10 @@ export interface Answer {
   tokens: number;
   /** Milliseconds from question to end. */
   ms: number;
-  /** CPU milliseconds that this process took for it: unlike the time, it says something on a busy machine too. */
+  /**
+   * CPU milliseconds that this process took for it: unlike the time, it says something on a busy
+   * machine too.
+   */
   cpuMs: number;
   /** Milliseconds from the start of the generation to the first token. */
   ttftMs: number;

@@ -57,8 +57,9 @@ function frameSeconds(cost: CostModel, stages: DeviceStage[], rows: number): num
 }
 
 /**
- * Relative errors of EdgeShard under a hardware: the 12 cells, then prefill and decode of the 4 pairs of bars. In closed form,
- * which {@linkcode edgeshard} agrees with: nothing overlaps when one frame is on its way.
+ * Relative errors of EdgeShard under a hardware: the 12 cells, then prefill and decode of the 4
+ * pairs of bars. In closed form, which {@linkcode edgeshard} agrees with: nothing overlaps when one
+ * frame is on its way.
  */
 export function edgeshardErrors(hardware: Hardware): number[] {
   const bars: number[] = [];
@@ -82,7 +83,10 @@ export function edgeshardLoss(hardware: Hardware): number {
   return edgeshardErrors(hardware).reduce((sum, e) => sum + e * e, 0);
 }
 
-/** How the search begins: a tenth of the data sheet's operations, half of its bandwidth at half a byte a weight. */
+/**
+ * How the search begins: a tenth of the data sheet's operations, half of its bandwidth at half a
+ * byte a weight.
+ */
 const START: Hardware = {
   launch_s: 5e-3,
   read_s: 2e-11,
@@ -93,9 +97,10 @@ const START: Hardware = {
 };
 
 /**
- * The hardware with the least sum of squared relative errors on EdgeShard's 12 cells and 8 bars. Pattern search on logarithms:
- * one or two numbers at a time are made larger or smaller while that helps, in ever smaller steps. Whole layers make the errors
- * jump, so it begins at several costs of the wire, the least known number. Deterministic.
+ * The hardware with the least sum of squared relative errors on EdgeShard's 12 cells and 8 bars.
+ * Pattern search on logarithms: one or two numbers at a time are made larger or smaller while that
+ * helps, in ever smaller steps. Whole layers make the errors jump, so it begins at several costs of
+ * the wire, the least known number. Deterministic.
  */
 export function calibrate(): Hardware {
   let best = START;

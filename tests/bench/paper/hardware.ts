@@ -28,9 +28,14 @@ export interface Hardware {
   compute_s: number;
   /** How many times slower a TX2 computes than an NX. */
   tx2_compute: number;
-  /** How many times slower a TX2 is in what a frame costs whatever its rows: launches and reading. */
+  /**
+   * How many times slower a TX2 is in what a frame costs whatever its rows: launches and reading.
+   */
   tx2_fixed: number;
-  /** Bytes on the wire for each byte of 16-bit hidden states: what protocol and formats take of a link. */
+  /**
+   * Bytes on the wire for each byte of 16-bit hidden states: what protocol and formats take of a
+   * link.
+   */
   wire: number;
 }
 
@@ -51,7 +56,10 @@ function slowness(board: Board, hardware: Hardware): { compute: number; fixed: n
 /** Matrices of a layer: four of attention, three of the feed-forward part. */
 const LAYER_MATRICES = 7;
 
-/** Seconds of matrices with so many weights in all; a straight line in the rows, attention over the past left out. */
+/**
+ * Seconds of matrices with so many weights in all; a straight line in the rows, attention over the
+ * past left out.
+ */
 function lineTable(
   board: Board,
   size: { macs: number; matrices: number },
@@ -105,14 +113,16 @@ export function paperCosts(
 }
 
 /**
- * The paper's partition: all devices in their order, the slowest stage as fast as can be, the link into a stage counted with it,
- * memory kept. Times are those of the prompt in one piece, as the paper profiles prefill.
+ * The paper's partition: all devices in their order, the slowest stage as fast as can be, the link
+ * into a stage counted with it, memory kept. Times are those of the prompt in one piece, as the
+ * paper profiles prefill.
  */
 export function paperPartition(cost: CostModel): DeviceStage[] {
   const { layers } = cost.model;
   const count = cost.devices.length;
   const frame = { rows: PROMPT, past: 0, wanted: 1 };
-  // the layers of these models are alike, so a stage's cost depends on their count and on whether it has an end
+  // the layers of these models are alike, so a stage's cost depends on their count and on whether
+  // it has an end
   const known = new Map<number, number>();
   const stage = (device: number, range: LayerRange) => {
     const ends = (range.first === 0 ? 1 : 0) + (range.last === layers - 1 ? 2 : 0);

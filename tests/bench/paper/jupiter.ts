@@ -1,7 +1,8 @@
 /**
  * Jupiter as its paper describes it, on the calibrated boards: what it should have measured.
  *
- * Nothing here is fitted to Jupiter's own end-to-end numbers. What the paper leaves open is in {@linkcode ASSUMPTIONS}.
+ * Nothing here is fitted to Jupiter's own end-to-end numbers. What the paper leaves open is in
+ * {@linkcode ASSUMPTIONS}.
  *
  * @module
  */
@@ -12,7 +13,9 @@ import { runSystem, type System } from "./calibrate.ts";
 import { type Hardware, paperCosts, paperPartition } from "./hardware.ts";
 import { PROMPT, TOKENS } from "./published.ts";
 
-/** What is free: chosen from the paper's text and ablation, not fitted to its end-to-end numbers. */
+/**
+ * What is free: chosen from the paper's text and ablation, not fitted to its end-to-end numbers.
+ */
 export const ASSUMPTIONS = {
   /** Tokens that the Medusa heads draft: "5 Medusa heads and a short chain". */
   draftLength: 5,
@@ -20,7 +23,10 @@ export const ASSUMPTIONS = {
   branches: 5,
   /** Rows of a branch's own prompt: its point and what to do with it. */
   pointRows: 12,
-  /** Below this share of a device's full rate it is under-used: what makes the least length of a prompt piece. */
+  /**
+   * Below this share of a device's full rate it is under-used: what makes the least length of a
+   * prompt piece.
+   */
   leastEfficiency: 0.8,
 };
 
@@ -59,7 +65,10 @@ export function paperRequest(
   };
 }
 
-/** Fewest rows at which the first device works at the assumed share of its rate for the whole prompt. */
+/**
+ * Fewest rows at which the first device works at the assumed share of its rate for the whole
+ * prompt.
+ */
 export function leastPieceRows(cost: CostModel): number {
   const rate = (rows: number) => rows / cost.layerSeconds(0, { rows, past: 0 });
   let rows = 1;
@@ -67,7 +76,10 @@ export function leastPieceRows(cost: CostModel): number {
   return rows;
 }
 
-/** Medusa: a residual matrix and an LM head for each drafted token, on the last stage's device. Seconds for each. */
+/**
+ * Medusa: a residual matrix and an LM head for each drafted token, on the last stage's device.
+ * Seconds for each.
+ */
 export function medusaSeconds(cost: CostModel, device: number): number {
   const { hidden, macsPerRow } = cost.model;
   const head = cost.headSeconds(device, 1);
@@ -75,7 +87,10 @@ export function medusaSeconds(cost: CostModel, device: number): number {
   return head + cost.layerSeconds(device, { rows: 1, past: 0 }) * hidden ** 2 / macsPerRow;
 }
 
-/** Jupiter on a cost model: the paper's partition and pieces, a chain of drafts, branches as requests of their own. */
+/**
+ * Jupiter on a cost model: the paper's partition and pieces, a chain of drafts, branches as
+ * requests of their own.
+ */
 export function jupiterSystem(cost: CostModel, options: SimulationOptions): System {
   const stages: DeviceStage[] = paperPartition(cost);
   const { pieces } = paperPieces({
@@ -106,8 +121,9 @@ export function jupiter(cost: CostModel, levers: Levers): SimulationResult {
 }
 
 /**
- * The acceptance and the length of outline at which each lever alone gives what the ablation says, on four NX with 7B at
- * 1 Gbit/s. Expected gains, no chance: what further rows, heads and branch prompts cost is in them.
+ * The acceptance and the length of outline at which each lever alone gives what the ablation says,
+ * on four NX with 7B at 1 Gbit/s. Expected gains, no chance: what further rows, heads and branch
+ * prompts cost is in them.
  */
 export function leversOf(hardware: Hardware, ablation: Ablation): Levers {
   const cost = paperCosts(hardware, { environment: "A", model: "7B", mbit: 1000 });

@@ -1,5 +1,6 @@
 /**
- * What this project's planner would do on the paper's hardware: the same request, the same drafts, another plan.
+ * What this project's planner would do on the paper's hardware: the same request, the same drafts,
+ * another plan.
  *
  * @module
  */
@@ -21,8 +22,9 @@ export interface Found {
 /** What a search may do that Jupiter cannot. */
 export interface Freedom {
   /**
-   * Instead of heads on the last stage a draft model, as costly and as good as they are, on any device; it need not wait for
-   * the last stage, so it may go on while frames are in flight. Heads cannot.
+   * Instead of heads on the last stage a draft model, as costly and as good as they are, on any
+   * device; it need not wait for the last stage, so it may go on while frames are in flight. Heads
+   * cannot.
    */
   continuous: boolean;
   /** Branches begin as soon as their own points are there. */
@@ -46,9 +48,10 @@ interface Shape {
 const LONGEST_DRAFT = 7, MOST_AHEAD = 3;
 
 /**
- * The best system that a search finds, by simulated seconds of the paper's request: from the solver's placements, layers moved
- * one by one, length of drafts, whether branches speculate, rows of several branches in one frame, pieces for the true
- * pipeline. It begins at what Jupiter does, so it is never worse. Drafts cost and are accepted as Jupiter's.
+ * The best system that a search finds, by simulated seconds of the paper's request: from the
+ * solver's placements, layers moved one by one, length of drafts, whether branches speculate, rows
+ * of several branches in one frame, pieces for the true pipeline. It begins at what Jupiter does,
+ * so it is never worse. Drafts cost and are accepted as Jupiter's.
  */
 export function ours(cost: CostModel, levers: Levers, { continuous, early }: Freedom): Found {
   const request = paperRequest(levers, ASSUMPTIONS.branches);
@@ -137,9 +140,10 @@ function evaluate(
 }
 
 /**
- * What the solver proposes for the request, in its order and with devices left idle where that is better: the sum of one piece and
- * the outline's frames, and the slowest stage for the other pieces and the branches' frames; and the same with the slowest
- * stage counted less and more, since drafts and packing are not known yet.
+ * What the solver proposes for the request, in its order and with devices left idle where that is
+ * better: the sum of one piece and the outline's frames, and the slowest stage for the other pieces
+ * and the branches' frames; and the same with the slowest stage counted less and more, since drafts
+ * and packing are not known yet.
  */
 function placements(cost: CostModel): DeviceStage[][] {
   const { model, devices, links } = cost;
@@ -197,7 +201,10 @@ function staged(order: number[], counts: number[]): DeviceStage[] {
   });
 }
 
-/** One layer, or four, from one stage to another, or two devices in each other's place; where memory allows it. */
+/**
+ * One layer, or four, from one stage to another, or two devices in each other's place; where memory
+ * allows it.
+ */
 function neighbours(cost: CostModel, stages: DeviceStage[]): DeviceStage[][] {
   const order = stages.map((s) => s.device);
   const found: DeviceStage[][] = [];

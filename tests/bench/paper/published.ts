@@ -1,5 +1,6 @@
 /**
- * What the Jupiter paper (arXiv 2504.08242) measured, and the hardware and models that it measured on.
+ * What the Jupiter paper (arXiv 2504.08242) measured, and the hardware and models that it measured
+ * on.
  *
  * @module
  */

@@ -48,7 +48,9 @@ export function paperTable(hardware: Hardware): PaperRow[] {
   });
 }
 
-/** Our plan for one cell: its simulated seconds, and how many times faster than what was published. */
+/**
+ * Our plan for one cell: its simulated seconds, and how many times faster than what was published.
+ */
 export function oursFor(
   cell: Cell,
   at: { hardware: Hardware; levers: Levers; freedom: Freedom },
