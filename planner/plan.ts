@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Wire } from "../actors/mod.ts";
 import { backupsOf } from "./backups.ts";
 import { checkedDevices } from "./check_input.ts";
 import { branchShape } from "./decode/mod.ts";
@@ -13,7 +14,7 @@ import { kvRowsOf } from "./problem_of.ts";
 import { bucketLengths, pieceBuckets } from "./sequence/mod.ts";
 import { simulatePlan } from "./simulator/mod.ts";
 import { firstTokenSeconds, pieceLimits, SHARED_ROWS, solve, type Solved } from "./solve.ts";
-import type { Plan, PlanInput, Wire } from "./types.ts";
+import type { Plan, PlanInput } from "./types.ts";
 import { attempt, bindingOf, hardwareChanges } from "./what_if.ts";
 
 /** Gain of the objective for which hidden states are rounded to int8. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Wire } from "../actors/mod.ts";
 import { CostModel } from "./cost/mod.ts";
 import { branchShape, type PipelineCosts, pipelineCosts } from "./decode/mod.ts";
 import { infeasible, placeNamed } from "./place_named.ts";
@@ -16,7 +17,7 @@ import {
 } from "./placement/mod.ts";
 import { decodePast, kvRowsOf, type ProblemSetting, problemsOf } from "./problem_of.ts";
 import { type DeviceStage, pieceStages, pipelinePieces, pipelineSeconds } from "./sequence/mod.ts";
-import type { Device, PlanInput, Wire } from "./types.ts";
+import type { Device, PlanInput } from "./types.ts";
 
 /**
  * Up to so many devices every coordinator is tried; above, those at the ends of the best pipeline.

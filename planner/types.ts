@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Wire } from "../actors/mod.ts";
 
 /**
  * Measured times: `seconds[i][j]` for a frame of `rows[i]` rows over `past[j]` rows before it. Both
@@ -116,9 +117,6 @@ export interface Workload {
  * + lambda * max.
  */
 export type Objective = "latency" | "throughput" | "blended";
-
-/** How hidden states travel. */
-export type Wire = "f32" | "f16" | "int8";
 
 /** Limits that a user sets. Devices by name. */
 export interface Constraints {

@@ -19,7 +19,7 @@ import {
 } from "../system/mod.ts";
 import { ArbiterCore } from "./core.ts";
 import { closeSchema, dropSchema, openSchema, rowsSchema } from "./messages.ts";
-import { type Shape, tokenResultSchema } from "../pipeline/mod.ts";
+import { type Shape, stageTraceSchema, tokenResultSchema } from "../pipeline/mod.ts";
 
 /** Resource `pipeline` of an arbiter: the stages and how they are to be used. */
 export interface Pipeline {
@@ -70,12 +70,7 @@ export const arbiterActor = defineActor({
       arena: z.string(),
       seq: count,
       tokens: z.array(tokenResultSchema),
-      trace: z.array(
-        z.object({
-          ...{ stage: count, received: z.number(), began: z.number(), ended: z.number() },
-          layout_ms: z.number().nonnegative().optional(),
-        }),
-      ),
+      trace: z.array(stageTraceSchema),
       /** Bytes of the frame's hidden states over the last link. */
       hidden_bytes: z.number().nonnegative().default(0),
     }),

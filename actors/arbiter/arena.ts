@@ -10,7 +10,8 @@
 import type { WireError } from "../system/mod.ts";
 import type { Effect } from "./effects.ts";
 import { type Carried, type Flight, Flights, traced } from "./flights.ts";
-import { FrameCost, type StageTrace } from "./frame_cost.ts";
+import { FrameCost } from "./frame_cost.ts";
+import type { StageTrace } from "../pipeline/mod.ts";
 import { frameOf } from "./loading.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
 import type { Requests } from "./requests.ts";

@@ -8,11 +8,10 @@
  * @module
  */
 import type { Open, Results, Rows, Usage } from "./messages.ts";
-import type { Shape, TokenResult } from "../pipeline/mod.ts";
+import type { Shape, StageTrace, TokenResult } from "../pipeline/mod.ts";
 import { OrreryError, type WireError } from "../system/mod.ts";
 import { Arena } from "./arena.ts";
 import type { Effect } from "./effects.ts";
-import type { StageTrace } from "./frame_cost.ts";
 import { load } from "./loading.ts";
 import { outOfMemory, tooLarge } from "./memory_errors.ts";
 import { choose, windowOf } from "./policy.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { StageTrace } from "./frame_cost.ts";
+import type { StageTrace } from "../pipeline/mod.ts";
 import type { Pending, Request } from "./request.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameTrace } from "./usage.ts";

@@ -3,20 +3,7 @@
  *
  * @module
  */
-
-/** When a stage had a frame, in its own clock's milliseconds. */
-export interface StageTrace {
-  /** Place of the stage, 0 for the first. */
-  stage: number;
-  /** It came into the stage's mailbox. */
-  received: number;
-  /** Its rows began to run. */
-  began: number;
-  /** Its rows had run. */
-  ended: number;
-  /** Milliseconds that its layout took before it began. */
-  layout_ms?: number;
-}
+import type { StageTrace } from "../pipeline/mod.ts";
 
 /** Weight of the newest measurement. */
 const NEWEST = 0.2;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { FrameCost, type StageTrace } from "./frame_cost.ts";
+import { FrameCost } from "./frame_cost.ts";
+import type { StageTrace } from "../pipeline/mod.ts";
 
 /** Two stages, the second twice as slow, after `waited` milliseconds in each mailbox. */
 const trace = (

@@ -7,7 +7,6 @@
  * @module
  */
 export * from "./actor.ts";
-export { type StageTrace } from "./frame_cost.ts";
 export * from "./messages.ts";
 export { type ArbiterStats } from "./stats.ts";
 export { type FrameTrace } from "./usage.ts";

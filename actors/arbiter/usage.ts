@@ -5,7 +5,7 @@
  * @module
  */
 import type { Usage } from "./messages.ts";
-import type { StageTrace } from "./frame_cost.ts";
+import type { StageTrace } from "../pipeline/mod.ts";
 
 /** Frames that are remembered one by one. */
 const REMEMBERED = 512;

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { MODEL_PRESETS } from "./presets.ts";
 import { flopsSchema, layersSchema, rateSchema, sizeSchema, timeSchema } from "./units.ts";
 import { outlineTemplatesSchema } from "../outline/mod.ts";
+import { wireSchema } from "../pipeline/mod.ts";
 
 /** An object whose unknown fields are refused; the message lists the known ones. */
 const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
@@ -266,7 +267,9 @@ const decode = exactly({
   max_branches: count.max(64).optional().describe(
     "Branches in flight; left out: the planner chooses",
   ),
-  wire: z.enum(["auto", "f32", "f16", "int8"]).default("auto").describe("How hidden states travel"),
+  wire: z.enum(["auto", ...wireSchema.options]).default("auto").describe(
+    "How hidden states travel",
+  ),
 });
 
 /** The file as a whole; cross references are checked by `parseGraph`. */

@@ -14,7 +14,7 @@
  * @module
  */
 import { z } from "zod";
-import { type Tensor, tensorSchema } from "./tensor.ts";
+import { type Tensor, tensorSchema, wireSchema } from "./tensor.ts";
 
 /**
  * How the last stage picks a token. Penalties as in Hugging Face (repetition) and OpenAI (presence,
@@ -57,6 +57,23 @@ export const samplingSchema = z.object({
 /** See {@linkcode samplingSchema}. */
 export type Sampling = z.infer<typeof samplingSchema>;
 
+/** When one stage had a frame. Times are milliseconds of that stage's own clock. */
+export const stageTraceSchema = z.object({
+  /** Index of the stage in the pipeline, 0 for the first. */
+  stage: z.number().int().nonnegative(),
+  /** When the frame came into the stage's mailbox. */
+  received: z.number(),
+  /** When the engine began to run the frame's rows. */
+  began: z.number(),
+  /** When the engine had run them. */
+  ended: z.number(),
+  /** Milliseconds that the frame's layout took before `began`; undefined: it had no layout. */
+  layout_ms: z.number().nonnegative().optional(),
+});
+
+/** See {@linkcode stageTraceSchema}. */
+export type StageTrace = z.infer<typeof stageTraceSchema>;
+
 const i32 = z.instanceof(Int32Array);
 
 /** Schema of a {@linkcode Frame}; beyond types it checks that the row arrays agree in length. */
@@ -87,7 +104,7 @@ export const frameSchema = z.object({
     /** Address that gets the arena's `tokens` and `failed` messages. */
     reply_to: z.string(),
     /** How hidden states travel from stage to stage. */
-    wire: z.enum(["f32", "f16", "int8"]),
+    wire: wireSchema,
   }).optional(),
   /** Ways of sampling that wanted rows may name from now on. */
   samplers: z.array(z.object({
@@ -119,14 +136,7 @@ export const frameSchema = z.object({
   /** After the first stage: hidden states (rows, hidden), as the arena's `wire` says. */
   hidden: tensorSchema.optional(),
   /** When each stage so far had the frame, in its own clock's milliseconds. */
-  trace: z.array(z.object({
-    stage: z.number().int().nonnegative(),
-    received: z.number(),
-    began: z.number(),
-    ended: z.number(),
-    /** Milliseconds that the frame's layout took before it began. */
-    layout_ms: z.number().nonnegative().optional(),
-  })).optional(),
+  trace: z.array(stageTraceSchema).optional(),
 }).superRefine((f, ctx) => {
   const rows = f.tokens.length;
   if (rows === 0) ctx.addIssue({ code: "custom", message: "frame has no rows" });

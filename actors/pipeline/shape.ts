@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { requestPolicySchema } from "../outline/mod.ts";
+import { wireSchema } from "./tensor.ts";
 
 /** How requests run on a deployment, as planned; each request may ask for something else. */
 export const shapeSchema = z.object({
@@ -23,7 +24,7 @@ export const shapeSchema = z.object({
   max_branches: z.number().int().positive().default(8),
   /** Rows of several lanes in one frame. */
   rows_per_frame: z.number().int().positive().default(8),
-  wire: z.enum(["f32", "f16", "int8"]).default("f32"),
+  wire: wireSchema.default("f32"),
   /** KV rows that every stage has memory for; undefined: not planned. */
   kv_rows: z.number().int().positive().optional(),
   /** What the graph file says of requests that do not say; undefined: nothing. */

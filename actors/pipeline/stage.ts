@@ -24,7 +24,7 @@ import {
 } from "../system/mod.ts";
 import type { StageEngine } from "./engine.ts";
 import { type Frame, frameSchema } from "./frame.ts";
-import { decodeHidden, encodeHidden, type Tensor } from "./tensor.ts";
+import { decodeHidden, encodeHidden, type Tensor, type Wire } from "./tensor.ts";
 
 /** Resource `engine` of a stage actor: loads its engine. */
 export type LoadEngine = () => Promise<StageEngine>;
@@ -43,7 +43,7 @@ export const stageAddress = (deployment: string, index: number): Address =>
 /** What a stage knows of an open arena. */
 interface OpenArena {
   replyTo: string;
-  wire: "f32" | "f16" | "int8";
+  wire: Wire;
   /** When its lease ends. */
   until: number;
   /** Frames that nobody wants any more. */

@@ -68,8 +68,14 @@ export function fromFloat32(shape: number[], data: Float32Array): Tensor {
   };
 }
 
-/** How hidden states travel: exactly, rounded to 16 bits, or to 8 bits with a scale a row. */
-export type Wire = "f32" | "f16" | "int8";
+/**
+ * Schema of the wire format: how hidden states travel from stage to stage. `f32` is exact, `f16`
+ * rounds each element to 16 bits, `int8` rounds to 8 bits with one f32 scale for each row.
+ */
+export const wireSchema = z.enum(["f32", "f16", "int8"]);
+
+/** See {@linkcode wireSchema}. */
+export type Wire = z.infer<typeof wireSchema>;
 
 /** From here on a number rounds to infinity in f16, whose largest is 65504. */
 const F16_OVERFLOW = 65520;

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import type { Wire } from "../../actors/mod.ts";
 import type { LayerRange } from "../even_split.ts";
-import type { Device, Links, ModelShape, Wire } from "../types.ts";
+import type { Device, Links, ModelShape } from "../types.ts";
 import { tableSeconds } from "./table.ts";
 
 /** A frame as far as its cost is concerned. */

@@ -10,6 +10,7 @@ import {
   encodeHidden,
   fromFloat32,
   type Wire,
+  wireSchema,
 } from "../../../actors/pipeline/tensor.ts";
 import type { StoredModel } from "../../../models/mod.ts";
 import { buildStageGraph } from "../../../models/graph/mod.ts";
@@ -17,7 +18,7 @@ import { PROMPTS } from "../../support/prompts.ts";
 import { loadEngine } from "../../../runtime/engine/mod.ts";
 
 /** What can be sent. */
-export const WIRES = ["f32", "f16", "int8"] as const;
+export const WIRES = wireSchema.options;
 const TEXT_TOKENS = 48;
 
 /** Agreement of a wire with f32, over the bench's prompts. */
