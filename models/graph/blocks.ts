@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { OrreryError } from "../../actors/system/errors.ts";
+import { modelError } from "../errors.ts";
 import type { Geometry, Group, TensorEntry } from "../manifest.ts";
 import type { GraphBuilder, Value } from "./builder.ts";
 import { kvNames } from "./contract.ts";
@@ -45,29 +45,19 @@ export interface Weight {
 }
 
 /**
- * Looks a tensor up in a group; throws OrreryError `model/missing_tensor` or `model/bad_tensor`
+ * Looks a tensor up in a group; throws OrreryError `model/tensor_missing` or `model/bad_tensor`
  * (wrong shape).
  */
 export function weightOf(group: Group, tensor: string, name: string, shape: number[]): Weight {
   const entry = group.tensors[tensor];
   if (!entry) {
     const message = `manifest has no tensor ${tensor} (${name}); convert the model again`;
-    throw new OrreryError({
-      group: "model",
-      code: "missing_tensor",
-      message,
-      metadata: { tensor, name },
-    });
+    throw modelError("tensor_missing", message, { tensor, name });
   }
   if (entry.shape.join() !== shape.join()) {
     const message =
       `tensor ${name} has shape [${entry.shape}], the model's geometry needs [${shape}]`;
-    throw new OrreryError({
-      group: "model",
-      code: "bad_tensor",
-      message,
-      metadata: { tensor, name },
-    });
+    throw modelError("bad_tensor", message, { tensor, name });
   }
   return { name, blob: group.sha256, entry };
 }
@@ -367,7 +357,7 @@ function scales(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Va
   if (!entry.scales) {
     const message =
       `tensor ${name} is stored as ${entry.format} but has no scales; convert the model again`;
-    throw new OrreryError({ group: "model", code: "bad_tensor", message, metadata: { name } });
+    throw modelError("bad_tensor", message, { name });
   }
   const { offset, bytes: length } = entry.scales;
   return stage.graph.constant({

@@ -12,8 +12,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { OrreryError } from "../../actors/system/errors.ts";
 import { ARCHITECTURES } from "../arch/mod.ts";
+import { modelError } from "../errors.ts";
 import type { Geometry, Manifest } from "../manifest.ts";
 import { ropeTables, type RotaryGeometry, rotaryOf } from "../rope.ts";
 import {
@@ -54,8 +54,8 @@ export interface StageGraphOptions {
  * needs.
  *
  * The same manifest and options give the same bytes on every machine. Beside it goes `rope-<hash>`,
- * the cos/sin tables. Throws OrreryError `model/`: `bad_layer_range`, `unknown_architecture`,
- * `unsupported_rope`, `bad_rope`, `missing_tensor`, `bad_tensor`.
+ * the cos/sin tables. Throws OrreryError `model/`: `bad_layer_range`, `architecture_unknown`,
+ * `unsupported_rope`, `bad_rope`, `tensor_missing`, `bad_tensor`.
  */
 export async function buildStageGraph(
   manifest: Manifest,
@@ -65,25 +65,20 @@ export async function buildStageGraph(
   const { geometry } = manifest;
   const layer = (n: number) => Number.isInteger(n) && n >= 0 && n < geometry.layers;
   if (!layer(firstLayer) || !layer(lastLayer) || firstLayer > lastLayer) {
-    throw new OrreryError({
-      group: "model",
-      code: "bad_layer_range",
-      message:
-        `layers ${firstLayer}-${lastLayer} do not exist in ${manifest.name}, which has layers 0-${
-          geometry.layers - 1
-        }`,
-      metadata: { firstLayer, lastLayer, layers: geometry.layers },
-    });
+    throw modelError(
+      "bad_layer_range",
+      `layers ${firstLayer}-${lastLayer} do not exist in ${manifest.name}, which has layers 0-${
+        geometry.layers - 1
+      }`,
+      { firstLayer, lastLayer, layers: geometry.layers },
+    );
   }
   if (!ARCHITECTURES.includes(geometry.architecture)) {
-    throw new OrreryError({
-      group: "model",
-      code: "unknown_architecture",
-      message: `architecture ${geometry.architecture} is not known; known are ${
-        ARCHITECTURES.join(", ")
-      }`,
-      metadata: { architecture: geometry.architecture },
-    });
+    throw modelError(
+      "architecture_unknown",
+      `architecture ${geometry.architecture} is not known; known are ${ARCHITECTURES.join(", ")}`,
+      { architecture: geometry.architecture },
+    );
   }
   await mkdir(blobDir, { recursive: true });
   const first = firstLayer === 0;

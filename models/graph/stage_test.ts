@@ -205,7 +205,7 @@ Deno.test("buildStageGraph() refuses an architecture that it does not know, by n
     await assert.rejects(
       buildStageGraph(stranger, { firstLayer: 0, lastLayer: 0, blobDir }),
       (error) =>
-        hasCode(error, "unknown_architecture") &&
+        hasCode(error, "architecture_unknown") &&
         /GPT2LMHeadModel.*LlamaForCausalLM/.test(error.message),
     );
   });
@@ -222,7 +222,7 @@ Deno.test("buildStageGraph() refuses a manifest whose tensors are absent, of ano
           hasCode(error, code) && /model\.layers\.0\.self_attn\.k_proj\.weight/.test(error.message),
       );
     };
-    await broken("missing_tensor", (m) => delete m.layers[0].tensors["attn.k"]);
+    await broken("tensor_missing", (m) => delete m.layers[0].tensors["attn.k"]);
     await broken("bad_tensor", (m) => m.layers[0].tensors["attn.k"].shape = [64, 64]);
     await broken("bad_tensor", (m) => delete m.layers[0].tensors["attn.k"].scales);
     assert.deepEqual((await readdir(blobDir)).filter((name) => name.startsWith("stage-")), []);

@@ -6,7 +6,7 @@
 import { basename, join } from "node:path";
 import { describe } from "../arch/mod.ts";
 import { HubModel, type HubOptions, type HubProgress, type HubSpec } from "./hub.ts";
-import { readJsonFile } from "../sources/mod.ts";
+import { readJsonFile } from "../files.ts";
 import {
   type AddOptions,
   type AddProgress,

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { freeBytes, removeIfThere, TEXT_FILES } from "../store/mod.ts";
 import { modelError } from "../errors.ts";
-import { readJsonFile } from "../sources/mod.ts";
+import { readJsonFile } from "../files.ts";
 import { HubClient, type HubClientOptions } from "./client.ts";
 import { fetchFile, type HubFile } from "./file.ts";
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { modelError, reasonOf } from "../errors.ts";
+import { readJsonFile } from "../files.ts";
 import {
   elementBytes,
   firstNotFinite,
@@ -28,31 +29,6 @@ const PIECE_BYTES = 8 << 20;
 const HASHED_WHOLE_BYTES = 64 << 20;
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
-
-/**
- * Reads a JSON file of a model folder; throws `file_missing` or `file_malformed` with the path in
- * it.
- */
-export async function readJsonFile(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    const missing = error instanceof Deno.errors.NotFound;
-    throw modelError(
-      missing ? "file_missing" : "file_unreadable",
-      missing
-        ? `${path} does not exist; a model folder must have it`
-        : `${path} cannot be read: ${reasonOf(error)}`,
-      { file: path },
-    );
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw modelError("file_malformed", `${path} is not JSON: ${reasonOf(error)}`, { file: path });
-  }
-}
 
 /**
  * An opened checkpoint folder; reads by range, never a whole file. Dispose of it to close the

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { Checkpoint, readJsonFile } from "./checkpoint.ts";
+export { Checkpoint } from "./checkpoint.ts";
 export { GgufModel } from "./gguf_model.ts";
 export { MAX_HEADER_BYTES } from "./safetensors.ts";
 export type {

@@ -5,7 +5,8 @@
  */
 import { basename, join, resolve } from "node:path";
 import { describe, type Described } from "../arch/mod.ts";
-import { Checkpoint, GgufModel, readJsonFile, type WeightSource } from "../sources/mod.ts";
+import { readJsonFile } from "../files.ts";
+import { Checkpoint, GgufModel, type WeightSource } from "../sources/mod.ts";
 import { readTextFiles } from "./text_files.ts";
 
 /** An opened source; dispose of it to close its files. */

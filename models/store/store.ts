@@ -26,6 +26,7 @@ import {
 } from "./conversion.ts";
 import { freeBytes } from "./disk.ts";
 import { modelError, reasonOf } from "../errors.ts";
+import { readIfThere } from "../files.ts";
 import { collectGarbage, hashesIn } from "./garbage.ts";
 import { lockFile } from "./lock.ts";
 import { type Manifest, manifestSchema, type Precision } from "../manifest.ts";
@@ -170,23 +171,15 @@ export class ModelStore {
     return undefined;
   }
 
-  /** A model by name; throws `model_unknown` with the names that exist, or `manifest_malformed`. */
+  /** A model by name; throws `model_not_found` with the names that exist, or `manifest_malformed`. */
   async get(name: string): Promise<StoredModel> {
     checkName(name);
     const dir = join(this.dir, "models", name);
     const path = join(dir, "manifest.json");
-    let text: string;
-    try {
-      text = await Deno.readTextFile(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) {
-        throw modelError("file_unreadable", `${path} cannot be read: ${reasonOf(error)}`, {
-          file: path,
-        });
-      }
-      throw await this.#unknown(name);
-    }
-    return new StoredModel(parseManifest(text, path), dir, this.blobs);
+    const bytes = await readIfThere(path);
+    if (!bytes) throw await this.#unknown(name);
+    const manifest = parseManifest(new TextDecoder().decode(bytes), path);
+    return new StoredModel(manifest, dir, this.blobs.dir);
   }
 
   /** All models in the order of their names, also those whose manifest cannot be read. */
@@ -196,7 +189,7 @@ export class ModelStore {
       try {
         entries.push({ state: "ok", name, model: await this.get(name) });
       } catch (error) {
-        if ((error as { code?: string }).code === "model_unknown") continue; // removed since it was listed
+        if ((error as { code?: string }).code === "model_not_found") continue; // removed since it was listed
         entries.push({ state: "broken", name, reason: reasonOf(error) });
       }
     }
@@ -210,7 +203,7 @@ export class ModelStore {
 
   /**
    * Deletes a model, broken ones too, and those of its blobs, stage graphs and tables that no other
-   * model uses; throws `model_unknown`. A node that runs the model goes on with what it has loaded.
+   * model uses; throws `model_not_found`. A node that runs the model goes on with what it has loaded.
    */
   async remove(name: string): Promise<void> {
     checkName(name);
@@ -282,7 +275,7 @@ export class ModelStore {
     await writeWhole(this.blobs, path, JSON.stringify(checked, null, 1));
     if (before.size > 0) await collectGarbage(this.dir, this.blobs, before);
     const missing = (await this.#problems(checked, false)).length;
-    return { model: new StoredModel(checked, dir, this.blobs), missing };
+    return { model: new StoredModel(checked, dir, this.blobs.dir), missing };
   }
 
   /** Runs a conversion; what a faulty checkpoint gave until then is deleted. */
@@ -306,7 +299,7 @@ export class ModelStore {
   async #unknown(name: string): Promise<Error> {
     const names = await this.#names();
     return modelError(
-      "model_unknown",
+      "model_not_found",
       `model ${name} is not in ${this.dir}; ${
         names.length ? `there are ${names.join(", ")}` : "it is empty"
       }`,

@@ -101,7 +101,7 @@ Deno.test("ModelStore.add() converts the same source with the same settings only
     const store = await ModelStore.open(join(dir, "store"));
     await writeTinyCheckpoint(join(dir, "model"));
     const first = await store.add(join(dir, "model"), { name: "a" });
-    const path = first.blobPath(first.manifest.layers[0].sha256);
+    const path = store.blobs.path(first.manifest.layers[0].sha256);
     await Deno.utime(path, 1000, 1000);
     const second = await store.add(join(dir, "model"), { name: "b" });
     assert.deepEqual(second.manifest, { ...first.manifest, name: "b" });
@@ -154,7 +154,7 @@ Deno.test("ModelStore.remove() keeps the blobs of other models", async () => {
     await store.add(join(dir, "model"), { name: "b" });
     await store.remove("a");
     assert.deepEqual(await store.verify("b"), []);
-    await assert.rejects(store.get("a"), { code: "model_unknown" });
+    await assert.rejects(store.get("a"), { code: "model_not_found" });
     await store.remove("b");
     assert.deepEqual(await leftovers(store), []);
   });

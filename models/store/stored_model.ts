@@ -1,9 +1,8 @@
 import { join } from "node:path";
-import type { BlobFolder } from "./blobs.ts";
 import { ChatTemplate, Tokenizer } from "../text/mod.ts";
 import { type GenerationDefaults, parseGenerationConfig } from "./generation_config.ts";
 import type { Manifest } from "../manifest.ts";
-import { readJsonFile } from "../sources/mod.ts";
+import { readJsonFile } from "../files.ts";
 
 /** A model in the store. */
 export class StoredModel {
@@ -11,30 +10,14 @@ export class StoredModel {
   readonly manifest: Manifest;
   /** Absolute path of the folder with manifest.json and the text files. */
   readonly dir: string;
-  readonly #blobs: BlobFolder;
+  /** Absolute path of the folder of the blobs, in which stage graphs are written too. */
+  readonly blobsDir: string;
 
   /** Use `ModelStore.get`. */
-  constructor(manifest: Manifest, dir: string, blobs: BlobFolder) {
+  constructor(manifest: Manifest, dir: string, blobsDir: string) {
     this.manifest = manifest;
     this.dir = dir;
-    this.#blobs = blobs;
-  }
-
-  /** Absolute path of the folder of the blobs, in which stage graphs are written too. */
-  get blobsDir(): string {
-    return this.#blobs.dir;
-  }
-
-  /** Absolute paths of the model's text files by name, e.g. `tokenizer.json`. */
-  get files(): Record<string, string> {
-    return Object.fromEntries(
-      Object.keys(this.manifest.files).map((file) => [file, join(this.dir, file)]),
-    );
-  }
-
-  /** Absolute path of a blob, whether or not it is here. */
-  blobPath(sha256: string): string {
-    return this.#blobs.path(sha256);
+    this.blobsDir = blobsDir;
   }
 
   /** The model's tokenizer, read anew. */
@@ -52,10 +35,11 @@ export class StoredModel {
    * generation.
    */
   async generationDefaults(): Promise<GenerationDefaults> {
-    const path = this.files["generation_config.json"];
-    const stated = path === undefined
-      ? undefined
-      : parseGenerationConfig(await readJsonFile(path), path);
+    const file = "generation_config.json";
+    const path = join(this.dir, file);
+    const stated = file in this.manifest.files
+      ? parseGenerationConfig(await readJsonFile(path), path)
+      : undefined;
     return {
       ...stated,
       eosTokens: this.manifest.eos_tokens,

@@ -6,7 +6,8 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { Described } from "../arch/mod.ts";
-import { modelError, reasonOf } from "../errors.ts";
+import { modelError } from "../errors.ts";
+import { parseJson, readIfThere, readRequired } from "../files.ts";
 import { idList, parseGenerationConfig } from "./generation_config.ts";
 import type { Manifest } from "../manifest.ts";
 
@@ -27,19 +28,9 @@ export async function readTextFiles(folder: string): Promise<Map<string, Uint8Ar
   const texts = new Map<string, Uint8Array>();
   for (const file of TEXT_FILES) {
     const path = join(folder, file);
-    try {
-      texts.set(file, await Deno.readFile(path));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound && file !== "tokenizer.json") continue;
-      const missing = error instanceof Deno.errors.NotFound;
-      throw modelError(
-        missing ? "file_missing" : "file_unreadable",
-        missing
-          ? `${path} does not exist; a model folder must have it`
-          : `${path} cannot be read: ${reasonOf(error)}`,
-        { file: path },
-      );
-    }
+    const required = file === "tokenizer.json";
+    const bytes = required ? await readRequired(path) : await readIfThere(path);
+    if (bytes) texts.set(file, bytes);
   }
   return texts;
 }
@@ -53,16 +44,9 @@ export function endTokens(
   texts: Map<string, Uint8Array>,
   folder: string,
 ): Pick<Manifest, "eos_tokens" | "bos_token"> {
-  const json = (file: string): Record<string, unknown> | undefined => {
+  const json = (file: string) => {
     const bytes = texts.get(file);
-    if (!bytes) return undefined;
-    try {
-      return JSON.parse(new TextDecoder().decode(bytes));
-    } catch (error) {
-      throw modelError("file_malformed", `${join(folder, file)} is not JSON: ${reasonOf(error)}`, {
-        file,
-      });
-    }
+    return bytes && parseJson(bytes, join(folder, file)) as Record<string, unknown>;
   };
   const generation = json("generation_config.json");
   const defaults = generation &&

@@ -6,6 +6,7 @@
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { join } from "node:path";
 import { modelError, reasonOf } from "../errors.ts";
+import { readIfThere } from "../files.ts";
 import { readTokenizerConfig, type TokenizerConfig, tokenizerConfigSchema } from "./tokenizer.ts";
 
 /**
@@ -89,17 +90,8 @@ export class ChatTemplate {
 
   /** From a model folder. */
   static async load(folder: string): Promise<ChatTemplate> {
-    const path = join(folder, "chat_template.jinja");
-    let file: string | undefined;
-    try {
-      file = await Deno.readTextFile(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) {
-        throw modelError("file_unreadable", `${path} cannot be read: ${reasonOf(error)}`, {
-          file: path,
-        });
-      }
-    }
+    const bytes = await readIfThere(join(folder, "chat_template.jinja"));
+    const file = bytes && new TextDecoder().decode(bytes);
     return ChatTemplate.fromConfig(await readTokenizerConfig(folder), file);
   }
 

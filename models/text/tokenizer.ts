@@ -7,7 +7,7 @@ import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { join } from "node:path";
 import { z } from "zod";
 import { modelError, reasonOf } from "../errors.ts";
-import { readJsonFile } from "../sources/mod.ts";
+import { parseJson, readIfThere, readJsonFile } from "../files.ts";
 
 const part = z.record(z.string(), z.unknown()).nullable().default(null);
 
@@ -191,11 +191,6 @@ export class Tokenizer {
     return this.#byteLevel && raw !== "" ? this.decode([id]) : raw.replaceAll("\u2581", " ");
   }
 
-  /** Id of a token by its exact text in the vocabulary. */
-  idOf(token: string): number | undefined {
-    return this.#library.token_to_id(token);
-  }
-
   #text(id: number): string {
     return this.#library.id_to_token(id) ?? "";
   }
@@ -203,10 +198,7 @@ export class Tokenizer {
 
 /** tokenizer_config.json of a model folder; `{}` when there is none. */
 export async function readTokenizerConfig(folder: string): Promise<unknown> {
-  try {
-    return await readJsonFile(join(folder, "tokenizer_config.json"));
-  } catch (error) {
-    if ((error as { code?: string }).code === "file_missing") return {};
-    throw error;
-  }
+  const path = join(folder, "tokenizer_config.json");
+  const bytes = await readIfThere(path);
+  return bytes ? parseJson(bytes, path) : {};
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { TINY_SPECIALS, writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import { skipAbsent } from "../../tests/support/absent.ts";
 import { ChatTemplate, StopMatcher, TextStream, Tokenizer } from "../mod.ts";
-import { readJsonFile } from "../sources/mod.ts";
+import { readJsonFile } from "../files.ts";
 
 const root = join(import.meta.dirname!, "..", "..");
 const shared = join(root, "../shared/data");

@@ -50,7 +50,7 @@ export interface ModelChoice {
 }
 
 /**
- * The model, converted if it was not. Throws group `model` (`model_unknown`, and what the store
+ * The model, converted if it was not. Throws group `model` (`model_not_found`, and what the store
  * says).
  */
 export async function resolveModel(store: ModelFinder, choice: ModelChoice): Promise<StoredModel> {
@@ -60,7 +60,7 @@ export async function resolveModel(store: ModelFinder, choice: ModelChoice): Pro
   if (!isFolder && model.includes("/")) {
     throw new OrreryError({
       group: "model",
-      code: "model_unknown",
+      code: "model_not_found",
       message:
         `${model} is neither a folder nor a name in the store; fetch it first: deno task models add ${model}`,
       metadata: { model },

@@ -12,7 +12,7 @@ import { ModelStore } from "../../models/mod.ts";
 
 const [dir, checkpoint, own, rounds] = Deno.args;
 const store = await ModelStore.open(dir);
-const expected = new Set(["model_unknown", "store_busy"]);
+const expected = new Set(["model_not_found", "store_busy"]);
 
 /** Runs what may meet a model that another process has just removed. */
 async function contended(work: () => Promise<unknown>): Promise<void> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import type { Group, StoredModel } from "../../models/mod.ts";
 
 /** A stored tensor's values in its logical shape (Hugging Face orientation), row-major. */
@@ -11,7 +12,7 @@ export async function readStoredTensor(
   group: Group,
   key: string,
 ): Promise<Float32Array> {
-  const blob = await Deno.readFile(model.blobPath(group.sha256));
+  const blob = await Deno.readFile(join(model.blobsDir, group.sha256));
   const { shape, format, data, scales, zeros } = group.tensors[key];
   const [rows, columns] = shape.length === 2 ? shape : [1, shape[0]];
   const bytes = blob.slice(data.offset, data.offset + data.bytes);
