@@ -31,7 +31,7 @@ export function draftOf(solved: Solved, input: PlanInput): PlanDraft {
   });
   if (decode?.drafter === "none") return none("switched off");
   if (acceptance === undefined) return none("the acceptance of drafts is not known");
-  const longest = decode?.maxLength ?? LONGEST;
+  const longest = decode?.draftLength ?? LONGEST;
   if (longest === 0) return none("drafts of 0 tokens are asked for");
   const wanted = decode?.drafter !== "ngram" && draft ? placeDrafter(solved, input) : undefined;
   if (
@@ -63,7 +63,7 @@ export function draftOf(solved: Solved, input: PlanInput): PlanDraft {
       costs: solved.frames,
       acceptance: acceptance!,
       draftSecondsPerToken,
-      maxLength: longest,
+      draftLength: longest,
       maxRows: Math.max(MOST_ROWS, longest + 1),
     });
     return { length, tree, why };

@@ -103,7 +103,7 @@ export function planInputOf(
     decode: {
       ...drafting,
       ...(draftHost !== undefined && { draftHost }),
-      ...(decode.draft_length !== undefined && { maxLength: decode.draft_length }),
+      ...(decode.draft_length !== undefined && { draftLength: decode.draft_length }),
       ...(most.length > 0 && { maxBranches: Math.min(...most) }),
     },
   };

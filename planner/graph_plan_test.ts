@@ -87,7 +87,7 @@ actors: { outline: { max_branches: 4 } }
     minPieceRows: 8,
   });
   assert.deepEqual([input.objective, input.lambda, input.wire], ["throughput", 3, "f32"]);
-  assert.deepEqual(input.decode, { drafter: "ngram", maxLength: 3, maxBranches: 4 });
+  assert.deepEqual(input.decode, { drafter: "ngram", draftLength: 3, maxBranches: 4 });
   assert.equal(inputOf(`${TWO}decode: { mode: plain }\n`).input.decode?.drafter, "none");
 });
 

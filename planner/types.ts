@@ -174,7 +174,7 @@ export interface DecodeLimits {
   /** Where the draft model runs. */
   draftHost?: string;
   /** Longest draft in tokens. @default 8 */
-  maxLength?: number;
+  draftLength?: number;
   /** Most branches in flight. @default what the workload has */
   maxBranches?: number;
 }

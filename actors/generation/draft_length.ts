@@ -50,7 +50,7 @@ const HEADER = 8;
 /** Options of a {@linkcode DraftLength}. */
 export interface DraftLengthOptions {
   /** Longest draft that may be taken. */
-  max: number;
+  draftLength: number;
   /** Stages of the pipeline: a frame keeps one of them busy at a time. */
   stages: number;
   /** Draft that much whatever it costs: the client says so. @default false */
@@ -109,8 +109,8 @@ export class DraftLength {
   #probes = 0;
   #plans = 0;
 
-  constructor({ max, stages, always = false, measured }: DraftLengthOptions) {
-    this.#max = Math.min(max, LONGEST);
+  constructor({ draftLength, stages, always = false, measured }: DraftLengthOptions) {
+    this.#max = Math.min(draftLength, LONGEST);
     this.#always = always;
     this.#stages = stages;
     if (measured?.length === HEADER - 1 + 2 * LONGEST && measured.every(Number.isFinite)) {

@@ -26,7 +26,7 @@ function play(
   return length.plan();
 }
 
-const make = (max = 16, stages = 1) => new DraftLength({ max, stages });
+const make = (draftLength = 16, stages = 1) => new DraftLength({ draftLength, stages });
 
 Deno.test("DraftLength goes to 0 where nothing comes true, and probes now and then", () => {
   const length = make();
@@ -88,14 +88,14 @@ Deno.test("DraftLength takes no more than the longest allowed, whatever it is to
           }),
         ),
       ),
-      (max, stages, events) => {
-        const length = new DraftLength({ max, stages });
+      (draftLength, stages, events) => {
+        const length = new DraftLength({ draftLength, stages });
         for (const e of events) {
           if ("depth" in e) length.judged(e.depth, 0.5, e.right);
           else if (e.kind === "frame") length.frame(e.rows, e.ms);
           else length.drafted(e.rows, e.ms);
           const plan = length.plan();
-          assert.ok(plan.length >= 0 && plan.length <= Math.min(16, max));
+          assert.ok(plan.length >= 0 && plan.length <= Math.min(16, draftLength));
           for (const value of [plan.gain, plan.worth, plan.ahead]) {
             assert.ok(Number.isFinite(value));
           }
@@ -110,10 +110,10 @@ Deno.test("DraftLength takes no more than the longest allowed, whatever it is to
 Deno.test("DraftLength goes on where another left off", () => {
   const first = make();
   const plan = play(first, { share: 0.9 });
-  const second = new DraftLength({ max: 16, stages: 1, measured: first.snapshot() });
+  const second = new DraftLength({ draftLength: 16, stages: 1, measured: first.snapshot() });
   assert.equal(second.plan().length, plan.length);
   assert.equal(second.acceptance, first.acceptance);
-  const odd = new DraftLength({ max: 16, stages: 1, measured: [1, NaN] });
+  const odd = new DraftLength({ draftLength: 16, stages: 1, measured: [1, NaN] });
   assert.deepEqual(odd.plan(), make().plan(), "figures of another shape are not taken");
 });
 

@@ -21,8 +21,8 @@ const LONG_ANSWER = 96;
 export interface ModeChoice {
   outline: boolean;
   /** Longest draft; 0: no speculation. */
-  draftMax: number;
-  /** Drafts of `draftMax` tokens are asked for, whether they pay or not. */
+  draftLength: number;
+  /** Drafts of `draftLength` tokens are asked for, whether they pay or not. */
   always: boolean;
   /** Why the draft model that is there is not used; undefined: it is. */
   noModel?: string;
@@ -51,19 +51,19 @@ export interface ModeFacts {
  * `api`) where points are given and no outline can be.
  */
 export function decideMode(start: Start, words: OutlineText | undefined): ModeChoice {
-  const { mode, shape, points, prediction, draft_length } = start;
+  const { mode, shape, points, prediction, draft_length: asked } = start;
   const speculates = mode === "auto" || mode.endsWith("speculative");
   const most = shape.policy?.draft_length ?? Infinity;
   const usual = Math.min(most, prediction ? PREDICTED_LENGTH : shape.draft_length || DRAFT_LENGTH);
-  const draftMax = speculates ? draft_length ?? usual : 0;
+  const draftLength = speculates ? asked ?? usual : 0;
   const noModel = prediction
     ? "drafts come from the prediction"
     : start.drafter !== undefined && mode === "auto" && shape.draft_length === 0 &&
-        draft_length === undefined
+        asked === undefined
     ? "the plan says that a draft model does not pay"
     : undefined;
-  const always = mode.endsWith("speculative") && draftMax > 0 && draft_length !== undefined;
-  const how = { draftMax, always, ...(noModel !== undefined && { noModel }) };
+  const always = mode.endsWith("speculative") && draftLength > 0 && asked !== undefined;
+  const how = { draftLength, always, ...(noModel !== undefined && { noModel }) };
   const without = (why: string) => ({ ...how, outline: false, outlineWhy: why });
   if (mode === "plain" || mode === "speculative") {
     if (points) throw badPoints(`mode ${mode} has no outline`);

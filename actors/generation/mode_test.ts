@@ -27,25 +27,25 @@ function start(
 }
 
 Deno.test("The graph's draft length bounds the drafts of requests that do not say, and is no order to draft", () => {
-  assert.equal(decideMode(start({}), undefined).draftMax, 8);
-  assert.equal(decideMode(start({}, { draft_length: 3 }), undefined).draftMax, 3);
+  assert.equal(decideMode(start({}), undefined).draftLength, 8);
+  assert.equal(decideMode(start({}, { draft_length: 3 }), undefined).draftLength, 3);
   assert.equal(
-    decideMode(start({}, { draft_length: 3 }, 2), undefined).draftMax,
+    decideMode(start({}, { draft_length: 3 }, 2), undefined).draftLength,
     2,
     "the plan's is shorter",
   );
   assert.equal(
-    decideMode(start({ prediction: Int32Array.of(1) }, { draft_length: 3 }), undefined).draftMax,
+    decideMode(start({ prediction: Int32Array.of(1) }, { draft_length: 3 }), undefined).draftLength,
     3,
   );
-  assert.equal(decideMode(start({}, { draft_length: 0 }), undefined).draftMax, 0);
+  assert.equal(decideMode(start({}, { draft_length: 0 }), undefined).draftLength, 0);
   const own = decideMode(
     start({ mode: "speculative", draft_length: 6 }, { draft_length: 3 }),
     undefined,
   );
-  assert.deepEqual([own.draftMax, own.always], [6, true], "the request says");
+  assert.deepEqual([own.draftLength, own.always], [6, true], "the request says");
   const graph = decideMode(start({ mode: "speculative" }, { draft_length: 3 }), undefined);
-  assert.deepEqual([graph.draftMax, graph.always], [3, false]);
+  assert.deepEqual([graph.draftLength, graph.always], [3, false]);
   const idle = decideMode(start({ drafter: "d/drafter/main" }, { draft_length: 3 }, 0), undefined);
   assert.equal(idle.noModel, "the plan says that a draft model does not pay");
 });
@@ -59,7 +59,7 @@ Deno.test("A mode that the graph chose overrides the router as one that was aske
   assert.equal(choice.outline, true);
   assert.equal(decideMode(start({}), words).outline, false);
   const why = (asked: Start["mode"], by: Start["mode_by"]) =>
-    reportMode({ outline: false, draftMax: 0, always: false, outlineWhy: "" }, {
+    reportMode({ outline: false, draftLength: 0, always: false, outlineWhy: "" }, {
       asked,
       by,
       generated: 9,

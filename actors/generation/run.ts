@@ -104,7 +104,7 @@ export class Run implements LaneOwner {
       this.#opened = this.#outline.prompt;
     } else this.#opened = start.prompt;
     this.#outbox = new Outbox(ctx.self, this.#opened.length);
-    if (choice.draftMax > 0) this.#speculation = this.#makeSpeculation(choice.draftMax);
+    if (choice.draftLength > 0) this.#speculation = this.#makeSpeculation(choice.draftLength);
     if (this.#outline) this.#outline.begin();
     else this.openLane({ name: "plain", limit: start.max_tokens, stop: start.stop, owner: this });
     this.#watchSilence();
@@ -113,7 +113,7 @@ export class Run implements LaneOwner {
   /** The message that begins the request at the arbiter. */
   get open() {
     const { sampling, pieces, max_tokens, outline_tokens = max_tokens } = this.start;
-    const drafts = this.#choice.draftMax * 3;
+    const drafts = this.#choice.draftLength * 3;
     const tokens = this.#outline ? Math.max(max_tokens, outline_tokens) : max_tokens;
     const rows = this.#opened.length + tokens + drafts +
       (this.#outline?.extraRows ?? 0);
@@ -411,7 +411,7 @@ export class Run implements LaneOwner {
     forget(row);
   }
 
-  #makeSpeculation(max: number): Speculation {
+  #makeSpeculation(draftLength: number): Speculation {
     const { sampling, prompt, stages, drafter, measured, prediction, draft_tree: tree } =
       this.start;
     const { always } = this.#choice;
@@ -429,7 +429,7 @@ export class Run implements LaneOwner {
       tree,
       sampling,
       promptRows: prompt.length,
-      max,
+      draftLength,
       stages,
       measured: prediction ? { ngram: measured?.prediction ?? [] } : measured,
       addRow: (lane, parent, token, draft) => {

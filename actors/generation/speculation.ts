@@ -44,7 +44,7 @@ export interface SpeculationOptions {
   /** End of the prompt, for penalties. */
   promptRows: number;
   /** Longest draft. */
-  max: number;
+  draftLength: number;
   /** Drafts of that length, whether they pay or not. */
   always: boolean;
   /** See `Start.draft_tree`. */
@@ -123,10 +123,10 @@ export class Speculation {
   constructor(options: SpeculationOptions) {
     this.#options = options;
     this.#model = options.drafter;
-    const { max, stages, always, measured } = options;
+    const { draftLength, stages, always, measured } = options;
     this.#lengths = {
-      model: new DraftLength({ max, stages, always, measured: measured?.model }),
-      ngram: new DraftLength({ max, stages, always, measured: measured?.ngram }),
+      model: new DraftLength({ draftLength, stages, always, measured: measured?.model }),
+      ngram: new DraftLength({ draftLength, stages, always, measured: measured?.ngram }),
     };
   }
 

@@ -14,7 +14,7 @@ export interface DraftShapeInput {
   /** Seconds of one draft token; 0 for a drafter that only looks up. */
   draftSecondsPerToken: number;
   /** Most tokens of a draft's longest path. */
-  maxLength: number;
+  draftLength: number;
   /** Most rows of a frame. */
   maxRows: number;
   /**
@@ -121,7 +121,7 @@ export function draftShape(input: DraftShapeInput): DraftShape {
   };
   if (acceptance > 0) {
     for (const tree of trees(input)) consider(waiting(input, tree));
-    for (let rows = 1; rows <= Math.min(input.maxLength, input.maxRows); rows++) {
+    for (let rows = 1; rows <= Math.min(input.draftLength, input.maxRows); rows++) {
       for (let frames = 2; frames <= maxFrames; frames++) {
         const candidate = continuous(input, { rows, frames });
         if (candidate) consider(candidate);
@@ -223,11 +223,11 @@ function continuous(
  * ties.
  */
 function* trees(input: DraftShapeInput): Generator<number[]> {
-  const { maxLength, maxRows, secondShare = 0, maxBranches = 4 } = input;
+  const { draftLength, maxRows, secondShare = 0, maxBranches = 4 } = input;
   const widest = secondShare > 0 ? maxBranches : 1;
   const grow = function* (tree: number[], nodes: number, rows: number): Generator<number[]> {
     if (tree.length > 0) yield tree;
-    if (tree.length === maxLength) return;
+    if (tree.length === draftLength) return;
     for (let branches = 1; branches <= (tree.at(-1) ?? widest); branches++) {
       const next = nodes * branches;
       if (rows + next <= maxRows) yield* grow([...tree, branches], next, rows + next);

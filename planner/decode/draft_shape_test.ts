@@ -36,7 +36,7 @@ const inputs = fc.noBias(fc.record({
     fc.constant(0),
     fc.integer({ min: 0, max: 40 }).map((ms) => ms / 1000),
   ),
-  maxLength: fc.integer({ min: 0, max: 8 }),
+  draftLength: fc.integer({ min: 0, max: 8 }),
   maxRows: fc.integer({ min: 1, max: 24 }),
   secondShare: hundredths(0.6),
   maxFrames: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 6 })),
@@ -55,7 +55,7 @@ Deno.test("a draft is never predicted slower than plain decoding, nor outside it
       assert.ok(
         Math.abs(shape.speedup * plain - shape.tokensPerSecond) <= 1e-9 * shape.tokensPerSecond,
       );
-      assert.ok(shape.length <= input.maxLength && shape.rows <= Math.max(1, input.maxRows));
+      assert.ok(shape.length <= input.draftLength && shape.rows <= Math.max(1, input.maxRows));
       assert.ok(shape.framesInFlight <= input.maxFrames && shape.tree.length === shape.length);
       assert.ok(shape.wastedShare >= 0 && shape.wastedShare < 1);
       if (shape.length === 0) {
@@ -97,7 +97,7 @@ Deno.test("a faster drafter, more rows, more length or more frames allowed are n
       const here = rate({}) * (1 - 1e-9);
       assert.ok(rate({ draftSecondsPerToken: input.draftSecondsPerToken / 2 }) >= here);
       assert.ok(rate({ maxRows: input.maxRows + 4 }) >= here);
-      assert.ok(rate({ maxLength: input.maxLength + 1 }) >= here);
+      assert.ok(rate({ draftLength: input.draftLength + 1 }) >= here);
       assert.ok(rate({ maxFrames: input.maxFrames + 1 }) >= here);
     }),
     quiet,
@@ -120,7 +120,7 @@ Deno.test("rows that cost nothing more make a tree, rows that cost in full make 
       costs: { latency: (rows) => 0.1 + perRow * rows, bottleneck: (rows) => 0.1 + perRow * rows },
       acceptance: 0.6,
       draftSecondsPerToken: 0.001,
-      maxLength: 5,
+      draftLength: 5,
       maxRows: 32,
       secondShare: 0.5,
     });
@@ -140,7 +140,7 @@ Deno.test("a slower link makes longer drafts", () => {
       },
       acceptance: 0.8,
       draftSecondsPerToken: 0.002,
-      maxLength: 12,
+      draftLength: 12,
       maxRows: 16,
     }).length;
   assert.ok(length(0) < length(0.1) && length(0.1) < length(1));
@@ -155,7 +155,7 @@ Deno.test("a drafter that shares a stage's device fills the pipeline less", () =
     costs,
     acceptance: 0.8,
     draftSecondsPerToken: 0.06,
-    maxLength: 4,
+    draftLength: 4,
     maxRows: 8,
     maxFrames: 8,
   };
@@ -219,7 +219,7 @@ Deno.test("the rate predicted for continuous speculation is that of a pipeline p
             costs,
             acceptance,
             draftSecondsPerToken: draft,
-            maxLength: 2,
+            draftLength: 2,
             maxRows: 2,
             maxFrames: 8,
           });
