@@ -1,8 +1,8 @@
 import { OrreryError } from "../actors/system/errors.ts";
 
 /**
- * An error of the group `model`: what is wrong with a checkpoint, a store, a tokenizer or a
- * template.
+ * Makes an error of group `model`: something is wrong with a checkpoint, a store, a tokenizer or a
+ * chat template.
  */
 export function modelError(
   code: string,
@@ -13,7 +13,7 @@ export function modelError(
   return new OrreryError({ group: "model", code, message, metadata, cause });
 }
 
-/** What a failed file operation amounts to, in a few words. */
+/** The message of a thrown value, for use inside another error's message. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,10 +1,10 @@
 /**
- * The model store's manifest: what a converted model is made of.
+ * The model store's manifest: what a converted model consists of.
  *
- * A model lies in `<data>/models/<name>/manifest.json` beside its tokenizer files; weights are
- * content-addressed blobs, one for the embedding, one a layer, one for norm + LM head, in
- * `<data>/blobs/<sha256>`. Any stage is an ONNX graph over such blobs as external data, so another
- * split never converts again.
+ * A model lies in `<data>/models/<name>/manifest.json` beside its tokenizer files. Its weights are
+ * content-addressed blobs in `<data>/blobs/<sha256>`: one for the embedding, one for each layer,
+ * one for final norm and LM head. The ONNX graph of a stage refers to such blobs as external data,
+ * so another split of the layers needs no new conversion.
  *
  * @module
  */
@@ -25,8 +25,8 @@ const count = z.number().int().positive();
 const part = z.object({ offset: z.number().int().nonnegative(), bytes: count });
 
 /**
- * Where a tensor's bytes lie in its group's blob. Offsets are multiples of 64, of 4096 for parts
- * over 4 KiB (mmap).
+ * Where a tensor's bytes lie in its group's blob. Offsets are in bytes, multiples of 64; those of
+ * parts over 4 KiB are multiples of 4096, so that they can be memory-mapped.
  */
 export const tensorEntrySchema = z.object({
   /**
@@ -70,7 +70,8 @@ export const groupSchema = z.object({
 export type Group = z.infer<typeof groupSchema>;
 
 /**
- * An object whose unknown fields are refused: what they mean would be missing from the computation.
+ * A schema that refuses unknown fields: a field that this version ignores could change what the
+ * model computes.
  */
 const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
@@ -84,53 +85,56 @@ const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
 
 const layerNumbers = z.array(z.number().int().nonnegative());
 const rotation = {
+  /** Base of the frequencies. */
   theta: z.number().positive(),
   /**
-   * Hugging Face `rope_scaling` with what it takes from other fields of config.json filled in, or
-   * null.
+   * Hugging Face's `rope_scaling`, completed with the values that it takes from other fields of
+   * config.json; null: no scaling.
    */
   scaling: z.record(z.string(), z.unknown()).nullable(),
 };
 
 /**
- * Geometry that every architecture is reduced to; the graph builder and the planner read only this.
- * Fields that may be left out say where a model differs from Llama. A field that is not known here
- * is refused.
+ * The geometry to which every architecture is reduced: all that the graph builder and the planner
+ * read. An optional field says where a model differs from Llama. Unknown fields are refused.
  */
 export const geometrySchema = exactly({
   /** Hugging Face class, e.g. `LlamaForCausalLM`. */
   architecture: z.string(),
   layers: count,
+  /** Width of the residual stream. */
   hidden: count,
+  /** Width inside the MLP. */
   intermediate: count,
   heads: count,
   kv_heads: count,
   head_dim: count,
+  /** Rows of the embedding and of the LM head. */
   vocab: count,
   /** Longest context in rows. */
   context: count,
   norm_eps: z.number().positive(),
   rope: exactly({
     ...rotation,
-    /** Leading dimensions of a head that are rotated, even. @default head_dim */
+    /** Number of leading dimensions of a head that are rotated; even. @default head_dim */
     dims: count.optional(),
     /** Layers that do not rotate, 0-based. @default none */
     skipped_layers: layerNumbers.optional(),
   }),
   tied_embeddings: z.boolean(),
   attention: exactly({
-    /** Factor of the scores. @default 1 / sqrt(head_dim) */
+    /** Factor of the attention scores. @default 1 / sqrt(head_dim) */
     scale: z.number().positive().optional(),
     /** Scores become softcap * tanh(score / softcap). @default no cap */
     softcap: z.number().positive().optional(),
-    /** RMSNorm of each head's query and key, before rotation. @default false */
+    /** Whether each head's query and key are normed (RMSNorm) before rotation. @default false */
     qk_norm: z.boolean().optional(),
     /** Projections with a bias. @default none */
     bias: z.enum(["qkv", "qkvo"]).optional(),
   }).optional(),
   /**
-   * Layers in which a row sees only rows whose position is less than `window` below its own.
-   * @default none
+   * Layers with a sliding window: a row sees only rows whose position is less than `window` below
+   * its own. @default none
    */
   local: exactly({
     window: count,
@@ -139,20 +143,21 @@ export const geometrySchema = exactly({
     rope: exactly(rotation).optional(),
   }).optional(),
   mlp: exactly({
-    /** What the gate goes through; `gelu_tanh` is GELU by its tanh formula. @default "silu" */
+    /** Activation function of the gate; `gelu_tanh` is GELU by its tanh formula. @default "silu" */
     activation: z.enum(["silu", "gelu_tanh"]).optional(),
-    /** All three projections have a bias. @default false */
+    /** Whether all three projections have a bias. @default false */
     bias: z.boolean().optional(),
   }).optional(),
   norms: exactly({
-    /** Added to a stored gain (Gemma stores gains less 1). @default 0 */
+    /** Number that is added to each stored gain (Gemma stores gain - 1). @default 0 */
     offset: z.number().optional(),
     /**
-     * Norms also after attention and MLP, before their sum with the residual stream. @default false
+     * Whether the outputs of attention and MLP are normed too, before they are added to the
+     * residual stream. @default false
      */
     after: z.boolean().optional(),
   }).optional(),
-  /** Factor of the embedding's rows. @default 1 */
+  /** Factor of each row that is looked up in the embedding. @default 1 */
   embedding_scale: z.number().positive().optional(),
   /** Logits become softcap * tanh(logit / softcap). @default no cap */
   logit_softcap: z.number().positive().optional(),
@@ -167,20 +172,24 @@ export const manifestSchema = z.object({
   name: z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/),
   geometry: geometrySchema,
   precision: z.enum(PRECISIONS),
-  /** Hash of the source files and settings: the same source converts only once. */
+  /** Hash of source and settings, by which the same source is converted only once. */
   source: z.string(),
   /**
-   * What exactly it was made from, where that can be said without naming this machine:
-   * `owner/name@commit` of a hub.
+   * Exact source of a model from a hub, `owner/name@commit`; undefined for a local source, whose
+   * path means nothing on another node.
    */
   origin: z.string().optional(),
   embedding: groupSchema,
   layers: z.array(groupSchema),
   head: groupSchema,
-  /** Tokenizer and text files copied beside the manifest: file name -> sha256. */
+  /** Tokenizer and other text files beside the manifest: file name -> sha256. */
   files: z.record(z.string(), sha256),
-  /** Tokens that end a generation, from generation_config.json, config.json or the tokenizer. */
+  /**
+   * Ids of the tokens that end a generation, from generation_config.json, config.json or the
+   * tokenizer.
+   */
   eos_tokens: z.array(z.number().int().nonnegative()),
+  /** Id of the token that begins a text; null: the model has none. */
   bos_token: z.number().int().nonnegative().nullable(),
 });
 

@@ -1,5 +1,6 @@
 /**
- * Models: checkpoints in, stage graphs out.
+ * Models: reads checkpoints, keeps converted models in a store, builds the ONNX graph of any range
+ * of their layers, and turns text into token ids and back.
  *
  * @module
  */

@@ -30,19 +30,22 @@
 /** Inputs that share a scale. */
 export const BLOCK = 32;
 
-/** Two zero points of symmetric q4 blocks in one byte: what a tensor's zero points begin as. */
+/**
+ * One byte with the zero points (8) of two symmetric q4 blocks: the value with which a tensor's
+ * zero points are filled at first.
+ */
 export const SYMMETRIC_PAIR = 0x88;
 
 const SYMMETRIC = 8;
 const SYMMETRIC_DIVISORS = [-8, -8.7, 7] as const;
 const ASYMMETRIC_STEPS = [15, 16, 17] as const;
 
-/** Blocks in a row of `inputs` elements; the last is padded with zeros. */
+/** Number of blocks in a row of `inputs` elements; the last one is padded with zeros. */
 export const blocksOf = (inputs: number): number => Math.ceil(inputs / BLOCK);
 
 /**
- * Where the rows of a tensor [outputs, inputs] go: the codes of the piece at hand, the rest of the
- * whole tensor.
+ * Buffers that a quantiser writes: the codes of the rows at hand, and the scales and zero points of
+ * the whole tensor [outputs, inputs].
  */
 export interface QuantisedRows {
   /** u8 [rows, blocks, 16 (q4, low nibble first) or 32 (q8)]. */
@@ -57,8 +60,8 @@ export interface QuantisedRows {
 }
 
 /**
- * Rows of f32 [rows, inputs], the first of which is the tensor's row `firstRow`, to q8. Never
- * asymmetric: returns false.
+ * Quantises f32 rows [rows, inputs] to q8; `firstRow` is the number in the tensor of the first of
+ * them. Returns whether some block is asymmetric, as {@linkcode quantiseQ4} does: always false.
  */
 export function quantiseQ8(
   values: Float32Array,
@@ -92,8 +95,9 @@ export function quantiseQ8(
 }
 
 /**
- * Rows of f32 [rows, inputs], the first of which is the tensor's row `firstRow`, to q4. Returns
- * whether some block is asymmetric: if none of a tensor is, its zero points need not be stored.
+ * Quantises f32 rows [rows, inputs] to q4; `firstRow` is the number in the tensor of the first of
+ * them. Returns whether some block is asymmetric: if no block of a tensor is, its zero points need
+ * not be stored.
  */
 export function quantiseQ4(
   values: Float32Array,
@@ -136,12 +140,13 @@ export function quantiseQ4(
 interface Quantiser {
   /** 1 / scale, before the scale is refitted. */
   inverse: number;
+  /** Code of the value 0, 0 to 15; 8 in a symmetric block. */
   zero: number;
 }
 
 /**
- * Finds the quantiser with the smallest squared error after its scale is refitted; of equals the
- * first, symmetric one.
+ * Writes into `best` the quantiser of a block with the smallest squared error after its scale is
+ * refitted. Among equals the first is taken, so symmetric ones are preferred.
  */
 function choose(block: Float64Array, best: Quantiser): void {
   best.inverse = 0;
@@ -175,7 +180,10 @@ function choose(block: Float64Array, best: Quantiser): void {
   }
 }
 
-/** By how much a quantiser with a refitted scale lowers the squared error of storing zeros. */
+/**
+ * How much smaller the squared error of a quantiser with a refitted scale is than the error of
+ * storing zeros.
+ */
 function gain(block: Float64Array, inverse: number, zero: number): number {
   let cross = 0, square = 0;
   for (let i = 0; i < BLOCK; i++) {
@@ -186,15 +194,15 @@ function gain(block: Float64Array, inverse: number, zero: number): number {
   return square === 0 ? 0 : cross * cross / square;
 }
 
-/** The nearest of 0..15. */
+/** The whole number from 0 to 15 that is nearest to `x`. */
 function nibble(x: number): number {
   const code = (x + 0.5) | 0;
   return code < 0 ? 0 : code > 15 ? 15 : code;
 }
 
 /**
- * Copies `rows` rows of [rows, inputs], which start at `firstRow` of [total, inputs], into the
- * transposed [inputs, total].
+ * Copies rows [rows, inputs], the first of which is row `firstRow` of a tensor [total, inputs],
+ * into the transposed tensor [inputs, total].
  */
 export function transposeInto(
   values: Float32Array,

@@ -1,6 +1,6 @@
 /**
- * Rotary position embedding: inverse frequencies with the scalings that we know, and the cos/sin
- * tables of a stage graph. The formulas are those of transformers' `modeling_rope_utils`.
+ * Rotary position embedding: the frequencies under every supported scaling, and the cos/sin tables
+ * of a stage graph. The formulas are those of transformers' `modeling_rope_utils`.
  *
  * @module
  */
@@ -37,7 +37,7 @@ const longropeSchema = z.object({
   attention_factor: positive.nullish(),
 });
 
-/** Scalings of rotary embedding that {@linkcode rotation} knows. */
+/** Scalings of rotary embedding that {@linkcode rotation} supports. */
 export const ROPE_SCALINGS: readonly string[] = [
   "default",
   "linear",
@@ -47,27 +47,27 @@ export const ROPE_SCALINGS: readonly string[] = [
   "llama3",
 ];
 
-/** How the pairs of dimensions of a head turn. */
-export interface Turning {
-  /** Angle per position of each pair of dimensions, in radians, (dims / 2) in f64. */
+/** By which angles the pairs of dimensions of a head are rotated. */
+export interface RotaryAngles {
+  /** Angle of each pair of dimensions per position, in radians: (dims / 2) in f64. */
   frequencies: Float64Array;
   /** Factor of cos and sin, and so of rotated queries and keys. */
   magnitude: number;
 }
 
-/**
- * What {@linkcode rotation} needs of a geometry; `dims` is how many dimensions of a head are
- * rotated.
- */
+/** The part of a geometry that {@linkcode rotation} needs. */
 export interface RotaryGeometry {
+  /** Number of dimensions of a head that are rotated; even. */
   dims: number;
+  /** Base of the frequencies. */
   theta: number;
+  /** Hugging Face's `rope_scaling`; null: none. */
   scaling: Record<string, unknown> | null;
 }
 
 /**
- * The rotation of a geometry's layers: of its local ones, where they have their own, or of the
- * others.
+ * How the layers with a sliding window (`local`) or the other layers (`global`) are rotated. Local
+ * layers without a rotation of their own rotate as the others do.
  */
 export function rotaryOf(
   { head_dim, rope, local }: Geometry,
@@ -82,15 +82,16 @@ export function rotaryOf(
 }
 
 /**
- * Frequencies and magnitude of a rotation.
+ * Computes the angles of a rotation.
  *
- * `dynamic` and `longrope` turn all rows differently once a text is longer than the original
- * length; a geometry's context ends there, so these are their values for texts up to it.
+ * `dynamic` and `longrope` rotate all rows differently once a text is longer than the original
+ * length. A geometry's context ends at that length, so the angles returned here are those for texts
+ * up to it.
  *
- * Throws OrreryError `model/unsupported_rope` for an unknown scaling and `model/bad_rope` for one
- * with bad fields.
+ * Throws OrreryError `model/unsupported_rope` for an unknown scaling and `model/bad_rope` for a
+ * scaling with bad fields.
  */
-export function rotation({ dims, theta, scaling }: RotaryGeometry): Turning {
+export function rotation({ dims, theta, scaling }: RotaryGeometry): RotaryAngles {
   const plain = Float64Array.from({ length: dims / 2 }, (_, i) => theta ** (-2 * i / dims));
   const kind = String(scaling?.rope_type ?? scaling?.type ?? "default");
   switch (kind) {
@@ -120,7 +121,10 @@ export function rotation({ dims, theta, scaling }: RotaryGeometry): Turning {
   }
 }
 
-/** Long waves are stretched by `factor`, short ones kept, those between blended. */
+/**
+ * Frequency of a pair under Llama 3's scaling: long wavelengths are stretched by `factor`, short
+ * ones are kept, and those between are blended.
+ */
 function llama3Frequency(frequency: number, scaling: z.infer<typeof llama3Schema>): number {
   const { factor, low_freq_factor: low, high_freq_factor: high } = scaling;
   const turns = scaling.original_max_position_embeddings * frequency / (2 * Math.PI);
@@ -131,10 +135,14 @@ function llama3Frequency(frequency: number, scaling: z.infer<typeof llama3Schema
 }
 
 /**
- * Pairs that turn more than `beta_fast` times in the original length are kept, those below
- * `beta_slow` stretched.
+ * Angles under YaRN: pairs that turn more than `beta_fast` times within the original length are
+ * kept, pairs that turn fewer than `beta_slow` times are stretched.
  */
-function yarn(plain: Float64Array, theta: number, scaling: z.infer<typeof yarnSchema>): Turning {
+function yarn(
+  plain: Float64Array,
+  theta: number,
+  scaling: z.infer<typeof yarnSchema>,
+): RotaryAngles {
   const { factor, original_max_position_embeddings: original, mscale, mscale_all_dim } = scaling;
   const dims = 2 * plain.length;
   const pairWithTurns = (turns: number) =>
@@ -156,8 +164,8 @@ function yarn(plain: Float64Array, theta: number, scaling: z.infer<typeof yarnSc
   return { frequencies, magnitude: scaling.attention_factor ?? suggested };
 }
 
-/** Each pair is stretched by a factor of its own. */
-function longrope(plain: Float64Array, scaling: z.infer<typeof longropeSchema>): Turning {
+/** Angles under longrope: each pair is stretched by a factor of its own. */
+function longrope(plain: Float64Array, scaling: z.infer<typeof longropeSchema>): RotaryAngles {
   const { factor, short_factor: factors, original_max_position_embeddings: original } = scaling;
   if (factors.length !== plain.length) {
     throw badRope(
@@ -185,7 +193,9 @@ function badRope(kind: string, what: string): Error {
   return modelError("bad_rope", `rope_scaling of type ${kind} is malformed (${what})`);
 }
 
-/** Cos and sin tables, f32 (context, dims / 2) each, computed in f64. */
+/**
+ * Cos and sin tables of positions 0 .. context - 1: f32 (context, dims / 2) each, computed in f64.
+ */
 export function ropeTables(
   geometry: RotaryGeometry,
   context: number,

@@ -2,9 +2,9 @@ import type { Geometry } from "../manifest.ts";
 import type { ModelConfig } from "./config.ts";
 
 /**
- * What a tensor is for, which decides how it is stored: a `norm` (any vector: a norm's gain, a
- * bias) always as f32; a `projection` [out, in] in the model's precision; `vocabulary` ([vocab,
- * hidden]: embedding and LM head) likewise, but as q8 in a q4 model.
+ * What a tensor is for, which decides how it is stored. A `norm` (any vector: the gain of a norm, a
+ * bias) is always f32. A `projection` [out, in] has the model's precision. So has the `vocabulary`
+ * ([vocab, hidden]: embedding and LM head), except that it is q8 in a q4 model.
  */
 export type TensorRole = "norm" | "projection" | "vocabulary";
 
@@ -14,31 +14,37 @@ export interface TensorSpec {
   key: string;
   /** Name in the checkpoint. */
   name: string;
-  /** Hugging Face orientation. */
+  /** Shape in Hugging Face orientation: [out, in] of a projection, [n] of a vector. */
   shape: number[];
   role: TensorRole;
   /**
-   * Set where the checkpoint holds it as some rows of a larger tensor: that tensor's shape and the
-   * first of the rows.
+   * Present when the checkpoint holds this tensor as rows of a larger one: the larger tensor's
+   * shape, and the number of the first row.
    */
   within?: { shape: number[]; firstRow: number };
 }
 
-/** The groups of a model's tensors; each becomes one blob. */
+/** A model's tensors in groups; each group becomes one blob. */
 export interface TensorPlan {
   embedding: TensorSpec[];
   layers: TensorSpec[][];
   head: TensorSpec[];
 }
 
-/** A family of models: one small file each. */
+/** A family of models. Each family has a small file of its own. */
 export interface Architecture {
   /** Hugging Face classes that it covers. */
   readonly classes: readonly string[];
-  /** Fields of config.json that transformers gives another default than Llama's. */
+  /**
+   * Fields of config.json whose default in transformers differs from Llama's, with that default.
+   */
   readonly defaults: Readonly<Record<string, unknown>>;
-  /** What of this configuration is not supported, in words (empty: everything is). */
+  /** Settings of this configuration that are not supported, in words; empty: all are supported. */
   unsupported(config: ModelConfig): string[];
+  /**
+   * Reduces a configuration to a geometry; `architecture` is its Hugging Face class.
+   */
   geometry(config: ModelConfig, architecture: string): Geometry;
+  /** Lists the tensors that a checkpoint of this geometry must have. */
   tensors(geometry: Geometry): TensorPlan;
 }

@@ -1,6 +1,6 @@
 /**
- * config.json: the fields that decoder-only families have, with Llama's defaults; other families
- * bring theirs.
+ * config.json: the fields of decoder-only families, with Llama's defaults. A family with other
+ * defaults states them (see {@linkcode parseConfig}).
  *
  * @module
  */
@@ -54,8 +54,8 @@ export const configSchema = z.looseObject({
 export type ModelConfig = z.infer<typeof configSchema>;
 
 /**
- * Validates config.json; `file` is its path, for messages. `defaults` stand in for fields that it
- * does not have (one that is null it has). Throws `config_malformed`.
+ * Validates config.json; `file` is its path, for messages. `defaults` fill in absent fields; a
+ * field that is null is not absent. Throws OrreryError `model/config_malformed`.
  */
 export function parseConfig(
   json: unknown,
@@ -72,7 +72,7 @@ export function parseConfig(
   throw malformed(file, issue.path.join(".") || "its top", issue.message);
 }
 
-/** An error `config_malformed` about a field. */
+/** Makes an error `config_malformed` about a field of config.json. */
 export function malformed(file: string, field: string, what: string): Error {
   return modelError("config_malformed", `${file}: ${field}: ${what}`, { file, field });
 }

@@ -1,6 +1,6 @@
 /**
- * What families share: a family states its differences from Llama, {@linkcode decoder} does the
- * rest.
+ * What all families share. A family states its differences from Llama, and {@linkcode decoder}
+ * makes an architecture of them.
  *
  * @module
  */
@@ -18,29 +18,33 @@ export type Traits = Pick<
 >;
 
 /** A family's differences from Llama. */
-export interface Family {
+export interface DecoderFamily {
   /** Hugging Face classes. */
   classes: readonly string[];
   /** See {@linkcode Architecture.defaults}. */
   defaults?: Readonly<Record<string, unknown>>;
-  /** Activation of the gate that the family has, as config.json names it. @default "silu" */
+  /** Activation of the gate in this family, under its name in config.json. @default "silu" */
   activation?: "silu" | "gelu_pytorch_tanh";
-  /** Scalings of RoPE. @default all that we know */
+  /** Supported scalings of RoPE. @default all that `rotation` supports */
   ropeTypes?: readonly string[];
-  /** Layers without rotation. @default none */
+  /** Whether a layer (0-based) does not rotate. @default none does */
   skipsRotation?(config: ModelConfig, layer: number): boolean;
-  /** @default none */
+  /** Optional fields of the geometry that this family sets. @default none */
   traits?(config: ModelConfig): Traits;
-  /** Beside what {@linkcode decoder} refuses. @default nothing */
+  /**
+   * Unsupported settings, in words, in addition to those that {@linkcode decoder} finds. @default
+   * none
+   */
   unsupported?(config: ModelConfig): string[];
-  /** @default `decoderTensors` */
+  /** The tensors of its checkpoints. @default `decoderTensors` */
   tensors?(geometry: Geometry): TensorPlan;
 }
 
+/** Values of `layer_types` that are supported. */
 const LAYER_TYPES = ["full_attention", "sliding_attention"];
 
-/** The architecture of a family. */
-export function decoder(family: Family): Architecture {
+/** Makes the architecture of a family. */
+export function decoder(family: DecoderFamily): Architecture {
   const { activation = "silu", ropeTypes = ROPE_SCALINGS } = family;
   return {
     classes: family.classes,
@@ -106,12 +110,15 @@ export function decoder(family: Family): Architecture {
   };
 }
 
-/** Layers, 0-based, for which something holds. */
+/** Numbers (0-based) of the layers for which `holds` is true. */
 export function layersWhere(config: ModelConfig, holds: (layer: number) => boolean): number[] {
   return Array.from({ length: config.num_hidden_layers }, (_, layer) => layer).filter(holds);
 }
 
-/** Layers with a sliding window: as `layer_types` says, else as the family does. */
+/**
+ * Numbers (0-based) of the layers with a sliding window: those that `layer_types` names, or,
+ * without that field, those for which `otherwise` is true.
+ */
 export function slidingLayers(
   config: ModelConfig,
   otherwise: (layer: number) => boolean,
@@ -123,14 +130,19 @@ export function slidingLayers(
   );
 }
 
-/** The windowed layers; none when the window is absent or never closes. */
+/**
+ * The field `local` of a geometry: `layers` with the window of config.json. Undefined if there is
+ * no window, or one that spans the whole context and so hides nothing.
+ */
 export function windowOf(config: ModelConfig, layers: number[]): Geometry["local"] {
   const { sliding_window: window } = config;
   if (!window || window >= config.max_position_embeddings || layers.length === 0) return undefined;
   return { window, layers };
 }
 
-/** Without the fields that are undefined. */
+/**
+ * A copy without undefined fields, so that geometries compare equal to those read from a manifest.
+ */
 function defined<T extends object>(fields: T): T {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }

@@ -1,12 +1,13 @@
 /**
- * Gemma 2 and 3 (text): scaled embedding, gains stored less 1, norms around attention and MLP,
- * GELU, layers with a sliding window among layers without. Gemma 2 caps scores and logits; Gemma 3
- * norms queries and keys, and its local layers rotate with a base of their own.
+ * Gemma 2 and 3 (text): the embedding is scaled, gains are stored as gain - 1, attention and MLP
+ * have a norm before and after, the gate is GELU, and some layers have a sliding window. Gemma 2
+ * caps scores and logits; Gemma 3 norms queries and keys, and its sliding layers rotate with a base
+ * of their own.
  *
  * @module
  */
 import type { ModelConfig } from "./config.ts";
-import { decoder, type Family, slidingLayers, type Traits } from "./decoder.ts";
+import { decoder, type DecoderFamily, slidingLayers, type Traits } from "./decoder.ts";
 import { ropeOf } from "./rope.ts";
 
 const DEFAULTS = {
@@ -18,9 +19,10 @@ const DEFAULTS = {
   sliding_window: 4096,
 };
 
+/** Base of the frequencies in sliding layers where config.json states none. */
 const LOCAL_THETA = 10000;
 
-/** What both have. */
+/** Traits that Gemma 2 and Gemma 3 share. */
 function common(config: ModelConfig, qkNorm: boolean): Traits {
   return {
     attention: {
@@ -36,7 +38,8 @@ function common(config: ModelConfig, qkNorm: boolean): Traits {
   };
 }
 
-const refused: Family["unsupported"] = (config) => {
+/** Settings of either version that are not supported. */
+const refused: DecoderFamily["unsupported"] = (config) => {
   const missing = (["sliding_window", "query_pre_attn_scalar"] as const).filter((field) =>
     !config[field]
   );
@@ -56,10 +59,10 @@ export const gemma2 = decoder({
   unsupported: refused,
   traits(config) {
     const layers = slidingLayers(config, (layer) => layer % 2 === 0);
-    const closes = config.sliding_window! < config.max_position_embeddings;
+    const limits = config.sliding_window! < config.max_position_embeddings;
     return {
       ...common(config, false),
-      local: layers.length > 0 && closes ? { window: config.sliding_window!, layers } : undefined,
+      local: layers.length > 0 && limits ? { window: config.sliding_window!, layers } : undefined,
     };
   },
 });
@@ -93,7 +96,7 @@ export const gemma3 = decoder({
 });
 
 /**
- * Rotation of the sliding layers: under `rope_parameters.sliding_attention`, or
+ * Rotation of Gemma 3's sliding layers: `rope_parameters.sliding_attention`, or the base
  * `rope_local_base_freq` without scaling.
  */
 function localRope(config: ModelConfig): { theta: number; type: string } {

@@ -1,6 +1,6 @@
 /**
- * Phi-3, Phi-3.5 mini, Phi-4: Llama whose checkpoint holds query, key and value in one tensor, and
- * gate and up in another. Some rotate only a part of each head.
+ * Phi-3, Phi-3.5 mini, Phi-4: Llama whose checkpoints hold query, key and value in one tensor, and
+ * gate and up in another. Some models rotate only a part of each head.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import type { TensorPlan, TensorSpec } from "./architecture.ts";
 import { decoder, layersWhere, windowOf } from "./decoder.ts";
 import { decoderTensors } from "./tensors.ts";
 
+/** Name of a fused tensor in a layer -> keys of the tensors in it, in the order of their rows. */
 const FUSED: Record<string, string[]> = {
   "self_attn.qkv_proj.weight": ["attn.q", "attn.k", "attn.v"],
   "mlp.gate_up_proj.weight": ["mlp.gate", "mlp.up"],
@@ -27,7 +28,10 @@ export const phi3 = decoder({
   tensors,
 });
 
-/** The plan of a plain decoder, with each fused tensor's rows shared out. */
+/**
+ * The tensors of a plain decoder; those that are fused in the checkpoint are rows of the fused
+ * tensor.
+ */
 function tensors(geometry: Geometry): TensorPlan {
   const plan = decoderTensors(geometry);
   return {
@@ -36,6 +40,7 @@ function tensors(geometry: Geometry): TensorPlan {
   };
 }
 
+/** A tensor as rows of the fused tensor that holds it, or unchanged if none does. */
 function inFused(spec: TensorSpec, specs: TensorSpec[], layer: number): TensorSpec {
   for (const [fused, keys] of Object.entries(FUSED)) {
     const at = keys.indexOf(spec.key);

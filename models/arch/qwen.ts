@@ -1,6 +1,6 @@
 /**
- * Qwen2, Qwen2.5: Llama with biases of query, key and value. Qwen3: no biases, but a norm of each
- * head's query and key.
+ * Qwen2, Qwen2.5: Llama with biases of query, key and value. Qwen3: no biases, but each head's
+ * query and key are normed.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const DEFAULTS = {
   max_window_layers: 28,
 };
 
-/** Only with `use_sliding_window`, and then in the layers from `max_window_layers` on. */
+/** Layers with a window: with `use_sliding_window`, those from `max_window_layers` on. */
 function windowed(config: ModelConfig): Geometry["local"] {
   if (!config.use_sliding_window) return undefined;
   return windowOf(

@@ -1,6 +1,6 @@
 /**
- * What config.json says about rotary position embedding: `rope_theta` + `rope_scaling`, or the
- * newer `rope_parameters`, which may differ from one type of layer to the other.
+ * What config.json says about rotary position embedding, either in `rope_theta` and `rope_scaling`
+ * or in the newer `rope_parameters`, which may differ between types of layers.
  *
  * @module
  */
@@ -11,20 +11,29 @@ import type { ModelConfig } from "./config.ts";
 export interface Rotation {
   /** Base of the frequencies. */
   theta: number;
-  /** Scaling with the fields that it takes from the rest of config.json filled in; none is null. */
+  /**
+   * Scaling, completed with the values that it takes from other fields of config.json; null: none.
+   */
   scaling: Record<string, unknown> | null;
-  /** `default`, `linear`, `llama3` ... */
+  /** Type of the scaling: `default` (none), `linear`, `llama3` ... */
   type: string;
 }
 
+/** Scalings whose original length may stand elsewhere in config.json. */
 const TAKES_ORIGINAL_LENGTH = ["llama3", "yarn", "longrope"];
+/** Scalings whose factor may be left out: context / original length. */
 const TAKES_FACTOR = ["yarn", "longrope"];
 
+/** Earlier name of a scaling -> its name today. */
 const FORMER_NAMES: Record<string, string> = { su: "longrope" };
 
+/** Base of the frequencies where config.json states none, as in transformers. */
 const DEFAULT_THETA = 10000;
 
-/** Rotation of all layers, or of those of one type where `rope_parameters` tells types apart. */
+/**
+ * Rotation of the layers of a type. Only `rope_parameters` may tell types apart; otherwise it is
+ * the rotation of all layers.
+ */
 export function ropeOf(config: ModelConfig, layerType = "full_attention"): Rotation {
   const stated = statedFor(config, layerType);
   const theta = z.number().positive().safeParse(stated?.["rope_theta"] ?? config.rope_theta);
@@ -43,13 +52,14 @@ export function ropeOf(config: ModelConfig, layerType = "full_attention"): Rotat
   return { theta: theta.success ? theta.data : DEFAULT_THETA, scaling, type };
 }
 
-/** Dimensions of a head that are rotated; undefined: all. */
+/** Number of dimensions of a head that are rotated; undefined: all of them. */
 export function rotatedDims(config: ModelConfig, headDim: number): number | undefined {
   const stated = statedFor(config, "full_attention")?.["partial_rotary_factor"];
   const share = Number(stated ?? config.partial_rotary_factor ?? 1);
   return share === 1 ? undefined : Math.floor(headDim * share);
 }
 
+/** The fields that config.json states about rotation in layers of a type; null: none. */
 function statedFor(config: ModelConfig, layerType: string): Record<string, unknown> | null {
   const all = config.rope_parameters ?? config.rope_scaling ?? null;
   const own = all?.[layerType];
@@ -57,15 +67,15 @@ function statedFor(config: ModelConfig, layerType: string): Record<string, unkno
 }
 
 /**
- * Longest context that all rows can share one table of angles in. `dynamic` and `longrope` change
- * the angles of *all* rows once the text is longer than the original length, where transformers
- * leaves the keys that it has cached at the old ones; so these end at the original length, up to
- * which they equal transformers.
+ * Longest context, in rows, in which one table of angles holds for all rows. `dynamic` and
+ * `longrope` change the angles of *all* rows once a text is longer than the original length, but
+ * transformers leaves the keys that it has cached at the old angles. So the context ends at the
+ * original length, up to which the results equal those of transformers.
  */
 export function contextOf(config: ModelConfig): number {
   const { scaling, type } = ropeOf(config);
   const longest = config.max_position_embeddings;
-  if (type !== "longrope") return longest; // the original length of `dynamic` is max_position_embeddings
+  if (type !== "longrope") return longest; // of `dynamic` it is the original length
   const original = z.number().int().positive().safeParse(
     scaling?.["original_max_position_embeddings"],
   );

@@ -1,5 +1,5 @@
 /**
- * SmolLM3: Llama of which every fourth layer does not rotate.
+ * SmolLM3: Llama in which every fourth layer does not rotate.
  *
  * @module
  */
@@ -7,8 +7,8 @@ import type { ModelConfig } from "./config.ts";
 import { decoder, slidingLayers, windowOf } from "./decoder.ts";
 
 /**
- * `no_rope_layers` holds 0 for such a layer; without it every `no_rope_layer_interval`th layer is
- * one.
+ * Whether a layer (0-based) does not rotate: `no_rope_layers` holds 0 for it; without that field,
+ * every `no_rope_layer_interval`th layer does not.
  */
 function skipsRotation(
   { no_rope_layers, no_rope_layer_interval }: ModelConfig,

@@ -1,12 +1,15 @@
 /**
- * The tensors of a decoder by its geometry, under the names that most families use.
+ * Lists the tensors of a decoder from its geometry, under the names that most families use.
  *
  * @module
  */
 import { type Geometry, LLAMA_TENSORS } from "../manifest.ts";
 import type { TensorPlan, TensorSpec } from "./architecture.ts";
 
-/** Keys of a layer's tensors beside {@linkcode LLAMA_TENSORS}, with their names. */
+/**
+ * Tensors that only some families have in a layer, key -> name, in addition to {@linkcode
+ * LLAMA_TENSORS}.
+ */
 const OTHER_NAMES: Record<string, string> = {
   "attn.q_norm": "self_attn.q_norm.weight",
   "attn.k_norm": "self_attn.k_norm.weight",
@@ -19,7 +22,7 @@ const OTHER_NAMES: Record<string, string> = {
   "mlp.down_bias": "mlp.down_proj.bias",
 };
 
-/** Names of the four norms of a layer that has norms after attention and MLP too. */
+/** The norms of a layer that also norms the outputs of attention and MLP, key -> name. */
 const SURROUNDING_NORMS: Record<string, string> = {
   "attn_norm": "input_layernorm.weight",
   "attn_after_norm": "post_attention_layernorm.weight",
@@ -70,7 +73,7 @@ export function layerTensors(geometry: Geometry, layer: number): Map<string, Ten
   );
 }
 
-/** All tensors of a model. */
+/** All tensors of a model with this geometry. */
 export function decoderTensors(geometry: Geometry): TensorPlan {
   const { hidden, vocab, layers } = geometry;
   const { embed } = LLAMA_TENSORS.embedding;

@@ -1,15 +1,6 @@
 import assert from "node:assert/strict";
-import { geometrySchema } from "../manifest.ts";
-import { describe } from "./mod.ts";
-
-const MINIMAL = {
-  architectures: ["LlamaForCausalLM"],
-  hidden_size: 64,
-  intermediate_size: 96,
-  num_hidden_layers: 2,
-  num_attention_heads: 4,
-  vocab_size: 300,
-};
+import { MINIMAL_CONFIG as MINIMAL } from "../../tests/support/minimal_config.ts";
+import { describe } from "./describe.ts";
 
 Deno.test("describe() fills in what config.json leaves out as transformers does", () => {
   assert.deepEqual(describe(MINIMAL, "config.json").geometry, {
@@ -76,46 +67,6 @@ Deno.test("describe() ends the context of length-dependent scalings where transf
   assert.equal(describe(dynamic, "config.json").geometry.context, 2048);
 });
 
-Deno.test("describe() gives each family transformers' defaults", () => {
-  const of = (name: string, fields = {}) =>
-    describe({ ...MINIMAL, num_attention_heads: 32, architectures: [name], ...fields }, "c")
-      .geometry;
-  const mistral = of("MistralForCausalLM", { head_dim: 8 });
-  assert.deepEqual(
-    [mistral.kv_heads, mistral.context, mistral.local],
-    [8, 131072, { window: 4096, layers: [0, 1] }],
-  );
-  assert.equal(of("MistralForCausalLM", { head_dim: 8, sliding_window: null }).local, undefined);
-  assert.equal(
-    of("MistralForCausalLM", { head_dim: 8, max_position_embeddings: 4096 }).local,
-    undefined,
-    "a window that never closes",
-  );
-  assert.deepEqual(of("Qwen2ForCausalLM").attention, { bias: "qkv" });
-  assert.deepEqual([of("Qwen3ForCausalLM").head_dim, of("Qwen3ForCausalLM").attention], [128, {
-    qk_norm: true,
-  }]);
-  const gemma = of("Gemma2ForCausalLM");
-  assert.deepEqual(
-    [
-      gemma.tied_embeddings,
-      gemma.head_dim,
-      gemma.attention,
-      gemma.logit_softcap,
-      gemma.local?.layers,
-    ],
-    [true, 256, { scale: 1 / 16, softcap: 50 }, 30, [0]],
-  );
-  const gemma3 = of("Gemma3ForCausalLM", { num_hidden_layers: 7 });
-  assert.deepEqual(
-    [gemma3.rope.theta, gemma3.local],
-    [1e6, { window: 4096, layers: [0, 1, 2, 3, 4, 6], rope: { theta: 10000, scaling: null } }],
-  );
-  const smollm3 = of("SmolLM3ForCausalLM", { head_dim: 16, num_hidden_layers: 5 });
-  assert.deepEqual([smollm3.rope.theta, smollm3.rope.skipped_layers], [2e6, [3]]);
-  assert.equal(of("Phi3ForCausalLM", { head_dim: 16, partial_rotary_factor: 0.5 }).rope.dims, 8);
-});
-
 Deno.test("describe() refuses what a family does not support by name, with what it does", () => {
   const refused: [Record<string, unknown>, string, RegExp][] = [
     [
@@ -165,19 +116,5 @@ Deno.test("describe() refuses what a family does not support by name, with what 
         return true;
       },
     );
-  }
-});
-
-Deno.test("a manifest's geometry with a field that this version does not know is refused with what to do", () => {
-  const { geometry } = describe(MINIMAL, "config.json");
-  assert.deepEqual(geometrySchema.parse(geometry), geometry);
-  for (
-    const strange of [{ ...geometry, experts: 8 }, {
-      ...geometry,
-      rope: { ...geometry.rope, spin: 2 },
-    }]
-  ) {
-    const { error } = geometrySchema.safeParse(strange);
-    assert.match(error!.issues[0].message, /does not know (experts|spin); update this node/);
   }
 });
