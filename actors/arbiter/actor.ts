@@ -22,7 +22,7 @@ import { closeSchema, dropSchema, openSchema, rowsSchema } from "./messages.ts";
 import { type Shape, stageTraceSchema, tokenResultSchema } from "../pipeline/mod.ts";
 
 /** Resource `pipeline` of an arbiter: the stages and how they are to be used. */
-export interface Pipeline {
+export interface PipelineRoute {
   /** In order. */
   stages: Address[];
   /** How requests run, as planned. */
@@ -91,7 +91,7 @@ export const arbiterActor = defineActor({
   policy: { mailbox: 256 },
 
   create(ctx, config) {
-    const { stages, shape, capacity_rows } = ctx.resource<Pipeline>("pipeline");
+    const { stages, shape, capacity_rows } = ctx.resource<PipelineRoute>("pipeline");
     const { key } = parseAddress(ctx.self);
     const incarnation = Math.floor(ctx.random() * 2 ** 32).toString(16); // stages remember closed arenas by name
     let arenas = 0;

@@ -21,8 +21,8 @@ import { FrameLog } from "./usage.ts";
 /** Rows that go out again in one frame. */
 const REPLAY_ROWS = 64;
 
-/** Options of an {@linkcode Arena}. */
-export interface ArenaOptions extends MemoryOptions {
+/** Options of an {@linkcode ArbiterArena}. */
+export interface ArbiterArenaOptions extends MemoryOptions {
   /** Number of stages. */
   stages: number;
   /** Makes a name that no arena had before. */
@@ -30,12 +30,12 @@ export interface ArenaOptions extends MemoryOptions {
 }
 
 /** See the module's text. */
-export class Arena {
+export class ArbiterArena {
   readonly memory: Memory;
   readonly flights = new Flights();
   readonly cost: FrameCost;
   readonly log: FrameLog;
-  readonly #o: ArenaOptions;
+  readonly #o: ArbiterArenaOptions;
   #name?: string;
   #effects: Effect[] = [];
   #seq = 0;
@@ -49,7 +49,7 @@ export class Arena {
   cancelled = 0;
 
   /** An arena that is open nowhere: the first frame opens it. */
-  constructor(options: ArenaOptions) {
+  constructor(options: ArbiterArenaOptions) {
     this.#o = options;
     this.memory = new Memory(options);
     this.cost = new FrameCost(options.stages);

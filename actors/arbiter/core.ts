@@ -7,15 +7,15 @@
  *
  * @module
  */
-import type { Open, Results, Rows, Usage } from "./messages.ts";
+import type { OpenMessage, RequestUsage, ResultsMessage, RowsMessage } from "./messages.ts";
 import type { Shape, StageTrace, TokenResult } from "../pipeline/mod.ts";
 import { OrreryError, type WireError } from "../system/mod.ts";
-import { Arena } from "./arena.ts";
+import { ArbiterArena } from "./arena.ts";
 import type { Effect } from "./effects.ts";
 import { load } from "./loading.ts";
 import { outOfMemory, tooLarge } from "./memory_errors.ts";
 import { choose, windowOf } from "./policy.ts";
-import { Request } from "./request.ts";
+import { ArbiterRequest } from "./request.ts";
 import { Requests } from "./requests.ts";
 import { situationOf } from "./situation.ts";
 import type { ArbiterStats } from "./stats.ts";
@@ -39,7 +39,7 @@ export interface CoreOptions {
 /** See the module's text. */
 export class ArbiterCore {
   readonly #o: CoreOptions;
-  readonly #arena: Arena;
+  readonly #arena: ArbiterArena;
   readonly #requests = new Requests();
   #order = 0;
   #lastWasPiece = false;
@@ -48,7 +48,7 @@ export class ArbiterCore {
   constructor(options: CoreOptions) {
     const { stages, capacityRows, now, nameArena, self, shape } = options;
     this.#o = options;
-    this.#arena = new Arena({
+    this.#arena = new ArbiterArena({
       stages,
       capacityRows,
       now,
@@ -74,7 +74,7 @@ export class ArbiterCore {
   }
 
   /** A request begins; it may have to wait until others end. */
-  open(open: Open): void {
+  open(open: OpenMessage): void {
     const { capacityRows, shape } = this.#o;
     if (this.#requests.find(open.generation)) {
       return this.#tellFailed(open.generation, {
@@ -85,12 +85,12 @@ export class ArbiterCore {
     }
     const refused = tooLarge(open, capacityRows);
     if (refused) return this.#tellFailed(open.generation, refused);
-    this.#requests.add(new Request(open, { order: this.#order++, shape }));
+    this.#requests.add(new ArbiterRequest(open, { order: this.#order++, shape }));
     this.#admit();
   }
 
   /** More rows of a request. Unknown ones are ignored: it has ended meanwhile. */
-  rows(rows: Rows): void {
+  rows(rows: RowsMessage): void {
     const request = this.#requests.find(rows.generation);
     if (!request) return;
     try {
@@ -112,7 +112,7 @@ export class ArbiterCore {
   }
 
   /** A request is over. What of it may be of use to others stays. */
-  close(generation: string): Usage {
+  close(generation: string): RequestUsage {
     const request = this.#requests.find(generation);
     if (!request) return NO_USAGE;
     this.#end(request);
@@ -131,7 +131,7 @@ export class ArbiterCore {
     if (!flight) return;
     const now = this.#o.now();
     const common = { in_flight: this.#arena.flights.size, frame_ms: now - flight.sent };
-    const toldTo = new Map<Request, Results>();
+    const toldTo = new Map<ArbiterRequest, ResultsMessage>();
     for (const [i, { row, pending: { request, number, kind } }] of flight.wanted.entries()) {
       const result = answer.tokens[i];
       if (!result || request.closed || request.rows[number] !== row) continue; // nobody waits for it
@@ -254,7 +254,7 @@ export class ArbiterCore {
    * A request is over: what of it may be of use to others goes into the cache, the rest is given
    * back.
    */
-  #end(request: Request): void {
+  #end(request: ArbiterRequest): void {
     const { memory: { cache }, log } = this.#arena;
     this.#requests.remove(request);
     cache.tick();

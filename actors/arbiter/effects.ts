@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Results } from "./messages.ts";
+import type { ResultsMessage } from "./messages.ts";
 import type { WireError } from "../system/mod.ts";
 import type { Frame } from "../pipeline/mod.ts";
 
@@ -12,5 +12,5 @@ export type Effect =
   | { kind: "frame"; frame: Frame }
   | { kind: "cancel"; arena: string; seqs: number[] }
   | { kind: "close"; arena: string }
-  | { kind: "results"; to: string; results: Results }
+  | { kind: "results"; to: string; results: ResultsMessage }
   | { kind: "failed"; to: string; error: WireError };

@@ -4,14 +4,14 @@
  * @module
  */
 import type { StageTrace } from "../pipeline/mod.ts";
-import type { Pending, Request } from "./request.ts";
+import type { ArbiterRequest, PendingRow } from "./request.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameTrace } from "./usage.ts";
 
 /** A row as a frame carries it. */
 export interface Carried {
   row: Row;
-  pending: Pending;
+  pending: PendingRow;
 }
 
 /** A frame under way. */
@@ -29,7 +29,7 @@ export interface Flight {
   /** Rows that its layout keeps; 0 where it has none. */
   moved: number;
   /** Requests whose samplers it announces. */
-  announced: Request[];
+  announced: ArbiterRequest[];
   /** Samplers that it tells the stages to forget. */
   forgotten: number[];
 }

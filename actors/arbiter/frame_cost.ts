@@ -25,7 +25,7 @@ const MOVED_ROWS = 256;
 /** Up to so many rows a frame travels as one row does. */
 const FEW_ROWS = 8;
 
-interface Measured {
+interface MeasuredFrames {
   rows: number;
   /** Of the slowest stage. */
   slowest: number;
@@ -37,7 +37,7 @@ interface Measured {
 export class FrameCost {
   readonly #stages: number;
   /** By bucket, ascending in rows. */
-  readonly #measured: Measured[] = [];
+  readonly #measured: MeasuredFrames[] = [];
   /** Milliseconds between stages, of frames of few rows and of many. */
   #fewTransit?: number;
   #manyTransit?: number;
@@ -70,7 +70,10 @@ export class FrameCost {
     const known = this.#measured[at];
     if (known && bucketOf(known.rows) === bucket) {
       for (
-        const [key, value] of Object.entries({ rows, slowest, sum }) as [keyof Measured, number][]
+        const [key, value] of Object.entries({ rows, slowest, sum }) as [
+          keyof MeasuredFrames,
+          number,
+        ][]
       ) {
         known[key] += NEWEST * (value - known[key]);
       }

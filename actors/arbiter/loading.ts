@@ -6,22 +6,22 @@
 import type { Frame } from "../pipeline/mod.ts";
 import type { Carried, Flight } from "./flights.ts";
 import type { Layout, Memory } from "./memory.ts";
-import type { Job, Pending, Request } from "./request.ts";
+import type { ArbiterRequest, PendingRow, PrefillJob } from "./request.ts";
 import { newRow } from "./row_pool.ts";
 import { reuse, stands } from "./situation.ts";
 
 /** Takes rows out of what waits, as many as there is room for, and gives each its slot. */
 export function load(
-  rows: Pending[],
-  { room, running, memory }: { room: number; running: Request[]; memory: Memory },
+  rows: PendingRow[],
+  { room, running, memory }: { room: number; running: ArbiterRequest[]; memory: Memory },
 ): Carried[] {
   const { pool, cache } = memory;
   const carried: Carried[] = [];
-  const gone = new Set<Pending>();
-  const jobs = new Set<Job>();
-  const jobOf = new Map<Pending, Job>();
+  const gone = new Set<PendingRow>();
+  const jobs = new Set<PrefillJob>();
+  const jobOf = new Map<PendingRow, PrefillJob>();
   for (const request of running) for (const job of request.jobs) jobOf.set(job.rows[job.at], job);
-  let job: Job | undefined;
+  let job: PrefillJob | undefined;
   for (const pending of rows) {
     if (carried.length >= room) break;
     const { request } = pending;
@@ -67,7 +67,7 @@ export function frameOf(
 ): { frame: Frame; flight: Flight } {
   const wanted: Carried[] = [];
   const want: number[] = [];
-  const announced: Request[] = [];
+  const announced: ArbiterRequest[] = [];
   for (const [i, c] of carried.entries()) {
     const { request, want: wants, number } = c.pending;
     if (!wants || request.closed || request.rows[number] !== c.row) continue;

@@ -3,12 +3,15 @@
  *
  * @module
  */
-import type { Open } from "./messages.ts";
+import type { OpenMessage } from "./messages.ts";
 import type { WireError } from "../system/mod.ts";
 import type { Memory } from "./memory.ts";
 
 /** The request can never fit. Undefined: it can. */
-export function tooLarge({ max_rows, prompt }: Open, capacityRows: number): WireError | undefined {
+export function tooLarge(
+  { max_rows, prompt }: OpenMessage,
+  capacityRows: number,
+): WireError | undefined {
   const needed = Math.max(max_rows, prompt.length);
   if (needed <= capacityRows) return undefined;
   return {
@@ -21,7 +24,7 @@ export function tooLarge({ max_rows, prompt }: Open, capacityRows: number): Wire
 }
 
 /** The request has to give its rows back: others need them, and the stages have no more. */
-export function outOfMemory({ max_rows }: Open, { pool, refusal, most }: Memory): WireError {
+export function outOfMemory({ max_rows }: OpenMessage, { pool, refusal, most }: Memory): WireError {
   const said = refusal ? `; a stage said: ${refusal.message}` : "";
   return {
     group: "engine",

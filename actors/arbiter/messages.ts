@@ -107,10 +107,10 @@ export const usageSchema = z.object({
 });
 
 /** See {@linkcode openSchema}. */
-export type Open = z.infer<typeof openSchema>;
+export type OpenMessage = z.infer<typeof openSchema>;
 /** See {@linkcode rowsSchema}. */
-export type Rows = z.infer<typeof rowsSchema>;
+export type RowsMessage = z.infer<typeof rowsSchema>;
 /** See {@linkcode resultsSchema}. */
-export type Results = z.infer<typeof resultsSchema>;
+export type ResultsMessage = z.infer<typeof resultsSchema>;
 /** See {@linkcode usageSchema}. */
-export type Usage = z.infer<typeof usageSchema>;
+export type RequestUsage = z.infer<typeof usageSchema>;

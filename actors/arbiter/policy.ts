@@ -96,7 +96,7 @@ export interface Situation<J, D> {
  * What the policy answers: rows for one frame, or milliseconds after which to ask again, or
  * nothing.
  */
-export type Choice<J, D> =
+export type FrameChoice<J, D> =
   | { kind: "frame"; pieces: { job: J; rows: number }[]; decodes: D[]; drafts: D[] }
   | { kind: "linger"; ms: number }
   | { kind: "none" };
@@ -137,7 +137,7 @@ export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: Frame
 }
 
 /** See the module's text. */
-export function choose<J, D>(s: Situation<J, D>): Choice<J, D> {
+export function choose<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   const lanes = s.decodes.length + s.lanesInFlight + s.lanesOwed;
   const target = rowsPerFrame(lanes, s.cap, s);
   const ready = s.decodes.length > 0 ||
@@ -158,7 +158,7 @@ export function choose<J, D>(s: Situation<J, D>): Choice<J, D> {
 function gather<J, D>(
   s: Situation<J, D>,
   { lanes, target }: { lanes: number; target: number },
-): Choice<J, D> | undefined {
+): FrameChoice<J, D> | undefined {
   const few = s.decodes.length > 0 && s.decodes.length < target;
   if (!few || s.pieces.length > 0) return undefined;
   if (s.laneFrames >= Math.ceil(lanes / target)) return { kind: "none" }; // the next answer asks again
@@ -170,7 +170,7 @@ function gather<J, D>(
 function sendLanes<J, D>(
   s: Situation<J, D>,
   { lanes, target }: { lanes: number; target: number },
-): Choice<J, D> {
+): FrameChoice<J, D> {
   const decodes = pickDecodes(s.decodes, target, s.cost.slowest(1));
   const drafts = pickDrafts(s, decodes, loadOf(s, { lanes, target }));
   if (decodes.length + drafts.length === 0) return { kind: "none" }; // the next answer asks again
@@ -182,7 +182,7 @@ function sendLanes<J, D>(
  * once: they are certain or of no use. They go if nobody says anything: whoever sent them may want
  * them all the same.
  */
-function sendUndecided<J, D>(s: Situation<J, D>): Choice<J, D> {
+function sendUndecided<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   if (s.drafts.length === 0) return { kind: "none" };
   if (s.lanesOwed > 0) return { kind: "linger", ms: MAX_LINGER_MS };
   const drafts = s.drafts.slice(0, MAX_DRAFTS).map((d) => d.row);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Open, Rows, Usage } from "./messages.ts";
+import type { OpenMessage, RequestUsage, RowsMessage } from "./messages.ts";
 import type { Shape } from "../pipeline/mod.ts";
 import { OrreryError } from "../system/mod.ts";
 import type { Row } from "./row_pool.ts";
@@ -16,8 +16,8 @@ import type { FrameLog } from "./usage.ts";
 const PIECE_ROWS = 64;
 
 /** A row that waits, or is under way. */
-export class Pending {
-  readonly request: Request;
+export class PendingRow {
+  readonly request: ArbiterRequest;
   /** As the Generation numbers it. */
   readonly number: number;
   readonly token: number;
@@ -25,14 +25,14 @@ export class Pending {
   /** Number of its parent, -1: none. */
   readonly parent: number;
   readonly want: boolean;
-  kind: Rows["kind"];
+  kind: RowsMessage["kind"];
   /** For drafts: chance that it is of use, when it was sent. */
   reach: number;
   /** It was dropped. */
   dead: boolean;
 
   /** A row as the Generation describes it. */
-  constructor(row: Omit<Pending, "chance">) {
+  constructor(row: Omit<PendingRow, "chance">) {
     this.request = row.request;
     this.number = row.number;
     this.token = row.token;
@@ -55,9 +55,9 @@ export class Pending {
 }
 
 /** Rows that go out in pieces. */
-export interface Job {
-  request: Request;
-  rows: Pending[];
+export interface PrefillJob {
+  request: ArbiterRequest;
+  rows: PendingRow[];
   /** Rows that have gone. */
   at: number;
   /** Rows of its pieces in order, the last repeated. */
@@ -69,21 +69,21 @@ export interface Job {
 }
 
 /** See the module's text. */
-export class Request {
+export class ArbiterRequest {
   readonly generation: string;
   /** Its place in the order of arrival; names its sampler too. */
   readonly order: number;
-  readonly open: Open;
+  readonly open: OpenMessage;
   /** Rows that stand in the arena, by number. */
   readonly rows: (Row | undefined)[] = [];
   /** Parents by number. */
   readonly #parents: number[] = [];
   /** Drafts that are not known to be true, by number. */
-  readonly #draft = new Map<number, Pending>();
+  readonly #draft = new Map<number, PendingRow>();
   /** Prompt and branch prompts. */
-  jobs: Job[] = [];
-  decodes: Pending[] = [];
-  drafts: Pending[] = [];
+  jobs: PrefillJob[] = [];
+  decodes: PendingRow[] = [];
+  drafts: PendingRow[] = [];
   /** Milliseconds of the slowest stage that its rows have taken; where it stands in the turns. */
   served = 0;
   /** Do the stages know its sampler? */
@@ -107,7 +107,7 @@ export class Request {
   #hopBytes = 0;
 
   /** @param order Larger than that of every request before. */
-  constructor(open: Open, { order, shape }: { order: number; shape: Shape }) {
+  constructor(open: OpenMessage, { order, shape }: { order: number; shape: Shape }) {
     this.generation = open.generation;
     this.order = order;
     this.open = open;
@@ -116,7 +116,7 @@ export class Request {
     for (let i = 0; i < prompt.length; i++) this.#parents.push(i - 1);
     this.#addJob(
       Array.from(prompt, (token, i) =>
-        new Pending({
+        new PendingRow({
           ...{
             request: this,
             number: i,
@@ -138,7 +138,7 @@ export class Request {
 
   /** Takes rows to run. Throws `bad_rows` where numbers or parents make no sense. */
   add(
-    { first, tokens, positions, parents, want, kind, chance, certain }: Rows,
+    { first, tokens, positions, parents, want, kind, chance, certain }: RowsMessage,
     shape: Shape,
   ): void {
     const n = tokens.length;
@@ -154,7 +154,7 @@ export class Request {
       throw badRows(this, `first row ${first}, where ${this.rows.length} comes next`);
     }
     const wanted = new Set(want);
-    const pending: Pending[] = [];
+    const pending: PendingRow[] = [];
     this.rows.length = first + n;
     for (let i = 0; i < n; i++) {
       const number = first + i;
@@ -163,7 +163,7 @@ export class Request {
         throw badRows(this, `row ${number} hangs on row ${parent}, which is none`);
       }
       this.#parents[number] = parent;
-      const row = new Pending({
+      const row = new PendingRow({
         ...{ request: this, number, token: tokens[i], position: positions[i], parent },
         ...{
           want: wanted.has(i),
@@ -204,7 +204,7 @@ export class Request {
       this.#parents[n] = DEAD;
       this.#draft.delete(n);
     }
-    const alive = (p: Pending) => {
+    const alive = (p: PendingRow) => {
       p.dead ||= lost.has(p.number);
       return !p.dead;
     };
@@ -282,7 +282,7 @@ export class Request {
    * answer, over all that the stages computed meanwhile for whomever; frames of others count when
    * they come back.
    */
-  usage(log: FrameLog): Usage {
+  usage(log: FrameLog): RequestUsage {
     const ended = this.#ended;
     const { began } = this;
     return {
@@ -334,7 +334,7 @@ export class Request {
   }
 
   #addJob(
-    rows: Pending[],
+    rows: PendingRow[],
     { pieces, prompt }: { pieces: readonly number[]; prompt: boolean },
   ): void {
     if (rows.length) this.jobs.push({ request: this, rows, at: 0, pieces, gone: 0, prompt });
@@ -349,7 +349,7 @@ const DEAD = -2;
 const PROMPT_ROW = 1 / 12;
 
 /** Rows of a job's next piece. */
-export const nextPiece = (job: Job): number =>
+export const nextPiece = (job: PrefillJob): number =>
   job.pieces[Math.min(job.gone, job.pieces.length - 1)];
 
 /** Pieces that the plan has for so many rows. */
@@ -358,7 +358,7 @@ function planned(shape: Shape, rows: number): readonly number[] {
   return bucket?.rows ?? [PIECE_ROWS];
 }
 
-function badRows(request: Request, what: string): OrreryError {
+function badRows(request: ArbiterRequest, what: string): OrreryError {
   return new OrreryError({
     group: "actor",
     code: "bad_rows",

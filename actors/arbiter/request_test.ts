@@ -1,32 +1,32 @@
 import assert from "node:assert/strict";
-import { openSchema, type Rows, rowsSchema } from "./messages.ts";
+import { openSchema, type RowsMessage, rowsSchema } from "./messages.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
 import { samplingSchema } from "../pipeline/frame.ts";
-import { Request } from "./request.ts";
+import { ArbiterRequest } from "./request.ts";
 import { newRow } from "./row_pool.ts";
 
 const shape = shapeSchema.parse({});
 
 /** A request whose prompt of two rows has run. */
-function request(): Request {
+function request(): ArbiterRequest {
   const open = openSchema.parse({
     generation: "d/generation/g",
     prompt: Int32Array.of(5, 6),
     sampling: samplingSchema.parse({}),
     max_rows: 64,
   });
-  const made = new Request(open, { order: 0, shape });
+  const made = new ArbiterRequest(open, { order: 0, shape });
   made.jobs = [];
   for (const i of [0, 1]) run(made, i);
   return made;
 }
 
 /** A row stands in the arena, and was answered. */
-function run(made: Request, number: number): void {
+function run(made: ArbiterRequest, number: number): void {
   made.rows[number] = { ...newRow(1, number), slot: number, done: true };
 }
 
-const rows = (more: Partial<Rows>): Rows => {
+const rows = (more: Partial<RowsMessage>): RowsMessage => {
   const n = more.tokens?.length ?? 0;
   const none = new Int32Array(0);
   return rowsSchema.parse({
@@ -42,7 +42,7 @@ const rows = (more: Partial<Rows>): Rows => {
 };
 
 /** Rows 3, 4, 5 are drafts in a chain behind row 2, a lane's next row. */
-function drafted(): Request {
+function drafted(): ArbiterRequest {
   const made = request();
   made.add(rows({ tokens: Int32Array.of(7), parents: Int32Array.of(1) }), shape);
   const chance = Float32Array.of(0.5, 0.25, 0.125);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Request } from "./request.ts";
+import type { ArbiterRequest } from "./request.ts";
 
 /** Rows of an answer, before any has ended. */
 const PRIOR_ANSWER_ROWS = 256;
@@ -12,13 +12,13 @@ const NEWEST = 0.1;
 
 /** See the module's text. */
 export class Requests {
-  readonly #running = new Map<string, Request>();
-  readonly #waiting: Request[] = [];
+  readonly #running = new Map<string, ArbiterRequest>();
+  readonly #waiting: ArbiterRequest[] = [];
   /** Rows of an answer in the mean. */
   #answerRows = PRIOR_ANSWER_ROWS;
 
   /** Requests that run. */
-  get running(): Request[] {
+  get running(): ArbiterRequest[] {
     return [...this.#running.values()];
   }
 
@@ -33,17 +33,17 @@ export class Requests {
   }
 
   /** The request of a Generation, if it is open. */
-  find(generation: string): Request | undefined {
+  find(generation: string): ArbiterRequest | undefined {
     return this.#running.get(generation) ?? this.#waiting.find((r) => r.generation === generation);
   }
 
   /** A request arrives; {@linkcode Requests.admit} lets it in. */
-  add(request: Request): void {
+  add(request: ArbiterRequest): void {
     this.#waiting.push(request);
   }
 
   /** It is over. */
-  remove(request: Request): void {
+  remove(request: ArbiterRequest): void {
     request.closed = true;
     if (!request.fresh) this.#answerRows += NEWEST * (request.answerRows - this.#answerRows);
     this.#running.delete(request.generation);
@@ -52,7 +52,7 @@ export class Requests {
   }
 
   /** Those that run, and with `all` those that wait too. */
-  list({ all }: { all: boolean }): Request[] {
+  list({ all }: { all: boolean }): ArbiterRequest[] {
     return all ? [...this.running, ...this.#waiting] : this.running;
   }
 
@@ -84,7 +84,7 @@ export class Requests {
   }
 
   /** The one that came last of those that run. There is one. */
-  newest(): Request {
+  newest(): ArbiterRequest {
     return this.running.reduce((a, b) => b.order > a.order ? b : a);
   }
 

@@ -7,7 +7,7 @@ import type { Flights } from "./flights.ts";
 import type { FrameCost } from "./frame_cost.ts";
 import type { DecodeOffer, DraftOffer, PieceOffer, Situation } from "./policy.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
-import { type Job, nextPiece, type Pending, type Request } from "./request.ts";
+import { type ArbiterRequest, nextPiece, type PendingRow, type PrefillJob } from "./request.ts";
 
 /** Milliseconds within which an answered lane is expected back. */
 const BACK_MS = 20;
@@ -16,7 +16,7 @@ const BACK_MS = 20;
 export interface SituationSource {
   stages: number;
   /** Requests that run. */
-  running: Request[];
+  running: ArbiterRequest[];
   flights: Flights;
   cache: PrefixCache;
   cost: FrameCost;
@@ -31,11 +31,11 @@ export interface SituationSource {
  * Rows that can go now: those whose parents stand in the arena. Prompt rows that are cached are
  * taken from there first.
  */
-export function situationOf(source: SituationSource): Situation<Job, Pending> {
+export function situationOf(source: SituationSource): Situation<PrefillJob, PendingRow> {
   const { stages, running, flights, cache, cost, cap, lastWasPiece, now } = source;
-  const pieces: PieceOffer<Job>[] = [];
-  const decodes: DecodeOffer<Pending>[] = [];
-  const drafts: DraftOffer<Pending>[] = [];
+  const pieces: PieceOffer<PrefillJob>[] = [];
+  const decodes: DecodeOffer<PendingRow>[] = [];
+  const drafts: DraftOffer<PendingRow>[] = [];
   let lanesOwed = 0;
   let answered = -Infinity;
   for (const request of running) {
@@ -45,7 +45,7 @@ export function situationOf(source: SituationSource): Situation<Job, Pending> {
       if (!stands(job.rows[job.at])) continue;
       pieces.push({ job, served, left: job.rows.length - job.at, size: nextPiece(job) });
     }
-    const going = new Map<number, Pending>();
+    const going = new Map<number, PendingRow>();
     for (const row of request.decodes) {
       if (!stands(row)) continue;
       decodes.push({ row, request, served });
@@ -79,14 +79,14 @@ export function situationOf(source: SituationSource): Situation<Job, Pending> {
 }
 
 /** Can the row go: does its parent stand in the arena? */
-export const stands = ({ request, parent }: Pending): boolean =>
+export const stands = ({ request, parent }: PendingRow): boolean =>
   parent < 0 || (request.rows[parent]?.slot ?? -1) >= 0;
 
 /**
  * Rows that others have in the arena stand for the prompt's next ones. The last is always run: its
  * token is wanted.
  */
-export function reuse(job: Job, cache: PrefixCache): void {
+export function reuse(job: PrefillJob, cache: PrefixCache): void {
   const { request } = job;
   if (!job.prompt || !request.open.reuse) return;
   while (job.at < job.rows.length - 1) {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Usage } from "./messages.ts";
+import type { RequestUsage } from "./messages.ts";
 import type { StageTrace } from "../pipeline/mod.ts";
 
 /** Frames that are remembered one by one. */
@@ -90,7 +90,7 @@ export class FrameLog {
 }
 
 /** What a request that nobody knows has cost. */
-export const NO_USAGE: Usage = {
+export const NO_USAGE: RequestUsage = {
   ...{ frames: 0, rows: 0, wasted_rows: 0, pieces: 0, reused_rows: 0 },
   ...{ bubble_share: 0, rows_per_frame: 0, bytes_per_row_per_hop: 0 },
 };

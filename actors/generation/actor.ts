@@ -16,10 +16,10 @@
  */
 import { z } from "zod";
 import { draftedSchema } from "../pipeline/mod.ts";
-import { resultsSchema, type Usage, usageSchema } from "../arbiter/mod.ts";
+import { type RequestUsage, resultsSchema, usageSchema } from "../arbiter/mod.ts";
 import { defineActor, OrreryError, toOrreryError, type WireError } from "../system/mod.ts";
 import { startSchema, wireErrorSchema } from "./messages.ts";
-import { Run } from "./run.ts";
+import { GenerationRun } from "./run.ts";
 
 export {
   type AnswerReport,
@@ -65,11 +65,13 @@ export const generationActor = defineActor({
   policy: { mailbox: 256, restarts: { max: 0, withinMs: 1 } },
 
   create(ctx, config) {
-    let run: Run | undefined;
+    let run: GenerationRun | undefined;
     let cancelled = false;
 
     /** The rows are given up first: a client that reads slowly must not hold them. */
-    async function end(closing: (run: Run, usage?: Usage) => Promise<void>): Promise<void> {
+    async function end(
+      closing: (run: GenerationRun, usage?: RequestUsage) => Promise<void>,
+    ): Promise<void> {
       const ended = run!;
       const { arbiter } = ended.start;
       run = undefined;
@@ -153,7 +155,7 @@ export const generationActor = defineActor({
         }
         if (cancelled) return ctx.stop();
         try {
-          run = new Run(ctx, start, {
+          run = new GenerationRun(ctx, start, {
             silenceMs: config.silenceMs,
             onSilence: fail,
             onChange: proceed,

@@ -12,11 +12,11 @@
  *
  * @module
  */
-import type { Results } from "../arbiter/mod.ts";
+import type { ResultsMessage } from "../arbiter/mod.ts";
 import type { TextCodec } from "./messages.ts";
 
 /** What the last stage chose after a row. */
-export type RowResult = Results["results"][number];
+export type RowResult = ResultsMessage["results"][number];
 
 /** What is known of a drafted row when it is sent. */
 export interface DraftFacts {

@@ -17,7 +17,7 @@ import type { OutlineAnswer, OutlineText } from "../outline/mod.ts";
 import type { Lane, Settled } from "./lane.ts";
 import { MOST_CONTEXTS, type SpelledToken, type Start } from "./messages.ts";
 import { OrderedText } from "./ordered_text.ts";
-import type { Chain, Run } from "./run.ts";
+import type { GenerationRun, TokenChain } from "./run.ts";
 
 /** Longest outline in tokens. */
 const OUTLINE_TOKENS = 256;
@@ -31,7 +31,7 @@ const LONG_POINT = "a rather long title of one point";
 /** What an outline needs of its run. */
 export type OutlineHost =
   & Pick<
-    Run,
+    GenerationRun,
     "addLane" | "addPrompt" | "drop" | "emit" | "end" | "openLane" | "plainAfter" | "spell"
   >
   & {
@@ -59,7 +59,7 @@ export class OutlineRun {
   #most: number;
   #points: readonly string[] = [];
   #text?: OrderedText;
-  #trunk: Chain = { tokens: [], rows: [] };
+  #trunk: TokenChain = { tokens: [], rows: [] };
   #prompts: Int32Array<ArrayBuffer>[] = [];
   #limit = 0;
   #next = 0;
@@ -207,7 +207,7 @@ export class OutlineRun {
   }
 
   /** Rows of the outline that what comes next does not begin with are of no use any more. */
-  #free({ tokens, rows }: Chain, prompt: ArrayLike<number>, most: number): void {
+  #free({ tokens, rows }: TokenChain, prompt: ArrayLike<number>, most: number): void {
     const same = Math.min(shared(tokens, prompt), most, rows.length);
     if (same < rows.length) this.#host.drop(rows[same]);
   }

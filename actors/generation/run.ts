@@ -4,7 +4,7 @@
  * @module
  */
 import { type Drafted, NgramDrafter } from "../pipeline/mod.ts";
-import type { Results, Usage } from "../arbiter/mod.ts";
+import type { RequestUsage, ResultsMessage } from "../arbiter/mod.ts";
 import { type ActorContext, type Message, OrreryError, type WireError } from "../system/mod.ts";
 import type { MakeOutlineText } from "../outline/mod.ts";
 import { Lane, type LaneRow, type RowResult, type Settled } from "./lane.ts";
@@ -18,7 +18,7 @@ import {
   type Start,
 } from "./messages.ts";
 import { decideMode, type ModeChoice, reportMode } from "./mode.ts";
-import { Outbox } from "./outbox.ts";
+import { RowOutbox } from "./row_outbox.ts";
 import { OutlineRun } from "./outline_run.ts";
 import { Pace } from "./pace.ts";
 import { type InstantDrafter, Speculation } from "./speculation.ts";
@@ -27,7 +27,7 @@ import { type InstantDrafter, Speculation } from "./speculation.ts";
 const NEWEST = 0.2;
 
 /** Tokens that have rows. */
-export interface Chain {
+export interface TokenChain {
   tokens: readonly number[];
   rows: readonly number[];
 }
@@ -38,20 +38,20 @@ export interface LaneOwner {
   settled(lane: Lane, settled: Settled): void;
 }
 
-/** Options of {@linkcode Run.addLane}. */
+/** Options of {@linkcode GenerationRun.addLane}. */
 export interface NewLane {
   name: string;
   /** Whole token sequence before the first wanted token. */
   prompt: ArrayLike<number>;
   /** Rows that are there already: as far as the prompt begins like it, they are shared. */
-  shared: Chain;
+  shared: TokenChain;
   limit: number;
   stop: string[];
   owner: LaneOwner;
 }
 
-/** Options of a {@linkcode Run}. */
-export interface RunOptions {
+/** Options of a {@linkcode GenerationRun}. */
+export interface GenerationRunOptions {
   silenceMs: number;
   /** The stages say nothing any more. */
   onSilence(error: WireError): unknown;
@@ -60,7 +60,7 @@ export interface RunOptions {
 }
 
 /** See the module's text. */
-export class Run implements LaneOwner {
+export class GenerationRun implements LaneOwner {
   readonly start: Start;
   /** Deltas that the client has not got yet. */
   readonly deltas: Delta[] = [];
@@ -69,8 +69,8 @@ export class Run implements LaneOwner {
   /** How the answer ended; undefined: it goes on. */
   finish?: "stop" | "length";
   readonly #ctx: ActorContext;
-  readonly #options: RunOptions;
-  readonly #outbox: Outbox;
+  readonly #options: GenerationRunOptions;
+  readonly #outbox: RowOutbox;
   readonly #lanes = new Map<string, { lane: Lane; owner: LaneOwner }>();
   /** Wanted rows without a result, by number. */
   readonly #waiting = new Map<number, { lane: Lane; row: LaneRow; alone: boolean }>();
@@ -89,7 +89,7 @@ export class Run implements LaneOwner {
   /** Prompt of the first lane: what is opened. */
   readonly #opened: Int32Array;
 
-  constructor(ctx: ActorContext, start: Start, options: RunOptions) {
+  constructor(ctx: ActorContext, start: Start, options: GenerationRunOptions) {
     this.#ctx = ctx;
     this.start = start;
     this.#options = options;
@@ -103,7 +103,7 @@ export class Run implements LaneOwner {
       this.#outline = new OutlineRun(this, words!);
       this.#opened = this.#outline.prompt;
     } else this.#opened = start.prompt;
-    this.#outbox = new Outbox(ctx.self, this.#opened.length);
+    this.#outbox = new RowOutbox(ctx.self, this.#opened.length);
     if (choice.draftLength > 0) this.#speculation = this.#makeSpeculation(choice.draftLength);
     if (this.#outline) this.#outline.begin();
     else this.openLane({ name: "plain", limit: start.max_tokens, stop: start.stop, owner: this });
@@ -141,7 +141,7 @@ export class Run implements LaneOwner {
   }
 
   /** The arbiter's word: rows have their results. */
-  results({ results, frame_ms }: Results): void {
+  results({ results, frame_ms }: ResultsMessage): void {
     this.#alive();
     const lanes = new Set<Lane>();
     let alone = true;
@@ -203,7 +203,7 @@ export class Run implements LaneOwner {
    * Gives a token sequence rows where it has none yet; if the next token is wanted, its last row is
    * its own. All rows' numbers.
    */
-  addPrompt(prompt: ArrayLike<number>, shared: Chain, want = false): number[] {
+  addPrompt(prompt: ArrayLike<number>, shared: TokenChain, want = false): number[] {
     let same = 0;
     const most = Math.min(want ? prompt.length - 1 : prompt.length, shared.rows.length);
     while (same < most && shared.tokens[same] === prompt[same]) same++;
@@ -249,7 +249,7 @@ export class Run implements LaneOwner {
   }
 
   /** The original question after all: an outline could not be used. */
-  plainAfter(shared: Chain, limit: number): void {
+  plainAfter(shared: TokenChain, limit: number): void {
     const { prompt, stop } = this.start;
     this.addLane({ name: "plain", prompt, shared, limit, stop, owner: this });
   }
@@ -260,7 +260,7 @@ export class Run implements LaneOwner {
   }
 
   /** The end's message to the client; `usage` is the arbiter's word, if it could be had. */
-  done(usage?: Usage): Done {
+  done(usage?: RequestUsage): Done {
     const tokens = this.#generated;
     const perToken = tokens > 1 ? (this.#lastAt - this.#firstTokenAt!) / (tokens - 1) : 0;
     const ttft_ms = (this.#firstTextAt ?? this.#lastAt) - this.#began;
@@ -315,7 +315,7 @@ export class Run implements LaneOwner {
    * Rows that were run for nothing: drafts that did not come true. Rows of a finished branch are
    * dropped too, but were of use.
    */
-  #wasted({ wasted_rows }: Usage): number {
+  #wasted({ wasted_rows }: RequestUsage): number {
     const { drafted = 0, accepted = 0 } = this.#speculation ?? {};
     return Math.min(wasted_rows, drafted - accepted);
   }

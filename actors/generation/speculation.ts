@@ -64,7 +64,7 @@ export interface SpeculationOptions {
   pays(): boolean;
 }
 
-interface Asked {
+interface AskedDraft {
   id: number;
   /** Certain and expected tokens that the answer follows. */
   tokens: number[];
@@ -88,11 +88,11 @@ interface Stock {
   alternatives: (readonly (readonly [number, number])[])[];
 }
 
-interface Drafts {
+interface LaneDrafts {
   lane: Lane;
   instant?: InstantDrafter;
   pushed: number;
-  asked?: Asked;
+  asked?: AskedDraft;
   /** Tokens that the drafter holds. */
   known: number[];
   /** What was drafted, whether it has rows or not. */
@@ -113,7 +113,7 @@ export class Speculation {
   /** Why the draft model is not used any more. */
   lost?: string;
   readonly #options: SpeculationOptions;
-  readonly #lanes = new Map<string, Drafts>();
+  readonly #lanes = new Map<string, LaneDrafts>();
   readonly #lengths: Record<"model" | "ngram", DraftLength>;
   #model?: string;
   #nextId = 0;
@@ -264,7 +264,7 @@ export class Speculation {
     }
   }
 
-  #hold(drafts: Drafts): void {
+  #hold(drafts: LaneDrafts): void {
     if (drafts.release) return;
     const { ctx, decode, changed } = this.#options;
     const cancel = ctx.after(this.#lengths.model.waitMs(drafts.asked!.length), async () => {
@@ -280,7 +280,7 @@ export class Speculation {
   }
 
   /** Adds an answer to what is in stock, as far as it still holds. */
-  #keep(drafts: Drafts, { tokens: before }: Asked, answer: Drafted): void {
+  #keep(drafts: LaneDrafts, { tokens: before }: AskedDraft, answer: Drafted): void {
     const { lane, stock } = drafts;
     const certain = lane.tokens;
     if (!agree(before, certain)) return;
@@ -307,7 +307,7 @@ export class Speculation {
   }
 
   /** Compares the stock with what has become certain; a stock that was wrong goes. */
-  #judge(drafts: Drafts): void {
+  #judge(drafts: LaneDrafts): void {
     const { lane, stock } = drafts;
     if (!stock) return;
     for (
@@ -326,7 +326,7 @@ export class Speculation {
   }
 
   /** The lane's next row, with drafts from stock behind it. */
-  #goOn(drafts: Drafts, plan: DraftPlan, fresh: boolean): void {
+  #goOn(drafts: LaneDrafts, plan: DraftPlan, fresh: boolean): void {
     this.#options.decode(drafts.lane);
     drafts.release?.();
     if (fresh) {
@@ -336,7 +336,7 @@ export class Speculation {
   }
 
   /** Asks for what comes after the stock, unless there is enough or it is unlikely to be of use. */
-  #ask(drafts: Drafts, plan: DraftPlan): void {
+  #ask(drafts: LaneDrafts, plan: DraftPlan): void {
     const { lane, asked, stock } = drafts;
     if (this.#model === undefined) return;
     if (asked) {
@@ -402,7 +402,7 @@ export class Speculation {
     return reach;
   }
 
-  #draftAtOnce(drafts: Drafts, instant: InstantDrafter, fresh: boolean): void {
+  #draftAtOnce(drafts: LaneDrafts, instant: InstantDrafter, fresh: boolean): void {
     const { lane } = drafts;
     instant.push(lane.tokens.slice(drafts.pushed));
     drafts.pushed = lane.tokens.length;

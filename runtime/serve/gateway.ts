@@ -19,7 +19,7 @@ import {
   MOST_CONTEXTS,
   OrreryError,
   parseAddress,
-  type Pipeline,
+  type PipelineRoute,
   samplingSchema,
   stageAddresses,
   type Start,
@@ -139,7 +139,7 @@ export class Gateway implements Generator {
    * The `pipeline` resource of the arbiter at this address; undefined: its deployment has no
    * requests here.
    */
-  pipelineOf(to: string): Pipeline | undefined {
+  pipelineOf(to: string): PipelineRoute | undefined {
     const { deployment: id } = parseAddress(to);
     const served = [this.#served, ...this.#running.values()].find((s) => s?.deployment.id === id);
     if (!served) return undefined;

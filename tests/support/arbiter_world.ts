@@ -19,13 +19,13 @@ import {
   type FrameTrace,
   type Inbox,
   OrreryError,
-  type Results,
+  type RequestUsage,
+  type ResultsMessage,
   samplingSchema,
   shapeSchema,
   Simulation,
   stageActor,
   stageAddress,
-  type Usage,
 } from "../../actors/mod.ts";
 import { evenSplit } from "../../planner/mod.ts";
 import { toyAnswer, ToyEngine } from "./toy_engine.ts";
@@ -204,7 +204,7 @@ export class Client {
   }
 
   /** Next results; throws {@linkcode Refused} if the request has failed. */
-  async next(): Promise<Results["results"]> {
+  async next(): Promise<ResultsMessage["results"]> {
     const message = await this.inbox.next();
     // deno-lint-ignore no-explicit-any
     const body = message!.body as any;
@@ -214,13 +214,13 @@ export class Client {
     return body.results;
   }
 
-  async close(): Promise<Usage> {
+  async close(): Promise<RequestUsage> {
     const usage = await this.#system.ask(this.#arbiter, {
       type: "close",
       generation: this.address,
     });
     this.inbox.close();
-    return usage as Usage;
+    return usage as RequestUsage;
   }
 
   /** A plain answer of `count` tokens; calls `each` before each token's row goes out. */
@@ -228,7 +228,7 @@ export class Client {
     prompt: Int32Array,
     count: number,
     { each, ...more }: { each?: () => unknown } & Record<string, unknown> = {},
-  ): Promise<{ tokens: number[]; usage: Usage }> {
+  ): Promise<{ tokens: number[]; usage: RequestUsage }> {
     await this.open(prompt, { max_rows: prompt.length + count, ...more });
     const tokens: number[] = [];
     for (;;) {
@@ -289,7 +289,7 @@ export async function randomTree(
     steps: number;
     reuse?: boolean;
   },
-): Promise<Usage> {
+): Promise<RequestUsage> {
   const int = (n: number) => Math.floor(random() * n);
   const rows = new Map<number, { token: number; position: number; parent: number }>();
   prompt.forEach((token, position) =>

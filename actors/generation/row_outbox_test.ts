@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { dropSchema, rowsSchema } from "../arbiter/messages.ts";
-import { type NewRow, Outbox } from "./outbox.ts";
+import { type NewRow, RowOutbox } from "./row_outbox.ts";
 
 const row = (token: number, parent: number, kind: NewRow["kind"], chance?: number): NewRow => ({
   ...{ token, position: token, parent, want: kind !== "prefill", kind, chance },
 });
 
 Deno.test("Outbox numbers rows in order and sends drops first, then rows by kind, those of one turn together", () => {
-  const outbox = new Outbox("d/generation/g", 40);
+  const outbox = new RowOutbox("d/generation/g", 40);
   assert.equal(outbox.add(row(1, 39, "decode")), 40);
   assert.equal(outbox.add(row(2, 40, "draft", 0.5)), 41);
   assert.equal(outbox.add(row(3, 41, "draft", 0.25)), 42);
@@ -38,7 +38,7 @@ Deno.test("Outbox numbers rows in order and sends drops first, then rows by kind
 });
 
 Deno.test("Outbox says which drafts have come true before the rows that follow, and alone if there are none", () => {
-  const outbox = new Outbox("d/generation/g", 40);
+  const outbox = new RowOutbox("d/generation/g", 40);
   outbox.certain(17);
   const [alone, ...rest] = outbox.take();
   assert.deepEqual(rest, []);

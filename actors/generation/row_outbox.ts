@@ -5,7 +5,7 @@
  * @module
  */
 import type { Message } from "../system/mod.ts";
-import type { Rows } from "../arbiter/mod.ts";
+import type { RowsMessage } from "../arbiter/mod.ts";
 
 /** A row to run. */
 export interface NewRow {
@@ -16,13 +16,13 @@ export interface NewRow {
   parent: number;
   /** Is the token after it wanted? */
   want: boolean;
-  kind: Rows["kind"];
+  kind: RowsMessage["kind"];
   /** Chance that it is of use, 0 .. 1. @default 1 */
   chance?: number;
 }
 
 /** Numbers rows and gathers them until they are sent. */
-export class Outbox {
+export class RowOutbox {
   readonly #generation: string;
   #next: number;
   #first = 0;
@@ -91,7 +91,7 @@ export class Outbox {
 
 function rowsOf(
   generation: string,
-  { first, rows, kind }: { first: number; rows: readonly NewRow[]; kind: Rows["kind"] },
+  { first, rows, kind }: { first: number; rows: readonly NewRow[]; kind: RowsMessage["kind"] },
 ) {
   return {
     type: "rows",
