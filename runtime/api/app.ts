@@ -1,5 +1,5 @@
 /**
- * The REST API: routes and what every request passes through.
+ * The REST API: its routes and the middleware that every request passes through.
  *
  * @module
  */
@@ -8,13 +8,14 @@ import { cors } from "hono/cors";
 import { requestId, type RequestIdVariables } from "hono/request-id";
 import { getLogger } from "@logtape/logtape";
 import { hasCode } from "../../actors/mod.ts";
-import { type AskActor, askedActor } from "./actors.ts";
+import { actorAnswerJson, type AskActor } from "./actors.ts";
 import { type AnswerFacts, streamedAnswer, wholeAnswer } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { chatDialect } from "./chat.ts";
 import { completionsDialect } from "./completions.ts";
 import type { ApiTask, Dialect } from "./dialect.ts";
 import { apiError, toHttpError } from "./errors.ts";
+import { findModel } from "./find_model.ts";
 import type { Generator, ModelCard } from "./generator.ts";
 import { planOf, type Serving } from "./plan.ts";
 import { tracedFrames, traceSvg } from "./trace.ts";
@@ -29,17 +30,17 @@ export interface ApiOptions {
   maxBodyBytes?: number;
   /** Milliseconds in which a request body must arrive. @default 30_000 */
   bodyTimeoutMs?: number;
-  /** What the node serves, for `GET /api/plan`. @default there is no such route */
+  /** Gives what the node serves, for `GET /api/plan`. @default the route does not exist */
   serving?: () => Serving;
-  /** Asks an actor of the graph, for `POST /api/actors/{name}`. @default there is no such route */
+  /** Asks a custom actor, for `POST /api/actors/{name}`. @default the route does not exist */
   askActor?: AskActor;
-  /** Milliseconds of silence after which a stream carries a comment. @default 15_000 */
+  /** Milliseconds without an event after which a stream sends a comment. @default 15_000 */
   keepAliveMs?: number;
 }
 
-/** What the server hands to every request. */
+/** What the server passes with every request. */
 export interface ApiBindings {
-  /** Aborted when the server can wait for running requests no longer. */
+  /** Aborts when the server no longer waits for running requests; they end with `draining`. */
   draining?: AbortSignal;
 }
 
@@ -58,16 +59,16 @@ export type Api = Hono<ApiEnv>;
  * - `GET /v1/models`, `GET /v1/models/{id}`
  * - `GET /api/plan` (404 with a reason where nothing was planned)
  * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
- *   `GET /api/trace.svg` (a picture of them)
- * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks an actor that the graph exposes and
- *   answers its JSON
- * - `GET /healthz` (the process answers), `GET /readyz` (503 with a reason until a prompt can be
- *   answered)
+ *   `GET /api/trace.svg` (the same frames as a drawing)
+ * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
+ *   and returns its answer as JSON
+ * - `GET /healthz` (200 while the process runs), `GET /readyz` (503 with a reason until a prompt
+ *   can be answered)
  *
  * Differences from OpenAI: sampling fields that are left out come from the model's
- * generation_config; `n` is at most 8 and choice `i` uses `seed + i`; `top_k`, `min_p`,
- * `repetition_penalty` and an `orrery` object are taken too. `prediction` is taken by both
- * endpoints with any `n`, and of its tokens only those that were drafted are counted as rejected.
+ * generation_config; `n` is at most 8 and choice `i` uses `seed + i`; the API also takes `top_k`,
+ * `min_p`, `repetition_penalty` and an `orrery` object. Both endpoints take `prediction` with any
+ * `n`; of its tokens only those that were drafted can count as rejected.
  */
 export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   const { allowOrigin, maxBodyBytes = 4 << 20, bodyTimeoutMs = 30_000, keepAliveMs = 15_000 } =
@@ -96,7 +97,9 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   const answer = (dialect: Dialect) => async (c: Context<ApiEnv>) => {
     const body = await readJson(c.req.raw, { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs });
     const task = dialect.parse(body);
-    const card = findModel(generator, task.choices[0].request.model);
+    const cards = generator.models();
+    // While no model is served there is no card; `generate` then says why.
+    const card = cards.length > 0 ? findModel(cards, task.choices[0].request.model) : undefined;
     if (card) checkLogitBias(task, card);
     const stop = new AbortController();
     const abort = stopper(c, stop);
@@ -128,11 +131,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     "/v1/models",
     (c) => c.json({ object: "list", data: generator.models().map(modelEntry) }),
   );
-  app.get("/v1/models/:id{.+}", (c) => {
-    const card = findModel(generator, c.req.param("id"));
-    if (!card) throw apiError("model_not_found", "no model is served yet");
-    return c.json(modelEntry(card));
-  });
+  app.get(
+    "/v1/models/:id{.+}",
+    (c) => c.json(modelEntry(findModel(generator.models(), c.req.param("id")))),
+  );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
     const readiness = generator.readiness();
@@ -159,7 +161,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
       const stop = new AbortController();
       const abort = stopper(c, stop);
       try {
-        const json = await askedActor(askActor, {
+        const json = await actorAnswerJson(askActor, {
           name: c.req.param("name"),
           body,
           signal: stop.signal,
@@ -180,9 +182,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   return app;
 }
 
-/** Most frames that are told of. */
+/** Largest `last` of the trace routes, in frames; also what they give without it. */
 const MOST_FRAMES = 512;
 
+/** The newest `last` frames of this node; `last` is the query's text. Throws `invalid_value`. */
 async function lastFrames(generator: Generator, last?: string) {
   const most = last === undefined ? MOST_FRAMES : /^\d{1,3}$/.test(last) ? Number(last) : 0;
   if (most < 1 || most > MOST_FRAMES) {
@@ -193,6 +196,7 @@ async function lastFrames(generator: Generator, last?: string) {
   return { node, frames: tracedFrames(traces.slice(-most)) };
 }
 
+/** Answers 405: the path exists, and takes only the methods `allowed`. */
 function wrongMethod(allowed: string) {
   return (c: Context<ApiEnv>) => {
     c.header("allow", allowed);
@@ -203,6 +207,7 @@ function wrongMethod(allowed: string) {
   };
 }
 
+/** The response for a thrown value; failures of this node or of a stage are logged. */
 function failure(c: Context, thrown: unknown): Response {
   const { status, headers, body } = toHttpError(thrown);
   if (status === 500 || status === 502) {
@@ -211,7 +216,7 @@ function failure(c: Context, thrown: unknown): Response {
   return c.json(body, status as 500, headers);
 }
 
-/** Says how a task ended. */
+/** Logs how a task ended. */
 function report(request: string, facts: AnswerFacts, error?: unknown): void {
   if (error === undefined) log.info("request {request} answered", { request, ...facts });
   else if (hasCode(error, "client_closed")) {
@@ -220,8 +225,8 @@ function report(request: string, facts: AnswerFacts, error?: unknown): void {
 }
 
 /**
- * Aborts `stop` when the client goes away or the server can wait no longer; `release` lets go of
- * both.
+ * Aborts `stop` when the client goes away or the server no longer waits; `release` removes both
+ * listeners.
  */
 function stopper(c: Context<ApiEnv>, stop: AbortController): { release: () => void } {
   const client = c.req.raw.signal;
@@ -241,24 +246,7 @@ function stopper(c: Context<ApiEnv>, stop: AbortController): { release: () => vo
   };
 }
 
-/**
- * The card of `default` or of a name; none while no model is served, which `generate` then
- * explains.
- */
-function findModel(generator: Generator, name: string): ModelCard | undefined {
-  const cards = generator.models();
-  const card = name === "default" ? cards[0] : cards.find((card) => card.name === name);
-  if (!card && cards.length > 0) {
-    const known = cards.map((card) => card.name).join(", ");
-    throw apiError(
-      "model_not_found",
-      `no model is called ${JSON.stringify(name)}; served: ${known}`,
-      "model",
-    );
-  }
-  return card;
-}
-
+/** Throws `invalid_value` for a biased token id that the model does not have. */
 function checkLogitBias(task: ApiTask, { vocab }: ModelCard): void {
   const wrong = task.choices[0].request.sampling.logit_bias?.find(([id]) => id >= vocab);
   if (wrong) {
@@ -267,6 +255,7 @@ function checkLogitBias(task: ApiTask, { vocab }: ModelCard): void {
   }
 }
 
+/** A model as OpenAI's model lists have it. */
 function modelEntry({ name, created, context, vocab, precision }: ModelCard) {
   return {
     id: name,

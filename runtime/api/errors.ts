@@ -25,7 +25,7 @@ const statuses: Record<string, number> = {
   draining: 503,
 };
 
-/** Codes that clients know under OpenAI's name. */
+/** Codes for which OpenAI's clients expect another name. */
 const openaiCodes: Record<string, string> = { context_exceeded: "context_length_exceeded" };
 
 /** An error of group `api`; `param` is the path of the request field at fault. */
@@ -35,6 +35,19 @@ export function apiError(code: string, message: string, param?: string): OrreryE
     code,
     message,
     metadata: param === undefined ? {} : { param },
+  });
+}
+
+/**
+ * The error for a request that no model can answer now, because nothing is served yet or the node
+ * is shutting down: group `api`, HTTP status 503 (metadata: `reason`).
+ */
+export function unavailable(code: "not_ready" | "draining", reason: string): OrreryError {
+  return new OrreryError({
+    group: "api",
+    code,
+    message: `no prompt can be answered now: ${reason}`,
+    metadata: { reason },
   });
 }
 
@@ -52,9 +65,10 @@ function statusOf({ public: told, group, code }: OrreryError): number {
 }
 
 /**
- * Any thrown value as an {@linkcode HttpError}: group `api` by its code's status, a failure behind
- * the API (group `actor`, `engine`, `mailbox`, ...) as 502, what an actor of the graph refused
- * (group `refused`) as 400 under its code, and what is not public as a bare 500.
+ * Any thrown value as an {@linkcode HttpError}. Group `api` has the status of its code; what a
+ * custom actor refused (group `refused`) is 400 with the actor's code; any other public error is a
+ * failure behind the API (group `actor`, `engine`, `mailbox`, ...) and 502; an error that is not
+ * public is 500 without its message.
  */
 export function toHttpError(thrown: unknown): HttpError {
   const error = toOrreryError(thrown);

@@ -1,10 +1,12 @@
 /**
- * The REST API: OpenAI's protocol in front of a {@linkcode Generator}.
+ * The REST API: OpenAI's protocol over a {@linkcode Generator}, on an HTTP socket.
  *
  * @module
  */
 export type { AskActor } from "./actors.ts";
 export { type Api, type ApiBindings, type ApiOptions, createApi } from "./app.ts";
+export { unavailable } from "./errors.ts";
+export { findModel } from "./find_model.ts";
 export * from "./generator.ts";
 export type { Serving } from "./plan.ts";
 export { type ApiServer, serveApi, type ServeOptions } from "./serve.ts";

@@ -23,6 +23,7 @@ import {
   type Generator,
   type ModelCard,
   SAMPLING_FIELDS,
+  unavailable,
 } from "../api/mod.ts";
 
 /** Milliseconds that an actor may take over a request, waiting for its turn included. */
@@ -62,15 +63,7 @@ export class FlowGenerator implements Generator {
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     const { inner, flow } = this.#options;
     const path = flow();
-    if (!path) {
-      const { reason } = inner.readiness();
-      throw new OrreryError({
-        group: "api",
-        code: "not_ready",
-        message: `no prompt can be answered now: ${reason}`,
-        metadata: { reason },
-      });
-    }
+    if (!path) throw unavailable("not_ready", inner.readiness().reason);
     let passed = request;
     for (const name of path.request) passed = await this.#pass(name, passed, signal);
     if (path.delta.length === 0) return yield* inner.generate(passed, signal);

@@ -26,7 +26,14 @@ import {
   type WireError,
 } from "../../actors/mod.ts";
 import { type Admission } from "./admission.ts";
-import type { GenerateRequest, GenerationEvent, Generator, ModelCard } from "../api/mod.ts";
+import {
+  findModel,
+  type GenerateRequest,
+  type GenerationEvent,
+  type Generator,
+  type ModelCard,
+  unavailable,
+} from "../api/mod.ts";
 import { type ClusterDirectory, freshAddress } from "../cluster/mod.ts";
 import type { ServedModel } from "./served_model.ts";
 
@@ -198,9 +205,7 @@ export class Gateway implements Generator {
     const served = this.#served;
     if (!served) throw unavailable("not_ready", this.#reason);
     const { model, deployment } = served;
-    if (request.model !== "default" && request.model !== model.card.name) {
-      throw unknownModel(request.model, model.card.name);
-    }
+    findModel([model.card], request.model);
 
     const prompt = model.encode(request.prompt);
     const start = { ...this.#start(request, model, prompt), ...modeOf(request, deployment) };
@@ -412,25 +417,5 @@ function predictionTokens(prediction: string | number[], model: ServedModel): In
     code: "invalid_prompt",
     message: `token ${token} of the prediction is outside the vocabulary of ${vocab}`,
     metadata: { token, vocab },
-  });
-}
-
-function unavailable(code: string, reason: string): OrreryError {
-  return new OrreryError({
-    group: "api",
-    code,
-    message: `no prompt can be answered now: ${reason}`,
-    metadata: { reason },
-  });
-}
-
-function unknownModel(asked: string, served: string): OrreryError {
-  return new OrreryError({
-    group: "api",
-    code: "model_not_found",
-    message: `model ${JSON.stringify(asked)} is not served here; this node serves ${
-      JSON.stringify(served)
-    } (or leave it out, or say "default")`,
-    metadata: { model: asked, served },
   });
 }
