@@ -8,19 +8,20 @@ import { type Message, OrreryError } from "../../actors/mod.ts";
 import { parseBody } from "./dialect.ts";
 
 /**
- * Asks an actor that clients may ask. Throws group `api` for a name or message that it does not
- * take.
+ * Sends `message` to the custom actor `name` and resolves to its answer. Throws group `api`
+ * (`not_found`, `invalid_value`) for a name that clients may not ask or a message that the actor
+ * does not take, else what the actor threw.
  */
 export type AskActor = (name: string, message: Message, signal: AbortSignal) => Promise<unknown>;
 
 const messageSchema = z.looseObject({ type: z.string().min(1).max(128) });
 
 /**
- * The answer's JSON text; `null` for an actor that answers nothing. Throws `invalid_value` for a
- * body without `type`, group `actor`, code `bad_answer` where the answer has no JSON, and what
- * `ask` throws.
+ * The actor's answer as JSON text; the text is `null` where the actor answers nothing. Throws group
+ * `api`, code `invalid_value` for a body without `type`; group `actor`, code `bad_answer` where the
+ * answer cannot be written as JSON; and what `ask` throws.
  */
-export async function askedActor(
+export async function actorAnswerJson(
   ask: AskActor,
   { name, body, signal }: { name: string; body: unknown; signal: AbortSignal },
 ): Promise<string> {
@@ -31,7 +32,7 @@ export async function askedActor(
     throw new OrreryError({
       group: "actor",
       code: "bad_answer",
-      message: `what actor ${name} answers has no JSON: ${(error as Error).message}`,
+      message: `the answer of actor ${name} cannot be written as JSON: ${(error as Error).message}`,
       cause: error,
     });
   }

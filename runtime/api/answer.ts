@@ -1,42 +1,53 @@
 /**
- * From a task to the bytes of its answer, whole or streamed.
+ * Runs an API task and turns its events into the response: one JSON body, or a stream of
+ * server-sent events.
  *
  * @module
  */
 import type { AnswerReport } from "../../actors/mod.ts";
 import { type ChoiceEvent, runChoices } from "./choices.ts";
-import type { ApiTask, Dialect, Piece } from "./dialect.ts";
+import type { ApiTask, Dialect, TextPiece } from "./dialect.ts";
 import { apiError, toHttpError } from "./errors.ts";
 import type { GeneratedToken, Generator } from "./generator.ts";
 
-/** An answer under way. */
+/** What an answer is made from. */
 export interface AnswerInit {
+  /** Generates the text. */
   generator: Generator;
+  /** Shapes the response of the endpoint that was asked. */
   dialect: Dialect;
+  /** The validated request. */
   task: ApiTask;
-  /** Name of the model that answers. */
+  /** Name of the model that answers; stands in the response. */
   model: string;
-  /** Stops every generation of the task. */
+  /** Aborting it stops every generation of the task. */
   signal: AbortSignal;
 }
 
-/** What an answer came to, for the log. */
+/** Token counts and timings of a finished answer, for the log. */
 export interface AnswerFacts {
+  /** Tokens of the prompts; a prompt that several choices share counts once. */
   promptTokens: number;
+  /** Tokens generated, over all choices. */
   completionTokens: number;
-  /** Of the first choice: milliseconds to the first token, and mean of each further one. */
+  /** Milliseconds from request to first token (TTFT), of the first choice. */
   ttftMs: number;
+  /** Mean milliseconds of each further token (TPOT), of the first choice. */
   tpotMs: number;
 }
 
-/** Counts tokens and gathers what the endings of the choices say. */
+/** Sums the usage of a task's choices from their `done` events. */
 class Tally {
   readonly facts: AnswerFacts = { promptTokens: 0, completionTokens: 0, ttftMs: 0, tpotMs: 0 };
   readonly #task: ApiTask;
+  /** Indices of the prompts whose tokens are in `facts` already. */
   readonly #counted = new Set<number>();
-  /** How the first choice was made. */
+  /** Report of the first choice; undefined until that choice is done. */
   report?: AnswerReport;
-  /** Drafted rows of choices with a prediction, and those that came true. */
+  /**
+   * Draft rows of the choices that had a prediction, and how many of them were accepted; undefined:
+   * no choice had one.
+   */
   #predicted?: { drafted: number; accepted: number };
 
   constructor(task: ApiTask) {
@@ -59,6 +70,7 @@ class Tally {
     this.report = event.report;
   }
 
+  /** The `usage` object of OpenAI's responses. */
   usage() {
     const { promptTokens, completionTokens } = this.facts;
     return {
@@ -75,6 +87,7 @@ class Tally {
   }
 }
 
+/** The fields that a whole answer and every chunk of a stream begin with. */
 function header(init: AnswerInit, object: string) {
   return {
     id: init.dialect.idPrefix + crypto.randomUUID().replaceAll("-", ""),
@@ -85,7 +98,11 @@ function header(init: AnswerInit, object: string) {
   };
 }
 
-/** Runs the task to its end. Errors are those of `Generator.generate`, or the signal's reason. */
+/**
+ * Runs the task to its end and resolves to the response body. Throws what `Generator.generate`
+ * throws, the signal's reason, or group `api`, code `incomplete` where a generation ended without
+ * its `done` event.
+ */
 export async function wholeAnswer(
   init: AnswerInit,
 ): Promise<{ body: unknown; facts: AnswerFacts }> {
@@ -129,16 +146,17 @@ export async function wholeAnswer(
 export interface StreamOptions {
   /** Milliseconds without an event after which a comment keeps the connection alive. */
   keepAliveMs: number;
-  /** Told once, at the end: what the answer came to, and the error that ended it, if any. */
+  /** Called once, at the end of the stream; `error` is what ended it early, if anything did. */
   onEnd: (facts: AnswerFacts, error?: unknown) => void;
-  /** Stops the generations; called when the reader goes away. */
+  /** Must stop the generations; called when the client goes away. */
   stop: () => void;
 }
 
 /**
- * Starts the task and resolves to its server-sent events once the generations have begun, so that a
- * refusal still rejects here and can be answered with an HTTP status; when that takes longer than
- * `keepAliveMs`, the stream begins without waiting, and a later error is its last event.
+ * Starts the task and resolves to its server-sent events (UTF-8 bytes) once all generations have
+ * started. A refusal before that rejects this promise, so the caller can answer it with an HTTP
+ * status. Where the start takes longer than `keepAliveMs`, the stream begins all the same, and a
+ * later error becomes its last event.
  */
 export async function streamedAnswer(
   init: AnswerInit,
@@ -192,13 +210,15 @@ export async function streamedAnswer(
 }
 
 /**
- * The events of a task in the order that they came, with `quiet` in between when none came for a
- * while.
+ * The events of a task in the order in which they arrive, then `end`. In between, `quiet` stands
+ * for each `quietMs` milliseconds without an event.
  */
 class Steps {
   readonly #events: AsyncGenerator<ChoiceEvent, void>;
   readonly #quietMs: number;
+  /** Events that `begin` has read and `next` has not yet given out. */
   readonly #early: (ChoiceEvent | "end")[] = [];
+  /** The read under way; a `quiet` answer leaves it for the next call. */
   #pending?: Promise<ChoiceEvent | "end">;
 
   constructor(events: AsyncGenerator<ChoiceEvent, void>, quietMs: number) {
@@ -206,7 +226,7 @@ class Steps {
     this.#quietMs = quietMs;
   }
 
-  /** Waits until all choices have started, one has text, or it has been quiet for long. */
+  /** Waits until all choices have started, one of them has text, or `quietMs` have passed. */
   async begin(choices: number): Promise<void> {
     for (let started = 0; started < choices; started++) {
       const step = await this.#wait();
@@ -216,11 +236,12 @@ class Steps {
     }
   }
 
-  /** Lets go of the generations when nobody will ask for the next event. */
+  /** Ends the generations; call it where nobody will call `next` again. */
   close(): void {
     this.#events.return().catch(() => {});
   }
 
+  /** The next event, `end`, or `quiet`. Throws what ended the generations. */
   async next(): Promise<ChoiceEvent | "end" | "quiet"> {
     return this.#early.shift() ?? await this.#wait();
   }
@@ -239,12 +260,12 @@ class Steps {
   }
 }
 
-/** Dresses events as the dialect's chunks. */
+/** Turns events into the dialect's chunks, the JSON values of a stream. */
 class Chunks {
   readonly #dialect: Dialect;
   readonly #task: ApiTask;
   readonly #head: ReturnType<typeof header>;
-  /** Characters of token text so far, per choice. */
+  /** Characters of token text so far, one count per choice; the echoed prompt is included. */
   readonly #offsets: number[];
 
   constructor(init: AnswerInit) {
@@ -254,6 +275,7 @@ class Chunks {
     this.#offsets = init.task.choices.map(({ echo }) => echo.length);
   }
 
+  /** The chunks of one event; none where the event has nothing for the client. */
   of({ index, event }: ChoiceEvent): unknown[] {
     if (event.type === "started") {
       const choice = this.#dialect.open(index, this.#task.choices[index].echo);
@@ -266,7 +288,7 @@ class Chunks {
     }
     const logprobs = this.#task.choices[index].request.sampling.logprobs ?? false;
     if (event.text === "" && !logprobs) return [];
-    const piece: Piece = {
+    const piece: TextPiece = {
       index,
       text: event.text,
       tokens: event.tokens,
@@ -278,7 +300,7 @@ class Chunks {
     return [this.#chunk(this.#dialect.delta(piece))];
   }
 
-  /** The last chunk when usage is asked for: no choices. */
+  /** The last chunk of a stream that was asked for its usage: it has no choices. */
   usage(usage: unknown, orrery: AnswerReport | undefined): unknown {
     return { ...this.#head, choices: [], usage, orrery };
   }

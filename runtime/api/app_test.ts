@@ -50,7 +50,7 @@ Deno.test("createApi() satisfies OpenAI's client", checked, async (t) => {
 });
 
 Deno.test(
-  "createApi() hands the request's fields to the generator and leaves out what was left out",
+  "createApi() passes the request's fields to the generator and leaves out those that were left out",
   checked,
   () =>
     withApi(async ({ generator, server }) => {
@@ -227,7 +227,7 @@ Deno.test(
 );
 
 Deno.test(
-  "createApi() runs more choices than it runs at once",
+  "createApi() answers more choices than it runs at once",
   checked,
   () =>
     withApi(async ({ client }) => {
@@ -292,7 +292,7 @@ Deno.test(
 );
 
 Deno.test(
-  "createApi() says 503 and why until the node is ready",
+  "createApi() answers 503 with the reason until the node is ready",
   checked,
   () =>
     withApi(async ({ generator, server }) => {
@@ -332,7 +332,7 @@ Deno.test("createApi() refuses more logit biases than the engine takes", checked
 });
 
 Deno.test(
-  "createApi() calls a body whose sender is gone a client that went away",
+  "createApi() answers client_closed for a body whose sender is gone",
   checked,
   async () => {
     const body = new ReadableStream({
@@ -360,7 +360,7 @@ Deno.test("createApi() sends CORS headers only to allowed origins", checked, asy
 });
 
 Deno.test(
-  "createApi() refuses what cannot be honoured in completions",
+  "createApi() refuses fields of completions that it cannot honour",
   checked,
   () =>
     withApi(async ({ server }) => {
@@ -385,7 +385,7 @@ Deno.test(
 );
 
 Deno.test(
-  "createApi() takes orrery's own settings and reports how the answer was made",
+  "createApi() takes the orrery object's settings and reports how the answer was made",
   checked,
   () =>
     withApi(async ({ generator, server }) => {
@@ -447,7 +447,7 @@ Deno.test(
 );
 
 Deno.test(
-  "createApi() takes a prediction and says how much of it came true",
+  "createApi() takes a prediction and reports how much of it was accepted",
   checked,
   () =>
     withApi(async ({ generator, client }) => {

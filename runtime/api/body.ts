@@ -8,9 +8,9 @@ import { apiError } from "./errors.ts";
 
 /** Bounds of {@linkcode readJson}. */
 export interface BodyLimits {
-  /** Bytes at most. */
+  /** Largest body in bytes. */
   maxBytes: number;
-  /** Milliseconds at most until the body is complete. */
+  /** Milliseconds in which the whole body must arrive. */
   timeoutMs: number;
 }
 
@@ -76,7 +76,7 @@ async function readText(request: Request, { maxBytes, timeoutMs }: BodyLimits): 
   return text + decoder.decode();
 }
 
-/** Does the error say that the connection ended under the body? */
+/** Tells whether the connection ended before the body was complete. */
 function brokenOff(error: unknown): boolean {
   const { BadResource, ConnectionReset, ConnectionAborted, Http, UnexpectedEof } = Deno.errors;
   return [BadResource, ConnectionReset, ConnectionAborted, Http, UnexpectedEof].some((kind) =>

@@ -8,11 +8,11 @@ import {
   commonFields,
   type Dialect,
   parseBody,
-  type Piece,
+  type TextPiece,
   toTask,
   unsupported,
 } from "./dialect.ts";
-import type { ChatMessage } from "./generator.ts";
+import type { ApiMessage } from "./generator.ts";
 
 const textPart = z.object({
   type: z.literal("text", unsupported),
@@ -50,8 +50,11 @@ const requestSchema = z.object({
   error: "only allowed when logprobs is true",
 });
 
-/** `developer` is `system` to a chat template; text parts are lines of one text. */
-function toMessage({ role, content, name }: z.infer<typeof messageSchema>): ChatMessage {
+/**
+ * The message as a chat template takes it: the role `developer` becomes `system`, and text parts
+ * are joined with line breaks.
+ */
+function toMessage({ role, content, name }: z.infer<typeof messageSchema>): ApiMessage {
   return {
     role: role === "developer" ? "system" : role,
     content: typeof content === "string" ? content : content.map((part) => part.text).join("\n"),
@@ -59,13 +62,15 @@ function toMessage({ role, content, name }: z.infer<typeof messageSchema>): Chat
   };
 }
 
+/** One token of a log-probability list; `bytes` is its UTF-8 encoding. */
 function logprobEntry(token: string, logprob: number) {
-  // A lone part of a UTF-8 character has no text, so its bytes are not known here.
+  // A token that is a part of a UTF-8 character has no text of its own: its bytes are not known.
   const bytes = token.includes("\ufffd") ? null : [...new TextEncoder().encode(token)];
   return { token, logprob, bytes };
 }
 
-function logprobs({ tokens, logprobs }: Piece) {
+/** The `logprobs` field of a choice; null where it was not asked for. */
+function logprobs({ tokens, logprobs }: TextPiece) {
   if (!logprobs) return null;
   const content = tokens.map((token) => ({
     ...logprobEntry(token.text, token.logprob ?? 0),

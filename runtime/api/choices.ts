@@ -1,28 +1,30 @@
 /**
- * Several generations as one stream of events.
+ * Runs the generations of one request side by side and merges their events into one stream.
  *
  * @module
  */
-import type { Choice } from "./dialect.ts";
+import type { ApiChoice } from "./dialect.ts";
 import type { GenerationEvent, Generator } from "./generator.ts";
 
-/** An event of choice `index`. */
+/** An event of one choice. */
 export interface ChoiceEvent {
+  /** Number of the choice within the request, from 0. */
   index: number;
   event: GenerationEvent;
 }
 
-/** Generations of one request that run at once; further ones wait for these. */
-const parallel = 8;
+/** Generations of one request that run at the same time; further ones wait for these. */
+const MOST_AT_ONCE = 8;
 
 /**
- * Runs the choices, at most {@linkcode parallel} at once, and yields their events as they come,
- * taking turns. The first error ends all; so do an abort of `signal` (rejects with its reason) and
+ * Runs the choices, at most {@linkcode MOST_AT_ONCE} at once, and yields their events as they
+ * arrive; where several choices have events ready, they take turns. The first error ends all
+ * choices and is thrown. An abort of `signal` ends them too (its reason is thrown), and so does
  * leaving the loop.
  */
 export async function* runChoices(
   generator: Generator,
-  choices: Choice[],
+  choices: ApiChoice[],
   signal: AbortSignal,
 ): AsyncGenerator<ChoiceEvent, void> {
   const own = new AbortController();
@@ -36,7 +38,8 @@ export async function* runChoices(
     next: Promise<{ index: number; result: IteratorResult<GenerationEvent> }>;
   }>();
   const advance = (index: number, source: AsyncIterator<GenerationEvent>) => {
-    // Deleted first: a Map keeps the order of insertion, and the one that spoke last is asked last.
+    // Deleted first, so that the choice moves to the end of the Map's order: `Promise.race` prefers
+    // earlier entries, and the choice that has just had an event must not have the next one too.
     running.delete(index);
     running.set(index, { source, next: source.next().then((result) => ({ index, result })) });
   };
@@ -44,7 +47,7 @@ export async function* runChoices(
     signal.throwIfAborted();
     let begun = 0;
     while (true) {
-      for (; begun < choices.length && running.size < parallel; begun++) {
+      for (; begun < choices.length && running.size < MOST_AT_ONCE; begun++) {
         advance(begun, generator.generate(choices[begun].request, either)[Symbol.asyncIterator]());
       }
       if (running.size === 0) return;

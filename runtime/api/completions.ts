@@ -8,16 +8,16 @@ import {
   commonFields,
   type Dialect,
   parseBody,
-  type Piece,
+  type TextPiece,
   toTask,
   unsupported,
 } from "./dialect.ts";
 import { apiError } from "./errors.ts";
 
-/** Most prompts in one request. */
-const maxPrompts = 32;
-/** OpenAI's own default for this endpoint. */
-const defaultMaxTokens = 16;
+/** Largest number of prompts in one request. */
+const MOST_PROMPTS = 32;
+/** Tokens of an answer where the request does not say: OpenAI's own default for this endpoint. */
+const DEFAULT_MAX_TOKENS = 16;
 
 const tokenIds = z.array(z.int().min(0)).min(1);
 
@@ -26,11 +26,11 @@ const requestSchema = z.object({
   prompt: z.union([
     z.string(),
     tokenIds,
-    z.array(z.string()).min(1).max(maxPrompts),
-    z.array(tokenIds).min(1).max(maxPrompts),
+    z.array(z.string()).min(1).max(MOST_PROMPTS),
+    z.array(tokenIds).min(1).max(MOST_PROMPTS),
   ], {
     error:
-      `expected a string, an array of token ids, or an array of at most ${maxPrompts} of these`,
+      `expected a string, an array of token ids, or an array of at most ${MOST_PROMPTS} of these`,
   }),
   echo: z.boolean().nullish(),
   best_of: z.int().min(1).nullish(),
@@ -38,13 +38,14 @@ const requestSchema = z.object({
   logprobs: z.int().min(0).max(20).nullish(),
 });
 
-/** One string, one token list, or several of either, as a list. */
+/** The prompts as a list: the field holds one text, one token list, or several of either. */
 function promptList(prompt: z.infer<typeof requestSchema>["prompt"]): (string | number[])[] {
   if (typeof prompt === "string") return [prompt];
   return typeof prompt[0] === "number" ? [prompt as number[]] : prompt as string[] | number[][];
 }
 
-function logprobs({ tokens, offset, logprobs }: Piece) {
+/** The `logprobs` field of a choice; null where it was not asked for. */
+function logprobs({ tokens, offset, logprobs }: TextPiece) {
   if (!logprobs) return null;
   return {
     tokens: tokens.map((token) => token.text),
@@ -85,7 +86,7 @@ export const completionsDialect: Dialect = {
       );
     }
     return toTask(
-      { ...request, max_tokens: request.max_tokens ?? defaultMaxTokens },
+      { ...request, max_tokens: request.max_tokens ?? DEFAULT_MAX_TOKENS },
       prompts.map((prompt) =>
         typeof prompt === "string"
           ? { prompt: { kind: "text" as const, text: prompt }, echo: request.echo ? prompt : "" }

@@ -1,5 +1,6 @@
 /**
- * What every API dialect adapts to: one internal task, and pieces of its answer to be dressed.
+ * What every API dialect (chat, completions) has in common: one internal task that a request
+ * becomes, and the pieces of its answer that the dialect words as JSON.
  *
  * @module
  */
@@ -8,77 +9,89 @@ import { MODES, type Sampling, samplingSchema } from "../../actors/mod.ts";
 import { apiError } from "./errors.ts";
 import { type GeneratedToken, type GenerateRequest, SAMPLING_FIELDS } from "./generator.ts";
 
-/** One answer wanted from one prompt. */
-export interface Choice {
+/** One answer that a request asks for. */
+export interface ApiChoice {
   /**
-   * Which of the request's prompts (0-based); its tokens count once in the usage however many
-   * choices share it.
+   * Index of the prompt within the request, from 0. Choices may share a prompt: the usage counts
+   * its tokens once.
    */
   prompt: number;
-  /** Put before the answer. */
+  /** Text that the response puts before the answer; empty: none. */
   echo: string;
+  /** What the generator is asked. */
   request: GenerateRequest;
 }
 
-/** A request in any dialect, validated. */
+/** A validated request of any dialect. */
 export interface ApiTask {
-  choices: Choice[];
+  /** The answers asked for, at least one. */
+  choices: ApiChoice[];
+  /** Send the answer as server-sent events? */
   stream: boolean;
+  /** End a stream with a chunk that has the usage? */
   includeUsage: boolean;
 }
 
-/** A part of one choice's answer: the whole, or one delta. */
-export interface Piece {
+/** A part of one choice's answer: the whole answer, or one delta of a stream. */
+export interface TextPiece {
+  /** Number of the choice, from 0. */
   index: number;
+  /** Text of the piece; may be empty. */
   text: string;
+  /** Tokens of the piece. */
   tokens: GeneratedToken[];
   /** Characters of token text before this piece, the echo included. */
   offset: number;
-  /** Are log-probabilities asked for? */
+  /** Does the request ask for log-probabilities? */
   logprobs: boolean;
-  /** Outline branch that a delta belongs to. */
+  /** Outline branch that a delta belongs to, from 0; undefined: the text is one. */
   branch?: number;
 }
 
 /**
- * How an endpoint reads its request and words its answer. Every method but `parse` gives one entry
- * of `choices`.
+ * How an endpoint reads its request and words its answer. Every method but `parse` returns one
+ * entry of the response's `choices`.
  */
 export interface Dialect {
+  /** What the ids of this endpoint's answers begin with. */
   idPrefix: string;
-  /** `object` of a whole answer and of a chunk. */
+  /** The `object` field of a whole answer and of a chunk. */
   object: { whole: string; chunk: string };
-  /** Errors: `invalid_value` and `unsupported_parameter` (metadata: `param`). */
+  /** Throws group `api`: `invalid_value`, `unsupported_parameter` (metadata: `param`). */
   parse(body: unknown): ApiTask;
-  whole(piece: Piece, finishReason: string): unknown;
-  /** First chunk of a choice, if the dialect has one. */
+  /** The entry of a whole answer. */
+  whole(piece: TextPiece, finishReason: string): unknown;
+  /** The entry of a choice's first chunk; undefined: the choice begins with its first text. */
   open(index: number, echo: string): unknown;
-  delta(piece: Piece): unknown;
+  /** The entry of a chunk with text. */
+  delta(piece: TextPiece): unknown;
+  /** The entry of a choice's last chunk. */
   close(index: number, finishReason: string): unknown;
 }
 
-/** Most answers that one request may ask of one prompt. */
-const maxAnswers = 8;
+/** Largest `n`: answers that one request may ask for, per prompt. */
+const MOST_ANSWERS = 8;
 
-/** Most tokens that one request may bias, as the engine's sampling takes them. */
-const maxBiases = 1024;
+/** Largest number of entries of `logit_bias`: the engine's sampling takes no more. */
+const MOST_BIASES = 1024;
 
-/** Longest point of an outline that a client gives. */
-const maxPointChars = 500;
+/** Longest point of an outline that a client may give, in characters. */
+const MOST_POINT_CHARS = 500;
 
-const unsupportedText = "is not supported by this server";
+const UNSUPPORTED = "is not supported by this server";
 
-/** The message for a field that is known, has an effect, and cannot be honoured. */
-export const unsupported = { error: `${unsupportedText}: leave it out` };
+/** The message for a field that OpenAI's API has and this server cannot honour. */
+export const unsupported = { error: `${UNSUPPORTED}: leave it out` };
 
+/** Bounds of the sampling fields, as the engine takes them. */
 const range = samplingSchema.shape;
 
-/** Fields that the dialects share. Unknown fields are ignored; `null` is the same as left out. */
+/** Fields that both dialects take. Unknown fields are ignored; `null` means left out. */
 export const commonFields = {
   model: z.string().nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-  n: z.int().min(1).max(maxAnswers).nullish(),
+  n: z.int().min(1).max(MOST_ANSWERS).nullish(),
   max_tokens: z.int().min(1).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
   top_p: range.top_p.unwrap().nullish(),
@@ -89,13 +102,13 @@ export const commonFields = {
   frequency_penalty: range.frequency_penalty.unwrap().nullish(),
   seed: z.int().nullish(),
   stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(16)]).nullish(),
-  /** OpenAI's predicted outputs: its tokens are drafts. */
+  /** OpenAI's predicted outputs: the engine verifies its tokens as drafts. */
   prediction: z.object({
     type: z.literal("content"),
     content: z.union([
       z.string(),
       z.array(z.object({ type: z.literal("text"), text: z.string() })),
-      // As a prompt may: token ids, taken as they are.
+      // Token ids, which a prompt may be too.
       z.array(z.int().nonnegative()).min(1),
     ]),
   }).nullish(),
@@ -104,45 +117,48 @@ export const commonFields = {
     z.number().min(-100).max(100),
   )
     .refine(
-      (biases) => Object.keys(biases).length <= maxBiases,
-      `takes at most ${maxBiases} tokens`,
+      (biases) => Object.keys(biases).length <= MOST_BIASES,
+      `takes at most ${MOST_BIASES} tokens`,
     )
     .nullish(),
-  /** Orrery's own settings. */
+  /** Settings that only Orrery has. */
   orrery: z.strictObject({
-    /** Prompt rows in one prefill piece. */
+    /** Rows in each prefill piece of the prompt; ignored where `pieces` is given. */
     piece_rows: z.int().min(1).optional(),
-    /** Go on past the end-of-text token until `max_tokens`. */
+    /** Generate past the end-of-text token, until `max_tokens`. */
     ignore_eos: z.boolean().optional(),
-    /** Prompt pieces, of equal size; goes before `piece_rows`. */
+    /** Number of prefill pieces of the prompt, all of about equal size. */
     pieces: z.int().min(1).max(1024).optional(),
-    /** How to answer; `auto` takes what serves best. */
+    /** How to generate the answer; with `auto` the node chooses. */
     mode: z.enum(MODES).optional(),
     /**
-     * Longest draft of `auto`, or, where speculation is asked for, the drafts' length whether that
-     * pays or not; 0: none.
+     * Draft tokens: with mode `auto` the longest draft, with a speculative mode the length of every
+     * draft, whether that is faster or not. 0: no drafts.
      */
     draft_length: z.int().min(0).max(32).optional(),
     /**
-     * Alternatives beside the drafter's choice: never, always; left out: where they are likely
-     * enough.
+     * Draft alternatives beside the drafter's first choice: false never, true always; left out:
+     * where they are likely enough to be accepted.
      */
     draft_tree: z.boolean().optional(),
-    /** The points of the outline, which is then not generated. */
-    points: z.array(z.string().trim().min(1).max(maxPointChars)).min(1).max(30).optional(),
-    /** Outline branches at once. */
+    /** Points of the outline, written by the client: the model then generates no outline. */
+    points: z.array(z.string().trim().min(1).max(MOST_POINT_CHARS)).min(1).max(30).optional(),
+    /** Largest number of outline branches that run at the same time. */
     max_branches: z.int().min(1).max(64).optional(),
-    /** Stream all branches as they come instead of one text in order. */
+    /** Stream the text of all branches as it arrives, instead of one text in order. */
     live_branches: z.boolean().optional(),
   }).nullish(),
 };
 
 const commonSchema = z.object(commonFields);
 
-/** What {@linkcode commonFields} yields. */
+/** The parsed {@linkcode commonFields}. */
 type Common = z.infer<typeof commonSchema>;
 
-/** Parses a body or throws the first fault as an `api` error whose `param` is the field's path. */
+/**
+ * The body as the schema parses it. Throws the first problem as group `api`, code `invalid_value`
+ * or `unsupported_parameter`; metadata `param` is the field's path, such as `messages[0].role`.
+ */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const result = schema.safeParse(body, { reportInput: true });
   if (result.success) return result.data;
@@ -156,11 +172,14 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const shown = input === null || typeof input === "object" || fault.includes("received")
     ? ""
     : `, got ${JSON.stringify(input)?.slice(0, 80)}`;
-  const code = message.startsWith(unsupportedText) ? "unsupported_parameter" : "invalid_value";
+  const code = message.startsWith(UNSUPPORTED) ? "unsupported_parameter" : "invalid_value";
   throw apiError(code, `${param || "the request body"}: ${fault}${shown}`, param || undefined);
 }
 
-/** In a union without a message of its own the branch that got furthest says best what is wrong. */
+/**
+ * The problem to report for an issue. A union without a message of its own says only that nothing
+ * fits; the alternative that parsed furthest then says best what is wrong.
+ */
 function deepest(
   issue: z.core.$ZodIssue,
 ): { path: PropertyKey[]; message: string; input?: unknown } {
@@ -176,11 +195,10 @@ function deepest(
   return { path: issue.path, message: `expected ${expected.join(" or ")}`, input: issue.input };
 }
 
-/** Orrery's own settings as the generator takes them; what was left out is left out. */
+/** The `orrery` object as the generator takes it; fields that were left out stay left out. */
 function ownSettings(own: Common["orrery"]): Partial<GenerateRequest> {
   if (!own) return {};
-  const { piece_rows, ignore_eos, pieces, mode, draft_length, max_branches, live_branches } = own;
-  const { draft_tree, points } = own;
+  const { mode, points } = own;
   if (points !== undefined && (mode === "plain" || mode === "speculative")) {
     throw apiError(
       "invalid_value",
@@ -189,21 +207,22 @@ function ownSettings(own: Common["orrery"]): Partial<GenerateRequest> {
     );
   }
   return {
-    ...(piece_rows !== undefined && { pieceRows: piece_rows }),
-    ...(ignore_eos && { ignoreEos: true }),
-    ...(pieces !== undefined && { pieces }),
+    ...(own.piece_rows !== undefined && { pieceRows: own.piece_rows }),
+    ...(own.ignore_eos && { ignoreEos: true }),
+    ...(own.pieces !== undefined && { pieces: own.pieces }),
     ...(mode !== undefined && { mode }),
-    ...(draft_length !== undefined && { draftLength: draft_length }),
-    ...(draft_tree !== undefined && { draftTree: draft_tree }),
+    ...(own.draft_length !== undefined && { draftLength: own.draft_length }),
+    ...(own.draft_tree !== undefined && { draftTree: own.draft_tree }),
     ...(points !== undefined && { points }),
-    ...(max_branches !== undefined && { maxBranches: max_branches }),
-    ...(live_branches && { liveBranches: true }),
+    ...(own.max_branches !== undefined && { maxBranches: own.max_branches }),
+    ...(own.live_branches && { liveBranches: true }),
   };
 }
 
 /**
- * The task that a request's shared fields and its prompts describe: `n` choices a prompt, seeds
- * counted up.
+ * The task of a request with these common fields and prompts: `n` choices for each prompt, choice
+ * `k` of a prompt with seed `seed + k` (32 bits). A seed that is left out is drawn at random.
+ * Throws group `api`, code `invalid_value`, for fields that exclude each other.
  */
 export function toTask(
   common: Common,
@@ -241,7 +260,7 @@ export function toTask(
     : content;
   const seed = common.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const choices = prompts.flatMap(({ prompt, echo }, index) =>
-    Array.from({ length: common.n ?? 1 }, (_, k): Choice => ({
+    Array.from({ length: common.n ?? 1 }, (_, k): ApiChoice => ({
       prompt: index,
       echo,
       request: {

@@ -1,22 +1,22 @@
 /**
- * What the REST API needs from the node: the one internal task type that every API dialect adapts
- * to.
+ * What the REST API needs from the node: a {@linkcode Generator}, and the one internal request type
+ * that every API dialect is translated into.
  *
  * @module
  */
 import type { AnswerReport, FrameTrace, Mode, Sampling, SpelledToken } from "../../actors/mod.ts";
 
 /** A chat message as the chat template takes it. */
-export interface ChatMessage {
+export interface ApiMessage {
   /** Who speaks: `system`, `user` or `assistant`. */
   role: string;
-  /** Text; parts of a message are joined already. */
+  /** Text of the message; where the client sent several parts, they are joined. */
   content: string;
-  /** Further fields of the client's message, as they came. */
+  /** Further fields of the client's message, unchanged. */
   [extra: string]: unknown;
 }
 
-/** Numbers of a request that say how to sample, as clients name them; the seed apart. */
+/** Request fields with a number that says how to sample, by OpenAI's names; without the seed. */
 export const SAMPLING_FIELDS = [
   "temperature",
   "top_p",
@@ -32,46 +32,55 @@ export interface GenerateRequest {
   /** `default` or the served model's name. */
   model: string;
   /**
-   * What to go on from: a conversation for the chat template, plain text, or token ids taken as
-   * they are.
+   * The prompt: a conversation for the chat template, plain text, or token ids that are used
+   * unchanged.
    */
-  prompt: { kind: "chat"; messages: ChatMessage[] } | { kind: "text"; text: string } | {
-    kind: "tokens";
-    tokens: number[];
-  };
-  /** Fields that are left out come from the model's generation_config. */
+  prompt:
+    | { kind: "chat"; messages: ApiMessage[] }
+    | { kind: "text"; text: string }
+    | { kind: "tokens"; tokens: number[] };
+  /** How to sample; fields that are left out come from the model's generation_config. */
   sampling: Partial<Sampling>;
-  /** Tokens at most; left out: what the context still holds, at most the model's own default. */
+  /**
+   * Largest number of tokens of the answer. Left out: the model's own default, or what the context
+   * still has room for if that is less.
+   */
   maxTokens?: number;
-  /** End at the first of these; the stop text itself is not returned. At most 16. */
+  /** Texts at which the answer ends, at most 16; the text itself is not returned. */
   stop: string[];
-  /** Go on past EOS until `maxTokens` (benchmarks). @default false */
+  /** Generate past the end-of-text token, until `maxTokens` (for benchmarks). @default false */
   ignoreEos?: boolean;
-  /** Prompt rows in one prefill piece; left out: the plan decides. */
+  /** Rows in each prefill piece of the prompt. @default the plan decides */
   pieceRows?: number;
-  /** Prompt pieces, of equal size; goes before `pieceRows`. */
+  /** Number of prefill pieces, all of about equal size; `pieceRows` is then ignored. */
   pieces?: number;
-  /** How to answer. @default "auto" */
+  /** How to generate the answer. @default "auto" */
   mode?: Mode;
   /**
-   * Longest draft of `auto`, or, where speculation is asked for, the drafts' length; 0: none. Left
-   * out: as measurement says.
+   * Draft tokens: with mode `auto` the longest draft, with a speculative mode the length of every
+   * draft; 0: no drafts. Left out: chosen from what was measured.
    */
   draftLength?: number;
   /**
-   * Alternatives beside the drafter's choice: never, always. Left out: where they are likely
-   * enough.
+   * Draft alternatives beside the drafter's first choice: false never, true always. Left out: where
+   * they are likely enough to be accepted.
    */
   draftTree?: boolean;
-  /** Text that the answer is expected to have much of; speeds it up, never changes it. */
+  /**
+   * Text or token ids that the answer is expected to repeat in large part: its tokens are verified
+   * as drafts, which makes the answer faster and never changes it.
+   */
   prediction?: string | number[];
-  /** The points of an outline, 1 .. 30, which is then not generated; needs a conversation. */
+  /**
+   * Points of an outline, 1 to 30, written by the client: the model then generates no outline. The
+   * prompt must be a conversation.
+   */
   points?: string[];
-  /** Outline branches at once; left out: the plan decides. */
+  /** Largest number of outline branches that run at the same time. @default the plan decides */
   maxBranches?: number;
   /**
-   * Deltas of all outline branches as they come, each with its branch, instead of one text in
-   * order. @default false
+   * Send the text of all outline branches as it arrives, each delta with its branch, instead of one
+   * text in order. @default false
    */
   liveBranches?: boolean;
 }
@@ -79,21 +88,26 @@ export interface GenerateRequest {
 /** A token with its own text, for log-probability listings. */
 export type GeneratedToken = SpelledToken;
 
-/** What a generation tells while it runs: one `started`, any number of `delta`, one `done`. */
+/** Events of a generation, in order: one `started`, any number of `delta`, one `done`. */
 export type GenerationEvent =
-  | { type: "started"; id: string; promptTokens: number }
+  | {
+    type: "started";
+    /** Key of the generation's actor. */
+    id: string;
+    promptTokens: number;
+  }
   | {
     type: "delta";
     text: string;
     tokens: GeneratedToken[];
-    /** Outline branch that it belongs to, 0-based. */
+    /** Outline branch that the text belongs to, from 0; undefined: the text is one, in order. */
     branch?: number;
   }
   | {
     type: "done";
     finishReason: "stop" | "length";
     usage: { promptTokens: number; completionTokens: number };
-    /** Milliseconds from request to first token and, per further token, the mean. */
+    /** Milliseconds from request to first token, and mean milliseconds of each further token. */
     timings: { ttftMs: number; tpotMs: number };
     /** How the answer was made. */
     report: AnswerReport;
@@ -101,34 +115,34 @@ export type GenerationEvent =
 
 /** A model that the node serves. */
 export interface ModelCard {
-  /** What a request's `model` says. */
+  /** Name by which requests ask for the model. */
   name: string;
-  /** Unix seconds. */
+  /** When the model was stored, in Unix seconds. */
   created: number;
-  /** Tokens of prompt and answer together, at most. */
+  /** Largest number of tokens of prompt and answer together. */
   context: number;
-  /** Tokens in the vocabulary; ids are below it. */
+  /** Number of tokens in the vocabulary; token ids are below it. */
   vocab: number;
   /** How the weights are stored: `q4`, `q8`, `f16` or `f32`. */
   precision: string;
 }
 
-/**
- * The node behind the API.
- *
- * `generate` throws (group `api`, all public): `model_not_found`, `context_exceeded` (metadata:
- * `prompt_tokens`, `context`), `busy` (queue full: HTTP 429; metadata: `active`, `queued`, `limit`,
- * `retry_after_s`), `not_ready` and `draining` (HTTP 503), `invalid_prompt`; and errors of group
- * `actor`, `engine`, `mailbox` when a stage fails under way (HTTP 502 for the client). Ending the
- * iteration early or aborting the signal stops the generation within a frame and frees its KV.
- */
+/** What answers the API's requests: the node's gateway, or custom actors in front of it. */
 export interface Generator {
-  /** Runs one request; see above for errors and for ending it. */
+  /**
+   * Runs one request. Ending the iteration early, or aborting the signal, stops the generation
+   * within a frame and frees its KV cache.
+   *
+   * Throws group `api` (all public): `model_not_found`, `context_exceeded` (metadata:
+   * `prompt_tokens`, `context`), `busy` (the queue is full: HTTP 429; metadata: `active`, `queued`,
+   * `limit`, `retry_after_s`), `not_ready` and `draining` (HTTP 503), `invalid_prompt`; and errors
+   * of group `actor`, `engine`, `mailbox` where a stage fails during the generation (HTTP 502).
+   */
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>;
-  /** What can be asked for now. */
+  /** Models that can be asked for now; empty while nothing is served. */
   models(): ModelCard[];
-  /** Can a prompt be answered now, and if not, why not. */
+  /** Whether a prompt can be answered now; `reason` says why not. */
   readiness(): { ready: boolean; reason: string };
-  /** The last frames of this node's requests, oldest first; left out: it keeps none. */
+  /** The last frames of this node's requests, oldest first; undefined: it keeps none. */
   traces?(): Promise<{ node: string; traces: FrameTrace[] }>;
 }

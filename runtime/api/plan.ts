@@ -1,20 +1,20 @@
 /**
- * `GET /api/plan`: the plan that the served deployment was made by.
+ * `GET /api/plan`: the plan from which the served deployment was made.
  *
  * @module
  */
 import type { Deployment } from "../../actors/mod.ts";
 import { apiError } from "./errors.ts";
 
-/** What a node serves, and why there is nothing or no plan. */
+/** What a node serves. */
 export interface Serving {
-  /** What answers requests; undefined: nothing does. */
+  /** The deployment that answers requests; undefined: none does. */
   deployment?: Deployment;
-  /** Why there is none, or what goes on. */
+  /** Why there is no deployment, or what the node is doing; may be empty. */
   reason: string;
 }
 
-/** The plan as JSON. Throws group `api`, code `not_found`, which says why there is none. */
+/** The plan's JSON. Throws group `api`, code `not_found`; the message says why there is no plan. */
 export function planOf({ deployment, reason }: Serving): Record<string, unknown> {
   if (deployment?.plan) return deployment.plan;
   const why = deployment

@@ -10,13 +10,13 @@ const get = async (serving?: Serving) => {
   return { status: response.status, body: await response.json() };
 };
 
-Deno.test("GET /api/plan gives the plan of what is served", async () => {
+Deno.test("GET /api/plan returns the plan of the served deployment", async () => {
   const plan = { model: "m", stages: [] };
   const deployment = { plan } as unknown as Deployment;
   assert.deepEqual(await get({ deployment, reason: "" }), { status: 200, body: plan });
 });
 
-Deno.test("GET /api/plan is 404 with the reason where nothing was planned", async () => {
+Deno.test("GET /api/plan answers 404 with the reason where nothing was planned", async () => {
   const even = await get({ deployment: {} as Deployment, reason: "" });
   assert.equal(even.status, 404);
   assert.match(even.body.error.message, /there is no plan: .*--layers/);
@@ -25,6 +25,6 @@ Deno.test("GET /api/plan is 404 with the reason where nothing was planned", asyn
   assert.match(nothing.body.error.message, /nothing is served yet: waiting for 2 nodes/);
 });
 
-Deno.test("An API without a node has no such route", async () => {
+Deno.test("GET /api/plan does not exist in an API without a node", async () => {
   assert.match((await get()).body.error.message, /no such route/);
 });

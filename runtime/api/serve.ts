@@ -1,5 +1,5 @@
 /**
- * The API on a socket.
+ * Serves the API on a TCP socket, and drains it at the end.
  *
  * @module
  */
@@ -8,39 +8,35 @@ import type { Api } from "./app.ts";
 
 /** Settings of {@linkcode serveApi}. */
 export interface ServeOptions {
-  /** What answers the requests. */
+  /** The API that answers the requests. */
   app: Api;
   /** Address to listen on, e.g. `127.0.0.1`. */
   host: string;
-  /** 0: any free port. */
+  /** TCP port; 0 takes any free one. */
   port: number;
-  /** Abort it to drain: no new connections, running requests go on until the deadline. */
+  /** Abort it to drain: no new connections; running requests go on for `drainMs`. */
   signal: AbortSignal;
   /**
-   * Milliseconds that running requests get after `signal`; then they end with `draining`. @default
-   * 10_000
+   * Milliseconds that running requests have after `signal`; then they end with `draining`.
+   * @default 10_000
    */
   drainMs?: number;
 }
 
 /** A listening API. */
 export interface ApiServer {
-  /** Port listened on. */
+  /** TCP port that the server listens on. */
   port: number;
   /** Base URL without a final slash, for clients on this machine. */
   url: string;
-  /** Resolves when the last connection is closed. */
+  /** Resolves when the last connection has closed. */
   finished: Promise<void>;
 }
 
-/** After requests have been told to end, milliseconds until their sockets are closed. */
-const lastMs = 1_000;
+/** Milliseconds between the end of the drain time and the closing of the sockets still open. */
+const LAST_MS = 1_000;
 
-/**
- * Serves the API.
- *
- * Errors (group `api`): `port_in_use`, `cannot_listen`.
- */
+/** Starts to serve the API. Throws group `api`: `port_in_use`, `cannot_listen`. */
 export function serveApi({ app, host, port, signal, drainMs = 10_000 }: ServeOptions): ApiServer {
   const end = new AbortController();
   const close = new AbortController();
@@ -58,7 +54,7 @@ export function serveApi({ app, host, port, signal, drainMs = 10_000 }: ServeOpt
   const drain = () => {
     timers.push(
       setTimeout(() => end.abort(), drainMs),
-      setTimeout(() => close.abort(), drainMs + lastMs),
+      setTimeout(() => close.abort(), drainMs + LAST_MS),
     );
     server.shutdown().catch(() => {});
   };

@@ -1,36 +1,38 @@
 /**
- * `GET /api/trace` and `GET /api/trace.svg`: what the last frames of this node's requests did,
- * stage by stage.
+ * `GET /api/trace` and `GET /api/trace.svg`: when each stage had the last frames of this node's
+ * requests.
  *
- * Stages tell times in clocks of their own, which begin anywhere. What is known: a frame is sent
- * before its first stage has it and answered after its last stage is done. Of the frame with the
- * least time unaccounted for, that time is spread evenly over its hops; what this says of a stage's
- * clock holds for all frames. A stage whose clock fits as it is (the same process) is believed.
+ * Every stage reports times of its own node's clock, and clocks of different nodes have different
+ * origins. The order of events bounds the difference: a frame is sent before its first stage
+ * receives it, and answered after its last stage has ended. For each stage, the frame with the
+ * least time outside of stages gives the best estimate: that time is spread evenly over the frame's
+ * hops, and the resulting clock offset is used for all frames. A stage whose times fit without an
+ * offset (it runs in this process) gets none.
  *
  * @module
  */
 import type { FrameTrace } from "../../actors/mod.ts";
 import { timelineSvg, type TraceSpan } from "../../planner/mod.ts";
 
-/** One frame as `GET /api/trace` gives it. Times are milliseconds of this node's clock. */
+/** One frame of `GET /api/trace`. All times are milliseconds of this node's clock. */
 export interface TracedFrame {
-  /** Number within its arena. */
+  /** Sequence number of the frame within its arena. */
   seq: number;
-  /** Rows by kind. */
+  /** Number of rows of each kind. */
   kinds: FrameTrace["rows"];
-  /** Rows in all. */
+  /** Number of rows of all kinds. */
   rows: number;
-  /** Requests whose rows it carried. */
+  /** Ids of the requests whose rows the frame carried. */
   requests: string[];
-  /** It was handed to the first stage. */
+  /** When the frame was sent to the first stage. */
   sent_ms: number;
-  /** Its answer was here. */
+  /** When the frame's results arrived here. */
   answered_ms: number;
-  /** When each stage had it, began and ended with it. */
+  /** When each stage received the frame, began to compute it, and ended. */
   stages: { stage: number; received: number; began: number; ended: number }[];
 }
 
-/** Frames in order of sending, all times in this node's clock. */
+/** The frames in order of sending, with the stages' times converted to this node's clock. */
 export function tracedFrames(traces: FrameTrace[]): TracedFrame[] {
   const offsets = clockOffsets(traces);
   return traces.map(({ seq, rows, requests, sent, answered, stages }) => ({
@@ -49,8 +51,8 @@ export function tracedFrames(traces: FrameTrace[]): TracedFrame[] {
 }
 
 /**
- * A picture of them: a lane a stage, and one of the coordinator for what is under way to and from
- * the stages.
+ * The frames as an SVG timeline: one line for each stage, and one of the coordinator for the
+ * transfers to the first and from the last stage.
  */
 export function traceSvg(frames: TracedFrame[], node: string): string {
   const began = frames[0]?.sent_ms ?? 0;
@@ -97,7 +99,7 @@ export function traceSvg(frames: TracedFrame[], node: string): string {
   return timelineSvg(spans, { title });
 }
 
-/** Milliseconds to add to each stage's clock to get this node's. */
+/** Milliseconds to add to each stage's times to get this node's, by stage number. */
 function clockOffsets(traces: FrameTrace[]): Map<number, number> {
   const offsets = new Map<number, number>();
   const numbers = new Set(traces.flatMap((t) => t.stages.map((s) => s.stage)));

@@ -4,7 +4,7 @@ import { createApi } from "./app.ts";
 import type { Generator } from "./generator.ts";
 import { tracedFrames } from "./trace.ts";
 
-/** Two frames over three stages; the stages' clocks run ahead by so much. */
+/** Two frames over three stages; clock `i` is `ahead[i]` milliseconds ahead of this node's. */
 function frames(ahead: number[]): FrameTrace[] {
   const frame = (seq: number, sent: number, way: number): FrameTrace => ({
     seq,
@@ -25,13 +25,13 @@ const api = (traces: FrameTrace[]) =>
 const get = (traces: FrameTrace[], path: string) =>
   api(traces).fetch(new Request(`http://node${path}`));
 
-Deno.test("Frames of stages with clocks of their own are brought into this node's time", () => {
+Deno.test("tracedFrames() converts the times of stages with other clocks to this node's clock", () => {
   const own = tracedFrames(frames([0, 0, 0]));
   assert.deepEqual(own[1].stages[2], { stage: 2, received: 1043, began: 1044, ended: 1053 });
   assert.deepEqual(tracedFrames(frames([5e6, -3e4, 777])), own);
 });
 
-Deno.test("A frame's times stay within its sending and its answer, in order, whatever the clocks say", () => {
+Deno.test("tracedFrames() keeps stage times in order between sending and answer, whatever the clocks say", () => {
   const odd = frames([5e6, -3e4, 777]);
   odd[0].answered -= 5; // no clock can explain both frames
   for (const { sent_ms, answered_ms, stages } of tracedFrames(odd)) {
@@ -41,7 +41,7 @@ Deno.test("A frame's times stay within its sending and its answer, in order, wha
   }
 });
 
-Deno.test("GET /api/trace gives the last frames, oldest first, as many as are asked for", async () => {
+Deno.test("GET /api/trace returns as many of the last frames as are asked for, oldest first", async () => {
   const all = await (await get(frames([0, 9, 99]), "/api/trace")).json();
   assert.deepEqual(all.map((f: { seq: number }) => f.seq), [0, 1]);
   assert.deepEqual(all[1].kinds, { prefill: 0, decode: 2, draft: 3 });
@@ -57,7 +57,7 @@ Deno.test("GET /api/trace gives the last frames, oldest first, as many as are as
   );
 });
 
-Deno.test("GET /api/trace.svg draws a lane a stage and one of the coordinator", async () => {
+Deno.test("GET /api/trace.svg draws one line for each stage and one for the coordinator", async () => {
   const response = await get(frames([0, 9, 99]), "/api/trace.svg");
   assert.equal(response.headers.get("content-type"), "image/svg+xml; charset=utf-8");
   const svg = await response.text();
@@ -68,7 +68,7 @@ Deno.test("GET /api/trace.svg draws a lane a stage and one of the coordinator", 
   assert.match(await (await get([], "/api/trace.svg")).text(), /no frame has come back yet/);
 });
 
-Deno.test("An API over a generator that has no traces has no such route", async () => {
+Deno.test("GET /api/trace does not exist where the generator keeps no traces", async () => {
   const response = await createApi({} as Generator).fetch(new Request("http://node/api/trace"));
   assert.equal(response.status, 404);
   await response.body?.cancel();

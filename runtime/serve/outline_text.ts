@@ -5,14 +5,14 @@
  */
 import type { OutlineAnswer, OutlineRouter, OutlineText } from "../../actors/mod.ts";
 import { fill, type OutlineTemplates, parseOutline, routeBy } from "../../actors/outline/mod.ts";
-import type { ChatMessage } from "../api/mod.ts";
+import type { ApiMessage } from "../api/mod.ts";
 
 /** What a model gives for it. */
 export interface OutlineModel {
   /**
    * The conversation as the model's chat template writes it, the beginning of the answer included.
    */
-  render(messages: ChatMessage[]): string;
+  render(messages: ApiMessage[]): string;
   /** Token ids of rendered text. */
   encode(text: string): Int32Array<ArrayBuffer>;
   templates: OutlineTemplates;
@@ -24,12 +24,12 @@ export interface OutlineModel {
 export class ModelOutlineText implements OutlineText {
   readonly route: { suited: boolean; why: string };
   readonly #model: OutlineModel;
-  readonly #messages: ChatMessage[];
+  readonly #messages: ApiMessage[];
   readonly #question: string;
   #prompt?: { text: string; tokens: Int32Array<ArrayBuffer> };
 
   /** `messages` end with the user's question; see {@linkcode outlineTextOf}. */
-  constructor(model: OutlineModel, messages: ChatMessage[]) {
+  constructor(model: OutlineModel, messages: ApiMessage[]) {
     this.#model = model;
     this.#question = messages.at(-1)!.content;
     this.#messages = [
@@ -97,7 +97,7 @@ export class ModelOutlineText implements OutlineText {
  */
 export function outlineTextOf(
   model: OutlineModel,
-  messages: ChatMessage[],
+  messages: ApiMessage[],
 ): OutlineText | undefined {
   const last = messages.at(-1);
   return last?.role === "user" && last.content.trim() !== ""

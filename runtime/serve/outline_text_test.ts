@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CHAT_TEMPLATES } from "../../actors/outline/templates.ts";
-import type { ChatMessage } from "../api/generator.ts";
+import type { ApiMessage } from "../api/generator.ts";
 import { type OutlineModel, outlineTextOf } from "./outline_text.ts";
 
 const encode = (text: string) => Int32Array.from([...text].map((c) => c.codePointAt(0)!));
@@ -10,7 +10,7 @@ const model: OutlineModel = {
   encode,
   templates: { outline: "Outline: {question}", point: "Point {index} of {points}: {point}" },
 };
-const messages: ChatMessage[] = [
+const messages: ApiMessage[] = [
   { role: "system", content: "Be brief." },
   { role: "user", content: "Why does it rain?" },
 ];
