@@ -19,6 +19,7 @@ import {
 import { loadEngine } from "../runtime/engine/mod.ts";
 import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
 import { StageChain } from "./oracle/stages.ts";
+import "./support/open_library.ts";
 import { writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
 const options = { sanitizeOps: true, sanitizeResources: true };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import * as ort from "onnxruntime-node";
+import * as ort from "../../tests/oracle/onnxruntime.ts";
 import { GraphBuilder } from "./builder.ts";
 import { decodeModel, encodeModel } from "./onnx.ts";
 

@@ -13,6 +13,9 @@ const SYSTEMS: Record<string, { folder: string; file: string }> = {
   windows: { folder: "win32", file: "onnxruntime.dll" },
 };
 
+/** Environment variable that switches the library's telemetry off when it is "1". */
+const TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY";
+
 /**
  * Path of the library that the package `onnxruntime-node` brings for a machine. Throws
  * `engine_failed` where it brings none.
@@ -31,36 +34,47 @@ export function ortLibrary({ os, arch }: { os: string; arch: string } = Deno.bui
   return join(dirname(dirname(entry)), "bin", "napi-v6", system.folder, machine, system.file);
 }
 
-type Held = { path: string; handle: unknown } | { error: unknown };
+/** The open library: set when the first engine is loaded, never closed. */
+let held: { path: string; handle: unknown } | undefined;
 
 /**
- * The library, open for as long as the process lives; or why it is not. Nobody is asked for
- * permissions before it is needed.
- */
-let held: Held | undefined = allowed() ? hold() : undefined;
-
-/**
- * Path of the library on this machine. It stays open here: a worker that ends would take it away
- * from under the library's own threads, which crashes the process. Throws `engine_failed` where
- * there is none, and what opening it threw.
+ * Path of the library on this machine. The library is opened here once and stays open: if only the
+ * workers held it, the last worker that ends would unload it while the library's own threads still
+ * run, which crashes the process. Its telemetry is switched off first.
+ *
+ * Throws `engine_failed` where there is no library or its telemetry cannot be switched off, and
+ * whatever `Deno.dlopen` throws.
  */
 export function heldLibrary(): string {
-  held ??= hold();
-  if ("error" in held) throw held.error;
+  held ??= openLibrary();
   return held.path;
 }
 
-function hold(): Held {
-  try {
-    const path = ortLibrary();
-    return { path, handle: Deno.dlopen(path, {}) };
-  } catch (error) {
-    return { error };
-  }
+function openLibrary(): { path: string; handle: unknown } {
+  disableTelemetry();
+  const path = ortLibrary();
+  return { path, handle: Deno.dlopen(path, {}) };
 }
 
-function allowed(): boolean {
-  return (["ffi", "read"] as const).every((name) =>
-    Deno.permissions.querySync({ name }).state === "granted"
-  );
+/**
+ * Switches the library's telemetry off for this process, whatever the variable said before. On
+ * Linux and macOS the library would otherwise send events to its makers and keep a device id in the
+ * user's cache folder. It reads the variable once, when it starts, from the environment of the
+ * process, which all workers share.
+ *
+ * A program that may not set the variable gets no engine: setting it by a call of the C library
+ * would work, but it would evade the permissions that the program's user chose.
+ */
+function disableTelemetry(): void {
+  try {
+    Deno.env.set(TELEMETRY_SWITCH, "1");
+  } catch (cause) {
+    throw engineError(
+      "engine_failed",
+      `ONNX Runtime was not opened since this program may not set ${TELEMETRY_SWITCH}, without ` +
+        `which the library sends telemetry; run it with --allow-env=${TELEMETRY_SWITCH}`,
+      { variable: TELEMETRY_SWITCH },
+      cause,
+    );
+  }
 }

@@ -3,6 +3,8 @@ import { stat } from "node:fs/promises";
 import { hasCode } from "../../actors/system/errors.ts";
 import { ortLibrary } from "./library.ts";
 
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+
 Deno.test("ONNX Runtime's library is there for every machine that it is named for", async () => {
   const machines = [["linux", "x86_64"], ["linux", "aarch64"], ["darwin", "aarch64"], [
     "windows",
@@ -16,3 +18,62 @@ Deno.test("ONNX Runtime's library is there for every machine that it is named fo
     (e) => hasCode(e, "engine_failed") && /freebsd on x86_64; use Linux/.test(e.message),
   );
 });
+
+Deno.test("heldLibrary() opens the library once, when first called, without telemetry", async () => {
+  const script = `
+    const { dlopen } = Deno;
+    const opened = [];
+    Deno.dlopen = (path, symbols) => {
+      opened.push(Deno.env.get("ORT_DISABLE_TELEMETRY"));
+      return dlopen(path, symbols);
+    };
+    await import("${new URL("./mod.ts", import.meta.url)}");
+    const { heldLibrary } = await import("${new URL("./library.ts", import.meta.url)}");
+    const imported = opened.length;
+    const same = heldLibrary() === heldLibrary();
+    console.log(JSON.stringify({ imported, opened, same }));`;
+  const { stdout, stderr } = await run(script, ["-P=node"], { ORT_DISABLE_TELEMETRY: "0" });
+  assert.deepEqual(JSON.parse(stdout || stderr), { imported: 0, opened: ["1"], same: true });
+});
+
+Deno.test("heldLibrary() opens nothing when it may not switch telemetry off", async () => {
+  const script = `
+    const { heldLibrary } = await import("${new URL("./library.ts", import.meta.url)}");
+    Deno.dlopen = () => console.log("opened");
+    try {
+      heldLibrary();
+    } catch ({ group, code, message, metadata }) {
+      console.log(JSON.stringify({ group, code, message, metadata }));
+    }`;
+  const { stdout, stderr } = await run(script, ["--allow-read", "--allow-ffi"]);
+  const { message, ...rest } = JSON.parse(stdout || stderr);
+  assert.deepEqual(rest, {
+    group: "engine",
+    code: "engine_failed",
+    metadata: { variable: "ORT_DISABLE_TELEMETRY" },
+  });
+  assert.match(
+    message,
+    /may not set ORT_DISABLE_TELEMETRY.*run it with --allow-env=ORT_DISABLE_TELEMETRY$/,
+  );
+});
+
+/** Runs a program in a process of its own. */
+async function run(
+  script: string,
+  permissions: string[],
+  env: Record<string, string> = {},
+): Promise<{ stdout: string; stderr: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "--no-prompt", "--config", CONFIG, ...permissions, "-"],
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const stdin = child.stdin.getWriter();
+  await stdin.write(new TextEncoder().encode(script));
+  await stdin.close();
+  const { stdout, stderr } = await child.output();
+  return { stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}

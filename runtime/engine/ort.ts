@@ -19,6 +19,7 @@ const API_VERSION = 17;
 const PLACES = {
   GetErrorMessage: 2,
   CreateEnv: 3,
+  DisableTelemetryEvents: 6,
   CreateSession: 7,
   Run: 9,
   CreateSessionOptions: 10,
@@ -73,6 +74,8 @@ class Ort {
     this.#releaseStatus = this.#function("ReleaseStatus", ["pointer"], "void");
     const createEnv = this.status("CreateEnv", ["i32", "buffer", "buffer"]);
     this.env = made((out) => createEnv(LOG_LEVEL, text("orrery"), out));
+    // Windows has no other switch; elsewhere library.ts has switched telemetry off already.
+    this.status("DisableTelemetryEvents", ["pointer"])(this.env);
     const createMemoryInfo = this.status("CreateCpuMemoryInfo", ["i32", "i32", "buffer"]);
     this.cpu = made((out) => createMemoryInfo(0, 0, out)); // OrtDeviceAllocator, OrtMemTypeDefault
     this.createTensor = this.status("CreateTensorWithDataAsOrtValue", [

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import * as ort from "onnxruntime-node";
+import * as ort from "./onnxruntime.ts";
 import { buildStageGraph, type StageGraphOptions } from "../../models/graph/stage.ts";
 import { kvNames, MASKED, type StageGraph } from "../../models/graph/contract.ts";
 import type { Manifest } from "../../models/manifest.ts";

@@ -18,6 +18,7 @@ import { buildStageGraph } from "../../models/graph/mod.ts";
 import { type Geometry, ModelStore, type StoredModel } from "../../models/mod.ts";
 import { type TinyCheckpointOptions, writeTinyCheckpoint } from "./tiny_checkpoint.ts";
 import { loadEngine } from "../../runtime/engine/mod.ts";
+import "./open_library.ts";
 
 /** Log-probabilities of one sum in another order: f32 rounding over 4 layers. */
 export const TOLERANCE = 2e-5;

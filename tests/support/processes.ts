@@ -15,6 +15,16 @@ export const EVEN: readonly string[] = ["--placement", "even"];
 /** Milliseconds that a node may take to say something that a test waits for. */
 const PATIENCE_MS = 90_000;
 
+/** How a node's process is started. */
+export interface ProcessOptions {
+  /** Does it listen on free ports instead of those that its arguments say? @default true */
+  ports?: boolean;
+  /** Its whole environment. @default this process's */
+  env?: Record<string, string>;
+  /** A command line that runs the node's, which is added at its end. @default none */
+  within?: readonly string[];
+}
+
 /** A node in a process of its own. */
 export class NodeProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
@@ -23,13 +33,16 @@ export class NodeProcess implements AsyncDisposable {
   readonly #reading: Promise<unknown>;
   #ended?: Deno.CommandStatus;
 
-  private constructor(args: string[]) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", "-P=node", "--no-prompt", "--config", CONFIG, START, ...args],
+  private constructor(args: string[], { env, within = [] }: ProcessOptions) {
+    const run = ["run", "-q", "-P=node", "--no-prompt", "--config", CONFIG, START, ...args];
+    const [command, ...rest] = [...within, Deno.execPath(), ...run];
+    this.#child = new Deno.Command(command, {
+      args: rest,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-      env: { NO_COLOR: "1" },
+      clearEnv: env !== undefined,
+      env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env }, // as the tasks in deno.json
     }).spawn();
     this.#reading = Promise.all([
       this.#read(this.#child.stdout),
@@ -38,11 +51,11 @@ export class NodeProcess implements AsyncDisposable {
   }
 
   /** Starts a node on free ports; what it prints is kept. */
-  static start(args: string[], options: { ports?: boolean } = {}): NodeProcess {
+  static start(args: string[], options: ProcessOptions = {}): NodeProcess {
     return new NodeProcess([
       ...(options.ports === false ? [] : ["--port", "0", "--mailbox-port", "0"]),
       ...args,
-    ]);
+    ], options);
   }
 
   /** Of the operating system. */

@@ -1,0 +1,216 @@
+/**
+ * A node reports nothing to anybody: neither ONNX Runtime, whose library sends telemetry unless it
+ * is told not to, nor Deno, which looks for a newer version of itself.
+ *
+ * Files are looked for on every system, connections on Linux only. There the node runs in a network
+ * namespace that has a loopback interface and no route to anything else. The kernel counts what a
+ * namespace sends and what it cannot send, so even a name lookup of a millisecond is seen, and
+ * nothing leaves this machine when the test fails.
+ */
+import assert from "node:assert/strict";
+import { join, relative } from "node:path";
+import { NodeProcess } from "./support/processes.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** Command line that runs another one in a network namespace of its own. */
+const ISOLATED = [
+  ...["unshare", "--user", "--map-root-user", "--net"],
+  ...["sh", "-c", 'ip link set lo up && exec "$@"', "sh"],
+];
+
+/** Milliseconds until a process with telemetry must have sent some; 8,000 are usual. */
+const PATIENCE_MS = 60_000;
+
+/** A process with ONNX Runtime as its makers ship it: telemetry is on. */
+const WITH_TELEMETRY = `
+  import * as ort from "onnxruntime-node";
+  // This is no model, but the library has started.
+  await ort.InferenceSession.create(new Uint8Array(1)).catch(() => {});
+  setInterval(() => {}, 1_000);`;
+
+/** Can this machine isolate a process? */
+const isolates = Deno.build.os === "linux" &&
+  await new Deno.Command(ISOLATED[0], { args: [...ISOLATED.slice(1), "true"], stderr: "null" })
+    .output()
+    .then(({ success }) => success, () => false);
+
+const why = isolates ? "" : " (connections skipped: this machine makes no network namespaces)";
+
+Deno.test(`A node that answers sends nothing and writes to --data alone${why}`, async (t) => {
+  await inFolders(async ({ env, data, outside }) => {
+    const within = isolates ? ISOLATED : [];
+    await using node = NodeProcess.start(["--data", data, "--ask", "Why does it rain?"], {
+      env,
+      within,
+    });
+    await node.line(/goes on serving; stop it/); // it has printed the answer
+    assert.match(node.output, /droplets/);
+    if (isolates) {
+      await t.step("a process with telemetry, started later, is seen to send it", seesTelemetry);
+      // The one connection is that of --ask to the node's own API.
+      const expected = { noRoute: 0, datagrams: 0, connections: 1 };
+      assert.deepEqual(await sent(node.pid), expected);
+    }
+    node.kill("SIGTERM");
+    assert.equal((await node.status()).code, 0);
+    assert.ok(filesIn(data).length > 0);
+    assert.deepEqual(filesIn(outside), []);
+  });
+});
+
+Deno.test("The tasks that users run keep Deno from looking for a newer version", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  for (const name of ["start", "chat", "models", "plan", "simulate", "profile"]) {
+    assert.match(tasks[name].command, /^DENO_NO_UPDATE_CHECK=1 deno run /, name);
+  }
+});
+
+Deno.test("ONNX Runtime's library is opened only where its telemetry is off already", async () => {
+  const expected = {
+    'from "onnxruntime-node"': ["tests/oracle/onnxruntime.ts"],
+    "Deno.dlopen(": ["runtime/engine/library.ts", "runtime/engine/ort.ts"],
+    "ortLibrary(": ["runtime/engine/library.ts"],
+  };
+  const found: Record<string, string[]> = Object.fromEntries(
+    Object.keys(expected).map((text) => [text, []]),
+  );
+  for (const folder of ["actors", "models", "planner", "runtime", "examples", "tests"]) {
+    for (const path of filesIn(join(ROOT, folder)).filter((path) => /\.[cm]?[jt]s$/.test(path))) {
+      if (/(telemetry|library)_test\.ts$/.test(path)) continue;
+      const source = await Deno.readTextFile(path);
+      for (const text in found) {
+        if (source.includes(text)) found[text].push(relative(ROOT, path).replaceAll("\\", "/"));
+      }
+    }
+  }
+  for (const paths of Object.values(found)) paths.sort();
+  assert.deepEqual(found, expected);
+});
+
+/** Waits until a process with telemetry is seen by its files and by what it sends, or fails. */
+async function seesTelemetry(): Promise<void> {
+  await inFolders(async ({ env, outside }) => {
+    const child = new Deno.Command(ISOLATED[0], {
+      args: [...ISOLATED.slice(1), Deno.execPath(), "run", "-q", "-A", "--no-prompt", "-"],
+      cwd: ROOT,
+      clearEnv: true,
+      env: { ...env, DENO_NO_UPDATE_CHECK: "1" },
+      stdin: "piped",
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+    try {
+      const stdin = child.stdin.getWriter();
+      await stdin.write(new TextEncoder().encode(WITH_TELEMETRY));
+      await stdin.close();
+      const deadline = performance.now() + PATIENCE_MS;
+      // A file shows that the process is in its namespace: only then are the counters its own.
+      const seen = async () =>
+        filesIn(outside).some((path) => path.endsWith("deviceid")) &&
+        (await sent(child.pid)).noRoute > 0;
+      while (!await seen()) {
+        assert.ok(
+          performance.now() < deadline,
+          "no telemetry was seen, so its absence elsewhere proves nothing",
+        );
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    } finally {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // it has ended by itself, and the loop above has failed
+      }
+      await child.status;
+    }
+  });
+}
+
+/** What a process's network namespace has tried to send since it was made. */
+interface Sent {
+  /** Attempts to reach an address to which no route leads. */
+  noRoute: number;
+  /** UDP datagrams sent. */
+  datagrams: number;
+  /** TCP connections opened. */
+  connections: number;
+}
+
+async function sent(pid: number): Promise<Sent> {
+  // Deno itself reads files of /proc only for programs with every permission.
+  const { stdout } = await new Deno.Command("cat", {
+    args: ["snmp", "snmp6"].map((name) => `/proc/${pid}/net/${name}`),
+  }).output();
+  const counters = new Map<string, number>();
+  const lines = new TextDecoder().decode(stdout).split("\n").map((line) =>
+    line.trim().split(/\s+/)
+  );
+  for (const [i, [name, ...values]] of lines.entries()) {
+    if (!name.endsWith(":")) counters.set(name, Number(values[0]));
+    else if (lines[i + 1]?.[0] === name) { // a line of names, then a line of values
+      for (const [j, field] of values.entries()) {
+        counters.set(name + field, Number(lines[i + 1][1 + j]));
+      }
+    }
+  }
+  const sum = (...names: string[]) =>
+    names.reduce((total, name) => {
+      const value = counters.get(name);
+      assert.ok(value !== undefined, `no counter ${name} of process ${pid}`);
+      return total + value;
+    }, 0);
+  return {
+    noRoute: sum("Ip:OutNoRoutes", "Ip6OutNoRoutes"),
+    datagrams: sum("Udp:OutDatagrams", "Udp6OutDatagrams"),
+    connections: sum("Tcp:ActiveOpens"),
+  };
+}
+
+/**
+ * Runs with two temporary folders: `data`, and `outside`, which holds the home, cache and temporary
+ * folders that `env` names. `env` is a whole environment: no variable in it says that this is a
+ * test (`CI` and the like switch the telemetry off) or switches the telemetry off by itself. Only
+ * Deno's own cache stays where it is, since it holds the npm packages; it is not looked at.
+ */
+async function inFolders(
+  run: (folders: { env: Record<string, string>; data: string; outside: string }) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  try {
+    const [data, outside] = ["data", "outside"].map((name) => join(dir, name));
+    const env: Record<string, string> = { DENO_DIR: await denoDir() };
+    for (const name of ["PATH", "SYSTEMROOT"]) {
+      const value = Deno.env.get(name);
+      if (value !== undefined) env[name] = value;
+    }
+    const own = {
+      home: ["HOME", "USERPROFILE"],
+      cache: ["XDG_CACHE_HOME", "LOCALAPPDATA"],
+      config: ["XDG_CONFIG_HOME", "APPDATA"],
+      state: ["XDG_STATE_HOME", "XDG_DATA_HOME"],
+      tmp: ["TMPDIR", "TMP", "TEMP"],
+    };
+    for (const [folder, variables] of Object.entries(own)) {
+      const path = join(outside, folder);
+      await Deno.mkdir(path, { recursive: true });
+      for (const name of variables) env[name] = path;
+    }
+    await run({ env, data, outside });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+async function denoDir(): Promise<string> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
+  return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
+}
+
+/** Paths of all files in a folder and in the folders in it. */
+function filesIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
+    const path = join(folder, name);
+    return isDirectory ? filesIn(path) : [path];
+  });
+}
