@@ -5,6 +5,6 @@
  */
 export * from "./api/mod.ts";
 export * from "./engine/mod.ts";
-export { systemClock } from "./clock.ts";
+export { systemClock } from "../actors/mod.ts";
 export * from "./mailbox/mod.ts";
 export { EMBEDDED, type Node, type NodeOptions, startNode } from "./node.ts";

@@ -21,6 +21,7 @@ import {
   parseGraph,
   type Place,
   stageActor,
+  systemClock,
   weightsActor,
 } from "../actors/mod.ts";
 import { type AddProgress, ModelStore, type Precision, type StoredModel } from "../models/mod.ts";
@@ -34,7 +35,6 @@ import {
   resolveModel,
 } from "./serve/mod.ts";
 import { createApi, serveApi, type Serving } from "./api/mod.ts";
-import { systemClock } from "./clock.ts";
 import {
   advertisedHost,
   checkJoin,
@@ -176,11 +176,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     },
   });
   undo.defer(() => system.close({ deadlineMs: 5_000 }));
-  directory.attach(system, join ? await dialSeed(mailbox, join) : mailbox.node);
+  if (join) directory.seed = await dialSeed(mailbox, join);
 
   const gateway = parts.gateway = new Gateway({
     system,
-    directory,
     admission: new Admission(options.admission ?? { active: 8, queued: 32 }),
   });
   const { threads, spinning, memoryBytes, data } = options;

@@ -16,6 +16,7 @@ import {
   parseAddress,
   toOrreryError,
   type WireError,
+  wireErrorSchema,
 } from "../system/mod.ts";
 import { ArbiterCore } from "./core.ts";
 import { closeSchema, dropSchema, openSchema, rowsSchema } from "./messages.ts";
@@ -34,14 +35,6 @@ export interface PipelineRoute {
 /** Address of a deployment's arbiter at a gateway node. */
 export const arbiterAddress = (deployment: string, key: string): Address =>
   address(deployment, "arbiter", key);
-
-const wireError: z.ZodType<WireError> = z.object({
-  group: z.string(),
-  code: z.string(),
-  message: z.string(),
-  metadata: z.record(z.string(), z.unknown()).optional(),
-  actor: z.string().optional(),
-});
 
 const count = z.number().int().nonnegative();
 
@@ -78,7 +71,7 @@ export const arbiterActor = defineActor({
      * From any stage: the arena is gone there; or, with `arena_memory`, a layout was refused and
      * all is as it was.
      */
-    failed: z.object({ arena: z.string(), seq: count.optional(), error: wireError }),
+    failed: z.object({ arena: z.string(), seq: count.optional(), error: wireErrorSchema }),
     /** From a stage: its deployment was retired, it ends with its last arena. */
     retiring: z.object({ arena: z.string() }),
     /** Answers {@linkcode ArbiterStats}. */
@@ -87,7 +80,6 @@ export const arbiterActor = defineActor({
     traces: z.object({}),
   },
   activatedBy: ["open"],
-  needs: { links: ["stage", "generation"] },
   policy: { mailbox: 256 },
 
   create(ctx, config) {

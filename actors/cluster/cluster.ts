@@ -1,5 +1,5 @@
 /**
- * Cluster: who is a member, which deployment serves, and which node owns an address. One actor, on
+ * Cluster: who is a member, and which deployment serves. One actor, on
  * the first node.
  *
  * Whenever the members change, it makes a new deployment over them, has every node prepare its
@@ -9,21 +9,13 @@
  * @module
  */
 import { z } from "zod";
-import {
-  type Address,
-  address,
-  defineActor,
-  hasCode,
-  OrreryError,
-  type Owner,
-  toOrreryError,
-} from "../system/mod.ts";
+import { type Address, address, defineActor, hasCode, toOrreryError } from "../system/mod.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
-import { type Deployment, type Member, memberSchema } from "./deployment.ts";
-import { memberAddress } from "./member.ts";
+import { type Deployment, type Member, memberSchema, SYSTEM } from "./deployment.ts";
+import { memberActor, memberAddress } from "./member.ts";
 
 /** Address of the one cluster actor. */
-export const CLUSTER: Address = address("orrery", "cluster", "main");
+export const CLUSTER: Address = address(SYSTEM, "cluster", "main");
 
 /** Which layers go to which member, and how requests run on them. */
 export type Placement =
@@ -59,6 +51,7 @@ export interface ClusterStatus {
 /** See the module's text. */
 export const clusterActor = defineActor({
   kind: "cluster",
+  deployment: SYSTEM,
   config: z.object({
     /** Nodes to wait for before the first placement. */
     nodes: z.number().int().positive(),
@@ -78,20 +71,15 @@ export const clusterActor = defineActor({
     join: memberSchema,
     leave: z.object({ node: z.string() }),
     lost: z.object({ node: z.string() }),
-    claim: z.object({ address: z.string(), node: z.string() }),
-    release: z.object({ address: z.string(), node: z.string() }),
-    resolve: z.object({ address: z.string() }),
     status: z.object({}),
     /** Places anew although the members are the same: something was measured. */
     replan: z.object({ why: z.string() }),
   },
-  urgent: ["resolve", "claim", "release"],
   policy: { mailbox: 256 },
 
   create(ctx, config) {
     const place = ctx.resource<Place>("place");
     const members = new Map<string, Member>();
-    const owners = new Map<string, Owner>();
     let current: Deployment | undefined;
     let reason = `waiting for ${config.nodes} node(s), none has joined`;
     let changes = 0;
@@ -133,7 +121,6 @@ export const clusterActor = defineActor({
     }
 
     function remove(node: string, why: string): void {
-      for (const [to, owner] of owners) if (owner.node === node) owners.delete(to); // of a node that left, too
       if (!members.delete(node)) return;
       void tellAll({ type: "node_lost", node });
       const serves = current?.stages.some((s) => s.node === node);
@@ -243,9 +230,7 @@ export const clusterActor = defineActor({
       for (let attempt = 0;; attempt++) {
         try {
           const ask = (n: string) =>
-            ctx.ask(memberAddress(n), { type: "prepare", deployment }, {
-              deadlineMs: config.prepareMs,
-            });
+            ctx.get(memberActor, n).prepare({ deployment }, { deadlineMs: config.prepareMs });
           return void await Promise.all(nodes.map(ask));
         } catch (error) {
           const hopeless = !current && attempt === 0; // there is nothing that could make room
@@ -265,7 +250,7 @@ export const clusterActor = defineActor({
     async function watch(): Promise<void> {
       await Promise.all([...members.keys()].map(async (node) => {
         try {
-          await ctx.ask(memberAddress(node), { type: "ping" }, { deadlineMs: config.pingMs });
+          await ctx.get(memberActor, node).ping({}, { deadlineMs: config.pingMs });
           heard.set(node, ctx.now());
         } catch {
           const silent = ctx.now() - (heard.get(node) ?? 0);
@@ -296,35 +281,6 @@ export const clusterActor = defineActor({
       },
       leave: ({ node }) => leave(node),
       lost: ({ node }) => remove(node, `node ${node} is gone`),
-      claim({ address: to, node }) {
-        const owner = owners.get(to);
-        if (owner && owner.node !== node) {
-          throw new OrreryError({
-            group: "actor",
-            code: "not_owner",
-            message: `${to} is owned by node ${owner.node}, not ${node}`,
-            metadata: { to, owner: owner.node },
-          });
-        }
-        const mine = owner ?? { node, epoch: 1 };
-        owners.set(to, mine);
-        return mine;
-      },
-      release({ address: to, node }) {
-        if (owners.get(to)?.node === node) owners.delete(to);
-      },
-      resolve({ address: to }): Owner {
-        const owner = owners.get(to);
-        if (!owner) {
-          throw new OrreryError({
-            group: "actor",
-            code: "no_owner",
-            message: `nobody owns ${to}`,
-            metadata: { to },
-          });
-        }
-        return owner;
-      },
       replan: () => void replace(),
       status: (): ClusterStatus => ({
         members: [...members.values()],

@@ -5,7 +5,6 @@ import {
   type ClusterStatus,
   type Deployment,
   directoryOf,
-  hasCode,
   type Member,
   memberActor,
   type MemberHost,
@@ -272,27 +271,6 @@ Deno.test("A node restarted at the same place replaces its former self", async (
   assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
 });
 
-Deno.test("An address is claimed by one node, found by others, and free after its node is gone", async () => {
-  const { sim, systems, join } = world();
-  for (const i of [0, 1]) await join(i);
-  const to = "default/generation/x";
-  await sim.until(systems[1].ask(CLUSTER, { type: "claim", address: to, node: "n1" }));
-  await assert.rejects(
-    sim.until(systems[0].ask(CLUSTER, { type: "claim", address: to, node: "n0" })),
-    (e) => hasCode(e, "not_owner"),
-  );
-  assert.deepEqual(await sim.until(systems[0].ask(CLUSTER, { type: "resolve", address: to })), {
-    node: "n1",
-    epoch: 1,
-  });
-  sim.crash("n1");
-  await sim.run({ forMs: 1_000 });
-  await assert.rejects(
-    sim.until(systems[0].ask(CLUSTER, { type: "resolve", address: to })),
-    (e) => hasCode(e, "no_owner"),
-  );
-});
-
 Deno.test("Where both deployments do not fit side by side, the old one makes room for the new one", async () => {
   const { sim, hosts, join, status, serving } = world();
   await join(0);
@@ -357,18 +335,4 @@ Deno.test("When room was made in vain, what served before serves again", async (
   await sim.run({ forMs: 40_000 });
   assert.deepEqual(serving("n0"), ["n0"]);
   assert.match((await status()).reason, /placement failed: n1 is too small/);
-});
-
-Deno.test("What a node claimed is free once it left and its link is gone", async () => {
-  const { sim, systems, join } = world();
-  await join(0);
-  await join(1);
-  await sim.until(
-    systems[1].ask(CLUSTER, { type: "claim", address: "d/generation/x", node: "n1" }),
-  );
-  await sim.until(systems[1].ask(CLUSTER, { type: "leave", node: "n1" }));
-  sim.crash("n1");
-  await sim.run({ forMs: 20_000 });
-  const resolve = systems[0].ask(CLUSTER, { type: "resolve", address: "d/generation/x" });
-  await assert.rejects(sim.until(resolve), (e) => hasCode(e, "no_owner"));
 });

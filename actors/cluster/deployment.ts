@@ -9,6 +9,9 @@ import { type Address } from "../system/mod.ts";
 import { flowSchema } from "../graph/mod.ts";
 import { shapeSchema, stageAddress } from "../pipeline/mod.ts";
 
+/** First part of the addresses of the actors that run the cluster itself. */
+export const SYSTEM = "orrery";
+
 /** A node and where its mailbox listens. */
 export const memberSchema = z.object({
   node: z.string().min(1).max(128),

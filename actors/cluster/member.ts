@@ -6,7 +6,13 @@
  */
 import { z } from "zod";
 import { type Address, address, defineActor } from "../system/mod.ts";
-import { type Deployment, deploymentSchema, type Member, memberSchema } from "./deployment.ts";
+import {
+  type Deployment,
+  deploymentSchema,
+  type Member,
+  memberSchema,
+  SYSTEM,
+} from "./deployment.ts";
 
 /** Resource `host` of a member actor: what the node does when told. */
 export interface MemberHost {
@@ -58,11 +64,12 @@ export interface MemberProfiler {
 export const ECHO_BYTES: number = 1024 * 1024;
 
 /** Address of a node's member actor. */
-export const memberAddress = (node: string): Address => address("orrery", "member", node);
+export const memberAddress = (node: string): Address => address(SYSTEM, "member", node);
 
 /** See the module's text. */
 export const memberActor = defineActor({
   kind: "member",
+  deployment: SYSTEM,
   config: z.object({}),
   messages: {
     prepare: z.object({ deployment: deploymentSchema }),

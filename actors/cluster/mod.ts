@@ -6,4 +6,5 @@
 export * from "./cluster.ts";
 export * from "./deployment.ts";
 export * from "./member.ts";
+export * from "./node_key.ts";
 export * from "./weights.ts";

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { type Address, address, defineActor } from "../system/mod.ts";
+import { SYSTEM } from "./deployment.ts";
 
 /** Largest piece of a blob in one message, bytes. */
 export const CHUNK_BYTES = 4 * 1024 * 1024;
@@ -21,13 +22,14 @@ export interface WeightSource {
 }
 
 /** Address of a node's weights actor. */
-export const weightsAddress = (node: string): Address => address("orrery", "weights", node);
+export const weightsAddress = (node: string): Address => address(SYSTEM, "weights", node);
 
 const model = z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/);
 
 /** See the module's text. */
 export const weightsActor = defineActor({
   kind: "weights",
+  deployment: SYSTEM,
   config: z.object({}),
   messages: {
     manifest: z.object({ model }),

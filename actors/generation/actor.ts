@@ -16,9 +16,15 @@
  */
 import { z } from "zod";
 import { draftedSchema } from "../pipeline/mod.ts";
-import { type RequestUsage, resultsSchema, usageSchema } from "../arbiter/mod.ts";
-import { defineActor, OrreryError, toOrreryError, type WireError } from "../system/mod.ts";
-import { startSchema, wireErrorSchema } from "./messages.ts";
+import { arbiterActor, type RequestUsage, resultsSchema } from "../arbiter/mod.ts";
+import {
+  defineActor,
+  OrreryError,
+  toOrreryError,
+  type WireError,
+  wireErrorSchema,
+} from "../system/mod.ts";
+import { startSchema } from "./messages.ts";
 import { GenerationRun } from "./run.ts";
 
 export {
@@ -26,8 +32,6 @@ export {
   type Delta,
   type Done,
   type MakeCodec,
-  type Mode,
-  MODES,
   MOST_CONTEXTS,
   type SpelledToken,
   type Start,
@@ -59,7 +63,6 @@ export const generationActor = defineActor({
   },
   urgent: ["cancel"],
   activatedBy: ["start"],
-  needs: { links: ["arbiter", "drafter"] },
   // Results come one message a frame; the arbiter must not wait for a generation that waits for its
   // client.
   policy: { mailbox: 256, restarts: { max: 0, withinMs: 1 } },
@@ -76,10 +79,9 @@ export const generationActor = defineActor({
       const { arbiter } = ended.start;
       run = undefined;
       ended.close();
-      const usage = await ctx.ask(arbiter, { type: "close", generation: ctx.self }, {
-        deadlineMs: USAGE_MS,
-      })
-        .then((answer) => usageSchema.safeParse(answer).data, () => undefined);
+      const usage = await ctx.at(arbiterActor, arbiter)
+        .close({ generation: ctx.self }, { deadlineMs: USAGE_MS })
+        .catch(() => undefined);
       // It is busy or this actor is being stopped: it must learn of it all the same.
       if (!usage) await tellClosed(arbiter);
       try {

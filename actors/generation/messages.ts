@@ -5,10 +5,7 @@
  */
 import { z } from "zod";
 import { samplingSchema, shapeSchema } from "../pipeline/mod.ts";
-import type { WireError } from "../system/mod.ts";
 import { type Mode, MODES } from "../outline/mod.ts";
-
-export { type Mode, MODES } from "../outline/policy.ts";
 
 /**
  * Contexts of KV rows that a request may ask for: branches have a context each, but share much of
@@ -33,15 +30,6 @@ export interface TextCodec {
 
 /** Resource `codec` of a generation actor. */
 export type MakeCodec = (stop: string[]) => TextCodec;
-
-/** Schema of an error that an actor sends. */
-export const wireErrorSchema: z.ZodType<WireError> = z.object({
-  group: z.string(),
-  code: z.string(),
-  message: z.string(),
-  metadata: z.record(z.string(), z.unknown()).optional(),
-  actor: z.string().optional(),
-});
 
 /** What starts a generation. */
 export const startSchema = z.object({

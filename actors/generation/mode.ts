@@ -4,8 +4,8 @@
  * @module
  */
 import { OrreryError } from "../system/mod.ts";
-import type { OutlineText } from "../outline/mod.ts";
-import type { AnswerReport, Mode, Start } from "./messages.ts";
+import type { Mode, OutlineText } from "../outline/mod.ts";
+import type { AnswerReport, Start } from "./messages.ts";
 
 /** Longest draft where neither the request nor the plan says. */
 const DRAFT_LENGTH = 8;

@@ -85,7 +85,6 @@ export const drafterActor = defineActor({
   // A newer draft, or a close, must be seen while an older one is worked on.
   concurrent: ["draft"],
   activatedBy: ["draft", "warm"],
-  needs: { compute: 1, links: ["generation"] },
   policy: { mailbox: 64, idleMs: 1_800_000 },
 
   async create(ctx, config) {

@@ -86,7 +86,6 @@ export const stageActor = defineActor({
   },
   urgent: ["cancel", "close"],
   activatedBy: ["frame", "warm"],
-  needs: { compute: 1, links: ["stage", "arbiter"] },
   // An idle stage gives its memory back; its next frame loads it again.
   policy: { mailbox: 64, idleMs: 1_800_000 },
 

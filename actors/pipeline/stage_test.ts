@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ToyEngine } from "../../tests/support/toy_engine.ts";
-import type { ActorContext, Message, MessageMeta } from "../system/define.ts";
+import type { ActorContext, Message, MessageMeta } from "../system/mod.ts";
 import type { Frame } from "./frame.ts";
 import { Simulation } from "../system/simulation.ts";
 import { stageActor } from "./stage.ts";

@@ -7,37 +7,32 @@
  *
  * @module
  */
-import type {
-  ActorContext,
-  ActorDefinition,
-  AskOptions,
-  Behaviour,
-  Message,
-  MessageSchemas,
-  TellOptions,
-} from "./define.ts";
 import type { Address } from "./address.ts";
+import type { ActorContext } from "./context.ts";
+import type { AnyActor, AnyBehaviour } from "./define.ts";
 import type { Delivery } from "./delivery.ts";
 import { OrreryError, toOrreryError } from "./errors.ts";
 import { Mailbox } from "./mailbox.ts";
-import { actorFailed } from "./refusals.ts";
+import type { AskOptions, Message, TellOptions } from "./messages.ts";
+import { refsOver } from "./ref.ts";
+import { actorFailed, noResource } from "./refusals.ts";
 import type { Clock, TraceContext } from "./envelope.ts";
 
 /** What an activation needs from its system. */
-export interface Host {
+export interface ActivationHost {
   readonly clock: Clock;
   random(): number;
   schedule(turn: () => void): void;
-  send(
-    kind: "tell",
+  /** Sends for the actor at `from`; see `ActorContext.tell`. */
+  tell(
     from: string,
     to: string,
     message: Message,
     options: TellOptions,
     trace?: TraceContext,
   ): Promise<void>;
-  send(
-    kind: "ask",
+  /** Asks for the actor at `from`; see `ActorContext.ask`. */
+  ask(
     from: string,
     to: string,
     message: Message,
@@ -58,15 +53,15 @@ const DEFAULT_RESTARTS = { max: 3, withinMs: 60_000 };
 export class Activation {
   readonly address: Address;
   readonly epoch: number;
-  readonly definition: ActorDefinition<unknown, MessageSchemas>;
+  readonly definition: AnyActor;
   readonly mailbox: Mailbox<Delivery | (() => unknown)>;
   /** Refuses messages until this time, after too many crashes. */
   failedUntil = 0;
 
-  readonly #host: Host;
+  readonly #host: ActivationHost;
   readonly #config: unknown;
   readonly #resources: Record<string, unknown>;
-  #behaviour?: Behaviour<MessageSchemas>;
+  #behaviour?: AnyBehaviour;
   #running = false;
   /** Handlers of concurrent messages under way. */
   #beside = 0;
@@ -82,10 +77,10 @@ export class Activation {
   #done = Promise.withResolvers<void>();
 
   constructor(
-    host: Host,
+    host: ActivationHost,
     address: Address,
     epoch: number,
-    definition: ActorDefinition<unknown, MessageSchemas>,
+    definition: AnyActor,
     config: unknown,
     resources: Record<string, unknown>,
   ) {
@@ -100,11 +95,6 @@ export class Activation {
 
   get busy(): boolean {
     return this.#running;
-  }
-
-  /** The message being handled, if any. */
-  get current(): Delivery | undefined {
-    return this.#current;
   }
 
   /** Resolves when the activation is over. */
@@ -279,20 +269,23 @@ export class Activation {
     const host = this.#host;
     const self = this.address;
     const signal = this.#abort.signal;
-    return {
-      self,
-      signal,
-      tell: (to, message, options = {}) =>
-        host.send("tell", self, to, message, options, this.#current?.trace),
+    const trace = () => this.#current?.trace;
+    const sender: Pick<ActorContext, "tell" | "ask"> = {
+      tell: (to, message, options = {}) => host.tell(self, to, message, options, trace()),
       ask: (to, message, options = {}) =>
-        host.send(
-          "ask",
+        host.ask(
           self,
           to,
           message,
           { ...options, signal: either(options.signal, signal) },
-          this.#current?.trace,
+          trace(),
         ),
+    };
+    return {
+      self,
+      signal,
+      ...sender,
+      ...refsOver(sender),
       after: (ms, fn) => {
         const cancel = host.clock.after(ms, () => {
           this.#timers.delete(cancel);
@@ -308,14 +301,10 @@ export class Activation {
       now: () => host.clock.now(),
       random: () => host.random(),
       resource: <T>(name: string) => {
-        if (!(name in this.#resources)) {
-          throw new OrreryError({
-            group: "actor",
-            code: "no_resource",
-            message:
-              `actor ${self} asks for resource ${name}, which this node gives to kind ${this.definition.kind} not at all`,
-            metadata: { resource: name, given: Object.keys(this.#resources) },
-          });
+        // A resource that is there but undefined is as good as none: the actor would fail later,
+        // and less clearly.
+        if (this.#resources[name] === undefined) {
+          throw noResource(self, name, Object.keys(this.#resources));
         }
         return this.#resources[name] as T;
       },

@@ -11,6 +11,7 @@ import { closed, deadlineExceeded } from "./refusals.ts";
 
 /** One ask under way. */
 export interface PendingAsk {
+  /** Address that was asked. */
   readonly to: string;
   /** Node that was asked, once it is known and not this one. */
   peer?: NodeId;
@@ -20,14 +21,15 @@ export interface PendingAsk {
   readonly signal: AbortSignal;
 }
 
-interface Entry extends PendingAsk {
+/** A pending ask and the function that ends it. */
+interface OpenAsk extends PendingAsk {
   settle(result: { value: unknown } | { error: Error }): void;
 }
 
-/** See the module's text. */
+/** The asks of one system, by the number of their envelope. */
 export class Asks {
   readonly #clock: Clock;
-  readonly #pending = new Map<number, Entry>();
+  readonly #pending = new Map<number, OpenAsk>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -47,7 +49,7 @@ export class Asks {
     const { to, type, deadlineMs, signal, giveUp } = options;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const wait = new LinkedAbort(signal);
-    const entry: Entry = {
+    const entry: OpenAsk = {
       to,
       answer: promise,
       signal: wait.signal,

@@ -4,7 +4,7 @@
  * @module
  */
 import { LinkedAbort } from "./abort.ts";
-import type { MessageMeta } from "./define.ts";
+import type { MessageMeta } from "./messages.ts";
 import type { Clock, NodeId, TraceContext } from "./envelope.ts";
 import { OrreryError } from "./errors.ts";
 

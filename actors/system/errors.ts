@@ -25,6 +25,9 @@ export interface OrreryErrorInit {
   cause?: unknown;
 }
 
+/** Longest message that crosses a process boundary, UTF-16 units; a longer one is cut. */
+export const MAX_MESSAGE_CHARS = 8192;
+
 /** The one error class that callers catch; told apart by `group` and `code`. */
 export class OrreryError extends Error {
   /** Always this, also for errors that came over the wire. */
@@ -66,7 +69,7 @@ export class OrreryError extends Error {
     return {
       group: this.group,
       code: this.code,
-      message: this.message,
+      message: this.message.slice(0, MAX_MESSAGE_CHARS),
       metadata: this.metadata,
       actor: this.actor,
     };

@@ -4,12 +4,12 @@
  * @module
  */
 import { parseAddress } from "./address.ts";
-import type { ActorDefinition, MessageSchemas } from "./define.ts";
+import type { AnyActor } from "./define.ts";
 import { unknownKind, unknownMessage } from "./refusals.ts";
 
 /** A registered kind. */
 export interface Kind {
-  definition: ActorDefinition<unknown, MessageSchemas>;
+  definition: AnyActor;
   config: unknown;
   /** What `ctx.resource` finds. */
   resources: (address: string) => Record<string, unknown>;

@@ -6,6 +6,7 @@
  */
 import type { Clock, Envelope, NodeId, Transport, TransportHandlers } from "./envelope.ts";
 import { OrreryError } from "./errors.ts";
+import { systemClock } from "./system_clock.ts";
 
 /** Options of a {@linkcode LocalNetwork}. */
 export interface LocalNetworkOptions {
@@ -23,9 +24,10 @@ export interface LocalNetworkOptions {
 }
 
 /** What travels on a link: an envelope, or the news that its sender is gone. */
-type Item = { envelope: Envelope } | { lost: string; undelivered: Envelope[] };
+type LinkItem = { envelope: Envelope } | { lost: string; undelivered: Envelope[] };
 
-interface Waiting {
+/** A `send` that waits for a place on its link. */
+interface WaitingSend {
   /** Puts the envelope on the link and resolves the sender's promise. */
   admit(): void;
   reject(error: unknown): void;
@@ -35,10 +37,13 @@ interface Waiting {
 interface Link {
   from: NodeId;
   to: NodeId;
-  queue: Item[];
-  waiting: Waiting[];
+  /** Sent, not delivered yet. */
+  queue: LinkItem[];
+  /** Sends beyond the window, oldest first. */
+  waiting: WaitingSend[];
   /** Steps handed to the scheduler that have not run. */
   steps: number;
+  /** Nothing is delivered on it, until it is healed. */
   cut: boolean;
 }
 
@@ -59,7 +64,7 @@ export class LocalNetwork {
   constructor(options: LocalNetworkOptions = {}) {
     this.#deliver = options.deliver ?? ((step) => queueMicrotask(step));
     this.#window = options.windowMessages ?? 1024;
-    this.#clock = options.clock ?? realClock;
+    this.#clock = options.clock ?? systemClock;
   }
 
   /**
@@ -126,7 +131,7 @@ export class LocalNetwork {
         link.waiting.splice(link.waiting.indexOf(waiting), 1);
         reject(signal!.reason);
       };
-      const waiting: Waiting = {
+      const waiting: WaitingSend = {
         admit: () => {
           signal?.removeEventListener("abort", abort);
           link.queue.push({ envelope });
@@ -221,7 +226,8 @@ export class LocalNetwork {
   }
 }
 
-interface Wire {
+/** What a node's transport asks of its network. */
+interface NetworkPort {
   send(to: NodeId, envelope: Envelope, signal?: AbortSignal): Promise<void>;
   started(): void;
   close(deadlineMs: number): Promise<void>;
@@ -230,35 +236,28 @@ interface Wire {
 class LocalTransport implements Transport {
   handlers?: TransportHandlers;
   closed = false;
-  readonly #wire: Wire;
+  readonly #port: NetworkPort;
 
-  constructor(readonly node: NodeId, wire: Wire) {
-    this.#wire = wire;
+  constructor(readonly node: NodeId, port: NetworkPort) {
+    this.#port = port;
   }
 
   start(handlers: TransportHandlers): void {
     this.handlers = handlers;
-    this.#wire.started();
+    this.#port.started();
   }
 
   send(peer: NodeId, envelope: Envelope, signal?: AbortSignal): Promise<void> {
     if (this.closed) return Promise.reject(closedError(this.node));
-    return this.#wire.send(peer, envelope, signal);
+    return this.#port.send(peer, envelope, signal);
   }
 
   async close(options: { deadlineMs?: number } = {}): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    await this.#wire.close(options.deadlineMs ?? 1000);
+    await this.#port.close(options.deadlineMs ?? 1000);
   }
 }
-
-const realClock: Pick<Clock, "after"> = {
-  after(ms, fn) {
-    const timer = setTimeout(fn, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 function closedError(node: NodeId): OrreryError {
   return mailboxError("closed", `the mailbox of node ${node} is closed`, { node });

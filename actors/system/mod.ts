@@ -7,6 +7,9 @@
  * @module
  */
 export * from "./address.ts";
+export * from "./context.ts";
+export * from "./create_system.ts";
+export { REMOTE_WINDOW } from "./credits.ts";
 export { type DeadLetter } from "./dead_letters.ts";
 export * from "./define.ts";
 export * from "./directory.ts";
@@ -14,6 +17,10 @@ export * from "./envelope.ts";
 export * from "./errors.ts";
 export * from "./inbox.ts";
 export * from "./local_transport.ts";
+export * from "./messages.ts";
+export * from "./ref.ts";
 export { invalidMessage } from "./refusals.ts";
 export * from "./simulation.ts";
 export * from "./system.ts";
+export * from "./system_clock.ts";
+export * from "./wire_error.ts";

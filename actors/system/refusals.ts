@@ -98,3 +98,22 @@ export const peerLost = (peer: string, reason: string) =>
     message: `node ${peer} is gone: ${reason}`,
     metadata: { peer, reason },
   });
+
+/** The node gives no such resource to actors of this kind. */
+export const noResource = (self: string, resource: string, given: string[]) =>
+  refusal(
+    "no_resource",
+    `actor ${self} asks for resource ${resource}, which this node does not give it`,
+    { resource, given },
+  );
+
+/** The configuration with which a kind is registered does not fit its schema. */
+export const invalidConfig = (kind: string, issue: { path: PropertyKey[]; message: string }) =>
+  refusal(
+    "invalid_config",
+    `actor kind ${kind}: ${["config", ...issue.path].join(".")}: ${issue.message}`,
+    {
+      kind,
+      path: issue.path.join("."),
+    },
+  );

@@ -11,21 +11,18 @@
  * @module
  */
 import { LinkedAbort } from "./abort.ts";
-import { Activation, type Host } from "./activation.ts";
+import { Activation, type ActivationHost } from "./activation.ts";
 import { type Address } from "./address.ts";
 import { Asks, type PendingAsk } from "./asks.ts";
-import type {
-  ActorDefinition,
-  AskOptions,
-  Message,
-  MessageSchemas,
-  TellOptions,
-} from "./define.ts";
+import { ReceiverCredits, SenderCredits } from "./credits.ts";
+import type { ActorDefinition } from "./define.ts";
+import type { AskOptions, Behaviour, Message, MessageSchemas, TellOptions } from "./messages.ts";
+import { type GetRef, type RefAt, refsOver } from "./ref.ts";
 import { type DeadLetter, DeadLetters } from "./dead_letters.ts";
 import { Delivery, type Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
-import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
+import { OrreryError, toOrreryError } from "./errors.ts";
 import {
   actorFailed,
   closed,
@@ -37,7 +34,6 @@ import {
 } from "./refusals.ts";
 import { Inbox } from "./inbox.ts";
 import { Kinds } from "./kinds.ts";
-import { ReceiverCredits, SenderCredits } from "./mailbox.ts";
 import { SendOrder } from "./send_order.ts";
 
 /** Options of an {@linkcode ActorSystem}. */
@@ -100,9 +96,13 @@ export class ActorSystem {
   readonly #received = new ReceiverCredits();
   readonly #order = new SendOrder();
   readonly #dead: DeadLetters;
-  readonly #host: Host;
+  readonly #host: ActivationHost;
   #nextId = 1;
   #closing = false;
+  /** A typed ref, used from the outside; see {@linkcode ActorContext.get}. */
+  readonly get: GetRef;
+  /** A typed ref to an address, used from the outside; see {@linkcode ActorContext.at}. */
+  readonly at: RefAt;
 
   /** Starts the transport: messages of registered kinds are handled from now on. */
   constructor(options: SystemOptions) {
@@ -111,21 +111,13 @@ export class ActorSystem {
     this.#kinds = new Kinds(this.node);
     this.#asks = new Asks(options.clock);
     this.#dead = new DeadLetters(options.onDeadLetter);
+    ({ get: this.get, at: this.at } = refsOver(this));
     this.#host = {
       clock: options.clock,
       random: options.random,
       schedule: options.schedule ?? queueMicrotask,
-      send: ((
-        kind: "tell" | "ask",
-        from: string,
-        to: string,
-        message: Message,
-        o: TellOptions & AskOptions,
-        trace?: TraceContext,
-      ) =>
-        kind === "tell"
-          ? this.#tell({ from, to, message, trace }, o)
-          : this.#ask({ from, to, message, trace }, o)) as Host["send"],
+      tell: (from, to, message, o, trace) => this.#tell({ from, to, message, trace }, o),
+      ask: (from, to, message, o, trace) => this.#ask({ from, to, message, trace }, o),
       taken: (delivery) => this.#taken(delivery),
       dead: (delivery, error) => this.#deadLetter(delivery.to, delivery.from, delivery.type, error),
       crashed: (address, error) => options.onCrash?.(address, error),
@@ -137,16 +129,16 @@ export class ActorSystem {
     });
   }
 
-  /** Makes a kind of actor known here. `resources` is what `ctx.resource` finds. */
-  register<C, M extends MessageSchemas>(
-    definition: ActorDefinition<C, M>,
+  /**
+   * Makes a kind of actor known here. Throws TypeError for a kind that is known already. `config`
+   * is parsed when an actor is activated; `resources` gives what `ctx.resource` finds.
+   */
+  register<C, M extends MessageSchemas, B extends Behaviour<M>>(
+    definition: ActorDefinition<C, M, B>,
     options: { config: C; resources?: (address: string) => Record<string, unknown> },
   ): void {
-    this.#kinds.add({
-      definition: definition as unknown as ActorDefinition<unknown, MessageSchemas>,
-      config: options.config,
-      resources: options.resources ?? (() => ({})),
-    });
+    const { config, resources = () => ({}) } = options;
+    this.#kinds.add({ definition, config, resources });
   }
 
   /** Sends from the outside; see {@linkcode ActorContext.tell}. */
@@ -253,18 +245,7 @@ export class ActorSystem {
     }
   }
 
-  async #ask(outgoing: Outgoing, options: AskOptions): Promise<unknown> {
-    for (let attempt = 1;; attempt++) {
-      try {
-        return await this.#askOnce(outgoing, options);
-      } catch (error) {
-        if (attempt < 3 && (hasCode(error, "stale_epoch") || hasCode(error, "not_owner"))) continue;
-        throw error;
-      }
-    }
-  }
-
-  #askOnce(
+  async #ask(
     outgoing: Outgoing,
     { deadlineMs = DEFAULT_ASK_MS, signal }: AskOptions,
   ): Promise<unknown> {
@@ -281,7 +262,11 @@ export class ActorSystem {
     };
     this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
       .catch((error) => this.#asks.reject(id, error));
-    return ask.answer.finally(() => this.#inFlight.delete(flightKey(undefined, id)));
+    try {
+      return await ask.answer;
+    } finally {
+      this.#inFlight.delete(flightKey(undefined, id));
+    }
   }
 
   #cancel(id: number, peer: NodeId | undefined): void {
@@ -344,9 +329,6 @@ export class ActorSystem {
       case "error": {
         const error = OrreryError.fromWire(envelope.error);
         const to = String(error.metadata.to ?? "");
-        if (error.code === "stale_epoch" || error.code === "not_owner") {
-          this.#options.directory.invalidate(to);
-        }
         if (this.#asks.has(envelope.id)) return this.#asks.reject(envelope.id, error);
         if (error.metadata.refused) {
           this.#deadLetter(to, "", String(error.metadata.type ?? ""), error);
@@ -504,7 +486,6 @@ export class ActorSystem {
       return;
     }
     this.#settleCredits(to);
-    this.#options.directory.release(to, activation.epoch);
   }
 
   #refuse(delivery: Delivery, error: OrreryError): void {

@@ -1,139 +1,88 @@
 /**
- * Where actors live in a cluster: stages and drafter where the deployment says, a node's own actors
- * at that node, a graph's custom actors and the model at the first node, generations and their
- * clients where they were claimed.
+ * Where actors live in a cluster. Every address can be resolved without asking another node: what
+ * decides is the deployment, or the key.
+ *
+ * | actors                      | node                                             |
+ * | --------------------------- | ------------------------------------------------ |
+ * | stages, drafter             | as the deployment says                           |
+ * | cluster, a graph's own, model | the first node                                 |
+ * | member, weights, arbiter    | the key is the node                              |
+ * | generations, their clients, and any other kind | the key begins with it: `node~id` |
  *
  * @module
  */
 import {
-  ActorSystem,
-  type Address,
-  address,
-  CLUSTER,
   type Deployment,
   type Directory,
   GRAPH,
   type NodeId,
+  nodeKey,
   OrreryError,
   type Owner,
   parseAddress,
 } from "../../actors/mod.ts";
 
-/** Deployments that are remembered. */
-const DEPLOYMENTS = 16;
-/** Owners that are remembered from the registry. */
-const CACHE = 4096;
+/** Deployments that are remembered; a request of an older one has ended long ago. */
+const MAX_DEPLOYMENTS = 16;
 
 /** See the module's text. */
 export class ClusterDirectory implements Directory {
+  /** The first node: the one with the cluster actor. */
+  seed: NodeId;
   readonly #node: NodeId;
-  /** The node with the cluster actor. */
-  seed!: NodeId;
   readonly #deployments = new Map<string, Deployment>();
-  readonly #mine = new Map<string, Owner>();
-  readonly #cache = new Map<string, Owner>();
-  #system!: ActorSystem;
 
+  /** The directory of `node`, which takes itself for the first node until `seed` is set. */
   constructor(node: NodeId) {
     this.#node = node;
+    this.seed = node;
   }
 
-  /** The system through which the registry at `seed` is asked. */
-  attach(system: ActorSystem, seed: NodeId): void {
-    this.#system = system;
-    this.seed = seed;
-  }
-
-  /** From now on the stages of this deployment are found. */
+  /** From now on the stages and the drafter of this deployment are found. */
   learn(deployment: Deployment): void {
     this.#deployments.set(deployment.id, deployment);
     // Requests of a retired deployment still find their stages: only much older ones are forgotten.
-    if (this.#deployments.size > DEPLOYMENTS) {
+    if (this.#deployments.size > MAX_DEPLOYMENTS) {
       this.#deployments.delete(this.#deployments.keys().next().value!);
     }
   }
 
-  /** Takes the address for this node, in the registry too, so that others find it. */
-  async claim(to: Address, signal?: AbortSignal): Promise<void> {
-    try {
-      const owner = await this.#system.ask(CLUSTER, {
-        type: "claim",
-        address: to,
-        node: this.#node,
-      }, {
-        signal,
-        deadlineMs: 10_000,
-      }) as Owner;
-      this.#mine.set(to, owner);
-    } catch (error) {
-      this.#giveUp(to); // the registry may have granted it all the same
-      throw error;
-    }
+  resolve(to: string): Owner {
+    // An address has one node for as long as it exists, so there is one ownership: epoch 1.
+    return { node: this.#nodeOf(to), epoch: 1 };
   }
 
-  resolve(to: string, signal?: AbortSignal): Owner | Promise<Owner> {
-    const mine = this.#mine.get(to) ?? this.#cache.get(to);
-    if (mine) return mine;
+  #nodeOf(to: string): NodeId {
     const { deployment, kind, key } = parseAddress(to);
-    if (deployment === GRAPH) return { node: this.seed, epoch: 1 };
+    if (deployment === GRAPH) return this.seed;
     switch (kind) {
       case "cluster":
-        return { node: this.seed, epoch: 1 };
+        return this.seed;
       case "member":
       case "weights":
-      case "arbiter": // its key is the node of the gateway that it serves
-        return { node: key, epoch: 1 };
+      case "arbiter":
+        return key;
       case "stage": {
         const stage = this.#deployments.get(deployment)?.stages[Number(key)];
         if (!stage) {
           throw noOwner(to, `deployment ${deployment} is not known at node ${this.#node}`);
         }
-        return { node: stage.node, epoch: 1 };
+        return stage.node;
       }
       case "drafter": {
         const node = this.#deployments.get(deployment)?.draft?.node;
-        if (!node) {
-          throw noOwner(
-            to,
-            `no deployment ${deployment} with a drafter is known at node ${this.#node}`,
-          );
-        }
-        return { node, epoch: 1 };
+        if (node) return node;
+        throw noOwner(
+          to,
+          `no deployment ${deployment} with a drafter is known at node ${this.#node}`,
+        );
       }
-      default:
-        return this.#ask(to, signal);
     }
-  }
-
-  invalidate(to: string): void {
-    this.#cache.delete(to);
-  }
-
-  release(to: string): void {
-    if (this.#mine.delete(to)) this.#giveUp(to);
-  }
-
-  #giveUp(to: string): void {
-    void this.#system.tell(CLUSTER, { type: "release", address: to, node: this.#node }, {
-      deadlineMs: 10_000,
-    })
-      .catch(() => {}); // the registry forgets a lost node's claims by itself
-  }
-
-  async #ask(to: string, signal?: AbortSignal): Promise<Owner> {
-    const owner = await this.#system.ask(CLUSTER, { type: "resolve", address: to }, {
-      signal,
-      deadlineMs: 10_000,
-    }) as Owner;
-    this.#cache.set(to, owner);
-    if (this.#cache.size > CACHE) this.#cache.delete(this.#cache.keys().next().value!);
-    return owner;
+    const named = nodeKey(to);
+    if (named) return named.node;
+    throw noOwner(to, `its key does not begin with a node, as in ${this.#node}~${key}`);
   }
 }
-
-/** A fresh key for a generation or client actor. */
-export const freshAddress = (kind: string): Address =>
-  address("default", kind, crypto.randomUUID());
 
 function noOwner(to: string, why: string): OrreryError {
   return new OrreryError({

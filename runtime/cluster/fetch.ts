@@ -8,7 +8,7 @@ import {
   type ActorSystem,
   CHUNK_BYTES,
   OrreryError,
-  weightsAddress,
+  weightsActor,
   type WeightSource,
 } from "../../actors/mod.ts";
 import {
@@ -73,13 +73,12 @@ export async function ensureModel(options: {
   signal: AbortSignal;
 }): Promise<StoredModel> {
   const { system, store, source, model, layers, signal } = options;
-  const from = weightsAddress(source);
-  const ask = (message: { type: string } & Record<string, unknown>) =>
-    system.ask(from, message, { deadlineMs: CHUNK_DEADLINE_MS, signal });
+  const weights = system.get(weightsActor, source);
+  const within = { deadlineMs: CHUNK_DEADLINE_MS, signal };
 
   async function* chunks(sha256: string) {
     for (let offset = await store.blobs.partialSize(sha256);; offset += CHUNK_BYTES) {
-      const bytes = await ask({ type: "blob", sha256, offset, length: CHUNK_BYTES }) as Uint8Array;
+      const bytes = await weights.blob({ sha256, offset, length: CHUNK_BYTES }, within);
       if (bytes.length) yield bytes;
       if (bytes.length < CHUNK_BYTES) return;
     }
@@ -87,7 +86,7 @@ export async function ensureModel(options: {
 
   if (source === system.node) return await store.get(model);
   const manifest = manifestSchema.parse(
-    JSON.parse(await ask({ type: "manifest", model }) as string),
+    JSON.parse(await weights.manifest({ model }, within)),
   );
   const roles = new Map(blobsOf(manifest).map(({ sha256, role }) => [sha256, role]));
   const fetch = async (sha256: string) => {

@@ -8,12 +8,13 @@ import { getLogger } from "@logtape/logtape";
 import {
   type ActorSystem,
   type Deployment,
+  drafterActor,
   drafterAddress,
   type LoadedDraft,
   type MemberHost,
   OrreryError,
   parseAddress,
-  stageAddress,
+  stageActor,
   type StageEngine,
 } from "../../actors/mod.ts";
 import { buildStageGraph, type ModelStore, type StoredModel } from "../../models/mod.ts";
@@ -25,6 +26,8 @@ import { ensureModel } from "./fetch.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
+/** Milliseconds that a stage or a drafter may take to load. */
+const WARM_MS = 600_000;
 /** Share of the free memory that arenas may take. */
 const ARENA_SHARE = 0.25;
 /**
@@ -119,16 +122,12 @@ export class Host implements MemberHost {
       this.#preparing.delete(deployment);
     }
     for (const { index } of mine) {
-      await system.ask(stageAddress(deployment.id, index), { type: "warm" }, {
-        deadlineMs: 600_000,
-        signal,
-      });
+      await system.get(stageActor, String(index), { deployment: deployment.id })
+        .warm({}, { deadlineMs: WARM_MS, signal });
     }
     if (this.#drafts.has(deployment.id)) {
-      await system.ask(drafterAddress(deployment.id), { type: "warm" }, {
-        deadlineMs: 600_000,
-        signal,
-      })
+      await system.at(drafterActor, drafterAddress(deployment.id))
+        .warm({}, { deadlineMs: WARM_MS, signal })
         .catch((error) => this.#undrafted(deployment, error, signal));
     }
   }

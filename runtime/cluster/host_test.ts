@@ -21,7 +21,7 @@ import { ModelStore } from "../../models/mod.ts";
 import { inFolder } from "../../tests/support/store_folder.ts";
 import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import { ToyEngine } from "../../tests/support/toy_engine.ts";
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../../actors/mod.ts";
 import { Host, type HostOptions } from "./host.ts";
 
 Deno.test("Host.retire() reaches a stage that is busy for longer than any message may wait", async () => {

@@ -7,6 +7,7 @@ import { getLogger } from "@logtape/logtape";
 import {
   type ActorSystem,
   CLUSTER,
+  clusterActor,
   type ClusterStatus,
   hasCode,
   type Member,
@@ -92,7 +93,7 @@ export class Membership {
     if (seed) {
       if (peer === directory.seed) void this.#rejoin(`the first node is gone: ${reason}`);
     } else {
-      void system.tell(CLUSTER, { type: "lost", node: peer }).catch(() => {}); // refused only while closing
+      void system.at(clusterActor, CLUSTER).tell.lost({ node: peer }).catch(() => {}); // refused only while closing
     }
   }
 
@@ -107,7 +108,7 @@ export class Membership {
     if (!seed || this.#rejoining) return;
     const deadline = performance.now() + deadlineMs;
     try {
-      await system.ask(CLUSTER, { type: "leave", node: system.node }, { deadlineMs: 2_000 });
+      await system.at(clusterActor, CLUSTER).leave({ node: system.node }, { deadlineMs: 2_000 });
       while (host.stages.length > 0 && performance.now() < deadline) await sleep(50);
     } catch (error) {
       log.warn("the first node did not take our leave: {message}", {
@@ -118,9 +119,8 @@ export class Membership {
 
   /** Who is in the cluster and what serves. */
   async status(): Promise<ClusterStatus> {
-    return await this.#options.system.ask(CLUSTER, { type: "status" }, {
-      deadlineMs: 5_000,
-    }) as ClusterStatus;
+    const { system } = this.#options;
+    return await system.at(clusterActor, CLUSTER).status({}, { deadlineMs: 5_000 });
   }
 
   async #ask(): Promise<void> {
@@ -132,7 +132,7 @@ export class Membership {
       memory_bytes: Deno.systemMemoryInfo().total,
     };
     try {
-      await system.ask(CLUSTER, { type: "join", ...member }, {
+      await system.at(clusterActor, CLUSTER).join(member, {
         deadlineMs: 10_000,
         signal: this.#abort.signal,
       });

@@ -5,7 +5,7 @@
  * @module
  */
 export { advertisedHost, checkJoin } from "./addresses.ts";
-export { ClusterDirectory, freshAddress } from "./directory.ts";
+export { ClusterDirectory } from "./directory.ts";
 export { weightSource } from "./fetch.ts";
 export { Host, type HostOptions } from "./host.ts";
 export { dialSeed, Membership, type MembershipOptions } from "./membership.ts";

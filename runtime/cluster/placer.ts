@@ -8,10 +8,11 @@ import { getLogger } from "@logtape/logtape";
 import {
   type ActorSystem,
   CLUSTER,
+  clusterActor,
   type Graph,
   linkReportSchema,
   type Member,
-  memberAddress,
+  memberActor,
   OrreryError,
   type Place,
   type Placement,
@@ -55,7 +56,7 @@ const LEAST_GAIN = 0.1;
 
 /** Options of a {@linkcode Placer}. */
 export interface PlacerOptions {
-  system: Pick<ActorSystem, "ask" | "tell" | "node">;
+  system: Pick<ActorSystem, "get" | "at" | "node">;
   /** The model that is placed; this node has it. */
   manifest: Manifest;
   /** The draft model, if there is one; this node has it. */
@@ -240,12 +241,10 @@ export class Placer {
     const gathered: Gathered = { profiles: new Map(), missing: new Map() };
     const measure = async (node: string) => {
       try {
-        const answer = await system.ask(memberAddress(node), {
-          type: "profile",
-          model,
-          source: system.node,
-          known_only: knownOnly,
-        }, { deadlineMs: knownOnly ? KNOWN_DEADLINE_MS : PROFILE_DEADLINE_MS, signal });
+        const answer = await system.get(memberActor, node).profile(
+          { model, source: system.node, known_only: knownOnly },
+          { deadlineMs: knownOnly ? KNOWN_DEADLINE_MS : PROFILE_DEADLINE_MS, signal },
+        );
         if (answer !== null) gathered.profiles.set(node, nodeProfileSchema.parse(answer));
       } catch (error) {
         const why = toOrreryError(error).message;
@@ -283,7 +282,7 @@ export class Placer {
           );
         }
         try {
-          const answer = await system.ask(memberAddress(from.node), { type: "probe", peer: to }, {
+          const answer = await system.get(memberActor, from.node).probe({ peer: to }, {
             deadlineMs: PROBE_DEADLINE_MS,
             signal,
           });
@@ -315,15 +314,12 @@ export class Placer {
     const { system, manifest, draft } = this.#options;
     try {
       for (const { name } of draft ? [manifest, draft] : [manifest]) {
-        await system.ask(memberAddress(system.node), {
-          type: "profile",
-          model: name,
-          source: system.node,
-        }, {
-          deadlineMs: PROFILE_DEADLINE_MS,
-        });
+        await system.get(memberActor, system.node).profile(
+          { model: name, source: system.node },
+          { deadlineMs: PROFILE_DEADLINE_MS },
+        );
       }
-      await system.tell(CLUSTER, { type: "replan", why: "this node has measured itself" });
+      await system.at(clusterActor, CLUSTER).tell.replan({ why: "this node has measured itself" });
     } catch (error) {
       if (!this.#closed) {
         log.warn("this node could not measure itself: {why}", {

@@ -5,6 +5,7 @@ import {
   OrreryError,
   parseGraph,
   type Place,
+  refsOver,
 } from "../../actors/mod.ts";
 import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
 import { Placer, type PlacerOptions } from "./placer.ts";
@@ -29,8 +30,7 @@ function world(
   const asked: Asked[] = [];
   const running = new Set<string>();
   let most = 0;
-  const system = {
-    node: "a:1:x",
+  const sender = {
     tell: () => Promise.resolve(),
     async ask(to: string, message: { type: string } & Record<string, unknown>) {
       asked.push({ to, ...message });
@@ -46,6 +46,7 @@ function world(
       return speed === null ? null : { profile: madeUpProfile(manifest, speed), memory_bytes: 2e9 };
     },
   };
+  const system = { node: "a:1:x", ...refsOver(sender) };
   const graph = parseGraph("model: made-up", { file: "test" });
   const placer = new Placer({ system, manifest, graph, ...options });
   const said: string[] = [];

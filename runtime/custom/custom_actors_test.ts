@@ -11,7 +11,7 @@ import {
   OrreryError,
   parseGraph,
 } from "../../actors/mod.ts";
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../../actors/mod.ts";
 import { CustomActors } from "./custom_actors.ts";
 
 const UNRULY = new URL("../../tests/support/unruly_actors.ts", import.meta.url).pathname;

@@ -64,7 +64,7 @@ export function customDefinition(
   const taken = new Set([...actor.messages, ...(filters ? ["end"] : [])]);
   const only = (names: string[]) => names.filter((n) => taken.has(n));
   const size = bounded(actor.messageBytes);
-  return defineActor<unknown, MessageSchemas>({
+  return defineActor({
     kind: name,
     config: z.unknown(),
     messages: Object.fromEntries([...taken].map((message) => [message, size])),

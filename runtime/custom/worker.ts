@@ -12,6 +12,7 @@ import {
   invalidMessage,
   type MessageSchemas,
   OrreryError,
+  refsOver,
 } from "../../actors/system/mod.ts";
 import { bytesUsed, listen, post as postRaw } from "./lock.ts";
 import type { Call, FromWorkerInput, ToWorker } from "./protocol.ts";
@@ -192,11 +193,12 @@ class Inside {
       message: { type: string },
       { deadlineMs, signal }: { deadlineMs?: number; signal?: AbortSignal } = {},
     ): Promise<unknown> => this.#send({ kind, to, message, deadlineMs }, signal);
+    const sender = { tell: send("tell") as ActorContext["tell"], ask: send("ask") };
     return {
       self: this.#self,
       signal: this.#signal.signal,
-      tell: send("tell") as ActorContext["tell"],
-      ask: send("ask"),
+      ...sender,
+      ...refsOver(sender),
       after: (ms, fn) => {
         const id = this.#next++;
         this.#timers.set(id, fn);

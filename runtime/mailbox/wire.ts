@@ -8,7 +8,7 @@
  * @module
  */
 import { z } from "zod";
-import type { Envelope } from "../../actors/system/mod.ts";
+import { type Envelope, wireErrorSchema } from "../../actors/system/mod.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
 
@@ -20,13 +20,6 @@ export const WIRE_VERSION = 1;
 export const CONTROL_BYTES = 65536;
 
 const nodeId = z.string().min(1).max(256);
-const wireError = z.object({
-  group: z.string().max(64),
-  code: z.string().max(64),
-  message: z.string().max(8192),
-  metadata: z.record(z.string(), z.unknown()).optional(),
-  actor: z.string().max(512).optional(),
-});
 
 /** First frame from the connecting side. */
 export const helloSchema = z.object({
@@ -61,7 +54,7 @@ export const welcomeSchema = z.object({
 export type Welcome = z.infer<typeof welcomeSchema>;
 
 /** The peer gives up on the stream. */
-export const errorFrameSchema = z.object({ t: z.literal("error"), error: wireError });
+export const errorFrameSchema = z.object({ t: z.literal("error"), error: wireErrorSchema });
 
 /** The peer leaves for good. */
 export const byeSchema = z.object({
@@ -262,7 +255,7 @@ export function checkEnvelope(value: unknown): asserts value is Envelope {
       return;
     case "error":
       if (!isCount(e.id)) fail("id", e.id, "an integer from 0");
-      if (!wireError.safeParse(e.error).success) fail("error", e.error, "a wire error");
+      if (!wireErrorSchema.safeParse(e.error).success) fail("error", e.error, "a wire error");
       return;
     case "credit":
       if (!isText(e.to, 512)) fail("to", e.to, "an address");

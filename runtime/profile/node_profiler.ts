@@ -9,14 +9,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import {
   type ActorSystem,
   CLUSTER,
+  clusterActor,
   type LinkReport,
   type Member,
-  memberAddress,
+  memberActor,
   type MemberProfiler,
   type ProfileRequest,
   type StageEngine,
   type StageInfo,
-  weightsAddress,
+  weightsActor,
 } from "../../actors/mod.ts";
 import { type Manifest, manifestSchema, type ModelStore } from "../../models/mod.ts";
 import { tableSeconds } from "../../planner/mod.ts";
@@ -120,11 +121,11 @@ export class NodeProfiler implements MemberProfiler {
       mailbox.addPeer(peer.node, peer.host, peer.port);
     }
     return await probeLink(async ({ bytes, replyBytes }) => {
-      await system.ask(memberAddress(peer.node), {
-        type: "echo",
-        ...(bytes > 0 ? { data: new Uint8Array(bytes) } : {}),
-        reply_bytes: replyBytes,
-      }, { deadlineMs: ECHO_DEADLINE_MS, signal });
+      const data = bytes > 0 ? { data: new Uint8Array(bytes) } : {};
+      await system.get(memberActor, peer.node).echo({ ...data, reply_bytes: replyBytes }, {
+        deadlineMs: ECHO_DEADLINE_MS,
+        signal,
+      });
     });
   }
 
@@ -180,7 +181,7 @@ export class NodeProfiler implements MemberProfiler {
       await this.#cache.markStale(profile, what);
       this.#share = undefined;
       await this.#measureAtLeisure(manifest);
-      await this.#options.system.tell(CLUSTER, { type: "replan", why: what }, {
+      await this.#options.system.at(clusterActor, CLUSTER).tell.replan({ why: what }, {
         deadlineMs: 10_000,
       });
     };
@@ -192,11 +193,11 @@ export class NodeProfiler implements MemberProfiler {
   async #manifest(model: string, source: string, signal: AbortSignal): Promise<Manifest> {
     const { system, store } = this.#options;
     if (source === system.node) return (await store.get(model)).manifest;
-    const text = await system.ask(weightsAddress(source), { type: "manifest", model }, {
+    const text = await system.get(weightsActor, source).manifest({ model }, {
       deadlineMs: MANIFEST_DEADLINE_MS,
       signal,
     });
-    return manifestSchema.parse(JSON.parse(String(text)));
+    return manifestSchema.parse(JSON.parse(text));
   }
 
   #key(manifest: Manifest) {

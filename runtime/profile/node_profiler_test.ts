@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { StageEngine } from "../../actors/mod.ts";
+import { refsOver, type Sender, type StageEngine } from "../../actors/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
 import { resolveModel } from "../serve/resolve_model.ts";
 import { loadProfiles } from "./cache.ts";
@@ -11,12 +11,12 @@ const signal = new AbortController().signal;
 Deno.test("A node measures itself once, knows it from then on, and measures again when its frames take longer", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   const told = Promise.withResolvers<{ type: string; why: string }>();
+  const sender: Sender = {
+    tell: (_to, { type, why }) => Promise.resolve(told.resolve({ type, why: String(why) })),
+    ask: () => Promise.reject(new Error("nothing is asked here")),
+  };
   const options = {
-    system: {
-      node: "a",
-      tell: (_to: string, message: { type: string; why: string }) =>
-        Promise.resolve(told.resolve(message)),
-    },
+    system: { node: "a", ...refsOver(sender) },
     store: await ModelStore.open(data),
     mailbox: {},
     data,

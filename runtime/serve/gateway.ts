@@ -11,12 +11,14 @@ import {
   type Done,
   drafterAddress,
   type FrameTrace,
+  freshAddress,
   generationActor,
   hasCode,
   type Inbox,
   type MakeCodec,
   type MakeOutlineText,
   MOST_CONTEXTS,
+  nodeKey,
   OrreryError,
   parseAddress,
   type PipelineRoute,
@@ -34,7 +36,6 @@ import {
   type ModelCard,
   unavailable,
 } from "../api/mod.ts";
-import { type ClusterDirectory, freshAddress } from "../cluster/mod.ts";
 import type { ServedModel } from "./served_model.ts";
 
 /** Tokens of an answer where neither the request nor the model says. */
@@ -52,7 +53,6 @@ const OUTLINE_SHARE = 4;
 /** Options of a {@linkcode Gateway}. */
 export interface GatewayOptions {
   system: ActorSystem;
-  directory: ClusterDirectory;
   admission: Admission;
 }
 
@@ -188,14 +188,12 @@ export class Gateway implements Generator {
     const { system } = this.#options;
     const served = this.#served;
     if (!served) return { node: system.node, traces: [] };
-    const to = arbiterAddress(served.deployment.id, system.node);
-    const traces = await system.ask(to, { type: "traces" }, { deadlineMs: TRACES_MS }).catch(
-      (error) => {
-        if (hasCode(error, "not_active") || hasCode(error, "no_owner")) return []; // nothing has been asked of it yet
-        throw error;
-      },
-    );
-    return { node: system.node, traces: traces as FrameTrace[] }; // our own arbiter, in this process
+    const arbiter = system.get(arbiterActor, system.node, { deployment: served.deployment.id });
+    const traces = await arbiter.traces({}, { deadlineMs: TRACES_MS }).catch((error) => {
+      if (hasCode(error, "not_active")) return []; // no request has come yet
+      throw error;
+    });
+    return { node: system.node, traces };
   }
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
@@ -209,19 +207,16 @@ export class Gateway implements Generator {
 
     const prompt = model.encode(request.prompt);
     const start = { ...this.#start(request, model, prompt), ...modeOf(request, deployment) };
-    const { system, directory } = this.#options;
-    const to = freshAddress("generation");
-    const client = freshAddress("client");
-    await directory.claim(to, signal);
+    const { system } = this.#options;
+    const generation = system.at(generationActor, freshAddress(system.node, "generation"));
+    const to = generation.address;
+    const client = freshAddress(system.node, "client");
     const inbox = system.inbox(client);
     this.#running.set(to, { ...served, request });
     let over = false;
     try {
-      await directory.claim(client, signal);
-      await system.tell(to, { type: "start", ...start, ...this.#path(deployment), client }, {
-        signal,
-      });
-      yield { type: "started", id: to.split("/")[2], promptTokens: prompt.length };
+      await generation.tell.start({ ...start, ...this.#path(deployment), client }, { signal });
+      yield { type: "started", id: nodeKey(to)!.id, promptTokens: prompt.length };
       for await (const event of events(inbox, signal, (done) => this.#learn(deployment.id, done))) {
         over = event.type === "done";
         yield event;
@@ -233,13 +228,9 @@ export class Gateway implements Generator {
     } finally {
       this.#running.delete(to);
       inbox.close();
-      directory.release(client);
       try {
-        if (!over) {
-          await system.tell(to, { type: "cancel" }, { deadlineMs: 10_000 }).catch(ignoreEnded);
-        }
+        if (!over) await generation.tell.cancel({}, { deadlineMs: 10_000 }).catch(ignoreEnded);
       } finally {
-        directory.release(to);
         if (this.#running.size === 0) this.#onIdle?.();
       }
     }
@@ -272,7 +263,7 @@ export class Gateway implements Generator {
     });
   }
 
-  #start(request: GenerateRequest, model: ServedModel, prompt: Int32Array) {
+  #start(request: GenerateRequest, model: ServedModel, prompt: Int32Array<ArrayBuffer>) {
     const { context } = model.card;
     const room = context - prompt.length;
     if (prompt.length === 0) {
@@ -407,7 +398,10 @@ function ignoreEnded(error: unknown): void {
   if (!["not_active", "no_owner", "closed"].some((code) => hasCode(error, code))) throw error;
 }
 
-function predictionTokens(prediction: string | number[], model: ServedModel): Int32Array {
+function predictionTokens(
+  prediction: string | number[],
+  model: ServedModel,
+): Int32Array<ArrayBuffer> {
   if (typeof prediction === "string") return model.encodeText(prediction);
   const { vocab } = model.card;
   const token = prediction.find((t) => t >= vocab);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import {
   ActorSystem,
-  CLUSTER,
-  clusterActor,
+  arbiterActor,
   type Deployment,
   hasCode,
   LocalNetwork,
@@ -13,7 +12,7 @@ import {
 import { ToyEngine } from "../../tests/support/toy_engine.ts";
 import { Admission } from "./admission.ts";
 import type { GenerateRequest } from "../api/generator.ts";
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../../actors/mod.ts";
 import { ClusterDirectory } from "../cluster/directory.ts";
 import { Gateway } from "./gateway.ts";
 import type { ServedModel } from "./served_model.ts";
@@ -54,10 +53,8 @@ function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: Req
     clock: systemClock,
     random: Math.random,
   });
-  directory.attach(system, node);
   const gateway = new Gateway({
     system,
-    directory,
     admission: new Admission({ active, queued: 8 }),
   });
   const engine = new ToyEngine(systemClock, { first: 0, last: 1, layers: 2 }, msPerRow);
@@ -66,10 +63,6 @@ function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: Req
     resources: () => ({ engine: () => Promise.resolve(engine) }),
   });
   gateway.register();
-  system.register(clusterActor, {
-    config: clusterActor.config.parse({ nodes: 1, model: "toy", source: node }),
-    resources: () => ({ place: () => [] }),
-  });
   const deployment: Deployment = {
     id: "d",
     model: "toy",
@@ -110,13 +103,13 @@ Deno.test("Gateway.drain() refuses the requests that wait for a place", async ()
   await system.close();
 });
 
-Deno.test("Gateway.generate() leaves no claim behind when the client leaves at any moment", async () => {
+Deno.test("Gateway.generate() leaves no generation behind when the client leaves at any moment", async () => {
   const { system, gateway, actors } = world();
-  const claimed = new Set<string>();
-  const ask = system.ask.bind(system);
-  system.ask = (to, message, options) => {
-    if (message.type === "claim") claimed.add(String(message.address));
-    return ask(to, message, options);
+  const started = new Set<string>();
+  const tell = system.tell.bind(system);
+  system.tell = (to, message, options) => {
+    if (message.type === "start") started.add(to);
+    return tell(to, message, options);
   };
   for (let moment = 0; moment < 60; moment++) {
     const leave = new AbortController();
@@ -128,16 +121,12 @@ Deno.test("Gateway.generate() leaves no claim behind when the client leaves at a
     await run;
   }
   await until(() => !actors().includes("generation"));
-  for (const to of claimed) {
-    await assert.rejects(
-      ask(CLUSTER, { type: "resolve", address: to }),
-      (e) => hasCode(e, "no_owner"),
-      to,
-    );
+  for (const to of started) {
+    await assert.rejects(system.tell(to, { type: "cancel" }), (e) => hasCode(e, "not_active"), to);
   }
-  assert.ok(claimed.size > 30);
-  const stats = await ask("d/arbiter/n1", { type: "stats" }) as { requests: number };
-  assert.equal(stats.requests, 0);
+  assert.ok(started.size > 30);
+  const { requests } = await system.get(arbiterActor, "n1", { deployment: "d" }).stats();
+  assert.equal(requests, 0);
   await system.close();
 });
 

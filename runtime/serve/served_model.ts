@@ -73,7 +73,7 @@ export class ServedModel {
   }
 
   /** Prompt token ids. Throws group `model`, `chat_template_failed`. */
-  encode(prompt: GenerateRequest["prompt"]): Int32Array {
+  encode(prompt: GenerateRequest["prompt"]): Int32Array<ArrayBuffer> {
     switch (prompt.kind) {
       case "tokens":
         return Int32Array.from(prompt.tokens);
@@ -89,7 +89,7 @@ export class ServedModel {
   }
 
   /** Token ids of a text that stands inside a conversation: no special tokens are added. */
-  encodeText(text: string): Int32Array {
+  encodeText(text: string): Int32Array<ArrayBuffer> {
     return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
   }
 

@@ -8,7 +8,6 @@ import { join } from "node:path";
 import {
   ActorSystem,
   CLUSTER,
-  clusterActor,
   type Deployment,
   drafterActor,
   LocalNetwork,
@@ -21,7 +20,7 @@ import { buildStageGraph, ModelStore, type StoredModel } from "../../models/mod.
 import { evenSplit } from "../../planner/mod.ts";
 import { Admission } from "../../runtime/serve/admission.ts";
 import type { GenerateRequest, GenerationEvent } from "../../runtime/api/generator.ts";
-import { systemClock } from "../../runtime/clock.ts";
+import { systemClock } from "../../actors/mod.ts";
 import { ClusterDirectory } from "../../runtime/cluster/directory.ts";
 import { loadEngine } from "../../runtime/engine/mod.ts";
 import { Gateway } from "../../runtime/serve/gateway.ts";
@@ -64,10 +63,8 @@ export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
     clock: systemClock,
     random: Math.random,
   });
-  directory.attach(system, node);
   const gateway = new Gateway({
     system,
-    directory,
     admission: new Admission({ active: 8, queued: 64 }),
   });
   const { geometry } = target.manifest;
@@ -100,10 +97,6 @@ export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
     }),
   });
   gateway.register();
-  system.register(clusterActor, {
-    config: clusterActor.config.parse({ nodes: 1, model: "embedded", source: node }),
-    resources: () => ({ place: () => [] }),
-  });
   directory.learn(deployment);
   gateway.serve({ model: await ServedModel.open(target), deployment }, "");
   const answer = async (question: string, more: Partial<GenerateRequest> = {}): Promise<Answer> => {
