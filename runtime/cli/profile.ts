@@ -1,17 +1,12 @@
 /**
- * `deno task profile`: measures how fast this machine runs a model, prints it and keeps it.
+ * `deno task profile`: measures how fast this machine runs a model; prints and stores the profile.
  *
  * @module
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { ModelStore, PRECISIONS } from "../../models/mod.ts";
-import {
-  atPrecision,
-  type Profile,
-  ProfileCache,
-  profileKey,
-  profileModel,
-} from "../profile/mod.ts";
+import { atPrecision, type Profile, ProfileCache, profileModel } from "../profile/mod.ts";
+import { usualThreads } from "../engine/mod.ts";
 import { resolveModel } from "../serve/mod.ts";
 import { numberOption, readArgs } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
@@ -64,9 +59,9 @@ async function profile(args: string[]): Promise<number> {
   const store = await ModelStore.open(data);
   const { manifest: stored } = await resolveModel(store, { model: values.model });
   const manifest = atPrecision(stored, precision ?? stored.precision);
-  const small = manifest.layers.reduce((sum, { bytes }) => sum + bytes, 0) < 64 * 2 ** 20;
+  const layerBytes = manifest.layers.reduce((sum, { bytes }) => sum + bytes, 0);
   const threads = numberOption("threads", values.threads, { min: 1, max: 256, integer: true }) ??
-    (small ? 1 : profileKey(manifest, { threads: 1 }).machine.cores);
+    usualThreads(layerBytes);
   const progress = new Progress();
   const measured = await profileModel({
     manifest,
@@ -83,7 +78,7 @@ async function profile(args: string[]): Promise<number> {
   return exitCodes.ok;
 }
 
-/** A profile for people. */
+/** A profile as a table of milliseconds; `dir` is the folder where it is stored. */
 export function profileTable(profile: Profile, dir: string): string {
   const { key, layer, embed, head } = profile;
   const { machine } = key;

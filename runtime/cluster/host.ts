@@ -18,7 +18,7 @@ import {
   type StageEngine,
 } from "../../actors/mod.ts";
 import { buildStageGraph, type ModelStore, type StoredModel } from "../../models/mod.ts";
-import { loadEngine } from "../engine/mod.ts";
+import { loadEngine, usualThreads } from "../engine/mod.ts";
 import { type Gateway, ServedModel } from "../serve/mod.ts";
 import type { Mailbox } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
@@ -34,12 +34,6 @@ const ARENA_SHARE = 0.25;
  * Loading a stage takes its weights once mapped and at most once more while the engine packs them.
  */
 const LOAD_FACTOR = 2;
-
-/**
- * Handing work to a second thread costs a small stage more than it gains (`deno task
- * bench:engine`).
- */
-const SMALL_STAGE_BYTES = 64 * 2 ** 20;
 
 /**
  * Links to nodes that no deployment names end after so long, not at once: between two placements a
@@ -268,8 +262,7 @@ export class Host implements MemberHost {
       graph,
       geometry: manifest.geometry,
       spinning: this.#options.spinning,
-      threads: this.#options.threads ??
-        (graph.weightBytes < SMALL_STAGE_BYTES ? 1 : navigator.hardwareConcurrency),
+      threads: this.#options.threads ?? usualThreads(graph.weightBytes),
       arenaBudgetBytes,
     });
   }

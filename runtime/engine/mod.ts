@@ -13,6 +13,8 @@ import type { Geometry } from "../../models/mod.ts";
 import { heldLibrary } from "./library.ts";
 import { WorkerEngine, type WorkerLike } from "./worker_engine.ts";
 
+export { usualThreads } from "./threads.ts";
+
 /** What to load and how to run it. */
 export interface EngineOptions {
   /** Stage to load; its blobs lie beside its file. */

@@ -27,13 +27,12 @@ import { DriftWatch, type ObservedFrame } from "./drift.ts";
 import { watchEngine } from "./watch_engine.ts";
 import { probeLink } from "./links.ts";
 import { measureCpuShare } from "./machine.ts";
+import { usualThreads } from "../engine/mod.ts";
 import type { Profile } from "./profile.ts";
 import { profileKey, profileModel } from "./profiler.ts";
 
 const log = getLogger(["orrery", "profile"]);
 
-/** A model below this runs on one thread (as its stages do: `runtime/cluster/host.ts`). */
-const SMALL_MODEL_BYTES = 64 * 2 ** 20;
 /** A share of a core is measured again after so long. Milliseconds. */
 const SHARE_MS = 60_000;
 /**
@@ -204,7 +203,7 @@ export class NodeProfiler implements MemberProfiler {
     const { threads, spinning } = this.#options;
     const bytes = manifest.layers.reduce((sum, group) => sum + group.bytes, 0);
     return profileKey(manifest, {
-      threads: threads ?? (bytes < SMALL_MODEL_BYTES ? 1 : navigator.hardwareConcurrency),
+      threads: threads ?? usualThreads(bytes),
       spinning,
     });
   }
