@@ -1,12 +1,12 @@
 /**
- * Reading a command line.
+ * Parses command lines and checks the values of options.
  *
  * @module
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { UsageError } from "./fail.ts";
 
-/** `util.parseArgs` with its errors as one-line {@linkcode UsageError}s. */
+/** `util.parseArgs`; what it throws becomes a {@linkcode UsageError} of one line. */
 export function readArgs<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
   try {
     return parseArgs(config);
@@ -15,17 +15,19 @@ export function readArgs<T extends ParseArgsConfig>(config: T): ReturnType<typeo
   }
 }
 
-/** Bounds of a number, both allowed. */
+/** Bounds of a number. */
 export interface NumberRange {
+  /** Smallest number allowed. */
   min: number;
+  /** Largest number allowed. */
   max: number;
   /** Whole numbers only. @default false */
   integer?: boolean;
 }
 
 /**
- * The number that an option names, undefined when it is left out; throws {@linkcode UsageError}
- * outside the range.
+ * The number given for option `--name`; undefined: the option was left out. Throws
+ * {@linkcode UsageError} for a text that is no number or a number outside the range.
  */
 export function numberOption(
   name: string,
@@ -46,8 +48,8 @@ export function numberOption(
 }
 
 /**
- * The http(s) URL that an option names, without a final slash; throws {@linkcode UsageError} for
- * anything else.
+ * The http or https URL given for option `--name`, without a final slash. Throws
+ * {@linkcode UsageError} for any other text.
  */
 export function urlOption(name: string, text: string): string {
   const url = URL.parse(text);

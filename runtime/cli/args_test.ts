@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { OrreryError } from "../../actors/mod.ts";
 import { numberOption, readArgs, urlOption } from "./args.ts";
-import { describeFailure, UsageError } from "./fail.ts";
+import { UsageError } from "./fail.ts";
 
 Deno.test("readArgs() turns an unknown option into one line", () => {
   assert.throws(() => readArgs({ args: ["--nope"], options: {} }), (error) => {
@@ -26,17 +25,4 @@ Deno.test("urlOption() takes http URLs only", () => {
   for (const text of ["", "127.0.0.1:8420", "localhost:8420", "ftp://a"]) {
     assert.throws(() => urlOption("url", text), UsageError, text);
   }
-});
-
-Deno.test("describeFailure() gives one line and the exit code", () => {
-  const known = new OrreryError({ group: "api", code: "busy", message: "too\n  much" });
-  assert.deepEqual(describeFailure(known), { code: 1, line: "error: too much" });
-  assert.deepEqual(describeFailure(new UsageError("what")), {
-    code: 2,
-    line: "error: what (see --help)",
-  });
-  assert.deepEqual(describeFailure(new TypeError("x")), {
-    code: 1,
-    line: "error: internal: TypeError: x",
-  });
 });

@@ -1,5 +1,5 @@
 /**
- * `deno task chat`: asks a node and prints the answer as it comes.
+ * `deno task chat`: asks a node and prints the answer while it is generated.
  *
  * @module
  */
@@ -25,19 +25,23 @@ Without a question every line of stdin is one, and the conversation is remembere
 Exit codes: 0 answered, 1 failed, 2 wrong command line, 130 stopped by Ctrl-C.`;
 
 interface Settings {
+  /** What every request of the conversation has in common. */
   call: Omit<ChatCall, "messages" | "signal">;
+  /** The system message that every conversation begins with; empty: none. */
   system: Turn[];
+  /** Print the API's JSON instead of the text? */
   json: boolean;
 }
 
 const encoder = new TextEncoder();
 
+/** Writes all of the text to stdout; a single write may take only a part of it. */
 async function print(text: string): Promise<void> {
   const bytes = encoder.encode(text);
   for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
 }
 
-/** Prints the answer to the conversation so far and returns its text (with `--json` too). */
+/** Prints the answer to the conversation so far, and returns its text (with `--json` too). */
 async function ask(
   { call, json }: Settings,
   messages: Turn[],
@@ -69,6 +73,7 @@ async function ask(
   return text;
 }
 
+/** Asks one question; Ctrl-C stops the answer. */
 async function askOnce(settings: Settings, question: string): Promise<number> {
   const stop = new AbortController();
   Deno.addSignalListener("SIGINT", () => stop.abort());
@@ -82,7 +87,8 @@ async function askOnce(settings: Settings, question: string): Promise<number> {
 }
 
 /**
- * Line after line. Ctrl-C stops an answer under way, and at the prompt it ends the conversation.
+ * Answers every line of stdin as a turn of one conversation. Ctrl-C stops the answer that is being
+ * printed; at the prompt it ends the conversation.
  */
 async function converse(settings: Settings): Promise<number> {
   const terminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();

@@ -1,5 +1,5 @@
 /**
- * The chat endpoint as a command uses it.
+ * A client of `POST /v1/chat/completions`, for commands.
  *
  * @module
  */
@@ -9,17 +9,23 @@ import { eventData } from "./sse.ts";
 
 /** One turn of a conversation. */
 export interface Turn {
+  /** Who speaks. */
   role: "system" | "user" | "assistant";
+  /** What is said. */
   content: string;
 }
 
-/** What to ask, and of whom. */
+/** A request to the chat endpoint. */
 export interface ChatCall {
   /** Base URL of the API, without a final slash. */
   url: string;
+  /** The conversation so far; it ends with the question. */
   messages: Turn[];
+  /** Largest number of tokens of the answer. @default the model's own */
   maxTokens?: number;
+  /** 0 (always the likeliest token) to 2. @default the model's own */
   temperature?: number;
+  /** Aborting it ends the request. */
   signal: AbortSignal;
 }
 
@@ -39,10 +45,9 @@ function failed(code: string, message: string, cause?: unknown): OrreryError {
 }
 
 /**
- * The answer's text as it comes; returns the finish reason.
- *
- * Errors (group `cli`): `cannot_connect`, `refused` (the node's own words), `broken_answer`; the
- * signal's reason.
+ * Yields the answer's text while it arrives, and returns the finish reason. Throws group `cli`:
+ * `cannot_connect`, `refused` (with the node's own message), `broken_answer`; or the signal's
+ * reason.
  */
 export async function* streamChat(call: ChatCall): AsyncGenerator<string, string> {
   const response = await post(call, true);
@@ -66,7 +71,7 @@ export async function* streamChat(call: ChatCall): AsyncGenerator<string, string
   throw failed("broken_answer", `the node at ${call.url} ended the answer without finishing it`);
 }
 
-/** The node's whole answer as it is. Errors as of {@linkcode streamChat}. */
+/** The node's whole answer, its JSON unchanged. Throws as {@linkcode streamChat}. */
 export async function wholeChat(call: ChatCall): Promise<unknown> {
   const response = await post(call, false);
   try {
@@ -76,6 +81,7 @@ export async function wholeChat(call: ChatCall): Promise<unknown> {
   }
 }
 
+/** The error to throw for one that came up while the answer was read. */
 function broken(call: ChatCall, error: unknown): unknown {
   if (call.signal.aborted || error instanceof OrreryError) return error;
   const message = error instanceof z.ZodError
@@ -116,6 +122,7 @@ async function post(
   throw failed("refused", `${url} answered ${response.status}: ${reason}`);
 }
 
+/** The parsed text; undefined: it is no JSON. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -60,7 +60,7 @@ async function chat(
 }
 
 Deno.test(
-  "chat prints the answer to a question",
+  "deno task chat prints the answer to a question",
   checked,
   () =>
     withNode(async (url, generator) => {
@@ -92,7 +92,7 @@ Deno.test(
 );
 
 Deno.test(
-  "chat --json prints the API's answer on one line",
+  "deno task chat --json prints the API's answer on one line",
   checked,
   () =>
     withNode(async (url) => {
@@ -104,7 +104,7 @@ Deno.test(
 );
 
 Deno.test(
-  "chat without a question reads lines and remembers the conversation",
+  "deno task chat without a question reads lines and remembers the conversation",
   checked,
   () =>
     withNode(async (url, generator) => {
@@ -124,49 +124,57 @@ Deno.test(
     }),
 );
 
-Deno.test("chat says in one line what went wrong", checked, () =>
-  withNode(async (url) => {
-    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-    const free = `http://127.0.0.1:${listener.addr.port}`;
-    listener.close();
-    const cases: [string[], number, RegExp][] = [
-      [
-        ["--url", free, "x"],
-        1,
-        /^error: cannot connect to http:.*: start a node with `deno task start`.*\n$/,
-      ],
-      [["--url", url, "[busy]"], 1, /^error: http:.* answered 429: refused: busy\n$/],
-      [["--url", url, "[fail]"], 1, /^error: the answer broke off: stage 1 is gone\n$/],
-      [
-        ["--url", `${url}/healthz`, "x"],
-        1,
-        /^error: http:.* answered 404: no such route: POST .*\n$/,
-      ],
-      [
-        ["--max-tokens", "0", "x"],
-        2,
-        /^error: --max-tokens takes a whole number .*, got "0" \(see --help\)\n$/,
-      ],
-      [["--nope"], 2, /^error: Unknown option '--nope'.* \(see --help\)\n$/],
-    ];
-    for (const [args, expected, line] of cases) {
-      const { code, stderr } = await chat(args);
-      assert.match(stderr, line);
-      assert.equal(code, expected, args.join(" "));
-    }
-  }));
+Deno.test(
+  "deno task chat says in one line what went wrong",
+  checked,
+  () =>
+    withNode(async (url) => {
+      const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+      const free = `http://127.0.0.1:${listener.addr.port}`;
+      listener.close();
+      const cases: [string[], number, RegExp][] = [
+        [
+          ["--url", free, "x"],
+          1,
+          /^error: cannot connect to http:.*: start a node with `deno task start`.*\n$/,
+        ],
+        [["--url", url, "[busy]"], 1, /^error: http:.* answered 429: refused: busy\n$/],
+        [["--url", url, "[fail]"], 1, /^error: the answer broke off: stage 1 is gone\n$/],
+        [
+          ["--url", `${url}/healthz`, "x"],
+          1,
+          /^error: http:.* answered 404: no such route: POST .*\n$/,
+        ],
+        [
+          ["--max-tokens", "0", "x"],
+          2,
+          /^error: --max-tokens takes a whole number .*, got "0" \(see --help\)\n$/,
+        ],
+        [["--nope"], 2, /^error: Unknown option '--nope'.* \(see --help\)\n$/],
+      ];
+      for (const [args, expected, line] of cases) {
+        const { code, stderr } = await chat(args);
+        assert.match(stderr, line);
+        assert.equal(code, expected, args.join(" "));
+      }
+    }),
+);
 
-Deno.test("chat stops the generation at SIGINT", checked, () =>
-  withNode(async (url, generator) => {
-    const aborted = Promise.withResolvers<void>();
-    generator.onAbort = aborted.resolve;
-    const child = start(["--url", url, "[endless]"]);
-    await child.stdin.close();
-    const stdout = child.stdout.getReader();
-    await stdout.read();
-    child.kill("SIGINT");
-    await aborted.promise;
-    assert.equal((await child.status).code, 130);
-    await stdout.cancel();
-    await child.stderr.cancel();
-  }));
+Deno.test(
+  "deno task chat stops the generation at SIGINT",
+  checked,
+  () =>
+    withNode(async (url, generator) => {
+      const aborted = Promise.withResolvers<void>();
+      generator.onAbort = aborted.resolve;
+      const child = start(["--url", url, "[endless]"]);
+      await child.stdin.close();
+      const stdout = child.stdout.getReader();
+      await stdout.read();
+      child.kill("SIGINT");
+      await aborted.promise;
+      assert.equal((await child.status).code, 130);
+      await stdout.cancel();
+      await child.stderr.cancel();
+    }),
+);

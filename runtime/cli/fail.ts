@@ -1,5 +1,5 @@
 /**
- * How a command ends: one clear line on stderr, and an exit code that means something.
+ * How a command fails: one line on stderr, and an exit code.
  *
  * @module
  */
@@ -8,6 +8,7 @@ import { OrreryError } from "../../actors/mod.ts";
 
 /** Exit codes of every command. */
 export const exitCodes = {
+  /** The command did what was asked. */
   ok: 0,
   /** The command was understood and failed. */
   failed: 1,
@@ -17,14 +18,15 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-/** A wrong command line; its message says what is wrong. */
+/** The command line is wrong; the message says what is wrong with it. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
 /**
- * The exit code and the line that an error becomes; only a defect (neither error class) is named as
- * one.
+ * The exit code and the line on stderr for an error. An error that is neither a
+ * {@linkcode UsageError} nor an `OrreryError` is a defect of the program: its line says `internal`
+ * and the error's name.
  */
 export function describeFailure(error: unknown): { code: number; line: string } {
   const message = (error instanceof Error ? error.message : String(error)).replaceAll(
@@ -39,7 +41,7 @@ export function describeFailure(error: unknown): { code: number; line: string } 
   return { code: exitCodes.failed, line: `error: internal: ${name}: ${message}` };
 }
 
-/** Runs a command and exits the process with the code that it gives, or as its error says. */
+/** Runs a command, then exits the process with the code that it resolves to or its error's code. */
 export async function runCommand(command: (args: string[]) => Promise<number>): Promise<never> {
   try {
     Deno.exit(await command(Deno.args));

@@ -1,5 +1,5 @@
 /**
- * Graph and device files for commands: reads them, finds the model and the devices that they mean.
+ * Reads graph and device files for commands, and finds the models and devices that they name.
  *
  * @module
  */
@@ -34,23 +34,28 @@ import { deviceOf, geometryHash, loadProfiles, type Profile } from "../profile/m
 import { resolveDraft, resolveModel, USUAL_ACCEPTANCE } from "../serve/mod.ts";
 import { StoreView } from "./store_view.ts";
 
-/** What {@linkcode readGraph} may be told. */
+/** A process that gets at least this share of its cores, in percent, has the whole machine. */
+const WHOLE_CPU_PERCENT = 90;
+
+/** Options of {@linkcode readGraph}. */
 export interface GraphFiles {
-  /** A device file, in place of the devices and links of the graph. */
+  /** Path of a device file; its devices and links replace those of the graph file. */
   devices?: string;
-  /** Folder of models and profiles. */
+  /** Folder of the model store and of the measured profiles. */
   data: string;
 }
 
-/** A graph file and all that planning needs of it. */
+/** A graph file, and what the planner is given for it. */
 export interface GraphInput {
+  /** The file, parsed. */
   graph: Graph;
+  /** The planner's input for it. */
   input: PlanInput;
 }
 
 /**
- * Reads a graph file and resolves model, devices and links. Changes nothing. Throws group `graph`:
- * `unreadable`, `bad_graph`, `no_profile`, `no_model`, `unknown_host`, `missing_link`.
+ * Reads a graph file and resolves its model, devices and links; no file is changed. Throws group
+ * `graph`: `unreadable`, `bad_graph`, `no_profile`, `no_model`, `unknown_host`, `missing_link`.
  */
 export async function readGraph(
   file: string,
@@ -69,8 +74,8 @@ export async function readGraph(
   const chosen = await draftOf(graph, { store, paper: paper !== undefined });
   const profiles = described ? [] : await loadProfiles(data);
   const devices = described ? devicesOf(described, model) : measuredDevices(manifest!, profiles);
-  // What is served is never longer than the model's context; a plan on paper may be of what nobody
-  // could serve.
+  // A node never serves more rows than the model's context, so the workload is cut to fit it. A
+  // model described by its dimensions alone is never served: its workload stays as written.
   const workload = paper ? graph.workload : fitting(graph.workload, model.context);
   const fitted = { ...graph, workload };
   const draft = draftModel(fitted, { chosen, described, model, devices, profiles });
@@ -82,14 +87,16 @@ export async function readGraph(
   return { graph, input: withDefaults(input, { precision, acceptance: chosen?.acceptance }) };
 }
 
-/** A draft model of the store, or (without manifest) one that the graph describes. */
+/** The draft model to plan with. */
 interface ChosenDraft {
   name: string;
+  /** Undefined: the model is not in the store, the graph file describes its dimensions. */
   manifest?: Manifest;
+  /** Expected acceptance rate, 0 to 1. */
   acceptance: number;
 }
 
-/** The draft model that `start` would take. */
+/** The draft model that `deno task start` would take for this graph; undefined: none. */
 async function draftOf(
   { actors: { drafter }, model }: Graph,
   { store, paper }: { store: StoreView; paper: boolean },
@@ -97,7 +104,8 @@ async function draftOf(
   if (typeof drafter === "object" && drafter.shape) {
     return { name: drafter.model, acceptance: USUAL_ACCEPTANCE };
   }
-  if (typeof drafter === "string" && paper) return undefined; // which one would suit it is not known
+  // For a model described by its dimensions alone, nothing says which draft model would suit it.
+  if (typeof drafter === "string" && paper) return undefined;
   const draft = typeof drafter === "object"
     ? drafter.model
     : drafter === "auto"
@@ -116,7 +124,10 @@ interface DraftParts {
   profiles: Profile[];
 }
 
-/** As fast as it was measured on a device, else as the target's measurements let expect. */
+/**
+ * The draft model as the planner takes it. Its seconds a token on a device come from its own
+ * profile there if there is one, else they are estimated from the target model's.
+ */
 function draftModel(
   graph: Graph,
   { chosen, described, model, devices, profiles }: DraftParts,
@@ -142,22 +153,25 @@ function draftModel(
   return { ...draft, secondsPerToken };
 }
 
-/** Machines that `deno task profile` has measured with this model, newest measurement each. */
+/**
+ * The newest profile of this model for each device, by device name. A device is a machine that
+ * `deno task profile` has measured, or a limited share of one.
+ */
 function profilesByDevice(manifest: Manifest, profiles: Profile[]): Map<string, Profile> {
   const geometry = geometryHash(manifest);
   const found = new Map<string, Profile>();
   for (const profile of profiles) {
     const { machine } = profile.key;
     if (profile.key.geometry !== geometry || profile.key.precision !== manifest.precision) continue;
-    // two nodes of one machine with different limits on processor time are two devices
+    // Two nodes of one machine with different limits of CPU time are two devices.
     const share = Math.round(100 * profile.cpu_share);
-    const name = share >= 90 ? machine.hostname : `${machine.hostname}:${share}%`;
+    const name = share >= WHOLE_CPU_PERCENT ? machine.hostname : `${machine.hostname}:${share}%`;
     if (!found.has(name)) found.set(name, profile);
   }
   return found;
 }
 
-/** In the order of their names. */
+/** The measured machines as the planner's devices, in the order of their names. */
 function measuredDevices(manifest: Manifest, profiles: Profile[]): Device[] {
   const found = [...profilesByDevice(manifest, profiles)].sort(([a], [b]) => a < b ? -1 : 1);
   if (found.length > 0) {
@@ -175,6 +189,7 @@ function measuredDevices(manifest: Manifest, profiles: Profile[]): Device[] {
   });
 }
 
+/** The manifest of the graph's model. Throws `no_model` where only its dimensions are given. */
 async function manifestOf({ model, model_shape }: Graph, store: StoreView): Promise<Manifest> {
   if (model) {
     return (await resolveModel(store, { model: model.name, precision: model.precision })).manifest;

@@ -9,7 +9,7 @@ import { geometryHash, type Profile, PROFILE_VERSION, ProfileCache } from "../pr
 import { resolveDraft, resolveModel } from "../serve/resolve_model.ts";
 import { readGraph } from "./graph_input.ts";
 
-/** A profile of an imagined machine that takes so many seconds for a layer of a row. */
+/** A profile of an invented machine that computes one layer of one row in `seconds`. */
 function profileOf(geometry: string, hostname: string, seconds: number): Profile {
   const flat = (s: number) => ({ rows: [1, 8], past: [0], seconds: [[s], [4 * s]] });
   return {

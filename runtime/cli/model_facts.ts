@@ -1,5 +1,5 @@
 /**
- * What `models show` says about a model.
+ * The facts about a model that `deno task models show` and `list` print.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { cacheDim, type Manifest } from "../../models/mod.ts";
 /** Bytes of one element of the engine's KV arena (f32). */
 const KV_ELEMENT_BYTES = 4;
 
-/** The fields of `models show NAME --json`; sizes in bytes, `context` in rows. */
+/** The JSON fields of `models show NAME --json`. Sizes are in bytes, `context` is in rows. */
 export interface ModelFacts {
   architecture: string;
   layers: number;
@@ -19,17 +19,17 @@ export interface ModelFacts {
   vocab: number;
   context: number;
   precision: string;
-  /** Weights; a head that shares the embedding counts once. */
+  /** Number of weights; an embedding that the head shares counts once. */
   parameters: number;
-  /** Weights of the largest layer as stored: what a planner must reckon with for any layer. */
+  /** Stored bytes of the largest layer: an upper bound for any layer. */
   bytes_per_layer: number;
   embedding_bytes: number;
   head_bytes: number;
-  /** Keys and values of one row in one layer, as the engine allocates them. */
+  /** Bytes of the keys and values of one row in one layer, as the engine allocates them. */
   kv_bytes_per_token_per_layer: number;
 }
 
-/** See {@linkcode ModelFacts}. */
+/** The facts of the model with this manifest. */
 export function facts({ geometry, precision, embedding, layers, head }: Manifest): ModelFacts {
   let parameters = 0;
   for (const { tensors } of [embedding, ...layers, head]) {
@@ -57,7 +57,7 @@ export function facts({ geometry, precision, embedding, layers, head }: Manifest
   };
 }
 
-/** Bytes of all of a model's weights as stored. */
+/** Stored bytes of all weights of a model. */
 export function modelBytes({ embedding, layers, head }: Manifest): number {
   return [embedding, ...layers, head].reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -1,5 +1,5 @@
 /**
- * `deno task models`: what the model store holds.
+ * `deno task models`: adds, lists, shows, verifies and removes models of the store.
  *
  * @module
  */
@@ -46,7 +46,9 @@ Exit codes: 0 done, 1 failed (verify: something is missing or changed), 2 wrong 
 
 const DEFAULT_DATA = ".orrery";
 const COMMANDS = ["add", "list", "show", "remove", "verify"] as const;
+/** Options that only adding from the hub has. */
 const FOR_HUB = ["revision", "endpoint", "keep"] as const;
+/** Options that only `add` has. */
 const ONLY_ADD = [
   "name",
   "precision",
@@ -55,6 +57,7 @@ const ONLY_ADD = [
   ...FOR_HUB,
 ] as const;
 
+/** The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}. */
 function options(args: string[]) {
   const { values, positionals } = readArgs({
     args,
@@ -107,7 +110,7 @@ function options(args: string[]) {
   return { ...values, command, subject, precisions };
 }
 
-type Options = NonNullable<ReturnType<typeof options>>;
+type ModelsOptions = NonNullable<ReturnType<typeof options>>;
 
 async function models(args: string[]): Promise<number> {
   const chosen = options(args);
@@ -126,7 +129,7 @@ async function models(args: string[]): Promise<number> {
   return exitCodes.ok;
 }
 
-async function add(store: ModelStore, source: string, chosen: Options): Promise<number> {
+async function add(store: ModelStore, source: string, chosen: ModelsOptions): Promise<number> {
   const { name, precisions, revision, keep } = chosen;
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -179,11 +182,13 @@ async function add(store: ModelStore, source: string, chosen: Options): Promise<
   }
 }
 
+/** Prints a line below the progress line. */
 function note(progress: Progress, text: string): void {
   progress.end();
   console.error(text);
 }
 
+/** The hub's base URL: the option, else `HF_ENDPOINT`; undefined: the hub's own. */
 function endpointOf(option: string | undefined): string | undefined {
   const text = option ?? (Deno.env.get("HF_ENDPOINT") || undefined);
   return text === undefined ? undefined : urlOption("endpoint", text);
@@ -206,7 +211,7 @@ async function show(store: ModelStore, name: string, json: boolean): Promise<num
   return exitCodes.ok;
 }
 
-/** The model of this name, or all of them. */
+/** The model of this name; undefined: all models of the store. */
 async function entriesOf(store: ModelStore, name: string | undefined): Promise<StoreEntry[]> {
   return name === undefined
     ? await store.entries()
@@ -270,6 +275,7 @@ async function verify(store: ModelStore, name: string | undefined, json: boolean
   return exitCodes.failed;
 }
 
+/** One line about a model that was added. */
 function line({ manifest }: StoredModel): string {
   const { architecture, layers, parameters, precision } = facts(manifest);
   const size = humanBytes(modelBytes(manifest));

@@ -1,5 +1,5 @@
 /**
- * `deno task plan`: what the planner would do with a graph file, and why.
+ * `deno task plan`: prints the plan of a graph file, and why it is so. Changes nothing.
  *
  * @module
  */
@@ -26,6 +26,7 @@ Usage: deno task plan GRAPH.yaml [options]
 
 Exit codes: 0 planned, 1 failed, 2 wrong command line, wrong file, or no plan fits (stderr says what lacks).`;
 
+/** The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}. */
 function options(args: string[]) {
   const { values, positionals } = readArgs({
     args,

@@ -1,15 +1,17 @@
 /**
- * A plan as the first node prints it: who computes what, how fast, and why.
+ * The table that `deno task start` prints of its plan: which node computes which layers, how fast,
+ * and why.
  *
  * @module
  */
 import type { Plan } from "../../planner/mod.ts";
 
+/** Widest line, in characters. */
 const WIDTH = 110;
 
 /**
- * The plan's stages and idle devices as a table, and a line for what it promises. `self` is called
- * `this node`.
+ * A line with the plan's predicted times, and a table of its stages and idle nodes. `self`: the id
+ * of the node that prints it, which the table calls `this node`.
  */
 export function planTable(plan: Plan, self?: string): string {
   const host = (name: string) => name === self ? "this node" : name;
@@ -54,6 +56,7 @@ export function planTable(plan: Plan, self?: string): string {
   ].join("\n");
 }
 
+/** Milliseconds as text, with two decimals below 10. */
 const ms = (seconds: number) => {
   const value = seconds * 1000;
   return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;

@@ -1,34 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { plan } from "../../planner/mod.ts";
+import { ROOT, runPlanner } from "../../tests/support/run_planner.ts";
 import { readGraph } from "./graph_input.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
 const GRAPHS = join(ROOT, "examples", "graphs");
 
-/** Runs a command as its task does, but may write only where it says. */
-async function run(command: "plan" | "simulate", args: string[], write?: string) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-q",
-      "--no-prompt",
-      "--allow-read",
-      "--allow-env",
-      "--allow-sys",
-      "--allow-ffi",
-      ...(write === undefined ? [] : [`--allow-write=${write}`]),
-      join(ROOT, "runtime", "cli", `${command}.ts`),
-      ...args,
-    ],
-    env: { NO_COLOR: "1" },
-    cwd: ROOT,
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** Calls with a file of this text. */
+/** Calls `use` with the path of a file of this text and the path of its temporary folder. */
 async function withFile(
   text: string,
   use: (path: string, dir: string) => Promise<void>,
@@ -43,7 +21,7 @@ async function withFile(
   }
 }
 
-Deno.test("Every example graph can be planned, and explains each of its devices once", async () => {
+Deno.test("examples/graphs/*.yaml can be planned, and the plan explains each device once", async () => {
   const files = [...Deno.readDirSync(GRAPHS)].map((f) => f.name).filter((f) => f.endsWith(".yaml"))
     .sort();
   assert.deepEqual(files, ["custom_actor.yaml", "four_boxes.yaml", "paper_env_b.yaml"]);
@@ -55,7 +33,7 @@ Deno.test("Every example graph can be planned, and explains each of its devices 
   }
 });
 
-Deno.test("The model of four_boxes.yaml fits none of the four, and the distrusted one has no end", async () => {
+Deno.test("four_boxes.yaml has a model that fits no single device, and its untrusted device has no end of it", async () => {
   const { input } = await readGraph(join(GRAPHS, "four_boxes.yaml"), { data: "none" });
   for (const { name } of input.devices) {
     const exclude = input.devices.map((d) => d.name).filter((n) => n !== name);
@@ -68,9 +46,9 @@ Deno.test("The model of four_boxes.yaml fits none of the four, and the distruste
   }
 });
 
-Deno.test("plan --json prints the same bytes again, with what the contract names", async () => {
+Deno.test("deno task plan --json prints the same bytes every time, with the fields of the contract", async () => {
   const args = [join(GRAPHS, "custom_actor.yaml"), "--json", "--objective", "latency"];
-  const [first, second] = [await run("plan", args), await run("plan", args)];
+  const [first, second] = [await runPlanner("plan", args), await runPlanner("plan", args)];
   assert.deepEqual([first.code, first.stderr], [0, ""]);
   assert.equal(first.stdout, second.stdout);
   const found = JSON.parse(first.stdout);
@@ -96,8 +74,8 @@ Deno.test("plan --json prints the same bytes again, with what the contract names
   );
 });
 
-Deno.test("plan prints tables for people", async () => {
-  const { code, stdout, stderr } = await run("plan", [join(GRAPHS, "four_boxes.yaml")]);
+Deno.test("deno task plan prints tables", async () => {
+  const { code, stdout, stderr } = await runPlanner("plan", [join(GRAPHS, "four_boxes.yaml")]);
   assert.deepEqual([code, stderr], [0, ""]);
   for (
     const line of [
@@ -111,9 +89,9 @@ Deno.test("plan prints tables for people", async () => {
   }
 });
 
-Deno.test("plan lists what is wrong with a file and exits 2", async () => {
+Deno.test("deno task plan lists what is wrong with a file and exits 2", async () => {
   await withFile("model: 3\nobjetive: latency\n", async (path) => {
-    const { code, stdout, stderr } = await run("plan", [path]);
+    const { code, stdout, stderr } = await runPlanner("plan", [path]);
     assert.deepEqual([code, stdout], [2, ""]);
     assert.equal(
       stderr,
@@ -123,13 +101,13 @@ Deno.test("plan lists what is wrong with a file and exits 2", async () => {
   });
 });
 
-Deno.test("plan says which device lacks how many bytes and exits 2", async () => {
+Deno.test("deno task plan says which device lacks how many bytes and exits 2", async () => {
   const text = `model_shape: llama-2-7b
 devices: [{ name: a, memory_bytes: 2 GB, layer_seconds: { 1: 9 ms } }, { name: b, memory_bytes: 1 GB, layer_seconds: { 1: 9 ms } }]
 links: [{ from: a, to: b, seconds: 0, bytes_per_s: 1e9 }]
 `;
   await withFile(text, async (path) => {
-    const { code, stdout, stderr } = await run("plan", [path, "--json"]);
+    const { code, stdout, stderr } = await runPlanner("plan", [path, "--json"]);
     assert.deepEqual([code, stdout], [2, ""]);
     assert.match(
       stderr,
@@ -138,65 +116,31 @@ links: [{ from: a, to: b, seconds: 0, bytes_per_s: 1e9 }]
   });
 });
 
-Deno.test("plan takes devices from another file, and refuses what is not there", async () => {
+Deno.test("deno task plan --devices takes devices from another file, and refuses a missing file", async () => {
   const devices = `devices: [{ name: one, memory_bytes: 8 GB, layer_seconds: { 1: 9 ms } }]\n`;
   await withFile("model_shape: llama-2-7b\n", async (path, dir) => {
     await Deno.writeTextFile(join(dir, "devices.yaml"), devices);
-    const found = await run("plan", [path, "--json", "--devices", join(dir, "devices.yaml")]);
+    const found = await runPlanner("plan", [
+      path,
+      "--json",
+      "--devices",
+      join(dir, "devices.yaml"),
+    ]);
     assert.equal(found.code, 0, found.stderr);
     assert.deepEqual(JSON.parse(found.stdout).stages.map((s: { host: string }) => s.host), ["one"]);
-    const without = await run("plan", [path]);
+    const without = await runPlanner("plan", [path]);
     assert.equal(without.code, 2);
     assert.match(
       without.stderr,
       /^error: a model on paper \(llama-2-7b\) has no measured devices; .*--devices FILE\n$/,
     );
-    const nowhere = await run("plan", [join(dir, "no.yaml")]);
+    const nowhere = await runPlanner("plan", [join(dir, "no.yaml")]);
     assert.equal(nowhere.code, 2);
     assert.match(nowhere.stderr, /^error: .*no\.yaml cannot be read: /);
   });
-  const wrong = await run("plan", []);
+  const wrong = await runPlanner("plan", []);
   assert.deepEqual([wrong.code, wrong.stderr], [
     2,
     "error: plan takes one graph file, got 0 (see --help)\n",
   ]);
-});
-
-Deno.test("simulate prints results and draws a timeline", async () => {
-  await withFile("", async (_, dir) => {
-    const svg = join(dir, "t.svg");
-    const args = [
-      join(GRAPHS, "paper_env_b.yaml"),
-      "--prompt",
-      "64",
-      "--tokens",
-      "32",
-      "--branches",
-      "4",
-      "--acceptance",
-      "0.7",
-    ];
-    const { code, stdout, stderr } = await run(
-      "simulate",
-      [...args, "--json", "--timeline", svg],
-      dir,
-    );
-    assert.deepEqual([code, stderr], [0, ""]);
-    const result = JSON.parse(stdout);
-    assert.equal(result.requests.length, 1);
-    assert.equal(result.requests[0].tokens, 32);
-    assert.ok(result.requests[0].ttft_s > 0);
-    assert.match(await Deno.readTextFile(svg), /^<svg [^]*<\/svg>\s*$/);
-    const text = await run("simulate", args);
-    assert.equal(text.code, 0, text.stderr);
-    assert.match(
-      text.stdout,
-      /64 prompt tokens, 32 answer tokens, 4 branches, acceptance 0\.7\n\nrequest +first token/,
-    );
-    const wrong = await run("simulate", [...args, "--acceptance", "2"]);
-    assert.deepEqual([wrong.code, wrong.stderr], [
-      2,
-      'error: --acceptance takes a number from 0 to 1, got "2" (see --help)\n',
-    ]);
-  });
 });

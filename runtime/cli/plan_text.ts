@@ -1,5 +1,5 @@
 /**
- * A plan as people read it.
+ * The text that `deno task plan` prints of a plan.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import pc from "picocolors";
 import { duration, layersText, type Plan, size } from "../../planner/mod.ts";
 import { table } from "./table.ts";
 
-/** The whole plan: tables of stages and of what-ifs, the rest in lines. */
+/** The whole plan as text: tables of its stages and of what-if changes, and lines for the rest. */
 export function planText(plan: Plan): string {
   const blocks = [
     `${pc.bold(plan.model)} for ${plan.objective}; requests enter at ${plan.coordinator}`,
@@ -88,7 +88,7 @@ function list(title: string, lines: string[]): string {
   return lines.length === 0 ? "" : [pc.bold(title), ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
-/** `512 rows: 8 x 48, 4 x 32`. */
+/** The rows of prompt pieces as text, such as `512 rows in 12: 8 x 48, 4 x 32`. */
 export function pieces(rows: number[]): string {
   const runs: { rows: number; times: number }[] = [];
   for (const n of rows) {

@@ -13,7 +13,7 @@ async function profile(...args: string[]) {
   return { code, out: text(stdout), err: text(stderr) };
 }
 
-Deno.test("deno task profile prints the profile and keeps it where the planner finds it", async () => {
+Deno.test("deno task profile prints the profile and stores it where the planner finds it", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     const { code, out, err } = await profile("--quick", "--json", "--data", data);

@@ -1,16 +1,19 @@
 /**
- * How far something long is, on stderr: one line that is written over on a terminal, a line for
- * every tenth elsewhere.
+ * Progress of long work on stderr: on a terminal one line that is redrawn, elsewhere a line for
+ * every tenth of the work.
  *
  * @module
  */
+/** Characters of the bar. */
 const WIDTH = 24;
+/** Least time between two drawings, in milliseconds. */
 const REDRAW_MS = 100;
 
 /** Where {@linkcode Progress} writes. */
 export interface ProgressSink {
-  /** Can a line be written over? */
+  /** Is it a terminal, on which a line can be redrawn? */
   terminal: boolean;
+  /** Writes the text at once. */
   write(text: string): void;
 }
 
@@ -19,7 +22,7 @@ const stderr: ProgressSink = {
   write: (text) => void Deno.stderr.writeSync(new TextEncoder().encode(text)),
 };
 
-/** Bytes as people read them, e.g. `1.2 GB`. */
+/** A number of bytes with a decimal unit, such as `1.2 GB`. */
 export function humanBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const step = Math.min(
@@ -34,9 +37,13 @@ export function humanBytes(bytes: number): string {
 /** A progress line. Call {@linkcode Progress.end} before anything else is printed. */
 export class Progress {
   readonly #sink: ProgressSink;
+  /** What the line is about; empty: there is no line. */
   #what = "";
+  /** Tenths of the work that were reported, without a terminal. */
   #tenth = 0;
+  /** Is there a line on the terminal that must be ended? */
   #drawn = false;
+  /** When the line was last drawn, in milliseconds of `performance.now`. */
   #drawnAt = -Infinity;
 
   constructor(sink: ProgressSink = stderr) {
@@ -44,8 +51,8 @@ export class Progress {
   }
 
   /**
-   * `done` of `total` of this; `detail` says it in units. Another `what` than before begins a new
-   * line.
+   * Shows that `done` of `total` units of the work `what` are done; `detail` says so in words. A
+   * `what` other than the last one begins a new line.
    */
   show(what: string, done: number, total: number, detail: string): void {
     const share = total > 0 ? Math.min(1, done / total) : 1;

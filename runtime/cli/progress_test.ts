@@ -9,7 +9,7 @@ function record(terminal: boolean) {
   };
 }
 
-Deno.test("humanBytes() takes the unit that fits", () => {
+Deno.test("humanBytes() chooses the unit by the size", () => {
   const cases: [number, string][] = [
     [0, "0 B"],
     [999, "999 B"],
@@ -33,7 +33,7 @@ Deno.test("Progress.show() writes a line for every tenth where there is no termi
   assert.deepEqual(written.at(-1), "converting: 100 % (head)\n");
 });
 
-Deno.test("Progress.show() writes over its line on a terminal and end() leaves it", () => {
+Deno.test("Progress.show() redraws its line on a terminal, and end() ends it", () => {
   const { written, progress } = record(true);
   progress.show("fetching", 0, 100, "a");
   progress.show("fetching", 100, 100, "b");

@@ -1,5 +1,6 @@
 /**
- * Refusals of files and plans: several lines on stderr, and the exit code of a wrong command line.
+ * What commands print where a file is wrong or no plan fits: a line for each problem on stderr, and
+ * the exit code of a wrong command line.
  *
  * @module
  */
@@ -7,12 +8,12 @@
 import { OrreryError } from "../../actors/mod.ts";
 import { exitCodes } from "./fail.ts";
 
-/** Groups whose errors mean: change the file or the request, and ask again. */
+/** Groups of errors that the user mends by changing the file or the command line. */
 const REFUSALS = ["graph", "planner", "model"];
 
 /**
- * Runs it; what it refuses is printed, a line each problem, and gives exit code 2. Other errors go
- * on.
+ * Runs `run` and resolves to its exit code. An error of group `graph`, `planner` or `model` is
+ * printed, one line for each problem, and resolves to exit code 2; other errors are thrown.
  */
 export async function refused(run: () => Promise<number>): Promise<number> {
   try {

@@ -1,5 +1,5 @@
 /**
- * `deno task simulate`: a graph file's plan in virtual time, on hardware that need not be there.
+ * `deno task simulate`: runs a graph file's plan in virtual time; the hardware need not exist.
  *
  * @module
  */
@@ -40,8 +40,10 @@ What is left out is as the file's workload says; the plan is made for what is si
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, wrong file, or no plan fits (stderr says what lacks).`;
 
+/** Bounds of numbers of tokens. */
 const count = { min: 1, max: 1e6, integer: true };
 
+/** The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}. */
 function options(args: string[]) {
   const { values, positionals } = readArgs({
     args,
@@ -128,6 +130,7 @@ async function simulateCommand(args: string[]): Promise<number> {
   });
 }
 
+/** The simulation's result as tables. */
 function text(
   model: string,
   { workload }: PlanInput,

@@ -1,11 +1,12 @@
 /**
- * Server-sent events, the receiving end.
+ * Reads server-sent events.
  *
  * @module
  */
 
 /**
- * The `data` of each event in a response body, as it comes; comments and other fields are skipped.
+ * Yields the `data` of each event of a response body as soon as the event is complete. Comments and
+ * other fields are skipped; an event that the body breaks off in is dropped.
  */
 export async function* eventData(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,

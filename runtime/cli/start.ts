@@ -42,10 +42,15 @@ Usage: deno task start [options]
 SIGINT and SIGTERM drain and exit 0; a second one exits at once.
 Exit codes: 0 stopped, 1 failed, 2 wrong command line.`;
 
+/** Values of `--log`. */
 const LEVELS = ["debug", "info", "warning", "error"];
 const PLACEMENTS = ["planned", "even"] as const;
+/** Conversions of fewer bytes print no progress: they take a second or two. */
+const SHORT_CONVERSION_BYTES = 50e6;
+/** Bounds of a TCP port; 0 takes any free one. */
 const port = { min: 0, max: 65535, integer: true };
 
+/** The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}. */
 function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }) | undefined {
   const { values } = readArgs({
     args,
@@ -172,6 +177,7 @@ async function configureLog(level: LogLevel): Promise<void> {
     ],
   });
 }
+/** Every level goes to stderr: stdout is for what the command answers. */
 const allToStderr = {
   trace: "error",
   debug: "error",
@@ -181,9 +187,9 @@ const allToStderr = {
   fatal: "error",
 } as const;
 
-/** What a user can do next. */
+/** The lines that tell the user what to do next: the API's URL, a request, a second node. */
 function welcome(node: Node, options: NodeOptions): string {
-  const { host, port } = options.join ?? node.mailboxAddress; // nodes join the first one
+  const { host, port } = options.join ?? node.mailboxAddress; // every node joins the first one
   const local = options.host === "127.0.0.1" || options.host === "localhost";
   const api = new URL(node.url);
   const second = local
@@ -201,7 +207,7 @@ function welcome(node: Node, options: NodeOptions): string {
   ].join("\n");
 }
 
-/** One line for what serves, or why nothing does. */
+/** One line that says what is served, or why nothing is. */
 function announce(node: Node, deployment: Deployment | undefined, reason: string): string {
   if (!deployment) return `${pc.yellow("not ready")} ${reason}`;
   const stages = deployment.stages.map((s) => {
@@ -227,10 +233,10 @@ async function start(args: string[]): Promise<number> {
   const waiting: [Deployment | undefined, string][] = [];
   const onServe = (deployment: Deployment | undefined, reason: string) => {
     const { node } = current;
-    if (!node) return void waiting.push([deployment, reason]); // said after the welcome
+    if (!node) return void waiting.push([deployment, reason]); // printed after the welcome
     const line = announce(node, deployment, reason);
     if (line !== current.said) console.log(current.said = line);
-    // Whose placement it is says why; the others only follow.
+    // Only the node that made the plan, the first one, prints its table.
     const table = deployment?.plan && !chosen.join
       ? planTable(deployment.plan as unknown as Plan, node.id)
       : "";
@@ -239,7 +245,7 @@ async function start(args: string[]): Promise<number> {
       current.asked = true;
       answer(node, chosen.ask).catch(stop.reject);
     }
-    // Alone, a node that cannot load its model has nothing to wait for.
+    // A node that is alone and cannot place its model has nothing to wait for: it fails.
     if (
       reason.startsWith("placement failed") && chosen.nodes === 1 && !chosen.join && !chosen.layers
     ) {
@@ -280,12 +286,12 @@ async function answer(node: Node, question: string): Promise<void> {
   console.log(`\n\nThe node goes on serving; stop it with Ctrl-C.`);
 }
 
-/** Prints how far a conversion is, every tenth. */
+/** Prints every tenth of a model's conversion on stderr. */
 function conversionProgress(): NodeOptions["onProgress"] {
   let tenth = 0;
   return ({ group, done, total }) => {
     const now = Math.floor(10 * done / total);
-    if (now <= tenth || total < 50e6) return;
+    if (now <= tenth || total < SHORT_CONVERSION_BYTES) return;
     tenth = now;
     console.error(`converting: ${now * 10} % (${group})`);
   };

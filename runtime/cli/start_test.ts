@@ -10,7 +10,7 @@ async function start(args: string[]): Promise<{ code: number; stderr: string }> 
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",
-      "-q", // on a machine whose cache is empty, downloads would be told on stderr
+      "-q", // on a machine whose cache is empty, downloads would be reported on stderr
       "--no-prompt",
       "--allow-read",
       "--allow-env",
@@ -27,7 +27,7 @@ async function start(args: string[]): Promise<{ code: number; stderr: string }> 
 }
 
 Deno.test(
-  "start calls wrong layers and an empty data folder a wrong command line",
+  "deno task start exits 2 for wrong layers and for an empty data folder",
   checked,
   async () => {
     const layers = await start(["--layers", "0-3,x"]);

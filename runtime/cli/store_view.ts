@@ -1,5 +1,5 @@
 /**
- * The model store as commands see it that change nothing.
+ * Reads the model store for commands that must not change it.
  *
  * @module
  */
@@ -9,20 +9,21 @@ import { type AddOptions, ModelStore, type StoredModel } from "../../models/mod.
 import { isEmbedded, type ModelFinder } from "../serve/mod.ts";
 
 /**
- * Finds models in the store of a data folder. The embedded model, which every store gets when it is
- * first served, is converted aside where it is not there yet: only the manifest of what `add` gives
- * can be relied on. Other models that are not there are refused (group `graph`, code `no_model`;
- * group `model`, what the store says).
+ * Finds models in the store of a data folder, and leaves the store as it is. The embedded model,
+ * which a store gets when it is first served, may not be in the store yet: `add` then converts it
+ * in a temporary folder and removes that folder, so that only the manifest of the result can be
+ * used. Other models that are not in the store are refused (group `graph`, code `no_model`; group
+ * `model`, what the store throws).
  */
 export class StoreView implements ModelFinder {
   readonly #data: string;
 
-  /** `data`: the folder of the store; it need not be there. */
+  /** `data`: the folder of the store; it need not exist. */
   constructor(data: string) {
     this.#data = data;
   }
 
-  /** Throws `no_model` where there is no store; else as `ModelStore.get`. */
+  /** The stored model. Throws `no_model` where there is no store; else as `ModelStore.get`. */
   async get(name: string): Promise<StoredModel> {
     const known = await Deno.stat(join(this.#data, "models")).then(() => true, () => false);
     if (!known) throw this.#absent(name);
@@ -30,8 +31,8 @@ export class StoreView implements ModelFinder {
   }
 
   /**
-   * What the store has under `options.name`; else the embedded model, converted aside; else throws
-   * `no_model`.
+   * The stored model called `options.name`; for the embedded model where the store lacks it, its
+   * manifest. Throws `no_model` for any other model that the store lacks.
    */
   async add(source: string, options: AddOptions & { name: string }): Promise<StoredModel> {
     const { name } = options;

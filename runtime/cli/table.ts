@@ -1,10 +1,13 @@
 /**
- * Tables in a terminal.
+ * Formats tables for a terminal.
  *
  * @module
  */
 
-/** Columns side by side; colours do not count as width. Rows may be of different length. */
+/**
+ * The rows as lines with aligned columns. Colour codes do not count as width; rows may have
+ * different numbers of cells.
+ */
 export function table(rows: string[][]): string {
   // deno-lint-ignore no-control-regex -- terminal colours begin with ESC
   const width = (cell: string) => cell.replaceAll(/\x1b\[\d+m/g, "").length;
