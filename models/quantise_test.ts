@@ -51,7 +51,7 @@ function plainErrors(block: Float32Array): [number, number] {
   ];
 }
 
-Deno.test("quantiseQ4() is nearer than plain rounding, symmetric and asymmetric, over blocks of any skew", () => {
+Deno.test("quantiseQ4() errs less than plain rounding, symmetric or not, on blocks of any skew", () => {
   const random = seededRandom(7);
   let [ours, symmetric, asymmetric] = [0, 0, 0];
   for (let n = 0; n < 400; n++) {
@@ -75,7 +75,7 @@ Deno.test("quantiseQ4() is nearer than plain rounding, symmetric and asymmetric,
   );
 });
 
-Deno.test("quantiseQ4() chooses block by block: a skewed block has a zero point, its symmetric neighbour has 8", () => {
+Deno.test("quantiseQ4() gives a skewed block its own zero point and its symmetric neighbour 8", () => {
   const values = new Float32Array(3 * BLOCK);
   for (let i = 0; i < BLOCK; i++) {
     values[i] = (i % 16 - 8) * 0.5;
@@ -90,7 +90,7 @@ Deno.test("quantiseQ4() chooses block by block: a skewed block has a zero point,
   assert.ok(squares(values, back) < 0.1);
 });
 
-Deno.test("quantiseQ4() gives back values that a symmetric Q4_0 block holds, and says that none is asymmetric", () => {
+Deno.test("quantiseQ4() keeps the values of Q4_0 blocks and reports none as asymmetric", () => {
   const values = Float32Array.from({ length: 4 * BLOCK }, (_, i) => ((i * 7) % 16 - 8) * 0.03125);
   const into = room(2, 2 * BLOCK, 4);
   assert.equal(quantiseQ4(values, 2 * BLOCK, 0, into), false);

@@ -24,7 +24,7 @@ const LONGROPE = {
   long_factor: [3, 4],
 };
 
-Deno.test("rotation() falls by theta^(2/dims) a pair", () => {
+Deno.test("rotation() divides the frequency by theta^(2/dims) from pair to pair", () => {
   assert.deepEqual(frequencies(geometry(null)), [1, 0.01]);
   assert.deepEqual(frequencies(geometry({ rope_type: "default" })), [1, 0.01]);
   assert.equal(rotation(geometry(null)).magnitude, 1);
@@ -35,7 +35,7 @@ Deno.test("rotation() divides by the factor of linear scaling, also under the ol
   assert.deepEqual(frequencies(geometry({ type: "linear", factor: 4 })), [0.25, 0.0025]);
 });
 
-Deno.test("rotation() of dynamic scaling is the plain one: the context ends where it would begin", () => {
+Deno.test("rotation() leaves dynamic scaling out, since the context ends where it would begin", () => {
   assert.deepEqual(frequencies(geometry({ rope_type: "dynamic", factor: 4 })), [1, 0.01]);
 });
 
@@ -76,7 +76,7 @@ Deno.test("rotation() of longrope stretches each pair by its short factor", () =
   assert.equal(magnitude, Math.sqrt(1 + Math.log(32) / Math.log(4096)));
 });
 
-Deno.test("rotation() refuses a scaling that it does not know, by name", () => {
+Deno.test("rotation() refuses an unknown scaling by name", () => {
   assert.throws(
     () => rotation(geometry({ rope_type: "proportional", factor: 4 })),
     (error) =>

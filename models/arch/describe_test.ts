@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { MINIMAL_CONFIG as MINIMAL } from "../../tests/support/minimal_config.ts";
 import { describe } from "./describe.ts";
 
-Deno.test("describe() fills in what config.json leaves out as transformers does", () => {
+Deno.test("describe() gives absent fields of config.json the defaults of transformers", () => {
   assert.deepEqual(describe(MINIMAL, "config.json").geometry, {
     architecture: "LlamaForCausalLM",
     layers: 2,
@@ -41,7 +41,7 @@ Deno.test("describe() reads both forms of the RoPE settings", () => {
   });
 });
 
-Deno.test("describe() fills in what a scaling takes from other fields as transformers does", () => {
+Deno.test("describe() completes a scaling from other fields as transformers does", () => {
   const scaling = (fields: Record<string, unknown>) =>
     describe({ ...MINIMAL, ...fields }, "config.json").geometry.rope.scaling;
   assert.deepEqual(
@@ -57,7 +57,7 @@ Deno.test("describe() fills in what a scaling takes from other fields as transfo
   );
 });
 
-Deno.test("describe() ends the context of length-dependent scalings where transformers would change the angles", () => {
+Deno.test("describe() ends the context where transformers would change the angles", () => {
   const factors = Array.from({ length: 8 }, () => 1);
   const longrope = { type: "su", short_factor: factors, long_factor: factors };
   const config = { ...MINIMAL, original_max_position_embeddings: 512, rope_scaling: longrope };
@@ -67,7 +67,7 @@ Deno.test("describe() ends the context of length-dependent scalings where transf
   assert.equal(describe(dynamic, "config.json").geometry.context, 2048);
 });
 
-Deno.test("describe() refuses what a family does not support by name, with what it does", () => {
+Deno.test("describe() refuses an unsupported setting by name and says what is supported", () => {
   const refused: [Record<string, unknown>, string, RegExp][] = [
     [
       { architectures: ["MixtralForCausalLM"] },

@@ -1,43 +1,43 @@
 /**
- * Blocks that architectures share. Shapes: S rows, H hidden, N heads, KV KV heads, D head_dim, P D
- * rounded up; (..) is (1, S) before the rows of the last stage are picked and (W) after.
+ * Blocks that all architectures share. Shapes: S rows, H hidden, N heads, KV KV heads, D head_dim,
+ * P D rounded up. (..) stands for (1, S), and in the last stage, once the wanted rows are picked,
+ * for (W).
  *
  * @module
  */
 import { modelError } from "../errors.ts";
 import type { Geometry, Group, TensorEntry } from "../manifest.ts";
+import { BLOCK } from "../quantise.ts";
 import type { GraphBuilder, Value } from "./builder.ts";
 import { kvNames } from "./contract.ts";
 
-/** Block length of `q4` and `q8` storage. */
-const BLOCK = 32;
-
-/** What every block needs to know. */
-export interface Stage {
+/** The graph that is being built and what its blocks have in common. */
+export interface StageScope {
   graph: GraphBuilder;
   geometry: Geometry;
-  /** `accuracy_level` of MatMulNBits. */
+  /** Attribute `accuracy_level` of MatMulNBits, see `StageGraphOptions` in stage.ts. */
   accuracyLevel: number;
-  /** Graph inputs and tables that attention shares among layers. */
+  /** Graph inputs that the attention of all layers shares. */
   attention: { positions: Value; pastRows: Value; totalRows: Value };
 }
 
-/** What attention takes from outside, of the layers with and of those without a window. */
+/** Inputs of attention that differ between layers with and without a window. */
 export interface View {
+  /** Number that is added to each score, f32 (1, 1, S, T): 0 or `MASKED`. */
   bias: Value;
-  /** Tables of the angles; absent: the layer does not rotate. */
+  /** Cos and sin tables; undefined: the layer does not rotate. */
   rotary?: { cos: Value; sin: Value };
 }
 
-/** GroupQueryAttention takes head sizes that are multiples of this. */
+/** GroupQueryAttention takes head sizes, in elements, that are multiples of this. */
 const HEAD_STEP = 8;
 
 /** Elements of a cached key or value of one head. */
 export const cacheDim = (headDim: number): number => Math.ceil(headDim / HEAD_STEP) * HEAD_STEP;
 
-/** A tensor of a blob. */
+/** A tensor that lies in a blob. */
 export interface Weight {
-  /** Hugging Face like name; names the initializer. */
+  /** Name of the constant in the graph: the tensor's name in Hugging Face checkpoints. */
   name: string;
   /** The blob's file name. */
   blob: string;
@@ -45,8 +45,8 @@ export interface Weight {
 }
 
 /**
- * Looks a tensor up in a group; throws OrreryError `model/tensor_missing` or `model/bad_tensor`
- * (wrong shape).
+ * Looks a tensor up in a group. Throws OrreryError `model/tensor_missing`, or `model/bad_tensor`
+ * for one of another shape.
  */
 export function weightOf(group: Group, tensor: string, name: string, shape: number[]): Weight {
   const entry = group.tensors[tensor];
@@ -63,7 +63,13 @@ export function weightOf(group: Group, tensor: string, name: string, shape: numb
 }
 
 /** (.., in) times a projection [out, in], plus a bias [out] if there is one -> (.., out). */
-export function linear(stage: Stage, path: string, x: Value, weight: Weight, bias?: Weight): Value {
+export function linear(
+  stage: StageScope,
+  path: string,
+  x: Value,
+  weight: Weight,
+  bias?: Weight,
+): Value {
   const [rows, columns] = weight.entry.shape;
   const product = isQuantised(weight)
     ? blockedProduct(stage, path, x, weight)
@@ -75,7 +81,13 @@ export function linear(stage: Stage, path: string, x: Value, weight: Weight, bia
 /**
  * (W, H) times the LM head [vocab, H], which is stored like the embedding -> `output` (W, vocab).
  */
-export function logits(stage: Stage, path: string, x: Value, weight: Weight, output: Value): void {
+export function logits(
+  stage: StageScope,
+  path: string,
+  x: Value,
+  weight: Weight,
+  output: Value,
+): void {
   if (isQuantised(weight)) {
     blockedProduct(stage, path, x, weight, output);
     return;
@@ -93,7 +105,7 @@ const isQuantised = ({ entry }: Weight) => entry.format === "q4" || entry.format
  * zeros and is not read.
  */
 function blockedProduct(
-  stage: Stage,
+  stage: StageScope,
   path: string,
   x: Value,
   weight: Weight,
@@ -120,17 +132,21 @@ function blockedProduct(
 }
 
 /**
- * An f32 or f16 tensor as f32. ONNX Runtime folds this Cast when the session is made: an f16 stage
- * takes the memory, and runs at the speed, of f32 (the CPU provider has no f16 product on x64).
+ * Gives an f32 or f16 tensor as f32. ONNX Runtime folds the Cast when it makes the session, so an
+ * f16 stage takes the memory of f32 and runs at its speed (the CPU provider has no f16 product on
+ * x64).
  */
-function wide(stage: Stage, path: string, weight: Weight, dims: number[]): Value {
+function wide(stage: StageScope, path: string, weight: Weight, dims: number[]): Value {
   const value = dense(stage, weight, dims);
   if (weight.entry.format === "f32") return value;
   return stage.graph.node("Cast", `${path}/Cast`, [value], { attributes: { to: 1 } });
 }
 
-/** Rows of a table [vocab, H] times the embedding's factor -> (1, S, H). */
-export function embedding(stage: Stage, path: string, tokens: Value, weight: Weight): Value {
+/**
+ * Looks tokens (1, S) up in a table [vocab, H] and multiplies by the embedding's factor -> (1, S,
+ * H).
+ */
+export function embedding(stage: StageScope, path: string, tokens: Value, weight: Weight): Value {
   const rows = tableRows(stage, path, tokens, weight);
   const { embedding_scale: factor } = stage.geometry;
   if (factor === undefined) return rows;
@@ -138,9 +154,10 @@ export function embedding(stage: Stage, path: string, tokens: Value, weight: Wei
 }
 
 /**
- * Rows of a table [vocab, H] -> (1, S, H); only the rows that are asked for are ever dequantised.
+ * Looks tokens (1, S) up in a table [vocab, H] -> (1, S, H). Only the rows of these tokens are
+ * dequantised.
  */
-function tableRows(stage: Stage, path: string, tokens: Value, weight: Weight): Value {
+function tableRows(stage: StageScope, path: string, tokens: Value, weight: Weight): Value {
   const { graph } = stage;
   const [vocab, hidden] = weight.entry.shape;
   const { format } = weight.entry;
@@ -169,7 +186,7 @@ function tableRows(stage: Stage, path: string, tokens: Value, weight: Weight): V
 }
 
 /** Root-mean-square norm over the last axis, (.., H) -> (.., H). */
-export function norm(stage: Stage, path: string, x: Value, weight: Weight): Value {
+export function norm(stage: StageScope, path: string, x: Value, weight: Weight): Value {
   const { graph, geometry } = stage;
   return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, [
     x,
@@ -179,8 +196,11 @@ export function norm(stage: Stage, path: string, x: Value, weight: Weight): Valu
   });
 }
 
-/** A norm's factors [H]. ONNX Runtime folds the sum when the session is made. */
-function gain(stage: Stage, path: string, weight: Weight): Value {
+/**
+ * The factors [H] of a norm: stored gain plus offset. ONNX Runtime folds the sum when it makes the
+ * session.
+ */
+function gain(stage: StageScope, path: string, weight: Weight): Value {
   const stored = wide(stage, path, weight, weight.entry.shape);
   const offset = stage.geometry.norms?.offset;
   if (!offset) return stored;
@@ -192,7 +212,7 @@ function gain(stage: Stage, path: string, weight: Weight): Value {
 
 /** Adds two (.., H) and norms the sum; returns both. */
 export function skipNorm(
-  stage: Stage,
+  stage: StageScope,
   path: string,
   x: Value,
   skip: Value,
@@ -213,7 +233,7 @@ export function skipNorm(
 
 /** Norms each of `count` heads: (1, S, count*D) -> the same. */
 export function headNorm(
-  stage: Stage,
+  stage: StageScope,
   path: string,
   x: Value,
   count: number,
@@ -244,7 +264,7 @@ export function headNorm(
  * filled up with zeros, which change neither scores nor sums.
  */
 export function attention(
-  stage: Stage,
+  stage: StageScope,
   path: string,
   layer: number,
   { bias, rotary }: View,
@@ -298,7 +318,7 @@ export function attention(
 
 /** (1, S, count*from) -> (1, S, count*to): zeros at the end of each head, or its end cut off. */
 function resizeHeads(
-  stage: Stage,
+  stage: StageScope,
   path: string,
   x: Value,
   count: number,
@@ -327,7 +347,7 @@ function resizeHeads(
 }
 
 /** activation(gate) * up, (.., I) -> (.., I). */
-export function gated(stage: Stage, path: string, gate: Value, up: Value): Value {
+export function gated(stage: StageScope, path: string, gate: Value, up: Value): Value {
   const { graph, geometry } = stage;
   // QuickGelu(x) = x * sigmoid(alpha * x): with alpha 1 the fused SiLU that the CPU provider has.
   const activated = geometry.mlp?.activation === "gelu_tanh"
@@ -339,7 +359,13 @@ export function gated(stage: Stage, path: string, gate: Value, up: Value): Value
 }
 
 /** cap * tanh(x / cap) of any shape -> `output`. */
-export function softcap(stage: Stage, path: string, x: Value, cap: number, output: Value): void {
+export function softcap(
+  stage: StageScope,
+  path: string,
+  x: Value,
+  cap: number,
+  output: Value,
+): void {
   const { graph } = stage;
   const factor = graph.float(`${path}/cap`, cap);
   const small = graph.node("Div", `${path}/Div`, [x, factor]);
@@ -347,13 +373,15 @@ export function softcap(stage: Stage, path: string, x: Value, cap: number, outpu
   graph.node("Mul", `${path}/Mul`, [bent, factor], { outputs: [output] });
 }
 
-function dense(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Value {
+/** The elements or codes of a tensor as a constant. */
+function dense(stage: StageScope, { name, blob, entry }: Weight, dims: number[]): Value {
   const { offset, bytes: length } = entry.data;
   const dtype = entry.format === "f32" || entry.format === "f16" ? entry.format : "u8";
   return stage.graph.constant({ name, dtype, dims, data: { location: blob, offset, length } });
 }
 
-function scales(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Value {
+/** The scales of a quantised tensor as a constant. */
+function scales(stage: StageScope, { name, blob, entry }: Weight, dims: number[]): Value {
   if (!entry.scales) {
     const message =
       `tensor ${name} is stored as ${entry.format} but has no scales; convert the model again`;
@@ -368,8 +396,8 @@ function scales(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Va
   });
 }
 
-/** The zero points of a tensor that has some; without them the operators take the middle code. */
-function zeroPoints(stage: Stage, { name, blob, entry }: Weight, dims: number[]): Value[] {
+/** The zero points of a tensor, empty if it has none: the operators then take the middle code. */
+function zeroPoints(stage: StageScope, { name, blob, entry }: Weight, dims: number[]): Value[] {
   if (!entry.zeros) return [];
   const { offset, bytes: length } = entry.zeros;
   const data = { location: blob, offset, length };

@@ -12,20 +12,20 @@ import type {
   OnnxValue,
 } from "./onnx.ts";
 
-/** Name of a value (edge) in the graph. */
+/** Name of a value (an edge) in the graph. */
 export type Value = string;
 
 /** Contrib operators of ONNX Runtime. */
 const MICROSOFT = "com.microsoft";
 
 /** Options of {@linkcode GraphBuilder.node}. */
-export interface NodeOptions {
+export interface OpOptions {
   attributes?: Record<string, OnnxAttribute>;
   /** Names of the outputs; `""` leaves an optional one out. @default [`${name}/output_0`] */
   outputs?: Value[];
 }
 
-/** Grows one graph, node after node in execution order. */
+/** Builds one graph. Nodes are added in the order in which they run. */
 export class GraphBuilder {
   readonly #nodes: OnnxNode[] = [];
   readonly #initializers = new Map<string, OnnxInitializer>();
@@ -43,41 +43,46 @@ export class GraphBuilder {
     this.#outputs.push({ name, dtype, dims });
   }
 
-  /** Adds a constant; one of the same name is taken to be the same constant. */
+  /**
+   * Adds a constant. A second one of the same name replaces the first, so one name must always mean
+   * one constant.
+   */
   constant(initializer: OnnxInitializer): Value {
     this.#initializers.set(initializer.name, initializer);
     return initializer.name;
   }
 
-  /** Adds an `i64` constant held in the model file; no `dims` gives a vector. */
+  /** Adds an `i64` constant that lies in the model file; without `dims` it is a vector. */
   ints(name: string, values: number[], dims: number[] = [values.length]): Value {
     const data = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
     return this.constant({ name, dtype: "i64", dims, data });
   }
 
-  /** Adds an `f32` scalar held in the model file. */
+  /** Adds an `f32` scalar that lies in the model file. */
   float(name: string, value: number): Value {
     const data = new Uint8Array(Float32Array.of(value).buffer);
     return this.constant({ name, dtype: "f32", dims: [], data });
   }
 
   /** Adds an ai.onnx operator; returns its first output. */
-  node(op: string, name: string, inputs: Value[], options: NodeOptions = {}): Value {
+  node(op: string, name: string, inputs: Value[], options: OpOptions = {}): Value {
     return this.#add("", op, name, inputs, options);
   }
 
   /** Adds a com.microsoft operator; returns its first output. */
-  contrib(op: string, name: string, inputs: Value[], options: NodeOptions = {}): Value {
+  contrib(op: string, name: string, inputs: Value[], options: OpOptions = {}): Value {
     return this.#add(MICROSOFT, op, name, inputs, options);
   }
 
-  #add(domain: string, op: string, name: string, inputs: Value[], options: NodeOptions): Value {
+  #add(domain: string, op: string, name: string, inputs: Value[], options: OpOptions): Value {
     const { attributes = {}, outputs = [`${name}/output_0`] } = options;
     this.#nodes.push({ op, domain, name, inputs, outputs, attributes });
     return outputs[0];
   }
 
-  /** Bytes of the constants that lie outside the model file; ranges used twice count once. */
+  /**
+   * Bytes of the constants that lie outside the model file; a range that is used twice counts once.
+   */
   externalBytes(): number {
     const ranges = new Map<string, number>();
     for (const { data } of this.#initializers.values()) {

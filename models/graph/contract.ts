@@ -2,58 +2,70 @@
  * Names, shapes and dtypes of a stage graph's inputs and outputs: the contract between the graph
  * builder (`models/graph/`) and the engine (`runtime/engine/`).
  *
- * S = rows of the frame, T = rows visible in the arena (past + S), C = capacity of the arena, W =
- * wanted rows, H = hidden, KV = KV heads, D = cached head_dim, V = vocabulary.
+ * S = rows of the frame, T = rows visible in the arena (past + S), C = capacity of the arena in
+ * rows, W = wanted rows, H = hidden, KV = KV heads, D = cached head_dim, V = vocabulary.
  *
- *     inputs   tokens      i64 (1, S)        first stage
- *              hidden      f32 (1, S, H)     other stages
- *              positions   i64 (1, S)
- *              bias        f32 (1, 1, S, T)  0 where row s may see slot t, MASKED elsewhere
- *              window_bias f32 (1, 1, S, T)  if `StageGraph.window` is set: `bias`, and MASKED where slot t's position is
- *                                            `window` or more below row s's
- *              past_rows   i32 (1)           T - 1        (GroupQueryAttention seqlens_k)
- *              total_rows  i32 ()            T            (GroupQueryAttention total_sequence_length)
- *              want        i64 (W)           last stage: rows whose logits are wanted
- *              past_key.L, past_value.L        f32 (1, KV, C, D) for each layer L of the stage (model-wide number)
- *     outputs  next_hidden f32 (1, S, H)     all but the last stage (a graph's inputs and outputs must differ in name)
- *              logits      f32 (W, V)        last stage
- *              present_key.L, present_value.L  the same buffers as past_*: passed as preallocated fetches, written in place
+ *     inputs   tokens       i64 (1, S)        first stage
+ *              hidden       f32 (1, S, H)     other stages
+ *              positions    i64 (1, S)
+ *              bias         f32 (1, 1, S, T)  0 where row s may see slot t, else MASKED
+ *              window_bias  f32 (1, 1, S, T)  if `StageGraph.window` is set: as `bias`, and MASKED
+ *                                             where slot t's position is `window` or more below
+ *                                             row s's
+ *              past_rows    i32 (1)           T - 1  (GroupQueryAttention seqlens_k)
+ *              total_rows   i32 ()            T      (its total_sequence_length)
+ *              want         i64 (W)           last stage: rows whose logits are wanted
+ *              past_key.L, past_value.L
+ *                           f32 (1, KV, C, D) for each layer L of the stage (model-wide number)
+ *     outputs  next_hidden  f32 (1, S, H)     all but the last stage (an output's name must differ
+ *                                             from an input's)
+ *              logits       f32 (W, V)        last stage
+ *              present_key.L, present_value.L
+ *                           the same buffers as past_*: they are passed as preallocated fetches
+ *                           and written in place
  *
  * @module
  */
 
 /**
- * Bias of a hidden slot: large enough that softmax gives exactly 0 in f32, small enough never to
- * overflow.
+ * Bias that hides a slot from a row: so low that softmax gives exactly 0 in f32, and not so low
+ * that a sum overflows.
  */
 export const MASKED: number = -1e9;
 
 /** A stage graph, ready for an inference session. */
 export interface StageGraph {
-  /** `.onnx` file; its external data are blobs that lie where the graph says, beside it. */
+  /** Path of the `.onnx` file. The blobs that it refers to lie in the same folder. */
   path: string;
-  /** 0-based. */
+  /** First layer of the stage, 0-based. */
   firstLayer: number;
-  /** Inclusive. */
+  /** Last layer of the stage, inclusive. */
   lastLayer: number;
-  /** Has the embedding: takes `tokens`. */
+  /** Whether the stage has the embedding: it takes `tokens`. */
   first: boolean;
-  /** Has norm and LM head: takes `want`, gives `logits`. */
+  /** Whether the stage has final norm and LM head: it takes `want` and gives `logits`. */
   last: boolean;
-  /** Bytes of the weights that the session maps; how many become private memory: `stage.ts`. */
+  /**
+   * Bytes of the weights that a session maps; `stage.ts` says how many of them become private
+   * memory.
+   */
   weightBytes: number;
   /**
-   * Positions that rows see in the windowed layers of this stage, their own included; absent: it
-   * has no such layers.
+   * Positions that a row sees in the windowed layers of this stage, its own included; undefined:
+   * the stage has no such layers.
    */
   window?: number;
-  /** Elements of a cached key or value: head_dim, rounded up to what the operator takes. */
+  /**
+   * Elements of a cached key or value of one head: head_dim, rounded up to what the operator takes.
+   */
   cacheDim: number;
-  /** KV bytes of one row: layers x 2 x kv_heads x cacheDim x 4. */
+  /** Bytes of one row in the KV cache of this stage: layers x 2 x kv_heads x cacheDim x 4. */
   kvBytesPerRow: number;
 }
 
-/** Name of a layer's KV inputs and outputs. */
+/**
+ * Names of the KV inputs and outputs of a layer; `layer` is its number in the whole model, 0-based.
+ */
 export const kvNames = (
   layer: number,
 ): { pastKey: string; pastValue: string; presentKey: string; presentValue: string } => ({

@@ -1,5 +1,5 @@
 /**
- * One layer of a decoder, as its geometry describes it.
+ * Builds one layer of a decoder from its geometry.
  *
  * @module
  */
@@ -12,33 +12,41 @@ import {
   linear,
   norm,
   skipNorm,
-  type Stage,
+  type StageScope,
   type View,
   type Weight,
   weightOf,
 } from "./blocks.ts";
 import type { Value } from "./builder.ts";
 
-/** State between layers: the residual stream and what the last block has yet to add to it. */
+/**
+ * What one layer hands to the next: the residual stream, and the output of the last block, which is
+ * not yet added to it.
+ */
 export interface Stream {
   /** (1, S, H), or (W, H) once the wanted rows are picked. */
   residual: Value;
-  /** Same shape; absent at the start of a stage. */
+  /**
+   * Output of the last block, of the same shape; undefined after the embedding, when there is none.
+   */
   update?: Value;
 }
 
-/** A layer to build. */
+/** A layer to be built. */
 export interface Layer {
-  /** 0-based, in the whole model. */
+  /** Number of the layer in the whole model, 0-based. */
   number: number;
   group: Group;
   view: View;
-  /** Keeps only the rows that are wanted after attention, (1, S, n) -> (W, n). */
+  /**
+   * Reduces rows to the wanted ones, (1, S, n) -> (W, n). Set for the model's last layer, of which
+   * everything after attention is needed for wanted rows only.
+   */
   pick?: (x: Value, path: string) => Value;
 }
 
 /**
- * Adds one layer to the graph. In brackets what only some families have.
+ * Adds one layer to the graph. What stands in brackets exists in some families only.
  *
  *     residual ----(+)-----------------------------------------(+)----------------> residual
  *     update ------'|                                           ^|
@@ -52,7 +60,7 @@ export interface Layer {
  *                             o_proj -[+bias]-[attn_after_norm]-'             [mlp_after_norm]-----> update
  */
 export function addLayer(
-  stage: Stage,
+  stage: StageScope,
   { number, group, view, pick }: Layer,
   stream: Stream,
 ): Stream {

@@ -39,7 +39,8 @@ message GraphProto {
 }
 message OperatorSetIdProto { string domain = 1; int64 version = 2; }
 message ModelProto {
-  int64 ir_version = 1; string producer_name = 2; GraphProto graph = 7; repeated OperatorSetIdProto opset_import = 8;
+  int64 ir_version = 1; string producer_name = 2; GraphProto graph = 7;
+  repeated OperatorSetIdProto opset_import = 8;
 }
 `;
 
@@ -62,9 +63,9 @@ export type OnnxAttribute = number | string | number[] | { float: number };
 /** One operator. An input named `""` is an optional one left out. */
 export interface OnnxNode {
   op: string;
-  /** `""` is ai.onnx. */
+  /** Domain of the operator; `""` is ai.onnx. */
   domain: string;
-  /** Path-like, e.g. `/model/layers.0/attn/q_proj/MatMul`. */
+  /** Name in the form of a path, e.g. `/model/layers.0/attn/q_proj/MatMul`. */
   name: string;
   inputs: string[];
   outputs: string[];
@@ -76,18 +77,18 @@ export interface OnnxInitializer {
   name: string;
   dtype: OnnxDType;
   dims: number[];
-  /** Little-endian elements, or where they lie (bytes). */
+  /** Little-endian elements, or their range in a file of the model's folder, in bytes. */
   data: Uint8Array | { location: string; offset: number; length: number };
 }
 
-/** A graph's input or output; a string is a symbolic dimension. */
+/** An input or output of a graph; a string in `dims` is a symbolic dimension. */
 export interface OnnxValue {
   name: string;
   dtype: OnnxDType;
   dims: (number | string)[];
 }
 
-/** A whole graph; nodes in an order in which they can run. */
+/** A whole graph. The order of the nodes is one in which they can run. */
 export interface OnnxGraph {
   name: string;
   nodes: OnnxNode[];

@@ -26,7 +26,7 @@ Deno.test("encodeModel() writes a model that ONNX Runtime runs", async () => {
   await session.release();
 });
 
-Deno.test("encodeModel() keeps zeros, floats, lists and strings among the attributes apart", () => {
+Deno.test("encodeModel() keeps zeros, floats, lists and strings apart in attributes", () => {
   const graph = new GraphBuilder();
   graph.node("Any", "/any", [], {
     attributes: { i: 0, f: { float: 0.5 }, s: "text", list: [1, -2] },

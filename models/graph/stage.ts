@@ -1,11 +1,12 @@
 /**
- * The graph of any layer range, over the model store's blobs as external data.
+ * Builds the ONNX graph of a layer range; its weights are the blobs of the model store.
  *
- * Memory, measured on onnxruntime-node 1.30 (3 layers of a 0.5B shape): a session maps the blobs
- * and then packs the products' weights into memory of its own, after which the mapped pages go. Of
- * 73 MiB of q4, 94 of q8, 167 of f16 and 335 of f32 weights 69, 90, 279 and 260 MiB end up private
- * (f16 is widened to f32; an embedding stays mapped). With `disable_prepacking` f32 stays mapped
- * entirely (8 MiB private) at the same speed, but q4 and q8 decode 30 to 40 times slower.
+ * Memory, measured on onnxruntime-node 1.30 (3 layers of a 0.5B shape): a session maps the blobs,
+ * then packs the weights of products into private memory, after which the mapped pages are
+ * released. Of 73 MiB of q4, 94 of q8, 167 of f16 and 335 of f32 weights 69, 90, 279 and 260 MiB
+ * become private (f16 is widened to f32; an embedding stays mapped). With `disable_prepacking` all
+ * f32 weights stay mapped (8 MiB private) at the same speed, but q4 and q8 decode 30 to 40 times
+ * slower.
  *
  * @module
  */
@@ -22,7 +23,7 @@ import {
   logits,
   skipNorm,
   softcap,
-  type Stage,
+  type StageScope,
   type View,
   weightOf,
 } from "./blocks.ts";
@@ -31,8 +32,10 @@ import type { StageGraph } from "./contract.ts";
 import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
 
-/** Alignment of the tables' file, so that each can be mapped. */
+/** Alignment in bytes of each table in its file, so that it can be memory-mapped. */
 const PAGE = 4096;
+/** Version of the tables' layout, part of their file's name: raise it when the bytes change. */
+const TABLE_VERSION = 2;
 
 /** Options of {@linkcode buildStageGraph}. */
 export interface StageGraphOptions {
@@ -40,22 +43,23 @@ export interface StageGraphOptions {
   firstLayer: number;
   /** Last layer, inclusive. */
   lastLayer: number;
-  /** Folder of the model's blobs; the graph is written beside them. */
+  /** Folder of the model's blobs; the graph is written into it too. */
   blobDir: string;
   /**
    * Arithmetic of quantised products: 4 rounds activations to int8 (fast), 1 computes in f32
-   * (slower, closer to the weights as stored). `f16` and `f32` weights do not care. @default 4
+   * (slower, closer to the stored weights). It makes no difference for `f16` and `f32` weights.
+   * @default 4
    */
   accuracyLevel?: 1 | 4;
 }
 
 /**
- * Writes `<blobDir>/stage-<hash>.onnx` for a layer range, unless it is there, and tells what it
- * needs.
+ * Writes `<blobDir>/stage-<hash>.onnx` for a layer range, unless that file exists, and returns its
+ * description.
  *
- * The same manifest and options give the same bytes on every machine. Beside it goes `rope-<hash>`,
- * the cos/sin tables. Throws OrreryError `model/`: `bad_layer_range`, `architecture_unknown`,
- * `unsupported_rope`, `bad_rope`, `tensor_missing`, `bad_tensor`.
+ * The same manifest and options give the same bytes on every machine. The cos/sin tables go into a
+ * second file, `rope-<hash>`. Throws OrreryError `model/`: `bad_layer_range`,
+ * `architecture_unknown`, `unsupported_rope`, `bad_rope`, `tensor_missing`, `bad_tensor`.
  */
 export async function buildStageGraph(
   manifest: Manifest,
@@ -91,7 +95,7 @@ export async function buildStageGraph(
   const totalRows = graph.input("total_rows", "i32", []);
   const views = await layerViews(graph, geometry, { bias, firstLayer, lastLayer, blobDir });
   const tableBytes = graph.externalBytes();
-  const stage: Stage = {
+  const stage: StageScope = {
     graph,
     geometry,
     accuracyLevel,
@@ -105,8 +109,8 @@ export async function buildStageGraph(
     stream = { residual: embedding(stage, "/model/embed_tokens", stream.residual, table) };
   } else {
     // Within a stage a layer begins with a fused add and norm, whose sums differ in the last bits
-    // from the plain norm's. hidden = half + half is exact, so the same operator sees the same
-    // numbers and a split changes no bit.
+    // from those of a norm alone. Since hidden = half + half is exact, the first layer of a stage
+    // runs the same operator on the same numbers, and a split changes no bit.
     const residual = graph.node("Mul", "/hidden/Mul", [
       stream.residual,
       graph.float("/hidden/half", 0.5),
@@ -141,7 +145,7 @@ export async function buildStageGraph(
   };
 }
 
-/** Which rows each layer of a range sees, and how it rotates. */
+/** The bias and the rotation of each layer of a range. */
 async function layerViews(
   graph: GraphBuilder,
   geometry: Geometry,
@@ -175,7 +179,8 @@ function firstInput(graph: GraphBuilder, { geometry }: Manifest, first: boolean)
 }
 
 /**
- * Rows `want` of (1, S, n) as (W, n): after the last layer's attention nothing else is computed.
+ * Picks the rows `want` of (1, S, n) -> (W, n), so that nothing after the last layer's attention is
+ * computed for other rows.
  */
 function wantedRows(graph: GraphBuilder): (x: Value, path: string) => Value {
   const want = graph.input("want", "i64", ["wanted"]);
@@ -186,8 +191,11 @@ function wantedRows(graph: GraphBuilder): (x: Value, path: string) => Value {
   };
 }
 
-/** Final norm and LM head, their softcap if any: (W, H) -> logits (W, V). */
-function addHead(stage: Stage, manifest: Manifest, { residual, update }: Stream): void {
+/**
+ * Adds final norm, LM head and, where the model has one, the cap of the logits: (W, H) -> logits
+ * (W, V).
+ */
+function addHead(stage: StageScope, manifest: Manifest, { residual, update }: Stream): void {
   const { graph, geometry: { hidden, vocab, logit_softcap: cap } } = stage;
   const gain = weightOf(manifest.head, "norm", "model.norm.weight", [hidden]);
   const { normed } = skipNorm(stage, "/model/norm", residual, update!, gain);
@@ -197,21 +205,23 @@ function addHead(stage: Stage, manifest: Manifest, { residual, update }: Stream)
   graph.output("logits", "f32", ["wanted", vocab]);
 }
 
-/** The residual stream of the next stage: (1, S, H). */
-function addHidden(stage: Stage, { residual, update }: Stream): void {
+/** Adds the output that the next stage takes: the residual stream (1, S, H). */
+function addHidden(stage: StageScope, { residual, update }: Stream): void {
   const { graph, geometry } = stage;
   graph.node("Add", "/next_hidden/Add", [residual, update!], { outputs: ["next_hidden"] });
   graph.output("next_hidden", "f32", [1, "rows", geometry.hidden]);
 }
 
-/** Writes the cos/sin tables to `rope-<hash>`, unless it is there, and refers to them. */
+/**
+ * Writes the cos/sin tables to `rope-<hash>`, unless that file exists, and adds them as constants.
+ */
 async function ropeConstants(
   graph: GraphBuilder,
   rotary: RotaryGeometry,
   context: number,
   blobDir: string,
 ): Promise<{ cos: Value; sin: Value }> {
-  const key = JSON.stringify([2, context, rotary.dims, rotary.theta, rotary.scaling]);
+  const key = JSON.stringify([TABLE_VERSION, context, rotary.dims, rotary.theta, rotary.scaling]);
   const location = `rope-${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
   const dims = [context, rotary.dims / 2];
   const length = context * rotary.dims * 2;
@@ -234,7 +244,9 @@ async function ropeConstants(
   return { cos: table("cos", 0), sin: table("sin", offset) };
 }
 
-/** Writes a file that is named by its content: whole or not at all, and only if it is not there. */
+/**
+ * Writes a file that is named by its content: whole or not at all, and only if it does not exist.
+ */
 async function writeOnce(path: string, parts: () => Uint8Array[]): Promise<void> {
   if (await stat(path).then(() => true, () => false)) return;
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;

@@ -79,7 +79,7 @@ async function readGraph(path: string): Promise<DecodedGraph> {
   return decodeModel(await readFile(path)).graph as DecodedGraph;
 }
 
-Deno.test("buildStageGraph() gives first, middle and last stages the inputs and outputs of the contract", async () => {
+Deno.test("buildStageGraph() gives every stage the inputs and outputs of the contract", async () => {
   await withFolder(async (blobDir) => {
     const common = ["positions", "bias", "past_rows", "total_rows"];
     const kv = (layer: number, when: string) => [`${when}_key.${layer}`, `${when}_value.${layer}`];
@@ -158,7 +158,7 @@ Deno.test("buildStageGraph() refers only to the blobs of its own layers", async 
   });
 });
 
-Deno.test("buildStageGraph() gives the same bytes and name anywhere, and leaves a file that is there alone", async () => {
+Deno.test("buildStageGraph() gives the same bytes and name anywhere and keeps an existing file", async () => {
   await withFolder((one) =>
     withFolder(async (two) => {
       const range = { firstLayer: 0, lastLayer: 1 };
@@ -176,7 +176,7 @@ Deno.test("buildStageGraph() gives the same bytes and name anywhere, and leaves 
   );
 });
 
-Deno.test("buildStageGraph() made by two callers at once leaves whole files", async () => {
+Deno.test("buildStageGraph() leaves whole files when two callers build at once", async () => {
   await withFolder(async (blobDir) => {
     const build = () => buildStageGraph(manifest(), { firstLayer: 0, lastLayer: 2, blobDir });
     const stages = await Promise.all([build(), build(), build()]);
@@ -186,7 +186,7 @@ Deno.test("buildStageGraph() made by two callers at once leaves whole files", as
   });
 });
 
-Deno.test("buildStageGraph() refuses layers that do not exist, with the layers that do", async () => {
+Deno.test("buildStageGraph() refuses layers that do not exist and names those that do", async () => {
   await withFolder(async (blobDir) => {
     for (const [firstLayer, lastLayer] of [[0, 3], [2, 1], [-1, 0], [0, 0.5]]) {
       await assert.rejects(
@@ -198,7 +198,7 @@ Deno.test("buildStageGraph() refuses layers that do not exist, with the layers t
   });
 });
 
-Deno.test("buildStageGraph() refuses an architecture that it does not know, by name", async () => {
+Deno.test("buildStageGraph() refuses an unknown architecture by name", async () => {
   await withFolder(async (blobDir) => {
     const stranger = manifest();
     stranger.geometry.architecture = "GPT2LMHeadModel";
@@ -211,7 +211,7 @@ Deno.test("buildStageGraph() refuses an architecture that it does not know, by n
   });
 });
 
-Deno.test("buildStageGraph() refuses a manifest whose tensors are absent, of another shape or without scales", async () => {
+Deno.test("buildStageGraph() refuses tensors that are absent, of another shape or without scales", async () => {
   await withFolder(async (blobDir) => {
     const broken = async (code: string, change: (m: Manifest) => void) => {
       const bad = manifest();

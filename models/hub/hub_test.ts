@@ -99,7 +99,7 @@ Deno.test("parseHubSpec() takes owner/name and a GGUF file in it", () => {
   for (const spec of none) assert.equal(parseHubSpec(spec), undefined, spec);
 });
 
-test("HubModel.fetch() brings the files of a sharded checkpoint and no others, the token to the hub alone", async () => {
+test("HubModel.fetch() gets the files of a sharded checkpoint, and sends the token to the hub alone", async () => {
   await scene({ files: SHARDED, privateFor: "hf_secret" }, async ({ hub, get }) => {
     const seen: number[] = [];
     const folder = await get({
@@ -137,7 +137,7 @@ test("HubModel.resolve() takes a revision with a slash in its name", async () =>
   });
 });
 
-test("HubModel.fetch() brings one GGUF file out of a subfolder", async () => {
+test("HubModel.fetch() gets one GGUF file out of a subfolder", async () => {
   const file = "q4/tiny.gguf";
   await scene({ files: { ...TEXTS, [file]: weights(5000, 3) } }, async ({ get }) => {
     const path = await get({}, file);
@@ -160,7 +160,7 @@ for (const kind of ["cut", "short"] as const) {
   });
 }
 
-test("HubModel.fetch() goes on where an interrupted one stopped", async () => {
+test("HubModel.fetch() resumes an interrupted download", async () => {
   await scene({ files: SINGLE }, async ({ hub, get }) => {
     const abort = new AbortController();
     const onProgress = ({ file, done }: { file: string; done: number }) => {
@@ -175,14 +175,14 @@ test("HubModel.fetch() goes on where an interrupted one stopped", async () => {
   }, [{ on: "model.safetensors", kind: "slow" }]);
 });
 
-test("HubModel.fetch() goes on with a server that knows no ranges", async () => {
+test("HubModel.fetch() starts again with a server that ignores ranges", async () => {
   await scene({ files: SINGLE }, async ({ get }) => assertHolds(await get(), SINGLE), [
     { on: "model.safetensors", kind: "cut" },
     { on: "model.safetensors", kind: "no_ranges" },
   ]);
 });
 
-test("HubModel.fetch() fetches the whole again when what lay here was damaged", async () => {
+test("HubModel.fetch() fetches a file again when its partial download was damaged", async () => {
   await scene({ files: SINGLE }, async ({ hub, dir, get }) => {
     const folder = join(dir, "ada--tiny", commitOf(SINGLE));
     await Deno.mkdir(folder, { recursive: true });
@@ -211,7 +211,7 @@ for (const file of ["model.safetensors", "tokenizer.json"]) {
   });
 }
 
-test("HubModel.fetch() outlasts what passes", async () => {
+test("HubModel.fetch() retries temporary failures", async () => {
   const retries: string[] = [];
   await scene({ files: SINGLE }, async ({ get }) => {
     await assertHolds(await get({ onRetry: (why) => void retries.push(why) }), SINGLE);
@@ -229,7 +229,7 @@ test("HubModel.fetch() outlasts what passes", async () => {
   ]);
 });
 
-test("HubModel.fetch() waits no longer than is sensible", async () => {
+test("HubModel.fetch() gives up when a pause is too long or attempts are too many", async () => {
   await scene({ files: SINGLE }, async ({ get }) => {
     await assert.rejects(get(), {
       code: "hub_busy",
@@ -241,7 +241,7 @@ test("HubModel.fetch() waits no longer than is sensible", async () => {
   }, [{ on: "/model.safetensors", kind: 500, times: 100 }]);
 });
 
-test("HubModel.fetch() begins a silent answer anew and leaves a slow one alone", async () => {
+test("HubModel.fetch() restarts a silent response and lets a slow one finish", async () => {
   const retries: string[] = [];
   await scene({ files: SINGLE }, async ({ get }) => {
     await assertHolds(
@@ -253,7 +253,7 @@ test("HubModel.fetch() begins a silent answer anew and leaves a slow one alone",
   }, [{ on: "/tokenizer.json", kind: "silent" }, { on: "/model.safetensors", kind: "slow" }]);
 });
 
-test("HubModel.resolve() and fetch() say who may not read what", async () => {
+test("HubModel.resolve() and fetch() name the repository that may not be read, and why", async () => {
   await scene({ files: SINGLE, gatedFor: "hf_good" }, async ({ get }) => {
     await assert.rejects(get(), {
       code: "hub_gated",
@@ -282,7 +282,7 @@ test("HubModel.resolve() and fetch() say who may not read what", async () => {
   });
 });
 
-test("HubModel.fetch() refuses what has no weights to read, by name", async () => {
+test("HubModel.fetch() refuses a repository without readable weights and says why", async () => {
   const cases: [Record<string, Uint8Array<ArrayBuffer>>, string, RegExp][] = [
     [
       { ...TEXTS, "pytorch_model.bin": weights(9, 1) },
@@ -330,7 +330,7 @@ test("HubModel.fetch() refuses what has no weights to read, by name", async () =
   }
 });
 
-test("HubModel.fetch() lets a model be refused before its weights come", async () => {
+test("HubModel.fetch() lets its caller refuse a model before its weights are fetched", async () => {
   await scene({ files: SINGLE }, async ({ hub, get }) => {
     const check = async (folder: string) => {
       assert.deepEqual(await names(folder), ["config.json", "tokenizer.json"]);
@@ -341,7 +341,7 @@ test("HubModel.fetch() lets a model be refused before its weights come", async (
   });
 });
 
-test("HubModel.fetch() waits for another one of the same model", async () => {
+test("HubModel.fetch() waits for another download of the same model", async () => {
   await scene({ files: SINGLE }, async ({ hub, dir, get }) => {
     const waited = Promise.withResolvers<void>();
     const first = await HubModel.resolve({ repo: "ada/tiny" }, { endpoint: hub.url });
@@ -356,7 +356,7 @@ test("HubModel.fetch() waits for another one of the same model", async () => {
   });
 });
 
-test("HubModel.resolve() names a hub that cannot be reached, or is none", async () => {
+test("HubModel.resolve() names a hub that is unreachable or does not speak the protocol", async () => {
   const gone = await HubServer.start({ repositories: {} });
   const { url } = gone;
   await gone[Symbol.asyncDispose]();
@@ -378,7 +378,7 @@ test("HubModel.resolve() names a hub that cannot be reached, or is none", async 
   }
 });
 
-test("HubModel.resolve() follows no endless redirects", async () => {
+test("HubModel.resolve() refuses endless redirects", async () => {
   await using site = Deno.serve(
     { port: 0, onListen() {} },
     () => new Response(null, { status: 302, headers: { location: "/x" } }),

@@ -15,12 +15,12 @@ function fixture(type: string): { blocks: Uint8Array<ArrayBuffer>; values: Float
   };
 }
 
-Deno.test("the fixture has blocks of every type that is read", () => {
+Deno.test("blocks.json holds blocks of every type that is read", () => {
   assert.deepEqual(Object.keys(FIXTURE).sort(), [...GGUF_TYPES].sort());
 });
 
 for (const type of GGUF_TYPES) {
-  Deno.test(`dequantise() of ${type} gives the very values of gguf-py`, () => {
+  Deno.test(`dequantise() of ${type} gives exactly the values of gguf-py`, () => {
     const { blocks, values } = fixture(type);
     assert.equal(values.length, COUNT);
     assert.deepEqual(dequantise(type, blocks, COUNT), values);

@@ -185,7 +185,7 @@ Deno.test("tokenizerOf() obeys add_bos_token, add_eos_token and add_space_prefix
   assert.equal(tokenizer.decode([260, 261]), "ab ab");
 });
 
-Deno.test("tokenizerOf() finds what ends a turn and all chat templates", async () => {
+Deno.test("tokenizerOf() finds the tokens that end a turn and all chat templates", async () => {
   const tokens = ["a", "<eos>", "<|im_end|>"];
   const { ends, settings } = await throughFile({
     "tokenizer.ggml.model": { type: "string", value: "gpt2" },
@@ -203,7 +203,7 @@ Deno.test("tokenizerOf() finds what ends a turn and all chat templates", async (
   ]);
 });
 
-Deno.test("tokenizerOf() refuses other tokenizers by name and lists that do not fit", async () => {
+Deno.test("tokenizerOf() refuses other tokenizers by name, and lists of the wrong length", async () => {
   const fields = sentencePieceFields(SMALL);
   await assert.rejects(
     throughFile({ ...fields, "tokenizer.ggml.model": { type: "string", value: "t5" } }),

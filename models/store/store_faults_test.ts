@@ -223,7 +223,7 @@ const FAULTS: [what: string, code: string, message: RegExp, shards: number, make
 ];
 
 for (const [what, code, message, shards, make] of FAULTS) {
-  Deno.test(`ModelStore.add() refuses ${what} and leaves no model and no half file`, async () => {
+  Deno.test(`ModelStore.add() refuses ${what} and leaves no model and no partial file`, async () => {
     await inFolder(async (dir) => {
       const store = await ModelStore.open(join(dir, "store"));
       const source = await writeTinyCheckpoint(join(dir, "model"), { shards });

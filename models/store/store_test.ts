@@ -110,7 +110,7 @@ Deno.test("ModelStore.add() converts the same source with the same settings only
   });
 });
 
-Deno.test("ModelStore.add() goes on after an interruption and leaves no half blob", async () => {
+Deno.test("ModelStore.add() goes on after an interruption and leaves no partial blob", async () => {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));
     await writeTinyCheckpoint(join(dir, "model"));
@@ -133,7 +133,7 @@ Deno.test("ModelStore.add() goes on after an interruption and leaves no half blo
   });
 });
 
-Deno.test("ModelStore.add() works when two run at once", async () => {
+Deno.test("ModelStore.add() gives the same model to two callers at once", async () => {
   await inFolder(async (dir) => {
     await writeTinyCheckpoint(join(dir, "model"));
     const stores = [
@@ -160,7 +160,7 @@ Deno.test("ModelStore.remove() keeps the blobs of other models", async () => {
   });
 });
 
-Deno.test("ModelStore.remove() takes the stage graphs and tables that no other model uses", async () => {
+Deno.test("ModelStore.remove() deletes stage graphs and tables that no other model uses", async () => {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));
     await writeTinyCheckpoint(join(dir, "model"));
@@ -182,7 +182,7 @@ Deno.test("ModelStore.remove() takes the stage graphs and tables that no other m
   });
 });
 
-Deno.test("ModelStore.remove() leaves a table that was just written: its stage graph may be about to be", async () => {
+Deno.test("ModelStore.remove() keeps a table that was just written, whose graph may follow", async () => {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));
     await writeTinyCheckpoint(join(dir, "model"));
@@ -194,7 +194,7 @@ Deno.test("ModelStore.remove() leaves a table that was just written: its stage g
   });
 });
 
-Deno.test("ModelStore.entries() lists a model whose manifest is malformed, which can be removed with all that it had", async () => {
+Deno.test("ModelStore.entries() lists a model with a malformed manifest, which can be removed", async () => {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));
     await writeTinyCheckpoint(join(dir, "model"));
@@ -300,7 +300,7 @@ Deno.test("ModelStore.add() needs no more disk space than it announces, at every
   });
 });
 
-Deno.test("ModelStore.add() stores embedding and LM head as it is told, and runs them", async () => {
+Deno.test("ModelStore.add() stores and runs embedding and LM head at the precision asked for", async () => {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));
     await writeTinyCheckpoint(join(dir, "model"), {
@@ -358,7 +358,7 @@ Deno.test("ModelStore.verify() finds a changed and a missing blob", async () => 
   });
 });
 
-Deno.test("ModelStore.importBlob() goes on from what arrived and refuses a wrong hash", async () => {
+Deno.test("ModelStore.importBlob() continues a partial blob and refuses a wrong hash", async () => {
   await inFolder(async (dir) => {
     const from = await ModelStore.open(join(dir, "from"));
     const to = await ModelStore.open(join(dir, "to"));

@@ -65,7 +65,7 @@ Deno.test("readTensor() gives the rows of a part, numbered from 0, for any size 
   }
 });
 
-Deno.test("readTensor() stops reading behind the part's last row", async () => {
+Deno.test("readTensor() stops reading after the part's last row", async () => {
   const asked = { shapes: [], rows: 0 };
   for await (const _ of readTensor(source(2, asked), part(2, 2)));
   assert.equal(asked.rows, 4);

@@ -1,5 +1,5 @@
 /**
- * Chat templates: messages to the prompt that a model was trained on.
+ * Chat templates: turn messages into the form of prompt that a model was trained on.
  *
  * @module
  */
@@ -9,27 +9,25 @@ import { modelError, reasonOf } from "../errors.ts";
 import { readIfThere } from "../files.ts";
 import { readTokenizerConfig, type TokenizerConfig, tokenizerConfigSchema } from "./tokenizer.ts";
 
-/**
- * A message of a conversation; further fields (`tool_calls`, ...) reach the template as they are.
- */
+/** A message of a conversation. */
 export interface ChatMessage {
-  /** Who speaks: `system`, `user`, `assistant`, `tool`, or what else the template knows. */
+  /** Who speaks: `system`, `user`, `assistant`, `tool`, or another role that the template knows. */
   role: string;
-  /** Text, or parts as the template takes them; null beside `tool_calls`. */
+  /** Text, or parts in the form that the template takes; null beside `tool_calls`. */
   content: string | null | unknown[];
-  /** Goes to the template unchanged. */
+  /** Further fields, such as `tool_calls`, reach the template unchanged. */
   [field: string]: unknown;
 }
 
 /** Options of {@linkcode ChatTemplate.render}. */
 export interface RenderOptions {
-  /** End with what opens the assistant's answer. @default true */
+  /** Whether to end the prompt with the text that begins the assistant's answer. @default true */
   addGenerationPrompt?: boolean;
   /** Tool descriptions for templates that take them. */
   tools?: unknown[];
   /** Further variables, e.g. `enable_thinking`. */
   variables?: Record<string, unknown>;
-  /** Time that `strftime_now` tells. @default now */
+  /** Time that `strftime_now` formats. @default now */
   now?: Date;
 }
 
@@ -49,7 +47,7 @@ export const PLAIN_TEMPLATE =
 
 /** A model's chat template. */
 export class ChatTemplate {
-  /** False: the model has none and gets {@linkcode PLAIN_TEMPLATE}. */
+  /** Whether the model has a template; false: {@linkcode PLAIN_TEMPLATE} is used. */
   readonly own: boolean;
   readonly #sources: ReadonlyMap<string, string>;
   readonly #tokens: Record<string, string>;
@@ -66,8 +64,9 @@ export class ChatTemplate {
   }
 
   /**
-   * From tokenizer_config.json and, where it exists, the text of chat_template.jinja, which goes
-   * first.
+   * Makes a template from the contents of tokenizer_config.json. `file` is the text of
+   * chat_template.jinja, if there is one; it takes precedence. Throws OrreryError
+   * `model/tokenizer_malformed`.
    */
   static fromConfig(config: unknown, file?: string): ChatTemplate {
     const parsed = tokenizerConfigSchema.safeParse(config);
@@ -88,7 +87,7 @@ export class ChatTemplate {
     return new ChatTemplate(sources, parsed.data);
   }
 
-  /** From a model folder. */
+  /** Reads the template of a model folder. */
   static async load(folder: string): Promise<ChatTemplate> {
     const bytes = await readIfThere(join(folder, "chat_template.jinja"));
     const file = bytes && new TextDecoder().decode(bytes);
@@ -96,9 +95,9 @@ export class ChatTemplate {
   }
 
   /**
-   * The prompt as text; encode it with `addSpecialTokens: false`. Throws `chat_template_failed`
-   * with the template's own words when it refuses the messages (`raise_exception`) or cannot be
-   * run.
+   * The prompt as text; encode it with `addSpecialTokens: false`. Throws OrreryError
+   * `model/chat_template_failed` with the template's own words when it refuses the messages
+   * (`raise_exception`) or cannot be run.
    */
   render(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
     const { addGenerationPrompt = true, tools, variables, now = new Date() } = options;
@@ -141,7 +140,7 @@ export class ChatTemplate {
 
 type Program = ReturnType<typeof parse>;
 
-/** What transformers offers to every template. */
+/** Names that transformers defines for every template. */
 const GLOBALS = {
   true: true,
   True: true,
@@ -171,13 +170,15 @@ const MONTHS = [
   "July",
   "August",
   "September",
-]
-  .concat("October", "November", "December");
+  "October",
+  "November",
+  "December",
+];
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /**
- * Dates as templates ask for them, in English whatever the machine's locale (as Python's C locale),
- * in local time.
+ * Formats a date as Python's `strftime` does, as far as templates use it: in local time, in English
+ * whatever the machine's locale (Python's C locale).
  */
 function strftime(date: Date, format: string): string {
   const two = (n: number) => String(n).padStart(2, "0");

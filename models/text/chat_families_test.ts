@@ -137,7 +137,7 @@ const PHI3 =
 const chat = (chat_template: string, bos_token: string | null, eos_token: string) =>
   ChatTemplate.fromConfig({ chat_template, bos_token, eos_token });
 
-Deno.test("ChatTemplate.render() gives Llama 3's headers, tools and tool results", () => {
+Deno.test("ChatTemplate.render() writes Llama 3's headers, tools and tool results", () => {
   const llama = chat(LLAMA3, "<|begin_of_text|>", "<|eot_id|>");
   const now = new Date(2026, 4, 3);
   const head =
@@ -163,7 +163,7 @@ Deno.test("ChatTemplate.render() gives Llama 3's headers, tools and tool results
   });
 });
 
-Deno.test("ChatTemplate.render() gives ChatML with tools, tool results and switches", () => {
+Deno.test("ChatTemplate.render() writes ChatML with tools, tool results and switches", () => {
   const qwen = chat(CHATML, null, "<|im_end|>");
   const said = (role: string, text: string) => `<|im_start|>${role}\n${text}<|im_end|>\n`;
   const turn = said("user", " hi ") + said("assistant", "yes") + said("user", "why?");
@@ -192,7 +192,7 @@ Deno.test("ChatTemplate.render() gives ChatML with tools, tool results and switc
   );
 });
 
-Deno.test("ChatTemplate.render() gives Mistral's instructions and its refusal of two users in a row", () => {
+Deno.test("ChatTemplate.render() writes Mistral's instructions and refuses two users in a row", () => {
   const mistral = chat(MISTRAL, "<s>", "</s>");
   assert.equal(
     mistral.render([SYSTEM, ...TURN]),
@@ -204,7 +204,7 @@ Deno.test("ChatTemplate.render() gives Mistral's instructions and its refusal of
   });
 });
 
-Deno.test("ChatTemplate.render() gives Gemma's turns and its refusal of a system role", () => {
+Deno.test("ChatTemplate.render() writes Gemma's turns and refuses a system role", () => {
   const gemma = chat(GEMMA, "<bos>", "<eos>");
   const turn = (role: string, text: string) => `<start_of_turn>${role}\n${text}<end_of_turn>\n`;
   assert.equal(
@@ -219,7 +219,7 @@ Deno.test("ChatTemplate.render() gives Gemma's turns and its refusal of a system
   });
 });
 
-Deno.test("ChatTemplate.render() gives Phi-3's turns", () => {
+Deno.test("ChatTemplate.render() writes Phi-3's turns", () => {
   const phi = chat(PHI3, "<s>", "<|endoftext|>");
   const turn =
     "<|system|>\nBe brief<|end|>\n<|user|>\n hi <|end|>\n<|assistant|>\nyes<|end|>\n<|user|>\nwhy?<|end|>\n";

@@ -1,6 +1,6 @@
 /**
- * Text to token ids and back: tokenizers, chat templates, streams that never cut a character, stop
- * strings.
+ * Turns text into token ids and back: tokenizers, chat templates, streams that do not cut
+ * characters, stop strings.
  *
  * @module
  */

@@ -1,27 +1,30 @@
 /** What a {@linkcode StopMatcher} lets through. */
 export interface StopResult {
-  /** Text that may be shown: before the stop string, if there was one. */
+  /** Text that may be shown; with `stop`, the text before it. */
   text: string;
-  /** The stop string that was found; the matcher is done then. */
+  /** The stop string that was found: nothing follows. */
   stop?: string;
 }
 
 /**
- * Watches streamed text for stop strings. Text that may be the start of one is held back until it
- * is clear. The stop string that is complete first wins (of several that end at the same character,
- * the longest), however the text is cut into pieces.
+ * Watches streamed text for stop strings. Text that may be the start of one is held back until that
+ * is decided. The stop string that is complete first wins (of several that end at the same
+ * character, the longest), however the text is cut into pieces.
  */
 export class StopMatcher {
   readonly #stops: readonly string[];
   #held = "";
   #stopped = false;
 
-  /** Watches for any of these; empty ones are ignored. */
+  /** Watches for these strings; empty ones are ignored. */
   constructor(stops: readonly string[]) {
     this.#stops = stops.filter((stop) => stop !== "");
   }
 
-  /** The text that is clear now; nothing any more after a stop string. */
+  /**
+   * Takes the next piece of the text and returns what may be shown now; after a stop string,
+   * nothing.
+   */
   push(text: string): StopResult {
     if (this.#stopped) return { text: "" };
     const buffer = this.#held + text;
@@ -45,14 +48,16 @@ export class StopMatcher {
     return { text: buffer.slice(0, clear) };
   }
 
-  /** The text still held back: the stream ended before a stop string was complete. */
+  /**
+   * Ends the stream: returns the text that was held back, since no stop string has become complete.
+   */
   flush(): string {
     const held = this.#held;
     this.#held = "";
     return held;
   }
 
-  /** Length of the longest end of the text that a stop string begins with. */
+  /** Length of the longest end of `text` with which a stop string begins. */
   #longestStart(text: string): number {
     let longest = 0;
     for (const stop of this.#stops) {

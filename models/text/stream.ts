@@ -1,46 +1,49 @@
 /**
- * Token ids to text as they come, never half a character.
+ * Turns token ids into text as they come, without cutting a character.
  *
  * @module
  */
 import type { Tokenizer } from "./tokenizer.ts";
 
 const REPLACEMENT = "\uFFFD";
-/** Ids after which a window that still ends in an incomplete character is garbage and is cut. */
+/**
+ * Longest window, in ids. A longer one that still ends in an incomplete character is not valid
+ * text, and its beginning is dropped.
+ */
 const LONGEST_WINDOW = 32;
-/** Ids that are kept of it. */
+/** Ids of such a window that are kept, and ids of the prompt that are taken as context. */
 const KEPT = 8;
 
 /** Options of {@linkcode TextStream}. */
 export interface TextStreamOptions {
   /**
-   * Ids before the first pushed one (the prompt's last few): a leading space of the first word is
-   * then kept.
+   * Ids before the first pushed one (the end of the prompt), which decide whether the first word
+   * keeps its leading space. @default none
    */
   context?: readonly number[];
-  /** Leave special tokens out of the text. @default true */
+  /** Whether to leave special tokens out of the text. @default true */
   skipSpecialTokens?: boolean;
 }
 
 /**
- * Turns pushed ids into text. A token's text may depend on its neighbours (a character spread over
- * byte tokens, the space that a decoder strips from the first word), so a short window of ids is
- * decoded: those that were emitted last, for context, and the new ones. Text is certain up to a
- * trailing U+FFFD, which stands for a character that the next id may complete.
+ * Turns pushed ids into text. A token's text may depend on its neighbours (a character may be
+ * spread over byte tokens, and a decoder strips the space of the first word). So a short window of
+ * ids is decoded: the last ones whose text was emitted, for context, and the new ones. The text is
+ * certain except for a trailing U+FFFD, which stands for a character that the next id may complete.
  *
- * For ids that encode valid text, what is pushed and flushed adds up to `Tokenizer.decode` of all
+ * For ids that encode valid text, the pushed and flushed texts add up to `Tokenizer.decode` of all
  * ids.
  */
 export class TextStream {
   readonly #tokenizer: Tokenizer;
   readonly #skipSpecialTokens: boolean;
   #window: number[];
-  /** Leading ids of the window that are context only. */
+  /** Number of leading ids of the window that are context only. */
   #context: number;
-  /** Characters of the window's text that were emitted. */
+  /** Characters (UTF-16 units) of the window's text that were emitted. */
   #emitted: number;
 
-  /** A stream at its beginning; `tokenizer` must be the one that made the ids. */
+  /** Begins a stream; `tokenizer` must be the one that made the ids. */
   constructor(
     tokenizer: Tokenizer,
     { context = [], skipSpecialTokens = true }: TextStreamOptions = {},
@@ -52,7 +55,7 @@ export class TextStream {
     this.#emitted = certainLength(this.#decode());
   }
 
-  /** The text that is certain now that this id came; often empty. */
+  /** Takes the next id and returns the text that has become certain; often empty. */
   push(id: number): string {
     this.#window.push(id);
     const text = this.#decode();
@@ -66,14 +69,16 @@ export class TextStream {
     return fresh;
   }
 
-  /** The text that was still held back, with U+FFFD for a character that never got complete. */
+  /**
+   * Ends the stream: returns the text that was held back, with U+FFFD for an incomplete character.
+   */
   flush(): string {
     const rest = this.#decode().slice(this.#emitted);
     this.#emitted += rest.length;
     return rest;
   }
 
-  /** Drops the first ids of the window; the others become context. */
+  /** Drops the first `count` ids of the window; the others become context. */
   #slide(count: number): void {
     this.#window = this.#window.slice(count);
     this.#context = this.#window.length;

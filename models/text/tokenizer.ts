@@ -32,7 +32,7 @@ const namedToken = z.union([
   z.looseObject({ content: z.string() }).transform((token) => token.content),
 ]);
 
-/** tokenizer_config.json, as far as it matters here; unknown fields are kept. */
+/** The fields of tokenizer_config.json that are read here; unknown fields are kept. */
 export const tokenizerConfigSchema = z.looseObject({
   bos_token: namedToken.nullish(),
   eos_token: namedToken.nullish(),
@@ -48,9 +48,9 @@ export const tokenizerConfigSchema = z.looseObject({
 });
 
 /**
- * The pre-tokenizer with each `Digits` step written as the split that it stands for: the library's
- * own knows ASCII digits only, where the reference takes every numeric character (a half, Arabic
- * digits).
+ * Replaces each `Digits` step of a pre-tokenizer by the `Split` step that it stands for. The
+ * library's own `Digits` matches ASCII digits only, the reference implementation every numeric
+ * character (such as ½ or Arabic digits).
  */
 function anyDigits<T>(step: T): T {
   const { type, pretokenizers, individual_digits } = (step ?? {}) as Record<string, unknown>;
@@ -68,28 +68,28 @@ export type TokenizerConfig = z.infer<typeof tokenizerConfigSchema>;
 /** Options of {@linkcode Tokenizer.encode}. */
 export interface EncodeOptions {
   /**
-   * Add what the tokenizer puts around a text (BOS, mostly). Right for a plain prompt; wrong for a
-   * rendered chat, whose template has written them. @default true
+   * Whether to add what the tokenizer puts around a text (mostly BOS). Right for a plain prompt;
+   * wrong for a rendered chat, whose template has already written it. @default true
    */
   addSpecialTokens?: boolean;
 }
 
 /** Options of {@linkcode Tokenizer.decode}. */
 export interface DecodeOptions {
-  /** Leave special tokens out of the text. @default true */
+  /** Whether to leave special tokens out of the text. @default true */
   skipSpecialTokens?: boolean;
 }
 
 /**
- * Text to ids and back. Spaces before punctuation are never "cleaned up": the text is what the ids
- * say.
+ * Turns text into token ids and back. It never removes spaces before punctuation
+ * (`clean_up_tokenization_spaces`), so that the text is exactly what the ids say.
  */
 export class Tokenizer {
   /** Ids of special tokens. */
   readonly specialIds: ReadonlySet<number>;
-  /** Largest id + 1; a model's embedding may have more rows. */
+  /** Largest id + 1. A model's embedding may have more rows. */
   readonly vocabSize: number;
-  /** Id of `bos_token` in tokenizer_config.json. */
+  /** Id of `bos_token` of tokenizer_config.json; null: none, or not in the vocabulary. */
   readonly bosToken: number | null;
   readonly #library: Library;
   readonly #added: ReadonlyMap<number, string>;
@@ -118,8 +118,8 @@ export class Tokenizer {
   }
 
   /**
-   * From the contents of tokenizer.json and tokenizer_config.json; `file` names the first in
-   * messages. Throws `tokenizer_malformed`.
+   * Makes a tokenizer from the contents of tokenizer.json and tokenizer_config.json; `file` is the
+   * path of the first, for messages. Throws OrreryError `model/tokenizer_malformed`.
    */
   static fromJson(json: unknown, config: unknown = {}, file = "tokenizer.json"): Tokenizer {
     const fail = (why: string, cause?: unknown) =>
@@ -139,16 +139,19 @@ export class Tokenizer {
     }
   }
 
-  /** From a model folder: tokenizer.json and, where there is one, tokenizer_config.json. */
+  /**
+   * Reads the tokenizer of a model folder: tokenizer.json and, where it exists,
+   * tokenizer_config.json.
+   */
   static async load(folder: string): Promise<Tokenizer> {
     const file = join(folder, "tokenizer.json");
     return Tokenizer.fromJson(await readJsonFile(file), await readTokenizerConfig(folder), file);
   }
 
   /**
-   * Ids of a text. BOS is added where tokenizer_config.json's `add_bos_token` says so, or, when it
-   * says nothing, where tokenizer.json's post-processor does; never twice. Throws
-   * `text_not_encodable` for a text that the vocabulary cannot express.
+   * The ids of a text. BOS is added where `add_bos_token` of tokenizer_config.json says so or, if
+   * it says nothing, where the post-processor of tokenizer.json does; never twice. Throws
+   * OrreryError `model/text_not_encodable` for a text that the vocabulary cannot express.
    */
   encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
     const ids: (number | undefined)[] = text === "" && !addSpecialTokens
@@ -171,8 +174,8 @@ export class Tokenizer {
   }
 
   /**
-   * Text of ids; an incomplete UTF-8 character becomes U+FFFD, an id outside the vocabulary
-   * nothing.
+   * The text of ids. An incomplete UTF-8 character becomes U+FFFD; an id outside the vocabulary
+   * adds nothing.
    */
   decode(ids: readonly number[], { skipSpecialTokens = true }: DecodeOptions = {}): string {
     const kept = ids.filter((id) =>
@@ -183,7 +186,9 @@ export class Tokenizer {
       : this.#library.decode(kept, { skip_special_tokens: skipSpecialTokens });
   }
 
-  /** Text of one token by itself, its leading space included; half a character is U+FFFD. */
+  /**
+   * The text of one token by itself, its leading space included; a part of a character is U+FFFD.
+   */
   tokenText(id: number): string {
     const added = this.#added.get(id);
     if (added !== undefined) return added;
@@ -196,7 +201,7 @@ export class Tokenizer {
   }
 }
 
-/** tokenizer_config.json of a model folder; `{}` when there is none. */
+/** Reads tokenizer_config.json of a model folder; `{}` if the file does not exist. */
 export async function readTokenizerConfig(folder: string): Promise<unknown> {
   const path = join(folder, "tokenizer_config.json");
   const bytes = await readIfThere(path);
