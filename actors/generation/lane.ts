@@ -5,69 +5,76 @@
  *                  |-- a       drafts: if the result is a's token, a's row need not run any more
  *                  '-- b - c
  *
- * The token that the target samples after a row is the truth, whatever the drafts say. Since a
- * sample depends on nothing but the rows before it, the seed and the position, what comes out is
- * what comes out without drafts, for greedy decoding and for seeded sampling alike (Leviathan et
+ * The token that the target model samples after a row is the truth, whatever the drafts say. A
+ * sample depends on nothing but the rows before it, the seed and the position. So the tokens are
+ * the same with and without drafts, for greedy decoding and for seeded sampling alike (Leviathan et
  * al. 2023, Chen et al. 2023: the rejection rule for a draft that is certain of itself).
  *
  * @module
  */
 import type { ResultsMessage } from "../arbiter/mod.ts";
-import type { TextCodec } from "./messages.ts";
+import type { SpelledToken, TextCodec } from "./messages.ts";
 
 /** What the last stage chose after a row. */
 export type RowResult = ResultsMessage["results"][number];
 
 /** What is known of a drafted row when it is sent. */
 export interface DraftFacts {
-  /** 1 for the first token of the drafter's answer, 2 for the next ... */
+  /** Place of the token in the drafter's answer: 1 for the first, 2 for the next ... */
   depth: number;
-  /** Drafter's probability of this token after the ones before it. */
+  /** The drafter's probability of this token given the ones before it, 0 to 1. */
   chance: number;
-  /** Chance that all of the way from the tip to here comes true, as measured. */
+  /** Estimated chance that this row and all rows between it and the tip come true, 0 to 1. */
   reach: number;
-  /** Who drafted it. */
+  /** Which drafter guessed the token. */
   by: "model" | "ngram";
-  /** False: an alternative beside the drafter's choice. */
+  /** True: the drafter's first choice; false: an alternative beside it. */
   chosen: boolean;
 }
 
-/** A row whose token is wanted. */
+/** A row whose next token is wanted. */
 export interface LaneRow {
-  /** The generation's number for it. */
+  /** Number that the Generation gave the row. */
   row: number;
+  /** Token id that the row runs. */
   token: number;
+  /** RoPE position of the token. */
   position: number;
+  /** Drafted rows that hang on this one. */
   children: LaneRow[];
+  /** What the last stage chose after the row; undefined: no answer has come yet. */
   result?: RowResult;
+  /** undefined: the row's token was certain when the row was sent. */
   draft?: DraftFacts;
 }
 
 /** What came out of {@linkcode Lane.settle}. */
 export interface Settled {
-  /** Results that are the lane's next tokens, in order. */
+  /** Results that are the lane's next tokens, in order; `eos`: the token ends the lane. */
   taken: { result: RowResult; eos: boolean }[];
   /** Text that became certain. */
   text: string;
-  /** Rows of no use any more: each with its descendants. */
+  /** Drafted rows that did not come true: each stands for all of its descendants too. */
   dropped: LaneRow[];
-  /** Drafts that came true. */
+  /** Number of drafts that came true. */
   accepted: number;
-  /** What the truth said about the drafter's choices. */
+  /** Whether the drafter's first choices were right, in order. */
   judged: { draft: DraftFacts; right: boolean }[];
 }
 
 /** Options of a {@linkcode Lane}. */
 export interface LaneOptions {
-  /** Names it: the drafter's chain. */
+  /** Name of the lane; names its chain at the drafter too. */
   name: string;
-  /** All tokens before the first wanted one, and the numbers of their rows. */
+  /** Token ids of everything before the first wanted token. */
   prompt: ArrayLike<number>;
+  /** Row numbers of the prompt's tokens. (prompt) */
   rows: ArrayLike<number>;
-  /** The row after which the first token is wanted. */
+  /** The prompt's last row: the first token is wanted after it. */
   tip: LaneRow;
-  /** Tokens at most. */
+  /** Most tokens that the lane may generate. */
   limit: number;
+  /** Token ids that end the lane. */
   eos: readonly number[];
   codec: TextCodec;
 }
@@ -75,18 +82,19 @@ export interface LaneOptions {
 /** See the module's text. */
 export class Lane {
   readonly name: string;
-  /** Every certain token: prompt and answer. */
+  /** Every certain token id: prompt and answer. */
   readonly tokens: number[];
-  /** Numbers of the rows of `tokens`; the last token may have none yet. */
+  /** Row numbers of `tokens`; one fewer while the last token has no row yet. */
   readonly rows: number[];
-  /** Tokens of `tokens` that are the prompt. */
+  /** How many of `tokens` are the prompt. */
   readonly promptTokens: number;
+  /** Most tokens that the lane may generate. */
   readonly limit: number;
   /** The last row whose token is certain. */
   tip: LaneRow;
-  /** The next token, when it has no row yet. */
+  /** The next token id while it has no row yet; undefined: it has one, or is not known. */
   pending?: number;
-  /** Why it is over; undefined: it goes on. */
+  /** `stop`: by an end token or a stop text; `length`: at its limit; undefined: it goes on. */
   finish?: "stop" | "length";
   /** Text of the whole answer so far. */
   text = "";
@@ -95,6 +103,7 @@ export class Lane {
   readonly #eos: readonly number[];
   readonly #codec: TextCodec;
 
+  /** A lane that waits for its first token. */
   constructor(options: LaneOptions) {
     this.name = options.name;
     this.tokens = Array.from(options.prompt);
@@ -106,30 +115,36 @@ export class Lane {
     this.#codec = options.codec;
   }
 
-  /** Tokens of the answer, without an end token. */
+  /** Token ids of the answer, without an end token. */
   get answer(): number[] {
     return this.tokens.slice(this.promptTokens);
   }
 
   /**
-   * Tokens that may still be drafted after the certain ones: the row of the last token that counts
-   * need not run.
+   * Most tokens that a draft after the certain ones may have. It is one fewer than the tokens that
+   * the lane may still generate: nothing is wanted after the last of those.
    */
   get room(): number {
     return Math.max(0, this.limit - this.generated - 1);
   }
 
-  /** The text of a token. */
-  tokenText(token: number): string {
-    return this.#codec.tokenText(token);
+  /** The taken tokens as the client gets them; an end token is left out. */
+  spell({ taken }: Pick<Settled, "taken">): SpelledToken[] {
+    const text = (token: number) => this.#codec.tokenText(token);
+    return taken.filter(({ eos }) => !eos).map(({ result: { token, logprob, top } }) => ({
+      token,
+      text: text(token),
+      ...(logprob !== undefined && { logprob }),
+      ...(top && { top, topText: top.map(([id]) => text(id)) }),
+    }));
   }
 
-  /** Goes on from the tip as far as results are there. */
+  /** Takes the tip's result, and the next tip's, as far as results have come. */
   settle(): Settled {
     const settled: Settled = { taken: [], text: "", dropped: [], accepted: 0, judged: [] };
     while (!this.finish && this.pending === undefined && this.tip.result) {
       const { result, children } = this.tip;
-      if (result.failed) break; // the owner looks at it
+      if (result.failed) break; // the run sees it in the tip's result and fails the request
       const next = children.find(({ token }) => token === result.token);
       const chosen = children.find(({ draft }) => draft?.chosen)?.draft;
       if (chosen) settled.judged.push({ draft: chosen, right: next?.draft === chosen });
@@ -148,23 +163,14 @@ export class Lane {
     return settled;
   }
 
-  /** The next token has a row: it is the tip. */
+  /** The next token has got this row, which is the tip from now on. */
   decoded(row: LaneRow): void {
     this.pending = undefined;
     this.rows.push(row.row);
     this.tip = row;
   }
 
-  /** The drafter's choices that hang on the tip, in order. */
-  predicted(): LaneRow[] {
-    const path: LaneRow[] = [];
-    for (let at = this.tip;;) {
-      const next = at.children.find(({ draft }) => draft?.chosen);
-      if (!next) return path;
-      path.push(at = next);
-    }
-  }
-
+  /** Adds a result's token to the answer. Returns the text that it makes certain. */
   #take(result: RowResult, settled: Settled): string {
     this.generated++;
     const eos = this.#eos.includes(result.token);

@@ -6,71 +6,75 @@
  *                                  |- "expand point 2" - text of point 2
  *                                  '- ...
  *
- * An outline that cannot be read, or has one point, is given up: the question is answered plainly,
- * and the response says so. Points that the client gives are the outline: then the first branch's
- * prompt is what is opened, and nothing is given up.
+ * An outline that cannot be read, or that has one point, is given up: the question is answered
+ * plainly, and the response says so. Where the client gives the points, no outline is generated: the
+ * request is opened with the prompt of the first point, and there is nothing to give up.
  *
  * @module
  */
 import { OrreryError } from "../system/mod.ts";
 import type { OutlineAnswer, OutlineText } from "../outline/mod.ts";
 import type { Lane, Settled } from "./lane.ts";
-import { MOST_CONTEXTS, type SpelledToken, type Start } from "./messages.ts";
+import type { LaneHost, TokenChain } from "./lane_host.ts";
+import { MOST_CONTEXTS } from "./messages.ts";
 import { OrderedText } from "./ordered_text.ts";
-import type { GenerationRun, TokenChain } from "./run.ts";
 
-/** Longest outline in tokens. */
+/** Most tokens that an outline may have. */
 const OUTLINE_TOKENS = 256;
-/** Fewest tokens that a point must have to be worth a branch. */
+/** Tokens that each point must be allowed at least, or it is not worth a branch. */
 const POINT_TOKENS = 4;
-/** Most points that a parsed outline has. */
+/** Most points of an outline. */
 const MOST_POINTS = 30;
-/** A point that is longer than most, to count rows before the outline is there. */
+/**
+ * A point that is longer than most: rows of branches are counted with it before the real points are
+ * known.
+ */
 const LONG_POINT = "a rather long title of one point";
-
-/** What an outline needs of its run. */
-export type OutlineHost =
-  & Pick<
-    GenerationRun,
-    "addLane" | "addPrompt" | "drop" | "emit" | "end" | "openLane" | "plainAfter" | "spell"
-  >
-  & {
-    readonly start: Start;
-  };
 
 /** See the module's text. */
 export class OutlineRun {
-  /** Token ids of what is opened: the request for the outline, or the first branch's prompt. */
+  /**
+   * Token ids that the request is opened with: the prompt that asks for an outline or, where the
+   * client gives the points, the prompt of the first one.
+   */
   readonly prompt: Int32Array<ArrayBuffer>;
-  /** Rows to count on beyond the prompt and the tokens that are generated. */
+  /** Rows that the request may need beyond `prompt` and the tokens that it generates. */
   readonly extraRows: number;
-  /** Points that were expanded. */
+  /** Points that became branches; 0: none did, or not yet. */
   branches = 0;
-  /** Why the question was answered plainly after all. */
+  /** Why the outline was given up and the question answered plainly; undefined: it was not. */
   fallback?: string;
-  readonly #host: OutlineHost;
+  readonly #host: LaneHost;
   readonly #words: OutlineText;
+  /** The client gave the points. */
   readonly #given: boolean;
-  /** Tokens of outline and branches together. */
+  /** Most tokens of outline and branches together. */
   readonly #total: number;
-  /** Tokens that the outline may have. */
+  /** Most tokens of the outline. */
   readonly #outlineLimit: number;
-  /** Branches at once. */
+  /** Most branches that run at once. */
   #most: number;
   #points: readonly string[] = [];
+  /** The branches' texts as the client gets them; undefined: no branch has begun. */
   #text?: OrderedText;
+  /** What the prompts of all branches begin with. */
   #trunk: TokenChain = { tokens: [], rows: [] };
+  /** Token ids of each branch's prompt, by point. */
   #prompts: Int32Array<ArrayBuffer>[] = [];
+  /** Most tokens that each branch may generate. */
   #limit = 0;
+  /** Point of the next branch, 0-based. */
   #next = 0;
-  #over = 0;
+  /** Branches that have ended. */
+  #ended = 0;
+  /** A branch ended at its limit. */
   #cut = false;
 
   /**
-   * `words` are the question's outline texts. Throws `invalid_value` (group `api`) where given
-   * points cannot be expanded.
+   * `words` are the prompts of the question's outline. Throws group `api`, code `invalid_value` where
+   * the points that the client gives cannot be expanded.
    */
-  constructor(host: OutlineHost, words: OutlineText) {
+  constructor(host: LaneHost, words: OutlineText) {
     const { max_branches, shape, points, prompt } = host.start;
     const mostTokens = host.start.outline_tokens ?? host.start.max_tokens;
     this.#host = host;
@@ -86,6 +90,7 @@ export class OutlineRun {
     );
     if (!points) {
       this.prompt = words.outlinePrompt();
+      // Two points are enough to see which rows of their prompts are shared and which are a branch's own.
       const sample = words.write([LONG_POINT, LONG_POINT]);
       const prompts = [0, 1].map((k) => words.branchPrompt(sample, k));
       const common = commonPrefix(prompts).length;
@@ -108,13 +113,13 @@ export class OutlineRun {
       Math.max(...this.#prompts.map((p) => p.length - this.#trunk.tokens.length));
   }
 
-  /** The first lane. */
+  /** Begins the lane of the outline, or the first branches where the client gave the points. */
   begin(): void {
     if (this.#given) return this.#branchOut(Array.from(this.#trunk.tokens, (_, i) => i));
     this.#host.openLane({ name: "outline", limit: this.#outlineLimit, stop: [], owner: this });
   }
 
-  /** The outline's own lane. */
+  /** The outline's own lane went on: once it has ended, the branches begin. */
   settled(lane: Lane, _settled: Settled): void {
     if (!lane.finish) return;
     const why = lane.finish === "length"
@@ -131,7 +136,7 @@ export class OutlineRun {
     this.#host.plainAfter(lane, Math.max(1, start.max_tokens - lane.generated));
   }
 
-  /** Reads a generated outline; says why it is of no use, if so. */
+  /** Reads a generated outline and plans its branches. Returns why that cannot be, if so. */
   #read(lane: Lane): string | undefined {
     const parsed = this.#words.parse(lane.text);
     if ("malformed" in parsed) return parsed.malformed;
@@ -142,7 +147,8 @@ export class OutlineRun {
   }
 
   /**
-   * The branches' prompts and how much each may say, of `left` tokens in all; says why not, if so.
+   * Decides the branches' prompts and how many of `left` tokens each branch may generate. Returns why
+   * there can be no branches, if so.
    */
   #plan(outline: OutlineAnswer, left: number): string | undefined {
     const { points } = outline;
@@ -168,7 +174,7 @@ export class OutlineRun {
     return undefined;
   }
 
-  /** Begins the first branches; `rows` are the trunk's. */
+  /** Begins the first branches; `rows` are the row numbers of the trunk's tokens. */
   #branchOut(rows: number[]): void {
     const points = this.#points;
     const { start } = this.#host;
@@ -182,6 +188,7 @@ export class OutlineRun {
     for (let k = 0; k < this.#most; k++) this.#begin();
   }
 
+  /** Begins the next point's branch. */
   #begin(): void {
     const k = this.#next++;
     const lane = {
@@ -194,33 +201,36 @@ export class OutlineRun {
     else this.#host.addLane({ ...lane, prompt: this.#prompts[k], shared: this.#trunk });
   }
 
+  /** The branch of point `k` went on. */
   #branch(k: number, lane: Lane, settled: Settled): void {
-    const tokens: SpelledToken[] = this.#host.spell(lane, settled);
-    this.#text!.push(k, settled.text, tokens);
+    this.#text!.push(k, settled.text, lane.spell(settled));
     if (!lane.finish) return;
     this.#text!.close(k);
     this.#cut ||= lane.finish === "length";
-    this.#host.drop(lane.rows[this.#trunk.rows.length]); // its prompt's first own row, and all that hangs on it
-    this.#over++;
+    this.#host.drop(lane.rows[this.#trunk.rows.length]); // the first row that is not the trunk's
+    this.#ended++;
     if (this.#next < this.branches) this.#begin();
-    if (this.#over === this.branches) this.#host.end(this.#cut ? "length" : "stop");
+    if (this.#ended === this.branches) this.#host.end(this.#cut ? "length" : "stop");
   }
 
-  /** Rows of the outline that what comes next does not begin with are of no use any more. */
+  /**
+   * Drops the rows of the outline that `prompt`, which comes next, does not begin with. It may share
+   * `most` rows.
+   */
   #free({ tokens, rows }: TokenChain, prompt: ArrayLike<number>, most: number): void {
     const same = Math.min(shared(tokens, prompt), most, rows.length);
     if (same < rows.length) this.#host.drop(rows[same]);
   }
 }
 
-/** Tokens that both begin with. */
+/** Number of tokens that both sequences begin with. */
 function shared(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let same = 0;
   while (same < Math.min(a.length, b.length) && a[same] === b[same]) same++;
   return same;
 }
 
-/** What all begin with; each has at least one token more. */
+/** The tokens that all prompts begin with, but so few that each prompt has one of its own. */
 function commonPrefix([first, ...others]: Int32Array[]): Int32Array {
   const most = Math.min(first.length, ...others.map((o) => o.length)) - 1;
   return first.subarray(0, Math.min(most, ...others.map((other) => shared(first, other))));

@@ -10,15 +10,8 @@
 import type { Drafted, DraftRequest, Sampling } from "../pipeline/mod.ts";
 import { type ActorContext, toOrreryError } from "../system/mod.ts";
 import { type Crowd, DraftLength, type DraftPlan } from "./draft_length.ts";
+import type { InstantDrafter } from "./instant_drafter.ts";
 import type { DraftFacts, Lane, LaneRow, Settled } from "./lane.ts";
-
-/** Guesses what comes next from what came before, at once: the n-gram drafter. */
-export interface InstantDrafter {
-  /** Tokens have become certain. */
-  push(tokens: readonly number[]): void;
-  /** At most so many tokens after them, with the chance of each. */
-  draft(length: number): { tokens: readonly number[]; chances: readonly number[] };
-}
 
 /** Drafted rows of a lane that may be under way at once. */
 const MOST_ROWS = 32;

@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { ngramDrafter } from "./instant_drafter.ts";
+
+Deno.test("ngramDrafter() drafts what followed the same tokens before, each with a chance of its own", () => {
+  const prompt = Int32Array.of(1, 2, 3, 4, 5, 1, 2, 3);
+  const drafter = ngramDrafter({ prompt });
+  assert.deepEqual(drafter.draft(4).tokens, []);
+  drafter.push([...prompt]);
+  const { tokens, chances } = drafter.draft(2);
+  assert.deepEqual(tokens, [4, 5]);
+  assert.equal(chances.length, 2);
+  assert.ok(chances.every((chance) => chance > 0 && chance <= 1));
+});
+
+Deno.test("ngramDrafter() finds the beginning of a prediction at the end of the prompt", () => {
+  const prompt = Int32Array.of(1, 2, 3);
+  const drafter = ngramDrafter({ prompt, prediction: Int32Array.of(7, 8, 9) });
+  drafter.push([...prompt]);
+  assert.deepEqual(drafter.draft(3).tokens, [7, 8, 9]);
+});

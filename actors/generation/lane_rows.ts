@@ -1,0 +1,219 @@
+/**
+ * The rows of a request's lanes: which lane waits for which row's result.
+ *
+ * Every token that is to be run gets its row here, and every result finds its way from here to the
+ * lane that waits for it. When the rows run is decided by the arbiter, which is told by
+ * {@linkcode LaneRows.takeMessages}.
+ *
+ * @module
+ */
+import type { ResultsMessage } from "../arbiter/mod.ts";
+import type { Message } from "../system/mod.ts";
+import { type DraftFacts, Lane, type LaneRow } from "./lane.ts";
+import type { FirstLane, LaneOwner, NewLane, TokenChain } from "./lane_host.ts";
+import type { MakeCodec } from "./messages.ts";
+import { RowOutbox } from "./row_outbox.ts";
+
+/** Options of {@linkcode LaneRows}. */
+export interface LaneRowsOptions {
+  /** Address of the Generation: where results go, and what the names of lanes begin with. */
+  generation: string;
+  /** Token ids that the request is opened with. (tokens) The arbiter gives them rows 0, 1, 2 ... */
+  opened: Int32Array;
+  /** Token ids that end a lane. */
+  eos: readonly number[];
+  /** Makes the codec of each lane. */
+  codec: MakeCodec;
+  /** Called when a row begins to be waited for while no other was. */
+  onFirstWait(): void;
+}
+
+/** A row whose result has not come yet. */
+interface AwaitedRow {
+  lane: Lane;
+  row: LaneRow;
+  /** The row is one of a lane's own, not the last row of a prompt: its frame can be a small one. */
+  decoded: boolean;
+}
+
+/** See the module's text. */
+export class LaneRows {
+  readonly #o: LaneRowsOptions;
+  readonly #outbox: RowOutbox;
+  /** Lanes that have not ended, by name. */
+  readonly #lanes = new Map<string, { lane: Lane; owner: LaneOwner }>();
+  /** By row number. */
+  readonly #awaited = new Map<number, AwaitedRow>();
+
+  /** A request without lanes. */
+  constructor(options: LaneRowsOptions) {
+    this.#o = options;
+    this.#outbox = new RowOutbox(options.generation, options.opened.length);
+  }
+
+  /** Lanes that have not ended. */
+  get lanes(): Lane[] {
+    return Array.from(this.#lanes.values(), ({ lane }) => lane);
+  }
+
+  /** Number of lanes that have not ended. */
+  get size(): number {
+    return this.#lanes.size;
+  }
+
+  /** Numbers of the rows whose results have not come yet, in the order in which they were sent. */
+  get awaited(): number[] {
+    return [...this.#awaited.keys()];
+  }
+
+  /** Messages for the arbiter since the last call, in order. */
+  takeMessages(): Message[] {
+    return this.#outbox.take();
+  }
+
+  /** Forgets all lanes and rows: the request is over. */
+  clear(): void {
+    this.#lanes.clear();
+    this.#awaited.clear();
+  }
+
+  /**
+   * Gives results to the rows that wait for them; results of dropped rows are ignored. Returns the
+   * lanes that got any, and whether all of them were results of decode rows and drafts.
+   */
+  answered(results: ResultsMessage["results"]): { lanes: Set<Lane>; decoded: boolean } {
+    const lanes = new Set<Lane>();
+    let decoded = true;
+    for (const result of results) {
+      const awaited = this.#awaited.get(result.row);
+      if (!awaited) continue;
+      this.#awaited.delete(result.row);
+      awaited.row.result = result;
+      lanes.add(awaited.lane);
+      decoded &&= awaited.decoded;
+    }
+    return { lanes, decoded };
+  }
+
+  /** Begins a lane on the prompt that the request was opened with. */
+  open(lane: FirstLane): Lane {
+    const { opened } = this.#o;
+    return this.#enter(lane, opened, Array.from(opened, (_, i) => i));
+  }
+
+  /** Begins a lane on another prompt. */
+  add({ prompt, shared, ...lane }: NewLane): Lane {
+    return this.#enter(lane, prompt, this.addPrompt(prompt, shared, { want: true }));
+  }
+
+  /** The lane has ended: nobody is to be told of it any more. */
+  leave(lane: Lane): void {
+    this.#lanes.delete(lane.name);
+  }
+
+  /** The owner of a lane that has not ended. */
+  ownerOf(lane: Lane): LaneOwner {
+    return this.#lanes.get(lane.name)!.owner;
+  }
+
+  /**
+   * Gives rows to the tokens of a prompt beyond those that it has in common with `shared`. Returns
+   * the row numbers of all its tokens. With `want` the token after the last one is wanted, so that
+   * this one gets a row of its own even if `shared` has one.
+   */
+  addPrompt(
+    prompt: ArrayLike<number>,
+    shared: TokenChain,
+    { want = false }: { want?: boolean } = {},
+  ): number[] {
+    const most = Math.min(want ? prompt.length - 1 : prompt.length, shared.rows.length);
+    let same = 0;
+    while (same < most && shared.tokens[same] === prompt[same]) same++;
+    const rows = shared.rows.slice(0, same);
+    for (let i = same; i < prompt.length; i++) {
+      rows.push(this.#outbox.add({
+        token: prompt[i],
+        position: i,
+        parent: rows.at(-1) ?? -1,
+        want: want && i === prompt.length - 1,
+        kind: "prefill",
+      }));
+    }
+    return rows;
+  }
+
+  /** Gives the lane's next token its row, if it has none yet. */
+  decode(lane: Lane): void {
+    if (lane.pending === undefined) return;
+    const row = this.#rowAfter(lane.tip, lane.pending, { kind: "decode" });
+    lane.decoded(row);
+    this.#wait({ lane, row, decoded: true });
+  }
+
+  /** Gives a drafted token its row behind `parent`. */
+  draft(lane: Lane, parent: LaneRow, token: number, draft: DraftFacts): LaneRow {
+    const row = { ...this.#rowAfter(parent, token, { kind: "draft", chance: draft.reach }), draft };
+    parent.children.push(row);
+    this.#wait({ lane, row, decoded: true });
+    return row;
+  }
+
+  /** The lane stands on a draft that came true and whose own result has not come yet. */
+  confirm(lane: Lane): void {
+    this.#outbox.certain(lane.tip.row);
+  }
+
+  /** The row with this number and its descendants are no longer needed. */
+  drop(row: number): void {
+    this.#outbox.drop(row);
+  }
+
+  /** A draft and the drafts behind it did not come true: their results are not waited for. */
+  dropDraft(draft: LaneRow): void {
+    this.#outbox.drop(draft.row);
+    const forget = ({ row, children }: LaneRow) => {
+      this.#awaited.delete(row);
+      children.forEach(forget);
+    };
+    forget(draft);
+  }
+
+  #enter({ name, limit, stop, owner }: FirstLane, prompt: ArrayLike<number>, rows: number[]): Lane {
+    const last = prompt.length - 1;
+    const tip: LaneRow = { row: rows[last], token: prompt[last], position: last, children: [] };
+    const lane = new Lane({
+      name: `${this.#o.generation}/${name}`,
+      prompt,
+      rows,
+      tip,
+      limit,
+      eos: this.#o.eos,
+      codec: this.#o.codec(stop),
+    });
+    this.#lanes.set(lane.name, { lane, owner });
+    this.#wait({ lane, row: tip, decoded: false });
+    return lane;
+  }
+
+  #rowAfter(
+    parent: LaneRow,
+    token: number,
+    { kind, chance }: { kind: "decode" | "draft"; chance?: number },
+  ): LaneRow {
+    const position = parent.position + 1;
+    const row = this.#outbox.add({
+      token,
+      position,
+      parent: parent.row,
+      want: true,
+      kind,
+      chance,
+    });
+    return { row, token, position, children: [] };
+  }
+
+  #wait(awaited: AwaitedRow): void {
+    if (this.#awaited.size === 0) this.#o.onFirstWait();
+    this.#awaited.set(awaited.row.row, awaited);
+  }
+}
