@@ -54,7 +54,7 @@ const log = getLogger(["orrery", "node"]);
 /** A graph without custom actors. */
 const NO_FLOW = flowSchema.parse({});
 
-export { EMBEDDED } from "./serve/resolve_model.ts";
+export { EMBEDDED } from "./serve/mod.ts";
 
 /** How to start a node. */
 export interface NodeOptions {

@@ -1,5 +1,6 @@
 /**
- * Decode shape: drafts and branches.
+ * Decode shape: how long drafts should be, and how many branches share a frame, on a given
+ * pipeline.
  *
  * @module
  */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
-import { OrreryError } from "../../actors/system/errors.ts";
+import { OrreryError } from "../../actors/system/mod.ts";
 import { decodeCbor } from "./cbor.ts";
 import { connect, cut, type MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";

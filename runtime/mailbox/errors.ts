@@ -1,4 +1,4 @@
-import { OrreryError } from "../../actors/system/errors.ts";
+import { OrreryError } from "../../actors/system/mod.ts";
 
 /** Codes of group `mailbox`. */
 export type MailboxErrorCode =

@@ -4,8 +4,7 @@
  * @module
  */
 import type { ServerHttp2Stream } from "node:http2";
-import type { Envelope, NodeId } from "../../actors/system/mod.ts";
-import { OrreryError } from "../../actors/system/errors.ts";
+import { type Envelope, type NodeId, OrreryError } from "../../actors/system/mod.ts";
 import { decodeCbor } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxLimits } from "./limits.ts";

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { Envelope, NodeId } from "../../actors/system/mod.ts";
-import type { OrreryError } from "../../actors/system/errors.ts";
+import type { Envelope, NodeId, OrreryError } from "../../actors/system/mod.ts";
 import type { MailboxTls } from "./connect.ts";
 import { Dialer, type DialerOwner } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
