@@ -45,7 +45,7 @@ import {
   Placer,
   weightSource,
 } from "./cluster/mod.ts";
-import { askDoor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
+import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
 import { createMailbox, type Mailbox } from "./mailbox/mod.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 
@@ -154,7 +154,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   await using undo = new AsyncDisposableStack();
   const custom = model && await CustomActors.load(model.graph, {
     file: options.graphFile ?? "graph",
-    host: options.name ?? hostname(),
+    node: options.name ?? hostname(),
   });
   undo.defer(() => custom?.close());
   const mailbox = await listen(options);
@@ -230,7 +230,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const drained = new AbortController();
   const app = createApi(new FlowGenerator({ inner: gateway, system, flow }), {
     serving: () => serving,
-    askActor: askDoor({ system, flow }),
+    askActor: askExposedActor({ system, flow }),
   });
   const api = serveApi({ app, host, port: options.port, signal: drained.signal });
   undo.defer(() => {

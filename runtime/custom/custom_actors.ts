@@ -1,6 +1,6 @@
 /**
- * The custom actors of a graph file: loads their modules, checks them, makes them known to the
- * actor system.
+ * The custom actors of a graph file: loads their modules, checks them against their entries, and
+ * registers them in the actor system.
  *
  * @module
  */
@@ -17,51 +17,54 @@ import {
   OrreryError,
 } from "../../actors/mod.ts";
 import { customDefinition, type LoadedActor } from "./definition.ts";
-import { Spare } from "./spare.ts";
+import { SpareWorker } from "./spare_worker.ts";
 import { type LinkOptions, WorkerLink } from "./worker_link.ts";
 
-/** Workers of one node at once. */
-const WORKERS = 32;
+/** Largest number of workers that run at the same time at one node. */
+const MOST_WORKERS = 32;
 
-/** Where a graph came from, and who loads it. */
+/** Options of {@linkcode CustomActors.load}. */
 export interface LoadOptions {
-  /** The graph file; modules and paths are relative to it. */
+  /** Path of the graph file; paths of modules and permissions are relative to its folder. */
   file: string;
-  /** Name of this node in graph files. */
-  host: string;
+  /** Name of this node in graph files (an entry's `host`). */
+  node: string;
 }
 
-interface Loaded extends LoadedActor {
-  spare: Spare;
+interface SparedActor extends LoadedActor {
+  /** Keeps a loaded worker ready for the next activation. */
+  spare: SpareWorker;
 }
 
 /** See the module's text. */
 export class CustomActors {
-  /** What other nodes must know. */
+  /** Which actors requests and texts pass; the deployment carries it to the other nodes. */
   readonly flow: Flow;
-  readonly #actors: Loaded[];
+  readonly #actors: SparedActor[];
+  /** Activations that run now; each has a worker. */
   #workers = 0;
 
-  private constructor(actors: Loaded[], flow: Flow) {
+  private constructor(actors: SparedActor[], flow: Flow) {
     this.#actors = actors;
     this.flow = flow;
   }
 
   /**
    * Loads every module once, each in a worker of its own with the permissions of its entry. Throws
-   * group `graph`: `bad_module`, `bad_config`, `bad_actor` (messages that the path or the entry
-   * needs, a host that is not this one), each naming the entry.
+   * group `graph`, with the entry's name in the message: `bad_module`, `bad_config`, and
+   * `bad_actor` (the module lacks a message that its entry or the graph's edges need, or the
+   * entry's host is another node).
    */
-  static async load(graph: Graph, { file, host }: LoadOptions): Promise<CustomActors> {
+  static async load(graph: Graph, { file, node }: LoadOptions): Promise<CustomActors> {
     const paths = graphPaths(graph);
-    const actors: Loaded[] = [];
+    const actors: SparedActor[] = [];
     await using undo = new AsyncDisposableStack();
     for (const [i, entry] of graph.actors.custom.entries()) {
       const label = `${file}: actors.custom[${i}] (${entry.name})`;
-      if (entry.host !== undefined && entry.host !== host) {
+      if (entry.host !== undefined && entry.host !== node) {
         throw problem(
           "bad_actor",
-          `${label}: host ${entry.host} is not this node (${host}); custom actors run at the first node, so leave host out`,
+          `${label}: host ${entry.host} is not this node (${node}); custom actors run at the first node, so leave host out`,
         );
       }
       const actor = await loadActor(entry, { label, folder: dirname(resolve(file)), paths });
@@ -73,13 +76,14 @@ export class CustomActors {
     return new CustomActors(actors, { ...paths, exposed });
   }
 
-  /** Registers each as a kind of its own. */
+  /** Registers every actor as an actor kind, under its name. */
   register(system: ActorSystem): void {
     for (const actor of this.#actors) {
       const { name, spare, filters } = actor;
       const take = async () => {
         const link = await spare.take();
-        // An actor of one activation has no use for another worker; one for each answer has.
+        // A filter has an activation for each answer, so the next one comes soon; other actors
+        // have a single activation and need no spare worker.
         if (filters) spare.refill();
         return link;
       };
@@ -88,19 +92,20 @@ export class CustomActors {
     }
   }
 
-  /** Ends the workers in waiting; the others end with their activations. */
+  /** Ends the spare workers; the others end with their activations. */
   async close(): Promise<void> {
     await Promise.all(this.#actors.map(({ spare }) => spare.close()));
   }
 
+  /** Counts a worker; the function returned uncounts it. Throws `too_many_workers`. */
   #enter(name: string): () => void {
-    if (this.#workers >= WORKERS) {
+    if (this.#workers >= MOST_WORKERS) {
       throw new OrreryError({
         group: "actor",
         code: "too_many_workers",
         message:
-          `actor ${name} finds no place: ${WORKERS} activations of custom actors run at this node already`,
-        metadata: { limit: WORKERS },
+          `actor ${name} cannot start: ${MOST_WORKERS} activations of custom actors run at this node already, which is the limit`,
+        metadata: { limit: MOST_WORKERS },
       });
     }
     this.#workers++;
@@ -108,16 +113,17 @@ export class CustomActors {
   }
 }
 
+/** Loads one entry's module and checks its config and messages. */
 async function loadActor(
   entry: CustomActor,
   { label, folder, paths }: { label: string; folder: string; paths: GraphPaths },
-): Promise<Loaded> {
+): Promise<SparedActor> {
   const options = linkOptions(entry, { label, folder });
   const link = await WorkerLink.open(options);
   try {
     await link.call({ op: "config", config: entry.config });
     const actor = checked(entry, { label, paths, description: link.description });
-    return { ...actor, link: options, spare: new Spare(options, link) };
+    return { ...actor, link: options, spare: new SpareWorker(options, link) };
   } catch (error) {
     link.kill();
     if (hasCode(error, "bad_config")) throw problem("bad_config", `${label}: ${error.message}`);
@@ -127,7 +133,10 @@ async function loadActor(
   }
 }
 
-/** Has the module what the entry and the paths need of it? */
+/**
+ * The loaded actor of an entry. Throws `bad_actor` where the module lacks a message that the entry
+ * lists or that the actor's place on the graph's paths needs.
+ */
 function checked(
   { name, config, limits, messages = [] }: CustomActor,
   { label, paths, description }: {
@@ -170,6 +179,7 @@ function checked(
   };
 }
 
+/** What the worker of an entry is started with; paths become absolute. */
 function linkOptions(
   { module, permissions: { net, read, env }, limits }: CustomActor,
   { label, folder }: { label: string; folder: string },

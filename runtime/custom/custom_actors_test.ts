@@ -35,7 +35,7 @@ async function withActors(
   const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom }, edges }), {
     file: "g.yaml",
   });
-  const actors = await CustomActors.load(graph, { file: "g.yaml", host: "here" });
+  const actors = await CustomActors.load(graph, { file: "g.yaml", node: "here" });
   const crashes: string[] = [];
   const system = new ActorSystem({
     transport: new LocalNetwork().connect("here"),
@@ -70,7 +70,7 @@ async function problemOf(promise: Promise<unknown>): Promise<OrreryError> {
   assert.fail("it did not fail");
 }
 
-Deno.test("A custom actor may do nothing that its graph does not grant", async () => {
+Deno.test("CustomActors gives a worker no permission that its graph does not grant", async () => {
   await withActors({}, async (world) => {
     const denied = {
       fetch: "http://127.0.0.1:9999/",
@@ -98,7 +98,7 @@ Deno.test("A custom actor may do nothing that its graph does not grant", async (
   });
 });
 
-Deno.test("A custom actor may do what its graph grants, and no more", async () => {
+Deno.test("CustomActors gives a worker the permissions that its graph grants, and no more", async () => {
   const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
   const server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
@@ -133,7 +133,7 @@ Deno.test("A custom actor may do what its graph grants, and no more", async () =
   }
 });
 
-Deno.test("State, config, timers, time and randomness work as in any actor", async () => {
+Deno.test("CustomActors gives a worker state, config, timers, time and randomness as any actor has them", async () => {
   await withActors({ config: { start: 40 } }, async ({ system, ask }) => {
     await ask({ type: "add", n: 2 });
     assert.equal(await ask({ type: "read" }), 42);
@@ -160,7 +160,7 @@ Deno.test("State, config, timers, time and randomness work as in any actor", asy
   });
 });
 
-Deno.test("A custom actor asks others of its graph, and nobody else", async () => {
+Deno.test("CustomActors lets an actor ask others of its graph, and nobody else", async () => {
   await withActors({}, async ({ system, ask }) => {
     await system.tell("graph/b/y", { type: "add", n: 7 });
     assert.equal(await ask({ type: "ask", to: "graph/b/y", message: { type: "read" } }), 7);
@@ -179,7 +179,7 @@ Deno.test("A custom actor asks others of its graph, and nobody else", async () =
   });
 });
 
-Deno.test("A message that does not fit is refused in words, and the actor goes on", async () => {
+Deno.test("CustomActors refuses a message that does not fit, says why, and the actor goes on", async () => {
   await withActors({
     messages: ["add", "read", "refuse", "answer", "large"],
     limits: { message_bytes: 2048 },
@@ -217,7 +217,7 @@ Deno.test("A message that does not fit is refused in words, and the actor goes o
   });
 });
 
-Deno.test("An actor behind the model has a state for each answer, and goes with its end", async () => {
+Deno.test("CustomActors gives an actor behind the model a state for each answer, until the answer's end", async () => {
   const edges = [{ from: "generation", to: "a" }, { from: "a", to: "api" }];
   await withActors({ edges, messages: ["delta"] }, async ({ system, ask }) => {
     const texts = [];
@@ -237,7 +237,7 @@ Deno.test("An actor behind the model has a state for each answer, and goes with 
   });
 });
 
-Deno.test("An asker that cancels is heard by the handler", async () => {
+Deno.test("CustomActors aborts the handler's signal when the asker cancels", async () => {
   await withActors({}, async ({ system }) => {
     const inbox = system.inbox("graph/c/inbox");
     const abort = new AbortController();
@@ -262,7 +262,7 @@ const crashing: Record<string, RegExp> = {
   hoard: /it took \d+ MiB of memory, 32 MiB are granted/,
 };
 for (const [type, reason] of Object.entries(crashing)) {
-  Deno.test(`A custom actor whose handler does "${type}" crashes, begins anew, and the node goes on`, async () => {
+  Deno.test(`CustomActors restarts an actor whose handler crashes by "${type}", and the node goes on`, async () => {
     const limits = { compute_seconds: 1.5, memory_bytes: 32 * 2 ** 20 };
     await withActors({ limits }, async ({ system, ask, crashes }) => {
       await ask({ type: "add", n: 1 });
@@ -279,7 +279,7 @@ for (const [type, reason] of Object.entries(crashing)) {
   });
 }
 
-Deno.test("What breaks between two messages is a crash too", async () => {
+Deno.test("CustomActors treats what breaks between two messages as a crash too", async () => {
   await withActors({ limits: { answer_seconds: 0.5 } }, async ({ ask, crashes }) => {
     for (
       const [type, reason] of [["fail_later", /its timer broke/], [
@@ -297,7 +297,7 @@ Deno.test("What breaks between two messages is a crash too", async () => {
   });
 });
 
-Deno.test("A handler that never ends is ended, and after too many crashes messages are refused", async () => {
+Deno.test("CustomActors ends a handler that never ends, and refuses messages after too many crashes", async () => {
   await withActors({ limits: { answer_seconds: 0.3 } }, async ({ ask, crashes }) => {
     assert.match(
       (await problemOf(ask({ type: "never" }))).message,
@@ -312,7 +312,7 @@ Deno.test("A handler that never ends is ended, and after too many crashes messag
   });
 });
 
-Deno.test("An entry that does not fit its module is refused before anything runs, and is named", async () => {
+Deno.test("CustomActors.load() refuses an entry that does not fit its module, and names it", async () => {
   const api = [{ from: "api", to: "a" }, { from: "a", to: "generation" }];
   const cases: [string, Record<string, unknown>, RegExp, unknown[]?][] = [
     ["bad_module", { module: "https://example.com/a.ts" }, /must be a file/],
@@ -340,7 +340,7 @@ Deno.test("An entry that does not fit its module is refused before anything runs
     const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom }, edges }), {
       file: "g.yaml",
     });
-    const error = await problemOf(CustomActors.load(graph, { file: "g.yaml", host: "here" }));
+    const error = await problemOf(CustomActors.load(graph, { file: "g.yaml", node: "here" }));
     assert.equal(error.code, code, error.message);
     assert.ok(error.message.startsWith("g.yaml: actors.custom[0] (a)"), error.message);
     assert.match(error.message, text);

@@ -1,6 +1,6 @@
 /**
- * A custom actor as the actor system knows it: a definition whose behaviour hands every message to
- * a worker of its own.
+ * The actor definition of a custom actor: its behaviour passes every message to a worker, and its
+ * context performs what the worker asks for.
  *
  * @module
  */
@@ -21,41 +21,45 @@ import type { Description } from "./protocol.ts";
 import { type Effects, type LinkOptions, WorkerLink } from "./worker_link.ts";
 
 /**
- * An activation without messages for so long gives its worker back, where its module says nothing
- * else.
+ * Milliseconds without a message after which an activation ends with its worker, where the module's
+ * own policy does not say.
  */
 const IDLE_MS = 60_000;
-/** Sends and timers of one activation that may be open; beyond them it has run wild. */
-const OPEN = 1024;
+/** Most sends and timers that one activation may have open; with more it is stopped as a crash. */
+const MOST_OPEN = 1024;
 
-/** A custom actor that was loaded. */
+/** A custom actor whose module was loaded and checked. */
 export interface LoadedActor {
   /** Name in the graph, and kind in addresses. */
   name: string;
+  /** What its workers are started with. */
   link: LinkOptions;
-  /** What its module says of it. */
+  /** What its module's definition says. */
   description: Description;
+  /** The entry's config, which the module's schema has accepted. */
   config: unknown;
-  /** Messages that it takes. */
+  /** Names of the messages that it takes. */
   messages: string[];
-  /** Largest message to it or from it, and answer, in bytes. */
+  /** Largest size of a message to it, of a message from it, and of an answer, in bytes. */
   messageBytes: number;
-  /** Does text pass it on its way to clients? Then `end` is taken, and ends the activation. */
+  /**
+   * Does the text of answers pass it on the way to clients? Then it takes the message `end`, which
+   * ends the activation.
+   */
   filters: boolean;
 }
 
-/** What activations share with their node. */
+/** Options of {@linkcode customDefinition}: what all activations of a node share. */
 export interface DefinitionOptions {
   /**
-   * Counts the workers of the node; throws where there are too many. The returned function counts
-   * one off.
+   * Counts one worker more; the function returned counts it off again. Throws `too_many_workers`.
    */
   enter(): () => void;
-  /** A worker that has loaded the module and done nothing else. */
+  /** Resolves to a worker that has loaded the module and done nothing else. */
   take(): Promise<WorkerLink>;
 }
 
-/** The definition to register for a loaded actor. */
+/** The definition to register for a loaded actor; its kind is the actor's name. */
 export function customDefinition(
   actor: LoadedActor,
   { enter, take }: DefinitionOptions,
@@ -91,7 +95,9 @@ export function customDefinition(
       });
       ctx.signal.addEventListener("abort", () => link.giveUp(ctx.signal.reason));
       ctx.onIdle(() => link.mayIdle);
-      link.attach(new Go(ctx, { link, messageBytes: actor.messageBytes, label: actor.link.label }));
+      link.attach(
+        new WorkerEffects(ctx, { link, messageBytes: actor.messageBytes, label: actor.link.label }),
+      );
       const seed = Math.floor(ctx.random() * 2 ** 32);
       await link.call({ op: "create", self: ctx.self, config: actor.config, seed, now: ctx.now() });
 
@@ -111,7 +117,7 @@ export function customDefinition(
   });
 }
 
-/** The last message of an answer: nobody will write to this key again. */
+/** Handler of `end`, the last message of an answer: the activation stops when it has answered. */
 function ending(
   ctx: ActorContext,
   handle?: (body: unknown, meta: MessageMeta) => Promise<unknown>,
@@ -125,8 +131,11 @@ function ending(
   };
 }
 
-/** What a worker wants of the world, within its bounds. */
-class Go implements Effects {
+/**
+ * Performs what a worker asks for (sends, timers, its own stop), within the actor's limits, with
+ * the context of its activation.
+ */
+class WorkerEffects implements Effects {
   readonly #ctx: ActorContext;
   readonly #link: WorkerLink;
   readonly #label: string;
@@ -146,9 +155,9 @@ class Go implements Effects {
   }
 
   effect(message: Parameters<Effects["effect"]>[0]): void {
-    if (this.#sends.size + this.#timers.size > OPEN) {
+    if (this.#sends.size + this.#timers.size > MOST_OPEN) {
       this.#link.kill();
-      return this.died(new Error(`it has more than ${OPEN} messages and timers under way`));
+      return this.died(new Error(`it has more than ${MOST_OPEN} messages and timers under way`));
     }
     switch (message.op) {
       case "send":
@@ -168,7 +177,7 @@ class Go implements Effects {
   }
 
   died(error: Error): void {
-    // As a turn of the actor: that is what its policy counts.
+    // Thrown in a turn of the actor, so that its restart policy counts it as a crash.
     this.#ctx.after(0, () => {
       throw error;
     });
@@ -209,7 +218,7 @@ class Go implements Effects {
   }
 }
 
-/** Accepts what can travel and is not larger than so many bytes. */
+/** Schema of a message that can be encoded in at most so many bytes. */
 function bounded(bytes: number): z.ZodType {
   return z.record(z.string(), z.unknown()).superRefine((body, context) => {
     try {
@@ -221,8 +230,8 @@ function bounded(bytes: number): z.ZodType {
 }
 
 /**
- * Throws group `actor`, `too_large` (metadata: `bytes`, `limit`), or what the mailbox says of a
- * value that cannot travel.
+ * Throws group `actor`, code `too_large` (metadata: `bytes`, `limit`), where the encoded value has
+ * more than `limit` bytes, or what the mailbox's encoder throws for a value that it cannot encode.
  */
 function check(value: unknown, limit: number, what: string): void {
   const bytes = encodeCbor(value).length;

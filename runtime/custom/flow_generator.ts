@@ -1,9 +1,11 @@
 /**
- * The API's way to the model and back through a graph's custom actors.
+ * Sends requests to the model, and its text back to the API, through the custom actors of the
+ * graph.
  *
- * A request is asked of each actor between `api` and `generation`, one after the other; text passes
- * each actor between `generation` and `api` on its way back. What fails on the way ends the
- * request: a guard that has crashed lets nothing pass.
+ * Each actor between `api` and `generation` gets the request, one after the other, and allows,
+ * changes or refuses it. Each actor between `generation` and `api` gets the text of the answer and
+ * returns what goes on to the client. An actor that fails ends the request: a guard that has
+ * crashed lets nothing pass.
  *
  * @module
  */
@@ -26,17 +28,18 @@ import {
   unavailable,
 } from "../api/mod.ts";
 
-/** Milliseconds that an actor may take over a request, waiting for its turn included. */
+/** Milliseconds in which an actor must answer a request; its time in the mailbox is included. */
 const REQUEST_MS = 300_000;
-/** And over a piece of text. */
+/** Milliseconds in which an actor must answer a piece of text. */
 const DELTA_MS = 60_000;
 
-/** What a {@linkcode FlowGenerator} stands on. */
+/** Options of a {@linkcode FlowGenerator}. */
 export interface FlowOptions {
-  /** The model. */
+  /** Generates the text: the model without custom actors. */
   inner: Generator;
+  /** Reaches the custom actors. */
   system: Pick<ActorSystem, "ask" | "tell">;
-  /** The actors on the way, as they are now; undefined: not known yet, so nothing may pass. */
+  /** Gives the actors on the way; undefined: not known yet, so no request may pass. */
   flow: () => Flow | undefined;
 }
 
@@ -81,7 +84,8 @@ export class FlowGenerator implements Generator {
   }
 
   /**
-   * Asks one actor for one request. Throws group `refused` with the actor's own code and message.
+   * Asks one actor whether the request may pass, and resolves to the request as the actor leaves
+   * it. Throws group `refused` with the actor's own code and message.
    */
   async #pass(
     name: string,
@@ -108,13 +112,14 @@ export class FlowGenerator implements Generator {
     return verdict.request ? changed(request, verdict.request) : request;
   }
 
+  /** The events of a generation, with the text as the actors `names` leave it. */
   async *#filtered(
     events: AsyncIterable<GenerationEvent>,
     names: string[],
     signal: AbortSignal,
   ): AsyncIterable<GenerationEvent> {
     const id = crypto.randomUUID();
-    /** Branches whose text has begun; each is a text of its own. */
+    /** Branches whose text has begun, by the actors' key; each branch is filtered by itself. */
     const open = new Map<string, number | undefined>();
     try {
       for await (const event of events) {
@@ -123,7 +128,7 @@ export class FlowGenerator implements Generator {
           const key = branch === undefined ? id : `${id}:${branch}`;
           open.set(key, branch);
           const text = await this.#through(names, { key, text: event.text, signal });
-          // The tokens' own texts would show what an actor took out.
+          // No tokens: their own texts would show what an actor took out.
           yield { ...event, text, tokens: [] };
           continue;
         }
@@ -139,18 +144,19 @@ export class FlowGenerator implements Generator {
         yield event;
       }
     } finally {
-      // An answer that was broken off: its actors end all the same.
+      // Texts still open belong to an answer that was broken off: its actors must end too.
       for (const key of open.keys()) {
         for (const name of names) {
           void this.#options.system.tell(customAddress(name, key), { type: "end" }, {
             deadlineMs: 10_000,
           })
-            .catch(() => {}); // then idleness ends it
+            .catch(() => {}); // the actor then ends when it has been idle for long enough
         }
       }
     }
   }
 
+  /** A piece of text after all actors; empty: an actor held it back. */
   async #through(
     names: string[],
     { key, text, signal }: { key: string; text: string; signal: AbortSignal },
@@ -163,7 +169,7 @@ export class FlowGenerator implements Generator {
     return passed;
   }
 
-  /** What the actors held back, each one's passed through those behind it. */
+  /** The text that the actors still held back; each one's passes the actors after it. */
   async #flush(
     names: string[],
     { key, signal }: { key: string; signal: AbortSignal },
@@ -182,6 +188,7 @@ export class FlowGenerator implements Generator {
     return carried;
   }
 
+  /** Sends one actor a piece of text or the end of it, and resolves to the text it returns. */
   async #text(
     name: string,
     { key, message, signal }: {
@@ -216,7 +223,7 @@ export class FlowGenerator implements Generator {
   }
 }
 
-/** Group `actor`: to a client a failure behind the API. */
+/** The error for an actor that failed: group `actor`, so HTTP status 502 for the client. */
 function failed(name: string, what: string, cause?: unknown): OrreryError {
   return new OrreryError({
     group: "actor",
@@ -227,9 +234,12 @@ function failed(name: string, what: string, cause?: unknown): OrreryError {
   });
 }
 
+/** Sampling fields that actors see. */
 const SAMPLING = [...SAMPLING_FIELDS, "seed"] as const;
 
-/** A request as the actors see it. Throws where they could not see what is asked. */
+/**
+ * The request as the actor sees it. Throws `invalid_prompt` for token ids, which it cannot read.
+ */
 function shown(
   name: string,
   { model, prompt, sampling, maxTokens, stop }: GenerateRequest,
@@ -257,7 +267,7 @@ function shown(
   };
 }
 
-/** The request with what an actor gave in place of its own. */
+/** The request with the fields that an actor has replaced. */
 function changed(request: GenerateRequest, given: Partial<RequestMessage>): GenerateRequest {
   const { model, messages, prompt, sampling, max_tokens, stop } = given;
   return {

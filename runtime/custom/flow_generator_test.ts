@@ -1,5 +1,5 @@
 /**
- * The way through custom actors, with actors and model that are functions.
+ * FlowGenerator with actors and a model that are plain functions.
  */
 import assert from "node:assert/strict";
 import { type Flow, flowSchema, type Message, OrreryError } from "../../actors/mod.ts";
@@ -24,8 +24,8 @@ const request = (more: Partial<GenerateRequest> = {}): GenerateRequest => ({
 });
 
 /**
- * A model that says these events, and actors by name. `log`: every message to an actor, as
- * `name/key type`.
+ * A model that yields these events, and actors by name. `log` has every message to an actor, as
+ * `name/key type`; `reached` has the requests that came to the model.
  */
 function world(
   events: GenerationEvent[],
@@ -70,7 +70,7 @@ async function texts(events: AsyncIterable<GenerationEvent>): Promise<string[]> 
 
 const never = new AbortController().signal;
 
-/** Holds each text back until the next comes, and writes in its own mark. */
+/** Holds each text back until the next one comes, and appends its mark to it. */
 function holder(mark: string): Handler {
   const held = new Map<string, string>();
   return ({ type, text }, key) => {
@@ -80,14 +80,14 @@ function holder(mark: string): Handler {
   };
 }
 
-Deno.test("Text passes the actors in order, and what each held back passes those behind it", async () => {
+Deno.test("FlowGenerator.generate() passes text through the actors in order, and what each held back through those after it", async () => {
   const actors = { a: holder("a"), b: holder("b") };
   const { generator, log } = world([delta("1"), delta("2"), done], actors, { delta: ["a", "b"] });
   assert.deepEqual(await texts(generator.generate(request(), never)), ["", "", "1ab2ab"]);
   assert.deepEqual(log, ["a/ delta", "a/ delta", "b/ delta", "a/ end", "b/ delta", "b/ end"]);
 });
 
-Deno.test("Each branch of an answer is a text of its own", async () => {
+Deno.test("FlowGenerator.generate() filters each branch of an answer as a text of its own", async () => {
   const { generator } = world([delta("x", 0), delta("y", 1), delta("z", 0), done], {
     a: holder("!"),
   }, {
@@ -102,7 +102,7 @@ Deno.test("Each branch of an answer is a text of its own", async () => {
   ]);
 });
 
-Deno.test("An answer that is broken off ends its actors all the same", async () => {
+Deno.test("FlowGenerator.generate() ends the actors of an answer that is broken off", async () => {
   const { generator, log } = world([delta("1"), delta("2"), done], { a: holder("a") }, {
     delta: ["a"],
   });
@@ -111,7 +111,7 @@ Deno.test("An answer that is broken off ends its actors all the same", async () 
   assert.deepEqual(log, ["a/ delta", "a/ end"]);
 });
 
-Deno.test("An actor that fails, or answers with something else than text, ends the answer", async () => {
+Deno.test("FlowGenerator.generate() fails when an actor fails or answers with something else than text", async () => {
   const broken: [Handler, RegExp][] = [
     [
       () => 5,
@@ -137,7 +137,7 @@ Deno.test("An actor that fails, or answers with something else than text, ends t
   }
 });
 
-Deno.test("Each actor sees the request as those before it left it, and the model as the last did", async () => {
+Deno.test("FlowGenerator.generate() shows each actor, and the model, the request as those before left it", async () => {
   const seen: Message[] = [];
   const note = (answer: unknown): Handler => (message) => {
     seen.push(message);
@@ -176,7 +176,7 @@ Deno.test("Each actor sees the request as those before it left it, and the model
   }]);
 });
 
-Deno.test("Nothing reaches the model that an actor refused, could not see, or before the way is known", async () => {
+Deno.test("FlowGenerator.generate() passes nothing that an actor refused or could not see, and nothing before the flow is known", async () => {
   const refuse: Handler = () => ({ allow: false, code: "no_such_thing", message: "not here" });
   const cases: [ReturnType<typeof world>, GenerateRequest, Record<string, string>][] = [
     [world([done], { a: refuse }, { request: ["a"] }), request(), {

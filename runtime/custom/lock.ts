@@ -1,10 +1,10 @@
 /**
- * Runs in a custom actor's worker before the module does: keeps the door to the node for
- * {@linkcode post} and {@linkcode listen}, and takes away what Deno gives to any worker whatever
- * its permissions.
+ * Runs in a custom actor's worker before the module does. It keeps the message channel to the node
+ * for {@linkcode post} and {@linkcode listen}, and removes the globals that Deno gives to every
+ * worker whatever its permissions.
  *
- * This keeps accidents from the node (a `close()`, a signal to its own process); what a worker may
- * read and reach is decided by Deno's permissions alone.
+ * This protects the node from accidents (a `close()`, a signal to its own process). What a worker
+ * may read and which hosts it may reach is decided by Deno's permissions alone.
  *
  * @module
  */
@@ -17,17 +17,17 @@ const scope = globalThis as unknown as Record<string, unknown> & {
 const send = scope.postMessage.bind(globalThis);
 const memory = Deno.memoryUsage.bind(Deno);
 
-/** Sends to the node. Throws a `DataCloneError` for what cannot be copied. */
+/** Sends a message to the node. Throws a `DataCloneError` for a value that cannot be copied. */
 export function post(message: unknown): void {
   send(message);
 }
 
-/** Hears the node. */
+/** Calls `handle` with every message from the node. */
 export function listen(handle: (data: unknown) => void): void {
   scope.onmessage = ({ data }) => handle(data);
 }
 
-/** Bytes that this worker's objects take. */
+/** Bytes of this worker's heap and of its buffers outside the heap. */
 export function bytesUsed(): number {
   const { heapUsed, external } = memory();
   return heapUsed + external;

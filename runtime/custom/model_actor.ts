@@ -1,6 +1,7 @@
 /**
- * The model as an actor: `generate` at `graph/model/main` answers the whole text. It passes no
- * actor before or behind the model: those stand at the API.
+ * The model as an actor, for custom actors: `generate` at `graph/model/main` answers the whole
+ * text. Its requests and texts pass no other custom actor: those stand between the API and the
+ * model.
  *
  * @module
  */
@@ -8,7 +9,7 @@ import { z } from "zod";
 import { defineActor, type GeneratedText, generateMessage, OrreryError } from "../../actors/mod.ts";
 import type { Generator } from "../api/mod.ts";
 
-/** See the module's text. Resource `generator`: the node's {@linkcode Generator}. */
+/** See the module's text. Resource `generator`: the {@linkcode Generator} of this node's model. */
 export const modelActor = defineActor({
   kind: "model",
   config: z.object({}),

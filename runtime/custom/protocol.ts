@@ -1,6 +1,6 @@
 /**
- * What the node and the worker of a custom actor say to each other. The worker runs code of others:
- * whatever comes from it is checked.
+ * The messages between the node and the worker of a custom actor. The worker runs code that the
+ * node does not trust, so every message from it is checked against a schema.
  *
  * @module
  */
@@ -8,13 +8,15 @@ import { z } from "zod";
 import type { TraceContext, WireError } from "../../actors/mod.ts";
 
 /**
- * Calls: the worker answers each with `settled`. `now` is the actor system's time in milliseconds.
+ * Calls of the node; the worker answers each one with `settled`. `now`, `received` and `deadline`
+ * are the actor system's time in milliseconds.
  */
 export type Call =
-  /** Does the config fit the module's schema? */
+  /** Checks the config against the module's schema. */
   | { op: "config"; config: unknown }
-  /** Makes the behaviour. `seed`: of `ctx.random`, 32 bit. */
+  /** Makes the behaviour; `seed` is the 32-bit seed of `ctx.random`. */
   | { op: "create"; self: string; config: unknown; seed: number; now: number }
+  /** Runs the handler of message `type`. */
   | {
     op: "handle";
     type: string;
@@ -25,24 +27,25 @@ export type Call =
     trace?: TraceContext;
     now: number;
   }
-  /** A time of `ctx.after` has come. */
+  /** Runs the function that `ctx.after` got this id for: its time has come. */
   | { op: "timer"; id: number; now: number }
-  /** Runs what `ctx.onStop` was given. */
+  /** Runs the functions that `ctx.onStop` was given. */
   | { op: "stopping"; now: number };
 
-/** To the worker. */
+/** A message to the worker. */
 export type ToWorker =
   | (Call & { call: number })
-  /** Nobody waits for this call any more. */
+  /** Aborts the signal of this call: nobody waits for its answer any more. */
   | { op: "abort"; call: number; reason: WireError }
-  /** Answer to its `send`. */
+  /** Settles the worker's `send` with this id. */
   | { op: "reply"; id: number; value?: unknown; error?: WireError }
+  /** The worker must answer `pong`: it shows that it is not computing without a pause. */
   | { op: "ping" };
 
 const id = z.number().int().nonnegative();
 const names = z.array(z.string().min(1).max(128)).max(64);
 
-/** What a module's definition says, functions and schemas left out. */
+/** The fields of a module's definition that are no functions or schemas. */
 export const descriptionSchema = z.object({
   kind: z.string(),
   messages: names,
@@ -60,7 +63,7 @@ export const descriptionSchema = z.object({
 /** See {@linkcode descriptionSchema}. */
 export type Description = z.output<typeof descriptionSchema>;
 
-/** How a call failed: `crash` is anything that was thrown but an OrreryError. */
+/** How a call failed. `crash`: what was thrown is no OrreryError. */
 const failure = z.object({
   crash: z.boolean(),
   group: z.string().max(64).default("actor"),
@@ -70,18 +73,22 @@ const failure = z.object({
   metadata: z.record(z.string(), z.unknown()).default({}),
 });
 
-/** From the worker. */
+/** A message from the worker. */
 export const fromWorker = z.discriminatedUnion("op", [
+  /** The module was loaded. */
   z.object({ op: z.literal("ready"), description: descriptionSchema }),
+  /** The module failed, while it was loaded or later outside of any call. */
   z.object({ op: z.literal("broken"), message: z.string() }),
+  /** The end of a call. */
   z.object({
     op: z.literal("settled"),
     call: id,
     value: z.unknown(),
     failure: failure.optional(),
-    /** What `ctx.onIdle` says as things stand. */
+    /** Do all functions that `ctx.onIdle` was given agree that the activation may end? */
     mayIdle: z.boolean(),
   }),
+  /** `ctx.tell` or `ctx.ask`. */
   z.object({
     op: z.literal("send"),
     id,
@@ -90,15 +97,19 @@ export const fromWorker = z.discriminatedUnion("op", [
     message: z.looseObject({ type: z.string().min(1).max(128) }),
     deadlineMs: z.number().positive().optional(),
   }),
+  /** Gives up the `send` with this id. */
   z.object({ op: z.literal("cancel"), id }),
+  /** `ctx.after`: the node must call `timer` after `ms` milliseconds. */
   z.object({ op: z.literal("after"), id, ms: z.number().nonnegative() }),
+  /** Cancels the timer with this id. */
   z.object({ op: z.literal("unafter"), id }),
+  /** `ctx.stop`. */
   z.object({ op: z.literal("stop") }),
-  /** Alive; bytes that its objects take. */
+  /** Answer to `ping`; `bytes` is the memory that the worker's objects take. */
   z.object({ op: z.literal("pong"), bytes: z.number() }),
 ]);
 
 /** See {@linkcode fromWorker}. */
 export type FromWorker = z.output<typeof fromWorker>;
-/** As the worker writes it. */
+/** A message as the worker writes it, before the schema fills in defaults. */
 export type FromWorkerInput = z.input<typeof fromWorker>;

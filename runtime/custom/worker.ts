@@ -1,6 +1,6 @@
 /**
- * The inside of a custom actor's worker: one activation of the module's definition, its `ctx` a
- * go-between to the node.
+ * Runs inside a custom actor's worker: one activation of the module's definition. Its `ctx` sends
+ * every effect to the node, which performs it.
  *
  * @module
  */
@@ -21,13 +21,13 @@ const post = (message: FromWorkerInput) => postRaw(message);
 
 type Definition = ActorDefinition<unknown, MessageSchemas>;
 
-/** Serves the module's default export; says so, or what is wrong with it. */
+/** Serves the module's default export, and tells the node so, or what is wrong with the export. */
 export function serve(exported: unknown): void {
   const wrong = faultOf(exported);
   if (wrong !== undefined) return post({ op: "broken", message: wrong });
   const definition = exported as Definition;
   const { kind, messages, urgent = [], concurrent = [], activatedBy, policy = {} } = definition;
-  const actor = new Inside(definition);
+  const actor = new WorkerActor(definition);
   listen((data) => actor.hear(data as ToWorker));
   post({
     op: "ready",
@@ -35,7 +35,7 @@ export function serve(exported: unknown): void {
   });
 }
 
-/** Says that the module failed, while it loaded or later outside any turn. */
+/** Tells the node that the module failed, while it was loaded or later outside of any call. */
 export function refuse(error: unknown): void {
   post({ op: "broken", message: error instanceof Error ? error.message : String(error) });
 }
@@ -49,6 +49,7 @@ globalThis.addEventListener("unhandledrejection", (event) => {
   refuse(event.reason);
 });
 
+/** What is wrong with a module's default export; undefined: nothing. */
 function faultOf(exported: unknown): string | undefined {
   if (exported === undefined) {
     return "it has no default export; expected `export default defineActor({...})`";
@@ -62,10 +63,10 @@ function faultOf(exported: unknown): string | undefined {
     : "its default export is no actor; expected `export default defineActor({...})`";
 }
 
-/** What stays of an error on its way to the node. */
+/** The fields of an error that are sent to the node. */
 function failureOf(error: unknown) {
   const known = error as OrreryError;
-  // A module may have brought a copy of the class: what counts is what it is called.
+  // Compared by name: the module may have loaded its own copy of the class.
   if (error instanceof Error && known.name === "OrreryError" && typeof known.code === "string") {
     const { group, code, message, metadata } = known;
     return { crash: false, group, code, message, metadata, public: known.public };
@@ -76,24 +77,34 @@ function failureOf(error: unknown) {
   };
 }
 
-class Inside {
+/** The activation in this worker. */
+class WorkerActor {
   readonly #definition: Definition;
+  /** Calls of the node under way, by their number; the controllers abort the handlers' signals. */
   readonly #calls = new Map<number, AbortController>();
+  /** Sends that the node has not settled yet, by their id. */
   readonly #sends = new Map<number, PromiseWithResolvers<unknown>>();
+  /** Functions of `ctx.after` whose time has not come, by their id. */
   readonly #timers = new Map<number, () => unknown>();
   readonly #stopHooks: (() => unknown)[] = [];
   readonly #idleHooks: (() => boolean)[] = [];
+  /** Aborts when the activation stops. */
   readonly #signal = new AbortController();
   #behaviour?: Behaviour<MessageSchemas>;
+  /** The actor's address; a placeholder until `create` is called. */
   #self = "graph/none/main" as Address;
+  /** Id of the next send or timer. */
   #next = 1;
+  /** Milliseconds of the actor system's clock, and of this worker's clock at the same moment. */
   #clock = { now: 0, at: performance.now() };
+  /** State of the random number generator, 32 bits. */
   #random = 0;
 
   constructor(definition: Definition) {
     this.#definition = definition;
   }
 
+  /** Takes a message of the node. */
   hear(message: ToWorker): void {
     switch (message.op) {
       case "ping":
@@ -249,7 +260,7 @@ class Inside {
     return this.#clock.now + performance.now() - this.#clock.at;
   }
 
-  /** Mulberry32 (Tommy Ettinger). */
+  /** A random number from 0 to below 1, by the generator Mulberry32 (Tommy Ettinger). */
   #draw(): number {
     this.#random = (this.#random + 0x6d2b79f5) | 0;
     let t = Math.imul(this.#random ^ (this.#random >>> 15), 1 | this.#random);

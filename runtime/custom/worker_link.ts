@@ -1,10 +1,10 @@
 /**
- * The node's end of a custom actor's worker: starts it with the permissions of its graph entry,
- * watches that it lives, carries calls.
+ * The node's side of a custom actor's worker: starts the worker with the permissions of its graph
+ * entry, checks that it stays alive, and carries calls to it.
  *
- * A worker that ends, computes without a pause for longer than its limit, or takes more memory than
- * it may is stopped, and every call under way fails with a plain Error: to the actor system a crash
- * like any other.
+ * A worker that ends by itself, computes without a pause for longer than its limit, or takes more
+ * memory than its limit is stopped. Every call under way then fails with a plain Error, which the
+ * actor system treats as a crash.
  *
  * @module
  */
@@ -17,47 +17,56 @@ import {
   type ToWorker,
 } from "./protocol.ts";
 
-/** Milliseconds that a module may take to load. */
+/** Milliseconds in which a module must load. */
 const LOAD_MS = 60_000;
-/** Milliseconds that the hooks of `ctx.onStop` may take. */
+/** Milliseconds in which the functions of `ctx.onStop` must end. */
 const STOP_MS = 2_000;
-/** Share of the time for computing after which the worker is asked again whether it lives. */
+/** The next ping follows a pong after this share of the computing limit, 0 to 1. */
 const PING_SHARE = 0.5;
-/** Longest text of a crash that is kept. */
+/**
+ * A ping that is unanswered for this many computing limits says nothing: this node itself was
+ * suspended, and the answer may be in the queue.
+ */
+const SUSPENDED_SHARE = 1.5;
+/** Longest text of a crash that is kept, in characters. */
 const CRASH_TEXT = 2_000;
 
 /** Permissions of a worker, as Deno takes them. */
 export interface WorkerPermissions {
+  /** Hosts, with or without a port. */
   net: string[];
-  /** Absolute paths. */
+  /** Absolute paths of files and folders. */
   read: string[];
+  /** Names of environment variables. */
   env: string[];
 }
 
 /** What a worker is started with. */
 export interface LinkOptions {
-  /** How messages call it: the graph file and the entry's name. */
+  /** What error messages call the actor: the graph file, the entry's place and its name. */
   label: string;
   /** `file:` URL of the module. */
   module: string;
+  /** What the worker may reach. */
   permissions: WorkerPermissions;
-  /** Milliseconds that it may compute without a pause. */
+  /** Longest time that the worker may compute without a pause, in milliseconds. */
   computeMs: number;
-  /** Milliseconds that a call may take. */
+  /** Longest time of a call, in milliseconds. */
   answerMs: number;
-  /** Bytes that its objects may take. */
+  /** Largest memory of the worker's objects, in bytes. */
   memoryBytes: number;
 }
 
-/** What the worker wants of the world. */
+/** Performs what a worker asks for. */
 export interface Effects {
-  /** A `send`, `cancel`, `after`, `unafter` or `stop`. */
+  /** Performs a `send`, `cancel`, `after`, `unafter` or `stop`. */
   effect(message: Exclude<FromWorker, { op: "ready" | "broken" | "settled" | "pong" }>): void;
-  /** The worker is no more, and no call was under way that could have said so. */
+  /** The worker has ended while no call was under way whose error would have told so. */
   died(error: Error): void;
 }
 
-interface Pending extends PromiseWithResolvers<unknown> {
+interface PendingCall extends PromiseWithResolvers<unknown> {
+  /** Fires when the call has taken too long. */
   timer: ReturnType<typeof setTimeout>;
 }
 
@@ -65,20 +74,23 @@ interface Pending extends PromiseWithResolvers<unknown> {
 export class WorkerLink {
   readonly #worker: Worker;
   readonly #options: LinkOptions;
-  readonly #calls = new Map<number, Pending>();
+  readonly #calls = new Map<number, PendingCall>();
   readonly #loaded = Promise.withResolvers<Description>();
   #effects?: Effects;
   #nextCall = 1;
+  /** Why the worker has ended; undefined: it is alive. */
   #dead?: Error;
   #mayIdle = true;
+  /** Timer of the next ping, or of the answer to the last one. */
   #watch?: ReturnType<typeof setTimeout>;
+  /** When the last ping was sent, in milliseconds of `performance.now`. */
   #asked = 0;
 
   private constructor(options: LinkOptions) {
     this.#options = options;
     const { net, read, env } = options.permissions;
-    // What is named literally here is part of the worker's own program, for which no permission to
-    // read is asked. The lock comes first.
+    // Deno lets a worker load the modules that its own program imports without a permission to read
+    // them. The lock must run first.
     const source = `import ${JSON.stringify(new URL("./lock.ts", import.meta.url).href)};
 import { refuse, serve } from ${JSON.stringify(new URL("./worker.ts", import.meta.url).href)};
 try { serve((await import(${
@@ -99,12 +111,12 @@ try { serve((await import(${
     };
     this.#worker.onmessageerror = () =>
       this.#fail(new Error("it said something that cannot be read"));
-    this.#loaded.promise.catch(() => {}); // `open` says it
+    this.#loaded.promise.catch(() => {}); // `open` throws it
   }
 
   /**
-   * Starts a worker and loads the module. Throws group `graph`, code `bad_module`, which says what
-   * is wrong with it.
+   * Starts a worker and loads the module. Throws group `graph`, code `bad_module`; the message says
+   * what is wrong with the module.
    */
   static async open(options: LinkOptions): Promise<WorkerLink> {
     const link = new WorkerLink(options);
@@ -132,28 +144,30 @@ try { serve((await import(${
     }
   }
 
-  /** What the module defines. */
+  /** What the module's definition says. */
   description!: Description;
 
-  /** Does the worker live? */
+  /** Is the worker still running? */
   get alive(): boolean {
     return this.#dead === undefined;
   }
 
-  /** What `ctx.onIdle` said after the last turn. */
+  /**
+   * May the activation end for idleness, as the functions of `ctx.onIdle` said after the last call?
+   */
   get mayIdle(): boolean {
     return this.#mayIdle;
   }
 
-  /** Whom the worker's wishes are told; once, before `create`. */
+  /** Sets what performs the worker's effects; call it once, before `create`. */
   attach(effects: Effects): void {
     this.#effects = effects;
   }
 
   /**
-   * Has the worker do something. Throws what the module threw as an OrreryError, or a plain Error
-   * for a crash, of whatever kind. When the signal fires the worker is told; the call still ends by
-   * itself.
+   * Runs a call in the worker and resolves to its value. Throws the OrreryError that the module
+   * threw, or a plain Error for a crash of any kind. An abort of the signal is passed to the
+   * worker; the call still ends only when the worker settles it.
    */
   async call(
     call: Call,
@@ -162,7 +176,7 @@ try { serve((await import(${
     if (this.#dead) throw this.#dead;
     const id = this.#nextCall++;
     const what = call.op === "handle" ? `handler ${call.type}` : call.op;
-    const pending: Pending = {
+    const pending: PendingCall = {
       ...Promise.withResolvers<unknown>(),
       timer: setTimeout(
         () => this.#fail(new Error(`${what} has not ended within ${limitMs} ms`)),
@@ -182,7 +196,7 @@ try { serve((await import(${
     }
   }
 
-  /** Answers a `send` of the worker. */
+  /** Settles a `send` of the worker. */
   reply(id: number, answer: { value: unknown } | { error: OrreryError }): void {
     this.#post({
       op: "reply",
@@ -191,16 +205,16 @@ try { serve((await import(${
     });
   }
 
-  /** Ends the waiting for every call under way. */
+  /** Rejects every call under way with `reason`. */
   giveUp(reason: unknown): void {
     for (const pending of this.#calls.values()) pending.reject(reason);
     this.#calls.clear();
   }
 
-  /** Runs the hooks of `ctx.onStop`, then ends the worker. */
+  /** Runs the functions of `ctx.onStop`, then ends the worker. */
   async close(now: number): Promise<void> {
     if (this.#dead) return;
-    // Calls of a turn that was given up would hold the hooks' answer up for nothing.
+    // Nobody waits for the other calls any more: only the call of the hooks is to be open.
     this.giveUp(new Error("the actor stops"));
     try {
       await this.call({ op: "stopping", now }, { limitMs: STOP_MS });
@@ -219,6 +233,7 @@ try { serve((await import(${
     if (!this.#dead) this.#worker.postMessage(message);
   }
 
+  /** Takes a message of the worker, which is not trusted. */
   #hear(data: unknown): void {
     if (this.#dead) return;
     const parsed = fromWorker.safeParse(data);
@@ -247,19 +262,20 @@ try { serve((await import(${
     }
   }
 
+  /** Sends a ping, and ends the worker where no pong comes within the computing limit. */
   #ping(): void {
     const { computeMs } = this.#options;
     this.#asked = performance.now();
     this.#post({ op: "ping" });
     this.#watch = setTimeout(() => {
-      // Where this node itself stood still, the answer may be there, unread.
-      if (performance.now() - this.#asked > 1.5 * computeMs) return this.#ping();
+      if (performance.now() - this.#asked > SUSPENDED_SHARE * computeMs) return this.#ping();
       this.#fail(
         new Error(`it computed for more than ${computeMs} ms without a pause, or ended by itself`),
       );
     }, computeMs);
   }
 
+  /** A pong came: checks the memory and plans the next ping. */
   #lives(bytes: number): void {
     clearTimeout(this.#watch);
     const { computeMs, memoryBytes } = this.#options;
@@ -271,6 +287,7 @@ try { serve((await import(${
     this.#watch = setTimeout(() => this.#ping(), PING_SHARE * computeMs);
   }
 
+  /** Ends the worker, and rejects everything that waits for it. */
   #fail(error: Error): void {
     if (this.#dead) return;
     this.#dead = error;

@@ -1,39 +1,39 @@
 /**
- * A worker that waits, its module loaded: an activation begins without the tenth of a second that a
- * worker takes to start.
+ * A worker that has loaded its module and waits for an activation. With it, an activation need not
+ * wait for a worker to start, which takes about 100 ms.
  *
  * @module
  */
 import { type LinkOptions, WorkerLink } from "./worker_link.ts";
 
-/** At most one worker in waiting. */
-export class Spare {
+/** Keeps at most one worker of an actor ready. */
+export class SpareWorker {
   readonly #options: LinkOptions;
   #waiting?: Promise<WorkerLink>;
   #closed = false;
 
-  /** `first`: a worker that has loaded the module already. */
+  /** `first`: a worker that has loaded the module already; undefined: none is ready yet. */
   constructor(options: LinkOptions, first?: WorkerLink) {
     this.#options = options;
     if (first) this.#waiting = Promise.resolve(first);
   }
 
-  /** The one in waiting, or a new one. Throws as {@linkcode WorkerLink.open}. */
+  /** The spare worker, or else a new one. Throws as {@linkcode WorkerLink.open}. */
   async take(): Promise<WorkerLink> {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    const link = await waiting?.catch(() => undefined); // a new one will say what is wrong
+    const link = await waiting?.catch(() => undefined); // `open` below then throws what is wrong
     return link?.alive ? link : await WorkerLink.open(this.#options);
   }
 
-  /** Starts the next one, unless there is one. */
+  /** Starts the next spare worker, unless there is one. */
   refill(): void {
     if (this.#closed || this.#waiting) return;
     this.#waiting = WorkerLink.open(this.#options);
-    this.#waiting.catch(() => {}); // `take` asks again
+    this.#waiting.catch(() => {}); // `take` then opens another one
   }
 
-  /** Ends the one in waiting. */
+  /** Ends the spare worker, and starts no more. */
   async close(): Promise<void> {
     this.#closed = true;
     const link = await this.#waiting?.catch(() => undefined);

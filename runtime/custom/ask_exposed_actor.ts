@@ -1,6 +1,6 @@
 /**
- * The door through which clients ask custom actors: only those that the graph exposes, and only
- * what they take.
+ * How clients ask custom actors: only the actors that the graph exposes, and only with messages
+ * that they take.
  *
  * @module
  */
@@ -13,17 +13,18 @@ import {
 } from "../../actors/mod.ts";
 import type { AskActor } from "../api/mod.ts";
 
-/** Milliseconds that a client's question to an actor may take. */
+/** Milliseconds in which an actor must answer a client. */
 const DEADLINE_MS = 300_000;
 
-/** Faults of the client rather than of the actor. */
+/** Codes of errors that are the client's fault, not the actor's. */
 const CLIENT_FAULTS = ["unknown_message", "invalid_message", "too_large"];
 
 /**
- * What `POST /api/actors/{name}` asks. The function throws group `api`: `not_found`,
+ * The function behind `POST /api/actors/{name}`. `flow` gives the graph's exposed actors; while it
+ * is undefined, no actor can be asked. The function throws group `api`: `not_found`,
  * `invalid_value`; else what the actor threw.
  */
-export function askDoor(
+export function askExposedActor(
   { system, flow }: { system: Pick<ActorSystem, "ask">; flow: () => Flow | undefined },
 ): AskActor {
   return async (name, message, signal) => {
