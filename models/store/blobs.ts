@@ -8,8 +8,9 @@ import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
 import { modelError, reasonOf } from "../errors.ts";
 
+/** Bytes that are read from a file at a time. */
 const READ_BYTES = 4 << 20;
-/** Temporary files untouched for longer than this were left by a process that died. */
+/** Age in milliseconds at which a temporary file is taken for one of a process that died: a day. */
 const STALE_MS = 24 * 3600 * 1000;
 
 /** Writes all of `bytes`. */
@@ -17,7 +18,7 @@ async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
 }
 
-/** A blob in the making; it does not exist for others before {@linkcode BlobWriter.finish}. */
+/** A blob that is being written. Others do not see it before {@linkcode BlobWriter.finish}. */
 export class BlobWriter implements AsyncDisposable {
   readonly #blobs: BlobFolder;
   readonly #path: string;
@@ -25,7 +26,7 @@ export class BlobWriter implements AsyncDisposable {
   #file: Deno.FsFile | undefined;
   #bytes = 0;
 
-  /** Use {@linkcode BlobFolder.create}. */
+  /** To be called by {@linkcode BlobFolder.create} only. */
   constructor(blobs: BlobFolder, path: string, file: Deno.FsFile) {
     this.#blobs = blobs;
     this.#path = path;
@@ -37,6 +38,7 @@ export class BlobWriter implements AsyncDisposable {
     return this.#bytes;
   }
 
+  /** Appends bytes. Throws OrreryError `model/blob_closed` after the end. */
   async write(bytes: Uint8Array): Promise<void> {
     if (!this.#file) {
       throw modelError("blob_closed", `${this.#path} was finished or given up before this write`);
@@ -85,7 +87,10 @@ export class BlobFolder {
     this.#temporary = temporary;
   }
 
-  /** Opens `<dir>/blobs` (made when absent) and removes what dead processes left in `<dir>/tmp`. */
+  /**
+   * Opens `<dir>/blobs`, which is created if absent, and removes the files that dead processes left
+   * in `<dir>/tmp`. Throws OrreryError `model/store_unusable`.
+   */
   static async open(dir: string): Promise<BlobFolder> {
     const folder = new BlobFolder(join(dir, "blobs"), join(dir, "tmp"));
     try {
@@ -104,7 +109,7 @@ export class BlobFolder {
     return folder;
   }
 
-  /** Where a blob lies or will lie. */
+  /** Path of a blob, whether or not it exists. Throws OrreryError `model/blob_name`. */
   path(sha256: string): string {
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
       throw modelError(
@@ -115,41 +120,41 @@ export class BlobFolder {
     return join(this.dir, sha256);
   }
 
-  /** Bytes of a blob, or undefined when it is not here. */
+  /** Bytes of a blob; undefined when it does not exist. */
   async size(sha256: string): Promise<number | undefined> {
     return (await statIfThere(this.path(sha256)))?.size;
   }
 
-  /** Starts a blob whose hash is not known yet. */
+  /** Begins to write a blob whose hash is not known yet. */
   async create(): Promise<BlobWriter> {
     const path = this.temporaryPath();
     return new BlobWriter(this, path, await Deno.open(path, { createNew: true, write: true }));
   }
 
-  /** A fresh path on the file system of the blobs, to be renamed into place. */
+  /** A new path on the file system of the blobs, for a file that is then renamed into place. */
   temporaryPath(): string {
     return join(this.#temporary, `${Deno.pid}-${crypto.randomUUID()}`);
   }
 
-  /** Hash of the blob as it lies on disk; undefined when it is not here. */
+  /** Hashes the bytes of a blob on disk; undefined when it does not exist. */
   async hash(sha256: string, signal?: AbortSignal): Promise<string | undefined> {
     return await hashFile(this.path(sha256), signal);
   }
 
-  /** Deletes a blob and what has been fetched of it; not being here is no error. */
+  /** Deletes a blob and its partial download; neither needs to exist. */
   async remove(sha256: string): Promise<void> {
     await removeIfThere(this.path(sha256));
     await removeIfThere(this.path(sha256) + ".part");
   }
 
-  /** Bytes of a blob that were fetched so far (0: none). */
+  /** Bytes of a blob that were fetched so far; 0: none. */
   async partialSize(sha256: string): Promise<number> {
     return (await statIfThere(this.path(sha256) + ".part"))?.size ?? 0;
   }
 
   /**
-   * Adds bytes to a partly fetched blob; `offset` must be its {@linkcode partialSize}, else
-   * `part_offset` is thrown.
+   * Adds bytes to a partly fetched blob. `offset` must be its {@linkcode partialSize}, else
+   * OrreryError `model/part_offset` is thrown.
    */
   async appendPart(sha256: string, offset: number, bytes: Uint8Array): Promise<void> {
     using file = await Deno.open(this.path(sha256) + ".part", { create: true, append: true });
@@ -158,19 +163,15 @@ export class BlobFolder {
       throw modelError(
         "part_offset",
         `blob ${sha256} has ${size} bytes so far, bytes for offset ${offset} came`,
-        {
-          sha256,
-          size,
-          offset,
-        },
+        { sha256, size, offset },
       );
     }
     await writeAll(file, bytes);
   }
 
   /**
-   * Checks a fetched blob's hash and gives it its name; a wrong one is deleted and `blob_hash`
-   * thrown.
+   * Checks the hash of a fetched blob and gives it its name. A blob with another hash is deleted,
+   * and OrreryError `model/blob_hash` is thrown.
    */
   async finishPart(sha256: string, signal?: AbortSignal): Promise<void> {
     const path = this.path(sha256) + ".part";
@@ -184,10 +185,7 @@ export class BlobFolder {
       throw modelError(
         "blob_hash",
         `blob ${sha256} arrived as ${actual}; it was deleted, fetch it again`,
-        {
-          sha256,
-          actual,
-        },
+        { sha256, actual },
       );
     }
     await Deno.rename(path, this.path(sha256));
@@ -222,7 +220,7 @@ async function statIfThere(path: string): Promise<Deno.FileInfo | undefined> {
   }
 }
 
-/** Deletes a file or folder; not being there is no error. */
+/** Deletes a file or folder, which need not exist. */
 export async function removeIfThere(path: string): Promise<void> {
   try {
     await Deno.remove(path, { recursive: true });

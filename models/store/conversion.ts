@@ -1,5 +1,6 @@
 /**
- * A conversion that can be interrupted: group after group, with a journal of what is done.
+ * Converts a model group by group, with a journal of the finished groups, so that an interrupted
+ * conversion can go on.
  *
  * @module
  */
@@ -15,7 +16,7 @@ import type { ModelSource } from "./model_source.ts";
 import type { WeightSource } from "../sources/mod.ts";
 import { checkTensor } from "./tensor_parts.ts";
 
-/** Room for the text files and what the file system itself needs, in bytes. */
+/** Bytes that stay free for the text files and for the file system itself. */
 const SPARE_BYTES = 32 << 20;
 
 const journalSchema = z.record(z.string(), groupSchema);
@@ -23,9 +24,9 @@ const journalSchema = z.record(z.string(), groupSchema);
 /** Converted groups by key: `embedding`, `layer 3`, `head`. */
 export type Journal = z.infer<typeof journalSchema>;
 
-/** How far a conversion is. */
+/** Progress of a conversion. */
 export interface AddProgress {
-  /** What was worked on last: `embedding`, `layer 3`, `head`. */
+  /** Group that was worked on last: `embedding`, `layer 3`, `head`. */
   group: string;
   /** Weights (elements, not bytes) converted so far, those of an earlier run included. */
   done: number;
@@ -33,14 +34,19 @@ export interface AddProgress {
   total: number;
 }
 
-/** Precisions of a model, all chosen. */
+/** Precisions of the parts of a model. */
 export interface Precisions {
+  /** Precision of the layers' projections. */
   precision: Precision;
+  /** Precision of the embedding. */
   embedding: Precision;
+  /** Precision of the LM head. */
   head: Precision;
 }
 
+/** A group that is to be converted. */
 interface PlannedGroup {
+  /** `embedding`, `layer 3`, `head`. */
   key: string;
   specs: TensorSpec[];
   formats: GroupFormats;
@@ -49,20 +55,20 @@ interface PlannedGroup {
 /** What a {@linkcode Conversion} works on. */
 export interface ConversionOptions {
   precisions: Precisions;
-  /** Says exactly what the source is. @default its fingerprint */
+  /** Exact identity of the source. @default its fingerprint */
   origin?: string;
   /** Folder of the store. */
   dir: string;
   blobs: BlobFolder;
-  /** Bytes free on the file system of a folder. */
+  /** Returns the free bytes of the file system of a folder. */
   freeBytes: (dir: string) => Promise<number>;
   onProgress?: (progress: AddProgress) => void;
   signal?: AbortSignal;
 }
 
-/** One source being converted with one choice of precisions. */
+/** The conversion of one source with one choice of precisions. */
 export class Conversion {
-  /** Hash of the source and everything that decides what comes of it. */
+  /** Hash of the source and of all settings that decide the result. */
   readonly id: string;
   readonly #weights: WeightSource;
   readonly #groups: PlannedGroup[];
@@ -80,7 +86,10 @@ export class Conversion {
     this.#options = options;
   }
 
-  /** Checks that every tensor is there, in the shape that the architecture calls for. */
+  /**
+   * Prepares a conversion: checks that every tensor exists in the shape that the architecture
+   * needs.
+   */
   static async plan(source: ModelSource, options: ConversionOptions): Promise<Conversion> {
     const groups = plannedGroups(source.described, options.precisions);
     for (const { specs } of groups) for (const spec of specs) checkTensor(source.weights, spec);
@@ -89,9 +98,10 @@ export class Conversion {
   }
 
   /**
-   * Converts every group that is neither in `done` nor in the journal with its blob still there.
-   * Disk space is checked first: `disk_full` says how much is missing. What is done when it is
-   * interrupted stays for the next run.
+   * Converts every group that is missing: `done` (groups of another model of the same source) and
+   * else the journal say which groups exist, if their blobs do. Checks the disk space first:
+   * OrreryError `model/disk_full` says how many bytes are missing. Finished groups stay when the
+   * conversion is interrupted.
    */
   async run(done: Journal | undefined): Promise<Pick<Manifest, "embedding" | "layers" | "head">> {
     const { blobs, dir, signal, onProgress } = this.#options;
@@ -142,7 +152,7 @@ export class Conversion {
     };
   }
 
-  /** Ends the conversion's journal; returns the blobs that stood in it. */
+  /** Deletes the conversion's journal; returns the hashes of the blobs that it named. */
   async forget(): Promise<string[]> {
     const journal = await readJournal(this.#journalPath);
     await removeIfThere(this.#journalPath);
@@ -154,7 +164,7 @@ export class Conversion {
   }
 }
 
-/** Names a source and the settings of its conversion: the same give the same bytes. */
+/** Identity of a conversion: the same source and settings give the same bytes. */
 export function conversionId(
   fingerprint: string,
   { precision, embedding, head }: Precisions,
@@ -205,6 +215,6 @@ async function readJournal(path: string): Promise<Journal> {
   try {
     return journalSchema.parse(JSON.parse(await Deno.readTextFile(path)));
   } catch {
-    return {}; // absent, or of another version: the work is done again
+    return {}; // absent or of another version: everything is converted again
   }
 }

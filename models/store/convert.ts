@@ -1,5 +1,5 @@
 /**
- * A group of tensors from a checkpoint into one blob.
+ * Converts a group of tensors of a checkpoint into one blob.
  *
  * @module
  */
@@ -18,27 +18,36 @@ import {
 import type { WeightSource } from "../sources/mod.ts";
 import { quantisedTensor, readTensor } from "./tensor_parts.ts";
 
-/** Goes into a model's source hash: raised whenever the same checkpoint would give other bytes. */
+/**
+ * Version of the stored bytes, part of a model's source hash: raise it when the same checkpoint
+ * would give other bytes.
+ */
 export const CONVERTER_VERSION = 2;
 
+/** Alignment in bytes of a part longer than this, so that it can be memory-mapped. */
 const PAGE = 4096;
+/** Alignment in bytes of a shorter part. */
 const SMALL = 64;
+/** Smallest magnitude that f16 rounds to infinity. */
+const HALF_OVERFLOW = 65520;
 
-type Part = { offset: number; bytes: number };
-type Parts = { data: Part; scales?: Part; zeros?: Part };
+/** A range of the blob, in bytes. */
+type BlobRange = { offset: number; bytes: number };
+/** The ranges of one tensor. */
+type TensorRanges = { data: BlobRange; scales?: BlobRange; zeros?: BlobRange };
 
-/** How the tensors of a group are stored, by their role; norms are always f32. */
+/** Precisions of the tensors of a group by their role; a norm is always f32. */
 export interface GroupFormats {
-  /** Projections. */
+  /** Precision of projections. */
   precision: Precision;
-  /** Embedding and LM head. */
+  /** Precision of embedding and LM head. */
   vocabulary: Precision;
 }
 
 /** Options of {@linkcode convertGroup}. */
 export interface ConvertGroupOptions extends GroupFormats {
   signal?: AbortSignal;
-  /** Called with the number of weights that were just done. */
+  /** Called after each piece with the number of weights (elements) in it. */
   onWeights?: (count: number) => void;
 }
 
@@ -47,12 +56,12 @@ function formatOf({ role }: TensorSpec, { precision, vocabulary }: GroupFormats)
   return role === "vocabulary" ? vocabulary : precision;
 }
 
-/** Bytes that a group's blob has at most. */
+/** Upper bound of the bytes of a group's blob. */
 export function groupBytes(specs: TensorSpec[], formats: GroupFormats): number {
   return specs.reduce((sum, spec) => sum + tensorBytes(spec, formatOf(spec, formats)), 0);
 }
 
-/** Bytes that a tensor takes at most, with the gaps before its parts. */
+/** Upper bound of the bytes of a tensor, gaps before its parts included. */
 function tensorBytes({ shape }: TensorSpec, format: Precision): number {
   const count = shape.reduce((a, b) => a * b, 1);
   if (format === "f32" || format === "f16") return count * (format === "f32" ? 4 : 2) + PAGE;
@@ -63,9 +72,9 @@ function tensorBytes({ shape }: TensorSpec, format: Precision): number {
 }
 
 /**
- * Writes a group's blob. In memory are a piece of rows, a quantised tensor's scales and zero
- * points, and of f16 and f32 projections, which are stored transposed, one whole tensor. Nothing is
- * left behind when it fails or is aborted.
+ * Writes a group's blob. It keeps in memory one piece of rows, the scales and zero points of a
+ * quantised tensor and, of an f16 or f32 projection, which is stored transposed, the whole tensor.
+ * Nothing is left behind when it fails or is aborted.
  */
 export async function convertGroup(
   source: WeightSource,
@@ -87,13 +96,13 @@ export async function convertGroup(
   return { ...await writer.finish(), tensors };
 }
 
-/** Moves to where a part of this size may begin. */
-async function begin(writer: BlobWriter, bytes: number): Promise<Part> {
+/** Pads the blob to where a part of this size may begin; returns the part's range. */
+async function begin(writer: BlobWriter, bytes: number): Promise<BlobRange> {
   await writer.align(bytes > PAGE ? PAGE : SMALL);
   return { offset: writer.bytes, bytes };
 }
 
-async function writePart(writer: BlobWriter, bytes: Uint8Array): Promise<Part> {
+async function writePart(writer: BlobWriter, bytes: Uint8Array): Promise<BlobRange> {
   const part = await begin(writer, bytes.length);
   await writer.write(bytes);
   return part;
@@ -105,7 +114,7 @@ async function writeQuantised(
   format: Precision,
   writer: BlobWriter,
   { signal, onWeights }: ConvertGroupOptions,
-): Promise<Parts> {
+): Promise<TensorRanges> {
   const [outputs, inputs] = spec.shape;
   const blocks = blocksOf(inputs);
   const rowBytes = blocks * (format === "q4" ? BLOCK / 2 : BLOCK);
@@ -132,7 +141,7 @@ async function writeQuantised(
     await writer.write(codes.subarray(0, rows * rowBytes));
     onWeights?.(values.length);
   }
-  const parts: Parts = { data, scales: await writePart(writer, bytesOf(scales)) };
+  const parts: TensorRanges = { data, scales: await writePart(writer, bytesOf(scales)) };
   if (asymmetric) parts.zeros = await writePart(writer, zeros);
   return parts;
 }
@@ -143,7 +152,7 @@ async function writeFloats(
   format: Precision,
   writer: BlobWriter,
   { signal, onWeights }: ConvertGroupOptions,
-): Promise<Parts> {
+): Promise<TensorRanges> {
   const { name, shape, role } = spec;
   const count = shape.reduce((a, b) => a * b, 1);
   const allocate = (length: number) =>
@@ -166,14 +175,11 @@ async function writeFloats(
 
 function checkFitsHalf(values: Float32Array, name: string): void {
   for (let i = 0; i < values.length; i++) {
-    if (values[i] >= 65520 || values[i] <= -65520) {
+    if (values[i] >= HALF_OVERFLOW || values[i] <= -HALF_OVERFLOW) {
       throw modelError(
         "weight_overflow",
         `tensor ${name} has a weight ${values[i]} that f16 cannot hold; choose f32`,
-        {
-          tensor: name,
-          value: values[i],
-        },
+        { tensor: name, value: values[i] },
       );
     }
   }

@@ -1,15 +1,18 @@
 import { statfs } from "node:fs/promises";
 import { modelError } from "../errors.ts";
 
-/** Bytes that a process without special rights can still write on the file system of a folder. */
+/**
+ * Free bytes of the file system of a folder, as far as a process without special rights may use
+ * them.
+ */
 export async function freeBytes(dir: string): Promise<number> {
   const { bavail, bsize } = await statfs(dir);
   return bavail * bsize;
 }
 
 /**
- * An error `disk_full`. @param needed Bytes that were to be written. @param free Bytes that there
- * is room for.
+ * Makes an error `disk_full`. `needed` is the number of bytes to be written, `free` the number that
+ * fit.
  */
 export function diskFull(dir: string, needed: number, free: number): Error {
   return modelError(
@@ -21,7 +24,7 @@ export function diskFull(dir: string, needed: number, free: number): Error {
   );
 }
 
-/** Did a write fail because the disk or a quota is full? */
+/** Whether a write failed because the disk or a quota is full. */
 export function isNoSpace(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return code === "ENOSPC" || code === "EDQUOT";

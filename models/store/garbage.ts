@@ -1,18 +1,21 @@
 /**
- * What a store no longer needs.
+ * Deletes what a store no longer needs.
  *
- * A blob is in use when its hash stands in some manifest, malformed ones included, or in the
- * journal of a conversion that has not ended. A stage graph is in use when all the blobs are that
- * it points to, a RoPE table when a stage graph points to it.
+ * A blob is in use while its hash stands in a manifest (a malformed one too) or in the journal of
+ * an unfinished conversion. A stage graph is in use while all blobs that it refers to are; a RoPE
+ * table, while a stage graph refers to it.
  *
  * @module
  */
 import { join } from "node:path";
 import { type BlobFolder, removeIfThere } from "./blobs.ts";
 
-/** A conversion that was interrupted so long ago is given up. */
+/** Age at which an interrupted conversion is given up, in milliseconds: 30 days. */
 const STALE_JOB_MS = 30 * 24 * 3600 * 1000;
-/** A table this young may belong to a stage graph that another process is about to write. */
+/**
+ * Age below which an unused table is kept, in milliseconds: another process may be about to write
+ * the stage graph that refers to it.
+ */
 const YOUNG_MS = 60_000;
 
 const HASH = /[0-9a-f]{64}/g;
@@ -20,7 +23,7 @@ const TABLE = /rope-[0-9a-f]{32}/g;
 
 /**
  * Deletes those of `candidates` (sha256 of blobs) that nothing uses, then the stage graphs and
- * tables that fall with them. The caller holds the store's lock.
+ * tables that depended on them. The caller holds the store's lock.
  */
 export async function collectGarbage(
   dir: string,
@@ -44,8 +47,8 @@ export async function collectGarbage(
 }
 
 /**
- * Deletes stage graphs over blobs that are not in `used`, and the tables that no stage graph is
- * left for.
+ * Deletes stage graphs that refer to a blob outside `used`, and tables to which no stage graph
+ * refers any more.
  */
 async function collectGraphs(blobs: BlobFolder, used: Set<string>): Promise<void> {
   const tables: string[] = [];
@@ -65,7 +68,7 @@ async function collectGraphs(blobs: BlobFolder, used: Set<string>): Promise<void
   }
 }
 
-/** All that matches in a file; nothing when it does not exist. */
+/** All matches of a pattern in a file; empty when the file does not exist. */
 async function matches(path: string, pattern: RegExp): Promise<Set<string>> {
   let bytes: Uint8Array;
   try {
@@ -79,7 +82,7 @@ async function matches(path: string, pattern: RegExp): Promise<Set<string>> {
   return new Set(new TextDecoder("latin1").decode(bytes).match(pattern));
 }
 
-/** The hashes in a model's manifest, however malformed it is. */
+/** The hashes in a model's manifest, which may be malformed. */
 export const hashesIn = (manifestPath: string): Promise<Set<string>> => matches(manifestPath, HASH);
 
 async function* entries(dir: string): AsyncGenerator<string> {

@@ -1,5 +1,5 @@
 /**
- * generation_config.json: how a model's authors want it sampled.
+ * generation_config.json: the sampling settings that a model's authors recommend.
  *
  * @module
  */
@@ -21,35 +21,39 @@ const generationConfigSchema = z.looseObject({
   max_new_tokens: z.number().int().positive().nullish(),
 });
 
-/** Defaults for requests that leave a setting out; an undefined field has no default here. */
+/**
+ * Defaults for requests that leave a setting out; an undefined field has no default of the model.
+ */
 export interface GenerationDefaults {
-  /** Tokens that end a generation; empty: not stated. */
+  /** Ids of the tokens that end a generation; empty: not stated. */
   eosTokens: number[];
-  /** Token that begins a text. */
+  /** Id of the token that begins a text. */
   bosToken?: number;
-  /** False: greedy, whatever the other fields say. */
+  /** Whether to sample; false: greedy, whatever the other fields say. */
   sample?: boolean;
-  /** Logits are divided by it; 0: greedy. */
+  /** Divisor of the logits; 0: greedy. */
   temperature?: number;
-  /** 0: no limit. */
+  /** Sample among this many most likely tokens; 0: all. */
   topK?: number;
-  /** Sample among the most likely tokens that together reach this probability; 1: all. */
+  /** Sample among the most likely tokens that together reach this probability, 0 to 1; 1: all. */
   topP?: number;
-  /** Drop tokens less likely than this share of the likeliest; 0: none. */
+  /**
+   * Drop tokens whose probability is below this share of the likeliest one's, 0 to 1; 0: drop none.
+   */
   minP?: number;
-  /** 1: none. */
+  /** Penalty on tokens that occurred before, applied to their logits; 1: none. */
   repetitionPenalty?: number;
-  /** Tokens of an answer at most. */
+  /** Longest answer, in tokens. */
   maxNewTokens?: number;
 }
 
-/** A token id or list of them, as a list. */
+/** A token id or a list of them, as a list. */
 export const idList = (value: number | number[] | null | undefined): number[] =>
   value === null || value === undefined ? [] : [value].flat();
 
 /**
- * Validates a generation_config.json; `file` is its path, for messages. Throws
- * `generation_config_malformed`.
+ * Validates a generation_config.json; `file` is its path, for messages. Throws OrreryError
+ * `model/generation_config_malformed`.
  */
 export function parseGenerationConfig(json: unknown, file: string): GenerationDefaults {
   const parsed = generationConfigSchema.safeParse(json);
@@ -58,9 +62,7 @@ export function parseGenerationConfig(json: unknown, file: string): GenerationDe
     throw modelError(
       "generation_config_malformed",
       `${file}: ${issue.path.join(".") || "its top"}: ${issue.message}`,
-      {
-        file,
-      },
+      { file },
     );
   }
   const config = parsed.data;

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { modelError } from "../errors.ts";
 
-/** Longest wait for another process, in milliseconds: what is done under a lock takes far less. */
+/** Longest wait for another process, in milliseconds; what is done under a lock takes far less. */
 const PATIENCE_MS = 60_000;
 const POLL_MS = 20;
 
 /**
- * Takes an advisory lock on a file (made when absent), which other processes and other callers in
- * this one then wait for. Disposing of it gives it back; so does the end of the process. Throws
- * `store_busy` after a minute.
+ * Takes an advisory lock on a file, which is created if absent. Other processes and other callers
+ * in this one wait for it. The lock ends when it is disposed of or the process ends. Throws
+ * OrreryError `model/store_busy` after a minute.
  */
 export async function lockFile(path: string): Promise<Disposable> {
   const file = await Deno.open(path, { create: true, write: true });

@@ -1,6 +1,6 @@
 /**
- * The model store: content-addressed blobs of weights, a manifest for each model, and what puts
- * them there.
+ * The model store: content-addressed blobs of weights, a manifest for each model, and the
+ * conversion that writes both.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What a model is converted from, whatever its format.
+ * A source that a model is converted from: a checkpoint folder or a GGUF file.
  *
  * @module
  */
@@ -11,19 +11,19 @@ import { readTextFiles } from "./text_files.ts";
 
 /** An opened source; dispose of it to close its files. */
 export interface ModelSource extends AsyncDisposable {
-  /** Where it lies, for messages. */
+  /** Absolute path, for messages. */
   readonly path: string;
-  /** What a model of it is called when nobody says so, before the precision. */
+  /** Default name of a model that is made from it, without the precision. */
   readonly name: string;
   readonly described: Described;
   /** Text files by name, as a model folder has them. */
   readonly texts: Map<string, Uint8Array>;
   readonly weights: WeightSource;
-  /** Changes whenever weights or configuration do. */
+  /** A hash that changes whenever weights or configuration do. */
   fingerprint(): Promise<string>;
 }
 
-/** Opens a checkpoint folder or a GGUF file and refuses what is not supported, before any work. */
+/** Opens a checkpoint folder or a GGUF file. Throws, before any work, for what is not supported. */
 export async function openModelSource(source: string): Promise<ModelSource> {
   const path = resolve(source);
   return /\.gguf$/i.test(path) ? await openGguf(path) : await openFolder(path);

@@ -1,15 +1,15 @@
 /**
  * The model store: converted models by name over content-addressed blobs.
  *
- *     <dir>/blobs/<sha256>             weights, one blob a group of tensors, and the models' text files
- *     <dir>/blobs/stage-*.onnx         stage graphs, beside the blobs that they point to
- *     <dir>/models/<name>/             manifest.json and the text files
- *     <dir>/jobs/<source>.json         groups of a conversion that has not ended: it goes on where it stopped
- *     <dir>/tmp/                       files in the making
- *     <dir>/lock                       held for a moment by who publishes or removes a model
+ *     <dir>/blobs/<sha256>        weights, one blob for each group of tensors, and text files
+ *     <dir>/blobs/stage-*.onnx    stage graphs, beside the blobs that they refer to
+ *     <dir>/models/<name>/        manifest.json and the text files
+ *     <dir>/jobs/<source>.json    finished groups of a conversion that can go on
+ *     <dir>/tmp/                  files that are being written
+ *     <dir>/lock                  locked while a model is published or removed
  *
- * Everything appears by renaming, and blobs are deleted under the lock that manifests are published
- * under, so several processes may use one store.
+ * Files are written in `tmp` and renamed into place, and blobs are deleted under the same lock
+ * under which manifests are published, so several processes may use one store.
  *
  * @module
  */
@@ -34,57 +34,63 @@ import { openModelSource } from "./model_source.ts";
 import { StoredModel } from "./stored_model.ts";
 import { endTokens, TEXT_FILES } from "./text_files.ts";
 
+/** Conversions in one `add`, if other processes delete blobs of the model meanwhile. */
+const ADD_ATTEMPTS = 3;
+
 /** Options of {@linkcode ModelStore.add}. */
 export interface AddOptions {
   /** Name in the store. @default the folder's name and the precision, e.g. `tinyllama-q4` */
   name?: string;
-  /** How the weights are stored. @default "q4" */
+  /** Precision of the weights. @default "q4" */
   precision?: Precision;
-  /** How the embedding is stored. @default "q8" in a q4 model, else as `precision` says */
+  /** Precision of the embedding. @default "q8" in a q4 model, else as `precision` */
   embeddingPrecision?: Precision;
-  /** How the LM head is stored. @default "q8" in a q4 model, else as `precision` says */
+  /** Precision of the LM head. @default "q8" in a q4 model, else as `precision` */
   headPrecision?: Precision;
   /**
-   * Says exactly what the source is, e.g. `owner/name@commit` of a hub: it stands in the manifest,
-   * and the same origin converts only once, whatever the folder. @default the files themselves tell
+   * Exact identity of the source, e.g. `owner/name@commit` of a hub. It is written into the
+   * manifest, and one origin is converted only once, whatever folder it lies in. @default a hash of
+   * the source's files
    */
   origin?: string;
-  /** Told after each piece of work, and of each group that was converted before. */
+  /** Called after each converted piece, and once for each group that was converted before. */
   onProgress?: (progress: AddProgress) => void;
-  /** Interrupts the conversion; the groups that are done are kept for the next `add`. */
+  /** Interrupts the conversion; finished groups are kept for the next `add`. */
   signal?: AbortSignal;
 }
 
-/** A blob that {@linkcode ModelStore.verify} found wanting. */
+/** A missing or damaged blob that {@linkcode ModelStore.verify} found. */
 export interface BlobProblem {
   /** Name of the blob: the hash that its bytes should have, lower-case hexadecimal. */
   sha256: string;
-  /** What it is, e.g. `layer 3` or `tokenizer.json`. */
+  /** Part of the model that the blob holds, e.g. `layer 3` or `tokenizer.json`. */
   role: string;
-  /** Not here, or here with bytes that have another hash. */
+  /** `missing`: not on this node. `changed`: its bytes have another hash. */
   problem: "missing" | "changed";
 }
 
-/** A model as {@linkcode ModelStore.entries} finds it. */
+/** A model as {@linkcode ModelStore.entries} lists it. */
 export type StoreEntry =
   | { state: "ok"; name: string; model: StoredModel }
-  /** Its manifest cannot be read, and why; it can be removed or added again. */
+  /** The manifest cannot be read; `reason` says why. The model can be removed or added again. */
   | { state: "broken"; name: string; reason: string };
 
 /** Options of {@linkcode ModelStore.open}. */
 export interface StoreOptions {
   /**
-   * Bytes that can still be written to the file system of a folder. @default what the operating
-   * system says
+   * Returns the free bytes of the file system of a folder. @default as the operating system says
    */
   freeBytes?: (dir: string) => Promise<number>;
 }
 
 /** Converted models in a folder. */
 export class ModelStore {
-  /** Absolute path. */
+  /** Absolute path of the store. */
   readonly dir: string;
-  /** The weights: for fetching from peers (`size`, `partialSize`, `appendPart`, `finishPart`). */
+  /**
+   * The blobs, with what fetching from other nodes needs (`size`, `partialSize`, `appendPart`,
+   * `finishPart`).
+   */
   readonly blobs: BlobFolder;
   readonly #freeBytes: (dir: string) => Promise<number>;
 
@@ -94,7 +100,7 @@ export class ModelStore {
     this.#freeBytes = options.freeBytes ?? freeBytes;
   }
 
-  /** Opens a store; the folder is made when absent. Throws `store_unusable`. */
+  /** Opens a store; the folder is created if absent. Throws OrreryError `model/store_unusable`. */
   static async open(dir: string, options: StoreOptions = {}): Promise<ModelStore> {
     const path = resolve(dir);
     return new ModelStore(path, await BlobFolder.open(path), options);
@@ -102,9 +108,9 @@ export class ModelStore {
 
   /**
    * Converts a checkpoint, or finds that it was converted before with the same settings; a model of
-   * the same name is replaced. What is unsupported or does not fit the disk (`disk_full`) is
-   * refused before any work. An interrupted conversion goes on where it stopped; one that a fault
-   * of the checkpoint ends leaves nothing behind.
+   * the same name is replaced. Before any work it refuses what is unsupported or does not fit the
+   * disk (OrreryError `model/disk_full`). An interrupted conversion goes on where it stopped; one
+   * that fails because the checkpoint is faulty leaves nothing behind.
    */
   async add(source: string, options: AddOptions = {}): Promise<StoredModel> {
     const { precision = "q4", signal, onProgress, origin } = options;
@@ -122,8 +128,8 @@ export class ModelStore {
       onProgress,
       signal,
     });
-    // Another process may delete a shared blob between its reuse and our manifest: then it is made
-    // again.
+    // Another process may delete a shared blob after we found it and before our manifest names it.
+    // Then the blob is made again.
     for (let attempt = 1;; attempt++) {
       const manifest: Manifest = {
         version: 1,
@@ -141,7 +147,7 @@ export class ModelStore {
         await conversion.forget();
         return model;
       }
-      if (attempt === 3) {
+      if (attempt === ADD_ATTEMPTS) {
         throw modelError(
           "store_busy",
           `${missing} blobs of ${name} were deleted while it was added`,
@@ -151,8 +157,8 @@ export class ModelStore {
   }
 
   /**
-   * Finds a model that was converted from this origin with these settings, and gives it the name
-   * that is wanted; undefined when it was not, or when some of it is missing.
+   * Finds a model that was converted from this origin with these settings, and stores it under
+   * `name` too. Undefined if there is none, or if a blob of it is missing.
    */
   async findConverted(
     options: AddOptions & { name: string; origin: string },
@@ -171,7 +177,10 @@ export class ModelStore {
     return undefined;
   }
 
-  /** A model by name; throws `model_not_found` with the names that exist, or `manifest_malformed`. */
+  /**
+   * A model by name. Throws OrreryError `model/model_not_found`, which lists the models that exist,
+   * or `model/manifest_malformed`.
+   */
   async get(name: string): Promise<StoredModel> {
     checkName(name);
     const dir = join(this.dir, "models", name);
@@ -182,28 +191,29 @@ export class ModelStore {
     return new StoredModel(manifest, dir, this.blobs.dir);
   }
 
-  /** All models in the order of their names, also those whose manifest cannot be read. */
+  /** All models in the order of their names, those with an unreadable manifest too. */
   async entries(): Promise<StoreEntry[]> {
     const entries: StoreEntry[] = [];
     for (const name of await this.#names()) {
       try {
         entries.push({ state: "ok", name, model: await this.get(name) });
       } catch (error) {
-        if ((error as { code?: string }).code === "model_not_found") continue; // removed since it was listed
+        if ((error as { code?: string }).code === "model_not_found") continue; // another process removed it after it was listed
         entries.push({ state: "broken", name, reason: reasonOf(error) });
       }
     }
     return entries;
   }
 
-  /** All models that can be read, in the order of their names. */
+  /** All models with a readable manifest, in the order of their names. */
   async list(): Promise<StoredModel[]> {
     return (await this.entries()).flatMap((entry) => entry.state === "ok" ? [entry.model] : []);
   }
 
   /**
-   * Deletes a model, broken ones too, and those of its blobs, stage graphs and tables that no other
-   * model uses; throws `model_not_found`. A node that runs the model goes on with what it has loaded.
+   * Deletes a model (a broken one too), and those of its blobs, stage graphs and tables that no
+   * other model uses. A node that runs the model keeps what it has loaded. Throws OrreryError
+   * `model/model_not_found`.
    */
   async remove(name: string): Promise<void> {
     checkName(name);
@@ -216,22 +226,22 @@ export class ModelStore {
   }
 
   /**
-   * Hashes a model's blobs again. A node that hosts some of the layers misses the others: `missing`
-   * is a fault only where all are due.
+   * Hashes a model's blobs again. A node that runs some of the layers has only their blobs, so
+   * `missing` is a fault only on a node that should have all of them.
    */
   async verify(name: string, options: { signal?: AbortSignal } = {}): Promise<BlobProblem[]> {
     return await this.#problems((await this.get(name)).manifest, true, options.signal);
   }
 
-  /** Is this blob here, whole? */
+  /** Whether the whole blob is in this store. */
   async has(sha256: string): Promise<boolean> {
     return await this.blobs.size(sha256) !== undefined;
   }
 
   /**
-   * Takes a blob from a stream, from byte {@linkcode BlobFolder.partialSize} on, and checks its
-   * hash (`blob_hash`). What has arrived when the stream fails is kept: the next call goes on from
-   * there.
+   * Stores a blob from a stream that begins at byte {@linkcode BlobFolder.partialSize} of it, and
+   * checks its hash (OrreryError `model/blob_hash`). What has arrived when the stream fails is
+   * kept, and the next call continues after it.
    */
   async importBlob(
     sha256: string,
@@ -249,15 +259,17 @@ export class ModelStore {
   }
 
   /**
-   * Stores a manifest (a peer's, for one) and puts the text files that are here as blobs beside it.
+   * Stores a manifest, for example one from a peer, and beside it those of its text files whose
+   * blobs are here.
    */
   async writeManifest(manifest: Manifest): Promise<StoredModel> {
     return (await this.#publish(manifest)).model;
   }
 
   /**
-   * Stores a manifest, collects what only its predecessor used, and counts its blobs that are not
-   * here. Under the lock: who deletes blobs sees the manifest, or it sees that they are gone.
+   * Stores a manifest, deletes what only the manifest before it used, and counts its blobs that are
+   * missing. It holds the lock throughout. So a process that deletes blobs either does so later and
+   * sees this manifest, or has done so before, and they are counted as missing.
    */
   async #publish(manifest: Manifest): Promise<{ model: StoredModel; missing: number }> {
     const checked = parseManifest(JSON.stringify(manifest), `manifest of ${manifest.name}`);
@@ -278,7 +290,10 @@ export class ModelStore {
     return { model: new StoredModel(checked, dir, this.blobs.dir), missing };
   }
 
-  /** Runs a conversion; what a faulty checkpoint gave until then is deleted. */
+  /**
+   * Runs a conversion. If the checkpoint turns out to be faulty, what was converted until then is
+   * deleted.
+   */
   async #convert(conversion: Conversion): Promise<Pick<Manifest, "embedding" | "layers" | "head">> {
     try {
       return await conversion.run(await this.#convertedBefore(conversion.id));
@@ -323,7 +338,9 @@ export class ModelStore {
     return names.sort();
   }
 
-  /** Groups of this source that some model already has. */
+  /**
+   * The groups of a model that was converted from this source before; undefined if there is none.
+   */
   async #convertedBefore(id: string): Promise<Journal | undefined> {
     const known = (await this.list()).find(({ manifest }) => manifest.source === id);
     return known && groupsByKey(known.manifest);
@@ -355,7 +372,7 @@ export class ModelStore {
   }
 }
 
-/** Every blob of a model with what it is. */
+/** Every blob of a model with the part of the model that it holds. */
 export function blobsOf(manifest: Manifest): { sha256: string; role: string }[] {
   const groups = Object.entries(groupsByKey(manifest)).map(([role, { sha256 }]) => ({
     sha256,
@@ -364,7 +381,7 @@ export function blobsOf(manifest: Manifest): { sha256: string; role: string }[] 
   return [...groups, ...Object.entries(manifest.files).map(([role, sha256]) => ({ sha256, role }))];
 }
 
-/** The precisions that the options choose or leave to the rule. */
+/** The precisions that the options state or imply. */
 function precisionsOf(
   { precision = "q4", embeddingPrecision, headPrecision }: AddOptions,
 ): Precisions {
@@ -376,7 +393,7 @@ function precisionsOf(
   };
 }
 
-/** What a model is called that was given no name: the last step of its path and its precision. */
+/** Name of a model that was given none: the last step of its path, and its precision. */
 export function defaultName(folder: string, precision: Precision): string {
   return `${basename(folder).replace(/[^A-Za-z0-9._~-]+/g, "-").slice(0, 120)}-${precision}`;
 }

@@ -6,33 +6,33 @@ import { readJsonFile } from "../files.ts";
 
 /** A model in the store. */
 export class StoredModel {
-  /** Geometry, precision and the blobs that it is made of. */
+  /** Geometry, precision and the hashes of the blobs. */
   readonly manifest: Manifest;
   /** Absolute path of the folder with manifest.json and the text files. */
   readonly dir: string;
   /** Absolute path of the folder of the blobs, in which stage graphs are written too. */
   readonly blobsDir: string;
 
-  /** Use `ModelStore.get`. */
+  /** To be called by `ModelStore` only; use `ModelStore.get`. */
   constructor(manifest: Manifest, dir: string, blobsDir: string) {
     this.manifest = manifest;
     this.dir = dir;
     this.blobsDir = blobsDir;
   }
 
-  /** The model's tokenizer, read anew. */
+  /** Reads the model's tokenizer; every call reads the files again. */
   async tokenizer(): Promise<Tokenizer> {
     return await Tokenizer.load(this.dir);
   }
 
-  /** The model's chat template, read anew. */
+  /** Reads the model's chat template; every call reads the files again. */
   async chatTemplate(): Promise<ChatTemplate> {
     return await ChatTemplate.load(this.dir);
   }
 
   /**
-   * Sampling defaults of generation_config.json; without that file only the tokens that end a
-   * generation.
+   * Reads the sampling defaults of generation_config.json; without that file only the tokens that
+   * begin and end a text are set.
    */
   async generationDefaults(): Promise<GenerationDefaults> {
     const file = "generation_config.json";

@@ -1,6 +1,6 @@
 /**
- * Tensors that a checkpoint may hold as some rows of a larger one (Phi's fused projections), read
- * as tensors of their own.
+ * Reads tensors that a checkpoint may hold as rows of a larger one (Phi's fused projections) as if
+ * they were tensors of their own.
  *
  * @module
  */
@@ -13,7 +13,10 @@ import type {
   WeightSource,
 } from "../sources/mod.ts";
 
-/** {@linkcode WeightSource.check} of what the checkpoint must have for this tensor. */
+/**
+ * Checks, as {@linkcode WeightSource.check} does, that the checkpoint has this tensor or the larger
+ * one that holds it.
+ */
 export function checkTensor(
   source: WeightSource,
   { name, shape, within }: TensorSpec,
@@ -22,8 +25,8 @@ export function checkTensor(
 }
 
 /**
- * {@linkcode WeightSource.read} of this tensor's rows, numbered from 0. Rows before them are read
- * too, those after are not.
+ * Reads the rows of this tensor as {@linkcode WeightSource.read} does, numbered from 0. Of a larger
+ * tensor the rows before them are read and dropped; those after them are not read.
  */
 export async function* readTensor(
   source: WeightSource,
@@ -42,8 +45,8 @@ export async function* readTensor(
 }
 
 /**
- * {@linkcode WeightSource.quantised} of this tensor's rows, numbered from 0; undefined where the
- * source cannot give them.
+ * Reads the rows of this tensor as {@linkcode WeightSource.quantised} does, numbered from 0;
+ * undefined where the source cannot.
  */
 export function quantisedTensor(
   source: WeightSource,
@@ -68,8 +71,9 @@ async function* quantisedRows(
 }
 
 /**
- * The pieces that hold some of `count` rows from `first` on, with the range of rows in the piece
- * and their first number.
+ * The pieces that hold some of the `count` rows from row `first` on. `from` and `to` (exclusive)
+ * are the range of these rows within the piece; `firstRow` is the number of the first of them,
+ * counted from `first`.
  */
 async function* rowsOf<T extends { firstRow: number; rows: number }>(
   pieces: AsyncIterable<T>,

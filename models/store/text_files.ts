@@ -1,5 +1,5 @@
 /**
- * The text files of a checkpoint, and what they say about the tokens that begin and end a text.
+ * The text files of a checkpoint, and the tokens that they name as beginning and end of a text.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { parseJson, readIfThere, readRequired } from "../files.ts";
 import { idList, parseGenerationConfig } from "./generation_config.ts";
 import type { Manifest } from "../manifest.ts";
 
-/** Text files of a model folder that are kept; the first two must exist. */
+/** Text files of a model folder that are kept. The first two must exist. */
 export const TEXT_FILES = [
   "config.json",
   "tokenizer.json",
@@ -22,7 +22,8 @@ export const TEXT_FILES = [
 ] as const;
 
 /**
- * The text files of a checkpoint folder that exist; throws `file_missing` without a tokenizer.json.
+ * Reads the text files of a checkpoint folder that exist. Throws OrreryError `model/file_missing`
+ * if tokenizer.json does not, `model/file_unreadable`.
  */
 export async function readTextFiles(folder: string): Promise<Map<string, Uint8Array>> {
   const texts = new Map<string, Uint8Array>();
@@ -36,8 +37,10 @@ export async function readTextFiles(folder: string): Promise<Map<string, Uint8Ar
 }
 
 /**
- * EOS tokens from generation_config.json, else config.json, else the tokenizer's `eos_token`; BOS
- * likewise.
+ * The ids of the tokens that end and begin a text. For EOS the first of generation_config.json,
+ * config.json and the tokenizer's `eos_token` counts that names any; for BOS the first of
+ * config.json, generation_config.json and the tokenizer's `bos_token`. Throws OrreryError
+ * `model/config_malformed` for an id outside the vocabulary.
  */
 export function endTokens(
   { config, geometry }: Described,
