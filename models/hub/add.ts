@@ -1,5 +1,5 @@
 /**
- * A model of a hub into the store: fetched, converted, and the download deleted.
+ * Adds a hub's model to the store: fetches it, converts it, deletes the download.
  *
  * @module
  */
@@ -18,19 +18,19 @@ import {
 /** Options of {@linkcode addFromHub}. */
 export interface AddFromHubOptions
   extends Omit<AddOptions, "origin" | "onProgress">, Omit<HubOptions, "check" | "onProgress"> {
-  /** Keep the download when the model is in the store. @default false */
+  /** Whether to keep the download once the model is in the store. @default false */
   keep?: boolean;
-  /** Told as bytes arrive. */
+  /** Called as bytes arrive. */
   onDownload?: (progress: HubProgress) => void;
-  /** Told as weights are converted. */
+  /** Called as weights are converted. */
   onConvert?: (progress: AddProgress) => void;
 }
 
 /**
  * Fetches a model into `<store>/downloads` and converts it, or finds that this commit was converted
- * before with the same settings. What was fetched stays when either fails or is aborted, and the
- * next call goes on there; an architecture that is not supported is refused before its weights are
- * fetched. Throws what {@linkcode HubModel.fetch} and {@linkcode ModelStore.add} throw.
+ * before with the same settings. An unsupported architecture is refused before its weights are
+ * fetched. What was fetched stays when either step fails or is aborted, and the next call continues
+ * after it. Throws what {@linkcode HubModel.fetch} and {@linkcode ModelStore.add} throw.
  */
 export async function addFromHub(
   store: ModelStore,
@@ -56,7 +56,7 @@ export async function addFromHub(
   const before = await store.findConverted(adding);
   if (before) return before;
   const source = await model.fetch(join(store.dir, "downloads"));
-  // Another process may have added it while we waited for its download.
+  // Another process may have added the model while we waited for its download.
   const added = await store.findConverted(adding) ?? await store.add(source, adding);
   if (!keep) await model.remove();
   return added;

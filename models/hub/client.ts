@@ -1,6 +1,6 @@
 /**
- * Requests to a hub: the token stays with the hub's own origin, redirects are followed by hand,
- * what may pass is tried again.
+ * Sends requests to a hub. The token goes to the hub's own origin only, redirects are followed by
+ * hand, and temporary failures are retried.
  *
  * @module
  */
@@ -10,33 +10,42 @@ import { modelError, reasonOf } from "../errors.ts";
 
 const MAX_REDIRECTS = 8;
 /**
- * Attempts without any progress: few before the hub has answered once, more afterwards (an hour of
- * work may be at stake).
+ * Attempts without progress before a request fails: few until the hub has answered once, more
+ * afterwards, when an hour of work may be at stake.
  */
 const FIRST_ATTEMPTS = 3;
 const LATER_ATTEMPTS = 8;
+/** Longest pause of our own choice, in milliseconds. */
 const LONGEST_BACKOFF_MS = 30_000;
-/** A hub that asks for more patience than this is left alone. */
+/**
+ * Longest pause that a hub may ask for, in milliseconds; if it asks for more, the request fails.
+ */
 const LONGEST_WAIT_MS = 300_000;
 
 /** Options of {@linkcode HubClient}. */
 export interface HubClientOptions {
   /** Base URL of the hub. @default "https://huggingface.co" */
   endpoint?: string;
-  /** Sent to the hub as a bearer token, and to nobody else. */
+  /** Bearer token, sent to the hub's own origin only. @default none */
   token?: string;
-  /** A request that brings no byte for this long is begun anew. @default 60000 */
+  /** Milliseconds without a byte after which a request is sent again. @default 60000 */
   silenceMs?: number;
-  /** Pause before the second attempt; it doubles with each further one. @default 500 */
+  /**
+   * Pause before the second attempt, in milliseconds; it doubles with each further one. @default
+   * 500
+   */
   backoffMs?: number;
-  /** Told of each pause before another attempt. */
+  /** Called before each pause with the reason and its length in milliseconds. */
   onRetry?: (why: string, waitMs: number) => void;
   signal?: AbortSignal;
 }
 
-/** A failure that may pass. */
-class Passing extends Error {
-  /** What is thrown when patience ends; the pause that the hub asked for. */
+/** A failure that may be temporary, so the request is sent again. */
+class TemporaryFailure extends Error {
+  /**
+   * `final` is thrown after the last attempt. `waitMs` is the pause that the hub asked for;
+   * undefined: it asked for none.
+   */
   constructor(readonly final: OrreryError, readonly waitMs?: number) {
     super(final.message);
   }
@@ -44,14 +53,14 @@ class Passing extends Error {
 
 /** One repository of one hub, over HTTP. Dispose of it to close its connections. */
 export class HubClient implements Disposable {
-  /** Without a final slash. */
+  /** Base URL of the hub, without a final slash. */
   readonly endpoint: string;
   readonly #repo: string;
   readonly #options: HubClientOptions;
   readonly #http: Deno.HttpClient;
   #answered = false;
 
-  /** Throws `hub_endpoint` for what is no http(s) URL. */
+  /** Throws OrreryError `model/hub_endpoint` if the endpoint is not an http(s) URL. */
   constructor(repo: string, options: HubClientOptions) {
     const { endpoint = "https://huggingface.co" } = options;
     const url = URL.parse(endpoint);
@@ -64,7 +73,7 @@ export class HubClient implements Disposable {
     this.endpoint = url.href.replace(/\/+$/, "");
     this.#repo = repo;
     this.#options = options;
-    // Pooled HTTP/2 of Deno's fetch can stall; bodies this large gain nothing from it.
+    // Deno's pooled HTTP/2 connections can stall, and bodies this large gain nothing from HTTP/2.
     this.#http = Deno.createHttpClient({ http2: false });
   }
 
@@ -73,8 +82,8 @@ export class HubClient implements Disposable {
   }
 
   /**
-   * What `@huggingface/hub` takes as its `fetch`: GET requests, bodies read whole, failures as
-   * `OrreryError`s.
+   * The `fetch` that `@huggingface/hub` is given: GET requests with bodies read whole; failures are
+   * OrreryErrors.
    */
   readonly fetch: typeof fetch = (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
@@ -94,9 +103,9 @@ export class HubClient implements Disposable {
   };
 
   /**
-   * A file's bytes from `offset` on, once; to be called within {@linkcode HubClient.persist}.
-   * `take` gets the answer, which is the whole file (200) or the part asked for (206), and a
-   * function to call for every chunk that arrived.
+   * Requests a file's bytes from `offset` on, once; to be called within {@linkcode
+   * HubClient.persist}. `take` gets the response, which is the whole file (200) or the part asked
+   * for (206), and a function to be called for every chunk that arrives.
    */
   async download<T>(
     path: string,
@@ -115,8 +124,8 @@ export class HubClient implements Disposable {
   }
 
   /**
-   * Does it again after failures that may pass; `progress` tells how far it came: attempts are
-   * counted where it stands still.
+   * Runs `work` again after temporary failures. `progress` returns how far it has come: attempts
+   * without progress count, and any progress starts the count anew.
    */
   async persist<T>(work: () => Promise<T>, progress: () => number = () => 0): Promise<T> {
     const { signal, onRetry, backoffMs = 500 } = this.#options;
@@ -125,7 +134,7 @@ export class HubClient implements Disposable {
         return await work();
       } catch (error) {
         signal?.throwIfAborted();
-        if (!(error instanceof Passing)) throw error;
+        if (!(error instanceof TemporaryFailure)) throw error;
         if (progress() > reached) attempt = 1;
         reached = Math.max(reached, progress());
         const wait = error.waitMs ?? Math.min(backoffMs * 2 ** (attempt - 1), LONGEST_BACKOFF_MS);
@@ -138,11 +147,11 @@ export class HubClient implements Disposable {
   }
 
   /**
-   * The answer ended before the whole file had come; {@linkcode HubClient.persist} goes on from
-   * there.
+   * Makes the error for a response that ended before the whole file had come; within {@linkcode
+   * HubClient.persist} it leads to another attempt.
    */
   cutShort(path: string, at: number, size: number): Error {
-    return new Passing(this.#unreachable(`${path} ended at byte ${at} of ${size}`));
+    return new TemporaryFailure(this.#unreachable(`${path} ended at byte ${at} of ${size}`));
   }
 
   async #request<T>(
@@ -171,26 +180,27 @@ export class HubClient implements Disposable {
     } catch (error) {
       signal?.throwIfAborted();
       if (
-        error instanceof OrreryError || error instanceof Passing ||
+        error instanceof OrreryError || error instanceof TemporaryFailure ||
         error instanceof Deno.errors.NotCapable
       ) throw error;
-      throw new Passing(
+      throw new TemporaryFailure(
         this.#unreachable(reasonOf(quiet.signal.aborted ? quiet.signal.reason : error)),
       );
     } finally {
       clearTimeout(timer);
-      if (!either.aborted) quiet.abort(); // ends a body that was not read to its end
+      if (!either.aborted) quiet.abort(); // cancels a body that was not read to its end
     }
   }
 
   /**
-   * Follows redirects. `own`: the answer is the hub's own, not that of a host which it pointed to.
+   * Follows redirects. `own` says whether the response is the hub's, not that of another host to
+   * which it redirected.
    */
   async #follow(from: string, headers: Headers, signal: AbortSignal) {
     let url = new URL(from);
     let own = true;
     for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-      own &&= url.origin === new URL(this.endpoint).origin; // once elsewhere, for good: the token is not for others
+      own &&= url.origin === new URL(this.endpoint).origin; // false for good after a redirect elsewhere: others must not see the token
       const sent = new Headers(headers);
       sent.delete("authorization");
       if (own && this.#options.token) sent.set("authorization", `Bearer ${this.#options.token}`);
@@ -245,11 +255,11 @@ export class HubClient implements Disposable {
         status === 429 ? "hub_busy" : "hub_failed",
         `${repo}: ${new URL(this.endpoint).origin} answers ${status}${words}${pause}`,
       );
-      return new Passing(busy, waitMs);
+      return new TemporaryFailure(busy, waitMs);
     }
-    // A link to another host expires; the hub gives a new one when asked again.
+    // A link to another host expires; the hub gives a new one when it is asked again.
     if (!own) {
-      return new Passing(
+      return new TemporaryFailure(
         error("hub_failed", `${repo}: the host of its files answers ${status}${words}`),
       );
     }
@@ -296,19 +306,19 @@ export class HubClient implements Disposable {
   }
 }
 
-/** Milliseconds of a Retry-After header: seconds, or a date. */
+/** The pause of a Retry-After header (seconds or a date), in milliseconds; undefined: none. */
 function retryAfter(header: string | null): number | undefined {
   if (header === null) return undefined;
   const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
-/** What a body says about an error, in one short line. */
+/** The error message in a body, as one short line; empty: none. */
 function messageIn(body: string): string {
   try {
     const { error, message } = JSON.parse(body) as { error?: unknown; message?: unknown };
     return String(error ?? message ?? "").replaceAll(/\s+/g, " ").slice(0, 200);
   } catch {
-    return ""; // a page for people
+    return ""; // the body is a page for people, not JSON
   }
 }

@@ -1,6 +1,6 @@
 /**
- * One file of a hub repository onto the disk: resumed where it stopped, checked before it gets its
- * name.
+ * Downloads one file of a hub repository: resumes a partial download, and checks the hash before
+ * the file gets its name.
  *
  * @module
  */
@@ -9,17 +9,18 @@ import { isNoSpace } from "../store/mod.ts";
 import { modelError, reasonOf } from "../errors.ts";
 import type { HubClient } from "./client.ts";
 
+/** Bytes that are read from a partial file at a time. */
 const READ_BYTES = 4 << 20;
 
 /** A file as the hub lists it. */
 export interface HubFile {
-  /** Within the repository, with slashes. */
+  /** Path within the repository, with slashes. */
   path: string;
-  /** Bytes. */
+  /** Size in bytes. */
   size: number;
   /**
-   * sha256 of its bytes (files in large file storage), else the git blob id; lower-case
-   * hexadecimal.
+   * Hash in lower-case hexadecimal: sha256 of the bytes for a file in large file storage, else the
+   * git blob id. Undefined: the hub lists none, and the file is not checked.
    */
   digest?: { algorithm: "sha256" | "git"; value: string };
 }
@@ -29,30 +30,33 @@ export interface FetchFileOptions {
   client: HubClient;
   /** Commit of the repository, 40 hexadecimal digits. */
   commit: string;
-  /** Where the file goes; it grows under this name and `.part`. */
+  /** Path of the finished file. Until then its bytes are in `<to>.part`. */
   to: string;
-  /** Told how many of its bytes are here; fewer than before when they had to be thrown away. */
+  /**
+   * Called with the number of the file's bytes on the disk. It drops when bytes must be discarded.
+   */
   onBytes?: (bytes: number) => void;
   signal?: AbortSignal;
 }
 
 /**
- * Fetches a file, or finds that it is here. Throws what the hub says, `download_hash` when its
- * bytes are not those that the hub lists (they are thrown away), `disk_full`.
+ * Fetches a file, or finds that it is on the disk. Throws what {@linkcode HubClient} throws, and
+ * OrreryError `model/`: `download_hash` when the bytes are not those that the hub lists (they are
+ * deleted), `disk_full`, `file_unwritable`.
  */
 export async function fetchFile(file: HubFile, options: FetchFileOptions): Promise<void> {
   const { client, commit, to, signal, onBytes } = options;
   const here = await Deno.stat(to).catch(() => undefined);
   if (here?.isFile && here.size === file.size) return onBytes?.(file.size);
   for (let attempt = 1;; attempt++) {
-    using part = await Part.open(`${to}.part`, file, signal);
+    using part = await PartialFile.open(`${to}.part`, file, signal);
     onBytes?.(part.bytes);
     const resumed = part.bytes > 0;
     await client.persist(async () => {
       while (part.bytes < file.size) {
         const from = part.bytes;
         await client.download(file.path, commit, from, async (response, heard) => {
-          if (!continues(response, from)) await part.clear(); // the server knows no ranges: from the start
+          if (!continues(response, from)) await part.clear(); // the server ignores ranges and sends the whole file
           for await (const chunk of response.body ?? []) {
             heard();
             await part.append(chunk.subarray(0, file.size - part.bytes));
@@ -70,7 +74,7 @@ export async function fetchFile(file: HubFile, options: FetchFileOptions): Promi
     }
     await part.remove();
     onBytes?.(0);
-    // What an earlier run left may have been damaged since: then it is worth fetching the whole.
+    // The part that an earlier run left may be damaged, so the whole file is fetched once more.
     if (resumed && attempt === 1) continue;
     throw modelError(
       "download_hash",
@@ -80,7 +84,10 @@ export async function fetchFile(file: HubFile, options: FetchFileOptions): Promi
   }
 }
 
-/** Does this answer go on at byte `from`? Throws when it is another piece of the file. */
+/**
+ * Whether a response continues at byte `from`; false: it is the whole file. Throws OrreryError
+ * `model/hub_failed` if it is another range.
+ */
 function continues(response: Response, from: number): boolean {
   if (response.status !== 206) return from === 0;
   const range = response.headers.get("content-range");
@@ -95,12 +102,13 @@ function continues(response: Response, from: number): boolean {
   return true;
 }
 
-/** A file in the making, hashed as it grows. */
-class Part implements Disposable {
+/** A file that is being downloaded, hashed as it grows. */
+class PartialFile implements Disposable {
   #bytes = 0;
   #hash: Hash;
   #closed = false;
 
+  /** `path` is where the bytes are, `of` the file that they belong to, `file` the open handle. */
   private constructor(
     readonly path: string,
     readonly of: HubFile,
@@ -109,10 +117,10 @@ class Part implements Disposable {
     this.#hash = this.#fresh();
   }
 
-  /** Opens what an earlier run left, or nothing. */
-  static async open(path: string, of: HubFile, signal?: AbortSignal): Promise<Part> {
+  /** Opens the partial file that an earlier run left, or an empty one. */
+  static async open(path: string, of: HubFile, signal?: AbortSignal): Promise<PartialFile> {
     const file = await Deno.open(path, { create: true, read: true, write: true });
-    const part = new Part(path, of, file);
+    const part = new PartialFile(path, of, file);
     try {
       if ((await file.stat()).size > of.size) await part.clear();
       const buffer = new Uint8Array(READ_BYTES);
@@ -128,14 +136,17 @@ class Part implements Disposable {
     }
   }
 
+  /** Bytes so far. */
   get bytes(): number {
     return this.#bytes;
   }
 
+  /** Hash of the bytes so far, in the algorithm that the hub lists (else sha256). */
   digest(): string {
     return this.#hash.copy().digest("hex");
   }
 
+  /** Appends bytes. Throws OrreryError `model/disk_full` or `model/file_unwritable`. */
   async append(bytes: Uint8Array): Promise<void> {
     try {
       for (let done = 0; done < bytes.length;) {
@@ -156,6 +167,7 @@ class Part implements Disposable {
     }
   }
 
+  /** Discards all bytes. */
   async clear(): Promise<void> {
     await this.file.truncate(0);
     await this.file.seek(0, Deno.SeekMode.Start);
@@ -163,12 +175,14 @@ class Part implements Disposable {
     this.#hash = this.#fresh();
   }
 
+  /** Closes the file and gives it its final path. */
   async finish(to: string): Promise<void> {
     await this.file.syncData();
     this[Symbol.dispose]();
     await Deno.rename(this.path, to);
   }
 
+  /** Closes and deletes the file. */
   async remove(): Promise<void> {
     this[Symbol.dispose]();
     await Deno.remove(this.path);
@@ -181,7 +195,7 @@ class Part implements Disposable {
 
   #fresh(): Hash {
     return this.of.digest?.algorithm === "git"
-      ? createHash("sha1").update(`blob ${this.of.size}\0`) // as git names its objects
+      ? createHash("sha1").update(`blob ${this.of.size}\0`) // how git hashes its objects
       : createHash("sha256");
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Models on a hub: which files of a repository make the model, and how they come into a folder.
+ * Models on a hub: which files of a repository belong to a model, and how they get into a folder.
  *
- * `@huggingface/hub` resolves revisions and lists files. It does not fetch them: its downloads
- * neither resume nor check a hash, and print to the console.
+ * `@huggingface/hub` resolves revisions and lists files. It does not fetch them, because its
+ * downloads neither resume nor check a hash, and print to the console.
  *
  * @module
  */
@@ -18,6 +18,7 @@ import { fetchFile, type HubFile } from "./file.ts";
 const INDEX = "model.safetensors.index.json";
 const SINGLE = "model.safetensors";
 const SHARD = /^model[A-Za-z0-9._-]*\.safetensors$/;
+/** Pause between two attempts to lock a folder, in milliseconds. */
 const LOCK_POLL_MS = 500;
 const COMMIT = /^[0-9a-f]{40}$/;
 
@@ -25,20 +26,17 @@ const COMMIT = /^[0-9a-f]{40}$/;
 export interface HubSpec {
   /** `owner/name`. */
   repo: string;
-  /**
-   * Path of a GGUF file in the repository; without it the repository's safetensors checkpoint is
-   * meant.
-   */
+  /** Path of a GGUF file in the repository. Undefined: the repository's safetensors checkpoint. */
   file?: string;
 }
 
-/** How far a download is. */
+/** Progress of a download. */
 export interface HubProgress {
-  /** File that is being fetched. */
+  /** Path of the file that is being fetched. */
   file: string;
-  /** Bytes of the whole model that are here. */
+  /** Bytes of the model that are on the disk. */
   done: number;
-  /** Bytes of the whole model, as far as it is known. */
+  /** Bytes of the whole model, as far as they are known. */
   total: number;
 }
 
@@ -46,18 +44,18 @@ export interface HubProgress {
 export interface HubOptions extends HubClientOptions {
   /** Branch, tag or commit. @default "main" */
   revision?: string;
-  /** Told as bytes arrive. */
+  /** Called as bytes arrive. */
   onProgress?: (progress: HubProgress) => void;
-  /** Told once when another process is fetching the same model. */
+  /** Called once if another process is fetching the same model. */
   onWait?: () => void;
   /**
-   * Looks at the text files of a checkpoint, which lie in `folder`, before its weights are fetched;
-   * to refuse the model, throw
+   * Called with the folder of a checkpoint's text files before the weights are fetched; it throws
+   * to refuse the model.
    */
   check?: (folder: string) => Promise<void>;
 }
 
-/** `owner/name` or `owner/name:path/to/file.gguf`; undefined for anything else. */
+/** Parses `owner/name` or `owner/name:path/to/file.gguf`; undefined for anything else. */
 export function parseHubSpec(text: string): HubSpec | undefined {
   const match = /^([A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9_][\w.-]{0,95})(?::([^\\:]+\.gguf))?$/.exec(
     text,
@@ -79,14 +77,14 @@ const listed = z.object({
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 /**
- * A model on a hub at one commit. Dispose of it to let other processes have its folder; what was
+ * A model on a hub at one commit. Dispose of it to let other processes use its folder; what was
  * fetched stays.
  */
 export class HubModel implements AsyncDisposable {
   readonly spec: HubSpec;
-  /** 40 hexadecimal digits: what the branch or tag was when it was resolved. */
+  /** Commit that the revision pointed to when it was resolved: 40 hexadecimal digits. */
   readonly commit: string;
-  /** Says exactly what is fetched: `owner/name@commit` or `owner/name@commit:file.gguf`. */
+  /** Exact identity of the model: `owner/name@commit` or `owner/name@commit:file.gguf`. */
   readonly origin: string;
   readonly #client: HubClient;
   readonly #options: HubOptions;
@@ -102,8 +100,9 @@ export class HubModel implements AsyncDisposable {
   }
 
   /**
-   * Finds the commit that a revision is now; a whole commit is taken at its word. Throws
-   * `hub_repository`, `hub_revision`, `hub_token`, `hub_unreachable`, `hub_busy`, `hub_failed`.
+   * Finds the commit that a revision points to now; a whole commit is taken as it is, without
+   * asking. Throws OrreryError `model/`: `hub_repository`, `hub_revision`, `hub_token`,
+   * `hub_unreachable`, `hub_busy`, `hub_failed`.
    */
   static async resolve(spec: HubSpec, options: HubOptions = {}): Promise<HubModel> {
     const { revision = "main" } = options;
@@ -117,7 +116,7 @@ export class HubModel implements AsyncDisposable {
         () => modelInfo({ name: spec.repo, revision, hubUrl, fetch, additionalFields: ["sha"] }),
       );
       const sha = z.string().regex(COMMIT).safeParse(info.sha);
-      if (!sha.success) throw noReply(client, "names no commit for this revision");
+      if (!sha.success) throw badReply(client, "names no commit for this revision");
       return new HubModel(spec, sha.data, client, options);
     } catch (error) {
       client[Symbol.dispose]();
@@ -126,10 +125,11 @@ export class HubModel implements AsyncDisposable {
   }
 
   /**
-   * Fetches what is not yet in `<dir>/<owner>--<name>/<commit>` and gives the path of that folder,
-   * or of the GGUF file in it. Another process that fetches the same is waited for. Throws as
-   * {@linkcode HubModel.resolve} and `hub_gated`, `hub_forbidden`, `weights_missing`,
-   * `file_missing`, `shard_name`, `download_hash`, `disk_full`.
+   * Fetches the missing files into `<dir>/<owner>--<name>/<commit>`. Returns the path of that
+   * folder, or of the GGUF file in it. Waits while another process fetches the same model. Throws
+   * as {@linkcode HubModel.resolve}, and OrreryError `model/`: `hub_gated`, `hub_forbidden`,
+   * `hub_file_missing`, `weights_missing`, `file_missing`, `shard_name`, `shard_missing`,
+   * `download_hash`, `disk_full`.
    */
   async fetch(dir: string): Promise<string> {
     const folder = await this.#claim(dir);
@@ -172,7 +172,7 @@ export class HubModel implements AsyncDisposable {
     return folder;
   }
 
-  /** Deletes what {@linkcode HubModel.fetch} fetched. */
+  /** Deletes the folder that {@linkcode HubModel.fetch} filled. */
   async remove(): Promise<void> {
     if (!this.#lock) return;
     await removeIfThere(this.#folder);
@@ -181,10 +181,10 @@ export class HubModel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client[Symbol.dispose]();
     if (!this.#lock) return;
-    await removeIfThere(this.#lockPath); // before others can take it: who waits for it looks whether it is still there
+    await removeIfThere(this.#lockPath); // while we hold the lock: whoever takes it next checks that the file still exists
     this.#lock.close();
     this.#lock = undefined;
-    // The repository's folder goes when nothing of it is left.
+    // Deletes the repository's folder too if it is empty.
     await Deno.remove(dirname(this.#lockPath)).catch(() => {});
   }
 
@@ -192,7 +192,10 @@ export class HubModel implements AsyncDisposable {
     return `${this.#folder}.lock`;
   }
 
-  /** Makes the folder ours alone until we are disposed of or die. */
+  /**
+   * Locks the model's folder until this object is disposed of or the process ends. Waits while
+   * another process holds the lock.
+   */
   async #claim(dir: string): Promise<string> {
     if (this.#lock) return this.#folder;
     const { signal, onWait } = this.#options;
@@ -201,7 +204,8 @@ export class HubModel implements AsyncDisposable {
       signal?.throwIfAborted();
       await Deno.mkdir(dirname(this.#lockPath), { recursive: true });
       const file = await Deno.open(this.#lockPath, { create: true, write: true });
-      // The one who held it deletes it, so what we locked may be a file that is no longer there.
+      // Whoever held the lock deletes the file, so the file that we locked may no longer be the one
+      // at this path.
       if (await file.tryLock(true) && await isStill(file, this.#lockPath)) {
         this.#lock = file;
         await Deno.mkdir(this.#folder, { recursive: true });
@@ -214,7 +218,7 @@ export class HubModel implements AsyncDisposable {
     }
   }
 
-  /** Files of the folder that matters, by path. */
+  /** Files of the folder that holds the model, by path. */
   async #list(): Promise<Map<string, HubFile>> {
     const { listFiles } = await library();
     const { endpoint: hubUrl, fetch } = this.#client;
@@ -249,7 +253,7 @@ export class HubModel implements AsyncDisposable {
     );
   }
 
-  /** The text files of a checkpoint whose weights can be read. */
+  /** The text files of a checkpoint. Throws if its weights are in no format that is read. */
   #textsOf(listing: Map<string, HubFile>): HubFile[] {
     const { repo } = this.spec;
     if (!listing.has(INDEX) && !listing.has(SINGLE)) {
@@ -318,22 +322,22 @@ export class HubModel implements AsyncDisposable {
   }
 }
 
-/** Loaded when a hub is asked for, by few commands: it takes its time. */
+/** The hub's library, imported on first use: it loads slowly, and few commands need it. */
 const library = () => import("@huggingface/hub");
 
-/** What the library makes of an answer; an answer that it or we cannot read is one clear error. */
+/** Runs a call of the library. A response that it or we cannot parse becomes one clear error. */
 async function replied<T>(client: HubClient, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof z.ZodError || error instanceof SyntaxError || error instanceof TypeError) {
-      throw noReply(client, "answers with something else than its protocol says");
+      throw badReply(client, "answers with something else than its protocol says");
     }
     throw error;
   }
 }
 
-const noReply = ({ endpoint }: HubClient, why: string) =>
+const badReply = ({ endpoint }: HubClient, why: string) =>
   modelError("hub_failed", `${endpoint} ${why}; is it a hub?`, { endpoint });
 
 function digestOf(sha256: string | undefined, oid: string | undefined): HubFile["digest"] {
@@ -345,7 +349,7 @@ function digestOf(sha256: string | undefined, oid: string | undefined): HubFile[
 
 const bytesOf = (files: HubFile[]): number => files.reduce((sum, { size }) => sum + size, 0);
 
-/** The first GGUF files of a listing, for a message. */
+/** The first GGUF files of a listing, for a message; empty: none. */
 function ggufsIn(listing: Map<string, HubFile>): string {
   const all = [...listing.keys()].filter((path) => path.endsWith(".gguf"));
   return all.slice(0, 12).join(", ") + (all.length > 12 ? `, ${all.length - 12} more` : "");

@@ -1,6 +1,6 @@
 /**
- * Models from a hub: resolve a repository, download its files (resumed, hash-checked), add them to
- * the store.
+ * Models from a hub: finds a repository, downloads its files (resumed, with checked hashes) and
+ * adds them to the store.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * A Hugging Face checkpoint folder: config.json, tokenizer files and safetensors, sharded or not.
+ * A Hugging Face checkpoint folder: config.json, tokenizer files and safetensors, in one file or in
+ * several (shards).
  *
  * @module
  */
@@ -17,21 +18,23 @@ import {
   type PlacedTensor,
   toFloat32,
 } from "./safetensors.ts";
-import type { ReadOptions, RowPiece, WeightSource } from "./source.ts";
+import {
+  HASHED_WHOLE_BYTES,
+  PIECE_BYTES,
+  type ReadOptions,
+  type RowPiece,
+  type WeightSource,
+} from "./source.ts";
 
 const INDEX = "model.safetensors.index.json";
 const SINGLE = "model.safetensors";
-const PIECE_BYTES = 8 << 20;
-/**
- * Weight files up to this size are told apart by content, larger ones by header, size and time of
- * change.
- */
-const HASHED_WHOLE_BYTES = 64 << 20;
+/** Bytes that are hashed at a time. */
+const HASH_BYTES = 4 << 20;
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 /**
- * An opened checkpoint folder; reads by range, never a whole file. Dispose of it to close the
+ * An opened checkpoint folder. It reads ranges, never a whole file. Dispose of it to close the
  * files.
  */
 export class Checkpoint implements WeightSource {
@@ -49,7 +52,11 @@ export class Checkpoint implements WeightSource {
     this.#files = files;
   }
 
-  /** Opens the weight files and checks all their headers. */
+  /**
+   * Opens the weight files and checks all their headers. Throws OrreryError `model/`:
+   * `weights_missing`, `shard_missing`, `shard_name`, `tensor_missing`, `file_unreadable`,
+   * `file_malformed`, `folder_unreadable`, `safetensors_header`, `safetensors_truncated`.
+   */
   static async open(dir: string): Promise<Checkpoint> {
     const shards = await weightFiles(dir);
     const files = new Map<string, Deno.FsFile>();
@@ -65,10 +72,7 @@ export class Checkpoint implements WeightSource {
             throw modelError(
               "tensor_missing",
               `${INDEX} says that ${shard} holds ${name}, but it does not`,
-              {
-                file: shard,
-                tensor: name,
-              },
+              { file: shard, tensor: name },
             );
           }
           tensors.set(name, tensor);
@@ -115,8 +119,9 @@ export class Checkpoint implements WeightSource {
   }
 
   /**
-   * Identity of the weights and of config.json. Weight files up to 64 MiB count by content, larger
-   * ones by header, size and time of last change: cheap for a checkpoint of any size.
+   * A hash that identifies the weights and config.json. Weight files up to 64 MiB count by content,
+   * larger ones by header, size and time of last change, which is cheap for a checkpoint of any
+   * size.
    */
   async fingerprint(): Promise<string> {
     const hash = createHash("sha256");
@@ -131,7 +136,7 @@ export class Checkpoint implements WeightSource {
         await readAt(file, 0, first, shard);
         length = 8 + headerLength(first, size, shard);
       }
-      const buffer = new Uint8Array(Math.min(length, 4 << 20));
+      const buffer = new Uint8Array(Math.min(length, HASH_BYTES));
       for (let at = 0; at < length; at += buffer.length) {
         const bytes = buffer.subarray(0, Math.min(buffer.length, length - at));
         await readAt(file, at, bytes, shard);
@@ -153,10 +158,7 @@ export class Checkpoint implements WeightSource {
       throw modelError(
         "tensor_missing",
         `${this.dir} has no tensor ${name}, which its config.json calls for`,
-        {
-          file: this.dir,
-          tensor: name,
-        },
+        { file: this.dir, tensor: name },
       );
     }
     if (tensor.shape.length !== shape.length || tensor.shape.some((n, i) => n !== shape[i])) {
@@ -178,8 +180,8 @@ export class Checkpoint implements WeightSource {
 }
 
 /**
- * Weight files in the order of their names, each with the tensors that the index expects in it
- * (none: all of them).
+ * Weight files in the order of their names, each with the tensors that the index places in it
+ * (undefined: all that it holds).
  */
 async function weightFiles(dir: string): Promise<Map<string, string[] | undefined>> {
   const names = new Set<string>();
@@ -189,9 +191,7 @@ async function weightFiles(dir: string): Promise<Map<string, string[] | undefine
     throw modelError(
       "folder_unreadable",
       `model folder ${dir} cannot be read: ${reasonOf(error)}`,
-      {
-        file: dir,
-      },
+      { file: dir },
     );
   }
   if (names.has(INDEX)) {
@@ -200,9 +200,7 @@ async function weightFiles(dir: string): Promise<Map<string, string[] | undefine
       throw modelError(
         "file_malformed",
         `${join(dir, INDEX)} has no weight_map of tensor names to file names`,
-        {
-          file: INDEX,
-        },
+        { file: INDEX },
       );
     }
     const shards = new Map<string, string[]>();
@@ -220,10 +218,7 @@ async function weightFiles(dir: string): Promise<Map<string, string[] | undefine
         throw modelError(
           "shard_missing",
           `${join(dir, shard)} is missing; ${INDEX} places ${tensor} in it`,
-          {
-            file: shard,
-            tensor,
-          },
+          { file: shard, tensor },
         );
       }
       const list = shards.get(shard);
@@ -261,7 +256,7 @@ async function readHeader(file: Deno.FsFile, shard: string): Promise<Map<string,
   return parseHeader(json, size, shard);
 }
 
-/** Fills `into` from the file's byte `position`. */
+/** Fills `into` with the bytes of the file from byte `position` on. */
 async function readAt(
   file: Deno.FsFile,
   position: number,

@@ -1,16 +1,16 @@
 /**
- * The header of a GGUF file: metadata and where the tensors lie.
+ * Reads the header of a GGUF file: the metadata, and where the tensors lie.
  *
- * `@huggingface/gguf` is not used: what a truncated file lacks it reads as zeros, and it checks
- * neither lengths against the file's size nor tensor sizes, alignment and overlaps. Here every
- * length is checked before anything is read or allocated.
+ * `@huggingface/gguf` is not used: it reads the missing bytes of a truncated file as zeros, and it
+ * checks neither lengths against the file's size nor the sizes, alignment and overlaps of tensors.
+ * Here every length is checked before anything is read or allocated.
  *
  * @module
  */
 import type { OrreryError } from "../../actors/system/errors.ts";
 import { modelError } from "../errors.ts";
 
-/** A metadata value; integers beyond 2^53 are bigint. */
+/** A metadata value; an integer beyond 2^53 is a bigint. */
 export type GgufValue =
   | number
   | bigint
@@ -25,10 +25,10 @@ export interface GgufTensor {
   /** ggml's name of the element type, e.g. `Q4_K`. */
   type: string;
   /**
-   * Outermost dimension first: [out, in] for a projection (the file has them the other way round).
+   * Shape, outermost dimension first: [out, in] for a projection (the file has the reverse order).
    */
   shape: number[];
-  /** Position of its first byte in the file. */
+  /** Position of the first byte in the file. */
   offset: number;
   bytes: number;
 }
@@ -37,13 +37,11 @@ export interface GgufTensor {
 export interface GgufHeader {
   metadata: ReadonlyMap<string, GgufValue>;
   tensors: ReadonlyMap<string, GgufTensor>;
-  /** Bytes of the file before the tensors' data. */
+  /** Bytes of the file before the data of the tensors. */
   bytes: number;
 }
 
-/**
- * ggml's element types: [elements a block, bytes a block] by name, in the order of their numbers.
- */
+/** ggml's element types by number: name, elements of a block, bytes of a block. */
 const TYPES: ReadonlyMap<number, [name: string, elements: number, bytes: number]> = new Map([
   [0, ["F32", 1, 4]],
   [1, ["F16", 1, 2]],
@@ -79,17 +77,23 @@ const TYPES: ReadonlyMap<number, [name: string, elements: number, bytes: number]
   [39, ["MXFP4", 32, 17]],
 ]);
 
+/** Numbers of the types of metadata that are not of one length. */
 const STRING = 8, ARRAY = 9;
-/** Bytes of a metadata value by type number; a string has at least its length. */
+/** Least bytes of a metadata value by the number of its type. */
 const VALUE_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
+/** Most elements of an array, tensors and dimensions that are accepted. */
 const MAX_ARRAY = 1 << 24;
 const MAX_TENSORS = 1 << 20;
 const MAX_DIMENSIONS = 4;
+/** Least bytes of a metadata pair and of an entry of the tensor table. */
 const MIN_PAIR_BYTES = 13;
 const MIN_TENSOR_BYTES = 32;
+/** Bytes that are read from the file at a time. */
 const READ_BYTES = 1 << 20;
 
-/** An error about a GGUF file; `tensor` is named where there is one. */
+/**
+ * Makes an error about a GGUF file; `tensor` is the name of the tensor at fault, if there is one.
+ */
 export function ggufError(
   code: "gguf_malformed" | "gguf_unsupported",
   file: string,
@@ -99,16 +103,13 @@ export function ggufError(
   return modelError(
     code,
     tensor === undefined ? `${file}: ${why}` : `${file}, tensor ${tensor}: ${why}`,
-    {
-      file,
-      tensor,
-    },
+    { file, tensor },
   );
 }
 
 /**
- * Reads and checks the header of an open file; `path` is for messages. Throws `gguf_malformed`,
- * `gguf_unsupported`.
+ * Reads and checks the header of an open file; `path` is for messages. Throws OrreryError
+ * `model/gguf_malformed` or `model/gguf_unsupported`.
  */
 export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
   const cursor = new Cursor(file, path);
@@ -165,7 +166,7 @@ export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
   return { metadata, tensors: placed, bytes: start };
 }
 
-/** One entry of the tensor table; its offset counts from the start of the data. */
+/** Reads one entry of the tensor table. Its offset counts from the start of the tensors' data. */
 function readTensor(cursor: Cursor, index: number, alignment: number, path: string): GgufTensor {
   const name = cursor.text(`the name of tensor ${index}`);
   const bad = (why: string) => ggufError("gguf_malformed", path, why, name);
@@ -220,14 +221,14 @@ class Cursor {
     return this.#take(4, "the header").getUint32(0, true);
   }
 
-  /** Beyond 2^53 it is no longer exact, and refused wherever that matters. */
+  /** A number above 2^53 is not exact; callers to which that matters refuse it. */
   u64(): number {
     return Number(this.#take(8, "the header").getBigUint64(0, true));
   }
 
   /**
-   * A number of things of at least `least` bytes each, which must have room in the rest of the
-   * file.
+   * Reads the number of things that follow, each of at least `least` bytes. Throws for more than
+   * `most`, or more than the rest of the file has room for.
    */
   count(what: string, least: number, most: number): number {
     const count = this.u64();
@@ -294,7 +295,7 @@ class Cursor {
     }
   }
 
-  /** The next bytes; refuses what the file cannot have before it makes room. */
+  /** The next bytes. Throws, before it allocates anything, if the file has fewer left. */
   #take(bytes: number, what: string): DataView<ArrayBuffer> {
     if (!(bytes <= this.size - this.position)) {
       throw this.#bad(

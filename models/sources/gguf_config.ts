@@ -1,6 +1,6 @@
 /**
- * GGUF metadata to the config.json that the model's Hugging Face checkpoint has, and how
- * llama.cpp's converter changed its tensors.
+ * Turns GGUF metadata into the config.json of the model's Hugging Face checkpoint, and says how
+ * llama.cpp's converter changed the tensors.
  *
  * @module
  */
@@ -11,18 +11,19 @@ export interface GgufFamily {
   /** Hugging Face class. */
   architecture: string;
   /**
-   * Rows of Q and K are reordered so that the two dimensions that RoPE rotates together are
-   * neighbours.
+   * Whether the rows of Q and K are reordered, so that two dimensions that RoPE rotates together
+   * are neighbours.
    */
   permuted?: true;
-  /** What the converter added to the gains of norms. */
+  /** Number that the converter added to the gains of norms. @default 0 */
   gainOffset?: number;
-  /** Names of tensors in a layer, GGUF to Hugging Face, that differ from Llama's. */
+  /** Names of tensors in a layer that differ from Llama's, GGUF -> Hugging Face. */
   names?: Readonly<Record<string, string>>;
-  /** Fields of config.json beside the common ones. */
+  /** Fields of config.json in addition to the common ones. */
   fields?(meta: Metadata): Record<string, unknown>;
 }
 
+/** Names in a Gemma layer that differ from Llama's, GGUF -> Hugging Face. */
 const GEMMA_NAMES = {
   "post_attention_norm": "post_attention_layernorm",
   "ffn_norm": "pre_feedforward_layernorm",
@@ -30,11 +31,12 @@ const GEMMA_NAMES = {
 };
 
 /**
- * Layers of the Gemma models whose scores are scaled by hidden size and heads, not by head_dim: the
- * 27B ones.
+ * Number of layers of the 27B Gemma models. Their scores are scaled by hidden size and heads, those
+ * of smaller ones by head_dim.
  */
 const GEMMA_27B_LAYERS = { gemma2: 46, gemma3: 62 };
 
+/** The families by llama.cpp's name of the architecture. */
 const FAMILIES: Readonly<Record<string, GgufFamily>> = {
   llama: {
     architecture: "LlamaForCausalLM",
@@ -81,6 +83,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
   },
 };
 
+/** Names of tensors in a layer, GGUF -> Hugging Face. */
 const LAYER_NAMES: Readonly<Record<string, string>> = {
   "attn_norm": "input_layernorm",
   "attn_q": "self_attn.q_proj",
@@ -95,13 +98,16 @@ const LAYER_NAMES: Readonly<Record<string, string>> = {
   "ffn_down": "mlp.down_proj",
 };
 
+/** Names of the other tensors, GGUF -> Hugging Face. */
 const TOP_NAMES: Readonly<Record<string, string>> = {
   "token_embd": "model.embed_tokens",
   "output_norm": "model.norm",
   "output": "lm_head",
 };
 
-/** Hugging Face name of a tensor; undefined: it has none, as the tables of rotation. */
+/**
+ * Hugging Face name of a tensor; undefined for one that has none, such as the tables of rotation.
+ */
 export function huggingFaceName(name: string, family: GgufFamily): string | undefined {
   const [, layer, stem, kind] = /^(?:blk\.(\d+)\.)?([a-z0-9_]+)\.(weight|bias)$/.exec(name) ?? [];
   if (stem === undefined) return undefined;
@@ -110,7 +116,7 @@ export function huggingFaceName(name: string, family: GgufFamily): string | unde
   return found && `model.layers.${layer}.${found}.${kind}`;
 }
 
-/** The metadata of one architecture, checked as it is read. */
+/** Reads and checks the metadata of one architecture. */
 export class Metadata {
   readonly #header: GgufHeader;
   readonly #path: string;
@@ -126,13 +132,14 @@ export class Metadata {
     this.architecture = named;
   }
 
-  /** Is there such a tensor? */
+  /** Whether the file has a tensor of this name. */
   has(tensor: string): boolean {
     return this.#header.tensors.has(tensor);
   }
 
   /**
-   * A number of this architecture, e.g. `block_count`; an array must hold one number throughout.
+   * A number of this architecture, e.g. `block_count`; undefined: not stated. Of an array all
+   * elements must be equal.
    */
   number(key: string): number | undefined {
     const full = `${this.architecture}.${key}`;
@@ -148,12 +155,14 @@ export class Metadata {
     return values[0];
   }
 
+  /** As {@linkcode Metadata.number}, for a number that must be stated. */
   required(key: string): number {
     const found = this.number(key);
     if (found === undefined) throw this.#malformed(`it has no ${this.architecture}.${key}`);
     return found;
   }
 
+  /** A text of this architecture; undefined: not stated. */
   text(key: string): string | undefined {
     const found = this.#header.metadata.get(`${this.architecture}.${key}`);
     if (found !== undefined && typeof found !== "string") {
@@ -167,23 +176,29 @@ export class Metadata {
   }
 }
 
-/** The family of a file; throws `gguf_unsupported` with the known ones. */
+/**
+ * The family of a file. Throws OrreryError `model/gguf_unsupported`, which lists the known
+ * families.
+ */
 export function familyOf({ architecture }: Metadata, path: string): GgufFamily {
   if (Object.hasOwn(FAMILIES, architecture)) return FAMILIES[architecture];
   const known = Object.keys(FAMILIES).join(", ");
   throw ggufError("gguf_unsupported", path, `architecture ${architecture} (supported: ${known})`);
 }
 
-/** Vectors of a file that its config.json holds as numbers. */
-export type Tables = Readonly<
+/** Vectors in a file that a config.json holds as lists of numbers. */
+export type RotationTables = Readonly<
   Record<"rope_freqs" | "rope_factors_long" | "rope_factors_short", number[] | undefined>
 >;
 
-/** config.json but for the ids of tokens; `vocab` is the embedding's number of rows. */
+/**
+ * The contents of config.json without the ids of tokens; `vocab` is the number of rows of the
+ * embedding.
+ */
 export function configOf(
   meta: Metadata,
   vocab: number,
-  tables: Tables,
+  tables: RotationTables,
   path: string,
 ): Record<string, unknown> {
   const family = familyOf(meta, path);
@@ -223,19 +238,24 @@ function headDim(meta: Metadata): number {
     Math.floor(meta.required("embedding_length") / meta.required("attention.head_count"));
 }
 
-/** The shortest decimal that is the same f32: 1e-5 and not 0.000009999999747. */
+/** Relative difference up to which stored divisors count as those of a scaling. */
+const FACTOR_TOLERANCE = 1e-4;
+
+/** The shortest decimal number for an f32: 1e-5, not 0.000009999999747. */
 const single = (value: number): number => Number(value.toPrecision(7));
 
+/** The field query_pre_attn_scalar of a Gemma model. */
 function scoreScalar(meta: Metadata, layersOf27b: number): number {
   return meta.required("block_count") === layersOf27b
     ? meta.required("embedding_length") / meta.required("attention.head_count")
     : headDim(meta);
 }
 
+/** The field rope_scaling, from the tables of factors or from the metadata. */
 function scalingOf(
   meta: Metadata,
   head: number,
-  tables: Tables,
+  tables: RotationTables,
   path: string,
 ): Record<string, unknown> | null {
   const factor = meta.number("rope.scaling.factor");
@@ -277,9 +297,9 @@ function scalingOf(
 }
 
 /**
- * The parameters of Llama 3's scaling that give these divisors of the frequencies. The file has
- * only the divisors; the first whole number of rows (powers of two, 8192 before all) and the
- * factors 1 and 4, which all Llama 3 models have, are tried.
+ * Finds the parameters of Llama 3's scaling from the divisors of the frequencies, which are all
+ * that the file has. The factors 1 and 4, which all Llama 3 models have, are taken for granted; as
+ * original lengths 8192 and then the powers of two from 32 to 524288 are tried, in rows.
  */
 function llama3Scaling(
   factors: number[],
@@ -294,7 +314,7 @@ function llama3Scaling(
       const fits = factors.every((given, i) => {
         const turns = original * theta ** (-2 * i / head) / (2 * Math.PI);
         const share = Math.min(1, Math.max(0, (turns - low) / (high - low)));
-        return Math.abs(given * ((1 - share) / factor + share) - 1) < 1e-4;
+        return Math.abs(given * ((1 - share) / factor + share) - 1) < FACTOR_TOLERANCE;
       });
       if (fits) {
         return {

@@ -1,6 +1,6 @@
 /**
- * A GGUF file as a checkpoint: Hugging Face names and rows, config.json and tokenizer files made
- * from its metadata.
+ * A GGUF file as a checkpoint: its tensors under Hugging Face names with rows in that order, and
+ * config.json and tokenizer files made from its metadata.
  *
  * @module
  */
@@ -13,37 +13,44 @@ import {
   type GgufFamily,
   huggingFaceName,
   Metadata,
-  type Tables,
+  type RotationTables,
 } from "./gguf_config.ts";
 import { carryOver, dequantise, GGUF_TYPES, isCarried } from "./gguf_quant.ts";
 import { tokenizerOf } from "./gguf_tokenizer.ts";
 import { firstNotFinite } from "./safetensors.ts";
-import type {
-  QuantisedPiece,
-  ReadOptions,
-  RowPiece,
-  SourceTensor,
-  WeightSource,
+import {
+  HASHED_WHOLE_BYTES,
+  PIECE_BYTES,
+  type QuantisedPiece,
+  type ReadOptions,
+  type RowPiece,
+  type SourceTensor,
+  type WeightSource,
 } from "./source.ts";
 
-const PIECE_BYTES = 8 << 20;
+/** Largest table of factors that is read, in bytes. */
+const MAX_TABLE_BYTES = 65536;
 
-interface Placed extends SourceTensor {
+/** A tensor of the file under its Hugging Face name. */
+interface PlacedGgufTensor extends SourceTensor {
   gguf: GgufTensor;
-  /** Added to every value. */
+  /** Number that is added to every value, which undoes the offset of stored norm gains; 0: none. */
   shift: number;
-  /** Rows of a head, where llama.cpp reordered them. */
+  /**
+   * Rows of a head if llama.cpp reordered the rows within each head; undefined: they are not
+   * reordered.
+   */
   permutedBy?: number;
 }
 
-/** An opened GGUF file; reads by range. Dispose of it to close the file. */
+/** An opened GGUF file. It reads ranges, never the whole file. Dispose of it to close the file. */
 export class GgufModel implements WeightSource {
   readonly path: string;
-  /** By Hugging Face name. */
-  readonly tensors: ReadonlyMap<string, Placed>;
-  /** What config.json would say. */
+  /** Tensors by their Hugging Face name. */
+  readonly tensors: ReadonlyMap<string, PlacedGgufTensor>;
+  /** The contents that config.json would have. */
   readonly config: Record<string, unknown>;
-  /** config.json, tokenizer.json and tokenizer_config.json. */
+  /** Text files by name: config.json, tokenizer.json and tokenizer_config.json. */
   readonly texts: Map<string, Uint8Array>;
   readonly #file: Deno.FsFile;
   readonly #header: GgufHeader;
@@ -75,7 +82,10 @@ export class GgufModel implements WeightSource {
     );
   }
 
-  /** Opens a file and checks its header. Throws `gguf_malformed`, `gguf_unsupported`. */
+  /**
+   * Opens a file and checks its header. Throws OrreryError `model/`: `gguf_malformed`,
+   * `gguf_unsupported`, `file_unreadable`.
+   */
   static async open(path: string): Promise<GgufModel> {
     let file: Deno.FsFile;
     try {
@@ -93,16 +103,13 @@ export class GgufModel implements WeightSource {
     }
   }
 
-  check(name: string, shape: number[]): Placed {
+  check(name: string, shape: number[]): PlacedGgufTensor {
     const tensor = this.tensors.get(name);
     if (!tensor) {
       throw modelError(
         "tensor_missing",
         `${this.path} has no tensor for ${name}, which its metadata call for`,
-        {
-          file: this.path,
-          tensor: name,
-        },
+        { file: this.path, tensor: name },
       );
     }
     const { gguf } = tensor;
@@ -149,8 +156,8 @@ export class GgufModel implements WeightSource {
   }
 
   /**
-   * The tensor in one of our layouts without a second rounding; undefined where the file's blocks
-   * do not allow that.
+   * Reads the tensor's codes and scales in one of our layouts, if it holds the file's blocks
+   * exactly; else undefined.
    */
   quantised(
     name: string,
@@ -163,7 +170,7 @@ export class GgufModel implements WeightSource {
   }
 
   async *#carried(
-    tensor: Placed,
+    tensor: PlacedGgufTensor,
     format: "q4" | "q8",
     options: ReadOptions,
   ): AsyncGenerator<QuantisedPiece> {
@@ -182,12 +189,12 @@ export class GgufModel implements WeightSource {
   }
 
   /**
-   * Identity of the file: its header and, up to 64 MiB, its content; of larger ones size and time
-   * of change.
+   * A hash that identifies the file. Up to 64 MiB it counts by content, a larger one by header,
+   * size and time of last change.
    */
   async fingerprint(): Promise<string> {
     const { size, mtime } = await this.#file.stat();
-    const whole = size <= 64 << 20;
+    const whole = size <= HASHED_WHOLE_BYTES;
     const hash = createHash("sha256").update(`gguf ${size} ${whole ? "" : mtime?.getTime()}\n`);
     const end = whole ? size : this.#header.bytes;
     for (let at = 0; at < end; at += PIECE_BYTES) {
@@ -203,9 +210,9 @@ export class GgufModel implements WeightSource {
     this.#file.close();
   }
 
-  /** The bytes of whole rows, in Hugging Face order; of a reordered tensor whole heads. */
+  /** Reads whole rows in Hugging Face order; of a tensor with reordered rows, whole heads. */
   async *#pieces(
-    { gguf, permutedBy }: Placed,
+    { gguf, permutedBy }: PlacedGgufTensor,
     { pieceBytes = PIECE_BYTES, signal }: ReadOptions,
   ): AsyncGenerator<
     { firstRow: number; rows: number; bytes: Uint8Array<ArrayBuffer>; rowElements: number }
@@ -240,12 +247,12 @@ export class GgufModel implements WeightSource {
     }
   }
 
-  /** Small tables of factors, which config.json holds. */
-  #tables(): Tables {
+  /** Reads the small tables of factors that a config.json would hold. */
+  #tables(): RotationTables {
     const read = (stem: string): number[] | undefined => {
       const tensor = this.#header.tensors.get(`${stem}.weight`);
       if (!tensor) return undefined;
-      if (tensor.type !== "F32" || tensor.bytes > 65536) {
+      if (tensor.type !== "F32" || tensor.bytes > MAX_TABLE_BYTES) {
         throw ggufError("gguf_malformed", this.path, "it is no small F32 table", tensor.name);
       }
       const bytes = new Uint8Array(tensor.bytes);
@@ -263,7 +270,10 @@ export class GgufModel implements WeightSource {
   }
 }
 
-/** llama.cpp's row 2i + half of a head is Hugging Face's row half * head_dim / 2 + i. */
+/**
+ * Undoes llama.cpp's order of the rows in a head: its row 2i + half is row half * head_dim / 2 + i
+ * of Hugging Face.
+ */
 function unpermuted(
   bytes: Uint8Array<ArrayBuffer>,
   rowBytes: number,
@@ -284,8 +294,8 @@ function place(
   family: GgufFamily,
   headDim: number,
   path: string,
-): Map<string, Placed> {
-  const placed = new Map<string, Placed>();
+): Map<string, PlacedGgufTensor> {
+  const placed = new Map<string, PlacedGgufTensor>();
   for (const gguf of header.tensors.values()) {
     const name = huggingFaceName(gguf.name, family);
     if (name === undefined) continue;

@@ -1,10 +1,11 @@
 /**
- * ggml's quantised blocks to f32, and those that our layouts can hold carried over as they are.
+ * Decodes ggml's quantised blocks to f32, and copies the blocks that our layouts can hold without
+ * decoding them.
  *
- * A legacy block has 32 elements; of its nibbles the low ones are elements 0-15, the high ones
- * 16-31. A K block has 256 in sub-blocks of 32 (Q6_K: 16) with scales of their own. Products of a
- * half-precision scale with such codes are exact in f32, so a value is rounded at most once, at the
- * last sum: as ggml's own f32 arithmetic does it.
+ * A legacy block has 32 elements; the low nibbles of its 16 bytes are elements 0-15, the high ones
+ * 16-31. A K block has 256 elements in sub-blocks of 32 (Q6_K: 16), each with a scale of its own.
+ * The product of a half-precision scale and such a code is exact in f32, so a value is rounded at
+ * most once, at the last sum, as in ggml's own f32 arithmetic.
  *
  * @module
  */
@@ -13,14 +14,14 @@ import { halfValues, toFloat32 } from "./safetensors.ts";
 
 type Decoder = (bytes: Uint8Array, out: Float32Array) => void;
 
-/** f16 at a byte position. */
+/** The f16 number at a byte position. */
 function half(bytes: Uint8Array, at: number): number {
   return halfValues()[bytes[at] | bytes[at + 1] << 8];
 }
 
 /**
- * A decoder of 32-element blocks: `d` and, where there is one, the minimum stand first, then the
- * fifth bits, then the nibbles.
+ * Makes a decoder of 32-element blocks. A block holds the scale `d`, the minimum (if the type has
+ * one), the fifth bits of the codes (if it has them), and the nibbles.
  */
 function legacy(minimum: boolean, fifthBits: boolean): Decoder {
   const codesAt = (minimum ? 4 : 2) + (fifthBits ? 4 : 0);
@@ -28,7 +29,7 @@ function legacy(minimum: boolean, fifthBits: boolean): Decoder {
   return (bytes, out) => {
     let o = 0;
     for (let at = 0; at < bytes.length; at += codesAt + 16, o += 32) {
-      const d = half(bytes, at), m = minimum ? half(bytes, at + 2) : -0; // x + -0 is x, also for x = -0
+      const d = half(bytes, at), m = minimum ? half(bytes, at + 2) : -0; // x + -0 is x, for x = -0 too
       const high = at + codesAt - 4;
       const bits = fifthBits
         ? bytes[high] | bytes[high + 1] << 8 | bytes[high + 2] << 16 | bytes[high + 3] << 24
@@ -51,8 +52,8 @@ const q8_0: Decoder = (bytes, out) => {
 };
 
 /**
- * Q4_K and Q5_K: d, dmin, eight 6-bit scales and minima in 12 bytes, then (Q5_K) 32 bytes of fifth
- * bits, then nibbles.
+ * Makes a decoder of Q4_K or Q5_K: a block holds d, dmin, eight 6-bit scales and minima in 12
+ * bytes, then (Q5_K) 32 bytes of fifth bits, then the nibbles.
  */
 function kQuant(fifthBits: boolean): Decoder {
   const codesAt = fifthBits ? 48 : 16;
@@ -81,7 +82,10 @@ function kQuant(fifthBits: boolean): Decoder {
   };
 }
 
-/** 128 bytes of low nibbles, 64 of high bit pairs, 16 signed scales (one for 16 elements), d. */
+/**
+ * Decodes Q6_K: a block holds 128 bytes of low nibbles, 64 bytes of high bit pairs, 16 signed
+ * scales (one for 16 elements), and d.
+ */
 const q6_k: Decoder = (bytes, out) => {
   let o = 0;
   for (let at = 0; at < bytes.length; at += 210) {
@@ -110,10 +114,10 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
   Q6_K: q6_k,
 };
 
-/** Element types that {@linkcode dequantise} knows. */
+/** Element types that {@linkcode dequantise} can decode. */
 export const GGUF_TYPES: readonly string[] = ["F32", "F16", "BF16", ...Object.keys(DECODERS)];
 
-/** Whole blocks to `count` values; `bytes` begins at the start of its buffer. */
+/** Decodes whole blocks to `count` f32 values; `bytes` begins at the start of its buffer. */
 export function dequantise(
   type: string,
   bytes: Uint8Array<ArrayBuffer>,
@@ -126,7 +130,10 @@ export function dequantise(
   return values;
 }
 
-/** Which of our layouts holds a type's blocks exactly: the same codes under the same scales. */
+/**
+ * Whether our layout `format` holds the blocks of a type exactly: the same codes under the same
+ * scales.
+ */
 export function isCarried(type: string, format: string): boolean {
   return format === "q4"
     ? type === "Q4_0"
@@ -134,8 +141,8 @@ export function isCarried(type: string, format: string): boolean {
 }
 
 /**
- * Q4_0 or Q8_0 blocks into our layout without rounding: codes u8 [blocks, 16 (q4) or 32 (q8)],
- * scales f32 [blocks]; the f16 scales are exact in f32.
+ * Copies Q4_0 or Q8_0 blocks into our layout without rounding: codes u8 [blocks, 16 (q4) or 32
+ * (q8)], scales f32 [blocks] (f16 scales are exact in f32).
  */
 export function carryOver(
   type: string,
@@ -156,7 +163,7 @@ export function carryOver(
       for (let i = 0; i < 16; i++) codes[out++] = (bytes[first + i] & 15) + 120;
       for (let i = 0; i < 16; i++) codes[out++] = (bytes[first + i] >> 4) + 120;
     } else {
-      // ggml's byte i holds elements i and i + 16, ours elements 2i and 2i + 1
+      // Byte i of ggml holds elements i and i + 16, byte i of ours elements 2i and 2i + 1.
       for (let shift = 0; shift < 8; shift += 4) {
         for (let i = 0; i < 16; i += 2) {
           codes[out++] = bytes[first + i] >> shift & 15 | (bytes[first + i + 1] >> shift & 15) << 4;

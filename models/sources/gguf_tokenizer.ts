@@ -1,36 +1,38 @@
 /**
- * The tokenizer in a GGUF file as the tokenizer.json and tokenizer_config.json that it was made of.
+ * Rebuilds, from the tokenizer in a GGUF file, the tokenizer.json and tokenizer_config.json that it
+ * was made of.
  *
- * `gpt2`: byte-level BPE. Vocabulary and merges are in the file; how a text is split into words is
- * only named, so the known names have their expressions here.
+ * `gpt2`: byte-level BPE. Vocabulary and merges are in the file. How a text is split into words is
+ * only named, so the expressions behind the known names are here.
  *
- * `llama`: SentencePiece BPE. The file has scores in place of merges. They are reconstructed as
- * transformers does: every way to make a token of two others is a merge, best score first. For
- * Llama 2 this gives the published list, but for the order of the runs of spaces, which share one
- * score. (Tokens of equal score merge by rank, where SentencePiece goes from left to right.)
+ * `llama`: SentencePiece BPE. The file has scores instead of merges. The merges are reconstructed
+ * as transformers does: every way to make a token of two others is a merge, best score first. For
+ * Llama 2 this gives the published list, except for the order of the runs of spaces, which share
+ * one score. (Tokens of equal score merge by rank, where SentencePiece goes from left to right.)
  *
- * What a GGUF does not say: whether a special token strips the spaces beside it (only Phi-3's are
- * known to), or is looked for in the text before or after its normalisation (before).
+ * A GGUF file does not say whether a special token strips the spaces beside it (only Phi-3's are
+ * known to), nor whether it is looked for before or after a text is normalised (here: before).
  *
  * @module
  */
 import { ggufError, type GgufHeader, type GgufValue } from "./gguf.ts";
 
-/** What a file's tokenizer comes to. */
+/** The tokenizer of a GGUF file in the form of Hugging Face files. */
 export interface GgufTokenizer {
-  /** tokenizer.json */
+  /** Contents of tokenizer.json. */
   tokenizer: Record<string, unknown>;
-  /** tokenizer_config.json */
+  /** Contents of tokenizer_config.json. */
   settings: Record<string, unknown>;
-  /** Id that begins a text. */
+  /** Id of the token that begins a text; null: none. */
   bos: number | null;
-  /** Ids that end an answer. */
+  /** Ids of the tokens that end an answer. */
   ends: number[];
 }
 
+/** Types of tokens by their number in the file. */
 const NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, BYTE = 6;
 
-/** Tokens that end a turn whatever the metadata say, as llama.cpp has it. */
+/** Tokens that end a turn whatever the metadata say, as in llama.cpp. */
 const TURN_ENDS = [
   "<|eot_id|>",
   "<|eom_id|>",
@@ -50,15 +52,22 @@ const CAPITALS =
   "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*";
 const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
 
-/** How a text is split before it is merged. */
+/** How a text is split before its pieces are merged. */
 interface Splitting {
-  /** Expressions, one after the other; what they do not match stays as pieces too. */
+  /**
+   * Expressions that split the text one after the other; what they do not match becomes a piece
+   * too.
+   */
   split: string[];
+  /** A piece that is a token by itself is not merged. */
   ignoreMerges?: true;
+  /** BOS is added where the file does not say. */
   addBos?: true;
+  /** Normalisation before the split. */
   normalizer?: Record<string, unknown>;
 }
 
+/** Splittings by the name in `tokenizer.ggml.pre`. */
 const SPLITTINGS: Readonly<Record<string, Splitting>> = (() => {
   const gpt2 = { split: [GPT2] };
   const digits = { split: ["\\p{N}", GPT2] };
@@ -96,13 +105,14 @@ const SPLITTINGS: Readonly<Record<string, Splitting>> = (() => {
   };
 })();
 
+/** An expression that begins with these alternatives and goes on as most byte-level ones do. */
 function words(beginning: string): string {
   return `${beginning}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 }
 
 /**
- * Reads the tokenizer from metadata; `path` is for messages. Throws `gguf_malformed`,
- * `gguf_unsupported`.
+ * Rebuilds the tokenizer from a file's metadata; `path` is for messages. Throws OrreryError
+ * `model/gguf_malformed` or `model/gguf_unsupported`.
  */
 export function tokenizerOf(metadata: GgufHeader["metadata"], path: string): GgufTokenizer {
   const fields = new Fields(metadata, path);
@@ -122,10 +132,10 @@ export function tokenizerOf(metadata: GgufHeader["metadata"], path: string): Ggu
     ? byteLevel(fields, tokens, types)
     : sentencePiece(fields, tokens, types);
   const id = (key: string): number | null => fields.id(key, tokens.length);
-  const bos = id("bos_token_id"),
-    eos = id("eos_token_id"),
-    unknown = id("unknown_token_id"),
-    pad = id("padding_token_id");
+  const bos = id("bos_token_id");
+  const eos = id("eos_token_id");
+  const unknown = id("unknown_token_id");
+  const pad = id("padding_token_id");
   const addBos = (fields.flag("add_bos_token") ?? bosByDefault) && bos !== null;
   const addEos = (fields.flag("add_eos_token") ?? false) && eos !== null;
   const added = tokens.flatMap((content, index) => {
@@ -172,15 +182,18 @@ export function tokenizerOf(metadata: GgufHeader["metadata"], path: string): Ggu
   };
 }
 
-interface Parts {
+/** The parts of tokenizer.json that differ between the kinds of tokenizers. */
+interface TokenizerParts {
   model: Record<string, unknown>;
   normalizer: unknown;
   pre_tokenizer: unknown;
   decoder: unknown;
+  /** Whether BOS is added where the file does not say. */
   bosByDefault: boolean;
 }
 
-function byteLevel(fields: Fields, tokens: string[], types: number[]): Parts {
+/** The parts of a `gpt2` tokenizer. */
+function byteLevel(fields: Fields, tokens: string[], types: number[]): TokenizerParts {
   const named = fields.text("pre") ?? "default";
   const splitting = Object.hasOwn(SPLITTINGS, named) ? SPLITTINGS[named] : undefined;
   if (!splitting) {
@@ -224,7 +237,8 @@ function byteLevel(fields: Fields, tokens: string[], types: number[]): Parts {
   };
 }
 
-function sentencePiece(fields: Fields, tokens: string[], types: number[]): Parts {
+/** The parts of a `llama` tokenizer. */
+function sentencePiece(fields: Fields, tokens: string[], types: number[]): TokenizerParts {
   const scores = fields.list("scores", "number", tokens.length);
   if (!scores) throw fields.bad("scores are missing");
   const prefix = fields.flag("add_space_prefix") ?? true;
@@ -241,7 +255,7 @@ function sentencePiece(fields: Fields, tokens: string[], types: number[]): Parts
     found.sort(([a, b], [c, d]) => vocab[a] - vocab[c] || vocab[b] - vocab[d]);
     for (const pair of found) merges.push({ pair, score: scores[id] });
   });
-  merges.sort((a, b) => b.score - a.score); // a stable sort
+  merges.sort((a, b) => b.score - a.score); // the sort is stable, so equal scores keep this order
   const unknown = types.indexOf(UNKNOWN);
   return {
     normalizer: {
@@ -271,7 +285,10 @@ function sentencePiece(fields: Fields, tokens: string[], types: number[]): Parts
   };
 }
 
-/** Ids by token of these types; of tokens that are there twice the first counts. */
+/**
+ * Ids by text of the tokens whose type is one of `kinds`. Of two tokens with the same text the
+ * first counts.
+ */
 function vocabulary(
   { bad }: Fields,
   tokens: string[],
@@ -286,7 +303,7 @@ function vocabulary(
   return vocab;
 }
 
-/** What stands before and after a text (null). */
+/** The post-processor that adds special tokens; `around` is their order, with null for the text. */
 function template(around: (string | null)[], tokens: string[]): Record<string, unknown> {
   const special = around.filter((token) => token !== null);
   const piece = (sequence: "A" | "B", type_id: number) =>
@@ -303,7 +320,10 @@ function template(around: (string | null)[], tokens: string[]): Record<string, u
   };
 }
 
-/** `tokenizer.chat_template` and, where there are several, those with a name. */
+/**
+ * The field chat_template: the template of `tokenizer.chat_template`, with those that have a name
+ * if there are any.
+ */
 function chatTemplates(metadata: ReadonlyMap<string, GgufValue>): Record<string, unknown> {
   const main = metadata.get("tokenizer.chat_template");
   const prefix = "tokenizer.chat_template.";
@@ -318,7 +338,7 @@ function chatTemplates(metadata: ReadonlyMap<string, GgufValue>): Record<string,
   };
 }
 
-/** Metadata below `tokenizer.ggml.`, checked as they are read. */
+/** Reads and checks metadata whose key begins with `tokenizer.ggml.`. */
 class Fields {
   readonly path: string;
   readonly #metadata: ReadonlyMap<string, GgufValue>;
@@ -339,7 +359,7 @@ class Fields {
     return this.#scalar(key, "boolean") as boolean | undefined;
   }
 
-  /** A token's id, which the vocabulary must have. */
+  /** The id of a token, which must be in the vocabulary; null: not stated. */
   id(key: string, tokens: number): number | null {
     const id = this.#scalar(key, "number") as number | undefined;
     if (id === undefined) return null;

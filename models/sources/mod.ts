@@ -1,5 +1,5 @@
 /**
- * Readers of checkpoints: Hugging Face folders (safetensors) and GGUF files.
+ * Reads checkpoints: Hugging Face folders (safetensors) and GGUF files.
  *
  * @module
  */

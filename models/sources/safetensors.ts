@@ -1,6 +1,6 @@
 /**
- * The safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes without
- * gaps.
+ * The safetensors format: 8 bytes with the length of the header, a header in JSON, then the bytes
+ * of the tensors without gaps.
  *
  * @module
  */
@@ -27,16 +27,16 @@ export interface PlacedTensor extends SourceTensor {
   offset: number;
 }
 
-/** Length of the JSON header from the file's first 8 bytes; refuses what cannot be. */
+/**
+ * Bytes of the JSON header, from the file's first 8 bytes. Throws OrreryError
+ * `model/safetensors_header` or `model/safetensors_truncated` for a length that cannot be right.
+ */
 export function headerLength(first: Uint8Array, fileBytes: number, file: string): number {
   if (first.length < 8) {
     throw modelError(
       "safetensors_truncated",
       `${file} has ${fileBytes} bytes, too few for a safetensors header`,
-      {
-        file,
-        bytes: fileBytes,
-      },
+      { file, bytes: fileBytes },
     );
   }
   const length = new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true);
@@ -58,8 +58,9 @@ export function headerLength(first: Uint8Array, fileBytes: number, file: string)
 }
 
 /**
- * The tensors of a file from its JSON header. Every offset is checked: tensors neither overlap nor
- * leave gaps nor reach past the file, and each has the bytes that its dtype and shape need.
+ * The tensors of a file, from its JSON header. Every offset is checked: tensors neither overlap nor
+ * leave gaps nor reach past the end of the file, and each has the bytes that its dtype and shape
+ * need.
  */
 export function parseHeader(
   json: Uint8Array,
@@ -70,10 +71,7 @@ export function parseHeader(
     modelError(
       code,
       tensor === undefined ? `${file}: ${why}` : `${file}, tensor ${tensor}: ${why}`,
-      {
-        file,
-        tensor,
-      },
+      { file, tensor },
     );
   let raw: Record<string, unknown>;
   try {
@@ -111,8 +109,8 @@ export function parseHeader(
         throw bad(`${dtype} [${shape}] needs ${want} bytes, its offsets give ${bytes}`, name);
       }
     }
-    // Other dtypes (an old checkpoint's integer buffers) are named only if the model asks for such
-    // a tensor.
+    // Other dtypes (such as the integer buffers of old checkpoints) are refused only if the model
+    // needs such a tensor.
     tensors.set(name, { dtype, shape, file, bytes, offset: start + from });
     end = to;
   }
@@ -122,7 +120,7 @@ export function parseHeader(
   return tensors;
 }
 
-/** Can elements of this type be read? */
+/** Whether elements of this type can be read. */
 export const isReadable = (dtype: string): boolean => Object.hasOwn(ELEMENT_BYTES, dtype);
 
 /** Bytes of one element of a readable type. */
@@ -130,7 +128,7 @@ export const elementBytes = (dtype: SourceTensor["dtype"]): number => ELEMENT_BY
 
 let halves: Float32Array | undefined;
 
-/** f16 bits -> value, for all 65536. */
+/** The value of each of the 65536 f16 bit patterns. */
 export function halfValues(): Float32Array {
   return halves ??= Float32Array.from(
     new Float16Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer),
@@ -138,8 +136,8 @@ export function halfValues(): Float32Array {
 }
 
 /**
- * Little-endian elements as f32; `bytes` must be aligned to the element. An F32 input is viewed,
- * not copied.
+ * Converts little-endian elements to f32. `bytes` must be aligned to the element. For F32 the
+ * result is a view, not a copy.
  */
 export function toFloat32(
   bytes: Uint8Array<ArrayBuffer>,
@@ -162,6 +160,7 @@ export function toFloat32(
 
 /** Index of the first NaN or infinite value, or -1. */
 export function firstNotFinite(values: Float32Array): number {
+  // x * 0 is 0 for a finite x and NaN otherwise, so one sum tells whether there is any.
   let probe = 0;
   for (let i = 0; i < values.length; i++) probe += values[i] * 0;
   return probe === 0 ? -1 : values.findIndex((v) => !Number.isFinite(v));

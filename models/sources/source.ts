@@ -1,8 +1,17 @@
 /**
- * Where weights come from: tensors by name, read piece by piece as f32.
+ * The interface of a checkpoint's weights: tensors by name, read piece by piece as f32.
  *
  * @module
  */
+
+/** Default of {@linkcode ReadOptions.pieceBytes}: 8 MiB. */
+export const PIECE_BYTES = 8 << 20;
+
+/**
+ * Weight files of up to this many bytes (64 MiB) are identified by their content, larger ones by
+ * header, size and time of last change.
+ */
+export const HASHED_WHOLE_BYTES = 64 << 20;
 
 /** A tensor as its source describes it. */
 export interface SourceTensor {
@@ -10,33 +19,37 @@ export interface SourceTensor {
   dtype: string;
   /** Hugging Face orientation: [out, in] for a projection, [n] for a norm. */
   shape: number[];
-  /** Name of the file that holds it, for messages. */
+  /** Name of the file that holds the tensor, for messages. */
   file: string;
-  /** Bytes in the file. */
+  /** Bytes of the tensor in the file. */
   bytes: number;
 }
 
-/** Some whole rows of a tensor; a vector has one element a row. */
+/** Some whole rows of a tensor. A vector counts as rows of one element. */
 export interface RowPiece {
+  /** Number of the first row, 0-based. */
   firstRow: number;
+  /** Number of rows. */
   rows: number;
-  /** rows x (elements of a row), row-major; valid until the next piece is asked for. */
+  /** f32 [rows, elements of a row], row-major; valid until the next piece is asked for. */
   values: Float32Array;
 }
 
 /** Options of {@linkcode WeightSource.read}. */
 export interface ReadOptions {
-  /** Most f32 bytes of one piece (at least one row is read). @default 8 MiB */
+  /** Largest piece, in bytes of f32; at least one row is read. @default 8 MiB */
   pieceBytes?: number;
   signal?: AbortSignal;
 }
 
 /**
  * Some whole rows of a tensor in one of our quantised layouts (see `models/manifest.ts`),
- * symmetric, without a second rounding.
+ * symmetric, with codes as they stand in the file.
  */
 export interface QuantisedPiece {
+  /** Number of the first row, 0-based. */
   firstRow: number;
+  /** Number of rows. */
   rows: number;
   /** u8 [rows, blocks, 16 (q4) or 32 (q8)]. */
   codes: Uint8Array;
@@ -45,24 +58,25 @@ export interface QuantisedPiece {
 }
 
 /**
- * A checkpoint's weights. A piece is checked while it is read: NaN and infinite weights are
+ * A checkpoint's weights. They are checked while they are read: NaN and infinite weights are
  * refused.
  */
 export interface WeightSource extends AsyncDisposable {
+  /** Tensors by their Hugging Face name. */
   readonly tensors: ReadonlyMap<string, SourceTensor>;
   /**
-   * Finds a tensor and checks what it is, reading nothing. Throws `tensor_missing`, `tensor_shape`,
-   * `tensor_dtype`.
+   * Finds a tensor and checks its shape and element type, without reading its data. Throws
+   * OrreryError `model/`: `tensor_missing`, `tensor_shape`, `tensor_dtype`.
    */
   check(name: string, shape: number[]): SourceTensor;
   /**
-   * The tensor row by row, in order. Throws as `check`, and `tensor_not_finite`,
-   * `safetensors_truncated`.
+   * Reads the tensor's rows in order. Throws as `check`, and OrreryError `model/`:
+   * `tensor_not_finite`, `safetensors_truncated`.
    */
   read(name: string, shape: number[], options?: ReadOptions): AsyncIterable<RowPiece>;
   /**
-   * The tensor as it is in the file, where that can be put into this layout exactly; else
-   * undefined. Throws as `read`.
+   * Reads the tensor's codes and scales as they are in the file, if this layout holds them exactly;
+   * else undefined. Throws as `read`.
    */
   quantised?(
     name: string,
