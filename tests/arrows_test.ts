@@ -40,7 +40,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api"],
   "runtime/cluster": ["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve"],
-  "runtime/cli": ["runtime/cluster", "runtime/profile", "runtime/serve"],
+  "runtime/cli": ["runtime/engine", "runtime/cluster", "runtime/profile", "runtime/serve"],
 };
 
 /** The rooms of other houses that a house may import. */
