@@ -1,13 +1,13 @@
 /**
- * The same actor on another node: only the transport differs. Here two mailboxes talk HTTP/2 over
- * loopback.
+ * The same on two nodes: only the transport and the directory differ. Here two mailboxes talk
+ * HTTP/2 over loopback, as two machines would over a network.
  *
  *     deno run --allow-net examples/02_two_nodes.ts
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
+import { createMailbox } from "@orrery/orrery";
+import { createSystem, defineActor, directoryOf } from "@orrery/orrery/actors";
 import { z } from "zod";
-import { ActorSystem, defineActor, directoryOf } from "../actors/mod.ts";
-import { createMailbox, systemClock } from "../runtime/mod.ts";
 
 const summer = defineActor({
   kind: "summer",
@@ -16,17 +16,19 @@ const summer = defineActor({
   create: () => ({ sum: ({ values }) => values.reduce((a, b) => a + b, 0) }),
 });
 
-// Summers live on node "right", wherever they are called from.
-const directory = directoryOf((to) => to.includes("/summer/") ? "right" : "left");
-const mailboxes = await Promise.all(["left", "right"].map((node) => createMailbox({ node })));
-const [left, right] = mailboxes.map((transport) =>
-  new ActorSystem({ transport, directory, clock: systemClock, random: Math.random })
+// Every actor lives on node "right", wherever it is called from.
+const directory = directoryOf(() => "right");
+const [toLeft, toRight] = await Promise.all(
+  ["left", "right"].map((node) => createMailbox({ node })),
 );
-right.register(summer, { config: {} });
-mailboxes[0].addPeer("right", mailboxes[1].address.host, mailboxes[1].address.port);
-mailboxes[1].addPeer("left", mailboxes[0].address.host, mailboxes[0].address.port);
+toLeft.addPeer("right", toRight.address.host, toRight.address.port);
+toRight.addPeer("left", toLeft.address.host, toLeft.address.port);
+
+const left = createSystem([], { transport: toLeft, directory });
+const right = createSystem([summer], { transport: toRight, directory });
 
 const values = Float32Array.from({ length: 1000 }, (_, i) => i);
-console.log("sum", await left.ask("demo/summer/a", { type: "sum", values }, { deadlineMs: 5_000 }));
+console.log("sum", await left.get(summer, "a").sum({ values }, { deadlineMs: 5_000 }));
+console.log("active on right:", right.status().map((actor) => actor.address).join());
 
 await Promise.all([left.close(), right.close()]);

@@ -5,14 +5,16 @@ import assert from "node:assert/strict";
 import { startCluster } from "./support/processes.ts";
 
 const expected: Record<string, RegExp> = {
-  "01_actor.ts":
-    /^a counts 42\nb counts 40\nrefused: message add to demo\/counter\/a: n: .*expected number/,
-  "02_two_nodes.ts": /^sum 499500\n$/,
-  "03_generate.ts": /^\S.{40,}\n\d+ tokens, first after [\d.]+ ms, then [\d.]+ ms each\n$/,
-  "04_openai_client.ts": /^\S.{40,}\n$/,
-  "05_custom_actor.ts":
+  "01_counter.ts":
+    /^a counts 42, b counts 40\nrefused: message add to default\/counter\/a: n: .*expected number/,
+  "02_two_nodes.ts": /^sum 499500\nactive on right: default\/summer\/a\n$/,
+  "03_supervision.ts":
+    /^pay 0: no_money.*\ntotal 250\n(.*\n)*.* crashed: a defect.*\n.* stops with 250 cents\n(.*\n)*total after a restart 0\n(.*\n)*pay 100: actor_failed, .* crashed 2 times/,
+  "04_generate.ts": /^\S.{40,}\n\d+ tokens, first after [\d.]+ ms, then [\d.]+ ms each\n$/,
+  "05_openai_client.ts": /^\S.{40,}\n$/,
+  "06_custom_actor.ts":
     /^.*█{4}.*\nrefused: \{[^}]*questions about volcano are not answered here[^}]*"forbidden_topic"[^}]*\}\nthe guard says: \{ refused: 1 \}\n$/,
-  "06_plan.ts":
+  "07_plan.ts":
     /^boxes: 1; the model does not fit: box-0 lacks \d+ bytes .*\n(boxes: [2346]; layers 0-\d+, .*; first token after .* of the time\n){4}$/,
 };
 
@@ -42,7 +44,7 @@ Deno.test("Every example runs with the command in its own first lines", async (t
             new URL(file, EXAMPLES).pathname,
             ...(source.includes("[http://") ? [node.url] : []),
           ],
-          cwd, // 03 makes its model store in the current folder
+          cwd, // 04 makes its model store in the current folder
           env: { NO_COLOR: "1" },
         }).output();
         assert.equal(code, 0, new TextDecoder().decode(stderr));

@@ -439,7 +439,7 @@ export class ActorSystem {
       throw actorFailed(
         to,
         (activation.definition.policy?.restarts?.max ?? 3) + 1,
-        activation.failedUntil - this.#options.clock.now(),
+        Math.ceil(activation.failedUntil - this.#options.clock.now()),
       );
     }
     if (activation) return activation;

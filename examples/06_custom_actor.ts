@@ -2,12 +2,12 @@
  * Actors of one's own before and behind the model: a graph names their modules, and they may do
  * nothing that it does not grant.
  *
- *     deno run -P=node examples/05_custom_actor.ts
+ *     deno run -P=node examples/06_custom_actor.ts
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
 import { fileURLToPath } from "node:url";
-import { parseGraph } from "../actors/mod.ts";
-import { startNode } from "../runtime/mod.ts";
+import { parseGraph } from "@orrery/orrery/actors";
+import { startNode } from "@orrery/orrery";
 
 const file = fileURLToPath(import.meta.url); // modules are named relative to the graph: here, to this file
 const graph = parseGraph(
@@ -29,8 +29,14 @@ edges:
 const ready = Promise.withResolvers<void>();
 const onServe = (deployment: unknown) => deployment && ready.resolve();
 const node = await startNode({
-  ...{ host: "127.0.0.1", port: 0, mailboxPort: 0, data: ".orrery", nodes: 1 },
-  ...{ graph, graphFile: file, onServe },
+  host: "127.0.0.1",
+  port: 0,
+  mailboxPort: 0,
+  data: ".orrery",
+  nodes: 1,
+  graph,
+  graphFile: file,
+  onServe,
 });
 await ready.promise;
 

@@ -1,11 +1,11 @@
 /**
  * The planner from code, on computers that nobody has bought yet: how many boxes are worth it?
  *
- *     deno run --allow-env examples/06_plan.ts
+ *     deno run --allow-env examples/07_plan.ts
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
-import { hasCode, parseGraph } from "../actors/mod.ts";
-import * as planner from "../planner/mod.ts";
+import { hasCode, parseGraph } from "@orrery/orrery/actors";
+import * as planner from "@orrery/orrery/planner";
 
 /** What a file says, as the planner takes it. */
 function inputOf(boxes: number) {

@@ -1,10 +1,10 @@
 /**
  * A node from code: start it on the embedded model, stream an answer, stop it.
  *
- *     deno run -P=node examples/03_generate.ts
+ *     deno run -P=node examples/04_generate.ts
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
-import { startNode } from "../runtime/mod.ts";
+import { startNode } from "@orrery/orrery";
 
 const ready = Promise.withResolvers<void>();
 const node = await startNode({

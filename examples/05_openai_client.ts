@@ -2,7 +2,7 @@
  * Any OpenAI client talks to a node: here the official one, to a node that runs already (`deno task
  * start`).
  *
- *     deno run -P=chat examples/04_openai_client.ts [http://127.0.0.1:8420]
+ *     deno run -P=chat examples/05_openai_client.ts [http://127.0.0.1:8420]
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
 import OpenAI from "openai";
