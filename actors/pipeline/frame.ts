@@ -14,6 +14,7 @@
  * @module
  */
 import { z } from "zod";
+import { lengthProblems, rowProblems, wantProblems } from "./frame_problems.ts";
 import { type Tensor, tensorSchema, wireSchema } from "./tensor.ts";
 
 /**
@@ -138,39 +139,10 @@ export const frameSchema = z.object({
   /** When each stage so far had the frame, in its own clock's milliseconds. */
   trace: z.array(stageTraceSchema).optional(),
 }).superRefine((f, ctx) => {
+  const problems = [...lengthProblems(f)];
+  if (problems.length === 0) problems.push(...rowProblems(f), ...wantProblems(f));
+  for (const { message } of problems) ctx.addIssue({ code: "custom", message });
   const rows = f.tokens.length;
-  if (rows === 0) ctx.addIssue({ code: "custom", message: "frame has no rows" });
-  if (f.positions.length !== rows || f.parents.length !== rows) {
-    ctx.addIssue({
-      code: "custom",
-      message:
-        `tokens, positions and parents must have one length, got ${rows}, ${f.positions.length}, ${f.parents.length}`,
-    });
-    return;
-  }
-  for (let i = 0; i < rows; i++) {
-    const parent = f.parents[i];
-    if (parent < -1 || parent >= f.base + i) {
-      ctx.addIssue({
-        code: "custom",
-        message: `row ${i} (slot ${f.base + i}) names parent slot ${parent}`,
-      });
-    }
-    if (f.positions[i] < 0) {
-      ctx.addIssue({ code: "custom", message: `row ${i} has position ${f.positions[i]}` });
-    }
-  }
-  if (f.want_samplers.length !== f.want.length) {
-    ctx.addIssue({
-      code: "custom",
-      message: `want has ${f.want.length} rows, want_samplers ${f.want_samplers.length}`,
-    });
-  }
-  for (const w of f.want) {
-    if (w < 0 || w >= rows) {
-      ctx.addIssue({ code: "custom", message: `want names row ${w} of ${rows}` });
-    }
-  }
   if (f.hidden && f.hidden.shape[0] !== rows) {
     ctx.addIssue({
       code: "custom",

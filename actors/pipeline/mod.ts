@@ -8,6 +8,7 @@ export * from "./draft_messages.ts";
 export * from "./drafter.ts";
 export * from "./engine.ts";
 export * from "./frame.ts";
+export * from "./frame_problems.ts";
 export * from "./ngram.ts";
 export * from "./shape.ts";
 export * from "./stage.ts";

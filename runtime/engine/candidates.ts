@@ -6,29 +6,34 @@
  */
 import type { Sampling } from "../../actors/pipeline/mod.ts";
 
-/** Tokens that may be drawn and their weights (probabilities times one constant). */
+/** Tokens that may be drawn. */
 export interface Candidates {
+  /** Token ids. (candidates) */
   tokens: Uint32Array;
+  /** Probability of each token times one constant. (candidates) */
   weights: Float64Array;
   /** Sum of the weights. */
   total: number;
 }
 
-/** First guess, in natural-log units below the best logit, of where the interesting tokens end. */
+/**
+ * First guess of how far below the best logit the tokens end that matter, in units of the natural
+ * logarithm.
+ */
 const FIRST_WIDTH = 8;
 
 /**
- * Ids of the `n` largest logits above -Infinity, best first, equal ones by id; fewer only if there
- * are not so many.
+ * Ids of the `n` largest logits above -Infinity, best first, equal ones in the order of their ids;
+ * fewer than `n` only if there are fewer such logits.
  */
 export function best(logits: Float32Array, n: number): Uint32Array {
   return ranked(logits, FIRST_WIDTH, (ids) => ids.length >= n).subarray(0, n);
 }
 
 /**
- * What may be drawn at this temperature (> 0) after `top_k`, `top_p` and `min_p`, in that order.
- * The best token always stays. Without `top_k` and `top_p` the tokens come in the order of their
- * ids, else best first.
+ * The tokens that may be drawn at this temperature (> 0) after `top_k`, `top_p` and `min_p`, in that
+ * order, from logits f32 (vocab). The best token always stays. The tokens come best first if `top_k`
+ * or `top_p` is set, else in the order of their ids.
  */
 export function kept(logits: Float32Array, sampling: Sampling): Candidates {
   const { temperature, top_k: topK, top_p: topP, min_p: minP } = sampling;
@@ -54,7 +59,9 @@ export function kept(logits: Float32Array, sampling: Sampling): Candidates {
   return weigh(ids, weight, minP);
 }
 
-/** Drops what weighs less than `minP` (the best weighs 1) or nothing, and adds up the rest. */
+/**
+ * Weighs the tokens and drops those whose weight is 0 or less than `minP`; the best token weighs 1.
+ */
 function weigh(ids: Uint32Array, weight: (id: number) => number, minP: number): Candidates {
   const tokens = new Uint32Array(ids.length);
   const weights = new Float64Array(ids.length);
@@ -70,7 +77,7 @@ function weigh(ids: Uint32Array, weight: (id: number) => number, minP: number): 
   return { tokens: tokens.subarray(0, count), weights: weights.subarray(0, count), total };
 }
 
-/** The shortest start of these ids, best first, whose weights reach `goal`; at least one. */
+/** The shortest start of these ids, best first, whose weights add up to `goal`; at least one id. */
 function nucleus(ids: Uint32Array, weight: (id: number) => number, goal: number): Uint32Array {
   let sum = 0;
   for (let i = 0; i < ids.length; i++) {
@@ -86,7 +93,7 @@ function sumOf(ids: Uint32Array, weight: (id: number) => number): number {
   return sum;
 }
 
-/** Largest logit and smallest one above -Infinity (both -Infinity if there is none). */
+/** Largest logit, and smallest one above -Infinity; both are -Infinity if there is none above. */
 function range(logits: Float32Array): { min: number; max: number } {
   let max = -Infinity;
   let min = Infinity;
@@ -99,9 +106,9 @@ function range(logits: Float32Array): { min: number; max: number } {
 }
 
 /**
- * Ids of all logits above a threshold, best first. The threshold starts `width` below the best
- * logit and falls until the ids are `enough` or all are there: the usual call sorts a few hundred
- * ids of a vocabulary of 150,000.
+ * Ids of all logits at or above a threshold, best first. The threshold starts `width` below the best
+ * logit and falls until `enough` says so or all ids are found. So the usual call sorts a few hundred
+ * ids instead of a vocabulary of 150,000.
  */
 function ranked(
   logits: Float32Array,

@@ -1,5 +1,5 @@
 /**
- * The attention bias of a frame: which row sees which slot.
+ * The attention bias of a frame: which row attends to which slot.
  *
  * @module
  */
@@ -7,10 +7,10 @@ import { MASKED } from "../../models/graph/contract.ts";
 import type { Slots } from "./slots.ts";
 
 /**
- * Bias (rows, base + rows) of the rows that stand in slots base .. base + rows - 1: 0 where a row
- * sees a slot (itself and its ancestors), MASKED elsewhere.
+ * Bias f32 (rows, base + rows) of the rows in slots base .. base + rows - 1: 0 where a row attends to
+ * a slot (its own and its ancestors'), MASKED elsewhere.
  *
- * @param out Buffer to use if it is long enough; what it held is overwritten.
+ * @param out Buffer for the result if it is long enough; its contents are overwritten.
  */
 export function attentionBias(
   slots: Slots,
@@ -26,8 +26,8 @@ export function attentionBias(
     const start = row * total;
     const parent = slots.parent(slot);
     if (parent >= base) {
-      // What the parent sees, and itself. A copy is a memcpy; slots after a row are masked in every
-      // row.
+      // The row attends to its parent's slots and to itself. Copying the parent's line is a memcpy,
+      // faster than walking the path again; slots after a row are masked for every row.
       const from = (parent - base) * total;
       bias.copyWithin(start, from, from + slot);
       bias[start + slot] = 0;
@@ -41,12 +41,13 @@ export function attentionBias(
 }
 
 /**
- * Bias of layers with a window: as {@linkcode attentionBias}, and MASKED where an ancestor's
- * position is `window` or more below the row's. Positions fall along the path to the root, so what
- * a row sees is the near end of its path.
+ * Bias f32 (rows, base + rows) of layers with a sliding window: as {@linkcode attentionBias}, and
+ * also MASKED where an ancestor's position is `window` or more below the row's. Positions fall along
+ * the path to the root, so a row attends to the near end of its path.
  *
- * @param bias Bias of the same rows; it is the result itself when the window hides nothing.
- * @param out Buffer to use if it is long enough; what it held is overwritten.
+ * @param bias Bias of the same rows without a window; it is returned itself if the window hides
+ * nothing.
+ * @param out Buffer for the result if it is long enough; its contents are overwritten.
  */
 export function windowBias(
   slots: Slots,
@@ -79,7 +80,10 @@ export function windowBias(
   return windowed;
 }
 
-/** First slot of a run whose position is not below `position`; the last one's is not. */
+/**
+ * First slot of a run whose position is at least `position`, by bisection: positions rise along a
+ * run. The position of slot `last` must be at least `position`.
+ */
 function firstAtLeast(slots: Slots, first: number, last: number, position: number): number {
   while (first < last) {
     const middle = (first + last) >> 1;

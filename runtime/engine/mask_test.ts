@@ -3,18 +3,18 @@ import fc from "fast-check";
 import { hasCode } from "../../actors/system/errors.ts";
 import { MASKED } from "../../models/graph/contract.ts";
 import { attentionBias, windowBias } from "./mask.ts";
-import { type Rows, Slots } from "./slots.ts";
+import { type SlotRows, Slots } from "./slots.ts";
 
-const rows = (base: number, parents: number[], positions?: number[]): Rows => ({
+const rows = (base: number, parents: number[], positions?: number[]): SlotRows => ({
   base,
   tokens: Int32Array.from(parents, (_, i) => 100 + base + i),
   positions: Int32Array.from(positions ?? parents.map((_, i) => base + i)),
   parents: Int32Array.from(parents),
 });
-const chain = (base: number, n: number, parent = base - 1): Rows =>
+const chain = (base: number, n: number, parent = base - 1): SlotRows =>
   rows(base, Array.from({ length: n }, (_, i) => i === 0 ? parent : base + i - 1));
 
-function put(slots: Slots, frame: Rows): Float32Array {
+function put(slots: Slots, frame: SlotRows): Float32Array {
   slots.check(frame);
   slots.write(frame);
   return attentionBias(slots, frame.base, frame.tokens.length);
@@ -26,7 +26,7 @@ function put(slots: Slots, frame: Rows): Float32Array {
  */
 class Naive {
   parents = new Map<number, number>();
-  write(frame: Rows): void {
+  write(frame: SlotRows): void {
     const end = frame.base + frame.parents.length;
     const own = (slot: number) => slot >= frame.base && slot < end;
     const hangs = (slot: number): boolean =>
@@ -39,7 +39,7 @@ class Naive {
     for (; slot !== -1; slot = this.parents.get(slot)!) path.push(slot);
     return path;
   }
-  bias(frame: Rows): number[] {
+  bias(frame: SlotRows): number[] {
     const n = frame.parents.length;
     const total = frame.base + n;
     return Array.from({ length: n }, (_, row) => {
@@ -75,7 +75,7 @@ Deno.test("attentionBias() overwrites a buffer that it may use", () => {
 });
 
 /** Both biases of the frame that was just put. */
-function windowed(slots: Slots, frame: Rows, window: number, out?: Float32Array<ArrayBuffer>) {
+function windowed(slots: Slots, frame: SlotRows, window: number, out?: Float32Array<ArrayBuffer>) {
   const bias = attentionBias(slots, frame.base, frame.tokens.length);
   return {
     bias,

@@ -1,5 +1,5 @@
 /**
- * The engine: a stage of a model, executed by ONNX Runtime in a worker.
+ * The engine: it runs one stage of a model with ONNX Runtime, in a worker of its own.
  *
  *     const engine = await loadEngine({ graph, geometry, threads: 2, arenaBudgetBytes: 512 * 1024 * 1024 });
  *     await engine.layout("arena-1", { capacity: 256, keep: new Int32Array(0) });
@@ -17,24 +17,27 @@ export { usualThreads } from "./threads.ts";
 
 /** What to load and how to run it. */
 export interface EngineOptions {
-  /** Stage to load; its blobs lie beside its file. */
+  /** Stage to load. Its weights are read from the blobs that the graph's file names. */
   graph: StageGraph;
-  /** Of the model that the graph is a part of. */
+  /** Geometry of the whole model. */
   geometry: Geometry;
   /** Threads that compute one operator. */
   threads: number;
   /**
-   * Do threads without work spin or sleep? Spinning is a little faster on idle cores and several
-   * times slower on busy or limited ones. @default false
+   * true: threads without work spin; false: they sleep. Spinning is a little faster on idle cores
+   * and several times slower on busy or limited ones. @default false
    */
   spinning?: boolean;
   /** Bytes that the arenas of all requests together may take. */
   arenaBudgetBytes: number;
-  /** Ends the wait for the load. */
+  /** Ends the wait for the load; the worker is terminated then. */
   signal?: AbortSignal;
 }
 
-/** Only what ONNX Runtime needs: its native library. It opens the graph and the blobs itself. */
+/**
+ * Permissions of the worker: only to call the native library, which opens the graph and the blobs by
+ * itself, past Deno's permissions.
+ */
 const PERMISSIONS = {
   ffi: "inherit",
   read: false,
@@ -47,8 +50,8 @@ const PERMISSIONS = {
 };
 
 /**
- * Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if that does not
- * work.
+ * Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if the library or
+ * the stage does not load, and the signal's reason.
  */
 export async function loadEngine(options: EngineOptions): Promise<StageEngine> {
   const { signal, spinning = false, graph, geometry, threads, arenaBudgetBytes } = options;

@@ -1,21 +1,22 @@
 /**
- * ONNX Runtime by its C interface, as far as a stage needs it: the library is the one that
- * `onnxruntime-node` brings.
+ * ONNX Runtime by its C interface, as far as a stage needs it. The library is the one in the
+ * package `onnxruntime-node`.
  *
- * That package's own binding (1.30) copies every output of a run into a new buffer, also one that
- * was handed in to be written to: each frame then copied the keys and values of the whole arena,
- * rows that nobody asked about included, and left them to the garbage collector. Measured on 6
- * layers of a 0.5B shape, a frame of one row, processor time: 3.7 ms in an arena of 1024 rows, 16.8
- * in one of 12288; here 2.9 in both.
+ * That package's own binding (1.30) is not used, since it copies every output of a run into a new
+ * buffer, even when the caller gives a buffer to write to. Each frame would copy the keys and
+ * values of the whole arena and leave the copy to the garbage collector. Measured on 6 layers of a
+ * 0.5B shape, CPU time of a frame of one row: by the binding 3.7 ms in an arena of 1024 rows and
+ * 16.8 ms in one of 12288 rows; by this file 2.9 ms in both.
  *
  * @module
  */
 
-/**
- * Functions are named by their place in `OrtApi`, which only ever grows at its end
- * (onnxruntime_c_api.h).
- */
+/** Version of the C interface that is asked for: the lowest that has all functions used here. */
 const API_VERSION = 17;
+/**
+ * Index of each function in the struct `OrtApi` of onnxruntime_c_api.h. New versions only append
+ * functions, so an index stays valid.
+ */
 const PLACES = {
   GetErrorMessage: 2,
   CreateEnv: 3,
@@ -36,26 +37,35 @@ const PLACES = {
   AddSessionConfigEntry: 130,
 } as const;
 
-/** ONNX's numbers of element types. */
+/** Element types and their numbers in `ONNXTensorElementDataType`. */
 const TYPES = { float32: 1, int32: 6, int64: 7 } as const;
-/** Warnings and what is worse. */
+/** `ORT_LOGGING_LEVEL_WARNING`: the library prints warnings and errors. */
 const LOG_LEVEL = 2;
+/** `OrtDeviceAllocator` and `OrtMemTypeDefault`: plain memory of the CPU. */
+const [DEVICE_ALLOCATOR, DEFAULT_MEMORY] = [0, 0];
 
-/** A tensor without elements must have an address too. */
+/** Bytes of a pointer. */
+const POINTER_BYTES = 8;
+/** Address of a tensor without elements: the library refuses null. */
 const NOTHING = new Float32Array(new ArrayBuffer(8));
 
 type Pointer = Deno.PointerValue;
 type Data = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>;
 
-/** The library's functions and what is made once. */
+/** The opened library of this thread: its functions, and the objects that are made once. */
 class Ort {
   static #one?: Ort;
+  /** The struct `OrtApi`: a table of function pointers. */
   readonly #api: Deno.UnsafePointerView;
   readonly #message: Deno.UnsafeFnPointer<{ parameters: ["pointer"]; result: "pointer" }>;
   readonly #releaseStatus: Deno.UnsafeFnPointer<{ parameters: ["pointer"]; result: "void" }>;
+  /** `OrtEnv`, which every session of the thread uses. */
   readonly env: Pointer;
+  /** `OrtMemoryInfo` of the CPU's memory, which every tensor lies in. */
   readonly cpu: Pointer;
+  /** `CreateTensorWithDataAsOrtValue`. Throws Error with the library's message. */
   readonly createTensor: (...args: unknown[]) => void;
+  /** `ReleaseValue`. */
   readonly releaseValue: (pointer: Pointer) => void;
 
   private constructor(library: string) {
@@ -77,25 +87,31 @@ class Ort {
     // Windows has no other switch; elsewhere library.ts has switched telemetry off already.
     this.status("DisableTelemetryEvents", ["pointer"])(this.env);
     const createMemoryInfo = this.status("CreateCpuMemoryInfo", ["i32", "i32", "buffer"]);
-    this.cpu = made((out) => createMemoryInfo(0, 0, out)); // OrtDeviceAllocator, OrtMemTypeDefault
+    this.cpu = made((out) => createMemoryInfo(DEVICE_ALLOCATOR, DEFAULT_MEMORY, out));
     this.createTensor = this.status("CreateTensorWithDataAsOrtValue", [
-      ...["pointer", "pointer", "usize", "buffer", "usize", "i32", "buffer"] as const,
+      "pointer",
+      "pointer",
+      "usize",
+      "buffer",
+      "usize",
+      "i32",
+      "buffer",
     ]);
     this.releaseValue = this.release("ReleaseValue");
   }
 
-  /** The one of this thread. Throws Error before {@linkcode Ort.open}. */
+  /** The library as this thread opened it. Throws Error before {@linkcode Ort.open}. */
   static get(): Ort {
     if (!this.#one) throw new Error("ONNX Runtime was not opened");
     return this.#one;
   }
 
-  /** Opens the library, unless this thread has. */
+  /** Opens the library at this path, unless this thread has opened it already. */
   static open(library: string): Ort {
     return this.#one ??= new Ort(library);
   }
 
-  /** A function that returns a status; it throws what that says. */
+  /** A function that returns a status. The wrapper throws Error with the status's message. */
   status(name: keyof typeof PLACES, parameters: Deno.NativeType[]): (...args: unknown[]) => void {
     const fn = this.#function(name, parameters, "pointer");
     return (...args) => {
@@ -107,7 +123,7 @@ class Ort {
     };
   }
 
-  /** A function that releases what it is given. */
+  /** A function that releases an object of the library. */
   release(name: keyof typeof PLACES): (pointer: Pointer) => void {
     const fn = this.#function(name, ["pointer"], "void");
     return (pointer) => fn.call(pointer);
@@ -118,21 +134,22 @@ class Ort {
     parameters: [...P],
     result: R,
   ) {
-    return new Deno.UnsafeFnPointer(this.#api.getPointer(PLACES[name] * 8)!, {
+    return new Deno.UnsafeFnPointer(this.#api.getPointer(PLACES[name] * POINTER_BYTES)!, {
       parameters,
       result,
     });
   }
 }
 
-/** Elements that a session reads or writes: a view, nothing is copied. */
-export class Tensor {
+/** A tensor that a session reads or writes in place: a view of its elements, without a copy. */
+export class OrtTensor {
   readonly #data: Data;
   #value: Pointer;
 
   /**
-   * A tensor over `data`, whose buffer must stay as it is until {@linkcode Tensor.release}. Throws
-   * Error for a wrong size.
+   * A tensor over `data`, with `dims` elements along each axis. The buffer must not be transferred
+   * or resized before {@linkcode OrtTensor.release}. Throws Error where `data` has fewer elements
+   * than `dims` say.
    */
   constructor(type: keyof typeof TYPES, data: Data, dims: number[]) {
     const ort = Ort.get();
@@ -153,7 +170,7 @@ export class Tensor {
     );
   }
 
-  /** The library's handle. Throws Error after {@linkcode Tensor.release}. */
+  /** The library's handle. Throws Error after {@linkcode OrtTensor.release}. */
   get value(): Pointer {
     if (this.#value === null) {
       throw new Error(`a tensor of ${this.#data.length} elements was released`);
@@ -161,7 +178,7 @@ export class Tensor {
     return this.#value;
   }
 
-  /** Its buffer may go. */
+  /** Ends the use of the buffer: it may be freed or transferred. A second call does nothing. */
   release(): void {
     if (this.#value === null) return;
     Ort.get().releaseValue(this.#value);
@@ -170,36 +187,43 @@ export class Tensor {
 }
 
 /** Tensors by the names of a graph's inputs or outputs. */
-export type Tensors = Record<string, Tensor>;
+export type OrtTensors = Record<string, OrtTensor>;
 
-/** How a {@linkcode Session} computes. */
+/** Options of a {@linkcode Session}. */
 export interface SessionOptions {
   /** Threads that compute one operator. */
   threads: number;
-  /** Do threads without work spin or sleep? */
+  /** true: threads without work spin; false: they sleep. */
   spinning: boolean;
-  /** Path of the library, see `library.ts`. */
+  /** Path of ONNX Runtime's library, see `library.ts`. */
   library: string;
 }
 
-/** A loaded graph. Calls compute on the calling thread and are not to overlap. */
+/** A loaded graph. Calls compute on the calling thread and must not overlap. */
 export class Session {
   readonly #ort: Ort;
   readonly #run: (...args: unknown[]) => void;
-  /** Names as C strings, kept where they are. */
+  /** Names of inputs and outputs as C strings; the library gets the addresses of these buffers. */
   readonly #names = new Map<string, Uint8Array<ArrayBuffer>>();
   #session: Pointer;
 
-  /** Loads an ONNX file. Throws Error with the library's words. */
+  /** Loads the ONNX file at `path`. Throws Error with the library's message. */
   constructor(path: string, { threads, spinning, library }: SessionOptions) {
     const ort = this.#ort = Ort.open(library);
     this.#run = ort.status("Run", [
-      ...["pointer", "pointer", "buffer", "buffer", "usize", "buffer", "usize", "buffer"] as const,
+      "pointer",
+      "pointer",
+      "buffer",
+      "buffer",
+      "usize",
+      "buffer",
+      "usize",
+      "buffer",
     ]);
     const createOptions = ort.status("CreateSessionOptions", ["buffer"]);
     const options = made((out) => createOptions(out));
     try {
-      // Frames differ in shape, so a remembered memory plan never fits.
+      // A memory pattern is planned for one shape of inputs, and frames differ in shape.
       ort.status("DisableMemPattern", ["pointer"])(options);
       ort.status("DisableCpuMemArena", ["pointer"])(options);
       ort.status("SetIntraOpNumThreads", ["pointer", "i32"])(options, threads);
@@ -214,15 +238,21 @@ export class Session {
   }
 
   /**
-   * Computes the outputs from the inputs, into the tensors given. Throws Error with the library's
-   * words.
+   * Computes the outputs from the inputs and writes them to the given tensors. Throws Error with
+   * the library's message.
    */
-  run(inputs: Tensors, outputs: Tensors): void {
+  run(inputs: OrtTensors, outputs: OrtTensors): void {
     const [inputNames, inputValues] = this.#list(inputs);
     const [outputNames, outputValues] = this.#list(outputs);
     this.#run(
-      ...[this.#session, null, inputNames, inputValues, BigInt(inputValues.length)],
-      ...[outputNames, BigInt(outputValues.length), outputValues],
+      this.#session,
+      null,
+      inputNames,
+      inputValues,
+      BigInt(inputValues.length),
+      outputNames,
+      BigInt(outputValues.length),
+      outputValues,
     );
   }
 
@@ -233,9 +263,9 @@ export class Session {
     this.#session = null;
   }
 
-  /** Addresses of names and handles of values. */
+  /** Addresses of the names and handles of the values, as two arrays of pointers. */
   #list(
-    tensors: Tensors,
+    tensors: OrtTensors,
   ): [names: BigUint64Array<ArrayBuffer>, values: BigUint64Array<ArrayBuffer>] {
     const entries = Object.entries(tensors);
     const names = new BigUint64Array(entries.length);
@@ -250,18 +280,21 @@ export class Session {
   }
 }
 
-/** What a function writes to its last parameter. */
+/** The pointer that `create` writes to its output parameter. */
 function made(create: (out: BigUint64Array<ArrayBuffer>) => void): Pointer {
-  const out = new BigUint64Array(new ArrayBuffer(8));
+  const out = new BigUint64Array(new ArrayBuffer(POINTER_BYTES));
   create(out);
   return Deno.UnsafePointer.create(out[0]);
 }
 
-/** Where a view's elements stand; they do not move, as their buffer is not part of the view. */
+/**
+ * Address of a view's first element. It stays valid while the buffer lives: the elements of an
+ * ArrayBuffer do not move when the garbage collector moves the view.
+ */
 const addressOf = (view: Data | Uint8Array<ArrayBuffer>): Pointer =>
   Deno.UnsafePointer.of(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
 
-/** A C string in a buffer of its own. */
+/** A C string (UTF-8 with a final 0) in a buffer of its own. */
 function text(string: string): Uint8Array<ArrayBuffer> {
   const chars = new TextEncoder().encode(string);
   const result = new Uint8Array(new ArrayBuffer(chars.length + 1));
@@ -269,7 +302,7 @@ function text(string: string): Uint8Array<ArrayBuffer> {
   return result;
 }
 
-/** A path as the library takes it: wide characters on Windows. */
+/** A path as the library takes it: UTF-16 on Windows, else a C string. */
 function pathText(path: string): Uint8Array<ArrayBuffer> {
   if (Deno.build.os !== "windows") return text(path);
   const wide = new Uint16Array(new ArrayBuffer(2 * path.length + 2));

@@ -1,9 +1,10 @@
 /**
- * What the host and the engine's worker say to each other. Every request is answered once, in the
- * order of the requests.
+ * What the node's thread and the engine's worker say to each other. Every call is answered once, in
+ * the order of the calls.
  *
  * @module
  */
+import type { FrameRows } from "../../actors/pipeline/frame_problems.ts";
 import type { ArenaLayout, EngineStats, Frame, TokenResult } from "../../actors/pipeline/mod.ts";
 import type { WireError } from "../../actors/system/errors.ts";
 import type { Geometry } from "../../models/mod.ts";
@@ -11,40 +12,45 @@ import type { StageGraph } from "../../models/graph/contract.ts";
 
 /** What the worker loads. */
 export interface LoadRequest {
-  /** Path of ONNX Runtime. */
+  /** Path of ONNX Runtime's library. */
   library: string;
+  /** The stage's graph: its file and what it holds. */
   graph: StageGraph;
+  /** Geometry of the whole model. */
   geometry: Geometry;
   /** Threads that compute one operator. */
   threads: number;
-  /** Do threads without work spin (faster, and burns CPU time) or sleep? */
+  /** true: threads without work spin, which is faster but burns CPU time; false: they sleep. */
   spinning: boolean;
   /** Bytes that all arenas together may take. */
   arenaBudgetBytes: number;
 }
 
-/** A frame in as few buffers as can be: both are transferred. */
+/** A frame in as few buffers as possible; both are transferred to the worker. */
 export interface PackedFrame {
+  /** Name of the arena. */
   arena: string;
+  /** Slot of the first row. */
   base: number;
+  /** Number of rows. */
   rows: number;
   /**
-   * tokens, positions, parents (rows each), want, want_samplers (half of the rest each), one after
-   * the other.
+   * One after the other: tokens, positions and parents (rows each), then want and want_samplers
+   * (half of the rest each). i32
    */
   ints: Int32Array<ArrayBuffer>;
   samplers?: Frame["samplers"];
   drop_samplers?: Frame["drop_samplers"];
-  /** (rows, hidden); absent in the first stage. */
+  /** f32 (rows, hidden); undefined in the first stage. */
   hidden?: Float32Array<ArrayBuffer>;
 }
 
-/** What a frame came to; a `hidden` buffer, (rows, hidden), is transferred. */
+/** Result of a frame; the buffer of `hidden`, f32 (rows, hidden), is transferred. */
 export type PackedOutput =
   | { kind: "hidden"; hidden: Float32Array<ArrayBuffer>; computeMs: number }
   | { kind: "tokens"; tokens: TokenResult[]; computeMs: number };
 
-/** Request name -> its body and the value of its answer. */
+/** Name of a call -> its body and the value of its answer. */
 export interface Operations {
   load: { body: LoadRequest; value: void };
   layout: { body: { arena: string; layout: ArenaLayout }; value: void };
@@ -54,21 +60,22 @@ export interface Operations {
   dispose: { body: null; value: void };
 }
 
-/** Name of a request. */
+/** Name of a call. */
 export type Operation = keyof Operations;
 
-/** Host to worker. */
-export type Request = { [O in Operation]: { op: O; body: Operations[O]["body"] } }[Operation];
+/** A call, from the node's thread to the worker. */
+export type EngineCall = { [O in Operation]: { op: O; body: Operations[O]["body"] } }[Operation];
 
-/** Worker to host. */
+/** The answer to a call, from the worker to the node's thread. */
 export type Reply = { ok: true; value: Operations[Operation]["value"] } | {
   ok: false;
   error: WireError;
 };
 
 /**
- * Packs a frame and lists what to transfer. Hidden states are copied only if their bytes are a part
- * of a larger or a shared buffer, or not aligned; else the frame's own buffer goes.
+ * Packs a frame whose arrays agree in length and lists the buffers to transfer. Hidden states are
+ * copied only if their bytes are a part of a larger buffer or lie in a shared one; else the frame's
+ * own buffer is transferred.
  */
 export function packFrame(frame: Frame): { packed: PackedFrame; transfer: ArrayBuffer[] } {
   const rows = frame.tokens.length;
@@ -92,11 +99,8 @@ export function packFrame(frame: Frame): { packed: PackedFrame; transfer: ArrayB
   return { packed, transfer };
 }
 
-/** The row arrays of a packed frame, as views. */
-export function unpackRows({ base, rows, ints }: PackedFrame): Pick<
-  Frame,
-  "base" | "tokens" | "positions" | "parents" | "want" | "want_samplers"
-> {
+/** The row arrays of a packed frame, as views of its `ints`. */
+export function unpackRows({ base, rows, ints }: PackedFrame): FrameRows {
   const wanted = (ints.length - 3 * rows) / 2;
   return {
     base,

@@ -1,7 +1,7 @@
 /**
- * Counter-based randomness: a random number is a function of a seed and a counter, not of what was
- * drawn before. So any split of a generation into frames, any retry and any replay draws the same
- * numbers.
+ * Counter-based randomness: a random number is a function of a seed and a counter, not of the
+ * numbers drawn before it. So every split of a generation into frames, every retry and every replay
+ * draws the same numbers.
  *
  * @module
  */
@@ -22,8 +22,8 @@ function mix(x: number): number {
  * Uniform number in [0, 1) with 53 random bits, from a 32-bit seed and the position of the token
  * that is sampled.
  *
- * The seed is mixed before the position is added, so neighbouring seeds are not shifted copies of
- * one sequence.
+ * The seed is mixed before the position is added: otherwise the sequences of neighbouring seeds
+ * would be shifted copies of each other.
  */
 export function uniform(seed: number, position: number): number {
   const high = mix(mix(seed ^ 0x2545f491) + Math.imul(position, 0x9e3779b9));

@@ -1,54 +1,58 @@
 /**
- * From logits to a token. Pure: the same logits, settings and history give the same token
- * everywhere.
+ * Chooses a token from logits. Pure: the same logits, settings and history give the same token on
+ * every node.
  *
- * Order (Hugging Face's, with OpenAI's additions first):
+ * The steps come in Hugging Face's order, after OpenAI's additions:
  *
- *     logits -> logit_bias -> banned -> repetition -> presence, frequency      (greedy stops here: best, lowest id first)
- *            -> temperature -> top_k -> top_p -> min_p -> draw with uniform(seed, position)
+ *     logits -> logit_bias -> banned -> repetition -> presence, frequency
+ *            -> temperature 0: the best token, the lowest id of equal ones
+ *            -> else: temperature -> top_k -> top_p -> min_p -> draw with uniform(seed, position)
  *
- * Each of `top_p` and `min_p` looks at the probabilities of what the steps before it kept.
- * Log-probabilities that are reported come from the logits as the model gave them, before every
- * step.
+ * Each of `top_p` and `min_p` works on the probabilities of the tokens that the steps before it
+ * kept. Reported log-probabilities come from the model's own logits, before every step.
  *
  * @module
  */
-import { OrreryError } from "../../actors/system/errors.ts";
 import type { Sampling } from "../../actors/pipeline/mod.ts";
 import { best, kept } from "./candidates.ts";
+import { engineError } from "./errors.ts";
 import { uniform } from "./random.ts";
 
-/** What was written before the sampled token, on its own path through the token tree. */
+/** The tokens before the sampled one, on its own path through the token tree. */
 export interface History {
   /**
-   * Tokens from the root to the row whose next token is wanted, that row included. Empty where no
-   * penalty needs it.
+   * Token ids from the root to the row whose next token is wanted, that row included. May be empty
+   * where {@linkcode needsHistory} is false.
    */
   tokens: Int32Array;
-  /** How many of them, from the start, are the prompt. */
+  /** How many of `tokens`, from the start, are the prompt. */
   promptRows: number;
   /** Position of the token that is sampled now: the wanted row's position + 1. */
   position: number;
 }
 
-/** A chosen token; `logprob` and `top` as asked for in {@linkcode Sampling}. */
+/** A chosen token. */
 export interface Sampled {
+  /** Token id. */
   token: number;
+  /** Natural-log probability of the token; undefined if `logprobs` and `top_logprobs` are off. */
   logprob?: number;
+  /** The `top_logprobs` best tokens as [token id, logprob], best first; undefined if that is 0. */
   top?: [number, number][];
 }
 
-/** Do these settings look at the tokens before? If not, {@linkcode History.tokens} may be empty. */
+/** true if these settings depend on the tokens before the sampled one (penalties do). */
 export function needsHistory(sampling: Sampling): boolean {
   return sampling.repetition_penalty !== 1 || sampling.presence_penalty !== 0 ||
     sampling.frequency_penalty !== 0;
 }
 
 /**
- * Picks a token from one row of logits, (vocab), which is changed where biases and penalties apply.
+ * Picks a token from one row of logits, f32 (vocab). Biases and penalties change the logits in
+ * place.
  *
- * Throws `bad_logits` (group `engine`) for a NaN or +Infinity among the logits, or where every
- * token is banned.
+ * Throws `bad_logits` (group `engine`) for a NaN or +Infinity among the logits (metadata: `token`),
+ * or where every token is banned.
  */
 export function sample(logits: Float32Array, sampling: Sampling, history: History): Sampled {
   checkFinite(logits);
@@ -65,7 +69,10 @@ export function sample(logits: Float32Array, sampling: Sampling, history: Histor
     ? argmax(logits)
     : draw(logits, sampling, history.position);
   if (token < 0) {
-    throw badLogits("no token is left to choose: all of them are banned or have probability 0");
+    throw engineError(
+      "bad_logits",
+      "no token is left to choose: all of them are banned or have probability 0",
+    );
   }
   return {
     token,
@@ -74,22 +81,18 @@ export function sample(logits: Float32Array, sampling: Sampling, history: Histor
   };
 }
 
-function badLogits(message: string, metadata: Record<string, unknown> = {}): OrreryError {
-  return new OrreryError({ group: "engine", code: "bad_logits", message, metadata });
-}
-
 function checkFinite(logits: Float32Array): void {
-  // A sum of finite f32 numbers in f64 cannot overflow: only NaN or an infinity makes it not
-  // finite.
+  // A sum of finite f32 numbers cannot overflow in f64, so only a NaN or an infinity makes it not
+  // finite. -Infinity is allowed, hence the second look.
   let sum = 0;
   for (let i = 0; i < logits.length; i++) sum += logits[i];
   if (Number.isFinite(sum)) return;
   for (let i = 0; i < logits.length; i++) {
     if (Number.isNaN(logits[i]) || logits[i] === Infinity) {
-      throw badLogits(
-        `the logit of token ${i} is ${
-          logits[i]
-        }: the weights or the hidden states of this stage are damaged`,
+      throw engineError(
+        "bad_logits",
+        `the logit of token ${i} is ${logits[i]}: the weights or the hidden states of this stage ` +
+          `are damaged`,
         { token: i },
       );
     }
@@ -116,7 +119,7 @@ function applyPenalties(logits: Float32Array, sampling: Sampling, history: Histo
     frequency_penalty: frequency,
   } = sampling;
   if (!needsHistory(sampling)) return;
-  /** Token -> how often it was generated (0: it stands only in the prompt). */
+  /** Token id -> how often it was generated; 0 if it stands only in the prompt. */
   const counts = new Map<number, number>();
   history.tokens.forEach((token, i) => {
     counts.set(token, (counts.get(token) ?? 0) + (i < history.promptRows ? 0 : 1));
@@ -130,7 +133,7 @@ function applyPenalties(logits: Float32Array, sampling: Sampling, history: Histo
   }
 }
 
-/** Index of the largest value, the lowest of equals; -1 if all are -Infinity. */
+/** Index of the largest value, the lowest index of equal ones; -1 if all are -Infinity. */
 function argmax(values: Float32Array): number {
   let best = -1;
   let max = -Infinity;
@@ -155,6 +158,7 @@ function topLogprobs(logits: Float32Array, n: number, logZ: number): [number, nu
   return Array.from(best(logits, n), (token) => [token, logits[token] - logZ]);
 }
 
+/** Draws a token with the random number of this seed and position; -1 if none can be drawn. */
 function draw(logits: Float32Array, sampling: Sampling, position: number): number {
   const { tokens, weights, total } = kept(logits, sampling);
   const target = uniform(sampling.seed, position) * total;

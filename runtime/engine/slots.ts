@@ -1,34 +1,46 @@
 /**
  * Which rows stand in an arena's slots and how they hang together: a forest by parent links.
  *
- * Chains are what nearly all rows form, so each slot also knows its **run**: the stretch of
- * consecutive slots up to it in which each is the parent of the next. Walking to the root then
- * takes a step a run, not a step a row.
+ * Nearly all rows form chains, so each slot also knows its **run**: the stretch of consecutive
+ * slots that ends at it and in which each slot is the parent of the next. A walk to the root then
+ * takes one step per run instead of one step per row.
  *
  * @module
  */
-import { OrreryError } from "../../actors/system/errors.ts";
-import type { Frame } from "../../actors/pipeline/mod.ts";
+// By its file: the door would load every schema into the worker.
+import { type FrameRows, rowProblems } from "../../actors/pipeline/frame_problems.ts";
+import { engineError, refuse } from "./errors.ts";
 
+/** Value of a slot's parent while no row stands in the slot. */
 const UNWRITTEN = -2;
+/** Runs shorter than this are revealed by a loop, which is faster there than `fill()`. Slots. */
+const SHORT_RUN = 8;
 
-/** A stretch of consecutive slots, both ends inclusive, each the parent of the next. */
-export interface Run {
+/** A stretch of consecutive slots in which each is the parent of the next. */
+export interface SlotRun {
+  /** Lowest slot: the end nearer to the root. */
   first: number;
+  /** Highest slot, inclusive. */
   last: number;
 }
 
-/** The rows of a frame, as far as slots are concerned. */
-export type Rows = Pick<Frame, "base" | "tokens" | "positions" | "parents">;
+/** The part of a frame that is written to slots. */
+export type SlotRows = Omit<FrameRows, "want" | "want_samplers">;
 
-/** Rows that move together: slots from .. from + rows - 1 become to .. to + rows - 1. */
+/** Rows that move together: slots from .. from + rows - 1 become slots to .. to + rows - 1. */
 export interface Move {
+  /** First slot before the move. */
   from: number;
+  /** First slot after the move. */
   to: number;
+  /** Number of rows that move. */
   rows: number;
 }
 
-/** How these slots become slots first, first + 1 ..., in runs. */
+/**
+ * The moves that bring the rows of these slots to slots first, first + 1, ...; consecutive slots
+ * move together.
+ */
 export function moves(slots: Int32Array, first = 0): Move[] {
   const found: Move[] = [];
   for (let at = 0; at < slots.length;) {
@@ -42,17 +54,21 @@ export function moves(slots: Int32Array, first = 0): Move[] {
 
 /** The slots of one arena. */
 export class Slots {
+  /** Number of slots, those of the shelf included. */
   readonly capacity: number;
-  /** Slot of the parent, -1 for a root, UNWRITTEN. */
+  /** Slot of the parent of each slot's row; -1: the row is a root; UNWRITTEN: there is no row. */
   readonly #parents: Int32Array;
+  /** First slot of the run that ends at each slot. */
   readonly #runFirst: Int32Array;
+  /** Token id of each slot's row. */
   readonly #tokens: Int32Array;
+  /** Position of each slot's row. */
   readonly #positions: Int32Array;
-  /** 1: the row, or an ancestor, had hidden states that are not finite. */
+  /** 1 for a slot whose row, or an ancestor of it, had hidden states that are not finite; else 0. */
   readonly #damaged: Uint8Array;
-  /** All slots from here on are unwritten, up to the shelf. */
+  /** Slots from this one up to the shelf are all unwritten. */
   #end = 0;
-  /** First slot of the shelf; `capacity`: there is none. */
+  /** First slot of the shelf; `capacity` while the shelf is empty. */
   #shelf: number;
 
   /** @param capacity Number of slots. */
@@ -67,34 +83,29 @@ export class Slots {
   }
 
   /**
-   * May these rows be written? Throws `arena_full` or `bad_frame` (group `engine`) and changes
-   * nothing.
+   * Checks that these rows may be written, and changes nothing. A parent must have been written
+   * before, or come earlier in the same frame; a row's position must be larger than its parent's.
    *
-   * A parent must be written: before, or earlier in the same frame; a child's position must follow
-   * its parent's.
+   * Throws group `engine`: `arena_full` (metadata: `capacity` and `needed`, slots below the shelf)
+   * or `bad_frame` (metadata: `slot`).
    */
-  check({ base, tokens, positions, parents }: Rows): void {
+  check(rows: SlotRows): void {
+    const { base, tokens, positions, parents } = rows;
     const needed = base + tokens.length;
     if (needed > this.#shelf) {
       const shelved = this.capacity - this.#shelf;
-      throw new OrreryError({
-        group: "engine",
-        code: "arena_full",
-        message: `rows at slots ${base} to ${
-          needed - 1
-        } need an arena of ${needed} rows, this one holds ${this.#shelf}${
-          shelved > 0 ? ` and ${shelved} on its shelf` : ""
-        }`,
-        metadata: { capacity: this.#shelf, needed },
-      });
+      throw engineError(
+        "arena_full",
+        `rows at slots ${base} to ${needed - 1} need an arena of ${needed} rows, this one holds ` +
+          `${this.#shelf}${shelved > 0 ? ` and ${shelved} on its shelf` : ""}`,
+        { capacity: this.#shelf, needed },
+      );
     }
+    refuse(rowProblems(rows));
     for (let i = 0; i < tokens.length; i++) {
       const parent = parents[i];
+      if (parent < 0) continue;
       const slot = base + i;
-      if (parent === -1) continue;
-      if (!(parent >= 0 && parent < slot)) {
-        throw badRow(slot, `names parent slot ${parent}, which is not before it`);
-      }
       const own = parent >= base;
       if (!own && this.#parents[parent] === UNWRITTEN) {
         throw badRow(slot, `names parent slot ${parent}, which holds no row`);
@@ -110,10 +121,10 @@ export class Slots {
   }
 
   /**
-   * Notes the rows of a frame that {@linkcode check} let pass. Rows further up that hung on an
-   * overwritten slot are forgotten; others stay.
+   * Notes the rows of a frame that {@linkcode Slots.check} let pass. Rows in later slots that hung
+   * on an overwritten slot are forgotten; other rows stay.
    */
-  write({ base, tokens, positions, parents }: Rows): void {
+  write({ base, tokens, positions, parents }: SlotRows): void {
     const end = base + tokens.length;
     for (let i = 0, slot = base; slot < end; i++, slot++) {
       this.#damaged[slot] = parents[i] >= 0 ? this.#damaged[parents[i]] : 0;
@@ -128,8 +139,8 @@ export class Slots {
   }
 
   /**
-   * Forgets the rows in slots base .. base + rows - 1 and all that hang on them (a frame that
-   * failed half-way).
+   * Forgets the rows in slots base .. base + rows - 1 and every row that hangs on them. Called for
+   * a frame that failed half-way.
    */
   forget(base: number, rows: number): void {
     this.#parents.fill(UNWRITTEN, base, base + rows);
@@ -137,16 +148,16 @@ export class Slots {
     this.#shrink();
   }
 
-  /** Forgets the rows from `end` on whose path goes through slots base .. end - 1. */
+  /** Forgets the rows in slots from `end` on whose path leads through slots base .. end - 1. */
   #orphan(base: number, end: number): void {
-    if (base >= this.#end) return; // nothing stood there
+    if (base >= this.#end) return; // these slots were unwritten: no row hangs on them
     for (let slot = end; slot < this.#end; slot++) {
       const parent = this.#parents[slot];
       const lost = (parent >= base && parent < end) ||
         (parent >= end && this.#parents[parent] === UNWRITTEN);
       if (lost) this.#parents[slot] = UNWRITTEN;
     }
-    // On the shelf a child may stand before its parent.
+    // On the shelf a child may stand before its parent, so the walk repeats until nothing changes.
     for (let again = this.#shelf < this.capacity; again;) {
       again = false;
       for (let slot = this.#shelf; slot < this.capacity; slot++) {
@@ -160,27 +171,34 @@ export class Slots {
     }
   }
 
-  /** Slots as a layout names them, negative ones from the end, as they are. */
+  /** The slots that a layout names: a negative number counts from the end, -1 is the last slot. */
   named(slots: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
     return slots.map((slot) => slot < 0 ? slot + this.capacity : slot);
   }
 
   /**
    * The slots of an arena of `capacity` rows in which the rows of `keep` stand at 0, 1, 2 ... and
-   * those of `shelf` at the end; this one stays as it is. Throws `bad_frame` (group `engine`): they
-   * do not fit, or a row or its parent would be missing.
+   * the rows of `shelf` at the end. This object stays as it is.
+   *
+   * Throws `bad_frame` (group `engine`) where the rows do not fit, a slot is named twice or holds
+   * no row, or a row's parent is not kept.
    */
   moved(capacity: number, keep: Int32Array, shelf = new Int32Array(0)): Slots {
     const kept = keep.length + shelf.length;
-    if (kept > capacity) throw badLayout(`${kept} rows are to be kept in an arena of ${capacity}`);
+    if (kept > capacity) {
+      throw engineError("bad_frame", `${kept} rows are to be kept in an arena of ${capacity}`);
+    }
     const result = new Slots(capacity);
     result.#end = keep.length;
     result.#shelf = capacity - shelf.length;
+    /** New slot of each old slot; -1: its row is not kept. */
     const now = new Int32Array(this.capacity).fill(-1);
     const place = (from: number, to: number) => {
       const there = from >= 0 && from < this.capacity && this.#parents[from] !== UNWRITTEN;
-      if (!there) throw badLayout(`slot ${from} is to be kept, but holds no row`);
-      if (now[from] >= 0) throw badLayout(`slot ${from} is to be kept twice`);
+      if (!there) {
+        throw engineError("bad_frame", `slot ${from} is to be kept, but holds no row`);
+      }
+      if (now[from] >= 0) throw engineError("bad_frame", `slot ${from} is to be kept twice`);
       now[from] = to;
       result.#tokens[to] = this.#tokens[from];
       result.#positions[to] = this.#positions[from];
@@ -190,7 +208,10 @@ export class Slots {
       const parent = this.#parents[from];
       const at = parent < 0 ? -1 : now[parent];
       if (parent >= 0 && at < 0) {
-        throw badLayout(`slot ${from} is to be kept, but its parent in slot ${parent} is not`);
+        throw engineError(
+          "bad_frame",
+          `slot ${from} is to be kept, but its parent in slot ${parent} is not`,
+        );
       }
       result.#parents[to] = at;
       result.#runFirst[to] = at >= 0 && at === to - 1 ? result.#runFirst[at] : to;
@@ -205,21 +226,23 @@ export class Slots {
   }
 
   /**
-   * Notes that the hidden states of a row are not finite: it and all that hangs on it are of no
-   * use.
+   * Notes that the hidden states of a row of the frame just written are not finite: the row and
+   * every row that hangs on it cannot be used any more.
    */
   damage(slot: number): void {
-    this.#damaged[slot] = 1; // a row of this frame: nothing on the shelf hangs on it
+    this.#damaged[slot] = 1;
+    // Nothing on the shelf hangs on a row that was just written.
     for (let i = slot + 1; i < this.#end; i++) {
       if (this.#parents[i] >= slot && this.#damaged[this.#parents[i]]) this.#damaged[i] = 1;
     }
   }
 
-  /** Was {@linkcode damage} noted for this row or an ancestor? */
+  /** Was {@linkcode Slots.damage} called for this row or an ancestor of it? */
   isDamaged(slot: number): boolean {
     return this.#damaged[slot] === 1;
   }
 
+  /** Lowers `#end` past the unwritten slots below it. */
   #shrink(): void {
     while (this.#end > 0 && this.#parents[this.#end - 1] === UNWRITTEN) this.#end--;
   }
@@ -229,13 +252,13 @@ export class Slots {
     return this.#parents[slot];
   }
 
-  /** Position of a written slot's row. */
+  /** Position of the row in a written slot. */
   position(slot: number): number {
     return this.#positions[slot];
   }
 
-  /** Runs from this slot to its root, nearest first. */
-  *runs(slot: number): Generator<Run> {
+  /** The runs from this slot to its root, nearest first. */
+  *runs(slot: number): Generator<SlotRun> {
     while (slot >= 0) {
       const first = this.#runFirst[slot];
       yield { first, last: slot };
@@ -243,23 +266,20 @@ export class Slots {
     }
   }
 
-  /**
-   * Sets `out[at + slot]` to 0 for this slot and all its ancestors: a store a run where runs are
-   * short.
-   */
+  /** Sets `out[at + s]` to 0 for this slot `s` and all its ancestors. */
   reveal(slot: number, out: Float32Array, at: number): void {
     const parents = this.#parents;
     const runFirst = this.#runFirst;
     while (slot >= 0) {
       const first = runFirst[slot];
-      if (slot - first < 8) { for (let i = first; i <= slot; i++) out[at + i] = 0; }
+      if (slot - first < SHORT_RUN) { for (let i = first; i <= slot; i++) out[at + i] = 0; }
       else out.fill(0, at + first, at + slot + 1);
       slot = parents[first];
     }
   }
 
   /**
-   * Tokens from the root to this slot, both included, and how many of them have a position below
+   * Token ids from the root to this slot, both included, and how many of them have a position below
    * `promptRows`.
    */
   path(slot: number, promptRows: number): { tokens: Int32Array; promptRows: number } {
@@ -277,15 +297,6 @@ export class Slots {
   }
 }
 
-function badRow(slot: number, what: string): OrreryError {
-  return new OrreryError({
-    group: "engine",
-    code: "bad_frame",
-    message: `the row for slot ${slot} ${what}`,
-    metadata: { slot },
-  });
-}
-
-function badLayout(message: string): OrreryError {
-  return new OrreryError({ group: "engine", code: "bad_frame", message });
+function badRow(slot: number, what: string) {
+  return engineError("bad_frame", `the row for slot ${slot} ${what}`, { slot });
 }

@@ -1,25 +1,26 @@
 /**
- * The engine's worker: answers the requests of {@linkcode Operations} one after the other.
+ * The engine's worker: answers the calls of {@linkcode Operations} one after the other.
  *
  * @module
  */
 import { OrreryError } from "../../actors/system/errors.ts";
 import { engineError } from "./errors.ts";
-import type { Operation, Operations, Reply, Request } from "./protocol.ts";
-import { Stage } from "./stage.ts";
+import { OrtStage } from "./ort_stage.ts";
+import type { EngineCall, Operation, Operations, Reply } from "./protocol.ts";
 
 const port = globalThis as unknown as {
-  onmessage: (event: MessageEvent<Request>) => void;
+  onmessage: (event: MessageEvent<EngineCall>) => void;
   postMessage(message: Reply, transfer: ArrayBuffer[]): void;
 };
 
-let stage: Stage | undefined;
+/** The loaded stage; undefined before `load`. */
+let stage: OrtStage | undefined;
 
 port.onmessage = ({ data }) => answer(data);
 
-function answer(request: Request): void {
+function answer(call: EngineCall): void {
   try {
-    const value = perform(request);
+    const value = perform(call);
     const hidden = value && "hidden" in value ? [value.hidden.buffer] : [];
     port.postMessage({ ok: true, value }, hidden);
   } catch (error) {
@@ -33,24 +34,24 @@ function answer(request: Request): void {
   }
 }
 
-function perform(request: Request): Operations[Operation]["value"] {
-  if (request.op === "load") {
-    stage = Stage.load(request.body);
+function perform(call: EngineCall): Operations[Operation]["value"] {
+  if (call.op === "load") {
+    stage = OrtStage.load(call.body);
     return;
   }
   if (!stage) {
     throw engineError(
       "engine_failed",
-      `the engine was asked to ${request.op} before it was loaded`,
+      `the engine was asked to ${call.op} before it was loaded`,
     );
   }
-  switch (request.op) {
+  switch (call.op) {
     case "layout":
-      return stage.layout(request.body.arena, request.body.layout);
+      return stage.layout(call.body.arena, call.body.layout);
     case "run":
-      return stage.run(request.body);
+      return stage.run(call.body);
     case "close":
-      return stage.close(request.body.arena);
+      return stage.close(call.body.arena);
     case "stats":
       return stage.stats();
     case "dispose":

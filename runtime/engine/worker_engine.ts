@@ -1,5 +1,6 @@
 /**
- * The host's side of an engine: a queue of calls before a worker that does one at a time.
+ * The engine as the node's thread sees it: a queue of calls in front of a worker that executes one
+ * at a time.
  *
  * @module
  */
@@ -15,13 +16,14 @@ import {
 } from "../../actors/pipeline/mod.ts";
 import { OrreryError } from "../../actors/system/errors.ts";
 import { engineError } from "./errors.ts";
+import { checkArrays } from "./frame_check.ts";
 import {
+  type EngineCall,
   type LoadRequest,
   type Operation,
   type Operations,
   packFrame,
   type Reply,
-  type Request,
 } from "./protocol.ts";
 
 /** The part of a `Worker` that an engine uses. */
@@ -29,17 +31,20 @@ export interface WorkerLike {
   onmessage: ((event: MessageEvent<Reply>) => void) | null;
   onmessageerror: ((event: MessageEvent) => void) | null;
   onerror: ((event: ErrorEvent) => void) | null;
-  postMessage(message: Request, transfer: ArrayBuffer[]): void;
+  postMessage(message: EngineCall, transfer: ArrayBuffer[]): void;
   terminate(): void;
 }
 
-/** A call that waits or is being executed. */
-interface Job {
+/** A call that waits in the queue or is being executed. */
+interface QueuedCall {
   op: Operation;
-  /** The arena that it belongs to, if to one. */
+  /** Name of the arena that the call is for; undefined if it is for none. */
   arena?: string;
-  /** Packs the call; done as late as can be, since it gives buffers away. */
-  message(): { request: Request; transfer: ArrayBuffer[] };
+  /**
+   * Packs the call and lists the buffers to transfer. Called just before the call is sent: a call
+   * that is dropped from the queue leaves the caller its buffers.
+   */
+  message(): { call: EngineCall; transfer: ArrayBuffer[] };
   resolve(value: Operations[Operation]["value"]): void;
   reject(error: unknown): void;
 }
@@ -53,13 +58,16 @@ const log = getLogger(["orrery", "engine"]);
 export class WorkerEngine implements StageEngine {
   readonly info: StageInfo;
   readonly #worker: WorkerLike;
-  readonly #queue: Job[] = [];
-  #current?: Job;
-  /** Why no call is taken any more. */
+  /** Calls that wait, the next one first. */
+  readonly #queue: QueuedCall[] = [];
+  /** The call that the worker executes; undefined while the worker is idle. */
+  #current?: QueuedCall;
+  /** Why no further call is accepted; undefined while calls are accepted. */
   #ended?: OrreryError;
+  /** The result of `dispose()`, once it was called. */
   #disposal?: Promise<void>;
 
-  /** Use {@linkcode WorkerEngine.load}, or nothing is loaded. */
+  /** Private, since an engine is of no use before {@linkcode WorkerEngine.load} is done. */
   private constructor(worker: WorkerLike, { graph, geometry }: LoadRequest) {
     this.info = {
       firstLayer: graph.firstLayer,
@@ -83,8 +91,8 @@ export class WorkerEngine implements StageEngine {
   }
 
   /**
-   * Loads a stage in this worker. Throws `engine_failed`, or the signal's reason; the worker is
-   * terminated then.
+   * Loads a stage in this worker. Throws `engine_failed` (group `engine`) or the signal's reason,
+   * and terminates the worker then.
    */
   static async load(
     worker: WorkerLike,
@@ -106,10 +114,10 @@ export class WorkerEngine implements StageEngine {
   }
 
   async run(frame: Frame, signal?: AbortSignal): Promise<StageOutput> {
-    this.#checkShapes(frame);
+    checkArrays(frame, this.info);
     const output = await this.#enqueue("run", () => {
       const { packed, transfer } = packFrame(frame);
-      return { request: { op: "run", body: packed }, transfer };
+      return { call: { op: "run", body: packed }, transfer };
     }, { arena: frame.arena, signal });
     if (output.kind === "tokens") return output;
     const { kind, hidden, computeMs } = output;
@@ -123,11 +131,11 @@ export class WorkerEngine implements StageEngine {
   close(arena: string): Promise<void> {
     if (this.#ended) return Promise.resolve();
     for (let i = this.#queue.length - 1; i >= 0; i--) {
-      const job = this.#queue[i];
-      if (job.arena !== arena || job.op === "close") continue;
+      const queued = this.#queue[i];
+      if (queued.arena !== arena || queued.op === "close") continue;
       this.#queue.splice(i, 1);
-      job.reject(
-        engineError("no_arena", `arena ${arena} was closed before this ${job.op}`, { arena }),
+      queued.reject(
+        engineError("no_arena", `arena ${arena} was closed before this ${queued.op}`, { arena }),
       );
     }
     return this.#call("close", { arena }, { arena, first: true });
@@ -144,9 +152,9 @@ export class WorkerEngine implements StageEngine {
   async #dispose(): Promise<void> {
     if (this.#ended) return;
     const disposed = engineError("engine_failed", "the engine was disposed");
-    for (const job of this.#queue.splice(0)) job.reject(disposed);
+    for (const queued of this.#queue.splice(0)) queued.reject(disposed);
     const released = this.#call("dispose", null, { signal: AbortSignal.timeout(DISPOSE_MS) });
-    // Nothing more is taken, but what runs may end.
+    // No further call is accepted, but the one that the worker executes may end.
     this.#ended = disposed;
     try {
       await released;
@@ -159,54 +167,29 @@ export class WorkerEngine implements StageEngine {
     this.#stop(disposed);
   }
 
-  #checkShapes({ tokens, positions, parents, want, want_samplers, hidden }: Frame): void {
-    const rows = tokens.length;
-    if (positions.length !== rows || parents.length !== rows) {
-      throw engineError(
-        "bad_frame",
-        `tokens, positions and parents must have one length, got ${rows}, ${positions.length} and ${parents.length}`,
-      );
-    }
-    if (want_samplers.length !== want.length) {
-      throw engineError(
-        "bad_frame",
-        `each wanted row needs a sampler, got ${want.length} rows and ${want_samplers.length} samplers`,
-      );
-    }
-    if (!hidden) return;
-    const bytes = rows * this.info.hidden * 4;
-    if (hidden.dtype !== "f32" || hidden.data.byteLength !== bytes) {
-      throw engineError(
-        "bad_frame",
-        `hidden states must be f32 (${rows}, ${this.info.hidden}) = ${bytes} bytes, ` +
-          `got ${hidden.dtype} (${hidden.shape}) = ${hidden.data.byteLength} bytes`,
-      );
-    }
-  }
-
   #call<O extends Operation>(
     op: O,
     body: Operations[O]["body"],
     options: { arena?: string; signal?: AbortSignal; first?: boolean },
   ): Promise<Operations[O]["value"]> {
-    return this.#enqueue(op, () => ({ request: { op, body } as Request, transfer: [] }), options);
+    return this.#enqueue(op, () => ({ call: { op, body } as EngineCall, transfer: [] }), options);
   }
 
   #enqueue<O extends Operation>(
     op: O,
-    message: Job["message"],
+    message: QueuedCall["message"],
     { arena, signal, first }: { arena?: string; signal?: AbortSignal; first?: boolean },
   ): Promise<Operations[O]["value"]> {
     if (this.#ended) return Promise.reject(this.#ended);
     if (signal?.aborted) return Promise.reject(signal.reason);
     const { promise, resolve, reject } = Promise.withResolvers<Operations[O]["value"]>();
     const abort = () => {
-      const at = this.#queue.indexOf(job);
+      const at = this.#queue.indexOf(queued);
       if (at >= 0) this.#queue.splice(at, 1);
       reject(signal!.reason);
     };
     const done = () => signal?.removeEventListener("abort", abort);
-    const job: Job = {
+    const queued: QueuedCall = {
       op,
       arena,
       message,
@@ -214,27 +197,27 @@ export class WorkerEngine implements StageEngine {
       reject: (error) => (done(), reject(error)),
     };
     signal?.addEventListener("abort", abort, { once: true });
-    if (first) this.#queue.unshift(job);
-    else this.#queue.push(job);
+    if (first) this.#queue.unshift(queued);
+    else this.#queue.push(queued);
     this.#next();
     return promise;
   }
 
   #next(): void {
     while (!this.#current) {
-      const job = this.#queue.shift();
-      if (!job) return;
+      const queued = this.#queue.shift();
+      if (!queued) return;
       try {
-        const { request, transfer } = job.message();
-        // Copying one row's small buffers instead of transferring them gains nothing: 27 against 28
-        // us of the host's thread a trip, most of which is waking the worker.
-        this.#worker.postMessage(request, transfer);
-        this.#current = job;
+        const { call, transfer } = queued.message();
+        // Copying the small buffers of a one-row frame instead of transferring them gains nothing:
+        // 27 against 28 us of this thread per call, most of it spent on waking the worker.
+        this.#worker.postMessage(call, transfer);
+        this.#current = queued;
       } catch (cause) {
-        job.reject(
+        queued.reject(
           engineError(
             "bad_frame",
-            `the ${job.op} could not be sent to the engine: ${cause}`,
+            `the ${queued.op} could not be sent to the engine: ${cause}`,
             {},
             cause,
           ),
@@ -244,14 +227,14 @@ export class WorkerEngine implements StageEngine {
   }
 
   #answered(reply: Reply): void {
-    const job = this.#current;
+    const answered = this.#current;
     this.#current = undefined;
-    if (reply.ok) job?.resolve(reply.value);
-    else job?.reject(OrreryError.fromWire(reply.error));
+    if (reply.ok) answered?.resolve(reply.value);
+    else answered?.reject(OrreryError.fromWire(reply.error));
     this.#next();
   }
 
-  /** The worker is of no use any more: everything pending and to come fails. */
+  /** Called when the worker has failed: rejects every pending call and every later one. */
   #end(error: OrreryError): void {
     if (!this.#ended) log.error("{error}", { error });
     this.#ended ??= error;
@@ -263,6 +246,6 @@ export class WorkerEngine implements StageEngine {
     this.#worker.terminate();
     this.#current?.reject(error);
     this.#current = undefined;
-    for (const job of this.#queue.splice(0)) job.reject(error);
+    for (const queued of this.#queue.splice(0)) queued.reject(error);
   }
 }

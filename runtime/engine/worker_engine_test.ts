@@ -3,7 +3,7 @@ import { hasCode, OrreryError } from "../../actors/system/errors.ts";
 import { type Frame, samplingSchema } from "../../actors/pipeline/frame.ts";
 import { fromFloat32 } from "../../actors/pipeline/tensor.ts";
 import type { Geometry } from "../../models/manifest.ts";
-import type { LoadRequest, Reply, Request } from "./protocol.ts";
+import type { EngineCall, LoadRequest, Reply } from "./protocol.ts";
 import { WorkerEngine, type WorkerLike } from "./worker_engine.ts";
 
 const geometry: Geometry = {
@@ -45,10 +45,10 @@ class FakeWorker implements WorkerLike {
   onmessage: WorkerLike["onmessage"] = null;
   onmessageerror: WorkerLike["onmessageerror"] = null;
   onerror: WorkerLike["onerror"] = null;
-  sent: Request[] = [];
+  sent: EngineCall[] = [];
   transferred: ArrayBuffer[][] = [];
   terminated = false;
-  postMessage(message: Request, transfer: ArrayBuffer[]): void {
+  postMessage(message: EngineCall, transfer: ArrayBuffer[]): void {
     this.sent.push(message);
     this.transferred.push(transfer);
   }

@@ -1,31 +1,34 @@
 /**
- * One loaded stage: the ONNX Runtime session, the arenas, and the way of a frame through them.
- * Computes on the calling thread, so it lives in a worker.
+ * One loaded stage: the ONNX Runtime session, the arenas, and how a frame is run on them. It
+ * computes on the calling thread, so it lives in a worker.
  *
  * @module
  */
+import type { FrameRows } from "../../actors/pipeline/frame_problems.ts";
 import type { ArenaLayout, EngineStats, TokenResult } from "../../actors/pipeline/mod.ts";
 import { OrreryError } from "../../actors/system/errors.ts";
-import { type Arena, Arenas, type Sampler } from "./arena.ts";
-import { engineError } from "./errors.ts";
+import { engineError, reason } from "./errors.ts";
+import { checkRows } from "./frame_check.ts";
+import type { KvArena, Sampler } from "./kv_arena.ts";
+import { KvArenas } from "./kv_arenas.ts";
 import { attentionBias, windowBias } from "./mask.ts";
-import { Session, Tensor, type Tensors } from "./ort.ts";
+import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
 import { type LoadRequest, type PackedFrame, type PackedOutput, unpackRows } from "./protocol.ts";
 import { needsHistory, sample } from "./sampler.ts";
 
-/** Larger buffers are not kept from one frame to the next. Elements of f32. */
+/** Most f32 elements of a buffer that is kept from one frame to the next. */
 const KEEP_ELEMENTS = 4 * 1024 * 1024;
 
-type Rows = ReturnType<typeof unpackRows>;
-
 /** A loaded stage. */
-export class Stage {
+export class OrtStage {
   readonly #load: LoadRequest;
   readonly #session: Session;
-  readonly #arenas: Arenas;
+  readonly #arenas: KvArenas;
+  /** Frames run to their end, the rows in them, and the milliseconds that they took. */
   #frames = 0;
   #rows = 0;
   #busyMs = 0;
+  /** Buffers that frames use again. f32 */
   #bias = new Float32Array(0);
   #windowBias = new Float32Array(0);
   #logits = new Float32Array(0);
@@ -34,7 +37,7 @@ export class Stage {
     this.#load = load;
     this.#session = session;
     const { graph, geometry } = load;
-    this.#arenas = new Arenas(
+    this.#arenas = new KvArenas(
       {
         firstLayer: graph.firstLayer,
         lastLayer: graph.lastLayer,
@@ -45,10 +48,10 @@ export class Stage {
     );
   }
 
-  /** Loads a stage graph. Throws `engine_failed` if ONNX Runtime refuses it. */
-  static load(load: LoadRequest): Stage {
+  /** Loads a stage graph. Throws `engine_failed` (group `engine`) if ONNX Runtime refuses it. */
+  static load(load: LoadRequest): OrtStage {
     try {
-      return new Stage(load, new Session(load.graph.path, load));
+      return new OrtStage(load, new Session(load.graph.path, load));
     } catch (cause) {
       throw engineError(
         "engine_failed",
@@ -80,19 +83,21 @@ export class Stage {
     };
   }
 
-  /** Frees arenas and session. */
+  /** Frees the arenas and the session. */
   dispose(): void {
     this.#arenas.clear();
     this.#session.release();
   }
 
-  /** See `StageEngine.run`. */
+  /**
+   * Runs a frame that {@linkcode checkArrays} let pass, see `StageEngine.run`. A frame that is
+   * refused changes nothing; a frame that fails while it is computed leaves no rows behind.
+   */
   run(frame: PackedFrame): PackedOutput {
     const started = performance.now();
     const arena = this.#arenas.get(frame.arena);
     const rows = unpackRows(frame);
-    this.#check(rows, frame.hidden);
-    arena.slots.check(rows);
+    checkRows(rows, arena.slots, this.#load);
     if (this.#load.graph.last) noteSamplers(arena, frame);
     arena.slots.write(rows);
     const { hidden: width } = this.#load.geometry;
@@ -105,15 +110,16 @@ export class Stage {
         const wanted = rows.want.length;
         const { vocab } = this.#load.geometry;
         const logits = this.#logitsBuffer(wanted * vocab);
-        this.#compute(arena, feeds, { logits: new Tensor("float32", logits, [wanted, vocab]) });
+        this.#compute(arena, feeds, { logits: new OrtTensor("float32", logits, [wanted, vocab]) });
         contain(arena, rows);
         tokens = this.#sample(arena, rows, logits);
       } else {
         hidden = new Float32Array(frame.rows * width);
-        const out = new Tensor("float32", hidden, [1, frame.rows, width]);
+        const out = new OrtTensor("float32", hidden, [1, frame.rows, width]);
         this.#compute(arena, feeds, { next_hidden: out });
         contain(arena, rows);
-        // The next stage must know: it sees a NaN where this one hid it behind zeros.
+        // The next stage must learn which rows are damaged: it gets NaN for each of them, where
+        // this stage computed with zeros.
         for (let row = 0; row < frame.rows; row++) {
           if (arena.slots.isDamaged(frame.base + row)) {
             hidden.fill(NaN, row * width, (row + 1) * width);
@@ -131,8 +137,11 @@ export class Stage {
     return hidden ? { kind: "hidden", hidden, computeMs } : { kind: "tokens", tokens, computeMs };
   }
 
-  /** `feeds` and `results` are of this frame alone; those of the arena stay. */
-  #compute(arena: Arena, feeds: Tensors, results: Tensors): void {
+  /**
+   * Runs the session. Releases the tensors of `feeds` and `results`, which belong to this frame
+   * alone; the arena's tensors stay.
+   */
+  #compute(arena: KvArena, feeds: OrtTensors, results: OrtTensors): void {
     try {
       this.#session.run({ ...feeds, ...arena.feeds }, { ...results, ...arena.fetches });
     } catch (cause) {
@@ -147,85 +156,35 @@ export class Stage {
     }
   }
 
-  /** What the graph would not survive, or answer with nonsense. */
-  #check({ tokens, positions, want }: Rows, hidden?: Float32Array): void {
-    const { graph, geometry } = this.#load;
-    const rows = tokens.length;
-    if (rows === 0) throw engineError("bad_frame", "the frame has no rows");
-    for (let i = 0; i < rows; i++) {
-      if (!(positions[i] >= 0 && positions[i] < geometry.context)) {
-        throw engineError(
-          "bad_frame",
-          `row ${i} has position ${positions[i]}; the model's positions are 0 to ${
-            geometry.context - 1
-          }`,
-          { row: i, context: geometry.context },
-        );
-      }
-      if (graph.first && !(tokens[i] >= 0 && tokens[i] < geometry.vocab)) {
-        throw engineError(
-          "bad_frame",
-          `row ${i} has token ${tokens[i]}; the vocabulary has ${geometry.vocab}`,
-          {
-            row: i,
-            vocab: geometry.vocab,
-          },
-        );
-      }
-    }
-    for (const row of want) {
-      if (!(row >= 0 && row < rows)) {
-        throw engineError("bad_frame", `want names row ${row} of ${rows}`, { row });
-      }
-    }
-    if (graph.first) {
-      if (hidden) {
-        throw engineError(
-          "bad_frame",
-          "the first stage takes tokens, but the frame brings hidden states",
-        );
-      }
-      return;
-    }
-    const elements = rows * geometry.hidden;
-    if (hidden?.length !== elements) {
-      throw engineError(
-        "bad_frame",
-        `hidden states must be f32 (${rows}, ${geometry.hidden}) = ${elements} elements, got ${
-          hidden?.length ?? "none"
-        }`,
-      );
-    }
-  }
-
-  #feeds(arena: Arena, rows: Rows, hidden?: Float32Array<ArrayBuffer>): Tensors {
+  /** The inputs of the graph for a frame, without the arena's; see `models/graph/contract.ts`. */
+  #feeds(arena: KvArena, rows: FrameRows, hidden?: Float32Array<ArrayBuffer>): OrtTensors {
     const n = rows.tokens.length;
     const total = rows.base + n;
     const { graph, geometry } = this.#load;
     const bias = attentionBias(arena.slots, rows.base, n, this.#bias);
-    const biases: Tensors = {
-      bias: new Tensor("float32", bias, [1, 1, n, total]),
+    const biases: OrtTensors = {
+      bias: new OrtTensor("float32", bias, [1, 1, n, total]),
     };
     if (graph.window !== undefined) {
       const options = { window: graph.window, bias, out: this.#windowBias };
       const windowed = windowBias(arena.slots, rows.base, n, options);
-      biases.window_bias = new Tensor("float32", windowed, [1, 1, n, total]);
-      if (windowed !== bias) this.#windowBias = kept(windowed, this.#windowBias);
+      biases.window_bias = new OrtTensor("float32", windowed, [1, 1, n, total]);
+      if (windowed !== bias) this.#windowBias = nextBuffer(windowed, this.#windowBias);
     }
-    this.#bias = kept(bias, this.#bias);
+    this.#bias = nextBuffer(bias, this.#bias);
     return {
       ...biases,
       ...(graph.first
         ? { tokens: int64(rows.tokens, [1, n]) }
-        : { hidden: new Tensor("float32", hidden!, [1, n, geometry.hidden]) }),
+        : { hidden: new OrtTensor("float32", hidden!, [1, n, geometry.hidden]) }),
       positions: int64(rows.positions, [1, n]),
-      past_rows: new Tensor("int32", Int32Array.of(total - 1), [1]),
-      total_rows: new Tensor("int32", Int32Array.of(total), []),
+      past_rows: new OrtTensor("int32", Int32Array.of(total - 1), [1]),
+      total_rows: new OrtTensor("int32", Int32Array.of(total), []),
       ...(graph.last ? { want: int64(rows.want, [rows.want.length]) } : {}),
     };
   }
 
-  /** So many elements of a buffer that is used again. */
+  /** `size` elements of the buffer for logits. */
   #logitsBuffer(size: number): Float32Array<ArrayBuffer> {
     let buffer = this.#logits;
     if (buffer.length < size) {
@@ -235,7 +194,8 @@ export class Stage {
     return buffer.subarray(0, size);
   }
 
-  #sample(arena: Arena, rows: Rows, logits: Float32Array): TokenResult[] {
+  /** A token for each wanted row, from logits f32 (wanted, vocab). */
+  #sample(arena: KvArena, rows: FrameRows, logits: Float32Array): TokenResult[] {
     const { vocab } = this.#load.geometry;
     return Array.from(rows.want, (row, i) => {
       const slot = rows.base + row;
@@ -244,7 +204,7 @@ export class Stage {
         return chosen(arena, slot, sampler, logits.subarray(i * vocab, (i + 1) * vocab));
       } catch (error) {
         if (!(error instanceof OrreryError)) throw error;
-        // The other rows of the frame may belong to other requests.
+        // Only this row fails: the other rows of the frame may belong to other requests.
         return { slot, token: 0, failed: { code: error.code, message: error.message } };
       }
     });
@@ -252,10 +212,11 @@ export class Stage {
 }
 
 /**
- * The token after the row in `slot`, from its logits (vocab). Throws where there is none to choose.
+ * The token after the row in `slot`, from its logits, f32 (vocab). Throws group `engine`:
+ * `no_sampler`, `bad_hidden`, `bad_logits`.
  */
 function chosen(
-  arena: Arena,
+  arena: KvArena,
   slot: number,
   sampler: Sampler | undefined,
   logits: Float32Array,
@@ -269,8 +230,8 @@ function chosen(
   if (arena.slots.isDamaged(slot)) {
     throw engineError(
       "bad_hidden",
-      `hidden states of the row in slot ${slot}, or of a row before it, contain NaN or an infinity: the weights of a ` +
-        `stage are damaged, or not made for this precision`,
+      `hidden states of the row in slot ${slot}, or of a row before it, contain NaN or an ` +
+        `infinity: the weights of a stage are damaged, or not made for this precision`,
     );
   }
   const { sampling, promptRows } = sampler;
@@ -283,7 +244,8 @@ function chosen(
   };
 }
 
-function noteSamplers(arena: Arena, { samplers = [], drop_samplers = [] }: PackedFrame): void {
+/** Drops and adds the samplers that the frame says. */
+function noteSamplers(arena: KvArena, { samplers = [], drop_samplers = [] }: PackedFrame): void {
   for (const id of drop_samplers) arena.samplers.delete(id);
   for (const { id, sampling, prompt_rows } of samplers) {
     arena.samplers.set(id, { sampling, promptRows: prompt_rows });
@@ -291,9 +253,9 @@ function noteSamplers(arena: Arena, { samplers = [], drop_samplers = [] }: Packe
 }
 
 /**
- * Makes rows (.., width) with a NaN or an infinity zeros and lists them. A mask does not hide a
- * NaN: zero times NaN is NaN, and it would reach every row that stands in a later slot, other
- * requests' too.
+ * Replaces rows (.., width) that contain a NaN or an infinity by zeros and returns their indices. A
+ * mask does not hide a NaN, since zero times NaN is NaN: the row would spoil every row in a later
+ * slot, those of other requests too.
  */
 function zeroDamaged(hidden: Float32Array | undefined, width: number): number[] {
   const found: number[] = [];
@@ -308,10 +270,10 @@ function zeroDamaged(hidden: Float32Array | undefined, width: number): number[] 
 }
 
 /**
- * Takes keys and values that came out not finite away, so that rows of later frames do not meet
- * them.
+ * Replaces keys and values of the frame's rows that came out not finite by zeros and marks these
+ * rows as damaged, so that rows of later frames do not attend to them.
  */
-function contain(arena: Arena, { base, tokens }: Rows): void {
+function contain(arena: KvArena, { base, tokens }: FrameRows): void {
   for (const row of arena.damaged(base, tokens.length)) {
     arena.slots.damage(base + row);
     arena.clear(base + row);
@@ -319,25 +281,20 @@ function contain(arena: Arena, { base, tokens }: Rows): void {
 }
 
 /**
- * The buffer for the next frame: the one that was there, or a larger one if the values did not fit.
+ * The buffer for the next frame: `buffer`, or one twice as large as `values` where they did not fit
+ * into it and are small enough to keep.
  */
-function kept(values: Float32Array, buffer: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+function nextBuffer(
+  values: Float32Array,
+  buffer: Float32Array<ArrayBuffer>,
+): Float32Array<ArrayBuffer> {
   const fitted = values.buffer === buffer.buffer;
   return fitted || values.length > KEEP_ELEMENTS ? buffer : new Float32Array(values.length * 2);
 }
 
-/** i64 tensor of non-negative numbers: little-endian low words, high words 0. */
-function int64(values: Int32Array, dims: number[]): Tensor {
+/** i64 tensor of non-negative numbers: little-endian, so the low words come first. */
+function int64(values: Int32Array, dims: number[]): OrtTensor {
   const words = new Int32Array(2 * values.length);
   for (let i = 0; i < values.length; i++) words[2 * i] = values[i];
-  return new Tensor("int64", new BigInt64Array(words.buffer), dims);
-}
-
-function reason(error: unknown): string {
-  if (error instanceof OrreryError) return error.message;
-  return (error instanceof Error ? error.message : String(error)).trim().replace(/\s+/g, " ")
-    .replace(
-      /\.$/,
-      "",
-    );
+  return new OrtTensor("int64", new BigInt64Array(words.buffer), dims);
 }

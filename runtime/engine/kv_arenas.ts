@@ -1,0 +1,98 @@
+/**
+ * The open KV arenas of a stage and the memory that they may take together.
+ *
+ * @module
+ */
+import type { ArenaLayout } from "../../actors/pipeline/mod.ts";
+import { engineError } from "./errors.ts";
+import { arenaBytes, type ArenaShape, KvArena } from "./kv_arena.ts";
+
+/** See the module's text. */
+export class KvArenas {
+  readonly #shape: ArenaShape;
+  readonly #budget: number;
+  readonly #arenas = new Map<string, KvArena>();
+  #bytes = 0;
+
+  /** @param budget Bytes that all arenas together may take. */
+  constructor(shape: ArenaShape, budget: number) {
+    this.#shape = shape;
+    this.#budget = budget;
+  }
+
+  /** Number of open arenas. */
+  get count(): number {
+    return this.#arenas.size;
+  }
+
+  /** Bytes that the open arenas take. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Opens or re-arranges an arena, see `StageEngine.layout`. Throws group `engine`: `no_arena`,
+   * `arena_memory` (metadata: `bytes`, `budget`, `used`), `bad_frame`. Nothing has changed then.
+   */
+  layout(name: string, layout: ArenaLayout): void {
+    const { capacity, keep, shelf } = layout;
+    if (!(Number.isInteger(capacity) && capacity > 0)) {
+      throw engineError("bad_frame", `arena ${name} cannot have ${capacity} rows`, {
+        arena: name,
+        capacity,
+      });
+    }
+    const arena = this.#arenas.get(name);
+    if (!arena && keep.length + (shelf?.length ?? 0) > 0) throw noArena(name);
+    const bytes = arenaBytes(this.#shape, capacity);
+    const others = this.#bytes - (arena?.bytes ?? 0);
+    if (others + bytes > this.#budget) {
+      throw engineError(
+        "arena_memory",
+        `an arena of ${capacity} rows takes ${bytes} bytes; ${others} of the ${this.#budget} ` +
+          `bytes for arenas are in use by others`,
+        { bytes, budget: this.#budget, used: others },
+      );
+    }
+    try {
+      if (arena) arena.layout(layout);
+      else this.#arenas.set(name, new KvArena(this.#shape, capacity));
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw engineError(
+        "arena_memory",
+        `an arena of ${capacity} rows (${bytes} bytes) could not be allocated: ${cause.message}`,
+        { bytes, budget: this.#budget, used: others },
+        cause,
+      );
+    }
+    this.#bytes = others + bytes;
+  }
+
+  /** An open arena. Throws `no_arena` (group `engine`). */
+  get(name: string): KvArena {
+    const arena = this.#arenas.get(name);
+    if (!arena) throw noArena(name);
+    return arena;
+  }
+
+  /** Frees an arena if it is open. */
+  close(name: string): void {
+    const arena = this.#arenas.get(name);
+    if (!arena) return;
+    this.#arenas.delete(name);
+    this.#bytes -= arena.bytes;
+    arena.free();
+  }
+
+  /** Frees every arena. */
+  clear(): void {
+    for (const name of [...this.#arenas.keys()]) this.close(name);
+  }
+}
+
+function noArena(name: string) {
+  return engineError("no_arena", `arena ${name} is not open: never laid out, or closed`, {
+    arena: name,
+  });
+}
