@@ -260,7 +260,7 @@ matrix(
             flush: () => "",
             tokenText: String,
           }),
-          outline: undefined,
+          outline: () => undefined,
         }),
       });
       system.register(arbiterActor, {

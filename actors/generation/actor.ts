@@ -43,8 +43,7 @@ export {
 const USAGE_MS = 2_000;
 
 /**
- * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`,
- * may be undefined).
+ * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`).
  */
 export const generationActor = defineActor({
   kind: "generation",
@@ -79,15 +78,23 @@ export const generationActor = defineActor({
       const { arbiter } = ended.start;
       run = undefined;
       ended.close();
-      const usage = await ctx.at(arbiterActor, arbiter)
-        .close({ generation: ctx.self }, { deadlineMs: USAGE_MS })
-        .catch(() => undefined);
+      const usage = await usageOf(arbiter);
       // It is busy or this actor is being stopped: it must learn of it all the same.
       if (!usage) await tellClosed(arbiter);
       try {
         await closing(ended, usage);
       } finally {
         ctx.stop();
+      }
+    }
+
+    /** What the request has cost; undefined: there is no such arbiter, or it does not answer. */
+    async function usageOf(arbiter: string): Promise<RequestUsage | undefined> {
+      try {
+        return await ctx.at(arbiterActor, arbiter)
+          .close({ generation: ctx.self }, { deadlineMs: USAGE_MS });
+      } catch {
+        return undefined;
       }
     }
 

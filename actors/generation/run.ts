@@ -76,7 +76,7 @@ export class GenerationRun implements LaneOwner, LaneHost {
     this.#clock = new AnswerClock(this.#aliveAt);
     this.#pace = new Pace({ measured: start.measured?.[this.#paceKey] });
     const words = start.mode === "auto" || start.mode.startsWith("outline")
-      ? ctx.resource<MakeOutlineText | undefined>("outline")?.()
+      ? ctx.resource<MakeOutlineText>("outline")()
       : undefined;
     this.#choice = decideMode(start, words);
     if (this.#choice.outline) this.#outline = new OutlineRun(this, words!);

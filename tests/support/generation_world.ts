@@ -194,7 +194,7 @@ export function world(options: WorldOptions = {}) {
   const api = sim.node("api", directory);
   api.register(generationActor, {
     config: generationActor.config.parse({ silenceMs: options.silenceMs ?? 5_000 }),
-    resources: () => ({ codec, outline: options.outline }),
+    resources: () => ({ codec, outline: options.outline ?? (() => undefined) }),
   });
   const shape = shapeSchema.parse({});
   api.register(arbiterActor, {
