@@ -193,32 +193,23 @@ function badRope(kind: string, what: string): Error {
   return modelError("bad_rope", `rope_scaling of type ${kind} is malformed (${what})`);
 }
 
-/** Which table, and which rows of it. */
-export interface TableRows {
-  /** The function of the angle. */
-  wave: "cos" | "sin";
-  /** First position. @default 0 */
-  first?: number;
-  /** Number of positions. */
-  rows: number;
-}
-
 /**
- * Rows of the table of cosines or sines of position times frequency, times the magnitude:
- * f32 (rows, dims / 2), computed in f64.
+ * Cos and sin tables of positions 0 .. context - 1: f32 (context, dims / 2) each, computed in f64.
  */
-export function ropeTable(
+export function ropeTables(
   geometry: RotaryGeometry,
-  { wave, first = 0, rows }: TableRows,
-): Float32Array<ArrayBuffer> {
+  context: number,
+): { cos: Float32Array; sin: Float32Array } {
   const { frequencies, magnitude } = rotation(geometry);
   const half = frequencies.length;
-  const of = Math[wave];
-  const table = new Float32Array(rows * half);
-  for (let row = 0; row < rows; row++) {
+  const cos = new Float32Array(context * half);
+  const sin = new Float32Array(context * half);
+  for (let position = 0; position < context; position++) {
     for (let i = 0; i < half; i++) {
-      table[row * half + i] = magnitude * of((first + row) * frequencies[i]);
+      const angle = position * frequencies[i];
+      cos[position * half + i] = magnitude * Math.cos(angle);
+      sin[position * half + i] = magnitude * Math.sin(angle);
     }
   }
-  return table;
+  return { cos, sin };
 }

@@ -19,7 +19,7 @@ import {
   type NodeId,
   OrreryError,
   parseGraph,
-  type Place,
+  type PlaceDeployment,
   stageActor,
   systemClock,
   weightsActor,
@@ -39,11 +39,11 @@ import {
   advertisedHost,
   checkJoin,
   ClusterDirectory,
+  DeploymentHost,
   dialSeed,
-  Host,
   Membership,
   Placer,
-  weightSource,
+  weightStore,
 } from "./cluster/mod.ts";
 import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
 import { createMailbox, type Mailbox } from "./mailbox/mod.ts";
@@ -198,7 +198,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     serving = { deployment, reason };
     options.onServe?.(deployment, reason);
   };
-  const memberHost = new Host({
+  const memberHost = new DeploymentHost({
     system,
     directory,
     store,
@@ -263,7 +263,7 @@ function registerActors(parts: {
   system: ActorSystem;
   store: ModelStore;
   gateway: Gateway;
-  host: Host;
+  host: DeploymentHost;
   membership: Membership;
   profiler: NodeProfiler;
 }): void {
@@ -281,7 +281,7 @@ function registerActors(parts: {
     config: {},
     resources: () => ({ host, onPing: () => membership.pinged(), profiler }),
   });
-  system.register(weightsActor, { config: {}, resources: () => ({ store: weightSource(store) }) });
+  system.register(weightsActor, { config: {}, resources: () => ({ store: weightStore(store) }) });
 }
 
 /** What the first node serves. */
@@ -338,7 +338,10 @@ function registerCluster(
       source: system.node,
     }),
     resources: () => ({
-      place: async (...given: Parameters<Place>) => ({ ...await placer.place(...given), flow }),
+      place: async (...given: Parameters<PlaceDeployment>) => ({
+        ...await placer.place(...given),
+        flow,
+      }),
     }),
   });
   return placer;

@@ -18,7 +18,7 @@ import { memberActor, memberAddress } from "./member.ts";
 export const CLUSTER: Address = address(SYSTEM, "cluster", "main");
 
 /** Which layers go to which member, and how requests run on them. */
-export type Placement =
+export type DeploymentPlacement =
   & Pick<Deployment, "stages" | "draft" | "plan" | "flow">
   & Partial<Pick<Deployment, "shape">>;
 
@@ -26,10 +26,10 @@ export type Placement =
  * Resource `place` of the cluster actor. Throws when it cannot be done. May take long, as nodes and
  * links are measured for it; `say` tells what goes on. The signal fires when the actor stops.
  */
-export type Place = (
+export type PlaceDeployment = (
   members: Member[],
   options: { signal: AbortSignal; say(reason: string): void },
-) => Placement | Promise<Placement>;
+) => DeploymentPlacement | Promise<DeploymentPlacement>;
 
 /**
  * While an old deployment makes room, the new one is tried again so often, and after so many
@@ -78,7 +78,7 @@ export const clusterActor = defineActor({
   policy: { mailbox: 256 },
 
   create(ctx, config) {
-    const place = ctx.resource<Place>("place");
+    const place = ctx.resource<PlaceDeployment>("place");
     const members = new Map<string, Member>();
     let current: Deployment | undefined;
     let reason = `waiting for ${config.nodes} node(s), none has joined`;
@@ -88,7 +88,7 @@ export const clusterActor = defineActor({
     // Stages of an earlier life of this actor must not be taken for ours.
     const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
     /** What served last. */
-    let lastPlacement: Placement | undefined;
+    let lastPlacement: DeploymentPlacement | undefined;
 
     const tellAll = (
       message: { type: string } & Record<string, unknown>,
@@ -178,10 +178,10 @@ export const clusterActor = defineActor({
      * Makes a deployment of this placement and lets it serve. Whatever fails, what it loaded is let
      * go.
      */
-    async function deploy(placement: Placement, valid: () => boolean): Promise<void> {
+    async function deploy(placement: DeploymentPlacement, valid: () => boolean): Promise<void> {
       const all = [...members.values()];
       const { stages, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
-      const loads = ({ stages, draft }: Placement) => JSON.stringify([stages, draft]);
+      const loads = ({ stages, draft }: DeploymentPlacement) => JSON.stringify([stages, draft]);
       if (current && loads(current) === loads(placement)) {
         // The stages stay where they are. Who has come since computes nothing, but answers prompts
         // and must know the deployment.

@@ -7,14 +7,14 @@ import {
   directoryOf,
   type Member,
   memberActor,
-  type MemberHost,
+  type MemberDuties,
   OrreryError,
-  type Place,
+  type PlaceDeployment,
   Simulation,
 } from "../mod.ts";
 
 /** A node that remembers what it was told, and can refuse or dawdle. */
-class FakeHost implements MemberHost {
+class FakeDuties implements MemberDuties {
   prepared: string[] = [];
   adopted: (Deployment | undefined)[] = [];
   reasons: string[] = [];
@@ -51,12 +51,12 @@ const onePerMember = (members: Member[]) => ({
   stages: members.map((m, i) => ({ node: m.node, first: i, last: i })),
 });
 
-function world(options: { nodes?: number; seed?: number; place?: Place } = {}) {
+function world(options: { nodes?: number; seed?: number; place?: PlaceDeployment } = {}) {
   const sim = new Simulation({ seed: options.seed ?? 1 });
   const directory = directoryOf((to) => to === CLUSTER ? "n0" : to.split("/")[2]);
-  const hosts = new Map<string, FakeHost>();
+  const hosts = new Map<string, FakeDuties>();
   const systems = ["n0", "n1", "n2"].map((name) => {
-    const host = new FakeHost(sim);
+    const host = new FakeDuties(sim);
     hosts.set(name, host);
     const system = sim.node(name, directory, {
       onPeerLost: (node) => name === "n0" && void systems[0].tell(CLUSTER, { type: "lost", node }),
@@ -160,7 +160,7 @@ Deno.test("A node that dies is taken out: its requests fail at once, the rest is
 });
 
 Deno.test("A placement that takes its time says what goes on, and what serves goes on serving", async () => {
-  const place: Place = async (members, { say }) => {
+  const place: PlaceDeployment = async (members, { say }) => {
     say(`measuring ${members.length} nodes`);
     await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
     return onePerMember(members);
@@ -183,7 +183,7 @@ Deno.test("A placement that takes its time says what goes on, and what serves go
 });
 
 Deno.test("A placement that was made for nodes that are no longer there is not used", async () => {
-  const place: Place = async (members) => {
+  const place: PlaceDeployment = async (members) => {
     await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
     return onePerMember(members);
   };
@@ -201,7 +201,10 @@ Deno.test("A placement that was made for nodes that are no longer there is not u
 
 Deno.test("A plan that is made anew over the same stages is adopted without loading anything", async () => {
   let version = 0;
-  const place: Place = (members) => ({ ...onePerMember(members), plan: { version: ++version } });
+  const place: PlaceDeployment = (members) => ({
+    ...onePerMember(members),
+    plan: { version: ++version },
+  });
   const { sim, systems, hosts, join } = world({ place });
   await join(0);
   await sim.run({ forMs: 1_000 });

@@ -15,7 +15,7 @@ import {
 } from "./deployment.ts";
 
 /** Resource `host` of a member actor: what the node does when told. */
-export interface MemberHost {
+export interface MemberDuties {
   /** Fetches what is missing and loads this node's stages. */
   prepare(deployment: Deployment, signal: AbortSignal): Promise<void>;
   /** New requests use this deployment from now on; none: nothing can be answered, and why. */
@@ -90,7 +90,7 @@ export const memberActor = defineActor({
   // Fetching weights and measuring may take minutes; the node must hear of losses meanwhile.
   concurrent: ["prepare", "profile", "probe"],
   create(ctx) {
-    const host = ctx.resource<MemberHost>("host");
+    const host = ctx.resource<MemberDuties>("host");
     const onPing = ctx.resource<() => void>("onPing");
     return {
       prepare: ({ deployment }, meta) => host.prepare(deployment, meta.signal),

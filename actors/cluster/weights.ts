@@ -11,7 +11,7 @@ import { SYSTEM } from "./deployment.ts";
 export const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** Resource `store` of a weights actor. */
-export interface WeightSource {
+export interface WeightStore {
   /** The manifest as JSON text. Throws `model_not_found`. */
   manifest(model: string): Promise<string>;
   /**
@@ -40,7 +40,7 @@ export const weightsActor = defineActor({
     }),
   },
   create(ctx) {
-    const store = ctx.resource<WeightSource>("store");
+    const store = ctx.resource<WeightStore>("store");
     return {
       manifest: ({ model }) => store.manifest(model),
       blob: ({ sha256, offset, length }) => store.blob(sha256, offset, length),

@@ -1,5 +1,5 @@
 /**
- * The messages between a Generation and a drafter.
+ * What a Generation and a drafter say to each other.
  *
  * @module
  */
@@ -8,47 +8,43 @@ import { samplingSchema } from "./frame.ts";
 
 const i32 = z.instanceof(Int32Array);
 
-/** Message `draft`, Generation -> drafter: asks for tokens that may follow a chain. */
+/** Generation -> drafter: what comes after these tokens? */
 export const draftSchema = z.object({
-  /** Name of the chain of rows that the drafter keeps; each lane has its own. */
+  /** Names the chain of rows that the drafter keeps; one a lane. */
   chain: z.string(),
-  /** Number of the request; the answer repeats it. */
+  /** Comes back with the answer. */
   id: z.number().int().nonnegative(),
   /**
-   * How many tokens of the drafter's chain still hold, from its first on; the drafter forgets the
-   * others.
+   * Tokens that the drafter knows already and that still hold; the rest of its chain is forgotten.
    */
   base: z.number().int().nonnegative(),
-  /** Token ids that follow those. `base` and these together are at least one. i32 (tokens) */
+  /** Tokens after those. At least one in all. */
   tokens: i32,
-  /** How many tokens to draft. */
+  /** Tokens to draft. */
   length: z.number().int().positive().max(64),
-  /** How many of the best tokens are wanted at each depth, the chosen token included. */
+  /** Alternatives wanted at each depth, the chosen token included. */
   width: z.number().int().positive().max(8).default(1),
-  /** The target's sampling: with the same seed and positions a draft is accepted more often. */
+  /** As the target samples: with the same seed and positions a draft is accepted more often. */
   sampling: samplingSchema,
-  /** Position of the first generated token; penalties need it. */
+  /** End of the prompt, for penalties. */
   prompt_rows: z.number().int().nonnegative(),
-  /** Address that gets the answer: `drafted`, or `undrafted` with an error. */
+  /** Gets `drafted`, or `undrafted` with an error. */
   reply_to: z.string(),
 });
 
-/** Message `drafted`, drafter -> Generation: the draft. A stale request gets an empty one. */
+/** Drafter -> Generation, message `drafted`. */
 export const draftedSchema = z.object({
-  /** As in the request. */
   chain: z.string(),
-  /** As in the request. */
   id: z.number().int().nonnegative(),
   /**
-   * The drafted token ids: as many as asked for, or fewer at the end of the draft model's context
-   * or after an end token. i32 (drafted)
+   * The drafted chain. (length, or fewer at the end of the draft model's context or after an end
+   * token)
    */
   tokens: i32,
-  /** The draft model's probability of each. f32 (drafted) */
+  /** Draft model's probability of each. (length) */
   chances: z.instanceof(Float32Array),
-  /** The best tokens at each depth as [token, probability], best first. (drafted, width) */
+  /** Best tokens at each depth as [token, probability], best first. (length, width) */
   alternatives: z.array(z.array(z.tuple([z.number().int(), z.number()]))),
-  /** Milliseconds that the engine computed for this draft. */
   compute_ms: z.number().nonnegative(),
 });
 

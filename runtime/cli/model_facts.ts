@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { cacheDim, type Manifest } from "../../models/mod.ts";
-
-/** Bytes of one element of the engine's KV arena (f32). */
-const KV_ELEMENT_BYTES = 4;
+import type { Manifest } from "../../models/mod.ts";
+import { kvBytesPerRow } from "../cluster/mod.ts";
 
 /** The JSON fields of `models show NAME --json`. Sizes are in bytes, `context` is in rows. */
 export interface ModelFacts {
@@ -52,8 +50,7 @@ export function facts({ geometry, precision, embedding, layers, head }: Manifest
     bytes_per_layer: Math.max(0, ...layers.map(({ bytes }) => bytes)),
     embedding_bytes: embedding.bytes,
     head_bytes: head.bytes,
-    kv_bytes_per_token_per_layer: 2 * geometry.kv_heads * cacheDim(geometry.head_dim) *
-      KV_ELEMENT_BYTES,
+    kv_bytes_per_token_per_layer: kvBytesPerRow(geometry),
   };
 }
 

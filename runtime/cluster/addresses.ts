@@ -1,5 +1,5 @@
 /**
- * Which address other nodes are told to dial.
+ * Network addresses: which one a node advertises, and whether it can be reached there.
  *
  * @module
  */
@@ -11,8 +11,8 @@ const isLoopback = (host: string) =>
 const isAny = (host: string) => host === "0.0.0.0" || host === "::";
 
 /**
- * The address to advertise for a listening host: itself, or the first outward one where it listens
- * on all.
+ * The address that other nodes are told to dial, for a node that listens on `host`: `host` itself,
+ * or where that means all interfaces, the first IPv4 address that is no loopback one.
  */
 export function advertisedHost(
   host: string,
@@ -24,8 +24,8 @@ export function advertisedHost(
 }
 
 /**
- * Throws `join_failed` when a node that only listens on loopback joins one elsewhere: nobody could
- * reach it.
+ * Throws group `cluster`, code `join_failed`, where this node listens on loopback only and the
+ * first node is on another machine: that node could not reach this one.
  */
 export function checkJoin(host: string, seedHost: string): void {
   if (isLoopback(host) && isIP(seedHost) && !isLoopback(seedHost)) {

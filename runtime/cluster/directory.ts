@@ -22,7 +22,7 @@ import {
   parseAddress,
 } from "../../actors/mod.ts";
 
-/** Deployments that are remembered; a request of an older one has ended long ago. */
+/** Deployments that are kept; requests of older ones have ended long ago. */
 const MAX_DEPLOYMENTS = 16;
 
 /** See the module's text. */
@@ -38,7 +38,7 @@ export class ClusterDirectory implements Directory {
     this.seed = node;
   }
 
-  /** From now on the stages and the drafter of this deployment are found. */
+  /** Makes the stages and the drafter of this deployment known to `resolve`. */
   learn(deployment: Deployment): void {
     this.#deployments.set(deployment.id, deployment);
     // Requests of a retired deployment still find their stages: only much older ones are forgotten.
@@ -47,6 +47,7 @@ export class ClusterDirectory implements Directory {
     }
   }
 
+  /** The node of an address. Throws group `actor`, code `no_owner`, where it is not known. */
   resolve(to: string): Owner {
     // An address has one node for as long as it exists, so there is one ownership: epoch 1.
     return { node: this.#nodeOf(to), epoch: 1 };

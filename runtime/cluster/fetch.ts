@@ -1,5 +1,6 @@
 /**
- * Fetching a model's parts from another node's store, and giving ours.
+ * Fetches a model's files and weights from another node's store, and serves this node's store to
+ * others.
  *
  * @module
  */
@@ -9,7 +10,7 @@ import {
   CHUNK_BYTES,
   OrreryError,
   weightsActor,
-  type WeightSource,
+  type WeightStore,
 } from "../../actors/mod.ts";
 import {
   blobsOf,
@@ -21,11 +22,11 @@ import {
 
 const log = getLogger(["orrery", "cluster"]);
 
-/** One chunk of 4 MiB may take so long: a link of 0.3 Mbit/s still makes it. */
+/** Milliseconds for one chunk of 4 MiB: enough for a link of 0.3 Mbit/s. */
 const CHUNK_DEADLINE_MS = 120_000;
 
-/** The store as other nodes read it. */
-export function weightSource(store: ModelStore): WeightSource {
+/** Resource `store` of the weights actor: the store as other nodes read it. */
+export function weightStore(store: ModelStore): WeightStore {
   return {
     manifest: async (model) => JSON.stringify((await store.get(model)).manifest),
     blob: async (sha256, offset, length) => {
@@ -51,7 +52,7 @@ export function weightSource(store: ModelStore): WeightSource {
   };
 }
 
-/** Blobs that a stage of these layers maps. */
+/** SHA-256 sums of the blobs that a stage with layers `first` to `last`, inclusive, needs. */
 function stageBlobs(manifest: Manifest, first: number, last: number): string[] {
   const groups = manifest.layers.slice(first, last + 1);
   if (first === 0) groups.push(manifest.embedding);
@@ -59,19 +60,28 @@ function stageBlobs(manifest: Manifest, first: number, last: number): string[] {
   return groups.map((g) => g.sha256);
 }
 
-/**
- * Sees that the manifest, the text files and the blobs of `layers` are in our store, fetching what
- * is missing from node `source` (resumed where an earlier attempt stopped, checked against its
- * hash).
- */
-export async function ensureModel(options: {
+/** Options of {@linkcode ensureModel}. */
+export interface EnsureModelOptions {
+  /** Reaches the other node. */
   system: ActorSystem;
+  /** This node's store. */
   store: ModelStore;
+  /** Node that has the model. */
   source: string;
+  /** The model's name. */
   model: string;
+  /** Ranges of layers that are needed, both ends inclusive; none: the text files alone. */
   layers: { first: number; last: number }[];
+  /** Aborting it ends the fetch; what has arrived is kept. */
   signal: AbortSignal;
-}): Promise<StoredModel> {
+}
+
+/**
+ * Fetches from node `source` what this node's store lacks of the manifest, the text files and the
+ * blobs of `layers`. A blob whose fetch broke off earlier is resumed, and each one is checked
+ * against its hash. Throws what the other node and the store throw.
+ */
+export async function ensureModel(options: EnsureModelOptions): Promise<StoredModel> {
   const { system, store, source, model, layers, signal } = options;
   const weights = system.get(weightsActor, source);
   const within = { deadlineMs: CHUNK_DEADLINE_MS, signal };
@@ -85,9 +95,7 @@ export async function ensureModel(options: {
   }
 
   if (source === system.node) return await store.get(model);
-  const manifest = manifestSchema.parse(
-    JSON.parse(await weights.manifest({ model }, within)),
-  );
+  const manifest = manifestSchema.parse(JSON.parse(await weights.manifest({ model }, within)));
   const roles = new Map(blobsOf(manifest).map(({ sha256, role }) => [sha256, role]));
   const fetch = async (sha256: string) => {
     if (await store.has(sha256)) return;

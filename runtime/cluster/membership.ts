@@ -1,5 +1,6 @@
 /**
- * A node's place in its cluster: join, notice that the first node is gone, join again, leave.
+ * A node's membership in its cluster: it joins, joins again when the first node is gone, and
+ * leaves.
  *
  * @module
  */
@@ -17,34 +18,47 @@ import {
 } from "../../actors/mod.ts";
 import { identify, type Mailbox } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
-import type { Host } from "./host.ts";
+import type { DeploymentHost } from "./deployment_host.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
-/** Not pinged for so long, a node has been given up by the cluster. */
+/** A node that was not pinged for so many milliseconds is no member any more and joins again. */
 const FORGOTTEN_MS = 15_000;
+/** Milliseconds between two attempts to join, and between two checks of the last ping. */
 const RETRY_MS = 2_000;
+/** Milliseconds in which the node that is joined must say its id. */
+const DIAL_MS = 10_000;
+/** Milliseconds in which the first node must answer `join`, `status` and `leave`. */
+const JOIN_MS = 10_000;
+const STATUS_MS = 5_000;
+const LEAVE_MS = 2_000;
+/** Milliseconds between two checks of whether this node's stages have ended. */
+const LEAVE_CHECK_MS = 50;
 
 /** Options of a {@linkcode Membership}. */
 export interface MembershipOptions {
+  /** Reaches the cluster actor. */
   system: ActorSystem;
-  directory: ClusterDirectory;
+  /** Is told the first node's id. */
+  directory: Pick<ClusterDirectory, "seed">;
+  /** Its address is what other nodes are told; it dials the first node. */
   mailbox: Mailbox;
-  host: Host;
+  /** Retires this node's deployments when it joins another cluster. */
+  host: Pick<DeploymentHost, "adopt" | "retireAll" | "stages">;
   /** Where the first node's mailbox listens; undefined: this is the first node. */
   seed?: { host: string; port: number };
 }
 
 /**
- * Finds the name of the node whose mailbox listens there, and links to it. Throws group `cluster`,
- * `join_failed`.
+ * Asks the mailbox at `seed` for its node's id, and opens a link to that node. Throws group
+ * `cluster`, code `join_failed`.
  */
 export async function dialSeed(
   mailbox: Mailbox,
   seed: { host: string; port: number },
 ): Promise<NodeId> {
   try {
-    const node = await identify(seed.host, seed.port, { signal: AbortSignal.timeout(10_000) });
+    const node = await identify(seed.host, seed.port, { signal: AbortSignal.timeout(DIAL_MS) });
     mailbox.addPeer(node, seed.host, seed.port);
     return node;
   } catch (error) {
@@ -61,21 +75,24 @@ export async function dialSeed(
 /** See the module's text. */
 export class Membership {
   readonly #options: MembershipOptions;
+  /** Aborts when the node leaves. */
   readonly #abort = new AbortController();
+  /** Checks the last ping; undefined on the first node. */
   #watch?: ReturnType<typeof setInterval>;
   #rejoining = false;
+  /** When the cluster actor last pinged this node, in milliseconds of `performance.now`. */
   #lastPing = 0;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
   }
 
-  /** The cluster asked how this node does. */
+  /** Call it for every ping of the cluster actor. */
   pinged(): void {
     this.#lastPing = performance.now();
   }
 
-  /** Joins (the first node joins its own cluster), and from then on sees to it that it stays so. */
+  /** Joins the cluster (the first node joins its own), and joins again whenever it is lost. */
   async join(): Promise<void> {
     await this.#ask();
     if (!this.#options.seed) return;
@@ -86,21 +103,19 @@ export class Membership {
     }, RETRY_MS);
   }
 
-  /** A link is gone for good. */
+  /** Call it when the link to a node has ended for good. */
   peerLost(peer: NodeId, reason: string): void {
     const { seed, directory, system } = this.#options;
     if (this.#abort.signal.aborted) return;
     if (seed) {
       if (peer === directory.seed) void this.#rejoin(`the first node is gone: ${reason}`);
     } else {
-      void system.at(clusterActor, CLUSTER).tell.lost({ node: peer }).catch(() => {}); // refused only while closing
+      // It is refused only while this node closes.
+      void system.at(clusterActor, CLUSTER).tell.lost({ node: peer }).catch(() => {});
     }
   }
 
-  /**
-   * Says goodbye and waits until the others have taken over what this node runs, until the
-   * deadline.
-   */
+  /** Tells the first node, and waits until this node's stages have ended, or for `deadlineMs`. */
   async leave(deadlineMs: number): Promise<void> {
     const { seed, system, host } = this.#options;
     clearInterval(this.#watch);
@@ -108,8 +123,8 @@ export class Membership {
     if (!seed || this.#rejoining) return;
     const deadline = performance.now() + deadlineMs;
     try {
-      await system.at(clusterActor, CLUSTER).leave({ node: system.node }, { deadlineMs: 2_000 });
-      while (host.stages.length > 0 && performance.now() < deadline) await sleep(50);
+      await system.at(clusterActor, CLUSTER).leave({ node: system.node }, { deadlineMs: LEAVE_MS });
+      while (host.stages.length > 0 && performance.now() < deadline) await sleep(LEAVE_CHECK_MS);
     } catch (error) {
       log.warn("the first node did not take our leave: {message}", {
         message: toOrreryError(error).message,
@@ -117,12 +132,13 @@ export class Membership {
     }
   }
 
-  /** Who is in the cluster and what serves. */
+  /** The members of the cluster and the deployment that serves. */
   async status(): Promise<ClusterStatus> {
     const { system } = this.#options;
-    return await system.at(clusterActor, CLUSTER).status({}, { deadlineMs: 5_000 });
+    return await system.at(clusterActor, CLUSTER).status({}, { deadlineMs: STATUS_MS });
   }
 
+  /** Asks the first node to take this node as a member. Throws group `cluster`, `join_failed`. */
   async #ask(): Promise<void> {
     const { system, mailbox } = this.#options;
     const member: Member = {
@@ -133,7 +149,7 @@ export class Membership {
     };
     try {
       await system.at(clusterActor, CLUSTER).join(member, {
-        deadlineMs: 10_000,
+        deadlineMs: JOIN_MS,
         signal: this.#abort.signal,
       });
     } catch (error) {
@@ -150,7 +166,7 @@ export class Membership {
     this.pinged();
   }
 
-  /** Joins again until it works; a first node that was restarted has another name. */
+  /** Tries to join until it succeeds; a first node that was restarted has another id. */
   async #rejoin(why: string): Promise<void> {
     if (this.#rejoining) return;
     this.#rejoining = true;
@@ -159,7 +175,8 @@ export class Membership {
     while (!this.#abort.signal.aborted) {
       try {
         const found = await dialSeed(mailbox, seed!);
-        if (found !== directory.seed) host.retireAll(); // another life of the first node: ours begins anew too
+        // The first node was restarted: the deployments that it made are gone.
+        if (found !== directory.seed) host.retireAll();
         directory.seed = found;
         await this.#ask();
         break;

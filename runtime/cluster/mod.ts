@@ -1,16 +1,17 @@
 /**
- * A node's place in its cluster: membership, what it hosts, where actors live, and the placement of
- * the layers.
+ * A node in its cluster: its membership, the deployments that it runs stages of, the directory of
+ * actors, the fetching of weights, and, on the first node, the placement of layers.
  *
  * @module
  */
 export { advertisedHost, checkJoin } from "./addresses.ts";
 export { ClusterDirectory } from "./directory.ts";
-export { weightSource } from "./fetch.ts";
-export { Host, type HostOptions } from "./host.ts";
+export { weightStore } from "./fetch.ts";
+export { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
 export { dialSeed, Membership, type MembershipOptions } from "./membership.ts";
 export {
   fitting,
+  kvBytesPerRow,
   LOADED_SHARE,
   modelShape,
   planAs,

@@ -1,6 +1,6 @@
 /**
- * The first node's placement: asks the members how fast they and their links are, has the planner
- * decide, and says what it did where something could not be measured.
+ * Places layers, on the first node: asks the members how fast they and their links are, lets the
+ * planner decide, and notes in the plan what could not be measured.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import {
   type ActorSystem,
   CLUSTER,
   clusterActor,
+  type DeploymentPlacement,
   type Graph,
   linkReportSchema,
   type Member,
   memberActor,
   OrreryError,
-  type Place,
-  type Placement,
+  type PlaceDeployment,
   toOrreryError,
 } from "../../actors/mod.ts";
 import type { Manifest } from "../../models/mod.ts";
@@ -41,44 +41,47 @@ import { type NodeProfile, nodeProfileSchema } from "../profile/mod.ts";
 
 const log = getLogger(["orrery", "placement"]);
 
-/** A node may take so long to measure itself. */
+/** Milliseconds in which a node must measure itself. */
 const PROFILE_DEADLINE_MS = 300_000;
-/** And so long to find that it has measured already. */
+/** Milliseconds in which a node must answer with a profile that it has already. */
 const KNOWN_DEADLINE_MS = 10_000;
+/** Milliseconds in which a node must measure one link. */
 const PROBE_DEADLINE_MS = 20_000;
-/** Links of large clusters are measured for no longer than this. */
+/** Milliseconds after which no further link is measured, in a large cluster. */
 const PROBES_MS = 60_000;
-/** A node that serves alone measures itself once it has served for so long. */
+/** Milliseconds for which a node that is alone serves before it measures itself. */
 const ALONE_MS = 5_000;
 
-/** A new plan for the same nodes must gain this part of the objective before layers move. */
+/** Gain of the objective, 0 to 1, below which a new plan for the same nodes moves no layers. */
 const LEAST_GAIN = 0.1;
 
 /** Options of a {@linkcode Placer}. */
 export interface PlacerOptions {
+  /** Reaches the members. */
   system: Pick<ActorSystem, "get" | "at" | "node">;
-  /** The model that is placed; this node has it. */
+  /** The model to place; it is in this node's store. */
   manifest: Manifest;
-  /** The draft model, if there is one; this node has it. */
+  /** The draft model, in this node's store too; undefined: there is none. */
   draft?: Manifest;
-  /** Layers by member, in the order in which they joined, instead of a plan. */
+  /** Layers of each member, in the order in which they joined; with them nothing is planned. */
   layers?: LayerRange[];
-  /** @default "planned" */
+  /** Ask the planner, or give every member the same number of layers. @default "planned" */
   placement?: "planned" | "even";
   /** Workload, objective, constraints and decode policy. */
   graph: Graph;
-  /** Chance that a drafted token is accepted, where the graph does not say. @default not known */
+  /** Acceptance rate of drafts, 0 to 1, where the graph has none. @default not known */
   acceptance?: number;
 }
 
 /** See the module's text. */
 export class Placer {
   readonly #options: PlacerOptions;
-  /** Measured links, `from to`. */
+  /** Measured links, by the ids of both nodes: `from to`. */
   readonly #links = new Map<string, { seconds: number; bytesPerS: number }>();
+  /** Fires when a node that is alone measures itself. */
   #alone?: ReturnType<typeof setTimeout>;
   #closed = false;
-  /** The stages of the last plan, and for which devices. */
+  /** The stages of the last plan, and the sorted names of the nodes that it was made for. */
   #serving?: { devices: string; stages: PlanStage[] };
 
   constructor(options: PlacerOptions) {
@@ -89,13 +92,16 @@ export class Placer {
    * Resource `place` of the cluster actor. Throws what the planner throws, and `too_few_nodes`
    * (group `cluster`).
    */
-  readonly place: Place = async (members, options) => {
+  readonly place: PlaceDeployment = async (members, options) => {
     const { shape, ...placed } = await this.#place(members, options);
     const policy = policyOf(this.#options.graph);
     return { ...placed, shape: policy && shape ? { ...shape, policy } : shape };
   };
 
-  async #place(members: Member[], { signal, say }: Parameters<Place>[1]): Promise<Placement> {
+  async #place(
+    members: Member[],
+    { signal, say }: Parameters<PlaceDeployment>[1],
+  ): Promise<DeploymentPlacement> {
     const { layers, placement = "planned" } = this.#options;
     if (layers) return this.#ranges(members, layers);
     if (placement === "even") return this.#even(members);
@@ -114,13 +120,14 @@ export class Placer {
     return await this.#planned(members, { profiles, missing, signal, only });
   }
 
-  /** Ends what is planned for later. */
+  /** Cancels the measurement that a lone node has planned. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#alone);
   }
 
-  #ranges(members: Member[], ranges: LayerRange[]): Placement {
+  /** A placement of the given ranges, each on the member of the same index. */
+  #ranges(members: Member[], ranges: LayerRange[]): DeploymentPlacement {
     if (ranges.length > members.length) {
       throw new OrreryError({
         group: "cluster",
@@ -135,20 +142,24 @@ export class Placer {
     };
   }
 
-  #even(members: Member[]): Placement {
+  /** A placement of layers in equal shares. */
+  #even(members: Member[]): DeploymentPlacement {
     return this.#ranges(members, evenSplit(this.#options.manifest.geometry.layers, members.length));
   }
 
-  /** A node without layers has time to draft; else this one does. */
-  #draft(idle?: Member): Placement["draft"] {
+  /**
+   * Where to draft without a plan: on a member without layers if there is one, else on this node.
+   */
+  #draft(idle?: Member): DeploymentPlacement["draft"] {
     const { draft, system } = this.#options;
     return draft && { node: idle?.node ?? system.node, model: draft.name, source: system.node };
   }
 
+  /** A placement by the planner. Throws what the planner throws. */
   async #planned(
     members: Member[],
     { profiles, missing, signal, only }: Gathered & { signal: AbortSignal; only: boolean },
-  ): Promise<Placement> {
+  ): Promise<DeploymentPlacement> {
     const { system, manifest, draft, graph, acceptance } = this.#options;
     const drafts = draft
       ? (await this.#profiles(members, { model: draft.name, signal, knownOnly: only })).profiles
@@ -175,13 +186,11 @@ export class Placer {
       draft: drafts.size > 0 ? draft : undefined,
     });
     const made = this.#steady(planAs(input, graph), { input, graph });
-    for (const [node, why] of missing) {
-      made.binding.push(
-        `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`,
-      );
-    }
+    const guesses = [...missing].map(([node, why]) =>
+      `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
+    );
     const { branches, concurrent } = input.workload;
-    return placementOf(made, {
+    return placementOf({ ...made, binding: [...made.binding, ...guesses] }, {
       draft: draft && { model: draft.name, source: system.node },
       lanes: branches * concurrent,
       maxBranches: mostBranches(graph),
@@ -189,8 +198,8 @@ export class Placer {
   }
 
   /**
-   * The plan, or the stages that serve: moving layers costs a pause, and measurements err by as
-   * much as a little gain.
+   * The plan, or a plan for the stages that serve already, where the new one gains too little:
+   * moving layers costs a pause, and a small gain may be an error of measurement.
    */
   #steady(made: Plan, { input, graph }: { input: PlanInput; graph: Graph }): Plan {
     const devices = input.devices.map((d) => d.name).sort().join(" ");
@@ -217,18 +226,18 @@ export class Placer {
     const gain = 1 - made.objective_s / same.objective_s;
     if (gain >= LEAST_GAIN) return keep(made);
     const percent = (100 * gain).toFixed(1);
-    for (const stage of same.stages) {
-      stage.why = `serves already; another placement would gain ${percent} % only`;
-    }
-    same.binding.push(
-      `layers stay where they serve: moving them would gain ${percent} %, less than ${
-        100 * LEAST_GAIN
-      } %`,
-    );
-    return keep(same);
+    const why = `serves already; another placement would gain ${percent} % only`;
+    const limit = `layers stay where they serve: moving them would gain ${percent} %, less than ${
+      100 * LEAST_GAIN
+    } %`;
+    return keep({
+      ...same,
+      stages: same.stages.map((stage) => ({ ...stage, why })),
+      binding: [...same.binding, limit],
+    });
   }
 
-  /** Profiles of all members; those at one address share a machine and take turns. */
+  /** Profiles of all members. Members with the same address share a machine and measure in turn. */
   async #profiles(
     members: Member[],
     { model = this.#options.manifest.name, signal, knownOnly }: {
@@ -260,8 +269,8 @@ export class Placer {
   }
 
   /**
-   * Links between all pairs that are not known, one after the other so that they do not disturb
-   * each other.
+   * Measures the links that are not known yet, one after the other, so that no measurement disturbs
+   * another.
    */
   async #probe(members: Member[], signal: AbortSignal): Promise<void> {
     const { system } = this.#options;
@@ -302,8 +311,8 @@ export class Placer {
   }
 
   /**
-   * A node that is alone has nothing to decide at once: it answers first, and learns afterwards
-   * what it can promise.
+   * Plans a measurement for later. A node that is alone has no placement to decide: it serves
+   * first, and measures itself afterwards, for the plan's predictions.
    */
   #measureLater(): void {
     if (this.#alone !== undefined || this.#closed) return;
@@ -330,13 +339,17 @@ export class Placer {
   }
 }
 
+/** What the members answered when they were asked for profiles. */
 interface Gathered {
+  /** Profiles by node. */
   profiles: Map<string, NodeProfile>;
-  /** Why there is none. */
+  /** Why a node has no profile, by node. */
   missing: Map<string, string>;
 }
 
+/** The stages' nodes and layers as text, to compare placements. */
 const layersOf = (stages: PlanStage[]): string =>
   stages.map((s) => `${s.host} ${s.first_layer}-${s.last_layer}`).join();
 
+/** Seconds of one layer for one row. */
 const oneRow = ({ profile }: NodeProfile) => tableSeconds(profile.layer, 1, 0);

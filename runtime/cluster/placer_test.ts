@@ -4,7 +4,7 @@ import {
   memberAddress,
   OrreryError,
   parseGraph,
-  type Place,
+  type PlaceDeployment,
   refsOver,
 } from "../../actors/mod.ts";
 import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
@@ -22,7 +22,10 @@ const members = (...hosts: string[]): Member[] =>
 
 type Asked = { to: string; type: string } & Record<string, unknown>;
 
-/** A placer among nodes whose layers take so many milliseconds, or that refuse to be measured. */
+/**
+ * A placer among nodes. `speeds`: by node, milliseconds of a layer, or the error with which it
+ * refuses to be measured, or null where it has no profile yet.
+ */
 function world(
   speeds: Record<string, number | Error | null>,
   options: Partial<PlacerOptions> = {},
@@ -55,7 +58,7 @@ function world(
   return { asked, said, placer, place, most: () => most };
 }
 
-const stagesOf = (placed: Awaited<ReturnType<Place>>) =>
+const stagesOf = (placed: Awaited<ReturnType<PlaceDeployment>>) =>
   placed.stages.map((s) => `${s.node[0]} ${s.first}-${s.last}`);
 
 Deno.test("Placer.place() measures nodes and links, says so, and places as the planner says", async () => {
@@ -77,7 +80,7 @@ Deno.test("Placer.place() measures a link once, and again only with nodes that a
   assert.equal(probes(), 3);
 });
 
-Deno.test("Layers that serve stay where they are until another placement gains a tenth", async () => {
+Deno.test("Placer.place() keeps layers where they serve until another placement gains a tenth", async () => {
   const speeds = { a: 100, b: 100 };
   const { place } = world(speeds);
   const here = members("10.0.0.1", "10.0.0.2");
@@ -96,7 +99,7 @@ Deno.test("Layers that serve stay where they are until another placement gains a
   );
 });
 
-Deno.test("Nodes of one machine measure themselves one after the other, others at the same time", async () => {
+Deno.test("Placer.place() measures nodes of one machine one after the other, and others at the same time", async () => {
   const same = world({ a: 1, b: 1 });
   await same.place(members("10.0.0.1", "10.0.0.1"));
   assert.equal(same.most(), 1);
@@ -105,7 +108,7 @@ Deno.test("Nodes of one machine measure themselves one after the other, others a
   assert.equal(apart.most(), 2);
 });
 
-Deno.test("A node that cannot be measured is taken to be as slow as the slowest, and the plan says so", async () => {
+Deno.test("Placer.place() takes a node that cannot be measured to be as slow as the slowest, and says so", async () => {
   const refused = new OrreryError({
     group: "engine",
     code: "engine_failed",
@@ -122,7 +125,7 @@ Deno.test("A node that cannot be measured is taken to be as slow as the slowest,
   );
 });
 
-Deno.test("Where no node can be measured, layers are split evenly and there is no plan", async () => {
+Deno.test("Placer.place() splits layers evenly, without a plan, where no node can be measured", async () => {
   const refused = new OrreryError({
     group: "engine",
     code: "engine_failed",
@@ -134,7 +137,7 @@ Deno.test("Where no node can be measured, layers are split evenly and there is n
   assert.equal(placed.plan, undefined);
 });
 
-Deno.test("A node that is alone serves at once, without measuring anything", async () => {
+Deno.test("Placer.place() measures nothing for a node that is alone", async () => {
   const { place, asked, placer } = world({ a: null });
   const placed = await place(members("10.0.0.1"));
   assert.deepEqual(stagesOf(placed), ["a 0-11"]);
@@ -146,7 +149,7 @@ Deno.test("A node that is alone serves at once, without measuring anything", asy
   placer.close();
 });
 
-Deno.test("--layers and --placement even measure nothing", async () => {
+Deno.test("Placer.place() measures nothing for --layers and --placement even", async () => {
   const ranges = world({ a: 1, b: 1 }, { layers: [{ first: 0, last: 2 }, { first: 3, last: 11 }] });
   assert.deepEqual(stagesOf(await ranges.place(members("10.0.0.1", "10.0.0.2"))), [
     "a 0-2",
@@ -164,14 +167,14 @@ Deno.test("--layers and --placement even measure nothing", async () => {
   assert.deepEqual([...ranges.asked, ...even.asked], []);
 });
 
-Deno.test("With --layers the drafter runs at the first node without layers, if there is one", async () => {
+Deno.test("Placer.place() puts the drafter on the first node without layers, with --layers", async () => {
   const draft = { ...manifest, name: "small" };
   const { place } = world({ a: 1, b: 1 }, { layers: [{ first: 0, last: 11 }], draft });
   assert.deepEqual((await place(members("10.0.0.1", "10.0.0.2"))).draft?.node, "b:1:x");
   assert.deepEqual((await place(members("10.0.0.1"))).draft?.node, "a:1:x");
 });
 
-Deno.test("Placer.place() carries what the graph says of requests, planned, split evenly or by --layers", async () => {
+Deno.test("Placer.place() passes the graph's request policy on, planned, split evenly or by --layers", async () => {
   const text = "{ model: made-up, actors: { outline: { router: false } }, " +
     "decode: { mode: plain, draft_length: 2, max_branches: 3, wire: int8 } }";
   const graph = parseGraph(text, { file: "test" });

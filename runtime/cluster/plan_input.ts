@@ -1,12 +1,13 @@
 /**
- * From measurements to the planner and back: profiles and members in, a placement out. Pure.
+ * Turns profiles and members into the planner's input, and its plan into a placement. Pure
+ * functions.
  *
  * @module
  */
 import {
+  type DeploymentPlacement,
   type Graph,
   type Member,
-  type Placement,
   type RequestPolicy,
   type Shape,
   shapeSchema,
@@ -24,19 +25,25 @@ import {
 import { deviceOf, type NodeProfile, type Profile } from "../profile/mod.ts";
 
 /**
- * Private bytes that a session makes of a stored byte: f16 is widened (see
+ * Bytes of memory that the engine takes for each stored byte of weights: f16 is widened (see
  * `models/graph/stage.ts`).
  */
 const MEMORY_FACTOR: Record<Precision, number> = { q4: 1, q8: 1, f16: 1.7, f32: 1 };
 /**
- * A stage may not take more than this share of what its node may use: while it loads, its weights
- * are there twice.
+ * Largest share of its node's memory that a stage may take, 0 to 1: while the stage loads, its
+ * weights are in memory twice.
  */
 export const LOADED_SHARE = 0.5;
-/** Rows in the middle of the default workload: what a draft token's time is taken at. */
+/**
+ * Past rows at which a draft token's time is taken: about the middle of the default workload.
+ */
 const DRAFT_PAST = 512;
+/** Bytes of one element of the engine's KV cache (f32). */
+const KV_ELEMENT_BYTES = 4;
+/** The fastest that an unmeasured link is taken for: a latency of 1 ms, and 100 Mbit/s. */
+const USUAL_LINK = { seconds: 0.001, bytesPerS: 12.5e6 };
 
-/** The model as the planner sees it: sizes in memory, per layer. */
+/** The model as the planner takes it: bytes in memory, and multiplications a row. */
 export function modelShape(manifest: Manifest): ModelShape {
   const { geometry, embedding, layers, head, precision, name } = manifest;
   const bytes = (group: { bytes: number }) => Math.ceil(group.bytes * MEMORY_FACTOR[precision]);
@@ -53,40 +60,50 @@ export function modelShape(manifest: Manifest): ModelShape {
     embedBytes: embedding.bytes, // stays mapped as it is
     headBytes: bytes(head),
     tied: false, // the store has them as two blobs, in different layouts
-    kvBytesPerRow: 2 * geometry.kv_heads * cacheDim(geometry.head_dim) * 4,
+    kvBytesPerRow: kvBytesPerRow(geometry),
     macsPerRow: macs,
     macsPerPastRow: 2 * geometry.heads * geometry.head_dim,
   };
 }
 
-/** Does this name mean this node? Names are node ids, or a node id's part before its port. */
+/** Tells whether `host` of a graph file means this node: its id, or a part before a colon in it. */
 export const meansNode = (host: string, node: string): boolean =>
   node === host || node.startsWith(`${host}:`);
 
-/** A node of a plan to be made. */
+/** Bytes of the keys and values of one row in one layer, as the engine allocates them. */
+export function kvBytesPerRow({ kv_heads, head_dim }: Manifest["geometry"]): number {
+  return 2 * kv_heads * cacheDim(head_dim) * KV_ELEMENT_BYTES;
+}
+
+/** A node that the planner may place stages on. */
 export interface PlannedNode extends NodeProfile {
+  /** The node's id. */
   node: string;
-  /** Profile of the draft model. */
+  /** Profile of the draft model there; undefined: not measured, so no drafter runs there. */
   draft?: Profile;
 }
 
 /**
- * Everything that the planner is told. Throws group `graph`, code `unknown_host` where the graph
+ * The planner's input for measured nodes. Throws group `graph`, code `unknown_host` where the graph
  * names a host that is no member.
  */
 export function planInput(options: {
+  /** The model to place. */
   manifest: Manifest;
+  /** The members, measured. */
   nodes: PlannedNode[];
+  /** Links between the nodes, in the order of `nodes`. */
   links: Links;
+  /** Id of the node where requests enter. */
   coordinator: string;
   /**
-   * Workload, objective, constraints, decode policy; its hosts are node ids, or names before the
-   * port in them.
+   * Workload, objective, constraints and decode policy; its hosts are node ids, or the part of an
+   * id before the port.
    */
   graph: Graph;
-  /** The draft model, profiled on every node that may run it. */
+  /** The draft model; undefined: there is none. */
   draft?: Manifest;
-  /** Chance that a drafted token is accepted, where the graph does not say. */
+  /** Acceptance rate of drafts, 0 to 1, where the graph has none. */
   acceptance?: number;
 }): PlanInput {
   const { manifest, nodes, links, coordinator, draft, acceptance } = options;
@@ -105,8 +122,8 @@ export function planInput(options: {
     model,
     devices,
     links,
-    // A first node that is to do nothing still hands requests on; whoever is planned for is
-    // another.
+    // A first node that the graph excludes still passes requests on, but the plan is made for
+    // requests that enter elsewhere.
     coordinator: graph.constraints.exclude.includes(coordinator) ? undefined : coordinator,
     draft: draft && {
       name: draft.name,
@@ -120,9 +137,9 @@ export function planInput(options: {
 }
 
 /**
- * What holds where the graph does not say, for a plan that is served and for one that is only
- * looked at: drafts of a draft model are accepted as its choice says, and hidden states travel as
- * exactly as the weights are.
+ * Fills in what the graph left out, the same for plans that are served and plans that are only
+ * printed: the acceptance rate of the chosen draft model, and hidden states sent in f32 where the
+ * weights are f32.
  */
 export function withDefaults(
   input: PlanInput,
@@ -139,20 +156,19 @@ export function withDefaults(
 }
 
 /**
- * Plans, and says of the exact wire that nobody asked for why it is taken. Throws what the planner
- * throws.
+ * The plan for this input. Where {@linkcode withDefaults} chose the wire format and not the user,
+ * the plan says why. Throws what the planner throws.
  */
 export function planAs(input: PlanInput, { decode }: Graph): Plan {
   const made = plan(input);
-  if (input.wire === "f32" && decode.wire === "auto") {
-    made.wire.why = "the weights are f32, and so a split changes no bit";
-  }
-  return made;
+  if (input.wire !== "f32" || decode.wire !== "auto") return made;
+  const why = "the weights are f32, and so a split changes no bit";
+  return { ...made, wire: { ...made.wire, why } };
 }
 
 /**
- * The graph with node ids for the names of hosts; a name that means no node stays, for the planner
- * to refuse.
+ * The graph with node ids in place of host names. A name that means no node stays as it is: the
+ * planner then refuses it.
  */
 function withNodes(graph: Graph, nodes: string[]): Graph {
   const all = (host: string) => {
@@ -183,19 +199,19 @@ function withNodes(graph: Graph, nodes: string[]): Graph {
 }
 
 /**
- * A plan as a placement; a draft model that is there goes to the plan's host, or to the
- * coordinator's.
+ * The placement of a plan. The drafter runs where the plan says, or else where requests enter.
  */
 export function placementOf(
   plan: Plan,
   { draft, lanes, maxBranches }: {
+    /** The draft model and the node that has it; undefined: there is none. */
     draft?: { model: string; source: string };
-    /** Branches of a request times requests at once, as the plan was made for. */
+    /** Lanes that the plan was made for: branches of a request times requests at once. */
     lanes: number;
-    /** As the user says. */
+    /** The user's limit of outline branches; undefined: the plan decides. */
     maxBranches?: number;
   },
-): Placement {
+): DeploymentPlacement {
   const { branches } = plan;
   const usual = shapeSchema.parse({});
   return {
@@ -208,7 +224,7 @@ export function placementOf(
     shape: {
       pieces: plan.piece_buckets,
       draft_length: plan.draft.length,
-      // A plan for one lane says nothing about requests with more.
+      // A plan for a single lane says nothing about requests with several: they get the defaults.
       max_branches: maxBranches ?? (lanes > 1 ? branches.in_flight : usual.max_branches),
       rows_per_frame: lanes > 1 ? branches.rows_per_frame : usual.rows_per_frame,
       wire: plan.wire.format,
@@ -219,7 +235,8 @@ export function placementOf(
 }
 
 /**
- * How requests run where nothing was planned: as the graph says, else as exact as the weights are.
+ * How requests run where nothing was planned: as the graph says, else with defaults, and hidden
+ * states in f32 where the weights are f32.
  */
 export function unplannedShape(precision: Precision, graph: Graph): Shape {
   const { wire } = graph.decode;
@@ -229,13 +246,13 @@ export function unplannedShape(precision: Precision, graph: Graph): Shape {
   });
 }
 
-/** Branches at once as the graph limits them; undefined: it does not. */
+/** The graph's limit of outline branches that run at once; undefined: it has none. */
 export function mostBranches({ actors, decode }: Graph): number | undefined {
   const limits = [decode.max_branches, actors.outline?.max_branches].filter((n) => n !== undefined);
   return limits.length > 0 ? Math.min(...limits) : undefined;
 }
 
-/** What the graph says of requests that do not say; undefined: nothing. */
+/** The graph's defaults for requests that leave a field out; undefined: it has none. */
 export function policyOf({ actors: { outline }, decode }: Graph): RequestPolicy | undefined {
   const { mode, draft_length } = decode;
   const policy: RequestPolicy = {
@@ -248,8 +265,8 @@ export function policyOf({ actors: { outline }, decode }: Graph): RequestPolicy 
 }
 
 /**
- * Links between all members from what was measured, pair by pair; a pair that was not is as slow as
- * the slowest that was.
+ * Links between all members. A pair that was not measured is taken to be as slow as the slowest
+ * measured one, and no faster than {@linkcode USUAL_LINK}.
  */
 export function linkMatrix(
   members: Pick<Member, "node">[],
@@ -258,21 +275,22 @@ export function linkMatrix(
   const pairs = members.map((from) => members.map((to) => measured(from.node, to.node)));
   const known = pairs.flat().filter((link) => link !== undefined);
   const worst = {
-    seconds: Math.max(0.001, ...known.map((link) => link.seconds)),
-    bytesPerS: Math.min(12.5e6, ...known.map((link) => link.bytesPerS)),
+    seconds: Math.max(USUAL_LINK.seconds, ...known.map((link) => link.seconds)),
+    bytesPerS: Math.min(USUAL_LINK.bytesPerS, ...known.map((link) => link.bytesPerS)),
   };
   const matrix = (of: "seconds" | "bytesPerS", same: number) =>
     pairs.map((row, i) => row.map((link, j) => i === j ? same : (link ?? worst)[of]));
   return { seconds: matrix("seconds", 0), bytesPerS: matrix("bytesPerS", Infinity) };
 }
 
-/** A workload no longer than the model's context (in rows). */
+/** The workload, shortened where its rows exceed the model's `context` (rows). */
 export function fitting(workload: Graph["workload"], context: number): Graph["workload"] {
   const output_tokens = Math.min(workload.output_tokens, Math.floor(context / 2));
   const prompt_tokens = Math.min(workload.prompt_tokens, context - output_tokens);
   return { ...workload, output_tokens, prompt_tokens };
 }
 
+/** Bytes of a draft model with the KV cache of all concurrent requests. */
 function draftBytes(
   draft: Manifest,
   { prompt_tokens, output_tokens, concurrent }: Graph["workload"],
@@ -282,7 +300,7 @@ function draftBytes(
   return weights + concurrent * (prompt_tokens + output_tokens) * layers * kvBytesPerRow;
 }
 
-/** Seconds of a token of a draft model, on its own profile. */
+/** Seconds that a draft model takes for one token, by its profile. */
 export function secondsPerToken(draft: Manifest, { layer, embed, head, frame_s }: Profile): number {
   const past = Math.min(DRAFT_PAST, draft.geometry.context - 1);
   return frame_s + tableSeconds(embed, 1, 0) + tableSeconds(head, 1, 0) +

@@ -15,7 +15,7 @@ import {
 const manifest = madeUpManifest();
 const LAN = { seconds: 0.0002, bytesPerS: 100e6 };
 
-/** Input for nodes `a:1:x`, `b:1:x` ... whose layers take so many milliseconds a row. */
+/** Input for nodes `a:1:x`, `b:1:x` ...; `speeds` are milliseconds of a layer for a row. */
 function input(speeds: number[], { graph = "model: made-up", memory = 2e9 } = {}) {
   const nodes = speeds.map((ms, i) => ({
     node: `${"abcd"[i]}:1:x`,
@@ -32,25 +32,25 @@ function input(speeds: number[], { graph = "model: made-up", memory = 2e9 } = {}
   });
 }
 
-/** Layers by host. */
+/** Number of layers by node. */
 const layers = (made: ReturnType<typeof plan>) =>
   Object.fromEntries(made.stages.map((s) => [s.host[0], s.last_layer - s.first_layer + 1]));
 
-Deno.test("A node that is slower gets fewer layers", () => {
+Deno.test("planInput() gives a slower node fewer layers", () => {
   const made = plan(input([2, 4], { graph: "{ model: made-up, objective: throughput }" }));
   const { a, b } = layers(made);
   assert.equal(a + b, 12);
   assert.ok(a > b, JSON.stringify(layers(made)));
 });
 
-Deno.test("A node that is far slower stays idle, and the plan says why", () => {
+Deno.test("planInput() lets a far slower node stay idle, and the plan says why", () => {
   const made = plan(input([1, 200]));
   assert.deepEqual(layers(made), { a: 12 });
   assert.equal(made.idle[0].host, "b:1:x");
   assert.ok(made.idle[0].why.length > 10);
 });
 
-Deno.test("When the other node is the fast one, all layers may go there alone", () => {
+Deno.test("planInput() lets all layers go to another node that is far faster", () => {
   const made = plan(input([200, 1]));
   assert.deepEqual(layers(made), { b: 12 });
   assert.equal(made.coordinator, "a:1:x");
@@ -58,7 +58,7 @@ Deno.test("When the other node is the fast one, all layers may go there alone", 
   assert.deepEqual(placed.stages, [{ node: "b:1:x", first: 0, last: 11 }]);
 });
 
-Deno.test("No stage needs more than half of what its node may use, as weights are there twice while they load", () => {
+Deno.test("planInput() gives stages half of their node's memory, as weights are there twice while they load", () => {
   const made = plan(input([1, 1], { memory: 160e6 }));
   assert.equal(made.stages.length, 2);
   for (const { weight_bytes } of made.stages) {
@@ -66,7 +66,7 @@ Deno.test("No stage needs more than half of what its node may use, as weights ar
   }
 });
 
-Deno.test("A graph names nodes by the part before the port", () => {
+Deno.test("planInput() finds a graph's hosts by the part of a node's id before the port", () => {
   const graph =
     "{ model: made-up, constraints: { pin: [{ host: b, layers: 4-7 }], exclude: [c] } }";
   const made = plan(input([1, 50, 1], { graph }));
@@ -74,18 +74,18 @@ Deno.test("A graph names nodes by the part before the port", () => {
   assert.ok(made.stages.every((s) => s.host !== "c:1:x"));
 });
 
-Deno.test("A first node that is excluded computes nothing", () => {
+Deno.test("planInput() gives no layers to a first node that is excluded", () => {
   const graph = "{ model: made-up, constraints: { exclude: [a] } }";
   const made = plan(input([1, 50], { graph }));
   assert.deepEqual(layers(made), { b: 12 });
 });
 
-Deno.test("A graph that names a host that is no member is refused by its name", () => {
+Deno.test("planInput() refuses a graph whose host is no member, and names it", () => {
   const graph = "{ model: made-up, constraints: { exclude: [elsewhere] } }";
   assert.throws(() => input([1, 1], { graph }), /"elsewhere"/);
 });
 
-Deno.test("A placement carries pieces, wire and KV rows of its plan, and defaults for lanes that were not planned", () => {
+Deno.test("placementOf() carries pieces, wire and KV rows of the plan, and defaults for lanes that were not planned", () => {
   const made = plan(input([2, 2]));
   const placed = placementOf(made, { draft: { model: "small", source: "a:1:x" }, lanes: 1 });
   assert.deepEqual(placed.shape!.pieces, made.piece_buckets);
@@ -96,7 +96,7 @@ Deno.test("A placement carries pieces, wire and KV rows of its plan, and default
   assert.equal(placed.plan!.model, "made-up");
 });
 
-Deno.test("Models that are stored in f32 travel in f32, whatever the links", () => {
+Deno.test("planInput() sends hidden states in f32 for a model stored in f32, whatever the links", () => {
   const exact = { ...manifest, precision: "f32" as const };
   const nodes = [{ node: "a:1:x", profile: madeUpProfile(exact, 1), memory_bytes: 2e9 }];
   const links = linkMatrix(nodes, () => undefined);
@@ -107,7 +107,7 @@ Deno.test("Models that are stored in f32 travel in f32, whatever the links", () 
   );
 });
 
-Deno.test("linkMatrix() takes a link that was not measured to be as slow as the slowest that was", () => {
+Deno.test("linkMatrix() takes an unmeasured link to be as slow as the slowest measured one", () => {
   const members = ["a", "b", "c"].map((node) => ({ node }));
   const known = (from: string, to: string) =>
     from + to === "ab" ? { seconds: 0.02, bytesPerS: 1e6 } : undefined;
@@ -117,7 +117,7 @@ Deno.test("linkMatrix() takes a link that was not measured to be as slow as the 
   assert.equal(bytesPerS[2][0], 1e6);
 });
 
-Deno.test("modelShape() counts a layer's matrices and the KV of a row", () => {
+Deno.test("modelShape() counts a layer's matrices and the KV bytes of a row", () => {
   const shape = modelShape(manifest);
   assert.equal(shape.macsPerRow, 2048 * 512);
   assert.equal(shape.kvBytesPerRow, 2 * 2 * 64 * 4);
@@ -126,7 +126,7 @@ Deno.test("modelShape() counts a layer's matrices and the KV of a row", () => {
 
 const read = (text: string) => parseGraph(text, { file: "test" });
 
-Deno.test("policyOf() has what the graph says of requests that do not say, and nothing else", () => {
+Deno.test("policyOf() has the graph's defaults for requests, and nothing else", () => {
   assert.equal(policyOf(read("model: m")), undefined);
   assert.equal(policyOf(read("{ model: m, actors: { outline: { max_branches: 3 } } }")), undefined);
   const templates = { outline: "List: {question}", point: "Tell {point}" };
@@ -147,7 +147,7 @@ Deno.test("policyOf() has what the graph says of requests that do not say, and n
   });
 });
 
-Deno.test("A deployment that nobody planned has the graph's wire and branches too", () => {
+Deno.test("unplannedShape() has the graph's wire and branches too", () => {
   const shape = unplannedShape(
     "f32",
     read("{ model: m, decode: { wire: int8, max_branches: 3 } }"),
@@ -161,7 +161,7 @@ Deno.test("A deployment that nobody planned has the graph's wire and branches to
   assert.equal(unplannedShape("q4", usual).max_branches, 8);
 });
 
-Deno.test("The graph's branches are the least of its limits; a default mode without outlines limits nobody who asks for one", () => {
+Deno.test("mostBranches() is the least of the graph's limits; a default mode without outlines is no limit", () => {
   assert.equal(
     mostBranches(
       read("{ model: m, actors: { outline: { max_branches: 5 } }, decode: { max_branches: 7 } }"),

@@ -59,8 +59,11 @@ export interface GatewayOptions {
 /** Weight of the newest answer in the mean length. */
 const NEWEST = 0.1;
 
-interface Served {
+/** What answers new requests. */
+export interface Served {
+  /** Its tokenizer, templates and defaults. */
   model: ServedModel;
+  /** Its stages. */
   deployment: Deployment;
 }
 
@@ -72,8 +75,20 @@ interface Experience {
   answerTokens?: number;
 }
 
-/** See the module's text; the contract is {@linkcode Generator}. */
-export class Gateway implements Generator {
+/** How the cluster tells a node which deployment its requests use. */
+export interface ServingControl {
+  /** New requests use this deployment; undefined: none can be answered, and `reason` says why. */
+  serve(served: Served | undefined, reason: string): void;
+  /** Whether a request of this deployment (its id) is running. */
+  runs(deployment: string): boolean;
+  /** Fails the requests that have a stage at this node, which is gone. */
+  nodeLost(node: string): void;
+}
+
+/**
+ * See the module's text; the contracts are {@linkcode Generator} and {@linkcode ServingControl}.
+ */
+export class Gateway implements Generator, ServingControl {
   readonly #options: GatewayOptions;
   readonly #running = new Map<string, Served & { request: GenerateRequest }>();
   /** By deployment: another placement has other costs. */
@@ -87,9 +102,6 @@ export class Gateway implements Generator {
     this.#options = options;
   }
 
-  /**
-   * New requests go to this deployment of this model; undefined: nothing can be answered, and why.
-   */
   serve(served: Served | undefined, reason: string): void {
     this.#served = served;
     this.#reason = reason;
@@ -113,7 +125,6 @@ export class Gateway implements Generator {
     clearTimeout(timer);
   }
 
-  /** Is a generation of this deployment under way? */
   runs(deployment: string): boolean {
     return [...this.#running.values()].some((served) => served.deployment.id === deployment);
   }
@@ -161,7 +172,6 @@ export class Gateway implements Generator {
     };
   }
 
-  /** A node is gone: generations with a stage there cannot go on. */
   nodeLost(node: string): void {
     for (const [to, { deployment }] of this.#running) {
       if (!deployment.stages.some((s) => s.node === node)) continue;
@@ -244,9 +254,7 @@ export class Gateway implements Generator {
       arbiter: arbiterAddress(id, this.#options.system.node),
       stages: stages.length,
       nodes: new Set([...stages.map((s) => s.node), ...(draft ? [draft.node] : [])]).size,
-      // The arbiter cuts prompts, not the generation; with a context of 2^20 rows the pieces are
-      // thousands of numbers, which each request would carry.
-      shape: { ...shape, pieces: [] },
+      shape,
       ...(draft && { drafter: drafterAddress(id) }),
       measured,
       answer_tokens: answerTokens,

@@ -5,7 +5,7 @@
  * @module
  */
 export { Admission } from "./admission.ts";
-export { Gateway, type GatewayOptions } from "./gateway.ts";
+export { Gateway, type GatewayOptions, type Served, type ServingControl } from "./gateway.ts";
 export {
   type DraftChoice,
   EMBEDDED,

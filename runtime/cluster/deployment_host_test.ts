@@ -22,9 +22,9 @@ import { inFolder } from "../../tests/support/store_folder.ts";
 import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import { ToyEngine } from "../../tests/support/toy_engine.ts";
 import { systemClock } from "../../actors/mod.ts";
-import { Host, type HostOptions } from "./host.ts";
+import { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
 
-Deno.test("Host.retire() reaches a stage that is busy for longer than any message may wait", async () => {
+Deno.test("DeploymentHost.retire() reaches a stage that is busy for longer than any message may wait", async () => {
   const sim = new Simulation({ seed: 1 });
   const system = sim.node("n1", directoryOf(() => "n1"));
   system.register(stageActor, {
@@ -41,13 +41,13 @@ Deno.test("Host.retire() reaches a stage that is busy for longer than any messag
     tokenizer: () => Promise.resolve({}),
     chatTemplate: () => Promise.resolve({}),
   };
-  const host = new Host({
+  const host = new DeploymentHost({
     system,
     directory: { learn() {} },
     store: { get: () => Promise.resolve(stored) },
     mailbox: { peers: () => [] },
     gateway: { runs: () => false },
-  } as unknown as HostOptions);
+  } as unknown as DeploymentHostOptions);
   const deployment = deploymentSchema.parse({
     id: "d",
     model: "m",
@@ -86,9 +86,11 @@ Deno.test("Host.retire() reaches a stage that is busy for longer than any messag
   host.close();
 });
 
-/** A host with a real store, engines and actors, alone in its cluster. */
+/**
+ * Runs `run` with a DeploymentHost that has a real store, engines and actors, and no other node.
+ */
 async function withHost(
-  run: (system: ActorSystem, host: Host, deployment: Deployment) => Promise<void>,
+  run: (system: ActorSystem, host: DeploymentHost, deployment: Deployment) => Promise<void>,
 ) {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));
@@ -104,7 +106,7 @@ async function withHost(
       clock: systemClock,
       random: Math.random,
     });
-    const host = new Host({
+    const host = new DeploymentHost({
       system,
       directory: { ...directory, learn() {} },
       store,
@@ -112,7 +114,7 @@ async function withHost(
       gateway: { runs: () => false },
       memoryBytes: 2 ** 28,
       threads: 1,
-    } as unknown as HostOptions);
+    } as unknown as DeploymentHostOptions);
     system.register(stageActor, {
       config: stageActor.config.parse({}),
       resources: (to) => ({ engine: () => host.loadStage(to) }),
@@ -159,7 +161,7 @@ async function draft(
   return { type: received!.type, body: received!.body };
 }
 
-Deno.test("Host.prepare() makes a drafter of the draft model, Host.retire() ends it", async () => {
+Deno.test("DeploymentHost.prepare() loads the draft model as a drafter, and DeploymentHost.retire() ends it", async () => {
   await withHost(async (system, host, deployment) => {
     await host.prepare(deployment, new AbortController().signal);
     const active = () => system.status().map((a) => a.address).sort();
@@ -189,7 +191,7 @@ Deno.test("Host.prepare() makes a drafter of the draft model, Host.retire() ends
   });
 });
 
-Deno.test("Host.prepare() goes on without a draft model that cannot be had, and its drafter says so", async () => {
+Deno.test("DeploymentHost.prepare() goes on without a draft model that is missing, and its drafter says so", async () => {
   await withHost(async (system, host, deployment) => {
     deployment.draft!.model = "no such model";
     await host.prepare(deployment, new AbortController().signal);

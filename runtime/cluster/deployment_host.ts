@@ -1,6 +1,6 @@
 /**
- * What a node does when the cluster tells it: prepare stages, adopt a deployment, let an old one
- * go.
+ * What a node does when the cluster tells it to: prepare the stages of a deployment, adopt the
+ * deployment for new requests, and retire an old one.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import {
   drafterActor,
   drafterAddress,
   type LoadedDraft,
-  type MemberHost,
+  type MemberDuties,
   OrreryError,
   parseAddress,
   stageActor,
@@ -19,7 +19,7 @@ import {
 } from "../../actors/mod.ts";
 import { buildStageGraph, type ModelStore, type StoredModel } from "../../models/mod.ts";
 import { loadEngine, usualThreads } from "../engine/mod.ts";
-import { type Gateway, ServedModel } from "../serve/mod.ts";
+import { ServedModel, type ServingControl } from "../serve/mod.ts";
 import type { Mailbox } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import { ensureModel } from "./fetch.ts";
@@ -28,66 +28,78 @@ const log = getLogger(["orrery", "cluster"]);
 
 /** Milliseconds that a stage or a drafter may take to load. */
 const WARM_MS = 600_000;
-/** Share of the free memory that arenas may take. */
+/** Share of the free memory that the arenas of a stage may take, 0 to 1. */
 const ARENA_SHARE = 0.25;
 /**
- * Loading a stage takes its weights once mapped and at most once more while the engine packs them.
+ * Memory that loading a stage takes, in multiples of its weights: they are mapped once, and at most
+ * once more while the engine packs them.
  */
 const LOAD_FACTOR = 2;
 
 /**
- * Links to nodes that no deployment names end after so long, not at once: between two placements a
- * node may be named by none (two that join together; one that leaves and waits for its last word).
+ * Milliseconds after which links to nodes that no deployment names are ended. They are not ended at
+ * once, because between two placements no deployment may name a node (two nodes that join together;
+ * a node that leaves and waits for its last message).
  */
 const PART_MS = 60_000;
 
-/** Options of a {@linkcode Host}. */
-export interface HostOptions {
+/** Options of a {@linkcode DeploymentHost}. */
+export interface DeploymentHostOptions {
+  /** Its actors; the stages and drafters among them are loaded here. */
   system: ActorSystem;
-  directory: ClusterDirectory;
+  /** Learns where the actors of a deployment are. */
+  directory: Pick<ClusterDirectory, "learn" | "seed">;
+  /** Where models are found, and stored when they are fetched. */
   store: ModelStore;
-  mailbox: Mailbox;
-  gateway: Gateway;
-  /** @default by the size of the stage */
+  /** Its links are opened and ended as deployments name nodes. */
+  mailbox: Pick<Mailbox, "addPeer" | "removePeer" | "peers">;
+  /** Is told which deployment serves new requests. */
+  gateway: ServingControl;
+  /** Threads of a stage's engine. @default by the bytes of the stage's weights */
   threads?: number;
-  /** Do engine threads without work spin? */
+  /** Do engine threads without work spin? @default false */
   spinning?: boolean;
-  /** Bytes that stages may use in all. @default what is free */
+  /** Bytes that all stages together may use. @default the free memory */
   memoryBytes?: number;
-  /** Told of each change of what is served. */
+  /**
+   * Called when the served deployment changes; undefined: nothing is served, and `reason` says why.
+   */
   onServe?: (deployment: Deployment | undefined, reason: string) => void;
 }
 
 /** See the module's text. */
-export class Host implements MemberHost {
-  readonly #options: HostOptions;
+export class DeploymentHost implements MemberDuties {
+  readonly #options: DeploymentHostOptions;
+  /** Deployments that were prepared and not retired, with their models; by deployment. */
   readonly #models = new Map<
     string,
     { deployment: Deployment; stored: StoredModel; served: ServedModel }
   >();
-  /** Draft models of deployments whose drafter is here. */
+  /** Draft models of the deployments whose drafter is at this node, by deployment. */
   readonly #drafts = new Map<string, StoredModel>();
-  /** Bytes set aside for each loaded stage. */
+  /** Bytes reserved for each loaded stage or drafter (weights and arenas), by address. */
   readonly #loadedBytes = new Map<string, number>();
-  /** Deployments that were let go, until the last of their requests is over. */
+  /** Retired deployments of which a stage is still loaded or a request still runs. */
   readonly #parting = new Map<string, Deployment>();
+  /** Fires when links are checked next; undefined: no deployment is parting. */
   #partTimer?: ReturnType<typeof setTimeout>;
-  /** Deployments whose weights are being fetched. */
+  /** Deployments that are being prepared: their weights are fetched from other nodes. */
   readonly #preparing = new Set<Deployment>();
-  /** Nodes to which this one keeps links because a deployment names them. */
+  /** Nodes to which links were opened because a deployment names them. */
   readonly #met = new Set<string>();
 
-  constructor(options: HostOptions) {
+  constructor(options: DeploymentHostOptions) {
     this.#options = options;
   }
 
-  /** Addresses of the stages that are loaded here, of any deployment. */
+  /** Addresses of the stages that are loaded at this node, of any deployment. */
   get stages(): string[] {
     return this.#options.system.status().map((a) => a.address).filter((to) =>
       parseAddress(to).kind === "stage"
     );
   }
 
+  /** Fetches what is missing, and loads this node's stages and drafter of the deployment. */
   async prepare(deployment: Deployment, signal: AbortSignal): Promise<void> {
     const { system, directory, store } = this.#options;
     this.#meet(deployment);
@@ -107,8 +119,8 @@ export class Host implements MemberHost {
       const same = [...this.#models.values()].find((m) =>
         JSON.stringify(m.stored.manifest) === text
       );
-      // Another placement of the same model: its tokenizer, seconds of parsing for a large one, is
-      // here already.
+      // Another deployment of the same model has its tokenizer already; parsing a large one takes
+      // seconds.
       const served = same?.served ?? await ServedModel.open(stored);
       this.#models.set(deployment.id, { deployment, stored, served });
       if (deployment.draft?.node === system.node) await this.#fetchDraft(deployment, signal);
@@ -126,6 +138,7 @@ export class Host implements MemberHost {
     }
   }
 
+  /** Fetches the whole draft model; without it the deployment goes on undrafted. */
   async #fetchDraft(deployment: Deployment, signal: AbortSignal): Promise<void> {
     const { system, store } = this.#options;
     const { id, draft, model } = deployment;
@@ -150,7 +163,7 @@ export class Host implements MemberHost {
     }
   }
 
-  /** A deployment without its drafter is slower, not wrong. */
+  /** Goes on without a drafter: the deployment is then slower, its answers are the same. */
   #undrafted({ id, draft }: Deployment, error: unknown, signal: AbortSignal): void {
     signal.throwIfAborted();
     this.#drafts.delete(id);
@@ -161,11 +174,12 @@ export class Host implements MemberHost {
     });
   }
 
+  /** Serves new requests with this deployment; undefined: with none, and `reason` says why. */
   adopt(deployment: Deployment | undefined, reason: string): void {
     const { gateway, onServe } = this.#options;
     const entry = deployment && this.#models.get(deployment.id);
     if (deployment && entry) {
-      entry.deployment = deployment; // the same stages, perhaps other members
+      entry.deployment = deployment; // the same stages; the members may differ
       this.#meet(deployment);
     }
     const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
@@ -173,6 +187,7 @@ export class Host implements MemberHost {
     onServe?.(entry?.deployment, why);
   }
 
+  /** Lets the stages of deployment `id` end once their requests are over. */
   retire(id: string): void {
     const { system } = this.#options;
     const entry = this.#models.get(id);
@@ -183,24 +198,29 @@ export class Host implements MemberHost {
       for (const { address: to } of system.status()) {
         const { deployment, kind } = parseAddress(to);
         if (deployment !== id || !(kind === "stage" || kind === "drafter")) continue;
-        // No deadline, as a busy stage comes to it late; not awaited, as a full one must not hold
-        // this node's member up.
-        void system.tell(to, { type: "retire" }).catch(() => {}); // it has ended by itself
+        // No deadline: a busy stage takes the message late. Not awaited: a full mailbox must not
+        // hold up this node's member actor.
+        // It fails where the actor has ended by itself.
+        void system.tell(to, { type: "retire" }).catch(() => {});
       }
       this.#partTimer ??= setTimeout(() => this.#part(), PART_MS);
     }
   }
 
-  /** Lets go of every deployment: the cluster that made them is no more. */
+  /** Retires every deployment: the cluster that made them has ended. */
   retireAll(): void {
     for (const id of [...this.#models.keys()]) this.retire(id);
   }
 
+  /** Fails the requests that run through a node that is gone. */
   nodeLost(node: string): void {
     this.#options.gateway.nodeLost(node);
   }
 
-  /** The `engine` resource of stage actors. */
+  /**
+   * Loads a stage's engine, for resource `engine` of stage actors. Throws group `cluster`:
+   * `retired`, `not_enough_memory`.
+   */
   async loadStage(to: string): Promise<StageEngine> {
     const { deployment: id, key } = parseAddress(to);
     const entry = this.#models.get(id);
@@ -216,7 +236,10 @@ export class Host implements MemberHost {
     return await this.#load(to, entry.stored, stage);
   }
 
-  /** The `engine` resource of drafters: the whole draft model as one stage. */
+  /**
+   * Loads a whole draft model as one stage, for resource `engine` of drafters. Throws as
+   * `loadStage`, and `no_draft` where the draft model could not be fetched.
+   */
   async loadDraft(to: string): Promise<LoadedDraft> {
     const { system } = this.#options;
     const { deployment: id } = parseAddress(to);
@@ -239,6 +262,7 @@ export class Host implements MemberHost {
     return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };
   }
 
+  /** Loads layers of a stored model into an engine, within the memory that is left. */
   async #load(
     to: string,
     { manifest, blobsDir }: StoredModel,
@@ -267,6 +291,7 @@ export class Host implements MemberHost {
     });
   }
 
+  /** Bytes that one more stage may use: the free memory, or what is left of the user's limit. */
   #memoryLeft(): number {
     const { available } = Deno.systemMemoryInfo();
     const { memoryBytes = available, system } = this.#options;
@@ -279,7 +304,7 @@ export class Host implements MemberHost {
     return Math.min(available, memoryBytes - loaded);
   }
 
-  /** Links to the nodes that this one will talk to. */
+  /** Opens links to the other members of a deployment. */
   #meet(deployment: Deployment): void {
     const { mailbox, system } = this.#options;
     for (const m of deployment.members) {
@@ -290,8 +315,8 @@ export class Host implements MemberHost {
   }
 
   /**
-   * Ends the links to nodes that no deployment names any more; one whose requests still run names
-   * its nodes until they end.
+   * Ends the links to nodes that no deployment names any more. A retired deployment counts until
+   * its requests are over.
    */
   #part(): void {
     const { mailbox, directory, gateway } = this.#options;
@@ -315,11 +340,12 @@ export class Host implements MemberHost {
     if (this.#parting.size > 0) this.#partTimer = setTimeout(() => this.#part(), PART_MS);
   }
 
-  /** Stops watching old deployments. */
+  /** Ends the timer that checks retired deployments. */
   close(): void {
     clearTimeout(this.#partTimer);
   }
 
+  /** This node's stages of a deployment, each with its index. */
   #mine(deployment: Deployment) {
     return deployment.stages
       .map((stage, index) => ({ stage, index }))
@@ -328,14 +354,18 @@ export class Host implements MemberHost {
 }
 
 /**
- * Bytes for arenas beside a stage's weights. Throws group `cluster`, `not_enough_memory` (metadata:
- * `node`, `needed_bytes`, `available_bytes`) when the weights do not fit.
+ * Bytes that a stage's arenas may take beside its weights. Throws group `cluster`, code
+ * `not_enough_memory` (metadata: `node`, `needed_bytes`, `available_bytes`) where the weights do
+ * not fit.
  */
 export function stageBudget(options: {
+  /** Bytes of the stage's weights. */
   weightBytes: number;
   /** Bytes that the node may still use. */
   memory: number;
+  /** The stage, for the error: its node, its first and its last layer. */
   stage: { node: string; first: number; last: number };
+  /** Name of the model, for the error. */
   model: string;
 }): number {
   const { weightBytes, memory, stage, model } = options;

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import {
+  arbiterAddress,
+  CLUSTER,
+  customAddress,
+  type Deployment,
+  deploymentSchema,
+  drafterAddress,
+  freshAddress,
+  hasCode,
+  memberAddress,
+  stageAddress,
+  weightsAddress,
+} from "../../actors/mod.ts";
+import { ClusterDirectory } from "./directory.ts";
+
+const deployment = (id: string): Deployment =>
+  deploymentSchema.parse({
+    id,
+    model: "m",
+    source: "n1",
+    stages: [{ node: "n2", first: 0, last: 1 }, { node: "n3", first: 2, last: 3 }],
+    draft: { node: "n4", model: "d", source: "n1" },
+    members: [],
+  });
+
+function directory(...ids: string[]): ClusterDirectory {
+  const made = new ClusterDirectory("n2");
+  made.seed = "n1";
+  for (const id of ids) made.learn(deployment(id));
+  return made;
+}
+
+Deno.test("ClusterDirectory.resolve() finds every kind of actor without asking another node", () => {
+  const known = directory("d");
+  const nodes = {
+    [CLUSTER]: "n1",
+    [customAddress("guard")]: "n1",
+    [memberAddress("n9")]: "n9",
+    [weightsAddress("n9")]: "n9",
+    [arbiterAddress("d", "n9")]: "n9",
+    [stageAddress("d", 0)]: "n2",
+    [stageAddress("d", 1)]: "n3",
+    [drafterAddress("d")]: "n4",
+    [freshAddress("n9", "generation")]: "n9",
+  };
+  for (const [to, node] of Object.entries(nodes)) {
+    assert.deepEqual(known.resolve(to), { node, epoch: 1 }, to);
+  }
+});
+
+Deno.test("ClusterDirectory.resolve() throws no_owner for an address that it cannot place", () => {
+  const known = directory("d");
+  for (
+    const to of [
+      stageAddress("d", 2),
+      stageAddress("other", 0),
+      drafterAddress("other"),
+      "default/generation/x",
+    ]
+  ) {
+    assert.throws(() => known.resolve(to), (error) => hasCode(error, "no_owner"), to);
+  }
+});
+
+Deno.test("ClusterDirectory.learn() forgets deployments that are 16 older than the newest", () => {
+  const known = directory(...Array.from({ length: 17 }, (_, i) => `d${i}`));
+  assert.throws(() => known.resolve(stageAddress("d0", 0)), (error) => hasCode(error, "no_owner"));
+  assert.equal(known.resolve(stageAddress("d1", 0)).node, "n2");
+});
