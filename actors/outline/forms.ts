@@ -1,12 +1,14 @@
 /**
- * Lists that are not written as lines with numbers, made into such lines: tables, JSON, HTML,
- * LaTeX, emoji, and ordinals in running text.
+ * Rewrites lists of other forms as lines with numbers or bullets: tables, JSON, HTML, LaTeX, emoji,
+ * and
+ * ordinals in running text.
  *
  * @module
  */
 
 /**
- * Removes what is not part of the answer, and writes every list form as numbered or bulleted lines.
+ * Removes what is not part of the answer, as a model's thoughts, and rewrites lists of every form
+ * as numbered or bulleted lines.
  */
 export function plainLists(text: string): string {
   const bare = text.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n").replace(
@@ -14,7 +16,7 @@ export function plainLists(text: string): string {
     " ",
   )
     .replace(/<(think|thinking|reasoning)>[\s\S]*?(?:<\/\1>|$)/gi, "");
-  // A numbered list may speak of JSON and HTML; then these are text.
+  // In a text that already has a list of lines, JSON and HTML are part of the points' texts.
   const listed = (bare.match(/^[ \t]*(?:[-*•]|[0-9]{1,3}[.)])\s/gm)?.length ?? 0) > 1;
   const json = listed ? undefined : fromJson(bare);
   if (json !== undefined) return json;
@@ -27,7 +29,7 @@ export function plainLists(text: string): string {
   return fromTable(fromSymbols(lines));
 }
 
-/** Keycap and circled numbers become `1.` */
+/** Rewrites keycap and circled numbers as `1.` */
 function fromSymbols(text: string): string {
   return text
     .replace(
@@ -48,7 +50,9 @@ const ENTITIES: Record<string, string> = {
   nbsp: " ",
 };
 
-/** List items become bullets, indented by depth; other tags of running text vanish. */
+/**
+ * Rewrites list items as bullets, indented by their depth, and removes other tags of running text.
+ */
 function fromHtml(text: string): string {
   if (!/<(?:li|br|h[1-6]|p|b|strong)\b/i.test(text)) return text;
   let depth = 0;
@@ -67,17 +71,19 @@ function fromHtml(text: string): string {
       return /^(?:i|em|u|span|a|code)$/.test(tag) ? "" : all;
     },
   );
-  // An item whose text stands on the next line.
+  // Joins an item with its text where that stands on the next line.
   return marked.replace(/^([ \t]*-)[ \t]*\n\s*(?=[^\s-])/gm, "$1 ")
     .replace(/&(amp|lt|gt|quot|#39|nbsp);/g, (_, name: string) => ENTITIES[name]);
 }
 
+/** Matches the line between a Markdown table's header and its rows. */
 const RULER = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+/** Matches a table cell that is empty or holds only a number. */
 const NUMBER_CELL = /^(?:[#*_]*\s*(?:(?:point|step|no\.?)\s*)?\p{Nd}{1,3}\s*[.):]?[*_]*|)$/iu;
 
 /**
- * Rows under a Markdown table's ruler become numbered lines: the first cell that is not a number is
- * the point.
+ * Rewrites the rows under a Markdown table's ruler as numbered lines. A row's point is its first
+ * cell that is not a number.
  */
 function fromTable(text: string): string {
   const lines = text.split("\n");
@@ -88,7 +94,7 @@ function fromTable(text: string): string {
     if (line.includes("|") && RULER.test(line)) {
       inside = true;
       row = 0;
-      if (lines[i - 1]?.includes("|")) out.pop(); // the header
+      if (lines[i - 1]?.includes("|")) out.pop(); // the line before the ruler is the table's header
       continue;
     }
     if (inside && !line.includes("|")) inside = false;
@@ -103,6 +109,7 @@ function fromTable(text: string): string {
   return out.join("\n");
 }
 
+/** Fields that hold a point's text in JSON, the most likely first. */
 const NAMES = [
   "point",
   "title",
@@ -115,11 +122,12 @@ const NAMES = [
   "text",
   "summary",
 ];
+/** Fields that hold a point's nested points in JSON. */
 const CHILDREN = ["children", "subpoints", "sub_points", "subPoints", "items", "points", "details"];
 
 /**
- * The lines of a JSON list, if the text holds one: of texts, of objects that name a text, or an
- * object with either.
+ * Numbered lines for a JSON list in the text: a list of strings, a list of objects with a text, or
+ * an object that holds either. Undefined: the text has none.
  */
 function fromJson(text: string): string | undefined {
   for (const [open, close] of ["[]", "{}"]) {
@@ -133,6 +141,7 @@ function fromJson(text: string): string | undefined {
   }
 }
 
+/** The JSON value, or undefined where the text is not JSON. */
 function parsed(json: string): unknown {
   try {
     return JSON.parse(json);
@@ -141,6 +150,7 @@ function parsed(json: string): unknown {
   }
 }
 
+/** Numbered lines of a JSON value, indented by depth; none where it holds no list. */
 function jsonLines(value: unknown, depth: number): string[] {
   if (depth > 3) return [];
   if (Array.isArray(value)) {
@@ -171,6 +181,7 @@ function jsonLines(value: unknown, depth: number): string[] {
   return inner ? jsonLines(inner[1], depth + 1) : [];
 }
 
+/** The text of a JSON object that stands for a point; undefined: it has none. */
 function named(item: unknown): string | undefined {
   if (typeof item !== "object" || item === null) return undefined;
   const fields = item as Record<string, unknown>;
@@ -179,17 +190,19 @@ function named(item: unknown): string | undefined {
   return key === undefined ? undefined : fields[key] as string;
 }
 
+/** Ordinal words in order, by language. */
 const ORDINALS: readonly string[][] = [
   ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"],
   ["erstens", "zweitens", "drittens", "viertens", "fünftens", "sechstens"],
   ["premièrement", "deuxièmement", "troisièmement", "quatrièmement", "cinquièmement"],
   ["primero", "segundo", "tercero", "cuarto", "quinto"],
 ];
+/** Words that introduce the last point, as part of a regular expression. */
 const LAST = "finally|lastly|last|schließlich|zuletzt|enfin|por último|finalmente";
 
 /**
- * `First, A. Second, B.` becomes lines with numbers; undefined where fewer than two ordinals follow
- * each other from the first.
+ * Rewrites `First, A. Second, B.` as lines with numbers. Undefined: fewer than two ordinals follow
+ * each other, beginning with the first.
  */
 export function fromOrdinals(text: string): string | undefined {
   for (const words of ORDINALS) {
@@ -219,8 +232,8 @@ export function fromOrdinals(text: string): string | undefined {
 }
 
 /**
- * `1 A`, `2 B`: lines that begin with 1, 2, 3 and a bare space become numbered; undefined where
- * they do not follow each other.
+ * Rewrites lines such as `1 A`, `2 B`, with a bare space after the number, as `1. A`, `2. B`.
+ * Undefined: fewer than two such numbers follow each other from 1.
  */
 export function fromBareNumbers(text: string): string | undefined {
   let n = 0;

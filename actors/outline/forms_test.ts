@@ -128,7 +128,7 @@ Deno.test("parseOutline() reads numbers of many scripts", () => {
   for (const [outline, points] of cases) assert.deepEqual(texts(outline), points);
 });
 
-Deno.test("parseOutline() keeps what a numbered list says about JSON, HTML and tables as text", () => {
+Deno.test("parseOutline() keeps JSON, HTML and tables as text, when they stand in a numbered list", () => {
   assert.deepEqual(
     texts('1. Write ["a", "b"] for lists\n2. Use the <li> tag\n3. Put a | between cells'),
     [
@@ -139,7 +139,7 @@ Deno.test("parseOutline() keeps what a numbered list says about JSON, HTML and t
   );
 });
 
-Deno.test("parseOutline() hangs nested JSON, HTML and sections on the point above", () => {
+Deno.test("parseOutline() makes nested JSON, HTML and sections children of the point above", () => {
   const nested = [
     '[{"title": "Soil", "subpoints": ["loose", "dark"]}, {"title": "Water"}]',
     "<ol><li>Soil<ul><li>loose</li><li>dark</li></ul></li><li>Water</li></ol>",
@@ -183,7 +183,7 @@ Deno.test("parseOutline() refuses forms without points", () => {
   for (const outline of none) assert.equal(texts(outline), undefined, JSON.stringify(outline));
 });
 
-Deno.test("parseOutline() gives back simple points from any form", () => {
+Deno.test("parseOutline() returns the points that were written, in any form", () => {
   const word = fc.constantFrom(
     "soil",
     "water",

@@ -1,10 +1,10 @@
 /**
- * Lines of an outline as a model writes them: what number or bullet each has, and its text.
+ * The lines of an outline as a model writes them: the number or bullet of each, and its text.
  *
  * @module
  */
 
-/** How a line is numbered. A list is made of lines of one style. */
+/** How a line is numbered. The lines of one list have the same style. */
 export type Style =
   | "decimal"
   | "letter"
@@ -18,26 +18,26 @@ export type Style =
 
 /** A line that is not empty. */
 export interface Line {
-  /** Columns of white space before it; of a heading its level, 1 to 6, and 7 for a line in bold. */
+  /** Columns of white space before it. Of a heading: its level, 1 to 6, or 7 for a line in bold. */
   indent: number;
   /** Undefined for running text. */
   style?: Style;
-  /** Its number, of letters the place in the alphabet. */
+  /** Its number; of a letter its place in the alphabet, from 1. Undefined: it has none. */
   ordinal?: number;
-  /** Without number, bullet, emphasis and explanation. */
+  /** Its text without number, bullet, emphasis and explanation. */
   text: string;
 }
 
+/** Chinese digits: the index of each is its value. */
 const HAN = "〇一二三四五六七八九十";
 /**
- * Digits of other scripts that models use for lists: full width, Arabic-Indic, Persian, Devanagari,
- * Bengali, Thai.
+ * Code points of the digit 0 in the scripts that models use for lists: ASCII, full width,
+ * Arabic-Indic, Persian, Devanagari, Bengali, Thai.
  */
 const DIGIT_ZEROS = [0x30, 0xff10, 0x660, 0x6f0, 0x966, 0x9e6, 0xe50];
 const DIGITS = "[0-9０-９٠-٩۰-۹०-९০-৯๐-๙]{1,3}";
 /**
- * What may stand between a number and its text. A bare space does not make a point: "3 apples" is
- * no list.
+ * Characters between a number and its text. A bare space is not enough: "3 apples" is not a point.
  */
 const AFTER =
   "(?:\\s*[.)\\]:：．、）]{1,2}(?:\\s*[-–—]\\s)?|\\s+[-–—]|[-–—/](?=\\s)|\\s+(?:→|->|=>)\\s)";
@@ -60,10 +60,11 @@ const WORD = new RegExp(
     `(${DIGITS}|(?:${NUMBER_WORDS.join("|")})(?=\\s*[.):\\-–—]))\\s*[.):：．\\-–—]*\\s*(.*)$`,
   "iu",
 );
-/** `#1 A`, `1st: A`. */
+/** Matches `#1 A`. */
 const HASH = new RegExp(`^#(${DIGITS})[.):]?\\s+(.*)$`, "u");
+/** Matches `1st: A`. */
 const SUFFIXED = /^([0-9]{1,3})(?:st|nd|rd|th)\s*[.,):]\s*(.*)$/i;
-/** `2.1 A` stands under point 2. */
+/** Matches `2.1 A`, which stands under point 2. */
 const SECTION = new RegExp(`^${DIGITS}(?:\\.${DIGITS}){1,3}[.)]?\\s+(.*)$`, "u");
 const HAN_NUMBER = new RegExp(
   `^[(（]?第?([${HAN}]{1,3})(?:点|步|項|项)?[、.．:：)）]\\s*(.*)$`,
@@ -72,14 +73,14 @@ const HAN_NUMBER = new RegExp(
 const ROMAN = /^[(\[]?((?:x{0,2})(?:ix|iv|v?i{0,3}))[.)\]]\s+(.*)$/i;
 const LETTER = /^[(\[]?([a-zа-я])[.)\]]\s+(.*)$/iu;
 const BULLET = /^[-*•·‣◦▪–—+]\s+(.*)$/u;
-/** Arrows, ticks and emoji as bullets. */
+/** Matches arrows, ticks and emoji used as bullets. */
 const SYMBOL =
   /^(?:[→➔➜➤▶►▸✓✔✦❖■□●○◆◇»]|\p{Extended_Pictographic})[\ufe0e\ufe0f]?\s+(\p{L}.*|\*.*)$/u;
 const HEADING = /^(#{1,6})\s+(.*)$/;
-/** A line in bold, all of it. */
+/** Matches a line that is wholly in bold. */
 const BOLD_LINE = /^(?:\*\*|__)([^*_]+)(?:\*\*|__)\s*:?$/;
 
-/** `1. A 2. B 3. C` on one line becomes three lines, if the numbers follow each other. */
+/** Splits a line such as `1. A 2. B 3. C` into its points, if the numbers follow each other. */
 export function splitInline(line: string): string[] {
   const first = /^(?:\s*|[^\d\n]{1,60}:\s+)[(\[（]?([0-9]{1,3})[.)\]）]/.exec(line);
   if (!first) return [line];
@@ -97,16 +98,17 @@ export function splitInline(line: string): string[] {
     parts.push(line.slice(from, cut).replace(/,?\s+(?:and|und|et|y|e|en)$/i, ""));
     from = cut + 1;
   }
-  if (lead > 0 && parts.length === lead) return [line]; // "In 1999: 2. place" is prose
+  // a single number after a colon, as in "In 1999: 2. place", is prose
+  if (lead > 0 && parts.length === lead) return [line];
   return [...parts, line.slice(from)];
 }
 
-/** Takes number, bullet, heading and emphasis off a line. */
+/** Reads a line: separates number, bullet, heading mark and emphasis from its text. */
 export function readLine(raw: string): Line {
   const expanded = raw.replace(/\t/g, "    ");
   const indent = expanded.length - expanded.trimStart().length;
-  // Headings, quotes and emphasis around the number: `### 1. A`, `**1.** A`, `**1. A**`,
-  // `- **1.** A`.
+  // Heading marks, quote marks and emphasis may stand around the number: `### 1. A`, `**1.** A`,
+  // `**1. A**`, `- **1.** A`.
   const trimmed = expanded.trim().replace(/^>\s+/, "");
   const heading = HEADING.exec(trimmed);
   const body = heading ? heading[2].trim() : trimmed;
@@ -126,12 +128,13 @@ export function readLine(raw: string): Line {
   if (bulleted) return { indent, style: "bullet", text: pointText(inner) };
   if (heading) return { indent: heading[1].length, style: "heading", text: pointText(body) };
   const bold = BOLD_LINE.exec(body);
-  if (bold) return { indent: 7, style: "heading", text: clean(bold[1]) }; // below every heading
+  if (bold) return { indent: 7, style: "heading", text: clean(bold[1]) }; // 7: below every heading
   const symbol = SYMBOL.exec(body);
   if (symbol) return { indent, style: "symbol", text: pointText(symbol[1]) };
   return { indent, text: clean(body) };
 }
 
+/** The number at the beginning of a text and what follows it; undefined: there is none. */
 function numbered(text: string): { style: Style; ordinal?: number; text: string } | undefined {
   let m = SECTION.exec(text);
   if (m) return { style: "section", text: m[1] };
@@ -152,8 +155,8 @@ function numbered(text: string): { style: Style; ordinal?: number; text: string 
 }
 
 /**
- * Changes styles in place: `i.` after `h.` is a letter, and so are `c.`, `d.` after `b.`; `i.`
- * alone or before `ii.` is a roman number.
+ * Decides, in place, whether a line is numbered by a letter or a roman number: `i.` after `h.` is a
+ * letter, and so are `c.`, `d.` after `b.`; `i.` alone or before `ii.` is a roman number.
  */
 export function disambiguate(lines: Line[]): void {
   let before = 0;
@@ -169,8 +172,8 @@ export function disambiguate(lines: Line[]): void {
 }
 
 /**
- * What a point is about: of `**Water**: leaves lose much` the bold part, and no label such as
- * `Title:`.
+ * The text of a point without its explanation and without a label such as `Title:`. Of `**Water**:
+ * leaves lose much` it is the bold part.
  */
 function pointText(text: string): string {
   const bare = text.replace(/^(?:title|point|heading|topic|headline)\s*[:：]\s*/i, "");
@@ -178,7 +181,7 @@ function pointText(text: string): string {
     .exec(bare);
   if (bold && clean(bold[1]) !== "") return clean(bold[1]);
   const whole = clean(bare);
-  // A heading of two to eight words, and then its explanation.
+  // Two to eight words before a colon or dash are the point, what follows explains it.
   const split = /^([^:：–—]+?)(?:\s*[:：]|\s[-–—])\s+(.+)$/.exec(whole);
   const words = (part: string) => part.trim().split(/\s+/).length;
   if (split && words(split[1]) >= 2 && words(split[1]) <= 8 && words(split[2]) >= 5) {
@@ -187,7 +190,7 @@ function pointText(text: string): string {
   return whole;
 }
 
-/** Without links, emphasis, quotes around it and the colon or full stop at the end. */
+/** The text without links, emphasis, quotes around it, and punctuation at its end. */
 function clean(text: string): string {
   const plain = text.replace(/\[([^\]]+)\]\([^()\s]*\)/g, "$1")
     .replace(/\*\*|__|`/g, "").replace(/^[*_]+|[*_]+$/g, "").trim()
@@ -197,6 +200,7 @@ function clean(text: string): string {
     .find((q) => q) ?? plain;
 }
 
+/** Value of decimal digits of any of the scripts above. */
 function decimal(digits: string): number {
   let value = 0;
   for (const c of digits) {
@@ -207,12 +211,13 @@ function decimal(digits: string): number {
   return value;
 }
 
-/** 1 for a and for Cyrillic а. */
+/** Place in the alphabet: 1 for Latin a and for Cyrillic а. */
 function letter(text: string): number {
   const code = text.toLowerCase().charCodeAt(0);
   return code - (code >= 0x430 ? 0x42f : 0x60);
 }
 
+/** Value of a Chinese number from 0 to 99. */
 function han(digits: string): number {
   const at = digits.indexOf("十");
   if (at < 0) return HAN.indexOf(digits[0]);
@@ -220,6 +225,7 @@ function han(digits: string): number {
   return tens * 10 + (at + 1 < digits.length ? HAN.indexOf(digits[at + 1]) : 0);
 }
 
+/** Value of a roman number from 1 to 39. */
 function roman(digits: string): number {
   const value: Record<string, number> = { i: 1, v: 5, x: 10 };
   const all = [...digits.toLowerCase()].map((c) => value[c]);

@@ -1,6 +1,6 @@
 /**
- * Outlines: which questions they suit, the prompts that ask for them, and how their text becomes
- * points. Pure functions.
+ * Outlines: which questions are answered by an outline, the prompts that ask for one, and how its
+ * text becomes points. Pure functions.
  *
  * @module
  */

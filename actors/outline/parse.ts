@@ -1,5 +1,5 @@
 /**
- * Reads the points of an outline that a model has written, in whatever way it numbers them.
+ * Reads the points of an outline that a model has written, in whatever way the model numbers them.
  *
  * @module
  */
@@ -10,29 +10,34 @@ import { disambiguate, type Line, readLine, splitInline, type Style } from "./li
 export interface OutlinePoint {
   /** What the point is about, without number, bullet and emphasis. */
   text: string;
-  /** Points under it. */
+  /** Texts of the points that are nested under it. */
   children: string[];
 }
 
-/** What {@linkcode parseOutline} found. */
+/**
+ * What {@linkcode parseOutline} found. `title`: the heading or first line before the points, ""
+ * where there is none. `dropped`: how many points are beyond the limit. `why`: a clause.
+ */
 export type ParsedOutline =
   | {
     state: "ok";
     title: string;
-    points: OutlinePoint[]; /** Points beyond the limit. */
+    points: OutlinePoint[];
     dropped: number;
   }
   | { state: "malformed"; why: string };
 
 /**
- * Points of an outline in order.
+ * Reads the points of an outline, in order.
  *
- * Takes decimal, roman, lettered, Chinese and worded ("Point 2:") numbers and bullets, with or
- * without Markdown around them; several points on one line; text before, between and after the
- * list; nested lists (indented or of another style), whose items become children; headings or bold
- * lines with lists under them; tables, JSON, HTML, LaTeX, emoji; "First, ... Second, ..." where
- * there is no list. A list that begins anew is another list and is left out. One point is a valid
- * outline.
+ * It understands decimal, roman, lettered, Chinese and worded ("Point 2:") numbers and bullets,
+ * with or without Markdown around them; several points on one line; text before, between and after
+ * the list; nested lists (indented or of another style), whose items become children; headings or
+ * bold lines with lists under them; tables, JSON, HTML, LaTeX, emoji; and "First, ... Second, ..."
+ * where there is no list. A list whose numbers begin anew is another list and is left out. A single
+ * point is a valid outline.
+ *
+ * `maxPoints`: how many points are kept. @default 30
  */
 export function parseOutline(
   text: string,
@@ -48,6 +53,7 @@ export function parseOutline(
   return parsed;
 }
 
+/** {@linkcode parseOutline} for a text whose lists are plain lines. */
 function readList(text: string, maxPoints: number): ParsedOutline {
   const lines = text.split("\n").flatMap(splitInline).filter((l) => l.trim() !== "").map(readLine);
   disambiguate(lines);
@@ -56,7 +62,7 @@ function readList(text: string, maxPoints: number): ParsedOutline {
   const isTop = (line: Line) =>
     line.style === top.style &&
     (line.style === "heading" ? line.indent === top.indent : line.indent <= top.indent + 1);
-  // Markdown's lazy numbering: every point is number 1.
+  // Markdown allows every point to have the number 1. Then the numbers say nothing.
   const ordinals = lines.filter(isTop).map((line) => line.ordinal);
   const numbered = new Set(ordinals).size > 1;
   const points: OutlinePoint[] = [];
@@ -65,7 +71,7 @@ function readList(text: string, maxPoints: number): ParsedOutline {
   for (const line of lines) {
     if (isTop(line)) {
       if (numbered && line.ordinal !== undefined) {
-        if (line.ordinal <= last) break; // another list
+        if (line.ordinal <= last) break; // the numbers begin anew: another list
         last = line.ordinal;
       }
       points.push({ text: line.text, children: [] });
@@ -74,7 +80,8 @@ function readList(text: string, maxPoints: number): ParsedOutline {
     } else if (line.style && line.style !== "heading") {
       points.at(-1)!.children.push(line.text);
     } else if (!line.style && points.at(-1)!.text === "") {
-      points.at(-1)!.text = line.text; // the number stands on a line of its own
+      // the point's number stands on a line of its own, and this is its text
+      points.at(-1)!.text = line.text;
     }
   }
   const seen = new Set<string>();
@@ -92,8 +99,9 @@ function readList(text: string, maxPoints: number): ParsedOutline {
 }
 
 /**
- * The list that the points are: headings that have lists of their own under them; else the least
- * indented list, numbers before bullets before symbols, then the first; else headings alone.
+ * Chooses the lines that are the outline's points. Headings with lists of their own under them come
+ * first; then the least indented list, of equal ones numbers before bullets before symbols, then
+ * the first; then headings alone. Undefined: there is no list.
  */
 function topLevel(lines: Line[]): { style: Style; indent: number } | undefined {
   const headings = topHeadings(lines);
@@ -109,7 +117,7 @@ function topLevel(lines: Line[]): { style: Style; indent: number } | undefined {
   const late: Partial<Record<Style, number>> = { bullet: 1, symbol: 2, section: 3 };
   const rank = (g: { style: Style; indent: number; order: number }) =>
     [g.indent, late[g.style] ?? 0, g.order] as const;
-  // One line such as "1.5 litres of water" or "🌱 Good luck" is no list.
+  // A single line such as "1.5 litres of water" or "🌱 Good luck" is not a list.
   const lists = [...groups.values()].filter((g) =>
     g.count > 1 || !["section", "symbol"].includes(g.style)
   );
@@ -119,7 +127,7 @@ function topLevel(lines: Line[]): { style: Style; indent: number } | undefined {
   })[0] ?? headings;
 }
 
-/** The highest level that has two headings or more. */
+/** The highest level of headings that has at least two of them. */
 function topHeadings(lines: Line[]): { style: Style; indent: number } | undefined {
   for (let level = 1; level <= 7; level++) {
     const count = lines.filter((l) => l.style === "heading" && l.indent === level).length;
@@ -128,8 +136,8 @@ function topHeadings(lines: Line[]): { style: Style; indent: number } | undefine
 }
 
 /**
- * Do at least two headings of this level have bullets, or numbers that begin anew, directly under
- * them, and nothing before?
+ * Whether at least two headings of this level have bullets, or numbers that begin anew, directly
+ * under them, and no list stands before the first heading.
  */
 function listsUnder(lines: Line[], level: number): boolean {
   let current = -1;

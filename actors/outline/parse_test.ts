@@ -57,7 +57,7 @@ Deno.test("parseOutline() reads other languages", () => {
   assert.deepEqual(texts("十、甲\n十一、乙\n二十、丙"), ["甲", "乙", "丙"]);
 });
 
-Deno.test("parseOutline() hangs nested points on the point above", () => {
+Deno.test("parseOutline() makes nested points children of the point above", () => {
   const indented = parseOutline(
     "Plants:\n1. Soil\n   - loose\n   - dark\n2. Water\n   1. in the morning\n   2. never at noon\n3. Light",
   );
@@ -75,7 +75,7 @@ Deno.test("parseOutline() hangs nested points on the point above", () => {
   assert.deepEqual(flat.state === "ok" && flat.points.map((p) => p.children.length), [2, 1]);
 });
 
-Deno.test("parseOutline() takes letters for letters and roman numbers for roman numbers", () => {
+Deno.test("parseOutline() tells letters from roman numbers", () => {
   const letters = "abcdefghij".split("").map((l) => `${l}. about ${l}`).join("\n");
   assert.equal(texts(letters).length, 10);
   assert.deepEqual(texts("i. one\nii. two\niii. three\niv. four\nv. five\nvi. six"), [
@@ -96,7 +96,7 @@ Deno.test("parseOutline() reads one point and cuts after the limit", () => {
   assert.deepEqual(cut.state === "ok" && [cut.points.length, cut.dropped], [30, 2]);
 });
 
-Deno.test("parseOutline() refuses what is no outline", () => {
+Deno.test("parseOutline() refuses text that is not an outline", () => {
   for (
     const text of [
       "",
@@ -110,7 +110,7 @@ Deno.test("parseOutline() refuses what is no outline", () => {
   }
 });
 
-Deno.test("parseOutline() gives back whatever simple points it is given, in any style", () => {
+Deno.test("parseOutline() returns the points that were written, in any style", () => {
   const word = fc.constantFrom(
     "soil",
     "water",

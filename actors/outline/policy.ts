@@ -1,21 +1,23 @@
 /**
- * What holds for requests that do not say: made from the graph file at the first node, carried by
- * the deployment to every other.
+ * What holds for a request that does not set it itself. The first node makes it from the graph
+ * file,
+ * and the deployment carries it to every other node.
  *
  * @module
  */
 import { z } from "zod";
 import { outlineTemplatesSchema } from "./templates.ts";
 
-/** How an answer may be made; `auto` takes what serves best. */
+/** How an answer may be made; `auto`: the gateway node chooses for each request. */
 export const MODES = ["auto", "plain", "speculative", "outline", "outline+speculative"] as const;
 
 /** See {@linkcode MODES}. */
 export type Mode = typeof MODES[number];
 
 /**
- * Which questions `auto` answers by an outline. True: as the rules say; false: none; terms that the
- * question contains are stronger than the rules, and `unsuited` ones stronger than `suited` ones.
+ * Which questions the mode `auto` answers by an outline. True: those that the router's rules
+ * choose. False: none. An object: a question that contains an `unsuited` term gets none, otherwise
+ * one that contains a `suited` term gets one, otherwise the rules decide.
  */
 export const outlineRouterSchema = z.union([
   z.boolean(),
@@ -25,15 +27,15 @@ export const outlineRouterSchema = z.union([
 /** See {@linkcode outlineRouterSchema}. */
 export type OutlineRouter = z.infer<typeof outlineRouterSchema>;
 
-/** See the module's text. Every field may be left out. */
+/** See the module's text. */
 export const requestPolicySchema = z.object({
-  /** @default "auto" */
+  /** How answers are made. @default "auto" */
   mode: z.enum(MODES).optional(),
-  /** Longest draft in tokens; 0: none. @default the plan's */
+  /** Longest draft in tokens; 0: no drafts. @default the plan's */
   draft_length: z.number().int().nonnegative().optional(),
-  /** Prompts of outlines. @default those that fit the model */
+  /** Prompts of outlines. @default those made for the model */
   templates: outlineTemplatesSchema.optional(),
-  /** @default true */
+  /** Which questions `auto` answers by an outline. @default true */
   router: outlineRouterSchema.optional(),
 });
 

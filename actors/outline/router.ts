@@ -1,44 +1,59 @@
 /**
- * Router: is a question suited to an outline, that is, does its answer fall into points that need
- * not know each other?
+ * Router: decides whether a question is suited to an outline, that is, whether its answer consists
+ * of points that do not depend on each other.
  *
- * Rules that can be read, first match decides. What depends on itself from line to line (code,
- * proofs, stories), what is bound to a given text (translations, summaries) and what is short is
- * not suited; unknown kinds are not either: a plain answer is never wrong, an outline may be. What
- * is asked *for* decides, not what is talked about: "write a poem about the advantages of autumn"
- * is a poem, "how do I write better poems" asks for advice.
+ * It goes through readable rules; the first one that matches decides. Not suited are answers whose
+ * lines depend on each other (code, proofs, stories), answers that are bound to a given text
+ * (translations, summaries), and short answers. A question that no rule matches is not suited
+ * either: a plain answer is never wrong, an outline may be. What is asked *for* decides, not what
+ * is talked about: "write a poem about the advantages of autumn" asks for a poem, "how do I write
+ * better poems" asks for advice.
  *
  * @module
  */
 import type { OutlineRouter } from "./policy.ts";
 import * as W from "./router_words.ts";
 
-/** What the router says. */
+/** The router's decision. */
 export interface Route {
-  /** True where the question is suited. */
+  /** True: the question is suited to an outline. */
   outline: boolean;
   /** Name of the rule that decided. */
   rule: string;
-  /** One clause for people, to follow "because". */
+  /** The reason for people, as a clause that follows "because". */
   why: string;
 }
 
-/** The words of a question as the rules see them. */
-interface Asked {
-  /** One line, without what is said only to be polite. */
+/** A question in the forms that the rules look at. */
+interface AskedQuestion {
+  /** The question on one line, without polite words at its beginning. */
   request: string;
-  /** One line, whole. */
+  /** The whole question on one line. */
   line: string;
   /** How many sentences the request has. */
   sentences: number;
 }
 
+/** A rule of the router. */
 interface Rule {
+  /** Its name. */
   rule: string;
+  /** The reason that it gives, as a clause that follows "because". */
   why: string;
-  hit(asked: Asked): boolean;
+  /** Whether the rule matches. */
+  hit(asked: AskedQuestion): boolean;
 }
 
+/** Fewest words of a question that is suited. */
+const FEWEST_WORDS = 4;
+/** Most words of a question that is suited. */
+const MOST_WORDS = 120;
+/** Most characters of a question that is suited. */
+const MOST_CHARACTERS = 1500;
+/** Most polite phrases that are taken off the beginning of a question. */
+const MOST_FILLERS = 4;
+
+/** Matches a polite phrase at the beginning of a question. */
 const FILLER = new RegExp(`^(?:${W.FILLERS.join("|")})(?![\\p{L}\\p{N}'])[\\s,.!:;]*`, "iu");
 
 const CRAFT = W.mentions(W.ABOUT_A_CRAFT);
@@ -68,7 +83,10 @@ const INTO_LANGUAGE = W.mentions([
 const EDIT = W.begins(W.EDITING);
 const GIVEN = /[:"“«]|\b(?:this|these|the following|my|below|it|that|them)\b/i;
 const THE_TEXT = W.mentions(W.THE_TEXT);
-/** A colon and then a passage that does not ask: the text to work on. */
+/**
+ * Matches a colon or line break, then a passage of at least 12 words that does not end with a
+ * question mark: a text to work on.
+ */
 const PASSAGE = /[:\n](?:\s*["“])?\s*(?:[^\s?]+\s+){11,}[^\s?]+\s*$/;
 const TELL = new RegExp(
   `^(?:${W.TELLING.join("|")})\\s(?:[\\p{L}'-]+\\s){0,5}?(?:${
@@ -87,11 +105,11 @@ const LISTS = W.mentions(W.LISTS);
 const SHORT = W.mentions(W.SHORT);
 const FACT = W.begins(W.FACTS);
 const CHORE = W.begins(W.CHORES);
-/** "What causes the tides, the sun or the moon?" */
+/** Matches a choice of two: "What causes the tides, the sun or the moon?" */
 const CHOICE = /[,:] (?:the |a |an )?[\p{L}'-]+ or (?:the |a |an )?[\p{L}'-]+\s*\?$/iu;
 const AND_WHY = /\band (?:explain )?why\b|\bgive (?:me )?(?:the |some )?reasons\b/i;
 const YES_NO = W.begins(W.YES_NO);
-/** "Do you have tips", "is it X? Explain why": a yes or no that asks for more. */
+/** Matches a yes-or-no question that asks for more: "Do you have tips", "is it X? Explain why". */
 const ASKS_MORE =
   /^(?:do|have|got|hast|habt) (?:you|u|du|ihr) (?:have |got )?(?:any |some |a few |ein paar )?(?:good )?(?:tips|advice|ideas|suggestions|tipps|ideen)|[.?!]\s+(?:please )?(?:give|list|explain|tell|describe|what|how|why|compare|discuss)\b(?!.*\b(?:yes|no|one word)\b)/i;
 const SMALL_TALK = new RegExp(
@@ -105,10 +123,11 @@ const BACK_START = W.begins([
   "(?:how|why|what|when|where) (?:does|did|is|was|would|could|about) (?:that|this)",
   "(?:are|is) there (?:any )?(?:other|more)",
 ]);
-/** "What are the advantages of that?": what "that" is stands in an earlier message. */
+/** Matches a question about something in an earlier message: "What are the advantages of that?" */
 const BACK_END =
   /^[^,]*(?<!\beach )\b(?:of|about|for|with|to|do|in) (?:that|this|it|those|them|these)\W*$/i;
 
+/** Rules by which a question is not suited; they are tried first. */
 const AGAINST: Rule[] = [
   {
     rule: "code",
@@ -193,6 +212,7 @@ const ASPECTS = W.mentions(W.ASPECTS);
 const EXPLAIN = W.begins(W.EXPLAIN);
 const OTHER_LANGUAGES = W.mentions(W.OTHER_LANGUAGES);
 
+/** Rules by which a question is suited. */
 const FOR: Rule[] = [
   {
     rule: "ways and advice",
@@ -222,18 +242,19 @@ const FOR: Rule[] = [
 ];
 
 /**
- * Decides from the question's own words. A question of fewer than 4 words, of more than 120, or of
- * more than 1500 characters is never suited.
+ * Decides by the rules. A question of fewer than 4 words, of more than 120 words, or of more than
+ * 1500 characters is never suited.
  */
 export function route(question: string): Route {
   const asked = read(question);
   const words = question.trim().split(/\s+/).length;
-  if (words > 120 || question.length > 1500) { // first: the rules need not be quick on a whole book
+  // checked first, because the rules may be slow on very long texts
+  if (words > MOST_WORDS || question.length > MOST_CHARACTERS) {
     return { outline: false, rule: "too long", why: "so long a message is more than one question" };
   }
   const against = AGAINST.find((rule) => rule.hit(asked));
   if (against) return { outline: false, rule: against.rule, why: against.why };
-  if (words < 4) {
+  if (words < FEWEST_WORDS) {
     return { outline: false, rule: "too short", why: "so short a question has a short answer" };
   }
   const suited = FOR.find((rule) => rule.hit(asked));
@@ -246,9 +267,9 @@ export function route(question: string): Route {
 }
 
 /**
- * As a graph file's `actors.outline.router` has it: false suits nothing; a term that the question
- * contains, as whole words in any case, decides before the rules, the unsuited ones first; else
- * {@linkcode route} does.
+ * Decides as the graph file's `actors.outline.router` says. False: no question is suited. An
+ * object: a term that the question contains, as whole words in any case, decides before the rules,
+ * unsuited terms first. Otherwise {@linkcode route} decides.
  */
 export function routeBy(router: OutlineRouter, question: string): Route {
   if (router === false) {
@@ -278,7 +299,10 @@ export function routeBy(router: OutlineRouter, question: string): Route {
   return route(question);
 }
 
-/** Terms have no syntax; a space in one stands for any. */
+/**
+ * Whether the question contains the term as whole words, in any case. Terms are plain text; a space
+ * in one matches any white space.
+ */
 function contains(question: string, term: string): boolean {
   const words = term.trim().split(/\s+/).map((word) =>
     word.replace(/[\^$\\.*+?()[\]{}|/]/g, "\\$&")
@@ -288,7 +312,10 @@ function contains(question: string, term: string): boolean {
   );
 }
 
-/** A request for one of `things`, within some ten words of the verb that begins it. */
+/**
+ * Matches a request that begins with one of `verbs` and names one of `things` within about ten
+ * words.
+ */
 function asksFor(verbs: readonly string[], things: readonly string[]): RegExp {
   return new RegExp(
     `^(?:${verbs.join("|")})\\s(?:.{0,60}[^\\p{L}])?(?:${things.join("|")})(?![\\p{L}-])`,
@@ -296,12 +323,13 @@ function asksFor(verbs: readonly string[], things: readonly string[]): RegExp {
   );
 }
 
-function read(question: string): Asked {
+/** The question in the forms that the rules look at. */
+function read(question: string): AskedQuestion {
   const line = question.trim().replace(/[’]/g, "'").replace(/\s+/g, " ");
   let request = line;
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < MOST_FILLERS; i++) {
     const shorter = request.replace(FILLER, "");
-    if (shorter === "" || shorter === request) break; // a greeting alone stays
+    if (shorter === "" || shorter === request) break; // a greeting without a request stays as it is
     request = shorter;
   }
   return {

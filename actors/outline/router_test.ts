@@ -2,20 +2,21 @@ import assert from "node:assert/strict";
 import { route, routeBy } from "./router.ts";
 
 /**
- * The list has five sets, each written before the rules were changed to suit it. Precision P and
- * recall R at that moment, so on questions that the rules had not seen:
+ * The questions come in five sets, each written before the rules were changed to suit it. The table
+ * has precision P and recall R at that moment, that is, on questions that the rules had not seen:
  *
  *     set  questions                   the first rules      the rules when the set was written
  *     1    200                         P 0.854  R 0.778     (the first rules)
- *     2    60                          P 0.676  R 0.821     P 1.000  R 1.000, after work on set 1; see below
+ *     2    60                          P 0.676  R 0.821     P 1.000  R 1.000, after work on set 1;
+ * see below
  *     3    60, mostly border cases                          P 0.680  R 0.680
  *     4    60, ordinary                                     P 0.955  R 0.875
  *     5    40, ordinary                                     P 0.882  R 0.938
  *
- * Whoever wrote the new rules had written set 2 before, so its second figure flatters. Sets 4 and 5
- * together (36 of 39, 36 of 40) say what to expect of new questions: P 0.92, R 0.90. The rules of
- * today answer all five as labelled; what is pinned here leaves room for a change of mind about
- * single questions, and does not claim that new questions fare so well.
+ * The author of the new rules had written set 2 before, so its second figure is too good. Sets 4
+ * and 5 together (36 of 39, 36 of 40) say what to expect of new questions: P 0.92, R 0.90. Today's
+ * rules answer all five sets as labelled. The tests allow some errors, so that the label of a
+ * single question may change; they do not claim that new questions do so well.
  */
 const FILE = new URL("../../tests/fixtures/router_questions.jsonl", import.meta.url);
 
@@ -40,7 +41,7 @@ function measure(questions: Labelled[]) {
   return { precision: right.length / routed.length, recall: right.length / suited.length, wrong };
 }
 
-Deno.test("the labelled list has 200 questions and four further sets, none twice, suited ones the minority", () => {
+Deno.test("router_questions.jsonl has 200 questions and four further sets, none twice, suited ones the minority", () => {
   const all = labelled();
   assert.deepEqual([1, 2, 3, 4, 5].map((set) => all.filter((q) => q.set === set).length), [
     200,
@@ -55,7 +56,7 @@ Deno.test("the labelled list has 200 questions and four further sets, none twice
 });
 
 for (const set of [1, 2, 3, 4, 5]) {
-  Deno.test(`route() is right about what it sends to an outline, and finds most of it, in set ${set}`, () => {
+  Deno.test(`route() sends the right questions to an outline, and most of them, in set ${set}`, () => {
     const { precision, recall, wrong } = measure(labelled().filter((q) => q.set === set));
     assert.ok(precision >= 0.97, `precision ${precision}: ${wrong.join(" | ")}`);
     assert.ok(recall >= 0.92, `recall ${recall}: ${wrong.join(" | ")}`);
@@ -86,7 +87,7 @@ Deno.test("route() looks at what is asked for, not at what is talked about", () 
   }
 });
 
-Deno.test("route() sends questions about a tool to an outline, and work with the tool not", () => {
+Deno.test("route() sends questions about a tool to an outline, but not work with the tool", () => {
   for (
     const question of [
       "Explain the main features of HTTP/2",
@@ -107,7 +108,7 @@ Deno.test("route() sends questions about a tool to an outline, and work with the
   }
 });
 
-Deno.test("route() takes politeness, case, line ends and curly quotes for nothing", () => {
+Deno.test("route() ignores politeness, case, line ends and curly quotes", () => {
   for (
     const question of [
       "what are good ways to save water",
@@ -121,7 +122,7 @@ Deno.test("route() takes politeness, case, line ends and curly quotes for nothin
   }
 });
 
-Deno.test("route() keeps plain what is empty, too short, too long or of no known kind", () => {
+Deno.test("route() suits no question that is empty, too short, too long or of no known kind", () => {
   assert.equal(route("").outline, false);
   assert.equal(route("tips please").rule, "too short");
   assert.equal(route(`Tips for ${"a very ".repeat(80)}good life`).rule, "too long");
@@ -138,7 +139,7 @@ Deno.test("route() ends soon on long text that almost matches", () => {
   }
 });
 
-Deno.test("routeBy() suits nothing where the router is off, and leaves it to the rules where it is on", () => {
+Deno.test("routeBy() suits nothing, when the router is off, and follows the rules, when it is on", () => {
   const question = "How can I save water at home?";
   assert.equal(route(question).outline, true);
   assert.deepEqual(routeBy(true, question), route(question));

@@ -1,17 +1,18 @@
 /**
- * What a model is told to write an outline, and to expand a point of it. Both are turns of one
- * conversation, so the outline's rows are the shared prefix of every branch.
+ * The prompts that ask a model for an outline, and for the text of one of its points. Both are
+ * turns of one conversation, so the outline's rows are the shared prefix of every branch.
  *
  *     ... user: outline turn | assistant: the outline | user: point turn k | assistant: ...
  *
- * The directive follows Skeleton-of-Thought (Ning et al., 2023): points of three to five words,
- * then each expanded alone.
+ * The outline turn follows Skeleton-of-Thought (Ning et al., 2023): points of three to five words,
+ * each of which is then expanded alone.
  *
  * @module
  */
 import { z } from "zod";
 import { OrreryError } from "../system/mod.ts";
 
+/** Schema of a text that contains each of these fields. */
 const holding = (...names: string[]) =>
   z.string().min(1).refine(
     (text) => names.every((n) => text.includes(`{${n}}`)),
@@ -19,15 +20,15 @@ const holding = (...names: string[]) =>
   );
 
 /**
- * Texts with `{question}`, `{outline}`, `{index}`, `{point}`, `{points}` (how many there are) to
- * fill in.
+ * Texts with fields to fill in: `{question}`, `{outline}`, `{index}` (from 1), `{point}`,
+ * `{points}` (how many there are).
  */
 export const outlineTemplatesSchema = z.strictObject({
-  /** The turn that asks for the outline; must name `{question}`. */
+  /** The user's turn that asks for the outline. It must contain `{question}`. */
   outline: holding("question"),
   /**
-   * The turn that asks for point k, after the outline as the assistant's turn; must name `{index}`
-   * or `{point}`.
+   * The user's turn that asks for one point; it follows the outline as the assistant's turn. It
+   * must contain `{index}` or `{point}`.
    */
   point: z.string().min(1).refine(
     (text) => text.includes("{point}") || text.includes("{index}"),
@@ -41,7 +42,7 @@ export const outlineTemplatesSchema = z.strictObject({
 /** See {@linkcode outlineTemplatesSchema}. */
 export type OutlineTemplates = z.infer<typeof outlineTemplatesSchema>;
 
-/** For chat models that were never trained for it. */
+/** Templates for chat models that were not trained to write outlines. */
 export const CHAT_TEMPLATES: OutlineTemplates = {
   outline: "{question}\n\n" +
     "Do not answer yet. Write only the outline of your answer: a numbered list of 3 to 8 points, one a line, each of 3 to 5 words, " +
@@ -51,13 +52,13 @@ export const CHAT_TEMPLATES: OutlineTemplates = {
     "touch the other points.",
 };
 
-/** The forms that the embedded model was trained on. */
+/** Templates for the embedded model, which was trained on them. */
 export const EMBEDDED_TEMPLATES: OutlineTemplates = {
   outline: "Outline: {question}",
   point: "Expand point {index}: {point}",
 };
 
-/** Fills a template in; a brace that names nothing known stays as it is. */
+/** Fills the fields of a template. A field that `values` does not have stays as it is. */
 export function fill(template: string, values: Record<string, string | number>): string {
   return template.replace(
     /\{(\w+)\}/g,
@@ -66,8 +67,8 @@ export function fill(template: string, values: Record<string, string | number>):
 }
 
 /**
- * Checks templates from outside. Throws group `actor`, code `bad_template`, naming the template and
- * what it lacks.
+ * Checks templates that came from outside. Throws group `actor`, code `bad_template` (metadata:
+ * `path`); the message names the template and what it lacks.
  */
 export function checkTemplates(templates: unknown): OutlineTemplates {
   const result = outlineTemplatesSchema.safeParse(templates);

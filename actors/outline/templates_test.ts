@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { CHAT_TEMPLATES, checkTemplates, EMBEDDED_TEMPLATES, fill } from "./templates.ts";
 
-Deno.test("fill() puts values in and leaves other braces alone", () => {
+Deno.test("fill() puts values in and keeps other braces", () => {
   assert.equal(
     fill("Expand point {index}: {point} {x}", { index: 2, point: "{index}" }),
     "Expand point 2: {index} {x}",
   );
 });
 
-Deno.test("checkTemplates() takes the project's own", () => {
+Deno.test("checkTemplates() accepts the project's own templates", () => {
   assert.deepEqual(checkTemplates(CHAT_TEMPLATES), CHAT_TEMPLATES);
   assert.deepEqual(checkTemplates(EMBEDDED_TEMPLATES), EMBEDDED_TEMPLATES);
 });
