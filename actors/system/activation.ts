@@ -39,23 +39,26 @@ export interface ActivationHost {
     options: AskOptions,
     trace?: TraceContext,
   ): Promise<unknown>;
-  /** A message left the mailbox: credit may go back. */
+  /** A message has left the mailbox, so its sender may get its credit back. */
   taken(delivery: Delivery): void;
   dead(delivery: Delivery, error: OrreryError): void;
   crashed(address: string, error: OrreryError): void;
-  /** The activation is over; `rest` are messages that it never handled. */
+  /** The activation is over; `rest` are the messages that it did not handle. */
   ended(activation: Activation, rest: Delivery[]): void;
 }
 
 const DEFAULT_RESTARTS = { max: 3, withinMs: 60_000 };
 
-/** See the module's text. */
+/** An actor between its first message and its end. The system makes a new one after the end. */
 export class Activation {
   readonly address: Address;
   readonly epoch: number;
   readonly definition: AnyActor;
   readonly mailbox: Mailbox<Delivery | (() => unknown)>;
-  /** Refuses messages until this time, after too many crashes. */
+  /**
+   * Time (`ActorContext.now`, milliseconds) until which the actor refuses messages after too many
+   * crashes; 0: it never had too many.
+   */
   failedUntil = 0;
 
   readonly #host: ActivationHost;
@@ -63,7 +66,7 @@ export class Activation {
   readonly #resources: Record<string, unknown>;
   #behaviour?: AnyBehaviour;
   #running = false;
-  /** Handlers of concurrent messages under way. */
+  /** How many handlers of concurrent messages run now. */
   #beside = 0;
   #ended = false;
   #stopping = false;
@@ -102,7 +105,7 @@ export class Activation {
     return this.#done.promise;
   }
 
-  /** There is something in the mailbox: see that a turn comes. */
+  /** Schedules a turn, unless one is scheduled or running. Call it after a put. */
   wake(): void {
     if (this.#running || this.#ended) return;
     this.#running = true;

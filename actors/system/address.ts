@@ -1,5 +1,6 @@
 /**
- * Addresses: `deployment/kind/key`. An address names an actor, never a host.
+ * Addresses: `deployment/kind/key`. An address names an actor, never the
+ * node on which it runs.
  *
  * @module
  */

@@ -15,9 +15,9 @@ export interface PendingAsk {
   readonly to: string;
   /** Node that was asked, once it is known and not this one. */
   peer?: NodeId;
-  /** The answer, or why there is none. */
+  /** Resolves with the answer; rejects with the reason why there is none. */
   readonly answer: Promise<unknown>;
-  /** Aborted when nobody waits any more. */
+  /** Aborted when the asker gives up or the deadline passes. */
   readonly signal: AbortSignal;
 }
 
@@ -36,8 +36,8 @@ export class Asks {
   }
 
   /**
-   * A new ask. `giveUp` is called when it ends by its deadline or its signal: the receiver should
-   * be told.
+   * Opens an ask. `giveUp` is called when the ask ends by its deadline or its signal, so that the
+   * caller can tell the receiver.
    */
   open(id: number, options: {
     to: string;
@@ -75,22 +75,22 @@ export class Asks {
     return this.#pending.has(id);
   }
 
-  /** The answer is here; an ask that has ended is ignored. */
+  /** Ends an ask with its answer. Ignored when the ask has ended already. */
   resolve(id: number, value: unknown): void {
     this.#pending.get(id)?.settle({ value });
   }
 
-  /** There will be no answer; an ask that has ended is ignored. */
+  /** Ends an ask with an error. Ignored when the ask has ended already. */
   reject(id: number, error: Error): void {
     this.#pending.get(id)?.settle({ error });
   }
 
-  /** Ends every ask to a node that is gone. */
+  /** Ends every ask to this node with `error`, because the node is gone. */
   peerLost(peer: NodeId, error: OrreryError): void {
     for (const ask of [...this.#pending.values()]) if (ask.peer === peer) ask.settle({ error });
   }
 
-  /** Ends every ask: the system closes. */
+  /** Ends every ask with `closed`, because the system closes. */
   close(): void {
     for (const ask of [...this.#pending.values()]) ask.settle({ error: closed(ask.to) });
   }

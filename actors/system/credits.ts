@@ -11,14 +11,17 @@ import type { OrreryError } from "./errors.ts";
 /** Messages that a node may have under way to one remote actor. */
 export const REMOTE_WINDOW = 32;
 
-/** Sender's side of the credit between this node and remote actors. */
+/** The sender's count: how many more messages each remote actor may be sent. */
 export class SenderCredits {
   readonly #channels = new Map<
     string,
     { node: string; left: number; waiters: Set<(error?: Error) => void> }
   >();
 
-  /** Takes one credit towards `to` on `node`, waiting for it if none is left. */
+  /**
+   * Takes one credit for a message to actor `to` on `node`. Waits while none is left; rejects with
+   * the signal's reason, or when the node is lost.
+   */
   async take(node: string, to: string, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     let channel = this.#channels.get(to);
@@ -44,7 +47,7 @@ export class SenderCredits {
     });
   }
 
-  /** Credit came back from the receiver; a channel with all its credit is forgotten. */
+  /** Books `n` credits that the receiver gave back. A channel with all its credit is forgotten. */
   give(node: string, to: string, n: number): void {
     const channel = this.#channels.get(to);
     if (!channel || channel.node !== node) return;
@@ -57,7 +60,7 @@ export class SenderCredits {
     if (channel.left >= REMOTE_WINDOW) this.#channels.delete(to);
   }
 
-  /** The peer is gone: nobody waits for it any more. */
+  /** The node is gone: every send that waits for its credit fails with `error`. */
   lost(node: string, error: OrreryError): void {
     for (const [to, channel] of this.#channels) {
       if (channel.node !== node) continue;
@@ -72,20 +75,20 @@ export class SenderCredits {
   }
 }
 
-/** Receiver's side: counts messages taken and says when credit should go back. */
+/** The receiver's count: messages that left mailboxes, by actor and sending node. */
 export class ReceiverCredits {
   readonly #taken = new Map<string, Map<string, number>>();
 
   /**
-   * A message for `to` from `node` left the mailbox. Returns the credit to send back now (0:
-   * later).
+   * Books a message from `node` that left the mailbox of `to`. Returns how many credits to send
+   * back now; 0: none yet.
    */
   taken(node: string, to: string): number {
     let peers = this.#taken.get(to);
     if (!peers) this.#taken.set(to, peers = new Map());
     const n = (peers.get(node) ?? 0) + 1;
-    // Half a window at a time: the sender never runs dry, and decode does not pay an envelope back
-    // for each message.
+    // Credits go back half a window at a time: the sender never runs out of them, and a stream of
+    // small messages does not cost an envelope back for each.
     if (n >= REMOTE_WINDOW / 2) {
       peers.delete(node);
       return n;
@@ -94,14 +97,14 @@ export class ReceiverCredits {
     return 0;
   }
 
-  /** The actor `to` is gone: what is still owed, by node. */
+  /** Forgets actor `to`, which has ended. Returns the credits that each node is still owed. */
   settle(to: string): Map<string, number> {
     const owed = this.#taken.get(to) ?? new Map();
     this.#taken.delete(to);
     return owed;
   }
 
-  /** The node is gone: it is owed nothing. */
+  /** Forgets what a node is owed, because the node is gone. */
   lost(node: string): void {
     for (const peers of this.#taken.values()) peers.delete(node);
   }

@@ -1,5 +1,5 @@
 /**
- * Messages that nobody handled: never silent.
+ * Messages that nobody handled: counted, kept for a while, and told to whoever asks.
  *
  * @module
  */

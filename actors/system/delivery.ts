@@ -15,7 +15,7 @@ export interface Origin {
   /** Envelope id at the sending node. */
   id: number;
   kind: "tell" | "ask";
-  /** It was sent with credit, which must go back. */
+  /** Was it sent with a credit, which must be given back? False for urgent and local messages. */
   credited: boolean;
   /** Answers an ask (no-op for a tell). */
   resolve(value: unknown): void;
@@ -61,7 +61,7 @@ export class Delivery implements MessageMeta {
     this.trace = init.trace;
   }
 
-  /** Made on first use: most handlers never look at it. */
+  /** The signal is made when it is first read, since most handlers never read it. */
   get signal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new LinkedAbort(this.#owner);
@@ -77,7 +77,7 @@ export class Delivery implements MessageMeta {
     return this.#abort.signal;
   }
 
-  /** Error if nobody waits for this message any more. */
+  /** Why nobody waits for this message any more; undefined: somebody does. */
   get over(): OrreryError | undefined {
     if (this.#cancelled) return this.#cancelled;
     return this.deadline !== undefined && this.#clock.now() >= this.deadline

@@ -1,6 +1,6 @@
 /**
- * Where an actor lives. The cluster's registry is in `runtime/cluster/`; one node alone, and tests,
- * use the function here.
+ * Where an actor lives. The cluster's directory is in `runtime/cluster/`; one node alone, and
+ * tests, use the function here.
  *
  * @module
  */

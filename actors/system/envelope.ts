@@ -5,7 +5,7 @@
  */
 import type { WireError } from "./errors.ts";
 
-/** Names a process taking part in a cluster. */
+/** Name of a node: one running process of a cluster. A node that restarts has another name. */
 export type NodeId = string;
 
 /** W3C trace context of a message. */
@@ -51,7 +51,7 @@ export type Envelope =
    */
   | { kind: "credit"; to: string; n: number };
 
-/** How an envelope for a peer ended up, seen from the transport. */
+/** What a transport tells its actor system. */
 export interface TransportHandlers {
   /** An envelope from a peer, in the order in which the peer sent them, each exactly once. */
   receive(from: NodeId, envelope: Envelope): void;

@@ -46,7 +46,7 @@ export class Inbox implements AsyncIterable<Received> {
     this.#closed = hooks.closed;
   }
 
-  /** Something was put. */
+  /** Tells a waiting reader that a message was put. */
   wake(): void {
     this.#wake?.();
   }

@@ -43,7 +43,7 @@ interface Link {
   waiting: WaitingSend[];
   /** Steps handed to the scheduler that have not run. */
   steps: number;
-  /** Nothing is delivered on it, until it is healed. */
+  /** True between `cut` and `heal`: nothing is delivered. */
   cut: boolean;
 }
 
@@ -57,7 +57,7 @@ export class LocalNetwork {
   readonly #nodes = new Map<NodeId, LocalTransport>();
   readonly #gone = new Set<NodeId>();
   readonly #links = new Map<NodeId, Map<NodeId, Link>>();
-  /** Closing nodes: called after each delivery. */
+  /** By closing node: the function that checks, after each delivery, whether its links are empty. */
   readonly #drained = new Map<NodeId, () => void>();
 
   /** A network without nodes; {@linkcode LocalNetwork.connect} adds them. */

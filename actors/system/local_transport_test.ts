@@ -87,7 +87,7 @@ Deno.test("LocalNetwork.crash() drops what is under way and tells the others, in
   ]);
 });
 
-Deno.test("Transport.close() of a LocalNetwork waits for delivery, at most until its deadline by the given clock", async () => {
+Deno.test("LocalTransport.close() waits for delivery, at most until its deadline by the given clock", async () => {
   const steps = new Steps();
   const timers: (() => void)[] = [];
   const clock = {

@@ -1,5 +1,6 @@
 /**
- * An actor's mailbox: two lanes, first in first out, with waiting senders instead of growth.
+ * An actor's mailbox: a queue for urgent messages and one for the others, each first in, first
+ * out. When it is full, local senders wait.
  *
  * @module
  */
@@ -9,7 +10,9 @@ interface Waiter<T> {
   unlisten: () => void;
 }
 
-/** Bounded queue. Remote messages are bounded by their senders' credit, so they never wait here. */
+/**
+ * A bounded queue of messages. Remote messages do not wait here: their senders' credits bound them.
+ */
 export class Mailbox<T> {
   readonly #capacity: number;
   readonly #urgent: T[] = [];
@@ -57,7 +60,10 @@ export class Mailbox<T> {
     });
   }
 
-  /** Next message, urgent ones first; a waiting sender moves up. */
+  /**
+   * Takes the next message, urgent ones first, and lets the first waiting sender put its message.
+   * Undefined when there is none.
+   */
   take(): T | undefined {
     const urgent = this.#urgent.shift();
     if (urgent !== undefined) return urgent;
@@ -67,8 +73,8 @@ export class Mailbox<T> {
   }
 
   /**
-   * Empties the mailbox for dead-lettering; waiting senders are let go (their messages are in the
-   * result).
+   * Empties the mailbox and returns its messages, those of waiting senders included. Those senders
+   * no longer wait.
    */
   drain(): T[] {
     const all = [...this.#urgent.splice(0), ...this.#items.splice(0)];

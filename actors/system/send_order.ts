@@ -1,11 +1,11 @@
 /**
- * Sends of one sender to one receiver follow each other, also where finding the receiver or its
- * credit takes a while.
+ * Keeps the order of the sends from one sender to one receiver, also where resolving the receiver
+ * or waiting for a credit takes long.
  *
  * @module
  */
 
-/** Chains sends by sender and receiver. */
+/** The last send of each pair of sender and receiver, so that the next one can follow it. */
 export class SendOrder {
   readonly #tails = new Map<string, Promise<void>>();
 

@@ -18,7 +18,7 @@ import { ActorSystem, type SystemOptions } from "./system.ts";
 
 /** Options of a {@linkcode Simulation}. */
 export interface SimulationOptions {
-  /** Picks the run: 32 bits of it count, equal ones give equal runs. */
+  /** The run: equal seeds give equal runs. An integer, of which 32 bits count. */
   seed: number;
   /**
    * Virtual milliseconds that a delivery between two nodes takes, drawn uniformly. @default {min:
@@ -44,7 +44,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** See the module's text. */
+/** Nodes, links and time of one simulated run. */
 export class Simulation {
   /** Carries every message; cut and heal its links here. */
   readonly network: LocalNetwork;
@@ -89,7 +89,7 @@ export class Simulation {
     return system;
   }
 
-  /** The node is gone without a word; its actors get no further turns that matter to anybody. */
+  /** Ends a node without a goodbye. Its actors may run on, but nothing they send arrives. */
   crash(name: NodeId): void {
     this.network.crash(name);
     this.#systems.delete(name);

@@ -1,7 +1,7 @@
 /**
  * The actor system of one node: finds actors, activates them, carries messages to and fro.
  *
- * Promises, each attacked by `tests/actors_suite.ts` over every transport:
+ * Promises, each attacked by `tests/actors_suite_test.ts` over every transport:
  * - messages from one sender to one receiver are handled in the order sent, each at most once;
  * - a sender waits while the receiver's mailbox is full: memory does not grow;
  * - an ask ends: with an answer, an error, its deadline, or its signal;
@@ -46,7 +46,7 @@ export interface SystemOptions {
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
-  /** Runs a turn soon. @default queueMicrotask */
+  /** Runs a turn of an actor soon; a simulation picks which. @default queueMicrotask */
   schedule?: (turn: () => void) => void;
   /** Told of each dead letter. */
   onDeadLetter?: (letter: DeadLetter) => void;
@@ -82,7 +82,7 @@ type MessageEnvelope = Extract<Envelope, { kind: "tell" | "ask" }>;
 
 const DEFAULT_ASK_MS = 30_000;
 
-/** See the module's text. */
+/** The actors of one node, and the way to the actors of others. */
 export class ActorSystem {
   /** This node, as the transport names it. */
   readonly node: NodeId;
