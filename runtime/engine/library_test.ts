@@ -5,7 +5,7 @@ import { ortLibrary } from "./library.ts";
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
-Deno.test("ONNX Runtime's library is there for every machine that it is named for", async () => {
+Deno.test("ortLibrary() names a library that is there, for every machine that has one", async () => {
   const machines = [["linux", "x86_64"], ["linux", "aarch64"], ["darwin", "aarch64"], [
     "windows",
     "x86_64",

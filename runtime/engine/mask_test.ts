@@ -2,17 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { hasCode } from "../../actors/system/errors.ts";
 import { MASKED } from "../../models/graph/contract.ts";
+import { chain, rows } from "../../tests/support/slot_rows.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { type SlotRows, Slots } from "./slots.ts";
-
-const rows = (base: number, parents: number[], positions?: number[]): SlotRows => ({
-  base,
-  tokens: Int32Array.from(parents, (_, i) => 100 + base + i),
-  positions: Int32Array.from(positions ?? parents.map((_, i) => base + i)),
-  parents: Int32Array.from(parents),
-});
-const chain = (base: number, n: number, parent = base - 1): SlotRows =>
-  rows(base, Array.from({ length: n }, (_, i) => i === 0 ? parent : base + i - 1));
 
 function put(slots: Slots, frame: SlotRows): Float32Array {
   slots.check(frame);
@@ -49,7 +41,7 @@ class Naive {
   }
 }
 
-Deno.test("attentionBias() of a chain is causal", () => {
+Deno.test("attentionBias() is causal for a chain", () => {
   const slots = new Slots(8);
   const M = Math.fround(MASKED);
   assert.deepEqual([...put(slots, chain(0, 3))], [0, M, M, 0, 0, M, 0, 0, 0]);
@@ -64,7 +56,7 @@ Deno.test("attentionBias() hides a sibling branch and its rows", () => {
   assert.deepEqual([...put(slots, rows(4, [1, 4], [2, 3]))], [0, 0, M, M, 0, M, 0, 0, M, M, 0, 0]);
 });
 
-Deno.test("attentionBias() overwrites a buffer that it may use", () => {
+Deno.test("attentionBias() overwrites the buffer given, when it is long enough", () => {
   const slots = new Slots(8);
   slots.write(chain(0, 3));
   const out = new Float32Array(20).fill(NaN);
@@ -83,7 +75,7 @@ function windowed(slots: Slots, frame: SlotRows, window: number, out?: Float32Ar
   };
 }
 
-Deno.test("windowBias() of a chain shows each row its window's rows, itself included", () => {
+Deno.test("windowBias() shows each row of a chain the rows of its window, itself included", () => {
   const slots = new Slots(8);
   const M = Math.fround(MASKED);
   const frame = chain(0, 4);
@@ -118,7 +110,7 @@ Deno.test("windowBias() counts positions along a row's path, not slots", () => {
   assert.deepEqual([...windowed(slots, branch, 2).windowed], [M, 0, M, M, M, 0]);
 });
 
-Deno.test("windowBias() is the plain bias itself while no row is past the window, else uses the buffer given", () => {
+Deno.test("windowBias() returns the plain bias itself, when no row is past the window, else uses the buffer given", () => {
   const slots = new Slots(8);
   const frame = chain(0, 4);
   put(slots, frame);
@@ -164,7 +156,7 @@ Deno.test("windowBias() equals the plain bias with far positions masked, for any
   );
 });
 
-Deno.test("attentionBias() and Slots.path() equal a naive walk for any frames, trees and overwrites", () => {
+Deno.test("attentionBias() equals a naive walk, as Slots.path() does, for any frames, trees and overwrites", () => {
   const CAPACITY = 24;
   const step = fc.record({
     at: fc.nat(),
@@ -213,55 +205,4 @@ Deno.test("attentionBias() and Slots.path() equal a naive walk for any frames, t
     }),
     { numRuns: 500, seed: 5 },
   );
-});
-
-Deno.test("Slots.runs() walks a long chain that came in pieces as one run", () => {
-  const slots = new Slots(100);
-  for (let base = 0; base < 96; base += 8) slots.write(chain(base, 8));
-  assert.deepEqual([...slots.runs(95)], [{ first: 0, last: 95 }]);
-  slots.write(rows(96, [40], [41]));
-  assert.deepEqual([...slots.runs(96)], [{ first: 96, last: 96 }, { first: 0, last: 40 }]);
-});
-
-Deno.test("Slots.check() names the capacity and the rows needed when a frame does not fit", () => {
-  const slots = new Slots(4);
-  slots.check(chain(0, 4));
-  assert.throws(
-    () => slots.check(chain(0, 5)),
-    (e) =>
-      hasCode(e, "arena_full") && e.metadata.capacity === 4 && e.metadata.needed === 5 &&
-      /5 rows.*4/.test(e.message),
-  );
-});
-
-Deno.test("Slots.check() refuses rows whose parent or position cannot be, and changes nothing", () => {
-  const slots = new Slots(8);
-  slots.write(chain(0, 2));
-  const bad = [
-    rows(3, [2]), // a gap: slot 2 was never written
-    rows(2, [2]), // its own parent
-    rows(2, [1, 4]), // a later row as parent
-    rows(2, [-2]),
-    rows(2, [1], [1]), // same position as its parent
-    rows(2, [1, 2], [5, 5]),
-  ];
-  for (const frame of bad) assert.throws(() => slots.check(frame), (e) => hasCode(e, "bad_frame"));
-  slots.check(rows(2, [1, 2], [2, 7]));
-  slots.check(rows(5, [-1]));
-});
-
-Deno.test("Slots.forget() drops rows and what hangs on them, and keeps their neighbours", () => {
-  const slots = new Slots(8);
-  slots.write(rows(0, [-1, 0, 0, 1, 3, 2]));
-  slots.forget(1, 1);
-  for (
-    const [slot, there] of [[0, true], [1, false], [2, true], [3, false], [4, false], [
-      5,
-      true,
-    ]] as const
-  ) {
-    const next = rows(7, [slot]);
-    if (there) slots.check(next);
-    else assert.throws(() => slots.check(next), (e) => hasCode(e, "bad_frame"));
-  }
 });

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import { type Sampling, samplingSchema } from "../../actors/pipeline/frame.ts";
+import type { Sampling } from "../../actors/pipeline/mod.ts";
 import { hasCode } from "../../actors/system/errors.ts";
-import { kept } from "./candidates.ts";
-import { uniform } from "./random.ts";
+import { logProbs, reference, settings } from "../../tests/support/sampling_reference.ts";
 import { type History, sample } from "./sampler.ts";
 
-const settings = (some: Partial<Sampling> = {}): Sampling => samplingSchema.parse(some);
 const none: History = { tokens: new Int32Array(), promptRows: 0, position: 1 };
 const at = (position: number): History => ({ ...none, position });
 const after = (tokens: number[], promptRows: number): History => ({
@@ -15,12 +12,6 @@ const after = (tokens: number[], promptRows: number): History => ({
   position: tokens.length,
 });
 const logits = (...values: number[]) => Float32Array.from(values);
-const logProbs = (values: number[], temperature = 1) => {
-  const scaled = values.map((v) => v / temperature);
-  const max = Math.max(...scaled);
-  const logZ = max + Math.log(scaled.reduce((sum, v) => sum + Math.exp(v - max), 0));
-  return scaled.map((v) => v - logZ);
-};
 
 /**
  * Chi-square statistic of `n` draws against expected probabilities; tokens of probability 0 must
@@ -38,32 +29,7 @@ function chiSquare(values: number[], sampling: Sampling, expected: number[], n: 
   }, 0);
 }
 
-/**
- * What the definition says, the slow way: probabilities after temperature, top_k, top_p and min_p.
- */
-function reference(values: number[], s: Sampling): number[] {
-  let ids = values.map((_, id) => id).sort((a, b) => values[b] - values[a] || a - b);
-  const probability = (of: number[]) => {
-    const p = logProbs(of.map((id) => values[id]), s.temperature).map(Math.exp);
-    return p;
-  };
-  if (s.top_k > 0) ids = ids.slice(0, s.top_k);
-  if (s.top_p < 1) {
-    const p = probability(ids);
-    let sum = 0;
-    let n = 0;
-    while (n < ids.length && sum < s.top_p) sum += p[n++];
-    ids = ids.slice(0, n);
-  }
-  const p = probability(ids);
-  ids = ids.filter((_, i) => p[i] >= s.min_p * p[0]);
-  const final = probability(ids);
-  const out = new Array(values.length).fill(0);
-  ids.forEach((id, i) => out[id] = final[i]);
-  return out;
-}
-
-Deno.test("sample() at temperature 0 takes the best token and the lowest id of equal ones", () => {
+Deno.test("sample() takes the best token and the lowest id of equal ones, at temperature 0", () => {
   assert.equal(sample(logits(1, 5, 3, 5), settings(), none).token, 1);
   assert.equal(sample(logits(-7, -9, -7), settings({ top_k: 2, min_p: 0.5 }), none).token, 0);
 });
@@ -136,7 +102,7 @@ Deno.test("sample() reports no log-probabilities unless they are asked for", () 
   assert.equal(sample(logits(1, 2), settings({ top_logprobs: 20 }), none).top!.length, 2);
 });
 
-Deno.test("sample() refuses logits that are NaN or infinite and says which", () => {
+Deno.test("sample() refuses logits that are NaN or infinite, and names one", () => {
   for (const bad of [NaN, Infinity]) {
     assert.throws(
       () => sample(logits(1, bad, 2), settings(), none),
@@ -184,71 +150,3 @@ for (
     assert.ok(statistic < 24.3, `chi-square ${statistic}`);
   });
 }
-
-Deno.test("kept() agrees with the definition for any logits and settings", () => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.integer({ min: -400, max: 400 }).map((n) => n / 16), {
-        minLength: 1,
-        maxLength: 60,
-      }),
-      fc.record({
-        temperature: fc.constantFrom(0.1, 0.7, 1, 3, 50),
-        top_k: fc.constantFrom(0, 1, 3, 40, 1000),
-        top_p: fc.constantFrom(0.01, 0.333, 0.777, 0.95, 1),
-        min_p: fc.constantFrom(0, 0.0501, 0.501),
-      }),
-      (values, some) => {
-        const s = settings(some);
-        const expected = reference(values, s);
-        const got = kept(Float32Array.from(values), s);
-        const p = new Array(values.length).fill(0);
-        got.tokens.forEach((id, i) => p[id] = got.weights[i] / got.total);
-        p.forEach((v, id) =>
-          assert.ok(Math.abs(v - expected[id]) < 1e-9, `token ${id}: ${v}, not ${expected[id]}`)
-        );
-      },
-    ),
-    { numRuns: 500, seed: 11 },
-  );
-});
-
-Deno.test("kept() finds the nucleus of a flat vocabulary, where no threshold near the best token is enough", () => {
-  const flat = Float32Array.from({ length: 5000 }, (_, i) => -i / 50);
-  const { tokens } = kept(flat, settings({ temperature: 40, top_p: 0.9 }));
-  const p = logProbs(Array.from(flat), 40).map(Math.exp);
-  let sum = 0;
-  let n = 0;
-  while (sum < 0.9) sum += p[n++];
-  assert.deepEqual(Array.from(tokens), Array.from({ length: n }, (_, i) => i));
-});
-
-Deno.test("uniform() is even, within [0, 1), and independent between neighbouring seeds and positions", () => {
-  const n = 200;
-  const grid = Array.from(
-    { length: n },
-    (_, seed) => Array.from({ length: n }, (_, p) => uniform(seed, p)),
-  );
-  const all = grid.flat();
-  assert.ok(all.every((u) => u >= 0 && u < 1));
-  const bins = new Array(64).fill(0);
-  all.forEach((u) => bins[Math.floor(u * 64)]++);
-  const expected = all.length / 64;
-  const statistic = bins.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-  // 63 degrees of freedom: 99.9 % lie below 103.4.
-  assert.ok(statistic < 103.4, `chi-square ${statistic}`);
-  const correlation = (pairs: [number, number][]) =>
-    pairs.reduce((sum, [a, b]) => sum + (a - 0.5) * (b - 0.5), 0) / pairs.length * 12;
-  // Standard error 1 / sqrt(39800) = 0.005.
-  const bySeed = grid.slice(1).flatMap((row, s) =>
-    row.map((u, p): [number, number] => [u, grid[s][p]])
-  );
-  const byPosition = grid.flatMap((row) =>
-    row.slice(1).map((u, p): [number, number] => [u, row[p]])
-  );
-  assert.ok(Math.abs(correlation(bySeed)) < 0.02, `between seeds ${correlation(bySeed)}`);
-  assert.ok(
-    Math.abs(correlation(byPosition)) < 0.02,
-    `between positions ${correlation(byPosition)}`,
-  );
-});

@@ -40,7 +40,7 @@ const load: LoadRequest = {
 const layout = { capacity: 4, keep: new Int32Array(0) };
 const samplers = [{ id: 7, prompt_rows: 1, sampling: samplingSchema.parse({}) }];
 
-/** Notes what it is sent; answers when the test says so. */
+/** A worker that notes the calls it is sent, and answers when the test calls `reply()`. */
 class FakeWorker implements WorkerLike {
   onmessage: WorkerLike["onmessage"] = null;
   onmessageerror: WorkerLike["onmessageerror"] = null;
@@ -89,7 +89,7 @@ const answer: Reply = {
 };
 const code = (expected: string) => (e: unknown) => hasCode(e, expected);
 
-Deno.test("WorkerEngine sends one call at a time, in the order made", async () => {
+Deno.test("WorkerEngine.run() waits its turn: calls are sent one at a time, in the order made", async () => {
   const { worker, engine } = await loaded();
   const calls = [engine.layout("a", layout), engine.run(frame("a")), engine.stats()];
   assert.deepEqual(worker.ops, ["load", "layout a"]);
@@ -101,7 +101,7 @@ Deno.test("WorkerEngine sends one call at a time, in the order made", async () =
   assert.deepEqual(output, { kind: "tokens", tokens: [{ slot: 3, token: 1 }], computeMs: 1 });
 });
 
-Deno.test("WorkerEngine.run() packs the rows and gives away a whole buffer, but copies a part of a larger one", async () => {
+Deno.test("WorkerEngine.run() packs the rows and transfers a whole buffer, but copies a part of a larger one", async () => {
   const { worker, engine } = await loaded();
   const whole = Float32Array.of(1, 2);
   const larger = Float32Array.of(9, 1, 2, 9);
@@ -161,7 +161,7 @@ Deno.test("WorkerEngine.close() drops what is queued for its request and overtak
   assert.deepEqual(worker.ops, ["load", "run a", "close a", "run b", "layout a"]);
 });
 
-Deno.test("WorkerEngine rejects a call whose signal fires, queued or executing, and goes on", async () => {
+Deno.test("WorkerEngine.run() rejects and goes on, when its signal fires while it is queued or executed", async () => {
   const { worker, engine } = await loaded();
   const executing = new AbortController();
   const queued = new AbortController();
@@ -178,7 +178,7 @@ Deno.test("WorkerEngine rejects a call whose signal fires, queued or executing, 
   assert.deepEqual(worker.ops, ["load", "run a", "run b"]);
 });
 
-Deno.test("WorkerEngine passes on the worker's errors with their metadata", async () => {
+Deno.test("WorkerEngine.run() passes on the worker's errors with their metadata", async () => {
   const { worker, engine } = await loaded();
   const run = engine.run(frame("a"));
   const error = new OrreryError({
@@ -191,7 +191,7 @@ Deno.test("WorkerEngine passes on the worker's errors with their metadata", asyn
   await assert.rejects(run, (e) => hasCode(e, "arena_full") && e.metadata.needed === 2);
 });
 
-Deno.test("WorkerEngine rejects everything pending and to come when its worker dies, and says why", async () => {
+Deno.test("WorkerEngine.run() rejects and says why, when the worker died before it or during it", async () => {
   const { worker, engine } = await loaded();
   const why = (e: unknown) => hasCode(e, "engine_failed") && e.message.includes("out of memory");
   const pending = [engine.run(frame("a")), engine.run(frame("b")), engine.stats()].map((p) =>
@@ -224,7 +224,7 @@ Deno.test("WorkerEngine.dispose() lets the running call end, drops the rest and 
   assert.deepEqual(worker.ops, ["load", "run a", "dispose"]);
 });
 
-Deno.test("WorkerEngine.load() terminates its worker when the load fails or is given up", async () => {
+Deno.test("WorkerEngine.load() terminates its worker, when the load fails or is given up", async () => {
   const failing = new FakeWorker();
   const load1 = WorkerEngine.load(failing, load);
   const error = new OrreryError({
@@ -243,7 +243,7 @@ Deno.test("WorkerEngine.load() terminates its worker when the load fails or is g
   assert.ok(slow.terminated);
 });
 
-Deno.test("WorkerEngine says what a real worker died of", async () => {
+Deno.test("WorkerEngine.load() says what a real worker died of", async () => {
   const worker = new Worker(
     "data:text/javascript,onmessage = () => { throw new Error('struck by lightning') }",
     {

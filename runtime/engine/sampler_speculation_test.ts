@@ -27,7 +27,7 @@ const table = (spread: number, shift: number) =>
       Float32Array.from({ length: VOCAB }, (_, to) => spread * Math.sin(3 * from + 7 * to + shift)),
   );
 const TARGET = table(1.2, 0);
-/** A model that is near the target, and one that has nothing to do with it. */
+/** Logits of a model that is near the target, and of one that has nothing to do with it. */
 const NEAR = table(1.2, 0.25);
 const FAR = table(2, 2);
 
@@ -54,16 +54,16 @@ function probabilities(logits: Float32Array, sampling: Sampling): number[] {
 /** Guesses the token at a position after another. */
 type Drafter = (previous: number, sampling: Sampling, position: number) => number;
 /**
- * What is written after `previous` where `draft` was guessed and the target chose `chosen`; `extra`
- * is uniform.
+ * The token to write after `previous`, where the drafter guessed `draft` and the target chose
+ * `chosen`; `extra` is a uniform random number in [0, 1).
  */
 type Rule = (draft: number, chosen: number, previous: number, extra: number) => number;
 
 const accept: Rule = (_draft, chosen) => chosen;
 
 /**
- * Writes a text by drafts of all that is left, verified together, again and again. Counts drafts
- * tried and accepted.
+ * Writes a text: drafts all tokens that are left, verifies them together, and repeats until the text
+ * is whole. Counts the drafted tokens that were tried and accepted.
  */
 function speculate(
   seed: number,
@@ -99,8 +99,8 @@ function speculate(
 }
 
 /**
- * Standard deviations by which counts are further from the exact probabilities than chance has it
- * (Wilson and Hilferty).
+ * How improbable these counts are under the exact probabilities, in standard deviations: the
+ * chi-square statistic made normal by Wilson and Hilferty's formula.
  */
 function surprise(counts: number[], exact: number[]): number {
   let chi = 0;
@@ -115,7 +115,7 @@ function surprise(counts: number[], exact: number[]): number {
     if (expected === 0) assert.equal(count, 0, "a text that cannot be was written");
     else if (expected >= 5) add(count, expected);
     else {
-      restCount += count; // too rare for the statistic: taken together
+      restCount += count; // texts too rare for the statistic are counted together
       restExact += expected;
     }
   });
@@ -125,8 +125,8 @@ function surprise(counts: number[], exact: number[]): number {
 }
 
 /**
- * How the texts of this drafter under this rule are distributed, against the target's own
- * distribution.
+ * Compares the texts of this drafter under this rule with the target's own distribution: `z` in
+ * standard deviations, and the share of drafted tokens that were accepted.
  */
 function examine(base: Sampling, drafter: Drafter, rule: Rule): { z: number; acceptance: number } {
   const found = new Array(TEXTS).fill(0);
@@ -149,10 +149,10 @@ function examine(base: Sampling, drafter: Drafter, rule: Rule): { z: number; acc
 
 const best = (logits: Float32Array) => logits.indexOf(Math.max(...logits));
 const worst = (logits: Float32Array) => logits.indexOf(Math.min(...logits));
-/** A model's draw with the target's own random number. */
+/** A model that draws with the random number that the target will use. */
 const coupled = (model: Float32Array[]): Drafter => (previous, sampling, position) =>
   choose(model[previous], sampling, position);
-/** The same with another one. */
+/** A model that draws with a random number of its own. */
 const independent = (model: Float32Array[]): Drafter => (previous, sampling, position) =>
   choose(model[previous], { ...sampling, seed: sampling.seed + 5e5 }, position);
 
@@ -168,7 +168,7 @@ const DRAFTERS: Record<string, Drafter> = {
 
 for (const [i, settings] of SETTINGS.entries()) {
   const sampling = samplingSchema.parse(settings);
-  Deno.test(`texts written by drafts and verification are distributed as the target's: ${JSON.stringify(settings)}`, () => {
+  Deno.test(`sample() keeps the target's distribution of texts, when they are drafted under ${JSON.stringify(settings)}`, () => {
     const rates: Record<string, number> = {};
     // Every drafter once; the first settings see them all.
     for (
@@ -191,14 +191,14 @@ for (const [i, settings] of SETTINGS.entries()) {
   });
 }
 
-Deno.test("a drafter that is never right changes nothing either", () => {
+Deno.test("sample() keeps the target's distribution of texts, when the drafter is never right", () => {
   const sampling = samplingSchema.parse({ temperature: 1, top_k: 3 });
   const { z, acceptance } = examine(sampling, (previous) => worst(TARGET[previous]), accept);
   assert.equal(acceptance, 0);
   assert.ok(z < 4.5, `${z}`);
 });
 
-Deno.test("every text is the one that plain decoding writes with its seed", () => {
+Deno.test("sample() writes the text of plain decoding with the same seed, whatever was drafted", () => {
   const sampling = samplingSchema.parse({ temperature: 1.1, top_p: 0.95 });
   for (let seed = 0; seed < 500; seed++) {
     const plain: number[] = [];
@@ -214,7 +214,7 @@ Deno.test("every text is the one that plain decoding writes with its seed", () =
   }
 });
 
-Deno.test("a chosen token is accepted and corrected as the rejection rule says: p(d), else p without d", () => {
+Deno.test("sample() accepts and corrects a draft as the rejection rule says: p(d), else p without d", () => {
   const sampling = samplingSchema.parse({ temperature: 1 });
   const p = probabilities(TARGET[0], sampling);
   for (let guess = 0; guess < VOCAB; guess++) {
@@ -254,7 +254,7 @@ const WRONG: Record<string, [Drafter, Rule]> = {
 };
 
 for (const [name, [drafter, rule]] of Object.entries(WRONG)) {
-  Deno.test(`control: a rule that ${name} is found out`, () => {
+  Deno.test(`examine() finds out a rule that ${name}`, () => {
     const { z } = examine(PLAIN, drafter, rule);
     assert.ok(z > 8, `only ${z.toFixed(1)} standard deviations off`);
   });
