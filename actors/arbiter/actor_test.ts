@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { OrreryError, samplingSchema, seededRandom } from "../mod.ts";
+import { type ArbiterStats, OrreryError, samplingSchema, seededRandom } from "../mod.ts";
 import {
   arbiterWorld,
   LAYERS,
@@ -133,6 +133,42 @@ Deno.test("A prompt that begins like an earlier one hangs on its rows and gets t
   );
   assert.equal(alone.reused, 0);
   assert.ok((await stats()).cached_rows > 60);
+});
+
+Deno.test("A prompt whose beginning is on the shelf of a full arena gets its tokens, whatever its pieces", async () => {
+  for (const pieces of [[1], [7], [64]]) {
+    for (const stages of [1, 3]) {
+      const world = arbiterWorld({
+        stages,
+        seed: stages,
+        frameMs: (rows) => 40 + 8 * rows, // slow frames: rows that nobody names are moved out of their way
+      });
+      const { sim, client, stats, crashes } = world;
+      const prompt = promptOf(100);
+      const first = await sim.until(client("first").answer(prompt, 4));
+      const full = Promise.withResolvers<void>();
+      const goOn = Promise.withResolvers<void>();
+      const each = async () => {
+        const { free_rows, holes, shelved_rows } = await statsNow();
+        if (free_rows + holes > 0 || shelved_rows === 0) return;
+        full.resolve();
+        await goOn.promise;
+      };
+      const statsNow = () =>
+        world.api.ask(world.arbiter, { type: "stats" }) as Promise<ArbiterStats>;
+      const long = client("long").answer(promptOf(40, 1), 160, { each });
+      await sim.until(full.promise);
+      const again = await sim.until(client("again").answer(prompt, 4, { pieces }));
+      assert.deepEqual(again.tokens, first.tokens, `${stages} stages, pieces of ${pieces}`);
+      goOn.resolve();
+      assert.deepEqual(
+        (await sim.until(long)).tokens,
+        await toyAnswer(promptOf(40, 1), 160, LAYERS),
+      );
+      assert.deepEqual(crashes, []);
+      assert.ok((await stats()).growths > 0);
+    }
+  }
 });
 
 Deno.test("Requests with one prompt at one time share its rows", async () => {

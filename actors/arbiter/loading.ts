@@ -10,7 +10,10 @@ import type { ArbiterRequest, PendingRow, PrefillJob } from "./request.ts";
 import { newRow } from "./row_pool.ts";
 import { reuse, stands } from "./situation.ts";
 
-/** Takes rows out of what waits, as many as there is room for, and gives each its slot. */
+/**
+ * Takes rows out of what waits, as many as there is room for, and gives each its slot. At least one
+ * row goes, as the situation found each first row ready to go and nothing here takes its place.
+ */
 export function load(
   rows: PendingRow[],
   { room, running, memory }: { room: number; running: ArbiterRequest[]; memory: Memory },
@@ -29,7 +32,9 @@ export function load(
       job = jobOf.get(pending) ?? job!;
       if (job.at >= job.rows.length || job.rows[job.at] !== pending) continue; // rows of this very frame stand for it
       if (!stands(pending)) continue;
-      reuse(job, cache);
+      // Not from the shelf: this frame's layout is made. In an arena that was full, rows there were
+      // not found before, and would now take the place of rows that this frame is to carry.
+      reuse(job, cache, { shelf: false });
       if (job.rows[job.at] !== pending) continue;
       job.at++;
       jobs.add(job);

@@ -32,13 +32,19 @@ export class PrefixCache {
   /**
    * The cached row with this token under a cached parent (undefined: a first row), if it stands in
    * the arena. One on the shelf is found only while there is room: the frame whose layout brings it
-   * down must have a row.
+   * down must have a row. Once a frame has its layout, no row can come down for it: pass `shelf`
+   * false, and rows on the shelf are not found.
    */
-  find(parent: Row | undefined, token: number): Row | undefined {
+  find(
+    parent: Row | undefined,
+    token: number,
+    { shelf = true }: { shelf?: boolean } = {},
+  ): Row | undefined {
     if (parent && !parent.cached) return undefined;
     const row = this.#under(parent)?.get(token);
     if (!row || row.slot < 0) return undefined;
-    return row.shelved && this.#pool.room + this.#pool.holes <= 0 ? undefined : row;
+    if (!row.shelved) return row;
+    return shelf && this.#pool.room + this.#pool.holes > 0 ? row : undefined;
   }
 
   /**

@@ -84,14 +84,18 @@ export const stands = ({ request, parent }: PendingRow): boolean =>
 
 /**
  * Rows that others have in the arena stand for the prompt's next ones. The last is always run: its
- * token is wanted.
+ * token is wanted. `shelf`: see {@linkcode PrefixCache.find}.
  */
-export function reuse(job: PrefillJob, cache: PrefixCache): void {
+export function reuse(
+  job: PrefillJob,
+  cache: PrefixCache,
+  { shelf = true }: { shelf?: boolean } = {},
+): void {
   const { request } = job;
   if (!job.prompt || !request.open.reuse) return;
   while (job.at < job.rows.length - 1) {
     const { number, token, parent } = job.rows[job.at];
-    const row = cache.find(request.rows[parent], token);
+    const row = cache.find(request.rows[parent], token, { shelf });
     if (!row) return;
     cache.claim(row);
     request.rows[number] = row;
