@@ -1,118 +1,119 @@
 /**
  * Speculation of one request: which tokens to guess, for which lanes, and when not to.
  *
- * Continuous: while frames are under way the drafter goes on from the path that is expected, as
- * long as the chance that all of it comes true is worth the rows. An answer that the truth has
- * overtaken is used as far as it still holds.
+ * It is continuous: while frames are under way the drafter goes on from the path that is expected,
+ * as long as the chance that all of it comes true is worth the rows. An answer that is late, because
+ * more tokens are certain by now, is used as far as it agrees with them.
  *
  * @module
  */
 import type { Drafted, DraftRequest, Sampling } from "../pipeline/mod.ts";
 import { type ActorContext, toOrreryError } from "../system/mod.ts";
 import { type Crowd, DraftLength, type DraftPlan } from "./draft_length.ts";
+import { agree, DraftStock } from "./draft_stock.ts";
 import type { InstantDrafter } from "./instant_drafter.ts";
 import type { DraftFacts, Lane, LaneRow, Settled } from "./lane.ts";
 
-/** Drafted rows of a lane that may be under way at once. */
+/** Most drafted rows of a lane that are under way at once. */
 const MOST_ROWS = 32;
-/** Tokens asked of the drafter at once. */
+/** Most tokens that the drafter is asked for at once. */
 const MOST_TOKENS = 8;
-/** Nothing is drafted beyond tokens that are less likely than this to come true. */
+/** The drafter is not asked to go on from a path whose chance to come true is below this, 0 to 1. */
 const LEAST_REACH = 0.1;
-/** Alternatives at a depth, the chosen token included. */
+/** Tokens that the drafter is asked for at each place of a draft: its choice and alternatives. */
 const WIDTH = 3;
-/** An alternative that is less likely than this is not sent, whoever wishes trees. */
+/** Where the client wants trees, alternatives with a chance below this are left out, 0 to 1. */
 const LEAST_ALTERNATIVE = 0.01;
-/** A drafter that says nothing for so long is given up. */
+/** Milliseconds without an answer after which the drafter is given up. */
 const SILENCE_MS = 10_000;
 
 /** Options of {@linkcode Speculation}. */
 export interface SpeculationOptions {
   ctx: ActorContext;
-  /** Address of the draft model's actor. */
+  /** Address of the draft model's actor; undefined: no draft model is used. */
   drafter?: string;
-  /** Makes the drafter that needs no model. */
+  /** Makes a lane's drafter that needs no model; it is used where no draft model pays. */
   instant?: () => InstantDrafter;
   sampling: Sampling;
-  /** End of the prompt, for penalties. */
+  /** Rows of the prompt: penalties count tokens from there on. */
   promptRows: number;
-  /** Longest draft. */
+  /** Most tokens of a draft. */
   draftLength: number;
-  /** Drafts of that length, whether they pay or not. */
+  /** Makes drafts of `draftLength` tokens whether they pay or not. */
   always: boolean;
   /** See `Start.draft_tree`. */
   tree?: boolean;
+  /** Stages of the pipeline. */
   stages: number;
   /** See `Start.measured`. */
   measured?: Record<string, number[]>;
-  /** Gives a drafted token its row. */
+  /** Gives a drafted token its row behind `parent`. */
   addRow(lane: Lane, parent: LaneRow, token: number, draft: DraftFacts): LaneRow;
-  /** Gives the lane's pending token its row, if it has none. */
+  /** Gives the lane's next token its row, if it has none yet. */
   decode(lane: Lane): void;
-  /** A turn of its own has changed something: send it. */
+  /** Called when a timer has led to rows that are to be sent. */
   changed(): unknown;
-  /** Lanes that fill the pipeline. */
+  /** The lanes that share the pipeline now. */
   crowd(): Crowd;
   /** Do drafts pay at present? */
   pays(): boolean;
 }
 
+/** A question to the drafter that is not answered yet. */
 interface AskedDraft {
+  /** Number of the question, unique in the request. */
   id: number;
-  /** Certain and expected tokens that the answer follows. */
+  /** Token ids, certain and expected ones, that the draft is to follow. */
   tokens: number[];
+  /** Tokens asked for. */
   length: number;
+  /** The plan by which it was asked. */
   plan: DraftPlan;
+  /** When it was asked, milliseconds. */
   at: number;
+  /** Stops the timer of its silence. */
   cancel: () => void;
 }
 
-/** Drafted tokens after certain ones. */
-interface Stock {
-  /** All tokens, certain and drafted. */
-  tokens: number[];
-  /** Number of the first drafted one. */
-  first: number;
-  /** Tokens before this number are compared with the truth. */
-  judged: number;
-  /** Place of each drafted one in its answer, 1, 2 ... */
-  depths: number[];
-  chances: number[];
-  alternatives: (readonly (readonly [number, number])[])[];
-}
-
+/** What is known of the drafts of one lane. */
 interface LaneDrafts {
   lane: Lane;
   instant?: InstantDrafter;
+  /** How many of the lane's tokens `instant` has been given. */
   pushed: number;
+  /** undefined: the drafter owes nothing. */
   asked?: AskedDraft;
-  /** Tokens that the drafter holds. */
+  /** Token ids that the drafter holds for this lane. */
   known: number[];
-  /** What was drafted, whether it has rows or not. */
-  stock?: Stock;
-  /** Was the drafter ever asked? */
+  /** What the drafter has guessed beyond the certain tokens, as far as it is not known to be wrong. */
+  stock?: DraftStock;
+  /** The drafter was asked for this lane: it has to be told when the lane ends. */
   used?: true;
-  /** The last wait for the drafter was in vain. */
+  /** The last wait for the drafter ended without its answer: the lane does not wait again. */
   inVain?: boolean;
-  /** Ends the wait for the drafter. */
+  /** Ends the wait for the drafter; undefined: the lane does not wait. */
   release?: () => void;
 }
 
 /** See the module's text. */
 export class Speculation {
-  /** Rows sent, and those that came true. */
+  /** Draft rows that were sent. */
   drafted = 0;
+  /** Draft rows that came true. */
   accepted = 0;
-  /** Why the draft model is not used any more. */
+  /** Why the draft model is not used any more; undefined: it is, or there was none. */
   lost?: string;
   readonly #options: SpeculationOptions;
   readonly #lanes = new Map<string, LaneDrafts>();
   readonly #lengths: Record<"model" | "ngram", DraftLength>;
+  /** Address of the draft model's actor while it is in use. */
   #model?: string;
+  /** Number of the next question to the drafter. */
   #nextId = 0;
-  /** When the first request was sent that has no answer, if none came since. */
+  /** When the oldest question since the last answer was asked, milliseconds; undefined: none was. */
   #silentSince?: number;
 
+  /** Speculation of a request that has no lane yet. */
   constructor(options: SpeculationOptions) {
     this.#options = options;
     this.#model = options.drafter;
@@ -123,21 +124,17 @@ export class Speculation {
     };
   }
 
-  /** What it learned, for the next request. */
+  /** What was measured, for `Start.measured` of the next request. */
   get measured(): Record<string, number[]> {
     return { model: this.#lengths.model.snapshot(), ngram: this.#lengths.ngram.snapshot() };
   }
 
-  /** Counts up with whatever is drafted or asked. */
+  /** A counter that grows with each draft row and each question to the drafter. */
   get activity(): number {
     return this.#nextId + this.drafted;
   }
 
-  get #crowded(): boolean {
-    return this.#options.crowd().lanes > 1;
-  }
-
-  /** Name of the drafter in use, and how often its first token comes true. */
+  /** Drafter in use, and the share of its drafts whose first token came true, 0 to 1. */
   get source(): { name: string; acceptance: number } {
     return this.#model === undefined
       ? { name: "the n-gram drafter", acceptance: this.#lengths.ngram.acceptance }
@@ -149,7 +146,7 @@ export class Speculation {
     this.#lanes.set(lane.name, { lane, instant: this.#options.instant?.(), pushed: 0, known: [] });
   }
 
-  /** A lane is over. */
+  /** A lane has ended: nothing is drafted for it any more. */
   leave(lane: Lane): void {
     const drafts = this.#lanes.get(lane.name);
     drafts?.asked?.cancel();
@@ -157,31 +154,32 @@ export class Speculation {
     this.#lanes.delete(lane.name);
     const model = this.#options.drafter;
     if (!drafts?.used || model === undefined) return;
-    // Its rows are freed now or after the drafter's lease.
+    // If this message is lost, the drafter frees the lane's rows when their lease ends.
     this.#options.ctx.tell(model, { type: "close", chain: lane.name }, { deadlineMs: SILENCE_MS })
-      .catch(
-        () => {},
-      );
+      .catch(() => {});
   }
 
-  /** A frame is back. */
+  /** A frame with so many rows of this request, none of a prompt, took `ms` milliseconds. */
   frame(rows: number, ms: number): void {
     for (const length of Object.values(this.#lengths)) {
       length.frame(rows, ms, this.#options.crowd());
     }
   }
 
-  /** What has just become certain in a lane. */
+  /** Takes in what has become certain in a lane. */
   settled({ taken, accepted, judged }: Settled): void {
     this.accepted += accepted;
     for (const { draft, right } of judged) {
-      // The model's are judged by what is in stock, rows or not.
+      // Drafts of the model are judged in stock, where those without rows are too.
       if (draft.by === "ngram") this.#lengths.ngram.judged(draft.depth, draft.chance, right);
     }
     for (const length of Object.values(this.#lengths)) length.undrafted(taken.length);
   }
 
-  /** Hangs drafts on a lane's end, asks for more, or lets it go on without. */
+  /**
+   * A lane goes on: its next token gets a row, with drafts behind it if they pay. The row may be held
+   * back for a moment, to travel with the draft that the drafter is working at.
+   */
   advance(lane: Lane): void {
     const drafts = this.#lanes.get(lane.name)!;
     const fresh = lane.pending !== undefined;
@@ -190,9 +188,9 @@ export class Speculation {
       const plan = this.#lengths.model.plan(this.#options.crowd());
       if (plan.length > 0) {
         this.#judge(drafts);
-        const empty = (drafts.stock?.tokens.length ?? 0) <= lane.tokens.length;
+        const usable = isAhead(drafts);
         this.#ask(drafts, plan);
-        if (fresh && empty && drafts.asked && plan.wait && !drafts.inVain) {
+        if (fresh && !usable && drafts.asked && plan.wait && !drafts.inVain) {
           return this.#hold(drafts);
         }
         return this.#goOn(drafts, plan, fresh);
@@ -202,19 +200,19 @@ export class Speculation {
     if (drafts.instant) this.#draftAtOnce(drafts, drafts.instant, fresh);
   }
 
-  /** The drafter's answer. */
+  /** Takes the drafter's answer in. One that was asked for by an older question is ignored. */
   answered(answer: Drafted): void {
     const drafts = this.#lanes.get(answer.chain);
     const asked = drafts?.asked;
-    if (!drafts || asked?.id !== answer.id) return; // about what does not hold any more
+    if (!drafts || asked?.id !== answer.id) return;
     asked.cancel();
     drafts.asked = undefined;
     drafts.inVain = false;
     this.#silentSince = undefined;
     const { lane } = drafts;
     const { ctx } = this.#options;
-    // The first answer took in the whole prompt, and maybe the model from its disk: that says
-    // nothing about the next.
+    // Before its first answer the drafter runs the whole prompt, and may read the model from its
+    // disk: that time says nothing about the next answers.
     if (drafts.known.length > 0) {
       this.#lengths.model.drafted(answer.tokens.length, ctx.now() - asked.at);
     }
@@ -225,15 +223,15 @@ export class Speculation {
       this.#options.decode(lane);
       return drafts.release?.();
     }
-    if (answer.tokens.length > 0) this.#ask(drafts, asked.plan); // one that drafted nothing would do so again
-    const usable = (drafts.stock?.tokens.length ?? 0) > lane.tokens.length;
-    // It was asked before the last token was known, and did not guess that one: the next answer
-    // will be of use.
-    if (fresh && !usable && drafts.asked && asked.plan.wait) return this.#hold(drafts);
+    // A drafter that drafted nothing would do so again.
+    if (answer.tokens.length > 0) this.#ask(drafts, asked.plan);
+    // The question was asked before the last token was known, and the draft did not guess that
+    // token: the next answer will be of use.
+    if (fresh && !isAhead(drafts) && drafts.asked && asked.plan.wait) return this.#hold(drafts);
     this.#goOn(drafts, asked.plan, fresh);
   }
 
-  /** The drafter could not answer. */
+  /** The drafter could not answer a question: it is asked anew, or given up. */
   refused({ chain, id }: { chain: string; id: number }, code: string, message: string): void {
     const drafts = this.#lanes.get(chain);
     if (drafts?.asked?.id !== id) return;
@@ -241,10 +239,16 @@ export class Speculation {
     cancel();
     drafts.asked = undefined;
     if (code !== "no_chain" || drafts.known.length === 0) return this.#giveUp(message);
-    drafts.known = []; // it was started anew: it gets all tokens
+    drafts.known = []; // the drafter was started anew and needs all tokens again
     this.#ask(drafts, plan);
   }
 
+  /** Several lanes share the pipeline. */
+  get #crowded(): boolean {
+    return this.#options.crowd().lanes > 1;
+  }
+
+  /** Stops using the draft model; lanes that wait for it go on. */
   #giveUp(why: string): void {
     if (this.#model === undefined) return;
     this.#model = undefined;
@@ -257,6 +261,7 @@ export class Speculation {
     }
   }
 
+  /** Holds a lane's next row back until the drafter answers, or until that takes too long. */
   #hold(drafts: LaneDrafts): void {
     if (drafts.release) return;
     const { ctx, decode, changed } = this.#options;
@@ -272,86 +277,71 @@ export class Speculation {
     };
   }
 
-  /** Adds an answer to what is in stock, as far as it still holds. */
+  /** Adds an answer to the stock, unless a token before it has turned out otherwise. */
   #keep(drafts: LaneDrafts, { tokens: before }: AskedDraft, answer: Drafted): void {
     const { lane, stock } = drafts;
-    const certain = lane.tokens;
-    if (!agree(before, certain)) return;
-    const drafted = Array.from(answer.tokens);
-    const fresh = { depths: drafted.map((_, i) => i + 1), chances: [...answer.chances] };
-    const extends_ = stock && stock.tokens.length === before.length && agree(stock.tokens, before);
-    drafts.stock = extends_
-      ? {
-        tokens: [...before, ...drafted],
-        first: stock.first,
-        judged: stock.judged,
-        depths: [...stock.depths, ...fresh.depths],
-        chances: [...stock.chances, ...fresh.chances],
-        alternatives: [...stock.alternatives, ...answer.alternatives],
-      }
-      : {
-        tokens: [...before, ...drafted],
-        first: before.length,
-        judged: before.length,
-        ...fresh,
-        alternatives: answer.alternatives,
-      };
+    if (!agree(before, lane.tokens)) return;
+    const follows = stock && stock.tokens.length === before.length && agree(stock.tokens, before);
+    if (follows) stock.add(answer);
+    else drafts.stock = new DraftStock(before, answer);
     this.#judge(drafts);
   }
 
-  /** Compares the stock with what has become certain; a stock that was wrong goes. */
+  /** Compares the stock with the tokens that are certain; drops it where it was wrong. */
   #judge(drafts: LaneDrafts): void {
-    const { lane, stock } = drafts;
-    if (!stock) return;
-    for (
-      const end = Math.min(stock.tokens.length, lane.tokens.length);
-      stock.judged < end;
-      stock.judged++
-    ) {
-      const at = stock.judged - stock.first;
-      const right = stock.tokens[stock.judged] === lane.tokens[stock.judged];
-      this.#lengths.model.judged(stock.depths[at], stock.chances[at], right);
-      if (!right) {
-        drafts.stock = undefined;
-        return;
-      }
-    }
+    const { model } = this.#lengths;
+    const right = drafts.stock?.judge(
+      drafts.lane.tokens,
+      ({ depth, chance }, right) => model.judged(depth, chance, right),
+    );
+    if (right === false) drafts.stock = undefined;
   }
 
-  /** The lane's next row, with drafts from stock behind it. */
+  /** Gives the lane's next token its row, and drafts from stock theirs behind it. */
   #goOn(drafts: LaneDrafts, plan: DraftPlan, fresh: boolean): void {
     this.#options.decode(drafts.lane);
     drafts.release?.();
-    if (fresh) {
-      this.#lengths.model.wanted((drafts.stock?.tokens.length ?? 0) > drafts.lane.tokens.length);
-    }
+    if (fresh) this.#lengths.model.wanted(isAhead(drafts));
     if (drafts.stock) this.#hang(drafts.lane, drafts.stock, { plan, fresh, by: "model" });
   }
 
-  /** Asks for what comes after the stock, unless there is enough or it is unlikely to be of use. */
+  /**
+   * Asks the drafter for what comes after the stock, unless there is enough in stock or the draft is
+   * unlikely to be of use. A question that the certain tokens have left behind is given up.
+   */
   #ask(drafts: LaneDrafts, plan: DraftPlan): void {
     const { lane, asked, stock } = drafts;
     if (this.#model === undefined) return;
     if (asked) {
       const outrun = lane.tokens.length >= asked.tokens.length + asked.length;
-      if (!outrun && agree(asked.tokens, lane.tokens)) return; // on its way
+      if (!outrun && agree(asked.tokens, lane.tokens)) return; // the answer will be of use
       asked.cancel();
       drafts.asked = undefined;
       this.#silentSince ??= asked.at;
-      const { ctx } = this.#options;
-      if (ctx.now() - this.#silentSince >= SILENCE_MS) {
+      if (this.#options.ctx.now() - this.#silentSince >= SILENCE_MS) {
         return this.#giveUp(`it said nothing for ${SILENCE_MS} ms`);
       }
     }
-    const holds = stock && stock.tokens.length > lane.tokens.length &&
-      agree(stock.tokens, lane.tokens);
-    const tokens = holds ? stock.tokens : lane.tokens.slice();
-    const reach = holds ? this.#reach(lane, stock) : 1;
-    // One draft is on the way through the stages and one is ready, and on several stages some more.
+    const holds = isAhead(drafts) && agree(stock!.tokens, lane.tokens);
+    const tokens = holds ? stock!.tokens.slice() : lane.tokens.slice();
+    const reach = holds
+      ? stock!.reach(lane.tokens.length, (chance) => this.#lengths.model.chance(chance))
+      : 1;
+    // For a lane alone: one draft is under way through the stages and one is ready, and on several
+    // stages some more.
     const most = this.#crowded ? plan.length : plan.length * (this.#options.stages + 1);
     const wanted = Math.min(most, lane.room, MOST_ROWS) - (tokens.length - lane.tokens.length);
     const length = Math.min(MOST_TOKENS, plan.length, wanted);
     if (length <= 0 || reach < Math.max(plan.worth, LEAST_REACH)) return;
+    this.#send(this.#model, drafts, { tokens, length, plan });
+  }
+
+  /** Sends a question to the drafter, with the tokens that it does not hold yet. */
+  #send(
+    model: string,
+    drafts: LaneDrafts,
+    { tokens, length, plan }: Pick<AskedDraft, "tokens" | "length" | "plan">,
+  ): void {
     let base = 0;
     while (base < drafts.known.length && drafts.known[base] === tokens[base]) base++;
     base = Math.min(base, tokens.length - 1);
@@ -364,7 +354,7 @@ export class Speculation {
     drafts.asked = { id, tokens, length, plan, at: ctx.now(), cancel };
     drafts.used = true;
     const request: DraftRequest = {
-      chain: lane.name,
+      chain: drafts.lane.name,
       id,
       base,
       tokens: Int32Array.from(tokens.slice(base)),
@@ -374,27 +364,17 @@ export class Speculation {
       prompt_rows: promptRows,
       reply_to: ctx.self,
     };
-    // Not waited for: a drafter that is busy or gone must not stop the decoding.
-    ctx.tell(this.#model, { type: "draft", ...request }, { deadlineMs: SILENCE_MS }).catch(
-      (error) => {
-        if (drafts.asked?.id !== id) return;
-        ctx.after(0, async () => {
-          this.#giveUp(toOrreryError(error).message);
-          await this.#options.changed();
-        });
-      },
-    );
+    // Nobody waits for this: a drafter that is busy or gone must not stop the decoding.
+    ctx.tell(model, { type: "draft", ...request }, { deadlineMs: SILENCE_MS }).catch((error) => {
+      if (drafts.asked?.id !== id) return;
+      ctx.after(0, async () => {
+        this.#giveUp(toOrreryError(error).message);
+        await this.#options.changed();
+      });
+    });
   }
 
-  /** Chance that all of the stock comes true. */
-  #reach(lane: Lane, stock: Stock): number {
-    let reach = 1;
-    for (let i = lane.tokens.length; i < stock.tokens.length; i++) {
-      reach *= this.#lengths.model.chance(stock.chances[i - stock.first] ?? 1);
-    }
-    return reach;
-  }
-
+  /** Drafts without a model, and gives the drafted tokens their rows. */
   #draftAtOnce(drafts: LaneDrafts, instant: InstantDrafter, fresh: boolean): void {
     const { lane } = drafts;
     instant.push(lane.tokens.slice(drafts.pushed));
@@ -403,50 +383,44 @@ export class Speculation {
     const most = this.#crowded ? plan.length : plan.length * (this.#options.stages + 1);
     const length = Math.min(most, lane.room, MOST_ROWS);
     if (plan.length === 0 || length <= 0) return;
-    const { tokens, chances } = instant.draft(length);
-    this.#lengths.ngram.wanted(tokens.length > 0);
-    this.#hang(lane, {
-      tokens: [...lane.tokens, ...tokens],
-      first: lane.tokens.length,
-      judged: lane.tokens.length,
-      depths: tokens.map((_, i) => i + 1),
-      chances: [...chances],
-      alternatives: [],
-    }, { plan, fresh, by: "ngram" });
+    const draft = instant.draft(length);
+    this.#lengths.ngram.wanted(draft.tokens.length > 0);
+    this.#hang(lane, new DraftStock(lane.tokens, draft), { plan, fresh, by: "ngram" });
   }
 
-  /** Gives drafted tokens rows behind the lane's tip, as far as they are worth it. */
+  /**
+   * Gives drafted tokens rows behind the lane's tip, as far as they are worth it. With `fresh` the
+   * tip's own row has not been sent yet: the first `plan.length` drafts travel with it.
+   */
   #hang(
     lane: Lane,
-    stock: Stock,
+    stock: DraftStock,
     { plan, fresh, by }: { plan: DraftPlan; fresh: boolean; by: "model" | "ngram" },
   ): void {
     if (!agree(stock.tokens, lane.tokens)) return;
+    const { tree } = this.#options;
     let leaf = lane.tip;
     let reach = 1;
     const most = Math.min(lane.room, MOST_ROWS, plan.length * (this.#options.stages + 1));
-    for (let depth = 1; depth <= most; depth++) {
-      const at = lane.tokens.length + depth - 1 - stock.first;
-      const token = stock.tokens[stock.first + at];
-      if (at < 0 || token === undefined) return;
+    for (let ahead = 0; ahead < most; ahead++) {
+      const draft = stock.at(lane.tokens.length + ahead);
+      if (!draft) return;
       // Rows that do not travel with the tip's own need a frame of their own.
-      const rides = fresh && depth <= plan.length;
+      const rides = fresh && ahead < plan.length;
       const worth = rides ? plan.worth : Math.max(plan.worth, plan.ahead);
       const add = (token: number, chance: number, chosen: boolean, worth: number) => {
         const own = this.#lengths[by].chance(chance);
-        const facts = { depth: stock.depths[at], chance, reach: reach * own, by, chosen };
+        const facts = { depth: draft.depth, chance, reach: reach * own, by, chosen };
         if (facts.reach < worth || leaf.children.some((child) => child.token === token)) return;
         this.drafted++;
         return this.#options.addRow(lane, leaf, token, facts);
       };
+      const { token, chance, alternatives } = draft;
       const next = leaf.children.find((child) => child.token === token) ??
-        add(token, stock.chances[at], !leaf.children.some(({ draft }) => draft?.chosen), worth);
-      const { tree } = this.#options;
+        add(token, chance, !leaf.children.some(({ draft }) => draft?.chosen), worth);
       if (rides && tree !== false) {
         const least = tree ? LEAST_ALTERNATIVE : worth;
-        for (const [other, own] of stock.alternatives[at] ?? []) {
-          if (other !== token) add(other, own, false, least);
-        }
+        for (const [other, own] of alternatives) if (other !== token) add(other, own, false, least);
       }
       if (!next) return;
       leaf = next;
@@ -455,8 +429,7 @@ export class Speculation {
   }
 }
 
-/** Do two sequences say the same as far as both go? */
-function agree(a: readonly number[], b: readonly number[]): boolean {
-  for (let i = Math.min(a.length, b.length) - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
-  return true;
+/** Does the stock have tokens that are not certain yet? */
+function isAhead({ stock, lane }: LaneDrafts): boolean {
+  return stock !== undefined && stock.tokens.length > lane.tokens.length;
 }
