@@ -1,6 +1,6 @@
 /**
- * Generation: owns one request. It alone decides: which rows it wants, which drafts came true, when
- * it is over, what the client sees. When its rows run is the arbiter's business.
+ * Generation: owns one request. It alone decides which rows are to run, which drafts came true,
+ * when the answer is over, and what the client sees. When its rows run is decided by the arbiter.
  *
  *     client <--delta, done-- Generation --open, rows, drop, close--> arbiter --frames--> stages
  *                               |    ^ '-------------tokens-------------'
@@ -8,9 +8,9 @@
  *                               v    |
  *                              drafter
  *
- * A request has lanes: one for a plain answer, one for an outline and then one a point. A lane is a
- * chain of rows with drafts on its end. The client is an address too: when it reads slowly, the
- * `tell` of a delta waits, and so does the generation.
+ * A request has lanes: one for a plain answer; one for an outline, and then one for each point. A
+ * lane is a chain of rows with drafts on its end. The client is an actor's address too: when it
+ * reads slowly, the `tell` of a delta waits, and so does the generation.
  *
  * @module
  */
@@ -39,8 +39,10 @@ export {
   type TextCodec,
 } from "./messages.ts";
 
-/** Milliseconds that the arbiter has to say what a request has cost. */
+/** Milliseconds that the arbiter is given to say what a request has cost. */
 const USAGE_MS = 2_000;
+/** Milliseconds in which the message that a request is over must reach the arbiter's mailbox. */
+const CLOSE_MS = 10_000;
 
 /**
  * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`).
@@ -48,29 +50,38 @@ const USAGE_MS = 2_000;
 export const generationActor = defineActor({
   kind: "generation",
   config: z.object({
-    /** Milliseconds without a word from the stages after which the request has failed. */
+    /** Milliseconds without a result, while rows are waited for, after which the request fails. */
     silenceMs: z.number().positive().default(120_000),
   }),
   messages: {
+    /** From the client's side: begins the request. */
     start: startSchema,
+    /** From the arbiter: results of some rows. */
     tokens: resultsSchema,
+    /** From the drafter: its answer to a question. */
     drafted: draftedSchema,
+    /** From the drafter: it could not answer a question. */
     undrafted: z.object({ chain: z.string(), id: z.number().int(), error: wireErrorSchema }),
+    /** From the arbiter: the request cannot go on. */
     failed: z.object({ error: wireErrorSchema }),
-    /** The client no longer wants it. */
+    /** From the client: it no longer wants the answer. */
     cancel: z.object({}),
   },
   urgent: ["cancel"],
   activatedBy: ["start"],
-  // Results come one message a frame; the arbiter must not wait for a generation that waits for its
-  // client.
+  // Results come in one message for each frame. The mailbox is long enough that the arbiter does
+  // not wait for a generation that waits for its client.
   policy: { mailbox: 256, restarts: { max: 0, withinMs: 1 } },
 
   create(ctx, config) {
     let run: GenerationRun | undefined;
+    /** The request was cancelled before its start was handled. */
     let cancelled = false;
 
-    /** The rows are given up first: a client that reads slowly must not hold them. */
+    /**
+     * Ends the request, then tells the client by `closing`. Its rows are given up first: a client
+     * that reads slowly must not hold them.
+     */
     async function end(
       closing: (run: GenerationRun, usage?: RequestUsage) => Promise<void>,
     ): Promise<void> {
@@ -79,7 +90,8 @@ export const generationActor = defineActor({
       run = undefined;
       ended.close();
       const usage = await usageOf(arbiter);
-      // It is busy or this actor is being stopped: it must learn of it all the same.
+      // The arbiter is busy, or this actor is being stopped: a message that waits for no answer
+      // tells the arbiter all the same.
       if (!usage) await tellClosed(arbiter);
       try {
         await closing(ended, usage);
@@ -100,15 +112,19 @@ export const generationActor = defineActor({
 
     function tellClosed(arbiter: string): Promise<void> {
       const close = { type: "close", generation: ctx.self };
-      return ctx.tell(arbiter, close, { deadlineMs: 10_000 }).catch(() => {}); // gone, and the request with it
+      // An arbiter that is gone has lost the request too.
+      return ctx.tell(arbiter, close, { deadlineMs: CLOSE_MS }).catch(() => {});
     }
 
+    /** Ends the request with an error; a client that is gone need not be told. */
     async function fail(error: WireError): Promise<void> {
       if (!run) return;
-      await end(({ start }) => ctx.tell(start.client, { type: "failed", error })).catch(() => {}); // client gone
+      await end(({ start }) => ctx.tell(start.client, { type: "failed", error })).catch(() => {});
     }
 
-    /** After every turn: the pipeline first, the client after. */
+    /**
+     * After every message: tells the arbiter what is to run next, and then the client what came.
+     */
     async function proceed(): Promise<void> {
       const current = run;
       if (!current) return;
@@ -137,7 +153,7 @@ export const generationActor = defineActor({
       );
     }
 
-    // A crash, or the node closes: the client must not wait for an end that never comes.
+    // After a crash, or when the node closes, the client must not wait for an end that never comes.
     ctx.onStop(async () => {
       if (!run) return;
       const { arbiter, client } = run.start;
@@ -150,7 +166,7 @@ export const generationActor = defineActor({
         message: `${ctx.self} stopped before its request was over; send the request again`,
       };
       await ctx.tell(client, { type: "failed", error }).catch(() => {}); // client gone
-      ctx.stop(); // after a crash there is nothing to go on with
+      ctx.stop(); // after a crash nothing of the request is left
     });
 
     return {
@@ -184,7 +200,7 @@ export const generationActor = defineActor({
       },
 
       async tokens(results) {
-        if (!run) return; // over; this frame was under way
+        if (!run) return; // the request ended while this frame was under way
         run.results(results);
         await proceed();
       },
@@ -205,7 +221,9 @@ export const generationActor = defineActor({
 
       async cancel() {
         if (run) return await end(async () => {});
-        cancelled = true; // its start may be queued behind: stopping now would let that begin anew
+        // Its start may be queued behind this message: if the actor stopped now, that message would
+        // activate it again.
+        cancelled = true;
         ctx.after(0, () => ctx.stop());
       },
     };

@@ -1,130 +1,168 @@
 /**
  * How long a draft pays.
  *
- * With `p(d)` the measured chance that the draft's d-th token comes true after the ones before it
- * did, a draft of length k gives `1 + sum over d <= k of p(1) .. p(d)` tokens for one frame of 1 +
- * k rows and, where nothing hides it, the time of drafting. Where lanes travel together, a frame
- * has that many rows of each, and what does not depend on rows is shared. The length with the most
- * tokens per millisecond is taken; where none beats no draft at all, it is 0, and now and then a
- * short draft looks whether that still holds.
+ * Let `p(d)` be the measured chance that a draft's d-th token comes true after the ones before it
+ * did. Then a draft of length k gives `1 + sum over d <= k of p(1) * .. * p(d)` tokens. It costs
+ * the time of one frame of 1 + k rows and, where no frame is under way meanwhile, the time of
+ * drafting. Where lanes travel together, a frame has that many rows of each lane, and the part of
+ * its time that does not depend on rows is shared. The length with the most tokens per millisecond
+ * is taken. Where none beats no draft at all, the length is 0, and a short draft is tried now and
+ * then to see whether that still holds.
  *
  * @module
  */
 
-/** Longest draft. */
+/** Most tokens of a draft, whatever is allowed. */
 const LONGEST = 16;
-/** Weight of a new observation. */
-const FRESH = 0.1;
-/** Weight of a frame's time in the mean of its size. */
-const EVEN = 0.1;
-/** Weights of a frame that was quicker than others of its size, and of one that was slower. */
-const QUICKER = 0.3;
-const SLOWER = 0.03;
-/** Part of a frame's weight that is left after the next. */
+/** Least weight of the newest observation in the running mean of acceptance, 0 to 1. */
+const NEWEST_TOKEN = 0.1;
+/**
+ * Weight of the newest frame in the running mean of its size's time, where one lane runs, 0 to 1.
+ */
+const NEWEST_FRAME = 0.1;
+/** The same where several lanes run, for a frame that was quicker than that mean. */
+const QUICKER_FRAME = 0.3;
+/** The same where several lanes run, for a frame that was slower than that mean. */
+const SLOWER_FRAME = 0.03;
+/** Part of a frame's weight that is left after each later frame, 0 to 1. */
 const FADE = 0.97;
-/** Weight of the newest answer to {@linkcode DraftLength.wanted}. */
-const FRESH_FOUND = 0.03;
-/** A first guess at acceptance, as much as so many observations. */
+/** Weight of the newest answer to {@linkcode DraftLength.wanted} in its running mean, 0 to 1. */
+const NEWEST_WANTED = 0.03;
+/** Weight of the newest answer in the running mean of milliseconds per drafted token, 0 to 1. */
+const NEWEST_DRAFT = 0.2;
+/** First guess at acceptance: `rate`, 0 to 1, with the weight of so many observations. */
 const PRIOR = { rate: 0.7, weight: 3 };
-/** A row more costs this share of a frame of one row, before it is measured. */
+/** Most observations that the acceptance measured by earlier requests counts as. */
+const MOST_INHERITED = 20;
+/** Cost of one more row as a share of a frame of one row, until it is measured. */
 const ROW_SHARE = 0.12;
-/** A draft must win so much to be taken: estimates err. */
+/** Least cost of one more row as a share of a mean frame: measurements err. */
+const LEAST_ROW_SHARE = 0.005;
+/** Least cost of one more row in milliseconds: it is divided by. */
+const LEAST_ROW_MS = 1e-6;
+/** A draft is taken if its speed is at least this many times that of no draft: estimates err. */
 const MARGIN = 1.03;
 /**
- * The same where lanes share frames: drafts of some come late, and frames of unlike size leave
- * gaps.
+ * The same where lanes share frames: drafts of some lanes come late, and frames of unlike size
+ * leave gaps in the pipeline.
  */
 const CROWD_MARGIN = 1.12;
-/** No row is sent that is less likely to be of use. */
+/** A draft row with a chance below this is never sent, 0 to 1. */
 const LEAST_WORTH = 0.02;
-/** Tokens without a draft after which one is tried. */
+/** A draft row with a chance above this is always sent, 0 to 1. */
+const MOST_WORTH = 0.9;
+/** Tokens without a draft after which a short draft is tried. */
 const PROBE_EVERY = 32;
+/** Tokens of such a draft. */
 const PROBE_LENGTH = 2;
-/** Probes that find nothing become rarer, up to this many times. */
+/** Where lanes share frames, drafts that are tried in vain become rarer, up to this many times. */
 const RAREST_PROBE = 16;
-/** Each so-many-th draft is half as long. */
+/** Each time that this many drafts were planned, one is half as long: it shows what rows cost. */
 const VARY_EVERY = 12;
-/** Figures of {@linkcode DraftLength.snapshot} before the acceptances. */
-const HEADER = 8;
+/** Weight of the newest token in the running mean of `#trust`, 0 to 1. */
+const NEWEST_TRUST = 0.05;
+/** Least value of `#trust`. */
+const LEAST_TRUST = 0.02;
+/** Highest value of `#trust`. */
+const MOST_TRUST = 2;
+/** Highest chance that a token is given: no draft is certain. */
+const MOST_CHANCE = 0.999;
+/** A lane waits for a draft at most this many times as long as such a draft takes in the mean. */
+const WAIT_SHARE = 2.5;
+/** Milliseconds that a lane may wait beyond that: timers are not exact. */
+const WAIT_MS = 2;
+/** Numbers of {@linkcode DraftLength.snapshot} before the acceptance rates. */
+const HEADER = 7;
 
 /** Options of a {@linkcode DraftLength}. */
 export interface DraftLengthOptions {
-  /** Longest draft that may be taken. */
+  /** Most tokens of a draft. */
   draftLength: number;
   /** Stages of the pipeline: a frame keeps one of them busy at a time. */
   stages: number;
-  /** Draft that much whatever it costs: the client says so. @default false */
+  /**
+   * Plans drafts of `draftLength` tokens whatever they cost: the client asks for it. @default false
+   */
   always?: boolean;
-  /** What another request has measured: its {@linkcode DraftLength.snapshot}. */
+  /** What an earlier request measured: its {@linkcode DraftLength.snapshot}. */
   measured?: readonly number[];
 }
 
-/** Lanes that share the pipeline. */
+/** The lanes that share the pipeline. */
 export interface Crowd {
   /** Lanes of the request. */
   lanes: number;
-  /** Those in one frame in the mean. */
+  /** Lanes whose rows travel in one frame, in the mean; at least 1. */
   together: number;
 }
 
 const ALONE: Crowd = { lanes: 1, together: 1 };
 
-/** What is best now. */
+/** How to draft now. */
 export interface DraftPlan {
   /** Tokens to draft; 0: none. */
   length: number;
-  /** Expected speed against no draft: 1.5 is half as fast again. */
+  /** Expected speed as a multiple of that without drafts: 1.5 is half as fast again. */
   gain: number;
-  /** Send a row of a draft if its chance to be of use is not below this. */
+  /** Least chance of a draft row that is sent with its lane's own row, 0 to 1. */
   worth: number;
-  /** Draft on over a frame under way if the chance that it is confirmed whole is not below this. */
+  /**
+   * Least chance that a frame under way comes true as a whole for more drafts to be sent behind it,
+   * 0 to 1.
+   */
   ahead: number;
-  /** Is it better to wait for the drafter than to send the next token's row alone? */
+  /** It is better to wait for the drafter than to send the next token's row without drafts. */
   wait: boolean;
 }
 
-/** See the module's text. Pure: times are given in milliseconds. */
+/** See the module's text. Pure: the caller measures all times. */
 export class DraftLength {
-  readonly #max: number;
+  /** Most tokens of a draft. */
+  readonly #longest: number;
   readonly #stages: number;
   readonly #always: boolean;
-  /** Conditional acceptance by depth - 1, and how many observations stand behind it. */
+  /** Share of tokens that came true after the ones before them did, by place in the draft - 1. */
   readonly #rate = new Float64Array(LONGEST).fill(PRIOR.rate);
+  /** Observations behind each rate. */
   readonly #seen = new Float64Array(LONGEST).fill(PRIOR.weight);
   /**
-   * Sums for the line through (rows, ms) of frames, of requests before: count, rows, ms, rows
-   * squared, rows * ms.
+   * Sums for the straight line of milliseconds over rows, of the frames of earlier requests: count,
+   * rows, ms, rows squared, rows * ms.
    */
   #before = [0, 0, 0, 0, 0];
-  /** Milliseconds of the quickest frames by rows, ascending, and how much they count. */
+  /** Frames of this request by rows, ascending: running mean of milliseconds, and their weight. */
   readonly #sizes: { rows: number; ms: number; weight: number }[] = [];
-  /** Milliseconds of one drafted token; 0: not measured. */
+  /** Milliseconds of one drafted token; 0: not measured yet. */
   #draftMs = 0;
-  /** How much likelier a token is to come true than its drafter says. */
+  /** How many times as likely a token is to come true as its drafter says. */
   #trust = 1;
-  /** Share of the times that a draft was wanted in which there was one. */
+  /** Share of the times that a draft was wanted in which there was one, 0 to 1. */
   #found = 1;
+  /** Tokens since a draft was last planned. */
   #sinceDraft = 0;
-  /** Probes in a row that changed nothing. */
+  /** Short drafts in a row that were tried and changed nothing. */
   #probes = 0;
+  /** Drafts planned so far. */
   #plans = 0;
 
+  /** Figures of another shape than a {@linkcode DraftLength.snapshot} are ignored. */
   constructor({ draftLength, stages, always = false, measured }: DraftLengthOptions) {
-    this.#max = Math.min(draftLength, LONGEST);
+    this.#longest = Math.min(draftLength, LONGEST);
     this.#always = always;
     this.#stages = stages;
-    if (measured?.length === HEADER - 1 + 2 * LONGEST && measured.every(Number.isFinite)) {
+    if (measured?.length === HEADER + 2 * LONGEST && measured.every(Number.isFinite)) {
       this.#before = measured.slice(0, 5);
-      [this.#draftMs, this.#trust] = measured.slice(5, HEADER - 1);
-      this.#rate.set(measured.slice(HEADER - 1, HEADER - 1 + LONGEST));
-      this.#seen.set(measured.slice(HEADER - 1 + LONGEST).map((n) => Math.min(n, 20)));
+      [this.#draftMs, this.#trust] = measured.slice(5, HEADER);
+      this.#rate.set(measured.slice(HEADER, HEADER + LONGEST));
+      this.#seen.set(measured.slice(HEADER + LONGEST).map((n) => Math.min(n, MOST_INHERITED)));
     }
   }
 
   /**
-   * A frame with so many of this request's rows took so long from the first stage to its answer.
-   * Frames of several lanes do not overtake each other: one behind a longer one takes as long as
-   * that. So the quickest of each size count there.
+   * Takes in that a frame with `rows` rows of this request took `ms` milliseconds from the first
+   * stage to its answer. Frames of several lanes do not overtake each other: one behind a longer
+   * one takes as long as that. So where several lanes run, the quickest frames of each size count
+   * most.
    */
   frame(rows: number, ms: number, { lanes }: Pick<Crowd, "lanes"> = ALONE): void {
     if (rows < 1 || !(ms >= 0)) return;
@@ -134,53 +172,59 @@ export class DraftLength {
     if (at < 0) at = this.#sizes.length;
     if (this.#sizes[at]?.rows !== rows) this.#sizes.splice(at, 0, { rows, ms, weight: 0 });
     const size = this.#sizes[at];
-    size.ms += (lanes === 1 ? EVEN : ms < size.ms ? QUICKER : SLOWER) * (ms - size.ms);
+    const newest = lanes === 1 ? NEWEST_FRAME : ms < size.ms ? QUICKER_FRAME : SLOWER_FRAME;
+    size.ms += newest * (ms - size.ms);
     size.weight++;
   }
 
-  /** The drafter needed so long for so many tokens. */
+  /** Takes in that the drafter took `ms` milliseconds for `tokens` tokens. */
   drafted(tokens: number, ms: number): void {
     if (tokens < 1 || !(ms >= 0)) return;
     const each = ms / tokens;
-    this.#draftMs = this.#draftMs === 0 ? each : this.#draftMs + 0.2 * (each - this.#draftMs);
+    if (this.#draftMs === 0) this.#draftMs = each;
+    else this.#draftMs += NEWEST_DRAFT * (each - this.#draftMs);
   }
 
-  /** The truth about a drafted token whose forerunners were right. */
+  /**
+   * Takes in whether a drafted token came true, after all before it in the draft did. `depth` is
+   * its place, from 1; `chance` is what the drafter said, 0 to 1.
+   */
   judged(depth: number, chance: number, right: boolean): void {
     const i = Math.min(depth, LONGEST) - 1;
     this.#seen[i]++;
-    const weight = Math.max(FRESH, 1 / this.#seen[i]);
+    const weight = Math.max(NEWEST_TOKEN, 1 / this.#seen[i]);
     this.#rate[i] += weight * ((right ? 1 : 0) - this.#rate[i]);
     if (chance > 0) {
-      this.#trust += 0.05 * ((right ? 1 : 0) / chance - this.#trust);
-      this.#trust = Math.min(2, Math.max(0.02, this.#trust));
+      this.#trust += NEWEST_TRUST * ((right ? 1 : 0) / chance - this.#trust);
+      this.#trust = Math.min(MOST_TRUST, Math.max(LEAST_TRUST, this.#trust));
     }
   }
 
   /**
-   * A draft was wanted: was there any? Counts where lanes share frames: all wait for those that
-   * have drafts.
+   * Takes in whether there was a draft when one was wanted. It counts where lanes share frames: all
+   * lanes of a frame wait for the rows of those that have drafts.
    */
   wanted(found: boolean): void {
-    this.#found += FRESH_FOUND * (Number(found) - this.#found);
+    this.#found += NEWEST_WANTED * (Number(found) - this.#found);
   }
 
-  /** Tokens came that no draft was made for. */
+  /** Takes in that `tokens` more tokens became certain. */
   undrafted(tokens: number): void {
     this.#sinceDraft += tokens;
   }
 
-  /** Chance that a token comes true whose drafter says `chance`. */
+  /** Chance that a token comes true of which the drafter says `chance`; both 0 to 1. */
   chance(chance: number): number {
-    return Math.min(0.999, chance * this.#trust);
+    return Math.min(MOST_CHANCE, chance * this.#trust);
   }
 
-  /** What is best now for each of the lanes that run. */
+  /** Plans the next draft of each of the lanes that run. */
   plan({ lanes, together }: Crowd = ALONE): DraftPlan {
     const { base, row } = this.#frameCost();
     const stages = this.#stages;
-    // More frames than stages wait for each other.
+    // Frames beyond one a stage wait for their turn.
     const turns = Math.max(1, lanes / together / stages);
+    // Milliseconds for a token of every lane, or more, with drafts of k tokens.
     const round = (k: number) => {
       const frame = base + together * (1 + k) * row;
       const drafting = k * this.#draftMs;
@@ -190,14 +234,15 @@ export class DraftLength {
       return Math.max(turns * frame + (lanes > 1 ? drafting : 0), lanes * drafting);
     };
     const single = round(0);
-    // Lanes whose frames hold no draft wait for those that do.
+    // Each lane has a draft with chance `found`, any of them with chance `some`; lanes without a
+    // draft wait for the rows of those that have one.
     const some = lanes > 1 ? 1 - (1 - this.#found) ** lanes : 1;
     const found = lanes > 1 ? this.#found : 1;
     const stageMs = (base + together * row) / stages;
     let best = { length: 0, rate: 1 / single };
     let tokens = 1;
     let reach = 1;
-    for (let k = 1; k <= this.#max; k++) {
+    for (let k = 1; k <= this.#longest; k++) {
       reach *= this.#rate[k - 1];
       tokens += found * reach;
       const rate = tokens / (some * round(k) + (1 - some) * single);
@@ -208,42 +253,48 @@ export class DraftLength {
     const saved = single * (1 - 1 / stages) + this.#draftMs;
     const common = {
       gain: best.rate * single,
-      worth: Math.min(0.9, Math.max(LEAST_WORTH, turns * together * row * best.rate)),
+      worth: Math.min(MOST_WORTH, Math.max(LEAST_WORTH, turns * together * row * best.rate)),
       ahead: stageMs / (stageMs + saved),
       wait: lanes > 1 && best.length > 0 ||
         this.#draftMs > 0 && lanes * this.#draftMs * Math.max(1, best.length) < stageMs,
     };
-    if (this.#always) return { length: this.#max, ...common, worth: 0, wait: true };
+    if (this.#always) return { length: this.#longest, ...common, worth: 0, wait: true };
     if (best.length > 0) {
       this.#sinceDraft = this.#probes = 0;
       // Frames of one size alone do not tell what a row costs.
       const vary = ++this.#plans % VARY_EVERY === 0;
       return { length: vary ? best.length >> 1 : best.length, ...common };
     }
-    // A probe of one holds up every lane.
+    // A draft that one lane tries holds up the lanes that share its frames.
     const rarer = lanes === 1 ? 1 : lanes * Math.min(RAREST_PROBE, 2 ** this.#probes);
-    if (this.#max === 0 || this.#sinceDraft < PROBE_EVERY * rarer) return { length: 0, ...common };
+    if (this.#longest === 0 || this.#sinceDraft < PROBE_EVERY * rarer) {
+      return { length: 0, ...common };
+    }
     this.#sinceDraft = 0;
     if (lanes > 1) this.#probes++;
-    return { length: Math.min(PROBE_LENGTH, this.#max), ...common, worth: 0, ahead: 1 };
+    return { length: Math.min(PROBE_LENGTH, this.#longest), ...common, worth: 0, ahead: 1 };
   }
 
-  /** Milliseconds that a lane may wait for so many drafted tokens before it goes on without. */
+  /** Milliseconds that a lane waits at most for a draft of `tokens` tokens. */
   waitMs(tokens: number): number {
-    return 2 + 2.5 * this.#draftMs * tokens;
+    return WAIT_MS + WAIT_SHARE * this.#draftMs * tokens;
   }
 
-  /** Mean acceptance of a draft's first token, 0 .. 1. */
+  /** Acceptance rate of a draft's first token, 0 to 1. */
   get acceptance(): number {
     return this.#rate[0];
   }
 
-  /** What was measured, for the next request. */
+  /**
+   * What was measured, for `measured` of the next request: the five sums of the line, milliseconds
+   * of a drafted token, the trust in the drafter's chances, then by place in a draft the rates and
+   * the observations behind them.
+   */
   snapshot(): number[] {
     return [...this.#line(), this.#draftMs, this.#trust, ...this.#rate, ...this.#seen];
   }
 
-  /** Those sums with what this request has measured. */
+  /** The sums of `#before` with the frames of this request added. */
   #line(): number[] {
     let [count, sum, times, squares, products] = this.#before;
     let least = Infinity; // no frame takes longer than one of more rows
@@ -259,17 +310,17 @@ export class DraftLength {
     return [count, sum, times, squares, products];
   }
 
-  /** A frame of r rows takes `base + r * row` ms. */
+  /** Milliseconds of a frame of r rows: `base + r * row`. */
   #frameCost(): { base: number; row: number } {
     const [n, rows, ms, squares, products] = this.#line();
     if (n === 0) return { base: 1 - ROW_SHARE, row: ROW_SHARE };
     const mean = { rows: rows / n, ms: ms / n };
     const guess = mean.ms * ROW_SHARE / (1 + ROW_SHARE * (mean.rows - 1));
     const spread = squares - n * mean.rows ** 2;
-    // A guess counts as one frame one row away from the mean, so that few or equal sizes do not
-    // give a wild slope.
+    // The guess counts as one frame that is one row away from the mean: few sizes, or equal ones,
+    // would give a wild slope.
     const slope = (products - n * mean.rows * mean.ms + guess) / (spread + 1);
-    const row = Math.min(Math.max(slope, 0.005 * mean.ms), mean.ms / mean.rows);
-    return { base: Math.max(mean.ms - row * mean.rows, 0), row: Math.max(row, 1e-6) };
+    const row = Math.min(Math.max(slope, LEAST_ROW_SHARE * mean.ms), mean.ms / mean.rows);
+    return { base: Math.max(mean.ms - row * mean.rows, 0), row: Math.max(row, LEAST_ROW_MS) };
   }
 }

@@ -28,7 +28,7 @@ function play(
 
 const make = (draftLength = 16, stages = 1) => new DraftLength({ draftLength, stages });
 
-Deno.test("DraftLength goes to 0 where nothing comes true, and probes now and then", () => {
+Deno.test("DraftLength.plan() drafts nothing where nothing comes true, and tries again now and then", () => {
   const length = make();
   assert.equal(play(length, { share: 0 }).length, 0);
   let probes = 0;
@@ -39,7 +39,7 @@ Deno.test("DraftLength goes to 0 where nothing comes true, and probes now and th
   assert.ok(probes >= 9 && probes <= 10, `${probes} probes in 320 tokens`);
 });
 
-Deno.test("DraftLength takes long drafts where all comes true and rows are cheap, shorter ones where they are not", () => {
+Deno.test("DraftLength.plan() takes long drafts where all comes true and rows are cheap, shorter ones elsewhere", () => {
   assert.equal(play(make(), { share: 1, row: 1 }).length, 16);
   const likely = play(make(), { share: 0.8, row: 6 }).length;
   const unlikely = play(make(), { share: 0.5, row: 6 }).length;
@@ -51,20 +51,20 @@ Deno.test("DraftLength takes long drafts where all comes true and rows are cheap
   );
 });
 
-Deno.test("DraftLength drafts less where the drafter is slow and shares the machine", () => {
+Deno.test("DraftLength.plan() drafts less where the drafter is slow and shares the machine", () => {
   const fast = play(make(), { share: 0.8, draftMs: 1 }).length;
   const slow = play(make(), { share: 0.8, draftMs: 25 }).length;
   assert.ok(slow < fast, `${slow} < ${fast}`);
   assert.equal(play(make(), { share: 0.8, draftMs: 200 }).length, 0);
 });
 
-Deno.test("DraftLength finds its way back when drafts begin to come true", () => {
+Deno.test("DraftLength.plan() drafts again when drafts begin to come true", () => {
   const length = make();
   assert.equal(play(length, { share: 0 }).length, 0);
   assert.ok(play(length, { share: 1, rounds: 600 }).length >= 4);
 });
 
-Deno.test("DraftLength takes no more than the longest allowed, whatever it is told", () => {
+Deno.test("DraftLength.plan() takes no more than the longest allowed, whatever it is told", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 32 }),
@@ -107,7 +107,7 @@ Deno.test("DraftLength takes no more than the longest allowed, whatever it is to
   );
 });
 
-Deno.test("DraftLength goes on where another left off", () => {
+Deno.test("new DraftLength() goes on where another left off, when given its snapshot", () => {
   const first = make();
   const plan = play(first, { share: 0.9 });
   const second = new DraftLength({ draftLength: 16, stages: 1, measured: first.snapshot() });
@@ -140,13 +140,13 @@ function crowd(length: DraftLength, { share = 0.9, found = 1, row = 6 } = {}): n
   return drafting / 200;
 }
 
-Deno.test("DraftLength drafts for lanes that share frames where all have drafts, not where few have any", () => {
+Deno.test("DraftLength.plan() drafts for lanes that share frames where all have drafts, not where few have any", () => {
   assert.equal(crowd(make(8, 4)), 1);
   assert.ok(crowd(make(8, 4), { found: 0.05 }) < 0.05, "all would wait for one");
   assert.ok(crowd(make(8, 4), { row: 60 }) < 0.05, "rows cost too much");
 });
 
-Deno.test("DraftLength learns what rows cost though short frames wait for long ones", () => {
+Deno.test("DraftLength.frame() learns what rows cost though short frames wait for long ones", () => {
   const length = make(8, 4);
   const ms = (rows: number) => 20 + 10 * rows;
   for (let i = 0; i < 200; i++) {

@@ -39,7 +39,7 @@ function lane(options: { limit?: number; eos?: number[]; stop?: string } = {}) {
 
 const say = (row: LaneRow, token: number) => row.result = { row: row.row, token };
 
-Deno.test("Lane accepts the drafts that the truth agrees with, and drops the others with all below them", () => {
+Deno.test("Lane.settle() accepts the drafts that come true, and drops the others with all below them", () => {
   const l = lane();
   const c = rowOf(23, 4);
   const b = rowOf(22, 3, [c]);
@@ -61,7 +61,7 @@ Deno.test("Lane accepts the drafts that the truth agrees with, and drops the oth
   assert.deepEqual(l.tokens, [10, 11, 21, 22, 77]);
 });
 
-Deno.test("Lane waits for the tip's result though a draft's is there", () => {
+Deno.test("Lane.settle() waits for the tip's result when a draft's result has come first", () => {
   const l = lane();
   const a = rowOf(21, 2);
   l.tip.children.push(a);
@@ -72,7 +72,7 @@ Deno.test("Lane waits for the tip's result though a draft's is there", () => {
   assert.equal(l.pending, 22);
 });
 
-Deno.test("Lane ends within a draft at its limit, at an end token and at a stop", () => {
+Deno.test("Lane.settle() ends within a draft at the limit, at an end token and at a stop text", () => {
   const cases = [
     { options: { limit: 2 }, finish: "length", text: "2122!", tokens: [21, 22], generated: 2 },
     { options: { eos: [22] }, finish: "stop", text: "21!", tokens: [21], generated: 2 },
@@ -104,7 +104,7 @@ Deno.test("Lane.room counts the tokens that a draft may still be of use for", ()
   assert.equal(l.room, 0);
 });
 
-Deno.test("Lane stops at a row that nothing could be chosen for", () => {
+Deno.test("Lane.settle() stops at a row that nothing could be chosen for", () => {
   const l = lane();
   l.tip.result = { row: 1, token: 0, failed: { code: "not_a_number", message: "" } };
   assert.deepEqual(l.settle().taken, []);

@@ -7,39 +7,47 @@ import { OrreryError } from "../system/mod.ts";
 import type { Mode, OutlineText } from "../outline/mod.ts";
 import type { AnswerReport, Start } from "./messages.ts";
 
-/** Longest draft where neither the request nor the plan says. */
+/** Most tokens of a draft where neither the request nor the plan says. */
 const DRAFT_LENGTH = 8;
-/** The same where the client says what it expects. */
+/** The same where the client sends a prediction. */
 const PREDICTED_LENGTH = 16;
 /**
- * `auto` takes an outline where answers are as long as this in the mean: a short one is over before
- * its outline is.
+ * Tokens that answers must have in the mean for `auto` to take an outline: a shorter answer would
+ * end before its outline does.
  */
 const LONG_ANSWER = 96;
 
-/** What was decided before the first row. */
+/** How a request is to be answered, decided before its first row. */
 export interface ModeChoice {
+  /** An outline is tried. */
   outline: boolean;
-  /** Longest draft; 0: no speculation. */
+  /** Most tokens of a draft; 0: no speculation. */
   draftLength: number;
-  /** Drafts of `draftLength` tokens are asked for, whether they pay or not. */
+  /** Drafts of `draftLength` tokens are made whether they pay or not. */
   always: boolean;
-  /** Why the draft model that is there is not used; undefined: it is. */
+  /** Why the deployment's draft model is not used; undefined: it is, if there is one. */
   noModel?: string;
-  /** Why there is no outline, or why there is one. */
+  /** Why an outline is tried, or why not; empty: the mode has none. */
   outlineWhy: string;
 }
 
-/** What the end knows. */
+/** How a request was answered, known at its end. */
 export interface ModeFacts {
+  /** The mode that was asked for. */
   asked: Mode;
-  /** See `Start.mode_by`. */
+  /** See `Start.mode_by`. @default "request" */
   by?: "request" | "graph";
+  /** The outline that was tried; `fallback`: why it was given up. */
   outline?: { readonly branches: number; readonly fallback?: string };
+  /** undefined: nothing was to be drafted. */
   speculation?: {
+    /** Draft rows that were sent. */
     readonly drafted: number;
+    /** Draft rows that came true. */
     readonly accepted: number;
+    /** Why the draft model was given up; undefined: it was not. */
     readonly lost?: string;
+    /** The drafter used last, and the acceptance rate of its first tokens, 0 to 1. */
     readonly source: { name: string; acceptance: number };
   };
   /** Tokens generated. */
@@ -47,8 +55,9 @@ export interface ModeFacts {
 }
 
 /**
- * Decides; `words` are the question's outline texts, if it has any. Throws `invalid_value` (group
- * `api`) where points are given and no outline can be.
+ * Decides how a request is answered; `words` are the prompts of its outline, undefined where there
+ * can be none. Throws group `api`, code `invalid_value` where the client gives points and no
+ * outline can be.
  */
 export function decideMode(start: Start, words: OutlineText | undefined): ModeChoice {
   const { mode, shape, points, prediction, draft_length: asked } = start;
@@ -102,7 +111,7 @@ function badPoints(why: string): OrreryError {
   });
 }
 
-/** What stands against an outline, whoever wishes it. */
+/** Why no outline can be, whoever asks for one; undefined: one can. */
 function blocks(start: Start, words: OutlineText | undefined): string | undefined {
   const { sampling, stop, context, max_tokens, points } = start;
   if (!words) return "the prompt is not a conversation that ends with a question";
@@ -126,7 +135,7 @@ function blocks(start: Start, words: OutlineText | undefined): string | undefine
   return undefined;
 }
 
-/** The mode that it came to be, and one sentence about why. */
+/** The mode in which the request was answered, and one sentence that says why. */
 export function reportMode(
   choice: ModeChoice,
   facts: ModeFacts,
@@ -155,6 +164,7 @@ export function reportMode(
   return { mode, why: parts.join("; ") };
 }
 
+/** What became of the drafts, for that sentence. */
 function speculationWhy(
   { drafted, accepted, lost, source }: NonNullable<ModeFacts["speculation"]>,
   generated: number,

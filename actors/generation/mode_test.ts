@@ -26,7 +26,7 @@ function start(
   } as Start;
 }
 
-Deno.test("The graph's draft length bounds the drafts of requests that do not say, and is no order to draft", () => {
+Deno.test("decideMode() bounds drafts by the graph's draft length, and orders none by it, when the request does not say", () => {
   assert.equal(decideMode(start({}), undefined).draftLength, 8);
   assert.equal(decideMode(start({}, { draft_length: 3 }), undefined).draftLength, 3);
   assert.equal(
@@ -50,14 +50,18 @@ Deno.test("The graph's draft length bounds the drafts of requests that do not sa
   assert.equal(idle.noModel, "the plan says that a draft model does not pay");
 });
 
-Deno.test("A mode that the graph chose overrides the router as one that was asked for does, and the report says whose it was", () => {
+Deno.test("decideMode() takes an outline that the router advises against, when graph or request asks for it", () => {
   const words = {
     route: { suited: false, why: "" },
     outlinePrompt: () => Int32Array.of(1),
   } as OutlineText;
-  const choice = decideMode(start({ mode: "outline", mode_by: "graph" }), words);
-  assert.equal(choice.outline, true);
+  for (const mode_by of ["graph", "request"] as const) {
+    assert.ok(decideMode(start({ mode: "outline", mode_by }), words).outline);
+  }
   assert.equal(decideMode(start({}), words).outline, false);
+});
+
+Deno.test("reportMode() says whether the graph or the request chose the mode", () => {
   const why = (asked: Start["mode"], by: Start["mode_by"]) =>
     reportMode({ outline: false, draftLength: 0, always: false, outlineWhy: "" }, {
       asked,

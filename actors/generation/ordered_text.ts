@@ -1,38 +1,45 @@
 /**
- * The texts of several branches as one text in order.
+ * Joins the texts of several branches, which come at the same time, into one text in order.
  *
  * @module
  */
 import type { Delta, SpelledToken } from "./messages.ts";
 
-/** Between two points. */
+/** Text between two branches. */
 const GAP = "\n\n";
 
 /** Options of an {@linkcode OrderedText}. */
 export interface OrderedTextOptions {
-  /** What stands before the text of each branch. */
+  /** Text before each branch. (branches) */
   headings: readonly string[];
-  /** Each branch as it comes, its heading first; else one text in order. */
+  /**
+   * True: each branch is sent as it comes. False: a branch is sent when those before it are over.
+   */
   live: boolean;
+  /** Called with what the client is to be sent. */
   emit(delta: Delta): void;
 }
 
 interface Branch {
+  /** Its heading is part of `text`, or was sent. */
   begun: boolean;
   closed: boolean;
-  /** White space that is not shown unless more text comes. */
+  /** White space at its end, which is sent only if more text comes. */
   space: string;
-  /** What waits for its turn. */
+  /** Text that has not been sent. */
   text: string;
+  /** Tokens that have not been sent. */
   tokens: SpelledToken[];
 }
 
-/** See the module's text. White space around a branch's text is left out. */
+/** See the module's text. White space at the beginning and the end of a branch is left out. */
 export class OrderedText {
   readonly #options: OrderedTextOptions;
   readonly #branches: Branch[];
+  /** The first branch that has not ended: what comes after it waits, unless `live`. */
   #turn = 0;
 
+  /** Texts of `options.headings.length` branches, all empty. */
   constructor(options: OrderedTextOptions) {
     this.#options = options;
     this.#branches = options.headings.map(() => ({
@@ -44,7 +51,7 @@ export class OrderedText {
     }));
   }
 
-  /** A branch goes on. */
+  /** Adds text and tokens to branch `k`, 0-based. */
   push(k: number, text: string, tokens: readonly SpelledToken[]): void {
     const branch = this.#branches[k];
     const whole = branch.space + (branch.begun || branch.space !== "" ? text : text.trimStart());
@@ -57,7 +64,7 @@ export class OrderedText {
     this.#flush(k);
   }
 
-  /** A branch is over. */
+  /** Ends branch `k`: the next one may be sent. */
   close(k: number): void {
     const branch = this.#branches[k];
     branch.text += this.#opening(k);
@@ -66,7 +73,7 @@ export class OrderedText {
     while (this.#branches[this.#turn]?.closed) this.#flush(++this.#turn);
   }
 
-  /** What stands before a branch's first text. */
+  /** The branch's heading, once: what stands before its first text. */
   #opening(k: number): string {
     const branch = this.#branches[k];
     if (branch.begun) return "";
@@ -74,6 +81,7 @@ export class OrderedText {
     return (k > 0 && !this.#options.live ? GAP : "") + this.#options.headings[k];
   }
 
+  /** Sends what branch `k` has, if it is its turn. */
   #flush(k: number): void {
     const branch = this.#branches[k];
     if (!branch || (k !== this.#turn && !this.#options.live)) return;

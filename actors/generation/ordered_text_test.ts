@@ -10,7 +10,7 @@ function texts(live: boolean) {
   return { deltas, text: new OrderedText({ headings, live, emit: (d) => void deltas.push(d) }) };
 }
 
-Deno.test("OrderedText gives one text in order, however the branches come", () => {
+Deno.test("OrderedText.push() gives one text in order, however the branches come", () => {
   fc.assert(
     fc.property(
       fc.array(fc.array(fc.constantFrom("a", " b", "\n", " ", "c d ", ""), { maxLength: 6 }), {
@@ -45,7 +45,7 @@ Deno.test("OrderedText gives one text in order, however the branches come", () =
   );
 });
 
-Deno.test("OrderedText shows the first branch at once and holds the others back", () => {
+Deno.test("OrderedText.push() shows the first branch at once and holds the others back", () => {
   const { deltas, text } = texts(false);
   text.push(1, "later", []);
   assert.deepEqual(deltas, []);

@@ -7,8 +7,8 @@
  *                                  '- ...
  *
  * An outline that cannot be read, or that has one point, is given up: the question is answered
- * plainly, and the response says so. Where the client gives the points, no outline is generated: the
- * request is opened with the prompt of the first point, and there is nothing to give up.
+ * plainly, and the response says so. Where the client gives the points, no outline is generated:
+ * the request is opened with the prompt of the first point, and there is nothing to give up.
  *
  * @module
  */
@@ -71,8 +71,8 @@ export class OutlineRun {
   #cut = false;
 
   /**
-   * `words` are the prompts of the question's outline. Throws group `api`, code `invalid_value` where
-   * the points that the client gives cannot be expanded.
+   * `words` are the prompts of the question's outline. Throws group `api`, code `invalid_value`
+   * where the points that the client gives cannot be expanded.
    */
   constructor(host: LaneHost, words: OutlineText) {
     const { max_branches, shape, points, prompt } = host.start;
@@ -90,7 +90,8 @@ export class OutlineRun {
     );
     if (!points) {
       this.prompt = words.outlinePrompt();
-      // Two points are enough to see which rows of their prompts are shared and which are a branch's own.
+      // Two points are enough to see which rows of their prompts are shared and which are a
+      // branch's own.
       const sample = words.write([LONG_POINT, LONG_POINT]);
       const prompts = [0, 1].map((k) => words.branchPrompt(sample, k));
       const common = commonPrefix(prompts).length;
@@ -147,8 +148,8 @@ export class OutlineRun {
   }
 
   /**
-   * Decides the branches' prompts and how many of `left` tokens each branch may generate. Returns why
-   * there can be no branches, if so.
+   * Decides the branches' prompts and how many of `left` tokens each branch may generate. Returns
+   * why there can be no branches, if so.
    */
   #plan(outline: OutlineAnswer, left: number): string | undefined {
     const { points } = outline;
@@ -163,7 +164,8 @@ export class OutlineRun {
     }
     const longest = Math.max(...this.#prompts.map((p) => p.length));
     if (longest + this.#limit > context) {
-      return `a point's ${longest} tokens and ${this.#limit} more do not fit the context of ${context}`;
+      return `a point's ${longest} tokens and ${this.#limit} more do not fit ` +
+        `the context of ${context}`;
     }
     const trunk = commonPrefix(this.#prompts);
     this.#trunk = { tokens: Array.from(trunk), rows: [] };
@@ -214,8 +216,8 @@ export class OutlineRun {
   }
 
   /**
-   * Drops the rows of the outline that `prompt`, which comes next, does not begin with. It may share
-   * `most` rows.
+   * Drops the rows of the outline that `prompt`, which comes next, does not begin with. It may
+   * share `most` rows.
    */
   #free({ tokens, rows }: TokenChain, prompt: ArrayLike<number>, most: number): void {
     const same = Math.min(shared(tokens, prompt), most, rows.length);

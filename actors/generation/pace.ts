@@ -1,70 +1,77 @@
 /**
- * Does drafting pay at all? Told by the clock, not by a model of it.
+ * Does drafting pay at all? This is measured, not computed.
  *
- * What a draft costs besides its rows cannot be reckoned: the drafter may share a processor with a
+ * What a draft costs besides its rows cannot be computed: the drafter may share a processor with a
  * stage, rows of one lane hold up those of others, and the more is drafted the slower frames look.
- * So decoding is cut into short windows, some with drafts and some without, and what gave more
- * tokens per millisecond is kept; the other is tried again now and then. Lanes that run together
- * change the answer, so each number of lanes (1, 2-3, 4-7, 8 and more) has its own.
+ * So decoding is cut into short windows, some with drafts and some without. The way that gave more
+ * tokens per millisecond is kept, and the other is tried again now and then. The answer depends on
+ * how many lanes run together, so it is measured for 1, 2-3, 4-7, and 8 or more lanes apart: each
+ * is a bucket.
  *
  * @module
  */
 
-/**
- * Steps of each lane in a window, and those of a lane that is alone: one lane's luck varies more.
- */
+/** Steps of each lane in a window. */
 const STEPS = 5;
+/** Steps in a window of a lane that is alone: it needs more, since one lane's luck varies more. */
 const STEPS_ALONE = 8;
-/**
- * Windows with drafts before one without is tried for the first time, and for a lane that is alone.
- */
+/** Windows with drafts before the first window without. */
 const FIRST = 2;
+/** The same for a lane that is alone. */
 const FIRST_ALONE = 3;
-/** Share of the time that trying what is slower may cost. */
+/** Share of the time that trying the slower way may cost, 0 to 1. */
 const TRIAL = 0.025;
-/** Windows after which it is tried again, whatever it costs or saves. */
+/** Windows after which the slower way is tried again at the soonest, however little that costs. */
 const SOONEST = 4;
+/** Windows after which it is tried again at the latest, however much that costs. */
 const LATEST = 48;
-/** Weight of the newest window. */
-const NEWEST = 0.25;
-/**
- * Drafts must be faster by so much where both have been measured: a tie is not worth a drafter's
- * work.
- */
+/** Least weight of the newest window in the running mean of its way, 0 to 1. */
+const NEWEST_WINDOW = 0.25;
+/** Drafts must be at least this many times as fast: a tie is not worth a drafter's work. */
 const MARGIN = 1.02;
+/** Numbers of lanes that are measured apart: see the module's text. */
 const BUCKETS = 4;
 /**
- * Figures of a bucket: {plain, drafts} x {ms per token, windows}, and windows since the slower was
- * tried.
+ * Numbers of a bucket: milliseconds per token and windows without drafts, the same two with drafts,
+ * and windows since the slower way was tried.
  */
 const FIGURES = 5;
 
-/** What has just happened in one lane. */
+/** What one result has led to in one lane. */
 export interface Step {
   /** Tokens that became certain. */
   tokens: number;
   /** Lanes that are decoding, this one included. */
   lanes: number;
-  /** Counts up with whatever is drafted or asked of a drafter. */
+  /** A counter that grows with each draft row and each question to the drafter. */
   activity: number;
-  /** Milliseconds. */
+  /** When it happened, milliseconds. */
   at: number;
 }
 
 /** See the module's text. */
 export class Pace {
+  /** Of all buckets, one after the other: see `FIGURES`. */
   readonly #figures: number[];
-  /** Are drafts to be made in this window? */
+  /** Drafts are to be made in this window. */
   #drafts = true;
+  /** Bucket of the lanes that run now, 0 to 3. */
   #bucket = 0;
+  /** When the window began, milliseconds; undefined: the next step begins one. */
   #since?: number;
+  /** Tokens of the window. */
   #tokens = 0;
+  /** Steps of the window. */
   #steps = 0;
-  /** Steps that still belong to what was done before. */
+  /** Steps still to come whose rows were sent in the window before, which went the other way. */
   #settling = 0;
+  /** `Step.activity` when the window began. */
   #activity = 0;
 
-  /** `measured` is what another request has measured: its {@linkcode Pace.snapshot}. */
+  /**
+   * `measured` is what an earlier request measured: its {@linkcode Pace.snapshot}. Figures of
+   * another shape are ignored.
+   */
   constructor({ measured }: { measured?: readonly number[] } = {}) {
     const valid = measured?.length === BUCKETS * FIGURES &&
       measured.every((n) => Number.isFinite(n) && n >= 0);
@@ -77,12 +84,12 @@ export class Pace {
     return this.#drafts;
   }
 
-  /** Something else than decoding went on (a prompt): what was counted says nothing. */
+  /** Discards the window: a frame carried pieces of a prompt, so its time says nothing. */
   interrupt(): void {
     this.#since = undefined;
   }
 
-  /** A lane went on. */
+  /** Takes in that a lane went on. */
   step({ tokens, lanes, activity, at }: Step): void {
     const bucket = Math.min(BUCKETS - 1, Math.floor(Math.log2(Math.max(1, lanes))));
     if (bucket !== this.#bucket || this.#since === undefined) {
@@ -108,7 +115,7 @@ export class Pace {
     if (before !== this.#drafts) this.#settling = lanes;
   }
 
-  /** What was measured, for the next request. */
+  /** What was measured, for `measured` of the next request. */
   snapshot(): number[] {
     return [...this.#figures];
   }
@@ -118,12 +125,14 @@ export class Pace {
     this.#tokens = this.#steps = 0;
   }
 
+  /** Takes in a window of `ms` milliseconds per token. */
   #measure(drafted: boolean, ms: number): void {
     const at = this.#bucket * FIGURES + (drafted ? 2 : 0);
     const windows = ++this.#figures[at + 1];
-    this.#figures[at] += Math.max(NEWEST, 1 / windows) * (ms - this.#figures[at]);
+    this.#figures[at] += Math.max(NEWEST_WINDOW, 1 / windows) * (ms - this.#figures[at]);
   }
 
+  /** Decides whether the next window has drafts. */
   #choose(): boolean {
     const at = this.#bucket * FIGURES;
     const [plain, plains, drafts, drafted, age] = this.#figures.slice(at, at + FIGURES);

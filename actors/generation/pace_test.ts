@@ -36,7 +36,7 @@ const slow = {
   tokens: (drafts: boolean) => drafts ? 2 : 1,
 };
 
-Deno.test("Pace drafts where that is faster, stops where it is not, and tries the other now and then", () => {
+Deno.test("Pace.drafts is true where drafts are faster, false where they are not, and the other now and then", () => {
   for (const lanes of [1, 2, 8]) {
     const better = decode(new Pace(), { steps: 1000 * lanes, lanes, ...fast });
     assert.ok(better.share > 0.9 && better.share < 1, `${lanes} lanes: ${better.share}`);
@@ -47,7 +47,7 @@ Deno.test("Pace drafts where that is faster, stops where it is not, and tries th
   }
 });
 
-Deno.test("Pace knows another answer for each number of lanes", () => {
+Deno.test("Pace.drafts is decided apart for each number of lanes", () => {
   const pace = new Pace();
   decode(pace, { steps: 200, lanes: 1, ...fast });
   decode(pace, { steps: 1600, lanes: 8, ...slow });
@@ -55,7 +55,7 @@ Deno.test("Pace knows another answer for each number of lanes", () => {
   assert.ok(decode(pace, { steps: 400, lanes: 8, ...slow }).share < 0.2);
 });
 
-Deno.test("Pace goes on where another left off, and finds out when things have changed", () => {
+Deno.test("new Pace() goes on where another left off, and finds out when things have changed", () => {
   const first = new Pace();
   decode(first, { steps: 300, lanes: 1, ...slow });
   const next = new Pace({ measured: first.snapshot() });
@@ -71,7 +71,7 @@ function interrupted(pace: Pace, at: number): number {
   return at + 500;
 }
 
-Deno.test("Pace does not count the time of a prompt", () => {
+Deno.test("Pace.interrupt() keeps the time of a prompt out of what is measured", () => {
   const pace = new Pace();
   let [at, activity] = [0, 0];
   for (let i = 0; i < 400; i++) {

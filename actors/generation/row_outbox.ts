@@ -1,6 +1,6 @@
 /**
- * What a Generation has to say to its arbiter at the end of a turn: rows by the run, and what is of
- * no use any more.
+ * What a Generation tells its arbiter at the end of a turn: rows to run, drafts that came true, and
+ * rows that are no longer needed.
  *
  * @module
  */
@@ -9,52 +9,62 @@ import type { RowsMessage } from "../arbiter/mod.ts";
 
 /** A row to run. */
 export interface NewRow {
+  /** Token id. */
   token: number;
   /** RoPE position. */
   position: number;
-  /** Number of its parent. */
+  /** Number of the row that it hangs on; -1: none. */
   parent: number;
-  /** Is the token after it wanted? */
+  /** The token after it is wanted. */
   want: boolean;
+  /** See `rowsSchema`. */
   kind: RowsMessage["kind"];
-  /** Chance that it is of use, 0 .. 1. @default 1 */
+  /** Chance that a draft comes true, 0 to 1. @default 1 */
   chance?: number;
 }
 
 /** Numbers rows and gathers them until they are sent. */
 export class RowOutbox {
   readonly #generation: string;
+  /** Number of the next row. */
   #next: number;
+  /** Number of the first row that has not been sent. */
   #first = 0;
+  /** Rows that have not been sent, in order of their numbers. */
   #rows: NewRow[] = [];
+  /** Numbers of rows to drop. */
   #drops: number[] = [];
+  /** Numbers of drafts that came true. */
   #certain: number[] = [];
 
-  /** `next` is the number of the first row: the prompt's length. */
+  /**
+   * @param generation Address of the Generation.
+   * @param next Number of the first row: the length of the prompt that the request is opened with.
+   */
   constructor(generation: string, next: number) {
     this.#generation = generation;
     this.#next = this.#first = next;
   }
 
-  /** Takes a row and says its number. */
+  /** Adds a row to send. Returns its number. */
   add(row: NewRow): number {
     this.#rows.push(row);
     return this.#next++;
   }
 
-  /** This row and its descendants are of no use any more. */
+  /** The row with this number and its descendants are no longer needed. */
   drop(row: number): void {
     this.#drops.push(row);
   }
 
-  /** This draft has come true, and has no result yet. */
+  /** The draft with this number has come true, and its own result has not come yet. */
   certain(row: number): void {
     this.#certain.push(row);
   }
 
   /**
-   * Messages to send now, in order; the outbox is empty then. What is dropped comes first: it may
-   * still be stopped.
+   * Empties the outbox. Returns the messages to send, in order: drops come first, since frames of
+   * dropped rows may still be called back.
    */
   take(): Message[] {
     const generation = this.#generation;
@@ -89,6 +99,7 @@ export class RowOutbox {
   }
 }
 
+/** Message `rows`, but for its fields that may be left out. */
 function rowsOf(
   generation: string,
   { first, rows, kind }: { first: number; rows: readonly NewRow[]; kind: RowsMessage["kind"] },

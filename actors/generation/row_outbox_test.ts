@@ -3,10 +3,15 @@ import { dropSchema, rowsSchema } from "../arbiter/messages.ts";
 import { type NewRow, RowOutbox } from "./row_outbox.ts";
 
 const row = (token: number, parent: number, kind: NewRow["kind"], chance?: number): NewRow => ({
-  ...{ token, position: token, parent, want: kind !== "prefill", kind, chance },
+  token,
+  position: token,
+  parent,
+  want: kind !== "prefill",
+  kind,
+  chance,
 });
 
-Deno.test("Outbox numbers rows in order and sends drops first, then rows by kind, those of one turn together", () => {
+Deno.test("RowOutbox.take() sends drops first, then rows by kind with numbers in order, those of one turn together", () => {
   const outbox = new RowOutbox("d/generation/g", 40);
   assert.equal(outbox.add(row(1, 39, "decode")), 40);
   assert.equal(outbox.add(row(2, 40, "draft", 0.5)), 41);
@@ -37,7 +42,7 @@ Deno.test("Outbox numbers rows in order and sends drops first, then rows by kind
   assert.deepEqual([next.first, next.want], [43, new Int32Array(0)]);
 });
 
-Deno.test("Outbox says which drafts have come true before the rows that follow, and alone if there are none", () => {
+Deno.test("RowOutbox.take() sends which drafts have come true before the rows that follow, or alone", () => {
   const outbox = new RowOutbox("d/generation/g", 40);
   outbox.certain(17);
   const [alone, ...rest] = outbox.take();

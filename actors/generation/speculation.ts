@@ -2,8 +2,8 @@
  * Speculation of one request: which tokens to guess, for which lanes, and when not to.
  *
  * It is continuous: while frames are under way the drafter goes on from the path that is expected,
- * as long as the chance that all of it comes true is worth the rows. An answer that is late, because
- * more tokens are certain by now, is used as far as it agrees with them.
+ * as long as the chance that all of it comes true is worth the rows. An answer that is late,
+ * because more tokens are certain by now, is used as far as it agrees with them.
  *
  * @module
  */
@@ -18,7 +18,9 @@ import type { DraftFacts, Lane, LaneRow, Settled } from "./lane.ts";
 const MOST_ROWS = 32;
 /** Most tokens that the drafter is asked for at once. */
 const MOST_TOKENS = 8;
-/** The drafter is not asked to go on from a path whose chance to come true is below this, 0 to 1. */
+/**
+ * The drafter is not asked to go on from a path whose chance to come true is below this, 0 to 1.
+ */
 const LEAST_REACH = 0.1;
 /** Tokens that the drafter is asked for at each place of a draft: its choice and alternatives. */
 const WIDTH = 3;
@@ -85,7 +87,9 @@ interface LaneDrafts {
   asked?: AskedDraft;
   /** Token ids that the drafter holds for this lane. */
   known: number[];
-  /** What the drafter has guessed beyond the certain tokens, as far as it is not known to be wrong. */
+  /**
+   * What the drafter has guessed beyond the certain tokens, as far as it is not known to be wrong.
+   */
   stock?: DraftStock;
   /** The drafter was asked for this lane: it has to be told when the lane ends. */
   used?: true;
@@ -110,7 +114,9 @@ export class Speculation {
   #model?: string;
   /** Number of the next question to the drafter. */
   #nextId = 0;
-  /** When the oldest question since the last answer was asked, milliseconds; undefined: none was. */
+  /**
+   * When the oldest question since the last answer was asked, milliseconds; undefined: none was.
+   */
   #silentSince?: number;
 
   /** Speculation of a request that has no lane yet. */
@@ -177,8 +183,8 @@ export class Speculation {
   }
 
   /**
-   * A lane goes on: its next token gets a row, with drafts behind it if they pay. The row may be held
-   * back for a moment, to travel with the draft that the drafter is working at.
+   * A lane goes on: its next token gets a row, with drafts behind it if they pay. The row may be
+   * held back for a moment, to travel with the draft that the drafter is working at.
    */
   advance(lane: Lane): void {
     const drafts = this.#lanes.get(lane.name)!;
@@ -306,8 +312,8 @@ export class Speculation {
   }
 
   /**
-   * Asks the drafter for what comes after the stock, unless there is enough in stock or the draft is
-   * unlikely to be of use. A question that the certain tokens have left behind is given up.
+   * Asks the drafter for what comes after the stock, unless there is enough in stock or the draft
+   * is unlikely to be of use. A question that the certain tokens have left behind is given up.
    */
   #ask(drafts: LaneDrafts, plan: DraftPlan): void {
     const { lane, asked, stock } = drafts;
