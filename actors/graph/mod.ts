@@ -1,6 +1,6 @@
 /**
- * Graph files: a model, devices, limits and actors of one's own, written by people as YAML or JSON;
- * and the messages that such actors exchange with the system.
+ * Graph files, which people write as YAML or JSON: a model, devices, limits and custom actors. Also
+ * the messages that custom actors exchange with the system.
  *
  * @module
  */

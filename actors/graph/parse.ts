@@ -1,6 +1,6 @@
 /**
- * Graph files: one YAML or JSON text says which model runs, as which actors, on which devices, for
- * what.
+ * Graph files: a YAML or JSON text that says which model runs, as which actors, on which devices,
+ * for which workload.
  *
  * ```yaml
  * model: mine
@@ -9,7 +9,7 @@
  * workload: { prompt_tokens: 512, output_tokens: 128 }
  * ```
  *
- * Pure: text in, {@linkcode Graph} out; whoever calls reads the file.
+ * Pure: takes text and returns a {@linkcode Graph}; the caller reads the file.
  *
  * @module
  */
@@ -28,15 +28,15 @@ import {
   RESERVED_ACTORS,
 } from "./schema.ts";
 
-/** Where a text came from. */
+/** Where a graph file's text comes from. */
 export interface GraphSource {
-  /** Name for error messages. */
+  /** File name for error messages. */
   file: string;
 }
 
 /**
- * Reads a graph file. Throws group `graph`, code `bad_graph`: the message has a line for each
- * problem with file, line, column, path, what was expected and what was found; `metadata.problems`
+ * Reads a graph file. Throws group `graph`, code `bad_graph`: the message has one line for each
+ * problem, with file, line, column, path, what was expected and what was found. `metadata.problems`
  * has the same as data.
  */
 export function parseGraph(text: string, { file }: GraphSource): Graph {
@@ -68,15 +68,15 @@ export function parseDevices(text: string, { file }: GraphSource): DeviceFile {
   return parsed.data!;
 }
 
-/** JSON Schema (2020-12) of graph files, for editors. */
+/** The JSON Schema (2020-12) of graph files, for editors. */
 export function graphJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(graphSchema, { io: "input" });
   return { ...schema, title: "Orrery graph file" };
 }
 
-/** Dimensions of a model on paper, presets filled in. `ffn`: inner width of the gated MLP. */
+/** Dimensions of a model that is described in a file, with those of its preset filled in. */
 export interface PaperDimensions {
-  /** For people. */
+  /** Name for people; "unnamed" where the file gives none. */
   name: string;
   /** Decoder layers. */
   layers: number;
@@ -88,21 +88,21 @@ export interface PaperDimensions {
   heads: number;
   /** Heads of keys and values. */
   kv_heads: number;
-  /** Elements of a head. */
+  /** Elements of a head's keys and values. */
   head_dim: number;
   /** Inner width of the gated MLP. */
   ffn: number;
-  /** Rows; 4096 where the file does not say. */
+  /** Longest context in rows. @default 4096 */
   context: number;
-  /** Are embedding and head one matrix? */
+  /** Whether embedding and LM head are one matrix. @default false */
   tied: boolean;
-  /** Of the weights. */
+  /** Precision of the weights. */
   precision: PaperModel["precision"];
-  /** Bytes of one element of the KV arena. */
+  /** Bytes of one element of the KV cache. */
   kv_element_bytes: number;
 }
 
-/** Fills in what a preset knows. */
+/** Completes a file's dimensions with those of its preset; the file's own win. */
 export function paperDimensions(paper: PaperModel): PaperDimensions {
   const { preset, ...own } = paper;
   const base = preset === undefined ? {} : MODEL_PRESETS[preset];
@@ -118,6 +118,7 @@ export function paperDimensions(paper: PaperModel): PaperDimensions {
 
 type Source = Pick<SourceFile, "add">;
 
+/** Checks that actors' names are unique and that edges name actors. */
 function checkActors({ actors, edges }: Graph, source: Source): void {
   const names = new Set<string>([API, ...BUILT_IN_ACTORS]);
   const taken = new Set<string>([...names, ...RESERVED_ACTORS]);
@@ -146,6 +147,7 @@ function checkActors({ actors, edges }: Graph, source: Source): void {
   checkPaths({ actors, edges }, source);
 }
 
+/** Checks that devices' names are unique and that links name devices, each pair once. */
 function checkDevices({ devices, links }: Pick<Graph, "devices" | "links">, source: Source): void {
   if (devices === "measured") return;
   const names = devices.map((d) => d.name);
@@ -170,6 +172,7 @@ function checkDevices({ devices, links }: Pick<Graph, "devices" | "links">, sour
   }
 }
 
+/** Checks that a `host` names a device. */
 function checkHost(
   source: Source,
   path: PropertyKey[],
@@ -183,8 +186,9 @@ function checkHost(
   );
 }
 
+/** Checks every `host` of a file that describes its devices. */
 function checkHosts({ devices, actors, constraints }: Graph, source: Source): void {
-  if (devices === "measured") return; // known only when they are
+  if (devices === "measured") return; // measured devices are known only later
   const names = devices.map((d) => d.name);
   const check = (path: PropertyKey[], host: string | undefined) => {
     if (host !== undefined) checkHost(source, path, host, names);
@@ -205,6 +209,7 @@ function checkHosts({ devices, actors, constraints }: Graph, source: Source): vo
   }
 }
 
+/** Checks pins and stages: layers of the model, no layer twice, stages without a gap. */
 function checkLayers({ model_shape, actors, constraints }: Graph, source: Source): void {
   const layers = model_shape && paperDimensions(model_shape).layers;
   const inside = (path: PropertyKey[], last: number) => {

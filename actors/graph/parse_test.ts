@@ -165,7 +165,7 @@ for (const [what, [text, ...lines]] of Object.entries(MISTAKES)) {
   });
 }
 
-Deno.test("parseDevices() checks a device file the same way", () => {
+Deno.test("parseDevices() checks a device file as parseGraph() does a graph file", () => {
   const file = parseDevices(
     `${DEVICES}links:\n  - { from: a, to: b, seconds: 0.001, bytes_per_s: 1e6 }\n`,
     {
@@ -184,7 +184,7 @@ Deno.test("parseDevices() checks a device file the same way", () => {
   );
 });
 
-Deno.test("paperDimensions() lets a file replace what a preset says", () => {
+Deno.test("paperDimensions() lets a file's dimensions replace those of the preset", () => {
   const graph = parseGraph("model_shape: { preset: llama-2-7b, layers: 4, precision: f16 }\n", {
     file: "g",
   });
@@ -203,7 +203,7 @@ Deno.test("paperDimensions() lets a file replace what a preset says", () => {
   );
 });
 
-Deno.test("parseGraph() takes any text without an error of its own", () => {
+Deno.test("parseGraph() throws no other error than `bad_graph`, whatever the text", () => {
   const words = [
     "model",
     ": ",
@@ -240,7 +240,7 @@ Deno.test("parseGraph() takes any text without an error of its own", () => {
   );
 });
 
-Deno.test("examples/graphs/graph.schema.json is what the schema generates", async () => {
+Deno.test("graph.schema.json equals what graphJsonSchema() returns", async () => {
   const file = new URL("../../examples/graphs/graph.schema.json", import.meta.url);
   assert.deepEqual(
     JSON.parse(await Deno.readTextFile(file)),

@@ -1,22 +1,22 @@
 /**
- * Which custom actors a graph's edges put in front of the model and behind it.
+ * Which custom actors stand before the model and behind it, by the edges of the graph.
  *
  *     api -> guard -> generation     requests pass guard
  *     generation -> filter -> api    text passes filter
  *
- * Several actors on a path run one after the other: along the edges, and where the edges leave it
- * open in the order in which the file lists the actors. Other edges say who talks with whom and put
- * nobody on a path.
+ * Several actors on a path run one after the other: in the order of the edges, and where these
+ * leave it open in the order in which the file lists the actors. Other edges only say who sends to
+ * whom; they put no actor on a path.
  *
  * @module
  */
 import { API, type Graph } from "./schema.ts";
 
-/** Custom actors by what passes them, each list in the order in which they run. */
+/** Names of the custom actors on each path, in the order in which they run. */
 export interface GraphPaths {
-  /** Asked, one after the other, before a request reaches the model. */
+  /** Actors that are asked before a request reaches the model. */
   request: string[];
-  /** Each piece of text passes them, one after the other, on its way to the client. */
+  /** Actors that each piece of an answer's text passes on its way to the client. */
   delta: string[];
 }
 
@@ -24,7 +24,7 @@ type Edges = Pick<Graph, "actors" | "edges">;
 
 const GENERATION = "generation";
 
-/** The paths of a graph that was parsed; see the module's text. */
+/** The paths of a parsed graph; see the module's text. */
 export function graphPaths({ actors, edges }: Edges): GraphPaths {
   const custom = actors.custom.map((a) => a.name);
   return {
@@ -34,8 +34,8 @@ export function graphPaths({ actors, edges }: Edges): GraphPaths {
 }
 
 /**
- * Notes every edge that would close a circle of custom actors, or that leads away from `api` or
- * `generation` and nowhere.
+ * Adds a problem for every edge that closes a circle of custom actors, or that leads from `api` or
+ * `generation` to actors from which no edge leads on.
  */
 export function checkPaths(
   { actors, edges }: Edges,
@@ -64,13 +64,13 @@ export function checkPaths(
       if (edge.from !== start || !custom.includes(edge.to)) continue;
       const ends = new Set([edge.to, ...reachable(edge.to, inner)]);
       if (edges.some((e) => e.to === end && ends.has(e.from))) continue;
-      // A guard that was put in front of nothing would look like one that guards.
+      // Otherwise a guard that stands on no path would look as if it guarded.
       source.add(["edges", i], `expected ${edge.to} to lead on to ${end}, found no edge that does`);
     }
   }
 }
 
-/** Custom actors on any way from one end to the other, in their order. */
+/** Custom actors on any path from one end to the other, in the order in which they run. */
 function between(
   from: string,
   to: string,
@@ -87,7 +87,7 @@ function between(
   );
   const order: string[] = [];
   while (left.length > 0) {
-    // Without circles there is always one that no other must come before.
+    // Without circles there is always an actor that no other must run before.
     const next = left.findIndex((name) =>
       !inner.some((e) => e.to === name && left.includes(e.from))
     );
@@ -96,7 +96,7 @@ function between(
   return order;
 }
 
-/** What the edges lead to, in one step or more. */
+/** Names that the edges lead to from `from`, in one step or more. */
 function reachable(from: string, edges: Graph["edges"]): Set<string> {
   const found = new Set<string>();
   const open = [from];

@@ -1,6 +1,4 @@
-/**
- * Where custom actors stand, and which edges are refused.
- */
+/** The paths of custom actors, and the edges, permissions and limits that are refused. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { OrreryError } from "../system/errors.ts";
@@ -29,7 +27,7 @@ const refused = (names: string, edges: string): string => {
   assert.fail(`${edges} was not refused`);
 };
 
-Deno.test("graphPaths() puts actors on the way that the edges describe, in their order", () => {
+Deno.test("graphPaths() puts actors on the paths that the edges describe, in their order", () => {
   const cases: [string, string, string[], string[]][] = [
     ["", "", [], []],
     ["a", "api>a a>generation", ["a"], []],
@@ -50,7 +48,7 @@ Deno.test("graphPaths() puts actors on the way that the edges describe, in their
   }
 });
 
-Deno.test("parseGraph() refuses circles, and a way that leads nowhere", () => {
+Deno.test("parseGraph() refuses circles, and a path that leads nowhere", () => {
   assert.match(
     refused("a", "a>a"),
     /edges\[0\]: expected edges without a circle, found a to itself/,
@@ -70,7 +68,7 @@ Deno.test("parseGraph() refuses circles, and a way that leads nowhere", () => {
   }
 });
 
-Deno.test("graphPaths() keeps every edge's direction, whatever the graph", () => {
+Deno.test("graphPaths() keeps the direction of every edge, whatever the graph", () => {
   const names = ["a", "b", "c", "d", "e"];
   // Edges from earlier to later names have no circle; the file lists the actors in any order.
   const edges = fc.subarray(
@@ -91,7 +89,7 @@ Deno.test("graphPaths() keeps every edge's direction, whatever the graph", () =>
   }));
 });
 
-Deno.test("parseGraph() grants no permission by a wildcard, and no limit out of its range", () => {
+Deno.test("parseGraph() refuses a permission with a wildcard, and a limit out of its range", () => {
   const entry = (fields: string) => () =>
     parseGraph(`model: m\nactors:\n  custom:\n    - { name: a, module: ./a.ts, ${fields} }\n`, {
       file: "g",

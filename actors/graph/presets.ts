@@ -1,10 +1,10 @@
 /**
- * Well-known models on paper.
+ * Dimensions of well-known models.
  *
  * @module
  */
 
-/** Models whose dimensions need not be written out. */
+/** Dimensions of well-known models by name; fields as in `PaperDimensions`. */
 export const MODEL_PRESETS = {
   "llama-2-7b": {
     layers: 32,

@@ -1,6 +1,6 @@
 /**
- * What is wrong with a file, where exactly, and what was meant:
- * `boxes.yaml:7:5: devices[0].memory: ...`.
+ * Finds for each problem of a file its line and column, and what was probably meant:
+ * `devices.yaml:7:5: devices[0].memory: ...`.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import { OrreryError } from "../system/mod.ts";
 
 type Path = readonly PropertyKey[];
 
-/** One thing that is wrong in a file. */
+/** One problem of a file. */
 export interface FileProblem {
-  /** 1-based. */
+  /** Line in the file, from 1. */
   line: number;
-  /** 1-based. */
+  /** Column in the line, from 1. */
   column: number;
-  /** Such as `devices[0].name`; "" for the file as a whole. */
+  /** Path of the value, such as `devices[0].name`; "" for the whole file. */
   path: string;
-  /** What was expected, and what stands there. */
+  /** What was expected and what was found. */
   message: string;
 }
 
-/** A YAML or JSON text with the places of its values. */
+/** A YAML or JSON text, with the line and column of each of its values. */
 export class SourceFile {
-  /** Name for messages. */
+  /** File name for error messages. */
   readonly file: string;
   readonly #document: Document.Parsed;
   readonly #lines = new LineCounter();
   readonly #problems: FileProblem[] = [];
 
-  /** Throws group `graph`, code `bad_graph` where the text is not even YAML. */
+  /** Throws group `graph`, code `bad_graph` where the text is not YAML. */
   constructor(text: string, file: string) {
     this.file = file;
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
@@ -44,7 +44,7 @@ export class SourceFile {
     this.throwProblems();
   }
 
-  /** The file's value in plain JavaScript. Throws `bad_graph` for an alias without its anchor. */
+  /** The file's value as plain JavaScript. Throws `bad_graph` for an alias without an anchor. */
   value(): unknown {
     try {
       return this.#document.toJS({ maxAliasCount: 100 });
@@ -54,7 +54,7 @@ export class SourceFile {
     }
   }
 
-  /** Notes a problem at a path. `key`: at the key itself rather than at its value. */
+  /** Adds a problem at a path. `key`: at the key itself instead of its value. @default false */
   add(path: Path, message: string, { key = false }: { key?: boolean } = {}): void {
     const { line, col } = this.#lines.linePos(this.#offset(path, key));
     this.#problems.push({
@@ -65,14 +65,14 @@ export class SourceFile {
     });
   }
 
-  /** Notes what a schema complains about. */
+  /** Adds the issues that a schema has with `value`. */
   addIssues(issues: readonly z.core.$ZodIssue[], value: unknown): void {
     for (const issue of issues) this.#addIssue(issue, [], value);
   }
 
   /**
-   * Throws group `graph`, code `bad_graph` with all problems, a line each, in the file's order;
-   * returns if there are none.
+   * Throws group `graph`, code `bad_graph` with all problems, one line for each, in the file's
+   * order. Returns if there are none.
    */
   throwProblems(): void {
     if (this.#problems.length === 0) return;
@@ -102,7 +102,7 @@ export class SourceFile {
       return this.add(path, `${why}, found ${shown(issue.path.at(-1))}`, { key: true });
     }
     if (issue.code === "invalid_union") {
-      // the branch whose complaints lie deeper is the one that was meant
+      // the branch whose issues lie deeper in the value is the one that was meant
       const meant = issue.errors.filter((branch) =>
         branch.length > 0 &&
         branch.every((i) => i.path.length > 0 || i.code === "unrecognized_keys")
@@ -123,8 +123,8 @@ export class SourceFile {
   }
 
   /**
-   * Where the path's value (or key) begins; of something that is missing: where the nearest thing
-   * around it begins.
+   * Offset in the text at which the path's value (or key) begins. For a missing value: at which the
+   * nearest value around it begins.
    */
   #offset(path: Path, key: boolean): number {
     let node: Node | null = this.#document.contents;
@@ -139,7 +139,8 @@ export class SourceFile {
         const [at, inside] = [pair.key as Node | null, pair.value as Node | null];
         offset = at?.range?.[0] ?? offset;
         if (last && key) return offset;
-        // a block map or list is named at its key: its first line would be that of its first child
+        // a block map or list is reported at its key, because its own offset is that of its first
+        // child
         const block = (isMap(inside) || isSeq(inside)) && !inside.flow;
         if (inside?.range && !(block && last)) offset = block ? offset : inside.range[0];
         node = inside;
@@ -152,15 +153,16 @@ export class SourceFile {
   }
 }
 
-/** A path as people write it: `devices[0].name`. */
+/** A path as text: `devices[0].name`. */
 function pathText(path: Path): string {
   const text = path.map((part, i) =>
     typeof part === "number" ? `[${part}]` : `${i > 0 ? "." : ""}${String(part)}`
   )
     .join("");
-  return text.replace(/\s+/g, " "); // a key of several lines must not break the message's
+  return text.replace(/\s+/g, " "); // a key with line breaks must not break the message into lines
 }
 
+/** The part of a value at a path; undefined where there is none. */
 function valueAt(value: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (v, part) =>
@@ -180,6 +182,7 @@ export function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
+/** Words for the types that a schema expects. */
 const KINDS: Record<string, string> = {
   string: "text",
   number: "a number",
@@ -190,13 +193,13 @@ const KINDS: Record<string, string> = {
   array: "a list",
 };
 
-/** Words that would have been right. */
+/** The words that the schema would have accepted. */
 function choices(issue: z.core.$ZodIssue): string[] {
   if (issue.code === "invalid_value") return issue.values.map(String);
   return issue.code === "invalid_union" ? issue.errors.flat().flatMap(choices) : [];
 }
 
-/** What a schema wanted, in words. */
+/** What the schema expected, as text. */
 function expectation(issue: z.core.$ZodIssue): string {
   if (/^(expected|must) /.test(issue.message)) return issue.message;
   switch (issue.code) {
@@ -229,18 +232,19 @@ function expectation(issue: z.core.$ZodIssue): string {
   }
 }
 
-/** `a, b or c`. */
+/** Joins words: `a, b or c`. */
 function listed(words: string[]): string {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
-/** `did you mean x?`, or what is known. */
+/** `did you mean x?` where a known word is near, otherwise the list of known words. */
 export function didYouMean(word: string, known: readonly string[]): string {
   const near = nearest(word, known);
   if (near !== undefined) return `did you mean ${near}?`;
   return known.length === 0 ? "none is known here" : `known are ${known.join(", ")}`;
 }
 
+/** The known word with the fewest edits, if these are at most a third of its letters. */
 function nearest(word: string, known: readonly string[]): string | undefined {
   const ranked = known.map((other) => ({
     other,
@@ -251,7 +255,10 @@ function nearest(word: string, known: readonly string[]): string | undefined {
   return best && best.far <= Math.floor(best.other.length / 3) ? best.other : undefined;
 }
 
-/** Edits between two words, a swap of neighbours counted as one (optimal string alignment). */
+/**
+ * Number of edits between two words, where swapping two neighbours is one edit (optimal string
+ * alignment).
+ */
 function distance(a: string, b: string): number {
   let [older, old] = [[] as number[], Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

@@ -1,6 +1,6 @@
 /**
- * What a graph file may say: the model, the actors and who talks with whom, the devices and links,
- * what the plan is for.
+ * The schema of graph files: the model, the actors and their edges, the devices and links, and the
+ * workload that is planned for.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { flopsSchema, layersSchema, rateSchema, sizeSchema, timeSchema } from ".
 import { outlineTemplatesSchema } from "../outline/mod.ts";
 import { wireSchema } from "../pipeline/mod.ts";
 
-/** An object whose unknown fields are refused; the message lists the known ones. */
+/** Schema of an object that refuses unknown fields; the error lists the known ones. */
 const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: (issue) =>
@@ -23,18 +23,25 @@ const count = z.number().int().positive();
 const name = z.string().min(1).max(128);
 const PRECISION = z.enum(["q4", "q8", "f16", "f32"]);
 
-/** Actors that every graph has; custom ones get other names. */
+/** Names of the actors that every graph has. A custom actor gets another name. */
 export const BUILT_IN_ACTORS = ["generation", "stages", "drafter", "outline"] as const;
 
-/** Where requests come in and answers go out; an edge may begin or end there. */
+/** Name of the API in edges: requests come from it and answers go to it. */
 export const API = "api";
 
-/** Names that are taken by kinds of actors of the system, so that custom ones get others. */
+/** Names that a custom actor may not have, because the system's own actors use them. */
 export const RESERVED_ACTORS = [
-  ...["model", "cluster", "member", "weights", "stage", "arbiter", "client", "graph"],
+  "model",
+  "cluster",
+  "member",
+  "weights",
+  "stage",
+  "arbiter",
+  "client",
+  "graph",
 ] as const;
 
-/** Name of a model of {@linkcode MODEL_PRESETS}. */
+/** Name of a model in {@linkcode MODEL_PRESETS}. */
 const preset = z.enum(
   Object.keys(MODEL_PRESETS) as [keyof typeof MODEL_PRESETS, ...(keyof typeof MODEL_PRESETS)[]],
 );
@@ -57,7 +64,7 @@ const paperModel = exactly({
   ),
   name: name.optional(),
   ...z.object(dimensions).partial().shape,
-  precision: PRECISION.default("q4").describe("Of the weights"),
+  precision: PRECISION.default("q4").describe("Precision of the weights"),
   kv_element_bytes: count.default(4).describe(
     "Bytes of an element of keys and values; the engine keeps them in f32",
   ),
@@ -98,10 +105,12 @@ const drafter = z.union([
   }),
 ], { error: "expected auto, none, ngram or {model, host}" });
 
-/** A host name, an IPv4 address or an IPv6 address in brackets, with or without a port. */
-const NET = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:\d{1,5})?$/;
+/** Matches the name of an environment variable. */
 const ENV = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+/** Matches a host name, an IPv4 address or an IPv6 address in brackets, with or without a port. */
+const NET = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:\d{1,5})?$/;
 
+/** Schema of one permission: a single thing, never all of a kind. */
 const grant = (expected: string, fits: (text: string) => boolean) =>
   z.string().refine((text) => text !== "all" && !text.includes("*") && fits(text), {
     error: `expected ${expected}; all of them cannot be granted`,
@@ -110,16 +119,16 @@ const grant = (expected: string, fits: (text: string) => boolean) =>
 const permissions = exactly({
   net: z.array(grant("a host such as api.example.com or 10.0.0.7:8080", (text) => NET.test(text)))
     .default([])
-    .describe("Hosts that it may talk to, as host or host:port"),
+    .describe("Network hosts that the actor may connect to, as host or host:port"),
   read: z.array(grant(
     "a file or folder, relative to this file or from the root",
     (text) => text !== "" && !/^(~|[/\\]+$|[A-Za-z]:[/\\]*$)/.test(text),
-  )).default([]).describe("Folders and files that it may read"),
+  )).default([]).describe("Folders and files that the actor may read"),
   env: z.array(
     grant("the name of an environment variable such as API_KEY", (text) => ENV.test(text)),
   )
     .default([])
-    .describe("Environment variables that it may read"),
+    .describe("Environment variables that the actor may read"),
 });
 
 const limits = exactly({
@@ -127,18 +136,18 @@ const limits = exactly({
     error: "expected 50 ms to 600 s",
   })
     .default(5)
-    .describe("An actor that computes for so long without a pause is stopped: it has crashed"),
+    .describe("An actor that computes for longer without a pause is stopped and counts as crashed"),
   answer_seconds: timeSchema.refine((s) => s >= 0.05 && s <= 3600, {
     error: "expected 50 ms to 3600 s",
   })
-    .default(120).describe("A handler that has not ended by then has crashed"),
+    .default(120).describe("A handler that takes longer counts as crashed"),
   message_bytes: sizeSchema.refine((b) => b >= 1024 && b <= 16 * 2 ** 20, {
     error: "expected 1 KiB to 16 MiB",
   })
-    .default(1 << 20).describe("Largest message to it, from it, and answer"),
+    .default(1 << 20).describe("Largest message to the actor, from it, and answer"),
   memory_bytes: sizeSchema.refine((b) => b >= 32 * 2 ** 20 && b <= 2 ** 31, {
     error: "expected 32 MiB to 2 GiB",
-  }).default(256 * 2 ** 20).describe("An activation that takes more has crashed"),
+  }).default(256 * 2 ** 20).describe("An activation that takes more counts as crashed"),
 });
 
 const customActor = exactly({
@@ -150,7 +159,7 @@ const customActor = exactly({
     "Given to the actor as its config",
   ),
   permissions: permissions.default(() => permissions.parse({})).describe(
-    "Whatever is not granted here is refused",
+    "What the actor may use; everything else is refused",
   ),
   limits: limits.default(() => limits.parse({})),
   expose: z.boolean().default(false).describe("May clients ask it by POST /api/actors/NAME?"),
@@ -165,11 +174,11 @@ const actors = exactly({
   ], { error: "expected auto or a list of {host, layers}" }).default("auto").describe(
     "Which layers go where",
   ),
-  drafter: drafter.default("auto").describe("What guesses the next tokens"),
+  drafter: drafter.default("auto").describe("Where drafts come from"),
   outline: exactly({
     max_branches: count.max(64).optional().describe("Branches of one request at once"),
     templates: outlineTemplatesSchema.optional().describe(
-      "What asks for the outline (with {question}) and for a point of it (with {point} or {index})",
+      "Prompts that ask for the outline (with {question}) and for one point (with {point} or {index})",
     ),
     router: z.union([
       z.boolean(),
@@ -197,7 +206,7 @@ const device = exactly({
   name,
   memory_bytes: sizeSchema.refine((bytes) => bytes > 0, { error: "expected a size above 0" })
     .describe(
-      "What stages may use: weights, KV, engine",
+      "Memory that stages may use: weights, KV cache, engine",
     ),
   layer_seconds: timesByRows.optional().describe("Seconds of one layer by rows of a frame"),
   embed_seconds: timesByRows.optional().describe(
@@ -210,8 +219,12 @@ const device = exactly({
   flops: flopsSchema.optional().describe("Instead of layer_seconds, with memory_bandwidth"),
   memory_bandwidth: rateSchema.optional().describe("Bytes a second, with flops"),
   frame_seconds: timeSchema.optional().describe("Fixed time of a frame at a stage"),
-  overhead_bytes: sizeSchema.optional().describe("What the engine takes besides weights and KV"),
-  trusted: z.boolean().default(true).describe("May it see prompts and tokens in clear?"),
+  overhead_bytes: sizeSchema.optional().describe(
+    "Memory that the engine takes besides weights and KV cache",
+  ),
+  trusted: z.boolean().default(true).describe(
+    "Whether the device may see prompts and tokens in clear",
+  ),
 }).superRefine((device, context) => {
   const paper = device.flops !== undefined && device.memory_bandwidth !== undefined;
   const half = (device.flops !== undefined) !== (device.memory_bandwidth !== undefined);
@@ -244,11 +257,11 @@ const workload = exactly({
 
 const constraints = exactly({
   pin: z.array(exactly({ host: name, layers: layersSchema })).default([]).describe(
-    "Layers that are computed there",
+    "Layers that are computed on the host",
   ),
   exclude: z.array(name).default([]).describe("Hosts that are never used"),
   memory: z.array(exactly({ host: name, bytes: sizeSchema })).default([]).describe(
-    "Caps below the hosts' own",
+    "Memory limits below the hosts' own",
   ),
   trusted_ends: z.boolean().default(false)
     .describe(
@@ -259,7 +272,7 @@ const constraints = exactly({
 
 const decode = exactly({
   mode: z.enum(["auto", "plain", "speculative", "outline"]).default("auto").describe(
-    "What requests use that do not say",
+    "Mode of requests that do not set one",
   ),
   draft_length: z.int().min(0).max(64).optional().describe(
     "Longest draft; left out: the planner chooses",
@@ -268,11 +281,11 @@ const decode = exactly({
     "Branches in flight; left out: the planner chooses",
   ),
   wire: z.enum(["auto", ...wireSchema.options]).default("auto").describe(
-    "How hidden states travel",
+    "Wire format of hidden states between stages",
   ),
 });
 
-/** The file as a whole; cross references are checked by `parseGraph`. */
+/** Schema of a whole graph file. `parseGraph` checks the references between its parts. */
 export const graphSchema = exactly({
   $schema: z.string().optional().describe("Where editors find the JSON Schema of these files"),
   model: model.optional(),
@@ -281,7 +294,7 @@ export const graphSchema = exactly({
   ),
   actors: actors.default(() => actors.parse({})),
   edges: z.array(exactly({ from: name, to: name })).default([]).describe(
-    "Which actor sends to which",
+    "Which actor sends to which other",
   ),
   devices: z.union([z.literal("measured"), z.array(device).min(1)], {
     error: "expected measured or a list of devices",
@@ -306,21 +319,24 @@ export const graphSchema = exactly({
   }
 });
 
-/** A device file: devices and links as in a graph file. */
+/** Schema of a device file: devices and links as in a graph file. */
 export const deviceFileSchema = exactly({
   devices: z.array(device).min(1),
   links: z.array(link).default([]).describe('Both ways unless both are given; "*" is any device'),
 });
 
-/** See {@linkcode graphSchema}; sizes in bytes, times in seconds, layers as `{first, last}`. */
+/**
+ * A parsed graph file: sizes in bytes, times in seconds, layers as `{first, last}`. See {@linkcode
+ * graphSchema}.
+ */
 export type Graph = z.output<typeof graphSchema>;
-/** See {@linkcode deviceFileSchema}. */
+/** A parsed device file. See {@linkcode deviceFileSchema}. */
 export type DeviceFile = z.output<typeof deviceFileSchema>;
 /** An entry of `actors.custom`; limits in seconds and bytes. */
 export type CustomActor = Graph["actors"]["custom"][number];
-/** A device as a file describes it. */
+/** A device as a graph or device file describes it. */
 export type GraphDevice = z.output<typeof device>;
-/** A link as a file describes it. */
+/** A link as a graph or device file describes it. */
 export type GraphLink = z.output<typeof link>;
-/** A model on paper. */
+/** A model that a graph file describes by its dimensions. */
 export type PaperModel = z.output<typeof paperModel>;

@@ -1,11 +1,12 @@
 /**
- * Amounts as people write them in a graph or device file: `8 GB`, `100 Mbit/s`, `2 ms`, layers
- * `0-3`.
+ * Schemas of amounts as people write them in a graph or device file: `8 GB`, `100 Mbit/s`, `2 ms`,
+ * layers `0-3`.
  *
  * @module
  */
 import { z } from "zod";
 
+/** Factor of each unit prefix. */
 const POWERS: Record<string, number> = {
   "": 1,
   k: 1e3,
@@ -25,16 +26,25 @@ const RATE = new RegExp(`^(${NUMBER}) ?(${PREFIX})(bit|B)(?:/s|ps)$`);
 const FLOPS = new RegExp(`^(${NUMBER}) ?(${PREFIX})FLOPS$`, "i");
 const TIME = new RegExp(`^(${NUMBER}) ?(s|ms|us|ns)$`);
 const LAYERS = /^(\d{1,4})(?:-(\d{1,4}))?$/;
+/** Seconds of each unit of time. */
 const SECONDS: Record<string, number> = { s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 };
 
+/** How an amount is written. */
 interface Unit {
+  /** Matches its text. */
   pattern: RegExp;
+  /** What an error says was expected. */
   expected: string;
+  /** Whether it may be 0. */
   least: "positive" | "nonnegative";
+  /** The matched text in the base unit. */
   read(match: RegExpExecArray): number;
 }
 
-/** A number in the base unit, or text with a unit; comes out as the number. */
+/**
+ * Schema of a number in the base unit, or of a text with a unit. Its output is the number in the
+ * base unit.
+ */
 function amount({ pattern, expected, least, read }: Unit) {
   const error = `expected ${expected}`;
   const number = least === "positive"
@@ -49,7 +59,7 @@ function amount({ pattern, expected, least, read }: Unit) {
   });
 }
 
-/** Bytes. */
+/** A size; output in bytes. */
 export const sizeSchema = amount({
   pattern: SIZE,
   expected: 'a size in bytes such as 8000000000, "8 GB" or "7.5 GiB"',
@@ -57,7 +67,7 @@ export const sizeSchema = amount({
   read: (m) => Math.floor(Number(m[1]) * POWERS[m[2]]),
 });
 
-/** Bytes a second; text may say bits. */
+/** A rate, in text also in bits; output in bytes a second. */
 export const rateSchema = amount({
   pattern: RATE,
   expected: 'a rate in bytes per second such as 12500000, "12.5 MB/s" or "100 Mbit/s"',
@@ -66,8 +76,8 @@ export const rateSchema = amount({
 });
 
 /**
- * Floating point operations a second, as data sheets count them: a multiplication with its addition
- * is two.
+ * A computing speed; output in floating point operations a second. They are counted as in data
+ * sheets: a multiplication with its addition is two.
  */
 export const flopsSchema = amount({
   pattern: FLOPS,
@@ -76,7 +86,7 @@ export const flopsSchema = amount({
   read: (m) => Number(m[1]) * (POWERS[m[2]] ?? POWERS[m[2].toUpperCase()]),
 });
 
-/** Seconds. */
+/** A time; output in seconds. */
 export const timeSchema = amount({
   pattern: TIME,
   expected: 'a time in seconds such as 0.002 or "2 ms"',
@@ -84,7 +94,7 @@ export const timeSchema = amount({
   read: (m) => Number(m[1]) * SECONDS[m[2]],
 });
 
-/** Layers `"4"`, `4` or `"0-3"`, both ends inclusive, as `{first, last}`. */
+/** Layers `"4"`, `4` or `"0-3"`, 0-based; output `{first, last}`, both inclusive. */
 export const layersSchema = z.union([
   z.int().nonnegative(),
   z.string().regex(LAYERS, { error: 'expected layers such as "0-3" or "4"' }),
