@@ -57,7 +57,7 @@ export interface Layer {
  *                   +-> v_proj -[+bias]------------------+      |                             |
  *                             GroupQueryAttention               |                         down_proj
  *                             | (KV arena, [window])            |                             |
- *                             o_proj -[+bias]-[attn_after_norm]-'             [mlp_after_norm]-----> update
+ *                             o_proj -[+bias]-[attn_after_norm]-'             [mlp_after_norm]---> update
  */
 export function addLayer(
   stage: StageScope,

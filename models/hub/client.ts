@@ -200,7 +200,8 @@ export class HubClient implements Disposable {
     let url = new URL(from);
     let own = true;
     for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-      own &&= url.origin === new URL(this.endpoint).origin; // false for good after a redirect elsewhere: others must not see the token
+      // False for good after a redirect elsewhere: others must not see the token.
+      own &&= url.origin === new URL(this.endpoint).origin;
       const sent = new Headers(headers);
       sent.delete("authorization");
       if (own && this.#options.token) sent.set("authorization", `Bearer ${this.#options.token}`);

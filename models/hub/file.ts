@@ -56,7 +56,8 @@ export async function fetchFile(file: HubFile, options: FetchFileOptions): Promi
       while (part.bytes < file.size) {
         const from = part.bytes;
         await client.download(file.path, commit, from, async (response, heard) => {
-          if (!continues(response, from)) await part.clear(); // the server ignores ranges and sends the whole file
+          // A server that ignores ranges sends the whole file: begin again.
+          if (!continues(response, from)) await part.clear();
           for await (const chunk of response.body ?? []) {
             heard();
             await part.append(chunk.subarray(0, file.size - part.bytes));

@@ -181,7 +181,8 @@ export class HubModel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client[Symbol.dispose]();
     if (!this.#lock) return;
-    await removeIfThere(this.#lockPath); // while we hold the lock: whoever takes it next checks that the file still exists
+    // Deleted while we hold the lock: whoever locks it next checks that it still exists.
+    await removeIfThere(this.#lockPath);
     this.#lock.close();
     this.#lock = undefined;
     // Deletes the repository's folder too if it is empty.

@@ -187,7 +187,8 @@ test("HubModel.fetch() fetches a file again when its partial download was damage
     const folder = join(dir, "ada--tiny", commitOf(SINGLE));
     await Deno.mkdir(folder, { recursive: true });
     await Deno.writeFile(join(folder, "model.safetensors.part"), new Uint8Array(1000));
-    await Deno.writeFile(join(folder, "tokenizer.json.part"), new Uint8Array(1000)); // longer than the file
+    // The partial file is longer than the file itself.
+    await Deno.writeFile(join(folder, "tokenizer.json.part"), new Uint8Array(1000));
     await Deno.writeFile(join(folder, "config.json"), new Uint8Array(3)); // of another size
     await assertHolds(await get(), SINGLE);
     assert.deepEqual(hub.fetched("model.safetensors").map(({ range }) => range), [
@@ -325,7 +326,8 @@ test("HubModel.fetch() refuses a repository without readable weights and says wh
   for (const [files, code, message] of cases) {
     await scene({ files }, async ({ hub, get }) => {
       await assert.rejects(get(), { code, message });
-      assert.equal(hub.requests.some(({ at }) => at === "files"), false); // no weights were asked for
+      // No weights were asked for.
+      assert.equal(hub.requests.some(({ at }) => at === "files"), false);
     });
   }
 });

@@ -29,7 +29,8 @@ function legacy(minimum: boolean, fifthBits: boolean): Decoder {
   return (bytes, out) => {
     let o = 0;
     for (let at = 0; at < bytes.length; at += codesAt + 16, o += 32) {
-      const d = half(bytes, at), m = minimum ? half(bytes, at + 2) : -0; // x + -0 is x, for x = -0 too
+      // x + -0 is x, for x = -0 too.
+      const d = half(bytes, at), m = minimum ? half(bytes, at + 2) : -0;
       const high = at + codesAt - 4;
       const bits = fifthBits
         ? bytes[high] | bytes[high + 1] << 8 | bytes[high + 2] << 16 | bytes[high + 3] << 24

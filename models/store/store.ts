@@ -198,7 +198,8 @@ export class ModelStore {
       try {
         entries.push({ state: "ok", name, model: await this.get(name) });
       } catch (error) {
-        if ((error as { code?: string }).code === "model_not_found") continue; // another process removed it after it was listed
+        // Another process removed it after it was listed.
+        if ((error as { code?: string }).code === "model_not_found") continue;
         entries.push({ state: "broken", name, reason: reasonOf(error) });
       }
     }
