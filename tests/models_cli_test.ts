@@ -275,7 +275,8 @@ Deno.test("models says in one line what is wrong, with an exit code that means s
       assert.match(lines.at(-1) ?? "", /^error: /);
       assert.equal(lines.filter((text) => text.startsWith("error")).length, 1);
     }
-    assert.equal(hub.requests.some(({ at }) => at === "files"), false); // refused before any weights
+    // Refused before any weights.
+    assert.equal(hub.requests.some(({ at }) => at === "files"), false);
     assert.match(await succeeds(["--help"]), /^Usage: deno task models add SOURCE/m);
   });
 });

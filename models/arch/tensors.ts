@@ -7,8 +7,8 @@ import { type Geometry, LLAMA_TENSORS } from "../manifest.ts";
 import type { TensorPlan, TensorSpec } from "./architecture.ts";
 
 /**
- * Tensors that only some families have in a layer, key -> name, in addition to {@linkcode
- * LLAMA_TENSORS}.
+ * Tensors that only some families have in a layer, key -> name, in addition to
+ * {@linkcode LLAMA_TENSORS}.
  */
 const OTHER_NAMES: Record<string, string> = {
   "attn.q_norm": "self_attn.q_norm.weight",

@@ -103,9 +103,9 @@ export class HubClient implements Disposable {
   };
 
   /**
-   * Requests a file's bytes from `offset` on, once; to be called within {@linkcode
-   * HubClient.persist}. `take` gets the response, which is the whole file (200) or the part asked
-   * for (206), and a function to be called for every chunk that arrives.
+   * Requests a file's bytes from `offset` on, once; to be called within
+   * {@linkcode HubClient.persist}. `take` gets the response, which is the whole file (200) or the
+   * part asked for (206), and a function to be called for every chunk that arrives.
    */
   async download<T>(
     path: string,
@@ -147,8 +147,8 @@ export class HubClient implements Disposable {
   }
 
   /**
-   * Makes the error for a response that ended before the whole file had come; within {@linkcode
-   * HubClient.persist} it leads to another attempt.
+   * Makes the error for a response that ended before the whole file had come; within
+   * {@linkcode HubClient.persist} it leads to another attempt.
    */
   cutShort(path: string, at: number, size: number): Error {
     return new TemporaryFailure(this.#unreachable(`${path} ended at byte ${at} of ${size}`));

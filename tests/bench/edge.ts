@@ -17,7 +17,6 @@
  * @module
  */
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../../actors/mod.ts";
@@ -26,25 +25,19 @@ import { Emulation } from "./edge/emulation.ts";
 import { speedsTogether } from "./edge/ceiling.ts";
 import { Fleet } from "./edge/fleet.ts";
 import { HALF_BILLION, prepareHalfBillion } from "./edge/models.ts";
-import type { Measured } from "./edge/client.ts";
+import type { ClientMeasurement } from "./edge/client.ts";
+import { EDGE_OPTIONS, type FleetShape, randomPrompt, requireEmulation } from "./edge/options.ts";
+import { alignRows, describeMachine, medianOf } from "./shared/figures.ts";
 
 const { values: args } = parseArgs({
   options: {
-    quick: { type: "boolean", default: false },
-    repeats: { type: "string" },
-    fleet: { type: "string" },
-    emulation: { type: "string" },
-    data: { type: "string", default: join(tmpdir(), "orrery-edge") },
+    ...EDGE_OPTIONS,
+    /** Folder into which pictures of the stages' work are written. @default none */
     svg: { type: "string" },
+    /** Share of the tokens of a prediction that are right, 0 to 1. */
     acceptance: { type: "string", default: "0.9" },
   },
 });
-
-interface FleetShape {
-  name: string;
-  cores: number[];
-  mbit: number;
-}
 
 const FLEETS: FleetShape[] = [
   { name: "equal-1000", cores: [0.45, 0.45, 0.45, 0.45], mbit: 1000 },
@@ -65,8 +58,8 @@ const POINTS = [
 const QUESTION = "How can I make compost from kitchen waste?";
 const NEW_TOKENS = 64;
 /**
- * What the planner is told of the requests below: questions about long prompts, and long answers to
- * short ones.
+ * What the planner is told about the requests below: questions about long prompts, and long answers
+ * to short prompts.
  */
 const WORKLOADS = {
   prompts: "{ prompt_tokens: 512, output_tokens: 64, branches: 8 }",
@@ -78,14 +71,14 @@ const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
 const chosen = args.fleet?.split(",") ?? (args.quick ? ["equal-1000"] : FLEETS.map((f) => f.name));
 
 /**
- * Figures of one row of the table; undefined: not measured, because it cannot differ from the row
+ * Figures of one row of the table. Undefined: not measured, because it cannot differ from the row
  * above.
  */
-interface Row {
+interface EdgeRow {
   name: string;
-  /** Seconds to the first token by prompt length. */
+  /** Seconds to the first token, by prompt length in tokens. */
   ttft: Map<number, number>;
-  /** Tokens a second after the first, 64 of them after a short prompt. */
+  /** Tokens a second after the first token, of 64 tokens that follow a short prompt. */
   decode?: number;
   /** Seconds for a prompt of 260 tokens and 64 new ones. */
   request?: number;
@@ -101,7 +94,7 @@ interface Row {
 
 type Orrery = Record<string, unknown>;
 
-/** A request and its plain answer. */
+/** A request with the plain answer of one device. */
 interface Known {
   body: Record<string, unknown>;
   text: string;
@@ -109,9 +102,7 @@ interface Known {
 
 async function main(): Promise<void> {
   console.log(
-    `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, load ${
-      loadavg()[0].toFixed(2)
-    }, medians of ${repeats}, ` +
+    `${describeMachine({ load: true })}, medians of ${repeats}, ` +
       `acceptance of predictions ${args.acceptance}`,
   );
   await mkdir(args.data, { recursive: true });
@@ -124,7 +115,7 @@ async function benchFleet(shape: FleetShape): Promise<void> {
     `\n## ${shape.name}: ${shape.cores.join(" / ")} cores, ${shape.mbit} Mbit/s, ${HALF_BILLION}`,
   );
   const { cores, mbit, name } = shape;
-  const rows: Row[] = [];
+  const rows: EdgeRow[] = [];
   const known: Known[] = [];
   const first = ["--model", HALF_BILLION];
   await using emulation = await Emulation.up(cores.length, { mbit, script: args.emulation });
@@ -168,7 +159,7 @@ async function graphOf(workload: keyof typeof WORKLOADS): Promise<string> {
   return graph;
 }
 
-/** What no pipeline on these devices can exceed. */
+/** Prints what no pipeline on these devices can exceed. */
 async function printCeiling(emulation: Emulation, cores: number[]): Promise<void> {
   const one = await speedsTogether(emulation, { cores: cores.slice(0, 1), data: args.data });
   const all = await speedsTogether(emulation, { cores, data: args.data });
@@ -183,18 +174,18 @@ async function printCeiling(emulation: Emulation, cores: number[]): Promise<void
 }
 
 /**
- * Time to first token, decoding, a whole request and a long answer of several modes by turns; notes
- * what was asked in `known`.
+ * Measures time to first token, decoding, a whole request and a long answer, in several modes by
+ * turns. The requests and their answers are added to `known`.
  */
 async function plain(
   fleet: Fleet,
   modes: Record<string, Orrery>,
   known: Known[] = [],
-): Promise<Row[]> {
+): Promise<EdgeRow[]> {
   const rows = Object.keys(modes).map(newRow);
   const median = async (
     make: (orrery: Orrery) => Record<string, unknown>,
-    of: (m: Measured) => number,
+    of: (m: ClientMeasurement) => number,
     note = false,
   ) => {
     const all = rows.map((): number[] => []);
@@ -206,7 +197,7 @@ async function plain(
         if (note) known.push({ body: asked, text: measured.text });
       }
     }
-    return all.map(middle);
+    return all.map(medianOf);
   };
   for (const prompt of args.quick ? [512] : [128, 512, 1024]) {
     const seconds = await median((orrery) => body(prompt, 1, orrery), (m) => m.ttftS);
@@ -225,10 +216,10 @@ async function plain(
 }
 
 /**
- * The requests that one device has answered, with its answers, changed here and there, as the
+ * Sends the requests that one device has answered, with its answers, changed here and there, as the
  * client's predictions.
  */
-async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<Row> {
+async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<EdgeRow> {
   const row = newRow(name);
   const decode: number[] = [], request: number[] = [];
   for (const { body, text } of known) {
@@ -241,28 +232,28 @@ async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<Ro
     if ((body.prompt as number[]).length === 32) decode.push(tokensPerS(last));
     else request.push(last.totalS);
   }
-  [row.decode, row.request] = [middle(decode), middle(request)];
+  [row.decode, row.request] = [medianOf(decode), medianOf(request)];
   return row;
 }
 
-/** An answer of 512 tokens, point by point, in several modes by turns. */
-async function outlined(fleet: Fleet, modes: Record<string, string>): Promise<Row[]> {
+/** Measures an answer of 512 tokens, point by point, in several modes by turns. */
+async function outlined(fleet: Fleet, modes: Record<string, string>): Promise<EdgeRow[]> {
   const rows = Object.keys(modes).map(newRow);
-  const all = rows.map((): Measured[] => []);
+  const all = rows.map((): ClientMeasurement[] => []);
   for (let i = 0; i < repeats; i++) {
     for (const [k, row] of rows.entries()) {
       all[k].push(await ask(fleet, row, outlineBody(modes[row.name], 512)));
     }
   }
   for (const [k, row] of rows.entries()) {
-    row.answer = middle(all[k].map((m) => m.totalS));
+    row.answer = medianOf(all[k].map((m) => m.totalS));
     row.answerSpeed = all[k][0].tokens / row.answer;
     console.log(`  ${row.name}: ${JSON.stringify(all[k].at(-1)!.orrery)}`);
   }
   return rows;
 }
 
-/** The embedded pair on the same devices: its own drafts, its own outlines, real text. */
+/** Measures the embedded pair on the same devices: its own drafts, its own outlines, real text. */
 async function benchPair(emulation: Emulation, { cores, mbit, name }: FleetShape): Promise<void> {
   console.log(`\n## ${name}: the embedded pair (f32), ${mbit} Mbit/s, "${QUESTION}"`);
   const speeds = new Map<string, number>();
@@ -287,11 +278,11 @@ async function benchPair(emulation: Emulation, { cores, mbit, name }: FleetShape
           temperature: 0,
           orrery: { mode },
         });
-      await ask(); // what is measured is the second time: the drafter and its figures are warm
-      const all: Measured[] = [];
+      await ask(); // the second time is measured, when the drafter and its figures are warm
+      const all: ClientMeasurement[] = [];
       for (let i = 0; i < repeats; i++) all.push(await ask());
       const last = all.at(-1)!;
-      const value = middle(all.map((m) => m.tokens / m.totalS));
+      const value = medianOf(all.map((m) => m.tokens / m.totalS));
       speeds.set(`${fleetName} ${mode}`, value);
       const base = speeds.get("one device plain")!;
       const { drafted, accepted, branches } = last.orrery ?? {};
@@ -304,10 +295,14 @@ async function benchPair(emulation: Emulation, { cores, mbit, name }: FleetShape
   }
 }
 
-const newRow = (name: string): Row => ({ name, ttft: new Map(), cpuS: 0 });
+const newRow = (name: string): EdgeRow => ({ name, ttft: new Map(), cpuS: 0 });
 
-/** Asks, and adds to the row what that took of the devices. */
-async function ask(fleet: Fleet, row: Row, body: Record<string, unknown>): Promise<Measured> {
+/** Sends a request and adds the CPU seconds that it took of the devices to the row. */
+async function ask(
+  fleet: Fleet,
+  row: EdgeRow,
+  body: Record<string, unknown>,
+): Promise<ClientMeasurement> {
   const before = cpu(await fleet.stats());
   const measured = await fleet.ask(body);
   row.cpuS += cpu(await fleet.stats()) - before;
@@ -318,7 +313,7 @@ async function ask(fleet: Fleet, row: Row, body: Record<string, unknown>): Promi
   return measured;
 }
 
-/** Draws what the stages did meanwhile. */
+/** Does some work and writes a picture of what the stages did meanwhile, if `--svg` asks for it. */
 async function picture(fleet: Fleet, name: string, work: () => Promise<unknown>): Promise<void> {
   if (args.svg === undefined) return;
   const newest = async () => (await fleet.json("/api/trace") as { seq: number }[]).at(-1)?.seq ?? 0;
@@ -330,11 +325,9 @@ async function picture(fleet: Fleet, name: string, work: () => Promise<unknown>)
 }
 
 function body(prompt: number, tokens: number, orrery: Orrery): Record<string, unknown> {
-  // Never the same prompt twice: a warm prefix would answer for nothing.
-  const ids = Array.from({ length: prompt }, () => 300 + Math.floor(random() * 3000));
   return {
     model: "default",
-    prompt: ids,
+    prompt: randomPrompt(random, prompt),
     max_tokens: tokens,
     temperature: 0,
     orrery: { ignore_eos: true, ...orrery },
@@ -351,8 +344,8 @@ function outlineBody(mode: string, tokens: number): Record<string, unknown> {
 }
 
 /**
- * Tokens of a text of the random model, a share of them replaced: its tokenizer writes token n as
- * `wordn`.
+ * Ids of the tokens of a text that the random model wrote (its tokenizer writes token n as
+ * `wordn`), a share of them replaced by others.
  */
 function changed(text: string): number[] {
   const rate = Number(args.acceptance);
@@ -362,12 +355,8 @@ function changed(text: string): number[] {
   );
 }
 
-const tokensPerS = (m: Measured) => (m.tokens - 1) / (m.totalS - m.ttftS);
+const tokensPerS = (m: ClientMeasurement) => (m.tokens - 1) / (m.totalS - m.ttftS);
 const cpu = (stats: { cpuS: number }[]) => stats.reduce((sum, s) => sum + s.cpuS, 0);
-
-function middle(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-}
 
 function printPlan(plan: Plan): void {
   for (const { host, first_layer, last_layer, why } of plan.stages) {
@@ -381,7 +370,7 @@ function printPlan(plan: Plan): void {
   );
 }
 
-function printTable(rows: Row[]): void {
+function printTable(rows: EdgeRow[]): void {
   const [one, even] = rows;
   const lengths = [...one.ttft.keys()];
   const cells = [
@@ -410,32 +399,28 @@ function printTable(rows: Row[]): void {
       `${r.cpuS.toFixed(0)} s`,
     ]),
   ];
-  const widths = cells[0].map((_, i) => Math.max(...cells.map((row) => row[i].length)));
-  for (const row of cells) {
-    console.log(
-      `  ${row.map((c, i) => i ? c.padStart(widths[i]) : c.padEnd(widths[i])).join("  ")}`,
-    );
-  }
+  for (const line of alignRows(cells, [0])) console.log(`  ${line}`);
+  const nameWidth = Math.max(...rows.map(({ name }) => name.length));
   console.log("\n  ratios (one device / plain pipeline):");
   for (const row of rows.slice(1)) {
     const parts = [
       ...lengths.map((n) => ratio(`TTFT ${n}`, row.ttft.get(n), (r) => r.ttft.get(n), true)),
       ratio("decode", row.decode, (r) => r.decode),
       ratio("260+64", row.request, (r) => r.request, true),
-      // An answer by outline stands against plain decoding of as many tokens.
+      // An answer by outline is compared with plain decoding of as many tokens.
       ratio("512 tokens/s", row.answerSpeed, (r) => r.answerSpeed ?? r.decode),
     ].filter((p) => p !== "");
-    console.log(`  ${row.name.padEnd(widths[0])}  ${parts.join("   ")}`);
+    console.log(`  ${row.name.padEnd(nameWidth)}  ${parts.join("   ")}`);
   }
 
   function ratio(
     name: string,
     value: number | undefined,
-    of: (r: Row) => number | undefined,
+    of: (r: EdgeRow) => number | undefined,
     less = false,
   ): string {
     if (value === undefined) return "";
-    const against = (base: Row) => {
+    const against = (base: EdgeRow) => {
       const other = of(base);
       return other === undefined ? "-" : `${(less ? other / value : value / other).toFixed(2)}x`;
     };
@@ -446,9 +431,5 @@ function printTable(rows: Row[]): void {
 const seconds = (s: number | undefined) => s === undefined ? "" : `${s.toFixed(2)} s`;
 const percent = (p: number | undefined) => p === undefined ? "" : `${(100 * p).toFixed(0)} %`;
 
-const missing = await Emulation.missing(args.emulation);
-if (missing !== undefined) {
-  console.error(`error: ${missing}`);
-  Deno.exit(2);
-}
+await requireEmulation(args.emulation);
 await main();

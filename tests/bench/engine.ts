@@ -1,16 +1,16 @@
 // deno-lint-ignore-file no-console
 /**
- * Speed and memory of the engine:
- * `deno task bench:engine [--quick] [--json] [--threads 1,2] [--repeats N] [--spinning]`.
+ * Measures speed and memory of the engine: `deno task bench:engine [--quick] [--json] [--threads
+ * 1,2] [--repeats N] [--spinning]`.
  *
- * Every figure is a median of repeats and is taken from outside the worker, so the way there and
- * back is in it. Each model and thread count has a process of its own, or one would find the memory
- * that another left.
+ * Every figure is a median of repeats, measured outside the worker, so it includes the way to the
+ * worker and back. Each model and thread count is measured in a process of its own; otherwise the
+ * second one would reuse the memory of the first.
  *
  * @module
  */
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { cpus, loadavg, tmpdir } from "node:os";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -22,34 +22,43 @@ import { type Manifest, ModelStore, type StoredModel } from "../../models/mod.ts
 import { type ArenaFigures, FOREIGN, measureArena, measureMask } from "./engine/arena.ts";
 import { type Agreement, measureAgreement, measureCoding, WIRES } from "./engine/wire.ts";
 import { loadEngine } from "../../runtime/engine/mod.ts";
-import { HALF_BILLION, syntheticModel } from "./engine/synthetic.ts";
+import { describeMachine } from "./shared/figures.ts";
+import { inTemporaryFolder } from "./shared/temporary_folder.ts";
+import { HALF_BILLION_GEOMETRY, syntheticModel } from "./engine/synthetic.ts";
 
 const PROMPT_ROWS = 512;
 const PIECES = [16, 32, 64, 128, 256, 512];
 const PAST_ROWS = 256;
 const FRAME_ROWS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
-/** Lanes, rows of each: forests that hide much. */
+/** Lanes and rows of each lane, in frames whose mask hides much. */
 const FORESTS = [[8, 250], [32, 125]];
-/** Hidden states on their way: rows, columns. */
+/** Hidden states that are encoded and decoded: rows, columns. */
 const CODED = [[1, 896], [64, 896]];
 const MIB = 1024 * 1024;
-/** Once a figure has taken so long, two repeats are enough. Milliseconds. */
+/** Milliseconds after which two repeats of a figure are enough. */
 const PATIENCE_MS = 4_000;
-/** Frames of one decode repeat at one row; fewer at more rows. */
+/** Frames in one repeat of decoding at one row a frame; fewer at more rows. */
 const DECODE_FRAMES = 16;
 
 interface Figures {
   model: string;
   threads: number;
-  /** Piece length -> prompt tokens a second. */
+  /** Prefill: rows of a piece -> prompt tokens a second. */
   prefill: Record<number, number>;
-  /** Rows of a frame (a token wanted for each) -> its milliseconds. */
+  /** Decode: rows of a frame (a token is wanted for each) -> milliseconds of the frame. */
   frameMs: Record<number, number>;
-  /** The same in CPU time of the process: hardly changed by what else the machine does. */
+  /**
+   * The same in CPU milliseconds of the process, which other work on the machine hardly changes.
+   */
   frameCpuMs: Record<number, number>;
-  /** One thread only: it is a matter of memory, not of arithmetic. */
+  /**
+   * Figures of a shared arena; measured with one thread only, because they depend on memory, not on
+   * arithmetic.
+   */
   arena?: ArenaFigures;
-  /** Resident memory in MiB that the process gained by loading, and by then running everything. */
+  /**
+   * Resident memory in MiB that the process gained by loading the model, and by running everything.
+   */
   loadedMib: number;
   workingMib: number;
 }
@@ -61,7 +70,7 @@ const { values: args } = parseArgs({
     spinning: { type: "boolean", default: false },
     threads: { type: "string", default: "1,2" },
     repeats: { type: "string" },
-    /** Written by the process that starts this one: what to measure. */
+    /** For the process that this command starts: the file that says what to measure. */
     measure: { type: "string" },
   },
 });
@@ -74,7 +83,7 @@ if (![repeats, ...threadCounts].every((n) => Number.isInteger(n) && n > 0)) {
   Deno.exit(2);
 }
 
-/** One measurement. */
+/** What a process measures. */
 interface Assignment {
   name: string;
   manifest: Manifest;
@@ -95,14 +104,13 @@ async function main(): Promise<void> {
   };
   if (!args.json) {
     console.log(
-      `${machine.cpu}, ${machine.cores} cores, load ${machine.load.toFixed(2)} before the start, ` +
+      `${describeMachine({ load: true })} before the start, ` +
         `spinning ${args.spinning ? "on" : "off"}, medians of ${repeats}`,
     );
   }
   const all: Figures[] = [];
   let wire: Agreement[] = [];
-  const dir = await mkdtemp(join(tmpdir(), "orrery-bench-"));
-  try {
+  await inTemporaryFolder(async (dir) => {
     for (const model of await models(dir)) {
       for (const threads of threadCounts) {
         const figures = await measureApart({ ...model, threads }, join(dir, "assignment.json"));
@@ -113,9 +121,7 @@ async function main(): Promise<void> {
     const model = await embedded(dir, "f32");
     if (model) wire = await measureAgreement(model);
     if (!args.json) printShared(wire);
-  } finally {
-    await rm(dir, { recursive: true });
-  }
+  });
   if (args.json) console.log(JSON.stringify({ machine, figures: all, wire }, null, 2));
 }
 
@@ -141,7 +147,7 @@ async function models(dir: string): Promise<Omit<Assignment, "threads">[]> {
   if (args.quick) return found;
   const blobDir = join(dir, "synthetic");
   await mkdir(blobDir);
-  const manifest = await syntheticModel(HALF_BILLION, blobDir);
+  const manifest = await syntheticModel(HALF_BILLION_GEOMETRY, blobDir);
   return [...found, { name: "0.5B shape, random weights, q4", manifest, blobDir }];
 }
 
@@ -187,7 +193,7 @@ async function measure({ name, manifest, blobDir, threads }: Assignment): Promis
     const frameMs: Figures["frameMs"] = {};
     const frameCpuMs: Figures["frameCpuMs"] = {};
     for (const rows of FRAME_ROWS) {
-      // The same slots again and again: the past stays at PAST_ROWS.
+      // Every frame writes the same slots, so PAST_ROWS rows always stand before it.
       const frame = () =>
         chain(PAST_ROWS, rows, geometry.vocab, Array.from({ length: rows }, (_, i) => i));
       const frames = Math.max(2, Math.ceil(DECODE_FRAMES / rows));
@@ -221,7 +227,7 @@ async function measure({ name, manifest, blobDir, threads }: Assignment): Promis
   }
 }
 
-/** Milliseconds of a prompt in pieces; only the last row's token is wanted. */
+/** Measures the milliseconds of a prompt in pieces; only the token after the last row is wanted. */
 async function prompt(engine: StageEngine, piece: number, vocab: number): Promise<number> {
   const start = performance.now();
   for (let base = 0; base < PROMPT_ROWS; base += piece) {
@@ -246,7 +252,7 @@ function chain(base: number, rows: number, vocab: number, want: number[]): Frame
   };
 }
 
-/** CPU time of this process so far, all threads. */
+/** CPU milliseconds of this process so far, all threads together. */
 function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;

@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console
 /**
- * How fast mailboxes are beside a raw TCP echo: `deno task bench:mailbox [--json] [--quick]`.
+ * Measures mailboxes beside a raw TCP echo: `deno task bench:mailbox [--json] [--quick]`.
  *
- * A child process echoes. One-way time is half of a round trip, in alternating rounds of both
- * transports, so that what else the machine does hits both alike. Then messages per second one way,
- * then memory under a receiver that reads slowly.
+ * A child process echoes. One-way time is half of a round trip; rounds of both transports
+ * alternate, so that other work on the machine affects both alike. Then messages per second in one
+ * direction are measured, then memory under a receiver that reads slowly.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const KIB = 1024;
 const SIZES = [64, 8 * KIB, 256 * KIB, 4 * KIB * KIB];
 const ROUNDS = 10;
 
-/** Milliseconds one way. */
+/** Quantiles of the one-way time, in milliseconds. */
 interface Latency {
   p50: number;
   p99: number;
@@ -29,7 +29,7 @@ interface SizeResult {
   roundTrips: number;
   mailbox: Latency;
   tcp: Latency;
-  /** Mailbox p50 / TCP p50. */
+  /** p50 of the mailbox / p50 of TCP. */
   ratio: number;
 }
 
@@ -39,7 +39,7 @@ interface StreamResult {
   tcpPerSecond: number;
 }
 
-/** Memory of the sender in MiB while the receiver takes one message each 5 ms. */
+/** Memory of the sender in MiB while the receiver takes one message every 5 ms. */
 interface SlowResult {
   offeredMiB: number;
   windowMiB: number;
@@ -59,7 +59,7 @@ function framed(bytes: number): Uint8Array {
 }
 
 /**
- * The child: echoes `echo`, swallows `sink` and answers the last of a number of them, works 5 ms on
+ * The child process: echoes `echo`, drops `sink` and answers the last of a series, works 5 ms on
  * each `slow`.
  */
 async function child(): Promise<void> {
@@ -86,7 +86,7 @@ async function child(): Promise<void> {
   const server = net.createServer({ noDelay: true }, (socket) => {
     let frames = 0;
     const reader = new FrameReader(64 * KIB * KIB, (frame) => {
-      // First byte 1: echo. 0: swallow. 2: swallow and say how many there were.
+      // First byte 1: echo. 0: drop. 2: drop and answer.
       if (frame[0] === 1) {
         const head = new Uint8Array(4);
         new DataView(head.buffer).setUint32(0, frame.byteLength);
@@ -111,7 +111,7 @@ async function child(): Promise<void> {
   );
 }
 
-/** The raw side: length-prefixed frames over TCP without Nagle. */
+/** The raw TCP side: length-prefixed frames without Nagle's algorithm. */
 class RawTcp {
   onFrame: () => void = () => {};
   readonly #reader = new FrameReader(64 * KIB * KIB, () => this.onFrame());
@@ -152,7 +152,7 @@ async function main(): Promise<void> {
   const scale = values.quick ? 0.1 : 1;
 
   const echo = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", "--no-lock", new URL(import.meta.url).pathname, "--child"],
+    args: ["run", "-q", "--allow-all", "--no-prompt", new URL(import.meta.url).pathname, "--child"],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
@@ -260,7 +260,9 @@ async function streamTcp(tcp: RawTcp, n: number, bytes: number): Promise<void> {
   await done;
 }
 
-/** Offers 256 KiB messages as fast as `send` takes them to a receiver that takes 200 a second. */
+/**
+ * Sends messages of 256 KiB as fast as `send` accepts them to a receiver that takes 200 a second.
+ */
 async function slowReceiver(
   mailbox: Mailbox,
   n: number,
@@ -277,7 +279,7 @@ async function slowReceiver(
   }, 20);
   const done = heard("sunk");
   for (let i = 0; i < n; i++) {
-    // A fresh body for each message, as a stage would send.
+    // Every message has a body of its own, as a stage's messages have.
     await mailbox.send("child", tell("slow", { last: i === n - 1, data: new Uint8Array(bytes) }));
   }
   await done;

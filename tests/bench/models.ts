@@ -1,16 +1,15 @@
 // deno-lint-ignore-file no-console
 /**
- * What a model costs: `deno task bench:models [--quick] [--precision q4|q8|f16|f32]`.
+ * Measures what a model costs: `deno task bench:models [--quick] [--precision q4|q8|f16|f32]`.
  *
  * A checkpoint of TinyLlama-1.1B's shape with random weights is written, converted in a process of
  * its own, and generates on two nodes of this machine; `--quick` takes a smaller shape. Then the
- * embedded model's quality at each precision. Everything lies in a folder that is deleted at the
- * end.
+ * embedded model's quality is measured at each precision. All files lie in a folder that is deleted
+ * at the end.
  *
  * @module
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { cpus, loadavg, tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -22,8 +21,10 @@ import {
   checkpointBytes,
   type CheckpointShape,
   writeRandomCheckpoint,
-} from "./random_checkpoint.ts";
-import { printQuality } from "./quality.ts";
+} from "./models/random_checkpoint.ts";
+import { describeMachine } from "./shared/figures.ts";
+import { inTemporaryFolder } from "./shared/temporary_folder.ts";
+import { printQuality } from "./models/quality.ts";
 
 const TINYLLAMA: CheckpointShape = {
   hidden: 2048,
@@ -49,7 +50,7 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     precision: { type: "string", default: "q4" },
-    /** Written by the process that starts this one: the folder to convert, and the store. */
+    /** For the process that this command starts: the folder to convert, and the store. */
     convert: { type: "string", multiple: true },
   },
 });
@@ -63,22 +64,11 @@ if (args.convert) await convert(args.convert[0], args.convert[1]);
 else await main();
 
 async function main(): Promise<void> {
-  console.log(
-    `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, load ${loadavg()[0].toFixed(2)}`,
-  );
-  const dir = await mkdtemp(join(tmpdir(), "orrery-bench-"));
-  const interrupted = () => Deno.exit(130);
-  Deno.addSignalListener("SIGINT", interrupted);
-  const cleanUp = () => Deno.removeSync(dir, { recursive: true });
-  globalThis.addEventListener("unload", cleanUp);
-  try {
+  console.log(describeMachine({ load: true }));
+  await inTemporaryFolder(async (dir) => {
     await benchRandomModel(dir, args.quick ? QUICK : TINYLLAMA);
     await printQuality(join(dir, "quality"), args.quick);
-  } finally {
-    globalThis.removeEventListener("unload", cleanUp);
-    Deno.removeSignalListener("SIGINT", interrupted);
-    await rm(dir, { recursive: true });
-  }
+  });
 }
 
 async function benchRandomModel(dir: string, shape: CheckpointShape): Promise<void> {
@@ -115,8 +105,8 @@ async function benchRandomModel(dir: string, shape: CheckpointShape): Promise<vo
 }
 
 /**
- * Converts in a process of its own. @returns Milliseconds, and the peak of its resident memory in
- * bytes.
+ * Converts in a process of its own. Returns milliseconds, and the peak of that process's resident
+ * memory in bytes.
  */
 async function convertApart(
   checkpoint: string,
@@ -181,7 +171,10 @@ async function generate(data: string): Promise<void> {
   }
 }
 
-/** Milliseconds to the first piece of text and from it to the end, and the tokens that came. */
+/**
+ * Sends a request. Returns the milliseconds to the first piece of text and from it to the end, and
+ * the number of tokens.
+ */
 async function ask(
   url: string,
   count: number,
@@ -211,7 +204,8 @@ async function ask(
 }
 
 /**
- * Resident memory of a process in bytes, now and at most, as Linux tells it; undefined elsewhere.
+ * Resident memory of a process in bytes, now and at its peak, as Linux tells it; undefined on other
+ * systems.
  */
 async function memory(pid: number): Promise<{ now: number; peak: number } | undefined> {
   // Deno reads /proc only with every permission; `cat` may.

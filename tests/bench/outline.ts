@@ -1,35 +1,36 @@
 // deno-lint-ignore-file no-console
 /**
- * Quality of answers by outline against plain ones:
- * `deno task bench:outline [--topics 100] [--max-tokens N]`.
+ * Measures the quality of answers by outline against plain ones: `deno task bench:outline [--topics
+ * 100] [--max-tokens N]`.
  *
- * A node of the embedded model in this process is asked about topics of its corpus through its own
- * API, greedily, each question once in mode plain and once in mode outline: in a wording that it
- * was trained on, and in one that it has never seen. The corpus says what is right. Then the
- * router's precision and recall on its labelled questions. Nothing is left behind.
+ * A node in this process serves the embedded model. It is asked about topics of the model's corpus
+ * through its own API, greedily, each question once in mode plain and once in mode outline: in a
+ * wording that the model was trained on, and in one that it has never seen. The corpus says what is
+ * right. Then the router's precision and recall on its labelled questions are computed. Nothing is
+ * left behind.
  *
  * @module
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { cpus, loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { route } from "../../actors/outline/router.ts";
 import { readLabelled, readTopics } from "./outline/corpus.ts";
 import { OutlineScorer, precisionRecall, type Topic } from "./outline/score.ts";
-import { type Answer, type Pair, printPairs, share } from "./outline/table.ts";
+import { type OutlineAnswer, type Pair, printPairs, share } from "./outline/table.ts";
+import { describeMachine } from "./shared/figures.ts";
+import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 import { type Node, startNode } from "../../runtime/node.ts";
 
-/** Milliseconds that an answer, or the start of the node, may take. */
+/** Longest time for an answer or for the start of the node, in milliseconds. */
 const PATIENCE_MS = 120_000;
 
 const { values: args } = parseArgs({
   options: {
     topics: { type: "string", default: "100" },
     /**
-     * Left out: what an answer may have where the client does not say, which is what its users get.
+     * Longest answer in tokens. Undefined: the limit that applies where a client states none, which
+     * is what users get.
      */
     "max-tokens": { type: "string" },
   },
@@ -55,36 +56,23 @@ async function main(): Promise<void> {
   const scorer = new OutlineScorer(all);
   const n = Math.min(topicsAsked, all.length);
   const topics = Array.from({ length: n }, (_, i) => all[Math.floor(i * all.length / n)]);
-  console.log(
-    `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, load ${loadavg()[0].toFixed(2)}`,
-  );
-  const dir = await mkdtemp(join(tmpdir(), "orrery-bench-"));
-  const interrupted = () => Deno.exit(130);
-  const cleanUp = () => Deno.removeSync(dir, { recursive: true });
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) Deno.addSignalListener(signal, interrupted);
-  globalThis.addEventListener("unload", cleanUp);
-  try {
+  console.log(describeMachine({ load: true }));
+  await inTemporaryFolder(async (dir) => {
     const node = await openNode(dir);
     try {
       const { embedded, sets } = await askAll(node, { topics, scorer });
+      const limit = maxTokens === undefined
+        ? "the model's own limit of tokens"
+        : `at most ${maxTokens} tokens`;
       console.log(
-        `${embedded}; ${n} of ${all.length} topics, each asked in one trained wording and one held out; greedy; ` +
-          `${
-            maxTokens === undefined
-              ? "the model's own limit of tokens"
-              : `at most ${maxTokens} tokens`
-          } an answer\n`,
+        `${embedded}; ${n} of ${all.length} topics, each asked in one trained wording and one ` +
+          `held out; greedy; ${limit} an answer\n`,
       );
       printPairs(sets);
     } finally {
       await node.close({ deadlineMs: 5_000 });
     }
-  } finally {
-    globalThis.removeEventListener("unload", cleanUp);
-    for (const signal of signals) Deno.removeSignalListener(signal, interrupted);
-    await rm(dir, { recursive: true });
-  }
+  });
   await printRouter(topics);
 }
 
@@ -94,7 +82,7 @@ function wholeNumber(option: string, text: string): number {
   Deno.exit(2);
 }
 
-/** A node that serves the embedded model alone, with one engine thread and no drafts. */
+/** Starts a node that serves the embedded model alone, with one engine thread and no drafts. */
 async function openNode(data: string): Promise<Node> {
   const ready = Promise.withResolvers<void>();
   const late = setTimeout(
@@ -120,7 +108,7 @@ async function askAll(
   { topics, scorer }: { topics: readonly Topic[]; scorer: OutlineScorer },
 ): Promise<{ embedded: string; sets: Map<string, Pair[]> }> {
   const [{ name, precision }] = node.gateway.models();
-  // What a first frame of each kind costs once is nobody's answer.
+  // The first frame of each kind costs more, once; it must not count for an answer.
   for (const mode of ["plain", "outline"]) {
     await ask(node, { question: topics[0].trained[0], mode });
   }
@@ -150,7 +138,7 @@ async function askAll(
 async function ask(
   node: Node,
   { question, mode }: { question: string; mode: string },
-): Promise<Answer> {
+): Promise<OutlineAnswer> {
   const started = performance.now();
   const cpu = process.cpuUsage();
   const response = await fetch(`${node.url}/v1/chat/completions`, {

@@ -2,8 +2,9 @@
 /**
  * The paper's table in the simulator: `deno task bench:paper [--json]`.
  *
- * Boards are calibrated on EdgeShard's column alone; Jupiter's column is predicted; then what our
- * planner gives. Nothing here is measured by us: it is the paper's hardware on paper.
+ * The boards are calibrated on EdgeShard's column alone, and Jupiter's column is predicted. Then
+ * follows what our planner gives. Nothing here was measured by us: the hardware is the paper's, and
+ * is simulated.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { calibrate } from "./paper/calibrate.ts";
 import { ABLATION, ASSUMPTIONS, leversOf } from "./paper/jupiter.ts";
 import { type Cell, PROMPT, TOKENS } from "./paper/published.ts";
 import { oursFor, paperTable } from "./paper/table.ts";
+import { alignRows } from "./shared/figures.ts";
 
 const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
 
@@ -39,12 +41,7 @@ if (values.json) {
 function print(): void {
   const percent = (v: number) => `${v >= 0 ? "+" : ""}${(100 * v).toFixed(1)} %`;
   const table = (heads: string[], lines: string[][]) => {
-    const widths = heads.map((head, i) =>
-      Math.max(head.length, ...lines.map((line) => line[i].length))
-    );
-    for (const line of [heads, ...lines]) {
-      console.log(line.map((cell, i) => cell.padStart(widths[i])).join("  "));
-    }
+    for (const line of alignRows([heads, ...lines])) console.log(line);
     console.log();
   };
   const name = ({ environment, model, mbit }: Cell) => `${environment} ${model} ${mbit}`;

@@ -1,6 +1,6 @@
 /**
- * Time and gap of the placement solver: `deno task bench:planner [--quick]`. One core, one process;
- * `--quick` stops at 64 devices.
+ * Measures time and gap of the placement solver: `deno task bench:planner [--quick]`. One core, one
+ * process; `--quick` stops at 64 devices.
  *
  * @module
  */
@@ -8,13 +8,13 @@
 import { paperPartition } from "./paper/partition.ts";
 import { place } from "../../planner/placement/place.ts";
 import { evaluateStages } from "../../planner/placement/problem.ts";
-import { clusterProblem, type Family, weights } from "../support/placement_samples.ts";
+import { clusterProblem, type DeviceMix, weights } from "../support/placement_samples.ts";
 
-const FAMILIES: Family[] = ["equal", "four types", "all different"];
+const FAMILIES: DeviceMix[] = ["equal", "four types", "all different"];
 const OBJECTIVES = ["latency", "throughput", "blended"] as const;
 const sizes = Deno.args.includes("--quick") ? [4, 8, 16, 64] : [4, 8, 16, 64, 256, 1024];
 
-// What the compiler does at first should not count.
+// A first run of each, so that compilation does not count.
 for (const objective of OBJECTIVES) {
   place({ ...clusterProblem("all different", { devices: 10, layers: 24 }), ...weights(objective) });
 }

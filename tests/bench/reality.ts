@@ -1,19 +1,19 @@
 // deno-lint-ignore-file no-console -- its lines are its answers
 /**
- * What the planner predicts against what is then measured:
- * `deno task bench:reality [--quick] [--repeats 3] [--fleet 1,2,4,4-slow,mixed] [--emulation PATH] [--data DIR] [--json FILE]`.
+ * Compares what the planner predicts with what is then measured: `deno task bench:reality [--quick]
+ * [--repeats 3] [--fleet 1,2,4,4-slow,mixed] [--emulation PATH] [--data DIR] [--json FILE]`.
  *
- * For each fleet of emulated devices every node measures itself anew, the planner places the layers
- * for a prompt length, and what the plan that the first node serves (`GET /api/plan`) predicts is
- * held against requests to the same nodes in the same minutes: time to the first token, time per
- * token of a plain stream. The ratio is measured over predicted.
+ * In each fleet of emulated devices every node measures itself anew, and the planner places the
+ * layers for a prompt length. The predictions of the plan that the first node serves (`GET
+ * /api/plan`) are compared with requests to the same nodes in the same minutes: time to the first
+ * token, and time per token of a plain stream. The ratio is measured / predicted.
  *
- * Random weights of a 0.5B model's shape. Needs Linux, root and `edge-emulation.sh`.
+ * The model has random weights of a 0.5B model's shape. Needs Linux, root and `edge-emulation.sh`.
  *
  * @module
  */
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type FrameTrace, seededRandom } from "../../actors/mod.ts";
@@ -22,32 +22,24 @@ import { freshDeviceData } from "./edge/device_data.ts";
 import { Emulation } from "./edge/emulation.ts";
 import { Fleet } from "./edge/fleet.ts";
 import { HALF_BILLION, prepareHalfBillion } from "./edge/models.ts";
-import { type Comparison, comparisonTable, medianOf } from "./edge/reality.ts";
+import { EDGE_OPTIONS, type FleetShape, randomPrompt, requireEmulation } from "./edge/options.ts";
+import { type Comparison, comparisonTable } from "./edge/reality.ts";
+import { describeMachine, medianOf } from "./shared/figures.ts";
 
 const { values: args } = parseArgs({
   options: {
-    quick: { type: "boolean", default: false },
-    repeats: { type: "string" },
-    fleet: { type: "string" },
-    emulation: { type: "string" },
-    data: { type: "string", default: join(tmpdir(), "orrery-edge") },
+    ...EDGE_OPTIONS,
+    /** File into which every comparison is written as JSON. @default none */
     json: { type: "string" },
   },
 });
-
-/** Cores of each device, and the rate of each link. */
-interface FleetShape {
-  name: string;
-  cores: number[];
-  mbit: number;
-}
 
 const equal = (devices: number, mbit: number): FleetShape => ({
   name: `${devices} x 0.45 core, ${mbit} Mbit/s`,
   cores: new Array<number>(devices).fill(0.45),
   mbit,
 });
-/** By the names that `--fleet` takes. */
+/** Fleets by the names that `--fleet` takes. */
 const FLEETS: Record<string, FleetShape> = {
   "1": equal(1, 1000),
   "2": equal(2, 1000),
@@ -59,11 +51,14 @@ const FLEETS: Record<string, FleetShape> = {
     mbit: 1000,
   },
 };
-/** Prompts whose first token is timed. */
+/** Lengths in tokens of the prompts whose first token is timed. */
 const PROMPTS = [128, 512, 1024];
-/** After this prompt a plain answer of so many tokens is timed. */
+/** Length of the prompt after which a plain answer is timed, and the tokens of the answer. */
 const STREAM = { prompt: 512, tokens: 65 };
-/** A node that is alone measures itself after it has begun to serve. */
+/**
+ * Longest wait for a plan, in milliseconds: a node that is alone measures itself after it has begun
+ * to serve.
+ */
 const PLAN_MS = 180_000;
 
 const random = seededRandom(11);
@@ -79,8 +74,8 @@ async function main(): Promise<void> {
   if (!(Number.isInteger(repeats) && repeats > 0)) {
     throw new Error(`--repeats takes a whole number from 1, got "${args.repeats}"`);
   }
-  console.log(`${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, median of ${repeats}`);
-  // Says what else is missing before a model is made.
+  console.log(`${describeMachine()}, median of ${repeats}`);
+  // If something else is missing, this says so before a model is made.
   await (await Emulation.up(1, { mbit: 0, script: args.emulation }))[Symbol.asyncDispose]();
   await mkdir(args.data, { recursive: true });
   await prepareHalfBillion(args.data);
@@ -94,8 +89,8 @@ async function main(): Promise<void> {
 }
 
 /**
- * Measures a fleet: every node profiles itself once, then each prompt length is planned for,
- * predicted and asked.
+ * Measures a fleet: every node profiles itself once, then each prompt length is planned for and
+ * requested.
  */
 async function compare({ name, cores, mbit }: FleetShape): Promise<Comparison[]> {
   console.log(`\n## ${name}`);
@@ -108,11 +103,11 @@ async function compare({ name, cores, mbit }: FleetShape): Promise<Comparison[]>
     const graph = join(data[0], "graph.json");
     const workload = { prompt_tokens: prompt, output_tokens: STREAM.tokens };
     await writeFile(graph, JSON.stringify({ model: HALF_BILLION, workload }));
-    const runs: Run[] = [];
+    const runs: RealityRun[] = [];
     for (let i = 0; i < repeats; i++) {
       runs.push(await runOnce(emulation, { cores, data, graph, prompt, tokens }));
     }
-    const line = (what: string, of: (run: Run) => [predicted: number, measured: number]) => {
+    const line = (what: string, of: (run: RealityRun) => [predicted: number, measured: number]) => {
       const all = runs.map((run) => of(run)[1]);
       const predictedS = medianOf(runs.map((run) => of(run)[0]));
       lines.push({ what, predictedS, measuredS: medianOf(all), allS: all });
@@ -140,19 +135,19 @@ async function compare({ name, cores, mbit }: FleetShape): Promise<Comparison[]>
   return lines;
 }
 
-/** A request to an empty cluster, and the plan that was served for it. */
-interface Run {
+/** A request to an empty cluster, and the plan that the cluster served for it. */
+interface RealityRun {
   plan: Plan;
   ttftS: number;
-  /** NaN where one token was asked for. */
+  /** Seconds per token after the first; NaN if only one token was asked for. */
   tpotS: number;
   /** Median seconds that each stage computed on a decode frame. */
   stageS: number[];
 }
 
 /**
- * Starts the nodes and asks once: rows that earlier requests leave behind make frames slower, and
- * predictions are of an empty arena. Profiles stay from run to run.
+ * Starts the nodes and sends one request: rows that earlier requests leave in the arena make frames
+ * slower, and predictions hold for an empty arena. Profiles are kept from run to run.
  */
 async function runOnce(
   emulation: Emulation,
@@ -163,12 +158,13 @@ async function runOnce(
     prompt: number;
     tokens: number;
   },
-): Promise<Run> {
+): Promise<RealityRun> {
   await using fleet = await Fleet.start(emulation, { cores, data, first: ["--graph", graph] });
   const plan = await planOf(fleet);
   await ask(fleet, { prompt: 32, tokens: 4 }); // connections, first allocations
   const answer = await ask(fleet, { prompt, tokens });
-  // Text may come some tokens after its first token; when that was chosen the node says.
+  // Text may come some tokens after the first token, so the node says when the first one was
+  // chosen.
   const ttftS = tokens > 1 ? Number(answer.orrery!.ttft_ms) / 1000 : answer.ttftS;
   const tpotS = (answer.totalS - ttftS) / (answer.tokens - 1);
   if (tokens === 1) return { plan, ttftS, tpotS, stageS: [] };
@@ -179,7 +175,7 @@ async function runOnce(
   return { plan, ttftS, tpotS, stageS };
 }
 
-/** Milliseconds of all processors since the machine began: idle, and in all. */
+/** Milliseconds of all processors since the machine started: idle ones, and all of them. */
 function cpuTicks(): { idle: number; all: number } {
   const all = cpus().map(({ times }) => times);
   return {
@@ -189,15 +185,15 @@ function cpuTicks(): { idle: number; all: number } {
 }
 
 /**
- * Percent since then. Where others keep the machine busy, devices do not get what they were
- * promised.
+ * Percent of processor time that was busy since then. On a busy machine the devices do not get the
+ * cores that they were promised.
  */
 function busyShare(since: { idle: number; all: number }): string {
   const { idle, all } = cpuTicks();
   return (100 * (1 - (idle - since.idle) / (all - since.all))).toFixed(0);
 }
 
-/** The plan that is served; a node that is alone has one some seconds after it began. */
+/** Gets the plan that is served. A node that is alone has one some seconds after its start. */
 async function planOf(fleet: Fleet): Promise<Plan> {
   const until = performance.now() + PLAN_MS;
   for (;;) {
@@ -215,8 +211,7 @@ async function planOf(fleet: Fleet): Promise<Plan> {
 async function ask(fleet: Fleet, { prompt, tokens }: { prompt: number; tokens: number }) {
   return await fleet.ask({
     model: "default",
-    // Never the same prompt twice: a warm prefix would answer for nothing.
-    prompt: Array.from({ length: prompt }, () => 300 + Math.floor(random() * 3000)),
+    prompt: randomPrompt(random, prompt),
     max_tokens: tokens,
     temperature: 0,
     orrery: { mode: "plain", ignore_eos: true },
@@ -224,11 +219,12 @@ async function ask(fleet: Fleet, { prompt, tokens }: { prompt: number; tokens: n
 }
 
 /**
- * What the tables show together: how far off predictions are, and whether any fleet is slower than
- * one device.
+ * Prints what the tables show together: how far off the predictions are, and how much faster each
+ * fleet is than one device.
  */
 function report(results: Record<string, Comparison[]>): void {
-  const whole = (lines: Comparison[]) => lines.filter(({ what }) => !what.startsWith(" ")); // no parts
+  // No parts.
+  const whole = (lines: Comparison[]) => lines.filter(({ what }) => !what.startsWith(" "));
   const errors = Object.values(results).flatMap(whole).map((c) =>
     Math.abs(c.predictedS / c.measuredS - 1)
   );
@@ -249,9 +245,5 @@ function report(results: Record<string, Comparison[]>): void {
   }
 }
 
-const missing = await Emulation.missing(args.emulation);
-if (missing !== undefined) {
-  console.error(`error: ${missing}`);
-  Deno.exit(2);
-}
+await requireEmulation(args.emulation);
 await main();

@@ -34,7 +34,7 @@ import { toyAnswer, ToyEngine } from "./toy_engine.ts";
 export const LAYERS = 4;
 
 /** Options of {@linkcode arbiterWorld}. */
-export interface WorldOptions {
+export interface ArbiterWorldOptions {
   stages?: number;
   seed?: number;
   latencyMs?: { min: number; max: number };
@@ -54,7 +54,7 @@ export interface WorldOptions {
 }
 
 /** Nodes s0 .. with a stage each, and a node "api" with the arbiter. */
-export function arbiterWorld(options: WorldOptions = {}) {
+export function arbiterWorld(options: ArbiterWorldOptions = {}) {
   const { stages = 2, seed = 1, frameMs = (rows) => rows, capacityRows = 4096 } = options;
   const sim = new Simulation({ seed, latencyMs: options.latencyMs });
   const directory = directoryOf((a) => a.includes("/stage/") ? `s${a.split("/")[2]}` : "api");
@@ -344,7 +344,8 @@ export async function randomTree(
       if (live > 80 || (live > 0 && random() < 0.15)) {
         const lost = new Set([victims[int(victims.length)]]);
         for (const n of victims) if (lost.has(rows.get(n)!.parent)) lost.add(n);
-        await client.drop(...[...lost].filter((n, i) => i === 0 || n % 2 === 0)); // descendants need not be named
+        // Descendants need not be named.
+        await client.drop(...[...lost].filter((n, i) => i === 0 || n % 2 === 0));
         for (const n of lost) {
           rows.delete(n);
           wanted.delete(n);

@@ -83,7 +83,7 @@ export interface ToyDrafter {
 }
 
 /** Options of {@linkcode world}. */
-export interface WorldOptions {
+export interface GenerationWorldOptions {
   stages?: number;
   seed?: number;
   codec?: () => TextCodec;
@@ -166,7 +166,7 @@ function toyDrafter(script: ToyDrafter) {
  * `stages` nodes s0.. with a stage each, a node `draft` with the drafter, a node `api` with arbiter
  * and generations.
  */
-export function world(options: WorldOptions = {}) {
+export function world(options: GenerationWorldOptions = {}) {
   const { stages = 2, seed = 1, codec = plainCodec, frameMs = (rows: number) => 10 + rows } =
     options;
   const sim = new Simulation({ seed });

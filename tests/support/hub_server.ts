@@ -278,7 +278,8 @@ export class HubServer implements AsyncDisposable {
 
   async #file(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (path.startsWith("/repos/") && request.headers.authorization !== undefined) {
-      return refuse(response, 400, "InvalidArgument", "Only one auth mechanism allowed"); // as S3 says it
+      // As S3 says it.
+      return refuse(response, 400, "InvalidArgument", "Only one auth mechanism allowed");
     }
     const [, name, commit, file] =
       /^\/(?:repos|api\/resolve-cache\/models)\/([^/]+\/[^/]+)\/([^/]+)\/(.+)$/

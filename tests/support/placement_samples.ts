@@ -87,7 +87,9 @@ export function roughProblem(
   );
   return {
     ...size,
-    ...{ sum, max, ...weights("blended", between(0.5, 10)) },
+    sum,
+    max,
+    ...weights("blended", between(0.5, 10)),
     layerBytes,
     embedBytes: Math.floor(between(0, 20)),
     headBytes: Math.floor(between(0, 20)),
@@ -103,7 +105,7 @@ export function roughProblem(
 }
 
 /** Kinds of clusters for benches. */
-export type Family = "equal" | "four types" | "all different";
+export type DeviceMix = "equal" | "four types" | "all different";
 
 /**
  * A cluster as one finds it: seconds and bytes. `equal`: devices and links all alike; `four types`:
@@ -111,7 +113,7 @@ export type Family = "equal" | "four types" | "all different";
  * random. Memory holds the model about one and a half to two times in all, so that some walls bind.
  */
 export function clusterProblem(
-  family: Family,
+  family: DeviceMix,
   size: { devices: number; layers: number },
   options: { seed?: number } = {},
 ): PlacementProblem {

@@ -182,7 +182,8 @@ export async function startCluster(
     const mailbox = nodes > 1 ? await first.mailbox() : "";
     for (let i = 1; i < nodes; i++) {
       all.push(stack.use(NodeProcess.start(["--data", data, "--join", mailbox, "--threads", "1"])));
-      await first.line(new RegExp(`${nodes} nodes, ${i + 1} joined|load their layers`)); // joined in this order
+      // Joined in this order.
+      await first.line(new RegExp(`${nodes} nodes, ${i + 1} joined|load their layers`));
     }
     const ranges = args.includes("--layers")
       ? args[args.indexOf("--layers") + 1].split(",").length

@@ -1,9 +1,9 @@
 // deno-lint-ignore-file no-console -- its line is its answer
 /**
- * What emulated devices compute when all of them compute at once, without a network between them:
- * no pipeline on this machine can gain more than this. Their quotas may add up to less than the
- * machine has and they still slow each other: by processor threads that share a core, by caches and
- * memory.
+ * Measures what emulated devices compute when all of them compute at once, without a network
+ * between them: no pipeline on this machine can gain more. Even where their quotas add up to less
+ * than the machine has, they slow each other down through processor threads that share a core,
+ * caches and memory.
  *
  * @module
  */
@@ -19,20 +19,20 @@ import { HALF_BILLION } from "./models.ts";
 
 /** Layers of the stage that each device computes. */
 const LAYERS = 6;
-/** Seconds until all have loaded it. */
+/** Seconds from the start until every device must have loaded the stage. */
 const LOAD_S = 12;
 const MEASURE_S = 5;
-/** Rows of a frame: of a prompt's piece, and of decoding with a few lanes. */
+/** Rows of the measured frames: as in a piece of a prompt, and as in decoding with a few lanes. */
 const ROWS = [40, 2];
-/** Rows before them. */
+/** Rows in the arena before those of a frame. */
 const PAST = 256;
 
-/** Frames a second of each device, by rows of a frame. */
+/** Frames a second of each device, by the rows of a frame. */
 export type Speeds = Map<number, number[]>;
 
 /**
- * Frames a second of devices that all compute at once, each for itself. `data` holds the 0.5B
- * shape.
+ * Measures the frames a second of devices that all compute at once, each for itself. `data` is the
+ * store with the model of the 0.5B shape.
  */
 export async function speedsTogether(
   emulation: Emulation,
@@ -65,8 +65,8 @@ export async function speedsTogether(
 }
 
 /**
- * Frames a second by {@linkcode ROWS}, each measured for {@linkcode MEASURE_S} from the given time
- * on.
+ * Measures the frames a second for each of {@linkcode ROWS}, {@linkcode MEASURE_S} seconds each,
+ * from the time `from` (milliseconds since 1970) on.
  */
 async function measure(data: string, from: number): Promise<number[]> {
   const store = await ModelStore.open(data);

@@ -1,40 +1,39 @@
 // deno-lint-ignore-file no-console -- its lines are its answers
 /**
- * A client of the REST API that measures: reads requests as JSON lines, answers each with a line of
- * {@linkcode Measured}.
+ * A client of the REST API that measures. It reads requests as lines of JSON and answers each with
+ * a line of {@linkcode ClientMeasurement}.
  *
- * It runs in a device's network namespace, where only processes of that device's side can reach the
- * API.
+ * It runs in the network namespace of a device: the API can be reached from there only.
  *
  * @module
  */
 import { createInterface } from "node:readline";
 import process from "node:process";
 
-/** One request for the client: what to post where. */
+/** One request for the client: what to post, and where. */
 export interface ClientRequest {
   url: string;
   body: Record<string, unknown>;
   timeoutMs: number;
 }
 
-/** What the client saw. */
-export interface Measured {
-  /** Seconds to the first token. */
+/** What the client measured. */
+export interface ClientMeasurement {
+  /** Seconds from the request to the first token. */
   ttftS: number;
-  /** Seconds to the end. */
+  /** Seconds from the request to the end of the response. */
   totalS: number;
   tokens: number;
   text: string;
-  /** The response's `orrery` field. */
+  /** Field `orrery` of the response; undefined: it had none. */
   orrery?: Record<string, unknown>;
   error?: string;
 }
 
 /** Posts a streaming completion and measures it. */
-export async function measure({ url, body, timeoutMs }: ClientRequest): Promise<Measured> {
+export async function measure({ url, body, timeoutMs }: ClientRequest): Promise<ClientMeasurement> {
   const started = performance.now();
-  const result: Measured = { ttftS: NaN, totalS: NaN, tokens: 0, text: "" };
+  const result: ClientMeasurement = { ttftS: NaN, totalS: NaN, tokens: 0, text: "" };
   const seconds = () => (performance.now() - started) / 1000;
   try {
     const response = await fetch(url, {

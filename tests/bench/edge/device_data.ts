@@ -1,19 +1,20 @@
 /**
- * A data folder for each emulated device: the model store is shared, what a device measures of
- * itself is its own.
+ * Makes a data folder for each emulated device: devices share the model store, but each keeps its
+ * own profile.
  *
  * @module
  */
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
-/** What devices share of a store: they read it and never write. */
+/** Folders of the store that devices share; they only read them. */
 const SHARED = ["models", "blobs"];
 
-/** Folders of devices 1 .. n over the store at `data`, without any profile. */
+/** Makes the folders of devices 1 .. n over the store at `data`, without any profile. */
 export async function freshDeviceData(data: string, devices: number): Promise<string[]> {
   const all = join(resolve(data), "devices");
-  await rm(all, { recursive: true, force: true }); // removes links, not what they name
+  // Removes the links, not the folders that they point to.
+  await rm(all, { recursive: true, force: true });
   const folders: string[] = [];
   for (let i = 1; i <= devices; i++) {
     const folder = join(all, String(i));

@@ -1,17 +1,17 @@
 /**
- * Slow devices on one machine: drives an `edge-emulation.sh` (network namespaces, shaped links, CPU
- * quotas).
+ * Emulates slow devices on one machine by running `edge-emulation.sh` (network namespaces, shaped
+ * links, CPU quotas).
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
 
-/** Beside the repository's folder; another place is told by `--emulation`. */
+/** Where the script is unless `--emulation` names another path: beside the repository's folder. */
 const USUAL_PLACE = fileURLToPath(
   new URL("../../../../shared/tools/edge-emulation.sh", import.meta.url),
 );
 
-/** What a device has done since it was made. */
+/** Counters of a device since it was made. */
 export interface DeviceStats {
   rxBytes: number;
   txBytes: number;
@@ -28,7 +28,7 @@ export class Emulation implements AsyncDisposable {
     this.#env = { EDGE_NAME: `orrery${Deno.pid % 10000}` };
   }
 
-  /** What to do about a script that is not there; undefined: it is. */
+  /** Says what the benchmark needs if the script does not exist; undefined: it exists. */
   static async missing(script: string = USUAL_PLACE): Promise<string | undefined> {
     const there = await Deno.stat(script).then((s) => s.isFile, () => false);
     return there
@@ -51,12 +51,12 @@ export class Emulation implements AsyncDisposable {
     return emulation;
   }
 
-  /** Address of device i. */
+  /** IP address of a device; the first one is device 1. */
   address(device: number): string {
     return `10.77.0.${device}`;
   }
 
-  /** Starts a command on a device that may use so many cores. */
+  /** Starts a command on a device, which may use so many cores. */
   exec(device: number, options: { cores: number; command: string[] }): Deno.ChildProcess {
     return new Deno.Command("bash", {
       args: [this.#script, "exec", String(device), String(options.cores), ...options.command],
@@ -68,8 +68,8 @@ export class Emulation implements AsyncDisposable {
   }
 
   /**
-   * Starts a command in a device's network, outside of its CPU quota: a client that takes nothing
-   * from it.
+   * Starts a command in a device's network but outside its CPU quota: for a client that takes no
+   * CPU time from the device.
    */
   beside(device: number, command: string[]): Deno.ChildProcess {
     return new Deno.Command("nsenter", {
@@ -80,7 +80,7 @@ export class Emulation implements AsyncDisposable {
     }).spawn();
   }
 
-  /** Changes the rate of every link while things run. */
+  /** Changes the rate of every link, in megabits a second, while commands run. */
   async rate(mbit: number): Promise<void> {
     await this.#run(["rate", String(mbit)]);
   }

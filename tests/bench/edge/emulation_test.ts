@@ -10,7 +10,7 @@ Deno.test("Emulation.missing() says what a benchmark needs where the script is n
   await assert.rejects(Emulation.up(1, { mbit: 0, script: "/nowhere/x.sh" }), /is not here/);
 });
 
-Deno.test("bench:edge and bench:reality say in one line what they need, and exit 2", async () => {
+Deno.test("deno task bench:edge and bench:reality say in one line what they need, and exit 2", async () => {
   const run = async (bench: string) => {
     const script = new URL(`../${bench}.ts`, import.meta.url).href;
     const args = ["run", "-q", "--no-prompt", "-A", script, "--emulation", "/nowhere/x.sh"];

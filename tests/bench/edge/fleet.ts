@@ -1,12 +1,12 @@
 /**
- * Nodes on emulated devices, and a client beside the first of them.
+ * Starts nodes on emulated devices, and a client beside the first of them.
  *
  * @module
  */
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import type { ClientRequest, Measured } from "./client.ts";
+import type { ClientMeasurement, ClientRequest } from "./client.ts";
 import type { DeviceStats, Emulation } from "./emulation.ts";
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -15,13 +15,15 @@ const START_MS = 600_000;
 
 /** Which nodes to start. */
 export interface FleetOptions {
-  /** Cores of each device; one node a device. */
+  /** Cores that each device may use; one node runs on each. */
   cores: number[];
-  /** Folder of the model store that all of them use, or one for each: nothing is fetched. */
+  /**
+   * Folder of the model store that all nodes use, or a folder for each node. Nothing is fetched.
+   */
   data: string | string[];
   /** Options of `deno task start` for the first node. */
   first: string[];
-  /** For all nodes. @default ["--threads", "1"] */
+  /** Options of `deno task start` for all nodes. @default ["--threads", "1"] */
   all?: string[];
 }
 
@@ -55,7 +57,7 @@ export class Fleet implements AsyncDisposable {
     this.ready = client.nodes[0].text;
   }
 
-  /** Starts node 1, lets the others join, and waits until prompts are answered. */
+  /** Starts node 1, lets the other nodes join, and waits until the cluster answers prompts. */
   static async start(emulation: Emulation, options: FleetOptions): Promise<Fleet> {
     const stack = new AsyncDisposableStack();
     try {
@@ -117,18 +119,18 @@ export class Fleet implements AsyncDisposable {
   }
 
   /**
-   * Posts a completion, a chat where there are messages. Throws what the API answered if it is an
-   * error.
+   * Posts a completion, or a chat completion if the body has messages. Throws the API's answer if
+   * it is an error.
    */
   async ask(
     body: Record<string, unknown>,
     { timeoutMs = 600_000 }: { timeoutMs?: number } = {},
-  ): Promise<Measured> {
+  ): Promise<ClientMeasurement> {
     const url = `${this.#url}/v1/${body.messages ? "chat/" : ""}completions`;
     const request: ClientRequest = { url, body, timeoutMs };
     await this.#requests.write(new TextEncoder().encode(JSON.stringify(request) + "\n"));
     const [line] = await this.#client.next(/^\{.*\}$/, timeoutMs + 10_000);
-    const measured: Measured = JSON.parse(line);
+    const measured: ClientMeasurement = JSON.parse(line);
     if (measured.error) throw new Error(measured.error);
     return measured;
   }
@@ -138,12 +140,12 @@ export class Fleet implements AsyncDisposable {
     return this.#nodes.map((lines) => lines.text);
   }
 
-  /** GET of a path of the API, as JSON. */
+  /** Gets a path of the API and parses the answer as JSON. */
   async json(path: string): Promise<unknown> {
     return JSON.parse(await this.text(path));
   }
 
-  /** GET of a path of the API. Throws its text if it is an error. */
+  /** Gets a path of the API. Throws the answer's text if it is an error. */
   async text(path: string): Promise<string> {
     const script = `const r = await fetch(${JSON.stringify(this.#url + path)}); ` +
       "await new Blob([await r.text()]).stream().pipeTo(Deno.stdout.writable); if (!r.ok) Deno.exit(1)";
@@ -155,7 +157,7 @@ export class Fleet implements AsyncDisposable {
     return text;
   }
 
-  /** Bytes and CPU seconds of each device so far. */
+  /** Counters of each device since it was made. */
   stats(): Promise<DeviceStats[]> {
     return this.#emulation.stats();
   }
@@ -193,7 +195,7 @@ class Lines {
     return this.#all.join("\n");
   }
 
-  /** The next line that matches; lines before it are gone. */
+  /** Waits for the next line that matches; the lines before it are dropped. */
   async next(pattern: RegExp, ms: number): Promise<RegExpExecArray> {
     const deadline = performance.now() + ms;
     for (;;) {
@@ -224,7 +226,7 @@ class Lines {
       try {
         this.#child.kill("SIGKILL");
       } catch {
-        // meanwhile
+        // it has ended meanwhile
       }
     }, 15_000);
     await this.#child.status;

@@ -1,15 +1,15 @@
 /**
- * The store that the edge benchmarks run on: made-up weights of a 0.5B model's shape for speed, and
- * the embedded pair.
+ * The model store of the benchmarks on emulated devices: random weights of a 0.5B model's shape for
+ * speed, and the embedded pair.
  *
  * @module
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelStore } from "../../../models/mod.ts";
-import { type CheckpointShape, writeRandomCheckpoint } from "../random_checkpoint.ts";
+import { type CheckpointShape, writeRandomCheckpoint } from "../models/random_checkpoint.ts";
 
-/** Name in the store of the model with made-up weights: token t is followed by token t + 1009. */
+/** Name in the store of the model with random weights. Token t is followed by token t + 1009. */
 export const HALF_BILLION = "half-billion";
 
 /** Qwen2.5-0.5B's counts. */
@@ -24,8 +24,8 @@ const SHAPE: CheckpointShape = {
 };
 
 /**
- * Makes the model in the store at `data` unless it is there already; needs 1.7 GB for the time of
- * the conversion.
+ * Makes the model in the store at `data`, unless it exists. The conversion needs 1.7 GB of disk
+ * space for a while.
  */
 export async function prepareHalfBillion(data: string): Promise<void> {
   const store = await ModelStore.open(data);

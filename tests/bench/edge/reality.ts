@@ -1,29 +1,24 @@
 /**
- * Predicted beside measured, as a table.
+ * A table of predicted and measured times.
  *
  * @module
  */
+import { alignRows } from "../shared/figures.ts";
 
 /** One line of the table. */
 export interface Comparison {
   what: string;
-  /** Seconds. */
+  /** Predicted seconds. */
   predictedS: number;
-  /** Seconds, the median of `allS`. */
+  /** Measured seconds: the median of `allS`. */
   measuredS: number;
-  /** Every repeat. */
+  /** Measured seconds of every repeat. */
   allS: number[];
 }
 
-/** Middle of the values; of an even number the upper one of the two in the middle. */
-export function medianOf(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1];
-}
-
 /**
- * Columns: what, predicted, measured, measured over predicted, error of the prediction, spread of
- * the repeats.
+ * The table as text. Columns: what, predicted, measured, measured / predicted, relative error of
+ * the prediction, range of the repeats.
  */
 export function comparisonTable(lines: Comparison[]): string {
   const rows = lines.map(({ what, predictedS, measuredS, allS }) => {
@@ -40,13 +35,7 @@ export function comparisonTable(lines: Comparison[]): string {
     ];
   });
   const all = [["", "predicted", "measured", "ratio", "error", "repeats"], ...rows];
-  const widths = all[0].map((_, i) => Math.max(...all.map((row) => row[i].length)));
-  return all.map((row) =>
-    "  " +
-    row.map((cell, i) => i === 0 || i === 5 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))
-      .join("  ")
-      .trimEnd()
-  ).join("\n");
+  return alignRows(all, [0, 5]).map((line) => `  ${line.trimEnd()}`).join("\n");
 }
 
 const time = (seconds: number) =>

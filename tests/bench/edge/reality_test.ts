@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { comparisonTable, medianOf } from "./reality.ts";
+import { comparisonTable } from "./reality.ts";
 
 Deno.test("comparisonTable() has ratio and error of the prediction beside both times", () => {
   const text = comparisonTable([
@@ -23,9 +23,4 @@ Deno.test("comparisonTable() has ratio and error of the prediction beside both t
     "+20.0 %",
     "50.0 ms .. 50.0 ms",
   ]);
-});
-
-Deno.test("medianOf() takes the middle one, whatever the order", () => {
-  assert.equal(medianOf([3, 1, 2]), 2);
-  assert.equal(medianOf([5]), 5);
 });

@@ -1,6 +1,6 @@
 /**
- * What sharing an arena costs: slots of others that a row does not see, the mask that hides them, a
- * layout.
+ * Measures what sharing an arena costs: the slots of other requests, which a row does not see, the
+ * mask that hides them, and a new layout.
  *
  * @module
  */
@@ -9,19 +9,22 @@ import { type Frame, samplingSchema } from "../../../actors/pipeline/frame.ts";
 import { attentionBias } from "../../../runtime/engine/mask.ts";
 import { Slots } from "../../../runtime/engine/slots.ts";
 
-/** Milliseconds. */
+/** Figures of a shared arena, in milliseconds. */
 export interface ArenaFigures {
-  /** Slots of others before a row of its own -> CPU time of a frame of that row, token wanted. */
+  /**
+   * Number of other requests' slots before a row -> CPU milliseconds of a frame of that row, with
+   * its token wanted.
+   */
   foreignCpuMs: Record<number, number>;
-  /** The same row where it sees all those slots. */
+  /** CPU milliseconds of the same frame when the row sees all those slots. */
   ownCpuMs: number;
-  /** An arena of FOREIGN rows to twice its capacity. */
+  /** Milliseconds of a layout from an arena of FOREIGN rows to one of twice its capacity. */
   growMs: number;
-  /** Every second stretch of 8 rows goes, in place. */
+  /** Milliseconds of a layout in place that drops every second run of 8 rows. */
   compactMs: number;
 }
 
-/** Rows of others. */
+/** Rows of other requests in the arena. */
 export const FOREIGN = 2000;
 const PIECE = 64;
 
@@ -48,14 +51,17 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** Measures on this engine, which holds a whole model. `cpuMs`: CPU time so far. */
+/**
+ * Measures a shared arena of an engine that holds a whole model. `cpuMs` returns the CPU
+ * milliseconds of the process so far.
+ */
 export async function measureArena(
   engine: StageEngine,
   cpuMs: () => number,
 ): Promise<ArenaFigures> {
   const open = (capacity: number) => engine.layout("shared", { capacity, keep: new Int32Array(0) });
   const root = { parent: -1, position: 0 };
-  /** The least of some batches: what disturbs only ever adds. */
+  /** The least of some batches, since disturbances only ever add time. */
   const one = async (base: number, first = root) => {
     let least = Infinity;
     const frames = 6;
@@ -69,7 +75,7 @@ export async function measureArena(
   await open(FOREIGN + PIECE);
   await engine.run(chain(0, 1, root, [0]));
   const foreignCpuMs: Record<number, number> = { 0: await one(0) };
-  // As long as the model's context, and again from a new root: rows of several others.
+  // Chains as long as the model's context, each from a new root: the rows of several requests.
   const length = Math.min(engine.info.context, 1000);
   for (let base = 0; base < FOREIGN;) {
     const at = base % length;
@@ -90,7 +96,7 @@ export async function measureArena(
     sizes.push(await timed(() => engine.layout("shared", { capacity, keep: all })));
   }
   const growMs = Math.min(...sizes);
-  // Short chains side by side, as lanes that take turns leave them; half of them end.
+  // Short chains side by side, as lanes that take turns leave them. Half of them end.
   await open(capacity);
   for (let base = 0; base < FOREIGN; base += PIECE) {
     const rows = chain(base, Math.min(PIECE, FOREIGN - base), root, []);
@@ -106,8 +112,9 @@ export async function measureArena(
 }
 
 /**
- * Microseconds of the bias of a frame of one row for each of `lanes`, after each of them has
- * `steps` rows that stand in turn with the others' (every run is one row long), or as one run each.
+ * Microseconds for the bias of a frame with one row of each of `lanes` lanes, each of which has
+ * `steps` rows in the arena. With `turns` the lanes' rows alternate (every run is one row long),
+ * else each lane is one run.
  */
 export function measureMask(lanes: number, steps: number, turns: boolean): number {
   const slots = new Slots(lanes * (steps + 1));

@@ -1,16 +1,17 @@
 /**
- * A q4 model with random weights of a real model's shape, written straight in the model store's
- * layout: for measuring speed and memory, not for reading its text.
+ * Writes a q4 model with random weights of a real model's shape directly in the layout of the model
+ * store. It serves to measure speed and memory; its text means nothing.
  *
  * @module
  */
 import { createHash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { BLOCK } from "../../../models/quantise.ts";
 import type { Geometry, Group, Manifest, TensorEntry } from "../../../models/mod.ts";
 
 /** The shape of Qwen2.5-0.5B, without its biases. */
-export const HALF_BILLION: Geometry = {
+export const HALF_BILLION_GEOMETRY: Geometry = {
   architecture: "LlamaForCausalLM",
   layers: 24,
   hidden: 896,
@@ -25,14 +26,14 @@ export const HALF_BILLION: Geometry = {
   tied_embeddings: true,
 };
 
-const BLOCK = 32;
+/** Alignment of each part of a blob, in bytes. */
 const PAGE = 4096;
 
 type Format = "f32" | "q4" | "q8";
 
 /**
- * Writes the blobs into `blobDir` and returns the manifest. Formats as the converter's: vocabulary
- * q8, projections q4.
+ * Writes the blobs into `blobDir` and returns the manifest. The formats are those of the converter:
+ * vocabulary q8, projections q4.
  */
 export async function syntheticModel(geometry: Geometry, blobDir: string): Promise<Manifest> {
   const { hidden, intermediate, heads, kv_heads, head_dim, vocab } = geometry;
@@ -96,8 +97,8 @@ async function writeGroup(
       };
       continue;
     }
-    // Random codes of n values are even: their deviation is n / sqrt(12). So a product keeps its
-    // input's size.
+    // Random codes with n equally likely values have a deviation of n / sqrt(12). With this scale a
+    // product has about the size of its input.
     const scale = Math.sqrt(12 / shape[1]) / (format === "q4" ? 16 : 256);
     const scales = new Float32Array(elements / BLOCK).fill(scale);
     entries[key] = {
@@ -110,7 +111,7 @@ async function writeGroup(
   return { sha256, bytes, tensors: entries };
 }
 
-/** Random bytes; past the first MiB they repeat. */
+/** Random bytes, which repeat after the first MiB. */
 function noise(bytes: number): Uint8Array {
   const out = new Uint8Array(bytes);
   const some = randomBytes(Math.min(bytes, 1 << 20));

@@ -1,5 +1,5 @@
 /**
- * What the wire formats of hidden states cost and change.
+ * Measures what the wire formats of hidden states cost and how they change the output.
  *
  * @module
  */
@@ -17,26 +17,30 @@ import { buildStageGraph } from "../../../models/graph/mod.ts";
 import { PROMPTS } from "../../support/prompts.ts";
 import { loadEngine } from "../../../runtime/engine/mod.ts";
 
-/** What can be sent. */
+/** Every wire format. */
 export const WIRES = wireSchema.options;
 const TEXT_TOKENS = 48;
 
-/** Agreement of a wire with f32, over the bench's prompts. */
+/**
+ * How far the output with a wire format agrees with that with f32, over the benchmark's prompts.
+ */
 export interface Agreement {
   wire: Wire;
-  /** Bytes of one row over one link. */
+  /** Bytes of one row on one link. */
   bytesPerRow: number;
-  /** Tokens that are the same after the same text, and all of them. */
+  /** Number of tokens that are the same after the same text, and number of all tokens. */
   equal: number;
   tokens: number;
-  /** Texts that are the same when each goes on from its own tokens, and all of them. */
+  /**
+   * Number of texts that are the same when each continues from its own tokens, and of all texts.
+   */
   equalTexts: number;
   texts: number;
-  /** Largest difference of the chosen token's log-probability. */
+  /** Largest difference between the log-probabilities of a chosen token. */
   logprob: number;
 }
 
-/** Microseconds to encode and to decode hidden states (rows, hidden). */
+/** Microseconds to encode and to decode hidden states (rows, hidden), by wire format. */
 export function measureCoding(
   rows: number,
   hidden: number,
@@ -45,7 +49,7 @@ export function measureCoding(
     [rows, hidden],
     Float32Array.from({ length: rows * hidden }, (_, i) => 9 * Math.sin(i * i)),
   );
-  /** The best of some batches: what disturbs only ever adds. */
+  /** The best of some batches, since disturbances only ever add time. */
   const time = (work: () => unknown) => {
     const times = Math.ceil(5e5 / (rows * hidden));
     let best = Infinity;
@@ -63,7 +67,10 @@ export function measureCoding(
   return { f32: both("f32"), f16: both("f16"), int8: both("int8") };
 }
 
-/** Runs the model cut in two with each wire between, greedy, over the bench's prompts. */
+/**
+ * Runs the model in two stages with each wire format between them, greedily, on the benchmark's
+ * prompts.
+ */
 export async function measureAgreement(stored: StoredModel): Promise<Agreement[]> {
   const { manifest, blobsDir } = stored;
   const { geometry } = manifest;
@@ -130,7 +137,9 @@ async function generate(stages: readonly [StageEngine, StageEngine], prompt: num
   return { tokens, logprobs };
 }
 
-/** The token after each row of a chain, and the bytes that went from stage to stage. */
+/**
+ * The token after each row of a chain, and the bytes that went from the first stage to the second.
+ */
 async function choices(
   [first, last]: readonly [StageEngine, StageEngine],
   base: number,

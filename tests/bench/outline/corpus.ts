@@ -1,6 +1,6 @@
 /**
- * The questions of the outline benchmark, from the corpus of the embedded model and the labelled
- * list of the router.
+ * Reads the questions of the outline benchmark: from the corpus of the embedded model, and from the
+ * labelled list for the router.
  *
  * @module
  */
@@ -53,8 +53,8 @@ export async function readTopics(): Promise<Topic[]> {
   return topics.map(({ id, questions, heldout, answer, outline }) => {
     const more = wordings.get(id);
     if (!more) throw new Error(`wordings.jsonl has no line for topic ${id}`);
-    // The training left one wording of each topic out to choose between models by: neither trained
-    // nor unseen.
+    // The training left one wording of each topic out, by which models were chosen: it is neither
+    // trained nor unseen.
     const dev = Array.from(id).reduce((sum, c) => sum + c.codePointAt(0)!, 0) %
       more.wordings.length;
     return {

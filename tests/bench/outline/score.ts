@@ -7,20 +7,20 @@
 
 /** A point of an outline and what is said about it. */
 export interface Section {
-  /** Without its number. */
+  /** The point without its number. */
   point: string;
   text: string;
 }
 
 /** A topic of the embedded model's corpus. */
 export interface Topic {
-  /** Unique. */
+  /** Unique id. */
   id: string;
   /** First sentence of the plain answer. */
   lead: string;
   /** The whole plain answer, its lead included. */
   answer: string;
-  /** In order. */
+  /** The points in order, each with its text. */
   outline: Section[];
   /** Wordings of the question that the model was trained on. */
   trained: string[];
@@ -28,39 +28,42 @@ export interface Topic {
   heldOut: string[];
 }
 
-/** How a plain answer was. */
+/** Score of a plain answer. */
 export interface PlainScore {
-  /** It begins with the first sentence of the topic that was asked for. */
+  /** Whether it begins with the first sentence of the topic that was asked for. */
   leads: boolean;
   /**
-   * Of all topics' answers, that of the topic asked for has most words with it in common. A refusal
-   * is about no topic.
+   * Whether, of all topics' answers, the one of the topic asked for has most words in common with
+   * it. A refusal is about no topic.
    */
   nearest: boolean;
-  /** It is some topic's answer, word for word. */
+  /** Whether it is some topic's answer, word for word. */
   whole: boolean;
-  /** The model says that it has not learned about that. */
+  /** Whether the model says that it has not learned about the topic. */
   refused: boolean;
 }
 
-/** How an answer by its outline was. */
+/** Score of an answer by outline. */
 export interface OutlineScore {
   /**
-   * Sections that have a topic's point, each numbered by its place, follow each other. Without
-   * that, nothing else is true.
+   * Whether it consists of sections that are numbered by their place, each with a point. If not,
+   * every other field is false or 0.
    */
   inForm: boolean;
-  /** Its points are, all and in order, those of the topic that they are nearest to. */
+  /** Whether its points are, all and in order, those of the topic to which they are nearest. */
   points: boolean;
-  /** That topic is the one asked for. */
+  /** Whether that topic is the one asked for. */
   nearest: boolean;
-  /** Sections. */
+  /** Number of sections. */
   sections: number;
-  /** Sections whose text is, word for word, that topic's own about that point. */
+  /** Number of sections whose text is, word for word, that topic's own about that point. */
   exact: number;
-  /** Sections whose text is the beginning of it, or all: right, and perhaps cut. */
+  /** Number of sections whose text is the beginning of it, or all of it: right, but perhaps cut. */
   begun: number;
-  /** Sections whose text has at least half of the words of that topic's own about that point. */
+  /**
+   * Number of sections whose text has at least half of the words of that topic's own about that
+   * point.
+   */
   near: number;
 }
 
@@ -72,7 +75,7 @@ export function wordsOf(text: string): Set<string> {
 }
 
 /**
- * Share of the wanted text's words that occur in `text`, 0 .. 1; 0 for a wanted text without words.
+ * Share of the wanted text's words that occur in `text`, 0 to 1; 0 for a wanted text without words.
  */
 export function overlap(text: string, wanted: string): number {
   const all = wordsOf(wanted);
@@ -99,14 +102,14 @@ export class OutlineScorer {
   readonly #answers: Set<string>[];
   readonly #outlines: Set<string>[];
 
-  /** `topics` are all that an answer may be about, not only those asked for. */
+  /** `topics` are all topics that an answer may be about, not only those asked for. */
   constructor(topics: readonly Topic[]) {
     this.#topics = topics;
     this.#answers = topics.map(({ answer }) => wordsOf(answer));
     this.#outlines = topics.map(({ outline }) => wordsOf(pointsOf(outline)));
   }
 
-  /** An answer in mode plain to a question about `asked`. */
+  /** Scores an answer in mode plain to a question about `asked`. */
   plain(asked: Topic, text: string): PlainScore {
     const refused = text.startsWith(REFUSED);
     return {
@@ -117,7 +120,7 @@ export class OutlineScorer {
     };
   }
 
-  /** An answer in mode outline, not one that fell back, to a question about `asked`. */
+  /** Scores an answer in mode outline (not one that fell back) to a question about `asked`. */
   outline(asked: Topic, text: string): OutlineScore {
     const sections = readSections(text);
     if (!sections) {
@@ -147,8 +150,8 @@ export class OutlineScorer {
   }
 
   /**
-   * The topic whose bag has most words in common with the text, longer bags counting less; the
-   * first of equals, and none without any.
+   * The topic whose words (`bags`, one for each topic) have most in common with the text, longer
+   * ones counting less; of equals the first. Undefined if none has any word in common.
    */
   #nearest(text: string, bags: readonly Set<string>[]): Topic | undefined {
     const own = wordsOf(text);

@@ -66,7 +66,7 @@ Deno.test("readSections() reads numbered sections in order and nothing else", ()
   }
 });
 
-Deno.test("OutlineScorer.plain() knows the right topic, another topic and a refusal", () => {
+Deno.test("OutlineScorer.plain() tells the right topic, another topic and a refusal apart", () => {
   const right = { leads: true, nearest: true, whole: true, refused: false };
   assert.deepEqual(scorer.plain(rain, rain.answer), right);
   assert.deepEqual(scorer.plain(rain, `${rain.lead} More`), { ...right, whole: false });
@@ -125,7 +125,7 @@ Deno.test("precisionRecall() counts what was taken and what was missed", () => {
   assert.ok(Number.isNaN(precisionRecall(items, () => false).precision));
 });
 
-Deno.test("The corpus's own texts have full marks, each for its own topic alone", async () => {
+Deno.test("OutlineScorer gives the corpus's own texts full marks, each for its own topic alone", async () => {
   const topics = await readTopics();
   assert.equal(topics.length, 300);
   const scorer = new OutlineScorer(topics);
@@ -153,7 +153,7 @@ Deno.test("The corpus's own texts have full marks, each for its own topic alone"
   }
 });
 
-Deno.test("No held-out wording was trained, and the questions for the router are all there", async () => {
+Deno.test("readTopics() has no held-out wording among the trained ones, readLabelled() all questions", async () => {
   for (const { id, trained, heldOut } of await readTopics()) {
     assert.ok(trained.length > 60 && heldOut.length >= 2, id);
     assert.deepEqual(heldOut.filter((wording) => trained.includes(wording)), [], id);

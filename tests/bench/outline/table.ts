@@ -4,39 +4,40 @@
  *
  * @module
  */
+import { medianOf } from "../shared/figures.ts";
 import type { OutlineScore, PlainScore } from "./score.ts";
 
 /** One answer. */
-export interface Answer {
+export interface OutlineAnswer {
   text: string;
-  /** It, or one of its branches, ended at the limit of tokens. */
+  /** Whether it, or one of its branches, ended at the limit of tokens. */
   cut: boolean;
-  /** Generated: an outline and end tokens are counted. */
+  /** Tokens that were generated, those of an outline and end tokens included. */
   tokens: number;
   /** Milliseconds from question to end. */
   ms: number;
   /**
-   * CPU milliseconds that this process took for it: unlike the time, it says something on a busy
+   * CPU milliseconds of this process for the answer; unlike the time they mean something on a busy
    * machine too.
    */
   cpuMs: number;
   /** Milliseconds from the start of the generation to the first token. */
   ttftMs: number;
-  /** What it came to be. */
+  /** Mode in which it was answered. */
   mode: string;
   why: string;
 }
 
-/** One question in both modes. */
+/** The answers to one question in both modes. */
 export interface Pair {
-  plain: Answer & { score: PlainScore };
-  /** `score` is that of a plain answer where the outline fell back to one. */
+  plain: OutlineAnswer & { score: PlainScore };
+  /** `score` is a plain answer's where the outline fell back to one. */
   outline:
-    & Answer
+    & OutlineAnswer
     & ({ fellBack: false; score: OutlineScore } | { fellBack: true; score: PlainScore });
 }
 
-/** Prints the table: a column a set of questions. */
+/** Prints the table, with a column for each set of questions. */
 export function printPairs(sets: Map<string, Pair[]>): void {
   const row = (name: string, cell: (pairs: Pair[]) => string) =>
     console.log(
@@ -102,9 +103,9 @@ export function printPairs(sets: Map<string, Pair[]>): void {
       ),
   );
   console.log("speed through the API, plain / outline (fallbacks included)");
-  const both = (cell: (answers: Answer[]) => string) => (pairs: Pair[]) =>
+  const both = (cell: (answers: OutlineAnswer[]) => string) => (pairs: Pair[]) =>
     `${cell(pairs.map((p) => p.plain))} / ${cell(pairs.map((p) => p.outline))}`;
-  const total = (answers: Answer[], field: "tokens" | "ms" | "cpuMs") =>
+  const total = (answers: OutlineAnswer[], field: "tokens" | "ms" | "cpuMs") =>
     answers.reduce((sum, a) => sum + a[field], 0);
   row(
     "  tokens an answer, the outline's own included",
@@ -121,7 +122,7 @@ export function printPairs(sets: Map<string, Pair[]>): void {
   row("  ms an answer, mean", both((a) => (total(a, "ms") / a.length).toFixed(0)));
   row(
     "  ms to the first token, median",
-    both((a) => median(a.map(({ ttftMs }) => ttftMs)).toFixed(0)),
+    both((a) => medianOf(a.map(({ ttftMs }) => ttftMs)).toFixed(0)),
   );
   printFallbacks(sets);
 }
@@ -143,11 +144,7 @@ function printFallbacks(sets: Map<string, Pair[]>): void {
   }
 }
 
-/** `50.0 % (1/2)`; `-` of nothing. */
+/** A share in the form `50.0 % (1/2)`; `-` if `of` is 0. */
 export function share(count: number, of: number): string {
   return of === 0 ? "-" : `${(100 * count / of).toFixed(1)} % (${count}/${of})`;
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }

@@ -1,5 +1,5 @@
 /**
- * The paper's boards as the planner sees them, from six numbers.
+ * Describes the paper's boards to the planner, from six numbers.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import {
   DATA_SHEETS,
   type Environment,
   MODELS,
-  type PaperModel,
+  type PaperModelSize,
   PROMPT,
   USABLE_MEMORY,
 } from "./published.ts";
 
-/** What is calibrated. */
+/** The numbers that are calibrated. */
 export interface Hardware {
   /** Fixed seconds of one layer for a frame on an NX: kernel launches and the like. */
   launch_s: number;
@@ -29,23 +29,23 @@ export interface Hardware {
   /** How many times slower a TX2 computes than an NX. */
   tx2_compute: number;
   /**
-   * How many times slower a TX2 is in what a frame costs whatever its rows: launches and reading.
+   * How many times slower a TX2 is than an NX in the fixed costs of a frame: launches and reading.
    */
   tx2_fixed: number;
-  /**
-   * Bytes on the wire for each byte of 16-bit hidden states: what protocol and formats take of a
-   * link.
-   */
+  /** Bytes on the wire for each byte of 16-bit hidden states: what protocol and formats add. */
   wire: number;
 }
 
-/** A Nano against a TX2, by their data sheets: computing, and reading memory. */
+/**
+ * How many times slower a Nano is than a TX2 by their data sheets: in computing, and in reading
+ * memory.
+ */
 const NANO = {
   compute: DATA_SHEETS.tx2.flops / DATA_SHEETS.nano.flops,
   fixed: DATA_SHEETS.tx2.bandwidth / DATA_SHEETS.nano.bandwidth,
 };
 
-/** Times an NX's seconds. */
+/** How many times slower a board is than an NX. */
 function slowness(board: Board, hardware: Hardware): { compute: number; fixed: number } {
   const { tx2_compute, tx2_fixed } = hardware;
   if (board === "nx") return { compute: 1, fixed: 1 };
@@ -53,12 +53,12 @@ function slowness(board: Board, hardware: Hardware): { compute: number; fixed: n
   return { compute: tx2_compute * NANO.compute, fixed: tx2_fixed * NANO.fixed };
 }
 
-/** Matrices of a layer: four of attention, three of the feed-forward part. */
+/** Number of matrices of a layer: four of attention, three of the feed-forward part. */
 const LAYER_MATRICES = 7;
 
 /**
- * Seconds of matrices with so many weights in all; a straight line in the rows, attention over the
- * past left out.
+ * Seconds of matrices by the rows of a frame: a straight line; attention over past rows is left
+ * out. `macs` are the weights of all matrices together.
  */
 function lineTable(
   board: Board,
@@ -73,7 +73,7 @@ function lineTable(
   return { rows: [1, 2], past: [0], seconds: [[at(1)], [at(2)]] };
 }
 
-/** A board as the planner sees it. */
+/** Describes a board to the planner. */
 export function boardDevice(
   name: string,
   board: Board,
@@ -95,7 +95,7 @@ export function boardDevice(
 /** The cost model of one environment, model and bandwidth. */
 export function paperCosts(
   hardware: Hardware,
-  at: { environment: Environment; model: PaperModel; mbit: number },
+  at: { environment: Environment; model: PaperModelSize; mbit: number },
 ): CostModel {
   const model = MODELS[at.model];
   const devices = BOARDS[at.environment].map((board, i) =>
@@ -113,16 +113,16 @@ export function paperCosts(
 }
 
 /**
- * The paper's partition: all devices in their order, the slowest stage as fast as can be, the link
- * into a stage counted with it, memory kept. Times are those of the prompt in one piece, as the
- * paper profiles prefill.
+ * The paper's partition: all devices in their order, so that the slowest stage is as fast as
+ * possible; the link into a stage counts with it, and memory limits are kept. Times are those of
+ * the prompt in one piece, as the paper profiles prefill.
  */
-export function paperPartition(cost: CostModel): DeviceStage[] {
+export function paperStages(cost: CostModel): DeviceStage[] {
   const { layers } = cost.model;
   const count = cost.devices.length;
   const frame = { rows: PROMPT, past: 0, wanted: 1 };
-  // the layers of these models are alike, so a stage's cost depends on their count and on whether
-  // it has an end
+  // The layers of these models are alike, so a stage's cost depends on their number and on whether
+  // the stage is the first or the last.
   const known = new Map<number, number>();
   const stage = (device: number, range: LayerRange) => {
     const ends = (range.first === 0 ? 1 : 0) + (range.last === layers - 1 ? 2 : 0);
@@ -137,7 +137,7 @@ export function paperPartition(cost: CostModel): DeviceStage[] {
     }
     return time;
   };
-  // best[n][y]: slowest stage when layers 0 .. y-1 are on the first n devices
+  // best[n][y]: seconds of the slowest stage when layers 0 .. y-1 are on the first n devices.
   const best = [[0, ...new Array<number>(layers).fill(Infinity)]];
   const cut: number[][] = [[]];
   for (let n = 1; n <= count; n++) {

@@ -1,5 +1,5 @@
 /**
- * Jupiter as its paper describes it, on the calibrated boards: what it should have measured.
+ * Predicts what Jupiter, as its paper describes it, should measure on the calibrated boards.
  *
  * Nothing here is fitted to Jupiter's own end-to-end numbers. What the paper leaves open is in
  * {@linkcode ASSUMPTIONS}.
@@ -10,48 +10,56 @@ import type { CostModel } from "../../../planner/cost/mod.ts";
 import { type DeviceStage, paperPieces, pieceStages } from "../../../planner/sequence/mod.ts";
 import type { SimulationOptions, SimulationResult } from "../../../planner/simulator/options.ts";
 import { runSystem, type System } from "./calibrate.ts";
-import { type Hardware, paperCosts, paperPartition } from "./hardware.ts";
+import { type Hardware, paperCosts, paperStages } from "./hardware.ts";
 import { PROMPT, TOKENS } from "./published.ts";
 
 /**
- * What is free: chosen from the paper's text and ablation, not fitted to its end-to-end numbers.
+ * Free parameters, chosen from the paper's text and ablation, not fitted to its end-to-end numbers.
  */
 export const ASSUMPTIONS = {
   /** Tokens that the Medusa heads draft: "5 Medusa heads and a short chain". */
   draftLength: 5,
-  /** Points of an outline: 3 to 10; the usual number. */
+  /** Points of an outline: the paper says 3 to 10; this is the usual number. */
   branches: 5,
-  /** Rows of a branch's own prompt: its point and what to do with it. */
+  /** Rows of a branch's own prompt: its point, and what to do with it. */
   pointRows: 12,
   /**
-   * Below this share of a device's full rate it is under-used: what makes the least length of a
-   * prompt piece.
+   * Share of a device's full rate below which it counts as under-used; it decides the least length
+   * of a prompt piece.
    */
   leastEfficiency: 0.8,
 };
 
-/** What the ablation says each lever gives alone on decoding, against plain pipelining. */
+/**
+ * How many times faster each lever alone makes decoding than plain pipelining, by the paper's
+ * ablation.
+ */
 export interface Ablation {
   speculation: number;
   outline: number;
 }
 
-/** The ablation's ranges, of low confidence, and their middle, which the prediction uses. */
+/**
+ * The ablation's ranges, which are of low confidence, and their middle, which the prediction uses.
+ */
 export const ABLATION: Record<"low" | "middle" | "high", Ablation> = {
   low: { speculation: 1.8, outline: 1.5 },
   middle: { speculation: 2.0, outline: 1.75 },
   high: { speculation: 2.2, outline: 2.0 },
 };
 
-/** What follows from an {@linkcode Ablation} on the calibrated boards. */
+/** What an {@linkcode Ablation} implies on the calibrated boards. */
 export interface Levers {
   /** Chance that a drafted token is accepted. */
   acceptance: number;
-  /** Tokens of an outline. It is shown as headings: they count among the 64 new tokens. */
+  /**
+   * Tokens of an outline. They count among the 64 new tokens, since the outline is shown as
+   * headings.
+   */
   outlineTokens: number;
 }
 
-/** The request of the paper's table with an outline of so many branches (1: none). */
+/** The request of the paper's table, with an outline of so many branches; 1: without. */
 export function paperRequest(
   { acceptance, outlineTokens }: Levers,
   branches: number,
@@ -77,22 +85,22 @@ export function leastPieceRows(cost: CostModel): number {
 }
 
 /**
- * Medusa: a residual matrix and an LM head for each drafted token, on the last stage's device.
- * Seconds for each.
+ * Seconds that Medusa takes for each drafted token: a residual matrix and an LM head on the device
+ * of the last stage.
  */
 export function medusaSeconds(cost: CostModel, device: number): number {
   const { hidden, macsPerRow } = cost.model;
   const head = cost.headSeconds(device, 1);
-  // the residual matrix costs what its share of a layer does
+  // The residual matrix costs what its share of a layer does.
   return head + cost.layerSeconds(device, { rows: 1, past: 0 }) * hidden ** 2 / macsPerRow;
 }
 
 /**
- * Jupiter on a cost model: the paper's partition and pieces, a chain of drafts, branches as
- * requests of their own.
+ * Jupiter on a cost model: the paper's partition and pieces, a chain of drafts, and branches that
+ * are requests of their own.
  */
 export function jupiterSystem(cost: CostModel, options: SimulationOptions): System {
-  const stages: DeviceStage[] = paperPartition(cost);
+  const stages: DeviceStage[] = paperStages(cost);
   const { pieces } = paperPieces({
     tokens: PROMPT,
     stages: pieceStages(cost, stages),
@@ -121,9 +129,9 @@ export function jupiter(cost: CostModel, levers: Levers): SimulationResult {
 }
 
 /**
- * The acceptance and the length of outline at which each lever alone gives what the ablation says,
- * on four NX with 7B at 1 Gbit/s. Expected gains, no chance: what further rows, heads and branch
- * prompts cost is in them.
+ * Finds the acceptance and the outline's length at which each lever alone gives what the ablation
+ * says, on four NX with the 7B model at 1 Gbit/s. Gains are expected values without chance; the
+ * costs of additional rows, heads and branch prompts are included.
  */
 export function leversOf(hardware: Hardware, ablation: Ablation): Levers {
   const cost = paperCosts(hardware, { environment: "A", model: "7B", mbit: 1000 });
@@ -135,7 +143,7 @@ export function leversOf(hardware: Hardware, ablation: Ablation): Levers {
   let [low, high] = [0.05, 0.95];
   for (let i = 0; i < 12; i++) {
     const acceptance = (low + high) / 2;
-    // many tokens, so that it is the steady gain
+    // Many tokens, so that the steady gain is measured.
     const gain = plain / tpot({ acceptance, outlineTokens: 1 }, { branches: 1, tokens: 512 });
     if (gain < ablation.speculation) low = acceptance;
     else high = acceptance;

@@ -1,6 +1,6 @@
 /**
- * What this project's planner would do on the paper's hardware: the same request, the same drafts,
- * another plan.
+ * Finds what this project's planner would do on the paper's hardware: the same request, the same
+ * drafts, another plan.
  *
  * @module
  */
@@ -22,36 +22,37 @@ export interface Found {
 /** What a search may do that Jupiter cannot. */
 export interface Freedom {
   /**
-   * Instead of heads on the last stage a draft model, as costly and as good as they are, on any
-   * device; it need not wait for the last stage, so it may go on while frames are in flight. Heads
-   * cannot.
+   * Whether a draft model, as costly and as good as the heads, stands on any device instead of
+   * heads on the last stage. It need not wait for the last stage, so it may draft while frames are
+   * under way, which heads cannot.
    */
   continuous: boolean;
-  /** Branches begin as soon as their own points are there. */
+  /** Whether branches begin as soon as their own points are there. */
   early: boolean;
 }
 
-/** What is chosen besides the stages. */
-interface Shape {
-  /** Of a draft. */
+/** What is chosen in addition to the stages. */
+interface DraftShape {
+  /** Tokens of a draft. */
   length: number;
   /** Lanes that share a frame. */
   lanes: number;
   draftBranches: boolean;
-  /** Frames of guesses ahead. */
+  /** Number of frames that are drafted ahead. */
   ahead: number;
   /** Device of the drafter; undefined: that of the last stage. */
   drafter: number | undefined;
 }
 
-/** Longest draft and most frames ahead that are looked at. */
+/** Longest draft in tokens, and most frames ahead, that are tried. */
 const LONGEST_DRAFT = 7, MOST_AHEAD = 3;
 
 /**
- * The best system that a search finds, by simulated seconds of the paper's request: from the
- * solver's placements, layers moved one by one, length of drafts, whether branches speculate, rows
- * of several branches in one frame, pieces for the true pipeline. It begins at what Jupiter does,
- * so it is never worse. Drafts cost and are accepted as Jupiter's.
+ * The best system that a search finds, by simulated seconds of the paper's request. It starts from
+ * the solver's placements and tries: moving layers, the length of drafts, whether branches
+ * speculate, rows of several branches in one frame, and pieces for the true pipeline. Since it also
+ * starts from what Jupiter does, it is never worse. Drafts cost as much and are accepted as often
+ * as Jupiter's.
  */
 export function ours(cost: CostModel, levers: Levers, { continuous, early }: Freedom): Found {
   const request = paperRequest(levers, ASSUMPTIONS.branches);
@@ -59,7 +60,13 @@ export function ours(cost: CostModel, levers: Levers, { continuous, early }: Fre
   const theirs = jupiterSystem(cost, options);
   let best: Found = { system: theirs, seconds: runSystem(cost, theirs).requests[0].finish_s };
   const starts = [theirs.stages, ...placements(cost)];
-  const packed: Shape = { length: 3, lanes: 1, draftBranches: true, ahead: 0, drafter: undefined };
+  const packed: DraftShape = {
+    length: 3,
+    lanes: 1,
+    draftBranches: true,
+    ahead: 0,
+    drafter: undefined,
+  };
   const firsts = starts.map((stages) => ({
     stages,
     shape: packed,
@@ -85,8 +92,8 @@ export function ours(cost: CostModel, levers: Levers, { continuous, early }: Fre
 }
 
 /** Shapes that differ in drafts, in packing, or in the drafter. */
-function variants(cost: CostModel, shape: Shape, continuous: boolean): Shape[] {
-  const found: Shape[] = [];
+function variants(cost: CostModel, shape: DraftShape, continuous: boolean): DraftShape[] {
+  const found: DraftShape[] = [];
   for (let length = 0; length <= LONGEST_DRAFT; length++) {
     for (let ahead = 0; ahead <= (continuous && length > 0 ? MOST_AHEAD : 0); ahead++) {
       found.push({ ...shape, length, ahead });
@@ -101,7 +108,7 @@ function variants(cost: CostModel, shape: Shape, continuous: boolean): Shape[] {
   return found;
 }
 
-/** Pieces of stages that were looked at before: shapes change far more often than stages. */
+/** Prompt pieces by stages, kept because the search changes drafts far more often than stages. */
 const KNOWN_PIECES = new WeakMap<CostModel, Map<string, number[]>>();
 
 function piecesOf(cost: CostModel, stages: DeviceStage[]): number[] {
@@ -118,7 +125,11 @@ function piecesOf(cost: CostModel, stages: DeviceStage[]): number[] {
 
 function evaluate(
   cost: CostModel,
-  { stages, shape, options }: { stages: DeviceStage[]; shape: Shape; options: SimulationOptions },
+  { stages, shape, options }: {
+    stages: DeviceStage[];
+    shape: DraftShape;
+    options: SimulationOptions;
+  },
 ): Found {
   const { length, lanes, draftBranches, ahead, drafter } = shape;
   const device = drafter ?? stages.at(-1)!.device;
@@ -140,10 +151,10 @@ function evaluate(
 }
 
 /**
- * What the solver proposes for the request, in its order and with devices left idle where that is
- * better: the sum of one piece and the outline's frames, and the slowest stage for the other pieces
- * and the branches' frames; and the same with the slowest stage counted less and more, since drafts
- * and packing are not known yet.
+ * What the solver proposes for the request, in its own order of devices and with devices left idle
+ * where that is better. Its objective is the sum of one piece and the outline's frames, and the
+ * slowest stage for the other pieces and the branches' frames. The slowest stage is weighted less
+ * and more as well, since drafts and packing are not known yet.
  */
 function placements(cost: CostModel): DeviceStage[][] {
   const { model, devices, links } = cost;
@@ -188,7 +199,7 @@ function placements(cost: CostModel): DeviceStage[][] {
   return [...found.values()];
 }
 
-/** The paper's request in round numbers, at two tokens a frame: only where the search begins. */
+/** The paper's request in round numbers, at two tokens a frame: where the search begins. */
 const ROUGHLY = { pieces: 5, outlineFrames: 11, branchFrames: 21 };
 const FRAME_ROWS = 6;
 
@@ -202,8 +213,8 @@ function staged(order: number[], counts: number[]): DeviceStage[] {
 }
 
 /**
- * One layer, or four, from one stage to another, or two devices in each other's place; where memory
- * allows it.
+ * The placements that differ by one move: one layer, or four, from one stage to another, or two
+ * devices exchanged; where memory allows it.
  */
 function neighbours(cost: CostModel, stages: DeviceStage[]): DeviceStage[][] {
   const order = stages.map((s) => s.device);

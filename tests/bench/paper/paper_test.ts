@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { calibrate, edgeshard, edgeshardErrors, edgeshardLoss } from "./calibrate.ts";
-import { type Hardware, paperCosts, paperPartition } from "./hardware.ts";
+import { type Hardware, paperCosts, paperStages } from "./hardware.ts";
 import { ABLATION, leversOf } from "./jupiter.ts";
 import { CELLS } from "./published.ts";
 import { oursFor, paperTable } from "./table.ts";
@@ -8,14 +8,14 @@ import { oursFor, paperTable } from "./table.ts";
 let known: Hardware | undefined;
 const calibrated = () => known ??= calibrate();
 
-Deno.test("Calibration reproduces EdgeShard's 12 cells within 3.5 % and its bars within 5 %", () => {
+Deno.test("calibrate() reproduces EdgeShard's 12 cells within 3.5 % and its bars within 5 %", () => {
   const errors = edgeshardErrors(calibrated()).map(Math.abs);
   assert.equal(errors.length, 20);
   assert.ok(Math.max(...errors.slice(0, 12)) < 0.035, `${errors}`);
   assert.ok(Math.max(...errors.slice(12)) < 0.05, `${errors}`);
 });
 
-Deno.test("The calibrated hardware is plausible: slower boards are slower, and no number helps by changing alone", () => {
+Deno.test("calibrate() makes slower boards slower, and changing one number alone does not help", () => {
   const hardware = calibrated();
   // a TX2 has four fifths of an NX's 16-bit operations and no tensor cores
   assert.ok(hardware.tx2_compute > 1.27 && hardware.tx2_compute < 6);
@@ -32,7 +32,7 @@ Deno.test("The calibrated hardware is plausible: slower boards are slower, and n
   }
 });
 
-Deno.test("The closed form of the calibration is what the simulator says", () => {
+Deno.test("edgeshardErrors() agrees with the simulator", () => {
   const hardware = calibrated();
   const errors = edgeshardErrors(hardware);
   for (const [i, cell] of CELLS.entries()) {
@@ -45,9 +45,9 @@ Deno.test("The closed form of the calibration is what the simulator says", () =>
   }
 });
 
-Deno.test("The paper's partition uses every device in order and covers the layers", () => {
+Deno.test("paperStages() uses every device in order and covers the layers", () => {
   for (const environment of ["A", "B"] as const) {
-    const stages = paperPartition(
+    const stages = paperStages(
       paperCosts(calibrated(), { environment, model: "13B", mbit: 100 }),
     );
     assert.deepEqual(stages.map((s) => s.device), [0, 1, 2, 3]);
@@ -56,7 +56,7 @@ Deno.test("The paper's partition uses every device in order and covers the layer
   }
 });
 
-Deno.test("Jupiter's 12 cells are predicted within 11 %, and lie between the ends of the ablation's ranges or near", () => {
+Deno.test("paperTable() predicts Jupiter's 12 cells within 11 %, between the ablation's ends", () => {
   const rows = paperTable(calibrated());
   assert.equal(rows.length, 12);
   for (const row of rows) {
@@ -70,7 +70,7 @@ Deno.test("Jupiter's 12 cells are predicted within 11 %, and lie between the end
   assert.ok(errors.reduce((a, b) => a + b) / 12 < 0.065);
 });
 
-Deno.test("Our plan beats what Jupiter measured against EdgeShard, and is never worse than Jupiter in the simulator", () => {
+Deno.test("oursFor() gives a plan that is faster than Jupiter, published and simulated", () => {
   const hardware = calibrated();
   const levers = leversOf(hardware, ABLATION.middle);
   const cell = CELLS.find((c) => c.environment === "B" && c.model === "7B" && c.mbit === 1000)!;

@@ -12,12 +12,11 @@ import {
 } from "../../../planner/placement/problem.ts";
 
 /**
- * Stages on all usable devices in input order, so that the slowest stage plus the hop into it is
- * least:
- * `A(y, n) = min over l < y of max(A(l, n - 1), T_stage(l + 1 .. y, d_n) + T_comm(d_(n-1) -> d_n))`,
- * by the `max` costs; infinite where a stage exceeds its device's memory. undefined if there is
- * none, or layers are fewer than devices. Pins and ends, which the paper does not know, are
- * respected.
+ * Places stages on all usable devices in input order, so that the slowest stage plus the hop into
+ * it is least: `A(y, n) = min over l < y of max(A(l, n - 1), T_stage(l + 1 .. y, d_n) +
+ * T_comm(d_(n-1) -> d_n))`, by the `max` costs; infinite where a stage exceeds its device's memory.
+ * Undefined if there is none, or if there are fewer layers than devices. Pins and ends, which the
+ * paper does not know, are respected.
  */
 export function paperPartition(problem: PlacementProblem): PlacedStage[] | undefined {
   const instance = prepare(problem);

@@ -1,6 +1,5 @@
 /**
- * What the Jupiter paper (arXiv 2504.08242) measured, and the hardware and models that it measured
- * on.
+ * What the Jupiter paper (arXiv 2504.08242) measured, and its hardware and models.
  *
  * @module
  */
@@ -9,14 +8,14 @@ import type { ModelShape } from "../../../planner/types.ts";
 /** `A`: 4 Xavier NX. `B`: 1 Xavier NX, 2 TX2, 1 Nano, in this order. */
 export type Environment = "A" | "B";
 /** Llama-2, INT4. */
-export type PaperModel = "7B" | "13B";
+export type PaperModelSize = "7B" | "13B";
 /** Kinds of boards. */
 export type Board = "nx" | "tx2" | "nano";
 
 /** One cell of the table. */
 export interface Cell {
   environment: Environment;
-  model: PaperModel;
+  model: PaperModelSize;
   /** Megabits a second. */
   mbit: number;
   /** End-to-end seconds of plain pipelining (EdgeShard), published. */
@@ -25,14 +24,14 @@ export interface Cell {
   jupiter_s: number;
 }
 
-/** Prompt tokens: "about 260". */
+/** Tokens of the prompt; the paper says "about 260". */
 export const PROMPT = 260;
-/** New tokens. */
+/** Tokens of the answer. */
 export const TOKENS = 64;
 
 const row = (
   environment: Environment,
-  model: PaperModel,
+  model: PaperModelSize,
   cells: [number, number, number][],
 ): Cell[] =>
   cells.map(([mbit, edgeshard_s, jupiter_s]) => ({
@@ -54,7 +53,7 @@ export const CELLS: Cell[] = [
 /** EdgeShard's seconds per token at 1 Gbit/s, from the heights of bars. */
 export const EDGESHARD_BARS: {
   environment: Environment;
-  model: PaperModel;
+  model: PaperModelSize;
   prefill_s: number;
   decode_s: number;
 }[] = [
@@ -70,14 +69,17 @@ export const BOARDS: Record<Environment, Board[]> = {
   B: ["nx", "tx2", "tx2", "nano"],
 };
 
-/** Of the makers' data sheets: 16-bit operations a second, memory bytes a second, and memory. */
+/**
+ * From the makers' data sheets: 16-bit operations a second, bytes of memory traffic a second, bytes
+ * of memory.
+ */
 export const DATA_SHEETS: Record<Board, { flops: number; bandwidth: number; memory: number }> = {
   nx: { flops: 1.69e12, bandwidth: 59.7e9, memory: 8 * 2 ** 30 },
   tx2: { flops: 1.33e12, bandwidth: 59.7e9, memory: 8 * 2 ** 30 },
   nano: { flops: 0.472e12, bandwidth: 25.6e9, memory: 4 * 2 ** 30 },
 };
 
-/** Of a board's memory, what stages may use: the system and the display take the rest. */
+/** Share of a board's memory that stages may use; system and display take the rest. */
 export const USABLE_MEMORY = 0.8;
 
 function llama2(
@@ -93,7 +95,7 @@ function llama2(
     hidden,
     vocab,
     context: 4096,
-    // 4 bits a weight and a 16-bit scale a block of 32
+    // 4 bits for each weight, and a 16-bit scale for each block of 32.
     layerBytes: new Array<number>(layers).fill(macs * 0.5625),
     embedBytes: hidden * vocab * 2,
     headBytes: hidden * vocab * 2,
@@ -105,7 +107,7 @@ function llama2(
 }
 
 /** The two models. */
-export const MODELS: Record<PaperModel, ModelShape> = {
+export const MODELS: Record<PaperModelSize, ModelShape> = {
   "7B": llama2("Llama-2-7B", { layers: 32, hidden: 4096, feedForward: 11_008 }),
   "13B": llama2("Llama-2-13B", { layers: 40, hidden: 5120, feedForward: 13_824 }),
 };

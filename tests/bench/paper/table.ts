@@ -15,7 +15,7 @@ export interface PaperRow extends Cell {
   jupiter: {
     predicted_s: number;
     error: number;
-    /** With both ends of the ablation's ranges: slowest, fastest. */
+    /** Seconds with both ends of the ablation's ranges: slowest, fastest. */
     range_s: [number, number];
     ttft_s: number;
     tpot_s: number;

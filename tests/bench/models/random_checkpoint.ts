@@ -1,13 +1,13 @@
 /**
- * Writes a checkpoint with random weights of a real model's shape, tensor after tensor: what
- * `bench:models` converts.
+ * Writes a checkpoint with random weights of a real model's shape, tensor after tensor: the input
+ * of `bench:models`.
  *
  * @module
  */
 import { copyFile, type FileHandle, mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { seededRandom } from "../../actors/mod.ts";
+import { seededRandom } from "../../../actors/mod.ts";
 
 /** Counts of config.json. */
 export interface CheckpointShape {
@@ -18,39 +18,42 @@ export interface CheckpointShape {
   intermediate: number;
   vocab: number;
   /**
-   * Token t is followed by token t + {@linkcode CHAIN_STEP}, by a wide margin: the LM head is the
-   * embedding turned by so many rows, and the layers add little. What is generated then does not
-   * hang on the last bit of a sum. @default false
+   * Whether token t is followed by token t + {@linkcode CHAIN_STEP} by a wide margin: the LM head
+   * is the embedding with its rows moved by that number, and the layers add little. Then the
+   * generated text does not depend on the last bit of a sum. @default false
    */
   chain?: boolean;
 }
 
-/** See {@linkcode CheckpointShape.chain}. */
+/** Step from one token to the next in a model with {@linkcode CheckpointShape.chain}. */
 export const CHAIN_STEP = 1009;
 
-const EMBEDDED = fileURLToPath(new URL("../../models/embedded/target/", import.meta.url));
-/** A shard ends with the tensor that takes it past this. */
+const EMBEDDED = fileURLToPath(new URL("../../../models/embedded/target/", import.meta.url));
+/** Bytes of a shard: it ends with the tensor that exceeds this. */
 const SHARD_BYTES = 500 * 1024 * 1024;
 const POOL = 1 << 20;
 
 interface Spec {
   name: string;
   shape: number[];
-  /** Standard deviation; 0: all are 1. */
+  /** Standard deviation of the elements; 0: all are 1. */
   deviation: number;
-  /** Row r is what row r - turned is in the other matrix of which this is said. */
+  /**
+   * Rows depend on their number alone, and row r equals row r - turned of the other such matrix.
+   * Undefined: all elements are random.
+   */
   turned?: number;
 }
 
 const elements = ({ shape }: Spec) => shape.reduce((a, b) => a * b, 1);
 
-/** Bytes of the weights of such a checkpoint. */
+/** Bytes of the weights of a checkpoint of this shape. */
 export const checkpointBytes = (shape: CheckpointShape): number =>
   2 * tensorsOf(shape).reduce((sum, spec) => sum + elements(spec), 0);
 
 /**
- * Writes config, tokenizer and BF16 shards into `dir`; in memory is a pool of random numbers and
- * one piece.
+ * Writes config, tokenizer and BF16 shards into `dir`. Memory holds a pool of random numbers and
+ * one piece of a tensor.
  */
 export async function writeRandomCheckpoint(dir: string, shape: CheckpointShape): Promise<void> {
   await mkdir(dir, { recursive: true });
@@ -78,7 +81,9 @@ export async function writeRandomCheckpoint(dir: string, shape: CheckpointShape)
   await writeFile(join(dir, "model.safetensors.index.json"), JSON.stringify(weight_map));
 }
 
-/** BF16 numbers, normally distributed with the deviation asked for, or all 1. */
+/**
+ * A pool of BF16 numbers, normally distributed with the deviation asked for; deviation 0: all 1.
+ */
 function numberPool(random: () => number): (deviation: number) => Uint16Array {
   const normal = Float32Array.from(
     { length: POOL },
@@ -102,7 +107,7 @@ function tensorsOf(shape: CheckpointShape): Spec[] {
   const matrix = (name: string, out: number, inputs: number): Spec => (
     { name, shape: [out, inputs], deviation: inputs ** -0.5 }
   );
-  /** Writes to the residual stream. */
+  /** A matrix whose product is added to the residual stream. */
   const output = (name: string, inputs: number): Spec => (
     { name, shape: [hidden, inputs], deviation: (chain ? 0.05 : 1) * inputs ** -0.5 }
   );
@@ -166,7 +171,7 @@ async function writeShard(
   }
 }
 
-/** Rows that depend on their number alone. */
+/** Writes rows that depend on their number alone. */
 async function writeRows(
   file: FileHandle,
   pool: Uint16Array,
@@ -184,7 +189,7 @@ async function writeRows(
   }
 }
 
-/** The embedded model's tokenizer with as many more words as the vocabulary has room for. */
+/** Writes the embedded model's tokenizer, with more words until the vocabulary is full. */
 async function writeTexts(dir: string, shape: CheckpointShape): Promise<void> {
   const tokenizer = JSON.parse(await readFile(join(EMBEDDED, "tokenizer.json"), "utf8"));
   const known = Object.keys(tokenizer.model.vocab).length;

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console
 /**
- * The embedded model's quality at each precision: perplexity over its corpus, and greedy agreement
- * with f32.
+ * Measures the embedded model's quality at each precision: perplexity over its corpus, and greedy
+ * agreement with f32.
  *
  * @module
  */
@@ -13,31 +13,33 @@ import {
   PRECISIONS,
   type StoredModel,
   type Tokenizer,
-} from "../../models/mod.ts";
-import { StageChain } from "../oracle/stages.ts";
+} from "../../../models/mod.ts";
+import { StageChain } from "../../oracle/stages.ts";
 
-const MODELS = new URL("../../models/", import.meta.url);
+const MODELS = new URL("../../../models/", import.meta.url);
 const DOMAINS = ["computing", "home", "living", "nature"];
 const CAPACITY = 512;
 const MAX_NEW = 200;
 
-interface Topic {
+interface CorpusTopic {
   question: string;
   answer: string;
 }
 
-/** A text and how many of its tokens are the prompt. */
+/** Ids of a text, and how many of them are the prompt. */
 interface Tokens {
   all: number[];
   prompt: number;
 }
 
-/** What one precision did. */
+/** Quality of one precision. */
 interface Score {
   perplexity: number;
-  /** Share of tokens that are f32's, each after f32's own tokens. */
+  /** Share of tokens, 0 to 1, that equal f32's, each after f32's own tokens. */
   sameTokens: number;
-  /** Share of answers of which all tokens are; so it would write them alone too. */
+  /**
+   * Share of answers, 0 to 1, all of whose tokens do: without f32's tokens they would be the same.
+   */
   sameAnswers: number;
 }
 
@@ -73,7 +75,7 @@ export async function printQuality(storeDir: string, quick: boolean): Promise<vo
   }
 }
 
-async function readTopics(): Promise<Topic[]> {
+async function readTopics(): Promise<CorpusTopic[]> {
   const lines = async (name: string) =>
     (await readFile(new URL(`training/corpus/${name}.jsonl`, MODELS), "utf8")).trim().split("\n")
       .map((line) => JSON.parse(line));
@@ -90,7 +92,7 @@ async function readTopics(): Promise<Topic[]> {
 function encode(
   tokenizer: Tokenizer,
   template: ChatTemplate,
-  topic: Topic,
+  topic: CorpusTopic,
   { manifest }: StoredModel,
 ): Tokens {
   const ids = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
