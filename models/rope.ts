@@ -193,23 +193,32 @@ function badRope(kind: string, what: string): Error {
   return modelError("bad_rope", `rope_scaling of type ${kind} is malformed (${what})`);
 }
 
+/** Which table, and which rows of it. */
+export interface TableRows {
+  /** The function of the angle. */
+  wave: "cos" | "sin";
+  /** First position. @default 0 */
+  first?: number;
+  /** Number of positions. */
+  rows: number;
+}
+
 /**
- * Cos and sin tables of positions 0 .. context - 1: f32 (context, dims / 2) each, computed in f64.
+ * Rows of the table of cosines or sines of position times frequency, times the magnitude:
+ * f32 (rows, dims / 2), computed in f64.
  */
-export function ropeTables(
+export function ropeTable(
   geometry: RotaryGeometry,
-  context: number,
-): { cos: Float32Array; sin: Float32Array } {
+  { wave, first = 0, rows }: TableRows,
+): Float32Array<ArrayBuffer> {
   const { frequencies, magnitude } = rotation(geometry);
   const half = frequencies.length;
-  const cos = new Float32Array(context * half);
-  const sin = new Float32Array(context * half);
-  for (let position = 0; position < context; position++) {
+  const of = Math[wave];
+  const table = new Float32Array(rows * half);
+  for (let row = 0; row < rows; row++) {
     for (let i = 0; i < half; i++) {
-      const angle = position * frequencies[i];
-      cos[position * half + i] = magnitude * Math.cos(angle);
-      sin[position * half + i] = magnitude * Math.sin(angle);
+      table[row * half + i] = magnitude * of((first + row) * frequencies[i]);
     }
   }
-  return { cos, sin };
+  return table;
 }

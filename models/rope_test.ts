@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { hasCode } from "../actors/system/errors.ts";
-import { ropeTables, type RotaryGeometry, rotation } from "./rope.ts";
+import { ropeTable, type RotaryGeometry, rotation } from "./rope.ts";
 
 const geometry = (scaling: RotaryGeometry["scaling"], theta = 10000): RotaryGeometry => ({
   dims: 4,
@@ -92,12 +92,25 @@ Deno.test("rotation() refuses a scaling with fields missing or senseless", () =>
   assert.throws(() => rotation(geometry({ ...LONGROPE, short_factor: [1] })), bad);
 });
 
-Deno.test("ropeTables() holds cos and sin of position times frequency, times the magnitude", () => {
-  const { cos, sin } = ropeTables(geometry(null), 8);
+Deno.test("ropeTable() holds cos or sin of position times frequency, times the magnitude", () => {
+  const [cos, sin] = (["cos", "sin"] as const).map((wave) =>
+    ropeTable(geometry(null), { wave, rows: 8 })
+  );
   assert.equal(cos.length, 8 * 2);
   assert.deepEqual([cos[0], sin[0]], [1, 0]);
   assert.equal(cos[3 * 2 + 1], Math.fround(Math.cos(0.03)));
   assert.equal(sin[7 * 2], Math.fround(Math.sin(7)));
-  const scaled = ropeTables(geometry({ ...LONGROPE, attention_factor: 2 }), 8);
-  assert.equal(scaled.sin[7 * 2], Math.fround(2 * Math.sin(7)));
+  const scaled = ropeTable(geometry({ ...LONGROPE, attention_factor: 2 }), {
+    wave: "sin",
+    rows: 8,
+  });
+  assert.equal(scaled[7 * 2], Math.fround(2 * Math.sin(7)));
+});
+
+Deno.test("ropeTable() gives the same rows whether they are computed together or apart", () => {
+  const whole = ropeTable(geometry(null), { wave: "cos", rows: 8 });
+  assert.deepEqual(
+    ropeTable(geometry(null), { wave: "cos", first: 5, rows: 3 }),
+    whole.slice(5 * 2),
+  );
 });

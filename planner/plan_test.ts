@@ -446,3 +446,44 @@ Deno.test("plan() finds the same latency as trying every placement at every coor
     { numRuns: 40 },
   );
 });
+
+Deno.test("plan() plans models of up to 2^20 rows of context on two devices", () => {
+  for (const context of [40_960, 131_072, 1_048_576]) {
+    const halves = {
+      ...FREE,
+      pin: [{ host: "fast", first: 0, last: 3 }, { host: "slow", first: 4, last: 7 }],
+    };
+    const input = inputOf([fast, slow], { model: { ...modelOf(8), context }, constraints: halves });
+    const found = plan(input);
+    assert.deepEqual(found.stages.map((s) => s.host), ["fast", "slow"]);
+    const longest = found.piece_buckets.at(-1)!;
+    assert.equal(longest.prompt_tokens, context);
+    let before = 0;
+    for (const { prompt_tokens, rows, ttft_s } of found.piece_buckets) {
+      assert.equal(rows.reduce((a, b) => a + b, 0), prompt_tokens);
+      assert.ok(rows.every((n) => n >= 16 && n <= 512), `${prompt_tokens}: ${[...new Set(rows)]}`);
+      assert.ok(
+        ttft_s > before,
+        `${prompt_tokens} rows take ${ttft_s} s, a shorter prompt ${before} s`,
+      );
+      before = ttft_s;
+    }
+    // The plan travels to every node: tens of kilobytes at the most.
+    const bytes = JSON.stringify(found).length;
+    assert.ok(bytes < 100_000, `${bytes} bytes`);
+    assert.ok(found.gap >= 0 && found.gap < 0.05, String(found.gap));
+  }
+});
+
+Deno.test("plan() plans a prompt that fills a context of 131,072 rows", () => {
+  const workload = { promptTokens: 131_000, outputTokens: 32, branches: 1, concurrent: 1 };
+  const found = plan(
+    inputOf([fast, slow], { model: { ...modelOf(8), context: 131_072 }, workload }),
+  );
+  assert.equal(found.pieces.reduce((a, b) => a + b, 0), 131_000);
+  assert.deepEqual(
+    found.piece_buckets.find((b) => b.prompt_tokens === 131_000)?.rows,
+    found.pieces,
+  );
+  assert.ok(found.predicted.ttft_s > 131_000 * 0.25 * 0.002);
+});

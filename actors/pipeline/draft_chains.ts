@@ -1,5 +1,7 @@
 /**
- * The chains of rows that a drafter keeps: one arena of its engine each, least recently used out.
+ * The chains of rows that a drafter keeps. Each chain has an arena of its own in the drafter's
+ * engine.
+ * When there are too many, or memory is short, the chain that was least recently used is freed.
  *
  * @module
  */
@@ -8,63 +10,65 @@ import type { StageEngine } from "./engine.ts";
 import { OrreryError } from "../system/mod.ts";
 import type { Frame, TokenResult } from "./frame.ts";
 
-/** Smallest arena. Rows. */
+/** Rows of the smallest arena that is allocated. */
 const SMALLEST = 64;
 
-/** What a draft came to. Fields as in `draftedSchema`. */
+/** A finished draft; fields as in `draftedSchema`. */
 export interface Draft {
+  /** Drafted token ids. */
   tokens: number[];
+  /** The draft model's probability of each. (tokens) */
   chances: number[];
+  /** The best tokens at each depth as [token, probability], best first. (tokens, width) */
   alternatives: [number, number][][];
-  /** Milliseconds of the engine. */
+  /** Milliseconds that the engine computed. */
   computeMs: number;
 }
 
 /** Options of {@linkcode DraftChains}. */
 export interface DraftChainsOptions {
-  /** The whole draft model, as one stage. */
+  /** The engine with the whole draft model as one stage. */
   engine: StageEngine;
-  /** Tokens after which nothing is drafted. */
+  /** Token ids after which nothing is drafted. */
   endTokens: readonly number[];
-  /** Tokens of the target's vocabulary: a larger one is not drafted. */
+  /** Tokens in the target's vocabulary: a draft ends before a token id that is not below this. */
   vocab: number;
-  /** Chains at once. */
+  /** Most chains at once. */
   maxChains: number;
-  /** Rows of one frame while catching up. */
+  /** Most rows of one frame while the drafter catches up with a chain. */
   piece: number;
 }
 
-interface Chain {
-  /** Tokens whose rows stand in slots 0, 1, 2 ..., drafted ones too. */
+interface HeldChain {
+  /** Token ids of the rows in slots 0, 1, 2 ... of its arena, drafted ones included. */
   held: number[];
-  /** Rows of its arena; 0: it has none yet. */
+  /** Rows that its arena has slots for; 0: it has no arena yet. */
   capacity: number;
-  /** When it was last used, in the caller's milliseconds. */
+  /** When it was last used, in milliseconds of the caller's clock. */
   used: number;
 }
 
-/** See the module's text. One call of {@linkcode DraftChains.draft} at a time. */
+/** See the module's text. The caller makes one call of {@linkcode DraftChains.draft} at a time. */
 export class DraftChains {
   readonly #options: DraftChainsOptions;
-  readonly #chains = new Map<string, Chain>();
+  readonly #chains = new Map<string, HeldChain>();
 
-  /** No chain yet. */
   constructor(options: DraftChainsOptions) {
     this.#options = options;
   }
 
-  /** Chains that have rows. */
+  /** How many chains are kept. */
   get size(): number {
     return this.#chains.size;
   }
 
   /**
-   * Catches up with a chain and drafts on, one row at a time. Undefined once `stale` says so, which
-   * is asked between frames.
+   * Runs the chain's tokens that have no row yet, then drafts on, one row at a time. Asks `stale`
+   * between frames; once it says true, the result is undefined.
    *
-   * Throws group `drafter`: `no_chain` (it knows fewer tokens than `base`, as it was started anew
-   * or let the chain go; metadata `known`: send all of them), `bad_token` (one that the draft model
-   * does not have); and what the engine throws.
+   * Throws group `drafter`: `no_chain` (the drafter knows fewer tokens of the chain than `base`,
+   * because it was restarted or freed the chain; metadata `known`; the caller sends all tokens),
+   * `bad_token` (a token that the draft model does not have); and what the engine throws.
    */
   async draft(
     request: DraftRequest,
@@ -74,16 +78,17 @@ export class DraftChains {
     try {
       return await this.#run(request, chain, stale, signal);
     } finally {
-      // Closed meanwhile: what was laid out after that must not stay.
+      // The chain was closed meanwhile: an arena that was allocated after that must be freed.
       if (this.#chains.get(request.chain) !== chain) {
         await this.#options.engine.close(request.chain);
       }
     }
   }
 
+  /** {@linkcode DraftChains.draft} with the request's chain at hand. */
   async #run(
     request: DraftRequest,
-    chain: Chain,
+    chain: HeldChain,
     stale: () => boolean,
     signal?: AbortSignal,
   ): Promise<Draft | undefined> {
@@ -92,13 +97,13 @@ export class DraftChains {
     const total = base + tokens.length;
     const draft: Draft = { tokens: [], chances: [], alternatives: [], computeMs: 0 };
     if (total > engine.info.context) return draft;
-    // The last row runs again even if it is there: its logits are wanted.
+    // The last token's row runs again even if it is there, because its logits are wanted.
     let start = base;
     while (start < total - 1 && chain.held[start] === tokens[start - base]) start++;
     start = Math.min(start, total - 1);
-    // The token after the model's last position needs no row any more.
+    // A token after the model's last position can still be drafted: it needs no row.
     const length = Math.min(request.length, engine.info.context - total + 1);
-    const known = chain.held.slice(start, base); // only if the last known row runs again
+    const known = chain.held.slice(start, base); // not empty only if the last known row runs again
     chain.held.length = start;
     await this.#reserve(request.chain, chain, total + length - 1, signal);
     const pending = [...known, ...tokens.subarray(Math.max(0, start - base))];
@@ -127,13 +132,18 @@ export class DraftChains {
     await this.#options.engine.close(name);
   }
 
-  /** Closes the chains that were last used before this time. */
+  /**
+   * Closes the chains that were last used before this time, in milliseconds of the caller's clock.
+   */
   async expire(before: number): Promise<void> {
     for (const [name, { used }] of this.#chains) if (used < before) await this.close(name);
   }
 
-  /** The request's chain, as the one that was used last. */
-  #take({ chain: name, base, tokens }: DraftRequest, now: number): Chain {
+  /**
+   * The request's chain, a new one if needed, marked as the most recently used. Throws `no_chain`
+   * or `bad_token`.
+   */
+  #take({ chain: name, base, tokens }: DraftRequest, now: number): HeldChain {
     const { vocab } = this.#options.engine.info;
     const bad = tokens.find((token) => token < 0 || token >= vocab);
     if (bad !== undefined) {
@@ -161,8 +171,15 @@ export class DraftChains {
     return chain;
   }
 
-  /** Sees that a chain's arena holds so many rows, at the expense of others if need be. */
-  async #reserve(name: string, chain: Chain, rows: number, signal?: AbortSignal): Promise<void> {
+  /**
+   * Grows the chain's arena to at least so many rows, and frees other chains where memory is short.
+   */
+  async #reserve(
+    name: string,
+    chain: HeldChain,
+    rows: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     while (this.#chains.size > this.#options.maxChains) await this.#evict(name);
     if (chain.capacity >= rows) return;
     let capacity = SMALLEST;
@@ -183,9 +200,7 @@ export class DraftChains {
     }
   }
 
-  /**
-   * Lets the chain that was not used for longest go, but not this one. False: there is no other.
-   */
+  /** Frees the least recently used chain, except the one called `not`. False: there is no other. */
   async #evict(not: string): Promise<boolean> {
     for (const name of this.#chains.keys()) {
       if (name === not) continue;
@@ -195,7 +210,7 @@ export class DraftChains {
     return false;
   }
 
-  /** Notes a chosen token; false: nothing more is to be drafted. */
+  /** Adds a chosen token to the draft. False: nothing more is to be drafted. */
   #add(draft: Draft, result: TokenResult): boolean {
     const { vocab, endTokens } = this.#options;
     if (result.failed) {
@@ -212,7 +227,10 @@ export class DraftChains {
   }
 }
 
-/** Rows that follow each other from slot `base` on. */
+/**
+ * A frame of these tokens as a chain from slot `base` on. `want`: whether the token after the last
+ * row is wanted.
+ */
 function frameOf(request: DraftRequest, base: number, tokens: number[], want: boolean): Frame {
   const { chain, sampling, width, prompt_rows } = request;
   const slots = Int32Array.from(tokens, (_, i) => base + i);

@@ -1,5 +1,5 @@
 /**
- * What a Generation and a drafter say to each other.
+ * The messages between a Generation and a drafter.
  *
  * @module
  */
@@ -8,43 +8,47 @@ import { samplingSchema } from "./frame.ts";
 
 const i32 = z.instanceof(Int32Array);
 
-/** Generation -> drafter: what comes after these tokens? */
+/** Message `draft`, Generation -> drafter: asks for tokens that may follow a chain. */
 export const draftSchema = z.object({
-  /** Names the chain of rows that the drafter keeps; one a lane. */
+  /** Name of the chain of rows that the drafter keeps; each lane has its own. */
   chain: z.string(),
-  /** Comes back with the answer. */
+  /** Number of the request; the answer repeats it. */
   id: z.number().int().nonnegative(),
   /**
-   * Tokens that the drafter knows already and that still hold; the rest of its chain is forgotten.
+   * How many tokens of the drafter's chain still hold, from its first on; the drafter forgets the
+   * others.
    */
   base: z.number().int().nonnegative(),
-  /** Tokens after those. At least one in all. */
+  /** Token ids that follow those. `base` and these together are at least one. i32 (tokens) */
   tokens: i32,
-  /** Tokens to draft. */
+  /** How many tokens to draft. */
   length: z.number().int().positive().max(64),
-  /** Alternatives wanted at each depth, the chosen token included. */
+  /** How many of the best tokens are wanted at each depth, the chosen token included. */
   width: z.number().int().positive().max(8).default(1),
-  /** As the target samples: with the same seed and positions a draft is accepted more often. */
+  /** The target's sampling: with the same seed and positions a draft is accepted more often. */
   sampling: samplingSchema,
-  /** End of the prompt, for penalties. */
+  /** Position of the first generated token; penalties need it. */
   prompt_rows: z.number().int().nonnegative(),
-  /** Gets `drafted`, or `undrafted` with an error. */
+  /** Address that gets the answer: `drafted`, or `undrafted` with an error. */
   reply_to: z.string(),
 });
 
-/** Drafter -> Generation, message `drafted`. */
+/** Message `drafted`, drafter -> Generation: the draft. A stale request gets an empty one. */
 export const draftedSchema = z.object({
+  /** As in the request. */
   chain: z.string(),
+  /** As in the request. */
   id: z.number().int().nonnegative(),
   /**
-   * The drafted chain. (length, or fewer at the end of the draft model's context or after an end
-   * token)
+   * The drafted token ids: as many as asked for, or fewer at the end of the draft model's context
+   * or after an end token. i32 (drafted)
    */
   tokens: i32,
-  /** Draft model's probability of each. (length) */
+  /** The draft model's probability of each. f32 (drafted) */
   chances: z.instanceof(Float32Array),
-  /** Best tokens at each depth as [token, probability], best first. (length, width) */
+  /** The best tokens at each depth as [token, probability], best first. (drafted, width) */
   alternatives: z.array(z.array(z.tuple([z.number().int(), z.number()]))),
+  /** Milliseconds that the engine computed for this draft. */
   compute_ms: z.number().nonnegative(),
 });
 

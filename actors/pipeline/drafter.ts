@@ -1,25 +1,26 @@
 /**
- * A drafter: a small model that guesses what the large one will say.
+ * A drafter: an actor with a small model that guesses which tokens the large one will choose.
  *
  *     Generation --draft--> drafter --drafted--> Generation
  *
- * **Why drafts change nothing.** The target samples with a random number that is a function of
- * (seed, position) alone, so the token after a row is fixed before anybody has guessed it:
- * `t = F(p, u)`, with p the target's distribution there and u the uniform number of that position.
- * Verification is: run the drafted rows, sample the target's token after every row, accept a draft
- * d while t = d, and at the first t != d take t. This *is* the standard rejection rule (Leviathan
- * et al., 2023; Chen et al., 2023) for a guess that puts all its mass on one token, q(d) = 1: that
- * rule accepts with probability min(1, p(d)/q(d)) = p(d) and else draws from the residual max(0, p
- * - q), which is p without d, made to sum to 1. Here P(t = d) = p(d), and t given t != d has
- * exactly that residual. What is drafted must not look at u, or at least not in another way than
- * through p's own rule: t is F(p, u) whatever d is, so even a drafter that knows u only guesses
- * better. Accepted or not, the token at each position is F(p, u): distributed as p, and with one
- * seed the very token that plain decoding gives.
+ * **Why drafts do not change the answer.** The target samples with a random number that is a
+ * function of (seed, position) alone, so the token after a row is fixed before anybody has guessed
+ * it: `t = F(p, u)`, with p the target's distribution at that position and u the position's uniform
+ * number. Verification runs the drafted rows, samples the target's token after every row, accepts a
+ * drafted token d while t = d, and takes t at the first t != d. This *is* the standard rejection
+ * rule (Leviathan et al., 2023; Chen et al., 2023) for a guess that puts all its mass on one token,
+ * q(d) = 1: that rule accepts with probability min(1, p(d)/q(d)) = p(d), and otherwise draws from
+ * the residual max(0, p - q), which is p without d, scaled to sum to 1. Here P(t = d) = p(d), and t
+ * given t != d has exactly that residual. The draft may even depend on u: t is F(p, u) whatever d
+ * is, so a drafter that knows u only guesses better. Whether a draft is accepted or not, the token
+ * at each position is F(p, u): distributed as p, and with one seed the very token that plain
+ * decoding gives.
  *
  * **Coupling.** The drafter samples with the same seed, positions and settings: d = F(q, u) with
- * its own q and the same u. Both walk their distributions in the order of tokens up to the same
- * number, so where q is near p they stop at the same token more often than two independent draws
- * would: 1 against sum(p^2) where q = p. Greedy is the limit: both take their best.
+ * its own distribution q and the same u. Both sum their probabilities in the order of token ids up
+ * to the same number, so where q is near p they stop at the same token more often than two
+ * independent draws would: with probability 1 instead of sum(p^2) where q = p. Greedy decoding is
+ * the limit: both take their best token.
  *
  * @module
  */
@@ -36,53 +37,59 @@ import { type Drafted, type DraftRequest, draftSchema } from "./draft_messages.t
 import { type Draft, DraftChains } from "./draft_chains.ts";
 import type { StageEngine } from "./engine.ts";
 
-/** What a drafter loads. */
+/** What a drafter's resource `engine` loads. */
 export interface LoadedDraft {
-  /** The whole draft model, as one stage. */
+  /** The engine with the whole draft model as one stage. */
   engine: StageEngine;
-  /** Tokens after which nothing is drafted. */
+  /** Token ids after which nothing is drafted. */
   endTokens: readonly number[];
-  /** Tokens of the target's vocabulary. */
+  /** Tokens in the target's vocabulary. */
   targetVocab: number;
 }
 
-/** Resource `engine` of a drafter. */
+/** Resource `engine` of a drafter: loads the draft model. */
 export type LoadDraft = () => Promise<LoadedDraft>;
 
-/** Milliseconds that an answer may wait for a place at its Generation. */
+/** Milliseconds that an answer may wait until its Generation takes it. */
 const ANSWER_MS = 10_000;
 
 /** Address of a deployment's drafter. */
 export const drafterAddress = (deployment: string): Address => address(deployment, "drafter", "0");
 
 /**
- * See the module's text. Answers `draft` with the message `drafted` ({@linkcode Drafted}), or with
- * `undrafted` (`{chain, id, error}`; code `no_chain`: it let the chain go, send all of its tokens
- * with base 0). A newer `draft` for a chain makes older ones stale: they come back without tokens.
- * A chain that was closed gets no answer any more.
+ * The drafter actor; see the module's text. It answers a `draft` with the message `drafted`
+ * ({@linkcode Drafted}), or with `undrafted` (`{chain, id, error}`; code `no_chain`: it does not
+ * have the chain any more, the Generation sends all tokens with base 0). A newer `draft` for a
+ * chain makes older ones stale: they are answered without tokens. A `draft` whose chain was closed
+ * gets no answer.
  */
 export const drafterActor = defineActor({
   kind: "drafter",
   config: z.object({
-    /** Chains that are kept; the engine's memory may end them earlier. */
+    /** Most chains that are kept; fewer where the engine's memory is short. */
     maxChains: z.number().int().positive().default(64),
-    /** Rows of one frame while catching up: between frames it looks whether it is still wanted. */
+    /**
+     * Most rows of one frame while it catches up with a chain. Between frames it checks whether the
+     * draft is still wanted.
+     */
     piece: z.number().int().positive().default(128),
     /** Milliseconds without a draft after which a chain is freed. */
     leaseMs: z.number().positive().default(300_000),
   }),
   messages: {
+    /** Asks for a draft. */
     draft: draftSchema,
-    /** The lane is over: frees its rows. */
+    /** The chain's lane is over: frees its rows. */
     close: z.object({ chain: z.string() }),
-    /** Loads the engine (activation does) and answers with its facts. */
+    /** Activates the drafter, which loads the engine, and answers with the engine's facts. */
     warm: z.object({}),
-    /** Ends the drafter as soon as it has no chain: another deployment has taken over. */
+    /** Another deployment has taken over: ends the drafter as soon as it has no chain. */
     retire: z.object({}),
+    /** Answers with the engine's counters. */
     stats: z.object({}),
   },
   urgent: ["close"],
-  // A newer draft, or a close, must be seen while an older one is worked on.
+  // A newer `draft`, or a `close`, must be handled while an older `draft` is worked on.
   concurrent: ["draft"],
   activatedBy: ["draft", "warm"],
   policy: { mailbox: 64, idleMs: 1_800_000 },
@@ -98,7 +105,7 @@ export const drafterActor = defineActor({
     ctx.onStop(() => engine.dispose());
     const { maxChains, piece } = config;
     const chains = new DraftChains({ engine, endTokens, vocab: targetVocab, maxChains, piece });
-    /** The newest request of each chain that is not answered. */
+    /** The newest unanswered request of each chain. */
     const newest = new Map<string, DraftRequest>();
     let turn: Promise<unknown> = Promise.resolve();
     let retired = false;
@@ -138,7 +145,8 @@ export const drafterActor = defineActor({
       async draft(request) {
         newest.set(request.chain, request);
         const mine = turn.then(() => answer(request));
-        turn = mine.catch(() => {}); // its handler, here, throws it
+        // the error is thrown by this request's own handler, not by the next one's
+        turn = mine.catch(() => {});
         await mine;
       },
       async close({ chain }) {
@@ -169,8 +177,8 @@ function drafted({ chain, id }: DraftRequest, draft?: Draft): { type: "drafted" 
 }
 
 /**
- * Tells who asked; a dead engine is a crash besides: the supervisor starts the drafter anew, with a
- * new engine.
+ * Tells the Generation that asked. A dead engine is also thrown as a crash: the supervisor restarts
+ * the drafter with a new engine.
  */
 async function fail(ctx: ActorContext, request: DraftRequest, caught: unknown): Promise<void> {
   const error = toOrreryError(caught, ctx.self);
@@ -180,19 +188,20 @@ async function fail(ctx: ActorContext, request: DraftRequest, caught: unknown): 
   }
 }
 
+/** Answers a request with `undrafted`. */
 async function refuse(
   ctx: ActorContext,
   { chain, id, reply_to }: DraftRequest,
   error: OrreryError,
 ) {
-  await ctx.tell(reply_to, { type: "undrafted", chain, id, error: error.toWire() }, {
-    deadlineMs: ANSWER_MS,
-  })
-    .catch(() => {}); // whoever asked is gone
+  const undrafted = { type: "undrafted", chain, id, error: error.toWire() };
+  // the Generation that asked is gone
+  await ctx.tell(reply_to, undrafted, { deadlineMs: ANSWER_MS }).catch(() => {});
 }
 
 /**
- * A drafter without an engine: whoever asks learns why, and it ends; what comes next tries anew.
+ * A drafter whose engine could not be loaded. It tells the Generation that asks why, and ends; the
+ * next `draft` activates it anew.
  */
 function unloaded(ctx: ActorContext, caught: unknown) {
   const error = toOrreryError(caught, ctx.self);

@@ -1,6 +1,4 @@
-/**
- * The drafter under the deterministic simulator, before a toy model.
- */
+/** The drafter in the deterministic simulation, with a toy model. */
 import assert from "node:assert/strict";
 import {
   address,
@@ -22,7 +20,7 @@ import { TOY_VOCAB, toyAnswer, ToyEngine } from "../../tests/support/toy_engine.
 const LAYERS = 3;
 const PROMPT = Array.from({ length: 20 }, (_, i) => (i * 37 + 11) % 251);
 
-/** Says log-probabilities too, and notes the frames. */
+/** A toy engine that also reports log-probabilities, and keeps the frames that it ran. */
 class DraftEngine extends ToyEngine {
   seen: Frame[] = [];
   override async run(frame: Frame) {
@@ -134,7 +132,7 @@ function world(options: Options = {}) {
 const said = (prompt: number[], count: number, sampling?: Sampling) =>
   toyAnswer(Int32Array.from(prompt), count, LAYERS, sampling);
 
-Deno.test("a drafter says what its model would, with chances and alternatives", async () => {
+Deno.test("drafterActor.draft answers the tokens that its model chooses, with chances and alternatives", async () => {
   const { draft, inbox } = world();
   using _ = inbox;
   const answer = await draft("c", 0, PROMPT, { length: 5, width: 3 });
@@ -151,7 +149,7 @@ Deno.test("a drafter says what its model would, with chances and alternatives", 
   assert.equal(answer.compute_ms, 24, "20 rows of the prompt and 4 drafted ones at 1 ms each");
 });
 
-Deno.test("a drafter samples with the request's settings, seed and end of the prompt", async () => {
+Deno.test("drafterActor.draft samples with the request's settings, seed and end of the prompt", async () => {
   const { draft, inbox, engines } = world();
   using _ = inbox;
   const sampling = samplingSchema.parse({
@@ -176,7 +174,7 @@ Deno.test("a drafter samples with the request's settings, seed and end of the pr
   }
 });
 
-Deno.test("a drafter runs accepted drafts never again, and overwrites rejected ones", async () => {
+Deno.test("drafterActor.draft keeps the rows of accepted drafts and overwrites those of rejected ones", async () => {
   const { draft, inbox, engines } = world();
   using _ = inbox;
   const first = [...(await draft("c", 0, PROMPT)).tokens];
@@ -199,7 +197,7 @@ Deno.test("a drafter runs accepted drafts never again, and overwrites rejected o
   );
 });
 
-Deno.test("a drafter keeps its chains apart, whatever their order", async () => {
+Deno.test("drafterActor.draft keeps chains apart, in whatever order they ask", async () => {
   const { draft, inbox } = world();
   using _ = inbox;
   const texts = [[...PROMPT], PROMPT.slice(3), [1]];
@@ -214,7 +212,7 @@ Deno.test("a drafter keeps its chains apart, whatever their order", async () => 
   }
 });
 
-Deno.test("a newer draft makes an older one of its chain stale, which comes back empty and soon", async () => {
+Deno.test("drafterActor.draft answers a stale request soon and without tokens, when a newer one of its chain is there", async () => {
   const { send, next, inbox, engines, sim } = world();
   using _ = inbox;
   const old = await send("c", 0, PROMPT, { length: 64 });
@@ -231,7 +229,7 @@ Deno.test("a newer draft makes an older one of its chain stale, which comes back
   assert.ok(engines[0].rows < 20 + 20 + 20 + 24, `${engines[0].rows} rows were run`);
 });
 
-Deno.test("a drafter that catches up with a long text looks between its pieces whether it is still wanted", async () => {
+Deno.test("drafterActor.draft ends a stale request between two pieces, when it catches up with a long text", async () => {
   const { send, next, inbox, engines } = world({ piece: 4 });
   using _ = inbox;
   await send("c", 0, PROMPT, { length: 2 });
@@ -241,7 +239,7 @@ Deno.test("a drafter that catches up with a long text looks between its pieces w
   assert.ok(engines[0].rows < 20, `${engines[0].rows} rows were run`);
 });
 
-Deno.test("closing a chain ends its draft without an answer and frees its arena", async () => {
+Deno.test("drafterActor.close ends the chain's draft without an answer and frees its arena", async () => {
   const { send, draft, inbox, engines, sim, system, to } = world();
   using _ = inbox;
   await send("c", 0, PROMPT, { length: 64 });
@@ -259,7 +257,7 @@ Deno.test("closing a chain ends its draft without an answer and frees its arena"
   );
 });
 
-Deno.test("a drafter says so when it does not know what a draft builds on", async () => {
+Deno.test("drafterActor.draft answers `undrafted`, when it does not know the tokens that a draft builds on", async () => {
   const { draft, refused, inbox } = world();
   using _ = inbox;
   const unknown = await refused("c", 5, [1]);
@@ -279,7 +277,7 @@ Deno.test("a drafter says so when it does not know what a draft builds on", asyn
   );
 });
 
-Deno.test("a drafter lets the chain go that was not used for longest when memory is short", async () => {
+Deno.test("drafterActor.draft frees the least recently used chain, when memory is short", async () => {
   const { draft, refused, inbox, engines } = world({ budgetRows: 128 });
   using _ = inbox;
   await draft("a", 0, PROMPT);
@@ -300,14 +298,14 @@ Deno.test("a drafter lets the chain go that was not used for longest when memory
   );
 });
 
-Deno.test("a drafter keeps so many chains and no more", async () => {
+Deno.test("drafterActor.draft frees the least recently used chain, when there are more than `maxChains`", async () => {
   const { draft, inbox, engines } = world({ maxChains: 2 });
   using _ = inbox;
   for (const chain of ["a", "b", "c"]) await draft(chain, 0, PROMPT);
   assert.deepEqual([...engines[0].arenas.keys()], ["b", "c"]);
 });
 
-Deno.test("a draft ends at the end of the draft model's context", async () => {
+Deno.test("drafterActor.draft ends at the end of the draft model's context", async () => {
   const { draft, inbox } = world({ context: 22 });
   using _ = inbox;
   assert.equal((await draft("c", 0, PROMPT)).tokens.length, 3, "rows at positions 19, 20 and 21");
@@ -315,7 +313,7 @@ Deno.test("a draft ends at the end of the draft model's context", async () => {
   assert.equal((await draft("c", 20, [1, 2, 3])).tokens.length, 0);
 });
 
-Deno.test("a draft ends with an end token, and before one that the target does not have", async () => {
+Deno.test("drafterActor.draft ends with an end token, and before a token that the target does not have", async () => {
   const expected = await said(PROMPT, 8);
   const end = expected[2];
   {
@@ -334,7 +332,7 @@ Deno.test("a draft ends with an end token, and before one that the target does n
   assert.ok(answer.alternatives.flat().every(([token]) => token < largest));
 });
 
-Deno.test("a drafter whose engine dies says so and starts anew", async () => {
+Deno.test("drafterActor answers `undrafted` and restarts, when its engine dies", async () => {
   const { draft, refused, inbox, engines, sim } = world();
   using _ = inbox;
   await draft("c", 0, PROMPT);
@@ -351,7 +349,7 @@ Deno.test("a drafter whose engine dies says so and starts anew", async () => {
   assert.deepEqual([...(await draft("c", 0, PROMPT)).tokens], await said(PROMPT, 4));
 });
 
-Deno.test("a drafter that does not load tells who asks", async () => {
+Deno.test("drafterActor.draft answers `undrafted`, when its engine does not load", async () => {
   const load = () =>
     Promise.reject(new OrreryError({ group: "cluster", code: "no_draft", message: "none" }));
   const { refused, inbox, sim, system, to } = world({ load });
@@ -362,7 +360,7 @@ Deno.test("a drafter that does not load tells who asks", async () => {
   await warmed;
 });
 
-Deno.test("a retired drafter ends when its last chain is closed", async () => {
+Deno.test("drafterActor.retire ends the drafter, when its last chain is closed", async () => {
   const { draft, inbox, engines, sim, system, to } = world();
   using _ = inbox;
   await draft("c", 0, PROMPT);
@@ -375,7 +373,7 @@ Deno.test("a retired drafter ends when its last chain is closed", async () => {
   assert.ok(engines[0].disposed);
 });
 
-Deno.test("a chain that nobody asks for is freed after its lease", async () => {
+Deno.test("drafterActor frees a chain, when nobody asked for it during its lease", async () => {
   const { draft, inbox, engines, sim } = world({ leaseMs: 1_000 });
   using _ = inbox;
   await draft("c", 0, PROMPT);

@@ -1,100 +1,104 @@
 /**
- * What a stage actor needs from an engine. The real one (onnxruntime in a worker) lives in
- * `runtime/engine/`; the simulator and tests give others.
+ * What a stage actor needs from an engine. The real engine (ONNX Runtime in a worker) lives in
+ * `runtime/engine/`; simulations and tests pass others.
  *
  * @module
  */
 import type { Frame, TokenResult } from "./frame.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Fixed facts of a loaded stage. */
+/** Facts of a loaded stage that do not change. */
 export interface StageInfo {
-  /** First layer, 0-based. */
+  /** First layer of the stage, 0-based. */
   firstLayer: number;
-  /** Last layer, inclusive. */
+  /** Last layer of the stage, 0-based, inclusive. */
   lastLayer: number;
   /**
-   * Layers of the whole model: the stage with layer 0 embeds, the stage with the last layer has
-   * norm, LM head, sampler.
+   * Layers of the whole model. The stage with layer 0 also embeds; the stage with the last layer
+   * also has the final norm, the LM head and the sampler.
    */
   layers: number;
   /** Elements of one row of hidden states. */
   hidden: number;
   /** Tokens in the vocabulary. */
   vocab: number;
-  /** Longest context in rows that the model allows. */
+  /** Longest sequence, in rows, that the model allows. */
   context: number;
-  /** KV bytes of one row in this stage. */
+  /** Bytes that one row takes in this stage's KV cache. */
   kvBytesPerRow: number;
 }
 
 /**
- * Result of running a frame: hidden states to send on, or (last stage) a token for each wanted row.
+ * Result of running a frame: hidden states f32 (rows, hidden) to send on, or of the last stage a
+ * token for each wanted row. `computeMs`: milliseconds that the engine computed.
  */
 export type StageOutput =
   | { kind: "hidden"; hidden: Tensor; computeMs: number }
   | { kind: "tokens"; tokens: TokenResult[]; computeMs: number };
 
-/** How large an arena is from now on, and where its rows stand; see `layout` of a frame. */
+/**
+ * How large an arena is from now on, and where its rows stand; see `layout` of {@linkcode Frame}.
+ */
 export interface ArenaLayout {
-  /** Rows. */
+  /** Rows that the arena has slots for. */
   capacity: number;
-  /** Slots; negative ones count from the end. */
+  /** Slots whose rows move to slots 0, 1, 2 ...; negative ones count from the arena's old end. */
   keep: Int32Array;
-  /** In the same way. @default none */
+  /** Slots whose rows move to the shelf, named in the same way. @default none */
   shelf?: Int32Array;
 }
 
 /** Counters of an engine. */
 export interface EngineStats {
-  /** Open arenas. */
+  /** Arenas that are open now. */
   arenas: number;
-  /** Bytes allocated for arenas. */
+  /** Bytes allocated for them. */
   arenaBytes: number;
-  /** Frames run to their end since the stage was loaded. */
+  /** Frames that have been run since the stage was loaded. */
   frames: number;
   /** Rows in those frames. */
   rows: number;
-  /** Milliseconds spent computing. */
+  /** Milliseconds spent computing since the stage was loaded. */
   busyMs: number;
 }
 
 /**
- * Runs frames of one stage. Calls are executed one at a time in the order made.
+ * Runs the frames of one stage. Calls are executed one at a time, in the order in which they were
+ * made.
  *
  * Errors (group `engine`): `no_arena` (frame for an arena that is not open), `arena_full`
- * (metadata: `capacity`, `needed`), `arena_memory` (budget exceeded; metadata: `bytes`, `budget`,
- * `used`), `bad_frame`, `engine_failed`. A signal that fires takes a call out of the queue and
- * rejects it with the signal's reason; a call that is being executed is executed to its end all the
- * same.
+ * (metadata: `capacity`, `needed`, in rows), `arena_memory` (budget exceeded; metadata: `bytes`,
+ * `budget`, `used`, in bytes), `bad_frame`, `engine_failed`. A signal that fires takes a waiting
+ * call out of the queue and rejects it with the signal's reason; a call that has begun is executed
+ * to its end before it is rejected.
  */
 export interface StageEngine {
-  /** Facts that hold as long as the stage is loaded. */
+  /** Facts of the stage, fixed while it is loaded. */
   readonly info: StageInfo;
   /**
-   * Allocates, re-allocates or compacts an arena: `keep` (parents first) moves to slots 0, 1, 2
-   * ..., `shelf` to the last slots, where no frame reaches; the rest is forgotten. With both empty
-   * on an unknown arena it opens; `no_arena` if they name rows of an arena that is not there. On
-   * `arena_memory` the arena is as it was.
+   * Allocates, re-allocates or compacts an arena. The rows of `keep` (parents first) move to slots
+   * 0, 1, 2 ..., those of `shelf` to the last slots, which no frame reaches; all others are
+   * forgotten. An unknown arena is opened if both lists are empty; otherwise the call throws
+   * `no_arena`. After `arena_memory` the arena is as it was.
    */
   layout(arena: string, layout: ArenaLayout, signal?: AbortSignal): Promise<void>;
   /**
-   * Runs a frame's rows, writing their KV at slots base .. base+rows-1, after noting its samplers
-   * (its `layout` is not looked at). A row that nothing can be chosen for is a `failed` token, not
-   * an error: `bad_logits` (NaN, or every token banned), `bad_hidden` (it, or a row that it hangs
-   * on, came with or became NaN or an infinity), `no_sampler`.
+   * Notes the frame's samplers and runs its rows, writing their KV at slots base .. base+rows-1.
+   * The frame's `layout` is ignored. A row for which no token can be chosen gives a `failed` token,
+   * not an error: `bad_logits` (NaN, or every token banned), `bad_hidden` (this row or one of its
+   * ancestors has a NaN or an infinity), `no_sampler`.
    *
-   * `frame.hidden` is f32; its buffer is taken (it may be transferred to another thread, and is
-   * empty then): who wants to keep it keeps a copy.
+   * `frame.hidden` is f32 (rows, hidden). The engine takes its buffer over, which may be
+   * transferred to another thread and then be empty: a caller who still needs it passes a copy.
    */
   run(frame: Frame, signal?: AbortSignal): Promise<StageOutput>;
   /**
-   * Frees the arena; unknown ones are ignored. Frames of it still queued are dropped with
+   * Frees the arena; an unknown one is ignored. Calls of `run` for it that still wait fail with
    * `no_arena`.
    */
   close(arena: string): Promise<void>;
-  /** Counters now; waits its turn behind the frames that are queued. */
+  /** The counters, read after the calls that were made before. */
   stats(signal?: AbortSignal): Promise<EngineStats>;
-  /** Frees everything; later calls throw `engine_failed`. */
+  /** Frees all memory of the engine. Later calls throw `engine_failed`. */
   dispose(): Promise<void>;
 }

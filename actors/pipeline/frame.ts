@@ -1,15 +1,17 @@
 /**
- * Frame: what moves through the pipeline. *Run these rows.*
+ * Frame: the message that moves through the pipeline. It tells each stage to run some rows.
  *
- * Rows form a forest. Every live row stands in an arena **slot** (0 .. capacity-1), the same slot
- * in every stage; the arbiter that owns the arena alone assigns slots. A frame appends rows at
- * slots `base .. base+rows-1`; each row names its parent's slot (-1: a root). A row attends to
- * itself and to its ancestors, nothing else. So a prompt piece is a chain, a draft is a chain or
- * tree on the last accepted row, an outline branch is a chain on the shared prefix, and the rows of
- * several requests stand side by side in one arena and one frame. Rows that are no longer wanted
- * are holes, until a `layout` moves the live ones together. Every slot below a frame's rows takes
- * part in its attention, if only masked; rows that nobody needs now stand on the **shelf**, above
- * all frames.
+ * Rows form a forest. Every live row stands in an arena **slot** (0 .. capacity-1), which is the
+ * same slot in every stage. Only the arbiter that owns the arena assigns slots. A frame appends
+ * rows at slots `base .. base+rows-1`; each row names its parent's slot (-1: the row is a root). A
+ * row attends to itself and to its ancestors, and to nothing else. So a prompt piece is a chain, a
+ * draft is a chain or a tree on the last accepted row, an outline branch is a chain on the shared
+ * prefix, and the rows of several requests stand side by side in one arena and one frame.
+ *
+ * A row that is no longer wanted leaves a hole, until a `layout` moves the live rows together.
+ * Attention reads every slot below a frame's rows, masked or not, and so takes time for it. Rows
+ * that nobody needs now are therefore moved to the **shelf**: the last slots of the arena, above
+ * the rows of every frame.
  *
  * @module
  */
@@ -18,40 +20,45 @@ import { lengthProblems, rowProblems, wantProblems } from "./frame_problems.ts";
 import { type Tensor, tensorSchema, wireSchema } from "./tensor.ts";
 
 /**
- * How the last stage picks a token. Penalties as in Hugging Face (repetition) and OpenAI (presence,
- * frequency).
+ * How the last stage picks a token. Penalties are defined as in Hugging Face (repetition) and
+ * OpenAI (presence, frequency).
  */
 export const samplingSchema = z.object({
-  /** 0 is greedy. */
+  /** Divides the logits before a token is drawn; 0 always takes the best token (greedy). */
   temperature: z.number().min(0).max(100).default(0),
-  /** Keep the k best; 0 keeps all. */
+  /** Draw among the k best tokens; 0: among all. */
   top_k: z.number().int().min(0).default(0),
-  /** Nucleus: smallest set with this probability mass. */
+  /**
+   * Draw among the smallest set of best tokens whose probabilities sum to this (nucleus sampling);
+   * 1: among all.
+   */
   top_p: z.number().gt(0).max(1).default(1),
-  /** Drop tokens below `min_p` times the best one's probability. */
+  /** Never draw a token whose probability is below `min_p` times the best one's; 0: no limit. */
   min_p: z.number().min(0).max(1).default(0),
+  /**
+   * Divides the positive logits of tokens that occurred and multiplies the negative ones; 1: off.
+   */
   repetition_penalty: z.number().gt(0).max(10).default(1),
+  /** Subtracted from the logit of each token that was generated at least once; 0: off. */
   presence_penalty: z.number().min(-2).max(2).default(0),
+  /** Subtracted from a token's logit for each time that it was generated; 0: off. */
   frequency_penalty: z.number().min(-2).max(2).default(0),
   /**
-   * Random numbers are a function of (seed, position of the sampled token): any frame split gives
-   * the same draw.
+   * Seed of the random numbers. Each is a function of (seed, position of the sampled token), so the
+   * same tokens are drawn however rows are spread over frames.
    */
   seed: z.number().int().min(0).max(0xffffffff).default(0),
-  /** Alternatives reported with each token (0: none). */
+  /** How many of the best tokens are reported with each chosen token; 0: none. */
   top_logprobs: z.number().int().min(0).max(20).default(0),
-  /** Report the chosen token's log-probability. */
+  /** Whether the chosen token's log-probability is reported. */
   logprobs: z.boolean().default(false),
   /**
-   * Added to a token's logit before anything else (OpenAI `logit_bias`), as [token id, bias] pairs.
+   * [token id, bias] pairs; the bias is added to the token's logit before anything else (OpenAI
+   * `logit_bias`).
    */
-  logit_bias: z.array(z.tuple([z.number().int().min(0), z.number().min(-100).max(100)])).max(1024)
-    .default(
-      [],
-    ),
-  /**
-   * Tokens that must not be chosen before this many have been generated (EOS under `min_tokens`).
-   */
+  logit_bias: z.array(z.tuple([z.number().int().min(0), z.number().min(-100).max(100)]))
+    .max(1024).default([]),
+  /** Token ids that are never chosen, e.g. the end tokens where an answer must go on. */
   banned: z.array(z.number().int().min(0)).max(64).default([]),
 });
 
@@ -79,64 +86,69 @@ const i32 = z.instanceof(Int32Array);
 
 /** Schema of a {@linkcode Frame}; beyond types it checks that the row arrays agree in length. */
 export const frameSchema = z.object({
-  /** Names the arena. */
+  /** Name of the arena, the same in every stage; an arbiter never uses a name twice. */
   arena: z.string().min(1).max(128),
-  /** 0, 1, 2 ... per arena. */
+  /** Number of the frame in its arena: 0, 1, 2 ... */
   seq: z.number().int().nonnegative(),
   /**
-   * Done before the rows run: allocates the arena (first frame: `keep` is empty), grows, shrinks or
-   * compacts it.
+   * Change of the arena, made before the rows run: allocates it (first frame, with an empty
+   * `keep`), grows, shrinks or compacts it. Undefined: the arena stays as it is.
    */
   layout: z.object({
-    /** Rows that the arena holds from now on. */
+    /** How many rows the arena has slots for from now on. */
     capacity: z.number().int().positive(),
     /**
-     * Slots whose rows move to slots 0, 1, 2 ...; a row's parent comes before it. What neither list
-     * names is forgotten. Negative ones count from the arena's end as it is before: -1 is its last
-     * slot.
+     * Slots whose rows move to slots 0, 1, 2 ...; a row's parent comes before it. Rows that neither
+     * `keep` nor `shelf` names are forgotten. A negative slot counts from the end of the arena as
+     * it was before this layout: -1 was its last slot.
      */
     keep: i32,
     /**
-     * Slots, named in the same way, whose rows move to the shelf: the arena's last slots, the last
-     * of the list to the very last. No frame's rows see them, so they cost no time; a later layout
-     * brings them back. A row's parent is on the shelf too, or kept.
+     * Slots, named in the same way, whose rows move to the shelf: the last slots of the arena, in
+     * the order of this list. Frames do not reach them, so they cost no time; a later layout brings
+     * them back. A row's parent is on the shelf too, or kept. Undefined: the shelf is emptied.
      */
     shelf: i32.optional(),
     /** Address that gets the arena's `tokens` and `failed` messages. */
     reply_to: z.string(),
-    /** How hidden states travel from stage to stage. */
+    /** Wire format of the hidden states between the stages of this arena. */
     wire: wireSchema,
   }).optional(),
-  /** Ways of sampling that wanted rows may name from now on. */
+  /** Samplers that wanted rows of this and later frames may name. */
   samplers: z.array(z.object({
+    /** Number that `want_samplers` names it by. */
     id: z.number().int().nonnegative(),
+    /** How it samples. */
     sampling: samplingSchema,
     /**
-     * Rows before this position are the prompt (penalties count generated rows only, repetition
-     * counts all).
+     * Position of the first generated token. Presence and frequency penalties count tokens from
+     * there on; the repetition penalty counts the prompt's too.
      */
     prompt_rows: z.number().int().nonnegative(),
   })).optional(),
-  /** Samplers that nobody names any more. */
+  /** Ids of samplers that no later frame names; the last stage forgets them. */
   drop_samplers: z.array(z.number().int().nonnegative()).optional(),
-  /** Slot of the first row. */
+  /** Slot of the frame's first row; the others follow it. */
   base: z.number().int().nonnegative(),
-  /** Token id of each row. (rows) */
+  /** Token id of each row. i32 (rows) */
   tokens: i32,
-  /** Position (RoPE) of each row. (rows) */
+  /** Position of each row in its sequence, as RoPE counts it. i32 (rows) */
   positions: i32,
   /**
    * Slot of each row's parent, -1 for a root. A parent may be in the same frame, before its child.
-   * (rows)
+   * i32 (rows)
    */
   parents: i32,
-  /** Indices into this frame's rows (0 .. rows-1) whose next token is wanted. */
+  /** Indices (0 .. rows-1) of this frame's rows whose next token is wanted. i32 (wanted rows) */
   want: i32,
-  /** Sampler of each wanted row. (want) */
+  /** Id of the sampler of each wanted row. i32 (wanted rows) */
   want_samplers: i32,
-  /** After the first stage: hidden states (rows, hidden), as the arena's `wire` says. */
+  /**
+   * Hidden states (rows, hidden) in the arena's wire format; undefined on the way to the first
+   * stage.
+   */
   hidden: tensorSchema.optional(),
-  /** When each stage so far had the frame, in its own clock's milliseconds. */
+  /** When each stage so far had the frame, in pipeline order. */
   trace: z.array(stageTraceSchema).optional(),
 }).superRefine((f, ctx) => {
   const problems = [...lengthProblems(f)];
@@ -154,19 +166,23 @@ export const frameSchema = z.object({
 /** See {@linkcode frameSchema} and the module's text. */
 export type Frame = z.infer<typeof frameSchema> & { hidden?: Tensor };
 
-/** What the last stage answers for one wanted row. */
+/** The last stage's answer for one wanted row. */
 export const tokenResultSchema = z.object({
-  /** Arena slot of the row that was asked for. */
+  /** Arena slot of the wanted row. */
   slot: z.number().int().nonnegative(),
+  /** Id of the chosen token: the one that follows the wanted row. */
   token: z.number().int().nonnegative(),
   /**
-   * Nothing could be chosen for this row (`token` means nothing then); the rest of the frame is
-   * well.
+   * Why no token could be chosen for this row; `token` is then meaningless. The other rows of the
+   * frame are not affected.
    */
   failed: z.object({ code: z.string(), message: z.string() }).optional(),
-  /** Natural-log probability of `token`, before temperature and penalties. */
+  /**
+   * Natural logarithm of the probability of `token`, before temperature and penalties; undefined:
+   * not asked for.
+   */
   logprob: z.number().optional(),
-  /** Best alternatives as [token, logprob], best first. */
+  /** The best tokens as [token, logprob], best first; undefined: not asked for. */
   top: z.array(z.tuple([z.number().int().nonnegative(), z.number()])).optional(),
 });
 

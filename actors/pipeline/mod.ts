@@ -1,6 +1,7 @@
 /**
- * The pipeline: frames and tensors, the stage actors that run them, and the drafters that guess
- * ahead.
+ * The pipeline: frames and tensors, the stage actors that run them, and the drafters that guess the
+ * next
+ * tokens.
  *
  * @module
  */

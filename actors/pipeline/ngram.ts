@@ -1,53 +1,70 @@
 /**
- * Prompt lookup: what followed the last few tokens the last time that they stood there is likely to
- * follow again (Saxena, "Prompt Lookup Decoding", 2023). Needs no model: good where an answer
- * repeats its prompt or itself.
+ * Prompt lookup: if the last few tokens stood somewhere before in the text, what followed them
+ * there is likely to follow again (Saxena, "Prompt Lookup Decoding", 2023). It needs no model, and
+ * works well where an answer repeats its prompt or itself.
  *
  * @module
  */
 
 /** Options of {@linkcode NgramDrafter.draft}. */
 export interface NgramOptions {
-  /** Tokens that must match at least. @default 2 */
+  /** Fewest tokens that must match. @default 2 */
   minMatch?: number;
-  /** Tokens that are compared at most, 1 .. {@linkcode NgramDrafter.longest}. @default all */
+  /**
+   * Most tokens that are compared, 1 .. {@linkcode NgramDrafter.longest}. @default {@linkcode
+   * NgramDrafter.longest}
+   */
   maxMatch?: number;
   /**
-   * Tokens that are taken to follow those pushed, though they are not certain yet; they are not
-   * searched. @default none
+   * Token ids that are assumed to follow those pushed, e.g. a draft that is being verified. A match
+   * may not stand among them. @default none
    */
   after?: ArrayLike<number>;
 }
 
-/** A guess. */
+/** A draft by prompt lookup. */
 export interface NgramDraft {
-  /** What may follow, in order. */
+  /** Token ids that may follow, in order. */
   tokens: Int32Array;
   /**
-   * Chance that the text comes so far, by how often such guesses came true: never rises. (tokens)
+   * Estimated chance that the text agrees up to and including each token, from how often such
+   * guesses came true. Never rises along the draft. (tokens)
    */
   chances: Float32Array;
 }
 
-/** Rates are of about so many guesses: earlier ones fade. */
+/** Guesses that a rate counts before its counts are halved, so that earlier ones lose weight. */
 const MEMORY = 64;
-/** Guesses that a rate's first estimate counts as. */
+/** How many guesses a rate's prior estimate counts as. */
 const PRIOR_WEIGHT = 4;
+/** Prior share of guesses that come true after a very long match, 0 to 1. */
+const PRIOR_MOST = 0.9;
+/** Factor by which each further matched token lowers the prior share of wrong guesses, 0 to 1. */
+const PRIOR_MISS = 0.6;
 
-/** See the module's text. A step costs as many hash operations as a match may be long. */
+/**
+ * See the module's text. Pushing a token, and drafting, take as many hash operations as a match may
+ * be long.
+ */
 export class NgramDrafter {
-  /** Tokens that a match is compared over at most. */
+  /** Most tokens of a match. */
   readonly longest: number;
   readonly #tokens: number[] = [];
-  /** By match length - 1: hash of that many tokens -> the last position at which they end. */
+  /**
+   * By match length - 1: hash of that many tokens -> the last position at which such tokens end.
+   */
   readonly #last: Map<number, number>[];
-  /** By match length - 1 and position: the position before with the same hash, -1 for none. */
+  /** By match length - 1 and position: the position before it with the same hash, -1 for none. */
   readonly #before: number[][];
-  /** By match length - 1: guesses that came true and all, of the longest match each time. */
+  /** By match length - 1: how many guesses after a longest match of that length came true. */
   readonly #hits: Float64Array;
+  /** By match length - 1: how many guesses there were after a longest match of that length. */
   readonly #tries: Float64Array;
 
-  /** Throws RangeError unless `longest` is a whole number from 1 to 16. */
+  /**
+   * `longest`: most tokens of a match. @default 5. Throws RangeError unless it is a whole number
+   * from 1 to 16.
+   */
   constructor(options: { longest?: number } = {}) {
     const { longest = 5 } = options;
     if (!(Number.isInteger(longest) && longest >= 1 && longest <= 16)) {
@@ -65,7 +82,7 @@ export class NgramDrafter {
     return this.#tokens.length;
   }
 
-  /** The text has grown by a token. Notes whether it would have been guessed. */
+  /** Adds the text's next token, and counts whether it would have been guessed. */
   push(token: number): void {
     const guess = this.#match([], 1, this.longest);
     if (guess) {
@@ -86,7 +103,7 @@ export class NgramDrafter {
     }
   }
 
-  /** Guesses up to `length` tokens; none if the end of the text stands nowhere before. */
+  /** Guesses `length` tokens; none if the end of the text stands nowhere before. */
   draft(length: number, options: NgramOptions = {}): NgramDraft {
     const { minMatch = 2, maxMatch = this.longest, after = [] } = options;
     const guess = this.#match(after, minMatch, Math.min(maxMatch, this.longest));
@@ -97,7 +114,7 @@ export class NgramDrafter {
     let chance = 1;
     for (let i = 0; i < length; i++) {
       const from = guess.end + 1 + i;
-      // A match that reaches up to the end goes round: what it repeats is the guess itself.
+      // Where the match reaches up to the end of the text, the guess repeats itself from there on.
       tokens[i] = from < known
         ? this.#tokens[from]
         : from < known + after.length
@@ -110,18 +127,18 @@ export class NgramDrafter {
   }
 
   /**
-   * Share of guesses that came true after a match of so many tokens (the longest is taken for
-   * longer ones).
+   * Share, 0 to 1, of guesses that came true after a match of so many tokens. A match longer than
+   * `longest` counts as one of `longest` tokens.
    */
   rate(matched: number): number {
     const i = Math.min(matched, this.longest) - 1;
-    const prior = 0.9 * (1 - 0.6 ** (i + 1));
+    const prior = PRIOR_MOST * (1 - PRIOR_MISS ** (i + 1));
     return (this.#hits[i] + PRIOR_WEIGHT * prior) / (this.#tries[i] + PRIOR_WEIGHT);
   }
 
   /**
-   * The last place where the end of the text (pushed, then `after`) stood before: the longest match
-   * wins.
+   * Where the end of the text (pushed tokens, then `after`) stood before: the longest match, and of
+   * equal ones the last. `end`: position of its last token; `matched`: its tokens.
    */
   #match(
     after: ArrayLike<number>,
@@ -147,7 +164,7 @@ export class NgramDrafter {
   }
 }
 
-/** Hash of a hash and a token, 32 bits (finaliser of MurmurHash3). */
+/** 32-bit hash of a hash and a token (the finaliser of MurmurHash3). */
 function mix(hash: number, token: number): number {
   let x = Math.imul(hash, 31) + token + 0x9e3779b9 | 0;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);

@@ -11,11 +11,11 @@ const drafted = (drafter: NgramDrafter, ...args: Parameters<NgramDrafter["draft"
   ...drafter.draft(...args).tokens,
 ];
 
-Deno.test("NgramDrafter guesses what followed the last time", () => {
+Deno.test("NgramDrafter.draft() guesses what followed the last time", () => {
   assert.deepEqual(drafted(after([1, 2, 3, 4, 5, 6, 1, 2, 3]), 3), [4, 5, 6]);
 });
 
-Deno.test("NgramDrafter takes the longest match, and the latest of equals", () => {
+Deno.test("NgramDrafter.draft() takes the longest match, and the latest of equals", () => {
   assert.deepEqual(
     drafted(after([1, 2, 3, 9, 5, 2, 3, 8, 1, 2, 3]), 1),
     [9],
@@ -25,19 +25,19 @@ Deno.test("NgramDrafter takes the longest match, and the latest of equals", () =
   assert.deepEqual(drafted(after([1, 2, 3, 9, 5, 2, 3, 8, 1, 2, 3]), 1, { maxMatch: 2 }), [8]);
 });
 
-Deno.test("NgramDrafter guesses nothing without a match that is long enough", () => {
+Deno.test("NgramDrafter.draft() guesses nothing, when no match is long enough", () => {
   assert.deepEqual(drafted(after([]), 4), []);
   assert.deepEqual(drafted(after([1, 2, 3, 4]), 4), []);
   assert.deepEqual(drafted(after([1, 2, 3, 9, 2]), 4), [], "one token is too few");
   assert.deepEqual(drafted(after([1, 2, 3, 9, 2]), 2, { minMatch: 1 }), [3, 9]);
 });
 
-Deno.test("NgramDrafter goes round where a match reaches up to the end", () => {
+Deno.test("NgramDrafter.draft() repeats itself, when the match reaches up to the end", () => {
   assert.deepEqual(drafted(after([7, 8, 9, 7, 8, 9]), 7), [7, 8, 9, 7, 8, 9, 7]);
   assert.deepEqual(drafted(after([5, 5, 5]), 4), [5, 5, 5, 5]);
 });
 
-Deno.test("NgramDrafter drafts on after tokens that are not certain yet, and forgets them again", () => {
+Deno.test("NgramDrafter.draft() drafts on after tokens that are not certain yet, and forgets them again", () => {
   const drafter = after([1, 2, 3, 4, 5, 6, 1, 2]);
   assert.deepEqual(drafted(drafter, 3, { after: [3] }), [4, 5, 6]);
   assert.deepEqual(
@@ -50,7 +50,7 @@ Deno.test("NgramDrafter drafts on after tokens that are not certain yet, and for
   assert.equal(drafter.length, 8);
 });
 
-Deno.test("NgramDrafter equals a search of the whole text, for any text", () => {
+Deno.test("NgramDrafter.draft() equals a search of the whole text, for any text", () => {
   const naive = (text: number[], pushed: number, min: number, max: number): number | undefined => {
     for (let n = Math.min(max, text.length); n >= min; n--) {
       for (let end = Math.min(text.length - 2, pushed - 1); end >= n - 1; end--) {
@@ -77,7 +77,7 @@ Deno.test("NgramDrafter equals a search of the whole text, for any text", () => 
   );
 });
 
-Deno.test("NgramDrafter's chances follow how often it was right, and never rise along a draft", () => {
+Deno.test("NgramDrafter.draft() gives chances that follow how often it was right and never rise along a draft", () => {
   const chance = (drafter: NgramDrafter) => drafter.draft(1).chances[0];
   const repeated = Array.from({ length: 300 }, (_, i) => i % 30);
   const sure = after(repeated);
@@ -90,12 +90,12 @@ Deno.test("NgramDrafter's chances follow how often it was right, and never rise 
   const { chances, tokens } = sure.draft(20);
   assert.equal(tokens.length, 20);
   chances.forEach((c, i) => assert.ok(c > 0 && c <= 1 && (i === 0 || c <= chances[i - 1])));
-  // What it was wrong about once it forgets: the text changed its habits.
+  // Old errors lose their weight when the text becomes regular.
   for (let i = 0; i < 400; i++) unsure.push(i % 30);
   assert.ok(chance(unsure) > 0.9, `${chance(unsure)}`);
 });
 
-Deno.test("NgramDrafter refuses a match length that it cannot keep", () => {
+Deno.test("new NgramDrafter() refuses a match length that it cannot keep", () => {
   for (const longest of [0, 17, 1.5]) {
     assert.throws(() => new NgramDrafter({ longest }), RangeError);
   }

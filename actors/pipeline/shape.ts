@@ -1,6 +1,7 @@
 /**
- * How requests run through a pipeline: what the plan says of pieces, drafts, branches and wire
- * format.
+ * How requests run through a pipeline: what the plan says about prompt pieces, drafts, branches and
+ * the
+ * wire format.
  *
  * @module
  */
@@ -8,26 +9,30 @@ import { z } from "zod";
 import { requestPolicySchema } from "../outline/mod.ts";
 import { wireSchema } from "./tensor.ts";
 
-/** How requests run on a deployment, as planned; each request may ask for something else. */
+/** How requests run on a deployment, as planned. A request may ask for something else. */
 export const shapeSchema = z.object({
   /**
-   * Rows of the prompt pieces by prompt length, ascending: the first bucket that is not shorter
-   * holds.
+   * Rows of the prompt pieces by prompt length in tokens, ascending. A prompt uses the first bucket
+   * that is not shorter than it.
    */
   pieces: z.array(z.object({
     prompt_tokens: z.number().int().positive(),
     rows: z.array(z.number().int().positive()).min(1),
   })).default([]),
-  /** Longest draft that may pay; 0: no draft model pays; undefined: not planned. */
+  /**
+   * Tokens of the longest draft that is worth its time; 0: drafting does not pay; undefined: not
+   * planned.
+   */
   draft_length: z.number().int().nonnegative().optional(),
-  /** Outline branches at once. */
+  /** Most outline branches of a request that run at once. */
   max_branches: z.number().int().positive().default(8),
-  /** Rows of several lanes in one frame. */
+  /** Most rows of one frame that carries rows of several lanes. */
   rows_per_frame: z.number().int().positive().default(8),
+  /** Wire format of the hidden states between stages. */
   wire: wireSchema.default("f32"),
-  /** KV rows that every stage has memory for; undefined: not planned. */
+  /** KV cache rows that every stage has memory for; undefined: not planned. */
   kv_rows: z.number().int().positive().optional(),
-  /** What the graph file says of requests that do not say; undefined: nothing. */
+  /** What the graph file sets for requests that do not set it themselves; undefined: nothing. */
   policy: requestPolicySchema.optional(),
 });
 

@@ -1,12 +1,13 @@
 /**
- * A stage: a range of layers that runs the frames of every arena, and sends hidden states on or
- * tokens back.
+ * A stage: an actor with a range of the model's layers. It runs the frames of every arena and sends
+ * hidden states on to the next stage, or tokens back to the arbiter.
  *
  *     arbiter --frame--> stage 0 --frame--> ... --> stage n-1 --tokens--> arbiter
  *
- * A stage decides nothing: it runs rows in the order of arrival. What it sends travels while it
- * computes the next frame. It frees an arena when told (`close`, which overtakes queued frames), or
- * when nothing was heard of it for the lease's length (its arbiter died without a word).
+ * A stage decides nothing: it runs frames in the order of arrival. While it computes a frame, the
+ * one before is on its way. It frees an arena when told (`close`, which overtakes queued frames),
+ * or when it heard nothing of the arena for the lease's length (then its arbiter is gone without a
+ * word).
  *
  * @module
  */
@@ -26,67 +27,84 @@ import type { StageEngine } from "./engine.ts";
 import { type Frame, frameSchema } from "./frame.ts";
 import { decodeHidden, encodeHidden, type Tensor, type Wire } from "./tensor.ts";
 
-/** Resource `engine` of a stage actor: loads its engine. */
+/** Resource `engine` of a stage actor: loads the stage's engine. */
 export type LoadEngine = () => Promise<StageEngine>;
 
-/** Closed arenas that are remembered, so that a late frame is not taken for a defect. */
+/**
+ * How many closed arenas a stage remembers, to ignore their late frames instead of reporting an
+ * error.
+ */
 const TOMBSTONES = 1024;
 /**
- * Messages on their way before a stage waits with its next frame: one that travels, one behind it.
+ * Messages that a stage has on their way at most: one that travels and one that waits behind it.
+ * With so many it does not begin its next frame's message until one has arrived.
  */
 const OUTSTANDING = 2;
 
-/** Address of a deployment's i-th stage. */
+/** Milliseconds for which a stage tries to tell an arena's owner that the arena failed. */
+const REPORT_MS = 2_000;
+/**
+ * Milliseconds for which a stage tries to tell an arbiter that the stage retires or did not load.
+ */
+const NOTICE_MS = 10_000;
+
+/** Address of a deployment's stage with this index, 0 for the first. */
 export const stageAddress = (deployment: string, index: number): Address =>
   address(deployment, "stage", String(index));
 
-/** What a stage knows of an open arena. */
+/** What a stage knows about an open arena. */
 interface OpenArena {
+  /** Address of its arbiter, which gets `tokens` and `failed`. */
   replyTo: string;
+  /** Wire format of its hidden states. */
   wire: Wire;
-  /** When its lease ends. */
+  /** When its lease ends, in milliseconds of the actor's clock. */
   until: number;
-  /** Frames that nobody wants any more. */
+  /** Numbers of frames that are not wanted any more and have not been run. */
   cancelled: Set<number>;
   /**
-   * Its last layout did not fit: what came after it means slots that are not there, until the next
-   * layout.
+   * True: the last layout did not fit into memory. Frames behind it may name slots that are not
+   * there, so they are dropped until the next layout.
    */
   refused: boolean;
 }
 
-/** See the module's text. */
+/** The stage actor; see the module's text. Its key is the index of the stage. */
 export const stageActor = defineActor({
   kind: "stage",
   config: z.object({
     /** Milliseconds without a frame or a `touch` after which an arena is freed. */
     leaseMs: z.number().positive().default(300_000),
-    /** Milliseconds that a frame may wait on its way. */
+    /**
+     * Milliseconds after which a frame that could not be delivered to the next stage is given up.
+     */
     frameDeadlineMs: z.number().positive().default(120_000),
   }),
   messages: {
+    /** Runs the frame and sends its result on. */
     frame: frameSchema,
     /**
-     * These frames are not wanted any more: those that have not been run are dropped. Never one
-     * with a layout or samplers.
+     * These frames are not wanted any more: the stage drops those that it has not run. An arbiter
+     * never cancels a frame with a layout or samplers.
      */
     cancel: z.object({ arena: z.string(), seqs: z.array(z.number().int().nonnegative()) }),
-    /** The arena's arbiter lives, though it has nothing to run. */
+    /** Renews the arena's lease: its arbiter lives, though it has nothing to run. */
     touch: z.object({ arena: z.string() }),
     /** Frees the arena and drops its queued frames. */
     close: z.object({ arena: z.string() }),
-    /** Loads the engine (activation does) and answers with its facts. */
+    /** Activates the stage, which loads the engine, and answers with the engine's facts. */
     warm: z.object({}),
     /**
-     * Ends the stage as soon as no arena is open: another deployment has taken over. Arbiters get
-     * `retiring`.
+     * Another deployment has taken over: ends the stage as soon as no arena is open. The arbiters
+     * of open arenas get `retiring`.
      */
     retire: z.object({}),
+    /** Answers with the engine's counters. */
     stats: z.object({}),
   },
   urgent: ["cancel", "close"],
   activatedBy: ["frame", "warm"],
-  // An idle stage gives its memory back; its next frame loads it again.
+  // An idle stage gives its memory back; its next frame loads the engine again.
   policy: { mailbox: 64, idleMs: 1_800_000 },
 
   async create(ctx, config) {
@@ -103,11 +121,11 @@ export const stageActor = defineActor({
     const last = engine.info.lastLayer === engine.info.layers - 1;
     const open = new Map<string, OpenArena>();
     const closed = new Set<string>();
-    const outbox = new Outbox(ctx, config.frameDeadlineMs);
+    const outbox = new StageOutbox(ctx, config.frameDeadlineMs);
     let retired = false;
     ctx.onIdle(() => open.size === 0);
-    // A crash, or the node closes: the owners of other arenas must not wait for frames that never
-    // come.
+    // The stage crashed or its node closes. The owners of open arenas must not wait for frames that
+    // never come.
     ctx.onStop(async () => {
       const error = new OrreryError({
         group: "actor",
@@ -120,28 +138,26 @@ export const stageActor = defineActor({
     });
 
     const report = (to: string, arena: string, error: OrreryError, seq?: number) =>
-      ctx.tell(to, {
-        type: "failed",
-        arena,
-        error: error.toWire(),
-        ...(seq !== undefined && { seq }),
-      }, {
-        deadlineMs: 2_000,
-      });
+      ctx.tell(
+        to,
+        { type: "failed", arena, error: error.toWire(), ...(seq !== undefined && { seq }) },
+        { deadlineMs: REPORT_MS },
+      );
 
     async function close(arena: string): Promise<void> {
       open.delete(arena);
       closed.add(arena);
       if (closed.size > TOMBSTONES) closed.delete(closed.values().next().value!);
       await engine.close(arena).catch((error) => {
-        throw new Error(toOrreryError(error).message, { cause: error }); // a dead engine is a crash here too
+        // a plain Error is a crash: a dead engine must be replaced
+        throw new Error(toOrreryError(error).message, { cause: error });
       });
       if (retired && open.size === 0) ctx.stop();
     }
 
     /**
-     * Carries out a frame's layout. False: there is no memory for it, the arena is as it was and
-     * its owner knows.
+     * Carries out a frame's layout. False: there is no memory for it; the arena is as it was and
+     * its owner has been told.
      */
     async function lay({ arena, seq, layout }: Frame): Promise<boolean> {
       const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
@@ -150,7 +166,10 @@ export const stageActor = defineActor({
         { replyTo, wire, until: 0, cancelled: new Set<number>(), refused: false };
       Object.assign(state, { replyTo, wire, until: ctx.now() + config.leaseMs });
       open.set(arena, state);
-      if (!before && retired) void ctx.tell(replyTo, { type: "retiring", arena }).catch(() => {}); // it learns at its next word
+      if (!before && retired) {
+        // where this is lost, the arbiter learns it with its next message
+        void ctx.tell(replyTo, { type: "retiring", arena }).catch(() => {});
+      }
       try {
         await engine.layout(arena, { capacity, keep, shelf });
         state.refused = false;
@@ -182,13 +201,15 @@ export const stageActor = defineActor({
       if (state.cancelled.delete(seq)) return;
       state.until = ctx.now() + config.leaseMs;
       const began = ctx.now();
-      const hidden_bytes = frame.hidden ? bytesOf(frame.hidden) : 0; // now: the engine takes the buffer
+      // counted before the engine takes the buffer
+      const hidden_bytes = frame.hidden ? bytesOf(frame.hidden) : 0;
       const hidden = frame.hidden && decodeHidden(frame.hidden);
       const output = await engine.run({ ...frame, hidden });
       const times = { stage: index, received, began, ended: ctx.now() };
       const trace = [...frame.trace ?? [], { ...times, ...(frame.layout && { layout_ms }) }];
       const failed = (error: unknown) => {
-        if (open.has(arena)) void fail(frame, error).catch(() => {}); // the receiver is lost; nobody is left to tell
+        // the arbiter is gone too: nobody is left to tell
+        if (open.has(arena)) void fail(frame, error).catch(() => {});
       };
       if (output.kind === "hidden") {
         const sent = encodeHidden(output.hidden, state.wire);
@@ -202,11 +223,13 @@ export const stageActor = defineActor({
     async function fail(frame: Frame, caught: unknown): Promise<void> {
       const error = toOrreryError(caught, ctx.self);
       const replyTo = open.get(frame.arena)?.replyTo ?? frame.layout?.reply_to;
-      await close(frame.arena).catch(() => {}); // a dead engine's arenas are gone; its owner must learn of it
+      // where the engine is dead, its arenas are gone anyway
+      await close(frame.arena).catch(() => {});
       if (!replyTo) throw error;
-      // Public or not, the owner must learn that its arena is gone; details stay here.
-      await report(replyTo, frame.arena, error, frame.seq).catch(() => {}); // so is its owner
-      // A dead engine is a crash: the supervisor starts the stage anew, with a new engine.
+      // The owner must learn that its arena is gone even if the error is not public; then it gets
+      // no details.
+      await report(replyTo, frame.arena, error, frame.seq).catch(() => {}); // the owner is gone too
+      // A dead engine is a crash: the supervisor restarts the stage with a new engine.
       if (!(caught instanceof OrreryError) || error.code === "engine_failed") {
         throw new Error(error.message, { cause: error });
       }
@@ -224,7 +247,8 @@ export const stageActor = defineActor({
             `${ctx.self} heard nothing of arena ${arena} for ${config.leaseMs} ms and freed it`,
           metadata: { arena, lease_ms: config.leaseMs },
         });
-        void report(replyTo, arena, error).catch(() => {}); // most likely it is gone, which is why
+        // most likely the owner is gone, which is why the lease ended
+        void report(replyTo, arena, error).catch(() => {});
         await close(arena);
       }
     }
@@ -232,11 +256,11 @@ export const stageActor = defineActor({
 
     return {
       async frame(frame, { received }) {
-        if (closed.has(frame.arena)) return; // closed while it was queued
+        if (closed.has(frame.arena)) return; // the arena was closed while the frame was queued
         try {
           await run(frame, received);
         } catch (error) {
-          if (closed.has(frame.arena)) return; // closed while it ran
+          if (closed.has(frame.arena)) return; // the arena was closed while the frame ran
           await fail(frame, error);
         }
       },
@@ -252,12 +276,12 @@ export const stageActor = defineActor({
       retire() {
         retired = true;
         if (open.size === 0) return ctx.stop();
-        // A warm prefix cache must not hold a stage that nobody needs: its arbiter closes it as
-        // soon as it can.
+        // A warm prefix cache must not keep a stage that nobody needs: told so, the arbiter closes
+        // its arena as soon as it can.
         for (const [arena, { replyTo }] of open) {
-          void ctx.tell(replyTo, { type: "retiring", arena }, { deadlineMs: 10_000 }).catch(
-            () => {},
-          ); // gone: the lease ends it
+          // where the arbiter is gone, the lease ends the arena
+          void ctx.tell(replyTo, { type: "retiring", arena }, { deadlineMs: NOTICE_MS })
+            .catch(() => {});
         }
       },
       stats: () => engine.stats(),
@@ -265,14 +289,14 @@ export const stageActor = defineActor({
   },
 });
 
-/** Bytes of hidden states on a link, scales included. */
+/** Bytes of hidden states on a link, with their scales. */
 const bytesOf = ({ data, scales }: Tensor) => data.byteLength + (scales?.byteLength ?? 0);
 
 /**
- * Messages on their way: the next frame is computed meanwhile, up to a bound. Order per receiver is
- * the system's.
+ * Sends the stage's messages while it computes the next frame; at most {@linkcode OUTSTANDING} are
+ * on their way at once. The actor system keeps their order for each receiver.
  */
-class Outbox {
+class StageOutbox {
   readonly #ctx: ActorContext;
   readonly #deadlineMs: number;
   readonly #sending = new Set<Promise<void>>();
@@ -283,8 +307,8 @@ class Outbox {
   }
 
   /**
-   * Resolves as soon as the message may be on its way beside the others; `failed` hears if it did
-   * not arrive.
+   * Waits until fewer than {@linkcode OUTSTANDING} messages are on their way, then sends this one
+   * without waiting for its arrival. Calls `failed` if it did not arrive.
    */
   async send(to: string, message: Message, failed: (error: unknown) => void): Promise<void> {
     while (this.#sending.size >= OUTSTANDING) await Promise.race(this.#sending);
@@ -295,8 +319,8 @@ class Outbox {
 }
 
 /**
- * A stage without an engine: whoever opens an arena here learns why, and the stage ends; what comes
- * next tries anew.
+ * A stage whose engine could not be loaded. It tells the owner of the arena that is to be opened
+ * why, and ends; the next frame activates the stage anew.
  */
 function unloaded(ctx: ActorContext, error: unknown) {
   const refuse = (): never => {
@@ -312,7 +336,8 @@ function unloaded(ctx: ActorContext, error: unknown) {
           seq,
           error: toOrreryError(error, ctx.self).toWire(),
         };
-        await ctx.tell(layout.reply_to, failed, { deadlineMs: 10_000 }).catch(() => {}); // its owner is gone
+        // a failure means that the arena's owner is gone
+        await ctx.tell(layout.reply_to, failed, { deadlineMs: NOTICE_MS }).catch(() => {});
       }
       return refuse();
     },

@@ -26,7 +26,7 @@ const layout: Frame["layout"] = {
   wire: "f16",
 };
 
-Deno.test("Stage computes the next frame while it sends, with a bounded number of messages on their way", async () => {
+Deno.test("stageActor.frame computes the next frame while it sends, with a bounded number of messages on their way", async () => {
   const sim = new Simulation({ seed: 1 });
   const engine = new ToyEngine(sim.clock, { first: 0, last: 1, layers: 4 }, 10);
   const sent: { seq: number; done: () => void }[] = [];

@@ -1,33 +1,43 @@
 /**
- * A tensor as it travels and as the engine takes it, and how hidden states are made small for a
- * link.
+ * A tensor as it travels between nodes and as the engine takes it, and how hidden states are
+ * encoded
+ * with fewer bytes for a link.
  *
  * @module
  */
 import { z } from "zod";
 import { OrreryError } from "../system/mod.ts";
 
-/** Bytes of one element. */
+/** Bytes of one element of each dtype. */
 export const DTYPE_BYTES = { f32: 4, f16: 2, i64: 8, i32: 4, i8: 1, u8: 1 } as const;
 
 /** Element type of a {@linkcode Tensor}. */
 export type DType = keyof typeof DTYPE_BYTES;
 
-/** Dense row-major tensor; `data` are little-endian bytes, `shape` counts elements. */
+/** A dense row-major tensor. `data` holds little-endian bytes, `shape` counts elements. */
 export interface Tensor {
   /** Element type. */
   dtype: DType;
-  /** Elements along each axis, outermost first; [] is one scalar. */
+  /** Elements along each axis, outermost first; [] is a scalar. */
   shape: number[];
-  /** Elements: product of `shape` times {@linkcode DTYPE_BYTES} bytes, not necessarily aligned. */
+  /**
+   * The elements' bytes: the product of `shape` times {@linkcode DTYPE_BYTES}. The view's offset in
+   * its buffer need not be aligned to the element size.
+   */
   data: Uint8Array;
-  /** Of an `i8` tensor (rows, columns): what a row's elements are multiplied with. f32 (rows) */
+  /**
+   * Only of an `i8` tensor (rows, columns): the factor of each row, f32 (rows). An element's value
+   * is its code times its row's factor.
+   */
   scales?: Float32Array;
 }
 
 const dtypes = Object.keys(DTYPE_BYTES) as [DType, ...DType[]];
 
-/** Schema of a tensor from outside: the byte length must match shape and dtype. */
+/**
+ * Schema of a tensor that came from outside. The byte length must match shape and dtype, and
+ * `scales` may stand only with `i8` (rows, columns), one for each row.
+ */
 export const tensorSchema: z.ZodType<Tensor> = z.object({
   dtype: z.enum(dtypes),
   shape: z.array(z.number().int().nonnegative()).max(8),
@@ -50,7 +60,7 @@ export const tensorSchema: z.ZodType<Tensor> = z.object({
   }
 });
 
-/** View of an f32 tensor's elements, without a copy when the bytes are aligned. */
+/** The elements of an f32 tensor: a view of its bytes where they are aligned to 4, else a copy. */
 export function asFloat32(t: Tensor): Float32Array {
   const { buffer, byteOffset, byteLength } = t.data;
   if (byteOffset % 4 === 0) {
@@ -59,7 +69,7 @@ export function asFloat32(t: Tensor): Float32Array {
   return new Float32Array(t.data.slice().buffer);
 }
 
-/** An f32 tensor over existing elements (no copy). */
+/** An f32 tensor of this shape over existing elements, without a copy. */
 export function fromFloat32(shape: number[], data: Float32Array): Tensor {
   return {
     dtype: "f32",
@@ -77,21 +87,26 @@ export const wireSchema = z.enum(["f32", "f16", "int8"]);
 /** See {@linkcode wireSchema}. */
 export type Wire = z.infer<typeof wireSchema>;
 
-/** From here on a number rounds to infinity in f16, whose largest is 65504. */
+/** The smallest magnitude that rounds to infinity in f16, whose largest number is 65504. */
 const F16_OVERFLOW = 65520;
-/** Largest code of an int8 element; -128 is not used. */
+/** The largest code of an int8 element. Codes are symmetric, so -128 is not used. */
 const INT8_MAX = 127;
-/** A smaller scale is too coarse in f32 to divide by: such a row becomes zeros. */
+/**
+ * The smallest scale of an int8 row. Below it 1 / scale is no longer precise in f32, so the row is
+ * sent as zeros.
+ */
 const SMALLEST_SCALE = 2 ** -120;
 
 /**
- * Makes hidden states f32 (rows, hidden) small for a link.
+ * Encodes hidden states f32 (rows, hidden) for a link.
  *
- * - `f16`: relative error up to 2^-11. A tensor with a finite element too large for f16 stays f32.
- * - `int8`: symmetric, one scale max|row| / 127 a row; absolute error up to max|row| / 254. A row with a NaN or an infinity
- *   becomes all NaN: its receiver must see that it is damaged.
+ * - `f32`: returns `t` itself.
+ * - `f16`: relative error up to 2^-11. Returns `t` itself if a finite element is too large for f16.
+ * - `int8`: symmetric, one scale max|row| / 127 for each row; absolute error up to max|row| / 254.
+ *   A row with a NaN or an infinity becomes all NaN, so that its receiver sees the damage.
  *
- * `f32` is the same tensor; else its buffer is not kept and not changed.
+ * A new tensor shares no memory with `t`, which is not changed. Throws `bad_frame` (group `engine`)
+ * if `t` is not f32 (rows, hidden).
  */
 export function encodeHidden(t: Tensor, wire: Wire): Tensor {
   if (t.dtype !== "f32" || t.shape.length !== 2) {
@@ -104,8 +119,8 @@ export function encodeHidden(t: Tensor, wire: Wire): Tensor {
 }
 
 /**
- * Undoes {@linkcode encodeHidden}, whatever its wire was: f32 (rows, hidden). Throws `bad_frame`
- * (group `engine`).
+ * Decodes what {@linkcode encodeHidden} gave for any wire format: f32 (rows, hidden). An f32 tensor
+ * is returned as it is. Throws `bad_frame` (group `engine`) for any other tensor.
  */
 export function decodeHidden(t: Tensor): Tensor {
   if (t.dtype === "f32") return t;
@@ -144,25 +159,26 @@ function toInt8(t: Tensor): Tensor {
   for (let row = 0; row < rows; row++) {
     const start = row * columns;
     let max = 0;
-    let sum = 0; // cannot overflow in f64: not finite only if an element is not
+    let sum = 0; // f64 cannot overflow here, so the sum is not finite only if an element is not
     for (let i = start; i < start + columns; i++) {
       sum += values[i];
       const size = Math.abs(values[i]);
       if (size > max) max = size;
     }
     scales[row] = Number.isFinite(sum) ? max / INT8_MAX : NaN;
-    if (!(scales[row] >= SMALLEST_SCALE)) continue; // zeros, or damaged
+    // codes stay 0: the row is zeros, or NaN by its scale
+    if (!(scales[row] >= SMALLEST_SCALE)) continue;
     const inverse = 1 / scales[row];
     for (let i = start; i < start + columns; i++) {
-      codes[i] = (values[i] * inverse + 128.5 | 0) - 128; // rounds
+      codes[i] = (values[i] * inverse + 128.5 | 0) - 128; // rounds to the nearest code
     }
   }
   return { dtype: "i8", shape: t.shape, data: new Uint8Array(codes.buffer), scales };
 }
 
 /**
- * The bytes of a tensor in a buffer, and at a place in it, that a view of elements so large may
- * begin at.
+ * The tensor's bytes as a whole buffer, over which a view of elements of this many bytes can begin:
+ * the tensor's own buffer where it holds nothing else, otherwise a copy.
  */
 function aligned({ data }: Tensor, bytes: number): ArrayBuffer {
   const whole = data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength;

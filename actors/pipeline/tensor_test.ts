@@ -15,13 +15,13 @@ const rows = (hidden: number, ...values: number[]) =>
 const values = (t: Tensor) => [...asFloat32(t)];
 const f16 = (x: number) => new Float16Array([x])[0];
 
-Deno.test("encodeHidden() to f32 is the tensor itself", () => {
+Deno.test("encodeHidden() returns the tensor itself, when the wire is f32", () => {
   const t = rows(2, 1, 2, 3, 4);
   assert.equal(encodeHidden(t, "f32"), t);
   assert.equal(decodeHidden(t), t);
 });
 
-Deno.test("encodeHidden() to f16 takes two bytes an element and gives back exactly what f16 can hold", () => {
+Deno.test("encodeHidden() takes two bytes an element and keeps exactly what f16 can hold, when the wire is f16", () => {
   const exact = [0, -0, 1, -2.5, 65504, -65504, 2 ** -24, 1 + 2 ** -10, 1 / 3].map(f16);
   const wire = encodeHidden(rows(3, ...exact), "f16");
   assert.equal(wire.dtype, "f16");
@@ -30,7 +30,7 @@ Deno.test("encodeHidden() to f16 takes two bytes an element and gives back exact
   assert.deepEqual(values(decodeHidden(wire)), exact);
 });
 
-Deno.test("encodeHidden() to f16 is off by at most 2^-11 of each number, or half the smallest step", () => {
+Deno.test("encodeHidden() is off by at most 2^-11 of each number, or half the smallest step, when the wire is f16", () => {
   const number = fc.float({ noNaN: true, min: -65504, max: 65504 });
   fc.assert(
     fc.property(fc.array(number, { minLength: 1, maxLength: 40 }), (numbers) => {
@@ -46,7 +46,7 @@ Deno.test("encodeHidden() to f16 is off by at most 2^-11 of each number, or half
   );
 });
 
-Deno.test("encodeHidden() to f16 leaves a tensor with a number too large for it as f32", () => {
+Deno.test("encodeHidden() leaves a tensor as f32, when it has a number too large for f16", () => {
   assert.equal(encodeHidden(rows(2, 1, 65519), "f16").dtype, "f16");
   for (const large of [65520, -65520, 3e38]) {
     const t = rows(2, 1, large);
@@ -55,7 +55,7 @@ Deno.test("encodeHidden() to f16 leaves a tensor with a number too large for it 
   }
 });
 
-Deno.test("encodeHidden() to int8 is off by at most max|row| / 254, a row at a time", () => {
+Deno.test("encodeHidden() is off by at most max|row| / 254 in each row, when the wire is int8", () => {
   const number = fc.float({
     noNaN: true,
     noDefaultInfinity: true,
@@ -83,12 +83,12 @@ Deno.test("encodeHidden() to int8 is off by at most max|row| / 254, a row at a t
   );
 });
 
-Deno.test("encodeHidden() to int8 keeps the largest of a row exactly and the rows apart", () => {
+Deno.test("encodeHidden() keeps the largest number of each row exactly, when the wire is int8", () => {
   const back = values(decodeHidden(encodeHidden(rows(2, 127, 1, -1270, 10, 0, 0), "int8")));
   assert.deepEqual(back, [127, 1, -1270, 10, 0, 0]);
 });
 
-Deno.test("encodeHidden() never hides a NaN or an infinity", () => {
+Deno.test("encodeHidden() keeps a NaN or an infinity visible", () => {
   for (const wire of ["f16", "int8"] as const) {
     const back = values(decodeHidden(encodeHidden(rows(2, 1, NaN, 2, Infinity, 3, 4), wire)));
     assert.ok(!Number.isFinite(back[0] + back[1]), wire);
@@ -115,7 +115,7 @@ Deno.test("encodeHidden() and decodeHidden() take bytes that are not aligned, an
   }
 });
 
-Deno.test("decodeHidden() refuses what is not hidden states", () => {
+Deno.test("decodeHidden() refuses tensors that are not hidden states", () => {
   const bad: Tensor[] = [
     { dtype: "i8", shape: [2, 1], data: new Uint8Array(2) },
     { dtype: "i8", shape: [2, 1], data: new Uint8Array(2), scales: new Float32Array(3) },
@@ -125,7 +125,7 @@ Deno.test("decodeHidden() refuses what is not hidden states", () => {
   assert.throws(() => encodeHidden(bad[0], "f16"), (e) => hasCode(e, "bad_frame"));
 });
 
-Deno.test("tensorSchema takes scales with i8 rows only, one a row", () => {
+Deno.test("tensorSchema takes scales with i8 rows only, one for each row", () => {
   const ok = encodeHidden(rows(2, 1, 2, 3, 4), "int8");
   assert.deepEqual(tensorSchema.parse(ok).scales, ok.scales);
   const bad: unknown[] = [

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { ARCHITECTURES } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
 import type { Geometry, Manifest } from "../manifest.ts";
-import { ropeTables, type RotaryGeometry, rotaryOf } from "../rope.ts";
+import { ropeTable, type RotaryGeometry, rotaryOf } from "../rope.ts";
 import {
   cacheDim,
   embedding,
@@ -36,6 +36,8 @@ import { encodeModel } from "./onnx.ts";
 const PAGE = 4096;
 /** Version of the tables' layout, part of their file's name: raise it when the bytes change. */
 const TABLE_VERSION = 2;
+/** Positions of a table that are computed and written at once. */
+const TABLE_ROWS = 4096;
 
 /** Options of {@linkcode buildStageGraph}. */
 export interface StageGraphOptions {
@@ -226,13 +228,10 @@ async function ropeConstants(
   const dims = [context, rotary.dims / 2];
   const length = context * rotary.dims * 2;
   const offset = Math.ceil(length / PAGE) * PAGE;
-  await writeOnce(join(blobDir, location), () => {
-    const { cos, sin } = ropeTables(rotary, context);
-    return [
-      new Uint8Array(cos.buffer),
-      new Uint8Array(offset - length),
-      new Uint8Array(sin.buffer),
-    ];
+  await writeOnce(join(blobDir, location), function* () {
+    yield* tableParts(rotary, "cos", context);
+    yield new Uint8Array(offset - length);
+    yield* tableParts(rotary, "sin", context);
   });
   const table = (name: string, at: number) =>
     graph.constant({
@@ -245,9 +244,25 @@ async function ropeConstants(
 }
 
 /**
+ * The bytes of a table of so many positions, part by part. For a context of 2^20 rows and heads of
+ * 128 dimensions the two tables take 512 MiB, which a node must not hold at once, and seconds of
+ * computing, during which it must answer others; so it writes a part before it computes the next.
+ */
+function* tableParts(
+  rotary: RotaryGeometry,
+  wave: "cos" | "sin",
+  context: number,
+): Generator<Uint8Array> {
+  for (let first = 0; first < context; first += TABLE_ROWS) {
+    const rows = Math.min(TABLE_ROWS, context - first);
+    yield new Uint8Array(ropeTable(rotary, { wave, first, rows }).buffer);
+  }
+}
+
+/**
  * Writes a file that is named by its content: whole or not at all, and only if it does not exist.
  */
-async function writeOnce(path: string, parts: () => Uint8Array[]): Promise<void> {
+async function writeOnce(path: string, parts: () => Iterable<Uint8Array>): Promise<void> {
   if (await stat(path).then(() => true, () => false)) return;
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {

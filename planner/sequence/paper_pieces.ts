@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { gridOf, type SequencePlan, type SequenceProblem } from "./problem.ts";
+import { type Grid, gridOf } from "./grid.ts";
+import type { SequencePlan, SequenceProblem } from "./problem.ts";
 
 /**
  * Pieces that minimise sum of t + (N - 1) max t, exactly on the grid; t is a piece's time on its
@@ -15,17 +16,26 @@ import { gridOf, type SequencePlan, type SequenceProblem } from "./problem.ts";
  * sum with largest piece m is the best of all partitions whose largest piece lies between m and the
  * limit, so the next limit is below m, and the end is reached when the sum alone is no better than
  * what is known.
+ *
+ * @param options.maxWork pieces looked at, over all limits, after which the best so far is the
+ * answer: `exact` is false then, and `lowerBound` is the last sum. A long prompt has thousands of
+ * limits, one for each of its pieces. @default Infinity
  */
-export function paperPieces(problem: SequenceProblem): SequencePlan {
-  const { starts, stages, allowed, seconds } = gridOf(problem);
-  const width = starts.length;
-  const slowest = new Float64Array(width * width).fill(Infinity);
+export function paperPieces(
+  problem: SequenceProblem,
+  options: { maxWork?: number } = {},
+): SequencePlan {
+  const grid = gridOf(problem);
+  const { starts, stages, allowed, seconds } = grid;
+  const slowest = new Float64Array(allowed.length).fill(Infinity);
   for (let at = 0; at < slowest.length; at++) {
     if (allowed[at]) slowest[at] = Math.max(...seconds.map((t) => t[at]));
   }
   let best: { pieces: number[]; seconds: number } | null = null;
+  let lowerBound: number | undefined;
+  let work = options.maxWork ?? Infinity;
   for (let limit = Infinity;;) {
-    const found = leastSum({ slowest, width, limit });
+    const found = leastSum(grid, slowest, limit);
     if (!found || (best && found.sum >= best.seconds)) break;
     const value = found.sum + (stages - 1) * found.max;
     if (!best || value < best.seconds) {
@@ -36,33 +46,42 @@ export function paperPieces(problem: SequenceProblem): SequencePlan {
     }
     if (stages === 1) break; // the sum is the objective
     limit = found.max;
+    work -= slowest.length;
+    if (work <= 0) {
+      // sums never fall with the limit
+      lowerBound = Math.min(best.seconds, found.sum);
+      break;
+    }
   }
-  return { ...best!, lowerBound: best!.seconds, exact: true };
+  lowerBound ??= best!.seconds;
+  return { ...best!, lowerBound, exact: lowerBound >= best!.seconds };
 }
 
 /**
  * Least sum of t over partitions whose every t is below the limit; of equal sums, whichever is
  * found first.
  */
-function leastSum(
-  { slowest, width, limit }: { slowest: Float64Array; width: number; limit: number },
-) {
-  const sum = new Float64Array(width).fill(Infinity);
-  const from = new Int32Array(width).fill(-1);
+function leastSum({ starts, band }: Grid, slowest: Float64Array, limit: number) {
+  const end = starts.length - 1;
+  const sum = new Float64Array(end + 1).fill(Infinity);
+  const from = new Int32Array(end + 1).fill(-1);
   sum[0] = 0;
-  for (let k = 1; k < width; k++) {
-    for (let j = 0; j < k; j++) {
-      const t = slowest[j * width + k];
+  for (let k = 1; k <= end; k++) {
+    for (let j = Math.max(0, k - band); j < k; j++) {
+      const t = slowest[j * band + k - j - 1];
       if (t < limit && sum[j] + t < sum[k]) {
         sum[k] = sum[j] + t;
         from[k] = j;
       }
     }
   }
-  if (sum[width - 1] === Infinity) return null;
+  if (sum[end] === Infinity) return null;
   const cuts: number[] = [];
-  for (let k = width - 1; k >= 0; k = from[k]) cuts.unshift(k);
+  for (let k = end; k >= 0; k = from[k]) cuts.push(k);
+  cuts.reverse();
   let max = 0;
-  for (let i = 1; i < cuts.length; i++) max = Math.max(max, slowest[cuts[i - 1] * width + cuts[i]]);
-  return { sum: sum[width - 1], max, cuts };
+  for (let i = 1; i < cuts.length; i++) {
+    max = Math.max(max, slowest[cuts[i - 1] * band + cuts[i] - cuts[i - 1] - 1]);
+  }
+  return { sum: sum[end], max, cuts };
 }

@@ -4,14 +4,9 @@
  *
  * @module
  */
+import { type Grid, gridOf, USUAL_STEPS } from "./grid.ts";
 import { paperPieces } from "./paper_pieces.ts";
-import {
-  type Grid,
-  gridOf,
-  pipelineSeconds,
-  type SequencePlan,
-  type SequenceProblem,
-} from "./problem.ts";
+import { pipelineSeconds, type SequencePlan, type SequenceProblem } from "./problem.ts";
 
 /** A partition of the rows up to a grid point, and when each stage is done with it. */
 interface Label {
@@ -25,6 +20,14 @@ interface Label {
   before: Label | null;
 }
 
+/** Vectors that a grid point may hold at least, however many points there are. */
+const LEAST_LABELS = 4;
+/**
+ * Pieces that the paper's search may look at: as many as it needs for a prompt of
+ * {@linkcode USUAL_STEPS} steps with one limit for each piece.
+ */
+const PAPER_WORK = USUAL_STEPS ** 2 * (USUAL_STEPS * (USUAL_STEPS + 1) / 2);
+
 /**
  * Pieces that minimise the moment when the last piece leaves the last stage:
  *
@@ -34,10 +37,17 @@ interface Label {
  * nowhere later than are kept, and only while their lower bound is below the best partition known.
  * Exact on the grid unless a point would hold more than `maxLabels` vectors: then the most
  * promising stay, and `lowerBound` tells what the dropped ones might have given. Never worse under
- * this recurrence than the paper's pieces or any equal ones. Throws `bad_sequence` as
- * {@linkcode gridOf} does.
+ * this recurrence than any equal pieces, or than the paper's, as far as these are found with a
+ * limited amount of work. Throws `bad_sequence` as {@linkcode gridOf} does.
  *
- * @param options.maxLabels vectors kept at a grid point; default 2000
+ * Time and memory grow with points times vectors. So a prompt with more than
+ * {@linkcode USUAL_STEPS} grid points keeps fewer vectors at each, in proportion: as many in all as
+ * a prompt of that many points, down to {@linkcode LEAST_LABELS}. The longer the prompt, the less a
+ * narrow search loses: nearly all of the prompt's time is the slowest stage's, which is busy from
+ * the first piece to the last, and only filling and draining the pipeline depends on more.
+ *
+ * @param options.maxLabels vectors kept at a grid point of up to {@linkcode USUAL_STEPS};
+ * default 2000
  */
 export function pipelinePieces(
   problem: SequenceProblem,
@@ -46,12 +56,14 @@ export function pipelinePieces(
   const grid = gridOf(problem);
   const bounds = boundsOf(grid);
   let [pieces, seconds] = [[] as number[], Infinity];
-  for (const start of [paperPieces(problem).pieces, ...equalPieces(grid)]) {
+  for (
+    const start of [paperPieces(problem, { maxWork: PAPER_WORK }).pieces, ...equalPieces(grid)]
+  ) {
     const value = pipelineSeconds(problem.stages, start);
     if (value < seconds) [pieces, seconds] = [start, value];
   }
   // a narrow search first: its answer lets the wide one discard early
-  const maxLabels = options.maxLabels ?? 2000;
+  const maxLabels = labelsOf(options.maxLabels ?? 2000, grid.starts.length - 1);
   let lowerBound = 0;
   for (const width of maxLabels > 32 ? [16, maxLabels] : [maxLabels]) {
     const found = search(grid, { bounds, maxLabels: width, limit: seconds });
@@ -65,18 +77,24 @@ export function pipelinePieces(
   return { pieces, seconds, lowerBound, exact: lowerBound >= seconds };
 }
 
+/** Vectors kept at each of so many grid points. */
+function labelsOf(maxLabels: number, points: number): number {
+  if (points <= USUAL_STEPS) return maxLabels;
+  return Math.min(maxLabels, Math.max(LEAST_LABELS, Math.floor(maxLabels * USUAL_STEPS / points)));
+}
+
 /**
  * Every partition of the grid into equal pieces and a rest: the usual practice, and a limit from
  * which to search.
  */
-function* equalPieces({ starts, allowed }: Grid): Generator<number[]> {
+function* equalPieces({ starts, band, allowed }: Grid): Generator<number[]> {
   const end = starts.length - 1;
-  for (let points = 1; points <= end; points++) {
+  for (let points = 1; points <= band; points++) {
     const pieces: number[] = [];
     let j = 0;
     while (j < end) {
       const k = Math.min(j + points, end);
-      if (!allowed[j * (end + 1) + k]) break;
+      if (!allowed[j * band + k - j - 1]) break;
       pieces.push(starts[k] - starts[j]);
       j = k;
     }
@@ -103,12 +121,12 @@ const LOOK_BACK = 6;
  * further pieces are done at u, and the last one goes on to the end.
  */
 function boundsOf(grid: Grid): Bounds {
-  const { stages, starts, allowed, seconds, hops } = grid;
+  const { stages, starts, band, allowed, seconds, hops } = grid;
   const width = starts.length;
   const end = width - 1;
   // ways[s]: seconds of a piece from entering stage 0 to entering stage s, so that any part of its
   // way is one subtraction
-  const ways = [new Float64Array(width * width)];
+  const ways = [new Float64Array(allowed.length)];
   for (let s = 0; s < stages; s++) {
     const next = s + 1 < stages ? hops[s + 1] : null;
     ways.push(
@@ -119,8 +137,8 @@ function boundsOf(grid: Grid): Bounds {
   const alone = seconds.map((own, u) => {
     const least = new Float64Array(width).fill(Infinity);
     for (let j = end - 1; j >= 0; j--) {
-      for (let k = j + 1; k < width; k++) {
-        const at = j * width + k;
+      for (let k = j + 1; k <= Math.min(j + band, end); k++) {
+        const at = j * band + k - j - 1;
         if (!allowed[at]) continue;
         const value = k === end ? ways[stages][at] - ways[u][at] : own[at] + least[k];
         if (value < least[j]) least[j] = value;
@@ -137,8 +155,8 @@ function boundsOf(grid: Grid): Bounds {
       const arrives = u - s <= LOOK_BACK ? reach[u][u - s - 1] : null;
       for (let j = 0; j < end; j++) {
         let [least, arrive] = [Infinity, Infinity];
-        for (let k = j + 1; k < width; k++) {
-          const at = j * width + k;
+        for (let k = j + 1; k <= Math.min(j + band, end); k++) {
+          const at = j * band + k - j - 1;
           if (!allowed[at]) continue;
           const path = ways[u][at] - ways[s][at];
           if (path < arrive) arrive = path;
@@ -168,9 +186,8 @@ interface SearchOptions {
  * dropped for want of room.
  */
 function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
-  const { stages, starts, allowed, seconds, hops } = grid;
-  const width = starts.length;
-  const end = width - 1;
+  const { stages, starts, band, allowed, seconds, hops } = grid;
+  const end = starts.length - 1;
   const open: Label[][] = starts.map(() => []);
   open[0].push({ free: new Float64Array(stages), bound: 0, at: 0, before: null });
   let best: Label | null = null;
@@ -183,8 +200,8 @@ function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
     open[j] = [];
     for (const label of settled.labels) {
       if (label.bound >= limit) continue; // the limit fell meanwhile
-      for (let k = j + 1; k < width; k++) {
-        const at = j * width + k;
+      for (let k = j + 1; k <= Math.min(j + band, end); k++) {
+        const at = j * band + k - j - 1;
         if (!allowed[at]) continue;
         let done = 0;
         for (let s = 0; s < stages; s++) {
@@ -248,7 +265,7 @@ function covers(a: Float64Array, b: Float64Array): boolean {
 function piecesOf(grid: Grid, label: Label): number[] {
   const pieces: number[] = [];
   for (let at: Label = label; at.before; at = at.before) {
-    pieces.unshift(grid.starts[at.at] - grid.starts[at.before.at]);
+    pieces.push(grid.starts[at.at] - grid.starts[at.before.at]);
   }
-  return pieces;
+  return pieces.reverse();
 }

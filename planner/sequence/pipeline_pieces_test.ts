@@ -198,3 +198,47 @@ Deno.test("limits that no cut meets are refused with their numbers", () => {
   assert.throws(() => paperPieces({ tokens: 0, stages }), /tokens 0/);
   assert.throws(() => paperPieces({ tokens: 8, stages: [] }), (e) => hasCode(e, "bad_sequence"));
 });
+
+Deno.test("pipelinePieces() plans prompts of up to 2^20 rows within a percent of its lower bound", () => {
+  const stages = [1, 0.6, 1.4].map((speed): PieceStage => ({
+    seconds: ({ rows, past }) =>
+      (5 + rows + rows * past / 5000 + Math.max(0, rows - 256) / 3) / speed,
+    hop: ({ rows }) => 3 + rows / 10,
+  }));
+  for (const tokens of [40_960, 131_072, 1_048_576]) {
+    const started = performance.now();
+    const plan = pipelinePieces({ tokens, stages, minPieceRows: 16, maxPieceRows: 512 }, {
+      maxLabels: 500,
+    });
+    const took = performance.now() - started;
+    assert.equal(plan.pieces.reduce((a, b) => a + b, 0), tokens);
+    assert.ok(plan.pieces.every((rows) => rows >= 16 && rows <= 512));
+    close(finish(stages, plan.pieces), plan.seconds, `${tokens} rows`);
+    assert.equal(plan.exact, plan.lowerBound === plan.seconds);
+    assert.ok(
+      plan.lowerBound <= plan.seconds && plan.seconds < 1.01 * plan.lowerBound,
+      JSON.stringify(plan),
+    );
+    for (const size of [128, 256, 512]) {
+      assert.ok(
+        plan.seconds <= pipelineSeconds(stages, new Array<number>(tokens / size).fill(size)),
+      );
+    }
+    // A quarter of a second alone on a small machine; with a grid stored whole it takes minutes.
+    assert.ok(took < 10_000, `${tokens} rows took ${took} ms`);
+  }
+});
+
+Deno.test("paperPieces() says what it knows when its work is limited, and its bound holds", () => {
+  const stage: PieceStage = {
+    seconds: ({ rows, past }) => 4 + rows + rows * (past + rows / 2) / 64,
+  };
+  const problem = { tokens: 512, stages: [stage, stage, stage, stage] };
+  const best = paperPieces(problem);
+  assert.ok(best.exact && best.lowerBound === best.seconds);
+  const hasty = paperPieces(problem, { maxWork: 1 });
+  assert.ok(!hasty.exact && hasty.seconds > best.seconds);
+  assert.ok(hasty.lowerBound <= best.seconds && hasty.lowerBound > 0);
+  close(paperSeconds(problem.stages, hasty.pieces), hasty.seconds, "limited work");
+  assert.deepEqual(paperPieces(problem, { maxWork: 1e9 }), best);
+});

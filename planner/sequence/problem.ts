@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { OrreryError } from "../../actors/mod.ts";
 
 /** A piece of a prompt. */
 export interface Piece {
@@ -34,7 +33,8 @@ export interface SequenceProblem {
   stages: PieceStage[];
   /**
    * Pieces begin at multiples of it. @default the smallest multiple of 8 that cuts the prompt in at
-   * most 64 steps
+   * most 64 steps; where no cut in these steps meets the limits (they are longer than the longest
+   * piece), a step of which the longest piece holds four or more
    */
   step?: number;
   /** Fewest rows of a piece, the last included; a shorter prompt is one piece. @default 1 */
@@ -53,72 +53,6 @@ export interface SequencePlan {
   lowerBound: number;
   /** Is it proven optimal on the grid? */
   exact: boolean;
-}
-
-/** Costs of all pieces on the grid: piece from grid point j to k at stage s. */
-export interface Grid {
-  /** Grid points 0 = starts[0] < ... < starts[n] = tokens. (n + 1) */
-  starts: number[];
-  stages: number;
-  /** May a piece go from point j to point k? (n + 1)(n + 1), row-major, 1 or 0 */
-  allowed: Uint8Array;
-  /** Seconds by stage. (stages)(n + 1)(n + 1) */
-  seconds: Float64Array[];
-  /** Hop seconds before the stage. (stages)(n + 1)(n + 1) */
-  hops: Float64Array[];
-}
-
-/**
- * Evaluates every piece of the grid once. Throws group `planner`: `bad_sequence` for numbers that
- * are no prompt, and for limits that no cut meets (metadata: the limits).
- */
-export function gridOf(problem: SequenceProblem): Grid {
-  const { tokens, stages } = problem;
-  const step = problem.step ?? 8 * Math.max(1, Math.ceil(tokens / (8 * 64)));
-  const least = Math.min(tokens, problem.minPieceRows ?? 1);
-  const most = problem.maxPieceRows ?? tokens;
-  const bad = (what: string) =>
-    new OrreryError({
-      group: "planner",
-      code: "bad_sequence",
-      message: `prompt pieces: ${what}`,
-      metadata: { tokens, step, minPieceRows: least, maxPieceRows: most, stages: stages.length },
-    });
-  const whole = (v: number) => Number.isInteger(v) && v >= 1;
-  if (!whole(tokens) || !whole(step) || !whole(least) || !whole(most) || stages.length === 0) {
-    throw bad(
-      `tokens ${tokens}, step ${step}, minPieceRows ${least} and maxPieceRows ${most} must be whole numbers from 1, stages at least one`,
-    );
-  }
-  const starts: number[] = [];
-  for (let at = 0; at < tokens; at += step) starts.push(at);
-  starts.push(tokens);
-  const width = starts.length;
-  const allowed = new Uint8Array(width * width);
-  const seconds = stages.map(() => new Float64Array(width * width).fill(Infinity));
-  const hops = stages.map(() => new Float64Array(width * width).fill(Infinity));
-  const reachable = new Uint8Array(width);
-  reachable[0] = 1;
-  for (let j = 0; j < width; j++) {
-    if (!reachable[j]) continue;
-    for (let k = j + 1; k < width; k++) {
-      const rows = starts[k] - starts[j];
-      if (rows < least || rows > most) continue;
-      reachable[k] = 1;
-      const piece = { rows, past: starts[j], last: k === width - 1 };
-      allowed[j * width + k] = 1;
-      for (let s = 0; s < stages.length; s++) {
-        seconds[s][j * width + k] = stages[s].seconds(piece);
-        hops[s][j * width + k] = stages[s].hop?.(piece) ?? 0;
-      }
-    }
-  }
-  if (!reachable[width - 1]) {
-    throw bad(
-      `no cut of ${tokens} rows in steps of ${step} has pieces of ${least} to ${most} rows; use a smaller step or wider limits`,
-    );
-  }
-  return { starts, stages: stages.length, allowed, seconds, hops };
 }
 
 /**

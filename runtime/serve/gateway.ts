@@ -254,7 +254,9 @@ export class Gateway implements Generator, ServingControl {
       arbiter: arbiterAddress(id, this.#options.system.node),
       stages: stages.length,
       nodes: new Set([...stages.map((s) => s.node), ...(draft ? [draft.node] : [])]).size,
-      shape,
+      // The arbiter cuts prompts, not the generation; with a context of 2^20 rows the pieces are
+      // thousands of numbers, which each request would carry.
+      shape: { ...shape, pieces: [] },
       ...(draft && { drafter: drafterAddress(id) }),
       measured,
       answer_tokens: answerTokens,
