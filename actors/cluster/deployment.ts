@@ -1,6 +1,6 @@
 /**
- * A deployment: one model, cut into stages, each at a node. Another placement is another
- * deployment, with stage actors of its own; requests that run finish on the one they began with.
+ * A deployment: one model, cut into stages, each on a node. A new placement is a new deployment
+ * with stage actors of its own; running requests finish on the deployment with which they began.
  *
  * @module
  */
@@ -12,47 +12,59 @@ import { shapeSchema, stageAddress } from "../pipeline/mod.ts";
 /** First part of the addresses of the actors that run the cluster itself. */
 export const SYSTEM = "orrery";
 
-/** A node and where its mailbox listens. */
+/** A node as the cluster's membership lists it. */
 export const memberSchema = z.object({
+  /** Id of the node. */
   node: z.string().min(1).max(128),
+  /** Network host on which its mailbox listens. */
   host: z.string().min(1),
+  /** TCP port on which its mailbox listens. */
   port: z.number().int().min(1).max(65535),
+  /** CPU cores of its machine. */
   cores: z.number().int().positive(),
+  /** Memory of its machine in bytes. */
   memory_bytes: z.number().nonnegative(),
 });
 
 /** See {@linkcode memberSchema}. */
 export type Member = z.infer<typeof memberSchema>;
 
-/** See the module's text. */
+/** A deployment; see the module's text. */
 export const deploymentSchema = z.object({
-  /** First part of the addresses of its actors. */
+  /** Id of the deployment; the first part of its actors' addresses. */
   id: z.string(),
-  /** Model name in the store of `source`. */
+  /** Name of the model in the store of `source`. */
   model: z.string(),
-  /** Node from whose store missing weights are fetched. */
+  /** Node from whose store the others fetch the weights that they lack. */
   source: z.string(),
+  /** The stages, in pipeline order. */
   stages: z.array(z.object({
+    /** Node that runs the stage. */
     node: z.string(),
-    /** First and last layer, inclusive. */
+    /** First layer of the stage, 0-based. */
     first: z.number().int().nonnegative(),
+    /** Last layer of the stage, 0-based, inclusive. */
     last: z.number().int().nonnegative(),
   })).min(1),
+  /** Every node of the cluster when it was made, with or without a stage. */
   members: z.array(memberSchema),
-  /** The drafter, if there is one: a whole small model at one node. */
+  /**
+   * The drafter: its node, and the name of the draft model in the store of `source`; undefined:
+   * none.
+   */
   draft: z.object({ node: z.string(), model: z.string(), source: z.string() }).optional(),
-  /** How the plan says that requests run. */
+  /** How requests run on it, as planned. */
   shape: shapeSchema.default(() => shapeSchema.parse({})),
-  /** Custom actors that requests pass; undefined: none. */
+  /** Custom actors on the way of requests and answers; undefined: none. */
   flow: flowSchema.optional(),
-  /** The whole plan, for people: what `GET /api/plan` serves. */
+  /** The whole plan, which `GET /api/plan` serves; undefined: nothing was planned. */
   plan: z.record(z.string(), z.unknown()).optional(),
 });
 
 /** See {@linkcode deploymentSchema}. */
 export type Deployment = z.infer<typeof deploymentSchema>;
 
-/** Addresses of the stages in order. */
+/** Addresses of the deployment's stages, in pipeline order. */
 export function stageAddresses(deployment: Deployment): Address[] {
   return deployment.stages.map((_, i) => stageAddress(deployment.id, i));
 }

@@ -1,6 +1,6 @@
 /**
- * Member: a node as the cluster sees it. It prepares stages, adopts deployments and lets go of old
- * ones, and tells how fast it and its links are.
+ * Member: the actor by which the cluster reaches a node. It prepares stages, adopts deployments and
+ * retires old ones, and tells how fast the node and its links are.
  *
  * @module
  */
@@ -14,72 +14,85 @@ import {
   SYSTEM,
 } from "./deployment.ts";
 
-/** Resource `host` of a member actor: what the node does when told. */
+/** Resource `host` of a member actor: what the node does when the cluster tells it. */
 export interface MemberDuties {
-  /** Fetches what is missing and loads this node's stages. */
+  /** Fetches the weights that are missing and loads this node's stages of the deployment. */
   prepare(deployment: Deployment, signal: AbortSignal): Promise<void>;
-  /** New requests use this deployment from now on; none: nothing can be answered, and why. */
+  /**
+   * New requests use this deployment from now on. Undefined: none can be answered, and `reason`
+   * says why.
+   */
   adopt(deployment: Deployment | undefined, reason: string): void;
-  /** The deployment's stages may go once their requests are over. */
+  /** Frees this node's stages of the deployment with this id, once their requests are over. */
   retire(id: string): void;
-  /** A node is gone: requests that run through it fail now. */
+  /** The node with this id is gone: requests that run through it fail now. */
   nodeLost(node: string): void;
 }
 
-/** Which model a node's speed is asked for. */
+/** Asks how fast a node runs a model. */
 export const profileRequestSchema = z.object({
-  /** Name in the store of `source`. */
+  /** Name of the model in the store of `source`. */
   model: z.string(),
+  /** Node whose store has the model. */
   source: z.string(),
-  /** Answer with what is known already, and with nothing if that is nothing. @default false */
+  /** Answer only with a profile that the node has already, otherwise with null. @default false */
   known_only: z.boolean().default(false),
 });
 
 /** See {@linkcode profileRequestSchema}. */
 export type ProfileRequest = z.infer<typeof profileRequestSchema>;
 
-/** A link as it was measured from one of its ends. */
+/** A link as one of its two nodes has measured it. */
 export const linkReportSchema = z.object({
-  /** Latency of a message one way. */
+  /** Latency of a message one way, in seconds. */
   seconds: z.number().nonnegative(),
-  /** To the peer, and back from it. */
+  /** Bandwidth to the peer, bytes a second. */
   bytes_per_s: z.number().positive(),
+  /** Bandwidth from the peer, bytes a second. */
   bytes_per_s_back: z.number().positive(),
 });
 
 /** See {@linkcode linkReportSchema}. */
 export type LinkReport = z.infer<typeof linkReportSchema>;
 
-/**
- * Resource `profiler` of a member actor: what the node measures of itself and its links when asked.
- */
+/** Resource `profiler` of a member actor: measures the node and its links. */
 export interface MemberProfiler {
-  /** How fast this node runs a model, as plain data; measured now unless it is known. */
+  /**
+   * How fast this node runs a model, as plain data. It is measured now unless it is known already;
+   * null: it is not known and `known_only` was asked for.
+   */
   profile(request: ProfileRequest, signal: AbortSignal): Promise<Record<string, unknown> | null>;
-  /** The link to another member. */
+  /** Measures the link to another member. */
   probe(peer: Member, signal: AbortSignal): Promise<LinkReport>;
 }
 
-/** Most bytes of an `echo`, each way. */
+/** Most bytes of an `echo` in either direction. */
 export const ECHO_BYTES: number = 1024 * 1024;
 
 /** Address of a node's member actor. */
 export const memberAddress = (node: string): Address => address(SYSTEM, "member", node);
 
-/** See the module's text. */
+/** The member actor; see the module's text. Its key is the node's id. */
 export const memberActor = defineActor({
   kind: "member",
   deployment: SYSTEM,
   config: z.object({}),
   messages: {
+    /** See {@linkcode MemberDuties.prepare}. */
     prepare: z.object({ deployment: deploymentSchema }),
+    /** See {@linkcode MemberDuties.adopt}. */
     adopt: z.object({ deployment: deploymentSchema.optional(), reason: z.string() }),
+    /** See {@linkcode MemberDuties.retire}. */
     retire: z.object({ id: z.string() }),
+    /** See {@linkcode MemberDuties.nodeLost}. */
     node_lost: z.object({ node: z.string() }),
+    /** Answers: the node lives. */
     ping: z.object({}),
+    /** See {@linkcode MemberProfiler.profile}. */
     profile: profileRequestSchema,
+    /** See {@linkcode MemberProfiler.probe}. */
     probe: z.object({ peer: memberSchema }),
-    /** Takes bytes and gives bytes back: what probes a link. */
+    /** Takes bytes and answers with `reply_bytes` zeros: other nodes measure the link by it. */
     echo: z.object({
       data: z.instanceof(Uint8Array).refine((d) => d.length <= ECHO_BYTES, "too long for an echo")
         .optional(),
@@ -87,7 +100,7 @@ export const memberActor = defineActor({
     }),
   },
   urgent: ["ping", "node_lost"],
-  // Fetching weights and measuring may take minutes; the node must hear of losses meanwhile.
+  // Fetching weights and measuring may take minutes. The node must learn of lost nodes meanwhile.
   concurrent: ["prepare", "profile", "probe"],
   create(ctx) {
     const host = ctx.resource<MemberDuties>("host");

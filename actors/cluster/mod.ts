@@ -1,5 +1,7 @@
 /**
- * The cluster: who is a member, what is deployed where, and how weights travel.
+ * The cluster: which nodes are members, which deployment serves, and how nodes get weights from
+ * each
+ * other.
  *
  * @module
  */

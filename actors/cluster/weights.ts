@@ -1,5 +1,5 @@
 /**
- * Weights: a node's model store, as other nodes read it.
+ * Weights: the actor by which other nodes read a node's model store.
  *
  * @module
  */
@@ -7,16 +7,16 @@ import { z } from "zod";
 import { type Address, address, defineActor } from "../system/mod.ts";
 import { SYSTEM } from "./deployment.ts";
 
-/** Largest piece of a blob in one message, bytes. */
+/** Most bytes of a blob in one message. */
 export const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** Resource `store` of a weights actor. */
+/** Resource `store` of a weights actor: reads the node's model store. */
 export interface WeightStore {
-  /** The manifest as JSON text. Throws `model_not_found`. */
+  /** The manifest of the model with this name, as JSON text. Throws `model_not_found`. */
   manifest(model: string): Promise<string>;
   /**
-   * Bytes of a blob (weights, or a text file that the manifest lists): fewer than asked at its end.
-   * Throws `blob_unknown`.
+   * `length` bytes of a blob from `offset` on, fewer at its end. A blob is a weights file, or a
+   * text file that the manifest lists. Throws `blob_unknown`.
    */
   blob(sha256: string, offset: number, length: number): Promise<Uint8Array>;
 }
@@ -26,13 +26,15 @@ export const weightsAddress = (node: string): Address => address(SYSTEM, "weight
 
 const model = z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/);
 
-/** See the module's text. */
+/** The weights actor; see the module's text. Its key is the node's id. */
 export const weightsActor = defineActor({
   kind: "weights",
   deployment: SYSTEM,
   config: z.object({}),
   messages: {
+    /** See {@linkcode WeightStore.manifest}. */
     manifest: z.object({ model }),
+    /** See {@linkcode WeightStore.blob}. */
     blob: z.object({
       sha256: z.string().regex(/^[0-9a-f]{64}$/),
       offset: z.number().int().nonnegative(),
