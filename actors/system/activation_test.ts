@@ -78,6 +78,44 @@ Deno.test("Activation begins only with a message of activatedBy, where that is g
   );
 });
 
+Deno.test("Activation that ends leaves to the next one a message of activatedBy and all that follow it", async () => {
+  let sim: Simulation;
+  const lives: string[][] = [];
+  const shy = defineActor({
+    kind: "shy",
+    config: z.object({}),
+    messages: { begin: z.object({}), more: z.object({ n: z.number() }), end: z.object({}) },
+    activatedBy: ["begin"],
+    create(ctx) {
+      const life: string[] = [];
+      lives.push(life);
+      ctx.onStop(() => new Promise<void>((resolve) => void sim.clock.after(100, resolve)));
+      return {
+        begin: () => void life.push("begin"),
+        more: ({ n }) => void life.push(`more ${n}`),
+        end: () => ctx.stop(),
+      };
+    },
+  });
+  for (const from of [0, 1]) {
+    const { sim: simulation, systems } = recorderWorld({ nodes: ["n1", "n2"] });
+    sim = simulation;
+    for (const system of systems) system.register(shy, { config: {} });
+    lives.length = 0;
+    for (const type of ["begin", "end"]) await sim.until(systems[from].tell("t/shy/a", { type }));
+    await sim.run({ forMs: 10 });
+    const late = [{ type: "more", n: 0 }, { type: "begin" }, { type: "more", n: 1 }, {
+      type: "more",
+      n: 2,
+    }];
+    for (const message of late) await sim.until(systems[from].tell("t/shy/a", message));
+    await sim.run({ forMs: 1_000 });
+    assert.deepEqual(lives, [["begin"], ["begin", "more 1", "more 2"]]);
+    const { last } = systems[0].deadLetters();
+    assert.deepEqual(last.map(({ type, error }) => [type, error.code]), [["more", "not_active"]]);
+  }
+});
+
 Deno.test("Activation refuses with the error of create(), and the next message tries again", async () => {
   let works = false;
   const moody = defineActor({

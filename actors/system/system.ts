@@ -462,13 +462,16 @@ export class ActorSystem {
   #ended(activation: Activation, rest: Delivery[]): void {
     const to = activation.address;
     if (this.#active.get(to) === activation) this.#active.delete(to);
-    const again = rest.filter((d) => {
-      const { activatedBy } = activation.definition;
-      return !this.#closing && (!activatedBy || activatedBy.includes(d.type));
-    });
-    // A message that came while the actor was passivating activates it again; what may not is
-    // refused.
-    for (const d of rest) if (!again.includes(d)) this.#refuse(d, notActive(to, d.type));
+    // A message that came while the actor was ending activates it again, and those that follow it
+    // are its as well: a sender cannot know that an activation ended between two of its messages.
+    const { activatedBy } = activation.definition;
+    const first = this.#closing
+      ? -1
+      : rest.findIndex((d) => !activatedBy || activatedBy.includes(d.type));
+    const again = first < 0 ? [] : rest.slice(first);
+    for (const d of first < 0 ? rest : rest.slice(0, first)) {
+      this.#refuse(d, notActive(to, d.type));
+    }
     if (again.length) {
       const kind = this.#kinds.of(to, again[0].type);
       const next = this.#active.get(to) ??
@@ -481,7 +484,8 @@ export class ActorSystem {
           kind.resources(to),
         );
       this.#active.set(to, next);
-      for (const d of again) next.mailbox.put(d);
+      const { urgent } = kind.definition;
+      for (const d of again) next.mailbox.put(d, urgent?.includes(d.type));
       next.wake();
       return;
     }
