@@ -46,7 +46,7 @@ import {
   weightStore,
 } from "./cluster/mod.ts";
 import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
-import { createMailbox, type Mailbox } from "./mailbox/mod.ts";
+import { createMailbox, type MailboxTransport } from "./mailbox/mod.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 
 const log = getLogger(["orrery", "node"]);
@@ -347,7 +347,7 @@ function registerCluster(
   return placer;
 }
 
-async function listen(options: NodeOptions): Promise<Mailbox> {
+async function listen(options: NodeOptions): Promise<MailboxTransport> {
   const { host, mailboxPort: port } = options;
   const name = (options.name ?? hostname()).replace(/[^A-Za-z0-9.-]/g, "-").slice(0, 64) || "node";
   try {

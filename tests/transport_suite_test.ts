@@ -1,6 +1,6 @@
 import { LocalNetwork } from "../actors/system/local_transport.ts";
 import type { NodeId } from "../actors/mod.ts";
-import { createMailbox, type Mailbox } from "../runtime/mailbox/mod.ts";
+import { createMailbox, type MailboxTransport } from "../runtime/mailbox/mod.ts";
 import { type Network, type NetworkOptions, transportSuite } from "./support/transport_suite.ts";
 import { FaultyProxy } from "./support/transport_suite_proxy.ts";
 
@@ -31,7 +31,7 @@ function localNetwork(options: NetworkOptions): Promise<Network> {
 
 /** HTTP/2: all that goes to a node goes through its proxy. */
 function http2Network(options: NetworkOptions): Promise<Network> {
-  const mailboxes = new Map<NodeId, Mailbox>();
+  const mailboxes = new Map<NodeId, MailboxTransport>();
   const ports = new Map<NodeId, number>();
   const proxies = new Map<NodeId, FaultyProxy>();
   return Promise.resolve({

@@ -20,7 +20,7 @@ import {
 import { buildStageGraph, type ModelStore, type StoredModel } from "../../models/mod.ts";
 import { loadEngine, usualThreads } from "../engine/mod.ts";
 import { ServedModel, type ServingControl } from "../serve/mod.ts";
-import type { Mailbox } from "../mailbox/mod.ts";
+import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import { ensureModel } from "./fetch.ts";
 
@@ -52,7 +52,7 @@ export interface DeploymentHostOptions {
   /** Where models are found, and stored when they are fetched. */
   store: ModelStore;
   /** Its links are opened and ended as deployments name nodes. */
-  mailbox: Pick<Mailbox, "addPeer" | "removePeer" | "peers">;
+  mailbox: Pick<MailboxTransport, "addPeer" | "removePeer" | "peers">;
   /** Is told which deployment serves new requests. */
   gateway: ServingControl;
   /** Threads of a stage's engine. @default by the bytes of the stage's weights */

@@ -16,7 +16,7 @@ import {
   OrreryError,
   toOrreryError,
 } from "../../actors/mod.ts";
-import { identify, type Mailbox } from "../mailbox/mod.ts";
+import { identify, type MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import type { DeploymentHost } from "./deployment_host.ts";
 
@@ -42,7 +42,7 @@ export interface MembershipOptions {
   /** Is told the first node's id. */
   directory: Pick<ClusterDirectory, "seed">;
   /** Its address is what other nodes are told; it dials the first node. */
-  mailbox: Mailbox;
+  mailbox: MailboxTransport;
   /** Retires this node's deployments when it joins another cluster. */
   host: Pick<DeploymentHost, "adopt" | "retireAll" | "stages">;
   /** Where the first node's mailbox listens; undefined: this is the first node. */
@@ -54,7 +54,7 @@ export interface MembershipOptions {
  * `cluster`, code `join_failed`.
  */
 export async function dialSeed(
-  mailbox: Mailbox,
+  mailbox: MailboxTransport,
   seed: { host: string; port: number },
 ): Promise<NodeId> {
   try {

@@ -4,8 +4,8 @@
  * written or accepted: no other tags, no indefinite lengths, no integers beyond 2^53, no more than
  * 64 levels.
  *
- * cborg does the work; what is here narrows it to that set, and makes it strict about text: alone
- * it would replace bytes that are not UTF-8 and swallow a leading byte order mark.
+ * The library cborg encodes and decodes. This file narrows it to the set above and makes it strict
+ * about text: cborg alone would replace bytes that are not UTF-8 and drop a leading byte order mark.
  *
  * @module
  */
@@ -15,6 +15,7 @@ import { mailboxError } from "./errors.ts";
 /** Deepest nesting of arrays and maps. */
 export const MAX_DEPTH = 64;
 
+/** Tag of RFC 8746 -> the typed array that it stands for; all are little-endian. */
 const TYPED = new Map(Object.entries({
   69: Uint16Array,
   70: Uint32Array,
@@ -27,7 +28,7 @@ const TYPED = new Map(Object.entries({
 const TYPES = new Set<unknown>(TYPED.values());
 
 const typeEncoders: NonNullable<cborg.EncodeOptions["typeEncoders"]> = {
-  // Left to itself, cborg writes -0 as the integer 0.
+  // By default cborg writes -0 as the integer 0.
   number: (value: number) => Object.is(value, -0) ? new cborg.Token(cborg.Type.float, value) : null,
 };
 const tags: NonNullable<cborg.DecodeOptions["tags"]> = {};
@@ -42,12 +43,12 @@ for (const [tag, type] of TYPED) {
   tags[Number(tag)] = (content) => {
     const bytes = content();
     if (!(bytes instanceof Uint8Array)) throw new Error(`tag ${tag} on something other than bytes`);
-    // cborg gives each byte string a buffer of its own, but one to all those that are empty.
+    // cborg gives each byte string a buffer of its own, but all empty ones share one buffer.
     return bytes.length === 0 ? new type() : new type(bytes.buffer as ArrayBuffer);
   };
 }
 
-/** Keys keep their order, as they do between actors of one node. */
+/** Without a `mapSorter` keys keep their order, as they do between actors of one node. */
 const ENCODE: cborg.EncodeOptions = { float64: true, mapSorter: undefined, typeEncoders };
 const DECODE: cborg.DecodeOptions = {
   allowIndefinite: false,
@@ -57,9 +58,11 @@ const DECODE: cborg.DecodeOptions = {
 };
 
 /**
- * Encodes a value after `reserve` bytes that the caller fills; the bytes share nothing with it.
- * Throws `unencodable` (naming the place) for anything outside the subset: bigint, Date, Map,
- * functions, class instances, cycles, a key `__proto__`.
+ * Encodes a value, behind `reserve` bytes that the caller fills. The result shares no memory with
+ * the value.
+ *
+ * Throws `unencodable` (group `mailbox`), naming the place, for anything outside the subset: bigint,
+ * Date, Map, functions, class instances, cycles, a key `__proto__`.
  */
 export function encodeCbor(value: unknown, reserve = 0): Uint8Array {
   const atMost = measure(value, [], (what, place) => {
@@ -74,11 +77,11 @@ export function encodeCbor(value: unknown, reserve = 0): Uint8Array {
 }
 
 /**
- * Decodes one value that must fill `bytes` exactly. Nothing in it shares memory with `bytes` or
- * with the rest of it. Throws `protocol` for anything outside the subset.
+ * Decodes one value that must fill `bytes` exactly. No two parts of the value share memory with each
+ * other or with `bytes`. Throws `protocol` (group `mailbox`) for anything outside the subset.
  */
 export function decodeCbor(bytes: Uint8Array): unknown {
-  // A Buffer's slices would not be copies.
+  // A plain view: the slices of a Node Buffer would share its memory instead of being copies.
   const data = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tokenizer = new StrictText(data, DECODE);
   const bad = (what: string) =>
@@ -99,7 +102,10 @@ export function decodeCbor(bytes: Uint8Array): unknown {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** cborg's tokenizer, which decodes text again where it may have been mended. */
+/**
+ * cborg's tokenizer, which decodes a text again, strictly, where cborg may have replaced bytes or
+ * dropped a byte order mark: where lengths differ or the text has a replacement character.
+ */
 class StrictText extends cborg.Tokenizer {
   override next(): cborg.Token {
     const at = this.pos();
@@ -114,12 +120,20 @@ class StrictText extends cborg.Tokenizer {
   }
 }
 
-/** Told what is outside the subset, and where. */
+/** Throws for a part of a value that is outside the subset. */
 type Refuse = (what: string, place: string) => never;
 
+/** Bytes of a number's head with its longest argument; a number or a length takes no more. */
+const HEAD_BYTES = 9;
+/** Bytes of the tag (2) and the head of a typed array. */
+const TYPED_HEAD_BYTES = 2 + HEAD_BYTES;
+/** Texts shorter than this are not counted exactly: a character takes 3 bytes at most. */
+const SHORT_TEXT = 64;
+
 /**
- * Bytes that a value takes at most when encoded; refuses what is outside the subset. `path` leads
- * to it.
+ * The most bytes that a value can take when encoded. Calls `refuse` for what is outside the subset.
+ *
+ * @param path Keys and indices that lead from the top to this value.
  */
 function measure(value: unknown, path: (string | number)[], refuse: Refuse): number {
   const no = (what: string) => refuse(what, path.join(".") || "the top");
@@ -129,7 +143,7 @@ function measure(value: unknown, path: (string | number)[], refuse: Refuse): num
     case "number":
     case "boolean":
     case "undefined":
-      return 9;
+      return HEAD_BYTES;
     case "object":
       break;
     default:
@@ -140,10 +154,10 @@ function measure(value: unknown, path: (string | number)[], refuse: Refuse): num
     if (!(value instanceof Uint8Array || TYPES.has(value.constructor))) {
       no(`a ${value.constructor.name}`);
     }
-    return 11 + value.byteLength;
+    return TYPED_HEAD_BYTES + value.byteLength;
   }
   if (path.length >= MAX_DEPTH) no(`more than ${MAX_DEPTH} levels`);
-  let bytes = 9;
+  let bytes = HEAD_BYTES;
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       path.push(i);
@@ -165,7 +179,10 @@ function measure(value: unknown, path: (string | number)[], refuse: Refuse): num
   return bytes;
 }
 
-/** Exact for long text, since an encoded message is kept until it is acknowledged. */
+/**
+ * The most bytes that a text can take. Exact for long text, since the buffer of an encoded message
+ * is kept until the message is acknowledged.
+ */
 function measureText(value: string): number {
-  return 9 + (value.length < 64 ? value.length * 3 : Buffer.byteLength(value));
+  return HEAD_BYTES + (value.length < SHORT_TEXT ? value.length * 3 : Buffer.byteLength(value));
 }

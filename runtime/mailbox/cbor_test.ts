@@ -78,7 +78,7 @@ Deno.test("encodeCbor() keeps the order of keys, undefined and a leading byte or
   assert.deepEqual(Object.keys(back), Object.keys(v));
 });
 
-Deno.test("typed arrays of every kind come back as themselves, small and large, at any alignment", () => {
+Deno.test("decodeCbor() gives back typed arrays of every kind, small and large, at any alignment", () => {
   const kinds = [
     Uint8Array,
     Int8Array,
@@ -99,7 +99,7 @@ Deno.test("typed arrays of every kind come back as themselves, small and large, 
   }
 });
 
-Deno.test("typed arrays are the same to cbor-x", () => {
+Deno.test("encodeCbor() writes typed arrays as cbor-x does", () => {
   const v = {
     i: new Int32Array([1, -2]),
     f: new Float32Array([0.5, 2]),

@@ -1,5 +1,5 @@
 /**
- * Opening and releasing HTTP/2 connections to mailboxes.
+ * How HTTP/2 connections to mailboxes are opened and ended.
  *
  * @module
  */
@@ -14,20 +14,21 @@ export interface MailboxTls {
   key: string;
   /** This node's certificate, shown to the other side. */
   cert: string;
-  /** Certificate authority that the other side's certificate must come from. */
+  /** Certificate of the authority that must have signed the other side's certificate. */
   ca: string;
-  /** Name that the other side's certificate must carry. @default the host dialled */
+  /** Host name that the other side's certificate must carry. @default the host dialled */
   servername?: string;
 }
 
-/** `host:port`, as it stands in a URL. */
+/** `host:port` as it is written in a URL: an IPv6 address gets brackets. */
 export function authorityOf(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** The socket under each session, for {@linkcode cut}. */
 const sockets = new WeakMap<Http2Session, net.Socket>();
 
-/** Begins a connection; failures arrive as the session's `error`. */
+/** Opens a connection; a failure arrives as the session's `error` event. */
 export function connect(host: string, port: number, secure?: MailboxTls): ClientHttp2Session {
   const socket = secure
     ? tls.connect({
@@ -46,15 +47,15 @@ export function connect(host: string, port: number, secure?: MailboxTls): Client
   return session;
 }
 
-/** Notes the socket under a server's session, for {@linkcode cut}. */
+/** Remembers the socket under a server's session, for {@linkcode cut}. */
 export function overSocket(session: Http2Session, socket: net.Socket): void {
   sockets.set(session, socket);
 }
 
 /**
- * Ends a session by ending its socket, and never from inside one of its events. `session.destroy()`
- * would send a GOAWAY, at which nghttp2 aborts the whole process if a stream that has just closed
- * is still listed (`find_stream_on_goaway_func`): seen in one of twelve orderly shutdowns.
+ * Ends a session by destroying its socket, after the current event. `session.destroy()` would send
+ * a GOAWAY frame, and nghttp2 aborts the whole process then if it still lists a stream that has just
+ * closed (`find_stream_on_goaway_func`): seen in one of twelve orderly shutdowns.
  */
 export function cut(session: Http2Session): void {
   setImmediate(() => sockets.get(session)?.destroy());

@@ -1,6 +1,6 @@
 /**
- * The sending half of a link: one HTTP/2 session with one long-lived stream to a peer, made again
- * whenever it breaks.
+ * The sending half of a link: one HTTP/2 session with one long-lived stream to a peer. Both are
+ * opened again whenever they break.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import { OrreryError } from "../../actors/system/mod.ts";
 import { decodeCbor } from "./cbor.ts";
 import { connect, cut, type MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
+import { FrameReader } from "./frame_reader.ts";
 import { keepalive } from "./keepalive.ts";
 import type { MailboxLimits } from "./limits.ts";
 import {
@@ -16,7 +17,6 @@ import {
   CONTROL_BYTES,
   controlFrame,
   errorFrameSchema,
-  FrameReader,
   type Hello,
   MAILBOX_PATH,
   type Welcome,
@@ -25,42 +25,59 @@ import {
 } from "./wire.ts";
 import type { ResendWindow } from "./window.ts";
 
-/** What a {@linkcode Dialer} asks and tells its peer object. */
+/** What a {@linkcode Dialer} needs from the peer object that owns it. */
 export interface DialerOwner {
   limits: MailboxLimits;
+  /** Undefined: the link is cleartext. */
   tls?: MailboxTls;
+  /** The envelopes to send. */
   window: ResendWindow;
-  /** Where to connect, if known. */
+  /** Where to connect; undefined while that is not known. */
   address(): { host: string; port: number } | undefined;
+  /** The hello to send on a new connection. */
   hello(): Hello;
-  /** The peer answered; return false to give the connection up. */
+  /** Called with the peer's answer to the hello. Returns false to give the connection up. */
   welcome(welcome: Welcome): boolean;
+  /** Called when the stream is established. */
   up(): void;
+  /** Called when a connection failed or broke. */
   down(error: OrreryError): void;
+  /** Called with each measured round trip, milliseconds. */
   rtt(ms: number): void;
+  /** Called with the number of bytes just written to the stream. */
   wrote(bytes: number): void;
 }
 
-/** Frames up to this size in all are copied together before they are written. */
+/** Most bytes of frames that are copied together into one write. */
 const GATHER_BYTES = 32768;
 
 /** See the module's text. */
 export class Dialer {
   readonly #owner: DialerOwner;
+  /** The current connection and its stream; undefined between two attempts. */
   #session?: ClientHttp2Session;
   #stream?: ClientHttp2Stream;
+  /** true between the peer's welcome and the end of the connection. */
   #up = false;
   #stopped = true;
+  /** Attempts to connect since the last one that succeeded. */
   #attempt = 0;
+  /** Starts the next attempt. */
   #timer?: ReturnType<typeof setTimeout>;
+  /** Gives the connection up if no welcome comes in time. */
   #handshake?: ReturnType<typeof setTimeout>;
   #stopPings?: () => void;
+  /** true while a microtask that writes is due. */
   #flushing = false;
+  /** true while the stream's buffer is full: nothing is written before its `drain` event. */
   #choked = false;
   #ended: Promise<void> = Promise.resolve();
-  /** When the peer last acknowledged something, or nothing was left to acknowledge. */
+  /**
+   * `performance.now()` when the peer last acknowledged something, or when nothing was left to
+   * acknowledge.
+   */
   #progressAt = 0;
-  /** Gives the current connection up and makes another. */
+  /** Gives the current connection up and starts the next attempt. */
   #lost?: (error: OrreryError) => void;
 
   constructor(owner: DialerOwner) {
@@ -72,7 +89,7 @@ export class Dialer {
     return this.#up;
   }
 
-  /** Keeps a connection up from now on. */
+  /** Connects, and reconnects whenever the connection breaks, until {@linkcode Dialer.stop}. */
   start(): void {
     if (!this.#stopped) return;
     this.#stopped = false;
@@ -80,14 +97,14 @@ export class Dialer {
     this.#dial();
   }
 
-  /** Gives the connection up without making it again. */
+  /** Ends the connection and does not reconnect. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#drop();
   }
 
-  /** Makes the connection anew, at once. */
+  /** Ends the connection and opens a new one at once. */
   restart(): void {
     this.stop();
     this.start();
@@ -98,7 +115,7 @@ export class Dialer {
     return this.#ended;
   }
 
-  /** Says farewell, then ends the stream. */
+  /** Sends a bye and ends the stream; resolves when the stream is closed. */
   bye(bye: Bye): Promise<void> {
     const stream = this.#stream;
     if (!this.#up || !stream) return Promise.resolve();
@@ -108,7 +125,10 @@ export class Dialer {
     });
   }
 
-  /** Writes what the window holds, in a microtask. */
+  /**
+   * Writes the entries that the window holds. In a microtask, so that messages sent in one turn of
+   * the event loop are written together.
+   */
   flush(): void {
     if (!this.#up || this.#flushing || this.#choked) return;
     this.#flushing = true;
@@ -118,6 +138,7 @@ export class Dialer {
     });
   }
 
+  /** Opens a connection and sends the hello. */
   #dial(): void {
     const { limits } = this.#owner;
     const address = this.#owner.address();
@@ -180,6 +201,7 @@ export class Dialer {
     stream.write(controlFrame(this.#owner.hello()));
   }
 
+  /** Handles a frame from the peer: an acknowledgement, an error or the welcome. */
   #control(frame: Uint8Array): void {
     const { window } = this.#owner;
     const value = decodeCbor(frame);
@@ -220,8 +242,9 @@ export class Dialer {
   }
 
   /**
-   * The connection is alive; is the stream? A receiver whose framing went astray would wait for
-   * ever.
+   * Called when a ping was answered. That shows that the connection works, but not that the stream
+   * does: a receiver that misread a frame's length would wait for ever. So the connection is given
+   * up if messages have waited too long for an acknowledgement.
    */
   #pinged(ms: number): void {
     this.#owner.rtt(ms);
@@ -237,7 +260,7 @@ export class Dialer {
     );
   }
 
-  /** Writes entries until the stream is full, small ones together. */
+  /** Writes entries until the stream's buffer is full; small ones go out in one write. */
   #write(): void {
     const stream = this.#stream;
     if (!stream) return;
@@ -263,6 +286,7 @@ export class Dialer {
     stream.uncork();
   }
 
+  /** Starts the next attempt after a pause that doubles with each failure, with random jitter. */
   #retry(): void {
     if (this.#stopped) return;
     const { backoffMinMs, backoffMaxMs } = this.#owner.limits;
@@ -271,6 +295,7 @@ export class Dialer {
     this.#timer = setTimeout(() => this.#dial(), pause * (0.5 + Math.random() / 2));
   }
 
+  /** Forgets the current connection and ends it. */
   #drop(): void {
     clearTimeout(this.#handshake);
     this.#stopPings?.();

@@ -1,6 +1,6 @@
 /**
- * Asking who listens at an address: the first thing a node does that knows only where its cluster
- * is.
+ * Asks which node listens at an address. A node that joins a cluster knows only an address of it, so
+ * this is the first thing that it does.
  *
  * @module
  */
@@ -9,18 +9,18 @@ import type { NodeId } from "../../actors/system/mod.ts";
 import { authorityOf, connect, cut, type MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 
-/** Path that answers with {@linkcode identitySchema}. */
+/** HTTP path that a mailbox answers with an object of {@linkcode identitySchema}. */
 export const IDENTITY_PATH = "/mailbox/v1/node";
 
-/** Largest answer that is read, bytes. */
-const MAX_BYTES = 4096;
+/** Longest answer that is read, characters. */
+const MAX_CHARS = 4096;
 
-/** A node's answer. */
+/** Schema of a node's answer: its name. */
 export const identitySchema = z.object({ node: z.string().min(1).max(128) });
 
 /**
- * The name of the node whose mailbox listens at `host:port`. Throws group `mailbox`, `unreachable`
- * (nobody listens, or no mailbox), or the signal's reason.
+ * The name of the node whose mailbox listens at `host:port`. Throws `unreachable` (group `mailbox`)
+ * if nobody listens there or no mailbox does, and the signal's reason.
  */
 export async function identify(
   host: string,
@@ -57,7 +57,7 @@ export async function identify(
   });
   stream.on("data", (chunk: string) => {
     text += chunk;
-    if (text.length > MAX_BYTES) unreachable("its answer is too long");
+    if (text.length > MAX_CHARS) unreachable("its answer is too long");
   });
   stream.on("error", (error) => unreachable(error.message));
   stream.on("end", () => {

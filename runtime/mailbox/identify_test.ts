@@ -11,7 +11,7 @@ function test(name: string, body: () => Promise<void>) {
   Deno.test(name, { sanitizeOps: true, sanitizeResources: true }, body);
 }
 
-/** Asks with a deadline that only a silent port needs. */
+/** Asks with a deadline, which only a port that says nothing needs. Milliseconds. */
 async function ask(port: number, ms = 10_000): Promise<string> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(new Error("asked long enough")), ms);
@@ -44,7 +44,7 @@ test("identify() answers the name of the node that listens, whether it knows the
   await mailbox.close();
 });
 
-test("identify() rejects where nobody listens", async () => {
+test("identify() rejects, when nobody listens", async () => {
   const server = net.createServer();
   let port = 0;
   await during(server, (p) => Promise.resolve(void (port = p)));
@@ -54,7 +54,7 @@ test("identify() rejects where nobody listens", async () => {
   );
 });
 
-test("identify() rejects what speaks HTTP/2 and is no mailbox", async () => {
+test("identify() rejects, when what speaks HTTP/2 is no mailbox", async () => {
   const answers: [number, string, RegExp][] = [
     [404, "", /HTTP 404/],
     [200, "hello", /no node's/],
@@ -73,7 +73,7 @@ test("identify() rejects what speaks HTTP/2 and is no mailbox", async () => {
   }
 });
 
-test("identify() rejects what does not speak HTTP/2, or hangs up", async () => {
+test("identify() rejects, when the other side does not speak HTTP/2 or hangs up", async () => {
   const http1 = net.createServer((socket) => {
     socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
   });
@@ -88,7 +88,7 @@ test("identify() rejects what does not speak HTTP/2, or hangs up", async () => {
   );
 });
 
-test("identify() rejects with the signal's reason when a port accepts and says nothing", async () => {
+test("identify() rejects with the signal's reason, when a port accepts and says nothing", async () => {
   const silent = net.createServer((socket) => socket.resume());
   await during(silent, (port) => assert.rejects(ask(port, 50), /^Error: asked long enough$/));
   await assert.rejects(

@@ -1,5 +1,5 @@
 /**
- * The receiving half of a link: a peer's stream, from its hello to its farewell.
+ * The receiving half of a link: a peer's stream, from its hello to its bye.
  *
  * @module
  */
@@ -7,45 +7,50 @@ import type { ServerHttp2Stream } from "node:http2";
 import { type Envelope, type NodeId, OrreryError } from "../../actors/system/mod.ts";
 import { decodeCbor } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
+import { FrameReader } from "./frame_reader.ts";
 import type { MailboxLimits } from "./limits.ts";
-import type { Peer } from "./peer.ts";
+import type { InboundLink, Peer } from "./peer.ts";
 import {
   byeSchema,
   CONTROL_BYTES,
   controlFrame,
   decodeMessage,
-  FrameReader,
   type Hello,
   helloSchema,
   WIRE_VERSION,
 } from "./wire.ts";
 
 /**
- * While a long message arrives, the last acknowledgement is repeated so often: the sender sees that
- * it gets through.
+ * While a long message arrives, the last acknowledgement is repeated at this interval, so that the
+ * sender does not take the stream for dead. Milliseconds.
  */
 const PROGRESS_MS = 1000;
 
 /** What an {@linkcode InboundStream} needs from its mailbox. */
 export interface InboundOwner {
+  /** Name of this node. */
   node: NodeId;
+  /** This life of the node, see {@linkcode Hello}. */
   incarnation: number;
   limits: MailboxLimits;
-  /** The peer that says hello, or undefined if it is not welcome. */
+  /** The peer that sent this hello; undefined if this mailbox does not accept it. */
   admit(hello: Hello): Peer | undefined;
+  /** Called with each envelope once, in the order of its sequence. */
   receive(from: NodeId, envelope: Envelope): void;
-  /** A peer broke the protocol (or is no peer at all). */
+  /** Called when a connection broke the protocol, whether it came from a peer or from a stranger. */
   offended(error: OrreryError): void;
 }
 
-/** Reads a stream that has begun: hello, then messages. */
+/** Reads a stream that a peer opened: a hello, then messages. */
 export class InboundStream {
   readonly #stream: ServerHttp2Stream;
   readonly #owner: InboundOwner;
   readonly #reader: FrameReader;
   readonly #helloTimer: ReturnType<typeof setTimeout>;
+  /** The peer and its link; undefined before the hello. */
   #peer?: Peer;
-  #inbox?: NonNullable<Peer["inbox"]>;
+  #link?: InboundLink;
+  /** Messages, and bytes of them, that came since the last acknowledgement. */
   #unackedMessages = 0;
   #unackedBytes = 0;
   #ackTimer?: ReturnType<typeof setTimeout>;
@@ -65,7 +70,7 @@ export class InboundStream {
       if (this.#peer) this.#peer.counters.bytesReceived += chunk.byteLength;
       try {
         this.#reader.push(chunk);
-        if (this.#inbox && this.#reader.partial) {
+        if (this.#link && this.#reader.partial) {
           this.#ackTimer ??= setTimeout(() => this.#acknowledge(true), PROGRESS_MS);
         }
       } catch (error) {
@@ -80,11 +85,12 @@ export class InboundStream {
     stream.on("close", () => this.#finish());
   }
 
+  /** Handles a frame: the hello, a message or the bye. */
   #frame(frame: Uint8Array): void {
-    if (!this.#inbox) return this.#hello(frame);
+    if (!this.#link) return this.#hello(frame);
     const message = decodeMessage(frame);
     const peer = this.#peer!;
-    const inbox = this.#inbox;
+    const link = this.#link;
     if ("control" in message) {
       const bye = byeSchema.safeParse(message.control);
       if (!bye.success) throw mailboxError("protocol", "unexpected control frame");
@@ -95,15 +101,15 @@ export class InboundStream {
       return;
     }
     const { seq, envelope } = message;
-    if (seq > inbox.received + 1) {
-      throw mailboxError("protocol", `seq ${seq} after ${inbox.received}: messages are missing`);
+    if (seq > link.received + 1) {
+      throw mailboxError("protocol", `seq ${seq} after ${link.received}: messages are missing`);
     }
     this.#unackedMessages++;
     this.#unackedBytes += frame.byteLength;
-    if (seq <= inbox.received) {
+    if (seq <= link.received) {
       peer.counters.duplicates++;
     } else {
-      inbox.received = seq;
+      link.received = seq;
       peer.counters.received++;
       this.#owner.receive(peer.id, envelope);
     }
@@ -135,7 +141,7 @@ export class InboundStream {
     }
     clearTimeout(this.#helloTimer);
     this.#peer = peer;
-    this.#inbox = peer.greet(hello, () => {
+    this.#link = peer.greet(hello, () => {
       this.#finish();
       setImmediate(() => this.#stream.close());
     });
@@ -146,11 +152,12 @@ export class InboundStream {
         v: WIRE_VERSION,
         node,
         incarnation,
-        received: this.#inbox.received,
+        received: this.#link.received,
       }),
     );
   }
 
+  /** Acknowledges now if the limits say so, else after `ackDelayMs`. */
   #acknowledgeSoon(): void {
     const { ackMessages, ackBytes, ackDelayMs } = this.#owner.limits;
     if (this.#unackedMessages >= ackMessages || this.#unackedBytes >= ackBytes) this.#acknowledge();
@@ -160,16 +167,17 @@ export class InboundStream {
     }
   }
 
+  /** Sends the highest seq received. @param always Also if nothing new came since the last time. */
   #acknowledge(always = false): void {
     clearTimeout(this.#ackTimer);
     this.#ackTimer = undefined;
     if ((this.#unackedMessages === 0 && !always) || this.#ended) return;
     this.#unackedMessages = 0;
     this.#unackedBytes = 0;
-    this.#stream.write(controlFrame(this.#inbox!.received));
+    this.#stream.write(controlFrame(this.#link!.received));
   }
 
-  /** Tells the peer what is wrong and ends the stream. */
+  /** Sends the peer an error frame and ends the stream. */
   #refuse(cause: unknown): void {
     if (this.#ended) return;
     const error = cause instanceof OrreryError ? cause : mailboxError(
@@ -184,14 +192,14 @@ export class InboundStream {
     );
   }
 
-  /** Takes nothing more from the stream. */
+  /** Ends the reading: whatever still comes on the stream is thrown away. */
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#helloTimer);
     clearTimeout(this.#ackTimer);
     this.#reader.stop();
-    if (this.#inbox) this.#inbox.close = undefined;
+    if (this.#link) this.#link.close = undefined;
     if (!this.#stream.writableEnded && !this.#stream.destroyed) this.#stream.resume();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Everything that a mailbox knows about one peer: the window and connection towards it, and what
- * came from it.
+ * One peer of a mailbox: the window and the connection towards it, and how far its own messages have
+ * come.
  *
  * @module
  */
@@ -9,82 +9,51 @@ import type { MailboxTls } from "./connect.ts";
 import { Dialer, type DialerOwner } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxLimits } from "./limits.ts";
+import type { PeerState, PeerStats } from "./peer_stats.ts";
 import { type Bye, encodeEnvelope, type Hello, type Welcome } from "./wire.ts";
 import { ResendWindow } from "./window.ts";
 
-/**
- * `connecting`: sends are queued; `up`: they flow; `lost`: they are refused until the peer is back.
- */
-export type PeerState = "connecting" | "up" | "lost";
-
-/** A peer as {@linkcode Mailbox.peers} lists it. */
-export interface PeerStats {
-  /** Node at the other end. */
-  node: NodeId;
-  /** State of the link to it. */
-  state: PeerState;
-  /** Host dialled next or now; undefined while it is not known where the peer listens. */
-  host?: string;
-  /** Port that goes with `host`. */
-  port?: number;
-  /** The life of the peer that was seen last. */
-  incarnation?: number;
-  /** Last HTTP/2 ping there and back, milliseconds. */
-  rttMs?: number;
-  /** Envelopes accepted for sending. */
-  sent: number;
-  /** Envelopes received, each counted once. */
-  received: number;
-  /** Bytes of messages written, framing and resent ones included. */
-  bytesSent: number;
-  /** Bytes of messages read, framing and duplicates included. */
-  bytesReceived: number;
-  /** Envelopes sent or due that it has not acknowledged. */
-  queued: number;
-  /** Encoded bytes of the `queued` envelopes. */
-  queuedBytes: number;
-  /** Sends that wait for room in the window. */
-  waiting: number;
-  /** Envelopes written again after a reconnection. */
-  resent: number;
-  /** Envelopes that came a second time and were dropped. */
-  duplicates: number;
-  /** Times that an established connection was made anew. */
-  reconnects: number;
-  /** Why the link is not up, or did not come up; undefined once it is. */
-  lastError?: string;
-}
-
-interface Place {
+/** Where a peer listens. */
+interface DialTarget {
   host: string;
   port: number;
 }
 
-/** What came from the peer on its own streams; survives reconnections. */
-interface Inbox {
+/** How far the peer's messages have come on its own streams; outlives reconnections. */
+export interface InboundLink {
+  /** Life of the peer that sends. */
   incarnation: number;
+  /** Number that the peer gave this sequence of messages. */
   link: number;
-  /** Highest seq received. */
+  /** Highest seq received; 0 before the first message of a sequence. */
   received: number;
-  /** Ends the stream in use. */
+  /** Ends the stream in use; undefined while there is none. */
   close?: () => void;
 }
 
 /** What a {@linkcode Peer} needs from its mailbox. */
 export interface PeerOwner {
+  /** Name of this node. */
   node: NodeId;
+  /** Life of this node. */
   incarnation: number;
   limits: MailboxLimits;
+  /** Undefined: links are cleartext. */
   tls?: MailboxTls;
+  /** Where peers are told to reach this node. */
   advertised(): { host: string; port: number };
+  /** Called when a peer is lost, with the envelopes that it did not acknowledge. */
   peerLost(peer: NodeId, reason: string, undelivered: Envelope[]): void;
+  /** Called when the link to a peer changes its state. */
   changed(peer: NodeId, state: PeerState): void;
 }
 
 /** See the module's text. */
 export class Peer implements DialerOwner {
+  /** Envelopes to the peer that it has not acknowledged. */
   readonly window: ResendWindow;
-  inbox?: Inbox;
+  /** The peer's messages to this node; undefined before its first hello and after its restart. */
+  inbound?: InboundLink;
   readonly counters = {
     sent: 0,
     received: 0,
@@ -96,20 +65,26 @@ export class Peer implements DialerOwner {
   readonly #owner: PeerOwner;
   readonly #dialer: Dialer;
   /**
-   * Where `addPeer` said that it listens, and where its hello says so. Dialled in turns until one
-   * answers.
+   * Where `addPeer` said that the peer listens, and where its hello says so. The two are dialled in
+   * turns until one answers.
    */
-  #configured?: Place;
-  #learned?: Place;
+  #configured?: DialTarget;
+  #learned?: DialTarget;
+  /** Failed attempts so far: chooses between the two targets. */
   #turn = 0;
+  /** Life of the peer that was seen last. */
   #incarnation?: number;
   #state: PeerState = "connecting";
+  /** Number of the sequence of messages to the peer; grows when the sequence starts again. */
   #link = 1;
+  /** How often the connection was established. */
   #ups = 0;
-  /** Has the loss been told, with nothing heard since? */
-  #mourned = false;
+  /** true after the loss was reported, until the peer is heard of again. */
+  #lossReported = false;
+  /** See {@linkcode PeerStats}. */
   #rttMs?: number;
   #lastError?: string;
+  /** Reports the peer as lost; set while it cannot be reached. */
   #away?: ReturnType<typeof setTimeout>;
 
   constructor(readonly id: NodeId, owner: PeerOwner) {
@@ -121,10 +96,12 @@ export class Peer implements DialerOwner {
   get limits(): MailboxLimits {
     return this.#owner.limits;
   }
+
   get tls(): MailboxTls | undefined {
     return this.#owner.tls;
   }
-  /** Where the peer listens, from `addPeer`: connections are tried for ever. */
+
+  /** Sets where the peer listens, from `addPeer`. Such a peer is dialled for ever. */
   place(host: string, port: number): void {
     const before = this.#configured ?? this.#learned;
     this.#configured = { host, port };
@@ -134,13 +111,13 @@ export class Peer implements DialerOwner {
     this.down(mailboxError("peer_lost", `node ${this.id} moved to ${host}:${port}`));
   }
 
-  /** Makes the connection and keeps it. */
+  /** Connects and keeps the connection up. */
   connect(): void {
     if (this.#state === "connecting" && this.#away === undefined) this.#watch();
     this.#dialer.start();
   }
 
-  /** See `Transport.send`. */
+  /** See `Transport.send`. Throws `peer_lost`, `too_large`, `unencodable`, `protocol`. */
   send(envelope: Envelope, signal?: AbortSignal): Promise<void> {
     if (this.#state === "lost") {
       throw mailboxError(
@@ -159,11 +136,14 @@ export class Peer implements DialerOwner {
   }
 
   /**
-   * A stream from the peer said hello: takes note, and returns how far its messages have come.
-   * Throws `protocol`.
+   * Called when a stream from the peer said hello: returns how far the peer's messages have come,
+   * and closes the stream that was in use. Throws `protocol` (group `mailbox`) for the hello of an
+   * earlier life or link.
+   *
+   * @param close Ends the new stream.
    */
-  greet(hello: Hello, close: () => void): Inbox {
-    const old = this.inbox;
+  greet(hello: Hello, close: () => void): InboundLink {
+    const old = this.inbound;
     if (old && hello.incarnation < old.incarnation && old.close) {
       throw mailboxError("protocol", `node ${this.id} is connected with a later incarnation`);
     }
@@ -174,18 +154,23 @@ export class Peer implements DialerOwner {
       );
     }
     this.#meet(hello.incarnation);
-    const same = this.inbox?.incarnation === hello.incarnation && this.inbox.link === hello.link;
-    const received = same ? this.inbox!.received : hello.base - 1;
-    this.inbox?.close?.();
-    const inbox: Inbox = { incarnation: hello.incarnation, link: hello.link, received, close };
-    this.inbox = inbox;
-    this.#mourned = false;
+    const { incarnation, link } = hello;
+    const same = this.inbound?.incarnation === incarnation && this.inbound.link === link;
+    const received = same ? this.inbound!.received : hello.base - 1;
+    this.inbound?.close?.();
+    const inbound: InboundLink = { incarnation, link, received, close };
+    this.inbound = inbound;
+    this.#lossReported = false;
     if (hello.host && hello.port) this.#learned = { host: hello.host, port: hello.port };
     this.connect();
-    return inbox;
+    return inbound;
   }
 
-  /** The peer is gone: tells the owner, starts the sequences to it afresh. */
+  /**
+   * Called when the peer is gone: reports it to the owner and starts a new sequence of messages.
+   *
+   * @param next State of the link from now on: `connecting` for a peer that restarted.
+   */
   lose(reason: string, next: PeerState = "lost"): void {
     const undelivered = this.window.reset(
       mailboxError("peer_lost", `node ${this.id} is gone: ${reason}`, { peer: this.id }),
@@ -200,36 +185,37 @@ export class Peer implements DialerOwner {
       this.#dialer.restart();
     } else if (this.#configured) this.#dialer.restart();
     else this.#dialer.stop();
-    if (this.#mourned && undelivered.length === 0) return;
-    this.#mourned = true;
+    if (this.#lossReported && undelivered.length === 0) return;
+    this.#lossReported = true;
     this.#owner.peerLost(this.id, reason, undelivered);
   }
 
-  /** Waits until everything is acknowledged, then says farewell. */
+  /** Waits until everything is acknowledged, then says bye; both end at the deadline. */
   async leave(deadline: Promise<void>): Promise<void> {
     if (this.#state !== "lost") await Promise.race([this.window.drained(), deadline]);
-    const inbox = this.inbox;
-    inbox?.close?.();
-    const took = inbox && { link: inbox.link, seq: inbox.received };
+    const inbound = this.inbound;
+    inbound?.close?.();
+    const took = inbound && { link: inbound.link, seq: inbound.received };
     await Promise.race([this.#dialer.bye({ t: "bye", took }), deadline]);
   }
 
-  /** Resolves when the connection that was dropped is closed. */
+  /** Resolves when the connection that {@linkcode Peer.drop} ended is closed. */
   ended(): Promise<void> {
     return this.#dialer.ended();
   }
 
   /**
-   * Drops connections and timers; waiting sends are rejected, the unacknowledged envelopes
-   * returned.
+   * Ends connections and timers and rejects the sends that wait with `error`. Returns the envelopes
+   * that the peer did not acknowledge.
    */
   drop(error: OrreryError): Envelope[] {
     clearTimeout(this.#away);
     this.#dialer.stop();
-    this.inbox?.close?.();
+    this.inbound?.close?.();
     return this.window.reset(error);
   }
 
+  /** See `MailboxTransport.peers`. */
   stats(): PeerStats {
     return {
       node: this.id,
@@ -246,9 +232,9 @@ export class Peer implements DialerOwner {
     };
   }
 
-  address(): Place | undefined {
-    const places = [this.#configured, this.#learned].filter((place) => place !== undefined);
-    return places[this.#turn % places.length];
+  address(): DialTarget | undefined {
+    const targets = [this.#configured, this.#learned].filter((target) => target !== undefined);
+    return targets[this.#turn % targets.length];
   }
 
   hello(): Hello {
@@ -271,8 +257,8 @@ export class Peer implements DialerOwner {
         `the node dialled is ${welcome.node}, not ${this.id}`,
       );
     }
-    // A restart makes the sequence start afresh, so the hello just sent no longer holds: #meet has
-    // dialled again.
+    // After a restart of the peer a new sequence starts, so the hello just sent is out of date;
+    // #meet() has dialled again.
     if (this.#meet(welcome.incarnation)) return false;
     if (!this.window.plausible(welcome.received)) {
       this.lose(
@@ -289,7 +275,7 @@ export class Peer implements DialerOwner {
     clearTimeout(this.#away);
     this.#away = undefined;
     this.#ups++;
-    this.#mourned = false;
+    this.#lossReported = false;
     this.#lastError = undefined;
     this.#enter("up");
   }
@@ -308,7 +294,7 @@ export class Peer implements DialerOwner {
     this.#rttMs = ms;
   }
 
-  /** The peer said farewell. */
+  /** Called when the peer said bye. */
   left({ took }: Bye): void {
     if (took?.link === this.#link && this.window.plausible(took.seq)) {
       this.window.acknowledge(took.seq);
@@ -320,24 +306,25 @@ export class Peer implements DialerOwner {
     this.counters.bytesSent += bytes;
   }
 
-  /** Notes the peer's incarnation; true if it is another life than before. */
+  /** Notes the peer's incarnation; returns true if it is another life than the one before. */
   #meet(incarnation: number): boolean {
     const before = this.#incarnation;
     this.#incarnation = incarnation;
     if (before === undefined || before === incarnation) return false;
-    this.inbox?.close?.();
-    this.inbox = undefined;
+    this.inbound?.close?.();
+    this.inbound = undefined;
     this.lose("restarted", "connecting");
     return true;
   }
 
+  /** Changes the state of the link and tells the owner. */
   #enter(state: PeerState): void {
     if (state === this.#state) return;
     this.#state = state;
     this.#owner.changed(this.id, state);
   }
 
-  /** From now on the peer is away; too long, and it is lost. */
+  /** Starts the wait of `peerTimeoutMs` after which the peer is lost. */
   #watch(): void {
     clearTimeout(this.#away);
     const ms = this.limits.peerTimeoutMs;

@@ -1,5 +1,6 @@
 /**
- * The HTTP/2 server of a mailbox: connections, and which of their requests are streams from peers.
+ * The HTTP/2 server of a mailbox: it accepts connections and finds out which of their requests are
+ * streams from peers.
  *
  * @module
  */
@@ -19,6 +20,7 @@ import { MAILBOX_PATH } from "./wire.ts";
 
 /** What a {@linkcode MailboxServer} needs from its mailbox. */
 export interface ServerOwner extends InboundOwner {
+  /** Undefined: connections are cleartext. */
   tls?: MailboxTls;
 }
 
@@ -53,12 +55,15 @@ export class MailboxServer {
     });
   }
 
-  /** Connections now open. */
+  /** Open connections. */
   get connections(): number {
     return this.#sessions.size;
   }
 
-  /** Listens; resolves with the port. Rejects with the system's error, e.g. a port in use. */
+  /**
+   * Listens; resolves with the port. Rejects with the operating system's error, such as a port that
+   * is in use.
+   */
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
@@ -85,7 +90,7 @@ export class MailboxServer {
   #onSocket(socket: Socket): void {
     socket.setNoDelay(true);
     this.#sockets.add(socket);
-    // The session is there already; which one it is, only the port tells.
+    // The session of this socket exists already; only the remote port tells which one it is.
     for (const session of this.#sessions) {
       if (session.socket?.remotePort === socket.remotePort) overSocket(session, socket);
     }
@@ -100,7 +105,7 @@ export class MailboxServer {
     session.on("close", () => this.#sessions.delete(session));
     if (this.#sessions.size > limits.maxConnections) return cut(session);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    // A session without a stream is of no use; a stream has its own deadline for the hello.
+    // A session without a stream is ended after the time for a hello. A stream has its own deadline.
     let streams = 0;
     const idle = () => setTimeout(() => cut(session), limits.helloTimeoutMs);
     let silent = idle();

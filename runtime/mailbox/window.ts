@@ -1,6 +1,6 @@
 /**
- * The resend window: encoded envelopes from `send` until the peer acknowledged them, bounded, in
- * order.
+ * The resend window: the encoded envelopes to one peer, in order, from `send` until the peer has
+ * acknowledged them. Their number and bytes are bounded.
  *
  * @module
  */
@@ -9,64 +9,81 @@ import { mailboxError } from "./errors.ts";
 import { envelopeOf, stampSeq } from "./wire.ts";
 
 /** An envelope that has its place in the sequence. */
-export interface Entry {
+export interface WindowEntry {
+  /** Place in the sequence, from 1. */
   seq: number;
+  /** The encoded envelope, length and seq included. */
   frame: Uint8Array;
 }
 
-interface Waiting {
+/** A send that waits for room. */
+interface WaitingSend {
   frame: Uint8Array;
+  /** Called when the envelope has got its place in the sequence. */
   admitted(): void;
   reject(error: unknown): void;
 }
 
 /** Bounds of a {@linkcode ResendWindow}. */
 export interface WindowLimits {
+  /** Most bytes of unacknowledged envelopes; a single one always fits. */
   windowBytes: number;
+  /** Most unacknowledged envelopes. */
   windowMessages: number;
 }
 
-/** See the module's text. Knows nothing of connections. */
+/** Acknowledged entries are cut off when there are more than this many. */
+const CUT_ENTRIES = 256;
+
+/** See the module's text. It outlives connections: each new one takes the entries from it again. */
 export class ResendWindow {
   readonly #limits: WindowLimits;
-  #entries: Entry[] = [];
-  /** Acknowledged entries at the front of `#entries` that have not been cut off. */
+  #entries: WindowEntry[] = [];
+  /** Entries at the front of `#entries` that are acknowledged and not yet cut off. */
   #head = 0;
+  /** Seq of the next envelope. */
   #nextSeq = 1;
-  /** Seq up to which the current connection has been given entries. */
+  /** Highest seq that the current connection has got; 0: none. */
   #written = 0;
+  /** Bytes of the unacknowledged frames. */
   #bytes = 0;
-  #waiting: Waiting[] = [];
+  /** Sends that wait for room, first come, first served. */
+  #waiting: WaitingSend[] = [];
+  /** Called when nothing is unacknowledged. */
   #onDrained: (() => void)[] = [];
 
   constructor(limits: WindowLimits) {
     this.#limits = limits;
   }
 
-  /** Unacknowledged envelopes. */
+  /** Number of unacknowledged envelopes. */
   get size(): number {
     return this.#entries.length - this.#head;
   }
-  /** Bytes of their frames. */
+
+  /** Bytes of the frames of the unacknowledged envelopes. */
   get bytes(): number {
     return this.#bytes;
   }
-  /** Sends that wait for room. */
+
+  /** Number of sends that wait for room. */
   get waiting(): number {
     return this.#waiting.length;
   }
-  /** Seq of the oldest unacknowledged envelope, or the next seq. */
+
+  /** Seq of the oldest unacknowledged envelope; the next seq if there is none. */
   get base(): number {
     return this.#nextSeq - this.size;
   }
-  /** Highest seq given out. */
+
+  /** Highest seq given to an envelope; 0: none. */
   get lastSeq(): number {
     return this.#nextSeq - 1;
   }
 
   /**
-   * Takes the envelope now or, when full, once acknowledgements make room; first come, first
-   * served.
+   * Adds an encoded envelope: at once, or when acknowledgements have made room for it. Resolves when
+   * it was added; rejects with the signal's reason, or with the error of {@linkcode reset}.
    */
   add(
     frame: Uint8Array,
@@ -84,7 +101,7 @@ export class ResendWindow {
         reject(signal!.reason);
         this.#admitWaiting();
       };
-      const waiting: Waiting = {
+      const waiting: WaitingSend = {
         frame,
         admitted: () => {
           signal?.removeEventListener("abort", abort);
@@ -101,8 +118,8 @@ export class ResendWindow {
     });
   }
 
-  /** The next entry that the current connection has not been given. */
-  next(): Entry | undefined {
+  /** The next entry that the current connection has not got; undefined: it has got all. */
+  next(): WindowEntry | undefined {
     const index = this.#head + (this.#written + 1 - this.base);
     const entry = this.#entries[index];
     if (entry) this.#written = entry.seq;
@@ -110,8 +127,8 @@ export class ResendWindow {
   }
 
   /**
-   * A new connection to a peer that has everything up to `received`; returns how many entries go
-   * out again.
+   * Called for a new connection to a peer that has received everything up to seq `received`. Returns
+   * how many entries are sent again.
    */
   rewind(received: number): number {
     const before = this.#written;
@@ -120,31 +137,34 @@ export class ResendWindow {
     return Math.max(0, before - received);
   }
 
-  /** May the peer claim to have received `seq`? */
+  /** true if the peer can have received everything up to `seq`. */
   plausible(seq: number): boolean {
     return seq >= this.base - 1 && seq <= this.lastSeq;
   }
 
-  /** Drops everything up to `seq` and admits who waits. */
+  /** Drops the entries up to `seq` and adds envelopes that wait for room. */
   acknowledge(seq: number): void {
     while (this.#head < this.#entries.length && this.#entries[this.#head].seq <= seq) {
       this.#bytes -= this.#entries[this.#head].frame.byteLength;
-      this.#entries[this.#head++] = undefined as unknown as Entry;
+      this.#entries[this.#head++] = undefined as unknown as WindowEntry;
     }
-    if (this.#head > 256 && this.#head * 2 > this.#entries.length) {
+    if (this.#head > CUT_ENTRIES && this.#head * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head);
       this.#head = 0;
     }
     this.#admitWaiting();
   }
 
-  /** Resolves when nothing is unacknowledged and nobody waits. */
+  /** Resolves when everything is acknowledged and no send waits. */
   drained(): Promise<void> {
     if (this.size === 0 && this.waiting === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
-  /** Starts again at seq 1: those who wait are rejected, the unacknowledged envelopes returned. */
+  /**
+   * Starts a new sequence at seq 1 and rejects the sends that wait with `error`. Returns the
+   * unacknowledged envelopes.
+   */
   reset(error: unknown): Envelope[] {
     const undelivered = this.#entries.slice(this.#head).map(({ frame }) => envelopeOf(frame));
     this.#entries = [];

@@ -41,7 +41,7 @@ Deno.test("ResendWindow.add() waits on bytes as well as on number, but lets one 
   assert.ok(window.bytes < 100);
 });
 
-Deno.test("ResendWindow.add() lets those behind a large message go when it is given up", async () => {
+Deno.test("ResendWindow.add() admits those behind a large message, when that is given up", async () => {
   const window = new ResendWindow({ windowBytes: 1000, windowMessages: 100 });
   await add(window, 0, 500);
   const controller = new AbortController();
@@ -68,7 +68,7 @@ Deno.test("ResendWindow.reset() returns the unacknowledged, rejects the waiting 
   assert.deepEqual(drain(window), [1]);
 });
 
-Deno.test("ResendWindow keeps its order over many acknowledgements", async () => {
+Deno.test("ResendWindow.next() keeps its order over many acknowledgements", async () => {
   const window = new ResendWindow({ windowBytes: 1 << 30, windowMessages: 50 });
   const seen: number[] = [];
   for (let id = 1; id <= 5000; id++) {

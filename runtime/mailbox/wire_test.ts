@@ -2,14 +2,8 @@ import assert from "node:assert/strict";
 import { Encoder } from "cbor-x";
 import { type Envelope, hasCode } from "../../actors/mod.ts";
 import { encodeCbor } from "./cbor.ts";
-import {
-  checkEnvelope,
-  controlFrame,
-  decodeMessage,
-  encodeEnvelope,
-  FrameReader,
-  stampSeq,
-} from "./wire.ts";
+import { FrameReader } from "./frame_reader.ts";
+import { checkEnvelope, decodeMessage, encodeEnvelope, stampSeq } from "./wire.ts";
 
 const ask: Envelope = {
   kind: "ask",
@@ -39,10 +33,6 @@ const envelopes: Envelope[] = [
   { kind: "credit", to: "d/stage/0", n: 16 },
 ];
 
-function join(parts: Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
-}
-
 Deno.test("encodeEnvelope() frames every kind of envelope, and decodeMessage() gives it back", () => {
   const frames: Uint8Array[] = [];
   const reader = new FrameReader(1 << 20, (frame) => frames.push(frame));
@@ -57,7 +47,7 @@ Deno.test("encodeEnvelope() frames every kind of envelope, and decodeMessage() g
   );
 });
 
-Deno.test("an envelope that we encode is the same value to cbor-x, and the other way round", () => {
+Deno.test("encodeEnvelope() writes the value that cbor-x reads, and decodeMessage() reads what cbor-x writes", () => {
   const other = new Encoder({ useRecords: false, tagUint8Array: false } as object);
   for (const envelope of envelopes.slice(1)) {
     const frame = encodeEnvelope(envelope, 1 << 20);
@@ -67,7 +57,7 @@ Deno.test("an envelope that we encode is the same value to cbor-x, and the other
   }
 });
 
-Deno.test("encodeEnvelope() refuses a message over the limit with both numbers", () => {
+Deno.test("encodeEnvelope() refuses a message over the limit, and names both numbers", () => {
   const big = { ...ask, body: new Uint8Array(2000) };
   assert.throws(
     () => encodeEnvelope(big, 1000),
@@ -75,28 +65,6 @@ Deno.test("encodeEnvelope() refuses a message over the limit with both numbers",
       hasCode(error, "too_large") && error.metadata.limit === 1000 &&
       (error.metadata.bytes as number) > 2000,
   );
-});
-
-Deno.test("FrameReader.push() finds the same frames however the bytes are cut", () => {
-  const payloads = [1, 5, 70_000, 0, 300_000, 3].map((n) => new Uint8Array(n).fill(n));
-  const bytes = join(payloads.map((payload) => controlFrame(payload)));
-  for (const step of [1, 2, 3, 7, 1000, 65_537, bytes.length]) {
-    const lengths: number[] = [];
-    const reader = new FrameReader(1 << 20, (frame) => lengths.push(frame.byteLength));
-    for (let at = 0; at < bytes.length; at += step) reader.push(bytes.subarray(at, at + step));
-    assert.deepEqual(lengths, payloads.map((payload) => controlFrame(payload).byteLength - 4));
-    assert.equal(reader.partial, false);
-  }
-});
-
-Deno.test("FrameReader.push() refuses a length over the limit before it holds anything", () => {
-  const reader = new FrameReader(1000, () => assert.fail("no frame"));
-  assert.throws(
-    () => reader.push(new Uint8Array([0, 0, 3, 233])),
-    (error) => hasCode(error, "protocol"),
-  );
-  const empty = new FrameReader(1000, () => assert.fail("no frame"));
-  assert.throws(() => empty.push(new Uint8Array(4)), (error) => hasCode(error, "protocol"));
 });
 
 Deno.test("checkEnvelope() names the field that is wrong", () => {
@@ -132,7 +100,7 @@ Deno.test("checkEnvelope() names the field that is wrong", () => {
   for (const envelope of envelopes) checkEnvelope(envelope);
 });
 
-Deno.test("decodeMessage() refuses sequence numbers that are none", () => {
+Deno.test("decodeMessage() refuses what is not a pair with a positive seq", () => {
   for (const value of [[0, ask], [-1, ask], [1.5, ask], ["1", ask], [1], [1, ask, 2]]) {
     assert.throws(() => decodeMessage(encodeCbor(value)), (error) => hasCode(error, "protocol"));
   }

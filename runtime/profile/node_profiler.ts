@@ -21,7 +21,7 @@ import {
 } from "../../actors/mod.ts";
 import { type Manifest, manifestSchema, type ModelStore } from "../../models/mod.ts";
 import { tableSeconds } from "../../planner/mod.ts";
-import type { Mailbox } from "../mailbox/mod.ts";
+import type { MailboxTransport } from "../mailbox/mod.ts";
 import { ProfileCache } from "./cache.ts";
 import { DriftWatch, type ObservedFrame } from "./drift.ts";
 import { watchEngine } from "./watch_engine.ts";
@@ -59,7 +59,7 @@ const ECHO_DEADLINE_MS = 20_000;
 export interface NodeProfilerOptions {
   system: ActorSystem;
   store: ModelStore;
-  mailbox: Pick<Mailbox, "addPeer" | "peers">;
+  mailbox: Pick<MailboxTransport, "addPeer" | "peers">;
   /** Folder of the store; profiles are kept in it. */
   data: string;
   /** Of engines. @default by the size of the model */

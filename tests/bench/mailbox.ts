@@ -11,8 +11,8 @@
 import net, { type AddressInfo, type Socket } from "node:net";
 import { parseArgs } from "node:util";
 import type { Envelope } from "../../actors/system/envelope.ts";
-import { createMailbox, type Mailbox } from "../../runtime/mailbox/mod.ts";
-import { FrameReader } from "../../runtime/mailbox/wire.ts";
+import { createMailbox, type MailboxTransport } from "../../runtime/mailbox/mod.ts";
+import { FrameReader } from "../../runtime/mailbox/frame_reader.ts";
 
 const KIB = 1024;
 const SIZES = [64, 8 * KIB, 256 * KIB, 4 * KIB * KIB];
@@ -237,7 +237,7 @@ async function perSecond(n: number, run: () => Promise<void>): Promise<number> {
 }
 
 async function streamMailbox(
-  mailbox: Mailbox,
+  mailbox: MailboxTransport,
   n: number,
   bytes: number,
   type: string,
@@ -264,7 +264,7 @@ async function streamTcp(tcp: RawTcp, n: number, bytes: number): Promise<void> {
  * Sends messages of 256 KiB as fast as `send` accepts them to a receiver that takes 200 a second.
  */
 async function slowReceiver(
-  mailbox: Mailbox,
+  mailbox: MailboxTransport,
   n: number,
   heard: (type: string) => Promise<void>,
 ): Promise<SlowResult> {

@@ -1,6 +1,6 @@
 /**
- * A node's mailbox over HTTP/2: an actor `Transport` with its server, its peers and their
- * statistics.
+ * A node's mailbox over HTTP/2: the actor system's `Transport`, made of a server, the peers and their
+ * counters.
  *
  * @module
  */
@@ -9,17 +9,21 @@ import type { Envelope, NodeId, Transport, TransportHandlers } from "../../actor
 import type { MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { type MailboxLimits, mailboxLimitsSchema } from "./limits.ts";
-import { Peer, type PeerState, type PeerStats } from "./peer.ts";
+import { Peer } from "./peer.ts";
+import type { PeerState, PeerStats } from "./peer_stats.ts";
 import { MailboxServer } from "./server.ts";
 import type { Hello } from "./wire.ts";
 
 const log = getLogger(["orrery", "mailbox"]);
 
+/** Default deadline of `close`, milliseconds. */
+const CLOSE_MS = 2000;
+
 /** Options of {@linkcode createMailbox}. */
 export interface MailboxOptions {
-  /** Name of this node, unlike any peer's. */
+  /** Name of this node; no peer may have the same. */
   node: NodeId;
-  /** Interface to listen on. @default "127.0.0.1" */
+  /** Host name or IP address to listen on. @default "127.0.0.1" */
   host?: string;
   /** Port to listen on; 0 takes a free one. @default 0 */
   port?: number;
@@ -27,68 +31,73 @@ export interface MailboxOptions {
   advertiseHost?: string;
   /** Port that peers are told to dial. @default the port listened on */
   advertisePort?: number;
-  /** Tells this life of the node from earlier ones; must grow. @default the time in microseconds */
+  /**
+   * Number of this life of the node, larger than that of every earlier life. Peers tell by it that a
+   * node restarted. @default the time in microseconds
+   */
   incarnation?: number;
-  /** Peers known from the start. */
+  /** Peers that are known from the start, and where each listens. @default none */
   peers?: { node: NodeId; host: string; port: number }[];
   /** Bounds that differ from the defaults of {@linkcode MailboxLimits}. @default {} */
   limits?: Partial<MailboxLimits>;
-  /** Mutual TLS; without it the links are cleartext. */
+  /** Keys of mutual TLS; undefined: links are cleartext. */
   tls?: MailboxTls;
-  /** May a peer that was never added connect? @default nobody */
+  /** Returns true if a peer that was never added may connect. @default no such peer may */
   accept?: (hello: Hello) => boolean;
 }
 
 /** Counters of a whole mailbox. */
 export interface MailboxStats {
-  /** Connections from peers now open. */
+  /** Open connections from other nodes. */
   connections: number;
-  /** Requests, streams and frames that broke the protocol. */
+  /** Requests, streams and frames that broke the protocol, since the mailbox was made. */
   protocolErrors: number;
-  /** Hellos from nodes that are not welcome. */
+  /** Hellos of nodes that are not accepted, since the mailbox was made. */
   refused: number;
 }
 
-/** Told when a peer's link comes up, breaks or is lost. */
+/** Called when a peer's link comes up, breaks or is lost, and when the peer is removed. */
 export type PeerListener = (event: { node: NodeId; state: PeerState | "removed" }) => void;
 
 /** A {@linkcode Transport} over HTTP/2. */
-export interface Mailbox extends Transport {
-  /** Where peers can reach this mailbox. */
+export interface MailboxTransport extends Transport {
+  /** Where peers are told to reach this mailbox. */
   readonly address: { host: string; port: number };
-  /** Port that it listens on, which differs from the address's behind a forwarder. */
+  /** Port that it listens on; differs from the port of `address` behind a forwarder. */
   readonly port: number;
-  /** This life of the node: larger than that of any earlier one. */
+  /** Number of this life of the node, see {@linkcode MailboxOptions.incarnation}. */
   readonly incarnation: number;
   /**
-   * Names a peer and where it listens (again: moves it). Its link is kept up until `removePeer`.
+   * Adds a peer that listens at `host:port`, or moves a known peer there. The link to it is kept up
+   * until `removePeer`. Throws `closed`, and `unknown_peer` for this node's own name.
    */
   addPeer(node: NodeId, host: string, port: number): void;
-  /** Forgets a peer; `peerLost` is told what it did not acknowledge. */
+  /** Forgets a peer; `peerLost` gets the envelopes that it did not acknowledge. */
   removePeer(node: NodeId): void;
-  /** One entry a peer, in the order in which they became known. */
+  /** State and counters of each peer, in the order in which they became known. */
   peers(): PeerStats[];
-  /** Counters since the mailbox was made. */
+  /** Counters of the whole mailbox. */
   stats(): MailboxStats;
   /**
-   * Flushes and says farewell within the deadline (2 s if left out); 0 drops everything at once, as
-   * a crash would.
+   * Sends what is queued, says bye to the peers and closes, all within `deadlineMs` milliseconds. 0
+   * drops everything at once, as a crash would. @default 2000
    */
   close(options?: { deadlineMs?: number }): Promise<void>;
-  /** Returns what unsubscribes. */
+  /** Subscribes to changes of links. Returns the function that ends the subscription. */
   on(event: "peer", listener: PeerListener): () => void;
 }
 
 /**
- * Listens and returns the mailbox; links are made once `start` is called. Rejects with the system's
- * error when it cannot listen (`EADDRINUSE`).
+ * Listens and returns the mailbox; it connects to its peers once `start` is called. Rejects with the
+ * operating system's error if it cannot listen (`EADDRINUSE`).
  *
- * Reliability: each peer is sent a numbered sequence over one stream; what it has not acknowledged
- * is kept (bounded by `limits.windowBytes` and `windowMessages`, `send` waits) and sent again after
- * a reconnection, and what comes twice is dropped. A peer that restarts, leaves, or is away for
- * `limits.peerTimeoutMs` is reported with `peerLost`, and its sequence starts afresh.
+ * Reliability: each peer is sent a numbered sequence of messages over one stream. Messages that it
+ * has not acknowledged are kept and sent again after a reconnection; the receiver drops those that
+ * come twice. `limits.windowBytes` and `windowMessages` bound what is kept, and `send` waits beyond
+ * them. A peer that restarts, leaves or is away for `limits.peerTimeoutMs` is reported with
+ * `peerLost`, and the sequence to it starts again.
  */
-export async function createMailbox(options: MailboxOptions): Promise<Mailbox> {
+export async function createMailbox(options: MailboxOptions): Promise<MailboxTransport> {
   const limits = mailboxLimitsSchema.parse(options.limits ?? {});
   const host = options.host ?? "127.0.0.1";
   const mailbox = new Http2Mailbox(options, limits);
@@ -98,19 +107,22 @@ export async function createMailbox(options: MailboxOptions): Promise<Mailbox> {
   return mailbox;
 }
 
-class Http2Mailbox implements Mailbox {
+class Http2Mailbox implements MailboxTransport {
   readonly node: NodeId;
   readonly incarnation: number;
   readonly limits: MailboxLimits;
   readonly tls?: MailboxTls;
   readonly server: MailboxServer;
+  /** Both are set once the server listens. */
   address = { host: "", port: 0 };
   port = 0;
   readonly #accept: (hello: Hello) => boolean;
   readonly #peers = new Map<NodeId, Peer>();
   readonly #listeners = new Set<PeerListener>();
   readonly #counters = { protocolErrors: 0, refused: 0 };
+  /** Undefined before `start`. */
   #handlers?: TransportHandlers;
+  /** The result of `close`; undefined before it is called. */
   #closing?: Promise<void>;
 
   constructor(options: MailboxOptions, limits: MailboxLimits) {
@@ -130,7 +142,7 @@ class Http2Mailbox implements Mailbox {
       offended: (error) => {
         if (error.code === "unknown_peer") this.#counters.refused++;
         else this.#counters.protocolErrors++;
-        // Peers that have not heard of our leaving yet dial until they do.
+        // A peer that has not got the bye yet goes on dialling, which is no reason for a warning.
         log[this.#closing ? "debug" : "warn"]("refused input at node {node}: {error}", {
           node: this.node,
           error: error.message,
@@ -189,10 +201,10 @@ class Http2Mailbox implements Mailbox {
   }
 
   close(options: { deadlineMs?: number } = {}): Promise<void> {
-    return this.#closing ??= this.#close(options.deadlineMs ?? 2000);
+    return this.#closing ??= this.#close(options.deadlineMs ?? CLOSE_MS);
   }
 
-  /** Where peers are told to dial. */
+  /** Where peers are told to dial; part of the hello. */
   advertised(): { host: string; port: number } {
     return this.address;
   }

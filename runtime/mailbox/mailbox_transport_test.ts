@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { type Envelope, hasCode } from "../../actors/mod.ts";
+import { open, reply, test } from "../../tests/support/mailbox_nodes.ts";
+import { until } from "../../tests/support/transport_suite.ts";
+import { createMailbox } from "./mod.ts";
+
+test("MailboxTransport.send() refuses what it cannot carry", async () => {
+  const b = await open("b", { accept: () => true });
+  const a = await open("a", {
+    peers: [{ node: "b", ...b.mailbox.address }],
+    limits: { maxMessageBytes: 1000 },
+  });
+  const refuses = (envelope: Envelope, code: string) =>
+    assert.rejects(a.mailbox.send("b", envelope), (error) => hasCode(error, code));
+  await refuses(reply(1, new Uint8Array(1001)), "too_large");
+  await refuses(reply(1, { when: new Date(0) }), "unencodable");
+  await refuses({ kind: "reply", id: -1, body: null }, "protocol");
+  await a.mailbox.send("b", reply(2));
+  await until(() => b.received.length === 1, "the message that is fine");
+  assert.deepEqual(b.ids(), [2]);
+  await a.mailbox.close();
+  await b.mailbox.close();
+});
+
+test("MailboxTransport.send() keeps nothing of the body: its buffer may be transferred at once", async () => {
+  const b = await open("b", { accept: () => true });
+  const a = await open("a", { peers: [{ node: "b", ...b.mailbox.address }] });
+  const body = new Uint8Array(100_000).fill(7);
+  const sending = a.mailbox.send("b", reply(1, body));
+  structuredClone(body, { transfer: [body.buffer] });
+  await sending;
+  await until(() => b.received.length === 1, "the message");
+  assert.deepEqual(b.received[0].envelope, reply(1, new Uint8Array(100_000).fill(7)));
+  await a.mailbox.close();
+  await b.mailbox.close();
+});
+
+test("MailboxTransport.removePeer() hands back what the peer did not acknowledge", async () => {
+  const a = await open("a", {
+    peers: [{ node: "b", host: "127.0.0.1", port: 9 }],
+    limits: { windowMessages: 1 },
+  });
+  await a.mailbox.send("b", reply(1));
+  const waiting = assert.rejects(
+    a.mailbox.send("b", reply(2)),
+    (error) => hasCode(error, "peer_lost"),
+  );
+  a.mailbox.removePeer("b");
+  await waiting;
+  await assert.rejects(a.mailbox.send("b", reply(3)), (error) => hasCode(error, "unknown_peer"));
+  assert.deepEqual([a.lost, a.mailbox.peers()], [["b removed 1"], []]);
+  await a.mailbox.close();
+});
+
+test("MailboxTransport.start() goes on receiving, when a handler throws", async () => {
+  const mailbox = await createMailbox({ node: "b", accept: () => true });
+  const seen: Envelope[] = [];
+  mailbox.start({
+    receive: (_from, envelope) => {
+      seen.push(envelope);
+      throw new Error("the handler is broken");
+    },
+    peerLost: () => {},
+  });
+  const a = await open("a", { peers: [{ node: "b", ...mailbox.address }] });
+  for (const id of [1, 2]) await a.mailbox.send("b", reply(id));
+  await until(() => seen.length === 2, "both messages");
+  assert.deepEqual(seen, [reply(1), reply(2)]);
+  await a.mailbox.close();
+  await mailbox.close();
+});
