@@ -1,9 +1,10 @@
 /**
- * The arbiter's side of an arena: frames that go out to it, come back from it, are called back or
- * go out again.
+ * The arbiter's side of an arena: its frames are sent, come back, are called back, or are sent
+ * again.
  *
- * Answers are matched by a frame's number and the place in its `want`, never by slot: rows may move
- * while frames are under way, as a stage carries out frames and layouts in one order.
+ * Answers are matched by the number of the frame and the place in its `want`, never by slot: rows
+ * may move to other slots while frames are under way, since a stage carries out frames and layouts
+ * in one order.
  *
  * @module
  */
@@ -18,37 +19,44 @@ import type { Requests } from "./requests.ts";
 import type { Row } from "./row_pool.ts";
 import { FrameLog } from "./usage.ts";
 
-/** Rows that go out again in one frame. */
+/** Most rows in one frame that are sent again. */
 const REPLAY_ROWS = 64;
 
 /** Options of an {@linkcode ArbiterArena}. */
 export interface ArbiterArenaOptions extends MemoryOptions {
   /** Number of stages. */
   stages: number;
-  /** Makes a name that no arena had before. */
+  /** Makes the name of a new arena; it must be unique. */
   nameArena: () => string;
 }
 
 /** See the module's text. */
 export class ArbiterArena {
+  /** Which row stands in which slot, and what layouts the frames carry. */
   readonly memory: Memory;
+  /** Frames under way. */
   readonly flights = new Flights();
+  /** How long frames take. */
   readonly cost: FrameCost;
+  /** What frames have cost so far. */
   readonly log: FrameLog;
   readonly #o: ArbiterArenaOptions;
+  /** undefined: the arena is not open. */
   #name?: string;
+  /** Effects that have not been taken. */
   #effects: Effect[] = [];
+  /** Number of the next frame. */
   #seq = 0;
-  /** Newest layout that was sent. */
+  /** Number of the last frame that carried a layout; -1: none did. */
   #layoutSeq = -1;
-  /** Samplers that the stages may forget. */
+  /** Ids of samplers that the next frame tells the stages to forget. */
   #forget: number[] = [];
-  /** Rows that were refused memory: go out again before all others. */
+  /** Rows whose frames were refused memory: they are sent again before all others. */
   #replay: Carried[] = [];
-  /** Frames that were called back, in this arena and those before. */
+  /** Number of frames that were called back, in this arena and those before. */
   cancelled = 0;
 
-  /** An arena that is open nowhere: the first frame opens it. */
+  /** An arena that is not open at the stages: its first frame opens it. */
   constructor(options: ArbiterArenaOptions) {
     this.#o = options;
     this.memory = new Memory(options);
@@ -56,17 +64,17 @@ export class ArbiterArena {
     this.log = new FrameLog(options.stages);
   }
 
-  /** Its name at the stages, while it is open. */
+  /** Its name at the stages; undefined: it is not open. */
   get name(): string | undefined {
     return this.#name;
   }
 
-  /** Something is to be done after all that came before. */
+  /** Adds an effect, to be carried out after all others. */
   emit(effect: Effect): void {
     this.#effects.push(effect);
   }
 
-  /** What is to be done since the last call, in order. */
+  /** Effects since the last call, in order. */
   takeEffects(): Effect[] {
     const effects = this.#effects;
     this.#effects = [];
@@ -74,8 +82,8 @@ export class ArbiterArena {
   }
 
   /**
-   * Room for a frame of `wanted` rows; see {@linkcode Memory.room}. A new arena begins with room
-   * for the largest request.
+   * Room for a frame of `wanted` rows; see {@linkcode Memory.room}. A new arena has room for the
+   * largest of the running requests.
    */
   room(wanted: number, requests: Requests): Room {
     if (this.#name === undefined) {
@@ -92,14 +100,18 @@ export class ArbiterArena {
     }));
   }
 
-  /** Sends a frame of rows that have their slots. */
+  /** Sends a frame of rows that have their slots. The layout comes from {@linkcode room}. */
   send(carried: Carried[], layout?: Layout): void {
     const now = this.#o.now();
     const seq = this.#seq++;
     const { frame, flight } = frameOf(carried, {
-      ...{ arena: this.#name!, seq, layout, forgotten: this.#forget.splice(0), now },
+      arena: this.#name!,
+      seq,
+      layout,
+      forgotten: this.#forget.splice(0),
+      now,
     });
-    // Each request has had its share of the slowest stage's time.
+    // Each row takes an equal share of the slowest stage's time from its request's turn.
     const share = this.cost.slowest(carried.length) / carried.length;
     for (const { pending: { request } } of carried) request.served += share;
     for (const request of new Set(carried.map((c) => c.pending.request))) {
@@ -112,7 +124,7 @@ export class ArbiterArena {
     this.emit({ kind: "frame", frame });
   }
 
-  /** A frame came back. Undefined: it was cancelled, or is another arena's. */
+  /** Takes in that a frame came back. Returns undefined where it was cancelled or is unknown. */
   answered({ arena, seq, trace, hidden_bytes }: {
     arena: string;
     seq: number;
@@ -134,14 +146,14 @@ export class ArbiterArena {
     return flight;
   }
 
-  /** The stages may forget a sampler. */
+  /** Lets the stages forget a sampler, with the next frame. */
   forget(sampler: number): void {
     this.#forget.push(sampler);
   }
 
   /**
-   * Rows, children first, that a request names no more; frames that carry nothing of use are
-   * cancelled.
+   * Gives rows back that a request does not name any more, children first. Frames that carry none
+   * but unneeded rows are cancelled.
    */
   release(rows: Row[]): void {
     if (rows.length === 0) return;
@@ -159,8 +171,9 @@ export class ArbiterArena {
   }
 
   /**
-   * A stage had no memory for frame `seq`'s layout: what it and later frames carried will go out
-   * again in the arena as it was. Returns true if it is open nowhere now.
+   * Takes back frame `seq`, for whose layout a stage had no memory, and all later ones: their rows
+   * will be sent again in the arena as it was before. Returns true if that was the arena's first
+   * layout, so that the arena is not open now.
    */
   takeBack(seq: number, error: WireError): boolean {
     const lost = this.flights.since(seq);
@@ -170,20 +183,20 @@ export class ArbiterArena {
       for (const request of flight.announced) request.announced = false;
       this.#forget.push(...flight.forgotten);
     }
-    // They went before what is left of an earlier refusal.
+    // These rows were sent before those that are left of an earlier refusal.
     this.#replay = [...lost.flatMap((f) => f.carried), ...this.#replay];
-    // From the end downwards, so that the pool ends where it did before.
+    // Slots are freed from the last one downwards, so that the pool ends where it did before.
     for (const { row } of this.#replay.toReversed()) this.memory.pool.unplace(row);
     return this.memory.refuse(error);
   }
 
-  /** Are there rows to go out again? */
+  /** There are rows to be sent again. */
   get replays(): boolean {
     this.#replay = this.#replay.filter(({ row }) => !row.freed);
     return this.#replay.length > 0;
   }
 
-  /** Sends rows that go out again. False: there is no room for any. */
+  /** Sends a frame of rows that are to be sent again. Returns false where no row has room. */
   replay(): boolean {
     const room = this.memory.room(Math.min(REPLAY_ROWS, this.#replay.length));
     if (room.rows === 0) return false;
@@ -194,7 +207,8 @@ export class ArbiterArena {
   }
 
   /**
-   * Gives it back at every stage and forgets what stood there. The next frame opens another one.
+   * Closes the arena at every stage and forgets its rows and frames. The next frame opens a new
+   * one.
    */
   close(): void {
     if (this.#name === undefined) return;

@@ -1,9 +1,10 @@
 /**
- * The arbiter's decisions, without effects: messages in, effects out. `actors/arbiter/actor.ts`
- * carries them out.
+ * The arbiter's decisions, without effects: messages in, effects out. `actor.ts` carries the
+ * effects out.
  *
- * One arena serves all requests of a gateway node. (One arena a request, as first designed, would
- * keep rows of different requests out of one frame, and no request could use another's prompt.)
+ * One arena serves all requests of a gateway node. With one arena for each request, as first
+ * designed, rows of different requests could not share a frame, and no request could use the rows
+ * of another's prompt.
  *
  * @module
  */
@@ -23,16 +24,17 @@ import { type FrameTrace, NO_USAGE } from "./usage.ts";
 
 /** Options of an {@linkcode ArbiterCore}. */
 export interface CoreOptions {
-  /** Address of the arbiter: where stages answer. */
+  /** Address of the arbiter: the stages answer there. */
   self: string;
   /** Number of stages. */
   stages: number;
+  /** How requests run, as planned. */
   shape: Shape;
-  /** Rows that the arena may ever hold. */
+  /** Most rows that the arena may hold. */
   capacityRows: number;
-  /** Milliseconds, monotonic. */
+  /** The time in milliseconds, monotonic. */
   now: () => number;
-  /** Makes a name that no arena had before. */
+  /** Makes the name of a new arena; it must be unique. */
   nameArena: () => string;
 }
 
@@ -41,10 +43,12 @@ export class ArbiterCore {
   readonly #o: CoreOptions;
   readonly #arena: ArbiterArena;
   readonly #requests = new Requests();
+  /** Number of the next request, in order of arrival. */
   #order = 0;
+  /** The last frame carried pieces of prompts. */
   #lastWasPiece = false;
 
-  /** An arbiter without an arena: the first request opens it. */
+  /** An arbiter whose arena is not open: the first frame opens it. */
   constructor(options: CoreOptions) {
     const { stages, capacityRows, now, nameArena, self, shape } = options;
     this.#o = options;
@@ -58,22 +62,22 @@ export class ArbiterCore {
     });
   }
 
-  /** Open arena. */
+  /** Name of the open arena; undefined: none is open. */
   get arena(): string | undefined {
     return this.#arena.name;
   }
 
-  /** Is there no request? */
+  /** No request is open. */
   get idle(): boolean {
     return this.#requests.runs + this.#requests.waits === 0;
   }
 
-  /** Frames that are under way. */
+  /** Numbers of the frames that are under way, ascending. */
   get inFlight(): number[] {
     return this.#arena.flights.seqs;
   }
 
-  /** A request begins; it may have to wait until others end. */
+  /** Opens a request, which may have to wait until others end. Refusals are sent as `failed`. */
   open(open: OpenMessage): void {
     const { capacityRows, shape } = this.#o;
     if (this.#requests.find(open.generation)) {
@@ -89,7 +93,7 @@ export class ArbiterCore {
     this.#admit();
   }
 
-  /** More rows of a request. Unknown ones are ignored: it has ended meanwhile. */
+  /** Takes rows to run. Those of a request that is not open are ignored: it has just ended. */
   rows(rows: RowsMessage): void {
     const request = this.#requests.find(rows.generation);
     if (!request) return;
@@ -102,7 +106,7 @@ export class ArbiterCore {
     }
   }
 
-  /** Rows of a request are of no use any more. */
+  /** Forgets rows of a request and their descendants. */
   drop({ generation, rows }: { generation: string; rows: Int32Array }): void {
     const request = this.#requests.find(generation);
     if (!request) return;
@@ -111,7 +115,7 @@ export class ArbiterCore {
     this.#arena.release(standing);
   }
 
-  /** A request is over. What of it may be of use to others stays. */
+  /** Ends a request. Its rows stay in the cache as far as later requests may use them. */
   close(generation: string): RequestUsage {
     const request = this.#requests.find(generation);
     if (!request) return NO_USAGE;
@@ -119,7 +123,7 @@ export class ArbiterCore {
     return request.usage(this.#arena.log);
   }
 
-  /** The last stage's answer to a frame. */
+  /** Takes the last stage's answer to a frame; `tokens` are in the order of the frame's `want`. */
   answered(answer: {
     arena: string;
     seq: number;
@@ -134,7 +138,8 @@ export class ArbiterCore {
     const toldTo = new Map<ArbiterRequest, ResultsMessage>();
     for (const [i, { row, pending: { request, number, kind } }] of flight.wanted.entries()) {
       const result = answer.tokens[i];
-      if (!result || request.closed || request.rows[number] !== row) continue; // nobody waits for it
+      const dropped = request.closed || request.rows[number] !== row;
+      if (!result || dropped) continue;
       let results = toldTo.get(request);
       if (!results) {
         toldTo.set(request, results = { results: [], ...common });
@@ -151,9 +156,9 @@ export class ArbiterCore {
   }
 
   /**
-   * A stage could not run a frame. Memory that it does not have is done without, if that can be;
-   * else the arena is gone and with it the requests that have rows there. The others begin anew in
-   * another one.
+   * Takes in that a stage could not run frame `seq`, or has lost the arena. Where it refused memory
+   * for a larger arena, all goes on in the arena as it was. Else the arena is lost, and the
+   * requests that have rows in it fail; the others begin anew in a new arena.
    */
   failed({ arena, seq, error }: { arena: string; seq?: number; error: WireError }): void {
     if (arena !== this.#arena.name) return;
@@ -164,16 +169,16 @@ export class ArbiterCore {
   }
 
   /**
-   * Closes the arena: no stage answers, nobody needs it, or the arbiter ends. Open requests fail
-   * with `error`.
+   * Closes the arena because no stage answers, no request is open, or the arbiter ends. Requests
+   * that are open fail with `error`.
    */
   end(error: WireError): void {
     this.#lose(error, { all: true });
   }
 
   /**
-   * Hands out frames as far as the window goes. Returns milliseconds after which to call again, if
-   * there is a need.
+   * Sends frames until the window is full or no row may go. Returns the milliseconds after which to
+   * call again; undefined: the next message will do.
    */
   pump(): number | undefined {
     const arena = this.#arena;
@@ -188,8 +193,14 @@ export class ArbiterCore {
         return undefined;
       }
       const choice = choose(situationOf({
-        ...{ stages, running, flights, cost, cap: shape.rows_per_frame, cache: memory.cache },
-        ...{ lastWasPiece: this.#lastWasPiece, now: now() },
+        stages,
+        running,
+        flights,
+        cache: memory.cache,
+        cost,
+        cap: shape.rows_per_frame,
+        lastWasPiece: this.#lastWasPiece,
+        now: now(),
       }));
       if (choice.kind === "none") return undefined;
       if (choice.kind === "linger") return choice.ms;
@@ -200,14 +211,14 @@ export class ArbiterCore {
       const room = arena.room(rows.length, this.#requests);
       if (room.rows === 0) {
         if (this.#stuck()) continue;
-        return undefined; // frames that are under way may make room
+        return undefined; // frames under way may make room when they come back
       }
       this.#lastWasPiece = pieces.length > 0;
       arena.send(load(rows, { room: room.rows, running, memory }), room.layout);
     }
   }
 
-  /** What is to be done since the last call, in order. */
+  /** Effects since the last call, in order. */
   takeEffects(): Effect[] {
     return this.#arena.takeEffects();
   }
@@ -240,19 +251,20 @@ export class ArbiterCore {
     };
   }
 
-  /** The last frames, for a picture. */
+  /** The last frames that came back, oldest first. */
   traces(): FrameTrace[] {
     return this.#arena.log.traces();
   }
 
+  /** Lets waiting requests begin whose rows fit. */
   #admit(): void {
     const { memory } = this.#arena;
     if (this.#requests.admit(memory.limit) > 0) memory.changed();
   }
 
   /**
-   * A request is over: what of it may be of use to others goes into the cache, the rest is given
-   * back.
+   * Removes a request. Those of its rows that came true go into the cache; the slots of the others
+   * are freed.
    */
   #end(request: ArbiterRequest): void {
     const { memory: { cache }, log } = this.#arena;
@@ -274,14 +286,14 @@ export class ArbiterCore {
   }
 
   /**
-   * A stage had no memory for frame `seq`'s layout: all goes on in the arena as it was, if there
-   * was one.
+   * Goes on in the arena as it was before frame `seq`, for whose layout a stage had no memory.
+   * Where that was the arena's first frame, a smaller arena is opened.
    */
   #shrink(seq: number, error: WireError): void {
     const { memory } = this.#arena;
     if (!this.#arena.takeBack(seq, error)) return;
-    // Nothing is open there. The requests that are here must fit into half of it, or the newest of
-    // them must go.
+    // No arena is open now. The running requests must fit into one of half the size; if they do
+    // not, the newest of them fail.
     while (this.#requests.runs > 0 && this.#requests.rowsNeeded() > memory.pool.capacity) {
       this.#failNewest();
     }
@@ -291,8 +303,8 @@ export class ArbiterCore {
   }
 
   /**
-   * No row can go, and none that is under way will make room: the newest request must give its rows
-   * back.
+   * Fails the newest request to make room where no row can go and no frame is under way that might
+   * make room. Returns whether a request failed.
    */
   #stuck(): boolean {
     if (this.#arena.flights.size > 0 || this.#requests.runs === 0) return false;
@@ -300,13 +312,17 @@ export class ArbiterCore {
     return true;
   }
 
+  /** Fails the running request that came last: there is no memory for it. */
   #failNewest(): void {
     const newest = this.#requests.newest();
     this.#end(newest);
     this.#tellFailed(newest.generation, outOfMemory(newest.open, this.#arena.memory));
   }
 
-  /** The arena is lost, or of no use any more. */
+  /**
+   * Closes the arena and fails the requests that have rows in it, or with `all` every request. The
+   * others begin anew.
+   */
   #lose(error: WireError, { all }: { all: boolean }): void {
     for (const request of this.#requests.list({ all })) {
       if (all || !request.fresh) {

@@ -1,5 +1,5 @@
 /**
- * What the arbiter's decisions lead to; `actors/arbiter/actor.ts` carries it out.
+ * What the arbiter's decisions lead to; `actor.ts` carries it out.
  *
  * @module
  */
@@ -7,7 +7,15 @@ import type { ResultsMessage } from "./messages.ts";
 import type { WireError } from "../system/mod.ts";
 import type { Frame } from "../pipeline/mod.ts";
 
-/** Something that the arbiter wants done, in order. */
+/**
+ * One thing to be done. Effects are carried out in order.
+ *
+ * - `frame`: a frame is sent to the first stage.
+ * - `cancel`: all stages are told that some frames of an arena need not run.
+ * - `close`: all stages are told that an arena is not used any more.
+ * - `results`: a Generation is sent `tokens`.
+ * - `failed`: a Generation is told that its request has failed.
+ */
 export type Effect =
   | { kind: "frame"; frame: Frame }
   | { kind: "cancel"; arena: string; seqs: number[] }

@@ -1,5 +1,5 @@
 /**
- * Frames that are under way, and which of them may be called back.
+ * Frames that are under way: sent to the first stage and not answered yet.
  *
  * @module
  */
@@ -10,45 +10,53 @@ import type { FrameTrace } from "./usage.ts";
 
 /** A row as a frame carries it. */
 export interface Carried {
+  /** Where it stands in the arena. */
   row: Row;
+  /** What its request asked for. */
   pending: PendingRow;
 }
 
 /** A frame under way. */
 export interface Flight {
+  /** Number of the frame in its arena. */
   seq: number;
-  /** Slot of its first row. */
+  /** Slot of its first row when it was sent. */
   base: number;
+  /** Its rows, in order of their slots. */
   carried: Carried[];
-  /** Those of them whose token is wanted, in the order of the frame's `want`. */
+  /** Rows whose next token is wanted, in the order of the frame's `want`. */
   wanted: Carried[];
   /** When it was sent, milliseconds. */
   sent: number;
   /** It announces or forgets samplers, or has a layout: it must reach every stage. */
   bound: boolean;
-  /** Rows that its layout keeps; 0 where it has none. */
+  /** Rows that its layout moves to another slot; 0 where it has no layout. */
   moved: number;
   /** Requests whose samplers it announces. */
   announced: ArbiterRequest[];
-  /** Samplers that it tells the stages to forget. */
+  /** Ids of samplers that it tells the stages to forget. */
   forgotten: number[];
 }
 
 /** See the module's text. */
 export class Flights {
+  /** By number, in the order in which they were sent. */
   readonly #flights = new Map<number, Flight>();
 
-  /** Frames under way. */
+  /** Number of frames under way. */
   get size(): number {
     return this.#flights.size;
   }
 
-  /** Their numbers, ascending. */
+  /** Numbers of the frames under way, ascending. */
   get seqs(): number[] {
     return [...this.#flights.keys()];
   }
 
-  /** Lanes' rows under way whose answers somebody waits for, and the frames that carry them. */
+  /**
+   * Wanted rows under way that are no drafts and have not been dropped: each is a lane that waits.
+   * Also the number of frames that carry any.
+   */
   lanes(): { rows: number; frames: number } {
     let rows = 0;
     let frames = 0;
@@ -62,27 +70,27 @@ export class Flights {
     return { rows, frames };
   }
 
-  /** The frame with this number. */
+  /** The frame with this number; undefined: it is not under way. */
   get(seq: number): Flight | undefined {
     return this.#flights.get(seq);
   }
 
-  /** A frame goes out. */
+  /** Adds a frame that has been sent. */
   add(flight: Flight): void {
     this.#flights.set(flight.seq, flight);
   }
 
-  /** A frame came back, or is not waited for any more. */
+  /** Removes a frame that has come back, or was called back. */
   delete(seq: number): void {
     this.#flights.delete(seq);
   }
 
-  /** Frames from this number on, ascending. */
+  /** Frames with this number or a later one, ascending. */
   since(seq: number): Flight[] {
     return [...this.#flights.values()].filter((f) => f.seq >= seq).sort((a, b) => a.seq - b.seq);
   }
 
-  /** Forgets all of them. Returns how many there were. */
+  /** Removes all frames. Returns how many there were. */
   clear(): number {
     const { size } = this.#flights;
     this.#flights.clear();
@@ -90,9 +98,10 @@ export class Flights {
   }
 
   /**
-   * Frames after `layoutSeq` that carry nothing of use and that no other frame needs: a row, dead
-   * or not, must hang on one that was run. Rows of a frame before a layout may be named in it: they
-   * must be written everywhere.
+   * Numbers of frames that may be called back: all of their rows have been dropped, and no other
+   * frame under way has a row that hangs on one of them. (A row that runs, even a dropped one, must
+   * hang on one that has run.) Frames up to `layoutSeq`, the last one with a layout, stay: a layout
+   * may name their rows, so every stage must have written them.
    */
   useless(layoutSeq: number): number[] {
     const useless = new Map(
@@ -103,7 +112,7 @@ export class Flights {
     if (useless.size === 0) return [];
     const flightOf = new Map<Row, number>();
     for (const [seq, { carried }] of useless) for (const { row } of carried) flightOf.set(row, seq);
-    // Newest first: a frame that stays keeps what it hangs on.
+    // Newest first: a frame that stays keeps the earlier frames that it hangs on.
     for (const [seq, { carried }] of [...this.#flights].sort(([a], [b]) => b - a)) {
       if (useless.has(seq)) continue;
       for (const { row } of carried) if (row.parent) useless.delete(flightOf.get(row.parent) ?? -1);
@@ -112,7 +121,7 @@ export class Flights {
   }
 }
 
-/** What is remembered of a frame that came back at `answered`. */
+/** What is remembered of a frame that came back at `answered` (milliseconds). */
 export function traced(
   { seq, sent, carried }: Flight,
   answered: number,

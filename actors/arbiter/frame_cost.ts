@@ -1,46 +1,53 @@
 /**
- * How long frames take, by their rows: measured as they come back, with a prior until then.
+ * How long frames take, by their number of rows: measured as they come back, and guessed before.
  *
  * @module
  */
 import type { StageTrace } from "../pipeline/mod.ts";
 
-/** Weight of the newest measurement. */
+/** Weight of the newest measurement in a running mean, 0 to 1. */
 const NEWEST = 0.2;
 /**
- * What a further row costs against the first, before anything was measured: 8 rows took 2.5 times
- * as long as one.
+ * Cost of each further row of a frame as a share of the first, until it is measured: 8 rows were
+ * seen to take 2.5 times as long as one.
  */
 const PRIOR_ROW = 0.21;
-/** Milliseconds of one row at one stage, before anything was measured. Only ratios matter. */
+/** Milliseconds of one row at one stage, until they are measured. Only ratios matter. */
 const PRIOR_MS = 50;
 
 /**
- * Milliseconds of moving a row in a layout, before any was measured: 2000 rows of 12 layers took
- * 12.
+ * Milliseconds of moving one row in a layout, until they are measured: 2000 rows of 12 layers took
+ * 12 ms.
  */
 const PRIOR_MOVE_MS = 0.006;
-/** A layout that moves fewer rows counts as one that moves so many. */
+/**
+ * A layout that moves fewer rows is counted as if it moved this many: its time is not that of
+ * moving rows.
+ */
 const MOVED_ROWS = 256;
-/** Up to so many rows a frame travels as one row does. */
+/** Frames of at most this many rows travel as fast as frames of one row. */
 const FEW_ROWS = 8;
 
+/** Running means of the frames of one size. */
 interface MeasuredFrames {
+  /** Rows of a frame. */
   rows: number;
-  /** Of the slowest stage. */
+  /** Milliseconds of the slowest stage. */
   slowest: number;
-  /** Of all stages. */
+  /** Milliseconds of all stages together. */
   sum: number;
 }
 
-/** Online estimate of frame times. */
+/** See the module's text. */
 export class FrameCost {
   readonly #stages: number;
-  /** By bucket, ascending in rows. */
+  /** One for each bucket of row counts that was measured, ascending in rows. */
   readonly #measured: MeasuredFrames[] = [];
-  /** Milliseconds between stages, of frames of few rows and of many. */
+  /** Milliseconds that a frame of few rows spends between stages; undefined: not measured. */
   #fewTransit?: number;
+  /** The same of a frame of many rows. */
   #manyTransit?: number;
+  /** Milliseconds of moving one row at the slowest stage; undefined: not measured. */
   #moveRowMs?: number;
 
   /** @param stages Number of stages. */
@@ -49,9 +56,9 @@ export class FrameCost {
   }
 
   /**
-   * Milliseconds that a frame of so many rows spends between stages: links, mailboxes, encoding;
-   * not waiting for a busy stage. Of a frame of another size where none of this was seen;
-   * undefined: none was seen at all.
+   * Milliseconds that a frame of `rows` rows spends between stages: on links, in mailboxes and
+   * being encoded, but not waiting for a busy stage. Where no frame of this size was measured,
+   * those of another size; undefined: no frame was measured.
    */
   transitMs(rows: number): number | undefined {
     return rows <= FEW_ROWS
@@ -59,7 +66,9 @@ export class FrameCost {
       : this.#manyTransit ?? this.#fewTransit;
   }
 
-  /** A frame came back, `tripMs` after it was handed to the first stage. */
+  /**
+   * Takes in that a frame came back `tripMs` milliseconds after it was handed to the first stage.
+   */
   measure(rows: number, tripMs: number, trace: readonly StageTrace[]): void {
     if (trace.length === 0) return;
     const times = trace.map((t) => Math.max(0, t.ended - t.began));
@@ -87,30 +96,34 @@ export class FrameCost {
     else this.#manyTransit = smooth(this.#manyTransit);
   }
 
-  /** A layout that moved so many rows was carried out. */
+  /** Takes in that the frame of a layout that moved `rows` rows came back. */
   measureLayout(rows: number, trace: readonly StageTrace[]): void {
     if (rows === 0 || trace.length === 0) return;
-    // What a layout takes besides moving, or waits for its processor, is no cost of a row.
+    // A layout has costs besides moving rows, and may wait for a processor: a few rows must not
+    // seem to have cost all of that.
     const ms = Math.max(...trace.map((t) => t.layout_ms ?? 0)) / Math.max(rows, MOVED_ROWS);
     this.#moveRowMs = (this.#moveRowMs ?? ms) + NEWEST * (ms - (this.#moveRowMs ?? ms));
   }
 
-  /** Milliseconds of the slowest stage for moving a row in a layout. */
+  /** Milliseconds that the slowest stage takes to move one row in a layout. */
   get moveRowMs(): number {
     return this.#moveRowMs ?? PRIOR_MOVE_MS;
   }
 
-  /** Milliseconds of the slowest stage for so many rows. */
+  /** Milliseconds that the slowest stage takes for a frame of `rows` rows. */
   slowest(rows: number): number {
     return this.#estimate(rows, "slowest");
   }
 
-  /** Milliseconds of all stages, one after the other. */
+  /** Milliseconds that all stages take, one after the other, for a frame of `rows` rows. */
   sum(rows: number): number {
     return this.#estimate(rows, "sum");
   }
 
-  /** Between two measurements a straight line; outside them as the prior goes. */
+  /**
+   * A straight line between the nearest measured sizes; beyond them, the one that is nearest times
+   * the ratio of the guesses.
+   */
   #estimate(rows: number, what: "slowest" | "sum"): number {
     const measured = this.#measured;
     const at = measured.findIndex((m) => m.rows >= rows);
@@ -124,7 +137,8 @@ export class FrameCost {
   }
 }
 
+/** Guessed time of a frame of `rows` rows as a multiple of a frame of one row. */
 const prior = (rows: number) => 1 + PRIOR_ROW * (rows - 1);
 
-/** Row counts that count as one: each up to 8, then four to an octave. */
+/** Bucket of a row count: one for each up to 8, then four for each doubling. */
 const bucketOf = (rows: number) => rows <= 8 ? rows : Math.round(8 + 4 * Math.log2(rows / 8));

@@ -1,5 +1,6 @@
 /**
- * From rows that wait to a frame: each gets its slot, and what waits is told.
+ * Makes a frame of rows that wait: each gets its slot, and its request is told that it waits no
+ * more.
  *
  * @module
  */
@@ -11,12 +12,19 @@ import { newRow } from "./row_pool.ts";
 import { reuse, stands } from "./situation.ts";
 
 /**
- * Takes rows out of what waits, as many as there is room for, and gives each its slot. At least one
- * row goes, as the situation found each first row ready to go and nothing here takes its place.
+ * Takes as many of the rows as there is room for out of what waits, and gives each its slot. Rows
+ * whose parents have no slot stay; prompt rows that are in the cache by now are not sent. At least
+ * one row is loaded: the situation found each first row ready, and nothing here takes its place.
  */
 export function load(
   rows: PendingRow[],
-  { room, running, memory }: { room: number; running: ArbiterRequest[]; memory: Memory },
+  { room, running, memory }: {
+    /** Most rows. */
+    room: number;
+    /** Requests whose rows these are, at least. */
+    running: ArbiterRequest[];
+    memory: Memory;
+  },
 ): Carried[] {
   const { pool, cache } = memory;
   const carried: Carried[] = [];
@@ -30,15 +38,16 @@ export function load(
     const { request } = pending;
     if (pending.kind === "prefill") {
       job = jobOf.get(pending) ?? job!;
-      if (job.at >= job.rows.length || job.rows[job.at] !== pending) continue; // rows of this very frame stand for it
+      // A row that this very frame has loaded for another request stands for it.
+      if (job.at >= job.rows.length || job.rows[job.at] !== pending) continue;
       if (!stands(pending)) continue;
-      // Not from the shelf: this frame's layout is made. In an arena that was full, rows there were
-      // not found before, and would now take the place of rows that this frame is to carry.
+      // Rows on the shelf are left out, since this frame's layout is already made. In an arena that
+      // was full they were not found before; now they would take the place of rows of this frame.
       reuse(job, cache, { shelf: false });
       if (job.rows[job.at] !== pending) continue;
       job.at++;
       jobs.add(job);
-    } else if (!stands(pending)) continue; // its parent found no room
+    } else if (!stands(pending)) continue; // there was no room for its parent
     const row = newRow(pending.token, pending.position, { parent: request.rows[pending.parent] });
     pool.place(row);
     request.rows[pending.number] = row;
@@ -57,16 +66,19 @@ export function load(
   return carried;
 }
 
-/** A frame of rows that have their slots, and what is to be remembered of it. */
+/**
+ * The frame of rows that have their slots, and what is to be remembered of it. Announces the
+ * samplers of requests whose first wanted row it carries.
+ */
 export function frameOf(
   carried: Carried[],
   { arena, seq, layout, forgotten, now }: {
     arena: string;
     seq: number;
     layout?: Layout;
-    /** Samplers that the stages are to forget. */
+    /** Ids of samplers that the stages are to forget. */
     forgotten: number[];
-    /** Milliseconds. */
+    /** The time in milliseconds. */
     now: number;
   },
 ): { frame: Frame; flight: Flight } {
@@ -118,8 +130,8 @@ export function frameOf(
 }
 
 /**
- * Rows that a layout moves within an arena. One that makes it larger copies all, which is no
- * measure of moving.
+ * Rows that a layout moves to another slot. A layout that makes the arena larger copies all rows,
+ * but moves none in this sense: its time is no measure of moving.
  */
 function movedRows({ keep, shelf = new Int32Array(0) }: Layout): number {
   return keep.filter((from, to) => from !== to).length +

@@ -1,11 +1,11 @@
 /**
- * Memory of the arena: when it grows, when its rows are moved together, and what happens when a
- * stage has no more.
+ * Memory of the arena: when the arena grows, when its rows are moved together, and what happens
+ * when a stage has no more memory.
  *
  * A layout that asks for memory may be refused by any stage. Until it is answered no other layout
- * goes out (it would have to be undone too). After a refusal the arena is as it was before; the
- * next frame carries a layout that says so, and memory is asked for in smaller steps, for a minute
- * not beyond what was refused.
+ * is sent, since that one would have to be undone too. After a refusal the arena is as it was
+ * before: the next frame carries a layout that says so. Memory is asked for in smaller steps then,
+ * and for a minute not beyond half of the step that was refused.
  *
  * @module
  */
@@ -15,100 +15,112 @@ import { PrefixCache } from "./prefix_cache.ts";
 import { type Moved, type Row, RowPool } from "./row_pool.ts";
 import { spareRows, type TidySituation, worthTidying } from "./tidy.ts";
 
-/** Arenas begin with a multiple of so many rows. */
+/** A new arena has a multiple of this many rows. */
 const ROUND_ROWS = 256;
 /**
- * Part of the arena that must be gained before rows are moved together rather than the arena grown.
+ * Share of the arena that holes must make up for rows to be moved together while the arena may
+ * still grow, 0 to 1.
  */
 const WORTH = 1 / 4;
-/** Rows by which an arena grows at least after a refusal. */
+/** Steps of at most this many rows are not halved after a refusal: the arena stays as it is. */
 const LEAST_STEP = 64;
-/** Milliseconds before memory that was refused is asked for again. */
+/** Milliseconds after a refusal before as much memory is asked for again. */
 const REFUSED_MS = 60_000;
 
-/** Foreign slots that come up before it is asked again whether they are to be moved out. */
+/**
+ * Foreign slots (see `tidy.ts`) that must be added before it is worked out again whether to move
+ * them out of the way.
+ */
 const TIDY_STEP = 32;
-/** And rows that run: an answer that goes on for longer than was thought has more to gain. */
+/** Rows that must run before it is worked out again: a longer answer has more to gain. */
 const TIDY_ROWS = 24;
 
-/** What {@linkcode Memory.room} must know beside what it holds. */
+/** What {@linkcode Memory.room} must know about rows to come to decide whether to tidy up. */
 export type Prospects = Pick<TidySituation, "rowsToCome" | "rowMs" | "moveRowMs">;
 
-/** A frame's layout. */
+/** What a stage does with the rows of its arena before it runs a frame: see `frameSchema`. */
 export type Layout = NonNullable<Frame["layout"]>;
 
-/** Rows that a frame may have, and the layout that it must carry. */
+/** Room for a frame. */
 export interface Room {
+  /** Most rows that the frame may have; 0: it cannot be sent now. */
   rows: number;
+  /** Layout that the frame must carry, if any. */
   layout?: Layout;
 }
 
 /** Options of a {@linkcode Memory}. */
 export interface MemoryOptions {
-  /** Rows that the arena may ever hold. */
+  /** Most rows that the arena may hold. */
   capacityRows: number;
-  /** Milliseconds, monotonic. */
+  /** The time in milliseconds, monotonic. */
   now: () => number;
-  /** Address that gets the stages' answers. */
+  /** Address that the stages answer to. */
   replyTo: string;
+  /** How hidden states travel between stages. */
   wire: Layout["wire"];
 }
 
 /** See the module's text. */
 export class Memory {
+  /** Which row stands in which slot. */
   readonly pool = new RowPool();
+  /** Rows that later requests may use. */
   readonly cache = new PrefixCache(this.pool);
   readonly #o: MemoryOptions;
   /**
-   * A layout that asked for memory and was not answered yet (-1: nor sent); what the arena held
-   * before.
+   * The layout that asks for memory and has not been answered yet. `seq`: number of its frame, -1
+   * before it is sent; `from`: rows of the arena before it.
    */
   #growth?: { seq: number; from: number };
-  /** The next frame must carry a layout. */
+  /** After a refusal: the next frame must carry a layout that says how the arena is. */
   #relayout = false;
-  /** Memory that a stage did not have. */
+  /** The last refusal: most rows to ask for, when it came (milliseconds), what the stage said. */
   #refused?: { rows: number; at: number; error: WireError };
-  /** Foreign slots when they were last found to be worth their place; undefined: look again. */
+  /** Foreign slots when moving them last did not pay; undefined: it has to be worked out again. */
   #tidyAt?: number;
-  /** Rows run since then. */
+  /** Rows sent since then. */
   #ranSince = 0;
-  /** Times that rows were moved together. */
+  /** How often rows were moved together. */
   compactions = 0;
-  /** Times that more memory was asked for. */
+  /** How often an open arena asked for more memory. */
   growths = 0;
 
-  /** Memory of an arena that is not open. */
+  /** The memory of an arena that is not open. */
   constructor(options: MemoryOptions) {
     this.#o = options;
   }
 
-  /** Rows that the arena may hold: a refusal counts for a while. */
+  /** Most rows that the arena may hold now: a refusal bounds them for a minute. */
   get limit(): number {
     const { capacityRows, now } = this.#o;
     if (this.#refused && now() - this.#refused.at > REFUSED_MS) this.#refused = undefined;
     return Math.min(capacityRows, this.#refused?.rows ?? Infinity);
   }
 
-  /** Rows that the arena may ever hold. */
+  /** Most rows that the arena may hold, whatever was refused. */
   get most(): number {
     return this.#o.capacityRows;
   }
 
-  /** What a stage said when it refused memory, if that holds. */
+  /** What a stage said when it last refused memory; undefined: that is too long ago. */
   get refusal(): WireError | undefined {
     return this.#refused?.error;
   }
 
-  /** Room in a new arena that is to hold `needed` rows soon, for a frame of `wanted` rows. */
+  /**
+   * Opens an arena that is to hold `needed` rows soon; room for its first frame of `wanted` rows.
+   */
   open(needed: number, wanted: number): Room {
     return this.#grow(Math.ceil(needed / ROUND_ROWS) * ROUND_ROWS, wanted);
   }
 
   /**
-   * Room for a frame of `wanted` rows, or for as many of them as there can be, and the layout that
-   * makes it. An arena grows while it may; rows are moved together where that gains much or nothing
-   * else does; unused cached rows go last. With `prospects`, what slows the rows to come more than
-   * moving it costs goes to the shelf at once: see `tidy.ts`.
+   * Room for a frame of `wanted` rows, or for as many of them as fit, and the layout that makes
+   * this room. The arena grows while it may. Rows are moved together where that gains much, or
+   * where the arena may not grow. Cached rows that no request names are evicted last. With
+   * `prospects`, cached rows that would slow the rows to come by more than moving costs go to the
+   * shelf: see `tidy.ts`.
    */
   room(wanted: number, prospects?: () => Prospects): Room {
     const { pool, cache } = this;
@@ -131,29 +143,29 @@ export class Memory {
     return { rows: Math.min(wanted, pool.room) };
   }
 
-  /** A request begins or ends: what is worth its place has changed. */
+  /** A request begins or ends: it has to be worked out again what to move out of the way. */
   changed(): void {
     this.#tidyAt = undefined;
   }
 
-  /** A frame with the layout of the last room went out. */
+  /** The frame that carries the layout of the last room was sent. */
   sent(seq: number): void {
     if (this.#growth?.seq === -1) this.#growth.seq = seq;
   }
 
-  /** A frame came back: what it asked for was there. */
+  /** A frame came back: every stage had the memory that its layout asked for. */
   answered(seq: number): void {
     if (this.#growth?.seq === seq) this.#growth = undefined;
   }
 
-  /** Did frame `seq` ask for memory that may be refused? */
+  /** Does frame `seq` ask for memory that has neither been given nor refused? */
   asked(seq: number | undefined): boolean {
     return this.#growth !== undefined && this.#growth.seq === seq;
   }
 
   /**
-   * The memory that was asked for is not there. The caller has taken back every row that was sent
-   * since. Returns true if the arena is open nowhere now: it had been asked for the first time.
+   * Takes in that a stage has refused the memory. The caller has taken back every row that was sent
+   * since. Returns true if the arena is not open now: this was its first layout.
    */
   refuse(error: WireError): boolean {
     const { pool } = this;
@@ -161,19 +173,19 @@ export class Memory {
     const { from } = this.#growth!;
     this.#growth = undefined;
     this.#relayout = true;
-    // Half of the step may do, until steps are small.
+    // Next time half of the step is asked for, until steps are small.
     const rows = from === 0 || tried - from > LEAST_STEP ? (from + tried) >> 1 : from;
     this.#refused = { rows, at: this.#o.now(), error };
     pool.capacity = from > 0 ? from : rows;
     return from === 0;
   }
 
-  /** What was refused says nothing about requests to come, which may be smaller. */
+  /** Lifts the bound of the last refusal: requests to come may be smaller. */
   forgetRefusal(): void {
     this.#refused = undefined;
   }
 
-  /** Forgets everything but refusals: the arena is gone. */
+  /** Forgets everything but refusals: the arena is closed. */
   clear(): void {
     this.pool.clear();
     this.cache.clear();
@@ -183,8 +195,8 @@ export class Memory {
   }
 
   /**
-   * After a refusal: nothing moves where nothing must, and memory may be asked for again in the
-   * same layout.
+   * Room after a refusal. Where there is nothing to move, the layout asks for memory again, in a
+   * smaller step; else it moves the rows together.
    */
   #roomAgain(wanted: number): Room {
     const { pool } = this;
@@ -195,11 +207,15 @@ export class Memory {
     const room = this.#arrange(wanted);
     if (!room.layout) return room;
     this.#relayout = false;
-    if (pool.end + pool.shelved === 0) this.#growth = { seq: -1, from: 0 }; // it may be refused again
+    // Without any row this layout opens the arena, and may be refused.
+    if (pool.end + pool.shelved === 0) this.#growth = { seq: -1, from: 0 };
     return room;
   }
 
-  /** Is there more below that no open request names than is worth its place? */
+  /**
+   * Does it pay to move cached rows that no request names to the shelf, and the rest together? It
+   * is worked out only now and then.
+   */
   #tidy(prospects: () => Prospects): boolean {
     const { pool, cache } = this;
     const cold = cache.idle - (pool.shelved - pool.called);
@@ -214,6 +230,7 @@ export class Memory {
     return worth;
   }
 
+  /** As `#arrange`, and counts it. */
   #compact(wanted: number, away?: (row: Row) => boolean): Room {
     const room = this.#arrange(wanted, away);
     if (room.layout) this.compactions++;
@@ -221,8 +238,8 @@ export class Memory {
   }
 
   /**
-   * Moves the rows together; where not even one is left room for, cached rows go. Without a layout
-   * there is none at all.
+   * Moves the rows together, and those of `away` to the shelf. Where that leaves room for no row,
+   * cached rows are evicted. Without a layout in the answer there is no room at all.
    */
   #arrange(wanted: number, away?: (row: Row) => boolean): Room {
     const { pool, cache } = this;
@@ -232,6 +249,7 @@ export class Memory {
     return { rows: Math.min(wanted, pool.room), layout };
   }
 
+  /** Asks for an arena of `capacity` rows, within the limit. */
   #grow(capacity: number, wanted: number): Room {
     const { pool } = this;
     this.#growth = { seq: -1, from: pool.capacity };
@@ -250,5 +268,5 @@ export class Memory {
   }
 }
 
-/** Rows that no open request names. */
+/** Does no open request name the row? */
 const idle = (row: Row) => row.users === 0;

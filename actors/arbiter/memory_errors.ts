@@ -1,5 +1,5 @@
 /**
- * What requests are told that there is no memory for.
+ * The errors of requests for which the stages have no memory.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { OpenMessage } from "./messages.ts";
 import type { WireError } from "../system/mod.ts";
 import type { Memory } from "./memory.ts";
 
-/** The request can never fit. Undefined: it can. */
+/** The error of a request that can never fit into `capacityRows` rows; undefined: it can. */
 export function tooLarge(
   { max_rows, prompt }: OpenMessage,
   capacityRows: number,
@@ -23,7 +23,7 @@ export function tooLarge(
   };
 }
 
-/** The request has to give its rows back: others need them, and the stages have no more. */
+/** The error of a running request that has to give its rows back, since the stages have no more. */
 export function outOfMemory({ max_rows }: OpenMessage, { pool, refusal, most }: Memory): WireError {
   const said = refusal ? `; a stage said: ${refusal.message}` : "";
   return {

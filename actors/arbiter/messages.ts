@@ -1,10 +1,10 @@
 /**
- * What a Generation and its arbiter say to each other.
+ * Messages between a Generation and its arbiter.
  *
- * The Generation decides *which* rows it wants; the arbiter decides *when* they run, in which
- * slots, in which frame, beside whose rows. Rows are numbered by the Generation: 0 .. prompt-1 are
- * its prompt, later numbers as it hands them out. The arbiter maps them to slots; a compaction is
- * invisible to the Generation.
+ * The Generation decides *which* rows it wants. The arbiter decides *when* they run, in which
+ * slots, in which frame, and beside whose rows. The Generation numbers its rows: 0 .. prompt-1 are
+ * its prompt, and each later row gets the next number. The arbiter maps numbers to slots, so the
+ * Generation does not notice when rows move to other slots.
  *
  * @module
  */
@@ -13,95 +13,120 @@ import { samplingSchema, tokenResultSchema } from "../pipeline/mod.ts";
 
 const i32 = z.instanceof(Int32Array);
 
-/** Generation -> arbiter: a request begins. The token after the prompt's last row is wanted. */
+/**
+ * Generation -> arbiter, message `open`: a request begins. The token after the prompt's last row is
+ * wanted.
+ */
 export const openSchema = z.object({
-  /** Address of the Generation: gets {@linkcode resultsSchema} as `tokens`, and `failed`. */
+  /** Address of the Generation: it is sent {@linkcode resultsSchema} as `tokens`, and `failed`. */
   generation: z.string(),
+  /** Token ids, at least one. (rows) */
   prompt: i32.refine((p) => p.length > 0, "the prompt has no tokens"),
   sampling: samplingSchema,
   /**
-   * Rows of the prompt's pieces in order, the last repeated as needed; undefined: as the
-   * deployment's plan says.
+   * Rows of the prompt's pieces in order, the last repeated; undefined: as the deployment's plan
+   * says.
    */
   pieces: z.array(z.number().int().positive()).min(1).optional(),
-  /** Rows that the request will need at most, prompt included: what admission counts. */
+  /** Most rows that the request may need, prompt included. It is admitted when they fit. */
   max_rows: z.number().int().positive(),
-  /** May rows of earlier prompts be reused, and this one's be kept? @default true */
+  /** Rows of earlier requests may stand for the prompt's, and its rows be kept. @default true */
   reuse: z.boolean().default(true),
 });
 
-/** Generation -> arbiter: run these rows. Sent in order; a parent comes before its child. */
+/**
+ * Generation -> arbiter, message `rows`: run these rows. Rows are sent in order of their numbers; a
+ * parent comes before its children.
+ */
 export const rowsSchema = z.object({
+  /** Address of the Generation. */
   generation: z.string(),
-  /** Number of the first row; the others follow. */
+  /** Number of the first row; the next rows have the next numbers. */
   first: z.number().int().positive(),
+  /** Token ids. (rows) */
   tokens: i32,
-  /** RoPE positions; a child's is its parent's + 1. */
+  /** RoPE positions; a child's is its parent's + 1. (rows) */
   positions: i32,
-  /** Row number of each row's parent. */
+  /** Number of each row's parent. (rows) */
   parents: i32,
-  /** Indices into these rows whose next token is wanted. */
+  /** Indices into these rows whose next token is wanted. (wanted rows) */
   want: i32,
   /**
-   * `prefill`: a branch's prompt, may be cut into pieces. `decode`: the next row of a lane.
-   * `draft`: of use only if what was guessed comes true.
+   * `prefill`: a branch's prompt, which may be cut into pieces. `decode`: the next row of a lane.
+   * `draft`: guesses, which are of use only if they come true.
    */
   kind: z.enum(["prefill", "decode", "draft"]),
-  /** For drafts: chance that each row is of use, 0 .. 1. (rows) Left out: 1. */
+  /** For drafts: chance that each row comes true, 0 to 1. (rows) @default all 1 */
   chance: z.instanceof(Float32Array).optional(),
   /**
-   * More rows follow in the next message at once: the frame waits for them, so that a row and its
-   * drafts go together.
+   * More rows follow at once in the next message: no frame is sent before, so that a row and its
+   * drafts travel together.
    */
   more: z.boolean().optional(),
   /**
-   * Numbers of earlier drafts that have come true and have no result yet: rows of a lane from now
-   * on, sent or not.
+   * Numbers of earlier drafts that have come true and whose own results have not come yet. They are
+   * decode rows from now on, whether they have been sent to the stages or not.
    */
   certain: i32.optional(),
 });
 
-/** Generation -> arbiter: these rows and all their descendants are of no use any more. */
-export const dropSchema = z.object({ generation: z.string(), rows: i32 });
+/** Generation -> arbiter, message `drop`: some rows and their descendants are no longer needed. */
+export const dropSchema = z.object({
+  /** Address of the Generation. */
+  generation: z.string(),
+  /** Numbers of the rows. */
+  rows: i32,
+});
 
-/** Generation -> arbiter, as an ask: the request is over. Answered with {@linkcode usageSchema}. */
-export const closeSchema = z.object({ generation: z.string() });
+/**
+ * Generation -> arbiter, message `close`: the request is over. As an ask it is answered with
+ * {@linkcode usageSchema}.
+ */
+export const closeSchema = z.object({
+  /** Address of the Generation. */
+  generation: z.string(),
+});
 
 /** Arbiter -> Generation, message `tokens`: what the last stage chose after some of its rows. */
 export const resultsSchema = z.object({
+  /** One for each wanted row of a frame; `row`: its number. */
   results: z.array(
     tokenResultSchema.omit({ slot: true }).extend({ row: z.number().int().nonnegative() }),
   ),
-  /** Prompt rows that did not have to be computed. Only with the first results. */
+  /**
+   * Rows of the prompt that were found in the cache and not computed. Only with the request's first
+   * results.
+   */
   reused_rows: z.number().int().nonnegative().optional(),
-  /** Frames of the arena that are under way now. */
+  /** Frames of the arena that are under way now, those of other requests included. */
   in_flight: z.number().int().nonnegative(),
-  /** Milliseconds from handing the frame to the first stage to its answer. */
+  /** Milliseconds from when the frame was handed to the first stage to its answer. */
   frame_ms: z.number().nonnegative(),
 });
 
-/** What a request has cost: answer to `close`. */
+/** What a request has cost: the answer to `close`. */
 export const usageSchema = z.object({
   /** Frames that carried rows of this request. */
   frames: z.number().int().nonnegative(),
-  /** Its rows that were handed to the pipeline. */
+  /** Rows of this request that were sent to the stages. */
   rows: z.number().int().nonnegative(),
-  /** Those of them that were dropped later. */
+  /** Rows that were sent and dropped later. */
   wasted_rows: z.number().int().nonnegative(),
-  /** Prompt pieces. */
+  /** Frames that carried a piece of the prompt. */
   pieces: z.number().int().nonnegative(),
+  /** Rows of the prompt that were found in the cache and not computed. */
   reused_rows: z.number().int().nonnegative(),
   /**
-   * Share of stage time between its first frame's sending and its last answer in which a stage
-   * computed nothing for anybody, 0 .. 1: filling, draining and links count, and so does the time
-   * that the Generation took.
+   * Share of the stages' time, from when the request's first frame was sent to its last answer, in
+   * which a stage computed nothing for any request, 0 to 1. Filling and draining the pipeline,
+   * links, and the time that the Generation took count.
    */
   bubble_share: z.number().min(0).max(1),
-  /** Rows of a frame in the mean, those of other requests included. */
+  /** Mean rows of the frames that carried rows of this request, other requests' rows included. */
   rows_per_frame: z.number().nonnegative(),
   /**
-   * Bytes of hidden states of one of its rows over the last link, scales included; 0 where there is
-   * one stage.
+   * Bytes of hidden states of one row over the last link, scales included; 0 where there is one
+   * stage.
    */
   bytes_per_row_per_hop: z.number().nonnegative(),
 });

@@ -2,90 +2,104 @@
  * Which rows go into the next frame. Pure: a situation in, a choice out.
  *
  * 1. At most {@linkcode windowOf} frames are under way: as many as keep the slowest stage busy
- *    until the first of them is answered, one a stage and one that waits at the first stage at
- *    least. So a prompt alone leaves no gaps.
- * 2. Lanes (decode rows) are spread so that a token for every lane takes the least time:
- *    {@linkcode rowsPerFrame}. That fills the pipeline first and batches after: N stages run N
- *    frames of lanes / N rows in lockstep.
- * 3. No more lane frames than that are under way while lanes are too few to fill another: they wait
- *    for those that come back, and a moment for those that have just been answered. Else batches
- *    fall apart. A lane that is alone never waits.
- * 4. Prompt pieces and decode frames alternate. So tokens wait for one piece a slot, a piece for
- *    one decode frame.
- * 5. Decode rows ride along with a piece when that costs the slowest stage less time than a frame
- *    of their own.
- * 6. A piece that ends early is filled up with other pieces (short prompts of many branches travel
- *    together).
- * 7. Requests take turns by what they have had: the least served in row time goes first.
- * 8. Drafts ride with their decode row. All of a lane that is alone go; else a draft row goes while
- *    the tokens that it may give are more than those that its time costs the others ({@linkcode
- *    Load}). So it is with drafts that have a frame of their own. What is left out stays and may go
- *    later.
+ *    until the first of them is answered, and at least one for each stage and one that waits at the
+ *    first stage. So the pieces of a prompt that is alone leave no gaps.
+ * 2. Lanes (their decode rows) are spread over frames so that a token for every lane takes the
+ *    least time: {@linkcode rowsPerFrame}. That fills the pipeline first and shares frames after: N
+ *    stages run N frames of lanes / N rows in lockstep.
+ * 3. While the lanes that may go are too few to fill a frame, no more frames than these are under
+ *    way: the lanes wait for others to come back, and a moment for those that have just been
+ *    answered. Else frames would fall apart into smaller ones. A lane that is alone never waits.
+ * 4. Frames with pieces of prompts and frames of decode rows alternate. So at each stage a token
+ *    waits for one piece, and a piece for one frame of decode rows.
+ * 5. Decode rows travel with a piece when that costs the slowest stage less time than a frame of
+ *    their own.
+ * 6. The last piece of a prompt may be short: it is filled up with pieces of other prompts, so that
+ *    short prompts of many branches travel together.
+ * 7. Requests take turns: the one whose rows have had the least time of the slowest stage goes
+ *    first.
+ * 8. Drafts travel with their lane's decode row. Where one lane is alone, all its drafts go. Else a
+ *    draft row goes while the tokens that it may give are more than those that its time costs the
+ *    others (see `tokensLost`); so do drafts in a frame of their own. Drafts that are left out wait
+ *    and may go later.
  *
  * @module
  */
 import type { FrameCost } from "./frame_cost.ts";
 
-/** Part of a frame that may be missing from a window. */
+/**
+ * Share of a frame's time by which the window may be too short, 0 to 1: no frame is added for it.
+ */
 const SLACK = 0.05;
-/** Most draft rows of a frame, whatever their chances. */
+/** Most draft rows of a frame. */
 const MAX_DRAFTS = 64;
-/** Share of a frame's time that it may wait for rows to fill it up. */
+/** Longest wait for rows to fill a frame, as a share of a one-row frame's time at a stage. */
 const LINGER = 0.25;
-/** Milliseconds that it may wait at most. */
+/** Longest wait for rows to fill a frame, in milliseconds. */
 const MAX_LINGER_MS = 15;
-/** Less is not waited for. */
+/** A wait of fewer milliseconds is left out. */
 const LEAST_LINGER_MS = 0.1;
+/** A round must be shorter than this share of another to count as shorter: estimates err. */
+const TIE = 0.999;
+/** Least time that is divided by, in milliseconds. */
+const LEAST_MS = 1e-9;
 
-/** A piece that may go. */
+/** A piece of a prompt that may go. `J` stands for the prompt. */
 export interface PieceOffer<J> {
   job: J;
-  /** Row time that its request has had. */
+  /** Milliseconds of the slowest stage that rows of its request have taken. */
   served: number;
-  /** Rows that the job still has. */
+  /** Rows of the prompt that have not been sent. */
   left: number;
   /** Rows of its next piece. */
   size: number;
 }
 
-/** A decode row that may go. */
+/** A decode row that may go. `D` stands for the row. */
 export interface DecodeOffer<D> {
   row: D;
-  /** Who wants it; requests take turns. */
+  /** The request that wants it: requests take turns. */
   request: unknown;
+  /** Milliseconds of the slowest stage that rows of the request have taken. */
   served: number;
 }
 
-/** A draft row that may go, or may if its parent goes. Parents come before children. */
+/**
+ * A draft row that may go, alone or if its parent goes. Offers of parents come before those of
+ * their children.
+ */
 export interface DraftOffer<D> {
   row: D;
+  /** The request that wants it. */
   request: unknown;
-  /** Row that it hangs on, where that has not been sent. */
+  /** The row that it hangs on, if that has not been sent yet. */
   parent?: D;
   /**
-   * Chance that it is of use, 0 .. 1; 0 while its parent has been answered and nobody has said what
-   * came of it.
+   * Chance that it comes true, 0 to 1; 0 while its parent has been answered and the Generation has
+   * not said whether this draft was right.
    */
   chance: number;
 }
 
 /** What the policy looks at. */
 export interface Situation<J, D> {
+  /** Stages of the pipeline. */
   stages: number;
   /** Frames under way. */
   inFlight: number;
-  /** Decode rows under way. */
+  /** Lanes' rows under way: decode rows and last rows of prompts. */
   lanesInFlight: number;
-  /** Frames that carry them. */
+  /** Frames that carry these rows. */
   laneFrames: number;
-  /** Lanes that have just been answered and are likely to come back at once. */
+  /** Lanes that were answered a moment ago and whose next rows are likely to come at once. */
   lanesOwed: number;
-  /** Milliseconds since the last of those was answered. */
+  /** Milliseconds since the last of these lanes was answered. */
   sinceAnswerMs: number;
   /** Most decode rows of a frame. */
   cap: number;
-  /** Was the last frame a piece? */
+  /** The last frame carried pieces of prompts. */
   lastWasPiece: boolean;
+  /** How long frames take. */
   cost: FrameCost;
   pieces: PieceOffer<J>[];
   decodes: DecodeOffer<D>[];
@@ -93,8 +107,8 @@ export interface Situation<J, D> {
 }
 
 /**
- * What the policy answers: rows for one frame, or milliseconds after which to ask again, or
- * nothing.
+ * What the policy answers: the rows of one frame; or to ask again after `ms` milliseconds; or that
+ * nothing is to be sent before the next message.
  */
 export type FrameChoice<J, D> =
   | { kind: "frame"; pieces: { job: J; rows: number }[]; decodes: D[]; drafts: D[] }
@@ -102,8 +116,9 @@ export type FrameChoice<J, D> =
   | { kind: "none" };
 
 /**
- * Most frames of so many rows under way: see rule 1. One more than a stage each until links are
- * measured; two a stage and one at most, since a full link looks slower the more is sent.
+ * Most frames of `rows` rows that are to be under way: see rule 1. Two more than there are stages
+ * until links are measured. At most two for each stage and one more: a full link looks the slower
+ * the more is sent over it, and the window would grow without end.
  */
 export function windowOf(
   stages: number,
@@ -112,14 +127,14 @@ export function windowOf(
 ): number {
   const transit = cost.transitMs(rows);
   if (transit === undefined) return stages + 2;
-  const trip = (cost.sum(rows) + transit) / Math.max(1e-9, cost.slowest(rows));
+  const trip = (cost.sum(rows) + transit) / Math.max(LEAST_MS, cost.slowest(rows));
   return Math.min(2 * stages + 1, Math.max(stages + 1, Math.ceil(trip - SLACK)));
 }
 
 /**
- * Rows per frame for which a token of each of `lanes` lanes takes the least time. A round lasts as
- * long as a frame's way through all stages, or as the slowest stage needs for all frames, whichever
- * is longer.
+ * Rows per frame, up to `cap`, with which a token for each of `lanes` lanes takes the least time.
+ * That time is the longer of two: a frame's way through all stages, and what the slowest stage
+ * needs for the frames of all lanes.
  */
 export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: FrameCost }): number {
   const transit = cost.transitMs(1) ?? 0;
@@ -128,7 +143,7 @@ export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: Frame
   for (let rows = 1; rows <= Math.min(lanes, cap); rows++) {
     const frames = Math.ceil(lanes / rows);
     const round = Math.max(cost.sum(rows) + transit, frames * cost.slowest(rows));
-    if (round < shortest * 0.999) {
+    if (round < shortest * TIE) {
       best = rows;
       shortest = round;
     }
@@ -154,33 +169,35 @@ export function choose<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   return gather(s, { lanes, target }) ?? sendLanes(s, { lanes, target });
 }
 
-/** What lanes wait for that are too few to fill a frame, if they should: see rule 3. */
+/** To wait, if lanes that are too few to fill a frame should: see rule 3. */
 function gather<J, D>(
   s: Situation<J, D>,
   { lanes, target }: { lanes: number; target: number },
 ): FrameChoice<J, D> | undefined {
   const few = s.decodes.length > 0 && s.decodes.length < target;
   if (!few || s.pieces.length > 0) return undefined;
-  if (s.laneFrames >= Math.ceil(lanes / target)) return { kind: "none" }; // the next answer asks again
+  // The next answer makes the arbiter ask again.
+  if (s.laneFrames >= Math.ceil(lanes / target)) return { kind: "none" };
   if (s.lanesOwed === 0) return undefined;
   const ms = Math.min(MAX_LINGER_MS, LINGER * s.cost.slowest(1)) - s.sinceAnswerMs;
   return ms > LEAST_LINGER_MS ? { kind: "linger", ms } : undefined;
 }
 
+/** A frame of decode rows and their drafts. */
 function sendLanes<J, D>(
   s: Situation<J, D>,
   { lanes, target }: { lanes: number; target: number },
 ): FrameChoice<J, D> {
   const decodes = pickDecodes(s.decodes, target, s.cost.slowest(1));
   const drafts = pickDrafts(s, decodes, loadOf(s, { lanes, target }));
-  if (decodes.length + drafts.length === 0) return { kind: "none" }; // the next answer asks again
+  if (decodes.length + drafts.length === 0) return { kind: "none" };
   return { kind: "frame", pieces: [], decodes, drafts };
 }
 
 /**
- * Drafts whose parents have been answered wait for the word whether they came true, which comes at
- * once: they are certain or of no use. They go if nobody says anything: whoever sent them may want
- * them all the same.
+ * A frame of drafts whose parents have been answered, where nothing else may go. The Generation
+ * says at once whether they came true, so they wait a moment for that. If it says nothing they go:
+ * it may want them all the same.
  */
 function sendUndecided<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   if (s.drafts.length === 0) return { kind: "none" };
@@ -189,7 +206,7 @@ function sendUndecided<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   return { kind: "frame", pieces: [], decodes: [], drafts };
 }
 
-/** The least served request's piece, and more pieces while they fit into its size. */
+/** The piece of the least served request, filled up with pieces of others: see rules 6 and 7. */
 function pickPieces<J>(offers: PieceOffer<J>[]): { job: J; rows: number }[] {
   const [first, ...others] = offers.toSorted((a, b) => a.served - b.served);
   const picked = [{ job: first.job, rows: Math.min(first.left, first.size) }];
@@ -203,7 +220,7 @@ function pickPieces<J>(offers: PieceOffer<J>[]): { job: J; rows: number }[] {
   return picked;
 }
 
-/** Decode rows that go with a piece, if that is cheaper than a frame of their own. */
+/** Decode rows that travel with a piece of `pieceRows` rows: see rule 5. */
 function pickRiders<J, D>(s: Situation<J, D>, pieceRows: number, target: number): D[] {
   const riders = Math.min(s.decodes.length, target);
   if (riders === 0) return [];
@@ -212,8 +229,8 @@ function pickRiders<J, D>(s: Situation<J, D>, pieceRows: number, target: number)
 }
 
 /**
- * The least served requests' rows; each row counts at once, so that a request with many lanes does
- * not take all.
+ * `count` decode rows of the least served requests. Each row that is picked counts as `rowMs`
+ * milliseconds served, so that a request with many lanes does not take all places.
  */
 function pickDecodes<D>(offers: DecodeOffer<D>[], count: number, rowMs: number): D[] {
   if (offers.length <= count) return offers.map((o) => o.row);
@@ -233,10 +250,11 @@ function pickDecodes<D>(offers: DecodeOffer<D>[], count: number, rowMs: number):
   return picked;
 }
 
-/** How much of the pipeline lanes take, and what they make of it. */
+/** How much of the pipeline the lanes take. */
 interface Load {
+  /** Lanes that decode. */
   lanes: number;
-  /** Part of the slowest stage's time that the lanes' own rows take, 0 .. 1. */
+  /** Share of the slowest stage's time that decode rows and pieces take, 0 to 1. */
   busy: number;
   /** Milliseconds for a token of every lane. */
   roundMs: number;
@@ -247,13 +265,14 @@ function loadOf<J, D>(
   { lanes, target }: { lanes: number; target: number },
 ): Load {
   const work = Math.ceil(lanes / target) * s.cost.slowest(target);
-  const roundMs = Math.max(1e-9, s.cost.sum(target) + (s.cost.transitMs(target) ?? 0), work);
+  const roundMs = Math.max(LEAST_MS, s.cost.sum(target) + (s.cost.transitMs(target) ?? 0), work);
   return { lanes, roundMs, busy: s.pieces.length > 0 ? 1 : work / roundMs };
 }
 
 /**
- * Tokens that one more row costs a frame of so many rows: its own lanes wait for every stage to run
- * it, and as far as the pipeline is busy all others wait for the slowest.
+ * Tokens that one more row costs a frame of `rows` rows that is expected to give `expected` tokens.
+ * As far as the pipeline is idle, only the frame's own lanes wait, for every stage to run the row.
+ * As far as it is busy, all lanes wait for the slowest stage.
  */
 function tokensLost(
   rows: number,
@@ -267,18 +286,15 @@ function tokensLost(
   return expected * ((1 - busy) * own + busy * shared);
 }
 
-/**
- * Draft rows that go with these decode rows, or in a frame of their own if there are none: see rule
- * 8.
- */
+/** Draft rows that travel with these decode rows, or alone if there are none: see rule 8. */
 function pickDrafts<J, D>(s: Situation<J, D>, decodes: D[], load: Load): D[] {
   const going = new Set(decodes);
   const may = (d: DraftOffer<D>) => d.chance > 0 && (d.parent === undefined || going.has(d.parent));
   const alone = load.lanes <= 1 && decodes.length > 0 && s.pieces.length === 0;
   const picked: D[] = [];
   let expected = decodes.length;
-  // A child's chance is not above its parent's: by falling chance, parents first, is an order in
-  // which each may go.
+  // No draft is likelier than its parent: taken by falling chance, parents first, each finds its
+  // parent taken.
   for (const draft of alone ? s.drafts : s.drafts.toSorted((a, b) => b.chance - a.chance)) {
     if (picked.length >= MAX_DRAFTS) break;
     if (!may(draft)) continue;
@@ -288,10 +304,10 @@ function pickDrafts<J, D>(s: Situation<J, D>, decodes: D[], load: Load): D[] {
     going.add(draft.row);
     expected += draft.chance;
   }
-  // A frame of drafts alone makes the lanes wait, as far as they fill the pipeline.
+  // A frame of drafts alone makes the lanes wait as far as they fill the pipeline: `waits` tokens.
   const waits = load.lanes / load.roundMs * load.busy * s.cost.slowest(picked.length);
   if (decodes.length === 0 && s.inFlight > 0 && load.lanes > 1 && expected < waits) return [];
-  // Parents before children, as they were offered.
+  // In the order in which they were offered: parents before children.
   const chosen = new Set(picked);
   return s.drafts.filter((d) => chosen.has(d.row)).map((d) => d.row);
 }

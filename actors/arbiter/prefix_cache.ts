@@ -1,10 +1,10 @@
 /**
- * Rows that later requests may use again: a radix tree over token chains, which is the forest of
- * rows itself.
+ * Rows that later requests may use again. The forest of rows itself is the radix tree over token
+ * chains in which they are found.
  *
- * A cached row is found by its token under its cached parent. A request that begins with the same
- * tokens hangs on these rows; nothing is copied. A row that no request names stays until its slot
- * is needed: the least recently used end of a chain goes first.
+ * A cached row is found by its token under its cached parent. The rows of a request that begins
+ * with the same tokens hang on these rows; nothing is copied. A cached row that no request names
+ * any more stays until its slot is needed: the least recently used end of a chain is evicted first.
  *
  * @module
  */
@@ -13,27 +13,30 @@ import type { Row, RowPool } from "./row_pool.ts";
 /** See the module's text. */
 export class PrefixCache {
   readonly #pool: RowPool;
+  /** Cached rows without a parent, by token id. */
   readonly #roots = new Map<number, Row>();
+  /** See {@linkcode idle}. */
   #idle = 0;
+  /** Counts requests that began or ended: the clock of `Row.used`. */
   #tick = 0;
-  /** Times that a row was found here. */
+  /** How often a request found a row here. */
   hits = 0;
 
-  /** @param pool Where the rows stand. */
+  /** @param pool The slots in which the rows stand. */
   constructor(pool: RowPool) {
     this.#pool = pool;
   }
 
-  /** Cached rows that no request names: what may be evicted. */
+  /** Cached rows that no request names: they may be evicted. */
   get idle(): number {
     return this.#idle;
   }
 
   /**
-   * The cached row with this token under a cached parent (undefined: a first row), if it stands in
-   * the arena. One on the shelf is found only while there is room: the frame whose layout brings it
-   * down must have a row. Once a frame has its layout, no row can come down for it: pass `shelf`
-   * false, and rows on the shelf are not found.
+   * The cached row with this token id under `parent` (undefined: a row without a parent), if it
+   * stands in the arena. A row on the shelf is found only while the arena has room for another row:
+   * the frame whose layout brings it down must carry at least one. Pass `shelf: false` to find none
+   * on the shelf: once a frame has its layout, no row can come down for it.
    */
   find(
     parent: Row | undefined,
@@ -48,8 +51,8 @@ export class PrefixCache {
   }
 
   /**
-   * Caches a row that a request names. False: its parent is not cached, or another row stands for
-   * the same tokens.
+   * Caches a row that a request names. Returns false where its parent is not cached, or another row
+   * is cached for the same tokens.
    */
   add(row: Row): boolean {
     const { parent } = row;
@@ -64,7 +67,7 @@ export class PrefixCache {
     return true;
   }
 
-  /** One more request names the row, which it found here. */
+  /** Notes that one more request names the row: it found it here. */
   claim(row: Row): void {
     if (row.cached && row.users === 0) {
       this.#idle--;
@@ -75,7 +78,8 @@ export class PrefixCache {
   }
 
   /**
-   * A request names the row no more, nor any below it. It stays if it is cached and has been run.
+   * Notes that a request names neither the row nor a descendant of it any more. Where no other
+   * request does, the row stays if it is cached and every stage has run it; else its slot is freed.
    */
   release(row: Row): void {
     row.users--;
@@ -91,8 +95,8 @@ export class PrefixCache {
   }
 
   /**
-   * A request begins or ends: what is released from now on was used later than what was released
-   * before.
+   * Notes that a request begins or ends: rows released from now on count as used later than those
+   * released before.
    */
   tick(): void {
     this.#tick++;
@@ -107,7 +111,8 @@ export class PrefixCache {
     while (freed < count && leaves.length > 0) {
       let row: Row | undefined = leaves.shift()!;
       const { used } = row;
-      // Up the chain as long as it was used no later; then another chain's end may be older.
+      // The chain is evicted upwards while its rows were not used later than its end; then the end
+      // of another chain may have been used less recently.
       while (row && freed < count && row.users === 0 && !row.next?.size && row.used <= used) {
         const parent: Row | undefined = row.parent;
         this.#unlink(row);
@@ -124,12 +129,13 @@ export class PrefixCache {
     return freed;
   }
 
-  /** Forgets everything: the arena is gone. */
+  /** Forgets all rows: the arena is closed. */
   clear(): void {
     this.#roots.clear();
     this.#idle = 0;
   }
 
+  /** Cached rows under a parent, by token id. */
   #under(parent: Row | undefined): Map<number, Row> | undefined {
     return parent ? parent.next : this.#roots;
   }

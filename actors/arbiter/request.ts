@@ -1,5 +1,5 @@
 /**
- * What the arbiter knows of one request: which of its rows stand where, which wait.
+ * What the arbiter knows of one request: which of its rows wait, and which stand in the arena.
  *
  * @module
  */
@@ -10,25 +10,29 @@ import type { Row } from "./row_pool.ts";
 import type { FrameLog } from "./usage.ts";
 
 /**
- * Rows of a prompt piece where neither the request nor the plan says: larger ones are slower on
- * slow cores (README).
+ * Rows of a piece of a prompt where neither the request nor the plan says. Larger pieces were
+ * measured to be slower on slow cores.
  */
 const PIECE_ROWS = 64;
 
-/** A row that waits, or is under way. */
+/** A row that waits to be sent, or is under way. */
 export class PendingRow {
   readonly request: ArbiterRequest;
-  /** As the Generation numbers it. */
+  /** Number that the Generation gave it. */
   readonly number: number;
+  /** Token id. */
   readonly token: number;
+  /** RoPE position. */
   readonly position: number;
-  /** Number of its parent, -1: none. */
+  /** Number of its parent; -1: none. */
   readonly parent: number;
+  /** The token after it is wanted. */
   readonly want: boolean;
+  /** See `rowsSchema`. A draft that comes true becomes a decode row. */
   kind: RowsMessage["kind"];
-  /** For drafts: chance that it is of use, when it was sent. */
+  /** For drafts: chance that it comes true as the Generation last saw it, 0 to 1; else 1. */
   reach: number;
-  /** It was dropped. */
+  /** The Generation does not need it any more. */
   dead: boolean;
 
   /** A row as the Generation describes it. */
@@ -45,8 +49,8 @@ export class PendingRow {
   }
 
   /**
-   * Chance that it is of use. A draft whose parent has been answered has none until the Generation
-   * says what came of it.
+   * Chance that it is of use, 0 to 1. It is 0 for a draft whose parent has been answered, until the
+   * Generation says whether the draft came true.
    */
   get chance(): number {
     if (this.kind !== "draft") return 1;
@@ -54,59 +58,78 @@ export class PendingRow {
   }
 }
 
-/** Rows that go out in pieces. */
+/** A prompt, or the prompt of a branch: it is sent in pieces. */
 export interface PrefillJob {
   request: ArbiterRequest;
+  /** All rows of the prompt, parents first. */
   rows: PendingRow[];
-  /** Rows that have gone. */
+  /** Index in `rows` of the first row that has neither been sent nor found in the cache. */
   at: number;
   /** Rows of its pieces in order, the last repeated. */
   pieces: readonly number[];
-  /** Pieces that have gone. */
+  /** Pieces that have been sent. */
   gone: number;
-  /** Rows that were found in the cache may stand for these: it is the prompt. */
+  /** True: the request's own prompt, for which cached rows may stand. False: a branch's. */
   prompt: boolean;
 }
 
 /** See the module's text. */
 export class ArbiterRequest {
+  /** Address of its Generation. */
   readonly generation: string;
-  /** Its place in the order of arrival; names its sampler too. */
+  /** Its place in the order of arrival, and the id of its sampler. */
   readonly order: number;
+  /** What the Generation asked for. */
   readonly open: OpenMessage;
-  /** Rows that stand in the arena, by number. */
+  /** Rows that stand in the arena, by number; undefined: not sent yet, or dropped. */
   readonly rows: (Row | undefined)[] = [];
-  /** Parents by number. */
+  /** Number of each row's parent, by number; `DEAD`: the row was dropped. */
   readonly #parents: number[] = [];
-  /** Drafts that are not known to be true, by number. */
+  /** Drafts that have neither come true nor been dropped, by number. */
   readonly #draft = new Map<number, PendingRow>();
-  /** Prompt and branch prompts. */
+  /** Prompts that have rows left to send: its own and those of branches. */
   jobs: PrefillJob[] = [];
+  /** Decode rows that wait to be sent. */
   decodes: PendingRow[] = [];
+  /** Drafts that wait to be sent. */
   drafts: PendingRow[] = [];
-  /** Milliseconds of the slowest stage that its rows have taken; where it stands in the turns. */
+  /** Milliseconds of the slowest stage that its rows have taken: requests take turns by it. */
   served = 0;
-  /** Do the stages know its sampler? */
+  /** The stages have been sent its sampler. */
   announced = false;
+  /** The request is over. */
   closed = false;
-  /** When wanted rows were answered that have no successor yet, milliseconds, ascending. */
+  /** When the lanes were answered whose next rows have not come yet, milliseconds, ascending. */
   owed: number[] = [];
+  /** Rows of the prompt that were found in the cache. */
   reused = 0;
+  /** The Generation has been told of `reused`. */
   reportedReuse = false;
+  /** Frames that carried a piece of the prompt. */
   pieces = 0;
+  /** Frames that carried any of its rows. */
   frames = 0;
+  /** Rows of these frames, those of other requests included. */
   framesRows = 0;
+  /** Its rows that were sent. */
   sentRows = 0;
+  /** Its rows that were sent and dropped, or in the end not used. */
   wasted = 0;
-  /** First frame's time of sending, the stages' compute time up to then. */
+  /**
+   * When its first frame was sent, and what the stages had computed together by then, milliseconds;
+   * undefined: no frame was sent.
+   */
   began?: { at: number; busyMs: number };
-  /** Last answer's time, the stages' compute time up to then. */
+  /** The same for its last answer. */
   #ended?: { at: number; busyMs: number };
+  /** Its rows that every stage has run. */
   #doneRows = 0;
-  /** Bytes that they took over the last link. */
+  /** Bytes of hidden states of these rows over the last link. */
   #hopBytes = 0;
 
-  /** @param order Larger than that of every request before. */
+  /**
+   * @param order See {@linkcode ArbiterRequest.order}: larger than that of every earlier request.
+   */
   constructor(open: OpenMessage, { order, shape }: { order: number; shape: Shape }) {
     this.generation = open.generation;
     this.order = order;
@@ -117,26 +140,28 @@ export class ArbiterRequest {
     this.#addJob(
       Array.from(prompt, (token, i) =>
         new PendingRow({
-          ...{
-            request: this,
-            number: i,
-            token,
-            position: i,
-            parent: i - 1,
-            want: i === prompt.length - 1,
-          },
-          ...{ kind: "prefill", reach: 1, dead: false },
+          request: this,
+          number: i,
+          token,
+          position: i,
+          parent: i - 1,
+          want: i === prompt.length - 1,
+          kind: "prefill",
+          reach: 1,
+          dead: false,
         })),
       { pieces: open.pieces ?? planned(shape, prompt.length), prompt: true },
     );
   }
 
-  /** The request has not put anything into the arena. */
+  /** None of its frames has been sent. */
   get fresh(): boolean {
     return this.began === undefined;
   }
 
-  /** Takes rows to run. Throws `bad_rows` where numbers or parents make no sense. */
+  /**
+   * Takes rows to run. Throws group `actor`, code `bad_rows` where numbers or parents are wrong.
+   */
   add(
     { first, tokens, positions, parents, want, kind, chance, certain }: RowsMessage,
     shape: Shape,
@@ -150,7 +175,7 @@ export class ArbiterRequest {
         `arrays of ${n}, ${positions.length}, ${parents.length} and ${chance?.length ?? n} rows`,
       );
     }
-    if (first < this.rows.length || first > this.rows.length + 0x10000) {
+    if (first < this.rows.length || first > this.rows.length + MOST_SKIPPED) {
       throw badRows(this, `first row ${first}, where ${this.rows.length} comes next`);
     }
     const wanted = new Set(want);
@@ -164,13 +189,15 @@ export class ArbiterRequest {
       }
       this.#parents[number] = parent;
       const row = new PendingRow({
-        ...{ request: this, number, token: tokens[i], position: positions[i], parent },
-        ...{
-          want: wanted.has(i),
-          kind,
-          reach: chance?.[i] ?? 1,
-          dead: this.#parents[parent] === DEAD,
-        },
+        request: this,
+        number,
+        token: tokens[i],
+        position: positions[i],
+        parent,
+        want: wanted.has(i),
+        kind,
+        reach: chance?.[i] ?? 1,
+        dead: this.#parents[parent] === DEAD,
       });
       if (kind === "draft") this.#draft.set(number, row);
       pending.push(row);
@@ -184,7 +211,7 @@ export class ArbiterRequest {
   }
 
   /**
-   * Forgets rows and all that hangs on them. Returns those that stand in the arena, children first.
+   * Forgets rows and their descendants. Returns those that stand in the arena, children first.
    */
   drop(numbers: Int32Array): Row[] {
     const lost = new Set<number>();
@@ -219,8 +246,8 @@ export class ArbiterRequest {
   }
 
   /**
-   * Numbers of rows that were of use, parents first: all but drafts on which nothing but drafts
-   * hangs.
+   * Numbers of the rows in the arena that were of use, parents first: all but drafts that did not
+   * come true.
    */
   accepted(): number[] {
     const kept = new Set<number>();
@@ -234,8 +261,8 @@ export class ArbiterRequest {
   }
 
   /**
-   * Has nothing sent (its arena is gone): begins anew in another. Rows that it found in the cache
-   * are forgotten.
+   * Begins anew in another arena, before any of its frames was sent: the rows that it found in the
+   * cache of the last one are forgotten.
    */
   restart(): void {
     for (const job of this.jobs) job.at = job.gone = 0;
@@ -244,23 +271,26 @@ export class ArbiterRequest {
     this.announced = false;
   }
 
-  /** Rows that its answer has so far, those that were dropped left out. */
+  /** Rows of its answer so far, without those that were dropped. */
   get answerRows(): number {
     return Math.max(0, this.rows.length - this.open.prompt.length - this.wasted);
   }
 
   /**
-   * Decode rows that it will probably still need, if answers have `usual` rows, and its prompt's
-   * rows as such: a long answer has as much before it again. At most what it has asked for.
+   * Decode rows that it is likely to run yet, where answers have `usual` rows in the mean, and at
+   * most what it asked for. Rows of prompts that wait count as the share `PROMPT_ROW` of one each.
    */
   rowsToCome(usual: number): number {
     const most = this.open.max_rows - this.open.prompt.length - this.answerRows;
     const prompt = this.jobs.reduce((n, job) => n + job.rows.length - job.at, 0);
-    // What has gone on for long goes on for long.
+    // Lengths are heavy-tailed: expect as many rows again as the answer already has.
     return Math.min(Math.max(usual, this.answerRows), Math.max(0, most)) + PROMPT_ROW * prompt;
   }
 
-  /** A frame of so many rows carries some of it; the stages had computed `busyMs` by then. */
+  /**
+   * Notes that a frame of `frameRows` rows with some of its rows was sent; `began`: when, and what
+   * the stages had computed together by then, milliseconds.
+   */
   sentIn(frameRows: number, began: { at: number; busyMs: number }): void {
     this.frames++;
     this.framesRows += frameRows;
@@ -268,8 +298,8 @@ export class ArbiterRequest {
   }
 
   /**
-   * Every stage has run a row of it, which took so many bytes over the last link; the stages had
-   * computed `busyMs` by then.
+   * Notes that every stage has run one of its rows, which took `hopBytes` bytes over the last link;
+   * `ended`: when, and what the stages had computed together by then, milliseconds.
    */
   rowDone(hopBytes: number, ended: { at: number; busyMs: number }): void {
     this.#doneRows++;
@@ -278,9 +308,9 @@ export class ArbiterRequest {
   }
 
   /**
-   * What `close` answers. Bubbles are counted between its first frame's sending and its last
-   * answer, over all that the stages computed meanwhile for whomever; frames of others count when
-   * they come back.
+   * The answer to `close`. Bubbles are counted from when its first frame was sent to its last
+   * answer, less all that the stages computed in that time, for any request. A frame counts when it
+   * comes back.
    */
   usage(log: FrameLog): RequestUsage {
     const ended = this.#ended;
@@ -299,7 +329,7 @@ export class ArbiterRequest {
     };
   }
 
-  /** Drafts have come true: their lanes go on with them, whether they are sent or not. */
+  /** Makes drafts that came true decode rows, whether they have been sent or not. */
   #confirm(numbers: Int32Array): void {
     let lanes = 0;
     for (const number of numbers) {
@@ -308,10 +338,10 @@ export class ArbiterRequest {
       this.#draft.delete(number);
       const at = this.drafts.indexOf(row);
       if (at >= 0) this.decodes.push(...this.drafts.splice(at, 1));
-      // What hangs on it needs it no more to come true.
+      // Its descendants are likelier now: their chances had been those of all rows up to them.
       for (const draft of this.drafts) {
         if (this.#hangsOn(draft.number, number)) {
-          draft.reach = Math.min(1, draft.reach / Math.max(1e-6, row.reach));
+          draft.reach = Math.min(1, draft.reach / Math.max(LEAST_REACH, row.reach));
         }
       }
       row.kind = "decode";
@@ -320,14 +350,15 @@ export class ArbiterRequest {
     this.#back(lanes);
   }
 
+  /** Is row `ancestor` among the ancestors of row `number`, or the row itself? */
   #hangsOn(number: number, ancestor: number): boolean {
     while (number > ancestor) number = this.#parents[number];
     return number === ancestor;
   }
 
   /**
-   * Lanes go on. The newest: the time of one that has ended stays until it is too old to be waited
-   * for.
+   * Notes that so many lanes have gone on: the newest entries of `owed` go. The entry of a lane
+   * that has ended stays until it is too old to be waited for.
    */
   #back(lanes: number): void {
     this.owed.splice(Math.max(0, this.owed.length - lanes));
@@ -341,18 +372,23 @@ export class ArbiterRequest {
   }
 }
 
+/** Stands for the parent of a row that was dropped. */
 const DEAD = -2;
+/** Least chance that is divided by. */
+const LEAST_REACH = 1e-6;
+/** Rows that the Generation may skip in its numbers: more is taken for an error. */
+const MOST_SKIPPED = 0x10000;
 /**
- * A prompt's row in a piece feels a foreign slot as this part of a row alone (0.5B shape, pieces of
- * 64).
+ * Cost of a foreign slot for one row of a piece, as a share of its cost for a row that runs alone
+ * (measured with the shape of a 0.5B model and pieces of 64 rows).
  */
 const PROMPT_ROW = 1 / 12;
 
-/** Rows of a job's next piece. */
+/** Rows of a prompt's next piece. */
 export const nextPiece = (job: PrefillJob): number =>
   job.pieces[Math.min(job.gone, job.pieces.length - 1)];
 
-/** Pieces that the plan has for so many rows. */
+/** Rows of the pieces, in order, that the plan has for a prompt of `rows` rows. */
 function planned(shape: Shape, rows: number): readonly number[] {
   const bucket = shape.pieces.find((b) => b.prompt_tokens >= rows) ?? shape.pieces.at(-1);
   return bucket?.rows ?? [PIECE_ROWS];

@@ -5,16 +5,18 @@
  */
 import type { ArbiterRequest } from "./request.ts";
 
-/** Rows of an answer, before any has ended. */
+/** Guess at the mean rows of an answer, until one has ended. */
 const PRIOR_ANSWER_ROWS = 256;
-/** Weight of the newest answer. */
+/** Weight of the newest answer in the running mean of rows, 0 to 1. */
 const NEWEST = 0.1;
 
 /** See the module's text. */
 export class Requests {
+  /** Requests that run, by the address of their Generation. */
   readonly #running = new Map<string, ArbiterRequest>();
+  /** Requests that wait for memory, in order of arrival. */
   readonly #waiting: ArbiterRequest[] = [];
-  /** Rows of an answer in the mean. */
+  /** Running mean of the rows of an answer. */
   #answerRows = PRIOR_ANSWER_ROWS;
 
   /** Requests that run. */
@@ -32,17 +34,17 @@ export class Requests {
     return this.#waiting.length;
   }
 
-  /** The request of a Generation, if it is open. */
+  /** The request of the Generation at this address; undefined: it has none open. */
   find(generation: string): ArbiterRequest | undefined {
     return this.#running.get(generation) ?? this.#waiting.find((r) => r.generation === generation);
   }
 
-  /** A request arrives; {@linkcode Requests.admit} lets it in. */
+  /** Adds a request that waits until {@linkcode Requests.admit} lets it run. */
   add(request: ArbiterRequest): void {
     this.#waiting.push(request);
   }
 
-  /** It is over. */
+  /** Removes a request: it is over. */
   remove(request: ArbiterRequest): void {
     request.closed = true;
     if (!request.fresh) this.#answerRows += NEWEST * (request.answerRows - this.#answerRows);
@@ -51,19 +53,20 @@ export class Requests {
     if (at >= 0) this.#waiting.splice(at, 1);
   }
 
-  /** Those that run, and with `all` those that wait too. */
+  /** Requests that run; with `all`, those that wait too. */
   list({ all }: { all: boolean }): ArbiterRequest[] {
     return all ? [...this.running, ...this.#waiting] : this.running;
   }
 
-  /** Rows that the running ones will probably still run, judged by those that have ended. */
+  /** Rows that the running requests are likely to run yet, judged by those that have ended. */
   rowsToCome(): number {
     return this.running.reduce((n, request) => n + request.rowsToCome(this.#answerRows), 0);
   }
 
   /**
-   * Lets requests in, in the order of arrival, while what they may need at most fits together into
-   * `limit` rows. Returns how many.
+   * Lets waiting requests run, in the order of arrival, while the most rows that all running ones
+   * may need fit into `limit` rows together. One request may always run. Returns how many were let
+   * in.
    */
   admit(limit: number): number {
     let admitted = 0;
@@ -74,7 +77,8 @@ export class Requests {
       claimed += request.open.max_rows;
       if (claimed > limit && this.#running.size > 0) break;
       this.#waiting.shift();
-      // It takes its turn beside the others, neither before nor after all that they have had.
+      // It takes turns with the others from now on, as if it had been served as much as the least
+      // served of them.
       request.served = Math.min(...this.running.map((r) => r.served), Infinity);
       if (request.served === Infinity) request.served = 0;
       this.#running.set(request.generation, request);
@@ -83,12 +87,12 @@ export class Requests {
     return admitted;
   }
 
-  /** The one that came last of those that run. There is one. */
+  /** The running request that came last. At least one must run. */
   newest(): ArbiterRequest {
     return this.running.reduce((a, b) => b.order > a.order ? b : a);
   }
 
-  /** Rows that the running ones need at least: their prompts and a row each. */
+  /** Fewest rows that the running requests need together: their prompts and one row each. */
   rowsNeeded(): number {
     let rows = 0;
     for (const { open } of this.#running.values()) rows += open.prompt.length + 1;

@@ -1,5 +1,6 @@
 /**
- * What the policy looks at, made from what waits and what is under way.
+ * Makes the situation that the policy looks at from the rows that wait and those that are under
+ * way.
  *
  * @module
  */
@@ -9,27 +10,31 @@ import type { DecodeOffer, DraftOffer, PieceOffer, Situation } from "./policy.ts
 import type { PrefixCache } from "./prefix_cache.ts";
 import { type ArbiterRequest, nextPiece, type PendingRow, type PrefillJob } from "./request.ts";
 
-/** Milliseconds within which an answered lane is expected back. */
+/** Milliseconds in which the next row of a lane that was answered is expected. */
 const BACK_MS = 20;
 
 /** What {@linkcode situationOf} draws from. */
 export interface SituationSource {
+  /** Stages of the pipeline. */
   stages: number;
   /** Requests that run. */
   running: ArbiterRequest[];
+  /** Frames under way. */
   flights: Flights;
   cache: PrefixCache;
+  /** How long frames take. */
   cost: FrameCost;
   /** Most decode rows of a frame. */
   cap: number;
+  /** The last frame carried pieces of prompts. */
   lastWasPiece: boolean;
-  /** Milliseconds. */
+  /** The time in milliseconds. */
   now: number;
 }
 
 /**
- * Rows that can go now: those whose parents stand in the arena. Prompt rows that are cached are
- * taken from there first.
+ * Offers the rows that may be sent now: those whose parents stand in the arena, or are offered too.
+ * Cached rows stand in for rows of prompts first. Forgets lanes that have been owed for too long.
  */
 export function situationOf(source: SituationSource): Situation<PrefillJob, PendingRow> {
   const { stages, running, flights, cache, cost, cap, lastWasPiece, now } = source;
@@ -78,13 +83,13 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
   };
 }
 
-/** Can the row go: does its parent stand in the arena? */
+/** Does the row's parent stand in the arena, so that the row may be sent? */
 export const stands = ({ request, parent }: PendingRow): boolean =>
   parent < 0 || (request.rows[parent]?.slot ?? -1) >= 0;
 
 /**
- * Rows that others have in the arena stand for the prompt's next ones. The last is always run: its
- * token is wanted. `shelf`: see {@linkcode PrefixCache.find}.
+ * Lets cached rows stand for the next rows of a prompt, as far as there are any. The prompt's last
+ * row is always run, since the token after it is wanted. `shelf`: see {@linkcode PrefixCache.find}.
  */
 export function reuse(
   job: PrefillJob,

@@ -1,47 +1,47 @@
 /**
- * What an arbiter tells about itself.
+ * Figures that an arbiter gives about itself.
  *
  * @module
  */
 
-/** Counters of an arbiter. */
+/** Answer to the arbiter's message `stats`. Counts are since the arbiter was made. */
 export interface ArbiterStats {
-  /** Name of the open arena, if there is one. */
+  /** Name of the open arena; undefined: none is open. */
   arena?: string;
   /** Requests that run. */
   requests: number;
-  /** Requests that wait for rows. */
+  /** Requests that wait for memory. */
   waiting: number;
-  /** Rows of the arena. */
+  /** Slots of the arena. */
   capacity: number;
-  /** Rows above the last one in use. */
+  /** Free slots between the last row and the shelf. */
   free_rows: number;
-  /** Freed rows in between. */
+  /** Freed slots between rows. */
   holes: number;
-  /** Rows that no request names, kept for later ones. */
+  /** Rows that no request names, kept for later requests. */
   cached_rows: number;
-  /** Those of them (and rows just called back) that stand where no frame meets them. */
+  /** Rows on the shelf: cached ones, and those that a request has just found there. */
   shelved_rows: number;
-  /** Frames that were sent and not answered yet. */
+  /** Frames that were sent and have not been answered. */
   frames_in_flight: number;
-  /** Most frames of a single row that may be in flight, as of now. */
+  /** Most frames of one row that may be in flight, as measured now. */
   window: number;
-  /** Frames that came back, since the arbiter was made. */
+  /** Frames that came back. */
   frames: number;
-  /** Rows in them. */
+  /** Rows of the frames that came back. */
   rows: number;
-  /** Rows in a frame in the mean. */
+  /** Mean rows of a frame that came back. */
   rows_per_frame: number;
-  /** Share of stage time without work while a frame was under way, 0 .. 1. */
+  /** Share of the stages' time without work while a frame was under way, 0 to 1. */
   bubble_share: number;
-  /** Share of rows that were dropped after they had been sent, 0 .. 1. */
+  /** Share of the rows that came back which were dropped after they had been sent, 0 to 1. */
   wasted_row_share: number;
-  /** Prompt rows that did not have to be computed. */
+  /** Rows of prompts that were found in the cache. */
   reused_rows: number;
-  /** Times that rows were moved together. */
+  /** How often rows were moved together. */
   compactions: number;
-  /** Times that an open arena asked for more memory. */
+  /** How often an open arena asked for more memory. */
   growths: number;
-  /** Frames that were called back because nobody wanted them any more. */
+  /** Frames that were called back because all of their rows had been dropped. */
   cancelled_frames: number;
 }

@@ -1,45 +1,49 @@
 /**
- * What frames have cost: bubbles, wasted rows, rows per frame, and the last frames' times for a
- * picture.
+ * What frames have cost: bubbles, wasted rows, rows per frame, and the times of the last frames,
+ * from which pictures are drawn.
  *
  * @module
  */
 import type { RequestUsage } from "./messages.ts";
 import type { StageTrace } from "../pipeline/mod.ts";
 
-/** Frames that are remembered one by one. */
+/** Number of frames whose times are remembered. */
 const REMEMBERED = 512;
 
 /** A frame that came back. */
 export interface FrameTrace {
   /** Its number in its arena. */
   seq: number;
-  /** Rows by kind. */
+  /** Number of its rows by kind. */
   rows: { prefill: number; decode: number; draft: number };
-  /** Keys of the requests whose rows it carried. */
+  /** Addresses of the Generations whose rows it carried. */
   requests: string[];
-  /** Arbiter's clock, milliseconds: handed to the first stage. */
+  /** When it was handed to the first stage: milliseconds of the arbiter's clock. */
   sent: number;
-  /** Arbiter's clock, milliseconds: the answer was here. */
+  /** When its answer came: milliseconds of the arbiter's clock. */
   answered: number;
-  /** Each in its own stage's clock. */
+  /** When each stage had it, in that stage's own clock. */
   stages: StageTrace[];
 }
 
 /** See the module's text. */
 export class FrameLog {
   readonly #stages: number;
+  /** The last frames that came back, oldest first. */
   readonly #last: FrameTrace[] = [];
+  /** Number of frames under way. */
   #underWay = 0;
+  /** Since when a frame has been under way without a pause, milliseconds. */
   #activeSince = 0;
+  /** Milliseconds in which a frame was under way, before `#activeSince`. */
   #activeMs = 0;
   /** Frames that came back. */
   frames = 0;
-  /** Rows in them. */
+  /** Rows of the frames that came back. */
   rows = 0;
   /** Rows that were dropped after they had been sent. */
   wasted = 0;
-  /** Milliseconds that stages computed, all together. */
+  /** Milliseconds that all stages computed together. */
   busyMs = 0;
 
   /** @param stages Number of stages. */
@@ -47,17 +51,17 @@ export class FrameLog {
     this.#stages = stages;
   }
 
-  /** A frame goes out. */
+  /** Takes in that a frame was sent at `now` (milliseconds). */
   sent(now: number): void {
     if (this.#underWay++ === 0) this.#activeSince = now;
   }
 
-  /** A frame will not come back. */
+  /** Takes in at `now` (milliseconds) that a frame will not come back. */
   lost(now: number): void {
     if (--this.#underWay === 0) this.#activeMs += now - this.#activeSince;
   }
 
-  /** A frame came back. */
+  /** Takes in that a frame came back. */
   answered(trace: FrameTrace): void {
     this.lost(trace.answered);
     const rows = trace.rows.prefill + trace.rows.decode + trace.rows.draft;
@@ -68,20 +72,20 @@ export class FrameLog {
     if (this.#last.length > REMEMBERED) this.#last.shift();
   }
 
-  /** The last frames, oldest first. */
+  /** The last frames that came back, oldest first. */
   traces(): FrameTrace[] {
     return this.#last.slice();
   }
 
-  /** Share of stage time in which nothing was computed, while anything was under way, 0 .. 1. */
+  /** Share of the stages' time without work while a frame was under way, 0 to 1. */
   bubbleShare(now: number): number {
     const active = this.#activeMs + (this.#underWay > 0 ? now - this.#activeSince : 0);
     return this.idleShare(this.busyMs, active);
   }
 
   /**
-   * Share of `wallMs` in which a stage computed nothing, when all of them computed `busyMs`
-   * together.
+   * Share of `wallMs` milliseconds in which a stage computed nothing, where all stages computed
+   * `busyMs` milliseconds together; 0 to 1.
    */
   idleShare(busyMs: number, wallMs: number): number {
     if (wallMs <= 0) return 0;
@@ -89,8 +93,14 @@ export class FrameLog {
   }
 }
 
-/** What a request that nobody knows has cost. */
+/** What a request that is not open has cost. */
 export const NO_USAGE: RequestUsage = {
-  ...{ frames: 0, rows: 0, wasted_rows: 0, pieces: 0, reused_rows: 0 },
-  ...{ bubble_share: 0, rows_per_frame: 0, bytes_per_row_per_hop: 0 },
+  frames: 0,
+  rows: 0,
+  wasted_rows: 0,
+  pieces: 0,
+  reused_rows: 0,
+  bubble_share: 0,
+  rows_per_frame: 0,
+  bytes_per_row_per_hop: 0,
 };
