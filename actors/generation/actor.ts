@@ -29,11 +29,15 @@ import { GenerationRun } from "./run.ts";
 
 export {
   type AnswerReport,
+  type ClientMessage,
+  clientMessageSchema,
   type Delta,
   type Done,
+  type SpelledToken,
+} from "./client_messages.ts";
+export {
   type MakeCodec,
   MOST_CONTEXTS,
-  type SpelledToken,
   type Start,
   startSchema,
   type TextCodec,

@@ -4,7 +4,8 @@
  * @module
  */
 import type { RequestUsage } from "../arbiter/mod.ts";
-import type { AnswerReport, Start } from "./messages.ts";
+import type { AnswerReport } from "./client_messages.ts";
+import type { Start } from "./messages.ts";
 import { type ModeChoice, type ModeFacts, reportMode } from "./mode.ts";
 
 /** When an answer's tokens and texts came. Times are milliseconds of one monotonic clock. */

@@ -13,7 +13,8 @@
  * @module
  */
 import type { ResultsMessage } from "../arbiter/mod.ts";
-import type { SpelledToken, TextCodec } from "./messages.ts";
+import type { SpelledToken } from "./client_messages.ts";
+import type { TextCodec } from "./messages.ts";
 
 /** What the last stage chose after a row. */
 export type RowResult = ResultsMessage["results"][number];

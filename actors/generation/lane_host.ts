@@ -4,7 +4,8 @@
  * @module
  */
 import type { Lane, Settled } from "./lane.ts";
-import type { Delta, Start } from "./messages.ts";
+import type { Delta } from "./client_messages.ts";
+import type { Start } from "./messages.ts";
 
 /** A sequence of tokens whose first tokens have rows. */
 export interface TokenChain {

@@ -1,11 +1,12 @@
 /**
- * What a Generation is told and what it tells its client.
+ * What a generation is told, and what the runtime gives it. What it tells its client is in
+ * `client_messages.ts`.
  *
  * @module
  */
 import { z } from "zod";
 import { samplingSchema, shapeSchema } from "../pipeline/mod.ts";
-import { type Mode, MODES } from "../outline/mod.ts";
+import { MODES } from "../outline/mod.ts";
 
 /**
  * Most rows that a request may ask memory for, in contexts of the model: each branch of an outline
@@ -100,78 +101,3 @@ export const startSchema = z.object({
 
 /** See {@linkcode startSchema}. */
 export type Start = z.infer<typeof startSchema>;
-
-/** A token as the client gets it. */
-export interface SpelledToken {
-  /** Token id. */
-  token: number;
-  /** Text of this token alone. */
-  text: string;
-  /** Natural logarithm of its probability, before temperature and penalties. */
-  logprob?: number;
-  /** Most likely tokens as [token id, log-probability], best first. */
-  top?: [number, number][];
-  /** Text of each of them. */
-  topText?: string[];
-}
-
-/** Generation -> client, message `delta`. */
-export interface Delta {
-  /** Empty where the tokens end within a character, or may become a stop text. */
-  text: string;
-  /** Tokens that were chosen since the last delta. */
-  tokens: SpelledToken[];
-  /** Outline branch of text and tokens, 0-based; undefined: there is no outline. */
-  branch?: number;
-}
-
-/**
- * How an answer was made: the `orrery` field of a response. What the arbiter did not say in time is
- * null.
- */
-export interface AnswerReport {
-  /** The mode in which the request was answered. */
-  mode: Exclude<Mode, "auto">;
-  /** Why in this mode: one sentence. */
-  why: string;
-  /** Nodes with a stage or the drafter. */
-  nodes: number;
-  /** Stages of the pipeline. */
-  stages: number;
-  /** TTFT: milliseconds from the start to the first token that the client sees. */
-  ttft_ms: number;
-  /** Tokens per second after the first one, outline included. */
-  tokens_per_s: number;
-  /** Frames that carried pieces of the prompt. */
-  pieces: number | null;
-  /** Draft rows that were sent. */
-  drafted: number;
-  /** Draft rows that came true. */
-  accepted: number;
-  /** Outline branches; 0: none. */
-  branches: number;
-  /** Share of stage time in which a stage computed nothing, 0 to 1. */
-  bubble_share: number | null;
-  /** Share of the rows that were drafts which did not come true, 0 to 1. */
-  wasted_row_share: number | null;
-  /** Bytes of hidden states that one token took from a stage to the next. */
-  bytes_per_token_per_hop: number | null;
-}
-
-/** Generation -> client, message `done`. */
-export interface Done {
-  /** `length`: the answer, or one of its branches, ended at its limit of tokens. */
-  finish: "stop" | "length";
-  /** Tokens of the prompt that the client sent. */
-  prompt_tokens: number;
-  /** Tokens generated: those of an outline and end tokens are counted. */
-  completion_tokens: number;
-  /** TTFT: milliseconds from the start to the first token that the client sees. */
-  ttft_ms: number;
-  /** TPOT: mean milliseconds per token after the first one. */
-  tpot_ms: number;
-  /** How the answer was made. */
-  orrery: AnswerReport;
-  /** What was measured, for `Start.measured` of the next request. */
-  measured: Record<string, number[]>;
-}

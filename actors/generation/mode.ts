@@ -5,7 +5,8 @@
  */
 import { OrreryError } from "../system/mod.ts";
 import type { Mode, OutlineText } from "../outline/mod.ts";
-import type { AnswerReport, Start } from "./messages.ts";
+import type { AnswerReport } from "./client_messages.ts";
+import type { Start } from "./messages.ts";
 
 /** Most tokens of a draft where neither the request nor the plan says. */
 const DRAFT_LENGTH = 8;

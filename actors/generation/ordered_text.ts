@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Delta, SpelledToken } from "./messages.ts";
+import type { Delta, SpelledToken } from "./client_messages.ts";
 
 /** Text between two branches. */
 const GAP = "\n\n";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Delta } from "./messages.ts";
+import type { Delta } from "./client_messages.ts";
 import { OrderedText } from "./ordered_text.ts";
 
 const headings = ["1. A: ", "2. B: ", "3. C: "];
