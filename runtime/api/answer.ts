@@ -25,7 +25,7 @@ export interface AnswerInit {
 }
 
 /** Token counts and timings of a finished answer, for the log. */
-export interface AnswerFacts {
+export interface AnswerTotals {
   /** Tokens of the prompts; a prompt that several choices share counts once. */
   promptTokens: number;
   /** Tokens generated, over all choices. */
@@ -38,7 +38,7 @@ export interface AnswerFacts {
 
 /** Sums the usage of a task's choices from their `done` events. */
 class Tally {
-  readonly facts: AnswerFacts = { promptTokens: 0, completionTokens: 0, ttftMs: 0, tpotMs: 0 };
+  readonly facts: AnswerTotals = { promptTokens: 0, completionTokens: 0, ttftMs: 0, tpotMs: 0 };
   readonly #task: ApiTask;
   /** Indices of the prompts whose tokens are in `facts` already. */
   readonly #counted = new Set<number>();
@@ -105,7 +105,7 @@ function header(init: AnswerInit, object: string) {
  */
 export async function wholeAnswer(
   init: AnswerInit,
-): Promise<{ body: unknown; facts: AnswerFacts }> {
+): Promise<{ body: unknown; facts: AnswerTotals }> {
   const { dialect, task } = init;
   const head = header(init, dialect.object.whole);
   const tally = new Tally(task);
@@ -147,7 +147,7 @@ export interface StreamOptions {
   /** Milliseconds without an event after which a comment keeps the connection alive. */
   keepAliveMs: number;
   /** Called once, at the end of the stream; `error` is what ended it early, if anything did. */
-  onEnd: (facts: AnswerFacts, error?: unknown) => void;
+  onEnd: (facts: AnswerTotals, error?: unknown) => void;
   /** Must stop the generations; called when the client goes away. */
   stop: () => void;
 }

@@ -9,7 +9,7 @@ import { requestId, type RequestIdVariables } from "hono/request-id";
 import { getLogger } from "@logtape/logtape";
 import { hasCode } from "../../actors/mod.ts";
 import { actorAnswerJson, type AskActor } from "./actors.ts";
-import { type AnswerFacts, streamedAnswer, wholeAnswer } from "./answer.ts";
+import { type AnswerTotals, streamedAnswer, wholeAnswer } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { chatDialect } from "./chat.ts";
 import { completionsDialect } from "./completions.ts";
@@ -104,7 +104,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     const stop = new AbortController();
     const abort = stopper(c, stop);
     const init = { generator, dialect, task, model: card?.name ?? "default", signal: stop.signal };
-    const onEnd = (facts: AnswerFacts, error?: unknown) => {
+    const onEnd = (facts: AnswerTotals, error?: unknown) => {
       abort.release();
       report(c.get("requestId"), facts, error);
     };
@@ -217,7 +217,7 @@ function failure(c: Context, thrown: unknown): Response {
 }
 
 /** Logs how a task ended. */
-function report(request: string, facts: AnswerFacts, error?: unknown): void {
+function report(request: string, facts: AnswerTotals, error?: unknown): void {
   if (error === undefined) log.info("request {request} answered", { request, ...facts });
   else if (hasCode(error, "client_closed")) {
     log.info("request {request}: the client went away", { request, ...facts });

@@ -1,37 +1,49 @@
 /**
- * Admission: how many generations run at once and how many may wait; beyond that the answer is
- * "busy", at once.
+ * Admission: limits how many generations run at the same time and how many wait. Further requests
+ * are refused as `busy` at once.
  *
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
 
+/** How many generations may run, and how many may wait for their turn. */
+export interface AdmissionLimits {
+  /** Generations that run at the same time. */
+  active: number;
+  /** Generations that wait. */
+  queued: number;
+}
+
 /** A counting semaphore with a bounded first-in-first-out queue. */
 export class Admission {
-  readonly #limits: { active: number; queued: number };
+  readonly #limits: AdmissionLimits;
+  /** Functions that let the waiting requests in, oldest first. */
   readonly #queue: (() => void)[] = [];
   #active = 0;
 
-  constructor(limits: { active: number; queued: number }) {
+  constructor(limits: AdmissionLimits) {
     this.#limits = limits;
   }
 
-  /** Generations that may run at once. */
+  /** Largest number of generations that run at the same time. */
   get most(): number {
     return this.#limits.active;
   }
 
+  /** Generations that run now. */
   get active(): number {
     return this.#active;
   }
 
+  /** Generations that wait now. */
   get queued(): number {
     return this.#queue.length;
   }
 
   /**
-   * Waits for a place; dispose gives it back. Throws `busy` when the queue is full, or the signal's
-   * reason.
+   * Waits for a place; disposing of the result gives it back. Throws group `api`, code `busy`
+   * (metadata: `active`, `queued`, `limit`, `retry_after_s`) where the queue is full, or the
+   * signal's reason.
    */
   async enter(signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
@@ -58,7 +70,7 @@ export class Admission {
         if (left) return;
         left = true;
         const next = this.#queue.shift();
-        if (next) next(); // the place goes over, the count stays
+        if (next) next(); // the next one takes this place, so `#active` stays
         else this.#active--;
       },
     };

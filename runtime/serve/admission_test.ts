@@ -24,7 +24,7 @@ Deno.test("Admission.enter() lets the limit in, queues in order, and refuses bey
   assert.equal(admission.active, 2);
 });
 
-Deno.test("Admission.enter() gives up its place in the queue when the signal says so", async () => {
+Deno.test("Admission.enter() gives up its place in the queue when the signal aborts", async () => {
   const admission = new Admission({ active: 1, queued: 1 });
   using _held = await admission.enter(never);
   const abort = new AbortController();
@@ -34,7 +34,7 @@ Deno.test("Admission.enter() gives up its place in the queue when the signal say
   assert.equal(admission.queued, 0);
 });
 
-Deno.test("A place given back twice counts once", async () => {
+Deno.test("Admission.enter() counts a place once that is given back twice", async () => {
   const admission = new Admission({ active: 1, queued: 0 });
   const place = await admission.enter(never);
   place[Symbol.dispose]();

@@ -43,7 +43,7 @@ async function until(condition: () => boolean): Promise<void> {
   assert.ok(condition());
 }
 
-/** One node with a toy stage; `active` generations at once. */
+/** One node with a toy stage that takes `msPerRow`; at most `active` generations run at once. */
 function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: RequestPolicy } = {}) {
   const node = "n1";
   const directory = new ClusterDirectory(node);
@@ -130,7 +130,7 @@ Deno.test("Gateway.generate() leaves no generation behind when the client leaves
   await system.close();
 });
 
-Deno.test("Gateway.generate() hands the request's wishes on and reports how the answer was made", async () => {
+Deno.test("Gateway.generate() passes the request's settings on and reports how the answer was made", async () => {
   const { system, gateway } = world();
   const run = async (more: Partial<GenerateRequest>) => {
     const texts: string[] = [];
@@ -162,7 +162,7 @@ Deno.test("Gateway.generate() hands the request's wishes on and reports how the 
   await system.close();
 });
 
-Deno.test("Gateway cuts a prompt into as many pieces as the request asks for", async () => {
+Deno.test("Gateway.generate() cuts a prompt into as many pieces as the request asks for", async () => {
   const { system, gateway } = world();
   const encode = model.encode;
   model.encode = () => Int32Array.from({ length: 50 }, (_, i) => i);
@@ -184,7 +184,7 @@ Deno.test("Gateway cuts a prompt into as many pieces as the request asks for", a
   await system.close();
 });
 
-Deno.test("Gateway.pipelineOf() bounds the arena by what may run at once, not by the rows that the plan holds free", () => {
+Deno.test("Gateway.pipelineOf() bounds the arena by what may run at once, not by the plan's KV rows", () => {
   const rows = (active: number, kv_rows?: number) =>
     world(active, 0, { kv_rows }).gateway.pipelineOf("d/arbiter/n1")!.capacity_rows;
   assert.equal(rows(8, 640), 8 * 4096);
@@ -193,7 +193,7 @@ Deno.test("Gateway.pipelineOf() bounds the arena by what may run at once, not by
   assert.equal(rows(1, 100_000), 100_000);
 });
 
-Deno.test("Gateway.traces() tells of the last frames, of none before there was a request or a deployment", async () => {
+Deno.test("Gateway.traces() returns the last frames, none before there was a request or a deployment", async () => {
   const { system, gateway } = world();
   assert.deepEqual(await gateway.traces(), { node: "n1", traces: [] });
   for await (const _ of gateway.generate(request, new AbortController().signal));
@@ -207,7 +207,7 @@ Deno.test("Gateway.traces() tells of the last frames, of none before there was a
   await system.close();
 });
 
-Deno.test("Gateway.generate() answers as the graph says where the request does not, with the graph's outline texts", async () => {
+Deno.test("Gateway.generate() uses the graph's policy where the request does not say, with its outline texts", async () => {
   const policy: RequestPolicy = { mode: "plain", router: false };
   const { system, gateway } = world(8, 0, { policy });
   const asked: unknown[] = [];
@@ -229,7 +229,7 @@ Deno.test("Gateway.generate() answers as the graph says where the request does n
     );
     assert.match((await why({ mode: "outline" }))!, /^plain though outline was asked for/);
     assert.deepEqual(asked, [policy, policy]);
-    // Points are a wish of their own: they are refused for what they are, not for the graph's mode.
+    // A request with points asks for an outline; the graph's mode does not apply to it.
     await assert.rejects(
       why({ points: ["One", "Two"] }),
       /orrery\.points: the prompt is not a conversation/,

@@ -1,6 +1,6 @@
 /**
- * Serving: from an API request to a Generation actor and back; admission, the served model's text,
- * outlines' prompts.
+ * Serving: the gateway runs API requests as generation actors. With it: admission, the served
+ * model's tokenizer and templates, the prompts of outlines, and the search for models by name.
  *
  * @module
  */

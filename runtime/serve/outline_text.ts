@@ -1,22 +1,29 @@
 /**
- * The outline texts of a conversation, in a model's own words and tokens.
+ * The prompts of an answer by outline: a conversation's question, put into the templates of
+ * outlines and written by the model's chat template.
  *
  * @module
  */
-import type { OutlineAnswer, OutlineRouter, OutlineText } from "../../actors/mod.ts";
-import { fill, type OutlineTemplates, parseOutline, routeBy } from "../../actors/outline/mod.ts";
+import {
+  fill,
+  type OutlineAnswer,
+  type OutlineRouter,
+  type OutlineTemplates,
+  type OutlineText,
+  parseOutline,
+  routeBy,
+} from "../../actors/mod.ts";
 import type { ApiMessage } from "../api/mod.ts";
 
-/** What a model gives for it. */
+/** What outline prompts need of a model. */
 export interface OutlineModel {
-  /**
-   * The conversation as the model's chat template writes it, the beginning of the answer included.
-   */
+  /** The conversation as the model's chat template writes it, with what opens the answer. */
   render(messages: ApiMessage[]): string;
   /** Token ids of rendered text. */
   encode(text: string): Int32Array<ArrayBuffer>;
+  /** Texts that ask for an outline, and for one point of it. */
   templates: OutlineTemplates;
-  /** @default the rules alone */
+  /** Which questions suit an outline, as the graph says. @default the built-in rules */
   router?: OutlineRouter;
 }
 
@@ -25,10 +32,12 @@ export class ModelOutlineText implements OutlineText {
   readonly route: { suited: boolean; why: string };
   readonly #model: OutlineModel;
   readonly #messages: ApiMessage[];
+  /** The user's question: content of the last message. */
   readonly #question: string;
+  /** The prompt of the outline; undefined until it is first needed. */
   #prompt?: { text: string; tokens: Int32Array<ArrayBuffer> };
 
-  /** `messages` end with the user's question; see {@linkcode outlineTextOf}. */
+  /** `messages` must end with the user's question; see {@linkcode outlineTextOf}. */
   constructor(model: OutlineModel, messages: ApiMessage[]) {
     this.#model = model;
     this.#question = messages.at(-1)!.content;
@@ -69,7 +78,8 @@ export class ModelOutlineText implements OutlineText {
       { role: "assistant", content: text },
       { role: "user", content },
     ]);
-    // The outline's own tokens, not those that its text would be cut into: their rows are there.
+    // The tokens that were generated, not those that the tokenizer would make of the outline's text:
+    // their rows are in the KV cache.
     const before = prompt.text + text;
     if (!whole.startsWith(before)) return this.#model.encode(whole);
     return Int32Array.of(
@@ -92,9 +102,7 @@ export class ModelOutlineText implements OutlineText {
   }
 }
 
-/**
- * The outline texts of a conversation that ends with a question; undefined for any other prompt.
- */
+/** The outline prompts of a conversation; undefined where it does not end with a question. */
 export function outlineTextOf(
   model: OutlineModel,
   messages: ApiMessage[],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CHAT_TEMPLATES } from "../../actors/outline/templates.ts";
+import { CHAT_TEMPLATES } from "../../actors/mod.ts";
 import type { ApiMessage } from "../api/generator.ts";
 import { type OutlineModel, outlineTextOf } from "./outline_text.ts";
 
@@ -55,13 +55,13 @@ Deno.test("outlineTextOf() reads points and says what is malformed", () => {
   assert.equal(typeof words.route.suited, "boolean");
 });
 
-Deno.test("outlineTextOf() has nothing for a conversation that does not end with a question", () => {
+Deno.test("outlineTextOf() is undefined for a conversation that does not end with a question", () => {
   assert.equal(outlineTextOf(model, []), undefined);
   assert.equal(outlineTextOf(model, [{ role: "assistant", content: "Hi" }]), undefined);
   assert.equal(outlineTextOf(model, [{ role: "user", content: " " }]), undefined);
 });
 
-Deno.test("OutlineText.write() gives points as an answer whose rows every branch begins with", () => {
+Deno.test("ModelOutlineText.write() writes points as an outline that every branch's prompt begins with", () => {
   const words = outlineTextOf(model, messages)!;
   const outline = words.write(["Sun", "Cloud"]);
   assert.equal(outline.text, "1. Sun\n2. Cloud");
@@ -75,7 +75,7 @@ Deno.test("OutlineText.write() gives points as an answer whose rows every branch
   );
 });
 
-Deno.test("outlineTextOf() asks the router as the graph has it", () => {
+Deno.test("outlineTextOf() routes by the graph's router", () => {
   const suited = (router?: OutlineModel["router"]) =>
     outlineTextOf({ ...model, router }, messages)!.route;
   assert.equal(suited(false).suited, false);

@@ -1,5 +1,5 @@
 /**
- * From what a command line calls a model to a model in the store.
+ * Finds the model in the store that a command line or a graph file names.
  *
  * @module
  */
@@ -13,39 +13,36 @@ import type {
   StoredModel,
 } from "../../models/mod.ts";
 
-/** Name of the model that comes with the program. */
+/** Name of the embedded model, which is part of the program. */
 export const EMBEDDED = "embedded";
 
 const EMBEDDED_DIR = join(import.meta.dirname!, "..", "..", "models", "embedded");
 /**
- * Drafts of the embedded draft that the embedded model accepts, at the least (97.7 % on held-out
- * questions).
+ * Acceptance rate of the embedded draft model's tokens that plans expect, 0 to 1 (measured: 97.7 %
+ * on held-out questions).
  */
 const EMBEDDED_ACCEPTANCE = 0.9;
-/**
- * What is reckoned with for a draft model that nobody has measured: the chance that a token of it
- * is accepted.
- */
+/** Acceptance rate that plans expect of any other draft model, 0 to 1; it was not measured. */
 export const USUAL_ACCEPTANCE = 0.7;
 
-/** What is needed of a store. */
+/** What {@linkcode resolveModel} needs of a model store. */
 export interface ModelFinder {
-  /** See `ModelStore.get`. */
+  /** The stored model of this name; see `ModelStore.get`. */
   get(name: string): Promise<StoredModel>;
-  /** See `ModelStore.add`. */
+  /** Converts a checkpoint unless the store has it; see `ModelStore.add`. */
   add(source: string, options: AddOptions & { name: string }): Promise<StoredModel>;
 }
 
-/** Is this the folder of a checkpoint that comes with the program? */
+/** Tells whether `source` is the folder of an embedded checkpoint. */
 export const isEmbedded = (source: string): boolean => dirname(source) === EMBEDDED_DIR;
 
-/** How to find a model. */
+/** Which model is wanted. */
 export interface ModelChoice {
   /** Name in the store, or a checkpoint folder. @default the embedded model */
   model?: string;
-  /** @default "f32" for the embedded model, "q4" for others */
+  /** How its weights are stored. @default "f32" for the embedded model, "q4" for others */
   precision?: Precision;
-  /** Told how far the conversion of a checkpoint is. */
+  /** Called while a checkpoint is converted. */
   onProgress?: (progress: AddProgress) => void;
 }
 
@@ -73,15 +70,18 @@ export async function resolveModel(store: ModelFinder, choice: ModelChoice): Pro
   return await store.add(model, { name, precision, onProgress });
 }
 
-/** A draft model and the chance that its tokens are accepted. */
+/** A draft model. */
 export interface DraftChoice {
+  /** The stored model's manifest. */
   manifest: Manifest;
+  /** Acceptance rate that plans expect of its tokens, 0 to 1. */
   acceptance: number;
 }
 
 /**
- * The draft model for a target: as named, or the embedded draft for the embedded model. `none` and
- * `ngram` name no model. Throws as {@linkcode resolveModel}.
+ * The draft model for a target model: the one that `draft` names, or without a name the embedded
+ * draft model for the embedded model. Undefined: there is none, as with the names `none` and
+ * `ngram`. Throws as {@linkcode resolveModel}.
  */
 export async function resolveDraft(
   store: ModelFinder,
@@ -101,6 +101,7 @@ export async function resolveDraft(
   };
 }
 
+/** The embedded target or draft model, converted if the store lacks it. */
 async function embedded(
   store: ModelFinder,
   part: "target" | "draft",
@@ -108,7 +109,7 @@ async function embedded(
 ): Promise<StoredModel> {
   const base = part === "target" ? EMBEDDED : `${EMBEDDED}-${part}`;
   const name = precision === undefined ? base : `${base}-${precision}`;
-  // 5 million parameters: there is nothing to save, so it runs as precisely as it can.
+  // It has 5 million parameters: a smaller precision would save nothing.
   return await store.add(join(EMBEDDED_DIR, part), {
     name,
     precision: precision ?? "f32",

@@ -1,15 +1,16 @@
 /**
- * A model as the gateway serves it: its card, its defaults, prompt to tokens, tokens to text.
+ * A model as the gateway serves it: its card and defaults, its tokenizer and its chat template.
  *
  * @module
  */
 import {
+  CHAT_TEMPLATES,
+  EMBEDDED_TEMPLATES,
   type MakeCodec,
   type OutlineText,
   type RequestPolicy,
   type Sampling,
 } from "../../actors/mod.ts";
-import { CHAT_TEMPLATES, EMBEDDED_TEMPLATES } from "../../actors/outline/mod.ts";
 import {
   type ChatTemplate,
   StopMatcher,
@@ -20,14 +21,16 @@ import {
 import type { GenerateRequest, ModelCard } from "../api/mod.ts";
 import { outlineTextOf } from "./outline_text.ts";
 
-/** Names of the embedded model in its precisions: it was trained on outline forms of its own. */
+/** The embedded model's names, one for each precision: it was trained on its own outline forms. */
 const EMBEDDED = /^embedded(-|$)/;
 
 /** See the module's text. */
 export class ServedModel {
+  /** What clients are told of the model. */
   readonly card: ModelCard;
+  /** Token ids that end an answer. */
   readonly eos: number[];
-  /** What generation_config.json says. */
+  /** Defaults of generation_config.json for requests that leave them out. */
   readonly defaults: { sampling: Partial<Sampling>; maxTokens?: number };
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate;
@@ -46,6 +49,7 @@ export class ServedModel {
     this.#template = template;
   }
 
+  /** Opens a stored model's text files. Throws group `model`, what the store throws. */
   static async open(stored: StoredModel): Promise<ServedModel> {
     const { geometry, name, precision } = stored.manifest;
     const d = await stored.generationDefaults();
@@ -72,7 +76,7 @@ export class ServedModel {
     );
   }
 
-  /** Prompt token ids. Throws group `model`, `chat_template_failed`. */
+  /** Token ids of a prompt. Throws group `model`, code `chat_template_failed`. */
   encode(prompt: GenerateRequest["prompt"]): Int32Array<ArrayBuffer> {
     switch (prompt.kind) {
       case "tokens":
@@ -81,21 +85,20 @@ export class ServedModel {
         return Int32Array.from(this.#tokenizer.encode(prompt.text));
       case "chat": {
         const text = this.#template.render(prompt.messages);
-        // The template has written the special tokens; a BOS of the tokenizer's own would stand
-        // twice.
-        return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
+        // The template has written the special tokens; the tokenizer would add a second BOS.
+        return this.encodeText(text);
       }
     }
   }
 
-  /** Token ids of a text that stands inside a conversation: no special tokens are added. */
+  /** Token ids of a text within a conversation: no special tokens are added. */
   encodeText(text: string): Int32Array<ArrayBuffer> {
     return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
   }
 
   /**
-   * What is needed to answer this prompt by an outline, as `policy` says; undefined where it cannot
-   * be.
+   * The prompts for an answer by outline, with the graph's templates and router if it has them;
+   * undefined where the prompt is no conversation that ends with a question.
    */
   outlineText(
     prompt: GenerateRequest["prompt"],
@@ -104,13 +107,13 @@ export class ServedModel {
     if (prompt.kind !== "chat") return undefined;
     return outlineTextOf({
       render: (messages) => this.#template.render(messages),
-      encode: (text) => Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false })),
+      encode: (text) => this.encodeText(text),
       templates: templates ?? (EMBEDDED.test(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES),
       router,
     }, prompt.messages);
   }
 
-  /** The `codec` resource of generation actors. */
+  /** Resource `codec` of generation actors. */
   readonly makeCodec: MakeCodec = (stops) => {
     const stream = new TextStream(this.#tokenizer);
     const matcher = new StopMatcher(stops);

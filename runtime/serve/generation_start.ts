@@ -1,0 +1,130 @@
+/**
+ * From an API request to the start message of a generation: limits, defaults of the model, and how
+ * the answer is to be made.
+ *
+ * @module
+ */
+import { type Deployment, OrreryError, samplingSchema, type Start } from "../../actors/mod.ts";
+import type { GenerateRequest } from "../api/mod.ts";
+import type { ServedModel } from "./served_model.ts";
+
+/** Tokens of an answer where neither the request nor the model has a limit. */
+const DEFAULT_MAX_TOKENS = 512;
+
+/**
+ * Largest length of an answer by outline, in multiples of a plain one where the request has no
+ * limit: each point takes about a third of a plain answer's tokens.
+ */
+const OUTLINE_SHARE = 4;
+
+/** The fields of a start message that the request and the model decide. */
+export type RequestedStart = Omit<
+  Start,
+  "arbiter" | "stages" | "nodes" | "shape" | "drafter" | "measured" | "answer_tokens" | "client"
+>;
+
+/**
+ * The start message's fields for a request of this model. Throws group `api`: `invalid_prompt`,
+ * `context_exceeded`; and what `ServedModel.encode` throws.
+ */
+export function requestedStart(
+  request: GenerateRequest,
+  model: ServedModel,
+  deployment: Deployment,
+): RequestedStart {
+  const { context } = model.card;
+  const prompt = model.encode(request.prompt);
+  if (prompt.length === 0) throw invalidPrompt("the prompt has no tokens; say something");
+  const room = context - prompt.length;
+  const wanted = request.maxTokens ??
+    Math.min(model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS, Math.max(1, room));
+  if (wanted > room) {
+    throw new OrreryError({
+      group: "api",
+      code: "context_exceeded",
+      message:
+        `the prompt has ${prompt.length} tokens and ${wanted} more are asked for; the model's context holds ${context}. ` +
+        "Shorten the prompt or lower max_tokens",
+      metadata: { prompt_tokens: prompt.length, max_tokens: wanted, context },
+    });
+  }
+  const { vocab } = model.card;
+  const unknown = prompt.find((token) => token < 0 || token >= vocab);
+  if (unknown !== undefined) {
+    const message = `token ${unknown} is outside the vocabulary of ${vocab}`;
+    throw invalidPrompt(message, { token: unknown, vocab });
+  }
+  return {
+    ...modeOf(request, deployment),
+    prompt,
+    max_tokens: wanted,
+    // The branches share these tokens evenly, and together say more than a plain answer: where the
+    // request has no limit, the limit of a plain answer would cut them.
+    outline_tokens: request.maxTokens ?? Math.min(OUTLINE_SHARE * wanted, Math.max(1, room)),
+    sampling: samplingOf(request, model),
+    stop: request.stop,
+    eos: request.ignoreEos ? [] : model.eos,
+    context,
+    draft_length: request.draftLength,
+    draft_tree: request.draftTree,
+    prediction: request.prediction === undefined
+      ? undefined
+      : predictionTokens(request.prediction, model).slice(0, context),
+    points: request.points,
+    max_branches: request.maxBranches,
+    pieces: piecesOf(request, prompt.length),
+    live_branches: request.liveBranches ?? false,
+  };
+}
+
+function invalidPrompt(message: string, metadata = {}): OrreryError {
+  return new OrreryError({ group: "api", code: "invalid_prompt", message, metadata });
+}
+
+/** The request's sampling over the model's defaults; a seed that is left out is drawn at random. */
+function samplingOf({ sampling }: GenerateRequest, { defaults }: ServedModel): Start["sampling"] {
+  const given = Object.fromEntries(Object.entries(sampling).filter(([, v]) => v !== undefined));
+  return samplingSchema.parse({
+    ...defaults.sampling,
+    seed: crypto.getRandomValues(new Uint32Array(1))[0],
+    ...given,
+  });
+}
+
+/**
+ * The request's mode, else the graph's. A request with points asks for an outline by that: it does
+ * not get the graph's mode.
+ */
+function modeOf(
+  { mode, points }: GenerateRequest,
+  { shape }: Deployment,
+): Pick<Start, "mode" | "mode_by"> {
+  const stated = points === undefined ? shape.policy?.mode : undefined;
+  if (mode === undefined && stated !== undefined) return { mode: stated, mode_by: "graph" };
+  return { mode: mode ?? "auto", mode_by: "request" };
+}
+
+/** Rows of each prefill piece as the request asks for them; undefined: the plan decides. */
+function piecesOf({ pieces, pieceRows }: GenerateRequest, rows: number): number[] | undefined {
+  if (pieces !== undefined) {
+    const n = Math.min(pieces, rows);
+    return Array.from(
+      { length: n },
+      (_, i) => Math.floor(rows * (i + 1) / n) - Math.floor(rows * i / n),
+    );
+  }
+  return pieceRows === undefined ? undefined : [pieceRows];
+}
+
+/** Token ids of the prediction. Throws `invalid_prompt` for ids that the model does not have. */
+function predictionTokens(
+  prediction: string | number[],
+  model: ServedModel,
+): Int32Array<ArrayBuffer> {
+  if (typeof prediction === "string") return model.encodeText(prediction);
+  const { vocab } = model.card;
+  const token = prediction.find((t) => t >= vocab);
+  if (token === undefined) return Int32Array.from(prediction);
+  const message = `token ${token} of the prediction is outside the vocabulary of ${vocab}`;
+  throw invalidPrompt(message, { token, vocab });
+}
