@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { inFolder } from "../tests/support/store_folder.ts";
 import { parseJson, readIfThere, readJsonFile, readRequired } from "./files.ts";
-
-async function inFolder(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
-  try {
-    await work(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
 
 Deno.test("readIfThere() gives undefined for an absent file only", () =>
   inFolder(async (dir) => {

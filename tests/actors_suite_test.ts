@@ -103,7 +103,7 @@ async function transports(kind: "in process" | "HTTP/2", names: string[]): Promi
 function matrix(name: string, run: (world: World) => Promise<void>): void {
   for (const kind of ["in process", "HTTP/2"] as const) {
     for (const nodes of [1, 3]) {
-      Deno.test(`[${kind}, ${nodes} node(s)] ${name}`, async () => {
+      Deno.test(`${name} [${kind}, ${nodes} node(s)]`, async () => {
         const names = NAMES.slice(0, nodes);
         const directory = directoryOf((to) => {
           const [, actor, key] = to.split("/");
@@ -126,33 +126,39 @@ function matrix(name: string, run: (world: World) => Promise<void>): void {
 
 const S = address("t", "subject", "one");
 
-matrix("messages of one sender are handled in order, each once", async ({ caller }) => {
-  const sends = [];
-  for (let n = 0; n < 2_000; n++) sends.push(caller.tell(S, { type: "put", n }));
-  await Promise.all(sends);
-  assert.deepEqual(
-    await caller.ask(S, { type: "all" }),
-    Array.from({ length: 2_000 }, (_, i) => i),
-  );
-});
+matrix(
+  "ActorSystem.tell() keeps the order of one sender's messages, each once",
+  async ({ caller }) => {
+    const sends = [];
+    for (let n = 0; n < 2_000; n++) sends.push(caller.tell(S, { type: "put", n }));
+    await Promise.all(sends);
+    assert.deepEqual(
+      await caller.ask(S, { type: "all" }),
+      Array.from({ length: 2_000 }, (_, i) => i),
+    );
+  },
+);
 
-matrix("tensors, typed arrays and nested values arrive as they were sent", async ({ caller }) => {
-  const values = Float32Array.from({ length: 300_000 }, (_, i) => Math.sin(i));
-  values[5] = NaN;
-  values[6] = -0;
-  const message = {
-    tensor: fromFloat32([300, 1000], values.slice()),
-    list: Int32Array.of(1, -2, 2 ** 31 - 1),
-    nested: { text: "grüße 👋", flag: true, none: null, deep: [{ big: 2 ** 40, small: 1.5 }] },
-  };
-  const back = await caller.ask(S, { type: "echo", ...message }) as typeof message;
-  assert.deepEqual(back.tensor.shape, [300, 1000]);
-  assert.deepEqual(new Float32Array(back.tensor.data.slice().buffer), values);
-  assert.deepEqual(back.list, message.list);
-  assert.deepEqual(back.nested, message.nested);
-});
+matrix(
+  "ActorSystem.ask() carries tensors, typed arrays and nested values unchanged",
+  async ({ caller }) => {
+    const values = Float32Array.from({ length: 300_000 }, (_, i) => Math.sin(i));
+    values[5] = NaN;
+    values[6] = -0;
+    const message = {
+      tensor: fromFloat32([300, 1000], values.slice()),
+      list: Int32Array.of(1, -2, 2 ** 31 - 1),
+      nested: { text: "grüße 👋", flag: true, none: null, deep: [{ big: 2 ** 40, small: 1.5 }] },
+    };
+    const back = await caller.ask(S, { type: "echo", ...message }) as typeof message;
+    assert.deepEqual(back.tensor.shape, [300, 1000]);
+    assert.deepEqual(new Float32Array(back.tensor.data.slice().buffer), values);
+    assert.deepEqual(back.list, message.list);
+    assert.deepEqual(back.nested, message.nested);
+  },
+);
 
-matrix("a sender waits while the receiver is busy", async ({ caller, host }) => {
+matrix("ActorSystem.tell() waits while the receiver is busy", async ({ caller, host }) => {
   const holding = caller.ask(S, { type: "hold", ms: 300 });
   let accepted = 0;
   const sends = Array.from(
@@ -168,7 +174,7 @@ matrix("a sender waits while the receiver is busy", async ({ caller, host }) => 
   assert.equal((await caller.ask(S, { type: "all" }) as unknown[]).length, 500);
 });
 
-matrix("an ask ends at its deadline, and its handler is told", async ({ caller }) => {
+matrix("ActorSystem.ask() ends at its deadline and tells the handler", async ({ caller }) => {
   await assert.rejects(
     caller.ask(S, { type: "hold", ms: 20_000 }, { deadlineMs: 50 }),
     (e) => hasCode(e, "deadline_exceeded"),
@@ -176,7 +182,7 @@ matrix("an ask ends at its deadline, and its handler is told", async ({ caller }
   assert.deepEqual(await caller.ask(S, { type: "all" }), ["aborted"]);
 });
 
-matrix("cancelling an ask reaches the handler", async ({ caller }) => {
+matrix("ActorSystem.ask() tells the handler when its signal aborts", async ({ caller }) => {
   const abort = new AbortController();
   const ask = caller.ask(S, { type: "hold", ms: 20_000 }, { signal: abort.signal });
   setTimeout(() => abort.abort(new Error("not wanted")), 30);
@@ -184,17 +190,20 @@ matrix("cancelling an ask reaches the handler", async ({ caller }) => {
   assert.deepEqual(await caller.ask(S, { type: "all" }), ["aborted"]);
 });
 
-matrix("a typed error arrives whole and the actor keeps its state", async ({ caller }) => {
-  await caller.tell(S, { type: "put", n: 1 });
-  await assert.rejects(
-    caller.ask(S, { type: "refuse" }),
-    (e) => hasCode(e, "refused") && e.metadata.bytes === 7 && e.group === "test",
-  );
-  assert.deepEqual(await caller.ask(S, { type: "all" }), [1]);
-});
+matrix(
+  "ActorSystem.ask() throws the handler's typed error, and the actor keeps its state",
+  async ({ caller }) => {
+    await caller.tell(S, { type: "put", n: 1 });
+    await assert.rejects(
+      caller.ask(S, { type: "refuse" }),
+      (e) => hasCode(e, "refused") && e.metadata.bytes === 7 && e.group === "test",
+    );
+    assert.deepEqual(await caller.ask(S, { type: "all" }), [1]);
+  },
+);
 
 matrix(
-  "a crash is internal to callers elsewhere, and the actor begins anew",
+  "ActorSystem.ask() throws an internal error when the actor crashes, which begins anew",
   async ({ caller, host }) => {
     await caller.tell(S, { type: "put", n: 1 });
     await assert.rejects(
@@ -205,7 +214,7 @@ matrix(
   },
 );
 
-matrix("an urgent message overtakes what waits", async ({ caller }) => {
+matrix("ActorSystem.ask() lets an urgent message overtake those that wait", async ({ caller }) => {
   const holding = caller.ask(S, { type: "hold", ms: 100 });
   const sends = Array.from({ length: 100 }, (_, n) => caller.tell(S, { type: "put", n }));
   await sleep(30);
@@ -215,7 +224,7 @@ matrix("an urgent message overtakes what waits", async ({ caller }) => {
 });
 
 matrix(
-  "what the receiver cannot handle is refused and is a dead letter somewhere",
+  "ActorSystem.ask() refuses what the receiver cannot handle and keeps a dead letter",
   async ({ caller, systems }) => {
     for (const message of [{ type: "put", n: "one" }, { type: "unheard" }]) {
       await assert.rejects(
@@ -234,7 +243,7 @@ matrix(
 );
 
 matrix(
-  "a generation through three stages gives its tokens, and leaves nothing behind",
+  "generationActor gives its tokens through three stages and leaves nothing behind",
   async ({ caller, systems }) => {
     const engines: ToyEngine[] = [];
     const ranges = evenSplit(6, 3);

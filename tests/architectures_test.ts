@@ -145,7 +145,7 @@ const names = (await readdir(FIXTURES)).sort();
 
 for (const name of names) {
   Deno.test(
-    `${name} at f32 equals transformers at every split, in pieces and step by step`,
+    `buildStageGraph() of ${name} at f32 equals transformers at every split, in pieces and steps`,
     options,
     async () => {
       await withFixture(name, "f32", async (fixture) => {
@@ -203,7 +203,7 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
 }
 
 Deno.test(
-  "each trait of each fixture matters: without it the logits are far from transformers'",
+  "buildStageGraph() without any one trait of a fixture is far from transformers",
   options,
   async () => {
     const tried = new Set<string>();
@@ -231,7 +231,7 @@ Deno.test(
 
 for (const name of ["gemma2", "mistral", "smollm3_window"]) {
   Deno.test(
-    `the engine gives ${name}'s greedy text, windows and all, also as a branch of a tree`,
+    `loadEngine() gives ${name}'s greedy text, with windows, as a branch of a tree too`,
     options,
     async () => {
       await withFixture(name, "f32", async ({ manifest, blobDir, expected }) => {
@@ -281,7 +281,7 @@ for (const name of ["gemma2", "mistral", "smollm3_window"]) {
 
 for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases"]) {
   Deno.test(
-    `${name} at q8 stays near transformers and is the same at another split`,
+    `buildStageGraph() of ${name} at q8 stays near transformers, the same at another split`,
     options,
     async () => {
       await withFixture(name, "q8", async (fixture) => {
@@ -295,7 +295,7 @@ for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases"]) {
   );
 }
 
-Deno.test("every architecture that is known has a fixture", async () => {
+Deno.test("ARCHITECTURES have a fixture each", async () => {
   const covered = new Set<string>();
   for (const name of names) {
     const config = JSON.parse(await readFile(join(FIXTURES, name, "config.json"), "utf8"));

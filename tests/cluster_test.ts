@@ -2,17 +2,17 @@
  * Distributed equals local, with separate processes: the test that matters most.
  */
 import assert from "node:assert/strict";
-import { type Answer, askAll, assertSame } from "./support/compare_answers.ts";
+import { askAll, assertSame, type NodeAnswer } from "./support/compare_answers.ts";
 import { PROMPTS } from "./support/prompts.ts";
 import { startCluster } from "./support/processes.ts";
 
 const answers = (url: string, orrery: Record<string, unknown> = {}) =>
   askAll(url, PROMPTS, { orrery });
 
-Deno.test("Twenty prompts get identical greedy tokens on 1, 2, 3 and 4 nodes, uneven splits and any prompt pieces", async (t) => {
+Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any split and in any pieces", async (t) => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
-    let expected: Answer[] = [];
+    let expected: NodeAnswer[] = [];
     await t.step("one node, whole prompt", async () => {
       await using one = await startCluster(1, data);
       expected = await answers(one.url, { piece_rows: 4096 });
@@ -45,7 +45,7 @@ Deno.test("Twenty prompts get identical greedy tokens on 1, 2, 3 and 4 nodes, un
       });
     }
     await t.step("q4: one node against four, in pieces", async () => {
-      let whole: Answer[];
+      let whole: NodeAnswer[];
       {
         await using one = await startCluster(1, data, ["--precision", "q4"]);
         whole = await answers(one.url, { piece_rows: 4096 });

@@ -77,7 +77,7 @@ async function streamed(url: string, content: string): Promise<string[]> {
 const blackened = (text: string) =>
   text.replace(/\b(rain|water)\b/gi, (word) => "█".repeat(word.length));
 
-Deno.test("A graph's actors stand between every node's clients and the model", async (t) => {
+Deno.test("deno task start --graph puts custom actors between every node's clients and the model", async (t) => {
   await withGraph(GRAPH, async (file, dir) => {
     await using cluster = await startCluster(2, join(dir, "store"), ["--graph", file]);
     const second = await cluster.nodes[1].url();
@@ -206,7 +206,7 @@ Deno.test("A graph's actors stand between every node's clients and the model", a
   });
 });
 
-Deno.test("A module that cannot be used ends the start with one line that names entry and module", async (t) => {
+Deno.test("deno task start --graph refuses an unusable module in one line that names entry and module", async (t) => {
   const modules: Record<string, [string | undefined, RegExp]> = {
     "missing.ts": [undefined, /Module not found/],
     "syntax.ts": ["export default {", /SyntaxError/],

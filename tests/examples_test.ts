@@ -21,7 +21,7 @@ const expected: Record<string, RegExp> = {
 const ROOT = new URL("..", import.meta.url);
 const EXAMPLES = new URL("../examples/", import.meta.url);
 
-Deno.test("Every example runs with the command in its own first lines", async (t) => {
+Deno.test("examples/ run with the commands in their own first lines", async (t) => {
   const cwd = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     await using node = await startCluster(1, cwd);

@@ -15,7 +15,7 @@ async function assertOver({ sim, generations, arbiter }: ReturnType<typeof world
   assert.equal((await arbiter()).requests, 0);
 }
 
-Deno.test("Generation gives the same tokens for every split, piece size and schedule", async () => {
+Deno.test("generationActor gives the same tokens for every split, piece size and schedule", async () => {
   assert.equal(expected.length, 20);
   assert.ok(new Set(expected).size > 5, "the toy model must not repeat itself");
   for (const stages of [1, 2, 3, 4, 6]) {
@@ -38,7 +38,7 @@ Deno.test("Generation gives the same tokens for every split, piece size and sche
   }
 });
 
-Deno.test("Concurrent generations do not disturb each other and take turns", async () => {
+Deno.test("generationActor takes turns with concurrent generations and leaves their tokens alone", async () => {
   const w = world({ stages: 3, seed: 9 });
   const inboxes = [];
   for (let i = 0; i < 5; i++) inboxes.push(await w.start(`g${i}`));
@@ -49,7 +49,7 @@ Deno.test("Concurrent generations do not disturb each other and take turns", asy
   await assertOver(w);
 });
 
-Deno.test("A generation ends at EOS and at a stop, with what the codec held back", async () => {
+Deno.test("generationActor ends at EOS and at a stop, with the text that the codec held back", async () => {
   const eos = expected[7];
   const first = await world().answer("eos", { eos: [eos] });
   assert.deepEqual(first.tokens, expected.slice(0, expected.indexOf(eos)));
@@ -69,7 +69,7 @@ Deno.test("A generation ends at EOS and at a stop, with what the codec held back
   assert.equal(second.text.includes("never"), false);
 });
 
-Deno.test("Cancelling stops the stages within a frame and closes the request", async () => {
+Deno.test("generationActor.cancel stops the stages within a frame and closes the request", async () => {
   for (let seed = 0; seed < 10; seed++) {
     const w = world({ stages: 3, seed, drafter: { right: (n) => n % 3 > 0 } });
     const { sim, api, engines, start } = w;
@@ -85,7 +85,7 @@ Deno.test("Cancelling stops the stages within a frame and closes the request", a
   }
 });
 
-Deno.test("A client that is gone ends its generation", async () => {
+Deno.test("generationActor ends when its client is gone", async () => {
   const w = world();
   const inbox = await w.start("g", { max_tokens: 1000 });
   await w.sim.until(inbox.next());
@@ -93,7 +93,7 @@ Deno.test("A client that is gone ends its generation", async () => {
   await assertOver(w);
 });
 
-Deno.test("A client that does not read makes its generation wait, not grow", async () => {
+Deno.test("generationActor waits, and does not grow, while its client does not read", async () => {
   const { sim, engines, start } = world({ stages: 1 });
   const inbox = await start("g", { max_tokens: 1000, prompt: Int32Array.of(1) });
   await sim.run({ forMs: 10_000 });
@@ -104,7 +104,7 @@ Deno.test("A client that does not read makes its generation wait, not grow", asy
   assert.ok(engines[0][0].frames > frames);
 });
 
-Deno.test("An engine that fails ends its generations with its error, and the next request is served", async () => {
+Deno.test("generationActor ends with the error of an engine that fails, and the next one is served", async () => {
   for (const code of ["bad_frame", "engine_failed"]) {
     const w = world({ stages: 2 });
     const inbox = await w.start("g");
@@ -118,7 +118,7 @@ Deno.test("An engine that fails ends its generations with its error, and the nex
   }
 });
 
-Deno.test("A stage that hangs fails the generation after the silence deadline", async () => {
+Deno.test("generationActor fails after the silence deadline when a stage hangs", async () => {
   const { sim, engines, start } = world({ stages: 2 });
   const inbox = await start("g");
   await sim.until(inbox.next());
@@ -126,7 +126,7 @@ Deno.test("A stage that hangs fails the generation after the silence deadline", 
   assert.equal((await sim.until(read(inbox))).error.code, "stages_silent");
 });
 
-Deno.test("A stage's node that dies fails the generation", async () => {
+Deno.test("generationActor fails when the node of a stage dies", async () => {
   for (const dead of [0, 1, 2]) {
     const { sim, start, generations } = world({ stages: 3, seed: dead });
     const inbox = await start("g", { max_tokens: 500 });
@@ -139,7 +139,7 @@ Deno.test("A stage's node that dies fails the generation", async () => {
   }
 });
 
-Deno.test("An arbiter that is not there, or ends, fails the generation", async () => {
+Deno.test("generationActor fails when its arbiter is absent or ends", async () => {
   const absent = world();
   const lost = await absent.answer("g", { arbiter: address("d", "nobody", "x") });
   assert.equal(lost.type, "failed");
@@ -158,7 +158,7 @@ Deno.test("An arbiter that is not there, or ends, fails the generation", async (
   await assertOver(w);
 });
 
-Deno.test("A request that was started waits for nobody when its node closes", async () => {
+Deno.test("generationActor does not delay the close of its node", async () => {
   const { sim, api, start } = world({ stages: 2 });
   const inbox = await start("g", { max_tokens: 500 });
   await sim.until(inbox.next());
@@ -170,7 +170,7 @@ Deno.test("A request that was started waits for nobody when its node closes", as
   await sim.until(closed);
 });
 
-Deno.test("A retired stage serves its open requests and then gives its engine back", async () => {
+Deno.test("stageActor.retire serves open requests and then returns the engine", async () => {
   const { sim, systems, engines, start } = world({ stages: 2 });
   const inbox = await start("g");
   await sim.until(inbox.next());
@@ -182,7 +182,7 @@ Deno.test("A retired stage serves its open requests and then gives its engine ba
   for (const [engine] of engines) assert.equal(engine.disposed, true);
 });
 
-Deno.test("A codec that throws fails its generation, and nothing of it stays", async () => {
+Deno.test("generationActor fails when its codec throws, and leaves nothing behind", async () => {
   const codecs: [string, () => TextCodec][] = [
     ["at once", () => {
       throw new TypeError("no codec");
@@ -203,7 +203,7 @@ Deno.test("A codec that throws fails its generation, and nothing of it stays", a
   }
 });
 
-Deno.test("A generation that is cancelled before its first turn does not run", async () => {
+Deno.test("generationActor does not run when it is cancelled before its first turn", async () => {
   for (let seed = 0; seed < 10; seed++) {
     const { sim, api, engines, startOf } = world({ seed });
     const to = address("d", "generation", "g");

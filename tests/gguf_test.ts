@@ -1,21 +1,20 @@
 /**
- * A GGUF file gives the model that the checkpoint which it was made of gives, and a file that lies
- * is refused.
+ * A GGUF file gives the same model as the checkpoint that it was made of.
  */
 import assert from "node:assert/strict";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { ModelStore, type StoredModel } from "../models/mod.ts";
 import { Checkpoint } from "../models/sources/mod.ts";
 import {
   encodeGguf,
-  type GgufEntry,
   type GgufField,
   ggufMetadata,
   ggufTensors,
-  ggufTokenizer,
+  ggufTokenizerFields,
   type GgufWriteType,
 } from "./support/gguf_writer.ts";
 import { StageChain } from "./oracle/stages.ts";
+import { inFolder } from "./support/store_folder.ts";
 import { readStoredTensor } from "./support/stored_weights.ts";
 import {
   encodeSafetensors,
@@ -25,28 +24,9 @@ import {
 
 const FIXTURES = new URL("fixtures/checkpoints/", import.meta.url);
 
-async function inFolder(run: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir({ prefix: "orrery-gguf-" });
-  try {
-    await run(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+const readJson = async (path: URL) => JSON.parse(await Deno.readTextFile(path));
 
-const readJson = async (path: string | URL) => JSON.parse(await Deno.readTextFile(path));
-
-async function tokenizerFields(dir: string): Promise<Record<string, GgufField>> {
-  const { chat_template } = await readJson(join(dir, "tokenizer_config.json"));
-  return {
-    ...ggufTokenizer(await readJson(join(dir, "tokenizer.json")), "gpt-2"),
-    "tokenizer.ggml.eos_token_id": { type: "u32", value: 1 },
-    "tokenizer.ggml.padding_token_id": { type: "u32", value: 0 },
-    "tokenizer.chat_template": { type: "string", value: chat_template },
-  };
-}
-
-/** Puts values (rounded by a GGUF type, say) into the folder's weights. */
+/** Writes values, for example rounded by a GGUF type, as the folder's weights. */
 async function rewriteWeights({ dir, tensors }: TinyCheckpoint): Promise<void> {
   const entries = [...tensors].map(([name, { shape, values }]) => (
     { name, dtype: "F32", shape, data: new Uint8Array(values.slice().buffer) }
@@ -74,7 +54,7 @@ async function writeBoth(
   const file = join(dir, "tiny.gguf");
   const metadata = {
     ...ggufMetadata("llama", folder.config),
-    ...await tokenizerFields(folder.dir),
+    ...await ggufTokenizerFields(folder.dir),
   };
   await Deno.writeFile(file, encodeGguf(metadata, tensors));
   return { folder, file };
@@ -101,7 +81,7 @@ const hashes = ({ manifest }: StoredModel) =>
   [manifest.embedding, ...manifest.layers, manifest.head].map(({ sha256 }) => sha256);
 
 for (const type of ["F32", "F16", "Q8_0", "Q4_0"] as const) {
-  Deno.test(`a ${type} GGUF file becomes the very model that its folder becomes`, async () => {
+  Deno.test(`ModelStore.add() makes of a ${type} GGUF file the same model as of its folder`, async () => {
     await inFolder(async (dir) => {
       const { folder, file } = await writeBoth(dir, type, { tied: type === "Q4_0" });
       const store = await ModelStore.open(join(dir, "store"));
@@ -125,7 +105,7 @@ for (const type of ["F32", "F16", "Q8_0", "Q4_0"] as const) {
 }
 
 for (const [type, precision] of [["Q4_0", "q4"], ["Q8_0", "q8"]] as const) {
-  Deno.test(`a ${type} GGUF file is carried over to ${precision} without a second rounding`, async () => {
+  Deno.test(`ModelStore.add() copies a ${type} GGUF file to ${precision} without a second rounding`, async () => {
     await inFolder(async (dir) => {
       const { folder, file } = await writeBoth(dir, type, { tied: false });
       const model = await (await ModelStore.open(join(dir, "store"))).add(file, {
@@ -274,7 +254,7 @@ for (
       FAMILIES,
     )
 ) {
-  Deno.test(`a GGUF file of ${fixture} has the geometry and the weights of its checkpoint`, async () => {
+  Deno.test(`ModelStore.add() gives a GGUF file of ${fixture} its checkpoint's geometry and weights`, async () => {
     await inFolder(async (dir) => {
       const texts = await writeTinyCheckpoint(join(dir, "folder"), { layers: 1 });
       const config = { ...await readJson(new URL(`${fixture}/config.json`, FIXTURES)), ...changes };
@@ -302,7 +282,7 @@ for (
         const data = new Uint8Array(Float32Array.from(values).buffer);
         entries.push({ name, type: "F32", shape: [values.length], data });
       }
-      const tokens = await tokenizerFields(folder.dir);
+      const tokens = await ggufTokenizerFields(folder.dir);
       const metadata = { ...ggufMetadata(arch, config), ...extra?.(arch, config), ...tokens };
       const file = join(dir, `${fixture}.gguf`);
       await Deno.writeFile(file, encodeGguf(metadata, entries));
@@ -348,181 +328,4 @@ async function assertSameButRoundedGains(model: StoredModel, expected: StoredMod
       );
     }
   }
-}
-
-/** Files that lie, with what is said of them. */
-const LIES: Record<
-  string,
-  { code: string; says: RegExp; bytes: (whole: Uint8Array, entries: Parts) => Uint8Array }
-> = {
-  "has another magic": {
-    code: "gguf_malformed",
-    says: /does not begin with GGUF/,
-    bytes: (w) => w.with(0, 0x50),
-  },
-  "has an unknown version": {
-    code: "gguf_unsupported",
-    says: /version 9/,
-    bytes: (w) => w.with(4, 9),
-  },
-  "is big-endian": {
-    code: "gguf_unsupported",
-    says: /big-endian/,
-    bytes: (w) => w.with(4, 0).with(7, 3),
-  },
-  "is empty": { code: "gguf_malformed", says: /does not begin/, bytes: () => new Uint8Array() },
-  "announces a tensor count beyond its size": {
-    code: "gguf_malformed",
-    says: /announces \d+ tensors/,
-    bytes: (w) => w.with(12, 0xff),
-  },
-  "announces more metadata than it has bytes": {
-    code: "gguf_malformed",
-    says: /metadata pairs/,
-    bytes: (w) => w.with(20, 0xff),
-  },
-  "has a text longer than the file": {
-    code: "gguf_malformed",
-    says: /metadata pair 0 needs \d+ bytes/,
-    bytes: (w) => w.with(29, 0xff),
-  },
-  "ends in the header": {
-    code: "gguf_malformed",
-    says: /needs|announces/,
-    bytes: (w) => w.slice(0, 700),
-  },
-  "ends in a tensor": {
-    code: "gguf_malformed",
-    says: /tensor output_norm\.weight: its bytes end at \d+ but the file has \d+/,
-    bytes: (w) => w.slice(0, w.length - 64),
-  },
-  "has overlapping tensors": {
-    code: "gguf_malformed",
-    says: /tensor blk\.0\.attn_q\.weight: its bytes overlap those of/,
-    bytes: (_, { encode }) => encode((e) => e.name === "blk.0.attn_q.weight" && (e.offset -= 32)),
-  },
-  "has an offset that is not aligned": {
-    code: "gguf_malformed",
-    says: /tensor blk\.0\.attn_q\.weight: its offset \d+ is not a multiple/,
-    bytes: (_, { encode }) => encode((e) => e.name === "blk.0.attn_q.weight" && (e.offset += 1)),
-  },
-  "has an element type nobody knows": {
-    code: "gguf_unsupported",
-    says: /tensor token_embd\.weight: element type number 99/,
-    bytes: (_, { encode }) => encode((e) => e.name === "token_embd.weight" && (e.type = 99)),
-  },
-  "has a tensor of a type that is not read": {
-    code: "gguf_unsupported",
-    says: /tensor blk\.0\.ffn_up\.weight: element type I32 \(supported: F32, F16/,
-    bytes: (_, { encode }) => encode((e) => e.name === "blk.0.ffn_up.weight" && (e.type = 26)),
-  },
-  "has rows that are no whole blocks": {
-    code: "gguf_malformed",
-    says:
-      /tensor blk\.0\.ffn_up\.weight: rows of 64 elements are no whole blocks of 256, which Q4_K/,
-    bytes: (_, { encode }) => encode((e) => e.name === "blk.0.ffn_up.weight" && (e.type = 12)),
-  },
-  "has dimensions that cannot be": {
-    code: "gguf_malformed",
-    says: /tensor output_norm\.weight: its dimensions/,
-    bytes: (_, { encode }) =>
-      encode((e) => e.name === "output_norm.weight" && (e.dims = [2 ** 40, 2 ** 40])),
-  },
-  "has a tensor twice": {
-    code: "gguf_malformed",
-    says: /tensor output_norm\.weight: it stands there twice/,
-    bytes: (_, { encode }) =>
-      encode((e) => e.name === "blk.1.attn_norm.weight" && (e.name = "output_norm.weight")),
-  },
-  "has a wrong shape": {
-    code: "tensor_shape",
-    says: /tensor blk\.1\.ffn_up\.weight: shape is \[64,96\] where the metadata call for \[96,64\]/,
-    bytes: (_, { encode }) => encode((e) => e.name === "blk.1.ffn_up.weight" && e.dims.reverse()),
-  },
-  "lacks a tensor": {
-    code: "tensor_missing",
-    says: /no tensor for model\.layers\.1\.mlp\.up_proj\.weight/,
-    bytes: (_, { encode }) =>
-      encode((e) => e.name === "blk.1.ffn_up.weight" && (e.name = "blk.1.other.weight")),
-  },
-  "holds NaN": {
-    code: "tensor_not_finite",
-    says: /tensor blk\.1\.ffn_down\.weight: a value of the rows from 0 is NaN/,
-    bytes: (_, { encode, entries }) => {
-      new Float32Array(entries.find((e) => e.name === "blk.1.ffn_down.weight")!.data.buffer)[70] =
-        NaN;
-      return encode(() => {});
-    },
-  },
-  "is of an unknown architecture": {
-    code: "gguf_unsupported",
-    says: /architecture mamba \(supported: llama, smollm3, qwen2/,
-    bytes: (_, { encode, metadata }) => {
-      metadata["general.architecture"] = { type: "string", value: "mamba" };
-      return encode(() => {});
-    },
-  },
-  "is one part of several": {
-    code: "gguf_unsupported",
-    says: /one of 3 parts/,
-    bytes: (_, { encode, metadata }) => {
-      metadata["split.count"] = { type: "u32", value: 3 };
-      return encode(() => {});
-    },
-  },
-  "splits words in an unknown way": {
-    code: "gguf_unsupported",
-    says: /tokenizer\.ggml\.pre viking \(supported: default, gpt-2/,
-    bytes: (_, { encode, metadata }) => {
-      metadata["tokenizer.ggml.pre"] = { type: "string", value: "viking" };
-      return encode(() => {});
-    },
-  },
-  "names a token that it has not": {
-    code: "gguf_malformed",
-    says: /eos_token_id 9999 is not one of \d+ tokens/,
-    bytes: (_, { encode, metadata }) => {
-      metadata["tokenizer.ggml.eos_token_id"] = { type: "u32", value: 9999 };
-      return encode(() => {});
-    },
-  },
-};
-
-interface Parts {
-  metadata: Record<string, GgufField>;
-  entries: GgufEntry[];
-  encode: (
-    alter: (entry: Parameters<Parameters<typeof encodeGguf>[2] & object>[0]) => unknown,
-  ) => Uint8Array;
-}
-
-for (const [what, { code, says, bytes }] of Object.entries(LIES)) {
-  Deno.test(`a GGUF file that ${what} is refused and leaves nothing in the store`, async () => {
-    await inFolder(async (dir) => {
-      const folder = await writeTinyCheckpoint(join(dir, "folder"), { layers: 2, hidden: 64 });
-      const entries = ggufTensors(folder.tensors, { type: "F32", permutedBy: 16 });
-      const metadata = {
-        ...ggufMetadata("llama", folder.config),
-        ...await tokenizerFields(folder.dir),
-      };
-      const encode: Parts["encode"] = (alter) =>
-        encodeGguf(metadata, entries, (entry) => void alter(entry));
-      const file = join(dir, "liar.gguf");
-      await Deno.writeFile(file, bytes(encode(() => {}), { metadata, entries, encode }));
-      const store = await ModelStore.open(join(dir, "store"));
-      await assert.rejects(
-        store.add(file, { precision: "f32" }),
-        (error: Error & { code?: string }) => {
-          assert.equal(error.code, code, error.message);
-          assert.match(error.message, says);
-          assert.ok(error.message.includes(basename(file)), error.message);
-          return true;
-        },
-      );
-      assert.deepEqual(await store.list(), []);
-      for await (const { name } of Deno.readDir(join(store.dir, "tmp"))) {
-        assert.fail(`tmp/${name} is left`);
-      }
-    });
-  });
 }

@@ -15,7 +15,7 @@ const whyOf = async (url: string, orrery?: Record<string, unknown>) =>
   }))
     .orrery.why;
 
-Deno.test("The graph's mode, outline texts and router hold at the second node, where requests do not say", async () => {
+Deno.test("deno task start --graph applies mode, outline texts and router at the second node too", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     const graph = join(data, "graph.yaml");

@@ -79,7 +79,7 @@ async function scene(
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
-Deno.test("models add, list, show, verify and remove take a hub's model through its life", async () => {
+Deno.test("deno task models adds, lists, shows, verifies and removes a hub's model", async () => {
   await scene({ gatedFor: "hf_good" }, async ({ dir, data, hub, files, env }) => {
     hub.faults.push({ on: "model-00002-of-00002.safetensors", kind: "cut" });
     const token = { ...env, HF_TOKEN: "hf_good" };
@@ -171,7 +171,7 @@ Deno.test("models add, list, show, verify and remove take a hub's model through 
   });
 });
 
-Deno.test("models add that is interrupted goes on where it stopped, and start serves what it made", async () => {
+Deno.test("deno task models add resumes after an interruption, and start serves the model", async () => {
   await scene({}, async ({ dir, data, hub, files }) => {
     const shard = "model-00002-of-00002.safetensors";
     hub.faults.push({ on: shard, kind: "silent" });
@@ -214,7 +214,7 @@ Deno.test("models add that is interrupted goes on where it stopped, and start se
   });
 });
 
-Deno.test("models add takes a folder, and two processes may add the same at once", async () => {
+Deno.test("deno task models add takes a folder, from two processes at once too", async () => {
   await scene({}, async ({ dir, data, env }) => {
     await succeeds([
       "add",
@@ -231,7 +231,7 @@ Deno.test("models add takes a folder, and two processes may add the same at once
   });
 });
 
-Deno.test("models says in one line what is wrong, with an exit code that means something", async () => {
+Deno.test("deno task models says in one line what is wrong, with the exit code of the failure", async () => {
   await scene({ gatedFor: "hf_good" }, async ({ dir, data, hub, files, env }) => {
     const config = JSON.parse(new TextDecoder().decode(files["config.json"]));
     const strange = new TextEncoder().encode(

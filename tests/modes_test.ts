@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { AnswerReport } from "../actors/mod.ts";
-import { type Answer, ask, askAll, assertSame } from "./support/compare_answers.ts";
+import { ask, askAll, assertSame, type NodeAnswer } from "./support/compare_answers.ts";
 import { startCluster } from "./support/processes.ts";
 import { FIFTY } from "./support/prompts.ts";
 import { inFolder } from "./support/store_folder.ts";
@@ -18,7 +18,7 @@ const plainly = { max_tokens: MAX_TOKENS, orrery: { mode: "plain" } };
  * Drafts of another length, shape and source for each prompt; none of them says that it will be
  * used.
  */
-function drafting(i: number, plain: Answer): Record<string, unknown> {
+function drafting(i: number, plain: NodeAnswer): Record<string, unknown> {
   // A prediction is looked up by n-grams: what is expected, with every seventh word wrong.
   const guess = plain.text.split(" ").map((word, k) => k % 7 === 6 ? "something" : word).join(" ");
   return {
@@ -31,7 +31,7 @@ function drafting(i: number, plain: Answer): Record<string, unknown> {
 /** Asks the prompts in every way of drafting. Returns how many rows were drafted and came true. */
 async function assertLossless(
   url: string,
-  plain: Answer[],
+  plain: NodeAnswer[],
   what: string,
 ): Promise<{ drafted: number; accepted: number }> {
   const total = { drafted: 0, accepted: 0 };
@@ -95,10 +95,10 @@ const HIDDEN = 256;
 
 const OUTLINED = ["Why does it rain?", "Why is the sea salty?", "How does a battery work?"];
 
-Deno.test("Drafts of any source, length and shape change no token of fifty prompts on 1, 2 and 4 nodes", async (t) => {
+Deno.test("POST /v1/chat/completions gives the same tokens with any drafts, on 1, 2 and 4 nodes", async (t) => {
   await inFolder(async (data) => {
-    let plain: Answer[] = [];
-    let outlines: Answer[] = [];
+    let plain: NodeAnswer[] = [];
+    let outlines: NodeAnswer[] = [];
     for (const nodes of [1, 2, 4]) {
       await using cluster = await startCluster(nodes, data);
       const { url } = cluster;
@@ -145,7 +145,7 @@ Deno.test("Drafts of any source, length and shape change no token of fifty promp
   });
 });
 
-Deno.test("A drafter that is killed half way costs no token, and the request goes on", async () => {
+Deno.test("POST /v1/chat/completions goes on with the same tokens when the drafter is killed", async () => {
   await inFolder(async (data) => {
     const body = (mode: string) => ({
       messages: [{ role: "user", content: "Why does it rain?" }],
@@ -172,11 +172,11 @@ Deno.test("A drafter that is killed half way costs no token, and the request goe
   });
 });
 
-Deno.test("q4 weights with hidden states in f16 between two nodes give the tokens of one node, but for near ties", async () => {
+Deno.test("POST /v1/chat/completions gives one node's tokens over two at q4 with an f16 wire, but for near ties", async () => {
   await inFolder(async (data) => {
     const prompts = FIFTY.slice(0, 20);
     const q4 = ["--precision", "q4", "--draft", "none"];
-    let whole: Answer[];
+    let whole: NodeAnswer[];
     {
       await using one = await startCluster(1, data, q4);
       whole = await askAll(one.url, prompts, { orrery: { mode: "plain" } });

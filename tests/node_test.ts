@@ -75,7 +75,7 @@ const post = (url: string, body: unknown, signal?: AbortSignal) =>
 const question = { messages: [{ role: "user", content: "Why does it rain?" }] };
 const endless = { ...question, max_tokens: 1500, stream: true, orrery: { ignore_eos: true } };
 
-Deno.test("The official OpenAI client works against one node and against two", async (t) => {
+Deno.test("deno task start serves the official OpenAI client with one node and with two", async (t) => {
   await withData(async (data) => {
     for (const nodes of [1, 2]) {
       await using cluster = await startCluster(nodes, data);
@@ -92,7 +92,7 @@ Deno.test("The official OpenAI client works against one node and against two", a
   });
 });
 
-Deno.test("A client that goes away stops its generation within a frame and its rows are freed", async () => {
+Deno.test("POST /v1/chat/completions stops within a frame and frees its rows when the client leaves", async () => {
   await withData(async (data) => {
     const node = await localNode(data);
     try {
@@ -122,7 +122,7 @@ Deno.test("A client that goes away stops its generation within a frame and its r
   });
 });
 
-Deno.test("More requests than may run and wait are answered 429 at once, and the others finish", async () => {
+Deno.test("POST /v1/chat/completions answers 429 at once when too many requests run and wait", async () => {
   await withData(async (data) => {
     const node = await localNode(data, { admission: { active: 2, queued: 1 } });
     try {
@@ -146,7 +146,7 @@ Deno.test("More requests than may run and wait are answered 429 at once, and the
   });
 });
 
-Deno.test("Concurrent requests get the answers that each gets alone", async () => {
+Deno.test("POST /v1/chat/completions gives concurrent requests the answers that each gets alone", async () => {
   await withData(async (data) => {
     const node = await localNode(data);
     try {
@@ -171,7 +171,7 @@ Deno.test("Concurrent requests get the answers that each gets alone", async () =
   });
 });
 
-Deno.test("A prompt that does not fit the context is refused with both numbers", async () => {
+Deno.test("POST /v1/chat/completions refuses a prompt beyond the context, with both numbers", async () => {
   await withData(async (data) => {
     const node = await localNode(data);
     try {
@@ -189,7 +189,7 @@ Deno.test("A prompt that does not fit the context is refused with both numbers",
   });
 });
 
-Deno.test("A node that is killed under way fails its requests clearly, and the others take over", async () => {
+Deno.test("deno task start fails requests clearly when a node is killed, and the others take over", async () => {
   await withData(async (data) => {
     await using cluster = await startCluster(3, data);
     const before =
@@ -210,7 +210,7 @@ Deno.test("A node that is killed under way fails its requests clearly, and the o
   });
 });
 
-Deno.test("A first node that is killed and started again gets its cluster back", async () => {
+Deno.test("deno task start gets its cluster back when the first node is started again", async () => {
   await withData(async (data) => {
     const ports = [0, 0].map(() => {
       const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -248,7 +248,7 @@ Deno.test("A first node that is killed and started again gets its cluster back",
   });
 });
 
-Deno.test("SIGTERM drains: the running answer is finished, new ones are refused, and the exit code is 0", async () => {
+Deno.test("deno task start finishes the running answer, refuses others and exits 0 after SIGTERM", async () => {
   await withData(async (data) => {
     await using node = NodeProcess.start(["--data", data]);
     const url = await node.ready(1);
@@ -267,7 +267,7 @@ Deno.test("SIGTERM drains: the running answer is finished, new ones are refused,
   });
 });
 
-Deno.test("A node that leaves hands its layers over, and its exit code is 0", async () => {
+Deno.test("deno task start hands its layers over and exits 0 when the node leaves", async () => {
   await withData(async (data) => {
     await using cluster = await startCluster(2, data);
     cluster.nodes[1].kill("SIGINT");
@@ -277,7 +277,7 @@ Deno.test("A node that leaves hands its layers over, and its exit code is 0", as
   });
 });
 
-Deno.test("Two nodes that join a serving first one together are both taken in, and leave together", async () => {
+Deno.test("deno task start --join takes in two nodes together, which also leave together", async () => {
   await withData(async (data) => {
     await using first = NodeProcess.start(["--data", data, ...EVEN]);
     const url = await first.ready(1);
@@ -301,7 +301,7 @@ Deno.test("Two nodes that join a serving first one together are both taken in, a
   });
 });
 
-Deno.test("A request that runs through a node that leaves is finished there first", async () => {
+Deno.test("deno task start finishes a request that runs through a leaving node", async () => {
   await withData(async (data) => {
     await using cluster = await startCluster(2, data);
     const response = await post(cluster.url, { ...endless, max_tokens: 1_200 });
@@ -316,7 +316,7 @@ Deno.test("A request that runs through a node that leaves is finished there firs
   });
 });
 
-Deno.test("A second node that joins a serving first one takes over layers, with weights fetched over the mailbox", async () => {
+Deno.test("deno task start --join takes over layers, with weights fetched over the mailbox", async () => {
   await withData(async (data) => {
     await using first = NodeProcess.start(["--data", join(data, "first"), ...EVEN]);
     const url = await first.ready(1);
@@ -345,7 +345,7 @@ Deno.test("A second node that joins a serving first one takes over layers, with 
   });
 });
 
-Deno.test("What cannot start says so in one line, without a stack trace, and exits with 1 or 2", async (t) => {
+Deno.test("deno task start says in one line why it cannot start, and exits with 1 or 2", async (t) => {
   await withData(async (data) => {
     await Deno.mkdir(join(data, "empty"));
     await Deno.mkdir(join(data, "strange"));

@@ -49,7 +49,7 @@ const names = (n: number) => Array.from({ length: n }, (_, k) => `Point${k}`);
 const whole = (n: number, limit: number) =>
   names(n).map((name, k) => `${k + 1}. ${name}: ${alone(k, limit).text}`).join("\n\n");
 
-Deno.test("Outline branches say what each branch's prompt alone gives, in one text in order", async () => {
+Deno.test("generationActor in mode outline gives each branch's own text, in one text in order", async () => {
   assert.equal(outline.indexOf(EOS), 10, "the outline must not end early");
   for (const stages of [1, 2, 4]) {
     for (const [n, max_branches] of [[2, 8], [5, 8], [5, 2], [12, 3]]) {
@@ -82,7 +82,7 @@ Deno.test("Outline branches say what each branch's prompt alone gives, in one te
   }
 });
 
-Deno.test("Branches run at the same time: eight take far less than eight times one", async () => {
+Deno.test("generationActor in mode outline runs eight branches in far less than eight times one", async () => {
   const time = async (max_branches: number) => {
     const frameMs = (rows: number) => 15 + 2 * (rows - 1);
     const w = world({ stages: 4, frameMs, outline: () => words(names(8)) });
@@ -100,7 +100,7 @@ Deno.test("Branches run at the same time: eight take far less than eight times o
   );
 });
 
-Deno.test("A client that asks for live branches gets each as it comes, with its number", async () => {
+Deno.test("generationActor in mode outline sends live branches as they come, with their numbers", async () => {
   const w = world({ stages: 2, outline: () => words(names(4)) });
   const { deltas } = await w.answer("g", {
     mode: "outline",
@@ -117,7 +117,7 @@ Deno.test("A client that asks for live branches gets each as it comes, with its 
   }
 });
 
-Deno.test("An outline that is of no use falls back to the plain answer, and the response says why", async () => {
+Deno.test("generationActor in mode outline answers plainly, and says why, when the outline is useless", async () => {
   const cases: [string, OutlineText, Record<string, unknown>, RegExp][] = [
     ["malformed", words([], { parse: () => ({ malformed: "no list" }) }), {}, /no list/],
     ["one point", words(["Only"]), {}, /1 point/],
@@ -150,7 +150,7 @@ Deno.test("An outline that is of no use falls back to the plain answer, and the 
   }
 });
 
-Deno.test("A request whose outline cannot be right is answered plainly from the start", async () => {
+Deno.test("generationActor in mode outline answers plainly at once when no outline can be right", async () => {
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ stop: ["x"] }, /stop strings/],
     [{ sampling: { ...greedy, logprobs: true } }, /log-probabilities/],
@@ -170,7 +170,7 @@ Deno.test("A request whose outline cannot be right is answered plainly from the 
   assert.match(done.orrery.why, /not a conversation/);
 });
 
-Deno.test("auto answers by an outline where the router says so and answers are long", async () => {
+Deno.test("generationActor in mode auto answers by outline where the router says so and answers are long", async () => {
   const w = world({ outline: () => words(names(6)) });
   const { done } = await w.answer("g", {
     mode: "auto",
@@ -188,7 +188,7 @@ Deno.test("auto answers by an outline where the router says so and answers are l
   assert.match(other.done.orrery.why, /no outline: it is a sum/);
 });
 
-Deno.test("Cancelling between outline and branches, or a client that is gone, ends all branches", async () => {
+Deno.test("generationActor.cancel, or a client that is gone, ends all branches of an outline", async () => {
   for (let seed = 0; seed < 12; seed++) {
     const w = world({ stages: 2, seed, outline: () => words(names(6)), codec: plainCodec });
     const inbox = await w.start("g", { mode: "outline", max_tokens: 200, eos: [EOS] });
@@ -202,7 +202,7 @@ Deno.test("Cancelling between outline and branches, or a client that is gone, en
   }
 });
 
-Deno.test("A stage that dies during an outline fails the request", async () => {
+Deno.test("generationActor in mode outline fails when a stage dies", async () => {
   const w = world({ stages: 2, outline: () => words(names(6)) });
   const inbox = await w.start("g", { mode: "outline", max_tokens: 200, eos: [EOS] });
   await w.sim.until(inbox.next());
@@ -211,7 +211,7 @@ Deno.test("A stage that dies during an outline fails the request", async () => {
   assert.equal(type, "failed");
 });
 
-Deno.test("Points that the client gives are expanded without an outline being generated", async () => {
+Deno.test("generationActor in mode outline expands the client's points without making an outline", async () => {
   for (const stages of [1, 3]) {
     for (
       const [n, max_branches, mode] of [[1, 8, "auto"], [5, 2, "outline"], [
@@ -241,7 +241,7 @@ Deno.test("Points that the client gives are expanded without an outline being ge
   }
 });
 
-Deno.test("Points that cannot be expanded are refused, naming the field", async () => {
+Deno.test("generationActor in mode outline refuses points that cannot be expanded, naming the field", async () => {
   const points = names(5);
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ stop: ["x"] }, /^orrery.points: stop strings/],
@@ -262,7 +262,7 @@ Deno.test("Points that cannot be expanded are refused, naming the field", async 
   assert.match(error.message, /^orrery.points: the prompt is not a conversation/);
 });
 
-Deno.test("An outline asks for no more rows than its branches may take", async () => {
+Deno.test("generationActor in mode outline asks for no more rows than its branches may take", async () => {
   // The arena of the toy world holds 4096 rows; the context is what a request is refused for, not
   // the arena.
   const w = world({ stages: 2, outline: () => words(names(8)) });
@@ -340,7 +340,7 @@ async function answersMs(
   return ms;
 }
 
-Deno.test("Drafts in branches never cost 5 % of what the outline alone takes, 2 % in the mean, and save a sixth where they come true", async () => {
+Deno.test("generationActor in mode outline drafts in branches at under 5 % cost, and saves a sixth if drafts are right", async () => {
   const ratios: number[] = [];
   for (const stages of [1, 2, 4]) {
     const alone = await answersMs("outline", { stages, share: 0, by: "model" });

@@ -14,7 +14,7 @@ const getPlan = async (url: string) => {
 const answer = async (url: string) =>
   (await ask(url, "Why does it rain?", { max_tokens: 24 })).text;
 
-Deno.test("Two nodes measure themselves, the planner places, its table is printed and both serve the plan", async () => {
+Deno.test("deno task start prints and serves the plan that the planner makes for two measured nodes", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     const graph = join(data, "graph.yaml");
@@ -78,7 +78,7 @@ Deno.test("Two nodes measure themselves, the planner places, its table is printe
   }
 });
 
-Deno.test("A plan that uses the other node alone is served through the first one", async () => {
+Deno.test("deno task start serves a plan that uses the other node alone", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     const graph = join(data, "graph.yaml");
@@ -105,7 +105,7 @@ Deno.test("A plan that uses the other node alone is served through the first one
   }
 });
 
-Deno.test("A node that split layers evenly says that there is no plan, and why", async () => {
+Deno.test("GET /api/plan says that there is no plan, and why, when layers were split evenly", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     await using node = NodeProcess.start(["--data", data, "--placement", "even"]);

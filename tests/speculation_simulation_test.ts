@@ -42,7 +42,7 @@ const drafters: Record<string, () => ToyDrafter> = {
 };
 
 for (const [name, drafter] of Object.entries(drafters)) {
-  Deno.test(`Speculation with a drafter ${name} gives the plain tokens at every draft length`, async () => {
+  Deno.test(`generationActor in mode speculative gives the plain tokens with a drafter ${name}`, async () => {
     for (const sampling of [greedy, seeded]) {
       const expected = await plain(sampling);
       for (const stages of [1, 2, 4]) {
@@ -71,7 +71,7 @@ for (const [name, drafter] of Object.entries(drafters)) {
   });
 }
 
-Deno.test("Speculation gives the plain tokens for any prompt, seed, drafter, length and end", async () => {
+Deno.test("generationActor in mode speculative gives the plain tokens for any prompt, seed and drafter", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.record({
@@ -115,7 +115,7 @@ Deno.test("Speculation gives the plain tokens for any prompt, seed, drafter, len
   );
 });
 
-Deno.test("A stop string inside a draft ends the text where plain decoding ends it", async () => {
+Deno.test("generationActor in mode speculative ends at a stop string inside a draft as plain decoding does", async () => {
   const expected = await plain(greedy);
   for (let at = 0; at < 12; at++) {
     const stop = `${expected[at]} ${expected[at + 1]} `;
@@ -140,7 +140,7 @@ Deno.test("A stop string inside a draft ends the text where plain decoding ends 
   }
 });
 
-Deno.test("The drafts of a drafter that is always wrong die out, and are tried again now and then", async () => {
+Deno.test("generationActor in mode speculative rarely tries a drafter that is always wrong", async () => {
   const w = world({ stages: 1, drafter: { right: () => false, chance: 0.6 } });
   const { done } = await w.answer("g", { mode: "speculative", max_tokens: 300 });
   const { drafted, accepted } = done.orrery;
@@ -148,7 +148,7 @@ Deno.test("The drafts of a drafter that is always wrong die out, and are tried a
   assert.ok(drafted >= 10 && drafted < 60, `${drafted} rows for 300 tokens`);
 });
 
-Deno.test("A drafter that is right makes the answer faster, one that is wrong hardly slower", async () => {
+Deno.test("generationActor in mode speculative is faster with a right drafter, hardly slower with a wrong one", async () => {
   for (const stages of [1, 2, 4]) {
     const speed = async (mode: string, right: ToyDrafter["right"]) => {
       const frameMs = (rows: number) => (60 + 9 * (rows - 1)) / stages;
@@ -165,7 +165,7 @@ Deno.test("A drafter that is right makes the answer faster, one that is wrong ha
   }
 });
 
-Deno.test("The n-gram drafter takes over when the draft model dies, and the response says so", async () => {
+Deno.test("generationActor in mode speculative drafts by n-grams, and says so, when the draft model dies", async () => {
   const drafter: ToyDrafter = { right: () => true, chance: 0.9, diesAfter: 2, dies: "refuses" };
   const { tokens, done } = await world({ drafter }).answer("g", {
     mode: "speculative",
@@ -175,7 +175,7 @@ Deno.test("The n-gram drafter takes over when the draft model dies, and the resp
   assert.match(done.orrery.why, /the draft model was given up: no draft model/);
 });
 
-Deno.test("A drafter that falls silent costs little and is given up after a while", async () => {
+Deno.test("generationActor in mode speculative gives a silent drafter up at little cost", async () => {
   const speed = async (mode: string) => {
     const w = world({ drafter: { right: () => true, chance: 0.9, diesAfter: 3, dies: "silent" } });
     return (await w.answer("g", { mode, max_tokens: 500 })).done.orrery;
@@ -189,7 +189,7 @@ Deno.test("A drafter that falls silent costs little and is given up after a whil
   );
 });
 
-Deno.test("A prompt that holds the answer is drafted from without any model", async () => {
+Deno.test("generationActor in mode speculative drafts from a prompt that holds the answer, without a model", async () => {
   // The toy model repeats nothing by itself: look for a prompt whose next token followed its last
   // one before.
   let again: number[] = [];
@@ -206,7 +206,7 @@ Deno.test("A prompt that holds the answer is drafted from without any model", as
   assert.ok(done.orrery.drafted > 0, done.orrery.why);
 });
 
-Deno.test("What one request has measured is where the next one begins", async () => {
+Deno.test("generationActor in mode speculative begins with what the last request measured", async () => {
   const w = world({ stages: 1, drafter: { right: () => false, chance: 0.6 } });
   const first = await w.answer("a", { mode: "speculative", max_tokens: 60 });
   const second = await w.answer("b", {
@@ -219,7 +219,7 @@ Deno.test("What one request has measured is where the next one begins", async ()
   assert.deepEqual(second.tokens, first.tokens.slice(0, 30));
 });
 
-Deno.test("Concurrent speculative requests each get their own tokens", async () => {
+Deno.test("generationActor in mode speculative gives concurrent requests their own tokens", async () => {
   const w = world({ stages: 2, drafter: { right: chances(0.7), chance: 0.7 } });
   const prompts = Array.from({ length: 5 }, (_, k) => prompt.map((t, i) => (t + k * i) % 251));
   const outcomes = await w.sim.until(Promise.all(prompts.map(async (p, k) => {
@@ -234,7 +234,7 @@ Deno.test("Concurrent speculative requests each get their own tokens", async () 
   assert.equal((await w.arbiter()).requests, 0);
 });
 
-Deno.test("What the client predicts is drafted, and never changes what comes out", async () => {
+Deno.test("generationActor drafts what the client predicts, and the tokens stay the same", async () => {
   const expected = await plain(greedy);
   const wrong = expected.map((t, i) => i % 6 === 5 ? (t + 1) % 251 : t);
   for (const stages of [1, 2, 4]) {
@@ -265,7 +265,7 @@ Deno.test("What the client predicts is drafted, and never changes what comes out
   }
 });
 
-Deno.test("A planned draft length of 0 keeps the draft model out of auto, not out of what is asked for", async () => {
+Deno.test("generationActor keeps the draft model out of auto only when the planned draft length is 0", async () => {
   const drafter = (): ToyDrafter => ({ right: () => true, chance: 0.9 });
   const shape = { ...world().startOf("x").shape, draft_length: 0 };
   const auto =
@@ -279,7 +279,7 @@ Deno.test("A planned draft length of 0 keeps the draft model out of auto, not ou
   assert.ok(unplanned.drafted > 0, unplanned.why);
 });
 
-Deno.test("A request says whether drafts are trees", async () => {
+Deno.test("generationActor drafts trees if the request says so", async () => {
   const rows = async (draft_tree?: boolean) => {
     const drafter: ToyDrafter = { right: chances(0.4), alternatives: true, chance: 0.5 };
     const { tokens, done } = await world({ drafter }).answer("g", {
@@ -299,7 +299,7 @@ Deno.test("A request says whether drafts are trees", async () => {
   assert.ok(tree.accepted > chain.accepted, "the truth stands beside the wrong choice");
 });
 
-Deno.test("Speculation that is asked for with a draft length goes on, whether it pays or not; auto's does not", async () => {
+Deno.test("generationActor goes on with speculation that was asked for with a length, unlike auto", async () => {
   const drafted = async (mode: string) => {
     const w = world({ stages: 1, drafter: { right: () => false, chance: 0.6, ms: 5 } });
     const { tokens, done } = await w.answer("g", { mode, draft_length: 3, max_tokens: 100 });

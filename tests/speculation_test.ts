@@ -12,7 +12,7 @@ import { inFolder } from "./support/store_folder.ts";
 const prompts = FIFTY;
 const maxTokens = 32;
 
-Deno.test("Speculation with draft model and n-grams gives the plain greedy tokens of the embedded model", async () => {
+Deno.test("generationActor gives the embedded model's plain greedy tokens with draft model and n-grams", async () => {
   assert.equal(prompts.length, 50);
   await inFolder(async (dir) => {
     const plain: number[][] = [];
@@ -51,7 +51,7 @@ Deno.test("Speculation with draft model and n-grams gives the plain greedy token
   });
 });
 
-Deno.test("Speculation gives a seeded draw's tokens, and goes on when the drafter is gone", async () => {
+Deno.test("generationActor gives a seeded draw's tokens with drafts, and goes on without the drafter", async () => {
   await inFolder(async (dir) => {
     await using pair = await openPair(dir);
     for (const [i, prompt] of prompts.slice(0, 8).entries()) {
@@ -64,7 +64,7 @@ Deno.test("Speculation gives a seeded draw's tokens, and goes on when the drafte
   });
 });
 
-Deno.test("An outline of the embedded model is expanded point by point, each as its own conversation would", async () => {
+Deno.test("generationActor expands the embedded model's outline as each point's own conversation would", async () => {
   await inFolder(async (dir) => {
     await using pair = await openPair(dir);
     const question = "Why is the sea salty?";

@@ -145,7 +145,7 @@ function splits(layers: number): [number, number][][] {
 
 for (const shape of Object.keys(SHAPES)) {
   for (const precision of PRECISIONS) {
-    Deno.test(`a ${shape} ${precision} model equals the float64 reference for every split and every cut into frames`, async (t) => {
+    Deno.test(`buildStageGraph() of a ${shape} ${precision} model equals the float64 reference at every split and cut`, async (t) => {
       await withModel(shape, precision, async (fixture) => {
         const { layers } = fixture.manifest.geometry;
         for (const ranges of splits(layers)) {
@@ -174,7 +174,7 @@ for (const shape of Object.keys(SHAPES)) {
 }
 
 for (const precision of PRECISIONS) {
-  Deno.test(`a ${precision} model gives the same bits for every split`, async () => {
+  Deno.test(`buildStageGraph() of a ${precision} model gives the same bits at every split`, async () => {
     await withModel("even", precision, async (fixture) => {
       for (const frames of Object.values(SCHEDULES)) {
         const [whole, ...others] = splits(fixture.manifest.geometry.layers);
@@ -190,7 +190,7 @@ for (const precision of PRECISIONS) {
     });
   });
 
-  Deno.test(`a ${precision} model stays near the checkpoint that it was made of`, async () => {
+  Deno.test(`buildStageGraph() of a ${precision} model stays near the checkpoint that it was made of`, async () => {
     await withModel("even", precision, async (fixture) => {
       const { tensors } = fixture.checkpoint;
       const original = oracleForward(
@@ -205,7 +205,7 @@ for (const precision of PRECISIONS) {
 }
 
 for (const precision of ["q8", "q4"] as const) {
-  Deno.test(`a ${precision} model at accuracy level 1 is as close to its stored weights as f32`, async () => {
+  Deno.test(`buildStageGraph() of a ${precision} model at accuracy level 1 is as close to its weights as f32`, async () => {
     for (const shape of ["even", "odd"]) {
       await withModel(shape, precision, async (fixture) => {
         const { logits } = await runTree(fixture, [[0, fixture.manifest.geometry.layers - 1]], [
@@ -218,7 +218,7 @@ for (const precision of ["q8", "q4"] as const) {
   });
 }
 
-Deno.test("two branches in one arena equal each branch alone", async () => {
+Deno.test("buildStageGraph() gives two branches in one arena the numbers of each alone", async () => {
   await withModel("even", "f32", async (fixture) => {
     const { manifest, blobDir, oracle } = fixture;
     const { vocab } = manifest.geometry;
@@ -232,7 +232,7 @@ Deno.test("two branches in one arena equal each branch alone", async () => {
   });
 });
 
-Deno.test("a row sees its ancestors only: with a plain causal mask the reference is far away", async () => {
+Deno.test("buildStageGraph() shows a row its ancestors only: a plain causal mask is far away", async () => {
   await withModel("even", "f32", async (fixture) => {
     const chain = TREE.map((row, i) => ({ ...row, parent: i - 1 }));
     const { manifest, blobDir, oracle } = fixture;
@@ -241,7 +241,7 @@ Deno.test("a row sees its ancestors only: with a plain causal mask the reference
   });
 });
 
-Deno.test("only wanted rows have logits, in the order asked, and none wanted gives none", async () => {
+Deno.test("buildStageGraph() gives logits of wanted rows only, in the order asked", async () => {
   await withModel("even", "f32", async ({ manifest, blobDir, oracle }) => {
     await using chain = await StageChain.open(manifest, [[0, 1], [2, 3]], {
       blobDir,
@@ -254,7 +254,7 @@ Deno.test("only wanted rows have logits, in the order asked, and none wanted giv
   });
 });
 
-Deno.test("rows that are overwritten leave nothing behind", async () => {
+Deno.test("buildStageGraph() leaves nothing of rows that are overwritten", async () => {
   await withModel("even", "f32", async ({ manifest, blobDir, oracle }) => {
     await using chain = await StageChain.open(manifest, [[0, 3]], { blobDir, capacity: 24 });
     await chain.run(TREE.slice(0, 9), []);
@@ -275,7 +275,7 @@ Deno.test("rows that are overwritten leave nothing behind", async () => {
   });
 });
 
-Deno.test("an arena can be filled to its last row", async () => {
+Deno.test("buildStageGraph() fills an arena to its last row", async () => {
   await withModel("even", "f32", async ({ manifest, blobDir, oracle }) => {
     await using chain = await StageChain.open(manifest, [[0, 3]], {
       blobDir,
@@ -293,7 +293,7 @@ Deno.test("an arena can be filled to its last row", async () => {
 });
 
 for (const precision of ["f32", "q4"] as const) {
-  Deno.test(`the embedded model at ${precision} equals the float64 reference`, async () => {
+  Deno.test(`buildStageGraph() of the embedded model at ${precision} equals the float64 reference`, async () => {
     const dir = await Deno.makeTempDir({ prefix: "orrery-oracle-" });
     try {
       const store = await ModelStore.open(dir);

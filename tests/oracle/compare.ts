@@ -1,13 +1,13 @@
 /**
- * How far two arrays are apart, in the measure that the tolerances are stated in.
+ * Compares arrays in the measure in which tolerances are stated.
  *
  * @module
  */
 import assert from "node:assert/strict";
 
 /**
- * Largest absolute difference over the largest magnitude of the reference; NaN counts as infinitely
- * far.
+ * Largest absolute difference divided by the largest magnitude of the reference; NaN counts as
+ * infinite.
  */
 export function relativeError(actual: ArrayLike<number>, reference: ArrayLike<number>): number {
   assert.equal(actual.length, reference.length, "lengths differ");
@@ -21,7 +21,7 @@ export function relativeError(actual: ArrayLike<number>, reference: ArrayLike<nu
   return error === 0 ? 0 : error / largest;
 }
 
-/** Fails with the figure and the limit. */
+/** Fails if the relative error exceeds the limit, with both numbers. */
 export function assertClose(
   actual: ArrayLike<number>,
   reference: ArrayLike<number>,

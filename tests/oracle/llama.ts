@@ -1,10 +1,8 @@
 /**
- * The oracle: a Llama forward pass in plain TypeScript and float64, without ONNX, caches or fused
- * operators.
- *
- * It runs a whole token tree at once; each row attends to the rows that its explicit ancestor list
- * names. Its weights come from a checkpoint's f32 tensors or from a converted model's blobs,
- * dequantised as stored.
+ * The reference: a Llama forward pass in plain TypeScript and float64, without ONNX, caches or
+ * fused operators. It runs a whole token tree at once, and each row attends to the rows of its
+ * explicit ancestor list. Its weights are the f32 tensors of a checkpoint, or the blobs of a
+ * converted model, dequantised as stored.
  *
  * @module
  */
@@ -22,7 +20,7 @@ export interface OracleRow {
   parent: number;
 }
 
-/** What a pass over n rows gives. */
+/** Result of a pass over n rows. */
 export interface OracleOutput {
   /** Residual stream before layer 0, after layer 0, ...: layers + 1 times (n, hidden). */
   hidden: Float64Array[];

@@ -1,6 +1,5 @@
 /**
- * Runs a chain of stage graphs straight on onnxruntime-node: the shortest path from graph to
- * numbers.
+ * Runs a chain of stage graphs directly on onnxruntime-node, with nothing in between.
  *
  * @module
  */
@@ -12,7 +11,7 @@ import { ancestors, type OracleRow } from "./llama.ts";
 
 /** Output of one run over S rows, W of them wanted. */
 export interface ChainOutput {
-  /** What each stage but the last hands on: (S, hidden). */
+  /** Output of each stage but the last: (S, hidden). */
   hidden: Float32Array[];
   /** (W, vocab) */
   logits: Float32Array;

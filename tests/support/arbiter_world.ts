@@ -1,6 +1,6 @@
 /**
- * A simulated pipeline with an arbiter and toy stages, and clients that speak to it as Generations
- * do.
+ * A simulated pipeline with an arbiter and toy stages, and clients that send it what generations
+ * send.
  *
  * @module
  */
@@ -38,14 +38,14 @@ export interface ArbiterWorldOptions {
   stages?: number;
   seed?: number;
   latencyMs?: { min: number; max: number };
-  /** Virtual milliseconds of a frame at each stage by its rows. */
+  /** Virtual milliseconds of a frame at each stage, by its rows. */
   frameMs?: (rows: number) => number;
   /**
-   * Virtual milliseconds that each slot below a frame's rows adds to it, and that each row which a
-   * layout keeps takes.
+   * Virtual milliseconds: `attend` for each slot before a frame's rows, `move` for each row that a
+   * layout keeps.
    */
   slotMs?: { attend: number; move: number };
-  /** Rows that each stage has memory for. */
+  /** Rows for which each stage has memory. */
   budgetRows?: number[];
   capacityRows?: number;
   shape?: Record<string, unknown>;
@@ -53,7 +53,7 @@ export interface ArbiterWorldOptions {
   stage?: Record<string, unknown>;
 }
 
-/** Nodes s0 .. with a stage each, and a node "api" with the arbiter. */
+/** Nodes s0, s1 ... with a stage each, and a node "api" with the arbiter. */
 export function arbiterWorld(options: ArbiterWorldOptions = {}) {
   const { stages = 2, seed = 1, frameMs = (rows) => rows, capacityRows = 4096 } = options;
   const sim = new Simulation({ seed, latencyMs: options.latencyMs });
@@ -104,15 +104,15 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
     stats: () => sim.until(api.ask(arbiter, { type: "stats" })) as Promise<ArbiterStats>,
     traces: () => sim.until(api.ask(arbiter, { type: "traces" })) as Promise<FrameTrace[]>,
     arenas: () => engines.flat().reduce((n, e) => n + (e.disposed ? 0 : e.arenas.size), 0),
-    /** A stage's node that has crashed is there again, with nothing in it. */
+    /** Starts the node of a crashed stage again, with nothing in it. */
     revive: (i: number) => void (systems[i] = start(i)),
-    /** Runs a message to a stage. */
+    /** Sends a message to a stage and runs until it is delivered. */
     toStage: (i: number, message: { type: string } & Record<string, unknown>) =>
       sim.until(systems[i].tell(stageAddress("d", i), message)),
   };
 }
 
-/** A toy engine on which slots take time, as on a real one. */
+/** A toy engine on which attending to slots and moving rows take time, as on a real one. */
 class TaxedEngine extends ToyEngine {
   readonly #clock: Clock;
   readonly #moveMs: number;
@@ -147,22 +147,22 @@ class TaxedEngine extends ToyEngine {
   }
 }
 
-/** What a client was told to end with. */
+/** Thrown when a request has failed, with the arbiter's error. */
 export class Refused extends Error {
   constructor(readonly error: OrreryError) {
     super(error.message);
   }
 }
 
-/** Speaks to the arbiter as a Generation does. */
+/** A client that sends the arbiter what a generation sends. */
 export class Client {
   readonly address: Address;
   readonly inbox: Inbox;
   readonly #system: ActorSystem;
   readonly #arbiter: Address;
-  /** Prompt rows that were found in the cache, once known. */
+  /** Prompt rows that were found in the KV cache; undefined: not known yet. */
   reused?: number;
-  /** Most frames in flight that it was told of. */
+  /** Largest number of frames in flight that it was told of. */
   mostInFlight = 0;
 
   constructor(system: ActorSystem, arbiter: Address, key: string) {
@@ -258,7 +258,7 @@ export const promptOf = (length: number, salt = 0) =>
 
 const known = new Map<string, number>();
 
-/** The toy model's greedy token after these. */
+/** The toy model's greedy token after these tokens. */
 export async function tokenAfter(path: readonly number[]): Promise<number> {
   const key = path.join();
   const token = known.get(key) ?? (await toyAnswer(Int32Array.from(path), 1, LAYERS))[0];
@@ -266,7 +266,7 @@ export async function tokenAfter(path: readonly number[]): Promise<number> {
   return token;
 }
 
-/** What a client is told to end with; fails if it is not. */
+/** The error with which a request fails; the test fails if it does not. */
 export async function refusal(promise: Promise<unknown>): Promise<OrreryError> {
   try {
     await promise;
@@ -278,8 +278,9 @@ export async function refusal(promise: Promise<unknown>): Promise<OrreryError> {
 }
 
 /**
- * Grows a random tree of rows: answers' next rows, drafts that are right or wrong, branches, drops;
- * checks every token against the model's. Ends after `steps` results, with whatever is under way.
+ * Grows a random tree of rows: next rows of answers, right and wrong drafts, branches, drops.
+ * Checks every token against the model's. Ends after `steps` results, with frames possibly under
+ * way.
  */
 export async function randomTree(
   client: Client,
@@ -336,7 +337,7 @@ export async function randomTree(
   });
   for (let step = 0; step < steps;) {
     for (const { row, token } of await client.next()) {
-      if (!wanted.delete(row)) continue; // dropped since
+      if (!wanted.delete(row)) continue; // the row was dropped meanwhile
       step++;
       assert.equal(token, await tokenAfter(path(row)), `token after row ${row}, ${path(row)}`);
       const victims = [...rows.keys()].filter((n) => n >= prompt.length);

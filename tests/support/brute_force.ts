@@ -1,25 +1,25 @@
 /**
- * The oracle of the tests: every order of every subset of devices with every split, nothing left
- * out.
+ * The reference of the placement tests: tries every order of every subset of devices with every
+ * split.
  *
  * @module
  */
 import { type PlacementProblem, stageBytes, stageCost } from "../../planner/placement/problem.ts";
 
 /**
- * Least sum, least slowest part, and least value of the problem's own objective; Infinity: nothing
- * is allowed.
+ * Least sum, least slowest part and least value of the problem's own objective, each over all
+ * placements; Infinity: no placement is allowed.
  */
 export interface BruteForce {
-  /** Of the sum system. */
+  /** Least sum, by the `sum` costs. */
   sum: number;
-  /** Of the max system. */
+  /** Least slowest part, by the `max` costs. */
   max: number;
-  /** Of the problem's weights. */
+  /** Least value of the objective with the problem's weights. */
   value: number;
 }
 
-/** Takes all placements: keep to 6 devices and 12 layers. */
+/** Tries all placements; at most 6 devices and 12 layers are practical. */
 export function bruteForce(problem: PlacementProblem): BruteForce {
   const { layers, devices, sum: s, max: m } = problem;
   const best: BruteForce = { sum: Infinity, max: Infinity, value: Infinity };

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { AnswerReport } from "../../actors/mod.ts";
 
 /** One answer. */
-export interface Answer {
+export interface NodeAnswer {
   prompt: string;
   text: string;
   finish: string;
@@ -21,7 +21,7 @@ export async function ask(
   url: string,
   prompt: string,
   body: Record<string, unknown> = {},
-): Promise<Answer> {
+): Promise<NodeAnswer> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -55,7 +55,7 @@ export async function askAll(
   url: string,
   prompts: readonly string[],
   body?: Record<string, unknown>,
-): Promise<Answer[]> {
+): Promise<NodeAnswer[]> {
   const answers = [];
   for (const prompt of prompts) answers.push(await ask(url, prompt, body));
   return answers;
@@ -65,7 +65,12 @@ export async function askAll(
  * Compares answers token by token. With a tolerance, a first divergence is allowed where the margin
  * of the expected answer is below it. Returns how many answers diverged.
  */
-export function assertSame(got: Answer[], expected: Answer[], what: string, tolerance = 0): number {
+export function assertSame(
+  got: NodeAnswer[],
+  expected: NodeAnswer[],
+  what: string,
+  tolerance = 0,
+): number {
   let ties = 0;
   for (const [i, { prompt, text, finish, tokens }] of got.entries()) {
     assert.equal(prompt, expected[i].prompt);

@@ -1,6 +1,6 @@
 /**
- * The embedded target and draft model in this process: gateway, generations, arbiter, stages and
- * drafter on one node.
+ * Runs the embedded target and draft model in this process: gateway, generations, arbiter, stages
+ * and drafter on one node.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { ServedModel } from "../../runtime/serve/served_model.ts";
 const EMBEDDED = join(import.meta.dirname!, "..", "..", "models", "embedded");
 
 /** One whole answer. */
-export interface Answer {
+export interface PairAnswer {
   text: string;
   tokens: number[];
   done: Extract<GenerationEvent, { type: "done" }>;
@@ -99,7 +99,10 @@ export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
   gateway.register();
   directory.learn(deployment);
   gateway.serve({ model: await ServedModel.open(target), deployment }, "");
-  const answer = async (question: string, more: Partial<GenerateRequest> = {}): Promise<Answer> => {
+  const answer = async (
+    question: string,
+    more: Partial<GenerateRequest> = {},
+  ): Promise<PairAnswer> => {
     const tokens: number[] = [];
     let text = "";
     const request: GenerateRequest = {

@@ -1,5 +1,5 @@
 /**
- * What the engine's tests share: a tiny random model, and short ways to say frames.
+ * What the engine's tests share: a tiny random model, and short functions that make frames.
  *
  * @module
  */
@@ -20,7 +20,10 @@ import { type TinyCheckpointOptions, writeTinyCheckpoint } from "./tiny_checkpoi
 import { loadEngine } from "../../runtime/engine/mod.ts";
 import "./open_library.ts";
 
-/** Log-probabilities of one sum in another order: f32 rounding over 4 layers. */
+/**
+ * Tolerance for log-probabilities whose sums were made in another order: f32 rounding over 4
+ * layers.
+ */
 export const TOLERANCE = 2e-5;
 
 /** Some tokens of the model. */
@@ -81,8 +84,8 @@ export const sampler = (sampling: Partial<Sampling> = {}, { id = 0, prompt_rows 
 });
 
 /**
- * A chain of rows; `parent` and `position` of the first one as given, else it follows the slot
- * before.
+ * A frame with a chain of rows. The first row has the `parent` and `position` given, else it
+ * follows the slot before it.
  */
 export function chain(
   arena: string,
@@ -106,7 +109,7 @@ export function chain(
 /** 0 .. n - 1. */
 export const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
-/** What the last stage chose. */
+/** The tokens that the last stage chose. */
 export async function tokensOf(engine: StageEngine, frame: Frame): Promise<TokenResult[]> {
   const output = await engine.run(frame);
   assert.equal(output.kind, "tokens");

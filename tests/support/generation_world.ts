@@ -41,7 +41,7 @@ export const DRAFTER = address("d", "drafter", "0");
 const mix = (a: number, b: number) => Math.imul(a ^ (b + 0x9e37), 0x85ebca6b) >>> 12;
 
 /**
- * What the toy model says after some tokens: as `toyAnswer`, but at once, which a drafter in
+ * The toy model's tokens after others: as `toyAnswer`, but without waiting, which a drafter in
  * virtual time needs.
  */
 export function toyTokens(before: readonly number[], count: number, sampling: Sampling): number[] {
@@ -60,7 +60,7 @@ export function toyTokens(before: readonly number[], count: number, sampling: Sa
   return answer;
 }
 
-/** Tokens as numbers. */
+/** A codec that writes tokens as numbers. */
 export const plainCodec = (): TextCodec => ({
   push: (t) => ({ text: `${t} `, stopped: false }),
   flush: () => "",
@@ -239,7 +239,7 @@ export function world(options: GenerationWorldOptions = {}) {
   return { sim, api, draft, systems, engines, start, startOf, answer, arbiter, generations };
 }
 
-/** A client that reads to the end. */
+/** Reads a client's messages to the end. */
 export async function read(inbox: Inbox): Promise<Outcome> {
   const outcome: Outcome = {
     tokens: [],

@@ -1,8 +1,9 @@
 /**
- * Writes GGUF files as llama.cpp's converter does: what tests of the reader read.
+ * Writes GGUF files as llama.cpp's converter does, for tests of the reader.
  *
  * @module
  */
+import { join } from "node:path";
 import type { TinyCheckpoint } from "./tiny_checkpoint.ts";
 
 /** A metadata value with its type in the file; an array's type is that of its elements. */
@@ -95,8 +96,8 @@ export function encodeGguf(
 }
 
 /**
- * Values as a tensor's bytes, and in place as a reader must see them; quantised as ggml's reference
- * does.
+ * Writes values as the bytes of a tensor, quantised as in ggml's reference, and changes them in
+ * place to what a reader must see.
  */
 export function ggufValues(values: Float32Array, type: GgufWriteType): Uint8Array {
   if (type === "F32") return new Uint8Array(values.slice().buffer);
@@ -241,5 +242,17 @@ export function ggufMetadata(
     },
     [`${arch}.rope.freq_base`]: { type: "f32", value: Number(config.rope_theta) },
     [`${arch}.rope.dimension_count`]: u32(head * Number(config.partial_rotary_factor ?? 1)),
+  };
+}
+
+/** The tokenizer and chat template of a tiny checkpoint's folder as metadata. */
+export async function ggufTokenizerFields(dir: string): Promise<Record<string, GgufField>> {
+  const readJson = async (file: string) => JSON.parse(await Deno.readTextFile(join(dir, file)));
+  const { chat_template } = await readJson("tokenizer_config.json");
+  return {
+    ...ggufTokenizer(await readJson("tokenizer.json"), "gpt-2"),
+    "tokenizer.ggml.eos_token_id": { type: "u32", value: 1 },
+    "tokenizer.ggml.padding_token_id": { type: "u32", value: 0 },
+    "tokenizer.chat_template": { type: "string", value: chat_template },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * A hub in this process: model info, trees in pages, files by redirect to another origin, ranges,
- * tokens; and what goes wrong there.
+ * A hub in this process: model info, listings in pages, files by redirect to another origin, ranges
+ * and tokens, and the faults of such a server.
  *
  * @module
  */
@@ -18,9 +18,9 @@ export interface HubRepository {
   files: Record<string, Uint8Array<ArrayBuffer>>;
   /** Branches and tags besides `main`: name -> files at that revision. */
   revisions?: Record<string, Record<string, Uint8Array<ArrayBuffer>>>;
-  /** Files are for this token only; info and listing are public, as on the real hub. */
+  /** Token that alone may fetch files; info and listing are public, as on the real hub. */
   gatedFor?: string;
-  /** Nothing is shown without this token. */
+  /** Token without which nothing is shown. */
   privateFor?: string;
 }
 
@@ -45,7 +45,7 @@ export interface HubFault {
 
 /** A request as it arrived. */
 export interface HubRequest {
-  /** `files`: the other origin. */
+  /** Origin that was asked: the hub, or the one with the files. */
   at: "hub" | "files";
   path: string;
   range?: string;
@@ -55,11 +55,11 @@ export interface HubRequest {
 /** Options of {@linkcode HubServer.start}. */
 export interface HubServerOptions {
   repositories: Record<string, HubRepository>;
-  /** Entries of a page of a tree. @default 3 */
+  /** Entries of a page of a listing. @default 3 */
   pageEntries?: number;
   /**
-   * Answers to files in large storage name a xet hash and links, as for repositories that have
-   * moved there. @default true
+   * Whether answers for files in large storage name a xet hash and links, as for repositories that
+   * have moved there. @default true
    */
   xet?: boolean;
 }
@@ -81,7 +81,7 @@ export function commitOf(files: Record<string, Uint8Array>): string {
 export class HubServer implements AsyncDisposable {
   /** Every request, in order. */
   readonly requests: HubRequest[] = [];
-  /** What is yet to go wrong; add to it at any time. */
+  /** Faults that are still to come; tests add to it at any time. */
   readonly faults: HubFault[] = [];
   readonly repositories: Record<string, HubRepository>;
   readonly #options: HubServerOptions;
@@ -96,7 +96,7 @@ export class HubServer implements AsyncDisposable {
     this.#servers = { hub: listen("hub"), files: listen("files") };
   }
 
-  /** Starts one on free ports of loopback. */
+  /** Starts a hub on free ports of loopback. */
   static async start(options: HubServerOptions): Promise<HubServer> {
     const hub = new HubServer(options);
     for (const server of Object.values(hub.#servers)) {
@@ -147,7 +147,7 @@ export class HubServer implements AsyncDisposable {
     );
     const repo = this.repositories[match?.[2] ?? ""];
     if (!match || !repo || (repo.privateFor !== undefined && token !== repo.privateFor)) {
-      // As the real one: without a token nobody learns whether it exists.
+      // As on the real hub, nobody without a token learns whether a repository exists.
       return refuse(response, token ? 404 : 401, "RepoNotFound", "Repository not found");
     }
     const [, api, name, rest] = match;
@@ -278,7 +278,7 @@ export class HubServer implements AsyncDisposable {
 
   async #file(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (path.startsWith("/repos/") && request.headers.authorization !== undefined) {
-      // As S3 says it.
+      // The form of S3's errors.
       return refuse(response, 400, "InvalidArgument", "Only one auth mechanism allowed");
     }
     const [, name, commit, file] =

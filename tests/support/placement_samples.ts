@@ -1,12 +1,12 @@
 /**
- * Placement problems by seed, for tests and benches.
+ * Makes placement problems from a seed, for tests and benchmarks.
  *
  * @module
  */
 import { seededRandom } from "../../actors/mod.ts";
 import type { PlacementProblem, StageCosts } from "../../planner/placement/problem.ts";
 
-/** Objective weights by name; `blended` with the given lambda. */
+/** Weights of an objective by its name; `lambda` is the weight of the slowest part in `blended`. */
 export function weights(objective: "latency" | "throughput" | "blended", lambda = 8): {
   sumWeight: number;
   maxWeight: number;
@@ -18,9 +18,9 @@ export function weights(objective: "latency" | "throughput" | "blended", lambda 
 }
 
 /**
- * A problem with whatever may go wrong: memory walls (about one in four infeasible), missing links,
- * pins, devices that may not hold an end or anything, equal devices, layers of unequal size, a tied
- * embedding.
+ * A problem with everything that may go wrong: memory limits (about one in four problems has no
+ * solution), missing links, pins, devices that may hold no end or no layer, equal devices, layers
+ * of unequal size, a tied embedding.
  */
 export function roughProblem(
   seed: number,
@@ -108,9 +108,10 @@ export function roughProblem(
 export type DeviceMix = "equal" | "four types" | "all different";
 
 /**
- * A cluster as one finds it: seconds and bytes. `equal`: devices and links all alike; `four types`:
- * fast and roomy to slow and small, links alike; `all different`: speed, memory and every link at
- * random. Memory holds the model about one and a half to two times in all, so that some walls bind.
+ * A realistic cluster, in seconds and bytes. `equal`: all devices and links are alike; `four
+ * types`: from fast and large to slow and small devices, links alike; `all different`: speed,
+ * memory and every link at random. All memory together is about 1.5 to 2 times the model, so that
+ * some limits bind.
  */
 export function clusterProblem(
   family: DeviceMix,
@@ -137,7 +138,7 @@ export function clusterProblem(
   const layerBytes = 120e6;
   const modelBytes = layers * layerBytes;
   const total = device.reduce((sum, { room }) => sum + room, 0);
-  // Small clusters are tight; big ones have devices of real sizes: six to twenty-four layers.
+  // Small clusters have little memory; devices of large ones have real sizes: six to 24 layers.
   const unit = Math.max(1.6 * modelBytes / total, 8 * layerBytes);
   const linkSeconds = (d: number, to: number): number =>
     family === "all different" && d !== to ? 0.0005 + 0.0075 * random() : 0.002;

@@ -1,5 +1,5 @@
 /**
- * Real nodes: separate processes with real sockets, as a user starts them.
+ * Real nodes: separate processes with real sockets, started as a user starts them.
  *
  * @module
  */
@@ -9,19 +9,22 @@ import { Readable } from "node:stream";
 const START = new URL("../../runtime/cli/start.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
-/** The planner would put a small model on one node: for tests of several stages. */
+/** Options for tests of several stages: the planner would put a small model on one node. */
 export const EVEN: readonly string[] = ["--placement", "even"];
 
-/** Milliseconds that a node may take to say something that a test waits for. */
+/** Longest wait, in milliseconds, for a node to print what a test waits for. */
 const PATIENCE_MS = 90_000;
 
 /** How a node's process is started. */
 export interface ProcessOptions {
-  /** Does it listen on free ports instead of those that its arguments say? @default true */
+  /** Whether it listens on free ports instead of those that its arguments name. @default true */
   ports?: boolean;
   /** Its whole environment. @default this process's */
   env?: Record<string, string>;
-  /** A command line that runs the node's, which is added at its end. @default none */
+  /**
+   * A command line to whose end the node's command line is added, so that it runs the node.
+   * @default none
+   */
   within?: readonly string[];
 }
 
@@ -58,17 +61,20 @@ export class NodeProcess implements AsyncDisposable {
     ], options);
   }
 
-  /** Of the operating system. */
+  /** Process id of the operating system. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** Everything printed so far, stderr marked as such. */
+  /** Everything printed so far; lines of stderr are marked. */
   get output(): string {
     return this.#lines.join("\n");
   }
 
-  /** Waits until a line matches. Fails when the process ends first or patience does. */
+  /**
+   * Waits until a line matches. Fails when the process ends first, or after
+   * {@linkcode PATIENCE_MS}.
+   */
   async line(pattern: RegExp): Promise<RegExpExecArray> {
     const deadline = AbortSignal.timeout(PATIENCE_MS);
     for (;;) {
@@ -101,12 +107,12 @@ export class NodeProcess implements AsyncDisposable {
     return (await this.line(/API\s+(http:\S+)\/v1/))[1];
   }
 
-  /** HOST:PORT to join. */
+  /** HOST:PORT that other nodes join. */
   async mailbox(): Promise<string> {
     return (await this.line(/--join (\S+)/))[1];
   }
 
-  /** Waits until the node answers prompts over so many stages. */
+  /** Waits until the node answers prompts over so many stages; returns the URL of its API. */
   async ready(stages: number): Promise<string> {
     await this.line(new RegExp(`^ready +\\S+: (?:[^,]+(?:, |$)){${stages}}$`));
     return await this.url();
@@ -120,7 +126,7 @@ export class NodeProcess implements AsyncDisposable {
     }
   }
 
-  /** Exit status; fails when it does not end in time. */
+  /** Waits for the exit status; fails when the process does not end in time. */
   async status(): Promise<Deno.CommandStatus> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
@@ -154,9 +160,9 @@ export class NodeProcess implements AsyncDisposable {
 }
 
 /**
- * A cluster of processes over one store: the first node waits for all. Layers are split evenly
- * unless `args` say otherwise, as the planner would put a small model on one node. With `--layers`
- * there may be more nodes than ranges: the first without layers drafts.
+ * A cluster of processes over one store; the first node waits for all others. Layers are split
+ * evenly unless `args` say otherwise, as the planner would put a small model on one node. With
+ * `--layers` there may be more nodes than ranges: the first node without layers drafts.
  */
 export async function startCluster(
   nodes: number,

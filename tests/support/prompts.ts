@@ -29,7 +29,7 @@ export const PROMPTS = [
   "x",
 ];
 
-/** Those and thirty more. */
+/** Fifty prompts: those twenty and thirty more. */
 export const FIFTY = [
   ...PROMPTS,
   ..."bread,cheese,glass,paper,soap,steel,honey,salt,wool,ink".split(",").map((thing) =>

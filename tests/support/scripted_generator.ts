@@ -1,5 +1,5 @@
 /**
- * A generator for protocol tests: answers come from a script that marks in the prompt choose.
+ * A generator for tests of the protocol: marks in the prompt choose what happens.
  *
  * @module
  */
@@ -17,15 +17,15 @@ const words =
     .split(/(?= )/);
 
 /**
- * Words in the order above; a temperature above 0 turns the order by the seed. Marks in the prompt:
- * `[busy]`, `[not ready]`, `[broken]` (a bug), `[fail]` (a stage fails after two tokens), `[hang]`
- * (no token), `[endless]`.
+ * Answers with the words above; with a temperature above 0 the seed changes their order. Marks in
+ * the prompt: `[busy]`, `[not ready]`, `[broken]` (a bug), `[fail]` (a stage fails after two
+ * tokens), `[hang]` (no token), `[endless]`.
  */
 export class ScriptedGenerator implements Generator {
   readonly requests: GenerateRequest[] = [];
-  /** Generations begun and not yet ended. */
+  /** Number of generations that have begun and not ended. */
   active = 0;
-  /** Told when a generation's signal aborts. */
+  /** Called when the signal of a generation aborts. */
   onAbort: () => void = () => {};
   ready = true;
   cards: ModelCard[] = [{
@@ -152,7 +152,9 @@ export class ScriptedGenerator implements Generator {
   }
 }
 
-/** Where the first stop string begins and ends in the text; past everything if there is none. */
+/**
+ * Where the first stop string begins and ends in the text; both beyond its end if there is none.
+ */
 function findStop(text: string, stops: string[]): { start: number; end: number } {
   const found = stops.map((stop) => ({
     start: text.indexOf(stop),

@@ -1,12 +1,12 @@
 /**
- * A throw-away store for tests.
+ * A temporary folder for tests of the model store.
  *
  * @module
  */
 import { join } from "node:path";
 import type { ModelStore } from "../../models/mod.ts";
 
-/** Runs with a temporary folder that is removed afterwards. */
+/** Runs a test with a temporary folder, which is then deleted. */
 export async function inFolder(run: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir();
   try {

@@ -1,6 +1,6 @@
 /**
- * Writes a tiny checkpoint with random weights in the Hugging Face format: what tests convert, cut
- * and run.
+ * Writes a tiny checkpoint with random weights in the Hugging Face format, for tests that convert,
+ * split and run it.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export interface TinyCheckpointOptions {
   dtype?: CheckpointDType;
   /** Number of safetensors files; more than 1 adds model.safetensors.index.json. @default 1 */
   shards?: number;
-  /** LM head shares the embedding. @default true */
+  /** Whether the LM head shares the embedding. @default true */
   tied?: boolean;
   /** @default 1 */
   seed?: number;
@@ -45,7 +45,7 @@ export interface TinyCheckpointOptions {
 }
 
 /**
- * What was written: the fields of config.json and every tensor's values as a reader of the files
+ * What was written: the fields of config.json, and every tensor's values as a reader of the files
  * must see them.
  */
 export interface TinyCheckpoint {

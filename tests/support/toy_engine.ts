@@ -25,12 +25,12 @@ export const TOY_VOCAB = 251;
 const UNWRITTEN = -2;
 
 interface ToyArena {
-  /** First slot of the shelf; all, if there is none. */
+  /** First slot of the shelf; the capacity, if there is no shelf. */
   shelf: number;
   capacity: number;
   /** Slot of each row's parent, -1 for a root, -2 where no row stands. */
   parents: Int32Array;
-  /** By layer, what each slot's row was on entering it. */
+  /** By layer: the value of each slot's row at the layer's input. */
   rows: Map<number, Int32Array>;
   samplers: Map<number, Sampling>;
 }
@@ -50,16 +50,16 @@ export class ToyEngine implements StageEngine {
   readonly info: StageInfo;
   /** Open arenas by name. */
   readonly arenas = new Map<string, ToyArena>();
-  /** Frames run. */
+  /** Number of frames that ran. */
   frames = 0;
-  /** Rows in them. */
+  /** Number of rows in these frames. */
   rows = 0;
-  /** Layouts that moved or dropped rows. */
+  /** Number of layouts that moved or dropped rows. */
   compactions = 0;
   disposed = false;
   /** Set to make the next frame fail. */
   failNext?: OrreryError;
-  /** Set to let frames vanish: the engine hangs. */
+  /** Set to true to let frames vanish, as when the engine hangs. */
   hang = false;
   /** Rows that all arenas together may hold. */
   budgetRows: number;

@@ -1,13 +1,13 @@
 /**
- * What every transport must do, whatever carries it: run over {in process, HTTP/2} x {two nodes,
- * several}.
+ * The behaviour of every transport, whatever carries its messages: run over {in process, HTTP/2} x
+ * {two nodes, several}.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { type Envelope, hasCode, type NodeId, type Transport } from "../../actors/mod.ts";
 
-/** Bounds that a test wants. */
+/** Bounds that a test sets. */
 export interface NetworkOptions {
   /** Unacknowledged messages before `send` waits. @default 1024 */
   windowMessages?: number;
@@ -18,17 +18,17 @@ export interface NetworkOptions {
   peerTimeoutMs?: number;
 }
 
-/** Some transports that know each other, and the means to break what lies between them. */
+/** Transports that know each other, and the means to disturb the connections between them. */
 export interface Network {
   connect(node: NodeId): Promise<Transport>;
   /** Makes every node known to every other. */
   join(): void;
-  /** Breaks every connection once; they may come back at once. */
+  /** Breaks every connection once; they may be restored at once. */
   flap(): Promise<void>;
-  /** What is sent to the node stays under way until `resume`. */
+  /** Messages to the node stay under way until `resume`. */
   stall(node: NodeId): void;
   resume(node: NodeId): void;
-  /** The node dies without a word. */
+  /** The node ends without closing its connections. */
   crash(node: NodeId): Promise<void>;
   close(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export interface Network {
 /** Makes an empty network. */
 export type NetworkFactory = (options: NetworkOptions) => Promise<Network>;
 
-/** A transport and what it was handed. */
+/** A transport and the messages that it received. */
 class Station {
   readonly received: { from: NodeId; n: number; envelope: Envelope }[] = [];
   readonly lost: { peer: NodeId; reason: string; undelivered: Envelope[] }[] = [];
@@ -53,7 +53,7 @@ class Station {
   }
 }
 
-/** A message with a number to tell it by. */
+/** A message that is recognised by its number. */
 export function tell(n: number, payload: unknown = null): Envelope {
   return {
     kind: "tell",

@@ -27,7 +27,7 @@ export class FaultyProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Kills the connections through it. */
+  /** Breaks the connections through the proxy. */
   cut(): void {
     for (const [left, right] of this.#pairs) {
       left.destroy();

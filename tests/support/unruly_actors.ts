@@ -1,5 +1,5 @@
 /**
- * An actor for the tests: does whatever a custom actor should not do, and what it may.
+ * An actor for tests: it can do everything that a custom actor must not do, and what it may.
  *
  * @module
  */
