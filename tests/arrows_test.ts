@@ -58,6 +58,8 @@ const HOUSE_ARROWS: Record<string, string[]> = {
 /** Files that may be imported beside a room's door, and why. */
 const SIDE_DOORS: Record<string, string> = {
   "actors/system/errors.ts": "the engine's worker, and models, throw errors and need no zod",
+  "actors/pipeline/frame_problems.ts":
+    "the engine's worker checks frames and needs neither zod nor the actors",
   "models/graph/contract.ts": "the engine's worker needs names of inputs, not the graph builder",
 };
 
