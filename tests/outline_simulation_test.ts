@@ -331,7 +331,10 @@ async function answersMs(
   for (const key of ["a", "b", "c"]) {
     const began = w.sim.clock.now();
     const { done } = await w.answer(key, {
-      ...{ mode, points: names(8), max_tokens: 8 * each, measured },
+      mode,
+      points: names(8),
+      max_tokens: 8 * each,
+      measured,
       ...(by === "lookup" && { prediction: almost(names(8), each, share) }),
     });
     measured = { ...measured, ...done.measured };

@@ -17,7 +17,7 @@ import { z } from "zod";
 import { route } from "../../actors/outline/router.ts";
 import { readLabelled, readTopics } from "./outline/corpus.ts";
 import { OutlineScorer, precisionRecall, type Topic } from "./outline/score.ts";
-import { type OutlineAnswer, type Pair, printPairs, share } from "./outline/table.ts";
+import { type MeasuredAnswer, type Pair, printPairs, share } from "./outline/table.ts";
 import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 import { type Node, startNode } from "../../runtime/node.ts";
@@ -138,7 +138,7 @@ async function askAll(
 async function ask(
   node: Node,
   { question, mode }: { question: string; mode: string },
-): Promise<OutlineAnswer> {
+): Promise<MeasuredAnswer> {
   const started = performance.now();
   const cpu = process.cpuUsage();
   const response = await fetch(`${node.url}/v1/chat/completions`, {

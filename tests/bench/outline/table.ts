@@ -8,7 +8,7 @@ import { medianOf } from "../shared/figures.ts";
 import type { OutlineScore, PlainScore } from "./score.ts";
 
 /** One answer. */
-export interface OutlineAnswer {
+export interface MeasuredAnswer {
   text: string;
   /** Whether it, or one of its branches, ended at the limit of tokens. */
   cut: boolean;
@@ -30,10 +30,10 @@ export interface OutlineAnswer {
 
 /** The answers to one question in both modes. */
 export interface Pair {
-  plain: OutlineAnswer & { score: PlainScore };
+  plain: MeasuredAnswer & { score: PlainScore };
   /** `score` is a plain answer's where the outline fell back to one. */
   outline:
-    & OutlineAnswer
+    & MeasuredAnswer
     & ({ fellBack: false; score: OutlineScore } | { fellBack: true; score: PlainScore });
 }
 
@@ -103,9 +103,9 @@ export function printPairs(sets: Map<string, Pair[]>): void {
       ),
   );
   console.log("speed through the API, plain / outline (fallbacks included)");
-  const both = (cell: (answers: OutlineAnswer[]) => string) => (pairs: Pair[]) =>
+  const both = (cell: (answers: MeasuredAnswer[]) => string) => (pairs: Pair[]) =>
     `${cell(pairs.map((p) => p.plain))} / ${cell(pairs.map((p) => p.outline))}`;
-  const total = (answers: OutlineAnswer[], field: "tokens" | "ms" | "cpuMs") =>
+  const total = (answers: MeasuredAnswer[], field: "tokens" | "ms" | "cpuMs") =>
     answers.reduce((sum, a) => sum + a[field], 0);
   row(
     "  tokens an answer, the outline's own included",

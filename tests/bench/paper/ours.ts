@@ -32,7 +32,7 @@ export interface Freedom {
 }
 
 /** What is chosen in addition to the stages. */
-interface DraftShape {
+interface PlanChoice {
   /** Tokens of a draft. */
   length: number;
   /** Lanes that share a frame. */
@@ -60,7 +60,7 @@ export function ours(cost: CostModel, levers: Levers, { continuous, early }: Fre
   const theirs = jupiterSystem(cost, options);
   let best: Found = { system: theirs, seconds: runSystem(cost, theirs).requests[0].finish_s };
   const starts = [theirs.stages, ...placements(cost)];
-  const packed: DraftShape = {
+  const packed: PlanChoice = {
     length: 3,
     lanes: 1,
     draftBranches: true,
@@ -92,8 +92,8 @@ export function ours(cost: CostModel, levers: Levers, { continuous, early }: Fre
 }
 
 /** Shapes that differ in drafts, in packing, or in the drafter. */
-function variants(cost: CostModel, shape: DraftShape, continuous: boolean): DraftShape[] {
-  const found: DraftShape[] = [];
+function variants(cost: CostModel, shape: PlanChoice, continuous: boolean): PlanChoice[] {
+  const found: PlanChoice[] = [];
   for (let length = 0; length <= LONGEST_DRAFT; length++) {
     for (let ahead = 0; ahead <= (continuous && length > 0 ? MOST_AHEAD : 0); ahead++) {
       found.push({ ...shape, length, ahead });
@@ -127,7 +127,7 @@ function evaluate(
   cost: CostModel,
   { stages, shape, options }: {
     stages: DeviceStage[];
-    shape: DraftShape;
+    shape: PlanChoice;
     options: SimulationOptions;
   },
 ): Found {
