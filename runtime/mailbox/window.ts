@@ -17,7 +17,7 @@ export interface WindowEntry {
 }
 
 /** A send that waits for room. */
-interface WaitingSend {
+interface BlockedSend {
   frame: Uint8Array;
   /** Called when the envelope has got its place in the sequence. */
   admitted(): void;
@@ -48,7 +48,7 @@ export class ResendWindow {
   /** Bytes of the unacknowledged frames. */
   #bytes = 0;
   /** Sends that wait for room, first come, first served. */
-  #waiting: WaitingSend[] = [];
+  #waiting: BlockedSend[] = [];
   /** Called when nothing is unacknowledged. */
   #onDrained: (() => void)[] = [];
 
@@ -101,7 +101,7 @@ export class ResendWindow {
         reject(signal!.reason);
         this.#admitWaiting();
       };
-      const waiting: WaitingSend = {
+      const waiting: BlockedSend = {
         frame,
         admitted: () => {
           signal?.removeEventListener("abort", abort);

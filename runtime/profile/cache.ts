@@ -11,29 +11,30 @@ import { type Profile, type ProfileKey, profileSchema } from "./profile.ts";
 
 const log = getLogger(["orrery", "profile"]);
 
+/** Hexadecimal digits of a key's hash in a file name. */
+const HASH_CHARS = 24;
+
 /**
- * The profiles of a data folder. What cannot be read is left aside with a warning: it is measured
- * again.
+ * The profiles of a data folder. A file that cannot be read as a profile is skipped with a warning;
+ * its model is measured again.
  */
 export class ProfileCache {
-  /** Absolute or relative path of the folder. */
+  /** Path of the folder of profiles, absolute or relative. */
   readonly dir: string;
 
-  /** @param data Folder of the model store. */
+  /** @param data Path of the data folder, which the model store lies in too. */
   constructor(data: string) {
     this.dir = join(data, "profiles");
   }
 
-  /**
-   * Is there anything that {@linkcode ProfileCache.get} could find, whatever the share of a core?
-   */
+  /** true if there is a profile of this key that is not stale, measured with any share of a core. */
   async has(key: ProfileKey): Promise<boolean> {
     return (await this.#read(`${hashOf(key)}-`)).some((p) => p.stale === null);
   }
 
   /**
-   * The profile of this key that was measured with about this share of a core; undefined: none, or
-   * only a stale one.
+   * The profile of this key that was measured with about this share of a core, 0 to 1; undefined if
+   * there is none, or only a stale one.
    */
   async get(key: ProfileKey, cpuShare: number): Promise<Profile | undefined> {
     const near = (p: Profile) => Math.abs(Math.log(p.cpu_share / cpuShare));
@@ -44,7 +45,7 @@ export class ProfileCache {
     return fitting.sort((a, b) => near(a) - near(b))[0];
   }
 
-  /** Keeps a profile in place of those that it follows. */
+  /** Writes a profile and removes those of the same key and about the same share of a core. */
   async put(profile: Profile): Promise<void> {
     await Deno.mkdir(this.dir, { recursive: true });
     const path = this.#path(profile);
@@ -56,18 +57,18 @@ export class ProfileCache {
     await Deno.writeTextFile(temporary, JSON.stringify(profile, null, 2) + "\n");
     await Deno.rename(temporary, path);
     for (const p of older) {
-      if (this.#path(p) !== path) await Deno.remove(this.#path(p)).catch(() => {}); // another node was first
+      if (this.#path(p) !== path) await Deno.remove(this.#path(p)).catch(() => {}); // removed by another node
     }
   }
 
-  /** Notes why a profile must be measured again, and returns it so. */
+  /** Writes down why a profile must be measured again, and returns the stale profile. */
   async markStale(profile: Profile, why: string): Promise<Profile> {
     const stale = { ...profile, stale: why };
     await this.put(stale);
     return stale;
   }
 
-  /** Every profile that can be read, stale ones too, newest first. */
+  /** Every profile that can be read, stale ones included, newest first. */
   async all(): Promise<Profile[]> {
     return (await this.#read("")).sort((a, b) => b.measured_at.localeCompare(a.measured_at));
   }
@@ -76,6 +77,7 @@ export class ProfileCache {
     return join(this.dir, `${hashOf(key)}-${Math.round(cpu_share * 100)}.json`);
   }
 
+  /** The profiles whose file names begin with `prefix`. */
   async #read(prefix: string): Promise<Profile[]> {
     const names: string[] = [];
     try {
@@ -96,7 +98,7 @@ export class ProfileCache {
     try {
       return profileSchema.parse(JSON.parse(await Deno.readTextFile(path)));
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined; // replaced meanwhile
+      if (error instanceof Deno.errors.NotFound) return undefined; // a newer one has replaced it
       log.warn("profile {path} is not one and will be measured again: {error}", { path, error });
       return undefined;
     }
@@ -108,6 +110,7 @@ export async function loadProfiles(dataDir: string): Promise<Profile[]> {
   return (await new ProfileCache(dataDir).all()).filter((p) => p.stale === null);
 }
 
+/** First part of the file names of a key's profiles. */
 function hashOf({ geometry, precision, threads, spinning, machine }: ProfileKey): string {
   const { hostname, cpu, cores, memory_bytes } = machine;
   const text = JSON.stringify([
@@ -120,5 +123,5 @@ function hashOf({ geometry, precision, threads, spinning, machine }: ProfileKey)
     cores,
     memory_bytes,
   ]);
-  return createHash("sha256").update(text).digest("hex").slice(0, 24);
+  return createHash("sha256").update(text).digest("hex").slice(0, HASH_CHARS);
 }

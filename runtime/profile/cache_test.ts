@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
 import { loadProfiles, ProfileCache } from "./cache.ts";
-import { geometryHash, type Profile } from "./profile.ts";
+import type { Profile } from "./profile.ts";
 
 const manifest = madeUpManifest();
 const profile = madeUpProfile(manifest, 2);
@@ -16,7 +16,7 @@ async function withCache(run: (cache: ProfileCache, data: string) => Promise<voi
   }
 }
 
-Deno.test("A profile is found again by its key, and by no other", async () => {
+Deno.test("ProfileCache.get() finds a profile by its key, and by no other", async () => {
   await withCache(async (cache) => {
     assert.equal(await cache.get(profile.key, 1), undefined);
     assert.equal(await cache.has(profile.key), false);
@@ -38,7 +38,7 @@ Deno.test("A profile is found again by its key, and by no other", async () => {
   });
 });
 
-Deno.test("Devices that share a machine are told apart by the share of a core that they get", async () => {
+Deno.test("ProfileCache.get() tells nodes on one machine apart by the share of a core that they get", async () => {
   await withCache(async (cache) => {
     const slow = { ...profile, cpu_share: 0.45, took_s: 9 };
     await cache.put(profile);
@@ -49,7 +49,7 @@ Deno.test("Devices that share a machine are told apart by the share of a core th
   });
 });
 
-Deno.test("A new measurement takes the place of the one before", async () => {
+Deno.test("ProfileCache.put() replaces the measurement before", async () => {
   await withCache(async (cache) => {
     await cache.put({ ...profile, cpu_share: 0.9 });
     await cache.put({ ...profile, cpu_share: 0.95, took_s: 5 });
@@ -57,7 +57,7 @@ Deno.test("A new measurement takes the place of the one before", async () => {
   });
 });
 
-Deno.test("A stale profile is not used any more, though it is kept until it is replaced", async () => {
+Deno.test("ProfileCache.markStale() keeps a profile from being used, until it is replaced", async () => {
   await withCache(async (cache, data) => {
     await cache.put(profile);
     await cache.markStale(profile, "frames take 30 % more");
@@ -70,7 +70,7 @@ Deno.test("A stale profile is not used any more, though it is kept until it is r
   });
 });
 
-Deno.test("A corrupt or foreign file is left aside, and the rest is read", async () => {
+Deno.test("ProfileCache.get() skips a corrupt or foreign file, and loadProfiles() reads the rest", async () => {
   await withCache(async (cache, data) => {
     await cache.put(profile);
     const [{ name }] = [...Deno.readDirSync(cache.dir)];
@@ -90,23 +90,6 @@ Deno.test("A corrupt or foreign file is left aside, and the rest is read", async
   });
 });
 
-Deno.test("A folder without profiles has none", async () => {
+Deno.test("loadProfiles() is empty, when there is no folder", async () => {
   assert.deepEqual(await loadProfiles(join(Deno.cwd(), "no-such-folder")), []);
-});
-
-Deno.test("geometryHash() depends on shapes and formats, not on names, weights or the order of fields", () => {
-  const hash = geometryHash(manifest);
-  const renamed = {
-    ...manifest,
-    name: "b",
-    source: "c",
-    layers: manifest.layers.map((l) => ({ ...l, sha256: "0" })),
-  };
-  assert.equal(geometryHash(renamed), hash);
-  const { hidden, ...rest } = manifest.geometry;
-  assert.equal(geometryHash({ ...manifest, geometry: { ...rest, hidden } }), hash);
-  assert.notEqual(geometryHash({ ...manifest, geometry: { ...rest, hidden: 1024 } }), hash);
-  const up = { ...manifest.layers[0].tensors["mlp.up"], format: "q8" as const };
-  const layers = [{ ...manifest.layers[0], tensors: { "mlp.up": up } }];
-  assert.notEqual(geometryHash({ ...manifest, layers }), hash);
 });

@@ -1,5 +1,5 @@
 /**
- * Drift: does what runs take as long as the profile says?
+ * Drift: finds out whether frames take as long as the profile says.
  *
  * @module
  */
@@ -7,17 +7,19 @@ import { median } from "./tables.ts";
 
 /** A frame as a stage ran it. */
 export interface ObservedFrame {
+  /** Rows of the frame. */
   rows: number;
-  /** Rows in the arena before it. */
+  /** Slots of the arena before the frame's first row. */
   past: number;
-  /** Rows whose token was wanted; 0 but at the last stage. */
+  /** Rows whose token was wanted; 0 at every stage but the last. */
   wanted: number;
-  /** What it took, seconds of computing. */
+  /** Seconds of computing. */
   seconds: number;
 }
 
 /**
- * What is known after a frame; `ratio` is observed over predicted, the median of the frames so far.
+ * What is known after a frame. `ratio` is the observed time over the predicted one, the median of
+ * the frames that the verdict rests on; `frames` counts those so far.
  */
 export type DriftVerdict =
   | { state: "measuring"; frames: number }
@@ -26,24 +28,25 @@ export type DriftVerdict =
 
 /** Settings of a {@linkcode DriftWatch}. */
 export interface DriftOptions {
-  /** Seconds that the profile predicts for a frame. */
+  /** Returns the seconds that the profile predicts for a frame; 0: it predicts nothing. */
   predict(frame: Omit<ObservedFrame, "seconds">): number;
   /** Frames that a verdict rests on. @default 50 */
   frames?: number;
-  /** Median that counts as drift: 1 + this, or 1 / (1 + this). @default 0.2 */
+  /** A median above 1 + `tolerance` or below 1 / (1 + `tolerance`) is drift. @default 0.2 */
   tolerance?: number;
 }
 
-/** Watches one stage. Each verdict rests on frames of its own: what was slow once is forgotten. */
+/** Watches the frames of one stage. Each verdict rests on new frames; older ones are forgotten. */
 export class DriftWatch {
   readonly #options: Required<DriftOptions>;
+  /** Observed over predicted seconds of each frame since the last verdict. */
   #ratios: number[] = [];
 
   constructor(options: DriftOptions) {
     this.#options = { frames: 50, tolerance: 0.2, ...options };
   }
 
-  /** Notes a frame. A verdict other than `measuring` comes once every `frames` frames. */
+  /** Notes a frame. Every `frames`-th call returns `steady` or `drifted`, the others `measuring`. */
   observe({ seconds, ...frame }: ObservedFrame): DriftVerdict {
     const { predict, frames, tolerance } = this.#options;
     const predicted = predict(frame);

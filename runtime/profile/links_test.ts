@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ECHO_BYTES } from "../../actors/mod.ts";
 import { probeLink } from "./links.ts";
 
-/** A link in virtual time: milliseconds there and back, bytes a millisecond each way. */
+/** A link in virtual time: round trip in milliseconds, bytes a millisecond up and down. */
 function link(roundTripMs: number, up: number, down: number) {
   let now = 0;
   const sizes: number[] = [];
@@ -29,7 +29,7 @@ Deno.test("probeLink() takes under a second on a link of 10 Mbit/s", async () =>
   assert.ok(elapsed() < 1_000, `${elapsed()} ms`);
 });
 
-Deno.test("probeLink() stays finite on a link that takes no time at all", async () => {
+Deno.test("probeLink() stays finite, when a link takes no time at all", async () => {
   const { probe } = link(0, Infinity, Infinity);
   const report = await probe();
   assert.equal(report.seconds, 0);

@@ -1,9 +1,9 @@
 /**
- * Which machine this is, as far as speed is concerned.
+ * The facts of a machine that decide how fast it computes.
  *
- * A limit on processor time (a container, an emulated device) cannot be read without rights that a
- * node does not have, so its effect is measured: the share of a core that a loop which never waits
- * gets. Two nodes of one machine with different limits are told apart by it.
+ * A limit on CPU time (of a container or an emulated device) cannot be read without rights that a
+ * node does not have. So its effect is measured: the share of a core that a loop gets which never
+ * waits. Two nodes on one machine with different limits are told apart by this share.
  *
  * @module
  */
@@ -13,27 +13,27 @@ import { z } from "zod";
 
 /** Fixed facts of a machine; part of a profile's key. */
 export const machineSchema = z.object({
+  /** Network name of the machine. */
   hostname: z.string(),
   /** Name of the processor. */
   cpu: z.string(),
   /** Cores that the process may use. */
   cores: z.number().int().positive(),
+  /** Memory of the machine. */
   memory_bytes: z.number().nonnegative(),
 });
 
 /** See {@linkcode machineSchema}. */
 export type Machine = z.infer<typeof machineSchema>;
 
-/** Shares of a core that differ by more than this factor are those of different devices. */
+/** Shares of a core that differ by more than this factor count as different CPU limits. */
 const SHARE_FACTOR = 1.25;
-/**
- * A slice of the loop, so that whatever else the process does waits no longer than this.
- * Milliseconds.
- */
+/** Length of a slice of the loop: other work of the process waits no longer. Milliseconds. */
 const SLICE_MS = 20;
+/** Slices of one measurement. */
 const SLICES = 25;
 
-/** This machine. */
+/** The facts of the machine that this process runs on. */
 export function thisMachine(): Machine {
   return {
     hostname: hostname(),
@@ -44,8 +44,8 @@ export function thisMachine(): Machine {
 }
 
 /**
- * Share of one core that this process gets when it never waits, 0 .. 1. Takes half a second, in
- * slices of 20 ms.
+ * The share of one core that this process gets when it never waits, 0 to 1. The measurement takes
+ * half a second, in slices of 20 ms.
  */
 export async function measureCpuShare(): Promise<number> {
   let wall = 0;
@@ -62,6 +62,6 @@ export async function measureCpuShare(): Promise<number> {
   return Math.min(1, busy / wall);
 }
 
-/** Is a share of a core that was measured then the same device as one measured now? */
+/** true if two measured shares of a core are near enough to stand for the same CPU limit. */
 export const sameShare = (a: number, b: number): boolean =>
   Math.max(a, b) <= SHARE_FACTOR * Math.min(a, b);

@@ -1,58 +1,62 @@
 /**
- * Timing stages of one model against each other.
+ * Times two stages of a model against each other.
  *
- * A repeat is a run of frames; stages that are compared take turns, so that whatever slows the
- * machine for a while slows both.
+ * A repeat is a series of frames. The two stages take turns, repeat by repeat, so that whatever slows
+ * the machine for a while slows both.
  *
  * @module
  */
 import { fromFloat32, samplingSchema, type StageEngine } from "../../actors/mod.ts";
-import type { Pace } from "./pace.ts";
+import type { CpuPace } from "./cpu_pace.ts";
 import { median, type Paired } from "./tables.ts";
 
 /** How thoroughly to measure. */
-export interface Effort {
-  /** Rows of a frame, ascending. */
+export interface MeasuringEffort {
+  /** Row counts of frames, ascending. */
   rows: number[];
-  /** Rows before it, ascending. */
+  /** Counts of slots before a frame's first row, ascending. */
   past: number[];
-  /** Rows whose token is wanted, ascending. */
+  /** Counts of rows whose token is wanted, ascending. */
   wanted: number[];
-  /** Least repeats of a point; up to three times as many while they scatter. */
+  /** Fewest repeats of a point; up to three times as many are made while the times scatter. */
   repeats: number;
-  /** A repeat is of so many milliseconds, or of one frame that takes longer. */
+  /** Length of a repeat in milliseconds; a repeat has one frame at least, however long it takes. */
   repeatMs: number;
-  /** Repeats beyond the least are made until measuring has taken so many seconds. */
+  /** Seconds since the start after which no repeats beyond the fewest are made. */
   patienceS: number;
-  /** Larger frames are left out once measuring has taken so many seconds. */
+  /** Seconds since the start after which larger frames are left out. */
   budgetS: number;
 }
 
+/** Most frames of a repeat. */
 const MAX_FRAMES = 64;
-/** Fewest frames of a repeat where they have one row: all of decoding is made of them. */
+/** Fewest frames of a repeat of one-row frames, which matter most: decoding consists of them. */
 const MIN_STEPS = 5;
+/** Times scatter if their differences lie more than this share of them around their median. */
+const SCATTER = 0.04;
 const SAMPLER = { id: 0, sampling: samplingSchema.parse({}), prompt_rows: 0 };
 
-/** A loaded stage and what its frames need. */
+/** A loaded stage that runs made-up frames and times them. */
 export class Bench {
   readonly #engine: StageEngine;
   readonly #signal: AbortSignal;
-  readonly #pace: Pace;
+  readonly #pace: CpuPace;
+  /** Hidden states for the frames, f32 (maxRows, hidden). */
   readonly #template: Float32Array;
   #seq = 0;
-  /** Seconds by which the way to the worker and back exceeded the computing, frame by frame. */
+  /** For each one-row frame, the seconds that its call took beyond the computing in the worker. */
   readonly overheads: number[] = [];
 
   constructor(engine: StageEngine, { maxRows, pace, signal }: {
     /** Rows of the largest frame. */
     maxRows: number;
-    pace: Pace;
+    pace: CpuPace;
     signal: AbortSignal;
   }) {
     this.#engine = engine;
     this.#signal = signal;
     this.#pace = pace;
-    // Some numbers of the size of hidden states; the same in every frame.
+    // Numbers of the usual size of hidden states. Every frame gets the same.
     this.#template = Float32Array.from(
       { length: maxRows * engine.info.hidden },
       (_, i) => Math.sin(i * 1.7),
@@ -60,9 +64,9 @@ export class Bench {
   }
 
   /**
-   * Opens an arena with room for `rows` rows behind `past` empty slots. Those cost as much as
-   * filled ones: attention goes over every slot and a mask hides what a row must not see (the same
-   * times with a filled arena, to 3 %).
+   * Opens an arena with room for `rows` rows behind `past` empty slots. Empty slots cost as much as
+   * filled ones, since attention goes over every slot and the mask hides some (measured: the same
+   * times as with a filled arena, to 3 %).
    */
   async open(past: number, rows: number): Promise<void> {
     const layout = { capacity: past + rows, keep: new Int32Array(0) };
@@ -70,8 +74,8 @@ export class Bench {
   }
 
   /**
-   * Seconds (see {@linkcode Pace}) of one frame of `rows` rows over `past`, the mean of `frames`;
-   * the last `wanted` rows get tokens.
+   * Mean seconds (see {@linkcode CpuPace}) of `frames` frames of `rows` rows behind `past` slots. In
+   * the last stage the tokens of the last `wanted` rows are wanted.
    */
   async repeat(
     { rows, past, wanted = 0 }: { rows: number; past: number; wanted?: number },
@@ -85,6 +89,7 @@ export class Bench {
     return total / frames;
   }
 
+  /** Runs one frame; returns the seconds of computing in the worker. */
   async #frame(arena: number, base: number, rows: number, wanted: number): Promise<number> {
     const { firstLayer, lastLayer, layers, hidden, vocab } = this.#engine.info;
     const slots = Int32Array.from({ length: rows }, (_, i) => base + i);
@@ -109,24 +114,26 @@ export class Bench {
   }
 }
 
-/** A point of {@linkcode compare}. */
+/** The frames that {@linkcode compare} measures. */
 export interface Point {
+  /** Rows of a frame. */
   rows: number;
+  /** Slots of the arena before the first row. */
   past: number;
-  /** @default 0 */
+  /** Rows whose token is wanted. @default 0 */
   wanted?: number;
 }
 
-/** Seconds of a frame on both stages, taking turns. */
+/** Measures the seconds of a frame on two stages, which take turns. */
 export async function compare(
   { plain, more, point }: { plain: Bench; more: Bench; point: Point },
-  { repeats, repeatMs, patienceS }: Effort,
-  /** `performance.now()` when measuring began. */
+  { repeats, repeatMs, patienceS }: MeasuringEffort,
+  /** `performance.now()` when the measurement of the profile began. */
   started: number,
 ): Promise<Paired> {
   const { rows, past } = point;
   const frames = async (bench: Bench) => {
-    await bench.repeat(point, 1); // the first of its size allocates
+    await bench.repeat(point, 1); // the first frame of a size allocates buffers
     const once = await bench.repeat(point, 1);
     const least = point.rows === 1 ? MIN_STEPS : 1;
     return Math.min(MAX_FRAMES, Math.max(least, Math.ceil(repeatMs / 1000 / once)));
@@ -143,11 +150,12 @@ export async function compare(
 }
 
 /**
- * Do the differences lie more than 4 % of the times around their median (median of the distances)?
+ * true if the differences between the stages lie too far around their median, compared with the
+ * times. The median of the distances counts.
  */
 function scatters({ plain, more }: Paired): boolean {
   const differences = more.map((m, i) => m - plain[i]);
   const middle = median(differences);
   const scatter = median(differences.map((d) => Math.abs(d - middle)));
-  return scatter > 0.04 * Math.max(median(more), middle);
+  return scatter > SCATTER * Math.max(median(more), middle);
 }

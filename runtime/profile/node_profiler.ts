@@ -1,6 +1,7 @@
 /**
- * What a node tells of itself when the cluster asks: its profile for a model, its link to another
- * member. And a look at whether what runs here still fits the profile.
+ * What a node answers when the cluster asks how fast it is: its profile for a model, and its link to
+ * another node. It also watches whether the frames that run here still take as long as the profile
+ * says.
  *
  * @module
  */
@@ -20,62 +21,66 @@ import {
   weightsActor,
 } from "../../actors/mod.ts";
 import { type Manifest, manifestSchema, type ModelStore } from "../../models/mod.ts";
-import { tableSeconds } from "../../planner/mod.ts";
+import { usualThreads } from "../engine/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import { ProfileCache } from "./cache.ts";
-import { DriftWatch, type ObservedFrame } from "./drift.ts";
-import { watchEngine } from "./watch_engine.ts";
+import { DriftWatch } from "./drift.ts";
 import { probeLink } from "./links.ts";
 import { measureCpuShare } from "./machine.ts";
-import { usualThreads } from "../engine/mod.ts";
 import type { Profile } from "./profile.ts";
 import { profileKey, profileModel } from "./profiler.ts";
+import { stageSeconds } from "./stage_seconds.ts";
+import { watchEngine } from "./watch_engine.ts";
 
 const log = getLogger(["orrery", "profile"]);
 
-/** A share of a core is measured again after so long. Milliseconds. */
+/** The share of a core is measured again after this time. Milliseconds. */
 const SHARE_MS = 60_000;
 /**
- * A machine that drifts is measured again no more often than this: what disturbs it may stay.
- * Milliseconds.
+ * Least time between two measurements because of drift, since whatever disturbs the machine may
+ * stay. Milliseconds.
  */
 const COOLDOWN_MS = 600_000;
-/** A node that has run no frame for so long is at leisure to measure. */
+/** A node that has run no frame for this time counts as idle. Milliseconds. */
 const IDLE_MS = 2_000;
-/** It is measured at work after all when it finds none for so long, or was disturbed so often. */
+/** A measurement waits no longer than this for an idle node; then it runs beside the frames. Ms. */
 const BUSY_MS = 60_000;
-const DISTURBED = 2;
-/** What nobody waits for waits for as much quiet at most. */
+/** A measurement that frames disturbed is repeated at most this often. */
+const MOST_REPEATS = 2;
+/** Longest idle time that a measurement for which nobody waits demands. Milliseconds. */
 const LONGEST_QUIET_MS = 60_000;
 /**
- * With a limit on processor time, frames below this may fit in what was saved up: that they are
- * quick says nothing. Seconds.
+ * With a limit on CPU time, a frame shorter than this may run on a quota that was saved up, so it
+ * proves nothing if it is faster than predicted. Seconds.
  */
 const TELLING_S = 0.03;
+/** Deadlines of asking for a manifest and for an echo. Milliseconds. */
 const MANIFEST_DEADLINE_MS = 30_000;
 const ECHO_DEADLINE_MS = 20_000;
+const REPLAN_DEADLINE_MS = 10_000;
 
 /** Options of a {@linkcode NodeProfiler}. */
 export interface NodeProfilerOptions {
   system: ActorSystem;
   store: ModelStore;
   mailbox: Pick<MailboxTransport, "addPeer" | "peers">;
-  /** Folder of the store; profiles are kept in it. */
+  /** Path of the data folder, which profiles are kept in. */
   data: string;
-  /** Of engines. @default by the size of the model */
+  /** Threads of an engine. @default by the size of the model */
   threads?: number;
-  /** @default false */
+  /** true: threads of an engine without work spin; false: they sleep. @default false */
   spinning?: boolean;
-  /** Bytes that stages may use in all. @default what is free */
+  /** Most bytes that the stages of this node may use in all. @default the free memory */
   memoryBytes?: number;
 }
 
-interface Current {
+/** A profile that plans rest on now, and its model. */
+interface CurrentProfile {
   profile: Profile;
   manifest: Manifest;
 }
 
-/** Tells models apart by what both a manifest and an engine know of them. */
+/** A text that tells models apart by the facts that both a manifest and an engine have of them. */
 const shapeOf = (
   { layers, hidden, vocab }: Pick<StageInfo, "layers" | "hidden" | "vocab">,
 ): string => `${layers} ${hidden} ${vocab}`;
@@ -85,16 +90,20 @@ export class NodeProfiler implements MemberProfiler {
   readonly #options: NodeProfilerOptions;
   readonly #cache: ProfileCache;
   readonly #abort = new AbortController();
-  /** Measurements that run or wait, by model. */
+  /** Measurements that run or wait, by the geometry in their keys. */
   readonly #running = new Map<string, Promise<Profile>>();
+  /** Resolves when the measurements so far are done: one runs at a time. */
   #queue: Promise<unknown> = Promise.resolve();
-  /** Profiles that plans rest on now, with their models, by what an engine tells of its model. */
-  readonly #current = new Map<string, Current>();
+  /** Profiles that plans rest on now, by {@linkcode shapeOf} the model. */
+  readonly #current = new Map<string, CurrentProfile>();
+  /** Share of a core that was measured last, 0 to 1, and `performance.now()` then. */
   #share?: { value: number; at: number };
+  /** `performance.now()` when drift last caused a measurement. */
   #remeasured = -Infinity;
-  /** Frames that stages here have run, and when the last one ended. */
+  /** Frames that stages here have run, and `performance.now()` when the last one ended. */
   #frames = 0;
   #lastFrame = -Infinity;
+  /** Called with each frame while a measurement for which nobody waits is running. */
   #onFrame?: () => void;
 
   constructor(options: NodeProfilerOptions) {
@@ -129,9 +138,9 @@ export class NodeProfiler implements MemberProfiler {
   }
 
   /**
-   * The same engine, its frames compared with the profile of its model, as soon as there is one.
-   * When they take 20 % more or less than that says, it is marked stale and measured again, and the
-   * cluster plans anew.
+   * The same engine, whose frames are compared with the profile of its model as soon as there is
+   * one. When they take 20 % more or less than the profile says, the profile is marked stale, the
+   * model is measured again, and the cluster makes a new plan.
    */
   watched(engine: StageEngine): StageEngine {
     const { firstLayer: first, lastLayer: last } = engine.info;
@@ -141,7 +150,7 @@ export class NodeProfiler implements MemberProfiler {
       this.#lastFrame = performance.now();
       this.#onFrame?.();
       const current = this.#current.get(shapeOf(engine.info));
-      if (!current) return; // never measured: nothing rests on it
+      if (!current) return; // never measured, so no plan rests on a profile
       const { profile, manifest } = current;
       if (seen?.profile !== profile) {
         const watch = new DriftWatch({
@@ -163,13 +172,14 @@ export class NodeProfiler implements MemberProfiler {
     });
   }
 
-  /** Ends what is being measured. */
+  /** Ends the measurements that run or wait. */
   async close(): Promise<void> {
     this.#abort.abort();
     await Promise.allSettled(this.#running.values());
   }
 
-  #drifted({ profile, manifest }: Current, what: string): void {
+  /** Marks a profile stale and measures its model again, unless that happened a short while ago. */
+  #drifted({ profile, manifest }: CurrentProfile, what: string): void {
     if (performance.now() - this.#remeasured < COOLDOWN_MS) {
       return log.debug("{what}; measured a short while ago, so the profile stays", { what });
     }
@@ -181,7 +191,7 @@ export class NodeProfiler implements MemberProfiler {
       this.#share = undefined;
       await this.#measureAtLeisure(manifest);
       await this.#options.system.at(clusterActor, CLUSTER).tell.replan({ why: what }, {
-        deadlineMs: 10_000,
+        deadlineMs: REPLAN_DEADLINE_MS,
       });
     };
     void again().catch((error) => {
@@ -189,6 +199,7 @@ export class NodeProfiler implements MemberProfiler {
     });
   }
 
+  /** The manifest of a model, from node `source`. */
   async #manifest(model: string, source: string, signal: AbortSignal): Promise<Manifest> {
     const { system, store } = this.#options;
     if (source === system.node) return (await store.get(model)).manifest;
@@ -208,9 +219,10 @@ export class NodeProfiler implements MemberProfiler {
     });
   }
 
+  /** The valid profile of a model; undefined if there is none. */
   async #known(manifest: Manifest): Promise<Profile | undefined> {
     const key = this.#key(manifest);
-    // What was measured in this life of the node holds until its frames say otherwise.
+    // A profile that was used in this life of the node holds until its frames say otherwise.
     const current = this.#current.get(shapeOf(manifest.geometry))?.profile;
     if (current?.key.geometry === key.geometry && current.key.precision === key.precision) {
       return current;
@@ -221,8 +233,8 @@ export class NodeProfiler implements MemberProfiler {
   }
 
   /**
-   * Nobody waits for this one: it gives way to the first frame that comes, and waits longer for the
-   * next chance.
+   * Measures a model when nobody waits for the result. The first frame that comes ends the
+   * measurement; the next try waits for a longer idle time.
    */
   async #measureAtLeisure(manifest: Manifest): Promise<void> {
     for (let quiet = IDLE_MS;; quiet = Math.min(2 * quiet, LONGEST_QUIET_MS)) {
@@ -241,7 +253,10 @@ export class NodeProfiler implements MemberProfiler {
     }
   }
 
-  /** One measurement at a time; two that want the same one share it. `disturbed` ends it. */
+  /**
+   * Measures a model after the measurements that wait already. Two calls for the same model share
+   * one measurement. The signal `disturbed` ends it.
+   */
   #measure(manifest: Manifest, disturbed?: AbortSignal): Promise<Profile> {
     const key = this.#key(manifest);
     const running = this.#running.get(key.geometry);
@@ -254,7 +269,12 @@ export class NodeProfiler implements MemberProfiler {
       signal.throwIfAborted();
       const profile = await this.#undisturbed(async () =>
         await profileModel({
-          ...{ manifest, store, data, threads, spinning, signal },
+          manifest,
+          store,
+          data,
+          threads,
+          spinning,
+          signal,
           quick: true,
           cpuShare: await this.#cpuShare(),
         })
@@ -270,8 +290,8 @@ export class NodeProfiler implements MemberProfiler {
   }
 
   /**
-   * Measures while no stage of this node has work: beside one, half of the machine would be
-   * measured.
+   * Measures while no stage of this node runs frames: beside a stage at work, only the rest of the
+   * machine would be measured. Repeats the measurement if frames came meanwhile.
    */
   async #undisturbed<T>(measure: () => Promise<T>): Promise<T> {
     const until = performance.now() + BUSY_MS;
@@ -283,13 +303,14 @@ export class NodeProfiler implements MemberProfiler {
       }
       const before = this.#frames;
       const measured = await measure();
-      if (this.#frames === before || tries >= DISTURBED || performance.now() > until) {
+      if (this.#frames === before || tries >= MOST_REPEATS || performance.now() > until) {
         return measured;
       }
       log.info("requests came while this node measured itself: it measures again");
     }
   }
 
+  /** Share of a core that this process gets, 0 to 1; measured at most once a minute. */
   async #cpuShare(): Promise<number> {
     if (!this.#share || performance.now() - this.#share.at > SHARE_MS) {
       this.#share = { value: await measureCpuShare(), at: performance.now() };
@@ -297,21 +318,9 @@ export class NodeProfiler implements MemberProfiler {
     return this.#share.value;
   }
 
-  /** What stages may use in all: what is free, and what this process holds already. */
+  /** Bytes that the stages may use in all: free memory and what this process holds already. */
   #memory(): number {
     const { available } = Deno.systemMemoryInfo();
     return Math.min(this.#options.memoryBytes ?? Infinity, available + Deno.memoryUsage().rss);
   }
-}
-
-/** Computing seconds of a frame at a stage, as the profile says. */
-export function stageSeconds(
-  { layer, embed, head }: Profile,
-  { geometry }: Pick<Manifest, "geometry">,
-  { first, last }: { first: number; last: number },
-  { rows, past, wanted }: Omit<ObservedFrame, "seconds">,
-): number {
-  return (last - first + 1) * tableSeconds(layer, rows, past) +
-    (first === 0 ? tableSeconds(embed, rows, 0) : 0) +
-    (last === geometry.layers - 1 ? tableSeconds(head, wanted, 0) : 0);
 }

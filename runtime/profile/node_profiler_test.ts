@@ -3,12 +3,13 @@ import { refsOver, type Sender, type StageEngine } from "../../actors/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
 import { resolveModel } from "../serve/resolve_model.ts";
 import { loadProfiles } from "./cache.ts";
-import { NodeProfiler, type NodeProfilerOptions, stageSeconds } from "./node_profiler.ts";
+import { NodeProfiler, type NodeProfilerOptions } from "./node_profiler.ts";
 import { nodeProfileSchema } from "./profile.ts";
+import { stageSeconds } from "./stage_seconds.ts";
 
 const signal = new AbortController().signal;
 
-Deno.test("A node measures itself once, knows it from then on, and measures again when its frames take longer", async () => {
+Deno.test("NodeProfiler.profile() measures once, knows it from then on, and again when frames take longer", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   const told = Promise.withResolvers<{ type: string; why: string }>();
   const sender: Sender = {

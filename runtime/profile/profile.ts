@@ -1,5 +1,5 @@
 /**
- * A profile: how fast one machine runs one model, as it measured itself.
+ * A profile: how fast one machine runs one model, as the machine measured it itself.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { machineSchema } from "./machine.ts";
 const seconds = z.number().nonnegative();
 const ascending = (values: number[]) => values.every((v, i) => i === 0 || v > values[i - 1]);
 
-/** Schema of a {@linkcode TimeTable}; axes ascend, one row of `seconds` for each of `rows`. */
+/** Schema of a {@linkcode TimeTable}: axes ascend, `seconds` are (rows, past). */
 export const timeTableSchema = z.object({
   rows: z.array(z.number().int().positive()).min(1).refine(ascending, "rows must ascend"),
   past: z.array(z.number().int().nonnegative()).min(1).refine(ascending, "past must ascend"),
@@ -22,12 +22,14 @@ export const timeTableSchema = z.object({
   "seconds must be (rows, past)",
 );
 
-/** What a profile is found by: the same work on the same machine takes the same time. */
+/** Schema of the key of a profile: the same work on the same machine takes the same time. */
 export const profileKeySchema = z.object({
-  /** Of the model's geometry and how its tensors are stored: {@linkcode geometryHash}. */
+  /** Hash of the model's geometry and of how its tensors are stored: {@linkcode geometryHash}. */
   geometry: z.string().regex(/^[0-9a-f]{64}$/),
   precision: z.enum(PRECISIONS),
+  /** Threads of the engine. */
   threads: z.number().int().positive(),
+  /** true: threads without work spin; false: they sleep. */
   spinning: z.boolean(),
   machine: machineSchema,
 });
@@ -36,7 +38,8 @@ export const profileKeySchema = z.object({
 export type ProfileKey = z.infer<typeof profileKeySchema>;
 
 /**
- * Grows whenever an engine becomes faster or slower than it was: older profiles are measured again.
+ * Version of profiles. It grows whenever a change of the engine makes it faster or slower: profiles
+ * of an older version are measured again.
  */
 export const PROFILE_VERSION = 2;
 
@@ -44,46 +47,44 @@ export const PROFILE_VERSION = 2;
 export const profileSchema = z.object({
   version: z.literal(PROFILE_VERSION),
   key: profileKeySchema,
-  /** Share of a core that the process got: see `machine.ts`. */
+  /** Share of a core that the process got, see `machine.ts`. */
   cpu_share: z.number().gt(0).max(1),
-  /** Name of the model, for people. */
+  /** Name of the model, for display only. */
   model: z.string(),
-  /** ISO 8601. */
+  /** When it was measured, ISO 8601. */
   measured_at: z.string(),
-  /** Fewer points and shorter repeats. */
+  /** true: measured with fewer points and shorter repeats. */
   quick: z.boolean(),
-  /** Were the weights made up, as the model's own were not here? */
+  /** true: measured with made-up weights, since the model's own were not on this node. */
   synthetic: z.boolean(),
-  /** What measuring took. */
+  /** Seconds that the measurement took. */
   took_s: seconds,
-  /** Seconds of one layer. */
+  /** Seconds of one layer for a frame of `rows` rows behind `past` slots. */
   layer: timeTableSchema,
-  /** Seconds of the embedding; past [0]. */
+  /** Seconds of the embedding for a frame of `rows` rows; `past` is [0]. */
   embed: timeTableSchema,
-  /** Seconds of final norm, LM head and greedy sampling of so many wanted rows; past [0]. */
+  /** Seconds of final norm, LM head and greedy sampling for `rows` wanted rows; `past` is [0]. */
   head: timeTableSchema,
   /**
-   * Fixed seconds of a frame at a stage: the way to the worker and back, and what a session costs
-   * without layers.
+   * Fixed seconds of a frame at a stage: the way to the worker and back, and a session's time
+   * without its layers.
    */
   frame_s: seconds,
-  /** Resident bytes that an engine takes besides weights and KV. */
+  /** Resident bytes that an engine takes besides weights and KV caches. */
   overhead_bytes: z.number().nonnegative(),
   /** Resident bytes of one layer. */
   layer_bytes: z.number().nonnegative(),
-  /** Why it should be measured again; null: it should not. */
+  /** Why the profile should be measured again; null: it is valid. */
   stale: z.string().nullable(),
 });
 
 /** See {@linkcode profileSchema} and the module's text. */
 export type Profile = z.infer<typeof profileSchema>;
 
-/**
- * A node's profile as it tells it to others: {@linkcode profileSchema} and what its stages may use
- * of memory.
- */
+/** Schema of what a node answers when it is asked for its profile. */
 export const nodeProfileSchema = z.object({
   profile: profileSchema,
+  /** Memory that the stages of the node may use in all. */
   memory_bytes: z.number().nonnegative(),
 });
 
@@ -91,8 +92,8 @@ export const nodeProfileSchema = z.object({
 export type NodeProfile = z.infer<typeof nodeProfileSchema>;
 
 /**
- * Hash of all that decides how long a layer, the embedding and the head take: geometry, shapes and
- * formats of the tensors.
+ * SHA-256, in hexadecimal, of everything that decides how long a layer, the embedding and the head
+ * take: the geometry, and the shapes and formats of the tensors.
  */
 export function geometryHash(manifest: Manifest): string {
   const { geometry, embedding, layers, head } = manifest;
@@ -104,7 +105,7 @@ export function geometryHash(manifest: Manifest): string {
   return createHash("sha256").update(JSON.stringify([sorted(geometry), formats])).digest("hex");
 }
 
-/** The planner's device; `name` and memory are of the node at hand. */
+/** The planner's device for a node with this profile. `memoryBytes`: what its stages may use. */
 export function deviceOf(
   { layer, embed, head, frame_s, overhead_bytes }: Profile,
   { name, memoryBytes, trusted = true }: { name: string; memoryBytes: number; trusted?: boolean },
@@ -121,7 +122,7 @@ export function deviceOf(
   };
 }
 
-/** The same value with the keys of its objects in order. */
+/** The same value with the keys of its objects in alphabetical order. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;

@@ -1,15 +1,16 @@
 /**
- * The profiler: a machine measures how fast it runs a model, on the engine that will run it.
+ * The profiler: a machine measures how fast it runs a model, on the engine that will run it. It times
+ * frames on these stages and takes differences:
  *
- *     plain    one layer in the middle of a model             layer = (deep - plain) / layers that deep has more
- *     deep     the same with more layers                      embed = first - plain
- *     first    embedding and one layer                        head  = last - plain
- *     last     one layer, norm, LM head and sampler
+ *     plain    one layer in the middle of a model
+ *     deep     the same with more layers          layer = (deep - plain) / layers that deep has more
+ *     first    embedding and one layer            embed = first - plain
+ *     last     one layer, norm, LM head, sampler  head  = last - plain
  *
- * A frame of few rows takes as long as reading the weights does, and a few layers of a small model
- * may stay in the processor's cache where a real stage's do not. So there are two deep stages: one
- * as large as a real one for frames of few rows, and one of few layers for frames of many rows,
- * which would take too long on the other.
+ * A frame of few rows takes as long as reading the weights, and the few layers of a small stage may
+ * stay in the processor's cache where those of a real stage do not. So there are two deep stages:
+ * one as large as a real stage, for frames of few rows, and one of few layers, for frames of many
+ * rows, which would take too long on the large one.
  *
  * @module
  */
@@ -18,8 +19,8 @@ import { join } from "node:path";
 import { buildStageGraph, type Manifest, type ModelStore } from "../../models/mod.ts";
 import { loadEngine } from "../engine/mod.ts";
 import { measureCpuShare, thisMachine } from "./machine.ts";
-import { Bench, compare, type Effort, type Point } from "./measure.ts";
-import { Pace } from "./pace.ts";
+import { Bench, compare, type MeasuringEffort, type Point } from "./measure.ts";
+import { CpuPace } from "./cpu_pace.ts";
 import { geometryHash, type Profile, PROFILE_VERSION, type ProfileKey } from "./profile.ts";
 import { differenceTable, longerTable, median, type Paired, plainTable } from "./tables.ts";
 import { type Specimen, specimenManifest, takeSpecimen } from "./weights.ts";
@@ -27,58 +28,63 @@ import { type Specimen, specimenManifest, takeSpecimen } from "./weights.ts";
 const log = getLogger(["orrery", "profile"]);
 
 const MIB = 2 ** 20;
-/** A stage of so many bytes does not stay in a cache. */
+/** A stage with this many bytes of weights does not stay in a processor's cache. */
 const UNCACHED_BYTES = 96 * MIB;
-/**
- * Layers that the deep stage for many rows has more: several where one takes too little time to be
- * told from noise.
- */
+/** Layers that the deep stage for many rows has more than the plain one. */
+const EXTRA_LAYERS = 1;
+/** The same for a model of small layers: the time of a single one would be near the noise. */
+const SMALL_EXTRA_LAYERS = 2;
+/** A layer with fewer bytes of weights than this is small. */
 const SMALL_LAYER_BYTES = 16 * MIB;
-const SMALL_EXTRA = 2;
-/** Below this one deep stage does for all. */
+/** If the large deep stage has fewer bytes of weights than this, it serves for many rows too. */
 const SMALL_STAGE_BYTES = 64 * MIB;
-/** Frames of so many rows are measured on the stage as large as a real one. */
+/** Frames of up to this many rows are measured on the stage as large as a real one. */
 const FEW_ROWS = { quick: 4, full: 16 };
-/** Logits of a frame take no more than this. */
+/** Most bytes of the logits of one frame. */
 const LOGITS_BYTES = 64 * MIB;
+/** Longest time of a whole measurement, milliseconds. */
 const LIMIT_MS = 900_000;
 /**
- * What an engine without weights takes once the process has loaded the library: measured,
- * onnxruntime-node 1.30.
+ * Resident bytes of an engine without its weights, once the process has loaded the library.
+ * Measured with onnxruntime-node 1.30.
  */
 const ENGINE_BYTES = 16 * MIB;
 
-/** How far a profile is. */
+/** How far a measurement has come. */
 export interface ProfileProgress {
-  /** What is measured now. */
+  /** Part of the model that is measured now: "layer", "head" or "embedding". */
   what: string;
+  /** Points measured so far. */
   done: number;
+  /** Points to measure in all. */
   total: number;
 }
 
 /** Options of {@linkcode profileModel}. */
 export interface ProfileOptions {
-  /** Of the model; its blobs need not be here. */
+  /** Manifest of the model; its blobs need not be on this node. */
   manifest: Manifest;
   store: ModelStore;
-  /** Folder of the store, for made-up weights while they are needed. */
+  /** Path of the data folder; made-up weights are written there and removed in the end. */
   data: string;
   /** Threads of the engine. */
   threads: number;
-  /** @default false */
+  /** true: threads without work spin; false: they sleep. @default false */
   spinning?: boolean;
   /**
-   * Fewer points, shorter repeats: under 10 s for a model of half a billion parameters. @default
-   * false
+   * true: fewer points and shorter repeats, under 10 s for a model of half a billion parameters.
+   * @default false
    */
   quick?: boolean;
+  /** Called before each point is measured. */
   onProgress?: (progress: ProfileProgress) => void;
-  /** Share of a core, if it is measured already. */
+  /** Share of a core that this process gets, 0 to 1. @default it is measured */
   cpuShare?: number;
+  /** Ends the measurement. */
   signal?: AbortSignal;
 }
 
-/** The key under which a profile of this model is kept on this machine. */
+/** The key of this machine's profile of a model. */
 export function profileKey(
   manifest: Manifest,
   { threads, spinning = false }: { threads: number; spinning?: boolean },
@@ -93,16 +99,16 @@ export function profileKey(
 }
 
 /**
- * Measures a profile. Throws what loading the engine throws (group `engine`), what the graph
- * builder throws (group `model`) and the signal's reason; gives up after 15 minutes.
+ * Measures a profile. Throws what loading an engine throws (group `engine`), what building a graph
+ * throws (group `model`) and the signal's reason; after 15 minutes it gives up with a TimeoutError.
  */
 export async function profileModel(options: ProfileOptions): Promise<Profile> {
   const { manifest, store, data, quick = false, threads, spinning = false } = options;
   const started = performance.now();
-  const pace = new Pace(options.cpuShare ?? await measureCpuShare());
+  const pace = new CpuPace(options.cpuShare ?? await measureCpuShare());
   const effort = effortOf(manifest, quick);
   const layerBytes = manifest.layers[0].bytes;
-  const extra = layerBytes < SMALL_LAYER_BYTES ? SMALL_EXTRA : 1;
+  const extra = layerBytes < SMALL_LAYER_BYTES ? SMALL_EXTRA_LAYERS : EXTRA_LAYERS;
   const uncached = Math.min(manifest.layers.length, Math.ceil(UNCACHED_BYTES / layerBytes)) - 1;
   const few = Math.max(extra, uncached);
   const depth = { few, many: few * layerBytes < SMALL_STAGE_BYTES ? few : extra };
@@ -131,15 +137,15 @@ export async function profileModel(options: ProfileOptions): Promise<Profile> {
   };
 }
 
-/** Points and patience. */
-function effortOf({ geometry }: Manifest, quick: boolean): Effort {
+/** The points to measure and the time for them. */
+function effortOf({ geometry }: Manifest, quick: boolean): MeasuringEffort {
   const rows = quick ? [1, 2, 4, 8, 16, 64, 256] : [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
   const wanted = (quick ? [1, 4, 16] : [1, 2, 4, 8, 16, 32, 64])
     .filter((n) => n === 1 || n * geometry.vocab * 4 <= LOGITS_BYTES);
   const room = (n: number, rest: number) => n + rest <= geometry.context;
   const fitting = rows.filter((n) => n === 1 || room(n, 0));
   const most = fitting.at(-1)!;
-  // Of two points far apart noise bends the line least.
+  // Two points far apart: noise then changes the slope between them least.
   const past = quick ? (room(most, 1024) ? [0, 1024] : [0, 512]) : [0, 256, 1024, 3072];
   return {
     rows: fitting,
@@ -160,13 +166,12 @@ type Times = Pick<
 async function measureStages(
   { manifest, blobDir }: Specimen,
   options: ProfileOptions & {
-    effort: Effort;
-    /**
-     * Layers that the deep stages have more than the plain one, for frames of few and of many rows.
-     */
+    effort: MeasuringEffort;
+    /** Layers that the deep stages for few and for many rows have more than the plain one. */
     depth: { few: number; many: number };
-    pace: Pace;
+    pace: CpuPace;
     signal: AbortSignal;
+    /** `performance.now()` when the measurement began. */
     started: number;
   },
 ): Promise<Times> {
@@ -184,7 +189,7 @@ async function measureStages(
   let done = 0;
 
   await using stack = new AsyncDisposableStack();
-  /** A stage with arenas open, and the resident bytes that it took. */
+  /** Loads a stage and opens an arena for each of `pasts`; tells the resident bytes that it took. */
   const load = async (firstLayer: number, lastLayer: number, pasts: number[], room: number) => {
     const before = Deno.memoryUsage().rss;
     const graph = await buildStageGraph(manifest, { firstLayer, lastLayer, blobDir });
@@ -208,8 +213,9 @@ async function measureStages(
     return { bench, bytes, weightBytes: graph.weightBytes, dispose: () => own.disposeAsync() };
   };
   /**
-   * What another stage takes beside the plain one. Groups are of frames of one size, the most
-   * needed first; late ones may be left out.
+   * Measures another stage against the plain one. Each group of points has frames of one size, the
+   * groups that are needed most come first, and all but the `least` first ones are left out when the
+   * budget of time does not allow them.
    */
   const against = async (
     more: Bench,
@@ -218,7 +224,7 @@ async function measureStages(
     least: number,
   ): Promise<Paired[]> => {
     const pairs: Paired[] = [];
-    /** Seconds of a group, per row of its frames. */
+    /** Seconds that the last group took, per row of its frames. */
     let perRow = 0;
     for (const [i, group] of points.entries()) {
       const elapsed = (performance.now() - started) / 1000;
@@ -263,10 +269,10 @@ async function measureStages(
   }
   onProgress({ what: "layer", done: total, total });
 
-  // What a frame takes besides its layers: a session's own work, and the way to the worker and
-  // back.
+  // A frame takes time besides its layers: for the session's own work, and for the way to the
+  // worker and back.
   const session = Math.max(0, plainTable(fewPairs).seconds[0][0] - table.seconds[0][0]);
-  // Processor time has that way in it.
+  // CPU time includes the way to the worker and back already.
   const way = pace.limited ? 0 : Math.max(0, median(plain.bench.overheads));
   return {
     layer: pace.table(table),
@@ -279,16 +285,16 @@ async function measureStages(
 }
 
 /**
- * Row counts, most needed first: one row is a step of decoding, 64 and 16 are pieces of a prompt
- * and drafts; the rest refines. What comes first also pays for what an engine does once, so it is
- * not the one row, of which all else is made.
+ * The row counts, those needed most first: one row is a step of decoding, 64 and 16 rows are pieces
+ * of a prompt and drafts, the others refine the table. 4 rows come before all: the first point may
+ * be slowed by what an engine does only once, and the one-row point is too important for that.
  */
 function needed(rows: number[]): number[] {
   const first = [4, 1, 64, 16].filter((n) => rows.includes(n));
   return [...first, ...rows.filter((n) => !first.includes(n))];
 }
 
-/** Rows for the two deep stages; where those are one, it takes all. */
+/** The row counts for each of the two deep stages; if both are the same stage, it gets all. */
 function splitRows(rows: number[], depth: { few: number; many: number }, most: number) {
   const bound = depth.few === depth.many ? Infinity : most;
   return { few: rows.filter((n) => n <= bound), many: rows.filter((n) => n > bound) };

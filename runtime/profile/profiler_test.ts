@@ -46,7 +46,7 @@ Deno.test("profileModel() measures the embedded model, more for more rows, and l
   });
 });
 
-Deno.test("A model whose weights are elsewhere is measured on made-up ones, at any precision", async (t) => {
+Deno.test("profileModel() makes up weights at any precision, when the model's own are elsewhere", async (t) => {
   await withStore(async (store, data) => {
     const { manifest } = await resolveModel(store, {});
     for (const precision of PRECISIONS.filter((p): p is Precision => p !== "f32")) {
@@ -65,7 +65,7 @@ Deno.test("A model whose weights are elsewhere is measured on made-up ones, at a
   });
 });
 
-Deno.test("A measurement that is called off ends, and takes its files with it", async () => {
+Deno.test("profileModel() ends and removes its files, when it is called off", async () => {
   await withStore(async (store, data) => {
     const { manifest } = await resolveModel(store, {});
     const abort = new AbortController();

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { differenceTable, longerTable, median, type Paired, plainTable } from "./tables.ts";
 
-Deno.test("median() is the middle, whatever the order", () => {
+Deno.test("median() is the middle value, whatever the order", () => {
   assert.equal(median([3, 1, 2]), 2);
   assert.equal(median([4, 1, 3, 2]), 2.5);
 });
 
-Deno.test("differenceTable() finds a layer's time although every repeat was slowed by something else", () => {
+Deno.test("differenceTable() finds a layer's time, when every repeat was slowed by something else", () => {
   const seconds = fc.double({ min: 1e-5, max: 1, noNaN: true });
   fc.assert(
     fc.property(

@@ -1,12 +1,12 @@
 /**
- * An engine that reports its frames.
+ * Wraps an engine so that it reports its frames.
  *
  * @module
  */
 import type { StageEngine } from "../../actors/mod.ts";
 import type { ObservedFrame } from "./drift.ts";
 
-/** The same engine; `observe` is told of each frame that ran to its end. */
+/** The same engine; it calls `observe` with each frame that ran to its end. */
 export function watchEngine(
   engine: StageEngine,
   observe: (frame: ObservedFrame) => void,

@@ -1,9 +1,9 @@
 /**
- * What is measured: a model of some layers, over the real weights where this node has them all,
- * else over made-up ones of the same shapes and formats. What a product takes does not depend on
- * its numbers.
+ * The specimen that is measured: a model of a few layers, with the model's own weights where this
+ * node has them all, else with made-up weights of the same shapes and formats. The time of a matrix
+ * product does not depend on its numbers.
  *
- * Each layer has numbers of its own: ONNX Runtime keeps equal weights only once, and they would
+ * Each layer gets weights of its own: ONNX Runtime keeps equal weights only once, and they would
  * stay in the processor's cache.
  *
  * @module
@@ -13,25 +13,30 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Group, Manifest, ModelStore, Precision, TensorEntry } from "../../models/mod.ts";
 
+/** Elements that share a scale in q4 and q8. */
 const BLOCK = 32;
+/** Parts of a blob begin at multiples of this many bytes. */
 const PAGE = 4096;
+/** Bytes of made-up weights that are made once and written again and again. */
 const CHUNK = 1 << 20;
-/** Both nibbles 8: a pair of zero points of symmetric blocks. */
+/** Two zero points of symmetric q4 blocks, one a nibble: 8 each. */
 const SYMMETRIC_PAIR = 0x88;
 
-/** A model to measure and the folder of its blobs. */
+/** A model to measure. Disposing of it removes what was made up for it. */
 export interface Specimen extends AsyncDisposable {
   manifest: Manifest;
+  /** Path of the folder of its blobs. */
   blobDir: string;
-  /** Are the weights made up? */
+  /** true: the weights are made up. */
   synthetic: boolean;
 }
 
 /**
- * The manifest with `layers` layers, the model's own over and over, without what differs from layer
- * to layer (sliding windows: the engine computes as much with them as without).
+ * The manifest with `layers` layers: the model's own, repeated in order, without what differs from
+ * layer to layer. Sliding windows are such a thing; the engine computes as much with them as
+ * without.
  *
- * @param context Longest context that will be measured; tables of positions are made for so many.
+ * @param context Longest context that is measured, rows: the tables of positions have that length.
  */
 export function specimenManifest(
   manifest: Manifest,
@@ -45,7 +50,7 @@ export function specimenManifest(
       ...geometry,
       layers,
       rope,
-      // Some ways of scaling look at the context.
+      // Some ways of scaling RoPE depend on the context.
       context: rope.scaling ? geometry.context : Math.min(geometry.context, context),
     },
     layers: Array.from({ length: layers }, (_, i) => manifest.layers[i % manifest.layers.length]),
@@ -53,8 +58,8 @@ export function specimenManifest(
 }
 
 /**
- * A specimen over the store's own blobs if they are all there, else over made-up ones in a folder
- * of its own under `scratch`, which goes when it is disposed of.
+ * A specimen with the store's blobs if they are all there, else with made-up ones in a new folder
+ * under `scratch`, which is removed when the specimen is disposed of.
  */
 export async function takeSpecimen(
   manifest: Manifest,
@@ -83,8 +88,8 @@ export async function takeSpecimen(
 }
 
 /**
- * The manifest as it would be at another precision, as the converter stores it. Its blobs need not
- * exist.
+ * The manifest that the model would have if the converter stored it at another precision. Its blobs
+ * need not exist.
  */
 export function atPrecision(manifest: Manifest, precision: Precision): Manifest {
   if (manifest.precision === precision) return manifest;
@@ -118,18 +123,18 @@ function relaid(group: Group, format: Precision): Group {
       return [name, { shape, format: as, data, scales: part(blocks * 4) }];
     }),
   );
-  // Names the made-up blob; no store has one of this name.
+  // Name of the made-up blob; no store has a blob of this name.
   const sha256 = group.sha256.slice(0, 62) + format.charCodeAt(1).toString(16);
   return { sha256, bytes, tensors };
 }
 
-/** Writes a blob of made-up weights as the group lays them out. */
+/** Writes a blob of made-up weights with the layout of the group. */
 async function writeGroup(path: string, { tensors }: Group): Promise<void> {
   await using file = await open(path, "w");
   for (const { shape, format, data, scales, zeros } of Object.values(tensors)) {
     const inputs = shape.at(-1)!;
-    // Products keep about the size of their inputs: nothing overflows on the way through the
-    // layers.
+    // Random weights of this size keep products about as large as their inputs, so nothing
+    // overflows on the way through the layers.
     if (scales) {
       const scale = Math.sqrt(12 / inputs) / (format === "q4" ? 16 : 256);
       await writeRepeated(file, scales, bytesOf(new Float32Array(CHUNK / 4).fill(scale)));
@@ -147,6 +152,7 @@ async function writeGroup(path: string, { tensors }: Group): Promise<void> {
 
 const bytesOf = ({ buffer }: { buffer: ArrayBufferLike }) => new Uint8Array(buffer);
 
+/** Fills a part of a file with copies of `chunk`. */
 async function writeRepeated(
   file: Awaited<ReturnType<typeof open>>,
   { offset, bytes }: { offset: number; bytes: number },

@@ -13,7 +13,7 @@ import { buildStageGraph } from "../../../models/graph/mod.ts";
 import { ModelStore } from "../../../models/mod.ts";
 import { loadEngine } from "../../../runtime/engine/mod.ts";
 import { Bench } from "../../../runtime/profile/measure.ts";
-import { Pace } from "../../../runtime/profile/pace.ts";
+import { CpuPace } from "../../../runtime/profile/cpu_pace.ts";
 import type { Emulation } from "./emulation.ts";
 import { HALF_BILLION } from "./models.ts";
 
@@ -81,7 +81,7 @@ async function measure(data: string, from: number): Promise<number[]> {
   const engine = await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 2 ** 28 });
   try {
     const signal = AbortSignal.timeout(2 * (LOAD_S + ROWS.length * (MEASURE_S + 1)) * 1000);
-    const bench = new Bench(engine, { maxRows: Math.max(...ROWS), pace: new Pace(1), signal });
+    const bench = new Bench(engine, { maxRows: Math.max(...ROWS), pace: new CpuPace(1), signal });
     await bench.open(PAST, Math.max(...ROWS));
     const frame = (rows: number) => bench.repeat({ rows, past: PAST }, 1);
     for (const rows of ROWS) await frame(rows);

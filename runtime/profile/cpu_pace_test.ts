@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { Pace } from "./pace.ts";
+import { CpuPace } from "./cpu_pace.ts";
 
 /**
- * A device that gets so much of a core, in steps of its quota: what is longer than the rest of it
- * waits for the next period.
+ * A process that gets `share` of a core by a quota for each period: work that is longer than the
+ * rest of the quota waits for the next period.
  */
-function device(share: number, periodS = 0.01) {
+function limited(share: number, periodS = 0.01) {
   let cpu = 0;
   let wall = 0;
   return {
@@ -28,9 +28,9 @@ function device(share: number, periodS = 0.01) {
 const near = (actual: number, expected: number, what: string) =>
   assert.ok(Math.abs(actual / expected - 1) < 0.02, `${what}: ${actual} instead of ${expected}`);
 
-Deno.test("Pace finds what a frame takes in the long run under a quota that single frames hide", async () => {
-  const { clocks, compute } = device(0.45);
-  const pace = new Pace(0.5, clocks);
+Deno.test("CpuPace.seconds() finds what a frame takes in the long run, when single frames hide the quota", async () => {
+  const { clocks, compute } = limited(0.45);
+  const pace = new CpuPace(0.5, clocks);
   const alone = compute(0.004); // fits in the quota of a period
   near(alone, 0.004, "one frame alone");
   let measured = 0;
@@ -41,9 +41,9 @@ Deno.test("Pace finds what a frame takes in the long run under a quota that sing
   near(pace.table(table).seconds[1][0], 0.008 / 0.45, "table");
 });
 
-Deno.test("Pace leaves a machine that has whole cores with what its clock says", async () => {
-  const { clocks, compute } = device(1);
-  const pace = new Pace(0.95, clocks);
+Deno.test("CpuPace.time() returns what the work says, when the process gets whole cores", async () => {
+  const { clocks, compute } = limited(1);
+  const pace = new CpuPace(0.95, clocks);
   const measured = await pace.time(() => {
     compute(0.004);
     return Promise.resolve(0.003); // a part of it only was computing
