@@ -1,7 +1,7 @@
 /**
  * The conditions that the row arrays of every frame must meet, whatever the model and the arena.
- * Two borders ask for them: `frameSchema` when a frame comes from the network, and the engine before
- * it writes memory, since a caller may hand it a frame that never was on the network.
+ * Two borders ask for them: `frameSchema` when a frame comes from the network, and the engine
+ * before it writes memory, since a caller may hand it a frame that never was on the network.
  *
  * This file imports nothing, so that the engine's worker need not load the schemas.
  *
@@ -49,7 +49,9 @@ export function* lengthProblems(
   }
 }
 
-/** Problems of single rows: a parent must stand in a lower slot, a position must not be negative. */
+/**
+ * Problems of single rows: a parent must stand in a lower slot, a position must not be negative.
+ */
 export function* rowProblems(
   { base, tokens, positions, parents }: Omit<FrameRows, "want" | "want_samplers">,
 ): Generator<FrameProblem> {

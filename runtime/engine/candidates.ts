@@ -31,9 +31,9 @@ export function best(logits: Float32Array, n: number): Uint32Array {
 }
 
 /**
- * The tokens that may be drawn at this temperature (> 0) after `top_k`, `top_p` and `min_p`, in that
- * order, from logits f32 (vocab). The best token always stays. The tokens come best first if `top_k`
- * or `top_p` is set, else in the order of their ids.
+ * The tokens that may be drawn at this temperature (> 0) after `top_k`, `top_p` and `min_p`, in
+ * that order, from logits f32 (vocab). The best token always stays. The tokens come best first if
+ * `top_k` or `top_p` is set, else in the order of their ids.
  */
 export function kept(logits: Float32Array, sampling: Sampling): Candidates {
   const { temperature, top_k: topK, top_p: topP, min_p: minP } = sampling;
@@ -106,9 +106,9 @@ function range(logits: Float32Array): { min: number; max: number } {
 }
 
 /**
- * Ids of all logits at or above a threshold, best first. The threshold starts `width` below the best
- * logit and falls until `enough` says so or all ids are found. So the usual call sorts a few hundred
- * ids instead of a vocabulary of 150,000.
+ * Ids of all logits at or above a threshold, best first. The threshold starts `width` below the
+ * best logit and falls until `enough` says so or all ids are found. So the usual call sorts a few
+ * hundred ids instead of a vocabulary of 150,000.
  */
 function ranked(
   logits: Float32Array,

@@ -131,7 +131,8 @@ export class KvArena {
     const found: number[] = [];
     const { headDim } = this.#shape;
     for (let row = 0; row < rows; row++) {
-      // A NaN or an infinity of one layer reaches every later layer, so the last one shows them all.
+      // A NaN or an infinity of one layer reaches every later layer, so the last one shows them
+      // all.
       let sum = 0;
       for (const { data } of this.#caches.slice(-2)) {
         for (const at of this.#heads(base + row)) {

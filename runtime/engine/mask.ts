@@ -7,8 +7,8 @@ import { MASKED } from "../../models/graph/contract.ts";
 import type { Slots } from "./slots.ts";
 
 /**
- * Bias f32 (rows, base + rows) of the rows in slots base .. base + rows - 1: 0 where a row attends to
- * a slot (its own and its ancestors'), MASKED elsewhere.
+ * Bias f32 (rows, base + rows) of the rows in slots base .. base + rows - 1: 0 where a row attends
+ * to a slot (its own and its ancestors'), MASKED elsewhere.
  *
  * @param out Buffer for the result if it is long enough; its contents are overwritten.
  */
@@ -42,8 +42,8 @@ export function attentionBias(
 
 /**
  * Bias f32 (rows, base + rows) of layers with a sliding window: as {@linkcode attentionBias}, and
- * also MASKED where an ancestor's position is `window` or more below the row's. Positions fall along
- * the path to the root, so a row attends to the near end of its path.
+ * also MASKED where an ancestor's position is `window` or more below the row's. Positions fall
+ * along the path to the root, so a row attends to the near end of its path.
  *
  * @param bias Bias of the same rows without a window; it is returned itself if the window hides
  * nothing.

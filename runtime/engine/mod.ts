@@ -1,7 +1,7 @@
 /**
  * The engine: it runs one stage of a model with ONNX Runtime, in a worker of its own.
  *
- *     const engine = await loadEngine({ graph, geometry, threads: 2, arenaBudgetBytes: 512 * 1024 * 1024 });
+ *     const engine = await loadEngine({ graph, geometry, threads: 2, arenaBudgetBytes: 2 ** 29 });
  *     await engine.layout("arena-1", { capacity: 256, keep: new Int32Array(0) });
  *     const output = await engine.run(frame);
  *
@@ -35,8 +35,8 @@ export interface EngineOptions {
 }
 
 /**
- * Permissions of the worker: only to call the native library, which opens the graph and the blobs by
- * itself, past Deno's permissions.
+ * Permissions of the worker: only to call the native library, which opens the graph and the blobs
+ * by itself, past Deno's permissions.
  */
 const PERMISSIONS = {
   ffi: "inherit",
@@ -50,8 +50,8 @@ const PERMISSIONS = {
 };
 
 /**
- * Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if the library or
- * the stage does not load, and the signal's reason.
+ * Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if the library
+ * or the stage does not load, and the signal's reason.
  */
 export async function loadEngine(options: EngineOptions): Promise<StageEngine> {
   const { signal, spinning = false, graph, geometry, threads, arenaBudgetBytes } = options;

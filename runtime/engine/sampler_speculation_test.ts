@@ -62,8 +62,8 @@ type Rule = (draft: number, chosen: number, previous: number, extra: number) => 
 const accept: Rule = (_draft, chosen) => chosen;
 
 /**
- * Writes a text: drafts all tokens that are left, verifies them together, and repeats until the text
- * is whole. Counts the drafted tokens that were tried and accepted.
+ * Writes a text: drafts all tokens that are left, verifies them together, and repeats until the
+ * text is whole. Counts the drafted tokens that were tried and accepted.
  */
 function speculate(
   seed: number,

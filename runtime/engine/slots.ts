@@ -64,7 +64,9 @@ export class Slots {
   readonly #tokens: Int32Array;
   /** Position of each slot's row. */
   readonly #positions: Int32Array;
-  /** 1 for a slot whose row, or an ancestor of it, had hidden states that are not finite; else 0. */
+  /**
+   * 1 for a slot whose row, or an ancestor of it, had hidden states that are not finite; else 0.
+   */
   readonly #damaged: Uint8Array;
   /** Slots from this one up to the shelf are all unwritten. */
   #end = 0;

@@ -5,7 +5,8 @@
  * 64 levels.
  *
  * The library cborg encodes and decodes. This file narrows it to the set above and makes it strict
- * about text: cborg alone would replace bytes that are not UTF-8 and drop a leading byte order mark.
+ * about text: cborg alone would replace bytes that are not UTF-8 and drop a leading byte order
+ * mark.
  *
  * @module
  */
@@ -61,8 +62,8 @@ const DECODE: cborg.DecodeOptions = {
  * Encodes a value, behind `reserve` bytes that the caller fills. The result shares no memory with
  * the value.
  *
- * Throws `unencodable` (group `mailbox`), naming the place, for anything outside the subset: bigint,
- * Date, Map, functions, class instances, cycles, a key `__proto__`.
+ * Throws `unencodable` (group `mailbox`), naming the place, for anything outside the subset:
+ * bigint, Date, Map, functions, class instances, cycles, a key `__proto__`.
  */
 export function encodeCbor(value: unknown, reserve = 0): Uint8Array {
   const atMost = measure(value, [], (what, place) => {
@@ -77,8 +78,8 @@ export function encodeCbor(value: unknown, reserve = 0): Uint8Array {
 }
 
 /**
- * Decodes one value that must fill `bytes` exactly. No two parts of the value share memory with each
- * other or with `bytes`. Throws `protocol` (group `mailbox`) for anything outside the subset.
+ * Decodes one value that must fill `bytes` exactly. No two parts of the value share memory with
+ * each other or with `bytes`. Throws `protocol` (group `mailbox`) for anything outside the subset.
  */
 export function decodeCbor(bytes: Uint8Array): unknown {
   // A plain view: the slices of a Node Buffer would share its memory instead of being copies.

@@ -54,8 +54,8 @@ export function overSocket(session: Http2Session, socket: net.Socket): void {
 
 /**
  * Ends a session by destroying its socket, after the current event. `session.destroy()` would send
- * a GOAWAY frame, and nghttp2 aborts the whole process then if it still lists a stream that has just
- * closed (`find_stream_on_goaway_func`): seen in one of twelve orderly shutdowns.
+ * a GOAWAY frame, and nghttp2 aborts the whole process then if it still lists a stream that has
+ * just closed (`find_stream_on_goaway_func`): seen in one of twelve orderly shutdowns.
  */
 export function cut(session: Http2Session): void {
   setImmediate(() => sockets.get(session)?.destroy());

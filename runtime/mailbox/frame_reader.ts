@@ -50,8 +50,8 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next bytes of the stream. Throws `protocol` (group `mailbox`) for an empty frame or one
-   * over the limit, and whatever `onFrame` throws.
+   * Takes the next bytes of the stream. Throws `protocol` (group `mailbox`) for an empty frame or
+   * one over the limit, and whatever `onFrame` throws.
    */
   push(chunk: Uint8Array): void {
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);

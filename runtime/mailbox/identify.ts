@@ -1,6 +1,6 @@
 /**
- * Asks which node listens at an address. A node that joins a cluster knows only an address of it, so
- * this is the first thing that it does.
+ * Asks which node listens at an address. A node that joins a cluster knows only an address of it,
+ * so this is the first thing that it does.
  *
  * @module
  */

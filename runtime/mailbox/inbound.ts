@@ -37,7 +37,9 @@ export interface InboundOwner {
   admit(hello: Hello): Peer | undefined;
   /** Called with each envelope once, in the order of its sequence. */
   receive(from: NodeId, envelope: Envelope): void;
-  /** Called when a connection broke the protocol, whether it came from a peer or from a stranger. */
+  /**
+   * Called when a connection broke the protocol, whether it came from a peer or from a stranger.
+   */
   offended(error: OrreryError): void;
 }
 

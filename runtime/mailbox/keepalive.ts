@@ -17,8 +17,8 @@ export interface KeepaliveOptions {
 }
 
 /**
- * Pings a session at once and then at each interval, and cuts the session when an answer is overdue.
- * Returns the function that stops the pings.
+ * Pings a session at once and then at each interval, and cuts the session when an answer is
+ * overdue. Returns the function that stops the pings.
  */
 export function keepalive(session: Http2Session, options: KeepaliveOptions): () => void {
   /** Cuts the session; set while an answer is awaited. */

@@ -1,6 +1,6 @@
 /**
- * A node's mailbox over HTTP/2: the actor system's `Transport`, made of a server, the peers and their
- * counters.
+ * A node's mailbox over HTTP/2: the actor system's `Transport`, made of a server, the peers and
+ * their counters.
  *
  * @module
  */
@@ -32,8 +32,8 @@ export interface MailboxOptions {
   /** Port that peers are told to dial. @default the port listened on */
   advertisePort?: number;
   /**
-   * Number of this life of the node, larger than that of every earlier life. Peers tell by it that a
-   * node restarted. @default the time in microseconds
+   * Number of this life of the node, larger than that of every earlier life. Peers tell by it that
+   * a node restarted. @default the time in microseconds
    */
   incarnation?: number;
   /** Peers that are known from the start, and where each listens. @default none */
@@ -88,8 +88,8 @@ export interface MailboxTransport extends Transport {
 }
 
 /**
- * Listens and returns the mailbox; it connects to its peers once `start` is called. Rejects with the
- * operating system's error if it cannot listen (`EADDRINUSE`).
+ * Listens and returns the mailbox; it connects to its peers once `start` is called. Rejects with
+ * the operating system's error if it cannot listen (`EADDRINUSE`).
  *
  * Reliability: each peer is sent a numbered sequence of messages over one stream. Messages that it
  * has not acknowledged are kept and sent again after a reconnection; the receiver drops those that

@@ -1,6 +1,6 @@
 /**
- * One peer of a mailbox: the window and the connection towards it, and how far its own messages have
- * come.
+ * One peer of a mailbox: the window and the connection towards it, and how far its own messages
+ * have come.
  *
  * @module
  */

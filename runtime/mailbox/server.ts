@@ -105,7 +105,8 @@ export class MailboxServer {
     session.on("close", () => this.#sessions.delete(session));
     if (this.#sessions.size > limits.maxConnections) return cut(session);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    // A session without a stream is ended after the time for a hello. A stream has its own deadline.
+    // A session without a stream is ended after the time for a hello. A stream has its own
+    // deadline.
     let streams = 0;
     const idle = () => setTimeout(() => cut(session), limits.helloTimeoutMs);
     let silent = idle();

@@ -82,8 +82,8 @@ export class ResendWindow {
   }
 
   /**
-   * Adds an encoded envelope: at once, or when acknowledgements have made room for it. Resolves when
-   * it was added; rejects with the signal's reason, or with the error of {@linkcode reset}.
+   * Adds an encoded envelope: at once, or when acknowledgements have made room for it. Resolves
+   * when it was added; rejects with the signal's reason, or with the error of {@linkcode reset}.
    */
   add(
     frame: Uint8Array,
@@ -127,8 +127,8 @@ export class ResendWindow {
   }
 
   /**
-   * Called for a new connection to a peer that has received everything up to seq `received`. Returns
-   * how many entries are sent again.
+   * Called for a new connection to a peer that has received everything up to seq `received`.
+   * Returns how many entries are sent again.
    */
   rewind(received: number): number {
     const before = this.#written;

@@ -1,9 +1,11 @@
 /**
- * What goes over a mailbox stream: frames of a length (u32, big-endian) and that many bytes of CBOR.
+ * What goes over a mailbox stream: frames of a length (u32, big-endian) and that many bytes of
+ * CBOR.
  *
- * The connecting side sends a {@linkcode Hello}, then `[seq, envelope]` with seq 1, 2, 3 ..., and at
- * the end a {@linkcode Bye}. The other side answers with a {@linkcode Welcome}, then with integers:
- * the highest seq received so far. It sends `{t: "error", error}` before it gives the stream up.
+ * The connecting side sends a {@linkcode Hello}, then `[seq, envelope]` with seq 1, 2, 3 ..., and
+ * at the end a {@linkcode Bye}. The other side answers with a {@linkcode Welcome}, then with
+ * integers: the highest seq received so far. It sends `{t: "error", error}` before it gives the
+ * stream up.
  *
  * @module
  */
@@ -91,8 +93,8 @@ const SEQ_AT = LENGTH_BYTES + 2;
 const HEAD_BYTES = SEQ_AT + 8;
 
 /**
- * The frame of an envelope, length included; {@linkcode stampSeq} writes its seq later. Throws group
- * `mailbox`: `too_large` (metadata: `bytes`, `limit`), `unencodable`, `protocol`.
+ * The frame of an envelope, length included; {@linkcode stampSeq} writes its seq later. Throws
+ * group `mailbox`: `too_large` (metadata: `bytes`, `limit`), `unencodable`, `protocol`.
  */
 export function encodeEnvelope(envelope: Envelope, maxBytes: number): Uint8Array {
   checkEnvelope(envelope);

@@ -27,7 +27,9 @@ export class ProfileCache {
     this.dir = join(data, "profiles");
   }
 
-  /** true if there is a profile of this key that is not stale, measured with any share of a core. */
+  /**
+   * true if there is a profile of this key that is not stale, measured with any share of a core.
+   */
   async has(key: ProfileKey): Promise<boolean> {
     return (await this.#read(`${hashOf(key)}-`)).some((p) => p.stale === null);
   }
@@ -57,7 +59,8 @@ export class ProfileCache {
     await Deno.writeTextFile(temporary, JSON.stringify(profile, null, 2) + "\n");
     await Deno.rename(temporary, path);
     for (const p of older) {
-      if (this.#path(p) !== path) await Deno.remove(this.#path(p)).catch(() => {}); // removed by another node
+      if (this.#path(p) === path) continue;
+      await Deno.remove(this.#path(p)).catch(() => {}); // another node has removed it
     }
   }
 

@@ -46,7 +46,9 @@ export class DriftWatch {
     this.#options = { frames: 50, tolerance: 0.2, ...options };
   }
 
-  /** Notes a frame. Every `frames`-th call returns `steady` or `drifted`, the others `measuring`. */
+  /**
+   * Notes a frame. Every `frames`-th call returns `steady` or `drifted`, the others `measuring`.
+   */
   observe({ seconds, ...frame }: ObservedFrame): DriftVerdict {
     const { predict, frames, tolerance } = this.#options;
     const predicted = predict(frame);

@@ -25,8 +25,8 @@ const CLOCK_S = 1e-4;
 
 /**
  * Measures latency, as half of the median time of a small echo, and the bandwidth of each direction
- * in bytes a second, from blobs of 64 KiB to 1 MiB: a faster link gets larger ones. Takes well under
- * a second on links of 10 Mbit/s and more.
+ * in bytes a second, from blobs of 64 KiB to 1 MiB: a faster link gets larger ones. Takes well
+ * under a second on links of 10 Mbit/s and more.
  *
  * @param now A clock in milliseconds; tests give a virtual one.
  */

@@ -1,8 +1,8 @@
 /**
  * Times two stages of a model against each other.
  *
- * A repeat is a series of frames. The two stages take turns, repeat by repeat, so that whatever slows
- * the machine for a while slows both.
+ * A repeat is a series of frames. The two stages take turns, repeat by repeat, so that whatever
+ * slows the machine for a while slows both.
  *
  * @module
  */
@@ -74,8 +74,8 @@ export class Bench {
   }
 
   /**
-   * Mean seconds (see {@linkcode CpuPace}) of `frames` frames of `rows` rows behind `past` slots. In
-   * the last stage the tokens of the last `wanted` rows are wanted.
+   * Mean seconds (see {@linkcode CpuPace}) of `frames` frames of `rows` rows behind `past` slots.
+   * In the last stage the tokens of the last `wanted` rows are wanted.
    */
   async repeat(
     { rows, past, wanted = 0 }: { rows: number; past: number; wanted?: number },

@@ -1,6 +1,6 @@
 /**
- * Profiles: how fast this machine runs a model, how fast its links are, and whether what was measured
- * still holds.
+ * Profiles: how fast this machine runs a model, how fast its links are, and whether what was
+ * measured still holds.
  *
  * @module
  */

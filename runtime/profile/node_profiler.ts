@@ -1,7 +1,7 @@
 /**
- * What a node answers when the cluster asks how fast it is: its profile for a model, and its link to
- * another node. It also watches whether the frames that run here still take as long as the profile
- * says.
+ * What a node answers when the cluster asks how fast it is: its profile for a model, and its link
+ * to another node. It also watches whether the frames that run here still take as long as the
+ * profile says.
  *
  * @module
  */

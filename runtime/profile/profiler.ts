@@ -1,9 +1,9 @@
 /**
- * The profiler: a machine measures how fast it runs a model, on the engine that will run it. It times
- * frames on these stages and takes differences:
+ * The profiler: a machine measures how fast it runs a model, on the engine that will run it. It
+ * times frames on these stages and takes differences:
  *
  *     plain    one layer in the middle of a model
- *     deep     the same with more layers          layer = (deep - plain) / layers that deep has more
+ *     deep     the same with more layers          layer = (deep - plain) / number of these layers
  *     first    embedding and one layer            embed = first - plain
  *     last     one layer, norm, LM head, sampler  head  = last - plain
  *
@@ -189,7 +189,9 @@ async function measureStages(
   let done = 0;
 
   await using stack = new AsyncDisposableStack();
-  /** Loads a stage and opens an arena for each of `pasts`; tells the resident bytes that it took. */
+  /**
+   * Loads a stage and opens an arena for each of `pasts`; tells the resident bytes that it took.
+   */
   const load = async (firstLayer: number, lastLayer: number, pasts: number[], room: number) => {
     const before = Deno.memoryUsage().rss;
     const graph = await buildStageGraph(manifest, { firstLayer, lastLayer, blobDir });
@@ -214,8 +216,8 @@ async function measureStages(
   };
   /**
    * Measures another stage against the plain one. Each group of points has frames of one size, the
-   * groups that are needed most come first, and all but the `least` first ones are left out when the
-   * budget of time does not allow them.
+   * groups that are needed most come first, and all but the `least` first ones are left out when
+   * the budget of time does not allow them.
    */
   const against = async (
     more: Bench,

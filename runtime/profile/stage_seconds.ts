@@ -9,8 +9,8 @@ import type { ObservedFrame } from "./drift.ts";
 import type { Profile } from "./profile.ts";
 
 /**
- * Seconds of computing that the profile predicts for a frame at the stage of layers `first` to `last`
- * (0-based, inclusive), without the fixed seconds of a frame.
+ * Seconds of computing that the profile predicts for a frame at the stage of layers `first` to
+ * `last` (0-based, inclusive), without the fixed seconds of a frame.
  */
 export function stageSeconds(
   { layer, embed, head }: Profile,
