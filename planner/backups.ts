@@ -1,5 +1,5 @@
 /**
- * Who takes the layers of a host that dies.
+ * Chooses the devices that take over the layers of a device that dies.
  *
  * @module
  */
@@ -10,9 +10,10 @@ import type { Solved } from "./solve.ts";
 import type { Plan } from "./types.ts";
 
 /**
- * For each stage who could take it over today: one host if one has the memory, else several for
- * parts of it, else nobody for the rest. Idle hosts come first, then the fastest. A part with the
- * first or last layer stays on hosts that may hold an end.
+ * For each stage, the device that could take it over today: one device if one has the memory,
+ * otherwise several devices for parts of it, and no device (`host` null) for the rest. Idle devices
+ * come first, then the fastest. A part with the first or last layer needs a device that may hold an
+ * end. `drafter`: the device with the draft model and the bytes that this takes there.
  */
 export function backupsOf(
   solved: Solved,
@@ -26,13 +27,13 @@ export function backupsOf(
   );
 }
 
-/** Bytes that a device has left, the drafter counted. */
-type Spare = (device: number) => number;
+/** Bytes that the device with this index has left besides its stage and the drafter. */
+type SpareBytes = (device: number) => number;
 
-type Stage = Solved["stages"][number];
+type SolvedStage = Solved["stages"][number];
 
-/** Hosts that might take some of a stage's layers, best first. */
-function others({ problem, stages, cost }: Solved, stage: Stage) {
+/** Devices that may take layers of a stage, best first. */
+function others({ problem, stages, cost }: Solved, stage: SolvedStage) {
   const busy = new Set(stages.map((s) => s.device));
   return cost.devices.map((device, d) => ({ d, name: device.name, busy: busy.has(d) }))
     .filter(({ d }) => d !== stage.device && problem.usable[d])
@@ -42,10 +43,16 @@ function others({ problem, stages, cost }: Solved, stage: Stage) {
     );
 }
 
+/** Whether the layers include the model's first or last one. */
 const isEnd = ({ problem }: Solved, first: number, last: number) =>
   first === 0 || last === problem.layers - 1;
 
-function whole(solved: Solved, stage: Stage, spareOn: Spare): Plan["backups"] | undefined {
+/** The best device that can take the whole stage; undefined: none can. */
+function whole(
+  solved: Solved,
+  stage: SolvedStage,
+  spareOn: SpareBytes,
+): Plan["backups"] | undefined {
   const { first, last } = stage;
   const need = stageBytes(solved.problem, first, last);
   for (const { d, name, busy } of others(solved, stage)) {
@@ -61,10 +68,11 @@ function whole(solved: Solved, stage: Stage, spareOn: Spare): Plan["backups"] | 
   }
 }
 
-function parts(solved: Solved, stage: Stage, spareOn: Spare): Plan["backups"] {
+/** Devices that can take parts of a stage that no device can take as a whole. */
+function parts(solved: Solved, stage: SolvedStage, spareOn: SpareBytes): Plan["backups"] {
   const { problem } = solved;
   const free = others(solved, stage).map((other) => ({ ...other, left: spareOn(other.d) }));
-  const found: Plan["backups"] = [];
+  const found: Plan["backups"][number][] = [];
   let next = stage.first;
   while (next <= stage.last) {
     const holds = free.map(({ d, left }) => {
@@ -75,7 +83,7 @@ function parts(solved: Solved, stage: Stage, spareOn: Spare): Plan["backups"] {
       ) last--;
       return last;
     });
-    // the one that takes most, so that the part is cut in few
+    // the device that takes most comes first, so that the stage is cut in few parts
     const best = holds.reduce((a, last, i) => last > holds[a] ? i : a, 0);
     if (free.length === 0 || holds[best] < next) break;
     const [{ name, left }] = free.splice(best, 1);

@@ -1,5 +1,5 @@
 /**
- * What a plan's input must be before anything is computed.
+ * Checks a plan's input before anything is computed.
  *
  * @module
  */
@@ -7,9 +7,9 @@ import { OrreryError } from "../actors/mod.ts";
 import type { Device, PlanInput } from "./types.ts";
 
 /**
- * Checks names and sizes, and applies memory caps to the devices. Throws group `planner`:
- * `no_devices`, `bad_links`, `unknown_host` for a constraint that names nobody, `bad_pin` for
- * layers that the model does not have, `duplicate_device`.
+ * Checks names and sizes, and returns the devices with the user's memory limits applied. Throws
+ * group `planner`: `no_devices`, `bad_links`, `unknown_host` for a constraint that names no device,
+ * `bad_pin` for layers that the model does not have, `duplicate_device`.
  */
 export function checkedDevices(input: PlanInput): Device[] {
   const { model, devices, links, constraints, coordinator, decode } = input;

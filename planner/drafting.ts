@@ -1,5 +1,5 @@
 /**
- * Where drafts come from, and how long they are.
+ * Chooses where drafts come from and how long they are.
  *
  * @module
  */
@@ -10,15 +10,16 @@ import { size } from "./numbers.ts";
 import type { Solved } from "./solve.ts";
 import type { PlanDraft, PlanInput } from "./types.ts";
 
-/** Longest draft where nobody says otherwise, in tokens. */
+/** Longest draft in tokens where the user sets no limit. */
 const LONGEST = 8;
-/** Most rows of a speculative frame. */
+/** Most rows of a frame with a draft, where the user sets no longer draft. */
 const MOST_ROWS = 16;
 
 /**
- * The drafter's host and the draft's shape. A draft model goes where a short draft and the way to
- * the coordinator take least, among hosts that may see tokens and have memory left. Throws group
- * `planner`, code `infeasible` where the host that the user names lacks the memory.
+ * Chooses the drafter's device and the draft's shape. A draft model goes to the device where
+ * drafting, with the way to the coordinator and back, takes least, among devices that may see
+ * tokens and have the memory left. Throws group `planner`, code `infeasible` where the device that
+ * the user names lacks the memory.
  */
 export function draftOf(solved: Solved, input: PlanInput): PlanDraft {
   const { workload: { acceptance }, decode, draft } = input;
@@ -70,16 +71,21 @@ export function draftOf(solved: Solved, input: PlanInput): PlanDraft {
   }
 }
 
-/** Tokens over which the way to the drafter and back is reckoned. */
+/** Tokens of a draft over which the time of the way to the drafter and back is spread. */
 const SHORT_DRAFT = 4;
 
-interface Placed {
+/** Where a draft model goes. */
+interface PlacedDrafter {
+  /** Index of its device; undefined: it fits on none. */
   device?: number;
+  /** Seconds of one drafted token, with its share of the way; undefined: it fits on no device. */
   secondsPerToken?: number;
+  /** The reason, with its figures. */
   why: string;
 }
 
-function placeDrafter(solved: Solved, { draft, decode, constraints }: PlanInput): Placed {
+/** Chooses the draft model's device. Throws `infeasible`, see {@linkcode draftOf}. */
+function placeDrafter(solved: Solved, { draft, decode, constraints }: PlanInput): PlacedDrafter {
   const { cost, problem, coordinator } = solved;
   const { name, bytes, secondsPerToken } = draft!;
   const reach = (d: number) =>

@@ -1,21 +1,21 @@
 /**
- * Layer ranges without measurements: even, or as the user says.
+ * Layer ranges without measurements: in equal shares, or as the user says.
  *
  * @module
  */
 import { OrreryError } from "../actors/mod.ts";
 
-/** A stage's layers, both inclusive, 0-based. */
+/** Layers of a stage. */
 export interface LayerRange {
   /** First layer, 0-based. */
   first: number;
-  /** Last layer, inclusive. */
+  /** Last layer, 0-based, inclusive. */
   last: number;
 }
 
 /**
- * Splits layers over nodes as evenly as whole layers allow; the first nodes take the rest. Nodes
- * beyond the layers get none.
+ * Splits layers over nodes as evenly as whole layers allow; the first nodes take the rest. Where
+ * there are more nodes than layers, there is one range for each layer.
  */
 export function evenSplit(layers: number, nodes: number): LayerRange[] {
   const stages = Math.min(layers, nodes);
@@ -29,8 +29,8 @@ export function evenSplit(layers: number, nodes: number): LayerRange[] {
 }
 
 /**
- * Reads `0-3,4-7` (or `0-3,4`). Throws group `cluster`, code `bad_layers` for anything that is not
- * a list of ranges.
+ * Reads a list of layer ranges such as `0-3,4-7` or `0-3,4`. Throws group `cluster`, code
+ * `bad_layers` for other text.
  */
 export function parseLayers(text: string): LayerRange[] {
   return text.split(",").map((part) => {
@@ -42,7 +42,10 @@ export function parseLayers(text: string): LayerRange[] {
   });
 }
 
-/** Checks that ranges cover layers 0 .. layers-1 in order, each once. Throws `bad_layers`. */
+/**
+ * Checks that the ranges cover layers 0 .. layers-1 in order, each once. Throws group `cluster`,
+ * code `bad_layers`.
+ */
 export function checkRanges(ranges: LayerRange[], layers: number): void {
   let next = 0;
   for (const { first, last } of ranges) {

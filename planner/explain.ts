@@ -1,6 +1,6 @@
 /**
- * Why: for each device what it got or why it is idle, what is slowest, and which limits shape the
- * plan. All with numbers.
+ * The plan's reasons, with their figures: why each device has its layers or none, and what is
+ * slowest.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { evaluateStages, type PlacedStage, stageBytes, violation } from "./place
 import type { Solved } from "./solve.ts";
 import type { Constraints, Objective, Plan, PlanInput } from "./types.ts";
 
-/** What the objective's value is the time of. */
+/** The beginning of a clause that says of what the objective's value is the time. */
 export function objectiveText(
   { objective, lambda }: Pick<PlanInput, "objective" | "lambda">,
 ): string {
@@ -18,7 +18,7 @@ export function objectiveText(
   return lambda === undefined ? "a request takes" : "the objective is";
 }
 
-/** Why a stage is what it is. */
+/** Why a stage has these layers on this device. */
 export function stageWhy(solved: Solved, index: number, constraints: Constraints): string {
   const { cost, problem, stages } = solved;
   const { device, first, last } = stages[index];
@@ -62,7 +62,7 @@ export function stageWhy(solved: Solved, index: number, constraints: Constraints
   return `${layersText(first, last)}: ${parts.join("; ")}`;
 }
 
-/** Why a device has no stage: the best placement found with it, against the one without. */
+/** Why a device has no stage: compares the best placement found with it to the plan's. */
 export function idleWhy(solved: Solved, device: number, input: PlanInput): string {
   const { cost, problem, placement } = solved;
   const { name, memoryBytes, overheadBytes } = cost.devices[device];
@@ -89,8 +89,8 @@ export function idleWhy(solved: Solved, device: number, input: PlanInput): strin
 }
 
 /**
- * The best placement that gives the device some layers: all places in the pipeline, taking layers
- * from the neighbour on either side, up to all of them.
+ * The best placement that gives the device layers of one stage, at that stage's beginning or end,
+ * up to all of them; undefined: none keeps the limits. All stages are tried.
  */
 function bestWith(
   { problem, stages }: Solved,
@@ -119,7 +119,7 @@ function bestWith(
   return best;
 }
 
-/** The part that takes longest, and its share. */
+/** The stage, link or sum of latencies that takes longest, and its share. */
 export function bottleneckOf(solved: Solved, objective: Objective): Plan["bottleneck"] {
   const { cost, problem, stages, coordinator } = solved;
   const names = cost.devices.map((d) => d.name);
@@ -168,7 +168,7 @@ export function bottleneckOf(solved: Solved, objective: Objective): Plan["bottle
   return { ...worst, why };
 }
 
-/** Bytes of weights and KV that a stage takes, and how much of its device is left after it. */
+/** Bytes of a stage's weights and KV cache, and the bytes that its device has left (`left`). */
 export function memoryOf({ problem, cost, stages }: Solved, index: number, kvRows: number) {
   const { device, first, last } = stages[index];
   const { weights, kv } = cost.stageBytes({ first, last }, kvRows);
@@ -179,7 +179,7 @@ export function memoryOf({ problem, cost, stages }: Solved, index: number, kvRow
   };
 }
 
-/** Bytes that a device has left for more: all of it, less the engine's, where it has no stage. */
+/** Bytes that a device has left besides the engine and its stage, if it has one. */
 export function leftOn(solved: Solved, device: number): number {
   const { problem, stages } = solved;
   const stage = stages.find((s) => s.device === device);
@@ -187,6 +187,7 @@ export function leftOn(solved: Solved, device: number): number {
   return problem.memoryBytes[device] - problem.overheadBytes[device] - used;
 }
 
+/** `1st`, `2nd`, `3rd`, `4th`. */
 function ordinal(n: number): string {
   const tens = n % 100;
   const suffix = tens > 10 && tens < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th";

@@ -1,5 +1,5 @@
 /**
- * From a graph file to what the planner takes.
+ * Makes the planner's input from a graph file.
  *
  * @module
  */
@@ -16,25 +16,25 @@ import { decodePast } from "./problem_of.ts";
 import { shapeOf } from "./shape_of.ts";
 import type { Device, DraftModel, Links, ModelShape, PlanInput } from "./types.ts";
 
-/** What a graph file does not hold itself. */
+/** The parts of the planner's input that a graph file does not hold itself. */
 export interface GraphPlanParts {
-  /** What is placed. */
+  /** The model to place. */
   model: ModelShape;
-  /** Where. */
+  /** The devices on which it may be placed. */
   devices: Device[];
-  /** Between all pairs of devices. */
+  /** The links between all pairs of devices. */
   links: Links;
-  /** Draft model, where there is one. */
+  /** The draft model; undefined: there is none. */
   draft?: DraftModel;
   /** See `PlanInput.coordinator`. */
   coordinator?: string;
 }
 
 /**
- * The planner's input for a graph: its workload, objective, constraints and decode policy. Stages
- * that are pinned in `actors.stages` become pins. Throws group `graph`, code `unknown_host` for a
- * host that is not among the devices (hosts of a file with `devices: measured` are known only
- * here).
+ * The planner's input for a graph, with its workload, objective, constraints and decode policy.
+ * Stages that `actors.stages` pins become pins. Throws group `graph`, code `unknown_host` for a
+ * host that is not among the devices. (For a file with `devices: measured` the devices are known
+ * only here.)
  */
 export function planInputOf(
   graph: Graph,
@@ -109,14 +109,14 @@ export function planInputOf(
   };
 }
 
-/** The model that a graph describes on paper; undefined: it names one of the store. */
+/** The model that a graph describes by its dimensions; undefined: it names a model of the store. */
 export function paperModelOf({ model, model_shape }: Graph): ModelShape | undefined {
   if (!model_shape) return undefined;
   const dimensions = paperDimensions(model_shape);
   return shapeOf({ ...dimensions, name: model_shape.name ?? model?.name ?? dimensions.name });
 }
 
-/** Devices of a graph or device file, for a model. */
+/** The devices of a graph or device file, with their times for this model. */
 export function devicesOf(described: readonly GraphDevice[], model: ModelShape): Device[] {
   return described.map((device) => {
     const known = Object.fromEntries(Object.entries(device).filter(([, v]) => v !== undefined));
@@ -125,9 +125,9 @@ export function devicesOf(described: readonly GraphDevice[], model: ModelShape):
 }
 
 /**
- * Links of a file as matrices. The most particular entry holds: from and to named, then the same
- * the other way round, then one end `*`, then both. Throws group `graph`, code `missing_link` for a
- * pair of devices that no entry covers.
+ * The links of a file as matrices. The most specific entry counts: first one that names from and
+ * to, then one that names them the other way round, then one with one end `*`, then one with both.
+ * Throws group `graph`, code `missing_link` for a pair of devices without an entry.
  */
 export function linksOf(described: readonly GraphLink[], names: readonly string[]): Links {
   const by = new Map(described.map((link) => [key(link.from, link.to), link]));
@@ -156,25 +156,30 @@ export function linksOf(described: readonly GraphLink[], names: readonly string[
   };
 }
 
+/** Key of a pair of names in a map. */
 const key = (from: string, to: string) => JSON.stringify([from, to]);
 
-/** What {@linkcode paperDraft} needs. */
+/** Input of {@linkcode paperDraft}. */
 export interface PaperDraftParts {
-  /** With a drafter that has a `shape`, or none. */
+  /** The graph, whose drafter may have a `shape`. */
   graph: Graph;
-  /** As described; undefined: measured devices, whose speed with another model is not known. */
+  /**
+   * The devices as a file describes them; undefined: they were measured, so that their speed with
+   * another model is not known.
+   */
   described: readonly GraphDevice[] | undefined;
-  /** The target. */
+  /** The target model. */
   model: ModelShape;
-  /** As the target has them. */
+  /** The devices with their times for the target model. */
   devices: Device[];
-  /** The draft model, where the graph only names it. */
+  /** The draft model's sizes, where the graph only names it. */
   draft?: ModelShape;
 }
 
 /**
- * The draft model that a graph describes or names, if it does. Devices with `flops` are reckoned
- * for it anew; layer times are scaled by the work of a layer.
+ * The draft model that a graph describes or names; undefined: none. The times of devices with
+ * `flops` are computed anew for the draft model; other times are scaled by the multiply-adds of a
+ * layer.
  */
 export function paperDraft(
   { graph, described, model, devices, draft: known }: PaperDraftParts,

@@ -22,7 +22,7 @@ devices:
 links: [{ from: "*", to: "*", seconds: 1 ms, bytes_per_s: 1 Gbit/s }]
 `;
 
-Deno.test("linksOf() takes the most particular entry, both ways unless both are given", () => {
+Deno.test("linksOf() takes the most specific entry, both ways unless both are given", () => {
   const link = (from: string, to: string, seconds: number) => ({
     from,
     to,
@@ -63,7 +63,7 @@ Deno.test("planInputOf() turns pinned stages into pins that the plan keeps", () 
   assert.equal(found.draft.why, "no speculation: switched off");
 });
 
-Deno.test("planInputOf() carries workload, objective, constraints and decode policy over", () => {
+Deno.test("planInputOf() takes workload, objective, constraints and decode policy from the graph", () => {
   const { input } = inputOf(`${TWO}objective: throughput
 lambda: 3
 workload: { prompt_tokens: 100, output_tokens: 10, branches: 6, concurrent: 2, acceptance: 0.4, kv_rows: 999 }
@@ -100,7 +100,7 @@ Deno.test("planInputOf() refuses hosts that measured devices do not have", () =>
   );
 });
 
-Deno.test("paperDraft() reckons a draft model on every device by its work", () => {
+Deno.test("paperDraft() scales the times of every device by the draft model's work", () => {
   const { input } = inputOf(
     `${TWO}actors: { drafter: { model: d, host: b, shape: { layers: 2, hidden: 256, vocab: 32000, heads: 4, kv_heads: 4, head_dim: 64, ffn: 512 } } }\n`,
   );
@@ -114,7 +114,7 @@ Deno.test("paperDraft() reckons a draft model on every device by its work", () =
   assert.ok(draft!.bytes > 2 * 256 * 32000 && draft!.bytes < 50e6, `${draft!.bytes}`);
 });
 
-Deno.test("A model on paper takes the bytes that its precision and dimensions say", () => {
+Deno.test("paperModelOf() counts the bytes that precision and dimensions give", () => {
   const { input: { model } } = inputOf(TWO);
   const weights = model.layerBytes.reduce((a, b) => a + b, 0);
   const parameters = 22 * (2048 * 64 * (2 * 32 + 2 * 4) + 3 * 2048 * 5632);

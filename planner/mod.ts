@@ -1,8 +1,10 @@
 /**
- * Planner: pure functions from profiles, links, model and workload to a plan and its reasons.
+ * Planner: pure functions that make a plan, with its reasons, from profiles, links, a model and a
+ * workload.
  *
  * @module
  */
+export { annotated, type Annotations } from "./annotated.ts";
 export * from "./even_split.ts";
 export type * from "./types.ts";
 export * from "./cost/mod.ts";

@@ -1,13 +1,15 @@
 /**
- * Numbers for people and for stable output.
+ * Numbers as text for people, and rounded for stable output.
  *
  * @module
  */
 
-/** Significant digits of numbers in a plan. */
+/** Significant digits of the numbers in a plan. */
 const DIGITS = 6;
 
-/** A copy with every number that is not whole rounded to six significant digits. */
+/**
+ * A copy of the value in which every number that is not whole is rounded to six significant digits.
+ */
 export function rounded<T>(value: T): T {
   if (typeof value === "number") {
     return (Number.isInteger(value) || !Number.isFinite(value)
@@ -21,7 +23,7 @@ export function rounded<T>(value: T): T {
   ) as T;
 }
 
-/** Seconds as people read them: `68.0 ms`, `1.23 s`. */
+/** Seconds as text: `68.0 ms`, `1.23 s`. */
 export function duration(seconds: number): string {
   if (seconds >= 1) return `${digits(seconds)} s`;
   return seconds >= 1e-3 || seconds === 0
@@ -29,7 +31,7 @@ export function duration(seconds: number): string {
     : `${digits(seconds * 1e6)} µs`;
 }
 
-/** Bytes as people read them: `1.23 GB`. */
+/** Bytes as text: `1.23 GB`. */
 export function size(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let step = 0;
@@ -37,12 +39,12 @@ export function size(bytes: number): string {
   return step === 0 ? `${Math.round(bytes)} B` : `${digits(bytes / 1000 ** step)} ${units[step]}`;
 }
 
-/** `layer 3` or `layers 0-11`. */
+/** A range of layers as text: `layer 3` or `layers 0-11`. */
 export function layersText(first: number, last: number): string {
   return first === last ? `layer ${first}` : `layers ${first}-${last}`;
 }
 
-/** Three significant digits, no exponent. */
+/** A number with three significant digits and no exponent. */
 function digits(value: number): string {
   if (value === 0) return "0";
   const places = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));

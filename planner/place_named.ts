@@ -1,5 +1,5 @@
 /**
- * Placement with names in what it refuses.
+ * Placement whose errors name the devices.
  *
  * @module
  */
@@ -8,10 +8,14 @@ import { size } from "./numbers.ts";
 import { place, type Placement, type PlacementProblem } from "./placement/mod.ts";
 import type { Device } from "./types.ts";
 
-/** Most devices that a refusal names. */
+/** Most devices that an error names. */
 const LISTED = 6;
 
-/** `place` with the names of devices in what it refuses. */
+/**
+ * Solves the problem as `place` does, with errors that name the devices. Throws group `planner`,
+ * code `infeasible` (metadata: `lacking` as `{host, bytes}`, and where memory is short
+ * `need_bytes`, `have_bytes`).
+ */
 export function placeNamed(problem: PlacementProblem, devices: Device[]): Placement {
   try {
     return place(problem);
@@ -53,7 +57,10 @@ export function placeNamed(problem: PlacementProblem, devices: Device[]): Placem
   }
 }
 
-/** The one way to say that there is no plan: group `planner`, code `infeasible`. */
+/**
+ * The error that says that there is no plan: group `planner`, code `infeasible`. `lacking`: bytes
+ * that each host lacks; `more`: further metadata.
+ */
 export function infeasible(
   message: string,
   lacking: { host: string; bytes: number }[],

@@ -1,5 +1,6 @@
 /**
- * The plan: who computes what, how prompts are cut, how decoding goes on, and the reasons.
+ * Makes the plan: which device computes which layers, how prompts are cut, how decoding speculates,
+ * and the reasons.
  *
  * @module
  */
@@ -10,25 +11,30 @@ import { branchShape } from "./decode/mod.ts";
 import { draftOf } from "./drafting.ts";
 import { bottleneckOf, idleWhy, memoryOf, stageWhy } from "./explain.ts";
 import { duration, rounded } from "./numbers.ts";
-import { kvRowsOf } from "./problem_of.ts";
+import { kvRowsOf, SHARED_ROWS } from "./problem_of.ts";
 import { bucketLengths, pieceBuckets } from "./sequence/mod.ts";
 import { simulatePlan } from "./simulator/mod.ts";
-import { firstTokenSeconds, pieceLimits, SHARED_ROWS, solve, type Solved } from "./solve.ts";
+import { firstTokenSeconds, pieceLimits, solve, type Solved } from "./solve.ts";
 import type { Plan, PlanInput } from "./types.ts";
 import { attempt, bindingOf, hardwareChanges } from "./what_if.ts";
 
-/** Gain of the objective for which hidden states are rounded to int8. */
+/** A gap below this is only an error of rounding: the placement is optimal. */
+const PROVEN = 1e-9;
+/** Least gain of the objective, 0 to 1, for which hidden states are rounded to int8. */
 const INT8_GAIN = 0.05;
-/** Above so many devices, questions beside the plan are answered with the coordinator as it is. */
+/**
+ * Most devices for which the what-if questions search for the coordinator anew. With more devices
+ * they keep the plan's coordinator.
+ */
 const MANY_DEVICES = 8;
 
 /**
- * The best plan for what is known. Pure and deterministic: equal inputs give equal bytes as JSON,
+ * Makes the best plan for the input. Pure and deterministic: equal inputs give equal bytes as JSON;
  * numbers have six significant digits.
  *
- * Under `blended` without a lambda `objective_s`, `lower_bound` and `gap` are of a request whose
- * prompt is cut in equal pieces; the pieces themselves are then planned for the placement. Throws
- * group `planner`, code `infeasible` (the message says which device lacks how many bytes,
+ * Under `blended` without a lambda, `objective_s`, `lower_bound` and `gap` are those of a request
+ * whose prompt is cut in equal pieces. The pieces themselves are then planned for the placement.
+ * Throws group `planner`, code `infeasible` (the message says which device lacks how many bytes;
  * `metadata.lacking` has them as `{host, bytes}`), and what `checkedDevices` throws.
  */
 export function plan(input: PlanInput): Plan {
@@ -69,7 +75,7 @@ export function plan(input: PlanInput): Plan {
   const pieces = buckets.find((b) => b.prompt_tokens === workload.promptTokens)!.pieces;
   const resolve = (changed: PlanInput) => alternative(changed, solved, wire.format);
   const draft = draftOf(solved, input);
-  const result: Plan = {
+  const base: Plan = {
     model: model.name,
     objective: input.objective,
     coordinator: devices[solved.coordinator].name,
@@ -97,15 +103,14 @@ export function plan(input: PlanInput): Plan {
     binding: bindingOf(input, solved, resolve),
     what_if: [],
   };
-  result.predicted.tokens_per_s = tokensPerSecond(result, input);
-  for (const { change, input: changed } of hardwareChanges(input, solved)) {
+  const changes = hardwareChanges(input, solved).flatMap(({ change, input: changed }) => {
     const other = attempt(() => resolve(changed));
-    if (!other) continue;
+    if (!other) return [];
     const sketch: Plan = {
-      ...result,
+      ...base,
       coordinator: other.cost.devices[other.coordinator].name,
       stages: other.stages.map((s) => ({
-        ...result.stages[0],
+        ...base.stages[0],
         host: other.cost.devices[s.device].name,
         first_layer: s.first,
         last_layer: s.last,
@@ -115,17 +120,22 @@ export function plan(input: PlanInput): Plan {
       draft: draftOf(other, { ...changed, decode: { ...changed.decode, draftHost: undefined } }),
       branches: branchesOf(other, changed),
     };
-    result.what_if.push({
+    return {
       change,
       ttft_s: other.ttftSeconds,
       tpot_s: other.tpotSeconds,
       tokens_per_s: tokensPerSecond(sketch, changed),
-    });
-  }
-  return rounded({ ...result, gap: result.gap < 1e-9 ? 0 : result.gap });
+    };
+  });
+  return rounded({
+    ...base,
+    predicted: { ...base.predicted, tokens_per_s: tokensPerSecond(base, input) },
+    gap: base.gap < PROVEN ? 0 : base.gap,
+    what_if: changes,
+  });
 }
 
-/** An input that was changed, solved for a question beside the plan. */
+/** Solves a changed input, for a what-if question. */
 function alternative(input: PlanInput, solved: Solved, wire: Wire): Solved {
   const devices = checkedDevices(input);
   const many = input.devices.length > MANY_DEVICES;
@@ -139,7 +149,7 @@ function alternative(input: PlanInput, solved: Solved, wire: Wire): Solved {
   });
 }
 
-/** The format in which hidden states travel, and the placement with it. */
+/** Chooses the wire format of hidden states, and solves the placement with it. */
 function withWire(
   input: PlanInput,
   devices: PlanInput["devices"],
@@ -154,7 +164,7 @@ function withWire(
   if (solved.stages.length === 1) {
     return { solved, wire: { format: "f16", why: "one stage: no hidden states travel" } };
   }
-  // a first look at the same coordinator tells whether the whole search is worth its time
+  // solving for the same coordinator only tells whether the whole search is worth its time
   const look = solve(input, {
     wire: "int8",
     devices,
@@ -178,6 +188,7 @@ function withWire(
     };
 }
 
+/** How outline branches share frames, within the user's limit. */
 function branchesOf(solved: Solved, { workload, decode }: PlanInput): Plan["branches"] {
   const branches = Math.min(workload.branches, decode?.maxBranches ?? workload.branches);
   const lanes = branches * workload.concurrent;
@@ -189,7 +200,7 @@ function branchesOf(solved: Solved, { workload, decode }: PlanInput): Plan["bran
   return { in_flight: Math.max(1, Math.min(in_flight, lanes)), rows_per_frame, why };
 }
 
-/** Of one request as the plan runs it, by simulation. */
+/** Tokens a second of one request as the plan runs it, by simulation. */
 function tokensPerSecond(plan: Plan, input: PlanInput): number {
   const { promptTokens, outputTokens, branches, acceptance } = input.workload;
   const limited = Math.min(

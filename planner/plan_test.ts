@@ -5,7 +5,7 @@ import { CostModel } from "./cost/mod.ts";
 import { rounded } from "./numbers.ts";
 import { plan } from "./plan.ts";
 import { bruteForce } from "../tests/support/brute_force.ts";
-import { decodePast, kvRowsOf, problemOf } from "./problem_of.ts";
+import { decodePast, kvRowsOf, problemsOf } from "./problem_of.ts";
 import { pipelineCosts } from "./decode/mod.ts";
 import type { Constraints, Device, ModelShape, Plan, PlanInput } from "./types.ts";
 
@@ -242,7 +242,7 @@ Deno.test("plan() is never worse than the best single device that could serve", 
   assert.ok(compared > 10);
 });
 
-Deno.test("plan() predicts what the cost model says of its placement", () => {
+Deno.test("plan() predicts the times that the cost model gives for its placement", () => {
   const input = inputOf([slow, fast], {
     constraints: { ...FREE, pin: [{ host: "slow", first: 0, last: 2 }] },
     wire: "f16",
@@ -277,7 +277,7 @@ Deno.test("plan() leaves a device idle that would slow it down, and says by how 
   assert.equal(found.gap, 0);
 });
 
-Deno.test("plan() says which device lacks how many bytes", () => {
+Deno.test("plan() says which device lacks how many bytes, when the model does not fit", () => {
   const small = [
     deviceOf("a", 0.001, { memoryBytes: 3 * LAYER }),
     deviceOf("b", 0.001, { memoryBytes: 2 * LAYER }),
@@ -295,7 +295,7 @@ Deno.test("plan() says which device lacks how many bytes", () => {
   });
 });
 
-Deno.test("plan() refuses constraints that nobody can meet, by name", () => {
+Deno.test("plan() refuses constraints that no device can meet, and names them", () => {
   const refuse = (more: Partial<PlanInput>, message: RegExp) =>
     assert.throws(() => plan(inputOf([slow, fast], more)), (error) => {
       assert.ok(error instanceof OrreryError && error.group === "planner", String(error));
@@ -317,7 +317,7 @@ Deno.test("plan() refuses constraints that nobody can meet, by name", () => {
   );
 });
 
-Deno.test("plan() sends int8 over links that are slow, f16 over others", () => {
+Deno.test("plan() sends int8 over slow links and f16 over others", () => {
   const wire = (rate: number) => {
     const small = [slow, fast].map((d) => ({ ...d, memoryBytes: 6 * LAYER }));
     const input = inputOf(small);
@@ -332,7 +332,7 @@ Deno.test("plan() sends int8 over links that are slow, f16 over others", () => {
   assert.equal(plan(inputOf([slow, fast], { wire: "f32" })).wire.format, "f32");
 });
 
-Deno.test("plan() puts the drafter where it fits and is near, on a trusted host", () => {
+Deno.test("plan() puts the drafter on a trusted device that is near and has the memory", () => {
   const workload = {
     promptTokens: 128,
     outputTokens: 32,
@@ -429,11 +429,10 @@ Deno.test("plan() finds the same latency as trying every placement at every coor
           return [];
         }
         const kvRows = kvRowsOf(workload);
-        const setting = { objective: input.objective, workload, constraints, coordinator, kvRows };
-        return [
-          bruteForce(problemOf(cost, { ...setting, pieces: 1, lanes: { frames: 1, rows: 1 } }))
-            .value,
-        ];
+        const setting = { objective: input.objective, workload, constraints, kvRows };
+        const lanes = { frames: 1, rows: 1 };
+        const [problem] = problemsOf(cost, { ...setting, pieces: 1, lanes }, [coordinator]);
+        return [bruteForce(problem).value];
       }));
       assert.equal(found === undefined, best === Infinity);
       if (!found) return;

@@ -1,5 +1,5 @@
 /**
- * From a workload and an objective to a placement problem: which frames count how often.
+ * Makes a placement problem from a workload and an objective: which frames count, and how often.
  *
  * @module
  */
@@ -7,36 +7,36 @@ import type { CostModel, FrameShape } from "./cost/mod.ts";
 import type { PlacementProblem, StageCosts } from "./placement/mod.ts";
 import type { Constraints, Objective, Workload } from "./types.ts";
 
-/** What {@linkcode problemOf} is made from, besides costs. */
+/** Most rows that lanes share in a frame. */
+export const SHARED_ROWS = 8;
+
+/** Input of {@linkcode problemsOf} besides the costs. */
 export interface ProblemSetting {
+  /** What the plan minimises. */
   objective: Objective;
   /** See `PlanInput.lambda`. */
   lambda?: number;
+  /** The requests that the plan is made for. */
   workload: Workload;
+  /** The user's limits. */
   constraints: Constraints;
-  /** Index of the device where requests enter and tokens return to. */
-  coordinator: number;
-  /** Pieces that the prompt is reckoned to be cut into, of equal size. */
+  /** Number of equal pieces that the prompt is assumed to be cut into. */
   pieces: number;
   /**
-   * Decode frames that are reckoned to be under way at once, and rows of each. One lane: 1 of 1.
+   * Decode frames that are assumed to be on their way at once, and the rows of each. For one lane:
+   * 1 frame of 1 row.
    */
   lanes: { frames: number; rows: number };
-  /** KV rows that every stage holds memory for. */
+  /** Rows of KV cache that every stage has memory for. */
   kvRows: number;
-  /**
-   * Devices that have stages in any case, or may: all others are left out. @default all that are
-   * not excluded
-   */
-  only?: ReadonlySet<number>;
 }
 
-/** Rows behind a decode row in the middle of the answer. */
+/** Rows before a decode row in the middle of the answer: the prompt and half of the output. */
 export function decodePast({ promptTokens, outputTokens }: Workload): number {
   return promptTokens + Math.floor(outputTokens / 2);
 }
 
-/** KV rows of a workload, where it does not say itself. */
+/** Rows of KV cache that a workload needs: its `kvRows`, or all rows of all its requests. */
 export function kvRowsOf(
   { kvRows, concurrent, promptTokens, outputTokens, branches }: Workload,
 ): number {
@@ -45,35 +45,33 @@ export function kvRowsOf(
 
 /**
  * Rows that share a decode frame under full load: those of all lanes, spread over the devices, at
- * most 8.
+ * most {@linkcode SHARED_ROWS}.
  */
 export function loadedRows({ branches, concurrent }: Workload, devices: number): number {
-  return Math.min(8, Math.max(1, Math.ceil(branches * concurrent / devices)));
+  return Math.min(SHARED_ROWS, Math.max(1, Math.ceil(branches * concurrent / devices)));
 }
 
 /**
- * The problem whose value is
+ * Placement problems for several coordinators (device indices where requests enter and tokens
+ * return to), one for each. What does not depend on the coordinator is computed once. A problem's
+ * value is
  *
- * - `latency`: seconds of a decode step, through stages and links and back;
+ * - `latency`: seconds of a decode step, through all stages and links and back;
  * - `throughput`: seconds for which the busiest stage or link is occupied, for each output token;
- * - `blended`: seconds of a request: output tokens times the decode step, the first prompt piece's
- *   way through the pipeline, and the slowest stage once for each further piece. Several lanes go
- *   in rounds: each a frame's way, and the slowest stage once for each further frame in flight.
- *   With a `lambda`: decode step + lambda * the slowest stage or link of a piece.
+ * - `blended`: seconds of a request: the output tokens times the decode step, the first prompt
+ *   piece's way through the pipeline, and the slowest stage once for each further piece. Several
+ *   lanes go in rounds; a round takes a frame's way through the pipeline, and the slowest stage
+ *   once for each further frame on its way. With a `lambda`: the decode step + lambda * the slowest
+ *   stage or link of a piece.
  *
- * Devices without enough trust for an end, or excluded, are marked so; pins become pins.
+ * Devices that are not trusted enough for an end, or excluded, are marked; pins become pins.
  */
-export function problemOf(cost: CostModel, setting: ProblemSetting): PlacementProblem {
-  return problemsOf(cost, setting, [setting.coordinator])[0];
-}
-
-/** {@linkcode problemOf} for several coordinators; what does not depend on them is shared. */
 export function problemsOf(
   cost: CostModel,
-  setting: Omit<ProblemSetting, "coordinator">,
+  setting: ProblemSetting,
   coordinators: number[],
 ): PlacementProblem[] {
-  const { constraints, kvRows, only } = setting;
+  const { constraints, kvRows } = setting;
   const { model, devices } = cost;
   const { sum, max, sumWeight, maxWeight } = termsOf(setting, devices.length);
   const excluded = new Set(constraints.exclude);
@@ -96,22 +94,26 @@ export function problemsOf(
     overheadBytes: devices.map((d) => d.overheadBytes),
     memoryBytes: devices.map((d) => d.memoryBytes),
     ends: devices.map((d) => d.trusted || !constraints.trustedEnds),
-    usable: devices.map((d, i) => !excluded.has(d.name) && (only === undefined || only.has(i))),
+    usable: devices.map((d) => !excluded.has(d.name)),
     pin,
   }));
 }
 
-/** A frame that counts so often in a system of costs. */
+/** A frame and how often it counts in a system of costs. */
 interface Term {
+  /** How often the frame counts. */
   weight: number;
   frame: FrameShape;
-  /** `passing`: what it waits for. `busy`: what it keeps occupied, without the latency of links. */
+  /**
+   * `passing`: the time that the frame takes. `busy`: the time for which it occupies a part,
+   * without the latency of links.
+   */
   kind: "passing" | "busy";
 }
 
-/** What {@linkcode problemOf} says, as frames. */
+/** The objective of {@linkcode problemsOf} as frames and weights. */
 function termsOf(
-  { objective, lambda, workload, pieces, lanes }: Omit<ProblemSetting, "coordinator">,
+  { objective, lambda, workload, pieces, lanes }: ProblemSetting,
   devices: number,
 ) {
   const { promptTokens, outputTokens, branches, concurrent } = workload;
@@ -147,13 +149,14 @@ function termsOf(
   };
 }
 
+/** Seconds of a frame's bytes on a link, as the term counts them. */
 const linkSeconds = (
   cost: CostModel,
   { kind }: Term,
   { from, to, bytes }: { from: number; to: number; bytes: number },
 ) => kind === "passing" ? cost.hopSeconds(from, to, bytes) : cost.transferSeconds(from, to, bytes);
 
-/** All but entry and exit. */
+/** The costs that do not depend on the coordinator: all but entry and exit. */
 function costsOf(cost: CostModel, terms: Term[]): Omit<StageCosts, "entry" | "exit"> {
   const all = cost.devices.map((_, d) => d);
   const line = (seconds: (d: number, term: Term) => number) =>
@@ -171,6 +174,7 @@ function costsOf(cost: CostModel, terms: Term[]): Omit<StageCosts, "entry" | "ex
   };
 }
 
+/** The costs of entry and exit for a coordinator. */
 function endsOf(
   cost: CostModel,
   terms: Term[],

@@ -1,6 +1,6 @@
 /**
- * The placement inside a plan: which coordinator, how many pieces, which stages, and what that
- * predicts.
+ * Solves for the placement of a plan: the coordinator, the number of pieces and the stages, with
+ * the times that they predict.
  *
  * @module
  */
@@ -15,75 +15,87 @@ import {
   type PlacementProblem,
   violation,
 } from "./placement/mod.ts";
-import { decodePast, kvRowsOf, type ProblemSetting, problemsOf } from "./problem_of.ts";
+import {
+  decodePast,
+  kvRowsOf,
+  type ProblemSetting,
+  problemsOf,
+  SHARED_ROWS,
+} from "./problem_of.ts";
 import { type DeviceStage, pieceStages, pipelinePieces, pipelineSeconds } from "./sequence/mod.ts";
 import type { Device, PlanInput } from "./types.ts";
 
 /**
- * Up to so many devices every coordinator is tried; above, those at the ends of the best pipeline.
+ * Most candidates for which every coordinator is tried. With more, two are tried: those nearest to
+ * the ends of the best pipeline.
  */
 const ALL_COORDINATORS = 16;
-/** Up to so many devices more piece counts are tried. */
+/** Most devices for which several numbers of pieces are tried. */
 const FEW_DEVICES = 8;
-/** Rows of the pieces that a placement is first reckoned with. */
+/** Rows of the pieces with which a placement is solved first. */
 const FIRST_PIECE_ROWS = 128;
-/** Most rows of a piece: beyond it nothing is measured. */
+/** Most rows of a piece: longer frames are not measured. */
 export const MAX_PIECE_ROWS = 512;
-/** Most rows that lanes share in a frame. */
-export const SHARED_ROWS = 8;
-/** Finish-time vectors kept a grid point when pieces are planned for one candidate. */
+/** Labels that are kept at each grid point when the pieces of one candidate are planned. */
 const LABELS = 64;
 
-type Setting = Omit<ProblemSetting, "coordinator">;
 type Lanes = ProblemSetting["lanes"];
 const ONE_LANE: Lanes = { frames: 1, rows: 1 };
 
-/** Pieces of equal size, and frames of lanes, that a request is reckoned to take. */
+/** The number of equal pieces, and the frames of the lanes, that a problem assumes. */
 export interface Reckoned {
+  /** Number of pieces. */
   pieces: number;
+  /** Frames on their way at once, and the rows of each. */
   lanes: Lanes;
 }
 
-/** A placement with what it was made from and what it predicts. */
+/** A placement with the problem that it solves and the times that it predicts. */
 export interface Solved {
+  /** Predicts the time of each part. */
   cost: CostModel;
+  /** The problem that the placement solves. */
   problem: PlacementProblem;
   placement: Placement;
-  /** No placement at any coordinator can have a smaller value. */
+  /** A lower bound of the objective for any placement at any coordinator, in seconds. */
   lowerBound: number;
-  /** Index of the device. */
+  /** Index of the coordinator's device. */
   coordinator: number;
-  /** Rows behind a decode row in the middle of the answer. */
+  /** Rows before a decode row in the middle of the answer. */
   past: number;
-  /** In pipeline order, as the sequence partition takes them. */
+  /** The stages, in pipeline order. */
   stages: DeviceStage[];
-  /** What the problem was made with. */
+  /** The pieces and lanes that the problem assumes. */
   reckoned: Reckoned;
-  /** Rows of the prompt's pieces as planned. */
+  /** Rows of each piece of the prompt, as planned. */
   pieces: number[];
-  /** Of decode frames. */
+  /** Costs of decode frames. */
   frames: PipelineCosts;
+  /** TTFT of the workload's prompt, in seconds. */
   ttftSeconds: number;
+  /** TPOT of one stream without drafts, in seconds. */
   tpotSeconds: number;
-  /** Of one request without drafts, its branches sharing frames. */
+  /** Seconds of one request without drafts, whose branches share frames. */
   requestSeconds: number;
 }
 
-/** What {@linkcode solve} may take as given. */
+/** What {@linkcode solve} takes as given. */
 export interface SolveOptions {
+  /** Wire format of hidden states. */
   wire: Wire;
-  /** With memory caps applied. */
+  /** The devices, with memory limits applied. */
   devices: Device[];
-  /** Only this device as coordinator. */
+  /** Index of the only device that is tried as coordinator. @default all that may coordinate */
   coordinator?: number;
-  /** Only as these pieces and lanes would have it. */
+  /** The only pieces and lanes that are assumed. @default several are tried */
   reckoned?: Reckoned;
 }
 
 /**
- * The best placement over coordinators and piece counts. Never worse than the best single device
- * that could serve, neither in the objective nor, under `blended`, in the predicted time of a
- * request. Throws `infeasible`, naming who lacks how many bytes.
+ * The best placement over coordinators and numbers of pieces. It is never worse than the best
+ * single device that could serve, neither in the objective nor, under `blended`, in the predicted
+ * time of a request. Throws group `planner`, code `infeasible`, naming which device lacks how many
+ * bytes.
  */
 export function solve(
   input: PlanInput,
@@ -94,7 +106,7 @@ export function solve(
   const least = Math.min(promptTokens, Math.max(1, input.constraints.minPieceRows));
   const most = Math.max(1, Math.floor(promptTokens / least));
   const guess = Math.min(most, Math.max(1, Math.round(promptTokens / FIRST_PIECE_ROWS)));
-  const setting = (pieces: number, lanes: Lanes): Setting => ({
+  const setting = (pieces: number, lanes: Lanes): ProblemSetting => ({
     objective: input.objective,
     lambda: input.lambda,
     workload: input.workload,
@@ -120,7 +132,8 @@ export function solve(
         reckoned: { pieces, lanes },
       });
     }
-    // entry and exit at their best for each device: no coordinator can do better
+    // each device's entry and exit at their best over all coordinators: a lower bound for any of
+    // them
     const free: PlacementProblem = {
       ...problems[0],
       sum: freeEnds(problems, "sum"),
@@ -168,7 +181,7 @@ export function solve(
   if (!byRequest(input)) best = round(guess, ONE_LANE);
   else {
     for (const lanes of lanesOf(input, devices.length)) {
-      // a pipeline that only small pieces make worthwhile is not found by reckoning with large ones
+      // a pipeline that pays only with small pieces is not found when large pieces are assumed
       for (
         const pieces of new Set(
           few ? [guess, 4 * guess, 16 * guess].map((n) => Math.min(most, n)) : [guess],
@@ -183,7 +196,7 @@ export function solve(
   return orAlone(best!, { input, cost, setting, candidates, most });
 }
 
-/** Devices that may coordinate, as indices. */
+/** Indices of the devices that may coordinate. Throws `infeasible` if there is none. */
 function coordinatorsOf(input: PlanInput, devices: Device[]): number[] {
   const { constraints, coordinator } = input;
   const may = (d: Device) =>
@@ -204,25 +217,27 @@ function coordinatorsOf(input: PlanInput, devices: Device[]): number[] {
   );
 }
 
+/** Costs whose entry and exit are, for each device, the least of all problems. */
 function freeEnds(problems: PlacementProblem[], system: "sum" | "max"): PlacementProblem["sum"] {
   const least = (end: "entry" | "exit") =>
     problems[0][system][end].map((_, d) => Math.min(...problems.map((p) => p[system][end][d])));
   return { ...problems[0][system], entry: least("entry"), exit: least("exit") };
 }
 
-interface Parts {
+/** What {@linkcode predicted} is computed from; fields as in {@linkcode Solved}. */
+interface PredictedFrom {
   input: PlanInput;
   cost: CostModel;
   problem: PlacementProblem;
   placement: Placement;
   lowerBound: number;
   coordinator: number;
-  /** What the problem was made with. */
+  /** The pieces and lanes that the problem assumes. */
   reckoned: Reckoned;
 }
 
-/** Pieces and times of a placement. */
-function predicted({ input, ...parts }: Parts): Solved {
+/** Plans the pieces of a placement and predicts its times. */
+function predicted({ input, ...parts }: PredictedFrom): Solved {
   const { cost, coordinator } = parts;
   const { stages } = parts.placement;
   const { promptTokens, outputTokens, branches, concurrent } = input.workload;
@@ -244,7 +259,7 @@ function predicted({ input, ...parts }: Parts): Solved {
   return { ...parts, past, stages, pieces, frames, ttftSeconds, tpotSeconds, requestSeconds };
 }
 
-/** Seconds from a prompt that is cut into these pieces to its first token. */
+/** TTFT in seconds of a prompt that is cut into pieces of these rows. */
 export function firstTokenSeconds(
   { cost, stages, coordinator }: Pick<Solved, "cost" | "stages" | "coordinator">,
   pieces: number[],
@@ -255,7 +270,7 @@ export function firstTokenSeconds(
     cost.hopSeconds(last, coordinator, cost.answerBytes(1));
 }
 
-/** Limits of pieces that are met by every prompt. */
+/** Fewest and most rows of a piece, chosen so that every prompt can be cut. */
 export function pieceLimits(
   { constraints }: Pick<PlanInput, "constraints">,
 ): { minPieceRows: number; maxPieceRows: number } {
@@ -263,15 +278,18 @@ export function pieceLimits(
   return { minPieceRows, maxPieceRows: Math.max(MAX_PIECE_ROWS, 2 * minPieceRows) };
 }
 
+/** What {@linkcode orAlone} makes the problems of single devices from. */
 interface Alternatives {
   input: PlanInput;
   cost: CostModel;
-  setting: (pieces: number, lanes: Lanes) => Setting;
+  setting: (pieces: number, lanes: Lanes) => ProblemSetting;
+  /** Indices of the devices that may coordinate. */
   candidates: number[];
+  /** Most pieces of the prompt. */
   most: number;
 }
 
-/** The best single device instead, where the pipeline is slower than it. */
+/** The pipeline, or the best single device where that is faster. */
 function orAlone(
   pipeline: Solved,
   { input, cost, setting, candidates, most }: Alternatives,
@@ -330,13 +348,13 @@ function orAlone(
     };
     best = solo(at, problemsOf(cost, setting(own.pieces, own.lanes), [at.coordinator])[0], own);
   }
-  // pieces and lanes of another number make another objective: its bound is its own
+  // with other pieces and lanes the objective is another one, and so is its bound
   const same = JSON.stringify(best.reckoned) === JSON.stringify(reckoned);
   const lowerBound = same ? best.lowerBound : place(best.problem).lowerBound;
   return { ...best, lowerBound: Math.min(lowerBound, best.placement.value) };
 }
 
-/** Rows of a frame where so many frames share the lanes. */
+/** Rows of a frame where this many frames share the lanes. */
 function rowsOf({ workload: { branches, concurrent }, decode }: PlanInput, frames: number): number {
   return Math.min(
     SHARED_ROWS,
@@ -345,7 +363,7 @@ function rowsOf({ workload: { branches, concurrent }, decode }: PlanInput, frame
 }
 
 /**
- * Ways to share lanes among frames that are worth a try: all in one, in two, in one for each
+ * The ways to spread lanes over frames that are tried: all in one frame, in two, in one for each
  * device.
  */
 function lanesOf(input: PlanInput, devices: number): Lanes[] {
@@ -355,7 +373,7 @@ function lanesOf(input: PlanInput, devices: number): Lanes[] {
   return [...counts].map((frames) => ({ frames, rows: rowsOf(input, frames) }));
 }
 
-/** Is the objective the predicted time of a request? */
+/** Whether the objective is the predicted time of a request. */
 function byRequest({ objective, lambda }: PlanInput): boolean {
   return objective === "blended" && lambda === undefined;
 }

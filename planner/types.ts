@@ -1,61 +1,66 @@
 /**
- * What the planner is told and what it answers. Seconds, bytes, rows (tokens), 0-based layers with
- * inclusive ends.
+ * The planner's input and its answer. Times are in seconds, sizes in bytes, lengths in rows
+ * (tokens); layers are 0-based and ranges of layers inclusive.
+ *
+ * "Device" and "host" mean a node, or a machine that a graph file describes.
  *
  * @module
  */
 import type { Wire } from "../actors/mod.ts";
 
 /**
- * Measured times: `seconds[i][j]` for a frame of `rows[i]` rows over `past[j]` rows before it. Both
- * axes ascend.
+ * Measured times: `seconds[i][j]` is the time of a frame of `rows[i]` rows with `past[j]` rows
+ * before it. Both axes ascend.
  */
 export interface TimeTable {
-  /** Row counts, ascending. */
+  /** Rows of a frame, ascending. (rows) */
   rows: number[];
-  /** `[0]` where the time does not depend on it (embedding, head). */
+  /**
+   * Rows before the frame, ascending; `[0]` where the time does not depend on them (embedding,
+   * head). (past)
+   */
   past: number[];
-  /** See above; for links: latency of a message one way. */
+  /** Seconds. (rows, past) */
   seconds: number[][];
 }
 
-/** A device as it was measured, or as somebody describes it. */
+/** A node as it was measured, or a machine as a graph or device file describes it. */
 export interface Device {
-  /** Node id or the name in a graph or device file; unique. */
+  /** Id of the node, or the name in the file; unique among the devices. */
   name: string;
-  /** What stages may use of its memory: weights, KV, engine. */
+  /** Bytes of its memory that stages may use: for weights, KV cache and engine. */
   memoryBytes: number;
-  /** What an engine takes besides weights and KV. */
+  /** Bytes that an engine takes besides weights and KV cache. */
   overheadBytes: number;
-  /** One layer, for S rows with P past rows. */
+  /** Seconds of one layer. */
   layer: TimeTable;
-  /** Embedding of S rows; past `[0]`. */
+  /** Seconds of the embedding; `past` is `[0]`. */
   embed: TimeTable;
-  /** Final norm, LM head and sampling of S wanted rows; past `[0]`. */
+  /** Seconds of final norm, LM head and sampling, by wanted rows; `past` is `[0]`. */
   head: TimeTable;
-  /** Fixed time of a frame at a stage besides computing: mailbox, queue, worker. */
+  /** Seconds that each frame takes at a stage besides computing: mailbox, queue, worker. */
   frameSeconds: number;
   /**
-   * May it see prompts and tokens in clear (first and last stage, drafter, Generation)? @default
-   * true
+   * Whether it may see prompts and tokens in clear, as first and last stage, drafter and Generation
+   * do. @default true
    */
   trusted: boolean;
 }
 
 /**
- * Links between all pairs, by index in the list of devices: `seconds[from][to]`,
- * `bytesPerS[from][to]`. Diagonal: 0 and Infinity.
+ * Links between all pairs of devices: `seconds[from][to]`, `bytesPerS[from][to]`, by index in the
+ * list of devices. On the diagonal 0 and Infinity.
  */
 export interface Links {
-  /** Latency of a message one way. */
+  /** Latency of a message one way, in seconds. (devices, devices) */
   seconds: number[][];
-  /** Bandwidth. */
+  /** Bandwidth in bytes a second. (devices, devices) */
   bytesPerS: number[][];
 }
 
-/** A model as far as placement is concerned. */
+/** The sizes of a model that placement depends on. */
 export interface ModelShape {
-  /** As people call it. */
+  /** Name for people. */
   name: string;
   /** Decoder layers. */
   layers: number;
@@ -65,68 +70,72 @@ export interface ModelShape {
   vocab: number;
   /** Longest context in rows. */
   context: number;
-  /** Weight bytes in memory of each layer. (layers) */
+  /** Bytes that each layer's weights take in memory. (layers) */
   layerBytes: number[];
-  /** Weight bytes of the embedding. */
+  /** Bytes that the embedding takes in memory. */
   embedBytes: number;
-  /** Weight bytes of final norm and LM head. */
+  /** Bytes that final norm and LM head take in memory. */
   headBytes: number;
-  /** Are embedding and head one matrix, that a device with both holds once? */
+  /** Whether embedding and LM head are one matrix, which a device with both holds once. */
   tied: boolean;
-  /** KV bytes of one row in one layer. */
+  /** Bytes that one row takes in one layer's KV cache. */
   kvBytesPerRow: number;
   /**
-   * Multiply-add pairs of one row in one layer's matrices, for devices that are described on paper.
+   * Multiply-add operations of one row in one layer's matrices. Used for devices that are
+   * described, not measured.
    */
   macsPerRow: number;
-  /** Multiply-add pairs that one row spends on each past row in one layer's attention. */
+  /** Multiply-add operations of one row in one layer's attention, for each row before it. */
   macsPerPastRow: number;
 }
 
-/** A draft model that may be placed; its whole cost on a device, in one piece. */
+/** A draft model that may be placed. It runs as a whole on one device. */
 export interface DraftModel {
-  /** As people call it. */
+  /** Name for people. */
   name: string;
-  /** Weights and KV of the workload. */
+  /** Bytes of its weights and of its KV cache for the workload. */
   bytes: number;
-  /** Seconds of one draft token, by device index. */
+  /** Seconds of one drafted token on each device. (devices) */
   secondsPerToken: number[];
 }
 
-/** What the plan should be good at. */
+/** The requests that the plan is made for. */
 export interface Workload {
   /** Tokens of a prompt. */
   promptTokens: number;
   /** Tokens of an answer, or of one branch of it. */
   outputTokens: number;
-  /** Outline branches of a request; 1: none. */
+  /** Outline branches of a request; 1: no outline. */
   branches: number;
-  /** Requests at once. */
+  /** Requests that run at once. */
   concurrent: number;
   /**
-   * Chance that a drafted token is accepted, 0 .. 1; undefined: not known, no speculation is
+   * Acceptance rate of drafted tokens, 0 to 1; undefined: not known, then no speculation is
    * planned.
    */
   acceptance?: number;
-  /** KV rows to hold memory for. @default concurrent * (promptTokens + outputTokens * branches) */
+  /**
+   * Rows of KV cache that every stage has memory for. @default concurrent * (promptTokens +
+   * outputTokens * branches)
+   */
   kvRows?: number;
 }
 
 /**
- * `latency`: the sum over stages and links. `throughput`: the slowest stage or link. `blended`: sum
- * + lambda * max.
+ * What the plan minimises. `latency`: the sum over stages and links. `throughput`: the slowest
+ * stage or link. `blended`: sum + lambda * slowest.
  */
 export type Objective = "latency" | "throughput" | "blended";
 
-/** Limits that a user sets. Devices by name. */
+/** Limits that a user sets. `host` is a device's name. */
 export interface Constraints {
-  /** These layers are computed there, whatever else. */
+  /** Layers that are computed on this device in any case. */
   pin: { host: string; first: number; last: number }[];
-  /** Never used. */
+  /** Names of devices that are not used. */
   exclude: string[];
-  /** Memory caps below the devices' own. */
+  /** Memory limits, in bytes, below the devices' own. */
   memory: { host: string; bytes: number }[];
-  /** Embedding, head, drafter and Generation stay on trusted devices. */
+  /** Whether embedding, head, drafter and Generation stay on trusted devices. */
   trustedEnds: boolean;
   /** Fewest rows of a prompt piece. */
   minPieceRows: number;
@@ -134,132 +143,164 @@ export interface Constraints {
 
 /** Everything that a plan depends on. */
 export interface PlanInput {
-  /** What to place. */
+  /** The model to place. */
   model: ModelShape;
-  /** Where it may be placed. */
+  /** The devices on which it may be placed. */
   devices: Device[];
-  /** How they are joined. */
+  /** The links between them. */
   links: Links;
-  /** What it should be good at. */
+  /** The requests that the plan is made for. */
   workload: Workload;
-  /** What counts. */
+  /** What the plan minimises. */
   objective: Objective;
   /**
-   * Weight of the slowest stage under `blended`. @default what makes the objective the workload's
-   * request time
+   * Weight of the slowest stage under `blended`. @default the weights with which the objective is
+   * the time of one request of the workload
    */
   lambda?: number;
   /** The user's limits. */
   constraints: Constraints;
   /**
-   * Where the request enters and tokens return to (the Generation actor); undefined: the planner
-   * chooses.
+   * Name of the device where requests enter and tokens return to (the Generation actor); undefined:
+   * the planner chooses.
    */
   coordinator?: string;
-  /** How decoding speculates. */
+  /** The draft model; undefined: there is none. */
   draft?: DraftModel;
-  /** undefined: the planner chooses between f16 and int8. */
+  /** Wire format of hidden states; undefined: the planner chooses between f16 and int8. */
   wire?: Wire;
-  /** Limits on how decoding goes on. */
+  /** What the user sets about decoding; undefined: nothing. */
   decode?: DecodeLimits;
 }
 
-/** What a user says about decoding; what is left out the planner chooses. */
+/** What a user sets about decoding. The planner chooses what is undefined. */
 export interface DecodeLimits {
   /**
    * `none`: no speculation. `ngram`: prompt lookup, also where there is a draft model. @default the
-   * draft model, else ngram
+   * draft model if there is one, otherwise ngram
    */
   drafter?: "none" | "ngram";
-  /** Where the draft model runs. */
+  /** Name of the device that runs the draft model. */
   draftHost?: string;
   /** Longest draft in tokens. @default 8 */
   draftLength?: number;
-  /** Most branches in flight. @default what the workload has */
+  /** Most outline branches that run at once. @default the workload's branches */
   maxBranches?: number;
 }
 
-/** A stage of a plan. Names are those of the JSON. */
+/** A stage of a plan. The names are those of the JSON. */
 export interface PlanStage {
-  /** Device. */
-  host: string;
+  /** Name of its device. */
+  readonly host: string;
   /** First layer, 0-based. */
-  first_layer: number;
+  readonly first_layer: number;
   /** Last layer, inclusive. */
-  last_layer: number;
-  /** Weights in memory. */
-  weight_bytes: number;
-  /** KV in memory, for `kv_rows` rows. */
-  kv_bytes: number;
-  /** Of one decode row in the middle of the answer: the prompt and half of the output behind it. */
-  seconds_per_row: number;
+  readonly last_layer: number;
+  /** Bytes of its weights in memory. */
+  readonly weight_bytes: number;
+  /** Bytes of its KV cache in memory, for the plan's `kv_rows` rows. */
+  readonly kv_bytes: number;
+  /**
+   * Seconds of one decode row in the middle of the answer, with the prompt and half of the output
+   * before it.
+   */
+  readonly seconds_per_row: number;
   /** The reason, with its figures. */
-  why: string;
+  readonly why: string;
 }
 
-/** How decoding goes on. */
+/** How decoding speculates. */
 export interface PlanDraft {
-  /** `none`: speculation does not pay, `why` says so. */
-  source: "model" | "ngram" | "none";
-  /** Of the draft model. */
-  host: string | null;
-  /** Tokens of a draft's longest path. */
-  length: number;
-  /** Branches at each depth of the draft tree; all 1: a chain. (length) */
-  tree: number[];
+  /** Where drafts come from. `none`: there are none, and `why` says why. */
+  readonly source: "model" | "ngram" | "none";
+  /** Name of the device that runs the draft model; null: there is none. */
+  readonly host: string | null;
+  /** Tokens of a draft, along its longest path; 0: no drafts. */
+  readonly length: number;
+  /** Alternatives at each depth of the draft tree; all 1: a chain. (length) */
+  readonly tree: readonly number[];
   /** The reason, with its figures. */
-  why: string;
+  readonly why: string;
 }
 
-/** What the planner answers: byte-stable as JSON, ready to print. */
+/**
+ * A finished plan, as `plan()` returns it. It is readonly data: equal inputs give equal bytes as
+ * JSON. Facts are added by {@linkcode annotated}, which makes a new plan.
+ */
 export interface Plan {
-  /** What to place. */
-  model: string;
-  /** What counts. */
-  objective: Objective;
-  /** Where the Generation actor runs. */
-  coordinator: string;
-  /** In order. */
-  stages: PlanStage[];
-  /** Rows of the prompt pieces of the workload's prompt, in order. */
-  pieces: number[];
+  /** Name of the model. */
+  readonly model: string;
+  /** What the plan minimises. */
+  readonly objective: Objective;
+  /** Name of the device with the Generation actor, where requests enter and tokens return to. */
+  readonly coordinator: string;
+  /** The stages, in pipeline order. */
+  readonly stages: readonly PlanStage[];
+  /** Rows of each piece of the workload's prompt, in order. */
+  readonly pieces: readonly number[];
   /**
-   * Pieces by prompt length, and when the first token of a prompt of that length is there: take the
-   * first bucket that is not shorter; the last piece is cut at the prompt's end.
+   * Rows of the pieces by prompt length, and the TTFT in seconds of a prompt of that length. A
+   * prompt takes the first bucket that is not shorter than it, and its last piece ends with the
+   * prompt.
    */
-  piece_buckets: { prompt_tokens: number; rows: number[]; ttft_s: number }[];
+  readonly piece_buckets: readonly {
+    readonly prompt_tokens: number;
+    readonly rows: readonly number[];
+    readonly ttft_s: number;
+  }[];
   /** How decoding speculates. */
-  draft: PlanDraft;
-  /** Branches in flight and rows of one frame. */
-  branches: { in_flight: number; rows_per_frame: number; why: string };
-  /** How hidden states travel. */
-  wire: { format: Wire; why: string };
-  /** KV rows that every stage has memory for. */
-  kv_rows: number;
-  /**
-   * Who takes over which layers when a stage's host dies, and whether it has memory for that today.
-   */
-  backups: { first_layer: number; last_layer: number; host: string | null; why: string }[];
-  /** Who is left out. */
-  idle: { host: string; why: string }[];
-  /** For the workload. */
-  predicted: {
-    ttft_s: number;
-    /** Time between tokens of one plain stream. */
-    tpot_s: number;
-    /** Of one request as the plan runs it (drafts and branches included). */
-    tokens_per_s: number;
+  readonly draft: PlanDraft;
+  /** Outline branches that run at once, and most rows of a frame that they share. */
+  readonly branches: {
+    readonly in_flight: number;
+    readonly rows_per_frame: number;
+    readonly why: string;
   };
-  /** The slowest part and what it costs. */
-  bottleneck: { kind: "stage" | "link" | "latency"; what: string; seconds: number; why: string };
-  /** Value of the objective, in seconds, of the placement found. */
-  objective_s: number;
-  /** No placement can be better than this, in seconds. */
-  lower_bound: number;
-  /** (objective_s - lower_bound) / lower_bound; 0: proven optimal. */
-  gap: number;
-  /** Which constraint or memory wall shapes the plan. */
-  binding: string[];
-  /** What one more device, twice the bandwidth ... would give. */
-  what_if: { change: string; ttft_s: number; tpot_s: number; tokens_per_s: number }[];
+  /** Wire format of the hidden states between stages. */
+  readonly wire: { readonly format: Wire; readonly why: string };
+  /** Rows of KV cache that every stage has memory for. */
+  readonly kv_rows: number;
+  /**
+   * Devices that can take over a stage's layers when its device dies. `host` null: no device has
+   * the memory today.
+   */
+  readonly backups: readonly {
+    readonly first_layer: number;
+    readonly last_layer: number;
+    readonly host: string | null;
+    readonly why: string;
+  }[];
+  /** Devices without a stage. */
+  readonly idle: readonly { readonly host: string; readonly why: string }[];
+  /** Predictions for the workload. */
+  readonly predicted: {
+    /** Seconds from the prompt to the first token. */
+    readonly ttft_s: number;
+    /** TPOT in seconds of one stream without drafts. */
+    readonly tpot_s: number;
+    /** Tokens a second of one request as the plan runs it, with drafts and branches. */
+    readonly tokens_per_s: number;
+  };
+  /** The slowest part, and the seconds that it takes. */
+  readonly bottleneck: {
+    readonly kind: "stage" | "link" | "latency";
+    readonly what: string;
+    readonly seconds: number;
+    readonly why: string;
+  };
+  /** Value of the objective for this placement, in seconds. */
+  readonly objective_s: number;
+  /** A lower bound of the objective for any placement, in seconds. */
+  readonly lower_bound: number;
+  /** (objective_s - lower_bound) / lower_bound; 0: the placement is proven optimal. */
+  readonly gap: number;
+  /** The limits that shape the plan, each with what it costs. */
+  readonly binding: readonly string[];
+  /** Predictions with one more device, twice the bandwidth and other changes. */
+  readonly what_if: readonly {
+    readonly change: string;
+    readonly ttft_s: number;
+    readonly tpot_s: number;
+    readonly tokens_per_s: number;
+  }[];
 }

@@ -1,6 +1,6 @@
 /**
- * What would change: more or faster hardware, and limits that are lifted. Each is the same problem
- * solved again.
+ * The what-if questions: more or faster hardware, and limits that are lifted. Each solves the same
+ * problem again with one change.
  *
  * @module
  */
@@ -12,15 +12,16 @@ import type { Constraints, Links, PlanInput } from "./types.ts";
 
 /** An input with one thing changed. */
 export interface Change {
-  /** For people, as in "with ...". */
+  /** The change as text for people: "one more device like a". */
   change: string;
+  /** The changed input. */
   input: PlanInput;
 }
 
-/** Links of a device of which nothing is known but that it stands beside another. */
+/** Link between two devices in one place: latency in seconds, bandwidth in bytes a second. */
 const NEW_LINK = { seconds: 0.001, bytesPerS: 125e6 };
 
-/** Changes to hardware that are worth asking about for this placement. */
+/** The hardware changes that a plan with this placement reports. */
 export function hardwareChanges(input: PlanInput, solved: Solved): Change[] {
   const { devices, links } = input;
   const { problem, stages, cost } = solved;
@@ -68,13 +69,14 @@ export function hardwareChanges(input: PlanInput, solved: Solved): Change[] {
   return changes;
 }
 
+/** The input with a second device like the one with index `of`. */
 function withTwin(input: PlanInput, of: number): PlanInput {
   const { devices, links, draft } = input;
   const names = new Set(devices.map((d) => d.name));
   let name = `${devices[of].name}'`;
   while (names.has(name)) name += "'";
   const others = devices.map((_, d) => d).filter((d) => d !== of);
-  // as near to the original as the original's nearest neighbour
+  // the twin's link to the original is like the original's link to its nearest device
   const near = others.toSorted((a, b) => links.seconds[of][a] - links.seconds[of][b] || a - b)[0];
   const [between, rate] = near === undefined
     ? [NEW_LINK.seconds, NEW_LINK.bytesPerS]
@@ -97,6 +99,7 @@ function withTwin(input: PlanInput, of: number): PlanInput {
   };
 }
 
+/** The links with latencies and bandwidths multiplied by these factors. */
 function scaled({ seconds, bytesPerS }: Links, latency: number, rate: number): Links {
   return {
     seconds: seconds.map((row) => row.map((v) => v * latency)),
@@ -104,10 +107,15 @@ function scaled({ seconds, bytesPerS }: Links, latency: number, rate: number): L
   };
 }
 
-/** Gain of a lifted limit below which it does not count as binding. */
+/** Memory of a device that has enough for any model, in bytes. */
+const ENDLESS_BYTES = 1e15;
+/** Least gain of the objective, 0 to 1, for which a lifted limit counts as binding. */
 const BINDING = 0.001;
 
-/** The limits without which the objective would be better, each with what it costs. */
+/**
+ * The limits without which the objective would be better, each with what it costs, as text for
+ * people.
+ */
 export function bindingOf(
   input: PlanInput,
   solved: Solved,
@@ -120,7 +128,7 @@ export function bindingOf(
   });
   const limits: [string, PlanInput][] = [["memory of the devices", {
     ...lifted({ memory: [] }),
-    devices: input.devices.map((d) => ({ ...d, memoryBytes: 1e15 })),
+    devices: input.devices.map((d) => ({ ...d, memoryBytes: ENDLESS_BYTES })),
   }]];
   if (constraints.memory.length > 0) {
     limits.push([`memory caps (${hosts(constraints.memory)})`, lifted({ memory: [] })]);
@@ -145,9 +153,10 @@ export function bindingOf(
   });
 }
 
+/** The hosts' names, each once. */
 const hosts = (limits: { host: string }[]) => [...new Set(limits.map((l) => l.host))].join(", ");
 
-/** undefined where there is no placement at all. */
+/** The result of `run`; undefined where it throws `infeasible`. */
 export function attempt<T>(run: () => T): T | undefined {
   try {
     return run();

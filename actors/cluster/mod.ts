@@ -1,7 +1,6 @@
 /**
  * The cluster: which nodes are members, which deployment serves, and how nodes get weights from
- * each
- * other.
+ * each other.
  *
  * @module
  */

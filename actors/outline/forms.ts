@@ -1,7 +1,6 @@
 /**
  * Rewrites lists of other forms as lines with numbers or bullets: tables, JSON, HTML, LaTeX, emoji,
- * and
- * ordinals in running text.
+ * and ordinals in running text.
  *
  * @module
  */

@@ -1,7 +1,6 @@
 /**
  * What holds for a request that does not set it itself. The first node makes it from the graph
- * file,
- * and the deployment carries it to every other node.
+ * file, and the deployment carries it to every other node.
  *
  * @module
  */

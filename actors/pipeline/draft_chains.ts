@@ -1,7 +1,7 @@
 /**
  * The chains of rows that a drafter keeps. Each chain has an arena of its own in the drafter's
- * engine.
- * When there are too many, or memory is short, the chain that was least recently used is freed.
+ * engine. When there are too many, or memory is short, the chain that was least recently used is
+ * freed.
  *
  * @module
  */

@@ -1,7 +1,6 @@
 /**
  * The pipeline: frames and tensors, the stage actors that run them, and the drafters that guess the
- * next
- * tokens.
+ * next tokens.
  *
  * @module
  */

@@ -1,7 +1,6 @@
 /**
  * How requests run through a pipeline: what the plan says about prompt pieces, drafts, branches and
- * the
- * wire format.
+ * the wire format.
  *
  * @module
  */

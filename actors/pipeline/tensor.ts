@@ -1,7 +1,6 @@
 /**
  * A tensor as it travels between nodes and as the engine takes it, and how hidden states are
- * encoded
- * with fewer bytes for a link.
+ * encoded with fewer bytes for a link.
  *
  * @module
  */

@@ -56,7 +56,7 @@ Deno.test("tableSeconds() never falls with rows or past and is never negative, w
   );
 });
 
-Deno.test("a table that is monotone already is met at every measured point", () => {
+Deno.test("tableSeconds() equals every measured point, when the table is monotone", () => {
   fc.assert(fc.property(noisy, (table) => {
     const clean = cleanTable(table);
     assert.deepEqual(cleanTable(clean), clean);
@@ -90,7 +90,7 @@ Deno.test("cleanTable() is nearer to the measurements than a running maximum or 
   }));
 });
 
-Deno.test("an outlier and its neighbour meet at their geometric mean", () => {
+Deno.test("cleanTable() moves an outlier and its neighbour to their geometric mean", () => {
   const { seconds } = cleanTable({
     rows: [1, 2, 4],
     past: [0],
@@ -99,7 +99,7 @@ Deno.test("an outlier and its neighbour meet at their geometric mean", () => {
   assert.deepEqual(seconds.map(([v]) => Number(v.toFixed(9))), [0.002, 0.002, 0.01]);
 });
 
-Deno.test("between and beyond the measured points costs follow the nearest segment", () => {
+Deno.test("tableSeconds() follows the nearest segment between and beyond the measured points", () => {
   // 10 ms fixed and 2 ms a row; each past row adds 0.1 ms at one row and 0.4 ms at 4 rows
   const table = { rows: [1, 4], past: [0, 100], seconds: [[12, 22], [18, 58]] };
   assert.equal(tableSeconds(table, 2, 0), 14);
@@ -111,18 +111,18 @@ Deno.test("between and beyond the measured points costs follow the nearest segme
   assert.equal(tableSeconds(table, 0, 50), 0);
 });
 
-Deno.test("one measured row count scales in proportion", () => {
+Deno.test("tableSeconds() scales in proportion to rows, when one row count was measured", () => {
   const table = { rows: [8], past: [0], seconds: [[4]] };
   assert.equal(tableSeconds(table, 2, 0), 1);
   assert.equal(tableSeconds(table, 16, 1000), 8);
 });
 
-Deno.test("a flat end left by noise does not make further rows free", () => {
+Deno.test("tableSeconds() does not make further rows free, when noise leaves a flat end", () => {
   const table = { rows: [1, 64, 128, 256], past: [0], seconds: [[1], [64], [256], [255]] };
   assert.ok(tableSeconds(table, 512, 0) > 1.5 * tableSeconds(table, 256, 0));
 });
 
-Deno.test("a broken table is refused with what is wrong in it", () => {
+Deno.test("cleanTable() refuses a broken table, and says what is wrong in it", () => {
   const bad = (table: TimeTable, message: RegExp) =>
     assert.throws(
       () => cleanTable(table),

@@ -33,10 +33,10 @@ export interface BranchShape {
 }
 
 /**
- * The frame size and number of frames with the most tokens a second:
- * `lanes / max(latency(r), f * bottleneck(r))` with lanes = min(f * r, branches), since a lane's
- * next row needs its last one's token. Equal rates: more lanes, then fewer rows a frame, then fewer
- * frames. One lane gives one row and one frame.
+ * The frame size and number of frames with the most tokens a second: `lanes / max(latency(r), f *
+ * bottleneck(r))` with lanes = min(f * r, branches), since a lane's next row needs its last one's
+ * token. Equal rates: more lanes, then fewer rows a frame, then fewer frames. One lane gives one
+ * row and one frame.
  */
 export function branchShape(
   { costs, branches, maxRows = branches }: BranchShapeInput,

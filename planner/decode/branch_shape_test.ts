@@ -47,7 +47,7 @@ Deno.test("branchShape() is at least as fast as every frame size and number of f
   );
 });
 
-Deno.test("another lane never slows all lanes together down, and one lane is plain decoding", () => {
+Deno.test("branchShape() never gets slower in all with another lane, and decodes one lane plainly", () => {
   fc.assert(
     fc.property(pipelines, fc.integer({ min: 1, max: 20 }), (costs, branches) => {
       const rate = (lanes: number) => branchShape({ costs, branches: lanes }).tokensPerSecond;
@@ -63,7 +63,7 @@ Deno.test("another lane never slows all lanes together down, and one lane is pla
   );
 });
 
-Deno.test("a pipeline of N equal stages is filled with N frames, a single stage shares one frame", () => {
+Deno.test("branchShape() fills a pipeline of N equal stages with N frames, and a single stage with one", () => {
   const busy = (rows: number) => 0.068 + 0.029 * (rows - 1);
   const four = branchShape({
     costs: { latency: (rows) => 4 * busy(rows), bottleneck: busy },
@@ -75,7 +75,7 @@ Deno.test("a pipeline of N equal stages is filled with N frames, a single stage 
   assert.ok(Math.abs(one.speedup - 8 * busy(1) / busy(8)) < 1e-12);
 });
 
-Deno.test("a limit on rows is kept", () => {
+Deno.test("branchShape() keeps the limit on rows", () => {
   const costs = { latency: () => 1, bottleneck: () => 1 };
   assert.equal(branchShape({ costs, branches: 8, maxRows: 3 }).rows_per_frame, 3);
 });

@@ -45,7 +45,7 @@ const inputs = fc.noBias(fc.record({
 
 const quiet = { numRuns: 300 };
 
-Deno.test("a draft is never predicted slower than plain decoding, nor outside its limits", () => {
+Deno.test("draftShape() is never predicted slower than plain decoding, and keeps its limits", () => {
   let [drafts, continuous, trees] = [0, 0, 0];
   fc.assert(
     fc.property(inputs, (input) => {
@@ -74,7 +74,7 @@ Deno.test("a draft is never predicted slower than plain decoding, nor outside it
   );
 });
 
-Deno.test("nothing is drafted at acceptance 0, and more acceptance is never slower", () => {
+Deno.test("draftShape() drafts nothing at acceptance 0, and is never slower with more acceptance", () => {
   fc.assert(
     fc.property(inputs, fc.double({ min: 0, max: 1, noNaN: true }), (input, other) => {
       assert.equal(draftShape({ ...input, acceptance: 0 }).length, 0);
@@ -89,7 +89,7 @@ Deno.test("nothing is drafted at acceptance 0, and more acceptance is never slow
   );
 });
 
-Deno.test("a faster drafter, more rows, more length or more frames allowed are never slower", () => {
+Deno.test("draftShape() is never slower with a faster drafter, more rows, more length or more frames", () => {
   fc.assert(
     fc.property(inputs, (input) => {
       const rate = (change: Partial<DraftShapeInput>) =>
@@ -104,7 +104,7 @@ Deno.test("a faster drafter, more rows, more length or more frames allowed are n
   );
 });
 
-Deno.test("expected tokens of chains and trees equal the sum over every outcome", () => {
+Deno.test("chainTokens() and treeTokens() equal the sum over every outcome", () => {
   assert.equal(chainTokens(1, 5), 6);
   assert.equal(chainTokens(0, 5), 1);
   assert.ok(Math.abs(chainTokens(0.7, 4) - (1 - 0.7 ** 5) / 0.3) < 1e-12);
@@ -114,7 +114,7 @@ Deno.test("expected tokens of chains and trees equal the sum over every outcome"
   assert.ok(Math.abs(treeTokens(0.7, 0.5, [2, 1]) - (1 + 0.805 + 0.805 * 0.7)) < 1e-12);
 });
 
-Deno.test("rows that cost nothing more make a tree, rows that cost in full make a chain or nothing", () => {
+Deno.test("draftShape() makes a tree, when rows are free, and a chain or nothing, when they cost in full", () => {
   const shape = (perRow: number) =>
     draftShape({
       costs: { latency: (rows) => 0.1 + perRow * rows, bottleneck: (rows) => 0.1 + perRow * rows },
@@ -131,7 +131,7 @@ Deno.test("rows that cost nothing more make a tree, rows that cost in full make 
   assert.match(shape(10).why, /no speculation: at acceptance 0.60/);
 });
 
-Deno.test("a slower link makes longer drafts", () => {
+Deno.test("draftShape() drafts longer over a slower link", () => {
   const length = (link: number) =>
     draftShape({
       costs: {
@@ -146,7 +146,7 @@ Deno.test("a slower link makes longer drafts", () => {
   assert.ok(length(0) < length(0.1) && length(0.1) < length(1));
 });
 
-Deno.test("a drafter that shares a stage's device fills the pipeline less", () => {
+Deno.test("draftShape() fills the pipeline less, when the drafter shares a stage's device", () => {
   const costs = {
     latency: (rows: number) => 0.4 + 0.01 * rows,
     bottleneck: (rows: number) => 0.1 + 0.0025 * rows,
@@ -204,7 +204,7 @@ function played({ stages, back, rows, interval, draft, acceptance }: Played): nu
   return tokens / now;
 }
 
-Deno.test("the rate predicted for continuous speculation is that of a pipeline played frame by frame", () => {
+Deno.test("draftShape() predicts the rate of a pipeline that is simulated frame by frame, for continuous speculation", () => {
   let compared = 0;
   for (const stages of [[0.1, 0.1, 0.1, 0.1], [0.05, 0.12, 0.08], [0.12, 0.05, 0.05, 0.05, 0.05]]) {
     for (const acceptance of [0.4, 0.7, 0.9]) {

@@ -91,10 +91,10 @@ export function pipelineOf(
 export function policyOf(plan: Plan, prompt: number): FramePolicy {
   const bucket = plan.piece_buckets.find((b) => b.prompt_tokens >= prompt);
   return {
-    pieces: bucket?.rows ?? plan.pieces,
+    pieces: [...bucket?.rows ?? plan.pieces],
     rows_per_frame: plan.branches.rows_per_frame,
     in_flight: Math.max(1, plan.branches.in_flight),
-    tree: plan.draft.source === "none" ? [] : plan.draft.tree,
+    tree: plan.draft.source === "none" ? [] : [...plan.draft.tree],
     model_drafter: plan.draft.source === "model",
   };
 }

@@ -79,6 +79,14 @@ function fixture(): { plan: Plan; input: PlanSimulation["input"] } {
   };
 }
 
+const MODEL_DRAFT: Plan["draft"] = {
+  source: "model",
+  host: "c",
+  length: 2,
+  tree: [1, 1],
+  why: "",
+};
+
 Deno.test("A plan's plain stream takes the cost model's stages and hops for each token", () => {
   const { plan, input } = fixture();
   const cost = new CostModel(input);
@@ -101,8 +109,8 @@ Deno.test("Pieces come from the first bucket that is not shorter than the prompt
 });
 
 Deno.test("A draft model's host and time are the plan's", () => {
-  const { plan, input } = fixture();
-  plan.draft = { source: "model", host: "c", length: 2, tree: [1, 1], why: "" };
+  const { plan: plain, input } = fixture();
+  const plan: Plan = { ...plain, draft: MODEL_DRAFT };
   const draft = { name: "small", bytes: 10, secondsPerToken: [1, 1, 0.004, 1] };
   const options = { prompt: 32, tokens: 60, acceptance: 0.8 };
   const result = simulatePlan({ plan, input: { ...input, draft }, options });
@@ -131,9 +139,8 @@ Deno.test("An idle host's death changes nothing; the drafter's leaves plain deco
   const death = (host: string) => [{ kind: "death" as const, at_s: 2, host, detection_s: 0.5 }];
   const plain = simulatePlan({ plan, input, options });
   assert.equal(simulatePlan({ plan, input, options, events: death("c") }).end_s, plain.end_s);
-  plan.draft = { source: "model", host: "c", length: 2, tree: [1, 1], why: "" };
   const drafted = {
-    plan,
+    plan: { ...plan, draft: MODEL_DRAFT },
     input: { ...input, draft: { name: "small", bytes: 10, secondsPerToken: [1, 1, 0.01, 1] } },
     options,
   };
@@ -152,11 +159,14 @@ Deno.test("What a plan cannot survive is said", () => {
   const { plan, input } = fixture();
   const options = { prompt: 32, tokens: 40 };
   const code = (name: string) => (e: unknown) => (e as { code: string }).code === name;
-  const dies = (host: string) => () =>
+  const dies = (host: string, plan: Plan) => () =>
     simulatePlan({ plan, input, options, events: [{ kind: "death", at_s: 1, host }] });
-  assert.throws(dies("a"), code("coordinator_died"));
-  plan.backups = plan.backups.slice(0, 1);
-  assert.throws(dies("b"), code("no_backup"));
-  plan.stages[1].host = "nobody";
-  assert.throws(() => simulatePlan({ plan, input, options }), code("unknown_host"));
+  assert.throws(dies("a", plan), code("coordinator_died"));
+  const backups = plan.backups.slice(0, 1);
+  assert.throws(dies("b", { ...plan, backups }), code("no_backup"));
+  const stages = plan.stages.with(1, { ...plan.stages[1], host: "nobody" });
+  assert.throws(
+    () => simulatePlan({ plan: { ...plan, backups, stages }, input, options }),
+    code("unknown_host"),
+  );
 });

@@ -84,12 +84,12 @@ function whatIf({ what_if, predicted }: Plan): string {
   ]);
 }
 
-function list(title: string, lines: string[]): string {
+function list(title: string, lines: readonly string[]): string {
   return lines.length === 0 ? "" : [pc.bold(title), ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
 /** The rows of prompt pieces as text, such as `512 rows in 12: 8 x 48, 4 x 32`. */
-export function pieces(rows: number[]): string {
+export function pieces(rows: readonly number[]): string {
   const runs: { rows: number; times: number }[] = [];
   for (const n of rows) {
     const last = runs.at(-1);

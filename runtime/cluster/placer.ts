@@ -20,6 +20,7 @@ import {
 } from "../../actors/mod.ts";
 import type { Manifest } from "../../models/mod.ts";
 import {
+  annotated,
   evenSplit,
   type LayerRange,
   type Plan,
@@ -82,7 +83,7 @@ export class Placer {
   #alone?: ReturnType<typeof setTimeout>;
   #closed = false;
   /** The stages of the last plan, and the sorted names of the nodes that it was made for. */
-  #serving?: { devices: string; stages: PlanStage[] };
+  #serving?: { devices: string; stages: readonly PlanStage[] };
 
   constructor(options: PlacerOptions) {
     this.#options = options;
@@ -190,7 +191,7 @@ export class Placer {
       `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
     );
     const { branches, concurrent } = input.workload;
-    return placementOf({ ...made, binding: [...made.binding, ...guesses] }, {
+    return placementOf(annotated(made, { binding: guesses }), {
       draft: draft && { model: draft.name, source: system.node },
       lanes: branches * concurrent,
       maxBranches: mostBranches(graph),
@@ -230,11 +231,7 @@ export class Placer {
     const limit = `layers stay where they serve: moving them would gain ${percent} %, less than ${
       100 * LEAST_GAIN
     } %`;
-    return keep({
-      ...same,
-      stages: same.stages.map((stage) => ({ ...stage, why })),
-      binding: [...same.binding, limit],
-    });
+    return keep(annotated(same, { stageWhy: why, binding: [limit] }));
   }
 
   /** Profiles of all members. Members with the same address share a machine and measure in turn. */
@@ -348,7 +345,7 @@ interface Gathered {
 }
 
 /** The stages' nodes and layers as text, to compare placements. */
-const layersOf = (stages: PlanStage[]): string =>
+const layersOf = (stages: readonly PlanStage[]): string =>
   stages.map((s) => `${s.host} ${s.first_layer}-${s.last_layer}`).join();
 
 /** Seconds of one layer for one row. */

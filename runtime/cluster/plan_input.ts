@@ -14,6 +14,7 @@ import {
 } from "../../actors/mod.ts";
 import { cacheDim, type Manifest, type Precision } from "../../models/mod.ts";
 import {
+  annotated,
   type Links,
   type ModelShape,
   type Plan,
@@ -163,7 +164,7 @@ export function planAs(input: PlanInput, { decode }: Graph): Plan {
   const made = plan(input);
   if (input.wire !== "f32" || decode.wire !== "auto") return made;
   const why = "the weights are f32, and so a split changes no bit";
-  return { ...made, wire: { ...made.wire, why } };
+  return annotated(made, { wireWhy: why });
 }
 
 /**
@@ -222,7 +223,7 @@ export function placementOf(
     })),
     draft: draft && { node: plan.draft.host ?? plan.coordinator, ...draft },
     shape: {
-      pieces: plan.piece_buckets,
+      pieces: plan.piece_buckets.map((bucket) => ({ ...bucket, rows: [...bucket.rows] })),
       draft_length: plan.draft.length,
       // A plan for a single lane says nothing about requests with several: they get the defaults.
       max_branches: maxBranches ?? (lanes > 1 ? branches.in_flight : usual.max_branches),
