@@ -19,7 +19,7 @@ import { toyAnswer } from "../../tests/support/toy_engine.ts";
 /** Rows share a frame's fixed cost, as on a real engine: 8 rows take 2.5 times as long as one. */
 const batching = (rows: number) => 20 * (1 + 0.21 * (rows - 1));
 
-Deno.test("Requests side by side get the tokens that each would get alone, on any number of stages", async () => {
+Deno.test("arbiterActor gives requests side by side the tokens that each would get alone, on any number of stages", async () => {
   for (const stages of [1, 2, 4]) {
     const { sim, client, arenas, crashes, stats } = arbiterWorld({ stages, seed: stages });
     const prompts = [
@@ -45,7 +45,7 @@ Deno.test("Requests side by side get the tokens that each would get alone, on an
   }
 });
 
-Deno.test("Random trees of several requests get the model's tokens, whatever moves, is dropped or cancelled", async () => {
+Deno.test("arbiterActor gives random trees the model's tokens, whatever is moved, dropped or cancelled", async () => {
   let compactions = 0;
   let shelved = 0;
   let cancelled = 0;
@@ -105,7 +105,7 @@ Deno.test("Random trees of several requests get the model's tokens, whatever mov
   assert.ok(refused < 40, `${refused} requests refused`);
 });
 
-Deno.test("A prompt that begins like an earlier one hangs on its rows and gets the same tokens", async () => {
+Deno.test("arbiterActor.open reuses the rows of an earlier prompt that begins alike, and gives the same tokens", async () => {
   const { sim, client, engines, stats } = arbiterWorld({ stages: 2 });
   const prompt = promptOf(60);
   const first = await sim.until(client("a").answer(prompt, 10));
@@ -135,7 +135,7 @@ Deno.test("A prompt that begins like an earlier one hangs on its rows and gets t
   assert.ok((await stats()).cached_rows > 60);
 });
 
-Deno.test("A prompt whose beginning is on the shelf of a full arena gets its tokens, whatever its pieces", async () => {
+Deno.test("arbiterActor.open gives a prompt its tokens when its beginning is on the shelf of a full arena", async () => {
   for (const pieces of [[1], [7], [64]]) {
     for (const stages of [1, 3]) {
       const world = arbiterWorld({
@@ -171,7 +171,7 @@ Deno.test("A prompt whose beginning is on the shelf of a full arena gets its tok
   }
 });
 
-Deno.test("Requests with one prompt at one time share its rows", async () => {
+Deno.test("arbiterActor.open shares the rows of a prompt that several requests have at one time", async () => {
   const { sim, client, engines } = arbiterWorld({ stages: 2 });
   const prompt = promptOf(200);
   const answers = await sim.until(
@@ -182,7 +182,7 @@ Deno.test("Requests with one prompt at one time share its rows", async () => {
   assert.ok(engines[0][0].rows < 200 + 4 * 4 + 64 * 3, `${engines[0][0].rows} rows`);
 });
 
-Deno.test("Each request is sampled its own way, in shared frames", async () => {
+Deno.test("arbiterActor samples each request its own way, in shared frames", async () => {
   const { sim, client } = arbiterWorld({ stages: 2, frameMs: batching });
   const prompt = promptOf(30);
   const samplings = [1, 2, 3, 4].map((seed) => samplingSchema.parse({ temperature: 1, seed }));
@@ -194,7 +194,7 @@ Deno.test("Each request is sampled its own way, in shared frames", async () => {
   }
 });
 
-Deno.test("Eight lanes keep four stages busy with two rows a frame", async () => {
+Deno.test("arbiterActor keeps four stages busy with eight lanes, two rows a frame", async () => {
   const { sim, client, stats } = arbiterWorld({
     stages: 4,
     frameMs: batching,
@@ -211,7 +211,7 @@ Deno.test("Eight lanes keep four stages busy with two rows a frame", async () =>
   assert.ok(rows_per_frame > 1.8 && rows_per_frame < 4, `${rows_per_frame} rows a frame`);
 });
 
-Deno.test("A long prompt stops another request's tokens for no more than a piece a slot, and is not stopped itself", async () => {
+Deno.test("arbiterActor lets a long prompt hold up another request's tokens by one piece a slot at most", async () => {
   const { sim, client, traces } = arbiterWorld({ stages: 2, frameMs: batching });
   const chat = client("chat");
   let long: Promise<unknown> | undefined;
@@ -236,7 +236,7 @@ Deno.test("A long prompt stops another request's tokens for no more than a piece
   }
 });
 
-Deno.test("A stage without memory for a larger arena keeps the old one; nothing is lost while all fits", async () => {
+Deno.test("arbiterActor keeps the arena and loses nothing when a stage has no memory for a larger one", async () => {
   for (let seed = 0; seed < 8; seed++) {
     const { sim, client, crashes, stats } = arbiterWorld({
       stages: 3,
@@ -258,7 +258,7 @@ Deno.test("A stage without memory for a larger arena keeps the old one; nothing 
   }
 });
 
-Deno.test("What cannot fit is refused with its figures, the newest first, and the others go on", async () => {
+Deno.test("arbiterActor.open refuses what cannot fit with its figures, the newest first, and the others go on", async () => {
   const { sim, client, stats } = arbiterWorld({ stages: 2, budgetRows: [4096, 300] });
   const first = client("first").answer(promptOf(200), 20);
   const second = refusal(client("second").answer(promptOf(250, 1), 20));
@@ -273,7 +273,7 @@ Deno.test("What cannot fit is refused with its figures, the newest first, and th
   assert.deepEqual(much.metadata, { rows: 9010, capacity_rows: 4096 });
 });
 
-Deno.test("A stage's failure ends the requests in the arena; later ones get a new arena", async () => {
+Deno.test("arbiterActor.failed ends the requests in the arena, and later ones get a new arena", async () => {
   const { sim, client, engines, arenas } = arbiterWorld({ stages: 2 });
   const first = client("first").answer(promptOf(20), 500, {
     each: () => {
@@ -291,7 +291,7 @@ Deno.test("A stage's failure ends the requests in the arena; later ones get a ne
   assert.equal(arenas(), 2);
 });
 
-Deno.test("Stages that say nothing fail every request after the silence deadline", async () => {
+Deno.test("arbiterActor fails every request when the stages say nothing until the deadline", async () => {
   const { sim, client, engines, stats } = arbiterWorld({ stages: 2 });
   const one = refusal(
     client("one").answer(promptOf(20), 500, { each: () => void (engines[1][0].hang = true) }),
@@ -306,7 +306,7 @@ Deno.test("Stages that say nothing fail every request after the silence deadline
   assert.equal((await stats()).requests, 0);
 });
 
-Deno.test("A node that dies fails its requests and the other stages free their arenas", async () => {
+Deno.test("arbiterActor fails its requests and the other stages free their arenas when a node dies", async () => {
   for (const dead of [0, 1, 2]) {
     const { sim, client, engines } = arbiterWorld({ stages: 3, seed: dead });
     const request = client("g").answer(promptOf(20), 500, { each: () => sim.crash(`s${dead}`) });
@@ -319,7 +319,7 @@ Deno.test("A node that dies fails its requests and the other stages free their a
   }
 });
 
-Deno.test("A retired stage ends with its last request, whatever the cache holds; an arbiter without work gives back", async () => {
+Deno.test("arbiterActor.retiring ends with the last request; an arbiter without work gives its arena back", async () => {
   const retired = arbiterWorld({ stages: 2 });
   let asked = false;
   const answer = retired.client("g").answer(promptOf(20), 20, {
@@ -344,7 +344,7 @@ Deno.test("A retired stage ends with its last request, whatever the cache holds;
   assert.deepEqual(idle.api.status(), []);
 });
 
-Deno.test("Arenas outlive a client that is quiet longer than the lease, and not an arbiter that is gone", async () => {
+Deno.test("arbiterActor keeps the arena while a client is quiet; the stages free it when the arbiter is gone", async () => {
   const { sim, client, arenas } = arbiterWorld({ stages: 2, stage: { leaseMs: 100_000 } });
   const quiet = client("g");
   await sim.until(quiet.open(promptOf(20)));
@@ -360,7 +360,7 @@ Deno.test("Arenas outlive a client that is quiet longer than the lease, and not 
   assert.equal(arenas(), 0);
 });
 
-Deno.test("A request that is closed in the middle of its prompt stops the stages within a frame", async () => {
+Deno.test("arbiterActor.close stops the stages within a frame when the prompt is not finished", async () => {
   const { sim, client, engines } = arbiterWorld({ stages: 2, frameMs: batching });
   const gone = client("g");
   await sim.until(gone.open(promptOf(2000), { max_rows: 2100 }));

@@ -8,11 +8,14 @@ const trace = (
   { waited = 0, layoutMs }: { waited?: number; layoutMs?: number } = {},
 ): StageTrace[] =>
   [ms, 2 * ms].map((time, stage) => ({
-    ...{ stage, received: 0, began: waited, ended: waited + time },
+    stage,
+    received: 0,
+    began: waited,
+    ended: waited + time,
     ...(layoutMs !== undefined && { layout_ms: layoutMs * (stage + 1) }),
   }));
 
-Deno.test("Times of other row counts lie between those that were measured", () => {
+Deno.test("FrameCost.slowest() and sum() lie between what was measured, for other row counts", () => {
   const cost = new FrameCost(2);
   assert.ok(
     cost.slowest(8) > 2 * cost.slowest(1) && cost.slowest(8) < 3 * cost.slowest(1),
@@ -26,7 +29,7 @@ Deno.test("Times of other row counts lie between those that were measured", () =
   assert.ok(cost.slowest(1) < 20 && cost.slowest(12) > 40);
 });
 
-Deno.test("Time on the way is what no stage had the frame for, apart for few rows and for many", () => {
+Deno.test("FrameCost.transitMs() is the time in which no stage had the frame, apart for few rows and for many", () => {
   const cost = new FrameCost(2);
   assert.equal(cost.transitMs(1), undefined);
   cost.measure(64, 400, trace(100, { waited: 20 }));
@@ -37,7 +40,7 @@ Deno.test("Time on the way is what no stage had the frame for, apart for few row
   assert.equal(cost.transitMs(64), 60);
 });
 
-Deno.test("A layout's time a row is the slowest stage's", () => {
+Deno.test("FrameCost.moveRowMs is the slowest stage's time of a layout by row", () => {
   const cost = new FrameCost(2);
   assert.equal(cost.moveRowMs, 0.006);
   cost.measureLayout(0, trace(10, { layoutMs: 50 }));

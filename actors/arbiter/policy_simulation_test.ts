@@ -34,7 +34,7 @@ function mostUnderWay(frames: FrameTrace[], since = -Infinity): number {
   );
 }
 
-Deno.test("Lanes run in lockstep: a frame a stage, all of one size", async () => {
+Deno.test("arbiterActor runs lanes in lockstep: one frame a stage, all of one size", async () => {
   for (const [lanes, stages] of [[8, 1], [8, 2], [8, 4], [16, 4]]) {
     const world = arbiterWorld({ stages, frameMs: batching, latencyMs: { min: 0.1, max: 0.5 } });
     const { sim, client, traces } = world;
@@ -58,7 +58,7 @@ Deno.test("Lanes run in lockstep: a frame a stage, all of one size", async () =>
   }
 });
 
-Deno.test("Lanes whose clients answer at different times are gathered too", async () => {
+Deno.test("arbiterActor gathers lanes whose clients answer at different times too", async () => {
   const { sim, client, traces } = arbiterWorld({ stages: 1, frameMs: batching });
   const each = () =>
     new Promise<void>((resolve) => void sim.clock.after(4 * sim.random(), resolve));
@@ -71,7 +71,7 @@ Deno.test("Lanes whose clients answer at different times are gathered too", asyn
   assert.ok(rows > 7.5, `${rows} rows a frame`);
 });
 
-Deno.test("A lane that is alone never waits", async () => {
+Deno.test("arbiterActor never lets a lane wait that is alone", async () => {
   for (const stages of [1, 4]) {
     const { sim, client, traces } = arbiterWorld({
       stages,
@@ -86,7 +86,7 @@ Deno.test("A lane that is alone never waits", async () => {
   }
 });
 
-Deno.test("A prompt alone leaves no gap between its pieces, also over slow links", async () => {
+Deno.test("arbiterActor leaves no gap between the pieces of a prompt that is alone, also over slow links", async () => {
   for (const linkMs of [0.1, 2, 5]) {
     const { sim, client, traces } = arbiterWorld({
       stages: 4,
@@ -117,7 +117,7 @@ Deno.test("A prompt alone leaves no gap between its pieces, also over slow links
   }
 });
 
-Deno.test("A waiting piece lets at most two decode frames pass, and no frame exceeds the window", async () => {
+Deno.test("arbiterActor lets at most two decode frames pass a waiting piece, and never exceeds the window", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 0, max: 2 ** 31 }),
@@ -126,7 +126,10 @@ Deno.test("A waiting piece lets at most two decode frames pass, and no frame exc
       fc.integer({ min: 1, max: 3 }),
       async (seed, stages, chats, prompts) => {
         const world = arbiterWorld({
-          ...{ stages, seed, frameMs: batching, latencyMs: { min: 0.1, max: 0.3 } },
+          stages,
+          seed,
+          frameMs: batching,
+          latencyMs: { min: 0.1, max: 0.3 },
           shape: { rows_per_frame: 4 },
         });
         const { sim, client, traces } = world;
@@ -167,9 +170,11 @@ Deno.test("A waiting piece lets at most two decode frames pass, and no frame exc
   );
 });
 
-Deno.test("Rows of ended requests slow no answer, and all of them stay for those who come back", async () => {
+Deno.test("arbiterActor keeps the rows of ended requests for those who come back, and they slow no answer", async () => {
   const world = arbiterWorld({
-    ...{ stages: 2, frameMs: batching, capacityRows: 8192 },
+    stages: 2,
+    frameMs: batching,
+    capacityRows: 8192,
     slotMs: { attend: 0.005, move: 0.006 },
   });
   const { sim, client, traces, stats } = world;
@@ -202,9 +207,11 @@ Deno.test("Rows of ended requests slow no answer, and all of them stay for those
   assert.equal(back.reused, 499);
 });
 
-Deno.test("Rows that a request hangs on stay, whatever else is moved out", async () => {
+Deno.test("arbiterActor keeps the rows that a request hangs on, whatever else is moved out", async () => {
   const world = arbiterWorld({
-    ...{ stages: 2, frameMs: batching, capacityRows: 8192 },
+    stages: 2,
+    frameMs: batching,
+    capacityRows: 8192,
     slotMs: { attend: 0.005, move: 0.006 },
   });
   const { sim, client, stats } = world;
@@ -219,7 +226,7 @@ Deno.test("Rows that a request hangs on stay, whatever else is moved out", async
   assert.ok((await stats()).compactions > 0);
 });
 
-Deno.test("After a stage's node is lost and back, the next request works in a new arena, and the old one is freed", async () => {
+Deno.test("arbiterActor works in a new arena when a stage's node is lost and back, and the old one is freed", async () => {
   for (const lost of [0, 1, 2]) {
     const { sim, client, engines, revive, traces } = arbiterWorld({ stages: 3, seed: lost + 1 });
     let crashed = false;
@@ -244,7 +251,7 @@ Deno.test("After a stage's node is lost and back, the next request works in a ne
   }
 });
 
-Deno.test("A request that waits while a stage is lost begins in the new arena", async () => {
+Deno.test("arbiterActor begins a request that waited in a new arena when a stage is lost", async () => {
   const { sim, client, engines } = arbiterWorld({ stages: 2, capacityRows: 300 });
   let waiting: Promise<{ tokens: number[] }> | undefined;
   const each = async () => {
@@ -260,7 +267,7 @@ Deno.test("A request that waits while a stage is lost begins in the new arena", 
   );
 });
 
-Deno.test("Usage tells the bytes that a row took from stage to stage, scales included", async () => {
+Deno.test("arbiterActor.close answers the bytes that a row took from stage to stage, scales included", async () => {
   for (const [wire, bytes] of [["f32", 4], ["int8", 1 + 4]] as const) {
     const { sim, client } = arbiterWorld({ stages: 2, shape: { wire } });
     const one = client("g");

@@ -39,7 +39,7 @@ function situation(more: Partial<Situation<string, string>>): Situation<string, 
 const lanes = (n: number, request = "r", served = 0) =>
   Array.from({ length: n }, (_, i) => ({ row: `${request}${i}`, request, served }));
 
-Deno.test("Lanes fill the pipeline first and share frames after", () => {
+Deno.test("rowsPerFrame() lets lanes fill the pipeline first and share frames after", () => {
   const cost = costOf(4, batching);
   assert.deepEqual([1, 2, 4, 8, 16].map((n) => rowsPerFrame(n, 8, { cost })), [1, 1, 1, 2, 4]);
   assert.equal(rowsPerFrame(16, 2, { cost }), 2, "the plan's bound holds");
@@ -47,7 +47,7 @@ Deno.test("Lanes fill the pipeline first and share frames after", () => {
   assert.equal(rowsPerFrame(8, 8, { cost: costOf(1, (rows) => 20 * rows) }), 1);
 });
 
-Deno.test("The window keeps the slowest stage busy until the first frame is answered, and has a bound", () => {
+Deno.test("windowOf() keeps the slowest stage busy until the first frame is answered, and has a bound", () => {
   assert.equal(windowOf(4, new FrameCost(4)), 6, "links are not measured");
   assert.equal(windowOf(4, costOf(4, batching)), 5);
   assert.equal(windowOf(4, costOf(4, batching, 45)), 7);
@@ -59,7 +59,7 @@ Deno.test("The window keeps the slowest stage busy until the first frame is answ
   assert.deepEqual(choose(situation({ inFlight: 5, pieces })), { kind: "none" });
 });
 
-Deno.test("Pieces and decode frames take turns, whoever has more", () => {
+Deno.test("choose() lets pieces and decode frames take turns, whichever are more", () => {
   const pieces = [{ job: "p", served: 1e9, left: 500, size: 64 }];
   const first = choose(situation({ pieces, decodes: lanes(3), lastWasPiece: false }));
   assert.ok(first.kind === "frame" && first.pieces[0].rows === 64);
@@ -67,7 +67,7 @@ Deno.test("Pieces and decode frames take turns, whoever has more", () => {
   assert.ok(second.kind === "frame" && second.pieces.length === 0 && second.decodes.length > 0);
 });
 
-Deno.test("Decode rows ride with a piece only where that is cheaper than a frame of their own", () => {
+Deno.test("choose() sends decode rows with a piece only where that is cheaper than a frame of their own", () => {
   const pieces = [{ job: "p", served: 0, left: 64, size: 64 }];
   const rides = choose(situation({ pieces, decodes: lanes(1) }));
   assert.ok(rides.kind === "frame" && rides.decodes.length === 1);
@@ -76,13 +76,13 @@ Deno.test("Decode rows ride with a piece only where that is cheaper than a frame
   assert.ok(stays.kind === "frame" && stays.decodes.length === 0);
 });
 
-Deno.test("Short prompts travel together in one piece", () => {
+Deno.test("choose() sends short prompts together in one piece", () => {
   const pieces = [10, 20, 50].map((left, i) => ({ job: `p${i}`, served: i, left, size: 64 }));
   const choice = choose(situation({ pieces }));
   assert.deepEqual(choice.kind === "frame" && choice.pieces.map((p) => p.rows), [10, 20, 34]);
 });
 
-Deno.test("The least served request goes first, and one with many lanes does not take all places", () => {
+Deno.test("choose() takes the least served request first, and leaves places beside one with many lanes", () => {
   const decodes = [...lanes(6, "much"), ...lanes(1, "new")];
   const choice = choose(situation({ decodes, stages: 1, cap: 2, cost: costOf(1, batching) }));
   assert.deepEqual(choice.kind === "frame" && choice.decodes, ["much0", "new0"]);
@@ -105,7 +105,7 @@ const chain = (chances: number[], parent?: string) =>
     chance,
   }));
 
-Deno.test("Drafts of a lane that is alone go whole; else each must give more tokens than its time costs", () => {
+Deno.test("choose() sends all drafts of a lane that is alone; else each must give more tokens than it costs", () => {
   const drafts = chain([0.9, 0.5, 0.05], "r0");
   const alone = choose(situation({ decodes: lanes(1), drafts }));
   assert.deepEqual(alone.kind === "frame" && alone.drafts, ["d0", "d1", "d2"]);
@@ -118,7 +118,7 @@ Deno.test("Drafts of a lane that is alone go whole; else each must give more tok
   assert.deepEqual(crowd.kind === "frame" && crowd.drafts, ["d0"]);
 });
 
-Deno.test("A frame of drafts alone goes where lanes leave gaps, not where it makes them wait", () => {
+Deno.test("choose() sends drafts alone where lanes leave gaps, not where they would make lanes wait", () => {
   const drafts = chain([0.6, 0.4]);
   const gaps = choose(situation({ drafts, lanesInFlight: 1, laneFrames: 1, inFlight: 1 }));
   assert.ok(gaps.kind === "frame" && gaps.drafts.length > 0);
@@ -126,7 +126,7 @@ Deno.test("A frame of drafts alone goes where lanes leave gaps, not where it mak
   assert.deepEqual(full, { kind: "none" });
 });
 
-Deno.test("A draft whose parent was answered waits for the word that comes next, and goes if there is none", () => {
+Deno.test("choose() holds a draft whose parent was answered until the Generation says what came of it, or nothing", () => {
   const drafts = chain([0, 0.5]).slice(0, 1);
   const waits = choose(situation({ drafts, inFlight: 1, lanesInFlight: 1, laneFrames: 1 }));
   assert.deepEqual(waits, { kind: "none" }, "the next answer asks again");
@@ -135,7 +135,7 @@ Deno.test("A draft whose parent was answered waits for the word that comes next,
   assert.deepEqual(silent.kind === "frame" && silent.drafts, ["d0"]);
 });
 
-Deno.test("Lanes that are too few for a frame wait for those under way, and never while a piece waits", () => {
+Deno.test("choose() lets lanes that are too few for a frame wait for those under way, but never while a piece waits", () => {
   // Eight lanes on four stages: four frames of two.
   const held = { decodes: lanes(1), lanesInFlight: 7, laneFrames: 4, inFlight: 4 };
   assert.deepEqual(choose(situation(held)), { kind: "none" });
@@ -149,7 +149,7 @@ Deno.test("Lanes that are too few for a frame wait for those under way, and neve
   assert.equal(choose(situation({ ...held, pieces, lastWasPiece: true })).kind, "frame");
 });
 
-Deno.test("A frame waits a moment for lanes that were just answered; a lane that is alone never waits", () => {
+Deno.test("choose() waits a moment for lanes that were just answered, and never for a lane that is alone", () => {
   const more = {
     decodes: lanes(1),
     lanesOwed: 1,
@@ -168,7 +168,7 @@ Deno.test("A frame waits a moment for lanes that were just answered; a lane that
   assert.equal(choose(situation(one)).kind, "frame");
 });
 
-Deno.test("Whatever waits, a free slot is used, and no draft goes without its parent", () => {
+Deno.test("choose() uses a free slot whatever waits, and sends no draft without its parent", () => {
   fc.assert(fc.property(
     fc.nat(12),
     fc.nat(3),

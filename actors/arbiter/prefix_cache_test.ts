@@ -31,7 +31,7 @@ function chains(
   return { pool, cache, rows };
 }
 
-Deno.test("The least recently used end of a chain goes first, and a chain's beginning last", () => {
+Deno.test("PrefixCache.evict() frees the least recently used end of a chain first, and a chain's beginning last", () => {
   const { cache, rows } = chains([100, 200, 300]);
   assert.equal(cache.evict(13), 13);
   assert.ok(rows[0].every((row) => row.freed));
@@ -39,7 +39,7 @@ Deno.test("The least recently used end of a chain goes first, and a chain's begi
   assert.equal(cache.idle, 17);
 });
 
-Deno.test("Rows that a request names are never evicted, nor those that they hang on", () => {
+Deno.test("PrefixCache.evict() never frees rows that a request names, nor those that they hang on", () => {
   const { cache, rows } = chains([100, 200]);
   for (const row of rows[0].slice(0, 4)) cache.claim(row);
   assert.equal(cache.idle, 16);
@@ -47,7 +47,7 @@ Deno.test("Rows that a request names are never evicted, nor those that they hang
   assert.deepEqual(rows[0].map((row) => row.freed), rows[0].map((_, i) => i >= 4));
 });
 
-Deno.test("Rows on the shelf are found, called back by whoever claims them, and evicted like others", () => {
+Deno.test("PrefixCache.find() finds rows on the shelf, which are called back when claimed and evicted like others", () => {
   const { pool, cache, rows } = chains([100, 200]);
   const moved = pool.arrange((row) => row.users === 0);
   assert.deepEqual([moved.keep.length, moved.shelf?.length, pool.room], [0, 20, 980]);

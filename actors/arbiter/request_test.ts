@@ -30,14 +30,14 @@ const rows = (more: Partial<RowsMessage>): RowsMessage => {
   const n = more.tokens?.length ?? 0;
   const none = new Int32Array(0);
   return rowsSchema.parse({
-    ...{
-      generation: "d/generation/g",
-      first: 2,
-      tokens: none,
-      positions: new Int32Array(n),
-      parents: none,
-    },
-    ...{ want: Int32Array.from({ length: n }, (_, i) => i), kind: "decode", ...more },
+    generation: "d/generation/g",
+    first: 2,
+    tokens: none,
+    positions: new Int32Array(n),
+    parents: none,
+    want: Int32Array.from({ length: n }, (_, i) => i),
+    kind: "decode",
+    ...more,
   });
 };
 
@@ -54,7 +54,7 @@ function drafted(): ArbiterRequest {
   return made;
 }
 
-Deno.test("A draft has no chance from its parent's answer until the Generation says what came of it", () => {
+Deno.test("PendingRow.chance is 0 from the answer of a draft's parent until the Generation says what came of it", () => {
   const made = drafted();
   assert.deepEqual(made.drafts.map((d) => d.chance), [0.5, 0.25, 0.125]);
   run(made, 2);
@@ -64,7 +64,7 @@ Deno.test("A draft has no chance from its parent's answer until the Generation s
   assert.deepEqual(made.drafts.map((d) => [d.number, d.chance]), [[4, 0.5], [5, 0.25]]);
 });
 
-Deno.test("A draft that comes true is its lane's row: the lane is owed no more, wherever the row is", () => {
+Deno.test("ArbiterRequest.add() makes a draft that came true its lane's row, and the lane is owed no more", () => {
   for (const sent of [false, true]) {
     const made = drafted();
     const [draft] = made.drafts;
@@ -79,7 +79,7 @@ Deno.test("A draft that comes true is its lane's row: the lane is owed no more, 
   }
 });
 
-Deno.test("A draft that was dropped does not come true any more", () => {
+Deno.test("ArbiterRequest.add() ignores that a draft came true when it was dropped", () => {
   const made = drafted();
   made.drop(Int32Array.of(3));
   made.owed = [1];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Moved, newRow, type Row, RowPool } from "./row_pool.ts";
 
-Deno.test("A layout moves every row to the slot that the pool says, and one that was refused moves none", () => {
+Deno.test("RowPool.arrange() and identity() move every row to the slot that the pool says, and none when refused", () => {
   const action = fc.constantFrom("place", "free", "call", "idle", "arrange", "grow", "refuse");
   fc.assert(fc.property(
     fc.array(fc.tuple(action, fc.nat(), fc.integer({ min: 0, max: 40 })), { maxLength: 60 }),

@@ -3,11 +3,16 @@ import { spareRows, type TidySituation, worthTidying } from "./tidy.ts";
 
 /** 2000 cold rows of old requests beside one of 500 rows, on a stage with 21.6 ms a row. */
 const usual = (more: Partial<TidySituation> = {}): TidySituation => ({
-  ...{ live: 500, cold: 2000, gaps: 0, rowsToCome: 200, rowMs: 21.6, moveRowMs: 0.006 },
+  live: 500,
+  cold: 2000,
+  gaps: 0,
+  rowsToCome: 200,
+  rowMs: 21.6,
+  moveRowMs: 0.006,
   ...more,
 });
 
-Deno.test("Cold rows are moved away once rows to come pay for it", () => {
+Deno.test("worthTidying() moves cold rows away once the rows to come pay for it", () => {
   assert.ok(worthTidying(usual()));
   assert.ok(!worthTidying(usual({ rowsToCome: 0 })), "nothing is to come that would pay for it");
   assert.ok(
@@ -19,7 +24,7 @@ Deno.test("Cold rows are moved away once rows to come pay for it", () => {
   assert.ok(!worthTidying(usual({ live: 16_000 })), "an eighth of what is live may stay");
 });
 
-Deno.test("Gaps go when moving the rest together costs less than they do", () => {
+Deno.test("worthTidying() closes gaps when moving the rest together costs less than they do", () => {
   const gaps = usual({ cold: 0, gaps: 400, rowsToCome: 2 });
   assert.ok(worthTidying(gaps));
   assert.ok(
