@@ -1,10 +1,13 @@
 /**
- * Arbiter: owns an arena and decides which rows run when. One for each deployment and gateway node.
+ * Arbiter: owns an arena and decides which rows run when. There is one for each deployment and
+ * gateway node.
  *
- *     Generation --rows--> arbiter --frame--> stage 0 --> ... --> stage n-1 --tokens--> arbiter --tokens--> Generation
+ *     Generation --rows--> arbiter --frame--> stage 0 --> ... --> stage n-1
+ *         ^                |     ^                                    |
+ *         '-----tokens-----'     '---------------tokens---------------'
  *
- * The decisions are in `arbiter/core.ts` (pure) and `arbiter/policy.ts`; this carries them out. It
- * never waits for anybody: a stage that hangs and a client that reads slowly hold up nobody else.
+ * `core.ts` and `policy.ts` decide, without effects; this file carries their decisions out. It
+ * never waits: a stage that hangs or a client that reads slowly holds up no other request.
  *
  * @module
  */
@@ -24,17 +27,24 @@ import { type Shape, stageTraceSchema, tokenResultSchema } from "../pipeline/mod
 
 /** Resource `pipeline` of an arbiter: the stages and how they are to be used. */
 export interface PipelineRoute {
-  /** In order. */
+  /** Addresses of the stages, in order. */
   stages: Address[];
   /** How requests run, as planned. */
   shape: Shape;
-  /** Rows that the arena may ever hold; bounded by the stages' memory. */
+  /** Most rows that the arena may hold: every stage has memory for them. */
   capacity_rows: number;
 }
 
 /** Address of a deployment's arbiter at a gateway node. */
 export const arbiterAddress = (deployment: string, key: string): Address =>
   address(deployment, "arbiter", key);
+
+/** Milliseconds in which a message that is no frame must reach a stage's mailbox. */
+const STAGE_MS = 10_000;
+/** Milliseconds in which an arbiter that stops tells a Generation that its request has failed. */
+const STOP_MS = 2_000;
+/** Characters of the arbiter's key in the names of its arenas, which are 128 long at most. */
+const NAME_KEY = 96;
 
 const count = z.number().int().nonnegative();
 
@@ -43,40 +53,47 @@ export const arbiterActor = defineActor({
   kind: "arbiter",
   config: z.object({
     /**
-     * Milliseconds without a word from the stages, with frames under way, after which they have
-     * failed.
+     * Milliseconds without a message from the stages, while frames are under way, after which all
+     * requests fail.
      */
     silenceMs: z.number().positive().default(120_000),
-    /** Milliseconds without a request after which the arena is freed. */
+    /** Milliseconds without a request after which the arbiter frees its arena and ends. */
     idleMs: z.number().positive().default(600_000),
-    /** Milliseconds between signs of life to the stages; less than their lease. */
+    /** Milliseconds between signs of life to the stages; fewer than the stages' lease has. */
     touchMs: z.number().positive().default(60_000),
   }),
   messages: {
-    /** From Generations. */
+    /** From a Generation: a request begins. */
     open: openSchema,
+    /** From a Generation: rows to run. */
     rows: rowsSchema,
+    /** From a Generation: rows that are no longer needed. */
     drop: dropSchema,
+    /** From a Generation: the request is over. Answers what it has cost. */
     close: closeSchema,
-    /** From the last stage. */
+    /** From the last stage: its answer to a frame. */
     tokens: z.object({
+      /** Name of the arena. */
       arena: z.string(),
+      /** Number of the frame. */
       seq: count,
+      /** One for each wanted row, in the order of the frame's `want`. */
       tokens: z.array(tokenResultSchema),
+      /** When each stage had the frame, in order of the stages. */
       trace: z.array(stageTraceSchema),
       /** Bytes of the frame's hidden states over the last link. */
       hidden_bytes: z.number().nonnegative().default(0),
     }),
     /**
-     * From any stage: the arena is gone there; or, with `arena_memory`, a layout was refused and
-     * all is as it was.
+     * From any stage: it has lost the arena or could not run frame `seq`. With code `arena_memory`:
+     * it refused the frame's layout, and the arena is as it was before.
      */
     failed: z.object({ arena: z.string(), seq: count.optional(), error: wireErrorSchema }),
-    /** From a stage: its deployment was retired, it ends with its last arena. */
+    /** From a stage: its deployment was retired, and the stage ends when its last arena does. */
     retiring: z.object({ arena: z.string() }),
     /** Answers {@linkcode ArbiterStats}. */
     stats: z.object({}),
-    /** Answers the last frames' times, {@linkcode FrameTrace}. */
+    /** Answers the times of the last frames, {@linkcode FrameTrace}, oldest first. */
     traces: z.object({}),
   },
   activatedBy: ["open"],
@@ -85,7 +102,9 @@ export const arbiterActor = defineActor({
   create(ctx, config) {
     const { stages, shape, capacity_rows } = ctx.resource<PipelineRoute>("pipeline");
     const { key } = parseAddress(ctx.self);
-    const incarnation = Math.floor(ctx.random() * 2 ** 32).toString(16); // stages remember closed arenas by name
+    // Stages remember the names of closed arenas: an arbiter that is activated again needs new
+    // names.
+    const incarnation = Math.floor(ctx.random() * 2 ** 32).toString(16);
     let arenas = 0;
     const core = new ArbiterCore({
       self: ctx.self,
@@ -93,18 +112,24 @@ export const arbiterActor = defineActor({
       shape,
       capacityRows: capacity_rows,
       now: () => ctx.now(),
-      nameArena: () => `${key.slice(0, 96)}.${incarnation}.${arenas++}`,
+      nameArena: () => `${key.slice(0, NAME_KEY)}.${incarnation}.${arenas++}`,
     });
+    /** When a stage last answered, or frames began to be under way; milliseconds. */
     let heardAt = ctx.now();
+    /** When a request was last open, milliseconds. */
     let busyAt = ctx.now();
+    /** The deployment was retired: the arbiter ends with its last request. */
     let retiring = false;
+    /** Cancels the timer that sends the next frame; undefined: none is set. */
     let cancelPump: (() => void) | undefined;
 
+    /** Tells every stage; one that cannot be told is as good as gone. */
     const toStages = (message: { type: string } & Record<string, unknown>) =>
-      Promise.allSettled(stages.map((stage) => ctx.tell(stage, message, { deadlineMs: 10_000 })));
+      Promise.allSettled(stages.map((stage) => ctx.tell(stage, message, { deadlineMs: STAGE_MS })));
 
     /**
-     * Carries out what the core decided. Nothing is awaited; order per receiver is the system's.
+     * Carries out what the core decided. Nothing is awaited: messages to one receiver arrive in the
+     * order in which they are sent.
      */
     function flush(): Promise<unknown>[] {
       return core.takeEffects().map((effect) => {
@@ -116,7 +141,8 @@ export const arbiterActor = defineActor({
             })
               .catch((error) => {
                 if (ctx.signal.aborted || frame.arena !== core.arena) return;
-                core.end(toOrreryError(error, ctx.self).toWire()); // lost, or its mailbox is full and stays so
+                // The node is lost, or the stage's mailbox was full for too long.
+                core.end(toOrreryError(error, ctx.self).toWire());
                 turn();
               });
           }
@@ -125,39 +151,39 @@ export const arbiterActor = defineActor({
           case "close":
             return toStages({ type: "close", arena: effect.arena });
           case "results":
-            // No deadline: its client may read slowly. It asks for no more rows meanwhile, so this
-            // does not pile up.
+            // There is no deadline, since the client may read slowly. The Generation asks for no
+            // rows meanwhile, so that no more than these results wait.
             return ctx.tell(effect.to, { type: "tokens", ...effect.results }, {
               signal: ctx.signal,
             })
               .catch(() => {
                 if (ctx.signal.aborted) return;
-                core.close(effect.to); // it is gone
+                core.close(effect.to); // the Generation is gone
                 turn();
               });
           case "failed":
             return ctx.tell(effect.to, { type: "failed", error: effect.error }, {
               signal: ctx.signal,
             })
-              .catch(() => {}); // gone too
+              .catch(() => {}); // the Generation is gone
         }
       });
     }
 
-    /** After every message: frames that can go, go; an arbiter that nobody needs ends. */
+    /** After every message: sends the frames that may go; ends if retired and without a request. */
     function turn(): void {
       cancelPump?.();
       cancelPump = undefined;
       const idle = core.inFlight.length === 0;
       const again = core.pump();
-      if (idle) heardAt = ctx.now(); // the clock runs while something is under way
+      if (idle) heardAt = ctx.now(); // silence counts only while frames are under way
       if (!core.idle) busyAt = ctx.now();
       flush();
       if (again !== undefined) cancelPump = ctx.after(again, turn);
       if (retiring && core.idle) rest();
     }
 
-    /** Gives the arena back and ends. */
+    /** Closes the arena and ends. */
     function rest(): void {
       core.end(stopped("has no request"));
       flush();
@@ -171,6 +197,7 @@ export const arbiterActor = defineActor({
       actor: ctx.self,
     });
 
+    /** Fails all requests when the stages have been silent for too long; looks again later. */
     function watchSilence(): void {
       const silent = core.inFlight.length > 0 ? ctx.now() - heardAt : 0;
       if (silent >= config.silenceMs) {
@@ -189,6 +216,7 @@ export const arbiterActor = defineActor({
     }
     ctx.after(config.silenceMs, watchSilence);
 
+    /** Ends when no request has been open for too long; looks again later. */
     function watchIdle(): void {
       const idle = core.idle ? ctx.now() - busyAt : 0;
       if (idle >= config.idleMs) return rest();
@@ -196,14 +224,15 @@ export const arbiterActor = defineActor({
     }
     ctx.after(config.idleMs, watchIdle);
 
+    /** Renews the lease of the arena at the stages. */
     function touch(): void {
       ctx.after(config.touchMs, touch);
       if (core.arena !== undefined) void toStages({ type: "touch", arena: core.arena });
     }
     ctx.after(config.touchMs, touch);
 
-    // A crash, or the node closes: nobody must wait for an end that never comes, no stage hold rows
-    // for nobody.
+    // After a crash, or when the node closes, no Generation must wait for an end that never comes,
+    // and no stage must keep the rows.
     ctx.onStop(async () => {
       core.end(stopped("did not finish its requests"));
       await Promise.allSettled(
@@ -211,7 +240,7 @@ export const arbiterActor = defineActor({
           effect.kind === "close"
             ? toStages({ type: "close", arena: effect.arena })
             : effect.kind === "failed"
-            ? ctx.tell(effect.to, { type: "failed", error: effect.error }, { deadlineMs: 2_000 })
+            ? ctx.tell(effect.to, { type: "failed", error: effect.error }, { deadlineMs: STOP_MS })
             : undefined
         ),
       );

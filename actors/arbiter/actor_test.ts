@@ -141,7 +141,8 @@ Deno.test("arbiterActor.open gives a prompt its tokens when its beginning is on 
       const world = arbiterWorld({
         stages,
         seed: stages,
-        frameMs: (rows) => 40 + 8 * rows, // slow frames: rows that nobody names are moved out of their way
+        // Slow frames: rows that no request names are moved out of their way.
+        frameMs: (rows) => 40 + 8 * rows,
       });
       const { sim, client, stats, crashes } = world;
       const prompt = promptOf(100);
