@@ -1,5 +1,5 @@
 /**
- * A node: the actor system, its mailbox, its store, its API, put together.
+ * Starts a node: puts together its mailbox, its actors, its model store and its API.
  *
  * @module
  */
@@ -14,141 +14,84 @@ import {
   drafterActor,
   type Flow,
   flowSchema,
-  type Graph,
   memberActor,
   type NodeId,
-  OrreryError,
-  parseGraph,
   type PlaceDeployment,
   stageActor,
   systemClock,
   weightsActor,
 } from "../actors/mod.ts";
-import { type AddProgress, ModelStore, type Precision, type StoredModel } from "../models/mod.ts";
-import { checkRanges, type LayerRange } from "../planner/mod.ts";
-import {
-  Admission,
-  type DraftChoice,
-  Gateway,
-  type ModelChoice,
-  resolveDraft,
-  resolveModel,
-} from "./serve/mod.ts";
+import { ModelStore } from "../models/mod.ts";
+import { checkRanges } from "../planner/mod.ts";
+import { Admission, Gateway, type ResolvedGraph, resolveGraph } from "./serve/mod.ts";
 import { createApi, serveApi, type Serving } from "./api/mod.ts";
 import {
-  advertisedHost,
   checkJoin,
   ClusterDirectory,
   DeploymentHost,
   dialSeed,
+  listen,
   Membership,
   Placer,
   weightStore,
 } from "./cluster/mod.ts";
 import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
-import { createMailbox, type MailboxTransport } from "./mailbox/mod.ts";
+import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 
 const log = getLogger(["orrery", "node"]);
 
-/** A graph without custom actors. */
+/** The flow of a graph without custom actors: requests go to the model directly. */
 const NO_FLOW = flowSchema.parse({});
 
-export { EMBEDDED } from "./serve/mod.ts";
+/** Generations that run and that wait, where the options do not say. */
+const ADMISSION = { active: 8, queued: 32 };
 
-/** How to start a node. */
-export interface NodeOptions {
-  /**
-   * Address that API and mailbox listen on; on all (`0.0.0.0`), peers are told the first outward
-   * one.
-   */
-  host: string;
-  /** REST API; 0 takes a free port. */
-  port: number;
-  /** Mailbox; 0 takes a free port. */
-  mailboxPort: number;
-  /** Folder of the model store. */
-  data: string;
-  /** First part of the node's id, by which graph files name it. @default the host's name */
-  name?: string;
-  /** Name in the store, or a checkpoint folder. @default the graph's, else the embedded model */
-  model?: string;
-  /** How the weights are stored. @default "f32" for the embedded model, "q4" for others */
-  precision?: Precision;
-  /**
-   * Threads of a stage's engine. @default 1 for stages under 64 MiB, the number of cores for larger
-   * ones
-   */
-  threads?: number;
-  /**
-   * Do engine threads without work spin (faster alone, ruinous under a CPU quota)? @default false
-   */
-  spinning?: boolean;
-  /** Bytes that this node's stages may use. @default what is free */
-  memoryBytes?: number;
-  /** On the first node: nodes in all to wait for. */
-  nodes: number;
-  /** Join the node whose mailbox listens here, instead of being the first. */
-  join?: { host: string; port: number };
-  /** On the first node: layers by node, in the order in which nodes join. */
-  layers?: LayerRange[];
-  /** On the first node: ask the planner, or split evenly. @default "planned" */
-  placement?: "planned" | "even";
-  /** On the first node: model, constraints, objective, workload and decode policy. */
-  graph?: Graph;
-  /**
-   * The file that `graph` came from: modules of custom actors are relative to it. @default a file
-   * in the current folder
-   */
-  graphFile?: string;
-  /**
-   * On the first node: draft model, or `none`, or `ngram`. @default the graph's, else the embedded
-   * draft for the embedded model
-   */
-  draft?: string;
-  /** Generations at once, and waiting. @default {active: 8, queued: 32} */
-  admission?: { active: number; queued: number };
-  /** Told how far the conversion of a checkpoint is. */
-  onProgress?: (progress: AddProgress) => void;
-  /** Told when the node begins or ceases to answer, and why. */
-  onServe?: (deployment: Deployment | undefined, reason: string) => void;
-}
+/** Milliseconds that the actors have to end when the node closes. */
+const SYSTEM_CLOSE_MS = 5_000;
+
+export type { NodeOptions } from "./node_options.ts";
+export { EMBEDDED } from "./serve/mod.ts";
 
 /** A running node. */
 export interface Node {
   /**
-   * Name of this life of the node: host name, mailbox port as asked for, four random hexadecimal
-   * digits.
+   * The node's id: its name, the mailbox port as asked for, and four random hexadecimal digits. A
+   * restarted node has another id.
    */
   readonly id: NodeId;
-  /** Base of the REST API. */
+  /** Base URL of the REST API, without a final slash. */
   readonly url: string;
-  /** Where other nodes join. */
+  /** Where the mailbox listens; other nodes join here. */
   readonly mailboxAddress: { host: string; port: number };
-  /** Its actors; register more kinds here. */
+  /** Its actor system; further actor kinds can be registered in it. */
   readonly system: ActorSystem;
   /**
-   * The model as the API asks it once a request has passed the graph's own actors; generates
-   * without HTTP.
+   * Generates without HTTP. The API asks it too, once a request has passed the graph's custom
+   * actors.
    */
   readonly gateway: Gateway;
-  /** Who is in the cluster and what serves. */
+  /** The members of the cluster and the deployment that serves. */
   cluster(): Promise<ClusterStatus>;
-  /** Drains: no new requests, running ones end, the node leaves. @default deadlineMs 30000 */
+  /**
+   * Drains the node: it takes no new requests, waits for running ones, and leaves the cluster, for
+   * `deadlineMs` milliseconds at most. @default deadlineMs 30000
+   */
   close(options?: { deadlineMs?: number }): Promise<void>;
 }
 
 /**
- * Starts a node: listens, makes or joins the cluster. Answering prompts comes later (`onServe`).
+ * Starts a node: it listens, and makes or joins a cluster. It answers prompts later, once a model
+ * is placed (`onServe` tells when).
  *
- * Throws group `cluster` (`join_failed`, `bad_layers`), `api` (`port_in_use`), `model` (what the
- * store says).
+ * Throws group `cluster` (`join_failed`, `bad_layers`), `api` and `mailbox` (`port_in_use`),
+ * `graph` (what a custom actor's module lacks), `model` (what the store throws).
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
   const { host, join } = options;
   if (join) checkJoin(host, join.host);
   const store = await ModelStore.open(options.data);
-  const model = join ? undefined : await resolveModels(store, options);
+  const model = join ? undefined : await resolveGraph(store, options);
   if (model && options.layers) checkRanges(options.layers, model.target.manifest.geometry.layers);
 
   await using undo = new AsyncDisposableStack();
@@ -160,7 +103,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const mailbox = await listen(options);
   undo.defer(() => mailbox.close());
   const directory = new ClusterDirectory(mailbox.node);
-  const parts: { gateway?: Gateway; membership?: Membership } = {}; // made below; the system calls back into them
+  // They need the system, which calls back into them: made below.
+  const parts: { gateway?: Gateway; membership?: Membership } = {};
   const system = new ActorSystem({
     transport: mailbox,
     directory,
@@ -175,12 +119,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       parts.membership?.peerLost(peer, reason);
     },
   });
-  undo.defer(() => system.close({ deadlineMs: 5_000 }));
+  undo.defer(() => system.close({ deadlineMs: SYSTEM_CLOSE_MS }));
   if (join) directory.seed = await dialSeed(mailbox, join);
 
   const gateway = parts.gateway = new Gateway({
     system,
-    admission: new Admission(options.admission ?? { active: 8, queued: 32 }),
+    admission: new Admission(options.admission ?? ADMISSION),
   });
   const { threads, spinning, memoryBytes, data } = options;
   const profiler = new NodeProfiler({
@@ -224,7 +168,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     const placer = registerCluster(system, { ...model, flow: custom!.flow }, options);
     undo.defer(() => placer.close());
   }
-  // On another node than the first it is known once there is a deployment; before, nothing passes.
+  // The first node knows the flow from its graph. The others know it from the deployment: before
+  // there is one, no request may pass.
   const flow = () => custom?.flow ?? (serving.deployment && (serving.deployment.flow ?? NO_FLOW));
 
   const drained = new AbortController();
@@ -259,6 +204,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   };
 }
 
+/** Registers the actors that every node has. */
 function registerActors(parts: {
   system: ActorSystem;
   store: ModelStore;
@@ -284,42 +230,12 @@ function registerActors(parts: {
   system.register(weightsActor, { config: {}, resources: () => ({ store: weightStore(store) }) });
 }
 
-/** What the first node serves. */
-interface Models {
-  target: StoredModel;
-  draft?: DraftChoice;
-  graph: Graph;
-}
-
-/** Target, draft and graph, as the graph says and as options that are given override it. */
-async function resolveModels(store: ModelStore, options: NodeOptions): Promise<Models> {
-  const { graph, onProgress } = options;
-  const stated = graph?.actors.drafter ?? "auto";
-  const draft = options.draft ??
-    (typeof stated === "object" ? stated.model : stated === "auto" ? undefined : stated);
-  const choice: ModelChoice = {
-    model: options.model ?? graph?.model?.name,
-    precision: options.precision ?? graph?.model?.precision,
-    onProgress,
-  };
-  const target = await resolveModel(store, choice);
-  const base = graph ??
-    parseGraph(JSON.stringify({ model: target.manifest.name }), { file: "defaults" });
-  const drafter = draft === "none" || draft === "ngram"
-    ? draft
-    : typeof stated === "object"
-    ? stated
-    : "auto";
-  return {
-    target,
-    draft: await resolveDraft(store, { target: choice, draft }),
-    graph: { ...base, actors: { ...base.actors, drafter } },
-  };
-}
-
+/**
+ * Registers the cluster actor of the first node, whose placement comes from the returned placer.
+ */
 function registerCluster(
   system: ActorSystem,
-  { target: { manifest }, draft, graph, flow }: Models & { flow: Flow },
+  { target: { manifest }, draft, graph, flow }: ResolvedGraph & { flow: Flow },
   { layers, placement, nodes }: NodeOptions,
 ): Placer {
   const placer = new Placer({
@@ -347,43 +263,10 @@ function registerCluster(
   return placer;
 }
 
-async function listen(options: NodeOptions): Promise<MailboxTransport> {
-  const { host, mailboxPort: port } = options;
-  const name = (options.name ?? hostname()).replace(/[^A-Za-z0-9.-]/g, "-").slice(0, 64) || "node";
-  try {
-    return await createMailbox({
-      // A restarted node is another node: what it held is gone.
-      node: `${name}:${port}:${crypto.randomUUID().slice(0, 4)}`,
-      host,
-      port,
-      advertiseHost: advertisedHost(host),
-      accept: () => true,
-    });
-  } catch (error) {
-    const code = /\bE[A-Z]{4,}\b/.exec(String(error))?.[0] ?? ""; // not every error carries it as a field
-    const reasons: Record<string, string | undefined> = {
-      EADDRINUSE: "is in use",
-      EADDRNOTAVAIL: "is not on this machine",
-      EINVAL: "is not on this machine",
-      ENOTFOUND: "names no host",
-      EACCES: "may not be opened",
-    };
-    const why = reasons[code];
-    if (why === undefined) throw error;
-    throw new OrreryError({
-      group: "mailbox",
-      code: "port_in_use",
-      message:
-        `mailbox address ${host}:${port} ${why}; choose another with --mailbox-port or --host`,
-      metadata: { host, port },
-      cause: error,
-    });
-  }
-}
-
+/** Logs a message that reached no actor. */
 function logDeadLetter({ to, from, type, error }: DeadLetter): void {
-  // A word to somebody who has just finished is the common, harmless case; who asked has the
-  // others' reasons already.
+  // A message to an actor that has just ended is common and harmless. A message from outside the
+  // actors is an ask, whose caller gets the error already.
   const level = from === "" || ["not_active", "no_owner", "cancelled"].includes(error.code)
     ? "debug"
     : "warn";

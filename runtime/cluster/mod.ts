@@ -8,6 +8,7 @@ export { advertisedHost, checkJoin } from "./addresses.ts";
 export { ClusterDirectory } from "./directory.ts";
 export { weightStore } from "./fetch.ts";
 export { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
+export { listen, type ListenOptions } from "./listen.ts";
 export { dialSeed, Membership, type MembershipOptions } from "./membership.ts";
 export {
   fitting,

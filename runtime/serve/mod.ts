@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { Admission } from "./admission.ts";
+export { Admission, type AdmissionLimits } from "./admission.ts";
 export { Gateway, type GatewayOptions, type Served, type ServingControl } from "./gateway.ts";
 export {
   type DraftChoice,
@@ -16,4 +16,5 @@ export {
   resolveModel,
   USUAL_ACCEPTANCE,
 } from "./resolve_model.ts";
+export { type GraphChoice, type ResolvedGraph, resolveGraph } from "./resolve_graph.ts";
 export { ServedModel } from "./served_model.ts";

@@ -1,0 +1,76 @@
+/**
+ * The options of a node.
+ *
+ * @module
+ */
+import type { Deployment, Graph } from "../actors/mod.ts";
+import type { AddProgress, Precision } from "../models/mod.ts";
+import type { LayerRange } from "../planner/mod.ts";
+
+/** How to start a node. */
+export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOptions {
+  /** Folder of the model store. */
+  data: string;
+  /** Join the node whose mailbox listens here, instead of being the first node. */
+  join?: { host: string; port: number };
+  /** Generations that run at the same time, and that wait. @default {active: 8, queued: 32} */
+  admission?: { active: number; queued: number };
+  /** Called while a checkpoint is converted. */
+  onProgress?: (progress: AddProgress) => void;
+  /** Called when the node begins or ceases to answer; `reason` says why. */
+  onServe?: (deployment: Deployment | undefined, reason: string) => void;
+}
+
+/** Where a node listens, and what it is called. */
+export interface NodeAddress {
+  /**
+   * Address that API and mailbox listen on. With all interfaces (`0.0.0.0`), other nodes are told
+   * the first address that is not a loopback one.
+   */
+  host: string;
+  /** TCP port of the REST API; 0 takes any free one. */
+  port: number;
+  /** TCP port of the mailbox; 0 takes any free one. */
+  mailboxPort: number;
+  /** First part of the node's id, by which graph files name it. @default the machine's host name */
+  name?: string;
+}
+
+/** What a node's stages may use. */
+export interface NodeResources {
+  /**
+   * Threads of a stage's engine. @default 1 for stages under 64 MiB, the number of cores for larger
+   * ones
+   */
+  threads?: number;
+  /**
+   * Do engine threads without work spin? That is faster on an idle machine, and much slower under a
+   * CPU quota. @default false
+   */
+  spinning?: boolean;
+  /** Bytes that this node's stages together may use. @default the free memory */
+  memoryBytes?: number;
+}
+
+/** What the first node decides for the cluster; other nodes ignore these options. */
+export interface FirstNodeOptions {
+  /** Number of nodes, this one included, to wait for before the model is placed. */
+  nodes: number;
+  /** Name in the store, or a checkpoint folder. @default the graph's, else the embedded model */
+  model?: string;
+  /** How the weights are stored. @default "f32" for the embedded model, "q4" for others */
+  precision?: Precision;
+  /** Draft model, `none` or `ngram`. @default the graph's, else the embedded model's own */
+  draft?: string;
+  /** Layers of each node, in the order in which nodes join; with them nothing is planned. */
+  layers?: LayerRange[];
+  /** Ask the planner, or give every node the same number of layers. @default "planned" */
+  placement?: "planned" | "even";
+  /** Model, custom actors, constraints, objective, workload and decode policy. */
+  graph?: Graph;
+  /**
+   * Path of the file that `graph` came from: modules of custom actors are relative to its folder.
+   * @default a file in the current folder
+   */
+  graphFile?: string;
+}
