@@ -3,7 +3,7 @@
  * times frames on these stages and takes differences:
  *
  *     plain    one layer in the middle of a model
- *     deep     the same with more layers          layer = (deep - plain) / number of these layers
+ *     deep     the same with n more layers        layer = (deep - plain) / n
  *     first    embedding and one layer            embed = first - plain
  *     last     one layer, norm, LM head, sampler  head  = last - plain
  *
