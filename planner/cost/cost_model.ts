@@ -1,5 +1,5 @@
 /**
- * What a frame costs at a stage and on a link, and what a stage costs in memory.
+ * Predicts the seconds of a frame at a stage and on a link, and the bytes of a stage in memory.
  *
  * @module
  */
@@ -8,53 +8,63 @@ import type { LayerRange } from "../even_split.ts";
 import type { Device, Links, ModelShape } from "../types.ts";
 import { tableSeconds } from "./table.ts";
 
-/** A frame as far as its cost is concerned. */
+/** The sizes of a frame that its cost depends on. */
 export interface FrameShape {
   /** Rows that it computes. */
   rows: number;
   /** Rows before it that its rows attend to. */
   past: number;
-  /** Rows whose next token is wanted: the head runs for them alone. */
+  /** Rows whose next token is wanted; the head runs only for them. */
   wanted: number;
 }
 
-/** What a {@linkcode CostModel} is made from. */
+/** Input of a {@linkcode CostModel}. */
 export interface CostModelInit {
-  /** What is placed. */
+  /** The model to place. */
   model: ModelShape;
-  /** Where; whatever takes a device takes its index here. */
+  /** The devices. Methods that take a device take its index in this list. */
   devices: Device[];
-  /** Between all pairs of devices. */
+  /** The links between all pairs of devices. */
   links: Links;
-  /** How hidden states travel. @default "f16" */
+  /** Wire format of hidden states. @default "f16" */
   wire?: Wire;
 }
 
-/** Memory of a stage, besides what the engine itself takes ({@linkcode Device.overheadBytes}). */
+/**
+ * Bytes of a stage in memory, besides those of the engine itself
+ * ({@linkcode Device.overheadBytes}).
+ */
 export interface StageBytes {
-  /** Layers, and embedding and head where the range has them; a matrix that is both counts once. */
+  /**
+   * Bytes of the layers' weights, and of embedding and head where the stage has them. A matrix that
+   * is both counts once.
+   */
   weights: number;
-  /** Keys and values of the rows asked for. */
+  /** Bytes of the KV cache. */
   kv: number;
 }
 
 /**
- * Bytes of a frame besides what its rows bring: envelope and field names (about 350 in CBOR), the
- * trace of its stages (58 each).
+ * Bytes of a frame that do not depend on its rows: envelope and field names (about 350 in CBOR),
+ * and the trace of its stages (58 each).
  */
 export const FRAME_BYTES = 512;
-/** Bytes of a row's token, position and parent, and its share of the rest. */
+/**
+ * Bytes of a row in a frame without hidden states: token, position, parent and its share of the
+ * rest.
+ */
 export const ROW_BYTES = 16;
-/** Bytes of an answer besides its tokens. */
+/** Bytes of an answer that do not depend on its tokens. */
 export const ANSWER_BYTES = 448;
 /** Bytes of one wanted row's answer, without log-probabilities. */
 export const ANSWER_ROW_BYTES = 24;
 
-/** Bytes of one element of hidden states. */
+/** Bytes of one element of hidden states in each wire format. */
 const WIRE_BYTES: Record<Wire, number> = { f32: 4, f16: 2, int8: 1 };
 
 /**
- * Predicts seconds and bytes for one model on one set of devices. Devices are named by their index.
+ * Predicts seconds and bytes for one model on one list of devices. Methods take devices by their
+ * index.
  */
 export class CostModel {
   /** See {@linkcode CostModelInit.model}. */
@@ -65,10 +75,10 @@ export class CostModel {
   readonly links: Links;
   /** See {@linkcode CostModelInit.wire}. */
   readonly wire: Wire;
-  /** Weight bytes of layers 0 .. i-1. (layers + 1) */
+  /** Bytes of the weights of layers 0 .. i-1. (layers + 1) */
   readonly #weightsBefore: Float64Array;
 
-  /** Throws `bad_table` at the first use of a device whose tables are broken. */
+  /** A device with a broken table throws `bad_table` (group `planner`) when it is first used. */
   constructor({ model, devices, links, wire = "f16" }: CostModelInit) {
     this.model = model;
     this.devices = devices;
@@ -80,12 +90,12 @@ export class CostModel {
     }
   }
 
-  /** The same devices and links with hidden states travelling in another format. */
+  /** The same model, devices and links with another wire format of hidden states. */
   withWire(wire: Wire): CostModel {
     return new CostModel({ model: this.model, devices: this.devices, links: this.links, wire });
   }
 
-  /** Seconds of one layer for `rows` rows over `past` rows. */
+  /** Seconds of one layer for `rows` rows with `past` rows before them. */
   layerSeconds(device: number, { rows, past }: { rows: number; past: number }): number {
     return tableSeconds(this.devices[device].layer, rows, past);
   }
@@ -101,8 +111,8 @@ export class CostModel {
   }
 
   /**
-   * Seconds of a frame at a stage: layers, embedding where layer 0 is, head where the last layer
-   * is, and the fixed time.
+   * Seconds of a frame at a stage: its layers, the embedding if it has layer 0, the head if it has
+   * the last layer, and the frame's fixed time.
    */
   stageSeconds(device: number, range: LayerRange, frame: FrameShape): number {
     let seconds = this.devices[device].frameSeconds;
@@ -112,34 +122,40 @@ export class CostModel {
     return seconds;
   }
 
-  /** Bytes of a frame between two stages. int8 has one f32 scale a row. */
+  /** Bytes of a frame between two stages. With int8 each row also has an f32 scale. */
   hopBytes(rows: number): number {
     const hidden = this.model.hidden * WIRE_BYTES[this.wire] + (this.wire === "int8" ? 4 : 0);
     return FRAME_BYTES + rows * (hidden + ROW_BYTES);
   }
 
-  /** Bytes of a frame from its arbiter to the first stage: no hidden states yet. */
+  /** Bytes of a frame from the arbiter to the first stage, without hidden states. */
   requestBytes(rows: number): number {
     return FRAME_BYTES + rows * ROW_BYTES;
   }
 
-  /** Bytes of the last stage's answer for so many wanted rows. */
+  /** Bytes of the last stage's answer for `wanted` rows. */
   answerBytes(wanted: number): number {
     return ANSWER_BYTES + wanted * ANSWER_ROW_BYTES;
   }
 
-  /** Seconds of a message between two devices: latency and transfer; 0 within one device. */
+  /**
+   * Seconds of a message of `bytes` bytes between two devices: latency and transfer; 0 within one
+   * device.
+   */
   hopSeconds(from: number, to: number, bytes: number): number {
     if (from === to) return 0;
     return this.links.seconds[from][to] + this.transferSeconds(from, to, bytes);
   }
 
-  /** Seconds for which a message occupies the link (no latency): what bounds frames a second. */
+  /**
+   * Seconds for which a message of `bytes` bytes occupies the link, without latency. They bound the
+   * frames a second.
+   */
   transferSeconds(from: number, to: number, bytes: number): number {
     return from === to ? 0 : bytes / this.links.bytesPerS[from][to];
   }
 
-  /** Memory that a stage takes on any device, with room for `kvRows` rows. */
+  /** Bytes that a stage takes on any device, with a KV cache of `kvRows` rows. */
   stageBytes(range: LayerRange, kvRows: number): StageBytes {
     const { layers, embedBytes, headBytes, tied, kvBytesPerRow } = this.model;
     let weights = this.#weightsBefore[range.last + 1] - this.#weightsBefore[range.first];
@@ -149,7 +165,7 @@ export class CostModel {
     return { weights, kv: (range.last - range.first + 1) * kvBytesPerRow * kvRows };
   }
 
-  /** Bytes that the stage lacks on the device (engine overhead counted); 0: it fits. */
+  /** Bytes that the stage, with the engine, lacks on the device; 0: it fits. */
   lackingBytes(device: number, range: LayerRange, kvRows: number): number {
     const { weights, kv } = this.stageBytes(range, kvRows);
     const { memoryBytes, overheadBytes } = this.devices[device];

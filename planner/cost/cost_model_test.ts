@@ -58,7 +58,7 @@ Deno.test("CostModel.stageSeconds() counts the layers, the embedding at layer 0,
     c.stageSeconds(1, { first: 4, last: 5 }, { rows: 10, past: 0, wanted: 1 }),
     0.5 + 40 + 6,
   );
-  // a piece of a prompt that is not its last wants nothing: the head does not run
+  // a prompt piece before the last wants no token, so the head does not run
   assert.equal(
     c.stageSeconds(1, { first: 4, last: 5 }, { rows: 10, past: 0, wanted: 0 }),
     0.5 + 40,

@@ -1,6 +1,6 @@
 /**
- * Devices on paper: from a data sheet, or from a few measured layer times, to the tables of a
- * measured device.
+ * Devices that a file describes: makes the time tables of a measured device from a data sheet or
+ * from a few layer times.
  *
  * @module
  */
@@ -17,28 +17,34 @@ const byRows = z.record(z.string(), z.number().min(0).finite())
     "row counts are whole numbers from 1",
   );
 
-/** One device of a device file: `layer_seconds`, or `flops` and `memory_bandwidth`. */
+/**
+ * Schema of one device of a device file. It has `layer_seconds`, or `flops` and `memory_bandwidth`.
+ */
 export const describedDeviceSchema = z.object({
+  /** Name of the device; unique in its file. */
   name: z.string().min(1),
-  /** What stages may use. Bytes. */
+  /** Bytes of its memory that stages may use. */
   memory_bytes: positive,
   /**
-   * Operations a second (a multiply-add pair is two) that matrices of the model's precision reach.
+   * Floating point operations a second (a multiply-add is two) that matrices of the model's
+   * precision reach.
    */
   flops: positive.optional(),
-  /** Bytes a second that reading weights reaches. */
+  /** Bytes a second at which weights are read. */
   memory_bandwidth: positive.optional(),
-  /** Seconds of one layer by row count, with nothing before the rows. */
+  /** Seconds of one layer by row count, with no rows before. */
   layer_seconds: byRows.optional(),
-  /** Seconds of the embedding by row count. @default by size, from the layer */
+  /** Seconds of the embedding by row count. @default computed from the layer's times, by size */
   embed_seconds: byRows.optional(),
-  /** Seconds of final norm and head by row count. @default by size, from the layer */
+  /**
+   * Seconds of final norm and head by row count. @default computed from the layer's times, by size
+   */
   head_seconds: byRows.optional(),
-  /** Fixed time of a frame at a stage. @default 0.0005 */
+  /** Seconds of a frame at a stage besides computing. @default 0.0005 */
   frame_seconds: z.number().min(0).finite().optional(),
-  /** What an engine takes besides weights and KV. @default 64 MiB */
+  /** Bytes that an engine takes besides weights and KV cache. @default 64 MiB */
   overhead_bytes: z.number().min(0).finite().optional(),
-  /** May it see prompts and tokens in clear? @default true */
+  /** Whether it may see prompts and tokens in clear. @default true */
   trusted: z.boolean().optional(),
 }).refine(
   (d) =>
@@ -49,13 +55,23 @@ export const describedDeviceSchema = z.object({
 /** See {@linkcode describedDeviceSchema}. */
 export type DescribedDevice = z.infer<typeof describedDeviceSchema>;
 
-/** Time of one kernel launch or worker turn that no data sheet tells. Seconds. */
+/** Seconds of a kernel launch or worker turn, which data sheets do not give. */
 const FIXED_SECONDS = 20e-6;
 
+/** Default of `overhead_bytes`. */
+const OVERHEAD_BYTES = 64 * 2 ** 20;
+/** Default of `frame_seconds`. */
+const FRAME_SECONDS = 0.0005;
+/** Row counts of a described device's tables go up to this, or to the model's context. */
+const MOST_ROWS = 512;
+/** Bytes of one element of hidden states and logits in memory. */
+const ELEMENT_BYTES = 4;
+
 /**
- * The device for a model: given layer times where there are any, else a roofline, the larger of
- * bytes moved over bandwidth and operations over peak. Throws group `planner`, code `bad_device`
- * for a description that does not say enough.
+ * The described device with its times for this model. Times follow the given layer times where
+ * there are any. Otherwise they follow a roofline: the larger of bytes moved over bandwidth and
+ * operations over peak. Throws group `planner`, code `bad_device` for a description that is not
+ * complete or has a wrong value.
  */
 export function describedDevice(described: DescribedDevice, model: ModelShape): Device {
   const parsed = describedDeviceSchema.safeParse(described);
@@ -77,23 +93,24 @@ export function describedDevice(described: DescribedDevice, model: ModelShape): 
   return {
     name: d.name,
     memoryBytes: d.memory_bytes,
-    overheadBytes: d.overhead_bytes ?? 64 * 2 ** 20,
+    overheadBytes: d.overhead_bytes ?? OVERHEAD_BYTES,
     layer: times.layer,
     embed: d.embed_seconds ? flat(d.embed_seconds) : times.embed,
     head: d.head_seconds ? flat(d.head_seconds) : times.head,
-    frameSeconds: d.frame_seconds ?? 0.0005,
+    frameSeconds: d.frame_seconds ?? FRAME_SECONDS,
     trusted: d.trusted ?? true,
   };
 }
 
-type Tables = Pick<Device, "layer" | "embed" | "head">;
+type DeviceTables = Pick<Device, "layer" | "embed" | "head">;
 
-function roofline(flops: number, bandwidth: number, model: ModelShape): Tables {
+/** Time tables from operations and bytes a second. */
+function roofline(flops: number, bandwidth: number, model: ModelShape): DeviceTables {
   const layerBytes = mean(model.layerBytes);
   const seconds = (bytes: number, macs: number) =>
     FIXED_SECONDS + Math.max(bytes / bandwidth, 2 * macs / flops);
-  // the row count where a layer turns from reading weights to computing is a knot, or interpolation
-  // would round the corner off
+  // the row count at which a layer turns from reading weights to computing is a knot, because
+  // interpolation would otherwise round the corner off
   const kink = model.macsPerRow > 0
     ? Math.round(layerBytes / bandwidth * flops / (2 * model.macsPerRow))
     : 0;
@@ -103,24 +120,30 @@ function roofline(flops: number, bandwidth: number, model: ModelShape): Tables {
     layer: table(rows, past, (r, p) =>
       seconds(
         layerBytes + (p + r) * model.kvBytesPerRow,
-        // within the frame a row attends to half of the rows on average
+        // within the frame a row attends to half of the rows, on average
         r * (model.macsPerRow + (p + r / 2) * model.macsPerPastRow),
       )),
-    embed: table(rows, [0], (r) => seconds(2 * r * model.hidden * 4, 0)),
+    embed: table(rows, [0], (r) => seconds(2 * r * model.hidden * ELEMENT_BYTES, 0)),
     head: table(
       rows,
       [0],
-      (r) => seconds(model.headBytes + r * model.vocab * 4, r * model.hidden * model.vocab),
+      (r) =>
+        seconds(
+          model.headBytes + r * model.vocab * ELEMENT_BYTES,
+          r * model.hidden * model.vocab,
+        ),
     ),
   };
 }
 
-function fromLayerTimes(times: Record<string, number>, model: ModelShape): Tables {
+/** Time tables from seconds of one layer by row count. */
+function fromLayerTimes(times: Record<string, number>, model: ModelShape): DeviceTables {
   const given = flat(times);
   const { macsPerRow, macsPerPastRow, kvBytesPerRow } = model;
   const layerBytes = mean(model.layerBytes);
   const rows = given.rows;
-  // the best rate seen tells what attention over more past costs, which was not measured
+  // the cost of attention over more past was not given; it is taken from the best rate of the layer
+  // times
   const perMac = macsPerRow > 0
     ? Math.min(...rows.map((r, i) => given.seconds[i][0] / (r * macsPerRow)))
     : 0;
@@ -135,7 +158,7 @@ function fromLayerTimes(times: Record<string, number>, model: ModelShape): Table
   const macRatio = macsPerRow > 0 ? model.hidden * model.vocab / macsPerRow : 0;
   return {
     layer,
-    embed: table(rows, [0], (r) => 2 * r * model.hidden * 4 * perByte),
+    embed: table(rows, [0], (r) => 2 * r * model.hidden * ELEMENT_BYTES * perByte),
     head: table(
       rows,
       [0],
@@ -144,11 +167,13 @@ function fromLayerTimes(times: Record<string, number>, model: ModelShape): Table
   };
 }
 
+/** A time table that does not depend on past. */
 function flat(times: Record<string, number>): TimeTable {
   const rows = Object.keys(times).map(Number).sort((a, b) => a - b);
   return { rows, past: [0], seconds: rows.map((r) => [times[String(r)]]) };
 }
 
+/** A time table of a function. */
 function table(
   rows: number[],
   past: number[],
@@ -157,13 +182,15 @@ function table(
   return { rows, past, seconds: rows.map((r) => past.map((p) => seconds(r, p))) };
 }
 
+/** Row counts of a table: powers of two, and `kink`. */
 function rowAxis(context: number, kink: number): number[] {
   const rows = new Set([1, 2]);
-  for (let r = 4; r <= Math.max(512, context); r *= 2) rows.add(r);
+  for (let r = 4; r <= Math.max(MOST_ROWS, context); r *= 2) rows.add(r);
   if (kink > 1 && kink < Math.max(...rows)) rows.add(kink);
   return [...rows].sort((a, b) => a - b);
 }
 
+/** Past rows of a table: quarters of the context. */
 function pastAxis(context: number): number[] {
   return [...new Set([0, Math.ceil(context / 4), Math.ceil(context / 2), context])];
 }

@@ -1,5 +1,5 @@
 /**
- * Cost model: seconds and bytes of stages and hops, from measurements or from paper.
+ * Cost model: seconds and bytes of stages and hops, from measured or described devices.
  *
  * @module
  */

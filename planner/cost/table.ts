@@ -1,41 +1,49 @@
 /**
- * Time tables: from noisy measurements to a function that never falls and never surprises.
+ * Time tables: turns noisy measurements into a function of rows and past that never falls.
  *
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
 import type { TimeTable } from "../types.ts";
 
-/** Below this a measurement is nothing. Seconds. */
+/** Seconds below which a measurement counts as 0. */
 const TINY = 1e-12;
 
+/** Rounds of the alternating projections. */
+const PROJECTIONS = 50;
+
 /**
- * A clean table with what lies outside the measured area. Row knot 0 is the cost that a frame has
- * before its first row.
+ * A clean table, extended beyond the measured points. Knot 0 of the rows is the fixed cost of a
+ * frame, before its first row.
  */
 interface Surface {
-  /** 0, then the measured rows. (n + 1) */
+  /** 0, then the measured row counts, ascending. (n + 1) */
   knots: Float64Array;
+  /** The measured past rows, ascending. (m) */
   past: Float64Array;
   /**
-   * Seconds at each knot, by past column; the last column is seconds of each further past row. (m +
-   * 1)(n + 1)
+   * Seconds at each knot, one array for each measured past; the last array has the seconds that
+   * each further past row adds. (m + 1)(n + 1)
    */
   columns: Float64Array[];
-  /** Seconds of each further row beyond the last knot, by column. (m + 1) */
+  /**
+   * Seconds that each further row adds beyond the last knot, one for each array of `columns`. (m +
+   * 1)
+   */
   tails: Float64Array;
 }
 
+/** Surfaces of the tables that were used. */
 const surfaces = new WeakMap<TimeTable, Surface>();
 
 /**
- * Isotonic clean-up of noisy measurements: the nearest table (in relative error) that falls neither
- * with rows nor with past. A table that is already so comes back as it is. Negative seconds count
- * as 0.
+ * Isotonic clean-up of noisy measurements: the nearest table, in relative error, that falls neither
+ * with rows nor with past. A table that does not fall anyway is copied unchanged. Negative seconds
+ * count as 0.
  *
- * Dykstra's alternating projections over pool-adjacent-violators, on logarithms, so that 1 ms of 2
- * ms weighs as much as 1 s of 2 s. Throws group `planner`, code `bad_table` where axes do not
- * ascend, sizes disagree, or a number is not finite.
+ * It uses Dykstra's alternating projections over pool-adjacent-violators, on logarithms, so that 1
+ * ms of 2 ms weighs as much as 1 s of 2 s. Throws group `planner`, code `bad_table` where axes do
+ * not ascend, sizes disagree, or a number is not finite.
  */
 export function cleanTable(table: TimeTable): TimeTable {
   checkTable(table);
@@ -46,14 +54,14 @@ export function cleanTable(table: TimeTable): TimeTable {
   let x = seconds.map((line) => line.map((v) => Math.log(Math.max(v, TINY))));
   let p = zeros(n, m);
   let q = zeros(n, m);
-  for (let turn = 0; turn < 50; turn++) {
+  for (let turn = 0; turn < PROJECTIONS; turn++) {
     const y = overRows(added(x, p));
     p = subtracted(added(x, p), y);
     const z = added(y, q).map(isotonic);
     q = subtracted(added(y, q), z);
     x = z;
   }
-  // what the projections leave over is far below the noise; a running maximum makes it exactly
+  // the projections leave errors far below the noise; a running maximum makes the table exactly
   // monotone
   const clean = x.map((line) => line.map((v) => (Math.exp(v) <= TINY * 1.001 ? 0 : Math.exp(v))));
   for (let i = 0; i < n; i++) {
@@ -65,14 +73,15 @@ export function cleanTable(table: TimeTable): TimeTable {
 }
 
 /**
- * Seconds of a frame of `rows` rows over `past` rows, from measured points. Never negative, never
- * falling in rows or past, whatever the table's noise; 0 rows take 0 seconds.
+ * Seconds of a frame of `rows` rows with `past` rows before it, from measured points. Never
+ * negative, and never falling in rows or past, whatever the table's noise. 0 rows take 0 seconds.
  *
- * Between points: bilinear. Above the last row count: each row costs what a row of the last rising
- * segment costs. Below the first: on the line from the fixed cost (where the first segment meets 0
- * rows, never below 0) to the first point; a lone row count scales in proportion. Beyond the last
- * past: linear growth, as attention has it. A table is cleaned at its first use and must not be
- * changed afterwards.
+ * Between points it is bilinear. Above the last row count, each row costs what a row of the last
+ * rising segment costs. Below the first row count, it follows the line from the fixed cost (where
+ * the first segment meets 0 rows, at least 0) to the first point; a single row count scales in
+ * proportion. Beyond the last past it grows linearly, as attention does. A table is cleaned when it
+ * is first used, and must not be changed afterwards. Throws `bad_table` as {@linkcode cleanTable}
+ * does.
  */
 export function tableSeconds(table: TimeTable, rows: number, past: number): number {
   if (!(rows > 0)) return 0;
@@ -89,7 +98,7 @@ export function tableSeconds(table: TimeTable, rows: number, past: number): numb
   return (1 - part) * column(surface, j, rows) + part * column(surface, j + 1, rows);
 }
 
-/** Value of one column at a row count. */
+/** Seconds of one column at a row count. */
 function column(surface: Surface, j: number, rows: number): number {
   const { knots } = surface;
   const values = surface.columns[j];
@@ -99,7 +108,10 @@ function column(surface: Surface, j: number, rows: number): number {
   return values[i] + (values[i + 1] - values[i]) * (rows - knots[i]) / (knots[i + 1] - knots[i]);
 }
 
-/** Index of the last knot that is not above x; the caller knows that x lies inside. */
+/**
+ * Index of the last knot that is not above `x`. The caller makes sure that `x` lies inside the
+ * axis.
+ */
 function below(axis: Float64Array, x: number): number {
   let lo = 0;
   let hi = axis.length - 1;
@@ -111,20 +123,21 @@ function below(axis: Float64Array, x: number): number {
   return lo;
 }
 
+/** Extends a clean table beyond the measured points. */
 function surfaceOf({ rows, past, seconds }: TimeTable): Surface {
   const [n, m] = [rows.length, past.length];
   const knots = Float64Array.from([0, ...rows]);
   const columns = past.map((_, j) => Float64Array.from([0, ...seconds.map((line) => line[j])]));
-  // the fixed cost of less past is never above that of more, or a short frame would get cheaper
-  // with past
+  // the fixed cost with less past must not be above that with more, otherwise a short frame would
+  // get cheaper with past
   for (let j = m - 1, limit = Infinity; j >= 0; j--) {
     limit = Math.min(limit, intercept(knots, columns[j]));
     columns[j][0] = limit;
   }
   const tails = Float64Array.from(columns, (values) => tail(knots, values));
   for (let j = 1; j < m; j++) tails[j] = Math.max(tails[j], tails[j - 1]);
-  // growth per past row: over the last half of what was measured, which one noisy column does not
-  // bend
+  // growth for each past row, taken over the last half of the measured past, so that one noisy
+  // column does not bend it
   let half = m - 1;
   while (half > 0 && (half === m - 1 || past[half] > past[m - 1] / 2)) half--;
   const span = m > 1 ? past[m - 1] - past[half] : 1;
@@ -139,13 +152,16 @@ function surfaceOf({ rows, past, seconds }: TimeTable): Surface {
   };
 }
 
-/** Where the first segment meets 0 rows. */
+/** Seconds at which the first segment meets 0 rows; at least 0. */
 function intercept(knots: Float64Array, values: Float64Array): number {
   if (knots.length < 3) return 0;
   return Math.max(0, values[1] - knots[1] * (values[2] - values[1]) / (knots[2] - knots[1]));
 }
 
-/** Slope of the last segment that rises; pooled measurements leave flat ends that say nothing. */
+/**
+ * Seconds for each further row, from the last segment that rises. Pooled measurements leave flat
+ * ends, which say nothing.
+ */
 function tail(knots: Float64Array, values: Float64Array): number {
   const last = knots.length - 1;
   for (let i = last - 1; i >= 0; i--) {
@@ -154,7 +170,7 @@ function tail(knots: Float64Array, values: Float64Array): number {
   return 0;
 }
 
-/** Pool adjacent violators: the nearest sequence that does not fall, in least squares. */
+/** The nearest sequence, in least squares, that does not fall (pool adjacent violators). */
 export function isotonic(values: number[]): number[] {
   const means: number[] = [];
   const counts: number[] = [];
@@ -171,6 +187,7 @@ export function isotonic(values: number[]): number[] {
   return means.flatMap((mean, i) => new Array<number>(counts[i]).fill(mean));
 }
 
+/** {@linkcode isotonic} along the rows, for each past. */
 function overRows(x: number[][]): number[][] {
   return transposed(transposed(x).map(isotonic));
 }
@@ -197,6 +214,7 @@ function isMonotone(seconds: number[][]): boolean {
   );
 }
 
+/** Throws `bad_table`, see {@linkcode cleanTable}. */
 function checkTable({ rows, past, seconds }: TimeTable): void {
   const bad = (what: string) => {
     throw new OrreryError({

@@ -10,7 +10,7 @@ const axis = (from: number) =>
       gaps.reduce<number[]>((all, gap) => [...all, (all.at(-1) ?? from - gap) + gap], [])
     );
 
-/** Anything that a machine under load might have measured, and worse. */
+/** Tables with more noise than a machine under load measures. */
 const noisy: fc.Arbitrary<TimeTable> = fc.tuple(axis(1), fc.oneof(axis(0), axis(16))).chain((
   [rows, past],
 ) =>

@@ -6,37 +6,40 @@
  */
 import type { PipelineCosts } from "./pipeline_costs.ts";
 
-/** What {@linkcode branchShape} decides from. */
+/** Rates that differ by less than this share are equal. */
+const SAME = 1e-9;
+
+/** Input of {@linkcode branchShape}. */
 export interface BranchShapeInput {
-  /** Of a frame, as the placement has it. */
+  /** Costs of a frame in the placement's pipeline. */
   costs: PipelineCosts;
-  /** Lanes that are ready, each waiting for one token at a time. */
+  /** Number of lanes; each waits for one token at a time. */
   branches: number;
   /** Most rows of a frame. @default branches */
   maxRows?: number;
 }
 
-/** How ready lanes share the pipeline. */
+/** How lanes share the pipeline. */
 export interface BranchShape {
-  /** Lanes that take turns: at most `frames_in_flight * rows_per_frame`. */
+  /** Lanes that run at once: at most `frames_in_flight * rows_per_frame`. */
   in_flight: number;
-  /** Frames under way at once. */
+  /** Frames on their way at once. */
   frames_in_flight: number;
   /** Lanes that share a frame. */
   rows_per_frame: number;
-  /** Of all lanes together. */
+  /** Tokens a second of all lanes together. */
   tokensPerSecond: number;
-  /** Against one lane alone. */
+  /** `tokensPerSecond` divided by that of one lane alone. */
   speedup: number;
-  /** One line for people. */
+  /** The reason with its figures, one line for people. */
   why: string;
 }
 
 /**
- * The frame size and number of frames with the most tokens a second: `lanes / max(latency(r), f *
- * bottleneck(r))` with lanes = min(f * r, branches), since a lane's next row needs its last one's
- * token. Equal rates: more lanes, then fewer rows a frame, then fewer frames. One lane gives one
- * row and one frame.
+ * Chooses the frame size r and the number of frames f with the most tokens a second: `lanes /
+ * max(latency(r), f * bottleneck(r))` with lanes = min(f * r, branches), because a lane's next row
+ * needs the token of its last one. Of equal rates it takes more lanes, then fewer rows for each
+ * frame, then fewer frames. One lane gives one frame of one row.
  */
 export function branchShape(
   { costs, branches, maxRows = branches }: BranchShapeInput,
@@ -47,8 +50,8 @@ export function branchShape(
     for (let frames = 1; (frames - 1) * rows < branches; frames++) {
       const lanes = Math.min(frames * rows, branches);
       const rate = lanes / Math.max(costs.latency(rows), frames * costs.bottleneck(rows));
-      const tie = rate >= best.rate * (1 - 1e-9) && lanes > best.lanes;
-      if (rate > best.rate * (1 + 1e-9) || tie) best = { lanes, frames, rows, rate };
+      const tie = rate >= best.rate * (1 - SAME) && lanes > best.lanes;
+      if (rate > best.rate * (1 + SAME) || tie) best = { lanes, frames, rows, rate };
     }
   }
   const { lanes, frames, rows, rate } = best;

@@ -1,72 +1,85 @@
 /**
- * Draft shape: how far to guess ahead, how wide, and how many frames of guesses to keep in flight.
+ * Draft shape: how long drafts are, how many alternatives they have, and how many drafted frames
+ * are on their way at once.
  *
  * @module
  */
 import type { PipelineCosts } from "./pipeline_costs.ts";
 
-/** What {@linkcode draftShape} decides from. */
+/** Default of `draftRowShare`. */
+const DRAFT_ROW_SHARE = 0.2;
+/** Default of `margin`. */
+const LEAST_GAIN = 0.05;
+/** Default of `maxBranches`. */
+const MOST_BRANCHES = 4;
+/** Rates that differ by less than this share are equal. */
+const SAME = 1e-9;
+
+/** Input of {@linkcode draftShape}. */
 export interface DraftShapeInput {
-  /** Of a frame, as the placement has it. */
+  /** Costs of a frame in the placement's pipeline. */
   costs: PipelineCosts;
-  /** Chance that a drafted token is accepted, 0 .. 1. */
+  /** Acceptance rate of drafted tokens, 0 to 1. */
   acceptance: number;
-  /** Seconds of one draft token; 0 for a drafter that only looks up. */
+  /** Seconds of one drafted token; 0 for prompt lookup. */
   draftSecondsPerToken: number;
-  /** Most tokens of a draft's longest path. */
+  /** Most tokens of a draft, along its longest path. */
   draftLength: number;
   /** Most rows of a frame. */
   maxRows: number;
   /**
-   * Of the times that the drafter's best token is wrong, the share in which its next best is right,
-   * at acceptance 1 (it falls with acceptance: a drafter that is never right has no good second
-   * choice). 0: chains only. @default 0
+   * Of the cases in which the drafter's best token is wrong, the share, 0 to 1, in which its second
+   * best is right, at acceptance 1. It falls with acceptance: a drafter that is never right has no
+   * good second choice either. 0: only chains. @default 0
    */
   secondShare?: number;
   /** Most children of a node in a draft tree. @default 4 */
   maxBranches?: number;
   /**
-   * What a further row costs the drafter, as a share of its first (8 rows were measured to cost 2.5
-   * times one). @default 0.2
+   * Time of a further row in the drafter, as a share of its first row's (8 rows were measured to
+   * take 2.5 times as long as one). @default 0.2
    */
   draftRowShare?: number;
-  /** Frames that may be in flight; 1: wait for each draft's verdict. @default 1 */
+  /**
+   * Most frames on their way at once; 1: each draft waits for the verdict on the one before.
+   * @default 1
+   */
   maxFrames?: number;
   /**
-   * Seconds that the drafter's device also spends on a frame of so many rows, as a stage: drafting
-   * on and computing then take turns there. @default none: it has a device of its own
+   * Seconds that the drafter's device spends, as a stage, on a frame of so many rows. Drafting and
+   * computing take turns there. @default none: the drafter has a device of its own
    */
   drafterStageSeconds?: (rows: number) => number;
-  /** Gain below which speculation is left off. @default 0.05 */
+  /** Least gain of speculation, as a share, for which it is used. @default 0.05 */
   margin?: number;
 }
 
-/** How one stream decodes. */
+/** How one stream decodes with drafts. */
 export interface DraftShape {
-  /** Tokens of a frame's longest drafted path; 0: no speculation. */
+  /** Tokens of a frame's longest drafted path; 0: no drafts. */
   length: number;
-  /** Children of a node at each depth; all 1: a chain. (length) */
+  /** Alternatives at each depth of the tree; all 1: a chain. (length) */
   tree: number[];
   /**
-   * 1: the next draft begins when the last one's verdict is there. More: drafting goes on while
-   * frames are in flight.
+   * Frames on their way at once. 1: the next draft begins when the verdict on the last one is
+   * there. More: drafting goes on meanwhile.
    */
   framesInFlight: number;
   /** Rows of a frame. */
   rows: number;
-  /** Of one stream. */
+  /** Tokens a second of one stream. */
   tokensPerSecond: number;
-  /** Against one row a frame, one frame at a time; 1 where `length` is 0. */
+  /** `tokensPerSecond` divided by that of plain decoding; 1 where `length` is 0. */
   speedup: number;
-  /** Share of rows computed that no token comes of. */
+  /** Share, 0 to 1, of computed rows that give no token. */
   wastedShare: number;
-  /** One line for people. */
+  /** The reason with its figures, one line for people. */
   why: string;
 }
 
 /**
- * Tokens that a chain of `length` drafted ones is expected to yield, the verifier's own included:
- * (1 - a^(k+1)) / (1 - a).
+ * Expected tokens of a chain of k = `length` drafted tokens with acceptance a, the target's own
+ * token included: (1 - a^(k+1)) / (1 - a).
  */
 export function chainTokens(acceptance: number, length: number): number {
   let [sum, chance] = [0, 1];
@@ -77,7 +90,7 @@ export function chainTokens(acceptance: number, length: number): number {
   return sum;
 }
 
-/** Chance that one of `branches` candidates for a position is accepted. */
+/** Chance, 0 to 1, that one of `branches` alternatives for a position is accepted. */
 export function branchAcceptance(
   acceptance: number,
   secondShare: number,
@@ -86,7 +99,7 @@ export function branchAcceptance(
   return 1 - (1 - acceptance) * (1 - secondShare * acceptance) ** (branches - 1);
 }
 
-/** Tokens that a tree is expected to yield, the verifier's own included. */
+/** Expected tokens of a draft tree, the target's own token included. */
 export function treeTokens(acceptance: number, secondShare: number, tree: number[]): number {
   let [sum, chance] = [1, 1];
   for (const branches of tree) {
@@ -99,13 +112,14 @@ export function treeTokens(acceptance: number, secondShare: number, tree: number
 type Candidate = Omit<DraftShape, "speedup" | "why">;
 
 /**
- * The fastest of: plain decoding, drafts that wait for their verdict (chains, and trees whose width
- * does not grow with depth), and continuous speculation with 2 .. `maxFrames` frames in flight.
- * Plain unless the gain exceeds the margin, so it is never predicted slower than plain, and never
- * drafts at acceptance 0. Equal gains: fewer rows, then fewer frames.
+ * Chooses the fastest of: plain decoding, drafts that wait for their verdict (chains, and trees
+ * whose number of alternatives does not grow with depth), and continuous speculation with 2 ..
+ * `maxFrames` frames on their way. It stays with plain decoding unless the gain exceeds the margin,
+ * so it is never predicted slower than that, and drafts nothing at acceptance 0. Of equal rates it
+ * takes fewer rows, then fewer frames.
  */
 export function draftShape(input: DraftShapeInput): DraftShape {
-  const { costs, acceptance, maxFrames = 1, margin = 0.05 } = input;
+  const { costs, acceptance, maxFrames = 1, margin = LEAST_GAIN } = input;
   const plainRate = 1 / costs.latency(1);
   const plain: Candidate = {
     length: 0,
@@ -117,7 +131,7 @@ export function draftShape(input: DraftShapeInput): DraftShape {
   };
   let best = plain;
   const consider = (candidate: Candidate) => {
-    if (candidate.tokensPerSecond > best.tokensPerSecond * (1 + 1e-9)) best = candidate;
+    if (candidate.tokensPerSecond > best.tokensPerSecond * (1 + SAME)) best = candidate;
   };
   if (acceptance > 0) {
     for (const tree of trees(input)) consider(waiting(input, tree));
@@ -156,12 +170,18 @@ export function draftShape(input: DraftShapeInput): DraftShape {
   };
 }
 
-/** Draft, verify, wait, again. */
+/** A draft that waits for the verdict on the one before. */
 function waiting(input: DraftShapeInput, tree: number[]): Candidate {
-  const { costs, acceptance, draftSecondsPerToken, draftRowShare = 0.2, secondShare = 0 } = input;
+  const {
+    costs,
+    acceptance,
+    draftSecondsPerToken,
+    draftRowShare = DRAFT_ROW_SHARE,
+    secondShare = 0,
+  } = input;
   let [rows, nodes, draft] = [1, 1, 0];
   for (const branches of tree) {
-    // one step of the drafter extends all nodes of a depth
+    // one step of the drafter extends all nodes of one depth
     draft += draftSecondsPerToken * (1 + draftRowShare * (nodes - 1));
     nodes *= branches;
     rows += nodes;
@@ -178,12 +198,12 @@ function waiting(input: DraftShapeInput, tree: number[]): Candidate {
 }
 
 /**
- * Continuous speculation: frames of `rows` drafted tokens leave every `interval`; a verdict that
- * rejects a token makes everything behind it stale, and a fresh frame starts. With g accepted
- * tokens since the start, the rejecting row travels in frame floor(g / rows), so a run takes draft
- * + latency + delay + interval * E[floor(g / rows)] and yields E[g] + 1 = 1 / (1 - a) tokens, where
- * E[floor(g / rows)] = a^rows / (1 - a^rows). Written so that acceptance 1 divides by nothing that
- * is 0.
+ * Continuous speculation: a frame of `rows` drafted tokens leaves every `interval` seconds. A
+ * verdict that rejects a token makes all frames behind it stale, and a fresh frame starts. With g
+ * accepted tokens since the start, the rejecting row is in frame floor(g / rows). So a run takes
+ * draft + latency + delay + interval * E[floor(g / rows)] seconds and gives E[g] + 1 = 1 / (1 - a)
+ * tokens, where E[floor(g / rows)] = a^rows / (1 - a^rows). The formula below is written so that it
+ * does not divide by 0 at acceptance 1. Null: the drafter is too slow to keep frames on their way.
  */
 function continuous(
   input: DraftShapeInput,
@@ -194,18 +214,18 @@ function continuous(
   const latency = costs.latency(rows);
   const busy = costs.bottleneck(rows);
   const interval = Math.max(busy, latency / frames, rows * draft + drafterStageSeconds(rows));
-  // a fresh frame finds the busiest stage at work on a stale one with chance busy / interval, for
-  // any part of its time; drafting goes on meanwhile
+  // with chance busy / interval a fresh frame finds the busiest stage at work on a stale one and
+  // waits for the rest of its time; drafting goes on meanwhile
   const redraft = (rows - 1) * draft;
   const delay = Math.max(0, busy - redraft) ** 2 / (2 * interval);
   const restart = redraft + latency + delay;
-  // a drafter that cannot keep up leaves nothing in flight: that is the waiting mode
+  // a drafter that cannot keep up has no frame on its way besides the last: that is `waiting`
   if (interval >= restart) return null;
   let powers = 0;
   for (let i = 0; i < rows; i++) powers += a ** i;
   const secondsPerToken = (1 - a) * restart + interval * a ** rows / powers;
-  // frames sent until the verdict is there: those of the run, the rejecting one, and the stale ones
-  // behind it
+  // frames sent until the verdict is there: those that were accepted, the rejecting one, and the
+  // stale ones behind it
   const stale = (1 - a) * Math.min(frames - 1, restart / interval - 1);
   const sent = rows * ((1 - a) * 1 + a ** rows / powers + stale);
   return {
@@ -219,11 +239,11 @@ function continuous(
 }
 
 /**
- * Every tree within the limits whose width does not grow with depth; chains first, so that they win
- * ties.
+ * Every tree within the limits whose number of alternatives does not grow with depth. Chains come
+ * first, so that they win ties.
  */
 function* trees(input: DraftShapeInput): Generator<number[]> {
-  const { draftLength, maxRows, secondShare = 0, maxBranches = 4 } = input;
+  const { draftLength, maxRows, secondShare = 0, maxBranches = MOST_BRANCHES } = input;
   const widest = secondShare > 0 ? maxBranches : 1;
   const grow = function* (tree: number[], nodes: number, rows: number): Generator<number[]> {
     if (tree.length > 0) yield tree;

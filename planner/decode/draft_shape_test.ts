@@ -232,7 +232,8 @@ Deno.test("draftShape() predicts the rate of a pipeline that is simulated frame 
           );
           const real = played({ stages, back, rows: shape.rows, interval, draft, acceptance });
           const error = shape.tokensPerSecond / real - 1;
-          // rather promise too little: stale frames sometimes leave the busiest stage free in time
+          // the prediction is rather too low, since stale frames sometimes leave the busiest stage
+          // in time
           assert.ok(
             error > -0.11 && error < 0.05,
             `${stages} at ${acceptance}: predicted ${shape.tokensPerSecond}, played ${real}`,

@@ -1,31 +1,31 @@
 /**
- * What one frame of so many rows costs a pipeline, as decode shapes need it.
+ * The seconds that a decode frame takes in a pipeline, by its rows.
  *
  * @module
  */
 import type { CostModel } from "../cost/mod.ts";
 import type { DeviceStage } from "../sequence/mod.ts";
 
-/** Costs of a frame whose rows all want a token. Neither falls when rows grow. */
+/** Costs of a frame all of whose rows want a token. Neither falls when rows grow. */
 export interface PipelineCosts {
-  /** Seconds from sending a frame until its tokens are back: stages, links and the answer. */
+  /** Seconds from sending a frame until its tokens are back: stages, links and the answer's way. */
   latency: (rows: number) => number;
   /**
-   * Seconds for which a frame occupies the busiest stage or link: no two frames leave closer
-   * together.
+   * Seconds for which a frame occupies the busiest stage or link. Frames cannot follow each other
+   * faster.
    */
   bottleneck: (rows: number) => number;
 }
 
-/** What {@linkcode pipelineCosts} is made from. */
+/** Input of {@linkcode pipelineCosts}. */
 export interface PipelineCostsInput {
-  /** Predicts each part. */
+  /** Predicts the time of each part. */
   cost: CostModel;
-  /** In pipeline order. */
+  /** The stages, in pipeline order. */
   stages: DeviceStage[];
-  /** Device where frames start and tokens return to. */
+  /** Index of the device where frames start and tokens return to. */
   coordinator: number;
-  /** Rows behind a frame, e.g. half of the workload's context. */
+  /** Rows before a frame, e.g. the prompt and half of the output. */
   past: number;
 }
 

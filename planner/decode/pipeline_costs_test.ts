@@ -26,10 +26,14 @@ Deno.test("pipelineCosts() counts every stage, every hop, the request and the an
       head_seconds: { 1: 0.5, 2: 1 },
       frame_seconds: 0.25,
     }, model);
-  const off = 1e4; // bytes a second, everywhere
+  const bandwidth = 1e4; // bytes a second of every link
   const links = {
     seconds: [[0, 3, 3], [3, 0, 3], [3, 3, 0]],
-    bytesPerS: [[Infinity, off, off], [off, Infinity, off], [off, off, Infinity]],
+    bytesPerS: [[Infinity, bandwidth, bandwidth], [bandwidth, Infinity, bandwidth], [
+      bandwidth,
+      bandwidth,
+      Infinity,
+    ]],
   };
   const cost = new CostModel({
     model,
@@ -40,11 +44,13 @@ Deno.test("pipelineCosts() counts every stage, every hop, the request and the an
   const stages = [{ device: 0, first: 0, last: 2 }, { device: 1, first: 3, last: 3 }];
   const near = pipelineCosts({ cost, stages, coordinator: 0, past: 0 });
   const computing = 0.25 + 3 * 2 + 0.25 + 2 * 2 + 1;
-  const hop = 3 + cost.hopBytes(2) / off;
-  const answer = 3 + cost.answerBytes(2) / off;
+  const hop = 3 + cost.hopBytes(2) / bandwidth;
+  const answer = 3 + cost.answerBytes(2) / bandwidth;
   assert.ok(Math.abs(near.latency(2) - (computing + hop + answer)) < 1e-9);
   const far = pipelineCosts({ cost, stages, coordinator: 2, past: 0 });
-  assert.ok(Math.abs(far.latency(2) - near.latency(2) - (3 + cost.requestBytes(2) / off)) < 1e-9);
+  assert.ok(
+    Math.abs(far.latency(2) - near.latency(2) - (3 + cost.requestBytes(2) / bandwidth)) < 1e-9,
+  );
   // the first stage is the busiest with 6.25 s; on a link ten times slower the hop is
   assert.equal(near.bottleneck(2), 6.25);
   const slow = new CostModel({
