@@ -10,7 +10,7 @@
 import type { ResultsMessage } from "../arbiter/mod.ts";
 import type { Message } from "../system/mod.ts";
 import { type DraftFacts, Lane, type LaneRow } from "./lane.ts";
-import type { FirstLane, LaneOwner, NewLane, TokenChain } from "./lane_host.ts";
+import type { FirstLane, LaneOwner, NewLane, TokenChain } from "./lane_control.ts";
 import type { MakeCodec } from "./messages.ts";
 import { RowOutbox } from "./row_outbox.ts";
 

@@ -15,7 +15,7 @@
 import { OrreryError } from "../system/mod.ts";
 import type { OutlineAnswer, OutlineText } from "../outline/mod.ts";
 import type { Lane, Settled } from "./lane.ts";
-import type { LaneHost, TokenChain } from "./lane_host.ts";
+import type { LaneControl, TokenChain } from "./lane_control.ts";
 import { MOST_CONTEXTS } from "./messages.ts";
 import { OrderedText } from "./ordered_text.ts";
 
@@ -44,7 +44,7 @@ export class OutlineRun {
   branches = 0;
   /** Why the outline was given up and the question answered plainly; undefined: it was not. */
   fallback?: string;
-  readonly #host: LaneHost;
+  readonly #run: LaneControl;
   readonly #words: OutlineText;
   /** The client gave the points. */
   readonly #given: boolean;
@@ -74,10 +74,10 @@ export class OutlineRun {
    * `words` are the prompts of the question's outline. Throws group `api`, code `invalid_value`
    * where the points that the client gives cannot be expanded.
    */
-  constructor(host: LaneHost, words: OutlineText) {
-    const { max_branches, shape, points, prompt } = host.start;
-    const mostTokens = host.start.outline_tokens ?? host.start.max_tokens;
-    this.#host = host;
+  constructor(run: LaneControl, words: OutlineText) {
+    const { max_branches, shape, points, prompt } = run.start;
+    const mostTokens = run.start.outline_tokens ?? run.start.max_tokens;
+    this.#run = run;
     this.#total = mostTokens;
     this.#words = words;
     this.#most = max_branches ?? shape.max_branches;
@@ -117,7 +117,7 @@ export class OutlineRun {
   /** Begins the lane of the outline, or the first branches where the client gave the points. */
   begin(): void {
     if (this.#given) return this.#branchOut(Array.from(this.#trunk.tokens, (_, i) => i));
-    this.#host.openLane({ name: "outline", limit: this.#outlineLimit, stop: [], owner: this });
+    this.#run.openLane({ name: "outline", limit: this.#outlineLimit, stop: [], owner: this });
   }
 
   /** The outline's own lane went on: once it has ended, the branches begin. */
@@ -126,15 +126,15 @@ export class OutlineRun {
     const why = lane.finish === "length"
       ? `it did not end within ${this.#outlineLimit} tokens`
       : this.#read(lane);
-    const { start } = this.#host;
+    const { start } = this.#run;
     if (why === undefined) {
       const { tokens } = this.#trunk;
       this.#free(lane, tokens, tokens.length);
-      return this.#branchOut(this.#host.addPrompt(tokens, lane));
+      return this.#branchOut(this.#run.addPrompt(tokens, lane));
     }
     this.fallback = why;
     this.#free(lane, start.prompt, start.prompt.length - 1);
-    this.#host.plainAfter(lane, Math.max(1, start.max_tokens - lane.generated));
+    this.#run.plainAfter(lane, Math.max(1, start.max_tokens - lane.generated));
   }
 
   /** Reads a generated outline and plans its branches. Returns why that cannot be, if so. */
@@ -153,7 +153,7 @@ export class OutlineRun {
    */
   #plan(outline: OutlineAnswer, left: number): string | undefined {
     const { points } = outline;
-    const { context } = this.#host.start;
+    const { context } = this.#run.start;
     this.#limit = Math.floor(left / points.length);
     if (this.#limit < POINT_TOKENS) return `${left} tokens are too few for ${points.length} points`;
     this.#points = points;
@@ -179,13 +179,13 @@ export class OutlineRun {
   /** Begins the first branches; `rows` are the row numbers of the trunk's tokens. */
   #branchOut(rows: number[]): void {
     const points = this.#points;
-    const { start } = this.#host;
+    const { start } = this.#run;
     this.#trunk = { ...this.#trunk, rows };
     this.branches = points.length;
     this.#text = new OrderedText({
       headings: points.map((_, k) => this.#words.heading(points, k)),
       live: start.live_branches,
-      emit: (delta) => this.#host.emit(delta),
+      emit: (delta) => this.#run.emit(delta),
     });
     for (let k = 0; k < this.#most; k++) this.#begin();
   }
@@ -199,8 +199,8 @@ export class OutlineRun {
       stop: [],
       owner: { settled: (lane: Lane, settled: Settled) => this.#branch(k, lane, settled) },
     };
-    if (this.#given && k === 0) this.#host.openLane(lane);
-    else this.#host.addLane({ ...lane, prompt: this.#prompts[k], shared: this.#trunk });
+    if (this.#given && k === 0) this.#run.openLane(lane);
+    else this.#run.addLane({ ...lane, prompt: this.#prompts[k], shared: this.#trunk });
   }
 
   /** The branch of point `k` went on. */
@@ -209,10 +209,10 @@ export class OutlineRun {
     if (!lane.finish) return;
     this.#text!.close(k);
     this.#cut ||= lane.finish === "length";
-    this.#host.drop(lane.rows[this.#trunk.rows.length]); // the first row that is not the trunk's
+    this.#run.drop(lane.rows[this.#trunk.rows.length]); // the first row that is not the trunk's
     this.#ended++;
     if (this.#next < this.branches) this.#begin();
-    if (this.#ended === this.branches) this.#host.end(this.#cut ? "length" : "stop");
+    if (this.#ended === this.branches) this.#run.end(this.#cut ? "length" : "stop");
   }
 
   /**
@@ -221,7 +221,7 @@ export class OutlineRun {
    */
   #free({ tokens, rows }: TokenChain, prompt: ArrayLike<number>, most: number): void {
     const same = Math.min(shared(tokens, prompt), most, rows.length);
-    if (same < rows.length) this.#host.drop(rows[same]);
+    if (same < rows.length) this.#run.drop(rows[same]);
   }
 }
 

@@ -11,7 +11,7 @@ import { type ActorContext, type Message, OrreryError, type WireError } from "..
 import { AnswerClock, reportOf } from "./answer_report.ts";
 import { ngramDrafter } from "./instant_drafter.ts";
 import type { Lane, Settled } from "./lane.ts";
-import type { FirstLane, LaneHost, LaneOwner, NewLane, TokenChain } from "./lane_host.ts";
+import type { FirstLane, LaneControl, LaneOwner, NewLane, TokenChain } from "./lane_control.ts";
 import { LaneRows } from "./lane_rows.ts";
 import type { Delta, Done } from "./client_messages.ts";
 import { type MakeCodec, MOST_CONTEXTS, type Start } from "./messages.ts";
@@ -39,7 +39,7 @@ export interface GenerationRunOptions {
 }
 
 /** See the module's text. */
-export class GenerationRun implements LaneOwner, LaneHost {
+export class GenerationRun implements LaneOwner, LaneControl {
   /** The request. */
   readonly start: Start;
   /** What the client has not been sent yet, in order. The caller takes it from the front. */
@@ -149,38 +149,38 @@ export class GenerationRun implements LaneOwner, LaneHost {
     this.#speculation?.refused(which, code, message);
   }
 
-  /** See {@linkcode LaneHost.openLane}. */
+  /** See {@linkcode LaneControl.openLane}. */
   openLane(lane: FirstLane): Lane {
     return this.#joined(this.#rows.open(lane));
   }
 
-  /** See {@linkcode LaneHost.addLane}. */
+  /** See {@linkcode LaneControl.addLane}. */
   addLane(lane: NewLane): Lane {
     return this.#joined(this.#rows.add(lane));
   }
 
-  /** See {@linkcode LaneHost.addPrompt}. */
+  /** See {@linkcode LaneControl.addPrompt}. */
   addPrompt(prompt: ArrayLike<number>, shared: TokenChain): number[] {
     return this.#rows.addPrompt(prompt, shared);
   }
 
-  /** See {@linkcode LaneHost.drop}. */
+  /** See {@linkcode LaneControl.drop}. */
   drop(row: number): void {
     this.#rows.drop(row);
   }
 
-  /** See {@linkcode LaneHost.emit}. */
+  /** See {@linkcode LaneControl.emit}. */
   emit(delta: Delta): void {
     this.#clock.shown(this.#ctx.now());
     this.deltas.push(delta);
   }
 
-  /** See {@linkcode LaneHost.end}. */
+  /** See {@linkcode LaneControl.end}. */
   end(finish: "stop" | "length"): void {
     this.finish = finish;
   }
 
-  /** See {@linkcode LaneHost.plainAfter}. */
+  /** See {@linkcode LaneControl.plainAfter}. */
   plainAfter(shared: TokenChain, limit: number): void {
     const { prompt, stop } = this.start;
     this.addLane({ name: "plain", prompt, shared, limit, stop, owner: this });

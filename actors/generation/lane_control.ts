@@ -41,7 +41,7 @@ export interface NewLane extends FirstLane {
 }
 
 /** What an outline asks of the run that it belongs to. */
-export interface LaneHost {
+export interface LaneControl {
   /** The request. */
   readonly start: Start;
   /** Begins a lane on the prompt that the request was opened with. */
