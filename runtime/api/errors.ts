@@ -53,8 +53,11 @@ export function unavailable(code: "not_ready" | "draining", reason: string): Orr
 
 /** An OpenAI error body with its HTTP status and headers. */
 export interface HttpError {
+  /** HTTP status code. */
   status: number;
+  /** Headers beside those of any JSON response. */
   headers: Record<string, string>;
+  /** The JSON body. */
   body: { error: { message: string; type: string; param: string | null; code: string } };
 }
 

@@ -116,9 +116,13 @@ async function draftOf(
   return chosen && { ...chosen, name: chosen.manifest.name };
 }
 
+/** What a draft model is planned from. */
 interface DraftParts {
+  /** Undefined: there is no draft model. */
   chosen?: ChosenDraft;
+  /** Devices as a file describes them; undefined: they are measured. */
   described?: DeviceFile["devices"];
+  /** The target model. */
   model: ModelShape;
   devices: Device[];
   profiles: Profile[];

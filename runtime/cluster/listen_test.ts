@@ -5,9 +5,9 @@ import { listen } from "./listen.ts";
 const host = "127.0.0.1";
 
 Deno.test("listen() makes an id of the name, the port and random digits", async () => {
-  const mailbox = await listen({ host, mailboxPort: 0, name: "left box/1" });
+  const mailbox = await listen({ host, mailboxPort: 0, name: "left pc/1" });
   try {
-    assert.match(mailbox.node, /^left-box-1:0:[0-9a-f]{4}$/);
+    assert.match(mailbox.node, /^left-pc-1:0:[0-9a-f]{4}$/);
     assert.equal(mailbox.address.host, host);
   } finally {
     await mailbox.close();

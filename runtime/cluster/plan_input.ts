@@ -231,7 +231,7 @@ export function placementOf(
       wire: plan.wire.format,
       kv_rows: plan.kv_rows,
     },
-    plan: plan as unknown as Record<string, unknown>,
+    plan: { ...plan },
   };
 }
 
