@@ -7,8 +7,7 @@
  * @module
  */
 import { FIRST, fits, type Instance, LAST, ONLY } from "./instance.ts";
-import type { SearchLimits, SearchResult } from "./set_search.ts";
-import { StateTable } from "./state_table.ts";
+import { LabelSearch, type SearchLimits, type SearchResult } from "./label_search.ts";
 import type { TypesView } from "./types_view.ts";
 
 /** Runs it. Needs `view.sets * types * (layers + 1) < 2 ** 52`. */
@@ -18,11 +17,8 @@ export function searchLines(
   limits: SearchLimits,
 ): SearchResult {
   const { types, caps, layers } = view;
-  const table = new StateTable();
-  const members = new Int32Array(types);
-  const result: SearchResult = { sum: Infinity, types: [], counts: [], complete: true, states: 0 };
-  let best = limits.sum;
-  let bestLabel = -1;
+  const search = new LabelSearch(view, limits);
+  const { table, members } = search;
   /** Offers all stages of type t from layer `done` on; `cost` is without its layers. */
   const place = (parent: number, set: number, t: number, done: number, cost: number): void => {
     const d = instance.members[t][0];
@@ -43,55 +39,30 @@ export function searchLines(
       const role = (done === 0 ? FIRST : 0) | (end ? LAST : 0);
       if (n > caps[role * types + t] || instance.pinLast[d] >= done + n) continue;
       const sum = cost + n * view.layer[t] + (end ? view.end[t] : 0);
-      if (sum >= best) continue;
+      if (sum >= search.best) continue;
       const on = end ? sum : sum + view.out[t] + goOn(view, members, layers - done - n);
-      if (on >= best) continue;
+      if (on >= search.best) continue;
       const made = table.offer(set, t * (layers + 1) + done + n, sum);
       if (made < 0) continue;
       table.parent[made] = parent;
       table.type[made] = t;
       table.taken[made] = n;
       table.bound[made] = end ? Infinity : on;
-      if (end) {
-        best = sum;
-        bestLabel = made;
-      }
+      if (end) search.found(made, sum);
     }
     members[t]--;
   };
-  table.layer();
   for (let t = 0; t < types; t++) place(-1, view.factor[t], t, 0, view.begin[t] + view.fixed[t]);
-  for (let from = 0, length = 1; from < table.size && length < layers; length++) {
-    const to = table.layer();
-    const worst = table.widest(from, to, limits.beam ?? Infinity);
-    for (let label = from; label < to; label++) {
-      if (table.bound[label] >= best || (limits.any && bestLabel >= 0)) continue;
-      if (table.bound[label] > worst || table.size > limits.states) {
-        result.complete = false;
-        continue;
-      }
-      const set = table.set[label];
-      const last = Math.floor(table.rest[label] / (layers + 1));
-      const done = table.rest[label] % (layers + 1);
-      for (let t = 0; t < types; t++) {
-        members[t] = Math.floor(set / view.factor[t]) % (view.count[t] + 1);
-      }
-      for (let t = 0; t < types; t++) {
-        const hop = view.hop[last * types + t];
-        if (members[t] === view.count[t] || hop === Infinity) continue;
-        place(label, set + view.factor[t], t, done, table.cost[label] + hop + view.fixed[t]);
-      }
+  return search.run((label) => {
+    const set = table.set[label];
+    const last = Math.floor(table.rest[label] / (layers + 1));
+    const done = table.rest[label] % (layers + 1);
+    for (let t = 0; t < types; t++) {
+      const hop = view.hop[last * types + t];
+      if (members[t] === view.count[t] || hop === Infinity) continue;
+      place(label, set + view.factor[t], t, done, table.cost[label] + hop + view.fixed[t]);
     }
-    from = to;
-  }
-  result.states = table.size;
-  if (bestLabel < 0) return result;
-  result.sum = best;
-  for (let label = bestLabel; label >= 0; label = table.parent[label]) {
-    result.types.unshift(table.type[label]);
-    result.counts.unshift(table.taken[label]);
-  }
-  return result;
+  });
 }
 
 /** At least this is added where `rest` layers, one or more, go to devices that are not used yet. */

@@ -12,54 +12,24 @@
  * @module
  */
 import { FIRST, LAST, ONLY } from "./instance.ts";
+import { LabelSearch, type SearchLimits, type SearchResult } from "./label_search.ts";
 import { SetBound } from "./set_bound.ts";
-import { StateTable } from "./state_table.ts";
+import type { StateTable } from "./state_table.ts";
 import type { TypesView } from "./types_view.ts";
-
-/** How far a search may go. */
-export interface SearchLimits {
-  /** Only sums strictly below are of interest. */
-  sum: number;
-  /** Labels that may be made; past it the search gives up. */
-  states: number;
-  /** Is any placement enough? */
-  any: boolean;
-  /** Only so many labels of each length go on, and nothing is proven. @default no limit */
-  beam?: number;
-}
-
-/** What a search found. */
-export interface SearchResult {
-  /** Smallest sum below the limit, Infinity if none was found. */
-  sum: number;
-  /** Types in pipeline order. */
-  types: number[];
-  /** Layers of each; empty where they are to be dealt out. */
-  counts: number[];
-  /** Was everything below the limit looked at? */
-  complete: boolean;
-  /** Labels made. */
-  states: number;
-}
 
 /** Runs it. Needs `view.sets * (types + 1) ** 2 < 2 ** 52`. */
 export function searchSets(view: TypesView, limits: SearchLimits): SearchResult {
   const { types, caps, layers } = view;
-  const table = new StateTable();
-  const members = new Int32Array(types);
-  const result: SearchResult = { sum: Infinity, types: [], counts: [], complete: true, states: 0 };
-  let best = limits.sum;
-  let bestLabel = -1;
-  const close = (label: number, first: number, last: number, length: number): void => {
-    const sum = table.cost[label] + view.end[last] + deal(view, members, first, last, length);
-    if (sum < best) {
-      best = sum;
-      bestLabel = label;
-    }
-  };
+  const search = new LabelSearch(view, limits);
+  const { table, members } = search;
+  /** Ends the label's path with its last device; the layers are dealt out. */
+  const close = (label: number, first: number, last: number, length: number): void =>
+    search.found(
+      label,
+      table.cost[label] + view.end[last] + deal(view, members, first, last, length),
+    );
   const bound = new SetBound(view);
   const better = betterFirsts(view);
-  table.layer();
   for (let t = 0; t < types; t++) {
     if (caps[FIRST * types + t] === 0 && caps[ONLY * types + t] === 0) continue;
     const label = table.offer(
@@ -78,59 +48,40 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
       : table.cost[label] + bound.goOn(members, firstKey(view, t), t);
     members[t] = 0;
   }
-  for (let from = 0, length = 1; from < table.size && length < layers; length++) {
-    const to = table.layer();
-    const worst = table.widest(from, to, limits.beam ?? Infinity);
-    for (let label = from; label < to; label++) {
-      if (table.bound[label] >= best || (limits.any && bestLabel >= 0)) continue;
-      if (table.bound[label] > worst || table.size > limits.states) {
-        result.complete = false;
+  const result = search.run((label, length) => {
+    const set = table.set[label];
+    const first = Math.floor(table.rest[label] / types);
+    const last = table.rest[label] % types;
+    const parts = bound.inParts(members, first);
+    for (let t = 0; t < types; t++) {
+      const hop = view.hop[last * types + t];
+      if (members[t] === view.count[t] || hop === Infinity || caps[t] === 0) continue;
+      const cost = table.cost[label] + hop + view.fixed[t];
+      // To have the device whole cannot save more than its charge in parts.
+      const least = cost + parts - view.charge[t];
+      const ends = caps[LAST * types + t] > 0 && least + view.end[t] < search.best;
+      if (!ends && least + view.leastEnd + view.out[t] >= search.best) continue;
+      const rest = first * types + t;
+      const known = table.find(set + view.factor[t], rest);
+      if (known >= 0 && table.cost[known] <= cost) continue;
+      if (isWorse(table, better[first], { set: set + view.factor[t], last: t, types, cost })) {
         continue;
       }
-      const set = table.set[label];
-      const first = Math.floor(table.rest[label] / types);
-      const last = table.rest[label] % types;
-      for (let t = 0; t < types; t++) {
-        members[t] = Math.floor(set / view.factor[t]) % (view.count[t] + 1);
+      members[t]++;
+      const on = known >= 0
+        ? table.bound[known] - table.cost[known] + cost
+        : cost + bound.goOn(members, first, t);
+      if (on < search.best || ends) {
+        const made = table.offer(set + view.factor[t], rest, cost);
+        table.parent[made] = label;
+        table.type[made] = t;
+        table.bound[made] = on;
+        if (ends) close(made, first, t, length + 1);
       }
-      const parts = bound.inParts(members, first);
-      for (let t = 0; t < types; t++) {
-        const hop = view.hop[last * types + t];
-        if (members[t] === view.count[t] || hop === Infinity || caps[t] === 0) continue;
-        const cost = table.cost[label] + hop + view.fixed[t];
-        // To have the device whole cannot save more than its charge in parts.
-        const least = cost + parts - view.charge[t];
-        const ends = caps[LAST * types + t] > 0 && least + view.end[t] < best;
-        if (!ends && least + view.leastEnd + view.out[t] >= best) continue;
-        const rest = first * types + t;
-        const known = table.find(set + view.factor[t], rest);
-        if (known >= 0 && table.cost[known] <= cost) continue;
-        if (isWorse(table, better[first], { set: set + view.factor[t], last: t, types, cost })) {
-          continue;
-        }
-        members[t]++;
-        const on = known >= 0
-          ? table.bound[known] - table.cost[known] + cost
-          : cost + bound.goOn(members, first, t);
-        if (on < best || ends) {
-          const made = table.offer(set + view.factor[t], rest, cost);
-          table.parent[made] = label;
-          table.type[made] = t;
-          table.bound[made] = on;
-          if (ends) close(made, first, t, length + 1);
-        }
-        members[t]--;
-      }
+      members[t]--;
     }
-    from = to;
-  }
-  result.states = table.size;
-  if (bestLabel < 0) return result;
-  result.sum = best;
-  for (let label = bestLabel; label >= 0; label = table.parent[label]) {
-    result.types.unshift(table.type[label]);
-  }
-  return result;
+  });
+  return { ...result, counts: [] };
 }
 
 /** Firsts matter by their cap alone: all that lose nothing by being first share the key `types`. */

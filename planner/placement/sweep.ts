@@ -22,7 +22,8 @@ import {
 } from "./problem.ts";
 import { type Charges, charges, pullOf, Relaxation, type Relaxed } from "./relaxation.ts";
 import { Sequences } from "./sequence.ts";
-import { type SearchResult, searchSets } from "./set_search.ts";
+import type { SearchResult } from "./label_search.ts";
+import { searchSets } from "./set_search.ts";
 import { viewTypes } from "./types_view.ts";
 
 /** How much may be done; counted, so that every machine finds the same. */
