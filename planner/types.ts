@@ -41,8 +41,8 @@ export interface Device {
   /** Seconds that each frame takes at a stage besides computing: mailbox, queue, worker. */
   frameSeconds: number;
   /**
-   * Whether it may see prompts and tokens in clear, as first and last stage, drafter and Generation
-   * do. @default true
+   * Whether it may hold an end of the model, the drafter or the Generation where `trustedEnds` is
+   * set. @default true
    */
   trusted: boolean;
 }

@@ -223,7 +223,7 @@ const device = exactly({
     "Memory that the engine takes besides weights and KV cache",
   ),
   trusted: z.boolean().default(true).describe(
-    "Whether the device may see prompts and tokens in clear",
+    "Whether the device may hold an end of the model where trusted_ends is set",
   ),
 }).superRefine((device, context) => {
   const paper = device.flops !== undefined && device.memory_bandwidth !== undefined;
@@ -265,7 +265,7 @@ const constraints = exactly({
   ),
   trusted_ends: z.boolean().default(false)
     .describe(
-      "First and last stage, drafter and Generation stay on trusted hosts: prompts and tokens never leave them in clear",
+      "First and last stage, drafter and Generation are placed on trusted hosts. Frames still carry token ids through the stages between them",
     ),
   min_piece_rows: count.default(16).describe("Fewest rows of a prompt piece"),
 });

@@ -44,7 +44,7 @@ export const describedDeviceSchema = z.object({
   frame_seconds: z.number().min(0).finite().optional(),
   /** Bytes that an engine takes besides weights and KV cache. @default 64 MiB */
   overhead_bytes: z.number().min(0).finite().optional(),
-  /** Whether it may see prompts and tokens in clear. @default true */
+  /** Whether it may hold an end of the model where `trusted_ends` is set. @default true */
   trusted: z.boolean().optional(),
 }).refine(
   (d) =>
