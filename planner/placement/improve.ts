@@ -1,8 +1,8 @@
 /**
- * Orders for chosen devices, and local search over sequences: replace, insert, drop, move,
- * exchange.
+ * Orders for chosen devices, and local search over sequences of devices: replace, insert, drop,
+ * move, exchange.
  *
- * Effort is counted, not timed, so every machine finds the same.
+ * Effort is counted, not timed, so every machine finds the same placement.
  *
  * @module
  */
@@ -11,7 +11,17 @@ import { FIRST, type Instance, LAST } from "./instance.ts";
 import type { Relaxed } from "./relaxation.ts";
 import type { Sequences } from "./sequence.ts";
 
-/** First and last as chosen, the others by cheapest insertion; hops above `limit` last of all. */
+/** Kicks in a row without a gain after which local search ends. */
+const KICKS = 60;
+/** Sums that differ by less than this share are equal. */
+const SAME = 1e-12;
+/** How much more a hop that is not allowed costs than the dearest one that is. */
+const FORBIDDEN = 1e4;
+
+/**
+ * An order for the chosen devices: first and last as chosen, the others by cheapest insertion. Hops
+ * above `limit` are used only where nothing else is left.
+ */
 export function orderChosen(instance: Instance, chosen: Relaxed, limit: number): number[] {
   const ends = chosen.devices.filter((_, i) => chosen.roles[i] === FIRST)
     .concat(chosen.devices.filter((_, i) => chosen.roles[i] === LAST));
@@ -32,40 +42,47 @@ export function orderChosen(instance: Instance, chosen: Relaxed, limit: number):
   return seq;
 }
 
-/** Hops in the sum system; one that is not allowed costs more than any path of allowed ones. */
+/**
+ * Costs of hops in the sum system. A hop that is not allowed costs more than any path of allowed
+ * ones.
+ */
 function pricedHops(
   { devices, hopSum, hopMax }: Instance,
   limit: number,
 ): (from: number, to: number) => number {
   let most = 1;
   for (const value of hopSum) if (value < Infinity && value > most) most = value;
-  const penalty = most * 1e4;
+  const penalty = most * FORBIDDEN;
   return (from, to) => {
     const at = from * devices + to;
     return hopMax[at] <= limit && hopSum[at] < Infinity ? hopSum[at] : penalty;
   };
 }
 
-/** What local search works under. */
+/** Input of local search. */
 export interface Climb {
+  /** Devices in pipeline order to begin with. */
   start: number[];
-  /** By role and device under `limit`, see instance.ts. */
+  /** Most layers by role and device under `limit`, see `capsAt`. (4 * devices) */
   caps: Int32Array;
+  /** Most cost of a part in the max system. */
   limit: number;
-  /** Places of candidates that may still be looked at; counted down. */
+  /** Devices of candidate sequences that may still be examined; counted down. */
   budget: { left: number };
 }
 
-/** A sequence and its sum; forbidden hops are priced far above all others. */
+/** A sequence and its sum; hops that are not allowed are counted far above all others. */
 export interface Climbed {
+  /** Devices in pipeline order. */
   seq: number[];
+  /** Sum over entry, stages, hops and exit. */
   sum: number;
 }
 
 /**
- * Local search with kicks: from the best so far a few stages are exchanged at random (seeded), and
- * the climb starts again, until `enough` is reached, 60 kicks in a row gave nothing, or the budget
- * is spent.
+ * Local search with kicks: a few devices of the best sequence so far are exchanged at random
+ * (seeded), and the search starts again from there. It ends when the sum `enough` is reached, when
+ * {@linkcode KICKS} kicks in a row gave nothing, or when the budget is spent.
  */
 export function climb(
   instance: Instance,
@@ -77,11 +94,11 @@ export function climb(
   const open = Array.from({ length: instance.devices }, (_, d) => d).filter((d) => caps[d] > 0);
   const pick = (n: number) => Math.floor(random() * n);
   let best = improve(instance, sequences, options);
-  for (let idle = 0; idle < 60 && budget.left > 0 && best.sum > options.enough; idle++) {
+  for (let idle = 0; idle < KICKS && budget.left > 0 && best.sum > options.enough; idle++) {
     const { length } = best.seq;
     let start = best.seq.slice();
     if (length > 3) {
-      // Three cuts: the two inner pieces change places.
+      // The sequence is cut in three places, and the two inner parts change places.
       const [a, b, c] = [pick(length + 1), pick(length + 1), pick(length + 1)].sort((x, y) =>
         x - y
       );
@@ -94,12 +111,12 @@ export function climb(
       [start[i], start[j]] = [start[j], start[i]];
     }
     const next = improve(instance, sequences, { ...options, start });
-    if (next.sum < best.sum * (1 - 1e-12)) [best, idle] = [next, 0];
+    if (next.sum < best.sum * (1 - SAME)) [best, idle] = [next, 0];
   }
   return best;
 }
 
-/** A better sequence under the caps of `limit`; not worse than `start`. */
+/** Local search from `start` under the caps of `limit`; the result is not worse than `start`. */
 export function improve(instance: Instance, sequences: Sequences, options: Climb): Climbed {
   const { devices, layers, problem: { sum: c } } = instance;
   const { caps, limit, budget } = options;
@@ -114,17 +131,17 @@ export function improve(instance: Instance, sequences: Sequences, options: Climb
   };
   let pathNow = path(seq);
   let fillNow = sequences.fill(seq, seq.length, caps);
-  /** Takes the candidate if it is better. `delta`: what it changes in the path. */
+  /** Takes the candidate if it is better. `delta`: by how much the cost of its path differs. */
   const take = (candidate: number[], delta: number): boolean => {
     budget.left -= candidate.length;
     const fill = sequences.fill(candidate, candidate.length, caps);
-    if (!(pathNow + delta + fill < (pathNow + fillNow) * (1 - 1e-12))) return false;
+    if (!(pathNow + delta + fill < (pathNow + fillNow) * (1 - SAME))) return false;
     seq = candidate;
     pathNow = path(seq);
     fillNow = fill;
     return true;
   };
-  /** Cost of the neighbourhood of place i if `d` stood there. */
+  /** Cost of the part of the path around place `i`, if device `d` stood there. */
   const around = (i: number, d: number): number =>
     c.fixed[d] + (i === 0 ? c.entry[d] + c.embed[d] : hop(seq[i - 1], d)) +
     (i === seq.length - 1 ? c.head[d] + c.exit[d] : hop(d, seq[i + 1]));
@@ -178,7 +195,10 @@ export function improve(instance: Instance, sequences: Sequences, options: Climb
     }
     return false;
   };
-  /** Lets two neighbouring pieces change places: what asymmetric hops leave of 3-opt. */
+  /**
+   * Exchanges two neighbouring parts of the sequence. With asymmetric hops these are the useful
+   * moves of 3-opt.
+   */
   const reorder = (): boolean => {
     const { length } = seq;
     const from = (i: number, d: number) => i < 0 ? c.entry[d] + c.embed[d] : hop(seq[i], d);
@@ -189,8 +209,8 @@ export function improve(instance: Instance, sequences: Sequences, options: Climb
         for (let k = j + 1; k <= length; k++) {
           const delta = from(i - 1, seq[j]) + hop(seq[k - 1], seq[i]) + to(seq[j - 1], k) -
             from(i - 1, seq[i]) - hop(seq[j - 1], seq[j]) - to(seq[k - 1], k);
-          // The counts change with the ends alone.
-          if (delta >= -1e-12 * pathNow && i > 0 && k < length) continue;
+          // The stages' layers change only if an end changes.
+          if (delta >= -SAME * pathNow && i > 0 && k < length) continue;
           const candidate = [
             ...seq.slice(0, i),
             ...seq.slice(j, k),

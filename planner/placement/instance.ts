@@ -1,46 +1,55 @@
 /**
- * A placement problem laid out for the solvers: flat arrays, memory caps in layers, devices grouped
- * into types.
+ * A placement problem in the form that the solvers use: flat arrays, memory as a number of layers,
+ * and devices grouped into types.
  *
  * @module
  */
 import { endBytes, type PlacementProblem, stageCost } from "./problem.ts";
 
-/** Role of a stage: in the middle, first, last, or the only one. */
+/**
+ * Roles of a stage: in the middle, first, last, or the only one. FIRST and LAST are bits, ONLY is
+ * both.
+ */
 export const MIDDLE = 0, FIRST = 1, LAST = 2, ONLY = 3;
 
 /**
- * See the module's text. Device arrays are indexed by device, role tables by
+ * See the module's text. Arrays of devices are indexed by device, tables of roles by
  * `role * devices + device`.
  */
 export interface Instance {
   problem: PlacementProblem;
+  /** Number of devices. */
   devices: number;
+  /** Number of layers. */
   layers: number;
-  /** Do layers differ (in bytes, or by pins), so that it matters which ones a stage has? */
+  /** Whether layers differ (in bytes, or by pins), so that it matters which ones a stage has. */
   positional: boolean;
-  /** Bytes of the layers before each. (layers + 1) */
+  /** Bytes of layers 0 .. i-1. (layers + 1) */
   prefixBytes: Float64Array;
   /**
-   * Most layers that fit into memory, by role; where layers differ, at the best place. (4 *
-   * devices)
+   * Most layers that fit into a device's memory, by role. Where layers differ: at the best place in
+   * the model. (4 * devices)
    */
   memoryCaps: Int32Array;
-  /** `from * devices + to`, Infinity on the diagonal. */
+  /**
+   * Hops in the sum system, at `from * devices + to`; Infinity on the diagonal. (devices * devices)
+   */
   hopSum: Float64Array;
+  /** The same in the max system. */
   hopMax: Float64Array;
-  /** Has the device a pinned layer? */
+  /** 1: the device has a pinned layer. (devices) */
   pinned: Uint8Array;
-  /** First and last pinned layer of a device; layers and -1 if none. */
+  /** First pinned layer of a device; `layers` if it has none. (devices) */
   pinFirst: Int32Array;
+  /** Last pinned layer of a device; -1 if it has none. (devices) */
   pinLast: Int32Array;
-  /** Type of each device. Devices of one type can be exchanged without any cost changing. */
+  /** Type of each device. Exchanging two devices of one type changes no cost. (devices) */
   typeOf: Int32Array;
-  /** Devices of each type in input order. */
+  /** Devices of each type, in input order. (types) */
   members: number[][];
 }
 
-/** Lays a checked problem out. */
+/** Makes the instance of a problem that `checkProblem` accepted. */
 export function prepare(problem: PlacementProblem): Instance {
   const { devices, layers } = problem;
   const prefixBytes = new Float64Array(layers + 1);
@@ -58,7 +67,7 @@ export function prepare(problem: PlacementProblem): Instance {
   const hopMax = new Float64Array(devices * devices);
   for (let i = 0; i < devices; i++) {
     for (let j = 0; j < devices; j++) {
-      // A link that is missing in one system is missing.
+      // A link that one system lacks does not exist.
       const missing = i === j || problem.sum.hop[i][j] === Infinity ||
         problem.max.hop[i][j] === Infinity;
       hopSum[i * devices + j] = missing ? Infinity : problem.sum.hop[i][j];
@@ -89,7 +98,10 @@ export function prepare(problem: PlacementProblem): Instance {
   return instance;
 }
 
-/** Does the range fit into the device's memory? Ends cost their bytes too. */
+/**
+ * Whether `n` layers from `first` on fit into the memory of device `d`, with embedding and head
+ * where they are ends.
+ */
 export function fits(instance: Instance, d: number, first: number, n: number): boolean {
   const { problem, prefixBytes, layers } = instance;
   const bytes = prefixBytes[first + n] - prefixBytes[first] +
@@ -97,6 +109,7 @@ export function fits(instance: Instance, d: number, first: number, n: number): b
   return bytes + problem.overheadBytes[d] <= problem.memoryBytes[d];
 }
 
+/** Most layers of device `d` in a role, by its memory alone. */
 function memoryCap(instance: Instance, d: number, role: number): number {
   const { problem, layers, prefixBytes } = instance;
   if (!problem.usable[d] || (role !== MIDDLE && !problem.ends[d])) return 0;
@@ -111,7 +124,8 @@ function memoryCap(instance: Instance, d: number, role: number): number {
       best++;
     }
   } else {
-    // The widest window: its left end only moves on when the window is too heavy.
+    // The longest range that fits, by a sliding window whose left end moves only when the window is
+    // too large.
     for (let left = 0, right = 0; right < layers; right++) {
       while (left <= right && prefixBytes[right + 1] - prefixBytes[left] > room) left++;
       best = Math.max(best, right + 1 - left);
@@ -121,16 +135,21 @@ function memoryCap(instance: Instance, d: number, role: number): number {
 }
 
 /**
- * Groups exchangeable devices. Being exchangeable is an equivalence, so comparing with one member
- * is enough.
+ * Groups exchangeable devices into types. Being exchangeable is an equivalence relation, so a
+ * comparison with one member of a type is enough.
  */
 function group(instance: Instance): void {
   const { devices, members, typeOf, problem } = instance;
   const scalars = Array.from({ length: devices }, (_, d) => {
     const parts = [problem.sum, problem.max].flatMap((c) => [
-      ...[c.layer[d], c.fixed[d], c.embed[d], c.head[d], c.entry[d], c.exit[d]],
+      c.layer[d],
+      c.fixed[d],
+      c.embed[d],
+      c.head[d],
+      c.entry[d],
+      c.exit[d],
     ]);
-    // A pinned device is like no other.
+    // A pinned device has a type of its own.
     const own = instance.pinned[d] === 1 ? d : -1;
     const caps = problem.memoryBytes[d] - problem.overheadBytes[d];
     return [...parts, caps, problem.ends[d], problem.usable[d], own].join(",");
@@ -150,6 +169,7 @@ function group(instance: Instance): void {
   }
 }
 
+/** Whether two devices have the same links to all others and to each other. */
 function sameLinks({ devices, hopSum, hopMax }: Instance, a: number, b: number): boolean {
   for (const hop of [hopSum, hopMax]) {
     if (hop[a * devices + b] !== hop[b * devices + a]) return false;
@@ -167,7 +187,8 @@ function sameLinks({ devices, hopSum, hopMax }: Instance, a: number, b: number):
 }
 
 /**
- * Most layers of a device in a role where no part may cost more than `limit` in the `max` system.
+ * Most layers of device `d` in a role, where no part may cost more than `limit` in the max system;
+ * 0: it cannot have the role.
  */
 export function capAt(instance: Instance, d: number, role: number, limit: number): number {
   const { problem: { max: costs, sum }, devices, memoryCaps, layers } = instance;
@@ -183,13 +204,13 @@ export function capAt(instance: Instance, d: number, role: number, limit: number
   }
   if (limit === Infinity) return cap;
   const room = limit - stageCost(costs, d, 0, first, last);
-  // The quotient is rounded; what decides is the cost itself, as it will be computed.
+  // The quotient is rounded, so the cost itself decides, computed as everywhere else.
   if (costs.layer[d] > 0) cap = Math.min(cap, Math.max(0, Math.floor(room / costs.layer[d]) + 1));
   while (cap > 0 && stageCost(costs, d, cap, first, last) > limit) cap--;
   return role === ONLY && cap < layers ? 0 : cap;
 }
 
-/** {@linkcode capAt} of every device and role, written to `caps` (4 * devices). */
+/** Writes {@linkcode capAt} of every device and role to `caps`. (4 * devices) */
 export function capsAt(instance: Instance, limit: number, caps: Int32Array): void {
   const { devices } = instance;
   for (let role = 0; role < 4; role++) {
@@ -197,14 +218,14 @@ export function capsAt(instance: Instance, limit: number, caps: Int32Array): voi
   }
 }
 
-/** Role of place `i` in a pipeline of `length` stages. */
+/** Role of stage `i` (0-based) in a pipeline of `length` stages. */
 export function roleAt(i: number, length: number): number {
   return (i === 0 ? FIRST : 0) | (i === length - 1 ? LAST : 0);
 }
 
 /**
- * Every value that the slowest part can have, ascending; [Infinity] if the objective does not ask
- * for it.
+ * Every value that the slowest part can have, ascending; [Infinity] where the objective does not
+ * count it.
  */
 export function thresholds(instance: Instance): Float64Array {
   const { problem, devices, memoryCaps, hopMax, members, typeOf } = instance;
@@ -219,7 +240,7 @@ export function thresholds(instance: Instance): Float64Array {
       }
     }
     if (problem.ends[d]) values.push(costs.entry[d], costs.exit[d]);
-    // One device stands for its type: its links to all others are those of every member.
+    // One device stands for its type, because all members have the same links.
     for (let k = 0; k < devices; k++) {
       if (k === d || (typeOf[k] === typeOf[d] && k !== members[typeOf[d]][1])) continue;
       values.push(hopMax[d * devices + k], hopMax[k * devices + d]);
@@ -229,7 +250,7 @@ export function thresholds(instance: Instance): Float64Array {
   let count = 0;
   for (const value of sorted) {
     if (value === Infinity) break;
-    // The same cost in another order of additions: the larger stands for both.
+    // Two values that differ by rounding are the same cost: the larger one stands for both.
     if (count > 0 && value <= sorted[count - 1] * (1 + 1e-12)) count--;
     sorted[count++] = value;
   }

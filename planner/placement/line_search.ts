@@ -1,8 +1,10 @@
 /**
- * The cheapest placement under caps, where it matters which layers a stage has (pins, layers of
- * unequal size): a label is (set, last device, layers done), made stage by stage. Otherwise as
- * set_search.ts, with more labels; with a `beam` only the most promising of each length go on, and
- * nothing is proven.
+ * The exact search where it matters which layers a stage has (pins, or layers of unequal size):
+ * finds the cheapest placement under caps.
+ *
+ * A label is (set of devices, last device, layers done), and is extended stage by stage. It makes
+ * more labels than set_search.ts. With a `beam` only the most promising labels of each length are
+ * extended, and nothing is proven.
  *
  * @module
  */
@@ -10,7 +12,7 @@ import { FIRST, fits, type Instance, LAST, ONLY } from "./instance.ts";
 import { LabelSearch, type SearchLimits, type SearchResult } from "./label_search.ts";
 import type { TypesView } from "./types_view.ts";
 
-/** Runs it. Needs `view.sets * types * (layers + 1) < 2 ** 52`. */
+/** Runs the search. Needs `view.sets * types * (layers + 1) < 2 ** 52`, so that keys are exact. */
 export function searchLines(
   instance: Instance,
   view: TypesView,
@@ -19,7 +21,10 @@ export function searchLines(
   const { types, caps, layers } = view;
   const search = new LabelSearch(view, limits);
   const { table, members } = search;
-  /** Offers all stages of type t from layer `done` on; `cost` is without its layers. */
+  /**
+   * Offers a label for each stage that a device of type `t` can have from layer `done` on. `cost`:
+   * of the path up to the stage, without its layers.
+   */
   const place = (parent: number, set: number, t: number, done: number, cost: number): void => {
     const d = instance.members[t][0];
     if (instance.pinFirst[d] < done) return;
@@ -32,7 +37,7 @@ export function searchLines(
       const pin = instance.problem.pin[done + n - 1];
       if (pin >= 0 && pin !== d) break;
       if (!fits(instance, d, done, n)) {
-        // The last layer may bring the head with it; any other only makes the stage larger.
+        // A further layer only makes the stage larger.
         break;
       }
       const end = done + n === layers;
@@ -65,7 +70,7 @@ export function searchLines(
   });
 }
 
-/** At least this is added where `rest` layers, one or more, go to devices that are not used yet. */
+/** A lower bound of the cost of `rest` layers, at least one, on devices that are not used yet. */
 function goOn(view: TypesView, members: Int32Array, rest: number): number {
   const { caps, orderType, orderNew, orderPrice, count } = view;
   let cost = view.leastEnd;

@@ -1,5 +1,5 @@
 /**
- * Placement of layers on devices: the numeric problem; exact and bounded solvers.
+ * Placement of layers on devices: the problem in numbers, an exact solver and a bounded one.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The doors of the placement solver: exact, bounded, or what the size allows.
+ * The entry points of the placement solver: exact, bounded, or as exact as the size allows.
  *
  * @module
  */
@@ -11,19 +11,19 @@ import {
   type PlacementProblem,
 } from "./problem.ts";
 import { shortfall } from "./shortfall.ts";
-import { type Effort, Sweep } from "./sweep.ts";
+import { type SearchEffort, Sweep } from "./sweep.ts";
 
-/** Bounds by relaxation, placements by local search, no exact search: for any size. */
-const BOUNDED: Effort = { states: 0, relaxations: 150, moves: 20_000_000 };
-/** As above, then an exact search that gives up after some seconds. */
-const EITHER: Effort = { states: 2_000_000, relaxations: 600, moves: 4_000_000 };
-/** As far as memory goes. */
-const EXACT: Effort = { states: 20_000_000, relaxations: 1_000_000, moves: 4_000_000 };
+/** For problems of any size: bounds by relaxation, placements by local search, no exact search. */
+const BOUNDED: SearchEffort = { states: 0, relaxations: 150, moves: 20_000_000 };
+/** The same with an exact search that gives up after some seconds. */
+const EITHER: SearchEffort = { states: 2_000_000, relaxations: 600, moves: 4_000_000 };
+/** An exact search as far as memory allows. */
+const EXACT: SearchEffort = { states: 20_000_000, relaxations: 1_000_000, moves: 4_000_000 };
 
 /**
- * The best placement with proof. Throws `planner/infeasible` (metadata:
- * `lacking: [{device, bytes}]`, `total_bytes`), `planner/bad_problem`, or `planner/too_large` where
- * 20 million labels (about 1 GB) did not suffice.
+ * The best placement, with proof. Throws group `planner`: `infeasible` (metadata:
+ * `lacking: [{device, bytes}]`, `total_bytes`), `bad_problem`, or `too_large` where 20 million
+ * labels (about 1 GB) did not suffice.
  */
 export function solveExact(problem: PlacementProblem): Placement {
   const placement = solve(problem, EXACT);
@@ -42,21 +42,23 @@ export function solveExact(problem: PlacementProblem): Placement {
   });
 }
 
-/** A good placement with its gap, for up to 1,000 devices and more. Throws as {@linkcode place}. */
+/** A good placement with its gap, also for more than 1,000 devices. Throws as {@linkcode place}. */
 export function solveBounded(problem: PlacementProblem): Placement {
   return solve(problem, BOUNDED);
 }
 
 /**
- * The best placement as far as counted effort goes: exact where the search ends, otherwise with its
- * gap. Throws `planner/infeasible` (metadata: `lacking: [{device, bytes}]`, `total_bytes`; both
- * empty where memory is not what is missing) and `planner/bad_problem`.
+ * The best placement that a fixed, counted effort finds: exact where the search ends within it,
+ * otherwise with its gap. Throws group `planner`: `infeasible` (metadata:
+ * `lacking: [{device, bytes}]`, `total_bytes`; both empty where memory is not what is missing) and
+ * `bad_problem`.
  */
 export function place(problem: PlacementProblem): Placement {
   return solve(problem, EITHER);
 }
 
-function solve(problem: PlacementProblem, effort: Effort): Placement {
+/** Places the problem with this effort. Throws `bad_problem` and `infeasible`. */
+function solve(problem: PlacementProblem, effort: SearchEffort): Placement {
   checkProblem(problem);
   const { placement, proven, lowerBound } = new Sweep(problem, effort).run();
   if (placement) return placement;
@@ -65,17 +67,19 @@ function solve(problem: PlacementProblem, effort: Effort): Placement {
   throw infeasible(problem, proven);
 }
 
-/** So many devices, all different, a search by lines can still tell apart. */
+/** Labels of a search among few devices. */
+const FEW_STATES = 500_000;
+/** Most devices, all different, that `searchLines` can still search. */
 const LINE_DEVICES = 16;
 
 /**
- * Where layers differ and nothing was found (too many devices, or no effort for searches), the
- * pinned devices and the fastest and roomiest of the others are searched. `lowerBound`: of all
- * devices.
+ * Searches among few devices, where layers differ and nothing was found among all (too many
+ * devices, or no effort left): the pinned devices, and the fastest and largest of the others.
+ * `lowerBound`: for all devices.
  */
 function amongFew(
   problem: PlacementProblem,
-  effort: Effort,
+  effort: SearchEffort,
   lowerBound: number,
 ): Placement | undefined {
   const room = problem.memoryBytes.map((m, d) =>
@@ -90,7 +94,7 @@ function amongFew(
     if (kept.size < LINE_DEVICES) kept.add(byRoom[i]);
   }
   const keep = [...kept].sort((a, b) => a - b);
-  const run = new Sweep(restrict(problem, keep), { ...effort, states: 500_000 }).run();
+  const run = new Sweep(restrict(problem, keep), { ...effort, states: FEW_STATES }).run();
   if (!run.placement) return undefined;
   const stages: PlacedStage[] = run.placement.stages.map((s) => ({ ...s, device: keep[s.device] }));
   const { value } = run.placement;
@@ -99,12 +103,17 @@ function amongFew(
   return { ...run.placement, stages, lowerBound: bound, gap, exact: gap === 0 };
 }
 
-/** The problem with these devices alone. */
+/** The problem with only these devices. */
 function restrict(problem: PlacementProblem, keep: number[]): PlacementProblem {
   const pick = <T>(values: T[]): T[] => keep.map((d) => values[d]);
   const costs = (c: PlacementProblem["sum"]): PlacementProblem["sum"] => ({
-    ...{ layer: pick(c.layer), fixed: pick(c.fixed), embed: pick(c.embed), head: pick(c.head) },
-    ...{ entry: pick(c.entry), exit: pick(c.exit), hop: pick(c.hop).map(pick) },
+    layer: pick(c.layer),
+    fixed: pick(c.fixed),
+    embed: pick(c.embed),
+    head: pick(c.head),
+    entry: pick(c.entry),
+    exit: pick(c.exit),
+    hop: pick(c.hop).map(pick),
   });
   return {
     ...problem,
@@ -119,6 +128,7 @@ function restrict(problem: PlacementProblem, keep: number[]): PlacementProblem {
   };
 }
 
+/** The error for a problem without a placement; `proven`: there is none for sure. */
 function infeasible(problem: PlacementProblem, proven: boolean): OrreryError {
   const missing = shortfall(problem);
   const lacking = missing?.lacking ?? [];

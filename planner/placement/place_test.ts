@@ -146,7 +146,7 @@ Deno.test("place() gives the same bytes for the same input", () => {
   assert.equal(JSON.stringify(place(large)), JSON.stringify(place(structuredClone(large))));
 });
 
-Deno.test("place() takes fewer devices where more cost the same, and equal ones in input order", () => {
+Deno.test("place() takes fewer devices, when more cost the same, and equal ones in input order", () => {
   const free = clusterProblem("equal", { devices: 6, layers: 12 });
   for (const costs of [free.sum, free.max]) {
     for (const part of [costs.fixed, costs.embed, costs.head]) part.fill(0);
@@ -161,7 +161,7 @@ Deno.test("place() takes fewer devices where more cost the same, and equal ones 
   assert.deepEqual(stages.map((s) => s.last - s.first + 1), [6, 6]);
 });
 
-Deno.test("place() leaves a slow device idle where it would drag the others", () => {
+Deno.test("place() leaves a slow device idle, when it would delay the others", () => {
   const problem = clusterProblem("equal", { devices: 3, layers: 12 });
   problem.memoryBytes.fill(1e12);
   for (const costs of [problem.sum, problem.max]) costs.layer[1] = 1;

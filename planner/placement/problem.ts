@@ -1,113 +1,124 @@
 /**
- * Placement as numbers alone: who computes which layers, at what cost. Brute force, MILP and
- * solvers share it.
+ * The placement problem in numbers: which device computes which layers, at what cost. The solvers,
+ * and the brute force and the mixed-integer program of the tests, share it.
  *
- * A placement is a sequence of stages: distinct devices, contiguous layer ranges that cover the
- * model in order. Its value is `sumWeight * sum + maxWeight * max`: the sum over entry, stages,
- * hops and exit in one system of costs, and the slowest of them in another (a hop overlaps with its
- * stages, so it counts as a part of its own).
+ * A placement is a sequence of stages: distinct devices with contiguous ranges of layers that cover
+ * the model in order. Its value is `sumWeight * sum + maxWeight * max`: `sum` is the sum over
+ * entry, stages, hops and exit in one system of costs, and `max` the slowest of them in another. (A
+ * hop overlaps with its stages, so it counts as a part of its own.)
  *
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
 
 /**
- * One system of costs, all >= 0, any unit. A stage of n layers costs `n * layer + fixed` (+ embed
- * first, + head last).
+ * One system of costs, all >= 0, in any unit. A stage of n layers costs `n * layer + fixed`, the
+ * first stage also `embed`, the last one also `head`.
  */
 export interface StageCosts {
-  /** One layer. (devices) */
+  /** Cost of one layer. (devices) */
   layer: number[];
-  /** Any stage, whatever its layers. (devices) */
+  /** Cost of a stage that does not depend on its layers. (devices) */
   fixed: number[];
-  /** On the first stage. (devices) */
+  /** Cost of the embedding, on the first stage. (devices) */
   embed: number[];
-  /** On the last stage. (devices) */
+  /** Cost of the head, on the last stage. (devices) */
   head: number[];
-  /** `hop[from][to]`; Infinity: they cannot talk. The diagonal is not read. (devices, devices) */
+  /**
+   * Cost of a hop, `hop[from][to]`; Infinity: there is no link. The diagonal is not read. (devices,
+   * devices)
+   */
   hop: number[][];
-  /** Coordinator to first stage. (devices) */
+  /** Cost of the way from the coordinator to the first stage. (devices) */
   entry: number[];
-  /** Last stage to coordinator. (devices) */
+  /** Cost of the way from the last stage to the coordinator. (devices) */
   exit: number[];
 }
 
-/** What is to be placed where. */
+/** A placement problem. */
 export interface PlacementProblem {
-  /** Of the model. */
+  /** Number of layers of the model. */
   layers: number;
-  /** To choose from. */
+  /** Number of devices. */
   devices: number;
-  /** Enters the objective as a sum. */
+  /** Costs whose sum is part of the objective. */
   sum: StageCosts;
-  /** Enters it as the slowest part. */
+  /** Costs whose slowest part is part of the objective. */
   max: StageCosts;
-  /** `latency` 1, `throughput` 0, `blended` 1. */
+  /** Weight of the sum: 1 for `latency` and `blended`, 0 for `throughput`. */
   sumWeight: number;
-  /** `latency` 0, `throughput` 1, `blended` lambda. */
+  /** Weight of the slowest part: 0 for `latency`, 1 for `throughput`, lambda for `blended`. */
   maxWeight: number;
-  /** Weights and KV of each layer. (layers) */
+  /** Bytes of each layer's weights and KV cache. (layers) */
   layerBytes: number[];
-  /** On the first stage. */
+  /** Bytes of the embedding, on the first stage. */
   embedBytes: number;
-  /** On the last stage. */
+  /** Bytes of the head, on the last stage. */
   headBytes: number;
-  /** A device with embedding and head holds them once: the larger of the two counts. */
+  /**
+   * Whether a device with embedding and head holds them once; then the larger of the two counts.
+   */
   tied: boolean;
-  /** Taken on a device that has a stage. (devices) */
+  /** Bytes that the engine takes on a device with a stage. (devices) */
   overheadBytes: number[];
-  /** (devices) */
+  /** Bytes of the device's memory. (devices) */
   memoryBytes: number[];
-  /** May it hold the first or last stage? (devices) */
+  /** Whether it may have the first or last stage. (devices) */
   ends: boolean[];
-  /** May it hold any stage? (devices) */
+  /** Whether it may have a stage. (devices) */
   usable: boolean[];
-  /** Device that must compute the layer, -1: any. (layers) */
+  /** Index of the device that must compute the layer; -1: any. (layers) */
   pin: number[];
 }
 
 /** A stage: layers `first` to `last`, inclusive, on a device. */
 export interface PlacedStage {
-  /** Index. */
+  /** Index of the device. */
   device: number;
-  /** 0-based. */
+  /** First layer, 0-based. */
   first: number;
-  /** Inclusive. */
+  /** Last layer, 0-based, inclusive. */
   last: number;
 }
 
-/** What a solver answers. */
+/** A solver's answer. */
 export interface Placement {
-  /** In pipeline order. */
+  /** The stages, in pipeline order. */
   stages: PlacedStage[];
-  /** Of the objective. */
+  /** Value of the objective. */
   value: number;
   /** Sum over entry, stages, hops and exit. */
   sum: number;
-  /** Slowest of them. */
+  /** The slowest of them. */
   max: number;
-  /** No placement has a smaller value (to rounding, 1e-9 relative). */
+  /** A lower bound of the value for any placement, up to rounding (1e-9 relative). */
   lowerBound: number;
-  /** `(value - lowerBound) / lowerBound`. */
+  /** (value - lowerBound) / lowerBound; 0: proven optimal. */
   gap: number;
-  /** Proven optimal. */
+  /** Whether the placement is proven optimal. */
   exact: boolean;
 }
 
-/** Bytes that stage `first..last` needs on a device, without the overhead. */
+/**
+ * Bytes that a stage of layers `first` to `last`, inclusive, takes on a device, without the
+ * engine's overhead.
+ */
 export function stageBytes(problem: PlacementProblem, first: number, last: number): number {
   let bytes = 0;
   for (let layer = first; layer <= last; layer++) bytes += problem.layerBytes[layer];
   return bytes + endBytes(problem, first === 0, last === problem.layers - 1);
 }
 
-/** Bytes of embedding and head where a stage is the first, the last, or both. */
+/** Bytes of embedding and head on a stage that is the first, the last, or both. */
 export function endBytes(problem: PlacementProblem, first: boolean, last: boolean): number {
   if (first && last && problem.tied) return Math.max(problem.embedBytes, problem.headBytes);
   return (first ? problem.embedBytes : 0) + (last ? problem.headBytes : 0);
 }
 
-/** Sum, slowest part and objective of a placement; says nothing about whether it is allowed. */
+/**
+ * Sum, slowest part and objective of a placement. It does not check whether the placement is
+ * allowed.
+ */
 export function evaluateStages(
   problem: PlacementProblem,
   stages: PlacedStage[],
@@ -128,7 +139,10 @@ export function evaluateStages(
   return { sum, max, value: objective(problem, sum, max) };
 }
 
-/** Cost of a stage of n layers; one expression everywhere, so that equal stages cost equal bits. */
+/**
+ * Cost of a stage of `n` layers. Every solver uses this expression, so that equal stages have
+ * bit-equal costs.
+ */
 export function stageCost(
   costs: StageCosts,
   device: number,
@@ -140,13 +154,16 @@ export function stageCost(
     (last ? costs.head[device] : 0);
 }
 
-/** Weighted objective; a weight of 0 silences an infinite part. */
+/**
+ * The objective of a sum and a slowest part. A part with weight 0 does not count even where it is
+ * infinite.
+ */
 export function objective(problem: PlacementProblem, sum: number, max: number): number {
   return (problem.sumWeight === 0 ? 0 : problem.sumWeight * sum) +
     (problem.maxWeight === 0 ? 0 : problem.maxWeight * max);
 }
 
-/** Why a placement is not allowed, or undefined where it is. */
+/** Why a placement is not allowed; undefined: it is allowed. */
 export function violation(problem: PlacementProblem, stages: PlacedStage[]): string | undefined {
   if (stages.length === 0) return "there is no stage";
   const used = new Set<number>();
@@ -180,8 +197,8 @@ export function violation(problem: PlacementProblem, stages: PlacedStage[]): str
 }
 
 /**
- * Throws `planner/bad_problem` unless every array has its length and every number is one that costs
- * can be.
+ * Throws group `planner`, code `bad_problem` (metadata: `what`, `value`, `expected`) unless every
+ * array has its length and every number is allowed.
  */
 export function checkProblem(problem: PlacementProblem): void {
   const { devices: d, layers: l } = problem;
@@ -217,6 +234,7 @@ export function checkProblem(problem: PlacementProblem): void {
   });
 }
 
+/** Checks an array of numbers that are >= 0, and finite unless `infinite`. */
 function numbers(name: string, values: number[], length: number, infinite = false): void {
   if (values.length !== length) bad(name, values.length, `${length} entries`);
   values.forEach((value, i) => {

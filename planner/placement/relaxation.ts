@@ -1,33 +1,37 @@
 /**
- * A lower bound in O(devices * layers): the order of the stages is forgotten.
+ * A lower bound of the sum in O(devices * layers) steps, by a relaxation that forgets the order of
+ * the stages.
  *
- * What is left is a knapsack with fixed charges: every chosen device costs its frame overhead, its
- * layers, and a price for arriving (`into`) and leaving (`out`) such that no hop i -> j is cheaper
- * than `out[i] + into[j]`. A path enters every stage but the first and leaves every stage but the
- * last, so the charges never exceed the hops.
+ * What is left is a knapsack with fixed charges: every chosen device costs its fixed part, its
+ * layers, a charge for arriving (`into`) and one for leaving (`out`). The charges are such that
+ * every hop i -> j costs at least `out[i] + into[j]`. A path arrives at every stage but the first
+ * and leaves every stage but the last, so its charges never exceed its hops.
  *
  * @module
  */
 import { FIRST, type Instance, LAST, MIDDLE, ONLY } from "./instance.ts";
 
-/** Charges for arriving at and leaving a device, any unit of the sum system. (devices) */
+/** Charges for arriving at a device and for leaving it, in the unit of the sum system. */
 export interface Charges {
+  /** For arriving; Infinity: it cannot be entered. (devices) */
   into: Float64Array;
+  /** For leaving; Infinity: it cannot be left. (devices) */
   out: Float64Array;
 }
 
-/** What {@linkcode Relaxation.solve} chose. */
+/** The devices that {@linkcode Relaxation.solve} chose. */
 export interface Relaxed {
-  /** No placement under these caps has a smaller sum; Infinity: there is none. */
+  /** A lower bound of the sum of any placement under the caps; Infinity: there is no placement. */
   sum: number;
-  /** Devices and their roles (see instance.ts), in input order. */
+  /** The chosen devices, in input order. */
   devices: number[];
+  /** Role of each, see instance.ts. (chosen devices) */
   roles: number[];
 }
 
 /**
- * Charges that are as dear as the hops allowed under `limit` let them be, given what leaving should
- * cost at least (`wish`, cut to each device's cheapest hop so that no charge is negative).
+ * The largest charges that the hops allowed under `limit` permit, if leaving costs `wish` (lowered
+ * to each device's cheapest hop, so that no charge is negative). @default `wish` 0
  */
 export function charges(
   instance: Instance,
@@ -66,16 +70,16 @@ export function charges(
       const rest = hopSum[hop] - out[i] - into[j];
       if (rest < slack) slack = rest;
     }
-    // Rounding may leave a trace below zero.
+    // Rounding may make the slack slightly negative.
     out[i] = slack === Infinity ? Infinity : out[i] + Math.max(0, slack);
   }
   return { into, out };
 }
 
 /**
- * Where the charges pull: +1 where a chosen device is left but nobody is entered from it at the
- * charged price, -1 or less where several are. Written to `pull` (devices); returns its squared
- * length. A subgradient of the bound.
+ * A subgradient of the bound with respect to the charges for leaving. It is +1 for a chosen device
+ * that is left but from which no other is entered at the charged price, and -1 or less for one from
+ * which several are entered. Written to `pull` (devices); returns its squared length.
  */
 export function pullOf(
   instance: Instance,
@@ -109,7 +113,7 @@ export function pullOf(
   return length;
 }
 
-/** The knapsack and its memory, made once for an instance. */
+/** The knapsack with its memory, made once for an instance. */
 export class Relaxation {
   readonly #instance: Instance;
   #now: Float64Array;
@@ -119,7 +123,7 @@ export class Relaxation {
   readonly #queue: Int32Array;
   readonly #values: Float64Array;
 
-  /** Takes devices * layers * 12 bytes. */
+  /** Allocates about devices * layers * 12 bytes. */
   constructor(instance: Instance) {
     this.#instance = instance;
     const cells = 4 * (instance.layers + 1);
@@ -132,8 +136,9 @@ export class Relaxation {
   }
 
   /**
-   * Cheapest choice of devices, ends and layer counts. `now[state][r]`: cost of r layers on the
-   * devices so far, where bit 1 of the state says that the first stage is chosen, bit 2 the last.
+   * The cheapest choice of devices, ends and numbers of layers. `now[state][r]` is the cost of r
+   * layers on the devices so far; bit 1 of the state says that the first stage is chosen, bit 2
+   * that the last one is.
    */
   solve(caps: Int32Array, { into, out }: Charges): Relaxed {
     const { devices, layers, problem: { sum: costs }, pinned } = this.#instance;
@@ -192,8 +197,8 @@ export class Relaxation {
   }
 
   /**
-   * next[to][r] = min over n in 1..cap of now[from][r - n] + charge + n * layer, by a sliding
-   * window.
+   * Computes next[to][r] = min over n in 1..cap of now[from][r - n] + charge + n * layer, by a
+   * sliding window.
    */
   #extend(d: number, from: number, to: number, cap: number, charge: number, role: number): void {
     if (cap === 0 || charge === Infinity) return;

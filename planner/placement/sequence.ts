@@ -1,28 +1,37 @@
 /**
- * A given order of devices, layers alike: how many layers each gets. Which layers does not matter
- * then, so it is a greedy choice: one layer each, the rest to the cheapest first.
+ * Deals layers out to a given sequence of devices, where layers are alike. Which layers a device
+ * has does not matter then, so a greedy choice is best: one layer each, then the rest to the
+ * cheapest devices first.
  *
  * @module
  */
 import { capAt, type Instance, roleAt } from "./instance.ts";
 import { objective, type PlacedStage, stageCost } from "./problem.ts";
 
-/** A sequence with the limit that is best for it. */
+/** A sequence with its best numbers of layers. */
 export interface Tuned {
-  /** Of the objective; Infinity if the sequence does not fit. */
+  /** Value of the objective; Infinity: the sequence does not fit. */
   value: number;
+  /** Its stages, in pipeline order; empty if it does not fit. */
   stages: PlacedStage[];
 }
 
-/** Counts and costs of sequences of one instance. */
+/** Values that differ by less than this share are equal. */
+const SAME = 1e-12;
+
+/** Numbers of layers and costs of sequences of one instance. */
 export class Sequences {
   readonly #instance: Instance;
+  /** Rank of each device by the cost of a layer. (devices) */
   readonly #rank: Int32Array;
+  /** Places of the current sequence, by rank. */
   readonly #order: Int32Array;
+  /** Layers at each place of the current sequence. */
   readonly #counts: Int32Array;
+  /** Most layers at each place of the current sequence. */
   readonly #caps: Int32Array;
 
-  /** Orders the devices by layer cost once. */
+  /** Sorts the devices by the cost of a layer, once. */
   constructor(instance: Instance) {
     this.#instance = instance;
     const { layer } = instance.problem.sum;
@@ -36,7 +45,7 @@ export class Sequences {
     this.#caps = new Int32Array(instance.devices);
   }
 
-  /** Sum system without the layers: entry, hops, fixed parts, ends. */
+  /** Cost of a sequence in the sum system without its layers: entry, hops, fixed parts and ends. */
   path(seq: ArrayLike<number>, length: number): number {
     const { devices, hopSum, problem: { sum: c } } = this.#instance;
     let cost = c.entry[seq[0]] + c.embed[seq[0]] + c.head[seq[length - 1]] +
@@ -48,13 +57,17 @@ export class Sequences {
     return cost;
   }
 
-  /** Cost of the layers under caps by role (4 * devices); Infinity if they do not fit. */
+  /**
+   * Cost of the layers on a sequence under `caps`, by role and device (4 * devices); Infinity: they
+   * do not fit.
+   */
   fill(seq: ArrayLike<number>, length: number, caps: Int32Array): number {
     const { devices } = this.#instance;
     for (let i = 0; i < length; i++) this.#caps[i] = caps[roleAt(i, length) * devices + seq[i]];
     return this.#deal(seq, length);
   }
 
+  /** {@linkcode Sequences.fill} under a limit on the slowest part. */
   #fillAt(seq: ArrayLike<number>, length: number, limit: number): number {
     for (let i = 0; i < length; i++) {
       this.#caps[i] = capAt(this.#instance, seq[i], roleAt(i, length), limit);
@@ -62,7 +75,10 @@ export class Sequences {
     return this.#deal(seq, length);
   }
 
-  /** Deals the layers out under `#caps`, counts to `#counts`. */
+  /**
+   * Deals the layers out under `#caps` into `#counts`, and returns their cost; Infinity: they do
+   * not fit.
+   */
   #deal(seq: ArrayLike<number>, length: number): number {
     const { layers, problem: { sum: { layer } } } = this.#instance;
     if (length > layers) return Infinity;
@@ -90,8 +106,8 @@ export class Sequences {
   }
 
   /**
-   * The best counts for a sequence: over all limits on the slowest part that can be best. Among
-   * counts of equal value those with the smaller slowest part.
+   * The best numbers of layers for a sequence, over all limits on the slowest part that can be
+   * best. Of equal values it takes the one with the faster slowest part.
    */
   tune(seq: ArrayLike<number>, length: number): Tuned {
     const { problem } = this.#instance;
@@ -112,8 +128,8 @@ export class Sequences {
       if (objective(problem, path + free, limits[i]) >= best) break;
       const layers = this.#fillAt(seq, length, limits[i]);
       const value = objective(problem, path + layers, limits[i]);
-      // Rounding must not trade balance for a last bit.
-      if (value < best * (1 - 1e-12) || best === Infinity) [best, at] = [value, i];
+      // A gain that is only rounding must not make the stages less balanced.
+      if (value < best * (1 - SAME) || best === Infinity) [best, at] = [value, i];
       if (layers <= free) break;
     }
     this.#fillAt(seq, length, limits[at]);
@@ -127,8 +143,8 @@ export class Sequences {
   }
 
   /**
-   * Every cost that a stage of the sequence can have in the max system and that is not below its
-   * slowest link.
+   * Every cost, ascending, that a stage of the sequence can have in the max system and that is not
+   * below the sequence's slowest link.
    */
   #limits(seq: ArrayLike<number>, length: number): Float64Array {
     const { devices, problem: { max: c }, hopMax, memoryCaps } = this.#instance;

@@ -1,30 +1,28 @@
 /**
- * What a search over sets still has to pay, at least.
+ * Lower bounds of the cost that a label of set_search.ts still adds.
  *
  * @module
  */
 import { FIRST, LAST } from "./instance.ts";
 import type { TypesView } from "./types_view.ts";
 
-/** Bounds for labels (members, first, last) of set_search.ts. */
+/** Bounds for the labels (members, first, last) of one view. */
 export class SetBound {
   readonly #view: TypesView;
-  /**
-   * Of the last {@linkcode SetBound.inParts}: devices added, in parts; price of its dearest layer;
-   * layers to spare.
-   */
+  /** Result of the last {@linkcode SetBound.inParts}: devices added, counted by fractions. */
   #added = 0;
+  /** Result of the same call: price of the dearest layer that was dealt out. */
   #dearest = 0;
+  /** Result of the same call: layers for which room is left. */
   #spare = 0;
-  /** Layers that a device of each type loses by being the last. */
+  /** Layers that a device of each type loses as last device. (types) */
   readonly #lost: Int32Array;
   /**
-   * Ends by type, less the charge for leaving that the last device does not pay; Infinity: may not
-   * be last.
+   * Cost of the end by type, minus the charge for leaving, which the last device does not pay;
+   * Infinity: the type may not be last. (types)
    */
   readonly #end: Float64Array;
 
-  /** Reads the view only. */
   constructor(view: TypesView) {
     this.#view = view;
     const { types, caps, end, out } = view;
@@ -36,9 +34,9 @@ export class SetBound {
   }
 
   /**
-   * Layers on these members and, where they are cheaper or more are needed, on others, which may be
-   * had in parts with that share of their charge. Infinity: too little room. `first` may be the
-   * shared key of set_search.ts.
+   * A lower bound of the cost of all layers: on these members and, where that is cheaper or more
+   * are needed, on fractions of other devices, each with its share of the device's charge.
+   * Infinity: there is too little room. `first` may be the shared key of set_search.ts.
    */
   inParts(members: Int32Array, first: number): number {
     const { types, caps, layer, layers, orderType, orderNew, orderPrice, count } = this.#view;
@@ -75,14 +73,15 @@ export class SetBound {
   }
 
   /**
-   * At least this is added by going on from (members, first, last) with one more device or several.
+   * A lower bound of the cost that the label (members, first, last) adds with one or more further
+   * devices: all layers, the charges and the end.
    */
   goOn(members: Int32Array, first: number, last: number): number {
     const parts = this.inParts(members, first);
     if (parts === Infinity) return Infinity;
     const { types, count, layer, leastCharge, out } = this.#view;
-    // The last device loses room to the head. What it cannot hold goes to where the dearest layer
-    // is, or further.
+    // The last device loses room to the head. The layers that it cannot have cost at least the
+    // price of the dearest layer dealt out.
     let end = Infinity;
     for (let t = 0; t < types; t++) {
       if (members[t] === count[t] || this.#lost[t] > this.#spare) continue;
@@ -91,14 +90,14 @@ export class SetBound {
       if (cost < end) end = cost;
     }
     if (this.#added >= 1) return parts + end + out[last];
-    // One whole charge is due in any case, over layers at their bare price.
+    // At least one whole charge is due, besides the layers without charges.
     const bare = this.#barePrice(members);
     return Math.max(parts + end, bare + leastCharge + this.#view.leastEnd) + out[last];
   }
 
   /**
-   * Cost of the layers if every other device could be had without a charge; one of them takes a
-   * layer at least.
+   * Cost of the layers if other devices had no charge. At least one of them takes a layer;
+   * Infinity: none is left for it.
    */
   #barePrice(members: Int32Array): number {
     const { types, caps, layer, layers, orderType, orderNew, count } = this.#view;

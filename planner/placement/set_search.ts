@@ -1,13 +1,13 @@
 /**
- * The cheapest placement under caps, where layers are alike: exact, by a search over sets of
- * devices.
+ * The exact search where layers are alike: finds the cheapest placement under caps.
  *
- * How many layers a device gets depends on the set and on who is first and last, not on the order
- * between; the hops depend on the order alone. So a label is (set, first, last) with the cheapest
- * path through it (Held and Karp's travelling salesman), and layers are dealt out once per label.
- * Sets count members of types, not devices. A label is dropped when the path, the layers as they
- * would be dealt out if other devices could be had in parts, and the least charges of going on
- * already exceed what is known (Lagrangian charges of relaxation.ts).
+ * How many layers a device gets depends on the set of devices and on which are first and last, not
+ * on the order between them; the hops depend on the order alone. So a label is (set, first, last)
+ * with the cheapest path through it, as in Held and Karp's algorithm for the travelling salesman,
+ * and the layers are dealt out once for each label. Sets count members of types, not devices. A
+ * label is dropped when its lower bound exceeds the best sum found. The bound adds up the path, the
+ * layers as they would be dealt out if fractions of other devices could be used, and the least
+ * charges of going on (the Lagrangian charges of relaxation.ts).
  *
  * @module
  */
@@ -17,12 +17,12 @@ import { SetBound } from "./set_bound.ts";
 import type { StateTable } from "./state_table.ts";
 import type { TypesView } from "./types_view.ts";
 
-/** Runs it. Needs `view.sets * (types + 1) ** 2 < 2 ** 52`. */
+/** Runs the search. Needs `view.sets * (types + 1) ** 2 < 2 ** 52`, so that keys are exact. */
 export function searchSets(view: TypesView, limits: SearchLimits): SearchResult {
   const { types, caps, layers } = view;
   const search = new LabelSearch(view, limits);
   const { table, members } = search;
-  /** Ends the label's path with its last device; the layers are dealt out. */
+  /** Makes a placement of the label: its last device is the pipeline's last one. */
   const close = (label: number, first: number, last: number, length: number): void =>
     search.found(
       label,
@@ -37,8 +37,7 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
       firstKey(view, t) * types + t,
       view.begin[t] + view.fixed[t],
     );
-    // Types that are equal as a first device have each their own last device, so no key comes twice
-    // here.
+    // Types with the same first key have different last devices, so no key occurs twice here.
     table.parent[label] = -1;
     table.type[label] = t;
     members[t] = 1;
@@ -57,7 +56,7 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
       const hop = view.hop[last * types + t];
       if (members[t] === view.count[t] || hop === Infinity || caps[t] === 0) continue;
       const cost = table.cost[label] + hop + view.fixed[t];
-      // To have the device whole cannot save more than its charge in parts.
+      // Using the device as a whole cannot save more than its charge, counted by fractions.
       const least = cost + parts - view.charge[t];
       const ends = caps[LAST * types + t] > 0 && least + view.end[t] < search.best;
       if (!ends && least + view.leastEnd + view.out[t] >= search.best) continue;
@@ -84,14 +83,17 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
   return { ...result, counts: [] };
 }
 
-/** Firsts matter by their cap alone: all that lose nothing by being first share the key `types`. */
+/**
+ * Key of a first device. It matters only by the layers that it loses as first device; types that
+ * lose none share the key `types`.
+ */
 function firstKey(view: TypesView, t: number): number {
   return view.caps[FIRST * view.types + t] === view.caps[t] ? view.types : t;
 }
 
 /**
- * For each first key the keys that are at least as good on the same set: they lose no more layers
- * by being first, and not of a cheaper kind.
+ * For each key of a first device, the keys that are at least as good on the same set: their type
+ * loses no more layers as first device, and no cheaper ones.
  */
 function betterFirsts(view: TypesView): number[][] {
   const { types, caps, layer } = view;
@@ -108,7 +110,8 @@ function betterFirsts(view: TypesView): number[][] {
 }
 
 /**
- * Is there a label on the same set with the same last device that is no dearer and begins no worse?
+ * Whether there is a label with the same set and last device that is not dearer and has one of
+ * these keys.
  */
 function isWorse(
   table: StateTable,
@@ -123,8 +126,8 @@ function isWorse(
 }
 
 /**
- * Cost of the layers on exactly these members. `first` may be the shared key of
- * {@linkcode firstKey}.
+ * Cost of all layers on exactly these members; Infinity: they do not fit. `first` may be the shared
+ * key of {@linkcode firstKey}.
  */
 function deal(
   view: TypesView,

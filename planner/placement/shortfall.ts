@@ -1,5 +1,5 @@
 /**
- * What is missing where no placement exists: the least memory that would have to be added.
+ * Computes the least memory that is missing where no placement exists.
  *
  * @module
  */
@@ -8,17 +8,18 @@ import { endBytes, type PlacementProblem } from "./problem.ts";
 
 /** Which devices lack how many bytes. */
 export interface Shortfall {
-  /** In input order. */
+  /** The devices that lack memory, in input order. */
   lacking: { device: number; bytes: number }[];
-  /** Their sum. */
+  /** Sum of the missing bytes. */
   totalBytes: number;
 }
 
 /**
- * The placement that lacks the fewest bytes in all (fewer devices, then input order among equals):
- * a knapsack over devices with the ends as roles. Exact where layers are of one size and none is
- * pinned; otherwise it takes the mean layer and keeps pinned devices in. undefined: no amount of
- * memory would do (nobody may hold an end).
+ * The placement that lacks the fewest bytes in all (of equal ones: fewer devices that lack bytes,
+ * then input order), by a knapsack over devices with the ends as roles. It is exact where layers
+ * are of one size and none is pinned; otherwise it takes the mean size of a layer and uses all
+ * pinned devices. Undefined: no amount of memory would suffice, because no usable device may have
+ * an end.
  */
 export function shortfall(problem: PlacementProblem): Shortfall | undefined {
   const { layers, devices } = problem;
@@ -46,7 +47,7 @@ export function shortfall(problem: PlacementProblem): Shortfall | undefined {
       for (const role of [0, FIRST, LAST, ONLY]) {
         if ((state & role) !== 0 || (role !== 0 && !problem.ends[d])) continue;
         const to = state | role;
-        // From many layers to few: among equals the earlier devices hold more, and are asked for
+        // From many layers to few, so that of equal choices the earlier devices hold more and lack
         // more.
         for (let r = layers - 1; r >= 0; r--) {
           const before = now[state * width + r];

@@ -43,7 +43,7 @@ function leastMissing(problem: PlacementProblem): number {
   return least;
 }
 
-Deno.test("shortfall() is the least memory that would have to be added, and adding it is enough", () => {
+Deno.test("shortfall() returns the least memory that would have to be added, and adding it is enough", () => {
   let lacking = 0;
   for (let seed = 0; seed < 300; seed++) {
     const rough = roughProblem(seed, { devices: 1 + seed % 4, layers: 2 + seed % 6 });
@@ -87,7 +87,7 @@ Deno.test("place() says which device lacks how many bytes", () => {
   });
 });
 
-Deno.test("place() names no bytes where pins exclude every order", () => {
+Deno.test("place() names no bytes, when pins exclude every order", () => {
   const problem = clusterProblem("equal", { devices: 3, layers: 6 });
   problem.memoryBytes.fill(1e12);
   problem.pin = [0, 1, 0, -1, -1, -1];

@@ -1,31 +1,43 @@
 /**
- * Labels of a search in layers: one best label a key, parents for the way back. Typed arrays that
- * double.
+ * The labels of an exact search. Labels are made in layers (by their number of devices); in a layer
+ * each key has its best label. Parents give the way back. All fields are typed arrays that double
+ * when they are full.
  *
  * @module
  */
 
+/** Labels for which there is room at first. */
+const FIRST_LABELS = 1024;
+
 /** See the module's text. */
 export class StateTable {
-  /** Labels so far; ids run from 0. */
+  /** Number of labels; their ids run from 0. */
   size = 0;
-  cost = new Float64Array(1024);
-  /** Which devices are used: see `TypesView.factor`. */
-  set = new Float64Array(1024);
-  /** What else the key holds. */
-  rest = new Float64Array(1024);
-  parent = new Int32Array(1024);
-  /** Type of the device that was added. */
-  type = new Int32Array(1024);
-  /** Layers of its stage, 0 where they are chosen at the end. */
-  taken = new Int32Array(1024);
-  /** Lower bound of what comes of it. */
-  bound = new Float64Array(1024);
-  #slots = new Int32Array(2048);
+  /** Cost of each label's path. */
+  cost = new Float64Array(FIRST_LABELS);
+  /** Which devices each label uses, as a number; see `TypesView.factor`. */
+  set = new Float64Array(FIRST_LABELS);
+  /** The rest of each label's key; the search defines it. */
+  rest = new Float64Array(FIRST_LABELS);
+  /** Id of the label that each label was made from; -1: none. */
+  parent = new Int32Array(FIRST_LABELS);
+  /** Type of the device that was added last. */
+  type = new Int32Array(FIRST_LABELS);
+  /** Layers of that device's stage; 0 where the search decides them at the end. */
+  taken = new Int32Array(FIRST_LABELS);
+  /** Lower bound of the sum of any placement that is made from the label. */
+  bound = new Float64Array(FIRST_LABELS);
+  /** Hash table of this layer's keys: id + 1 of the label, 0 for an empty slot. */
+  #slots = new Int32Array(2 * FIRST_LABELS);
+  /** Slots that this layer uses. */
   #used: number[] = [];
+  /** Id of this layer's first label. */
   #start = 0;
 
-  /** Opens the next layer: keys of earlier ones are forgotten, their labels stay. */
+  /**
+   * Begins the next layer: keys of earlier layers are forgotten, their labels stay. Returns the id
+   * of its first label.
+   */
   layer(): number {
     for (const slot of this.#used) this.#slots[slot] = 0;
     this.#used.length = 0;
@@ -33,7 +45,7 @@ export class StateTable {
     return this.size;
   }
 
-  /** The id of the label of this layer with this key, or -1. */
+  /** Id of this layer's label with this key; -1: there is none. */
   find(set: number, rest: number): number {
     let slot = this.#hash(set, rest);
     for (let id; (id = this.#slots[slot]) !== 0; slot = (slot + 1) & (this.#slots.length - 1)) {
@@ -42,14 +54,17 @@ export class StateTable {
     return -1;
   }
 
-  /** The bound that all but the `beam` most promising labels of a range exceed. */
+  /**
+   * The largest bound among the `beam` best labels with ids `from` to `to` - 1; Infinity: there are
+   * no more than `beam`.
+   */
   widest(from: number, to: number, beam: number): number {
     return to - from <= beam ? Infinity : this.bound.slice(from, to).sort()[beam - 1];
   }
 
   /**
-   * The id of the label with this key, new or cheaper than before; -1 where a label as cheap
-   * exists.
+   * Adds a label with this key, or lowers the cost of this layer's label with this key. Returns its
+   * id; -1: that label is at least as cheap already.
    */
   offer(set: number, rest: number, cost: number): number {
     if ((this.size - this.#start + 1) * 2 > this.#slots.length) this.#rehash();

@@ -1,12 +1,13 @@
 /**
  * The solver: a sweep over limits on the slowest part.
  *
- * Under a limit the objective is a sum alone. The slowest part takes one of finitely many values;
- * intervals of them are kept with a lower bound each: the least sum under the interval's upper end,
- * with its lower end as the slowest part. A cheap relaxation halves intervals and drops what cannot
- * win; local search gives a placement to compare with; what is left is searched exactly, as far as
- * the effort allows. What is dropped is proven not to be better, so the smallest bound of what is
- * left is a bound of everything.
+ * Under a limit on the slowest part the objective is a sum alone. The slowest part takes one of
+ * finitely many values. The solver keeps intervals of these values, each with a lower bound: the
+ * least sum under the interval's upper end, with its lower end as the slowest part. A cheap
+ * relaxation halves intervals and drops those that cannot contain the optimum; local search gives a
+ * placement to compare with; and the rest is searched exactly, as far as the effort allows. Dropped
+ * intervals are proven not to be better, so the smallest bound of the remaining intervals is a
+ * bound for every placement.
  *
  * @module
  */
@@ -26,52 +27,56 @@ import type { SearchResult } from "./label_search.ts";
 import { searchSets } from "./set_search.ts";
 import { viewTypes } from "./types_view.ts";
 
-/** How much may be done; counted, so that every machine finds the same. */
-export interface Effort {
-  /** Labels of exact searches, about a microsecond each; 0: none is made. */
+/** Limits of the work. It is counted, not timed, so every machine finds the same placement. */
+export interface SearchEffort {
+  /** Labels of exact searches, about a microsecond each; 0: no exact search. */
   states: number;
-  /** Knapsacks solved for bounds, each devices * layers steps. */
+  /** Relaxations that are solved for bounds, devices * layers steps each. */
   relaxations: number;
-  /** Places of candidates that local search looks at. */
+  /** Devices of candidate sequences that local search examines. */
   moves: number;
 }
 
-/** Limits `low` to `high` (indices) on the slowest part, where no sum is below `sum`. */
+/** An interval of limits on the slowest part, and a lower bound of the sum in it. */
 interface Interval {
+  /** Index of its lowest limit. */
   low: number;
+  /** Index of its highest limit. */
   high: number;
+  /** No placement in the interval has a smaller sum. */
   sum: number;
-  /** Index that `sum` was proven for; above `high` once the interval was cut. */
+  /** Index of the limit for which `sum` was proven; above `high` after the interval was cut. */
   at: number;
-  /** The relaxation has been made as strong as it gets. */
+  /** True: the relaxation was made as strong as it gets. */
   settled?: boolean;
-  /** Labels ran out here. */
+  /** True: the exact search ran out of labels here. */
   stuck?: boolean;
 }
 
-/** Values closer than this (relative) are the same. */
+/** Values that differ by less than this share are equal. */
 const SAME = 1e-12;
 
-/** One run over one instance. */
+/** One run of the solver on one problem. */
 export class Sweep {
   readonly #problem: PlacementProblem;
   readonly #instance: Instance;
-  readonly #effort: Effort;
+  readonly #effort: SearchEffort;
+  /** Every value that the slowest part can have, ascending. */
   readonly #limits: Float64Array;
   readonly #relaxation: Relaxation;
   readonly #sequences: Sequences;
   readonly #caps: Int32Array;
   #intervals: Interval[] = [];
   #best: { value: number; stages: PlacedStage[] } = { value: Infinity, stages: [] };
-  /** Charges for leaving, as the last relaxation left them. */
+  /** Charges for leaving of the last relaxation. (devices) */
   #wish: Float64Array;
   readonly #pull: Float64Array;
   #relaxationsLeft: number;
   #statesLeft: number;
   #movesLeft: number;
 
-  /** `problem` must have passed `checkProblem`. */
-  constructor(problem: PlacementProblem, effort: Effort) {
+  /** `problem` must be one that `checkProblem` accepts. */
+  constructor(problem: PlacementProblem, effort: SearchEffort) {
     this.#problem = problem;
     this.#effort = effort;
     this.#instance = prepare(problem);
@@ -87,8 +92,8 @@ export class Sweep {
   }
 
   /**
-   * The best placement found. Without one: `proven` that there is none, or a bound of what was not
-   * found.
+   * Runs the solver. `placement`: the best one found. Where none was found: `proven` says that
+   * there is none, otherwise `lowerBound` is the bound for any.
    */
   run(): { placement?: Placement; proven: boolean; lowerBound: number } {
     const high = this.#limits.length - 1;
@@ -107,21 +112,29 @@ export class Sweep {
     const { value, sum, max } = evaluateStages(this.#problem, this.#best.stages);
     const lowerBound = Math.min(value, bound);
     return {
-      ...{ proven: true, lowerBound },
+      proven: true,
+      lowerBound,
       placement: {
         stages: this.#best.stages,
-        ...{ value, sum, max, lowerBound },
+        value,
+        sum,
+        max,
+        lowerBound,
         gap: value === lowerBound ? 0 : (value - lowerBound) / lowerBound,
         exact: open.length === 0,
       },
     };
   }
 
+  /** Lower bound of the objective in an interval. */
   #bound({ low, sum }: Interval): number {
     return objective(this.#problem, sum, this.#limits[low]);
   }
 
-  /** Intervals in which something better may be; their upper ends are cut to where it may. */
+  /**
+   * The intervals that may contain a better placement, with their upper ends cut to where one may
+   * be.
+   */
   #open(): Interval[] {
     const goal = this.#best.value * (1 - SAME);
     this.#intervals = this.#intervals.filter((interval) => this.#bound(interval) < goal);
@@ -137,6 +150,7 @@ export class Sweep {
     return this.#intervals;
   }
 
+  /** The interval with the smallest bound in which a search has not run out of labels. */
   #least(): Interval | undefined {
     let least: Interval | undefined;
     for (const interval of this.#open()) {
@@ -148,8 +162,9 @@ export class Sweep {
   }
 
   /**
-   * The relaxation under a limit. Where hops count in the sum its charges are moved towards what
-   * makes it largest (subgradient steps, Polyak's length), starting from those of the last call.
+   * Solves the relaxation under the limit with this index. Where hops count in the sum, its charges
+   * are moved towards those that make the bound largest (subgradient steps with Polyak's length,
+   * `rounds` of them), starting from those of the last call.
    */
   #relax(index: number, rounds = 0): { relaxed: Relaxed; priced: Charges } {
     const instance = this.#instance;
@@ -183,7 +198,9 @@ export class Sweep {
     return best!;
   }
 
-  /** Steps that are worth it: none where hops do not count, and no more than is left. */
+  /**
+   * Subgradient steps to make: none where hops do not count, and no more than relaxations are left.
+   */
   #rounds(most: number): number {
     return this.#problem.sumWeight === 0
       ? 0
@@ -191,8 +208,8 @@ export class Sweep {
   }
 
   /**
-   * Solves the relaxation again where the interval was cut, or else in its middle, and halves it
-   * there.
+   * Solves the relaxation again where the interval was cut, otherwise in its middle, and halves the
+   * interval there.
    */
   #halve(interval: Interval): void {
     const middle = interval.at > interval.high
@@ -213,6 +230,7 @@ export class Sweep {
     }
   }
 
+  /** Improves bounds by relaxations, until none are left or the smallest bound is final. */
   #narrow(): void {
     for (let least; this.#relaxationsLeft > 0 && (least = this.#least()) !== undefined;) {
       if (least.low < least.high || least.at > least.high) {
@@ -225,17 +243,19 @@ export class Sweep {
     }
   }
 
+  /** Keeps the placement of a sequence if it is the best so far. */
   #offer(seq: number[]): void {
     const tuned = this.#sequences.tune(seq, seq.length);
     if (tuned.value < this.#best.value) this.#best = tuned;
   }
 
+  /** Keeps a placement if it is the best so far. */
   #offerStages(stages: PlacedStage[]): void {
     const { value } = evaluateStages(this.#problem, stages);
     if (value < this.#best.value) this.#best = { value, stages };
   }
 
-  /** Local search where the bound says that the best may be, and around the best so far. */
+  /** Local search where the smallest bound is, and around the best placement so far. */
   #construct(): void {
     const least = this.#least();
     if (!least) return;
@@ -257,8 +277,7 @@ export class Sweep {
         });
       }
     }
-    // A narrow exact search finds what local search does not, at the price of a few thousand
-    // labels.
+    // A narrow exact search finds placements that local search does not, for a few thousand labels.
     for (
       let round = 0, least;
       round < 3 && this.#searchable() && (least = this.#least());
@@ -270,6 +289,7 @@ export class Sweep {
     }
   }
 
+  /** Local search from a sequence, with a part of the effort that is left. */
   #climb(start: number[], { limit, enough }: { limit: number; enough: number }): void {
     capsAt(this.#instance, limit, this.#caps);
     const budget = { left: Math.min(this.#movesLeft, Math.ceil(this.#effort.moves / 4)) };
@@ -285,7 +305,7 @@ export class Sweep {
     this.#offer(seq);
   }
 
-  /** Do the keys of labels fit into exact integers, and may labels be made at all? */
+  /** Whether exact searches may be made, and their keys are exact integers. */
   #searchable(): boolean {
     const { members, layers } = this.#instance;
     let sets = 1;
@@ -294,6 +314,7 @@ export class Sweep {
       sets * (members.length + 1) * Math.max(layers, members.length) < 2 ** 52;
   }
 
+  /** An exact search under the limit with this index, for sums below `sum`. */
   #find(index: number, sum: number, beam?: number): SearchResult {
     const limit = this.#limits[index];
     const { priced } = this.#relax(index, this.#rounds(40));
@@ -316,26 +337,30 @@ export class Sweep {
     return found;
   }
 
-  /** Something to compare with where sequences alone say too little. */
+  /** Finds a placement to compare with where layers differ, by narrow searches. */
   #beam(least: Interval): void {
     for (const index of new Set([least.high, this.#limits.length - 1])) {
       for (const beam of [8, 64]) this.#find(index, Infinity, beam);
     }
   }
 
-  /** A sum must be below this to win if the slowest part is the limit at `low`. */
+  /**
+   * The sum below which a placement is better than the best one, if its slowest part is the limit
+   * at `low`.
+   */
   #goal(low: number): number {
     const { sumWeight, maxWeight } = this.#problem;
     const most = maxWeight === 0 ? 0 : maxWeight * this.#limits[low];
     return ((this.#best.value - most) / sumWeight) * (1 - SAME);
   }
 
+  /** Exact searches, interval by interval, until all are proven or no labels are left. */
   #search(): void {
     const { sumWeight, maxWeight } = this.#problem;
     for (let least; this.#statesLeft > 0 && (least = this.#least()) !== undefined;) {
       const { low, high } = least;
       if (least.at > high) {
-        // Bounds are cheap beside searches: they do not wait for effort that is left.
+        // Relaxations are cheap compared to searches, so they are made even beyond the effort.
         this.#halve(least);
         continue;
       }
@@ -349,8 +374,8 @@ export class Sweep {
         continue;
       }
       const width = maxWeight === 0 ? 0 : maxWeight * (this.#limits[high] - this.#limits[low]);
-      // A wide interval weakens the search's bound: halve until its width is a small part of what
-      // must be proven.
+      // A wide interval weakens the search's bound, so it is halved until its width is a small part
+      // of what must be proven.
       if (high > low && width > 0.25 * (this.#best.value - this.#bound(least))) {
         this.#halve(least);
         continue;
@@ -363,8 +388,8 @@ export class Sweep {
   }
 
   /**
-   * Fewer devices where it costs nothing, a smaller sum where only the slowest part counts, input
-   * order in a type.
+   * Improves the best placement among equal ones: fewer devices, a smaller sum where only the
+   * slowest part counts, and the input order of equal devices.
    */
   #polish(): void {
     const { instance, stages } = { instance: this.#instance, stages: this.#best.stages };

@@ -1,5 +1,5 @@
 /**
- * An instance by types of devices: what the exact searches work on.
+ * An instance by types of devices: the form that the exact searches use.
  *
  * @module
  */
@@ -7,45 +7,63 @@ import type { Instance } from "./instance.ts";
 import type { Charges } from "./relaxation.ts";
 
 /**
- * Costs and caps by type under one limit. Role tables: `role * types + type`; hops:
- * `from * types + to`.
+ * Costs and caps by type under one limit. Tables of roles are indexed by `role * types + type`,
+ * hops by `from * types + to`.
  */
 export interface TypesView {
+  /** Number of types. */
   types: number;
+  /** Number of layers. */
   layers: number;
-  /** Members of each type. */
+  /** Number of devices of each type. (types) */
   count: Int32Array;
-  /** Factor of each type in a number that encodes how many members of each are used. */
+  /**
+   * Factor of each type in the number that encodes a set of devices: the sum of factor times used
+   * devices. (types)
+   */
   factor: Float64Array;
-  /** How many such numbers there are. */
+  /** How many sets there are. */
   sets: number;
+  /** Cost of one layer. (types) */
   layer: Float64Array;
+  /** Cost of a stage that does not depend on its layers. (types) */
   fixed: Float64Array;
-  /** Entry and embedding; head and exit. */
+  /** Cost of entry and embedding on a device of the type. (types) */
   begin: Float64Array;
+  /** Cost of head and exit on a device of the type. (types) */
   end: Float64Array;
+  /** Most layers by role and type. (4 * types) */
   caps: Int32Array;
+  /** Cost of a hop; Infinity: not allowed. (types * types) */
   hop: Float64Array;
-  /** Reduced charges, see relaxation.ts. */
+  /** Charge for arriving at a device of the type, see relaxation.ts. (types) */
   into: Float64Array;
+  /** Charge for leaving. (types) */
   out: Float64Array;
-  /** Fixed part and charges of a device that is added. */
+  /** Fixed part and charges of a device that is added. (types) */
   charge: Float64Array;
-  /** Cheapest way to end, less the charge for leaving that the ending device does not pay. */
+  /**
+   * Least cost of the end over all types, minus the charge for leaving, which the last device does
+   * not pay.
+   */
   leastEnd: number;
-  /** Cheapest way to add a device. */
+  /** Least charge of a device that is added, over all types. */
   leastCharge: number;
   /**
-   * Layers in the order in which they are cheapest: `orderType`, and `orderNew` 1 where the device
-   * would have to be added (its charges then spread over its cap), 0 where it is there already.
+   * Types in the order of their price for a layer. A type occurs once for devices that are used
+   * already, and once for devices that would have to be added, whose charge is then spread over its
+   * cap. (entries)
    */
   orderType: Int32Array;
+  /** 1: the entry is for devices that would have to be added; 0: for used ones. (entries) */
   orderNew: Uint8Array;
+  /** Price of one layer. (entries) */
   orderPrice: Float64Array;
 }
 
 /**
- * The view under `caps` (by device), where hops above `limit` in the max system are not allowed.
+ * Makes the view under `caps` (by role and device), where hops above `limit` in the max system are
+ * not allowed.
  */
 export function viewTypes(
   instance: Instance,
@@ -90,10 +108,11 @@ export function viewTypes(
   }
   const entries: { type: number; added: number; price: number }[] = [];
   for (let t = 0; t < types; t++) {
-    // In the middle a stage has nothing else to hold, so this cap is the largest of all roles.
+    // A stage in the middle holds neither embedding nor head, so this cap is the largest of all
+    // roles.
     const cap = view.caps[t];
     if (cap === 0) continue;
-    // Leaving and arriving are charged together; where one is impossible the device can still be an
+    // Arriving and leaving are charged together; where one is impossible the device can still be an
     // end.
     const charge = view.fixed[t] + finite(view.into[t]) + finite(view.out[t]);
     view.charge[t] = charge;
