@@ -88,7 +88,7 @@ export function rotaryOf(
  * length. A geometry's context ends at that length, so the angles returned here are those for texts
  * up to it.
  *
- * Throws OrreryError `model/unsupported_rope` for an unknown scaling and `model/bad_rope` for a
+ * Throws OrreryError `model/feature_unsupported` for an unknown scaling and `model/bad_rope` for a
  * scaling with bad fields.
  */
 export function rotation({ dims, theta, scaling }: RotaryGeometry): RotaryAngles {
@@ -112,7 +112,7 @@ export function rotation({ dims, theta, scaling }: RotaryGeometry): RotaryAngles
       return longrope(plain, parse(longropeSchema, scaling, kind));
     default:
       throw modelError(
-        "unsupported_rope",
+        "feature_unsupported",
         `rope_scaling of type ${JSON.stringify(kind)} is not supported; known types are ${
           ROPE_SCALINGS.join(", ")
         }`,

@@ -80,7 +80,8 @@ Deno.test("rotation() refuses an unknown scaling by name", () => {
   assert.throws(
     () => rotation(geometry({ rope_type: "proportional", factor: 4 })),
     (error) =>
-      hasCode(error, "unsupported_rope") && /"proportional".*linear, dynamic/.test(error.message),
+      hasCode(error, "feature_unsupported") &&
+      /"proportional".*linear, dynamic/.test(error.message),
   );
 });
 

@@ -16,7 +16,7 @@ export interface WeightStore {
   manifest(model: string): Promise<string>;
   /**
    * `length` bytes of a blob from `offset` on, fewer at its end. A blob is a weights file, or a
-   * text file that the manifest lists. Throws `blob_unknown`.
+   * text file that the manifest lists. Throws `blob_missing`.
    */
   blob(sha256: string, offset: number, length: number): Promise<Uint8Array>;
 }

@@ -61,7 +61,7 @@ export interface StageGraphOptions {
  *
  * The same manifest and options give the same bytes on every machine. The cos/sin tables go into a
  * second file, `rope-<hash>`. Throws OrreryError `model/`: `bad_layer_range`,
- * `architecture_unknown`, `unsupported_rope`, `bad_rope`, `tensor_missing`, `bad_tensor`.
+ * `architecture_unknown`, `feature_unsupported`, `bad_rope`, `tensor_missing`, `bad_tensor`.
  */
 export async function buildStageGraph(
   manifest: Manifest,

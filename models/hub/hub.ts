@@ -296,8 +296,9 @@ export class HubModel implements AsyncDisposable {
         ? listing.get(name)
         : undefined;
       if (file) return file;
+      const listed = listing.has(name);
       throw modelError(
-        listing.has(name) ? "shard_name" : "shard_missing",
+        listed ? "shard_name" : "shard_missing",
         `${repo}: ${INDEX} names ${
           JSON.stringify(name)
         }, which is not a safetensors file of the repository`,

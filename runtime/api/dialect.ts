@@ -172,8 +172,12 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const shown = input === null || typeof input === "object" || fault.includes("received")
     ? ""
     : `, got ${JSON.stringify(input)?.slice(0, 80)}`;
-  const code = message.startsWith(UNSUPPORTED) ? "unsupported_parameter" : "invalid_value";
-  throw apiError(code, `${param || "the request body"}: ${fault}${shown}`, param || undefined);
+  const unsupported = message.startsWith(UNSUPPORTED);
+  throw apiError(
+    unsupported ? "unsupported_parameter" : "invalid_value",
+    `${param || "the request body"}: ${fault}${shown}`,
+    param || undefined,
+  );
 }
 
 /**

@@ -23,7 +23,7 @@ export class StoreView implements ModelFinder {
     this.#data = data;
   }
 
-  /** The stored model. Throws `no_model` where there is no store; else as `ModelStore.get`. */
+  /** The stored model. Throws `model_not_found`, and what `ModelStore.get` throws. */
   async get(name: string): Promise<StoredModel> {
     const known = await Deno.stat(join(this.#data, "models")).then(() => true, () => false);
     if (!known) throw this.#absent(name);
@@ -32,7 +32,7 @@ export class StoreView implements ModelFinder {
 
   /**
    * The stored model called `options.name`; for the embedded model where the store lacks it, its
-   * manifest. Throws `no_model` for any other model that the store lacks.
+   * manifest. Throws `model_not_found` for any other model that the store lacks.
    */
   async add(source: string, options: AddOptions & { name: string }): Promise<StoredModel> {
     const { name } = options;
@@ -49,8 +49,8 @@ export class StoreView implements ModelFinder {
 
   #absent(model: string): OrreryError {
     return new OrreryError({
-      group: "graph",
-      code: "no_model",
+      group: "model",
+      code: "model_not_found",
       message:
         `model ${model} is not in the store ${this.#data}; add it with deno task models add, or describe it by ` +
         `its dimensions`,

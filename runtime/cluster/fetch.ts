@@ -34,7 +34,7 @@ export function weightStore(store: ModelStore): WeightStore {
       if (size === undefined) {
         throw new OrreryError({
           group: "model",
-          code: "blob_unknown",
+          code: "blob_missing",
           message: `blob ${sha256} is not in the store of this node`,
           metadata: { sha256 },
         });

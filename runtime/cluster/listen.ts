@@ -29,7 +29,8 @@ export interface ListenOptions {
 
 /**
  * A mailbox that listens, with a new node id: the name, the port, and four random hexadecimal
- * digits. Throws group `mailbox`, code `port_in_use` (metadata: `host`, `port`).
+ * digits. Throws group `mailbox`, codes `port_in_use` and
+ * `cannot_listen` (metadata: `host`, `port`).
  */
 export async function listen(
   { host, mailboxPort: port, name }: ListenOptions,
@@ -50,7 +51,7 @@ export async function listen(
     if (why === undefined) throw error;
     throw new OrreryError({
       group: "mailbox",
-      code: "port_in_use",
+      code: code === "EADDRINUSE" ? "port_in_use" : "cannot_listen",
       message:
         `mailbox address ${host}:${port} ${why}; choose another with --mailbox-port or --host`,
       metadata: { host, port },
