@@ -10,11 +10,9 @@
  *
  * @module
  */
-import { LinkedAbort } from "./abort.ts";
 import { Activation, type ActivationHost } from "./activation.ts";
 import { type Address } from "./address.ts";
-import { Asks, type PendingAsk } from "./asks.ts";
-import { ReceiverCredits, SenderCredits } from "./credits.ts";
+import { ReceiverCredits } from "./credits.ts";
 import type { ActorDefinition } from "./define.ts";
 import type { AskOptions, Behaviour, Message, MessageSchemas, TellOptions } from "./messages.ts";
 import { type GetRef, type RefAt, refsOver } from "./ref.ts";
@@ -28,13 +26,12 @@ import {
   closed,
   invalidMessage,
   notActive,
-  notPlaced,
   peerLost,
   staleEpoch,
 } from "./refusals.ts";
 import { Inbox } from "./inbox.ts";
 import { Kinds } from "./kinds.ts";
-import { SendOrder } from "./send_order.ts";
+import { type MessageEnvelope, Outbound } from "./outbound.ts";
 
 /** Options of an {@linkcode ActorSystem}. */
 export interface SystemOptions {
@@ -70,18 +67,6 @@ export interface ActorStatus {
   waiting: number;
 }
 
-/** A message on its way out. */
-interface Outgoing {
-  from: string;
-  to: string;
-  message: Message;
-  trace?: TraceContext;
-}
-
-type MessageEnvelope = Extract<Envelope, { kind: "tell" | "ask" }>;
-
-const DEFAULT_ASK_MS = 30_000;
-
 /** The actors of one node, and the way to the actors of others. */
 export class ActorSystem {
   /** This node, as the transport names it. */
@@ -90,14 +75,12 @@ export class ActorSystem {
   readonly #kinds: Kinds;
   readonly #active = new Map<string, Activation>();
   readonly #inboxes = new Map<string, Inbox>();
-  readonly #asks: Asks;
+  readonly #outbound: Outbound;
+  /** Asks that actors of this node handle or have in their mailboxes, by asking node and number. */
   readonly #inFlight = new Map<string, Delivery>();
-  readonly #sent = new SenderCredits();
   readonly #received = new ReceiverCredits();
-  readonly #order = new SendOrder();
   readonly #dead: DeadLetters;
   readonly #host: ActivationHost;
-  #nextId = 1;
   #closing = false;
   /** A typed ref, used from the outside; see {@linkcode ActorContext.get}. */
   readonly get: GetRef;
@@ -109,15 +92,24 @@ export class ActorSystem {
     this.#options = options;
     this.node = options.transport.node;
     this.#kinds = new Kinds(this.node);
-    this.#asks = new Asks(options.clock);
+    const { transport, directory, clock } = options;
+    this.#outbound = new Outbound({
+      transport,
+      directory,
+      clock,
+      isUrgent: (to, type) => this.#kinds.isUrgent(to, type),
+      deliver: (envelope, origin, signal) => this.#accept(envelope, origin, signal),
+      cancelHere: (id) => this.#inFlight.get(flightKey(undefined, id))?.cancel(),
+      endedHere: (id) => void this.#inFlight.delete(flightKey(undefined, id)),
+    });
     this.#dead = new DeadLetters(options.onDeadLetter);
     ({ get: this.get, at: this.at } = refsOver(this));
     this.#host = {
       clock: options.clock,
       random: options.random,
       schedule: options.schedule ?? queueMicrotask,
-      tell: (from, to, message, o, trace) => this.#tell({ from, to, message, trace }, o),
-      ask: (from, to, message, o, trace) => this.#ask({ from, to, message, trace }, o),
+      tell: (from, to, message, o, trace) => this.#outbound.tell({ from, to, message, trace }, o),
+      ask: (from, to, message, o, trace) => this.#outbound.ask({ from, to, message, trace }, o),
       taken: (delivery) => this.#taken(delivery),
       dead: (delivery, error) => this.#deadLetter(delivery.to, delivery.from, delivery.type, error),
       crashed: (address, error) => options.onCrash?.(address, error),
@@ -147,7 +139,7 @@ export class ActorSystem {
     message: Message,
     options: TellOptions & { trace?: TraceContext } = {},
   ): Promise<void> {
-    return this.#tell({ from: "", to, message, trace: options.trace }, options);
+    return this.#outbound.tell({ from: "", to, message, trace: options.trace }, options);
   }
 
   /** Asks from the outside; see {@linkcode ActorContext.ask}. */
@@ -156,7 +148,7 @@ export class ActorSystem {
     message: Message,
     options: AskOptions & { trace?: TraceContext } = {},
   ): Promise<unknown> {
-    return this.#ask({ from: "", to, message, trace: options.trace }, options);
+    return this.#outbound.ask({ from: "", to, message, trace: options.trace }, options);
   }
 
   /** Opens an inbox at an address of this node. */
@@ -201,7 +193,7 @@ export class ActorSystem {
 
   /** Channels to remote actors that miss credit; for diagnosis. */
   get openChannels(): number {
-    return this.#sent.open;
+    return this.#outbound.openChannels;
   }
 
   /**
@@ -224,100 +216,9 @@ export class ActorSystem {
     });
     await late;
     for (const inbox of [...this.#inboxes.values()]) inbox.close();
-    this.#asks.close();
+    this.#outbound.close();
     await this.#options.transport.close({ deadlineMs: options.deadlineMs });
   }
-
-  // --- sending ---
-
-  async #tell(outgoing: Outgoing, { deadlineMs, signal }: TellOptions): Promise<void> {
-    const envelope = this.#envelope("tell", outgoing, deadlineMs);
-    const { id, to, type } = envelope;
-    const origin: Origin = { id, kind: "tell", credited: false, resolve() {}, reject() {} };
-    const wait = new LinkedAbort(signal);
-    if (deadlineMs !== undefined) {
-      wait.deadline(this.#options.clock, deadlineMs, () => notPlaced(to, type, deadlineMs));
-    }
-    try {
-      await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, wait.signal));
-    } finally {
-      wait.release();
-    }
-  }
-
-  async #ask(
-    outgoing: Outgoing,
-    { deadlineMs = DEFAULT_ASK_MS, signal }: AskOptions,
-  ): Promise<unknown> {
-    const envelope = this.#envelope("ask", outgoing, deadlineMs);
-    const { id, to, type } = envelope;
-    const giveUp = ({ peer }: PendingAsk) => this.#cancel(id, peer);
-    const ask = this.#asks.open(id, { to, type, deadlineMs, signal, giveUp });
-    const origin: Origin = {
-      id,
-      kind: "ask",
-      credited: false,
-      resolve: (value) => this.#asks.resolve(id, value),
-      reject: (error) => this.#asks.reject(id, error),
-    };
-    this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
-      .catch((error) => this.#asks.reject(id, error));
-    try {
-      return await ask.answer;
-    } finally {
-      this.#inFlight.delete(flightKey(undefined, id));
-    }
-  }
-
-  #cancel(id: number, peer: NodeId | undefined): void {
-    if (peer === undefined) this.#inFlight.get(flightKey(undefined, id))?.cancel();
-    else void this.#options.transport.send(peer, { kind: "cancel", id }).catch(() => {}); // it is gone: nothing to cancel
-  }
-
-  #envelope(
-    kind: "tell" | "ask",
-    { from, to, message, trace }: Outgoing,
-    ttlMs?: number,
-  ): MessageEnvelope {
-    const { type, ...body } = message;
-    const envelope: MessageEnvelope = { kind, id: this.#nextId++, to, from, type, body };
-    if (ttlMs !== undefined) envelope.ttlMs = ttlMs;
-    if (trace) envelope.trace = trace;
-    if (this.#kinds.isUrgent(to, type)) envelope.urgent = true;
-    return envelope;
-  }
-
-  #inOrder({ from, to, urgent }: MessageEnvelope, send: () => Promise<void>): Promise<void> {
-    return urgent ? send() : this.#order.run(from, to, send);
-  }
-
-  async #dispatch(
-    envelope: MessageEnvelope,
-    origin: Origin,
-    signal?: AbortSignal,
-    pending?: PendingAsk,
-  ): Promise<void> {
-    const { to } = envelope;
-    const started = this.#options.clock.now();
-    const found = this.#options.directory.resolve(to, signal);
-    const owner = found instanceof Promise ? await found : found;
-    signal?.throwIfAborted(); // given up while it waited its turn, or while the owner was looked for
-    envelope.epoch = owner.epoch;
-    if (owner.node === this.node) return await this.#accept(envelope, origin, signal);
-    if (pending) pending.peer = owner.node;
-    if (!envelope.urgent) await this.#sent.take(owner.node, to, signal);
-    if (envelope.ttlMs !== undefined) {
-      envelope.ttlMs = Math.max(1, envelope.ttlMs - (this.#options.clock.now() - started));
-    }
-    try {
-      await this.#options.transport.send(owner.node, envelope, signal);
-    } catch (error) {
-      if (!envelope.urgent) this.#sent.give(owner.node, to, 1);
-      throw error;
-    }
-  }
-
-  // --- receiving ---
 
   #receive(from: NodeId, envelope: Envelope): void {
     switch (envelope.kind) {
@@ -325,12 +226,11 @@ export class ActorSystem {
       case "ask":
         return this.#receiveMessage(from, envelope);
       case "reply":
-        return this.#asks.resolve(envelope.id, envelope.body);
+        return this.#outbound.answered(envelope.id, envelope.body);
       case "error": {
         const error = OrreryError.fromWire(envelope.error);
         const to = String(error.metadata.to ?? "");
-        if (this.#asks.has(envelope.id)) return this.#asks.reject(envelope.id, error);
-        if (error.metadata.refused) {
+        if (!this.#outbound.failed(envelope.id, error) && error.metadata.refused) {
           this.#deadLetter(to, "", String(error.metadata.type ?? ""), error);
         }
         return;
@@ -338,7 +238,7 @@ export class ActorSystem {
       case "cancel":
         return this.#inFlight.get(flightKey(from, envelope.id))?.cancel();
       case "credit":
-        return this.#sent.give(from, envelope.to, envelope.n);
+        return this.#outbound.credited(from, envelope.to, envelope.n);
     }
   }
 
@@ -457,8 +357,6 @@ export class ActorSystem {
     return activation;
   }
 
-  // --- ends ---
-
   #ended(activation: Activation, rest: Delivery[]): void {
     const to = activation.address;
     if (this.#active.get(to) === activation) this.#active.delete(to);
@@ -500,9 +398,8 @@ export class ActorSystem {
 
   #peerLost(peer: NodeId, reason: string, undelivered: Envelope[]): void {
     const error = peerLost(peer, reason);
-    this.#sent.lost(peer, error);
+    this.#outbound.lost(peer, error);
     this.#received.lost(peer);
-    this.#asks.peerLost(peer, error);
     for (const delivery of this.#inFlight.values()) {
       if (delivery.origin.node === peer) delivery.cancel();
     }

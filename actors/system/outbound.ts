@@ -1,0 +1,185 @@
+/**
+ * Messages on their way out of a node: finding the owner, keeping the order, waiting for credit,
+ * and the asks that wait for an answer.
+ *
+ * @module
+ */
+import { LinkedAbort } from "./abort.ts";
+import { Asks, type PendingAsk } from "./asks.ts";
+import { SenderCredits } from "./credits.ts";
+import type { Origin } from "./delivery.ts";
+import type { Directory } from "./directory.ts";
+import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
+import type { OrreryError } from "./errors.ts";
+import type { AskOptions, Message, TellOptions } from "./messages.ts";
+import { notPlaced } from "./refusals.ts";
+import { SendOrder } from "./send_order.ts";
+
+/** An envelope with a message, not with an answer or a credit. */
+export type MessageEnvelope = Extract<Envelope, { kind: "tell" | "ask" }>;
+
+/** A message that somebody of this node sends. */
+export interface Outgoing {
+  /** Sending actor's address, or "" for the outside. */
+  from: string;
+  /** Receiving actor's address. */
+  to: string;
+  message: Message;
+  trace?: TraceContext;
+}
+
+/** What {@linkcode Outbound} needs of its system. */
+export interface OutboundOptions {
+  transport: Transport;
+  directory: Directory;
+  clock: Clock;
+  /** Does this message overtake others, without credit? */
+  isUrgent(to: string, type: string): boolean;
+  /** Puts a message into a mailbox of this node; waits for its place. */
+  deliver(envelope: MessageEnvelope, origin: Origin, signal?: AbortSignal): Promise<void>;
+  /** The asker of ask `id`, of this node, no longer waits for the actor of this node. */
+  cancelHere(id: number): void;
+  /** Ask `id`, of this node, has ended. */
+  endedHere(id: number): void;
+}
+
+/** Milliseconds until an ask fails that states no deadline. */
+const DEFAULT_ASK_MS = 30_000;
+
+/** The sending half of an actor system. */
+export class Outbound {
+  readonly #options: OutboundOptions;
+  readonly #asks: Asks;
+  readonly #credits = new SenderCredits();
+  readonly #order = new SendOrder();
+  #nextId = 1;
+
+  constructor(options: OutboundOptions) {
+    this.#options = options;
+    this.#asks = new Asks(options.clock);
+  }
+
+  /** See `ActorContext.tell`. */
+  async tell(outgoing: Outgoing, { deadlineMs, signal }: TellOptions): Promise<void> {
+    const envelope = this.#envelope("tell", outgoing, deadlineMs);
+    const { id, to, type } = envelope;
+    const origin: Origin = { id, kind: "tell", credited: false, resolve() {}, reject() {} };
+    const wait = new LinkedAbort(signal);
+    if (deadlineMs !== undefined) {
+      wait.deadline(this.#options.clock, deadlineMs, () => notPlaced(to, type, deadlineMs));
+    }
+    try {
+      await this.#inOrder(envelope, () => this.#dispatch(envelope, origin, wait.signal));
+    } finally {
+      wait.release();
+    }
+  }
+
+  /** See `ActorContext.ask`. */
+  async ask(
+    outgoing: Outgoing,
+    { deadlineMs = DEFAULT_ASK_MS, signal }: AskOptions,
+  ): Promise<unknown> {
+    const envelope = this.#envelope("ask", outgoing, deadlineMs);
+    const { id, to, type } = envelope;
+    const giveUp = ({ peer }: PendingAsk) => this.#giveUp(id, peer);
+    const ask = this.#asks.open(id, { to, type, deadlineMs, signal, giveUp });
+    const origin: Origin = {
+      id,
+      kind: "ask",
+      credited: false,
+      resolve: (value) => this.#asks.resolve(id, value),
+      reject: (error) => this.#asks.reject(id, error),
+    };
+    this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
+      .catch((error) => this.#asks.reject(id, error));
+    try {
+      return await ask.answer;
+    } finally {
+      this.#options.endedHere(id);
+    }
+  }
+
+  /** A peer answered ask `id`. */
+  answered(id: number, body: unknown): void {
+    this.#asks.resolve(id, body);
+  }
+
+  /** A peer refused message `id`, or its handler failed. Returns false where no ask waits for it. */
+  failed(id: number, error: OrreryError): boolean {
+    if (!this.#asks.has(id)) return false;
+    this.#asks.reject(id, error);
+    return true;
+  }
+
+  /** A peer gave back `n` credits for messages to the actor `to`. */
+  credited(peer: NodeId, to: string, n: number): void {
+    this.#credits.give(peer, to, n);
+  }
+
+  /** Ends with `error` whatever waits for this peer. */
+  lost(peer: NodeId, error: OrreryError): void {
+    this.#credits.lost(peer, error);
+    this.#asks.peerLost(peer, error);
+  }
+
+  /** Ends every ask: the system closes. */
+  close(): void {
+    this.#asks.close();
+  }
+
+  /** Channels to remote actors from which credit is still out. */
+  get openChannels(): number {
+    return this.#credits.open;
+  }
+
+  #giveUp(id: number, peer: NodeId | undefined): void {
+    if (peer === undefined) return this.#options.cancelHere(id);
+    // A peer that is gone has nothing to cancel.
+    void this.#options.transport.send(peer, { kind: "cancel", id }).catch(() => {});
+  }
+
+  #envelope(
+    kind: "tell" | "ask",
+    { from, to, message, trace }: Outgoing,
+    ttlMs?: number,
+  ): MessageEnvelope {
+    const { type, ...body } = message;
+    const envelope: MessageEnvelope = { kind, id: this.#nextId++, to, from, type, body };
+    if (ttlMs !== undefined) envelope.ttlMs = ttlMs;
+    if (trace) envelope.trace = trace;
+    if (this.#options.isUrgent(to, type)) envelope.urgent = true;
+    return envelope;
+  }
+
+  #inOrder({ from, to, urgent }: MessageEnvelope, send: () => Promise<void>): Promise<void> {
+    return urgent ? send() : this.#order.run(from, to, send);
+  }
+
+  async #dispatch(
+    envelope: MessageEnvelope,
+    origin: Origin,
+    signal?: AbortSignal,
+    pending?: PendingAsk,
+  ): Promise<void> {
+    const { clock, directory, transport, deliver } = this.#options;
+    const { to } = envelope;
+    const started = clock.now();
+    const found = directory.resolve(to, signal);
+    const owner = found instanceof Promise ? await found : found;
+    signal?.throwIfAborted(); // given up while it waited its turn, or while the owner was looked for
+    envelope.epoch = owner.epoch;
+    if (owner.node === transport.node) return await deliver(envelope, origin, signal);
+    if (pending) pending.peer = owner.node;
+    if (!envelope.urgent) await this.#credits.take(owner.node, to, signal);
+    if (envelope.ttlMs !== undefined) {
+      envelope.ttlMs = Math.max(1, envelope.ttlMs - (clock.now() - started));
+    }
+    try {
+      await transport.send(owner.node, envelope, signal);
+    } catch (error) {
+      if (!envelope.urgent) this.#credits.give(owner.node, to, 1);
+      throw error;
+    }
+  }
+}
