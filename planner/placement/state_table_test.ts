@@ -24,6 +24,8 @@ Deno.test("StateTable.layer() forgets the keys of earlier layers and keeps their
   const id = table.offer(1, 2, 50);
   assert.equal(table.find(1, 2), id);
   assert.deepEqual([table.cost[old], table.cost[id]], [5, 50]);
+  for (let rest = 0; rest < 5_000; rest++) table.offer(3, rest, 0); // the hash table grows
+  assert.equal(table.offer(1, 2, 40), id, "the first label of the key is not back");
 });
 
 Deno.test("StateTable.find() finds every key, when the table has grown many times", () => {

@@ -1,25 +1,35 @@
 /**
- * Virtual time: things that happen at a moment, and servers that do one thing after the other.
+ * Virtual time: a clock that runs callbacks at their moments, and servers that do one job after the
+ * other.
  *
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
 
+/** A callback and its moment. */
 interface Happening {
+  /** Seconds since the simulation began. */
   at: number;
+  /** Number of the callback, in the order in which they were added. */
   order: number;
   run: () => void;
 }
 
-/** Runs happenings in order of time; at one moment in the order in which they were asked for. */
+/**
+ * Runs callbacks in the order of their moments; those of one moment in the order in which they were
+ * added.
+ */
 export class VirtualClock {
   /** Seconds since the simulation began. */
   now = 0;
   #order = 0;
-  /** A binary heap. */
+  /** The callbacks to come, as a binary heap. */
   #heap: Happening[] = [];
 
-  /** Runs something at a moment, which is not before now. */
+  /**
+   * Adds a callback for a moment, in seconds since the simulation began. Throws group `planner`,
+   * code `bad_simulation_time` for a moment that is past, infinite or not a number.
+   */
   at(seconds: number, run: () => void): void {
     if (!(seconds >= this.now) || seconds === Infinity) {
       throw new OrreryError({
@@ -40,7 +50,7 @@ export class VirtualClock {
     }
   }
 
-  /** Runs the next happening. False: there is none. */
+  /** Moves the clock to the next callback and runs it. False: there is none. */
   step(): boolean {
     const heap = this.#heap;
     if (heap.length === 0) return false;
@@ -68,35 +78,39 @@ function before(a: Happening, b: Happening): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** Something that a {@linkcode Server} does. */
-export interface Job {
+/** A job of a {@linkcode Server}. */
+export interface TimedJob {
   /**
-   * Called when its turn comes: seconds that it takes, or undefined when it is of no use any more.
+   * Called when the job's turn comes. Returns the seconds that it takes; undefined: it is not
+   * needed any more and is skipped.
    */
   begin(): number | undefined;
-  /** Called when it is done. Not called when {@linkcode Server.clear} or an abort ended it. */
+  /**
+   * Called when the job is done; `start_s`: when it began. Not called when {@linkcode Server.clear}
+   * or {@linkcode Server.remove} ended it.
+   */
   end(start_s: number): void;
-  /** Called when it was cut off after it had begun. */
+  /** Called when the job was ended early, after it had begun at `start_s`. */
   cut?(start_s: number): void;
 }
 
-/** Does one job at a time, first come, first served. */
+/** Does one job at a time, in the order in which they came. */
 export class Server {
   #clock: VirtualClock;
-  #queue: Job[] = [];
-  #current: { job: Job; start: number } | undefined;
+  #queue: TimedJob[] = [];
+  #current: { job: TimedJob; start: number } | undefined;
 
   constructor(clock: VirtualClock) {
     this.#clock = clock;
   }
 
-  /** Takes a job. */
-  push(job: Job): void {
+  /** Adds a job. */
+  push(job: TimedJob): void {
     this.#queue.push(job);
     this.#next();
   }
 
-  /** Cuts the current job off and forgets those that wait. */
+  /** Ends the current job early and removes all that wait. */
   clear(): void {
     this.#queue = [];
     const current = this.#current;
@@ -104,8 +118,8 @@ export class Server {
     current?.job.cut?.(current.start);
   }
 
-  /** Takes one job out, begun or not. */
-  remove(job: Job): void {
+  /** Removes one job; ends it early if it has begun. */
+  remove(job: TimedJob): void {
     this.#queue = this.#queue.filter((j) => j !== job);
     const current = this.#current;
     if (current?.job !== job) return;
@@ -122,8 +136,8 @@ export class Server {
       const current = { job, start: this.#clock.now };
       this.#current = current;
       this.#clock.at(this.#clock.now + seconds, () => {
-        if (this.#current !== current) return; // cut off
-        // What the end hands to this server waits behind what is in the queue.
+        if (this.#current !== current) return; // the job was ended early
+        // A job that `end` adds to this server waits behind those in the queue.
         job.end(current.start);
         if (this.#current === current) this.#current = undefined;
         this.#next();

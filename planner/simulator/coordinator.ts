@@ -1,62 +1,74 @@
 /**
- * The coordinator of a simulation: requests, lanes, and which rows go into the next frame.
+ * The coordinator of a simulation: keeps requests and lanes, and decides which rows go into the
+ * next frame.
  *
  * @module
  */
-import type { z } from "zod";
-import type { Job, VirtualClock } from "./clock.ts";
-import { Luck, treeRows } from "./luck.ts";
-import type { PipelineEvent, policySchema, simulationOptionsSchema } from "./options.ts";
-import type { Pipeline, SimFrame } from "./pipeline.ts";
+import type { VirtualClock } from "./clock.ts";
+import { Luck } from "./luck.ts";
+import {
+  type CoordinatorOptions,
+  type CoordinatorPolicy,
+  type PipelineEvent,
+  POINT_TOKENS,
+} from "./options.ts";
+import type { SimFrame, SimulatedPipeline } from "./pipeline.ts";
 import { FrameQueue, isBranchPrompt } from "./frame_queue.ts";
-import { type FramePart, type Lane, partOf, piecesOf, SimRequest } from "./request.ts";
+import { replayFrames } from "./replay.ts";
+import {
+  fedTokens,
+  type FramePart,
+  nextPart,
+  partOf,
+  piecesOf,
+  SimRequest,
+  type SimulatedDraft,
+  type SimulatedLane,
+} from "./request.ts";
 import type { SpanKind } from "./trace.ts";
 
-type Policy = z.output<typeof policySchema>;
-type Options = z.output<typeof simulationOptionsSchema>;
 type Death = Extract<PipelineEvent, { kind: "death" }>;
 
-/** A draft under way for a lane, or drafted rows that only wait for their slot. */
-interface Draft {
-  part: FramePart;
-  /** Is the part ahead of what is known? */
-  ahead: boolean;
-  drafted: boolean;
-  abort: () => void;
-}
-
-/** Decides what runs, as the real Generation and arbiter do. */
+/** Decides what runs, as the real Generation and arbiter do. Sums are over the whole simulation. */
 export class Coordinator {
+  /** All requests, in the order in which they were given. */
   readonly requests: SimRequest[];
+  /** Frames that were sent. */
   frames = 0;
+  /** Those of them that decode. */
   decodeFrames = 0;
+  /** Rows of those that decode. */
   decodeRows = 0;
+  /** Rows that stages computed, counted at each stage. */
   computedRows = 0;
+  /** Those of them that were rejected, stale or lost. */
   wastedRows = 0;
+  /** Seconds in which nothing ran because a host had died. */
   paused_s = 0;
   #clock: VirtualClock;
-  #pipeline: Pipeline;
-  #policy: Policy;
-  #options: Options;
+  #pipeline: SimulatedPipeline;
+  #policy: CoordinatorPolicy;
+  #options: CoordinatorOptions;
   #luck: Luck;
+  /** Frames on their way that are not cancelled. */
   #inFlight = 0;
-  /** Since when nothing runs because a node has died. */
+  /** Since when nothing runs because a host has died, in seconds; undefined: the pipeline runs. */
   #pausedSince_s: number | undefined;
-  /** Counts deaths: only the last one's recovery goes on. */
+  /** Number of deaths so far. Only the last one's recovery is finished. */
   #deaths = 0;
-  /** Lanes whose rows were lost with a node. */
-  #lostLanes = new Set<Lane>();
-  /** Rows that stand in the arena. */
+  /** Lanes whose rows were lost with a host. */
+  #lostLanes = new Set<SimulatedLane>();
+  /** Rows in the arena. */
   #arena = 0;
   #ready: FrameQueue;
-  #drafts = new Map<Lane, Draft>();
-  /** Results and arrivals are taken in whole before the next frame is filled. */
+  #drafts = new Map<SimulatedLane, SimulatedDraft>();
+  /** True while results or arrivals are processed: no frame is sent before all of them are. */
   #held = false;
 
   constructor(
     clock: VirtualClock,
-    pipeline: Pipeline,
-    setup: { policy: Policy; options: Options },
+    pipeline: SimulatedPipeline,
+    setup: { policy: CoordinatorPolicy; options: CoordinatorOptions },
   ) {
     this.#clock = clock;
     this.#pipeline = pipeline;
@@ -70,11 +82,12 @@ export class Coordinator {
     for (const request of this.requests) clock.at(request.at_s, () => this.#arrive(request));
   }
 
+  /** Whether all requests are over. */
   get over(): boolean {
     return this.requests.every((r) => r.finish_s !== undefined);
   }
 
-  /** Accounts for what is still under way when the last request is over. */
+  /** Counts the frames that are still on their way when the last request is over. */
   close(): void {
     const left = [...this.#pipeline.flying];
     this.#pipeline.stop();
@@ -84,6 +97,7 @@ export class Coordinator {
     }
   }
 
+  /** A request arrives: its prompt's pieces are ready. */
   #arrive(request: SimRequest): void {
     request.phases.push({ kind: "prefill", label: "prompt", start_s: this.#clock.now });
     let first = 0;
@@ -105,9 +119,9 @@ export class Coordinator {
     this.#pump();
   }
 
-  // ---- what goes out
+  // ---- sending
 
-  /** Takes something in, then fills free slots. */
+  /** Processes results or arrivals, then sends frames. */
   #takeIn(change: () => void): void {
     this.#held = true;
     change();
@@ -115,6 +129,7 @@ export class Coordinator {
     this.#pump();
   }
 
+  /** Sends frames as long as there are parts and places for them. */
   #pump(): void {
     if (this.#held) return;
     this.#held = true;
@@ -127,7 +142,7 @@ export class Coordinator {
     this.#held = false;
   }
 
-  /** What waits for a slot; guesses go when nothing does. */
+  /** Parts of the next frame: those that wait, otherwise guesses. */
   #choose(): FramePart[] {
     const treeOf = (part: FramePart) => this.#tree(part.lane!);
     const parts = this.#ready.next(treeOf);
@@ -142,6 +157,7 @@ export class Coordinator {
     return packed;
   }
 
+  /** Sends one frame with these parts. */
   #dispatch(parts: FramePart[]): void {
     const rows = sum(parts.map((p) => p.rows));
     const frame: SimFrame = {
@@ -169,8 +185,9 @@ export class Coordinator {
     for (const part of parts) if (part.lane) this.#goAhead(part.lane);
   }
 
-  // ---- what comes back
+  // ---- results
 
+  /** A frame has come back. */
   #returned(frame: SimFrame): void {
     if (frame.cancelled_s === undefined) this.#inFlight--;
     this.#takeIn(() => {
@@ -183,6 +200,7 @@ export class Coordinator {
     this.#account(frame);
   }
 
+  /** A prompt piece has come back; the last one begins the answer or the outline. */
   #pieceDone(part: FramePart): void {
     const { request } = part;
     request.promptDone += part.rows;
@@ -200,9 +218,12 @@ export class Coordinator {
     this.#begin(request, { name: "outline", need: this.#outlineTokens, past: request.promptDone });
   }
 
-  /** A lane whose first token is there. */
-  #begin(request: SimRequest, start: { name: Lane["name"]; need: number; past: number }): void {
-    const lane: Lane = { request, ...start, drafts: true, flying: [] };
+  /** Begins a lane whose first token is there. */
+  #begin(
+    request: SimRequest,
+    start: { name: SimulatedLane["name"]; need: number; past: number },
+  ): void {
+    const lane: SimulatedLane = { request, ...start, drafts: true, flying: [] };
     request.lanes.push(lane);
     const kind: SpanKind = "decode";
     request.phases.push({ kind, label: start.name, start_s: this.#clock.now });
@@ -210,7 +231,8 @@ export class Coordinator {
     this.#continue(lane);
   }
 
-  #laneDone(part: FramePart, lane: Lane): void {
+  /** A part of a lane has come back: takes its tokens and decides what follows. */
+  #laneDone(part: FramePart, lane: SimulatedLane): void {
     lane.flying.shift();
     if (lane.past === 0) lane.past = part.past;
     const accepted = part.tree.length > 0 ? this.#luck.accepted(part.tree) : 0;
@@ -223,7 +245,7 @@ export class Coordinator {
     if (lane.need > 0 && next && accepted === part.tree.length && this.#luck.guessed()) {
       next.guess = false;
       if (lane.flying.length > 0) return this.#goAhead(lane);
-      // Drafted, or soon: it is what the lane wants now.
+      // The draft is made, or soon will be, and is what the lane needs now.
       draft!.ahead = false;
       if (draft!.drafted) this.#enqueue(lane, draft!.part);
       return;
@@ -232,7 +254,8 @@ export class Coordinator {
     this.#continue(lane);
   }
 
-  #commit(lane: Lane, tokens: number): void {
+  /** Adds tokens to a lane. */
+  #commit(lane: SimulatedLane, tokens: number): void {
     const count = Math.min(tokens, lane.need);
     lane.need -= count;
     const { request } = lane;
@@ -240,8 +263,8 @@ export class Coordinator {
     if (lane.name === "outline" && lane.need > 0) this.#release(request);
   }
 
-  /** The lane's next rows; or what follows when it has all its tokens. */
-  #continue(lane: Lane): void {
+  /** Prepares the lane's next rows; when it has all its tokens, what follows it. */
+  #continue(lane: SimulatedLane): void {
     if (lane.need > 0) return this.#prepare(lane, false);
     const { request } = lane;
     if (lane.name === "outline") {
@@ -256,7 +279,7 @@ export class Coordinator {
     this.#pump();
   }
 
-  /** Lets branches begin whose points are known, as far as the plan lets them run at once. */
+  /** Begins branches whose points are known, as many as the plan lets run at once. */
   #release(request: SimRequest): void {
     const { branches, outline, prompt } = this.#options;
     const known = Math.floor((1 - request.lanes[0].need / this.#outlineTokens) * branches + 1e-9);
@@ -265,7 +288,7 @@ export class Coordinator {
       const active = request.lanes.filter((l) => l.name !== "outline" && l.need > 0).length;
       if (active >= this.#policy.in_flight) break;
       const { name, need } = request.waiting.shift()!;
-      const branch: Lane = {
+      const branch: SimulatedLane = {
         request,
         name,
         need,
@@ -282,46 +305,31 @@ export class Coordinator {
     }
   }
 
+  /** Tokens of an outline. */
   get #outlineTokens(): number {
-    return this.#options.outline.tokens ?? 6 * this.#options.branches;
+    return this.#options.outline.tokens ?? POINT_TOKENS * this.#options.branches;
   }
 
   // ---- drafts
 
-  #tree(lane: Lane): number[] {
+  /** Draft tree of a lane: alternatives at each depth; empty: it does not speculate. */
+  #tree(lane: SimulatedLane): number[] {
     const { tree, model_drafter } = this.#policy;
     if (!lane.drafts || (model_drafter && !this.#pipeline.costs.draft)) return [];
     return tree;
   }
 
   /**
-   * Rows for a lane: drafted first where it speculates. `ahead`: behind its frames in flight, as a
-   * guess.
+   * Prepares a lane's next rows, which are drafted first where it speculates. `ahead`: as a guess,
+   * after its frames on their way.
    */
-  #prepare(lane: Lane, ahead: boolean): void {
-    const flying = lane.flying.reduce((n, p) => n + 1 + p.tree.length, 0);
-    const tree = this.#tree(lane).slice(0, Math.max(0, lane.need - flying - 1));
-    const rows = 1 + treeRows(tree);
-    const kind = lane.name.startsWith("branch") ? "branch" : "decode";
-    const label = `${lane.name}${tree.length ? `: ${rows} rows, ${rows - 1} drafted` : ""}${
-      ahead ? ", ahead" : ""
-    }`;
-    const past = lane.past + lane.flying.reduce((n, p) => n + p.rows, 0);
-    const part = partOf(lane.request, {
-      lane,
-      rows,
-      wanted: rows,
-      past,
-      kind,
-      label,
-      tree,
-      guess: ahead,
-    });
-    const tokens = tree.length + (ahead ? 1 : 0);
+  #prepare(lane: SimulatedLane, ahead: boolean): void {
+    const part = nextPart(lane, this.#tree(lane), ahead);
+    const tokens = part.tree.length + (ahead ? 1 : 0);
     const drafter = this.#policy.model_drafter && tokens > 0
       ? this.#pipeline.costs.draft
       : undefined;
-    const draft: Draft = { part, ahead, drafted: false, abort: () => {} };
+    const draft: SimulatedDraft = { part, ahead, drafted: false, abort: () => {} };
     this.#drafts.set(lane, draft);
     const done = () => {
       if (this.#drafts.get(lane) !== draft) return;
@@ -330,46 +338,32 @@ export class Coordinator {
       else this.#enqueue(lane, part);
     };
     if (!drafter) return done();
-    const { host, reach_s } = drafter;
-    const label_s = `request ${lane.request.index}, ${lane.name}: ${tokens} tokens`;
-    const record = (kind: SpanKind) => (start_s: number) =>
-      this.#pipeline.trace.push({
-        lane: `drafter · ${host}`,
-        kind,
-        label: label_s,
-        start_s,
-        end_s: this.#clock.now,
-      });
-    const job: Job = {
-      begin: () => this.#drafts.get(lane) === draft ? drafter.seconds(tokens) : undefined,
-      end: (start_s) => {
-        record("draft")(start_s);
-        this.#clock.at(this.#clock.now + reach_s, done);
-      },
-      cut: record("wasted"),
-    };
-    draft.abort = () => this.#pipeline.remove(host, job);
-    this.#clock.at(this.#clock.now + (ahead ? 0 : reach_s), () => {
-      if (this.#drafts.get(lane) === draft) this.#pipeline.occupy(host, job);
+    draft.abort = this.#pipeline.draft(drafter, {
+      tokens,
+      label: `request ${lane.request.index}, ${lane.name}: ${tokens} tokens`,
+      reach_s: ahead ? 0 : drafter.reach_s,
+      wanted: () => this.#drafts.get(lane) === draft,
+      done,
     });
   }
 
-  #enqueue(lane: Lane, part: FramePart): void {
+  /** A lane's draft is ready to be sent. */
+  #enqueue(lane: SimulatedLane, part: FramePart): void {
     this.#drafts.delete(lane);
     this.#ready.push(part);
     this.#pump();
   }
 
-  /** The drafter goes on behind a lane's frames in flight. */
-  #goAhead(lane: Lane): void {
+  /** Lets the drafter continue after a lane's frames on their way. */
+  #goAhead(lane: SimulatedLane): void {
     if (lane.flying.length === 0 || lane.flying.length > this.#policy.ahead) return;
     if (this.#drafts.has(lane) || this.#tree(lane).length === 0 || lane.past === 0) return;
-    if (lane.flying.reduce((n, p) => n + 1 + p.tree.length, 0) >= lane.need) return;
+    if (fedTokens(lane) >= lane.need) return;
     this.#prepare(lane, true);
   }
 
-  /** A lane's guesses have not come true: frames, drafts and rows of it are of no use. */
-  #cancel(lane: Lane): void {
+  /** A lane's guesses were wrong: drops its frames, drafts and rows. */
+  #cancel(lane: SimulatedLane): void {
     const draft = this.#drafts.get(lane);
     this.#drafts.delete(lane);
     draft?.abort();
@@ -390,27 +384,29 @@ export class Coordinator {
     lane.flying = [];
   }
 
+  /** Removes rows of a part from the arena. */
   #forget(part: FramePart, rows: number): void {
     part.request.rows -= rows;
     this.#arena -= rows;
   }
 
+  /** Counts a frame's computed and wasted rows. */
   #account(frame: SimFrame): void {
     this.computedRows += frame.computed * frame.rows;
     const useless = frame.parts.length === 0 ? frame.rows : sum(frame.parts.map((p) => p.useless));
     this.wastedRows += frame.computed * useless;
   }
 
-  // ---- a node dies
+  // ---- a host dies
 
   /**
-   * Everything in flight is lost; once the death is known the live rows are replayed, then all goes
-   * on.
+   * A host dies: everything on its way is lost. Once the death is known and the layers are loaded,
+   * the live rows are replayed, then all requests continue.
    */
   die(event: Death): void {
     if (!this.#pipeline.costs.hosts.includes(event.host)) return this.#dieAside(event);
-    // A death during a recovery: what that one had fed to its replacement is in doubt, so all
-    // stages are fed again.
+    // A death during a recovery: it is not known what the recovery has fed already, so all stages
+    // are fed again.
     const interrupted = this.#pausedSince_s !== undefined;
     const since_s = this.#pausedSince_s ??= this.#clock.now;
     const death = ++this.#deaths;
@@ -457,12 +453,12 @@ export class Coordinator {
   }
 
   /**
-   * A host without a stage dies: what it drafts is lost, and its lanes go on without once that is
-   * known.
+   * A host without a stage dies. Its drafts are lost, and their lanes continue without them once
+   * that is known.
    */
   #dieAside(event: Death): void {
     const drafting = this.#policy.model_drafter && this.#pipeline.costs.draft?.host === event.host;
-    const waiting: Lane[] = [];
+    const waiting: SimulatedLane[] = [];
     for (const [lane, draft] of drafting ? this.#drafts : []) {
       if (draft.drafted) continue;
       this.#drafts.delete(lane);
@@ -475,23 +471,9 @@ export class Coordinator {
     });
   }
 
-  /** Feeds live rows to stages without KV, from the neighbour that kept what it had sent. */
+  /** Replays the live rows at stages without a KV cache. */
   #replay(stages: number[], done: () => void): void {
-    const live = this.#arena;
-    const runs: number[][] = [];
-    for (const stage of [...stages].sort((a, b) => a - b)) {
-      const run = runs.at(-1);
-      if (run && run.at(-1) === stage - 1) run.push(stage);
-      else runs.push([stage - 1, stage]);
-    }
-    const jobs: { rows: number; past: number; route: number[] }[] = [];
-    for (const route of runs) {
-      let past = 0;
-      for (const rows of live > 0 ? piecesOf(live, [Math.max(...this.#policy.pieces)]) : []) {
-        jobs.push({ rows, past, route });
-        past += rows;
-      }
-    }
+    const jobs = replayFrames(stages, this.#arena, Math.max(...this.#policy.pieces));
     let left = jobs.length;
     if (left === 0) return done();
     for (const { rows, past, route } of jobs) {

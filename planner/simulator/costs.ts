@@ -1,55 +1,54 @@
 /**
- * What the simulator must know of a pipeline: what a frame costs in each stage and between hosts.
+ * The costs of a pipeline that the simulator needs: of a frame at each stage and between hosts.
  *
  * @module
  */
 
 import type { FrameShape } from "../cost/mod.ts";
 
-/**
- * Index of the coordinator where a stage is asked for: where requests enter and tokens return to.
- */
+/** Stands for the coordinator where the index of a stage is expected. */
 export const COORDINATOR = -1;
 
-/** What is sent over one link for one frame. */
+/** The transfer of one frame over one link. */
 export interface Hop {
-  /** What keeps the link busy. */
+  /** Bytes that occupy the link. */
   bytes: number;
-  /** Passes after the last byte was sent; does not keep the link busy. */
+  /** Seconds after the last byte was sent until it arrives; they do not occupy the link. */
   latency_s: number;
-  /** Of the link. */
+  /** Bandwidth of the link. */
   bytes_per_s: number;
 }
 
 /**
- * Costs of frames in one pipeline. Indices: stages from 0, {@linkcode COORDINATOR} for the
- * coordinator.
+ * Costs of frames in one pipeline. Stages are named by their index from 0, the coordinator by
+ * {@linkcode COORDINATOR}.
  */
 export interface FrameCosts {
-  /** Host of each stage, in order. Stages of one host take turns on it. */
+  /** Name of each stage's host, in pipeline order. Stages on one host take turns. */
   hosts: string[];
-  /** Host of the coordinator. */
+  /** Name of the coordinator's host. */
   coordinator: string;
-  /** Seconds that a stage computes on a frame, fixed time of a frame included. */
+  /** Seconds that a frame takes at a stage, with its fixed time. */
   stageSeconds(stage: number, frame: FrameShape): number;
   /**
-   * A frame of so many rows (to the coordinator: so many tokens) from one to another. Not asked
-   * within one host.
+   * The transfer of a frame of `rows` rows (to the coordinator: of `rows` tokens). Not called for
+   * transfers within one host.
    */
   hop(from: number, to: number, rows: number): Hop;
-  /** The drafter; undefined: none. A drafter on a stage's host takes turns with it. */
+  /** The drafter; undefined: there is none. On a stage's host it takes turns with the stage. */
   draft?: {
+    /** Name of its host. */
     host: string;
-    /** Seconds for so many tokens, one after the other. */
+    /** Seconds of drafting this many tokens one after the other. */
     seconds(tokens: number): number;
-    /** Seconds of a message between the coordinator and the drafter. */
+    /** Seconds of a message between coordinator and drafter, one way. */
     reach_s: number;
   };
 }
 
 /**
- * Stages of equal cost, for tests and estimates: `seconds` per frame plus `row_seconds` per row,
- * links alike.
+ * A pipeline of equal stages and links, for tests and estimates. A frame takes `seconds`, and
+ * `row_seconds` for each row, at each stage.
  */
 export function uniformCosts(stages: number, cost: {
   seconds: number;

@@ -1,45 +1,46 @@
 /**
- * Rows that wait for a slot, and which of them share the next frame.
+ * The rows that wait to be sent, and which of them share the next frame.
  *
  * @module
  */
 import { treeRows } from "./luck.ts";
 import type { FramePart } from "./request.ts";
 
-/** Is it a branch's own prompt? */
+/** Whether the part is a branch's own prompt. */
 export function isBranchPrompt(part: FramePart): boolean {
   return part.lane !== undefined && part.lane.past === 0;
 }
 
 /**
- * First come, first served; but prompt pieces take turns with everything else, and what is alike
- * travels together.
+ * A queue in the order of arrival, in which prompt pieces take turns with everything else, and
+ * parts of one sort share frames.
  */
 export class FrameQueue {
   #rowsPerFrame: number;
   #parts: FramePart[] = [];
+  /** Whether the last frame was a prompt piece. */
   #lastWasPiece = false;
 
-  /** `rowsPerFrame`: rows of a decode frame at most. */
+  /** `rowsPerFrame`: most rows of a decode frame. */
   constructor(rowsPerFrame: number) {
     this.#rowsPerFrame = rowsPerFrame;
   }
 
-  /** Takes rows that are ready. */
+  /** Adds a part that is ready. */
   push(part: FramePart): void {
     this.#parts.push(part);
   }
 
-  /** Takes rows that were lost: before all others. */
+  /** Adds parts that were lost, before all others. */
   pushFirst(parts: FramePart[]): void {
     this.#parts.unshift(...parts);
   }
 
   /**
-   * Takes the next frame's parts out; none: nothing waits.
+   * Removes and returns the parts of the next frame; empty: nothing waits.
    *
-   * @param treeOf draft tree of a part's lane: a branch's prompt counts as the rows that the branch
-   * will have later
+   * @param treeOf returns the draft tree of a part's lane. A branch's prompt counts as the rows
+   * that the branch will need later.
    */
   next(treeOf: (part: FramePart) => number[]): FramePart[] {
     let at = 0;
@@ -52,7 +53,7 @@ export class FrameQueue {
     return parts;
   }
 
-  /** Of a list, `first` and as many others of its sort as the plan's rows allow. */
+  /** `first` and as many other parts of its sort as fit into one frame. */
   pack(
     among: FramePart[],
     { first, treeOf }: { first: FramePart; treeOf: (part: FramePart) => number[] },

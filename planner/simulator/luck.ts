@@ -1,11 +1,12 @@
 /**
- * Which drafted tokens are accepted: by seeded chance, or as often as expected.
+ * Decides which drafted tokens are accepted: at random with a seed, or exactly as often as
+ * expected.
  *
  * @module
  */
 import { branchAcceptance, treeTokens } from "../decode/mod.ts";
 
-/** Draft positions of a tree with so many branches at each depth: `[2, 1]` has 2 + 2. */
+/** Drafted rows of a tree with so many alternatives at each depth: `[2, 1]` has 2 + 2. */
 export function treeRows(tree: number[]): number {
   let rows = 0;
   let width = 1;
@@ -13,31 +14,37 @@ export function treeRows(tree: number[]): number {
   return rows;
 }
 
-/** What drafts are like. */
-export interface Drafts {
-  /** Chance that a drafted token is accepted. */
+/** How often drafts are right. */
+export interface DraftLuck {
+  /** Acceptance rate of drafted tokens, 0 to 1. */
   acceptance: number;
   /**
-   * Of the best guess's misses, the share that a second guess meets, at acceptance 1. See
-   * {@linkcode branchAcceptance}.
+   * Of the cases in which the best token is wrong, the share, 0 to 1, in which the second best is
+   * right, at acceptance 1. See {@linkcode branchAcceptance}.
    */
   secondShare: number;
 }
 
-/** Decides about drafts. The same seed and the same questions give the same answers. */
+/** Decides about drafts. The same seed and the same calls give the same answers. */
 export class Luck {
-  #drafts: Drafts;
+  #drafts: DraftLuck;
+  /** State of the random numbers; undefined: nothing is random. */
   #state: number | undefined;
+  /** Expected tokens that were not given yet, as a fraction. */
   #carriedTokens = 0;
+  /** Expected right guesses that were not given yet, as a fraction. */
   #carriedGuesses = 0;
 
-  /** `seed` undefined: no chance at all, the long-run shares are exactly the expected ones. */
-  constructor(drafts: Drafts, seed?: number) {
+  /**
+   * `seed` undefined: nothing is random, and in the long run the shares are exactly the expected
+   * ones.
+   */
+  constructor(drafts: DraftLuck, seed?: number) {
     this.#drafts = drafts;
     this.#state = seed === undefined ? undefined : seed >>> 0;
   }
 
-  /** How many tokens of a draft tree's best path are accepted. */
+  /** How many tokens of a draft tree's accepted path there are. */
   accepted(tree: number[]): number {
     if (this.#state === undefined) {
       const { acceptance, secondShare } = this.#drafts;
@@ -55,7 +62,7 @@ export class Luck {
     return count;
   }
 
-  /** Did a single guess come true? */
+  /** Whether a single guessed token is right. */
   guessed(): boolean {
     if (this.#state !== undefined) return this.#uniform() < this.#drafts.acceptance;
     this.#carriedGuesses += this.#drafts.acceptance;
@@ -64,7 +71,7 @@ export class Luck {
     return true;
   }
 
-  /** mulberry32: 32 bits of state, uniform in [0, 1). */
+  /** A uniform number in [0, 1), by mulberry32 with 32 bits of state. */
   #uniform(): number {
     this.#state = (this.#state! + 0x6d2b79f5) >>> 0;
     let t = this.#state;

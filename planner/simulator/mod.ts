@@ -1,5 +1,5 @@
 /**
- * Simulator: a plan's pipeline in virtual time, and pictures of what it did.
+ * Simulator: runs a plan's pipeline in virtual time, and draws what it did.
  *
  * @module
  */
@@ -7,8 +7,8 @@ export { COORDINATOR, type FrameCosts, type Hop, uniformCosts } from "./costs.ts
 export type {
   FramePolicy,
   PipelineEvent,
+  PlanSimulationOptions,
   RequestResult,
-  SimulationOptions,
   SimulationResult,
 } from "./options.ts";
 export * from "./plan_costs.ts";

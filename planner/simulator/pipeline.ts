@@ -1,43 +1,66 @@
 /**
- * Frames on their way: hosts compute one frame at a time, links carry one at a time, sending
- * overlaps computing.
+ * Frames on their way through a simulated pipeline. A host computes one frame at a time and a link
+ * carries one at a time; sending overlaps with computing.
  *
  * @module
  */
-import { type Job, Server, type VirtualClock } from "./clock.ts";
+import { Server, type TimedJob, type VirtualClock } from "./clock.ts";
 import { COORDINATOR, type FrameCosts, type Hop } from "./costs.ts";
 import type { PipelineEvent } from "./options.ts";
 import type { FramePart } from "./request.ts";
 import type { SpanKind, TraceSpan } from "./trace.ts";
 
-/** A frame that goes out. */
+/** A frame of a simulation. */
 export interface SimFrame {
+  /** Kind of its spans in the trace. */
   kind: SpanKind;
+  /** Its text in the trace. */
   label: string;
+  /** What it carries. */
   parts: FramePart[];
+  /** Its rows. */
   rows: number;
+  /** Rows before it that its rows attend to. */
   past: number;
+  /** Rows whose next token is wanted. */
   wanted: number;
-  /** When the coordinator found it of no use. */
+  /** When the coordinator found that it is not needed any more; undefined: it is needed. */
   cancelled_s?: number;
-  /** Stages that have computed it. */
+  /** How many stages have computed it. */
   computed: number;
+  /** Its spans in the trace. */
   spans: TraceSpan[];
+}
+
+/** A draft to be made. */
+export interface DraftWork {
+  /** Tokens to draft. */
+  tokens: number;
+  /** Its text in the trace. */
+  label: string;
+  /** Seconds until the drafter has the request; 0: it has it already. */
+  reach_s: number;
+  /** Whether the draft is still wanted. */
+  wanted(): boolean;
+  /** Called when the draft is back at the coordinator. */
+  done(): void;
 }
 
 type LinkEvent = Extract<PipelineEvent, { kind: "link" }>;
 
-/** Carries frames along their routes and writes the trace. */
-export class Pipeline {
+/** Moves frames along their routes and writes the trace. */
+export class SimulatedPipeline {
+  /** All work so far. */
   readonly trace: TraceSpan[] = [];
-  /** Frames under way, in order. */
+  /** Frames on their way, in the order in which they were sent. */
   readonly flying = new Set<SimFrame>();
+  /** Frames that were dropped on their way. */
   cancelledFrames = 0;
   #clock: VirtualClock;
   #costs: FrameCosts;
   #servers = new Map<string, Server>();
   #changes: LinkEvent[] = [];
-  /** What is under way belongs to an epoch; a death ends it. */
+  /** Number of the epoch. A death begins a new one, and frames of earlier ones do not arrive. */
   #epoch = 0;
 
   constructor(clock: VirtualClock, costs: FrameCosts) {
@@ -45,46 +68,67 @@ export class Pipeline {
     this.#costs = costs;
   }
 
+  /** Costs of the current pipeline. */
   get costs(): FrameCosts {
     return this.#costs;
   }
 
-  /** Stages of the pipeline, with the coordinator at both ends. */
+  /** The route through all stages, with the coordinator at both ends. */
   get wholeRoute(): number[] {
     return [COORDINATOR, ...this.#costs.hosts.keys(), COORDINATOR];
   }
 
   /**
-   * Sends a frame along a route; it is computed at each stage but the first entry. `arrived` is
-   * called at its end.
+   * Sends a frame along a route. Each stage of the route but its first entry computes it. `arrived`
+   * is called at the route's end.
    */
   send(frame: SimFrame, route: number[], arrived: () => void): void {
     this.flying.add(frame);
     this.#travel(frame, route, arrived);
   }
 
-  /** Anything else that keeps a host busy. The job can be taken out with {@linkcode remove}. */
-  occupy(host: string, job: Job): void {
-    this.#server(host).push(job);
+  /**
+   * Lets the drafter draft, and calls `done` when the draft is back. Nothing is drafted where
+   * `wanted` is false when the drafter's turn comes. Returns a function that ends drafting.
+   */
+  draft(drafter: NonNullable<FrameCosts["draft"]>, work: DraftWork): () => void {
+    const { host, reach_s } = drafter;
+    const { tokens, label, wanted, done } = work;
+    const record = (kind: SpanKind) => (start_s: number) =>
+      this.trace.push({
+        lane: `drafter · ${host}`,
+        kind,
+        label,
+        start_s,
+        end_s: this.#clock.now,
+      });
+    const job: TimedJob = {
+      begin: () => wanted() ? drafter.seconds(tokens) : undefined,
+      end: (start_s) => {
+        record("draft")(start_s);
+        this.#clock.at(this.#clock.now + reach_s, done);
+      },
+      cut: record("wasted"),
+    };
+    this.#clock.at(this.#clock.now + work.reach_s, () => {
+      if (wanted()) this.#server(host).push(job);
+    });
+    return () => this.#server(host).remove(job);
   }
 
-  remove(host: string, job: Job): void {
-    this.#server(host).remove(job);
-  }
-
-  /** From now on a link is as the event says. */
+  /** Changes a link from now on. */
   changeLink(event: LinkEvent): void {
     this.#changes.push(event);
   }
 
-  /** Everything under way is lost; what has begun ends now. */
+  /** Everything on its way is lost; work that has begun ends now. */
   stop(): void {
     this.#epoch++;
     for (const server of this.#servers.values()) server.clear();
     this.flying.clear();
   }
 
-  /** Goes on with another pipeline. */
+  /** Continues with another pipeline. */
   replace(costs: FrameCosts): void {
     this.#costs = costs;
   }
@@ -99,6 +143,7 @@ export class Pipeline {
     return stage === COORDINATOR ? this.#costs.coordinator : this.#costs.hosts[stage];
   }
 
+  /** Moves a frame to the next entry of its route. */
   #travel(frame: SimFrame, route: number[], arrived: () => void): void {
     const [from, to] = route;
     if (to === undefined) {
@@ -112,6 +157,7 @@ export class Pipeline {
     });
   }
 
+  /** Moves a frame over one link. */
   #carry(frame: SimFrame, { from, to }: { from: number; to: number }, then: () => void): void {
     const [a, b] = [this.#hostOf(from), this.#hostOf(to)];
     if (a === b) return then();
@@ -135,6 +181,7 @@ export class Pipeline {
     });
   }
 
+  /** Computes a frame at one stage. */
   #compute(frame: SimFrame, stage: number, then: () => void): void {
     const host = this.#hostOf(stage);
     const lane = `stage ${stage} · ${host}`;
@@ -160,13 +207,13 @@ export class Pipeline {
   }
 
   #record(frame: SimFrame, at: { lane: string; kind: SpanKind; start_s: number }): void {
-    if (at.start_s === this.#clock.now) return; // nobody can see it
+    if (at.start_s === this.#clock.now) return; // an empty span would not be visible
     const span = { ...at, label: frame.label, end_s: this.#clock.now };
     frame.spans.push(span);
     this.trace.push(span);
   }
 
-  /** Has the word that a frame is of no use come to where it is? */
+  /** Whether the frame is not needed any more, and the stage that has it knows. */
   #isStale(frame: SimFrame, at: number): boolean {
     if (frame.cancelled_s === undefined) return false;
     if (this.#hostOf(at) === this.#costs.coordinator) return true;
@@ -179,9 +226,10 @@ export class Pipeline {
     this.settled?.(frame);
   }
 
-  /** Called for each frame that was dropped on its way. */
+  /** Called for each frame that was dropped on its way; undefined: nobody is told. */
   settled: ((frame: SimFrame) => void) | undefined;
 
+  /** The transfer of a frame, with all changes of its link so far. */
   #hop(from: number, to: number, rows: number): Hop {
     const hop = { ...this.#costs.hop(from, to, rows) };
     const [a, b] = [this.#hostOf(from), this.#hostOf(to)];

@@ -1,5 +1,5 @@
 /**
- * From a plan to what the simulator needs.
+ * Simulates a plan: makes the simulator's input from it.
  *
  * @module
  */
@@ -8,20 +8,30 @@ import { CostModel } from "../cost/mod.ts";
 import type { LayerRange } from "../even_split.ts";
 import type { Plan, PlanInput } from "../types.ts";
 import { COORDINATOR, type FrameCosts } from "./costs.ts";
-import type { FramePolicy, PipelineEvent, SimulationOptions, SimulationResult } from "./options.ts";
+import type {
+  FramePolicy,
+  PipelineEvent,
+  PlanSimulationOptions,
+  SimulationResult,
+} from "./options.ts";
 import { simulate } from "./simulate.ts";
 
-/** Stages on devices, by index in the cost model's list. */
+/**
+ * A pipeline whose stages are on devices, which are given by their index in the cost model's list.
+ */
 export interface PlacedPipeline {
-  /** In order. */
+  /** The stages, in pipeline order. */
   stages: { device: number; range: LayerRange }[];
-  /** Device where requests enter and tokens return to. */
+  /** Index of the device where requests enter and tokens return to. */
   coordinator: number;
-  /** Where drafts are made; undefined: nowhere, or they cost nothing. */
+  /**
+   * The drafter's device, and its seconds for one token; undefined: there are no drafts, or they
+   * take no time.
+   */
   draft?: { device: number; secondsPerToken: number };
 }
 
-/** What frames cost in a placed pipeline, by the cost model. */
+/** Costs of frames in a placed pipeline, by the cost model. */
 export function placedCosts(
   cost: CostModel,
   { stages, coordinator, draft }: PlacedPipeline,
@@ -53,8 +63,8 @@ export function placedCosts(
 }
 
 /**
- * Where a plan's parts are. Throws group `planner`, code `unknown_host` for a host that is not
- * among the devices.
+ * The devices of a plan's stages, coordinator and drafter. Throws group `planner`, code
+ * `unknown_host` for a host that is not among the devices.
  */
 export function pipelineOf(
   plan: Plan,
@@ -87,7 +97,7 @@ export function pipelineOf(
   };
 }
 
-/** A plan's way of cutting work into frames, for prompts of a length. */
+/** How a plan makes frames, for prompts of `prompt` tokens. */
 export function policyOf(plan: Plan, prompt: number): FramePolicy {
   const bucket = plan.piece_buckets.find((b) => b.prompt_tokens >= prompt);
   return {
@@ -99,38 +109,41 @@ export function policyOf(plan: Plan, prompt: number): FramePolicy {
   };
 }
 
-/** What may happen to a plan's cluster. */
+/** Default of `detection_s`. */
+const DETECTION_S = 2;
+
+/** An event of a plan's cluster. */
 export type ClusterEvent =
   | Extract<PipelineEvent, { kind: "link" }>
   | {
     kind: "death";
     at_s: number;
     host: string;
-    /** Until the others know it. @default 2 */
+    /** Seconds until the others know of the death. @default 2 */
     detection_s?: number;
-    /** After that, until the backups have the layers in memory. @default 0 */
+    /** Seconds after that until the backups have the layers in memory. @default 0 */
     load_s?: number;
   };
 
-/** Everything that a plan's simulation depends on. */
+/** Input of {@linkcode simulatePlan}. */
 export interface PlanSimulation {
-  /** What runs. */
+  /** The plan to run. */
   plan: Plan;
-  /** What it was made for. */
+  /** The input that the plan was made from. */
   input: Pick<PlanInput, "model" | "devices" | "links" | "draft">;
-  /** What is asked of it. */
-  options: SimulationOptions;
-  /** Instead of the plan's own. */
+  /** The requests. */
+  options: PlanSimulationOptions;
+  /** Replaces parts of the plan's own policy. @default none */
   policy?: Partial<FramePolicy>;
-  /** What happens on the way, in any order. */
+  /** Events during the simulation, in any order. @default none */
   events?: ClusterEvent[];
 }
 
 /**
- * Runs a plan in virtual time. A host that dies is replaced by the plan's backups.
+ * Runs a plan in virtual time. The layers of a host that dies go to the plan's backups.
  *
  * Throws group `planner`: what {@linkcode simulate} throws, `unknown_host`, and `no_backup` where
- * nobody can take a dead host's layers over.
+ * no device can take over a dead host's layers.
  */
 export function simulatePlan(
   { plan, input, options, policy, events = [] }: PlanSimulation,
@@ -143,7 +156,7 @@ export function simulatePlan(
     dead.add(event.host);
     const { pipeline, replaced } = withoutHost(plan, { placed, devices: input.devices, dead });
     placed = pipeline;
-    const { kind, at_s, host, detection_s = 2, load_s = 0 } = event;
+    const { kind, at_s, host, detection_s = DETECTION_S, load_s = 0 } = event;
     return { kind, at_s, host, detection_s, load_s, costs: placedCosts(cost, placed), replaced };
   });
   return simulate({
@@ -154,13 +167,18 @@ export function simulatePlan(
   });
 }
 
+/** A pipeline and the hosts that have died. */
 interface Survivors {
   placed: PlacedPipeline;
   devices: PlanInput["devices"];
+  /** Names of the hosts that have died. */
   dead: Set<string>;
 }
 
-/** The pipeline with the dead host's layers on their backups, which may cut a stage in several. */
+/**
+ * The pipeline with the layers of dead hosts on their backups; a stage may be cut into several.
+ * `replaced`: indices of the stages that moved. Throws `no_backup`.
+ */
 function withoutHost(plan: Plan, { placed, devices, dead }: Survivors) {
   const stages: PlacedPipeline["stages"] = [];
   const replaced: number[] = [];

@@ -87,7 +87,7 @@ const MODEL_DRAFT: Plan["draft"] = {
   why: "",
 };
 
-Deno.test("A plan's plain stream takes the cost model's stages and hops for each token", () => {
+Deno.test("simulatePlan() takes the cost model's stages and hops for each token of a plain stream", () => {
   const { plan, input } = fixture();
   const cost = new CostModel(input);
   const { requests } = simulatePlan({ plan, input, options: { prompt: 32, tokens: 11 } });
@@ -101,14 +101,14 @@ Deno.test("A plan's plain stream takes the cost model's stages and hops for each
   );
 });
 
-Deno.test("Pieces come from the first bucket that is not shorter than the prompt", () => {
+Deno.test("policyOf() takes pieces from the first bucket that is not shorter than the prompt", () => {
   const { plan } = fixture();
   assert.deepEqual(policyOf(plan, 30).pieces, [20, 12]);
   assert.deepEqual(policyOf(plan, 33).pieces, [64]);
   assert.deepEqual(policyOf(plan, 9000).pieces, [20, 12]);
 });
 
-Deno.test("A draft model's host and time are the plan's", () => {
+Deno.test("simulatePlan() drafts on the plan's host, in the draft model's time", () => {
   const { plan: plain, input } = fixture();
   const plan: Plan = { ...plain, draft: MODEL_DRAFT };
   const draft = { name: "small", bytes: 10, secondsPerToken: [1, 1, 0.004, 1] };
@@ -120,7 +120,7 @@ Deno.test("A draft model's host and time are the plan's", () => {
   assert.ok(result.end_s < simulatePlan({ plan: fixture().plan, input, options }).end_s);
 });
 
-Deno.test("A host that dies is replaced by its layers' backups, which may cut its stage", () => {
+Deno.test("simulatePlan() replaces a dead host by its layers' backups, which may cut its stage", () => {
   const { plan, input } = fixture();
   const options = { prompt: 32, tokens: 40 };
   const events = [{ kind: "death" as const, at_s: 2, host: "b", detection_s: 0.5 }];
@@ -133,7 +133,7 @@ Deno.test("A host that dies is replaced by its layers' backups, which may cut it
   assert.deepEqual(late, []);
 });
 
-Deno.test("An idle host's death changes nothing; the drafter's leaves plain decoding", () => {
+Deno.test("simulatePlan() is not changed by an idle host's death, and decodes plainly after the drafter's", () => {
   const { plan, input } = fixture();
   const options = { prompt: 32, tokens: 60, acceptance: 0.8 };
   const death = (host: string) => [{ kind: "death" as const, at_s: 2, host, detection_s: 0.5 }];
@@ -155,7 +155,7 @@ Deno.test("An idle host's death changes nothing; the drafter's leaves plain deco
   }
 });
 
-Deno.test("What a plan cannot survive is said", () => {
+Deno.test("simulatePlan() says what a plan cannot survive", () => {
   const { plan, input } = fixture();
   const options = { prompt: 32, tokens: 40 };
   const code = (name: string) => (e: unknown) => (e as { code: string }).code === name;

@@ -1,5 +1,5 @@
 /**
- * The simulator: a pipeline's frames in virtual time.
+ * The simulator: runs a pipeline's frames in virtual time.
  *
  * @module
  */
@@ -11,35 +11,37 @@ import {
   type FramePolicy,
   parsed,
   type PipelineEvent,
+  type PlanSimulationOptions,
+  POINT_TOKENS,
   policySchema,
-  type SimulationOptions,
   simulationOptionsSchema,
   type SimulationResult,
 } from "./options.ts";
-import { Pipeline } from "./pipeline.ts";
+import { SimulatedPipeline } from "./pipeline.ts";
 import type { SimRequest } from "./request.ts";
 import { type TraceSpan, utilisation } from "./trace.ts";
 
 /** Everything that a simulation depends on. */
 export interface SimulationInput {
-  /** What frames cost. */
+  /** Costs of frames in the pipeline. */
   costs: FrameCosts;
-  /** How work is cut into frames. */
+  /** How the coordinator makes frames. */
   policy: FramePolicy;
-  /** What is asked of the pipeline. */
-  options: SimulationOptions;
-  /** In any order. */
+  /** The requests. */
+  options: PlanSimulationOptions;
+  /** Events during the simulation, in any order. @default none */
   events?: PipelineEvent[];
 }
 
 /**
  * Runs requests through a pipeline in virtual time: prompts in pieces, decoding, outline branches,
- * speculation, links that change and nodes that die, under the frame rules of the real pipeline.
+ * speculation, links that change and hosts that die, by the frame rules of the real pipeline.
  * Deterministic.
  *
- * Throws group `planner`, code `bad_simulation` for options that make no sense,
- * `bad_simulation_time` for costs that are no times, `simulation_stalled` should requests wait for
- * ever, `coordinator_died` for a death that takes the requests with it.
+ * Throws group `planner`: `bad_simulation` for options that contradict each other or are out of
+ * range, `bad_simulation_time` for costs that are negative, infinite or not numbers,
+ * `simulation_stalled` if requests would wait for ever, `coordinator_died` for the death of the
+ * coordinator's host.
  */
 export function simulate(
   { costs, policy, options, events = [] }: SimulationInput,
@@ -50,7 +52,7 @@ export function simulate(
   };
   checkTokens(setup.options);
   const clock = new VirtualClock();
-  const pipeline = new Pipeline(clock, costs);
+  const pipeline = new SimulatedPipeline(clock, costs);
   const coordinator = new Coordinator(clock, pipeline, setup);
   for (const event of events) {
     if (event.kind === "death" && event.host === costs.coordinator) {
@@ -81,12 +83,13 @@ export function simulate(
   return summary(coordinator, pipeline, end_s);
 }
 
+/** Checks that each branch has at least one token. Throws `bad_simulation`. */
 function checkTokens(
   options: { tokens: number; branches: number; outline: { tokens?: number; counted: boolean } },
 ) {
   const { tokens, branches, outline } = options;
   if (branches === 1) return;
-  const rest = tokens - (outline.counted ? outline.tokens ?? 6 * branches : 0);
+  const rest = tokens - (outline.counted ? outline.tokens ?? POINT_TOKENS * branches : 0);
   if (rest >= branches) return;
   throw new OrreryError({
     group: "planner",
@@ -97,7 +100,11 @@ function checkTokens(
   });
 }
 
-function summary(coordinator: Coordinator, pipeline: Pipeline, end_s: number): SimulationResult {
+function summary(
+  coordinator: Coordinator,
+  pipeline: SimulatedPipeline,
+  end_s: number,
+): SimulationResult {
   const start_s = Math.min(...coordinator.requests.map((r) => r.at_s));
   const trace = sorted([...phases(coordinator.requests), ...pipeline.trace]);
   const busy = [...utilisation(trace, { start_s, end_s })].map(([lane, share]) => ({
@@ -139,6 +146,7 @@ function resultOf(request: SimRequest) {
   };
 }
 
+/** Spans of the requests: prompt, answer or outline, branches. */
 function phases(requests: SimRequest[]): TraceSpan[] {
   return requests.flatMap((request) =>
     request.phases.map(({ kind, label, start_s }, i) => ({
@@ -151,7 +159,10 @@ function phases(requests: SimRequest[]): TraceSpan[] {
   );
 }
 
-/** Coordinator, requests, stages, drafter, links; each lane in order of time. */
+/**
+ * The trace with its lanes in this order: coordinator, requests, stages, drafter, links. Spans of a
+ * lane are in the order of time.
+ */
 function sorted(trace: TraceSpan[]): TraceSpan[] {
   const sorts = [/^coordinator/, /^request (\d+)/, /^stage (\d+)/, /^drafter/, /./];
   const places = new Map<string, number[]>();

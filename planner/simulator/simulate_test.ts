@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type FrameCosts, uniformCosts } from "./costs.ts";
-import type { FramePolicy, SimulationOptions } from "./options.ts";
+import type { FramePolicy, PlanSimulationOptions } from "./options.ts";
 import { simulate, type SimulationInput } from "./simulate.ts";
 import type { TraceSpan } from "./trace.ts";
 
@@ -40,7 +40,7 @@ function assertNothingOverlaps(trace: TraceSpan[]): void {
   }
 }
 
-Deno.test("One stage computes prompt and tokens one after the other", () => {
+Deno.test("simulate() computes prompt and tokens one after the other, with one stage", () => {
   const result = simulate({
     costs: uniformCosts(1, { seconds: 1, row_seconds: 0.5 }),
     policy: { pieces: [10] },
@@ -55,7 +55,7 @@ Deno.test("One stage computes prompt and tokens one after the other", () => {
   assert.equal(result.frames, 5);
 });
 
-Deno.test("k pieces through N equal stages take (k + N - 1) stage times and the hops", () => {
+Deno.test("simulate() takes (k + N - 1) stage times and the hops, for k pieces through N equal stages", () => {
   for (const [stages, k] of [[1, 1], [2, 5], [4, 3], [6, 8]]) {
     const hop = { latency_s: 0.01, bytes_per_s: 1000, row_bytes: 10 };
     const { requests } = simulate({
@@ -69,7 +69,7 @@ Deno.test("k pieces through N equal stages take (k + N - 1) stage times and the 
   }
 });
 
-Deno.test("A slow link bounds the pieces, not the stages", () => {
+Deno.test("simulate() is bound by the slowest link, when it is slower than the stages", () => {
   const hop = { latency_s: 0, bytes_per_s: 10, row_bytes: 10 };
   const { requests } = simulate({
     costs: uniformCosts(2, { seconds: 1, hop }),
@@ -81,7 +81,7 @@ Deno.test("A slow link bounds the pieces, not the stages", () => {
   close(requests[0].ttft_s, 15 + 1 + 3 + 1 + 1);
 });
 
-Deno.test("Decoding one stream takes the sum of frames over a growing past", () => {
+Deno.test("simulate() takes the sum of frames over a growing past, for one stream", () => {
   const costs: FrameCosts = {
     ...uniformCosts(3, { seconds: 0 }),
     stageSeconds: (stage, { past, rows }) => (stage + 1) * rows * (1 + past / 100),
@@ -96,7 +96,7 @@ Deno.test("Decoding one stream takes the sum of frames over a growing past", () 
   close(requests[0].finish_s, expected);
 });
 
-Deno.test("With many lanes the slowest stage decides", () => {
+Deno.test("simulate() is bound by the slowest stage, with many lanes", () => {
   const costs: FrameCosts = {
     ...uniformCosts(4, { seconds: 0 }),
     stageSeconds: (stage) => stage === 2 ? 2 : 1,
@@ -112,7 +112,7 @@ Deno.test("With many lanes the slowest stage decides", () => {
   assert.ok(Math.abs(decode_s / (800 * 2) - 1) < 0.05, `${decode_s}`);
 });
 
-Deno.test("Ready lanes share a frame as far as the plan's rows go", () => {
+Deno.test("simulate() lets ready lanes share a frame, up to the plan's rows", () => {
   const run = (rows_per_frame: number) =>
     simulate({
       costs: uniformCosts(2, { seconds: 1 }),
@@ -125,7 +125,7 @@ Deno.test("Ready lanes share a frame as far as the plan's rows go", () => {
   assert.ok(four.end_s < run(1).end_s * 0.6);
 });
 
-Deno.test("Expected acceptance gives the tokens of a chain: (1 - a^(k+1)) / (1 - a) a frame", () => {
+Deno.test("simulate() gives (1 - a^(k+1)) / (1 - a) tokens a frame, for chains with expected acceptance", () => {
   const [a, k, tokens] = [0.7, 4, 3001];
   const result = simulate({
     costs: uniformCosts(3, { seconds: 1 }),
@@ -137,7 +137,7 @@ Deno.test("Expected acceptance gives the tokens of a chain: (1 - a^(k+1)) / (1 -
   assert.ok(Math.abs(result.wasted_row_share - (1 - perFrame / (k + 1))) < 0.01);
 });
 
-Deno.test("A drafter that is never right costs rows, and one that always is saves frames", () => {
+Deno.test("simulate() wastes rows with a drafter that is never right, and saves frames with one that always is", () => {
   const run = (acceptance: number, seed?: number) =>
     simulate({
       costs: uniformCosts(2, { seconds: 1 }),
@@ -151,7 +151,7 @@ Deno.test("A drafter that is never right costs rows, and one that always is save
   }
 });
 
-Deno.test("Seeds decide what is accepted, the same each time, and on average as expected", () => {
+Deno.test("simulate() accepts by the seed, the same each time, and on average as expected", () => {
   const run = (seed?: number) =>
     simulate({
       costs: uniformCosts(2, { seconds: 1 }),
@@ -165,7 +165,7 @@ Deno.test("Seeds decide what is accepted, the same each time, and on average as 
   assert.ok(Math.abs(mean / run().end_s - 1) < 0.03);
 });
 
-Deno.test("Drafting takes the drafter's time, on a stage's host also the stage's", () => {
+Deno.test("simulate() counts the drafter's time, and the stage's too, when they share a host", () => {
   const run = (host: string) =>
     simulate({
       costs: uniformCosts(2, {
@@ -182,7 +182,7 @@ Deno.test("Drafting takes the drafter's time, on a stage's host also the stage's
   close(run("host0").requests[0].tpot_s, own.requests[0].tpot_s);
 });
 
-Deno.test("Continuous drafting fills the pipeline, and stale frames are dropped before later stages compute them", () => {
+Deno.test("simulate() fills the pipeline by continuous drafting, and drops stale frames before later stages compute them", () => {
   const input = (ahead: number, acceptance: number): SimulationInput => ({
     costs: uniformCosts(4, {
       seconds: 1,
@@ -203,7 +203,7 @@ Deno.test("Continuous drafting fills the pipeline, and stale frames are dropped 
   assert.ok(wrong.end_s < simulate(input(0, 0)).end_s * 1.3);
 });
 
-Deno.test("A link that slows down slows what crosses it from then on", () => {
+Deno.test("simulate() slows what crosses a link, from the event on that slows it down", () => {
   const hop = { latency_s: 0, bytes_per_s: 10, row_bytes: 1 };
   const input: SimulationInput = {
     costs: uniformCosts(2, { seconds: 1, hop }),
@@ -229,7 +229,7 @@ Deno.test("A link that slows down slows what crosses it from then on", () => {
   close(after.end_s - before.end_s, 50 * (0.9 + 0.5));
 });
 
-Deno.test("A node that dies pauses its requests; live rows are replayed and the answer goes on", () => {
+Deno.test("simulate() pauses when a host dies, replays live rows and continues the answer", () => {
   const costs = uniformCosts(3, { seconds: 1, row_seconds: 0.01 });
   const input = (requests: { at: number }[]): SimulationInput => ({
     costs,
@@ -266,7 +266,7 @@ Deno.test("A node that dies pauses its requests; live rows are replayed and the 
   assertNothingOverlaps(worse.trace);
 });
 
-Deno.test("Branches may begin as soon as their points are there", () => {
+Deno.test("simulate() begins branches as soon as their points are there, with `early`", () => {
   const run = (early: boolean) =>
     simulate({
       costs: uniformCosts(4, { seconds: 1 }),
@@ -276,8 +276,8 @@ Deno.test("Branches may begin as soon as their points are there", () => {
   assert.ok(run(true).end_s < run(false).end_s - 20);
 });
 
-Deno.test("What makes no sense is refused", () => {
-  const input = (policy: FramePolicy, options: SimulationOptions): SimulationInput => ({
+Deno.test("simulate() refuses input that makes no sense", () => {
+  const input = (policy: FramePolicy, options: PlanSimulationOptions): SimulationInput => ({
     costs: uniformCosts(2, { seconds: 1 }),
     policy,
     options,
@@ -311,7 +311,7 @@ Deno.test("What makes no sense is refused", () => {
   );
 });
 
-Deno.test("Nobody does two things at once, and each row is computed once at each stage unless it is cancelled or lost", () => {
+Deno.test("simulate() lets no host do two things at once, and computes each row once at each stage unless it is cancelled or lost", () => {
   const inputs = fc.record({
     stages: fc.integer({ min: 1, max: 4 }),
     prompt: fc.integer({ min: 1, max: 60 }),

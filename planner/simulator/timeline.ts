@@ -1,11 +1,12 @@
 /**
- * Timelines of traces, simulated or real: an SVG for people, bars for a terminal. The same trace
- * gives the same text.
+ * Timelines of traces, simulated or real: an SVG, or bars for a terminal. The same trace gives the
+ * same text.
  *
  * @module
  */
 import { type SpanKind, type TraceSpan, utilisation } from "./trace.ts";
 
+/** Colour of each kind of work. */
 const COLOURS: Record<SpanKind, string> = {
   prefill: "#3b6fb6",
   decode: "#2e9e6b",
@@ -17,15 +18,18 @@ const COLOURS: Record<SpanKind, string> = {
 };
 const KINDS = Object.keys(COLOURS) as SpanKind[];
 
-/** Pixels. */
+/**
+ * Sizes in the SVG, in pixels: its width, the distance of lanes, the height of a span, the margin,
+ * the first lane's top, the mean width of a letter.
+ */
 const WIDTH = 1200, ROW = 24, BAR = 16, MARGIN = 16, TOP = 74, LETTER = 6.7;
-/** Ticks of the time axis, at most. */
+/** Most ticks of the time axis. */
 const TICKS = 10;
 
 /**
- * A self-contained SVG document: one row for each lane in the order in which lanes first come,
- * coloured by kind, with a legend, a time axis and what each span is as a hover title. Spans
- * shorter than a tenth of a pixel are left out. Text is escaped.
+ * A self-contained SVG document with one row for each lane, in the order of the lanes' first spans.
+ * Spans are coloured by kind and described by hover titles; there is a legend and a time axis.
+ * Spans narrower than a tenth of a pixel are left out. Text is escaped.
  */
 export function timelineSvg(trace: TraceSpan[], { title }: { title: string }): string {
   const lanes = [...new Set(trace.map((s) => s.lane))];
@@ -98,10 +102,10 @@ export function timelineSvg(trace: TraceSpan[], { title }: { title: string }): s
 }
 
 /**
- * Lines for a terminal: of each lane its busy share and when it was busy (a character a time step,
- * by what most of it went to).
+ * Lines for a terminal. Each lane has its busy share and a time line, in which a character stands
+ * for a time step and names the kind of work that took most of it.
  *
- * @param options.width characters of the time line; default 60
+ * @param options.width characters of the time line. @default 60
  */
 export function timelineText(trace: TraceSpan[], { width = 60 }: { width?: number } = {}): string {
   const lanes = [...new Set(trace.map((s) => s.lane))];
@@ -137,6 +141,7 @@ export function timelineText(trace: TraceSpan[], { width = 60 }: { width?: numbe
   return [...lines, axis].join("\n") + "\n";
 }
 
+/** Letter of each kind of work in a terminal. */
 const LETTERS: Record<SpanKind, string> = {
   prefill: "P",
   decode: "D",
@@ -147,6 +152,7 @@ const LETTERS: Record<SpanKind, string> = {
   idle: ".",
 };
 
+/** From the first span's beginning to the last one's end. */
 function extent(trace: TraceSpan[]): { start_s: number; end_s: number } {
   let [start_s, end_s] = [Infinity, -Infinity];
   for (const span of trace) {
@@ -156,7 +162,7 @@ function extent(trace: TraceSpan[]): { start_s: number; end_s: number } {
   return trace.length > 0 ? { start_s, end_s } : { start_s: 0, end_s: 1 };
 }
 
-/** Round moments after the start, few enough to read. */
+/** Round moments after the start, at most {@linkcode TICKS}. */
 function ticks(start_s: number, end_s: number): { seconds: number; label: string }[] {
   const span = Math.max(end_s - start_s, 1e-9);
   const power = 10 ** Math.floor(Math.log10(span / TICKS));
@@ -167,7 +173,7 @@ function ticks(start_s: number, end_s: number): { seconds: number; label: string
   }));
 }
 
-/** Three digits and a unit. */
+/** Seconds as text with three digits and a unit. */
 function duration(seconds: number): string {
   const [value, unit] = Math.abs(seconds) >= 1 || seconds === 0
     ? [seconds, "s"]
@@ -177,12 +183,13 @@ function duration(seconds: number): string {
   return `${Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(3))} ${unit}`;
 }
 
+/** Pixels with at most two decimals. */
 function fixed(pixels: number): string {
   return String(Math.round(pixels * 100) / 100);
 }
 
 function escaped(text: string): string {
-  // control characters are no XML
+  // control characters are not allowed in XML
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f]/g, "?").replaceAll("&", "&amp;").replaceAll(
     "<",

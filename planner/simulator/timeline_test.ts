@@ -11,7 +11,7 @@ const TRACE: TraceSpan[] = [
   { lane: "stage 1", kind: "idle", label: "waits", start_s: 3, end_s: 4 },
 ];
 
-Deno.test("The SVG shows each lane once, its spans to scale, hover titles, a legend of what occurs and an axis", () => {
+Deno.test("timelineSvg() shows each lane once, its spans to scale, hover titles, a legend of what occurs and an axis", () => {
   const svg = timelineSvg(TRACE, { title: "Two & two" });
   assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
   assert.equal(svg.split("stage 0 · a&amp;b</text>").length - 1, 1);
@@ -28,7 +28,7 @@ Deno.test("The SVG shows each lane once, its spans to scale, hover titles, a leg
   assert.ok(Math.abs(widths[0] / widths[1] - 2) < 0.01, `${widths}`);
 });
 
-Deno.test("The SVG is well-formed: every element that opens closes, whatever the labels are", () => {
+Deno.test("timelineSvg() is well-formed, whatever the labels are", () => {
   const nasty: TraceSpan[] = [
     {
       lane: "]]><svg onload=x>",
@@ -51,7 +51,7 @@ Deno.test("The SVG is well-formed: every element that opens closes, whatever the
   }
 });
 
-Deno.test("The same simulation gives the same bytes", () => {
+Deno.test("timelineSvg() gives the same bytes for the same simulation", () => {
   const draw = () =>
     timelineSvg(
       simulate({
@@ -68,7 +68,7 @@ Deno.test("The same simulation gives the same bytes", () => {
   assert.ok(draw().length > 5000);
 });
 
-Deno.test("In the terminal each lane has its busy share and its time line", () => {
+Deno.test("timelineText() shows each lane's busy share and its time line", () => {
   assert.equal(
     timelineText(TRACE, { width: 8 }),
     "stage 0 · a&b  75 % |PPPP  xx|\n" +
@@ -78,7 +78,7 @@ Deno.test("In the terminal each lane has its busy share and its time line", () =
   assert.equal(typeof timelineText([]), "string");
 });
 
-Deno.test("Utilisation counts what lies inside the window, and idle spans do not count", () => {
+Deno.test("utilisation() counts what lies inside the window, without idle spans", () => {
   const busy = utilisation(TRACE, { start_s: 1, end_s: 4 });
   assert.deepEqual([...busy], [["stage 0 · a&b", 2 / 3], ["stage 1", 1 / 3]]);
 });

@@ -1,30 +1,33 @@
 /**
- * What happened when: spans in lanes. Simulations write them; traces of real runs can be brought
- * into the same form.
+ * Traces: spans of work in lanes. Simulations write them; traces of real runs can be converted to
+ * the same form.
  *
  * @module
  */
 
-/** What kind of work a span is. */
+/** The kind of work of a span. */
 export type SpanKind = "prefill" | "decode" | "draft" | "branch" | "transfer" | "wasted" | "idle";
 
-/** One piece of work. Spans of one lane do not overlap, except in lanes of requests. */
+/** One span of work. Spans of one lane do not overlap, except in the lanes of requests. */
 export interface TraceSpan {
-  /** Who, e.g. `stage 0 · nx1`. Lanes are shown in the order in which they first come. */
+  /**
+   * Lane: who does the work, e.g. `stage 0 · nx1`. Lanes are shown in the order of their first
+   * spans.
+   */
   lane: string;
-  /** What sort of work. */
+  /** Kind of work. */
   kind: SpanKind;
-  /** What, e.g. `request 0, piece 2 (64 rows)`. */
+  /** The work as text, e.g. `request 0, piece 2 (64 rows)`. */
   label: string;
-  /** Seconds since the simulation, or whatever was recorded, began. */
+  /** When it began, in seconds since the simulation or the recording began. */
   start_s: number;
-  /** Not before `start_s`. */
+  /** When it ended; not before `start_s`. */
   end_s: number;
 }
 
 /**
- * Busy share of each lane between two moments, in order of the lanes' first spans; idle spans do
- * not count.
+ * Busy share, 0 to 1, of each lane between two moments, in the order of the lanes' first spans.
+ * Idle spans do not count.
  */
 export function utilisation(
   trace: TraceSpan[],

@@ -8,7 +8,7 @@ import type { DeviceStage } from "../../../planner/sequence/mod.ts";
 import { placedCosts } from "../../../planner/simulator/plan_costs.ts";
 import type {
   FramePolicy,
-  SimulationOptions,
+  PlanSimulationOptions,
   SimulationResult,
 } from "../../../planner/simulator/options.ts";
 import { simulate } from "../../../planner/simulator/simulate.ts";
@@ -19,7 +19,7 @@ import { CELLS, EDGESHARD_BARS, PROMPT, TOKENS } from "./published.ts";
 export interface System {
   stages: DeviceStage[];
   policy: FramePolicy;
-  options: SimulationOptions;
+  options: PlanSimulationOptions;
   /**
    * Device of the drafter, and its seconds a token; undefined: there is none, or it costs nothing.
    */

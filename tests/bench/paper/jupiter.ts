@@ -8,7 +8,10 @@
  */
 import type { CostModel } from "../../../planner/cost/mod.ts";
 import { type DeviceStage, paperPieces, pieceStages } from "../../../planner/sequence/mod.ts";
-import type { SimulationOptions, SimulationResult } from "../../../planner/simulator/options.ts";
+import type {
+  PlanSimulationOptions,
+  SimulationResult,
+} from "../../../planner/simulator/options.ts";
 import { runSystem, type System } from "./calibrate.ts";
 import { type Hardware, paperCosts, paperStages } from "./hardware.ts";
 import { PROMPT, TOKENS } from "./published.ts";
@@ -63,7 +66,7 @@ export interface Levers {
 export function paperRequest(
   { acceptance, outlineTokens }: Levers,
   branches: number,
-): SimulationOptions {
+): PlanSimulationOptions {
   return {
     prompt: PROMPT,
     tokens: TOKENS,
@@ -99,7 +102,7 @@ export function medusaSeconds(cost: CostModel, device: number): number {
  * Jupiter on a cost model: the paper's partition and pieces, a chain of drafts, and branches that
  * are requests of their own.
  */
-export function jupiterSystem(cost: CostModel, options: SimulationOptions): System {
+export function jupiterSystem(cost: CostModel, options: PlanSimulationOptions): System {
   const stages: DeviceStage[] = paperStages(cost);
   const { pieces } = paperPieces({
     tokens: PROMPT,
@@ -135,7 +138,7 @@ export function jupiter(cost: CostModel, levers: Levers): SimulationResult {
  */
 export function leversOf(hardware: Hardware, ablation: Ablation): Levers {
   const cost = paperCosts(hardware, { environment: "A", model: "7B", mbit: 1000 });
-  const tpot = (levers: Levers, request: Partial<SimulationOptions> & { branches: number }) => {
+  const tpot = (levers: Levers, request: Partial<PlanSimulationOptions> & { branches: number }) => {
     const options = { ...paperRequest(levers, request.branches), ...request };
     return runSystem(cost, jupiterSystem(cost, options)).requests[0].tpot_s;
   };

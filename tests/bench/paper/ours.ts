@@ -8,7 +8,7 @@ import type { CostModel } from "../../../planner/cost/mod.ts";
 import { place } from "../../../planner/placement/place.ts";
 import type { StageCosts } from "../../../planner/placement/problem.ts";
 import { type DeviceStage, pieceStages, pipelinePieces } from "../../../planner/sequence/mod.ts";
-import type { SimulationOptions } from "../../../planner/simulator/options.ts";
+import type { PlanSimulationOptions } from "../../../planner/simulator/options.ts";
 import { runSystem, type System } from "./calibrate.ts";
 import { ASSUMPTIONS, jupiterSystem, type Levers, medusaSeconds, paperRequest } from "./jupiter.ts";
 import { PROMPT } from "./published.ts";
@@ -128,7 +128,7 @@ function evaluate(
   { stages, shape, options }: {
     stages: DeviceStage[];
     shape: PlanChoice;
-    options: SimulationOptions;
+    options: PlanSimulationOptions;
   },
 ): Found {
   const { length, lanes, draftBranches, ahead, drafter } = shape;
