@@ -30,6 +30,7 @@ import {
   ClusterDirectory,
   DeploymentHost,
   dialSeed,
+  EngineLoader,
   listen,
   Membership,
   Placer,
@@ -148,9 +149,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     store,
     mailbox,
     gateway,
-    threads,
-    spinning,
-    memoryBytes,
+    loader: new EngineLoader(system, { threads, spinning, memoryBytes }),
     onServe,
   });
   undo.defer(() => memberHost.close());

@@ -2,7 +2,17 @@
  * Generation, arbiter and stages under the deterministic simulator: every seed is another schedule.
  */
 import assert from "node:assert/strict";
-import { address, OrreryError, stageAddress, type TextCodec } from "../actors/mod.ts";
+import { z } from "zod";
+import {
+  address,
+  defineActor,
+  directoryOf,
+  generationActor,
+  OrreryError,
+  Simulation,
+  stageAddress,
+  type TextCodec,
+} from "../actors/mod.ts";
 import { ARBITER, LAYERS, plainCodec, prompt, read, world } from "./support/generation_world.ts";
 import { toyAnswer } from "./support/toy_engine.ts";
 
@@ -213,4 +223,37 @@ Deno.test("generationActor does not run when it is cancelled before its first tu
     assert.deepEqual(engines, [[], []]);
     assert.deepEqual(api.status(), []);
   }
+});
+
+Deno.test("Generation tells an arbiter that is busy for a minute that the request is over", async () => {
+  const sim = new Simulation({ seed: 1 });
+  const system = sim.node("api", directoryOf(() => "api"));
+  const told: string[] = [];
+  const any = z.looseObject({});
+  const slowArbiter = defineActor({
+    kind: "arbiter",
+    config: z.object({}),
+    messages: { open: any, rows: any, drop: any, close: any },
+    create: () => ({
+      open: () => new Promise<void>((resolve) => void sim.clock.after(60_000, resolve)),
+      rows: () => {},
+      drop: () => {},
+      close: () => void told.push("close"),
+    }),
+  });
+  system.register(slowArbiter, { config: {} });
+  system.register(generationActor, {
+    config: generationActor.config.parse({}),
+    resources: () => ({ codec: plainCodec }),
+  });
+  const { startOf } = world();
+  const generation = address("d", "generation", "g");
+  using _client = system.inbox(address("d", "client", "g"));
+  await sim.until(system.tell(generation, startOf("g")));
+  await sim.run({ forMs: 100 });
+  await sim.until(system.tell(generation, { type: "cancel" }));
+  await sim.run({ forMs: 20_000 });
+  assert.deepEqual(told, []);
+  await sim.run({ forMs: 60_000 });
+  assert.deepEqual(told, ["close"]);
 });

@@ -12,7 +12,9 @@ import { z } from "zod";
 import { type Address, address, defineActor, hasCode, toOrreryError } from "../system/mod.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
 import { type Deployment, type Member, memberSchema, SYSTEM } from "./deployment.ts";
-import { memberActor, memberAddress } from "./member.ts";
+import { Adoption } from "./adoption.ts";
+import { memberActor } from "./member.ts";
+import { Silence } from "./silence.ts";
 
 /** Address of the one cluster actor. */
 export const CLUSTER: Address = address(SYSTEM, "cluster", "main");
@@ -32,8 +34,8 @@ export type PlaceDeployment = (
 ) => DeploymentPlacement | Promise<DeploymentPlacement>;
 
 /**
- * While an old deployment makes room, the new one is tried again so often, and after so many
- * milliseconds each.
+ * Where an old deployment has made room, the new one is tried again so often, and after so many
+ * milliseconds each: memory is given back a little later than the requests are over.
  */
 const ROOM_ATTEMPTS = 30;
 const ROOM_WAIT_MS = 1_000;
@@ -64,8 +66,6 @@ export const clusterActor = defineActor({
     silenceMs: z.number().positive().default(10_000),
     /** Milliseconds that a node may take to fetch and load its stages. */
     prepareMs: z.number().positive().default(1_800_000),
-    /** Milliseconds between adopting a deployment and letting go of the one before. */
-    graceMs: z.number().nonnegative().default(2_000),
   }),
   messages: {
     join: memberSchema,
@@ -80,8 +80,13 @@ export const clusterActor = defineActor({
   create(ctx, config) {
     const place = ctx.resource<PlaceDeployment>("place");
     const members = new Map<string, Member>();
-    let current: Deployment | undefined;
-    let reason = `waiting for ${config.nodes} node(s), none has joined`;
+    const serving = new Adoption(ctx, {
+      members,
+      reason: `waiting for ${config.nodes} node(s), none has joined`,
+      retryMs: config.pingMs,
+      deadlineMs: config.silenceMs,
+    });
+    const silence = new Silence(config, { now: ctx.now() });
     let changes = 0;
     let placing = false;
     let deployments = 0;
@@ -90,42 +95,22 @@ export const clusterActor = defineActor({
     /** What served last. */
     let lastPlacement: DeploymentPlacement | undefined;
 
-    const tellAll = (
-      message: { type: string } & Record<string, unknown>,
-      nodes: Iterable<string> = members.keys(),
-    ) =>
-      Promise.allSettled(
-        [...nodes].map((n) => ctx.tell(memberAddress(n), message, { deadlineMs: 10_000 })),
-      );
-
-    /** What serves from now on. The deployment before goes once its requests are over. */
-    async function adopt(
-      deployment: Deployment | undefined,
-      why: string,
-      graceMs = config.graceMs,
-    ): Promise<void> {
-      const before = current;
-      current = deployment;
-      reason = why;
-      await tellAll({ type: "adopt", deployment, reason });
-      if (before && before.id !== deployment?.id) ctx.after(graceMs, () => void retire(before));
-    }
-
-    /** Told to all that took part: nodes that are leaving wait for this word before they go. */
-    const retire = ({ id, members }: Deployment) =>
-      tellAll({ type: "retire", id }, members.map((m) => m.node));
-
     /** A node that says goodbye serves until the others have taken over. */
     function leave(node: string): void {
-      if (members.delete(node)) void replace();
+      if (!members.delete(node)) return;
+      silence.forget(node);
+      void replace();
     }
 
     function remove(node: string, why: string): void {
       if (!members.delete(node)) return;
-      void tellAll({ type: "node_lost", node });
-      const serves = current?.stages.some((s) => s.node === node);
-      if (serves) void adopt(undefined, why).then(replace);
-      else void replace();
+      silence.forget(node);
+      for (const other of members.keys()) {
+        void ctx.get(memberActor, other).tell.node_lost({ node }, { deadlineMs: config.silenceMs })
+          .catch(() => {}); // this member is gone, too
+      }
+      if (serving.current?.stages.some((s) => s.node === node)) serving.adopt(undefined, why);
+      void replace();
     }
 
     /** Places anew until a placement stands that fits the members as they are. */
@@ -146,9 +131,12 @@ export const clusterActor = defineActor({
     async function placeOnce(valid: () => boolean): Promise<void> {
       // Once it has served, a cluster goes on with the nodes that it has left.
       if (!lastPlacement && members.size < config.nodes) {
-        return await adopt(undefined, `waiting for ${config.nodes} nodes, ${members.size} joined`);
+        return serving.adopt(
+          undefined,
+          `waiting for ${config.nodes} nodes, ${members.size} joined`,
+        );
       }
-      if (members.size === 0) return await adopt(undefined, "no node is left");
+      if (members.size === 0) return serving.adopt(undefined, "no node is left");
       try {
         const placement = await place([...members.values()], { signal: ctx.signal, say });
         if (!valid()) return;
@@ -156,22 +144,22 @@ export const clusterActor = defineActor({
       } catch (caught) {
         if (!valid()) return; // a member came or went meanwhile: the next round knows
         const why = `placement failed: ${toOrreryError(caught).message}`;
-        if (current) return void (reason = why);
-        await adopt(undefined, why);
+        if (serving.current) return void (serving.reason = why);
+        serving.adopt(undefined, why);
         // It had made room in vain: what served before still fits.
         const before = lastPlacement;
         if (!before?.stages.every((s) => members.has(s.node))) return;
         await deploy(before, valid).catch((error) =>
-          adopt(undefined, `${why}; ${toOrreryError(error).message}`)
+          serving.adopt(undefined, `${why}; ${toOrreryError(error).message}`)
         );
-        if (current) reason = why;
+        if (serving.current) serving.reason = why;
       }
     }
 
     /** What goes on before there is a deployment, or beside the one that serves. */
     const say = (what: string) => {
-      reason = what;
-      if (!current) void adopt(undefined, what);
+      serving.reason = what;
+      if (!serving.current) serving.adopt(undefined, what);
     };
 
     /**
@@ -182,15 +170,15 @@ export const clusterActor = defineActor({
       const all = [...members.values()];
       const { stages, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
       const loads = ({ stages, draft }: DeploymentPlacement) => JSON.stringify([stages, draft]);
-      if (current && loads(current) === loads(placement)) {
+      if (serving.current && loads(serving.current) === loads(placement)) {
         // The stages stay where they are. Who has come since computes nothing, but answers prompts
         // and must know the deployment.
-        const known = new Set(current.members.map((m) => m.node));
-        const same: Deployment = { ...current, members: all, shape, plan, flow };
+        const known = new Set(serving.current.members.map((m) => m.node));
+        const same: Deployment = { ...serving.current, members: all, shape, plan, flow };
         await prepare(same, valid, all.map((m) => m.node).filter((n) => !known.has(n)));
         if (!valid()) return;
         lastPlacement = placement;
-        return await adopt(same, "");
+        return serving.adopt(same, "");
       }
       const { model, source } = config;
       const id = `${incarnation}-${++deployments}`;
@@ -205,22 +193,24 @@ export const clusterActor = defineActor({
         plan,
         flow,
       };
-      reason = `nodes ${[...new Set(stages.map((s) => s.node))].join(", ")} load their layers`;
-      if (!current) await adopt(undefined, reason);
+      serving.reason = `nodes ${
+        [...new Set(stages.map((s) => s.node))].join(", ")
+      } load their layers`;
+      if (!serving.current) serving.adopt(undefined, serving.reason);
       try {
         await prepare(made, valid);
       } catch (error) {
-        void retire(made);
+        serving.letGo(made);
         throw error;
       }
-      if (!valid()) return void retire(made);
+      if (!valid()) return serving.letGo(made);
       lastPlacement = placement;
-      await adopt(made, "");
+      serving.adopt(made, "");
     }
 
     /**
      * Nodes load their stages. Where both deployments do not fit side by side, the old one makes
-     * room first.
+     * room first, which it does when its requests are over.
      */
     async function prepare(
       deployment: Deployment,
@@ -228,43 +218,49 @@ export const clusterActor = defineActor({
       nodes = deployment.members.map((m) => m.node),
     ): Promise<void> {
       for (let attempt = 0;; attempt++) {
+        const failed = new AbortController();
+        const within = { deadlineMs: config.prepareMs, signal: failed.signal };
         try {
-          const ask = (n: string) =>
-            ctx.get(memberActor, n).prepare({ deployment }, { deadlineMs: config.prepareMs });
-          return void await Promise.all(nodes.map(ask));
+          return void await Promise.all(
+            nodes.map((n) => ctx.get(memberActor, n).prepare({ deployment }, within)),
+          );
         } catch (error) {
-          const hopeless = !current && attempt === 0; // there is nothing that could make room
-          if (
-            !hasCode(error, "not_enough_memory") || hopeless || attempt === ROOM_ATTEMPTS ||
-            !valid()
-          ) {
+          failed.abort(error); // what the others still load is of no use
+          // Is there nothing that could make room?
+          const hopeless = !serving.current && serving.parting === 0 && attempt === 0;
+          if (!hasCode(error, "not_enough_memory") || hopeless || attempt === ROOM_ATTEMPTS) {
             throw error;
           }
-          if (current) await adopt(undefined, "the layers move: nodes make room for them", 0);
-          await new Promise<void>((resolve) => ctx.after(ROOM_WAIT_MS, resolve));
+          if (serving.current && valid()) {
+            serving.adopt(undefined, "the layers move: nodes make room for them");
+          }
+          do {
+            await new Promise<void>((resolve) => ctx.after(ROOM_WAIT_MS, resolve));
+          } while (serving.parting > 0 && valid());
+          if (!valid()) throw error;
         }
       }
     }
 
-    const heard = new Map<string, number>();
-    async function watch(): Promise<void> {
-      await Promise.all([...members.keys()].map(async (node) => {
-        try {
-          await ctx.get(memberActor, node).ping({}, { deadlineMs: config.pingMs });
-          heard.set(node, ctx.now());
-        } catch {
-          const silent = ctx.now() - (heard.get(node) ?? 0);
-          if (silent > config.silenceMs) {
-            remove(node, `node ${node} has not answered for ${Math.round(silent / 1000)} s`);
-          }
-        }
-      }));
+    /** A member that is slow to answer is no silent one: its answer counts whenever it comes. */
+    async function ping(node: string): Promise<void> {
+      if (!silence.ask(node)) return;
+      try {
+        await ctx.get(memberActor, node).ping({}, { deadlineMs: config.silenceMs });
+        if (members.has(node)) return silence.heard(node, ctx.now());
+      } catch {
+        // It is as silent as before.
+      }
+      silence.unheard(node);
     }
-    const tick = () => {
-      void watch(); // not part of the turn: a silent member must not hold the others up
-      ctx.after(config.pingMs, tick);
+    const watch = () => {
+      for (const [node, ms] of silence.check(ctx.now())) {
+        remove(node, `node ${node} has not answered for ${Math.round(ms / 1000)} s`);
+      }
+      for (const node of members.keys()) void ping(node);
+      ctx.after(config.pingMs, watch);
     };
-    ctx.after(config.pingMs, tick);
+    ctx.after(config.pingMs, watch);
 
     return {
       join(member) {
@@ -275,7 +271,8 @@ export const clusterActor = defineActor({
           }
         }
         members.set(member.node, member);
-        heard.set(member.node, ctx.now());
+        silence.heard(member.node, ctx.now());
+        serving.rejoined(member.node);
         void replace();
         return { members: [...members.values()] };
       },
@@ -284,8 +281,8 @@ export const clusterActor = defineActor({
       replan: () => void replace(),
       status: (): ClusterStatus => ({
         members: [...members.values()],
-        deployment: current,
-        reason,
+        deployment: serving.current,
+        reason: serving.reason,
       }),
     };
   },

@@ -18,9 +18,14 @@ class FakeDuties implements MemberDuties {
   prepared: string[] = [];
   adopted: (Deployment | undefined)[] = [];
   reasons: string[] = [];
+  released: string[] = [];
   retired: string[] = [];
+  /** Settled when the requests that run are over. */
+  requests: Promise<unknown> = Promise.resolve();
   lost: string[] = [];
   prepareMs = 50;
+  /** Milliseconds before a ping is answered. */
+  pingMs = 0;
   refuse?: OrreryError;
   readonly #sim: Simulation;
 
@@ -33,10 +38,18 @@ class FakeDuties implements MemberDuties {
     if (this.refuse) throw this.refuse;
     this.prepared.push(deployment.id);
   }
+  async ping(): Promise<void> {
+    await new Promise<void>((resolve) => this.#sim.clock.after(this.pingMs, resolve));
+  }
   adopt(deployment: Deployment | undefined, reason: string): Promise<void> {
     this.adopted.push(deployment);
     this.reasons.push(reason);
     return Promise.resolve();
+  }
+  async release(id: string, signal: AbortSignal): Promise<void> {
+    const late = new Promise((_, reject) => signal.onabort = () => reject(signal.reason));
+    await Promise.race([this.requests, late]);
+    this.released.push(id);
   }
   retire(id: string): Promise<void> {
     this.retired.push(id);
@@ -61,7 +74,10 @@ function world(options: { nodes?: number; seed?: number; place?: PlaceDeployment
     const system = sim.node(name, directory, {
       onPeerLost: (node) => name === "n0" && void systems[0].tell(CLUSTER, { type: "lost", node }),
     });
-    system.register(memberActor, { config: {}, resources: () => ({ host, onPing() {} }) });
+    system.register(memberActor, {
+      config: {},
+      resources: () => ({ host, onPing: () => host.ping() }),
+    });
     return system;
   });
   systems[0].register(clusterActor, {
@@ -116,11 +132,13 @@ Deno.test("A node that joins later and computes nothing is prepared, too: it ans
   assert.deepEqual(first.adopted.at(-1)!.members.map((m) => m.node), ["n0", "n1"]);
 });
 
-Deno.test("A node that joins later is taken in without a break, and the old deployment is let go", async () => {
+Deno.test("A node that joins later is taken in without a break, and the old deployment is let go once its requests are over", async () => {
   const { sim, hosts, join, serving } = world();
   await join(0);
   await sim.run({ forMs: 500 });
   const first = hosts.get("n0")!.adopted.at(-1)!;
+  const request = Promise.withResolvers<void>();
+  hosts.get("n0")!.requests = request.promise;
   await join(1);
   await sim.run({ forMs: 500 });
   assert.deepEqual(serving("n0"), ["n0", "n1"]);
@@ -128,9 +146,59 @@ Deno.test("A node that joins later is taken in without a break, and the old depl
   const { adopted, retired } = hosts.get("n0")!;
   const since = adopted.slice(adopted.indexOf(first));
   assert.ok(since.every((d) => d !== undefined), "requests could be answered all the time");
-  assert.deepEqual(retired, []);
-  await sim.run({ forMs: 5_000 });
+  await sim.run({ forMs: 600_000 });
+  assert.deepEqual(retired, [], "a request may run for long");
+  request.resolve();
+  await sim.run({ forMs: 15_000 });
   assert.deepEqual(retired, [first.id]);
+});
+
+Deno.test("A deployment is not kept for a node that is gone", async () => {
+  const { sim, hosts, join } = world();
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 500 });
+  const { adopted, retired } = hosts.get("n0")!;
+  const before = adopted.at(-1)!;
+  hosts.get("n1")!.requests = new Promise(() => {});
+  await join(2);
+  await sim.run({ forMs: 5_000 });
+  assert.deepEqual(adopted.at(-1)!.members.length, 3);
+  assert.equal(retired.includes(before.id), false);
+  sim.crash("n1");
+  await sim.run({ forMs: 5_000 });
+  assert.equal(retired.includes(before.id), true);
+});
+
+Deno.test("A node that does not take in what serves is told again, and never an older deployment", async () => {
+  const { sim, hosts, join, serving } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  const host = hosts.get("n1")!;
+  const adopt = host.adopt.bind(host);
+  let refusals = 0;
+  host.adopt = (deployment, why) => {
+    if (++refusals > 3) return adopt(deployment, why);
+    throw new OrreryError({ group: "cluster", code: "busy", message: "try again" });
+  };
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1"]);
+  assert.equal(serving("n1"), undefined);
+  await join(2);
+  await sim.run({ forMs: 20_000 });
+  assert.deepEqual(host.adopted.map((d) => d?.stages.length), [3]);
+});
+
+Deno.test("A node that answers late, but does answer, stays a member", async () => {
+  const { sim, hosts, join, status } = world();
+  for (const i of [0, 1]) await join(i);
+  hosts.get("n1")!.pingMs = 4_000;
+  await sim.run({ forMs: 60_000 });
+  assert.equal((await status()).members.length, 2);
+  assert.deepEqual(hosts.get("n0")!.lost, []);
+  hosts.get("n1")!.pingMs = 1e9;
+  await sim.run({ forMs: 20_000 });
+  assert.equal((await status()).members.length, 1);
 });
 
 Deno.test("A node that leaves serves until the others have taken over, and is told when it may go", async () => {

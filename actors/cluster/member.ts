@@ -23,8 +23,16 @@ export interface MemberDuties {
    * says why.
    */
   adopt(deployment: Deployment | undefined, reason: string): void;
-  /** Frees this node's stages of the deployment with this id, once their requests are over. */
-  retire(id: string): void;
+  /**
+   * Resolves once no request of this node's API runs through the deployment with this id, and none
+   * will. Rejects with the signal's reason.
+   */
+  release(id: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Frees this node's stages of the deployment with this id, which every node has released.
+   * Resolves once their memory is free. Rejects with the signal's reason.
+   */
+  retire(id: string, signal: AbortSignal): Promise<void>;
   /** The node with this id is gone: requests that run through it fail now. */
   nodeLost(node: string): void;
 }
@@ -82,7 +90,9 @@ export const memberActor = defineActor({
     prepare: z.object({ deployment: deploymentSchema }),
     /** See {@linkcode MemberDuties.adopt}. */
     adopt: z.object({ deployment: deploymentSchema.optional(), reason: z.string() }),
-    /** See {@linkcode MemberDuties.retire}. */
+    /** See {@linkcode MemberDuties.release}. Answers when it is done. */
+    release: z.object({ id: z.string() }),
+    /** See {@linkcode MemberDuties.retire}. Answers when it is done. */
     retire: z.object({ id: z.string() }),
     /** See {@linkcode MemberDuties.nodeLost}. */
     node_lost: z.object({ node: z.string() }),
@@ -100,15 +110,17 @@ export const memberActor = defineActor({
     }),
   },
   urgent: ["ping", "node_lost"],
-  // Fetching weights and measuring may take minutes. The node must learn of lost nodes meanwhile.
-  concurrent: ["prepare", "profile", "probe"],
+  // Fetching weights, measuring and the end of requests may take minutes. The node must learn of
+  // lost nodes meanwhile.
+  concurrent: ["prepare", "release", "retire", "profile", "probe"],
   create(ctx) {
     const host = ctx.resource<MemberDuties>("host");
     const onPing = ctx.resource<() => void>("onPing");
     return {
       prepare: ({ deployment }, meta) => host.prepare(deployment, meta.signal),
       adopt: ({ deployment, reason }) => host.adopt(deployment, reason),
-      retire: ({ id }) => host.retire(id),
+      release: ({ id }, meta) => host.release(id, meta.signal),
+      retire: ({ id }, meta) => host.retire(id, meta.signal),
       node_lost: ({ node }) => host.nodeLost(node),
       ping: () => onPing(),
       profile: (request, meta) =>

@@ -45,8 +45,6 @@ export {
 
 /** Milliseconds that the arbiter is given to say what a request has cost. */
 const USAGE_MS = 2_000;
-/** Milliseconds in which the message that a request is over must reach the arbiter's mailbox. */
-const CLOSE_MS = 10_000;
 
 /**
  * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`).
@@ -96,7 +94,7 @@ export const generationActor = defineActor({
       const usage = await usageOf(arbiter);
       // The arbiter is busy, or this actor is being stopped: a message that waits for no answer
       // tells the arbiter all the same.
-      if (!usage) await tellClosed(arbiter);
+      if (!usage) tellClosed(arbiter);
       try {
         await closing(ended, usage);
       } finally {
@@ -114,10 +112,13 @@ export const generationActor = defineActor({
       }
     }
 
-    function tellClosed(arbiter: string): Promise<void> {
+    /**
+     * However late the arbiter gets to it: a request that it does not know to be over keeps its rows
+     * for good. Not awaited, for the same reason.
+     */
+    function tellClosed(arbiter: string): void {
       const close = { type: "close", generation: ctx.self };
-      // An arbiter that is gone has lost the request too.
-      return ctx.tell(arbiter, close, { deadlineMs: CLOSE_MS }).catch(() => {});
+      void ctx.tell(arbiter, close).catch(() => {}); // an arbiter that is gone has lost the request
     }
 
     /** Ends the request with an error; a client that is gone need not be told. */
@@ -163,7 +164,7 @@ export const generationActor = defineActor({
       const { arbiter, client } = run.start;
       run.close();
       run = undefined;
-      await tellClosed(arbiter);
+      tellClosed(arbiter);
       const error: WireError = {
         group: "actor",
         code: "generation_stopped",

@@ -144,6 +144,12 @@ export const stageActor = defineActor({
         { deadlineMs: REPORT_MS },
       );
 
+    function tellRetiring(arena: string, { replyTo }: OpenArena): void {
+      // where the arbiter is gone, the lease ends the arena
+      void ctx.tell(replyTo, { type: "retiring", arena }, { deadlineMs: NOTICE_MS })
+        .catch(() => {});
+    }
+
     async function close(arena: string): Promise<void> {
       open.delete(arena);
       closed.add(arena);
@@ -166,10 +172,7 @@ export const stageActor = defineActor({
         { replyTo, wire, until: 0, cancelled: new Set<number>(), refused: false };
       Object.assign(state, { replyTo, wire, until: ctx.now() + config.leaseMs });
       open.set(arena, state);
-      if (!before && retired) {
-        // where this is lost, the arbiter learns it with its next message
-        void ctx.tell(replyTo, { type: "retiring", arena }).catch(() => {});
-      }
+      if (!before && retired) tellRetiring(arena, state);
       try {
         await engine.layout(arena, { capacity, keep, shelf });
         state.refused = false;
@@ -269,7 +272,9 @@ export const stageActor = defineActor({
       },
       touch({ arena }) {
         const state = open.get(arena);
-        if (state) state.until = ctx.now() + config.leaseMs;
+        if (!state) return;
+        state.until = ctx.now() + config.leaseMs;
+        if (retired) tellRetiring(arena, state); // what was told before may have been lost
       },
       close: ({ arena }) => close(arena),
       warm: () => ({ ...engine.info, last }),
@@ -278,11 +283,7 @@ export const stageActor = defineActor({
         if (open.size === 0) return ctx.stop();
         // A warm prefix cache must not keep a stage that nobody needs: told so, the arbiter closes
         // its arena as soon as it can.
-        for (const [arena, { replyTo }] of open) {
-          // where the arbiter is gone, the lease ends the arena
-          void ctx.tell(replyTo, { type: "retiring", arena }, { deadlineMs: NOTICE_MS })
-            .catch(() => {});
-        }
+        for (const [arena, state] of open) tellRetiring(arena, state);
       },
       stats: () => engine.stats(),
     };

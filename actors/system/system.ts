@@ -175,6 +175,19 @@ export class ActorSystem {
     await activation?.done;
   }
 
+  /** Resolves when nothing is active at this address of this node. Rejects with `signal.reason`. */
+  async ended(to: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    for (let a = this.#active.get(to); a; a = this.#active.get(to)) {
+      signal?.throwIfAborted();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const look = () => resolve();
+      signal?.addEventListener("abort", look);
+      void a.done.then(look);
+      await promise;
+      signal?.removeEventListener("abort", look);
+    }
+  }
+
   /** What is active here. */
   status(): ActorStatus[] {
     return [...this.#active.values()].map((a) => ({

@@ -203,3 +203,19 @@ Deno.test("ActorSystem.tell() ends its wait for a place, or for credit, at the d
   const seen = await sim.until(one.ask(A, { type: "read" })) as unknown[];
   assert.equal(seen.includes(99), false);
 });
+
+Deno.test("ActorSystem.ended() waits until an actor has ended, or for as long as the signal allows", async () => {
+  const { sim, systems: [one] } = recorderWorld();
+  await sim.until(one.ended(A));
+  await sim.until(one.tell(A, { type: "put", n: 1 }));
+  const enough = new AbortController();
+  const given = assert.rejects(one.ended(A, { signal: enough.signal }), /enough/);
+  let ended = false;
+  const waiting = one.ended(A).then(() => ended = true);
+  await sim.run({ forMs: 1_000 });
+  enough.abort(new Error("enough"));
+  await sim.until(given);
+  assert.equal(ended, false);
+  await sim.until(one.stop(A));
+  await sim.until(waiting);
+});

@@ -17,25 +17,17 @@ import {
   stageActor,
   type StageEngine,
 } from "../../actors/mod.ts";
-import { buildStageGraph, type ModelStore, type StoredModel } from "../../models/mod.ts";
-import { loadEngine, usualThreads } from "../engine/mod.ts";
+import type { ModelStore, StoredModel } from "../../models/mod.ts";
 import { ServedModel, type ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
-import { ensureModel } from "./fetch.ts";
+import { ensureModel, type EnsureModelOptions } from "./fetch.ts";
+import type { StageLoader } from "./stage_loader.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
 /** Milliseconds that a stage or a drafter may take to load. */
 const WARM_MS = 600_000;
-/** Share of the free memory that the arenas of a stage may take, 0 to 1. */
-const ARENA_SHARE = 0.25;
-/**
- * Memory that loading a stage takes, in multiples of its weights: they are mapped once, and at most
- * once more while the engine packs them.
- */
-const LOAD_FACTOR = 2;
-
 /**
  * Milliseconds after which links to nodes that no deployment names are ended. They are not ended at
  * once, because between two placements no deployment may name a node (two nodes that join together;
@@ -43,24 +35,39 @@ const LOAD_FACTOR = 2;
  */
 const PART_MS = 60_000;
 
+/** Retired deployments that are remembered: more are not prepared at one time. */
+const MOST_RETIRED = 64;
+
+/** Where a {@linkcode DeploymentHost} gets its models. */
+export interface ModelSource {
+  /** The model with its manifest, text files and layers in this node's store. */
+  ensure(options: EnsureModelOptions): Promise<StoredModel>;
+  /** Reads what the gateway needs: tokenizer, templates, defaults. */
+  open(stored: StoredModel): Promise<ServedModel>;
+}
+
+/** Fetches from the source node's store what this node's store lacks. */
+const STORED_MODELS: ModelSource = {
+  ensure: ensureModel,
+  open: (stored) => ServedModel.open(stored),
+};
+
 /** Options of a {@linkcode DeploymentHost}. */
 export interface DeploymentHostOptions {
   /** Its actors; the stages and drafters among them are loaded here. */
   system: ActorSystem;
   /** Learns where the actors of a deployment are. */
-  directory: Pick<ClusterDirectory, "learn" | "seed">;
+  directory: Pick<ClusterDirectory, "learn" | "forget" | "seed">;
   /** Where models are found, and stored when they are fetched. */
   store: ModelStore;
   /** Its links are opened and ended as deployments name nodes. */
   mailbox: Pick<MailboxTransport, "addPeer" | "removePeer" | "peers">;
   /** Is told which deployment serves new requests. */
   gateway: ServingControl;
-  /** Threads of a stage's engine. @default by the bytes of the stage's weights */
-  threads?: number;
-  /** Do engine threads without work spin? @default false */
-  spinning?: boolean;
-  /** Bytes that all stages together may use. @default the free memory */
-  memoryBytes?: number;
+  /** Loads the layers of this node's stages and drafters. */
+  loader: StageLoader;
+  /** Where models come from. @default the stores of this node and of the source node */
+  models?: ModelSource;
   /**
    * Called when the served deployment changes; undefined: nothing is served, and `reason` says why.
    */
@@ -77,8 +84,10 @@ export class DeploymentHost implements MemberDuties {
   >();
   /** Draft models of the deployments whose drafter is at this node, by deployment. */
   readonly #drafts = new Map<string, StoredModel>();
-  /** Bytes reserved for each loaded stage or drafter (weights and arenas), by address. */
-  readonly #loadedBytes = new Map<string, number>();
+  /** The last deployments that were retired: what is still being prepared of them is not kept. */
+  readonly #retired: string[] = [];
+  /** The deployment that serves new requests. */
+  #adopted?: string;
   /** Retired deployments of which a stage is still loaded or a request still runs. */
   readonly #parting = new Map<string, Deployment>();
   /** Fires when links are checked next; undefined: no deployment is parting. */
@@ -101,13 +110,13 @@ export class DeploymentHost implements MemberDuties {
 
   /** Fetches what is missing, and loads this node's stages and drafter of the deployment. */
   async prepare(deployment: Deployment, signal: AbortSignal): Promise<void> {
-    const { system, directory, store } = this.#options;
+    const { system, directory, store, models = STORED_MODELS } = this.#options;
     this.#meet(deployment);
     directory.learn(deployment);
     const mine = this.#mine(deployment);
     this.#preparing.add(deployment);
     try {
-      const stored = await ensureModel({
+      const stored = await models.ensure({
         system,
         store,
         source: deployment.source,
@@ -121,7 +130,9 @@ export class DeploymentHost implements MemberDuties {
       );
       // Another deployment of the same model has its tokenizer already; parsing a large one takes
       // seconds.
-      const served = same?.served ?? await ServedModel.open(stored);
+      const served = same?.served ?? await models.open(stored);
+      signal.throwIfAborted();
+      if (this.#retired.includes(deployment.id)) throw retired(`deployment ${deployment.id}`);
       this.#models.set(deployment.id, { deployment, stored, served });
       if (deployment.draft?.node === system.node) await this.#fetchDraft(deployment, signal);
     } finally {
@@ -140,14 +151,15 @@ export class DeploymentHost implements MemberDuties {
 
   /** Fetches the whole draft model; without it the deployment goes on undrafted. */
   async #fetchDraft(deployment: Deployment, signal: AbortSignal): Promise<void> {
-    const { system, store } = this.#options;
+    const { system, store, models = STORED_MODELS } = this.#options;
     const { id, draft, model } = deployment;
     try {
       const options = { system, store, source: draft!.source, model: draft!.model, signal };
-      const { manifest } = await ensureModel({ ...options, layers: [] });
+      const { manifest } = await models.ensure({ ...options, layers: [] });
       const last = manifest.geometry.layers - 1;
-      const stored = await ensureModel({ ...options, layers: [{ first: 0, last }] });
-      const target = this.#models.get(id)!.stored.manifest;
+      const stored = await models.ensure({ ...options, layers: [{ first: 0, last }] });
+      const target = this.#models.get(id)?.stored.manifest;
+      if (!target) throw retired(`deployment ${id}`);
       if (manifest.files["tokenizer.json"] !== target.files["tokenizer.json"]) {
         log.warn(
           "draft model {draft} has another tokenizer than {model}: its drafts may be of little use",
@@ -182,34 +194,52 @@ export class DeploymentHost implements MemberDuties {
       entry.deployment = deployment; // the same stages; the members may differ
       this.#meet(deployment);
     }
+    this.#adopted = entry && deployment.id;
     const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
     gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why);
     onServe?.(entry?.deployment, why);
   }
 
-  /** Lets the stages of deployment `id` end once their requests are over. */
-  retire(id: string): void {
-    const { system } = this.#options;
+  /**
+   * Resolves once no request of this node runs through deployment `id`, and none will: a node that
+   * has not heard of the next deployment yet serves with none until then.
+   */
+  async release(id: string, signal: AbortSignal): Promise<void> {
+    if (this.#adopted === id) this.adopt(undefined, "another deployment takes over");
+    await this.#options.gateway.unused(id, signal);
+  }
+
+  /**
+   * Ends this node's stages and drafter of deployment `id`, which every node has released: requests
+   * that still come to it fail. Resolves once they have ended.
+   */
+  async retire(id: string, signal?: AbortSignal): Promise<void> {
+    const { system, directory } = this.#options;
     const entry = this.#models.get(id);
+    const loaded = system.status().map((a) => a.address).filter((to) => {
+      const { deployment, kind } = parseAddress(to);
+      return deployment === id && (kind === "stage" || kind === "drafter");
+    });
     if (entry) {
       this.#models.delete(id);
       this.#drafts.delete(id);
       this.#parting.set(id, entry.deployment);
-      for (const { address: to } of system.status()) {
-        const { deployment, kind } = parseAddress(to);
-        if (deployment !== id || !(kind === "stage" || kind === "drafter")) continue;
-        // No deadline: a busy stage takes the message late. Not awaited: a full mailbox must not
-        // hold up this node's member actor.
-        // It fails where the actor has ended by itself.
-        void system.tell(to, { type: "retire" }).catch(() => {});
-      }
       this.#partTimer ??= setTimeout(() => this.#part(), PART_MS);
     }
+    if (!this.#retired.includes(id)) {
+      directory.forget(id);
+      this.#retired.push(id);
+      if (this.#retired.length > MOST_RETIRED) this.#retired.shift();
+      // No deadline: a busy stage takes the message late. It fails where the actor has ended by
+      // itself.
+      for (const to of loaded) void system.tell(to, { type: "retire" }).catch(() => {});
+    }
+    await Promise.all(loaded.map((to) => system.ended(to, { signal })));
   }
 
   /** Retires every deployment: the cluster that made them has ended. */
   retireAll(): void {
-    for (const id of [...this.#models.keys()]) this.retire(id);
+    for (const id of [...this.#models.keys()]) void this.retire(id);
   }
 
   /** Fails the requests that run through a node that is gone. */
@@ -226,14 +256,9 @@ export class DeploymentHost implements MemberDuties {
     const entry = this.#models.get(id);
     const stage = entry?.deployment.stages[Number(key)];
     if (!entry || !stage) {
-      throw new OrreryError({
-        group: "cluster",
-        code: "retired",
-        message: `stage ${to} belongs to a deployment that this node has let go`,
-        metadata: { to },
-      });
+      throw retired(`the deployment of stage ${to}`, { to });
     }
-    return await this.#load(to, entry.stored, stage);
+    return await this.#options.loader.load(to, entry.stored, stage);
   }
 
   /**
@@ -245,63 +270,20 @@ export class DeploymentHost implements MemberDuties {
     const { deployment: id } = parseAddress(to);
     const entry = this.#models.get(id);
     const stored = this.#drafts.get(id);
-    if (!entry || !stored) {
+    if (!entry) throw retired(`the deployment of drafter ${to}`, { to });
+    if (!stored) {
       throw new OrreryError({
         group: "cluster",
-        code: entry ? "no_draft" : "retired",
-        message: entry
-          ? `node ${system.node} has no draft model for deployment ${id} (the log says why)`
-          : `drafter ${to} belongs to a deployment that this node has let go`,
+        code: "no_draft",
+        message: `node ${system.node} has no draft model for deployment ${id} (the log says why)`,
         metadata: { to },
       });
     }
     const { geometry } = stored.manifest;
     const stage = { node: system.node, first: 0, last: geometry.layers - 1 };
     const { eosTokens } = await stored.generationDefaults();
-    const engine = await this.#load(to, stored, stage);
+    const engine = await this.#options.loader.load(to, stored, stage);
     return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };
-  }
-
-  /** Loads layers of a stored model into an engine, within the memory that is left. */
-  async #load(
-    to: string,
-    { manifest, blobsDir }: StoredModel,
-    stage: { node: string; first: number; last: number },
-  ): Promise<StageEngine> {
-    const graph = await buildStageGraph(manifest, {
-      firstLayer: stage.first,
-      lastLayer: stage.last,
-      blobDir: blobsDir,
-    });
-    const memory = this.#memoryLeft();
-    const arenaBudgetBytes = stageBudget({
-      weightBytes: graph.weightBytes,
-      memory,
-      stage,
-      model: manifest.name,
-    });
-    log.info("{to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
-    this.#loadedBytes.set(to, graph.weightBytes + arenaBudgetBytes);
-    return await loadEngine({
-      graph,
-      geometry: manifest.geometry,
-      spinning: this.#options.spinning,
-      threads: this.#options.threads ?? usualThreads(graph.weightBytes),
-      arenaBudgetBytes,
-    });
-  }
-
-  /** Bytes that one more stage may use: the free memory, or what is left of the user's limit. */
-  #memoryLeft(): number {
-    const { available } = Deno.systemMemoryInfo();
-    const { memoryBytes = available, system } = this.#options;
-    const active = new Set(system.status().map((a) => a.address as string));
-    let loaded = 0;
-    for (const [to, bytes] of this.#loadedBytes) {
-      if (active.has(to)) loaded += bytes;
-      else this.#loadedBytes.delete(to);
-    }
-    return Math.min(available, memoryBytes - loaded);
   }
 
   /** Opens links to the other members of a deployment. */
@@ -353,33 +335,11 @@ export class DeploymentHost implements MemberDuties {
   }
 }
 
-/**
- * Bytes that a stage's arenas may take beside its weights. Throws group `cluster`, code
- * `not_enough_memory` (metadata: `node`, `needed_bytes`, `available_bytes`) where the weights do
- * not fit.
- */
-export function stageBudget(options: {
-  /** Bytes of the stage's weights. */
-  weightBytes: number;
-  /** Bytes that the node may still use. */
-  memory: number;
-  /** The stage, for the error: its node, its first and its last layer. */
-  stage: { node: string; first: number; last: number };
-  /** Name of the model, for the error. */
-  model: string;
-}): number {
-  const { weightBytes, memory, stage, model } = options;
-  const needed = weightBytes * LOAD_FACTOR;
-  if (needed > memory) {
-    throw new OrreryError({
-      group: "cluster",
-      code: "not_enough_memory",
-      message: `layers ${stage.first}-${stage.last} of ${model} need ${mib(needed)} MiB to load, ` +
-        `node ${stage.node} may use ${mib(memory)} MiB; use a smaller precision or more nodes`,
-      metadata: { node: stage.node, needed_bytes: needed, available_bytes: memory },
-    });
-  }
-  return Math.floor((memory - weightBytes) * ARENA_SHARE);
+function retired(what: string, metadata: Record<string, unknown> = {}): OrreryError {
+  return new OrreryError({
+    group: "cluster",
+    code: "retired",
+    message: `${what} was retired at this node; another deployment serves`,
+    metadata,
+  });
 }
-
-const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);

@@ -23,6 +23,7 @@ import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import { ToyEngine } from "../../tests/support/toy_engine.ts";
 import { systemClock } from "../../actors/mod.ts";
 import { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
+import { EngineLoader } from "./stage_loader.ts";
 
 Deno.test("DeploymentHost.retire() reaches a stage that is busy for longer than any message may wait", async () => {
   const sim = new Simulation({ seed: 1 });
@@ -43,7 +44,7 @@ Deno.test("DeploymentHost.retire() reaches a stage that is busy for longer than 
   };
   const host = new DeploymentHost({
     system,
-    directory: { learn() {} },
+    directory: { learn() {}, forget() {} },
     store: { get: () => Promise.resolve(stored) },
     mailbox: { peers: () => [] },
     gateway: { runs: () => false },
@@ -78,11 +79,73 @@ Deno.test("DeploymentHost.retire() reaches a stage that is busy for longer than 
   };
   await sim.until(system.tell(stageAddress("d", 0), frame));
   await sim.run({ forMs: 1 });
-  host.retire("d");
+  let retired = false;
+  void host.retire("d").then(() => retired = true);
   for (let i = 0; i < 8; i++) await sim.run({ forMs: 10_000 });
+  assert.equal(retired, false);
   await sim.until(system.tell(stageAddress("d", 0), { type: "close", arena: "r" }));
   for (let i = 0; i < 8; i++) await sim.run({ forMs: 1_000 });
   assert.deepEqual(host.stages, []);
+  assert.equal(retired, true);
+  host.close();
+});
+
+/** A host without a store: a model is there when `fetched` is settled. */
+function bareHost(fetched: Promise<unknown>) {
+  const served: (string | undefined)[] = [];
+  const running = new Map<string, Promise<void>>();
+  const host = new DeploymentHost({
+    system: { node: "n1", status: () => [] },
+    directory: { learn() {}, forget() {} },
+    mailbox: { peers: () => [], addPeer() {} },
+    gateway: {
+      serve: (now?: { deployment: Deployment }) => void served.push(now?.deployment.id),
+      runs: (id: string) => running.has(id),
+      unused: (id: string) => running.get(id) ?? Promise.resolve(),
+    },
+    models: { ensure: () => fetched.then(() => ({ manifest: {} })), open: () => ({}) },
+  } as unknown as DeploymentHostOptions);
+  const deployment = (id: string) =>
+    deploymentSchema.parse({
+      id,
+      model: "m",
+      source: "n1",
+      stages: [{ node: "n2", first: 0, last: 0 }],
+      members: [],
+    });
+  return { host, served, running, deployment };
+}
+
+Deno.test("DeploymentHost.release() serves with the deployment no more, and waits for its requests", async () => {
+  const { host, served, running, deployment } = bareHost(Promise.resolve());
+  const { signal } = new AbortController();
+  for (const id of ["d-1", "d-2"]) await host.prepare(deployment(id), signal);
+  host.adopt(deployment("d-1"), "");
+  const request = Promise.withResolvers<void>();
+  running.set("d-1", request.promise);
+  let released = false;
+  const releasing = host.release("d-1", signal).then(() => released = true);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(released, false);
+  assert.deepEqual(served, ["d-1", undefined], "it has not heard of the next one yet");
+  host.adopt(deployment("d-2"), "");
+  request.resolve();
+  await releasing;
+  await host.release("d-1", signal);
+  assert.deepEqual(served, ["d-1", undefined, "d-2"]);
+  for (const id of ["d-1", "d-2"]) await host.retire(id);
+  host.close();
+});
+
+Deno.test("DeploymentHost.prepare() keeps nothing of a deployment that was retired meanwhile", async () => {
+  const fetched = Promise.withResolvers<void>();
+  const { host, served, deployment } = bareHost(fetched.promise);
+  const preparing = host.prepare(deployment("d-1"), new AbortController().signal);
+  await host.retire("d-1");
+  fetched.resolve();
+  await assert.rejects(preparing, (e) => hasCode(e, "retired"));
+  host.adopt(deployment("d-1"), "");
+  assert.deepEqual(served, [undefined]);
   host.close();
 });
 
@@ -108,12 +171,11 @@ async function withHost(
     });
     const host = new DeploymentHost({
       system,
-      directory: { ...directory, learn() {} },
+      directory: { ...directory, learn() {}, forget() {} },
       store,
       mailbox: { peers: () => [], addPeer() {} },
       gateway: { runs: () => false },
-      memoryBytes: 2 ** 28,
-      threads: 1,
+      loader: new EngineLoader(system, { memoryBytes: 2 ** 28, threads: 1 }),
     } as unknown as DeploymentHostOptions);
     system.register(stageActor, {
       config: stageActor.config.parse({}),
@@ -181,12 +243,8 @@ Deno.test("DeploymentHost.prepare() loads the draft model as a drafter, and Depl
       assert.equal((again.body as Drafted).tokens[0], token);
     }
     await system.tell(drafterAddress("d"), { type: "close", chain: "c" });
-    host.retire("d");
-    const late = AbortSignal.timeout(10_000);
-    while (active().length > 0) {
-      late.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
+    await host.retire("d", AbortSignal.timeout(10_000));
+    assert.deepEqual(active(), []);
     await assert.rejects(host.loadDraft(drafterAddress("d")), (e) => hasCode(e, "retired"));
   });
 });

@@ -22,8 +22,8 @@ import {
   parseAddress,
 } from "../../actors/mod.ts";
 
-/** Deployments that are kept; requests of older ones have ended long ago. */
-const MAX_DEPLOYMENTS = 16;
+/** Retired deployments whose stages are still found: arbiters and stages take leave of them. */
+const MAX_RETIRED = 16;
 
 /** See the module's text. */
 export class ClusterDirectory implements Directory {
@@ -31,6 +31,8 @@ export class ClusterDirectory implements Directory {
   seed: NodeId;
   readonly #node: NodeId;
   readonly #deployments = new Map<string, Deployment>();
+  /** Retired deployments, oldest first. */
+  readonly #retired: string[] = [];
 
   /** The directory of `node`, which takes itself for the first node until `seed` is set. */
   constructor(node: NodeId) {
@@ -41,10 +43,12 @@ export class ClusterDirectory implements Directory {
   /** Makes the stages and the drafter of this deployment known to `resolve`. */
   learn(deployment: Deployment): void {
     this.#deployments.set(deployment.id, deployment);
-    // Requests of a retired deployment still find their stages: only much older ones are forgotten.
-    if (this.#deployments.size > MAX_DEPLOYMENTS) {
-      this.#deployments.delete(this.#deployments.keys().next().value!);
-    }
+  }
+
+  /** The deployment with this id is retired: it is forgotten once 16 more are. */
+  forget(id: string): void {
+    this.#retired.push(id);
+    if (this.#retired.length > MAX_RETIRED) this.#deployments.delete(this.#retired.shift()!);
   }
 
   /** The node of an address. Throws group `actor`, code `no_owner`, where it is not known. */

@@ -63,8 +63,10 @@ Deno.test("ClusterDirectory.resolve() throws no_owner for an address that it can
   }
 });
 
-Deno.test("ClusterDirectory.learn() forgets deployments that are 16 older than the newest", () => {
-  const known = directory(...Array.from({ length: 17 }, (_, i) => `d${i}`));
+Deno.test("ClusterDirectory.forget() forgets a deployment once 16 more are retired, and none that serves", () => {
+  const known = directory("serving", ...Array.from({ length: 17 }, (_, i) => `d${i}`));
+  for (let i = 0; i < 17; i++) known.forget(`d${i}`);
   assert.throws(() => known.resolve(stageAddress("d0", 0)), (error) => hasCode(error, "no_owner"));
   assert.equal(known.resolve(stageAddress("d1", 0)).node, "n2");
+  assert.equal(known.resolve(stageAddress("serving", 0)).node, "n2");
 });

@@ -7,8 +7,14 @@
 export { advertisedHost, checkJoin } from "./addresses.ts";
 export { ClusterDirectory } from "./directory.ts";
 export { weightStore } from "./fetch.ts";
-export { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
+export { DeploymentHost, type DeploymentHostOptions, type ModelSource } from "./deployment_host.ts";
 export { listen, type ListenOptions } from "./listen.ts";
+export {
+  EngineLoader,
+  type EngineOptions,
+  type LayersAtNode,
+  type StageLoader,
+} from "./stage_loader.ts";
 export { dialSeed, Membership, type MembershipOptions } from "./membership.ts";
 export {
   fitting,

@@ -64,6 +64,8 @@ export interface ServingControl {
   serve(served: Served | undefined, reason: string): void;
   /** Whether a request of this deployment (its id) is running. */
   runs(deployment: string): boolean;
+  /** Resolves when no request of this deployment (its id) runs. Rejects with the signal's reason. */
+  unused(deployment: string, signal: AbortSignal): Promise<void>;
   /** Fails the requests that have a stage at `node`, which is gone. */
   nodeLost(node: string): void;
 }
@@ -77,8 +79,8 @@ export class Gateway implements Generator, ServingControl {
   readonly #running = new Map<string, Served & { request: GenerateRequest }>();
   /** What new requests use, and what its requests have shown; undefined: none can be answered. */
   #served?: Served & { experience: Experience };
-  /** Resolves `idle`. */
-  #onIdle?: () => void;
+  /** Called when a request has ended. */
+  readonly #onEnd = new Set<() => void>();
   /** Why nothing is served. */
   #reason = "the node has just started";
   #draining = false;
@@ -102,16 +104,35 @@ export class Gateway implements Generator, ServingControl {
 
   /** Resolves when no generation is running, or after `deadlineMs` milliseconds. */
   async idle(deadlineMs: number): Promise<void> {
-    if (this.#running.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, deadlineMs);
-    this.#onIdle = resolve;
-    await promise;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), deadlineMs);
+    await this.#until(() => this.#running.size === 0, late.signal).catch(() => {});
     clearTimeout(timer);
   }
 
   runs(deployment: string): boolean {
     return [...this.#running.values()].some((served) => served.deployment.id === deployment);
+  }
+
+  unused(deployment: string, signal: AbortSignal): Promise<void> {
+    return this.#until(() => !this.runs(deployment), signal);
+  }
+
+  /**
+   * Resolves when `over` holds, which is looked at after each request. Rejects with the signal's
+   * reason.
+   */
+  async #until(over: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!over()) {
+      signal.throwIfAborted();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const look = () => resolve();
+      this.#onEnd.add(look);
+      signal.addEventListener("abort", look);
+      await promise;
+      this.#onEnd.delete(look);
+      signal.removeEventListener("abort", look);
+    }
   }
 
   /** Registers generations and arbiters, whose resources this gateway has. */
@@ -225,12 +246,12 @@ export class Gateway implements Generator, ServingControl {
       over = true;
       throw error.error;
     } finally {
-      this.#running.delete(to);
       inbox.close();
       try {
         if (!over) await generation.tell.cancel({}, { deadlineMs: CANCEL_MS }).catch(ignoreEnded);
       } finally {
-        if (this.#running.size === 0) this.#onIdle?.();
+        this.#running.delete(to);
+        for (const look of [...this.#onEnd]) look();
       }
     }
   }

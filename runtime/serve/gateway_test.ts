@@ -90,6 +90,30 @@ Deno.test("Gateway.generate() ends with the client's reason when it leaves with 
   await system.close();
 });
 
+Deno.test("Gateway.unused() waits for the requests of a deployment that serves no more", async () => {
+  const { system, gateway } = world(8, 2);
+  const { signal } = new AbortController();
+  await gateway.unused("d", signal);
+  const run = gateway.generate(request, signal)[Symbol.asyncIterator]();
+  await run.next();
+  gateway.serve(undefined, "layers move");
+  await assert.rejects(
+    gateway.unused("d", AbortSignal.abort(new Error("not waited for"))),
+    /not waited for/,
+  );
+  await gateway.unused("another", signal);
+  let unused = false;
+  const waiting = gateway.unused("d", signal).then(() => unused = true);
+  let last;
+  for (let e = await run.next(); !e.done; e = await run.next()) {
+    assert.equal(unused, false);
+    last = e.value;
+  }
+  assert.equal(last?.type, "done");
+  await waiting;
+  await system.close();
+});
+
 Deno.test("Gateway.drain() refuses the requests that wait for a place", async () => {
   const { system, gateway } = world(1, 5);
   const { signal } = new AbortController();

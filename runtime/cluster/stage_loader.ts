@@ -1,0 +1,127 @@
+/**
+ * Loads layers of a stored model into an engine, within the memory that the node has left.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { type ActorSystem, OrreryError, type StageEngine } from "../../actors/mod.ts";
+import { buildStageGraph, type StoredModel } from "../../models/mod.ts";
+import { loadEngine, usualThreads } from "../engine/mod.ts";
+
+const log = getLogger(["orrery", "cluster"]);
+
+/** Share of the free memory that the arenas of a stage may take, 0 to 1. */
+const ARENA_SHARE = 0.25;
+/**
+ * Memory that loading a stage takes, in multiples of its weights: they are mapped once, and at most
+ * once more while the engine packs them.
+ */
+const LOAD_FACTOR = 2;
+
+/** Layers at a node, both ends inclusive. */
+export interface LayersAtNode {
+  node: string;
+  first: number;
+  last: number;
+}
+
+/** Loads layers for the actor at address `to`, a stage or a drafter. */
+export interface StageLoader {
+  /** Throws group `cluster`, code `not_enough_memory`, where the weights do not fit. */
+  load(to: string, stored: StoredModel, layers: LayersAtNode): Promise<StageEngine>;
+}
+
+/** How a node's engines are loaded. */
+export interface EngineOptions {
+  /** Threads of a stage's engine. @default by the bytes of the stage's weights */
+  threads?: number;
+  /** Do engine threads without work spin? @default false */
+  spinning?: boolean;
+  /** Bytes that all stages together may use. @default the free memory */
+  memoryBytes?: number;
+}
+
+/** Loads engines beside those of the actors that are active in `system`. */
+export class EngineLoader implements StageLoader {
+  readonly #system: Pick<ActorSystem, "status">;
+  readonly #options: EngineOptions;
+  /** Bytes reserved for each loaded stage or drafter (weights and arenas), by address. */
+  readonly #loadedBytes = new Map<string, number>();
+
+  constructor(system: Pick<ActorSystem, "status">, options: EngineOptions = {}) {
+    this.#system = system;
+    this.#options = options;
+  }
+
+  async load(
+    to: string,
+    { manifest, blobsDir }: StoredModel,
+    stage: LayersAtNode,
+  ): Promise<StageEngine> {
+    const graph = await buildStageGraph(manifest, {
+      firstLayer: stage.first,
+      lastLayer: stage.last,
+      blobDir: blobsDir,
+    });
+    const memory = this.#memoryLeft();
+    const arenaBudgetBytes = stageBudget({
+      weightBytes: graph.weightBytes,
+      memory,
+      stage,
+      model: manifest.name,
+    });
+    log.info("{to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
+    this.#loadedBytes.set(to, graph.weightBytes + arenaBudgetBytes);
+    return await loadEngine({
+      graph,
+      geometry: manifest.geometry,
+      spinning: this.#options.spinning,
+      threads: this.#options.threads ?? usualThreads(graph.weightBytes),
+      arenaBudgetBytes,
+    });
+  }
+
+  /** Bytes that one more stage may use: the free memory, or what is left of the user's limit. */
+  #memoryLeft(): number {
+    const { available } = Deno.systemMemoryInfo();
+    const { memoryBytes = available } = this.#options;
+    const active = new Set(this.#system.status().map((a) => a.address as string));
+    let loaded = 0;
+    for (const [to, bytes] of this.#loadedBytes) {
+      if (active.has(to)) loaded += bytes;
+      else this.#loadedBytes.delete(to);
+    }
+    return Math.min(available, memoryBytes - loaded);
+  }
+}
+
+/**
+ * Bytes that a stage's arenas may take beside its weights. Throws group `cluster`, code
+ * `not_enough_memory` (metadata: `node`, `needed_bytes`, `available_bytes`) where the weights do
+ * not fit.
+ */
+export function stageBudget(options: {
+  /** Bytes of the stage's weights. */
+  weightBytes: number;
+  /** Bytes that the node may still use. */
+  memory: number;
+  /** The stage, for the error: its node, its first and its last layer. */
+  stage: LayersAtNode;
+  /** Name of the model, for the error. */
+  model: string;
+}): number {
+  const { weightBytes, memory, stage, model } = options;
+  const needed = weightBytes * LOAD_FACTOR;
+  if (needed > memory) {
+    throw new OrreryError({
+      group: "cluster",
+      code: "not_enough_memory",
+      message: `layers ${stage.first}-${stage.last} of ${model} need ${mib(needed)} MiB to load, ` +
+        `node ${stage.node} may use ${mib(memory)} MiB; use a smaller precision or more nodes`,
+      metadata: { node: stage.node, needed_bytes: needed, available_bytes: memory },
+    });
+  }
+  return Math.floor((memory - weightBytes) * ARENA_SHARE);
+}
+
+const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);

@@ -1,0 +1,233 @@
+/**
+ * A cluster under the deterministic simulator that is placed anew while its nodes answer requests:
+ * the production's cluster actor, members, gateways, arbiters and stages over toy engines. Turns of
+ * busy nodes come late, by seconds.
+ *
+ * @module
+ */
+import {
+  type ActorSystem,
+  CLUSTER,
+  clusterActor,
+  type ClusterStatus,
+  memberActor,
+  OrreryError,
+  parseAddress,
+  type PlaceDeployment,
+  seededRandom,
+  Simulation,
+  stageActor,
+} from "../../actors/mod.ts";
+import type { StoredModel } from "../../models/mod.ts";
+import type { GenerateRequest } from "../../runtime/api/mod.ts";
+import {
+  ClusterDirectory,
+  DeploymentHost,
+  type LayersAtNode,
+  type ModelSource,
+} from "../../runtime/cluster/mod.ts";
+import { Admission, Gateway, type ServedModel } from "../../runtime/serve/mod.ts";
+import { LAYERS, plainCodec } from "./generation_world.ts";
+import { TOY_VOCAB, ToyEngine } from "./toy_engine.ts";
+
+const MODEL = {
+  card: { name: "toy", context: 4096, vocab: TOY_VOCAB },
+  eos: [],
+  defaults: { sampling: {} },
+  encode: ({ tokens }: { tokens: number[] }) => Int32Array.from(tokens),
+  outlineText: () => undefined,
+  makeCodec: plainCodec,
+} as unknown as ServedModel;
+
+/** Options of a {@linkcode PlacementWorld}. */
+export interface PlacementWorldOptions {
+  seed: number;
+  /** Layers that a node has memory for. @default no bound */
+  layersPerNode?: number;
+  /** Chance that a turn of an actor at this node comes late. @default never */
+  late?: (node: string) => number;
+  /** Virtual milliseconds by which a turn comes late at most. @default 6000 */
+  lateMs?: number;
+}
+
+/** A node that answers requests and runs stages. */
+export interface SimulatedNode {
+  name: string;
+  system: ActorSystem;
+  gateway: Gateway;
+  host: DeploymentHost;
+  /** Every engine that was loaded here. */
+  engines: ToyEngine[];
+}
+
+/** See the module's text. */
+export class PlacementWorld {
+  readonly sim: Simulation;
+  readonly nodes = new Map<string, SimulatedNode>();
+  /** Crashes of actors: none is expected. */
+  readonly crashes: string[] = [];
+  /** Draws what happens, apart from the schedule. */
+  readonly random: () => number;
+  readonly #options: PlacementWorldOptions;
+
+  /** A cluster that waits for its two nodes n0 and n1; n0 has the cluster actor. */
+  constructor(options: PlacementWorldOptions) {
+    this.#options = options;
+    this.sim = new Simulation({ seed: options.seed });
+    this.random = seededRandom(options.seed ^ 0x5eed);
+    const { system } = this.add("n0");
+    system.register(clusterActor, {
+      config: clusterActor.config.parse({ nodes: 2, model: "toy", source: "n0" }),
+      resources: () => ({ place: this.#place }),
+    });
+    this.add("n1");
+  }
+
+  /** A whole number from 0 to n - 1. */
+  int(n: number): number {
+    return Math.floor(this.random() * n);
+  }
+
+  /** Resolves after so many virtual milliseconds. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.sim.clock.after(ms, resolve));
+  }
+
+  /** Starts a node, which has not joined yet. */
+  add(name: string): SimulatedNode {
+    const { sim } = this;
+    const { late = () => 0, lateMs = 6_000 } = this.#options;
+    const directory = new ClusterDirectory(name);
+    directory.seed = "n0";
+    const engines: ToyEngine[] = [];
+    const system = sim.node(name, directory, {
+      schedule: (turn) =>
+        void sim.clock.after(
+          sim.random() < late(name) ? sim.random() * lateMs : sim.random(),
+          turn,
+        ),
+      onCrash: (actor, error) => void this.crashes.push(`${actor}: ${error.message}`),
+      onPeerLost: (peer) => {
+        gateway.nodeLost(peer);
+        if (name === "n0") void system.tell(CLUSTER, { type: "lost", node: peer }).catch(() => {});
+      },
+    });
+    const gateway = new Gateway({ system, admission: new Admission({ active: 4, queued: 32 }) });
+    const models: ModelSource = {
+      ensure: async () => {
+        await this.sleep(1 + 200 * sim.random());
+        return { manifest: { name: "toy" } } as StoredModel;
+      },
+      open: () => Promise.resolve(MODEL),
+    };
+    const host = new DeploymentHost({
+      system,
+      directory,
+      store: undefined!,
+      mailbox: { peers: () => [], addPeer() {}, removePeer() {} },
+      gateway,
+      models,
+      loader: { load: (to, _stored, layers) => this.#load(to, { engines, layers }) },
+    });
+    gateway.register();
+    system.register(stageActor, {
+      config: stageActor.config.parse({}),
+      resources: (to) => ({ engine: () => host.loadStage(to) }),
+    });
+    system.register(memberActor, { config: {}, resources: () => ({ host, onPing() {} }) });
+    const node: SimulatedNode = { name, system, gateway, host, engines };
+    this.nodes.set(name, node);
+    return node;
+  }
+
+  /** The node joins the cluster. */
+  async join({ name, system }: SimulatedNode): Promise<void> {
+    const port = 1000 + Number(name.slice(1));
+    const member = { node: name, host: "10.0.0.1", port, cores: 1, memory_bytes: 1 };
+    await system.ask(CLUSTER, { type: "join", ...member }, { deadlineMs: 600_000 });
+  }
+
+  /** The node ends as on SIGTERM, its own requests being over: it leaves, waits, and closes. */
+  async leave(node: SimulatedNode): Promise<void> {
+    const { name, system, host } = node;
+    await system.ask(CLUSTER, { type: "leave", node: name }, { deadlineMs: 600_000 });
+    while (host.stages.length > 0) await this.sleep(50);
+    this.nodes.delete(name);
+    host.close();
+    await system.close();
+  }
+
+  /** Has layers placed anew. */
+  async replan(): Promise<void> {
+    await this.nodes.get("n0")!.system.tell(CLUSTER, { type: "replan", why: "test" });
+  }
+
+  /** What the cluster actor says. */
+  async status(): Promise<ClusterStatus> {
+    return await this.nodes.get("n0")!.system.ask(CLUSTER, { type: "status" }, {
+      deadlineMs: 600_000,
+    }) as ClusterStatus;
+  }
+
+  /** The tokens that a node answers, greedily. */
+  async ask({ gateway }: SimulatedNode, prompt: number[], count: number): Promise<number[]> {
+    const request = {
+      model: "default",
+      prompt: { kind: "tokens", tokens: prompt },
+      sampling: { temperature: 0 },
+      maxTokens: count,
+      stop: [],
+      mode: "plain",
+    } satisfies GenerateRequest;
+    const tokens: number[] = [];
+    for await (const event of gateway.generate(request, new AbortController().signal)) {
+      if (event.type === "delta") tokens.push(...event.tokens.map((t) => t.token));
+    }
+    return tokens;
+  }
+
+  /** Ends what the hosts wait for outside of virtual time. */
+  close(): void {
+    for (const { host } of this.nodes.values()) host.close();
+  }
+
+  /** Layers cut at random and dealt to some of the members. */
+  readonly #place: PlaceDeployment = async (members) => {
+    await this.sleep(1 + 300 * this.random());
+    const left = members.map((m) => m.node);
+    const nodes = Array.from(
+      { length: 1 + this.int(members.length) },
+      () => left.splice(this.int(left.length), 1)[0],
+    );
+    const cuts = new Set<number>();
+    while (cuts.size < nodes.length - 1) cuts.add(1 + this.int(LAYERS - 1));
+    const ends = [...[...cuts].sort((a, b) => a - b), LAYERS];
+    return {
+      stages: nodes.map((node, i) => ({ node, first: ends[i - 1] ?? 0, last: ends[i] - 1 })),
+    };
+  };
+
+  async #load(
+    to: string,
+    { engines, layers: { node, first, last } }: { engines: ToyEngine[]; layers: LayersAtNode },
+  ): Promise<ToyEngine> {
+    await this.sleep(1 + 500 * this.random());
+    const { layersPerNode = Infinity } = this.#options;
+    const loaded = engines.reduce(
+      (n, { disposed, info }) => n + (disposed ? 0 : info.lastLayer - info.firstLayer + 1),
+      0,
+    );
+    if (loaded + last - first + 1 > layersPerNode) {
+      throw new OrreryError({
+        group: "cluster",
+        code: "not_enough_memory",
+        message: `node ${node} has no memory for ${parseAddress(to).key}`,
+      });
+    }
+    const engine = new ToyEngine(this.sim.clock, { first, last, layers: LAYERS }, 1, {
+      frameMs: (rows) => 10 + 2 * rows,
+    });
+    engines.push(engine);
+    return engine;
+  }
+}
