@@ -3,16 +3,20 @@
  * The paper's table in the simulator: `deno task bench:paper [--json]`.
  *
  * The boards are calibrated on EdgeShard's column alone, and Jupiter's column is predicted. Then
- * follows what our planner gives. Nothing here was measured by us: the hardware is the paper's, and
- * is simulated.
+ * follows what our planner gives, and the whole table: the columns of the other four baselines,
+ * predicted from their published algorithms, with two descriptions of the links. Nothing here was
+ * measured by us: the hardware is the paper's, and is simulated.
  *
  * @module
  */
 import { parseArgs } from "node:util";
-import { calibrate } from "./paper/calibrate.ts";
+import { calibrate, edgeshardLoss, type LinkForm } from "./paper/calibrate.ts";
+import { BASELINE_ASSUMPTIONS } from "./paper/baselines/mod.ts";
 import { ABLATION, ASSUMPTIONS, leversOf } from "./paper/jupiter.ts";
 import { type Cell, PROMPT, TOKENS } from "./paper/published.ts";
-import { oursFor, paperTable } from "./paper/table.ts";
+import { oursFor, type PaperRow, paperTable } from "./paper/table.ts";
+import { type LinkResult, wholeLines } from "./paper/whole_print.ts";
+import { wholeTable } from "./paper/whole_table.ts";
 import { alignRows } from "./shared/figures.ts";
 
 const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
@@ -29,13 +33,47 @@ const found = rows.map((row) =>
   plans.map(({ freedom }) => oursFor(row, { hardware, levers, freedom }))
 );
 
+/** The whole table with the links as above, and with the other description of them. */
+const whole: LinkResult[] = [
+  linkResult("scaled", { hardware, rows, ours_s: found.map(([plain]) => plain.seconds) }),
+  linkResult("messages"),
+];
+
 if (values.json) {
   const plansOf = (i: number) => found[i].map((f, p) => ({ name: plans[p].name, ...f }));
   console.log(
-    JSON.stringify({ hardware, levers, rows: rows.map((r, i) => ({ ...r, plans: plansOf(i) })) }),
+    JSON.stringify({
+      hardware,
+      levers,
+      rows: rows.map((r, i) => ({ ...r, plans: plansOf(i) })),
+      assumptions: BASELINE_ASSUMPTIONS,
+      whole,
+    }),
   );
 } else {
   print();
+  for (const line of wholeLines(whole)) console.log(line);
+}
+
+/** Everything about one description of the links; what is known already need not be repeated. */
+function linkResult(
+  form: LinkForm,
+  known?: Pick<LinkResult, "hardware" | "ours_s"> & { rows: PaperRow[] },
+): LinkResult {
+  const hardware = known?.hardware ?? calibrate(form);
+  const rows = known?.rows ?? paperTable(hardware);
+  const { freedom } = plans[0];
+  const ours = () => {
+    const levers = leversOf(hardware, ABLATION.middle);
+    return rows.map((row) => oursFor(row, { hardware, levers, freedom }).seconds);
+  };
+  return {
+    form,
+    hardware,
+    loss: edgeshardLoss(hardware),
+    rows: wholeTable(hardware, rows),
+    ours_s: known?.ours_s ?? ours(),
+  };
 }
 
 function print(): void {

@@ -96,6 +96,24 @@ const START: Hardware = {
   tx2_compute: 2,
   tx2_fixed: 1.5,
   wire: 4,
+  message_bytes: 0,
+};
+
+/**
+ * How a link is described, in one number either way. `scaled`: each byte takes so many on the wire.
+ * `messages`: each message takes so many bytes more than it holds, however long it is.
+ */
+export type LinkForm = "scaled" | "messages";
+
+/** Numbers that are calibrated in both forms. */
+const BOARD_KEYS = ["launch_s", "read_s", "compute_s", "tx2_compute", "tx2_fixed"] as const;
+/** The numbers of each form, and where its search begins. */
+const FORMS: Record<LinkForm, { start: Hardware; keys: (keyof Hardware)[] }> = {
+  scaled: { start: START, keys: [...BOARD_KEYS, "wire"] },
+  messages: {
+    start: { ...START, wire: 1, message_bytes: 1e5 },
+    keys: [...BOARD_KEYS, "message_bytes"],
+  },
 };
 
 /**
@@ -104,12 +122,14 @@ const START: Hardware = {
  * helps, in ever smaller steps. Since whole layers make the errors jump, the search finds a local
  * minimum: the one that it reaches from {@linkcode START}. Deterministic.
  */
-export function calibrate(): Hardware {
-  let [hardware, loss] = [START, edgeshardLoss(START)];
+export function calibrate(form: LinkForm = "scaled"): Hardware {
+  const { start, keys } = FORMS[form];
+  const moves = movesOf(keys);
+  let [hardware, loss] = [start, edgeshardLoss(start)];
   for (let step = 0.4; step > 0.005; step /= 2) {
     for (let improved = true; improved;) {
       improved = false;
-      for (const move of MOVES) {
+      for (const move of moves) {
         const tried = { ...hardware };
         for (const [key, sign] of move) tried[key] *= Math.exp(sign * step);
         const value = edgeshardLoss(tried);
@@ -122,15 +142,10 @@ export function calibrate(): Hardware {
 }
 
 /** The moves of the search: one number up or down, then every two. */
-const MOVES: [keyof Hardware, number][][] = (() => {
-  const single = (Object.keys(START) as (keyof Hardware)[]).flatMap((
-    key,
-  ): [keyof Hardware, number][] => [
-    [key, 1],
-    [key, -1],
-  ]);
+function movesOf(keys: (keyof Hardware)[]): [keyof Hardware, number][][] {
+  const single = keys.flatMap((key): [keyof Hardware, number][] => [[key, 1], [key, -1]]);
   const pairs = single.flatMap((a, i) =>
     single.slice(i + 1).filter((b) => b[0] !== a[0]).map((b) => [a, b])
   );
   return [...single.map((move) => [move]), ...pairs];
-})();
+}

@@ -1,5 +1,5 @@
 /**
- * Describes the paper's boards to the planner, from six numbers.
+ * Describes the paper's boards and links, to the planner and to the baselines, from six numbers.
  *
  * @module
  */
@@ -32,8 +32,37 @@ export interface Hardware {
    * How many times slower a TX2 is than an NX in the fixed costs of a frame: launches and reading.
    */
   tx2_fixed: number;
-  /** Bytes on the wire for each byte of 16-bit hidden states: what protocol and formats add. */
+  /**
+   * Bytes on the wire for each byte of 16-bit hidden states: what protocol and formats add. 1 where
+   * the link is described by `message_bytes`.
+   */
   wire: number;
+  /**
+   * Bytes for which a link works before each message arrives, whatever the message holds: a queue
+   * that stands in front of it, or waiting for acknowledgements. 0 where the link is described by
+   * `wire`.
+   */
+  message_bytes: number;
+}
+
+/**
+ * Speed of a board. A product of `matrices` matrices with `macs` weights in all and `rows` rows
+ * takes `matrices * launch_s + macs * (read_s + rows * compute_s)`.
+ */
+export interface BoardSpeed {
+  /** Seconds to start the product of one matrix. */
+  launch_s: number;
+  /** Seconds to read one weight. */
+  read_s: number;
+  /** Seconds to compute with one weight for one row. */
+  compute_s: number;
+}
+
+/** A link between any two boards: a message of `n` bytes takes `message_s + n / bytesPerS`. */
+export interface LinkSpeed {
+  /** Seconds of a message of no bytes. */
+  message_s: number;
+  bytesPerS: number;
 }
 
 /**
@@ -54,22 +83,46 @@ function slowness(board: Board, hardware: Hardware): { compute: number; fixed: n
 }
 
 /** Number of matrices of a layer: four of attention, three of the feed-forward part. */
-const LAYER_MATRICES = 7;
+export const LAYER_MATRICES = 7;
 
-/**
- * Seconds of matrices by the rows of a frame: a straight line; attention over past rows is left
- * out. `macs` are the weights of all matrices together.
- */
-function lineTable(
-  board: Board,
-  size: { macs: number; matrices: number },
-  hardware: Hardware,
-): TimeTable {
+/** Matrices that are multiplied one after the other, without a message between them. */
+export interface Product {
+  matrices: number;
+  /** Weights of all matrices together. */
+  macs: number;
+}
+
+/** Speed of a kind of board. */
+export function boardSpeed(board: Board, hardware: Hardware): BoardSpeed {
   const { compute, fixed } = slowness(board, hardware);
-  const launches_s = hardware.launch_s * size.matrices / LAYER_MATRICES;
-  const at = (rows: number) =>
-    fixed * (launches_s + size.macs * hardware.read_s) +
-    compute * rows * size.macs * hardware.compute_s;
+  return {
+    launch_s: fixed * hardware.launch_s / LAYER_MATRICES,
+    read_s: fixed * hardware.read_s,
+    compute_s: compute * hardware.compute_s,
+  };
+}
+
+/** Seconds of a product for so many rows. Attention over past rows is left out. */
+export function productSeconds(
+  { launch_s, read_s, compute_s }: BoardSpeed,
+  { matrices, macs }: Product,
+  rows: number,
+): number {
+  return matrices * launch_s + macs * (read_s + rows * compute_s);
+}
+
+/** Speed of the links at so many megabits a second. */
+export function linkSpeed(hardware: Hardware, mbit: number): LinkSpeed {
+  const bytesPerS = mbit * 1e6 / 8;
+  return {
+    message_s: hardware.message_bytes / bytesPerS,
+    bytesPerS: bytesPerS / hardware.wire,
+  };
+}
+
+/** Seconds of a product by the rows of a frame: a straight line. */
+function lineTable(board: Board, product: Product, hardware: Hardware): TimeTable {
+  const at = (rows: number) => productSeconds(boardSpeed(board, hardware), product, rows);
   return { rows: [1, 2], past: [0], seconds: [[at(1)], [at(2)]] };
 }
 
@@ -101,13 +154,13 @@ export function paperCosts(
   const devices = BOARDS[at.environment].map((board, i) =>
     boardDevice(`${board}${i}`, board, { model, hardware })
   );
-  const bytesPerS = at.mbit * 1e6 / 8 / hardware.wire;
+  const { message_s, bytesPerS } = linkSpeed(hardware, at.mbit);
   const matrix = (off: number, diagonal: number) =>
     devices.map((_, i) => devices.map((_, j) => i === j ? diagonal : off));
   return new CostModel({
     model,
     devices,
-    links: { seconds: matrix(0, 0), bytesPerS: matrix(bytesPerS, Infinity) },
+    links: { seconds: matrix(message_s, 0), bytesPerS: matrix(bytesPerS, Infinity) },
     wire: "f16",
   });
 }

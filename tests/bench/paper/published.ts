@@ -12,16 +12,40 @@ export type PaperModelSize = "7B" | "13B";
 /** Kinds of boards. */
 export type Board = "nx" | "tx2" | "nano";
 
-/** One cell of the table. */
+/** One cell of the table: where it was measured, and the published end-to-end seconds. */
 export interface Cell {
   environment: Environment;
   model: PaperModelSize;
   /** Megabits a second. */
   mbit: number;
-  /** End-to-end seconds of plain pipelining (EdgeShard), published. */
+  /** Sequence parallelism; null: published as out of memory. */
+  sp_s: number | null;
+  /** Megatron-LM: tensor parallelism. */
+  megatron_s: number;
+  /** DeTransformer: block parallelism. */
+  detransformer_s: number;
+  /** Galaxy: tensor and sequence parallelism, with communication hidden behind products. */
+  galaxy_s: number;
+  /** EdgeShard: plain pipelining. */
   edgeshard_s: number;
-  /** End-to-end seconds of Jupiter, published. */
   jupiter_s: number;
+}
+
+/** Systems of the table, in the order of its columns. */
+export const SYSTEMS = [
+  "sp",
+  "megatron",
+  "detransformer",
+  "galaxy",
+  "edgeshard",
+  "jupiter",
+] as const;
+/** One of {@linkcode SYSTEMS}. */
+export type SystemName = typeof SYSTEMS[number];
+
+/** Published end-to-end seconds of a system; null: out of memory. */
+export function publishedSeconds(cell: Cell, system: SystemName): number | null {
+  return cell[`${system}_s`];
 }
 
 /** Tokens of the prompt; the paper says "about 260". */
@@ -32,22 +56,42 @@ export const TOKENS = 64;
 const row = (
   environment: Environment,
   model: PaperModelSize,
-  cells: [number, number, number][],
+  cells: [number, number | null, number, number, number, number, number][],
 ): Cell[] =>
-  cells.map(([mbit, edgeshard_s, jupiter_s]) => ({
+  cells.map(([mbit, sp_s, megatron_s, detransformer_s, galaxy_s, edgeshard_s, jupiter_s]) => ({
     environment,
     model,
     mbit,
+    sp_s,
+    megatron_s,
+    detransformer_s,
+    galaxy_s,
     edgeshard_s,
     jupiter_s,
   }));
 
-/** The paper's end-to-end table, the two columns that matter here. */
+/** The paper's end-to-end table: Mbit/s, then the seconds of the systems in their order. */
 export const CELLS: Cell[] = [
-  ...row("A", "7B", [[100, 42.2, 16.5], [500, 39.0, 15.2], [1000, 38.6, 14.9]]),
-  ...row("A", "13B", [[100, 66.2, 26.3], [500, 63.4, 25.2], [1000, 63.1, 24.9]]),
-  ...row("B", "7B", [[100, 59.3, 22.4], [500, 56.1, 21.4], [1000, 55.7, 20.9]]),
-  ...row("B", "13B", [[100, 102.4, 38.8], [500, 99.7, 37.3], [1000, 98.3, 36.8]]),
+  ...row("A", "7B", [
+    [100, 53.5, 431.2, 228.5, 427.6, 42.2, 16.5],
+    [500, 37.4, 106.9, 66.4, 103.9, 39.0, 15.2],
+    [1000, 35.4, 66.4, 46.1, 65.0, 38.6, 14.9],
+  ]),
+  ...row("A", "13B", [
+    [100, null, 503.4, 270.1, 496.5, 66.2, 26.3],
+    [500, null, 130.1, 83.4, 125.0, 63.4, 25.2],
+    [1000, null, 83.4, 60.1, 81.3, 63.1, 24.9],
+  ]),
+  ...row("B", "7B", [
+    [100, 63.1, 491.2, 288.6, 458.3, 59.3, 22.4],
+    [500, 47.0, 167.0, 126.4, 142.9, 56.1, 21.4],
+    [1000, 44.8, 126.4, 106.2, 104.9, 55.7, 20.9],
+  ]),
+  ...row("B", "13B", [
+    [100, null, 624.5, 391.2, 566.4, 102.4, 38.8],
+    [500, null, 251.2, 204.5, 208.0, 99.7, 37.3],
+    [1000, null, 204.5, 181.2, 165.7, 98.3, 36.8],
+  ]),
 ];
 
 /** EdgeShard's seconds per token at 1 Gbit/s, from the heights of bars. */
