@@ -1,15 +1,15 @@
 /**
- * The grid of a sequence problem: where a prompt may be cut, and what each piece between two cuts
- * costs.
+ * The grid of a sequence problem: where a prompt may be cut, and the seconds of each piece between
+ * two cuts.
  *
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
 import type { SequenceProblem } from "./problem.ts";
 
-/** Most steps in which a prompt is cut where nobody says a step and the limits allow it. */
+/** Most steps in which a prompt is cut, where the problem has no step and the limits allow it. */
 export const USUAL_STEPS = 64;
-/** Sizes that a piece can have at least in a prompt that is too long for so few steps. */
+/** How many sizes a piece can have at least, in a prompt that is too long for so few steps. */
 const LEAST_SIZES = 4;
 
 /**
@@ -24,7 +24,7 @@ export interface Grid {
   stages: number;
   /** Most steps that a piece may span; 1 to n. */
   band: number;
-  /** May a piece be cut there? 1 or 0. (n)(band) */
+  /** 1: the piece is allowed; 0: it is not. (n)(band) */
   allowed: Uint8Array;
   /** Seconds of the piece at each stage; Infinity where it is not allowed. (stages)(n)(band) */
   seconds: Float64Array[];
@@ -32,18 +32,23 @@ export interface Grid {
   hops: Float64Array[];
 }
 
-/** Where a prompt may be cut, without costs. */
+/** Where a prompt may be cut, without the seconds of pieces. */
 type Cuts = Pick<Grid, "starts" | "band" | "allowed">;
 
+/** Limits of the pieces. */
 interface Limits {
+  /** Rows of the prompt. */
   tokens: number;
+  /** Fewest rows of a piece. */
   least: number;
+  /** Most rows of a piece. */
   most: number;
 }
 
 /**
- * Evaluates every piece of the grid once. Throws group `planner`: `bad_sequence` for numbers that
- * are no prompt, and for limits that no cut meets (metadata: the limits).
+ * Makes the grid and evaluates each allowed piece once. Throws group `planner`, code `bad_sequence`
+ * for a prompt of no rows, for limits that are not whole numbers from 1, and for limits that no cut
+ * meets (metadata: the limits).
  */
 export function gridOf(problem: SequenceProblem): Grid {
   const { tokens, stages } = problem;
@@ -100,13 +105,16 @@ function finerStep(most: number, usual: number): number {
   return Math.min(usual, 8 * Math.max(1, Math.floor(most / (8 * LEAST_SIZES))));
 }
 
-/** The cuts in this step; undefined: no sequence of allowed pieces leads to the end. */
+/**
+ * The cuts in steps of so many rows; undefined: no sequence of allowed pieces leads to the prompt's
+ * end.
+ */
 function cutsOf({ tokens, least, most }: Limits, step: number): Cuts | undefined {
   const starts: number[] = [];
   for (let at = 0; at < tokens; at += step) starts.push(at);
   starts.push(tokens);
   const end = starts.length - 1;
-  // the last step may be shorter than the others, and then fits into a piece beside them
+  // the last step may be shorter than the others, so a piece may hold one step more there
   const band = Math.min(end, Math.floor(most / step) + 1);
   const allowed = new Uint8Array(end * band);
   const reachable = new Uint8Array(end + 1);
@@ -123,6 +131,7 @@ function cutsOf({ tokens, least, most }: Limits, step: number): Cuts | undefined
   return reachable[end] ? { starts, band, allowed } : undefined;
 }
 
+/** The grid of these cuts, with the seconds of each allowed piece. */
 function withCosts({ stages }: SequenceProblem, { starts, band, allowed }: Cuts): Grid {
   const end = starts.length - 1;
   const seconds = stages.map(() => new Float64Array(end * band).fill(Infinity));

@@ -1,5 +1,5 @@
 /**
- * Sequence partition: which pieces of a prompt go through the pipeline.
+ * Sequence partition: how a prompt is cut into the pieces that go through the pipeline.
  *
  * @module
  */

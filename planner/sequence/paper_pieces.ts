@@ -1,6 +1,6 @@
 /**
- * The paper's sequence partition (TeraPipe's method), as the baseline that the true recurrence is
- * compared with.
+ * The paper's sequence partition (TeraPipe's method). It is the baseline for the partition by the
+ * pipeline's own recurrence.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import { type Grid, gridOf } from "./grid.ts";
 import type { SequencePlan, SequenceProblem } from "./problem.ts";
 
 /**
- * Pieces that minimise sum of t + (N - 1) max t, exactly on the grid; t is a piece's time on its
- * slowest stage (hops are not part of this objective). Throws `bad_sequence` as {@linkcode gridOf}
- * does.
+ * Pieces that minimise sum of t + (N - 1) max t, exactly on the grid, where t is a piece's seconds
+ * on its slowest stage (hops are not part of this objective). Throws `bad_sequence` as
+ * {@linkcode gridOf} does.
  *
- * For a limit on t, a one-dimensional DP finds the least sum. Limits fall from infinity: a least
- * sum with largest piece m is the best of all partitions whose largest piece lies between m and the
- * limit, so the next limit is below m, and the end is reached when the sum alone is no better than
- * what is known.
+ * For a limit on t, a one-dimensional DP finds the least sum. The limit begins at infinity. A least
+ * sum whose largest piece is m is the best of all partitions whose largest piece lies between m and
+ * the limit, so the next limit is m. The search ends when the sum alone is no better than the best
+ * value.
  *
- * @param options.maxWork pieces looked at, over all limits, after which the best so far is the
- * answer: `exact` is false then, and `lowerBound` is the last sum. A long prompt has thousands of
- * limits, one for each of its pieces. @default Infinity
+ * @param options.maxWork most pieces that are examined, over all limits. After them the best pieces
+ * so far are the answer, `exact` is false, and `lowerBound` is the last sum. A long prompt has
+ * thousands of limits, one for each of its pieces. @default Infinity
  */
 export function paperPieces(
   problem: SequenceProblem,
@@ -44,11 +44,11 @@ export function paperPieces(
         seconds: value,
       };
     }
-    if (stages === 1) break; // the sum is the objective
+    if (stages === 1) break; // with one stage the sum is the objective
     limit = found.max;
     work -= slowest.length;
     if (work <= 0) {
-      // sums never fall with the limit
+      // the sum does not fall when the limit does, so it is a bound for all that follows
       lowerBound = Math.min(best.seconds, found.sum);
       break;
     }
@@ -58,8 +58,8 @@ export function paperPieces(
 }
 
 /**
- * Least sum of t over partitions whose every t is below the limit; of equal sums, whichever is
- * found first.
+ * The least sum of t over partitions all of whose t are below the limit; null: there is none.
+ * `cuts`: grid points of its cuts.
  */
 function leastSum({ starts, band }: Grid, slowest: Float64Array, limit: number) {
   const end = starts.length - 1;

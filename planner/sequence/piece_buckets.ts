@@ -1,5 +1,5 @@
 /**
- * Pieces for every prompt length that a placement may meet, planned once.
+ * Plans the pieces for every prompt length that a placement may serve.
  *
  * @module
  */
@@ -8,39 +8,51 @@ import type { LayerRange } from "../even_split.ts";
 import { pipelinePieces } from "./pipeline_pieces.ts";
 import type { PieceStage, SequencePlan } from "./problem.ts";
 
-/** A stage of a placement: which device runs which layers. */
+/** Rows of the shortest bucket's longest prompt. */
+const SHORTEST_BUCKET = 32;
+/** Labels at a grid point: this many at least ... */
+const FEWEST_LABELS = 16;
+/** ... and this many at most, so that labels times stages stay within {@linkcode LABEL_STAGES}. */
+const MOST_LABELS = 500;
+/** Labels at a grid point times stages and links. */
+const LABEL_STAGES = 8000;
+
+/** A stage of a placement: its layers and its device. */
 export interface DeviceStage extends LayerRange {
   /** Index of the device. */
   device: number;
 }
 
-/** What {@linkcode pieceBuckets} plans for. */
+/** Input of {@linkcode pieceBuckets}. */
 export interface PieceBucketsInput {
-  /** Predicts each piece. */
+  /** Predicts the time of each piece. */
   cost: CostModel;
-  /** In pipeline order. */
+  /** The stages, in pipeline order. */
   stages: DeviceStage[];
-  /** Longest prompt; the last bucket. */
+  /** Rows of the longest prompt, which is the last bucket. */
   context: number;
   /** Fewest rows of a piece. @default 1 */
   minPieceRows?: number;
-  /** Most rows of a piece. @default any */
+  /** Most rows of a piece. @default no limit */
   maxPieceRows?: number;
-  /** Prompt lengths. @default powers of two from 32 up to the context, and the context */
+  /** Prompt lengths, in rows. @default powers of two from 32 up to the context, and the context */
   lengths?: number[];
-  /** See {@linkcode pipelinePieces}. @default 500, and fewer with more than 16 stages and links */
+  /**
+   * Most labels at a grid point, see {@linkcode pipelinePieces}. @default 500, and fewer with more
+   * than 16 stages and links
+   */
   maxLabels?: number;
 }
 
 /** Pieces for prompts of up to `prompt_tokens` rows. */
 export interface PieceBucket extends SequencePlan {
-  /** Longest prompt that it is meant for. */
+  /** Rows of the longest prompt that uses it. */
   prompt_tokens: number;
 }
 
 /**
- * The stages of a placement as the sequence partition sees them. A link transfers one piece at a
- * time, so a link that takes time is a stage of its own; its latency is a hop and occupies nobody.
+ * The stages of a placement for the sequence partition. A link transfers one piece at a time, so a
+ * link between two devices is a stage of its own. Its latency is a hop, which occupies no stage.
  */
 export function pieceStages(cost: CostModel, stages: DeviceStage[]): PieceStage[] {
   return stages.flatMap(({ device, first, last: end }, i): PieceStage[] => {
@@ -54,23 +66,26 @@ export function pieceStages(cost: CostModel, stages: DeviceStage[]): PieceStage[
   });
 }
 
-/** Prompt lengths that get a plan of their own. */
+/** Prompt lengths, in rows, that get pieces of their own. */
 export function bucketLengths(context: number): number[] {
   const lengths: number[] = [];
-  for (let tokens = 32; tokens < context; tokens *= 2) lengths.push(tokens);
+  for (let tokens = SHORTEST_BUCKET; tokens < context; tokens *= 2) lengths.push(tokens);
   return [...lengths, context];
 }
 
 /**
- * Plans each bucket for its longest prompt, ascending. Throws `bad_sequence` where limits allow no
- * pieces.
+ * Plans each bucket for its longest prompt; buckets ascend. Throws group `planner`, code
+ * `bad_sequence` where the limits allow no pieces.
  */
 export function pieceBuckets(input: PieceBucketsInput): PieceBucket[] {
   const stages = pieceStages(input.cost, input.stages);
-  // a label's work grows with the stages; what a long pipeline loses by a narrower search is in its
-  // lower bound
+  // a label's work grows with the stages; the lower bound shows what a long pipeline loses by a
+  // narrower search
   const maxLabels = input.maxLabels ??
-    Math.max(16, Math.min(500, Math.floor(8000 / stages.length)));
+    Math.max(
+      FEWEST_LABELS,
+      Math.min(MOST_LABELS, Math.floor(LABEL_STAGES / stages.length)),
+    );
   return (input.lengths ?? bucketLengths(input.context)).map((tokens) => ({
     prompt_tokens: tokens,
     ...pipelinePieces(

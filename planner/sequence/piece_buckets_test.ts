@@ -18,7 +18,10 @@ const model: ModelShape = {
   macsPerPastRow: 1792,
 };
 
-/** Seconds of all layers as they were measured on half a core: fastest per row at 32 to 64 rows. */
+/**
+ * Seconds of all layers by rows, as measured on half a core: 32 to 64 rows are fastest for each
+ * row.
+ */
 const measured: Record<string, number> = {
   1: 0.068,
   2: 0.097,
@@ -58,7 +61,7 @@ function cluster(speeds: number[], bytesPerS: number) {
   return { cost, stages };
 }
 
-Deno.test("a link is a stage that transfers, and its latency a hop", () => {
+Deno.test("pieceStages() makes a link a stage that transfers, and its latency a hop", () => {
   const { cost, stages } = cluster([1, 2], 1e6);
   const parts = pieceStages(cost, stages);
   assert.equal(parts.length, 3);
@@ -74,7 +77,7 @@ Deno.test("a link is a stage that transfers, and its latency a hop", () => {
   );
 });
 
-Deno.test("the head runs for the prompt's last piece only", () => {
+Deno.test("pieceStages() counts the head only for the prompt's last piece", () => {
   const { cost, stages } = cluster([1], 1e6);
   const [stage] = pieceStages(cost, stages);
   const difference = stage.seconds({ rows: 64, past: 64, last: true }) -
@@ -82,7 +85,7 @@ Deno.test("the head runs for the prompt's last piece only", () => {
   assert.ok(Math.abs(difference - cost.headSeconds(0, 1)) < 1e-12);
 });
 
-Deno.test("every bucket's pieces make its prompt and beat one piece and any equal pieces", () => {
+Deno.test("pieceBuckets() plans pieces that make each bucket's prompt and beat one piece and any equal pieces", () => {
   for (const speeds of [[1], [1, 0.7], [1, 2, 0.5, 1]]) {
     const { cost, stages } = cluster(speeds, 12.5e6);
     const buckets = pieceBuckets({ cost, stages, context: 2048, minPieceRows: 16 });
@@ -103,13 +106,13 @@ Deno.test("every bucket's pieces make its prompt and beat one piece and any equa
   }
 });
 
-Deno.test("one device that is fastest at 32 to 64 rows gets such pieces of a long prompt", () => {
+Deno.test("pieceBuckets() cuts pieces of 32 to 64 rows, when one device is fastest with these", () => {
   const { cost, stages } = cluster([1], 1e6);
   const [{ pieces }] = pieceBuckets({ cost, stages, context: 512, lengths: [512] });
   assert.ok(pieces.every((rows) => rows >= 32 && rows <= 64), pieces.join());
 });
 
-Deno.test("buckets double up to the context, which is the last", () => {
+Deno.test("bucketLengths() doubles up to the context, which is the last", () => {
   assert.deepEqual(bucketLengths(300), [32, 64, 128, 256, 300]);
   assert.deepEqual(bucketLengths(64), [32, 64]);
   assert.deepEqual(bucketLengths(20), [20]);

@@ -1,6 +1,6 @@
 /**
- * Sequence partition for what a pipeline really does: stages of unequal speed, links between them,
- * pieces that wait.
+ * Sequence partition by the pipeline's own recurrence: with stages of unequal speed, links between
+ * them, and pieces that wait.
  *
  * @module
  */
@@ -8,22 +8,29 @@ import { type Grid, gridOf, USUAL_STEPS } from "./grid.ts";
 import { paperPieces } from "./paper_pieces.ts";
 import { pipelineSeconds, type SequencePlan, type SequenceProblem } from "./problem.ts";
 
-/** A partition of the rows up to a grid point, and when each stage is done with it. */
+/** A partition of the rows up to a grid point, and when each stage has finished it. */
 interface Label {
   /**
-   * Finish time by stage, raised to the earliest moment at which a further piece could arrive.
-   * (stages)
+   * Finish time of each stage in seconds, raised to the earliest moment at which a further piece
+   * could arrive. (stages)
    */
   free: Float64Array;
+  /** Lower bound, in seconds, of any partition that continues it. */
   bound: number;
+  /** Index of its grid point. */
   at: number;
+  /** The label that its last piece was added to; null: it has no piece. */
   before: Label | null;
 }
 
-/** Vectors that a grid point may hold at least, however many points there are. */
+/** Default of `maxLabels`. */
+const MOST_LABELS = 2000;
+/** Labels that the first, narrow search keeps at a grid point. */
+const NARROW = 16;
+/** Labels that a grid point may have at least, however many points there are. */
 const LEAST_LABELS = 4;
 /**
- * Pieces that the paper's search may look at: as many as it needs for a prompt of
+ * Most pieces that the paper's search examines: as many as it needs for a prompt of
  * {@linkcode USUAL_STEPS} steps with one limit for each piece.
  */
 const PAPER_WORK = USUAL_STEPS ** 2 * (USUAL_STEPS * (USUAL_STEPS + 1) / 2);
@@ -33,21 +40,22 @@ const PAPER_WORK = USUAL_STEPS ** 2 * (USUAL_STEPS * (USUAL_STEPS + 1) / 2);
  *
  *     finish[i][s] = max(finish[i-1][s], finish[i][s-1] + hop_s(i)) + t_s(i)
  *
- * Label setting over vectors of finish times: at each grid point only vectors that no other is
- * nowhere later than are kept, and only while their lower bound is below the best partition known.
- * Exact on the grid unless a point would hold more than `maxLabels` vectors: then the most
- * promising stay, and `lowerBound` tells what the dropped ones might have given. Never worse under
- * this recurrence than any equal pieces, or than the paper's, as far as these are found with a
- * limited amount of work. Throws `bad_sequence` as {@linkcode gridOf} does.
+ * Label setting over vectors of finish times. At each grid point only labels are kept that no other
+ * label covers (is nowhere later than), and whose lower bound is below the best partition known.
+ * The result is exact on the grid unless a point would have more than `maxLabels` labels: then the
+ * most promising ones stay, and `lowerBound` bounds what the dropped ones might have given. The
+ * pieces are never worse, under this recurrence, than any equal pieces, or than the paper's as far
+ * as these are found with a limited amount of work. Throws `bad_sequence` as {@linkcode gridOf}
+ * does.
  *
- * Time and memory grow with points times vectors. So a prompt with more than
- * {@linkcode USUAL_STEPS} grid points keeps fewer vectors at each, in proportion: as many in all as
- * a prompt of that many points, down to {@linkcode LEAST_LABELS}. The longer the prompt, the less a
- * narrow search loses: nearly all of the prompt's time is the slowest stage's, which is busy from
- * the first piece to the last, and only filling and draining the pipeline depends on more.
+ * Time and memory grow with points times labels. So a prompt with more than {@linkcode USUAL_STEPS}
+ * grid points keeps fewer labels at each, in proportion: as many in all as a prompt of that many
+ * points, but at least {@linkcode LEAST_LABELS}. The longer the prompt, the less a narrow search
+ * loses: nearly all of the prompt's time is that of the slowest stage, which is busy from the first
+ * piece to the last, and only filling and draining the pipeline depends on more.
  *
- * @param options.maxLabels vectors kept at a grid point of up to {@linkcode USUAL_STEPS};
- * default 2000
+ * @param options.maxLabels most labels at a grid point, of up to {@linkcode USUAL_STEPS} points.
+ * @default 2000
  */
 export function pipelinePieces(
   problem: SequenceProblem,
@@ -62,10 +70,10 @@ export function pipelinePieces(
     const value = pipelineSeconds(problem.stages, start);
     if (value < seconds) [pieces, seconds] = [start, value];
   }
-  // a narrow search first: its answer lets the wide one discard early
-  const maxLabels = labelsOf(options.maxLabels ?? 2000, grid.starts.length - 1);
+  // a narrow search comes first: with its answer the wide one can drop labels early
+  const maxLabels = labelsOf(options.maxLabels ?? MOST_LABELS, grid.starts.length - 1);
   let lowerBound = 0;
-  for (const width of maxLabels > 32 ? [16, maxLabels] : [maxLabels]) {
+  for (const width of maxLabels > 2 * NARROW ? [NARROW, maxLabels] : [maxLabels]) {
     const found = search(grid, { bounds, maxLabels: width, limit: seconds });
     if (found.label) {
       pieces = piecesOf(grid, found.label);
@@ -77,15 +85,15 @@ export function pipelinePieces(
   return { pieces, seconds, lowerBound, exact: lowerBound >= seconds };
 }
 
-/** Vectors kept at each of so many grid points. */
+/** Labels that are kept at each of so many grid points. */
 function labelsOf(maxLabels: number, points: number): number {
   if (points <= USUAL_STEPS) return maxLabels;
   return Math.min(maxLabels, Math.max(LEAST_LABELS, Math.floor(maxLabels * USUAL_STEPS / points)));
 }
 
 /**
- * Every partition of the grid into equal pieces and a rest: the usual practice, and a limit from
- * which to search.
+ * Every partition of the grid into equal pieces and a rest. It is the usual practice, and gives the
+ * search a limit.
  */
 function* equalPieces({ starts, band, allowed }: Grid): Generator<number[]> {
   const end = starts.length - 1;
@@ -102,30 +110,34 @@ function* equalPieces({ starts, band, allowed }: Grid): Generator<number[]> {
   }
 }
 
+/** Lower bounds, see {@linkcode boundsOf}. */
 interface Bounds {
-  /** Seconds from when stage s is free at point j until all is done, at least. (stages)(n + 1) */
+  /**
+   * Least seconds from the moment when stage s is free at point j until all is done. (stages)(n +
+   * 1)
+   */
   rest: Float64Array[];
   /**
-   * Seconds from when stage u is free at point j until any next piece may enter stage s, at least;
-   * u = s - 1 - d. [s][d](n + 1)
+   * Least seconds from the moment when stage u is free at point j until a next piece can enter
+   * stage s; u = s - 1 - d. [s][d](n + 1)
    */
   reach: Float64Array[][];
 }
 
-/** How many stages back to look for the earliest arrival of a next piece. */
+/** How many stages back the earliest arrival of a next piece is looked for. */
 const LOOK_BACK = 6;
 
 /**
- * Lower bounds on what remains. A finish time is the longest way through the lattice of pieces and
- * stages; any family of ways bounds it. Here: the next piece goes from s to some stage u, all
- * further pieces are done at u, and the last one goes on to the end.
+ * Lower bounds of the remaining seconds. A finish time is the longest path through the lattice of
+ * pieces and stages, so any family of paths bounds it. Here: the next piece goes from s to some
+ * stage u, all further pieces are done at u, and the last one continues to the end.
  */
 function boundsOf(grid: Grid): Bounds {
   const { stages, starts, band, allowed, seconds, hops } = grid;
   const width = starts.length;
   const end = width - 1;
   // ways[s]: seconds of a piece from entering stage 0 to entering stage s, so that any part of its
-  // way is one subtraction
+  // path is one subtraction
   const ways = [new Float64Array(allowed.length)];
   for (let s = 0; s < stages; s++) {
     const next = s + 1 < stages ? hops[s + 1] : null;
@@ -133,7 +145,8 @@ function boundsOf(grid: Grid): Bounds {
       ways[s].map((way, at) => allowed[at] ? way + seconds[s][at] + (next ? next[at] : 0) : way),
     );
   }
-  // alone[u][j]: all pieces from point j at stage u, then the last one through the later stages
+  // alone[u][j]: least seconds of all pieces from point j on at stage u, then of the last one
+  // through the later stages
   const alone = seconds.map((own, u) => {
     const least = new Float64Array(width).fill(Infinity);
     for (let j = end - 1; j >= 0; j--) {
@@ -174,16 +187,18 @@ function boundsOf(grid: Grid): Bounds {
   return { rest, reach };
 }
 
+/** Options of {@linkcode search}. */
 interface SearchOptions {
   bounds: Bounds;
+  /** Most labels that are kept at a grid point. */
   maxLabels: number;
-  /** Seconds of a partition that is known: nothing else matters. */
+  /** Seconds of a known partition: only better ones are searched for. */
   limit: number;
 }
 
 /**
- * Best label at the end that is below the limit (null: none), and the least bound among labels
- * dropped for want of room.
+ * The best label at the prompt's end that is below the limit (null: there is none), and the least
+ * bound of the labels that were dropped because there were too many.
  */
 function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
   const { stages, starts, band, allowed, seconds, hops } = grid;
@@ -199,7 +214,7 @@ function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
     dropped = Math.min(dropped, settled.dropped);
     open[j] = [];
     for (const label of settled.labels) {
-      if (label.bound >= limit) continue; // the limit fell meanwhile
+      if (label.bound >= limit) continue; // the limit fell since the label was kept
       for (let k = j + 1; k <= Math.min(j + band, end); k++) {
         const at = j * band + k - j - 1;
         if (!allowed[at]) continue;
@@ -212,7 +227,7 @@ function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
         let bound = scratch[last];
         if (k < end) {
           for (let s = 0; s < stages; s++) {
-            // waiting for the next piece's arrival is free, so being ready before it is worth
+            // a stage waits for the next piece anyway, so being ready before its arrival gains
             // nothing
             const reach = bounds.reach[s];
             for (let d = 0; d < reach.length; d++) {
@@ -236,9 +251,9 @@ function search(grid: Grid, { bounds, maxLabels, limit }: SearchOptions) {
 }
 
 /**
- * The most promising labels below the limit that no other one is nowhere later than, and the bound
- * of the first one that found no room. A label's bound is never above that of one that it covers,
- * so in this order whoever covers comes first.
+ * The most promising labels below the limit that no other label covers, at most `maxLabels`, and
+ * the bound of the first one that was dropped. A label's bound is never above that of one that it
+ * covers, so in this order a covering label comes first.
  */
 function undominated(labels: Label[], { limit, maxLabels }: { limit: number; maxLabels: number }) {
   const sorted = labels.filter((label) => label.bound < limit).sort(byBound);
@@ -251,17 +266,20 @@ function undominated(labels: Label[], { limit, maxLabels }: { limit: number; max
   return { labels: kept, dropped: Infinity };
 }
 
+/** Order of labels by their bound, then by their finish times. */
 function byBound(a: Label, b: Label): number {
   if (a.bound !== b.bound) return a.bound - b.bound;
   for (let s = 0; s < a.free.length; s++) if (a.free[s] !== b.free[s]) return a.free[s] - b.free[s];
   return 0;
 }
 
+/** Whether no stage of `a` is later than that of `b`. */
 function covers(a: Float64Array, b: Float64Array): boolean {
   for (let s = 0; s < a.length; s++) if (a[s] > b[s]) return false;
   return true;
 }
 
+/** Rows of each piece of a label's partition, in order. */
 function piecesOf(grid: Grid, label: Label): number[] {
   const pieces: number[] = [];
   for (let at: Label = label; at.before; at = at.before) {

@@ -81,7 +81,7 @@ function close(actual: number, expected: number, what: string) {
   );
 }
 
-Deno.test("both searches equal exhaustive search on 500 random instances", () => {
+Deno.test("pipelinePieces() and paperPieces() equal exhaustive search on 500 random instances", () => {
   let [solved, infeasible, large] = [0, 0, 0];
   fc.assert(
     fc.property(problems, (problem) => {
@@ -122,7 +122,7 @@ Deno.test("both searches equal exhaustive search on 500 random instances", () =>
   assert.ok(solved >= 500, `only ${solved} instances had a solution, ${infeasible} had none`);
 });
 
-Deno.test("a search that is too narrow says so, and its bound holds", () => {
+Deno.test("pipelinePieces() says that its search was too narrow, and its bound holds", () => {
   let narrow = 0;
   fc.assert(
     fc.property(problems.filter((p) => p.stages.length > 1), (problem) => {
@@ -170,13 +170,13 @@ Deno.test("pipelinePieces() is never worse than the paper's pieces in the pipeli
   assert.ok(better > 10, `better in ${better} of 60 only`);
 });
 
-Deno.test("one stage takes the rows at which it is fastest per row", () => {
+Deno.test("pipelinePieces() takes the rows at which one stage is fastest for each row", () => {
   const seconds = ({ rows }: { rows: number }) => rows <= 32 ? 2 + rows : 2 + 32 + 3 * (rows - 32);
   const plan = pipelinePieces({ tokens: 128, stages: [{ seconds }] });
   assert.deepEqual(plan, { pieces: [32, 32, 32, 32], seconds: 136, lowerBound: 136, exact: true });
 });
 
-Deno.test("later pieces are shorter where attention over the prefix costs", () => {
+Deno.test("pipelinePieces() makes later pieces shorter, when attention over the prefix takes time", () => {
   const stage: PieceStage = {
     seconds: ({ rows, past }) => 4 + rows + rows * (past + rows / 2) / 64,
   };
@@ -184,12 +184,12 @@ Deno.test("later pieces are shorter where attention over the prefix costs", () =
   assert.ok(pieces[0] > pieces[pieces.length - 1], pieces.join());
 });
 
-Deno.test("a prompt shorter than the least piece is one piece", () => {
+Deno.test("pipelinePieces() makes one piece of a prompt that is shorter than the least piece", () => {
   const stages: PieceStage[] = [{ seconds: ({ rows }) => rows }];
   assert.deepEqual(pipelinePieces({ tokens: 5, stages, minPieceRows: 32 }).pieces, [5]);
 });
 
-Deno.test("limits that no cut meets are refused with their numbers", () => {
+Deno.test("pipelinePieces() refuses limits that no cut meets, with their numbers", () => {
   const stages: PieceStage[] = [{ seconds: ({ rows }) => rows }];
   assert.throws(
     () => pipelinePieces({ tokens: 100, stages, step: 10, minPieceRows: 60, maxPieceRows: 70 }),
@@ -224,12 +224,13 @@ Deno.test("pipelinePieces() plans prompts of up to 2^20 rows within a percent of
         plan.seconds <= pipelineSeconds(stages, new Array<number>(tokens / size).fill(size)),
       );
     }
-    // A quarter of a second alone on a small machine; with a grid stored whole it takes minutes.
+    // On a small idle machine it takes a quarter of a second; with a grid that is stored whole it
+    // takes minutes.
     assert.ok(took < 10_000, `${tokens} rows took ${took} ms`);
   }
 });
 
-Deno.test("paperPieces() says what it knows when its work is limited, and its bound holds", () => {
+Deno.test("paperPieces() says that it is not exact, when its work is limited, and its bound holds", () => {
   const stage: PieceStage = {
     seconds: ({ rows, past }) => 4 + rows + rows * (past + rows / 2) / 64,
   };

@@ -1,63 +1,63 @@
 /**
- * The sequence problem: cut a prompt into pieces that flow through a pipeline.
+ * The sequence problem: to cut a prompt into pieces that flow through a pipeline.
  *
  * @module
  */
 
 /** A piece of a prompt. */
 export interface Piece {
-  /** Rows that it holds. */
+  /** Rows of the piece. */
   rows: number;
   /** Rows of the prompt before it. */
   past: number;
-  /** Is it the prompt's end, whose last row's token is wanted? */
+  /** Whether it is the prompt's last piece, which gives the first token. */
   last: boolean;
 }
 
-/** One stage of the pipeline; a link that is busy while it transfers is a stage too. */
+/** A stage of the pipeline. A link that is occupied while it transfers is a stage too. */
 export interface PieceStage {
-  /** Seconds for which a piece occupies it; never negative. */
+  /** Seconds for which a piece occupies the stage; not negative. */
   seconds: (piece: Piece) => number;
   /**
-   * Seconds from the end at the stage before until the piece is here, occupying nobody; of the
-   * first stage: before it begins. @default 0
+   * Seconds from the piece's end at the stage before until it arrives; they occupy no stage. Of the
+   * first stage: seconds before it begins. @default 0
    */
   hop?: (piece: Piece) => number;
 }
 
-/** See the module's text. */
+/** A sequence problem; see the module's text. */
 export interface SequenceProblem {
   /** Rows of the prompt; at least 1. */
   tokens: number;
-  /** In pipeline order; at least one. */
+  /** The stages, in pipeline order; at least one. */
   stages: PieceStage[];
   /**
-   * Pieces begin at multiples of it. @default the smallest multiple of 8 that cuts the prompt in at
-   * most 64 steps; where no cut in these steps meets the limits (they are longer than the longest
-   * piece), a step of which the longest piece holds four or more
+   * Rows of a step: pieces begin at its multiples. @default the smallest multiple of 8 that cuts
+   * the prompt in at most 64 steps; where no cut in these steps meets the limits (they are longer
+   * than the longest piece), a step of which the longest piece holds four or more
    */
   step?: number;
-  /** Fewest rows of a piece, the last included; a shorter prompt is one piece. @default 1 */
+  /** Fewest rows of a piece, also of the last one; a shorter prompt is one piece. @default 1 */
   minPieceRows?: number;
   /** Most rows of a piece. @default tokens */
   maxPieceRows?: number;
 }
 
-/** Pieces with what is known about them. */
+/** The pieces of a prompt, with a bound for any others. */
 export interface SequencePlan {
   /** Rows of each piece, in order. */
   pieces: number[];
-  /** Value of the objective. */
+  /** Value of the objective, in seconds. */
   seconds: number;
-  /** Nothing on the grid is below it. Equal to `seconds` where `exact`. */
+  /** A lower bound, in seconds, for any pieces on the grid; equal to `seconds` where `exact`. */
   lowerBound: number;
-  /** Is it proven optimal on the grid? */
+  /** Whether the pieces are proven optimal on the grid. */
   exact: boolean;
 }
 
 /**
- * Seconds until the last piece leaves the last stage, by the pipeline's own recurrence; for any
- * pieces, on the grid or not.
+ * Seconds until the last piece leaves the last stage, by the pipeline's own recurrence. The pieces
+ * need not be on a grid.
  */
 export function pipelineSeconds(stages: PieceStage[], pieces: number[]): number {
   const total = pieces.reduce((a, b) => a + b, 0);
@@ -76,8 +76,8 @@ export function pipelineSeconds(stages: PieceStage[], pieces: number[]): number 
 }
 
 /**
- * The paper's objective for any pieces: sum of t + (N - 1) max t, t being a piece's time on its
- * slowest stage.
+ * The paper's objective: sum of t + (N - 1) max t, where t is a piece's seconds on its slowest
+ * stage. The pieces need not be on a grid.
  */
 export function paperSeconds(stages: PieceStage[], pieces: number[]): number {
   const total = pieces.reduce((a, b) => a + b, 0);
