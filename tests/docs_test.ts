@@ -98,7 +98,7 @@ const optionsIn = (lines: string[]): string[] =>
 
 const pages = await Promise.all((await pagePaths()).map(read));
 
-Deno.test("Every relative link and anchor of the documentation resolves", async () => {
+Deno.test("docs/ and README.md have no relative link or anchor that does not resolve", async () => {
   assert.ok(pages.length >= 15, `only ${pages.length} pages were found`);
   assert.deepEqual((await Promise.all(pages.map(brokenLinks))).flat(), []);
 });
@@ -113,13 +113,13 @@ Deno.test("brokenLinks() finds a file and an anchor that are not there", async (
   );
 });
 
-Deno.test("Every file that the documentation names exists", async () => {
+Deno.test("docs/ and README.md name no file that does not exist", async () => {
   assert.deepEqual((await Promise.all(pages.map(missingFiles))).flat(), []);
   const text = "`actors/system/define.ts`, `runtime/engine/` and `actors/nowhere.ts`";
   assert.deepEqual(await missingFiles({ path: "page", text }), ["page: actors/nowhere.ts"]);
 });
 
-Deno.test("Every task that the documentation names is in deno.json", () => {
+Deno.test("docs/ and README.md name no task that is not in deno.json", () => {
   const unknown = pages.flatMap(({ path, text }) =>
     tasksIn(text).filter((name) => !TASKS.includes(name)).map((name) => `${path}: ${name}`)
   );

@@ -20,7 +20,7 @@ const answer = async (url: string) => {
   return { text, tokens: tokens.map(({ token }) => token) };
 };
 
-Deno.test("Two nodes serve models of long contexts as planned, with the tokens of one node", async (t) => {
+Deno.test("deno task start serves models of long contexts on two nodes, with the tokens of one node", async (t) => {
   const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     const data = join(dir, "data");

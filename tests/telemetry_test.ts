@@ -37,7 +37,7 @@ const isolates = Deno.build.os === "linux" &&
 
 const why = isolates ? "" : " (connections skipped: this machine makes no network namespaces)";
 
-Deno.test(`A node that answers sends nothing and writes to --data alone${why}`, async (t) => {
+Deno.test(`deno task start sends nothing and writes to --data alone${why}`, async (t) => {
   await inFolders(async ({ env, data, outside }) => {
     const within = isolates ? ISOLATED : [];
     await using node = NodeProcess.start(["--data", data, "--ask", "Why does it rain?"], {
@@ -59,7 +59,7 @@ Deno.test(`A node that answers sends nothing and writes to --data alone${why}`, 
   });
 });
 
-Deno.test("The tasks that users run keep Deno from looking for a newer version", async () => {
+Deno.test("deno.json keeps Deno from looking for a newer version in the tasks that users run", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   for (const name of ["start", "chat", "models", "plan", "simulate", "profile"]) {
     assert.match(tasks[name].command, /^DENO_NO_UPDATE_CHECK=1 deno run /, name);
