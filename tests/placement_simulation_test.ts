@@ -130,14 +130,14 @@ async function checkAll(
   return all;
 }
 
-Deno.test("A placement that takes over fails no request, however late turns come", async () => {
+Deno.test("clusterActor fails no request when a placement takes over, however late turns come", async () => {
   const { answered, refused, placements } = await checkAll(16);
   assert.ok(answered > 500, `${answered} answers`);
   assert.ok(placements > 60, `${placements} placements`);
   assert.equal(refused, 0, "what served before serves until the next one does");
 });
 
-Deno.test("A placement for which nodes must make room waits for the requests that run", async () => {
+Deno.test("clusterActor waits for the requests that run, when nodes must make room for a placement", async () => {
   const { answered, refused, placements } = await checkAll(20, { layersPerNode: LAYERS });
   assert.ok(answered > 300, `${answered} answers`);
   assert.ok(placements > 60, `${placements} placements`);

@@ -1,6 +1,5 @@
 /**
- * Cluster: who is a member, and which deployment serves. One actor, on
- * the first node.
+ * Cluster: who is a member, and which deployment serves. One actor, on the first node.
  *
  * Whenever the members change, it makes a new deployment over them, has every node prepare its
  * stages, and only then lets the nodes adopt it: requests go on under the old one meanwhile. A node
@@ -34,10 +33,11 @@ export type PlaceDeployment = (
 ) => DeploymentPlacement | Promise<DeploymentPlacement>;
 
 /**
- * Where an old deployment has made room, the new one is tried again so often, and after so many
- * milliseconds each: memory is given back a little later than the requests are over.
+ * How often a new deployment is tried again after the old one has made room. Nodes give memory back
+ * a little later than the requests are over.
  */
 const ROOM_ATTEMPTS = 30;
+/** Milliseconds between two of these attempts. */
 const ROOM_WAIT_MS = 1_000;
 
 /** What `status` answers. */
@@ -90,9 +90,10 @@ export const clusterActor = defineActor({
     let changes = 0;
     let placing = false;
     let deployments = 0;
-    // Stages of an earlier life of this actor must not be taken for ours.
+    // A new life of this actor numbers its deployments from 1 again: stages of an earlier life must
+    // not be taken for its own.
     const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
-    /** What served last. */
+    /** The placement that served last; undefined: none has served. */
     let lastPlacement: DeploymentPlacement | undefined;
 
     /** A node that says goodbye serves until the others have taken over. */
@@ -156,7 +157,7 @@ export const clusterActor = defineActor({
       }
     }
 
-    /** What goes on before there is a deployment, or beside the one that serves. */
+    /** Tells what goes on: to all, where nothing serves; else as the status of the one that serves. */
     const say = (what: string) => {
       serving.reason = what;
       if (!serving.current) serving.adopt(undefined, what);
@@ -242,7 +243,7 @@ export const clusterActor = defineActor({
       }
     }
 
-    /** A member that is slow to answer is no silent one: its answer counts whenever it comes. */
+    /** Pings a member. A slow answer counts whenever it comes: the member is not silent. */
     async function ping(node: string): Promise<void> {
       if (!silence.ask(node)) return;
       try {

@@ -99,7 +99,7 @@ function world(options: { nodes?: number; seed?: number; place?: PlaceDeployment
   return { sim, systems, hosts, join, status, serving };
 }
 
-Deno.test("A cluster waits for its nodes, prepares all of them, and only then lets them adopt", async () => {
+Deno.test("clusterActor waits for its nodes, prepares all of them, and only then lets them adopt", async () => {
   const { sim, hosts, join, status, serving } = world({ nodes: 3 });
   await join(0);
   await join(1);
@@ -117,7 +117,7 @@ Deno.test("A cluster waits for its nodes, prepares all of them, and only then le
   }
 });
 
-Deno.test("A node that joins later and computes nothing is prepared, too: it answers prompts", async () => {
+Deno.test("clusterActor.join prepares a later node that computes nothing, since it answers prompts", async () => {
   const { sim, hosts, join, serving } = world({
     place: () => ({ stages: [{ node: "n0", first: 0, last: 0 }] }),
   });
@@ -132,7 +132,7 @@ Deno.test("A node that joins later and computes nothing is prepared, too: it ans
   assert.deepEqual(first.adopted.at(-1)!.members.map((m) => m.node), ["n0", "n1"]);
 });
 
-Deno.test("A node that joins later is taken in without a break, and the old deployment is let go once its requests are over", async () => {
+Deno.test("clusterActor.join takes in a later node without a break, and lets the old deployment go once its requests are over", async () => {
   const { sim, hosts, join, serving } = world();
   await join(0);
   await sim.run({ forMs: 500 });
@@ -153,7 +153,7 @@ Deno.test("A node that joins later is taken in without a break, and the old depl
   assert.deepEqual(retired, [first.id]);
 });
 
-Deno.test("A deployment is not kept for a node that is gone", async () => {
+Deno.test("clusterActor keeps no deployment for a node that is gone", async () => {
   const { sim, hosts, join } = world();
   for (const i of [0, 1]) await join(i);
   await sim.run({ forMs: 500 });
@@ -169,7 +169,7 @@ Deno.test("A deployment is not kept for a node that is gone", async () => {
   assert.equal(retired.includes(before.id), true);
 });
 
-Deno.test("A node that does not take in what serves is told again, and never an older deployment", async () => {
+Deno.test("clusterActor tells a node again what serves until it takes it in, and never an older deployment", async () => {
   const { sim, hosts, join, serving } = world();
   await join(0);
   await sim.run({ forMs: 500 });
@@ -189,7 +189,7 @@ Deno.test("A node that does not take in what serves is told again, and never an 
   assert.deepEqual(host.adopted.map((d) => d?.stages.length), [3]);
 });
 
-Deno.test("A node that answers late, but does answer, stays a member", async () => {
+Deno.test("clusterActor keeps a member that answers late, but does answer", async () => {
   const { sim, hosts, join, status } = world();
   for (const i of [0, 1]) await join(i);
   hosts.get("n1")!.pingMs = 4_000;
@@ -201,7 +201,7 @@ Deno.test("A node that answers late, but does answer, stays a member", async () 
   assert.equal((await status()).members.length, 1);
 });
 
-Deno.test("A node that leaves serves until the others have taken over, and is told when it may go", async () => {
+Deno.test("clusterActor.leave lets a node serve until the others have taken over, and tells it when it may go", async () => {
   const { sim, systems, hosts, join, serving } = world();
   for (const i of [0, 1]) await join(i);
   await sim.run({ forMs: 500 });
@@ -214,7 +214,7 @@ Deno.test("A node that leaves serves until the others have taken over, and is to
   assert.deepEqual(hosts.get("n1")!.retired.includes(before.id), true);
 });
 
-Deno.test("A node that dies is taken out: its requests fail at once, the rest is placed anew", async () => {
+Deno.test("clusterActor.lost takes out a dead node: its requests fail at once, the rest is placed anew", async () => {
   for (let seed = 0; seed < 10; seed++) {
     const { sim, hosts, join, serving } = world({ nodes: 3, seed });
     for (const i of [0, 1, 2]) await join(i);
@@ -227,7 +227,7 @@ Deno.test("A node that dies is taken out: its requests fail at once, the rest is
   }
 });
 
-Deno.test("A placement that takes its time says what goes on, and what serves goes on serving", async () => {
+Deno.test("clusterActor says what goes on while it places, and what serves goes on serving", async () => {
   const place: PlaceDeployment = async (members, { say }) => {
     say(`measuring ${members.length} nodes`);
     await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
@@ -250,7 +250,7 @@ Deno.test("A placement that takes its time says what goes on, and what serves go
   assert.deepEqual(serving("n1"), ["n0", "n1"]);
 });
 
-Deno.test("A placement that was made for nodes that are no longer there is not used", async () => {
+Deno.test("clusterActor uses no placement that was made for nodes that are no longer there", async () => {
   const place: PlaceDeployment = async (members) => {
     await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
     return onePerMember(members);
@@ -267,7 +267,7 @@ Deno.test("A placement that was made for nodes that are no longer there is not u
   assert.equal(hosts.get("n0")!.prepared.length, 1);
 });
 
-Deno.test("A plan that is made anew over the same stages is adopted without loading anything", async () => {
+Deno.test("clusterActor.replan adopts a new plan over the same stages without loading anything", async () => {
   let version = 0;
   const place: PlaceDeployment = (members) => ({
     ...onePerMember(members),
@@ -283,7 +283,7 @@ Deno.test("A plan that is made anew over the same stages is adopted without load
   assert.equal(prepared.length, 1);
 });
 
-Deno.test("A node that falls silent behind a cut link is taken out after the silence, not before", async () => {
+Deno.test("clusterActor takes out a node behind a cut link after the silence, not before", async () => {
   const { sim, join, status, serving } = world();
   for (const i of [0, 1]) await join(i);
   await sim.run({ forMs: 1_000 });
@@ -295,7 +295,7 @@ Deno.test("A node that falls silent behind a cut link is taken out after the sil
   assert.deepEqual(serving("n0"), ["n0"]);
 });
 
-Deno.test("A node that dies while it loads does not hold the placement up for long", async () => {
+Deno.test("clusterActor is not held up for long by a node that dies while it loads", async () => {
   const { sim, hosts, join, serving } = world({ nodes: 2 });
   hosts.get("n1")!.prepareMs = 1e9;
   await join(0);
@@ -309,7 +309,7 @@ Deno.test("A node that dies while it loads does not hold the placement up for lo
   assert.deepEqual(serving("n0"), ["n0", "n2"]);
 });
 
-Deno.test("A placement that fails says why and leaves what serves in place", async () => {
+Deno.test("clusterActor says why a placement failed, and leaves what serves in place", async () => {
   const { sim, hosts, join, status, serving } = world();
   await join(0);
   await sim.run({ forMs: 500 });
@@ -324,7 +324,7 @@ Deno.test("A placement that fails says why and leaves what serves in place", asy
   assert.deepEqual(serving("n0"), ["n0"]);
 });
 
-Deno.test("A node restarted at the same place replaces its former self", async () => {
+Deno.test("clusterActor.join replaces the former life of a node that was restarted", async () => {
   const { sim, systems, join, status } = world();
   for (const i of [0, 1]) await join(i);
   await sim.run({ forMs: 500 });
@@ -342,7 +342,7 @@ Deno.test("A node restarted at the same place replaces its former self", async (
   assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
 });
 
-Deno.test("Where both deployments do not fit side by side, the old one makes room for the new one", async () => {
+Deno.test("clusterActor lets the old deployment make room, where both do not fit side by side", async () => {
   const { sim, hosts, join, status, serving } = world();
   await join(0);
   await sim.run({ forMs: 500 });
@@ -362,7 +362,7 @@ Deno.test("Where both deployments do not fit side by side, the old one makes roo
   assert.deepEqual(serving("n0"), ["n0", "n1"]);
 });
 
-Deno.test("What a failed placement loaded is let go again", async () => {
+Deno.test("clusterActor lets go what a failed placement has loaded", async () => {
   const { sim, hosts, join } = world();
   await join(0);
   await sim.run({ forMs: 500 });
@@ -378,7 +378,7 @@ Deno.test("What a failed placement loaded is let go again", async () => {
   assert.deepEqual(retired, [prepared[1]]);
 });
 
-Deno.test("When room was made in vain, what served before serves again", async () => {
+Deno.test("clusterActor serves again what served before, when room was made in vain", async () => {
   const { sim, hosts, join, status, serving } = world();
   await join(0);
   await sim.run({ forMs: 500 });

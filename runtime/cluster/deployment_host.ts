@@ -39,7 +39,7 @@ const PART_MS = 60_000;
 const MOST_RETIRED = 64;
 
 /** Where a {@linkcode DeploymentHost} gets its models. */
-export interface ModelSource {
+export interface ModelsOfDeployments {
   /** The model with its manifest, text files and layers in this node's store. */
   ensure(options: EnsureModelOptions): Promise<StoredModel>;
   /** Reads what the gateway needs: tokenizer, templates, defaults. */
@@ -47,7 +47,7 @@ export interface ModelSource {
 }
 
 /** Fetches from the source node's store what this node's store lacks. */
-const STORED_MODELS: ModelSource = {
+const STORED_MODELS: ModelsOfDeployments = {
   ensure: ensureModel,
   open: (stored) => ServedModel.open(stored),
 };
@@ -67,7 +67,7 @@ export interface DeploymentHostOptions {
   /** Loads the layers of this node's stages and drafters. */
   loader: StageLoader;
   /** Where models come from. @default the stores of this node and of the source node */
-  models?: ModelSource;
+  models?: ModelsOfDeployments;
   /**
    * Called when the served deployment changes; undefined: nothing is served, and `reason` says why.
    */

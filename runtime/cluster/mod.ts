@@ -7,11 +7,15 @@
 export { advertisedHost, checkJoin } from "./addresses.ts";
 export { ClusterDirectory } from "./directory.ts";
 export { weightStore } from "./fetch.ts";
-export { DeploymentHost, type DeploymentHostOptions, type ModelSource } from "./deployment_host.ts";
+export {
+  DeploymentHost,
+  type DeploymentHostOptions,
+  type ModelsOfDeployments,
+} from "./deployment_host.ts";
 export { listen, type ListenOptions } from "./listen.ts";
 export {
   EngineLoader,
-  type EngineOptions,
+  type EngineLoaderOptions,
   type LayersAtNode,
   type StageLoader,
 } from "./stage_loader.ts";

@@ -32,7 +32,7 @@ export interface StageLoader {
 }
 
 /** How a node's engines are loaded. */
-export interface EngineOptions {
+export interface EngineLoaderOptions {
   /** Threads of a stage's engine. @default by the bytes of the stage's weights */
   threads?: number;
   /** Do engine threads without work spin? @default false */
@@ -44,11 +44,11 @@ export interface EngineOptions {
 /** Loads engines beside those of the actors that are active in `system`. */
 export class EngineLoader implements StageLoader {
   readonly #system: Pick<ActorSystem, "status">;
-  readonly #options: EngineOptions;
+  readonly #options: EngineLoaderOptions;
   /** Bytes reserved for each loaded stage or drafter (weights and arenas), by address. */
   readonly #loadedBytes = new Map<string, number>();
 
-  constructor(system: Pick<ActorSystem, "status">, options: EngineOptions = {}) {
+  constructor(system: Pick<ActorSystem, "status">, options: EngineLoaderOptions = {}) {
     this.#system = system;
     this.#options = options;
   }

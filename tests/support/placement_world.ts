@@ -24,7 +24,7 @@ import {
   ClusterDirectory,
   DeploymentHost,
   type LayersAtNode,
-  type ModelSource,
+  type ModelsOfDeployments,
 } from "../../runtime/cluster/mod.ts";
 import { Admission, Gateway, type ServedModel } from "../../runtime/serve/mod.ts";
 import { LAYERS, plainCodec } from "./generation_world.ts";
@@ -113,7 +113,7 @@ export class PlacementWorld {
       },
     });
     const gateway = new Gateway({ system, admission: new Admission({ active: 4, queued: 32 }) });
-    const models: ModelSource = {
+    const models: ModelsOfDeployments = {
       ensure: async () => {
         await this.sleep(1 + 200 * sim.random());
         return { manifest: { name: "toy" } } as StoredModel;
