@@ -1,11 +1,11 @@
 /**
- * Which deployment serves, and how the members change over from one to the next.
+ * The change of the members from one deployment to the next.
  *
  *     adopt (all members) --> release (all who took part) --> retire (all who took part)
  *
- * Nodes adopt a deployment at different times, and a request that has just begun under the one
- * before may not have reached its stages. So the stages of a deployment are retired only once every
- * node has released it: no request of its API runs through it any more, nor will. However long that
+ * Nodes adopt a deployment at different times, and a request that has just begun under the old one
+ * may not have reached its stages. So the stages of a deployment are retired only when every node
+ * has released it: no request of the node's API uses it any more, nor will. However long that
  * takes, no request fails because of it. A node that is gone is not waited for.
  *
  * @module
@@ -16,17 +16,17 @@ import { memberActor } from "./member.ts";
 
 /** Options of an {@linkcode Adoption}. */
 export interface AdoptionOptions {
-  /** Who is a member now, by node; changed by the caller. */
+  /** The members by id of their node; the caller changes them. */
   members: ReadonlyMap<string, Member>;
   /** Why nothing serves yet. */
   reason: string;
-  /** Milliseconds before a member that has not answered is asked again. */
+  /** Milliseconds after which a member that has not answered is asked again. */
   retryMs: number;
   /** Milliseconds that an answer may take. */
   deadlineMs: number;
 }
 
-/** A member actor, and the options of what it is asked. */
+/** Asks a member actor something. */
 type AskMember = (
   member: ReturnType<typeof memberAt>,
   options: { deadlineMs: number },
@@ -34,18 +34,19 @@ type AskMember = (
 
 /** See the module's text. */
 export class Adoption {
-  /** Why nothing serves, or what goes on beside what serves. */
+  /** Why no deployment serves, or what the cluster is doing while one serves. */
   reason: string;
   readonly #ctx: ActorContext;
   readonly #options: AdoptionOptions;
   #current?: Deployment;
-  /** Counts adoptions: an older one is not repeated. */
+  /** Number of adoptions so far: an older one is not repeated. */
   #adoptions = 0;
+  /** See {@linkcode Adoption.parting}. */
   #parting = 0;
-  /** Deployments of which a node that was gone has not heard that they are retired, by node. */
+  /** Ids of deployments that were retired while a node was gone, by id of the node. */
   readonly #missed = new Map<string, string[]>();
 
-  /** Nothing serves. Messages are sent for the actor of `ctx`. */
+  /** No deployment serves yet. Messages are sent in the name of the actor of `ctx`. */
   constructor(ctx: ActorContext, options: AdoptionOptions) {
     this.#ctx = ctx;
     this.#options = options;
@@ -57,12 +58,15 @@ export class Adoption {
     return this.#current;
   }
 
-  /** Deployments whose stages may still be loaded although they serve no more. */
+  /** Number of deployments that no longer serve but whose stages may still be loaded. */
   get parting(): number {
     return this.#parting;
   }
 
-  /** New requests use this deployment; the one before is let go. Undefined: they are refused. */
+  /**
+   * New requests use this deployment from now on, and the one before is let go. Undefined: new
+   * requests are refused with this reason.
+   */
   adopt(deployment: Deployment | undefined, reason: string): void {
     const before = this.#current;
     this.#current = deployment;
@@ -78,14 +82,14 @@ export class Adoption {
   }
 
   /**
-   * The stages of a deployment go once its requests are over. All who took part are told: a node
-   * that leaves waits for this before it goes.
+   * Retires the stages of a deployment once its requests are over. All members that took part are
+   * told, because a node that leaves waits for this message.
    */
   letGo(deployment: Deployment): void {
     void this.#letGo(deployment);
   }
 
-  /** A node is a member again that had fallen silent: it learns what was retired meanwhile. */
+  /** A node that was gone is a member again: tells it which deployments were retired meanwhile. */
   rejoined(node: string): void {
     const missed = this.#missed.get(node) ?? [];
     this.#missed.delete(node);
@@ -101,6 +105,7 @@ export class Adoption {
     this.#parting--;
   }
 
+  /** Tells one node that a deployment is retired, now or when it is a member again. */
   async #retire(node: string, id: string): Promise<void> {
     const ask: AskMember = (member, within) => member.retire({ id }, within);
     if (await this.#insist(node, { ask })) return;
@@ -108,8 +113,9 @@ export class Adoption {
   }
 
   /**
-   * Asks a node until it answers, as one on a busy machine may answer too late. Gives up (false) on
-   * a node that is no member and does not answer, and when what is asked is stale.
+   * Asks a node until it answers, because one on a busy machine may answer too late. False: it gave
+   * up, because the node does not answer and is not a member, the actor stops, or the question is
+   * stale.
    */
   async #insist(
     node: string,

@@ -1,9 +1,10 @@
 /**
- * Cluster: who is a member, and which deployment serves. One actor, on the first node.
+ * Cluster: keeps the members, and decides which deployment serves. There is one cluster actor, on
+ * the first node.
  *
- * Whenever the members change, it makes a new deployment over them, has every node prepare its
- * stages, and only then lets the nodes adopt it: requests go on under the old one meanwhile. A node
- * that leaves or falls silent is taken out the same way.
+ * Whenever the members change, it makes a new deployment for them, has every node prepare its
+ * stages, and only then lets the nodes adopt it; until then requests use the old one. A node that
+ * leaves or falls silent is taken out in the same way.
  *
  * @module
  */
@@ -15,17 +16,21 @@ import { Adoption } from "./adoption.ts";
 import { memberActor } from "./member.ts";
 import { Silence } from "./silence.ts";
 
-/** Address of the one cluster actor. */
+/** Address of the cluster actor. */
 export const CLUSTER: Address = address(SYSTEM, "cluster", "main");
 
-/** Which layers go to which member, and how requests run on them. */
+/**
+ * Which layers go to which member, and how requests run on them: the part of a deployment that is
+ * planned.
+ */
 export type DeploymentPlacement =
   & Pick<Deployment, "stages" | "draft" | "plan" | "flow">
   & Partial<Pick<Deployment, "shape">>;
 
 /**
- * Resource `place` of the cluster actor. Throws when it cannot be done. May take long, as nodes and
- * links are measured for it; `say` tells what goes on. The signal fires when the actor stops.
+ * Resource `place` of the cluster actor: makes a placement for these members. Throws where it
+ * cannot. It may take long, because nodes and links are measured; `say` reports what it is doing.
+ * The signal fires when the actor stops.
  */
 export type PlaceDeployment = (
   members: Member[],
@@ -40,39 +45,47 @@ const ROOM_ATTEMPTS = 30;
 /** Milliseconds between two of these attempts. */
 const ROOM_WAIT_MS = 1_000;
 
-/** What `status` answers. */
+/** Answer to `status`. */
 export interface ClusterStatus {
-  /** Nodes that have joined, in the order in which they did. */
+  /** The members, in the order in which they joined. */
   members: Member[];
-  /** What serves requests now; undefined: nothing does. */
+  /** The deployment that serves; undefined: none does. */
   deployment: Deployment | undefined;
-  /** Why there is no deployment, or what goes on. */
+  /** Why no deployment serves, or what the cluster is doing; "": nothing special. */
   reason: string;
 }
 
-/** See the module's text. */
+/** The cluster actor; see the module's text. */
 export const clusterActor = defineActor({
   kind: "cluster",
   deployment: SYSTEM,
   config: z.object({
-    /** Nodes to wait for before the first placement. */
+    /** Number of members to wait for before the first placement. */
     nodes: z.number().int().positive(),
+    /** Name of the model that is served. */
     model: z.string(),
-    /** The node that has the model. */
+    /** Id of the node whose store has the model. */
     source: z.string(),
     /** Milliseconds between two checks of the members. */
     pingMs: z.number().positive().default(2_000),
-    /** A member that answers no ping for so long is gone. */
+    /**
+     * Milliseconds without an answer to a ping after which a member is gone. Also the milliseconds
+     * that an answer may take.
+     */
     silenceMs: z.number().positive().default(10_000),
     /** Milliseconds that a node may take to fetch and load its stages. */
     prepareMs: z.number().positive().default(1_800_000),
   }),
   messages: {
+    /** A node joins; answers with all members. */
     join: memberSchema,
+    /** A node leaves, and serves until the others have taken over. */
     leave: z.object({ node: z.string() }),
+    /** A node is gone. */
     lost: z.object({ node: z.string() }),
+    /** Answers with a {@linkcode ClusterStatus}. */
     status: z.object({}),
-    /** Places anew although the members are the same: something was measured. */
+    /** Makes a new placement for the same members: something was measured, `why` says what. */
     replan: z.object({ why: z.string() }),
   },
   policy: { mailbox: 256 },
@@ -90,34 +103,35 @@ export const clusterActor = defineActor({
     let changes = 0;
     let placing = false;
     let deployments = 0;
-    // A new life of this actor numbers its deployments from 1 again: stages of an earlier life must
-    // not be taken for its own.
+    // A new activation of this actor numbers its deployments from 1 again. The random part of their
+    // ids tells them from those of an earlier activation, whose stages may still live.
     const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
     /** The placement that served last; undefined: none has served. */
     let lastPlacement: DeploymentPlacement | undefined;
 
-    /** A node that says goodbye serves until the others have taken over. */
+    /** A node leaves: it serves until the others have taken over. */
     function leave(node: string): void {
       if (!members.delete(node)) return;
       silence.forget(node);
       void replace();
     }
 
+    /** A node is gone: takes it out of the members, and places anew. */
     function remove(node: string, why: string): void {
       if (!members.delete(node)) return;
       silence.forget(node);
       for (const other of members.keys()) {
         void ctx.get(memberActor, other).tell.node_lost({ node }, { deadlineMs: config.silenceMs })
-          .catch(() => {}); // this member is gone, too
+          .catch(() => {}); // this member is gone too
       }
       if (serving.current?.stages.some((s) => s.node === node)) serving.adopt(undefined, why);
       void replace();
     }
 
-    /** Places anew until a placement stands that fits the members as they are. */
+    /** Makes new placements until one was made for the members as they are now. */
     async function replace(): Promise<void> {
       changes++;
-      if (placing) return; // the loop below sees the change
+      if (placing) return; // the loop that runs already sees the change
       placing = true;
       try {
         for (let seen = -1; seen !== changes;) {
@@ -129,8 +143,9 @@ export const clusterActor = defineActor({
       }
     }
 
+    /** One placement. `valid`: whether the members are still those that it is made for. */
     async function placeOnce(valid: () => boolean): Promise<void> {
-      // Once it has served, a cluster goes on with the nodes that it has left.
+      // A cluster that has served continues with the members that are left.
       if (!lastPlacement && members.size < config.nodes) {
         return serving.adopt(
           undefined,
@@ -143,11 +158,12 @@ export const clusterActor = defineActor({
         if (!valid()) return;
         await deploy(placement, valid);
       } catch (caught) {
-        if (!valid()) return; // a member came or went meanwhile: the next round knows
+        if (!valid()) return; // the members changed meanwhile: the next round places for them
         const why = `placement failed: ${toOrreryError(caught).message}`;
         if (serving.current) return void (serving.reason = why);
         serving.adopt(undefined, why);
-        // It had made room in vain: what served before still fits.
+        // The old deployment has made room in vain. Its placement still fits, so it is deployed
+        // again.
         const before = lastPlacement;
         if (!before?.stages.every((s) => members.has(s.node))) return;
         await deploy(before, valid).catch((error) =>
@@ -157,23 +173,26 @@ export const clusterActor = defineActor({
       }
     }
 
-    /** Tells what goes on: to all, where nothing serves; else as the status of the one that serves. */
+    /**
+     * Reports what the cluster is doing: to every node while nothing serves, otherwise only in
+     * `status`.
+     */
     const say = (what: string) => {
       serving.reason = what;
       if (!serving.current) serving.adopt(undefined, what);
     };
 
     /**
-     * Makes a deployment of this placement and lets it serve. Whatever fails, what it loaded is let
-     * go.
+     * Makes a deployment of this placement and lets it serve. Where that fails, the stages that it
+     * loaded are retired.
      */
     async function deploy(placement: DeploymentPlacement, valid: () => boolean): Promise<void> {
       const all = [...members.values()];
       const { stages, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
       const loads = ({ stages, draft }: DeploymentPlacement) => JSON.stringify([stages, draft]);
       if (serving.current && loads(serving.current) === loads(placement)) {
-        // The stages stay where they are. Who has come since computes nothing, but answers prompts
-        // and must know the deployment.
+        // The stages stay where they are. Members that joined since then compute nothing, but
+        // answer prompts and must know the deployment.
         const known = new Set(serving.current.members.map((m) => m.node));
         const same: Deployment = { ...serving.current, members: all, shape, plan, flow };
         await prepare(same, valid, all.map((m) => m.node).filter((n) => !known.has(n)));
@@ -210,8 +229,8 @@ export const clusterActor = defineActor({
     }
 
     /**
-     * Nodes load their stages. Where both deployments do not fit side by side, the old one makes
-     * room first, which it does when its requests are over.
+     * Has these nodes load their stages. Where both deployments do not fit into memory side by
+     * side, the old one is retired first, once its requests are over.
      */
     async function prepare(
       deployment: Deployment,
@@ -226,8 +245,8 @@ export const clusterActor = defineActor({
             nodes.map((n) => ctx.get(memberActor, n).prepare({ deployment }, within)),
           );
         } catch (error) {
-          failed.abort(error); // what the others still load is of no use
-          // Is there nothing that could make room?
+          failed.abort(error); // stops the other nodes: what they still load is not needed
+          // no old deployment could make room
           const hopeless = !serving.current && serving.parting === 0 && attempt === 0;
           if (!hasCode(error, "not_enough_memory") || hopeless || attempt === ROOM_ATTEMPTS) {
             throw error;
@@ -250,10 +269,11 @@ export const clusterActor = defineActor({
         await ctx.get(memberActor, node).ping({}, { deadlineMs: config.silenceMs });
         if (members.has(node)) return silence.heard(node, ctx.now());
       } catch {
-        // It is as silent as before.
+        // No answer: the member is as silent as before.
       }
       silence.unheard(node);
     }
+    /** Removes members that were silent for too long, and pings the others. */
     const watch = () => {
       for (const [node, ms] of silence.check(ctx.now())) {
         remove(node, `node ${node} has not answered for ${Math.round(ms / 1000)} s`);
@@ -265,7 +285,7 @@ export const clusterActor = defineActor({
 
     return {
       join(member) {
-        // A restarted node comes back under a new name at its old place: the old one is gone.
+        // A restarted node joins with a new id at its old host and port: the old node is gone.
         for (const m of members.values()) {
           if (m.host === member.host && m.port === member.port && m.node !== member.node) {
             remove(m.node, `node ${m.node} was restarted`);

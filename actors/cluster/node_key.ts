@@ -6,10 +6,10 @@
  */
 import { type Address, address, type NodeId, parseAddress } from "../system/mod.ts";
 
-/** Stands between the node and the rest of a key. Names of nodes do not contain it. */
+/** Separates the node from the rest of a key. Ids of nodes do not contain it. */
 const SEPARATOR = "~";
 
-/** An address of this kind at `node` that nobody has used before. */
+/** A new address of this kind at `node`; each call returns another one. */
 export function freshAddress(node: NodeId, kind: string): Address {
   return address("default", kind, `${node}${SEPARATOR}${crypto.randomUUID()}`);
 }

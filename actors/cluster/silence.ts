@@ -1,10 +1,10 @@
 /**
- * Which members have been silent for too long.
+ * Finds the members that have been silent for too long.
  *
  * @module
  */
 
-/** When each member was last heard of. Times are milliseconds of one monotonic clock. */
+/** Keeps when each member was last heard of. Times are milliseconds of one monotonic clock. */
 export class Silence {
   readonly #pingMs: number;
   readonly #silenceMs: number;
@@ -13,32 +13,38 @@ export class Silence {
   readonly #asked = new Set<string>();
   #checkedAt: number;
 
-  /** Nobody is known. `check` is to be called every `pingMs`; a member is gone after `silenceMs`. */
+  /**
+   * No member is known yet. The caller calls `check` every `pingMs`; a member is gone after
+   * `silenceMs`.
+   */
   constructor(options: { pingMs: number; silenceMs: number }, { now }: { now: number }) {
     this.#pingMs = options.pingMs;
     this.#silenceMs = options.silenceMs;
     this.#checkedAt = now;
   }
 
-  /** The member is asked for a sign of life. False: it has not answered the last time yet. */
+  /**
+   * Notes that a member is pinged. False: it must not be, because its last ping is not answered
+   * yet.
+   */
   ask(node: string): boolean {
     if (this.#asked.has(node)) return false;
     this.#asked.add(node);
     return true;
   }
 
-  /** The member has joined, or has answered. */
+  /** Notes that a member has joined or has answered. */
   heard(node: string, now: number): void {
     this.#asked.delete(node);
     this.#heardAt.set(node, now);
   }
 
-  /** There will be no answer; the member is as silent as before. */
+  /** Notes that a ping got no answer; the member is as silent as before. */
   unheard(node: string): void {
     this.#asked.delete(node);
   }
 
-  /** It is no member any more. */
+  /** Forgets a node that is no longer a member. */
   forget(node: string): void {
     this.#heardAt.delete(node);
   }
@@ -47,7 +53,8 @@ export class Silence {
   check(now: number): [node: string, ms: number][] {
     const late = now - this.#checkedAt - this.#pingMs;
     this.#checkedAt = now;
-    // Whoever checks was held up (a busy machine, one that slept): answers may wait to be read.
+    // This check is late (the machine was busy or slept), so answers may wait to be read: the delay
+    // does not count as silence.
     if (late > this.#pingMs) {
       for (const [node, at] of this.#heardAt) this.#heardAt.set(node, at + late);
     }
