@@ -119,6 +119,19 @@ Deno.test("mod.ts stands in every room of more than three files and says what th
   }
 });
 
+Deno.test("docs/architecture.md lists the rooms with the arrows of ARROWS", async () => {
+  const page = await Deno.readTextFile(join(ROOT, "docs/architecture.md"));
+  const rows = [...page.matchAll(/^\| `([a-z]+\/[a-z]+)` +\|[^|]*\|([^|]*)\|$/gm)];
+  const listed = rows.map(([, room, names]) => {
+    const [house] = room.split("/");
+    return [
+      room,
+      names.split(",").map((n) => n.trim()).filter(Boolean).map((n) => `${house}/${n}`),
+    ];
+  });
+  assert.deepEqual(Object.fromEntries(listed), ARROWS);
+});
+
 Deno.test("circles() finds none among the product's files, types included", () => {
   assert.deepEqual(circles(local).map((circle) => circle.join(" -> ")), []);
 });
