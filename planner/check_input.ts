@@ -32,11 +32,7 @@ export function checkedDevices(input: PlanInput): Device[] {
     }
   }
   const check = (where: string, host: string) => {
-    if (!names.includes(host)) {
-      throw bad("unknown_host", `${where} names ${host}, but the devices are ${names.join(", ")}`, {
-        host,
-      });
-    }
+    if (!names.includes(host)) throw unknownHost(where, host, names);
   };
   for (const { host, first, last } of constraints.pin) {
     check("a pin", host);
@@ -59,6 +55,12 @@ export function checkedDevices(input: PlanInput): Device[] {
     );
     return { ...device, memoryBytes: Math.min(device.memoryBytes, ...caps) };
   });
+}
+
+/** The error of a plan or its input where `where` names a host that is not among the devices. */
+export function unknownHost(where: string, host: string, devices: string[]): OrreryError {
+  const message = `${where} names ${host}, but the devices are ${devices.join(", ")}`;
+  return bad("unknown_host", message, { host });
 }
 
 function bad(code: string, message: string, metadata: Record<string, unknown> = {}): OrreryError {

@@ -72,12 +72,12 @@ const FAULTY_FILES: Record<
     bytes: (_, { encode }) => encode((e) => e.name === "blk.0.attn_q.weight" && (e.offset += 1)),
   },
   "has an element type nobody knows": {
-    code: "gguf_unsupported",
+    code: "tensor_dtype",
     says: /tensor token_embd\.weight: element type number 99/,
     bytes: (_, { encode }) => encode((e) => e.name === "token_embd.weight" && (e.type = 99)),
   },
   "has a tensor of a type that is not read": {
-    code: "gguf_unsupported",
+    code: "tensor_dtype",
     says: /tensor blk\.0\.ffn_up\.weight: element type I32 \(supported: F32, F16/,
     bytes: (_, { encode }) => encode((e) => e.name === "blk.0.ffn_up.weight" && (e.type = 26)),
   },
@@ -120,7 +120,7 @@ const FAULTY_FILES: Record<
     },
   },
   "is of an unknown architecture": {
-    code: "gguf_unsupported",
+    code: "architecture_unknown",
     says: /architecture mamba \(supported: llama, smollm3, qwen2/,
     bytes: (_, { encode, metadata }) => {
       metadata["general.architecture"] = { type: "string", value: "mamba" };

@@ -23,6 +23,7 @@ import {
 } from "../system/mod.ts";
 import { ArbiterCore } from "./core.ts";
 import { closeSchema, dropSchema, openSchema, rowsSchema } from "./messages.ts";
+import { stagesSilent } from "./request_errors.ts";
 import { type Shape, stageTraceSchema, tokenResultSchema } from "../pipeline/mod.ts";
 
 /** Resource `pipeline` of an arbiter: the stages and how they are to be used. */
@@ -201,15 +202,13 @@ export const arbiterActor = defineActor({
     function watchSilence(): void {
       const silent = core.inFlight.length > 0 ? ctx.now() - heardAt : 0;
       if (silent >= config.silenceMs) {
-        core.end({
-          group: "actor",
-          code: "stages_silent",
-          message: `no stage answered for ${config.silenceMs} ms (frames ${
-            core.inFlight.slice(0, 16).join(", ")
-          } are under way)`,
-          metadata: { stages, silence_ms: config.silenceMs },
-          actor: ctx.self,
+        const error = stagesSilent({
+          self: ctx.self,
+          silenceMs: config.silenceMs,
+          waiting: `frames ${core.inFlight.slice(0, 16).join(", ")} are under way`,
+          facts: { stages },
         });
+        core.end(error.toWire());
         turn();
       }
       ctx.after(Math.max(1, config.silenceMs - silent), watchSilence);

@@ -17,6 +17,7 @@ import { load } from "./loading.ts";
 import { outOfMemory, tooLarge } from "./memory_errors.ts";
 import { choose, windowOf } from "./policy.ts";
 import { ArbiterRequest } from "./request.ts";
+import { alreadyStarted } from "./request_errors.ts";
 import { Requests } from "./requests.ts";
 import { situationOf } from "./situation.ts";
 import type { ArbiterStats } from "./stats.ts";
@@ -81,11 +82,8 @@ export class ArbiterCore {
   open(open: OpenMessage): void {
     const { capacityRows, shape } = this.#o;
     if (this.#requests.find(open.generation)) {
-      return this.#tellFailed(open.generation, {
-        group: "actor",
-        code: "already_started",
-        message: `${open.generation} has opened its request already`,
-      });
+      const error = alreadyStarted(open.generation, "opened its request");
+      return this.#tellFailed(open.generation, error.toWire());
     }
     const refused = tooLarge(open, capacityRows);
     if (refused) return this.#tellFailed(open.generation, refused);

@@ -8,5 +8,6 @@
  */
 export * from "./actor.ts";
 export * from "./messages.ts";
+export { alreadyStarted, stagesSilent } from "./request_errors.ts";
 export { type ArbiterStats } from "./stats.ts";
 export { type FrameTrace } from "./usage.ts";

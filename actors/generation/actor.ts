@@ -16,14 +16,8 @@
  */
 import { z } from "zod";
 import { draftedSchema } from "../pipeline/mod.ts";
-import { arbiterActor, type RequestUsage, resultsSchema } from "../arbiter/mod.ts";
-import {
-  defineActor,
-  OrreryError,
-  toOrreryError,
-  type WireError,
-  wireErrorSchema,
-} from "../system/mod.ts";
+import { alreadyStarted, arbiterActor, type RequestUsage, resultsSchema } from "../arbiter/mod.ts";
+import { defineActor, toOrreryError, type WireError, wireErrorSchema } from "../system/mod.ts";
 import { startSchema } from "./messages.ts";
 import { GenerationRun } from "./run.ts";
 
@@ -176,13 +170,7 @@ export const generationActor = defineActor({
 
     return {
       async start(start) {
-        if (run) {
-          throw new OrreryError({
-            group: "actor",
-            code: "already_started",
-            message: `${ctx.self} has its request already`,
-          });
-        }
+        if (run) throw alreadyStarted(ctx.self, "its request");
         if (cancelled) return ctx.stop();
         try {
           run = new GenerationRun(ctx, start, {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { RequestUsage, ResultsMessage } from "../arbiter/mod.ts";
+import { type RequestUsage, type ResultsMessage, stagesSilent } from "../arbiter/mod.ts";
 import type { MakeOutlineText } from "../outline/mod.ts";
 import type { Drafted } from "../pipeline/mod.ts";
 import { type ActorContext, type Message, OrreryError, type WireError } from "../system/mod.ts";
@@ -305,14 +305,13 @@ export class GenerationRun implements LaneOwner, LaneControl {
     const silent = this.#ctx.now() - this.#aliveAt;
     const { awaited } = this.#rows;
     if (awaited.length > 0 && silent >= silenceMs) {
-      return void onSilence({
-        group: "actor",
-        code: "stages_silent",
-        message: `no stage answered for ${silenceMs} ms (${awaited.length} rows are waited for, ` +
-          `the first is ${awaited[0]})`,
-        metadata: { arbiter: this.start.arbiter, silence_ms: silenceMs },
-        actor: this.#ctx.self,
+      const error = stagesSilent({
+        self: this.#ctx.self,
+        silenceMs,
+        waiting: `${awaited.length} rows are waited for, the first is ${awaited[0]}`,
+        facts: { arbiter: this.start.arbiter },
       });
+      return void onSilence(error.toWire());
     }
     this.#ctx.after(Math.max(1, silenceMs - silent), () => this.#watchSilence());
   }

@@ -15,7 +15,7 @@ import { OrreryError, toOrreryError } from "./errors.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { AskOptions, Message, TellOptions } from "./messages.ts";
 import { refsOver } from "./ref.ts";
-import { actorFailed, noResource } from "./refusals.ts";
+import { actorFailed, actorStopped, noResource } from "./refusals.ts";
 import type { Clock, TraceContext } from "./envelope.ts";
 
 /** What an activation needs from its system. */
@@ -245,13 +245,7 @@ export class Activation {
   async #end(): Promise<void> {
     this.#ended = true;
     this.#cancelIdle?.();
-    await this.#teardown(
-      new OrreryError({
-        group: "actor",
-        code: "stopped",
-        message: `actor ${this.address} stopped`,
-      }),
-    );
+    await this.#teardown(actorStopped(this.address));
     const rest = this.mailbox.drain().filter((item) => typeof item !== "function");
     this.#host.ended(this, rest);
     this.#done.resolve();

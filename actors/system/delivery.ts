@@ -6,7 +6,8 @@
 import { LinkedAbort } from "./abort.ts";
 import type { MessageMeta } from "./messages.ts";
 import type { Clock, NodeId, TraceContext } from "./envelope.ts";
-import { OrreryError } from "./errors.ts";
+import type { OrreryError } from "./errors.ts";
+import { cancelled, deadlinePassed } from "./refusals.ts";
 
 /** Where a message came from and how its answer goes back. */
 export interface Origin {
@@ -86,12 +87,7 @@ export class Delivery implements MessageMeta {
   }
 
   expired(): OrreryError {
-    return new OrreryError({
-      group: "actor",
-      code: "deadline_exceeded",
-      message: `deadline passed for ${this.type} to ${this.to}`,
-      metadata: { to: this.to, type: this.type },
-    });
+    return deadlinePassed(this.to, this.type);
   }
 
   /** Ties the handler's signal to the activation that handles it. */
@@ -104,11 +100,7 @@ export class Delivery implements MessageMeta {
   }
 
   cancel(): void {
-    this.#cancelled = new OrreryError({
-      group: "actor",
-      code: "cancelled",
-      message: `${this.type} to ${this.to} was cancelled`,
-    });
+    this.#cancelled = cancelled(this.to, this.type);
     this.#abort?.abort(this.#cancelled);
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { Clock, Envelope, NodeId, Transport, TransportHandlers } from "./envelope.ts";
 import { OrreryError } from "./errors.ts";
+import { peerLost } from "./refusals.ts";
 import { systemClock } from "./system_clock.ts";
 
 /** Options of a {@linkcode LocalNetwork}. */
@@ -55,7 +56,7 @@ export class LocalNetwork {
   readonly #window: number;
   readonly #clock: Pick<Clock, "after">;
   readonly #nodes = new Map<NodeId, LocalTransport>();
-  readonly #gone = new Set<NodeId>();
+  readonly #gone = new Map<NodeId, string>();
   readonly #links = new Map<NodeId, Map<NodeId, Link>>();
   /** By closing node: the function that checks, after each delivery, whether its links are empty. */
   readonly #drained = new Map<NodeId, () => void>();
@@ -116,7 +117,7 @@ export class LocalNetwork {
     if (!this.#nodes.has(to) || to === from) {
       return Promise.reject(
         this.#gone.has(to)
-          ? mailboxError("peer_lost", `node ${to} is gone`, { peer: to })
+          ? peerLost(to, this.#gone.get(to)!)
           : mailboxError("unknown_peer", `node ${from} knows no peer ${to}`, { peer: to }),
       );
     }
@@ -203,7 +204,7 @@ export class LocalNetwork {
     const transport = this.#nodes.get(node);
     if (!transport) return;
     this.#nodes.delete(node);
-    this.#gone.add(node);
+    this.#gone.set(node, reason);
     transport.closed = true;
     for (const link of this.#links.get(node)?.values() ?? []) {
       link.queue = link.queue.filter((item) => "lost" in item);
@@ -213,7 +214,7 @@ export class LocalNetwork {
       const out = this.#link(peer, node);
       const undelivered = out.queue.flatMap((item) => "envelope" in item ? [item.envelope] : []);
       for (const w of out.waiting.splice(0)) {
-        w.reject(mailboxError("peer_lost", `node ${node} is gone: ${reason}`, { peer: node }));
+        w.reject(peerLost(node, reason));
       }
       const back = this.#link(node, peer);
       back.queue.push({ lost: reason, undelivered });

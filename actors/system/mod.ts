@@ -19,7 +19,7 @@ export * from "./inbox.ts";
 export * from "./local_transport.ts";
 export * from "./messages.ts";
 export * from "./ref.ts";
-export { invalidMessage } from "./refusals.ts";
+export { actorStopped, invalidMessage, noResource } from "./refusals.ts";
 export * from "./simulation.ts";
 export * from "./system.ts";
 export * from "./system_clock.ts";

@@ -24,6 +24,18 @@ export const deadlineExceeded = (to: string, type: string, ms: number) =>
     deadline_ms: ms,
   });
 
+/** A message that its receiver comes to, or still handles, when its deadline has passed. */
+export const deadlinePassed = (to: string, type: string) =>
+  refusal("deadline_exceeded", `deadline passed for ${type} to ${to}`, { to, type });
+
+/** A message whose sender no longer waits for an answer. */
+export const cancelled = (to: string, type: string) =>
+  refusal("cancelled", `${type} to ${to} was cancelled`, { to, type });
+
+/** The reason of `ctx.signal` after the activation has ended. */
+export const actorStopped = (self: string) =>
+  refusal("stopped", `actor ${self} stopped`, { actor: self });
+
 /** A tell whose receiver had no place for it in time. */
 export const notPlaced = (to: string, type: string, ms: number) =>
   refusal("deadline_exceeded", `${to} had no place for ${type} within ${ms} ms`, {
@@ -103,7 +115,8 @@ export const peerLost = (peer: string, reason: string) =>
 export const noResource = (self: string, resource: string, given: string[]) =>
   refusal(
     "no_resource",
-    `actor ${self} asks for resource ${resource}, which this node does not give it`,
+    `actor ${self} asks for resource ${resource}, which this node does not give it; ` +
+      `it gives ${given.join(", ") || "none"}`,
     { resource, given },
   );
 

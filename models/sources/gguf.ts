@@ -95,7 +95,12 @@ const READ_BYTES = 1 << 20;
  * Makes an error about a GGUF file; `tensor` is the name of the tensor at fault, if there is one.
  */
 export function ggufError(
-  code: "gguf_malformed" | "gguf_unsupported",
+  code:
+    | "gguf_malformed"
+    | "gguf_unsupported"
+    | "architecture_unknown"
+    | "feature_unsupported"
+    | "tensor_dtype",
   file: string,
   why: string,
   tensor?: string,
@@ -109,7 +114,8 @@ export function ggufError(
 
 /**
  * Reads and checks the header of an open file; `path` is for messages. Throws OrreryError
- * `model/gguf_malformed` or `model/gguf_unsupported`.
+ * `model/gguf_malformed`, `model/gguf_unsupported`, or `model/tensor_dtype` for an element type
+ * without a known size.
  */
 export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
   const cursor = new Cursor(file, path);
@@ -179,7 +185,7 @@ function readTensor(cursor: Cursor, index: number, alignment: number, path: stri
   const offset = cursor.u64();
   const type = TYPES.get(number);
   if (!type) {
-    throw ggufError("gguf_unsupported", path, `element type number ${number} is not known`, name);
+    throw ggufError("tensor_dtype", path, `element type number ${number} is not known`, name);
   }
   const [typeName, blockElements, blockBytes] = type;
   const elements = dims.reduce((a, b) => a * b, 1);

@@ -150,7 +150,7 @@ export class Metadata {
       throw this.#malformed(`${full} is not a number`);
     }
     if (values.some((value) => value !== values[0])) {
-      throw ggufError("gguf_unsupported", this.#path, `${full} differs from layer to layer`);
+      throw ggufError("feature_unsupported", this.#path, `${full} differs from layer to layer`);
     }
     return values[0];
   }
@@ -177,13 +177,17 @@ export class Metadata {
 }
 
 /**
- * The family of a file. Throws OrreryError `model/gguf_unsupported`, which lists the known
- * families.
+ * The family of a file. Throws OrreryError `model/architecture_unknown`, which lists the
+ * known families.
  */
 export function familyOf({ architecture }: Metadata, path: string): GgufFamily {
   if (Object.hasOwn(FAMILIES, architecture)) return FAMILIES[architecture];
   const known = Object.keys(FAMILIES).join(", ");
-  throw ggufError("gguf_unsupported", path, `architecture ${architecture} (supported: ${known})`);
+  throw ggufError(
+    "architecture_unknown",
+    path,
+    `architecture ${architecture} (supported: ${known})`,
+  );
 }
 
 /** Vectors in a file that a config.json holds as lists of numbers. */
@@ -202,7 +206,7 @@ export function configOf(
   path: string,
 ): Record<string, unknown> {
   const family = familyOf(meta, path);
-  const refused = (what: string) => ggufError("gguf_unsupported", path, what);
+  const refused = (what: string) => ggufError("feature_unsupported", path, what);
   if (meta.number("expert_count")) {
     throw refused(`a mixture of ${meta.number("expert_count")} experts`);
   }
@@ -289,7 +293,7 @@ function scalingOf(
       );
     default:
       throw ggufError(
-        "gguf_unsupported",
+        "feature_unsupported",
         path,
         `rope.scaling.type ${type} without its tables of factors`,
       );
@@ -328,7 +332,7 @@ function llama3Scaling(
     }
   }
   throw ggufError(
-    "gguf_unsupported",
+    "feature_unsupported",
     path,
     "these factors are not Llama 3's scaling of RoPE",
     "rope_freqs.weight",

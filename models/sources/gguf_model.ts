@@ -84,7 +84,8 @@ export class GgufModel implements WeightSource {
 
   /**
    * Opens a file and checks its header. Throws OrreryError `model/`: `gguf_malformed`,
-   * `gguf_unsupported`, `file_unreadable`.
+   * `gguf_unsupported`, `architecture_unknown`, `feature_unsupported`, `tensor_dtype`,
+   * `file_unreadable`.
    */
   static async open(path: string): Promise<GgufModel> {
     let file: Deno.FsFile;
@@ -126,7 +127,7 @@ export class GgufModel implements WeightSource {
     if (!readable.includes(gguf.type)) {
       const known = readable.join(", ");
       throw ggufError(
-        "gguf_unsupported",
+        "tensor_dtype",
         this.path,
         `element type ${gguf.type} (supported: ${known})`,
         gguf.name,

@@ -67,12 +67,10 @@ export function parseHeader(
   fileBytes: number,
   file: string,
 ): Map<string, PlacedTensor> {
-  const bad = (why: string, tensor?: string, code = "safetensors_header") =>
-    modelError(
-      code,
-      tensor === undefined ? `${file}: ${why}` : `${file}, tensor ${tensor}: ${why}`,
-      { file, tensor },
-    );
+  const about = (tensor: string | undefined, why: string) =>
+    tensor === undefined ? `${file}: ${why}` : `${file}, tensor ${tensor}: ${why}`;
+  const bad = (why: string, tensor?: string) =>
+    modelError("safetensors_header", about(tensor, why), { file, tensor });
   let raw: Record<string, unknown>;
   try {
     raw = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
@@ -96,11 +94,8 @@ export function parseHeader(
     if (from < end) throw bad(`its bytes ${from}-${to} overlap those of another tensor`, name);
     if (from > end) throw bad(`${from - end} bytes before it belong to no tensor`, name);
     if (start + to > fileBytes) {
-      throw bad(
-        `its bytes end at ${start + to} but the file has ${fileBytes}; fetch it again`,
-        name,
-        "safetensors_truncated",
-      );
+      const why = `its bytes end at ${start + to} but the file has ${fileBytes}; fetch it again`;
+      throw modelError("safetensors_truncated", about(name, why), { file, tensor: name });
     }
     const element = ELEMENT_BYTES[dtype];
     if (element !== undefined) {

@@ -125,6 +125,13 @@ export class BlobFolder {
     return (await statIfThere(this.path(sha256)))?.size;
   }
 
+  /** Bytes of a blob. Throws OrreryError `model/blob_missing` when it does not exist. */
+  async sizeOfExisting(sha256: string): Promise<number> {
+    const size = await this.size(sha256);
+    if (size === undefined) throw blobMissing(sha256, "is not in the store of this node");
+    return size;
+  }
+
   /** Begins to write a blob whose hash is not known yet. */
   async create(): Promise<BlobWriter> {
     const path = this.temporaryPath();
@@ -178,7 +185,7 @@ export class BlobFolder {
     const actual = await hashFile(path, signal);
     if (actual === undefined) {
       if (await this.size(sha256) !== undefined) return;
-      throw modelError("blob_missing", `nothing of blob ${sha256} has been fetched`, { sha256 });
+      throw blobMissing(sha256, "has not been fetched, not even in part");
     }
     if (actual !== sha256) {
       await removeIfThere(path);
@@ -191,6 +198,9 @@ export class BlobFolder {
     await Deno.rename(path, this.path(sha256));
   }
 }
+
+const blobMissing = (sha256: string, why: string) =>
+  modelError("blob_missing", `blob ${sha256} ${why}`, { sha256 });
 
 /** sha256 of a file in hexadecimal; undefined when it does not exist. */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string | undefined> {

@@ -4,6 +4,7 @@
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
+import { unknownHost } from "../check_input.ts";
 import { CostModel } from "../cost/mod.ts";
 import type { LayerRange } from "../even_split.ts";
 import type { Plan, PlanInput } from "../types.ts";
@@ -73,14 +74,7 @@ export function pipelineOf(
   const index = (host: string) => {
     const found = input.devices.findIndex((d) => d.name === host);
     if (found >= 0) return found;
-    throw new OrreryError({
-      group: "planner",
-      code: "unknown_host",
-      message: `the plan names host ${host}, but the devices are ${
-        input.devices.map((d) => d.name).join(", ")
-      }`,
-      metadata: { host },
-    });
+    throw unknownHost("the plan", host, input.devices.map((d) => d.name));
   };
   const drafter = plan.draft.source === "model" && plan.draft.host !== null
     ? index(plan.draft.host)

@@ -5,7 +5,7 @@
  */
 export type { AskActor } from "./actors.ts";
 export { type Api, type ApiBindings, type ApiOptions, createApi } from "./app.ts";
-export { unavailable } from "./errors.ts";
+export { apiError, unavailable } from "./errors.ts";
 export { findModel } from "./find_model.ts";
 export * from "./generator.ts";
 export type { Serving } from "./plan.ts";

@@ -5,13 +5,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import {
-  type ActorSystem,
-  CHUNK_BYTES,
-  OrreryError,
-  weightsActor,
-  type WeightStore,
-} from "../../actors/mod.ts";
+import { type ActorSystem, CHUNK_BYTES, weightsActor, type WeightStore } from "../../actors/mod.ts";
 import {
   blobsOf,
   type Manifest,
@@ -30,15 +24,7 @@ export function weightStore(store: ModelStore): WeightStore {
   return {
     manifest: async (model) => JSON.stringify((await store.get(model)).manifest),
     blob: async (sha256, offset, length) => {
-      const size = await store.blobs.size(sha256);
-      if (size === undefined) {
-        throw new OrreryError({
-          group: "model",
-          code: "blob_missing",
-          message: `blob ${sha256} is not in the store of this node`,
-          metadata: { sha256 },
-        });
-      }
+      const size = await store.blobs.sizeOfExisting(sha256);
       using file = await Deno.open(store.blobs.path(sha256));
       await file.seek(offset, Deno.SeekMode.Start);
       const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)));

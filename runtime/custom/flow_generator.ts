@@ -20,6 +20,7 @@ import {
   toOrreryError,
 } from "../../actors/mod.ts";
 import {
+  apiError,
   type GenerateRequest,
   type GenerationEvent,
   type Generator,
@@ -71,14 +72,12 @@ export class FlowGenerator implements Generator {
     for (const name of path.request) passed = await this.#pass(name, passed, signal);
     if (path.delta.length === 0) return yield* inner.generate(passed, signal);
     if (passed.sampling.logprobs) {
-      throw new OrreryError({
-        group: "api",
-        code: "unsupported_parameter",
-        message: `logprobs: not given here, since text passes ${
-          path.delta.join(", ")
-        } on its way out`,
-        metadata: { param: "logprobs" },
-      });
+      const actors = path.delta.join(", ");
+      throw apiError(
+        "unsupported_parameter",
+        `logprobs: not given here, since text passes ${actors} on its way out`,
+        "logprobs",
+      );
     }
     yield* this.#filtered(inner.generate(passed, signal), path.delta, signal);
   }
@@ -245,13 +244,11 @@ function shown(
   { model, prompt, sampling, maxTokens, stop }: GenerateRequest,
 ): RequestMessage {
   if (prompt.kind === "tokens") {
-    throw new OrreryError({
-      group: "api",
-      code: "invalid_prompt",
-      message:
-        `prompt: token ids cannot be shown to actor ${name}, which requests pass here; send text`,
-      metadata: { param: "prompt" },
-    });
+    throw apiError(
+      "invalid_prompt",
+      `prompt: token ids cannot be shown to actor ${name}, which requests pass here; send text`,
+      "prompt",
+    );
   }
   const chosen = Object.entries(sampling).filter(([k, v]) =>
     (SAMPLING as readonly string[]).includes(k) && v !== undefined

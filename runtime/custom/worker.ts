@@ -7,10 +7,12 @@
 import {
   type ActorContext,
   type ActorDefinition,
+  actorStopped,
   type Address,
   type Behaviour,
   invalidMessage,
   type MessageSchemas,
+  noResource,
   OrreryError,
   refsOver,
 } from "../../actors/system/mod.ts";
@@ -179,9 +181,7 @@ class WorkerActor {
         return void await fn?.();
       }
       case "stopping":
-        this.#signal.abort(
-          new OrreryError({ group: "actor", code: "stopped", message: `${this.#self} stopped` }),
-        );
+        this.#signal.abort(actorStopped(this.#self));
         for (const hook of this.#stopHooks.reverse()) await hook();
     }
   }
@@ -221,11 +221,7 @@ class WorkerActor {
       now: () => this.#now(),
       random: () => this.#draw(),
       resource: (name) => {
-        throw new OrreryError({
-          group: "actor",
-          code: "no_resource",
-          message: `actor ${this.#self} asks for resource ${name}; custom actors are given none`,
-        });
+        throw noResource(this.#self, name, []); // custom actors are given none
       },
       onStop: (fn) => void this.#stopHooks.push(fn),
       onIdle: (fn) => void this.#idleHooks.push(fn),

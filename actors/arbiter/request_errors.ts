@@ -1,0 +1,39 @@
+/**
+ * The errors of requests that both their Generation and their arbiter can meet.
+ *
+ * @module
+ */
+import { OrreryError } from "../system/mod.ts";
+
+/** The error of a request that is told to begin although it has begun; `what` is what it has. */
+export function alreadyStarted(generation: string, what: string): OrreryError {
+  return new OrreryError({
+    group: "actor",
+    code: "already_started",
+    message: `${generation} has ${what} already`,
+    metadata: { generation },
+  });
+}
+
+/** Who waited for the stages, and for what. */
+export interface SilentStages {
+  /** Address of the actor that waited. */
+  self: string;
+  /** Milliseconds in which no stage has answered. */
+  silenceMs: number;
+  /** What is waited for, as words. */
+  waiting: string;
+  /** Further facts for the error's metadata. */
+  facts: Record<string, unknown>;
+}
+
+/** The error of the requests that wait for stages which have been silent for too long. */
+export function stagesSilent({ self, silenceMs, waiting, facts }: SilentStages): OrreryError {
+  return new OrreryError({
+    group: "actor",
+    code: "stages_silent",
+    message: `no stage answered for ${silenceMs} ms (${waiting})`,
+    metadata: { ...facts, silence_ms: silenceMs },
+    actor: self,
+  });
+}
