@@ -70,8 +70,12 @@ test("Dialer.start() reconnects, when nothing is acknowledged any more", async (
     limits: { ackTimeoutMs: 50, pingIntervalMs: 20, backoffMaxMs: 50 },
   });
   await a.mailbox.send("b", reply(1));
-  await until(() => hellos === 3, "the third connection");
-  assert.deepEqual([a.lost, a.mailbox.peers()[0].resent >= 2], [[], true]);
+  // The server counts a connection before the mailbox has resent on it.
+  await until(
+    () => hellos >= 3 && a.mailbox.peers()[0].resent >= 2,
+    "a third connection, resent on",
+  );
+  assert.deepEqual(a.lost, []);
   await a.mailbox.close({ deadlineMs: 0 });
   for (const session of sessions) session.destroy();
   await new Promise<void>((resolve) => server.close(() => resolve()));
