@@ -44,7 +44,8 @@ export function createSystem(
     ({ actor, config = {}, resources }: Registration) => {
       const parsed = actor.config.safeParse(config);
       if (!parsed.success) throw invalidConfig(actor.kind, parsed.error.issues[0]);
-      return { actor, options: { config: parsed.data, resources } };
+      // The schema parses it at each activation: what it made must not be parsed once more.
+      return { actor, options: { config, resources } };
     },
   );
   const { transport = new LocalNetwork().connect("local") } = options;

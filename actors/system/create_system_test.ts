@@ -51,3 +51,15 @@ Deno.test("ActorContext.resource() refuses a resource that is undefined", async 
   );
   await system.close();
 });
+
+Deno.test("createSystem() has each activation parse the configuration once", async () => {
+  const doubler = defineActor({
+    kind: "doubler",
+    config: z.object({ n: z.number().transform((n) => 2 * n) }),
+    messages: { read: z.object({}) },
+    create: (_ctx, { n }) => ({ read: () => n }),
+  });
+  const system = createSystem([{ actor: doubler, config: { n: 1 } }]);
+  assert.equal(await system.get(doubler, "a").read(), 2);
+  await system.close();
+});

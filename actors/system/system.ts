@@ -30,7 +30,7 @@ import {
   staleEpoch,
 } from "./refusals.ts";
 import { Inbox } from "./inbox.ts";
-import { Kinds } from "./kinds.ts";
+import { type Kind, Kinds } from "./kinds.ts";
 import { type MessageEnvelope, Outbound } from "./outbound.ts";
 
 /** Options of an {@linkcode ActorSystem}. */
@@ -295,18 +295,12 @@ export class ActorSystem {
     const { to, from, type, trace, ttlMs } = envelope;
     const clock = this.#options.clock;
     const deadline = ttlMs === undefined ? undefined : clock.now() + ttlMs;
+    const deliveryOf = (body: unknown) =>
+      new Delivery(clock, { to, from, type, body, origin, deadline, trace });
     const inbox = this.#inboxes.get(to);
     const remote = origin.node !== undefined;
     if (inbox) {
-      const delivery = new Delivery(clock, {
-        to,
-        from,
-        type,
-        body: envelope.body,
-        origin,
-        deadline,
-        trace,
-      });
+      const delivery = deliveryOf(envelope.body);
       if (remote) inbox.mailbox.put(delivery);
       else await offer(inbox.mailbox, delivery, inbox, signal);
       inbox.wake();
@@ -317,15 +311,7 @@ export class ActorSystem {
       throw invalidMessage(to, type, parsed.error.issues[0]);
     }
     const activation = this.#activationFor(envelope);
-    const delivery = new Delivery(clock, {
-      to,
-      from,
-      type,
-      body: parsed.data,
-      origin,
-      deadline,
-      trace,
-    });
+    const delivery = deliveryOf(parsed.data);
     if (envelope.kind === "ask") this.#inFlight.set(flightKey(origin.node, origin.id), delivery);
     const urgent = activation.definition.urgent?.includes(type) ?? false;
     if (remote || urgent) {
@@ -358,13 +344,17 @@ export class ActorSystem {
     if (activation) return activation;
     const { activatedBy } = kind.definition;
     if (this.#closing || (activatedBy && !activatedBy.includes(type))) throw notActive(to, type);
-    activation = new Activation(
+    return this.#activate(to, epoch, kind);
+  }
+
+  #activate(to: string, epoch: number, { definition, config, resources }: Kind): Activation {
+    const activation = new Activation(
       this.#host,
       to as Address,
       epoch,
-      kind.definition,
-      kind.config,
-      kind.resources(to),
+      definition,
+      config,
+      resources(to),
     );
     this.#active.set(to, activation);
     return activation;
@@ -385,16 +375,7 @@ export class ActorSystem {
     }
     if (again.length) {
       const kind = this.#kinds.of(to, again[0].type);
-      const next = this.#active.get(to) ??
-        new Activation(
-          this.#host,
-          to,
-          activation.epoch,
-          kind.definition,
-          kind.config,
-          kind.resources(to),
-        );
-      this.#active.set(to, next);
+      const next = this.#active.get(to) ?? this.#activate(to, activation.epoch, kind);
       const { urgent } = kind.definition;
       for (const d of again) next.mailbox.put(d, urgent?.includes(d.type));
       next.wake();
