@@ -186,6 +186,11 @@ export interface DecodeLimits {
   draftLength?: number;
   /** Most outline branches that run at once. @default the workload's branches */
   maxBranches?: number;
+  /**
+   * Number of devices, 1 to 8, that compute the LM head; 1: the last stage alone. @default the
+   * planner chooses
+   */
+  headShares?: number;
 }
 
 /** A stage of a plan. The names are those of the JSON. */
@@ -207,6 +212,16 @@ export interface PlanStage {
   readonly seconds_per_row: number;
   /** The reason, with its figures. */
   readonly why: string;
+}
+
+/** A device's share of the LM head, which is cut by vocabulary rows into 8 parts. */
+export interface HeadShare {
+  /** Name of the device. */
+  readonly device: string;
+  /** First part, 0 to 7. */
+  readonly first_part: number;
+  /** Last part, inclusive, 0 to 7. */
+  readonly last_part: number;
 }
 
 /** How decoding speculates. */
@@ -236,6 +251,11 @@ export interface Plan {
   readonly coordinator: string;
   /** The stages, in pipeline order. */
   readonly stages: readonly PlanStage[];
+  /**
+   * Which devices compute the LM head: parts 0 to 7 in order, each once; undefined: the last stage
+   * has the whole head.
+   */
+  readonly head?: readonly HeadShare[];
   /** Rows of each piece of the workload's prompt, in order. */
   readonly pieces: readonly number[];
   /**
