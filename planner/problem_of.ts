@@ -7,8 +7,8 @@ import type { CostModel, FrameShape } from "./cost/mod.ts";
 import type { PlacementProblem, StageCosts } from "./placement/mod.ts";
 import type { Constraints, Objective, Workload } from "./types.ts";
 
-/** Most rows that lanes share in a frame. */
-export const SHARED_ROWS = 8;
+/** Most rows that lanes share in a frame: as many as the arbiter puts in one. */
+export const SHARED_ROWS = 64;
 
 /** Input of {@linkcode problemsOf} besides the costs. */
 export interface ProblemSetting {

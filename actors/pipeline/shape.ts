@@ -24,9 +24,12 @@ export const shapeSchema = z.object({
    */
   draft_length: z.number().int().nonnegative().optional(),
   /** Most outline branches of a request that run at once. */
-  max_branches: z.number().int().positive().default(8),
-  /** Most rows of one frame that carries rows of several lanes. */
-  rows_per_frame: z.number().int().positive().default(8),
+  max_branches: z.number().int().positive().default(32),
+  /**
+   * Most rows of one frame that carries rows of several lanes. The arbiter chooses the number by
+   * measured times; this is only its limit.
+   */
+  rows_per_frame: z.number().int().positive().default(64),
   /** Wire format of the hidden states between stages. */
   wire: wireSchema.default("f32"),
   /** KV cache rows that every stage has memory for; undefined: not planned. */

@@ -190,10 +190,8 @@ export class Placer {
     const guesses = [...missing].map(([node, why]) =>
       `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
     );
-    const { branches, concurrent } = input.workload;
     return placementOf(annotated(made, { binding: guesses }), {
       draft: draft && { model: draft.name, source: system.node },
-      lanes: branches * concurrent,
       maxBranches: mostBranches(graph),
     });
   }

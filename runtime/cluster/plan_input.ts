@@ -204,12 +204,10 @@ function withNodes(graph: Graph, nodes: string[]): Graph {
  */
 export function placementOf(
   plan: Plan,
-  { draft, lanes, maxBranches }: {
+  { draft, maxBranches }: {
     /** The draft model and the node that has it; undefined: there is none. */
     draft?: { model: string; source: string };
-    /** Lanes that the plan was made for: branches of a request times requests at once. */
-    lanes: number;
-    /** The user's limit of outline branches; undefined: the plan decides. */
+    /** The user's limit of outline branches; undefined: 32, or the plan's if more. */
     maxBranches?: number;
   },
 ): DeploymentPlacement {
@@ -225,9 +223,10 @@ export function placementOf(
     shape: {
       pieces: plan.piece_buckets.map((bucket) => ({ ...bucket, rows: [...bucket.rows] })),
       draft_length: plan.draft.length,
-      // A plan for a single lane says nothing about requests with several: they get the defaults.
-      max_branches: maxBranches ?? (lanes > 1 ? branches.in_flight : usual.max_branches),
-      rows_per_frame: lanes > 1 ? branches.rows_per_frame : usual.rows_per_frame,
+      // A request may have more branches, and a node more requests, than the plan was made for. The
+      // arbiter shares frames among them by measured times, so the plan's numbers are no limits.
+      max_branches: maxBranches ?? Math.max(branches.in_flight, usual.max_branches),
+      rows_per_frame: usual.rows_per_frame,
       wire: plan.wire.format,
       kv_rows: plan.kv_rows,
     },

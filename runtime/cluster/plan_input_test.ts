@@ -54,7 +54,7 @@ Deno.test("planInput() lets all layers go to another node that is far faster", (
   const made = plan(input([200, 1]));
   assert.deepEqual(layers(made), { b: 12 });
   assert.equal(made.coordinator, "a:1:x");
-  const placed = placementOf(made, { lanes: 1 });
+  const placed = placementOf(made, {});
   assert.deepEqual(placed.stages, [{ node: "b:1:x", first: 0, last: 11 }]);
 });
 
@@ -85,13 +85,14 @@ Deno.test("planInput() refuses a graph whose host is no member, and names it", (
   assert.throws(() => input([1, 1], { graph }), /"elsewhere"/);
 });
 
-Deno.test("placementOf() carries pieces, wire and KV rows of the plan, and defaults for lanes that were not planned", () => {
+Deno.test("placementOf() carries pieces, wire and KV rows of the plan, and limits its branches and rows a frame by defaults", () => {
   const made = plan(input([2, 2]));
-  const placed = placementOf(made, { draft: { model: "small", source: "a:1:x" }, lanes: 1 });
+  const placed = placementOf(made, { draft: { model: "small", source: "a:1:x" } });
   assert.deepEqual(placed.shape!.pieces, made.piece_buckets);
   assert.equal(placed.shape!.wire, made.wire.format);
   assert.equal(placed.shape!.kv_rows, made.kv_rows);
-  assert.equal(placed.shape!.max_branches, 8);
+  assert.equal(placed.shape!.max_branches, 32);
+  assert.equal(placed.shape!.rows_per_frame, 64);
   assert.deepEqual(placed.draft, { node: "a:1:x", model: "small", source: "a:1:x" });
   assert.equal(placed.plan!.model, "made-up");
 });
@@ -158,7 +159,7 @@ Deno.test("unplannedShape() has the graph's wire and branches too", () => {
     "f32",
     "f16",
   ]);
-  assert.equal(unplannedShape("q4", usual).max_branches, 8);
+  assert.equal(unplannedShape("q4", usual).max_branches, 32);
 });
 
 Deno.test("mostBranches() is the least of the graph's limits; a default mode without outlines is no limit", () => {
