@@ -11,63 +11,13 @@
 import { z } from "zod";
 
 /**
- * Weight precisions. `q4`: MatMulNBits, 4 bits, block 32, symmetric or asymmetric block by block.
- * `q8`: 8 bits, block 32, symmetric.
+ * Weight precisions. `q4`: MatMulNBits, 4 bits, symmetric or asymmetric block by block. `q8`: 8
+ * bits, symmetric.
  */
 export const PRECISIONS = ["q4", "q8", "f16", "f32"] as const;
 
 /** See {@linkcode PRECISIONS}. */
 export type Precision = typeof PRECISIONS[number];
-
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const count = z.number().int().positive();
-
-const part = z.object({ offset: z.number().int().nonnegative(), bytes: count });
-
-/**
- * Where a tensor's bytes lie in its group's blob. Offsets are in bytes, multiples of 64; those of
- * parts over 4 KiB are multiples of 4096, so that they can be memory-mapped.
- */
-export const tensorEntrySchema = z.object({
-  /**
-   * Logical shape in Hugging Face orientation, e.g. [out, in] for a projection, [vocab, hidden] for
-   * an embedding.
-   */
-  shape: z.array(count).min(1).max(2),
-  /**
-   * How `data` is laid out:
-   * - `f32`, `f16`: row-major elements. Projections are stored transposed, [in, out], ready for
-   *   `MatMul`; embeddings, LM head and norms as `shape` says.
-   * - `q4`: u8 [out, in/32, 16], low nibble first, value = (nibble - zero) * scale; `q8`: u8 [out,
-   *   in/32, 32], value = (byte - 128) * scale. `scales`: f32 [out, in/32]. (The layouts of
-   *   com.microsoft.MatMulNBits; an embedding uses the same with out = vocab, in = hidden.) `in` is
-   *   padded with zeros to a multiple of 32 by the converter.
-   */
-  format: z.enum(PRECISIONS),
-  data: part,
-  scales: part.optional(),
-  /**
-   * Zero points of a `q4` tensor with asymmetric blocks: u8 [out, ceil(in/32 / 2)], low nibble
-   * first. Left out: all are 8.
-   */
-  zeros: part.optional(),
-});
-
-/** See {@linkcode tensorEntrySchema}. */
-export type TensorEntry = z.infer<typeof tensorEntrySchema>;
-
-/**
- * A blob and the tensors in it, by their short name within the group, e.g. `attn.q` (see
- * `models/arch/`).
- */
-export const groupSchema = z.object({
-  sha256,
-  bytes: count,
-  tensors: z.record(z.string(), tensorEntrySchema),
-});
-
-/** See {@linkcode groupSchema}. */
-export type Group = z.infer<typeof groupSchema>;
 
 /**
  * A schema that refuses unknown fields: a field that this version ignores could change what the
@@ -82,6 +32,67 @@ const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
         }; update this node`
         : undefined,
   });
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.number().int().positive();
+
+const part = z.object({ offset: z.number().int().nonnegative(), bytes: count });
+
+/** Inputs that share a scale in a quantised tensor whose entry does not say otherwise. */
+export const BLOCK = 32;
+
+/** Inputs that may share a scale: powers of two that the operators take. */
+const BLOCKS = [16, 32, 64, 128, 256] as const;
+
+/**
+ * Where a tensor's bytes lie in its group's blob. Offsets are in bytes, multiples of 64; those of
+ * parts over 4 KiB are multiples of 4096, so that they can be memory-mapped.
+ */
+export const tensorEntrySchema = exactly({
+  /**
+   * Logical shape in Hugging Face orientation, e.g. [out, in] for a projection, [vocab, hidden] for
+   * an embedding.
+   */
+  shape: z.array(count).min(1).max(2),
+  /**
+   * How `data` is laid out:
+   * - `f32`, `f16`: row-major elements. Projections are stored transposed, [in, out], ready for
+   *   `MatMul`; embeddings, LM head and norms as `shape` says.
+   * - `q4`: u8 [out, in/B, B/2], low nibble first, value = (nibble - zero) * scale; `q8`: u8 [out,
+   *   in/B, B], value = (byte - 128) * scale. `scales`: f32 [out, in/B]. B is `block`. (The layouts
+   *   of com.microsoft.MatMulNBits; an embedding uses the same with out = vocab, in = hidden.) `in`
+   *   is padded with zeros to a multiple of B by the converter.
+   */
+  format: z.enum(PRECISIONS),
+  /** Inputs that share a scale in a `q4` or `q8` tensor. @default 32 */
+  block: z.literal(BLOCKS).optional(),
+  data: part,
+  scales: part.optional(),
+  /**
+   * Zero points of a `q4` tensor with asymmetric blocks: u8 [out, ceil(in/B / 2)], low nibble
+   * first. Left out: all are 8.
+   */
+  zeros: part.optional(),
+});
+
+/** See {@linkcode tensorEntrySchema}. */
+export type TensorEntry = z.infer<typeof tensorEntrySchema>;
+
+/** Inputs that share a scale, see {@linkcode tensorEntrySchema}. */
+export type Block = typeof BLOCKS[number];
+
+/**
+ * A blob and the tensors in it, by their short name within the group, e.g. `attn.q` (see
+ * `models/arch/`).
+ */
+export const groupSchema = z.object({
+  sha256,
+  bytes: count,
+  tensors: z.record(z.string(), tensorEntrySchema),
+});
+
+/** See {@linkcode groupSchema}. */
+export type Group = z.infer<typeof groupSchema>;
 
 const layerNumbers = z.array(z.number().int().nonnegative());
 const rotation = {

@@ -21,6 +21,8 @@ export {
   parseHubSpec,
 } from "./hub/mod.ts";
 export {
+  BLOCK,
+  type Block,
   type Geometry,
   type Group,
   LLAMA_TENSORS,

@@ -2,7 +2,8 @@
  * Weights from f32 into the stored layouts (see `models/manifest.ts`): pure loops over typed
  * arrays.
  *
- * Both quantised layouts have an f32 scale for each block of 32 inputs of a row.
+ * Both quantised layouts have an f32 scale for each block of inputs of a row (32 of them, or what
+ * the tensor's entry says).
  *
  * `q8` is symmetric: scale = max|x| / 127, so each value is off by at most scale / 2.
  *
@@ -27,9 +28,6 @@
  * @module
  */
 
-/** Inputs that share a scale. */
-export const BLOCK = 32;
-
 /**
  * One byte with the zero points (8) of two symmetric q4 blocks: the value with which a tensor's
  * zero points are filled at first.
@@ -40,15 +38,20 @@ const SYMMETRIC = 8;
 const SYMMETRIC_DIVISORS = [-8, -8.7, 7] as const;
 const ASYMMETRIC_STEPS = [15, 16, 17] as const;
 
-/** Number of blocks in a row of `inputs` elements; the last one is padded with zeros. */
-export const blocksOf = (inputs: number): number => Math.ceil(inputs / BLOCK);
+/**
+ * Number of blocks of `block` elements in a row of `inputs` elements; the last one is padded with
+ * zeros.
+ */
+export const blocksOf = (inputs: number, block: number): number => Math.ceil(inputs / block);
 
 /**
  * Buffers that a quantiser writes: the codes of the rows at hand, and the scales and zero points of
  * the whole tensor [outputs, inputs].
  */
 export interface QuantisedRows {
-  /** u8 [rows, blocks, 16 (q4, low nibble first) or 32 (q8)]. */
+  /** Inputs that share a scale; even. */
+  block: number;
+  /** u8 [rows, blocks, block / 2 (q4, low nibble first) or block (q8)]. */
   codes: Uint8Array;
   /** f32 [outputs, blocks]. */
   scales: Float32Array;
@@ -67,15 +70,15 @@ export function quantiseQ8(
   values: Float32Array,
   inputs: number,
   firstRow: number,
-  { codes, scales }: QuantisedRows,
+  { block, codes, scales }: QuantisedRows,
 ): boolean {
   const rows = values.length / inputs;
-  let scaleAt = firstRow * blocksOf(inputs);
+  let scaleAt = firstRow * blocksOf(inputs, block);
   let out = 0;
   for (let row = 0; row < rows; row++) {
     const end = (row + 1) * inputs;
-    for (let at = row * inputs; at < end; at += BLOCK) {
-      const stop = Math.min(at + BLOCK, end);
+    for (let at = row * inputs; at < end; at += block) {
+      const stop = Math.min(at + block, end);
       let most = 0;
       for (let i = at; i < stop; i++) {
         const size = Math.abs(values[i]);
@@ -88,7 +91,7 @@ export function quantiseQ8(
         const code = (values[i] * inverse + 128.5) | 0;
         codes[out++] = code > 255 ? 255 : code;
       }
-      for (let i = stop; i < at + BLOCK; i++) codes[out++] = 128;
+      for (let i = stop; i < at + block; i++) codes[out++] = 128;
     }
   }
   return false;
@@ -103,25 +106,25 @@ export function quantiseQ4(
   values: Float32Array,
   inputs: number,
   firstRow: number,
-  { codes, scales, zeros }: QuantisedRows,
+  { block: size, codes, scales, zeros }: QuantisedRows,
 ): boolean {
   const rows = values.length / inputs;
-  const blocks = blocksOf(inputs);
+  const blocks = blocksOf(inputs, size);
   const zeroBytes = Math.ceil(blocks / 2);
-  const block = new Float64Array(BLOCK);
+  const block = new Float64Array(size);
   const best: Quantiser = { inverse: 0, zero: SYMMETRIC };
   let asymmetric = false;
   let out = 0;
   for (let row = 0; row < rows; row++) {
     for (let n = 0; n < blocks; n++) {
-      const at = row * inputs + n * BLOCK;
-      const length = Math.min(BLOCK, (row + 1) * inputs - at);
+      const at = row * inputs + n * size;
+      const length = Math.min(size, (row + 1) * inputs - at);
       for (let i = 0; i < length; i++) block[i] = values[at + i];
       block.fill(0, length);
       choose(block, best);
       const { inverse, zero } = best;
       let cross = 0, square = 0;
-      for (let i = 0; i < BLOCK; i += 2) {
+      for (let i = 0; i < size; i += 2) {
         const low = nibble(block[i] * inverse + zero), high = nibble(block[i + 1] * inverse + zero);
         codes[out++] = low | (high << 4);
         cross += block[i] * (low - zero) + block[i + 1] * (high - zero);
@@ -152,7 +155,7 @@ function choose(block: Float64Array, best: Quantiser): void {
   best.inverse = 0;
   best.zero = SYMMETRIC;
   let low = 0, high = 0;
-  for (let i = 0; i < BLOCK; i++) {
+  for (let i = 0; i < block.length; i++) {
     const value = block[i];
     if (value < low) low = value;
     else if (value > high) high = value;
@@ -186,7 +189,7 @@ function choose(block: Float64Array, best: Quantiser): void {
  */
 function gain(block: Float64Array, inverse: number, zero: number): number {
   let cross = 0, square = 0;
-  for (let i = 0; i < BLOCK; i++) {
+  for (let i = 0; i < block.length; i++) {
     const code = nibble(block[i] * inverse + zero) - zero;
     cross += block[i] * code;
     square += code * code;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../actors/mod.ts";
+import { BLOCK } from "./manifest.ts";
 import {
-  BLOCK,
   blocksOf,
   type QuantisedRows,
   quantiseQ4,
@@ -11,25 +11,26 @@ import {
 
 const nibble = (bytes: Uint8Array, at: number) => (bytes[at >> 1] >> (4 * (at & 1))) & 15;
 
-function room(rows: number, inputs: number, bits: 4 | 8): QuantisedRows {
-  const blocks = blocksOf(inputs);
+function room(rows: number, inputs: number, bits: 4 | 8, block = BLOCK): QuantisedRows {
+  const blocks = blocksOf(inputs, block);
   return {
-    codes: new Uint8Array(rows * blocks * BLOCK * bits / 8),
+    block,
+    codes: new Uint8Array(rows * blocks * block * bits / 8),
     scales: new Float32Array(rows * blocks),
     zeros: new Uint8Array(rows * Math.ceil(blocks / 2)).fill(SYMMETRIC_PAIR),
   };
 }
 
-/** Values of q4 rows [rows, blocks * 32], the padding included. */
+/** Values of q4 rows [rows, blocks * block], the padding included. */
 function dequantise(
-  { codes, scales, zeros }: QuantisedRows,
+  { block: size, codes, scales, zeros }: QuantisedRows,
   rows: number,
   inputs: number,
 ): Float64Array {
-  const blocks = blocksOf(inputs);
+  const blocks = blocksOf(inputs, size);
   const zeroBytes = Math.ceil(blocks / 2);
-  return Float64Array.from({ length: rows * blocks * BLOCK }, (_, i) => {
-    const block = Math.floor(i / BLOCK), row = Math.floor(block / blocks);
+  return Float64Array.from({ length: rows * blocks * size }, (_, i) => {
+    const block = Math.floor(i / size), row = Math.floor(block / blocks);
     const zero = nibble(zeros.subarray(row * zeroBytes), block % blocks);
     return (nibble(codes, i) - zero) * scales[block];
   });
@@ -102,19 +103,44 @@ Deno.test("quantiseQ4() gives the same bytes whether rows come at once or in pie
   const random = seededRandom(3);
   const [rows, inputs] = [6, 80];
   const values = Float32Array.from({ length: rows * inputs }, () => random() - 0.3);
-  const whole = room(rows, inputs, 4), parts = room(rows, inputs, 4);
-  quantiseQ4(values, inputs, 0, whole);
-  const rowBytes = whole.codes.length / rows;
-  for (const [first, count] of [[0, 1], [1, 3], [4, 2]]) {
-    const codes = parts.codes.subarray(first * rowBytes, (first + count) * rowBytes);
-    quantiseQ4(values.subarray(first * inputs, (first + count) * inputs), inputs, first, {
-      ...parts,
-      codes,
-    });
+  for (const block of [16, 32, 64, 128]) {
+    const whole = room(rows, inputs, 4, block), parts = room(rows, inputs, 4, block);
+    quantiseQ4(values, inputs, 0, whole);
+    const rowBytes = whole.codes.length / rows;
+    for (const [first, count] of [[0, 1], [1, 3], [4, 2]]) {
+      const codes = parts.codes.subarray(first * rowBytes, (first + count) * rowBytes);
+      quantiseQ4(values.subarray(first * inputs, (first + count) * inputs), inputs, first, {
+        ...parts,
+        codes,
+      });
+    }
+    assert.deepEqual(parts, whole);
+    const padded = blocksOf(inputs, block) * block;
+    const padding = dequantise(whole, rows, inputs).filter((_, i) => i % padded >= inputs);
+    assert.ok(padding.every((value) => value === 0));
   }
-  assert.deepEqual(parts, whole);
-  const padding = dequantise(whole, rows, inputs).filter((_, i) => i % 96 >= inputs);
-  assert.ok(padding.every((value) => value === 0));
+});
+
+Deno.test("quantiseQ4() and quantiseQ8() err less with smaller blocks", () => {
+  const random = seededRandom(11);
+  const [rows, inputs] = [8, 256];
+  const values = Float32Array.from(
+    { length: rows * inputs },
+    () => random() + random() + random() - 1.5,
+  );
+  const errors = [16, 32, 64, 128, 256].map((block) => {
+    const q4 = room(rows, inputs, 4, block), q8 = room(rows, inputs, 8, block);
+    quantiseQ4(values, inputs, 0, q4);
+    quantiseQ8(values, inputs, 0, q8);
+    const back = Float64Array.from(
+      q8.codes,
+      (code, i) => (code - 128) * q8.scales[Math.floor(i / block)],
+    );
+    return [squares(values, dequantise(q4, rows, inputs)), squares(values, back)];
+  });
+  for (let i = 1; i < errors.length; i++) {
+    assert.ok(errors[i - 1][0] < errors[i][0] && errors[i - 1][1] < errors[i][1], `${errors}`);
+  }
 });
 
 Deno.test("quantiseQ4() and quantiseQ8() keep zeros, constants and tiny values finite", () => {

@@ -6,8 +6,7 @@
  * @module
  */
 import { modelError } from "../errors.ts";
-import type { Geometry, Group, TensorEntry } from "../manifest.ts";
-import { BLOCK } from "../quantise.ts";
+import { BLOCK, type Geometry, type Group, type TensorEntry } from "../manifest.ts";
 import type { GraphBuilder, Value } from "./builder.ts";
 import { kvNames } from "./contract.ts";
 
@@ -111,12 +110,12 @@ function blockedProduct(
   weight: Weight,
   output?: Value,
 ): Value {
-  const [rows, columns] = weight.entry.shape;
-  const bits = weight.entry.format === "q4" ? 4 : 8;
-  const blocks = Math.ceil(columns / BLOCK);
+  const { shape: [rows, columns], format, block = BLOCK } = weight.entry;
+  const bits = format === "q4" ? 4 : 8;
+  const blocks = Math.ceil(columns / block);
   return stage.graph.contrib("MatMulNBits", `${path}/MatMul`, [
     x,
-    dense(stage, weight, [rows, blocks, BLOCK * bits / 8]),
+    dense(stage, weight, [rows, blocks, block * bits / 8]),
     scales(stage, weight, [rows, blocks]),
     ...zeroPoints(stage, weight, [rows, Math.ceil(blocks / 2)]),
   ], {
@@ -124,7 +123,7 @@ function blockedProduct(
       K: columns,
       N: rows,
       bits,
-      block_size: BLOCK,
+      block_size: block,
       accuracy_level: stage.accuracyLevel,
     },
     outputs: output ? [output] : undefined,
@@ -159,8 +158,7 @@ export function embedding(stage: StageScope, path: string, tokens: Value, weight
  */
 function tableRows(stage: StageScope, path: string, tokens: Value, weight: Weight): Value {
   const { graph } = stage;
-  const [vocab, hidden] = weight.entry.shape;
-  const { format } = weight.entry;
+  const { shape: [vocab, hidden], format, block = BLOCK } = weight.entry;
   if (format === "f32" || format === "f16") {
     const rows = graph.node("Gather", `${path}/Gather`, [
       dense(stage, weight, [vocab, hidden]),
@@ -171,14 +169,14 @@ function tableRows(stage: StageScope, path: string, tokens: Value, weight: Weigh
       : graph.node("Cast", `${path}/Cast`, [rows], { attributes: { to: 1 } });
   }
   const bits = format === "q4" ? 4 : 8;
-  const blocks = Math.ceil(hidden / BLOCK);
+  const blocks = Math.ceil(hidden / block);
   const rows = graph.contrib("GatherBlockQuantized", `${path}/Gather`, [
-    dense(stage, weight, [vocab, blocks * BLOCK * bits / 8]),
+    dense(stage, weight, [vocab, blocks * block * bits / 8]),
     tokens,
     scales(stage, weight, [vocab, blocks]),
     ...zeroPoints(stage, weight, [vocab, Math.ceil(blocks / 2)]),
-  ], { attributes: { bits, block_size: BLOCK, gather_axis: 0, quantize_axis: 1 } });
-  if (blocks * BLOCK === hidden) return rows;
+  ], { attributes: { bits, block_size: block, gather_axis: 0, quantize_axis: 1 } });
+  if (blocks * block === hidden) return rows;
   const [start, end, axis] = [0, hidden, 2].map((n, i) =>
     graph.ints(`${path}/Slice/${["start", "end", "axis"][i]}`, [n])
   );

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { BLOCK } from "../quantise.ts";
+import { BLOCK } from "../manifest.ts";
 import { halfValues, toFloat32 } from "./safetensors.ts";
 
 type Decoder = (bytes: Uint8Array, out: Float32Array) => void;

@@ -11,7 +11,14 @@ import type { Described, TensorSpec } from "../arch/mod.ts";
 import { type BlobFolder, removeIfThere } from "./blobs.ts";
 import { CONVERTER_VERSION, convertGroup, groupBytes, type GroupFormats } from "./convert.ts";
 import { diskFull, isNoSpace } from "./disk.ts";
-import { type Group, groupSchema, type Manifest, type Precision } from "../manifest.ts";
+import {
+  BLOCK,
+  type Block,
+  type Group,
+  groupSchema,
+  type Manifest,
+  type Precision,
+} from "../manifest.ts";
 import type { ModelSource } from "./model_source.ts";
 import type { WeightSource } from "../sources/mod.ts";
 import { checkTensor } from "./tensor_parts.ts";
@@ -42,6 +49,8 @@ export interface Precisions {
   embedding: Precision;
   /** Precision of the LM head. */
   head: Precision;
+  /** Inputs that share a scale in q4 and q8, see {@linkcode GroupFormats}. */
+  block: Block;
 }
 
 /** A group that is to be converted. */
@@ -167,9 +176,10 @@ export class Conversion {
 /** Identity of a conversion: the same source and settings give the same bytes. */
 export function conversionId(
   fingerprint: string,
-  { precision, embedding, head }: Precisions,
+  { precision, embedding, head, block }: Precisions,
 ): string {
-  const settings = `converter ${CONVERTER_VERSION} ${precision} ${embedding} ${head}`;
+  const settings = `converter ${CONVERTER_VERSION} ${precision} ${embedding} ${head}` +
+    (block === BLOCK ? "" : ` block ${block}`);
   return createHash("sha256").update(`${settings} ${fingerprint}`).digest("hex");
 }
 
@@ -196,10 +206,10 @@ function plannedGroups(
   { architecture, geometry }: Described,
   precisions: Precisions,
 ): PlannedGroup[] {
-  const { precision, embedding, head } = precisions;
+  const { precision, embedding, head, block } = precisions;
   const plan = architecture.tensors(geometry);
   const group = (key: string, specs: TensorSpec[], vocabulary: Precision): PlannedGroup => (
-    { key, specs, formats: { precision, vocabulary } }
+    { key, specs, formats: { precision, vocabulary, block } }
   );
   return [
     group("embedding", plan.embedding, embedding),

@@ -6,15 +6,8 @@
 import type { TensorSpec } from "../arch/mod.ts";
 import type { BlobFolder, BlobWriter } from "./blobs.ts";
 import { modelError } from "../errors.ts";
-import type { Group, Precision, TensorEntry } from "../manifest.ts";
-import {
-  BLOCK,
-  blocksOf,
-  quantiseQ4,
-  quantiseQ8,
-  SYMMETRIC_PAIR,
-  transposeInto,
-} from "../quantise.ts";
+import { BLOCK, type Block, type Group, type Precision, type TensorEntry } from "../manifest.ts";
+import { blocksOf, quantiseQ4, quantiseQ8, SYMMETRIC_PAIR, transposeInto } from "../quantise.ts";
 import type { WeightSource } from "../sources/mod.ts";
 import { quantisedTensor, readTensor } from "./tensor_parts.ts";
 
@@ -33,8 +26,8 @@ const HALF_OVERFLOW = 65520;
 
 /** A range of the blob, in bytes. */
 type BlobRange = { offset: number; bytes: number };
-/** The ranges of one tensor. */
-type TensorRanges = { data: BlobRange; scales?: BlobRange; zeros?: BlobRange };
+/** The ranges of one tensor, and the block of a quantised one where it is not {@linkcode BLOCK}. */
+type TensorRanges = { block?: Block; data: BlobRange; scales?: BlobRange; zeros?: BlobRange };
 
 /** Precisions of the tensors of a group by their role; a norm is always f32. */
 export interface GroupFormats {
@@ -42,6 +35,11 @@ export interface GroupFormats {
   precision: Precision;
   /** Precision of embedding and LM head. */
   vocabulary: Precision;
+  /**
+   * Inputs that share a scale. A tensor whose inputs are no multiple of it, and one that is carried
+   * over from a quantised checkpoint, has {@linkcode BLOCK}.
+   */
+  block: Block;
 }
 
 /** Options of {@linkcode convertGroup}. */
@@ -56,6 +54,11 @@ function formatOf({ role }: TensorSpec, { precision, vocabulary }: GroupFormats)
   return role === "vocabulary" ? vocabulary : precision;
 }
 
+/** Inputs of a tensor that share a scale, once it is quantised. */
+function blockOf({ shape }: TensorSpec, { block }: GroupFormats): Block {
+  return shape[1] % block === 0 ? block : BLOCK;
+}
+
 /** Upper bound of the bytes of a group's blob. */
 export function groupBytes(specs: TensorSpec[], formats: GroupFormats): number {
   return specs.reduce((sum, spec) => sum + tensorBytes(spec, formatOf(spec, formats)), 0);
@@ -66,8 +69,8 @@ function tensorBytes({ shape }: TensorSpec, format: Precision): number {
   const count = shape.reduce((a, b) => a * b, 1);
   if (format === "f32" || format === "f16") return count * (format === "f32" ? 4 : 2) + PAGE;
   const [outputs, inputs] = shape;
-  const blocks = outputs * blocksOf(inputs);
-  const zeros = format === "q4" ? outputs * Math.ceil(blocksOf(inputs) / 2) : 0;
+  const blocks = outputs * blocksOf(inputs, BLOCK);
+  const zeros = format === "q4" ? outputs * Math.ceil(blocksOf(inputs, BLOCK) / 2) : 0;
   return blocks * (BLOCK * (format === "q4" ? 0.5 : 1) + 4) + zeros + 3 * PAGE;
 }
 
@@ -113,11 +116,14 @@ async function writeQuantised(
   spec: TensorSpec,
   format: Precision,
   writer: BlobWriter,
-  { signal, onWeights }: ConvertGroupOptions,
+  options: ConvertGroupOptions,
 ): Promise<TensorRanges> {
+  const { signal, onWeights } = options;
   const [outputs, inputs] = spec.shape;
-  const blocks = blocksOf(inputs);
-  const rowBytes = blocks * (format === "q4" ? BLOCK / 2 : BLOCK);
+  const carried = quantisedTensor(source, spec, format === "q4" ? "q4" : "q8", { signal });
+  const block = carried ? BLOCK : blockOf(spec, options);
+  const blocks = blocksOf(inputs, block);
+  const rowBytes = blocks * (format === "q4" ? block / 2 : block);
   const quantise = format === "q4" ? quantiseQ4 : quantiseQ8;
   const scales = new Float32Array(outputs * blocks);
   const zeros = new Uint8Array(format === "q4" ? outputs * Math.ceil(blocks / 2) : 0).fill(
@@ -126,7 +132,6 @@ async function writeQuantised(
   let codes = new Uint8Array();
   let asymmetric = false;
   const data = await begin(writer, outputs * rowBytes);
-  const carried = quantisedTensor(source, spec, format === "q4" ? "q4" : "q8", { signal });
   if (carried) {
     for await (const piece of carried) {
       scales.set(piece.scales, piece.firstRow * blocks);
@@ -137,11 +142,15 @@ async function writeQuantised(
   }
   for await (const { firstRow, rows, values } of readTensor(source, spec, { signal })) {
     if (codes.length < rows * rowBytes) codes = new Uint8Array(rows * rowBytes);
-    asymmetric = quantise(values, inputs, firstRow, { codes, scales, zeros }) || asymmetric;
+    asymmetric = quantise(values, inputs, firstRow, { block, codes, scales, zeros }) || asymmetric;
     await writer.write(codes.subarray(0, rows * rowBytes));
     onWeights?.(values.length);
   }
-  const parts: TensorRanges = { data, scales: await writePart(writer, bytesOf(scales)) };
+  const parts: TensorRanges = {
+    ...(block === BLOCK ? {} : { block }),
+    data,
+    scales: await writePart(writer, bytesOf(scales)),
+  };
   if (asymmetric) parts.zeros = await writePart(writer, zeros);
   return parts;
 }

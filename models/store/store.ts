@@ -29,7 +29,7 @@ import { modelError, reasonOf } from "../errors.ts";
 import { readIfThere } from "../files.ts";
 import { collectGarbage, hashesIn } from "./garbage.ts";
 import { lockFile } from "./lock.ts";
-import { type Manifest, manifestSchema, type Precision } from "../manifest.ts";
+import { BLOCK, type Block, type Manifest, manifestSchema, type Precision } from "../manifest.ts";
 import { openModelSource } from "./model_source.ts";
 import { StoredModel } from "./stored_model.ts";
 import { endTokens, TEXT_FILES } from "./text_files.ts";
@@ -47,6 +47,8 @@ export interface AddOptions {
   embeddingPrecision?: Precision;
   /** Precision of the LM head. @default "q8" in a q4 model, else as `precision` */
   headPrecision?: Precision;
+  /** Inputs that share a scale in q4 and q8, where a tensor's inputs are a multiple. @default 32 */
+  block?: Block;
   /**
    * Exact identity of the source, e.g. `owner/name@commit` of a hub. It is written into the
    * manifest, and one origin is converted only once, whatever folder it lies in. @default a hash of
@@ -384,13 +386,14 @@ export function blobsOf(manifest: Manifest): { sha256: string; role: string }[] 
 
 /** The precisions that the options state or imply. */
 function precisionsOf(
-  { precision = "q4", embeddingPrecision, headPrecision }: AddOptions,
+  { precision = "q4", embeddingPrecision, headPrecision, block = BLOCK }: AddOptions,
 ): Precisions {
   const vocabulary = precision === "q4" ? "q8" : precision;
   return {
     precision,
     embedding: embeddingPrecision ?? vocabulary,
     head: headPrecision ?? vocabulary,
+    block,
   };
 }
 

@@ -341,6 +341,48 @@ Deno.test("ModelStore.add() stores and runs embedding and LM head at the precisi
   });
 });
 
+Deno.test("ModelStore.add() stores and runs blocks of the size asked for, where inputs are a multiple", async () => {
+  await inFolder(async (dir) => {
+    const store = await ModelStore.open(join(dir, "store"));
+    await writeTinyCheckpoint(join(dir, "model"), {
+      tied: false,
+      hidden: 128,
+      heads: 4,
+      kvHeads: 2,
+      intermediate: 192,
+      layers: 2,
+    });
+    const sources = new Set<string>();
+    for (const block of [undefined, 16, 64, 128] as const) {
+      for (const precision of ["q4", "q8"] as const) {
+        const name = `${precision}-${block}`;
+        const { manifest, blobsDir } = await store.add(join(dir, "model"), {
+          name,
+          precision,
+          block,
+        });
+        const { "attn.q": q, "mlp.down": down } = manifest.layers[1].tensors;
+        assert.deepEqual(
+          [q.block, down.block, manifest.head.tensors["lm_head"].block],
+          [block, block === 128 ? undefined : block, block],
+        );
+        sources.add(manifest.source);
+        const rows = [7, 8, 9].map((token, i) => ({ token, position: i, parent: i - 1 }));
+        const weights = await storedTensors(manifest, blobsDir);
+        const reference = oracleForward(manifest.geometry, weights, rows);
+        await using chain = await StageChain.open(manifest, [[0, 0], [1, 1]], {
+          blobDir: blobsDir,
+          capacity: 8,
+          accuracyLevel: 1,
+        });
+        const { logits } = await chain.run(rows, [0, 1, 2]);
+        assertClose(logits, reference.logits, 1e-5, `logits of ${name}`);
+      }
+    }
+    assert.equal(sources.size, 8);
+  });
+});
+
 Deno.test("ModelStore.verify() finds a changed and a missing blob", async () => {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));

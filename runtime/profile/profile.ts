@@ -99,8 +99,8 @@ export function geometryHash(manifest: Manifest): string {
   const { geometry, embedding, layers, head } = manifest;
   const formats = [embedding, layers[0], head].map(({ tensors }) =>
     Object.entries(tensors).map((
-      [name, { shape, format, zeros }],
-    ) => [name, shape, format, !!zeros])
+      [name, { shape, format, block, zeros }],
+    ) => [name, shape, format, !!zeros, ...(block === undefined ? [] : [block])])
   );
   return createHash("sha256").update(JSON.stringify([sorted(geometry), formats])).digest("hex");
 }

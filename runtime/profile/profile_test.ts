@@ -16,9 +16,12 @@ Deno.test("geometryHash() depends on shapes and formats, not on names, weights o
   const { hidden, ...rest } = manifest.geometry;
   assert.equal(geometryHash({ ...manifest, geometry: { ...rest, hidden } }), hash);
   assert.notEqual(geometryHash({ ...manifest, geometry: { ...rest, hidden: 1024 } }), hash);
-  const up = { ...manifest.layers[0].tensors["mlp.up"], format: "q8" as const };
-  const layers = [{ ...manifest.layers[0], tensors: { "mlp.up": up } }];
-  assert.notEqual(geometryHash({ ...manifest, layers }), hash);
+  const hashes = [{}, { format: "q8" as const }, { block: 64 as const }].map((change) => {
+    const up = { ...manifest.layers[0].tensors["mlp.up"], ...change };
+    const layers = [{ ...manifest.layers[0], tensors: { "mlp.up": up } }];
+    return geometryHash({ ...manifest, layers });
+  });
+  assert.equal(new Set(hashes).size, 3);
 });
 
 Deno.test("timeTableSchema refuses axes that do not ascend and seconds of another shape", () => {

@@ -11,10 +11,15 @@
 import { randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import type { Group, Manifest, ModelStore, Precision, TensorEntry } from "../../models/mod.ts";
+import {
+  BLOCK,
+  type Group,
+  type Manifest,
+  type ModelStore,
+  type Precision,
+  type TensorEntry,
+} from "../../models/mod.ts";
 
-/** Elements that share a scale in q4 and q8. */
-const BLOCK = 32;
 /** Parts of a blob begin at multiples of this many bytes. */
 const PAGE = 4096;
 /** Bytes of made-up weights that are made once and written again and again. */

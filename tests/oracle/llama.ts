@@ -8,7 +8,13 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Geometry, Group, Manifest, TensorEntry } from "../../models/manifest.ts";
+import {
+  BLOCK,
+  type Geometry,
+  type Group,
+  type Manifest,
+  type TensorEntry,
+} from "../../models/manifest.ts";
 
 /** Values in Hugging Face orientation, row-major: [out, in], [vocab, hidden] or [hidden]. */
 export type OracleTensors = (huggingFaceName: string) => ArrayLike<number>;
@@ -214,7 +220,7 @@ function shortName(name: string): string {
 function dequantise(
   blob: Uint8Array,
   name: string,
-  { shape, format, data, scales, zeros }: TensorEntry,
+  { shape, format, block = BLOCK, data, scales, zeros }: TensorEntry,
 ): Float64Array {
   const bytes = blob.slice(data.offset, data.offset + data.bytes);
   const [rows, columns = 1] = shape;
@@ -229,13 +235,13 @@ function dequantise(
     return out.map((_, at) => stored[(at % columns) * rows + Math.floor(at / columns)]);
   }
   const scale = new Float32Array(blob.slice(scales!.offset, scales!.offset + scales!.bytes).buffer);
-  const blocks = Math.ceil(columns / 32);
+  const blocks = Math.ceil(columns / block);
   return out.map((_, at) => {
     const [row, column] = [Math.floor(at / columns), at % columns];
-    const element = row * blocks * 32 + column;
-    const step = scale[row * blocks + Math.floor(column / 32)];
+    const element = row * blocks * block + column;
+    const step = scale[row * blocks + Math.floor(column / block)];
     if (format === "q8") return (bytes[element] - 128) * step;
-    const zeroAt = row * 2 * Math.ceil(blocks / 2) + Math.floor(column / 32);
+    const zeroAt = row * 2 * Math.ceil(blocks / 2) + Math.floor(column / block);
     const zero = zeros ? nibble(blob.subarray(zeros.offset), zeroAt) : 8;
     return (nibble(bytes, element) - zero) * step;
   });

@@ -7,8 +7,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { BLOCK } from "../../../models/quantise.ts";
-import type { Geometry, Group, Manifest, TensorEntry } from "../../../models/mod.ts";
+import {
+  BLOCK,
+  type Geometry,
+  type Group,
+  type Manifest,
+  type TensorEntry,
+} from "../../../models/mod.ts";
 
 /** The shape of Qwen2.5-0.5B, without its biases. */
 export const HALF_BILLION_GEOMETRY: Geometry = {
