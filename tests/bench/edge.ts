@@ -1,13 +1,13 @@
 // deno-lint-ignore-file no-console
 /**
- * Four slow devices against one:
- * `deno task bench:edge [--quick] [--repeats 3] [--fleet equal-1000,...] [--emulation PATH] [--acceptance 0.9] [--data DIR] [--svg DIR]`.
- * Takes about 10 minutes a fleet, 3 with `--quick`.
+ * Slow devices against one of them: `deno task bench:edge`, options in docs/command-line.md. Takes
+ * about 12 minutes a fleet, 4 with `--quick`, less with `--only`.
  *
- * Every row of a table is measured in the same run on the same emulated devices: one device alone,
- * plain pipelining as others do it (even split, the prompt in one piece), then what this project
- * adds, one thing after the other. Made-up weights of a 0.5B model's shape for speed; the embedded
- * pair for acceptance and text.
+ * Every row of a table is measured in the same run on the same emulated devices: one device alone
+ * in each mode, plain pipelining as others do it (even split, the prompt in one piece), then what
+ * this project adds, one thing after the other, and a peer's figures where `--peer` gives a program
+ * that measures one. Made-up weights of a real model's shape for speed; the embedded pair for
+ * acceptance and text.
  *
  * No draft model guesses what made-up weights say, so drafts come from the client's prediction: the
  * plain answer in which a share of the tokens was changed (`--acceptance`; the embedded pair's
@@ -17,17 +17,31 @@
  * @module
  */
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
 import { Emulation } from "./edge/emulation.ts";
 import { speedsTogether } from "./edge/ceiling.ts";
 import { Fleet } from "./edge/fleet.ts";
-import { HALF_BILLION, prepareHalfBillion } from "./edge/models.ts";
+import { HALF_BILLION, prepareRandomModel, RANDOM_MODELS } from "./edge/models.ts";
 import type { ClientMeasurement } from "./edge/client.ts";
-import { EDGE_OPTIONS, type FleetShape, randomPrompt, requireEmulation } from "./edge/options.ts";
-import { alignRows, describeMachine, medianOf } from "./shared/figures.ts";
+import {
+  customFleet,
+  EDGE_OPTIONS,
+  type FleetShape,
+  oneOf,
+  orUsage,
+  periodOf,
+  randomPrompt,
+  repeatsOf,
+  requireEmulation,
+  someOf,
+} from "./edge/options.ts";
+import { benchPair, QUESTION } from "./edge/pair.ts";
+import { askPeer, peerRows } from "./edge/peer.ts";
+import { type EdgeRow, edgeTable, PLAIN_PIPELINE, type RowMode } from "./edge/table.ts";
+import { describeMachine, medianOf } from "./shared/figures.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -36,6 +50,16 @@ const { values: args } = parseArgs({
     svg: { type: "string" },
     /** Share of the tokens of a prediction that are right, 0 to 1. */
     acceptance: { type: "string", default: "0.9" },
+    /** Shape of the made-up model. */
+    model: { type: "string", default: HALF_BILLION },
+    /** Cores of the devices of a fleet of one's own, separated by commas. */
+    cores: { type: "string" },
+    /** Rate of that fleet's links in megabits a second. @default 1000 */
+    mbit: { type: "string" },
+    /** Command that measures a peer, see `edge/peer.ts`. @default none */
+    peer: { type: "string" },
+    /** Which of {@linkcode PARTS} to measure, separated by commas. @default all */
+    only: { type: "string" },
   },
 });
 
@@ -45,6 +69,12 @@ const FLEETS: FleetShape[] = [
   { name: "mixed-1000", cores: [0.6, 0.6, 0.3, 0.3], mbit: 1000 },
   { name: "mixed-100", cores: [0.6, 0.6, 0.3, 0.3], mbit: 100 },
 ];
+/** Parts of the benchmark. The first four are rows of the table. */
+const PARTS = ["one", "even", "planned", "answers", "peer", "pair", "ceiling"];
+/** Parts that `--quick` leaves out. */
+const THOROUGH = ["answers", "ceiling"];
+/** Longest time for a peer to measure a fleet, in milliseconds. */
+const PEER_MS = 1_800_000;
 const POINTS = [
   "Pick the right soil",
   "Water in the morning",
@@ -54,9 +84,18 @@ const POINTS = [
   "Prune the old leaves",
   "Mind the frost",
   "Harvest in time",
+  "Keep the seeds dry",
+  "Turn the compost",
+  "Choose a sunny place",
+  "Leave room to grow",
+  "Tie up tall plants",
+  "Cover the soil",
+  "Clean the tools",
+  "Rotate the beds",
 ];
-const QUESTION = "How can I make compost from kitchen waste?";
 const NEW_TOKENS = 64;
+/** Least processor quota of a period that Linux takes, in microseconds. */
+const LEAST_QUOTA_US = 1000;
 /**
  * What the planner is told about the requests below: questions about long prompts, and long answers
  * to short prompts.
@@ -66,33 +105,32 @@ const WORKLOADS = {
   answers: "{ prompt_tokens: 64, output_tokens: 512, branches: 8 }",
 };
 const random = seededRandom(7);
+const { repeats, periodUs, model, fleets, parts, prompts } = orUsage(readSettings);
 
-const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
-const chosen = args.fleet?.split(",") ?? (args.quick ? ["equal-1000"] : FLEETS.map((f) => f.name));
-
-/**
- * Figures of one row of the table. Undefined: not measured, because it cannot differ from the row
- * above.
- */
-interface EdgeRow {
-  name: string;
-  /** Seconds to the first token, by prompt length in tokens. */
-  ttft: Map<number, number>;
-  /** Tokens a second after the first token, of 64 tokens that follow a short prompt. */
-  decode?: number;
-  /** Seconds for a prompt of 260 tokens and 64 new ones. */
-  request?: number;
-  /** Seconds for an answer of 512 tokens. */
-  answer?: number;
-  /** Tokens a second in that answer. */
-  answerSpeed?: number;
-  bubbles?: number;
-  wasted?: number;
-  bytesPerHop?: number;
-  cpuS: number;
+/** What the options ask for. Throws an Error that says which of them is wrong. */
+function readSettings() {
+  const parts = args.only === undefined
+    ? PARTS.filter((part) => !(args.quick && THOROUGH.includes(part)))
+    : someOf("--only", args.only, PARTS);
+  const periodUs = periodOf(args.period);
+  return {
+    repeats: repeatsOf(args),
+    periodUs,
+    model: oneOf("--model", args.model, Object.keys(RANDOM_MODELS)),
+    fleets: chosenFleets(periodUs),
+    parts: new Set(parts),
+    /** Lengths in tokens of the prompts whose first token is timed. */
+    prompts: args.quick ? [512] : [128, 512, 1024],
+  };
 }
 
 type Orrery = Record<string, unknown>;
+
+/** Name of a row, and how its requests are to be answered. */
+interface RowName {
+  name: string;
+  mode: RowMode;
+}
 
 /** A request with the plain answer of one device. */
 interface Known {
@@ -100,62 +138,141 @@ interface Known {
   text: string;
 }
 
+/** The fleets that the options ask for. Throws an Error that says which option is wrong. */
+function chosenFleets(periodUs: number): FleetShape[] {
+  const names = FLEETS.map((fleet) => fleet.name);
+  const named = args.fleet ?? (args.quick ? "equal-1000" : names.join(","));
+  const chosen = args.cores === undefined && args.mbit === undefined
+    ? FLEETS.filter((fleet) => someOf("--fleet", named, names).includes(fleet.name))
+    : [customFleet(args.cores ?? FLEETS[0].cores.join(","), args.mbit ?? "1000")];
+  for (const { cores } of chosen) {
+    const least = Math.min(...cores);
+    if (least * periodUs >= LEAST_QUOTA_US) continue;
+    throw new Error(
+      `--period ${periodUs} gives a device of ${least} core ${least * periodUs} microseconds; ` +
+        `Linux takes at least ${LEAST_QUOTA_US}, so use --period ${
+          Math.ceil(LEAST_QUOTA_US / least)
+        } or more, or another --fleet`,
+    );
+  }
+  return chosen;
+}
+
 async function main(): Promise<void> {
   console.log(
-    `${describeMachine({ load: true })}, medians of ${repeats}, ` +
+    `${describeMachine({ load: true })}, medians of ${repeats}, period ${periodUs} us, ` +
       `acceptance of predictions ${args.acceptance}`,
   );
   await mkdir(args.data, { recursive: true });
-  await prepareHalfBillion(args.data);
-  for (const shape of FLEETS.filter((f) => chosen.includes(f.name))) await benchFleet(shape);
+  await prepareRandomModel(args.data, model);
+  for (const fleet of fleets) await benchFleet(fleet);
 }
 
 async function benchFleet(shape: FleetShape): Promise<void> {
   console.log(
-    `\n## ${shape.name}: ${shape.cores.join(" / ")} cores, ${shape.mbit} Mbit/s, ${HALF_BILLION}`,
+    `\n## ${shape.name}: ${shape.cores.join(" / ")} cores, ${shape.mbit} Mbit/s, ${model}`,
   );
   const { cores, mbit, name } = shape;
   const rows: EdgeRow[] = [];
   const known: Known[] = [];
-  const first = ["--model", HALF_BILLION];
-  await using emulation = await Emulation.up(cores.length, { mbit, script: args.emulation });
-  if (!args.quick && mbit === 1000) await printCeiling(emulation, cores);
+  const first = ["--model", model];
+  await using emulation = await Emulation.up(cores.length, {
+    mbit,
+    periodUs,
+    script: args.emulation,
+  });
+  if (parts.has("ceiling") && mbit === 1000) await printCeiling(emulation, cores);
   const start = (options: { cores: number[]; first: string[] }) =>
     Fleet.start(emulation, { data: args.data, ...options });
-  {
+  if (parts.has("one")) {
     await using one = await start({ cores: cores.slice(0, 1), first });
-    rows.push(...await plain(one, { "one device": { mode: "plain" } }, known));
+    rows.push(
+      ...await ended(one, [
+        ...await plain(one, [{ name: "one device", mode: "plain" }], known),
+        await predicted(one, "one device + speculation", known),
+        ...await outlined(one, [
+          { name: "one device + outline", mode: "outline" },
+          { name: "one device + outline 16", mode: "outline 16" },
+        ]),
+      ]),
+    );
   }
-  {
-    await using even = await start({ cores, first: [...first, "--placement", "even"] });
-    rows.push(...await plain(even, { "plain pipeline": { mode: "plain", pieces: 1 } }));
+  if (parts.has("peer") && args.peer !== undefined) {
+    const answer = await askPeer(args.peer, peerRequest(emulation, shape), peerDeadline());
+    rows.push(...peerRows(answer));
+    for (const note of answer.notes) console.log(`  ${answer.peer}: ${note}`);
   }
-  {
-    await using planned = await start({ cores, first: ["--graph", await graphOf("prompts")] });
-    printPlan(await planned.json("/api/plan") as Plan);
-    const [pieces, auto] = await plain(planned, {
-      "+ pieces": { mode: "plain" },
-      auto: { mode: "auto" },
-    });
-    await picture(planned, `${name}-prefill`, () => planned.ask(body(512, 1, { mode: "plain" })));
-    rows.push(pieces, await predicted(planned, "+ speculation", known));
-    const modes = { "+ outline": "outline", "+ both": "outline+speculative", auto: "auto" };
-    const [outline, both, answers] = await outlined(planned, modes);
-    await picture(planned, `${name}-outline`, () => planned.ask(outlineBody("outline", 128)));
-    rows.push(outline, both, { ...auto, answer: answers.answer, answerSpeed: answers.answerSpeed });
+  if (cores.length > 1) {
+    if (parts.has("even")) {
+      await using even = await start({ cores, first: [...first, "--placement", "even"] });
+      const row = { name: PLAIN_PIPELINE, mode: "plain", pieces: 1 } as const;
+      rows.push(...await ended(even, await plain(even, [row])));
+    }
+    if (parts.has("planned")) {
+      await using planned = await start({ cores, first: ["--graph", await graphOf("prompts")] });
+      rows.push(...await ended(planned, await withPlan(planned, name, known)));
+    }
+    if (parts.has("answers")) {
+      await using planned = await start({ cores, first: ["--graph", await graphOf("answers")] });
+      printPlan(await planned.json("/api/plan") as Plan);
+      const row = { name: "+ outline, planned for answers", mode: "outline" } as const;
+      rows.push(...await ended(planned, await outlined(planned, [row])));
+    }
   }
-  if (!args.quick) {
-    await using planned = await start({ cores, first: ["--graph", await graphOf("answers")] });
-    printPlan(await planned.json("/api/plan") as Plan);
-    rows.push(...await outlined(planned, { "+ outline, planned for answers": "outline" }));
-  }
-  printTable(rows);
-  await benchPair(emulation, shape);
+  if (rows.length > 0) { for (const line of edgeTable(rows)) console.log(`  ${line}`); }
+  if (parts.has("pair")) await benchPair(emulation, { ...shape, data: args.data, repeats });
 }
+
+/** Measures what a planned placement on several devices adds, one thing after the other. */
+async function withPlan(fleet: Fleet, name: string, known: Known[]): Promise<EdgeRow[]> {
+  printPlan(await fleet.json("/api/plan") as Plan);
+  const [pieces, auto] = await plain(fleet, [
+    { name: "+ pieces", mode: "plain" },
+    { name: "auto", mode: "auto" },
+  ]);
+  await picture(fleet, `${name}-prefill`, () => fleet.ask(body(512, 1, { mode: "plain" })));
+  const drafted = known.length > 0 ? [await predicted(fleet, "+ speculation", known)] : [];
+  const [outline, more, both, answers] = await outlined(fleet, [
+    { name: "+ outline", mode: "outline" },
+    { name: "+ outline 16", mode: "outline 16" },
+    { name: "+ both", mode: "outline", drafts: true },
+    { name: "auto", mode: "auto" },
+  ]);
+  await picture(fleet, `${name}-outline`, () => fleet.ask(outlineBody("outline", 128)));
+  const { answer, answerSpeed } = answers;
+  return [pieces, ...drafted, outline, more, both, { ...auto, answer, answerSpeed }];
+}
+
+/** Notes in the rows how much memory the devices' processes take after the requests. */
+async function ended(fleet: Fleet, rows: EdgeRow[]): Promise<EdgeRow[]> {
+  const residentBytes = await fleet.residentBytes();
+  for (const row of rows) [row.devices, row.residentBytes] = [residentBytes.length, residentBytes];
+  return rows;
+}
+
+/** What the program of `--peer` is asked. */
+function peerRequest(emulation: Emulation, { name, cores, mbit }: FleetShape) {
+  return {
+    fleet: { name, cores, mbit, period_us: periodUs },
+    devices: cores.map((share, i) => ({
+      address: emulation.address(i + 1),
+      ...emulation.prefix(i + 1, share),
+    })),
+    model: { name: model, data: resolve(args.data), shape: RANDOM_MODELS[model] },
+    measure: {
+      ttft_prompts: prompts,
+      decode: { prompt: 32, tokens: NEW_TOKENS },
+      request: { prompt: 260, tokens: NEW_TOKENS },
+    },
+    repeats,
+  };
+}
+
+const peerDeadline = () => AbortSignal.timeout(PEER_MS);
 
 async function graphOf(workload: keyof typeof WORKLOADS): Promise<string> {
   const graph = join(args.data, `${workload}.yaml`);
-  await writeFile(graph, `model: ${HALF_BILLION}\nworkload: ${WORKLOADS[workload]}\n`);
+  await writeFile(graph, `model: ${model}\nworkload: ${WORKLOADS[workload]}\n`);
   return graph;
 }
 
@@ -179,10 +296,11 @@ async function printCeiling(emulation: Emulation, cores: number[]): Promise<void
  */
 async function plain(
   fleet: Fleet,
-  modes: Record<string, Orrery>,
+  asked: (RowName & { mode: "plain" | "auto"; pieces?: number })[],
   known: Known[] = [],
 ): Promise<EdgeRow[]> {
-  const rows = Object.keys(modes).map(newRow);
+  const rows = asked.map(newRow);
+  const fields = asked.map(({ mode, pieces }): Orrery => ({ mode, ...(pieces && { pieces }) }));
   const median = async (
     make: (orrery: Orrery) => Record<string, unknown>,
     of: (m: ClientMeasurement) => number,
@@ -191,15 +309,15 @@ async function plain(
     const all = rows.map((): number[] => []);
     for (let i = 0; i < repeats; i++) {
       for (const [k, row] of rows.entries()) {
-        const asked = make(modes[row.name]);
-        const measured = await ask(fleet, row, asked);
+        const body = make(fields[k]);
+        const measured = await ask(fleet, row, body);
         all[k].push(of(measured));
-        if (note) known.push({ body: asked, text: measured.text });
+        if (note) known.push({ body, text: measured.text });
       }
     }
     return all.map(medianOf);
   };
-  for (const prompt of args.quick ? [512] : [128, 512, 1024]) {
+  for (const prompt of prompts) {
     const seconds = await median((orrery) => body(prompt, 1, orrery), (m) => m.ttftS);
     for (const [k, row] of rows.entries()) row.ttft.set(prompt, seconds[k]);
   }
@@ -207,8 +325,8 @@ async function plain(
   const request = await median((orrery) => body(260, NEW_TOKENS, orrery), (m) => m.totalS, true);
   for (const [k, row] of rows.entries()) [row.decode, row.request] = [decode[k], request[k]];
   if (!args.quick) {
-    for (const row of rows) {
-      const answer = await ask(fleet, { ...row }, body(32, 512, modes[row.name]));
+    for (const [k, row] of rows.entries()) {
+      const answer = await ask(fleet, { ...row }, body(32, 512, fields[k]));
       [row.answer, row.answerSpeed] = [answer.totalS, answer.tokens / answer.totalS];
     }
   }
@@ -220,7 +338,7 @@ async function plain(
  * client's predictions.
  */
 async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<EdgeRow> {
-  const row = newRow(name);
+  const row = newRow({ name, mode: "speculation" });
   const decode: number[] = [], request: number[] = [];
   for (const { body, text } of known) {
     const last = await ask(fleet, row, {
@@ -237,12 +355,18 @@ async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<Ed
 }
 
 /** Measures an answer of 512 tokens, point by point, in several modes by turns. */
-async function outlined(fleet: Fleet, modes: Record<string, string>): Promise<EdgeRow[]> {
-  const rows = Object.keys(modes).map(newRow);
+async function outlined(
+  fleet: Fleet,
+  asked: (RowName & { drafts?: boolean })[],
+): Promise<EdgeRow[]> {
+  const rows = asked.map(newRow);
   const all = rows.map((): ClientMeasurement[] => []);
   for (let i = 0; i < repeats; i++) {
     for (const [k, row] of rows.entries()) {
-      all[k].push(await ask(fleet, row, outlineBody(modes[row.name], 512)));
+      const points = row.mode === "outline 16" ? 16 : 8;
+      const drafts = asked[k].drafts ? "+speculative" : "";
+      const mode = row.mode === "auto" ? "auto" : `outline${drafts}`;
+      all[k].push(await ask(fleet, row, outlineBody(mode, 512, points)));
     }
   }
   for (const [k, row] of rows.entries()) {
@@ -253,49 +377,9 @@ async function outlined(fleet: Fleet, modes: Record<string, string>): Promise<Ed
   return rows;
 }
 
-/** Measures the embedded pair on the same devices: its own drafts, its own outlines, real text. */
-async function benchPair(emulation: Emulation, { cores, mbit, name }: FleetShape): Promise<void> {
-  console.log(`\n## ${name}: the embedded pair (f32), ${mbit} Mbit/s, "${QUESTION}"`);
-  const speeds = new Map<string, number>();
-  for (
-    const [fleetName, count, placement] of [["one device", 1, "planned"], [
-      "pipeline",
-      4,
-      "even",
-    ]] as const
-  ) {
-    const first = ["--placement", placement];
-    await using fleet = await Fleet.start(emulation, {
-      cores: cores.slice(0, count),
-      data: args.data,
-      first,
-    });
-    for (const mode of ["plain", "speculative", "outline", "outline+speculative", "auto"]) {
-      const ask = () =>
-        fleet.ask({
-          messages: [{ role: "user", content: QUESTION }],
-          max_tokens: 400,
-          temperature: 0,
-          orrery: { mode },
-        });
-      await ask(); // the second time is measured, when the drafter and its figures are warm
-      const all: ClientMeasurement[] = [];
-      for (let i = 0; i < repeats; i++) all.push(await ask());
-      const last = all.at(-1)!;
-      const value = medianOf(all.map((m) => m.tokens / m.totalS));
-      speeds.set(`${fleetName} ${mode}`, value);
-      const base = speeds.get("one device plain")!;
-      const { drafted, accepted, branches } = last.orrery ?? {};
-      console.log(
-        `  ${fleetName.padEnd(11)} ${mode.padEnd(20)} ${value.toFixed(1).padStart(7)} tokens/s  ${
-          (value / base).toFixed(2)
-        }x one device plain  (${last.tokens} tokens, ${accepted} of ${drafted} drafted, ${branches} branches)`,
-      );
-    }
-  }
-}
-
-const newRow = (name: string): EdgeRow => ({ name, ttft: new Map(), cpuS: 0 });
+const newRow = ({ name, mode }: RowName): EdgeRow => (
+  { name, mode, devices: 0, ttft: new Map(), cpuS: 0 }
+);
 
 /** Sends a request and adds the CPU seconds that it took of the devices to the row. */
 async function ask(
@@ -305,7 +389,7 @@ async function ask(
 ): Promise<ClientMeasurement> {
   const before = cpu(await fleet.stats());
   const measured = await fleet.ask(body);
-  row.cpuS += cpu(await fleet.stats()) - before;
+  row.cpuS! += cpu(await fleet.stats()) - before;
   const { orrery } = measured;
   row.bubbles = orrery?.bubble_share as number | undefined;
   row.wasted = orrery?.wasted_row_share as number | undefined;
@@ -334,12 +418,12 @@ function body(prompt: number, tokens: number, orrery: Orrery): Record<string, un
   };
 }
 
-function outlineBody(mode: string, tokens: number): Record<string, unknown> {
+function outlineBody(mode: string, tokens: number, points = 8): Record<string, unknown> {
   return {
     messages: [{ role: "user", content: `${QUESTION} ${Math.floor(random() * 1e6)}` }],
     max_tokens: tokens,
     temperature: 0,
-    orrery: { mode, points: POINTS, ignore_eos: true },
+    orrery: { mode, points: POINTS.slice(0, points), ignore_eos: true },
   };
 }
 
@@ -369,67 +453,6 @@ function printPlan(plan: Plan): void {
     }`,
   );
 }
-
-function printTable(rows: EdgeRow[]): void {
-  const [one, even] = rows;
-  const lengths = [...one.ttft.keys()];
-  const cells = [
-    [
-      "",
-      ...lengths.map((n) => `TTFT ${n}`),
-      "decode",
-      "260+64",
-      "512 answer",
-      "tokens/s",
-      "bubbles",
-      "wasted",
-      "B/hop",
-      "CPU",
-    ],
-    ...rows.map((r) => [
-      r.name,
-      ...lengths.map((n) => seconds(r.ttft.get(n))),
-      r.decode === undefined ? "" : `${r.decode.toFixed(1)}/s`,
-      seconds(r.request),
-      seconds(r.answer),
-      r.answerSpeed?.toFixed(1) ?? "",
-      percent(r.bubbles),
-      percent(r.wasted),
-      r.bytesPerHop === undefined ? "" : r.bytesPerHop.toFixed(0),
-      `${r.cpuS.toFixed(0)} s`,
-    ]),
-  ];
-  for (const line of alignRows(cells, [0])) console.log(`  ${line}`);
-  const nameWidth = Math.max(...rows.map(({ name }) => name.length));
-  console.log("\n  ratios (one device / plain pipeline):");
-  for (const row of rows.slice(1)) {
-    const parts = [
-      ...lengths.map((n) => ratio(`TTFT ${n}`, row.ttft.get(n), (r) => r.ttft.get(n), true)),
-      ratio("decode", row.decode, (r) => r.decode),
-      ratio("260+64", row.request, (r) => r.request, true),
-      // An answer by outline is compared with plain decoding of as many tokens.
-      ratio("512 tokens/s", row.answerSpeed, (r) => r.answerSpeed ?? r.decode),
-    ].filter((p) => p !== "");
-    console.log(`  ${row.name.padEnd(nameWidth)}  ${parts.join("   ")}`);
-  }
-
-  function ratio(
-    name: string,
-    value: number | undefined,
-    of: (r: EdgeRow) => number | undefined,
-    less = false,
-  ): string {
-    if (value === undefined) return "";
-    const against = (base: EdgeRow) => {
-      const other = of(base);
-      return other === undefined ? "-" : `${(less ? other / value : value / other).toFixed(2)}x`;
-    };
-    return `${name} ${against(one)} / ${against(even)}`;
-  }
-}
-
-const seconds = (s: number | undefined) => s === undefined ? "" : `${s.toFixed(2)} s`;
-const percent = (p: number | undefined) => p === undefined ? "" : `${(100 * p).toFixed(0)} %`;
 
 await requireEmulation(args.emulation);
 await main();

@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console -- its lines are its answers
 /**
  * Compares what the planner predicts with what is then measured: `deno task bench:reality [--quick]
- * [--repeats 3] [--fleet 1,2,4,4-slow,mixed] [--emulation PATH] [--data DIR] [--json FILE]`.
+ * [--repeats 3] [--fleet 1,2,4,4-slow,mixed] [--period US] [--emulation PATH] [--data DIR] [--json FILE]`.
  *
  * In each fleet of emulated devices every node measures itself anew, and the planner places the
  * layers for a prompt length. The predictions of the plan that the first node serves (`GET
@@ -21,8 +21,16 @@ import type { Plan } from "../../planner/mod.ts";
 import { freshDeviceData } from "./edge/device_data.ts";
 import { Emulation } from "./edge/emulation.ts";
 import { Fleet } from "./edge/fleet.ts";
-import { HALF_BILLION, prepareHalfBillion } from "./edge/models.ts";
-import { EDGE_OPTIONS, type FleetShape, randomPrompt, requireEmulation } from "./edge/options.ts";
+import { HALF_BILLION, prepareRandomModel } from "./edge/models.ts";
+import {
+  EDGE_OPTIONS,
+  type FleetShape,
+  orUsage,
+  periodOf,
+  randomPrompt,
+  repeatsOf,
+  requireEmulation,
+} from "./edge/options.ts";
 import { type Comparison, comparisonTable } from "./edge/reality.ts";
 import { describeMachine, medianOf } from "./shared/figures.ts";
 
@@ -62,7 +70,8 @@ const STREAM = { prompt: 512, tokens: 65 };
 const PLAN_MS = 180_000;
 
 const random = seededRandom(11);
-const repeats = Number(args.repeats ?? (args.quick ? 1 : 3));
+const repeats = orUsage(() => repeatsOf(args));
+const periodUs = orUsage(() => periodOf(args.period));
 
 async function main(): Promise<void> {
   const names = args.fleet?.split(",") ?? (args.quick ? ["1", "4"] : Object.keys(FLEETS));
@@ -71,14 +80,12 @@ async function main(): Promise<void> {
       throw new Error(`--fleet takes ${Object.keys(FLEETS).join(", ")}, got "${name}"`);
     }
   }
-  if (!(Number.isInteger(repeats) && repeats > 0)) {
-    throw new Error(`--repeats takes a whole number from 1, got "${args.repeats}"`);
-  }
   console.log(`${describeMachine()}, median of ${repeats}`);
   // If something else is missing, this says so before a model is made.
-  await (await Emulation.up(1, { mbit: 0, script: args.emulation }))[Symbol.asyncDispose]();
+  await (await Emulation.up(1, { mbit: 0, script: args.emulation, periodUs }))
+    [Symbol.asyncDispose]();
   await mkdir(args.data, { recursive: true });
-  await prepareHalfBillion(args.data);
+  await prepareRandomModel(args.data, HALF_BILLION);
   const results: Record<string, Comparison[]> = {};
   for (const name of names) {
     results[name] = await compare(FLEETS[name]);
@@ -94,7 +101,11 @@ async function main(): Promise<void> {
  */
 async function compare({ name, cores, mbit }: FleetShape): Promise<Comparison[]> {
   console.log(`\n## ${name}`);
-  await using emulation = await Emulation.up(cores.length, { mbit, script: args.emulation });
+  await using emulation = await Emulation.up(cores.length, {
+    mbit,
+    script: args.emulation,
+    periodUs,
+  });
   const data = await freshDeviceData(args.data, cores.length);
   const lines: Comparison[] = [];
   for (const prompt of PROMPTS) {

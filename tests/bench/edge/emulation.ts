@@ -23,9 +23,9 @@ export class Emulation implements AsyncDisposable {
   readonly #script: string;
   readonly #env: Record<string, string>;
 
-  private constructor(script: string) {
+  private constructor(script: string, periodUs: number) {
     this.#script = script;
-    this.#env = { EDGE_NAME: `orrery${Deno.pid % 10000}` };
+    this.#env = { EDGE_NAME: `orrery${Deno.pid % 10000}`, EDGE_PERIOD: String(periodUs) };
   }
 
   /** Says what the benchmark needs if the script does not exist; undefined: it exists. */
@@ -38,15 +38,20 @@ export class Emulation implements AsyncDisposable {
   }
 
   /**
-   * Makes devices with links of `mbit` Mbit/s.
+   * Makes devices with links of `mbit` Mbit/s and a processor quota a period of `periodUs`
+   * microseconds.
    *
    * Throws an Error that says what is missing: the script, root, or the kernel's means.
    */
-  static async up(devices: number, options: { mbit: number; script?: string }): Promise<Emulation> {
-    const { script = USUAL_PLACE } = options;
+  static async up(devices: number, options: {
+    mbit: number;
+    periodUs: number;
+    script?: string;
+  }): Promise<Emulation> {
+    const { script = USUAL_PLACE, periodUs } = options;
     const missing = await Emulation.missing(script);
     if (missing !== undefined) throw new Error(missing);
-    const emulation = new Emulation(script);
+    const emulation = new Emulation(script, periodUs);
     await emulation.#run(["up", String(devices), String(options.mbit)]);
     return emulation;
   }
@@ -56,11 +61,18 @@ export class Emulation implements AsyncDisposable {
     return `10.77.0.${device}`;
   }
 
+  /** What another program puts before a command to run it on a device, and the environment. */
+  prefix(device: number, cores: number): { command: string[]; env: Record<string, string> } {
+    const command = ["bash", this.#script, "exec", String(device), String(cores)];
+    return { command, env: { ...this.#env } };
+  }
+
   /** Starts a command on a device, which may use so many cores. */
   exec(device: number, options: { cores: number; command: string[] }): Deno.ChildProcess {
-    return new Deno.Command("bash", {
-      args: [this.#script, "exec", String(device), String(options.cores), ...options.command],
-      env: { ...this.#env, NO_COLOR: "1" },
+    const { command: [program, ...args], env } = this.prefix(device, options.cores);
+    return new Deno.Command(program, {
+      args: [...args, ...options.command],
+      env: { ...env, NO_COLOR: "1" },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

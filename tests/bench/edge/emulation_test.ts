@@ -7,7 +7,10 @@ Deno.test("Emulation.missing() says what a benchmark needs where the script is n
     (await Emulation.missing("/nowhere/x.sh"))!,
     /^\/nowhere\/x\.sh is not here\. .*--emulation PATH$/,
   );
-  await assert.rejects(Emulation.up(1, { mbit: 0, script: "/nowhere/x.sh" }), /is not here/);
+  await assert.rejects(
+    Emulation.up(1, { mbit: 0, periodUs: 10_000, script: "/nowhere/x.sh" }),
+    /is not here/,
+  );
 });
 
 Deno.test("deno task bench:edge and bench:reality say in one line what they need, and exit 2", async () => {

@@ -162,10 +162,21 @@ export class Fleet implements AsyncDisposable {
     return this.#emulation.stats();
   }
 
+  /** Resident memory of each node's process now, in bytes. */
+  residentBytes(): Promise<number[]> {
+    return Promise.all(this.#nodes.map((node) => residentBytes(node.pid)));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#requests.close().catch(() => {}); // the client has ended
     await this.#stack.disposeAsync();
   }
+}
+
+/** Resident memory of a process in bytes, as Linux counts it: shared pages are included. */
+export async function residentBytes(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]);
 }
 
 /** A process and the lines that it prints. */
@@ -188,6 +199,11 @@ class Lines {
       // not piped
     }
     this.#reading = Promise.all(streams.map((s) => this.#read(s)));
+  }
+
+  /** Id of the process, which is the command itself: the emulation's script replaces itself by it. */
+  get pid(): number {
+    return this.#child.pid;
   }
 
   /** Everything printed so far. */

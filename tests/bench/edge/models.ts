@@ -9,31 +9,44 @@ import { join } from "node:path";
 import { ModelStore } from "../../../models/mod.ts";
 import { type CheckpointShape, writeRandomCheckpoint } from "../models/random_checkpoint.ts";
 
-/** Name in the store of the model with random weights. Token t is followed by token t + 1009. */
-export const HALF_BILLION = "half-billion";
-
-/** Qwen2.5-0.5B's counts. */
-const SHAPE: CheckpointShape = {
-  hidden: 896,
-  layers: 24,
-  heads: 14,
-  kvHeads: 2,
-  intermediate: 4864,
-  vocab: 151936,
-  chain: true,
+/** Models with random weights. Token t is followed by token t + 1009. */
+export const RANDOM_MODELS: Record<string, CheckpointShape> = {
+  /** Qwen2.5-0.5B's counts. */
+  "half-billion": {
+    hidden: 896,
+    layers: 24,
+    heads: 14,
+    kvHeads: 2,
+    intermediate: 4864,
+    vocab: 151936,
+    chain: true,
+  },
+  /** TinyLlama-1.1B's counts. */
+  "one-billion": {
+    hidden: 2048,
+    layers: 22,
+    heads: 32,
+    kvHeads: 4,
+    intermediate: 5632,
+    vocab: 32000,
+    chain: true,
+  },
 };
 
+/** Name in the store of the smaller one of them. */
+export const HALF_BILLION = "half-billion";
+
 /**
- * Makes the model in the store at `data`, unless it exists. The conversion needs 1.7 GB of disk
- * space for a while.
+ * Makes a model of {@linkcode RANDOM_MODELS} in the store at `data`, unless it exists. The
+ * conversion needs up to 3.3 GB of disk space for a while.
  */
-export async function prepareHalfBillion(data: string): Promise<void> {
+export async function prepareRandomModel(data: string, name: string): Promise<void> {
   const store = await ModelStore.open(data);
-  if ((await store.list()).some((m) => m.manifest.name === HALF_BILLION)) return;
+  if ((await store.list()).some((m) => m.manifest.name === name)) return;
   const checkpoint = await mkdtemp(join(data, "checkpoint-"));
   try {
-    await writeRandomCheckpoint(checkpoint, SHAPE);
-    await store.add(checkpoint, { name: HALF_BILLION, precision: "q4" });
+    await writeRandomCheckpoint(checkpoint, RANDOM_MODELS[name]);
+    await store.add(checkpoint, { name, precision: "q4" });
   } finally {
     await rm(checkpoint, { recursive: true });
   }
