@@ -13,6 +13,7 @@ export {
   type StageGraph,
   type StageGraphOptions,
 } from "./graph/mod.ts";
+export { HEAD_PARTS, headBounds } from "./head_parts.ts";
 export {
   addFromHub,
   type AddFromHubOptions,

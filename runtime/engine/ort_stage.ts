@@ -14,7 +14,8 @@ import { KvArenas } from "./kv_arenas.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
 import { type LoadRequest, type PackedFrame, type PackedOutput, unpackRows } from "./protocol.ts";
-import { needsHistory, sample } from "./sampler.ts";
+import { needsHistory } from "./partial.ts";
+import { sample } from "./sampler.ts";
 
 /** Most f32 elements of a buffer that is kept from one frame to the next. */
 const KEEP_ELEMENTS = 4 * 1024 * 1024;

@@ -12,7 +12,7 @@ import {
   TOKENS,
   tokensOf,
 } from "../../tests/support/engine_fixture.ts";
-import { uniform } from "./random.ts";
+import { gumbel, randomKey } from "../../actors/pipeline/random.ts";
 
 const options = { sanitizeOps: true, sanitizeResources: true };
 
@@ -79,9 +79,9 @@ Deno.test(
       chain("r", 0, TOKENS.slice(0, 40), { want: range(40), samplers }),
     );
     const expected = tokens.map(({ top }, row) => {
-      const weights = top!.map(([, p]) => Math.exp(p / 2));
-      let left = uniform(3, row + 1) * weights.reduce((a, b) => a + b, 0);
-      return top![weights.findIndex((w) => (left -= w) < 0)][0];
+      const key = randomKey(3, row + 1);
+      const scores = top!.map(([token, p]) => p / 2 + gumbel(key, token));
+      return top![scores.indexOf(Math.max(...scores))][0];
     });
     assert.deepEqual(tokens.map((t) => t.token), expected);
   },

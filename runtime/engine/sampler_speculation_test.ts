@@ -8,8 +8,8 @@
  */
 import assert from "node:assert/strict";
 import { type Sampling, samplingSchema } from "../../actors/pipeline/frame.ts";
-import { kept } from "./candidates.ts";
-import { uniform } from "./random.ts";
+import { randomKey, uniform } from "../../actors/pipeline/random.ts";
+import { reference } from "../../tests/support/sampling_reference.ts";
 import { sample } from "./sampler.ts";
 
 const VOCAB = 5;
@@ -45,17 +45,14 @@ function choose(logits: Float32Array, sampling: Sampling, position: number): num
 
 /** Probability of each token under these settings. */
 function probabilities(logits: Float32Array, sampling: Sampling): number[] {
-  const { tokens, weights, total } = kept(logits, sampling);
-  const p = new Array(VOCAB).fill(0);
-  tokens.forEach((token, i) => p[token] = weights[i] / total);
-  return p;
+  return reference(Array.from(logits), sampling);
 }
 
 /** Guesses the token at a position after another. */
 type Drafter = (previous: number, sampling: Sampling, position: number) => number;
 /**
  * The token to write after `previous`, where the drafter guessed `draft` and the target chose
- * `chosen`; `extra` is a uniform random number in [0, 1).
+ * `chosen`; `extra` is a uniform random number in (0, 1).
  */
 type Rule = (draft: number, chosen: number, previous: number, extra: number) => number;
 
@@ -87,7 +84,7 @@ function speculate(
         guess,
         chosen,
         previous,
-        uniform(seed + 1e6, position),
+        uniform(randomKey(seed + 1e6, position), VOCAB),
       );
       text.push(previous = written);
       counts.tried++;

@@ -1,0 +1,196 @@
+/**
+ * Makes the {@linkcode HeadPartial} of one part of the vocabulary from its logits: penalties, sums, and
+ * the candidates, found without sorting the part.
+ *
+ * The steps come in Hugging Face's order, after OpenAI's additions:
+ *
+ *     logits -> logit_bias -> banned -> repetition -> presence, frequency -> choice
+ *
+ * Reported log-probabilities come from the model's own logits, before every step.
+ *
+ * @module
+ */
+import type { Sampling } from "../../actors/pipeline/mod.ts";
+import {
+  choiceOf,
+  type HeadPartial,
+  needsSum,
+  type RowChoice,
+  wantsLogprobs,
+} from "../../actors/pipeline/partials.ts";
+import { gumbelBest, randomKey } from "../../actors/pipeline/random.ts";
+import { best } from "./candidates.ts";
+import { engineError } from "./errors.ts";
+
+/** Tokens before the sampled one, on its own path through the token tree, each once. */
+export interface Occurrences {
+  /** Token ids. (tokens) */
+  tokens: Int32Array;
+  /** How often each was generated; 0: it stands only in the prompt. (tokens) */
+  generated: Int32Array;
+}
+
+/** Where no token counts. */
+export const NO_OCCURRENCES: Occurrences = {
+  tokens: new Int32Array(0),
+  generated: new Int32Array(0),
+};
+
+/** No place of a part. */
+const NONE = new Uint32Array(0);
+
+/** What {@linkcode partialOf} needs besides the logits. */
+export interface PartialOptions extends RowChoice {
+  /** Token id of the first logit. */
+  first: number;
+  /** Read where {@linkcode needsHistory} says so; tokens of other parts are ignored. */
+  occurrences: Occurrences;
+  /** Most candidates to list. */
+  limit: number;
+}
+
+/** true if these settings depend on the tokens before the sampled one (penalties do). */
+export function needsHistory(sampling: Sampling): boolean {
+  return sampling.repetition_penalty !== 1 || sampling.presence_penalty !== 0 ||
+    sampling.frequency_penalty !== 0;
+}
+
+/** Counts the tokens of a path, whose first `promptRows` are the prompt. */
+export function occurrencesOf(path: Int32Array, promptRows: number): Occurrences {
+  const counts = new Map<number, number>();
+  path.forEach((token, i) => {
+    counts.set(token, (counts.get(token) ?? 0) + (i < promptRows ? 0 : 1));
+  });
+  return { tokens: Int32Array.from(counts.keys()), generated: Int32Array.from(counts.values()) };
+}
+
+/**
+ * What a part says of a row, from the part's logits f32 (part), which biases and penalties change
+ * in place. Throws `bad_logits` (group `engine`) for a NaN or +Infinity (metadata: `token`).
+ */
+export function partialOf(logits: Float32Array, options: PartialOptions): HeadPartial {
+  const { sampling, vocab, first, position, limit } = options;
+  const whole = range(logits);
+  if (!Number.isFinite(whole.sum)) refuseDamage(logits, first);
+  /** Token ids of these places of the part. */
+  const ids = (places: Uint32Array) => {
+    const found = new Int32Array(places.length);
+    for (let i = 0; i < places.length; i++) found[i] = first + places[i];
+    return found;
+  };
+  const pick = (places: Uint32Array) => {
+    const found = new Float32Array(places.length);
+    for (let i = 0; i < places.length; i++) found[i] = logits[places[i]];
+    return found;
+  };
+  const logprobs = wantsLogprobs(sampling);
+  const top = sampling.top_logprobs > 0 ? best(logits, sampling.top_logprobs) : new Uint32Array(0);
+  const reported = {
+    ...(logprobs && whole.count > 0
+      ? { ownMax: whole.max, ownSum: weightSum(logits, whole.max, 1) }
+      : { ownMax: 0, ownSum: 0 }),
+    topTokens: ids(top),
+    topLogits: pick(top),
+  };
+  /** The model's own logits of the tokens that change, by their place. */
+  const before = new Map<number, number>();
+  const change = (token: number, changed: (logit: number) => number) => {
+    const at = token - first;
+    if (at < 0 || at >= logits.length) return;
+    if (!before.has(at)) before.set(at, logits[at]);
+    logits[at] = changed(logits[at]);
+  };
+  for (const [token, bias] of sampling.logit_bias) change(token, (logit) => logit + bias);
+  for (const token of sampling.banned) change(token, () => -Infinity);
+  if (needsHistory(sampling)) penalise(sampling, options.occurrences, change);
+
+  const { max, maxAt, count } = before.size > 0 ? range(logits) : whole;
+  const choice = choiceOf(sampling, vocab);
+  const { temperature, top_k: topK, seed } = sampling;
+  const wanted = topK > 0 ? Math.min(topK, limit) : limit;
+  const places = count === 0 ? NONE : choice === "ranked" ? best(logits, wanted) : Uint32Array.of(
+    choice === "best" ? maxAt : gumbelBest(logits, {
+      key: randomKey(seed, position),
+      first,
+      temperature,
+      start: maxAt,
+    }),
+  );
+  const own = logprobs ? pick(places) : new Float32Array(0);
+  if (logprobs) places.forEach((at, i) => own[i] = before.get(at) ?? own[i]);
+  return {
+    ...reported,
+    tokens: ids(places),
+    logits: pick(places),
+    own,
+    count,
+    sum: needsSum(sampling, vocab) && count > 0 ? weightSum(logits, max, temperature) : 0,
+  };
+}
+
+/** Throws for the first NaN or +Infinity, if there is one; -Infinity is allowed. */
+function refuseDamage(logits: Float32Array, first: number): void {
+  for (let i = 0; i < logits.length; i++) {
+    if (Number.isNaN(logits[i]) || logits[i] === Infinity) {
+      throw engineError(
+        "bad_logits",
+        `the logit of token ${first + i} is ${logits[i]}: the weights or the hidden states of ` +
+          `this stage are damaged`,
+        { token: first + i },
+      );
+    }
+  }
+}
+
+function penalise(
+  { repetition_penalty: repetition, presence_penalty: presence, frequency_penalty: frequency }:
+    Sampling,
+  { tokens, generated }: Occurrences,
+  change: (token: number, changed: (logit: number) => number) => void,
+): void {
+  tokens.forEach((token, i) =>
+    change(token, (logit) => {
+      const repeated = logit > 0 ? logit / repetition : logit * repetition;
+      return generated[i] > 0 ? repeated - (presence + frequency * generated[i]) : repeated;
+    })
+  );
+}
+
+/** What one look at the logits of a part tells. */
+interface Range {
+  /** Largest logit; -Infinity: there is none above. */
+  max: number;
+  /** The lowest place of the largest logit; -1: all are -Infinity. */
+  maxAt: number;
+  /** Logits above -Infinity. */
+  count: number;
+  /**
+   * Sum of all logits. That of finite f32 numbers cannot overflow in f64, so it is not finite only
+   * where a logit is not.
+   */
+  sum: number;
+}
+
+function range(logits: Float32Array): Range {
+  let max = -Infinity;
+  let maxAt = -1;
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) {
+    const logit = logits[i];
+    sum += logit;
+    if (logit > max) {
+      max = logit;
+      maxAt = i;
+    }
+  }
+  let count = logits.length;
+  if (!Number.isFinite(sum)) { for (const logit of logits) if (!(logit > -Infinity)) count--; }
+  return { max, maxAt, count, sum };
+}
+
+/** Sum of exp((logit - max) / temperature), f64, in the order of the tokens. */
+function weightSum(logits: Float32Array, max: number, temperature: number): number {
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp((logits[i] - max) / temperature);
+  return sum;
+}
