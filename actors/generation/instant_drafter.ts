@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NgramDrafter } from "../pipeline/mod.ts";
+import { NgramDrafter, PredictionDrafter } from "../pipeline/mod.ts";
 
 /** Guesses at once what comes next from what came before. */
 export interface InstantDrafter {
@@ -18,28 +18,43 @@ export interface InstantDrafter {
 
 /**
  * A drafter that looks up in the text so far, or in the token ids of an expected answer
- * (`prediction`), what followed the newest tokens before. It has to be told of the prompt by
- * `push()`.
+ * (`prediction`), what followed the newest tokens before. It also keeps its place in the expected
+ * answer. It has to be told of the prompt by `push()`.
  */
 export function ngramDrafter(
   { prompt, prediction }: { prompt: Int32Array; prediction?: Int32Array },
 ): InstantDrafter {
   const ngrams = new NgramDrafter();
-  const push = (tokens: Iterable<number>) => {
-    for (const token of tokens) ngrams.push(token);
-  };
+  const expected = prediction && new PredictionDrafter(prediction);
+  let pushed = 0;
   // The prompt's end goes before the prediction, so that the end of the prompt itself leads to the
   // prediction's beginning.
-  if (prediction) push([...prompt.subarray(-ngrams.longest), ...prediction]);
+  if (prediction) {
+    for (const token of [...prompt.subarray(-ngrams.longest), ...prediction]) ngrams.push(token);
+  }
   return {
-    push,
+    push(tokens) {
+      for (const token of tokens) {
+        ngrams.push(token);
+        if (pushed++ >= prompt.length) expected?.push(token);
+      }
+    },
     draft(length) {
       const { tokens, chances } = ngrams.draft(length);
-      return {
+      const looked = {
         tokens: Array.from(tokens),
         // Its chances are those of all tokens up to each one.
         chances: Array.from(chances, (chance, i) => i === 0 ? chance : chance / chances[i - 1]),
       };
+      const kept = expected?.draft(length);
+      return kept && worth(kept) > worth(looked) ? kept : looked;
     },
   };
+}
+
+/** Tokens that a draft is expected to give. */
+function worth({ chances }: { chances: readonly number[] }): number {
+  let [sum, reach] = [0, 1];
+  for (const chance of chances) sum += reach *= chance;
+  return sum;
 }

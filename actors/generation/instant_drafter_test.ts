@@ -18,3 +18,10 @@ Deno.test("ngramDrafter() finds the beginning of a prediction at the end of the 
   drafter.push([...prompt]);
   assert.deepEqual(drafter.draft(3).tokens, [7, 8, 9]);
 });
+
+Deno.test("ngramDrafter() goes on in a prediction behind a token that it got wrong", () => {
+  const prompt = Int32Array.of(1, 2, 3);
+  const drafter = ngramDrafter({ prompt, prediction: Int32Array.of(7, 8, 9, 10, 11) });
+  drafter.push([...prompt, 7, 20]);
+  assert.deepEqual(drafter.draft(3).tokens, [9, 10, 11]);
+});

@@ -10,6 +10,7 @@ export * from "./engine.ts";
 export * from "./frame.ts";
 export * from "./frame_problems.ts";
 export * from "./ngram.ts";
+export * from "./prediction.ts";
 export * from "./shape.ts";
 export * from "./stage.ts";
 export * from "./tensor.ts";
