@@ -39,7 +39,7 @@ import {
   someOf,
 } from "./edge/options.ts";
 import { benchPair, QUESTION } from "./edge/pair.ts";
-import { askPeer, peerRows } from "./edge/peer.ts";
+import { askPeer, type PeerRequest, peerRows } from "./edge/peer.ts";
 import { type EdgeRow, edgeTable, PLAIN_PIPELINE, type RowMode } from "./edge/table.ts";
 import { describeMachine, medianOf } from "./shared/figures.ts";
 
@@ -198,9 +198,7 @@ async function benchFleet(shape: FleetShape): Promise<void> {
     );
   }
   if (parts.has("peer") && args.peer !== undefined) {
-    const answer = await askPeer(args.peer, peerRequest(emulation, shape), peerDeadline());
-    rows.push(...peerRows(answer));
-    for (const note of answer.notes) console.log(`  ${answer.peer}: ${note}`);
+    rows.push(...await peerOf(args.peer, peerRequest(emulation, shape)));
   }
   if (cores.length > 1) {
     if (parts.has("even")) {
@@ -251,7 +249,7 @@ async function ended(fleet: Fleet, rows: EdgeRow[]): Promise<EdgeRow[]> {
 }
 
 /** What the program of `--peer` is asked. */
-function peerRequest(emulation: Emulation, { name, cores, mbit }: FleetShape) {
+function peerRequest(emulation: Emulation, { name, cores, mbit }: FleetShape): PeerRequest {
   return {
     fleet: { name, cores, mbit, period_us: periodUs },
     devices: cores.map((share, i) => ({
@@ -268,7 +266,17 @@ function peerRequest(emulation: Emulation, { name, cores, mbit }: FleetShape) {
   };
 }
 
-const peerDeadline = () => AbortSignal.timeout(PEER_MS);
+/** A peer's rows; none where its command fails, which is said and leaves the other rows. */
+async function peerOf(command: string, request: PeerRequest): Promise<EdgeRow[]> {
+  try {
+    const answer = await askPeer(command, request, AbortSignal.timeout(PEER_MS));
+    for (const note of answer.notes) console.log(`  ${answer.peer}: ${note}`);
+    return peerRows(answer);
+  } catch (error) {
+    console.log(`  no peer: ${error instanceof Error ? error.message : error}`);
+    return [];
+  }
+}
 
 async function graphOf(workload: keyof typeof WORKLOADS): Promise<string> {
   const graph = join(args.data, `${workload}.yaml`);

@@ -27,13 +27,26 @@ const TYPE_NUMBERS: Record<GgufWriteType, number> = { F32: 0, F16: 1, Q4_0: 2, Q
 const VALUE_NUMBERS = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8 };
 const ALIGNMENT = 32;
 
+/** A tensor of a header: its place in the file follows from the bytes of those before it. */
+export type GgufHeaderEntry = Omit<GgufEntry, "data"> & { bytes: number };
+
+/** Offset of what follows `n` bytes: the next multiple of the alignment. */
+export const ggufAligned = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+
+/** Bytes of so many values of a type, which is a whole number of its blocks. */
+export function ggufBytes(type: GgufWriteType, values: number): number {
+  const [block, bytes] = { F32: [1, 4], F16: [1, 2], Q8_0: [32, 34], Q4_0: [32, 18] }[type];
+  return values / block * bytes;
+}
+
 /**
- * A whole file's bytes (version 3); `alter` may change a tensor's header entry: dimensions, type
- * number, offset.
+ * A file's bytes (version 3) in front of the tensors' data, which are aligned by
+ * {@linkcode ggufAligned} and follow in the order of `tensors`; `alter` may change a tensor's
+ * entry: dimensions, type number, offset.
  */
-export function encodeGguf(
+export function encodeGgufHeader(
   metadata: Record<string, GgufField>,
-  tensors: GgufEntry[],
+  tensors: GgufHeaderEntry[],
   alter: (entry: { name: string; dims: number[]; type: number; offset: number }) => void = () => {},
 ): Uint8Array<ArrayBuffer> {
   const parts: number[] = [];
@@ -72,9 +85,8 @@ export function encodeGguf(
       scalar(type, value);
     }
   }
-  const align = (n: number) => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
   let offset = 0;
-  for (const { name, type, shape, data } of tensors) {
+  for (const { name, type, shape, bytes } of tensors) {
     const entry = { name, dims: shape.toReversed(), type: TYPE_NUMBERS[type], offset };
     alter(entry);
     text(entry.name);
@@ -82,15 +94,28 @@ export function encodeGguf(
     entry.dims.forEach(u64);
     u32(entry.type);
     u64(entry.offset);
-    offset = align(offset + data.length);
+    offset = ggufAligned(offset + bytes);
   }
-  const start = align(parts.length);
-  const file = new Uint8Array(start + offset);
-  file.set(parts);
-  let at = start;
+  const header = new Uint8Array(ggufAligned(parts.length));
+  header.set(parts);
+  return header;
+}
+
+/** A whole file's bytes; see {@linkcode encodeGgufHeader}. */
+export function encodeGguf(
+  metadata: Record<string, GgufField>,
+  tensors: GgufEntry[],
+  alter?: Parameters<typeof encodeGgufHeader>[2],
+): Uint8Array<ArrayBuffer> {
+  const entries = tensors.map(({ data, ...entry }) => ({ ...entry, bytes: data.length }));
+  const header = encodeGgufHeader(metadata, entries, alter);
+  const dataBytes = tensors.reduce((sum, { data }) => ggufAligned(sum + data.length), 0);
+  const file = new Uint8Array(header.length + dataBytes);
+  file.set(header);
+  let at = header.length;
   for (const { data } of tensors) {
     file.set(data, at);
-    at = align(at + data.length);
+    at = ggufAligned(at + data.length);
   }
   return file;
 }
@@ -106,23 +131,25 @@ export function ggufValues(values: Float32Array, type: GgufWriteType): Uint8Arra
     values.set(half);
     return new Uint8Array(half.buffer);
   }
-  const blockBytes = type === "Q8_0" ? 34 : 18;
-  const out = new Uint8Array(values.length / 32 * blockBytes);
+  const eight = type === "Q8_0";
+  const out = new Uint8Array(ggufBytes(type, values.length));
   const view = new DataView(out.buffer);
-  for (let block = 0; block < values.length / 32; block++) {
-    const x = values.subarray(block * 32, block * 32 + 32), at = block * blockBytes;
-    const peak = x.reduce((a, b) => Math.abs(b) > Math.abs(a) ? b : a, 0);
-    const exact = type === "Q8_0" ? Math.abs(peak) / 127 : peak / -8;
+  const codes = new Int32Array(32);
+  for (let start = 0, at = 0; start < values.length; start += 32, at += eight ? 34 : 18) {
+    let peak = 0;
+    for (let i = start; i < start + 32; i++) {
+      if (Math.abs(values[i]) > Math.abs(peak)) peak = values[i];
+    }
+    const exact = eight ? Math.abs(peak) / 127 : peak / -8;
     view.setFloat16(at, exact, true);
     const d = view.getFloat16(at, true);
-    const code = (i: number) => {
-      const q = exact === 0 ? 0 : x[i] / exact;
-      return type === "Q8_0" ? Math.round(q) + 0 : Math.min(15, Math.trunc(q + 8.5));
-    };
-    const codes = Array.from(x, (_, i) => code(i));
-    if (type === "Q8_0") codes.forEach((q, i) => view.setInt8(at + 2 + i, q));
+    for (let i = 0; i < 32; i++) {
+      const q = exact === 0 ? 0 : values[start + i] / exact;
+      codes[i] = eight ? Math.round(q) : Math.min(15, Math.trunc(q + 8.5));
+      values[start + i] = d * (eight ? codes[i] : codes[i] - 8);
+    }
+    if (eight) { for (let i = 0; i < 32; i++) view.setInt8(at + 2 + i, codes[i]); }
     else for (let i = 0; i < 16; i++) out[at + 2 + i] = codes[i] | codes[i + 16] << 4;
-    codes.forEach((q, i) => x[i] = d * (type === "Q8_0" ? q : q - 8));
   }
   return out;
 }
@@ -131,7 +158,7 @@ export function ggufValues(values: Float32Array, type: GgufWriteType): Uint8Arra
  * Rows as llama.cpp reorders those of Q and K in Llama's family: row 2i + half of a head was half *
  * head / 2 + i.
  */
-function permuteHeads(values: Float32Array, rows: number, head: number): Float32Array {
+export function permuteHeads(values: Float32Array, rows: number, head: number): Float32Array {
   const width = values.length / rows, half = head / 2;
   const out = new Float32Array(values.length);
   for (let row = 0; row < rows; row++) {
@@ -162,6 +189,22 @@ const STEMS: [huggingFace: string, gguf: string][] = [
   ["post_feedforward_layernorm", "post_ffw_norm"],
 ];
 
+/** Layer, stem and kind of a Hugging Face name. */
+function tensorName(name: string): { layer?: string; stem: string; kind: string } {
+  const [, layer, stem, kind] = /^(?:model\.layers\.(\d+)\.)?(.*)\.(weight|bias)$/.exec(name)!;
+  return { layer, stem, kind };
+}
+
+/** The converter's name of a tensor. `gainOffset` as in {@linkcode ggufTensors}. */
+export function ggufName(name: string, gainOffset = 0): string {
+  const { layer, stem, kind } = tensorName(name);
+  const afterAttention = gainOffset ? "post_attention_norm" : "ffn_norm";
+  const found = stem === "post_attention_layernorm"
+    ? afterAttention
+    : STEMS.find(([hf]) => hf === stem)![1];
+  return `${layer === undefined ? "" : `blk.${layer}.`}${found}.${kind}`;
+}
+
 /**
  * Tensors of a checkpoint as the converter writes them; matrices as `type` (their values are
  * rounded in place), vectors F32.
@@ -175,18 +218,13 @@ export function ggufTensors(
   },
 ): GgufEntry[] {
   return [...tensors].map(([name, { shape, values }]) => {
-    const [, layer, stem, kind] = /^(?:model\.layers\.(\d+)\.)?(.*)\.(weight|bias)$/.exec(name)!;
-    const afterAttention = gainOffset ? "post_attention_norm" : "ffn_norm";
-    const found = stem === "post_attention_layernorm"
-      ? afterAttention
-      : STEMS.find(([hf]) => hf === stem)![1];
+    const { stem } = tensorName(name);
     const used = shape.length === 1 ? "F32" : type;
     if (shape.length > 1) ggufValues(values, used);
     const isGain = /norm\.weight$/.test(name);
     let written: Float32Array = isGain ? values.map((x) => x + gainOffset) : values.slice();
     if (permutedBy && /[qk]_proj/.test(stem)) written = permuteHeads(written, shape[0], permutedBy);
-    const gguf = `${layer === undefined ? "" : `blk.${layer}.`}${found}.${kind}`;
-    return { name: gguf, type: used, shape, data: ggufValues(written, used) };
+    return { name: ggufName(name, gainOffset), type: used, shape, data: ggufValues(written, used) };
   });
 }
 
