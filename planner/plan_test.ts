@@ -305,7 +305,7 @@ Deno.test("plan() refuses constraints that no device can meet, and names them", 
   refuse({ constraints: { ...FREE, exclude: ["slow", "fast"] } }, /every device is excluded/);
   refuse(
     { constraints: { ...FREE, exclude: ["nobody"] } },
-    /exclude names nobody, but the devices are slow, fast/,
+    /exclude names nobody, which is not among the 2 devices; known are slow, fast/,
   );
   refuse(
     { constraints: { ...FREE, pin: [{ host: "slow", first: 7, last: 8 }] } },

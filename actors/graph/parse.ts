@@ -36,8 +36,8 @@ export interface GraphSource {
 
 /**
  * Reads a graph file. Throws group `graph`, code `bad_graph`: the message has one line for each
- * problem, with file, line, column, path, what was expected and what was found. `metadata.problems`
- * has the same as data.
+ * of the first 20 problems, with file, line, column, path, what was expected and what was found, and
+ * a line with the number of the others. `metadata.problems` has the same 20 as data.
  */
 export function parseGraph(text: string, { file }: GraphSource): Graph {
   const source = new SourceFile(text, file);

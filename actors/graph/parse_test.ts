@@ -233,11 +233,56 @@ Deno.test("parseGraph() throws no other error than `bad_graph`, whatever the tex
         parseGraph(parts.join(""), { file: "f" });
       } catch (error) {
         assert.ok(error instanceof OrreryError, `${JSON.stringify(parts.join(""))}: ${error}`);
-        for (const line of error.message.split("\n")) assert.match(line, /^f:\d+:\d+: ./);
+        for (const line of error.message.split("\n")) {
+          assert.match(line, /^f:(\d+:\d+: .| and \d+ more)/);
+        }
       }
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("parseGraph() names 20 problems of a large wrong file and counts the others", () => {
+  const wrong = Array.from({ length: 1000 }, (_, i) => `  - { nam: d${i}, memry: 1 }`).join("\n");
+  const text = `model: m\ndevices:\n${wrong}\n`;
+  assert.throws(() => parseGraph(text, { file: "g.yaml" }), (error) => {
+    assert.ok(error instanceof OrreryError);
+    const lines = error.message.split("\n");
+    assert.equal(lines.length, 21);
+    assert.match(lines[20], /^g.yaml: and \d{3,} more problems$/);
+    assert.equal((error.metadata.problems as unknown[]).length, 20);
+    assert.ok(error.message.length < 20 * 300, `${error.message.length} characters`);
+    return true;
+  });
+});
+
+Deno.test("parseGraph() cuts long texts and lists of known names in its problems", () => {
+  const devices = Array.from(
+    { length: 1000 },
+    (_, i) => `  - { name: device-${i}, memory_bytes: 1 GB, layer_seconds: { 1: 1 ms } }`,
+  );
+  const text = `model: m\n${"k".repeat(100_000)}: 1\ndevices:\n${devices.join("\n")}\n`;
+  assert.ok(problems(text)[0].length <= 1000);
+  const excluded = `model: m\ndevices:\n${
+    devices.join("\n")
+  }\nconstraints: { exclude: [zzzzzz] }\n`;
+  assert.match(problems(excluded)[0], /known are device-0, .*device-19 and 980 more$/);
+});
+
+Deno.test("parseGraph() refuses more layers, tokens or devices than a plan can have", () => {
+  const limits = [
+    ["model_shape: { preset: llama-2-7b, layers: 2000 }", /layers: expected a number up to 1024/],
+    ["workload: { prompt_tokens: 2000000 }", /prompt_tokens: expected a number up to 1048576/],
+    ["workload: { output_tokens: 1e12 }", /output_tokens: expected a number up to 1048576/],
+  ] as const;
+  for (const [line, message] of limits) {
+    assert.match(problems(`model: m\n${line}\n`)[0], message);
+  }
+  const devices = Array.from(
+    { length: 1025 },
+    (_, i) => `  - { name: d${i}, memory_bytes: 1 GB, layer_seconds: { 1: 1 ms } }`,
+  );
+  assert.match(problems(`model: m\ndevices:\n${devices.join("\n")}\n`)[0], /at most 1024 entries/);
 });
 
 Deno.test("graph.schema.json equals what graphJsonSchema() returns", async () => {

@@ -10,6 +10,17 @@ import { OrreryError } from "../system/mod.ts";
 
 type Path = readonly PropertyKey[];
 
+/** Most problems that an error names; it counts the others. */
+const NAMED = 20;
+/** Most problems that are looked up in the file, of which the first in its order are named. */
+const LOOKED_UP = 1000;
+/** Most characters of one problem's text. */
+const LINE = 1000;
+/** Most known words that a message lists. */
+const LISTED = 20;
+/** Longest word, in characters, for which a known one that is near is looked for. */
+const LONGEST_WORD = 128;
+
 /** One problem of a file. */
 export interface FileProblem {
   /** Line in the file, from 1. */
@@ -29,12 +40,16 @@ export class SourceFile {
   readonly #document: Document.Parsed;
   readonly #lines = new LineCounter();
   readonly #problems: FileProblem[] = [];
+  /** Problems that were found beyond those that are looked up. */
+  #more = 0;
 
   /** Throws group `graph`, code `bad_graph` where the text is not YAML. */
   constructor(text: string, file: string) {
     this.file = file;
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
-    for (const { message, pos, code } of this.#document.errors) {
+    const { errors } = this.#document;
+    this.#more = Math.max(0, errors.length - LOOKED_UP);
+    for (const { message, pos, code } of errors.slice(0, LOOKED_UP)) {
       const { line, col } = this.#lines.linePos(pos[0]);
       const twice = code === "DUPLICATE_KEY"
         ? "expected each key once, found one of them again"
@@ -56,6 +71,10 @@ export class SourceFile {
 
   /** Adds a problem at a path. `key`: at the key itself instead of its value. @default false */
   add(path: Path, message: string, { key = false }: { key?: boolean } = {}): void {
+    if (this.#problems.length >= LOOKED_UP) {
+      this.#more++;
+      return;
+    }
     const { line, col } = this.#lines.linePos(this.#offset(path, key));
     this.#problems.push({
       line: Math.max(1, line),
@@ -71,28 +90,52 @@ export class SourceFile {
   }
 
   /**
-   * Throws group `graph`, code `bad_graph` with all problems, one line for each, in the file's
-   * order. Returns if there are none.
+   * Throws group `graph`, code `bad_graph` with the first {@linkcode NAMED} problems in the file's
+   * order, one line for each, and the number of the others. Returns if there are none.
    */
   throwProblems(): void {
     if (this.#problems.length === 0) return;
     const problems = this.#problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
-    const lines = problems.map(({ line, column, path, message }) =>
-      `${this.file}:${line}:${column}: ${path === "" ? "" : `${path}: `}${message}`
-    );
+    const named = problems.slice(0, NAMED);
+    const lines = [
+      ...new Set(
+        named.map(({ line, column, path, message }) =>
+          cut(`${this.file}:${line}:${column}: ${path === "" ? "" : `${path}: `}${message}`, LINE)
+        ),
+      ),
+    ];
+    const others = problems.length - named.length + this.#more;
+    if (others > 0) {
+      lines.push(`${this.file}: and ${others} more problem${others === 1 ? "" : "s"}`);
+    }
     throw new OrreryError({
       group: "graph",
       code: "bad_graph",
-      message: [...new Set(lines)].join("\n"),
-      metadata: { file: this.file, problems: problems.map((p) => ({ ...p })) },
+      message: lines.join("\n"),
+      metadata: {
+        file: this.file,
+        problems: named.map((p) => ({
+          ...p,
+          path: cut(p.path, LINE),
+          message: cut(p.message, LINE),
+        })),
+      },
     });
   }
 
   #addIssue(issue: z.core.$ZodIssue, above: Path, value: unknown): void {
+    if (this.#problems.length >= LOOKED_UP) {
+      this.#more++;
+      return;
+    }
     const path = [...above, ...issue.path];
     if (issue.code === "unrecognized_keys") {
       const known = issue.message.replace(/^expected one of /, "").split(", ");
-      for (const key of issue.keys) {
+      for (const [i, key] of issue.keys.entries()) {
+        if (this.#problems.length >= LOOKED_UP) {
+          this.#more += issue.keys.length - i;
+          return;
+        }
         this.add([...path, key], `unknown field; ${didYouMean(key, known)}`, { key: true });
       }
       return;
@@ -105,7 +148,9 @@ export class SourceFile {
       // the branch whose issues lie deeper in the value is the one that was meant
       const meant = issue.errors.filter((branch) =>
         branch.length > 0 &&
-        branch.every((i) => i.path.length > 0 || i.code === "unrecognized_keys")
+        branch.every((i) =>
+          i.path.length > 0 || i.code === "unrecognized_keys" || i.code === "too_big"
+        )
       );
       if (meant.length > 0) {
         const best = meant.reduce((a, b) => b.length < a.length ? b : a);
@@ -179,7 +224,12 @@ export function shown(value: unknown): string {
     return keys.length === 0 ? "an empty map" : `a map with ${keys.slice(0, 8).join(", ")}`;
   }
   const text = typeof value === "bigint" ? String(value) : JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return cut(text, 60);
+}
+
+/** The text, with its end left out where it is longer than `most` characters. */
+function cut(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most - 3)}...` : text;
 }
 
 /** Words for the types that a schema expects. */
@@ -241,11 +291,14 @@ function listed(words: string[]): string {
 export function didYouMean(word: string, known: readonly string[]): string {
   const near = nearest(word, known);
   if (near !== undefined) return `did you mean ${near}?`;
-  return known.length === 0 ? "none is known here" : `known are ${known.join(", ")}`;
+  if (known.length === 0) return "none is known here";
+  const rest = known.length > LISTED ? ` and ${known.length - LISTED} more` : "";
+  return `known are ${known.slice(0, LISTED).join(", ")}${rest}`;
 }
 
 /** The known word with the fewest edits, if these are at most a third of its letters. */
 function nearest(word: string, known: readonly string[]): string | undefined {
+  if (word.length > LONGEST_WORD) return undefined;
   const ranked = known.map((other) => ({
     other,
     far: distance(word.toLowerCase(), other.toLowerCase()),

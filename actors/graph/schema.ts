@@ -20,6 +20,16 @@ const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
   });
 
 const count = z.number().int().positive();
+/** Most layers of a model. */
+const MOST_LAYERS = 1024;
+/** Most devices of a file. */
+const MOST_DEVICES = 1024;
+/** Most tokens of a prompt, of an answer, and of a context. */
+const MOST_TOKENS = 2 ** 20;
+/** Most entries of lists that name devices, actors or edges. */
+const MOST_ENTRIES = 1024;
+/** Most links of a file: more than two for each pair of devices. */
+const MOST_LINKS = 2 ** 20;
 const name = z.string().min(1).max(128);
 const PRECISION = z.enum(["q4", "q8", "f16", "f32"]);
 
@@ -47,14 +57,14 @@ const preset = z.enum(
 );
 
 const dimensions = {
-  layers: count.describe("Decoder layers"),
-  hidden: count.describe("Elements of a row of hidden states"),
-  vocab: count.describe("Tokens of the vocabulary"),
-  heads: count.describe("Attention heads"),
-  kv_heads: count.describe("Key and value heads"),
-  head_dim: count.describe("Elements of a head"),
-  ffn: count.describe("Inner width of the gated MLP"),
-  context: count.describe("Longest context in rows"),
+  layers: count.max(MOST_LAYERS).describe("Decoder layers"),
+  hidden: count.max(2 ** 20).describe("Elements of a row of hidden states"),
+  vocab: count.max(2 ** 24).describe("Tokens of the vocabulary"),
+  heads: count.max(2 ** 16).describe("Attention heads"),
+  kv_heads: count.max(2 ** 16).describe("Key and value heads"),
+  head_dim: count.max(2 ** 16).describe("Elements of a head"),
+  ffn: count.max(2 ** 24).describe("Inner width of the gated MLP"),
+  context: count.max(MOST_TOKENS).describe("Longest context in rows"),
   tied: z.boolean().describe("Embedding and head are one matrix"),
 };
 
@@ -65,7 +75,7 @@ const paperModel = exactly({
   name: name.optional(),
   ...z.object(dimensions).partial().shape,
   precision: PRECISION.default("q4").describe("Precision of the weights"),
-  kv_element_bytes: count.default(4).describe(
+  kv_element_bytes: count.max(8).default(4).describe(
     "Bytes of an element of keys and values; the engine keeps them in f32",
   ),
 }).superRefine((shape, context) => {
@@ -170,7 +180,7 @@ const customActor = exactly({
 const actors = exactly({
   stages: z.union([
     z.literal("auto"),
-    z.array(exactly({ host: name, layers: layersSchema })).min(1),
+    z.array(exactly({ host: name, layers: layersSchema })).min(1).max(MOST_ENTRIES),
   ], { error: "expected auto or a list of {host, layers}" }).default("auto").describe(
     "Which layers go where",
   ),
@@ -191,7 +201,7 @@ const actors = exactly({
     ], { error: "expected true, false or {suited, unsuited}" }).default(true)
       .describe("Decides which questions get an outline; false: only those that ask for it"),
   }).optional(),
-  custom: z.array(customActor).default([]),
+  custom: z.array(customActor).max(MOST_ENTRIES).default([]),
 });
 
 const timesByRows = z.record(
@@ -243,31 +253,33 @@ const link = exactly({
 });
 
 const workload = exactly({
-  prompt_tokens: count.default(512),
-  output_tokens: count.default(128),
+  prompt_tokens: count.max(MOST_TOKENS).default(512),
+  output_tokens: count.max(MOST_TOKENS).default(128),
   branches: count.max(64).default(1).describe("Outline branches of a request; 1: none"),
   concurrent: count.max(1024).default(1).describe("Requests at once"),
   acceptance: z.number().min(0).max(1).optional().describe(
     "Chance that a drafted token is accepted; left out: not known",
   ),
-  kv_rows: count.optional().describe(
+  kv_rows: count.max(2 ** 30).optional().describe(
     "KV rows to hold memory for; left out: what the workload needs",
   ),
 });
 
 const constraints = exactly({
-  pin: z.array(exactly({ host: name, layers: layersSchema })).default([]).describe(
-    "Layers that are computed on the host",
-  ),
-  exclude: z.array(name).default([]).describe("Hosts that are never used"),
-  memory: z.array(exactly({ host: name, bytes: sizeSchema })).default([]).describe(
-    "Memory limits below the hosts' own",
-  ),
+  pin: z.array(exactly({ host: name, layers: layersSchema })).max(MOST_ENTRIES).default([])
+    .describe(
+      "Layers that are computed on the host",
+    ),
+  exclude: z.array(name).max(MOST_ENTRIES).default([]).describe("Hosts that are never used"),
+  memory: z.array(exactly({ host: name, bytes: sizeSchema })).max(MOST_ENTRIES).default([])
+    .describe(
+      "Memory limits below the hosts' own",
+    ),
   trusted_ends: z.boolean().default(false)
     .describe(
       "First and last stage, drafter and Generation are placed on trusted hosts. Frames still carry token ids through the stages between them",
     ),
-  min_piece_rows: count.default(16).describe("Fewest rows of a prompt piece"),
+  min_piece_rows: count.max(MOST_TOKENS).default(16).describe("Fewest rows of a prompt piece"),
 });
 
 const decode = exactly({
@@ -293,14 +305,16 @@ export const graphSchema = exactly({
     "A model on paper, by its dimensions; needed where `model` is not in the store",
   ),
   actors: actors.default(() => actors.parse({})),
-  edges: z.array(exactly({ from: name, to: name })).default([]).describe(
+  edges: z.array(exactly({ from: name, to: name })).max(MOST_ENTRIES).default([]).describe(
     "Which actor sends to which other",
   ),
-  devices: z.union([z.literal("measured"), z.array(device).min(1)], {
+  devices: z.union([z.literal("measured"), z.array(device).min(1).max(MOST_DEVICES)], {
     error: "expected measured or a list of devices",
   })
     .default("measured").describe("Measured by `deno task profile`, or described here"),
-  links: z.array(link).default([]).describe('Both ways unless both are given; "*" is any device'),
+  links: z.array(link).max(MOST_LINKS).default([]).describe(
+    'Both ways unless both are given; "*" is any device',
+  ),
   workload: workload.default(() => workload.parse({})),
   objective: z.enum(["latency", "throughput", "blended"]).default("blended")
     .describe(
@@ -321,8 +335,10 @@ export const graphSchema = exactly({
 
 /** Schema of a device file: devices and links as in a graph file. */
 export const deviceFileSchema = exactly({
-  devices: z.array(device).min(1),
-  links: z.array(link).default([]).describe('Both ways unless both are given; "*" is any device'),
+  devices: z.array(device).min(1).max(MOST_DEVICES),
+  links: z.array(link).max(MOST_LINKS).default([]).describe(
+    'Both ways unless both are given; "*" is any device',
+  ),
 });
 
 /**
