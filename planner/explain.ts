@@ -24,9 +24,9 @@ export function stageWhy(solved: Solved, index: number, constraints: Constraints
   const { device, first, last } = stages[index];
   const name = cost.devices[device].name;
   const parts: string[] = [];
-  const speeds = problem.sum.layer;
+  const speeds = cost.devices.map((_, d) => cost.layerSeconds(d, { rows: 1, past: solved.past }));
   const usable = speeds.flatMap((_, d) => problem.usable[d] ? [d] : []);
-  const layerSeconds = cost.layerSeconds(device, { rows: 1, past: solved.past });
+  const layerSeconds = speeds[device];
   const faster = usable.filter((d) => speeds[d] < speeds[device] * (1 - 1e-9)).length;
   const rank = usable.length === 1
     ? "the only usable device"

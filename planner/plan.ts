@@ -97,6 +97,7 @@ export function plan(input: PlanInput): Plan {
     idle,
     predicted: { ttft_s: solved.ttftSeconds, tpot_s: solved.tpotSeconds, tokens_per_s: 0 },
     bottleneck: bottleneckOf(solved, input.objective),
+    reckoned: { pieces: solved.reckoned.pieces, ...solved.reckoned.lanes },
     objective_s: solved.placement.value,
     lower_bound: solved.lowerBound,
     gap: solved.lowerBound > 0 ? Math.max(0, solved.placement.value / solved.lowerBound - 1) : 0,

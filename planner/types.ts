@@ -308,6 +308,18 @@ export interface Plan {
     readonly seconds: number;
     readonly why: string;
   };
+  /**
+   * What the objective reckons with: the placement is optimal, or within the gap, for this many
+   * pieces and these decode frames.
+   */
+  readonly reckoned: {
+    /** Equal pieces that the prompt is cut into. */
+    readonly pieces: number;
+    /** Decode frames on their way at once. */
+    readonly frames: number;
+    /** Rows of each of them. */
+    readonly rows: number;
+  };
   /** Value of the objective for this placement, in seconds. */
   readonly objective_s: number;
   /** A lower bound of the objective for any placement, in seconds. */

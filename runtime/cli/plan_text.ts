@@ -50,7 +50,17 @@ function backup({ first_layer, last_layer, host, why }: Plan["backups"][number])
   return `${layersText(first_layer, last_layer)}: ${host === null ? why : `${host}, ${why}`}`;
 }
 
-function predictions({ predicted, bottleneck, objective_s, lower_bound, gap }: Plan): string {
+/** What the objective reckons with, such as `for 4 equal pieces and 2 frames of 4 rows`. */
+function reckonedText({ pieces, frames, rows }: Plan["reckoned"]): string {
+  const counted = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
+  return `for ${counted(pieces, "equal piece")} and ${counted(frames, "decode frame")} of ${
+    counted(rows, "row")
+  }`;
+}
+
+function predictions(
+  { predicted, bottleneck, objective_s, lower_bound, gap, reckoned }: Plan,
+): string {
   const proof = gap === 0
     ? "proven optimal"
     : `at most ${(100 * gap).toFixed(2)} % above the best possible ${duration(lower_bound)}`;
@@ -61,7 +71,7 @@ function predictions({ predicted, bottleneck, objective_s, lower_bound, gap }: P
       pc.bold("a request"),
       `${predicted.tokens_per_s.toPrecision(3)} tokens/s with drafts and branches as above`,
     ],
-    [pc.bold("objective"), `${duration(objective_s)}, ${proof}`],
+    [pc.bold("objective"), `${duration(objective_s)}, ${proof} ${reckonedText(reckoned)}`],
     [
       pc.bold("bottleneck"),
       `${bottleneck.what}: ${duration(bottleneck.seconds)}, ${bottleneck.why}`,
