@@ -42,7 +42,7 @@ const part = z.object({ offset: z.number().int().nonnegative(), bytes: count });
 export const BLOCK = 32;
 
 /** Inputs that may share a scale: powers of two that the operators take. */
-const BLOCKS = [16, 32, 64, 128, 256] as const;
+export const BLOCKS = [16, 32, 64, 128, 256] as const;
 
 /**
  * Where a tensor's bytes lie in its group's blob. Offsets are in bytes, multiples of 64; those of

@@ -24,6 +24,7 @@ export {
 export {
   BLOCK,
   type Block,
+  BLOCKS,
   type Geometry,
   type Group,
   LLAMA_TENSORS,
@@ -33,6 +34,7 @@ export {
   PRECISIONS,
   type TensorEntry,
 } from "./manifest.ts";
+export { blockFor } from "./quantise.ts";
 export {
   type AddOptions,
   type AddProgress,

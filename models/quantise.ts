@@ -2,8 +2,8 @@
  * Weights from f32 into the stored layouts (see `models/manifest.ts`): pure loops over typed
  * arrays.
  *
- * Both quantised layouts have an f32 scale for each block of inputs of a row (32 of them, or what
- * the tensor's entry says).
+ * Both quantised layouts have an f32 scale for each block of inputs of a row ({@linkcode blockFor}
+ * says how many).
  *
  * `q8` is symmetric: scale = max|x| / 127, so each value is off by at most scale / 2.
  *
@@ -27,6 +27,7 @@
  *
  * @module
  */
+import { BLOCK, type Block, BLOCKS } from "./manifest.ts";
 
 /**
  * One byte with the zero points (8) of two symmetric q4 blocks: the value with which a tensor's
@@ -37,6 +38,28 @@ export const SYMMETRIC_PAIR = 0x88;
 const SYMMETRIC = 8;
 const SYMMETRIC_DIVISORS = [-8, -8.7, 7] as const;
 const ASYMMETRIC_STEPS = [15, 16, 17] as const;
+
+/** Most inputs that share a scale. */
+const WIDEST = 128;
+
+/**
+ * Inputs of a matrix that share a scale, where nobody asks for another number: the most that the
+ * error allows, since a larger block is read faster. `key` is the tensor's name in its group.
+ *
+ * A q8 value hardly errs at any block, so its block is the largest. Of a q4 model the projections
+ * of the MLP, which are most of its bytes, have the largest too. Those of attention, which err more
+ * for each byte saved, and a q4 vocabulary have {@linkcode BLOCK}. What that costs stands in
+ * docs/performance.md. A block divides the inputs.
+ */
+export function blockFor(key: string, inputs: number, format: "q4" | "q8"): Block {
+  const wide = format === "q8" || key.startsWith("mlp.");
+  return dividingBlock(inputs, wide ? WIDEST : BLOCK);
+}
+
+/** The largest block of at most `most` inputs that divides them, else {@linkcode BLOCK}. */
+export function dividingBlock(inputs: number, most: Block): Block {
+  return BLOCKS.findLast((block) => block <= most && inputs % block === 0) ?? BLOCK;
+}
 
 /**
  * Number of blocks of `block` elements in a row of `inputs` elements; the last one is padded with

@@ -11,14 +11,7 @@ import type { Described, TensorSpec } from "../arch/mod.ts";
 import { type BlobFolder, removeIfThere } from "./blobs.ts";
 import { CONVERTER_VERSION, convertGroup, groupBytes, type GroupFormats } from "./convert.ts";
 import { diskFull, isNoSpace } from "./disk.ts";
-import {
-  BLOCK,
-  type Block,
-  type Group,
-  groupSchema,
-  type Manifest,
-  type Precision,
-} from "../manifest.ts";
+import { type Block, type Group, groupSchema, type Manifest, type Precision } from "../manifest.ts";
 import type { ModelSource } from "./model_source.ts";
 import type { WeightSource } from "../sources/mod.ts";
 import { checkTensor } from "./tensor_parts.ts";
@@ -50,7 +43,7 @@ export interface Precisions {
   /** Precision of the LM head. */
   head: Precision;
   /** Inputs that share a scale in q4 and q8, see {@linkcode GroupFormats}. */
-  block: Block;
+  block?: Block;
 }
 
 /** A group that is to be converted. */
@@ -179,7 +172,7 @@ export function conversionId(
   { precision, embedding, head, block }: Precisions,
 ): string {
   const settings = `converter ${CONVERTER_VERSION} ${precision} ${embedding} ${head}` +
-    (block === BLOCK ? "" : ` block ${block}`);
+    (block === undefined ? "" : ` block ${block}`);
   return createHash("sha256").update(`${settings} ${fingerprint}`).digest("hex");
 }
 

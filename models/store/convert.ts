@@ -7,7 +7,15 @@ import type { TensorSpec } from "../arch/mod.ts";
 import type { BlobFolder, BlobWriter } from "./blobs.ts";
 import { modelError } from "../errors.ts";
 import { BLOCK, type Block, type Group, type Precision, type TensorEntry } from "../manifest.ts";
-import { blocksOf, quantiseQ4, quantiseQ8, SYMMETRIC_PAIR, transposeInto } from "../quantise.ts";
+import {
+  blockFor,
+  blocksOf,
+  dividingBlock,
+  quantiseQ4,
+  quantiseQ8,
+  SYMMETRIC_PAIR,
+  transposeInto,
+} from "../quantise.ts";
 import type { WeightSource } from "../sources/mod.ts";
 import { quantisedTensor, readTensor } from "./tensor_parts.ts";
 
@@ -15,7 +23,7 @@ import { quantisedTensor, readTensor } from "./tensor_parts.ts";
  * Version of the stored bytes, part of a model's source hash: raise it when the same checkpoint
  * would give other bytes.
  */
-export const CONVERTER_VERSION = 2;
+export const CONVERTER_VERSION = 3;
 
 /** Alignment in bytes of a part longer than this, so that it can be memory-mapped. */
 const PAGE = 4096;
@@ -36,10 +44,10 @@ export interface GroupFormats {
   /** Precision of embedding and LM head. */
   vocabulary: Precision;
   /**
-   * Inputs that share a scale. A tensor whose inputs are no multiple of it, and one that is carried
-   * over from a quantised checkpoint, has {@linkcode BLOCK}.
+   * Inputs that share a scale, where they are a multiple of it. A tensor that is carried over from
+   * a quantised checkpoint has {@linkcode BLOCK}. @default as {@linkcode blockFor} says
    */
-  block: Block;
+  block?: Block;
 }
 
 /** Options of {@linkcode convertGroup}. */
@@ -55,8 +63,12 @@ function formatOf({ role }: TensorSpec, { precision, vocabulary }: GroupFormats)
 }
 
 /** Inputs of a tensor that share a scale, once it is quantised. */
-function blockOf({ shape }: TensorSpec, { block }: GroupFormats): Block {
-  return shape[1] % block === 0 ? block : BLOCK;
+function blockOf(
+  { key, shape }: TensorSpec,
+  format: "q4" | "q8",
+  { block }: GroupFormats,
+): Block {
+  return block ? dividingBlock(shape[1], block) : blockFor(key, shape[1], format);
 }
 
 /** Upper bound of the bytes of a group's blob. */
@@ -120,8 +132,9 @@ async function writeQuantised(
 ): Promise<TensorRanges> {
   const { signal, onWeights } = options;
   const [outputs, inputs] = spec.shape;
-  const carried = quantisedTensor(source, spec, format === "q4" ? "q4" : "q8", { signal });
-  const block = carried ? BLOCK : blockOf(spec, options);
+  const as = format === "q4" ? "q4" : "q8";
+  const carried = quantisedTensor(source, spec, as, { signal });
+  const block = carried ? BLOCK : blockOf(spec, as, options);
   const blocks = blocksOf(inputs, block);
   const rowBytes = blocks * (format === "q4" ? block / 2 : block);
   const quantise = format === "q4" ? quantiseQ4 : quantiseQ8;

@@ -29,7 +29,7 @@ import { modelError, reasonOf } from "../errors.ts";
 import { readIfThere } from "../files.ts";
 import { collectGarbage, hashesIn } from "./garbage.ts";
 import { lockFile } from "./lock.ts";
-import { BLOCK, type Block, type Manifest, manifestSchema, type Precision } from "../manifest.ts";
+import { type Block, type Manifest, manifestSchema, type Precision } from "../manifest.ts";
 import { openModelSource } from "./model_source.ts";
 import { StoredModel } from "./stored_model.ts";
 import { endTokens, TEXT_FILES } from "./text_files.ts";
@@ -47,7 +47,11 @@ export interface AddOptions {
   embeddingPrecision?: Precision;
   /** Precision of the LM head. @default "q8" in a q4 model, else as `precision` */
   headPrecision?: Precision;
-  /** Inputs that share a scale in q4 and q8, where a tensor's inputs are a multiple. @default 32 */
+  /**
+   * Inputs that share a scale in q4 and q8: a smaller block is nearer to the source, a larger one
+   * is smaller and quicker. A tensor takes the largest block up to this that divides its inputs.
+   * @default for each kind of tensor as `blockFor` in models/quantise.ts says
+   */
   block?: Block;
   /**
    * Exact identity of the source, e.g. `owner/name@commit` of a hub. It is written into the
@@ -386,7 +390,7 @@ export function blobsOf(manifest: Manifest): { sha256: string; role: string }[] 
 
 /** The precisions that the options state or imply. */
 function precisionsOf(
-  { precision = "q4", embeddingPrecision, headPrecision, block = BLOCK }: AddOptions,
+  { precision = "q4", embeddingPrecision, headPrecision, block }: AddOptions,
 ): Precisions {
   const vocabulary = precision === "q4" ? "q8" : precision;
   return {

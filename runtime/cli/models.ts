@@ -8,6 +8,7 @@ import pc from "picocolors";
 import {
   addFromHub,
   type AddProgress,
+  BLOCKS,
   ModelStore,
   parseHubSpec,
   PRECISIONS,
@@ -36,6 +37,10 @@ in one: owner/name:file.gguf. An add that was interrupted goes on where it stopp
   --precision P      add: ${PRECISIONS.join(", ")} [q4]
   --embedding-precision P, --head-precision P
                      add: for these alone [q8 in a q4 model, else as --precision]
+  --block N          add: weights that share a scale in q4 and q8: ${
+    BLOCKS.join(", ")
+  } [q8 128; q4 128 in the MLP,
+                     else 32]
   --revision REV     add from the hub: branch, tag or commit [main]
   --endpoint URL     add from the hub: its base URL [HF_ENDPOINT, else https://huggingface.co]
   --keep             add from the hub: keep the downloaded files beside the converted model
@@ -54,6 +59,7 @@ const ONLY_ADD = [
   "precision",
   "embedding-precision",
   "head-precision",
+  "block",
   ...FOR_HUB,
 ] as const;
 
@@ -69,6 +75,7 @@ function options(args: string[]) {
       precision: { type: "string" },
       "embedding-precision": { type: "string" },
       "head-precision": { type: "string" },
+      block: { type: "string" },
       revision: { type: "string" },
       endpoint: { type: "string" },
       keep: { type: "boolean", default: false },
@@ -102,7 +109,14 @@ function options(args: string[]) {
       `--${option} takes ${PRECISIONS.join(", ")}, got ${JSON.stringify(values[option])}`,
     );
   };
+  const block = BLOCKS.find((size) => String(size) === values.block);
+  if (values.block !== undefined && !block) {
+    throw new UsageError(
+      `--block takes ${BLOCKS.join(", ")}, got ${JSON.stringify(values.block)}`,
+    );
+  }
   const precisions = {
+    block,
     precision: precision("precision"),
     embeddingPrecision: precision("embedding-precision"),
     headPrecision: precision("head-precision"),

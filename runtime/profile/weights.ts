@@ -12,7 +12,7 @@ import { randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  BLOCK,
+  blockFor,
   type Group,
   type Manifest,
   type ModelStore,
@@ -123,9 +123,10 @@ function relaid(group: Group, format: Precision): Group {
       if (as === "f32" || as === "f16") {
         return [name, { shape, format: as, data: part(elements * (as === "f32" ? 4 : 2)) }];
       }
-      const blocks = shape[0] * Math.ceil(shape[1] / BLOCK);
-      const data = part(blocks * (as === "q4" ? BLOCK / 2 : BLOCK));
-      return [name, { shape, format: as, data, scales: part(blocks * 4) }];
+      const block = blockFor(name, shape[1], as);
+      const blocks = shape[0] * Math.ceil(shape[1] / block);
+      const data = part(blocks * (as === "q4" ? block / 2 : block));
+      return [name, { shape, format: as, block, data, scales: part(blocks * 4) }];
     }),
   );
   // Name of the made-up blob; no store has a blob of this name.

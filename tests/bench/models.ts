@@ -1,11 +1,13 @@
 // deno-lint-ignore-file no-console
 /**
- * Measures what a model costs: `deno task bench:models [--quick] [--precision q4|q8|f16|f32]`.
+ * Measures what a model costs: `deno task bench:models [--quick] [--precision q4|q8|f16|f32]
+ * [--blocks]`.
  *
  * A checkpoint of TinyLlama-1.1B's shape with random weights is written, converted in a process of
  * its own, and generates on two nodes of this machine; `--quick` takes a smaller shape. Then the
- * embedded model's quality is measured at each precision. All files lie in a folder that is deleted
- * at the end.
+ * embedded model's quality is measured at each precision. With `--blocks` only error and speed are
+ * measured, beside each other, by the number of weights that share a scale. All files lie in a
+ * folder that is deleted at the end.
  *
  * @module
  */
@@ -24,6 +26,7 @@ import {
 } from "./models/random_checkpoint.ts";
 import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
+import { printBlocks } from "./models/blocks.ts";
 import { printQuality } from "./models/quality.ts";
 
 const TINYLLAMA: CheckpointShape = {
@@ -49,6 +52,7 @@ const MIB = 1024 * 1024;
 const { values: args } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    blocks: { type: "boolean", default: false },
     precision: { type: "string", default: "q4" },
     /** For the process that this command starts: the folder to convert, and the store. */
     convert: { type: "string", multiple: true },
@@ -66,6 +70,10 @@ else await main();
 async function main(): Promise<void> {
   console.log(describeMachine({ load: true }));
   await inTemporaryFolder(async (dir) => {
+    if (args.blocks) {
+      await printBlocks(dir, args.quick);
+      return;
+    }
     await benchRandomModel(dir, args.quick ? QUICK : TINYLLAMA);
     await printQuality(join(dir, "quality"), args.quick);
   });

@@ -7,8 +7,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { SYMMETRIC_PAIR } from "../../../models/quantise.ts";
 import {
-  BLOCK,
+  type Block,
+  blockFor,
   type Geometry,
   type Group,
   type Manifest,
@@ -36,14 +38,26 @@ const PAGE = 4096;
 
 type Format = "f32" | "q4" | "q8";
 
+/** How a made-up model is stored, where it is not as the converter stores it by default. */
+export interface SyntheticFormat {
+  /** Inputs that share a scale, in every matrix. @default as `blockFor` says */
+  block?: Block;
+  /** Format of the LM head. @default "q8" */
+  head?: "q4" | "q8";
+}
+
 /**
  * Writes the blobs into `blobDir` and returns the manifest. The formats are those of the converter:
- * vocabulary q8, projections q4.
+ * vocabulary q8, projections q4 with zero points.
  */
-export async function syntheticModel(geometry: Geometry, blobDir: string): Promise<Manifest> {
+export async function syntheticModel(
+  geometry: Geometry,
+  blobDir: string,
+  { block, head = "q8" }: SyntheticFormat = {},
+): Promise<Manifest> {
   const { hidden, intermediate, heads, kv_heads, head_dim, vocab } = geometry;
   const group = (name: string, tensors: [string, number[], Format][]) =>
-    writeGroup(blobDir, name, tensors);
+    writeGroup(blobDir, name, tensors, block);
   const layers: Group[] = [];
   for (let layer = 0; layer < geometry.layers; layer++) {
     layers.push(
@@ -68,7 +82,7 @@ export async function syntheticModel(geometry: Geometry, blobDir: string): Promi
     source: "synthetic",
     embedding: await group("embedding", [["embed", [vocab, hidden], "q8"]]),
     layers,
-    head: await group("head", [["norm", [hidden], "f32"], ["lm_head", [vocab, hidden], "q8"]]),
+    head: await group("head", [["norm", [hidden], "f32"], ["lm_head", [vocab, hidden], head]]),
     files: {},
     eos_tokens: [],
     bos_token: null,
@@ -79,10 +93,11 @@ async function writeGroup(
   blobDir: string,
   name: string,
   tensors: [string, number[], Format][],
+  asked?: Block,
 ): Promise<Group> {
-  const sha256 = createHash("sha256").update(`synthetic ${name} ${JSON.stringify(tensors)}`).digest(
-    "hex",
-  );
+  const sha256 = createHash("sha256")
+    .update(`synthetic ${name} ${JSON.stringify(tensors)} ${asked}`)
+    .digest("hex");
   await using file = await open(join(blobDir, sha256), "w");
   let bytes = 0;
   const part = async (data: Uint8Array) => {
@@ -105,12 +120,16 @@ async function writeGroup(
     // Random codes with n equally likely values have a deviation of n / sqrt(12). With this scale a
     // product has about the size of its input.
     const scale = Math.sqrt(12 / shape[1]) / (format === "q4" ? 16 : 256);
-    const scales = new Float32Array(elements / BLOCK).fill(scale);
+    const block = asked ?? blockFor(key, shape[1], format);
+    const scales = new Float32Array(elements / block).fill(scale);
+    const zeros = new Uint8Array(shape[0] * Math.ceil(shape[1] / block / 2)).fill(SYMMETRIC_PAIR);
     entries[key] = {
       shape,
       format,
+      block,
       data: await part(noise(format === "q4" ? elements / 2 : elements)),
       scales: await part(new Uint8Array(scales.buffer)),
+      ...(format === "q4" ? { zeros: await part(zeros) } : {}),
     };
   }
   return { sha256, bytes, tensors: entries };

@@ -21,13 +21,13 @@ const DOMAINS = ["computing", "home", "living", "nature"];
 const CAPACITY = 512;
 const MAX_NEW = 200;
 
-interface CorpusTopic {
+export interface CorpusTopic {
   question: string;
   answer: string;
 }
 
 /** Ids of a text, and how many of them are the prompt. */
-interface Tokens {
+export interface Tokens {
   all: number[];
   prompt: number;
 }
@@ -75,7 +75,7 @@ export async function printQuality(storeDir: string, quick: boolean): Promise<vo
   }
 }
 
-async function readTopics(): Promise<CorpusTopic[]> {
+export async function readTopics(): Promise<CorpusTopic[]> {
   const lines = async (name: string) =>
     (await readFile(new URL(`training/corpus/${name}.jsonl`, MODELS), "utf8")).trim().split("\n")
       .map((line) => JSON.parse(line));
@@ -89,7 +89,7 @@ async function readTopics(): Promise<CorpusTopic[]> {
   }));
 }
 
-function encode(
+export function encode(
   tokenizer: Tokenizer,
   template: ChatTemplate,
   topic: CorpusTopic,
@@ -101,18 +101,18 @@ function encode(
   return { all, prompt: prompt.length };
 }
 
-const open = ({ manifest, blobsDir }: StoredModel) =>
+export const openWhole = ({ manifest, blobsDir }: StoredModel) =>
   StageChain.open(manifest, [[0, manifest.geometry.layers - 1]], {
     blobDir: blobsDir,
     capacity: CAPACITY,
   });
 
-const rowsOf = (tokens: number[], base: number) =>
+export const rowsOf = (tokens: number[], base: number) =>
   tokens.map((token, i) => ({ token, position: base + i, parent: base + i - 1 }));
 
 async function greedyAnswers(model: StoredModel, asked: Tokens[]): Promise<Tokens[]> {
   const { eos_tokens } = model.manifest;
-  await using chain = await open(model);
+  await using chain = await openWhole(model);
   const answers: Tokens[] = [];
   for (const { all, prompt } of asked) {
     const tokens = all.slice(0, prompt);
@@ -130,7 +130,7 @@ async function greedyAnswers(model: StoredModel, asked: Tokens[]): Promise<Token
 
 async function score(model: StoredModel, texts: Tokens[], answers: Tokens[]): Promise<Score> {
   const { vocab } = model.manifest.geometry;
-  await using chain = await open(model);
+  await using chain = await openWhole(model);
   async function* predictions({ all, prompt }: Tokens) {
     const want = Array.from({ length: all.length - prompt }, (_, i) => prompt - 1 + i);
     const { logits } = await chain.run(rowsOf(all.slice(0, -1), 0), want, 0);
@@ -161,7 +161,7 @@ async function score(model: StoredModel, texts: Tokens[], answers: Tokens[]): Pr
   };
 }
 
-function best(logits: Float32Array): number {
+export function best(logits: Float32Array): number {
   let at = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i] > logits[at]) at = i;
   return at;
