@@ -37,6 +37,7 @@ import {
   weightStore,
 } from "./cluster/mod.ts";
 import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
+import { IdleMemory } from "./memory.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 
@@ -96,6 +97,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   if (model && options.layers) checkRanges(options.layers, model.target.manifest.geometry.layers);
 
   await using undo = new AsyncDisposableStack();
+  const memory = new IdleMemory();
+  undo.defer(() => memory.close());
   const custom = model && await CustomActors.load(model.graph, {
     file: options.graphFile ?? "graph",
     node: options.name ?? hostname(),

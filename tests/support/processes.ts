@@ -5,9 +5,7 @@
  */
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-
-const START = new URL("../../runtime/cli/start.ts", import.meta.url).pathname;
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+import { startCommand } from "./start_command.ts";
 
 /** Options for tests of several stages: the planner would put a small model on one node. */
 export const EVEN: readonly string[] = ["--placement", "even"];
@@ -37,8 +35,7 @@ export class NodeProcess implements AsyncDisposable {
   #ended?: Deno.CommandStatus;
 
   private constructor(args: string[], { env, within = [] }: ProcessOptions) {
-    const run = ["run", "-q", "-P=node", "--no-prompt", "--config", CONFIG, START, ...args];
-    const [command, ...rest] = [...within, Deno.execPath(), ...run];
+    const [command, ...rest] = [...within, ...startCommand(args)];
     this.#child = new Deno.Command(command, {
       args: rest,
       stdin: "null",

@@ -6,6 +6,7 @@
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { startCommand } from "../../support/start_command.ts";
 import type { ClientMeasurement, ClientRequest } from "./client.ts";
 import type { DeviceStats, Emulation } from "./emulation.ts";
 
@@ -68,22 +69,12 @@ export class Fleet implements AsyncDisposable {
           : ["--join", `${emulation.address(1)}:8421`];
         const child = emulation.exec(i + 1, {
           cores,
-          command: [
-            ...[
-              Deno.execPath(),
-              "run",
-              "-q",
-              "-P=node",
-              "--no-prompt",
-              "--config",
-              CONFIG,
-              file("../../../runtime/cli/start.ts"),
-            ],
+          command: startCommand([
             ...["--host", emulation.address(i + 1), "--data"],
             typeof options.data === "string" ? options.data : options.data[i],
             ...(options.all ?? ["--threads", "1"]),
             ...own,
-          ],
+          ]),
         });
         const lines = new Lines(child, `node ${i + 1}`);
         stack.defer(() => lines.end("SIGTERM"));

@@ -1,0 +1,18 @@
+/**
+ * The command line of a node, as the task `start` in deno.json has it, for nodes that tests and
+ * benchmarks start themselves.
+ *
+ * @module
+ */
+import config from "../../deno.json" with { type: "json" };
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const PROGRAM = "runtime/cli/start.ts";
+
+/** The command line that runs a node with these options from any folder. */
+export function startCommand(options: readonly string[]): [program: string, ...args: string[]] {
+  const words = config.tasks.start.command.split(" ");
+  const from = words.indexOf("deno"), to = words.indexOf(PROGRAM);
+  const flags = words.slice(from + 1, to); // run, permissions, V8's limits
+  return [Deno.execPath(), ...flags, "--config", `${ROOT}deno.json`, ROOT + PROGRAM, ...options];
+}
