@@ -105,6 +105,7 @@ export function planInputOf(
       ...(draftHost !== undefined && { draftHost }),
       ...(decode.draft_length !== undefined && { draftLength: decode.draft_length }),
       ...(most.length > 0 && { maxBranches: Math.min(...most) }),
+      ...(decode.route !== "auto" && { route: decode.route }),
     },
   };
 }

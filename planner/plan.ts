@@ -14,6 +14,7 @@ import { duration, rounded } from "./numbers.ts";
 import { kvRowsOf, SHARED_ROWS } from "./problem_of.ts";
 import { bucketLengths, pieceBuckets } from "./sequence/mod.ts";
 import { simulatePlan } from "./simulator/mod.ts";
+import { soloOf } from "./solo.ts";
 import { firstTokenSeconds, pieceLimits, solve, type Solved } from "./solve.ts";
 import type { Plan, PlanInput } from "./types.ts";
 import { attempt, bindingOf, hardwareChanges } from "./what_if.ts";
@@ -75,11 +76,14 @@ export function plan(input: PlanInput): Plan {
   const pieces = buckets.find((b) => b.prompt_tokens === workload.promptTokens)!.pieces;
   const resolve = (changed: PlanInput) => alternative(changed, solved, wire.format);
   const draft = draftOf(solved, input);
+  const drafter = draft.host === null ? undefined : { host: draft.host, bytes: input.draft!.bytes };
+  const branches = branchesOf(solved, input);
   const base: Plan = {
     model: model.name,
     objective: input.objective,
     coordinator: devices[solved.coordinator].name,
     stages,
+    solo: soloOf(solved, input, { buckets, rowsPerFrame: branches.rows_per_frame, drafter }),
     pieces,
     piece_buckets: buckets.map((b) => ({
       prompt_tokens: b.prompt_tokens,
@@ -87,13 +91,10 @@ export function plan(input: PlanInput): Plan {
       ttft_s: firstTokenSeconds(solved, b.pieces),
     })),
     draft,
-    branches: branchesOf(solved, input),
+    branches,
     wire,
     kv_rows: kvRows,
-    backups: backupsOf(
-      solved,
-      draft.host === null ? undefined : { host: draft.host, bytes: input.draft!.bytes },
-    ),
+    backups: backupsOf(solved, drafter),
     idle,
     predicted: { ttft_s: solved.ttftSeconds, tpot_s: solved.tpotSeconds, tokens_per_s: 0 },
     bottleneck: bottleneckOf(solved, input.objective),

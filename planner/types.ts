@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Wire } from "../actors/mod.ts";
+import type { RequestRoute, RouteFigures, Wire } from "../actors/mod.ts";
 
 /**
  * Measured times: `seconds[i][j]` is the time of a frame of `rows[i]` rows with `past[j]` rows
@@ -191,6 +191,11 @@ export interface DecodeLimits {
    * planner chooses
    */
   headShares?: number;
+  /**
+   * Which stages compute requests. `one`: a whole model is kept where memory allows; `pipeline`:
+   * none is. @default "auto": one is kept where some requests gain by it
+   */
+  route?: RequestRoute;
 }
 
 /** A stage of a plan. The names are those of the JSON. */
@@ -222,6 +227,20 @@ export interface HeadShare {
   readonly first_part: number;
   /** Last part, inclusive, 0 to 7. */
   readonly last_part: number;
+}
+
+/** The device that also keeps the whole model, for requests that are quicker on one device. */
+export interface PlanSolo {
+  /** Name of the device; null: none does. */
+  readonly host: string | null;
+  /** Bytes of the whole model's weights in memory, besides those of its stage. */
+  readonly weight_bytes: number;
+  /** Bytes of its KV cache for one request of the workload. */
+  readonly kv_bytes: number;
+  /** The reason, with its figures. */
+  readonly why: string;
+  /** Predictions of both routes, from which a gateway node chooses; undefined: `host` is null. */
+  readonly figures?: { readonly one: RouteFigures; readonly pipeline: RouteFigures };
 }
 
 /** How decoding speculates. */
@@ -256,6 +275,8 @@ export interface Plan {
    * has the whole head.
    */
   readonly head?: readonly HeadShare[];
+  /** The device that also keeps the whole model; undefined: the plan was made without asking. */
+  readonly solo?: PlanSolo;
   /** Rows of each piece of the workload's prompt, in order. */
   readonly pieces: readonly number[];
   /**

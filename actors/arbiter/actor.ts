@@ -92,6 +92,10 @@ export const arbiterActor = defineActor({
     failed: z.object({ arena: z.string(), seq: count.optional(), error: wireErrorSchema }),
     /** From a stage: its deployment was retired, and the stage ends when its last arena does. */
     retiring: z.object({ arena: z.string() }),
+    /** From a gateway node: the stages are gone. All requests fail. */
+    lost: z.object({ error: wireErrorSchema }),
+    /** Answers what a request with this prompt (token ids) would find: {@linkcode Outlook}. */
+    outlook: z.object({ prompt: z.instanceof(Int32Array) }),
     /** Answers {@linkcode ArbiterStats}. */
     stats: z.object({}),
     /** Answers the times of the last frames, {@linkcode FrameTrace}, oldest first. */
@@ -277,6 +281,11 @@ export const arbiterActor = defineActor({
         if (arena === core.arena) retiring = true;
         turn();
       },
+      lost({ error }) {
+        core.end(error);
+        turn();
+      },
+      outlook: ({ prompt }) => core.outlook(prompt),
       stats: () => core.stats(),
       traces: () => core.traces(),
     };

@@ -15,6 +15,7 @@ import { ArbiterArena } from "./arena.ts";
 import type { Effect } from "./effects.ts";
 import { load } from "./loading.ts";
 import { outOfMemory, tooLarge } from "./memory_errors.ts";
+import { type Outlook, outlookOf } from "./outlook.ts";
 import { choose, windowOf } from "./policy.ts";
 import { ArbiterRequest } from "./request.ts";
 import { alreadyStarted } from "./request_errors.ts";
@@ -219,6 +220,12 @@ export class ArbiterCore {
   /** Effects since the last call, in order. */
   takeEffects(): Effect[] {
     return this.#arena.takeEffects();
+  }
+
+  /** What a request with this prompt would find here; see {@linkcode Outlook}. */
+  outlook(prompt: Int32Array): Outlook {
+    const { flights, memory: { cache } } = this.#arena;
+    return outlookOf(prompt, { requests: this.#requests, flights, cache });
   }
 
   /** See {@linkcode ArbiterStats}. */

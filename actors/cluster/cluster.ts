@@ -24,7 +24,7 @@ export const CLUSTER: Address = address(SYSTEM, "cluster", "main");
  * planned.
  */
 export type DeploymentPlacement =
-  & Pick<Deployment, "stages" | "draft" | "plan" | "flow">
+  & Pick<Deployment, "stages" | "solo" | "draft" | "plan" | "flow">
   & Partial<Pick<Deployment, "shape">>;
 
 /**
@@ -188,8 +188,9 @@ export const clusterActor = defineActor({
      */
     async function deploy(placement: DeploymentPlacement, valid: () => boolean): Promise<void> {
       const all = [...members.values()];
-      const { stages, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
-      const loads = ({ stages, draft }: DeploymentPlacement) => JSON.stringify([stages, draft]);
+      const { stages, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
+      const loads = ({ stages, solo, draft }: DeploymentPlacement) =>
+        JSON.stringify([stages, solo, draft]);
       if (serving.current && loads(serving.current) === loads(placement)) {
         // The stages stay where they are. Members that joined since then compute nothing, but
         // answer prompts and must know the deployment.
@@ -207,6 +208,7 @@ export const clusterActor = defineActor({
         model,
         source,
         stages,
+        solo,
         members: all,
         draft,
         shape,

@@ -46,6 +46,11 @@ export const deploymentSchema = z.object({
     /** Last layer of the stage, 0-based, inclusive. */
     last: z.number().int().nonnegative(),
   })).min(1),
+  /**
+   * The node that also has a stage with all layers, for requests that are quicker on one node;
+   * undefined: none has.
+   */
+  solo: z.object({ node: z.string() }).optional(),
   /** Every node of the cluster when it was made, with or without a stage. */
   members: z.array(memberSchema),
   /**

@@ -9,9 +9,12 @@ import { type Address, address, type NodeId, parseAddress } from "../system/mod.
 /** Separates the node from the rest of a key. Ids of nodes do not contain it. */
 const SEPARATOR = "~";
 
+/** The key that names `node` and has `id` as its rest. */
+export const keyAt = (node: NodeId, id: string): string => `${node}${SEPARATOR}${id}`;
+
 /** A new address of this kind at `node`; each call returns another one. */
 export function freshAddress(node: NodeId, kind: string): Address {
-  return address("default", kind, `${node}${SEPARATOR}${crypto.randomUUID()}`);
+  return address("default", kind, keyAt(node, crypto.randomUUID()));
 }
 
 /** The node and the rest of an address's key; undefined when its key names no node. */

@@ -18,8 +18,9 @@ import { z } from "zod";
 import { draftedSchema } from "../pipeline/mod.ts";
 import { alreadyStarted, arbiterActor, type RequestUsage, resultsSchema } from "../arbiter/mod.ts";
 import { defineActor, toOrreryError, type WireError, wireErrorSchema } from "../system/mod.ts";
-import { startSchema } from "./messages.ts";
-import { GenerationRun } from "./run.ts";
+import { afterFailure, findRoute, type FoundRoute, onRoute } from "./find_route.ts";
+import { type Start, startSchema } from "./messages.ts";
+import { GenerationRun, type Told } from "./run.ts";
 
 export {
   type AnswerReport,
@@ -71,8 +72,47 @@ export const generationActor = defineActor({
 
   create(ctx, config) {
     let run: GenerationRun | undefined;
+    /** The request as it was sent, with both of its routes. */
+    let asked: Start | undefined;
+    /** When it began, milliseconds. */
+    let began = 0;
     /** The request was cancelled before its start was handled. */
     let cancelled = false;
+
+    /** Runs the request on the stages of this route. */
+    async function begin(route: FoundRoute, told?: Told): Promise<void> {
+      const start = onRoute(asked!, route);
+      try {
+        run = new GenerationRun(ctx, start, {
+          silenceMs: config.silenceMs,
+          onSilence: fail,
+          onChange: proceed,
+          route,
+          began,
+          told,
+        });
+      } catch (error) {
+        ctx.stop();
+        const failed = { type: "failed", error: toOrreryError(error, ctx.self).toWire() };
+        await ctx.tell(start.client, failed).catch(() => {}); // client gone
+        throw error;
+      }
+      try {
+        await ctx.tell(start.arbiter, run.open, { deadlineMs: config.silenceMs });
+      } catch (error) {
+        return await fail(toOrreryError(error, ctx.self).toWire());
+      }
+      await proceed();
+    }
+
+    /** Gives the stage with the whole model up, and begins anew on the pipeline. */
+    async function fallBack(error: WireError): Promise<void> {
+      const { start: { arbiter }, told } = run!;
+      run!.close();
+      run = undefined;
+      tellClosed(arbiter);
+      await begin(afterFailure(error), told);
+    }
 
     /**
      * Ends the request, then tells the client by `closing`. Its rows are given up first: a client
@@ -118,6 +158,7 @@ export const generationActor = defineActor({
     /** Ends the request with an error; a client that is gone need not be told. */
     async function fail(error: WireError): Promise<void> {
       if (!run) return;
+      if (run.route.route === "one" && asked!.solo) return await fallBack(error);
       await end(({ start }) => ctx.tell(start.client, { type: "failed", error })).catch(() => {});
     }
 
@@ -172,28 +213,14 @@ export const generationActor = defineActor({
       async start(start) {
         if (run) throw alreadyStarted(ctx.self, "its request");
         if (cancelled) return ctx.stop();
-        try {
-          run = new GenerationRun(ctx, start, {
-            silenceMs: config.silenceMs,
-            onSilence: fail,
-            onChange: proceed,
-          });
-        } catch (error) {
-          ctx.stop();
-          const failed = { type: "failed", error: toOrreryError(error, ctx.self).toWire() };
-          await ctx.tell(start.client, failed).catch(() => {}); // client gone
-          throw error;
-        }
-        try {
-          await ctx.tell(start.arbiter, run.open, { deadlineMs: config.silenceMs });
-        } catch (error) {
-          return await fail(toOrreryError(error, ctx.self).toWire());
-        }
-        await proceed();
+        asked = start;
+        began = ctx.now();
+        await begin(await findRoute(ctx, start));
       },
 
-      async tokens(results) {
-        if (!run) return; // the request ended while this frame was under way
+      async tokens(results, { from }) {
+        // The request ended while this frame was under way, or runs on other stages now.
+        if (!run || from !== run.start.arbiter) return;
         run.results(results);
         await proceed();
       },
@@ -210,7 +237,11 @@ export const generationActor = defineActor({
         await proceed();
       },
 
-      failed: ({ error }) => fail(error),
+      failed({ error }, { from }) {
+        // An arbiter that was given up may also say so; others (a gateway node) speak for the request.
+        const late = from === asked?.solo?.arbiter && from !== run?.start.arbiter;
+        return late ? undefined : fail(error);
+      },
 
       async cancel() {
         if (run) return await end(async () => {});

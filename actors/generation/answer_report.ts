@@ -7,6 +7,7 @@ import type { RequestUsage } from "../arbiter/mod.ts";
 import type { AnswerReport } from "./client_messages.ts";
 import type { Start } from "./messages.ts";
 import { type ModeChoice, type ModeFacts, reportMode } from "./mode.ts";
+import type { RouteChoice } from "./route.ts";
 
 /** When an answer's tokens and texts came. Times are milliseconds of one monotonic clock. */
 export class AnswerClock {
@@ -17,10 +18,21 @@ export class AnswerClock {
   #lastTokenAt: number;
   /** Tokens generated so far: those of an outline and end tokens are counted. */
   tokens = 0;
+  /** How often a lane got tokens: drafts that come true bring several at once. */
+  turns = 0;
 
-  /** @param began When the request began. */
-  constructor(began: number) {
+  /**
+   * @param began When the request began.
+   * @param firstTextAt When the client was given something first; undefined: it was not yet.
+   */
+  constructor(began: number, firstTextAt?: number) {
     this.#began = this.#lastTokenAt = began;
+    this.#firstTextAt = firstTextAt;
+  }
+
+  /** When the client was given something first; undefined: it was not yet. */
+  get firstTextAt(): number | undefined {
+    return this.#firstTextAt;
   }
 
   /** Adds tokens that were generated at `at`. */
@@ -29,6 +41,7 @@ export class AnswerClock {
     this.#lastTokenAt = at;
     this.#firstTokenAt ??= at;
     this.tokens += tokens;
+    this.turns++;
   }
 
   /** The client was given something at `at`. */
@@ -57,6 +70,8 @@ export interface AnswerFacts {
   outline?: ModeFacts["outline"];
   /** What speculation came to; undefined: nothing was to be drafted. */
   speculation?: ModeFacts["speculation"];
+  /** Which stages computed the answer. */
+  route: RouteChoice;
   /** Rows of the prompt that the request was opened with. */
   openedRows: number;
   /** What the arbiter counted; undefined: it did not say. */
@@ -76,7 +91,8 @@ export function reportOf(facts: AnswerFacts): AnswerReport {
   });
   return {
     mode,
-    why,
+    route: facts.route.route,
+    why: [why, facts.route.why].filter((part) => part !== "").join("; "),
     nodes: start.nodes,
     stages: start.stages,
     ttft_ms: clock.ttftMs,

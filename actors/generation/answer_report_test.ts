@@ -31,17 +31,38 @@ Deno.test("reportOf() counts dropped drafts as wasted, not the rows of a finishe
   };
   const source = { name: "the draft model", acceptance: 0.5 };
   const speculation = { drafted: 12, accepted: 4, source };
-  const report = reportOf({ start, choice, clock, speculation, openedRows: 30, usage });
+  const report = reportOf({
+    start,
+    choice,
+    clock,
+    speculation,
+    openedRows: 30,
+    route: { route: "pipeline", why: "" },
+    usage,
+  });
   assert.equal(report.wasted_row_share, 8 / 40);
   assert.equal(report.bytes_per_token_per_hop, 100);
   assert.deepEqual([report.pieces, report.bubble_share, report.nodes], [2, 0.5, 3]);
-  const { wasted_row_share } = reportOf({ start, choice, clock, openedRows: 30, usage });
+  const { wasted_row_share } = reportOf({
+    start,
+    choice,
+    clock,
+    openedRows: 30,
+    route: { route: "pipeline", why: "" },
+    usage,
+  });
   assert.equal(wasted_row_share, 0, "nothing was drafted");
 });
 
 Deno.test("reportOf() gives null for what the arbiter did not say", () => {
   const clock = new AnswerClock(0);
-  const report = reportOf({ start, choice, clock, openedRows: 30 });
+  const report = reportOf({
+    start,
+    choice,
+    clock,
+    openedRows: 30,
+    route: { route: "pipeline", why: "" },
+  });
   assert.deepEqual(
     [
       report.pieces,

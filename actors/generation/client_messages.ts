@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { MODES } from "../outline/mod.ts";
+import { MODES, ROUTES } from "../outline/mod.ts";
 import { wireErrorSchema } from "../system/mod.ts";
 
 const count = z.number().int().nonnegative();
@@ -46,7 +46,9 @@ export type Delta = z.infer<typeof deltaSchema>;
 const answerReportSchema = z.object({
   /** The mode in which the request was answered. */
   mode: z.enum(MODES).exclude(["auto"]),
-  /** Why in this mode: one sentence. */
+  /** Which stages computed the answer: one that has the whole model, or the pipeline's. */
+  route: z.enum(ROUTES).exclude(["auto"]),
+  /** Why in this mode and by this route: one sentence. */
   why: z.string(),
   /** Nodes with a stage or the drafter. */
   nodes: count,

@@ -21,6 +21,7 @@ Deno.test("clientMessageSchema takes what ends a generation, with every field of
     tpot_ms: 0,
     orrery: {
       mode: "plain",
+      route: "pipeline",
       why: "plain as asked",
       nodes: 1,
       stages: 1,

@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import { samplingSchema, shapeSchema } from "../pipeline/mod.ts";
-import { MODES } from "../outline/mod.ts";
+import { MODES, ROUTES } from "../outline/mod.ts";
 
 /**
  * Most rows that a request may ask memory for, in contexts of the model: each branch of an outline
@@ -48,6 +48,19 @@ export const startSchema = z.object({
   eos: z.array(z.number().int().nonnegative()),
   /** Address of the arbiter of the deployment's pipeline. */
   arbiter: z.string(),
+  /** The deployment's stage with the whole model; undefined: it has none. */
+  solo: z.object({
+    /** Address of the arbiter whose only stage it is. */
+    arbiter: z.string(),
+    /** Address of the stage. */
+    stage: z.string(),
+    /** Nodes with that stage or the drafter. */
+    nodes: z.number().int().positive(),
+    /** Whether its node also has a stage of the pipeline. */
+    shared: z.boolean(),
+  }).optional(),
+  /** Which of both computes the answer. */
+  route: z.enum(ROUTES).default("auto"),
   /** Stages of the pipeline. */
   stages: z.number().int().positive(),
   /** Nodes with a stage or the drafter. */

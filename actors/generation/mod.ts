@@ -5,3 +5,9 @@
  * @module
  */
 export * from "./actor.ts";
+export {
+  quickerRoute,
+  type RouteChoice,
+  type RoutedRequest,
+  type RouteSituation,
+} from "./route.ts";

@@ -16,8 +16,11 @@ import { LaneRows } from "./lane_rows.ts";
 import type { Delta, Done } from "./client_messages.ts";
 import { type MakeCodec, MOST_CONTEXTS, type Start } from "./messages.ts";
 import { decideMode, type ModeChoice } from "./mode.ts";
+import type { FoundRoute } from "./find_route.ts";
 import { OutlineRun } from "./outline_run.ts";
 import { Pace } from "./pace.ts";
+import { oneFailed, routeLearned } from "./route.ts";
+import { Shown } from "./shown.ts";
 import { Speculation } from "./speculation.ts";
 
 /** Weight of the newest frame in the running mean of lanes per frame, 0 to 1. */
@@ -36,6 +39,21 @@ export interface GenerationRunOptions {
   onSilence(error: WireError): unknown;
   /** Called when a timer, not a message, has given the run something to say. */
   onChange(): unknown;
+  /** Which stages compute the request, and why. */
+  route: FoundRoute;
+  /** When the request began: milliseconds (`ctx.now()`). */
+  began: number;
+  /** What the client has been told by an earlier run of the request; undefined: there was none. */
+  told?: Told;
+}
+
+/** What the client has been told so far. */
+export interface Told {
+  readonly shown: Shown;
+  /** When it was given the first text, milliseconds; undefined: it was given none. */
+  readonly firstAt?: number;
+  /** Parts that have not been sent yet. */
+  readonly unsent: Delta[];
 }
 
 /** See the module's text. */
@@ -58,6 +76,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
   readonly #outline?: OutlineRun;
   readonly #clock: AnswerClock;
   readonly #pace: Pace;
+  readonly #shown: Shown;
   /** Token ids that the request is opened with: the prompt of the first lane. */
   readonly #opened: Int32Array;
   /** Milliseconds (`ctx.now()`) since which no result has come though rows are waited for. */
@@ -74,7 +93,11 @@ export class GenerationRun implements LaneOwner, LaneControl {
     this.start = start;
     this.#options = options;
     this.#aliveAt = ctx.now();
-    this.#clock = new AnswerClock(this.#aliveAt);
+    const { told } = options;
+    this.#clock = new AnswerClock(options.began, told?.firstAt);
+    this.#shown = told?.shown ?? new Shown();
+    this.#shown.again();
+    this.deltas.push(...told?.unsent ?? []);
     this.#pace = new Pace({ measured: start.measured?.[this.#paceKey] });
     const words = start.mode === "auto" || start.mode.startsWith("outline")
       ? ctx.resource<MakeOutlineText>("outline")()
@@ -171,8 +194,25 @@ export class GenerationRun implements LaneOwner, LaneControl {
 
   /** See {@linkcode LaneControl.emit}. */
   emit(delta: Delta): void {
+    if (!this.start.solo) return this.#say(delta); // there is no second route
+    const rest = this.#shown.take(delta);
+    if (rest === "differs") this.fault ??= this.#options.route.cause;
+    else if (rest) this.#say(rest);
+  }
+
+  #say(delta: Delta): void {
     this.#clock.shown(this.#ctx.now());
     this.deltas.push(delta);
+  }
+
+  /** Which stages compute the request. */
+  get route(): FoundRoute {
+    return this.#options.route;
+  }
+
+  /** What another run of the request must know. */
+  get told(): Told {
+    return { shown: this.#shown, firstAt: this.#clock.firstTextAt, unsent: this.deltas };
   }
 
   /** See {@linkcode LaneControl.end}. */
@@ -210,14 +250,28 @@ export class GenerationRun implements LaneOwner, LaneControl {
         clock,
         outline: this.#outline,
         speculation: this.#speculation,
+        route: this.#options.route,
         openedRows: this.#opened.length,
         usage,
       }),
       measured: {
         ...(learned && (start.prediction ? { prediction: learned.ngram } : learned)),
         [this.#paceKey]: this.#pace.snapshot(),
+        ...this.#routeLearned(),
       },
     };
+  }
+
+  /** What the request has shown of its route. */
+  #routeLearned(): Record<string, number[]> {
+    const { route, failed, learn } = this.#options.route;
+    if (failed) return oneFailed();
+    if (!learn) return {};
+    const { ttftMs, tpotMs, tokens, turns } = this.#clock;
+    const lanes = Math.max(1, this.#outline?.branches ?? 1);
+    const request = { ...learn.request, tokens, lanes, turns };
+    const decodeMs = tpotMs * (tokens - 1);
+    return routeLearned({ route, request, firstMs: ttftMs, decodeMs }, learn.situation);
   }
 
   /**

@@ -286,6 +286,9 @@ const decode = exactly({
   mode: z.enum(["auto", "plain", "speculative", "outline"]).default("auto").describe(
     "Mode of requests that do not set one",
   ),
+  route: z.enum(["auto", "one", "pipeline"]).default("auto").describe(
+    "Which stages compute requests that do not say: a whole model on one node, or the pipeline; with pipeline no node keeps a whole model beside it",
+  ),
   draft_length: z.int().min(0).max(64).optional().describe(
     "Longest draft; left out: the planner chooses",
   ),

@@ -13,6 +13,8 @@ export {
   outlineRouterSchema,
   type RequestPolicy,
   requestPolicySchema,
+  type RequestRoute,
+  ROUTES,
 } from "./policy.ts";
 export { type Route, routeBy } from "./router.ts";
 export {

@@ -14,6 +14,15 @@ export const MODES = ["auto", "plain", "speculative", "outline", "outline+specul
 export type Mode = typeof MODES[number];
 
 /**
+ * Which stages compute an answer. `one`: the stage with the whole model. `pipeline`: the stages of
+ * the pipeline. `auto`: the gateway node chooses for each request.
+ */
+export const ROUTES = ["auto", "one", "pipeline"] as const;
+
+/** See {@linkcode ROUTES}. */
+export type RequestRoute = typeof ROUTES[number];
+
+/**
  * Which questions the mode `auto` answers by an outline. True: those that the router's rules
  * choose. False: none. An object: a question that contains an `unsuited` term gets none, otherwise
  * one that contains a `suited` term gets one, otherwise the rules decide.
@@ -30,6 +39,8 @@ export type OutlineRouter = z.infer<typeof outlineRouterSchema>;
 export const requestPolicySchema = z.object({
   /** How answers are made. @default "auto" */
   mode: z.enum(MODES).optional(),
+  /** Which stages compute answers. @default "auto" */
+  route: z.enum(ROUTES).optional(),
   /** Longest draft in tokens; 0: no drafts. @default the plan's */
   draft_length: z.number().int().nonnegative().optional(),
   /** Prompts of outlines. @default those made for the model */

@@ -8,6 +8,23 @@ import { z } from "zod";
 import { requestPolicySchema } from "../outline/mod.ts";
 import { wireSchema } from "./tensor.ts";
 
+/** What the plan predicts of a route: of the pipeline, or of a stage with the whole model. */
+export const routeFiguresSchema = z.object({
+  /** Milliseconds to the first token, by prompt length in tokens, ascending. */
+  first_token: z.array(z.object({
+    prompt_tokens: z.number().int().positive(),
+    ms: z.number().nonnegative(),
+  })).min(1),
+  /** Milliseconds in which each of so many lanes gets a token, by lanes, ascending from 1. */
+  round: z.array(z.object({
+    lanes: z.number().int().positive(),
+    ms: z.number().nonnegative(),
+  })).min(1),
+});
+
+/** See {@linkcode routeFiguresSchema}. */
+export type RouteFigures = z.infer<typeof routeFiguresSchema>;
+
 /** How requests run on a deployment, as planned. A request may ask for something else. */
 export const shapeSchema = z.object({
   /**
@@ -34,6 +51,8 @@ export const shapeSchema = z.object({
   wire: wireSchema.default("f32"),
   /** KV cache rows that every stage has memory for; undefined: not planned. */
   kv_rows: z.number().int().positive().optional(),
+  /** What the plan predicts of both routes; undefined: not planned, or there is one route only. */
+  routes: z.object({ one: routeFiguresSchema, pipeline: routeFiguresSchema }).optional(),
   /** What the graph file sets for requests that do not set it themselves; undefined: nothing. */
   policy: requestPolicySchema.optional(),
 });

@@ -48,8 +48,14 @@ const REPORT_MS = 2_000;
  */
 const NOTICE_MS = 10_000;
 
-/** Address of a deployment's stage with this index, 0 for the first. */
-export const stageAddress = (deployment: string, index: number): Address =>
+/** Key of the stage that has the whole model, beside the stages of the pipeline. */
+export const SOLO = "solo";
+
+/**
+ * Address of a deployment's stage with this index, 0 for the first, or of its stage with the whole
+ * model.
+ */
+export const stageAddress = (deployment: string, index: number | typeof SOLO): Address =>
   address(deployment, "stage", String(index));
 
 /** What a stage knows about an open arena. */
@@ -69,7 +75,7 @@ interface OpenArena {
   refused: boolean;
 }
 
-/** The stage actor; see the module's text. Its key is the index of the stage. */
+/** The stage actor; see the module's text. Its key is the index of the stage, or `solo`. */
 export const stageActor = defineActor({
   kind: "stage",
   config: z.object({
@@ -116,7 +122,7 @@ export const stageActor = defineActor({
     }
     ctx.onStop(() => engine.dispose());
     const { deployment, key } = parseAddress(ctx.self);
-    const index = Number(key);
+    const index = key === SOLO ? 0 : Number(key);
     const next = stageAddress(deployment, index + 1);
     const last = engine.info.lastLayer === engine.info.layers - 1;
     const open = new Map<string, OpenArena>();

@@ -409,7 +409,7 @@ Deno.test(
         [
           ..."accepted,branches,bubble_share,bytes_per_token_per_hop,drafted,mode,nodes,pieces"
             .split(","),
-          ..."stages,tokens_per_s,ttft_ms,wasted_row_share,why".split(","),
+          ..."route,stages,tokens_per_s,ttft_ms,wasted_row_share,why".split(","),
         ].sort(),
       );
 

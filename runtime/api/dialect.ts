@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { MODES, type Sampling, samplingSchema } from "../../actors/mod.ts";
+import { MODES, ROUTES, type Sampling, samplingSchema } from "../../actors/mod.ts";
 import { apiError } from "./errors.ts";
 import { type GeneratedToken, type GenerateRequest, SAMPLING_FIELDS } from "./generator.ts";
 
@@ -131,6 +131,8 @@ export const commonFields = {
     pieces: z.int().min(1).max(1024).optional(),
     /** How to generate the answer; with `auto` the node chooses. */
     mode: z.enum(MODES).optional(),
+    /** Which stages compute the answer; with `auto` the node chooses. */
+    route: z.enum(ROUTES).optional(),
     /**
      * Draft tokens: with mode `auto` the longest draft, with a speculative mode the length of every
      * draft, whether that is faster or not. 0: no drafts.
@@ -215,6 +217,7 @@ function ownSettings(own: Common["orrery"]): Partial<GenerateRequest> {
     ...(own.ignore_eos && { ignoreEos: true }),
     ...(own.pieces !== undefined && { pieces: own.pieces }),
     ...(mode !== undefined && { mode }),
+    ...(own.route !== undefined && { route: own.route }),
     ...(own.draft_length !== undefined && { draftLength: own.draft_length }),
     ...(own.draft_tree !== undefined && { draftTree: own.draft_tree }),
     ...(points !== undefined && { points }),

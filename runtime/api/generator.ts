@@ -4,7 +4,14 @@
  *
  * @module
  */
-import type { AnswerReport, FrameTrace, Mode, Sampling, SpelledToken } from "../../actors/mod.ts";
+import type {
+  AnswerReport,
+  FrameTrace,
+  Mode,
+  RequestRoute,
+  Sampling,
+  SpelledToken,
+} from "../../actors/mod.ts";
 
 /** A chat message as the chat template takes it. */
 export interface ApiMessage {
@@ -56,6 +63,8 @@ export interface GenerateRequest {
   pieces?: number;
   /** How to generate the answer. @default "auto" */
   mode?: Mode;
+  /** Which stages compute the answer: a whole model on one node, or the pipeline. @default "auto" */
+  route?: RequestRoute;
   /**
    * Draft tokens: with mode `auto` the longest draft, with a speculative mode the length of every
    * draft; 0: no drafts. Left out: chosen from what was measured.

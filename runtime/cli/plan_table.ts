@@ -52,6 +52,10 @@ export function planTable(plan: Plan, self?: string): string {
         : `drafts of ${draft.length} (${draft.source}): ${draft.why}`,
       WIDTH,
     ).map((l) => `  ${l}`),
+    ...(plan.solo && plan.solo.host !== null
+      ? wrap(`the whole model also on ${host(plan.solo.host)}: ${plan.solo.why}`, WIDTH)
+        .map((l) => `  ${l}`)
+      : []),
     ...plan.binding.flatMap((text) => wrap(text, WIDTH)).map((l) => `  ${l}`),
   ].join("\n");
 }

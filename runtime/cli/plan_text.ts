@@ -22,6 +22,7 @@ export function planText(plan: Plan): string {
       [pc.bold("branches"), `${plan.branches.in_flight} in flight: ${plan.branches.why}`],
       [pc.bold("wire"), `${plan.wire.format}: ${plan.wire.why}`],
       [pc.bold("KV"), `${plan.kv_rows} rows at every stage`],
+      ...(plan.solo ? [[pc.bold("whole model"), solo(plan.solo)]] : []),
     ]),
     list("if a host dies", plan.backups.map(backup)),
     predictions(plan),
@@ -44,6 +45,10 @@ function stages({ stages }: Plan): string {
       s.why.replace(/^layers? [\d-]+: /, ""),
     ]),
   ]);
+}
+
+function solo({ host, weight_bytes, kv_bytes, why }: NonNullable<Plan["solo"]>): string {
+  return host === null ? why : `also on ${host}, ${size(weight_bytes + kv_bytes)}: ${why}`;
 }
 
 function backup({ first_layer, last_layer, host, why }: Plan["backups"][number]): string {

@@ -14,6 +14,7 @@ import {
   type MemberDuties,
   OrreryError,
   parseAddress,
+  SOLO,
   stageActor,
   type StageEngine,
 } from "../../actors/mod.ts";
@@ -22,7 +23,7 @@ import { ServedModel, type ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import { ensureModel, type EnsureModelOptions } from "./fetch.ts";
-import type { StageLoader } from "./stage_loader.ts";
+import type { LayersAtNode, StageLoader } from "./stage_loader.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
@@ -147,6 +148,28 @@ export class DeploymentHost implements MemberDuties {
         .warm({}, { deadlineMs: WARM_MS, signal })
         .catch((error) => this.#undrafted(deployment, error, signal));
     }
+    if (deployment.solo?.node === system.node) void this.#warmSolo(deployment, signal);
+  }
+
+  /**
+   * Fetches and loads the stage with the whole model, after the stages without which nothing is
+   * served. Nobody waits for it: until it is loaded, and where it does not load, requests take the
+   * pipeline.
+   */
+  async #warmSolo({ id, source, model, stages }: Deployment, signal: AbortSignal): Promise<void> {
+    const { system, store, models = STORED_MODELS } = this.#options;
+    const layers = [{ first: 0, last: stages.at(-1)!.last }];
+    try {
+      await models.ensure({ system, store, source, model, layers, signal });
+      await system.get(stageActor, SOLO, { deployment: id })
+        .warm({}, { deadlineMs: WARM_MS, signal });
+    } catch (error) {
+      if (this.#retired.includes(id)) return;
+      log.warn("requests of {id} take the pipeline, this node does not load the model: {error}", {
+        id,
+        error,
+      });
+    }
   }
 
   /** Fetches the whole draft model; without it the deployment goes on undrafted. */
@@ -254,7 +277,7 @@ export class DeploymentHost implements MemberDuties {
   async loadStage(to: string): Promise<StageEngine> {
     const { deployment: id, key } = parseAddress(to);
     const entry = this.#models.get(id);
-    const stage = entry?.deployment.stages[Number(key)];
+    const stage = entry && layersOf(entry, key);
     if (!entry || !stage) {
       throw retired(`the deployment of stage ${to}`, { to });
     }
@@ -333,6 +356,15 @@ export class DeploymentHost implements MemberDuties {
       .map((stage, index) => ({ stage, index }))
       .filter(({ stage }) => stage.node === this.#options.system.node);
   }
+}
+
+/** The layers of the stage with this key; undefined: the deployment has no such stage. */
+function layersOf(
+  { deployment: { stages, solo }, stored }: { deployment: Deployment; stored: StoredModel },
+  key: string,
+): LayersAtNode | undefined {
+  if (key !== SOLO) return stages[Number(key)];
+  return solo && { node: solo.node, first: 0, last: stored.manifest.geometry.layers - 1 };
 }
 
 function retired(what: string, metadata: Record<string, unknown> = {}): OrreryError {

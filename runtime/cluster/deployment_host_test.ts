@@ -13,6 +13,7 @@ import {
   LocalNetwork,
   samplingSchema,
   Simulation,
+  SOLO,
   stageActor,
   stageAddress,
   type WireError,
@@ -258,5 +259,16 @@ Deno.test("DeploymentHost.prepare() goes on without a draft model that is missin
     assert.equal(type, "undrafted");
     assert.equal((body as { error: WireError }).error.code, "no_draft");
     await system.stop(stageAddress("d", 0));
+  });
+});
+
+Deno.test("DeploymentHost.prepare() loads the whole model after the stages, where it is kept", async () => {
+  await withHost(async (system, host, { draft: _, ...deployment }) => {
+    const solo = stageAddress("d", SOLO);
+    await host.prepare({ ...deployment, solo: { node: "n1" } }, new AbortController().signal);
+    const info = await system.ask(solo, { type: "warm" }) as { firstLayer: number; last: boolean };
+    assert.deepEqual([info.firstLayer, info.last], [0, true]);
+    await host.retire("d", AbortSignal.timeout(10_000));
+    assert.deepEqual(system.status(), []);
   });
 });

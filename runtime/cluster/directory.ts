@@ -6,7 +6,7 @@
  * | --------------------------- | ------------------------------------------------ |
  * | stages, drafter             | as the deployment says                           |
  * | cluster, a graph's own, model | the first node                                 |
- * | member, weights, arbiter    | the key is the node                              |
+ * | member, weights, arbiter    | the key is the node, or begins with it           |
  * | generations, their clients, and any other kind | the key begins with it: `node~id` |
  *
  * @module
@@ -20,6 +20,7 @@ import {
   OrreryError,
   type Owner,
   parseAddress,
+  SOLO,
 } from "../../actors/mod.ts";
 
 /** Retired deployments whose stages are still found: arbiters and stages take leave of them. */
@@ -65,10 +66,12 @@ export class ClusterDirectory implements Directory {
         return this.seed;
       case "member":
       case "weights":
-      case "arbiter":
         return key;
+      case "arbiter": // a node has two where the deployment has a stage with the whole model
+        return nodeKey(to)?.node ?? key;
       case "stage": {
-        const stage = this.#deployments.get(deployment)?.stages[Number(key)];
+        const known = this.#deployments.get(deployment);
+        const stage = key === SOLO ? known?.solo : known?.stages[Number(key)];
         if (!stage) {
           throw noOwner(to, `deployment ${deployment} is not known at node ${this.#node}`);
         }

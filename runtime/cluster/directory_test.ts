@@ -8,7 +8,9 @@ import {
   drafterAddress,
   freshAddress,
   hasCode,
+  keyAt,
   memberAddress,
+  SOLO,
   stageAddress,
   weightsAddress,
 } from "../../actors/mod.ts";
@@ -20,6 +22,7 @@ const deployment = (id: string): Deployment =>
     model: "m",
     source: "n1",
     stages: [{ node: "n2", first: 0, last: 1 }, { node: "n3", first: 2, last: 3 }],
+    solo: { node: "n3" },
     draft: { node: "n4", model: "d", source: "n1" },
     members: [],
   });
@@ -39,6 +42,8 @@ Deno.test("ClusterDirectory.resolve() finds every kind of actor without asking a
     [memberAddress("n9")]: "n9",
     [weightsAddress("n9")]: "n9",
     [arbiterAddress("d", "n9")]: "n9",
+    [arbiterAddress("d", keyAt("n9", SOLO))]: "n9",
+    [stageAddress("d", SOLO)]: "n3",
     [stageAddress("d", 0)]: "n2",
     [stageAddress("d", 1)]: "n3",
     [drafterAddress("d")]: "n4",

@@ -136,8 +136,11 @@ export class Placer {
         message: `--layers names ${ranges.length} ranges, ${members.length} node(s) are here`,
       });
     }
+    const { route } = this.#options.graph.decode;
     return {
       stages: ranges.map((range, i) => ({ node: members[i].node, ...range })),
+      // Nothing is known of memory and speed: a whole model is kept only where the graph asks.
+      ...(ranges.length > 1 && route === "one" && { solo: { node: members[0].node } }),
       draft: this.#draft(members[ranges.length]),
       shape: unplannedShape(this.#options.manifest.precision, this.#options.graph),
     };

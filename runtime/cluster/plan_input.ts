@@ -211,7 +211,7 @@ export function placementOf(
     maxBranches?: number;
   },
 ): DeploymentPlacement {
-  const { branches } = plan;
+  const { branches, solo } = plan;
   const usual = shapeSchema.parse({});
   return {
     stages: plan.stages.map(({ host, first_layer, last_layer }) => ({
@@ -219,6 +219,7 @@ export function placementOf(
       first: first_layer,
       last: last_layer,
     })),
+    ...(solo && solo.host !== null && { solo: { node: solo.host } }),
     draft: draft && { node: plan.draft.host ?? plan.coordinator, ...draft },
     shape: {
       pieces: plan.piece_buckets.map((bucket) => ({ ...bucket, rows: [...bucket.rows] })),
@@ -229,6 +230,7 @@ export function placementOf(
       rows_per_frame: usual.rows_per_frame,
       wire: plan.wire.format,
       kv_rows: plan.kv_rows,
+      ...(solo?.figures && { routes: structuredClone(solo.figures) as Shape["routes"] }),
     },
     plan: { ...plan },
   };
@@ -254,9 +256,10 @@ export function mostBranches({ actors, decode }: Graph): number | undefined {
 
 /** The graph's defaults for requests that leave a field out; undefined: it has none. */
 export function policyOf({ actors: { outline }, decode }: Graph): RequestPolicy | undefined {
-  const { mode, draft_length } = decode;
+  const { mode, route, draft_length } = decode;
   const policy: RequestPolicy = {
     ...(mode !== "auto" && { mode }),
+    ...(route !== "auto" && { route }),
     ...(draft_length !== undefined && { draft_length }),
     ...(outline?.templates && { templates: outline.templates }),
     ...(outline && outline.router !== true && { router: outline.router }),

@@ -22,6 +22,7 @@ const done = {
   tpot_ms: 0,
   orrery: {
     mode: "plain",
+    route: "pipeline",
     why: "plain as asked",
     nodes: 1,
     stages: 1,

@@ -13,12 +13,16 @@ import {
   freshAddress,
   generationActor,
   hasCode,
+  keyAt,
   type MakeCodec,
   type MakeOutlineText,
   MOST_CONTEXTS,
   nodeKey,
   parseAddress,
   type PipelineRoute,
+  shapeSchema,
+  SOLO,
+  stageAddress,
   stageAddresses,
   type WireError,
 } from "../../actors/mod.ts";
@@ -41,6 +45,9 @@ const TRACES_MS = 5_000;
 
 /** Milliseconds in which a generation must take `cancel`. */
 const CANCEL_MS = 10_000;
+
+/** How requests run where nothing is planned. */
+const USUAL = shapeSchema.parse({});
 
 /** Options of a {@linkcode Gateway}. */
 export interface GatewayOptions {
@@ -164,21 +171,27 @@ export class Gateway implements Generator, ServingControl {
    * here.
    */
   pipelineOf(to: string): PipelineRoute | undefined {
-    const { deployment: id } = parseAddress(to);
+    const { deployment: id, key } = parseAddress(to);
     const served = [this.#served, ...this.#running.values()].find((s) => s?.deployment.id === id);
     if (!served) return undefined;
     const { model, deployment } = served;
     // The plan's KV rows are what is reserved. Requests may ask for more; the stages then refuse
     // what their memory does not hold.
     const most = model.card.context * Math.max(MOST_CONTEXTS, this.#options.admission.most);
+    // Pieces and shared frames of the plan are the pipeline's. Where nothing overlaps, fine pieces
+    // gain nothing, and lanes go together.
+    const solo = deployment.solo && key === soloKey(this.#options.system.node);
     return {
-      stages: stageAddresses(deployment),
-      shape: deployment.shape,
+      stages: solo ? [stageAddress(id, SOLO)] : stageAddresses(deployment),
+      shape: solo
+        ? { ...deployment.shape, pieces: [], rows_per_frame: USUAL.rows_per_frame }
+        : deployment.shape,
       capacity_rows: Math.max(deployment.shape.kv_rows ?? 0, most),
     };
   }
 
   nodeLost(node: string): void {
+    this.#soloLost(node);
     for (const [to, { deployment }] of this.#running) {
       if (!deployment.stages.some((s) => s.node === node)) continue;
       const error: WireError = {
@@ -189,6 +202,23 @@ export class Gateway implements Generator, ServingControl {
       };
       // It fails where the generation has just ended by itself.
       void this.#options.system.tell(to, { type: "failed", error }).catch(() => {});
+    }
+  }
+
+  /** Tells the arbiters of whole models at `node` that these are gone: requests go on elsewhere. */
+  #soloLost(node: string): void {
+    const { system } = this.#options;
+    const lost = new Set([...this.#running.values()].map((r) => r.deployment));
+    for (const { id, solo } of lost) {
+      if (solo?.node !== node) continue;
+      const error: WireError = {
+        group: "cluster",
+        code: "node_lost",
+        message: `node ${node}, which has the whole model, is gone`,
+        metadata: { node },
+      };
+      const arbiter = system.at(arbiterActor, arbiterAddress(id, soloKey(system.node)));
+      void arbiter.tell.lost({ error }).catch(() => {}); // it runs nothing
     }
   }
 
@@ -262,9 +292,18 @@ export class Gateway implements Generator, ServingControl {
 
   /** The fields of a start message that the deployment decides. */
   #path(deployment: Deployment) {
-    const { id, stages, draft, shape } = deployment;
+    const { id, stages, solo, draft, shape } = deployment;
+    const { node } = this.#options.system;
     return {
-      arbiter: arbiterAddress(id, this.#options.system.node),
+      arbiter: arbiterAddress(id, node),
+      ...(solo && {
+        solo: {
+          arbiter: arbiterAddress(id, soloKey(node)),
+          stage: stageAddress(id, SOLO),
+          nodes: draft && draft.node !== solo.node ? 2 : 1,
+          shared: stages.some((s) => s.node === solo.node),
+        },
+      }),
       stages: stages.length,
       nodes: new Set([...stages.map((s) => s.node), ...(draft ? [draft.node] : [])]).size,
       // The arbiter cuts prompts, not the generation; with a context of 2^20 rows the pieces are
@@ -274,6 +313,9 @@ export class Gateway implements Generator, ServingControl {
     };
   }
 }
+
+/** Key of the arbiter at `node` whose only stage has the whole model. */
+const soloKey = (node: string) => keyAt(node, SOLO);
 
 /** Throws the error unless it says that there is nothing left to cancel. */
 function ignoreEnded(error: unknown): void {

@@ -20,7 +20,15 @@ const OUTLINE_SHARE = 4;
 /** The fields of a start message that the request and the model decide. */
 export type RequestedStart = Omit<
   Start,
-  "arbiter" | "stages" | "nodes" | "shape" | "drafter" | "measured" | "answer_tokens" | "client"
+  | "arbiter"
+  | "solo"
+  | "stages"
+  | "nodes"
+  | "shape"
+  | "drafter"
+  | "measured"
+  | "answer_tokens"
+  | "client"
 >;
 
 /**
@@ -56,6 +64,7 @@ export function requestedStart(
   }
   return {
     ...modeOf(request, deployment),
+    route: request.route ?? deployment.shape.policy?.route ?? "auto",
     prompt,
     max_tokens: wanted,
     // The branches share these tokens evenly, and together say more than a plain answer: where the

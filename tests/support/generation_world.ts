@@ -21,6 +21,7 @@ import {
   samplingSchema,
   shapeSchema,
   Simulation,
+  SOLO,
   stageActor,
   stageAddress,
   type TextCodec,
@@ -92,7 +93,15 @@ export interface GenerationWorldOptions {
   drafter?: ToyDrafter;
   outline?: MakeOutlineText;
   silenceMs?: number;
+  /**
+   * A node `whole` with a stage that has all layers, and an arbiter for it; `frameMs`: virtual
+   * milliseconds of its frames.
+   */
+  solo?: { frameMs: (rows: number) => number; fails?: OrreryError };
 }
+
+/** The arbiter of the stage with all layers. */
+export const SOLO_ARBITER = arbiterAddress("d", "api~solo");
 
 /** What a client got. */
 export interface Outcome {
@@ -171,7 +180,13 @@ export function world(options: GenerationWorldOptions = {}) {
     options;
   const sim = new Simulation({ seed });
   const directory = directoryOf((a) =>
-    a.includes("/stage/") ? `s${a.split("/")[2]}` : a.includes("/drafter/") ? "draft" : "api"
+    a.endsWith("/stage/solo")
+      ? "whole"
+      : a.includes("/stage/")
+      ? `s${a.split("/")[2]}`
+      : a.includes("/drafter/")
+      ? "draft"
+      : "api"
   );
   const engines: ToyEngine[][] = [];
   const systems = evenSplit(LAYERS, stages).map((range, i) => {
@@ -189,6 +204,23 @@ export function world(options: GenerationWorldOptions = {}) {
     });
     return system;
   });
+  const wholes: ToyEngine[] = [];
+  const whole = sim.node("whole", directory);
+  if (options.solo) {
+    const { frameMs, fails } = options.solo;
+    whole.register(stageActor, {
+      config: stageActor.config.parse({}),
+      resources: () => ({
+        engine: () => {
+          if (fails) return Promise.reject(fails);
+          const range = { first: 0, last: LAYERS - 1, layers: LAYERS };
+          const engine = new ToyEngine(sim.clock, range, 1, { frameMs });
+          wholes.push(engine);
+          return Promise.resolve(engine);
+        },
+      }),
+    });
+  }
   const draft = sim.node("draft", directory);
   if (options.drafter) draft.register(toyDrafter(options.drafter), { config: {} });
   const api = sim.node("api", directory);
@@ -199,9 +231,11 @@ export function world(options: GenerationWorldOptions = {}) {
   const shape = shapeSchema.parse({});
   api.register(arbiterActor, {
     config: arbiterActor.config.parse({ silenceMs: options.silenceMs ?? 5_000 }),
-    resources: () => ({
+    resources: (to) => ({
       pipeline: {
-        stages: Array.from({ length: stages }, (_, i) => stageAddress("d", i)),
+        stages: to === SOLO_ARBITER
+          ? [stageAddress("d", SOLO)]
+          : Array.from({ length: stages }, (_, i) => stageAddress("d", i)),
         shape,
         capacity_rows: 4096,
       },
@@ -217,6 +251,14 @@ export function world(options: GenerationWorldOptions = {}) {
     arbiter: ARBITER,
     stages,
     nodes: stages,
+    ...(options.solo && {
+      solo: {
+        arbiter: SOLO_ARBITER,
+        stage: stageAddress("d", SOLO),
+        nodes: 1,
+        shared: false,
+      },
+    }),
     context: 4096,
     shape,
     ...(options.drafter && { drafter: DRAFTER }),
@@ -236,7 +278,20 @@ export function world(options: GenerationWorldOptions = {}) {
     sim.until(api.ask(ARBITER, { type: "stats" })) as Promise<{ requests: number }>;
   /** Generations that are active. */
   const generations = () => api.status().filter((a) => a.address.includes("/generation/"));
-  return { sim, api, draft, systems, engines, start, startOf, answer, arbiter, generations };
+  return {
+    sim,
+    api,
+    draft,
+    whole,
+    systems,
+    engines,
+    wholes,
+    start,
+    startOf,
+    answer,
+    arbiter,
+    generations,
+  };
 }
 
 /** Reads a client's messages to the end. */

@@ -134,6 +134,7 @@ export class ScriptedGenerator implements Generator {
       usage: { promptTokens, completionTokens },
       timings: { ttftMs: 1, tpotMs: 1 },
       report: {
+        route: "one",
         mode: request.mode === "outline" ? "outline" : "plain",
         why: "scripted",
         nodes: 1,
