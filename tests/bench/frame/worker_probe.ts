@@ -1,0 +1,73 @@
+/**
+ * Runs in the worker of the engine, beside the engine's own code: measures the time in ONNX
+ * Runtime, and records the worker's profile.
+ *
+ * @module
+ */
+import { type ProbeAnswer, type ProbeOrder, Recording } from "./stage_process.ts";
+
+const root = new URL(import.meta.url).searchParams.get("root")!;
+const worker = globalThis as unknown as {
+  addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  postMessage(message: ProbeAnswer): void;
+};
+
+/** Linux's `CLOCK_THREAD_CPUTIME_ID`. */
+const THREAD_CLOCK = 3;
+const { clock_gettime: clock } = Deno.dlopen("libc.so.6", {
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+}).symbols;
+/** Seconds and nanoseconds, as the clock writes them. */
+const timespec = new BigInt64Array(2);
+
+/** Processor time of this thread so far, milliseconds. */
+function processorMs(): number {
+  clock(THREAD_CLOCK, timespec);
+  return Number(timespec[0]) * 1e3 + Number(timespec[1]) / 1e6;
+}
+
+let computeMs = 0;
+let recording: Recording | undefined;
+const early: MessageEvent[] = [];
+let ready = false;
+
+// Before the engine's own handler, so that it does not see what is meant for the probe.
+worker.addEventListener("message", (event) => {
+  const { probe, profile } = (event.data ?? {}) as Partial<ProbeOrder>;
+  if (probe === undefined) {
+    // What comes while the engine's code is loading is given to it afterwards.
+    if (!ready) early.push(event);
+    return;
+  }
+  event.stopImmediatePropagation();
+  void answer({ probe, profile: profile! });
+});
+
+async function answer({ probe, profile }: ProbeOrder): Promise<void> {
+  if (probe === "begin") {
+    computeMs = 0;
+    recording = profile ? new Recording() : undefined;
+    await recording?.start();
+    worker.postMessage({ probe: true, computeMs });
+    return;
+  }
+  const recorded = await recording?.stop();
+  worker.postMessage({ probe: true, computeMs, ...(recorded && { profile: recorded }) });
+}
+
+const { Session } = await import(new URL("runtime/engine/ort.ts", root).href) as {
+  Session: { prototype: { run(...args: unknown[]): unknown } };
+};
+const { run } = Session.prototype;
+Session.prototype.run = function computing(...args: unknown[]): unknown {
+  const began = processorMs();
+  try {
+    return run.apply(this, args);
+  } finally {
+    computeMs += processorMs() - began;
+  }
+};
+await import(new URL("runtime/engine/worker.ts", root).href);
+ready = true;
+const engine = globalThis as unknown as { onmessage(event: MessageEvent): void };
+for (const event of early) engine.onmessage(event);
