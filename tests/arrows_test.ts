@@ -57,13 +57,11 @@ const HOUSE_ARROWS: Record<string, string[]> = {
 
 /** Files that may be imported beside a room's door, and why. */
 const SIDE_DOORS: Record<string, string> = {
-  "actors/system/errors.ts": "the engine's worker, and models, throw errors and need no zod",
-  "actors/pipeline/frame_problems.ts":
-    "the engine's worker checks frames and needs neither zod nor the actors",
-  "actors/pipeline/partials.ts": "the engine's worker chooses tokens, and needs no schema either",
-  "actors/pipeline/random.ts": "the engine's worker draws tokens, and needs no schema either",
-  "models/head_parts.ts": "the engine's worker cuts the vocabulary, and reads no checkpoints",
-  "models/graph/contract.ts": "the engine's worker needs names of inputs, not the graph builder",
+  "actors/system/errors.ts": "the engine and models throw errors and need no zod",
+  "actors/pipeline/partials.ts": "the engine chooses tokens, and needs no schema",
+  "actors/pipeline/random.ts": "the engine draws tokens, and needs no schema",
+  "models/head_parts.ts": "the engine cuts the vocabulary, and reads no checkpoints",
+  "models/graph/contract.ts": "the engine needs names of inputs, not the graph builder",
 };
 
 /** Rooms of programs: each file is started by a task, and nobody imports them. */

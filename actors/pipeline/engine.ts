@@ -1,5 +1,5 @@
 /**
- * What a stage actor needs from an engine. The real engine (ONNX Runtime in a worker) lives in
+ * What a stage actor needs from an engine. The real engine (ONNX Runtime) lives in
  * `runtime/engine/`; simulations and tests pass others.
  *
  * @module

@@ -2,24 +2,27 @@
  * What the engine checks of a frame before it writes memory. A frame that came over the network has
  * passed `frameSchema` before; a direct caller's frame is checked here for the first time.
  *
- * The check has two halves without a common condition, since a frame is packed between them and
- * packing hides the lengths of its arrays:
- *
- *     checkArrays()   node's thread   lengths, dtype and bytes: what cannot be packed
- *     checkRows()     worker          values: what the model or the arena cannot take
+ *     checkArrays()   lengths, dtype and bytes
+ *     checkRows()     values: what the model or the arena cannot take
  *
  * @module
  */
-// By its file: the door would load every schema into the worker.
 import {
+  type Frame,
   type FrameRows,
   lengthProblems,
   wantProblems,
-} from "../../actors/pipeline/frame_problems.ts";
-import type { Frame, StageInfo } from "../../actors/pipeline/mod.ts";
+} from "../../actors/pipeline/mod.ts";
 import { engineError, refuse } from "./errors.ts";
-import type { LoadRequest } from "./protocol.ts";
 import type { Slots } from "./slots.ts";
+
+/** What a frame's values are checked against. */
+export interface ModelLimits {
+  /** Is this the stage that embeds the tokens? */
+  graph: { first: boolean };
+  /** Positions and tokens that the model knows. */
+  geometry: { context: number; vocab: number };
+}
 
 /** Bytes of one f32 element. */
 const F32_BYTES = 4;
@@ -30,11 +33,11 @@ const F32_BYTES = 4;
  */
 export function checkArrays(
   frame: Frame,
-  { firstLayer, hidden: width }: Pick<StageInfo, "firstLayer" | "hidden">,
+  { first, hidden: width }: { first: boolean; hidden: number },
 ): void {
   refuse(lengthProblems(frame));
   const { hidden, tokens: { length: rows } } = frame;
-  if (firstLayer === 0) {
+  if (first) {
     if (!hidden) return;
     throw engineError(
       "bad_frame",
@@ -60,7 +63,7 @@ export function checkArrays(
 export function checkRows(
   rows: FrameRows,
   slots: Slots,
-  { graph, geometry: { context, vocab } }: Pick<LoadRequest, "graph" | "geometry">,
+  { graph, geometry: { context, vocab } }: ModelLimits,
 ): void {
   const { tokens, positions } = rows;
   for (let row = 0; row < tokens.length; row++) {

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import type { FrameRows } from "../../actors/pipeline/frame_problems.ts";
-import { type Frame, fromFloat32, type Tensor } from "../../actors/pipeline/mod.ts";
+import { type Frame, type FrameRows, fromFloat32, type Tensor } from "../../actors/pipeline/mod.ts";
 import { hasCode } from "../../actors/system/errors.ts";
 import { checkArrays, checkRows } from "./frame_check.ts";
-import type { LoadRequest } from "./protocol.ts";
 import { Slots } from "./slots.ts";
 
 const ints = (...values: number[]) => Int32Array.from(values);
@@ -20,8 +18,8 @@ const frame: Frame = {
   want_samplers: ints(0),
 };
 const WIDTH = 3;
-const first = { firstLayer: 0, hidden: WIDTH };
-const later = { firstLayer: 2, hidden: WIDTH };
+const first = { first: true, hidden: WIDTH };
+const later = { first: false, hidden: WIDTH };
 
 /** Checks that `check` throws `bad_frame` with this metadata. */
 function refuses(check: () => void, metadata: Record<string, unknown>, message: RegExp): void {
@@ -58,8 +56,10 @@ Deno.test("checkArrays() wants hidden states in f32 for each row, and none in th
 Deno.test("checkRows() refuses what the model or the arena cannot take, and changes nothing", () => {
   const slots = new Slots(8);
   slots.write({ base: 0, tokens: ints(1), positions: ints(0), parents: ints(-1) });
-  const load = (isFirst: boolean) =>
-    ({ graph: { first: isFirst }, geometry: { context: 10, vocab: 5 } }) as unknown as LoadRequest;
+  const load = (isFirst: boolean) => ({
+    graph: { first: isFirst },
+    geometry: { context: 10, vocab: 5 },
+  });
   const check = (part: Partial<FrameRows>, isFirst = true) =>
     checkRows({ ...frame, ...part }, slots, load(isFirst));
   check({});

@@ -38,9 +38,8 @@ export function ortLibrary({ os, arch }: { os: string; arch: string } = Deno.bui
 let held: { path: string; handle: unknown } | undefined;
 
 /**
- * Path of the library on this machine. The library is opened here once and stays open: if only the
- * workers held it, the last worker that ends would unload it while the library's own threads still
- * run, which crashes the process. Its telemetry is switched off first.
+ * Path of the library on this machine. The library is opened here once and stays open: closing it
+ * while its own threads still run would crash the process. Its telemetry is switched off first.
  *
  * Throws `engine_failed` where there is no library or its telemetry cannot be switched off, and
  * whatever `Deno.dlopen` throws.
@@ -60,7 +59,7 @@ function openLibrary(): { path: string; handle: unknown } {
  * Switches the library's telemetry off for this process, whatever the variable said before. On
  * Linux and macOS the library would otherwise send events to its makers and keep a device id in the
  * user's cache folder. It reads the variable once, when it starts, from the environment of the
- * process, which all workers share.
+ * process.
  *
  * A program that may not set the variable gets no engine: setting it by a call of the C library
  * would work, but it would evade the permissions that the program's user chose.

@@ -1,5 +1,5 @@
 /**
- * The engine: it runs one stage of a model with ONNX Runtime, in a worker of its own.
+ * The engine: it runs one stage of a model with ONNX Runtime, which computes on a thread of its own.
  *
  *     const engine = await loadEngine({ graph, geometry, threads: 2, arenaBudgetBytes: 2 ** 29 });
  *     await engine.layout("arena-1", { capacity: 256, keep: new Int32Array(0) });
@@ -11,7 +11,8 @@ import type { StageEngine } from "../../actors/pipeline/mod.ts";
 import type { StageGraph } from "../../models/graph/mod.ts";
 import type { Geometry } from "../../models/mod.ts";
 import { heldLibrary } from "./library.ts";
-import { WorkerEngine, type WorkerLike } from "./worker_engine.ts";
+import { OrtStage } from "./ort_stage.ts";
+import { QueuedEngine } from "./queued_engine.ts";
 
 export { usualThreads } from "./threads.ts";
 
@@ -30,40 +31,49 @@ export interface EngineOptions {
   spinning?: boolean;
   /** Bytes that the arenas of all requests together may take. */
   arenaBudgetBytes: number;
-  /** Ends the wait for the load; the worker is terminated then. */
+  /** Ends the wait for the load; what was loaded is freed then. */
   signal?: AbortSignal;
 }
 
 /**
- * Permissions of the worker: only to call the native library, which opens the graph and the blobs
- * by itself, past Deno's permissions.
- */
-const PERMISSIONS = {
-  ffi: "inherit",
-  read: false,
-  write: false,
-  net: false,
-  env: false,
-  sys: false,
-  run: false,
-  import: false,
-};
-
-/**
- * Starts a worker and loads a stage in it. Throws `engine_failed` (group `engine`) if the library
- * or the stage does not load, and the signal's reason.
+ * Loads a stage. Throws `engine_failed` (group `engine`) if the library or the stage does not load,
+ * and the signal's reason.
  */
 export async function loadEngine(options: EngineOptions): Promise<StageEngine> {
   const { signal, spinning = false, graph, geometry, threads, arenaBudgetBytes } = options;
+  signal?.throwIfAborted();
   const library = heldLibrary();
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-    type: "module",
-    name: `engine ${graph.firstLayer}-${graph.lastLayer}`,
-    deno: { permissions: PERMISSIONS },
-  } as WorkerOptions);
-  return await WorkerEngine.load(
-    worker as WorkerLike,
-    { library, graph, geometry, threads, spinning, arenaBudgetBytes },
-    signal,
-  );
+  const loading = OrtStage.load({
+    library,
+    graph,
+    geometry,
+    threads,
+    spinning,
+    arenaBudgetBytes,
+  });
+  const stage = signal ? await unlessAborted(loading, signal) : await loading;
+  return new QueuedEngine(stage, {
+    firstLayer: graph.firstLayer,
+    lastLayer: graph.lastLayer,
+    layers: geometry.layers,
+    hidden: geometry.hidden,
+    vocab: geometry.vocab,
+    context: geometry.context,
+    kvBytesPerRow: graph.kvBytesPerRow,
+  });
+}
+
+/** The loaded stage, or the signal's reason; the library's load cannot be stopped, so it is freed. */
+async function unlessAborted(loading: Promise<OrtStage>, signal: AbortSignal): Promise<OrtStage> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => {
+    reject(signal.reason);
+    loading.then((stage) => stage.dispose(), () => {}); // a load that fails leaves nothing to free
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([loading, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }

@@ -58,6 +58,8 @@ class Ort {
   /** The struct `OrtApi`: a table of function pointers. */
   readonly #api: Deno.UnsafePointerView;
   readonly #message: Deno.UnsafeFnPointer<{ parameters: ["pointer"]; result: "pointer" }>;
+  /** What functions that run on other threads now may read and write. */
+  readonly #inUse = new Set<unknown[]>();
   readonly #releaseStatus: Deno.UnsafeFnPointer<{ parameters: ["pointer"]; result: "void" }>;
   /** `OrtEnv`, which every session of the thread uses. */
   readonly env: Pointer;
@@ -114,13 +116,41 @@ class Ort {
   /** A function that returns a status. The wrapper throws Error with the status's message. */
   status(name: keyof typeof PLACES, parameters: Deno.NativeType[]): (...args: unknown[]) => void {
     const fn = this.#function(name, parameters, "pointer");
-    return (...args) => {
-      const status = (fn.call as (...args: unknown[]) => Pointer)(...args);
-      if (status === null) return;
-      const message = Deno.UnsafePointerView.getCString(this.#message.call(status)!);
-      this.#releaseStatus.call(status);
-      throw new Error(message);
+    return (...args) => this.#check((fn.call as (...args: unknown[]) => Pointer)(...args));
+  }
+
+  /**
+   * As {@linkcode Ort.status}, but the function runs on a thread of Deno's pool while this one goes
+   * on. The arguments, and `kept`, to which their elements may point, are kept from the garbage
+   * collector meanwhile.
+   */
+  aside(
+    name: keyof typeof PLACES,
+    parameters: Deno.NativeType[],
+  ): (args: unknown[], kept?: unknown) => Promise<void> {
+    const fn = new Deno.UnsafeFnPointer(this.#api.getPointer(PLACES[name] * POINTER_BYTES)!, {
+      parameters,
+      result: "pointer",
+      nonblocking: true,
+    });
+    const call = fn.call as (...args: unknown[]) => Promise<Pointer>;
+    return async (args, kept) => {
+      const used = [args, kept];
+      this.#inUse.add(used);
+      try {
+        this.#check(await call.apply(fn, args));
+      } finally {
+        this.#inUse.delete(used);
+      }
     };
+  }
+
+  /** Throws Error with a status's message and releases it; null says that all is well. */
+  #check(status: Pointer): void {
+    if (status === null) return;
+    const message = Deno.UnsafePointerView.getCString(this.#message.call(status)!);
+    this.#releaseStatus.call(status);
+    throw new Error(message);
   }
 
   /** A function that releases an object of the library. */
@@ -139,6 +169,14 @@ class Ort {
       result,
     });
   }
+}
+
+/**
+ * Opens the library at this path for this thread; {@linkcode Session.open} does it otherwise. It
+ * stays open.
+ */
+export function openRuntime(library: string): void {
+  Ort.open(library);
 }
 
 /** A tensor that a session reads or writes in place: a view of its elements, without a copy. */
@@ -199,18 +237,18 @@ export interface SessionOptions {
   library: string;
 }
 
-/** A loaded graph. Calls compute on the calling thread and must not overlap. */
+/** A loaded graph. Its runs must not overlap. */
 export class Session {
   readonly #ort: Ort;
-  readonly #run: (...args: unknown[]) => void;
+  readonly #run: (args: unknown[], kept: unknown) => Promise<void>;
   /** Names of inputs and outputs as C strings; the library gets the addresses of these buffers. */
   readonly #names = new Map<string, Uint8Array<ArrayBuffer>>();
   #session: Pointer;
 
-  /** Loads the ONNX file at `path`. Throws Error with the library's message. */
-  constructor(path: string, { threads, spinning, library }: SessionOptions) {
-    const ort = this.#ort = Ort.open(library);
-    this.#run = ort.status("Run", [
+  private constructor(ort: Ort, session: Pointer) {
+    this.#ort = ort;
+    this.#session = session;
+    this.#run = ort.aside("Run", [
       "pointer",
       "pointer",
       "buffer",
@@ -220,6 +258,17 @@ export class Session {
       "usize",
       "buffer",
     ]);
+  }
+
+  /**
+   * Loads the ONNX file at `path`, on a thread of Deno's pool. Throws Error with the library's
+   * message.
+   */
+  static async open(
+    path: string,
+    { threads, spinning, library }: SessionOptions,
+  ): Promise<Session> {
+    const ort = Ort.open(library);
     const createOptions = ort.status("CreateSessionOptions", ["buffer"]);
     const options = made((out) => createOptions(out));
     try {
@@ -230,21 +279,24 @@ export class Session {
       ort.status("SetInterOpNumThreads", ["pointer", "i32"])(options, 1);
       const configure = ort.status("AddSessionConfigEntry", ["pointer", "buffer", "buffer"]);
       configure(options, text("session.intra_op.allow_spinning"), text(spinning ? "1" : "0"));
-      const create = ort.status("CreateSession", ["pointer", "buffer", "pointer", "buffer"]);
-      this.#session = made((out) => create(ort.env, pathText(path), options, out));
+      const create = ort.aside("CreateSession", ["pointer", "buffer", "pointer", "buffer"]);
+      const out = pointerSpace();
+      await create([ort.env, pathText(path), options, out]);
+      return new Session(ort, pointerIn(out));
     } finally {
       ort.release("ReleaseSessionOptions")(options);
     }
   }
 
   /**
-   * Computes the outputs from the inputs and writes them to the given tensors. Throws Error with
-   * the library's message.
+   * Computes the outputs from the inputs and writes them to the given tensors, on a thread of
+   * Deno's pool: this thread goes on meanwhile, and must leave the tensors' buffers alone. Throws
+   * Error with the library's message.
    */
-  run(inputs: OrtTensors, outputs: OrtTensors): void {
+  async run(inputs: OrtTensors, outputs: OrtTensors): Promise<void> {
     const [inputNames, inputValues] = this.#list(inputs);
     const [outputNames, outputValues] = this.#list(outputs);
-    this.#run(
+    await this.#run([
       this.#session,
       null,
       inputNames,
@@ -253,7 +305,7 @@ export class Session {
       outputNames,
       BigInt(outputValues.length),
       outputValues,
-    );
+    ], [inputs, outputs]);
   }
 
   /** Frees the graph and its weights. */
@@ -282,10 +334,16 @@ export class Session {
 
 /** The pointer that `create` writes to its output parameter. */
 function made(create: (out: BigUint64Array<ArrayBuffer>) => void): Pointer {
-  const out = new BigUint64Array(new ArrayBuffer(POINTER_BYTES));
+  const out = pointerSpace();
   create(out);
-  return Deno.UnsafePointer.create(out[0]);
+  return pointerIn(out);
 }
+
+/** Memory for an output parameter that is a pointer. */
+const pointerSpace = () => new BigUint64Array(new ArrayBuffer(POINTER_BYTES));
+
+/** The pointer in an output parameter. */
+const pointerIn = (out: BigUint64Array<ArrayBuffer>): Pointer => Deno.UnsafePointer.create(out[0]);
 
 /**
  * Address of a view's first element. It stays valid while the buffer lives: the elements of an

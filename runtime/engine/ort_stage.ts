@@ -1,27 +1,54 @@
 /**
- * One loaded stage: the ONNX Runtime session, the arenas, and how a frame is run on them. It
- * computes on the calling thread, so it lives in a worker.
+ * One loaded stage: the ONNX Runtime session, the arenas, and how a frame is run on them. The
+ * session computes on a thread of its own; all else happens on the calling thread. Calls must not
+ * overlap, see `queued_engine.ts`.
  *
  * @module
  */
-import type { FrameRows } from "../../actors/pipeline/frame_problems.ts";
-import type { ArenaLayout, EngineStats, TokenResult } from "../../actors/pipeline/mod.ts";
+import {
+  type ArenaLayout,
+  asFloat32,
+  type EngineStats,
+  type Frame,
+  type FrameRows,
+  fromFloat32,
+  type StageOutput,
+  type TokenResult,
+} from "../../actors/pipeline/mod.ts";
 import { OrreryError } from "../../actors/system/errors.ts";
+import type { StageGraph } from "../../models/graph/contract.ts";
+import type { Geometry } from "../../models/mod.ts";
 import { engineError, reason } from "./errors.ts";
-import { checkRows } from "./frame_check.ts";
+import { checkArrays, checkRows } from "./frame_check.ts";
 import type { KvArena, Sampler } from "./kv_arena.ts";
 import { KvArenas } from "./kv_arenas.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
-import { type LoadRequest, type PackedFrame, type PackedOutput, unpackRows } from "./protocol.ts";
 import { needsHistory } from "./partial.ts";
+import type { LoadedStage } from "./queued_engine.ts";
 import { sample } from "./sampler.ts";
 
 /** Most f32 elements of a buffer that is kept from one frame to the next. */
 const KEEP_ELEMENTS = 4 * 1024 * 1024;
 
+/** What is loaded. */
+export interface LoadRequest {
+  /** Path of ONNX Runtime's library. */
+  library: string;
+  /** The stage's graph: its file and what it holds. */
+  graph: StageGraph;
+  /** Geometry of the whole model. */
+  geometry: Geometry;
+  /** Threads that compute one operator. */
+  threads: number;
+  /** true: threads without work spin, which is faster but burns CPU time; false: they sleep. */
+  spinning: boolean;
+  /** Bytes that all arenas together may take. */
+  arenaBudgetBytes: number;
+}
+
 /** A loaded stage. */
-export class OrtStage {
+export class OrtStage implements LoadedStage {
   readonly #load: LoadRequest;
   readonly #session: Session;
   readonly #arenas: KvArenas;
@@ -50,9 +77,9 @@ export class OrtStage {
   }
 
   /** Loads a stage graph. Throws `engine_failed` (group `engine`) if ONNX Runtime refuses it. */
-  static load(load: LoadRequest): OrtStage {
+  static async load(load: LoadRequest): Promise<OrtStage> {
     try {
-      return new OrtStage(load, new Session(load.graph.path, load));
+      return new OrtStage(load, await Session.open(load.graph.path, load));
     } catch (cause) {
       throw engineError(
         "engine_failed",
@@ -91,60 +118,64 @@ export class OrtStage {
   }
 
   /**
-   * Runs a frame that {@linkcode checkArrays} let pass, see `StageEngine.run`. A frame that is
-   * refused changes nothing; a frame that fails while it is computed leaves no rows behind.
+   * Runs a frame, see `StageEngine.run`. A frame that is refused changes nothing; a frame that
+   * fails while it is computed leaves no rows behind.
    */
-  run(frame: PackedFrame): PackedOutput {
+  async run(frame: Frame): Promise<StageOutput> {
     const started = performance.now();
+    const { graph, geometry: { hidden: width, vocab } } = this.#load;
+    checkArrays(frame, { first: graph.first, hidden: width });
     const arena = this.#arenas.get(frame.arena);
-    const rows = unpackRows(frame);
-    checkRows(rows, arena.slots, this.#load);
-    if (this.#load.graph.last) noteSamplers(arena, frame);
-    arena.slots.write(rows);
-    const { hidden: width } = this.#load.geometry;
-    for (const row of zeroDamaged(frame.hidden, width)) arena.slots.damage(frame.base + row);
+    checkRows(frame, arena.slots, this.#load);
+    if (graph.last) noteSamplers(arena, frame);
+    arena.slots.write(frame);
+    const rows = frame.tokens.length;
+    const input = frame.hidden && asFloat32(frame.hidden) as Float32Array<ArrayBuffer>;
+    for (const row of zeroDamaged(input, width)) arena.slots.damage(frame.base + row);
     let hidden: Float32Array<ArrayBuffer> | undefined;
     let tokens: TokenResult[] = [];
     try {
-      const feeds = this.#feeds(arena, rows, frame.hidden);
-      if (this.#load.graph.last) {
-        const wanted = rows.want.length;
-        const { vocab } = this.#load.geometry;
+      const feeds = this.#feeds(arena, frame, input);
+      if (graph.last) {
+        const wanted = frame.want.length;
         const logits = this.#logitsBuffer(wanted * vocab);
-        this.#compute(arena, feeds, { logits: new OrtTensor("float32", logits, [wanted, vocab]) });
-        contain(arena, rows);
-        tokens = this.#sample(arena, rows, logits);
+        const out = new OrtTensor("float32", logits, [wanted, vocab]);
+        await this.#compute(arena, feeds, { logits: out });
+        contain(arena, frame);
+        tokens = this.#sample(arena, frame, logits);
       } else {
-        hidden = new Float32Array(frame.rows * width);
-        const out = new OrtTensor("float32", hidden, [1, frame.rows, width]);
-        this.#compute(arena, feeds, { next_hidden: out });
-        contain(arena, rows);
+        hidden = new Float32Array(rows * width);
+        const out = new OrtTensor("float32", hidden, [1, rows, width]);
+        await this.#compute(arena, feeds, { next_hidden: out });
+        contain(arena, frame);
         // The next stage must learn which rows are damaged: it gets NaN for each of them, where
         // this stage computed with zeros.
-        for (let row = 0; row < frame.rows; row++) {
+        for (let row = 0; row < rows; row++) {
           if (arena.slots.isDamaged(frame.base + row)) {
             hidden.fill(NaN, row * width, (row + 1) * width);
           }
         }
       }
     } catch (error) {
-      arena.slots.forget(frame.base, frame.rows);
+      arena.slots.forget(frame.base, rows);
       throw error;
     }
     const computeMs = performance.now() - started;
     this.#frames++;
-    this.#rows += frame.rows;
+    this.#rows += rows;
     this.#busyMs += computeMs;
-    return hidden ? { kind: "hidden", hidden, computeMs } : { kind: "tokens", tokens, computeMs };
+    return hidden
+      ? { kind: "hidden", hidden: fromFloat32([rows, width], hidden), computeMs }
+      : { kind: "tokens", tokens, computeMs };
   }
 
   /**
    * Runs the session. Releases the tensors of `feeds` and `results`, which belong to this frame
    * alone; the arena's tensors stay.
    */
-  #compute(arena: KvArena, feeds: OrtTensors, results: OrtTensors): void {
+  async #compute(arena: KvArena, feeds: OrtTensors, results: OrtTensors): Promise<void> {
     try {
-      this.#session.run({ ...feeds, ...arena.feeds }, { ...results, ...arena.fetches });
+      await this.#session.run({ ...feeds, ...arena.feeds }, { ...results, ...arena.fetches });
     } catch (cause) {
       throw engineError(
         "engine_failed",
@@ -246,7 +277,7 @@ function chosen(
 }
 
 /** Drops and adds the samplers that the frame says. */
-function noteSamplers(arena: KvArena, { samplers = [], drop_samplers = [] }: PackedFrame): void {
+function noteSamplers(arena: KvArena, { samplers = [], drop_samplers = [] }: Frame): void {
   for (const id of drop_samplers) arena.samplers.delete(id);
   for (const { id, sampling, prompt_rows } of samplers) {
     arena.samplers.set(id, { sampling, promptRows: prompt_rows });

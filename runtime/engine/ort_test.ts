@@ -5,25 +5,25 @@ import { heldLibrary } from "./library.ts";
 import { OrtTensor, Session } from "./ort.ts";
 
 /** Runs `body` with a session of a tiny model's layer 1 in this thread. */
-async function withSession(body: (session: Session) => void): Promise<void> {
+async function withSession(body: (session: Session) => void | Promise<void>): Promise<void> {
   await using fixture = await Fixture.make();
   const { path } = await buildStageGraph(fixture.model.manifest, {
     firstLayer: 1,
     lastLayer: 1,
     blobDir: fixture.model.blobsDir,
   });
-  const session = new Session(path, { threads: 1, spinning: false, library: heldLibrary() });
+  const session = await Session.open(path, { threads: 1, spinning: false, library: heldLibrary() });
   try {
-    body(session);
+    await body(session);
   } finally {
     session.release();
   }
 }
 
 Deno.test("Session.run() throws the library's message, when an input is missing or unknown", async () => {
-  await withSession((session) => {
+  await withSession(async (session) => {
     const tensor = new OrtTensor("float32", new Float32Array(4), [1, 4]);
-    assert.throws(
+    await assert.rejects(
       () => session.run({ nonsense: tensor }, {}),
       (e) => e instanceof Error && /nonsense|input/i.test(e.message),
     );
@@ -51,9 +51,9 @@ Deno.test("OrtTensor.value throws after release(), which may be called twice", a
   });
 });
 
-Deno.test("new Session() throws the library's message, when the file is not there", () => {
-  assert.throws(
-    () => new Session("no.onnx", { threads: 1, spinning: false, library: heldLibrary() }),
+Deno.test("Session.open() throws the library's message, when the file is not there", async () => {
+  await assert.rejects(
+    Session.open("no.onnx", { threads: 1, spinning: false, library: heldLibrary() }),
     (e) => e instanceof Error && e.message.includes("no.onnx"),
   );
 });

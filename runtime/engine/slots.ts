@@ -7,8 +7,7 @@
  *
  * @module
  */
-// By its file: the door would load every schema into the worker.
-import { type FrameRows, rowProblems } from "../../actors/pipeline/frame_problems.ts";
+import { type FrameRows, rowProblems } from "../../actors/pipeline/mod.ts";
 import { engineError, refuse } from "./errors.ts";
 
 /** Value of a slot's parent while no row stands in the slot. */

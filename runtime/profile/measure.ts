@@ -44,7 +44,7 @@ export class Bench {
   /** Hidden states for the frames, f32 (maxRows, hidden). */
   readonly #template: Float32Array;
   #seq = 0;
-  /** For each one-row frame, the seconds that its call took beyond the computing in the worker. */
+  /** For each one-row frame, the seconds that its call took beyond the engine's own time. */
   readonly overheads: number[] = [];
 
   constructor(engine: StageEngine, { maxRows, pace, signal }: {
@@ -89,7 +89,7 @@ export class Bench {
     return total / frames;
   }
 
-  /** Runs one frame; returns the seconds of computing in the worker. */
+  /** Runs one frame; returns the seconds of the engine's own time. */
   async #frame(arena: number, base: number, rows: number, wanted: number): Promise<number> {
     const { firstLayer, lastLayer, layers, hidden, vocab } = this.#engine.info;
     const slots = Int32Array.from({ length: rows }, (_, i) => base + i);

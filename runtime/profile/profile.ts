@@ -66,7 +66,7 @@ export const profileSchema = z.object({
   /** Seconds of final norm, LM head and greedy sampling for `rows` wanted rows; `past` is [0]. */
   head: timeTableSchema,
   /**
-   * Fixed seconds of a frame at a stage: the way to the worker and back, and a session's time
+   * Fixed seconds of a frame at a stage: the way to the engine and back, and a session's time
    * without its layers.
    */
   frame_s: seconds,

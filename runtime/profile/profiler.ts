@@ -272,9 +272,9 @@ async function measureStages(
   onProgress({ what: "layer", done: total, total });
 
   // A frame takes time besides its layers: for the session's own work, and for the way to the
-  // worker and back.
+  // engine and back.
   const session = Math.max(0, plainTable(fewPairs).seconds[0][0] - table.seconds[0][0]);
-  // CPU time includes the way to the worker and back already.
+  // CPU time includes the way to the engine and back already.
   const way = pace.limited ? 0 : Math.max(0, median(plain.bench.overheads));
   return {
     layer: pace.table(table),

@@ -4,8 +4,8 @@
  *
  * Three processes on loopback hold one layer each of a model with made-up weights: the first, a
  * middle and the last stage. This process is the arbiter: it sends a frame, waits for its tokens,
- * and sends the next one. Each stage's process measures its processor time by thread and the time
- * in ONNX Runtime, which is subtracted. A second pass records profiles, whose samples divide that
+ * and sends the next one. Each stage's process measures its processor time by thread and that in
+ * ONNX Runtime, which is subtracted. A last pass records profiles, whose samples divide the
  * processor time among the parts of the way.
  *
  * @module
@@ -69,20 +69,21 @@ const ROWS = [1, 8];
 /** Passes whose processor time is measured, of which the median counts. */
 const PASSES = 3;
 /** Frames before anything is measured, in which V8 compiles. */
-const WARM_FRAMES = 500;
+const WARM_FRAMES = 200;
 const STAGES = ["first", "middle", "last"];
 
 /** Figures of one stage, milliseconds a frame. */
 interface StageRow {
   stage: string;
-  /** Processor time besides computing: of all threads, and of each kind of thread. */
+  /** Processor time besides computing: of all threads, of the node's thread, of all others. */
   overhead: number;
   node: number;
-  engine: number;
   others: number;
+  /** Has the engine a worker, among whose parts the time of the other threads is divided? */
+  worker: boolean;
   /** Time in ONNX Runtime. */
   compute: number;
-  /** Processor time of each part, of the node's thread and the engine's worker. */
+  /** Processor time of each part. */
   parts: Record<Part, number>;
 }
 
@@ -206,22 +207,23 @@ async function measureRows(
     medianOf(passes.map(of)) / frames;
   const stages = STAGES.map((stage, i): StageRow => {
     const node = median(({ figures }) => figures[i].threads.node);
-    const engine = median(({ figures }) => figures[i].threads.engine - figures[i].computeMs);
-    const others = median(({ figures }) => figures[i].threads.others);
-    const { node: nodeProfile, engine: engineProfile } = profiled.figures[i].profiles!;
-    const ofNode = shares(nodeProfile);
-    const ofEngine = shares(engineProfile);
-    const besides = 1 - ofEngine.computing;
-    const parts = Object.fromEntries(PARTS.map((part) => [
-      part,
-      part === "computing" ? 0 : ofNode[part] * node + ofEngine[part] / besides * engine,
-    ])) as Record<Part, number>;
+    const others = median(({ figures }) => figures[i].threads.others - figures[i].computeMs);
+    const profiles = profiled.figures[i].profiles!;
+    const ofNode = shares(profiles.node);
+    const ofWorker = profiles.engine && shares(profiles.engine);
+    const parts = Object.fromEntries(PARTS.map((part) => {
+      // Of the worker's thread, computing has been subtracted already.
+      const worker = ofWorker && part !== "computing"
+        ? ofWorker[part] / (1 - ofWorker.computing) * others
+        : 0;
+      return [part, ofNode[part] * node + worker];
+    })) as Record<Part, number>;
     return {
       stage,
-      overhead: node + engine + others,
+      overhead: node + others,
       node,
-      engine,
       others,
+      worker: profiles.engine !== undefined,
       compute: median(({ figures }) => figures[i].computeMs),
       parts,
     };
@@ -243,10 +245,9 @@ function print({ code, shape, rows, wall, stages }: Case): void {
   const table = alignRows([
     ["", ...stages.map(({ stage }) => stage)],
     ...PARTS.filter((part) => part !== "computing").map((part) => line(part, (s) => s.parts[part])),
-    line("runtime's threads", (s) => s.others),
+    line("other threads", (s) => s.worker ? 0 : s.others),
     line("all", (s) => s.overhead),
     line("of it the node's thread", (s) => s.node),
-    line("of it the engine's worker", (s) => s.engine),
     line("computing (not in all)", (s) => s.compute),
   ], [0]);
   console.log(table.map((l) => `  ${l}`).join("\n"));

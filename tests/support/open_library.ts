@@ -6,5 +6,6 @@
  * @module
  */
 import { heldLibrary } from "../../runtime/engine/library.ts";
+import { openRuntime } from "../../runtime/engine/ort.ts";
 
-heldLibrary();
+openRuntime(heldLibrary());

@@ -74,11 +74,14 @@ const RULES: Rule[] = [
   {
     part: "worker hop",
     url:
-      /engine\/(worker_engine|worker|protocol|mod)\.ts|ext:runtime\/11_workers|13_message_port|02_structured_clone|worker_probe/,
+      /engine\/(worker_engine|queued_engine|worker|protocol|mod)\.ts|ext:runtime\/11_workers|13_message_port|02_structured_clone|worker_probe/,
     name: /^(?!computing)/,
   },
   { part: "computing", url: /bench\/frame\/worker_probe/, name: /^computing$/ },
-  { part: "sampler", url: /engine\/(sampler|candidates|random)[a-z_]*\.ts/ },
+  {
+    part: "sampler",
+    url: /(engine\/(sampler|candidates|partial|random)|pipeline\/(partials|random))[a-z_]*\.ts/,
+  },
   { part: "graph feeds and rows", url: /runtime\/engine\// },
   { part: "reading HTTP/2", url: /mailbox\/inbound\.ts/ },
   { part: "writing HTTP/2", url: /mailbox\/(dialer|window|peer|mailbox_transport)\.ts/ },

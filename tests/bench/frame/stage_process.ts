@@ -4,10 +4,11 @@
  *
  * @module
  */
-import inspector from "node:inspector";
 import type { Geometry } from "../../../models/mod.ts";
 import type { StageGraph } from "../../../models/graph/mod.ts";
 import type { Profile } from "./attribution.ts";
+import { probeOf } from "./probe.ts";
+import { Recording } from "./recording.ts";
 import { type ThreadTimes, threadTimes } from "./thread_times.ts";
 
 /** What the process is started with, as JSON in its first argument. */
@@ -33,83 +34,12 @@ export interface StageFigures {
   threads: ThreadTimes;
   /** Processor time in ONNX Runtime's `Run`, milliseconds. */
   computeMs: number;
-  /** Profiles of the node's thread and of the engine's worker, where they were asked for. */
-  profiles?: { node: Profile; engine: Profile };
+  /**
+   * Profiles of the node's thread and, in a checkout that has one, of the engine's worker; where
+   * they were asked for.
+   */
+  profiles?: { node: Profile; engine?: Profile };
 }
-
-/** Microseconds between two samples of a profile. */
-const SAMPLE_US = 400;
-
-/** Records one thread's profile. */
-export class Recording {
-  readonly #session = new inspector.Session();
-
-  constructor() {
-    this.#session.connect();
-  }
-
-  async start(): Promise<void> {
-    await this.#post("Profiler.enable");
-    await this.#post("Profiler.setSamplingInterval", { interval: SAMPLE_US });
-    await this.#post("Profiler.start");
-  }
-
-  async stop(): Promise<Profile> {
-    return (await this.#post("Profiler.stop") as { profile: Profile }).profile;
-  }
-
-  #post(method: string, parameters: Record<string, unknown> = {}): Promise<unknown> {
-    return new Promise((resolve, reject) =>
-      this.#session.post(
-        method,
-        parameters,
-        (error: Error | null, result?: unknown) => error ? reject(error) : resolve(result),
-      )
-    );
-  }
-}
-
-/** What the probe in the engine's worker is asked, and answers. */
-export type ProbeOrder = { probe: "begin" | "end"; profile: boolean };
-/** See {@linkcode ProbeOrder}. */
-export interface ProbeAnswer {
-  probe: true;
-  computeMs: number;
-  profile?: Profile;
-}
-
-/**
- * The engine's worker with the probe beside it. Takes the place of `Worker` in this process, so
- * that the engine is loaded as in a node.
- */
-function workerWithProbe(root: string): { Worker: typeof Worker; ask: AskProbe } {
-  let probed: Worker | undefined;
-  const heard: ((answer: ProbeAnswer) => void)[] = [];
-  class ProbedWorker extends Worker {
-    constructor(_url: string | URL, options?: WorkerOptions) {
-      // The probe reads files of the process, so the worker has all permissions of this process.
-      super(new URL(`./worker_probe.ts?root=${encodeURIComponent(root)}`, import.meta.url), {
-        type: "module",
-        name: options?.name,
-      });
-      probed = this as Worker;
-      this.addEventListener("message", (event) => {
-        const answer = event.data as Partial<ProbeAnswer>;
-        if (answer?.probe !== true) return;
-        event.stopImmediatePropagation();
-        heard.shift()?.(answer as ProbeAnswer);
-      });
-    }
-  }
-  const ask: AskProbe = (order) =>
-    new Promise((resolve) => {
-      heard.push(resolve);
-      probed!.postMessage(order);
-    });
-  return { Worker: ProbedWorker, ask };
-}
-
-type AskProbe = (order: ProbeOrder) => Promise<ProbeAnswer>;
 
 async function main({ root, index, graph, geometry }: StageAssignment): Promise<void> {
   const of = <T>(path: string) => import(new URL(path, root).href) as Promise<T>;
@@ -125,8 +55,7 @@ async function main({ root, index, graph, geometry }: StageAssignment): Promise<
   const { loadEngine } = await of<typeof import("../../../runtime/engine/mod.ts")>(
     "runtime/engine/mod.ts",
   );
-  const { Worker, ask } = workerWithProbe(root);
-  globalThis.Worker = Worker;
+  const probe = await probeOf(root);
   const engine = await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 2 ** 29 });
 
   const node = `s${index}`;
@@ -155,7 +84,7 @@ async function main({ root, index, graph, geometry }: StageAssignment): Promise<
         break;
       case "begin":
         recording = order.profile ? new Recording() : undefined;
-        await ask({ probe: "begin", profile: order.profile });
+        await probe.begin(order.profile);
         await recording?.start();
         before = threadTimes();
         say({});
@@ -163,15 +92,14 @@ async function main({ root, index, graph, geometry }: StageAssignment): Promise<
       case "end": {
         const after = threadTimes();
         const profile = await recording?.stop();
-        const probe = await ask({ probe: "end", profile: recording !== undefined });
+        const { computeMs, profile: engineProfile } = await probe.end();
         const figures: StageFigures = {
           threads: {
             node: after.node - before.node,
-            engine: after.engine - before.engine,
             others: after.others - before.others,
           },
-          computeMs: probe.computeMs,
-          ...(profile && { profiles: { node: profile, engine: probe.profile! } }),
+          computeMs,
+          ...(profile && { profiles: { node: profile, engine: engineProfile } }),
         };
         say(figures);
         break;

@@ -8,9 +8,7 @@
 export interface ThreadTimes {
   /** The thread that runs mailbox and actors: the process's first one. */
   node: number;
-  /** The engine's worker. */
-  engine: number;
-  /** All others: the runtime's own. */
+  /** All others: the engine's, and the runtime's own. */
   others: number;
 }
 
@@ -22,16 +20,11 @@ const NS = 1e6;
  * `/proc`: a table by thread cannot be made there.
  */
 export function threadTimes(): ThreadTimes {
-  const times: ThreadTimes = { node: 0, engine: 0, others: 0 };
+  const times: ThreadTimes = { node: 0, others: 0 };
   for (const { name: id } of Deno.readDirSync("/proc/self/task")) {
-    const of = (file: string) => Deno.readTextFileSync(`/proc/self/task/${id}/${file}`).trim();
-    const ms = Number(of("schedstat").split(" ")[0]) / NS;
-    const kind = Number(id) === Deno.pid
-      ? "node"
-      : /^worker-\d+$/.test(of("comm"))
-      ? "engine"
-      : "others";
-    times[kind] += ms;
+    const [ns] = Deno.readTextFileSync(`/proc/self/task/${id}/schedstat`).split(" ");
+    const kind = Number(id) === Deno.pid ? "node" : "others";
+    times[kind] += Number(ns) / NS;
   }
   return times;
 }

@@ -1,10 +1,11 @@
 /**
- * Runs in the worker of the engine, beside the engine's own code: measures the time in ONNX
+ * Runs in the worker of the engine of an older checkout, beside the engine's own code: measures the time in ONNX
  * Runtime, and records the worker's profile.
  *
  * @module
  */
-import { type ProbeAnswer, type ProbeOrder, Recording } from "./stage_process.ts";
+import { clocks, type ProbeAnswer, type ProbeOrder, type SessionClass } from "./probe.ts";
+import { Recording } from "./recording.ts";
 
 const root = new URL(import.meta.url).searchParams.get("root")!;
 const worker = globalThis as unknown as {
@@ -12,20 +13,7 @@ const worker = globalThis as unknown as {
   postMessage(message: ProbeAnswer): void;
 };
 
-/** Linux's `CLOCK_THREAD_CPUTIME_ID`. */
-const THREAD_CLOCK = 3;
-const { clock_gettime: clock } = Deno.dlopen("libc.so.6", {
-  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
-}).symbols;
-/** Seconds and nanoseconds, as the clock writes them. */
-const timespec = new BigInt64Array(2);
-
-/** Processor time of this thread so far, milliseconds. */
-function processorMs(): number {
-  clock(THREAD_CLOCK, timespec);
-  return Number(timespec[0]) * 1e3 + Number(timespec[1]) / 1e6;
-}
-
+const { thread: processorMs } = clocks();
 let computeMs = 0;
 let recording: Recording | undefined;
 const early: MessageEvent[] = [];
@@ -56,7 +44,7 @@ async function answer({ probe, profile }: ProbeOrder): Promise<void> {
 }
 
 const { Session } = await import(new URL("runtime/engine/ort.ts", root).href) as {
-  Session: { prototype: { run(...args: unknown[]): unknown } };
+  Session: SessionClass;
 };
 const { run } = Session.prototype;
 Session.prototype.run = function computing(...args: unknown[]): unknown {
