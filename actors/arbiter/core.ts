@@ -133,7 +133,13 @@ export class ArbiterCore {
     const flight = this.#arena.answered(answer);
     if (!flight) return;
     const now = this.#o.now();
-    const common = { in_flight: this.#arena.flights.size, frame_ms: now - flight.sent };
+    const { trace } = answer;
+    const common = {
+      in_flight: this.#arena.flights.size,
+      frame_ms: now - flight.sent,
+      wait_ms: trace.reduce((sum, t) => sum + Math.max(0, t.began - t.received), 0),
+      slowest_ms: trace.reduce((most, t) => Math.max(most, t.ended - t.began), 0),
+    };
     const toldTo = new Map<ArbiterRequest, ResultsMessage>();
     for (const [i, { row, pending: { request, number, kind } }] of flight.wanted.entries()) {
       const result = answer.tokens[i];

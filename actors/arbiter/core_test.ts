@@ -90,7 +90,14 @@ Deno.test("ArbiterCore.answered() tells the Generation by row number, and close(
   assert.deepEqual(effects[0], {
     kind: "results",
     to: G,
-    results: { results: [{ token: 50, row: 2 }], in_flight: 0, frame_ms: 30, reused_rows: 0 },
+    results: {
+      results: [{ token: 50, row: 2 }],
+      in_flight: 0,
+      frame_ms: 30,
+      wait_ms: 0,
+      slowest_ms: 10,
+      reused_rows: 0,
+    },
   });
   const usage = made.close(G);
   assert.deepEqual(

@@ -59,6 +59,11 @@ export const rowsSchema = z.object({
   /** For drafts: chance that each row comes true, 0 to 1. (rows) @default all 1 */
   chance: z.instanceof(Float32Array).optional(),
   /**
+   * For drafts: most rows of a frame of their lane, its own row included, while no other lane runs.
+   * The others follow in frames of their own. @default no limit of its own
+   */
+  frame_rows: z.number().int().positive().optional(),
+  /**
    * More rows follow at once in the next message: no frame is sent before, so that a row and its
    * drafts travel together.
    */
@@ -102,6 +107,10 @@ export const resultsSchema = z.object({
   in_flight: z.number().int().nonnegative(),
   /** Milliseconds from when the frame was handed to the first stage to its answer. */
   frame_ms: z.number().nonnegative(),
+  /** Milliseconds of these in which the frame waited in the stages' mailboxes. */
+  wait_ms: z.number().nonnegative(),
+  /** Milliseconds that the slowest stage computed the frame. */
+  slowest_ms: z.number().nonnegative(),
 });
 
 /** What a request has cost: the answer to `close`. */

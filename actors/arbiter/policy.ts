@@ -18,8 +18,8 @@
  *    short prompts of many branches travel together.
  * 7. Requests take turns: the one whose rows have had the least time of the slowest stage goes
  *    first.
- * 8. Drafts travel with their lane's decode row. Where one lane is alone, all its drafts go. Else a
- *    draft row goes while the tokens that it may give are more than those that its time costs the
+ * 8. Drafts travel with their lane's decode row. Where one lane is alone, all its drafts go, in
+ *    frames as large as its Generation says, which follow each other. Else a draft row goes while the tokens that it may give are more than those that its time costs the
  *    others (see `tokensLost`); so do drafts in a frame of their own. Drafts that are left out wait
  *    and may go later.
  *
@@ -79,6 +79,8 @@ export interface DraftOffer<D> {
    * not said whether this draft was right.
    */
   chance: number;
+  /** Most rows of its frame while its lane is alone, the lane's own row included. @default none */
+  frameRows?: number;
 }
 
 /** What the policy looks at. */
@@ -290,13 +292,16 @@ function tokensLost(
 function pickDrafts<J, D>(s: Situation<J, D>, decodes: D[], load: Load): D[] {
   const going = new Set(decodes);
   const may = (d: DraftOffer<D>) => d.chance > 0 && (d.parent === undefined || going.has(d.parent));
-  const alone = load.lanes <= 1 && decodes.length > 0 && s.pieces.length === 0;
+  const alone = load.lanes <= 1 && s.pieces.length === 0;
+  const most = alone
+    ? Math.min(MAX_DRAFTS, (s.drafts.at(-1)?.frameRows ?? Infinity) - decodes.length)
+    : MAX_DRAFTS;
   const picked: D[] = [];
   let expected = decodes.length;
   // No draft is likelier than its parent: taken by falling chance, parents first, each finds its
   // parent taken.
-  for (const draft of alone ? s.drafts : s.drafts.toSorted((a, b) => b.chance - a.chance)) {
-    if (picked.length >= MAX_DRAFTS) break;
+  for (const draft of s.drafts.toSorted((a, b) => b.chance - a.chance)) {
+    if (picked.length >= most) break;
     if (!may(draft)) continue;
     const rows = decodes.length + picked.length;
     if (!alone && rows > 0 && draft.chance < tokensLost(rows, expected, load, s)) continue;

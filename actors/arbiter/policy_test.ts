@@ -118,6 +118,23 @@ Deno.test("choose() sends all drafts of a lane that is alone; else each must giv
   assert.deepEqual(crowd.kind === "frame" && crowd.drafts, ["d0"]);
 });
 
+Deno.test("choose() cuts the drafts of a lane that is alone into frames as large as they say", () => {
+  const draft = (row: string, chance: number, parent?: string) => ({
+    row,
+    request: "r",
+    parent,
+    chance,
+    frameRows: 3,
+  });
+  const chain = [draft("a", 0.9, "r0"), draft("b", 0.8, "a"), draft("c", 0.7, "b")];
+  const first = choose(situation({ decodes: lanes(1), drafts: chain }));
+  assert.deepEqual(first, { kind: "frame", pieces: [], decodes: ["r0"], drafts: ["a", "b"] });
+  const rest = [draft("c", 0.7), draft("d", 0.6, "c"), draft("e", 0.5, "d"), draft("f", 0.4, "e")];
+  const under = { inFlight: 1, lanesInFlight: 1, laneFrames: 1 };
+  const next = choose(situation({ ...under, drafts: rest }));
+  assert.deepEqual(next, { kind: "frame", pieces: [], decodes: [], drafts: ["c", "d", "e"] });
+});
+
 Deno.test("choose() sends drafts alone where lanes leave gaps, not where they would make lanes wait", () => {
   const drafts = chain([0.6, 0.4]);
   const gaps = choose(situation({ drafts, lanesInFlight: 1, laneFrames: 1, inFlight: 1 }));

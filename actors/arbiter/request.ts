@@ -93,6 +93,8 @@ export class ArbiterRequest {
   decodes: PendingRow[] = [];
   /** Drafts that wait to be sent. */
   drafts: PendingRow[] = [];
+  /** Most rows of a frame of its drafts where no other lane runs, as the Generation last said. */
+  frameRows = Infinity;
   /** Milliseconds of the slowest stage that its rows have taken: requests take turns by it. */
   served = 0;
   /** The stages have been sent its sampler. */
@@ -163,12 +165,13 @@ export class ArbiterRequest {
    * Takes rows to run. Throws group `actor`, code `bad_rows` where numbers or parents are wrong.
    */
   add(
-    { first, tokens, positions, parents, want, kind, chance, certain }: RowsMessage,
+    { first, tokens, positions, parents, want, kind, chance, certain, frame_rows }: RowsMessage,
     shape: Shape,
   ): void {
     const n = tokens.length;
     if (certain) this.#confirm(certain);
     if (n === 0) return;
+    if (frame_rows !== undefined) this.frameRows = frame_rows;
     if (positions.length !== n || parents.length !== n || (chance && chance.length !== n)) {
       throw badRows(
         this,

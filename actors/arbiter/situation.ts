@@ -59,7 +59,7 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
     for (const row of request.drafts) {
       const parent = going.get(row.parent);
       if (!parent && !stands(row)) continue;
-      drafts.push({ row, request, parent, chance: row.chance });
+      drafts.push({ row, request, parent, chance: row.chance, frameRows: request.frameRows });
       going.set(row.number, row);
     }
     request.owed = request.owed.filter((at) => now - at < BACK_MS);

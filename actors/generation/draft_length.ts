@@ -9,8 +9,13 @@
  * is taken. Where none beats no draft at all, the length is 0, and a short draft is tried now and
  * then to see whether that still holds.
  *
+ * A lane that is alone may also send drafts behind drafts without waiting: `continuous_drafts.ts`
+ * says how large their frames are best. The faster of both ways is taken.
+ *
  * @module
  */
+import { continuousDrafts } from "./continuous_drafts.ts";
+import { FrameLine, LINE_FIGURES } from "./frame_line.ts";
 
 /** Most tokens of a draft, whatever is allowed. */
 const LONGEST = 16;
@@ -24,8 +29,6 @@ const NEWEST_FRAME = 0.1;
 const QUICKER_FRAME = 0.3;
 /** The same where several lanes run, for a frame that was slower than that mean. */
 const SLOWER_FRAME = 0.03;
-/** Part of a frame's weight that is left after each later frame, 0 to 1. */
-const FADE = 0.97;
 /** Weight of the newest answer to {@linkcode DraftLength.wanted} in its running mean, 0 to 1. */
 const NEWEST_WANTED = 0.03;
 /** Weight of the newest answer in the running mean of milliseconds per drafted token, 0 to 1. */
@@ -34,12 +37,6 @@ const NEWEST_DRAFT = 0.2;
 const PRIOR = { rate: 0.7, weight: 3 };
 /** Most observations that the acceptance measured by earlier requests counts as. */
 const MOST_INHERITED = 20;
-/** Cost of one more row as a share of a frame of one row, until it is measured. */
-const ROW_SHARE = 0.12;
-/** Least cost of one more row as a share of a mean frame: measurements err. */
-const LEAST_ROW_SHARE = 0.005;
-/** Least cost of one more row in milliseconds: it is divided by. */
-const LEAST_ROW_MS = 1e-6;
 /** A draft is taken if its speed is at least this many times that of no draft: estimates err. */
 const MARGIN = 1.03;
 /**
@@ -72,7 +69,11 @@ const WAIT_SHARE = 2.5;
 /** Milliseconds that a lane may wait beyond that: timers are not exact. */
 const WAIT_MS = 2;
 /** Numbers of {@linkcode DraftLength.snapshot} before the acceptance rates. */
-const HEADER = 7;
+const HEADER = 2 * LINE_FIGURES + 2;
+/** Most drafted rows of a lane that are under way at once. */
+const MOST_ROWS = 32;
+/** Places of a draft whose acceptance rates count where drafts are continuous. */
+const PLACES = 6;
 
 /** Options of a {@linkcode DraftLength}. */
 export interface DraftLengthOptions {
@@ -100,8 +101,12 @@ const ALONE: Crowd = { lanes: 1, together: 1 };
 
 /** How to draft now. */
 export interface DraftPlan {
-  /** Tokens to draft; 0: none. */
+  /** Tokens to draft at once; 0: none. */
   length: number;
+  /** Most rows of a frame of a lane that is alone, its own row included. */
+  frame: number;
+  /** Most drafted rows of the lane that are under way at once. */
+  depth: number;
   /** Expected speed as a multiple of that without drafts: 1.5 is half as fast again. */
   gain: number;
   /** Least chance of a draft row that is sent with its lane's own row, 0 to 1. */
@@ -125,13 +130,10 @@ export class DraftLength {
   readonly #rate = new Float64Array(LONGEST).fill(PRIOR.rate);
   /** Observations behind each rate. */
   readonly #seen = new Float64Array(LONGEST).fill(PRIOR.weight);
-  /**
-   * Sums for the straight line of milliseconds over rows, of the frames of earlier requests: count,
-   * rows, ms, rows squared, rows * ms.
-   */
-  #before = [0, 0, 0, 0, 0];
-  /** Frames of this request by rows, ascending: running mean of milliseconds, and their weight. */
-  readonly #sizes: { rows: number; ms: number; weight: number }[] = [];
+  /** Milliseconds of a frame from the first stage to its answer. */
+  readonly #trip: FrameLine;
+  /** Milliseconds of a frame at the slowest stage. */
+  readonly #slowest: FrameLine;
   /** Milliseconds of one drafted token; 0: not measured yet. */
   #draftMs = 0;
   /** How many times as likely a token is to come true as its drafter says. */
@@ -150,9 +152,13 @@ export class DraftLength {
     this.#longest = Math.min(draftLength, LONGEST);
     this.#always = always;
     this.#stages = stages;
-    if (measured?.length === HEADER + 2 * LONGEST && measured.every(Number.isFinite)) {
-      this.#before = measured.slice(0, 5);
-      [this.#draftMs, this.#trust] = measured.slice(5, HEADER);
+    const valid = measured?.length === HEADER + 2 * LONGEST && measured.every(Number.isFinite);
+    this.#trip = new FrameLine(valid ? measured.slice(0, LINE_FIGURES) : undefined);
+    this.#slowest = new FrameLine(
+      valid ? measured.slice(LINE_FIGURES, 2 * LINE_FIGURES) : undefined,
+    );
+    if (valid) {
+      [this.#draftMs, this.#trust] = measured.slice(2 * LINE_FIGURES, HEADER);
       this.#rate.set(measured.slice(HEADER, HEADER + LONGEST));
       this.#seen.set(measured.slice(HEADER + LONGEST).map((n) => Math.min(n, MOST_INHERITED)));
     }
@@ -160,21 +166,23 @@ export class DraftLength {
 
   /**
    * Takes in that a frame with `rows` rows of this request took `ms` milliseconds from the first
-   * stage to its answer. Frames of several lanes do not overtake each other: one behind a longer
-   * one takes as long as that. So where several lanes run, the quickest frames of each size count
-   * most.
+   * stage to its answer, of which the slowest stage computed `slowestMs`. Of a lane that is alone
+   * `ms` leaves out what the frame waited behind others. Frames of several lanes do not overtake
+   * each other: one behind a longer one takes as long as that. So where several lanes run, the
+   * quickest frames of each size count most.
    */
-  frame(rows: number, ms: number, { lanes }: Pick<Crowd, "lanes"> = ALONE): void {
+  frame(
+    rows: number,
+    ms: number,
+    { lanes = 1, slowestMs = ms / this.#stages }: { lanes?: number; slowestMs?: number } = {},
+  ): void {
     if (rows < 1 || !(ms >= 0)) return;
-    for (const size of this.#sizes) size.weight *= FADE;
-    this.#before = this.#before.map((sum) => sum * FADE);
-    let at = this.#sizes.findIndex((size) => size.rows >= rows);
-    if (at < 0) at = this.#sizes.length;
-    if (this.#sizes[at]?.rows !== rows) this.#sizes.splice(at, 0, { rows, ms, weight: 0 });
-    const size = this.#sizes[at];
-    const newest = lanes === 1 ? NEWEST_FRAME : ms < size.ms ? QUICKER_FRAME : SLOWER_FRAME;
-    size.ms += newest * (ms - size.ms);
-    size.weight++;
+    this.#trip.frame(
+      rows,
+      ms,
+      (mean) => lanes === 1 ? NEWEST_FRAME : ms < mean ? QUICKER_FRAME : SLOWER_FRAME,
+    );
+    this.#slowest.frame(rows, slowestMs, () => NEWEST_FRAME);
   }
 
   /** Takes in that the drafter took `ms` milliseconds for `tokens` tokens. */
@@ -220,7 +228,7 @@ export class DraftLength {
 
   /** Plans the next draft of each of the lanes that run. */
   plan({ lanes, together }: Crowd = ALONE): DraftPlan {
-    const { base, row } = this.#frameCost();
+    const { base, row } = this.#trip.cost();
     const stages = this.#stages;
     // Frames beyond one a stage wait for their turn.
     const turns = Math.max(1, lanes / together / stages);
@@ -250,6 +258,8 @@ export class DraftLength {
         best = { length: k, rate };
       }
     }
+    const alone = lanes === 1 ? this.#continuous() : undefined;
+    const pays = alone && 1 / alone.msPerToken > best.rate * (best.length > 0 ? 1 : MARGIN);
     const saved = single * (1 - 1 / stages) + this.#draftMs;
     const common = {
       gain: best.rate * single,
@@ -258,21 +268,64 @@ export class DraftLength {
       wait: lanes > 1 && best.length > 0 ||
         this.#draftMs > 0 && lanes * this.#draftMs * Math.max(1, best.length) < stageMs,
     };
-    if (this.#always) return { length: this.#longest, ...common, worth: 0, wait: true };
-    if (best.length > 0) {
+    // Drafts that wait for a verdict: one is under way through the stages and one is ready, and on
+    // several stages some more. One stage runs all that there is in one frame.
+    const waiting = (length: number) => {
+      const depth = Math.min(MOST_ROWS, length * (stages + 1));
+      return { length, frame: 1 + (stages === 1 ? depth : length), depth };
+    };
+    if (this.#always) return { ...common, ...waiting(this.#longest), worth: 0, wait: true };
+    if (pays || best.length > 0) {
       this.#sinceDraft = this.#probes = 0;
       // Frames of one size alone do not tell what a row costs.
       const vary = ++this.#plans % VARY_EVERY === 0;
-      return { length: vary ? best.length >> 1 : best.length, ...common };
+      if (!pays) return { ...common, ...waiting(vary ? best.length >> 1 : best.length) };
+      const frame = vary ? Math.ceil(alone.rows / 2) : alone.rows;
+      return {
+        ...common,
+        gain: single / alone.msPerToken,
+        length: frame,
+        frame,
+        depth: Math.min(MOST_ROWS, frame * (alone.frames + 1)),
+        worth: LEAST_WORTH,
+        ahead: alone.ahead,
+        wait: false,
+      };
     }
     // A draft that one lane tries holds up the lanes that share its frames.
     const rarer = lanes === 1 ? 1 : lanes * Math.min(RAREST_PROBE, 2 ** this.#probes);
     if (this.#longest === 0 || this.#sinceDraft < PROBE_EVERY * rarer) {
-      return { length: 0, ...common };
+      return { ...common, ...waiting(0) };
     }
     this.#sinceDraft = 0;
     if (lanes > 1) this.#probes++;
-    return { length: Math.min(PROBE_LENGTH, this.#longest), ...common, worth: 0, ahead: 1 };
+    const probe = waiting(Math.min(PROBE_LENGTH, this.#longest));
+    return { ...common, ...probe, worth: 0, ahead: 1 };
+  }
+
+  /**
+   * How drafts of a lane that is alone follow each other, and the least chance that everything
+   * before a frame comes true for it to be sent: where it does, the frame saves its way through the
+   * stages but for one; where it does not, it holds a stage up for half its time.
+   */
+  #continuous() {
+    const [trip, slowest] = [this.#trip.cost(), this.#slowest.cost()];
+    const mostRows = Math.min(this.#longest + 1, LONGEST);
+    // On one stage drafting and frames take turns.
+    if (this.#longest === 0 || this.#stages === 1 && this.#draftMs > 0) return undefined;
+    const places = Math.min(PLACES, LONGEST);
+    let product = 1;
+    for (let i = 0; i < places; i++) product *= this.#rate[i];
+    const best = continuousDrafts({
+      trip: (rows) => trip.base + rows * trip.row,
+      slowest: (rows) => slowest.base + rows * slowest.row,
+      acceptance: Math.min(MOST_CHANCE, product ** (1 / places)),
+      draftMs: this.#draftMs,
+      mostRows,
+    });
+    const busy = slowest.base + best.rows * slowest.row;
+    const saved = Math.max(0, trip.base + best.rows * trip.row - busy);
+    return { ...best, ahead: busy / (busy + 2 * saved) };
   }
 
   /** Milliseconds that a lane waits at most for a draft of `tokens` tokens. */
@@ -286,41 +339,18 @@ export class DraftLength {
   }
 
   /**
-   * What was measured, for `measured` of the next request: the five sums of the line, milliseconds
+   * What was measured, for `measured` of the next request: the sums of both lines, milliseconds
    * of a drafted token, the trust in the drafter's chances, then by place in a draft the rates and
    * the observations behind them.
    */
   snapshot(): number[] {
-    return [...this.#line(), this.#draftMs, this.#trust, ...this.#rate, ...this.#seen];
-  }
-
-  /** The sums of `#before` with the frames of this request added. */
-  #line(): number[] {
-    let [count, sum, times, squares, products] = this.#before;
-    let least = Infinity; // no frame takes longer than one of more rows
-    for (let i = this.#sizes.length - 1; i >= 0; i--) {
-      const { rows, ms, weight } = this.#sizes[i];
-      least = Math.min(least, ms);
-      count += weight;
-      sum += weight * rows;
-      times += weight * least;
-      squares += weight * rows * rows;
-      products += weight * rows * least;
-    }
-    return [count, sum, times, squares, products];
-  }
-
-  /** Milliseconds of a frame of r rows: `base + r * row`. */
-  #frameCost(): { base: number; row: number } {
-    const [n, rows, ms, squares, products] = this.#line();
-    if (n === 0) return { base: 1 - ROW_SHARE, row: ROW_SHARE };
-    const mean = { rows: rows / n, ms: ms / n };
-    const guess = mean.ms * ROW_SHARE / (1 + ROW_SHARE * (mean.rows - 1));
-    const spread = squares - n * mean.rows ** 2;
-    // The guess counts as one frame that is one row away from the mean: few sizes, or equal ones,
-    // would give a wild slope.
-    const slope = (products - n * mean.rows * mean.ms + guess) / (spread + 1);
-    const row = Math.min(Math.max(slope, LEAST_ROW_SHARE * mean.ms), mean.ms / mean.rows);
-    return { base: Math.max(mean.ms - row * mean.rows, 0), row: Math.max(row, LEAST_ROW_MS) };
+    return [
+      ...this.#trip.snapshot(),
+      ...this.#slowest.snapshot(),
+      this.#draftMs,
+      this.#trust,
+      ...this.#rate,
+      ...this.#seen,
+    ];
   }
 }

@@ -58,6 +58,16 @@ Deno.test("DraftLength.plan() drafts less where the drafter is slow and shares t
   assert.equal(play(make(), { share: 0.8, draftMs: 200 }).length, 0);
 });
 
+Deno.test("DraftLength.plan() sends small frames behind each other on several stages, one at a time on one", () => {
+  const several = make(16, 4);
+  const alone = make();
+  for (const length of [several, alone]) play(length, { share: 0.9, row: 6, draftMs: 0 });
+  const [many, one] = [several.plan(), alone.plan()];
+  assert.ok(many.depth >= 3 * many.frame, `${many.depth} rows in frames of ${many.frame}`);
+  assert.ok(many.frame < one.frame, `${many.frame} < ${one.frame}`);
+  assert.ok(many.ahead < 0.3 && one.ahead > 0.5, `${many.ahead}, ${one.ahead}`);
+});
+
 Deno.test("DraftLength.plan() drafts again when drafts begin to come true", () => {
   const length = make();
   assert.equal(play(length, { share: 0 }).length, 0);

@@ -27,6 +27,8 @@ export interface DraftFacts {
   chance: number;
   /** Estimated chance that this row and all rows between it and the tip come true, 0 to 1. */
   reach: number;
+  /** Most rows of its frame where no other lane runs. */
+  frame: number;
   /** Which drafter guessed the token. */
   by: "model" | "ngram";
   /** True: the drafter's first choice; false: an alternative beside it. */

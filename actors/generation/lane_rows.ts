@@ -12,7 +12,7 @@ import type { Message } from "../system/mod.ts";
 import { type DraftFacts, Lane, type LaneRow } from "./lane.ts";
 import type { FirstLane, LaneOwner, NewLane, TokenChain } from "./lane_control.ts";
 import type { MakeCodec } from "./messages.ts";
-import { RowOutbox } from "./row_outbox.ts";
+import { type NewRow, RowOutbox } from "./row_outbox.ts";
 
 /** Options of {@linkcode LaneRows}. */
 export interface LaneRowsOptions {
@@ -152,7 +152,14 @@ export class LaneRows {
 
   /** Gives a drafted token its row behind `parent`. */
   draft(lane: Lane, parent: LaneRow, token: number, draft: DraftFacts): LaneRow {
-    const row = { ...this.#rowAfter(parent, token, { kind: "draft", chance: draft.reach }), draft };
+    const row = {
+      ...this.#rowAfter(parent, token, {
+        kind: "draft",
+        chance: draft.reach,
+        frame: draft.frame,
+      }),
+      draft,
+    };
     parent.children.push(row);
     this.#wait({ lane, row, decoded: true });
     return row;
@@ -198,7 +205,7 @@ export class LaneRows {
   #rowAfter(
     parent: LaneRow,
     token: number,
-    { kind, chance }: { kind: "decode" | "draft"; chance?: number },
+    { kind, chance, frame }: Pick<NewRow, "kind" | "chance" | "frame">,
   ): LaneRow {
     const position = parent.position + 1;
     const row = this.#outbox.add({
@@ -208,6 +215,7 @@ export class LaneRows {
       want: true,
       kind,
       chance,
+      frame,
     });
     return { row, token, position, children: [] };
   }

@@ -29,7 +29,7 @@ function take(rows: LaneRows, lane: Lane, token: number): void {
   lane.settle();
 }
 
-const draft = { depth: 1, chance: 0.5, reach: 0.25, by: "model", chosen: true } as const;
+const draft = { depth: 1, chance: 0.5, reach: 0.25, frame: 9, by: "model", chosen: true } as const;
 
 Deno.test("LaneRows.open() waits for the last row of the prompt that the request was opened with", () => {
   const { rows, waits } = opened();

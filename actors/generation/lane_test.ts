@@ -12,7 +12,7 @@ const rowOf = (
   token,
   position,
   children,
-  draft: { depth: 1, chance: 0.5, reach: 0.5, by: "model", chosen },
+  draft: { depth: 1, chance: 0.5, reach: 0.5, frame: 9, by: "model", chosen },
 });
 
 function lane(options: { limit?: number; eos?: number[]; stop?: string } = {}) {

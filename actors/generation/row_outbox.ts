@@ -21,6 +21,8 @@ export interface NewRow {
   kind: RowsMessage["kind"];
   /** Chance that a draft comes true, 0 to 1. @default 1 */
   chance?: number;
+  /** Most rows of a draft's frame where no other lane runs. @default no limit of its own */
+  frame?: number;
 }
 
 /** Numbers rows and gathers them until they are sent. */
@@ -88,6 +90,7 @@ export class RowOutbox {
         ...rowsOf(generation, { first: this.#first + at, rows, kind }),
         ...(end < this.#rows.length && { more: true }),
         ...(kind === "draft" && { chance: Float32Array.from(rows, (row) => row.chance ?? 1) }),
+        ...(rows.at(-1)!.frame !== undefined && { frame_rows: rows.at(-1)!.frame }),
       });
       at = end;
     }

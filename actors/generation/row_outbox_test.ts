@@ -64,3 +64,10 @@ Deno.test("RowOutbox.take() sends which drafts have come true before the rows th
   ]);
   assert.deepEqual(outbox.take(), []);
 });
+
+Deno.test("RowOutbox.take() says how large frames of drafts may be, as the newest draft says", () => {
+  const outbox = new RowOutbox("d/generation/g", 40);
+  outbox.add({ ...row(1, 39, "draft", 0.9), frame: 5 });
+  outbox.add({ ...row(2, 40, "draft", 0.8), frame: 3 });
+  assert.equal(rowsSchema.parse(outbox.take()[0]).frame_rows, 3);
+});

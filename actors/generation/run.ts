@@ -147,13 +147,17 @@ export class GenerationRun implements LaneOwner, LaneControl {
   }
 
   /** Takes the arbiter's results in. */
-  results({ results, frame_ms }: ResultsMessage): void {
+  results({ results, frame_ms, wait_ms, slowest_ms }: ResultsMessage): void {
     this.#alive();
     const { lanes, decoded } = this.#rows.answered(results);
     // A frame with pieces of prompts says nothing about what a decode row costs.
     if (!decoded) this.#pace.interrupt();
     else if (lanes.size > 0) {
-      this.#speculation?.frame(results.length, frame_ms);
+      this.#speculation?.frame(results.length, {
+        ms: frame_ms,
+        waitMs: wait_ms,
+        slowestMs: slowest_ms,
+      });
       this.#lanesPerFrame += NEWEST_FRAME * (lanes.size - this.#lanesPerFrame);
     }
     for (const lane of lanes) {

@@ -14,8 +14,6 @@ import { agree, DraftStock } from "./draft_stock.ts";
 import type { InstantDrafter } from "./instant_drafter.ts";
 import type { DraftFacts, Lane, LaneRow, Settled } from "./lane.ts";
 
-/** Most drafted rows of a lane that are under way at once. */
-const MOST_ROWS = 32;
 /** Most tokens that the drafter is asked for at once. */
 const MOST_TOKENS = 8;
 /**
@@ -59,6 +57,16 @@ export interface SpeculationOptions {
   crowd(): Crowd;
   /** Do drafts pay at present? */
   pays(): boolean;
+}
+
+/** What a frame took; see {@linkcode Speculation.frame}. */
+export interface FrameTimes {
+  /** Milliseconds from the first stage to its answer. */
+  ms: number;
+  /** Milliseconds of these in which it waited in stages' mailboxes. */
+  waitMs: number;
+  /** Milliseconds that the slowest stage computed. */
+  slowestMs: number;
 }
 
 /** A question to the drafter that is not answered yet. */
@@ -165,10 +173,14 @@ export class Speculation {
       .catch(() => {});
   }
 
-  /** A frame with so many rows of this request, none of a prompt, took `ms` milliseconds. */
-  frame(rows: number, ms: number): void {
+  /**
+   * A frame with so many rows of this request, none of a prompt, took `ms` milliseconds, of which
+   * it waited `waitMs` behind other frames and the slowest stage computed `slowestMs`.
+   */
+  frame(rows: number, { ms, waitMs, slowestMs }: FrameTimes): void {
+    const { lanes } = this.#options.crowd();
     for (const length of Object.values(this.#lengths)) {
-      length.frame(rows, ms, this.#options.crowd());
+      length.frame(rows, lanes === 1 ? Math.max(0, ms - waitMs) : ms, { lanes, slowestMs });
     }
   }
 
@@ -333,10 +345,8 @@ export class Speculation {
     const reach = holds
       ? stock!.reach(lane.tokens.length, (chance) => this.#lengths.model.chance(chance))
       : 1;
-    // For a lane alone: one draft is under way through the stages and one is ready, and on several
-    // stages some more.
-    const most = this.#crowded ? plan.length : plan.length * (this.#options.stages + 1);
-    const wanted = Math.min(most, lane.room, MOST_ROWS) - (tokens.length - lane.tokens.length);
+    const most = this.#crowded ? plan.length : plan.depth;
+    const wanted = Math.min(most, lane.room) - (tokens.length - lane.tokens.length);
     const length = Math.min(MOST_TOKENS, plan.length, wanted);
     if (length <= 0 || reach < Math.max(plan.worth, LEAST_REACH)) return;
     this.#send(this.#model, drafts, { tokens, length, plan });
@@ -386,8 +396,8 @@ export class Speculation {
     instant.push(lane.tokens.slice(drafts.pushed));
     drafts.pushed = lane.tokens.length;
     const plan = this.#lengths.ngram.plan(this.#options.crowd());
-    const most = this.#crowded ? plan.length : plan.length * (this.#options.stages + 1);
-    const length = Math.min(most, lane.room, MOST_ROWS);
+    const most = this.#crowded ? plan.length : plan.depth;
+    const length = Math.min(most, lane.room);
     if (plan.length === 0 || length <= 0) return;
     const draft = instant.draft(length);
     this.#lengths.ngram.wanted(draft.tokens.length > 0);
@@ -396,7 +406,7 @@ export class Speculation {
 
   /**
    * Gives drafted tokens rows behind the lane's tip, as far as they are worth it. With `fresh` the
-   * tip's own row has not been sent yet: the first `plan.length` drafts travel with it.
+   * tip's own row has not been sent yet: the first drafts travel with it, as far as its frame goes.
    */
   #hang(
     lane: Lane,
@@ -407,16 +417,23 @@ export class Speculation {
     const { tree } = this.#options;
     let leaf = lane.tip;
     let reach = 1;
-    const most = Math.min(lane.room, MOST_ROWS, plan.length * (this.#options.stages + 1));
+    const most = Math.min(lane.room, plan.depth);
     for (let ahead = 0; ahead < most; ahead++) {
       const draft = stock.at(lane.tokens.length + ahead);
       if (!draft) return;
       // Rows that do not travel with the tip's own need a frame of their own.
-      const rides = fresh && ahead < plan.length;
+      const rides = fresh && ahead < plan.frame - 1;
       const worth = rides ? plan.worth : Math.max(plan.worth, plan.ahead);
       const add = (token: number, chance: number, chosen: boolean, worth: number) => {
         const own = this.#lengths[by].chance(chance);
-        const facts = { depth: draft.depth, chance, reach: reach * own, by, chosen };
+        const facts = {
+          depth: draft.depth,
+          chance,
+          reach: reach * own,
+          frame: plan.frame,
+          by,
+          chosen,
+        };
         if (facts.reach < worth || leaf.children.some((child) => child.token === token)) return;
         this.drafted++;
         return this.#options.addRow(lane, leaf, token, facts);

@@ -8,6 +8,7 @@ import {
   address,
   arbiterActor,
   arbiterAddress,
+  type ArbiterStats,
   defineActor,
   type Delta,
   directoryOf,
@@ -88,8 +89,10 @@ export interface GenerationWorldOptions {
   stages?: number;
   seed?: number;
   codec?: () => TextCodec;
-  /** Virtual milliseconds of a frame at a stage. */
-  frameMs?: (rows: number) => number;
+  /** Virtual milliseconds of a frame that begins at `now` at the stage with this index. */
+  frameMs?: (rows: number, now: number, stage: number) => number;
+  /** Virtual milliseconds of a message between two nodes. @default as the simulation's */
+  latencyMs?: { min: number; max: number };
   drafter?: ToyDrafter;
   outline?: MakeOutlineText;
   silenceMs?: number;
@@ -178,7 +181,7 @@ function toyDrafter(script: ToyDrafter) {
 export function world(options: GenerationWorldOptions = {}) {
   const { stages = 2, seed = 1, codec = plainCodec, frameMs = (rows: number) => 10 + rows } =
     options;
-  const sim = new Simulation({ seed });
+  const sim = new Simulation({ seed, latencyMs: options.latencyMs });
   const directory = directoryOf((a) =>
     a.endsWith("/stage/solo")
       ? "whole"
@@ -196,7 +199,9 @@ export function world(options: GenerationWorldOptions = {}) {
       config: stageActor.config.parse({}),
       resources: () => ({
         engine: () => {
-          const engine = new ToyEngine(sim.clock, { ...range, layers: LAYERS }, 1, { frameMs });
+          const engine = new ToyEngine(sim.clock, { ...range, layers: LAYERS }, 1, {
+            frameMs: (rows, now) => frameMs(rows, now, i),
+          });
           engines[i].push(engine);
           return Promise.resolve(engine);
         },
@@ -274,8 +279,7 @@ export function world(options: GenerationWorldOptions = {}) {
   };
   const answer = async (key: string, more: Record<string, unknown> = {}): Promise<Outcome> =>
     await sim.until(read(await start(key, more)));
-  const arbiter = () =>
-    sim.until(api.ask(ARBITER, { type: "stats" })) as Promise<{ requests: number }>;
+  const arbiter = () => sim.until(api.ask(ARBITER, { type: "stats" })) as Promise<ArbiterStats>;
   /** Generations that are active. */
   const generations = () => api.status().filter((a) => a.address.includes("/generation/"));
   return {

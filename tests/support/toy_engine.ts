@@ -39,8 +39,11 @@ interface ToyArena {
 export interface ToyOptions {
   /** Rows that all arenas together may hold. @default no bound */
   budgetRows?: number;
-  /** Virtual milliseconds of a frame with so many rows. @default msPerRow * rows */
-  frameMs?: (rows: number) => number;
+  /**
+   * Virtual milliseconds of a frame with so many rows that begins at `now` (virtual milliseconds).
+   * @default msPerRow * rows
+   */
+  frameMs?: (rows: number, now: number) => number;
 }
 
 const mix = (a: number, b: number) => Math.imul(a ^ (b + 0x9e37), 0x85ebca6b) >>> 12;
@@ -64,7 +67,7 @@ export class ToyEngine implements StageEngine {
   /** Rows that all arenas together may hold. */
   budgetRows: number;
   readonly #clock: Clock;
-  readonly #frameMs: (rows: number) => number;
+  readonly #frameMs: (rows: number, now: number) => number;
 
   constructor(
     clock: Clock,
@@ -143,7 +146,7 @@ export class ToyEngine implements StageEngine {
     const rows = frame.tokens.length;
     this.rows += rows;
     if (this.hang) await new Promise(() => {});
-    const computeMs = this.#frameMs(rows);
+    const computeMs = this.#frameMs(rows, this.#clock.now());
     await new Promise<void>((resolve) => this.#clock.after(computeMs, resolve));
     const failure = this.failNext;
     this.failNext = undefined;
