@@ -75,7 +75,10 @@ export class Activation {
   #onIdle: (() => boolean)[] = [];
   #timers = new Set<() => void>();
   #crashes: number[] = [];
+  /** Cancels the timer of idleness; undefined: none is set. */
   #cancelIdle?: () => void;
+  /** When the last turn ended, milliseconds. */
+  #idleSince = 0;
   #current?: Delivery;
   #done = Promise.withResolvers<void>();
 
@@ -109,7 +112,6 @@ export class Activation {
   wake(): void {
     if (this.#running || this.#ended) return;
     this.#running = true;
-    this.#cancelIdle?.();
     this.#host.schedule(() => void this.#turn());
   }
 
@@ -254,10 +256,23 @@ export class Activation {
   #armIdle(): void {
     const idleMs = this.definition.policy?.idleMs ?? 0;
     if (idleMs <= 0 || this.#ended || this.#beside > 0) return;
-    this.#cancelIdle?.();
-    this.#cancelIdle = this.#host.clock.after(idleMs, () => {
+    this.#idleSince = this.#host.clock.now();
+    if (!this.#cancelIdle) this.#watchIdle(idleMs);
+  }
+
+  /**
+   * Looks for idleness after `ms`. One timer runs through many turns, since setting one anew after
+   * each message would cost more than the rest of a turn.
+   */
+  #watchIdle(ms: number): void {
+    const { clock } = this.#host;
+    this.#cancelIdle = clock.after(ms, () => {
+      this.#cancelIdle = undefined;
+      // the turn that runs sets the timer at its end
       if (this.#running || this.#beside > 0 || this.mailbox.size > 0) return;
-      if (this.#onIdle.every((may) => may())) this.stop();
+      const left = this.#idleSince + this.definition.policy!.idleMs! - clock.now();
+      if (left > 0) this.#watchIdle(left);
+      else if (this.#onIdle.every((may) => may())) this.stop();
       else this.#armIdle();
     });
   }

@@ -18,6 +18,18 @@ export class SenderCredits {
     { node: string; left: number; waiters: Set<(error?: Error) => void> }
   >();
 
+  /** Takes one credit, if one is left and nobody waits. Returns false, and takes none, otherwise. */
+  tryTake(node: string, to: string): boolean {
+    const channel = this.#channels.get(to);
+    if (!channel) {
+      this.#channels.set(to, { node, left: REMOTE_WINDOW - 1, waiters: new Set() });
+      return true;
+    }
+    if (channel.node !== node || channel.left === 0 || channel.waiters.size > 0) return false;
+    channel.left--;
+    return true;
+  }
+
   /**
    * Takes one credit for a message to actor `to` on `node`. Waits while none is left; rejects with
    * the signal's reason, or when the node is lost.

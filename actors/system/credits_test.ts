@@ -51,3 +51,16 @@ Deno.test("ReceiverCredits.settle() returns what each node is still owed, once",
   assert.deepEqual([...credits.settle(TO)], [["n", 3]]);
   assert.deepEqual([...credits.settle(TO)], []);
 });
+
+Deno.test("SenderCredits.tryTake() takes what take() would take at once, and nothing else", async () => {
+  const credits = new SenderCredits();
+  for (let i = 0; i < REMOTE_WINDOW; i++) assert.equal(credits.tryTake("n", TO), true);
+  assert.equal(credits.tryTake("n", TO), false);
+  const waiting = credits.take("n", TO);
+  credits.give("n", TO, 1);
+  await waiting;
+  assert.equal(credits.tryTake("n", TO), false, "the credit went to the send that waited");
+  assert.equal(credits.tryTake("m", TO), false, "the actor has moved: take() starts a new count");
+  credits.give("n", TO, 2);
+  assert.equal(credits.tryTake("n", TO), true);
+});

@@ -77,6 +77,11 @@ export interface Transport {
    * (metadata: `bytes`, `limit`), `peer_lost`, `closed`, or with the signal's reason.
    */
   send(peer: NodeId, envelope: Envelope, signal?: AbortSignal): Promise<void>;
+  /**
+   * As `send`, if there is a place now: true. False: there is none, and nothing was sent. It spares
+   * a message that need not wait what waiting takes. Undefined: the transport has no such way.
+   */
+  trySend?(peer: NodeId, envelope: Envelope): boolean;
   /** Flushes what can be flushed within the deadline, then closes. */
   close(options?: { deadlineMs?: number }): Promise<void>;
 }

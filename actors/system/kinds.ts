@@ -15,10 +15,15 @@ export interface Kind {
   resources: (address: string) => Record<string, unknown>;
 }
 
+/** Most addresses whose kind is remembered. */
+const KNOWN_ADDRESSES = 1024;
+
 /** Kinds by name. */
 export class Kinds {
   readonly #node: string;
   readonly #kinds = new Map<string, Kind>();
+  /** Kinds of addresses that were valid, so that an address is not parsed for each message. */
+  readonly #names = new Map<string, string>();
 
   constructor(node: string) {
     this.#node = node;
@@ -35,7 +40,7 @@ export class Kinds {
    * no such message.
    */
   of(to: string, type: string): Kind {
-    const { kind: name } = parseAddress(to);
+    const name = this.#nameOf(to);
     const kind = this.#kinds.get(name);
     if (!kind) throw unknownKind(this.#node, to, type, name);
     if (!Object.hasOwn(kind.definition.messages, type)) {
@@ -46,6 +51,17 @@ export class Kinds {
 
   /** Does this message overtake others? False for kinds that are not known here. */
   isUrgent(to: string, type: string): boolean {
-    return this.#kinds.get(parseAddress(to).kind)?.definition.urgent?.includes(type) ?? false;
+    return this.#kinds.get(this.#nameOf(to))?.definition.urgent?.includes(type) ?? false;
+  }
+
+  /** The kind in an address. Throws `invalid_address`. */
+  #nameOf(to: string): string {
+    let name = this.#names.get(to);
+    if (name === undefined) {
+      name = parseAddress(to).kind;
+      if (this.#names.size >= KNOWN_ADDRESSES) this.#names.clear();
+      this.#names.set(to, name);
+    }
+    return name;
   }
 }

@@ -62,6 +62,8 @@ export class Outbound {
   /** See `ActorContext.tell`. */
   async tell(outgoing: Outgoing, { deadlineMs, signal }: TellOptions): Promise<void> {
     const envelope = this.#envelope("tell", outgoing, deadlineMs);
+    signal?.throwIfAborted();
+    if (this.#sendNow(envelope)) return;
     const { id, to, type } = envelope;
     const origin: Origin = { id, kind: "tell", credited: false, resolve() {}, reject() {} };
     const wait = new LinkedAbort(signal);
@@ -154,6 +156,32 @@ export class Outbound {
 
   #inOrder({ from, to, urgent }: MessageEnvelope, send: () => Promise<void>): Promise<void> {
     return urgent ? send() : this.#order.run(from, to, send);
+  }
+
+  /**
+   * Sends a tell to another node if nothing makes it wait: no earlier send, no search for the
+   * owner, no lack of credit or room. Then it needs no signal and no timer. Returns false where it
+   * must wait, and nothing has happened then.
+   */
+  #sendNow(envelope: MessageEnvelope): boolean {
+    const { directory, transport } = this.#options;
+    const { from, to, urgent } = envelope;
+    if (!transport.trySend || !(urgent || this.#order.idle(from, to))) return false;
+    const owner = directory.resolve(to);
+    if (owner instanceof Promise) {
+      owner.catch(() => {}); // it is asked again, and heard then
+      return false;
+    }
+    if (owner.node === transport.node) return false;
+    if (!urgent && !this.#credits.tryTake(owner.node, to)) return false;
+    let sent = false;
+    try {
+      envelope.epoch = owner.epoch;
+      sent = transport.trySend(owner.node, envelope);
+    } finally {
+      if (!sent && !urgent) this.#credits.give(owner.node, to, 1);
+    }
+    return sent;
   }
 
   async #dispatch(

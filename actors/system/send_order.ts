@@ -9,6 +9,11 @@
 export class SendOrder {
   readonly #tails = new Map<string, Promise<void>>();
 
+  /** Has every earlier send of this pair ended? */
+  idle(from: string, to: string): boolean {
+    return !this.#tails.has(`${from}>${to}`);
+  }
+
   /** Runs `send` once all earlier sends of this pair are over, however they ended. */
   run(from: string, to: string, send: () => Promise<void>): Promise<void> {
     const key = `${from}>${to}`;

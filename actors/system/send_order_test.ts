@@ -13,8 +13,11 @@ Deno.test("SendOrder.run() begins a send when the one before it has ended, howev
   const second = order.run("a", "b", () => Promise.resolve(void done.push("second")));
   await order.run("a", "c", () => Promise.resolve(void done.push("another receiver")));
   assert.deepEqual(done, ["another receiver"]);
+  assert.equal(order.idle("a", "b"), false);
   gate.resolve();
   await assert.rejects(first, /lost/);
   await second;
   assert.deepEqual(done, ["another receiver", "first", "second"]);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(order.idle("a", "b"), true);
 });

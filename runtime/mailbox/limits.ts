@@ -39,11 +39,11 @@ export const mailboxLimitsSchema = z.object({
   /** Longest pause before reconnecting. @default 2 s */
   backoffMaxMs: ms.default(2000),
   /**
-   * An acknowledgement is sent at the latest this long after a message came. The default is longer
-   * than the time between two frames of plain decoding, since each acknowledgement wakes both ends,
-   * which costs a slow machine a third of the time that a frame takes there. @default 50 ms
+   * An acknowledgement is sent at the latest this long after a message came. The default is several
+   * times the time between two frames of plain decoding, since each acknowledgement wakes both
+   * ends, which with cold caches costs a third of a frame's overhead. @default 250 ms
    */
-  ackDelayMs: ms.default(50),
+  ackDelayMs: ms.default(250),
   /** An acknowledgement is sent at the latest after this many messages. @default 256 */
   ackMessages: count.default(256),
   /** An acknowledgement is sent at the latest after this many bytes of messages. @default 1 MiB */

@@ -178,13 +178,12 @@ class Http2Mailbox implements MailboxTransport {
   }
 
   async send(peer: NodeId, envelope: Envelope, signal?: AbortSignal): Promise<void> {
-    if (this.#closing) throw this.#closedError();
     signal?.throwIfAborted();
-    const known = this.#peers.get(peer);
-    if (!known) {
-      throw mailboxError("unknown_peer", `node ${this.node} knows no peer ${peer}`, { peer });
-    }
-    await known.send(envelope, signal);
+    await this.#known(peer).send(envelope, signal);
+  }
+
+  trySend(peer: NodeId, envelope: Envelope): boolean {
+    return this.#known(peer).trySend(envelope);
   }
 
   peers(): PeerStats[] {
@@ -220,6 +219,16 @@ class Http2Mailbox implements MailboxTransport {
 
   #tell(event: Parameters<PeerListener>[0]): void {
     for (const listener of this.#listeners) listener(event);
+  }
+
+  /** A peer to send to. Throws `closed` and `unknown_peer`. */
+  #known(peer: NodeId): Peer {
+    if (this.#closing) throw this.#closedError();
+    const known = this.#peers.get(peer);
+    if (!known) {
+      throw mailboxError("unknown_peer", `node ${this.node} knows no peer ${peer}`, { peer });
+    }
+    return known;
   }
 
   #peer(node: NodeId): Peer {

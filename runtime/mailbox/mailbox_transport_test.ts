@@ -69,3 +69,39 @@ test("MailboxTransport.start() goes on receiving, when a handler throws", async 
   await a.mailbox.close();
   await mailbox.close();
 });
+
+test("MailboxTransport.trySend() sends while there is room, keeps the order of send(), and sends nothing else", async () => {
+  const b = await open("b", { accept: () => true });
+  const a = await open("a", { limits: { windowMessages: 3 } });
+  a.mailbox.addPeer("b", "127.0.0.1", b.mailbox.port);
+  assert.equal(a.mailbox.trySend!("b", reply(1)), true);
+  await a.mailbox.send("b", reply(2));
+  assert.equal(a.mailbox.trySend!("b", reply(3)), true);
+  // All in one turn of the event loop: nothing can be acknowledged meanwhile.
+  assert.equal(a.mailbox.trySend!("b", reply(4)), false);
+  const waits = a.mailbox.send("b", reply(5));
+  assert.equal(
+    a.mailbox.trySend!("b", reply(6)),
+    false,
+    "it must not overtake the send that waits",
+  );
+  await waits;
+  await until(() => b.received.length === 4, "the four messages");
+  assert.deepEqual(b.ids(), [1, 2, 3, 5]);
+  assert.throws(() => a.mailbox.trySend!("c", reply(7)), (e) => hasCode(e, "unknown_peer"));
+  await a.mailbox.close();
+  assert.throws(() => a.mailbox.trySend!("b", reply(8)), (e) => hasCode(e, "closed"));
+  await b.mailbox.close();
+});
+
+test("MailboxTransport.close() does not wait for acknowledgements: its bye asks for the last", async () => {
+  const limits = { ackDelayMs: 60_000 };
+  const b = await open("b", { accept: () => true, limits });
+  const a = await open("a", { peers: [{ node: "b", ...b.mailbox.address }] });
+  for (let id = 0; id < 20; id++) await a.mailbox.send("b", reply(id));
+  await until(() => b.received.length > 0, "a connection");
+  await a.mailbox.close({ deadlineMs: 30_000 });
+  assert.equal(b.received.length, 20);
+  assert.deepEqual(b.lost, ["a left"]);
+  await b.mailbox.close();
+});

@@ -119,20 +119,28 @@ export class Peer implements DialerOwner {
 
   /** See `Transport.send`. Throws `peer_lost`, `too_large`, `unencodable`, `protocol`. */
   send(envelope: Envelope, signal?: AbortSignal): Promise<void> {
-    if (this.#state === "lost") {
-      throw mailboxError(
-        "peer_lost",
-        `node ${this.id} is gone (${this.#lastError ?? "no connection"})`,
-        {
-          peer: this.id,
-        },
-      );
-    }
-    const frame = encodeEnvelope(envelope, this.limits.maxMessageBytes);
-    return this.window.add(frame, signal, () => {
-      this.counters.sent++;
-      this.#dialer.flush();
-    });
+    return this.window.add(this.#encoded(envelope), signal, () => this.#admitted());
+  }
+
+  /** See `Transport.trySend`. Throws as {@linkcode Peer.send} does. */
+  trySend(envelope: Envelope): boolean {
+    if (!this.window.tryAdd(this.#encoded(envelope))) return false;
+    this.#admitted();
+    return true;
+  }
+
+  #encoded(envelope: Envelope): Uint8Array {
+    if (this.#state !== "lost") return encodeEnvelope(envelope, this.limits.maxMessageBytes);
+    throw mailboxError(
+      "peer_lost",
+      `node ${this.id} is gone (${this.#lastError ?? "no connection"})`,
+      { peer: this.id },
+    );
+  }
+
+  #admitted(): void {
+    this.counters.sent++;
+    this.#dialer.flush();
   }
 
   /**
@@ -190,9 +198,12 @@ export class Peer implements DialerOwner {
     this.#owner.peerLost(this.id, reason, undelivered);
   }
 
-  /** Waits until everything is acknowledged, then says bye; both end at the deadline. */
+  /**
+   * Waits until everything is written, then says bye, at which the peer acknowledges; both end at
+   * the deadline.
+   */
   async leave(deadline: Promise<void>): Promise<void> {
-    if (this.#state !== "lost") await Promise.race([this.window.drained(), deadline]);
+    if (this.#state !== "lost") await Promise.race([this.window.written(), deadline]);
     const inbound = this.inbound;
     inbound?.close?.();
     const took = inbound && { link: inbound.link, seq: inbound.received };

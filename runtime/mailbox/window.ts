@@ -49,8 +49,8 @@ export class ResendWindow {
   #bytes = 0;
   /** Sends that wait for room, first come, first served. */
   #waiting: BlockedSend[] = [];
-  /** Called when nothing is unacknowledged. */
-  #onDrained: (() => void)[] = [];
+  /** Called when the current connection has got everything. */
+  readonly #onWritten: (() => void)[] = [];
 
   constructor(limits: WindowLimits) {
     this.#limits = limits;
@@ -81,6 +81,13 @@ export class ResendWindow {
     return this.#nextSeq - 1;
   }
 
+  /** Adds an encoded envelope if there is room now; returns false otherwise. */
+  tryAdd(frame: Uint8Array): boolean {
+    if (this.#waiting.length > 0 || !this.#fits(frame.byteLength)) return false;
+    this.#admit(frame);
+    return true;
+  }
+
   /**
    * Adds an encoded envelope: at once, or when acknowledgements have made room for it. Resolves
    * when it was added; rejects with the signal's reason, or with the error of {@linkcode reset}.
@@ -90,8 +97,7 @@ export class ResendWindow {
     signal: AbortSignal | undefined,
     onAdmitted: () => void,
   ): Promise<void> {
-    if (this.#waiting.length === 0 && this.#fits(frame.byteLength)) {
-      this.#admit(frame);
+    if (this.tryAdd(frame)) {
       onAdmitted();
       return Promise.resolve();
     }
@@ -123,7 +129,14 @@ export class ResendWindow {
     const index = this.#head + (this.#written + 1 - this.base);
     const entry = this.#entries[index];
     if (entry) this.#written = entry.seq;
+    else if (this.waiting === 0) this.#settle();
     return entry;
+  }
+
+  /** Resolves when a connection has got everything and no send waits. */
+  written(): Promise<void> {
+    if (this.#written === this.lastSeq && this.waiting === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onWritten.push(resolve));
   }
 
   /**
@@ -155,12 +168,6 @@ export class ResendWindow {
     this.#admitWaiting();
   }
 
-  /** Resolves when everything is acknowledged and no send waits. */
-  drained(): Promise<void> {
-    if (this.size === 0 && this.waiting === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onDrained.push(resolve));
-  }
-
   /**
    * Starts a new sequence at seq 1 and rejects the sends that wait with `error`. Returns the
    * unacknowledged envelopes.
@@ -173,8 +180,12 @@ export class ResendWindow {
     this.#written = 0;
     this.#bytes = 0;
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
-    for (const resolve of this.#onDrained.splice(0)) resolve();
+    this.#settle();
     return undelivered;
+  }
+
+  #settle(): void {
+    for (const resolve of this.#onWritten.splice(0)) resolve();
   }
 
   #fits(bytes: number): boolean {
@@ -197,6 +208,5 @@ export class ResendWindow {
       this.#admit(waiting.frame);
     }
     for (const waiting of this.#waiting.splice(0, n)) waiting.admitted();
-    if (this.size === 0) { for (const resolve of this.#onDrained.splice(0)) resolve(); }
   }
 }

@@ -77,6 +77,6 @@ Deno.test("ResendWindow.next() keeps its order over many acknowledgements", asyn
     if (id % 37 === 0) window.acknowledge(seen[seen.length - 1]);
   }
   for (; window.size > 0; seen.push(...drain(window))) window.acknowledge(seen[seen.length - 1]);
-  await window.drained();
+  await window.written();
   assert.deepEqual(seen, Array.from({ length: 5000 }, (_, i) => i + 1));
 });
