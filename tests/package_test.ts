@@ -47,10 +47,12 @@ Deno.test("@orrery/orrery runs a two-node counter of under 30 lines from a folde
       JSON.stringify({
         links: [ROOT],
         imports: { [name]: `jsr:${name}@^${version}`, zod: config.imports.zod },
+        nodeModulesDir: "manual",
       }),
     );
-    // The versions that this project has locked: nothing is asked of a registry.
+    // The packages that this project has installed: nothing is asked of a registry.
     await Deno.copyFile(join(ROOT, "deno.lock"), join(dir, "deno.lock"));
+    await Deno.symlink(join(ROOT, "node_modules"), join(dir, "node_modules"));
     await Deno.writeTextFile(join(dir, "main.ts"), TWO_NODE_COUNTER);
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-q", "--cached-only", "--no-prompt", "--allow-net", "main.ts"],

@@ -4,77 +4,55 @@
  * written or accepted: no other tags, no indefinite lengths, no integers beyond 2^53, no more than
  * 64 levels.
  *
- * The library cborg encodes and decodes. This file narrows it to the set above and makes it strict
- * about text: cborg alone would replace bytes that are not UTF-8 and drop a leading byte order
- * mark.
+ * The library cbor-x encodes and decodes. It knows much more than that set, so a value is looked
+ * through before it is encoded, and bytes are scanned before they are decoded (`cbor_scan.ts`):
+ * what the library gets is what it and the standard agree on. Four things remain that it would
+ * change (negative zero, texts that are not well-formed, a byte order mark, integers of eight
+ * bytes); they are seldom, and are set right around it.
  *
  * @module
  */
-import * as cborg from "cborg";
+import { Decoder, Encoder } from "cbor-x";
+import { MAX_DEPTH, Scan, ScanError, type Scanned, TYPED_TAGS } from "./cbor_scan.ts";
 import { mailboxError } from "./errors.ts";
 
-/** Deepest nesting of arrays and maps. */
-export const MAX_DEPTH = 64;
+export { MAX_DEPTH };
 
-/** Tag of RFC 8746 -> the typed array that it stands for; all are little-endian. */
-const TYPED = new Map(Object.entries({
-  69: Uint16Array,
-  70: Uint32Array,
-  72: Int8Array,
-  77: Int16Array,
-  78: Int32Array,
-  85: Float32Array,
-  86: Float64Array,
-}));
-const TYPES = new Set<unknown>(TYPED.values());
+const TYPES = new Set<unknown>(TYPED_TAGS.values());
 
-const typeEncoders: NonNullable<cborg.EncodeOptions["typeEncoders"]> = {
-  // By default cborg writes -0 as the integer 0.
-  number: (value: number) => Object.is(value, -0) ? new cborg.Token(cborg.Type.float, value) : null,
-};
-const tags: NonNullable<cborg.DecodeOptions["tags"]> = {};
-for (const [tag, type] of TYPED) {
-  typeEncoders[type.name] = (value: ArrayBufferView) => [
-    new cborg.Token(cborg.Type.tag, Number(tag)),
-    new cborg.Token(
-      cborg.Type.bytes,
-      new Uint8Array(value.buffer, value.byteOffset, value.byteLength),
-    ),
-  ];
-  tags[Number(tag)] = (content) => {
-    const bytes = content();
-    if (!(bytes instanceof Uint8Array)) throw new Error(`tag ${tag} on something other than bytes`);
-    // cborg gives each byte string a buffer of its own, but all empty ones share one buffer.
-    return bytes.length === 0 ? new type() : new type(bytes.buffer as ArrayBuffer);
-  };
-}
-
-/** Without a `mapSorter` keys keep their order, as they do between actors of one node. */
-const ENCODE: cborg.EncodeOptions = { float64: true, mapSorter: undefined, typeEncoders };
-const DECODE: cborg.DecodeOptions = {
-  allowIndefinite: false,
-  allowBigInt: false,
-  rejectDuplicateMapKeys: true,
-  tags,
-};
+const options = { useRecords: false, mapsAsObjects: true, tagUint8Array: false } as const;
+/** Byte strings are copied, so that no part of a value shares memory with another. */
+const decoder = new Decoder({ ...options, copyBuffers: true } as typeof options);
+const encoder = new Encoder(options);
+/** cbor-x's `RESET_BUFFER_MODE`: the next message is written to the same buffer. */
+const RESET_BUFFER_MODE = 1024;
+/** An encoder keeps a buffer as large as its largest message; larger ones get one of their own. */
+const KEPT_BYTES = 1 << 20;
 
 /**
  * Encodes a value, behind `reserve` bytes that the caller fills. The result shares no memory with
  * the value.
  *
  * Throws `unencodable` (group `mailbox`), naming the place, for anything outside the subset:
- * bigint, Date, Map, functions, class instances, cycles, a key `__proto__`.
+ * bigint, Date, Map, functions, class instances, cycles, a key `__proto__`. A lone surrogate in a
+ * text becomes U+FFFD.
  */
 export function encodeCbor(value: unknown, reserve = 0): Uint8Array {
+  odd = false;
   const atMost = measure(value, [], (what, place) => {
     throw mailboxError(
       "unencodable",
       `cannot encode ${what} at ${place}; use plain objects, arrays, numbers, strings and typed arrays`,
     );
   });
-  const out = new Uint8Array(reserve + atMost);
-  const { written } = cborg.encodeInto(value, out.subarray(reserve), ENCODE);
-  return out.subarray(0, reserve + written);
+  const library = atMost > KEPT_BYTES ? new Encoder(options) : encoder;
+  const encode = library.encode as (value: unknown, mode: number) => Uint8Array;
+  const bytes = odd
+    ? encodeOdd(value, (even) => encode.call(library, even, RESET_BUFFER_MODE))
+    : encode.call(library, value, RESET_BUFFER_MODE);
+  const out = new Uint8Array(reserve + bytes.length);
+  out.set(bytes, reserve);
+  return out;
 }
 
 /**
@@ -84,41 +62,90 @@ export function encodeCbor(value: unknown, reserve = 0): Uint8Array {
 export function decodeCbor(bytes: Uint8Array): unknown {
   // A plain view: the slices of a Node Buffer would share its memory instead of being copies.
   const data = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const tokenizer = new StrictText(data, DECODE);
-  const bad = (what: string) =>
-    mailboxError("protocol", `bad CBOR at byte ${tokenizer.pos()} of ${data.length}: ${what}`);
-  let value: unknown;
   try {
-    value = cborg.decode(data, { ...DECODE, tokenizer });
+    const scan = new Scan(data);
+    if (scan.longIntegers || scan.byteOrderMarks.length > 0) return decodeOdd(data, scan);
+    return decoder.decode(data);
   } catch (error) {
-    throw bad(
-      error instanceof Error ? error.message.replace("CBOR decode error: ", "") : String(error),
+    const at = error instanceof ScanError ? ` at byte ${error.at} of ${data.length}` : "";
+    throw mailboxError(
+      "protocol",
+      `bad CBOR${at}: ${error instanceof Error ? error.message : error}`,
     );
   }
-  measure(value, [], (what, place) => {
-    throw bad(`${what} at ${place}`);
-  });
-  return value;
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Set by {@linkcode measure} where the value has a part that cbor-x would change. */
+let odd = false;
+
+/** CBOR's head of a float of 8 bytes, and the bytes of a negative one of the smallest size. */
+const FLOAT_HEAD = 0xfb;
+const SMALLEST_NEGATIVE = [FLOAT_HEAD, 0x80, 0, 0, 0, 0, 0];
 
 /**
- * cborg's tokenizer, which decodes a text again, strictly, where cborg may have replaced bytes or
- * dropped a byte order mark: where lengths differ or the text has a replacement character.
+ * Encodes a value with negative zeros or texts that are not well-formed. cbor-x writes -0 as the
+ * integer 0, so a number stands for it that occurs nowhere else in the value.
  */
-class StrictText extends cborg.Tokenizer {
-  override next(): cborg.Token {
-    const at = this.pos();
-    const token = super.next();
-    if (token.type !== cborg.Type.string) return token;
-    const width = this.data[at] & 31;
-    const start = at + (width < 24 ? 1 : 1 + 2 ** (width - 24));
-    if (token.value.length !== this.pos() - start || token.value.includes("\ufffd")) {
-      token.value = utf8.decode(this.data.subarray(start, this.pos()));
-    }
-    return token;
+function encodeOdd(value: unknown, encode: (value: unknown) => Uint8Array): Uint8Array {
+  for (let code = 1;; code++) {
+    let zeros = 0;
+    const even = (part: unknown): unknown => {
+      if (typeof part === "string") return part.toWellFormed();
+      if (Object.is(part, -0)) {
+        zeros++;
+        return -code * Number.MIN_VALUE;
+      }
+      if (typeof part !== "object" || part === null || ArrayBuffer.isView(part)) return part;
+      if (Array.isArray(part)) return Array.from(part, even);
+      return Object.fromEntries(Object.entries(part).map(([k, v]) => [k.toWellFormed(), even(v)]));
+    };
+    const bytes = encode(even(value));
+    const places = find(bytes, [...SMALLEST_NEGATIVE, code >> 8, code & 255]);
+    if (places.length !== zeros) continue;
+    for (const at of places) bytes.fill(0, at + 2, at + 9);
+    return bytes;
   }
+}
+
+/** Where this sequence of bytes occurs. */
+function find(bytes: Uint8Array, sequence: number[]): number[] {
+  const places: number[] = [];
+  for (let at = bytes.indexOf(sequence[0]); at >= 0; at = bytes.indexOf(sequence[0], at + 1)) {
+    if (sequence.every((byte, i) => bytes[at + i] === byte)) places.push(at);
+  }
+  return places;
+}
+
+/** The first character of the private use area, and how many take three bytes of UTF-8 there. */
+const [PRIVATE_USE, PRIVATE_USE_SIZE] = [0xe000, 0x1900];
+
+/**
+ * Decodes scanned bytes with integers of eight bytes, which cbor-x gives as bigints, or with texts
+ * that begin with a byte order mark, which it drops: a character stands for the mark that occurs
+ * nowhere else in the bytes.
+ */
+function decodeOdd(data: Uint8Array, { byteOrderMarks }: Scanned): unknown {
+  let mark = "";
+  if (byteOrderMarks.length > 0) {
+    const taken = Array.from({ length: PRIVATE_USE_SIZE }, (_, i) => i).find((i) => {
+      const bytes = new TextEncoder().encode(String.fromCharCode(PRIVATE_USE + i));
+      return find(data, [...bytes]).length === 0;
+    });
+    if (taken === undefined) throw new Error("texts with every character of the private use area");
+    mark = String.fromCharCode(PRIVATE_USE + taken);
+    data = data.slice();
+    for (const at of byteOrderMarks) data.set(new TextEncoder().encode(mark), at);
+  }
+  const text = (part: string) =>
+    mark !== "" && part.startsWith(mark) ? `\ufeff${part.slice(1)}` : part;
+  const right = (part: unknown): unknown => {
+    if (typeof part === "bigint") return Number(part);
+    if (typeof part === "string") return text(part);
+    if (typeof part !== "object" || part === null || ArrayBuffer.isView(part)) return part;
+    if (Array.isArray(part)) return part.map(right);
+    return Object.fromEntries(Object.entries(part).map(([k, v]) => [text(k), right(v)]));
+  };
+  return right(decoder.decode(data));
 }
 
 /** Throws for a part of a value that is outside the subset. */
@@ -142,6 +169,8 @@ function measure(value: unknown, path: (string | number)[], refuse: Refuse): num
     case "string":
       return measureText(value);
     case "number":
+      odd ||= value === 0 && Object.is(value, -0);
+      return HEAD_BYTES;
     case "boolean":
     case "undefined":
       return HEAD_BYTES;
@@ -180,10 +209,8 @@ function measure(value: unknown, path: (string | number)[], refuse: Refuse): num
   return bytes;
 }
 
-/**
- * The most bytes that a text can take. Exact for long text, since the buffer of an encoded message
- * is kept until the message is acknowledged.
- */
+/** The most bytes that a text can take; exact for long text. */
 function measureText(value: string): number {
+  odd ||= !value.isWellFormed();
   return HEAD_BYTES + (value.length < SHORT_TEXT ? value.length * 3 : Buffer.byteLength(value));
 }

@@ -91,6 +91,8 @@ const U64_HEAD = 0x1b;
 const SEQ_AT = LENGTH_BYTES + 2;
 /** Bytes before the envelope: length, the array's head, seq with its head. */
 const HEAD_BYTES = SEQ_AT + 8;
+/** The same without the length. */
+const HEAD_BYTES_OF_PAIR = HEAD_BYTES - LENGTH_BYTES;
 
 /**
  * The frame of an envelope, length included; {@linkcode stampSeq} writes its seq later. Throws
@@ -123,6 +125,13 @@ export function stampSeq(frame: Uint8Array, seq: number): void {
   view.setUint32(SEQ_AT + 4, seq >>> 0);
 }
 
+/** The seq in the content of a frame, as {@linkcode stampSeq} writes it. */
+function seqOf(content: Uint8Array): number {
+  const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
+  const at = SEQ_AT - LENGTH_BYTES;
+  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+}
+
 /** The envelope in a frame that {@linkcode encodeEnvelope} made. */
 export function envelopeOf(frame: Uint8Array): Envelope {
   return decodeCbor(frame.subarray(HEAD_BYTES)) as Envelope;
@@ -135,7 +144,10 @@ export function envelopeOf(frame: Uint8Array): Envelope {
 export function decodeMessage(
   frame: Uint8Array,
 ): { seq: number; envelope: Envelope } | { control: unknown } {
-  const value = decodeCbor(frame);
+  const ours = frame[0] === PAIR_HEAD && frame[1] === U64_HEAD && frame.length > HEAD_BYTES_OF_PAIR;
+  const value = ours
+    ? [seqOf(frame), decodeCbor(frame.subarray(HEAD_BYTES_OF_PAIR))]
+    : decodeCbor(frame);
   if (!Array.isArray(value)) return { control: value };
   const [seq, envelope] = value;
   if (value.length !== 2 || !isCount(seq) || seq === 0) {
