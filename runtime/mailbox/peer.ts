@@ -199,15 +199,23 @@ export class Peer implements DialerOwner {
   }
 
   /**
-   * Waits until everything is written, then says bye, at which the peer acknowledges; both end at
-   * the deadline.
+   * Says bye when everything is written; the peer then acknowledges what it got. Where a connection
+   * breaks before, what it did not get is sent again, and bye is said anew. All ends at the
+   * deadline.
    */
   async leave(deadline: Promise<void>): Promise<void> {
-    if (this.#state !== "lost") await Promise.race([this.window.written(), deadline]);
-    const inbound = this.inbound;
-    inbound?.close?.();
-    const took = inbound && { link: inbound.link, seq: inbound.received };
-    await Promise.race([this.#dialer.bye({ t: "bye", took }), deadline]);
+    let late = false;
+    void deadline.then(() => late = true);
+    do {
+      if (this.#state !== "lost") {
+        const { window } = this;
+        await Promise.race([this.#dialer.up ? window.written() : window.drained(), deadline]);
+      }
+      const inbound = this.inbound;
+      inbound?.close?.();
+      const took = inbound && { link: inbound.link, seq: inbound.received };
+      await Promise.race([this.#dialer.bye({ t: "bye", took }), deadline]);
+    } while (!late && this.#state !== "lost" && this.window.size > 0);
   }
 
   /** Resolves when the connection that {@linkcode Peer.drop} ended is closed. */

@@ -51,6 +51,8 @@ export class ResendWindow {
   #waiting: BlockedSend[] = [];
   /** Called when the current connection has got everything. */
   readonly #onWritten: (() => void)[] = [];
+  /** Called when nothing is unacknowledged. */
+  readonly #onDrained: (() => void)[] = [];
 
   constructor(limits: WindowLimits) {
     this.#limits = limits;
@@ -129,7 +131,7 @@ export class ResendWindow {
     const index = this.#head + (this.#written + 1 - this.base);
     const entry = this.#entries[index];
     if (entry) this.#written = entry.seq;
-    else if (this.waiting === 0) this.#settle();
+    else if (this.waiting === 0) settle(this.#onWritten);
     return entry;
   }
 
@@ -168,6 +170,12 @@ export class ResendWindow {
     this.#admitWaiting();
   }
 
+  /** Resolves when everything is acknowledged and no send waits. */
+  drained(): Promise<void> {
+    if (this.size === 0 && this.waiting === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onDrained.push(resolve));
+  }
+
   /**
    * Starts a new sequence at seq 1 and rejects the sends that wait with `error`. Returns the
    * unacknowledged envelopes.
@@ -180,12 +188,9 @@ export class ResendWindow {
     this.#written = 0;
     this.#bytes = 0;
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
-    this.#settle();
+    settle(this.#onWritten);
+    settle(this.#onDrained);
     return undelivered;
-  }
-
-  #settle(): void {
-    for (const resolve of this.#onWritten.splice(0)) resolve();
   }
 
   #fits(bytes: number): boolean {
@@ -208,5 +213,11 @@ export class ResendWindow {
       this.#admit(waiting.frame);
     }
     for (const waiting of this.#waiting.splice(0, n)) waiting.admitted();
+    if (this.size === 0) settle(this.#onDrained);
   }
+}
+
+/** Calls and forgets these functions. */
+function settle(waiting: (() => void)[]): void {
+  for (const resolve of waiting.splice(0)) resolve();
 }
