@@ -9,7 +9,8 @@ import { startCluster } from "./support/processes.ts";
 import { FIFTY } from "./support/prompts.ts";
 import { inFolder } from "./support/store_folder.ts";
 
-const LENGTHS = [1, 2, 4, 8, 16];
+/** Lengths of drafts; undefined: as measured, frame behind frame. */
+const LENGTHS = [1, 2, 4, 8, 16, undefined, undefined];
 const MAX_TOKENS = 24;
 const CLIENTS = 4;
 const plainly = { max_tokens: MAX_TOKENS, orrery: { mode: "plain" } };
@@ -24,7 +25,7 @@ function drafting(i: number, plain: NodeAnswer): Record<string, unknown> {
   return {
     max_tokens: MAX_TOKENS,
     ...(i % 3 === 2 && { prediction: { type: "content", content: guess } }),
-    orrery: { mode: "speculative", draft_length: LENGTHS[i % 5], draft_tree: i % 2 === 0 },
+    orrery: { mode: "speculative", draft_length: LENGTHS[i % 7], draft_tree: i % 2 === 0 },
   };
 }
 
