@@ -3,13 +3,15 @@
  *
  * @module
  */
-import type {
-  OnnxAttribute,
-  OnnxDType,
-  OnnxGraph,
-  OnnxInitializer,
-  OnnxNode,
-  OnnxValue,
+import type { ExternalTensor } from "./contract.ts";
+import {
+  ONNX_DTYPES,
+  type OnnxAttribute,
+  type OnnxDType,
+  type OnnxGraph,
+  type OnnxInitializer,
+  type OnnxNode,
+  type OnnxValue,
 } from "./onnx.ts";
 
 /** Name of a value (an edge) in the graph. */
@@ -89,6 +91,13 @@ export class GraphBuilder {
       if (!(data instanceof Uint8Array)) ranges.set(`${data.location}:${data.offset}`, data.length);
     }
     return [...ranges.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** The constants that lie outside the model file. */
+  external(): ExternalTensor[] {
+    return [...this.#initializers.values()].flatMap(({ name, dtype, dims, data }) =>
+      data instanceof Uint8Array ? [] : [{ name, type: ONNX_DTYPES[dtype], dims, ...data }]
+    );
   }
 
   /** The graph so far. */

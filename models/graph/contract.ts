@@ -33,10 +33,26 @@
  */
 export const MASKED: number = -1e9;
 
+/** A constant of a graph that lies in a file. */
+export interface ExternalTensor {
+  /** Name in the graph. */
+  name: string;
+  /** Element type, as a number in `TensorProto.DataType`. */
+  type: number;
+  dims: number[];
+  /** Name of the file in the graph's folder. */
+  location: string;
+  /** Where the elements are in the file, in bytes. */
+  offset: number;
+  length: number;
+}
+
 /** A stage graph, ready for an inference session. */
 export interface StageGraph {
   /** Path of the `.onnx` file. The blobs that it refers to lie in the same folder. */
   path: string;
+  /** Constants that lie in files; undefined: the session finds them in the graph's file alone. */
+  external?: ExternalTensor[];
   /** First layer of the stage, 0-based. */
   firstLayer: number;
   /** Last layer of the stage, inclusive. */

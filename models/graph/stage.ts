@@ -1,9 +1,9 @@
 /**
  * Builds the ONNX graph of a layer range; its weights are the blobs of the model store.
  *
- * Memory, measured on onnxruntime-node 1.30 (3 layers of a 0.5B shape): a session maps the blobs,
- * then packs the weights of products into private memory, after which the mapped pages are
- * released. Of 73 MiB of q4, 94 of q8, 167 of f16 and 335 of f32 weights 69, 90, 279 and 260 MiB
+ * Memory, measured on onnxruntime-node 1.30 (3 layers of a 0.5B shape): the engine maps the blobs,
+ * a session packs the weights of products into private memory, and then the mapped pages are
+ * dropped (`runtime/engine/mapped_weights.ts`). Of 73 MiB of q4, 94 of q8, 167 of f16 and 335 of f32 weights 69, 90, 279 and 260 MiB
  * become private (f16 is widened to f32; an embedding stays mapped). With `disable_prepacking` all
  * f32 weights stay mapped (8 MiB private) at the same speed, but q4 and q8 decode 30 to 40 times
  * slower.
@@ -136,6 +136,7 @@ export async function buildStageGraph(
   const cached = cacheDim(geometry.head_dim);
   return {
     path,
+    external: graph.external(),
     firstLayer,
     lastLayer,
     first,

@@ -11,6 +11,10 @@
  * @module
  */
 
+import { dirname } from "node:path";
+import type { ExternalTensor } from "../../models/graph/contract.ts";
+import { MappedWeights } from "./mapped_weights.ts";
+
 /** Version of the C interface that is asked for: the lowest that has all functions used here. */
 const API_VERSION = 17;
 /**
@@ -35,6 +39,7 @@ const PLACES = {
   ReleaseValue: 96,
   ReleaseSessionOptions: 100,
   AddSessionConfigEntry: 130,
+  AddInitializer: 150,
 } as const;
 
 /** Element types and their numbers in `ONNXTensorElementDataType`. */
@@ -235,6 +240,8 @@ export interface SessionOptions {
   spinning: boolean;
   /** Path of ONNX Runtime's library, see `library.ts`. */
   library: string;
+  /** The graph's constants in files of its folder. @default ONNX Runtime reads them by itself */
+  external?: readonly ExternalTensor[];
 }
 
 /** A loaded graph. Its runs must not overlap. */
@@ -243,11 +250,14 @@ export class Session {
   readonly #run: (args: unknown[], kept: unknown) => Promise<void>;
   /** Names of inputs and outputs as C strings; the library gets the addresses of these buffers. */
   readonly #names = new Map<string, Uint8Array<ArrayBuffer>>();
+  /** What the session reads of weight files; undefined: ONNX Runtime has mapped them itself. */
+  readonly #constants?: MappedConstants;
   #session: Pointer;
 
-  private constructor(ort: Ort, session: Pointer) {
+  private constructor(ort: Ort, session: Pointer, constants?: MappedConstants) {
     this.#ort = ort;
     this.#session = session;
+    this.#constants = constants;
     this.#run = ort.aside("Run", [
       "pointer",
       "pointer",
@@ -266,9 +276,10 @@ export class Session {
    */
   static async open(
     path: string,
-    { threads, spinning, library }: SessionOptions,
+    { threads, spinning, library, external = [] }: SessionOptions,
   ): Promise<Session> {
     const ort = Ort.open(library);
+    let constants: MappedConstants | undefined;
     const createOptions = ort.status("CreateSessionOptions", ["buffer"]);
     const options = made((out) => createOptions(out));
     try {
@@ -279,10 +290,15 @@ export class Session {
       ort.status("SetInterOpNumThreads", ["pointer", "i32"])(options, 1);
       const configure = ort.status("AddSessionConfigEntry", ["pointer", "buffer", "buffer"]);
       configure(options, text("session.intra_op.allow_spinning"), text(spinning ? "1" : "0"));
+      constants = mapConstants(ort, options, dirname(path), external);
       const create = ort.aside("CreateSession", ["pointer", "buffer", "pointer", "buffer"]);
       const out = pointerSpace();
       await create([ort.env, pathText(path), options, out]);
-      return new Session(ort, pointerIn(out));
+      constants?.weights.drop();
+      return new Session(ort, pointerIn(out), constants);
+    } catch (error) {
+      if (constants) freeConstants(ort, constants);
+      throw error;
     } finally {
       ort.release("ReleaseSessionOptions")(options);
     }
@@ -313,6 +329,7 @@ export class Session {
     if (this.#session === null) return;
     this.#ort.release("ReleaseSession")(this.#session);
     this.#session = null;
+    if (this.#constants) freeConstants(this.#ort, this.#constants);
   }
 
   /** Addresses of the names and handles of the values, as two arrays of pointers. */
@@ -330,6 +347,51 @@ export class Session {
     }
     return [names, values];
   }
+}
+
+/** Tensors over mapped weight files. Both must live as long as the session. */
+interface MappedConstants {
+  weights: MappedWeights;
+  /** `OrtValue` of each tensor. */
+  values: Pointer[];
+}
+
+/**
+ * Maps the weight files in a folder and hands their tensors over, after which the library maps none
+ * itself. Undefined on systems where it does.
+ */
+function mapConstants(
+  ort: Ort,
+  options: Pointer,
+  folder: string,
+  external: readonly ExternalTensor[],
+): MappedConstants | undefined {
+  const weights = MappedWeights.open(folder, external);
+  if (!weights) return undefined;
+  const constants: MappedConstants = { weights, values: [] };
+  const add = ort.status("AddInitializer", ["pointer", "buffer", "pointer"]);
+  try {
+    for (const tensor of external) {
+      const { name, type, dims, length } = tensor;
+      const shape = BigInt64Array.from(dims, BigInt);
+      const [address, rank] = [weights.address(tensor), BigInt(dims.length)];
+      const value = made((out) =>
+        ort.createTensor(ort.cpu, address, BigInt(length), shape, rank, type, out)
+      );
+      constants.values.push(value);
+      add(options, text(name), value);
+    }
+  } catch (error) {
+    freeConstants(ort, constants);
+    throw error;
+  }
+  return constants;
+}
+
+/** Releases the tensors and unmaps the files. */
+function freeConstants(ort: Ort, { weights, values }: MappedConstants): void {
+  for (const value of values) ort.releaseValue(value);
+  weights.close();
 }
 
 /** The pointer that `create` writes to its output parameter. */

@@ -79,7 +79,10 @@ export class OrtStage implements LoadedStage {
   /** Loads a stage graph. Throws `engine_failed` (group `engine`) if ONNX Runtime refuses it. */
   static async load(load: LoadRequest): Promise<OrtStage> {
     try {
-      return new OrtStage(load, await Session.open(load.graph.path, load));
+      return new OrtStage(
+        load,
+        await Session.open(load.graph.path, { ...load, external: load.graph.external }),
+      );
     } catch (cause) {
       throw engineError(
         "engine_failed",
