@@ -113,18 +113,17 @@ async function measureEmbedded(dir: string): Promise<void> {
   await using first = NodeProcess.start(["--data", join(dir, "first")]);
   await first.ready(1);
   await note("first node, no request", first);
-  const options = ["--data", join(dir, "joined"), "--join", await first.mailbox()];
-  {
-    await using joined = NodeProcess.start(options);
-    await joined.line(/^ready/);
-    await note("joined node, no layers", joined);
-  }
   const url = await first.url();
   let asked = 0;
   for (const requests of REQUESTS) {
     await askMany(url, asked, asked = requests);
     await note(`first node, ${requests} requests`, first);
   }
+  // Last, since layers or drafts may move to a node that joins, and requests would fail when it ends.
+  const options = ["--data", join(dir, "joined"), "--join", await first.mailbox()];
+  await using joined = NodeProcess.start(options);
+  await joined.line(/^ready/);
+  await note("joined node", joined);
 }
 
 /** Nodes that share a model's layers, after a prompt and a short answer. */
