@@ -39,6 +39,8 @@ export interface Instance {
   hopMax: Float64Array;
   /** 1: the device has a pinned layer. (devices) */
   pinned: Uint8Array;
+  /** 1: a placement must use the device, because it has a pinned layer or `must`. (devices) */
+  needed: Uint8Array;
   /** First pinned layer of a device; `layers` if it has none. (devices) */
   pinFirst: Int32Array;
   /** Last pinned layer of a device; -1 if it has none. (devices) */
@@ -84,6 +86,7 @@ export function prepare(problem: PlacementProblem): Instance {
     hopSum,
     hopMax,
     pinned,
+    needed: pinned.map((p, d) => p || problem.must?.[d] ? 1 : 0),
     pinFirst,
     pinLast,
     typeOf: new Int32Array(devices),
@@ -149,8 +152,8 @@ function group(instance: Instance): void {
       c.entry[d],
       c.exit[d],
     ]);
-    // A pinned device has a type of its own.
-    const own = instance.pinned[d] === 1 ? d : -1;
+    // A device that must be used has a type of its own.
+    const own = instance.needed[d] === 1 ? d : -1;
     const caps = problem.memoryBytes[d] - problem.overheadBytes[d];
     return [...parts, caps, problem.ends[d], problem.usable[d], own].join(",");
   });

@@ -53,7 +53,7 @@ export function searchLines(
       table.type[made] = t;
       table.taken[made] = n;
       table.bound[made] = end ? Infinity : on;
-      if (end) search.found(made, sum);
+      if (end && view.needed.every((t) => members[t] > 0)) search.found(made, sum);
     }
     members[t]--;
   };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { place, solveBounded, solveExact } from "./place.ts";
+export { place, placeBriefly, solveBounded, solveExact } from "./place.ts";
 export {
   evaluateStages,
   type PlacedStage,

@@ -42,6 +42,14 @@ export function solveExact(problem: PlacementProblem): Placement {
   });
 }
 
+/** An effort of about a tenth of a second, for questions about many devices. */
+const BRIEF: SearchEffort = { states: 100_000, relaxations: 100, moves: 200_000 };
+
+/** As {@linkcode place}, with less effort. */
+export function placeBriefly(problem: PlacementProblem): Placement {
+  return solve(problem, BRIEF);
+}
+
 /** A good placement with its gap, also for more than 1,000 devices. Throws as {@linkcode place}. */
 export function solveBounded(problem: PlacementProblem): Placement {
   return solve(problem, BOUNDED);
@@ -74,7 +82,7 @@ const LINE_DEVICES = 16;
 
 /**
  * Searches among few devices, where layers differ and nothing was found among all (too many
- * devices, or no effort left): the pinned devices, and the fastest and largest of the others.
+ * devices, or no effort left): the devices that must be used, and the fastest and largest of the others.
  * `lowerBound`: for all devices.
  */
 function amongFew(
@@ -86,6 +94,7 @@ function amongFew(
     problem.usable[d] ? m - problem.overheadBytes[d] : 0
   );
   const kept = new Set(problem.pin.filter((d) => d >= 0));
+  problem.must?.forEach((must, d) => must && kept.add(d));
   const open = room.map((_, d) => d).filter((d) => !kept.has(d) && room[d] > 0);
   const bySpeed = open.toSorted((a, b) => problem.sum.layer[a] - problem.sum.layer[b] || a - b);
   const byRoom = open.toSorted((a, b) => room[b] - room[a] || a - b);
@@ -124,6 +133,7 @@ function restrict(problem: PlacementProblem, keep: number[]): PlacementProblem {
     memoryBytes: pick(problem.memoryBytes),
     ends: pick(problem.ends),
     usable: pick(problem.usable),
+    ...(problem.must && { must: pick(problem.must) }),
     pin: problem.pin.map((d) => keep.indexOf(d)),
   };
 }

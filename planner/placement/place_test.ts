@@ -8,6 +8,12 @@ import { clusterProblem, roughProblem, weights } from "../../tests/support/place
 
 const OBJECTIVES = ["latency", "throughput", "blended"] as const;
 
+/** The problem with the larger of its two terms as value, weighted so that each is often larger. */
+function larger(seed: number, problem: PlacementProblem): PlacementProblem {
+  const sumWeight = 0.2 + seededRandom(seed + 99)();
+  return { ...problem, combine: "larger", sumWeight, maxWeight: 1 };
+}
+
 /** Rough problems with their size by seed; every fiftieth is as large as brute force can do. */
 function* roughs(count: number): Generator<{ seed: number; problem: PlacementProblem }> {
   for (let seed = 0; seed < count; seed++) {
@@ -190,4 +196,28 @@ Deno.test("place() refuses a malformed problem and names what is wrong", () => {
     () => place(problem),
     (e) => hasCode(e, "bad_problem") && e.metadata.what === "sum.layer[1]",
   );
+});
+
+Deno.test("solveExact() equals brute force where the larger of two terms counts, and where devices must be used", () => {
+  let forced = 0, infeasible = 0;
+  for (const { seed, problem } of roughs(150)) {
+    const must = problem.usable.map((_, d) => d === seed % problem.devices);
+    const asked = [larger(seed, problem), { ...problem, must }, { ...larger(seed, problem), must }];
+    for (const [i, one] of asked.entries()) {
+      const expected = bruteForce(one).value;
+      const placement = attempt(solveExact, one);
+      assert.equal(placement === undefined, expected === Infinity, `seed ${seed}, ${i}`);
+      if (!placement) {
+        infeasible++;
+        continue;
+      }
+      assert.equal(violation(one, placement.stages), undefined, `seed ${seed}, ${i}`);
+      near(placement.value, expected, `seed ${seed}, ${i}`);
+      if (i > 0 && !placement.stages.some((s) => must[s.device])) assert.fail("not used");
+      if (i > 0 && placement.value > attempt(solveExact, { ...one, must: undefined })!.value) {
+        forced++;
+      }
+    }
+  }
+  assert.ok(forced > 20 && infeasible > 20, `${forced} forced, ${infeasible} without a placement`);
 });

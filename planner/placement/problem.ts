@@ -3,7 +3,8 @@
  * and the brute force and the mixed-integer program of the tests, share it.
  *
  * A placement is a sequence of stages: distinct devices with contiguous ranges of layers that cover
- * the model in order. Its value is `sumWeight * sum + maxWeight * max`: `sum` is the sum over
+ * the model in order. Its value is `sumWeight * sum + maxWeight * max`, or the larger of the two
+ * terms: `sum` is the sum over
  * entry, stages, hops and exit in one system of costs, and `max` the slowest of them in another. (A
  * hop overlaps with its stages, so it counts as a part of its own.)
  *
@@ -45,10 +46,17 @@ export interface PlacementProblem {
   sum: StageCosts;
   /** Costs whose slowest part is part of the objective. */
   max: StageCosts;
-  /** Weight of the sum: 1 for `latency` and `blended`, 0 for `throughput`. */
+  /** Weight of the sum. */
   sumWeight: number;
-  /** Weight of the slowest part: 0 for `latency`, 1 for `throughput`, lambda for `blended`. */
+  /** Weight of the slowest part: 0 for `latency`, lambda for `blended`. */
   maxWeight: number;
+  /**
+   * How the two weighted terms make the value: `sum` adds them, `larger` takes the larger one.
+   * @default "sum"
+   */
+  combine?: "sum" | "larger";
+  /** Whether a placement must use the device. (devices) @default none must be used */
+  must?: boolean[];
   /** Bytes of each layer's weights and KV cache. (layers) */
   layerBytes: number[];
   /** Bytes of the embedding, on the first stage. */
@@ -159,8 +167,16 @@ export function stageCost(
  * infinite.
  */
 export function objective(problem: PlacementProblem, sum: number, max: number): number {
-  return (problem.sumWeight === 0 ? 0 : problem.sumWeight * sum) +
-    (problem.maxWeight === 0 ? 0 : problem.maxWeight * max);
+  const a = problem.sumWeight === 0 ? 0 : problem.sumWeight * sum;
+  const b = problem.maxWeight === 0 ? 0 : problem.maxWeight * max;
+  return problem.combine === "larger" ? Math.max(a, b) : a + b;
+}
+
+/** The sum with which a placement with this slowest part has the value. */
+export function sumFor(problem: PlacementProblem, value: number, max: number): number {
+  const { sumWeight, maxWeight, combine } = problem;
+  const rest = combine === "larger" || maxWeight === 0 ? value : value - maxWeight * max;
+  return rest / sumWeight;
 }
 
 /** Why a placement is not allowed; undefined: it is allowed. */
@@ -189,6 +205,8 @@ export function violation(problem: PlacementProblem, stages: PlacedStage[]): str
       }
     }
   }
+  const missing = problem.must?.findIndex((must, d) => must && !used.has(d)) ?? -1;
+  if (missing >= 0) return `device ${missing} must have a stage`;
   if (next !== problem.layers) return `layers from ${next} on are missing`;
   const { sum, max } = evaluateStages(problem, stages);
   return Number.isFinite(sum) && Number.isFinite(max)
@@ -226,6 +244,7 @@ export function checkProblem(problem: PlacementProblem): void {
   for (const part of ["ends", "usable"] as const) {
     if (problem[part].length !== d) bad(part, problem[part].length, `${d} entries`);
   }
+  if (problem.must && problem.must.length !== d) bad("must", problem.must.length, `${d} entries`);
   if (problem.pin.length !== l) bad("pin", problem.pin.length, `${l} entries`);
   problem.pin.forEach((pin, i) => {
     if (!Number.isInteger(pin) || pin < -1 || pin >= d) {

@@ -141,7 +141,7 @@ export class Relaxation {
    * that the last one is.
    */
   solve(caps: Int32Array, { into, out }: Charges): Relaxed {
-    const { devices, layers, problem: { sum: costs }, pinned } = this.#instance;
+    const { devices, layers, problem: { sum: costs }, needed } = this.#instance;
     const width = layers + 1;
     this.#now.fill(Infinity);
     this.#now[0] = 0;
@@ -149,7 +149,7 @@ export class Relaxation {
       const next = this.#next;
       const base = d * 4 * width;
       this.#role.fill(-1, base, base + 4 * width);
-      if (pinned[d]) next.fill(Infinity);
+      if (needed[d]) next.fill(Infinity);
       else next.set(this.#now);
       const first = costs.fixed[d] + costs.embed[d] + costs.entry[d];
       const last = costs.head[d] + costs.exit[d];

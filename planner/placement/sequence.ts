@@ -24,6 +24,8 @@ export class Sequences {
   readonly #instance: Instance;
   /** Rank of each device by the cost of a layer. (devices) */
   readonly #rank: Int32Array;
+  /** How many devices must be used. */
+  readonly #needed: number;
   /** Places of the current sequence, by rank. */
   readonly #order: Int32Array;
   /** Layers at each place of the current sequence. */
@@ -35,6 +37,7 @@ export class Sequences {
   constructor(instance: Instance) {
     this.#instance = instance;
     const { layer } = instance.problem.sum;
+    this.#needed = instance.needed.reduce((a, b) => a + b, 0);
     const sorted = Array.from({ length: instance.devices }, (_, d) => d).sort((a, b) =>
       layer[a] - layer[b] || a - b
     );
@@ -63,6 +66,7 @@ export class Sequences {
    */
   fill(seq: ArrayLike<number>, length: number, caps: Int32Array): number {
     const { devices } = this.#instance;
+    if (!this.#complete(seq, length)) return Infinity;
     for (let i = 0; i < length; i++) this.#caps[i] = caps[roleAt(i, length) * devices + seq[i]];
     return this.#deal(seq, length);
   }
@@ -114,7 +118,7 @@ export class Sequences {
     const none: Tuned = { value: Infinity, stages: [] };
     const free = this.#fillAt(seq, length, Infinity);
     const path = this.path(seq, length);
-    if (free === Infinity || path === Infinity) return none;
+    if (free === Infinity || path === Infinity || !this.#complete(seq, length)) return none;
     const limits = this.#limits(seq, length);
     let low = 0;
     for (let high = limits.length - 1; low < high;) {
@@ -140,6 +144,13 @@ export class Sequences {
       return stage;
     });
     return { value: best, stages };
+  }
+
+  /** Whether the sequence has all devices that must be used. */
+  #complete(seq: ArrayLike<number>, length: number): boolean {
+    let open = this.#needed;
+    for (let i = 0; open > 0 && i < length; i++) open -= this.#instance.needed[seq[i]];
+    return open === 0;
   }
 
   /**

@@ -23,11 +23,13 @@ export function searchSets(view: TypesView, limits: SearchLimits): SearchResult 
   const search = new LabelSearch(view, limits);
   const { table, members } = search;
   /** Makes a placement of the label: its last device is the pipeline's last one. */
-  const close = (label: number, first: number, last: number, length: number): void =>
+  const close = (label: number, first: number, last: number, length: number): void => {
+    if (!view.needed.every((t) => members[t] > 0)) return;
     search.found(
       label,
       table.cost[label] + view.end[last] + deal(view, members, first, last, length),
     );
+  };
   const bound = new SetBound(view);
   const better = betterFirsts(view);
   for (let t = 0; t < types; t++) {

@@ -20,6 +20,7 @@ import {
   type PlacedStage,
   type Placement,
   type PlacementProblem,
+  sumFor,
 } from "./problem.ts";
 import { type Charges, charges, pullOf, Relaxation, type Relaxed } from "./relaxation.ts";
 import { Sequences } from "./sequence.ts";
@@ -186,8 +187,7 @@ export class Sweep {
       if (!instance.positional && round % 4 === 0) {
         this.#offer(orderChosen(instance, relaxed, limit));
       }
-      const { sumWeight, maxWeight } = this.#problem;
-      const goal = (this.#best.value - (maxWeight === 0 ? 0 : maxWeight * limit)) / sumWeight;
+      const goal = sumFor(this.#problem, this.#best.value, limit);
       const above = Math.max(0.002 * best.relaxed.sum, goal === Infinity ? 0 : goal - relaxed.sum);
       const step = stride * Math.min(above, 0.05 * best.relaxed.sum) / length;
       wish = priced.out.map((out, i) =>
@@ -349,9 +349,7 @@ export class Sweep {
    * at `low`.
    */
   #goal(low: number): number {
-    const { sumWeight, maxWeight } = this.#problem;
-    const most = maxWeight === 0 ? 0 : maxWeight * this.#limits[low];
-    return ((this.#best.value - most) / sumWeight) * (1 - SAME);
+    return sumFor(this.#problem, this.#best.value, this.#limits[low]) * (1 - SAME);
   }
 
   /** Exact searches, interval by interval, until all are proven or no labels are left. */

@@ -17,6 +17,8 @@ export interface TypesView {
   layers: number;
   /** Number of devices of each type. (types) */
   count: Int32Array;
+  /** Types, of one device each, that a placement must use. */
+  needed: number[];
   /**
    * Factor of each type in the number that encodes a set of devices: the sum of factor times used
    * devices. (types)
@@ -77,6 +79,7 @@ export function viewTypes(
     types,
     layers,
     count: Int32Array.from(members, (m) => m.length),
+    needed: members.flatMap(([d], t) => instance.needed[d] ? [t] : []),
     factor: new Float64Array(types),
     sets: 1,
     layer: Float64Array.from(members, ([d]) => sum.layer[d]),

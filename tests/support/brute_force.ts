@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { type PlacementProblem, stageBytes, stageCost } from "../../planner/placement/problem.ts";
+import {
+  objective,
+  type PlacementProblem,
+  stageBytes,
+  stageCost,
+} from "../../planner/placement/problem.ts";
 
 /**
  * Least sum, least slowest part and least value of the problem's own objective, each over all
@@ -50,13 +55,10 @@ export function bruteForce(problem: PlacementProblem): BruteForce {
         );
         if (sumNow === Infinity || maxNow === Infinity) continue;
         if (!end) visit(d, done + n, sumNow, maxNow);
-        else {
+        else if (problem.must?.every((must, k) => !must || used[k]) ?? true) {
           best.sum = Math.min(best.sum, sumNow);
           best.max = Math.min(best.max, maxNow);
-          best.value = Math.min(
-            best.value,
-            problem.sumWeight * sumNow + problem.maxWeight * maxNow,
-          );
+          best.value = Math.min(best.value, objective(problem, sumNow, maxNow));
         }
       }
       used[d] = false;
