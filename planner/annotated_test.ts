@@ -26,7 +26,7 @@ const PLAN: Plan = {
   idle: [],
   predicted: { ttft_s: 1, tpot_s: 1, tokens_per_s: 1 },
   bottleneck: { kind: "stage", what: "a", seconds: 1, why: "" },
-  reckoned: { pieces: 1, frames: 1, rows: 1 },
+  reckoned: { pieces: 1, frames: 1, rows: 1, tokens: 1 },
   objective_s: 1,
   lower_bound: 1,
   gap: 0,

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { leftOn } from "./explain.ts";
+import { leftOn } from "./memory.ts";
 import { layersText, size } from "./numbers.ts";
 import { stageBytes } from "./placement/mod.ts";
-import type { Solved } from "./solve.ts";
+import type { Solved } from "./solved.ts";
 import type { Plan } from "./types.ts";
 
 /**

@@ -105,7 +105,7 @@ function checkDevice({ name, memoryBytes, overheadBytes, frameSeconds, ...tables
       table = cleanTable(tables[part]);
     } catch (error) {
       if (!(error instanceof OrreryError)) throw error;
-      throw bad(error.code, `device ${name}, ${part}: ${error.message}`, {
+      throw bad("bad_table", `device ${name}, ${part}: ${error.message}`, {
         ...error.metadata,
         device: name,
       });

@@ -5,9 +5,9 @@
  */
 import { OrreryError } from "../actors/mod.ts";
 import { draftShape } from "./decode/mod.ts";
-import { leftOn } from "./explain.ts";
+import { leftOn } from "./memory.ts";
 import { size } from "./numbers.ts";
-import type { Solved } from "./solve.ts";
+import type { PlacedSolution } from "./placed_solution.ts";
 import type { PlanDraft, PlanInput } from "./types.ts";
 
 /** Longest draft in tokens where the user sets no limit. */
@@ -15,60 +15,63 @@ const LONGEST = 8;
 /** Most rows of a frame with a draft, where the user sets no longer draft. */
 const MOST_ROWS = 16;
 
+/** How a stream decodes with drafts. */
+export interface Drafting {
+  /** The plan's entry. */
+  draft: PlanDraft;
+  /** Rows of a frame with its draft; 1: no drafts. */
+  rows: number;
+  /** Tokens that a frame is expected to give. */
+  tokens: number;
+  /** Seconds of a token, drafting included. */
+  secondsPerToken: number;
+}
+
 /**
  * Chooses the drafter's device and the draft's shape. A draft model goes to the device where
  * drafting, with the way to the coordinator and back, takes least, among devices that may see
  * tokens and have the memory left. Throws group `planner`, code `infeasible` where the device that
  * the user names lacks the memory.
  */
-export function draftOf(solved: Solved, input: PlanInput): PlanDraft {
+export function draftOf(solved: PlacedSolution, input: PlanInput): Drafting {
   const { workload: { acceptance }, decode, draft } = input;
-  const none = (why: string): PlanDraft => ({
-    source: "none",
-    host: null,
-    length: 0,
-    tree: [],
-    why: `no speculation: ${why}`,
+  const none = (why: string): Drafting => ({
+    draft: { source: "none", host: null, length: 0, tree: [], why: `no speculation: ${why}` },
+    rows: 1,
+    tokens: 1,
+    secondsPerToken: solved.frames.latency(1),
   });
   if (decode?.drafter === "none") return none("switched off");
   if (acceptance === undefined) return none("the acceptance of drafts is not known");
   const longest = decode?.draftLength ?? LONGEST;
   if (longest === 0) return none("drafts of 0 tokens are asked for");
   const wanted = decode?.drafter !== "ngram" && draft ? placeDrafter(solved, input) : undefined;
-  if (
-    wanted?.device === undefined && wanted !== undefined && input.decode?.draftHost === undefined
-  ) {
-    const ngram = shape(0);
-    if (ngram.length === 0) return none(ngram.why.replace(/^no speculation: /, ""));
+  const lost = wanted !== undefined && wanted.device === undefined;
+  const { length, tree, why, rows, tokensPerSecond, wastedShare } = draftShape({
+    costs: solved.frames,
+    acceptance,
+    draftSecondsPerToken: wanted?.secondsPerToken ?? 0,
+    draftLength: longest,
+    maxRows: Math.max(MOST_ROWS, longest + 1),
+  });
+  if (length === 0) return none(why.replace(/^no speculation: /, ""));
+  const found = {
+    rows,
+    tokens: rows * (1 - wastedShare),
+    secondsPerToken: 1 / tokensPerSecond,
+  };
+  if (!wanted || lost) {
+    const by = lost ? `drafts by prompt lookup, since ${wanted.why}` : "by prompt lookup";
     return {
-      source: "ngram",
-      host: null,
-      ...ngram,
-      why: `${ngram.why}; drafts by prompt lookup, since ${wanted.why}`,
+      ...found,
+      draft: { source: "ngram", host: null, length, tree, why: `${why}; ${by}` },
     };
   }
-  const { length, tree, why } = shape(wanted?.secondsPerToken ?? 0);
-  if (length === 0) return none(why.replace(/^no speculation: /, ""));
-  return wanted
-    ? {
-      source: "model",
-      host: solved.cost.devices[wanted.device!].name,
-      length,
-      tree,
-      why: `${why}; ${wanted.why}`,
-    }
-    : { source: "ngram", host: null, length, tree, why: `${why}; by prompt lookup` };
-
-  function shape(draftSecondsPerToken: number): Pick<PlanDraft, "length" | "tree" | "why"> {
-    const { length, tree, why } = draftShape({
-      costs: solved.frames,
-      acceptance: acceptance!,
-      draftSecondsPerToken,
-      draftLength: longest,
-      maxRows: Math.max(MOST_ROWS, longest + 1),
-    });
-    return { length, tree, why };
-  }
+  const host = solved.cost.devices[wanted.device!].name;
+  return {
+    ...found,
+    draft: { source: "model", host, length, tree, why: `${why}; ${wanted.why}` },
+  };
 }
 
 /** Tokens of a draft over which the time of the way to the drafter and back is spread. */
@@ -85,7 +88,10 @@ interface PlacedDrafter {
 }
 
 /** Chooses the draft model's device. Throws `infeasible`, see {@linkcode draftOf}. */
-function placeDrafter(solved: Solved, { draft, decode, constraints }: PlanInput): PlacedDrafter {
+function placeDrafter(
+  solved: PlacedSolution,
+  { draft, decode, constraints }: PlanInput,
+): PlacedDrafter {
   const { cost, problem, coordinator } = solved;
   const { name, bytes, secondsPerToken } = draft!;
   const reach = (d: number) =>

@@ -5,8 +5,10 @@
  * @module
  */
 import { duration, layersText, size } from "./numbers.ts";
-import { evaluateStages, type PlacedStage, stageBytes, violation } from "./placement/mod.ts";
-import type { Solved } from "./solve.ts";
+import { shareSeconds } from "./cost/mod.ts";
+import { stageBytes } from "./placement/mod.ts";
+import type { Solved } from "./solved.ts";
+import { partsOn } from "./memory.ts";
 import type { Constraints, Objective, Plan, PlanInput } from "./types.ts";
 
 /** The beginning of a clause that says of what the objective's value is the time. */
@@ -38,9 +40,15 @@ export function stageWhy(solved: Solved, index: number, constraints: Constraints
   if (pinned.length > 0) {
     parts.push(`${pinned.map((p) => layersText(p.first, p.last)).join(" and ")} pinned to it`);
   }
-  const ends = [first === 0 ? "embedding" : "", last === problem.layers - 1 ? "head" : ""].filter((
-    e,
-  ) => e !== "");
+  const shared = partsOn(solved, device);
+  const ends = [
+    first === 0 ? "embedding" : "",
+    shared > 0
+      ? `${shared} of 8 parts of the head`
+      : last === problem.layers - 1 && !solved.head
+      ? "head"
+      : "",
+  ].filter((e) => e !== "");
   if (ends.length > 0 && stages.length > 1) {
     parts.push(
       `holds the ${ends.join(" and ")}${constraints.trustedEnds ? ", as a trusted host" : ""}`,
@@ -62,66 +70,9 @@ export function stageWhy(solved: Solved, index: number, constraints: Constraints
   return `${layersText(first, last)}: ${parts.join("; ")}`;
 }
 
-/** Why a device has no stage: compares the best placement found with it to the plan's. */
-export function idleWhy(solved: Solved, device: number, input: PlanInput): string {
-  const { cost, problem, placement } = solved;
-  const { name, memoryBytes, overheadBytes } = cost.devices[device];
-  const coordinates = solved.coordinator === device ? "coordinates, computes no layer: " : "";
-  if (input.constraints.exclude.includes(name)) return `idle: excluded by the constraints`;
-  const layer = Math.min(...problem.layerBytes);
-  if (memoryBytes - overheadBytes < layer) {
-    return `idle: ${coordinates}its ${size(memoryBytes)} hold no layer (engine ${
-      size(overheadBytes)
-    }, a layer with KV ${size(layer)})`;
-  }
-  const found = bestWith(solved, device);
-  if (found === undefined) {
-    const why = !problem.ends[device]
-      ? "it is not trusted with an end, and no layers between the ends are free for it"
-      : "no layers can be moved to it without breaking a pin, a memory limit or a link";
-    return `idle: ${coordinates}${why}`;
-  }
-  const what = objectiveText(input);
-  const [with_, without] = [duration(found.value), duration(placement.value)];
-  if (with_ === without) return `idle: ${coordinates}with it ${what} the same ${without}`;
-  const part = layersText(found.stage.first, found.stage.last);
-  return `idle: ${coordinates}with it (${part}) ${what} ${with_} instead of ${without}`;
-}
-
-/**
- * The best placement that gives the device layers of one stage, at that stage's beginning or end,
- * up to all of them; undefined: none keeps the limits. All stages are tried.
- */
-function bestWith(
-  { problem, stages }: Solved,
-  device: number,
-): { value: number; stage: PlacedStage } | undefined {
-  let best: { value: number; stage: PlacedStage } | undefined;
-  const consider = (list: PlacedStage[], stage: PlacedStage) => {
-    const { value } = evaluateStages(problem, list);
-    if (best !== undefined && !(value < best.value)) return;
-    if (violation(problem, list) === undefined) best = { value, stage };
-  };
-  for (const [i, from] of stages.entries()) {
-    const [before, after] = [stages.slice(0, i), stages.slice(i + 1)];
-    const layers = from.last - from.first + 1;
-    for (let n = 1; n <= layers; n++) {
-      const head = { device, first: from.first, last: from.first + n - 1 };
-      const tail = { device, first: from.last - n + 1, last: from.last };
-      if (n === layers) {
-        consider([...before, head, ...after], head);
-        continue;
-      }
-      consider([...before, head, { ...from, first: head.last + 1 }, ...after], head);
-      consider([...before, { ...from, last: tail.first - 1 }, tail, ...after], tail);
-    }
-  }
-  return best;
-}
-
 /** The stage, link or sum of latencies that takes longest, and its share. */
 export function bottleneckOf(solved: Solved, objective: Objective): Plan["bottleneck"] {
-  const { cost, problem, stages, coordinator } = solved;
+  const { cost, problem, stages, coordinator, head, past, placement } = solved;
   const names = cost.devices.map((d) => d.name);
   const throughput = objective === "throughput";
   const costs = problem.max;
@@ -142,49 +93,52 @@ export function bottleneckOf(solved: Solved, objective: Objective): Plan["bottle
     const busy = n * costs.layer[device] + costs.fixed[device] +
       (first === 0 ? costs.embed[device] : 0) +
       (last === problem.layers - 1 ? costs.head[device] : 0);
+    const share = head?.find((h) => h.device === device);
     const seconds = throughput
       ? busy
-      : cost.stageSeconds(device, stage, { rows: 1, past: solved.past, wanted: 1 });
+      : cost.stageSeconds(device, stage, { rows: 1, past, wanted: head ? 0 : 1 }) +
+        (share ? shareSeconds(cost, share, 1) : 0);
+    const heads = share ? ` and ${share.parts} of 8 parts of the head` : "";
     parts.push({
       kind: "stage",
-      what: `${layersText(first, last)} on ${names[device]}`,
+      what: `${layersText(first, last)}${heads} on ${names[device]}`,
       seconds,
       why: "",
     });
   }
   const end = stages[stages.length - 1].device;
-  link(end, coordinator, costs.exit[end], cost.answerBytes(1));
+  if (!head) link(end, coordinator, costs.exit[end], cost.answerBytes(1));
   if (!throughput && latency > 0) {
     parts.push({ kind: "latency", what: "latency of all links", seconds: latency, why: "" });
   }
   const worst = parts.reduce((a, b) => b.seconds > a.seconds ? b : a);
-  const why = throughput
-    ? `occupied ${
-      duration(worst.seconds)
-    } for each output token at full load: nothing can be faster than that`
-    : `${Math.round(100 * worst.seconds / solved.tpotSeconds)} % of a decode step of ${
+  if (!throughput) {
+    const why = `${Math.round(100 * worst.seconds / solved.tpotSeconds)} % of a decode step of ${
       duration(solved.tpotSeconds)
     }`;
-  return { ...worst, why };
-}
-
-/** Bytes of a stage's weights and KV cache, and the bytes that its device has left (`left`). */
-export function memoryOf({ problem, cost, stages }: Solved, index: number, kvRows: number) {
-  const { device, first, last } = stages[index];
-  const { weights, kv } = cost.stageBytes({ first, last }, kvRows);
+    return { ...worst, why };
+  }
+  if (placement.sum > worst.seconds) {
+    const { tokens } = solved.reckoned.lanes;
+    return {
+      kind: "latency",
+      what: "the lanes",
+      seconds: placement.sum,
+      why: `${
+        counted(tokens)
+      } a round: the lanes wait for their tokens longer than any part is occupied; more lanes would give more`,
+    };
+  }
   return {
-    weights,
-    kv,
-    left: problem.memoryBytes[device] - problem.overheadBytes[device] - weights - kv,
+    ...worst,
+    why: `occupied ${duration(worst.seconds)} for each output token at full load`,
   };
 }
 
-/** Bytes that a device has left besides the engine and its stage, if it has one. */
-export function leftOn(solved: Solved, device: number): number {
-  const { problem, stages } = solved;
-  const stage = stages.find((s) => s.device === device);
-  const used = stage ? stageBytes(problem, stage.first, stage.last) : 0;
-  return problem.memoryBytes[device] - problem.overheadBytes[device] - used;
+/** Tokens as text. */
+function counted(tokens: number): string {
+  const n = Number(tokens.toPrecision(3));
+  return `${n} token${n === 1 ? "" : "s"}`;
 }
 
 /** `1st`, `2nd`, `3rd`, `4th`. */

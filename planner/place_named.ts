@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { OrreryError } from "../actors/mod.ts";
+import { hasCode, OrreryError } from "../actors/mod.ts";
 import { size } from "./numbers.ts";
 import { place, type Placement, type PlacementProblem } from "./placement/mod.ts";
 import type { Device } from "./types.ts";
@@ -72,4 +72,14 @@ export function infeasible(
     message,
     metadata: { lacking, ...more },
   });
+}
+
+/** The result of `run`; undefined where it throws `infeasible`. */
+export function attempt<T>(run: () => T): T | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (hasCode(error, "infeasible")) return undefined;
+    throw error;
+  }
 }

@@ -7,17 +7,23 @@
 import type { Wire } from "../actors/mod.ts";
 import { backupsOf } from "./backups.ts";
 import { checkedDevices } from "./check_input.ts";
-import { branchShape } from "./decode/mod.ts";
+import { shareSeconds } from "./cost/mod.ts";
+import { branchShape, promptPieces } from "./decode/mod.ts";
 import { draftOf } from "./drafting.ts";
-import { bottleneckOf, idleWhy, memoryOf, stageWhy } from "./explain.ts";
+import { bottleneckOf, stageWhy } from "./explain.ts";
+import { memoryOf, partsOn } from "./memory.ts";
+import { headOf } from "./head_shares.ts";
+import { idleOf } from "./idle.ts";
 import { duration, rounded } from "./numbers.ts";
+import { attempt } from "./place_named.ts";
 import { kvRowsOf, SHARED_ROWS } from "./problem_of.ts";
-import { bucketLengths, pieceBuckets } from "./sequence/mod.ts";
+import { bucketLengths, labelsFor } from "./sequence/mod.ts";
 import { simulatePlan } from "./simulator/mod.ts";
 import { soloOf } from "./solo.ts";
-import { firstTokenSeconds, pieceLimits, solve, type Solved } from "./solve.ts";
+import { settingOf, solve } from "./solve.ts";
+import { pieceLimits, type Solved } from "./solved.ts";
 import type { Plan, PlanInput } from "./types.ts";
-import { attempt, bindingOf, hardwareChanges } from "./what_if.ts";
+import { bindingOf, hardwareChanges } from "./what_if.ts";
 
 /** A gap below this is only an error of rounding: the placement is optimal. */
 const PROVEN = 1e-9;
@@ -43,7 +49,7 @@ export function plan(input: PlanInput): Plan {
   const { solved, wire } = withWire(input, devices);
   const { workload, constraints, model } = input;
   const kvRows = kvRowsOf(workload);
-  const rows = { rows: 1, past: solved.past, wanted: 1 };
+  const rows = { rows: 1, past: solved.past, wanted: solved.head ? 0 : 1 };
   const stages = solved.stages.map((stage, i): Plan["stages"][number] => {
     const { weights, kv } = memoryOf(solved, i, kvRows);
     return {
@@ -52,30 +58,30 @@ export function plan(input: PlanInput): Plan {
       last_layer: stage.last,
       weight_bytes: Math.round(weights),
       kv_bytes: Math.round(kv),
-      seconds_per_row: solved.cost.stageSeconds(stage.device, stage, rows),
+      seconds_per_row: solved.cost.stageSeconds(stage.device, stage, rows) +
+        shareSeconds(
+          solved.cost,
+          { device: stage.device, parts: partsOn(solved, stage.device) },
+          1,
+        ),
       why: stageWhy(solved, i, constraints),
     };
   });
-  const busy = new Set(solved.stages.map((s) => s.device));
-  const idle = devices.flatMap(({ name }, d) =>
-    busy.has(d) ? [] : [{ host: name, why: idleWhy(solved, d, input) }]
-  );
-  const buckets = pieceBuckets({
-    cost: solved.cost,
-    stages: solved.stages,
-    context: model.context,
-    lengths: [
-      ...new Set([
-        ...bucketLengths(Math.max(model.context, workload.promptTokens)),
-        workload.promptTokens,
-      ]),
-    ]
-      .sort((a, b) => a - b),
-    ...pieceLimits(input),
-  });
+  const lengths = [
+    ...bucketLengths(Math.max(model.context, workload.promptTokens)),
+    workload.promptTokens,
+  ];
+  const buckets = [...new Set(lengths)].sort((a, b) => a - b).map((tokens) => ({
+    prompt_tokens: tokens,
+    ...promptPieces(solved, tokens, {
+      ...pieceLimits(input),
+      maxLabels: labelsFor(2 * stages.length - 1),
+    }),
+  }));
   const pieces = buckets.find((b) => b.prompt_tokens === workload.promptTokens)!.pieces;
   const resolve = (changed: PlanInput) => alternative(changed, solved, wire.format);
-  const draft = draftOf(solved, input);
+  const { draft } = draftOf(solved, input);
+  const head = headOf(solved);
   const drafter = draft.host === null ? undefined : { host: draft.host, bytes: input.draft!.bytes };
   const branches = branchesOf(solved, input);
   const base: Plan = {
@@ -84,21 +90,27 @@ export function plan(input: PlanInput): Plan {
     coordinator: devices[solved.coordinator].name,
     stages,
     solo: soloOf(solved, input, { buckets, rowsPerFrame: branches.rows_per_frame, drafter }),
+    ...(head && { head }),
     pieces,
     piece_buckets: buckets.map((b) => ({
       prompt_tokens: b.prompt_tokens,
       rows: b.pieces,
-      ttft_s: firstTokenSeconds(solved, b.pieces),
+      ttft_s: b.seconds,
     })),
     draft,
     branches,
     wire,
     kv_rows: kvRows,
     backups: backupsOf(solved, drafter),
-    idle,
+    idle: idleOf(solved, input, settingOf(input, solved.reckoned)),
     predicted: { ttft_s: solved.ttftSeconds, tpot_s: solved.tpotSeconds, tokens_per_s: 0 },
     bottleneck: bottleneckOf(solved, input.objective),
-    reckoned: { pieces: solved.reckoned.pieces, ...solved.reckoned.lanes },
+    reckoned: {
+      pieces: solved.reckoned.pieces,
+      frames: solved.reckoned.lanes.frames,
+      rows: solved.reckoned.lanes.rows,
+      tokens: solved.reckoned.lanes.tokens,
+    },
     objective_s: solved.placement.value,
     lower_bound: solved.lowerBound,
     gap: solved.lowerBound > 0 ? Math.max(0, solved.placement.value / solved.lowerBound - 1) : 0,
@@ -119,7 +131,9 @@ export function plan(input: PlanInput): Plan {
       })),
       pieces: other.pieces,
       piece_buckets: [],
-      draft: draftOf(other, { ...changed, decode: { ...changed.decode, draftHost: undefined } }),
+      head: headOf(other),
+      draft: draftOf(other, { ...changed, decode: { ...changed.decode, draftHost: undefined } })
+        .draft,
       branches: branchesOf(other, changed),
     };
     return {

@@ -414,7 +414,12 @@ Deno.test("plan() spreads a request with branches over devices that would only d
 Deno.test("plan() finds the same latency as trying every placement at every coordinator", () => {
   fc.assert(
     fc.property(clusters, (cluster) => {
-      const input: PlanInput = { ...cluster, objective: "latency", wire: "f16" };
+      const input: PlanInput = {
+        ...cluster,
+        objective: "latency",
+        wire: "f16",
+        decode: { headShares: 1 },
+      };
       const found = planned(input);
       const { constraints, workload, model, links } = input;
       const devices = input.devices.map((device) => {
@@ -430,7 +435,7 @@ Deno.test("plan() finds the same latency as trying every placement at every coor
         }
         const kvRows = kvRowsOf(workload);
         const setting = { objective: input.objective, workload, constraints, kvRows };
-        const lanes = { frames: 1, rows: 1 };
+        const lanes = { frames: 1, rows: 1, tokens: 1 };
         const [problem] = problemsOf(cost, { ...setting, pieces: 1, lanes }, [coordinator]);
         return [bruteForce(problem).value];
       }));

@@ -5,12 +5,13 @@
  * @module
  */
 import type { RouteFigures } from "../actors/mod.ts";
-import type { CostModel } from "./cost/mod.ts";
-import { branchShape, type PipelineCosts, pipelineCosts } from "./decode/mod.ts";
+import { type CostModel, type HeadParts, shareBytes } from "./cost/mod.ts";
+import { branchShape, type PipelineCosts, pipelineCosts, promptSeconds } from "./decode/mod.ts";
+import { partsOn } from "./memory.ts";
 import { duration, size } from "./numbers.ts";
 import { kvRowsOf, SHARED_ROWS } from "./problem_of.ts";
 import type { DeviceStage } from "./sequence/mod.ts";
-import { firstTokenSeconds, type Solved } from "./solve.ts";
+import type { Solved } from "./solved.ts";
 import type { PlanInput, PlanSolo } from "./types.ts";
 
 /** Share of a request's time, 0 to 1, that one device must save for the model to stay there. */
@@ -68,7 +69,8 @@ export function soloOf(solved: Solved, input: PlanInput, options: SoloOptions): 
     frames: pipelineCosts({ cost, stages: whole, coordinator, past }),
     rowsPerFrame: SHARED_ROWS,
   });
-  const pipeline = figuresOf(solved, { stages, frames: solved.frames, ...options });
+  const { head, frames } = solved;
+  const pipeline = figuresOf(solved, { stages, head, frames, ...options });
   const most = shapes(input).map((shape) => {
     const [alone, together] = [requestMs(one, shape), requestMs(pipeline, shape)];
     return { ...shape, alone, together, gain: 1 - alone / together };
@@ -110,7 +112,8 @@ function devicesFor(solved: Solved, input: PlanInput, { drafter }: SoloOptions):
   const kvRows = kvRowsOf(input.workload);
   return cost.devices.flatMap(({ name, memoryBytes, overheadBytes }, d) => {
     if (!problem.usable[d] || !problem.ends[d]) return [];
-    let needed = bytes + overheadBytes + (drafter?.host === name ? drafter.bytes : 0);
+    let needed = bytes + overheadBytes + (drafter?.host === name ? drafter.bytes : 0) +
+      shareBytes(cost.model.headBytes, partsOn(solved, d));
     for (const stage of stages.filter((s) => s.device === d)) {
       const { weights, kv } = cost.stageBytes(stage, kvRows);
       needed += weights + kv + overheadBytes;
@@ -140,8 +143,9 @@ function cutAt(pieces: readonly number[], rows: number): number[] {
 /** Predictions of stages whose prompts are cut into these pieces. */
 function figuresOf(
   { cost, coordinator }: Solved,
-  { stages, buckets, frames, rowsPerFrame }: SoloOptions & {
+  { stages, head, buckets, frames, rowsPerFrame }: SoloOptions & {
     stages: DeviceStage[];
+    head?: readonly HeadParts[];
     frames: PipelineCosts;
   },
 ): RouteFigures {
@@ -156,7 +160,7 @@ function figuresOf(
       ]);
       return [...lengths].map((prompt_tokens) => {
         const cut = cutAt(pieces, prompt_tokens);
-        const ms = 1000 * firstTokenSeconds({ cost, stages, coordinator }, cut);
+        const ms = 1000 * promptSeconds({ cost, stages, coordinator, head }, cut);
         return { prompt_tokens, ms };
       });
     }),

@@ -1,83 +1,34 @@
 /**
- * Solves for the placement of a plan: the coordinator, the number of pieces and the stages, with
- * the times that they predict.
+ * Solves for the placement of a plan: the coordinator, the number of pieces, the decode frames, the
+ * shares of the head and the stages.
  *
  * @module
  */
 import type { Wire } from "../actors/mod.ts";
-import { CostModel } from "./cost/mod.ts";
-import { branchShape, type PipelineCosts, pipelineCosts } from "./decode/mod.ts";
-import { infeasible, placeNamed } from "./place_named.ts";
-import {
-  evaluateStages,
-  place,
-  type Placement,
-  type PlacementProblem,
-  violation,
-} from "./placement/mod.ts";
-import {
-  decodePast,
-  kvRowsOf,
-  type ProblemSetting,
-  problemsOf,
-  SHARED_ROWS,
-} from "./problem_of.ts";
-import { type DeviceStage, pieceStages, pipelinePieces, pipelineSeconds } from "./sequence/mod.ts";
+import { orAlone } from "./alone.ts";
+import { boundAnywhere, coordinatorsOf, placedAnywhere } from "./coordinators.ts";
+import { CostModel, type HeadParts } from "./cost/mod.ts";
+import { chainTokens } from "./decode/mod.ts";
+import { equalSplits, headSplits } from "./head_shares.ts";
+import { attempt } from "./place_named.ts";
+import type { Reckoned } from "./placed_solution.ts";
+import { evaluateStages } from "./placement/mod.ts";
+import { kvRowsOf, type Lanes, ONE_LANE, type ProblemSetting, problemsOf } from "./problem_of.ts";
+import { lanesOf, predicted, sharedBy, type Solved, type Solving, worth } from "./solved.ts";
 import type { Device, PlanInput } from "./types.ts";
 
-/**
- * Most candidates for which every coordinator is tried. With more, two are tried: those nearest to
- * the ends of the best pipeline.
- */
-const ALL_COORDINATORS = 16;
-/** Most devices for which several numbers of pieces are tried. */
+/** Most devices for which several numbers of pieces, and several head splits, are tried. */
 const FEW_DEVICES = 8;
 /** Rows of the pieces with which a placement is solved first. */
 const FIRST_PIECE_ROWS = 128;
-/** Most rows of a piece: longer frames are not measured. */
-export const MAX_PIECE_ROWS = 512;
-/** Labels that are kept at each grid point when the pieces of one candidate are planned. */
-const LABELS = 64;
-
-type Lanes = ProblemSetting["lanes"];
-const ONE_LANE: Lanes = { frames: 1, rows: 1 };
-
-/** The number of equal pieces, and the frames of the lanes, that a problem assumes. */
-export interface Reckoned {
-  /** Number of pieces. */
-  pieces: number;
-  /** Frames on their way at once, and the rows of each. */
-  lanes: Lanes;
-}
-
-/** A placement with the problem that it solves and the times that it predicts. */
-export interface Solved {
-  /** Predicts the time of each part. */
-  cost: CostModel;
-  /** The problem that the placement solves. */
-  problem: PlacementProblem;
-  placement: Placement;
-  /** A lower bound of the objective for any placement at any coordinator, in seconds. */
-  lowerBound: number;
-  /** Index of the coordinator's device. */
-  coordinator: number;
-  /** Rows before a decode row in the middle of the answer. */
-  past: number;
-  /** The stages, in pipeline order. */
-  stages: DeviceStage[];
-  /** The pieces and lanes that the problem assumes. */
-  reckoned: Reckoned;
-  /** Rows of each piece of the prompt, as planned. */
-  pieces: number[];
-  /** Costs of decode frames. */
-  frames: PipelineCosts;
-  /** TTFT of the workload's prompt, in seconds. */
-  ttftSeconds: number;
-  /** TPOT of one stream without drafts, in seconds. */
-  tpotSeconds: number;
-  /** Seconds of one request without drafts, whose branches share frames. */
-  requestSeconds: number;
-}
+/** Length in tokens of the draft with which a placement is solved first. */
+const FIRST_DRAFT = 4;
+/** Least gain, 0 to 1, for which the head is shared out: it costs messages. */
+const HEAD_GAIN = 0.02;
+/** Times that differ by less than this share are equal. */
+const SAME = 1e-9;
+/** Most times that a placement and the split of its head are made for each other. */
+const HEAD_ROUNDS = 3;
 
 /** What {@linkcode solve} takes as given. */
 export interface SolveOptions {
@@ -87,15 +38,15 @@ export interface SolveOptions {
   devices: Device[];
   /** Index of the only device that is tried as coordinator. @default all that may coordinate */
   coordinator?: number;
-  /** The only pieces and lanes that are assumed. @default several are tried */
+  /** The only pieces, lanes and head shares that are assumed. @default several are tried */
   reckoned?: Reckoned;
 }
 
 /**
- * The best placement over coordinators and numbers of pieces. It is never worse than the best
- * single device that could serve, neither in the objective nor, under `blended`, in the predicted
- * time of a request. Throws group `planner`, code `infeasible`, naming which device lacks how many
- * bytes.
+ * The best placement over coordinators, numbers of pieces, decode frames and shares of the head,
+ * ranked by the times that it predicts for the frames that are run. It is never worse than the best
+ * single device that could serve. Throws group `planner`, code `infeasible`, naming which device
+ * lacks how many bytes.
  */
 export function solve(
   input: PlanInput,
@@ -106,274 +57,127 @@ export function solve(
   const least = Math.min(promptTokens, Math.max(1, input.constraints.minPieceRows));
   const most = Math.max(1, Math.floor(promptTokens / least));
   const guess = Math.min(most, Math.max(1, Math.round(promptTokens / FIRST_PIECE_ROWS)));
-  const setting = (pieces: number, lanes: Lanes): ProblemSetting => ({
-    objective: input.objective,
-    lambda: input.lambda,
-    workload: input.workload,
-    constraints: input.constraints,
-    pieces,
-    lanes,
-    kvRows: kvRowsOf(input.workload),
-  });
-  const candidates = coordinator === undefined ? coordinatorsOf(input, devices) : [coordinator];
-  const all = candidates.length <= ALL_COORDINATORS;
-  const round = (pieces: number, lanes: Lanes): Solved => {
-    const problems = problemsOf(cost, setting(pieces, lanes), candidates);
-    if (all) {
-      const placed = problems.map((problem) => placeNamed(problem, devices));
-      const best = placed.reduce((a, p, i) => p.value < placed[a].value ? i : a, 0);
-      return predicted({
-        input,
-        cost,
-        problem: problems[best],
-        placement: placed[best],
-        lowerBound: Math.min(...placed.map((p) => p.lowerBound)),
-        coordinator: candidates[best],
-        reckoned: { pieces, lanes },
-      });
-    }
-    // each device's entry and exit at their best over all coordinators: a lower bound for any of
-    // them
-    const free: PlacementProblem = {
-      ...problems[0],
-      sum: freeEnds(problems, "sum"),
-      max: freeEnds(problems, "max"),
-    };
-    const { lowerBound, stages } = placeNamed(free, devices);
-    const ends = [stages[0].device, stages[stages.length - 1].device];
-    const near = candidates.map((at, i) => ({
-      at,
-      i,
-      value: evaluateStages(problems[i], stages).value,
-    }))
-      .sort((a, b) =>
-        Number(ends.includes(b.at)) - Number(ends.includes(a.at)) || a.value - b.value || a.i - b.i
-      );
-    const solved = near.slice(0, 2).map(({ at, i }) =>
-      predicted({
-        input,
-        cost,
-        problem: problems[i],
-        placement: placeNamed(problems[i], devices),
-        lowerBound,
-        coordinator: at,
-        reckoned: { pieces, lanes },
-      })
-    );
-    return solved.reduce((a, b) => b.placement.value < a.placement.value ? b : a);
+  const solving: Solving = {
+    input,
+    cost,
+    setting: (reckoned) => settingOf(input, reckoned),
+    candidates: coordinator === undefined ? coordinatorsOf(input, devices) : [coordinator],
+    most,
   };
   if (reckoned) {
-    return orAlone(round(Math.min(most, reckoned.pieces), reckoned.lanes), {
-      input,
-      cost,
-      setting,
-      candidates,
-      most,
-    });
+    const fixed = { ...reckoned, pieces: Math.min(most, reckoned.pieces) };
+    const split = fixed.head && attempt(() => round(solving, fixed));
+    return orAlone(split ?? round(solving, { ...fixed, head: undefined }), solving);
   }
   const few = devices.length <= FEW_DEVICES;
   let best: Solved | undefined;
-  const consider = (pieces: number, lanes: Lanes) => {
-    const other = round(Math.min(most, pieces), lanes);
-    if (!best || other.requestSeconds < best.requestSeconds) best = other;
-    return best;
+  const consider = (pieces: number, lanes: Lanes, slack = 0) => {
+    const other = round(solving, { pieces: Math.min(most, pieces), lanes });
+    if (!best || worth(other, input) < worth(best, input) * (1 + slack)) best = other;
   };
-  if (!byRequest(input)) best = round(guess, ONE_LANE);
-  else {
-    for (const lanes of lanesOf(input, devices.length)) {
-      // a pipeline that pays only with small pieces is not found when large pieces are assumed
-      for (
-        const pieces of new Set(
-          few ? [guess, 4 * guess, 16 * guess].map((n) => Math.min(most, n)) : [guess],
-        )
-      ) {
-        consider(pieces, lanes);
-      }
-    }
-    const { pieces, reckoned: { lanes } } = best!;
-    consider(pieces.length, lanes);
+  const { objective, lambda } = input;
+  const byStep = objective === "latency" || lambda !== undefined;
+  const usable = devices.filter((d) => !input.constraints.exclude.includes(d.name)).length;
+  for (const lanes of lambda === undefined ? framesOf(input, usable) : [ONE_LANE]) {
+    // a pipeline that pays only with small pieces is not found when large pieces are assumed
+    const counts = byStep || !few ? [guess] : [guess, 4 * guess, 16 * guess];
+    for (const pieces of new Set(counts.map((n) => Math.min(most, n)))) consider(pieces, lanes);
   }
-  return orAlone(best!, { input, cost, setting, candidates, most });
-}
-
-/** Indices of the devices that may coordinate. Throws `infeasible` if there is none. */
-function coordinatorsOf(input: PlanInput, devices: Device[]): number[] {
-  const { constraints, coordinator } = input;
-  const may = (d: Device) =>
-    (d.trusted || !constraints.trustedEnds) && !constraints.exclude.includes(d.name);
-  if (coordinator !== undefined) {
-    const at = devices.findIndex((d) => d.name === coordinator);
-    if (may(devices[at])) return [at];
-    const why = constraints.exclude.includes(coordinator)
-      ? "is excluded"
-      : "is not trusted, which trusted_ends asks for";
-    throw infeasible(`${coordinator} is to coordinate, but it ${why}`, []);
+  // once more for the pieces and drafts that the best placement runs
+  const { pieces, reckoned: { lanes }, run } = best!;
+  const frames = lambda === undefined ? run : lanes;
+  if (!byStep || JSON.stringify(frames) !== JSON.stringify(lanes)) {
+    // of equal placements, the one that reckons with what is run
+    consider(byStep ? guess : pieces.length, frames, SAME);
   }
-  const found = devices.flatMap((d, i) => may(d) ? [i] : []);
-  if (found.length > 0) return found;
-  throw infeasible(
-    "every device is excluded, or not trusted while trusted_ends asks for a trusted one",
-    [],
-  );
+  const single = orAlone(best!, solving);
+  return withHead(single === best ? [best] : [single, best!], solving);
 }
 
-/** Costs whose entry and exit are, for each device, the least of all problems. */
-function freeEnds(problems: PlacementProblem[], system: "sum" | "max"): PlacementProblem["sum"] {
-  const least = (end: "entry" | "exit") =>
-    problems[0][system][end].map((_, d) => Math.min(...problems.map((p) => p[system][end][d])));
-  return { ...problems[0][system], entry: least("entry"), exit: least("exit") };
+/** The setting of the placement problem for what is reckoned with. */
+export function settingOf(input: PlanInput, { pieces, lanes, head }: Reckoned): ProblemSetting {
+  const { objective, lambda, workload, constraints } = input;
+  const kvRows = kvRowsOf(workload);
+  return { objective, lambda, workload, constraints, pieces, lanes, head, kvRows };
 }
 
-/** What {@linkcode predicted} is computed from; fields as in {@linkcode Solved}. */
-interface PredictedFrom {
-  input: PlanInput;
-  cost: CostModel;
-  problem: PlacementProblem;
-  placement: Placement;
-  lowerBound: number;
-  coordinator: number;
-  /** The pieces and lanes that the problem assumes. */
-  reckoned: Reckoned;
-}
-
-/** Plans the pieces of a placement and predicts its times. */
-function predicted({ input, ...parts }: PredictedFrom): Solved {
-  const { cost, coordinator } = parts;
-  const { stages } = parts.placement;
-  const { promptTokens, outputTokens, branches, concurrent } = input.workload;
-  const pipeline = pieceStages(cost, stages);
-  const { pieces } = pipelinePieces({
-    tokens: promptTokens,
-    stages: pipeline,
-    ...pieceLimits(input),
-  }, {
-    maxLabels: LABELS,
-  });
-  const past = decodePast(input.workload);
-  const frames = pipelineCosts({ cost, stages, coordinator, past });
-  const ttftSeconds = firstTokenSeconds({ cost, stages, coordinator }, pieces);
-  const tpotSeconds = frames.latency(1);
-  const lanes = Math.min(branches, input.decode?.maxBranches ?? branches) * concurrent;
-  const { tokensPerSecond } = branchShape({ costs: frames, branches: lanes, maxRows: SHARED_ROWS });
-  const requestSeconds = ttftSeconds + (outputTokens - 1) * concurrent / tokensPerSecond;
-  return { ...parts, past, stages, pieces, frames, ttftSeconds, tpotSeconds, requestSeconds };
-}
-
-/** TTFT in seconds of a prompt that is cut into pieces of these rows. */
-export function firstTokenSeconds(
-  { cost, stages, coordinator }: Pick<Solved, "cost" | "stages" | "coordinator">,
-  pieces: number[],
-): number {
-  const [first, last] = [stages[0].device, stages[stages.length - 1].device];
-  return cost.hopSeconds(coordinator, first, cost.requestBytes(pieces[0])) +
-    pipelineSeconds(pieceStages(cost, stages), pieces) +
-    cost.hopSeconds(last, coordinator, cost.answerBytes(1));
-}
-
-/** Fewest and most rows of a piece, chosen so that every prompt can be cut. */
-export function pieceLimits(
-  { constraints }: Pick<PlanInput, "constraints">,
-): { minPieceRows: number; maxPieceRows: number } {
-  const minPieceRows = Math.max(1, constraints.minPieceRows);
-  return { minPieceRows, maxPieceRows: Math.max(MAX_PIECE_ROWS, 2 * minPieceRows) };
-}
-
-/** What {@linkcode orAlone} makes the problems of single devices from. */
-interface Alternatives {
-  input: PlanInput;
-  cost: CostModel;
-  setting: (pieces: number, lanes: Lanes) => ProblemSetting;
-  /** Indices of the devices that may coordinate. */
-  candidates: number[];
-  /** Most pieces of the prompt. */
-  most: number;
-}
-
-/** The pipeline, or the best single device where that is faster. */
-function orAlone(
-  pipeline: Solved,
-  { input, cost, setting, candidates, most }: Alternatives,
-): Solved {
-  const { layers, devices } = pipeline.problem;
-  const worth = (s: Solved) => byRequest(input) ? s.requestSeconds : s.placement.value;
-  const alone = Array.from(
-    { length: devices },
-    (_, device) => [{ device, first: 0, last: layers - 1 }],
-  )
-    .filter((stages) => violation(pipeline.problem, stages) === undefined)
-    .map((stages) => ({
-      stages,
-      coordinator: candidates.includes(stages[0].device) ? stages[0].device : pipeline.coordinator,
-    }));
-  const solo = (
-    at: typeof alone[number],
-    problem: PlacementProblem,
-    reckoned: Reckoned,
-  ): Solved => {
-    const { lowerBound, placement: { exact } } = pipeline;
-    const placement = {
-      ...evaluateStages(problem, at.stages),
-      stages: at.stages,
-      lowerBound,
-      gap: 0,
-      exact,
-    };
-    return predicted({
-      input,
-      cost,
-      problem,
-      placement,
-      lowerBound,
-      coordinator: at.coordinator,
-      reckoned,
-    });
-  };
-  const { reckoned } = pipeline;
-  const problems = problemsOf(
-    cost,
-    setting(reckoned.pieces, reckoned.lanes),
-    alone.map((a) => a.coordinator),
-  );
-  let best = pipeline;
-  for (const [i, at] of alone.entries()) {
-    const other = solo(at, problems[i], reckoned);
-    if (!(worth(other) < worth(best) * (1 - 1e-9))) continue;
-    if (!byRequest(input)) {
-      best = other;
-      continue;
-    }
-    const own = {
-      pieces: Math.min(most, other.pieces.length),
-      lanes: { frames: 1, rows: rowsOf(input, 1) },
-    };
-    best = solo(at, problemsOf(cost, setting(own.pieces, own.lanes), [at.coordinator])[0], own);
-  }
-  // with other pieces and lanes the objective is another one, and so is its bound
-  const same = JSON.stringify(best.reckoned) === JSON.stringify(reckoned);
-  const lowerBound = same ? best.lowerBound : place(best.problem).lowerBound;
-  return { ...best, lowerBound: Math.min(lowerBound, best.placement.value) };
-}
-
-/** Rows of a frame where this many frames share the lanes. */
-function rowsOf({ workload: { branches, concurrent }, decode }: PlanInput, frames: number): number {
-  return Math.min(
-    SHARED_ROWS,
-    Math.ceil(Math.min(branches, decode?.maxBranches ?? branches) * concurrent / frames),
-  );
+/** The best placement for what is reckoned with. Throws `infeasible`. */
+function round({ input, cost, setting, candidates }: Solving, reckoned: Reckoned): Solved {
+  return placedAnywhere(cost, setting(reckoned), candidates)
+    .map((placed) => predicted(input, { cost, reckoned, ...placed }))
+    .reduce((a, b) => b.placement.value < a.placement.value ? b : a);
 }
 
 /**
- * The ways to spread lanes over frames that are tried: all in one frame, in two, in one for each
- * device.
+ * The first of `bases`, or a placement with shares of the head where that pays. Head and layers are
+ * made for each other in turns: the best split for a placement, then the best placement for that
+ * split.
  */
-function lanesOf(input: PlanInput, devices: number): Lanes[] {
-  const lanes = Math.min(input.workload.branches, input.decode?.maxBranches ?? Infinity) *
-    input.workload.concurrent;
-  const counts = new Set([1, 2, devices].map((frames) => Math.min(lanes, frames)));
-  return [...counts].map((frames) => ({ frames, rows: rowsOf(input, frames) }));
+function withHead(bases: Solved[], solving: Solving): Solved {
+  const { input, cost } = solving;
+  const asked = input.decode?.headShares;
+  if (cost.devices.length === 1 || asked === 1) return bases[0];
+  const few = cost.devices.length <= FEW_DEVICES;
+  let best: Solved | undefined;
+  const take = (other: Solved | undefined): boolean => {
+    if (!other || (best && !(worth(other, input) < worth(best, input) * (1 - 1e-9)))) return false;
+    best = other;
+    return true;
+  };
+  const around = (base: Solved, splits: HeadParts[][]): Solved[] =>
+    splits.flatMap((head) => attempt(() => round(solving, { ...base.reckoned, head })) ?? []);
+  for (const base of few ? bases : bases.slice(0, 1)) {
+    const rows = base.reckoned.lanes.rows;
+    const begin = few ? around(base, equalSplits(base, input, rows)) : [];
+    for (const start of [base, ...begin]) {
+      if (start !== base) take(start);
+      let from = start;
+      for (let turn = 0; turn < (few ? HEAD_ROUNDS : 1); turn++) {
+        const splits = headSplits(from, input, rows);
+        const kept = splits.map((head) => split(from, head, solving));
+        const moved = around(from, splits.slice(0, 1));
+        const better = [...kept, ...moved].filter(take).at(-1);
+        if (!better) break;
+        from = better;
+      }
+    }
+  }
+  const pays = best && worth(best, input) < worth(bases[0], input) * (1 - HEAD_GAIN);
+  if (!best || !(pays || asked !== undefined)) return bases[0];
+  if (best.lowerBound > 0) return best;
+  const bound = boundAnywhere(cost, solving.setting(best.reckoned), solving.candidates);
+  return { ...best, lowerBound: Math.min(bound, best.placement.value) };
 }
 
-/** Whether the objective is the predicted time of a request. */
-function byRequest({ objective, lambda }: PlanInput): boolean {
-  return objective === "blended" && lambda === undefined;
+/** The same stages with this split of the head; its bound is left open (0). */
+function split(solved: Solved, head: HeadParts[], { input, cost, setting }: Solving): Solved {
+  const reckoned = { ...solved.reckoned, head };
+  const [problem] = problemsOf(cost, setting(reckoned), [solved.coordinator]);
+  const { value, sum, max } = evaluateStages(problem, solved.stages);
+  const placement = { ...solved.placement, value, sum, max, gap: 0, exact: false };
+  return predicted(input, {
+    cost,
+    problem,
+    placement,
+    lowerBound: 0,
+    coordinator: solved.coordinator,
+    reckoned,
+  });
+}
+
+/**
+ * The decode frames that are tried: all lanes in one frame, in two, in one for each usable device;
+ * for one lane, with a draft and without.
+ */
+function framesOf(input: PlanInput, usable: number): Lanes[] {
+  const lanes = lanesOf(input);
+  if (lanes > 1) {
+    const counts = new Set([1, 2, usable].map((frames) => Math.min(lanes, frames)));
+    return [...counts].map((frames) => sharedBy(input, frames));
+  }
+  const { workload: { acceptance }, decode } = input;
+  const length = Math.min(FIRST_DRAFT, decode?.draftLength ?? FIRST_DRAFT);
+  if (!acceptance || decode?.drafter === "none" || length === 0) return [ONE_LANE];
+  const tokens = chainTokens(acceptance, length);
+  return [ONE_LANE, { frames: 1, rows: length + 1, tokens }];
 }

@@ -103,7 +103,10 @@ export interface DraftModel {
 export interface Workload {
   /** Tokens of a prompt. */
   promptTokens: number;
-  /** Tokens of an answer, or of one branch of it. */
+  /**
+   * Tokens of an answer, all branches together. KV cache is planned as if each branch could have as
+   * many.
+   */
   outputTokens: number;
   /** Outline branches of a request; 1: no outline. */
   branches: number;
@@ -340,6 +343,8 @@ export interface Plan {
     readonly frames: number;
     /** Rows of each of them. */
     readonly rows: number;
+    /** Tokens that these frames give together: one a lane, or what a draft is expected to give. */
+    readonly tokens: number;
   };
   /** Value of the objective for this placement, in seconds. */
   readonly objective_s: number;

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { hasCode } from "../actors/mod.ts";
 import { objectiveText } from "./explain.ts";
 import { duration } from "./numbers.ts";
-import type { Solved } from "./solve.ts";
+import { attempt } from "./place_named.ts";
+import type { Solved } from "./solved.ts";
 import type { Constraints, Links, PlanInput } from "./types.ts";
 
 /** An input with one thing changed. */
@@ -155,13 +155,3 @@ export function bindingOf(
 
 /** The hosts' names, each once. */
 const hosts = (limits: { host: string }[]) => [...new Set(limits.map((l) => l.host))].join(", ");
-
-/** The result of `run`; undefined where it throws `infeasible`. */
-export function attempt<T>(run: () => T): T | undefined {
-  try {
-    return run();
-  } catch (error) {
-    if (hasCode(error, "infeasible")) return undefined;
-    throw error;
-  }
-}

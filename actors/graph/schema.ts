@@ -321,7 +321,7 @@ export const graphSchema = exactly({
   workload: workload.default(() => workload.parse({})),
   objective: z.enum(["latency", "throughput", "blended"]).default("blended")
     .describe(
-      "latency: the sum over stages and links; throughput: the slowest of them; blended: the time of a request",
+      "latency: the sum over stages and links; throughput: seconds of an output token at full load; blended: the time of a request",
     ),
   lambda: z.number().nonnegative().optional().describe("Weight of the slowest stage under blended"),
   constraints: constraints.default(() => constraints.parse({})),

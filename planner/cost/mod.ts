@@ -5,4 +5,5 @@
  */
 export * from "./cost_model.ts";
 export * from "./described_device.ts";
+export * from "./head.ts";
 export { cleanTable, tableSeconds } from "./table.ts";

@@ -7,3 +7,4 @@
 export * from "./branch_shape.ts";
 export * from "./draft_shape.ts";
 export * from "./pipeline_costs.ts";
+export * from "./prompt_time.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { CostModel } from "../cost/mod.ts";
+import { type CostModel, type HeadParts, headSeconds, shareSeconds } from "../cost/mod.ts";
 import type { DeviceStage } from "../sequence/mod.ts";
 
 /** Costs of a frame all of whose rows want a token. Neither falls when rows grow. */
@@ -11,50 +11,86 @@ export interface PipelineCosts {
   /** Seconds from sending a frame until its tokens are back: stages, links and the answer's way. */
   latency: (rows: number) => number;
   /**
-   * Seconds for which a frame occupies the busiest stage or link. Frames cannot follow each other
+   * Seconds for which a frame occupies the busiest device or link. Frames cannot follow each other
    * faster.
    */
   bottleneck: (rows: number) => number;
 }
 
-/** Input of {@linkcode pipelineCosts}. */
-export interface PipelineCostsInput {
-  /** Predicts the time of each part. */
-  cost: CostModel;
+/** A placement: who computes what, and where requests enter. */
+export interface PlacedStages {
   /** The stages, in pipeline order. */
   stages: DeviceStage[];
   /** Index of the device where frames start and tokens return to. */
   coordinator: number;
+  /** Shares of the LM head; undefined: the last stage has all of it. */
+  head?: readonly HeadParts[];
+}
+
+/** Input of {@linkcode pipelineCosts}. */
+export interface PipelineCostsInput extends PlacedStages {
+  /** Predicts the time of each part. */
+  cost: CostModel;
   /** Rows before a frame, e.g. the prompt and half of the output. */
   past: number;
 }
 
+/** The sizes of a frame, see `FrameShape`. */
+interface FrameSizes {
+  rows: number;
+  past: number;
+  wanted: number;
+}
+
+/**
+ * Seconds for which a frame occupies each part: devices by index (a device's stage and its share of
+ * the head are one part), and links by `from>to`.
+ */
+export function occupied(
+  { cost, stages, coordinator, head }: Omit<PipelineCostsInput, "past">,
+  frame: FrameSizes,
+): Map<number | string, number> {
+  const parts = new Map<number | string, number>();
+  const add = (part: number | string, seconds: number) =>
+    parts.set(part, (parts.get(part) ?? 0) + seconds);
+  const link = (from: number, to: number, bytes: number) => {
+    if (from !== to) add(`${from}>${to}`, cost.transferSeconds(from, to, bytes));
+  };
+  const last = stages[stages.length - 1].device;
+  link(coordinator, stages[0].device, cost.requestBytes(frame.rows));
+  for (const [i, stage] of stages.entries()) {
+    const { device } = stage;
+    if (i > 0) link(stages[i - 1].device, device, cost.hopBytes(frame.rows));
+    add(device, cost.stageSeconds(device, stage, head ? { ...frame, wanted: 0 } : frame));
+  }
+  if (!head || frame.wanted === 0) link(last, coordinator, cost.answerBytes(frame.wanted));
+  for (const share of frame.wanted > 0 ? head ?? [] : []) {
+    link(last, share.device, cost.hopBytes(frame.wanted));
+    add(share.device, shareSeconds(cost, share, frame.wanted));
+    link(share.device, coordinator, cost.answerBytes(frame.wanted));
+  }
+  return parts;
+}
+
 /** Costs of a placement's decode frames. */
-export function pipelineCosts(
-  { cost, stages, coordinator, past }: PipelineCostsInput,
-): PipelineCosts {
+export function pipelineCosts({ past, ...placed }: PipelineCostsInput): PipelineCosts {
+  const { cost, stages, coordinator, head } = placed;
   const first = stages[0].device;
   const last = stages[stages.length - 1].device;
   const parts = (rows: number) => {
-    const latency: number[] = [
-      cost.hopSeconds(coordinator, first, cost.requestBytes(rows)),
-      cost.hopSeconds(last, coordinator, cost.answerBytes(rows)),
-    ];
-    const busy: number[] = [
-      cost.transferSeconds(coordinator, first, cost.requestBytes(rows)),
-      cost.transferSeconds(last, coordinator, cost.answerBytes(rows)),
-    ];
+    let latency = cost.hopSeconds(coordinator, first, cost.requestBytes(rows));
     for (const [i, stage] of stages.entries()) {
-      const { device } = stage;
-      const seconds = cost.stageSeconds(device, stage, { rows, past, wanted: rows });
-      latency.push(seconds);
-      busy.push(seconds);
-      if (i === 0) continue;
-      const from = stages[i - 1].device;
-      latency.push(cost.hopSeconds(from, device, cost.hopBytes(rows)));
-      busy.push(cost.transferSeconds(from, device, cost.hopBytes(rows)));
+      if (i > 0) {
+        latency += cost.hopSeconds(stages[i - 1].device, stage.device, cost.hopBytes(rows));
+      }
+      // the head's time is in headSeconds
+      latency += cost.stageSeconds(stage.device, stage, { rows, past, wanted: 0 });
     }
-    return { latency: latency.reduce((a, b) => a + b, 0), bottleneck: Math.max(...busy) };
+    latency += headSeconds(cost, { last, coordinator, head }, rows);
+    return {
+      latency,
+      bottleneck: Math.max(...occupied(placed, { rows, past, wanted: rows }).values()),
+    };
   };
   const known = new Map<number, { latency: number; bottleneck: number }>();
   const at = (rows: number) => {

@@ -73,6 +73,11 @@ export function bucketLengths(context: number): number[] {
   return [...lengths, context];
 }
 
+/** Labels at a grid point for a pipeline of so many stages and links. */
+export function labelsFor(stages: number): number {
+  return Math.max(FEWEST_LABELS, Math.min(MOST_LABELS, Math.floor(LABEL_STAGES / stages)));
+}
+
 /**
  * Plans each bucket for its longest prompt; buckets ascend. Throws group `planner`, code
  * `bad_sequence` where the limits allow no pieces.
@@ -81,11 +86,7 @@ export function pieceBuckets(input: PieceBucketsInput): PieceBucket[] {
   const stages = pieceStages(input.cost, input.stages);
   // a label's work grows with the stages; the lower bound shows what a long pipeline loses by a
   // narrower search
-  const maxLabels = input.maxLabels ??
-    Math.max(
-      FEWEST_LABELS,
-      Math.min(MOST_LABELS, Math.floor(LABEL_STAGES / stages.length)),
-    );
+  const maxLabels = input.maxLabels ?? labelsFor(stages.length);
   return (input.lengths ?? bucketLengths(input.context)).map((tokens) => ({
     prompt_tokens: tokens,
     ...pipelinePieces(

@@ -35,6 +35,21 @@ export interface FrameCosts {
    * transfers within one host.
    */
   hop(from: number, to: number, rows: number): Hop;
+  /**
+   * Shares of the LM head; undefined: the last stage has the whole head. The last stage then
+   * computes no head: wanted rows go from it to all shares at once, and the frame is back when the
+   * slowest one has answered.
+   */
+  head?: {
+    /** Name of each share's host; with a stage on it, they take turns. */
+    hosts: string[];
+    /** Seconds of a share for so many wanted rows. */
+    seconds(share: number, wanted: number): number;
+    /** The transfer of wanted rows from the last stage. Not called within one host. */
+    rows(share: number, wanted: number): Hop;
+    /** The transfer of a share's answer to the coordinator. Not called within one host. */
+    answer(share: number, wanted: number): Hop;
+  };
   /** The drafter; undefined: there is none. On a stage's host it takes turns with the stage. */
   draft?: {
     /** Name of its host. */

@@ -21,7 +21,9 @@ export const policySchema = z.object({
    * prompt's last piece ends with the prompt.
    */
   pieces: z.array(count).min(1),
-  /** Most frames on their way at once. @default stages + 1 */
+  /**
+   * Most frames on their way at once. @default stages + 1; of a plan: what the arbiter would have
+   */
   window: count.optional(),
   /** Most rows of a decode frame with several lanes; the rows of a single lane always fit. */
   rows_per_frame: count.default(1),

@@ -46,6 +46,18 @@ export interface DraftWork {
   done(): void;
 }
 
+/** A way over one link. */
+interface Way {
+  /** Name of the host at its beginning. */
+  a: string;
+  /** Name of the host at its end. */
+  b: string;
+  /** The stage, or {@linkcode COORDINATOR}, that would know first that the frame is stale. */
+  at: number;
+  /** Its transfer. */
+  hop(): Hop;
+}
+
 type LinkEvent = Extract<PipelineEvent, { kind: "link" }>;
 
 /** Moves frames along their routes and writes the trace. */
@@ -150,25 +162,67 @@ export class SimulatedPipeline {
       this.flying.delete(frame);
       return arrived();
     }
-    this.#carry(frame, { from, to }, () => {
+    if (to === COORDINATOR && this.#costs.head && frame.wanted > 0) {
+      return this.#shareHead(frame, from, () => this.#travel(frame, route.slice(1), arrived));
+    }
+    this.#carry(frame, this.#between(from, to, frame), () => {
       const onward = () => this.#travel(frame, route.slice(1), arrived);
       if (to === COORDINATOR) onward();
       else this.#compute(frame, to, onward);
     });
   }
 
+  /** Sends the wanted rows to all shares of the head; `then` is called after the last answer. */
+  #shareHead(frame: SimFrame, stage: number, then: () => void): void {
+    const head = this.#costs.head!;
+    const [from, to] = [this.#hostOf(stage), this.#costs.coordinator];
+    let open = head.hosts.length;
+    let dropped = false;
+    for (const [i, host] of head.hosts.entries()) {
+      const rows = { a: from, b: host, at: stage, hop: () => head.rows(i, frame.wanted) };
+      this.#carry(frame, rows, () => {
+        this.#server(host).push({
+          begin: () => {
+            if (!this.#isStale(frame, stage)) return head.seconds(i, frame.wanted);
+            if (!dropped) this.#drop(frame);
+            dropped = true;
+          },
+          end: (start_s) => {
+            const kind = frame.cancelled_s === undefined ? frame.kind : "wasted";
+            this.#record(frame, { lane: `head ${i} · ${host}`, kind, start_s });
+            const answer = { a: host, b: to, at: stage, hop: () => head.answer(i, frame.wanted) };
+            this.#carry(frame, answer, () => {
+              if (--open === 0 && !dropped) then();
+            });
+          },
+          cut: (start_s) =>
+            this.#record(frame, { lane: `head ${i} · ${host}`, kind: "wasted", start_s }),
+        });
+      });
+    }
+  }
+
+  /** The way between two entries of a route. */
+  #between(from: number, to: number, frame: SimFrame): Way {
+    const rows = to === COORDINATOR ? frame.wanted : frame.rows;
+    return {
+      a: this.#hostOf(from),
+      b: this.#hostOf(to),
+      at: from,
+      hop: () => this.#costs.hop(from, to, rows),
+    };
+  }
+
   /** Moves a frame over one link. */
-  #carry(frame: SimFrame, { from, to }: { from: number; to: number }, then: () => void): void {
-    const [a, b] = [this.#hostOf(from), this.#hostOf(to)];
+  #carry(frame: SimFrame, { a, b, at, hop: of }: Way, then: () => void): void {
     if (a === b) return then();
     const epoch = this.#epoch;
-    const rows = to === COORDINATOR ? frame.wanted : frame.rows;
     let hop: Hop;
     const lane = `${a} → ${b}`;
     this.#server(lane).push({
       begin: () => {
-        if (this.#isStale(frame, from)) return this.#drop(frame);
-        hop = this.#hop(from, to, rows);
+        if (this.#isStale(frame, at)) return this.#drop(frame);
+        hop = this.#changed({ a, b }, of());
         return hop.bytes / hop.bytes_per_s;
       },
       end: (start_s) => {
@@ -217,10 +271,13 @@ export class SimulatedPipeline {
   #isStale(frame: SimFrame, at: number): boolean {
     if (frame.cancelled_s === undefined) return false;
     if (this.#hostOf(at) === this.#costs.coordinator) return true;
-    return this.#clock.now >= frame.cancelled_s + this.#hop(COORDINATOR, at, 0).latency_s;
+    const ends = { a: this.#costs.coordinator, b: this.#hostOf(at) };
+    const { latency_s } = this.#changed(ends, this.#costs.hop(COORDINATOR, at, 0));
+    return this.#clock.now >= frame.cancelled_s + latency_s;
   }
 
   #drop(frame: SimFrame): undefined {
+    if (!this.flying.has(frame)) return;
     this.cancelledFrames++;
     this.flying.delete(frame);
     this.settled?.(frame);
@@ -229,10 +286,9 @@ export class SimulatedPipeline {
   /** Called for each frame that was dropped on its way; undefined: nobody is told. */
   settled: ((frame: SimFrame) => void) | undefined;
 
-  /** The transfer of a frame, with all changes of its link so far. */
-  #hop(from: number, to: number, rows: number): Hop {
-    const hop = { ...this.#costs.hop(from, to, rows) };
-    const [a, b] = [this.#hostOf(from), this.#hostOf(to)];
+  /** A transfer, with all changes of its link so far. */
+  #changed({ a, b }: { a: string; b: string }, given: Hop): Hop {
+    const hop = { ...given };
     for (const change of this.#changes) {
       if ((change.from ?? a) !== a || (change.to ?? b) !== b) continue;
       hop.latency_s = change.latency_s ?? hop.latency_s;

@@ -5,7 +5,8 @@
  */
 import { OrreryError } from "../../actors/mod.ts";
 import { unknownHost } from "../check_input.ts";
-import { CostModel } from "../cost/mod.ts";
+import { CostModel, type HeadParts, shareSeconds } from "../cost/mod.ts";
+import { promptWindow } from "../decode/mod.ts";
 import type { LayerRange } from "../even_split.ts";
 import type { Plan, PlanInput } from "../types.ts";
 import { COORDINATOR, type FrameCosts } from "./costs.ts";
@@ -30,12 +31,14 @@ export interface PlacedPipeline {
    * take no time.
    */
   draft?: { device: number; secondsPerToken: number };
+  /** Shares of the LM head; undefined: the last stage has the whole head. */
+  head?: readonly HeadParts[];
 }
 
 /** Costs of frames in a placed pipeline, by the cost model. */
 export function placedCosts(
   cost: CostModel,
-  { stages, coordinator, draft }: PlacedPipeline,
+  { stages, coordinator, draft, head }: PlacedPipeline,
 ): FrameCosts {
   const { links, devices } = cost;
   const device = (stage: number) => stage === COORDINATOR ? coordinator : stages[stage].device;
@@ -43,7 +46,11 @@ export function placedCosts(
     hosts: stages.map((s) => devices[s.device].name),
     coordinator: devices[coordinator].name,
     stageSeconds: (stage, frame) =>
-      cost.stageSeconds(stages[stage].device, stages[stage].range, frame),
+      cost.stageSeconds(
+        stages[stage].device,
+        stages[stage].range,
+        head ? { ...frame, wanted: 0 } : frame,
+      ),
     hop(from, to, rows) {
       const [a, b] = [device(from), device(to)];
       const bytes = to === COORDINATOR
@@ -53,6 +60,7 @@ export function placedCosts(
         : cost.hopBytes(rows);
       return { bytes, latency_s: links.seconds[a][b], bytes_per_s: links.bytesPerS[a][b] };
     },
+    ...(head && { head: headCosts(cost, { head, last: device(stages.length - 1), coordinator }) }),
     ...(draft && {
       draft: {
         host: devices[draft.device].name,
@@ -63,8 +71,27 @@ export function placedCosts(
   };
 }
 
+/** Costs of the shares of the head. */
+function headCosts(
+  cost: CostModel,
+  { head, last, coordinator }: { head: readonly HeadParts[]; last: number; coordinator: number },
+): FrameCosts["head"] {
+  const { links, devices } = cost;
+  const hop = (a: number, b: number, bytes: number) => ({
+    bytes,
+    latency_s: links.seconds[a][b],
+    bytes_per_s: links.bytesPerS[a][b],
+  });
+  return {
+    hosts: head.map(({ device }) => devices[device].name),
+    seconds: (share, wanted) => shareSeconds(cost, head[share], wanted),
+    rows: (share, wanted) => hop(last, head[share].device, cost.hopBytes(wanted)),
+    answer: (share, wanted) => hop(head[share].device, coordinator, cost.answerBytes(wanted)),
+  };
+}
+
 /**
- * The devices of a plan's stages, coordinator and drafter. Throws group `planner`, code
+ * The devices of a plan's stages, head shares, coordinator and drafter. Throws group `planner`, code
  * `unknown_host` for a host that is not among the devices.
  */
 export function pipelineOf(
@@ -85,6 +112,12 @@ export function pipelineOf(
       range: { first: s.first_layer, last: s.last_layer },
     })),
     coordinator: index(plan.coordinator),
+    ...(plan.head && {
+      head: plan.head.map(({ device, first_part, last_part }) => ({
+        device: index(device),
+        parts: last_part - first_part + 1,
+      })),
+    }),
     ...(drafter !== undefined && input.draft && {
       draft: { device: drafter, secondsPerToken: input.draft.secondsPerToken[drafter] },
     }),
@@ -153,9 +186,19 @@ export function simulatePlan(
     const { kind, at_s, host, detection_s = DETECTION_S, load_s = 0 } = event;
     return { kind, at_s, host, detection_s, load_s, costs: placedCosts(cost, placed), replaced };
   });
+  const whole = pipelineOf(plan, input);
+  const planned = policyOf(plan, options.prompt);
+  const { stages, coordinator } = whole;
+  const place = {
+    cost,
+    coordinator,
+    stages: stages.map((s) => ({ ...s.range, device: s.device })),
+  };
+  const rows = Math.min(options.prompt, Math.max(...planned.pieces));
+  const window = promptWindow(place, { rows, tokens: options.prompt });
   return simulate({
-    costs: placedCosts(cost, pipelineOf(plan, input)),
-    policy: { ...policyOf(plan, options.prompt), ...policy },
+    costs: placedCosts(cost, whole),
+    policy: { window, ...planned, ...policy },
     options,
     events: happenings,
   });
@@ -171,6 +214,7 @@ interface Survivors {
 
 /**
  * The pipeline with the layers of dead hosts on their backups; a stage may be cut into several.
+ * Where a host with a share of the head dies, the last stage computes the whole head from then on.
  * `replaced`: indices of the stages that moved. Throws `no_backup`.
  */
 function withoutHost(plan: Plan, { placed, devices, dead }: Survivors) {
@@ -209,8 +253,16 @@ function withoutHost(plan: Plan, { placed, devices, dead }: Survivors) {
   const draft = placed.draft && !dead.has(devices[placed.draft.device].name)
     ? placed.draft
     : undefined;
+  const head = placed.head?.some(({ device }) => dead.has(devices[device].name))
+    ? undefined
+    : placed.head;
   return {
-    pipeline: { stages, coordinator: placed.coordinator, ...(draft && { draft }) },
+    pipeline: {
+      stages,
+      coordinator: placed.coordinator,
+      ...(draft && { draft }),
+      ...(head && { head }),
+    },
     replaced,
   };
 }

@@ -70,7 +70,7 @@ function fixture(): { plan: Plan; input: PlanSimulation["input"] } {
       idle: [],
       predicted: { ttft_s: 0, tpot_s: 0, tokens_per_s: 0 },
       bottleneck: { kind: "stage", what: "", seconds: 0, why: "" },
-      reckoned: { pieces: 1, frames: 1, rows: 1 },
+      reckoned: { pieces: 1, frames: 1, rows: 1, tokens: 1 },
       objective_s: 0,
       lower_bound: 0,
       gap: 0,

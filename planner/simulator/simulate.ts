@@ -160,11 +160,19 @@ function phases(requests: SimRequest[]): TraceSpan[] {
 }
 
 /**
- * The trace with its lanes in this order: coordinator, requests, stages, drafter, links. Spans of a
+ * The trace with its lanes in this order: coordinator, requests, stages, shares of the
+ * head, drafter, links. Spans of a
  * lane are in the order of time.
  */
 function sorted(trace: TraceSpan[]): TraceSpan[] {
-  const sorts = [/^coordinator/, /^request (\d+)/, /^stage (\d+)/, /^drafter/, /./];
+  const sorts = [
+    /^coordinator/,
+    /^request (\d+)/,
+    /^stage (\d+)/,
+    /^head (\d+)/,
+    /^drafter/,
+    /./,
+  ];
   const places = new Map<string, number[]>();
   for (const { lane } of trace) {
     if (places.has(lane)) continue;

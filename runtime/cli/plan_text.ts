@@ -14,6 +14,7 @@ export function planText(plan: Plan): string {
     stages(plan),
     list("idle", plan.idle.map(({ host, why }) => `${host}: ${why.replace(/^idle: /, "")}`)),
     table([
+      ...(plan.head ? [[pc.bold("head"), head(plan.head)]] : []),
       [pc.bold("pieces"), pieces(plan.pieces)],
       [
         pc.bold("draft"),
@@ -49,6 +50,14 @@ function stages({ stages }: Plan): string {
 
 function solo({ host, weight_bytes, kv_bytes, why }: NonNullable<Plan["solo"]>): string {
   return host === null ? why : `also on ${host}, ${size(weight_bytes + kv_bytes)}: ${why}`;
+}
+
+/** The shares of the LM head as text, such as `parts 0-3 on desk, 4-7 on den, of 8`. */
+function head(shares: NonNullable<Plan["head"]>): string {
+  const parts = shares.map(({ device, first_part, last_part }) =>
+    `${first_part === last_part ? first_part : `${first_part}-${last_part}`} on ${device}`
+  );
+  return `parts ${parts.join(", ")}, of 8`;
 }
 
 function backup({ first_layer, last_layer, host, why }: Plan["backups"][number]): string {

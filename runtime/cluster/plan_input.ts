@@ -134,7 +134,9 @@ export function planInput(options: {
       ),
     },
   });
-  return withDefaults(input, { precision: manifest.precision, acceptance });
+  // stages compute the whole head: shares are planned for described devices only
+  const decode = { ...input.decode, headShares: 1 };
+  return withDefaults({ ...input, decode }, { precision: manifest.precision, acceptance });
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
  * Measures time and gap of the placement solver: `deno task bench:planner [--quick]`. One core, one
- * process; `--quick` stops at 64 devices.
+ * process; `--quick` stops at 64 devices. `--check N` instead compares N plans an objective with an
+ * independent brute force (docs/planner.md).
  *
  * @module
  */
@@ -8,7 +9,37 @@
 import { paperPartition } from "./paper/partition.ts";
 import { place } from "../../planner/placement/place.ts";
 import { evaluateStages } from "../../planner/placement/problem.ts";
+import { checkPlans } from "../support/check_plans.ts";
 import { clusterProblem, type DeviceMix, weights } from "../support/placement_samples.ts";
+
+const check = Deno.args.indexOf("--check");
+if (check >= 0) {
+  const count = Number(Deno.args[check + 1]);
+  if (!Number.isInteger(count) || count < 1) {
+    console.error(`error: --check takes a number of plans, got ${Deno.args[check + 1]}`);
+    Deno.exit(2);
+  }
+  console.log("objective   plans  proven  head shared  idle reasons  as run / best: median  worst");
+  for (const objective of ["latency", "throughput", "blended"] as const) {
+    const { plans, proven, shared, idle, ratios } = checkPlans(
+      objective,
+      Array.from({ length: count }, (_, seed) => seed),
+    );
+    const ratio = (at: number) => ratios[Math.floor(at * (ratios.length - 1))].toFixed(4);
+    console.log(
+      [
+        objective.padEnd(10),
+        String(plans).padStart(6),
+        String(proven).padStart(7),
+        String(shared).padStart(12),
+        String(idle).padStart(13),
+        ratio(0.5).padStart(22),
+        ratio(1).padStart(6),
+      ].join(" "),
+    );
+  }
+  Deno.exit(0);
+}
 
 const FAMILIES: DeviceMix[] = ["equal", "four types", "all different"];
 const OBJECTIVES = ["latency", "throughput", "blended"] as const;
