@@ -5,6 +5,7 @@
  * @module
  */
 import { endBytes, type PlacementProblem, stageCost } from "./problem.ts";
+import { roomsOf } from "./rooms.ts";
 
 /**
  * Roles of a stage: in the middle, first, last, or the only one. FIRST and LAST are bits, ONLY is
@@ -45,6 +46,10 @@ export interface Instance {
   pinFirst: Int32Array;
   /** Last pinned layer of a device; -1 if it has none. (devices) */
   pinLast: Int32Array;
+  /** Devices of each room, in input order, see rooms.ts; one room where there is no structure. */
+  rooms: number[][];
+  /** Room of each device. (devices) */
+  roomOf: Int32Array;
   /** Type of each device. Exchanging two devices of one type changes no cost. (devices) */
   typeOf: Int32Array;
   /** Devices of each type, in input order. (types) */
@@ -89,9 +94,14 @@ export function prepare(problem: PlacementProblem): Instance {
     needed: pinned.map((p, d) => p || problem.must?.[d] ? 1 : 0),
     pinFirst,
     pinLast,
+    rooms: roomsOf(devices, hopSum),
+    roomOf: new Int32Array(devices),
     typeOf: new Int32Array(devices),
     members: [],
   };
+  for (const [room, inside] of instance.rooms.entries()) {
+    for (const d of inside) instance.roomOf[d] = room;
+  }
   for (let d = 0; d < devices; d++) {
     for (let role = 0; role < 4; role++) {
       instance.memoryCaps[role * devices + d] = memoryCap(instance, d, role);

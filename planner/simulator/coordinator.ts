@@ -6,15 +6,10 @@
  */
 import type { VirtualClock } from "./clock.ts";
 import { Luck } from "./luck.ts";
-import {
-  type CoordinatorOptions,
-  type CoordinatorPolicy,
-  type PipelineEvent,
-  POINT_TOKENS,
-} from "./options.ts";
+import { type CoordinatorOptions, type CoordinatorPolicy, POINT_TOKENS } from "./options.ts";
 import type { SimFrame, SimulatedPipeline } from "./pipeline.ts";
 import { FrameQueue, isBranchPrompt } from "./frame_queue.ts";
-import { replayFrames } from "./replay.ts";
+import { type Death, Recovery } from "./recovery.ts";
 import {
   fedTokens,
   type FramePart,
@@ -26,8 +21,6 @@ import {
   type SimulatedLane,
 } from "./request.ts";
 import type { SpanKind } from "./trace.ts";
-
-type Death = Extract<PipelineEvent, { kind: "death" }>;
 
 /** Decides what runs, as the real Generation and arbiter do. Sums are over the whole simulation. */
 export class Coordinator {
@@ -43,8 +36,6 @@ export class Coordinator {
   computedRows = 0;
   /** Those of them that were rejected, stale or lost. */
   wastedRows = 0;
-  /** Seconds in which nothing ran because a host had died. */
-  paused_s = 0;
   #clock: VirtualClock;
   #pipeline: SimulatedPipeline;
   #policy: CoordinatorPolicy;
@@ -52,12 +43,7 @@ export class Coordinator {
   #luck: Luck;
   /** Frames on their way that are not cancelled. */
   #inFlight = 0;
-  /** Since when nothing runs because a host has died, in seconds; undefined: the pipeline runs. */
-  #pausedSince_s: number | undefined;
-  /** Number of deaths so far. Only the last one's recovery is finished. */
-  #deaths = 0;
-  /** Lanes whose rows were lost with a host. */
-  #lostLanes = new Set<SimulatedLane>();
+  #recovery: Recovery;
   /** Rows in the arena. */
   #arena = 0;
   #ready: FrameQueue;
@@ -78,6 +64,19 @@ export class Coordinator {
     this.#ready = new FrameQueue(setup.policy.rows_per_frame);
     this.#luck = new Luck({ acceptance, secondShare }, seed);
     this.requests = setup.options.requests.map(({ at }, i) => new SimRequest(i, at));
+    this.#recovery = new Recovery({
+      clock,
+      pipeline,
+      pieceRows: Math.max(...setup.policy.pieces),
+      modelDrafter: setup.policy.model_drafter,
+      ready: this.#ready,
+      drafts: this.#drafts,
+      liveRows: () => this.#arena,
+      forget: (part) => this.#forget(part, part.rows),
+      account: (frame) => this.#account(frame),
+      stopped: () => this.#inFlight = 0,
+      resume: (lanes) => this.#takeIn(() => lanes.forEach((lane) => this.#prepare(lane, false))),
+    });
     pipeline.settled = (frame) => this.#account(frame);
     for (const request of this.requests) clock.at(request.at_s, () => this.#arrive(request));
   }
@@ -85,6 +84,16 @@ export class Coordinator {
   /** Whether all requests are over. */
   get over(): boolean {
     return this.requests.every((r) => r.finish_s !== undefined);
+  }
+
+  /** Seconds in which nothing ran because a host had died. */
+  get paused_s(): number {
+    return this.#recovery.paused_s;
+  }
+
+  /** A host dies, see {@linkcode Recovery.die}. */
+  die(event: Death): void {
+    this.#recovery.die(event);
   }
 
   /** Counts the frames that are still on their way when the last request is over. */
@@ -134,7 +143,7 @@ export class Coordinator {
     if (this.#held) return;
     this.#held = true;
     const window = this.#policy.window ?? this.#pipeline.costs.hosts.length + 1;
-    while (this.#pausedSince_s === undefined && this.#inFlight < window) {
+    while (!this.#recovery.paused && this.#inFlight < window) {
       const parts = this.#choose();
       if (parts.length === 0) break;
       this.#dispatch(parts);
@@ -395,104 +404,6 @@ export class Coordinator {
     this.computedRows += frame.computed * frame.rows;
     const useless = frame.parts.length === 0 ? frame.rows : sum(frame.parts.map((p) => p.useless));
     this.wastedRows += frame.computed * useless;
-  }
-
-  // ---- a host dies
-
-  /**
-   * A host dies: everything on its way is lost. Once the death is known and the layers are loaded,
-   * the live rows are replayed, then all requests continue.
-   */
-  die(event: Death): void {
-    if (!this.#pipeline.costs.hosts.includes(event.host)) return this.#dieAside(event);
-    // A death during a recovery: it is not known what the recovery has fed already, so all stages
-    // are fed again.
-    const interrupted = this.#pausedSince_s !== undefined;
-    const since_s = this.#pausedSince_s ??= this.#clock.now;
-    const death = ++this.#deaths;
-    const lost = [...this.#pipeline.flying];
-    this.#pipeline.stop();
-    this.#inFlight = 0;
-    const again: FramePart[] = [];
-    for (const lane of this.#drafts.keys()) this.#lostLanes.add(lane);
-    for (const frame of lost) {
-      const repeated = frame.parts.filter((p) => !p.stale);
-      for (const part of frame.parts) {
-        part.useless = part.rows;
-        if (part.stale) continue;
-        this.#forget(part, part.rows);
-        if (part.lane) part.lane.flying = [];
-      }
-      this.#account(frame);
-      for (const part of repeated) {
-        if (part.lane && part.lane.past > 0) this.#lostLanes.add(part.lane);
-        else again.push({ ...part, useless: 0 });
-      }
-    }
-    this.#ready.pushFirst(again);
-    this.#drafts.clear();
-    this.#clock.at(this.#clock.now + event.detection_s + event.load_s, () => {
-      if (death !== this.#deaths) return;
-      this.#pipeline.replace(event.costs);
-      const stages = interrupted ? [...event.costs.hosts.keys()] : event.replaced;
-      this.#replay(stages, () => {
-        this.#pausedSince_s = undefined;
-        this.paused_s += this.#clock.now - since_s;
-        this.#pipeline.trace.push({
-          lane: "coordinator",
-          kind: "idle",
-          label: `paused: ${event.host} died`,
-          start_s: since_s,
-          end_s: this.#clock.now,
-        });
-        const lanes = [...this.#lostLanes];
-        this.#lostLanes.clear();
-        this.#takeIn(() => lanes.forEach((lane) => this.#prepare(lane, false)));
-      });
-    });
-  }
-
-  /**
-   * A host without a stage dies. Its drafts are lost, and their lanes continue without them once
-   * that is known.
-   */
-  #dieAside(event: Death): void {
-    const drafting = this.#policy.model_drafter && this.#pipeline.costs.draft?.host === event.host;
-    const waiting: SimulatedLane[] = [];
-    for (const [lane, draft] of drafting ? this.#drafts : []) {
-      if (draft.drafted) continue;
-      this.#drafts.delete(lane);
-      draft.abort();
-      if (!draft.ahead) waiting.push(lane);
-    }
-    if (this.#pausedSince_s === undefined) this.#pipeline.replace(event.costs);
-    this.#clock.at(this.#clock.now + event.detection_s, () => {
-      this.#takeIn(() => waiting.forEach((lane) => this.#prepare(lane, false)));
-    });
-  }
-
-  /** Replays the live rows at stages without a KV cache. */
-  #replay(stages: number[], done: () => void): void {
-    const jobs = replayFrames(stages, this.#arena, Math.max(...this.#policy.pieces));
-    let left = jobs.length;
-    if (left === 0) return done();
-    for (const { rows, past, route } of jobs) {
-      const label = `replay of ${rows} rows`;
-      const frame: SimFrame = {
-        kind: "prefill",
-        label,
-        parts: [],
-        rows,
-        past,
-        wanted: 0,
-        computed: 0,
-        spans: [],
-      };
-      this.#pipeline.send(frame, route, () => {
-        this.#account(frame);
-        if (--left === 0) done();
-      });
-    }
   }
 }
 

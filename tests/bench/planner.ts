@@ -41,7 +41,7 @@ if (check >= 0) {
   Deno.exit(0);
 }
 
-const FAMILIES: DeviceMix[] = ["equal", "four types", "all different"];
+const FAMILIES: DeviceMix[] = ["equal", "four types", "all different", "rooms"];
 const OBJECTIVES = ["latency", "throughput", "blended"] as const;
 const sizes = Deno.args.includes("--quick") ? [4, 8, 16, 64] : [4, 8, 16, 64, 256, 1024];
 

@@ -105,12 +105,16 @@ export function roughProblem(
 }
 
 /** Kinds of clusters for benches. */
-export type DeviceMix = "equal" | "four types" | "all different";
+export type DeviceMix = "equal" | "four types" | "all different" | "rooms";
+
+/** Devices of a room in the mix `rooms`. */
+const ROOM = 16;
 
 /**
  * A realistic cluster, in seconds and bytes. `equal`: all devices and links are alike; `four
  * types`: from fast and large to slow and small devices, links alike; `all different`: speed,
- * memory and every link at random. All memory together is about 1.5 to 2 times the model, so that
+ * memory and every link at random. `rooms`: all different, in
+ * rooms of 16 between which links are slow (10 to 20 ms). All memory together is about 1.5 to 2 times the model, so that
  * some limits bind.
  */
 export function clusterProblem(
@@ -141,7 +145,13 @@ export function clusterProblem(
   // Small clusters have little memory; devices of large ones have real sizes: six to 24 layers.
   const unit = Math.max(1.6 * modelBytes / total, 8 * layerBytes);
   const linkSeconds = (d: number, to: number): number =>
-    family === "all different" && d !== to ? 0.0005 + 0.0075 * random() : 0.002;
+    d === to || (family !== "all different" && family !== "rooms")
+      ? 0.002
+      : family === "all different"
+      ? 0.0005 + 0.0075 * random()
+      : Math.floor(d / ROOM) === Math.floor(to / ROOM)
+      ? 0.0005 + 0.001 * random()
+      : 0.01 + 0.01 * random();
   const latency = device.map((_, d) => device.map((_, to) => linkSeconds(d, to)));
   const costs = (layer: number, bytesFactor: number): StageCosts => ({
     layer: device.map(({ speed }) => layer * speed),
