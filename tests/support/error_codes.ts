@@ -38,7 +38,7 @@ const FORWARDS: Record<string, { places: number; from: string }> = {
   "models/errors.ts": { places: 1, from: "modelError()" },
   "models/hub/client.ts": { places: 1, from: "error()" },
   "models/sources/gguf.ts": { places: 1, from: "ggufError()" },
-  "planner/check_input.ts": { places: 2, from: "bad(), and cleanTable() of a device" },
+  "planner/check_input.ts": { places: 1, from: "bad()" },
   "runtime/api/errors.ts": { places: 2, from: "apiError() and unavailable()" },
   "runtime/cli/chat_client.ts": { places: 1, from: "failed()" },
   "runtime/custom/custom_actors.ts": { places: 1, from: "problem()" },
