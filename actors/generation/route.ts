@@ -54,6 +54,7 @@ export interface RoutedRequest {
   tokens: number;
   /** Lanes that it will have. */
   lanes: number;
+  /** What kind of answer it is. */
   kind: AnswerKind;
   /** Tokens of the outline that is written before its lanes begin. @default 0 */
   outline?: number;
@@ -70,6 +71,7 @@ export interface RouteSituation {
   figures: { one: RouteFigures; pipeline: RouteFigures };
   /** What is under way on either; undefined: nothing is. */
   one?: Outlook;
+  /** The same of the pipeline. */
   pipeline?: Outlook;
   /** Stages of the pipeline. */
   stages: number;
@@ -81,6 +83,7 @@ export interface RouteSituation {
 
 /** A choice and its reason. */
 export interface RouteChoice {
+  /** The route that the request takes. */
   route: TakenRoute;
   /** One clause; empty: there was nothing to choose. */
   why: string;

@@ -38,6 +38,9 @@ export const NO_OCCURRENCES: Occurrences = {
 
 /** No place of a part. */
 const NONE = new Uint32Array(0);
+/** No token ids, and no logits: most rows report none, and an array costs a microsecond to make. */
+const NO_IDS = new Int32Array(0);
+const NO_LOGITS = new Float32Array(0);
 
 /** What {@linkcode partialOf} needs besides the logits. */
 export interface PartialOptions extends RowChoice {
@@ -74,17 +77,19 @@ export function partialOf(logits: Float32Array, options: PartialOptions): HeadPa
   if (!Number.isFinite(whole.sum)) refuseDamage(logits, first);
   /** Token ids of these places of the part. */
   const ids = (places: Uint32Array) => {
+    if (places.length === 0) return NO_IDS;
     const found = new Int32Array(places.length);
     for (let i = 0; i < places.length; i++) found[i] = first + places[i];
     return found;
   };
   const pick = (places: Uint32Array) => {
+    if (places.length === 0) return NO_LOGITS;
     const found = new Float32Array(places.length);
     for (let i = 0; i < places.length; i++) found[i] = logits[places[i]];
     return found;
   };
   const logprobs = wantsLogprobs(sampling);
-  const top = sampling.top_logprobs > 0 ? best(logits, sampling.top_logprobs) : new Uint32Array(0);
+  const top = sampling.top_logprobs > 0 ? best(logits, sampling.top_logprobs) : NONE;
   const reported = {
     ...(logprobs && whole.count > 0
       ? { ownMax: whole.max, ownSum: weightSum(logits, whole.max, 1) }
@@ -116,7 +121,7 @@ export function partialOf(logits: Float32Array, options: PartialOptions): HeadPa
       start: maxAt,
     }),
   );
-  const own = logprobs ? pick(places) : new Float32Array(0);
+  const own = logprobs ? pick(places) : NO_LOGITS;
   if (logprobs) places.forEach((at, i) => own[i] = before.get(at) ?? own[i]);
   return {
     ...reported,

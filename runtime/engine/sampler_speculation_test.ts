@@ -15,7 +15,7 @@ import { sample } from "./sampler.ts";
 const VOCAB = 5;
 const LENGTH = 3;
 const TEXTS = VOCAB ** LENGTH;
-const DRAWS = 24_000;
+const DRAWS = 12_000;
 /** The last position: the first token is sampled for position PROMPT. */
 const PROMPT = 40;
 
