@@ -219,6 +219,7 @@ export class ArbiterCore {
         return undefined; // frames under way may make room when they come back
       }
       this.#lastWasPiece = pieces.length > 0;
+      if (choice.decodes.length > 0 && pieces.length === 0) cost.tried(choice.decodes.length);
       arena.send(load(rows, { room: room.rows, running, memory }), room.layout);
     }
   }

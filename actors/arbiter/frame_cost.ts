@@ -4,6 +4,8 @@
  * @module
  */
 import type { StageTrace } from "../pipeline/mod.ts";
+import { bucketOf, CostCurve } from "./cost_curve.ts";
+import { LaneReturns } from "./lane_returns.ts";
 
 /** Weight of the newest measurement in a running mean, 0 to 1. */
 const NEWEST = 0.2;
@@ -28,42 +30,39 @@ const MOVED_ROWS = 256;
 /** Frames of at most this many rows travel as fast as frames of one row. */
 const FEW_ROWS = 8;
 
-/** Running means of the frames of one size. */
-interface MeasuredFrames {
-  /** Rows of a frame. */
-  rows: number;
-  /** Milliseconds of the slowest stage. */
-  slowest: number;
-  /** Milliseconds of all stages together. */
-  sum: number;
-}
+/** Frames of one size that are sent before it counts as tried. */
+const TRIES = 3;
+/** The shortest transit is looked for among this many frames, and as many before. */
+const EPOCH = 32;
 
 /** See the module's text. */
 export class FrameCost {
-  readonly #stages: number;
-  /** One for each bucket of row counts that was measured, ascending in rows. */
-  readonly #measured: MeasuredFrames[] = [];
-  /** Milliseconds that a frame of few rows spends between stages; undefined: not measured. */
-  #fewTransit?: number;
-  /** The same of a frame of many rows. */
-  #manyTransit?: number;
+  readonly #slowest: CostCurve;
+  readonly #sum: CostCurve;
+  /** How long lanes take to come back. */
+  readonly returns = new LaneReturns();
+  /** Frames that were sent with so many lanes, by bucket. */
+  readonly #tries = new Map<number, number>();
+  /** Times of frames of few rows between stages, and of frames of many. */
+  readonly #few = new ShortestTime();
+  readonly #many = new ShortestTime();
   /** Milliseconds of moving one row at the slowest stage; undefined: not measured. */
   #moveRowMs?: number;
 
   /** @param stages Number of stages. */
   constructor(stages: number) {
-    this.#stages = stages;
+    this.#slowest = new CostCurve(prior);
+    this.#sum = new CostCurve((rows) => stages * prior(rows));
   }
 
   /**
    * Milliseconds that a frame of `rows` rows spends between stages: on links, in mailboxes and
-   * being encoded, but not waiting for a busy stage. Where no frame of this size was measured,
-   * those of another size; undefined: no frame was measured.
+   * being encoded, but not waiting for a busy stage. It is the shortest time of the last frames,
+   * since frames that wait for a full link must not count. Where no frame of this size was
+   * measured, those of another size; undefined: no frame was measured.
    */
   transitMs(rows: number): number | undefined {
-    return rows <= FEW_ROWS
-      ? this.#fewTransit ?? this.#manyTransit
-      : this.#manyTransit ?? this.#fewTransit;
+    return rows <= FEW_ROWS ? this.#few.ms ?? this.#many.ms : this.#many.ms ?? this.#few.ms;
   }
 
   /**
@@ -72,28 +71,22 @@ export class FrameCost {
   measure(rows: number, tripMs: number, trace: readonly StageTrace[]): void {
     if (trace.length === 0) return;
     const times = trace.map((t) => Math.max(0, t.ended - t.began));
-    const slowest = Math.max(...times);
-    const sum = times.reduce((a, b) => a + b, 0);
-    const bucket = bucketOf(rows);
-    const at = this.#measured.findIndex((m) => bucketOf(m.rows) >= bucket);
-    const known = this.#measured[at];
-    if (known && bucketOf(known.rows) === bucket) {
-      for (
-        const [key, value] of Object.entries({ rows, slowest, sum }) as [
-          keyof MeasuredFrames,
-          number,
-        ][]
-      ) {
-        known[key] += NEWEST * (value - known[key]);
-      }
-    } else {
-      this.#measured.splice(at < 0 ? this.#measured.length : at, 0, { rows, slowest, sum });
-    }
+    this.#slowest.measure(rows, Math.max(...times));
+    this.#sum.measure(rows, times.reduce((a, b) => a + b, 0));
     const inside = trace.reduce((n, t) => n + t.ended - t.received, 0);
     const transit = Math.max(0, tripMs - inside);
-    const smooth = (known = transit) => known + NEWEST * (transit - known);
-    if (rows <= FEW_ROWS) this.#fewTransit = smooth(this.#fewTransit);
-    else this.#manyTransit = smooth(this.#manyTransit);
+    (rows <= FEW_ROWS ? this.#few : this.#many).measure(transit);
+  }
+
+  /** Takes in that a frame with the rows of `lanes` lanes is sent. */
+  tried(lanes: number): void {
+    const bucket = bucketOf(lanes);
+    this.#tries.set(bucket, (this.#tries.get(bucket) ?? 0) + 1);
+  }
+
+  /** Frames of so many lanes have hardly been sent yet: what they cost is a guess. */
+  untried(lanes: number): boolean {
+    return (this.#tries.get(bucketOf(lanes)) ?? 0) < TRIES;
   }
 
   /** Takes in that the frame of a layout that moved `rows` rows came back. */
@@ -112,33 +105,35 @@ export class FrameCost {
 
   /** Milliseconds that the slowest stage takes for a frame of `rows` rows. */
   slowest(rows: number): number {
-    return this.#estimate(rows, "slowest");
+    return this.#slowest.at(rows);
   }
 
   /** Milliseconds that all stages take, one after the other, for a frame of `rows` rows. */
   sum(rows: number): number {
-    return this.#estimate(rows, "sum");
-  }
-
-  /**
-   * A straight line between the nearest measured sizes; beyond them, the one that is nearest times
-   * the ratio of the guesses.
-   */
-  #estimate(rows: number, what: "slowest" | "sum"): number {
-    const measured = this.#measured;
-    const at = measured.findIndex((m) => m.rows >= rows);
-    const above = measured[at];
-    const below = at < 0 ? measured.at(-1) : measured[at - 1];
-    if (!above && !below) return PRIOR_MS * prior(rows) * (what === "sum" ? this.#stages : 1);
-    if (!below) return above[what] * prior(rows) / prior(above.rows);
-    if (!above) return below[what] * prior(rows) / prior(below.rows);
-    const share = (rows - below.rows) / (above.rows - below.rows);
-    return below[what] + share * (above[what] - below[what]);
+    return this.#sum.at(rows);
   }
 }
 
-/** Guessed time of a frame of `rows` rows as a multiple of a frame of one row. */
-const prior = (rows: number) => 1 + PRIOR_ROW * (rows - 1);
+/** Guessed milliseconds of a frame of `rows` rows at a stage. */
+const prior = (rows: number) => PRIOR_MS * (1 + PRIOR_ROW * (rows - 1));
 
-/** Bucket of a row count: one for each up to 8, then four for each doubling. */
-const bucketOf = (rows: number) => rows <= 8 ? rows : Math.round(8 + 4 * Math.log2(rows / 8));
+/** The shortest of the last times: of those of this epoch and the one before. */
+class ShortestTime {
+  #before = Infinity;
+  #now = Infinity;
+  #count = 0;
+
+  /** undefined: none was measured. */
+  get ms(): number | undefined {
+    const ms = Math.min(this.#before, this.#now);
+    return ms === Infinity ? undefined : ms;
+  }
+
+  measure(ms: number): void {
+    if (this.#count++ % EPOCH === 0) {
+      this.#before = this.#now;
+      this.#now = Infinity;
+    }
+    this.#now = Math.min(this.#now, ms);
+  }
+}

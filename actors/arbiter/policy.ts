@@ -3,20 +3,27 @@
  *
  * 1. At most {@linkcode windowOf} frames are under way: as many as keep the slowest stage busy
  *    until the first of them is answered, and at least one for each stage and one that waits at the
- *    first stage. So the pieces of a prompt that is alone leave no gaps.
- * 2. Lanes (their decode rows) are spread over frames so that a token for every lane takes the
- *    least time: {@linkcode rowsPerFrame}. That fills the pipeline first and shares frames after: N
- *    stages run N frames of lanes / N rows in lockstep.
- * 3. While the lanes that may go are too few to fill a frame, no more frames than these are under
- *    way: the lanes wait for others to come back, and a moment for those that have just been
- *    answered. Else frames would fall apart into smaller ones. A lane that is alone never waits.
+ *    first stage. So the pieces of a prompt that is alone leave no gaps. Lanes may have more frames
+ *    under way where rule 2 says so.
+ * 2. Lanes (their decode rows) are spread evenly over as many frames as make a token for every lane
+ *    take the least time: {@linkcode spreadOf}. That time is the longest of a frame's way through
+ *    the stages and back until its lanes' next rows are there, of the slowest stage's work for all
+ *    frames, and of the gateway's work for all lanes. All three are measured. A number of lanes
+ *    that no frame has carried yet counts as 10 % shorter, so that it is tried.
+ * 3. Lanes that may go but are too few to fill a frame wait for others to come back: while as many
+ *    frames as rule 2 wants are under way, until the next is answered; else for the lanes that have
+ *    just been answered, as long as those usually take. Without that, frames would fall apart into
+ *    smaller ones. A lane that is alone never waits.
  * 4. Frames with pieces of prompts and frames of decode rows alternate. So at each stage a token
  *    waits for one piece, and a piece for one frame of decode rows.
  * 5. Decode rows travel with a piece when that costs the slowest stage less time than a frame of
  *    their own.
  * 6. The last piece of a prompt may be short: it is filled up with pieces of other prompts, so that
  *    short prompts of many branches travel together.
- * 7. Requests take turns: the one whose rows have had the least time of the slowest stage goes
+ * 7. Of prompts, the one goes first that is due first: as long after it came as the rest of it
+ *    takes. So a prompt that has begun is finished before others of its length begin, which gives
+ *    the earlier first tokens in the mean; a short one passes a long one, but not for ever. Decode
+ *    rows take turns: the request whose rows have had the least time of the slowest stage goes
  *    first.
  * 8. Drafts travel with their lane's decode row. Where one lane is alone, all its drafts go, in
  *    frames as large as its Generation says, which follow each other. Else a draft row goes while the tokens that it may give are more than those that its time costs the
@@ -33,22 +40,24 @@ import type { FrameCost } from "./frame_cost.ts";
 const SLACK = 0.05;
 /** Most draft rows of a frame. */
 const MAX_DRAFTS = 64;
-/** Longest wait for rows to fill a frame, as a share of a one-row frame's time at a stage. */
-const LINGER = 0.25;
-/** Longest wait for rows to fill a frame, in milliseconds. */
-const MAX_LINGER_MS = 15;
+/** Milliseconds for which drafts wait until it is known whether their parents came true. */
+const UNDECIDED_MS = 15;
 /** A wait of fewer milliseconds is left out. */
 const LEAST_LINGER_MS = 0.1;
 /** A round must be shorter than this share of another to count as shorter: estimates err. */
-const TIE = 0.999;
+const TIE = 0.99;
+/** A frame size that was not tried counts as so much shorter, so that it is tried: see rule 2. */
+const TRIAL = 0.9;
+/** Most frames that lanes are spread over. */
+const MOST_FRAMES = 32;
 /** Least time that is divided by, in milliseconds. */
 const LEAST_MS = 1e-9;
 
 /** A piece of a prompt that may go. `J` stands for the prompt. */
 export interface PieceOffer<J> {
   job: J;
-  /** Milliseconds of the slowest stage that rows of its request have taken. */
-  served: number;
+  /** When the prompt was first offered, milliseconds. */
+  since: number;
   /** Rows of the prompt that have not been sent. */
   left: number;
   /** Rows of its next piece. */
@@ -95,8 +104,8 @@ export interface Situation<J, D> {
   laneFrames: number;
   /** Lanes that were answered a moment ago and whose next rows are likely to come at once. */
   lanesOwed: number;
-  /** Milliseconds since the last of these lanes was answered. */
-  sinceAnswerMs: number;
+  /** Milliseconds for which these lanes may still be waited for. */
+  owedMs: number;
   /** Most decode rows of a frame. */
   cap: number;
   /** The last frame carried pieces of prompts. */
@@ -119,8 +128,8 @@ export type FrameChoice<J, D> =
 
 /**
  * Most frames of `rows` rows that are to be under way: see rule 1. Two more than there are stages
- * until links are measured. At most two for each stage and one more: a full link looks the slower
- * the more is sent over it, and the window would grow without end.
+ * until links are measured. There is a bound, since a full link looks the slower the more is sent
+ * over it.
  */
 export function windowOf(
   stages: number,
@@ -130,24 +139,49 @@ export function windowOf(
   const transit = cost.transitMs(rows);
   if (transit === undefined) return stages + 2;
   const trip = (cost.sum(rows) + transit) / Math.max(LEAST_MS, cost.slowest(rows));
-  return Math.min(2 * stages + 1, Math.max(stages + 1, Math.ceil(trip - SLACK)));
+  return Math.min(4 * stages + 8, Math.max(stages + 1, Math.ceil(trip - SLACK)));
+}
+
+/** How lanes are spread over frames. */
+export interface Spread {
+  /** Frames, of at most 32. */
+  frames: number;
+  /** Rows of a frame. */
+  rows: number;
+  /** Milliseconds for a token of every lane. */
+  roundMs: number;
 }
 
 /**
- * Rows per frame, up to `cap`, with which a token for each of `lanes` lanes takes the least time.
- * That time is the longer of two: a frame's way through all stages, and what the slowest stage
- * needs for the frames of all lanes.
+ * Milliseconds for a token of every lane, where `lanes` lanes are spread evenly over `frames`
+ * frames that follow one another. It is the longest of three: a frame's way through all stages and
+ * back until its lanes' next rows are there; what the slowest stage needs for all frames; and what
+ * the gateway needs to get all lanes' next rows.
  */
-export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: FrameCost }): number {
-  const transit = cost.transitMs(1) ?? 0;
-  let best = 1;
+function roundOf(lanes: number, frames: number, { cost }: { cost: FrameCost }): number {
+  const rows = Math.ceil(lanes / frames);
+  const fewer = rows * frames - lanes;
+  const all = (ms: (rows: number) => number) =>
+    (frames - fewer) * ms(rows) + (fewer > 0 ? fewer * ms(rows - 1) : 0);
+  const trip = cost.sum(rows) + (cost.transitMs(rows) ?? 0) + cost.returns.ms(rows);
+  return Math.max(trip, all((n) => cost.slowest(n)), all((n) => cost.returns.ms(n)));
+}
+
+/**
+ * Spreads `lanes` lanes evenly over as many frames as make a token for each of them take the least
+ * time, at most `cap` rows a frame. Of about equal times it takes the fewest frames.
+ */
+export function spreadOf(lanes: number, cap: number, { cost }: { cost: FrameCost }): Spread {
+  let best: Spread = { frames: 1, rows: 1, roundMs: Infinity };
   let shortest = Infinity;
-  for (let rows = 1; rows <= Math.min(lanes, cap); rows++) {
-    const frames = Math.ceil(lanes / rows);
-    const round = Math.max(cost.sum(rows) + transit, frames * cost.slowest(rows));
-    if (round < shortest * TIE) {
-      best = rows;
-      shortest = round;
+  const fewest = Math.max(1, Math.ceil(lanes / cap));
+  for (let frames = fewest; frames <= Math.max(fewest, Math.min(lanes, MOST_FRAMES)); frames++) {
+    const rows = Math.max(1, Math.ceil(lanes / frames));
+    const roundMs = roundOf(lanes, frames, { cost });
+    const counted = roundMs * (cost.untried(rows) ? TRIAL : 1);
+    if (counted < shortest * TIE) {
+      best = { frames, rows, roundMs };
+      shortest = counted;
     }
   }
   return best;
@@ -156,42 +190,41 @@ export function rowsPerFrame(lanes: number, cap: number, { cost }: { cost: Frame
 /** See the module's text. */
 export function choose<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   const lanes = s.decodes.length + s.lanesInFlight + s.lanesOwed;
-  const target = rowsPerFrame(lanes, s.cap, s);
+  const spread = spreadOf(lanes, s.cap, s);
   const ready = s.decodes.length > 0 ||
     s.drafts.some((d) => d.parent === undefined && d.chance > 0);
 
   if (s.pieces.length > 0 && !(s.lastWasPiece && ready)) {
-    const pieces = pickPieces(s.pieces);
+    const pieces = pickPieces(s.pieces, s.cost);
     const rows = pieces.reduce((n, p) => n + p.rows, 0);
     if (s.inFlight >= windowOf(s.stages, s.cost, { rows })) return { kind: "none" };
-    return { kind: "frame", pieces, decodes: pickRiders(s, rows, target), drafts: [] };
+    return { kind: "frame", pieces, decodes: pickRiders(s, rows), drafts: [] };
   }
   if (!ready && s.inFlight === 0) return sendUndecided(s);
-  if (!ready || s.inFlight >= windowOf(s.stages, s.cost, { rows: target })) return { kind: "none" };
-  return gather(s, { lanes, target }) ?? sendLanes(s, { lanes, target });
+  const window = Math.max(windowOf(s.stages, s.cost, spread), spread.frames);
+  if (!ready || s.inFlight >= window) return { kind: "none" };
+  return gather(s, spread) ?? sendLanes(s, lanes, spread);
 }
 
 /** To wait, if lanes that are too few to fill a frame should: see rule 3. */
-function gather<J, D>(
-  s: Situation<J, D>,
-  { lanes, target }: { lanes: number; target: number },
-): FrameChoice<J, D> | undefined {
-  const few = s.decodes.length > 0 && s.decodes.length < target;
+function gather<J, D>(s: Situation<J, D>, { frames, rows }: Spread): FrameChoice<J, D> | undefined {
+  const few = s.decodes.length > 0 && s.decodes.length < rows;
   if (!few || s.pieces.length > 0) return undefined;
   // The next answer makes the arbiter ask again.
-  if (s.laneFrames >= Math.ceil(lanes / target)) return { kind: "none" };
-  if (s.lanesOwed === 0) return undefined;
-  const ms = Math.min(MAX_LINGER_MS, LINGER * s.cost.slowest(1)) - s.sinceAnswerMs;
-  return ms > LEAST_LINGER_MS ? { kind: "linger", ms } : undefined;
+  if (s.laneFrames >= frames) return { kind: "none" };
+  // Nor do lanes wait for others that have room in the frames that are left for them.
+  if (s.lanesOwed <= (frames - 1 - s.laneFrames) * rows) return undefined;
+  return s.owedMs > LEAST_LINGER_MS ? { kind: "linger", ms: s.owedMs } : undefined;
 }
 
 /** A frame of decode rows and their drafts. */
 function sendLanes<J, D>(
   s: Situation<J, D>,
-  { lanes, target }: { lanes: number; target: number },
+  lanes: number,
+  spread: Spread,
 ): FrameChoice<J, D> {
-  const decodes = pickDecodes(s.decodes, target, s.cost.slowest(1));
-  const drafts = pickDrafts(s, decodes, loadOf(s, { lanes, target }));
+  const decodes = pickDecodes(s.decodes, spread.rows, s.cost.slowest(1));
+  const drafts = pickDrafts(s, decodes, loadOf(s, lanes, spread));
   if (decodes.length + drafts.length === 0) return { kind: "none" };
   return { kind: "frame", pieces: [], decodes, drafts };
 }
@@ -203,14 +236,18 @@ function sendLanes<J, D>(
  */
 function sendUndecided<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   if (s.drafts.length === 0) return { kind: "none" };
-  if (s.lanesOwed > 0) return { kind: "linger", ms: MAX_LINGER_MS };
+  if (s.lanesOwed > 0) return { kind: "linger", ms: UNDECIDED_MS };
   const drafts = s.drafts.slice(0, MAX_DRAFTS).map((d) => d.row);
   return { kind: "frame", pieces: [], decodes: [], drafts };
 }
 
-/** The piece of the least served request, filled up with pieces of others: see rules 6 and 7. */
-function pickPieces<J>(offers: PieceOffer<J>[]): { job: J; rows: number }[] {
-  const [first, ...others] = offers.toSorted((a, b) => a.served - b.served);
+/**
+ * A piece of the prompt that is due first, filled up with pieces of others: see rules 6 and 7. A
+ * prompt is due as long after it came as the rest of it takes.
+ */
+function pickPieces<J>(offers: PieceOffer<J>[], cost: FrameCost): { job: J; rows: number }[] {
+  const due = ({ since, left, size }: PieceOffer<J>) => since + left * cost.slowest(size) / size;
+  const [first, ...others] = offers.toSorted((a, b) => due(a) - due(b));
   const picked = [{ job: first.job, rows: Math.min(first.left, first.size) }];
   let room = first.size - picked[0].rows;
   for (const { job, left, size } of others) {
@@ -223,8 +260,8 @@ function pickPieces<J>(offers: PieceOffer<J>[]): { job: J; rows: number }[] {
 }
 
 /** Decode rows that travel with a piece of `pieceRows` rows: see rule 5. */
-function pickRiders<J, D>(s: Situation<J, D>, pieceRows: number, target: number): D[] {
-  const riders = Math.min(s.decodes.length, target);
+function pickRiders<J, D>(s: Situation<J, D>, pieceRows: number): D[] {
+  const riders = Math.min(s.decodes.length, s.cap);
   if (riders === 0) return [];
   const added = s.cost.slowest(pieceRows + riders) - s.cost.slowest(pieceRows);
   return added < s.cost.slowest(riders) ? pickDecodes(s.decodes, riders, s.cost.slowest(1)) : [];
@@ -264,11 +301,12 @@ interface Load {
 
 function loadOf<J, D>(
   s: Situation<J, D>,
-  { lanes, target }: { lanes: number; target: number },
+  lanes: number,
+  { frames, rows, roundMs }: Spread,
 ): Load {
-  const work = Math.ceil(lanes / target) * s.cost.slowest(target);
-  const roundMs = Math.max(LEAST_MS, s.cost.sum(target) + (s.cost.transitMs(target) ?? 0), work);
-  return { lanes, roundMs, busy: s.pieces.length > 0 ? 1 : work / roundMs };
+  const work = frames * s.cost.slowest(rows);
+  const round = Math.max(LEAST_MS, roundMs);
+  return { lanes, roundMs: round, busy: s.pieces.length > 0 ? 1 : work / round };
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FrameCost } from "./frame_cost.ts";
-import { choose, rowsPerFrame, type Situation, windowOf } from "./policy.ts";
+import { choose, type Situation, spreadOf, windowOf } from "./policy.ts";
 
 /** A cost model that has seen frames of `ms(rows)` at each stage. */
 function costOf(stages: number, ms: (rows: number) => number, transitMs = 0): FrameCost {
@@ -12,7 +12,11 @@ function costOf(stages: number, ms: (rows: number) => number, transitMs = 0): Fr
       (_, stage) => ({ stage, received: 0, began: 0, ended: ms(rows) }),
     );
     cost.measure(rows, stages * ms(rows) + transitMs, trace);
+    for (let i = 0; i < 3; i++) cost.tried(rows);
   }
+  // The gateway needs no time.
+  cost.returns.back(0, 1, 0);
+  cost.returns.settle(new Map());
   return cost;
 }
 
@@ -25,7 +29,7 @@ function situation(more: Partial<Situation<string, string>>): Situation<string, 
     lanesInFlight: 0,
     laneFrames: 0,
     lanesOwed: 0,
-    sinceAnswerMs: 100,
+    owedMs: 0,
     cap: 8,
     lastWasPiece: false,
     cost: costOf(4, batching),
@@ -39,28 +43,61 @@ function situation(more: Partial<Situation<string, string>>): Situation<string, 
 const lanes = (n: number, request = "r", served = 0) =>
   Array.from({ length: n }, (_, i) => ({ row: `${request}${i}`, request, served }));
 
-Deno.test("rowsPerFrame() lets lanes fill the pipeline first and share frames after", () => {
-  const cost = costOf(4, batching);
-  assert.deepEqual([1, 2, 4, 8, 16].map((n) => rowsPerFrame(n, 8, { cost })), [1, 1, 1, 2, 4]);
-  assert.equal(rowsPerFrame(16, 2, { cost }), 2, "the plan's bound holds");
-  // Where a row costs as much as a frame of its own, one stage has nothing to gain.
-  assert.equal(rowsPerFrame(8, 8, { cost: costOf(1, (rows) => 20 * rows) }), 1);
+/** As `cost`, with every number of lanes tried. */
+function tried(cost: FrameCost): FrameCost {
+  for (let rows = 1; rows <= 64; rows++) for (let i = 0; i < 3; i++) cost.tried(rows);
+  return cost;
+}
+
+Deno.test("spreadOf() lets lanes fill the pipeline first and share frames after", () => {
+  const cost = tried(costOf(4, batching));
+  const rows = (lanes: number, cap: number) => spreadOf(lanes, cap, { cost }).rows;
+  assert.deepEqual([1, 2, 4, 8, 16].map((n) => rows(n, 64)), [1, 1, 1, 2, 4]);
+  assert.deepEqual(spreadOf(10, 64, { cost }).frames, 4, "evenly: 3, 3, 2 and 2");
+  assert.equal(rows(16, 2), 2, "the cap holds");
+  // Where a row costs as much as a frame of its own, frames have nothing to gain but overlap.
+  const linear = tried(costOf(1, (n) => 20 * n, 20));
+  assert.deepEqual(spreadOf(8, 64, { cost: linear }), { frames: 2, rows: 4, roundMs: 160 });
+});
+
+Deno.test("spreadOf() counts the time in which lanes come back, and overlaps it with the stages' work", () => {
+  const slow = tried(costOf(1, batching));
+  const quick = tried(costOf(1, batching));
+  for (const [cost, ms] of [[slow, 10], [quick, 0.1]] as const) {
+    for (let i = 1; i < 40; i++) {
+      cost.returns.back(1e4 * i, 8, 1e4 * i + 8 * ms);
+      cost.returns.settle(new Map());
+    }
+  }
+  assert.deepEqual(spreadOf(8, 64, { cost: quick }).frames, 1);
+  assert.ok(spreadOf(8, 64, { cost: slow }).frames > 1);
+});
+
+Deno.test("spreadOf() tries a size that was not tried where it may be as fast", () => {
+  const linear = () => costOf(1, (rows) => 20 * rows); // 1, 2, 4, 8 ... rows were tried
+  const cost = linear();
+  assert.equal(spreadOf(6, 64, { cost }).rows, 6);
+  for (let i = 0; i < 3; i++) cost.tried(6);
+  assert.equal(spreadOf(6, 64, { cost }).rows, 3);
+  assert.equal(spreadOf(6, 64, { cost: tried(linear()) }).rows, 6, "of equals the fewest frames");
+  const steps = tried(costOf(1, (rows) => rows <= 4 ? 20 : 60));
+  assert.equal(spreadOf(8, 64, { cost: steps }).rows, 4);
 });
 
 Deno.test("windowOf() keeps the slowest stage busy until the first frame is answered, and has a bound", () => {
   assert.equal(windowOf(4, new FrameCost(4)), 6, "links are not measured");
   assert.equal(windowOf(4, costOf(4, batching)), 5);
   assert.equal(windowOf(4, costOf(4, batching, 45)), 7);
-  assert.equal(windowOf(4, costOf(4, batching, 1e6)), 9);
+  assert.equal(windowOf(4, costOf(4, batching, 1e6)), 24);
   // 45 ms on the way are little beside a piece that takes a stage 265 ms.
   assert.equal(windowOf(4, costOf(4, batching, 45), { rows: 64 }), 5);
   assert.deepEqual(choose(situation({ inFlight: 5, decodes: lanes(1) })), { kind: "none" });
-  const pieces = [{ job: "p", served: 0, left: 64, size: 64 }];
+  const pieces = [{ job: "p", since: 0, left: 64, size: 64 }];
   assert.deepEqual(choose(situation({ inFlight: 5, pieces })), { kind: "none" });
 });
 
 Deno.test("choose() lets pieces and decode frames take turns, whichever are more", () => {
-  const pieces = [{ job: "p", served: 1e9, left: 500, size: 64 }];
+  const pieces = [{ job: "p", since: 0, left: 500, size: 64 }];
   const first = choose(situation({ pieces, decodes: lanes(3), lastWasPiece: false }));
   assert.ok(first.kind === "frame" && first.pieces[0].rows === 64);
   const second = choose(situation({ pieces, decodes: lanes(3), lastWasPiece: true }));
@@ -68,7 +105,7 @@ Deno.test("choose() lets pieces and decode frames take turns, whichever are more
 });
 
 Deno.test("choose() sends decode rows with a piece only where that is cheaper than a frame of their own", () => {
-  const pieces = [{ job: "p", served: 0, left: 64, size: 64 }];
+  const pieces = [{ job: "p", since: 0, left: 64, size: 64 }];
   const rides = choose(situation({ pieces, decodes: lanes(1) }));
   assert.ok(rides.kind === "frame" && rides.decodes.length === 1);
   const steep = costOf(4, (rows) => rows * rows);
@@ -77,9 +114,21 @@ Deno.test("choose() sends decode rows with a piece only where that is cheaper th
 });
 
 Deno.test("choose() sends short prompts together in one piece", () => {
-  const pieces = [10, 20, 50].map((left, i) => ({ job: `p${i}`, served: i, left, size: 64 }));
+  const pieces = [10, 20, 50].map((left, i) => ({ job: `p${i}`, since: 0, left, size: 64 }));
   const choice = choose(situation({ pieces }));
   assert.deepEqual(choice.kind === "frame" && choice.pieces.map((p) => p.rows), [10, 20, 34]);
+});
+
+Deno.test("choose() finishes a prompt that has begun, and lets short ones pass long ones that came just before", () => {
+  const order = (pieces: { job: string; since: number; left: number }[]) => {
+    const choice = choose(situation({ pieces: pieces.map((p) => ({ ...p, size: 64 })) }));
+    return choice.kind === "frame" && choice.pieces[0].job;
+  };
+  const begun = [{ job: "new", since: 0, left: 128 }, { job: "begun", since: 1, left: 64 }];
+  assert.equal(order(begun), "begun");
+  const short = { job: "short", since: 500, left: 64 };
+  assert.equal(order([{ job: "long", since: 0, left: 640 }, short]), "short");
+  assert.equal(order([{ job: "long", since: 0, left: 128 }, short]), "long");
 });
 
 Deno.test("choose() takes the least served request first, and leaves places beside one with many lanes", () => {
@@ -162,7 +211,7 @@ Deno.test("choose() lets lanes that are too few for a frame wait for those under
     "a full frame",
   );
   assert.equal(choose(situation({ ...held, laneFrames: 3 })).kind, "frame", "a frame is missing");
-  const pieces = [{ job: "p", served: 0, left: 64, size: 64 }];
+  const pieces = [{ job: "p", since: 0, left: 64, size: 64 }];
   assert.equal(choose(situation({ ...held, pieces, lastWasPiece: true })).kind, "frame");
 });
 
@@ -172,17 +221,24 @@ Deno.test("choose() waits a moment for lanes that were just answered, and never 
     lanesOwed: 1,
     lanesInFlight: 6,
     laneFrames: 3,
-    sinceAnswerMs: 0.5,
+    inFlight: 3,
   };
-  assert.deepEqual(choose(situation({ ...more, inFlight: 3 })), { kind: "linger", ms: 4.5 });
-  assert.equal(choose(situation({ ...more, inFlight: 3, sinceAnswerMs: 9 })).kind, "frame");
-  const one = { stages: 1, cost: costOf(1, batching), decodes: lanes(1), sinceAnswerMs: 0.5 };
+  assert.deepEqual(choose(situation({ ...more, owedMs: 4.5 })), { kind: "linger", ms: 4.5 });
+  assert.equal(choose(situation({ ...more, owedMs: 0 })).kind, "frame", "they are late");
+  const one = { stages: 1, cost: costOf(1, batching), decodes: lanes(1), owedMs: 4 };
   assert.equal(
     choose(situation({ ...one, lanesOwed: 1 })).kind,
     "linger",
     "even while nothing is under way",
   );
   assert.equal(choose(situation(one)).kind, "frame");
+});
+
+Deno.test("choose() does not wait for lanes that fill the frames that are left for them", () => {
+  // Seven lanes on four stages: three frames of two and one of one.
+  const odd = { decodes: lanes(1), lanesOwed: 2, lanesInFlight: 4, laneFrames: 2, inFlight: 2 };
+  assert.equal(choose(situation({ ...odd, owedMs: 9 })).kind, "frame");
+  assert.equal(choose(situation({ ...odd, lanesOwed: 3, owedMs: 9 })).kind, "linger");
 });
 
 Deno.test("choose() uses a free slot whatever waits, and sends no draft without its parent", () => {
@@ -204,7 +260,7 @@ Deno.test("choose() uses a free slot whatever waits, and sends no draft without 
       });
       const pieces = Array.from(
         { length: prompts },
-        (_, i) => ({ job: `p${i}`, served: 0, left: 5, size: 8 }),
+        (_, i) => ({ job: `p${i}`, since: 0, left: 5, size: 8 }),
       );
       const choice = choose(situation({ decodes, drafts, pieces, lastWasPiece }));
       if (decoding + prompts === 0) return assert.equal(choice.kind, "none");

@@ -69,6 +69,8 @@ export interface PrefillJob {
   pieces: readonly number[];
   /** Pieces that have been sent. */
   gone: number;
+  /** When its first rows might have been sent, milliseconds; undefined: they might not yet. */
+  since?: number;
   /** True: the request's own prompt, for which cached rows may stand. False: a branch's. */
   prompt: boolean;
 }
@@ -103,6 +105,10 @@ export class ArbiterRequest {
   closed = false;
   /** When the lanes were answered whose next rows have not come yet, milliseconds, ascending. */
   owed: number[] = [];
+  /** Lanes that have come back since this was last looked at, by when they were answered. */
+  returned = new Map<number, number>();
+  /** Lanes that have come back in this turn of the Generation. */
+  #returning = 0;
   /** Rows of the prompt that were found in the cache. */
   reused = 0;
   /** The Generation has been told of `reused`. */
@@ -165,12 +171,19 @@ export class ArbiterRequest {
    * Takes rows to run. Throws group `actor`, code `bad_rows` where numbers or parents are wrong.
    */
   add(
-    { first, tokens, positions, parents, want, kind, chance, certain, frame_rows }: RowsMessage,
+    message: RowsMessage,
+    shape: Shape,
+  ): void {
+    if (message.certain) this.#confirm(message.certain);
+    if (message.tokens.length > 0) this.#add(message, shape);
+    if (!message.more) this.#back();
+  }
+
+  #add(
+    { first, tokens, positions, parents, want, kind, chance, frame_rows }: RowsMessage,
     shape: Shape,
   ): void {
     const n = tokens.length;
-    if (certain) this.#confirm(certain);
-    if (n === 0) return;
     if (frame_rows !== undefined) this.frameRows = frame_rows;
     if (positions.length !== n || parents.length !== n || (chance && chance.length !== n)) {
       throw badRows(
@@ -210,7 +223,7 @@ export class ArbiterRequest {
     if (kind === "prefill") this.#addJob(alive, { pieces: planned(shape, n), prompt: false });
     else if (kind === "decode") this.decodes.push(...alive);
     else this.drafts.push(...alive);
-    if (kind !== "draft") this.#back(kind === "decode" ? n : 1);
+    if (kind !== "draft") this.#returning += kind === "decode" ? n : 1;
   }
 
   /**
@@ -334,7 +347,6 @@ export class ArbiterRequest {
 
   /** Makes drafts that came true decode rows, whether they have been sent or not. */
   #confirm(numbers: Int32Array): void {
-    let lanes = 0;
     for (const number of numbers) {
       const row = this.#draft.get(number);
       if (!row) continue; // it was dropped
@@ -348,9 +360,8 @@ export class ArbiterRequest {
         }
       }
       row.kind = "decode";
-      lanes++;
+      this.#returning++;
     }
-    this.#back(lanes);
   }
 
   /** Is row `ancestor` among the ancestors of row `number`, or the row itself? */
@@ -360,11 +371,20 @@ export class ArbiterRequest {
   }
 
   /**
-   * Notes that so many lanes have gone on: the newest entries of `owed` go. The entry of a lane
-   * that has ended stays until it is too old to be waited for.
+   * A turn of the Generation is over: it has dealt with the oldest answer that was open. Lanes of
+   * that answer which have not come back have ended, or wait for a drafter.
    */
-  #back(lanes: number): void {
-    this.owed.splice(Math.max(0, this.owed.length - lanes));
+  #back(): void {
+    let lanes = this.#returning;
+    this.#returning = 0;
+    while (lanes > 0 && this.owed.length > 0) {
+      const [at] = this.owed;
+      const owed = this.owed.filter((t) => t === at).length;
+      const back = Math.min(lanes, owed);
+      this.returned.set(at, (this.returned.get(at) ?? 0) + back);
+      this.owed.splice(0, owed);
+      lanes -= back;
+    }
   }
 
   #addJob(

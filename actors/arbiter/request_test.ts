@@ -72,11 +72,22 @@ Deno.test("ArbiterRequest.add() makes a draft that came true its lane's row, and
     made.owed = [1, 2];
     made.add(rows({ first: 6, certain: Int32Array.of(3) }), shape);
     assert.equal(draft.kind, "decode");
-    assert.deepEqual(made.owed, [1]);
+    assert.deepEqual(made.owed, [2], "the oldest answer is dealt with");
+    assert.deepEqual([...made.returned], [[1, 1]]);
     assert.equal(made.decodes.includes(draft), !sent);
     made.add(rows({ first: 6, certain: Int32Array.of(3, 99) }), shape);
-    assert.deepEqual(made.owed, [1], "told twice, or of a row that is none, it is nothing");
+    assert.deepEqual(made.owed, [2], "told twice, or of a row that is none, it is nothing");
   }
+});
+
+Deno.test("ArbiterRequest.add() owes no lane any more that did not come back with the others of its answer", () => {
+  const made = drafted();
+  made.owed = [1, 1, 1, 2];
+  const row = { kind: "decode", positions: Int32Array.of(9), parents: Int32Array.of(2) } as const;
+  made.add(rows({ first: 6, tokens: Int32Array.of(1), more: true, ...row }), shape);
+  assert.deepEqual(made.owed, [1, 1, 1, 2], "the turn goes on");
+  made.add(rows({ first: 7, tokens: Int32Array.of(2), ...row }), shape);
+  assert.deepEqual([made.owed, [...made.returned]], [[2], [[1, 2]]]);
 });
 
 Deno.test("ArbiterRequest.add() ignores that a draft came true when it was dropped", () => {

@@ -10,9 +10,6 @@ import type { DecodeOffer, DraftOffer, PieceOffer, Situation } from "./policy.ts
 import type { PrefixCache } from "./prefix_cache.ts";
 import { type ArbiterRequest, nextPiece, type PendingRow, type PrefillJob } from "./request.ts";
 
-/** Milliseconds in which the next row of a lane that was answered is expected. */
-const BACK_MS = 20;
-
 /** What {@linkcode situationOf} draws from. */
 export interface SituationSource {
   /** Stages of the pipeline. */
@@ -41,14 +38,14 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
   const pieces: PieceOffer<PrefillJob>[] = [];
   const decodes: DecodeOffer<PendingRow>[] = [];
   const drafts: DraftOffer<PendingRow>[] = [];
-  let lanesOwed = 0;
-  let answered = -Infinity;
   for (const request of running) {
     const { served } = request;
     for (const job of request.jobs) {
       reuse(job, cache);
       if (!stands(job.rows[job.at])) continue;
-      pieces.push({ job, served, left: job.rows.length - job.at, size: nextPiece(job) });
+      job.since ??= now;
+      const left = job.rows.length - job.at;
+      pieces.push({ job, since: job.since, left, size: nextPiece(job) });
     }
     const going = new Map<number, PendingRow>();
     for (const row of request.decodes) {
@@ -62,9 +59,6 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
       drafts.push({ row, request, parent, chance: row.chance, frameRows: request.frameRows });
       going.set(row.number, row);
     }
-    request.owed = request.owed.filter((at) => now - at < BACK_MS);
-    lanesOwed += request.owed.length;
-    answered = Math.max(answered, ...request.owed);
   }
   const lanes = flights.lanes();
   return {
@@ -72,8 +66,7 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
     inFlight: flights.size,
     lanesInFlight: lanes.rows,
     laneFrames: lanes.frames,
-    lanesOwed,
-    sinceAnswerMs: now - answered,
+    ...owedLanes(running, { cost, now }),
     cap,
     lastWasPiece,
     cost,
@@ -81,6 +74,36 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
     decodes,
     drafts,
   };
+}
+
+/**
+ * Lanes that were answered and have not come back, and how long they may still be waited for.
+ * Forgets those that have been owed for too long, and measures how long the others took.
+ */
+function owedLanes(
+  running: ArbiterRequest[],
+  { cost: { returns }, now }: { cost: FrameCost; now: number },
+): { lanesOwed: number; owedMs: number } {
+  const owed = new Map<number, number>();
+  for (const request of running) {
+    for (const [at, lanes] of request.returned) returns.back(at, lanes, now);
+    request.returned.clear();
+    for (const at of request.owed) owed.set(at, (owed.get(at) ?? 0) + 1);
+  }
+  returns.settle(owed);
+  let lanes = 0;
+  for (const [at, n] of owed) lanes += n + returns.backFrom(at);
+  const patience = returns.patience(lanes);
+  let lanesOwed = 0;
+  let owedMs = 0;
+  for (const [at, n] of owed) {
+    const ms = at + patience - now;
+    if (ms > 0) {
+      lanesOwed += n;
+      owedMs = Math.max(owedMs, ms);
+    } else for (const r of running) r.owed = r.owed.filter((t) => t !== at);
+  }
+  return { lanesOwed, owedMs };
 }
 
 /** Does the row's parent stand in the arena, so that the row may be sent? */

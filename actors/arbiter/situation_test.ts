@@ -90,12 +90,37 @@ Deno.test("situationOf() lets cached rows stand for a prompt's, but for its last
   assert.deepEqual([reused.reused, alone.reused], [4, 0]);
 });
 
-Deno.test("situationOf() counts lanes that were answered a moment ago, and forgets them after 20 ms", () => {
+Deno.test("situationOf() counts lanes that were answered a moment ago, and forgets those that are late", () => {
   const { cache } = poolOf();
   const one = request(1);
-  one.owed = [100, 115];
-  const soon = situation([one], cache, 118);
-  assert.deepEqual([soon.lanesOwed, soon.sinceAnswerMs], [2, 3]);
-  const later = situation([one], cache, 130);
-  assert.deepEqual([later.lanesOwed, one.owed], [1, [115]]);
+  one.owed = [100, 102];
+  const soon = situation([one], cache, 102.5);
+  assert.deepEqual([soon.lanesOwed, soon.owedMs], [2, 2.5]); // 2 + 2 * 2 * 0.25 ms from 102 on
+  const later = situation([one], cache, 104);
+  assert.deepEqual([later.lanesOwed, one.owed], [1, [102]]);
+});
+
+Deno.test("situationOf() measures how long lanes take to come back, all that were answered together", () => {
+  const { cache } = poolOf();
+  const cost = new FrameCost(2);
+  const at = (now: number, running: ArbiterRequest[]) =>
+    situationOf({
+      stages: 2,
+      running,
+      flights: new Flights(),
+      cache,
+      cost,
+      cap: 8,
+      lastWasPiece: false,
+      now,
+    });
+  const [one, two] = [request(2), request(2)];
+  one.owed = [100, 100];
+  two.owed = [100];
+  add(one, "decode", 2, [7, 8]);
+  assert.equal(at(101, [one, two]).lanesOwed, 1);
+  add(two, "decode", 2, [7]);
+  assert.equal(at(103, [one, two]).lanesOwed, 0);
+  assert.equal(cost.returns.ms(3), 3);
+  assert.equal(cost.returns.ms(6), 6, "beyond, in proportion");
 });
