@@ -46,9 +46,6 @@ const log = getLogger(["orrery", "node"]);
 /** The flow of a graph without custom actors: requests go to the model directly. */
 const NO_FLOW = flowSchema.parse({});
 
-/** Generations that run and that wait, where the options do not say. */
-const ADMISSION = { active: 8, queued: 32 };
-
 /** Milliseconds that the actors have to end when the node closes. */
 const SYSTEM_CLOSE_MS = 5_000;
 
@@ -128,7 +125,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   const gateway = parts.gateway = new Gateway({
     system,
-    admission: new Admission(options.admission ?? ADMISSION),
+    admission: new Admission(options.admission),
   });
   const { threads, spinning, memoryBytes, data } = options;
   const profiler = new NodeProfiler({

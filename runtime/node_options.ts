@@ -13,8 +13,10 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
   data: string;
   /** Join the node whose mailbox listens here, instead of being the first node. */
   join?: { host: string; port: number };
-  /** Generations that run at the same time, and that wait. @default {active: 8, queued: 32} */
-  admission?: { active: number; queued: number };
+  /**
+   * Generations that run at the same time, and that wait. @default the graph's, else 32 and 128
+   */
+  admission?: { active?: number; queued?: number };
   /** Called while a checkpoint is converted. */
   onProgress?: (progress: AddProgress) => void;
   /** Called when the node begins or ceases to answer; `reason` says why. */

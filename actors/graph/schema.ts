@@ -300,6 +300,13 @@ const decode = exactly({
   ),
 });
 
+const admission = exactly({
+  active: count.max(1024).optional().describe("Requests that run at once at each node"),
+  queued: z.int().min(0).max(65536).optional().describe(
+    "Requests that wait at each node; more are refused",
+  ),
+});
+
 /** Schema of a whole graph file. `parseGraph` checks the references between its parts. */
 export const graphSchema = exactly({
   $schema: z.string().optional().describe("Where editors find the JSON Schema of these files"),
@@ -326,6 +333,9 @@ export const graphSchema = exactly({
   lambda: z.number().nonnegative().optional().describe("Weight of the slowest stage under blended"),
   constraints: constraints.default(() => constraints.parse({})),
   decode: decode.default(() => decode.parse({})),
+  admission: admission.default(() => admission.parse({})).describe(
+    "Limits of a node whose options do not say; left out: 32 and 128",
+  ),
 }).superRefine((graph, context) => {
   if (graph.model === undefined && graph.model_shape === undefined) {
     context.addIssue({

@@ -53,6 +53,14 @@ export const shapeSchema = z.object({
   kv_rows: z.number().int().positive().optional(),
   /** What the plan predicts of both routes; undefined: not planned, or there is one route only. */
   routes: z.object({ one: routeFiguresSchema, pipeline: routeFiguresSchema }).optional(),
+  /**
+   * Requests that run at once and that wait at each node, as the graph file says; undefined: as
+   * each node says.
+   */
+  admission: z.object({
+    active: z.number().int().positive().optional(),
+    queued: z.number().int().nonnegative().optional(),
+  }).optional(),
   /** What the graph file sets for requests that do not set it themselves; undefined: nothing. */
   policy: requestPolicySchema.optional(),
 });

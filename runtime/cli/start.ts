@@ -34,6 +34,8 @@ Usage: deno task start [options]
   --graph FILE           first node: a graph file: model, actors of your own, constraints, objective, workload, decode policy
   --draft MODEL          first node: draft model (name or folder), ngram or none [the embedded draft for the embedded model]
   --name NAME            what graph files call this node [the host's name]
+  --active N             requests that run at once; memory may hold fewer [the graph's, else 32]
+  --queued N             requests that wait; more are refused with 429 [the graph's, else 128]
   --join HOST:PORT       join the node whose mailbox listens there
   --ask "QUESTION"       once ready, ask this and print the answer; then go on serving
   --log LEVEL            debug, info, warning, error [warning]
@@ -70,6 +72,8 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
       graph: { type: "string" },
       draft: { type: "string" },
       name: { type: "string" },
+      active: { type: "string" },
+      queued: { type: "string" },
       join: { type: "string" },
       ask: { type: "string" },
       log: { type: "string", default: "warning" },
@@ -129,6 +133,10 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     threads: numberOption("threads", values.threads, { min: 1, max: 256, integer: true }),
     spinning: values.spinning,
     memoryBytes: mib(numberOption("memory", values.memory, { min: 1, max: 1e9 })),
+    admission: {
+      active: numberOption("active", values.active, { min: 1, max: 1024, integer: true }),
+      queued: numberOption("queued", values.queued, { min: 0, max: 65536, integer: true }),
+    },
     nodes: numberOption("nodes", values.nodes, { min: 1, max: 1024, integer: true }) ?? 1,
     layers: values.layers === undefined ? undefined : layersOption(values.layers),
     join: values.join === undefined ? undefined : joinOption(values.join),

@@ -29,6 +29,7 @@ import {
   tableSeconds,
 } from "../../planner/mod.ts";
 import {
+  limitsOf,
   linkMatrix,
   mostBranches,
   placementOf,
@@ -95,8 +96,10 @@ export class Placer {
    */
   readonly place: PlaceDeployment = async (members, options) => {
     const { shape, ...placed } = await this.#place(members, options);
-    const policy = policyOf(this.#options.graph);
-    return { ...placed, shape: policy && shape ? { ...shape, policy } : shape };
+    const { graph } = this.#options;
+    const policy = policyOf(graph);
+    const stated = { ...(policy && { policy }), ...limitsOf(graph) };
+    return { ...placed, shape: shape && { ...shape, ...stated } };
   };
 
   async #place(

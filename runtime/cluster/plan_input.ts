@@ -269,6 +269,11 @@ export function policyOf({ actors: { outline }, decode }: Graph): RequestPolicy 
   return Object.keys(policy).length > 0 ? policy : undefined;
 }
 
+/** The graph's limits of requests at a node, for a deployment's shape; empty: it has none. */
+export function limitsOf({ admission }: Graph): Pick<Shape, "admission"> {
+  return admission.active === undefined && admission.queued === undefined ? {} : { admission };
+}
+
 /**
  * Links between all members. A pair that was not measured is taken to be as slow as the slowest
  * measured one, and no faster than {@linkcode USUAL_LINK}.

@@ -3,6 +3,7 @@ import { parseGraph } from "../../actors/mod.ts";
 import { plan } from "../../planner/mod.ts";
 import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
 import {
+  limitsOf,
   linkMatrix,
   modelShape,
   mostBranches,
@@ -160,6 +161,13 @@ Deno.test("unplannedShape() has the graph's wire and branches too", () => {
     "f16",
   ]);
   assert.equal(unplannedShape("q4", usual).max_branches, 32);
+});
+
+Deno.test("limitsOf() has the graph's limits of requests, and nothing where it has none", () => {
+  assert.deepEqual(limitsOf(read("model: m")), {});
+  assert.deepEqual(limitsOf(read("{ model: m, admission: { active: 4 } }")), {
+    admission: { active: 4 },
+  });
 });
 
 Deno.test("mostBranches() is the least of the graph's limits; a default mode without outlines is no limit", () => {

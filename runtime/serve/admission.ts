@@ -14,15 +14,48 @@ export interface AdmissionLimits {
   queued: number;
 }
 
+/**
+ * Limits where nobody says. Requests that run share frames, so that many of them take little more
+ * time than one; the arbiter lets those begin whose KV rows fit into memory, and the others wait
+ * there.
+ */
+export const USUAL_LIMITS: AdmissionLimits = { active: 32, queued: 128 };
+
+/** Weight of the newest request in the running mean of their times, 0 to 1. */
+const NEWEST = 0.1;
+
 /** A counting semaphore with a bounded first-in-first-out queue. */
 export class Admission {
-  readonly #limits: AdmissionLimits;
+  readonly #now: () => number;
+  /** Limits that the node was started with; they hold whatever the graph says. */
+  readonly #given: Partial<AdmissionLimits>;
+  #limits: AdmissionLimits;
   /** Functions that let the waiting requests in, oldest first. */
   readonly #queue: (() => void)[] = [];
+  /** When each of the generations that run got its place, milliseconds. */
+  readonly #begun = new Set<{ at: number }>();
+  /** Places that are taken; those that were promised to a waiting request count. */
   #active = 0;
+  /** Mean milliseconds for which a generation has its place; undefined: none has ended. */
+  #heldMs?: number;
 
-  constructor(limits: AdmissionLimits) {
-    this.#limits = limits;
+  /**
+   * `given` go before the graph's limits and {@linkcode USUAL_LIMITS}; `now`: the time in
+   * milliseconds, monotonic.
+   */
+  constructor(given: Partial<AdmissionLimits> = {}, now: () => number = () => performance.now()) {
+    this.#given = given;
+    this.#now = now;
+    this.#limits = { ...USUAL_LIMITS, ...defined(given) };
+  }
+
+  /** Takes the graph's limits where the node was not started with some; undefined: it has none. */
+  use(graph: Partial<AdmissionLimits> = {}): void {
+    this.#limits = { ...USUAL_LIMITS, ...defined(graph), ...defined(this.#given) };
+    while (this.#active < this.#limits.active && this.#queue.length > 0) {
+      this.#active++;
+      this.#queue.shift()!();
+    }
   }
 
   /** Largest number of generations that run at the same time. */
@@ -38,6 +71,18 @@ export class Admission {
   /** Generations that wait now. */
   get queued(): number {
     return this.#queue.length;
+  }
+
+  /**
+   * Seconds after which those that wait now have begun, by how long generations have run lately. At
+   * least 1.
+   */
+  get retryAfterS(): number {
+    const now = this.#now();
+    const ages = Array.from(this.#begun, ({ at }) => now - at);
+    const held = this.#heldMs ?? ages.reduce((a, b) => a + b, 0) / Math.max(1, ages.length);
+    const rounds = (this.#queue.length + 1) / Math.max(1, this.#limits.active);
+    return Math.max(1, Math.ceil(rounds * held / 1000));
   }
 
   /**
@@ -64,13 +109,16 @@ export class Admission {
     } else {
       this.#active++;
     }
-    let left = false;
+    const place = { at: this.#now() };
+    this.#begun.add(place);
     return {
       [Symbol.dispose]: () => {
-        if (left) return;
-        left = true;
-        const next = this.#queue.shift();
-        if (next) next(); // the next one takes this place, so `#active` stays
+        if (!this.#begun.delete(place)) return;
+        const held = this.#now() - place.at;
+        this.#heldMs = (this.#heldMs ?? held) + NEWEST * (held - (this.#heldMs ?? held));
+        // The next one takes this place, unless the limit has been lowered meanwhile.
+        const next = this.#active <= this.#limits.active ? this.#queue.shift() : undefined;
+        if (next) next();
         else this.#active--;
       },
     };
@@ -78,17 +126,21 @@ export class Admission {
 
   #busy(): OrreryError {
     const { active, queued } = this.#limits;
+    const retry_after_s = this.retryAfterS;
     return new OrreryError({
       group: "api",
       code: "busy",
-      message:
-        `${active} generations run and ${queued} wait, which is the limit; try again shortly`,
+      message: `${active} generations run and ${queued} wait, which is the limit; ` +
+        `try again in ${retry_after_s} s`,
       metadata: {
         active: this.#active,
         queued: this.#queue.length,
         limit: active + queued,
-        retry_after_s: 1,
+        retry_after_s,
       },
     });
   }
 }
+
+const defined = (limits: Partial<AdmissionLimits>): Partial<AdmissionLimits> =>
+  Object.fromEntries(Object.entries(limits).filter(([, n]) => n !== undefined));

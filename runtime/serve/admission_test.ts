@@ -42,3 +42,39 @@ Deno.test("Admission.enter() counts a place once that is given back twice", asyn
   await admission.enter(never);
   await assert.rejects(admission.enter(never), (e) => hasCode(e, "busy"));
 });
+
+Deno.test("Admission.retryAfterS is what those that wait take to begin, by how long others have run", async () => {
+  let now = 0;
+  const admission = new Admission({ active: 2, queued: 8 }, () => now);
+  const places = [await admission.enter(never), await admission.enter(never)];
+  const waiting = Array.from({ length: 7 }, () => admission.enter(never));
+  now = 4_000;
+  assert.equal(admission.retryAfterS, 16, "none has ended: as long as those that run have run");
+  now = 10_000;
+  places[0][Symbol.dispose]();
+  await waiting[0];
+  assert.equal(admission.queued, 6);
+  assert.equal(admission.retryAfterS, 35, "7 of 10 s each, two at a time");
+  const calm = new Admission({}, () => now);
+  assert.equal(calm.retryAfterS, 1);
+});
+
+Deno.test("Admission.use() takes the graph's limits, which the node's own go before", async () => {
+  const admission = new Admission({ queued: 3 });
+  assert.equal(admission.most, 32);
+  admission.use({ active: 1, queued: 9 });
+  const first = await admission.enter(never);
+  const second = admission.enter(never);
+  const third = admission.enter(never);
+  const fourth = admission.enter(never);
+  await assert.rejects(admission.enter(never), (e) => hasCode(e, "busy") && e.metadata.limit === 4);
+  admission.use({ active: 3 });
+  const places = [first, await second, await third];
+  assert.deepEqual([admission.active, admission.queued], [3, 1], "they begin at once");
+  admission.use({ active: 1 });
+  places[0][Symbol.dispose]();
+  places[1][Symbol.dispose]();
+  assert.deepEqual([admission.active, admission.queued], [1, 1], "as many end as are too many");
+  places[2][Symbol.dispose]();
+  await fourth;
+});

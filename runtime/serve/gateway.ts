@@ -101,6 +101,7 @@ export class Gateway implements Generator, ServingControl {
     const same = before?.deployment.id === served?.deployment.id;
     const experience = (same ? before?.experience : undefined) ?? new Experience();
     this.#served = served && { ...served, experience };
+    if (served) this.#options.admission.use(served.deployment.shape.admission);
     this.#reason = reason;
   }
 

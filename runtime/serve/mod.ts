@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { Admission, type AdmissionLimits } from "./admission.ts";
+export { Admission, type AdmissionLimits, USUAL_LIMITS } from "./admission.ts";
 export { Gateway, type GatewayOptions, type Served, type ServingControl } from "./gateway.ts";
 export {
   type DraftChoice,
