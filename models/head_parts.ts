@@ -7,7 +7,7 @@
  * @module
  */
 
-/** Number of parts of an LM head. */
+/** Number of parts of an LM head; `actors/pipeline` has the same number. */
 export const HEAD_PARTS = 8;
 
 /**

@@ -3,12 +3,13 @@
  *
  * A model lies in `<data>/models/<name>/manifest.json` beside its tokenizer files. Its weights are
  * content-addressed blobs in `<data>/blobs/<sha256>`: one for the embedding, one for each layer,
- * one for final norm and LM head. The ONNX graph of a stage refers to such blobs as external data,
+ * one for the final norm, one for each of the 8 parts of the LM head. The ONNX graph of a stage refers to such blobs as external data,
  * so another split of the layers needs no new conversion.
  *
  * @module
  */
 import { z } from "zod";
+import { HEAD_PARTS } from "./head_parts.ts";
 
 /**
  * Weight precisions. `q4`: MatMulNBits, 4 bits, symmetric or asymmetric block by block. `q8`: 8
@@ -192,7 +193,13 @@ export const manifestSchema = z.object({
   origin: z.string().optional(),
   embedding: groupSchema,
   layers: z.array(groupSchema),
+  /** The final norm, and where there are no parts the LM head too. */
   head: groupSchema,
+  /**
+   * The LM head by vocabulary rows, see `headBounds` in `head_parts.ts`; undefined: `head` has it
+   * whole, as earlier versions stored it. Then no other device can share it.
+   */
+  head_parts: z.array(groupSchema).length(HEAD_PARTS).optional(),
   /** Tokenizer and other text files beside the manifest: file name -> sha256. */
   files: z.record(z.string(), sha256),
   /**
@@ -206,6 +213,18 @@ export const manifestSchema = z.object({
 
 /** See {@linkcode manifestSchema}. */
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The groups of a model. */
+export type WeightGroups = Pick<Manifest, "embedding" | "layers" | "head" | "head_parts">;
+
+/** Stored bytes of final norm and LM head. */
+export const headBytes = ({ head, head_parts = [] }: WeightGroups): number =>
+  [head, ...head_parts].reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** All groups of a model, each once: embedding, layers, head, parts of the head. */
+export const groupsOf = ({ embedding, layers, head, head_parts = [] }: WeightGroups): Group[] => [
+  ...new Set([embedding, ...layers, head, ...head_parts]),
+];
 
 /** Tensor names within the groups of a Llama-family model. */
 export const LLAMA_TENSORS = {

@@ -6,8 +6,11 @@
  */
 export { ARCHITECTURES } from "./arch/mod.ts";
 export {
+  buildHeadGraph,
   buildStageGraph,
   cacheDim,
+  type HeadGraph,
+  type HeadGraphOptions,
   kvNames,
   MASKED,
   type StageGraph,
@@ -27,6 +30,8 @@ export {
   BLOCKS,
   type Geometry,
   type Group,
+  groupsOf,
+  headBytes,
   LLAMA_TENSORS,
   type Manifest,
   manifestSchema,

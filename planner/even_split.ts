@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { OrreryError } from "../actors/mod.ts";
+import { HEAD_PARTS, OrreryError } from "../actors/mod.ts";
+import type { HeadShare } from "./types.ts";
 
 /** Layers of a stage. */
 export interface LayerRange {
@@ -26,6 +27,22 @@ export function evenSplit(layers: number, nodes: number): LayerRange[] {
     first += count;
   }
   return ranges;
+}
+
+/**
+ * Shares of the LM head for these devices, as even as whole parts allow; the first devices take the
+ * rest. No device is named twice; with more than 8 devices the first 8 get a part each.
+ */
+export function evenHead(devices: readonly string[]): HeadShare[] {
+  const sharing = devices.slice(0, HEAD_PARTS);
+  let first = 0;
+  return sharing.map((device, i) => {
+    const parts = Math.floor(HEAD_PARTS / sharing.length) +
+      (i < HEAD_PARTS % sharing.length ? 1 : 0);
+    const share = { device, first_part: first, last_part: first + parts - 1 };
+    first += parts;
+    return share;
+  });
 }
 
 /**

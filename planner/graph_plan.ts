@@ -106,6 +106,7 @@ export function planInputOf(
       ...(decode.draft_length !== undefined && { draftLength: decode.draft_length }),
       ...(most.length > 0 && { maxBranches: Math.min(...most) }),
       ...(decode.route !== "auto" && { route: decode.route }),
+      ...(actors.head !== "auto" && { headShares: actors.head === "last" ? 1 : actors.head }),
     },
   };
 }

@@ -14,6 +14,7 @@ import {
   drafterActor,
   type Flow,
   flowSchema,
+  headActor,
   memberActor,
   type NodeId,
   type PlaceDeployment,
@@ -216,6 +217,10 @@ function registerActors(parts: {
   system.register(stageActor, {
     config: stageActor.config.parse({}),
     resources: (to) => ({ engine: async () => profiler.watched(await host.loadStage(to)) }),
+  });
+  system.register(headActor, {
+    config: headActor.config.parse({}),
+    resources: (to) => ({ engine: () => host.loadHead(to) }),
   });
   system.register(drafterActor, {
     config: drafterActor.config.parse({}),

@@ -4,18 +4,35 @@
 import assert from "node:assert/strict";
 import { askAll, assertSame, type NodeAnswer } from "./support/compare_answers.ts";
 import { PROMPTS } from "./support/prompts.ts";
-import { startCluster } from "./support/processes.ts";
+import { headGraph, startCluster } from "./support/processes.ts";
 
 const answers = (url: string, orrery: Record<string, unknown> = {}) =>
   askAll(url, PROMPTS, { orrery });
+
+/** Ways of drawing that need different things of the whole vocabulary. */
+const DRAWING = [
+  { temperature: 1.2, seed: 3 },
+  { temperature: 1.5, top_p: 0.97, seed: 4 },
+  { temperature: 0.8, seed: 5, frequency_penalty: 1, presence_penalty: 0.5 },
+  { temperature: 1, top_p: 0.5, seed: 6, logit_bias: { 300: 3, 301: -100 } },
+];
+
+/** Answers that are drawn. */
+async function drawn(url: string): Promise<NodeAnswer[]> {
+  const all: NodeAnswer[] = [];
+  for (const settings of DRAWING) all.push(...await askAll(url, PROMPTS.slice(0, 5), settings));
+  return all;
+}
 
 Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any split and in any pieces", async (t) => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     let expected: NodeAnswer[] = [];
+    let sampled: NodeAnswer[] = [];
     await t.step("one node, whole prompt", async () => {
       await using one = await startCluster(1, data);
       expected = await answers(one.url, { piece_rows: 4096 });
+      sampled = await drawn(one.url);
       assert.ok(
         new Set(expected.map((a) => a.text)).size > 15,
         "the answers must differ from each other",
@@ -42,6 +59,14 @@ Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any 
           layers,
         ]);
         assertSame(await answers(cluster.url), expected, `split ${layers}`);
+      });
+    }
+    for (const [nodes, shards] of [[2, 2], [4, 4], [3, 2]]) {
+      await t.step(`${nodes} nodes, ${shards} of them with the LM head`, async () => {
+        const graph = await headGraph(data, shards);
+        await using cluster = await startCluster(nodes, data, ["--graph", graph]);
+        assertSame(await answers(cluster.url), expected, `${nodes} nodes, ${shards} shards`);
+        assertSame(await drawn(cluster.url), sampled, `drawn by ${nodes} nodes, ${shards} shards`);
       });
     }
     await t.step("q4: one node against four, in pieces", async () => {

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { ModelStore, type StoredModel } from "../models/mod.ts";
+import { groupsOf, headBounds, ModelStore, type StoredModel } from "../models/mod.ts";
 import { Checkpoint } from "../models/sources/mod.ts";
 import {
   encodeGguf,
@@ -77,8 +77,7 @@ async function greedy({ manifest, blobsDir }: StoredModel, steps: number): Promi
   return tokens;
 }
 
-const hashes = ({ manifest }: StoredModel) =>
-  [manifest.embedding, ...manifest.layers, manifest.head].map(({ sha256 }) => sha256);
+const hashes = ({ manifest }: StoredModel) => groupsOf(manifest).map(({ sha256 }) => sha256);
 
 for (const type of ["F32", "F16", "Q8_0", "Q4_0"] as const) {
   Deno.test(`ModelStore.add() makes of a ${type} GGUF file the same model as of its folder`, async () => {
@@ -112,14 +111,24 @@ for (const [type, precision] of [["Q4_0", "q4"], ["Q8_0", "q8"]] as const) {
         name: "tiny",
         precision,
       });
-      const { embedding, layers, head } = model.manifest;
-      const expect = async (group: typeof head, key: string, name: string, format: string) => {
+      const { embedding, layers, head_parts, geometry } = model.manifest;
+      const expect = async (
+        group: typeof embedding,
+        key: string,
+        name: string,
+        format: string,
+        from = 0,
+      ) => {
         assert.equal(group.tensors[key].format, format);
         const values = (await readStoredTensor(model, group, key)).map((x) => x + 0);
-        assert.deepEqual(values, folder.tensors.get(name)!.values.map((x) => x + 0), name);
+        const all = folder.tensors.get(name)!.values.map((x) => x + 0);
+        assert.deepEqual(values, all.slice(from, from + values.length), name);
       };
       await expect(embedding, "embed", "model.embed_tokens.weight", "q8");
-      await expect(head, "lm_head", "lm_head.weight", "q8");
+      for (const [part, group] of head_parts!.entries()) {
+        const first = headBounds(geometry.vocab)[part] * geometry.hidden;
+        await expect(group, "lm_head", "lm_head.weight", "q8", first);
+      }
       for (const part of ["q", "k", "v", "o"]) {
         await expect(
           layers[1],
@@ -313,7 +322,7 @@ function withoutNames(geometry: StoredModel["manifest"]["geometry"]): unknown {
  * lost.
  */
 async function assertSameButRoundedGains(model: StoredModel, expected: StoredModel): Promise<void> {
-  const groups = (m: StoredModel) => [m.manifest.embedding, ...m.manifest.layers, m.manifest.head];
+  const groups = (m: StoredModel) => groupsOf(m.manifest);
   for (const [index, group] of groups(model).entries()) {
     const other = groups(expected)[index];
     assert.deepEqual(Object.keys(group.tensors), Object.keys(other.tensors));

@@ -102,7 +102,7 @@ async function check(options: PlacementWorldOptions): Promise<Tally> {
       assert.equal(engines.filter((e) => !e.disposed).length, mine, `engines at ${name}`);
       for (const { address } of system.status()) {
         const { kind, deployment: id } = parseAddress(address);
-        if (kind !== "stage" && kind !== "arbiter") continue;
+        if (kind !== "stage" && kind !== "head" && kind !== "arbiter") continue;
         assert.equal(id, deployment.id, `${address} at ${name}`);
       }
     }
@@ -134,6 +134,13 @@ Deno.test("clusterActor fails no request when a placement takes over, however la
   const { answered, refused, placements } = await checkAll(16);
   assert.ok(answered > 500, `${answered} answers`);
   assert.ok(placements > 60, `${placements} placements`);
+  assert.equal(refused, 0, "what served before serves until the next one does");
+});
+
+Deno.test("clusterActor fails no request when the LM head moves too", async () => {
+  const { answered, refused, placements } = await checkAll(8, { heads: true });
+  assert.ok(answered > 150, `${answered} answers`);
+  assert.ok(placements > 30, `${placements} placements`);
   assert.equal(refused, 0, "what served before serves until the next one does");
 });
 

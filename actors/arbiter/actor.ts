@@ -6,6 +6,9 @@
  *         ^                |     ^                                    |
  *         '-----tokens-----'     '---------------tokens---------------'
  *
+ * Where shards have the LM head, the last stage sends them the wanted rows, and each answers with
+ * `partial`.
+ *
  * `core.ts` and `policy.ts` decide, without effects; this file carries their decisions out. It
  * never waits: a stage that hangs or a client that reads slowly holds up no other request.
  *
@@ -24,12 +27,17 @@ import {
 import { ArbiterCore } from "./core.ts";
 import { closeSchema, dropSchema, openSchema, rowsSchema } from "./messages.ts";
 import { stagesSilent } from "./request_errors.ts";
-import { type Shape, stageTraceSchema, tokenResultSchema } from "../pipeline/mod.ts";
+import { partialSchema, type Shape, stageTraceSchema, tokenResultSchema } from "../pipeline/mod.ts";
 
 /** Resource `pipeline` of an arbiter: the stages and how they are to be used. */
 export interface PipelineRoute {
   /** Addresses of the stages, in order. */
   stages: Address[];
+  /**
+   * Addresses of the shards of the LM head, in the order of their parts. @default none: the last
+   * stage has the head
+   */
+  heads?: Address[];
   /** How requests run, as planned. */
   shape: Shape;
   /** Most rows that the arena may hold: every stage has memory for them. */
@@ -85,8 +93,10 @@ export const arbiterActor = defineActor({
       /** Bytes of the frame's hidden states over the last link. */
       hidden_bytes: z.number().nonnegative().default(0),
     }),
+    /** From a shard of the LM head: what it says of the wanted rows of a frame. */
+    partial: partialSchema,
     /**
-     * From any stage: it has lost the arena or could not run frame `seq`. With code `arena_memory`:
+     * From any stage or shard: it has lost the arena or could not run frame `seq`. With code `arena_memory`:
      * it refused the frame's layout, and the arena is as it was before.
      */
     failed: z.object({ arena: z.string(), seq: count.optional(), error: wireErrorSchema }),
@@ -105,7 +115,7 @@ export const arbiterActor = defineActor({
   policy: { mailbox: 256 },
 
   create(ctx, config) {
-    const { stages, shape, capacity_rows } = ctx.resource<PipelineRoute>("pipeline");
+    const { stages, heads = [], shape, capacity_rows } = ctx.resource<PipelineRoute>("pipeline");
     const { key } = parseAddress(ctx.self);
     // Stages remember the names of closed arenas: an arbiter that is activated again needs new
     // names.
@@ -113,7 +123,8 @@ export const arbiterActor = defineActor({
     let arenas = 0;
     const core = new ArbiterCore({
       self: ctx.self,
-      stages: stages.length,
+      stages: stages.length + (heads.length > 0 ? 1 : 0),
+      shards: heads.length,
       shape,
       capacityRows: capacity_rows,
       now: () => ctx.now(),
@@ -128,9 +139,19 @@ export const arbiterActor = defineActor({
     /** Cancels the timer that sends the next frame; undefined: none is set. */
     let cancelPump: (() => void) | undefined;
 
-    /** Tells every stage; one that cannot be told is as good as gone. */
+    /** Tells every stage and shard; one that cannot be told is as good as gone. */
     const toStages = (message: { type: string } & Record<string, unknown>) =>
-      Promise.allSettled(stages.map((stage) => ctx.tell(stage, message, { deadlineMs: STAGE_MS })));
+      Promise.allSettled(
+        [...stages, ...heads].map((to) => ctx.tell(to, message, { deadlineMs: STAGE_MS })),
+      );
+
+    /** Ends the arena because an actor of the pipeline could not be told what it has to do. */
+    const lost = (arena: string) => (error: unknown) => {
+      if (ctx.signal.aborted || arena !== core.arena) return;
+      // The node is lost, or the actor's mailbox was full for too long.
+      core.end(toOrreryError(error, ctx.self).toWire());
+      turn();
+    };
 
     /**
      * Carries out what the core decided. Nothing is awaited: messages to one receiver arrive in the
@@ -143,13 +164,17 @@ export const arbiterActor = defineActor({
             const { frame } = effect;
             return ctx.tell(stages[0], { type: "frame", ...frame }, {
               deadlineMs: config.silenceMs,
-            })
-              .catch((error) => {
-                if (ctx.signal.aborted || frame.arena !== core.arena) return;
-                // The node is lost, or the stage's mailbox was full for too long.
-                core.end(toOrreryError(error, ctx.self).toWire());
-                turn();
-              });
+            }).catch(lost(frame.arena));
+          }
+          case "more": {
+            const { arena, seq, asked } = effect;
+            return Promise.all(
+              asked.map(({ shard, rows, limit }) =>
+                ctx.tell(heads[shard], { type: "more", arena, seq, rows, limit }, {
+                  deadlineMs: STAGE_MS,
+                })
+              ),
+            ).catch(lost(arena));
           }
           case "cancel":
             return toStages({ type: "cancel", arena: effect.arena, seqs: effect.seqs });
@@ -270,6 +295,11 @@ export const arbiterActor = defineActor({
       tokens(answer) {
         heardAt = ctx.now();
         core.answered(answer);
+        turn();
+      },
+      partial(partial) {
+        heardAt = ctx.now();
+        core.partial(partial);
         turn();
       },
       failed(failed) {

@@ -17,7 +17,7 @@ import { frameOf } from "./loading.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
 import type { Requests } from "./requests.ts";
 import type { Row } from "./row_pool.ts";
-import { FrameLog } from "./usage.ts";
+import { FrameLog, longestPath } from "./usage.ts";
 
 /** Most rows in one frame that are sent again. */
 const REPLAY_ROWS = 64;
@@ -135,7 +135,7 @@ export class ArbiterArena {
     if (!flight) return undefined;
     const now = this.#o.now();
     this.flights.delete(seq);
-    this.cost.measure(flight.carried.length, now - flight.sent, trace);
+    this.cost.measure(flight.carried.length, now - flight.sent, longestPath(trace));
     this.cost.measureLayout(flight.moved, trace);
     this.log.answered(traced(flight, now, trace));
     this.memory.answered(seq);

@@ -9,16 +9,17 @@
  * @module
  */
 import type { OpenMessage, RequestUsage, ResultsMessage, RowsMessage } from "./messages.ts";
-import type { Shape, StageTrace, TokenResult } from "../pipeline/mod.ts";
+import type { PartialMessage, Shape, StageTrace, TokenResult } from "../pipeline/mod.ts";
 import { OrreryError, type WireError } from "../system/mod.ts";
 import { ArbiterArena } from "./arena.ts";
 import type { Effect } from "./effects.ts";
+import { HeadAnswers } from "./head_answers.ts";
 import { load } from "./loading.ts";
 import { outOfMemory, tooLarge } from "./memory_errors.ts";
 import { type Outlook, outlookOf } from "./outlook.ts";
 import { choose, windowOf } from "./policy.ts";
 import { ArbiterRequest } from "./request.ts";
-import { alreadyStarted } from "./request_errors.ts";
+import { alreadyStarted, badPartial } from "./request_errors.ts";
 import { Requests } from "./requests.ts";
 import { situationOf } from "./situation.ts";
 import type { ArbiterStats } from "./stats.ts";
@@ -28,8 +29,10 @@ import { type FrameTrace, NO_USAGE } from "./usage.ts";
 export interface CoreOptions {
   /** Address of the arbiter: the stages answer there. */
   self: string;
-  /** Number of stages. */
+  /** Number of stages that a frame passes; the LM head counts as one where shards have it. */
   stages: number;
+  /** Number of shards of the LM head; 0: the last stage has it. @default 0 */
+  shards?: number;
   /** How requests run, as planned. */
   shape: Shape;
   /** Most rows that the arena may hold. */
@@ -122,11 +125,34 @@ export class ArbiterCore {
     return request.usage(this.#arena.log);
   }
 
+  /**
+   * Takes what a shard of the LM head says of a frame. When all have answered, the tokens are
+   * chosen, and all goes on as if the last stage had answered.
+   */
+  partial(message: PartialMessage): void {
+    const { arena, seq } = message;
+    const flight = arena === this.#arena.name ? this.#arena.flights.get(seq) : undefined;
+    if (!flight) return;
+    const { shards = 0, stages } = this.#o;
+    flight.head ??= new HeadAnswers(flight.wanted, { shards, stages: stages - 1 });
+    const step = flight.head.add(message);
+    if (step.kind === "more") {
+      this.#arena.emit({ kind: "more", arena, seq, asked: step.asked });
+    } else if (step.kind === "done") {
+      this.answered({ arena, seq, ...step.answer });
+    } else if (step.kind === "broken") {
+      const { self } = this.#o;
+      this.#lose(badPartial({ self, seq, shard: message.shard, why: step.why }).toWire(), {
+        all: false,
+      });
+    }
+  }
+
   /** Takes the last stage's answer to a frame; `tokens` are in the order of the frame's `want`. */
   answered(answer: {
     arena: string;
     seq: number;
-    tokens: TokenResult[];
+    tokens: Omit<TokenResult, "slot">[];
     trace: StageTrace[];
     hidden_bytes: number;
   }): void {
@@ -151,7 +177,7 @@ export class ArbiterCore {
         if (!request.reportedReuse) results.reused_rows = request.reused;
         request.reportedReuse = true;
       }
-      const { slot: _, ...rest } = result;
+      const { slot: _, ...rest } = result as TokenResult; // shards name no slots
       results.results.push({ ...rest, row: number });
       if (kind !== "draft") request.owed.push(now);
     }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { StageTrace } from "../pipeline/mod.ts";
+import type { HeadAnswers } from "./head_answers.ts";
 import type { ArbiterRequest, PendingRow } from "./request.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameTrace } from "./usage.ts";
@@ -36,6 +37,8 @@ export interface Flight {
   announced: ArbiterRequest[];
   /** Ids of samplers that it tells the stages to forget. */
   forgotten: number[];
+  /** What shards of the LM head have said of it; undefined: nothing. */
+  head?: HeadAnswers;
 }
 
 /** See the module's text. */

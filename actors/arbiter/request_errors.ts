@@ -15,6 +15,20 @@ export function alreadyStarted(generation: string, what: string): OrreryError {
   });
 }
 
+/** The error of requests whose frame a shard of the LM head answered with what cannot be. */
+export function badPartial(
+  { self, seq, shard, why }: { self: string; seq: number; shard: number; why: string },
+): OrreryError {
+  return new OrreryError({
+    group: "engine",
+    code: "bad_partial",
+    message:
+      `shard ${shard} of the LM head answered frame ${seq} with what cannot be right: ${why}`,
+    metadata: { shard, seq },
+    actor: self,
+  });
+}
+
 /** Who waited for the stages, and for what. */
 export interface SilentStages {
   /** Address of the actor that waited. */

@@ -22,8 +22,19 @@ export interface FrameTrace {
   sent: number;
   /** When its answer came: milliseconds of the arbiter's clock. */
   answered: number;
-  /** When each stage had it, in that stage's own clock. */
+  /** When each stage and each shard of the LM head had it, in its own clock. */
   stages: StageTrace[];
+}
+
+/**
+ * The times that a frame waited for: of the shards of the LM head, which compute side by side, only
+ * the one that took longest.
+ */
+export function longestPath(trace: readonly StageTrace[]): StageTrace[] {
+  const shards = trace.filter((t) => t.shard !== undefined);
+  if (shards.length < 2) return [...trace];
+  const longest = shards.reduce((a, b) => b.ended - b.began > a.ended - a.began ? b : a);
+  return trace.filter((t) => t.shard === undefined || t === longest);
 }
 
 /** See the module's text. */
@@ -67,7 +78,7 @@ export class FrameLog {
     const rows = trace.rows.prefill + trace.rows.decode + trace.rows.draft;
     this.frames++;
     this.rows += rows;
-    this.busyMs += trace.stages.reduce((n, s) => n + s.ended - s.began, 0);
+    this.busyMs += longestPath(trace.stages).reduce((n, s) => n + s.ended - s.began, 0);
     this.#last.push(trace);
     if (this.#last.length > REMEMBERED) this.#last.shift();
   }

@@ -11,7 +11,7 @@
 import { z } from "zod";
 import { type Address, address, defineActor, hasCode, toOrreryError } from "../system/mod.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
-import { type Deployment, type Member, memberSchema, SYSTEM } from "./deployment.ts";
+import { type Deployment, type Member, memberSchema, servingNodes, SYSTEM } from "./deployment.ts";
 import { Adoption } from "./adoption.ts";
 import { memberActor } from "./member.ts";
 import { Silence } from "./silence.ts";
@@ -24,7 +24,7 @@ export const CLUSTER: Address = address(SYSTEM, "cluster", "main");
  * planned.
  */
 export type DeploymentPlacement =
-  & Pick<Deployment, "stages" | "solo" | "draft" | "plan" | "flow">
+  & Pick<Deployment, "stages" | "head" | "solo" | "draft" | "plan" | "flow">
   & Partial<Pick<Deployment, "shape">>;
 
 /**
@@ -124,7 +124,9 @@ export const clusterActor = defineActor({
         void ctx.get(memberActor, other).tell.node_lost({ node }, { deadlineMs: config.silenceMs })
           .catch(() => {}); // this member is gone too
       }
-      if (serving.current?.stages.some((s) => s.node === node)) serving.adopt(undefined, why);
+      if (serving.current && servingNodes(serving.current).includes(node)) {
+        serving.adopt(undefined, why);
+      }
       void replace();
     }
 
@@ -165,7 +167,7 @@ export const clusterActor = defineActor({
         // The old deployment has made room in vain. Its placement still fits, so it is deployed
         // again.
         const before = lastPlacement;
-        if (!before?.stages.every((s) => members.has(s.node))) return;
+        if (!before || !servingNodes(before).every((node) => members.has(node))) return;
         await deploy(before, valid).catch((error) =>
           serving.adopt(undefined, `${why}; ${toOrreryError(error).message}`)
         );
@@ -188,9 +190,9 @@ export const clusterActor = defineActor({
      */
     async function deploy(placement: DeploymentPlacement, valid: () => boolean): Promise<void> {
       const all = [...members.values()];
-      const { stages, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
-      const loads = ({ stages, solo, draft }: DeploymentPlacement) =>
-        JSON.stringify([stages, solo, draft]);
+      const { stages, head, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
+      const loads = ({ stages, head, solo, draft }: DeploymentPlacement) =>
+        JSON.stringify([stages, head, solo, draft]);
       if (serving.current && loads(serving.current) === loads(placement)) {
         // The stages stay where they are. Members that joined since then compute nothing, but
         // answer prompts and must know the deployment.
@@ -208,6 +210,7 @@ export const clusterActor = defineActor({
         model,
         source,
         stages,
+        head,
         solo,
         members: all,
         draft,
@@ -215,9 +218,7 @@ export const clusterActor = defineActor({
         plan,
         flow,
       };
-      serving.reason = `nodes ${
-        [...new Set(stages.map((s) => s.node))].join(", ")
-      } load their layers`;
+      serving.reason = `nodes ${servingNodes(placement).join(", ")} load their layers`;
       if (!serving.current) serving.adopt(undefined, serving.reason);
       try {
         await prepare(made, valid);

@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { type Address } from "../system/mod.ts";
 import { flowSchema } from "../graph/mod.ts";
-import { shapeSchema, stageAddress } from "../pipeline/mod.ts";
+import { HEAD_PARTS, headAddress, shapeSchema, stageAddress } from "../pipeline/mod.ts";
 
 /** First part of the addresses of the actors that run the cluster itself. */
 export const SYSTEM = "orrery";
@@ -28,6 +28,19 @@ export const memberSchema = z.object({
 
 /** See {@linkcode memberSchema}. */
 export type Member = z.infer<typeof memberSchema>;
+
+/** A node's share of the LM head. */
+export const headShardSchema = z.object({
+  /** Node that computes it. */
+  node: z.string(),
+  /** First part, 0-based. */
+  first_part: z.number().int().nonnegative().max(HEAD_PARTS - 1),
+  /** Last part, inclusive. */
+  last_part: z.number().int().nonnegative().max(HEAD_PARTS - 1),
+});
+
+/** See {@linkcode headShardSchema}. */
+export type HeadShard = z.infer<typeof headShardSchema>;
 
 /** A deployment; see the module's text. */
 export const deploymentSchema = z.object({
@@ -51,6 +64,11 @@ export const deploymentSchema = z.object({
    * undefined: none has.
    */
   solo: z.object({ node: z.string() }).optional(),
+  /**
+   * Nodes that share the LM head: parts 0 to 7 in order, each once; undefined: the last stage has
+   * all of it.
+   */
+  head: z.array(headShardSchema).min(1).max(HEAD_PARTS).optional(),
   /** Every node of the cluster when it was made, with or without a stage. */
   members: z.array(memberSchema),
   /**
@@ -64,10 +82,33 @@ export const deploymentSchema = z.object({
   flow: flowSchema.optional(),
   /** The whole plan, which `GET /api/plan` serves; undefined: nothing was planned. */
   plan: z.record(z.string(), z.unknown()).optional(),
+}).superRefine(({ head = [] }, ctx) => {
+  const next = head.reduce(
+    (from, { first_part, last_part }) =>
+      first_part === from && last_part >= from ? last_part + 1 : NaN,
+    0,
+  );
+  if (head.length > 0 && next !== HEAD_PARTS) {
+    const parts = head.map((h) => `${h.first_part}-${h.last_part}`).join(", ");
+    const message = `parts ${parts} of the LM head are not 0 to ${HEAD_PARTS - 1} in order`;
+    ctx.addIssue({ code: "custom", path: ["head"], message });
+  }
 });
 
 /** See {@linkcode deploymentSchema}. */
 export type Deployment = z.infer<typeof deploymentSchema>;
+
+/** Addresses of the shards of its LM head, in the order of their parts; none: it is not shared. */
+export function headAddresses({ id, head = [] }: Deployment): Address[] {
+  return head.map((_, i) => headAddress(id, i));
+}
+
+/** Nodes without which the deployment cannot answer: those of its stages and of its LM head. */
+export const servingNodes = (
+  { stages, head = [] }: Pick<Deployment, "stages" | "head">,
+): string[] => [
+  ...new Set([...stages, ...head].map(({ node }) => node)),
+];
 
 /** Addresses of the deployment's stages, in pipeline order. */
 export function stageAddresses(deployment: Deployment): Address[] {

@@ -48,7 +48,12 @@ constraints:
   assert.equal(graph.devices[0].memory_bytes, 4e9);
   assert.equal(graph.devices[1].flops, 200e9);
   assert.equal(graph.objective, "blended");
-  assert.deepEqual(graph.actors, { stages: "auto", drafter: "auto", custom: [] });
+  assert.deepEqual(graph.actors, {
+    stages: "auto",
+    head: "auto",
+    drafter: "auto",
+    custom: [],
+  });
 });
 
 Deno.test("parseGraph() reads JSON as it reads YAML", () => {

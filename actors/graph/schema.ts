@@ -8,7 +8,7 @@ import { z } from "zod";
 import { MODEL_PRESETS } from "./presets.ts";
 import { flopsSchema, layersSchema, rateSchema, sizeSchema, timeSchema } from "./units.ts";
 import { outlineTemplatesSchema } from "../outline/mod.ts";
-import { wireSchema } from "../pipeline/mod.ts";
+import { HEAD_PARTS, wireSchema } from "../pipeline/mod.ts";
 
 /** Schema of an object that refuses unknown fields; the error lists the known ones. */
 const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
@@ -46,6 +46,7 @@ export const RESERVED_ACTORS = [
   "member",
   "weights",
   "stage",
+  "head",
   "arbiter",
   "client",
   "graph",
@@ -183,6 +184,11 @@ const actors = exactly({
     z.array(exactly({ host: name, layers: layersSchema })).min(1).max(MOST_ENTRIES),
   ], { error: "expected auto or a list of {host, layers}" }).default("auto").describe(
     "Which layers go where",
+  ),
+  head: z.union([z.enum(["auto", "last"]), z.number().int().min(1).max(HEAD_PARTS)], {
+    error: `expected auto, last or a number of hosts from 1 to ${HEAD_PARTS}`,
+  }).default("auto").describe(
+    "Which hosts compute the LM head: the planner chooses, the last stage's host alone, or as many",
   ),
   drafter: drafter.default("auto").describe("Where drafts come from"),
   outline: exactly({

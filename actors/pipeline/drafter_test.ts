@@ -13,6 +13,7 @@ import {
   type Sampling,
   samplingSchema,
   Simulation,
+  type StageOutput,
   type WireError,
 } from "../mod.ts";
 import { TOY_VOCAB, toyAnswer, ToyEngine } from "../../tests/support/toy_engine.ts";
@@ -23,10 +24,10 @@ const PROMPT = Array.from({ length: 20 }, (_, i) => (i * 37 + 11) % 251);
 /** A toy engine that also reports log-probabilities, and keeps the frames that it ran. */
 class DraftEngine extends ToyEngine {
   seen: Frame[] = [];
-  override async run(frame: Frame) {
+  override async run(frame: Frame): Promise<StageOutput> {
     this.seen.push(frame);
     const output = await super.run(frame);
-    if (output.kind === "hidden") return output;
+    if (output.kind !== "tokens") return output;
     const { top_logprobs: width } = frame.samplers![0].sampling;
     const tokens = output.tokens.map((t) => ({
       ...t,

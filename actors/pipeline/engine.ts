@@ -15,7 +15,7 @@ export interface StageInfo {
   lastLayer: number;
   /**
    * Layers of the whole model. The stage with layer 0 also embeds; the stage with the last layer
-   * also has the final norm, the LM head and the sampler.
+   * also has the final norm, and the LM head with the sampler unless `head` says otherwise.
    */
   layers: number;
   /** Elements of one row of hidden states. */
@@ -26,14 +26,42 @@ export interface StageInfo {
   context: number;
   /** Bytes that one row takes in this stage's KV cache. */
   kvBytesPerRow: number;
+  /**
+   * Of the last stage: the shards that have the LM head, in the order of their tokens; undefined:
+   * this stage has all of it.
+   */
+  head?: HeadTokens[];
+}
+
+/** The tokens of a shard of the LM head. */
+export interface HeadTokens {
+  /** Id of the first token. */
+  first: number;
+  /** Number of tokens. */
+  tokens: number;
+}
+
+/** What is known of a wanted row besides its hidden states. */
+export interface NormedRow {
+  /** Position of the token that is sampled: the row's position + 1. */
+  position: number;
+  /**
+   * Tokens before the sampled one, each once, and how often each was generated; undefined: the
+   * row's sampler has no penalties.
+   */
+  occurrences?: { tokens: Int32Array; generated: Int32Array };
+  /** Why no token can be chosen; undefined: nothing is wrong so far. */
+  failed?: { code: string; message: string };
 }
 
 /**
  * Result of running a frame: hidden states f32 (rows, hidden) to send on, or of the last stage a
- * token for each wanted row. `computeMs`: milliseconds that the engine computed.
+ * token for each wanted row, or where it does not have the LM head the wanted rows after the final
+ * norm, f32 (wanted rows, hidden). `computeMs`: milliseconds that the engine computed.
  */
 export type StageOutput =
   | { kind: "hidden"; hidden: Tensor; computeMs: number }
+  | { kind: "normed"; normed: Tensor; rows: NormedRow[]; computeMs: number }
   | { kind: "tokens"; tokens: TokenResult[]; computeMs: number };
 
 /**

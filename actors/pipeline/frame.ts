@@ -65,10 +65,15 @@ export const samplingSchema = z.object({
 /** See {@linkcode samplingSchema}. */
 export type Sampling = z.infer<typeof samplingSchema>;
 
-/** When one stage had a frame. Times are milliseconds of that stage's own clock. */
+/**
+ * When one stage, or one shard of the LM head, had a frame. Times are milliseconds of its own
+ * clock.
+ */
 export const stageTraceSchema = z.object({
-  /** Index of the stage in the pipeline, 0 for the first. */
+  /** Index of the stage in the pipeline, 0 for the first; the number of stages for the LM head. */
   stage: z.number().int().nonnegative(),
+  /** Index of the shard of the LM head; undefined: this is a stage. */
+  shard: z.number().int().nonnegative().optional(),
   /** When the frame came into the stage's mailbox. */
   received: z.number(),
   /** When the engine began to run the frame's rows. */
@@ -83,6 +88,22 @@ export const stageTraceSchema = z.object({
 export type StageTrace = z.infer<typeof stageTraceSchema>;
 
 const i32 = z.instanceof(Int32Array);
+
+/** A sampler that wanted rows may name. */
+export const samplerSchema = z.object({
+  /** Number that `want_samplers` names it by. */
+  id: z.number().int().nonnegative(),
+  /** How it samples. */
+  sampling: samplingSchema,
+  /**
+   * Position of the first generated token. Presence and frequency penalties count tokens from there
+   * on; the repetition penalty counts the prompt's too.
+   */
+  prompt_rows: z.number().int().nonnegative(),
+});
+
+/** See {@linkcode samplerSchema}. */
+export type AnnouncedSampler = z.infer<typeof samplerSchema>;
 
 /** Schema of a {@linkcode Frame}; beyond types it checks that the row arrays agree in length. */
 export const frameSchema = z.object({
@@ -115,17 +136,7 @@ export const frameSchema = z.object({
     wire: wireSchema,
   }).optional(),
   /** Samplers that wanted rows of this and later frames may name. */
-  samplers: z.array(z.object({
-    /** Number that `want_samplers` names it by. */
-    id: z.number().int().nonnegative(),
-    /** How it samples. */
-    sampling: samplingSchema,
-    /**
-     * Position of the first generated token. Presence and frequency penalties count tokens from
-     * there on; the repetition penalty counts the prompt's too.
-     */
-    prompt_rows: z.number().int().nonnegative(),
-  })).optional(),
+  samplers: z.array(samplerSchema).optional(),
   /** Ids of samplers that no later frame names; the last stage forgets them. */
   drop_samplers: z.array(z.number().int().nonnegative()).optional(),
   /** Slot of the frame's first row; the others follow it. */

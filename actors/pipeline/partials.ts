@@ -32,11 +32,13 @@ export interface HeadPartial {
   count: number;
   /** Sum of exp((logit - largest logit of the part) / temperature); 0 unless it is needed. */
   sum: number;
-  /** Largest of the model's own logits, and the sum of exp(logit - largest); 0 unless wanted. */
+  /** Largest of the model's own logits; 0 unless wanted. */
   ownMax: number;
+  /** Sum of exp(logit - `ownMax`) of the model's own logits; 0 unless wanted. */
   ownSum: number;
   /** The best tokens by the model's own logits, best first; empty unless wanted. */
   topTokens: Int32Array;
+  /** The model's own logits of these tokens. */
   topLogits: Float32Array;
 }
 
@@ -52,6 +54,7 @@ export interface Sampled {
 
 /** What is known of a row besides its parts. */
 export interface RowChoice {
+  /** Settings of the row's sampler. */
   sampling: Sampling;
   /** Tokens of the whole vocabulary. */
   vocab: number;
@@ -67,6 +70,12 @@ export type Merged =
   | { kind: "sampled"; sampled: Sampled }
   | { kind: "lacking"; parts: number[] }
   | { kind: "none" };
+
+/** Why a row has no token where {@linkcode mergePartials} says `none`. */
+export const NOTHING_LEFT = {
+  code: "bad_logits",
+  message: "no token is left to choose: all of them are banned or have probability 0",
+} as const;
 
 /** Candidates that a part lists at first, then when it is asked again, and then again. */
 export const CANDIDATE_LIMITS = [64, 1024, 2 ** 31 - 1] as const;

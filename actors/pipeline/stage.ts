@@ -4,6 +4,9 @@
  *
  *     arbiter --frame--> stage 0 --frame--> ... --> stage n-1 --tokens--> arbiter
  *
+ * Where the LM head lies on other actors, the last stage sends them the wanted rows, and they
+ * answer the arbiter (`head.ts`).
+ *
  * A stage decides nothing: it runs frames in the order of arrival. While it computes a frame, the
  * one before is on its way. It frees an arena when told (`close`, which overtakes queued frames),
  * or when it heard nothing of the arena for the lease's length (then its arbiter is gone without a
@@ -23,8 +26,11 @@ import {
   parseAddress,
   toOrreryError,
 } from "../system/mod.ts";
-import type { StageEngine } from "./engine.ts";
+import type { NormedRow, StageEngine } from "./engine.ts";
 import { type Frame, frameSchema } from "./frame.ts";
+import { headAddress } from "./head.ts";
+import type { CarriedFacts } from "./head_messages.ts";
+import { HeadNews, normedMessages } from "./head_news.ts";
 import { decodeHidden, encodeHidden, type Tensor, type Wire } from "./tensor.ts";
 
 /** Resource `engine` of a stage actor: loads the stage's engine. */
@@ -73,6 +79,8 @@ interface OpenArena {
    * there, so they are dropped until the next layout.
    */
   refused: boolean;
+  /** Of the last stage, where shards have the LM head: what they have not been told yet. */
+  news: HeadNews;
 }
 
 /** The stage actor; see the module's text. Its key is the index of the stage, or `solo`. */
@@ -175,7 +183,14 @@ export const stageActor = defineActor({
       const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
       const before = open.get(arena);
       const state = before ??
-        { replyTo, wire, until: 0, cancelled: new Set<number>(), refused: false };
+        {
+          replyTo,
+          wire,
+          until: 0,
+          cancelled: new Set<number>(),
+          refused: false,
+          news: new HeadNews(),
+        };
       Object.assign(state, { replyTo, wire, until: ctx.now() + config.leaseMs });
       open.set(arena, state);
       if (!before && retired) tellRetiring(arena, state);
@@ -222,11 +237,35 @@ export const stageActor = defineActor({
       };
       if (output.kind === "hidden") {
         const sent = encodeHidden(output.hidden, state.wire);
-        await outbox.send(next, { type: "frame", ...frame, hidden: sent, trace }, failed);
+        await outbox.send([[next, { type: "frame", ...frame, hidden: sent, trace }]], failed);
+      } else if (output.kind === "normed" && output.rows.length > 0) {
+        const facts = { trace, hidden_bytes };
+        await outbox.send(toHead(state, frame, { ...output, facts }), failed);
       } else {
-        const answer = { type: "tokens", arena, seq, tokens: output.tokens, trace, hidden_bytes };
-        await outbox.send(state.replyTo, answer, failed);
+        const tokens = output.kind === "tokens" ? output.tokens : [];
+        if (output.kind === "normed") state.news.take(frame); // the next wanted row's message has it
+        const answer = { type: "tokens", arena, seq, tokens, trace, hidden_bytes };
+        await outbox.send([[state.replyTo, answer]], failed);
       }
+    }
+
+    /** The messages to the shards of the LM head with the wanted rows of a frame. */
+    function toHead(
+      state: OpenArena,
+      frame: Frame,
+      result: { normed: Tensor; rows: NormedRow[]; facts: Omit<CarriedFacts, "failed"> },
+    ): [to: string, message: Message][] {
+      const news = state.news.take(frame, { now: true });
+      const messages = normedMessages(frame, {
+        ...result,
+        news,
+        replyTo: state.replyTo,
+        shards: engine.info.head ?? [],
+      });
+      return messages.map((message, shard) => [
+        headAddress(deployment, shard),
+        { type: "normed", ...message },
+      ]);
     }
 
     async function fail(frame: Frame, caught: unknown): Promise<void> {
@@ -314,13 +353,19 @@ class StageOutbox {
   }
 
   /**
-   * Waits until fewer than {@linkcode OUTSTANDING} messages are on their way, then sends this one
-   * without waiting for its arrival. Calls `failed` if it did not arrive.
+   * Waits until fewer than {@linkcode OUTSTANDING} results are on their way, then sends one, which
+   * is a message or several at once, without waiting for its arrival. Calls `failed` if it did not
+   * arrive.
    */
-  async send(to: string, message: Message, failed: (error: unknown) => void): Promise<void> {
+  async send(
+    messages: [to: string, message: Message][],
+    failed: (error: unknown) => void,
+  ): Promise<void> {
     while (this.#sending.size >= OUTSTANDING) await Promise.race(this.#sending);
-    const sending = this.#ctx.tell(to, message, { deadlineMs: this.#deadlineMs }).catch(failed)
-      .finally(() => this.#sending.delete(sending));
+    const deadline = { deadlineMs: this.#deadlineMs };
+    const sending: Promise<void> = Promise.all(
+      messages.map(([to, message]) => this.#ctx.tell(to, message, deadline)),
+    ).then(() => {}, failed).finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 }

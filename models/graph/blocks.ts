@@ -10,12 +10,16 @@ import { BLOCK, type Geometry, type Group, type TensorEntry } from "../manifest.
 import type { GraphBuilder, Value } from "./builder.ts";
 import { kvNames } from "./contract.ts";
 
-/** The graph that is being built and what its blocks have in common. */
-export interface StageScope {
+/** The graph that is being built and what its products have in common. */
+export interface GraphScope {
   graph: GraphBuilder;
   geometry: Geometry;
   /** Attribute `accuracy_level` of MatMulNBits, see `StageGraphOptions` in stage.ts. */
   accuracyLevel: number;
+}
+
+/** A graph of layers, and what they have in common. */
+export interface StageScope extends GraphScope {
   /** Graph inputs that the attention of all layers shares. */
   attention: { positions: Value; pastRows: Value; totalRows: Value };
 }
@@ -78,10 +82,11 @@ export function linear(
 }
 
 /**
- * (W, H) times the LM head [vocab, H], which is stored like the embedding -> `output` (W, vocab).
+ * (W, H) times rows of the LM head [rows, H], which is stored like the embedding -> `output` (W,
+ * rows).
  */
 export function logits(
-  stage: StageScope,
+  stage: GraphScope,
   path: string,
   x: Value,
   weight: Weight,
@@ -104,7 +109,7 @@ const isQuantised = ({ entry }: Weight) => entry.format === "q4" || entry.format
  * zeros and is not read.
  */
 function blockedProduct(
-  stage: StageScope,
+  stage: GraphScope,
   path: string,
   x: Value,
   weight: Weight,
@@ -135,7 +140,7 @@ function blockedProduct(
  * f16 stage takes the memory of f32 and runs at its speed (the CPU provider has no f16 product on
  * x64).
  */
-function wide(stage: StageScope, path: string, weight: Weight, dims: number[]): Value {
+function wide(stage: GraphScope, path: string, weight: Weight, dims: number[]): Value {
   const value = dense(stage, weight, dims);
   if (weight.entry.format === "f32") return value;
   return stage.graph.node("Cast", `${path}/Cast`, [value], { attributes: { to: 1 } });
@@ -208,13 +213,14 @@ function gain(stage: StageScope, path: string, weight: Weight): Value {
   ]);
 }
 
-/** Adds two (.., H) and norms the sum; returns both. */
+/** Adds two (.., H) and norms the sum, as `output`; returns both. */
 export function skipNorm(
   stage: StageScope,
   path: string,
   x: Value,
   skip: Value,
   weight: Weight,
+  output: Value = `${path}/SkipLayerNorm/output_0`,
 ): { normed: Value; sum: Value } {
   const { graph, geometry } = stage;
   const sum = `${path}/SkipLayerNorm/output_3`;
@@ -224,7 +230,7 @@ export function skipNorm(
     gain(stage, path, weight),
   ], {
     attributes: { epsilon: { float: geometry.norm_eps } },
-    outputs: [`${path}/SkipLayerNorm/output_0`, "", "", sum],
+    outputs: [output, "", "", sum],
   });
   return { normed, sum };
 }
@@ -358,7 +364,7 @@ export function gated(stage: StageScope, path: string, gate: Value, up: Value): 
 
 /** cap * tanh(x / cap) of any shape -> `output`. */
 export function softcap(
-  stage: StageScope,
+  stage: GraphScope,
   path: string,
   x: Value,
   cap: number,
@@ -372,14 +378,14 @@ export function softcap(
 }
 
 /** The elements or codes of a tensor as a constant. */
-function dense(stage: StageScope, { name, blob, entry }: Weight, dims: number[]): Value {
+function dense(stage: GraphScope, { name, blob, entry }: Weight, dims: number[]): Value {
   const { offset, bytes: length } = entry.data;
   const dtype = entry.format === "f32" || entry.format === "f16" ? entry.format : "u8";
   return stage.graph.constant({ name, dtype, dims, data: { location: blob, offset, length } });
 }
 
 /** The scales of a quantised tensor as a constant. */
-function scales(stage: StageScope, { name, blob, entry }: Weight, dims: number[]): Value {
+function scales(stage: GraphScope, { name, blob, entry }: Weight, dims: number[]): Value {
   if (!entry.scales) {
     const message =
       `tensor ${name} is stored as ${entry.format} but has no scales; convert the model again`;
@@ -395,7 +401,7 @@ function scales(stage: StageScope, { name, blob, entry }: Weight, dims: number[]
 }
 
 /** The zero points of a tensor, empty if it has none: the operators then take the middle code. */
-function zeroPoints(stage: StageScope, { name, blob, entry }: Weight, dims: number[]): Value[] {
+function zeroPoints(stage: GraphScope, { name, blob, entry }: Weight, dims: number[]): Value[] {
   if (!entry.zeros) return [];
   const { offset, bytes: length } = entry.zeros;
   const data = { location: blob, offset, length };

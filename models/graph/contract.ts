@@ -19,10 +19,14 @@
  *                           f32 (1, KV, C, D) for each layer L of the stage (model-wide number)
  *     outputs  next_hidden  f32 (1, S, H)     all but the last stage (an output's name must differ
  *                                             from an input's)
- *              logits       f32 (W, V)        last stage
+ *              logits.N     f32 (W, part)     last stage: part N of the LM head, 0 to 7
+ *              logits       f32 (W, V)        last stage of a model whose head is not in parts
+ *              normed       f32 (W, H)        last stage without the LM head, in place of logits
  *              present_key.L, present_value.L
  *                           the same buffers as past_*: they are passed as preallocated fetches
  *                           and written in place
+ *
+ * A graph of parts of the LM head takes `normed` f32 (W, H) and gives their `logits.N`.
  *
  * @module
  */
@@ -47,6 +51,28 @@ export interface ExternalTensor {
   length: number;
 }
 
+/** An output with the logits of some tokens. */
+export interface LogitsOutput {
+  /** Name of the output, f32 (W, rows). */
+  name: string;
+  /** Id of the first token. */
+  first: number;
+  /** Number of tokens. */
+  rows: number;
+}
+
+/** A graph of some parts of the LM head, ready for an inference session. */
+export interface HeadGraph {
+  /** Path of the `.onnx` file. The blobs that it refers to lie in the same folder. */
+  path: string;
+  /** Constants that lie in files; undefined: the session finds them in the graph's file alone. */
+  external?: ExternalTensor[];
+  /** Its outputs, one for each part, in the order of the tokens. */
+  logits: LogitsOutput[];
+  /** Bytes of the weights that a session maps. */
+  weightBytes: number;
+}
+
 /** A stage graph, ready for an inference session. */
 export interface StageGraph {
   /** Path of the `.onnx` file. The blobs that it refers to lie in the same folder. */
@@ -59,8 +85,10 @@ export interface StageGraph {
   lastLayer: number;
   /** Whether the stage has the embedding: it takes `tokens`. */
   first: boolean;
-  /** Whether the stage has final norm and LM head: it takes `want` and gives `logits`. */
+  /** Whether the stage has the final norm: it takes `want` and gives `logits` or `normed`. */
   last: boolean;
+  /** Its outputs with logits, in the order of the tokens; empty: it has no LM head. */
+  logits: LogitsOutput[];
   /**
    * Bytes of the weights that a session maps; `stage.ts` says how many of them become private
    * memory.

@@ -4,7 +4,7 @@
  * @module
  */
 export { kvNames, MASKED } from "./contract.ts";
-export type { StageGraph } from "./contract.ts";
-export { buildStageGraph } from "./stage.ts";
-export type { StageGraphOptions } from "./stage.ts";
+export type { HeadGraph, LogitsOutput, StageGraph } from "./contract.ts";
+export { buildHeadGraph, buildStageGraph } from "./stage.ts";
+export type { HeadGraphOptions, StageGraphOptions } from "./stage.ts";
 export { cacheDim } from "./blocks.ts";

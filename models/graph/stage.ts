@@ -15,11 +15,13 @@ import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ARCHITECTURES } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
-import type { Geometry, Manifest } from "../manifest.ts";
+import { HEAD_PARTS, headBounds } from "../head_parts.ts";
+import type { Geometry, Group, Manifest } from "../manifest.ts";
 import { ropeTable, type RotaryGeometry, rotaryOf } from "../rope.ts";
 import {
   cacheDim,
   embedding,
+  type GraphScope,
   logits,
   skipNorm,
   softcap,
@@ -28,7 +30,7 @@ import {
   weightOf,
 } from "./blocks.ts";
 import { GraphBuilder, type Value } from "./builder.ts";
-import type { StageGraph } from "./contract.ts";
+import type { HeadGraph, LogitsOutput, StageGraph } from "./contract.ts";
 import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
 
@@ -53,6 +55,19 @@ export interface StageGraphOptions {
    * @default 4
    */
   accuracyLevel?: 1 | 4;
+  /**
+   * Whether the stage with the last layer has the LM head. false: it gives the normed rows, and
+   * other graphs have the head ({@linkcode buildHeadGraph}). @default true
+   */
+  head?: boolean;
+}
+
+/** Options of {@linkcode buildHeadGraph}. */
+export interface HeadGraphOptions extends Pick<StageGraphOptions, "blobDir" | "accuracyLevel"> {
+  /** First part of the LM head, 0-based. */
+  firstPart: number;
+  /** Last part, inclusive. */
+  lastPart: number;
 }
 
 /**
@@ -67,7 +82,7 @@ export async function buildStageGraph(
   manifest: Manifest,
   options: StageGraphOptions,
 ): Promise<StageGraph> {
-  const { firstLayer, lastLayer, blobDir, accuracyLevel = 4 } = options;
+  const { firstLayer, lastLayer, blobDir, accuracyLevel = 4, head = true } = options;
   const { geometry } = manifest;
   const layer = (n: number) => Number.isInteger(n) && n >= 0 && n < geometry.layers;
   if (!layer(firstLayer) || !layer(lastLayer) || firstLayer > lastLayer) {
@@ -124,15 +139,15 @@ export async function buildStageGraph(
     const layer = { number: n, group: manifest.layers[n], view: views[n - firstLayer] };
     stream = addLayer(stage, n === lastLayer ? { ...layer, pick } : layer, stream);
   }
-  if (last) addHead(stage, manifest, stream);
-  else addHidden(stage, stream);
-
-  const bytes = encodeModel(graph.finish(`layers ${firstLayer}-${lastLayer}`));
-  const path = join(
-    blobDir,
-    `stage-${createHash("sha256").update(bytes).digest("hex").slice(0, 32)}.onnx`,
-  );
-  await writeOnce(path, () => [bytes]);
+  let outputs: LogitsOutput[] = [];
+  if (!last) addHidden(stage, stream);
+  else {
+    const normed = addNorm(stage, manifest, stream, head ? undefined : "normed");
+    if (head) {
+      outputs = addHead(stage, manifest, normed, { firstPart: 0, lastPart: HEAD_PARTS - 1 });
+    } else graph.output(normed, "f32", ["wanted", geometry.hidden]);
+  }
+  const path = await writeGraph(graph, `layers ${firstLayer}-${lastLayer}`, blobDir);
   const cached = cacheDim(geometry.head_dim);
   return {
     path,
@@ -141,11 +156,54 @@ export async function buildStageGraph(
     lastLayer,
     first,
     last,
+    logits: outputs,
     ...(views.some(({ bias: used }) => used !== bias) ? { window: geometry.local!.window } : {}),
     weightBytes: graph.externalBytes() - tableBytes,
     cacheDim: cached,
     kvBytesPerRow: (lastLayer - firstLayer + 1) * 2 * geometry.kv_heads * cached * 4,
   };
+}
+
+/**
+ * Writes the graph of some parts of the LM head, as {@linkcode buildStageGraph} writes one of
+ * layers. Throws OrreryError `model/`: `bad_head_parts` where the manifest has no such parts,
+ * `tensor_missing`, `bad_tensor`.
+ */
+export async function buildHeadGraph(
+  manifest: Manifest,
+  { firstPart, lastPart, blobDir, accuracyLevel = 4 }: HeadGraphOptions,
+): Promise<HeadGraph> {
+  const { geometry, name, head_parts } = manifest;
+  const part = (n: number) => Number.isInteger(n) && n >= 0 && n < HEAD_PARTS;
+  if (!head_parts || !part(firstPart) || !part(lastPart) || firstPart > lastPart) {
+    throw modelError(
+      "bad_head_parts",
+      head_parts
+        ? `parts ${firstPart}-${lastPart} of the LM head do not exist, there are parts 0-${
+          HEAD_PARTS - 1
+        }`
+        : `the LM head of ${name} is stored whole, so devices cannot share it; add the model again`,
+      { firstPart, lastPart, model: name },
+    );
+  }
+  await mkdir(blobDir, { recursive: true });
+  const graph = new GraphBuilder();
+  const normed = graph.input("normed", "f32", ["wanted", geometry.hidden]);
+  const logits = addHead({ graph, geometry, accuracyLevel }, manifest, normed, {
+    firstPart,
+    lastPart,
+  });
+  const path = await writeGraph(graph, `head parts ${firstPart}-${lastPart}`, blobDir);
+  return { path, external: graph.external(), logits, weightBytes: graph.externalBytes() };
+}
+
+/** Writes `<blobDir>/stage-<hash>.onnx`, unless that file exists, and returns its path. */
+async function writeGraph(graph: GraphBuilder, name: string, blobDir: string): Promise<string> {
+  const bytes = encodeModel(graph.finish(name));
+  const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 32);
+  const path = join(blobDir, `stage-${hash}.onnx`);
+  await writeOnce(path, () => [bytes]);
+  return path;
 }
 
 /** The bias and the rotation of each layer of a range. */
@@ -194,18 +252,45 @@ function wantedRows(graph: GraphBuilder): (x: Value, path: string) => Value {
   };
 }
 
+/** Adds the final norm: (W, H) -> (W, H). */
+function addNorm(
+  stage: StageScope,
+  manifest: Manifest,
+  { residual, update }: Stream,
+  output?: Value,
+): Value {
+  const gain = weightOf(manifest.head, "norm", "model.norm.weight", [stage.geometry.hidden]);
+  return skipNorm(stage, "/model/norm", residual, update!, gain, output).normed;
+}
+
 /**
- * Adds final norm, LM head and, where the model has one, the cap of the logits: (W, H) -> logits
- * (W, V).
+ * Adds parts of the LM head and, where the model has one, the cap of the logits: (W, H) -> logits
+ * (W, part). Each part is a product of its own, so its logits do not depend on which other parts
+ * the graph has. A head that is stored whole is one product.
  */
-function addHead(stage: StageScope, manifest: Manifest, { residual, update }: Stream): void {
+function addHead(
+  stage: GraphScope,
+  manifest: Manifest,
+  normed: Value,
+  { firstPart, lastPart }: Pick<HeadGraphOptions, "firstPart" | "lastPart">,
+): LogitsOutput[] {
   const { graph, geometry: { hidden, vocab, logit_softcap: cap } } = stage;
-  const gain = weightOf(manifest.head, "norm", "model.norm.weight", [hidden]);
-  const { normed } = skipNorm(stage, "/model/norm", residual, update!, gain);
-  const head = weightOf(manifest.head, "lm_head", "lm_head.weight", [vocab, hidden]);
-  logits(stage, "/lm_head", normed, head, cap === undefined ? "logits" : "/lm_head/logits");
-  if (cap !== undefined) softcap(stage, "/lm_head/softcap", "/lm_head/logits", cap, "logits");
-  graph.output("logits", "f32", ["wanted", vocab]);
+  const add = (group: Group, name: string, first: number, rows: number): LogitsOutput => {
+    const suffix = name.slice("logits".length);
+    const path = `/lm_head${suffix}`;
+    const weight = weightOf(group, "lm_head", `lm_head.weight${suffix}`, [rows, hidden]);
+    logits(stage, path, normed, weight, cap === undefined ? name : `${path}/logits`);
+    if (cap !== undefined) softcap(stage, `${path}/softcap`, `${path}/logits`, cap, name);
+    graph.output(name, "f32", ["wanted", rows]);
+    return { name, first, rows };
+  };
+  const parts = manifest.head_parts;
+  if (!parts) return [add(manifest.head, "logits", 0, vocab)];
+  const bounds = headBounds(vocab);
+  return parts.slice(firstPart, lastPart + 1).map((group, i) => {
+    const part = firstPart + i;
+    return add(group, `logits.${part}`, bounds[part], bounds[part + 1] - bounds[part]);
+  });
 }
 
 /** Adds the output that the next stage takes: the residual stream (1, S, H). */

@@ -92,7 +92,7 @@ export class Checkpoint implements WeightSource {
     const rowBytes = rowElements * elementBytes(dtype);
     const piece = Math.max(1, Math.floor((options.pieceBytes ?? PIECE_BYTES) / (rowElements * 4)));
     const buffer = new Uint8Array(Math.min(piece, shape[0]) * rowBytes);
-    for (let firstRow = 0; firstRow < shape[0]; firstRow += piece) {
+    for (let firstRow = options.firstRow ?? 0; firstRow < shape[0]; firstRow += piece) {
       options.signal?.throwIfAborted();
       const rows = Math.min(piece, shape[0] - firstRow);
       const bytes = buffer.subarray(0, rows * rowBytes);

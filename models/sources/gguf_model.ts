@@ -214,7 +214,7 @@ export class GgufModel implements WeightSource {
   /** Reads whole rows in Hugging Face order; of a tensor with reordered rows, whole heads. */
   async *#pieces(
     { gguf, permutedBy }: PlacedGgufTensor,
-    { pieceBytes = PIECE_BYTES, signal }: ReadOptions,
+    { pieceBytes = PIECE_BYTES, firstRow: from = 0, signal }: ReadOptions,
   ): AsyncGenerator<
     { firstRow: number; rows: number; bytes: Uint8Array<ArrayBuffer>; rowElements: number }
   > {
@@ -223,7 +223,8 @@ export class GgufModel implements WeightSource {
     const rowBytes = gguf.bytes / total;
     let piece = Math.max(1, Math.floor(pieceBytes / (rowElements * 4)));
     if (permutedBy) piece = Math.max(1, Math.floor(piece / permutedBy)) * permutedBy;
-    for (let firstRow = 0; firstRow < total; firstRow += piece) {
+    const start = permutedBy ? from - from % permutedBy : from;
+    for (let firstRow = start; firstRow < total; firstRow += piece) {
       signal?.throwIfAborted();
       const rows = Math.min(piece, total - firstRow);
       const bytes = new Uint8Array(rows * rowBytes);

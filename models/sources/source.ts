@@ -39,6 +39,8 @@ export interface RowPiece {
 export interface ReadOptions {
   /** Largest piece, in bytes of f32; at least one row is read. @default 8 MiB */
   pieceBytes?: number;
+  /** Row to begin with; a source may begin a little earlier. @default 0 */
+  firstRow?: number;
   signal?: AbortSignal;
 }
 

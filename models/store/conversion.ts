@@ -11,22 +11,33 @@ import type { Described, TensorSpec } from "../arch/mod.ts";
 import { type BlobFolder, removeIfThere } from "./blobs.ts";
 import { CONVERTER_VERSION, convertGroup, groupBytes, type GroupFormats } from "./convert.ts";
 import { diskFull, isNoSpace } from "./disk.ts";
-import { type Block, type Group, groupSchema, type Manifest, type Precision } from "../manifest.ts";
+import {
+  type Block,
+  type Group,
+  groupSchema,
+  type Manifest,
+  type Precision,
+  type WeightGroups,
+} from "../manifest.ts";
+import { HEAD_PARTS, headBounds } from "../head_parts.ts";
 import type { ModelSource } from "./model_source.ts";
 import type { WeightSource } from "../sources/mod.ts";
 import { checkTensor } from "./tensor_parts.ts";
+
+/** How the keys of the layers and of the head's parts begin. */
+const [LAYER, PART] = ["layer ", "head part "];
 
 /** Bytes that stay free for the text files and for the file system itself. */
 const SPARE_BYTES = 32 << 20;
 
 const journalSchema = z.record(z.string(), groupSchema);
 
-/** Converted groups by key: `embedding`, `layer 3`, `head`. */
+/** Converted groups by key: `embedding`, `layer 3`, `head`, `head part 0`. */
 export type Journal = z.infer<typeof journalSchema>;
 
 /** Progress of a conversion. */
 export interface AddProgress {
-  /** Group that was worked on last: `embedding`, `layer 3`, `head`. */
+  /** Group that was worked on last: `embedding`, `layer 3`, `head`, `head part 0`. */
   group: string;
   /** Weights (elements, not bytes) converted so far, those of an earlier run included. */
   done: number;
@@ -48,7 +59,7 @@ export interface Precisions {
 
 /** A group that is to be converted. */
 interface PlannedGroup {
-  /** `embedding`, `layer 3`, `head`. */
+  /** `embedding`, `layer 3`, `head`, `head part 0`. */
   key: string;
   specs: TensorSpec[];
   formats: GroupFormats;
@@ -105,7 +116,7 @@ export class Conversion {
    * OrreryError `model/disk_full` says how many bytes are missing. Finished groups stay when the
    * conversion is interrupted.
    */
-  async run(done: Journal | undefined): Promise<Pick<Manifest, "embedding" | "layers" | "head">> {
+  async run(done: Journal | undefined): Promise<WeightGroups> {
     const { blobs, dir, signal, onProgress } = this.#options;
     const journal = { ...(done ?? await readJournal(this.#journalPath)) };
     const found = new Set<string>();
@@ -147,10 +158,14 @@ export class Conversion {
         );
       }
     }
+    const named = (start: string) =>
+      this.#groups.filter(({ key }) => key.startsWith(start)).map(({ key }) => journal[key]);
+    const parts = named(PART);
     return {
       embedding: journal["embedding"],
-      layers: this.#groups.slice(1, -1).map(({ key }) => journal[key]),
+      layers: named(LAYER),
       head: journal["head"],
+      ...(parts.length > 0 && { head_parts: parts }),
     };
   }
 
@@ -191,8 +206,14 @@ export async function writeWhole(blobs: BlobFolder, path: string, text: string):
 
 /** The converted groups of a model by key. */
 export function groupsByKey(manifest: Manifest): Journal {
-  const layers = manifest.layers.map((group, index): [string, Group] => [`layer ${index}`, group]);
-  return { embedding: manifest.embedding, ...Object.fromEntries(layers), head: manifest.head };
+  const numbered = (start: string, groups: Group[] = []) =>
+    Object.fromEntries(groups.map((group, index) => [`${start}${index}`, group]));
+  return {
+    embedding: manifest.embedding,
+    ...numbered(LAYER, manifest.layers),
+    head: manifest.head,
+    ...numbered(PART, manifest.head_parts),
+  };
 }
 
 function plannedGroups(
@@ -207,8 +228,27 @@ function plannedGroups(
   return [
     group("embedding", plan.embedding, embedding),
     ...plan.layers.map((specs, index) => group(`layer ${index}`, specs, precision)),
-    group("head", plan.head, head),
+    ...headGroups(plan.head, geometry.vocab).map(({ key, specs }) => group(key, specs, head)),
   ];
+}
+
+/**
+ * The groups of the head: its norm, and the LM head by vocabulary rows, so that a device fetches
+ * only its parts. A vocabulary with fewer tokens than parts stays whole.
+ */
+function headGroups(head: TensorSpec[], vocab: number): { key: string; specs: TensorSpec[] }[] {
+  if (vocab < HEAD_PARTS) return [{ key: "head", specs: head }];
+  const whole = head.find(({ key }) => key === "lm_head")!;
+  const bounds = headBounds(vocab);
+  const parts = bounds.slice(1).map((end, part) => ({
+    key: `${PART}${part}`,
+    specs: [{
+      ...whole,
+      shape: [end - bounds[part], whole.shape[1]],
+      within: { shape: whole.shape, firstRow: bounds[part] },
+    }],
+  }));
+  return [{ key: "head", specs: head.filter((spec) => spec !== whole) }, ...parts];
 }
 
 const weightsOf = (specs: TensorSpec[]): number =>

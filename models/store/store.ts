@@ -29,7 +29,13 @@ import { modelError, reasonOf } from "../errors.ts";
 import { readIfThere } from "../files.ts";
 import { collectGarbage, hashesIn } from "./garbage.ts";
 import { lockFile } from "./lock.ts";
-import { type Block, type Manifest, manifestSchema, type Precision } from "../manifest.ts";
+import {
+  type Block,
+  type Manifest,
+  manifestSchema,
+  type Precision,
+  type WeightGroups,
+} from "../manifest.ts";
 import { openModelSource } from "./model_source.ts";
 import { StoredModel } from "./stored_model.ts";
 import { endTokens, TEXT_FILES } from "./text_files.ts";
@@ -301,7 +307,7 @@ export class ModelStore {
    * Runs a conversion. If the checkpoint turns out to be faulty, what was converted until then is
    * deleted.
    */
-  async #convert(conversion: Conversion): Promise<Pick<Manifest, "embedding" | "layers" | "head">> {
+  async #convert(conversion: Conversion): Promise<WeightGroups> {
     try {
       return await conversion.run(await this.#convertedBefore(conversion.id));
     } catch (error) {

@@ -26,7 +26,7 @@ export function checkTensor(
 
 /**
  * Reads the rows of this tensor as {@linkcode WeightSource.read} does, numbered from 0. Of a larger
- * tensor the rows before them are read and dropped; those after them are not read.
+ * tensor the rows before and after them are not read, or read and dropped.
  */
 export async function* readTensor(
   source: WeightSource,
@@ -38,7 +38,7 @@ export async function* readTensor(
     return;
   }
   const width = within.shape[1];
-  const pieces = source.read(name, within.shape, options);
+  const pieces = source.read(name, within.shape, { ...options, firstRow: within.firstRow });
   for await (const { piece, from, to, firstRow } of rowsOf(pieces, within.firstRow, shape[0])) {
     yield { firstRow, rows: to - from, values: piece.values.subarray(from * width, to * width) };
   }
@@ -54,7 +54,10 @@ export function quantisedTensor(
   format: "q4" | "q8",
   options?: ReadOptions,
 ): AsyncIterable<QuantisedPiece> | undefined {
-  const pieces = source.quantised?.(name, within?.shape ?? shape, format, options);
+  const pieces = source.quantised?.(name, within?.shape ?? shape, format, {
+    ...options,
+    firstRow: within?.firstRow,
+  });
   return pieces && within ? quantisedRows(pieces, within.firstRow, shape[0]) : pieces;
 }
 

@@ -28,8 +28,11 @@ export interface TracedFrame {
   sent_ms: number;
   /** When the frame's results arrived here. */
   answered_ms: number;
-  /** When each stage received the frame, began to compute it, and ended. */
-  stages: { stage: number; received: number; began: number; ended: number }[];
+  /**
+   * When each stage received the frame, began to compute it, and ended. `shard`: this is a shard of
+   * the LM head, and `stage` is the number of stages.
+   */
+  stages: { stage: number; shard?: number; received: number; began: number; ended: number }[];
 }
 
 /** The frames in order of sending, with the stages' times converted to this node's clock. */
@@ -42,10 +45,12 @@ export function tracedFrames(traces: FrameTrace[]): TracedFrame[] {
     requests,
     sent_ms: round(sent),
     answered_ms: round(answered),
-    stages: stages.map(({ stage, received, began, ended }) => {
+    stages: stages.map((times) => {
+      const { stage, shard, received, began, ended } = times;
       const here = (ms: number) =>
-        round(Math.min(answered, Math.max(sent, ms + offsets.get(stage)!)));
-      return { stage, received: here(received), began: here(began), ended: here(ended) };
+        round(Math.min(answered, Math.max(sent, ms + offsets.get(laneOf(times))!)));
+      const shown = { received: here(received), began: here(began), ended: here(ended) };
+      return { stage, ...(shard !== undefined && { shard }), ...shown };
     }),
   })).sort((a, b) => a.sent_ms - b.sent_ms);
 }
@@ -58,13 +63,14 @@ export function traceSvg(frames: TracedFrame[], node: string): string {
   const began = frames[0]?.sent_ms ?? 0;
   const seconds = (ms: number) => (ms - began) / 1000;
   const spans: TraceSpan[] = [];
-  const stages = Math.max(0, ...frames.map((f) => f.stages.length));
-  for (let stage = 0; stage < stages; stage++) {
+  const order = frames.flatMap((f) => f.stages)
+    .sort((a, b) => a.stage - b.stage || (a.shard ?? 0) - (b.shard ?? 0));
+  for (const lane of new Set(order.map(laneOf))) {
     for (const frame of frames) {
-      const times = frame.stages.find((s) => s.stage === stage);
+      const times = frame.stages.find((s) => laneOf(s) === lane);
       if (!times) continue;
       spans.push({
-        lane: `stage ${stage}`,
+        lane,
         kind: kindOf(frame),
         label: labelOf(frame),
         start_s: seconds(times.began),
@@ -74,11 +80,12 @@ export function traceSvg(frames: TracedFrame[], node: string): string {
   }
   let free = -Infinity;
   const ways = frames.flatMap((frame) => {
-    const [first, last] = [frame.stages[0], frame.stages.at(-1)];
-    if (!first || !last) return [];
+    const [first] = frame.stages;
+    if (!first) return [];
+    const ended = Math.max(...frame.stages.map((s) => s.ended));
     return [
       { frame, what: "to stage 0", from: frame.sent_ms, to: first.received },
-      { frame, what: "answer", from: last.ended, to: frame.answered_ms },
+      { frame, what: "answer", from: ended, to: frame.answered_ms },
     ];
   }).sort((a, b) => a.from - b.from);
   for (const { frame, what, from, to } of ways) {
@@ -99,16 +106,21 @@ export function traceSvg(frames: TracedFrame[], node: string): string {
   return timelineSvg(spans, { title });
 }
 
-/** Milliseconds to add to each stage's times to get this node's, by stage number. */
-function clockOffsets(traces: FrameTrace[]): Map<number, number> {
-  const offsets = new Map<number, number>();
-  const numbers = new Set(traces.flatMap((t) => t.stages.map((s) => s.stage)));
-  for (const stage of numbers) {
+/** Name of the line of a stage, or of a shard of the LM head. */
+const laneOf = ({ stage, shard }: { stage: number; shard?: number }) =>
+  shard === undefined ? `stage ${stage}` : `head ${shard}`;
+
+/** Milliseconds to add to each stage's or shard's times to get this node's, by its lane. */
+function clockOffsets(traces: FrameTrace[]): Map<string, number> {
+  const offsets = new Map<string, number>();
+  const lanes = new Set(traces.flatMap((t) => t.stages.map(laneOf)));
+  for (const lane of lanes) {
     let least = Infinity;
     let offset = 0;
     let fits = true;
-    for (const { sent, answered, stages } of traces) {
-      const at = stages.findIndex((s) => s.stage === stage);
+    for (const { sent, answered, stages: all } of traces) {
+      const stages = pathThrough(all, lane);
+      const at = stages.findIndex((s) => laneOf(s) === lane);
       if (at < 0) continue;
       const { received, ended } = stages[at];
       fits &&= received >= sent && ended <= answered;
@@ -119,9 +131,21 @@ function clockOffsets(traces: FrameTrace[]): Map<number, number> {
       const hops = stages.length + 1;
       offset = sent + sum(spent.slice(0, at)) + (at + 1) * unknown / hops - received;
     }
-    offsets.set(stage, fits ? 0 : offset);
+    offsets.set(lane, fits ? 0 : offset);
   }
   return offsets;
+}
+
+/**
+ * The stages and one shard of the LM head, since shards compute side by side: the one of this lane,
+ * else the one that took longest.
+ */
+function pathThrough(all: FrameTrace["stages"], lane: string): FrameTrace["stages"] {
+  const shards = all.filter((s) => s.shard !== undefined);
+  const spent = (s: FrameTrace["stages"][number]) => s.ended - s.received;
+  const one = shards.find((s) => laneOf(s) === lane) ??
+    shards.toSorted((a, b) => spent(b) - spent(a))[0];
+  return all.filter((s) => s.shard === undefined || s === one);
 }
 
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);

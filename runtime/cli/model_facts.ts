@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Manifest } from "../../models/mod.ts";
+import { groupsOf, headBytes, type Manifest } from "../../models/mod.ts";
 import { kvBytesPerRow } from "../cluster/mod.ts";
 
 /** The JSON fields of `models show NAME --json`. Sizes are in bytes, `context` is in rows. */
@@ -28,9 +28,10 @@ export interface ModelFacts {
 }
 
 /** The facts of the model with this manifest. */
-export function facts({ geometry, precision, embedding, layers, head }: Manifest): ModelFacts {
+export function facts(manifest: Manifest): ModelFacts {
+  const { geometry, precision, embedding, layers } = manifest;
   let parameters = 0;
-  for (const { tensors } of [embedding, ...layers, head]) {
+  for (const { tensors } of groupsOf(manifest)) {
     for (const [key, { shape }] of Object.entries(tensors)) {
       if (key === "lm_head" && geometry.tied_embeddings) continue;
       parameters += shape.reduce((a, b) => a * b, 1);
@@ -49,12 +50,12 @@ export function facts({ geometry, precision, embedding, layers, head }: Manifest
     parameters,
     bytes_per_layer: Math.max(0, ...layers.map(({ bytes }) => bytes)),
     embedding_bytes: embedding.bytes,
-    head_bytes: head.bytes,
+    head_bytes: headBytes(manifest),
     kv_bytes_per_token_per_layer: kvBytesPerRow(geometry),
   };
 }
 
 /** Stored bytes of all weights of a model. */
-export function modelBytes({ embedding, layers, head }: Manifest): number {
-  return [embedding, ...layers, head].reduce((sum, { bytes }) => sum + bytes, 0);
+export function modelBytes(manifest: Manifest): number {
+  return groupsOf(manifest).reduce((sum, { bytes }) => sum + bytes, 0);
 }

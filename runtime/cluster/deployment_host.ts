@@ -10,6 +10,10 @@ import {
   type Deployment,
   drafterActor,
   drafterAddress,
+  headActor,
+  type HeadEngine,
+  type HeadShard,
+  type HeadTokens,
   type LoadedDraft,
   type MemberDuties,
   OrreryError,
@@ -18,7 +22,7 @@ import {
   stageActor,
   type StageEngine,
 } from "../../actors/mod.ts";
-import type { ModelStore, StoredModel } from "../../models/mod.ts";
+import { HEAD_PARTS, headBounds, type ModelStore, type StoredModel } from "../../models/mod.ts";
 import { ServedModel, type ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
@@ -35,6 +39,9 @@ const WARM_MS = 600_000;
  * a node that leaves and waits for its last message).
  */
 const PART_MS = 60_000;
+
+/** All parts of an LM head. */
+const ALL_PARTS = [{ first: 0, last: HEAD_PARTS - 1 }];
 
 /** Retired deployments that are remembered: more are not prepared at one time. */
 const MOST_RETIRED = 64;
@@ -102,19 +109,20 @@ export class DeploymentHost implements MemberDuties {
     this.#options = options;
   }
 
-  /** Addresses of the stages that are loaded at this node, of any deployment. */
+  /** Addresses of the stages and head shards that are loaded at this node, of any deployment. */
   get stages(): string[] {
     return this.#options.system.status().map((a) => a.address).filter((to) =>
-      parseAddress(to).kind === "stage"
+      ["stage", "head"].includes(parseAddress(to).kind)
     );
   }
 
-  /** Fetches what is missing, and loads this node's stages and drafter of the deployment. */
+  /** Fetches what is missing, and loads this node's stages, head shards and drafter. */
   async prepare(deployment: Deployment, signal: AbortSignal): Promise<void> {
     const { system, directory, store, models = STORED_MODELS } = this.#options;
     this.#meet(deployment);
     directory.learn(deployment);
     const mine = this.#mine(deployment);
+    const shards = this.#myShards(deployment);
     this.#preparing.add(deployment);
     try {
       const stored = await models.ensure({
@@ -123,6 +131,11 @@ export class DeploymentHost implements MemberDuties {
         source: deployment.source,
         model: deployment.model,
         layers: mine.map(({ stage }) => stage),
+        parts: deployment.head
+          ? shards.map(({ shard }) => ({ first: shard.first_part, last: shard.last_part }))
+          : mine.some(({ index }) => index === deployment.stages.length - 1)
+          ? ALL_PARTS
+          : [],
         signal,
       });
       const text = JSON.stringify(stored.manifest);
@@ -143,6 +156,10 @@ export class DeploymentHost implements MemberDuties {
       await system.get(stageActor, String(index), { deployment: deployment.id })
         .warm({}, { deadlineMs: WARM_MS, signal });
     }
+    for (const { index } of shards) {
+      await system.get(headActor, String(index), { deployment: deployment.id })
+        .warm({}, { deadlineMs: WARM_MS, signal });
+    }
     if (this.#drafts.has(deployment.id)) {
       await system.at(drafterActor, drafterAddress(deployment.id))
         .warm({}, { deadlineMs: WARM_MS, signal })
@@ -160,7 +177,7 @@ export class DeploymentHost implements MemberDuties {
     const { system, store, models = STORED_MODELS } = this.#options;
     const layers = [{ first: 0, last: stages.at(-1)!.last }];
     try {
-      await models.ensure({ system, store, source, model, layers, signal });
+      await models.ensure({ system, store, source, model, layers, parts: ALL_PARTS, signal });
       await system.get(stageActor, SOLO, { deployment: id })
         .warm({}, { deadlineMs: WARM_MS, signal });
     } catch (error) {
@@ -178,9 +195,10 @@ export class DeploymentHost implements MemberDuties {
     const { id, draft, model } = deployment;
     try {
       const options = { system, store, source: draft!.source, model: draft!.model, signal };
-      const { manifest } = await models.ensure({ ...options, layers: [] });
+      const { manifest } = await models.ensure({ ...options, layers: [], parts: [] });
       const last = manifest.geometry.layers - 1;
-      const stored = await models.ensure({ ...options, layers: [{ first: 0, last }] });
+      const layers = [{ first: 0, last }];
+      const stored = await models.ensure({ ...options, layers, parts: ALL_PARTS });
       const target = this.#models.get(id)?.stored.manifest;
       if (!target) throw retired(`deployment ${id}`);
       if (manifest.files["tokenizer.json"] !== target.files["tokenizer.json"]) {
@@ -233,7 +251,7 @@ export class DeploymentHost implements MemberDuties {
   }
 
   /**
-   * Ends this node's stages and drafter of deployment `id`, which every node has released: requests
+   * Ends this node's stages, head shards and drafter of deployment `id`, which every node has released: requests
    * that still come to it fail. Resolves once they have ended.
    */
   async retire(id: string, signal?: AbortSignal): Promise<void> {
@@ -241,7 +259,7 @@ export class DeploymentHost implements MemberDuties {
     const entry = this.#models.get(id);
     const loaded = system.status().map((a) => a.address).filter((to) => {
       const { deployment, kind } = parseAddress(to);
-      return deployment === id && (kind === "stage" || kind === "drafter");
+      return deployment === id && ["stage", "head", "drafter"].includes(kind);
     });
     if (entry) {
       this.#models.delete(id);
@@ -281,7 +299,24 @@ export class DeploymentHost implements MemberDuties {
     if (!entry || !stage) {
       throw retired(`the deployment of stage ${to}`, { to });
     }
-    return await this.#options.loader.load(to, entry.stored, stage);
+    const { head } = entry.deployment;
+    const last = Number(key) === entry.deployment.stages.length - 1;
+    const tokens = head && last
+      ? head.map((shard) => tokensOf(shard, entry.stored.manifest.geometry.vocab))
+      : undefined;
+    return await this.#options.loader.load(to, entry.stored, { ...stage, head: tokens });
+  }
+
+  /**
+   * Loads a shard of the LM head, for resource `engine` of head actors. Throws as `loadStage`, and
+   * `bad_head_parts` (group `model`) where the model's head is stored whole.
+   */
+  async loadHead(to: string): Promise<HeadEngine> {
+    const { deployment: id, key } = parseAddress(to);
+    const entry = this.#models.get(id);
+    const shard = entry?.deployment.head?.[Number(key)];
+    if (!entry || !shard) throw retired(`the deployment of shard ${to}`, { to });
+    return await this.#options.loader.loadHead(to, entry.stored, shard);
   }
 
   /**
@@ -356,6 +391,20 @@ export class DeploymentHost implements MemberDuties {
       .map((stage, index) => ({ stage, index }))
       .filter(({ stage }) => stage.node === this.#options.system.node);
   }
+
+  /** This node's shards of the LM head of a deployment, each with its index. */
+  #myShards({ head = [] }: Deployment) {
+    return head
+      .map((shard, index) => ({ shard, index }))
+      .filter(({ shard }) => shard.node === this.#options.system.node);
+  }
+}
+
+/** The tokens of a shard's parts. */
+function tokensOf({ first_part, last_part }: HeadShard, vocab: number): HeadTokens {
+  const bounds = headBounds(vocab);
+  const first = bounds[first_part];
+  return { first, tokens: bounds[last_part + 1] - first };
 }
 
 /** The layers of the stage with this key; undefined: the deployment has no such stage. */

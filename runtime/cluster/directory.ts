@@ -4,7 +4,7 @@
  *
  * | actors                      | node                                             |
  * | --------------------------- | ------------------------------------------------ |
- * | stages, drafter             | as the deployment says                           |
+ * | stages, heads, drafter      | as the deployment says                           |
  * | cluster, a graph's own, model | the first node                                 |
  * | member, weights, arbiter    | the key is the node, or begins with it           |
  * | generations, their clients, and any other kind | the key begins with it: `node~id` |
@@ -76,6 +76,14 @@ export class ClusterDirectory implements Directory {
           throw noOwner(to, `deployment ${deployment} is not known at node ${this.#node}`);
         }
         return stage.node;
+      }
+      case "head": {
+        const shard = this.#deployments.get(deployment)?.head?.[Number(key)];
+        if (shard) return shard.node;
+        throw noOwner(
+          to,
+          `no deployment ${deployment} with such a shard of the LM head is known at node ${this.#node}`,
+        );
       }
       case "drafter": {
         const node = this.#deployments.get(deployment)?.draft?.node;

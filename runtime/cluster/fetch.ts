@@ -38,11 +38,20 @@ export function weightStore(store: ModelStore): WeightStore {
   };
 }
 
-/** SHA-256 sums of the blobs that a stage with layers `first` to `last`, inclusive, needs. */
-function stageBlobs(manifest: Manifest, first: number, last: number): string[] {
-  const groups = manifest.layers.slice(first, last + 1);
-  if (first === 0) groups.push(manifest.embedding);
-  if (last === manifest.geometry.layers - 1) groups.push(manifest.head);
+/**
+ * SHA-256 sums of the blobs that these layers and parts of the LM head need. The final norm belongs
+ * to the last layer.
+ */
+function blobsFor(
+  { layers: all, embedding, head, head_parts = [], geometry }: Manifest,
+  { layers, parts }: Pick<EnsureModelOptions, "layers" | "parts">,
+): string[] {
+  const groups = layers.flatMap(({ first, last }) => [
+    ...all.slice(first, last + 1),
+    ...(first === 0 ? [embedding] : []),
+    ...(last === geometry.layers - 1 ? [head] : []),
+  ]);
+  for (const { first, last } of parts) groups.push(...head_parts.slice(first, last + 1));
   return groups.map((g) => g.sha256);
 }
 
@@ -58,17 +67,19 @@ export interface EnsureModelOptions {
   model: string;
   /** Ranges of layers that are needed, both ends inclusive; none: the text files alone. */
   layers: { first: number; last: number }[];
+  /** Ranges of parts of the LM head that are needed, both ends inclusive. */
+  parts: { first: number; last: number }[];
   /** Aborting it ends the fetch; what has arrived is kept. */
   signal: AbortSignal;
 }
 
 /**
  * Fetches from node `source` what this node's store lacks of the manifest, the text files and the
- * blobs of `layers`. A blob whose fetch broke off earlier is resumed, and each one is checked
+ * blobs of `layers` and `parts`. A blob whose fetch broke off earlier is resumed, and each one is checked
  * against its hash. Throws what the other node and the store throw.
  */
 export async function ensureModel(options: EnsureModelOptions): Promise<StoredModel> {
-  const { system, store, source, model, layers, signal } = options;
+  const { system, store, source, model, signal } = options;
   const weights = system.get(weightsActor, source);
   const within = { deadlineMs: CHUNK_DEADLINE_MS, signal };
 
@@ -94,8 +105,6 @@ export async function ensureModel(options: EnsureModelOptions): Promise<StoredMo
   };
   for (const sha256 of Object.values(manifest.files)) await fetch(sha256);
   const stored = await store.writeManifest(manifest);
-  for (const { first, last } of layers) {
-    for (const sha256 of stageBlobs(manifest, first, last)) await fetch(sha256);
-  }
+  for (const sha256 of blobsFor(manifest, options)) await fetch(sha256);
   return stored;
 }

@@ -21,6 +21,7 @@ import {
 import type { Manifest } from "../../models/mod.ts";
 import {
   annotated,
+  evenHead,
   evenSplit,
   type LayerRange,
   type Plan,
@@ -142,11 +143,24 @@ export class Placer {
     const { route } = this.#options.graph.decode;
     return {
       stages: ranges.map((range, i) => ({ node: members[i].node, ...range })),
+      ...this.#head(members),
       // Nothing is known of memory and speed: a whole model is kept only where the graph asks.
       ...(ranges.length > 1 && route === "one" && { solo: { node: members[0].node } }),
       draft: this.#draft(members[ranges.length]),
       shape: unplannedShape(this.#options.manifest.precision, this.#options.graph),
     };
+  }
+
+  /** The members that share the LM head without a plan, as many as the graph says. */
+  #head(members: Member[]): Pick<DeploymentPlacement, "head"> {
+    const { graph: { actors: { head } }, manifest } = this.#options;
+    if (typeof head !== "number" || head < 2) return {};
+    if (!manifest.head_parts) {
+      log.warn("{why}", { why: storedWhole(manifest.name) });
+      return {};
+    }
+    const shares = evenHead(members.slice(0, head).map((m) => m.node));
+    return { head: shares.map(({ device, ...parts }) => ({ node: device, ...parts })) };
   }
 
   /** A placement of layers in equal shares. */
@@ -196,7 +210,10 @@ export class Placer {
     const guesses = [...missing].map(([node, why]) =>
       `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
     );
-    return placementOf(annotated(made, { binding: guesses }), {
+    const whole = manifest.head_parts || typeof graph.actors.head !== "number"
+      ? []
+      : [storedWhole(manifest.name)];
+    return placementOf(annotated(made, { binding: [...guesses, ...whole] }), {
       draft: draft && { model: draft.name, source: system.node },
       maxBranches: mostBranches(graph),
     });
@@ -339,6 +356,11 @@ export class Placer {
     }
   }
 }
+
+/** Why devices cannot share the LM head of a model that an earlier version stored. */
+const storedWhole = (model: string) =>
+  `the last stage has the whole LM head: ${model} was stored by an earlier version; add it again ` +
+  `(deno task models add) to let devices share it`;
 
 /** What the members answered when they were asked for profiles. */
 interface Gathered {

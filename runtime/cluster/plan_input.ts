@@ -12,7 +12,7 @@ import {
   type Shape,
   shapeSchema,
 } from "../../actors/mod.ts";
-import { cacheDim, type Manifest, type Precision } from "../../models/mod.ts";
+import { cacheDim, headBytes, type Manifest, type Precision } from "../../models/mod.ts";
 import {
   annotated,
   type Links,
@@ -46,7 +46,7 @@ const USUAL_LINK = { seconds: 0.001, bytesPerS: 12.5e6 };
 
 /** The model as the planner takes it: bytes in memory, and multiplications a row. */
 export function modelShape(manifest: Manifest): ModelShape {
-  const { geometry, embedding, layers, head, precision, name } = manifest;
+  const { geometry, embedding, layers, precision, name } = manifest;
   const bytes = (group: { bytes: number }) => Math.ceil(group.bytes * MEMORY_FACTOR[precision]);
   const macs = Object.values(layers[0].tensors)
     .filter(({ shape }) => shape.length === 2)
@@ -59,7 +59,7 @@ export function modelShape(manifest: Manifest): ModelShape {
     context: geometry.context,
     layerBytes: layers.map(bytes),
     embedBytes: embedding.bytes, // stays mapped as it is
-    headBytes: bytes(head),
+    headBytes: bytes({ bytes: headBytes(manifest) }),
     tied: false, // the store has them as two blobs, in different layouts
     kvBytesPerRow: kvBytesPerRow(geometry),
     macsPerRow: macs,
@@ -134,9 +134,9 @@ export function planInput(options: {
       ),
     },
   });
-  // stages compute the whole head: shares are planned for described devices only
-  const decode = { ...input.decode, headShares: 1 };
-  return withDefaults({ ...input, decode }, { precision: manifest.precision, acceptance });
+  const made = withDefaults(input, { precision: manifest.precision, acceptance });
+  // A head that is stored whole cannot be shared, whatever the graph says.
+  return manifest.head_parts ? made : { ...made, decode: { ...made.decode, headShares: 1 } };
 }
 
 /**
@@ -221,6 +221,13 @@ export function placementOf(
       first: first_layer,
       last: last_layer,
     })),
+    ...(plan.head && {
+      head: plan.head.map(({ device, first_part, last_part }) => ({
+        node: device,
+        first_part,
+        last_part,
+      })),
+    }),
     ...(solo && solo.host !== null && { solo: { node: solo.host } }),
     draft: draft && { node: plan.draft.host ?? plan.coordinator, ...draft },
     shape: {

@@ -4,9 +4,16 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { type ActorSystem, OrreryError, type StageEngine } from "../../actors/mod.ts";
-import { buildStageGraph, type StoredModel } from "../../models/mod.ts";
-import { loadEngine, usualThreads } from "../engine/mod.ts";
+import {
+  type ActorSystem,
+  type HeadEngine,
+  type HeadShard,
+  type HeadTokens,
+  OrreryError,
+  type StageEngine,
+} from "../../actors/mod.ts";
+import { buildHeadGraph, buildStageGraph, type StoredModel } from "../../models/mod.ts";
+import { loadEngine, loadHead, usualThreads } from "../engine/mod.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
@@ -25,10 +32,20 @@ export interface LayersAtNode {
   last: number;
 }
 
-/** Loads layers for the actor at address `to`, a stage or a drafter. */
+/** Loads engines for the actors at address `to`. */
 export interface StageLoader {
-  /** Throws group `cluster`, code `not_enough_memory`, where the weights do not fit. */
-  load(to: string, stored: StoredModel, layers: LayersAtNode): Promise<StageEngine>;
+  /**
+   * Loads layers for a stage or a drafter. `head`: the shards that have the LM head, where the
+   * stage with the last layer does not have it. Throws group `cluster`, code `not_enough_memory`,
+   * where the weights do not fit.
+   */
+  load(
+    to: string,
+    stored: StoredModel,
+    layers: LayersAtNode & { head?: HeadTokens[] },
+  ): Promise<StageEngine>;
+  /** Loads parts of the LM head for a head actor. Throws as `load`. */
+  loadHead(to: string, stored: StoredModel, parts: HeadShard): Promise<HeadEngine>;
 }
 
 /** How a node's engines are loaded. */
@@ -56,18 +73,20 @@ export class EngineLoader implements StageLoader {
   async load(
     to: string,
     { manifest, blobsDir }: StoredModel,
-    stage: LayersAtNode,
+    stage: LayersAtNode & { head?: HeadTokens[] },
   ): Promise<StageEngine> {
     const graph = await buildStageGraph(manifest, {
       firstLayer: stage.first,
       lastLayer: stage.last,
       blobDir: blobsDir,
+      head: stage.head === undefined,
     });
     const memory = this.#memoryLeft();
     const arenaBudgetBytes = stageBudget({
       weightBytes: graph.weightBytes,
       memory,
-      stage,
+      node: stage.node,
+      what: `layers ${stage.first}-${stage.last}`,
       model: manifest.name,
     });
     log.info("{to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
@@ -75,10 +94,27 @@ export class EngineLoader implements StageLoader {
     return await loadEngine({
       graph,
       geometry: manifest.geometry,
+      head: stage.head,
       spinning: this.#options.spinning,
       threads: this.#options.threads ?? usualThreads(graph.weightBytes),
       arenaBudgetBytes,
     });
+  }
+
+  async loadHead(
+    to: string,
+    { manifest, blobsDir }: StoredModel,
+    { node, first_part: firstPart, last_part: lastPart }: HeadShard,
+  ): Promise<HeadEngine> {
+    const { geometry, name: model } = manifest;
+    const graph = await buildHeadGraph(manifest, { firstPart, lastPart, blobDir: blobsDir });
+    const { weightBytes } = graph;
+    const what = `parts ${firstPart}-${lastPart} of the LM head`;
+    stageBudget({ weightBytes, memory: this.#memoryLeft(), node, what, model });
+    log.info("{to} loads {what}", { to, what });
+    this.#loadedBytes.set(to, weightBytes);
+    const { spinning, threads = usualThreads(weightBytes) } = this.#options;
+    return await loadHead({ graph, geometry, spinning, threads });
   }
 
   /** Bytes that one more stage may use: the free memory, or what is left of the user's limit. */
@@ -105,20 +141,22 @@ export function stageBudget(options: {
   weightBytes: number;
   /** Bytes that the node may still use. */
   memory: number;
-  /** The stage, for the error: its node, its first and its last layer. */
-  stage: LayersAtNode;
+  /** The node, for the error. */
+  node: string;
+  /** What is loaded, for the error: `layers 0-5`. */
+  what: string;
   /** Name of the model, for the error. */
   model: string;
 }): number {
-  const { weightBytes, memory, stage, model } = options;
+  const { weightBytes, memory, node, what, model } = options;
   const needed = weightBytes * LOAD_FACTOR;
   if (needed > memory) {
     throw new OrreryError({
       group: "cluster",
       code: "not_enough_memory",
-      message: `layers ${stage.first}-${stage.last} of ${model} need ${mib(needed)} MiB to load, ` +
-        `node ${stage.node} may use ${mib(memory)} MiB; use a smaller precision or more nodes`,
-      metadata: { node: stage.node, needed_bytes: needed, available_bytes: memory },
+      message: `${what} of ${model} need ${mib(needed)} MiB to load, ` +
+        `node ${node} may use ${mib(memory)} MiB; use a smaller precision or more nodes`,
+      metadata: { node, needed_bytes: needed, available_bytes: memory },
     });
   }
   return Math.floor((memory - weightBytes) * ARENA_SHARE);

@@ -7,10 +7,11 @@
  *
  * @module
  */
-import type { StageEngine } from "../../actors/pipeline/mod.ts";
-import type { StageGraph } from "../../models/graph/mod.ts";
+import type { HeadEngine, HeadTokens, StageEngine } from "../../actors/pipeline/mod.ts";
+import type { HeadGraph, StageGraph } from "../../models/graph/mod.ts";
 import type { Geometry } from "../../models/mod.ts";
 import { heldLibrary } from "./library.ts";
+import { OrtHead } from "./ort_head.ts";
 import { OrtStage } from "./ort_stage.ts";
 import { QueuedEngine } from "./queued_engine.ts";
 
@@ -22,6 +23,8 @@ export interface EngineOptions {
   graph: StageGraph;
   /** Geometry of the whole model. */
   geometry: Geometry;
+  /** Shards of the LM head, where the stage with the last layer does not have it. */
+  head?: HeadTokens[];
   /** Threads that compute one operator. */
   threads: number;
   /**
@@ -40,7 +43,7 @@ export interface EngineOptions {
  * and the signal's reason.
  */
 export async function loadEngine(options: EngineOptions): Promise<StageEngine> {
-  const { signal, spinning = false, graph, geometry, threads, arenaBudgetBytes } = options;
+  const { signal, spinning = false, graph, geometry, head, threads, arenaBudgetBytes } = options;
   signal?.throwIfAborted();
   const library = heldLibrary();
   const loading = OrtStage.load({
@@ -60,7 +63,29 @@ export async function loadEngine(options: EngineOptions): Promise<StageEngine> {
     vocab: geometry.vocab,
     context: geometry.context,
     kvBytesPerRow: graph.kvBytesPerRow,
+    ...(graph.last && graph.logits.length === 0 && { head }),
   });
+}
+
+/** What {@linkcode loadHead} loads and how it runs. */
+export interface HeadOptions {
+  /** Parts of the LM head to load. */
+  graph: HeadGraph;
+  /** Geometry of the whole model. */
+  geometry: Geometry;
+  /** Threads that compute one operator. */
+  threads: number;
+  /** See `EngineOptions.spinning`. @default false */
+  spinning?: boolean;
+}
+
+/**
+ * Loads parts of the LM head. Throws `engine_failed` (group `engine`) if the library or the graph
+ * does not load.
+ */
+export async function loadHead(options: HeadOptions): Promise<HeadEngine> {
+  const { graph, geometry: { vocab, hidden }, threads, spinning = false } = options;
+  return await OrtHead.load({ library: heldLibrary(), graph, vocab, hidden, threads, spinning });
 }
 
 /** The loaded stage, or the signal's reason; the library's load cannot be stopped, so it is freed. */

@@ -12,6 +12,7 @@ import {
   type Frame,
   type FrameRows,
   fromFloat32,
+  type NormedRow,
   type StageOutput,
   type TokenResult,
 } from "../../actors/pipeline/mod.ts";
@@ -24,9 +25,9 @@ import type { KvArena, Sampler } from "./kv_arena.ts";
 import { KvArenas } from "./kv_arenas.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
-import { needsHistory } from "./partial.ts";
+import { needsHistory, occurrencesOf } from "./partial.ts";
 import type { LoadedStage } from "./queued_engine.ts";
-import { sample } from "./sampler.ts";
+import { type LogitsRow, sample } from "./sampler.ts";
 
 /** Most f32 elements of a buffer that is kept from one frame to the next. */
 const KEEP_ELEMENTS = 4 * 1024 * 1024;
@@ -126,7 +127,7 @@ export class OrtStage implements LoadedStage {
    */
   async run(frame: Frame): Promise<StageOutput> {
     const started = performance.now();
-    const { graph, geometry: { hidden: width, vocab } } = this.#load;
+    const { graph, geometry: { hidden: width } } = this.#load;
     checkArrays(frame, { first: graph.first, hidden: width });
     const arena = this.#arenas.get(frame.arena);
     checkRows(frame, arena.slots, this.#load);
@@ -136,16 +137,24 @@ export class OrtStage implements LoadedStage {
     const input = frame.hidden && asFloat32(frame.hidden) as Float32Array<ArrayBuffer>;
     for (const row of zeroDamaged(input, width)) arena.slots.damage(frame.base + row);
     let hidden: Float32Array<ArrayBuffer> | undefined;
+    let normed: NormedRow[] | undefined;
     let tokens: TokenResult[] = [];
     try {
       const feeds = this.#feeds(arena, frame, input);
       if (graph.last) {
         const wanted = frame.want.length;
-        const logits = this.#logitsBuffer(wanted * vocab);
-        const out = new OrtTensor("float32", logits, [wanted, vocab]);
-        await this.#compute(arena, feeds, { logits: out });
-        contain(arena, frame);
-        tokens = this.#sample(arena, frame, logits);
+        if (graph.logits.length === 0) {
+          hidden = new Float32Array(wanted * width);
+          const out = new OrtTensor("float32", hidden, [wanted, width]);
+          await this.#compute(arena, feeds, { normed: out });
+          contain(arena, frame);
+          normed = normedRows(arena, frame);
+        } else {
+          const logits = this.#logitsBuffers(wanted);
+          await this.#compute(arena, feeds, logits.tensors);
+          contain(arena, frame);
+          tokens = this.#sample(arena, frame, logits.parts);
+        }
       } else {
         hidden = new Float32Array(rows * width);
         const out = new OrtTensor("float32", hidden, [1, rows, width]);
@@ -167,9 +176,10 @@ export class OrtStage implements LoadedStage {
     this.#frames++;
     this.#rows += rows;
     this.#busyMs += computeMs;
-    return hidden
-      ? { kind: "hidden", hidden: fromFloat32([rows, width], hidden), computeMs }
-      : { kind: "tokens", tokens, computeMs };
+    if (!hidden) return { kind: "tokens", tokens, computeMs };
+    if (!normed) return { kind: "hidden", hidden: fromFloat32([rows, width], hidden), computeMs };
+    const wanted = fromFloat32([normed.length, width], hidden);
+    return { kind: "normed", normed: wanted, rows: normed, computeMs };
   }
 
   /**
@@ -219,24 +229,39 @@ export class OrtStage implements LoadedStage {
     };
   }
 
-  /** `size` elements of the buffer for logits. */
-  #logitsBuffer(size: number): Float32Array<ArrayBuffer> {
+  /** Room for the logits of `wanted` rows: each output of the head, f32 (wanted, tokens). */
+  #logitsBuffers(wanted: number): { parts: Float32Array<ArrayBuffer>[]; tensors: OrtTensors } {
+    const size = wanted * this.#load.geometry.vocab;
     let buffer = this.#logits;
     if (buffer.length < size) {
       buffer = new Float32Array(size);
       if (size <= KEEP_ELEMENTS) this.#logits = buffer;
     }
-    return buffer.subarray(0, size);
+    const parts: Float32Array<ArrayBuffer>[] = [];
+    const tensors: OrtTensors = {};
+    for (const { name, first, rows } of this.#load.graph.logits) {
+      const part = buffer.subarray(wanted * first, wanted * (first + rows));
+      parts.push(part);
+      tensors[name] = new OrtTensor("float32", part, [wanted, rows]);
+    }
+    return { parts, tensors };
   }
 
-  /** A token for each wanted row, from logits f32 (wanted, vocab). */
-  #sample(arena: KvArena, rows: FrameRows, logits: Float32Array): TokenResult[] {
+  /** A token for each wanted row, from the logits of each output of the head. */
+  #sample(arena: KvArena, rows: FrameRows, logits: Float32Array[]): TokenResult[] {
+    const outputs = this.#load.graph.logits;
     const { vocab } = this.#load.geometry;
     return Array.from(rows.want, (row, i) => {
       const slot = rows.base + row;
+      /** A part lies in one output: each has one part, or a single output has all. */
+      const part = (first: number, end: number) => {
+        const at = outputs.findLastIndex((output) => output.first <= first);
+        const start = i * outputs[at].rows - outputs[at].first;
+        return logits[at].slice(start + first, start + end);
+      };
       try {
         const sampler = arena.samplers.get(rows.want_samplers[i]);
-        return chosen(arena, slot, sampler, logits.subarray(i * vocab, (i + 1) * vocab));
+        return chosen(arena, slot, sampler, { vocab, part });
       } catch (error) {
         if (!(error instanceof OrreryError)) throw error;
         // Only this row fails: the other rows of the frame may belong to other requests.
@@ -247,14 +272,14 @@ export class OrtStage implements LoadedStage {
 }
 
 /**
- * The token after the row in `slot`, from its logits, f32 (vocab). Throws group `engine`:
+ * The token after the row in `slot`, from its logits. Throws group `engine`:
  * `no_sampler`, `bad_hidden`, `bad_logits`.
  */
 function chosen(
   arena: KvArena,
   slot: number,
   sampler: Sampler | undefined,
-  logits: Float32Array,
+  logits: LogitsRow,
 ): TokenResult {
   if (!sampler) {
     throw engineError(
@@ -262,13 +287,7 @@ function chosen(
       `the row in slot ${slot} names a sampler that the arena does not know`,
     );
   }
-  if (arena.slots.isDamaged(slot)) {
-    throw engineError(
-      "bad_hidden",
-      `hidden states of the row in slot ${slot}, or of a row before it, contain NaN or an ` +
-        `infinity: the weights of a stage are damaged, or not made for this precision`,
-    );
-  }
+  if (arena.slots.isDamaged(slot)) throw badHidden(slot);
   const { sampling, promptRows } = sampler;
   const path = needsHistory(sampling)
     ? arena.slots.path(slot, promptRows)
@@ -278,6 +297,32 @@ function chosen(
     ...sample(logits, sampling, { ...path, position: arena.slots.position(slot) + 1 }),
   };
 }
+
+/**
+ * What shards of the LM head must know of each wanted row besides its normed hidden states. A
+ * sampler that is not known is a shard's business, which knows the samplers too.
+ */
+function normedRows(arena: KvArena, rows: FrameRows): NormedRow[] {
+  return Array.from(rows.want, (row, i): NormedRow => {
+    const slot = rows.base + row;
+    const position = arena.slots.position(slot) + 1;
+    if (arena.slots.isDamaged(slot)) {
+      const { code, message } = badHidden(slot);
+      return { position, failed: { code, message } };
+    }
+    const sampler = arena.samplers.get(rows.want_samplers[i]);
+    if (!sampler || !needsHistory(sampler.sampling)) return { position };
+    const path = arena.slots.path(slot, sampler.promptRows);
+    return { position, occurrences: occurrencesOf(path.tokens, path.promptRows) };
+  });
+}
+
+const badHidden = (slot: number) =>
+  engineError(
+    "bad_hidden",
+    `hidden states of the row in slot ${slot}, or of a row before it, contain NaN or an ` +
+      `infinity: the weights of a stage are damaged, or not made for this precision`,
+  );
 
 /** Drops and adds the samplers that the frame says. */
 function noteSamplers(arena: KvArena, { samplers = [], drop_samplers = [] }: Frame): void {

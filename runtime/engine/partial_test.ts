@@ -5,7 +5,12 @@ import { gumbel, randomKey } from "../../actors/pipeline/random.ts";
 import type { Sampling } from "../../actors/pipeline/mod.ts";
 import { hasCode } from "../../actors/system/errors.ts";
 import { headBounds } from "../../models/head_parts.ts";
-import { logProbs, reference, settings } from "../../tests/support/sampling_reference.ts";
+import {
+  logitsRow,
+  logProbs,
+  reference,
+  settings,
+} from "../../tests/support/sampling_reference.ts";
 import { NO_OCCURRENCES, occurrencesOf, partialOf } from "./partial.ts";
 import { sample } from "./sampler.ts";
 
@@ -77,7 +82,7 @@ Deno.test("mergePartials() gives the token of the definition, for any logits and
         ? all.reduce((a, b) => biased[b] > biased[a] ? b : a)
         : drawn(Array.from(biased), s, position);
       if (biased.every((logit) => logit === -Infinity)) return;
-      const got = sample(Float32Array.from(values), s, {
+      const got = sample(logitsRow(Float32Array.from(values)), s, {
         tokens: new Int32Array(0),
         promptRows: 0,
         position,

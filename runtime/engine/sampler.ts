@@ -12,6 +12,7 @@ import {
   CANDIDATE_LIMITS,
   type HeadPartial,
   mergePartials,
+  NOTHING_LEFT,
   type Sampled,
 } from "../../actors/pipeline/partials.ts";
 import { headBounds } from "../../models/head_parts.ts";
@@ -31,14 +32,22 @@ export interface History {
   position: number;
 }
 
+/** A row of logits of the whole vocabulary, which may lie in several arrays. */
+export interface LogitsRow {
+  /** Tokens in the vocabulary. */
+  vocab: number;
+  /** A copy of the logits of tokens `first` to `end` - 1: of one of the parts of `headBounds`. */
+  part(first: number, end: number): Float32Array;
+}
+
 /**
- * Picks a token from one row of logits, f32 (vocab), which stay as they are.
+ * Picks a token from one row of logits, which stay as they are.
  *
  * Throws `bad_logits` (group `engine`) for a NaN or +Infinity among the logits (metadata: `token`),
  * or where every token is banned.
  */
-export function sample(logits: Float32Array, sampling: Sampling, history: History): Sampled {
-  const vocab = logits.length;
+export function sample(row: LogitsRow, sampling: Sampling, history: History): Sampled {
+  const { vocab } = row;
   const { position } = history;
   const bounds = headBounds(vocab).filter((bound, i, all) => i === 0 || bound > all[i - 1]);
   const occurrences = needsHistory(sampling)
@@ -47,7 +56,7 @@ export function sample(logits: Float32Array, sampling: Sampling, history: Histor
   const part = (index: number, limit: number): HeadPartial => {
     const first = bounds[index];
     // Biases and penalties change a copy: a part may be asked again.
-    const own = logits.slice(first, bounds[index + 1]);
+    const own = row.part(first, bounds[index + 1]);
     return partialOf(own, { sampling, vocab, position, first, occurrences, limit });
   };
   const parts = bounds.slice(1).map((_, index) => part(index, CANDIDATE_LIMITS[0]));
@@ -55,10 +64,7 @@ export function sample(logits: Float32Array, sampling: Sampling, history: Histor
     const merged = mergePartials(parts, { sampling, vocab, position });
     if (merged.kind === "sampled") return merged.sampled;
     if (merged.kind === "none") {
-      throw engineError(
-        "bad_logits",
-        "no token is left to choose: all of them are banned or have probability 0",
-      );
+      throw engineError("bad_logits", NOTHING_LEFT.message);
     }
     for (const index of merged.parts) parts[index] = part(index, CANDIDATE_LIMITS[round]);
   }

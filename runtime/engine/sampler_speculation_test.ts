@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import { type Sampling, samplingSchema } from "../../actors/pipeline/frame.ts";
 import { randomKey, uniform } from "../../actors/pipeline/random.ts";
-import { reference } from "../../tests/support/sampling_reference.ts";
+import { logitsRow, reference } from "../../tests/support/sampling_reference.ts";
 import { sample } from "./sampler.ts";
 
 const VOCAB = 5;
@@ -39,7 +39,7 @@ const SETTINGS: Partial<Sampling>[] = [
 
 /** One token by the sampler of the last stage. */
 function choose(logits: Float32Array, sampling: Sampling, position: number): number {
-  return sample(logits.slice(), sampling, { tokens: new Int32Array(0), promptRows: 0, position })
+  return sample(logitsRow(logits), sampling, { tokens: new Int32Array(0), promptRows: 0, position })
     .token;
 }
 

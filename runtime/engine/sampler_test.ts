@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import type { Sampling } from "../../actors/pipeline/mod.ts";
 import { hasCode } from "../../actors/system/errors.ts";
-import { logProbs, reference, settings } from "../../tests/support/sampling_reference.ts";
-import { type History, sample } from "./sampler.ts";
+import {
+  logitsRow,
+  logProbs,
+  reference,
+  settings,
+} from "../../tests/support/sampling_reference.ts";
+import { type History, sample as sampleRow } from "./sampler.ts";
+
+/** The token of a row of logits. */
+const sample = (logits: Float32Array, sampling: Sampling, history: History) =>
+  sampleRow(logitsRow(logits), sampling, history);
 
 const none: History = { tokens: new Int32Array(), promptRows: 0, position: 1 };
 const at = (position: number): History => ({ ...none, position });

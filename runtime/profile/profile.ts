@@ -96,8 +96,8 @@ export type NodeProfile = z.infer<typeof nodeProfileSchema>;
  * take: the geometry, and the shapes and formats of the tensors.
  */
 export function geometryHash(manifest: Manifest): string {
-  const { geometry, embedding, layers, head } = manifest;
-  const formats = [embedding, layers[0], head].map(({ tensors }) =>
+  const { geometry, embedding, layers, head, head_parts = [] } = manifest;
+  const formats = [embedding, layers[0], head, ...head_parts].map(({ tensors }) =>
     Object.entries(tensors).map((
       [name, { shape, format, block, zeros }],
     ) => [name, shape, format, !!zeros, ...(block === undefined ? [] : [block])])

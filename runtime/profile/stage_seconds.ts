@@ -10,7 +10,8 @@ import type { Profile } from "./profile.ts";
 
 /**
  * Seconds of computing that the profile predicts for a frame at the stage of layers `first` to
- * `last` (0-based, inclusive), without the fixed seconds of a frame.
+ * `last` (0-based, inclusive), without the fixed seconds of a frame. `wanted`: rows that pass the LM
+ * head there.
  */
 export function stageSeconds(
   { layer, embed, head }: Profile,
@@ -20,5 +21,5 @@ export function stageSeconds(
 ): number {
   return (last - first + 1) * tableSeconds(layer, rows, past) +
     (first === 0 ? tableSeconds(embed, rows, 0) : 0) +
-    (last === geometry.layers - 1 ? tableSeconds(head, wanted, 0) : 0);
+    (last === geometry.layers - 1 && wanted > 0 ? tableSeconds(head, wanted, 0) : 0);
 }

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import {
   blockFor,
   type Group,
+  groupsOf,
   type Manifest,
   type ModelStore,
   type Precision,
@@ -70,7 +71,7 @@ export async function takeSpecimen(
   manifest: Manifest,
   { store, scratch }: { store: ModelStore; scratch: string },
 ): Promise<Specimen> {
-  const groups = [manifest.embedding, ...new Set(manifest.layers), manifest.head];
+  const groups = groupsOf(manifest);
   const here = await Promise.all(groups.map(({ sha256 }) => store.has(sha256)));
   if (here.every(Boolean)) {
     return {
@@ -105,6 +106,7 @@ export function atPrecision(manifest: Manifest, precision: Precision): Manifest 
     embedding: relaid(manifest.embedding, ends),
     layers: manifest.layers.map((group) => relaid(group, precision)),
     head: relaid(manifest.head, ends),
+    head_parts: manifest.head_parts?.map((group) => relaid(group, ends)),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   freshAddress,
   generationActor,
   hasCode,
+  headAddresses,
   keyAt,
   type MakeCodec,
   type MakeOutlineText,
@@ -20,6 +21,7 @@ import {
   nodeKey,
   parseAddress,
   type PipelineRoute,
+  servingNodes,
   shapeSchema,
   SOLO,
   stageAddress,
@@ -184,6 +186,7 @@ export class Gateway implements Generator, ServingControl {
     const solo = deployment.solo && key === soloKey(this.#options.system.node);
     return {
       stages: solo ? [stageAddress(id, SOLO)] : stageAddresses(deployment),
+      heads: solo ? [] : headAddresses(deployment), // a stage with the whole model has the head
       shape: solo
         ? { ...deployment.shape, pieces: [], rows_per_frame: USUAL.rows_per_frame }
         : deployment.shape,
@@ -194,7 +197,7 @@ export class Gateway implements Generator, ServingControl {
   nodeLost(node: string): void {
     this.#soloLost(node);
     for (const [to, { deployment }] of this.#running) {
-      if (!deployment.stages.some((s) => s.node === node)) continue;
+      if (!servingNodes(deployment).includes(node)) continue;
       const error: WireError = {
         group: "cluster",
         code: "node_lost",
@@ -295,6 +298,7 @@ export class Gateway implements Generator, ServingControl {
   #path(deployment: Deployment) {
     const { id, stages, solo, draft, shape } = deployment;
     const { node } = this.#options.system;
+    const nodes = [...servingNodes(deployment), ...(draft ? [draft.node] : [])];
     return {
       arbiter: arbiterAddress(id, node),
       ...(solo && {
@@ -306,7 +310,7 @@ export class Gateway implements Generator, ServingControl {
         },
       }),
       stages: stages.length,
-      nodes: new Set([...stages.map((s) => s.node), ...(draft ? [draft.node] : [])]).size,
+      nodes: new Set(nodes).size,
       // The arbiter cuts prompts, not the generation; with a context of 2^20 rows the pieces are
       // thousands of numbers, which each request would carry.
       shape: { ...shape, pieces: [] },

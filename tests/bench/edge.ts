@@ -56,6 +56,8 @@ const { values: args } = parseArgs({
     cores: { type: "string" },
     /** Rate of that fleet's links in megabits a second. @default 1000 */
     mbit: { type: "string" },
+    /** Devices that compute the LM head in planned placements: auto, last, or 1 to 8. */
+    head: { type: "string", default: "auto" },
     /** Command that measures a peer, see `edge/peer.ts`. @default none */
     peer: { type: "string" },
     /** Which of {@linkcode PARTS} to measure, separated by commas. @default all */
@@ -105,7 +107,7 @@ const WORKLOADS = {
   answers: "{ prompt_tokens: 64, output_tokens: 512, branches: 8 }",
 };
 const random = seededRandom(7);
-const { repeats, periodUs, model, fleets, parts, prompts } = orUsage(readSettings);
+const { repeats, periodUs, model, fleets, parts, prompts, head } = orUsage(readSettings);
 
 /** What the options ask for. Throws an Error that says which of them is wrong. */
 function readSettings() {
@@ -117,6 +119,7 @@ function readSettings() {
     repeats: repeatsOf(args),
     periodUs,
     model: oneOf("--model", args.model, Object.keys(RANDOM_MODELS)),
+    head: oneOf("--head", args.head, ["auto", "last", ..."12345678"]),
     fleets: chosenFleets(periodUs),
     parts: new Set(parts),
     /** Lengths in tokens of the prompts whose first token is timed. */
@@ -280,7 +283,8 @@ async function peerOf(command: string, request: PeerRequest): Promise<EdgeRow[]>
 
 async function graphOf(workload: keyof typeof WORKLOADS): Promise<string> {
   const graph = join(args.data, `${workload}.yaml`);
-  await writeFile(graph, `model: ${model}\nworkload: ${WORKLOADS[workload]}\n`);
+  const text = `model: ${model}\nworkload: ${WORKLOADS[workload]}\nactors: { head: ${head} }\n`;
+  await writeFile(graph, text);
   return graph;
 }
 

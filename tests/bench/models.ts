@@ -16,7 +16,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { ModelStore, type Precision, PRECISIONS } from "../../models/mod.ts";
+import { groupsOf, ModelStore, type Precision, PRECISIONS } from "../../models/mod.ts";
 import { freeBytes } from "../../models/store/disk.ts";
 import { startCluster } from "../support/processes.ts";
 import {
@@ -101,7 +101,7 @@ async function benchRandomModel(dir: string, shape: CheckpointShape): Promise<vo
   const { ms, peak } = await convertApart(checkpoint, data);
   await rm(checkpoint, { recursive: true });
   const { manifest } = await (await ModelStore.open(data)).get(NAME);
-  const groups = [manifest.embedding, ...manifest.layers, manifest.head];
+  const groups = groupsOf(manifest);
   const bound = 1.5 * 1024 * MIB + 2 * 4 * vocab * hidden;
   console.log(
     `converted to ${precision} in ${seconds(ms)}: ${

@@ -201,6 +201,12 @@ export async function storedTensors(manifest: Manifest, blobDir: string): Promis
   };
   await read(manifest.embedding, "");
   await read(manifest.head, "");
+  const parts: number[][] = [];
+  for (const group of manifest.head_parts ?? []) {
+    await read(group, "");
+    parts.push(Array.from(values.get("lm_head")!));
+  }
+  if (parts.length > 0) values.set("lm_head", Float64Array.from(parts.flat()));
   for (const [layer, group] of manifest.layers.entries()) await read(group, `${layer}.`);
   return (name) => values.get(shortName(name))!;
 }

@@ -17,6 +17,23 @@ export interface ChainOutput {
   logits: Float32Array;
 }
 
+/** The logits of all parts of the head, (W, vocab). */
+function joined(
+  { logits }: StageGraph,
+  results: Record<string, ort.Tensor>,
+  wanted: number,
+): Float32Array {
+  const vocab = logits.reduce((sum, { rows }) => sum + rows, 0);
+  const all = new Float32Array(wanted * vocab);
+  for (const { name, first, rows } of logits) {
+    const part = results[name].data as Float32Array;
+    for (let w = 0; w < wanted; w++) {
+      all.set(part.subarray(w * rows, (w + 1) * rows), w * vocab + first);
+    }
+  }
+  return all;
+}
+
 /** Stages that cover the model, each with an arena for one request. */
 export class StageChain {
   readonly #stages: {
@@ -106,9 +123,10 @@ export class StageChain {
         ]);
       }
       if (graph.last) feeds.want = longs(want, [want.length]);
-      const fetches: Record<string, ort.Tensor | null> = {
-        [graph.last ? "logits" : "next_hidden"]: null,
-      };
+      const outputs = graph.last ? graph.logits.map(({ name }) => name) : ["next_hidden"];
+      const fetches: Record<string, ort.Tensor | null> = Object.fromEntries(
+        outputs.map((name) => [name, null]),
+      );
       for (let layer = graph.firstLayer; layer <= graph.lastLayer; layer++) {
         const names = kvNames(layer);
         fetches[names.presentKey] = arena[names.pastKey];
@@ -116,7 +134,7 @@ export class StageChain {
       }
       const results = await session.run(feeds, fetches);
       hidden = results.next_hidden;
-      if (graph.last) output.logits = results.logits.data as Float32Array;
+      if (graph.last) output.logits = joined(graph, results, want.length);
       else output.hidden.push(hidden.data as Float32Array);
     }
     return output;

@@ -17,6 +17,9 @@ import {
   directoryOf,
   type Frame,
   type FrameTrace,
+  headActor,
+  headAddress,
+  type HeadTokens,
   type Inbox,
   OrreryError,
   type RequestUsage,
@@ -27,8 +30,9 @@ import {
   stageActor,
   stageAddress,
 } from "../../actors/mod.ts";
-import { evenSplit } from "../../planner/mod.ts";
-import { toyAnswer, ToyEngine } from "./toy_engine.ts";
+import { headBounds } from "../../models/head_parts.ts";
+import { evenHead, evenSplit } from "../../planner/mod.ts";
+import { TOY_VOCAB, toyAnswer, ToyEngine, ToyHead } from "./toy_engine.ts";
 
 /** Layers of the toy model. */
 export const LAYERS = 4;
@@ -45,6 +49,10 @@ export interface ArbiterWorldOptions {
    * layout keeps.
    */
   slotMs?: { attend: number; move: number };
+  /** Shards of the LM head, on nodes h0, h1 ... @default 0: the last stage has it */
+  shards?: number;
+  /** Virtual milliseconds that each shard takes. @default 1 */
+  headMs?: number[];
   /** Rows for which each stage has memory. */
   budgetRows?: number[];
   capacityRows?: number;
@@ -57,7 +65,17 @@ export interface ArbiterWorldOptions {
 export function arbiterWorld(options: ArbiterWorldOptions = {}) {
   const { stages = 2, seed = 1, frameMs = (rows) => rows, capacityRows = 4096 } = options;
   const sim = new Simulation({ seed, latencyMs: options.latencyMs });
-  const directory = directoryOf((a) => a.includes("/stage/") ? `s${a.split("/")[2]}` : "api");
+  const shards = options.shards ?? 0;
+  const bounds = headBounds(TOY_VOCAB);
+  const head = evenHead(Array.from({ length: shards }, (_, i) => `h${i}`)).map((share) => ({
+    first: bounds[share.first_part],
+    tokens: bounds[share.last_part + 1] - bounds[share.first_part],
+  }));
+  const directory = directoryOf((a) => {
+    const [, kind, index] = a.split("/");
+    return kind === "stage" ? `s${index}` : kind === "head" ? `h${index}` : "api";
+  });
+  const heads: ToyHead[][] = head.map(() => []);
   const engines: ToyEngine[][] = [];
   const crashes: OrreryError[] = [];
   const onCrash = (_: string, error: OrreryError) => void crashes.push(error);
@@ -68,7 +86,12 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
       config: stageActor.config.parse(options.stage ?? {}),
       resources: () => ({
         engine: () => {
-          const taxed = { frameMs, budgetRows: options.budgetRows?.[i], ...options.slotMs };
+          const taxed = {
+            frameMs,
+            budgetRows: options.budgetRows?.[i],
+            ...(shards > 0 && { head }),
+            ...options.slotMs,
+          };
           const engine = new TaxedEngine(sim.clock, { ...ranges[i], layers: LAYERS }, taxed);
           engines[i].push(engine);
           return Promise.resolve(engine);
@@ -81,12 +104,27 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
     engines.push([]);
     return start(i);
   });
+  const headSystems = head.map((tokens, i) => {
+    const system = sim.node(`h${i}`, directory, { onCrash });
+    system.register(headActor, {
+      config: headActor.config.parse(options.stage ?? {}),
+      resources: () => ({
+        engine: () => {
+          const engine = new ToyHead(sim.clock, tokens, options.headMs?.[i] ?? 1);
+          heads[i].push(engine);
+          return Promise.resolve(engine);
+        },
+      }),
+    });
+    return system;
+  });
   const api = sim.node("api", directory, { onCrash });
   api.register(arbiterActor, {
     config: arbiterActor.config.parse({ silenceMs: 5_000, ...options.arbiter }),
     resources: () => ({
       pipeline: {
         stages: Array.from({ length: stages }, (_, i) => stageAddress("d", i)),
+        heads: head.map((_, i) => headAddress("d", i)),
         shape: shapeSchema.parse(options.shape ?? {}),
         capacity_rows: capacityRows,
       },
@@ -97,7 +135,9 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
     sim,
     api,
     systems,
+    headSystems,
     engines,
+    heads,
     crashes,
     arbiter,
     client: (key: string) => new Client(api, arbiter, key),
@@ -121,15 +161,20 @@ class TaxedEngine extends ToyEngine {
   constructor(
     clock: Clock,
     range: { first: number; last: number; layers: number },
-    { frameMs, budgetRows, attend = 0, move = 0 }: {
+    { frameMs, budgetRows, head, attend = 0, move = 0 }: {
       frameMs: (rows: number) => number;
       budgetRows?: number;
+      head?: HeadTokens[];
       attend?: number;
       move?: number;
     },
   ) {
     const slots = { below: 0 };
-    super(clock, range, 1, { budgetRows, frameMs: (rows) => frameMs(rows) + attend * slots.below });
+    super(clock, range, 1, {
+      head,
+      budgetRows,
+      frameMs: (rows) => frameMs(rows) + attend * slots.below,
+    });
     this.#clock = clock;
     this.#moveMs = move;
     this.#slots = slots;

@@ -15,7 +15,7 @@ import {
   type TokenResult,
 } from "../../actors/pipeline/frame.ts";
 import { buildStageGraph } from "../../models/graph/mod.ts";
-import { type Geometry, ModelStore, type StoredModel } from "../../models/mod.ts";
+import { type Geometry, ModelStore, type Precision, type StoredModel } from "../../models/mod.ts";
 import { type TinyCheckpointOptions, writeTinyCheckpoint } from "./tiny_checkpoint.ts";
 import { loadEngine } from "../../runtime/engine/mod.ts";
 import "./open_library.ts";
@@ -29,16 +29,19 @@ export const TOLERANCE = 2e-5;
 /** Some tokens of the model. */
 export const TOKENS = Array.from({ length: 100 }, (_, i) => (i * 37 + 11) % 250 + 5);
 
-/** A tiny random f32 model in a folder of its own. */
+/** A tiny random model in a folder of its own. */
 export class Fixture implements AsyncDisposable {
   #engines: StageEngine[] = [];
   private constructor(readonly dir: string, readonly model: StoredModel) {}
 
-  static async make(options: TinyCheckpointOptions = {}): Promise<Fixture> {
+  static async make(
+    options: TinyCheckpointOptions = {},
+    precision: Precision = "f32",
+  ): Promise<Fixture> {
     const dir = await mkdtemp(join(tmpdir(), "orrery-engine-"));
     await writeTinyCheckpoint(join(dir, "checkpoint"), options);
     const store = await ModelStore.open(join(dir, "store"));
-    return new Fixture(dir, await store.add(join(dir, "checkpoint"), { precision: "f32" }));
+    return new Fixture(dir, await store.add(join(dir, "checkpoint"), { precision }));
   }
 
   get geometry(): Geometry {

@@ -10,6 +10,8 @@ import {
   CLUSTER,
   clusterActor,
   type ClusterStatus,
+  headActor,
+  type HeadTokens,
   memberActor,
   OrreryError,
   parseAddress,
@@ -28,7 +30,11 @@ import {
 } from "../../runtime/cluster/mod.ts";
 import { Admission, Gateway, type ServedModel } from "../../runtime/serve/mod.ts";
 import { LAYERS, plainCodec } from "./generation_world.ts";
-import { TOY_VOCAB, ToyEngine } from "./toy_engine.ts";
+import { headBounds } from "../../models/head_parts.ts";
+import { evenHead } from "../../planner/mod.ts";
+import { TOY_VOCAB, ToyEngine, ToyHead } from "./toy_engine.ts";
+
+const BOUNDS = headBounds(TOY_VOCAB);
 
 const MODEL = {
   card: { name: "toy", context: 4096, vocab: TOY_VOCAB },
@@ -44,6 +50,8 @@ export interface PlacementWorldOptions {
   seed: number;
   /** Layers that a node has memory for. @default no bound */
   layersPerNode?: number;
+  /** Do nodes share the LM head? @default false */
+  heads?: boolean;
   /** Chance that a turn of an actor at this node comes late. @default never */
   late?: (node: string) => number;
   /** Virtual milliseconds by which a turn comes late at most. @default 6000 */
@@ -116,7 +124,7 @@ export class PlacementWorld {
     const models: ModelsOfDeployments = {
       ensure: async () => {
         await this.sleep(1 + 200 * sim.random());
-        return { manifest: { name: "toy" } } as StoredModel;
+        return { manifest: { name: "toy", geometry: { vocab: TOY_VOCAB } } } as StoredModel;
       },
       open: () => Promise.resolve(MODEL),
     };
@@ -127,12 +135,23 @@ export class PlacementWorld {
       mailbox: { peers: () => [], addPeer() {}, removePeer() {} },
       gateway,
       models,
-      loader: { load: (to, _stored, layers) => this.#load(to, { engines, layers }) },
+      loader: {
+        load: (to, _stored, layers) => this.#load(to, { engines, layers }),
+        loadHead: async (_to, _stored, { first_part, last_part }) => {
+          await this.sleep(1 + 200 * sim.random());
+          const first = BOUNDS[first_part];
+          return new ToyHead(sim.clock, { first, tokens: BOUNDS[last_part + 1] - first }, 3);
+        },
+      },
     });
     gateway.register();
     system.register(stageActor, {
       config: stageActor.config.parse({}),
       resources: (to) => ({ engine: () => host.loadStage(to) }),
+    });
+    system.register(headActor, {
+      config: headActor.config.parse({}),
+      resources: (to) => ({ engine: () => host.loadHead(to) }),
     });
     system.register(memberActor, { config: {}, resources: () => ({ host, onPing() {} }) });
     const node: SimulatedNode = { name, system, gateway, host, engines };
@@ -202,14 +221,22 @@ export class PlacementWorld {
     const cuts = new Set<number>();
     while (cuts.size < nodes.length - 1) cuts.add(1 + this.int(LAYERS - 1));
     const ends = [...[...cuts].sort((a, b) => a - b), LAYERS];
+    const shares = this.#options.heads ? 1 + this.int(members.length) : 0;
     return {
+      ...(shares > 0 && {
+        head: evenHead(members.toReversed().slice(0, shares).map((m) => m.node))
+          .map(({ device, ...parts }) => ({ node: device, ...parts })),
+      }),
       stages: nodes.map((node, i) => ({ node, first: ends[i - 1] ?? 0, last: ends[i] - 1 })),
     };
   };
 
   async #load(
     to: string,
-    { engines, layers: { node, first, last } }: { engines: ToyEngine[]; layers: LayersAtNode },
+    { engines, layers: { node, first, last, head } }: {
+      engines: ToyEngine[];
+      layers: LayersAtNode & { head?: HeadTokens[] };
+    },
   ): Promise<ToyEngine> {
     await this.sleep(1 + 500 * this.random());
     const { layersPerNode = Infinity } = this.#options;
@@ -226,6 +253,7 @@ export class PlacementWorld {
     }
     const engine = new ToyEngine(this.sim.clock, { first, last, layers: LAYERS }, 1, {
       frameMs: (rows) => 10 + 2 * rows,
+      head,
     });
     engines.push(engine);
     return engine;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { startCommand } from "./start_command.ts";
@@ -197,4 +198,11 @@ export async function startCluster(
     await stack.disposeAsync();
     throw error;
   }
+}
+
+/** A graph file in this folder by which so many nodes share the LM head of the embedded model. */
+export async function headGraph(folder: string, shards: number): Promise<string> {
+  const file = join(folder, `head-${shards}.yaml`);
+  await Deno.writeTextFile(file, `model: embedded\nactors: { head: ${shards} }\n`);
+  return file;
 }

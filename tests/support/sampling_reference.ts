@@ -8,6 +8,12 @@ import { type Sampling, samplingSchema } from "../../actors/pipeline/mod.ts";
 /** Sampling settings; what is left out has its default. */
 export const settings = (some: Partial<Sampling> = {}): Sampling => samplingSchema.parse(some);
 
+/** Logits that lie in one array, as the sampler takes them. */
+export const logitsRow = (logits: Float32Array) => ({
+  vocab: logits.length,
+  part: (first: number, end: number) => logits.slice(first, end),
+});
+
 /** Natural-log probability of each token, from its logits. */
 export const logProbs = (values: number[], temperature = 1) => {
   const scaled = values.map((v) => v / temperature);

@@ -9,14 +9,24 @@
 import {
   type ArenaLayout,
   asFloat32,
+  CANDIDATE_LIMITS,
   type Clock,
   type Frame,
   fromFloat32,
+  type HeadEngine,
+  type HeadInfo,
+  type HeadOutput,
+  type HeadPartial,
+  type HeadRow,
+  type HeadTokens,
   OrreryError,
+  packPartials,
   type Sampling,
   samplingSchema,
   type StageEngine,
   type StageInfo,
+  type StageOutput,
+  type Tensor,
 } from "../../actors/mod.ts";
 
 /** Vocabulary of the toy model. */
@@ -44,6 +54,8 @@ export interface ToyOptions {
    * @default msPerRow * rows
    */
   frameMs?: (rows: number, now: number) => number;
+  /** Shards of the head, where the last stage does not have it. */
+  head?: HeadTokens[];
 }
 
 const mix = (a: number, b: number) => Math.imul(a ^ (b + 0x9e37), 0x85ebca6b) >>> 12;
@@ -86,6 +98,7 @@ export class ToyEngine implements StageEngine {
       vocab: TOY_VOCAB,
       context: 4096,
       kvBytesPerRow: 8,
+      ...(options.head && range.last === range.layers - 1 && { head: options.head }),
     };
   }
 
@@ -141,7 +154,7 @@ export class ToyEngine implements StageEngine {
     this.arenas.set(name, { capacity, shelf, parents, rows, samplers: old?.samplers ?? new Map() });
   }
 
-  async run(frame: Frame) {
+  async run(frame: Frame): Promise<StageOutput> {
     this.frames++;
     const rows = frame.tokens.length;
     this.rows += rows;
@@ -188,6 +201,16 @@ export class ToyEngine implements StageEngine {
         computeMs,
       };
     }
+    if (this.info.head) {
+      const normed = Float32Array.from(frame.want, (w) => state[w]);
+      const rows = Array.from(frame.want, (w) => ({ position: frame.positions[w] + 1 }));
+      return {
+        kind: "normed" as const,
+        normed: fromFloat32([frame.want.length, 1], normed),
+        rows,
+        computeMs,
+      };
+    }
     const tokens = Array.from(frame.want, (w, i) => {
       const sampling = arena.samplers.get(frame.want_samplers[i]);
       if (!sampling) {
@@ -222,6 +245,72 @@ export class ToyEngine implements StageEngine {
       rows: this.rows,
       busyMs: 0,
     });
+  }
+
+  dispose(): Promise<void> {
+    this.disposed = true;
+    return Promise.resolve();
+  }
+}
+
+/**
+ * A shard of the toy model's head: one part. The toy's token has the logit 1, if it is one of the
+ * shard's, and all others less. It chooses greedily, and lists what is lacking when it is asked.
+ */
+export class ToyHead implements HeadEngine {
+  readonly info: HeadInfo = { parts: 1, vocab: TOY_VOCAB, hidden: 1 };
+  /** How often it ran. */
+  runs = 0;
+  /** Set to make the next run fail. */
+  failNext?: OrreryError;
+  /** Set to true to let rows vanish, as when the engine hangs. */
+  hang = false;
+  /** Set to true to list less than it says to have, at first: the arbiter then asks for more. */
+  shy = false;
+  disposed = false;
+  readonly #clock: Clock;
+  readonly #tokens: HeadTokens;
+  readonly #ms: number;
+
+  constructor(clock: Clock, tokens: HeadTokens, ms = 1) {
+    this.#clock = clock;
+    this.#tokens = tokens;
+    this.#ms = ms;
+  }
+
+  async run(
+    { normed, rows, limit }: { normed: Tensor; rows: HeadRow[]; limit: number },
+  ): Promise<HeadOutput> {
+    this.runs++;
+    if (this.hang) await new Promise(() => {});
+    await new Promise<void>((resolve) => this.#clock.after(this.#ms, resolve));
+    const failure = this.failNext;
+    this.failNext = undefined;
+    if (failure) throw failure;
+    const states = asFloat32(normed);
+    const { first, tokens } = this.#tokens;
+    const partials = rows.map(({ row, sampling }): HeadPartial => {
+      const drawn = sampling.temperature > 0 ? mix(states[row], sampling.seed) : states[row];
+      const own = drawn % TOY_VOCAB;
+      const has = own >= first && own < first + tokens;
+      // A drawn token is the only one that is not banned: the toy draws by its own rule.
+      const listed = sampling.temperature > 0 && !has ? [] : [has ? own : first];
+      const shy = this.shy && limit === CANDIDATE_LIMITS[0];
+      const none = new Float32Array(0);
+      return {
+        tokens: Int32Array.from(listed),
+        logits: Float32Array.from(listed, () => has ? 1 : 0),
+        own: none,
+        // It lists the one token of two that it says to have.
+        count: listed.length + (shy && has ? 1 : 0),
+        sum: 0,
+        ownMax: 0,
+        ownSum: 0,
+        topTokens: new Int32Array(0),
+        topLogits: none,
+      };
+    });
+    return { partials: packPartials(partials), failed: [], more: this.shy, computeMs: this.#ms };
   }
 
   dispose(): Promise<void> {

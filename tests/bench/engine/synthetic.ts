@@ -13,6 +13,7 @@ import {
   blockFor,
   type Geometry,
   type Group,
+  headBounds,
   type Manifest,
   type TensorEntry,
 } from "../../../models/mod.ts";
@@ -82,7 +83,12 @@ export async function syntheticModel(
     source: "synthetic",
     embedding: await group("embedding", [["embed", [vocab, hidden], "q8"]]),
     layers,
-    head: await group("head", [["norm", [hidden], "f32"], ["lm_head", [vocab, hidden], head]]),
+    head: await group("head", [["norm", [hidden], "f32"]]),
+    head_parts: await Promise.all(
+      headBounds(vocab).slice(1).map((end, part, ends) =>
+        group(`head part ${part}`, [["lm_head", [end - (ends[part - 1] ?? 0), hidden], head]])
+      ),
+    ),
     files: {},
     eos_tokens: [],
     bos_token: null,
