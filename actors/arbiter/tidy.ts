@@ -1,9 +1,10 @@
 /**
  * When rows that no open request names are moved out of the way of those that run. Pure.
  *
- * Every slot below a frame's last row takes part in its attention, masked or not. So **foreign
- * slots**, which are cold rows (cached rows that no request names) and gaps (freed slots), slow
- * every row that is still to run. While no request is open they cost nothing and stay. While one is
+ * Every slot from the lowest row that a frame attends to up to its last row takes part in its
+ * attention, masked or not. So **foreign slots**, which are cold rows (cached rows that no request
+ * names) and gaps (freed slots), slow every row that is still to run, unless they stand below all
+ * that it attends to, which is not looked at here. While no request is open they cost nothing and stay. While one is
  * open, cold rows go to the shelf and the others are moved together as soon as that saves more time
  * than it costs. A few foreign slots ({@linkcode spareRows}) may stay whatever they cost.
  *

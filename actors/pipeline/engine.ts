@@ -57,12 +57,13 @@ export interface NormedRow {
 /**
  * Result of running a frame: hidden states f32 (rows, hidden) to send on, or of the last stage a
  * token for each wanted row, or where it does not have the LM head the wanted rows after the final
- * norm, f32 (wanted rows, hidden). `computeMs`: milliseconds that the engine computed.
+ * norm, f32 (wanted rows, hidden). `computeMs`: milliseconds that the engine computed. `past`: slots
+ * before the frame that took part in attention, seen or masked; undefined: all of them.
  */
 export type StageOutput =
-  | { kind: "hidden"; hidden: Tensor; computeMs: number }
-  | { kind: "normed"; normed: Tensor; rows: NormedRow[]; computeMs: number }
-  | { kind: "tokens"; tokens: TokenResult[]; computeMs: number };
+  | { kind: "hidden"; hidden: Tensor; computeMs: number; past?: number }
+  | { kind: "normed"; normed: Tensor; rows: NormedRow[]; computeMs: number; past?: number }
+  | { kind: "tokens"; tokens: TokenResult[]; computeMs: number; past?: number };
 
 /**
  * How large an arena is from now on, and where its rows stand; see `layout` of {@linkcode Frame}.

@@ -8,6 +8,12 @@ import { kvNames } from "../../models/graph/contract.ts";
 import { OrtTensor, type OrtTensors } from "./ort.ts";
 import { type Move, moves, Slots } from "./slots.ts";
 
+/**
+ * Slots at a multiple of which a view begins. A smaller step leaves out more of the slots of others
+ * and makes more views, of which each takes a tensor a cache.
+ */
+const VIEW_STEP = 64;
+
 /** Bytes of one f32 element. */
 const F32_BYTES = 4;
 
@@ -31,6 +37,16 @@ export interface Sampler {
   promptRows: number;
 }
 
+/** The caches of an arena from some slot on, as a session takes them. */
+export interface ArenaView {
+  /** Slot of the arena that is the first one of the view. */
+  first: number;
+  /** The KV inputs of a session; the caller adds the other inputs of a frame. */
+  feeds: OrtTensors;
+  /** The KV outputs of a session: the same buffers as `feeds`, so rows are written in place. */
+  fetches: OrtTensors;
+}
+
 /** Keys or values of one layer, f32 (1, kvHeads, capacity, headDim). */
 interface Cache {
   /** Name of the session's input that reads the buffer. */
@@ -52,10 +68,8 @@ export function arenaBytes(shape: ArenaShape, capacity: number): number {
 export class KvArena {
   /** Samplers by id. */
   readonly samplers = new Map<number, Sampler>();
-  /** The KV inputs of a session; the caller adds the other inputs of a frame. */
-  readonly feeds: OrtTensors = {};
-  /** The KV outputs of a session: the same buffers as `feeds`, so rows are written in place. */
-  readonly fetches: OrtTensors = {};
+  /** Views of the caches by their first slot. */
+  readonly #views = new Map<number, ArenaView>();
   readonly #shape: ArenaShape;
   /** Keys, then values, of the first layer, of the next one, ... */
   readonly #caches: Cache[] = [];
@@ -80,7 +94,6 @@ export class KvArena {
     const buffers = allocate(shape, capacity);
     names.forEach((name, i) => {
       this.#caches.push({ ...name, data: buffers[i] });
-      this.#bind(i);
     });
   }
 
@@ -112,11 +125,11 @@ export class KvArena {
       // The system backs pages of the new buffers only as they are written, and each old buffer is
       // freed right after its copy: at most one layer's cache is in memory twice at a time.
       const fresh = allocate(this.#shape, capacity);
+      this.#releaseViews();
       this.#caches.forEach((cache, i) => {
         const old = cache.data;
         cache.data = fresh[i];
         this.#copy(old, cache.data, order, capacity);
-        this.#bind(i);
         old.buffer.transfer(0);
       });
     }
@@ -153,10 +166,22 @@ export class KvArena {
 
   /** Frees the memory at once instead of when the garbage collector runs. The arena is unusable. */
   free(): void {
-    for (const { past, data } of this.#caches) {
-      this.feeds[past].release();
-      data.buffer.transfer(0);
-    }
+    this.#releaseViews();
+    for (const { data } of this.#caches) data.buffer.transfer(0);
+  }
+
+  /**
+   * The caches of a frame of `rows` rows in slots base, base + 1, ... that leave out the slots
+   * below every row that they attend to, rounded down to {@linkcode VIEW_STEP}: rows of others that
+   * stand there then cost nothing. What a frame's view is depends on the arena's rows alone, so it
+   * is the same in every stage.
+   */
+  view(base: number, rows: number): ArenaView {
+    const lowest = this.#slots.lowest(base, rows);
+    const first = lowest - lowest % VIEW_STEP;
+    let view = this.#views.get(first);
+    if (!view) this.#views.set(first, view = this.#viewFrom(first));
+    return view;
   }
 
   /** Index of a slot's first element in a cache, one number a head. */
@@ -204,14 +229,28 @@ export class KvArena {
     }
   }
 
-  /** Makes the tensor over a cache's buffer, as input and as output; releases the one before. */
-  #bind(index: number): void {
-    const { past, present, data } = this.#caches[index];
+  /**
+   * Tensors that begin at slot `first` of the first head. A head's slots then begin `first` slots
+   * later in every head, since the distance between heads, which is the capacity, is kept. What
+   * lies beyond the buffer are the last slots of the last head; the operator reads and writes only
+   * those slots that the frame's total says, which end at the arena's last one.
+   */
+  #viewFrom(first: number): ArenaView {
     const { kvHeads, headDim } = this.#shape;
-    this.feeds[past]?.release();
-    const capacity = data.length / kvHeads / headDim;
-    const tensor = new OrtTensor("float32", data, [1, kvHeads, capacity, headDim]);
-    this.feeds[past] = this.fetches[present] = tensor;
+    const dims = [1, kvHeads, this.#slots.capacity, headDim];
+    const feeds: OrtTensors = {}, fetches: OrtTensors = {};
+    for (const { past, present, data } of this.#caches) {
+      const tensor = new OrtTensor("float32", data, dims, first * headDim);
+      feeds[past] = fetches[present] = tensor;
+    }
+    return { first, feeds, fetches };
+  }
+
+  #releaseViews(): void {
+    for (const { feeds } of this.#views.values()) {
+      for (const tensor of Object.values(feeds)) tensor.release();
+    }
+    this.#views.clear();
   }
 }
 

@@ -224,3 +224,43 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "KvArena.view() leaves out the slots of others, and changes no bit of what a row gets",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine();
+    const own = TOKENS.slice(40, 60);
+    /** A request behind so many slots of others, among whose rows a lane goes on meanwhile. */
+    const behind = async (others: number) => {
+      const arena = `behind ${others}`;
+      await open(engine, arena, others + 40);
+      for (let base = 0; base < others; base += 50) {
+        const rows = TOKENS.slice(0, Math.min(50, others - base));
+        await engine.run(chain(arena, base, rows, { parent: -1, position: 0, want: [] }));
+      }
+      const rooted = { parent: -1, position: 0, want: range(own.length) };
+      const prompt = await engine.run(chain(arena, others, own, rooted));
+      const base = others + own.length;
+      const next = await engine.run(
+        chain(arena, base, TOKENS.slice(0, 3), { position: 20, want: range(3) }),
+      );
+      const both = chain(arena, base + 3, [9, 8], { position: 23, want: [0, 1] });
+      // The second row belongs to another lane, at the start of the arena.
+      both.parents[1] = 4;
+      both.positions[1] = 5;
+      const shared = await engine.run(both);
+      return [prompt, next, shared].map((output) => {
+        assert.equal(output.kind, "tokens");
+        const results = output.kind === "tokens" ? output.tokens : [];
+        return { past: output.past, results: results.map(({ slot: _, ...result }) => result) };
+      });
+    };
+    const [near, far] = [await behind(6), await behind(6 + 3 * 64)];
+    assert.deepEqual(near.map(({ past }) => past), [6, 26, 29]);
+    assert.deepEqual(far.map(({ past }) => past), [6, 26, 29 + 3 * 64]);
+    for (const i of [0, 1]) assert.deepEqual(far[i].results, near[i].results);
+    assertSame(far[2].results as TokenResult[], near[2].results as TokenResult[], "shared", NEAR);
+  },
+);

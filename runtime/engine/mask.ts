@@ -6,19 +6,25 @@
 import { MASKED } from "../../models/graph/contract.ts";
 import type { Slots } from "./slots.ts";
 
+/** Options of {@linkcode attentionBias}. */
+export interface BiasOptions {
+  /** Slot of the first column: at most the least that a row of the frame attends to. @default 0 */
+  first?: number;
+  /** Buffer for the result if it is long enough; its contents are overwritten. */
+  out?: Float32Array<ArrayBuffer>;
+}
+
 /**
- * Bias f32 (rows, base + rows) of the rows in slots base .. base + rows - 1: 0 where a row attends
- * to a slot (its own and its ancestors'), MASKED elsewhere.
- *
- * @param out Buffer for the result if it is long enough; its contents are overwritten.
+ * Bias f32 (rows, base + rows - first) of the rows in slots base .. base + rows - 1: 0 where a row
+ * attends to a slot (its own and its ancestors'), MASKED elsewhere.
  */
 export function attentionBias(
   slots: Slots,
   base: number,
   rows: number,
-  out?: Float32Array<ArrayBuffer>,
+  { first = 0, out }: BiasOptions = {},
 ): Float32Array<ArrayBuffer> {
-  const total = base + rows;
+  const total = base + rows - first;
   const size = rows * total;
   const bias = out && out.length >= size ? out.subarray(0, size) : new Float32Array(size);
   for (let row = 0; row < rows; row++) {
@@ -29,34 +35,33 @@ export function attentionBias(
       // The row attends to its parent's slots and to itself. Copying the parent's line is a memcpy,
       // faster than walking the path again; slots after a row are masked for every row.
       const from = (parent - base) * total;
-      bias.copyWithin(start, from, from + slot);
-      bias[start + slot] = 0;
-      bias.fill(MASKED, start + slot + 1, start + total);
+      const own = slot - first;
+      bias.copyWithin(start, from, from + own);
+      bias[start + own] = 0;
+      bias.fill(MASKED, start + own + 1, start + total);
     } else {
       bias.fill(MASKED, start, start + total);
-      slots.reveal(slot, bias, start);
+      slots.reveal(slot, bias, start - first);
     }
   }
   return bias;
 }
 
 /**
- * Bias f32 (rows, base + rows) of layers with a sliding window: as {@linkcode attentionBias}, and
+ * Bias f32 (rows, base + rows - first) of layers with a sliding window: as {@linkcode attentionBias}, and
  * also MASKED where an ancestor's position is `window` or more below the row's. Positions fall
  * along the path to the root, so a row attends to the near end of its path.
  *
- * @param bias Bias of the same rows without a window; it is returned itself if the window hides
- * nothing.
- * @param out Buffer for the result if it is long enough; its contents are overwritten.
+ * @param bias Bias of the same rows, with the same `first`, without a window; it is returned itself
+ * if the window hides nothing.
  */
 export function windowBias(
   slots: Slots,
   base: number,
   rows: number,
-  { window, bias, out }: {
+  { window, bias, first: start = 0, out }: BiasOptions & {
     window: number;
     bias: Float32Array<ArrayBuffer>;
-    out?: Float32Array<ArrayBuffer>;
   },
 ): Float32Array<ArrayBuffer> {
   let furthest = 0;
@@ -64,7 +69,7 @@ export function windowBias(
     furthest = Math.max(furthest, slots.position(slot));
   }
   if (furthest < window) return bias;
-  const total = base + rows;
+  const total = base + rows - start;
   const size = rows * total;
   const windowed = out && out.length >= size ? out.subarray(0, size) : new Float32Array(size);
   windowed.fill(MASKED);
@@ -73,7 +78,8 @@ export function windowBias(
     for (const { first, last } of slots.runs(base + row)) {
       if (slots.position(last) < nearest) break;
       const from = firstAtLeast(slots, first, last, nearest);
-      windowed.fill(0, row * total + from, row * total + last + 1);
+      const at = row * total - start;
+      windowed.fill(0, at + from, at + last + 1);
       if (from > first) break;
     }
   }

@@ -193,13 +193,16 @@ export class OrtTensor {
    * A tensor over `data`, with `dims` elements along each axis. The buffer must not be transferred
    * or resized before {@linkcode OrtTensor.release}. Throws Error where `data` has fewer elements
    * than `dims` say.
+   *
+   * @param skip Elements of `data` before the tensor's first one. The last `skip` elements of such
+   * a tensor lie beyond the buffer: only an operator that touches none of them may get it.
    */
-  constructor(type: keyof typeof TYPES, data: Data, dims: number[]) {
+  constructor(type: keyof typeof TYPES, data: Data, dims: number[], skip = 0) {
     const ort = Ort.get();
     this.#data = data;
     const { byteLength } = data;
     const shape = BigInt64Array.from(dims, BigInt);
-    const address = addressOf(byteLength > 0 ? data : NOTHING);
+    const address = addressOf(byteLength > 0 ? data.subarray(skip) : NOTHING);
     this.#value = made((out) =>
       ort.createTensor(
         ort.cpu,

@@ -21,7 +21,7 @@ import type { StageGraph } from "../../models/graph/contract.ts";
 import type { Geometry } from "../../models/mod.ts";
 import { engineError, reason } from "./errors.ts";
 import { checkArrays, checkRows } from "./frame_check.ts";
-import type { KvArena, Sampler } from "./kv_arena.ts";
+import type { ArenaView, KvArena, Sampler } from "./kv_arena.ts";
 import { KvArenas } from "./kv_arenas.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
@@ -139,26 +139,29 @@ export class OrtStage implements LoadedStage {
     let hidden: Float32Array<ArrayBuffer> | undefined;
     let normed: NormedRow[] | undefined;
     let tokens: TokenResult[] = [];
+    let past = frame.base;
     try {
-      const feeds = this.#feeds(arena, frame, input);
+      const view = arena.view(frame.base, rows);
+      past -= view.first;
+      const feeds = this.#feeds(arena, view, frame, input);
       if (graph.last) {
         const wanted = frame.want.length;
         if (graph.logits.length === 0) {
           hidden = new Float32Array(wanted * width);
           const out = new OrtTensor("float32", hidden, [wanted, width]);
-          await this.#compute(arena, feeds, { normed: out });
+          await this.#compute(view, feeds, { normed: out });
           contain(arena, frame);
           normed = normedRows(arena, frame);
         } else {
           const logits = this.#logitsBuffers(wanted);
-          await this.#compute(arena, feeds, logits.tensors);
+          await this.#compute(view, feeds, logits.tensors);
           contain(arena, frame);
           tokens = this.#sample(arena, frame, logits.parts);
         }
       } else {
         hidden = new Float32Array(rows * width);
         const out = new OrtTensor("float32", hidden, [1, rows, width]);
-        await this.#compute(arena, feeds, { next_hidden: out });
+        await this.#compute(view, feeds, { next_hidden: out });
         contain(arena, frame);
         // The next stage must learn which rows are damaged: it gets NaN for each of them, where
         // this stage computed with zeros.
@@ -176,19 +179,21 @@ export class OrtStage implements LoadedStage {
     this.#frames++;
     this.#rows += rows;
     this.#busyMs += computeMs;
-    if (!hidden) return { kind: "tokens", tokens, computeMs };
-    if (!normed) return { kind: "hidden", hidden: fromFloat32([rows, width], hidden), computeMs };
+    if (!hidden) return { kind: "tokens", tokens, computeMs, past };
+    if (!normed) {
+      return { kind: "hidden", hidden: fromFloat32([rows, width], hidden), computeMs, past };
+    }
     const wanted = fromFloat32([normed.length, width], hidden);
-    return { kind: "normed", normed: wanted, rows: normed, computeMs };
+    return { kind: "normed", normed: wanted, rows: normed, computeMs, past };
   }
 
   /**
    * Runs the session. Releases the tensors of `feeds` and `results`, which belong to this frame
    * alone; the arena's tensors stay.
    */
-  async #compute(arena: KvArena, feeds: OrtTensors, results: OrtTensors): Promise<void> {
+  async #compute(view: ArenaView, feeds: OrtTensors, results: OrtTensors): Promise<void> {
     try {
-      await this.#session.run({ ...feeds, ...arena.feeds }, { ...results, ...arena.fetches });
+      await this.#session.run({ ...feeds, ...view.feeds }, { ...results, ...view.fetches });
     } catch (cause) {
       throw engineError(
         "engine_failed",
@@ -202,16 +207,21 @@ export class OrtStage implements LoadedStage {
   }
 
   /** The inputs of the graph for a frame, without the arena's; see `models/graph/contract.ts`. */
-  #feeds(arena: KvArena, rows: FrameRows, hidden?: Float32Array<ArrayBuffer>): OrtTensors {
+  #feeds(
+    arena: KvArena,
+    { first }: ArenaView,
+    rows: FrameRows,
+    hidden?: Float32Array<ArrayBuffer>,
+  ): OrtTensors {
     const n = rows.tokens.length;
-    const total = rows.base + n;
+    const total = rows.base + n - first;
     const { graph, geometry } = this.#load;
-    const bias = attentionBias(arena.slots, rows.base, n, this.#bias);
+    const bias = attentionBias(arena.slots, rows.base, n, { first, out: this.#bias });
     const biases: OrtTensors = {
       bias: new OrtTensor("float32", bias, [1, 1, n, total]),
     };
     if (graph.window !== undefined) {
-      const options = { window: graph.window, bias, out: this.#windowBias };
+      const options = { window: graph.window, bias, first, out: this.#windowBias };
       const windowed = windowBias(arena.slots, rows.base, n, options);
       biases.window_bias = new OrtTensor("float32", windowed, [1, 1, n, total]);
       if (windowed !== bias) this.#windowBias = nextBuffer(windowed, this.#windowBias);

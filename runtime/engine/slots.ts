@@ -59,6 +59,8 @@ export class Slots {
   readonly #parents: Int32Array;
   /** First slot of the run that ends at each slot. */
   readonly #runFirst: Int32Array;
+  /** Lowest slot on the path from each slot to its root, or a lower one. */
+  readonly #lowest: Int32Array;
   /** Token id of each slot's row. */
   readonly #tokens: Int32Array;
   /** Position of each slot's row. */
@@ -78,6 +80,7 @@ export class Slots {
     this.#shelf = capacity;
     this.#parents = new Int32Array(capacity).fill(UNWRITTEN);
     this.#runFirst = new Int32Array(capacity);
+    this.#lowest = new Int32Array(capacity);
     this.#tokens = new Int32Array(capacity);
     this.#positions = new Int32Array(capacity);
     this.#damaged = new Uint8Array(capacity);
@@ -132,6 +135,7 @@ export class Slots {
       this.#parents[slot] = parents[i];
       this.#tokens[slot] = tokens[i];
       this.#positions[slot] = positions[i];
+      this.#lowest[slot] = parents[i] >= 0 ? Math.min(slot, this.#lowest[parents[i]]) : slot;
       this.#runFirst[slot] = slot > 0 && parents[i] === slot - 1 ? this.#runFirst[slot - 1] : slot;
     }
     this.#orphan(base, end);
@@ -215,6 +219,8 @@ export class Slots {
         );
       }
       result.#parents[to] = at;
+      // The parent of a row on the shelf may stand behind it: then the path is not known yet.
+      result.#lowest[to] = at < 0 ? to : at < to ? Math.min(to, result.#lowest[at]) : 0;
       result.#runFirst[to] = at >= 0 && at === to - 1 ? result.#runFirst[at] : to;
     };
     for (let to = 0; to < keep.length; to++) {
@@ -256,6 +262,18 @@ export class Slots {
   /** Position of the row in a written slot. */
   position(slot: number): number {
     return this.#positions[slot];
+  }
+
+  /**
+   * Lowest slot that the rows in slots base .. base + rows - 1 attend to, or a lower one; `rows` is
+   * at least 1.
+   */
+  lowest(base: number, rows: number): number {
+    let lowest = base;
+    for (let slot = base; slot < base + rows; slot++) {
+      if (this.#lowest[slot] < lowest) lowest = this.#lowest[slot];
+    }
+    return lowest;
   }
 
   /** The runs from this slot to its root, nearest first. */

@@ -18,9 +18,10 @@ export function watchEngine(
       const { base, want } = frame;
       const rows = frame.tokens.length;
       const output = await engine.run(frame, signal);
+      const { computeMs, past = base } = output;
       // Rows that other devices' shards of the LM head take cost nothing here.
       const wanted = engine.info.head ? 0 : want.length;
-      observe({ rows, past: base, wanted, seconds: output.computeMs / 1000 });
+      observe({ rows, past, wanted, seconds: computeMs / 1000 });
       return output;
     },
     close: (arena) => engine.close(arena),

@@ -96,7 +96,7 @@ for (const rows of ROWS) {
     new Float32Array(rows * geometry.hidden).fill(0.1),
   );
   for (let i = 0; i < 200; i++) decodeHidden(encodeHidden(values, "f16"));
-  const mask = await timed(() => attentionBias(slots, 1024, rows, buffer));
+  const mask = await timed(() => attentionBias(slots, 1024, rows, { out: buffer }));
   const encode = await timed(() => encodeHidden(values, "f16"));
   const sent = encodeHidden(values, "f16");
   const decode = await timed(() => decodeHidden(sent));

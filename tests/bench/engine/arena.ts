@@ -135,9 +135,9 @@ export function measureMask(lanes: number, steps: number, turns: boolean): numbe
     parents: Int32Array.from({ length: lanes }, (_, lane) => slot(lane, steps - 1)),
   });
   const out = new Float32Array(lanes * (total + lanes));
-  for (let i = 0; i < 200; i++) attentionBias(slots, total, lanes, out);
+  for (let i = 0; i < 200; i++) attentionBias(slots, total, lanes, { out });
   const frames = 500;
   const start = performance.now();
-  for (let i = 0; i < frames; i++) attentionBias(slots, total, lanes, out);
+  for (let i = 0; i < frames; i++) attentionBias(slots, total, lanes, { out });
   return (performance.now() - start) / frames * 1000;
 }
