@@ -159,15 +159,24 @@ async function startNode(dir: string): Promise<AsyncDisposable & { url: string }
     await child.status;
   };
   const timer = setTimeout(() => child.kill("SIGKILL"), START_MS);
-  const lines = child.stdout.pipeThrough(new TextDecoderStream());
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
-  for await (const text of lines.values({ preventCancel: true })) {
-    said += text;
-    const url = /API\S*\s+(http:\S+)\/v1/.exec(said)?.[1];
-    if (!url || !/ready\S*\s+\S+: /.test(said)) continue;
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`the node ended before it answered:\n${said}`);
+      said += value;
+      const url = /API\S*\s+(http:\S+)\/v1/.exec(said)?.[1];
+      if (!url || !/ready\S*\s+\S+: /.test(said)) continue;
+      void (async () => {
+        while (!(await reader.read()).done); // a full pipe would stop the node
+      })();
+      return { url, [Symbol.asyncDispose]: stop };
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  } finally {
     clearTimeout(timer);
-    void lines.pipeTo(new WritableStream());
-    return { url, [Symbol.asyncDispose]: stop };
   }
-  throw new Error(`the node ended before it answered:\n${said}`);
 }
