@@ -87,7 +87,13 @@ actors: { outline: { max_branches: 4 } }
     minPieceRows: 8,
   });
   assert.deepEqual([input.objective, input.lambda, input.wire], ["throughput", 3, "f32"]);
-  assert.deepEqual(input.decode, { drafter: "ngram", draftLength: 3, maxBranches: 4 });
+  assert.deepEqual(input.decode, {
+    drafter: "ngram",
+    draftLength: 3,
+    maxBranches: 4,
+    headShares: 1,
+  });
+  assert.equal(inputOf(`${TWO}actors: { head: auto }\n`).input.decode?.headShares, undefined);
   assert.equal(inputOf(`${TWO}decode: { mode: plain }\n`).input.decode?.drafter, "none");
 });
 

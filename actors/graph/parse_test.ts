@@ -50,7 +50,7 @@ constraints:
   assert.equal(graph.objective, "blended");
   assert.deepEqual(graph.actors, {
     stages: "auto",
-    head: "auto",
+    head: "last",
     drafter: "auto",
     custom: [],
   });
