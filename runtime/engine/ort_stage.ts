@@ -267,7 +267,7 @@ export class OrtStage implements LoadedStage {
       const part = (first: number, end: number) => {
         const at = outputs.findLastIndex((output) => output.first <= first);
         const start = i * outputs[at].rows - outputs[at].first;
-        return logits[at].slice(start + first, start + end);
+        return logits[at].subarray(start + first, start + end);
       };
       try {
         const sampler = arena.samplers.get(rows.want_samplers[i]);

@@ -36,7 +36,7 @@ export interface History {
 export interface LogitsRow {
   /** Tokens in the vocabulary. */
   vocab: number;
-  /** A copy of the logits of tokens `first` to `end` - 1: of one of the parts of `headBounds`. */
+  /** The logits of tokens `first` to `end` - 1, f32: one of the parts of `headBounds`. */
   part(first: number, end: number): Float32Array;
 }
 
@@ -50,13 +50,17 @@ export function sample(row: LogitsRow, sampling: Sampling, history: History): Sa
   const { vocab } = row;
   const { position } = history;
   const bounds = headBounds(vocab).filter((bound, i, all) => i === 0 || bound > all[i - 1]);
-  const occurrences = needsHistory(sampling)
+  const penalised = needsHistory(sampling);
+  const changes = penalised || sampling.logit_bias.length > 0 || sampling.banned.length > 0;
+  const occurrences = penalised
     ? occurrencesOf(history.tokens, history.promptRows)
     : NO_OCCURRENCES;
   const part = (index: number, limit: number): HeadPartial => {
     const first = bounds[index];
-    // Biases and penalties change a copy: a part may be asked again.
-    const own = row.part(first, bounds[index + 1]);
+    const logits = row.part(first, bounds[index + 1]);
+    // Biases and penalties change a copy: a part may be asked again. Without them nothing is copied,
+    // since 0.6 MB of garbage a row costs more than the choice itself.
+    const own = changes ? logits.slice() : logits;
     return partialOf(own, { sampling, vocab, position, first, occurrences, limit });
   };
   const parts = bounds.slice(1).map((_, index) => part(index, CANDIDATE_LIMITS[0]));

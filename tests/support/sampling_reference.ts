@@ -11,7 +11,7 @@ export const settings = (some: Partial<Sampling> = {}): Sampling => samplingSche
 /** Logits that lie in one array, as the sampler takes them. */
 export const logitsRow = (logits: Float32Array) => ({
   vocab: logits.length,
-  part: (first: number, end: number) => logits.slice(first, end),
+  part: (first: number, end: number) => logits.subarray(first, end),
 });
 
 /** Natural-log probability of each token, from its logits. */
