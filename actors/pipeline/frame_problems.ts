@@ -3,7 +3,7 @@
  * Two borders ask for them: `frameSchema` when a frame comes from the network, and the engine
  * before it writes memory, since a caller may hand it a frame that never was on the network.
  *
- * This file imports nothing, so that the engine's worker need not load the schemas.
+ * This file imports nothing, so that the engine needs no schemas.
  *
  * @module
  */

@@ -10,7 +10,7 @@
  *     token       = the kept one with the largest logit / temperature + gumbel(seed, position, id)
  *
  * At temperature 0 it is the best token, the lowest id of equal ones. This file stands without
- * schemas, because the engine's worker uses it too.
+ * schemas, because the engine uses it too.
  *
  * @module
  */

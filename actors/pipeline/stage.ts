@@ -31,28 +31,19 @@ import { type Frame, frameSchema } from "./frame.ts";
 import { headAddress } from "./head.ts";
 import type { CarriedFacts } from "./head_messages.ts";
 import { HeadNews, normedMessages } from "./head_news.ts";
+import {
+  arenaMessages,
+  crashIfDead,
+  leaseMsSchema,
+  type OpenArena,
+  OpenArenas,
+  ResultOutbox,
+  unloadedArenas,
+} from "./open_arenas.ts";
 import { decodeHidden, encodeHidden, type Tensor, type Wire } from "./tensor.ts";
 
 /** Resource `engine` of a stage actor: loads the stage's engine. */
 export type LoadEngine = () => Promise<StageEngine>;
-
-/**
- * How many closed arenas a stage remembers, to ignore their late frames instead of reporting an
- * error.
- */
-const TOMBSTONES = 1024;
-/**
- * Messages that a stage has on their way at most: one that travels and one that waits behind it.
- * With so many it does not begin its next frame's message until one has arrived.
- */
-const OUTSTANDING = 2;
-
-/** Milliseconds for which a stage tries to tell an arena's owner that the arena failed. */
-const REPORT_MS = 2_000;
-/**
- * Milliseconds for which a stage tries to tell an arbiter that the stage retires or did not load.
- */
-const NOTICE_MS = 10_000;
 
 /** Key of the stage that has the whole model, beside the stages of the pipeline. */
 export const SOLO = "solo";
@@ -65,15 +56,9 @@ export const stageAddress = (deployment: string, index: number | typeof SOLO): A
   address(deployment, "stage", String(index));
 
 /** What a stage knows about an open arena. */
-interface OpenArena {
-  /** Address of its arbiter, which gets `tokens` and `failed`. */
-  replyTo: string;
+interface StageArena extends OpenArena {
   /** Wire format of its hidden states. */
   wire: Wire;
-  /** When its lease ends, in milliseconds of the actor's clock. */
-  until: number;
-  /** Numbers of frames that are not wanted any more and have not been run. */
-  cancelled: Set<number>;
   /**
    * True: the last layout did not fit into memory. Frames behind it may name slots that are not
    * there, so they are dropped until the next layout.
@@ -87,8 +72,8 @@ interface OpenArena {
 export const stageActor = defineActor({
   kind: "stage",
   config: z.object({
-    /** Milliseconds without a frame or a `touch` after which an arena is freed. */
-    leaseMs: z.number().positive().default(300_000),
+    /** See {@linkcode leaseMsSchema}. */
+    leaseMs: leaseMsSchema,
     /**
      * Milliseconds after which a frame that could not be delivered to the next stage is given up.
      */
@@ -97,22 +82,7 @@ export const stageActor = defineActor({
   messages: {
     /** Runs the frame and sends its result on. */
     frame: frameSchema,
-    /**
-     * These frames are not wanted any more: the stage drops those that it has not run. An arbiter
-     * never cancels a frame with a layout or samplers.
-     */
-    cancel: z.object({ arena: z.string(), seqs: z.array(z.number().int().nonnegative()) }),
-    /** Renews the arena's lease: its arbiter lives, though it has nothing to run. */
-    touch: z.object({ arena: z.string() }),
-    /** Frees the arena and drops its queued frames. */
-    close: z.object({ arena: z.string() }),
-    /** Activates the stage, which loads the engine, and answers with the engine's facts. */
-    warm: z.object({}),
-    /**
-     * Another deployment has taken over: ends the stage as soon as no arena is open. The arbiters
-     * of open arenas get `retiring`.
-     */
-    retire: z.object({}),
+    ...arenaMessages,
     /** Answers with the engine's counters. */
     stats: z.object({}),
   },
@@ -133,47 +103,16 @@ export const stageActor = defineActor({
     const index = key === SOLO ? 0 : Number(key);
     const next = stageAddress(deployment, index + 1);
     const last = engine.info.lastLayer === engine.info.layers - 1;
-    const open = new Map<string, OpenArena>();
-    const closed = new Set<string>();
-    const outbox = new StageOutbox(ctx, config.frameDeadlineMs);
-    let retired = false;
-    ctx.onIdle(() => open.size === 0);
-    // The stage crashed or its node closes. The owners of open arenas must not wait for frames that
-    // never come.
-    ctx.onStop(async () => {
-      const error = new OrreryError({
-        group: "actor",
-        code: "stage_stopped",
-        message: `${ctx.self} stopped, and its arenas are gone; send the request again`,
-      });
-      await Promise.allSettled(
-        [...open].map(([arena, { replyTo }]) => report(replyTo, arena, error)),
-      );
+    const arenas = new OpenArenas<StageArena>(ctx, {
+      leaseMs: config.leaseMs,
+      ended: "freed it",
+      free: (arena) =>
+        engine.close(arena).catch((error) => {
+          // a plain Error is a crash: a dead engine must be replaced
+          throw new Error(toOrreryError(error).message, { cause: error });
+        }),
     });
-
-    const report = (to: string, arena: string, error: OrreryError, seq?: number) =>
-      ctx.tell(
-        to,
-        { type: "failed", arena, error: error.toWire(), ...(seq !== undefined && { seq }) },
-        { deadlineMs: REPORT_MS },
-      );
-
-    function tellRetiring(arena: string, { replyTo }: OpenArena): void {
-      // where the arbiter is gone, the lease ends the arena
-      void ctx.tell(replyTo, { type: "retiring", arena }, { deadlineMs: NOTICE_MS })
-        .catch(() => {});
-    }
-
-    async function close(arena: string): Promise<void> {
-      open.delete(arena);
-      closed.add(arena);
-      if (closed.size > TOMBSTONES) closed.delete(closed.values().next().value!);
-      await engine.close(arena).catch((error) => {
-        // a plain Error is a crash: a dead engine must be replaced
-        throw new Error(toOrreryError(error).message, { cause: error });
-      });
-      if (retired && open.size === 0) ctx.stop();
-    }
+    const outbox = new ResultOutbox(ctx, config.frameDeadlineMs);
 
     /**
      * Carries out a frame's layout. False: there is no memory for it; the arena is as it was and
@@ -181,7 +120,7 @@ export const stageActor = defineActor({
      */
     async function lay({ arena, seq, layout }: Frame): Promise<boolean> {
       const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
-      const before = open.get(arena);
+      const before = arenas.get(arena);
       const state = before ??
         {
           replyTo,
@@ -191,16 +130,16 @@ export const stageActor = defineActor({
           refused: false,
           news: new HeadNews(),
         };
-      Object.assign(state, { replyTo, wire, until: ctx.now() + config.leaseMs });
-      open.set(arena, state);
-      if (!before && retired) tellRetiring(arena, state);
+      Object.assign(state, { replyTo, wire });
+      arenas.renew(state);
+      if (!before) arenas.open(arena, state);
       try {
         await engine.layout(arena, { capacity, keep, shelf });
         state.refused = false;
       } catch (error) {
         if (!hasCode(error, "arena_memory")) throw error;
         state.refused = true;
-        await report(replyTo, arena, error, seq);
+        await arenas.report(replyTo, arena, error, seq);
       }
       return !state.refused;
     }
@@ -210,7 +149,7 @@ export const stageActor = defineActor({
       const laid = ctx.now();
       if (frame.layout && !await lay(frame)) return;
       const layout_ms = ctx.now() - laid;
-      const state = open.get(arena);
+      const state = arenas.get(arena);
       if (!state) {
         throw new OrreryError({
           group: "engine",
@@ -221,9 +160,8 @@ export const stageActor = defineActor({
         });
       }
       if (state.refused) return;
-      for (const old of state.cancelled) if (old < seq) state.cancelled.delete(old);
-      if (state.cancelled.delete(seq)) return;
-      state.until = ctx.now() + config.leaseMs;
+      if (arenas.takeCancelled(state, seq)) return;
+      arenas.renew(state);
       const began = ctx.now();
       // counted before the engine takes the buffer
       const hidden_bytes = frame.hidden ? bytesOf(frame.hidden) : 0;
@@ -233,7 +171,7 @@ export const stageActor = defineActor({
       const trace = [...frame.trace ?? [], { ...times, ...(frame.layout && { layout_ms }) }];
       const failed = (error: unknown) => {
         // the arbiter is gone too: nobody is left to tell
-        if (open.has(arena)) void fail(frame, error).catch(() => {});
+        if (arenas.get(arena)) void fail(frame, error).catch(() => {});
       };
       if (output.kind === "hidden") {
         const sent = encodeHidden(output.hidden, state.wire);
@@ -251,7 +189,7 @@ export const stageActor = defineActor({
 
     /** The messages to the shards of the LM head with the wanted rows of a frame. */
     function toHead(
-      state: OpenArena,
+      state: StageArena,
       frame: Frame,
       result: { normed: Tensor; rows: NormedRow[]; facts: Omit<CarriedFacts, "failed"> },
     ): [to: string, message: Message][] {
@@ -270,66 +208,32 @@ export const stageActor = defineActor({
 
     async function fail(frame: Frame, caught: unknown): Promise<void> {
       const error = toOrreryError(caught, ctx.self);
-      const replyTo = open.get(frame.arena)?.replyTo ?? frame.layout?.reply_to;
+      const replyTo = arenas.get(frame.arena)?.replyTo ?? frame.layout?.reply_to;
       // where the engine is dead, its arenas are gone anyway
-      await close(frame.arena).catch(() => {});
+      await arenas.close(frame.arena).catch(() => {});
       if (!replyTo) throw error;
       // The owner must learn that its arena is gone even if the error is not public; then it gets
       // no details.
-      await report(replyTo, frame.arena, error, frame.seq).catch(() => {}); // the owner is gone too
-      // A dead engine is a crash: the supervisor restarts the stage with a new engine.
-      if (!(caught instanceof OrreryError) || error.code === "engine_failed") {
-        throw new Error(error.message, { cause: error });
-      }
+      const told = arenas.report(replyTo, frame.arena, error, frame.seq);
+      await told.catch(() => {}); // the owner is gone too
+      crashIfDead(caught, error);
     }
-
-    async function expire(): Promise<void> {
-      ctx.after(config.leaseMs / 4, expire);
-      const now = ctx.now();
-      for (const [arena, { until, replyTo }] of [...open]) {
-        if (until >= now) continue;
-        const error = new OrreryError({
-          group: "engine",
-          code: "no_arena",
-          message:
-            `${ctx.self} heard nothing of arena ${arena} for ${config.leaseMs} ms and freed it`,
-          metadata: { arena, lease_ms: config.leaseMs },
-        });
-        // most likely the owner is gone, which is why the lease ended
-        void report(replyTo, arena, error).catch(() => {});
-        await close(arena);
-      }
-    }
-    ctx.after(config.leaseMs / 4, expire);
 
     return {
       async frame(frame, { received }) {
-        if (closed.has(frame.arena)) return; // the arena was closed while the frame was queued
+        if (arenas.isClosed(frame.arena)) return; // the arena was closed while the frame was queued
         try {
           await run(frame, received);
         } catch (error) {
-          if (closed.has(frame.arena)) return; // the arena was closed while the frame ran
+          if (arenas.isClosed(frame.arena)) return; // the arena was closed while the frame ran
           await fail(frame, error);
         }
       },
-      cancel({ arena, seqs }) {
-        for (const seq of seqs) open.get(arena)?.cancelled.add(seq);
-      },
-      touch({ arena }) {
-        const state = open.get(arena);
-        if (!state) return;
-        state.until = ctx.now() + config.leaseMs;
-        if (retired) tellRetiring(arena, state); // what was told before may have been lost
-      },
-      close: ({ arena }) => close(arena),
+      cancel: ({ arena, seqs }) => arenas.cancel(arena, seqs),
+      touch: ({ arena }) => arenas.touch(arena),
+      close: ({ arena }) => arenas.close(arena),
       warm: () => ({ ...engine.info, last }),
-      retire() {
-        retired = true;
-        if (open.size === 0) return ctx.stop();
-        // A warm prefix cache must not keep a stage that nobody needs: told so, the arbiter closes
-        // its arena as soon as it can.
-        for (const [arena, state] of open) tellRetiring(arena, state);
-      },
+      retire: () => arenas.retire(),
       stats: () => engine.stats(),
     };
   },
@@ -339,65 +243,14 @@ export const stageActor = defineActor({
 const bytesOf = ({ data, scales }: Tensor) => data.byteLength + (scales?.byteLength ?? 0);
 
 /**
- * Sends the stage's messages while it computes the next frame; at most {@linkcode OUTSTANDING} are
- * on their way at once. The actor system keeps their order for each receiver.
- */
-class StageOutbox {
-  readonly #ctx: ActorContext;
-  readonly #deadlineMs: number;
-  readonly #sending = new Set<Promise<void>>();
-
-  constructor(ctx: ActorContext, deadlineMs: number) {
-    this.#ctx = ctx;
-    this.#deadlineMs = deadlineMs;
-  }
-
-  /**
-   * Waits until fewer than {@linkcode OUTSTANDING} results are on their way, then sends one, which
-   * is a message or several at once, without waiting for its arrival. Calls `failed` if it did not
-   * arrive.
-   */
-  async send(
-    messages: [to: string, message: Message][],
-    failed: (error: unknown) => void,
-  ): Promise<void> {
-    while (this.#sending.size >= OUTSTANDING) await Promise.race(this.#sending);
-    const deadline = { deadlineMs: this.#deadlineMs };
-    const sending: Promise<void> = Promise.all(
-      messages.map(([to, message]) => this.#ctx.tell(to, message, deadline)),
-    ).then(() => {}, failed).finally(() => this.#sending.delete(sending));
-    this.#sending.add(sending);
-  }
-}
-
-/**
  * A stage whose engine could not be loaded. It tells the owner of the arena that is to be opened
  * why, and ends; the next frame activates the stage anew.
  */
 function unloaded(ctx: ActorContext, error: unknown) {
-  const refuse = (): never => {
-    ctx.stop();
-    throw error;
-  };
+  const { refuse, handlers } = unloadedArenas(ctx, error);
   return {
-    async frame({ layout, arena, seq }: Frame) {
-      if (layout) {
-        const failed = {
-          type: "failed",
-          arena,
-          seq,
-          error: toOrreryError(error, ctx.self).toWire(),
-        };
-        // a failure means that the arena's owner is gone
-        await ctx.tell(layout.reply_to, failed, { deadlineMs: NOTICE_MS }).catch(() => {});
-      }
-      return refuse();
-    },
-    warm: refuse,
-    stats: refuse,
-    cancel: () => {},
-    touch: () => {},
-    close: () => ctx.stop(),
-    retire: () => ctx.stop(),
+    ...handlers,
+    frame: ({ layout, arena, seq }: Frame) => refuse(layout?.reply_to, arena, seq),
+    stats: handlers.warm,
   };
 }
