@@ -3,8 +3,8 @@
  * Measures speed and memory of the engine: `deno task bench:engine [--quick] [--json] [--threads
  * 1,2] [--repeats N] [--spinning]`.
  *
- * Every figure is a median of repeats, measured outside the worker, so it includes the way to the
- * worker and back. Each model and thread count is measured in a process of its own; otherwise the
+ * Every figure is a median of repeats, measured by the engine's caller, so it includes the way to
+ * the thread that computes and back. Each model and thread count is measured in a process of its own; otherwise the
  * second one would reuse the memory of the first.
  *
  * @module
@@ -16,12 +16,12 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { StageEngine } from "../../actors/pipeline/engine.ts";
-import { type Frame, samplingSchema } from "../../actors/pipeline/frame.ts";
 import { buildStageGraph } from "../../models/graph/mod.ts";
 import { type Manifest, ModelStore, type StoredModel } from "../../models/mod.ts";
 import { type ArenaFigures, FOREIGN, measureArena, measureMask } from "./engine/arena.ts";
 import { type Agreement, measureAgreement, measureCoding, WIRES } from "./engine/wire.ts";
 import { loadEngine } from "../../runtime/engine/mod.ts";
+import { chainFrame } from "./shared/chain.ts";
 import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 import { HALF_BILLION_GEOMETRY, syntheticModel } from "./engine/synthetic.ts";
@@ -184,7 +184,7 @@ async function measure({ name, manifest, blobDir, threads }: Assignment): Promis
   const loaded = Deno.memoryUsage().rss;
   try {
     await engine.layout("bench", { capacity: PROMPT_ROWS + 64, keep: new Int32Array(0) });
-    await engine.run(chain(0, 16, geometry.vocab, [15]));
+    await engine.run(chainFrame(0, 16, geometry.vocab, [15]));
     const prefill: Figures["prefill"] = {};
     for (const piece of PIECES) {
       const ms = await median(() => prompt(engine, piece, geometry.vocab));
@@ -195,7 +195,7 @@ async function measure({ name, manifest, blobDir, threads }: Assignment): Promis
     for (const rows of FRAME_ROWS) {
       // Every frame writes the same slots, so PAST_ROWS rows always stand before it.
       const frame = () =>
-        chain(PAST_ROWS, rows, geometry.vocab, Array.from({ length: rows }, (_, i) => i));
+        chainFrame(PAST_ROWS, rows, geometry.vocab, Array.from({ length: rows }, (_, i) => i));
       const frames = Math.max(2, Math.ceil(DECODE_FRAMES / rows));
       const cpu: number[] = [];
       frameMs[rows] = await median(async () => {
@@ -232,24 +232,9 @@ async function prompt(engine: StageEngine, piece: number, vocab: number): Promis
   const start = performance.now();
   for (let base = 0; base < PROMPT_ROWS; base += piece) {
     const last = base + piece >= PROMPT_ROWS;
-    await engine.run(chain(base, piece, vocab, last ? [piece - 1] : []));
+    await engine.run(chainFrame(base, piece, vocab, last ? [piece - 1] : []));
   }
   return performance.now() - start;
-}
-
-function chain(base: number, rows: number, vocab: number, want: number[]): Frame {
-  const slots = Int32Array.from({ length: rows }, (_, i) => base + i);
-  return {
-    arena: "bench",
-    seq: 1,
-    samplers: [{ id: 0, sampling: samplingSchema.parse({}), prompt_rows: 0 }],
-    base,
-    tokens: slots.map((slot) => (slot * 7919) % vocab),
-    positions: slots,
-    parents: slots.map((slot) => slot - 1),
-    want: Int32Array.from(want),
-    want_samplers: new Int32Array(want.length),
-  };
 }
 
 /** CPU milliseconds of this process so far, all threads together. */

@@ -22,6 +22,7 @@ import { startCluster } from "../support/processes.ts";
 import {
   checkpointBytes,
   type CheckpointShape,
+  TINYLLAMA,
   writeRandomCheckpoint,
 } from "./models/random_checkpoint.ts";
 import { describeMachine } from "./shared/figures.ts";
@@ -29,14 +30,6 @@ import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 import { printBlocks } from "./models/blocks.ts";
 import { printQuality } from "./models/quality.ts";
 
-const TINYLLAMA: CheckpointShape = {
-  hidden: 2048,
-  layers: 22,
-  heads: 32,
-  kvHeads: 4,
-  intermediate: 5632,
-  vocab: 32000,
-};
 const QUICK: CheckpointShape = {
   hidden: 512,
   layers: 6,

@@ -7,7 +7,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelStore } from "../../../models/mod.ts";
-import { type CheckpointShape, writeRandomCheckpoint } from "../models/random_checkpoint.ts";
+import {
+  type CheckpointShape,
+  TINYLLAMA,
+  writeRandomCheckpoint,
+} from "../models/random_checkpoint.ts";
 
 /** Models with random weights. Token t is followed by token t + 1009. */
 export const RANDOM_MODELS: Record<string, CheckpointShape> = {
@@ -21,16 +25,7 @@ export const RANDOM_MODELS: Record<string, CheckpointShape> = {
     vocab: 151936,
     chain: true,
   },
-  /** TinyLlama-1.1B's counts. */
-  "one-billion": {
-    hidden: 2048,
-    layers: 22,
-    heads: 32,
-    kvHeads: 4,
-    intermediate: 5632,
-    vocab: 32000,
-    chain: true,
-  },
+  "one-billion": { ...TINYLLAMA, chain: true },
 };
 
 /** Name in the store of the smaller one of them. */

@@ -11,12 +11,13 @@
  */
 import { mkdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { type Frame, fromFloat32, samplingSchema } from "../../../actors/mod.ts";
+import { type Frame, fromFloat32 } from "../../../actors/mod.ts";
 import { decodeHidden, encodeHidden } from "../../../actors/pipeline/mod.ts";
 import { buildStageGraph, ModelStore } from "../../../models/mod.ts";
 import { loadEngine } from "../../../runtime/engine/mod.ts";
 import { attentionBias } from "../../../runtime/engine/mask.ts";
 import { Slots } from "../../../runtime/engine/slots.ts";
+import { chainFrame } from "../shared/chain.ts";
 import { describeMachine, medianOf } from "../shared/figures.ts";
 import { HALF_BILLION, prepareRandomModel } from "./models.ts";
 import { EDGE_OPTIONS } from "./options.ts";
@@ -28,17 +29,8 @@ const REPEATS = 3;
 
 /** A chain of rows in slots from `base` on; the last is wanted or none. */
 function chain(base: number, rows: number, hidden: number | undefined, want: boolean): Frame {
-  const slots = Int32Array.from({ length: rows }, (_, i) => base + i);
   return {
-    arena: "bench",
-    seq: 1,
-    samplers: [{ id: 0, sampling: samplingSchema.parse({}), prompt_rows: 0 }],
-    base,
-    tokens: slots.map((slot) => 300 + slot % 1000),
-    positions: slots,
-    parents: slots.map((slot) => slot - 1),
-    want: Int32Array.from(want ? [rows - 1] : []),
-    want_samplers: new Int32Array(want ? 1 : 0),
+    ...chainFrame(base, rows, geometry.vocab, want ? [rows - 1] : []),
     ...(hidden && {
       hidden: fromFloat32([rows, hidden], new Float32Array(rows * hidden).fill(0.1)),
     }),

@@ -10,7 +10,6 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { StageEngine } from "../../../actors/pipeline/engine.ts";
-import { type Frame, samplingSchema } from "../../../actors/pipeline/frame.ts";
 import { type AddOptions, buildStageGraph, ModelStore } from "../../../models/mod.ts";
 import { loadEngine } from "../../../runtime/engine/mod.ts";
 import type { StageChain } from "../../oracle/stages.ts";
@@ -19,6 +18,7 @@ import {
   type SyntheticFormat,
   syntheticModel,
 } from "../engine/synthetic.ts";
+import { chainFrame } from "../shared/chain.ts";
 import { best, encode, openWhole, readTopics, rowsOf, type Tokens } from "./quality.ts";
 
 /** A way of storing a model: for the converter, and for the model that is timed. */
@@ -120,6 +120,7 @@ function logSum(logits: Float32Array): number {
 async function measureTimes(blobDir: string, quick: boolean): Promise<number[][]> {
   await mkdir(blobDir);
   const geometry = { ...HALF_BILLION_GEOMETRY, layers: quick ? 4 : 24 };
+  const { vocab } = geometry;
   const engines: StageEngine[] = [];
   try {
     for (const { synthetic } of VARIANTS) {
@@ -130,7 +131,9 @@ async function measureTimes(blobDir: string, quick: boolean): Promise<number[][]
       const engine = await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes });
       engines.push(engine);
       await engine.layout("bench", { capacity: PAST_ROWS + 64, keep: new Int32Array(0) });
-      for (let base = 0; base < PAST_ROWS; base += 64) await engine.run(frame(base, 64, []));
+      for (let base = 0; base < PAST_ROWS; base += 64) {
+        await engine.run(chainFrame(base, 64, vocab, []));
+      }
     }
     const least = engines.map(() => FRAMES.map(() => Infinity));
     for (const [n, [rows, times]] of FRAMES.entries()) {
@@ -138,7 +141,7 @@ async function measureTimes(blobDir: string, quick: boolean): Promise<number[][]
       for (let i = 0; i < (quick ? 3 : times); i++) {
         for (const [e, engine] of engines.entries()) {
           const start = performance.now();
-          await engine.run(frame(PAST_ROWS, rows, want));
+          await engine.run(chainFrame(PAST_ROWS, rows, vocab, want));
           least[e][n] = Math.min(least[e][n], performance.now() - start);
         }
       }
@@ -147,20 +150,4 @@ async function measureTimes(blobDir: string, quick: boolean): Promise<number[][]
   } finally {
     for (const engine of engines) await engine.dispose();
   }
-}
-
-/** A chain of rows in the slots from `base` on. */
-function frame(base: number, rows: number, want: number[]): Frame {
-  const slots = Int32Array.from({ length: rows }, (_, i) => base + i);
-  return {
-    arena: "bench",
-    seq: 1,
-    samplers: [{ id: 0, sampling: samplingSchema.parse({}), prompt_rows: 0 }],
-    base,
-    tokens: slots.map((slot) => (slot * 7919) % HALF_BILLION_GEOMETRY.vocab),
-    positions: slots,
-    parents: slots.map((slot) => slot - 1),
-    want: Int32Array.from(want),
-    want_samplers: new Int32Array(want.length),
-  };
 }

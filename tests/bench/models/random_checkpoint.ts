@@ -25,6 +25,16 @@ export interface CheckpointShape {
   chain?: boolean;
 }
 
+/** TinyLlama-1.1B's counts. */
+export const TINYLLAMA: CheckpointShape = {
+  hidden: 2048,
+  layers: 22,
+  heads: 32,
+  kvHeads: 4,
+  intermediate: 5632,
+  vocab: 32000,
+};
+
 /** Step from one token to the next in a model with {@linkcode CheckpointShape.chain}. */
 export const CHAIN_STEP = 1009;
 
