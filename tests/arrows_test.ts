@@ -13,6 +13,7 @@ import { circles, type FileImport, HOUSES, readImports } from "./support/imports
 /** The rooms that each room may import, itself and its hallway left out. */
 const ARROWS: Record<string, string[]> = {
   "actors/system": [],
+  "actors/registry": ["actors/system"],
   "actors/outline": ["actors/system"],
   "actors/pipeline": ["actors/system", "actors/outline"],
   "actors/graph": ["actors/system", "actors/outline", "actors/pipeline"],
@@ -35,6 +36,7 @@ const ARROWS: Record<string, string[]> = {
 
   "runtime/engine": [],
   "runtime/mailbox": [],
+  "runtime/registry": [],
   "runtime/api": [],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
@@ -49,7 +51,7 @@ const HOUSE_ARROWS: Record<string, string[]> = {
   models: ["actors/system"],
   planner: ["actors"],
   runtime: [
-    ...["actors", "actors/system", "actors/outline", "actors/pipeline"],
+    ...["actors", "actors/system", "actors/registry", "actors/outline", "actors/pipeline"],
     ...["models", "models/graph"],
     "planner",
   ],

@@ -20,6 +20,7 @@ const MAKERS: { name: string; group: string; file?: string }[] = [
   { name: "error", group: "model", file: "models/hub/client.ts" },
   { name: "bad", group: "planner", file: "planner/check_input.ts" },
   { name: "problem", group: "graph", file: "runtime/custom/custom_actors.ts" },
+  { name: "registryError", group: "registry" },
   { name: "apiError", group: "api" },
   { name: "unavailable", group: "api" },
   { name: "failed", group: "cli", file: "runtime/cli/chat_client.ts" },
@@ -31,6 +32,7 @@ const MAKERS: { name: string; group: string; file?: string }[] = [
  */
 const FORWARDS: Record<string, { places: number; from: string }> = {
   "actors/generation/run.ts": { places: 1, from: "a token that the engine could not choose" },
+  "actors/registry/errors.ts": { places: 1, from: "registryError()" },
   "actors/pipeline/draft_chains.ts": { places: 1, from: "a token that the engine did not choose" },
   "actors/system/errors.ts": { places: 1, from: "an error that came over the wire" },
   "actors/system/local_transport.ts": { places: 1, from: "mailboxError() of this transport" },

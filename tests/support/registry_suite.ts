@@ -1,0 +1,581 @@
+/**
+ * What every registry must do, whatever keeps its data: the promises of
+ * `actors/registry/contract.ts`, each attacked. Run over all back ends.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  hasCode,
+  MAX_CHANGES,
+  MAX_VALUE_BYTES,
+  type Registry,
+  type RegistryChanges,
+  type RegistryEntry,
+  testRegistry,
+} from "../../actors/mod.ts";
+
+/** A registry without data, several clients of it, and the means to disturb it. */
+export interface RegistryWorld extends AsyncDisposable {
+  /** Another client; the world closes it. */
+  client(): Promise<Registry>;
+  /** Lets this much time pass, as whoever judges leases measures it. */
+  pass(ms: number): Promise<void>;
+  /** The next so many writes land, and their replies are lost. */
+  loseReplies(count: number): void;
+  /** How many replies were lost so far. */
+  readonly lost: number;
+  /**
+   * The server stops without a goodbye and starts again over the same data. Clients made before
+   * are of no use afterwards, if `clientsSurvive` is false.
+   */
+  restart(): Promise<void>;
+  readonly clientsSurvive: boolean;
+  /** The shortest lease that the back end grants, milliseconds. */
+  readonly shortestLeaseMs: number;
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (entry?: RegistryEntry): string | undefined =>
+  entry && new TextDecoder().decode(entry.value);
+
+/** Polls until `condition` gives something true; fails after `ms` with `what`. */
+export async function eventually<T>(
+  condition: () => Promise<T>,
+  what: string,
+  ms = 30_000,
+): Promise<T> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const result = await condition();
+    if (result) return result;
+    if (performance.now() > end) assert.fail(`waited ${ms} ms for ${what}`);
+    await sleep(10);
+  }
+}
+
+/** Waits until the key has vanished with its lease; time passes meanwhile. */
+async function vanished(world: RegistryWorld, registry: Registry, key: string): Promise<void> {
+  await eventually(async () => {
+    await world.pass(50); // whoever judges may have seen the last renewal late
+    return !(await registry.get(key));
+  }, `${key} to vanish with its lease`);
+}
+
+/** Adds one to a number by compare-and-swap until that succeeds; gives how often it was refused. */
+export async function increment(registry: Registry, key: string): Promise<number> {
+  for (let refused = 0;; refused++) {
+    const entry = await registry.get(key);
+    const result = await registry.transact({
+      checks: [{ key, version: entry?.version ?? 0 }],
+      sets: [{ key, value: bytes(String(Number(text(entry) ?? 0) + 1)) }],
+    });
+    if (result.ok) return refused;
+  }
+}
+
+/** A registry's keys as a watch tells them, from a listing on. */
+export class Mirror {
+  readonly entries = new Map<string, RegistryEntry>();
+  readonly told: RegistryChanges[] = [];
+  revision = 0;
+  #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(readonly registry: Registry, readonly prefix: string) {}
+
+  async start(): Promise<void> {
+    const { entries, revision } = await this.registry.list(this.prefix);
+    for (const entry of entries) this.entries.set(entry.key, entry);
+    this.revision = revision;
+    this.resume();
+  }
+
+  resume(): void {
+    this.#stop = new AbortController();
+    const { signal } = this.#stop;
+    this.#running = (async () => {
+      for await (
+        const told of this.registry.watch(this.prefix, { from: this.revision, signal })
+      ) {
+        assert.ok(told.revision >= this.revision, "revisions of a watch do not fall");
+        this.revision = told.revision;
+        this.told.push(told);
+        for (const { key, entry } of told.changes) {
+          if (entry) this.entries.set(key, entry);
+          else this.entries.delete(key);
+        }
+      }
+    })();
+    this.#running.catch(() => {}); // `stop` throws it
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** Waits until it shows what a listing shows. */
+  async caughtUp(): Promise<void> {
+    const wanted = await this.registry.list(this.prefix);
+    const plain = (entries: Iterable<RegistryEntry>) =>
+      [...entries].map(({ key, version, value }) => `${key} ${version} ${value.byteLength}`).sort();
+    await eventually(
+      () => Promise.resolve(plain(this.entries.values()).join() === plain(wanted.entries).join()),
+      `the watch to show ${plain(wanted.entries)}; it shows ${plain(this.entries.values())}`,
+    );
+  }
+}
+
+/** Registers the suite for one back end; with `ignore`, its tests are shown as left out. */
+export function registrySuite(
+  name: string,
+  make: () => Promise<RegistryWorld>,
+  { ignore = false }: { ignore?: boolean } = {},
+): void {
+  function test(what: string, body: (world: RegistryWorld, registry: Registry) => Promise<void>) {
+    Deno.test({
+      name: `Registry (${name}) ${what}`,
+      ignore,
+      sanitizeOps: true,
+      sanitizeResources: true,
+      async fn() {
+        await using world = await make();
+        await body(world, await world.client());
+      },
+    });
+  }
+
+  test("passes the self test of a node's start", async (_world, registry) => {
+    await testRegistry(registry);
+    assert.deepEqual((await registry.list("self-test/")).entries, []);
+  });
+
+  test("get() and list() show what was set, by prefix and in order", async (_world, registry) => {
+    assert.equal(await registry.get("a/1"), undefined);
+    assert.deepEqual((await registry.list("")).entries, []);
+    const names = ["b/1", "a/2", "a/10", "a/1", "A/1", "a", "ab", "a/1/x"];
+    for (const key of names) await registry.transact({ sets: [{ key, value: bytes(key) }] });
+    const keys = async (prefix: string) =>
+      (await registry.list(prefix)).entries.map(({ key }) => key);
+    assert.deepEqual(await keys(""), [...names].sort());
+    assert.deepEqual(await keys("a/1"), ["a/1", "a/1/x", "a/10"]);
+    assert.deepEqual(await keys("a/"), ["a/1", "a/1/x", "a/10", "a/2"]);
+    assert.deepEqual(await keys("c"), []);
+    const entry = await registry.get("a/10");
+    assert.equal(text(entry), "a/10");
+    assert.equal(entry?.key, "a/10");
+    assert.equal(entry?.lease, undefined);
+  });
+
+  test(
+    "transact() makes all changes or none, and versions are revisions",
+    async (world, registry) => {
+      const other = await world.client();
+      const sets = ["x", "y", "z"].map((key) => ({ key, value: bytes("1") }));
+      const first = await registry.transact({ sets });
+      assert.ok(first.ok);
+      for (const { key } of sets) assert.equal((await other.get(key))?.version, first.revision);
+      const second = await other.transact({
+        checks: [{ key: "x", version: first.revision }, { key: "w", version: 0 }],
+        sets: [{ key: "x", value: bytes("2") }],
+        deletes: ["y", "never-there"],
+      });
+      assert.ok(second.ok && second.revision > first.revision);
+      const before = await registry.list("");
+      assert.deepEqual(before.entries.map(({ key, version }) => ({ key, version })), [
+        { key: "x", version: second.revision },
+        { key: "z", version: first.revision },
+      ]);
+      assert.ok(before.revision >= second.revision);
+      // One of three checks fails: nothing happens.
+      const third = await registry.transact({
+        checks: [
+          { key: "x", version: first.revision },
+          { key: "y", version: first.revision },
+          { key: "z", version: first.revision },
+        ],
+        sets: [{ key: "z", value: bytes("3") }, { key: "new", value: bytes("3") }],
+        deletes: ["x"],
+      });
+      assert.deepEqual(third, {
+        ok: false,
+        conflicts: [{ key: "x", version: second.revision }, { key: "y", version: 0 }],
+      });
+      assert.deepEqual((await other.list("")).entries, before.entries);
+    },
+  );
+
+  test(
+    "transact() lets exactly one of several clients win each version",
+    async (world, registry) => {
+      const clients = [registry, await world.client(), await world.client(), await world.client()];
+      for (let round = 0; round < 5; round++) {
+        const version = (await registry.get("owner"))?.version ?? 0;
+        const results = await Promise.all(
+          clients.map((client, i) =>
+            client.transact({
+              checks: [{ key: "owner", version }],
+              sets: [{ key: "owner", value: bytes(`${round}/${i}`) }],
+            })
+          ),
+        );
+        const winners = results.flatMap((result, i) => result.ok ? [{ i, ...result }] : []);
+        assert.equal(winners.length, 1, `winners of round ${round}`);
+        const [{ i, revision }] = winners;
+        const owner = await registry.get("owner");
+        assert.equal(text(owner), `${round}/${i}`);
+        assert.equal(owner?.version, revision);
+        for (const result of results) {
+          if (!result.ok) assert.deepEqual(result.conflicts, [{ key: "owner", version: revision }]);
+        }
+      }
+      const refused = await Promise.all(
+        clients.map(async (client) => {
+          let count = 0;
+          for (let i = 0; i < 10; i++) count += await increment(client, "count");
+          return count;
+        }),
+      );
+      assert.equal(text(await registry.get("count")), String(clients.length * 10));
+      assert.ok(refused.reduce((a, b) => a + b) > 0, "the clients got into each other's way");
+    },
+  );
+
+  test("list() shows keys that change together as they are together", async (world, registry) => {
+    const other = await world.client();
+    const accounts = ["account/a", "account/b", "account/c"];
+    await registry.transact({ sets: accounts.map((key) => ({ key, value: bytes("10") })) });
+    const stop = new AbortController();
+    const move = async (client: Registry, from: string, to: string) => {
+      while (!stop.signal.aborted) {
+        const { entries } = await client.list("account/");
+        const of = (key: string) => entries.find((entry) => entry.key === key)!;
+        await client.transact({
+          checks: [from, to].map((key) => ({ key, version: of(key).version })),
+          sets: [
+            { key: from, value: bytes(String(Number(text(of(from))) - 1)) },
+            { key: to, value: bytes(String(Number(text(of(to))) + 1)) },
+          ],
+        });
+      }
+    };
+    const moving = [
+      move(registry, accounts[0], accounts[1]),
+      move(other, accounts[1], accounts[2]),
+    ];
+    for (let i = 0; i < 30; i++) {
+      const { entries } = await other.list("account/");
+      assert.equal(entries.reduce((sum, entry) => sum + Number(text(entry)), 0), 30);
+    }
+    stop.abort();
+    await Promise.all(moving);
+  });
+
+  test("transact() with the id of one that landed changes nothing", async (world, registry) => {
+    const id = crypto.randomUUID();
+    const set = (value: string) =>
+      registry.transact({
+        id,
+        checks: [{ key: "once", version: 0 }],
+        sets: [{ key: "once", value: bytes(value) }],
+      });
+    world.loseReplies(1);
+    const first = await set("1");
+    assert.ok(first.ok);
+    assert.equal(world.lost, 1);
+    assert.deepEqual(await set("1"), first);
+    assert.equal((await registry.get("once"))?.version, first.revision);
+  });
+
+  test("transact() reads whether it landed when replies are lost", async (world, registry) => {
+    const other = await world.client();
+    for (let i = 0; i < 6; i++) {
+      world.loseReplies(i % 3 === 2 ? 2 : 1);
+      await increment(i % 2 ? registry : other, "count");
+    }
+    assert.equal(text(await registry.get("count")), "6");
+    assert.ok(world.lost >= 6, `only ${world.lost} replies were lost`);
+    // A write without a condition must not be made twice either: it would overwrite a later one.
+    world.loseReplies(1);
+    const blind = await registry.transact({ sets: [{ key: "blind", value: bytes("old") }] });
+    assert.ok(blind.ok);
+    assert.equal((await other.get("blind"))?.version, blind.revision);
+  });
+
+  test("grant() makes a lease that lapses, and its keys with it", async (world, registry) => {
+    const other = await world.client();
+    const mirror = new Mirror(other, "members/");
+    await mirror.start();
+    const lease = await registry.grant(world.shortestLeaseMs);
+    assert.ok(lease.ttlMs >= world.shortestLeaseMs);
+    const sets = ["members/a", "members/b"].map((key) => ({
+      key,
+      value: bytes("here"),
+      lease: lease.id,
+    }));
+    assert.ok((await registry.transact({ sets })).ok);
+    await registry.transact({ sets: [{ key: "members/c", value: bytes("stays") }] });
+    assert.equal((await other.get("members/a"))?.lease, lease.id);
+    // A key that is set without the lease belongs to it no more.
+    await other.transact({ sets: [{ key: "members/b", value: bytes("stays") }] });
+    await world.pass(lease.ttlMs);
+    await vanished(world, other, "members/a");
+    assert.deepEqual(
+      (await registry.list("members/")).entries.map(({ key }) => key),
+      ["members/b", "members/c"],
+    );
+    await mirror.caughtUp();
+    await mirror.stop();
+    await assert.rejects(registry.keepAlive(lease.id), (e) => hasCode(e, "lease_lost"));
+    await assert.rejects(
+      registry.transact({ sets: [{ key: "members/a", value: bytes("x"), lease: lease.id }] }),
+      (e) => hasCode(e, "lease_lost"),
+    );
+    await registry.revoke(lease.id); // no error
+  });
+
+  test("keepAlive() keeps a lease beyond its length", async (world, registry) => {
+    const other = await world.client();
+    const lease = await registry.grant(world.shortestLeaseMs * 2);
+    const idle = await registry.grant(world.shortestLeaseMs * 2);
+    const sets = [lease, idle].map(({ id }, i) => ({
+      key: `held/${i}`,
+      value: bytes("here"),
+      lease: id,
+    }));
+    await registry.transact({ sets });
+    for (let i = 0; i < 5; i++) {
+      await world.pass(lease.ttlMs / 4);
+      await registry.keepAlive(lease.id);
+    }
+    await vanished(world, other, "held/1");
+    await registry.keepAlive(lease.id);
+    assert.ok(await other.get("held/0"), "the renewed lease is held");
+    await other.revoke(lease.id);
+    assert.equal(await registry.get("held/0"), undefined);
+    await assert.rejects(registry.keepAlive(lease.id), (e) => hasCode(e, "lease_lost"));
+    await assert.rejects(registry.keepAlive("123"), (e) => hasCode(e, "lease_lost"));
+  });
+
+  test("watch() tells sets and deletes from a revision in the past", async (world, registry) => {
+    const other = await world.client();
+    const { revision: from } = await registry.list("");
+    const write = async (...sets: string[]) => {
+      const result = await other.transact({
+        sets: sets.map((key) => ({ key, value: bytes(key) })),
+      });
+      assert.ok(result.ok);
+      return result.revision;
+    };
+    await write("w/1", "w/2");
+    await write("elsewhere");
+    await other.transact({ deletes: ["w/1"] });
+    const last = await write("w/3");
+    const told: RegistryChanges[] = [];
+    for await (const one of registry.watch("w/", { from })) {
+      told.push(one);
+      if (one.revision >= last) break;
+    }
+    const state = new Map(told.flatMap(({ changes }) => changes.map((c) => [c.key, c.entry])));
+    assert.deepEqual([...state.keys()].sort(), ["w/1", "w/2", "w/3"]);
+    assert.equal(state.get("w/1"), undefined);
+    assert.equal(text(state.get("w/2")), "w/2");
+    assert.equal(state.get("w/3")?.version, last);
+  });
+
+  test("watch() has no gap when it is broken off and resumed", async (world, registry) => {
+    const other = await world.client();
+    const mirror = new Mirror(registry, "log/");
+    await mirror.start();
+    const seen = new Set<string>();
+    for (let i = 0; i < 40; i++) {
+      const sets = [
+        { key: `log/${i}`, value: bytes(`entry ${i}`) },
+        { key: "log/latest", value: bytes(String(i)) },
+      ];
+      await other.transact({ sets, deletes: i % 5 === 4 ? [`log/${i - 2}`] : [] });
+      if (i % 8 === 7) {
+        await mirror.stop();
+        mirror.resume();
+      }
+    }
+    await mirror.caughtUp();
+    for (const { changes } of mirror.told) for (const { key } of changes) seen.add(key);
+    assert.equal(seen.size, 41, "each key was told at least once");
+    assert.equal(mirror.entries.size, 41 - 8);
+    assert.equal(text(mirror.entries.get("log/latest")), "39");
+    await mirror.stop();
+  });
+
+  test(
+    "watch() ends when its signal aborts, also while nothing happens",
+    async (_world, registry) => {
+      const { revision: from } = await registry.list("");
+      const signal = AbortSignal.timeout(50);
+      for await (const _ of registry.watch("quiet/", { from, signal })) {
+        assert.fail(
+          "told something",
+        );
+      }
+      for await (const _ of registry.watch("quiet/", { from, signal })) {
+        assert.fail(
+          "told something",
+        );
+      }
+    },
+  );
+
+  test("get() gives values of any size and content whole", async (world, registry) => {
+    const other = await world.client();
+    const mirror = new Mirror(other, "big/");
+    await mirror.start();
+    const random = crypto.getRandomValues(new Uint8Array(65_536));
+    const sizes = [0, 1, 16_383, 16_384, 16_385, 60_000, 60_001, 120_000, 65_536 * 16];
+    for (const size of [...sizes, MAX_VALUE_BYTES]) {
+      const value = new Uint8Array(size);
+      for (let at = 0; at < size; at += random.length) {
+        value.set(random.subarray(0, Math.min(random.length, size - at)), at);
+      }
+      assert.ok((await registry.transact({ sets: [{ key: "big/one", value }] })).ok);
+      const entry = await other.get("big/one");
+      assert.equal(entry?.value.byteLength, size);
+      assert.ok(Deno.inspect(entry!.value) === Deno.inspect(value) && equal(entry!.value, value));
+      assert.ok(equal((await registry.list("big/")).entries[0].value, value), "in a listing");
+    }
+    await mirror.caughtUp();
+    await mirror.stop();
+    await assert.rejects(
+      registry.transact({ sets: [{ key: "big/two", value: new Uint8Array(MAX_VALUE_BYTES + 1) }] }),
+      (e) => hasCode(e, "too_large"),
+    );
+    await registry.transact({ deletes: ["big/one"] });
+    assert.equal(await other.get("big/one"), undefined);
+  });
+
+  test("get() never mixes two large values that are written at once", async (world, registry) => {
+    const clients = [registry, await world.client(), await world.client()];
+    const stop = new AbortController();
+    const writing = clients.slice(1).map(async (client, i) => {
+      for (let n = i; !stop.signal.aborted; n += 2) {
+        const value = new Uint8Array(150_000 + n).fill(n);
+        await client.transact({ sets: [{ key: "mixed", value }] });
+      }
+    });
+    await eventually(() => registry.get("mixed"), "the first value");
+    for (let i = 0; i < 25; i++) {
+      const { value } = (await registry.get("mixed"))!;
+      const n = value.byteLength - 150_000;
+      assert.ok(value.every((byte) => byte === (n & 255)), `value ${n} is of one piece`);
+    }
+    stop.abort();
+    await Promise.all(writing);
+  });
+
+  test(
+    "transact() refuses keys and transactions that no back end could keep",
+    async (_world, registry) => {
+      const value = bytes("x");
+      const keys = ["", "a b", "a!b", "ü", "a\0", "a\n", "x".repeat(257), "a\x7f", "a%2f"];
+      for (const key of keys) {
+        const invalid = (e: unknown) => hasCode(e, "invalid_key");
+        await assert.rejects(registry.transact({ sets: [{ key, value }] }), invalid, key);
+        await assert.rejects(registry.get(key), invalid, key);
+        if (key !== "") await assert.rejects(registry.list(key), invalid, key);
+      }
+      const set = (key: string) => ({ key, value });
+      const wrong = [
+        {},
+        { checks: [{ key: "a", version: 0 }] },
+        { sets: [set("a"), set("a")] },
+        { sets: [set("a")], deletes: ["a"] },
+        { checks: [{ key: "a", version: -1 }], sets: [set("a")] },
+        { checks: [{ key: "a", version: 1 }, { key: "a", version: 2 }], sets: [set("a")] },
+        { sets: [set("a")], id: "short" },
+        { sets: Array.from({ length: MAX_CHANGES + 1 }, (_, i) => set(`a${i}`)) },
+      ];
+      for (const transaction of wrong) {
+        await assert.rejects(
+          registry.transact(transaction),
+          (e) => hasCode(e, "invalid_transaction"),
+          JSON.stringify(transaction),
+        );
+      }
+      assert.deepEqual((await registry.list("")).entries, []);
+      // Names and sizes at their limits, and names that look like those of the layout within.
+      const longest = "k".repeat(256);
+      for (const key of [longest, "v/a", "c/a", "head", "..", "/", "//a//", "0"]) {
+        assert.ok((await registry.transact({ sets: [{ key, value }] })).ok);
+        assert.equal((await registry.get(key))?.key, key);
+      }
+      const many = Array.from({ length: MAX_CHANGES }, (_, i) => ({
+        key: `${"m".repeat(250)}/${i}`,
+        value: new Uint8Array(16_384).fill(i),
+      }));
+      const checks = many.map(({ key }) => ({ key, version: 0 }));
+      assert.ok((await registry.transact({ checks, sets: many })).ok, "the largest transaction");
+      assert.equal((await registry.list("mmm")).entries.length, MAX_CHANGES);
+    },
+  );
+
+  test("transact() and watch() end when they are aborted or the registry is closed", async (world) => {
+    const registry = await world.client();
+    const reason = new Error("no longer wanted");
+    const options = { signal: AbortSignal.abort(reason) };
+    const same = (e: unknown) => e === reason;
+    await assert.rejects(registry.get("a", options), same);
+    await assert.rejects(registry.list("a", options), same);
+    await assert.rejects(registry.transact({ deletes: ["a"] }, options), same);
+    const { revision: from } = await registry.list("");
+    const watching = (async () => {
+      for await (const _ of registry.watch("a", { from }));
+    })();
+    const closed = assert.rejects(watching, (e) => hasCode(e, "closed"));
+    await sleep(20);
+    await registry.close();
+    await closed;
+    await assert.rejects(registry.get("a"), (e) => hasCode(e, "closed"));
+    await assert.rejects(registry.transact({ deletes: ["a"] }), (e) => hasCode(e, "closed"));
+  });
+
+  test("restarts with its data, versions, leases and revisions", async (world, registry) => {
+    const large = new Uint8Array(200_000).fill(7);
+    const lease = await registry.grant(world.shortestLeaseMs * 3);
+    const { revision: from } = await registry.list("");
+    const written = await registry.transact({
+      sets: [
+        { key: "kept/small", value: bytes("small") },
+        { key: "kept/large", value: large },
+        { key: "kept/leased", value: bytes("leased"), lease: lease.id },
+      ],
+    });
+    assert.ok(written.ok);
+    await world.restart();
+    const after = world.clientsSurvive ? registry : await world.client();
+    const { entries, revision } = await after.list("kept/");
+    assert.deepEqual(entries.map(({ key, version }) => ({ key, version })), [
+      { key: "kept/large", version: written.revision },
+      { key: "kept/leased", version: written.revision },
+      { key: "kept/small", version: written.revision },
+    ]);
+    assert.ok(equal(entries[0].value, large));
+    assert.ok(revision >= written.revision);
+    await after.keepAlive(lease.id);
+    for await (const { changes } of after.watch("kept/", { from })) {
+      assert.equal(changes.length, 3);
+      break;
+    }
+    const stale = { checks: [{ key: "kept/small", version: 0 }], deletes: ["kept/small"] };
+    assert.equal((await after.transact(stale)).ok, false);
+    const next = await after.transact({ sets: [{ key: "kept/small", value: bytes("2") }] });
+    assert.ok(next.ok && next.revision > revision);
+    await world.pass(lease.ttlMs);
+    await vanished(world, after, "kept/leased");
+  });
+}
+
+/** Have both the same bytes? */
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i]);
+}
