@@ -1,7 +1,8 @@
 // deno-lint-ignore-file no-console
 /**
  * Measures speed and memory of the engine: `deno task bench:engine [--quick] [--json] [--threads
- * 1,2] [--repeats N] [--spinning]`.
+ * 1,2] [--repeats N] [--spinning]`; with `--peer`, beside llama.cpp instead (`engine/peer.ts`;
+ * `--data DIR`, `--models half-billion,one-billion`).
  *
  * Every figure is a median of repeats, measured by the engine's caller, so it includes the way to
  * the thread that computes and back. Each model and thread count is measured in a process of its own; otherwise the
@@ -19,7 +20,10 @@ import type { StageEngine } from "../../actors/pipeline/engine.ts";
 import { buildStageGraph } from "../../models/graph/mod.ts";
 import { type Manifest, ModelStore, type StoredModel } from "../../models/mod.ts";
 import { type ArenaFigures, FOREIGN, measureArena, measureMask } from "./engine/arena.ts";
+import { comparePeer } from "./engine/peer.ts";
 import { type Agreement, measureAgreement, measureCoding, WIRES } from "./engine/wire.ts";
+import { RANDOM_MODELS } from "./edge/models.ts";
+import { DEFAULT_DATA } from "./peers/llama_cpp_files.ts";
 import { loadEngine } from "../../runtime/engine/mod.ts";
 import { chainFrame } from "./shared/chain.ts";
 import { describeMachine } from "./shared/figures.ts";
@@ -70,16 +74,26 @@ const { values: args } = parseArgs({
     spinning: { type: "boolean", default: false },
     threads: { type: "string", default: "1,2" },
     repeats: { type: "string" },
+    /** Compares with llama.cpp, whose folder is `data`. */
+    peer: { type: "boolean", default: false },
+    data: { type: "string", default: DEFAULT_DATA },
+    models: { type: "string", default: Object.keys(RANDOM_MODELS).join(",") },
     /** For the process that this command starts: the file that says what to measure. */
     measure: { type: "string" },
   },
 });
-const repeats = Number(args.repeats ?? (args.quick ? 3 : 5));
+const repeats = Number(args.repeats ?? (args.peer ? 11 : args.quick ? 3 : 5));
 const threadCounts = args.threads.split(",").map(Number);
 if (![repeats, ...threadCounts].every((n) => Number.isInteger(n) && n > 0)) {
   console.error(
     `--repeats and --threads take whole numbers above 0, got ${args.repeats} and ${args.threads}`,
   );
+  Deno.exit(2);
+}
+const peerModels = args.models.split(",");
+const unknown = peerModels.filter((name) => !(name in RANDOM_MODELS));
+if (unknown.length > 0) {
+  console.error(`--models takes ${Object.keys(RANDOM_MODELS).join(" and ")}, got ${unknown}`);
   Deno.exit(2);
 }
 
@@ -91,7 +105,10 @@ interface Assignment {
   threads: number;
 }
 
-if (args.measure === undefined) await main();
+if (args.peer) {
+  console.log(`${describeMachine({ load: true })} before the start, medians of ${repeats} turns`);
+  await comparePeer({ data: args.data, threads: threadCounts, repeats, models: peerModels });
+} else if (args.measure === undefined) await main();
 else console.log(JSON.stringify(await measure(JSON.parse(await readFile(args.measure, "utf8")))));
 
 async function main(): Promise<void> {

@@ -10,18 +10,23 @@
  *
  * @module
  */
-import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { type PeerAnswer, type PeerRequest, peerRequestSchema } from "../edge/peer.ts";
-import { writeRandomCheckpoint } from "../models/random_checkpoint.ts";
 import { medianOf } from "../shared/figures.ts";
 import type { LlamaJob, LlamaResult } from "./llama_cpp_device.ts";
-import { writeGguf } from "./write_gguf.ts";
+import {
+  DEFAULT_DATA,
+  LLAMA_VERSION,
+  llamaArguments,
+  llamaEntry,
+  llamaFolder,
+  prepareGguf,
+  requireLlama,
+} from "./llama_cpp_files.ts";
 
-const VERSION = "3.22.1";
 /** Version of the package manager that installs it. */
 const NPM = "npm:npm@11";
 
@@ -29,30 +34,24 @@ const { values: args } = parseArgs({
   options: {
     install: { type: "boolean", default: false },
     /** Folder of the package and of the GGUF files: bench:edge's `--data`. */
-    data: { type: "string", default: join(tmpdir(), "orrery-edge") },
+    data: { type: "string", default: DEFAULT_DATA },
   },
 });
-
-/** Folder of the installed package. */
-const folderIn = (data: string) => join(data, "peers", `node-llama-cpp-${VERSION}`);
-const entryIn = (data: string) =>
-  join(folderIn(data), "node_modules", "node-llama-cpp", "dist", "index.js");
-const exists = (path: string) => stat(path).then(() => true, () => false);
 
 /**
  * Installs the package and the binaries for this machine's processor alone: its optional packages
  * with binaries for graphics cards take 600 MB.
  */
 async function install(data: string): Promise<void> {
-  const folder = folderIn(data);
+  const folder = llamaFolder(data);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "package.json"), '{ "private": true }\n');
   const machine = { x86_64: "x64", aarch64: "arm64" }[Deno.build.arch];
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", "-q", "--no-config", "--no-lock", NPM, "install", "--ignore-scripts"],
-      ...["--no-audit", "--no-fund", "--omit=optional", `node-llama-cpp@${VERSION}`],
-      `@node-llama-cpp/linux-${machine}@${VERSION}`,
+      ...["--no-audit", "--no-fund", "--omit=optional", `node-llama-cpp@${LLAMA_VERSION}`],
+      `@node-llama-cpp/linux-${machine}@${LLAMA_VERSION}`,
     ],
     cwd: folder,
     stdin: "null",
@@ -60,27 +59,13 @@ async function install(data: string): Promise<void> {
     stderr: "inherit",
   }).spawn();
   const { code } = await child.status;
-  if (code !== 0) throw new Error(`node-llama-cpp ${VERSION} could not be installed`);
-}
-
-/** The model as a GGUF file, which is kept in the data folder. Returns its path. */
-async function prepareGguf({ name, data, shape }: PeerRequest["model"]): Promise<string> {
-  const file = join(data, "peers", `${name}.gguf`);
-  if (await exists(file)) return file;
-  const checkpoint = await mkdtemp(join(data, "checkpoint-"));
-  try {
-    await writeRandomCheckpoint(checkpoint, shape);
-    await writeGguf(checkpoint, file);
-  } finally {
-    await rm(checkpoint, { recursive: true });
-  }
-  return file;
+  if (code !== 0) throw new Error(`node-llama-cpp ${LLAMA_VERSION} could not be installed`);
 }
 
 /** Measures llama.cpp on the first device. */
 async function measure({ devices, model, measure, repeats }: PeerRequest): Promise<PeerAnswer> {
   const job: LlamaJob = {
-    entry: entryIn(model.data),
+    entry: llamaEntry(model.data),
     model: await prepareGguf(model),
     threads: 1,
     requests: [
@@ -94,12 +79,11 @@ async function measure({ devices, model, measure, repeats }: PeerRequest): Promi
   const child = new Deno.Command(program, {
     args: [
       ...prefix,
-      ...[Deno.execPath(), "run", "-A", "-q", "--no-config", "--no-lock"],
-      "--node-modules-dir=manual",
-      fileURLToPath(new URL("llama_cpp_device.ts", import.meta.url)),
+      Deno.execPath(),
+      ...llamaArguments(fileURLToPath(new URL("llama_cpp_device.ts", import.meta.url))),
       JSON.stringify(job),
     ],
-    cwd: folderIn(model.data),
+    cwd: llamaFolder(model.data),
     env: { ...env, NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",
@@ -124,7 +108,7 @@ async function measure({ devices, model, measure, repeats }: PeerRequest): Promi
       resident_bytes: [result.residentBytes],
     }],
     notes: [
-      `node-llama-cpp ${VERSION}, Q4_0 with a Q8_0 head, KV in f16, one thread, no server; ` +
+      `node-llama-cpp ${LLAMA_VERSION}, Q4_0 with a Q8_0 head, KV in f16, one thread, no server; ` +
       `${
         Math.round(100 * result.chained)
       } % of its tokens are those that the model was made to say`,
@@ -137,12 +121,6 @@ if (args.install) {
   await install(args.data);
 } else {
   const request = peerRequestSchema.parse(await new Response(Deno.stdin.readable).json());
-  if (!await exists(entryIn(request.model.data))) {
-    console.error(
-      `${folderIn(request.model.data)} is not here; fetch llama.cpp once with ` +
-        `deno task bench:llama --install --data ${request.model.data}`,
-    );
-    Deno.exit(2);
-  }
+  await requireLlama(request.model.data);
   console.log(JSON.stringify(await measure(request)));
 }
