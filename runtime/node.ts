@@ -34,6 +34,7 @@ import {
   EngineLoader,
   listen,
   Membership,
+  newNodeId,
   Placer,
   weightStore,
 } from "./cluster/mod.ts";
@@ -41,6 +42,7 @@ import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./cust
 import { IdleMemory } from "./memory.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
+import { openTrust } from "./trust/mod.ts";
 
 const log = getLogger(["orrery", "node"]);
 
@@ -74,6 +76,11 @@ export interface Node {
   /** The members of the cluster and the deployment that serves. */
   cluster(): Promise<ClusterStatus>;
   /**
+   * A token with which other nodes join: good for 24 hours and 100 nodes, made at the first call.
+   * Undefined: this node has joined another one, and only the first node makes tokens.
+   */
+  joinToken(): Promise<string> | undefined;
+  /**
    * Drains the node: it takes no new requests, waits for running ones, and leaves the cluster, for
    * `deadlineMs` milliseconds at most. @default deadlineMs 30000
    */
@@ -84,7 +91,7 @@ export interface Node {
  * Starts a node: it listens, and makes or joins a cluster. It answers prompts later, once a model
  * is placed (`onServe` tells when).
  *
- * Throws group `cluster` (`join_failed`, `bad_layers`), `api` and `mailbox` (`port_in_use`),
+ * Throws group `cluster` (`join_failed`, `bad_layers`), `trust`, `api` and `mailbox` (`port_in_use`),
  * `graph` (what a custom actor's module lacks), `model` (what the store throws).
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
@@ -102,8 +109,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     node: options.name ?? hostname(),
   });
   undo.defer(() => custom?.close());
-  const mailbox = await listen(options);
+  const id = newNodeId(options);
+  const trust = await openTrust({ data: options.data, node: id, join, token: options.token });
+  undo.defer(() => trust.close());
+  const mailbox = await listen({ ...options, node: id, tls: trust });
   undo.defer(() => mailbox.close());
+  await trust.listening(mailbox.address);
   const directory = new ClusterDirectory(mailbox.node);
   // They need the system, which calls back into them: made below.
   const parts: { gateway?: Gateway; membership?: Membership } = {};
@@ -122,7 +133,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     },
   });
   undo.defer(() => system.close({ deadlineMs: SYSTEM_CLOSE_MS }));
-  if (join) directory.seed = await dialSeed(mailbox, join);
+  if (join) directory.seed = await dialSeed(mailbox, join, trust);
 
   const gateway = parts.gateway = new Gateway({
     system,
@@ -159,6 +170,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     directory,
     mailbox,
     host: memberHost,
+    trust,
     seed: join,
   });
   registerActors({ system, store, gateway, host: memberHost, membership, profiler });
@@ -200,6 +212,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     system,
     gateway,
     cluster: () => membership.status(),
+    joinToken: () => trust.joinToken(),
     close: ({ deadlineMs = 30_000 } = {}) => closing ??= close(deadlineMs),
   };
 }

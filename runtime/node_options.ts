@@ -14,6 +14,11 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
   /** Join the node whose mailbox listens here, instead of being the first node. */
   join?: { host: string; port: number };
   /**
+   * Token to join with, as the first node printed it. A node that the cluster knows needs none.
+   * @default none
+   */
+  token?: string;
+  /**
    * Generations that run at the same time, and that wait. @default the graph's, else 32 and 128
    */
   admission?: { active?: number; queued?: number };

@@ -37,12 +37,16 @@ const ARROWS: Record<string, string[]> = {
   "runtime/engine": [],
   "runtime/mailbox": [],
   "runtime/registry": [],
+  "runtime/trust": ["runtime/mailbox"],
   "runtime/api": [],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api"],
   "runtime/cluster": ["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve"],
-  "runtime/cli": ["runtime/engine", "runtime/cluster", "runtime/profile", "runtime/serve"],
+  "runtime/cli": [
+    ...["runtime/engine", "runtime/cluster", "runtime/profile", "runtime/serve"],
+    "runtime/trust",
+  ],
 };
 
 /** The rooms of other houses that a house may import. */

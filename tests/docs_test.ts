@@ -9,7 +9,7 @@ import config from "../deno.json" with { type: "json" };
 const ROOT = join(import.meta.dirname!, "..");
 const TASKS = Object.keys(config.tasks);
 /** Commands that print options with `--help`. */
-const COMMANDS = ["start", "chat", "models", "plan", "simulate", "profile"];
+const COMMANDS = ["start", "chat", "models", "token", "plan", "simulate", "profile"];
 
 /** A markdown file: where it is from the root, and its text. */
 interface Page {

@@ -45,7 +45,7 @@ decode: { mode: plain }
       ],
     ]);
     await using second = NodeProcess.start([
-      ...["--data", join(data, "second"), "--join", await first.mailbox()],
+      ...["--data", join(data, "second"), ...await first.join()],
     ]);
     const url = await second.ready(2);
     assert.equal(await whyOf(url), "plain as the graph says");

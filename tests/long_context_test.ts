@@ -73,7 +73,7 @@ constraints:
           ],
         ]);
         await using second = NodeProcess.start([
-          ...["--data", data, "--join", await first.mailbox(), "--name", "second", ...NODE],
+          ...["--data", data, ...await first.join(), "--name", "second", ...NODE],
         ]);
         const url = await first.ready(2);
         const plan = await (await fetch(`${url}/api/plan`)).json();

@@ -12,6 +12,7 @@ import {
 import { type Node, startNode } from "../runtime/node.ts";
 import { openaiConformance } from "./clients/openai.ts";
 import { EVEN, NodeProcess, startCluster } from "./support/processes.ts";
+import { TOKEN_OF_NOBODY } from "./support/trust.ts";
 
 async function withData(run: (data: string) => Promise<void>): Promise<void> {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
@@ -230,7 +231,7 @@ Deno.test("deno task start gets its cluster back when the first node is started 
       ports[1],
     ];
     await using before = NodeProcess.start(first, { ports: false });
-    await using second = NodeProcess.start(["--data", data, "--join", await before.mailbox()]);
+    await using second = NodeProcess.start(["--data", data, ...await before.join()]);
     await before.ready(2);
     const secondUrl = await second.ready(2);
     before.kill("SIGKILL");
@@ -281,11 +282,11 @@ Deno.test("deno task start --join takes in two nodes together, which also leave 
   await withData(async (data) => {
     await using first = NodeProcess.start(["--data", data, ...EVEN]);
     const url = await first.ready(1);
-    const join = await first.mailbox();
-    await using second = NodeProcess.start(["--data", data, "--join", join]);
-    await using third = NodeProcess.start(["--data", data, "--join", join]);
+    const join = await first.join();
+    await using second = NodeProcess.start(["--data", data, ...join]);
+    await using third = NodeProcess.start(["--data", data, ...join]);
     const urls = [url, await second.ready(3), await third.ready(3)];
-    assert.equal(await second.mailbox(), join, "it names the first node as the one to join");
+    assert.deepEqual(await second.join(), join, "it names the first node as the one to join");
     await first.ready(3);
     for (const u of urls) {
       const response = await post(u, question);
@@ -323,8 +324,7 @@ Deno.test("deno task start --join takes over layers, with weights fetched over t
     await using second = NodeProcess.start([
       "--data",
       join(data, "second"),
-      "--join",
-      await first.mailbox(),
+      ...await first.join(),
     ]);
     const secondUrl = await second.ready(2);
     await first.line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on /);
@@ -402,7 +402,16 @@ Deno.test("deno task start says in one line why it cannot start, and exits with 
       ["layers with a gap", ["--port", "0", "--layers", "0-1,3-5"], 1, /must begin at layer 2/],
       [
         "nobody to join",
-        ["--port", "0", "--join", `127.0.0.1:${taken}`, "--mailbox-port", "0"],
+        [
+          "--port",
+          "0",
+          "--join",
+          `127.0.0.1:${taken}`,
+          "--token",
+          TOKEN_OF_NOBODY,
+          "--mailbox-port",
+          "0",
+        ],
         1,
         /no node answers at|does not answer/,
       ],

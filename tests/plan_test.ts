@@ -37,7 +37,7 @@ Deno.test("deno task start prints and serves the plan that the planner makes for
       ],
     ]);
     await using second = NodeProcess.start([
-      ...["--data", join(data, "second"), "--join", await first.mailbox(), "--name", "second"],
+      ...["--data", join(data, "second"), ...await first.join(), "--name", "second"],
     ]);
     await first.line(/^not ready measuring 2 nodes and the links between them/);
     await first.line(/^plan +embedded, blended: first token after .* tokens\/s/);
@@ -92,8 +92,7 @@ Deno.test("deno task start serves a plan that uses the other node alone", async 
     await using _second = NodeProcess.start([
       "--data",
       data,
-      "--join",
-      await first.mailbox(),
+      ...await first.join(),
       "--name",
       "second",
     ]);

@@ -47,6 +47,29 @@ export function numberOption(
   return value;
 }
 
+const UNITS: Record<string, number> = { s: 1e3, m: 60e3, h: 3600e3, d: 24 * 3600e3 };
+
+/**
+ * The milliseconds given for option `--name` as `90s`, `30m`, `24h` or `7d`; undefined: the option
+ * was left out. Throws {@linkcode UsageError} for any other text and for a time outside the range,
+ * which is in milliseconds.
+ */
+export function durationOption(
+  name: string,
+  text: string | undefined,
+  { min, max }: { min: number; max: number },
+): number | undefined {
+  if (text === undefined) return undefined;
+  const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  const value = Number(count) * UNITS[unit];
+  if (value >= min && value <= max) return value;
+  throw new UsageError(
+    `--${name} takes a time from ${min / 1e3}s to ${max / UNITS.d}d such as 30m, 24h or 7d, got ${
+      JSON.stringify(text)
+    }`,
+  );
+}
+
 /**
  * The http or https URL given for option `--name`, without a final slash. Throws
  * {@linkcode UsageError} for any other text.

@@ -10,9 +10,11 @@ import { type Deployment, OrreryError, parseGraph } from "../../actors/mod.ts";
 import { PRECISIONS } from "../../models/mod.ts";
 import { parseLayers, type Plan } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
+import { parseToken } from "../trust/mod.ts";
 import { numberOption, readArgs } from "./args.ts";
 import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { joinCommand } from "./join_command.ts";
 import { planTable } from "./plan_table.ts";
 
 const help = `Start a node. The first one serves a model; others join it and take over layers.
@@ -36,7 +38,9 @@ Usage: deno task start [options]
   --name NAME            what graph files call this node [the host's name]
   --active N             requests that run at once; memory may hold fewer [the graph's, else 32]
   --queued N             requests that wait; more are refused with 429 [the graph's, else 128]
-  --join HOST:PORT       join the node whose mailbox listens there
+  --join HOST:PORT       join the node whose mailbox listens there; the first time with a token
+  --token TOKEN          the token that the first node printed
+  --token-file FILE      a file with the token, so that it does not stand in the list of processes
   --ask "QUESTION"       once ready, ask this and print the answer; then go on serving
   --log LEVEL            debug, info, warning, error [warning]
   --help                 print this
@@ -75,6 +79,8 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
       active: { type: "string" },
       queued: { type: "string" },
       join: { type: "string" },
+      token: { type: "string" },
+      "token-file": { type: "string" },
       ask: { type: "string" },
       log: { type: "string", default: "warning" },
       help: { type: "boolean", short: "h", default: false },
@@ -140,6 +146,7 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     nodes: numberOption("nodes", values.nodes, { min: 1, max: 1024, integer: true }) ?? 1,
     layers: values.layers === undefined ? undefined : layersOption(values.layers),
     join: values.join === undefined ? undefined : joinOption(values.join),
+    token: tokenOption(values),
     ask: values.ask,
     log: values.log as LogLevel,
   };
@@ -176,6 +183,30 @@ function joinOption(text: string): { host: string; port: number } {
   return { host: match[1] ?? match[2], port };
 }
 
+function tokenOption(
+  { join, token, "token-file": file }: { join?: string; token?: string; "token-file"?: string },
+): string | undefined {
+  if (token === undefined && file === undefined) return undefined;
+  if (join === undefined) {
+    throw new UsageError(`--${token === undefined ? "token-file" : "token"} needs --join`);
+  }
+  if (token !== undefined && file !== undefined) {
+    throw new UsageError("--token and --token-file are two ways to say the same; give one");
+  }
+  let text = token;
+  try {
+    text ??= Deno.readTextFileSync(file!);
+  } catch (error) {
+    throw new UsageError(`--token-file ${file} cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    parseToken(text);
+  } catch (error) {
+    throw error instanceof OrreryError ? new UsageError(error.message) : error;
+  }
+  return text.trim();
+}
+
 async function configureLog(level: LogLevel): Promise<void> {
   await configure({
     sinks: { stderr: getConsoleSink({ formatter: getTextFormatter(), levelMap: allToStderr }) },
@@ -196,15 +227,13 @@ const allToStderr = {
 } as const;
 
 /** The lines that tell the user what to do next: the API's URL, a request, a second node. */
-function welcome(node: Node, options: NodeOptions): string {
-  const { host, port } = options.join ?? node.mailboxAddress; // every node joins the first one
-  const local = options.host === "127.0.0.1" || options.host === "localhost";
-  const api = new URL(node.url);
-  const second = local
-    ? `deno task start --join ${host}:${port} --port ${Number(api.port) + 10} --mailbox-port ${
-      node.mailboxAddress.port + 10
-    }`
-    : `deno task start --join ${host}:${port} --host 0.0.0.0`;
+async function welcome(node: Node, options: NodeOptions): Promise<string> {
+  const second = joinCommand({
+    first: options.join ?? node.mailboxAddress, // every node joins the first one
+    // A node that has joined passes on the token that it was given: only the first node makes them.
+    token: await node.joinToken() ?? options.token,
+    near: { port: Number(new URL(node.url).port), mailboxPort: node.mailboxAddress.port },
+  });
   return [
     `${pc.bold("API")}      ${node.url}/v1`,
     `${
@@ -272,7 +301,7 @@ async function start(args: string[]): Promise<number> {
     onServe,
     onProgress: conversionProgress(),
   });
-  console.log(welcome(node, chosen));
+  console.log(await welcome(node, chosen));
   for (const [deployment, reason] of waiting) onServe(deployment, reason);
   try {
     return await stop.promise;

@@ -4,8 +4,8 @@
  * @module
  */
 import { hostname } from "node:os";
-import { OrreryError } from "../../actors/mod.ts";
-import { createMailbox, type MailboxTransport } from "../mailbox/mod.ts";
+import { type NodeId, OrreryError } from "../../actors/mod.ts";
+import { createMailbox, type MailboxTls, type MailboxTransport } from "../mailbox/mod.ts";
 import { advertisedHost } from "./addresses.ts";
 
 /** What is wrong with an address, by the code of the system's error. */
@@ -19,30 +19,41 @@ const REASONS: Record<string, string | undefined> = {
 
 /** Options of {@linkcode listen}. */
 export interface ListenOptions {
+  /** Id of the node. */
+  node: NodeId;
   /** Address to listen on. */
   host: string;
   /** TCP port; 0 takes any free one. */
   mailboxPort: number;
-  /** First part of the node's id. @default the machine's host name */
-  name?: string;
+  /** Its certificates: every link is mutual TLS. */
+  tls: MailboxTls;
 }
 
 /**
- * A mailbox that listens, with a new node id: the name, the port, and four random hexadecimal
- * digits. Throws group `mailbox`, codes `port_in_use` and
- * `cannot_listen` (metadata: `host`, `port`).
+ * The id of a new life of a node: the name, the port, and four random hexadecimal digits. A
+ * restarted node is another node, since what it held is gone: it needs another id.
+ */
+export function newNodeId(
+  { name = hostname(), mailboxPort }: { name?: string; mailboxPort: number },
+): NodeId {
+  const part = name.replace(/[^A-Za-z0-9.-]/g, "-").slice(0, 64) || "node";
+  return `${part}:${mailboxPort}:${crypto.randomUUID().slice(0, 4)}`;
+}
+
+/**
+ * A mailbox that listens. Throws group `mailbox`, codes `port_in_use` and `cannot_listen`
+ * (metadata: `host`, `port`).
  */
 export async function listen(
-  { host, mailboxPort: port, name }: ListenOptions,
+  { node, host, mailboxPort: port, tls }: ListenOptions,
 ): Promise<MailboxTransport> {
-  const part = (name ?? hostname()).replace(/[^A-Za-z0-9.-]/g, "-").slice(0, 64) || "node";
   try {
     return await createMailbox({
-      // A restarted node is another node, since what it held is gone: it needs another id.
-      node: `${part}:${port}:${crypto.randomUUID().slice(0, 4)}`,
+      node,
       host,
       port,
       advertiseHost: advertisedHost(host),
+      tls,
       accept: () => true,
     });
   } catch (error) {

@@ -1,25 +1,26 @@
 import assert from "node:assert/strict";
 import { hasCode } from "../../actors/mod.ts";
-import { listen } from "./listen.ts";
+import { TestCluster } from "../../tests/support/trust.ts";
+import { listen, newNodeId } from "./listen.ts";
 
 const host = "127.0.0.1";
 
-Deno.test("listen() makes an id of the name, the port and random digits", async () => {
-  const mailbox = await listen({ host, mailboxPort: 0, name: "left pc/1" });
-  try {
-    assert.match(mailbox.node, /^left-pc-1:0:[0-9a-f]{4}$/);
-    assert.equal(mailbox.address.host, host);
-  } finally {
-    await mailbox.close();
-  }
+Deno.test("newNodeId() makes an id of the name, the port and random digits", () => {
+  assert.match(newNodeId({ mailboxPort: 0, name: "left pc/1" }), /^left-pc-1:0:[0-9a-f]{4}$/);
+  assert.match(newNodeId({ mailboxPort: 8421 }), /^[A-Za-z0-9.-]+:8421:[0-9a-f]{4}$/);
 });
 
 Deno.test("listen() throws port_in_use and names the address", async () => {
-  const mailbox = await listen({ host, mailboxPort: 0 });
+  await using cluster = await TestCluster.create();
+  const node = newNodeId({ mailboxPort: 0 });
+  const tls = await cluster.first(node);
+  const mailbox = await listen({ node, host, mailboxPort: 0, tls });
   try {
+    assert.equal(mailbox.node, node);
+    assert.equal(mailbox.address.host, host);
     const { port } = mailbox.address;
     await assert.rejects(
-      listen({ host, mailboxPort: port }),
+      listen({ node, host, mailboxPort: port, tls }),
       (e) =>
         hasCode(e, "port_in_use") && e.message.startsWith(`mailbox address ${host}:${port} is`),
     );

@@ -16,7 +16,7 @@ import {
   OrreryError,
   toOrreryError,
 } from "../../actors/mod.ts";
-import { identify, type MailboxTransport } from "../mailbox/mod.ts";
+import { identify, type MailboxTls, type MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import type { DeploymentHost } from "./deployment_host.ts";
 
@@ -45,6 +45,13 @@ export interface MembershipOptions {
   mailbox: MailboxTransport;
   /** Retires this node's deployments when it joins another cluster. */
   host: Pick<DeploymentHost, "adopt" | "retireAll" | "stages">;
+  /** The node's certificates. */
+  trust: MailboxTls & {
+    /** Gets new certificates. */
+    renew(): Promise<void>;
+    /** Gets new certificates if the ones at hand have expired. */
+    renewExpired(): Promise<void>;
+  };
   /** Where the first node's mailbox listens; undefined: this is the first node. */
   seed?: { host: string; port: number };
 }
@@ -56,9 +63,11 @@ export interface MembershipOptions {
 export async function dialSeed(
   mailbox: MailboxTransport,
   seed: { host: string; port: number },
+  tls: MailboxTls,
 ): Promise<NodeId> {
   try {
-    const node = await identify(seed.host, seed.port, { signal: AbortSignal.timeout(DIAL_MS) });
+    const signal = AbortSignal.timeout(DIAL_MS);
+    const node = await identify(seed.host, seed.port, { signal, tls });
     mailbox.addPeer(node, seed.host, seed.port);
     return node;
   } catch (error) {
@@ -170,11 +179,13 @@ export class Membership {
   async #rejoin(why: string): Promise<void> {
     if (this.#rejoining) return;
     this.#rejoining = true;
-    const { host, mailbox, directory, seed } = this.#options;
+    const { host, mailbox, directory, seed, trust } = this.#options;
     host.adopt(undefined, why);
+    let removed = false;
     while (!this.#abort.signal.aborted) {
       try {
-        const found = await dialSeed(mailbox, seed!);
+        await trust.renewExpired();
+        const found = await dialSeed(mailbox, seed!, trust);
         // The first node was restarted: the deployments that it made are gone.
         if (found !== directory.seed) host.retireAll();
         directory.seed = found;
@@ -182,6 +193,11 @@ export class Membership {
         break;
       } catch (error) {
         log.info("cannot join yet: {message}", { message: toOrreryError(error).message });
+        // A node that was removed finds its connections closed: only this says why.
+        await trust.renew().catch((reason) => {
+          if (hasCode(reason, "revoked") && !removed) log.error(reason.message);
+          removed = hasCode(reason, "revoked");
+        });
         await sleep(RETRY_MS);
       }
     }

@@ -12,7 +12,7 @@ export {
   type DeploymentHostOptions,
   type ModelsOfDeployments,
 } from "./deployment_host.ts";
-export { listen, type ListenOptions } from "./listen.ts";
+export { listen, type ListenOptions, newNodeId } from "./listen.ts";
 export {
   EngineLoader,
   type EngineLoaderOptions,

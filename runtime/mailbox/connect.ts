@@ -6,18 +6,16 @@
 import http2, { type ClientHttp2Session, type Http2Session } from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
+import type { NodeId } from "../../actors/system/mod.ts";
 import { HTTP2_SETTINGS } from "./limits.ts";
+import { type MailboxTls, TLS_VERSION } from "./tls.ts";
 
-/** PEM texts of a mutual TLS link. */
-export interface MailboxTls {
-  /** Private key of `cert`. */
-  key: string;
-  /** This node's certificate, shown to the other side. */
-  cert: string;
-  /** Certificate of the authority that must have signed the other side's certificate. */
-  ca: string;
-  /** Host name that the other side's certificate must carry. @default the host dialled */
-  servername?: string;
+/** Which node a connection must reach, and what proves it. */
+export interface SecureTarget {
+  /** This node's certificates, and its judgement of others'. */
+  tls: MailboxTls;
+  /** The node that is dialled; undefined: whichever node takes joins there. */
+  to?: NodeId;
 }
 
 /** `host:port` as it is written in a URL: an IPv6 address gets brackets. */
@@ -28,16 +26,13 @@ export function authorityOf(host: string, port: number): string {
 /** The socket under each session, for {@linkcode cut}. */
 const sockets = new WeakMap<Http2Session, net.Socket>();
 
-/** Opens a connection; a failure arrives as the session's `error` event. */
-export function connect(host: string, port: number, secure?: MailboxTls): ClientHttp2Session {
+/**
+ * Opens a connection; a failure arrives as the session's `error` event, also what `checkServer` of
+ * {@linkcode MailboxTls} throws. Nothing is sent before the other side's certificate is checked.
+ */
+export function connect(host: string, port: number, secure?: SecureTarget): ClientHttp2Session {
   const socket = secure
-    ? tls.connect({
-      host,
-      port,
-      ...secure,
-      servername: secure.servername ?? (net.isIP(host) ? "" : host),
-      ALPNProtocols: ["h2"],
-    }).setNoDelay(true)
+    ? connectTls(host, port, secure)
     : net.connect({ host, port, noDelay: true });
   const session = http2.connect(`${secure ? "https" : "http"}://${authorityOf(host, port)}`, {
     settings: HTTP2_SETTINGS,
@@ -45,6 +40,25 @@ export function connect(host: string, port: number, secure?: MailboxTls): Client
   });
   sockets.set(session, socket);
   return session;
+}
+
+function connectTls(host: string, port: number, { tls: trust, to }: SecureTarget): tls.TLSSocket {
+  return tls.connect({
+    host,
+    port,
+    ...trust.client,
+    servername: trust.serverName(to),
+    // Called once the certificate's chain is found good.
+    checkServerIdentity: (_name, certificate) => {
+      try {
+        trust.checkServer(certificate.raw, to);
+      } catch (error) {
+        return error as Error;
+      }
+    },
+    minVersion: TLS_VERSION,
+    ALPNProtocols: ["h2"],
+  }).setNoDelay(true);
 }
 
 /** Remembers the socket under a server's session, for {@linkcode cut}. */

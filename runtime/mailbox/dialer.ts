@@ -7,11 +7,12 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { OrreryError } from "../../actors/system/mod.ts";
 import { decodeCbor } from "./cbor.ts";
-import { connect, cut, type MailboxTls } from "./connect.ts";
+import { connect, cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { FrameReader } from "./frame_reader.ts";
 import { keepalive } from "./keepalive.ts";
 import type { MailboxLimits } from "./limits.ts";
+import type { MailboxTls } from "./tls.ts";
 import {
   type Bye,
   CONTROL_BYTES,
@@ -144,7 +145,9 @@ export class Dialer {
     const address = this.#owner.address();
     if (this.#stopped || !address) return;
     const { host, port } = address;
-    const session = connect(host, port, this.#owner.tls);
+    const { tls } = this.#owner;
+    const hello = this.#owner.hello();
+    const session = connect(host, port, tls && { tls, to: hello.to });
     this.#session = session;
     this.#ended = new Promise((resolve) => session.once("close", resolve));
     let reason: OrreryError | undefined;
@@ -198,7 +201,7 @@ export class Dialer {
     });
     stream.on("error", lost);
     stream.on("close", () => lost());
-    stream.write(controlFrame(this.#owner.hello()));
+    stream.write(controlFrame(hello));
   }
 
   /** Handles a frame from the peer: an acknowledgement, an error or the welcome. */

@@ -6,8 +6,9 @@
  */
 import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
-import { authorityOf, connect, cut, type MailboxTls } from "./connect.ts";
+import { authorityOf, connect, cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
+import type { MailboxTls } from "./tls.ts";
 
 /** HTTP path that a mailbox answers with an object of {@linkcode identitySchema}. */
 export const IDENTITY_PATH = "/mailbox/v1/node";
@@ -41,7 +42,7 @@ export async function identify(
         },
       ),
     );
-  const session = connect(host, port, tls);
+  const session = connect(host, port, tls && { tls });
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   session.on(

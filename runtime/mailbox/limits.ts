@@ -50,6 +50,17 @@ export const mailboxLimitsSchema = z.object({
   ackBytes: count.default(1024 * 1024),
   /** Most connections open at a time; further ones are cut. @default 1024 */
   maxConnections: count.default(1024),
+  /**
+   * With mutual TLS: most connections that have not shown a good certificate, so that they cannot
+   * take the place of nodes. For a further one, the oldest of the address that has the most of them
+   * is cut. @default 64
+   */
+  maxStrangers: count.default(64),
+  /**
+   * With mutual TLS: a connection that has not shown a good certificate is cut after this time; a
+   * node has joined by then. @default 10 s
+   */
+  strangerTimeoutMs: ms.default(10_000),
 });
 
 /** Bounds of a mailbox, see {@linkcode mailboxLimitsSchema}. */

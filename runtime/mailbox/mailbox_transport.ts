@@ -6,12 +6,12 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Envelope, NodeId, Transport, TransportHandlers } from "../../actors/system/mod.ts";
-import type { MailboxTls } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { type MailboxLimits, mailboxLimitsSchema } from "./limits.ts";
 import { Peer } from "./peer.ts";
 import type { PeerState, PeerStats } from "./peer_stats.ts";
 import { MailboxServer } from "./server.ts";
+import type { MailboxTls } from "./tls.ts";
 import type { Hello } from "./wire.ts";
 
 const log = getLogger(["orrery", "mailbox"]);
@@ -40,7 +40,11 @@ export interface MailboxOptions {
   peers?: { node: NodeId; host: string; port: number }[];
   /** Bounds that differ from the defaults of {@linkcode MailboxLimits}. @default {} */
   limits?: Partial<MailboxLimits>;
-  /** Keys of mutual TLS; undefined: links are cleartext. */
+  /**
+   * Certificates, and the judgement of others' certificates: every link is mutual TLS 1.3. Without
+   * it links are cleartext, and whoever reaches the port is believed: for programs that need no
+   * protection, never for nodes.
+   */
   tls?: MailboxTls;
   /** Returns true if a peer that was never added may connect. @default no such peer may */
   accept?: (hello: Hello) => boolean;
@@ -54,6 +58,8 @@ export interface MailboxStats {
   protocolErrors: number;
   /** Hellos of nodes that are not accepted, since the mailbox was made. */
   refused: number;
+  /** Connections without a good certificate that asked for more than to join, or were idle. */
+  untrusted: number;
 }
 
 /** Called when a peer's link comes up, breaks or is lost, and when the peer is removed. */
@@ -119,7 +125,9 @@ class Http2Mailbox implements MailboxTransport {
   readonly #accept: (hello: Hello) => boolean;
   readonly #peers = new Map<NodeId, Peer>();
   readonly #listeners = new Set<PeerListener>();
-  readonly #counters = { protocolErrors: 0, refused: 0 };
+  readonly #counters = { protocolErrors: 0, refused: 0, untrusted: 0 };
+  /** Ends the subscription to changes of certificates. */
+  #unsubscribe?: () => void;
   /** Undefined before `start`. */
   #handlers?: TransportHandlers;
   /** The result of `close`; undefined before it is called. */
@@ -141,6 +149,7 @@ class Http2Mailbox implements MailboxTransport {
       receive: (from, envelope) => this.#receive(from, envelope),
       offended: (error) => {
         if (error.code === "unknown_peer") this.#counters.refused++;
+        else if (error.code === "untrusted" || error.group === "trust") this.#counters.untrusted++;
         else this.#counters.protocolErrors++;
         // A peer that has not got the bye yet goes on dialling, which is no reason for a warning.
         log[this.#closing ? "debug" : "warn"]("refused input at node {node}: {error}", {
@@ -148,6 +157,12 @@ class Http2Mailbox implements MailboxTransport {
           error: error.message,
         });
       },
+    });
+    this.#unsubscribe = options.tls?.subscribe(({ revoked }) => {
+      for (const node of revoked) {
+        log.warn("the certificates of node {peer} are revoked: its link is cut", { peer: node });
+        this.removePeer(node);
+      }
     });
   }
 
@@ -267,6 +282,7 @@ class Http2Mailbox implements MailboxTransport {
       await Promise.all(peers.map((peer) => peer.leave(deadline)));
       clearTimeout(timer);
     }
+    this.#unsubscribe?.();
     for (const peer of peers) peer.drop(this.#closedError());
     await Promise.all(peers.map((peer) => peer.ended()));
     await this.server.close();

@@ -11,8 +11,17 @@ export type {
   MailboxTransport,
   PeerListener,
 } from "./mailbox_transport.ts";
-export type { MailboxTls } from "./connect.ts";
+export { authorityOf, connect, cut, type SecureTarget } from "./connect.ts";
+export { keepalive, type KeepaliveOptions } from "./keepalive.ts";
+export {
+  type CertifiedNode,
+  type Credentials,
+  type MailboxTls,
+  type OtherRequest,
+  TLS_VERSION,
+} from "./tls.ts";
 export type { MailboxLimits } from "./limits.ts";
+export { LineBudget } from "./line_budget.ts";
 export type { PeerState, PeerStats } from "./peer_stats.ts";
 export type { Hello } from "./wire.ts";
 export { encodeCbor } from "./cbor.ts";

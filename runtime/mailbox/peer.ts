@@ -5,11 +5,11 @@
  * @module
  */
 import type { Envelope, NodeId, OrreryError } from "../../actors/system/mod.ts";
-import type { MailboxTls } from "./connect.ts";
 import { Dialer, type DialerOwner } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxLimits } from "./limits.ts";
 import type { PeerState, PeerStats } from "./peer_stats.ts";
+import type { MailboxTls } from "./tls.ts";
 import { type Bye, encodeEnvelope, type Hello, type Welcome } from "./wire.ts";
 import { ResendWindow } from "./window.ts";
 

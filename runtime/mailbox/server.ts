@@ -6,16 +6,22 @@
  */
 import http2, {
   type Http2Server,
+  type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
-import { cut, type MailboxTls, overSocket } from "./connect.ts";
+import type { Server as TlsServer, TLSSocket } from "node:tls";
+import type { OrreryError } from "../../actors/system/mod.ts";
+import { cut, overSocket } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { IDENTITY_PATH } from "./identify.ts";
 import { type InboundOwner, InboundStream } from "./inbound.ts";
 import { keepalive } from "./keepalive.ts";
 import { CONNECTION_WINDOW_BYTES, HTTP2_SETTINGS } from "./limits.ts";
+import { LineBudget } from "./line_budget.ts";
+import { remoteOf, Strangers } from "./strangers.ts";
+import { type CertifiedNode, type MailboxTls, TLS_VERSION } from "./tls.ts";
 import { MAILBOX_PATH } from "./wire.ts";
 
 /** What a {@linkcode MailboxServer} needs from its mailbox. */
@@ -24,24 +30,30 @@ export interface ServerOwner extends InboundOwner {
   tls?: MailboxTls;
 }
 
+/** Most requests that a connection without a certificate makes. */
+const STRANGER_REQUESTS = 8;
+
 /** See the module's text. */
 export class MailboxServer {
   readonly #owner: ServerOwner;
   readonly #server: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #sockets = new Set<Socket>();
+  /** Who is at the other end of a session; none: it has shown no certificate. */
+  readonly #certified = new WeakMap<ServerHttp2Session, CertifiedNode>();
+  readonly #strangers: Strangers;
+  readonly #lines: LineBudget;
+  #unsubscribe?: () => void;
 
   constructor(owner: ServerOwner) {
     this.#owner = owner;
     const { tls } = owner;
-    this.#server = tls
-      ? http2.createSecureServer({
-        settings: HTTP2_SETTINGS,
-        ...tls,
-        requestCert: true,
-        rejectUnauthorized: true,
-      })
-      : http2.createServer({ settings: HTTP2_SETTINGS });
+    this.#lines = new LineBudget((message) => owner.offended(mailboxError("untrusted", message)));
+    this.#strangers = new Strangers(
+      owner.limits,
+      (remote, why) => this.#lines.say(`connection from ${remote} is cut: ${why}`),
+    );
+    this.#server = tls ? this.#secure(tls) : http2.createServer({ settings: HTTP2_SETTINGS });
     this.#server.on(
       tls ? "secureConnection" : "connection",
       (socket: Socket) => this.#onSocket(socket),
@@ -81,10 +93,48 @@ export class MailboxServer {
 
   /** Stops listening and ends every connection. */
   close(): Promise<void> {
+    this.#unsubscribe?.();
+    this.#lines.close();
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
+      this.#strangers.close();
       for (const socket of this.#sockets) socket.destroy();
     });
+  }
+
+  /** A server that asks for certificates, and leaves it to this class to judge them. */
+  #secure(tls: MailboxTls): Http2Server {
+    const { maxStrangers, strangerTimeoutMs } = this.#owner.limits;
+    const server = http2.createSecureServer({
+      settings: HTTP2_SETTINGS,
+      ...tls.server,
+      requestCert: true,
+      // Whoever wants to join has no certificate yet.
+      rejectUnauthorized: false,
+      minVersion: TLS_VERSION,
+      ALPNProtocols: ["h2"],
+      handshakeTimeout: strangerTimeoutMs,
+    });
+    // The event comes before the TLS handshake.
+    server.on("connection", (socket: Socket) => this.#strangers.add(socket));
+    server.on("tlsClientError", (error: Error, socket?: Socket) => {
+      const remote = remoteOf(socket) ?? "an address that has gone";
+      this.#lines.say(`the TLS handshake with ${remote} failed: ${error.message}`);
+    });
+    this.#unsubscribe = tls.subscribe(({ revoked }) => {
+      // Connections that are open go on; new ones get the new certificate.
+      (server as unknown as TlsServer).setSecureContext({
+        ...tls.server,
+        minVersion: TLS_VERSION,
+      });
+      for (const session of this.#sessions) {
+        const node = this.#certified.get(session)?.node;
+        if (node !== undefined && revoked.includes(node)) cut(session);
+      }
+    });
+    // The server itself takes far more connections than these two bounds allow.
+    server.maxConnections = this.#owner.limits.maxConnections + maxStrangers + 1;
+    return server as unknown as Http2Server;
   }
 
   #onSocket(socket: Socket): void {
@@ -99,11 +149,24 @@ export class MailboxServer {
   }
 
   #onSession(session: ServerHttp2Session): void {
-    const { limits } = this.#owner;
+    const { limits, tls } = this.#owner;
     this.#sessions.add(session);
     session.on("error", () => {});
     session.on("close", () => this.#sessions.delete(session));
-    if (this.#sessions.size > limits.maxConnections) return cut(session);
+    if (tls) {
+      try {
+        const node = judge(tls, session.socket as TLSSocket);
+        if (!node) return; // it may join, and is cut when its time is over
+        this.#certified.set(session, node);
+      } catch (error) {
+        this.#lines.say(
+          `the certificate of ${remoteOf(session.socket)} is refused: ${(error as Error).message}`,
+        );
+        return cut(session);
+      }
+      this.#strangers.proven(remoteOf(session.socket)!);
+    }
+    if (this.#sessions.size - this.#strangers.size > limits.maxConnections) return cut(session);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     // A session without a stream is ended after the time for a hello. A stream has its own
     // deadline.
@@ -127,13 +190,22 @@ export class MailboxServer {
     });
   }
 
-  #onStream(
-    stream: ServerHttp2Stream,
-    headers: Record<string, string | string[] | number | undefined>,
-  ): void {
+  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on("error", () => {});
     const path = headers[":path"];
     const method = headers[":method"];
+    const session = stream.session as ServerHttp2Session;
+    const from = this.#certified.get(session);
+    const { tls } = this.#owner;
+    if (tls) {
+      const remote = remoteOf(session.socket) ?? "an address that has gone";
+      if (!from && this.#tooMany(session)) return cut(session);
+      if (tls.answer({ stream, headers, from, remote })) return;
+      if (!from) {
+        this.#lines.say(`${remote} asked for ${shown(path)} without a certificate`);
+        return refuse(stream, 403, mailboxError("untrusted", "a certificate is needed here"));
+      }
+    }
     if (path === IDENTITY_PATH && method === "GET") {
       stream.respond({ ":status": 200, "content-type": "application/json" });
       stream.end(JSON.stringify({ node: this.#owner.node }));
@@ -141,19 +213,55 @@ export class MailboxServer {
     }
     if (path !== MAILBOX_PATH || method !== "POST") {
       const [status, message] = path !== MAILBOX_PATH
-        ? [404, `no ${String(path).slice(0, 80)} here; a mailbox serves ${MAILBOX_PATH}`]
+        ? [404, `no ${shown(path)} here; a mailbox serves ${MAILBOX_PATH}`]
         : [405, `${String(method).slice(0, 16)} is not allowed; a mailbox takes POST`];
       const error = mailboxError("protocol", message);
       this.#owner.offended(error);
-      stream.respond({ ":status": status, "content-type": "application/json" });
-      stream.end(
-        JSON.stringify({ error: error.toWire() }),
-        () => setImmediate(() => stream.close()),
-      );
-      stream.resume();
-      return;
+      return refuse(stream, status, error);
     }
     stream.respond({ ":status": 200, "content-type": "application/cbor" });
-    new InboundStream(stream, this.#owner);
+    new InboundStream(stream, from ? this.#only(from) : this.#owner);
   }
+
+  /** The owner as a stream of this node sees it: it admits no other node. */
+  #only(from: CertifiedNode): InboundOwner {
+    return {
+      ...this.#owner,
+      admit: (hello) => {
+        if (hello.node === from.node) return this.#owner.admit(hello);
+        throw mailboxError(
+          "untrusted",
+          `a hello of node ${hello.node} came with the certificate of node ${from.node}`,
+        );
+      },
+    };
+  }
+
+  /** Counts a request of a session without a certificate. */
+  #tooMany(session: ServerHttp2Session): boolean {
+    const n = (this.#requests.get(session) ?? 0) + 1;
+    this.#requests.set(session, n);
+    return n > STRANGER_REQUESTS;
+  }
+  readonly #requests = new WeakMap<ServerHttp2Session, number>();
 }
+
+/** Who is at the other end of a TLS connection; undefined: it shows no certificate. Throws. */
+function judge(tls: MailboxTls, socket: TLSSocket): CertifiedNode | undefined {
+  const { raw } = socket.getPeerCertificate(true) ?? {};
+  if (!raw) return undefined;
+  const node = tls.certified(raw);
+  if (socket.authorized) return node;
+  throw mailboxError("untrusted", `TLS does not accept it (${socket.authorizationError})`);
+}
+
+function refuse(stream: ServerHttp2Stream, status: number, error: OrreryError): void {
+  stream.respond({ ":status": status, "content-type": "application/json" });
+  stream.end(
+    JSON.stringify({ error: error.toWire() }),
+    () => setImmediate(() => stream.close()),
+  );
+  stream.resume();
+}
+
+const shown = (path: unknown) => String(path).slice(0, 80);

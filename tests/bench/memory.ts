@@ -120,7 +120,7 @@ async function measureEmbedded(dir: string): Promise<void> {
     await note(`first node, ${requests} requests`, first);
   }
   // Last, since layers or drafts may move to a node that joins, and requests would fail when it ends.
-  const options = ["--data", join(dir, "joined"), "--join", await first.mailbox()];
+  const options = ["--data", join(dir, "joined"), ...await first.join()];
   await using joined = NodeProcess.start(options);
   await joined.line(/^ready/);
   await note("joined node", joined);

@@ -14,6 +14,7 @@ import { readImports } from "./imports.ts";
 const MAKERS: { name: string; group: string; file?: string }[] = [
   { name: "refusal", group: "actor", file: "actors/system/refusals.ts" },
   { name: "mailboxError", group: "mailbox" },
+  { name: "trustError", group: "trust" },
   { name: "engineError", group: "engine" },
   { name: "modelError", group: "model" },
   { name: "ggufError", group: "model" },
@@ -48,6 +49,7 @@ const FORWARDS: Record<string, { places: number; from: string }> = {
   "runtime/custom/worker_link.ts": { places: 1, from: "an error of a custom actor's module" },
   "runtime/engine/errors.ts": { places: 1, from: "engineError()" },
   "runtime/mailbox/errors.ts": { places: 1, from: "mailboxError()" },
+  "runtime/trust/errors.ts": { places: 1, from: "trustError()" },
 };
 
 /** A code in the sources. */

@@ -105,9 +105,9 @@ export class NodeProcess implements AsyncDisposable {
     return (await this.line(/API\s+(http:\S+)\/v1/))[1];
   }
 
-  /** HOST:PORT that other nodes join. */
-  async mailbox(): Promise<string> {
-    return (await this.line(/--join (\S+)/))[1];
+  /** The options with which other nodes join, token included. */
+  async join(): Promise<string[]> {
+    return (await this.line(/(--join \S+ --token \S+)/))[1].split(" ");
   }
 
   /** Waits until the node answers prompts over so many stages; returns the URL of its API. */
@@ -183,9 +183,9 @@ export async function startCluster(
   );
   const all = [first];
   try {
-    const mailbox = nodes > 1 ? await first.mailbox() : "";
+    const joining = nodes > 1 ? await first.join() : [];
     for (let i = 1; i < nodes; i++) {
-      all.push(stack.use(NodeProcess.start(["--data", data, "--join", mailbox, "--threads", "1"])));
+      all.push(stack.use(NodeProcess.start(["--data", data, ...joining, "--threads", "1"])));
       // Joined in this order.
       await first.line(new RegExp(`${nodes} nodes, ${i + 1} joined|load their layers`));
     }

@@ -63,10 +63,10 @@ export class Fleet implements AsyncDisposable {
     const stack = new AsyncDisposableStack();
     try {
       const nodes: Lines[] = [];
+      /** How the other nodes join, token included. */
+      let joining: string[] = [];
       for (const [i, cores] of options.cores.entries()) {
-        const own = i === 0
-          ? ["--nodes", String(options.cores.length), ...options.first]
-          : ["--join", `${emulation.address(1)}:8421`];
+        const own = i === 0 ? ["--nodes", String(options.cores.length), ...options.first] : joining;
         const child = emulation.exec(i + 1, {
           cores,
           command: startCommand([
@@ -79,10 +79,15 @@ export class Fleet implements AsyncDisposable {
         const lines = new Lines(child, `node ${i + 1}`);
         stack.defer(() => lines.end("SIGTERM"));
         nodes.push(lines);
-        await (i === 0 ? lines.next(/--join (\S+)|^ready /, START_MS) : nodes[0].next(
-          new RegExp(`${options.cores.length} nodes, ${i + 1} joined|load their layers|^ready `),
-          START_MS,
-        ));
+        if (i === 0) {
+          const [, line] = await lines.next(/(--join \S+ --token \S+)/, START_MS);
+          joining = line.split(" ");
+        } else {
+          await nodes[0].next(
+            new RegExp(`${options.cores.length} nodes, ${i + 1} joined|load their layers|^ready `),
+            START_MS,
+          );
+        }
       }
       await nodes[0].next(/^ready /, START_MS);
       const child = emulation.beside(1, [

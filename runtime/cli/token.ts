@@ -1,0 +1,128 @@
+/**
+ * `deno task token`: makes, lists and revokes the tokens with which nodes join a cluster. It works
+ * on the files of the first node, which reads them for each node that joins, so it may run or not.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a command talks to its user
+import pc from "picocolors";
+import { Authority, formatToken, readFirstNode, type StoredToken } from "../trust/mod.ts";
+import { durationOption, numberOption, readArgs } from "./args.ts";
+import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { joinCommand } from "./join_command.ts";
+import { table } from "./table.ts";
+
+const help = `Make, list and revoke the tokens with which nodes join the cluster of a first node.
+
+Usage: deno task token create [options]
+       deno task token list [options]
+       deno task token revoke ID [options]
+
+Run it on the machine of the first node, which need not be stopped. A node that has joined needs no token any more:
+to shut it out, remove it.
+
+  --uses N    create: how many nodes the token takes in [1]
+  --ttl TIME  create: how long it is good, such as 30m, 24h or 7d [24h]
+  --data DIR  folder of the first node [.orrery]
+  --json      print JSON
+  --help      print this
+
+Only a hash of a token's secret is stored: a token is shown when it is made, and never again.
+Exit codes: 0 done, 1 failed, 2 wrong command line.`;
+
+const DAY_MS = 24 * 3600_000;
+/** Bounds of --ttl, milliseconds. */
+const TTL = { min: 1_000, max: 366 * DAY_MS };
+
+async function token(args: string[]): Promise<number> {
+  const { values, positionals } = readArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      uses: { type: "string" },
+      ttl: { type: "string" },
+      data: { type: "string", default: ".orrery" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(help);
+    return exitCodes.ok;
+  }
+  const [command, id, ...rest] = positionals;
+  if (rest.length > 0 || (id !== undefined && command !== "revoke")) {
+    throw new UsageError(`unexpected ${JSON.stringify(rest[0] ?? id)}`);
+  }
+  if (command !== "create" && (values.uses ?? values.ttl) !== undefined) {
+    throw new UsageError("--uses and --ttl are for create");
+  }
+  const { data, json } = values;
+  switch (command) {
+    case "create": {
+      const uses = numberOption("uses", values.uses, { min: 1, max: 100_000, integer: true }) ?? 1;
+      return await create(data, {
+        uses,
+        ttlMs: durationOption("ttl", values.ttl, TTL) ?? DAY_MS,
+        json,
+      });
+    }
+    case "list":
+      return await list(data, json);
+    case "revoke":
+      if (id === undefined) throw new UsageError("revoke takes the ID of a token");
+      return await revoke(data, id, json);
+  }
+  throw new UsageError(`token takes create, list or revoke, got ${JSON.stringify(command ?? "")}`);
+}
+
+async function create(
+  data: string,
+  { uses, ttlMs, json }: { uses: number; ttlMs: number; json: boolean },
+): Promise<number> {
+  const authority = await Authority.open({ data });
+  const made = await authority.tokens.create({ uses, ttlMs, note: "deno task token create" });
+  const text = formatToken({ authority: authority.fingerprint, ...made });
+  const until = new Date(Date.now() + ttlMs).toISOString();
+  const first = await readFirstNode(data);
+  if (json) {
+    console.log(JSON.stringify({ token: text, id: made.id, uses, until, first }));
+    return exitCodes.ok;
+  }
+  console.log(text);
+  console.log(`good for ${uses === 1 ? "1 node" : `${uses} nodes`} until ${until}`);
+  if (first) console.log(`join with: ${joinCommand({ first, token: text })}`);
+  return exitCodes.ok;
+}
+
+async function list(data: string, json: boolean): Promise<number> {
+  const tokens = await (await Authority.open({ data })).tokens.list();
+  if (json) {
+    console.log(JSON.stringify(tokens.map(({ secret_sha256: _, ...shown }) => shown), null, 2));
+  } else if (tokens.length === 0) {
+    console.log("no tokens; `deno task token create` makes one");
+  } else {
+    const head = ["ID", "JOINED", "UNTIL", "STATE", "MADE FOR"];
+    console.log(table([head.map((cell) => pc.bold(cell)), ...tokens.map(row)]));
+  }
+  return exitCodes.ok;
+}
+
+function row(token: StoredToken): string[] {
+  const { id, uses, used, expires_ms, note } = token;
+  const state = expires_ms <= Date.now() ? "expired" : used >= uses ? "used up" : "good";
+  return [id, `${used} of ${uses}`, new Date(expires_ms).toISOString(), state, note];
+}
+
+async function revoke(data: string, id: string, json: boolean): Promise<number> {
+  const revoked = await (await Authority.open({ data })).tokens.revoke(id);
+  if (json) console.log(JSON.stringify({ id, revoked }));
+  else if (revoked) console.log(`revoked ${id}; nodes that joined with it stay`);
+  if (revoked) return exitCodes.ok;
+  console.error(
+    `error: there is no token ${JSON.stringify(id)}; \`deno task token list\` shows all`,
+  );
+  return exitCodes.failed;
+}
+
+if (import.meta.main) await runCommand(token);

@@ -1,0 +1,55 @@
+/**
+ * What goes between a node that wants to join, or to renew its certificates, and the first node:
+ * HTTP/2 requests on the mailbox's port, with JSON.
+ *
+ * 1. `GET /join/v1/authority` gives the authority's certificate. The node compares its hash with the
+ *    one in its token. It has not checked the server's certificate, and sends nothing.
+ * 2. On a second connection, whose certificate that authority must have signed for `join.orrery`,
+ *    `POST /join/v1/certificate` sends the token's secret and gets certificates.
+ *
+ * `GET /join/v1/revoked` needs a certificate: a stream of lines, each a list of all removed
+ * identities, whenever there is a new one.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+/** Path of the authority's certificate. */
+export const AUTHORITY_PATH = "/join/v1/authority";
+/** Path that answers requests for certificates. */
+export const CERTIFICATE_PATH = "/join/v1/certificate";
+/** Path of the stream of removed identities. */
+export const REVOKED_PATH = "/join/v1/revoked";
+
+/** Longest body of a request, bytes; a request has 1 KB. */
+export const MAX_REQUEST_BYTES = 8192;
+/** Longest answer, characters. */
+export const MAX_ANSWER_CHARS = 65536;
+/** Longest line of removed identities, characters: room for 10,000 of them. */
+export const MAX_REVOKED_CHARS = 700_000;
+
+/** Answer to `GET /join/v1/authority`. */
+export const authorityAnswerSchema = z.object({ authority: z.string().min(1).max(4096) });
+
+/** Body of `POST /join/v1/certificate`. */
+export const joinRequestSchema = z.strictObject({
+  /** PKCS #10, base64. */
+  csr: z.string().min(1).max(4096),
+  node: z.string().min(1).max(128),
+  token: z.strictObject({ id: z.string().max(64), secret: z.string().max(128) }).optional(),
+});
+/** See {@linkcode joinRequestSchema}. */
+export type JoinRequest = z.infer<typeof joinRequestSchema>;
+
+/** Answer to `POST /join/v1/certificate`. */
+export const joinAnswerSchema = z.object({
+  client: z.string().max(4096),
+  server: z.string().max(4096),
+  /** All identities that were removed. */
+  revoked: z.array(z.string().max(64)).max(10_000),
+});
+/** See {@linkcode joinAnswerSchema}. */
+export type JoinAnswer = z.infer<typeof joinAnswerSchema>;
+
+/** A line of `GET /join/v1/revoked`. */
+export const revokedLineSchema = z.array(z.string().max(64)).max(10_000);

@@ -1,0 +1,148 @@
+/**
+ * The first node's side of joining: answers strangers' requests for the authority's certificate and
+ * for certificates of their own, and tells members who was removed.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import type { ServerHttp2Stream } from "node:http2";
+import { OrreryError, toOrreryError } from "../../actors/system/mod.ts";
+import { LineBudget, type OtherRequest } from "../mailbox/mod.ts";
+import type { Authority } from "./authority.ts";
+import { trustError } from "./errors.ts";
+import {
+  AUTHORITY_PATH,
+  CERTIFICATE_PATH,
+  joinRequestSchema,
+  MAX_REQUEST_BYTES,
+  REVOKED_PATH,
+} from "./join_protocol.ts";
+
+const log = getLogger(["orrery", "trust"]);
+
+/** Milliseconds in which the body of a request must have come. */
+const BODY_MS = 5_000;
+/** Requests that wait for a signature at a time; further ones are refused. */
+const MAX_WAITING = 64;
+
+/** Answers requests of the paths of joining. */
+export class JoinServer {
+  readonly #authority: Authority | undefined;
+  readonly #watchers = new Set<ServerHttp2Stream>();
+  readonly #lines = new LineBudget((line) => log.warn("{line}", { line }));
+  #revoked: string[] = [];
+  /** Requests are answered one after the other: a signature takes the processor for milliseconds. */
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /** `authority` is undefined on nodes that have joined another one: they take no joins. */
+  constructor(authority: Authority | undefined) {
+    this.#authority = authority;
+  }
+
+  /** Answers a request; false: its path is not one of joining. */
+  answer({ stream, headers, from, remote }: OtherRequest): boolean {
+    const path = headers[":path"], method = headers[":method"];
+    if (path === AUTHORITY_PATH && method === "GET") {
+      const authority = this.#authority;
+      if (authority) send(stream, 200, { authority: authority.certificate });
+      else send(stream, 409, { error: notFirst().toWire() });
+    } else if (path === CERTIFICATE_PATH && method === "POST") {
+      void this.#certificates(stream, remote);
+    } else if (path === REVOKED_PATH && method === "GET" && from) {
+      stream.respond({ ":status": 200, "content-type": "application/x-ndjson" });
+      stream.write(JSON.stringify(this.#revoked) + "\n");
+      this.#watchers.add(stream);
+      stream.on("close", () => this.#watchers.delete(stream));
+      stream.resume();
+    } else return false;
+    return true;
+  }
+
+  /** Tells members the removed identities. */
+  revoked(all: string[]): void {
+    this.#revoked = all;
+    for (const stream of this.#watchers) stream.write(JSON.stringify(all) + "\n");
+  }
+
+  /** Ends the streams of members. */
+  close(): void {
+    this.#lines.close();
+    for (const stream of this.#watchers) stream.end();
+  }
+
+  async #certificates(stream: ServerHttp2Stream, remote: string): Promise<void> {
+    try {
+      const authority = this.#authority;
+      if (!authority) throw notFirst();
+      const request = parse(await readBody(stream));
+      const issued = await this.#inTurn(() => authority.issue(request));
+      log.info("node {node} at {remote} got certificates", { node: request.node, remote });
+      send(stream, 200, { ...issued, revoked: await authority.identities.revoked() });
+    } catch (cause) {
+      if (stream.destroyed) return;
+      const error = cause instanceof OrreryError ? cause : toOrreryError(cause);
+      this.#lines.say(`a request to join from ${remote} is refused: ${error.message}`);
+      send(stream, error.group === "trust" ? 403 : 500, { error: error.toWire() });
+    }
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#waiting >= MAX_WAITING) {
+      throw trustError("bad_request", `${MAX_WAITING} nodes wait to join already; try again`);
+    }
+    this.#waiting++;
+    const before = this.#last;
+    const mine = before.then(work, work);
+    this.#last = mine;
+    try {
+      return await mine;
+    } finally {
+      this.#waiting--;
+    }
+  }
+}
+
+function notFirst(): OrreryError {
+  return trustError(
+    "not_first",
+    "this node has joined another one itself; join the first node of that cluster",
+  );
+}
+
+/** The body of a request. Throws `bad_request` where it is too long or comes too slowly. */
+function readBody(stream: ServerHttp2Stream): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const refuse = (why: string) => reject(trustError("bad_request", why));
+  const timer = setTimeout(() => refuse(`the body did not come within ${BODY_MS} ms`), BODY_MS);
+  stream.on("data", (chunk: Uint8Array) => {
+    bytes += chunk.byteLength;
+    if (bytes <= MAX_REQUEST_BYTES) chunks.push(chunk);
+    else refuse(`the body is longer than ${MAX_REQUEST_BYTES} bytes`);
+  });
+  stream.on("end", () => resolve(new TextDecoder().decode(Buffer.concat(chunks))));
+  stream.on("close", () => refuse("the request was broken off"));
+  return promise.finally(() => clearTimeout(timer));
+}
+
+function parse(text: string) {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw trustError("bad_request", "the body is no JSON");
+  }
+  const parsed = joinRequestSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw trustError("bad_request", `${issue.path.join(".") || "body"}: ${issue.message}`);
+}
+
+function send(stream: ServerHttp2Stream, status: number, body: unknown): void {
+  if (stream.destroyed || stream.headersSent) return;
+  stream.respond({ ":status": status, "content-type": "application/json" });
+  stream.end(JSON.stringify(body), () => setImmediate(() => stream.close()));
+  stream.resume(); // what still comes of the request is thrown away
+}

@@ -1,0 +1,21 @@
+/**
+ * Who belongs to a cluster: its certificate authority on the first node, join tokens, the keys and
+ * certificates of nodes, and the way by which a node joins. It answers the mailbox's questions about
+ * certificates (`MailboxTls`).
+ *
+ * Everything lies in the folder `trust` below `--data`, readable by its owner alone.
+ *
+ * @module
+ */
+export { Authority, type AuthorityOptions, type SignRequest } from "./authority.ts";
+export type { Issued } from "./certificates.ts";
+export {
+  Identities,
+  type IdentityStore,
+  type KnownIdentity,
+  type RemovedIdentity,
+} from "./identities.ts";
+export { NodeTrust, type NodeTrustOptions, openTrust, type TrustOptions } from "./node_trust.ts";
+export { formatToken, type JoinToken, parseToken } from "./token.ts";
+export { type StoredToken, Tokens, type TokenStore } from "./tokens.ts";
+export { readFirstNode, trustFolder } from "./folder.ts";

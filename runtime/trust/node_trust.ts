@@ -1,0 +1,315 @@
+/**
+ * What a node shows to prove who it is, and its judgement of others: the mailbox's `MailboxTls`. It
+ * renews the node's certificates, and keeps the list of removed identities.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { X509Certificate } from "node:crypto";
+import type { NodeId } from "../../actors/system/mod.ts";
+import type { CertifiedNode, Credentials, MailboxTls, OtherRequest } from "../mailbox/mod.ts";
+import { Authority } from "./authority.ts";
+import {
+  checkClient,
+  checkServer,
+  expiryMs,
+  fingerprintOf,
+  type Issued,
+  JOIN_NAME,
+  serverNameOf,
+} from "./certificates.ts";
+import { trustError } from "./errors.ts";
+import { writeFirstNode } from "./folder.ts";
+import { joinFirstNode } from "./join_client.ts";
+import { JoinServer } from "./join_server.ts";
+import { NodeKey } from "./node_key.ts";
+import { followRevoked } from "./revoked_feed.ts";
+import { signRequest } from "./sign.ts";
+import { formatToken, type JoinToken, parseToken } from "./token.ts";
+
+const log = getLogger(["orrery", "trust"]);
+
+/** Certificates are renewed after this share of their time. */
+const RENEW_AT = 2 / 3;
+/** Longest time between two looks at whether it is time to renew, milliseconds. */
+const LOOK_MS = 60_000;
+/** Milliseconds between two looks at the first node's list of identities. */
+const IDENTITIES_MS = 1_000;
+/** The token that the first node prints: how many nodes it takes in, and for how long. */
+const PRINTED_TOKEN = { uses: 100, ttlMs: 24 * 3600_000, note: "printed at the start" };
+
+/** Options of {@linkcode openTrust}. */
+export interface TrustOptions {
+  /** Folder of the model store. */
+  data: string;
+  /** Id of this life of the node: name, port, four hexadecimal digits. */
+  node: NodeId;
+  /** Where the first node's mailbox listens; undefined: this is the first node. */
+  join?: { host: string; port: number };
+  /** Token to join with; not needed by a node that the cluster knows. */
+  token?: string;
+  /** First node: how long certificates are valid, milliseconds. @default 24 hours */
+  certificateMs?: number;
+}
+
+/** Where a node's certificates come from, and what they are worth. */
+export interface NodeTrustOptions {
+  /** Id of this life of the node. */
+  node: NodeId;
+  key: NodeKey;
+  /** Certificate of the cluster's authority, PEM. */
+  authorityPem: string;
+  /** The first ones. */
+  issued: Issued;
+  /** Identities that were removed. */
+  revoked: string[];
+  /** Gets new ones. */
+  renew: () => Promise<{ issued: Issued; revoked: string[] }>;
+  /** On the first node. */
+  authority?: Authority;
+  /** Where the first node's mailbox listens; undefined on the first node. */
+  first?: { host: string; port: number };
+  /** Folder of the model store. */
+  data: string;
+}
+
+/**
+ * Gets a node's certificates: the first node's are made here, another node's come from the first
+ * node. Throws group `trust`, and `join_failed` (group `cluster`).
+ */
+export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
+  const { data, node, join: first, certificateMs } = options;
+  const token = options.token === undefined ? undefined : parseToken(options.token);
+  const key = await NodeKey.open(data, node);
+  try {
+    const csr = await signRequest(key.key, node);
+    if (!first) {
+      const authority = await Authority.open({ data, create: true, certificateMs });
+      const renew = async () => ({
+        issued: await authority.issue({ csr, node }, true),
+        revoked: await authority.identities.revoked(),
+      });
+      const authorityPem = authority.certificate;
+      return new NodeTrust({ node, key, authorityPem, ...await renew(), renew, authority, data });
+    }
+    const fingerprint = fingerprintToExpect(key, token, first);
+    const get = async (secret?: JoinToken) => {
+      const { authority, client, server, revoked } = await joinFirstNode({
+        first,
+        fingerprint,
+        request: { csr, node, token: secret && { id: secret.id, secret: secret.secret } },
+      });
+      await key.setCluster({ authority, revoked });
+      return { authorityPem: authority, issued: { client, server }, revoked };
+    };
+    return new NodeTrust({ node, key, ...await get(token), renew: () => get(), first, data });
+  } catch (error) {
+    key.close();
+    throw error;
+  }
+}
+
+/** SHA-256 of the authority that a node means to join. Throws `token_required`. */
+function fingerprintToExpect(
+  key: NodeKey,
+  token: JoinToken | undefined,
+  { host, port }: { host: string; port: number },
+): string {
+  if (token) return token.authority;
+  if (key.cluster) return fingerprintOf(new X509Certificate(key.cluster.authority));
+  throw trustError(
+    "token_required",
+    `joining the node at ${host}:${port} needs --token or --token-file: paste the whole command ` +
+      "that the first node printed, or make a token with `deno task token create` there",
+    { host, port },
+  );
+}
+
+/** See the module's text. */
+export class NodeTrust implements MailboxTls {
+  readonly #options: NodeTrustOptions;
+  readonly #authorityCertificate: X509Certificate;
+  readonly #joins: JoinServer;
+  readonly #listeners = new Set<(change: { revoked: NodeId[] }) => void>();
+  /** Node ids that each identity was seen with. */
+  readonly #seen = new Map<string, Set<NodeId>>();
+  readonly #abort = new AbortController();
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  #revoked: Set<string>;
+  #issued: Issued;
+  #renewAtMs = 0;
+  #expiresMs = 0;
+  #renewing?: Promise<void>;
+  /** State of the first node's file of identities that is known here. */
+  #identitiesMs = 0;
+  #printed?: Promise<string>;
+
+  /** Use {@linkcode openTrust}. */
+  constructor(options: NodeTrustOptions) {
+    this.#options = options;
+    this.#authorityCertificate = new X509Certificate(options.authorityPem);
+    this.#joins = new JoinServer(options.authority);
+    this.#revoked = new Set(options.revoked);
+    this.#joins.revoked(options.revoked);
+    this.#issued = options.issued;
+    this.#schedule();
+    const leftMs = this.#expiresMs - Date.now();
+    this.#timers.push(setInterval(() => this.#look(), Math.min(LOOK_MS, leftMs / 20)));
+    if (options.authority) {
+      this.#timers.push(setInterval(() => void this.#readIdentities(), IDENTITIES_MS));
+    }
+  }
+
+  get client(): Credentials {
+    return this.#credentials(this.#issued.client);
+  }
+
+  get server(): Credentials {
+    return this.#credentials(this.#issued.server);
+  }
+
+  #credentials(cert: string): Credentials {
+    const { key, authorityPem } = this.#options;
+    return { key: key.key.pem, cert, ca: authorityPem };
+  }
+
+  serverName(to?: NodeId): string {
+    return to === undefined ? JOIN_NAME : serverNameOf(to);
+  }
+
+  checkServer(certificate: Uint8Array, to?: NodeId): void {
+    const identity = checkServer(certificate, this.#authorityCertificate, {
+      name: this.serverName(to),
+      now: Date.now(),
+      what: to === undefined ? "the first node" : `node ${to}`,
+    });
+    this.#refuseRevoked(identity, to ?? "the first node");
+    if (to !== undefined) this.#saw(identity, to);
+  }
+
+  certified(certificate: Uint8Array): CertifiedNode {
+    const from = checkClient(certificate, this.#authorityCertificate, Date.now());
+    this.#refuseRevoked(from.identity, from.node);
+    this.#saw(from.identity, from.node);
+    return from;
+  }
+
+  answer(request: OtherRequest): boolean {
+    return this.#joins.answer(request);
+  }
+
+  subscribe(listener: (change: { revoked: NodeId[] }) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Call it once the mailbox listens: notes where it does, for the command `token`; follows the
+   * first node's list of removed identities.
+   */
+  async listening(address: { host: string; port: number }): Promise<void> {
+    const { first, data } = this.#options;
+    if (first) {
+      void followRevoked(first, this, (all) => this.#setRevoked(all), this.#abort.signal);
+    } else await writeFirstNode(data, address);
+  }
+
+  /**
+   * A token for the next nodes, made at the first call; undefined: this is not the first node, which
+   * alone makes tokens.
+   */
+  joinToken(): Promise<string> | undefined {
+    const { authority } = this.#options;
+    if (!authority) return undefined;
+    return this.#printed ??= authority.tokens.create(PRINTED_TOKEN)
+      .then((made) => formatToken({ authority: authority.fingerprint, ...made }));
+  }
+
+  /** Gets new certificates now; connections that are open go on. Throws as {@linkcode openTrust}. */
+  renew(): Promise<void> {
+    return this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined);
+  }
+
+  /** Gets new certificates if the ones at hand have expired. */
+  async renewExpired(): Promise<void> {
+    if (Date.now() >= this.#expiresMs) await this.renew();
+  }
+
+  /** Ends the timers, and lets other nodes have the key. */
+  close(): void {
+    this.#abort.abort();
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#joins.close();
+    this.#options.key.close();
+  }
+
+  async #renew(): Promise<void> {
+    const { issued, revoked } = await this.#options.renew();
+    this.#issued = issued;
+    this.#schedule();
+    log.info("node {node} has new certificates, valid until {until}", {
+      node: this.#options.node,
+      until: new Date(this.#expiresMs).toISOString(),
+    });
+    this.#tell([]);
+    this.#setRevoked(revoked);
+  }
+
+  #schedule(): void {
+    const now = Date.now();
+    this.#expiresMs = expiryMs(this.#issued.server);
+    this.#renewAtMs = now + (this.#expiresMs - now) * RENEW_AT;
+  }
+
+  #look(): void {
+    if (Date.now() < this.#renewAtMs) return;
+    this.renew().catch((error) =>
+      log.warn("cannot renew the certificates, which end at {until}; trying again: {message}", {
+        until: new Date(this.#expiresMs).toISOString(),
+        message: (error as Error).message,
+      })
+    );
+  }
+
+  async #readIdentities(): Promise<void> {
+    const authority = this.#options.authority!;
+    try {
+      const changed = await authority.changedMs();
+      if (changed === this.#identitiesMs) return;
+      this.#setRevoked(await authority.identities.revoked());
+      this.#identitiesMs = changed;
+    } catch (error) {
+      log.warn("cannot read who was removed: {message}", { message: (error as Error).message });
+    }
+  }
+
+  #setRevoked(all: string[]): void {
+    const fresh = all.filter((identity) => !this.#revoked.has(identity));
+    // A node that was removed stays so, whatever a later list says.
+    if (fresh.length === 0) return;
+    this.#revoked = new Set([...this.#revoked, ...all]);
+    this.#joins.revoked([...this.#revoked]);
+    const { key, first, authorityPem } = this.#options;
+    if (first) {
+      key.setCluster({ authority: authorityPem, revoked: [...this.#revoked] }).catch((error) =>
+        log.warn("cannot store who was removed: {message}", { message: error.message })
+      );
+    }
+    this.#tell(fresh.flatMap((identity) => [...this.#seen.get(identity) ?? []]));
+  }
+
+  #tell(revoked: NodeId[]): void {
+    for (const listener of this.#listeners) listener({ revoked });
+  }
+
+  #refuseRevoked(identity: string, node: NodeId): void {
+    if (!this.#revoked.has(identity)) return;
+    throw trustError("revoked", `node ${node} was removed from the cluster`, { identity });
+  }
+
+  #saw(identity: string, node: NodeId): void {
+    let nodes = this.#seen.get(identity);
+    if (!nodes) this.#seen.set(identity, nodes = new Set());
+    nodes.add(node);
+  }
+}

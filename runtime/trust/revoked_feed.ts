@@ -1,0 +1,76 @@
+/**
+ * A member's side of the list of removed identities: it follows the first node's, so that a removed
+ * node is refused everywhere within a second or two.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect, cut, keepalive, type MailboxTls } from "../mailbox/mod.ts";
+import { MAX_REVOKED_CHARS, REVOKED_PATH, revokedLineSchema } from "./join_protocol.ts";
+
+const log = getLogger(["orrery", "trust"]);
+
+/** Milliseconds between the end of a connection and the next one. */
+const RETRY_MS = 2_000;
+/** Pings that find out whether the connection still works, milliseconds. */
+const PINGS = { intervalMs: 10_000, timeoutMs: 10_000 };
+
+/** Calls `heard` with each list of all removed identities, until the signal ends it. */
+export async function followRevoked(
+  first: { host: string; port: number },
+  tls: MailboxTls,
+  heard: (all: string[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await once(first, tls, heard, signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        log.debug("no list of removed nodes: {message}", { message: (error as Error).message });
+      }
+    }
+    await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** One connection; rejects when it ends. */
+async function once(
+  { host, port }: { host: string; port: number },
+  tls: MailboxTls,
+  heard: (all: string[]) => void,
+  signal: AbortSignal,
+): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const session = connect(host, port, { tls });
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  session.on("error", reject);
+  session.on("close", () => reject(new Error("the connection was closed")));
+  let stopPings = () => {};
+  session.on("connect", () => stopPings = keepalive(session, PINGS));
+  const stream = session.request({ ":method": "GET", ":path": REVOKED_PATH });
+  let text = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    text += chunk;
+    const lines = text.split("\n");
+    text = lines.pop()!;
+    try {
+      if (text.length > MAX_REVOKED_CHARS) throw new Error("a line is too long");
+      for (const line of lines) heard(revokedLineSchema.parse(JSON.parse(line)));
+    } catch (error) {
+      reject(error);
+    }
+  });
+  stream.on("error", reject);
+  stream.on("close", () => reject(new Error("the list was ended")));
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", abort);
+    stopPings();
+    cut(session);
+  }
+}

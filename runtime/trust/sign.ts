@@ -1,0 +1,151 @@
+/**
+ * Makes keys, requests and certificates (X.509, ECDSA with P-256 and SHA-256).
+ *
+ * @module
+ */
+import "reflect-metadata"; // the library below needs it, loaded before itself
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  type JsonGeneralName,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  PemConverter,
+  Pkcs10CertificateRequest,
+  Pkcs10CertificateRequestGenerator,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+import type { NodeId } from "../../actors/system/mod.ts";
+import { type Issued, JOIN_NAME, NODE_URI, serverNameOf, sha256 } from "./certificates.ts";
+import { trustError } from "./errors.ts";
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+/** How long the authority's own certificate is valid, milliseconds. */
+const AUTHORITY_MS = 20 * 365 * 24 * 3600_000;
+/**
+ * Certificates are valid from this long ago, so that a node whose clock is behind believes them.
+ * Milliseconds.
+ */
+const BEHIND_MS = 24 * 3600_000;
+
+/** A private key as a file and as TLS take it (PKCS #8, PEM), and as it signs. */
+export interface PrivateKey {
+  pem: string;
+  keys: CryptoKeyPair;
+}
+
+/** A new key. */
+export async function createKey(): Promise<PrivateKey> {
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+  const der = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
+  return { pem: PemConverter.encode(der, "PRIVATE KEY"), keys };
+}
+
+/** The key with this text. */
+export async function readKey(pem: string): Promise<PrivateKey> {
+  const der = PemConverter.decodeFirst(pem);
+  const privateKey = await crypto.subtle.importKey("pkcs8", der, ALGORITHM, true, ["sign"]);
+  const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", privateKey);
+  const publicKey = await crypto.subtle.importKey("jwk", { kty, crv, x, y }, ALGORITHM, true, [
+    "verify",
+  ]);
+  return { pem, keys: { privateKey, publicKey } };
+}
+
+/** The certificate of a new authority, PEM. */
+export async function signAuthority({ keys }: PrivateKey): Promise<string> {
+  const now = Date.now();
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: "CN=Orrery cluster",
+    keys,
+    signingAlgorithm: ALGORITHM,
+    notBefore: new Date(now - BEHIND_MS),
+    notAfter: new Date(now + AUTHORITY_MS),
+    extensions: [
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return certificate.toString("pem");
+}
+
+/** A request for certificates, base64 of PKCS #10: it proves that the sender has the key. */
+export async function signRequest({ keys }: PrivateKey, node: NodeId): Promise<string> {
+  const request = await Pkcs10CertificateRequestGenerator.create({
+    name: [{ CN: [node] }],
+    keys,
+    signingAlgorithm: ALGORITHM,
+  });
+  return request.toString("base64");
+}
+
+/** A request whose signature was checked. */
+export interface CheckedRequest {
+  /** SHA-256 of the public key, hexadecimal. */
+  identity: string;
+  publicKey: CryptoKey;
+}
+
+/** Reads a request for certificates of `node`. Throws `bad_request` (group `trust`). */
+export async function readRequest(base64: string, node: NodeId): Promise<CheckedRequest> {
+  try {
+    const request = new Pkcs10CertificateRequest(base64);
+    const publicKey = await request.publicKey.export(ALGORITHM, ["verify"]);
+    const named = request.subjectName.getField("CN");
+    if (await request.verify() && named.length === 1 && named[0] === node) {
+      return { identity: sha256(new Uint8Array(request.publicKey.rawData)), publicKey };
+    }
+  } catch {
+    // it is answered below
+  }
+  throw trustError(
+    "bad_request",
+    "csr is no request that is signed with a P-256 key and names the node",
+  );
+}
+
+/** The certificates of one life of a node. */
+export async function signNode(
+  authority: PrivateKey,
+  authorityPem: string,
+  request: { publicKey: CryptoKey; node: NodeId; untilMs: number; takesJoins: boolean },
+): Promise<Issued> {
+  const { publicKey, node, untilMs, takesJoins } = request;
+  const issuer = new X509Certificate(authorityPem).subjectName;
+  const sign = async (usage: ExtendedKeyUsage, alternatives: JsonGeneralName[], cn: string) => {
+    const certificate = await X509CertificateGenerator.create({
+      subject: [{ CN: [cn] }],
+      issuer: issuer.toString(),
+      publicKey,
+      signingKey: authority.keys.privateKey,
+      signingAlgorithm: ALGORITHM,
+      notBefore: new Date(Date.now() - BEHIND_MS),
+      notAfter: new Date(untilMs),
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+        new ExtendedKeyUsageExtension([usage]),
+        new SubjectAlternativeNameExtension(alternatives, true),
+      ],
+    });
+    return certificate.toString("pem");
+  };
+  const hosts = [serverNameOf(node), ...(takesJoins ? [JOIN_NAME] : [])];
+  return {
+    client: await sign(
+      ExtendedKeyUsage.clientAuth,
+      [{ type: "url", value: NODE_URI + node }],
+      "Orrery node",
+    ),
+    server: await sign(
+      ExtendedKeyUsage.serverAuth,
+      hosts.map((value) => ({ type: "dns", value })),
+      "Orrery node",
+    ),
+  };
+}
