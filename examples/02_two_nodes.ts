@@ -6,13 +6,14 @@
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
 import { createMailbox } from "@orrery/orrery";
-import { createSystem, defineActor, directoryOf } from "@orrery/orrery/actors";
+import { anyNode, createSystem, defineActor, directoryOf } from "@orrery/orrery/actors";
 import { z } from "zod";
 
 const summer = defineActor({
   kind: "summer",
   config: z.object({}),
   messages: { sum: z.object({ values: z.instanceof(Float32Array) }) },
+  callers: anyNode, // without it, only actors of its own node may ask
   create: () => ({ sum: ({ values }) => values.reduce((a, b) => a + b, 0) }),
 });
 

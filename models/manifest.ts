@@ -181,7 +181,8 @@ export type Geometry = z.infer<typeof geometrySchema>;
 /** The manifest file. */
 export const manifestSchema = z.object({
   version: z.literal(1),
-  name: z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/),
+  /** Names a folder: dots alone would lead out of the store. */
+  name: z.string().regex(/^(?!\.+$)[A-Za-z0-9._~-]{1,128}$/),
   geometry: geometrySchema,
   precision: z.enum(PRECISIONS),
   /** Hash of source and settings, by which the same source is converted only once. */

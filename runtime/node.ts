@@ -39,6 +39,7 @@ import {
   weightStore,
 } from "./cluster/mod.ts";
 import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
+import { LimitedLog } from "./limited_log.ts";
 import { IdleMemory } from "./memory.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
@@ -123,7 +124,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     directory,
     clock: systemClock,
     random: Math.random,
-    onDeadLetter: logDeadLetter,
+    onDeadLetter: deadLetterLog(),
     onCrash: (actor, error) =>
       log.error("{actor} crashed: {message}", { actor, message: error.message, error }),
     onPeerLost(peer, reason) {
@@ -173,7 +174,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     trust,
     seed: join,
   });
-  registerActors({ system, store, gateway, host: memberHost, membership, profiler });
+  const models = [model?.target, model?.draft].flatMap((m) => m ? [m.manifest.name] : []);
+  registerActors({ system, store, models, gateway, host: memberHost, membership, profiler });
   if (model) {
     custom!.register(system);
     system.register(modelActor, { config: {}, resources: () => ({ generator: gateway }) });
@@ -221,12 +223,14 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 function registerActors(parts: {
   system: ActorSystem;
   store: ModelStore;
+  /** Names of the models that this node's graph serves: members ask for them before a deployment. */
+  models: string[];
   gateway: Gateway;
   host: DeploymentHost;
   membership: Membership;
   profiler: NodeProfiler;
 }): void {
-  const { system, store, gateway, host, membership, profiler } = parts;
+  const { system, store, models, gateway, host, membership, profiler } = parts;
   system.register(stageActor, {
     config: stageActor.config.parse({}),
     resources: (to) => ({ engine: async () => profiler.watched(await host.loadStage(to)) }),
@@ -244,7 +248,8 @@ function registerActors(parts: {
     config: {},
     resources: () => ({ host, onPing: () => membership.pinged(), profiler }),
   });
-  system.register(weightsActor, { config: {}, resources: () => ({ store: weightStore(store) }) });
+  const weights = weightStore(store, () => [...models, ...host.models]);
+  system.register(weightsActor, { config: {}, resources: () => ({ store: weights }) });
 }
 
 /**
@@ -280,17 +285,33 @@ function registerCluster(
   return placer;
 }
 
-/** Logs a message that reached no actor. */
-function logDeadLetter({ to, from, type, error }: DeadLetter): void {
-  // A message to an actor that has just ended is common and harmless. A message from outside the
-  // actors is an ask, whose caller gets the error already.
-  const level = from === "" || ["not_active", "no_owner", "cancelled"].includes(error.code)
+/**
+ * Logs messages that reached no actor. Other nodes cannot fill the log: of each of them, one line a
+ * minute for each code of error.
+ */
+function deadLetterLog(): (letter: DeadLetter) => void {
+  const limits = new LimitedLog();
+  return (letter) => {
+    const { peer, error } = letter;
+    if (peer === undefined) return logDeadLetter(letter, "");
+    const { write, leftOut } = limits.take(`${error.code} ${peer}`);
+    const more = leftOut > 0 ? ` (and ${leftOut} more since the last such line)` : "";
+    if (write) logDeadLetter(letter, `${more}, from node ${peer}`);
+  };
+}
+
+function logDeadLetter({ to, from, type, error, peer }: DeadLetter, more: string): void {
+  // A message to an actor that has just ended is common and harmless. A message from this node's
+  // outside is an ask, whose caller gets the error already.
+  const level = (from === "" && peer === undefined) ||
+      ["not_active", "no_owner", "cancelled"].includes(error.code)
     ? "debug"
     : "warn";
-  log[level]("dead letter: {type} from {from} to {to}: {message}", {
+  log[level]("dead letter: {type} from {from} to {to}: {message}{more}", {
     type,
-    from,
+    from: from || "outside",
     to,
     message: error.message,
+    more,
   });
 }

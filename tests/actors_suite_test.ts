@@ -7,6 +7,7 @@ import { z } from "zod";
 import {
   ActorSystem,
   address,
+  anyNode,
   arbiterActor,
   arbiterAddress,
   defineActor,
@@ -41,6 +42,7 @@ const subject = defineActor({
     crash: z.object({}),
     jump: z.object({ n: z.number() }),
   },
+  callers: anyNode,
   urgent: ["jump"],
   policy: { mailbox: 8, restarts: { max: 1000, withinMs: 1000 } },
   create() {
@@ -244,7 +246,7 @@ matrix(
 
 matrix(
   "generationActor gives its tokens through three stages and leaves nothing behind",
-  async ({ caller, systems }) => {
+  async ({ caller, host, systems }) => {
     const engines: ToyEngine[] = [];
     const ranges = evenSplit(6, 3);
     for (const system of systems) {
@@ -285,8 +287,8 @@ matrix(
     }
     const prompt = Int32Array.from({ length: 50 }, (_, i) => i * 7 % 251);
     const client = address("t", "client", "me");
-    using inbox = caller.inbox(client, { capacity: 2 });
-    await caller.tell(address("t", "generation", "g"), {
+    using inbox = caller.inbox(client, { capacity: 2, callers: anyNode });
+    await host.tell(address("t", "generation", "g"), {
       type: "start",
       prompt,
       max_tokens: 12,

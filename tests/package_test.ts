@@ -10,13 +10,14 @@ const ROOT = join(import.meta.dirname!, "..");
 /** A counter on one node, asked from another: the whole program. */
 const TWO_NODE_COUNTER = `
 import { createMailbox } from "@orrery/orrery";
-import { createSystem, defineActor, directoryOf } from "@orrery/orrery/actors";
+import { anyNode, createSystem, defineActor, directoryOf } from "@orrery/orrery/actors";
 import { z } from "zod";
 
 const counter = defineActor({
   kind: "counter",
   config: z.object({}),
   messages: { add: z.object({ n: z.number() }), read: z.object({}) },
+  callers: anyNode,
   create() {
     let count = 0;
     return { add: ({ n }) => void (count += n), read: () => count };

@@ -69,7 +69,7 @@ Deno.test("generationActor takes the pipeline, and says so, where no node has th
 Deno.test("generationActor chooses the route that the plan's figures say is quicker", async () => {
   for (const [shape, route] of [[SOLO_WINS, "one"], [PIPELINE_WINS, "pipeline"]] as const) {
     const w = world({ stages: 3, solo: quick });
-    await w.sim.until(w.api.ask(stageAddress("d", SOLO), { type: "warm" }));
+    await w.sim.until(w.whole.ask(stageAddress("d", SOLO), { type: "warm" }));
     const { tokens, done } = await w.answer("g", { shape, max_tokens: TOKENS });
     assert.deepEqual(tokens, expected());
     assert.equal(done.orrery.route, route);
@@ -91,7 +91,7 @@ Deno.test("generationActor takes the pipeline while the whole model is not loade
 
 Deno.test("generationActor learns from a route that is slower than the plan says", async () => {
   const w = world({ stages: 2, solo: { frameMs: () => 80 } });
-  await w.sim.until(w.api.ask(stageAddress("d", SOLO), { type: "warm" }));
+  await w.sim.until(w.whole.ask(stageAddress("d", SOLO), { type: "warm" }));
   const routes: string[] = [];
   let measured: Record<string, number[]> = {};
   for (let i = 0; i < 6; i++) {

@@ -18,8 +18,12 @@ import { z } from "zod";
 import {
   type Address,
   address,
+  type CallerRule,
   defineActor,
+  type MessageMeta,
+  notAllowed,
   parseAddress,
+  thisNode,
   toOrreryError,
   type WireError,
   wireErrorSchema,
@@ -27,7 +31,13 @@ import {
 import { ArbiterCore } from "./core.ts";
 import { closeSchema, dropSchema, openSchema, rowsSchema } from "./messages.ts";
 import { stagesSilent } from "./request_errors.ts";
-import { partialSchema, type Shape, stageTraceSchema, tokenResultSchema } from "../pipeline/mod.ts";
+import {
+  arenaName,
+  partialSchema,
+  type Shape,
+  stageTraceSchema,
+  tokenResultSchema,
+} from "../pipeline/mod.ts";
 
 /** Resource `pipeline` of an arbiter: the stages and how they are to be used. */
 export interface PipelineRoute {
@@ -52,10 +62,21 @@ export const arbiterAddress = (deployment: string, key: string): Address =>
 const STAGE_MS = 10_000;
 /** Milliseconds in which an arbiter that stops tells a Generation that its request has failed. */
 const STOP_MS = 2_000;
-/** Characters of the arbiter's key in the names of its arenas, which are 128 long at most. */
-const NAME_KEY = 96;
 
 const count = z.number().int().nonnegative();
+
+/**
+ * A stage or a shard of the arbiter's deployment. Which of them may answer, the arbiter knows: it
+ * has their addresses.
+ */
+const pipelineOf: CallerRule = {
+  who: "the stages and shards of its deployment",
+  allows({ from, to }) {
+    if (from === "") return false;
+    const { deployment, kind } = parseAddress(from);
+    return (kind === "stage" || kind === "head") && deployment === parseAddress(to).deployment;
+  },
+};
 
 /** See the module's text. */
 export const arbiterActor = defineActor({
@@ -111,6 +132,20 @@ export const arbiterActor = defineActor({
     /** Answers the times of the last frames, {@linkcode FrameTrace}, oldest first. */
     traces: z.object({}),
   },
+  callers: {
+    open: thisNode,
+    rows: thisNode,
+    drop: thisNode,
+    close: thisNode,
+    tokens: pipelineOf,
+    partial: pipelineOf,
+    failed: pipelineOf,
+    retiring: pipelineOf,
+    lost: thisNode,
+    outlook: thisNode,
+    stats: thisNode,
+    traces: thisNode,
+  },
   activatedBy: ["open"],
   policy: { mailbox: 256 },
 
@@ -128,7 +163,7 @@ export const arbiterActor = defineActor({
       shape,
       capacityRows: capacity_rows,
       now: () => ctx.now(),
-      nameArena: () => `${key.slice(0, NAME_KEY)}.${incarnation}.${arenas++}`,
+      nameArena: () => arenaName(key, incarnation, arenas++),
     });
     /** When a stage last answered, or frames began to be under way; milliseconds. */
     let heardAt = ctx.now();
@@ -274,6 +309,20 @@ export const arbiterActor = defineActor({
       );
     });
 
+    /**
+     * Throws `not_allowed` unless the message comes from one of these actors, or from this node's
+     * outside.
+     */
+    function only(
+      allowed: readonly (string | undefined)[],
+      { from, peer }: MessageMeta,
+      what: string,
+    ) {
+      if ((from === "" && peer === undefined) || allowed.includes(from)) return;
+      const who = allowed.join(", ") || "nobody";
+      throw notAllowed({ peer: peer ?? "", to: ctx.self, type: what }, who);
+    }
+
     return {
       open(open) {
         core.open(open);
@@ -292,22 +341,26 @@ export const arbiterActor = defineActor({
         turn();
         return usage;
       },
-      tokens(answer) {
+      tokens(answer, meta) {
+        only(stages.slice(-1), meta, "tokens");
         heardAt = ctx.now();
         core.answered(answer);
         turn();
       },
-      partial(partial) {
+      partial(partial, meta) {
+        only([heads[partial.shard]], meta, "partial");
         heardAt = ctx.now();
         core.partial(partial);
         turn();
       },
-      failed(failed) {
+      failed(failed, meta) {
+        only([...stages, ...heads], meta, "failed");
         heardAt = ctx.now();
         core.failed(failed);
         turn();
       },
-      retiring({ arena }) {
+      retiring({ arena }, meta) {
+        only([...stages, ...heads], meta, "retiring");
         if (arena === core.arena) retiring = true;
         turn();
       },

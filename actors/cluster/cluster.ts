@@ -9,15 +9,22 @@
  * @module
  */
 import { z } from "zod";
-import { type Address, address, defineActor, hasCode, toOrreryError } from "../system/mod.ts";
+import {
+  anyNode,
+  defineActor,
+  hasCode,
+  MAX_MESSAGE_CHARS,
+  OrreryError,
+  thisNode,
+  toOrreryError,
+} from "../system/mod.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
 import { type Deployment, type Member, memberSchema, servingNodes, SYSTEM } from "./deployment.ts";
 import { Adoption } from "./adoption.ts";
+import { namedNode } from "./callers.ts";
+import { Doubts } from "./doubts.ts";
 import { memberActor } from "./member.ts";
 import { Silence } from "./silence.ts";
-
-/** Address of the cluster actor. */
-export const CLUSTER: Address = address(SYSTEM, "cluster", "main");
 
 /**
  * Which layers go to which member, and how requests run on them: the part of a deployment that is
@@ -44,6 +51,14 @@ export type PlaceDeployment = (
 const ROOM_ATTEMPTS = 30;
 /** Milliseconds between two of these attempts. */
 const ROOM_WAIT_MS = 1_000;
+/**
+ * Milliseconds in which a member must answer a ping when another node joins at its address, else it
+ * is taken to have been restarted.
+ */
+const RESTART_MS = 1_000;
+
+/** How reports of the first node are told from those of others. */
+const FIRST = "(first)";
 
 /** Answer to `status`. */
 export interface ClusterStatus {
@@ -87,6 +102,17 @@ export const clusterActor = defineActor({
     status: z.object({}),
     /** Makes a new placement for the same members: something was measured, `why` says what. */
     replan: z.object({ why: z.string() }),
+    /** The deployment with this id answers no prompt at the sender's node. */
+    broken: z.object({ deployment: z.string(), why: z.string().max(MAX_MESSAGE_CHARS) }),
+  },
+  callers: {
+    join: namedNode,
+    leave: namedNode,
+    // Whether a node is gone is decided here, by pings: what other nodes say of it does not count.
+    lost: thisNode,
+    status: anyNode,
+    replan: thisNode,
+    broken: anyNode, // looked into, and not believed at once
   },
   policy: { mailbox: 256 },
 
@@ -99,6 +125,9 @@ export const clusterActor = defineActor({
       retryMs: config.pingMs,
       deadlineMs: config.silenceMs,
     });
+    const doubts = new Doubts(ctx);
+    /** The deployment that serves and must be replaced, even by the same placement; "": none. */
+    let condemned = "";
     const silence = new Silence(config, { now: ctx.now() });
     let changes = 0;
     let placing = false;
@@ -128,6 +157,24 @@ export const clusterActor = defineActor({
         serving.adopt(undefined, why);
       }
       void replace();
+    }
+
+    /**
+     * A restarted node joins with a new id at its old host and port: then the old node is gone. One
+     * that still answers is there, and the new one may not take its place: throws `address_taken`.
+     */
+    async function displace({ node, host, port }: Member, by: Member): Promise<void> {
+      const there = await ctx.get(memberActor, node).ping({}, { deadlineMs: RESTART_MS })
+        .then(() => true, () => false);
+      if (!there) return remove(node, `node ${node} was restarted`);
+      throw new OrreryError({
+        group: "cluster",
+        code: "address_taken",
+        message:
+          `node ${by.node} joins at ${host}:${port}, where node ${node} is a member and answers; ` +
+          "start it with another --mailbox-port or --host",
+        metadata: { node: by.node, host, port, taken_by: node },
+      });
     }
 
     /** Makes new placements until one was made for the members as they are now. */
@@ -193,7 +240,8 @@ export const clusterActor = defineActor({
       const { stages, head, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
       const loads = ({ stages, head, solo, draft }: DeploymentPlacement) =>
         JSON.stringify([stages, head, solo, draft]);
-      if (serving.current && loads(serving.current) === loads(placement)) {
+      const sound = serving.current && serving.current.id !== condemned;
+      if (serving.current && sound && loads(serving.current) === loads(placement)) {
         // The stages stay where they are. Members that joined since then compute nothing, but
         // answer prompts and must know the deployment.
         const known = new Set(serving.current.members.map((m) => m.node));
@@ -265,6 +313,19 @@ export const clusterActor = defineActor({
       }
     }
 
+    /** A node says that the deployment answers no prompt. */
+    async function doubt(id: string, report: { by: string; why: string }): Promise<void> {
+      const { current } = serving;
+      if (current?.id !== id) return;
+      if (id !== condemned) {
+        const why = await doubts.report(current, report);
+        if (why === undefined || serving.current?.id !== id) return;
+        condemned = id;
+        serving.reason = `layers are placed anew: ${why}`;
+      }
+      if (!placing) await replace();
+    }
+
     /** Pings a member. A slow answer counts whenever it comes: the member is not silent. */
     async function ping(node: string): Promise<void> {
       if (!silence.ask(node)) return;
@@ -287,11 +348,10 @@ export const clusterActor = defineActor({
     ctx.after(config.pingMs, watch);
 
     return {
-      join(member) {
-        // A restarted node joins with a new id at its old host and port: the old node is gone.
-        for (const m of members.values()) {
+      async join(member) {
+        for (const m of [...members.values()]) {
           if (m.host === member.host && m.port === member.port && m.node !== member.node) {
-            remove(m.node, `node ${m.node} was restarted`);
+            await displace(m, member);
           }
         }
         members.set(member.node, member);
@@ -303,6 +363,7 @@ export const clusterActor = defineActor({
       leave: ({ node }) => leave(node),
       lost: ({ node }) => remove(node, `node ${node} is gone`),
       replan: () => void replace(),
+      broken: ({ deployment, why }, { peer }) => void doubt(deployment, { by: peer ?? FIRST, why }),
       status: (): ClusterStatus => ({
         members: [...members.values()],
         deployment: serving.current,

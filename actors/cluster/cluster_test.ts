@@ -5,6 +5,7 @@ import {
   type ClusterStatus,
   type Deployment,
   directoryOf,
+  hasCode,
   type Member,
   memberActor,
   type MemberDuties,
@@ -54,6 +55,9 @@ class FakeDuties implements MemberDuties {
   retire(id: string): Promise<void> {
     this.retired.push(id);
     return Promise.resolve();
+  }
+  holds(id: string): boolean {
+    return !this.retired.includes(id) && this.prepared.includes(id);
   }
   nodeLost(node: string): void {
     this.lost.push(node);
@@ -328,16 +332,12 @@ Deno.test("clusterActor.join replaces the former life of a node that was restart
   const { sim, systems, join, status } = world();
   for (const i of [0, 1]) await join(i);
   await sim.run({ forMs: 500 });
-  await sim.until(
-    systems[2].ask(CLUSTER, {
-      type: "join",
-      node: "n2",
-      host: "10.0.0.1",
-      port: 1001,
-      cores: 1,
-      memory_bytes: 1,
-    }),
-  );
+  const atPlaceOfN1 = { host: "10.0.0.1", port: 1001, cores: 1, memory_bytes: 1 };
+  const joins = () => systems[2].ask(CLUSTER, { type: "join", node: "n2", ...atPlaceOfN1 });
+  await assert.rejects(sim.until(joins()), (e) => hasCode(e, "address_taken"));
+  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n1"], "n1 still answers");
+  sim.network.cut("n0", "n1"); // it is gone, and the first node has not noticed
+  await sim.until(joins());
   await sim.run({ forMs: 3_000 });
   assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
 });
@@ -406,4 +406,42 @@ Deno.test("clusterActor serves again what served before, when room was made in v
   await sim.run({ forMs: 40_000 });
   assert.deepEqual(serving("n0"), ["n0"]);
   assert.match((await status()).reason, /placement failed: n1 is too small/);
+});
+
+Deno.test("clusterActor.broken places anew when a member has lost its stages", async () => {
+  const { sim, systems, hosts, join, status, serving } = world({ nodes: 2 });
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 500 });
+  const { id } = (await status()).deployment!;
+  const report = () =>
+    systems[1].tell(CLUSTER, { type: "broken", deployment: id, why: "no answer" });
+  await sim.until(report());
+  await sim.run({ forMs: 500 });
+  assert.equal((await status()).deployment!.id, id, "all have their stages, and nothing lasts");
+  hosts.get("n1")!.retired.push(id);
+  await sim.until(report());
+  await sim.run({ forMs: 1_000 });
+  const after = (await status()).deployment!;
+  assert.notEqual(after.id, id, "the same placement, loaded anew");
+  assert.deepEqual(serving("n0"), ["n0", "n1"]);
+  assert.ok(hosts.get("n0")!.retired.includes(id), "the broken deployment was let go");
+  await sim.until(report());
+  await sim.run({ forMs: 1_000 });
+  assert.equal((await status()).deployment!.id, after.id, "a late report changes nothing");
+});
+
+Deno.test("clusterActor.broken believes a node that reports on and on, once a minute at most", async () => {
+  const { sim, systems, join, status } = world({ nodes: 2 });
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 500 });
+  const ids = new Set<string>();
+  for (let s = 0; s < 130; s++) {
+    const deployment = (await status()).deployment!.id;
+    ids.add(deployment);
+    for (let i = 0; i < 5; i++) {
+      await sim.until(systems[1].tell(CLUSTER, { type: "broken", deployment, why: "no answer" }));
+    }
+    await sim.run({ forMs: 1_000 });
+  }
+  assert.equal(ids.size, 4, "the first deployment, and one more in each minute that was begun");
 });

@@ -5,7 +5,8 @@
  * @module
  */
 import { z } from "zod";
-import { type Address, address, defineActor } from "../system/mod.ts";
+import { type Address, address, anyNode, defineActor } from "../system/mod.ts";
+import { firstNode } from "./callers.ts";
 import {
   type Deployment,
   deploymentSchema,
@@ -33,6 +34,8 @@ export interface MemberDuties {
    * Resolves once their memory is free. Rejects with the signal's reason.
    */
   retire(id: string, signal: AbortSignal): Promise<void>;
+  /** Whether this node can load its stages of the deployment with this id, or has. */
+  holds(id: string): boolean;
   /** The node with this id is gone: requests that run through it fail now. */
   nodeLost(node: string): void;
 }
@@ -94,6 +97,8 @@ export const memberActor = defineActor({
     release: z.object({ id: z.string() }),
     /** See {@linkcode MemberDuties.retire}. Answers when it is done. */
     retire: z.object({ id: z.string() }),
+    /** See {@linkcode MemberDuties.holds}. */
+    holds: z.object({ id: z.string() }),
     /** See {@linkcode MemberDuties.nodeLost}. */
     node_lost: z.object({ node: z.string() }),
     /** Answers: the node lives. */
@@ -109,6 +114,18 @@ export const memberActor = defineActor({
       reply_bytes: z.number().int().nonnegative().max(ECHO_BYTES).default(0),
     }),
   },
+  callers: {
+    prepare: firstNode,
+    adopt: firstNode,
+    release: firstNode,
+    retire: firstNode,
+    holds: firstNode,
+    node_lost: firstNode,
+    ping: firstNode,
+    profile: firstNode,
+    probe: firstNode,
+    echo: anyNode,
+  },
   urgent: ["ping", "node_lost"],
   // Fetching weights, measuring and the end of requests may take minutes. The node must learn of
   // lost nodes meanwhile.
@@ -121,6 +138,7 @@ export const memberActor = defineActor({
       adopt: ({ deployment, reason }) => host.adopt(deployment, reason),
       release: ({ id }, meta) => host.release(id, meta.signal),
       retire: ({ id }, meta) => host.retire(id, meta.signal),
+      holds: ({ id }) => host.holds(id),
       node_lost: ({ node }) => host.nodeLost(node),
       ping: () => onPing(),
       profile: (request, meta) =>

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export * from "./callers.ts";
 export * from "./cluster.ts";
 export * from "./deployment.ts";
 export * from "./member.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { type Address, address, defineActor } from "../system/mod.ts";
+import { type Address, address, anyNode, defineActor } from "../system/mod.ts";
 import { SYSTEM } from "./deployment.ts";
 
 /** Most bytes of a blob in one message. */
@@ -12,11 +12,15 @@ export const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** Resource `store` of a weights actor: reads the node's model store. */
 export interface WeightStore {
-  /** The manifest of the model with this name, as JSON text. Throws `model_not_found`. */
+  /**
+   * The manifest of the model with this name, as JSON text. Throws `model_not_found`, and
+   * `not_served` (group `cluster`) for a model that the cluster does not serve.
+   */
   manifest(model: string): Promise<string>;
   /**
    * `length` bytes of a blob from `offset` on, fewer at its end. A blob is a weights file, or a
-   * text file that the manifest lists. Throws `blob_missing`.
+   * text file that the manifest lists. Throws `blob_missing`, and `not_served` (group `cluster`)
+   * for a blob of no model that the cluster serves.
    */
   blob(sha256: string, offset: number, length: number): Promise<Uint8Array>;
 }
@@ -24,7 +28,8 @@ export interface WeightStore {
 /** Address of a node's weights actor. */
 export const weightsAddress = (node: string): Address => address(SYSTEM, "weights", node);
 
-const model = z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/);
+// Names a folder: dots alone would lead out of the store.
+const model = z.string().regex(/^(?!\.+$)[A-Za-z0-9._~-]{1,128}$/);
 
 /** The weights actor; see the module's text. Its key is the node's id. */
 export const weightsActor = defineActor({
@@ -41,6 +46,7 @@ export const weightsActor = defineActor({
       length: z.number().int().positive().max(CHUNK_BYTES),
     }),
   },
+  callers: anyNode, // the store gives what the cluster serves, and nothing else
   create(ctx) {
     const store = ctx.resource<WeightStore>("store");
     return {

@@ -17,7 +17,15 @@
 import { z } from "zod";
 import { draftedSchema } from "../pipeline/mod.ts";
 import { alreadyStarted, arbiterActor, type RequestUsage, resultsSchema } from "../arbiter/mod.ts";
-import { defineActor, toOrreryError, type WireError, wireErrorSchema } from "../system/mod.ts";
+import {
+  type CallerRule,
+  defineActor,
+  parseAddress,
+  thisNode,
+  toOrreryError,
+  type WireError,
+  wireErrorSchema,
+} from "../system/mod.ts";
 import { afterFailure, findRoute, type FoundRoute, onRoute } from "./find_route.ts";
 import { type Start, startSchema } from "./messages.ts";
 import { GenerationRun, type Told } from "./run.ts";
@@ -41,6 +49,12 @@ export {
 /** Milliseconds that the arbiter is given to say what a request has cost. */
 const USAGE_MS = 2_000;
 
+/** A drafter. The one that was asked is known to the Generation, which ignores any other. */
+const aDrafter: CallerRule = {
+  who: "the drafter of its deployment",
+  allows: ({ from }) => from !== "" && parseAddress(from).kind === "drafter",
+};
+
 /**
  * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`).
  */
@@ -63,6 +77,14 @@ export const generationActor = defineActor({
     failed: z.object({ error: wireErrorSchema }),
     /** From the client: it no longer wants the answer. */
     cancel: z.object({}),
+  },
+  callers: {
+    start: thisNode,
+    tokens: thisNode,
+    drafted: aDrafter,
+    undrafted: aDrafter,
+    failed: thisNode,
+    cancel: thisNode,
   },
   urgent: ["cancel"],
   activatedBy: ["start"],
@@ -225,14 +247,14 @@ export const generationActor = defineActor({
         await proceed();
       },
 
-      async drafted(answer) {
-        if (!run) return;
+      async drafted(answer, { from }) {
+        if (!run || from !== asked?.drafter) return;
         run.drafted(answer);
         await proceed();
       },
 
-      async undrafted({ error, ...which }) {
-        if (!run) return;
+      async undrafted({ error, ...which }, { from }) {
+        if (!run || from !== asked?.drafter) return;
         run.undrafted(which, error);
         await proceed();
       },

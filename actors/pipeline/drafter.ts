@@ -31,8 +31,10 @@ import {
   address,
   defineActor,
   OrreryError,
+  thisNode,
   toOrreryError,
 } from "../system/mod.ts";
+import { chainOwner } from "./callers.ts";
 import { type Drafted, type DraftRequest, draftSchema } from "./draft_messages.ts";
 import { type Draft, DraftChains } from "./draft_chains.ts";
 import type { StageEngine } from "./engine.ts";
@@ -87,6 +89,13 @@ export const drafterActor = defineActor({
     retire: z.object({}),
     /** Answers with the engine's counters. */
     stats: z.object({}),
+  },
+  callers: {
+    draft: chainOwner,
+    close: chainOwner,
+    warm: thisNode,
+    retire: thisNode,
+    stats: thisNode,
   },
   urgent: ["close"],
   // A newer `draft`, or a `close`, must be handled while an older `draft` is worked on.

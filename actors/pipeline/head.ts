@@ -21,8 +21,10 @@ import {
   defineActor,
   OrreryError,
   parseAddress,
+  thisNode,
   toOrreryError,
 } from "../system/mod.ts";
+import { arenaOwner, normedSender } from "./callers.ts";
 import type { HeadEngine, HeadRow } from "./head_engine.ts";
 import type { AnnouncedSampler } from "./frame.ts";
 import { moreSchema, type NormedMessage, normedSchema, type RowFailure } from "./head_messages.ts";
@@ -69,6 +71,15 @@ export const headActor = defineActor({
     /** Lists more candidates of some rows, in another `partial`. */
     more: moreSchema,
     ...arenaMessages,
+  },
+  callers: {
+    normed: normedSender,
+    more: arenaOwner,
+    cancel: arenaOwner,
+    touch: arenaOwner,
+    close: arenaOwner,
+    warm: thisNode,
+    retire: thisNode,
   },
   urgent: ["cancel", "close"],
   activatedBy: ["normed", "warm"],

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { arenaName } from "./callers.ts";
 export * from "./draft_messages.ts";
 export * from "./drafter.ts";
 export * from "./engine.ts";

@@ -24,8 +24,10 @@ import {
   type Message,
   OrreryError,
   parseAddress,
+  thisNode,
   toOrreryError,
 } from "../system/mod.ts";
+import { aGeneration, arenaOwner, frameSender } from "./callers.ts";
 import type { NormedRow, StageEngine } from "./engine.ts";
 import { type Frame, frameSchema } from "./frame.ts";
 import { headAddress } from "./head.ts";
@@ -85,6 +87,16 @@ export const stageActor = defineActor({
     ...arenaMessages,
     /** Answers with the engine's counters. */
     stats: z.object({}),
+  },
+  callers: {
+    frame: frameSender,
+    cancel: arenaOwner,
+    touch: arenaOwner,
+    close: arenaOwner,
+    // Before a request takes the stage with the whole model, it looks whether that is loaded.
+    warm: aGeneration,
+    retire: thisNode,
+    stats: aGeneration,
   },
   urgent: ["cancel", "close"],
   activatedBy: ["frame", "warm"],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { A, recorderWorld } from "../../tests/support/recorder.ts";
-import { defineActor, directoryOf, hasCode, OrreryError, Simulation } from "./mod.ts";
+import { anyNode, defineActor, directoryOf, hasCode, OrreryError, Simulation } from "./mod.ts";
 
 Deno.test("Activation answers a typed error and keeps the actor's state", async () => {
   for (const from of [0, 1]) {
@@ -85,6 +85,7 @@ Deno.test("Activation that ends leaves to the next one a message of activatedBy 
     kind: "shy",
     config: z.object({}),
     messages: { begin: z.object({}), more: z.object({ n: z.number() }), end: z.object({}) },
+    callers: anyNode,
     activatedBy: ["begin"],
     create(ctx) {
       const life: string[] = [];

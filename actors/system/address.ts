@@ -27,8 +27,32 @@ export function address(deployment: string, kind: string, key: string): Address 
   return `${deployment}/${kind}/${key}`;
 }
 
+/** The parts of an address. */
+export interface AddressParts {
+  /** Which model's placement, or which part of the system, it belongs to. */
+  readonly deployment: string;
+  /** Kind of the actor. */
+  readonly kind: string;
+  /** Which actor of that kind. */
+  readonly key: string;
+}
+
+/** Most addresses whose parts are remembered. */
+const MOST_PARSED = 4096;
+/** Parts of valid addresses: each message names two, most of them again and again. */
+const parsed = new Map<string, AddressParts>();
+
 /** Splits an address. Throws `invalid_address` if it has not three valid parts. */
-export function parseAddress(text: string): { deployment: string; kind: string; key: string } {
+export function parseAddress(text: string): AddressParts {
+  const known = parsed.get(text);
+  if (known) return known;
+  const parts = split(text);
+  if (parsed.size >= MOST_PARSED) parsed.clear();
+  parsed.set(text, parts);
+  return parts;
+}
+
+function split(text: string): AddressParts {
   const [deployment, kind, key, ...rest] = text.split("/");
   if (rest.length || key === undefined) {
     throw new OrreryError({

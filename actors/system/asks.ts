@@ -70,19 +70,30 @@ export class Asks {
     return entry;
   }
 
-  /** Is this ask still waiting? */
-  has(id: number): boolean {
-    return this.#pending.has(id);
+  /**
+   * Ends an ask with its answer. Ignored when the ask has ended already. `peer`: the node that
+   * answers, undefined for this one. Only the node that was asked may answer, since numbers of asks
+   * are easy to guess: false for any other.
+   */
+  resolve(id: number, value: unknown, peer?: NodeId): boolean {
+    return this.#settle(id, { value }, peer);
   }
 
-  /** Ends an ask with its answer. Ignored when the ask has ended already. */
-  resolve(id: number, value: unknown): void {
-    this.#pending.get(id)?.settle({ value });
+  /** Ends an ask with an error. Ignored as in {@linkcode Asks.resolve}. */
+  reject(id: number, error: Error, peer?: NodeId): boolean {
+    return this.#settle(id, { error }, peer);
   }
 
-  /** Ends an ask with an error. Ignored when the ask has ended already. */
-  reject(id: number, error: Error): void {
+  /** Ends an ask with an error of this node, whoever was asked. */
+  fail(id: number, error: Error): void {
     this.#pending.get(id)?.settle({ error });
+  }
+
+  #settle(id: number, result: Parameters<OpenAsk["settle"]>[0], peer?: NodeId): boolean {
+    const ask = this.#pending.get(id);
+    if (!ask || ask.peer !== peer) return false;
+    ask.settle(result);
+    return true;
   }
 
   /** Ends every ask to this node with `error`, because the node is gone. */

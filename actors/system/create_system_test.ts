@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
+import { anyNode } from "./callers.ts";
 import { createSystem } from "./create_system.ts";
 import { defineActor } from "./define.ts";
 import { directoryOf } from "./directory.ts";
@@ -10,6 +11,7 @@ const greeter = defineActor({
   kind: "greeter",
   config: z.object({ word: z.string().default("hello") }),
   messages: { greet: z.object({ name: z.string() }) },
+  callers: anyNode,
   create: (ctx, { word }) => ({
     greet: ({ name }) => `${word} ${name}${ctx.resource<string>("mark")}`,
   }),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { NodeId } from "./envelope.ts";
 import type { OrreryError } from "./errors.ts";
 
 /** A message that nobody handled, and why. */
@@ -15,6 +16,8 @@ export interface DeadLetter {
   type: string;
   /** Why nobody handled it. */
   error: OrreryError;
+  /** Node that sent it; undefined: this one. */
+  peer?: NodeId;
 }
 
 const KEPT = 100;

@@ -20,6 +20,9 @@
  * await a.read(); // 2, a number: what a message answers is inferred from its handler
  * ```
  *
+ * Actors of other nodes may send only what `callers` allows: `callers: anyNode`, or a rule for each
+ * message (`callers.ts`).
+ *
  * An actor handles one message at a time, in the order in which each sender sent them. What a
  * handler returns answers an `ask`. A handler that throws an `OrreryError` has answered with that
  * error and goes on; anything else is a crash, and the actor restarts under its policy.
@@ -27,6 +30,7 @@
  * @module
  */
 import type { z } from "zod";
+import { type Callers, isRule } from "./callers.ts";
 import type { ActorContext } from "./context.ts";
 import type { Behaviour, MessageMeta, MessageSchemas } from "./messages.ts";
 
@@ -79,6 +83,11 @@ export interface ActorDefinition<
    * @default all
    */
   activatedBy?: (keyof M & string)[];
+  /**
+   * Who on other nodes may send which message: `anyNode`, or a rule for each message. A message
+   * without a rule is refused there with `not_allowed`. @default none: actors of its own node alone
+   */
+  callers?: Callers<NoInfer<M>>;
   /** Mailbox size, idle time, restarts. @default the defaults of {@linkcode Policy} */
   policy?: Policy;
   /**
@@ -106,6 +115,8 @@ export interface AnyActor {
   concurrent?: string[];
   /** See {@linkcode ActorDefinition.activatedBy}. */
   activatedBy?: string[];
+  /** See {@linkcode ActorDefinition.callers}. */
+  callers?: Callers;
   /** See {@linkcode ActorDefinition.policy}. */
   policy?: Policy;
   /** See {@linkcode ActorDefinition.create}. */
@@ -128,8 +139,10 @@ const RESERVED = ["address", "tell", "then"];
 export function defineActor<C, M extends MessageSchemas, B extends Behaviour<M>>(
   definition: ActorDefinition<C, M, B>,
 ): ActorDefinition<C, M, B> {
-  const { kind, messages, urgent = [], activatedBy = [], concurrent = [] } = definition;
-  for (const name of [...urgent, ...activatedBy, ...concurrent]) {
+  const { kind, messages, urgent = [], activatedBy = [], concurrent = [], callers = {} } =
+    definition;
+  const ruled = isRule(callers as Callers) ? [] : Object.keys(callers);
+  for (const name of [...urgent, ...activatedBy, ...concurrent, ...ruled]) {
     if (!Object.hasOwn(messages, name)) {
       throw new TypeError(`actor kind ${kind} lists ${name}, which is not one of its messages`);
     }

@@ -62,6 +62,11 @@ export class Delivery implements MessageMeta {
     this.trace = init.trace;
   }
 
+  /** See {@linkcode MessageMeta.peer}. */
+  get peer(): NodeId | undefined {
+    return this.origin.node;
+  }
+
   /** The signal is made when it is first read, since most handlers never read it. */
   get signal(): AbortSignal {
     if (!this.#abort) {

@@ -21,6 +21,11 @@ export interface Directory {
    * costs no turn of the event loop. Throws group `actor`, code `no_owner` when no node hosts it.
    */
   resolve(address: string, signal?: AbortSignal): Owner | Promise<Owner>;
+  /**
+   * The node of an address, as far as it is known here now; undefined: it is not. Each message of
+   * another node asks for two addresses. @default what `resolve` gives at once
+   */
+  nodeOf?(address: string): NodeId | undefined;
 }
 
 /** Directory from a function that names the node of an address; every address has epoch 1. */

@@ -82,6 +82,8 @@ export interface Transport {
    * a message that need not wait what waiting takes. Undefined: the transport has no such way.
    */
   trySend?(peer: NodeId, envelope: Envelope): boolean;
+  /** Counts a message of this peer that it was not allowed to send. */
+  refused?(peer: NodeId): void;
   /** Flushes what can be flushed within the deadline, then closes. */
   close(options?: { deadlineMs?: number }): Promise<void>;
 }

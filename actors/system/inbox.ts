@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { CallerRule } from "./callers.ts";
 import type { Delivery } from "./delivery.ts";
 import { Mailbox } from "./mailbox.ts";
 
@@ -26,6 +27,8 @@ export class Inbox implements AsyncIterable<Received> {
   readonly address: string;
   /** Messages not taken yet. */
   readonly mailbox: Mailbox<Delivery>;
+  /** Who on other nodes may send to it. */
+  readonly callers: CallerRule;
   readonly #taken: (delivery: Delivery) => void;
   readonly #closed: (inbox: Inbox, rest: Delivery[]) => void;
   #wake?: () => void;
@@ -37,11 +40,12 @@ export class Inbox implements AsyncIterable<Received> {
    */
   constructor(
     address: string,
-    capacity: number,
+    { capacity, callers }: { capacity: number; callers: CallerRule },
     hooks: { taken(delivery: Delivery): void; closed(inbox: Inbox, rest: Delivery[]): void },
   ) {
     this.address = address;
     this.mailbox = new Mailbox(capacity);
+    this.callers = callers;
     this.#taken = hooks.taken;
     this.#closed = hooks.closed;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { z } from "zod";
-import type { TraceContext } from "./envelope.ts";
+import type { NodeId, TraceContext } from "./envelope.ts";
 
 /** What `tell` and `ask` send: the message's name as `type`, its fields beside it. */
 export type Message = { type: string } & Record<string, unknown>;
@@ -30,8 +30,13 @@ export interface AskOptions {
 
 /** What a handler may know about the message it handles. */
 export interface MessageMeta {
-  /** Sending actor's address, or "" for the outside. */
+  /**
+   * Sending actor's address, which lives at the node that sent the message; "": it came from outside
+   * the actors, or it cannot be told here where that address lives.
+   */
   from: string;
+  /** Node that sent it; undefined: this one. */
+  peer?: NodeId;
   /** Time ({@linkcode ActorContext.now}) at which it came to this node. */
   received: number;
   /** Time ({@linkcode ActorContext.now}) after which nobody waits, or undefined. */

@@ -7,6 +7,7 @@
  * @module
  */
 export * from "./address.ts";
+export * from "./callers.ts";
 export * from "./context.ts";
 export * from "./create_system.ts";
 export { REMOTE_WINDOW } from "./credits.ts";
@@ -19,7 +20,7 @@ export * from "./inbox.ts";
 export * from "./local_transport.ts";
 export * from "./messages.ts";
 export * from "./ref.ts";
-export { actorStopped, invalidMessage, noResource } from "./refusals.ts";
+export { actorStopped, invalidMessage, noResource, notAllowed } from "./refusals.ts";
 export * from "./simulation.ts";
 export * from "./system.ts";
 export * from "./system_clock.ts";

@@ -94,7 +94,7 @@ export class Outbound {
       reject: (error) => this.#asks.reject(id, error),
     };
     this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
-      .catch((error) => this.#asks.reject(id, error));
+      .catch((error) => this.#asks.fail(id, error));
     try {
       return await ask.answer;
     } finally {
@@ -102,16 +102,17 @@ export class Outbound {
     }
   }
 
-  /** A peer answered ask `id`. */
-  answered(id: number, body: unknown): void {
-    this.#asks.resolve(id, body);
+  /** A peer answered ask `id`. Returns false where it was not asked that. */
+  answered(peer: NodeId, id: number, body: unknown): boolean {
+    return this.#asks.resolve(id, body, peer);
   }
 
-  /** A peer refused message `id`, or its handler failed. Returns false where no ask waits for it. */
-  failed(id: number, error: OrreryError): boolean {
-    if (!this.#asks.has(id)) return false;
-    this.#asks.reject(id, error);
-    return true;
+  /**
+   * A peer refused message `id`, or its handler failed. Returns false where no ask to this peer
+   * waits for it.
+   */
+  failed(peer: NodeId, id: number, error: OrreryError): boolean {
+    return this.#asks.reject(id, error, peer);
   }
 
   /** A peer gave back `n` credits for messages to the actor `to`. */

@@ -90,6 +90,63 @@ export const staleEpoch = (to: string, type: string, epoch: number, current: num
     },
   );
 
+/** A message in the name of an actor that lives on another node than the one that sent it. */
+export const forgedSender = (
+  { peer, from, to, type }: { peer: string; from: string; to: string; type: string },
+  node: string,
+) =>
+  refusal(
+    "forged_sender",
+    `node ${peer} sent ${type} to ${to} in the name of ${from}, which lives on node ${node}`,
+    { peer, from, node },
+  );
+
+/** A message to an actor that lives on another node. */
+export const notHere = (node: string, to: string, type: string, owner: string | undefined) =>
+  refusal(
+    "not_here",
+    `${type} came to node ${node}, but ${to} ${
+      owner === undefined ? "has no node that is known there" : `lives on node ${owner}`
+    }`,
+    { to, type, node },
+  );
+
+/** The sender's node may not send this message. */
+export const notAllowed = (
+  { peer, to, type }: { peer: string; to: string; type: string },
+  who: string,
+) =>
+  refusal(
+    "not_allowed",
+    `node ${peer} may not send ${type} to ${to}, which may be sent by ${who}`,
+    { peer, to, type },
+  );
+
+/** A node that sends more than it has credit for. */
+export const overCredit = (peer: string, to: string, type: string, limit: number) =>
+  refusal(
+    "over_credit",
+    `node ${peer} has ${limit} messages in the mailbox of ${to} already, more than its credit`,
+    { peer, to, type, limit },
+  );
+
+/** A node that does not take what it is answered, or asks too much at a time. */
+export const flooded = (peer: string, owed: number) =>
+  refusal(
+    "flooded",
+    `node ${peer} is owed ${owed} answers, so its messages are dropped until it takes some`,
+    { peer, owed },
+  );
+
+/** An ask with the number of one that is not answered yet. */
+export const idInUse = (peer: string, to: string, type: string, id: number) =>
+  refusal("id_in_use", `node ${peer} sent ${type} to ${to} as ask ${id}, which is not over`, {
+    peer,
+    to,
+    type,
+    id,
+  });
+
 /** An actor that crashed too often. */
 export const actorFailed = (to: string, crashes: number, withinMs: number) =>
   refusal(

@@ -6,12 +6,15 @@
  * - a sender waits while the receiver's mailbox is full: memory does not grow;
  * - an ask ends: with an answer, an error, its deadline, or its signal;
  * - a message that nobody handles is a dead letter, counted and shown;
- * - at most one activation of an address at an epoch; a message with an older epoch is refused.
+ * - at most one activation of an address at an epoch; a message with an older epoch is refused;
+ * - a message of another node reaches an actor only where its kind allows that sender, and in no
+ *   other actor's name; what one node has under way here is bounded.
  *
  * @module
  */
 import { Activation, type ActivationHost } from "./activation.ts";
 import { type Address } from "./address.ts";
+import { type CallerRule, callerRule, thisNode } from "./callers.ts";
 import { ReceiverCredits } from "./credits.ts";
 import type { ActorDefinition } from "./define.ts";
 import type { AskOptions, Behaviour, Message, MessageSchemas, TellOptions } from "./messages.ts";
@@ -21,15 +24,18 @@ import { Delivery, type Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
 import { OrreryError, toOrreryError } from "./errors.ts";
+import { Gate } from "./gate.ts";
 import {
   actorFailed,
   closed,
+  idInUse,
   invalidMessage,
   notActive,
   peerLost,
   staleEpoch,
 } from "./refusals.ts";
 import { Inbox } from "./inbox.ts";
+import { Intake } from "./intake.ts";
 import { type Kind, Kinds } from "./kinds.ts";
 import { type MessageEnvelope, Outbound } from "./outbound.ts";
 
@@ -79,6 +85,8 @@ export class ActorSystem {
   /** Asks that actors of this node handle or have in their mailboxes, by asking node and number. */
   readonly #inFlight = new Map<string, Delivery>();
   readonly #received = new ReceiverCredits();
+  readonly #gate: Gate;
+  readonly #intake: Intake;
   readonly #dead: DeadLetters;
   readonly #host: ActivationHost;
   #closing = false;
@@ -93,6 +101,8 @@ export class ActorSystem {
     this.node = options.transport.node;
     this.#kinds = new Kinds(this.node);
     const { transport, directory, clock } = options;
+    this.#gate = new Gate(this.node, directory);
+    this.#intake = new Intake(transport);
     this.#outbound = new Outbound({
       transport,
       directory,
@@ -111,7 +121,7 @@ export class ActorSystem {
       tell: (from, to, message, o, trace) => this.#outbound.tell({ from, to, message, trace }, o),
       ask: (from, to, message, o, trace) => this.#outbound.ask({ from, to, message, trace }, o),
       taken: (delivery) => this.#taken(delivery),
-      dead: (delivery, error) => this.#deadLetter(delivery.to, delivery.from, delivery.type, error),
+      dead: (delivery, error) => this.#deadLetter(delivery, error),
       crashed: (address, error) => options.onCrash?.(address, error),
       ended: (activation, rest) => this.#ended(activation, rest),
     };
@@ -151,12 +161,16 @@ export class ActorSystem {
     return this.#outbound.ask({ from: "", to, message, trace: options.trace }, options);
   }
 
-  /** Opens an inbox at an address of this node. */
-  inbox(to: Address, options: { capacity?: number } = {}): Inbox {
+  /**
+   * Opens an inbox at an address of this node. `callers`: who on other nodes may send to it.
+   * @default nobody
+   */
+  inbox(to: Address, options: { capacity?: number; callers?: CallerRule } = {}): Inbox {
     if (this.#inboxes.has(to) || this.#active.has(to)) {
       throw new TypeError(`address ${to} is taken`);
     }
-    const inbox = new Inbox(to, options.capacity ?? 64, {
+    const { capacity = 64, callers = thisNode } = options;
+    const inbox = new Inbox(to, { capacity, callers }, {
       taken: (delivery) => this.#taken(delivery),
       closed: (closed, rest) => {
         this.#inboxes.delete(closed.address);
@@ -239,14 +253,17 @@ export class ActorSystem {
       case "ask":
         return this.#receiveMessage(from, envelope);
       case "reply":
-        return this.#outbound.answered(envelope.id, envelope.body);
+        return void this.#outbound.answered(from, envelope.id, envelope.body);
       case "error": {
-        const error = OrreryError.fromWire(envelope.error);
-        const to = String(error.metadata.to ?? "");
-        if (!this.#outbound.failed(envelope.id, error) && error.metadata.refused) {
-          this.#deadLetter(to, "", String(error.metadata.type ?? ""), error);
-        }
-        return;
+        const { error } = envelope;
+        if (this.#outbound.failed(from, envelope.id, OrreryError.fromWire(error))) return;
+        if (error.metadata?.refused !== true) return;
+        // A tell that was refused. Of what a node says of it, no more than this is kept.
+        const [to, type] = [error.metadata.to, error.metadata.type].map((value) =>
+          typeof value === "string" ? value.slice(0, MOST_CHARS) : ""
+        );
+        const kept = OrreryError.fromWire({ ...error, metadata: { to, type } });
+        return this.#deadLetter({ to, from: "", type, peer: from }, kept);
       }
       case "cancel":
         return this.#inFlight.get(flightKey(from, envelope.id))?.cancel();
@@ -256,35 +273,61 @@ export class ActorSystem {
   }
 
   #receiveMessage(peer: NodeId, envelope: MessageEnvelope): void {
-    const key = flightKey(peer, envelope.id);
+    const { id, kind, to, type } = envelope;
+    const home = () => this.#active.has(to) || this.#inboxes.has(to);
+    const closed = this.#intake.closedTo(peer);
+    if (closed) {
+      if (!envelope.urgent && home()) this.#giveBack(peer, to);
+      return this.#refused(peer, envelope, closed);
+    }
+    const key = flightKey(peer, id);
     const answer = (reply: Envelope) => {
       this.#inFlight.delete(key);
-      // A peer that cannot be reached any more has already failed its asks.
-      void this.#options.transport.send(peer, reply).catch(() => {});
+      this.#intake.answer(peer, reply);
     };
+    const ask = kind === "ask";
+    if (ask) this.#intake.owe(peer);
     const origin: Origin = {
       node: peer,
-      id: envelope.id,
-      kind: envelope.kind,
+      id,
+      kind,
       credited: !envelope.urgent,
-      resolve: (body) =>
-        envelope.kind === "ask" ? answer({ kind: "reply", id: envelope.id, body }) : void 0,
-      reject: (error) =>
-        envelope.kind === "ask"
-          ? answer({ kind: "error", id: envelope.id, error: error.toWire() })
-          : void 0,
+      resolve: (body) => ask ? answer({ kind: "reply", id, body }) : void 0,
+      reject: (error) => ask ? answer({ kind: "error", id, error: error.toWire() }) : void 0,
     };
-    this.#accept(envelope, origin).catch((caught) => {
-      const error = toOrreryError(caught, envelope.to);
-      if (origin.credited) this.#giveBack(peer, envelope.to);
-      if (!this.#active.has(envelope.to) && !this.#inboxes.has(envelope.to)) {
-        this.#settleCredits(envelope.to);
-      }
-      this.#deadLetter(envelope.to, envelope.from, envelope.type, error);
+    const refuse = (caught: unknown) => {
+      const error = toOrreryError(caught, to);
+      if (origin.credited && error.code !== "over_credit") this.#giveBack(peer, to);
+      if (!home()) this.#settleCredits(to);
+      this.#refused(peer, envelope, error);
       const wire = error.toWire();
-      wire.metadata = { ...wire.metadata, to: envelope.to, type: envelope.type, refused: true };
-      answer({ kind: "error", id: envelope.id, error: wire });
-    });
+      wire.metadata = { ...wire.metadata, to, type, refused: true };
+      if (!ask) this.#intake.owe(peer);
+      this.#intake.answer(peer, { kind: "error", id, error: wire });
+    };
+    try {
+      const from = this.#gate.pass(peer, envelope, this.#ruleOf(to, type));
+      if (ask && this.#inFlight.has(key)) throw idInUse(peer, to, type, id);
+      this.#intake.hold(peer, envelope);
+      this.#accept(from === envelope.from ? envelope : { ...envelope, from }, origin)
+        .catch((caught) => {
+          this.#intake.release(peer, to, origin.credited);
+          refuse(caught);
+        });
+    } catch (caught) {
+      refuse(caught);
+    }
+  }
+
+  /** Who on other nodes may send this. Throws `unknown_kind`, `unknown_message`. */
+  #ruleOf(to: string, type: string): CallerRule | undefined {
+    return this.#inboxes.get(to)?.callers ?? callerRule(this.#kinds.of(to, type).definition, type);
+  }
+
+  /** A message of another node was refused. */
+  #refused(peer: NodeId, { to, from, type }: MessageEnvelope, error: OrreryError): void {
+    if (OFFENCES.has(error.code)) this.#options.transport.refused?.(peer);
+    this.#deadLetter({ to, from, type, peer }, error);
   }
 
   /**
@@ -387,7 +430,7 @@ export class ActorSystem {
   #refuse(delivery: Delivery, error: OrreryError): void {
     this.#taken(delivery);
     delivery.origin.reject(error);
-    this.#deadLetter(delivery.to, delivery.from, delivery.type, error);
+    this.#deadLetter(delivery, error);
   }
 
   #peerLost(peer: NodeId, reason: string, undelivered: Envelope[]): void {
@@ -398,33 +441,40 @@ export class ActorSystem {
       if (delivery.origin.node === peer) delivery.cancel();
     }
     for (const e of undelivered) {
-      if (e.kind === "tell") this.#deadLetter(e.to, e.from, e.type, error);
+      if (e.kind === "tell") this.#deadLetter(e, error);
     }
     this.#options.onPeerLost?.(peer, reason);
   }
 
   #taken(delivery: Delivery): void {
     const { node, credited } = delivery.origin;
-    if (node !== undefined && credited) this.#giveBack(node, delivery.to);
+    if (node === undefined) return;
+    this.#intake.release(node, delivery.to, credited);
+    if (credited) this.#giveBack(node, delivery.to);
   }
 
   #giveBack(node: NodeId, to: string): void {
     const n = this.#received.taken(node, to);
-    if (n > 0) this.#sendCredit(node, to, n);
+    if (n > 0) this.#intake.credit(node, to, n);
   }
 
   #settleCredits(to: string): void {
-    for (const [node, n] of this.#received.settle(to)) this.#sendCredit(node, to, n);
+    for (const [node, n] of this.#received.settle(to)) this.#intake.credit(node, to, n);
   }
 
-  #sendCredit(node: NodeId, to: string, n: number): void {
-    void this.#options.transport.send(node, { kind: "credit", to, n }).catch(() => {}); // a lost peer needs no credit
-  }
-
-  #deadLetter(to: string, from: string, type: string, error: OrreryError): void {
-    this.#dead.add({ to, from, type, error });
+  #deadLetter(
+    { to, from, type, peer }: Omit<DeadLetter, "error">,
+    error: OrreryError,
+  ): void {
+    this.#dead.add({ to, from, type, error, ...(peer !== undefined && { peer }) });
   }
 }
+
+/** Codes of messages that an honest node does not send. */
+const OFFENCES = new Set(["forged_sender", "not_allowed", "over_credit", "flooded", "id_in_use"]);
+
+/** Longest address and name of a message that is kept of what another node says, characters. */
+const MOST_CHARS = 512;
 
 async function offer(
   mailbox: { offer(item: Delivery, signal?: AbortSignal): Promise<void> },

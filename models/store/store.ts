@@ -413,7 +413,7 @@ export function defaultName(folder: string, precision: Precision): string {
 }
 
 function checkName(name: string): void {
-  if (!manifestSchema.shape.name.safeParse(name).success || /^\.+$/.test(name)) {
+  if (!manifestSchema.shape.name.safeParse(name).success) {
     throw modelError(
       "model_name",
       `${

@@ -116,6 +116,15 @@ export class DeploymentHost implements MemberDuties {
     );
   }
 
+  /** Names of the models of the deployments that are prepared here or being prepared. */
+  get models(): Set<string> {
+    const deployments = [
+      ...this.#preparing,
+      ...[...this.#models.values()].map((m) => m.deployment),
+    ];
+    return new Set(deployments.flatMap((d) => [d.model, ...(d.draft ? [d.draft.model] : [])]));
+  }
+
   /** Fetches what is missing, and loads this node's stages, head shards and drafter. */
   async prepare(deployment: Deployment, signal: AbortSignal): Promise<void> {
     const { system, directory, store, models = STORED_MODELS } = this.#options;
@@ -276,6 +285,11 @@ export class DeploymentHost implements MemberDuties {
       for (const to of loaded) void system.tell(to, { type: "retire" }).catch(() => {});
     }
     await Promise.all(loaded.map((to) => system.ended(to, { signal })));
+  }
+
+  /** Whether this node can load its stages of deployment `id`: it is prepared, and not retired. */
+  holds(id: string): boolean {
+    return this.#models.has(id);
   }
 
   /** Retires every deployment: the cluster that made them has ended. */

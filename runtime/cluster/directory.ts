@@ -5,15 +5,19 @@
  * | actors                      | node                                             |
  * | --------------------------- | ------------------------------------------------ |
  * | stages, heads, drafter      | as the deployment says                           |
- * | cluster, a graph's own, model | the first node                                 |
- * | member, weights, arbiter    | the key is the node, or begins with it           |
+ * | the cluster actor, a graph's own, model | the first node                       |
+ * | member, weights             | the key is the node                              |
+ * | arbiter                     | the key is the node, or begins with it           |
  * | generations, their clients, and any other kind | the key begins with it: `node~id` |
  *
  * @module
  */
 import {
+  type AddressParts,
+  CLUSTER,
   type Deployment,
   type Directory,
+  drafterAddress,
   GRAPH,
   type NodeId,
   nodeKey,
@@ -21,6 +25,7 @@ import {
   type Owner,
   parseAddress,
   SOLO,
+  SYSTEM,
 } from "../../actors/mod.ts";
 
 /** Retired deployments whose stages are still found: arbiters and stages take leave of them. */
@@ -54,50 +59,68 @@ export class ClusterDirectory implements Directory {
 
   /** The node of an address. Throws group `actor`, code `no_owner`, where it is not known. */
   resolve(to: string): Owner {
+    const parts = parseAddress(to);
+    const node = this.#find(to, parts);
+    if (node === undefined) throw this.#noOwner(to, parts);
     // An address has one node for as long as it exists, so there is one ownership: epoch 1.
-    return { node: this.#nodeOf(to), epoch: 1 };
+    return { node, epoch: 1 };
   }
 
-  #nodeOf(to: string): NodeId {
-    const { deployment, kind, key } = parseAddress(to);
+  nodeOf(to: string): NodeId | undefined {
+    try {
+      return this.#find(to, parseAddress(to));
+    } catch {
+      return undefined; // no address
+    }
+  }
+
+  #find(to: string, { deployment, kind, key }: AddressParts): NodeId | undefined {
     if (deployment === GRAPH) return this.seed;
+    const known = this.#deployments.get(deployment);
     switch (kind) {
-      case "cluster":
-        return this.seed;
+      case "cluster": // one alone: another key would make another cluster
+        return to === CLUSTER ? this.seed : undefined;
       case "member":
       case "weights":
-        return key;
+        return deployment === SYSTEM ? key : undefined;
       case "arbiter": // a node has two where the deployment has a stage with the whole model
         return nodeKey(to)?.node ?? key;
-      case "stage": {
-        const known = this.#deployments.get(deployment);
-        const stage = key === SOLO ? known?.solo : known?.stages[Number(key)];
-        if (!stage) {
-          throw noOwner(to, `deployment ${deployment} is not known at node ${this.#node}`);
-        }
-        return stage.node;
-      }
-      case "head": {
-        const shard = this.#deployments.get(deployment)?.head?.[Number(key)];
-        if (shard) return shard.node;
-        throw noOwner(
-          to,
-          `no deployment ${deployment} with such a shard of the LM head is known at node ${this.#node}`,
-        );
-      }
-      case "drafter": {
-        const node = this.#deployments.get(deployment)?.draft?.node;
-        if (node) return node;
-        throw noOwner(
-          to,
-          `no deployment ${deployment} with a drafter is known at node ${this.#node}`,
-        );
-      }
+      case "stage":
+        return (key === SOLO ? known?.solo : itemAt(known?.stages, key))?.node;
+      case "head":
+        return itemAt(known?.head, key)?.node;
+      case "drafter":
+        return to === drafterAddress(deployment) ? known?.draft?.node : undefined;
     }
-    const named = nodeKey(to);
-    if (named) return named.node;
-    throw noOwner(to, `its key does not begin with a node, as in ${this.#node}~${key}`);
+    return nodeKey(to)?.node;
   }
+
+  /** Why nobody hosts an address. */
+  #noOwner(to: string, { deployment, kind, key }: AddressParts): OrreryError {
+    const node = this.#node;
+    switch (kind) {
+      case "cluster":
+      case "member":
+      case "weights":
+        return noOwner(to, `actors of kind ${kind} have addresses of another form`);
+      case "stage":
+        return noOwner(to, `deployment ${deployment} is not known at node ${node}`);
+      case "head":
+        return noOwner(
+          to,
+          `no deployment ${deployment} with such a shard of the LM head is known at node ${node}`,
+        );
+      case "drafter":
+        return noOwner(to, `no deployment ${deployment} with a drafter is known at node ${node}`);
+    }
+    return noOwner(to, `its key does not begin with a node, as in ${node}~${key}`);
+  }
+}
+
+/** The item with this index, written as an address has it: `1` and not `01`. */
+function itemAt<T>(items: readonly T[] | undefined, key: string): T | undefined {
+  const index = Number(key);
+  return String(index) === key ? items?.[index] : undefined;
 }
 
 function noOwner(to: string, why: string): OrreryError {

@@ -5,7 +5,14 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { type ActorSystem, CHUNK_BYTES, weightsActor, type WeightStore } from "../../actors/mod.ts";
+import {
+  type ActorSystem,
+  CHUNK_BYTES,
+  hasCode,
+  OrreryError,
+  weightsActor,
+  type WeightStore,
+} from "../../actors/mod.ts";
 import {
   blobsOf,
   type Manifest,
@@ -19,11 +26,73 @@ const log = getLogger(["orrery", "cluster"]);
 /** Milliseconds for one chunk of 4 MiB: enough for a link of 0.3 Mbit/s. */
 const CHUNK_DEADLINE_MS = 120_000;
 
-/** Resource `store` of the weights actor: the store as other nodes read it. */
-export function weightStore(store: ModelStore): WeightStore {
+/** Milliseconds for which the manifests are not read again because of a blob that none lists. */
+const REREAD_MS = 1_000;
+
+/** The blobs of the models that the cluster serves, as the manifests in this store list them. */
+class ServedBlobs {
+  readonly #store: ModelStore;
+  readonly #served: () => Iterable<string>;
+  #blobs = new Set<string>();
+  /** The models that `#blobs` was read for, and when. */
+  #names = "";
+  #readAt = -Infinity;
+
+  constructor(store: ModelStore, served: () => Iterable<string>) {
+    this.#store = store;
+    this.#served = served;
+  }
+
+  /** Throws `not_served` for a model of the store that the cluster does not serve. */
+  checkModel(model: string): void {
+    const names = [...this.#served()];
+    if (!names.includes(model)) {
+      throw notServed(`model ${model} is not one that this cluster serves`, {
+        model,
+        served: names,
+      });
+    }
+  }
+
+  /** Throws `not_served` for a blob that none of the served models has. */
+  async checkBlob(sha256: string): Promise<void> {
+    const names = [...new Set(this.#served())].sort();
+    // A model that was added again under its name has other blobs.
+    const old = performance.now() - this.#readAt > REREAD_MS && !this.#blobs.has(sha256);
+    if (old || this.#names !== names.join(" ")) await this.#read(names);
+    if (!this.#blobs.has(sha256)) {
+      throw notServed(`blob ${sha256} belongs to no model that this cluster serves`, { sha256 });
+    }
+  }
+
+  async #read(names: string[]): Promise<void> {
+    this.#readAt = performance.now();
+    const blobs = new Set<string>();
+    for (const name of names) {
+      try {
+        for (const { sha256 } of blobsOf((await this.#store.get(name)).manifest)) blobs.add(sha256);
+      } catch (error) {
+        if (!hasCode(error, "model_not_found")) throw error; // served from another node's store
+      }
+    }
+    this.#blobs = blobs;
+    this.#names = names.join(" ");
+  }
+}
+
+/**
+ * Resource `store` of the weights actor: the store as other nodes read it. `served` names the
+ * models that the cluster serves; nothing else of the store leaves this node.
+ */
+export function weightStore(store: ModelStore, served: () => Iterable<string>): WeightStore {
+  const blobs = new ServedBlobs(store, served);
   return {
-    manifest: async (model) => JSON.stringify((await store.get(model)).manifest),
+    manifest: async (model) => {
+      blobs.checkModel(model);
+      return JSON.stringify((await store.get(model)).manifest);
+    },
     blob: async (sha256, offset, length) => {
+      await blobs.checkBlob(sha256);
       const size = await store.blobs.sizeOfExisting(sha256);
       using file = await Deno.open(store.blobs.path(sha256));
       await file.seek(offset, Deno.SeekMode.Start);
@@ -37,6 +106,9 @@ export function weightStore(store: ModelStore): WeightStore {
     },
   };
 }
+
+const notServed = (message: string, metadata: Record<string, unknown>) =>
+  new OrreryError({ group: "cluster", code: "not_served", message, metadata });
 
 /**
  * SHA-256 sums of the blobs that these layers and parts of the LM head need. The final norm belongs
@@ -93,6 +165,15 @@ export async function ensureModel(options: EnsureModelOptions): Promise<StoredMo
 
   if (source === system.node) return await store.get(model);
   const manifest = manifestSchema.parse(JSON.parse(await weights.manifest({ model }, within)));
+  if (manifest.name !== model) {
+    // It would be stored in the place of another model.
+    throw new OrreryError({
+      group: "cluster",
+      code: "other_model",
+      message: `node ${source} answered the manifest of ${manifest.name} when asked for ${model}`,
+      metadata: { source, model, answered: manifest.name },
+    });
+  }
   const roles = new Map(blobsOf(manifest).map(({ sha256, role }) => [sha256, role]));
   const fetch = async (sha256: string) => {
     if (await store.has(sha256)) return;

@@ -124,6 +124,14 @@ export class Membership {
     }
   }
 
+  /** Call it while the deployment with this id answers no prompt: the first node looks into it. */
+  broken(deployment: string, why: string): void {
+    log.warn("deployment {deployment} answers no prompt: {why}", { deployment, why });
+    const cluster = this.#options.system.at(clusterActor, CLUSTER);
+    // It is said again as long as it is so.
+    void cluster.tell.broken({ deployment, why }, { deadlineMs: STATUS_MS }).catch(() => {});
+  }
+
   /** Tells the first node, and waits until this node's stages have ended, or for `deadlineMs`. */
   async leave(deadlineMs: number): Promise<void> {
     const { seed, system, host } = this.#options;

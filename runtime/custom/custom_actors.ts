@@ -138,7 +138,7 @@ async function loadActor(
  * lists or that the actor's place on the graph's paths needs.
  */
 function checked(
-  { name, config, limits, messages = [] }: CustomActor,
+  { name, config, limits, messages = [], expose }: CustomActor,
   { label, paths, description }: {
     label: string;
     paths: GraphPaths;
@@ -168,12 +168,19 @@ function checked(
     onPath("request", "it stands between api and generation, which takes");
   }
   if (filters) onPath("delta", "it stands between generation and api, which takes");
+  // Every node asks the actors on the way of its own requests, and those that clients may ask.
+  const open = [
+    ...(expose ? listed : []),
+    ...(paths.request.includes(name) ? ["request"] : []),
+    ...(filters ? ["delta", "end"] : []),
+  ];
   const ends = filters && description.messages.includes("end") && !listed.includes("end");
   return {
     name,
     description,
     config,
     messages: ends ? [...listed, "end"] : listed,
+    open,
     messageBytes: limits.message_bytes,
     filters,
   };

@@ -8,12 +8,14 @@ import { z } from "zod";
 import {
   type ActorContext,
   type ActorDefinition,
+  anyNode,
   defineActor,
   GRAPH,
   type Message,
   type MessageMeta,
   type MessageSchemas,
   OrreryError,
+  thisNode,
   toOrreryError,
 } from "../../actors/mod.ts";
 import { encodeCbor } from "../mailbox/mod.ts";
@@ -40,6 +42,8 @@ export interface LoadedActor {
   config: unknown;
   /** Names of the messages that it takes. */
   messages: string[];
+  /** Messages of these that other nodes may send: those of requests that come in there. */
+  open: string[];
   /** Largest size of a message to it, of a message from it, and of an answer, in bytes. */
   messageBytes: number;
   /**
@@ -73,6 +77,9 @@ export function customDefinition(
     config: z.unknown(),
     messages: Object.fromEntries([...taken].map((message) => [message, size])),
     urgent: only(description.urgent),
+    callers: Object.fromEntries(
+      [...taken].map((message) => [message, actor.open.includes(message) ? anyNode : thisNode]),
+    ),
     concurrent: only(description.concurrent),
     activatedBy: description.activatedBy && only(description.activatedBy),
     policy: { idleMs: IDLE_MS, ...description.policy },

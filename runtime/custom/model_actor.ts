@@ -6,7 +6,13 @@
  * @module
  */
 import { z } from "zod";
-import { defineActor, type GeneratedText, generateMessage, OrreryError } from "../../actors/mod.ts";
+import {
+  defineActor,
+  type GeneratedText,
+  generateMessage,
+  OrreryError,
+  thisNode,
+} from "../../actors/mod.ts";
 import type { Generator } from "../api/mod.ts";
 
 /** See the module's text. Resource `generator`: the {@linkcode Generator} of this node's model. */
@@ -14,6 +20,8 @@ export const modelActor = defineActor({
   kind: "model",
   config: z.object({}),
   messages: { generate: generateMessage },
+  // Custom actors live at the first node, as this one does. Other nodes have the API.
+  callers: { generate: thisNode },
   concurrent: ["generate"],
   policy: { mailbox: 32 },
   create(ctx) {

@@ -6,6 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Envelope, NodeId, Transport, TransportHandlers } from "../../actors/system/mod.ts";
+import { LimitedLog } from "../limited_log.ts";
 import { mailboxError } from "./errors.ts";
 import { type MailboxLimits, mailboxLimitsSchema } from "./limits.ts";
 import { Peer } from "./peer.ts";
@@ -126,6 +127,8 @@ class Http2Mailbox implements MailboxTransport {
   readonly #peers = new Map<NodeId, Peer>();
   readonly #listeners = new Set<PeerListener>();
   readonly #counters = { protocolErrors: 0, refused: 0, untrusted: 0 };
+  /** Bounds the lines about what broke the protocol. */
+  readonly #offences = new LimitedLog();
   /** Ends the subscription to changes of certificates. */
   #unsubscribe?: () => void;
   /** Undefined before `start`. */
@@ -151,10 +154,13 @@ class Http2Mailbox implements MailboxTransport {
         if (error.code === "unknown_peer") this.#counters.refused++;
         else if (error.code === "untrusted" || error.group === "trust") this.#counters.untrusted++;
         else this.#counters.protocolErrors++;
+        const { write, leftOut } = this.#offences.take(error.code);
+        if (!write) return;
         // A peer that has not got the bye yet goes on dialling, which is no reason for a warning.
-        log[this.#closing ? "debug" : "warn"]("refused input at node {node}: {error}", {
+        log[this.#closing ? "debug" : "warn"]("refused input at node {node}: {error}{more}", {
           node: this.node,
           error: error.message,
+          more: leftOut > 0 ? ` (and ${leftOut} times more since the last such line)` : "",
         });
       },
     });
@@ -199,6 +205,11 @@ class Http2Mailbox implements MailboxTransport {
 
   trySend(peer: NodeId, envelope: Envelope): boolean {
     return this.#known(peer).trySend(envelope);
+  }
+
+  refused(peer: NodeId): void {
+    const known = this.#peers.get(peer);
+    if (known) known.counters.refused++;
   }
 
   peers(): PeerStats[] {

@@ -61,6 +61,7 @@ export class Peer implements DialerOwner {
     bytesReceived: 0,
     resent: 0,
     duplicates: 0,
+    refused: 0,
   };
   readonly #owner: PeerOwner;
   readonly #dialer: Dialer;

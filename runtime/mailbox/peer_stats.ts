@@ -39,6 +39,8 @@ export interface PeerStats {
   queuedBytes: number;
   /** Calls of `send` that wait for room in the window. */
   waiting: number;
+  /** Messages of the peer that it was not allowed to send: nobody handled them. */
+  refused: number;
   /** Envelopes sent again after a reconnection. */
   resent: number;
   /** Envelopes that came a second time and were dropped. */

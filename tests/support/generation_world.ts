@@ -6,6 +6,7 @@
 import { z } from "zod";
 import {
   address,
+  anyNode,
   arbiterActor,
   arbiterAddress,
   type ArbiterStats,
@@ -122,6 +123,7 @@ function toyDrafter(script: ToyDrafter) {
     kind: "drafter",
     config: z.object({}),
     concurrent: ["draft"],
+    callers: anyNode,
     messages: { draft: draftSchema, close: z.object({ chain: z.string() }) },
     policy: { restarts: { max: 0, withinMs: 1e9 } },
     create(ctx) {

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import {
   type Address,
+  anyNode,
   defineActor,
   directoryOf,
   OrreryError,
@@ -24,6 +25,7 @@ export const recorder = defineActor({
     read: z.object({}),
     urgent: z.object({}),
   },
+  callers: anyNode,
   urgent: ["urgent"],
   policy: { mailbox: 4, restarts: { max: 2, withinMs: 1_000 } },
   create(ctx) {

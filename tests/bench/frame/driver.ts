@@ -3,8 +3,14 @@
  *
  * @module
  */
-import { type Frame, type Sampling, samplingSchema } from "../../../actors/pipeline/mod.ts";
-import { type ActorSystem, address, type Inbox } from "../../../actors/system/mod.ts";
+import { z } from "zod";
+import {
+  arenaName,
+  type Frame,
+  type Sampling,
+  samplingSchema,
+} from "../../../actors/pipeline/mod.ts";
+import { type ActorSystem, address, anyNode, defineActor } from "../../../actors/system/mod.ts";
 
 /** First part of the addresses in the benchmark. */
 const DEPLOYMENT = "bench";
@@ -13,13 +19,35 @@ const PAST_ROWS = 256;
 /** Milliseconds after which a frame without an answer ends the benchmark. */
 const LIMIT_MS = 30_000;
 
+/** Key of the arbiter: the arena's name begins with it, since only its owner may run frames there. */
+const KEY = "driver";
+const ARBITER = address(DEPLOYMENT, "arbiter", KEY);
+
+/** What the first stage's arbiter is in a cluster: it sends frames, and hears of their tokens. */
+const arbiter = defineActor({
+  kind: "arbiter",
+  config: z.object({}),
+  messages: { send: z.unknown(), tokens: z.unknown(), failed: z.unknown() },
+  callers: { tokens: anyNode, failed: anyNode },
+  create(ctx) {
+    const answered = ctx.resource<(type: string, body: unknown) => void>("answered");
+    return {
+      send: (frame) =>
+        ctx.tell(address(DEPLOYMENT, "stage", "0"), { type: "frame", ...frame as Frame }),
+      tokens: (body) => answered("tokens", body),
+      failed: (body) => answered("failed", body),
+    };
+  },
+});
+
 /** Sends frames as an arbiter does and waits for their tokens. */
 export class Driver {
   readonly #system: ActorSystem;
-  readonly #arena = `a${crypto.randomUUID()}`;
+  readonly #arena = arenaName(KEY, crypto.randomUUID(), 0);
   readonly #gapMs: number;
   readonly #mostRows: number;
-  readonly #inbox: Inbox;
+  /** Ends the wait for the answer to the frame under way. */
+  #answered: (answer: { type: string; body: unknown }) => void = () => {};
   #seq = 0;
 
   /** @param options `gapMs`: pause before each frame, ms; `mostRows`: rows of the largest frame. */
@@ -27,7 +55,8 @@ export class Driver {
     this.#system = system;
     this.#gapMs = options.gapMs;
     this.#mostRows = options.mostRows;
-    this.#inbox = system.inbox(address(DEPLOYMENT, "arbiter", "driver"));
+    const answered = (type: string, body: unknown) => this.#answered({ type, body });
+    system.register(arbiter, { config: {}, resources: () => ({ answered }) });
   }
 
   /** Opens the arena and fills it with the rows of a prompt. */
@@ -37,7 +66,7 @@ export class Driver {
       layout: {
         capacity: PAST_ROWS + this.#mostRows,
         keep: new Int32Array(0),
-        reply_to: this.#inbox.address,
+        reply_to: ARBITER,
         wire: "f16",
       },
       samplers: [{ id: 0, sampling, prompt_rows: PAST_ROWS }],
@@ -69,10 +98,11 @@ export class Driver {
       want_samplers: new Int32Array(base === 0 ? 1 : rows),
       ...more,
     };
-    await this.#system.tell(address(DEPLOYMENT, "stage", "0"), { type: "frame", ...frame });
-    const answer = await this.#inbox.next(AbortSignal.timeout(LIMIT_MS));
-    if (answer?.type !== "tokens") {
-      throw new Error(`a stage answered ${answer?.type}: ${JSON.stringify(answer?.body)}`);
-    }
+    const { promise, resolve, reject } = Promise.withResolvers<{ type: string; body: unknown }>();
+    this.#answered = resolve;
+    const late = setTimeout(() => reject(new Error(`no answer within ${LIMIT_MS} ms`)), LIMIT_MS);
+    await this.#system.tell(ARBITER, { type: "send", ...frame });
+    const { type, body } = await promise.finally(() => clearTimeout(late));
+    if (type !== "tokens") throw new Error(`a stage answered ${type}: ${JSON.stringify(body)}`);
   }
 }

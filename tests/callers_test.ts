@@ -1,0 +1,356 @@
+/**
+ * Who on other nodes may send what: every kind of actor, every message, every sort of sender. The
+ * table in docs/callers.md is compared with the definitions.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  type AnyActor,
+  anyNode,
+  arbiterActor,
+  arbiterAddress,
+  arenaName,
+  callerRule,
+  CLUSTER,
+  clusterActor,
+  type Deployment,
+  deploymentSchema,
+  drafterActor,
+  drafterAddress,
+  freshAddress,
+  generationActor,
+  hasCode,
+  headActor,
+  headAddress,
+  keyAt,
+  memberActor,
+  memberAddress,
+  SOLO,
+  stageActor,
+  stageAddress,
+  thisNode,
+  weightsActor,
+  weightsAddress,
+} from "../actors/mod.ts";
+import { Gate } from "../actors/system/gate.ts";
+import { ClusterDirectory } from "../runtime/cluster/directory.ts";
+import { customDefinition, type LoadedActor } from "../runtime/custom/definition.ts";
+import { modelActor } from "../runtime/custom/model_actor.ts";
+
+const KINDS: AnyActor[] = [
+  clusterActor,
+  memberActor,
+  weightsActor,
+  stageActor,
+  headActor,
+  drafterActor,
+  arbiterActor,
+  generationActor,
+  modelActor,
+];
+
+/** The definition of a custom actor with these messages, of which other nodes may send `open`. */
+const custom = (messages: string[], open: string[]): AnyActor =>
+  customDefinition({
+    name: "guard",
+    description: { messages, urgent: [], concurrent: [], policy: {} },
+    messages,
+    messageBytes: 1024,
+    filters: false,
+    open,
+  } as unknown as LoadedActor, {
+    enter: () => () => {},
+    take: () => Promise.reject(new Error("no worker here")),
+  });
+
+Deno.test("callers has a rule for every message of every kind of the product", () => {
+  const bare = [...KINDS, custom(["request", "other"], ["request"])].flatMap((actor) =>
+    Object.keys(actor.messages)
+      .filter((message) => callerRule(actor, message) === undefined)
+      .map((message) => `${actor.kind}.${message}`)
+  );
+  assert.deepEqual(bare, []);
+});
+
+const deployment = (id: string, on: string[], members: string[]): Deployment =>
+  deploymentSchema.parse({
+    id,
+    model: "m",
+    source: "n1",
+    stages: on.map((node, i) => ({ node, first: i, last: i })),
+    head: [{ node: on[0], first_part: 0, last_part: 3 }, {
+      node: on[1],
+      first_part: 4,
+      last_part: 7,
+    }],
+    solo: { node: on[1] },
+    draft: { node: on[1], model: "d", source: "n1" },
+    members: members.map((node) => ({ node, host: "h", port: 1, cores: 1, memory_bytes: 1 })),
+  });
+
+const NODES = ["n1", "n2", "n3", "n4", "n5"];
+/** Stages, shards and drafter of deployment d are on n2 and n3, those of e on n4 and n5. */
+const DEPLOYMENTS = [deployment("d", ["n2", "n3"], NODES), deployment("e", ["n4", "n5"], NODES)];
+
+const directoryOf = (node: string) => {
+  const directory = new ClusterDirectory(node);
+  directory.seed = "n1";
+  for (const made of DEPLOYMENTS) directory.learn(made);
+  return directory;
+};
+
+const generation4 = freshAddress("n4", "generation");
+const generation5 = freshAddress("n5", "generation");
+
+/** Everybody who may try, each with the node that it truly is on. */
+const SENDERS: Record<string, { peer: string; from: string }> = {
+  "n1": { peer: "n1", from: "" },
+  "cluster actor": { peer: "n1", from: CLUSTER },
+  "n2": { peer: "n2", from: "" },
+  "n4": { peer: "n4", from: "" },
+  "n5": { peer: "n5", from: "" },
+  "member n4": { peer: "n4", from: memberAddress("n4") },
+  "d/stage/0": { peer: "n2", from: stageAddress("d", 0) },
+  "d/stage/1": { peer: "n3", from: stageAddress("d", 1) },
+  "d/stage/solo": { peer: "n3", from: stageAddress("d", SOLO) },
+  "d/head/0": { peer: "n2", from: headAddress("d", 0) },
+  "d/drafter": { peer: "n3", from: drafterAddress("d") },
+  "e/stage/0": { peer: "n4", from: stageAddress("e", 0) },
+  "e/head/0": { peer: "n4", from: headAddress("e", 0) },
+  "d/arbiter n4": { peer: "n4", from: arbiterAddress("d", "n4") },
+  "d/arbiter n4 solo": { peer: "n4", from: arbiterAddress("d", keyAt("n4", SOLO)) },
+  "d/arbiter n5": { peer: "n5", from: arbiterAddress("d", "n5") },
+  "e/arbiter n4": { peer: "n4", from: arbiterAddress("e", "n4") },
+  "Generation n4": { peer: "n4", from: generation4 },
+  "Generation n5": { peer: "n5", from: generation5 },
+  // An actor of a user's kind, which says nothing of where it lives.
+  "unknown": { peer: "n4", from: "t/thing/one" },
+};
+const EVERYBODY = Object.keys(SENDERS);
+
+/** The arena and the chain of requests of node n4, of the pipeline and of the whole model. */
+const owned = { arena: arenaName("n4", "f00", 3), reply_to: arbiterAddress("d", "n4") };
+const soloKey = keyAt("n4", SOLO);
+const ownedSolo = { arena: arenaName(soloKey, "f00", 0), reply_to: arbiterAddress("d", soloKey) };
+const chain = { chain: `${generation4}/plain`, reply_to: generation4 };
+
+interface Case {
+  actor: AnyActor;
+  to: string;
+  /** The node that the receiver lives on. */
+  at: string;
+  message: string;
+  body?: Record<string, unknown>;
+  allowed: string[];
+}
+
+/** Cases of messages with the same body, and by whom each may be sent. */
+const cases = (
+  base: Omit<Case, "message" | "allowed">,
+  allowed: Record<string, string[]>,
+): Case[] => Object.entries(allowed).map(([message, who]) => ({ ...base, message, allowed: who }));
+
+const layout = { reply_to: owned.reply_to, capacity: 4 };
+const n4Joins = { node: "n4", host: "h", port: 1, cores: 1, memory_bytes: 1 };
+const OF_N4 = EVERYBODY.filter((name) => SENDERS[name].peer === "n4");
+const FIRST = EVERYBODY.filter((name) => SENDERS[name].peer === "n1");
+const PIPELINE_D = ["d/stage/0", "d/stage/1", "d/stage/solo", "d/head/0"];
+const GENERATIONS = ["Generation n4", "Generation n5"];
+const OWNER = ["d/arbiter n4"];
+
+const CASES: Case[] = [
+  ...cases({ actor: clusterActor, to: CLUSTER, at: "n1", body: n4Joins }, {
+    join: OF_N4,
+    leave: OF_N4,
+    lost: [],
+    status: EVERYBODY.filter((name) => SENDERS[name].peer !== "n1"),
+    replan: [],
+    broken: EVERYBODY,
+  }),
+  ...cases({ actor: memberActor, to: memberAddress("n3"), at: "n3", body: n4Joins }, {
+    prepare: FIRST,
+    adopt: FIRST,
+    release: FIRST,
+    retire: FIRST,
+    holds: FIRST,
+    node_lost: FIRST,
+    ping: FIRST,
+    profile: FIRST,
+    probe: FIRST,
+    echo: EVERYBODY,
+  }),
+  ...cases({ actor: weightsActor, to: weightsAddress("n1"), at: "n1" }, {
+    manifest: EVERYBODY,
+    blob: EVERYBODY,
+  }),
+  ...cases({ actor: stageActor, to: stageAddress("d", 0), at: "n2", body: owned }, {
+    frame: OWNER,
+    cancel: OWNER,
+    touch: OWNER,
+    close: OWNER,
+    warm: GENERATIONS,
+    retire: [],
+    stats: GENERATIONS,
+  }),
+  ...cases({ actor: stageActor, to: stageAddress("d", 1), at: "n3", body: owned }, {
+    frame: ["d/stage/0"],
+    cancel: OWNER,
+    touch: OWNER,
+    close: OWNER,
+    warm: GENERATIONS,
+    retire: [],
+  }),
+  ...cases({ actor: stageActor, to: stageAddress("d", SOLO), at: "n3", body: ownedSolo }, {
+    frame: ["d/arbiter n4 solo"],
+    close: ["d/arbiter n4 solo"],
+    retire: [],
+  }),
+  // The results must go to the arbiter that owns the arena.
+  ...cases({ actor: stageActor, to: stageAddress("d", 0), at: "n2", body: { ...owned, layout } }, {
+    frame: OWNER,
+  }),
+  ...[memberAddress("n3"), arbiterAddress("d", "n5"), arbiterAddress("e", "n4"), "no address", 7]
+    .flatMap((reply_to) => [
+      ...cases({
+        actor: stageActor,
+        to: stageAddress("d", 0),
+        at: "n2",
+        body: { ...owned, layout: { reply_to } },
+      }, { frame: [] }),
+      ...cases({
+        actor: stageActor,
+        to: stageAddress("d", 1),
+        at: "n3",
+        body: { ...owned, layout: { reply_to } },
+      }, { frame: [] }),
+      ...cases(
+        { actor: headActor, to: headAddress("d", 1), at: "n3", body: { ...owned, reply_to } },
+        { normed: [] },
+      ),
+    ]),
+  // Arenas whose names only look like those of n4.
+  ...["n4", "n4.", "n4.f00", "n4.x.f00.3", "n45.f00.3", ".f00.3", "", 4, null].flatMap((arena) =>
+    cases({ actor: stageActor, to: stageAddress("d", 0), at: "n2", body: { arena } }, {
+      frame: [],
+      close: [],
+      cancel: [],
+    })
+  ),
+  ...cases({ actor: headActor, to: headAddress("d", 1), at: "n3", body: owned }, {
+    normed: ["d/stage/0", "d/stage/1", "d/stage/solo"],
+    more: OWNER,
+    cancel: OWNER,
+    touch: OWNER,
+    close: OWNER,
+    warm: [],
+    retire: [],
+  }),
+  ...cases({ actor: drafterActor, to: drafterAddress("d"), at: "n3", body: chain }, {
+    draft: ["Generation n4"],
+    close: ["Generation n4"],
+    warm: [],
+    retire: [],
+    stats: [],
+  }),
+  ...cases({
+    actor: drafterActor,
+    to: drafterAddress("d"),
+    at: "n3",
+    body: { chain: chain.chain, reply_to: generation5 },
+  }, { draft: [] }),
+  ...cases({ actor: arbiterActor, to: arbiterAddress("d", "n5"), at: "n5", body: owned }, {
+    open: [],
+    rows: [],
+    drop: [],
+    close: [],
+    tokens: PIPELINE_D,
+    partial: PIPELINE_D,
+    failed: PIPELINE_D,
+    retiring: PIPELINE_D,
+    lost: [],
+    outlook: [],
+    stats: [],
+    traces: [],
+  }),
+  ...cases({ actor: generationActor, to: generation5, at: "n5", body: chain }, {
+    start: [],
+    tokens: [],
+    drafted: ["d/drafter"],
+    undrafted: ["d/drafter"],
+    failed: [],
+    cancel: [],
+  }),
+  ...cases({ actor: modelActor, to: "graph/model/main", at: "n1" }, { generate: [] }),
+  ...cases({
+    actor: custom(["request", "other"], ["request"]),
+    to: "graph/guard/main",
+    at: "n1",
+  }, { request: EVERYBODY, other: [] }),
+];
+
+for (const { kind } of [...KINDS, custom([], [])]) {
+  Deno.test(`Gate.pass() lets exactly the right senders reach ${kind} actors`, () => {
+    const mine = CASES.filter((c) => c.actor.kind === kind);
+    assert.ok(mine.length > 0);
+    for (const { actor, to, at, message, body = {}, allowed } of mine) {
+      const gate = new Gate(at, directoryOf(at));
+      // A node needs no rule for its own actors.
+      const others = EVERYBODY.filter((name) => SENDERS[name].peer !== at);
+      const passed = others.filter((name) => {
+        const { peer, from } = SENDERS[name];
+        const envelope = { kind: "tell" as const, id: 1, to, from, type: message, body };
+        try {
+          gate.pass(peer, envelope, callerRule(actor, message));
+          return true;
+        } catch (error) {
+          assert.ok(hasCode(error, "not_allowed"), `${name}: ${error}`);
+          return false;
+        }
+      });
+      const wanted = allowed.filter((name) => others.includes(name));
+      assert.deepEqual(passed, wanted, `${message} to ${to}, ${JSON.stringify(body)}`);
+    }
+  });
+}
+
+Deno.test("CASES has every message of every kind", () => {
+  const tried = new Set(CASES.map((c) => `${c.actor.kind}.${c.message}`));
+  const all = KINDS.flatMap((a) =>
+    Object.keys(a.messages).map((message) => `${a.kind}.${message}`)
+  );
+  assert.deepEqual(all.filter((name) => !tried.has(name)), []);
+});
+
+Deno.test("Gate.pass() refuses every sender that is not on the node that sends", () => {
+  const gate = new Gate("n3", directoryOf("n3"));
+  for (const { peer, from } of Object.values(SENDERS)) {
+    if (from === "" || from === SENDERS.unknown.from) continue;
+    for (const other of NODES) {
+      if (other === peer || other === "n3") continue;
+      const envelope = { kind: "ask" as const, id: 1, from, type: "echo", body: {} };
+      assert.throws(
+        () => gate.pass(other, { ...envelope, to: memberAddress("n3") }, anyNode),
+        (error) => hasCode(error, "forged_sender"),
+        `${from} from ${other}`,
+      );
+    }
+  }
+});
+
+/** The rows of docs/callers.md: kind, messages and who may send them. */
+function rows(actor: AnyActor): string[] {
+  const byRule = Map.groupBy(
+    Object.keys(actor.messages),
+    (message) => (callerRule(actor, message) ?? thisNode).who,
+  );
+  return [...byRule].map(([who, messages]) =>
+    `${actor.kind} | ${messages.map((m) => `\`${m}\``).join(", ")} | ${who}`
+  );
+}
+
+Deno.test("docs/callers.md lists who may send what, as the definitions say", async () => {
+  const page = await Deno.readTextFile(join(import.meta.dirname!, "../docs/callers.md"));
+  const listed = [...page.matchAll(/^\| `([a-z]+)` +\| (`.*?`) +\| (.*?) +\|$/gm)]
+    .map(([, kind, messages, who]) => `${kind} | ${messages} | ${who}`);
+  assert.deepEqual(listed, KINDS.flatMap(rows));
+});
