@@ -139,6 +139,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const gateway = parts.gateway = new Gateway({
     system,
     admission: new Admission(options.admission),
+    onBroken: (deployment, why) => parts.membership?.broken(deployment, why),
   });
   const { threads, spinning, memoryBytes, data } = options;
   const profiler = new NodeProfiler({

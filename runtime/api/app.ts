@@ -62,8 +62,8 @@ export type Api = Hono<ApiEnv>;
  *   `GET /api/trace.svg` (the same frames as a drawing)
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
  *   and returns its answer as JSON
- * - `GET /healthz` (200 while the process runs), `GET /readyz` (503 with a reason until a prompt
- *   can be answered)
+ * - `GET /healthz` and `GET /health` (200 while the process runs), `GET /readyz` (503 with a reason
+ *   unless a prompt sent now would be answered)
  *
  * Differences from OpenAI: sampling fields that are left out come from the model's
  * generation_config; `n` is at most 8 and choice `i` uses `seed + i`; the API also takes `top_k`,
@@ -135,9 +135,9 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     "/v1/models/:id{.+}",
     (c) => c.json(modelEntry(findModel(generator.models(), c.req.param("id")))),
   );
-  app.get("/healthz", (c) => c.json({ status: "ok" }));
-  app.get("/readyz", (c) => {
-    const readiness = generator.readiness();
+  for (const path of ["/healthz", "/health"]) app.get(path, (c) => c.json({ status: "ok" }));
+  app.get("/readyz", async (c) => {
+    const readiness = await (generator.check?.() ?? generator.readiness());
     return c.json(readiness, readiness.ready ? 200 : 503);
   });
   const { serving } = options;
@@ -176,7 +176,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   for (const path of ["/v1/chat/completions", "/v1/completions"]) {
     app.all(path, wrongMethod("POST"));
   }
-  for (const path of ["/v1/models", "/v1/models/:id{.+}", "/healthz", "/readyz"]) {
+  for (const path of ["/v1/models", "/v1/models/:id{.+}", "/healthz", "/health", "/readyz"]) {
     app.all(path, wrongMethod("GET, HEAD"));
   }
   return app;

@@ -150,8 +150,13 @@ export interface Generator {
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>;
   /** Models that can be asked for now; empty while nothing is served. */
   models(): ModelCard[];
-  /** Whether a prompt can be answered now; `reason` says why not. */
+  /** Whether a prompt would be taken now, as far as it is known; `reason` says why not. */
   readiness(): { ready: boolean; reason: string };
+  /**
+   * Whether a prompt would be answered now, which takes a look at every stage; `reason` says why
+   * not. It resolves within seconds. @default what `readiness` says
+   */
+  check?(): Promise<{ ready: boolean; reason: string }>;
   /** The last frames of this node's requests, oldest first; undefined: it keeps none. */
   traces?(): Promise<{ node: string; traces: FrameTrace[] }>;
 }

@@ -52,9 +52,11 @@ export class FlowGenerator implements Generator {
     this.#options = options;
     const { inner } = options;
     this.traces = inner.traces && (() => inner.traces!());
+    this.check = inner.check && (() => inner.check!());
   }
 
   traces: Generator["traces"];
+  check: Generator["check"];
 
   models(): ModelCard[] {
     return this.#options.inner.models();

@@ -63,6 +63,12 @@ export class Admission {
     return this.#limits.active;
   }
 
+  /** Whether one more would be refused as `busy`. */
+  get full(): boolean {
+    const { active, queued } = this.#limits;
+    return this.#active >= active && this.#queue.length >= queued;
+  }
+
   /** Generations that run now. */
   get active(): number {
     return this.#active;

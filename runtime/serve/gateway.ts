@@ -7,7 +7,9 @@ import {
   type ActorSystem,
   arbiterActor,
   arbiterAddress,
+  type Clock,
   type Deployment,
+  type Done,
   drafterAddress,
   type FrameTrace,
   freshAddress,
@@ -19,6 +21,7 @@ import {
   type MakeOutlineText,
   MOST_CONTEXTS,
   nodeKey,
+  OrreryError,
   parseAddress,
   type PipelineRoute,
   servingNodes,
@@ -38,6 +41,7 @@ import {
   unavailable,
 } from "../api/mod.ts";
 import { clientEvents, GenerationFailed } from "./client_events.ts";
+import { Readiness, type ReadinessVerdict } from "./readiness.ts";
 import { Experience } from "./experience.ts";
 import { requestedStart } from "./generation_start.ts";
 import type { ServedModel } from "./served_model.ts";
@@ -48,6 +52,18 @@ const TRACES_MS = 5_000;
 /** Milliseconds in which a generation must take `cancel`. */
 const CANCEL_MS = 10_000;
 
+/** The request of a probe: a prompt of one token, and one token of an answer. */
+const PROBE: GenerateRequest = {
+  model: "default",
+  prompt: { kind: "tokens", tokens: [0] },
+  sampling: { temperature: 0 },
+  maxTokens: 1,
+  stop: [],
+  ignoreEos: true,
+  mode: "plain",
+  route: "pipeline",
+};
+
 /** How requests run where nothing is planned. */
 const USUAL = shapeSchema.parse({});
 
@@ -57,6 +73,13 @@ export interface GatewayOptions {
   system: ActorSystem;
   /** Limits the generations that run and that wait. */
   admission: Admission;
+  /**
+   * Called while the deployment with this id answers no prompt, and why. Without it the stages are
+   * probed only when somebody asks for `check`.
+   */
+  onBroken?: (deployment: string, why: string) => void;
+  /** Times probes. @default the real clock */
+  clock?: Clock;
 }
 
 /** What answers new requests. */
@@ -93,14 +116,25 @@ export class Gateway implements Generator, ServingControl {
   /** Why nothing is served. */
   #reason = "the node has just started";
   #draining = false;
+  readonly #readiness: Readiness;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
+    const { onBroken, clock } = options;
+    this.#readiness = new Readiness({
+      clock,
+      refusal: () => this.#refusal(),
+      probe: (signal) => this.#probe(signal),
+      onBroken: onBroken && ((why) => {
+        if (this.#served) onBroken(this.#served.deployment.id, why);
+      }),
+    });
   }
 
   serve(served: Served | undefined, reason: string): void {
     const before = this.#served;
     const same = before?.deployment.id === served?.deployment.id;
+    if (!same) this.#readiness.renew();
     const experience = (same ? before?.experience : undefined) ?? new Experience();
     this.#served = served && { ...served, experience };
     if (served) this.#options.admission.use(served.deployment.shape.admission);
@@ -110,6 +144,7 @@ export class Gateway implements Generator, ServingControl {
   /** Refuses new requests from now on. */
   drain(): void {
     this.#draining = true;
+    this.#readiness.close();
   }
 
   /** Resolves when no generation is running, or after `deadlineMs` milliseconds. */
@@ -230,9 +265,31 @@ export class Gateway implements Generator, ServingControl {
     return this.#served ? [this.#served.model.card] : [];
   }
 
-  readiness(): { ready: boolean; reason: string } {
-    if (this.#draining) return { ready: false, reason: "the node is shutting down" };
-    return this.#served ? { ready: true, reason: "ok" } : { ready: false, reason: this.#reason };
+  readiness(): ReadinessVerdict {
+    const reason = this.#refusal();
+    return reason === undefined ? { ready: true, reason: "ok" } : { ready: false, reason };
+  }
+
+  check(): Promise<ReadinessVerdict> {
+    return this.#readiness.check();
+  }
+
+  /** Why a prompt would be refused at once; undefined: it would be run, or wait its turn. */
+  #refusal(): string | undefined {
+    if (this.#draining) return "the node is shutting down";
+    if (!this.#served) return this.#reason;
+    const { admission } = this.#options;
+    return admission.full
+      ? `busy: ${admission.active} generations run and ${admission.queued} wait, which is the limit`
+      : undefined;
+  }
+
+  /** Runs a prompt of one token through every stage, beside the requests that have places. */
+  async #probe(signal: AbortSignal): Promise<void> {
+    if (!this.#served) return;
+    for await (const _event of this.#answer(this.#served, PROBE, signal)) {
+      // What it says does not matter.
+    }
   }
 
   async traces(): Promise<{ node: string; traces: FrameTrace[] }> {
@@ -253,8 +310,28 @@ export class Gateway implements Generator, ServingControl {
     this.#refuseWhileDraining(); // draining may have begun while this request waited
     const served = this.#served;
     if (!served) throw unavailable("not_ready", this.#reason);
+    findModel([served.model.card], request.model);
+    const learn = (done: Done) => served.experience.learn(done);
+    try {
+      for await (const event of this.#answer(served, request, signal, learn)) {
+        if (event.type !== "started" && served === this.#served) this.#readiness.progressed();
+        yield event;
+      }
+    } catch (error) {
+      const faulty = hasGroup(error, "api") || signal.aborted; // the request's own fault
+      if (!faulty && served === this.#served) this.#readiness.failed();
+      throw error;
+    }
+  }
+
+  /** Runs one request on `served`; `onDone` gets what the generation tells last. */
+  async *#answer(
+    served: Served & { experience: Experience },
+    request: GenerateRequest,
+    signal: AbortSignal,
+    onDone: (done: Done) => void = () => {},
+  ): AsyncIterable<GenerationEvent> {
     const { model, deployment, experience } = served;
-    findModel([model.card], request.model);
     const start = {
       ...requestedStart(request, model, deployment),
       ...experience.known,
@@ -270,7 +347,7 @@ export class Gateway implements Generator, ServingControl {
     try {
       await generation.tell.start({ ...start, client }, { signal });
       yield { type: "started", id: nodeKey(to)!.id, promptTokens: start.prompt.length };
-      for await (const event of clientEvents(inbox, signal, (done) => experience.learn(done))) {
+      for await (const event of clientEvents(inbox, signal, onDone)) {
         over = event.type === "done";
         yield event;
         if (over) return;
@@ -321,6 +398,9 @@ export class Gateway implements Generator, ServingControl {
 
 /** Key of the arbiter at `node` whose only stage has the whole model. */
 const soloKey = (node: string) => keyAt(node, SOLO);
+
+const hasGroup = (error: unknown, group: string) =>
+  error instanceof OrreryError && error.group === group;
 
 /** Throws the error unless it says that there is nothing left to cancel. */
 function ignoreEnded(error: unknown): void {
