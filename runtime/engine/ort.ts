@@ -13,6 +13,7 @@
 
 import { dirname } from "node:path";
 import type { ExternalTensor } from "../../models/graph/contract.ts";
+import { HugePages } from "./huge_pages.ts";
 import { MappedWeights } from "./mapped_weights.ts";
 
 /** Version of the C interface that is asked for: the lowest that has all functions used here. */
@@ -48,6 +49,12 @@ const TYPES = { float32: 1, int32: 6, int64: 7 } as const;
 const LOG_LEVEL = 2;
 /** `OrtDeviceAllocator` and `OrtMemTypeDefault`: plain memory of the CPU. */
 const [DEVICE_ALLOCATOR, DEFAULT_MEMORY] = [0, 0];
+
+/**
+ * Bytes of weight files from which on a session's memory is put on huge pages: less than this stays
+ * in the processor's cache, or in the part of it that is looked up quickly.
+ */
+const HUGE_FROM_BYTES = 32 << 20;
 
 /** Bytes of a pointer. */
 const POINTER_BYTES = 8;
@@ -283,6 +290,7 @@ export class Session {
   ): Promise<Session> {
     const ort = Ort.open(library);
     let constants: MappedConstants | undefined;
+    let pages: HugePages | undefined;
     const createOptions = ort.status("CreateSessionOptions", ["buffer"]);
     const options = made((out) => createOptions(out));
     try {
@@ -296,13 +304,17 @@ export class Session {
       constants = mapConstants(ort, options, dirname(path), external);
       const create = ort.aside("CreateSession", ["pointer", "buffer", "pointer", "buffer"]);
       const out = pointerSpace();
+      const bytes = external.reduce((sum, { length }) => sum + length, 0);
+      pages = bytes >= HUGE_FROM_BYTES ? HugePages.note() : undefined;
       await create([ort.env, pathText(path), options, out]);
       constants?.weights.drop();
+      await pages?.collapseNew();
       return new Session(ort, pointerIn(out), constants);
     } catch (error) {
       if (constants) freeConstants(ort, constants);
       throw error;
     } finally {
+      pages?.close();
       ort.release("ReleaseSessionOptions")(options);
     }
   }
