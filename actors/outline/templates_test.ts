@@ -13,6 +13,15 @@ Deno.test("checkTemplates() accepts the project's own templates", () => {
   assert.deepEqual(checkTemplates(EMBEDDED_TEMPLATES), EMBEDDED_TEMPLATES);
 });
 
+Deno.test("CHAT_TEMPLATES put what differs between points at the end of their turn", () => {
+  const [first, second] = [1, 2].map((index) =>
+    fill(CHAT_TEMPLATES.point, { index, point: ["Water often", "Give light"][index - 1] })
+  );
+  let same = 0;
+  while (first[same] === second[same]) same++;
+  assert.equal(first.slice(same), "1: Water often");
+});
+
 Deno.test("checkTemplates() names the template and what it lacks", () => {
   assert.throws(
     () => checkTemplates({ outline: "Write an outline", point: "{point}" }),
