@@ -48,6 +48,11 @@ export interface PipelineRoute {
    * stage has the head
    */
   heads?: Address[];
+  /**
+   * For each of these shards, the index of the stage that is on the same device; undefined: none
+   * is. @default none is for any shard
+   */
+  shardStages?: (number | undefined)[];
   /** How requests run, as planned. */
   shape: Shape;
   /** Most rows that the arena may hold: every stage has memory for them. */
@@ -150,7 +155,8 @@ export const arbiterActor = defineActor({
   policy: { mailbox: 256 },
 
   create(ctx, config) {
-    const { stages, heads = [], shape, capacity_rows } = ctx.resource<PipelineRoute>("pipeline");
+    const route = ctx.resource<PipelineRoute>("pipeline");
+    const { stages, heads = [], shape, capacity_rows } = route;
     const { key } = parseAddress(ctx.self);
     // Stages remember the names of closed arenas: an arbiter that is activated again needs new
     // names.
@@ -160,6 +166,7 @@ export const arbiterActor = defineActor({
       self: ctx.self,
       stages: stages.length + (heads.length > 0 ? 1 : 0),
       shards: heads.length,
+      shardStages: route.shardStages,
       shape,
       capacityRows: capacity_rows,
       now: () => ctx.now(),

@@ -17,7 +17,7 @@ import { frameOf } from "./loading.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
 import type { Requests } from "./requests.ts";
 import type { Row } from "./row_pool.ts";
-import { FrameLog, longestPath } from "./usage.ts";
+import { FrameLog } from "./usage.ts";
 
 /** Most rows in one frame that are sent again. */
 const REPLAY_ROWS = 64;
@@ -26,6 +26,8 @@ const REPLAY_ROWS = 64;
 export interface ArbiterArenaOptions extends MemoryOptions {
   /** Number of stages. */
   stages: number;
+  /** See `PipelineRoute.shardStages`. @default no shard shares a device with a stage */
+  shardStages?: readonly (number | undefined)[];
   /** Makes the name of a new arena; it must be unique. */
   nameArena: () => string;
 }
@@ -60,7 +62,7 @@ export class ArbiterArena {
   constructor(options: ArbiterArenaOptions) {
     this.#o = options;
     this.memory = new Memory(options);
-    this.cost = new FrameCost(options.stages);
+    this.cost = new FrameCost(options.stages, options.shardStages);
     this.log = new FrameLog(options.stages);
   }
 
@@ -135,7 +137,7 @@ export class ArbiterArena {
     if (!flight) return undefined;
     const now = this.#o.now();
     this.flights.delete(seq);
-    this.cost.measure(flight.carried.length, now - flight.sent, longestPath(trace));
+    this.cost.measure(flight.carried.length, now - flight.sent, trace);
     this.cost.measureLayout(flight.moved, trace);
     this.log.answered(traced(flight, now, trace));
     this.memory.answered(seq);

@@ -23,7 +23,7 @@ import { alreadyStarted, badPartial } from "./request_errors.ts";
 import { Requests } from "./requests.ts";
 import { situationOf } from "./situation.ts";
 import type { ArbiterStats } from "./stats.ts";
-import { type FrameTrace, NO_USAGE } from "./usage.ts";
+import { type FrameTrace, NO_USAGE, slowestDevice } from "./usage.ts";
 
 /** Options of an {@linkcode ArbiterCore}. */
 export interface CoreOptions {
@@ -33,6 +33,8 @@ export interface CoreOptions {
   stages: number;
   /** Number of shards of the LM head; 0: the last stage has it. @default 0 */
   shards?: number;
+  /** See `PipelineRoute.shardStages`. */
+  shardStages?: readonly (number | undefined)[];
   /** How requests run, as planned. */
   shape: Shape;
   /** Most rows that the arena may hold. */
@@ -55,10 +57,11 @@ export class ArbiterCore {
 
   /** An arbiter whose arena is not open: the first frame opens it. */
   constructor(options: CoreOptions) {
-    const { stages, capacityRows, now, nameArena, self, shape } = options;
+    const { stages, shardStages, capacityRows, now, nameArena, self, shape } = options;
     this.#o = options;
     this.#arena = new ArbiterArena({
       stages,
+      shardStages,
       capacityRows,
       now,
       nameArena,
@@ -164,7 +167,7 @@ export class ArbiterCore {
       in_flight: this.#arena.flights.size,
       frame_ms: now - flight.sent,
       wait_ms: trace.reduce((sum, t) => sum + Math.max(0, t.began - t.received), 0),
-      slowest_ms: trace.reduce((most, t) => Math.max(most, t.ended - t.began), 0),
+      slowest_ms: slowestDevice(trace, this.#o.shardStages ?? []),
     };
     const toldTo = new Map<ArbiterRequest, ResultsMessage>();
     for (const [i, { row, pending: { request, number, kind } }] of flight.wanted.entries()) {

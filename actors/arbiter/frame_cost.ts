@@ -6,6 +6,7 @@
 import type { StageTrace } from "../pipeline/mod.ts";
 import { bucketOf, CostCurve } from "./cost_curve.ts";
 import { LaneReturns } from "./lane_returns.ts";
+import { longestPath, slowestDevice } from "./usage.ts";
 
 /** Weight of the newest measurement in a running mean, 0 to 1. */
 const NEWEST = 0.2;
@@ -49,8 +50,14 @@ export class FrameCost {
   /** Milliseconds of moving one row at the slowest stage; undefined: not measured. */
   #moveRowMs?: number;
 
-  /** @param stages Number of stages. */
-  constructor(stages: number) {
+  readonly #shardStages: readonly (number | undefined)[];
+
+  /**
+   * @param stages Number of stages.
+   * @param shardStages For each shard of the LM head, the index of the stage on the same device.
+   */
+  constructor(stages: number, shardStages: readonly (number | undefined)[] = []) {
+    this.#shardStages = shardStages;
     this.#slowest = new CostCurve(prior);
     this.#sum = new CostCurve((rows) => stages * prior(rows));
   }
@@ -67,13 +74,14 @@ export class FrameCost {
 
   /**
    * Takes in that a frame came back `tripMs` milliseconds after it was handed to the first stage.
+   * `trace`: of all stages and all shards of the LM head.
    */
   measure(rows: number, tripMs: number, trace: readonly StageTrace[]): void {
     if (trace.length === 0) return;
-    const times = trace.map((t) => Math.max(0, t.ended - t.began));
-    this.#slowest.measure(rows, Math.max(...times));
-    this.#sum.measure(rows, times.reduce((a, b) => a + b, 0));
-    const inside = trace.reduce((n, t) => n + t.ended - t.received, 0);
+    const way = longestPath(trace);
+    this.#slowest.measure(rows, slowestDevice(trace, this.#shardStages));
+    this.#sum.measure(rows, way.reduce((n, t) => n + Math.max(0, t.ended - t.began), 0));
+    const inside = way.reduce((n, t) => n + t.ended - t.received, 0);
     const transit = Math.max(0, tripMs - inside);
     (rows <= FEW_ROWS ? this.#few : this.#many).measure(transit);
   }
@@ -103,7 +111,7 @@ export class FrameCost {
     return this.#moveRowMs ?? PRIOR_MOVE_MS;
   }
 
-  /** Milliseconds that the slowest stage takes for a frame of `rows` rows. */
+  /** Milliseconds that the slowest device takes for a frame of `rows` rows. */
   slowest(rows: number): number {
     return this.#slowest.at(rows);
   }

@@ -54,3 +54,22 @@ Deno.test("FrameCost.moveRowMs is the slowest stage's time of a layout by row", 
   cost.measureLayout(1000, trace(10, { layoutMs: 5 }));
   assert.equal(cost.moveRowMs, 0.01);
 });
+
+Deno.test("FrameCost.slowest() adds the times of a stage and a shard that share a device", () => {
+  const of = (shardStages: (number | undefined)[]) => {
+    const cost = new FrameCost(3, shardStages);
+    const shards = [15, 12].map((ms, shard) => ({
+      stage: 2,
+      shard,
+      received: 0,
+      began: 0,
+      ended: ms,
+    }));
+    cost.measure(2, 60, [...trace(10), ...shards]);
+    return cost;
+  };
+  assert.equal(of([undefined, undefined]).slowest(2), 20);
+  assert.equal(of([0, undefined]).slowest(2), 25);
+  assert.equal(of([0, 1]).slowest(2), 32);
+  assert.equal(of([0, 1]).sum(2), 45, "on its way a frame waits for the longest shard alone");
+});

@@ -37,6 +37,25 @@ export function longestPath(trace: readonly StageTrace[]): StageTrace[] {
   return trace.filter((t) => t.shard === undefined || t === longest);
 }
 
+/**
+ * Milliseconds for which a frame kept the device busiest that it kept busiest. A device may have a
+ * stage and a shard of the LM head: it computes them one after the other, so their times add up.
+ *
+ * @param shardStages For each shard, the index of the stage on the same device; undefined: none is
+ */
+export function slowestDevice(
+  trace: readonly StageTrace[],
+  shardStages: readonly (number | undefined)[],
+): number {
+  const devices = new Map<string, number>();
+  for (const { stage, shard, began, ended } of trace) {
+    const at = shard === undefined ? stage : shardStages[shard];
+    const device = at === undefined ? `shard ${shard}` : `stage ${at}`;
+    devices.set(device, (devices.get(device) ?? 0) + Math.max(0, ended - began));
+  }
+  return Math.max(0, ...devices.values());
+}
+
 /** See the module's text. */
 export class FrameLog {
   readonly #stages: number;

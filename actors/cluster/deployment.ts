@@ -103,6 +103,17 @@ export function headAddresses({ id, head = [] }: Deployment): Address[] {
   return head.map((_, i) => headAddress(id, i));
 }
 
+/**
+ * For each shard of its LM head, the index of the stage that is on the same node; undefined: none
+ * is.
+ */
+export function shardStages({ stages, head = [] }: Deployment): (number | undefined)[] {
+  return head.map(({ node }) => {
+    const at = stages.findIndex((stage) => stage.node === node);
+    return at < 0 ? undefined : at;
+  });
+}
+
 /** Nodes without which the deployment cannot answer: those of its stages and of its LM head. */
 export const servingNodes = (
   { stages, head = [] }: Pick<Deployment, "stages" | "head">,

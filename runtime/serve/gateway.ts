@@ -25,6 +25,7 @@ import {
   parseAddress,
   type PipelineRoute,
   servingNodes,
+  shardStages,
   shapeSchema,
   SOLO,
   stageAddress,
@@ -221,7 +222,9 @@ export class Gateway implements Generator, ServingControl {
     const solo = deployment.solo && key === soloKey(this.#options.system.node);
     return {
       stages: solo ? [stageAddress(id, SOLO)] : stageAddresses(deployment),
-      heads: solo ? [] : headAddresses(deployment), // a stage with the whole model has the head
+      // A stage with the whole model has the head.
+      heads: solo ? [] : headAddresses(deployment),
+      shardStages: solo ? [] : shardStages(deployment),
       shape: solo
         ? { ...deployment.shape, pieces: [], rows_per_frame: USUAL.rows_per_frame }
         : deployment.shape,
