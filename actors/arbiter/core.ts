@@ -23,7 +23,7 @@ import { alreadyStarted, badPartial } from "./request_errors.ts";
 import { Requests } from "./requests.ts";
 import { situationOf } from "./situation.ts";
 import type { ArbiterStats } from "./stats.ts";
-import { type FrameTrace, NO_USAGE, slowestDevice } from "./usage.ts";
+import { type FrameTrace, NO_USAGE } from "./usage.ts";
 
 /** Options of an {@linkcode ArbiterCore}. */
 export interface CoreOptions {
@@ -167,7 +167,7 @@ export class ArbiterCore {
       in_flight: this.#arena.flights.size,
       frame_ms: now - flight.sent,
       wait_ms: trace.reduce((sum, t) => sum + Math.max(0, t.began - t.received), 0),
-      slowest_ms: slowestDevice(trace, this.#o.shardStages ?? []),
+      slowest_ms: this.#arena.cost.slowest(flight.carried.length),
     };
     const toldTo = new Map<ArbiterRequest, ResultsMessage>();
     for (const [i, { row, pending: { request, number, kind } }] of flight.wanted.entries()) {

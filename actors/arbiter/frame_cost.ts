@@ -6,7 +6,7 @@
 import type { StageTrace } from "../pipeline/mod.ts";
 import { bucketOf, CostCurve } from "./cost_curve.ts";
 import { LaneReturns } from "./lane_returns.ts";
-import { longestPath, slowestDevice } from "./usage.ts";
+import { deviceTimes, longestPath } from "./usage.ts";
 
 /** Weight of the newest measurement in a running mean, 0 to 1. */
 const NEWEST = 0.2;
@@ -38,7 +38,13 @@ const EPOCH = 32;
 
 /** See the module's text. */
 export class FrameCost {
-  readonly #slowest: CostCurve;
+  /**
+   * By device. Each has means of its own: the mean of the slowest device's time of each frame would
+   * be larger than the slowest device's mean, the more so the more the times vary.
+   */
+  readonly #devices = new Map<string, CostCurve>();
+  /** What {@linkcode slowest} has answered since the last measurement, by rows. */
+  readonly #slowest = new Map<number, number>();
   readonly #sum: CostCurve;
   /** How long lanes take to come back. */
   readonly returns = new LaneReturns();
@@ -58,7 +64,6 @@ export class FrameCost {
    */
   constructor(stages: number, shardStages: readonly (number | undefined)[] = []) {
     this.#shardStages = shardStages;
-    this.#slowest = new CostCurve(prior);
     this.#sum = new CostCurve((rows) => stages * prior(rows));
   }
 
@@ -79,7 +84,12 @@ export class FrameCost {
   measure(rows: number, tripMs: number, trace: readonly StageTrace[]): void {
     if (trace.length === 0) return;
     const way = longestPath(trace);
-    this.#slowest.measure(rows, slowestDevice(trace, this.#shardStages));
+    for (const [device, ms] of deviceTimes(trace, this.#shardStages)) {
+      let curve = this.#devices.get(device);
+      if (!curve) this.#devices.set(device, curve = new CostCurve(prior));
+      curve.measure(rows, ms);
+    }
+    this.#slowest.clear();
     this.#sum.measure(rows, way.reduce((n, t) => n + Math.max(0, t.ended - t.began), 0));
     const inside = way.reduce((n, t) => n + t.ended - t.received, 0);
     const transit = Math.max(0, tripMs - inside);
@@ -113,7 +123,13 @@ export class FrameCost {
 
   /** Milliseconds that the slowest device takes for a frame of `rows` rows. */
   slowest(rows: number): number {
-    return this.#slowest.at(rows);
+    let ms = this.#slowest.get(rows);
+    if (ms === undefined) {
+      ms = this.#devices.size === 0 ? prior(rows) : 0;
+      for (const curve of this.#devices.values()) ms = Math.max(ms, curve.at(rows));
+      this.#slowest.set(rows, ms);
+    }
+    return ms;
   }
 
   /** Milliseconds that all stages take, one after the other, for a frame of `rows` rows. */

@@ -73,3 +73,16 @@ Deno.test("FrameCost.slowest() adds the times of a stage and a shard that share 
   assert.equal(of([0, 1]).slowest(2), 32);
   assert.equal(of([0, 1]).sum(2), 45, "on its way a frame waits for the longest shard alone");
 });
+
+Deno.test("FrameCost.slowest() is the slowest device's mean, not the mean of the slowest times", () => {
+  const cost = new FrameCost(2);
+  for (let i = 0; i < 50; i++) {
+    const times = i % 2 === 0 ? [10, 30] : [30, 10];
+    cost.measure(
+      1,
+      50,
+      times.map((ms, stage) => ({ stage, received: 0, began: 0, ended: ms })),
+    );
+  }
+  assert.ok(Math.abs(cost.slowest(1) - 20) < 3, String(cost.slowest(1)));
+});

@@ -38,22 +38,23 @@ export function longestPath(trace: readonly StageTrace[]): StageTrace[] {
 }
 
 /**
- * Milliseconds for which a frame kept the device busiest that it kept busiest. A device may have a
- * stage and a shard of the LM head: it computes them one after the other, so their times add up.
+ * Milliseconds for which a frame kept each device busy. A device may have a stage and a shard of the
+ * LM head: it computes them one after the other, so their times add up.
  *
  * @param shardStages For each shard, the index of the stage on the same device; undefined: none is
+ * @return By device: `stage N` where it has a stage, else `shard N`
  */
-export function slowestDevice(
+export function deviceTimes(
   trace: readonly StageTrace[],
   shardStages: readonly (number | undefined)[],
-): number {
+): Map<string, number> {
   const devices = new Map<string, number>();
   for (const { stage, shard, began, ended } of trace) {
     const at = shard === undefined ? stage : shardStages[shard];
     const device = at === undefined ? `shard ${shard}` : `stage ${at}`;
     devices.set(device, (devices.get(device) ?? 0) + Math.max(0, ended - began));
   }
-  return Math.max(0, ...devices.values());
+  return devices;
 }
 
 /** See the module's text. */
