@@ -91,7 +91,6 @@ actors: { outline: { max_branches: 4 } }
     drafter: "ngram",
     draftLength: 3,
     maxBranches: 4,
-    headShares: 1,
   });
   assert.equal(inputOf(`${TWO}actors: { head: auto }\n`).input.decode?.headShares, undefined);
   assert.equal(inputOf(`${TWO}decode: { mode: plain }\n`).input.decode?.drafter, "none");

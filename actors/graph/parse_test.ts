@@ -50,7 +50,7 @@ constraints:
   assert.equal(graph.objective, "blended");
   assert.deepEqual(graph.actors, {
     stages: "auto",
-    head: "last",
+    head: "auto",
     drafter: "auto",
     custom: [],
   });

@@ -187,7 +187,7 @@ const actors = exactly({
   ),
   head: z.union([z.enum(["auto", "last"]), z.number().int().min(1).max(HEAD_PARTS)], {
     error: `expected auto, last or a number of hosts from 1 to ${HEAD_PARTS}`,
-  }).default("last").describe(
+  }).default("auto").describe(
     "Which hosts compute the LM head: the planner chooses, the last stage's host alone, or as many",
   ),
   drafter: drafter.default("auto").describe("Where drafts come from"),
