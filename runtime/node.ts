@@ -24,6 +24,7 @@ import {
 } from "../actors/mod.ts";
 import { ModelStore } from "../models/mod.ts";
 import { checkRanges } from "../planner/mod.ts";
+import { type ApiAddress, nodeAccess } from "./access/mod.ts";
 import { Admission, Gateway, type ResolvedGraph, resolveGraph } from "./serve/mod.ts";
 import { createApi, serveApi, type Serving } from "./api/mod.ts";
 import {
@@ -65,6 +66,10 @@ export interface Node {
   readonly id: NodeId;
   /** Base URL of the REST API, without a final slash. */
   readonly url: string;
+  /** Where the API listens. */
+  readonly apiAddress: ApiAddress;
+  /** A key with which this process may ask its own API; undefined: no key is needed. */
+  readonly ownKey?: string;
   /** Where the mailbox listens; other nodes join here. */
   readonly mailboxAddress: { host: string; port: number };
   /** Its actor system; further actor kinds can be registered in it. */
@@ -92,12 +97,14 @@ export interface Node {
  * Starts a node: it listens, and makes or joins a cluster. It answers prompts later, once a model
  * is placed (`onServe` tells when).
  *
- * Throws group `cluster` (`join_failed`, `bad_layers`), `trust`, `api` and `mailbox` (`port_in_use`),
+ * Throws group `access` (what `nodeAccess` throws), `cluster` (`join_failed`, `bad_layers`),
+ * `trust`, `api` and `mailbox` (`port_in_use`),
  * `graph` (what a custom actor's module lacks), `model` (what the store throws).
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
   const { host, join } = options;
   if (join) checkJoin(host, join.host);
+  const { address, ...access } = nodeAccess(options);
   const store = await ModelStore.open(options.data);
   const model = join ? undefined : await resolveGraph(store, options);
   if (model && options.layers) checkRanges(options.layers, model.target.manifest.geometry.layers);
@@ -189,10 +196,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   const drained = new AbortController();
   const app = createApi(new FlowGenerator({ inner: gateway, system, flow }), {
+    access,
     serving: () => serving,
     askActor: askExposedActor({ system, flow }),
   });
-  const api = serveApi({ app, host, port: options.port, signal: drained.signal });
+  const api = serveApi({ app, host: address.host, port: options.port, signal: drained.signal });
   undo.defer(() => {
     drained.abort();
     return api.finished;
@@ -211,6 +219,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   return {
     id: mailbox.node,
     url: api.url,
+    apiAddress: address,
+    ownKey: access.keys?.own,
     mailboxAddress: mailbox.address,
     system,
     gateway,

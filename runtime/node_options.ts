@@ -4,11 +4,12 @@
  * @module
  */
 import type { Deployment, Graph } from "../actors/mod.ts";
+import type { AccessOptions } from "./access/mod.ts";
 import type { AddProgress, Precision } from "../models/mod.ts";
 import type { LayerRange } from "../planner/mod.ts";
 
 /** How to start a node. */
-export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOptions {
+export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOptions, AccessOptions {
   /** Folder of the model store. */
   data: string;
   /** Join the node whose mailbox listens here, instead of being the first node. */
@@ -31,8 +32,9 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
 /** Where a node listens, and what it is called. */
 export interface NodeAddress {
   /**
-   * Address that API and mailbox listen on. With all interfaces (`0.0.0.0`), other nodes are told
-   * the first address that is not a loopback one.
+   * Address that the mailbox listens on, and the API too where `apiHost` is left out and the API has
+   * keys or needs none. With all interfaces (`0.0.0.0`), other nodes are told the first address that
+   * is not a loopback one.
    */
   host: string;
   /** TCP port of the REST API; 0 takes any free one. */

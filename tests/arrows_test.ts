@@ -34,17 +34,18 @@ const ARROWS: Record<string, string[]> = {
   "planner/placement": [],
   "planner/simulator": ["planner/cost", "planner/decode"],
 
+  "runtime/access": [],
   "runtime/engine": [],
   "runtime/mailbox": [],
   "runtime/registry": [],
   "runtime/trust": ["runtime/mailbox"],
-  "runtime/api": [],
+  "runtime/api": ["runtime/access"],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api"],
   "runtime/cluster": ["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve"],
   "runtime/cli": [
-    ...["runtime/engine", "runtime/cluster", "runtime/profile", "runtime/serve"],
+    ...["runtime/access", "runtime/engine", "runtime/cluster", "runtime/profile", "runtime/serve"],
     "runtime/trust",
   ],
 };

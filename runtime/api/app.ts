@@ -4,10 +4,10 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import { cors } from "hono/cors";
 import { requestId, type RequestIdVariables } from "hono/request-id";
 import { getLogger } from "@logtape/logtape";
 import { hasCode } from "../../actors/mod.ts";
+import { accessRules, type ApiAccess } from "./access.ts";
 import { actorAnswerJson, type AskActor } from "./actors.ts";
 import { type AnswerTotals, streamedAnswer, wholeAnswer } from "./answer.ts";
 import { readJson } from "./body.ts";
@@ -24,8 +24,8 @@ const log = getLogger(["orrery", "api"]);
 
 /** Settings of {@linkcode createApi}. */
 export interface ApiOptions {
-  /** Origins that browsers may call from (`*`: any). @default none: no CORS headers */
-  allowOrigin?: string | string[];
+  /** Who may ask. @default everybody, but no web pages of other origins */
+  access?: ApiAccess;
   /** Largest request body in bytes. @default 4 MiB */
   maxBodyBytes?: number;
   /** Milliseconds in which a request body must arrive. @default 30_000 */
@@ -42,6 +42,8 @@ export interface ApiOptions {
 export interface ApiBindings {
   /** Aborts when the server no longer waits for running requests; they end with `draining`. */
   draining?: AbortSignal;
+  /** Address of the client; wrong keys are counted by it. */
+  remote?: string;
 }
 
 interface ApiEnv {
@@ -71,7 +73,7 @@ export type Api = Hono<ApiEnv>;
  * `n`; of its tokens only those that were drafted can count as rejected.
  */
 export function createApi(generator: Generator, options: ApiOptions = {}): Api {
-  const { allowOrigin, maxBodyBytes = 4 << 20, bodyTimeoutMs = 30_000, keepAliveMs = 15_000 } =
+  const { access = {}, maxBodyBytes = 4 << 20, bodyTimeoutMs = 30_000, keepAliveMs = 15_000 } =
     options;
   const app: Api = new Hono<ApiEnv>();
   app.use(requestId({ limitLength: 128 }));
@@ -86,9 +88,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
       request: c.get("requestId"),
     });
   });
-  if (allowOrigin !== undefined) {
-    app.use(cors({ origin: allowOrigin, exposeHeaders: ["x-request-id", "retry-after"] }));
-  }
+  for (const rule of accessRules(access)) app.use(rule);
   app.onError((error, c) => failure(c, error));
   app.notFound((c) =>
     failure(c, apiError("not_found", `no such route: ${c.req.method} ${c.req.path}`))

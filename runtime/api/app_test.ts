@@ -355,7 +355,7 @@ Deno.test("createApi() sends CORS headers only to allowed origins", checked, asy
   };
   await withApi(async ({ server }) => assert.equal(await allowed(server), null));
   await withApi(async ({ server }) => assert.equal(await allowed(server), origin), {
-    allowOrigin: origin,
+    access: { origins: [origin] },
   });
 });
 

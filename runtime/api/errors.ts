@@ -13,6 +13,9 @@ const statuses: Record<string, number> = {
   unsupported_parameter: 400,
   invalid_prompt: 400,
   context_exceeded: 400,
+  missing_api_key: 401,
+  invalid_api_key: 401,
+  host_not_allowed: 403,
   not_found: 404,
   model_not_found: 404,
   method_not_allowed: 405,
@@ -20,9 +23,11 @@ const statuses: Record<string, number> = {
   body_too_large: 413,
   unsupported_media_type: 415,
   busy: 429,
+  too_many_attempts: 429,
   client_closed: 499,
   not_ready: 503,
   draining: 503,
+  keys_unreadable: 503,
 };
 
 /** Codes for which OpenAI's clients expect another name. */

@@ -40,12 +40,12 @@ const LAST_MS = 1_000;
 export function serveApi({ app, host, port, signal, drainMs = 10_000 }: ServeOptions): ApiServer {
   const end = new AbortController();
   const close = new AbortController();
-  const bindings = { draining: end.signal };
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
     server = Deno.serve(
       { hostname: host, port, signal: close.signal, onListen: () => {} },
-      (request) => app.fetch(request, bindings),
+      (request, { remoteAddr }) =>
+        app.fetch(request, { draining: end.signal, remote: remoteAddr.hostname }),
     );
   } catch (error) {
     throw cannotListen(error, host, port);

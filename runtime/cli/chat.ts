@@ -6,6 +6,7 @@
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { createInterface } from "node:readline";
 import process from "node:process";
+import { clientKey } from "../access/mod.ts";
 import { numberOption, readArgs, urlOption } from "./args.ts";
 import { type ChatCall, streamChat, type Turn, wholeChat } from "./chat_client.ts";
 import { describeFailure, exitCodes, runCommand } from "./fail.ts";
@@ -16,6 +17,7 @@ Usage: deno task chat [options] ["question"]
 Without a question every line of stdin is one, and the conversation is remembered.
 
   --url URL          the node's API [http://127.0.0.1:8420]
+  --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
   --system TEXT      what the model is told first
   --max-tokens N     length of an answer at most
   --temperature T    0 (always the likeliest token) to 2; left out: the model's own
@@ -132,6 +134,7 @@ async function chat(args: string[]): Promise<number> {
     allowPositionals: true,
     options: {
       url: { type: "string", default: "http://127.0.0.1:8420" },
+      "api-key-file": { type: "string" },
       system: { type: "string" },
       "max-tokens": { type: "string" },
       temperature: { type: "string" },
@@ -146,6 +149,7 @@ async function chat(args: string[]): Promise<number> {
   const settings: Settings = {
     call: {
       url: urlOption("url", values.url),
+      key: clientKey(values["api-key-file"]),
       maxTokens: numberOption("max-tokens", values["max-tokens"], {
         min: 1,
         max: 1_000_000,

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { OrreryError } from "../../actors/mod.ts";
+import { keyHeaders } from "../access/mod.ts";
 import { eventData } from "./sse.ts";
 
 /** One turn of a conversation. */
@@ -19,6 +20,8 @@ export interface Turn {
 export interface ChatCall {
   /** Base URL of the API, without a final slash. */
   url: string;
+  /** API key. @default none is sent */
+  key?: string;
   /** The conversation so far; it ends with the question. */
   messages: Turn[];
   /** Largest number of tokens of the answer. @default the model's own */
@@ -91,14 +94,14 @@ function broken(call: ChatCall, error: unknown): unknown {
 }
 
 async function post(
-  { url, messages, maxTokens, temperature, signal }: ChatCall,
+  { url, key, messages, maxTokens, temperature, signal }: ChatCall,
   stream: boolean,
 ): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...keyHeaders(key) },
       body: JSON.stringify({
         model: "default",
         messages,

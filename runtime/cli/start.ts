@@ -11,6 +11,7 @@ import { PRECISIONS } from "../../models/mod.ts";
 import { parseLayers, type Plan } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { parseToken } from "../trust/mod.ts";
+import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
 import { numberOption, readArgs } from "./args.ts";
 import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
@@ -23,7 +24,12 @@ Usage: deno task start [options]
 
   --port N               REST API [8420]
   --mailbox-port N       where other nodes join [8421]
-  --host ADDRESS         listen here; 0.0.0.0 for all interfaces [127.0.0.1]
+  --host ADDRESS         mailbox and API listen here; 0.0.0.0 for all interfaces [127.0.0.1]
+  --api-host ADDRESS     the API listens here [as --host where it has keys or --no-api-key, else 127.0.0.1]
+  --api-key-file FILE    clients need one of these keys (deno task keys) [api-keys.json in --data, if it is there]
+  --no-api-key           everybody may ask who reaches the API
+  --cors ORIGIN          web pages of this origin may ask; may be repeated [none]
+  --allow-host NAME      the API answers to this host name too; may be repeated [localhost, this machine's name]
   --data DIR             model store [.orrery]
   --model NAME|DIR       a model in the store, or a Hugging Face checkpoint folder [the embedded model]
   --precision P          ${PRECISIONS.join(", ")} [f32 for the embedded model, q4 for others]
@@ -64,6 +70,11 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
       port: { type: "string" },
       "mailbox-port": { type: "string" },
       host: { type: "string", default: "127.0.0.1" },
+      "api-host": { type: "string" },
+      "api-key-file": { type: "string" },
+      "no-api-key": { type: "boolean", default: false },
+      cors: { type: "string", multiple: true },
+      "allow-host": { type: "string", multiple: true },
       data: { type: "string", default: ".orrery" },
       model: { type: "string" },
       precision: { type: "string" },
@@ -113,6 +124,9 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
       );
     }
   }
+  if (values["no-api-key"] && values["api-key-file"] !== undefined) {
+    throw new UsageError("--no-api-key and --api-key-file exclude each other");
+  }
   const placement = PLACEMENTS.find((p) => p === values.placement);
   if (values.placement !== undefined && !placement) {
     throw new UsageError(
@@ -131,6 +145,11 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     graphFile: values.graph,
     draft: values.draft,
     host: values.host,
+    apiHost: values["api-host"],
+    apiKeyFile: values["api-key-file"],
+    noApiKey: values["no-api-key"],
+    cors: values.cors,
+    allowHosts: values["allow-host"],
     port: numberOption("port", values.port, port) ?? 8420,
     mailboxPort: numberOption("mailbox-port", values["mailbox-port"], port) ?? 8421,
     data: values.data,
@@ -238,10 +257,45 @@ async function welcome(node: Node, options: NodeOptions): Promise<string> {
     `${pc.bold("API")}      ${node.url}/v1`,
     `${
       pc.bold("try")
-    }      curl ${node.url}/v1/chat/completions -H 'content-type: application/json' ` +
+    }      curl ${node.url}/v1/chat/completions -H 'content-type: application/json' ${
+      node.ownKey === undefined ? "" : `-H "authorization: Bearer $${KEY_VARIABLE}" `
+    }` +
     `-d '{"messages":[{"role":"user","content":"Why does it rain?"}]}'`,
     `${pc.bold("add")}      ${second}`,
+    ...openPorts(node, options),
   ].join("\n");
+}
+
+/**
+ * What others on the network can reach, a line for each port; none for a node that listens on its
+ * own machine only.
+ */
+function openPorts(node: Node, { host }: NodeOptions): string[] {
+  const lines: string[] = [];
+  const { port } = new URL(node.url);
+  const { host: apiHost, loopback, kept } = node.apiAddress;
+  if (!isLoopback(host)) {
+    lines.push(
+      `${
+        pc.bold("open")
+      }     mailbox ${host}:${node.mailboxAddress.port}: nodes with a token join here`,
+    );
+  }
+  if (!loopback) {
+    const who = node.ownKey === undefined
+      ? pc.yellow("everybody may ask who reaches it (--no-api-key)")
+      : "clients need a key";
+    lines.push(`${pc.bold("open")}     API ${apiHost}:${port}: ${who}`);
+  }
+  if (kept) {
+    lines.push(
+      `${
+        pc.bold("closed")
+      }   API ${apiHost}:${port}: this machine only, as it has no keys; open it ` +
+        "with `deno task keys create NAME` (then start again) or --no-api-key",
+    );
+  }
+  return lines;
 }
 
 /** One line that says what is served, or why nothing is. */
@@ -316,6 +370,7 @@ async function answer(node: Node, question: string): Promise<void> {
   console.log(`\n${pc.bold(question)}`);
   const pieces = streamChat({
     url: node.url,
+    key: node.ownKey,
     messages: [{ role: "user", content: question }],
     signal: new AbortController().signal,
   });

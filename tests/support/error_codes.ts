@@ -24,6 +24,7 @@ const MAKERS: { name: string; group: string; file?: string }[] = [
   { name: "registryError", group: "registry" },
   { name: "apiError", group: "api" },
   { name: "unavailable", group: "api" },
+  { name: "refused", group: "access", file: "runtime/access/key_file.ts" },
   { name: "failed", group: "cli", file: "runtime/cli/chat_client.ts" },
 ];
 
@@ -38,6 +39,7 @@ const FORWARDS: Record<string, { places: number; from: string }> = {
   "actors/system/errors.ts": { places: 1, from: "an error that came over the wire" },
   "actors/system/local_transport.ts": { places: 1, from: "mailboxError() of this transport" },
   "actors/system/refusals.ts": { places: 1, from: "refusal()" },
+  "runtime/access/key_file.ts": { places: 1, from: "refused()" },
   "models/errors.ts": { places: 1, from: "modelError()" },
   "models/hub/client.ts": { places: 1, from: "error()" },
   "models/sources/gguf.ts": { places: 1, from: "ggufError()" },

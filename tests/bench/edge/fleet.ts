@@ -70,7 +70,7 @@ export class Fleet implements AsyncDisposable {
         const child = emulation.exec(i + 1, {
           cores,
           command: startCommand([
-            ...["--host", emulation.address(i + 1), "--data"],
+            ...["--host", emulation.address(i + 1), "--no-api-key", "--data"],
             typeof options.data === "string" ? options.data : options.data[i],
             ...(options.all ?? ["--threads", "1"]),
             ...own,
