@@ -1,7 +1,7 @@
 /**
  * A node from code: start it on the embedded model, stream an answer, stop it.
  *
- *     deno run -P=node examples/04_generate.ts
+ *     deno run -P=tools examples/04_generate.ts
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
 import { startNode } from "@orrery/orrery";

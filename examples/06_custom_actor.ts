@@ -2,7 +2,7 @@
  * Actors of one's own before and behind the model: a graph names their modules, and they may do
  * nothing that it does not grant.
  *
- *     deno run -P=node examples/06_custom_actor.ts
+ *     deno run -P=tools examples/06_custom_actor.ts
  */
 // deno-lint-ignore-file no-console -- an example prints what it shows
 import { fileURLToPath } from "node:url";

@@ -14,7 +14,7 @@ const REPO = "ada/tiny-llama";
 /** Starts the command; `env` adds to this process's. */
 function spawn(args: string[], env: Record<string, string> = {}): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-P=node", "--no-prompt", "--config", CONFIG, COMMAND, ...args],
+    args: ["run", "-q", "-P=tools", "--no-prompt", "--config", CONFIG, COMMAND, ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

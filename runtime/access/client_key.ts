@@ -14,7 +14,11 @@ export const KEY_VARIABLE = "ORRERY_API_KEY";
  * holds anything but one key.
  */
 export function clientKey(file?: string): string | undefined {
-  if (file === undefined) return Deno.env.get(KEY_VARIABLE)?.trim() || undefined;
+  if (file === undefined) {
+    // A program that may not read the variable has no key, as if there were none.
+    const { state } = Deno.permissions.querySync({ name: "env", variable: KEY_VARIABLE });
+    return state === "granted" ? Deno.env.get(KEY_VARIABLE)?.trim() || undefined : undefined;
+  }
   let text: string;
   try {
     text = Deno.readTextFileSync(file).trim();

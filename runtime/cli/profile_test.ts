@@ -6,7 +6,7 @@ const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 async function profile(...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "-P=node", "--no-prompt", "--config", CONFIG, SCRIPT, ...args],
+    args: ["run", "-q", "-P=tools", "--no-prompt", "--config", CONFIG, SCRIPT, ...args],
     env: { NO_COLOR: "1" },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

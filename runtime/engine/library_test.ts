@@ -32,7 +32,7 @@ Deno.test("heldLibrary() opens the library once, when first called, without tele
     const imported = opened.length;
     const same = heldLibrary() === heldLibrary();
     console.log(JSON.stringify({ imported, opened, same }));`;
-  const { stdout, stderr } = await run(script, ["-P=node"], { ORT_DISABLE_TELEMETRY: "0" });
+  const { stdout, stderr } = await run(script, ["-P=tools"], { ORT_DISABLE_TELEMETRY: "0" });
   assert.deepEqual(JSON.parse(stdout || stderr), { imported: 0, opened: ["1"], same: true });
 });
 

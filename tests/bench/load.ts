@@ -144,9 +144,9 @@ async function load({ name, url, own }: Server, clients: number): Promise<LoadFi
 async function startNode(dir: string): Promise<AsyncDisposable & { url: string }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "-q", "-P=node", "--no-prompt"],
+      ...["run", "-q", "-P=launch", "--no-prompt"],
       ...["--config", fileURLToPath(new URL("../../deno.json", import.meta.url))],
-      fileURLToPath(new URL("../../runtime/cli/start.ts", import.meta.url)),
+      fileURLToPath(new URL("../../runtime/cli/launch.ts", import.meta.url)),
       ...["--port", "0", "--mailbox-port", "0", "--data", args.data ?? join(dir, "data")],
       ...(args.model === undefined ? [] : ["--model", args.model]),
       ...(args.threads === undefined ? [] : ["--threads", args.threads]),

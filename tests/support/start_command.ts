@@ -7,7 +7,7 @@
 import config from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const PROGRAM = "runtime/cli/start.ts";
+const PROGRAM = "runtime/cli/launch.ts";
 
 /** The command line that runs a node with these options from any folder. */
 export function startCommand(options: readonly string[]): [program: string, ...args: string[]] {
