@@ -37,8 +37,7 @@ export async function etcdWorld(): Promise<RegistryWorld> {
       return losses.lost;
     },
     async restart() {
-      member.kill("SIGKILL");
-      await member.ended();
+      await member.end();
       member.start();
     },
     async [Symbol.asyncDispose]() {
