@@ -22,8 +22,10 @@
  *
  * @module
  */
+export * from "./actor.ts";
 export * from "./check.ts";
 export * from "./contract.ts";
 export * from "./errors.ts";
 export * from "./hold_lease.ts";
+export * from "./remote_registry.ts";
 export * from "./soundness.ts";

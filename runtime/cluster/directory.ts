@@ -5,7 +5,7 @@
  * | actors                      | node                                             |
  * | --------------------------- | ------------------------------------------------ |
  * | stages, heads, drafter      | as the deployment says                           |
- * | the cluster actor, a graph's own, model | the first node                       |
+ * | the cluster actor, the registry, a graph's own, model | the first node         |
  * | member, weights             | the key is the node                              |
  * | arbiter                     | the key is the node, or begins with it           |
  * | generations, their clients, and any other kind | the key begins with it: `node~id` |
@@ -24,6 +24,7 @@ import {
   OrreryError,
   type Owner,
   parseAddress,
+  REGISTRY,
   SOLO,
   SYSTEM,
 } from "../../actors/mod.ts";
@@ -80,6 +81,8 @@ export class ClusterDirectory implements Directory {
     switch (kind) {
       case "cluster": // one alone: another key would make another cluster
         return to === CLUSTER ? this.seed : undefined;
+      case "registry":
+        return to === REGISTRY ? this.seed : undefined;
       case "member":
       case "weights":
         return deployment === SYSTEM ? key : undefined;

@@ -10,6 +10,7 @@ import {
   hasCode,
   keyAt,
   memberAddress,
+  REGISTRY,
   SOLO,
   stageAddress,
   weightsAddress,
@@ -38,6 +39,7 @@ Deno.test("ClusterDirectory.resolve() finds every kind of actor without asking a
   const known = directory("d");
   const nodes = {
     [CLUSTER]: "n1",
+    [REGISTRY]: "n1",
     [customAddress("guard")]: "n1",
     [memberAddress("n9")]: "n9",
     [weightsAddress("n9")]: "n9",
