@@ -61,6 +61,14 @@ function connectTls(host: string, port: number, { tls: trust, to }: SecureTarget
   }).setNoDelay(true);
 }
 
+/**
+ * What went wrong with a connection: HTTP/2 wraps it in the error of each request that was waiting.
+ */
+export function connectionError(error: unknown): unknown {
+  const { cause } = error as { cause?: unknown };
+  return cause instanceof Error ? cause : error;
+}
+
 /** Remembers the socket under a server's session, for {@linkcode cut}. */
 export function overSocket(session: Http2Session, socket: net.Socket): void {
   sockets.set(session, socket);

@@ -7,7 +7,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { OrreryError } from "../../actors/system/mod.ts";
 import { decodeCbor } from "./cbor.ts";
-import { connect, cut } from "./connect.ts";
+import { connect, connectionError, cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { FrameReader } from "./frame_reader.ts";
 import { keepalive } from "./keepalive.ts";
@@ -153,7 +153,7 @@ export class Dialer {
     let reason: OrreryError | undefined;
     const lost = (error?: unknown) => {
       if (this.#session !== session) return;
-      reason ??= asMailboxError(error ?? "closed by the other side", host, port);
+      reason ??= asMailboxError(connectionError(error ?? "closed by the other side"), host, port);
       this.#drop();
       this.#owner.down(reason);
       this.#retry();

@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
-import { authorityOf, connect, cut } from "./connect.ts";
+import { authorityOf, connect, connectionError, cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxTls } from "./tls.ts";
 
@@ -60,7 +60,7 @@ export async function identify(
     text += chunk;
     if (text.length > MAX_CHARS) unreachable("its answer is too long");
   });
-  stream.on("error", (error) => unreachable(error.message));
+  stream.on("error", (error) => unreachable((connectionError(error) as Error).message));
   stream.on("end", () => {
     try {
       resolve(identitySchema.parse(JSON.parse(text)).node);

@@ -117,8 +117,9 @@ export class MailboxServer {
     });
     // The event comes before the TLS handshake.
     server.on("connection", (socket: Socket) => this.#strangers.add(socket));
-    server.on("tlsClientError", (error: Error, socket?: Socket) => {
-      const remote = remoteOf(socket) ?? "an address that has gone";
+    server.on("tlsClientError", (error: Error, socket?: Socket & { _parent?: Socket }) => {
+      // The TLS socket has forgotten its address by now, the TCP socket below it has not.
+      const remote = remoteOf(socket?._parent) ?? "an address that has gone";
       this.#lines.say(`the TLS handshake with ${remote} failed: ${error.message}`);
     });
     this.#unsubscribe = tls.subscribe(({ revoked }) => {

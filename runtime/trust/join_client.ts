@@ -9,7 +9,7 @@ import http2, { type ClientHttp2Session } from "node:http2";
 import tls from "node:tls";
 import type { z } from "zod";
 import { OrreryError, wireErrorSchema } from "../../actors/system/mod.ts";
-import { authorityOf, TLS_VERSION } from "../mailbox/mod.ts";
+import { authorityOf, connectionError, TLS_VERSION } from "../mailbox/mod.ts";
 import { checkServer, fingerprintOf, JOIN_NAME } from "./certificates.ts";
 import { trustError } from "./errors.ts";
 import {
@@ -119,15 +119,11 @@ async function ask<T>(
   { path, body }: { path: string; body?: JoinRequest },
 ): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
-  const fail = (error: unknown) =>
-    reject(
-      error instanceof OrreryError ? error : joinFailed(
-        where,
-        String(
-          (error as Error)?.message || (error as { code?: string })?.code || error,
-        ),
-      ),
-    );
+  const fail = (wrapped: unknown) => {
+    const error = connectionError(wrapped);
+    const { message, code } = error as { message?: string; code?: string };
+    reject(error instanceof OrreryError ? error : joinFailed(where, message || code || `${error}`));
+  };
   const abort = () =>
     fail(signal.reason?.name === "TimeoutError" ? "no answer in time" : signal.reason);
   signal.addEventListener("abort", abort, { once: true });
