@@ -114,10 +114,11 @@ const kindOf = ({ outline, draftLength }: ModeChoice): AnswerKind =>
 async function outlook(
   ctx: ActorContext,
   arbiter: string,
-  { prompt }: Start,
+  { prompt, reuse }: Start,
 ): Promise<Outlook | undefined> {
   try {
-    return await ctx.at(arbiterActor, arbiter).outlook({ prompt }, { deadlineMs: LOOK_MS });
+    const found = await ctx.at(arbiterActor, arbiter).outlook({ prompt }, { deadlineMs: LOOK_MS });
+    return reuse ? found : { ...found, reused: 0 };
   } catch {
     return undefined;
   }

@@ -90,6 +90,8 @@ export const startSchema = z.object({
    * It never changes the answer.
    */
   prediction: z.instanceof(Int32Array).optional(),
+  /** Rows of earlier requests may stand for the prompt's, and its rows are kept for later ones. */
+  reuse: z.boolean().default(true),
   /** Points of the outline; undefined: the model is to write the outline. */
   points: z.array(z.string().min(1)).min(1).max(30).optional(),
   /** Most outline branches that run at once; undefined: as the plan says. */

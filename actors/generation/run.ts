@@ -131,7 +131,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
       sampling,
       pieces,
       max_rows: Math.min(rows, MOST_CONTEXTS * this.start.context),
-      reuse: true,
+      reuse: this.start.reuse,
     };
   }
 

@@ -72,7 +72,7 @@ Deno.test(
         max_tokens: 5,
         max_completion_tokens: 2,
         logit_bias: { "7": -100 },
-        orrery: { piece_rows: 64, ignore_eos: true },
+        orrery: { piece_rows: 64, ignore_eos: true, reuse: false },
       });
       await answer.body?.cancel();
       const sampling = {
@@ -98,6 +98,7 @@ Deno.test(
         maxTokens: 2,
         pieceRows: 64,
         ignoreEos: true,
+        reuse: false,
       };
       assert.deepEqual(generator.requests, [
         { ...shared, sampling: { ...sampling, seed: 0xffffffff } },

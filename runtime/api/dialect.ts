@@ -127,6 +127,8 @@ export const commonFields = {
     piece_rows: z.int().min(1).optional(),
     /** Generate past the end-of-text token, until `max_tokens`. */
     ignore_eos: z.boolean().optional(),
+    /** False: no row of the prompt is taken from earlier requests, or kept for later ones. */
+    reuse: z.boolean().optional(),
     /** Number of prefill pieces of the prompt, all of about equal size. */
     pieces: z.int().min(1).max(1024).optional(),
     /** How to generate the answer; with `auto` the node chooses. */
@@ -215,6 +217,7 @@ function ownSettings(own: Common["orrery"]): Partial<GenerateRequest> {
   return {
     ...(own.piece_rows !== undefined && { pieceRows: own.piece_rows }),
     ...(own.ignore_eos && { ignoreEos: true }),
+    ...(own.reuse === false && { reuse: false }),
     ...(own.pieces !== undefined && { pieces: own.pieces }),
     ...(mode !== undefined && { mode }),
     ...(own.route !== undefined && { route: own.route }),

@@ -57,6 +57,11 @@ export interface GenerateRequest {
   stop: string[];
   /** Generate past the end-of-text token, until `maxTokens` (for benchmarks). @default false */
   ignoreEos?: boolean;
+  /**
+   * Rows of earlier requests may stand for the prompt's, and its rows are kept for later ones, whose
+   * prompts begin with the same tokens. @default true
+   */
+  reuse?: boolean;
   /** Rows in each prefill piece of the prompt. @default the plan decides */
   pieceRows?: number;
   /** Number of prefill pieces, all of about equal size; `pieceRows` is then ignored. */

@@ -74,6 +74,7 @@ export function requestedStart(
     stop: request.stop,
     eos: request.ignoreEos ? [] : model.eos,
     context,
+    reuse: request.reuse ?? true,
     draft_length: request.draftLength,
     draft_tree: request.draftTree,
     prediction: request.prediction === undefined

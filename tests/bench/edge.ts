@@ -355,7 +355,8 @@ async function predicted(fleet: Fleet, name: string, known: Known[]): Promise<Ed
   for (const { body, text } of known) {
     const last = await ask(fleet, row, {
       ...body,
-      orrery: { ignore_eos: true, mode: "speculative" },
+      // A fleet that has seen the prompt before would answer without computing it.
+      orrery: { ignore_eos: true, mode: "speculative", reuse: false },
       prediction: { type: "content", content: changed(text) },
     });
     if (last.text !== text) console.log(`  ${name}: the answer differs from one device's`);

@@ -104,12 +104,14 @@ export function edgeTable(rows: EdgeRow[]): string[] {
 
 /**
  * The best value among the rows of one device that a row must not fall behind: those of its mode,
- * and the plain ones, which anybody can ask for. For `auto` it is the best of all of them.
+ * and the plain ones, which anybody can ask for. For `auto` it is the best of all but those with
+ * drafts, which come from predictions that requests of `auto` do not have.
  */
 function bestAlone(own: EdgeRow[], row: EdgeRow, { of, less }: Column): EdgeRow | undefined {
   const rivals = own.filter((other) =>
     other.devices === 1 && of(other) !== undefined &&
-    (other.mode === "plain" || other.mode === row.mode || row.mode === "auto")
+    (other.mode === "plain" || other.mode === row.mode ||
+      row.mode === "auto" && other.mode !== "speculation")
   );
   const rank = (other: EdgeRow) => less ? of(other)! : -of(other)!;
   return rivals.toSorted((a, b) => rank(a) - rank(b))[0];
