@@ -9,7 +9,7 @@ import { type CallerRule, thisNode } from "./callers.ts";
 import type { Directory } from "./directory.ts";
 import type { NodeId } from "./envelope.ts";
 import type { MessageEnvelope } from "./outbound.ts";
-import { forgedSender, notAllowed, notHere } from "./refusals.ts";
+import { forgedSender, notAllowed, notHere, unknownEpoch } from "./refusals.ts";
 
 /** See the module's text. */
 export class Gate {
@@ -38,15 +38,29 @@ export class Gate {
 
   /**
    * Lets a message of node `peer` pass, and returns its sender's address as handlers may trust it;
-   * "" where that cannot be told. Throws `not_here`, `forged_sender`, `not_allowed`.
+   * "" where that cannot be told. Throws `not_here`, `forged_sender`, `not_allowed`, and
+   * `unknown_epoch`: a newer epoch ends an activation, so only this node's directory may say it.
    */
   pass(peer: NodeId, envelope: MessageEnvelope, rule: CallerRule = thisNode): string {
-    const { to, type, body } = envelope;
+    const { to, type, body, epoch = 1 } = envelope;
     const home = this.nodeOf(to);
     if (home !== this.#node) throw notHere(this.#node, to, type, home);
+    if (epoch > 1 && epoch > this.#epochOf(to)) throw unknownEpoch(this.#node, to, type, epoch);
     const from = this.#sender(peer, envelope);
     if (rule.allows({ peer, from, to, type, body, nodeOf: this.#nodeOf })) return from;
     throw notAllowed({ peer, to, type }, rule.who);
+  }
+
+  /** Epoch of an address, as it is known here now; 0: it is not. */
+  #epochOf(address: string): number {
+    try {
+      const owner = this.#directory.resolve(address);
+      if (!(owner instanceof Promise)) return owner.epoch;
+      owner.catch(() => {});
+    } catch {
+      // no_owner
+    }
+    return 0;
   }
 
   #sender(peer: NodeId, { from, to, type }: MessageEnvelope): string {

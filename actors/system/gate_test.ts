@@ -169,6 +169,15 @@ Deno.test("Gate.pass() refuses messages to actors that do not live here", async 
   await system.close();
 });
 
+Deno.test("Gate.pass() refuses an epoch that its own directory does not know", async () => {
+  const { system, outcome } = siege();
+  assert.equal(await outcome({}), "reply");
+  assert.equal(await outcome({ epoch: 2 }), "unknown_epoch", "it would end the activation");
+  assert.equal(await outcome({ epoch: 0 }), "stale_epoch");
+  assert.deepEqual(system.status().map((a) => a.epoch), [1]);
+  await system.close();
+});
+
 Deno.test("ActorSystem.inbox() hears only its own node, unless it says who else", async () => {
   const { system, outcome } = siege();
   const closed = system.inbox(address("t", "client", "here~1"));

@@ -111,6 +111,14 @@ export const notHere = (node: string, to: string, type: string, owner: string | 
     { to, type, node },
   );
 
+/** A message with a newer epoch than the receiver's node knows of. */
+export const unknownEpoch = (node: string, to: string, type: string, epoch: number) =>
+  refusal(
+    "unknown_epoch",
+    `message ${type} to ${to} carries epoch ${epoch}, which node ${node} does not know of`,
+    { to, type, epoch },
+  );
+
 /** The sender's node may not send this message. */
 export const notAllowed = (
   { peer, to, type }: { peer: string; to: string; type: string },

@@ -471,7 +471,14 @@ export class ActorSystem {
 }
 
 /** Codes of messages that an honest node does not send. */
-const OFFENCES = new Set(["forged_sender", "not_allowed", "over_credit", "flooded", "id_in_use"]);
+const OFFENCES = new Set([
+  "forged_sender",
+  "not_allowed",
+  "unknown_epoch",
+  "over_credit",
+  "flooded",
+  "id_in_use",
+]);
 
 /** Longest address and name of a message that is kept of what another node says, characters. */
 const MOST_CHARS = 512;
