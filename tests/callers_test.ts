@@ -25,6 +25,8 @@ import {
   keyAt,
   memberActor,
   memberAddress,
+  REGISTRY,
+  registryActor,
   SOLO,
   stageActor,
   stageAddress,
@@ -36,6 +38,7 @@ import { Gate } from "../actors/system/gate.ts";
 import { ClusterDirectory } from "../runtime/cluster/directory.ts";
 import { customDefinition, type LoadedActor } from "../runtime/custom/definition.ts";
 import { modelActor } from "../runtime/custom/model_actor.ts";
+import { readImports } from "./support/imports.ts";
 
 const KINDS: AnyActor[] = [
   clusterActor,
@@ -46,6 +49,7 @@ const KINDS: AnyActor[] = [
   drafterActor,
   arbiterActor,
   generationActor,
+  registryActor,
   modelActor,
 ];
 
@@ -62,6 +66,18 @@ const custom = (messages: string[], open: string[]): AnyActor =>
     enter: () => () => {},
     take: () => Promise.reject(new Error("no worker here")),
   });
+
+Deno.test("KINDS has every kind that the product defines", async () => {
+  const { files } = await readImports(join(import.meta.dirname!, ".."));
+  const defined: string[] = [];
+  for (const file of files) {
+    const text = await Deno.readTextFile(join(import.meta.dirname!, "..", file));
+    for (const [, kind] of text.matchAll(/= defineActor\(\{\s*kind: "(\w+)"/g)) {
+      if (!file.startsWith("actors/system/")) defined.push(kind); // its examples
+    }
+  }
+  assert.deepEqual(defined.sort(), KINDS.map((a) => a.kind).sort());
+});
 
 Deno.test("callers has a rule for every message of every kind of the product", () => {
   const bare = [...KINDS, custom(["request", "other"], ["request"])].flatMap((actor) =>
@@ -279,6 +295,15 @@ const CASES: Case[] = [
     undrafted: ["d/drafter"],
     failed: [],
     cancel: [],
+  }),
+  ...cases({ actor: registryActor, to: REGISTRY, at: "n1" }, {
+    get: EVERYBODY,
+    list: EVERYBODY,
+    transact: EVERYBODY,
+    grant: EVERYBODY,
+    keep_alive: EVERYBODY,
+    revoke: EVERYBODY,
+    watch: EVERYBODY,
   }),
   ...cases({ actor: modelActor, to: "graph/model/main", at: "n1" }, { generate: [] }),
   ...cases({

@@ -18,9 +18,12 @@ import {
   stageAddress,
   weightsAddress,
 } from "../actors/mod.ts";
+import { connect } from "../runtime/mailbox/connect.ts";
 import { createMailbox, type MailboxTransport } from "../runtime/mailbox/mod.ts";
+import { controlFrame, MAILBOX_PATH } from "../runtime/mailbox/wire.ts";
 import { type Node, startNode } from "../runtime/node.ts";
 import { type NodeTrust, openTrust } from "../runtime/trust/mod.ts";
+import { message, Stranger } from "./support/mailbox_nodes.ts";
 
 const EVIL = "evil:1:beef";
 
@@ -76,6 +79,12 @@ class Attacker implements AsyncDisposable {
     return attacker;
   }
 
+  /** A stream to a node, over a link with its certificate, on which nothing was said yet. */
+  stream({ id, mailboxAddress: { host, port } }: Node): Stranger {
+    const session = connect(host, port, { tls: this.#trust, to: id });
+    return new Stranger(port, MAILBOX_PATH, "POST", session);
+  }
+
   /** Sends an ask and resolves to the code of its error, or to `reply`. */
   async attack(
     node: Node,
@@ -111,6 +120,14 @@ class Attacker implements AsyncDisposable {
       this.#answers.get(envelope.id)?.(code);
     } else if (envelope.kind !== "credit") this.heard.push(envelope);
   }
+}
+
+/** A frame with an array in an array in an array ... */
+function nested(depth: number): Uint8Array {
+  const frame = new Uint8Array(4 + depth + 1).fill(0x81, 4);
+  new DataView(frame.buffer).setUint32(0, depth + 1);
+  frame[frame.length - 1] = 0;
+  return frame;
 }
 
 const post = async ({ url }: Node, text: string): Promise<string> => {
@@ -320,6 +337,38 @@ Deno.test("startNode() refuses what a hostile member sends, and its cluster goes
         }
       }
       assert.equal(await answer, expected);
+    });
+    await t.step("frames that break the protocol, over a link with its certificate", async () => {
+      const hello = { t: "hello", v: 1, incarnation: 2 ** 52, to: first.id, link: 1, base: 1 };
+      const mine = controlFrame({ ...hello, node: EVIL });
+      const ping: Envelope = {
+        kind: "tell",
+        id: 1,
+        to: memberAddress(first.id),
+        from: "",
+        type: "ping",
+        body: {},
+      };
+      const cases: [string, Uint8Array[], RegExp][] = [
+        [
+          "a hello in another's name",
+          [controlFrame({ ...hello, node: second.id })],
+          /evil|certificate/,
+        ],
+        ["a hello that is too long", [new Uint8Array([0, 2, 0, 0])], /frame of 131072 bytes/],
+        ["2 GB", [mine, new Uint8Array([0x7f, 0, 0, 0])], /frame of 2130706432 bytes/],
+        ["a gap", [mine, message(7, ping)], /seq 7 after 0/],
+        ["seq 0", [mine, controlFrame([0, ping])], /positive seq/],
+        ["a seq beyond all", [mine, controlFrame([2 ** 60, ping])], /seq/],
+        ["no envelope", [mine, controlFrame([1, { kind: "explode" }])], /kind is "explode"/],
+        ["a long address", [mine, controlFrame([1, { ...ping, to: "x".repeat(600) }])], /field to/],
+        ["an endless nest", [mine, nested(100_000)], /CBOR|deep|nest/],
+        ["a second hello", [mine, mine], /unexpected control frame/],
+      ];
+      for (const [what, frames, want] of cases) {
+        assert.match(await evil.stream(first).write(...frames).refusal(), want, what);
+      }
+      assert.equal(await post(second, "The rain"), expected);
     });
     await t.step("floods", async () => {
       const before = first.system.deadLetters().total;

@@ -57,6 +57,14 @@ const ROOM_WAIT_MS = 1_000;
  */
 const RESTART_MS = 1_000;
 
+const nodeLost = (node: string, why: string) =>
+  new OrreryError({
+    group: "cluster",
+    code: "node_lost",
+    message: `node ${node}, which was to load its layers, is gone: ${why}`,
+    metadata: { node },
+  });
+
 /** How reports of the first node are told from those of others. */
 const FIRST = "(first)";
 
@@ -129,6 +137,8 @@ export const clusterActor = defineActor({
     /** The deployment that serves and must be replaced, even by the same placement; "": none. */
     let condemned = "";
     const silence = new Silence(config, { now: ctx.now() });
+    /** Ends what the nodes are asked to prepare; undefined: nothing is prepared. */
+    let preparing: { nodes: string[]; abort: AbortController } | undefined;
     let changes = 0;
     let placing = false;
     let deployments = 0;
@@ -149,6 +159,8 @@ export const clusterActor = defineActor({
     function remove(node: string, why: string): void {
       if (!members.delete(node)) return;
       silence.forget(node);
+      // It will not answer, and the other nodes need not go on for a deployment with it.
+      if (preparing?.nodes.includes(node)) preparing.abort.abort(nodeLost(node, why));
       for (const other of members.keys()) {
         void ctx.get(memberActor, other).tell.node_lost({ node }, { deadlineMs: config.silenceMs })
           .catch(() => {}); // this member is gone too
@@ -290,6 +302,7 @@ export const clusterActor = defineActor({
     ): Promise<void> {
       for (let attempt = 0;; attempt++) {
         const failed = new AbortController();
+        preparing = { nodes, abort: failed };
         const within = { deadlineMs: config.prepareMs, signal: failed.signal };
         try {
           return void await Promise.all(

@@ -445,3 +445,18 @@ Deno.test("clusterActor.broken believes a node that reports on and on, once a mi
   }
   assert.equal(ids.size, 4, "the first deployment, and one more in each minute that was begun");
 });
+
+Deno.test("clusterActor does not wait for a member that is silent while it loads", async () => {
+  const { sim, hosts, join, serving, status } = world();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  // It answers neither prepare nor pings, and its link stays up.
+  hosts.get("n1")!.prepareMs = 1e9;
+  hosts.get("n1")!.pingMs = 1e9;
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  await join(2);
+  await sim.run({ forMs: 20_000 });
+  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
+  assert.deepEqual(serving("n0"), ["n0", "n2"]);
+});

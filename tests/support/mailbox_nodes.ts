@@ -78,8 +78,14 @@ export class Stranger {
   readonly session: ClientHttp2Session;
   readonly stream: ClientHttp2Stream;
 
-  constructor(port: number, path = MAILBOX_PATH, method = "POST") {
-    this.session = http2.connect(`http://127.0.0.1:${port}`);
+  /** @param session Connection to use. @default a new one without TLS */
+  constructor(
+    port: number,
+    path = MAILBOX_PATH,
+    method = "POST",
+    session = http2.connect(`http://127.0.0.1:${port}`),
+  ) {
+    this.session = session;
     this.session.on("error", () => {});
     this.stream = this.session.request({ ":method": method, ":path": path }, { endStream: false });
     this.stream.on("error", () => {});
