@@ -4,9 +4,10 @@
  * @module
  */
 import { dirname } from "node:path";
-import { type Clock, type Registry, registryError } from "../../actors/mod.ts";
+import { type Clock, DEADLINE_MS, type Registry, registryError } from "../../actors/mod.ts";
 import { ChunkedRegistry } from "./chunked_registry.ts";
 import { KvStore } from "./kv_store.ts";
+import { orAborted, Patience } from "./patience.ts";
 
 /** Options of {@linkcode openEmbeddedRegistry}. */
 export interface EmbeddedRegistryOptions {
@@ -43,7 +44,7 @@ export async function openEmbeddedRegistry(
 
 /**
  * The registry on a denokv server, by KV Connect. The server's access token is taken from the
- * variable `DENO_KV_ACCESS_TOKEN`. Throws `registry/unavailable` when the address is not one.
+ * variable `DENO_KV_ACCESS_TOKEN`. Throws `registry/unavailable` when no server answers.
  */
 export async function openKvConnectRegistry(
   url: string,
@@ -68,9 +69,13 @@ class ClosingRegistry extends ChunkedRegistry {
 }
 
 async function openKv(where: string): Promise<Deno.Kv> {
+  const opening = Deno.openKv(where);
+  const silent = () => new Error(`no answer for ${DEADLINE_MS} ms`);
+  using patience = new Patience(DEADLINE_MS, silent);
   try {
-    return await Deno.openKv(where);
+    return await orAborted(opening, patience.signal);
   } catch (error) {
+    opening.then((kv) => kv.close(), () => {}); // it may come late
     const why = error instanceof Error ? error.message : String(error);
     throw registryError("unavailable", `the registry ${where} cannot be opened: ${why}`, {}, error);
   }

@@ -47,3 +47,13 @@ Deno.test("openRegistry() gives a registry whose operations end where nobody ans
   listener.close();
   await silent;
 });
+
+Deno.test("openRegistry() throws unavailable where no denokv server listens", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await assert.rejects(
+    openRegistry(`http://127.0.0.1:${port}`, { data: "" }),
+    (e) => hasCode(e, "unavailable") && e.message.includes(String(port)),
+  );
+});

@@ -6,6 +6,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram } from "./find_program.ts";
+import { freePorts } from "./free_ports.ts";
 
 /** Where `etcd` is; undefined: it is not on the PATH. */
 export const ETCD: string | undefined = await findProgram("etcd");
@@ -210,16 +211,4 @@ class PeerProxy {
     });
     right.pipe(left);
   }
-}
-
-/** Ports that nobody listens on just now. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    ports.push((server.address() as AddressInfo).port);
-  }
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return ports;
 }

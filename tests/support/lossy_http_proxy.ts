@@ -3,32 +3,44 @@
  *
  * @module
  */
-import {
-  createServer,
-  type IncomingMessage,
-  request,
-  type Server,
-  type ServerResponse,
-} from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import http2 from "node:http2";
+import type { AddressInfo, Server, Socket } from "node:net";
 import type { Losses } from "./registry_kv_world.ts";
 
 /** How a {@linkcode LossyHttpProxy} is made. */
 export interface LossyHttpProxyOptions {
-  /** Port of the server on 127.0.0.1. */
+  /** Port of the server on 127.0.0.1, which is spoken to by HTTP/1.1. */
   target: () => number;
   /** Says which answers get lost. */
   losses: Losses;
   /** Is this a request whose answer may get lost? */
   isWrite(path: string, body: Uint8Array): boolean;
+  /** Do clients speak HTTP/2 without TLS, instead of HTTP/1.1? @default false */
+  http2?: boolean;
 }
+
+/** Headers that HTTP/2 does not know. */
+const OF_CONNECTIONS = ["connection", "keep-alive", "transfer-encoding"];
 
 /** See the module's text. A lost answer is one that the server gave: then the line breaks. */
 export class LossyHttpProxy {
   readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
 
   private constructor(options: LossyHttpProxyOptions) {
-    this.#server = createServer((incoming, answer) => void forward(incoming, answer, options));
+    const handle = (incoming: IncomingMessage, answer: ServerResponse) =>
+      void forward(incoming, answer, options);
+    this.#server = options.http2
+      ? http2.createServer((incoming, answer) =>
+        // Node's compatible classes; they differ in types only.
+        handle(incoming as unknown as IncomingMessage, answer as unknown as ServerResponse)
+      )
+      : createServer(handle);
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
   }
 
   /** Listens on a free port. */
@@ -43,8 +55,8 @@ export class LossyHttpProxy {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.#server.closeAllConnections();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 }
@@ -52,17 +64,21 @@ export class LossyHttpProxy {
 async function forward(
   incoming: IncomingMessage,
   answer: ServerResponse,
-  { target, losses, isWrite }: LossyHttpProxyOptions,
+  { target, losses, isWrite, http2: two = false }: LossyHttpProxyOptions,
 ): Promise<void> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
   const body = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
-  const { method, url: path, headers } = incoming;
+  const { method, url: path } = incoming;
+  const headers = Object.fromEntries(
+    Object.entries(incoming.headers).filter(([name]) => !name.startsWith(":")),
+  );
   const losing = isWrite(path!, body) && losses.take();
   const onward = request({ host: "127.0.0.1", port: target(), method, path, headers });
   const broken = () => {
     onward.destroy();
-    answer.destroy();
+    if (!two) answer.destroy();
+    else (answer as unknown as http2.Http2ServerResponse).stream.close(2); // an internal error
   };
   onward.on("error", broken);
   answer.on("close", () => onward.destroy());
@@ -73,8 +89,11 @@ async function forward(
       response.resume(); // the server has answered in full, and nobody hears it
       return;
     }
-    answer.writeHead(response.statusCode!, response.headers);
-    answer.flushHeaders();
+    const kept = Object.entries(response.headers).filter(([name]) =>
+      !two || !OF_CONNECTIONS.includes(name)
+    );
+    answer.writeHead(response.statusCode!, Object.fromEntries(kept));
+    if (!two) answer.flushHeaders();
     response.pipe(answer);
   });
   onward.end(body);

@@ -87,22 +87,28 @@ export function lossyKv(kv: Deno.Kv, losses: Losses): KvHandle {
 export interface KvWorldOptions {
   /** One client judges leases in memory, and all use it; else each has a handle of its own. */
   alone: boolean;
-  /** Where the database is. @default a file in a temporary folder */
-  where?: string;
-  /** Stops and starts the server. @default closes and opens the file */
-  restart?: () => Promise<void>;
+  /** A server over the database. @default none: a file in a temporary folder */
+  server?: KvServer;
+}
+
+/** A server whose answers get lost on the way. */
+export interface KvServer extends AsyncDisposable {
+  url: string;
+  losses: Losses;
+  restart(): Promise<void>;
 }
 
 /** A world over Deno KV. Clients that are not alone have clocks that differ by hours. */
-export async function kvWorld({ alone, where, restart }: KvWorldOptions): Promise<RegistryWorld> {
+export async function kvWorld({ alone, server }: KvWorldOptions): Promise<RegistryWorld> {
   const folder = await Deno.makeTempDir({ prefix: "orrery-registry-" });
-  const losses = new Losses();
+  const losses = server?.losses ?? new Losses();
   const clocks: ManualClock[] = [];
   const open: Registry[] = [];
   let shared: Registry | undefined;
   const add = async () => {
     const clock = new ManualClock(clocks.length * 3_600_000);
-    const kv = lossyKv(await Deno.openKv(where ?? `${folder}/registry.sqlite`), losses);
+    const opened = await Deno.openKv(server?.url ?? `${folder}/registry.sqlite`);
+    const kv = server ? opened : lossyKv(opened, losses);
     const registry = new ChunkedRegistry(new KvStore(kv, { alone, clock }));
     clocks.push(clock);
     open.push(registry);
@@ -114,7 +120,7 @@ export async function kvWorld({ alone, where, restart }: KvWorldOptions): Promis
   };
   return {
     shortestLeaseMs: 1_000,
-    clientsSurvive: restart !== undefined,
+    clientsSurvive: server !== undefined,
     client: async () => alone ? shared ??= await add() : await add(),
     async pass(ms) {
       for (let left = ms; left > 0; left -= 50) {
@@ -126,9 +132,10 @@ export async function kvWorld({ alone, where, restart }: KvWorldOptions): Promis
     get lost() {
       return losses.lost;
     },
-    restart: restart ?? closeAll,
+    restart: server ? () => server.restart() : closeAll,
     async [Symbol.asyncDispose]() {
       await closeAll();
+      await server?.[Symbol.asyncDispose]();
       await Deno.remove(folder, { recursive: true });
     },
   };
