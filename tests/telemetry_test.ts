@@ -61,7 +61,19 @@ Deno.test(`deno task start sends nothing and writes to --data alone${why}`, asyn
 
 Deno.test("deno.json keeps Deno from looking for a newer version in the tasks that users run", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
-  for (const name of ["start", "chat", "keys", "models", "token", "plan", "simulate", "profile"]) {
+  for (
+    const name of [
+      "start",
+      "chat",
+      "keys",
+      "models",
+      "nodes",
+      "token",
+      "plan",
+      "simulate",
+      "profile",
+    ]
+  ) {
     assert.match(tasks[name].command, /^DENO_NO_UPDATE_CHECK=1 deno run /, name);
   }
 });

@@ -17,6 +17,7 @@ import { OrreryError } from "../../actors/system/mod.ts";
  *   that names another node.
  * - `revoked`: the node was removed from the cluster.
  * - `node_taken`: another node has the id that a node asks a certificate for.
+ * - `unknown_node`, `ambiguous_node`, `first_node`: nodes that cannot be removed.
  * - `bad_request`: a request to join that cannot be read.
  * - `no_authority`: no cluster was started with this folder.
  * - `not_first`: the node that was asked is not the first one of its cluster.
@@ -32,6 +33,9 @@ export type TrustErrorCode =
   | "bad_certificate"
   | "revoked"
   | "node_taken"
+  | "unknown_node"
+  | "ambiguous_node"
+  | "first_node"
   | "bad_request"
   | "no_authority"
   | "not_first"

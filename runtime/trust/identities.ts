@@ -107,17 +107,47 @@ export class Identities {
   }
 
   /**
-   * Removes a node, named by its id, the part of it before the first colon, or the first 8 or more
-   * digits of its identity. Returns the nodes removed; none: no node is called so.
+   * Removes a node for good. It is named by its name, `name:port`, its whole id, or the first 8 or
+   * more digits of its identity. Throws `unknown_node`, `ambiguous_node` and `first_node` (group
+   * `trust`).
    */
-  remove(name: string): Promise<RemovedIdentity[]> {
+  remove(name: string): Promise<RemovedIdentity> {
     return this.#store.update((all) => {
-      const hit = all.filter((i) =>
-        i.removed_ms === undefined && (i.node === name || i.node.split(":")[0] === name ||
-          (name.length >= 8 && i.identity.startsWith(name)))
-      );
-      for (const known of hit) known.removed_ms = this.#now();
-      return hit.map(({ identity, node }) => ({ identity, node }));
+      const hits = all.filter((i) => i.removed_ms === undefined && isCalled(i, name));
+      if (hits.length === 0) {
+        throw trustError(
+          "unknown_node",
+          `no member is called ${JSON.stringify(name)}; \`deno task nodes\` lists them`,
+          { name },
+        );
+      }
+      if (hits.length > 1) {
+        const ids = hits.map((i) => `${i.node} (${i.identity.slice(0, 12)})`).join(", ");
+        throw trustError(
+          "ambiguous_node",
+          `several nodes are called ${name}: ${ids}; name one by its id or identity`,
+          { name },
+        );
+      }
+      const [{ identity, node, token }] = hits;
+      if (token === undefined) {
+        throw trustError(
+          "first_node",
+          `${node} is the first node of this cluster; stop it instead`,
+          {
+            node,
+          },
+        );
+      }
+      hits[0].removed_ms = this.#now();
+      return { identity, node };
     });
   }
+}
+
+/** Does a person mean this node by the name? */
+function isCalled({ node, identity }: KnownIdentity, name: string): boolean {
+  const [first, port] = node.split(":");
+  return [node, first, `${first}:${port}`].includes(name) ||
+    (name.length >= 8 && identity.startsWith(name));
 }

@@ -1,22 +1,30 @@
 // deno-lint-ignore-file no-console
 /**
- * Measures mailboxes beside a raw TCP echo: `deno task bench:mailbox [--json] [--quick]`.
+ * Measures mailboxes in cleartext and over mutual TLS, as nodes use them, beside a raw TCP echo:
+ * `deno task bench:mailbox [--json] [--quick]`.
  *
- * A child process echoes. One-way time is half of a round trip; rounds of both transports
- * alternate, so that other work on the machine affects both alike. Then messages per second in one
- * direction are measured, then memory under a receiver that reads slowly.
+ * A child process echoes. One-way time is half of a round trip; rounds of all transports take
+ * turns, so that other work on the machine affects them alike. Then messages per second in one
+ * direction are measured, then memory under a receiver that reads slowly, over TLS.
  *
  * @module
  */
 import net, { type AddressInfo, type Socket } from "node:net";
 import { parseArgs } from "node:util";
 import type { Envelope } from "../../actors/system/envelope.ts";
-import { createMailbox, type MailboxTransport } from "../../runtime/mailbox/mod.ts";
+import {
+  createMailbox,
+  type MailboxTls,
+  type MailboxTransport,
+} from "../../runtime/mailbox/mod.ts";
+import { openTrust } from "../../runtime/trust/mod.ts";
 import { FrameReader } from "../../runtime/mailbox/frame_reader.ts";
 
 const KIB = 1024;
 const SIZES = [64, 8 * KIB, 256 * KIB, 4 * KIB * KIB];
 const ROUNDS = 10;
+/** Ids of the two processes. */
+const DRIVER = "driver:0:0001", CHILD = "child:0:0002";
 
 /** Quantiles of the one-way time, in milliseconds. */
 interface Latency {
@@ -27,15 +35,19 @@ interface Latency {
 interface SizeResult {
   bytes: number;
   roundTrips: number;
-  mailbox: Latency;
+  cleartext: Latency;
+  tls: Latency;
   tcp: Latency;
-  /** p50 of the mailbox / p50 of TCP. */
+  /** p50 of the cleartext mailbox / p50 of TCP. */
   ratio: number;
+  /** p50 of the mailbox over TLS / p50 of the cleartext mailbox. */
+  tlsRatio: number;
 }
 
 interface StreamResult {
   bytes: number;
-  mailboxPerSecond: number;
+  cleartextPerSecond: number;
+  tlsPerSecond: number;
   tcpPerSecond: number;
 }
 
@@ -58,12 +70,16 @@ function framed(bytes: number): Uint8Array {
   return out;
 }
 
-/**
- * The child process: echoes `echo`, drops `sink` and answers the last of a series, works 5 ms on
- * each `slow`.
- */
-async function child(): Promise<void> {
-  const mailbox = await createMailbox({ node: "child", accept: () => true });
+/** Where the child process listens. */
+interface Ports {
+  cleartext: number;
+  tls: number;
+  tcp: number;
+}
+
+/** A mailbox of the child process; see {@linkcode child}. */
+async function echoes(tls?: MailboxTls): Promise<MailboxTransport> {
+  const mailbox = await createMailbox({ node: CHILD, tls, accept: () => true });
   let sunk = 0;
   mailbox.start({
     receive(from, envelope) {
@@ -81,8 +97,21 @@ async function child(): Promise<void> {
         }
       }
     },
-    peerLost: () => Deno.exit(0),
+    peerLost: () => {},
   });
+  return mailbox;
+}
+
+/**
+ * The child process: echoes `echo`, drops `sink` and answers the last of a series, works 5 ms on
+ * each `slow`.
+ */
+async function child(data: string): Promise<void> {
+  // Both processes have the folder with the authority, so neither has to join the other.
+  const tls = await openTrust({ data, node: CHILD });
+  const cleartext = await echoes();
+  const secure = await echoes(tls);
+
   const server = net.createServer({ noDelay: true }, (socket) => {
     let frames = 0;
     const reader = new FrameReader(64 * KIB * KIB, (frame) => {
@@ -107,7 +136,13 @@ async function child(): Promise<void> {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   console.log(
-    JSON.stringify({ mailbox: mailbox.port, tcp: (server.address() as AddressInfo).port }),
+    JSON.stringify(
+      {
+        cleartext: cleartext.port,
+        tls: secure.port,
+        tcp: (server.address() as AddressInfo).port,
+      } satisfies Ports,
+    ),
   );
 }
 
@@ -146,28 +181,36 @@ async function time(n: number, once: () => Promise<void>, into: number[]): Promi
 async function main(): Promise<void> {
   const { values } = parseArgs({
     args: Deno.args,
-    options: { json: { type: "boolean" }, quick: { type: "boolean" }, child: { type: "boolean" } },
+    options: { json: { type: "boolean" }, quick: { type: "boolean" }, child: { type: "string" } },
   });
-  if (values.child) return await child();
+  if (values.child) return await child(values.child);
   const scale = values.quick ? 0.1 : 1;
 
+  const data = await Deno.makeTempDir({ prefix: "orrery-bench-" });
+  const trust = await openTrust({ data, node: DRIVER });
   const echo = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "--allow-all", "--no-prompt", new URL(import.meta.url).pathname, "--child"],
+    args: [
+      ...["run", "-q", "--allow-all", "--no-prompt", new URL(import.meta.url).pathname],
+      ...["--child", data],
+    ],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
   const ports = await firstLine(echo.stdout);
   let onTell: (type: string) => void = () => {};
-  const mailbox = await createMailbox({
-    node: "driver",
-    peers: [{ node: "child", host: "127.0.0.1", port: ports.mailbox }],
-  });
-  mailbox.start({
-    receive: (_from, envelope) => envelope.kind === "tell" && onTell(envelope.type),
-    peerLost: (peer, reason) => {
-      throw new Error(`lost ${peer}: ${reason}`);
-    },
-  });
+  const drive = async (port: number, tls?: MailboxTls) => {
+    const peers = [{ node: CHILD, host: "127.0.0.1", port }];
+    const mailbox = await createMailbox({ node: DRIVER, tls, peers });
+    mailbox.start({
+      receive: (_from, envelope) => envelope.kind === "tell" && onTell(envelope.type),
+      peerLost: (peer, reason) => {
+        throw new Error(`lost ${peer}: ${reason}`);
+      },
+    });
+    return mailbox;
+  };
+  const cleartext = await drive(ports.cleartext);
+  const secure = await drive(ports.tls, trust);
   const tcp = await RawTcp.connect(ports.tcp);
   const heard = (type: string) =>
     new Promise<void>((resolve) => {
@@ -180,9 +223,9 @@ async function main(): Promise<void> {
     const body = new Uint8Array(bytes);
     const frame = framed(bytes);
     frame[4] = 1;
-    const overMailbox = async () => {
+    const over = (mailbox: MailboxTransport) => async () => {
       const back = heard("echo");
-      await mailbox.send("child", tell("echo", body));
+      await mailbox.send(CHILD, tell("echo", body));
       await back;
     };
     const overTcp = () =>
@@ -190,42 +233,48 @@ async function main(): Promise<void> {
         tcp.onFrame = resolve;
         tcp.socket.write(frame);
       });
-    const mailboxMs: number[] = [];
-    const tcpMs: number[] = [];
-    await time(roundTrips, overMailbox, []);
-    await time(roundTrips, overTcp, []);
+    const ways = [over(cleartext), over(secure), overTcp];
+    const ms: number[][] = ways.map(() => []);
+    for (const way of ways) await time(roundTrips, way, []);
     for (let round = 0; round < ROUNDS; round++) {
-      await time(roundTrips, overMailbox, mailboxMs);
-      await time(roundTrips, overTcp, tcpMs);
+      for (const [i, way] of ways.entries()) await time(roundTrips, way, ms[i]);
     }
-    const a = quantiles(mailboxMs);
-    const b = quantiles(tcpMs);
+    const [a, b, c] = ms.map(quantiles);
     sizes.push({
       bytes,
       roundTrips: roundTrips * ROUNDS,
-      mailbox: a,
-      tcp: b,
-      ratio: a.p50 / b.p50,
+      cleartext: a,
+      tls: b,
+      tcp: c,
+      ratio: a.p50 / c.p50,
+      tlsRatio: b.p50 / a.p50,
     });
   }
 
   const streams: StreamResult[] = [];
   for (const [bytes, full] of [[64, 100_000], [8 * KIB, 20_000]]) {
     const n = Math.round(full * scale);
-    streams.push({
-      bytes,
-      mailboxPerSecond: await perSecond(
-        n,
-        () => streamMailbox(mailbox, n, bytes, "sink", heard("sunk")),
-      ),
-      tcpPerSecond: await perSecond(n, () => streamTcp(tcp, n, bytes)),
-    });
+    const through = (mailbox: MailboxTransport) =>
+      perSecond(n, () => streamMailbox(mailbox, n, bytes, "sink", heard("sunk")));
+    // Medians of three, taken by turns.
+    const runs: number[][] = [[], [], []];
+    for (let i = 0; i < 3; i++) {
+      runs[0].push(await through(cleartext));
+      runs[1].push(await through(secure));
+      runs[2].push(await perSecond(n, () => streamTcp(tcp, n, bytes)));
+    }
+    const [clear, tls, raw] = runs.map((r) => r.toSorted((x, y) => x - y)[1]);
+    streams.push({ bytes, cleartextPerSecond: clear, tlsPerSecond: tls, tcpPerSecond: raw });
   }
 
-  const slow = await slowReceiver(mailbox, Math.round(1200 * scale), heard);
+  const slow = await slowReceiver(secure, Math.round(1200 * scale), heard);
   tcp.socket.destroy();
-  await mailbox.close();
+  await cleartext.close();
+  await secure.close();
+  echo.kill("SIGTERM");
   await echo.status;
+  trust.close();
+  await Deno.remove(data, { recursive: true });
   if (values.json) console.log(JSON.stringify({ sizes, streams, slow }, null, 2));
   else print(sizes, streams, slow);
 }
@@ -244,7 +293,7 @@ async function streamMailbox(
   done: Promise<void>,
 ): Promise<void> {
   const data = new Uint8Array(bytes);
-  for (let i = 0; i < n; i++) await mailbox.send("child", tell(type, { last: i === n - 1, data }));
+  for (let i = 0; i < n; i++) await mailbox.send(CHILD, tell(type, { last: i === n - 1, data }));
   await done;
 }
 
@@ -280,7 +329,7 @@ async function slowReceiver(
   const done = heard("sunk");
   for (let i = 0; i < n; i++) {
     // Every message has a body of its own, as a stage's messages have.
-    await mailbox.send("child", tell("slow", { last: i === n - 1, data: new Uint8Array(bytes) }));
+    await mailbox.send(CHILD, tell("slow", { last: i === n - 1, data: new Uint8Array(bytes) }));
   }
   await done;
   clearInterval(timer);
@@ -295,7 +344,7 @@ async function slowReceiver(
 
 async function firstLine(
   stdout: ReadableStream<Uint8Array>,
-): Promise<{ mailbox: number; tcp: number }> {
+): Promise<Ports> {
   let text = "";
   for await (const chunk of stdout.pipeThrough(new TextDecoderStream())) {
     text += chunk;
@@ -312,21 +361,27 @@ function print(sizes: SizeResult[], streams: StreamResult[], slow: SlowResult): 
       ? `${bytes / KIB} KiB`
       : `${bytes / KIB / KIB} MiB`;
   const ms = (value: number) => value.toFixed(3).padStart(10);
-  console.log("one way, ms    mailbox p50      p99     TCP p50       p99   ratio p50");
-  for (const { bytes, mailbox, tcp, ratio } of sizes) {
+  console.log(
+    "one way, ms     cleartext       p99    mutual TLS   p99       TCP       p99   TLS/clear  clear/TCP",
+  );
+  for (const { bytes, cleartext, tls, tcp, ratio, tlsRatio } of sizes) {
+    const figures = [cleartext, tls, tcp].map(({ p50, p99 }) => ms(p50) + ms(p99)).join("");
     console.log(
-      `${label(bytes).padEnd(14)}${ms(mailbox.p50)} ${ms(mailbox.p99)}  ${ms(tcp.p50)}${
-        ms(tcp.p99)
-      }   ${ratio.toFixed(2)}`,
+      `${label(bytes).padEnd(14)}${figures}${tlsRatio.toFixed(2).padStart(10)}${
+        ratio.toFixed(2).padStart(11)
+      }`,
     );
   }
-  console.log("\none way, messages/s   mailbox       TCP   ratio");
-  for (const { bytes, mailboxPerSecond, tcpPerSecond } of streams) {
-    const ratio = (tcpPerSecond / mailboxPerSecond).toFixed(2);
+  console.log("\none way, messages/s   cleartext  mutual TLS       TCP   clear/TLS   TCP/clear");
+  for (const { bytes, cleartextPerSecond, tlsPerSecond, tcpPerSecond } of streams) {
+    const cells = [cleartextPerSecond, tlsPerSecond, tcpPerSecond].map((n) =>
+      String(n).padStart(11)
+    );
+    const ratios = [cleartextPerSecond / tlsPerSecond, tcpPerSecond / cleartextPerSecond];
     console.log(
-      `${label(bytes).padEnd(20)}${String(mailboxPerSecond).padStart(9)} ${
-        String(tcpPerSecond).padStart(9)
-      }   ${ratio}`,
+      `${label(bytes).padEnd(20)}${cells.join("")}${
+        ratios.map((r) => r.toFixed(2).padStart(11)).join("")
+      }`,
     );
   }
   const mib = (value: number) => `${value.toFixed(0)} MiB`;
