@@ -200,7 +200,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     serving: () => serving,
     askActor: askExposedActor({ system, flow }),
   });
-  const api = serveApi({ app, host: address.host, port: options.port, signal: drained.signal });
+  const api = await serveApi({
+    app,
+    host: address.host,
+    port: options.port,
+    signal: drained.signal,
+  });
   undo.defer(() => {
     drained.abort();
     return api.finished;

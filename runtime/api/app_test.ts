@@ -18,7 +18,13 @@ async function withApi(body: (setup: Setup) => Promise<void>, options?: ApiOptio
   const generator = new ScriptedGenerator();
   const stop = new AbortController();
   const app = createApi(generator, options);
-  const server = serveApi({ app, host: "127.0.0.1", port: 0, signal: stop.signal, drainMs: 2_000 });
+  const server = await serveApi({
+    app,
+    host: "127.0.0.1",
+    port: 0,
+    signal: stop.signal,
+    drainMs: 2_000,
+  });
   try {
     await body({ generator, server, client: openaiClient(`${server.url}/v1`), stop });
   } finally {

@@ -8,6 +8,7 @@ import { OrreryError, toOrreryError } from "../../actors/mod.ts";
 
 /** HTTP status of each code of group `api`. */
 const statuses: Record<string, number> = {
+  bad_request: 400,
   invalid_json: 400,
   invalid_value: 400,
   unsupported_parameter: 400,
@@ -22,6 +23,7 @@ const statuses: Record<string, number> = {
   request_timeout: 408,
   body_too_large: 413,
   unsupported_media_type: 415,
+  headers_too_large: 431,
   busy: 429,
   too_many_attempts: 429,
   client_closed: 499,

@@ -9,4 +9,4 @@ export { apiError, unavailable } from "./errors.ts";
 export { findModel } from "./find_model.ts";
 export * from "./generator.ts";
 export type { Serving } from "./plan.ts";
-export { type ApiServer, serveApi, type ServeOptions } from "./serve.ts";
+export { type ApiServer, serveApi, type ServeLimits, type ServeOptions } from "./serve.ts";

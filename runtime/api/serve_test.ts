@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { hasCode } from "../../actors/mod.ts";
 import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
-import { createApi, serveApi } from "./mod.ts";
+import { rawHttp } from "../../tests/support/raw_http.ts";
+import { createApi, serveApi, type ServeLimits } from "./mod.ts";
 
 const checked = { sanitizeOps: true, sanitizeResources: true };
 
@@ -20,9 +21,9 @@ function chat(
 Deno.test("serveApi() says in one line that the port is in use", checked, async () => {
   const stop = new AbortController();
   const app = createApi(new ScriptedGenerator());
-  const first = serveApi({ app, host: "127.0.0.1", port: 0, signal: stop.signal });
-  assert.throws(
-    () => serveApi({ app, host: "127.0.0.1", port: first.port, signal: stop.signal }),
+  const first = await serveApi({ app, host: "127.0.0.1", port: 0, signal: stop.signal });
+  await assert.rejects(
+    serveApi({ app, host: "127.0.0.1", port: first.port, signal: stop.signal }),
     (error) => {
       assert.ok(hasCode(error, "port_in_use"));
       assert.match(
@@ -36,17 +37,17 @@ Deno.test("serveApi() says in one line that the port is in use", checked, async 
   await first.finished;
 });
 
-Deno.test("serveApi() says that it cannot listen on a foreign address", checked, () => {
+Deno.test("serveApi() says that it cannot listen on a foreign address", checked, async () => {
   const app = createApi(new ScriptedGenerator());
-  assert.throws(
-    () => serveApi({ app, host: "203.0.113.1", port: 0, signal: new AbortController().signal }),
+  await assert.rejects(
+    serveApi({ app, host: "203.0.113.1", port: 0, signal: new AbortController().signal }),
     (error) => hasCode(error, "cannot_listen"),
   );
 });
 
 Deno.test("serveApi() lets a running stream finish when it drains", checked, async () => {
   const stop = new AbortController();
-  const server = serveApi({
+  const server = await serveApi({
     app: createApi(new ScriptedGenerator()),
     host: "127.0.0.1",
     port: 0,
@@ -63,7 +64,7 @@ Deno.test("serveApi() lets a running stream finish when it drains", checked, asy
 Deno.test("serveApi() ends what still runs at the deadline with a reason", checked, async () => {
   const generator = new ScriptedGenerator();
   const stop = new AbortController();
-  const server = serveApi({
+  const server = await serveApi({
     app: createApi(generator),
     host: "127.0.0.1",
     port: 0,
@@ -89,3 +90,92 @@ Deno.test("serveApi() ends what still runs at the deadline with a reason", check
   }
   assert.equal(generator.active, 0);
 });
+
+/** Runs with a server of a scripted generator and these limits, then drains it. */
+async function withLimits(
+  limits: ServeLimits,
+  run: (url: string, generator: ScriptedGenerator) => Promise<void>,
+): Promise<void> {
+  const generator = new ScriptedGenerator();
+  const stop = new AbortController();
+  const server = await serveApi({
+    app: createApi(generator),
+    host: "127.0.0.1",
+    port: 0,
+    signal: stop.signal,
+    drainMs: 0,
+    limits,
+  });
+  try {
+    await run(server.url, generator);
+  } finally {
+    stop.abort();
+    await server.finished;
+  }
+}
+
+const GET = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
+
+Deno.test(
+  "serveApi() closes a connection whose headers dribble or never come",
+  checked,
+  async () => {
+    await withLimits({ headersMs: 300 }, async (url) => {
+      const drops = Array.from({ length: 100 }, (_, i) => [100, `X-${i}: y\r\n`]).flat();
+      const connections: [string, (string | number)[]][] = [
+        ["silent", []],
+        ["no end of the request line", ["GET /hea"]],
+        ["no end of the headers", [GET]],
+        ["a header at a time", [GET, ...drops]],
+        ["a second request on the connection", [GET + "\r\n", 50, GET, ...drops]],
+      ];
+      await Promise.all(connections.map(async ([name, parts]) => {
+        const { closed, ms, text } = await rawHttp(url, parts, { ms: 20_000 });
+        assert.ok(closed, `${name}: the connection is open after ${ms} ms`);
+        assert.match(text, /408 Refused[^]*"code":"request_timeout"/, name);
+      }));
+    });
+  },
+);
+
+Deno.test("serveApi() closes a connection that is idle between two requests", checked, async () => {
+  await withLimits({ idleMs: 100 }, async (url) => {
+    const { closed, status } = await rawHttp(url, [GET + "\r\n"], { ms: 20_000 });
+    assert.equal(status, 200);
+    assert.ok(closed);
+  });
+});
+
+Deno.test("serveApi() lets a stream go on for longer than headers may take", checked, async () => {
+  await withLimits({ headersMs: 100, idleMs: 100 }, async (url, generator) => {
+    const response = await chat(url, "[hang]", { stream: true });
+    await new Promise((resolve) => setTimeout(resolve, 2_500)); // two looks for late headers
+    assert.equal(generator.active, 1);
+    await response.body!.cancel();
+  });
+});
+
+Deno.test(
+  "serveApi() closes connections beyond the limits, and takes new ones when they end",
+  checked,
+  async () => {
+    const ends = (url: string, ms: number) => rawHttp(url, [], { ms });
+    /** The server notices in its own time that the others have gone. */
+    const answers = async (url: string) => {
+      for (let tries = 0; tries < 100; tries++) {
+        if ((await rawHttp(url, [GET + "Connection: close\r\n\r\n"])).status === 200) return;
+      }
+      assert.fail("no connection is taken any more");
+    };
+    await withLimits({ connectionsOfOne: 3 }, async (url) => {
+      const all = await Promise.all(Array.from({ length: 5 }, () => ends(url, 1_000)));
+      assert.equal(all.filter(({ closed }) => closed).length, 2);
+      await answers(url);
+    });
+    await withLimits({ connections: 3 }, async (url) => {
+      const all = await Promise.all(Array.from({ length: 5 }, () => ends(url, 1_000)));
+      assert.equal(all.filter(({ closed }) => closed).length, 2);
+      await answers(url);
+    });
+  },
+);

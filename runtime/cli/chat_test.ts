@@ -12,7 +12,7 @@ async function withNode(
 ): Promise<void> {
   const generator = new ScriptedGenerator();
   const stop = new AbortController();
-  const server = serveApi({
+  const server = await serveApi({
     app: createApi(generator),
     host: "127.0.0.1",
     port: 0,
