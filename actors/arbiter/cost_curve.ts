@@ -37,6 +37,11 @@ export class CostCurve {
     this.#prior = prior;
   }
 
+  /** Number of measurements: while it stays the same, so does all that {@linkcode CostCurve.at} says. */
+  get measurements(): number {
+    return this.#count;
+  }
+
   /** Takes in that `rows` rows took `ms` milliseconds. */
   measure(rows: number, ms: number): void {
     const now = ++this.#count;

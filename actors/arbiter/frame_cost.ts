@@ -55,6 +55,8 @@ export class FrameCost {
   readonly #many = new ShortestTime();
   /** Milliseconds of moving one row at the slowest stage; undefined: not measured. */
   #moveRowMs?: number;
+  /** Measurements of frames and trials. */
+  #changes = 0;
 
   readonly #shardStages: readonly (number | undefined)[];
 
@@ -83,6 +85,7 @@ export class FrameCost {
    */
   measure(rows: number, tripMs: number, trace: readonly StageTrace[]): void {
     if (trace.length === 0) return;
+    this.#changes++;
     const way = longestPath(trace);
     for (const [device, ms] of deviceTimes(trace, this.#shardStages)) {
       let curve = this.#devices.get(device);
@@ -96,8 +99,14 @@ export class FrameCost {
     (rows <= FEW_ROWS ? this.#few : this.#many).measure(transit);
   }
 
+  /** Grows whenever what this object says may have changed, but for `moveRowMs`. */
+  get version(): number {
+    return this.#changes + this.returns.measurements;
+  }
+
   /** Takes in that a frame with the rows of `lanes` lanes is sent. */
   tried(lanes: number): void {
+    if (this.untried(lanes)) this.#changes++;
     const bucket = bucketOf(lanes);
     this.#tries.set(bucket, (this.#tries.get(bucket) ?? 0) + 1);
   }

@@ -60,6 +60,11 @@ export class LaneReturns {
     }
   }
 
+  /** Number of answers that were measured. */
+  get measurements(): number {
+    return this.#curve.measurements;
+  }
+
   /** Milliseconds that the gateway spends on `lanes` lanes that are answered together. */
   ms(lanes: number): number {
     return this.#curve.at(lanes);

@@ -172,6 +172,26 @@ function roundOf(lanes: number, frames: number, { cost }: { cost: FrameCost }): 
  * time, at most `cap` rows a frame. Of about equal times it takes the fewest frames.
  */
 export function spreadOf(lanes: number, cap: number, { cost }: { cost: FrameCost }): Spread {
+  let known = spreads.get(cost);
+  if (known?.version !== cost.version || known.cap !== cap) {
+    spreads.set(cost, known = { version: cost.version, cap, byLanes: new Map() });
+  }
+  let spread = known.byLanes.get(lanes);
+  if (!spread) known.byLanes.set(lanes, spread = findSpread(lanes, cap, { cost }));
+  return spread;
+}
+
+/**
+ * Spreads that were found: the arbiter asks again with each message that comes, and most messages
+ * change nothing that counts here.
+ */
+const spreads = new WeakMap<
+  FrameCost,
+  { version: number; cap: number; byLanes: Map<number, Spread> }
+>();
+
+/** See {@linkcode spreadOf}. */
+function findSpread(lanes: number, cap: number, { cost }: { cost: FrameCost }): Spread {
   let best: Spread = { frames: 1, rows: 1, roundMs: Infinity };
   let shortest = Infinity;
   const fewest = Math.max(1, Math.ceil(lanes / cap));

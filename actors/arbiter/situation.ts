@@ -47,12 +47,12 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
       const left = job.rows.length - job.at;
       pieces.push({ job, since: job.since, left, size: nextPiece(job) });
     }
-    const going = new Map<number, PendingRow>();
+    const from = decodes.length;
     for (const row of request.decodes) {
-      if (!stands(row)) continue;
-      decodes.push({ row, request, served });
-      going.set(row.number, row);
+      if (stands(row)) decodes.push({ row, request, served });
     }
+    if (request.drafts.length === 0) continue;
+    const going = new Map(decodes.slice(from).map(({ row }) => [row.number, row]));
     for (const row of request.drafts) {
       const parent = going.get(row.parent);
       if (!parent && !stands(row)) continue;

@@ -33,6 +33,9 @@ export class Inbox implements AsyncIterable<Received> {
   readonly #closed: (inbox: Inbox, rest: Delivery[]) => void;
   #wake?: () => void;
   #isClosed = false;
+  /** The signal whose abort ends a wait: the one that `next` was last given. */
+  #signal?: AbortSignal;
+  readonly #onAbort = () => this.#wake?.();
 
   /**
    * Use {@linkcode ActorSystem.inbox}. `capacity` counts messages; `hooks` hear what was taken and
@@ -66,15 +69,17 @@ export class Inbox implements AsyncIterable<Received> {
         return { type: delivery.type, from: delivery.from, body: delivery.body };
       }
       if (this.#isClosed) return undefined;
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          signal?.removeEventListener("abort", wake);
-          resolve();
-        };
-        this.#wake = wake;
-        signal?.addEventListener("abort", wake, { once: true });
-      });
+      this.#listen(signal);
+      await new Promise<void>((resolve) => this.#wake = resolve);
     }
+  }
+
+  /** Listens to this signal from now on, and not anew for each message. */
+  #listen(signal: AbortSignal | undefined): void {
+    if (signal === this.#signal) return;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    signal?.addEventListener("abort", this.#onAbort);
+    this.#signal = signal;
   }
 
   /** Messages in the order of arrival, until the inbox is closed. */
@@ -86,6 +91,7 @@ export class Inbox implements AsyncIterable<Received> {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#listen(undefined);
     this.#closed(this, this.mailbox.drain());
     this.wake();
   }

@@ -38,10 +38,15 @@ export class Mailbox<T> {
     (urgent ? this.#urgent : this.#items).push(item);
   }
 
+  /** Is there a place for an item of a local sender now? */
+  get open(): boolean {
+    return this.#items.length < this.#capacity && this.#waiters.length === 0;
+  }
+
   /** Resolves when the item has its place; rejects with the signal's reason if that comes first. */
   async offer(item: T, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (this.#items.length < this.#capacity && this.#waiters.length === 0) {
+    if (this.open) {
       this.#items.push(item);
       return;
     }

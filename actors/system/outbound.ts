@@ -37,6 +37,10 @@ export interface OutboundOptions {
   isUrgent(to: string, type: string): boolean;
   /** Puts a message into a mailbox of this node; waits for its place. */
   deliver(envelope: MessageEnvelope, origin: Origin, signal?: AbortSignal): Promise<void>;
+  /**
+   * As `deliver`, if there is a place now: true. False: there is none, and nothing was delivered.
+   */
+  tryDeliver(envelope: MessageEnvelope, origin: Origin): boolean;
   /** The asker of ask `id`, of this node, no longer waits for the actor of this node. */
   cancelHere(id: number): void;
   /** Ask `id`, of this node, has ended. */
@@ -63,9 +67,9 @@ export class Outbound {
   async tell(outgoing: Outgoing, { deadlineMs, signal }: TellOptions): Promise<void> {
     const envelope = this.#envelope("tell", outgoing, deadlineMs);
     signal?.throwIfAborted();
-    if (this.#sendNow(envelope)) return;
     const { id, to, type } = envelope;
-    const origin: Origin = { id, kind: "tell", credited: false, resolve() {}, reject() {} };
+    const origin: Origin = { id, kind: "tell", credited: false, resolve: nobody, reject: nobody };
+    if (this.#sendNow(envelope, origin)) return;
     const wait = new LinkedAbort(signal);
     if (deadlineMs !== undefined) {
       wait.deadline(this.#options.clock, deadlineMs, () => notPlaced(to, type, deadlineMs));
@@ -160,20 +164,24 @@ export class Outbound {
   }
 
   /**
-   * Sends a tell to another node if nothing makes it wait: no earlier send, no search for the
-   * owner, no lack of credit or room. Then it needs no signal and no timer. Returns false where it
-   * must wait, and nothing has happened then.
+   * Sends a tell if nothing makes it wait: no earlier send, no search for the owner, no lack of
+   * credit or room. Then it needs no signal and no timer. Returns false where it must wait, and
+   * nothing has happened then.
    */
-  #sendNow(envelope: MessageEnvelope): boolean {
-    const { directory, transport } = this.#options;
+  #sendNow(envelope: MessageEnvelope, origin: Origin): boolean {
+    const { directory, transport, tryDeliver } = this.#options;
     const { from, to, urgent } = envelope;
-    if (!transport.trySend || !(urgent || this.#order.idle(from, to))) return false;
+    if (!(urgent || this.#order.idle(from, to))) return false;
     const owner = directory.resolve(to);
     if (owner instanceof Promise) {
       owner.catch(() => {}); // it is asked again, and heard then
       return false;
     }
-    if (owner.node === transport.node) return false;
+    if (owner.node === transport.node) {
+      envelope.epoch = owner.epoch;
+      return tryDeliver(envelope, origin);
+    }
+    if (!transport.trySend) return false;
     if (!urgent && !this.#credits.tryTake(owner.node, to)) return false;
     let sent = false;
     try {
@@ -212,3 +220,6 @@ export class Outbound {
     }
   }
 }
+
+/** Hears of the end of a tell: there is nobody to be told. */
+const nobody = () => {};

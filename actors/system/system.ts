@@ -109,6 +109,7 @@ export class ActorSystem {
       clock,
       isUrgent: (to, type) => this.#kinds.isUrgent(to, type),
       deliver: (envelope, origin, signal) => this.#accept(envelope, origin, signal),
+      tryDeliver: (envelope, origin) => this.#tryAccept(envelope, origin),
       cancelHere: (id) => this.#inFlight.get(flightKey(undefined, id))?.cancel(),
       endedHere: (id) => void this.#inFlight.delete(flightKey(undefined, id)),
     });
@@ -335,20 +336,35 @@ export class ActorSystem {
    * message is refused.
    */
   async #accept(envelope: MessageEnvelope, origin: Origin, signal?: AbortSignal): Promise<void> {
+    const { receiver, delivery, urgent } = this.#admit(envelope, origin);
+    if (origin.node !== undefined || urgent) put(receiver, delivery, urgent);
+    else await offer(receiver, delivery, signal);
+  }
+
+  /**
+   * As `#accept`, for a local sender and if there is a place now. Returns false where there is
+   * none; then nothing has happened, but that the actor is active.
+   */
+  #tryAccept(envelope: MessageEnvelope, origin: Origin): boolean {
+    const known = this.#inboxes.get(envelope.to) ?? this.#active.get(envelope.to);
+    if (known && !envelope.urgent && !known.mailbox.open) return false;
+    const { receiver, delivery, urgent } = this.#admit(envelope, origin);
+    put(receiver, delivery, urgent);
+    return true;
+  }
+
+  /** Validates a message and finds its receiver. Throws when the message is refused. */
+  #admit(
+    envelope: MessageEnvelope,
+    origin: Origin,
+  ): { receiver: Inbox | Activation; delivery: Delivery; urgent: boolean } {
     const { to, from, type, trace, ttlMs } = envelope;
     const clock = this.#options.clock;
     const deadline = ttlMs === undefined ? undefined : clock.now() + ttlMs;
     const deliveryOf = (body: unknown) =>
       new Delivery(clock, { to, from, type, body, origin, deadline, trace });
     const inbox = this.#inboxes.get(to);
-    const remote = origin.node !== undefined;
-    if (inbox) {
-      const delivery = deliveryOf(envelope.body);
-      if (remote) inbox.mailbox.put(delivery);
-      else await offer(inbox.mailbox, delivery, inbox, signal);
-      inbox.wake();
-      return;
-    }
+    if (inbox) return { receiver: inbox, delivery: deliveryOf(envelope.body), urgent: false };
     const parsed = this.#kinds.of(to, type).definition.messages[type].safeParse(envelope.body);
     if (!parsed.success) {
       throw invalidMessage(to, type, parsed.error.issues[0]);
@@ -357,12 +373,7 @@ export class ActorSystem {
     const delivery = deliveryOf(parsed.data);
     if (envelope.kind === "ask") this.#inFlight.set(flightKey(origin.node, origin.id), delivery);
     const urgent = activation.definition.urgent?.includes(type) ?? false;
-    if (remote || urgent) {
-      activation.mailbox.put(delivery, urgent);
-      activation.wake();
-    } else {
-      await offer(activation.mailbox, delivery, activation, signal);
-    }
+    return { receiver: activation, delivery, urgent };
   }
 
   #activationFor(envelope: MessageEnvelope): Activation {
@@ -483,13 +494,19 @@ const OFFENCES = new Set([
 /** Longest address and name of a message that is kept of what another node says, characters. */
 const MOST_CHARS = 512;
 
+/** Puts a message that need not wait for its place. */
+function put(receiver: Inbox | Activation, delivery: Delivery, urgent: boolean): void {
+  receiver.mailbox.put(delivery, urgent);
+  receiver.wake();
+}
+
+/** Puts a message of a local sender, which waits for its place. */
 async function offer(
-  mailbox: { offer(item: Delivery, signal?: AbortSignal): Promise<void> },
+  receiver: Inbox | Activation,
   delivery: Delivery,
-  receiver: { wake(): void },
   signal?: AbortSignal,
 ): Promise<void> {
-  const placed = mailbox.offer(delivery, signal);
+  const placed = receiver.mailbox.offer(delivery, signal);
   receiver.wake();
   await placed;
 }

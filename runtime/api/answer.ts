@@ -220,6 +220,10 @@ class Steps {
   readonly #early: (ChoiceEvent | "end")[] = [];
   /** The read under way; a `quiet` answer leaves it for the next call. */
   #pending?: Promise<ChoiceEvent | "end">;
+  /** Ends the wait for an event, and when it began, milliseconds; undefined: nobody waits. */
+  #waiting?: { since: number; quiet: () => void };
+  /** One timer runs through many events: setting one anew for each would cost more than the rest. */
+  #timer?: ReturnType<typeof setTimeout>;
 
   constructor(events: AsyncGenerator<ChoiceEvent, void>, quietMs: number) {
     this.#events = events;
@@ -238,6 +242,7 @@ class Steps {
 
   /** Ends the generations; call it where nobody will call `next` again. */
   close(): void {
+    clearTimeout(this.#timer);
     this.#events.return().catch(() => {});
   }
 
@@ -247,16 +252,32 @@ class Steps {
   }
 
   async #wait(): Promise<ChoiceEvent | "end" | "quiet"> {
-    this.#pending ??= this.#events.next().then((result) => result.done ? "end" : result.value);
-    const { promise: quiet, resolve } = Promise.withResolvers<"quiet">();
-    const timer = setTimeout(() => resolve("quiet"), this.#quietMs);
+    const pending = this.#pending ??= this.#events.next()
+      .then((result) => result.done ? "end" : result.value);
+    if (this.#timer === undefined) this.#watch(this.#quietMs);
+    let over = true;
     try {
-      const step = await Promise.race([this.#pending, quiet]);
+      const step = await new Promise<ChoiceEvent | "end" | "quiet">((resolve, reject) => {
+        this.#waiting = { since: performance.now(), quiet: () => resolve("quiet") };
+        pending.then(resolve, reject);
+      });
       if (step !== "quiet") this.#pending = undefined;
+      over = step === "end";
       return step;
     } finally {
-      clearTimeout(timer);
+      this.#waiting = undefined;
+      if (over) clearTimeout(this.#timer);
     }
+  }
+
+  /** Looks after `ms` milliseconds whether an event has been waited for long enough. */
+  #watch(ms: number): void {
+    this.#timer = setTimeout(() => {
+      const waited = this.#waiting ? performance.now() - this.#waiting.since : 0;
+      const left = this.#quietMs - waited;
+      if (left < 1) this.#waiting?.quiet();
+      this.#watch(left < 1 ? this.#quietMs : left);
+    }, ms);
   }
 }
 
