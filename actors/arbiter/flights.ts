@@ -58,19 +58,22 @@ export class Flights {
 
   /**
    * Wanted rows under way that are no drafts and have not been dropped: each is a lane that waits.
-   * Also the number of frames that carry any.
+   * Also the number of frames that carry any, and of those that carry pieces of prompts.
    */
-  lanes(): { rows: number; frames: number } {
+  lanes(): { rows: number; frames: number; pieces: number } {
     let rows = 0;
     let frames = 0;
-    for (const { wanted } of this.#flights.values()) {
+    let pieces = 0;
+    for (const { carried, wanted } of this.#flights.values()) {
+      // Rows of pieces come first in a frame.
+      if (carried[0]?.pending.kind === "prefill") pieces++;
       const lanes = wanted.filter(({ row, pending }) =>
         pending.kind !== "draft" && !row.freed
       ).length;
       rows += lanes;
       if (lanes > 0) frames++;
     }
-    return { rows, frames };
+    return { rows, frames, pieces };
   }
 
   /** The frame with this number; undefined: it is not under way. */

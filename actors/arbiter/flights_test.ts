@@ -58,7 +58,7 @@ Deno.test("Flights.lanes() counts wanted rows that are no drafts and are still n
   flights.add(flight(0, [carried(newRow(1, 0)), carried(newRow(2, 0), "draft"), carried(gone)]));
   flights.add(flight(1, [carried(newRow(4, 0), "draft")]));
   flights.add(flight(2, [carried(newRow(5, 0), "prefill"), carried(newRow(6, 0))]));
-  assert.deepEqual(flights.lanes(), { rows: 3, frames: 2 });
+  assert.deepEqual(flights.lanes(), { rows: 3, frames: 2, pieces: 1 });
 });
 
 Deno.test("Flights.since() gives frames from a number on, clear() forgets them all", () => {

@@ -4,7 +4,10 @@
  * 1. At most {@linkcode windowOf} frames are under way: as many as keep the slowest stage busy
  *    until the first of them is answered, and at least one for each stage and one that waits at the
  *    first stage. So the pieces of a prompt that is alone leave no gaps. Lanes may have more frames
- *    under way where rule 2 says so.
+ *    under way where rule 2 says so. Where there are several stages, frames with pieces and frames
+ *    of lanes are counted apart: a frame of lanes is many times as short as a piece, and one that
+ *    took a piece's place would leave a gap as long as the rest of it. A single stage has no gap to
+ *    fill, and a token would wait there for two pieces.
  * 2. Lanes (their decode rows) are spread evenly over as many frames as make a token for every lane
  *    take the least time: {@linkcode spreadOf}. That time is the longest of a frame's way through
  *    the stages and back until its lanes' next rows are there, of the slowest stage's work for all
@@ -102,6 +105,8 @@ export interface Situation<J, D> {
   lanesInFlight: number;
   /** Frames that carry these rows. */
   laneFrames: number;
+  /** Frames under way that carry pieces of prompts. */
+  pieceFrames: number;
   /** Lanes that were answered a moment ago and whose next rows are likely to come at once. */
   lanesOwed: number;
   /** Milliseconds for which these lanes may still be waited for. */
@@ -217,12 +222,14 @@ export function choose<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   if (s.pieces.length > 0 && !(s.lastWasPiece && ready)) {
     const pieces = pickPieces(s.pieces, s.cost);
     const rows = pieces.reduce((n, p) => n + p.rows, 0);
-    if (s.inFlight >= windowOf(s.stages, s.cost, { rows })) return { kind: "none" };
+    const underWay = s.stages > 1 ? s.pieceFrames : s.inFlight;
+    if (underWay >= windowOf(s.stages, s.cost, { rows })) return { kind: "none" };
     return { kind: "frame", pieces, decodes: pickRiders(s, rows), drafts: [] };
   }
   if (!ready && s.inFlight === 0) return sendUndecided(s);
   const window = Math.max(windowOf(s.stages, s.cost, spread), spread.frames);
-  if (!ready || s.inFlight >= window) return { kind: "none" };
+  const underWay = s.stages > 1 ? s.inFlight - s.pieceFrames : s.inFlight;
+  if (!ready || underWay >= window) return { kind: "none" };
   return gather(s, spread) ?? sendLanes(s, lanes, spread);
 }
 

@@ -28,6 +28,7 @@ function situation(more: Partial<Situation<string, string>>): Situation<string, 
     inFlight: 0,
     lanesInFlight: 0,
     laneFrames: 0,
+    pieceFrames: 0,
     lanesOwed: 0,
     owedMs: 0,
     cap: 8,
@@ -48,6 +49,19 @@ function tried(cost: FrameCost): FrameCost {
   for (let rows = 1; rows <= 64; rows++) for (let i = 0; i < 3; i++) cost.tried(rows);
   return cost;
 }
+
+Deno.test("choose() counts frames of lanes apart from pieces, but on a single stage", () => {
+  const pieces = [{ job: "p", since: 0, left: 640, size: 64 }];
+  const busy = { pieces, inFlight: 8, pieceFrames: 3, lanesInFlight: 5, laneFrames: 5 };
+  const cost = costOf(4, batching);
+  assert.equal(windowOf(4, cost, { rows: 64 }), 5);
+  assert.equal(choose(situation({ ...busy, cost })).kind, "frame", "two more pieces have room");
+  assert.equal(choose(situation({ ...busy, cost, pieceFrames: 5 })).kind, "none");
+  const waits = { ...busy, cost, lastWasPiece: true, decodes: lanes(3) };
+  assert.equal(choose(situation({ ...waits, laneFrames: 1, pieceFrames: 7 })).kind, "frame");
+  const single = { ...busy, stages: 1, cost: costOf(1, batching), inFlight: 2, laneFrames: 1 };
+  assert.equal(choose(situation({ ...single, pieceFrames: 1 })).kind, "none");
+});
 
 Deno.test("spreadOf() lets lanes fill the pipeline first and share frames after", () => {
   const cost = tried(costOf(4, batching));
@@ -93,7 +107,7 @@ Deno.test("windowOf() keeps the slowest stage busy until the first frame is answ
   assert.equal(windowOf(4, costOf(4, batching, 45), { rows: 64 }), 5);
   assert.deepEqual(choose(situation({ inFlight: 5, decodes: lanes(1) })), { kind: "none" });
   const pieces = [{ job: "p", since: 0, left: 64, size: 64 }];
-  assert.deepEqual(choose(situation({ inFlight: 5, pieces })), { kind: "none" });
+  assert.deepEqual(choose(situation({ inFlight: 5, pieceFrames: 5, pieces })), { kind: "none" });
 });
 
 Deno.test("choose() lets pieces and decode frames take turns, whichever are more", () => {

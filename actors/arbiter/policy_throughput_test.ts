@@ -10,9 +10,11 @@ import {
   bestConstant,
   constantRate,
   type CostTable,
+  msOf,
   policyRate,
   type QueueWorld,
 } from "../../tests/support/arbiter_queue.ts";
+import { runArrivals } from "../../tests/support/arbiter_arrivals.ts";
 
 /** Milliseconds of a frame by rows, all layers on one device. */
 const TABLES: CostTable[] = [
@@ -81,4 +83,28 @@ Deno.test("choose() sends one frame of all lanes where a stage is faster with it
   const slow = { ...world, table: TABLES[1], laneMs: 0.3 };
   assert.ok(policyRate(slow).rows < 9, "the stage works while the gateway does");
   assert.ok(policyRate(slow).rate > 1.2 * constantRate(slow, 1));
+});
+
+Deno.test("choose() lets 32 prompts through nearly as fast as if nothing was decoded meanwhile", () => {
+  for (const stages of [1, 4]) {
+    for (const [prompt, share] of [[128, 0.15], [512, 0.12]]) {
+      const table = divided(TABLES[0], stages);
+      const requests = runArrivals({
+        table,
+        stages,
+        linkMs: stages > 1 ? 0.5 : 0,
+        laneMs: 0.5,
+        arrivals: new Array(32).fill(0),
+        prompt,
+        tokens: 64,
+      });
+      const last = Math.max(...requests.map((r) => r.first));
+      const pieces = 32 * prompt / 64;
+      const least = (pieces + stages - 1) * msOf(table, 64);
+      assert.ok(
+        last < (1 + share) * least,
+        `${stages} stages, prompts of ${prompt}: the last first token after ${last} ms, ${least} at least`,
+      );
+    }
+  }
 });

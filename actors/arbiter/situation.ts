@@ -66,6 +66,7 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
     inFlight: flights.size,
     lanesInFlight: lanes.rows,
     laneFrames: lanes.frames,
+    pieceFrames: lanes.pieces,
     ...owedLanes(running, { cost, now }),
     cap,
     lastWasPiece,

@@ -38,11 +38,13 @@ export interface QueueWorld {
 }
 
 /** Things to do at moments, the earliest first. */
-class Events {
+export class Events {
+  /** Milliseconds. */
   now = 0;
   #n = 0;
   readonly #events: { at: number; n: number; run: () => void }[] = [];
 
+  /** Does it at this moment, after whatever else is to be done then. */
   at(at: number, run: () => void): void {
     const event = { at, n: this.#n++, run };
     let i = this.#events.length;
@@ -62,9 +64,9 @@ class Events {
 }
 
 /** Sends frames through the stages; `answered` gets the times of each. */
-function pipeline(
+export function pipeline(
   events: Events,
-  { table, stages, linkMs }: QueueWorld,
+  { table, stages, linkMs }: Pick<QueueWorld, "table" | "stages" | "linkMs">,
 ): (rows: number, answered: (trace: StageTrace[]) => void) => void {
   const free = new Array(stages).fill(0);
   return (rows, answered) => {
@@ -82,7 +84,7 @@ function pipeline(
 }
 
 /** A thread: one job after the other. */
-function thread(events: Events): (ms: number, done: () => void) => void {
+export function thread(events: Events): (ms: number, done: () => void) => void {
   let free = 0;
   return (ms, done) => {
     free = Math.max(free, events.now) + ms;
