@@ -317,6 +317,21 @@ Deno.test(
 );
 
 Deno.test(
+  "createApi() says on /readyz what a check of the stages shows, and answers /health",
+  checked,
+  () =>
+    withApi(async ({ generator, server }) => {
+      const verdict = { ready: false, reason: "a prompt is not answered now: its stage is gone" };
+      Object.assign(generator, { check: () => Promise.resolve(verdict) });
+      const response = await fetch(`${server.url}/readyz`);
+      assert.equal(response.status, 503);
+      assert.deepEqual(await response.json(), verdict);
+      const health = await fetch(`${server.url}/health`);
+      assert.deepEqual([health.status, await health.json()], [200, { status: "ok" }]);
+    }),
+);
+
+Deno.test(
   "createApi() refuses a logit bias outside the vocabulary",
   checked,
   () =>

@@ -18,6 +18,8 @@ const UNRULY = new URL("../../tests/support/unruly_actors.ts", import.meta.url).
 
 interface World {
   system: ActorSystem;
+  /** Another node of the cluster. */
+  far: ActorSystem;
   crashes: string[];
   ask(message: Message, key?: string): Promise<unknown>;
 }
@@ -37,22 +39,26 @@ async function withActors(
   });
   const actors = await CustomActors.load(graph, { file: "g.yaml", node: "here" });
   const crashes: string[] = [];
-  const system = new ActorSystem({
-    transport: new LocalNetwork().connect("here"),
-    directory: directoryOf(() => "here"),
-    clock: systemClock,
-    random: () => 0.25,
-    onCrash: (_, error) => crashes.push(error.message),
-  });
+  const network = new LocalNetwork();
+  const systemAt = (node: string) =>
+    new ActorSystem({
+      transport: network.connect(node),
+      directory: directoryOf(() => "here"),
+      clock: systemClock,
+      random: () => 0.25,
+      onCrash: (_, error) => crashes.push(error.message),
+    });
+  const [system, far] = ["here", "there"].map(systemAt);
   try {
     actors.register(system);
     await use({
       system,
+      far,
       crashes,
       ask: (message, key = "x") => system.ask(`graph/a/${key}`, message),
     });
   } finally {
-    await system.close();
+    await Promise.all([system.close(), far.close()]);
     await actors.close();
   }
 }
@@ -234,6 +240,22 @@ Deno.test("CustomActors gives an actor behind the model a state for each answer,
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     assert.deepEqual(system.status().map((a) => a.address), ["graph/a/two"]);
+  });
+});
+
+Deno.test("CustomActors lets other nodes send what requests and clients need, and nothing else", async () => {
+  const far = (world: World, to: string, message: Message) =>
+    world.far.ask(to, message, { deadlineMs: 30_000 }).then(() => "answered", (e) => e.code);
+  const edges = [{ from: "generation", to: "a" }, { from: "a", to: "api" }];
+  await withActors({ edges }, async (world) => {
+    assert.equal(await far(world, "graph/a/one", { type: "delta", text: "x" }), "answered");
+    assert.equal(await far(world, "graph/a/one", { type: "read" }), "not_allowed");
+    assert.equal(await far(world, "graph/a/one", { type: "end" }), "answered");
+    assert.equal(await far(world, "graph/b/main", { type: "read" }), "not_allowed");
+  });
+  await withActors({ expose: true, messages: ["read"] }, async (world) => {
+    assert.equal(await far(world, "graph/a/main", { type: "read" }), "answered");
+    assert.equal(await far(world, "graph/a/main", { type: "throw" }), "unknown_message");
   });
 });
 

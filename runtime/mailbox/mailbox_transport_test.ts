@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { type Envelope, hasCode } from "../../actors/mod.ts";
+import { z } from "zod";
+import {
+  createSystem,
+  defineActor,
+  directoryOf,
+  type Envelope,
+  hasCode,
+} from "../../actors/mod.ts";
 import { open, reply, test } from "../../tests/support/mailbox_nodes.ts";
 import { until } from "../../tests/support/transport_suite.ts";
 import { createMailbox } from "./mod.ts";
@@ -104,4 +111,24 @@ test("MailboxTransport.close() does not wait for acknowledgements: its bye asks 
   assert.equal(b.received.length, 20);
   assert.deepEqual(b.lost, ["a left"]);
   await b.mailbox.close();
+});
+
+test("MailboxTransport.peers() counts the messages that a peer was not allowed to send", async () => {
+  const closed = defineActor({
+    kind: "closed",
+    config: z.object({}),
+    messages: { open: z.object({}) },
+    create: () => ({ open() {} }),
+  });
+  const directory = directoryOf(() => "b");
+  const [a, b] = await Promise.all(["a", "b"].map((node) => createMailbox({ node })));
+  a.addPeer("b", b.address.host, b.address.port);
+  b.addPeer("a", a.address.host, a.address.port);
+  const left = createSystem([], { transport: a, directory });
+  const right = createSystem([closed], { transport: b, directory });
+  for (let i = 0; i < 3; i++) {
+    await assert.rejects(left.get(closed, "x").open(), (error) => hasCode(error, "not_allowed"));
+  }
+  assert.deepEqual(b.peers().map(({ node, refused }) => [node, refused]), [["a", 3]]);
+  await Promise.all([left.close(), right.close()]);
 });
