@@ -105,7 +105,7 @@ function sharersOf(solved: Solved, input: PlanInput, rows: number): Sharer[] {
     }
     const counts = Array.from({ length: HEAD_PARTS + 1 }, (_, parts) => parts);
     const share = (parts: number) => shareSeconds(cost, { device, parts }, rows);
-    const hops = cost.hopSeconds(last, device, cost.hopBytes(rows)) +
+    const hops = cost.hopSeconds(last, device, cost.headRowBytes(rows)) +
       cost.hopSeconds(device, coordinator, cost.answerBytes(rows));
     return {
       device,

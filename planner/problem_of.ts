@@ -261,7 +261,7 @@ function endsOf(
         else if (kind === "busy") {
           for (const share of head) {
             const { device } = share;
-            const rows = cost.transferSeconds(last, device, cost.hopBytes(wanted));
+            const rows = cost.transferSeconds(last, device, cost.headRowBytes(wanted));
             const tokens = cost.transferSeconds(device, coordinator, cost.answerBytes(wanted));
             add(`${last}>${device}`, weight * rows);
             add(`${device}>${coordinator}`, weight * tokens);

@@ -128,6 +128,11 @@ export class CostModel {
     return FRAME_BYTES + rows * (hidden + ROW_BYTES);
   }
 
+  /** Bytes of wanted rows on their way to a share of the LM head: f32, whatever the wire format. */
+  headRowBytes(rows: number): number {
+    return FRAME_BYTES + rows * (this.model.hidden * WIRE_BYTES.f32 + ROW_BYTES);
+  }
+
   /** Bytes of a frame from the arbiter to the first stage, without hidden states. */
   requestBytes(rows: number): number {
     return FRAME_BYTES + rows * ROW_BYTES;

@@ -58,7 +58,7 @@ export function headSeconds(
   }
   return Math.max(
     ...head.map((share) =>
-      cost.hopSeconds(last, share.device, cost.hopBytes(wanted)) +
+      cost.hopSeconds(last, share.device, cost.headRowBytes(wanted)) +
       shareSeconds(cost, share, wanted) +
       cost.hopSeconds(share.device, coordinator, cost.answerBytes(wanted))
     ),

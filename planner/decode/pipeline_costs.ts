@@ -65,7 +65,7 @@ export function occupied(
   }
   if (!head || frame.wanted === 0) link(last, coordinator, cost.answerBytes(frame.wanted));
   for (const share of frame.wanted > 0 ? head ?? [] : []) {
-    link(last, share.device, cost.hopBytes(frame.wanted));
+    link(last, share.device, cost.headRowBytes(frame.wanted));
     add(share.device, shareSeconds(cost, share, frame.wanted));
     link(share.device, coordinator, cost.answerBytes(frame.wanted));
   }

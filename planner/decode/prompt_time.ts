@@ -78,7 +78,7 @@ export function promptSeconds(place: PromptPlace, pieces: number[], window?: num
     returned.push(
       head && wanted > 0
         ? Math.max(...head.map((share) => {
-          const there = hop(end, share.device, after, cost.hopBytes(wanted));
+          const there = hop(end, share.device, after, cost.headRowBytes(wanted));
           const done = use(share.device, there, shareSeconds(cost, share, wanted));
           return hop(share.device, coordinator, done, cost.answerBytes(wanted));
         }))

@@ -85,7 +85,7 @@ function headCosts(
   return {
     hosts: head.map(({ device }) => devices[device].name),
     seconds: (share, wanted) => shareSeconds(cost, head[share], wanted),
-    rows: (share, wanted) => hop(last, head[share].device, cost.hopBytes(wanted)),
+    rows: (share, wanted) => hop(last, head[share].device, cost.headRowBytes(wanted)),
     answer: (share, wanted) => hop(head[share].device, coordinator, cost.answerBytes(wanted)),
   };
 }

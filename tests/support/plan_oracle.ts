@@ -168,8 +168,9 @@ export class Oracle {
   }
 
   /** Bytes of a message. */
-  #bytes(kind: "request" | "hidden" | "answer", n: number): number {
+  #bytes(kind: "request" | "hidden" | "to head" | "answer", n: number): number {
     if (kind === "answer") return 448 + 24 * n;
+    if (kind === "to head") return 512 + n * (16 + 4 * this.input.model.hidden);
     const element = { f32: 4, f16: 2, int8: 1 }[this.input.wire!];
     const scale = this.input.wire === "int8" ? 4 : 0;
     return 512 + n * (16 + (kind === "hidden" ? this.input.model.hidden * element + scale : 0));
@@ -201,7 +202,7 @@ export class Oracle {
     }
     const ends = head && wanted > 0
       ? [...head].map(([device, parts]) => [
-        link(last, device, this.#bytes("hidden", wanted)),
+        link(last, device, this.#bytes("to head", wanted)),
         compute(device, parts / 8 * at(this.#speeds[device].head, wanted, 0)),
         link(device, coordinator, this.#bytes("answer", wanted)),
       ])
