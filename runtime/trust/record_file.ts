@@ -58,10 +58,12 @@ export class RecordFile<T> {
     const result = await change(value);
     const fresh = `${this.path}.new`;
     await Deno.remove(fresh).catch(() => {}); // of a process that ended while it wrote
-    await Deno.writeTextFile(fresh, JSON.stringify(value, null, 2) + "\n", {
-      createNew: true,
-      mode: 0o600,
-    });
+    {
+      using file = await Deno.open(fresh, { write: true, createNew: true, mode: 0o600 });
+      const bytes = new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      await file.syncData(); // a power cut leaves the old value or the new one
+    }
     await Deno.rename(fresh, this.path);
     return result;
   }
