@@ -150,9 +150,16 @@ class Http2Mailbox implements MailboxTransport {
       tls: options.tls,
       admit: (hello) => this.#admit(hello),
       receive: (from, envelope) => this.#receive(from, envelope),
+      untrusted: (error) => {
+        this.#counters.untrusted++;
+        log[this.#closing ? "debug" : "warn"]("refused input at node {node}: {error}", {
+          node: this.node,
+          error: error.message,
+        });
+      },
       offended: (error) => {
         if (error.code === "unknown_peer") this.#counters.refused++;
-        else if (error.code === "untrusted" || error.group === "trust") this.#counters.untrusted++;
+        else if (error.code === "untrusted") this.#counters.untrusted++;
         else this.#counters.protocolErrors++;
         const { write, leftOut } = this.#offences.take(error.code);
         if (!write) return;

@@ -28,6 +28,8 @@ import { MAILBOX_PATH } from "./wire.ts";
 export interface ServerOwner extends InboundOwner {
   /** Undefined: connections are cleartext. */
   tls?: MailboxTls;
+  /** Called about connections without a good certificate, at most 20 times in 10 seconds. */
+  untrusted(error: OrreryError): void;
 }
 
 /** Most requests that a connection without a certificate makes. */
@@ -48,7 +50,7 @@ export class MailboxServer {
   constructor(owner: ServerOwner) {
     this.#owner = owner;
     const { tls } = owner;
-    this.#lines = new LineBudget((message) => owner.offended(mailboxError("untrusted", message)));
+    this.#lines = new LineBudget((message) => owner.untrusted(mailboxError("untrusted", message)));
     this.#strangers = new Strangers(
       owner.limits,
       (remote, why) => this.#lines.say(`connection from ${remote} is cut: ${why}`),
