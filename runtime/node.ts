@@ -40,6 +40,7 @@ import {
   weightStore,
 } from "./cluster/mod.ts";
 import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
+import { announceCluster, findCluster } from "./discovery/mod.ts";
 import { LimitedLog } from "./limited_log.ts";
 import { IdleMemory } from "./memory.ts";
 import type { NodeOptions } from "./node_options.ts";
@@ -72,6 +73,8 @@ export interface Node {
   readonly ownKey?: string;
   /** Where the mailbox listens; other nodes join here. */
   readonly mailboxAddress: { host: string; port: number };
+  /** Where the first node's mailbox listens: every node joins that one. */
+  readonly firstAddress: { host: string; port: number };
   /** Its actor system; further actor kinds can be registered in it. */
   readonly system: ActorSystem;
   /**
@@ -103,7 +106,7 @@ export interface Node {
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
   const { host, join } = options;
-  if (join) checkJoin(host, join.host);
+  if (join && join !== "discover") checkJoin(host, join.host);
   const { address, ...access } = nodeAccess(options);
   const store = await ModelStore.open(options.data);
   const model = join ? undefined : await resolveGraph(store, options);
@@ -118,7 +121,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   });
   undo.defer(() => custom?.close());
   const id = newNodeId(options);
-  const trust = await openTrust({ data: options.data, node: id, join, token: options.token });
+  const trust = await openTrust({
+    data: options.data,
+    node: id,
+    join: join === "discover" ? (authority) => findFirst(host, authority) : join,
+    token: options.token,
+  });
   undo.defer(() => trust.close());
   const mailbox = await listen({ ...options, node: id, tls: trust });
   undo.defer(() => mailbox.close());
@@ -141,7 +149,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     },
   });
   undo.defer(() => system.close({ deadlineMs: SYSTEM_CLOSE_MS }));
-  if (join) directory.seed = await dialSeed(mailbox, join, trust);
+  const seed = trust.first;
+  if (seed) directory.seed = await dialSeed(mailbox, seed, trust);
 
   const gateway = parts.gateway = new Gateway({
     system,
@@ -180,7 +189,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     mailbox,
     host: memberHost,
     trust,
-    seed: join,
+    seed,
   });
   const models = [model?.target, model?.draft].flatMap((m) => m ? [m.manifest.name] : []);
   registerActors({ system, store, models, gateway, host: memberHost, membership, profiler });
@@ -211,6 +220,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     return api.finished;
   });
   await membership.join();
+  if (!seed && options.announce) {
+    const { authority } = trust;
+    const { port } = mailbox.address;
+    const announced = await announceCluster({ host, port, authority, name: id.split(":")[0] });
+    undo.defer(() => announced?.[Symbol.asyncDispose]());
+  }
 
   const running = undo.move();
   let closing: Promise<void> | undefined;
@@ -227,12 +242,20 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     apiAddress: address,
     ownKey: access.keys?.own,
     mailboxAddress: mailbox.address,
+    firstAddress: seed ?? mailbox.address,
     system,
     gateway,
     cluster: () => membership.status(),
     joinToken: () => trust.joinToken(),
     close: ({ deadlineMs = 30_000 } = {}) => closing ??= close(deadlineMs),
   };
+}
+
+/** Finds the first node on the local network, which must be able to reach a node at `host`. */
+async function findFirst(host: string, authority: string | undefined) {
+  const first = await findCluster({ authority });
+  checkJoin(host, first.host);
+  return first;
 }
 
 /** Registers the actors that every node has. */

@@ -12,8 +12,16 @@ import type { LayerRange } from "../planner/mod.ts";
 export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOptions, AccessOptions {
   /** Folder of the model store. */
   data: string;
-  /** Join the node whose mailbox listens here, instead of being the first node. */
-  join?: { host: string; port: number };
+  /**
+   * Join the node whose mailbox listens here, or the one that is found on the local network, instead
+   * of being the first node.
+   */
+  join?: { host: string; port: number } | "discover";
+  /**
+   * Does a first node whose mailbox is open to others announce its cluster on the local network?
+   * @default false
+   */
+  announce?: boolean;
   /**
    * Token to join with, as the first node printed it. A node that the cluster knows needs none.
    * @default none

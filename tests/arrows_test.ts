@@ -35,6 +35,7 @@ const ARROWS: Record<string, string[]> = {
   "planner/simulator": ["planner/cost", "planner/decode"],
 
   "runtime/access": [],
+  "runtime/discovery": [],
   "runtime/engine": [],
   "runtime/mailbox": [],
   "runtime/registry": [],

@@ -15,6 +15,19 @@ export function readArgs<T extends ParseArgsConfig>(config: T): ReturnType<typeo
   }
 }
 
+/**
+ * Takes `--name` out of a command line where no value follows it: at the end, or before another
+ * option. With a value it stays, for {@linkcode readArgs}, whose options always or never have one.
+ */
+export function takeBare(name: string, all: string[]): { args: string[]; bare: boolean } {
+  const end = all.indexOf("--"); // what follows are no options
+  const args = all.filter((arg, i) => {
+    if (arg !== `--${name}` || (end >= 0 && i > end)) return true;
+    return i + 1 < all.length && !all[i + 1].startsWith("-");
+  });
+  return { args, bare: args.length < all.length };
+}
+
 /** Bounds of a number. */
 export interface NumberRange {
   /** Smallest number allowed. */

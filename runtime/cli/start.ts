@@ -12,7 +12,7 @@ import { parseLayers, type Plan } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { parseToken } from "../trust/mod.ts";
 import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
-import { numberOption, readArgs } from "./args.ts";
+import { numberOption, readArgs, takeBare } from "./args.ts";
 import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { joinCommand } from "./join_command.ts";
@@ -24,7 +24,7 @@ Usage: deno task start [options]
 
   --port N               REST API [8420]
   --mailbox-port N       where other nodes join [8421]
-  --host ADDRESS         mailbox and API listen here; 0.0.0.0 for all interfaces [127.0.0.1]
+  --host ADDRESS         mailbox and API listen here; 0.0.0.0 for all interfaces [127.0.0.1; 0.0.0.0 with --join alone]
   --api-host ADDRESS     the API listens here [as --host where it has keys or --no-api-key, else 127.0.0.1]
   --api-key-file FILE    clients need one of these keys (deno task keys) [api-keys.json in --data, if it is there]
   --no-api-key           everybody may ask who reaches the API
@@ -44,7 +44,9 @@ Usage: deno task start [options]
   --name NAME            what graph files call this node [the host's name]
   --active N             requests that run at once; memory may hold fewer [the graph's, else 32]
   --queued N             requests that wait; more are refused with 429 [the graph's, else 128]
-  --join HOST:PORT       join the node whose mailbox listens there; the first time with a token
+  --join [HOST:PORT]     join the node whose mailbox listens there; the first time with a token. Without an address:
+                         the cluster of the token, or the one that this node was in, if it is found on the local network
+  --no-discovery         do not announce this cluster on the local network (mDNS), nor look for one
   --token TOKEN          the token that the first node printed
   --token-file FILE      a file with the token, so that it does not stand in the list of processes
   --ask "QUESTION"       once ready, ask this and print the answer; then go on serving
@@ -63,13 +65,14 @@ const SHORT_CONVERSION_BYTES = 50e6;
 const port = { min: 0, max: 65535, integer: true };
 
 /** The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}. */
-function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }) | undefined {
+function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string }) | undefined {
+  const { args, bare: discover } = takeBare("join", all);
   const { values } = readArgs({
     args,
     options: {
       port: { type: "string" },
       "mailbox-port": { type: "string" },
-      host: { type: "string", default: "127.0.0.1" },
+      host: { type: "string", default: discover ? "0.0.0.0" : "127.0.0.1" },
       "api-host": { type: "string" },
       "api-key-file": { type: "string" },
       "no-api-key": { type: "boolean", default: false },
@@ -90,6 +93,7 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
       active: { type: "string" },
       queued: { type: "string" },
       join: { type: "string" },
+      "no-discovery": { type: "boolean", default: false },
       token: { type: "string" },
       "token-file": { type: "string" },
       ask: { type: "string" },
@@ -118,7 +122,7 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     "draft",
   ] as const;
   for (const name of firstOnly) {
-    if (values.join !== undefined && values[name] !== undefined) {
+    if ((discover || values.join !== undefined) && values[name] !== undefined) {
       throw new UsageError(
         `--${name} is for the first node; a node with --join takes it from there`,
       );
@@ -127,6 +131,15 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
   if (values["no-api-key"] && values["api-key-file"] !== undefined) {
     throw new UsageError("--no-api-key and --api-key-file exclude each other");
   }
+  if (discover && values.join !== undefined) throw new UsageError("--join was given twice");
+  if (discover && values["no-discovery"]) {
+    throw new UsageError("--join needs the first node's HOST:PORT where --no-discovery is given");
+  }
+  const join = discover
+    ? "discover"
+    : values.join === undefined
+    ? undefined
+    : joinOption(values.join);
   const placement = PLACEMENTS.find((p) => p === values.placement);
   if (values.placement !== undefined && !placement) {
     throw new UsageError(
@@ -164,8 +177,9 @@ function options(args: string[]): (NodeOptions & { log: LogLevel; ask?: string }
     },
     nodes: numberOption("nodes", values.nodes, { min: 1, max: 1024, integer: true }) ?? 1,
     layers: values.layers === undefined ? undefined : layersOption(values.layers),
-    join: values.join === undefined ? undefined : joinOption(values.join),
-    token: tokenOption(values),
+    join,
+    announce: !values["no-discovery"],
+    token: tokenOption(values, join !== undefined),
     ask: values.ask,
     log: values.log as LogLevel,
   };
@@ -203,10 +217,11 @@ function joinOption(text: string): { host: string; port: number } {
 }
 
 function tokenOption(
-  { join, token, "token-file": file }: { join?: string; token?: string; "token-file"?: string },
+  { token, "token-file": file }: { token?: string; "token-file"?: string },
+  joins: boolean,
 ): string | undefined {
   if (token === undefined && file === undefined) return undefined;
-  if (join === undefined) {
+  if (!joins) {
     throw new UsageError(`--${token === undefined ? "token-file" : "token"} needs --join`);
   }
   if (token !== undefined && file !== undefined) {
@@ -248,7 +263,7 @@ const allToStderr = {
 /** The lines that tell the user what to do next: the API's URL, a request, a second node. */
 async function welcome(node: Node, options: NodeOptions): Promise<string> {
   const second = joinCommand({
-    first: options.join ?? node.mailboxAddress, // every node joins the first one
+    first: node.firstAddress,
     // A node that has joined passes on the token that it was given: only the first node makes them.
     token: await node.joinToken() ?? options.token,
     near: { port: Number(new URL(node.url).port), mailboxPort: node.mailboxAddress.port },

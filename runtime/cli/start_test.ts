@@ -38,3 +38,16 @@ Deno.test(
     assert.equal(data.code, 2);
   },
 );
+
+Deno.test(
+  "deno task start exits 2 where --join has no address and may not look",
+  checked,
+  async () => {
+    const quiet = await start(["--join", "--no-discovery"]);
+    assert.match(quiet.stderr, /^error: --join needs the first node's HOST:PORT .*--no-discovery/);
+    assert.equal(quiet.code, 2);
+    const first = await start(["--model", "x", "--join"]);
+    assert.match(first.stderr, /^error: --model is for the first node/);
+    assert.equal(first.code, 2);
+  },
+);

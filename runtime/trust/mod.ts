@@ -15,7 +15,14 @@ export {
   type KnownIdentity,
   type RemovedIdentity,
 } from "./identities.ts";
-export { NodeTrust, type NodeTrustOptions, openTrust, type TrustOptions } from "./node_trust.ts";
+export {
+  type FindFirst,
+  type MailboxPlace,
+  NodeTrust,
+  type NodeTrustOptions,
+  openTrust,
+  type TrustOptions,
+} from "./node_trust.ts";
 export { formatToken, type JoinToken, parseToken } from "./token.ts";
 export { type StoredToken, Tokens, type TokenStore } from "./tokens.ts";
 export { readFirstNode, trustFolder } from "./folder.ts";

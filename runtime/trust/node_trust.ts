@@ -38,14 +38,29 @@ const IDENTITIES_MS = 1_000;
 /** The token that the first node prints: how many nodes it takes in, and for how long. */
 const PRINTED_TOKEN = { uses: 100, ttlMs: 24 * 3600_000, note: "printed at the start" };
 
+/** Where a mailbox listens. */
+export interface MailboxPlace {
+  host: string;
+  port: number;
+}
+
+/**
+ * Finds the first node of the cluster whose authority has this SHA-256; undefined: the node has
+ * neither a token nor a cluster. Throws `join_failed` (group `cluster`).
+ */
+export type FindFirst = (authority: string | undefined) => Promise<MailboxPlace>;
+
 /** Options of {@linkcode openTrust}. */
 export interface TrustOptions {
   /** Folder of the model store. */
   data: string;
   /** Id of this life of the node: name, port, four hexadecimal digits. */
   node: NodeId;
-  /** Where the first node's mailbox listens; undefined: this is the first node. */
-  join?: { host: string; port: number };
+  /**
+   * Where the first node's mailbox listens, or what finds that out; undefined: this is the first
+   * node.
+   */
+  join?: MailboxPlace | FindFirst;
   /** Token to join with; not needed by a node that the cluster knows. */
   token?: string;
   /** First node: how long certificates are valid, milliseconds. @default 24 hours */
@@ -68,7 +83,7 @@ export interface NodeTrustOptions {
   /** On the first node. */
   authority?: Authority;
   /** Where the first node's mailbox listens; undefined on the first node. */
-  first?: { host: string; port: number };
+  first?: MailboxPlace;
   /** Folder of the model store. */
   data: string;
 }
@@ -78,12 +93,12 @@ export interface NodeTrustOptions {
  * node. Throws group `trust`, and `join_failed` (group `cluster`).
  */
 export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
-  const { data, node, join: first, certificateMs } = options;
+  const { data, node, join, certificateMs } = options;
   const token = options.token === undefined ? undefined : parseToken(options.token);
   const key = await NodeKey.open(data, node);
   try {
     const csr = await signRequest(key.key, node);
-    if (!first) {
+    if (!join) {
       const authority = await Authority.open({ data, create: true, certificateMs });
       const renew = async () => ({
         issued: await authority.issue({ csr, node }, true),
@@ -92,7 +107,9 @@ export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
       const authorityPem = authority.certificate;
       return new NodeTrust({ node, key, authorityPem, ...await renew(), renew, authority, data });
     }
-    const fingerprint = fingerprintToExpect(key, token, first);
+    const expected = expectedAuthority(key, token);
+    const first = typeof join === "function" ? await join(expected) : join;
+    const fingerprint = expected ?? needsToken(first);
     const get = async (secret?: JoinToken) => {
       const { authority, client, server, revoked } = await joinFirstNode({
         first,
@@ -109,14 +126,13 @@ export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
   }
 }
 
-/** SHA-256 of the authority that a node means to join. Throws `token_required`. */
-function fingerprintToExpect(
-  key: NodeKey,
-  token: JoinToken | undefined,
-  { host, port }: { host: string; port: number },
-): string {
+/** SHA-256 of the authority that a node means to join; undefined: it has no token and no cluster. */
+function expectedAuthority(key: NodeKey, token: JoinToken | undefined): string | undefined {
   if (token) return token.authority;
-  if (key.cluster) return fingerprintOf(new X509Certificate(key.cluster.authority));
+  return key.cluster && fingerprintOf(new X509Certificate(key.cluster.authority));
+}
+
+function needsToken({ host, port }: MailboxPlace): never {
   throw trustError(
     "token_required",
     `joining the node at ${host}:${port} needs --token or --token-file: paste the whole command ` +
@@ -158,6 +174,16 @@ export class NodeTrust implements MailboxTls {
     if (options.authority) {
       this.#timers.push(setInterval(() => void this.#readIdentities(), IDENTITIES_MS));
     }
+  }
+
+  /** SHA-256 of the certificate of the cluster's authority, hexadecimal. */
+  get authority(): string {
+    return fingerprintOf(this.#authorityCertificate);
+  }
+
+  /** Where the first node's mailbox listens; undefined: this is the first node. */
+  get first(): MailboxPlace | undefined {
+    return this.#options.first;
   }
 
   get client(): Credentials {
