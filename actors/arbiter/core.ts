@@ -16,8 +16,8 @@ import type { Effect } from "./effects.ts";
 import { HeadAnswers } from "./head_answers.ts";
 import { load } from "./loading.ts";
 import { outOfMemory, tooLarge } from "./memory_errors.ts";
-import { type Outlook, outlookOf } from "./outlook.ts";
-import { choose, windowOf } from "./policy.ts";
+import { lanesOf, type Outlook, outlookOf } from "./outlook.ts";
+import { choose, spreadOf, windowOf } from "./policy.ts";
 import { ArbiterRequest } from "./request.ts";
 import { alreadyStarted, badPartial } from "./request_errors.ts";
 import { Requests } from "./requests.ts";
@@ -297,10 +297,19 @@ export class ArbiterCore {
     return this.#arena.log.traces();
   }
 
-  /** Lets waiting requests begin whose rows fit. */
+  /** Lets waiting requests begin whose rows fit, while tokens come quickly enough. */
   #admit(): void {
     const { memory } = this.#arena;
-    if (this.#requests.admit(memory.limit) > 0) memory.changed();
+    if (this.#requests.admit(memory.limit, () => this.#quick()) > 0) memory.changed();
+  }
+
+  /** Would a token of every lane come within the latency that the graph asks for, with one more? */
+  #quick(): boolean {
+    const { admission, rows_per_frame } = this.#o.shape;
+    if (admission?.latency_ms === undefined) return true;
+    const { flights, cost } = this.#arena;
+    const lanes = lanesOf(this.#requests.running, flights) + 1;
+    return spreadOf(lanes, rows_per_frame, { cost }).roundMs <= admission.latency_ms;
   }
 
   /**

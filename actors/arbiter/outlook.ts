@@ -5,6 +5,7 @@
  */
 import type { Flights } from "./flights.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
+import type { ArbiterRequest } from "./request.ts";
 import type { Requests } from "./requests.ts";
 import type { Row } from "./row_pool.ts";
 
@@ -23,17 +24,16 @@ export function outlookOf(
   prompt: Int32Array,
   { requests, flights, cache }: { requests: Requests; flights: Flights; cache: PrefixCache },
 ): Outlook {
+  const all = requests.list({ all: true });
   let prompt_rows = 0;
-  let lanes = flights.lanes().rows;
-  for (const { jobs, decodes, owed } of requests.list({ all: true })) {
-    for (const job of jobs) prompt_rows += job.rows.length - job.at;
-    lanes += decodes.length + owed.length;
-  }
-  return {
-    reused: cachedRows(prompt, cache),
-    prompt_rows,
-    lanes: Math.max(lanes, requests.runs + requests.waits),
-  };
+  for (const { jobs } of all) for (const job of jobs) prompt_rows += job.rows.length - job.at;
+  return { reused: cachedRows(prompt, cache), prompt_rows, lanes: lanesOf(all, flights) };
+}
+
+/** Lanes of these requests: those that decode, and one for each request that has not begun to. */
+export function lanesOf(requests: readonly ArbiterRequest[], flights: Flights): number {
+  const waiting = requests.reduce((n, { decodes, owed }) => n + decodes.length + owed.length, 0);
+  return Math.max(flights.lanes().rows + waiting, requests.length);
 }
 
 /** Rows of a prompt that stand in the cache; its last row is always run. */

@@ -108,3 +108,27 @@ Deno.test("choose() lets 32 prompts through nearly as fast as if nothing was dec
     }
   }
 });
+
+Deno.test("ArbiterCore lets so many requests run that tokens come within latency_ms, and the others later", () => {
+  const world = {
+    table: TABLES[0],
+    stages: 1,
+    linkMs: 0,
+    laneMs: 0.5,
+    arrivals: Array.from({ length: 24 }, (_, i) => 200 * i),
+    prompt: 16,
+    tokens: 100,
+  };
+  const together = (latencyMs?: number) => {
+    const requests = runArrivals({ ...world, latencyMs });
+    assert.ok(requests.every((r) => r.last > r.first));
+    return Math.max(
+      ...requests.map((r) => requests.filter((q) => q.first <= r.first && q.last > r.first).length),
+    );
+  };
+  assert.ok(together() > 12);
+  // 8 rows take 48 ms and 4 rows 30; the gateway needs half a millisecond for each.
+  const bounded = together(45);
+  assert.ok(bounded >= 5 && bounded <= 8, `${bounded} requests ran together`);
+  assert.equal(together(1), 1, "one may always run");
+});

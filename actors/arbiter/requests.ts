@@ -1,5 +1,6 @@
 /**
- * The requests of an arbiter: those that run and those that wait for memory.
+ * The requests of an arbiter: those that run and those that wait for memory, or until those that
+ * run leave time for them.
  *
  * @module
  */
@@ -65,17 +66,17 @@ export class Requests {
 
   /**
    * Lets waiting requests run, in the order of arrival, while the most rows that all running ones
-   * may need fit into `limit` rows together. One request may always run. Returns how many were let
-   * in.
+   * may need fit into `limit` rows together, and `quick` says that one more would not make them too
+   * slow. One request may always run. Returns how many were let in.
    */
-  admit(limit: number): number {
+  admit(limit: number, quick: () => boolean = () => true): number {
     let admitted = 0;
     let claimed = 0;
     for (const r of this.#running.values()) claimed += r.open.max_rows;
     while (this.#waiting.length > 0) {
       const [request] = this.#waiting;
       claimed += request.open.max_rows;
-      if (claimed > limit && this.#running.size > 0) break;
+      if (this.#running.size > 0 && (claimed > limit || !quick())) break;
       this.#waiting.shift();
       // It takes turns with the others from now on, as if it had been served as much as the least
       // served of them.

@@ -311,6 +311,9 @@ const admission = exactly({
   queued: z.int().min(0).max(65536).optional().describe(
     "Requests that wait at each node; more are refused",
   ),
+  latency_ms: z.number().positive().max(60_000).optional().describe(
+    "A request begins only while each one's tokens are likely to take at most so many milliseconds",
+  ),
 });
 
 /** Schema of a whole graph file. `parseGraph` checks the references between its parts. */

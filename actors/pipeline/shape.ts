@@ -55,11 +55,13 @@ export const shapeSchema = z.object({
   routes: z.object({ one: routeFiguresSchema, pipeline: routeFiguresSchema }).optional(),
   /**
    * Requests that run at once and that wait at each node, as the graph file says; undefined: as
-   * each node says.
+   * each node says. `latency_ms`: an arbiter lets a request begin while a token of every lane is
+   * likely to take at most so many milliseconds; undefined: however long it takes.
    */
   admission: z.object({
     active: z.number().int().positive().optional(),
     queued: z.number().int().nonnegative().optional(),
+    latency_ms: z.number().positive().optional(),
   }).optional(),
   /** What the graph file sets for requests that do not set it themselves; undefined: nothing. */
   policy: requestPolicySchema.optional(),

@@ -278,7 +278,7 @@ export function policyOf({ actors: { outline }, decode }: Graph): RequestPolicy 
 
 /** The graph's limits of requests at a node, for a deployment's shape; empty: it has none. */
 export function limitsOf({ admission }: Graph): Pick<Shape, "admission"> {
-  return admission.active === undefined && admission.queued === undefined ? {} : { admission };
+  return Object.values(admission).every((limit) => limit === undefined) ? {} : { admission };
 }
 
 /**

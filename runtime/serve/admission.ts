@@ -50,8 +50,8 @@ export class Admission {
   }
 
   /** Takes the graph's limits where the node was not started with some; undefined: it has none. */
-  use(graph: Partial<AdmissionLimits> = {}): void {
-    this.#limits = { ...USUAL_LIMITS, ...defined(graph), ...defined(this.#given) };
+  use({ active, queued }: Partial<AdmissionLimits> = {}): void {
+    this.#limits = { ...USUAL_LIMITS, ...defined({ active, queued }), ...defined(this.#given) };
     while (this.#active < this.#limits.active && this.#queue.length > 0) {
       this.#active++;
       this.#queue.shift()!();
