@@ -3,11 +3,18 @@
  * members, of which one may be lost, TLS, users.
  */
 import assert from "node:assert/strict";
-import { hasCode, holdLease, type Registry, systemClock } from "../actors/mod.ts";
+import {
+  hasCode,
+  holdLease,
+  type Registry,
+  type RegistryTransaction,
+  systemClock,
+} from "../actors/mod.ts";
 import { openRegistry } from "../runtime/registry/mod.ts";
 import { ETCD, EtcdCluster } from "./support/etcd_server.ts";
 import { findProgram } from "./support/find_program.ts";
 import { etcdWorld } from "./support/registry_etcd_world.ts";
+import { Losses } from "./support/registry_kv_world.ts";
 import { increment, Mirror, registrySuite } from "./support/registry_suite.ts";
 
 const ignore = ETCD === undefined;
@@ -15,7 +22,59 @@ const why = ignore ? ", skipped: there is no etcd on the PATH" : "";
 const OPENSSL = await findProgram("openssl");
 const options = { data: "" };
 
-registrySuite(`etcd${why}`, etcdWorld, { ignore });
+registrySuite(`etcd${why}`, () => etcdWorld(), { ignore });
+
+Deno.test({
+  name: `EtcdStore.transact() is not made by a try that arrives late${why}`,
+  ignore,
+  async fn(t) {
+    const losses = new Losses();
+    await using world = await etcdWorld(losses);
+    const registry = await world.client();
+    const other = await world.client();
+    const value = (text: string) => new TextEncoder().encode(text);
+    /** Sends a write that is held up on the way, and the same one again; gives that one's result. */
+    const twice = async (transaction: RegistryTransaction) => {
+      const write = { ...transaction, id: crypto.randomUUID() };
+      losses.holding = 1;
+      await assert.rejects(
+        registry.transact(write, { deadlineMs: 500 }),
+        (e) => hasCode(e, "outcome_unknown"),
+      );
+      assert.equal(losses.held.length, 1);
+      return await registry.transact(write);
+    };
+    await other.transact({ sets: [{ key: "a", value: value("1") }] });
+
+    await t.step("when the second one was made", async () => {
+      const result = await twice({ sets: [{ key: "b", value: value("old") }] });
+      assert.ok(result.ok);
+      await other.transact({ sets: [{ key: "b", value: value("new") }] });
+      await losses.held.pop()!();
+      assert.deepEqual((await registry.get("b"))?.value, value("new"));
+    });
+    await t.step("when the second one was refused", async () => {
+      const result = await twice({
+        checks: [{ key: "a", version: 0 }],
+        sets: [{ key: "c", value: value("1") }],
+      });
+      assert.equal(result.ok, false);
+      await other.transact({ deletes: ["a"] }); // now its check would hold
+      await losses.held.pop()!();
+      assert.equal(await registry.get("c"), undefined);
+    });
+    await t.step("when the second one named a lease that had lapsed", async () => {
+      const { id: lease } = await registry.grant(60_000);
+      await registry.revoke(lease);
+      await assert.rejects(
+        twice({ sets: [{ key: "d", value: value("1"), lease }] }),
+        (e) => hasCode(e, "lease_lost"),
+      );
+      await losses.held.pop()!();
+      assert.equal(await registry.get("d"), undefined);
+    });
+  },
+});
 
 Deno.test({
   name: `EtcdStore goes on while one of three members is killed, stopped or cut off${why}`,

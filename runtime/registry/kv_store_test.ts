@@ -93,6 +93,30 @@ Deno.test("KvStore.transact() says outcome_unknown when nobody answers, and can 
   assert.deepEqual(await world.store.transact(write), { ok: true, revision: 1 });
 });
 
+Deno.test("KvStore.transact() says no only when an earlier commit cannot land any more", async () => {
+  const late: (() => Promise<unknown>)[] = [];
+  await using world = await memoryStore((next) => {
+    if (late.length > 0) return next();
+    late.push(next); // the first commit is held up on the way
+    return new Promise(() => {});
+  });
+  // Both go into the commit that is held up; the second one needs the first.
+  const first = { id: id(), sets: [{ key: "v/a", value }] };
+  const second = { id: id(), checks: [{ key: "v/a", version: 1 }], sets: [{ key: "v/b", value }] };
+  const unknown = (e: unknown) => hasCode(e, "outcome_unknown");
+  await Promise.all(
+    [first, second].map((write) =>
+      assert.rejects(world.store.transact(write, { deadlineMs: 100 }), unknown)
+    ),
+  );
+  assert.deepEqual(await world.store.transact(second), {
+    ok: false,
+    conflicts: [{ key: "v/a", version: 0 }],
+  });
+  assert.deepEqual(await late[0](), { ok: false });
+  assert.deepEqual((await world.store.list("")).entries, []);
+});
+
 Deno.test("KvStore.watch() throws compacted from a revision whose log is gone", async () => {
   await using world = await memoryStore();
   for (let i = 0; i < KEPT_REVISIONS + 600; i += 200) {

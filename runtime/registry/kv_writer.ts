@@ -56,6 +56,8 @@ export class KvWriter {
   readonly #queue = new Set<Pending>();
   #running: Promise<void> | undefined;
   #cause: unknown;
+  /** Versionstamp of the head on which a commit was sent that nobody answered; null: no head. */
+  #unanswered: string | null | undefined;
 
   /** `onCommit` is called after each commit that succeeded. */
   constructor(kv: KvHandle, options: { closed: AbortSignal; onCommit: () => void }) {
@@ -181,7 +183,12 @@ export class KvWriter {
       }
     }
     if (abandoned.aborted) return false;
-    if (revision === head.revision) {
+    if (revision === head.revision && this.#unanswered === stored.versionstamp) {
+      // An earlier commit may land yet. What is said now must stay true, so it must not.
+      const { ok } = await this.#kv.atomic().check(stored).set(headKey, head).commit();
+      if (!ok) return false;
+      this.#unanswered = undefined;
+    } else if (revision === head.revision) {
       // What was read belongs together only if nothing, an earlier attempt say, came between.
       const again = await this.#kv.get(headKey);
       if (again.versionstamp !== stored.versionstamp) return false;
@@ -192,7 +199,9 @@ export class KvWriter {
       if (planned.some(({ pending }) => pending.done && !pending.sent)) return false;
       commit.set(headKey, { revision, compacted });
       for (const { pending } of planned) pending.sent = true;
+      this.#unanswered = stored.versionstamp;
       const { ok } = await commit.commit();
+      this.#unanswered = undefined;
       if (!ok) return false;
       this.#onCommit();
       if (late) void this.#forget(compacted).catch(() => {}); // the next compaction does it

@@ -1,5 +1,6 @@
 /**
- * An HTTP proxy on loopback that lets requests through and, on demand, loses their answers.
+ * An HTTP proxy on loopback that lets requests through and, on demand, loses their answers or holds
+ * requests up.
  *
  * @module
  */
@@ -67,13 +68,25 @@ async function forward(
   { target, losses, isWrite, http2: two = false }: LossyHttpProxyOptions,
 ): Promise<void> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of incoming) chunks.push(chunk);
+  try {
+    for await (const chunk of incoming) chunks.push(chunk);
+  } catch {
+    return; // the client has gone away
+  }
   const body = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
   const { method, url: path } = incoming;
   const headers = Object.fromEntries(
     Object.entries(incoming.headers).filter(([name]) => !name.startsWith(":")),
   );
-  const losing = isWrite(path!, body) && losses.take();
+  const write = isWrite(path!, body);
+  if (write && losses.holding > 0) {
+    losses.holding--;
+    // Whoever sent it will be gone by the time it arrives.
+    const url = `http://127.0.0.1:${target()}${path}`;
+    losses.held.push(async () => void await (await fetch(url, { method, body })).text());
+    return;
+  }
+  const losing = write && losses.take();
   const onward = request({ host: "127.0.0.1", port: target(), method, path, headers });
   const broken = () => {
     onward.destroy();

@@ -12,10 +12,9 @@ import { Losses } from "./registry_kv_world.ts";
 import type { RegistryWorld } from "./registry_suite.ts";
 
 /** A world over an etcd of its own, with one member. */
-export async function etcdWorld(): Promise<RegistryWorld> {
+export async function etcdWorld(losses: Losses = new Losses()): Promise<RegistryWorld> {
   const cluster = await EtcdCluster.start(1);
   const [member] = cluster.members;
-  const losses = new Losses();
   const proxy = await LossyHttpProxy.open({
     target: () => member.port,
     losses,

@@ -39,10 +39,14 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Counts the replies that are to be lost, and those that were. */
+/** Counts the replies that are to be lost, and those that were; and requests that are held up. */
 export class Losses {
   due = 0;
   lost = 0;
+  /** So many of the next requests are held up, by proxies that can. */
+  holding = 0;
+  /** Calling one lets a request go that was held up. */
+  readonly held: (() => Promise<void>)[] = [];
 
   /** Is this one to be lost? */
   take(): boolean {

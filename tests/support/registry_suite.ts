@@ -13,6 +13,7 @@ import {
   type Registry,
   type RegistryChanges,
   type RegistryEntry,
+  type RegistryTransaction,
   testRegistry,
 } from "../../actors/mod.ts";
 
@@ -302,6 +303,43 @@ export function registrySuite(
     const blind = await registry.transact({ sets: [{ key: "blind", value: bytes("old") }] });
     assert.ok(blind.ok);
     assert.equal((await other.get("blind"))?.version, blind.revision);
+  });
+
+  test("transact() is made once however often it is sent again", async (world, registry) => {
+    const clients = [registry, await world.client(), await world.client()];
+    let unknown = 0;
+    /** Sends until somebody says what became of it. Each wait may be too short for an answer. */
+    const settled = async (client: Registry, transaction: RegistryTransaction) => {
+      for (let deadlineMs = 1;; deadlineMs = Math.min(500, deadlineMs * 2)) {
+        try {
+          return await client.transact(transaction, { deadlineMs });
+        } catch (error) {
+          if (hasCode(error, "outcome_unknown")) unknown++;
+          else if (!hasCode(error, "unavailable")) throw error;
+        }
+      }
+    };
+    const rounds = 8;
+    await Promise.all(clients.map(async (client, i) => {
+      for (let n = 0; n < rounds;) {
+        if (n % 3 === i) world.loseReplies(1);
+        const entry = await client.get("count");
+        const result = await settled(client, {
+          id: crypto.randomUUID(),
+          checks: [{ key: "count", version: entry?.version ?? 0 }],
+          sets: [
+            { key: "count", value: bytes(String(Number(text(entry) ?? 0) + 1)) },
+            { key: `by/${i}`, value: bytes(String(n + 1)) },
+          ],
+        });
+        if (result.ok) n++;
+      }
+    }));
+    assert.equal(text(await registry.get("count")), String(clients.length * rounds));
+    for (const { value } of (await registry.list("by/")).entries) {
+      assert.equal(new TextDecoder().decode(value), String(rounds));
+    }
+    assert.ok(unknown > 0, "some outcomes were not known at first");
   });
 
   test("grant() makes a lease that lapses, and its keys with it", async (world, registry) => {
