@@ -21,6 +21,7 @@ import {
   type Registry,
   type RegistryChanges,
   type RegistryOptions,
+  type TransactionResult,
 } from "./contract.ts";
 
 /** Longest time for which a `watch` waits for news, milliseconds. */
@@ -75,10 +76,21 @@ export const registryActor = defineActor({
   concurrent: ["get", "list", "transact", "grant", "keep_alive", "revoke", "watch"],
   create(ctx) {
     const registry = ctx.resource<Registry>("registry");
+    const running = new Map<string, Promise<TransactionResult>>();
     return {
       get: async ({ key }, meta) => await registry.get(key, limits(ctx, meta)) ?? null,
       list: ({ prefix }, meta) => registry.list(prefix, limits(ctx, meta)),
-      transact: (transaction, meta) => registry.transact(transaction, limits(ctx, meta)),
+      transact(transaction): Promise<TransactionResult> {
+        // It goes on when an asker has waited long enough: asked again, he gets the same result.
+        const { id } = transaction;
+        let result = running.get(id);
+        if (!result) {
+          running.set(id, result = registry.transact(transaction));
+          const over = () => void running.delete(id);
+          result.then(over, over);
+        }
+        return result;
+      },
       grant: ({ ttl_ms }, meta) => registry.grant(ttl_ms, limits(ctx, meta)),
       keep_alive: ({ lease }, meta) => registry.keepAlive(lease, limits(ctx, meta)),
       revoke: ({ lease }, meta) => registry.revoke(lease, limits(ctx, meta)),

@@ -32,7 +32,10 @@ export interface RemoteRegistryOptions {
   actor: RefOf<typeof registryActor>;
   /** Times deadlines and pauses. */
   clock: Clock;
-  /** Milliseconds after which an ask without an answer is asked again. @default 2000 */
+  /**
+   * Milliseconds after which an ask without an answer is asked again; each time twice as many, as
+   * a large value takes its time. @default 2000
+   */
   tryMs?: number;
 }
 
@@ -149,14 +152,16 @@ export class RemoteRegistry implements Registry {
     const ended = AbortSignal.any([this.#closing.signal, ...signal ? [signal] : []]);
     const end = this.#clock.now() + deadlineMs;
     let cause: unknown;
+    let tryMs = this.#tryMs;
     for (let failures = 0;; failures++) {
       ended.throwIfAborted();
       const left = end - this.#clock.now();
       if (left <= 0) throw late(deadlineMs, cause);
       try {
-        return await ask({ deadlineMs: Math.min(left, this.#tryMs), signal: ended });
+        return await ask({ deadlineMs: Math.min(left, tryMs), signal: ended });
       } catch (error) {
         ended.throwIfAborted();
+        if (hasCode(error, "deadline_exceeded")) tryMs *= 2;
         // That the registry over there had no answer in the time of one try is no reason to end.
         if (isFinal(error) && !isLate(error)) throw error;
         cause = error;

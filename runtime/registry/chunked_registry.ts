@@ -157,13 +157,20 @@ export class ChunkedRegistry implements Registry {
     options: { from: number; signal?: AbortSignal },
   ): AsyncIterable<RegistryChanges> {
     checkPrefix(prefix);
+    // A watch goes on until its signal aborts: so long it waits for the chunks of a value.
+    const patient = { signal: options.signal, deadlineMs: 0x7fffffff };
     for await (const told of this.#store.watch(valueKey(prefix), options)) {
       const changes: RegistryChanges["changes"] = [];
-      for (const { key, entry: stored } of told.changes) {
-        let entry = stored && await this.#whole(stored, new Budget(options));
-        // What it holds now is told here; the change that made it so comes later, once more.
-        if (entry === "replaced") entry = await this.get(key.slice(2), options);
-        changes.push({ key: key.slice(2), entry });
+      try {
+        for (const { key, entry: stored } of told.changes) {
+          let entry = stored && await this.#whole(stored, new Budget(patient));
+          // What it holds now is told here; the change that made it so comes later, once more.
+          if (entry === "replaced") entry = await this.get(key.slice(2), patient);
+          changes.push({ key: key.slice(2), entry });
+        }
+      } catch (error) {
+        if (options.signal?.aborted) return;
+        throw error;
       }
       yield { revision: told.revision, changes };
     }

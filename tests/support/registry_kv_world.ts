@@ -139,6 +139,7 @@ export async function kvWorld({ alone, server }: KvWorldOptions): Promise<Regist
     restart: server ? () => server.restart() : closeAll,
     async [Symbol.asyncDispose]() {
       await closeAll();
+      if (server) await sleep(100); // reads for which nobody waits any more come back
       await server?.[Symbol.asyncDispose]();
       await Deno.remove(folder, { recursive: true });
     },
