@@ -133,7 +133,7 @@ async function writeGroup(
       shape,
       format,
       block,
-      data: await part(noise(format === "q4" ? elements / 2 : elements)),
+      data: await part(format === "q4" ? noise(elements / 2, 4) : noise(elements, 8)),
       scales: await part(new Uint8Array(scales.buffer)),
       ...(format === "q4" ? { zeros: await part(zeros) } : {}),
     };
@@ -141,10 +141,18 @@ async function writeGroup(
   return { sha256, bytes, tensors: entries };
 }
 
-/** Random bytes, which repeat after the first MiB. */
-function noise(bytes: number): Uint8Array {
+/**
+ * Random codes of `bits` bits, packed into so many bytes, which repeat after the first MiB. The
+ * lowest code becomes the middle one, which stands for 0, so that weights are 0 on average: were
+ * they not, hidden states would grow alike in all places, and attention would see one row alone,
+ * with weights of the others so small that a processor computes with them ten times as slowly.
+ */
+function noise(bytes: number, bits: 4 | 8): Uint8Array {
   const out = new Uint8Array(bytes);
-  const some = randomBytes(Math.min(bytes, 1 << 20));
+  const some = randomBytes(Math.min(bytes, 1 << 20)).map((byte) => {
+    if (bits === 8) return byte || 0x80;
+    return (byte & 0x0f || 0x08) | (byte & 0xf0 || 0x80);
+  });
   for (let at = 0; at < bytes; at += some.length) out.set(some.subarray(0, bytes - at), at);
   return out;
 }
