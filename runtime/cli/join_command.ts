@@ -11,8 +11,8 @@ const NEXT_PORT = 10;
 export interface JoinCommandOptions {
   /** Where the first node's mailbox listens. */
   first: { host: string; port: number };
-  /** Left out: the node must be known to the cluster. */
-  token?: string;
+  /** The token that it joins with. */
+  token: string;
   /** Ports of the node that prints it; for nodes on the same machine. */
   near?: { port: number; mailboxPort: number };
 }
@@ -25,7 +25,7 @@ export function joinCommand({ first, token, near }: JoinCommandOptions): string 
   const ports = near ?? { port: 8420, mailboxPort: port };
   return [
     `deno task start --join ${address}`,
-    ...(token === undefined ? [] : [`--token ${token}`]),
+    `--token ${token}`,
     local
       ? `--port ${ports.port + NEXT_PORT} --mailbox-port ${ports.mailboxPort + NEXT_PORT}`
       : "--host 0.0.0.0",

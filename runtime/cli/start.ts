@@ -262,12 +262,15 @@ const allToStderr = {
 
 /** The lines that tell the user what to do next: the API's URL, a request, a second node. */
 async function welcome(node: Node, options: NodeOptions): Promise<string> {
-  const second = joinCommand({
-    first: node.firstAddress,
-    // A node that has joined passes on the token that it was given: only the first node makes them.
-    token: await node.joinToken() ?? options.token,
-    near: { port: Number(new URL(node.url).port), mailboxPort: node.mailboxAddress.port },
-  });
+  // A node that has joined passes on the token that it was given: only the first node makes them.
+  const token = await node.joinToken() ?? options.token;
+  const second = token === undefined
+    ? "deno task token create, on the first node, says how"
+    : joinCommand({
+      first: node.firstAddress,
+      token,
+      near: { port: Number(new URL(node.url).port), mailboxPort: node.mailboxAddress.port },
+    });
   return [
     `${pc.bold("API")}      ${node.url}/v1`,
     `${

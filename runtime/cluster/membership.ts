@@ -189,7 +189,6 @@ export class Membership {
     this.#rejoining = true;
     const { host, mailbox, directory, seed, trust } = this.#options;
     host.adopt(undefined, why);
-    let removed = false;
     while (!this.#abort.signal.aborted) {
       try {
         await trust.renewExpired();
@@ -202,10 +201,14 @@ export class Membership {
       } catch (error) {
         log.info("cannot join yet: {message}", { message: toOrreryError(error).message });
         // A node that was removed finds its connections closed: only this says why.
-        await trust.renew().catch((reason) => {
-          if (hasCode(reason, "revoked") && !removed) log.error(reason.message);
-          removed = hasCode(reason, "revoked");
-        });
+        const reason: unknown = await trust.renew().catch((reason) => reason);
+        if (hasCode(reason, "revoked")) {
+          // That is for good: it stops dialling and asking, and goes on saying why it cannot answer.
+          log.error("{message}", { message: reason.message });
+          host.adopt(undefined, reason.message);
+          mailbox.removePeer(directory.seed);
+          return;
+        }
         await sleep(RETRY_MS);
       }
     }

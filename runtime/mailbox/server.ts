@@ -43,6 +43,8 @@ export class MailboxServer {
   readonly #sockets = new Set<Socket>();
   /** Who is at the other end of a session; none: it has shown no certificate. */
   readonly #certified = new WeakMap<ServerHttp2Session, CertifiedNode>();
+  /** Sessions whose certificate was refused: they are being cut. */
+  readonly #refused = new WeakSet<ServerHttp2Session>();
   readonly #strangers: Strangers;
   readonly #lines: LineBudget;
   #unsubscribe?: () => void;
@@ -165,6 +167,7 @@ export class MailboxServer {
         this.#lines.say(
           `the certificate of ${remoteOf(session.socket)} is refused: ${(error as Error).message}`,
         );
+        this.#refused.add(session);
         return cut(session);
       }
       this.#strangers.proven(remoteOf(session.socket)!);
@@ -198,6 +201,7 @@ export class MailboxServer {
     const path = headers[":path"];
     const method = headers[":method"];
     const session = stream.session as ServerHttp2Session;
+    if (this.#refused.has(session)) return;
     const from = this.#certified.get(session);
     const { tls } = this.#owner;
     if (tls) {

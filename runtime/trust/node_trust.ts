@@ -6,7 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { X509Certificate } from "node:crypto";
-import type { NodeId } from "../../actors/system/mod.ts";
+import { hasCode, type NodeId } from "../../actors/system/mod.ts";
 import type { CertifiedNode, Credentials, MailboxTls, OtherRequest } from "../mailbox/mod.ts";
 import { Authority } from "./authority.ts";
 import {
@@ -270,7 +270,10 @@ export class NodeTrust implements MailboxTls {
   }
 
   async #renew(): Promise<void> {
-    const { issued, revoked } = await this.#options.renew();
+    const { issued, revoked } = await this.#options.renew().catch((error) => {
+      if (hasCode(error, "revoked")) this.#abort.abort(error); // nobody tells it anything any more
+      throw error;
+    });
     this.#issued = issued;
     this.#schedule();
     log.info("node {node} has new certificates, valid until {until}", {
