@@ -39,8 +39,15 @@ export async function startNode({ root, options }: {
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
+  const kill = () => {
+    try {
+      child.kill("SIGTERM");
+    } catch { /* it has ended */ }
+  };
+  globalThis.addEventListener("unload", kill); // a benchmark that is interrupted leaves no node
   const stop = async () => {
-    child.kill("SIGTERM");
+    globalThis.removeEventListener("unload", kill);
+    kill();
     await child.status;
   };
   const timer = setTimeout(() => child.kill("SIGKILL"), START_MS);
