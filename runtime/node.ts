@@ -43,6 +43,7 @@ import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./cust
 import { announceCluster, findCluster } from "./discovery/mod.ts";
 import { LimitedLog } from "./limited_log.ts";
 import { IdleMemory } from "./memory.ts";
+import { nodesAdmin } from "./nodes_admin.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 import { openTrust } from "./trust/mod.ts";
@@ -54,6 +55,8 @@ const NO_FLOW = flowSchema.parse({});
 
 /** Milliseconds that the actors have to end when the node closes. */
 const SYSTEM_CLOSE_MS = 5_000;
+/** Milliseconds that running requests and the change-over to other nodes have when it closes. */
+const DRAIN_MS = 30_000;
 
 export type { NodeOptions } from "./node_options.ts";
 export { EMBEDDED } from "./serve/mod.ts";
@@ -192,7 +195,15 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     seed,
   });
   const models = [model?.target, model?.draft].flatMap((m) => m ? [m.manifest.name] : []);
-  registerActors({ system, store, models, gateway, host: memberHost, membership, profiler });
+  let closing: Promise<void> | undefined;
+  const onDrain = () => {
+    log.info("the first node drains this node");
+    if (options.onDrain) options.onDrain();
+    else void (closing ??= close(DRAIN_MS));
+  };
+  registerActors({
+    ...{ system, store, models, gateway, host: memberHost, membership, profiler, onDrain },
+  });
   if (model) {
     custom!.register(system);
     system.register(modelActor, { config: {}, resources: () => ({ generator: gateway }) });
@@ -208,6 +219,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     access,
     serving: () => serving,
     askActor: askExposedActor({ system, flow }),
+    nodes: nodesAdmin({ system, trust, status: () => membership.status() }),
   });
   const api = await serveApi({
     app,
@@ -228,7 +240,6 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   }
 
   const running = undo.move();
-  let closing: Promise<void> | undefined;
   const close = async (deadlineMs: number) => {
     const deadline = performance.now() + deadlineMs;
     gateway.drain();
@@ -247,7 +258,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     gateway,
     cluster: () => membership.status(),
     joinToken: () => trust.joinToken(),
-    close: ({ deadlineMs = 30_000 } = {}) => closing ??= close(deadlineMs),
+    close: ({ deadlineMs = DRAIN_MS } = {}) => closing ??= close(deadlineMs),
   };
 }
 
@@ -268,8 +279,9 @@ function registerActors(parts: {
   host: DeploymentHost;
   membership: Membership;
   profiler: NodeProfiler;
+  onDrain: () => void;
 }): void {
-  const { system, store, models, gateway, host, membership, profiler } = parts;
+  const { system, store, models, gateway, host, membership, profiler, onDrain } = parts;
   system.register(stageActor, {
     config: stageActor.config.parse({}),
     resources: (to) => ({ engine: async () => profiler.watched(await host.loadStage(to)) }),
@@ -285,7 +297,7 @@ function registerActors(parts: {
   gateway.register();
   system.register(memberActor, {
     config: {},
-    resources: () => ({ host, onPing: () => membership.pinged(), profiler }),
+    resources: () => ({ host, onPing: () => membership.pinged(), profiler, onDrain }),
   });
   const weights = weightStore(store, () => [...models, ...host.models]);
   system.register(weightsActor, { config: {}, resources: () => ({ store: weights }) });

@@ -33,6 +33,8 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
   admission?: { active?: number; queued?: number };
   /** Called while a checkpoint is converted. */
   onProgress?: (progress: AddProgress) => void;
+  /** Called when the first node tells this one to drain and to end. @default it closes itself */
+  onDrain?: () => void;
   /** Called when the node begins or ceases to answer; `reason` says why. */
   onServe?: (deployment: Deployment | undefined, reason: string) => void;
 }

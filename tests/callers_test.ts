@@ -190,6 +190,7 @@ const CASES: Case[] = [
     retire: FIRST,
     holds: FIRST,
     node_lost: FIRST,
+    drain: FIRST,
     ping: FIRST,
     profile: FIRST,
     probe: FIRST,

@@ -101,6 +101,8 @@ export const memberActor = defineActor({
     holds: z.object({ id: z.string() }),
     /** See {@linkcode MemberDuties.nodeLost}. */
     node_lost: z.object({ node: z.string() }),
+    /** The node finishes its requests, hands its layers back and ends; answers when it begins. */
+    drain: z.object({}),
     /** Answers: the node lives. */
     ping: z.object({}),
     /** See {@linkcode MemberProfiler.profile}. */
@@ -121,6 +123,7 @@ export const memberActor = defineActor({
     retire: firstNode,
     holds: firstNode,
     node_lost: firstNode,
+    drain: firstNode,
     ping: firstNode,
     profile: firstNode,
     probe: firstNode,
@@ -140,6 +143,7 @@ export const memberActor = defineActor({
       retire: ({ id }, meta) => host.retire(id, meta.signal),
       holds: ({ id }) => host.holds(id),
       node_lost: ({ node }) => host.nodeLost(node),
+      drain: () => ctx.resource<() => void>("onDrain")(),
       ping: () => onPing(),
       profile: (request, meta) =>
         ctx.resource<MemberProfiler>("profiler").profile(request, meta.signal),

@@ -43,7 +43,7 @@ export function accessRules(
     // Keys travel in a header that scripts set themselves, never as cookies: no credentials.
     rules.push(cors({
       origin: (origin) => origins.includes(origin) ? origin : null,
-      allowMethods: ["GET", "HEAD", "POST"],
+      allowMethods: ["GET", "HEAD", "POST", "DELETE"],
       exposeHeaders: ["x-request-id", "retry-after"],
       maxAge: 600,
     }));

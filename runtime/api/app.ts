@@ -17,6 +17,7 @@ import type { ApiTask, Dialect } from "./dialect.ts";
 import { apiError, toHttpError } from "./errors.ts";
 import { findModel } from "./find_model.ts";
 import type { Generator, ModelCard } from "./generator.ts";
+import { nodeRoutes, type NodesAdmin } from "./nodes.ts";
 import { planOf, type Serving } from "./plan.ts";
 import { tracedFrames, traceSvg } from "./trace.ts";
 
@@ -32,6 +33,8 @@ export interface ApiOptions {
   bodyTimeoutMs?: number;
   /** Gives what the node serves, for `GET /api/plan`. @default the route does not exist */
   serving?: () => Serving;
+  /** Lists, drains and removes nodes, for `/api/nodes`. @default the routes do not exist */
+  nodes?: NodesAdmin;
   /** Asks a custom actor, for `POST /api/actors/{name}`. @default the route does not exist */
   askActor?: AskActor;
   /** Milliseconds without an event after which a stream sends a comment. @default 15_000 */
@@ -62,6 +65,8 @@ export type Api = Hono<ApiEnv>;
  * - `GET /api/plan` (404 with a reason where nothing was planned)
  * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
  *   `GET /api/trace.svg` (the same frames as a drawing)
+ * - `GET /api/nodes`, `POST /api/nodes/{name}/drain`, `DELETE /api/nodes/{name}`: the nodes of the
+ *   cluster, on its first node (409 elsewhere)
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
  *   and returns its answer as JSON
  * - `GET /healthz` and `GET /health` (200 while the process runs), `GET /readyz` (503 with a reason
@@ -154,6 +159,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
       });
     });
   }
+  if (options.nodes) nodeRoutes(app, options.nodes, access.origins ?? []);
   const { askActor } = options;
   if (askActor) {
     app.post("/api/actors/:name", async (c) => {

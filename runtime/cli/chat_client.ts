@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { OrreryError } from "../../actors/mod.ts";
-import { keyHeaders } from "../access/mod.ts";
+import { callApi, errorSchema, failed } from "./api_call.ts";
 import { eventData } from "./sse.ts";
 
 /** One turn of a conversation. */
@@ -32,20 +32,12 @@ export interface ChatCall {
   signal: AbortSignal;
 }
 
-const errorSchema = z.object({
-  error: z.object({ message: z.string(), code: z.string().nullish() }),
-});
-
 const chunkSchema = z.object({
   choices: z.array(z.object({
     delta: z.object({ content: z.string().nullish() }),
     finish_reason: z.string().nullish(),
   })),
 });
-
-function failed(code: string, message: string, cause?: unknown): OrreryError {
-  return new OrreryError({ group: "cli", code, message, cause });
-}
 
 /**
  * Yields the answer's text while it arrives, and returns the finish reason. Throws group `cli`:
@@ -93,43 +85,16 @@ function broken(call: ChatCall, error: unknown): unknown {
   return failed("broken_answer", `the answer of ${call.url} broke off: ${message}`, error);
 }
 
-async function post(
+function post(
   { url, key, messages, maxTokens, temperature, signal }: ChatCall,
   stream: boolean,
 ): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(`${url}/v1/chat/completions`, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...keyHeaders(key) },
-      body: JSON.stringify({
-        model: "default",
-        messages,
-        max_tokens: maxTokens,
-        temperature,
-        stream,
-      }),
-      signal,
-    });
-  } catch (error) {
-    if (signal.aborted) throw error;
-    const hint = "start a node with `deno task start`, or name a running one with --url";
-    throw failed("cannot_connect", `cannot connect to ${url}: ${hint}`, error);
-  }
-  if (response.ok) return response;
-  const body = await response.text();
-  const parsed = errorSchema.safeParse(parseJson(body));
-  const reason = parsed.success
-    ? parsed.data.error.message
-    : "no Orrery node seems to listen there";
-  throw failed("refused", `${url} answered ${response.status}: ${reason}`);
-}
-
-/** The parsed text; undefined: it is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return callApi({
+    url,
+    path: "/v1/chat/completions",
+    method: "POST",
+    key,
+    body: { model: "default", messages, max_tokens: maxTokens, temperature, stream },
+    signal,
+  });
 }

@@ -371,6 +371,10 @@ async function start(args: string[]): Promise<number> {
   const node = current.node = await startNode({
     ...chosen,
     onServe,
+    onDrain() {
+      console.log(`${pc.yellow("drain")}    the first node says so: this node leaves and ends`);
+      stop.resolve(exitCodes.ok);
+    },
     onProgress: conversionProgress(),
   });
   console.log(await welcome(node, chosen));

@@ -19,7 +19,7 @@ Usage: deno task token create [options]
        deno task token revoke ID [options]
 
 Run it on the machine of the first node, which need not be stopped. A node that has joined needs no token any more:
-to shut it out, remove it.
+to shut it out, remove it (deno task nodes).
 
   --uses N    create: how many nodes the token takes in [1]
   --ttl TIME  create: how long it is good, such as 30m, 24h or 7d [24h]

@@ -19,6 +19,7 @@ import {
   serverNameOf,
 } from "./certificates.ts";
 import { trustError } from "./errors.ts";
+import type { KnownIdentity } from "./identities.ts";
 import { writeFirstNode } from "./folder.ts";
 import { joinFirstNode } from "./join_client.ts";
 import { JoinServer } from "./join_server.ts";
@@ -249,6 +250,18 @@ export class NodeTrust implements MailboxTls {
     if (!authority) return undefined;
     return this.#printed ??= authority.tokens.create(PRINTED_TOKEN)
       .then((made) => formatToken({ authority: authority.fingerprint, ...made }));
+  }
+
+  /** The nodes that were ever taken in; undefined: this is not the first node, which knows them. */
+  identities(): Promise<KnownIdentity[]> | undefined {
+    return this.#options.authority?.identities.list();
+  }
+
+  /** First node: removes a node by its whole identity, and cuts its links. */
+  async removeIdentity(identity: string): Promise<void> {
+    const { identities } = this.#options.authority!;
+    await identities.remove(identity);
+    this.#setRevoked(await identities.revoked());
   }
 
   /** Gets new certificates now; connections that are open go on. Throws as {@linkcode openTrust}. */

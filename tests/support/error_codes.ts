@@ -25,7 +25,9 @@ const MAKERS: { name: string; group: string; file?: string }[] = [
   { name: "apiError", group: "api" },
   { name: "unavailable", group: "api" },
   { name: "refused", group: "access", file: "runtime/access/key_file.ts" },
+  { name: "failed", group: "cli", file: "runtime/cli/api_call.ts" },
   { name: "failed", group: "cli", file: "runtime/cli/chat_client.ts" },
+  { name: "failed", group: "cli", file: "runtime/cli/nodes.ts" },
 ];
 
 /**
@@ -45,7 +47,7 @@ const FORWARDS: Record<string, { places: number; from: string }> = {
   "models/sources/gguf.ts": { places: 1, from: "ggufError()" },
   "planner/check_input.ts": { places: 1, from: "bad()" },
   "runtime/api/errors.ts": { places: 2, from: "apiError() and unavailable()" },
-  "runtime/cli/chat_client.ts": { places: 1, from: "failed()" },
+  "runtime/cli/api_call.ts": { places: 1, from: "failed()" },
   "runtime/custom/custom_actors.ts": { places: 1, from: "problem()" },
   "runtime/custom/flow_generator.ts": { places: 1, from: "a custom actor's refusal" },
   "runtime/custom/worker_link.ts": { places: 1, from: "an error of a custom actor's module" },

@@ -153,7 +153,10 @@ export class PlacementWorld {
       config: headActor.config.parse({}),
       resources: (to) => ({ engine: () => host.loadHead(to) }),
     });
-    system.register(memberActor, { config: {}, resources: () => ({ host, onPing() {} }) });
+    system.register(memberActor, {
+      config: {},
+      resources: () => ({ host, onPing() {}, onDrain() {} }),
+    });
     const node: SimulatedNode = { name, system, gateway, host, engines };
     this.nodes.set(name, node);
     return node;

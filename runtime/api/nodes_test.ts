@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
+import { createApi, type NodeRow, type NodesAdmin } from "./mod.ts";
+
+const ROW: NodeRow = {
+  name: "attic",
+  node: "attic:8421:149f",
+  identity: "a".repeat(64),
+  state: "serving",
+  first: false,
+  address: "192.168.1.3:8421",
+  layers: [[3, 5]],
+  since: "2026-11-29T12:00:00.000Z",
+  certificate_s: 86_000,
+};
+
+/** An API whose nodes note what they are told. */
+function world(origins: string[] = []) {
+  const told: string[] = [];
+  const nodes: NodesAdmin = {
+    list: () => Promise.resolve([ROW]),
+    drain: (name) => Promise.resolve((told.push(`drain ${name}`), ROW)),
+    remove: (name) => Promise.resolve((told.push(`remove ${name}`), ROW)),
+  };
+  const app = createApi(new ScriptedGenerator(), { nodes, access: { origins } });
+  const ask = (method: string, path: string, headers: Record<string, string> = {}) =>
+    app.fetch(
+      new Request(`http://127.0.0.1:8420/api/nodes${path}`, {
+        method,
+        headers: { host: "127.0.0.1:8420", ...headers },
+      }),
+    );
+  return { told, ask };
+}
+
+const CALLS = [["GET", ""], ["POST", "/attic/drain"], ["DELETE", "/attic"]] as const;
+
+Deno.test("createApi() lists, drains and removes nodes by the name in the path", async () => {
+  const { told, ask } = world();
+  assert.deepEqual(await (await ask("GET", "")).json(), { nodes: [ROW] });
+  const drained = await ask("POST", "/attic%3A8421%3A149f/drain");
+  assert.equal(drained.status, 202);
+  assert.deepEqual(await drained.json(), ROW);
+  assert.equal((await ask("DELETE", "/attic")).status, 200);
+  assert.deepEqual(told, ["drain attic:8421:149f", "remove attic"]);
+});
+
+Deno.test("createApi() lets no web page of another origin see or change nodes", async () => {
+  const { told, ask } = world();
+  for (const origin of ["https://evil.example", "http://127.0.0.1:9999", "null", ""]) {
+    for (const [method, path] of CALLS) {
+      const response = await ask(method, path, { origin });
+      assert.equal(response.status, 403, `${method} from ${origin}`);
+      assert.equal((await response.json()).error.code, "origin_not_allowed");
+    }
+  }
+  assert.deepEqual(told, []);
+});
+
+Deno.test("createApi() lets pages of its own and of allowed origins change nodes", async () => {
+  const { told, ask } = world(["https://ops.example"]);
+  for (const origin of ["https://ops.example", "http://127.0.0.1:8420"]) {
+    for (const [method, path] of CALLS) {
+      assert.ok((await ask(method, path, { origin })).ok, `${method} from ${origin}`);
+    }
+  }
+  assert.equal(told.length, 4);
+});

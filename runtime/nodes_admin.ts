@@ -1,0 +1,160 @@
+/**
+ * The nodes of a cluster, for whoever runs it: who is a member, who was taken in and is away, who
+ * was removed; and how a node is drained or removed.
+ *
+ * @module
+ */
+import {
+  type ActorSystem,
+  CLUSTER,
+  clusterActor,
+  type ClusterStatus,
+  type Member,
+  memberActor,
+  memberAddress,
+} from "../actors/mod.ts";
+import { apiError, type NodeRow, type NodesAdmin } from "./api/mod.ts";
+import type { KnownIdentity, NodeTrust } from "./trust/mod.ts";
+
+/** Milliseconds in which a node must say that it begins to drain. */
+const DRAIN_MS = 5_000;
+/** So many names are listed where none fits. */
+const NAMED = 8;
+
+/** Options of {@linkcode nodesAdmin}. */
+export interface NodesAdminOptions {
+  system: ActorSystem;
+  trust: Pick<NodeTrust, "identities" | "removeIdentity" | "first">;
+  /** The members, and the deployment that serves. */
+  status: () => Promise<ClusterStatus>;
+}
+
+/** The nodes of the cluster whose first node this is; elsewhere all throws `ask_first_node`. */
+export function nodesAdmin({ system, trust, status }: NodesAdminOptions): NodesAdmin {
+  /** Members that were told to drain. */
+  const draining = new Set<string>();
+
+  async function list(): Promise<NodeRow[]> {
+    const known = await trust.identities();
+    if (!known) {
+      const { host, port } = trust.first!;
+      throw apiError(
+        "ask_first_node",
+        `only the first node knows and changes the nodes of the cluster: ask the API of the node ` +
+          `whose mailbox listens at ${host}:${port}`,
+      );
+    }
+    const cluster = await status();
+    for (const node of draining) {
+      if (!cluster.members.some((m) => m.node === node)) draining.delete(node);
+    }
+    return nodeRows({ known, cluster, draining, first: system.node, now: Date.now() });
+  }
+
+  /** The one node called so. */
+  async function named(name: string): Promise<NodeRow> {
+    const rows = (await list()).filter(({ state }) => state !== "removed");
+    const row = chosen(rows, name);
+    if (!row.first) return row;
+    throw apiError(
+      "node_is_first",
+      `${row.node} is the first node, which holds the membership: stop its process instead`,
+    );
+  }
+
+  return {
+    list,
+    async drain(name) {
+      const row = await named(name);
+      if (row.state === "away") {
+        throw apiError("node_away", `${row.node} is no member now: there is nothing to drain`);
+      }
+      await system.at(memberActor, memberAddress(row.node)).drain({}, { deadlineMs: DRAIN_MS });
+      draining.add(row.node);
+      return { ...row, state: "draining" };
+    },
+    async remove(name) {
+      const row = await named(name);
+      await trust.removeIdentity(row.identity);
+      // The links are cut already. Nobody waits until they are known to be gone.
+      await system.at(clusterActor, CLUSTER).tell.lost({ node: row.node });
+      return { ...row, state: "removed", address: null, layers: [] };
+    },
+  };
+}
+
+/** What {@linkcode nodeRows} puts together. */
+export interface NodeFacts {
+  /** Who was taken in. */
+  known: KnownIdentity[];
+  cluster: ClusterStatus;
+  /** Ids of members that were told to drain. */
+  draining: ReadonlySet<string>;
+  /** Id of the first node. */
+  first: string;
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+/** The first node, then the other members in the order in which they joined, then the others. */
+export function nodeRows({ known, cluster, draining, first, now }: NodeFacts): NodeRow[] {
+  const members = new Map<string, Member>(cluster.members.map((m) => [m.node, m]));
+  const order = [first, ...members.keys()];
+  const rows = known.map((identity): NodeRow => {
+    const lives = [identity.node, ...identity.lives.map((life) => life.node)];
+    const member = lives.map((node) => members.get(node)).find((m) => m !== undefined);
+    const node = member?.node ?? identity.node;
+    const layers = (cluster.deployment?.stages ?? []).filter((stage) => stage.node === node)
+      .map((stage): [number, number] => [stage.first, stage.last]);
+    const untilMs = identity.lives.find((life) => life.node === node)?.until_ms ?? 0;
+    const removed = identity.removed_ms !== undefined;
+    return {
+      name: node.split(":")[0],
+      node,
+      identity: identity.identity,
+      state: removed
+        ? "removed"
+        : !member
+        ? "away"
+        : draining.has(node)
+        ? "draining"
+        : layers.length > 0
+        ? "serving"
+        : "idle",
+      first: node === first,
+      address: member && !removed ? `${member.host}:${member.port}` : null,
+      layers: removed ? [] : layers,
+      since: new Date(identity.admitted_ms).toISOString(),
+      certificate_s: removed || untilMs <= now ? null : Math.round((untilMs - now) / 1000),
+    };
+  });
+  const place = ({ node }: NodeRow) => {
+    const at = order.indexOf(node);
+    return at < 0 ? order.length : at;
+  };
+  return rows.sort((a, b) => place(a) - place(b));
+}
+
+/** The one row with this name, id or beginning of an identity. */
+function chosen(rows: NodeRow[], name: string): NodeRow {
+  const hits = rows.filter(({ node, name: first, identity }) =>
+    [node, first, node.slice(0, node.lastIndexOf(":"))].includes(name) ||
+    (name.length >= 8 && identity.startsWith(name))
+  );
+  const text = (list: NodeRow[]) =>
+    list.slice(0, NAMED).map(({ node }) => node).join(", ") +
+    (list.length > NAMED ? ` and ${list.length - NAMED} more` : "");
+  if (hits.length === 0) {
+    throw apiError(
+      "node_not_found",
+      `no node is called ${JSON.stringify(name.slice(0, 128))}; there are ${text(rows)}`,
+    );
+  }
+  if (hits.length > 1) {
+    throw apiError(
+      "node_ambiguous",
+      `${hits.length} nodes are called ${JSON.stringify(name)}: give the id of one: ${text(hits)}`,
+    );
+  }
+  return hits[0];
+}
