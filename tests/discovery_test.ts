@@ -58,7 +58,7 @@ Deno.test({
     });
     await t.step("a node that was in a cluster finds it without a token", async () => {
       await using node = start("attic", "--join");
-      assert.equal(await joined(node), lab.address);
+      await node.line(/^ready .* on lab:/);
     });
     await t.step("a token of a cluster that is not announced leads nowhere", async () => {
       await using node = start("lost", "--join", "--token", TOKEN_OF_NOBODY);
