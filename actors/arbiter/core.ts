@@ -52,8 +52,8 @@ export class ArbiterCore {
   readonly #requests = new Requests();
   /** Number of the next request, in order of arrival. */
   #order = 0;
-  /** The last frame carried pieces of prompts. */
-  #lastWasPiece = false;
+  /** See `Situation.pieceMs`. */
+  #pieceMs = 0;
 
   /** An arbiter whose arena is not open: the first frame opens it. */
   constructor(options: CoreOptions) {
@@ -233,7 +233,7 @@ export class ArbiterCore {
         cache: memory.cache,
         cost,
         cap: shape.rows_per_frame,
-        lastWasPiece: this.#lastWasPiece,
+        pieceMs: this.#pieceMs,
         now: now(),
       }));
       if (choice.kind === "none") return undefined;
@@ -247,7 +247,7 @@ export class ArbiterCore {
         if (this.#stuck()) continue;
         return undefined; // frames under way may make room when they come back
       }
-      this.#lastWasPiece = pieces.length > 0;
+      this.#pieceMs = pieces.length > 0 ? this.#pieceMs + cost.slowest(rows.length) : 0;
       if (choice.decodes.length > 0 && pieces.length === 0) cost.tried(choice.decodes.length);
       arena.send(load(rows, { room: room.rows, running, memory }), room.layout);
     }

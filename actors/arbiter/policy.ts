@@ -17,8 +17,9 @@
  *    frames as rule 2 wants are under way, until the next is answered; else for the lanes that have
  *    just been answered, as long as those usually take. Without that, frames would fall apart into
  *    smaller ones. A lane that is alone never waits.
- * 4. Frames with pieces of prompts and frames of decode rows alternate. So at each stage a token
- *    waits for one piece, and a piece for one frame of decode rows.
+ * 4. Frames with pieces of prompts and frames of decode rows alternate: between two frames of decode
+ *    rows goes one piece, and more as long as all of them take no longer than a frame's share of the
+ *    lanes' round. So a token waits for one piece, or at most twice as long as without prompts.
  * 5. Decode rows travel with a piece when that costs the slowest stage less time than a frame of
  *    their own.
  * 6. The last piece of a prompt may be short: it is filled up with pieces of other prompts, so that
@@ -113,8 +114,11 @@ export interface Situation<J, D> {
   owedMs: number;
   /** Most decode rows of a frame. */
   cap: number;
-  /** The last frame carried pieces of prompts. */
-  lastWasPiece: boolean;
+  /**
+   * Milliseconds of the slowest device for the frames with pieces that were sent since the last
+   * frame without; 0: none was.
+   */
+  pieceMs: number;
   /** How long frames take. */
   cost: FrameCost;
   pieces: PieceOffer<J>[];
@@ -219,9 +223,11 @@ export function choose<J, D>(s: Situation<J, D>): FrameChoice<J, D> {
   const ready = s.decodes.length > 0 ||
     s.drafts.some((d) => d.parent === undefined && d.chance > 0);
 
-  if (s.pieces.length > 0 && !(s.lastWasPiece && ready)) {
-    const pieces = pickPieces(s.pieces, s.cost);
-    const rows = pieces.reduce((n, p) => n + p.rows, 0);
+  const pieces = s.pieces.length > 0 ? pickPieces(s.pieces, s.cost) : [];
+  const rows = pieces.reduce((n, p) => n + p.rows, 0);
+  const turnMs = spread.roundMs / spread.frames;
+  const turn = s.pieceMs === 0 || s.pieceMs + s.cost.slowest(rows) <= turnMs;
+  if (rows > 0 && (turn || !ready)) {
     const underWay = s.stages > 1 ? s.pieceFrames : s.inFlight;
     if (underWay >= windowOf(s.stages, s.cost, { rows })) return { kind: "none" };
     return { kind: "frame", pieces, decodes: pickRiders(s, rows), drafts: [] };

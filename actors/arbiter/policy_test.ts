@@ -32,7 +32,7 @@ function situation(more: Partial<Situation<string, string>>): Situation<string, 
     lanesOwed: 0,
     owedMs: 0,
     cap: 8,
-    lastWasPiece: false,
+    pieceMs: 0,
     cost: costOf(4, batching),
     pieces: [],
     decodes: [],
@@ -57,7 +57,7 @@ Deno.test("choose() counts frames of lanes apart from pieces, but on a single st
   assert.equal(windowOf(4, cost, { rows: 64 }), 5);
   assert.equal(choose(situation({ ...busy, cost })).kind, "frame", "two more pieces have room");
   assert.equal(choose(situation({ ...busy, cost, pieceFrames: 5 })).kind, "none");
-  const waits = { ...busy, cost, lastWasPiece: true, decodes: lanes(3) };
+  const waits = { ...busy, cost, pieceMs: 1e6, decodes: lanes(3) };
   assert.equal(choose(situation({ ...waits, laneFrames: 1, pieceFrames: 7 })).kind, "frame");
   const single = { ...busy, stages: 1, cost: costOf(1, batching), inFlight: 2, laneFrames: 1 };
   assert.equal(choose(situation({ ...single, pieceFrames: 1 })).kind, "none");
@@ -112,10 +112,36 @@ Deno.test("windowOf() keeps the slowest stage busy until the first frame is answ
 
 Deno.test("choose() lets pieces and decode frames take turns, whichever are more", () => {
   const pieces = [{ job: "p", since: 0, left: 500, size: 64 }];
-  const first = choose(situation({ pieces, decodes: lanes(3), lastWasPiece: false }));
+  const first = choose(situation({ pieces, decodes: lanes(3), pieceMs: 0 }));
   assert.ok(first.kind === "frame" && first.pieces[0].rows === 64);
-  const second = choose(situation({ pieces, decodes: lanes(3), lastWasPiece: true }));
+  const second = choose(situation({ pieces, decodes: lanes(3), pieceMs: 1e6 }));
   assert.ok(second.kind === "frame" && second.pieces.length === 0 && second.decodes.length > 0);
+});
+
+Deno.test("choose() sends pieces in a row while they take no longer than a frame of the lanes", () => {
+  const pieces = [{ job: "p", since: 0, left: 500, size: 8 }];
+  const lots = { pieces, decodes: lanes(8), cap: 8 };
+  const cost = costOf(1, batching);
+  const piece = cost.slowest(8);
+  const kindAfter = (pieceMs: number, more = cost) => {
+    const choice = choose(situation({ ...lots, stages: 1, cost: more, pieceMs }));
+    assert.ok(choice.kind === "frame");
+    return choice.pieces.length > 0 ? "piece" : "lanes";
+  };
+  assert.equal(kindAfter(0), "piece");
+  assert.equal(kindAfter(piece), "lanes", "a second one would take longer than the lanes' frame");
+  // A token of 8 lanes takes the gateway as long as 30 pieces take the stage: it shares the time out.
+  const busy = costOf(1, batching);
+  for (let i = 1; i <= 160; i++) {
+    const n = 2 ** (i % 4);
+    busy.returns.back(1e4 * i, n, 1e4 * i + n / 8 * 30 * piece);
+    busy.returns.settle(new Map());
+  }
+  const { frames, roundMs } = spreadOf(8, 8, { cost: busy });
+  const turn = roundMs / frames;
+  assert.ok(turn > 2 * piece);
+  assert.equal(kindAfter(turn - 1.5 * piece, busy), "piece");
+  assert.equal(kindAfter(turn - 0.5 * piece, busy), "lanes");
 });
 
 Deno.test("choose() sends decode rows with a piece only where that is cheaper than a frame of their own", () => {
@@ -226,7 +252,7 @@ Deno.test("choose() lets lanes that are too few for a frame wait for those under
   );
   assert.equal(choose(situation({ ...held, laneFrames: 3 })).kind, "frame", "a frame is missing");
   const pieces = [{ job: "p", since: 0, left: 64, size: 64 }];
-  assert.equal(choose(situation({ ...held, pieces, lastWasPiece: true })).kind, "frame");
+  assert.equal(choose(situation({ ...held, pieces, pieceMs: 1e6 })).kind, "frame");
 });
 
 Deno.test("choose() waits a moment for lanes that were just answered, and never for a lane that is alone", () => {
@@ -276,7 +302,9 @@ Deno.test("choose() uses a free slot whatever waits, and sends no draft without 
         { length: prompts },
         (_, i) => ({ job: `p${i}`, since: 0, left: 5, size: 8 }),
       );
-      const choice = choose(situation({ decodes, drafts, pieces, lastWasPiece }));
+      const choice = choose(
+        situation({ decodes, drafts, pieces, pieceMs: lastWasPiece ? 1e6 : 0 }),
+      );
       if (decoding + prompts === 0) return assert.equal(choice.kind, "none");
       assert.ok(choice.kind === "frame");
       const gone = new Set(choice.decodes);

@@ -23,8 +23,8 @@ export interface SituationSource {
   cost: FrameCost;
   /** Most decode rows of a frame. */
   cap: number;
-  /** The last frame carried pieces of prompts. */
-  lastWasPiece: boolean;
+  /** See `Situation.pieceMs`. */
+  pieceMs: number;
   /** The time in milliseconds. */
   now: number;
 }
@@ -34,7 +34,7 @@ export interface SituationSource {
  * Cached rows stand in for rows of prompts first. Forgets lanes that have been owed for too long.
  */
 export function situationOf(source: SituationSource): Situation<PrefillJob, PendingRow> {
-  const { stages, running, flights, cache, cost, cap, lastWasPiece, now } = source;
+  const { stages, running, flights, cache, cost, cap, pieceMs, now } = source;
   const pieces: PieceOffer<PrefillJob>[] = [];
   const decodes: DecodeOffer<PendingRow>[] = [];
   const drafts: DraftOffer<PendingRow>[] = [];
@@ -69,7 +69,7 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
     pieceFrames: lanes.pieces,
     ...owedLanes(running, { cost, now }),
     cap,
-    lastWasPiece,
+    pieceMs,
     cost,
     pieces,
     decodes,

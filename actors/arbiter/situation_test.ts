@@ -35,7 +35,7 @@ const situation = (running: ArbiterRequest[], cache: PrefixCache, now = 0) =>
     cache,
     cost: new FrameCost(2),
     cap: 8,
-    lastWasPiece: false,
+    pieceMs: 0,
     now,
   });
 
@@ -111,7 +111,7 @@ Deno.test("situationOf() measures how long lanes take to come back, all that wer
       cache,
       cost,
       cap: 8,
-      lastWasPiece: false,
+      pieceMs: 0,
       now,
     });
   const [one, two] = [request(2), request(2)];
