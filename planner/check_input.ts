@@ -50,6 +50,16 @@ export function checkedDevices(input: PlanInput): Device[] {
       );
     }
   }
+  for (const [i, { devices: on, bytesPerS }] of (links.uplinks ?? []).entries()) {
+    const outside = on.find((device) => names[device] === undefined);
+    if (outside === undefined && bytesPerS > 0) continue;
+    throw bad(
+      "bad_links",
+      outside === undefined
+        ? `links.uplinks[${i}] has ${bytesPerS} bytes a second, expected more than 0; describe it again`
+        : `links.uplinks[${i}] has device ${outside}, but there are ${names.length} devices`,
+    );
+  }
   const check = (where: string, host: string) => {
     if (!names.includes(host)) throw unknownHost(where, host, names);
   };

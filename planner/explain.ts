@@ -78,11 +78,17 @@ export function bottleneckOf(solved: Solved, objective: Objective): Plan["bottle
   const costs = problem.max;
   const parts: Plan["bottleneck"][] = [];
   let latency = 0;
+  /** Seconds for which uplinks are occupied, in all. */
+  const uplinks = new Map<string, number>();
   const link = (from: number, to: number, busy: number, bytes: number) => {
     if (from === to) return;
     latency += cost.links.seconds[from][to];
-    const seconds = throughput ? busy : cost.transferSeconds(from, to, bytes);
+    const [[, alone], ...shared] = cost.channels(from, to, bytes);
+    const seconds = throughput ? busy : alone;
     parts.push({ kind: "link", what: `${names[from]} to ${names[to]}`, seconds, why: "" });
+    for (const [part, own] of shared) {
+      uplinks.set(part, (uplinks.get(part) ?? 0) + (alone > 0 ? seconds * own / alone : 0));
+    }
   };
   link(coordinator, stages[0].device, costs.entry[stages[0].device], cost.requestBytes(1));
   for (const [i, stage] of stages.entries()) {
@@ -108,6 +114,8 @@ export function bottleneckOf(solved: Solved, objective: Objective): Plan["bottle
   }
   const end = stages[stages.length - 1].device;
   if (!head) link(end, coordinator, costs.exit[end], cost.answerBytes(1));
+  // before the links through them, which are as narrow when nothing else passes
+  for (const [what, seconds] of uplinks) parts.unshift({ kind: "link", what, seconds, why: "" });
   if (!throughput && latency > 0) {
     parts.push({ kind: "latency", what: "latency of all links", seconds: latency, why: "" });
   }

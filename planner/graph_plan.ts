@@ -8,13 +8,14 @@ import {
   type Graph,
   type GraphDevice,
   type GraphLink,
+  type GraphUplink,
   OrreryError,
   paperDimensions,
 } from "../actors/mod.ts";
 import { CostModel, type DescribedDevice, describedDevice } from "./cost/mod.ts";
 import { decodePast } from "./problem_of.ts";
 import { shapeOf } from "./shape_of.ts";
-import type { Device, DraftModel, Links, ModelShape, PlanInput } from "./types.ts";
+import type { Device, DraftModel, Links, ModelShape, PlanInput, Uplink } from "./types.ts";
 
 /** The parts of the planner's input that a graph file does not hold itself. */
 export interface GraphPlanParts {
@@ -22,7 +23,7 @@ export interface GraphPlanParts {
   model: ModelShape;
   /** The devices on which it may be placed. */
   devices: Device[];
-  /** The links between all pairs of devices. */
+  /** The links between all pairs of devices; the graph has what they share. */
   links: Links;
   /** The draft model; undefined: there is none. */
   draft?: DraftModel;
@@ -44,14 +45,7 @@ export function planInputOf(
   const names = devices.map((d) => d.name);
   const known = (where: string, host: string) => {
     if (names.includes(host)) return host;
-    throw new OrreryError({
-      group: "graph",
-      code: "unknown_host",
-      message: `${where} names host ${JSON.stringify(host)}, which is not among the devices; ${
-        didYouMean(host, names)
-      }`,
-      metadata: { host, known: names },
-    });
+    throw unknownHost(where, host, names);
   };
   const stages = actors.stages === "auto" ? [] : actors.stages;
   const pin = [...constraints.pin, ...stages].map(({ host, layers }) => ({
@@ -76,7 +70,9 @@ export function planInputOf(
   return {
     model,
     devices,
-    links,
+    links: graph.uplinks.length > 0
+      ? { ...links, uplinks: uplinksOf(graph.uplinks, names) }
+      : links,
     workload: {
       promptTokens: workload.prompt_tokens,
       outputTokens: workload.output_tokens,
@@ -156,6 +152,36 @@ export function linksOf(described: readonly GraphLink[], names: readonly string[
     seconds: links.map((row) => row.map((l) => l.seconds)),
     bytesPerS: links.map((row) => row.map((l) => l.bytes_per_s)),
   };
+}
+
+/**
+ * The uplinks of a file, by the indices of their devices. Throws group `graph`, code `unknown_host`
+ * for a name that no device has.
+ */
+export function uplinksOf(
+  described: readonly GraphUplink[],
+  names: readonly string[],
+): Uplink[] {
+  return described.map(({ devices, bytes_per_s }) => ({
+    devices: devices.map((name) => {
+      const index = names.indexOf(name);
+      if (index < 0) throw unknownHost("an uplink", name, names);
+      return index;
+    }),
+    bytesPerS: bytes_per_s,
+  }));
+}
+
+/** The error for a host of a graph that is not among the devices. */
+function unknownHost(where: string, host: string, names: readonly string[]): OrreryError {
+  return new OrreryError({
+    group: "graph",
+    code: "unknown_host",
+    message: `${where} names host ${JSON.stringify(host)}, which is not among the devices; ${
+      didYouMean(host, names)
+    }`,
+    metadata: { host, known: names },
+  });
 }
 
 /** Key of a pair of names in a map. */

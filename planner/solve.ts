@@ -9,6 +9,7 @@ import { orAlone } from "./alone.ts";
 import { boundAnywhere, coordinatorsOf, placedAnywhere } from "./coordinators.ts";
 import { CostModel, type HeadParts } from "./cost/mod.ts";
 import { chainTokens } from "./decode/mod.ts";
+import { withFewerCrossings } from "./fewer_crossings.ts";
 import { equalSplits, headSplits } from "./head_shares.ts";
 import { attempt } from "./place_named.ts";
 import type { Reckoned } from "./placed_solution.ts";
@@ -89,6 +90,9 @@ export function solve(
   if (!byStep || JSON.stringify(frames) !== JSON.stringify(lanes)) {
     // of equal placements, the one that reckons with what is run
     consider(byStep ? guess : pieces.length, frames, SAME);
+  }
+  for (const other of withFewerCrossings(best!, solving)) {
+    if (worth(other, input) < worth(best!, input) * (1 - SAME)) best = other;
   }
   const single = orAlone(best!, solving);
   return withHead(single === best ? [best] : [single, best!], solving);

@@ -56,6 +56,19 @@ export interface Links {
   seconds: number[][];
   /** Bandwidth in bytes a second. (devices, devices) */
   bytesPerS: number[][];
+  /** Bandwidth that several of these links share. @default none is shared */
+  uplinks?: readonly Uplink[];
+}
+
+/**
+ * Bandwidth that all links between some devices and the others share, in each direction by itself:
+ * the uplink of a room; with one device, its network card.
+ */
+export interface Uplink {
+  /** Indices of the devices on its one side. */
+  devices: readonly number[];
+  /** Bandwidth of each direction, in bytes a second. */
+  bytesPerS: number;
 }
 
 /** The sizes of a model that placement depends on. */

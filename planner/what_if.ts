@@ -91,6 +91,12 @@ function withTwin(input: PlanInput, of: number): PlanInput {
     links: {
       seconds: grown(links.seconds, between, 0),
       bytesPerS: grown(links.bytesPerS, rate, Infinity),
+      // the twin stands beside the original
+      uplinks: links.uplinks?.map((uplink) =>
+        uplink.devices.includes(of)
+          ? { ...uplink, devices: [...uplink.devices, devices.length] }
+          : uplink
+      ),
     },
     ...(draft &&
       {
@@ -100,8 +106,9 @@ function withTwin(input: PlanInput, of: number): PlanInput {
 }
 
 /** The links with latencies and bandwidths multiplied by these factors. */
-function scaled({ seconds, bytesPerS }: Links, latency: number, rate: number): Links {
+function scaled({ seconds, bytesPerS, uplinks }: Links, latency: number, rate: number): Links {
   return {
+    uplinks: uplinks?.map((uplink) => ({ ...uplink, bytesPerS: uplink.bytesPerS * rate })),
     seconds: seconds.map((row) => row.map((v) => v * latency)),
     bytesPerS: bytesPerS.map((row) => row.map((v) => v * rate)),
   };

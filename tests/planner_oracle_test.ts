@@ -19,3 +19,13 @@ for (const objective of ["latency", "throughput", "blended"] as const) {
     assert.ok(ratios[ratios.length - 1] < 1.2, `worst ${ratios[ratios.length - 1]}`);
   });
 }
+
+Deno.test("plan() counts what shares an uplink together, as the brute force does", () => {
+  for (const objective of ["throughput", "blended"] as const) {
+    const { plans, proven, ratios } = checkPlans(objective, SEEDS, { uplinks: true });
+    assert.ok(plans > 15 && proven > 0.6 * plans, `${proven} of ${plans} proven`);
+    const median = ratios[Math.floor(ratios.length / 2)];
+    assert.ok(median <= 1 + 1e-6, `median ${median}`);
+    assert.ok(ratios[ratios.length - 1] < 1.2, `worst ${ratios[ratios.length - 1]}`);
+  }
+});

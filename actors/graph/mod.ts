@@ -14,5 +14,6 @@ export type {
   Graph,
   GraphDevice,
   GraphLink,
+  GraphUplink,
   PaperModel,
 } from "./schema.ts";

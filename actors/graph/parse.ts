@@ -147,8 +147,11 @@ function checkActors({ actors, edges }: Graph, source: Source): void {
   checkPaths({ actors, edges }, source);
 }
 
-/** Checks that devices' names are unique and that links name devices, each pair once. */
-function checkDevices({ devices, links }: Pick<Graph, "devices" | "links">, source: Source): void {
+/** Checks that devices' names are unique and that links (each pair once) and uplinks name devices. */
+function checkDevices(
+  { devices, links, uplinks }: Pick<Graph, "devices" | "links" | "uplinks">,
+  source: Source,
+): void {
   if (devices === "measured") return;
   const names = devices.map((d) => d.name);
   for (const [i, name] of names.entries()) {
@@ -169,6 +172,11 @@ function checkDevices({ devices, links }: Pick<Graph, "devices" | "links">, sour
       source.add(["links", i], `expected each link once, found ${link.from} to ${link.to} again`);
     }
     seen.add(pair);
+  }
+  for (const [i, uplink] of uplinks.entries()) {
+    for (const [j, host] of uplink.devices.entries()) {
+      checkHost(source, ["uplinks", i, "devices", j], host, names);
+    }
   }
 }
 

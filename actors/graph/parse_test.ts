@@ -187,6 +187,12 @@ Deno.test("parseDevices() checks a device file as parseGraph() does a graph file
       'g.yaml:5:20: links[0].to: expected the name of a device, found "x"; known are a, b',
     ],
   );
+  assert.deepEqual(
+    problems(`${DEVICES}uplinks:\n  - { devices: [a, x], bytes_per_s: 1 MB/s }\n`, parseDevices),
+    [
+      'g.yaml:5:20: uplinks[0].devices[1]: expected the name of a device, found "x"; known are a, b',
+    ],
+  );
 });
 
 Deno.test("paperDimensions() lets a file's dimensions replace those of the preset", () => {

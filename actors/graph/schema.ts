@@ -258,6 +258,15 @@ const link = exactly({
   bytes_per_s: rateSchema,
 });
 
+const uplink = exactly({
+  devices: z.array(name).min(1).max(MOST_DEVICES).describe(
+    "Devices behind the uplink; one alone: what its network card carries",
+  ),
+  bytes_per_s: rateSchema.describe(
+    "Bandwidth of each direction, shared by all their links to others",
+  ),
+});
+
 const workload = exactly({
   prompt_tokens: count.max(MOST_TOKENS).default(512),
   output_tokens: count.max(MOST_TOKENS).default(128),
@@ -334,6 +343,9 @@ export const graphSchema = exactly({
   links: z.array(link).max(MOST_LINKS).default([]).describe(
     'Both ways unless both are given; "*" is any device',
   ),
+  uplinks: z.array(uplink).max(MOST_ENTRIES).default([]).describe(
+    "Bandwidth that links share: uplinks of rooms, network cards",
+  ),
   workload: workload.default(() => workload.parse({})),
   objective: z.enum(["latency", "throughput", "blended"]).default("blended")
     .describe(
@@ -361,6 +373,9 @@ export const deviceFileSchema = exactly({
   links: z.array(link).max(MOST_LINKS).default([]).describe(
     'Both ways unless both are given; "*" is any device',
   ),
+  uplinks: z.array(uplink).max(MOST_ENTRIES).default([]).describe(
+    "Bandwidth that links share: uplinks of rooms, network cards",
+  ),
 });
 
 /**
@@ -376,5 +391,7 @@ export type CustomActor = Graph["actors"]["custom"][number];
 export type GraphDevice = z.output<typeof device>;
 /** A link as a graph or device file describes it. */
 export type GraphLink = z.output<typeof link>;
+/** An uplink as a graph or device file describes it. */
+export type GraphUplink = z.output<typeof uplink>;
 /** A model that a graph file describes by its dimensions. */
 export type PaperModel = z.output<typeof paperModel>;

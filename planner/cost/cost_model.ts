@@ -7,6 +7,7 @@ import type { Wire } from "../../actors/mod.ts";
 import type { LayerRange } from "../even_split.ts";
 import type { Device, Links, ModelShape } from "../types.ts";
 import { tableSeconds } from "./table.ts";
+import { narrowed, SharedUplinks } from "./uplinks.ts";
 
 /** The sizes of a frame that its cost depends on. */
 export interface FrameShape {
@@ -71,18 +72,21 @@ export class CostModel {
   readonly model: ModelShape;
   /** See {@linkcode CostModelInit.devices}. */
   readonly devices: Device[];
-  /** See {@linkcode CostModelInit.links}. */
+  /** See {@linkcode CostModelInit.links}; no link is wider than an uplink that it passes. */
   readonly links: Links;
   /** See {@linkcode CostModelInit.wire}. */
   readonly wire: Wire;
   /** Bytes of the weights of layers 0 .. i-1. (layers + 1) */
   readonly #weightsBefore: Float64Array;
+  /** Undefined: no bandwidth is shared. */
+  readonly #uplinks?: SharedUplinks;
 
   /** A device with a broken table throws `bad_table` (group `planner`) when it is first used. */
   constructor({ model, devices, links, wire = "f16" }: CostModelInit) {
     this.model = model;
     this.devices = devices;
-    this.links = links;
+    this.links = narrowed(links);
+    if (links.uplinks?.length) this.#uplinks = new SharedUplinks(links.uplinks, devices.length);
     this.wire = wire;
     this.#weightsBefore = new Float64Array(model.layers + 1);
     for (let i = 0; i < model.layers; i++) {
@@ -158,6 +162,28 @@ export class CostModel {
    */
   transferSeconds(from: number, to: number, bytes: number): number {
     return from === to ? 0 : bytes / this.links.bytesPerS[from][to];
+  }
+
+  /**
+   * What a message of `bytes` bytes between two devices occupies, with the seconds of each: their
+   * link, as `from>to`, and the uplinks that it passes.
+   */
+  channels(from: number, to: number, bytes: number): [part: string, seconds: number][] {
+    if (from === to) return [];
+    const own: [string, number] = [`${from}>${to}`, this.transferSeconds(from, to, bytes)];
+    if (!this.#uplinks) return [own];
+    const shared = this.#uplinks.between(from, to)
+      .map(({ part, bytesPerS }): [string, number] => [part, bytes / bytesPerS]);
+    return [own, ...shared];
+  }
+
+  /**
+   * What the messages between two devices wait for: the narrowest uplink that they pass, or their
+   * own link where it is narrower.
+   */
+  narrowest(from: number, to: number): string {
+    const [own, ...shared] = this.channels(from, to, 1);
+    return shared.reduce((a, b) => b[1] >= a[1] ? b : a, own)[0];
   }
 
   /** Bytes that a stage takes on any device, with a KV cache of `kvRows` rows. */

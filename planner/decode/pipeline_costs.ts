@@ -44,7 +44,7 @@ interface FrameSizes {
 
 /**
  * Seconds for which a frame occupies each part: devices by index (a device's stage and its share of
- * the head are one part), and links by `from>to`.
+ * the head are one part), links by `from>to`, and uplinks, see `CostModel.channels`.
  */
 export function occupied(
   { cost, stages, coordinator, head }: Omit<PipelineCostsInput, "past">,
@@ -54,7 +54,7 @@ export function occupied(
   const add = (part: number | string, seconds: number) =>
     parts.set(part, (parts.get(part) ?? 0) + seconds);
   const link = (from: number, to: number, bytes: number) => {
-    if (from !== to) add(`${from}>${to}`, cost.transferSeconds(from, to, bytes));
+    for (const [part, seconds] of cost.channels(from, to, bytes)) add(part, seconds);
   };
   const last = stages[stages.length - 1].device;
   link(coordinator, stages[0].device, cost.requestBytes(frame.rows));

@@ -6,6 +6,7 @@
 import { type CostModel, shareSeconds } from "../cost/mod.ts";
 import { pieceStages, pipelinePieces } from "../sequence/mod.ts";
 import type { PlacedStages } from "./pipeline_costs.ts";
+import { queuedSeconds } from "./prompt_queue.ts";
 
 /** Input of {@linkcode promptSeconds} besides the pieces. */
 export interface PromptPlace extends PlacedStages {
@@ -44,7 +45,7 @@ export function promptWindow(
 
 /**
  * TTFT in seconds of a prompt that is alone and cut into pieces of these rows. Each device computes
- * one frame at a time, each link carries one at a time, and at most `window` frames are under way.
+ * one frame at a time, each link and each uplink carries one at a time, and at most `window` frames are under way.
  *
  * @param window Most frames under way. @default {@linkcode promptWindow} of the longest piece
  */
@@ -52,6 +53,7 @@ export function promptSeconds(place: PromptPlace, pieces: number[], window?: num
   const { cost, stages, coordinator, head } = place;
   const tokens = pieces.reduce((a, b) => a + b, 0);
   const most = window ?? promptWindow(place, { rows: Math.max(...pieces), tokens });
+  if (cost.links.uplinks) return queuedSeconds(place, { pieces, most });
   const free = new Map<number | string, number>();
   const use = (part: number | string, from: number, seconds: number) => {
     const end = Math.max(from, free.get(part) ?? 0) + seconds;

@@ -41,11 +41,18 @@ const places = fc.record({
   coordinator: fc.nat(2),
   pieces: fc.array(fc.integer({ min: 4, max: 60 }), { minLength: 1, maxLength: 9 }),
   shares: fc.option(fc.integer({ min: 1, max: 7 }), { nil: undefined }),
+  uplink: fc.option(
+    fc.record({
+      devices: fc.constantFrom([0], [1], [0, 1]),
+      bytesPerS: fc.constantFrom(3e4, 3e5),
+    }),
+    { nil: undefined },
+  ),
 });
 
 /** The placement of a record of {@linkcode places}. */
 function placeOf(
-  { seconds, latency, rate, coordinator, shares }: Omit<
+  { seconds, latency, rate, coordinator, shares, uplink }: Omit<
     Parameters<Parameters<typeof places.map>[0]>[0],
     "pieces"
   >,
@@ -53,7 +60,11 @@ function placeOf(
   const devices = seconds.map((s, i) => deviceOf(`d${i}`, s / 1000));
   const matrix = (other: number, self: number) =>
     devices.map((_, i) => devices.map((_, j) => i === j ? self : other));
-  const links = { seconds: matrix(latency, 0), bytesPerS: matrix(rate, Infinity) };
+  const links = {
+    seconds: matrix(latency, 0),
+    bytesPerS: matrix(rate, Infinity),
+    uplinks: uplink && [uplink],
+  };
   const cost = new CostModel({ model: MODEL, devices, links });
   const each = MODEL.layers / devices.length;
   return {
@@ -96,7 +107,9 @@ Deno.test("promptSeconds() is the TTFT of the simulator with the same window of 
 });
 
 Deno.test("promptPieces() takes larger pieces where small ones would wait for the window", () => {
-  const place = placeOf({ seconds: [1, 1], latency: 0.2, rate: 1e7, coordinator: 0, shares: 0 });
+  const place = placeOf({
+    ...{ seconds: [1, 1], latency: 0.2, rate: 1e7, coordinator: 0, shares: 0, uplink: undefined },
+  });
   const { pieces, seconds } = promptPieces(place, 240, {
     minPieceRows: 8,
     maxPieceRows: 256,

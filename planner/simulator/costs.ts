@@ -17,6 +17,8 @@ export interface Hop {
   latency_s: number;
   /** Bandwidth of the link. */
   bytes_per_s: number;
+  /** What it waits for and occupies, shared by several links. @default the link itself */
+  channel?: string;
 }
 
 /**

@@ -217,12 +217,13 @@ export class SimulatedPipeline {
   #carry(frame: SimFrame, { a, b, at, hop: of }: Way, then: () => void): void {
     if (a === b) return then();
     const epoch = this.#epoch;
+    const given = of();
     let hop: Hop;
     const lane = `${a} → ${b}`;
-    this.#server(lane).push({
+    this.#server(given.channel ?? lane).push({
       begin: () => {
         if (this.#isStale(frame, at)) return this.#drop(frame);
-        hop = this.#changed({ a, b }, of());
+        hop = this.#changed({ a, b }, given);
         return hop.bytes / hop.bytes_per_s;
       },
       end: (start_s) => {

@@ -9,7 +9,7 @@ import { CostModel, type HeadParts, shareSeconds } from "../cost/mod.ts";
 import { promptWindow } from "../decode/mod.ts";
 import type { LayerRange } from "../even_split.ts";
 import type { Plan, PlanInput } from "../types.ts";
-import { COORDINATOR, type FrameCosts } from "./costs.ts";
+import { COORDINATOR, type FrameCosts, type Hop } from "./costs.ts";
 import type {
   FramePolicy,
   PipelineEvent,
@@ -58,7 +58,7 @@ export function placedCosts(
         : from === COORDINATOR
         ? cost.requestBytes(rows)
         : cost.hopBytes(rows);
-      return { bytes, latency_s: links.seconds[a][b], bytes_per_s: links.bytesPerS[a][b] };
+      return hopOf(cost, [a, b], bytes);
     },
     ...(head && { head: headCosts(cost, { head, last: device(stages.length - 1), coordinator }) }),
     ...(draft && {
@@ -71,22 +71,25 @@ export function placedCosts(
   };
 }
 
+/** A message between two devices. */
+function hopOf(cost: CostModel, [a, b]: [number, number], bytes: number): Hop {
+  const { seconds, bytesPerS, uplinks } = cost.links;
+  const shared = uplinks && a !== b && { channel: cost.narrowest(a, b) };
+  return { bytes, latency_s: seconds[a][b], bytes_per_s: bytesPerS[a][b], ...shared };
+}
+
 /** Costs of the shares of the head. */
 function headCosts(
   cost: CostModel,
   { head, last, coordinator }: { head: readonly HeadParts[]; last: number; coordinator: number },
 ): FrameCosts["head"] {
-  const { links, devices } = cost;
-  const hop = (a: number, b: number, bytes: number) => ({
-    bytes,
-    latency_s: links.seconds[a][b],
-    bytes_per_s: links.bytesPerS[a][b],
-  });
+  const { devices } = cost;
   return {
     hosts: head.map(({ device }) => devices[device].name),
     seconds: (share, wanted) => shareSeconds(cost, head[share], wanted),
-    rows: (share, wanted) => hop(last, head[share].device, cost.headRowBytes(wanted)),
-    answer: (share, wanted) => hop(head[share].device, coordinator, cost.answerBytes(wanted)),
+    rows: (share, wanted) => hopOf(cost, [last, head[share].device], cost.headRowBytes(wanted)),
+    answer: (share, wanted) =>
+      hopOf(cost, [head[share].device, coordinator], cost.answerBytes(wanted)),
   };
 }
 

@@ -77,12 +77,11 @@ export async function readGraph(
   // A node never serves more rows than the model's context, so the workload is cut to fit it. A
   // model described by its dimensions alone is never served: its workload stays as written.
   const workload = paper ? graph.workload : fitting(graph.workload, model.context);
-  const fitted = { ...graph, workload };
+  // a device file with links has the uplinks that belong to them
+  const wires = given && given.links.length > 0 ? given : graph;
+  const fitted = { ...graph, workload, uplinks: wires.uplinks };
   const draft = draftModel(fitted, { chosen, described, model, devices, profiles });
-  const links = linksOf(
-    given && given.links.length > 0 ? given.links : graph.links,
-    devices.map((d) => d.name),
-  );
+  const links = linksOf(wires.links, devices.map((d) => d.name));
   const input = planInputOf(fitted, { model, devices, links, draft });
   return { graph, input: withDefaults(input, { precision, acceptance: chosen?.acceptance }) };
 }

@@ -185,6 +185,11 @@ function withNodes(graph: Graph, nodes: string[]): Graph {
   });
   return {
     ...graph,
+    // a device that has not joined sends nothing over an uplink
+    uplinks: graph.uplinks.map((uplink) => ({
+      ...uplink,
+      devices: uplink.devices.flatMap((host) => nodes.filter((node) => meansNode(host, node))),
+    })),
     actors: {
       ...graph.actors,
       stages: stages === "auto" ? stages : stages.map(first),

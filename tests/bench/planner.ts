@@ -20,11 +20,13 @@ if (check >= 0) {
     Deno.exit(2);
   }
   console.log("objective   plans  proven  head shared  idle reasons  as run / best: median  worst");
-  for (const objective of ["latency", "throughput", "blended"] as const) {
-    const { plans, proven, shared, idle, ratios } = checkPlans(
-      objective,
-      Array.from({ length: count }, (_, seed) => seed),
-    );
+  const objectives = ["latency", "throughput", "blended"] as const;
+  const seeds = Array.from({ length: count }, (_, seed) => seed);
+  for (
+    const [objective, uplinks] of [...objectives, ...objectives].map((o, i) => [o, i > 2] as const)
+  ) {
+    if (uplinks && objective === "latency") console.log("with shared uplinks");
+    const { plans, proven, shared, idle, ratios } = checkPlans(objective, seeds, { uplinks });
     const ratio = (at: number) => ratios[Math.floor(at * (ratios.length - 1))].toFixed(4);
     console.log(
       [

@@ -28,12 +28,16 @@ const DIGITS_6 = 2e-5, DIGITS_3 = 6e-3;
 /**
  * Plans and checks the cases with these seeds. Throws an assertion error for a plan whose objective
  * is not that of its placement, whose bound or proof does not hold, or whose reason for an idle
- * device is not the least with that device.
+ * device is not the least with that device. `uplinks`: the cases have some.
  */
-export function checkPlans(objective: CheckedObjective, seeds: number[]): PlanChecks {
+export function checkPlans(
+  objective: CheckedObjective,
+  seeds: number[],
+  options: { uplinks?: boolean } = {},
+): PlanChecks {
   const checks: PlanChecks = { plans: 0, proven: 0, shared: 0, idle: 0, ratios: [] };
   for (const seed of seeds) {
-    const made = oracleCase(seed, objective);
+    const made = oracleCase(seed, objective, options);
     const { input } = made;
     const oracle = new Oracle(made);
     const where = `${objective}, seed ${seed}`;

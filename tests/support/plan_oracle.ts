@@ -26,8 +26,16 @@ export interface OracleCase {
 const at = ({ a, b, c }: Speed, rows: number, past: number) =>
   rows === 0 ? 0 : (a + b * rows) * (1 + c * past);
 
-/** A case by seed: up to 4 devices and 6 layers, some memory too small, some devices excluded. */
-export function oracleCase(seed: number, objective: CheckedObjective): OracleCase {
+/**
+ * A case by seed: up to 4 devices and 6 layers, some memory too small, some devices excluded.
+ *
+ * @param uplinks Two devices are behind an uplink, and one has a network card. @default false
+ */
+export function oracleCase(
+  seed: number,
+  objective: CheckedObjective,
+  { uplinks = false } = {},
+): OracleCase {
   const random = seededRandom(seed * 7919 + objective.length);
   const between = (low: number, high: number) => low + (high - low) * random();
   const pick = <T>(values: readonly T[]) => values[Math.floor(random() * values.length)];
@@ -80,6 +88,12 @@ export function oracleCase(seed: number, objective: CheckedObjective): OracleCas
       links: {
         seconds: matrix(() => latency * between(0.5, 2), 0),
         bytesPerS: matrix(() => 10 ** between(6, 8), Infinity),
+        ...(uplinks && {
+          uplinks: [
+            { devices: [0, 1], bytesPerS: 10 ** between(5, 7) },
+            { devices: [count - 1], bytesPerS: 10 ** between(5, 8) },
+          ],
+        }),
       },
       workload: {
         promptTokens: 16,
@@ -178,16 +192,22 @@ export class Oracle {
 
   /** All parts of a frame's way, in order: devices with their stage, links with what they carry. */
   #parts({ stages, coordinator, head }: OraclePlacement, frame: OracleFrame) {
-    const link = (from: number, to: number, bytes: number) => ({
-      name: `${from}-${to}`,
-      busy: from === to ? 0 : bytes / this.input.links.bytesPerS[from][to],
-      way: from === to
+    const { seconds: latency, bytesPerS, uplinks = [] } = this.input.links;
+    const link = (from: number, to: number, bytes: number) => {
+      const passed = uplinks.flatMap(({ devices, bytesPerS }, i) =>
+        devices.includes(from) === devices.includes(to)
+          ? []
+          : [{ name: `u${i}${devices.includes(from) ? "<" : ">"}`, busy: bytes / bytesPerS }]
+      );
+      const busy = from === to
         ? 0
-        : this.input.links.seconds[from][to] + bytes / this.input.links.bytesPerS[from][to],
-    });
+        : Math.max(bytes / bytesPerS[from][to], ...passed.map((uplink) => uplink.busy));
+      const way = from === to ? 0 : latency[from][to] + busy;
+      return { name: `${from}-${to}`, busy, way, passed };
+    };
     const compute = (device: number, seconds: number) => {
       const busy = this.input.devices[device].frameSeconds + seconds;
-      return { name: `${device}`, busy, way: busy };
+      return { name: `${device}`, busy, way: busy, passed: [] };
     };
     const { rows, past, wanted } = frame;
     const last = stages[stages.length - 1].device;
@@ -219,7 +239,8 @@ export class Oracle {
 
   /**
    * Seconds for which the busiest part is occupied by these frames together, each so many times.
-   * `apart`: messages of the head's shares count apart from those between stages.
+   * `apart`: messages of the head's shares count apart from those between stages, and each link by
+   * itself, whatever it shares.
    */
   busiest(
     placement: OraclePlacement,
@@ -235,6 +256,9 @@ export class Oracle {
       // the head's links may be counted apart from those between stages
       for (const part of ends.flat()) {
         add(apart && part.name.includes("-") ? `head ${part.name}` : part.name, part.busy);
+      }
+      for (const part of apart ? [] : [...chain, ...ends.flat()]) {
+        for (const { name, busy } of part.passed) add(name, busy);
       }
     }
     return Math.max(...busy.values());
