@@ -147,7 +147,7 @@ Deno.test("MailboxServer gives a peer without a good certificate nothing", async
 
   await t.step("no certificate", async () => {
     const intruder = new Intruder(port);
-    for (const [method, path] of [["GET", "/mailbox/v1/node"], ["GET", "/join/v1/revoked"]]) {
+    for (const [method, path] of [["GET", "/mailbox/v1/node"], ["GET", "/join/v1/membership"]]) {
       const { status, text } = await intruder.ask(method, path);
       assert.equal(status, 403);
       assert.match(text, /untrusted/);

@@ -12,7 +12,9 @@ import { fingerprintOf, type Issued, NODE_ID } from "./certificates.ts";
 import { trustError } from "./errors.ts";
 import { trustFolder } from "./folder.ts";
 import { Identities, knownIdentitySchema } from "./identities.ts";
+import type { MembershipNews } from "./join_protocol.ts";
 import { RecordFile } from "./record_file.ts";
+import { MAX_MEMBERS, membersOf, type Roll, rollSchema, signRoll } from "./roll.ts";
 import {
   createKey,
   type PrivateKey,
@@ -28,8 +30,15 @@ const CERTIFICATE_MS = 24 * 3600_000;
 
 const authoritySchema = z.object({
   /** The authority's key and certificate, PEM. */
-  authority: z.object({ key: z.string(), certificate: z.string() }).optional(),
+  authority: z.object({
+    key: z.string(),
+    certificate: z.string(),
+    /** Epoch of the cluster, see {@linkcode Roll}. */
+    epoch: z.int().positive().default(1),
+  }).optional(),
 });
+
+const rollFileSchema = z.object({ roll: rollSchema.optional() });
 
 /** Options of {@linkcode Authority.open}. */
 export interface AuthorityOptions {
@@ -57,16 +66,19 @@ export class Authority {
   readonly certificate: string;
   /** SHA-256 of the certificate, hexadecimal. */
   readonly fingerprint: string;
+  /** Epoch of the cluster, see {@linkcode Roll}. */
+  readonly epoch: number;
   readonly tokens: Tokens;
   readonly identities: Identities;
   readonly #key: PrivateKey;
+  readonly #roll: RecordFile<z.infer<typeof rollFileSchema>>;
   readonly #certificateMs: number;
   readonly #file: RecordFile<unknown>;
 
   private constructor(
     { data, certificateMs = CERTIFICATE_MS }: AuthorityOptions,
     key: PrivateKey,
-    certificate: string,
+    { certificate, epoch }: { certificate: string; epoch: number },
   ) {
     const folder = trustFolder(data);
     const identities = new RecordFile(
@@ -79,7 +91,9 @@ export class Authority {
     this.tokens = new Tokens(
       new RecordFile(join(folder, "tokens.json"), z.array(storedTokenSchema), () => []),
     );
+    this.#roll = new RecordFile(join(folder, "roll.json"), rollFileSchema, () => ({}));
     this.#key = key;
+    this.epoch = epoch;
     this.#certificateMs = certificateMs;
     this.certificate = certificate;
     this.fingerprint = fingerprintOf(new X509Certificate(certificate));
@@ -104,9 +118,9 @@ export class Authority {
     stored ??= await file.update(async (value) => {
       if (value.authority) return value.authority; // another node that started just now made it
       const key = await createKey();
-      return value.authority = { key: key.pem, certificate: await signAuthority(key) };
+      return value.authority = { key: key.pem, certificate: await signAuthority(key), epoch: 1 };
     });
-    return new Authority(options, await readKey(stored.key), stored.certificate);
+    return new Authority(options, await readKey(stored.key), stored);
   }
 
   /**
@@ -140,6 +154,35 @@ export class Authority {
     });
     const request = { publicKey, node, untilMs, takesJoins };
     return await signNode(this.#key, this.certificate, request);
+  }
+
+  /**
+   * The members as they are now; a new roll is made and kept where they have changed. Undefined:
+   * they are more than a roll takes.
+   */
+  async roll(): Promise<Roll | undefined> {
+    const members = membersOf(await this.identities.list(), this.#certificateMs);
+    if (members.length > MAX_MEMBERS) return undefined;
+    const isCurrent = (roll: Roll | undefined) =>
+      roll?.authority === this.fingerprint && roll.members.join() === members.join();
+    const { roll } = await this.#roll.read();
+    if (isCurrent(roll)) return roll!;
+    return await this.#roll.update(async (value) => {
+      if (isCurrent(value.roll)) return value.roll!; // another process made it just now
+      const number = value.roll?.authority === this.fingerprint ? value.roll.number + 1 : 1;
+      return value.roll = await signRoll(this.#key, {
+        authority: this.fingerprint,
+        epoch: this.epoch,
+        number,
+        at_ms: Date.now(),
+        members,
+      });
+    });
+  }
+
+  /** What members are told of who belongs to the cluster. */
+  async news(): Promise<MembershipNews> {
+    return { revoked: await this.identities.revoked(), roll: await this.roll() };
   }
 
   /** When the list of identities was changed last, in milliseconds since 1970. */

@@ -6,6 +6,7 @@
  * | `authority.json`           | the key and certificate of the cluster's authority          | the first node |
  * | `tokens.json`              | join tokens, with hashes of their secrets                   | the first node |
  * | `identities.json`          | the nodes that were taken in, and those that were removed   | the first node |
+ * | `roll.json`                | the list of members that the authority signed last          | the first node |
  * | `first.json`               | where the first node's mailbox listens                      | the first node |
  * | `nodes/NAME-PORT.json`     | a node's key, and the cluster that it belongs to            | every node    |
  *

@@ -19,6 +19,8 @@ export const knownIdentitySchema = z.object({
   admitted_ms: z.number(),
   /** Id of the token with which it came; the first node has none. */
   token: z.string().optional(),
+  /** When it left; undefined: it has not, or has come back since. */
+  left_ms: z.number().optional(),
   /** When it was removed. It stays in the list for ever, so that it never counts again. */
   removed_ms: z.number().optional(),
 });
@@ -101,8 +103,17 @@ export class Identities {
         all.push(known);
       }
       known.node = node;
+      delete known.left_ms;
       known.lives = known.lives.filter((l) => l.until_ms > now && l.node !== node);
       known.lives.push({ node, until_ms: untilMs });
+    });
+  }
+
+  /** Notes that the node with this id has left: it is known, but no member until it comes back. */
+  left(node: NodeId): Promise<void> {
+    return this.#store.update((all) => {
+      const known = all.find((i) => i.node === node);
+      if (known) known.left_ms = this.#now();
     });
   }
 

@@ -7,26 +7,25 @@
  * 2. On a second connection, whose certificate that authority must have signed for `join.orrery`,
  *    `POST /join/v1/certificate` sends the token's secret and gets certificates.
  *
- * `GET /join/v1/revoked` needs a certificate: a stream of lines, each a list of all removed
- * identities, whenever there is a new one.
+ * `GET /join/v1/membership` needs a certificate: a stream of lines, each with all removed identities
+ * and the roll of members, whenever one of them has changed.
  *
  * @module
  */
 import { z } from "zod";
+import { rollSchema } from "./roll.ts";
 
 /** Path of the authority's certificate. */
 export const AUTHORITY_PATH = "/join/v1/authority";
 /** Path that answers requests for certificates. */
 export const CERTIFICATE_PATH = "/join/v1/certificate";
-/** Path of the stream of removed identities. */
-export const REVOKED_PATH = "/join/v1/revoked";
+/** Path of the stream of removed identities and rolls. */
+export const MEMBERSHIP_PATH = "/join/v1/membership";
 
 /** Longest body of a request, bytes; a request has 1 KB. */
 export const MAX_REQUEST_BYTES = 8192;
-/** Longest answer, characters. */
-export const MAX_ANSWER_CHARS = 65536;
-/** Longest line of removed identities, characters: room for 10,000 of them. */
-export const MAX_REVOKED_CHARS = 700_000;
+/** Longest answer, and longest line of the stream, characters: 10,000 removed identities, a roll. */
+export const MAX_ANSWER_CHARS = 1_100_000;
 
 /** Answer to `GET /join/v1/authority`. */
 export const authorityAnswerSchema = z.object({ authority: z.string().min(1).max(4096) });
@@ -41,15 +40,20 @@ export const joinRequestSchema = z.strictObject({
 /** See {@linkcode joinRequestSchema}. */
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
 
-/** Answer to `POST /join/v1/certificate`. */
-export const joinAnswerSchema = z.object({
-  client: z.string().max(4096),
-  server: z.string().max(4096),
+/** A line of `GET /join/v1/membership`. */
+export const membershipSchema = z.object({
   /** All identities that were removed. */
   revoked: z.array(z.string().max(64)).max(10_000),
+  /** The members; undefined: there are too many for a roll. */
+  roll: rollSchema.optional(),
+});
+/** See {@linkcode membershipSchema}. */
+export type MembershipNews = z.infer<typeof membershipSchema>;
+
+/** Answer to `POST /join/v1/certificate`. */
+export const joinAnswerSchema = membershipSchema.extend({
+  client: z.string().max(4096),
+  server: z.string().max(4096),
 });
 /** See {@linkcode joinAnswerSchema}. */
 export type JoinAnswer = z.infer<typeof joinAnswerSchema>;
-
-/** A line of `GET /join/v1/revoked`. */
-export const revokedLineSchema = z.array(z.string().max(64)).max(10_000);

@@ -1,6 +1,6 @@
 /**
  * The first node's side of joining: answers strangers' requests for the authority's certificate and
- * for certificates of their own, and tells members who was removed.
+ * for certificates of their own, and tells members who belongs to the cluster.
  *
  * @module
  */
@@ -15,7 +15,8 @@ import {
   CERTIFICATE_PATH,
   joinRequestSchema,
   MAX_REQUEST_BYTES,
-  REVOKED_PATH,
+  MEMBERSHIP_PATH,
+  type MembershipNews,
 } from "./join_protocol.ts";
 
 const log = getLogger(["orrery", "trust"]);
@@ -30,7 +31,7 @@ export class JoinServer {
   readonly #authority: Authority | undefined;
   readonly #watchers = new Set<ServerHttp2Stream>();
   readonly #lines = new LineBudget((line) => log.warn("{line}", { line }));
-  #revoked: string[] = [];
+  #news: MembershipNews = { revoked: [] };
   /** Requests are answered one after the other: a signature takes the processor for milliseconds. */
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
@@ -49,9 +50,9 @@ export class JoinServer {
       else send(stream, 409, { error: notFirst().toWire() });
     } else if (path === CERTIFICATE_PATH && method === "POST") {
       void this.#certificates(stream, remote);
-    } else if (path === REVOKED_PATH && method === "GET" && from) {
+    } else if (path === MEMBERSHIP_PATH && method === "GET" && from) {
       stream.respond({ ":status": 200, "content-type": "application/x-ndjson" });
-      stream.write(JSON.stringify(this.#revoked) + "\n");
+      stream.write(JSON.stringify(this.#news) + "\n");
       this.#watchers.add(stream);
       stream.on("close", () => this.#watchers.delete(stream));
       stream.resume();
@@ -59,10 +60,10 @@ export class JoinServer {
     return true;
   }
 
-  /** Tells members the removed identities. */
-  revoked(all: string[]): void {
-    this.#revoked = all;
-    for (const stream of this.#watchers) stream.write(JSON.stringify(all) + "\n");
+  /** Tells members who belongs to the cluster. */
+  tell(news: MembershipNews): void {
+    this.#news = news;
+    for (const stream of this.#watchers) stream.write(JSON.stringify(news) + "\n");
   }
 
   /** Ends the streams of members. */
@@ -78,7 +79,7 @@ export class JoinServer {
       const request = parse(await readBody(stream));
       const issued = await this.#inTurn(() => authority.issue(request));
       log.info("node {node} at {remote} got certificates", { node: request.node, remote });
-      send(stream, 200, { ...issued, revoked: await authority.identities.revoked() });
+      send(stream, 200, { ...issued, ...await authority.news() });
     } catch (cause) {
       if (stream.destroyed) return;
       const error = cause instanceof OrreryError ? cause : toOrreryError(cause);

@@ -11,6 +11,7 @@ import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
 import { trustFolder } from "./folder.ts";
 import { RecordFile, tryLock } from "./record_file.ts";
+import { rollSchema } from "./roll.ts";
 import { createKey, type PrivateKey, readKey } from "./sign.ts";
 
 const clusterSchema = z.object({
@@ -18,6 +19,8 @@ const clusterSchema = z.object({
   authority: z.string(),
   /** Identities that were removed from it, as far as this node was told. */
   revoked: z.array(z.string()),
+  /** The newest list of its members that this node was told. */
+  roll: rollSchema.optional(),
 });
 /** The cluster of a node. */
 export type OwnCluster = z.infer<typeof clusterSchema>;

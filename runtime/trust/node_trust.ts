@@ -1,6 +1,6 @@
 /**
  * What a node shows to prove who it is, and its judgement of others: the mailbox's `MailboxTls`. It
- * renews the node's certificates, and keeps the list of removed identities.
+ * renews the node's certificates, and keeps the lists of members and of removed identities.
  *
  * @module
  */
@@ -23,8 +23,10 @@ import type { KnownIdentity } from "./identities.ts";
 import { writeFirstNode } from "./folder.ts";
 import { joinFirstNode } from "./join_client.ts";
 import { JoinServer } from "./join_server.ts";
+import type { MembershipNews } from "./join_protocol.ts";
 import { NodeKey } from "./node_key.ts";
-import { followRevoked } from "./revoked_feed.ts";
+import { followMembership } from "./membership_feed.ts";
+import type { Roll } from "./roll.ts";
 import { signRequest } from "./sign.ts";
 import { formatToken, type JoinToken, parseToken } from "./token.ts";
 
@@ -77,10 +79,10 @@ export interface NodeTrustOptions {
   authorityPem: string;
   /** The first ones. */
   issued: Issued;
-  /** Identities that were removed. */
-  revoked: string[];
+  /** Who belongs to the cluster, as the node was told with its certificates. */
+  news: MembershipNews;
   /** Gets new ones. */
-  renew: () => Promise<{ issued: Issued; revoked: string[] }>;
+  renew: () => Promise<{ issued: Issued; news: MembershipNews }>;
   /** On the first node. */
   authority?: Authority;
   /** Where the first node's mailbox listens; undefined on the first node. */
@@ -103,7 +105,7 @@ export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
       const authority = await Authority.open({ data, create: true, certificateMs });
       const renew = async () => ({
         issued: await authority.issue({ csr, node }, true),
-        revoked: await authority.identities.revoked(),
+        news: await authority.news(),
       });
       const authorityPem = authority.certificate;
       return new NodeTrust({ node, key, authorityPem, ...await renew(), renew, authority, data });
@@ -112,13 +114,13 @@ export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
     const first = typeof join === "function" ? await join(expected) : join;
     const fingerprint = expected ?? needsToken(first);
     const get = async (secret?: JoinToken) => {
-      const { authority, client, server, revoked } = await joinFirstNode({
+      const { authority, client, server, revoked, roll } = await joinFirstNode({
         first,
         fingerprint,
         request: { csr, node, token: secret && { id: secret.id, secret: secret.secret } },
       });
-      await key.setCluster({ authority, revoked });
-      return { authorityPem: authority, issued: { client, server }, revoked };
+      await key.setCluster({ authority, revoked, roll });
+      return { authorityPem: authority, issued: { client, server }, news: { revoked, roll } };
     };
     return new NodeTrust({ node, key, ...await get(token), renew: () => get(), first, data });
   } catch (error) {
@@ -153,6 +155,9 @@ export class NodeTrust implements MailboxTls {
   readonly #abort = new AbortController();
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #revoked: Set<string>;
+  #roll: Roll | undefined;
+  /** Ends when what is known of the cluster is stored. */
+  #stored: Promise<void> = Promise.resolve();
   #issued: Issued;
   #renewAtMs = 0;
   #expiresMs = 0;
@@ -166,8 +171,9 @@ export class NodeTrust implements MailboxTls {
     this.#options = options;
     this.#authorityCertificate = new X509Certificate(options.authorityPem);
     this.#joins = new JoinServer(options.authority);
-    this.#revoked = new Set(options.revoked);
-    this.#joins.revoked(options.revoked);
+    this.#revoked = new Set(options.news.revoked);
+    this.#roll = options.news.roll;
+    this.#joins.tell(options.news);
     this.#issued = options.issued;
     this.#schedule();
     const leftMs = this.#expiresMs - Date.now();
@@ -180,6 +186,11 @@ export class NodeTrust implements MailboxTls {
   /** SHA-256 of the certificate of the cluster's authority, hexadecimal. */
   get authority(): string {
     return fingerprintOf(this.#authorityCertificate);
+  }
+
+  /** The newest list of the cluster's members, signed by the authority; undefined: none is known. */
+  get roll(): Roll | undefined {
+    return this.#roll;
   }
 
   /** Where the first node's mailbox listens; undefined: this is the first node. */
@@ -232,12 +243,12 @@ export class NodeTrust implements MailboxTls {
 
   /**
    * Call it once the mailbox listens: notes where it does, for the command `token`; follows the
-   * first node's list of removed identities.
+   * first node's lists of members and of removed identities.
    */
   async listening(address: { host: string; port: number }): Promise<void> {
     const { first, data } = this.#options;
     if (first) {
-      void followRevoked(first, this, (all) => this.#setRevoked(all), this.#abort.signal);
+      void followMembership(first, this, (news) => this.#heard(news), this.#abort.signal);
     } else await writeFirstNode(data, address);
   }
 
@@ -259,9 +270,9 @@ export class NodeTrust implements MailboxTls {
 
   /** First node: removes a node by its whole identity, and cuts its links. */
   async removeIdentity(identity: string): Promise<void> {
-    const { identities } = this.#options.authority!;
-    await identities.remove(identity);
-    this.#setRevoked(await identities.revoked());
+    const authority = this.#options.authority!;
+    await authority.identities.remove(identity);
+    this.#heard(await authority.news());
   }
 
   /** Gets new certificates now; connections that are open go on. Throws as {@linkcode openTrust}. */
@@ -283,7 +294,7 @@ export class NodeTrust implements MailboxTls {
   }
 
   async #renew(): Promise<void> {
-    const { issued, revoked } = await this.#options.renew().catch((error) => {
+    const { issued, news } = await this.#options.renew().catch((error) => {
       if (hasCode(error, "revoked")) this.#abort.abort(error); // nobody tells it anything any more
       throw error;
     });
@@ -294,7 +305,7 @@ export class NodeTrust implements MailboxTls {
       until: new Date(this.#expiresMs).toISOString(),
     });
     this.#tell([]);
-    this.#setRevoked(revoked);
+    this.#heard(news);
   }
 
   #schedule(): void {
@@ -318,26 +329,35 @@ export class NodeTrust implements MailboxTls {
     try {
       const changed = await authority.changedMs();
       if (changed === this.#identitiesMs) return;
-      this.#setRevoked(await authority.identities.revoked());
+      this.#heard(await authority.news());
       this.#identitiesMs = changed;
     } catch (error) {
       log.warn("cannot read who was removed: {message}", { message: (error as Error).message });
     }
   }
 
-  #setRevoked(all: string[]): void {
-    const fresh = all.filter((identity) => !this.#revoked.has(identity));
+  #heard({ revoked, roll }: MembershipNews): void {
     // A node that was removed stays so, whatever a later list says.
-    if (fresh.length === 0) return;
-    this.#revoked = new Set([...this.#revoked, ...all]);
-    this.#joins.revoked([...this.#revoked]);
-    const { key, first, authorityPem } = this.#options;
-    if (first) {
-      key.setCluster({ authority: authorityPem, revoked: [...this.#revoked] }).catch((error) =>
-        log.warn("cannot store who was removed: {message}", { message: error.message })
-      );
+    const fresh = revoked.filter((identity) => !this.#revoked.has(identity));
+    for (const identity of fresh) this.#revoked.add(identity);
+    const newer = roll !== undefined && roll.number > (this.#roll?.number ?? 0);
+    if (newer) this.#roll = roll;
+    if (fresh.length === 0 && !newer) return;
+    this.#joins.tell({ revoked: [...this.#revoked], roll: this.#roll });
+    if (this.#options.first) this.#store();
+    if (fresh.length > 0) {
+      this.#tell(fresh.flatMap((identity) => [...this.#seen.get(identity) ?? []]));
     }
-    this.#tell(fresh.flatMap((identity) => [...this.#seen.get(identity) ?? []]));
+  }
+
+  /** Stores what a member knows of its cluster. */
+  #store(): void {
+    const { key, authorityPem: authority } = this.#options;
+    this.#stored = this.#stored
+      .then(() => key.setCluster({ authority, revoked: [...this.#revoked], roll: this.#roll }))
+      .catch((error) =>
+        log.warn("cannot store who belongs to the cluster: {message}", { message: error.message })
+      );
   }
 
   #tell(revoked: NodeId[]): void {

@@ -1,9 +1,10 @@
 /**
- * Makes keys, requests and certificates (X.509, ECDSA with P-256 and SHA-256).
+ * Makes keys, requests, certificates and signatures (X.509, ECDSA with P-256 and SHA-256).
  *
  * @module
  */
 import "reflect-metadata"; // the library below needs it, loaded before itself
+import type { X509Certificate as NodeCertificate } from "node:crypto";
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
@@ -149,3 +150,30 @@ export async function signNode(
     ),
   };
 }
+
+/**
+ * A signature of a text, base64 of 64 bytes. The text must begin with what it is for, so that no
+ * signature can be used for something else.
+ */
+export async function signText({ keys }: PrivateKey, text: string): Promise<string> {
+  const signature = await crypto.subtle.sign(ALGORITHM, keys.privateKey, utf8(text));
+  return Buffer.from(signature).toString("base64");
+}
+
+/** Did the holder of this certificate's key sign the text? */
+export async function isSigned(
+  certificate: NodeCertificate,
+  text: string,
+  signature: string,
+): Promise<boolean> {
+  const bytes = Buffer.from(signature, "base64");
+  // Other spellings of the same bytes are refused: nobody can change a signature that holds.
+  if (bytes.length !== 64 || bytes.toString("base64") !== signature) return false;
+  const spki = certificate.publicKey.export({ type: "spki", format: "der" }) as Uint8Array;
+  const key = await crypto.subtle.importKey("spki", new Uint8Array(spki), ALGORITHM, false, [
+    "verify",
+  ]);
+  return await crypto.subtle.verify(ALGORITHM, key, new Uint8Array(bytes), utf8(text));
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);

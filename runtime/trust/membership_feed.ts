@@ -1,13 +1,18 @@
 /**
- * A member's side of the list of removed identities: it follows the first node's, so that a removed
- * node is refused everywhere within a second or two.
+ * A member's side of who belongs to the cluster: it follows what the first node says, so that a
+ * removed node is refused everywhere within a second or two, and every member has the newest roll.
  *
  * @module
  */
 import { getLogger } from "@logtape/logtape";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, cut, keepalive, type MailboxTls } from "../mailbox/mod.ts";
-import { MAX_REVOKED_CHARS, REVOKED_PATH, revokedLineSchema } from "./join_protocol.ts";
+import {
+  MAX_ANSWER_CHARS,
+  MEMBERSHIP_PATH,
+  type MembershipNews,
+  membershipSchema,
+} from "./join_protocol.ts";
 
 const log = getLogger(["orrery", "trust"]);
 
@@ -16,11 +21,11 @@ const RETRY_MS = 2_000;
 /** Pings that find out whether the connection still works, milliseconds. */
 const PINGS = { intervalMs: 10_000, timeoutMs: 10_000 };
 
-/** Calls `heard` with each list of all removed identities, until the signal ends it. */
-export async function followRevoked(
+/** Calls `heard` with each line of the first node, until the signal ends it. */
+export async function followMembership(
   first: { host: string; port: number },
   tls: MailboxTls,
-  heard: (all: string[]) => void,
+  heard: (news: MembershipNews) => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
@@ -28,7 +33,9 @@ export async function followRevoked(
       await once(first, tls, heard, signal);
     } catch (error) {
       if (!signal.aborted) {
-        log.debug("no list of removed nodes: {message}", { message: (error as Error).message });
+        log.debug("no news of who belongs to the cluster: {message}", {
+          message: (error as Error).message,
+        });
       }
     }
     await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
@@ -39,7 +46,7 @@ export async function followRevoked(
 async function once(
   { host, port }: { host: string; port: number },
   tls: MailboxTls,
-  heard: (all: string[]) => void,
+  heard: (news: MembershipNews) => void,
   signal: AbortSignal,
 ): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
@@ -50,7 +57,7 @@ async function once(
   session.on("close", () => reject(new Error("the connection was closed")));
   let stopPings = () => {};
   session.on("connect", () => stopPings = keepalive(session, PINGS));
-  const stream = session.request({ ":method": "GET", ":path": REVOKED_PATH });
+  const stream = session.request({ ":method": "GET", ":path": MEMBERSHIP_PATH });
   let text = "";
   stream.setEncoding("utf8");
   stream.on("data", (chunk: string) => {
@@ -58,14 +65,14 @@ async function once(
     const lines = text.split("\n");
     text = lines.pop()!;
     try {
-      if (text.length > MAX_REVOKED_CHARS) throw new Error("a line is too long");
-      for (const line of lines) heard(revokedLineSchema.parse(JSON.parse(line)));
+      if (text.length > MAX_ANSWER_CHARS) throw new Error("a line is too long");
+      for (const line of lines) heard(membershipSchema.parse(JSON.parse(line)));
     } catch (error) {
       reject(error);
     }
   });
   stream.on("error", reject);
-  stream.on("close", () => reject(new Error("the list was ended")));
+  stream.on("close", () => reject(new Error("the stream was ended")));
   try {
     return await promise;
   } finally {
