@@ -24,7 +24,7 @@ import {
 } from "../actors/mod.ts";
 import { ModelStore } from "../models/mod.ts";
 import { checkRanges } from "../planner/mod.ts";
-import { type ApiAddress, nodeAccess } from "./access/mod.ts";
+import { type ApiAddress, isLoopback, nodeAccess } from "./access/mod.ts";
 import { Admission, Gateway, type ResolvedGraph, resolveGraph } from "./serve/mod.ts";
 import { createApi, serveApi, type Serving } from "./api/mod.ts";
 import {
@@ -41,6 +41,7 @@ import {
 } from "./cluster/mod.ts";
 import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
 import { announceCluster, findCluster } from "./discovery/mod.ts";
+import { clusterDoctor, NodeExaminer } from "./doctor/mod.ts";
 import { LimitedLog } from "./limited_log.ts";
 import { IdleMemory } from "./memory.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
@@ -176,13 +177,14 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     serving = { deployment, reason };
     options.onServe?.(deployment, reason);
   };
+  const loader = new EngineLoader(system, { threads, spinning, memoryBytes });
   const memberHost = new DeploymentHost({
     system,
     directory,
     store,
     mailbox,
     gateway,
-    loader: new EngineLoader(system, { threads, spinning, memoryBytes }),
+    loader,
     onServe,
   });
   undo.defer(() => memberHost.close());
@@ -195,6 +197,20 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     seed,
   });
   const models = [model?.target, model?.draft].flatMap((m) => m ? [m.manifest.name] : []);
+  const discovers = options.announce && !isLoopback(host);
+  const examiner = new NodeExaminer({
+    system,
+    mailbox,
+    data,
+    expiresMs: () => trust.expiresMs,
+    stagesBytes: () => loader.loadedBytes(),
+    memoryBytes,
+    discovery: {
+      does: !discovers ? "off" : seed ? "looks" : "announces",
+      authority: trust.authority,
+      host,
+    },
+  });
   let closing: Promise<void> | undefined;
   const onDrain = () => {
     log.info("the first node drains this node");
@@ -202,7 +218,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     else void (closing ??= close(DRAIN_MS));
   };
   registerActors({
-    ...{ system, store, models, gateway, host: memberHost, membership, profiler, onDrain },
+    ...{ system, store, models, gateway, host: memberHost, membership, profiler, examiner },
+    onDrain,
   });
   if (model) {
     custom!.register(system);
@@ -220,6 +237,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     serving: () => serving,
     askActor: askExposedActor({ system, flow }),
     nodes: nodesAdmin({ system, trust, status: () => membership.status() }),
+    doctor: clusterDoctor({
+      system,
+      examiner,
+      known: () => serving.deployment?.members ?? [],
+    }),
   });
   const api = await serveApi({
     app,
@@ -279,9 +301,10 @@ function registerActors(parts: {
   host: DeploymentHost;
   membership: Membership;
   profiler: NodeProfiler;
+  examiner: NodeExaminer;
   onDrain: () => void;
 }): void {
-  const { system, store, models, gateway, host, membership, profiler, onDrain } = parts;
+  const { system, store, models, gateway, host, membership, profiler, examiner, onDrain } = parts;
   system.register(stageActor, {
     config: stageActor.config.parse({}),
     resources: (to) => ({ engine: async () => profiler.watched(await host.loadStage(to)) }),
@@ -297,7 +320,10 @@ function registerActors(parts: {
   gateway.register();
   system.register(memberActor, {
     config: {},
-    resources: () => ({ host, onPing: () => membership.pinged(), profiler, onDrain }),
+    resources: () => ({
+      ...{ host, profiler, examiner, onDrain, clock: Date.now },
+      onPing: () => membership.pinged(),
+    }),
   });
   const weights = weightStore(store, () => [...models, ...host.models]);
   system.register(weightsActor, { config: {}, resources: () => ({ store: weights }) });

@@ -77,7 +77,7 @@ export function nodesAdmin({ system, trust, status }: NodesAdminOptions): NodesA
       const row = await named(name);
       await trust.removeIdentity(row.identity);
       // The links are cut already. Nobody waits until they are known to be gone.
-      await system.at(clusterActor, CLUSTER).tell.lost({ node: row.node });
+      await system.at(clusterActor, CLUSTER).tell.lost({ node: row.node, for_good: true });
       return { ...row, state: "removed", address: null, layers: [] };
     },
   };

@@ -40,14 +40,17 @@ const ARROWS: Record<string, string[]> = {
   "runtime/mailbox": [],
   "runtime/registry": [],
   "runtime/trust": ["runtime/mailbox"],
+  "runtime/doctor": [
+    ...["runtime/discovery", "runtime/mailbox", "runtime/registry", "runtime/trust"],
+  ],
   "runtime/api": ["runtime/access"],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api"],
   "runtime/cluster": ["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve"],
   "runtime/cli": [
-    ...["runtime/access", "runtime/engine", "runtime/cluster", "runtime/profile", "runtime/serve"],
-    "runtime/trust",
+    ...["runtime/access", "runtime/cluster", "runtime/doctor", "runtime/engine"],
+    ...["runtime/profile", "runtime/serve", "runtime/trust"],
   ],
 };
 

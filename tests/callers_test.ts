@@ -182,6 +182,7 @@ const CASES: Case[] = [
     status: EVERYBODY.filter((name) => SENDERS[name].peer !== "n1"),
     replan: [],
     broken: EVERYBODY,
+    check_up: EVERYBODY,
   }),
   ...cases({ actor: memberActor, to: memberAddress("n3"), at: "n3", body: n4Joins }, {
     prepare: FIRST,
@@ -194,6 +195,8 @@ const CASES: Case[] = [
     ping: FIRST,
     profile: FIRST,
     probe: FIRST,
+    examine: FIRST,
+    clock: EVERYBODY,
     echo: EVERYBODY,
   }),
   ...cases({ actor: weightsActor, to: weightsAddress("n1"), at: "n1" }, {

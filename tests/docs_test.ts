@@ -12,6 +12,7 @@ const TASKS = Object.keys(config.tasks);
 const COMMANDS = [
   "start",
   "chat",
+  "doctor",
   "keys",
   "models",
   "nodes",

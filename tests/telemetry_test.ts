@@ -65,6 +65,7 @@ Deno.test("deno.json keeps Deno from looking for a newer version in the tasks th
     const name of [
       "start",
       "chat",
+      "doctor",
       "keys",
       "models",
       "nodes",

@@ -20,8 +20,10 @@ import {
 } from "../system/mod.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
 import { type Deployment, type Member, memberSchema, servingNodes, SYSTEM } from "./deployment.ts";
+import { Absent } from "./absent.ts";
 import { Adoption } from "./adoption.ts";
 import { namedNode } from "./callers.ts";
+import { checkUp, type CheckupReport } from "./checkup.ts";
 import { Doubts } from "./doubts.ts";
 import { memberActor } from "./member.ts";
 import { Silence } from "./silence.ts";
@@ -104,14 +106,16 @@ export const clusterActor = defineActor({
     join: memberSchema,
     /** A node leaves, and serves until the others have taken over. */
     leave: z.object({ node: z.string() }),
-    /** A node is gone. */
-    lost: z.object({ node: z.string() }),
+    /** A node is gone; `for_good`: it was removed, so nobody misses it. */
+    lost: z.object({ node: z.string(), for_good: z.boolean().default(false) }),
     /** Answers with a {@linkcode ClusterStatus}. */
     status: z.object({}),
     /** Makes a new placement for the same members: something was measured, `why` says what. */
     replan: z.object({ why: z.string() }),
     /** The deployment with this id answers no prompt at the sender's node. */
     broken: z.object({ deployment: z.string(), why: z.string().max(MAX_MESSAGE_CHARS) }),
+    /** Examines every member and every link; answers with a {@linkcode CheckupReport}. */
+    check_up: z.object({}),
   },
   callers: {
     join: namedNode,
@@ -121,7 +125,9 @@ export const clusterActor = defineActor({
     status: anyNode,
     replan: thisNode,
     broken: anyNode, // looked into, and not believed at once
+    check_up: anyNode, // one at a time, however many ask
   },
+  concurrent: ["check_up"], // it waits for all members
   policy: { mailbox: 256 },
 
   create(ctx, config) {
@@ -134,11 +140,14 @@ export const clusterActor = defineActor({
       deadlineMs: config.silenceMs,
     });
     const doubts = new Doubts(ctx);
+    const absent = new Absent();
     /** The deployment that serves and must be replaced, even by the same placement; "": none. */
     let condemned = "";
     const silence = new Silence(config, { now: ctx.now() });
     /** Ends what the nodes are asked to prepare; undefined: nothing is prepared. */
     let preparing: { nodes: string[]; abort: AbortController } | undefined;
+    /** The checkup that runs: whoever asks meanwhile gets its report. */
+    let checkup: Promise<CheckupReport> | undefined;
     let changes = 0;
     let placing = false;
     let deployments = 0;
@@ -157,7 +166,10 @@ export const clusterActor = defineActor({
 
     /** A node is gone: takes it out of the members, and places anew. */
     function remove(node: string, why: string): void {
-      if (!members.delete(node)) return;
+      const member = members.get(node);
+      if (!member) return;
+      members.delete(node);
+      absent.add(member, why);
       silence.forget(node);
       // It will not answer, and the other nodes need not go on for a deployment with it.
       if (preparing?.nodes.includes(node)) preparing.abort.abort(nodeLost(node, why));
@@ -368,15 +380,22 @@ export const clusterActor = defineActor({
           }
         }
         members.set(member.node, member);
+        absent.back(member);
         silence.heard(member.node, ctx.now());
         serving.rejoined(member.node);
         void replace();
         return { members: [...members.values()] };
       },
       leave: ({ node }) => leave(node),
-      lost: ({ node }) => remove(node, `node ${node} is gone`),
+      lost: ({ node, for_good }) => {
+        remove(node, `node ${node} is gone`);
+        if (for_good) absent.forget(node);
+      },
       replan: () => void replace(),
       broken: ({ deployment, why }, { peer }) => void doubt(deployment, { by: peer ?? FIRST, why }),
+      check_up: () =>
+        checkup ??= checkUp(ctx, [...members.values()], absent.list())
+          .finally(() => checkup = undefined),
       status: (): ClusterStatus => ({
         members: [...members.values()],
         deployment: serving.current,

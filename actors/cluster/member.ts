@@ -14,6 +14,7 @@ import {
   memberSchema,
   SYSTEM,
 } from "./deployment.ts";
+import { type Examiner, examineSchema } from "./examination.ts";
 
 /** Resource `host` of a member actor: what the node does when the cluster tells it. */
 export interface MemberDuties {
@@ -109,6 +110,10 @@ export const memberActor = defineActor({
     profile: profileRequestSchema,
     /** See {@linkcode MemberProfiler.probe}. */
     probe: z.object({ peer: memberSchema }),
+    /** See {@linkcode Examiner.examine}. */
+    examine: examineSchema,
+    /** Answers with what this node's clock shows, milliseconds since 1970. */
+    clock: z.object({}),
     /** Takes bytes and answers with `reply_bytes` zeros: other nodes measure the link by it. */
     echo: z.object({
       data: z.instanceof(Uint8Array).refine((d) => d.length <= ECHO_BYTES, "too long for an echo")
@@ -127,12 +132,14 @@ export const memberActor = defineActor({
     ping: firstNode,
     profile: firstNode,
     probe: firstNode,
+    examine: firstNode,
+    clock: anyNode,
     echo: anyNode,
   },
-  urgent: ["ping", "node_lost"],
+  urgent: ["ping", "node_lost", "clock"],
   // Fetching weights, measuring and the end of requests may take minutes. The node must learn of
   // lost nodes meanwhile.
-  concurrent: ["prepare", "release", "retire", "profile", "probe"],
+  concurrent: ["prepare", "release", "retire", "profile", "probe", "examine"],
   create(ctx) {
     const host = ctx.resource<MemberDuties>("host");
     const onPing = ctx.resource<() => void>("onPing");
@@ -148,6 +155,8 @@ export const memberActor = defineActor({
       profile: (request, meta) =>
         ctx.resource<MemberProfiler>("profiler").profile(request, meta.signal),
       probe: ({ peer }, meta) => ctx.resource<MemberProfiler>("profiler").probe(peer, meta.signal),
+      examine: ({ peers }, meta) => ctx.resource<Examiner>("examiner").examine(peers, meta.signal),
+      clock: () => ctx.resource<() => number>("clock")(),
       echo: ({ reply_bytes }) => new Uint8Array(reply_bytes),
     };
   },

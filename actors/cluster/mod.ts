@@ -5,8 +5,10 @@
  * @module
  */
 export * from "./callers.ts";
+export * from "./checkup.ts";
 export * from "./cluster.ts";
 export * from "./deployment.ts";
+export * from "./examination.ts";
 export * from "./member.ts";
 export * from "./node_key.ts";
 export * from "./weights.ts";

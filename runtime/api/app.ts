@@ -14,6 +14,7 @@ import { readJson } from "./body.ts";
 import { chatDialect } from "./chat.ts";
 import { completionsDialect } from "./completions.ts";
 import type { ApiTask, Dialect } from "./dialect.ts";
+import { doctorRoute } from "./doctor.ts";
 import { apiError, toHttpError } from "./errors.ts";
 import { findModel } from "./find_model.ts";
 import type { Generator, ModelCard } from "./generator.ts";
@@ -35,6 +36,8 @@ export interface ApiOptions {
   serving?: () => Serving;
   /** Lists, drains and removes nodes, for `/api/nodes`. @default the routes do not exist */
   nodes?: NodesAdmin;
+  /** Examines the cluster, for `POST /api/doctor`. @default the route does not exist */
+  doctor?: () => Promise<object>;
   /** Asks a custom actor, for `POST /api/actors/{name}`. @default the route does not exist */
   askActor?: AskActor;
   /** Milliseconds without an event after which a stream sends a comment. @default 15_000 */
@@ -67,6 +70,7 @@ export type Api = Hono<ApiEnv>;
  *   `GET /api/trace.svg` (the same frames as a drawing)
  * - `GET /api/nodes`, `POST /api/nodes/{name}/drain`, `DELETE /api/nodes/{name}`: the nodes of the
  *   cluster, on its first node (409 elsewhere)
+ * - `POST /api/doctor`: every node and every link of the cluster, examined now
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
  *   and returns its answer as JSON
  * - `GET /healthz` and `GET /health` (200 while the process runs), `GET /readyz` (503 with a reason
@@ -160,6 +164,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     });
   }
   if (options.nodes) nodeRoutes(app, options.nodes, access.origins ?? []);
+  if (options.doctor) {
+    doctorRoute(app, options.doctor, access.origins ?? []);
+    app.all("/api/doctor", wrongMethod("POST"));
+  }
   const { askActor } = options;
   if (askActor) {
     app.post("/api/actors/:name", async (c) => {

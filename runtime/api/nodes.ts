@@ -74,7 +74,7 @@ export function nodeRoutes(app: Hono<any>, admin: NodesAdmin, origins: readonly 
 }
 
 /** Refuses what a browser sends for a page of an origin that is neither this API's nor allowed. */
-function ownPagesOnly(origins: readonly string[]): MiddlewareHandler {
+export function ownPagesOnly(origins: readonly string[]): MiddlewareHandler {
   return async (c: Context, next) => {
     const origin = c.req.header("origin");
     const host = c.req.header("host");

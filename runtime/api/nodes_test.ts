@@ -66,3 +66,20 @@ Deno.test("createApi() lets pages of its own and of allowed origins change nodes
   }
   assert.equal(told.length, 4);
 });
+
+Deno.test("createApi() examines the cluster for POST /api/doctor, and for no foreign page", async () => {
+  let asked = 0;
+  const doctor = () => Promise.resolve((asked++, { ok: true, problems: [] }));
+  const app = createApi(new ScriptedGenerator(), { doctor });
+  const ask = (method: string, headers: Record<string, string> = {}) =>
+    app.fetch(
+      new Request("http://127.0.0.1:8420/api/doctor", {
+        method,
+        headers: { host: "127.0.0.1:8420", ...headers },
+      }),
+    );
+  assert.deepEqual(await (await ask("POST")).json(), { ok: true, problems: [] });
+  assert.equal((await ask("POST", { origin: "https://evil.example" })).status, 403);
+  assert.equal((await ask("GET")).status, 405);
+  assert.equal(asked, 1);
+});

@@ -117,17 +117,22 @@ export class EngineLoader implements StageLoader {
     return await loadHead({ graph, geometry, spinning, threads });
   }
 
-  /** Bytes that one more stage may use: the free memory, or what is left of the user's limit. */
-  #memoryLeft(): number {
-    const { available } = Deno.systemMemoryInfo();
-    const { memoryBytes = available } = this.#options;
+  /** Bytes that the loaded stages, shards and drafters were given: weights and arenas. */
+  loadedBytes(): number {
     const active = new Set(this.#system.status().map((a) => a.address as string));
     let loaded = 0;
     for (const [to, bytes] of this.#loadedBytes) {
       if (active.has(to)) loaded += bytes;
       else this.#loadedBytes.delete(to);
     }
-    return Math.min(available, memoryBytes - loaded);
+    return loaded;
+  }
+
+  /** Bytes that one more stage may use: the free memory, or what is left of the user's limit. */
+  #memoryLeft(): number {
+    const { available } = Deno.systemMemoryInfo();
+    const { memoryBytes = available } = this.#options;
+    return Math.min(available, memoryBytes - this.loadedBytes());
   }
 }
 

@@ -19,6 +19,11 @@ import { LENGTH_BYTES } from "./frame_reader.ts";
 export const MAILBOX_PATH = "/mailbox/v1";
 /** Version of the protocol, in hello and welcome. */
 export const WIRE_VERSION = 1;
+/** The versions of the protocol that this program speaks. */
+export const PROTOCOL: { readonly lowest: number; readonly highest: number } = {
+  lowest: WIRE_VERSION,
+  highest: WIRE_VERSION,
+};
 /** Longest control frame (hello, welcome, acknowledgement, error), bytes. */
 export const CONTROL_BYTES = 65536;
 

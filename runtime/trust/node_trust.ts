@@ -198,6 +198,11 @@ export class NodeTrust implements MailboxTls {
     return this.#options.first;
   }
 
+  /** When the node's certificates end, in milliseconds since 1970. */
+  get expiresMs(): number {
+    return this.#expiresMs;
+  }
+
   get client(): Credentials {
     return this.#credentials(this.#issued.client);
   }

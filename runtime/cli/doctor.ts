@@ -1,0 +1,86 @@
+/**
+ * `deno task doctor`: what is wrong with a cluster, and what to do about it.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a command talks to its user
+import { hasCode } from "../../actors/mod.ts";
+import { clientKey } from "../access/mod.ts";
+import { type DoctorReport, doctorReportSchema, examineFiles } from "../doctor/mod.ts";
+import { callApi, failed } from "./api_call.ts";
+import { readArgs, urlOption } from "./args.ts";
+import { fileText, reportText } from "./doctor_text.ts";
+import { exitCodes, runCommand } from "./fail.ts";
+
+const help = `Find out what is wrong with a cluster: every node, and every link between two of them.
+It asks the API of a node, which has all members examined: version, clock, certificates, disk, memory, permissions,
+registry, discovery, and links (latency and bandwidth). Where no node answers, it examines the files in --data.
+
+Usage: deno task doctor [options]
+
+  --url URL          the API of a node [http://127.0.0.1:8420]
+  --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
+  --data DIR         where no node answers: folder of a node on this machine [.orrery]
+  --json             print JSON
+  --help             print this
+
+Exit codes: 0 all is well, 1 something is wrong, 2 wrong command line.`;
+
+/** Milliseconds in which the report must come: a checkup takes 42 s at most. */
+const REPORT_MS = 60_000;
+
+async function doctor(args: string[]): Promise<number> {
+  const { values } = readArgs({
+    args,
+    options: {
+      url: { type: "string", default: "http://127.0.0.1:8420" },
+      data: { type: "string", default: ".orrery" },
+      "api-key-file": { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(help);
+    return exitCodes.ok;
+  }
+  const { json, data } = values;
+  const url = urlOption("url", values.url);
+  const key = clientKey(values["api-key-file"]);
+  const start = performance.now();
+  let report: DoctorReport;
+  try {
+    report = await askDoctor(url, key);
+  } catch (error) {
+    if (!hasCode(error, "cannot_connect")) throw error;
+    return await withoutNode(url, data, json);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  console.log(json ? JSON.stringify(report, null, 2) : reportText(report, seconds));
+  return report.ok ? exitCodes.ok : exitCodes.failed;
+}
+
+async function askDoctor(url: string, key: string | undefined): Promise<DoctorReport> {
+  const signal = AbortSignal.timeout(REPORT_MS);
+  const response = await callApi({ url, path: "/api/doctor", method: "POST", key, signal });
+  const parsed = doctorReportSchema.safeParse(await response.json().catch(() => undefined));
+  if (parsed.success) return parsed.data;
+  throw failed("broken_answer", `${url} answered /api/doctor with something else than a report`);
+}
+
+/** Examines the files alone. That no node answers is a problem too. */
+async function withoutNode(url: string, data: string, json: boolean): Promise<number> {
+  const files = await examineFiles(data);
+  const problem = {
+    about: "node",
+    what: `no node answers at ${url}`,
+    remedy: "start one with `deno task start`, or name a running one with --url",
+  };
+  const problems = [problem, ...files.faults];
+  console.log(
+    json ? JSON.stringify({ ok: false, url, files, problems }, null, 2) : fileText(files, problems),
+  );
+  return exitCodes.failed;
+}
+
+if (import.meta.main) await runCommand(doctor);

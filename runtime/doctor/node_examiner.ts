@@ -1,0 +1,168 @@
+/**
+ * Examines this node: its program, certificates, disk, memory, permissions, registry and discovery,
+ * and its way to the other members.
+ *
+ * @module
+ */
+import { isIPv4 } from "node:net";
+import {
+  type ActorSystem,
+  type Examination,
+  type Examiner,
+  type Fault,
+  type Member,
+  memberActor,
+  type Registry,
+  testRegistry,
+  toOrreryError,
+} from "../../actors/mod.ts";
+import { findCluster, MulticastLan } from "../discovery/mod.ts";
+import { type MailboxTransport, PROTOCOL } from "../mailbox/mod.ts";
+import { VERSION } from "../version.ts";
+import { diskOf, folderFaults } from "./data_folder.ts";
+import { measureReach } from "./reach.ts";
+
+/** Milliseconds in which another node must tell its clock; the first time it is dialled. */
+const CLOCK_MS = 3_000;
+/** Milliseconds in which the registry must have answered its test. */
+const REGISTRY_MS = 5_000;
+/** Milliseconds in which the own cluster must be found on the local network. */
+const LOOK_MS = 2_500;
+
+/** The registry of the cluster, as this node reaches it. */
+export interface NodeRegistry {
+  /** `embedded`, `denokv`, `etcd`, `managed`. */
+  kind: string;
+  registry: Registry;
+}
+
+/** Options of a {@linkcode NodeExaminer}. */
+export interface ExaminerOptions {
+  /** Reaches the other members. */
+  system: Pick<ActorSystem, "get">;
+  mailbox: Pick<MailboxTransport, "addPeer" | "peers">;
+  /** The node's folder. */
+  data: string;
+  /** When the node's certificates end, in milliseconds since 1970. */
+  expiresMs: () => number;
+  /** Bytes that the loaded stages, shards and drafters were given. */
+  stagesBytes: () => number;
+  /** `--memory`, bytes. @default what is free */
+  memoryBytes?: number;
+  /** Whether clusters on the local network are announced or looked for. */
+  discovery: {
+    does: Examination["discovery"];
+    /** SHA-256 of the certificate of the cluster's authority. */
+    authority: string;
+    /** Address that the mailbox listens on. */
+    host: string;
+  };
+  /** @default the cluster has none */
+  registry?: () => NodeRegistry | undefined;
+}
+
+/** See the module's text. */
+export class NodeExaminer implements Examiner {
+  readonly #options: ExaminerOptions;
+
+  constructor(options: ExaminerOptions) {
+    this.#options = options;
+  }
+
+  async examine(peers: Member[], signal: AbortSignal): Promise<Examination> {
+    const { data, expiresMs, stagesBytes, memoryBytes, discovery } = this.#options;
+    const [reached, folder, disk, registry, discovered] = await Promise.all([
+      Promise.all(peers.map((peer) => this.#reach(peer, signal))),
+      folderFaults(data),
+      diskOf(data),
+      this.#registry(signal),
+      this.#discovered(),
+    ]);
+    signal.throwIfAborted();
+    return {
+      program: VERSION,
+      protocol: PROTOCOL,
+      certificate_s: Math.round((expiresMs() - Date.now()) / 1000),
+      disk,
+      memory: {
+        available_bytes: Deno.systemMemoryInfo().available,
+        process_bytes: Deno.memoryUsage().rss,
+        stages_bytes: stagesBytes(),
+        limit_bytes: memoryBytes ?? null,
+      },
+      registry: registry.found,
+      discovery: discovery.does,
+      discovered,
+      faults: [...folder, ...registry.faults, ...permissionFaults()].slice(0, 64),
+      peers: reached,
+    };
+  }
+
+  async #reach({ node, host, port }: Member, signal: AbortSignal) {
+    const { system, mailbox } = this.#options;
+    return await measureReach(node, () => {
+      if (!mailbox.peers().some((peer) => peer.node === node)) mailbox.addPeer(node, host, port);
+      return system.get(memberActor, node).clock({}, { deadlineMs: CLOCK_MS, signal });
+    });
+  }
+
+  async #registry(
+    signal: AbortSignal,
+  ): Promise<{ found: Examination["registry"]; faults: Fault[] }> {
+    const used = this.#options.registry?.();
+    if (!used) return { found: null, faults: [] };
+    const { kind, registry } = used;
+    const start = performance.now();
+    try {
+      const within = AbortSignal.any([signal, AbortSignal.timeout(REGISTRY_MS)]);
+      await testRegistry(registry, { deadlineMs: REGISTRY_MS, signal: within });
+      return { found: { kind, test_ms: performance.now() - start }, faults: [] };
+    } catch (error) {
+      const fault = {
+        about: "registry",
+        what: `the registry (${kind}) fails its test: ${toOrreryError(error).message}`.slice(
+          0,
+          2048,
+        ),
+        remedy: kind === "embedded"
+          ? "see whether the first node runs and has room on its disk; while it is away the " +
+            "cluster cannot change"
+          : "see whether the registry's servers run and this machine reaches them",
+      };
+      return { found: { kind, test_ms: null }, faults: [fault] };
+    }
+  }
+
+  /** Whether the own cluster is found on the local network; a node that looks for none finds none. */
+  async #discovered(): Promise<boolean> {
+    const { does, authority, host } = this.#options.discovery;
+    if (does === "off") return false;
+    // A name or an IPv6 address says nothing of the interface: then all are used.
+    const interfaces = isIPv4(host) && host !== "0.0.0.0" ? [host] : undefined;
+    const lan = new MulticastLan({ interfaces });
+    return await findCluster({ authority, lan, lookMs: LOOK_MS }).then(() => true, () => false);
+  }
+}
+
+/** Rights that a node has too many or too few of. */
+function permissionFaults(): Fault[] {
+  const faults: Fault[] = [];
+  const granted = (name: "run" | "write" | "ffi") =>
+    Deno.permissions.querySync({ name }).state === "granted";
+  for (const [name, what] of [["run", "start programs"], ["write", "write any file"]] as const) {
+    if (!granted(name)) continue;
+    faults.push({
+      about: "permissions",
+      what: `the node may ${what}, which it never needs`,
+      remedy: "start it with `deno task start`, which gives it no more than its command line needs",
+    });
+  }
+  if (!granted("ffi")) {
+    faults.push({
+      about: "permissions",
+      what: "the node may not call native libraries, so it can load no layers",
+      remedy: "start it with `deno task start`",
+    });
+  }
+  return faults;
+}
