@@ -18,6 +18,7 @@ import {
   memberActor,
   type NodeId,
   type PlaceDeployment,
+  registryActor,
   stageActor,
   systemClock,
   weightsActor,
@@ -47,6 +48,7 @@ import { IdleMemory } from "./memory.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
+import { EMBEDDED_REGISTRY, openTestedRegistry } from "./registry/mod.ts";
 import { openTrust } from "./trust/mod.ts";
 
 const log = getLogger(["orrery", "node"]);
@@ -106,7 +108,7 @@ export interface Node {
  *
  * Throws group `access` (what `nodeAccess` throws), `cluster` (`join_failed`, `bad_layers`),
  * `trust`, `api` and `mailbox` (`port_in_use`),
- * `graph` (what a custom actor's module lacks), `model` (what the store throws).
+ * `graph` (what a custom actor's module lacks), `model` (what the store throws), `registry`.
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
   const { host, join } = options;
@@ -117,6 +119,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   if (model && options.layers) checkRanges(options.layers, model.target.manifest.geometry.layers);
 
   await using undo = new AsyncDisposableStack();
+  const { registry: where = EMBEDDED_REGISTRY, data: folder } = options;
+  const registry = join ? undefined : await openTestedRegistry(where, { data: folder });
+  undo.defer(() => registry?.close());
   const memory = new IdleMemory();
   undo.defer(() => memory.close());
   const custom = model && await CustomActors.load(model.graph, {
@@ -221,6 +226,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     ...{ system, store, models, gateway, host: memberHost, membership, profiler, examiner },
     onDrain,
   });
+  if (registry) {
+    system.register(registryActor, {
+      config: registryActor.config.parse({}),
+      resources: () => ({ registry }),
+    });
+  }
   if (model) {
     custom!.register(system);
     system.register(modelActor, { config: {}, resources: () => ({ generator: gateway }) });

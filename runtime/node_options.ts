@@ -71,8 +71,14 @@ export interface NodeResources {
   memoryBytes?: number;
 }
 
-/** What the first node decides for the cluster; other nodes ignore these options. */
+/** What a node that joins nobody decides for the cluster; other nodes ignore these options. */
 export interface FirstNodeOptions {
+  /**
+   * Where the cluster keeps its members, its deployments and the rest of its state: `embedded` (in
+   * a file of this node), the URL of a denokv server, or `etcd://HOST[:PORT],...`.
+   * @default "embedded"
+   */
+  registry?: string;
   /** Number of nodes, this one included, to wait for before the model is placed. */
   nodes: number;
   /** Name in the store, or a checkpoint folder. @default the graph's, else the embedded model */

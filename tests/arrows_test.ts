@@ -50,7 +50,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/cluster": ["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve"],
   "runtime/cli": [
     ...["runtime/access", "runtime/cluster", "runtime/doctor", "runtime/engine"],
-    ...["runtime/profile", "runtime/serve", "runtime/trust"],
+    ...["runtime/profile", "runtime/registry", "runtime/serve", "runtime/trust"],
   ],
 };
 

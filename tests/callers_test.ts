@@ -174,6 +174,18 @@ const PIPELINE_D = ["d/stage/0", "d/stage/1", "d/stage/solo", "d/head/0"];
 const GENERATIONS = ["Generation n4", "Generation n5"];
 const OWNER = ["d/arbiter n4"];
 
+/** Cases of a registry's key, and by whom it may be read and written. */
+const registryCases = (key: unknown, { read, write }: { read: string[]; write: string[] }) => [
+  ...cases({ actor: registryActor, to: REGISTRY, at: "n1", body: { key } }, { get: read }),
+  ...cases({ actor: registryActor, to: REGISTRY, at: "n1", body: { prefix: key } }, {
+    list: read,
+    watch: read,
+  }),
+  ...[{ sets: [{ key }] }, { deletes: [key] }].flatMap((body) =>
+    cases({ actor: registryActor, to: REGISTRY, at: "n1", body }, { transact: write })
+  ),
+];
+
 const CASES: Case[] = [
   ...cases({ actor: clusterActor, to: CLUSTER, at: "n1", body: n4Joins }, {
     join: OF_N4,
@@ -301,14 +313,58 @@ const CASES: Case[] = [
     cancel: [],
   }),
   ...cases({ actor: registryActor, to: REGISTRY, at: "n1" }, {
-    get: EVERYBODY,
-    list: EVERYBODY,
-    transact: EVERYBODY,
+    get: [],
+    list: [],
+    transact: EVERYBODY, // it names no key
     grant: EVERYBODY,
     keep_alive: EVERYBODY,
     revoke: EVERYBODY,
-    watch: EVERYBODY,
+    watch: [],
   }),
+  ...["members/n9", "coordinator", "serving", "deployments/d", "owners/a/b/c", "trust/identities"]
+    .flatMap((key) => registryCases(key, { read: EVERYBODY, write: [] })),
+  ...["members/n4", "owners/node/n4", "owners/orrery/member/n4", `owners/${generation4}`]
+    .flatMap((key) => registryCases(key, { read: EVERYBODY, write: OF_N4 })),
+  ...[`state/${generation4}/7/name`, "journal/orrery/weights/n4/1/000001", "state/d/arbiter/n4/"]
+    .flatMap((key) => registryCases(key, { read: OF_N4, write: OF_N4 })),
+  // Secrets, keys that only look like others, and keys of actors that live elsewhere or nowhere.
+  ...[
+    ...["trust/authority", "trust/tokens", "trust/", "trust", "trust/identities/", "tokens/1", ""],
+    ...["members", "member/n4", "coordinator/", "servings", "self-test/1", "state/", "journal/d"],
+    ...["state/orrery/cluster/main/1/x", "state/orrery/member/n"],
+    ...["state/t/thing/one/1/x", "state/orrery/member/n4", "state///", 7, null, undefined, {}],
+  ].flatMap((key) => registryCases(key, { read: [], write: [] })),
+  ...[
+    "members/n4/",
+    "members/n44",
+    "owners/node/n9",
+    "owners/node/",
+    "owners/orrery/cluster/main",
+    "owners/",
+    "owners/d/arbiter",
+  ]
+    .flatMap((key) => registryCases(key, { read: EVERYBODY, write: [] })),
+  // One key among several that the sender may not write, or a list that is none.
+  ...[
+    { sets: [{ key: "members/n4" }, { key: "members/n5" }] },
+    { deletes: ["members/n4", "trust/tokens"] },
+    { sets: [{ key: "members/n4" }], checks: [{ key: "trust/authority" }] },
+    { sets: { key: "members/n4" } },
+    { sets: [null] },
+    { deletes: 1 },
+  ].flatMap((body) =>
+    cases({ actor: registryActor, to: REGISTRY, at: "n1", body }, { transact: [] })
+  ),
+  ...cases({
+    actor: registryActor,
+    to: REGISTRY,
+    at: "n1",
+    body: {
+      sets: [{ key: "members/n4" }],
+      checks: [{ key: "coordinator" }],
+      deletes: [`state/${generation4}/1/x`],
+    },
+  }, { transact: OF_N4 }),
   ...cases({ actor: modelActor, to: "graph/model/main", at: "n1" }, { generate: [] }),
   ...cases({
     actor: custom(["request", "other"], ["request"]),

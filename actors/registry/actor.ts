@@ -1,12 +1,14 @@
 /**
- * Registry actor: lets other nodes use the registry that is embedded in the first node.
+ * Registry actor: lets nodes that do not open the registry themselves use that of the coordinator.
  *
  * Each message is an operation of the interface `Registry`, whose answer is that operation's
- * result. All handlers run beside each other: the registry itself orders what must be ordered.
+ * result. All handlers run beside each other: the registry itself orders what must be ordered. Which
+ * keys a member may name is said in `access.ts`, and which leases in `member_leases.ts`.
  *
  * @module
  */
 import { z } from "zod";
+import { readsShared, writesOwn } from "./access.ts";
 import {
   type ActorContext,
   type Address,
@@ -23,6 +25,8 @@ import {
   type RegistryOptions,
   type TransactionResult,
 } from "./contract.ts";
+import { leaseLost } from "./errors.ts";
+import { MemberLeases } from "./member_leases.ts";
 
 /** Longest time for which a `watch` waits for news, milliseconds. */
 export const WATCH_WAIT_MS = 10_000;
@@ -33,14 +37,17 @@ const key = z.string();
 const version = z.int().nonnegative();
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 
-/** Address of the registry at the first node. */
+/** Address of the registry at the coordinator. */
 export const REGISTRY: Address = address(SYSTEM, "registry", "main");
 
 /** The registry actor; see the module's text. Resource `registry`: the registry that it offers. */
 export const registryActor = defineActor({
   kind: "registry",
   deployment: SYSTEM,
-  config: z.object({}),
+  config: z.object({
+    /** May a node use the leases that it took alone? Tests of the interface have no members. */
+    ownLeases: z.boolean().default(true),
+  }),
   messages: {
     /** See {@linkcode Registry.get}; null: there is no such key. */
     get: z.object({ key }),
@@ -72,28 +79,60 @@ export const registryActor = defineActor({
       wait_ms: z.number().nonnegative().max(WATCH_WAIT_MS),
     }),
   },
-  callers: anyNode, // every member keeps its part of the cluster's state here
+  callers: {
+    get: readsShared,
+    list: readsShared,
+    transact: writesOwn,
+    grant: anyNode,
+    keep_alive: anyNode, // of leases that it took, see below
+    revoke: anyNode,
+    watch: readsShared,
+  },
   concurrent: ["get", "list", "transact", "grant", "keep_alive", "revoke", "watch"],
-  create(ctx) {
+  create(ctx, { ownLeases }) {
     const registry = ctx.resource<Registry>("registry");
     const running = new Map<string, Promise<TransactionResult>>();
+    const leases = new MemberLeases(registry, ctx);
+    /** The asking node; undefined: it is this one, which may use every lease. */
+    const asker = ({ peer }: MessageMeta) => ownLeases ? peer : undefined;
+    const checkLease = async (lease: string, meta: MessageMeta) => {
+      const node = asker(meta);
+      if (node !== undefined && !await leases.has(node, lease)) throw leaseLost(lease);
+    };
     return {
       get: async ({ key }, meta) => await registry.get(key, limits(ctx, meta)) ?? null,
       list: ({ prefix }, meta) => registry.list(prefix, limits(ctx, meta)),
-      transact(transaction): Promise<TransactionResult> {
+      async transact(transaction, meta): Promise<TransactionResult> {
+        for (const { lease } of transaction.sets) {
+          if (lease !== undefined) await checkLease(lease, meta);
+        }
         // It goes on when an asker has waited long enough: asked again, he gets the same result.
-        const { id } = transaction;
+        const id = `${meta.peer ?? ""} ${transaction.id}`;
         let result = running.get(id);
         if (!result) {
           running.set(id, result = registry.transact(transaction));
           const over = () => void running.delete(id);
           result.then(over, over);
         }
-        return result;
+        return await result;
       },
-      grant: ({ ttl_ms }, meta) => registry.grant(ttl_ms, limits(ctx, meta)),
-      keep_alive: ({ lease }, meta) => registry.keepAlive(lease, limits(ctx, meta)),
-      revoke: ({ lease }, meta) => registry.revoke(lease, limits(ctx, meta)),
+      async grant({ ttl_ms }, meta) {
+        const node = asker(meta);
+        if (node !== undefined) leases.checkRoom(node);
+        const granted = await registry.grant(ttl_ms, limits(ctx, meta));
+        if (node !== undefined) leases.granted(node, granted);
+        return granted;
+      },
+      async keep_alive({ lease }, meta) {
+        await checkLease(lease, meta);
+        await registry.keepAlive(lease, limits(ctx, meta));
+      },
+      async revoke({ lease }, meta) {
+        const node = asker(meta);
+        if (node !== undefined && !await leases.has(node, lease)) return; // it may have lapsed
+        await registry.revoke(lease, limits(ctx, meta));
+        if (node !== undefined) leases.ended(node, lease);
+      },
       async watch({ prefix, from, wait_ms }, meta): Promise<RegistryChanges> {
         const waited = new AbortController();
         const cancel = ctx.after(wait_ms, () => waited.abort());

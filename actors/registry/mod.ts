@@ -8,7 +8,7 @@
  * | what                 | key                             | value, lease                              |
  * | -------------------- | ------------------------------- | ----------------------------------------- |
  * | members              | `members/NODE`                  | the member; vanishes with the node's lease |
- * | who plans            | `coordinator`                   | a node's id; with that node's lease       |
+ * | who plans            | `coordinator`                   | node, address, epoch; with its node's lease |
  * | ownership of actors  | `owners/ADDRESS`                | node and epoch; no lease, epochs only grow |
  * | an actor's state     | `state/ADDRESS/EPOCH/NAME`      | written with a check of `owners/ADDRESS`  |
  * | journals             | `journal/ADDRESS/EPOCH/NUMBER`  | one entry a key, numbers padded to sort   |
@@ -22,10 +22,12 @@
  *
  * @module
  */
+export * from "./access.ts";
 export * from "./actor.ts";
 export * from "./check.ts";
 export * from "./contract.ts";
 export * from "./errors.ts";
 export * from "./hold_lease.ts";
+export * from "./member_leases.ts";
 export * from "./remote_registry.ts";
 export * from "./soundness.ts";

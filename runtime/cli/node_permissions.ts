@@ -35,10 +35,12 @@ export interface NodePaths {
 
 /** Options of `deno task start` whose values are files or folders to read. */
 const READ = ["model", "draft", "graph", "api-key-file", "token-file"] as const;
+/** Options within the address of an etcd registry whose values are files to read. */
+const REGISTRY_FILES = ["ca", "cert", "key", "password_file"] as const;
 
 /** The paths that a node's command line names. Options without a path are passed over. */
 export function nodePaths(args: string[]): NodePaths {
-  const names = ["data", ...READ];
+  const names = ["data", "registry", ...READ];
   const { values } = parseArgs({
     args,
     options: Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
@@ -48,9 +50,15 @@ export function nodePaths(args: string[]): NodePaths {
   const text = (name: string) => typeof values[name] === "string" ? values[name] : undefined;
   return {
     data: text("data") || ".orrery",
-    read: READ.flatMap((name) => text(name) ?? []),
+    read: [...READ.flatMap((name) => text(name) ?? []), ...registryFiles(text("registry"))],
     graph: text("graph"),
   };
+}
+
+/** Files that an `etcd://` address names: certificates, a key, a password. */
+function registryFiles(url = ""): string[] {
+  const query = new URLSearchParams(url.startsWith("etcd://") ? url.split("?")[1] : "");
+  return REGISTRY_FILES.flatMap((name) => query.get(name) || []);
 }
 
 /**

@@ -26,6 +26,9 @@ Deno.test("nodePaths() finds the paths of a command line, however the options ar
   assert.deepEqual(nodePaths(args), { data: "/d", read: ["m", "g.yaml"], graph: "g.yaml" });
   assert.deepEqual(nodePaths(["--data", "a", "--data", "b"]).data, "b", "the last one counts");
   assert.deepEqual(nodePaths(["--ask", "why?", "--api-key-file", "k"]).read, ["k"]);
+  const etcd = "etcd://a,b?ca=ca.pem&user=u&password_file=/p";
+  assert.deepEqual(nodePaths(["--registry", etcd]).read, ["ca.pem", "/p"]);
+  assert.deepEqual(nodePaths(["--registry", "embedded"]).read, []);
 });
 
 Deno.test("permissionFlags() grants the set, and the paths of the command line, and no more", () => {

@@ -10,6 +10,7 @@ import { type Deployment, OrreryError, parseGraph } from "../../actors/mod.ts";
 import { PRECISIONS } from "../../models/mod.ts";
 import { parseLayers, type Plan } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
+import { checkRegistryAddress } from "../registry/mod.ts";
 import { parseToken } from "../trust/mod.ts";
 import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
 import { numberOption, readArgs, takeBare } from "./args.ts";
@@ -46,6 +47,8 @@ Usage: deno task start [options]
   --queued N             requests that wait; more are refused with 429 [the graph's, else 128]
   --join [HOST:PORT]     join the node whose mailbox listens there; the first time with a token. Without an address:
                          the cluster of the token, or the one that this node was in, if it is found on the local network
+  --registry WHERE       the cluster's state: embedded (in a file of the first node), the URL of a denokv server, or
+                         etcd://HOST[:PORT],... [embedded]
   --no-discovery         do not announce this cluster on the local network (mDNS), nor look for one
   --token TOKEN          the token that the first node printed
   --token-file FILE      a file with the token, so that it does not stand in the list of processes
@@ -93,6 +96,7 @@ function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string })
       active: { type: "string" },
       queued: { type: "string" },
       join: { type: "string" },
+      registry: { type: "string" },
       "no-discovery": { type: "boolean", default: false },
       token: { type: "string" },
       "token-file": { type: "string" },
@@ -120,6 +124,7 @@ function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string })
     "placement",
     "graph",
     "draft",
+    "registry",
   ] as const;
   for (const name of firstOnly) {
     if ((discover || values.join !== undefined) && values[name] !== undefined) {
@@ -177,6 +182,7 @@ function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string })
     },
     nodes: numberOption("nodes", values.nodes, { min: 1, max: 1024, integer: true }) ?? 1,
     layers: values.layers === undefined ? undefined : layersOption(values.layers),
+    registry: registryOption(values.registry),
     join,
     announce: !values["no-discovery"],
     token: tokenOption(values, join !== undefined),
@@ -203,6 +209,15 @@ function graphOption(file: string): NodeOptions["graph"] {
     throw new UsageError(`--graph ${file} cannot be read: ${(error as Error).message}`);
   }
   return parseGraph(text, { file });
+}
+
+function registryOption(where: string | undefined): string | undefined {
+  try {
+    if (where !== undefined) checkRegistryAddress(where);
+  } catch (error) {
+    throw error instanceof OrreryError ? new UsageError(`--registry: ${error.message}`) : error;
+  }
+  return where;
 }
 
 function joinOption(text: string): { host: string; port: number } {

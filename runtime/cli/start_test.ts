@@ -51,3 +51,19 @@ Deno.test(
     assert.equal(first.code, 2);
   },
 );
+
+Deno.test(
+  "deno task start exits 2 for a registry that it does not know",
+  checked,
+  async () => {
+    const wrong = await start(["--registry", "zookeeper://a"]);
+    assert.match(
+      wrong.stderr,
+      /^error: --registry: registry zookeeper:\/\/a must be embedded, https:/,
+    );
+    assert.equal(wrong.code, 2);
+    const joins = await start(["--registry", "embedded", "--join", "127.0.0.1:1"]);
+    assert.match(joins.stderr, /^error: --registry is for the first node/);
+    assert.equal(joins.code, 2);
+  },
+);

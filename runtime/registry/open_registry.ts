@@ -4,11 +4,14 @@
  * @module
  */
 import { join } from "node:path";
-import { type Clock, type Registry, registryError } from "../../actors/mod.ts";
+import { type Clock, type Registry, registryError, testRegistry } from "../../actors/mod.ts";
 import { ChunkedRegistry } from "./chunked_registry.ts";
 import { EtcdStore } from "./etcd_store.ts";
 import { parseEtcdUrl } from "./etcd_url.ts";
 import { openEmbeddedRegistry, openKvConnectRegistry } from "./open_kv.ts";
+
+/** The registry in a file of the first node, as `--registry` calls it. */
+export const EMBEDDED_REGISTRY = "embedded";
 
 /** Options of {@linkcode openRegistry}. */
 export interface OpenRegistryOptions {
@@ -16,6 +19,18 @@ export interface OpenRegistryOptions {
   data: string;
   /** Times leases. @default the real clock */
   clock?: Clock;
+}
+
+/** Throws `registry/bad_url` for a text that {@linkcode openRegistry} would not take. */
+export function checkRegistryAddress(where: string): void {
+  if (where.startsWith("etcd://")) return void parseEtcdUrl(where);
+  if (where === EMBEDDED_REGISTRY || /^https?:\/\/[^/]/.test(where)) return;
+  throw registryError(
+    "bad_url",
+    `registry ${where} must be embedded, https://HOST[:PORT] (a denokv server) or ` +
+      `etcd://HOST[:PORT],...`,
+    { url: where },
+  );
 }
 
 /**
@@ -28,17 +43,28 @@ export async function openRegistry(
   where: string,
   { data, clock }: OpenRegistryOptions,
 ): Promise<Registry> {
-  if (where === "embedded") {
+  checkRegistryAddress(where);
+  if (where === EMBEDDED_REGISTRY) {
     return await openEmbeddedRegistry(join(data, "registry", "registry.sqlite"), { clock });
   }
-  if (/^https?:\/\/[^/]/.test(where)) return await openKvConnectRegistry(where, { clock });
-  if (where.startsWith("etcd://")) {
-    return new ChunkedRegistry(await EtcdStore.open(parseEtcdUrl(where)));
+  if (!where.startsWith("etcd://")) return await openKvConnectRegistry(where, { clock });
+  return new ChunkedRegistry(await EtcdStore.open(parseEtcdUrl(where)));
+}
+
+/**
+ * As {@linkcode openRegistry}, once four conditional writes have shown that it can be relied on.
+ * Throws what `testRegistry` throws besides, and then closes it.
+ */
+export async function openTestedRegistry(
+  where: string,
+  options: OpenRegistryOptions,
+): Promise<Registry> {
+  const registry = await openRegistry(where, options);
+  try {
+    await testRegistry(registry);
+  } catch (error) {
+    await registry.close();
+    throw error;
   }
-  throw registryError(
-    "bad_url",
-    `registry ${where} must be embedded, https://HOST[:PORT] (a denokv server) or ` +
-      `etcd://HOST[:PORT],...`,
-    { url: where },
-  );
+  return registry;
 }
