@@ -72,14 +72,22 @@ Deno.test("soloOf() keeps none where memory lacks, the pipeline is one stage, or
   assert.deepEqual([off.solo!.host, off.solo!.why], [null, "requests are to take the pipeline"]);
 });
 
-Deno.test("soloOf() keeps none where one device saves too little, unless the user asks", () => {
+Deno.test("soloOf() keeps none where one device takes much longer, unless the user asks", () => {
   const devices = [device("slow", 0.01, 2.2e9), ...four(0.6e9)];
   const asked = input(devices, 0.00005);
   const made = plan(asked);
   assert.ok(made.stages.length > 1);
   assert.equal(made.solo!.host, null);
-  assert.match(made.solo!.why, /^one device would save less than 10 %: a prompt of /);
+  assert.match(made.solo!.why, /^one device would take over 20 % longer: a prompt of /);
   assert.equal(plan({ ...asked, decode: { route: "one" } }).solo!.host, "slow");
+});
+
+Deno.test("soloOf() loads the model at once where requests clearly gain, else when one is to try it", () => {
+  assert.equal(plan(input(four(4e9), 0.02)).solo!.load, "at once");
+  const quick = four(4e9).map((d) => ({ ...d, frameSeconds: 0.0002 }));
+  const close = plan(input(quick, 0.00005));
+  assert.ok(close.stages.length > 1 && close.solo!.host !== null, close.solo!.why);
+  assert.equal(close.solo!.load, "when asked");
 });
 
 Deno.test("soloOf() counts the drafter's memory on its device", () => {

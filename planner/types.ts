@@ -255,6 +255,11 @@ export interface PlanSolo {
   readonly kv_bytes: number;
   /** The reason, with its figures. */
   readonly why: string;
+  /**
+   * When its node loads the model. `when asked`: with the first request that takes it, because it
+   * may never gain anything.
+   */
+  readonly load: "at once" | "when asked";
   /** Predictions of both routes, from which a gateway node chooses; undefined: `host` is null. */
   readonly figures?: { readonly one: RouteFigures; readonly pipeline: RouteFigures };
 }

@@ -61,9 +61,10 @@ export const deploymentSchema = z.object({
   })).min(1),
   /**
    * The node that also has a stage with all layers, for requests that are quicker on one node;
-   * undefined: none has.
+   * undefined: none has. `warm` false: it is loaded with the first request that takes it, else at
+   * once.
    */
-  solo: z.object({ node: z.string() }).optional(),
+  solo: z.object({ node: z.string(), warm: z.boolean().optional() }).optional(),
   /**
    * Nodes that share the LM head: parts 0 to 7 in order, each once; undefined: the last stage has
    * all of it.

@@ -35,8 +35,11 @@ const RATIOS = [0.1, 20] as const;
  * slow once is tried again some time.
  */
 const FADING = 0.02;
-/** A route that was never measured is tried where it is predicted to take at most this much longer. */
-const CURIOSITY = 1.1;
+/**
+ * A route that was never measured is tried where it is predicted to take at most this much longer:
+ * plans err by so much.
+ */
+const CURIOSITY = 1.2;
 /** Requests of the other route that are measured before that. */
 const SETTLED = 3;
 /** Requests that take the pipeline after the whole model has failed. */

@@ -178,15 +178,19 @@ export class DeploymentHost implements MemberDuties {
   }
 
   /**
-   * Fetches and loads the stage with the whole model, after the stages without which nothing is
-   * served. Nobody waits for it: until it is loaded, and where it does not load, requests take the
+   * Fetches the whole model, and loads it where requests are likely to gain by it, after the stages
+   * without which nothing is served. Nobody waits for it: until it is loaded, and where it does not load, requests take the
    * pipeline.
    */
-  async #warmSolo({ id, source, model, stages }: Deployment, signal: AbortSignal): Promise<void> {
+  async #warmSolo(
+    { id, source, model, stages, solo }: Deployment,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { system, store, models = STORED_MODELS } = this.#options;
     const layers = [{ first: 0, last: stages.at(-1)!.last }];
     try {
       await models.ensure({ system, store, source, model, layers, parts: ALL_PARTS, signal });
+      if (solo!.warm === false) return; // the first request that takes it lets it load
       await system.get(stageActor, SOLO, { deployment: id })
         .warm({}, { deadlineMs: WARM_MS, signal });
     } catch (error) {

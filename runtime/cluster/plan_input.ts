@@ -233,7 +233,9 @@ export function placementOf(
         last_part,
       })),
     }),
-    ...(solo && solo.host !== null && { solo: { node: solo.host } }),
+    ...(solo && solo.host !== null && {
+      solo: { node: solo.host, warm: solo.load === "at once" },
+    }),
     draft: draft && { node: plan.draft.host ?? plan.coordinator, ...draft },
     shape: {
       pieces: plan.piece_buckets.map((bucket) => ({ ...bucket, rows: [...bucket.rows] })),
