@@ -120,7 +120,7 @@ export function problemsOf(
 }
 
 /** A frame and how often it counts in a system of costs. */
-interface Term {
+interface ObjectiveTerm {
   /** How often the frame counts. */
   weight: number;
   frame: FrameShape;
@@ -134,13 +134,16 @@ interface Term {
 /** The objective of {@linkcode problemsOf} as frames and weights. */
 function termsOf(
   { objective, lambda, workload, pieces, lanes }: ProblemSetting,
-): Pick<PlacementProblem, "sumWeight" | "maxWeight" | "combine"> & { sum: Term[]; max: Term[] } {
+): Pick<PlacementProblem, "sumWeight" | "maxWeight" | "combine"> & {
+  sum: ObjectiveTerm[];
+  max: ObjectiveTerm[];
+} {
   const { promptTokens, outputTokens, concurrent } = workload;
   const past = decodePast(workload);
   const rows = promptTokens / pieces;
   const step: FrameShape = { rows: lanes.rows, past, wanted: lanes.rows };
   const piece: FrameShape = { rows, past: (promptTokens - rows) / 2, wanted: 1 };
-  const term = (weight: number, frame: FrameShape, kind: Term["kind"]): Term => ({
+  const term = (weight: number, frame: FrameShape, kind: ObjectiveTerm["kind"]): ObjectiveTerm => ({
     weight,
     frame,
     kind,
@@ -190,21 +193,21 @@ function termsOf(
 /** Seconds of a frame's bytes on a link, as the term counts them. */
 const linkSeconds = (
   cost: CostModel,
-  { kind }: Term,
+  { kind }: ObjectiveTerm,
   { from, to, bytes }: { from: number; to: number; bytes: number },
 ) => kind === "passing" ? cost.hopSeconds(from, to, bytes) : cost.transferSeconds(from, to, bytes);
 
 /** The costs that do not depend on the coordinator: all but the ends. */
 function costsOf(
   cost: CostModel,
-  terms: Term[],
+  terms: ObjectiveTerm[],
   head: readonly HeadParts[] | undefined,
 ): Omit<StageCosts, "entry" | "exit" | "head"> {
   const all = cost.devices.map((_, d) => d);
-  const line = (seconds: (d: number, term: Term) => number) =>
+  const line = (seconds: (d: number, term: ObjectiveTerm) => number) =>
     all.map((d) => terms.reduce((sum, term) => sum + term.weight * seconds(d, term), 0));
   // a share occupies its device besides its stage; on a frame's way it counts after the last layer
-  const shared = (d: number, { kind, frame }: Term) =>
+  const shared = (d: number, { kind, frame }: ObjectiveTerm) =>
     kind === "passing" ? 0 : (head ?? []).filter(({ device }) => device === d)
       .reduce((sum, share) => sum + shareSeconds(cost, share, frame.wanted), 0);
   return {
@@ -222,14 +225,14 @@ function costsOf(
 /** The costs of entry, head and exit for a coordinator. */
 function endsOf(
   cost: CostModel,
-  terms: Term[],
+  terms: ObjectiveTerm[],
   { coordinator, head }: { coordinator: number; head: readonly HeadParts[] | undefined },
 ): Pick<StageCosts, "entry" | "exit" | "head"> {
-  const line = (seconds: (d: number, term: Term) => number) =>
+  const line = (seconds: (d: number, term: ObjectiveTerm) => number) =>
     cost.devices.map((_, d) =>
       terms.reduce((sum, term) => sum + term.weight * seconds(d, term), 0)
     );
-  const answer = (last: number, term: Term) =>
+  const answer = (last: number, term: ObjectiveTerm) =>
     linkSeconds(cost, term, {
       from: last,
       to: coordinator,

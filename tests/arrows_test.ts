@@ -14,6 +14,7 @@ import { circles, type FileImport, HOUSES, readImports } from "./support/imports
 const ARROWS: Record<string, string[]> = {
   "actors/system": [],
   "actors/registry": ["actors/system"],
+  "actors/ownership": ["actors/system", "actors/registry"],
   "actors/outline": ["actors/system"],
   "actors/pipeline": ["actors/system", "actors/outline"],
   "actors/graph": ["actors/system", "actors/outline", "actors/pipeline"],

@@ -9,12 +9,26 @@ import { hasCode } from "../system/mod.ts";
 import type { Registry } from "./contract.ts";
 import { leaseLost } from "./errors.ts";
 
+/**
+ * How much a clock may run too fast or too slow. One second of a clock is 0.99 to 1.01 true
+ * seconds; crystals are within 0.0001, and time services steer by at most 0.0005.
+ */
+export const MAX_CLOCK_DRIFT = 0.01;
+
+/**
+ * The part of a lease that its holder trusts: with a clock as slow as may be, and a judge whose
+ * clock is as fast as may be, it has passed before the lease lapses ((1 - d) / (1 + d) > 1 - 2 d).
+ */
+const CERTAIN_PART = 1 - 2 * MAX_CLOCK_DRIFT;
+
 /** Options of {@linkcode holdLease}. */
 export interface HoldLeaseOptions {
   /** Milliseconds without a renewal after which the lease lapses. */
   ttlMs: number;
   /** Times renewals and their end. Only differences of this one clock are used. */
   clock: Clock;
+  /** Ends the wait for the lease; a lease that was granted unheard lapses. */
+  signal?: AbortSignal;
 }
 
 /** A lease that renews itself until it is released or lost. */
@@ -23,11 +37,15 @@ export interface HeldLease {
   readonly id: string;
   /**
    * Aborted with `registry/lease_lost` as soon as it is not certain any more that the lease is
-   * held: `ttlMs` after the last renewal that succeeded was *sent*, which is never later than the
-   * registry gives it to another; or at once when the registry says that it lapsed.
+   * held: 98 % of `ttlMs` after the last renewal that succeeded was *sent*, which is before the
+   * registry gives it to another ({@linkcode MAX_CLOCK_DRIFT}); or at once when the registry says
+   * that it lapsed.
    */
   readonly signal: AbortSignal;
-  /** Milliseconds for which it is certain that the lease is held; 0 when it is not. */
+  /**
+   * Milliseconds for which it is certain that the lease is held, by the clock, also where a timer
+   * is late because the process stood still. Once it was 0, the lease is lost for good.
+   */
   remainingMs(): number;
   /** Stops the renewals and revokes the lease; errors are ignored, since it lapses anyway. */
   release(): Promise<void>;
@@ -36,10 +54,12 @@ export interface HeldLease {
 /** Takes a lease and renews it three times in its length. Throws what `grant` throws. */
 export async function holdLease(
   registry: Registry,
-  { ttlMs: asked, clock }: HoldLeaseOptions,
+  { ttlMs: asked, clock, signal }: HoldLeaseOptions,
 ): Promise<HeldLease> {
-  let sent = clock.now();
-  const { id, ttlMs } = await registry.grant(asked, { deadlineMs: asked });
+  const asking = clock.now();
+  const { id, ttlMs } = await registry.grant(asked, { deadlineMs: asked, signal });
+  /** Until when it is certain that the lease is held, by `clock`. */
+  let until = asking + ttlMs * CERTAIN_PART;
   const lost = new AbortController();
   const calls = new AbortController();
   let cancelTimer = () => {};
@@ -51,29 +71,39 @@ export async function holdLease(
     calls.abort(error);
     lost.abort(error);
   };
-  const renewed = (at: number) => {
-    sent = at;
+  const remainingMs = () => {
+    if (lost.signal.aborted) return 0;
+    const left = until - clock.now();
+    if (left <= 0) end(leaseLost(id));
+    return Math.max(0, left);
+  };
+  const watchEnd = () => {
     cancelEnd();
-    cancelEnd = clock.after(Math.max(0, sent + ttlMs - clock.now()), () => end(leaseLost(id)));
+    // A timer may fire a little early: then it is set anew.
+    const left = remainingMs();
+    if (left > 0) cancelEnd = clock.after(left, watchEnd);
   };
   const renew = async () => {
     const at = clock.now();
     try {
       await registry.keepAlive(id, { deadlineMs: ttlMs / 3, signal: calls.signal });
-      if (!lost.signal.aborted) renewed(at);
+      if (remainingMs() > 0) {
+        until = at + ttlMs * CERTAIN_PART;
+        watchEnd();
+      }
     } catch (error) {
       if (hasCode(error, "lease_lost")) end(error);
       // Anything else may pass: the next renewal, or the end of the lease, decides.
     }
     if (!lost.signal.aborted) cancelTimer = clock.after(ttlMs / 3, () => void renew());
   };
-  renewed(sent);
   cancelTimer = clock.after(ttlMs / 3, () => void renew());
+  watchEnd();
 
   return {
     id,
     signal: lost.signal,
-    remainingMs: () => lost.signal.aborted ? 0 : Math.max(0, sent + ttlMs - clock.now()),
+    remainingMs,
     async release() {
       end(leaseLost(id));
       await registry.revoke(id, { deadlineMs: ttlMs }).catch(() => {});

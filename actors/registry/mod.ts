@@ -9,6 +9,7 @@
  * | -------------------- | ------------------------------- | ----------------------------------------- |
  * | members              | `members/NODE`                  | the member; vanishes with the node's lease |
  * | who plans            | `coordinator`                   | node, address, epoch; with its node's lease |
+ * | leases of nodes      | `owners/node/NODE`              | how many it took; vanishes with the lease |
  * | ownership of actors  | `owners/ADDRESS`                | node and epoch; no lease, epochs only grow |
  * | an actor's state     | `state/ADDRESS/EPOCH/NAME`      | written with a check of `owners/ADDRESS`  |
  * | journals             | `journal/ADDRESS/EPOCH/NUMBER`  | one entry a key, numbers padded to sort   |

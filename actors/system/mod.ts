@@ -19,6 +19,7 @@ export * from "./errors.ts";
 export * from "./inbox.ts";
 export * from "./local_transport.ts";
 export * from "./messages.ts";
+export * from "./ownership.ts";
 export * from "./ref.ts";
 export { actorStopped, invalidMessage, noResource, notAllowed } from "./refusals.ts";
 export * from "./simulation.ts";
