@@ -1,20 +1,17 @@
 /**
  * The certificate authority of a cluster: it takes nodes in and signs their certificates. It lives
- * on the first node.
+ * on the first node, or on every node that opens the registry in which it is kept.
  *
  * @module
  */
 import { X509Certificate } from "node:crypto";
-import { join } from "node:path";
-import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
 import { fingerprintOf, type Issued, NODE_ID } from "./certificates.ts";
 import { trustError } from "./errors.ts";
-import { trustFolder } from "./folder.ts";
-import { Identities, knownIdentitySchema } from "./identities.ts";
+import { Identities } from "./identities.ts";
 import type { MembershipNews } from "./join_protocol.ts";
-import { RecordFile } from "./record_file.ts";
-import { MAX_MEMBERS, membersOf, type Roll, rollSchema, signRoll } from "./roll.ts";
+import { fileRecords, type TrustRecords } from "./records.ts";
+import { MAX_MEMBERS, membersOf, type Roll, signRoll } from "./roll.ts";
 import {
   createKey,
   type PrivateKey,
@@ -23,27 +20,17 @@ import {
   signAuthority,
   signNode,
 } from "./sign.ts";
-import { storedTokenSchema, Tokens } from "./tokens.ts";
+import { Tokens } from "./tokens.ts";
 
 /** How long the certificates of a node are valid, milliseconds. */
 const CERTIFICATE_MS = 24 * 3600_000;
-
-const authoritySchema = z.object({
-  /** The authority's key and certificate, PEM. */
-  authority: z.object({
-    key: z.string(),
-    certificate: z.string(),
-    /** Epoch of the cluster, see {@linkcode Roll}. */
-    epoch: z.int().positive().default(1),
-  }).optional(),
-});
-
-const rollFileSchema = z.object({ roll: rollSchema.optional() });
 
 /** Options of {@linkcode Authority.open}. */
 export interface AuthorityOptions {
   /** Folder of the model store. */
   data: string;
+  /** Where the authority is kept. @default files in `data` */
+  records?: TrustRecords;
   /** Makes an authority where there is none. @default false */
   create?: boolean;
   /** How long certificates of nodes are valid, milliseconds. @default 24 hours */
@@ -71,27 +58,18 @@ export class Authority {
   readonly tokens: Tokens;
   readonly identities: Identities;
   readonly #key: PrivateKey;
-  readonly #roll: RecordFile<z.infer<typeof rollFileSchema>>;
+  readonly #records: TrustRecords;
   readonly #certificateMs: number;
-  readonly #file: RecordFile<unknown>;
 
   private constructor(
-    { data, certificateMs = CERTIFICATE_MS }: AuthorityOptions,
+    records: TrustRecords,
     key: PrivateKey,
     { certificate, epoch }: { certificate: string; epoch: number },
+    certificateMs = CERTIFICATE_MS,
   ) {
-    const folder = trustFolder(data);
-    const identities = new RecordFile(
-      join(folder, "identities.json"),
-      z.array(knownIdentitySchema),
-      () => [],
-    );
-    this.#file = identities as RecordFile<unknown>;
-    this.identities = new Identities(identities);
-    this.tokens = new Tokens(
-      new RecordFile(join(folder, "tokens.json"), z.array(storedTokenSchema), () => []),
-    );
-    this.#roll = new RecordFile(join(folder, "roll.json"), rollFileSchema, () => ({}));
+    this.#records = records;
+    this.identities = new Identities(records.identities);
+    this.tokens = new Tokens(records.tokens);
     this.#key = key;
     this.epoch = epoch;
     this.#certificateMs = certificateMs;
@@ -99,15 +77,13 @@ export class Authority {
     this.fingerprint = fingerprintOf(new X509Certificate(certificate));
   }
 
-  /** Opens the authority of a folder. Throws `no_authority`, `file_broken`, `file_busy`. */
+  /**
+   * Opens the authority of a cluster. Throws `no_authority`, `file_broken`, `file_busy`, and what
+   * the registry throws.
+   */
   static async open(options: AuthorityOptions): Promise<Authority> {
-    const { data, create = false } = options;
-    const file = new RecordFile(
-      join(trustFolder(data), "authority.json"),
-      authoritySchema,
-      () => ({}),
-    );
-    let { authority: stored } = await file.read();
+    const { data, records = fileRecords(data), create = false, certificateMs } = options;
+    let { authority: stored } = await records.authority.read();
     if (!stored && !create) {
       throw trustError(
         "no_authority",
@@ -115,12 +91,13 @@ export class Authority {
         { data },
       );
     }
-    stored ??= await file.update(async (value) => {
-      if (value.authority) return value.authority; // another node that started just now made it
+    if (!stored) {
       const key = await createKey();
-      return value.authority = { key: key.pem, certificate: await signAuthority(key), epoch: 1 };
-    });
-    return new Authority(options, await readKey(stored.key), stored);
+      const made = { key: key.pem, certificate: await signAuthority(key), epoch: 1 };
+      // Another node that started just now may have made it.
+      stored = await records.authority.update((value) => value.authority ??= made);
+    }
+    return new Authority(records, await readKey(stored.key), stored, certificateMs);
   }
 
   /**
@@ -165,9 +142,9 @@ export class Authority {
     if (members.length > MAX_MEMBERS) return undefined;
     const isCurrent = (roll: Roll | undefined) =>
       roll?.authority === this.fingerprint && roll.members.join() === members.join();
-    const { roll } = await this.#roll.read();
+    const { roll } = await this.#records.roll.read();
     if (isCurrent(roll)) return roll!;
-    return await this.#roll.update(async (value) => {
+    return await this.#records.roll.update(async (value) => {
       if (isCurrent(value.roll)) return value.roll!; // another process made it just now
       const number = value.roll?.authority === this.fingerprint ? value.roll.number + 1 : 1;
       return value.roll = await signRoll(this.#key, {
@@ -185,8 +162,8 @@ export class Authority {
     return { revoked: await this.identities.revoked(), roll: await this.roll() };
   }
 
-  /** When the list of identities was changed last, in milliseconds since 1970. */
-  changedMs(): Promise<number> {
-    return this.#file.changedMs();
+  /** A number that is another one after every change of the list of identities. */
+  version(): Promise<number> {
+    return this.#records.identities.version();
   }
 }

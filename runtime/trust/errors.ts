@@ -22,6 +22,8 @@ import { OrreryError } from "../../actors/system/mod.ts";
  * - `no_authority`: no cluster was started with this folder.
  * - `not_first`: the node that was asked is not the first one of its cluster.
  * - `file_broken`, `file_busy`: a file of the folder `trust` cannot be read, or is locked for long.
+ * - `bad_answer`: a node does not say who coordinates.
+ * - `record_busy`: what the registry holds of trust is changed by others again and again.
  */
 export type TrustErrorCode =
   | "bad_token"
@@ -40,7 +42,9 @@ export type TrustErrorCode =
   | "no_authority"
   | "not_first"
   | "file_broken"
-  | "file_busy";
+  | "file_busy"
+  | "bad_answer"
+  | "record_busy";
 
 /** An {@linkcode OrreryError} of group `trust`. */
 export function trustError(

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
 import { trustError } from "./errors.ts";
+import type { RecordStore } from "./record_store.ts";
 
 /** Schema of a node that was taken in. */
 export const knownIdentitySchema = z.object({
@@ -30,14 +31,6 @@ export type KnownIdentity = z.infer<typeof knownIdentitySchema>;
 /** A node that was removed. */
 export type RemovedIdentity = Pick<KnownIdentity, "identity" | "node">;
 
-/** Where identities are kept; each `update` is a transaction. */
-export interface IdentityStore {
-  /** All identities. */
-  read(): Promise<KnownIdentity[]>;
-  /** Changes the identities in place; nothing is stored where `change` throws. */
-  update<R>(change: (identities: KnownIdentity[]) => R | Promise<R>): Promise<R>;
-}
-
 /** What a node asks for when it joins or renews its certificates. */
 export interface Claim {
   /** SHA-256 of its public key. */
@@ -52,11 +45,14 @@ export interface Claim {
 
 /** See the module's text. */
 export class Identities {
-  readonly #store: IdentityStore;
+  readonly #store: Pick<RecordStore<KnownIdentity[]>, "read" | "update">;
   readonly #now: () => number;
 
   /** `now` tells milliseconds since 1970. */
-  constructor(store: IdentityStore, now: () => number = Date.now) {
+  constructor(
+    store: Pick<RecordStore<KnownIdentity[]>, "read" | "update">,
+    now: () => number = Date.now,
+  ) {
     this.#store = store;
     this.#now = now;
   }
@@ -78,6 +74,7 @@ export class Identities {
    */
   claim({ identity, node, untilMs, admit }: Claim): Promise<void> {
     const now = this.#now();
+    let admitted: Promise<string | undefined> | undefined;
     return this.#store.update(async (all) => {
       let known = all.find((i) => i.identity === identity);
       if (known?.removed_ms !== undefined) {
@@ -98,7 +95,8 @@ export class Identities {
         });
       }
       if (!known) {
-        const token = await admit();
+        // Where the change is made anew, the token was used already.
+        const token = await (admitted ??= admit());
         known = { identity, node, lives: [], admitted_ms: now, token };
         all.push(known);
       }

@@ -8,7 +8,8 @@
  *    `POST /join/v1/certificate` sends the token's secret and gets certificates.
  *
  * `GET /join/v1/membership` needs a certificate: a stream of lines, each with all removed identities
- * and the roll of members, whenever one of them has changed.
+ * and the roll of members, whenever one of them has changed. `GET /join/v1/coordinator` needs one
+ * too: who coordinates the cluster, as far as the node knows that is asked.
  *
  * @module
  */
@@ -21,6 +22,9 @@ export const AUTHORITY_PATH = "/join/v1/authority";
 export const CERTIFICATE_PATH = "/join/v1/certificate";
 /** Path of the stream of removed identities and rolls. */
 export const MEMBERSHIP_PATH = "/join/v1/membership";
+
+/** Path of who coordinates. */
+export const COORDINATOR_PATH = "/join/v1/coordinator";
 
 /** Longest body of a request, bytes; a request has 1 KB. */
 export const MAX_REQUEST_BYTES = 8192;
@@ -57,3 +61,18 @@ export const joinAnswerSchema = membershipSchema.extend({
 });
 /** See {@linkcode joinAnswerSchema}. */
 export type JoinAnswer = z.infer<typeof joinAnswerSchema>;
+
+/** Who coordinates: a term as `actors/ownership` has it. */
+export const coordinatorSchema = z.object({
+  node: z.string().min(1).max(128),
+  /** Where its mailbox listens. */
+  host: z.string().min(1).max(255),
+  port: z.int().min(1).max(65_535),
+  /** Number of its term; a later one has a larger number. */
+  epoch: z.int().positive(),
+});
+/** See {@linkcode coordinatorSchema}. */
+export type CoordinatorPlace = z.infer<typeof coordinatorSchema>;
+
+/** Answer to `GET /join/v1/coordinator`; without one the node knows of none. */
+export const coordinatorAnswerSchema = z.object({ coordinator: coordinatorSchema.optional() });

@@ -13,6 +13,8 @@ import { trustError } from "./errors.ts";
 import {
   AUTHORITY_PATH,
   CERTIFICATE_PATH,
+  COORDINATOR_PATH,
+  type CoordinatorPlace,
   joinRequestSchema,
   MAX_REQUEST_BYTES,
   MEMBERSHIP_PATH,
@@ -31,12 +33,14 @@ export class JoinServer {
   readonly #authority: Authority | undefined;
   readonly #watchers = new Set<ServerHttp2Stream>();
   readonly #lines = new LineBudget((line) => log.warn("{line}", { line }));
+  /** Who coordinates, as far as this node knows. */
+  coordinator?: CoordinatorPlace;
   #news: MembershipNews = { revoked: [] };
   /** Requests are answered one after the other: a signature takes the processor for milliseconds. */
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /** `authority` is undefined on nodes that have joined another one: they take no joins. */
+  /** `authority` is undefined on nodes that do not have it: they take no joins. */
   constructor(authority: Authority | undefined) {
     this.#authority = authority;
   }
@@ -56,6 +60,8 @@ export class JoinServer {
       this.#watchers.add(stream);
       stream.on("close", () => this.#watchers.delete(stream));
       stream.resume();
+    } else if (path === COORDINATOR_PATH && method === "GET" && from) {
+      send(stream, 200, { coordinator: this.coordinator });
     } else return false;
     return true;
   }

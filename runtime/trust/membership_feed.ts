@@ -21,16 +21,19 @@ const RETRY_MS = 2_000;
 /** Pings that find out whether the connection still works, milliseconds. */
 const PINGS = { intervalMs: 10_000, timeoutMs: 10_000 };
 
-/** Calls `heard` with each line of the first node, until the signal ends it. */
+/**
+ * Calls `heard` with each line of the coordinator, until the signal ends it. `first` says where that
+ * one listens, for each connection anew.
+ */
 export async function followMembership(
-  first: { host: string; port: number },
+  first: () => { host: string; port: number },
   tls: MailboxTls,
   heard: (news: MembershipNews) => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await once(first, tls, heard, signal);
+      await once(first(), tls, heard, signal);
     } catch (error) {
       if (!signal.aborted) {
         log.debug("no news of who belongs to the cluster: {message}", {

@@ -9,12 +9,7 @@
  */
 export { Authority, type AuthorityOptions, type SignRequest } from "./authority.ts";
 export type { Issued } from "./certificates.ts";
-export {
-  Identities,
-  type IdentityStore,
-  type KnownIdentity,
-  type RemovedIdentity,
-} from "./identities.ts";
+export { Identities, type KnownIdentity, type RemovedIdentity } from "./identities.ts";
 export {
   type FindFirst,
   type MailboxPlace,
@@ -24,5 +19,8 @@ export {
   type TrustOptions,
 } from "./node_trust.ts";
 export { formatToken, type JoinToken, parseToken } from "./token.ts";
-export { type StoredToken, Tokens, type TokenStore } from "./tokens.ts";
+export { type StoredToken, Tokens } from "./tokens.ts";
+export type { RecordStore } from "./record_store.ts";
+export { fileRecords, registryRecords, type TrustRecords } from "./records.ts";
+export { askCoordinator, type CoordinatorPlace } from "./ask_coordinator.ts";
 export { readFirstNode, trustFolder } from "./folder.ts";

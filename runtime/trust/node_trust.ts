@@ -21,11 +21,12 @@ import {
 import { trustError } from "./errors.ts";
 import type { KnownIdentity } from "./identities.ts";
 import { writeFirstNode } from "./folder.ts";
-import { joinFirstNode } from "./join_client.ts";
+import { joinFirstNode, type JoinOptions } from "./join_client.ts";
 import { JoinServer } from "./join_server.ts";
-import type { MembershipNews } from "./join_protocol.ts";
+import type { CoordinatorPlace, MembershipNews } from "./join_protocol.ts";
 import { NodeKey } from "./node_key.ts";
 import { followMembership } from "./membership_feed.ts";
+import type { TrustRecords } from "./records.ts";
 import type { Roll } from "./roll.ts";
 import { signRequest } from "./sign.ts";
 import { formatToken, type JoinToken, parseToken } from "./token.ts";
@@ -64,6 +65,8 @@ export interface TrustOptions {
    * node.
    */
   join?: MailboxPlace | FindFirst;
+  /** Where the authority of a node that joins nobody is kept. @default files in `data` */
+  records?: TrustRecords;
   /** Token to join with; not needed by a node that the cluster knows. */
   token?: string;
   /** First node: how long certificates are valid, milliseconds. @default 24 hours */
@@ -81,11 +84,11 @@ export interface NodeTrustOptions {
   issued: Issued;
   /** Who belongs to the cluster, as the node was told with its certificates. */
   news: MembershipNews;
-  /** Gets new ones. */
-  renew: () => Promise<{ issued: Issued; news: MembershipNews }>;
-  /** On the first node. */
+  /** Gets new ones, from a node at one of these places where this node cannot sign them. */
+  renew: (places: readonly MailboxPlace[]) => Promise<{ issued: Issued; news: MembershipNews }>;
+  /** On nodes that have the authority's key. */
   authority?: Authority;
-  /** Where the first node's mailbox listens; undefined on the first node. */
+  /** Where the node listens that was joined; undefined on nodes that have the authority's key. */
   first?: MailboxPlace;
   /** Folder of the model store. */
   data: string;
@@ -96,13 +99,13 @@ export interface NodeTrustOptions {
  * node. Throws group `trust`, and `join_failed` (group `cluster`).
  */
 export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
-  const { data, node, join, certificateMs } = options;
+  const { data, node, join, records, certificateMs } = options;
   const token = options.token === undefined ? undefined : parseToken(options.token);
   const key = await NodeKey.open(data, node);
   try {
     const csr = await signRequest(key.key, node);
     if (!join) {
-      const authority = await Authority.open({ data, create: true, certificateMs });
+      const authority = await Authority.open({ data, records, create: true, certificateMs });
       const renew = async () => ({
         issued: await authority.issue({ csr, node }, true),
         news: await authority.news(),
@@ -113,20 +116,38 @@ export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
     const expected = expectedAuthority(key, token);
     const first = typeof join === "function" ? await join(expected) : join;
     const fingerprint = expected ?? needsToken(first);
-    const get = async (secret?: JoinToken) => {
-      const { authority, client, server, revoked, roll } = await joinFirstNode({
-        first,
-        fingerprint,
-        request: { csr, node, token: secret && { id: secret.id, secret: secret.secret } },
-      });
+    const get = async (places: readonly MailboxPlace[], secret?: JoinToken) => {
+      const request = { csr, node, token: secret && { id: secret.id, secret: secret.secret } };
+      const { authority, client, server, revoked, roll } = await joinOneOf(
+        places,
+        (first) => ({ first, fingerprint, request }),
+      );
       await key.setCluster({ authority, revoked, roll });
       return { authorityPem: authority, issued: { client, server }, news: { revoked, roll } };
     };
-    return new NodeTrust({ node, key, ...await get(token), renew: () => get(), first, data });
+    return new NodeTrust({ node, key, ...await get([first], token), renew: get, first, data });
   } catch (error) {
     key.close();
     throw error;
   }
+}
+
+/**
+ * Joins at the first of these places that answers. Throws what the last one threw, and at once where
+ * one says that this node was removed.
+ */
+async function joinOneOf(
+  places: readonly MailboxPlace[],
+  optionsFor: (place: MailboxPlace) => JoinOptions,
+): ReturnType<typeof joinFirstNode> {
+  for (const [i, place] of places.entries()) {
+    try {
+      return await joinFirstNode(optionsFor(place));
+    } catch (error) {
+      if (i === places.length - 1 || hasCode(error, "revoked")) throw error;
+    }
+  }
+  throw trustError("not_first", "no place is known where this node could get certificates");
 }
 
 /** SHA-256 of the authority that a node means to join; undefined: it has no token and no cluster. */
@@ -162,14 +183,17 @@ export class NodeTrust implements MailboxTls {
   #renewAtMs = 0;
   #expiresMs = 0;
   #renewing?: Promise<void>;
-  /** State of the first node's file of identities that is known here. */
-  #identitiesMs = 0;
+  /** Version of the list of identities that is known here. */
+  #identitiesVersion = 0;
   #printed?: Promise<string>;
+  /** Where certificates are to be had: the coordinator's mailbox first. */
+  #places: readonly MailboxPlace[];
 
   /** Use {@linkcode openTrust}. */
   constructor(options: NodeTrustOptions) {
     this.#options = options;
     this.#authorityCertificate = new X509Certificate(options.authorityPem);
+    this.#places = options.first ? [options.first] : [];
     this.#joins = new JoinServer(options.authority);
     this.#revoked = new Set(options.news.revoked);
     this.#roll = options.news.roll;
@@ -193,9 +217,23 @@ export class NodeTrust implements MailboxTls {
     return this.#roll;
   }
 
-  /** Where the first node's mailbox listens; undefined: this is the first node. */
+  /** Whether this node has the authority's key: it signs certificates, and takes joins. */
+  get signs(): boolean {
+    return this.#options.authority !== undefined;
+  }
+
+  /** Where this node gets its certificates; undefined: it signs them itself. */
   get first(): MailboxPlace | undefined {
-    return this.#options.first;
+    return this.#places[0];
+  }
+
+  /**
+   * Notes who coordinates: whoever asks is told, and this node follows that one's lists. `others`:
+   * further places where certificates may be had.
+   */
+  follow(coordinator: CoordinatorPlace, others: readonly MailboxPlace[] = []): void {
+    this.#joins.coordinator = coordinator;
+    if (!this.signs) this.#places = [coordinator, ...others];
   }
 
   /** When the node's certificates end, in milliseconds since 1970. */
@@ -248,18 +286,17 @@ export class NodeTrust implements MailboxTls {
 
   /**
    * Call it once the mailbox listens: notes where it does, for the command `token`; follows the
-   * first node's lists of members and of removed identities.
+   * coordinator's lists of members and of removed identities.
    */
   async listening(address: { host: string; port: number }): Promise<void> {
-    const { first, data } = this.#options;
-    if (first) {
-      void followMembership(first, this, (news) => this.#heard(news), this.#abort.signal);
-    } else await writeFirstNode(data, address);
+    if (this.signs) return await writeFirstNode(this.#options.data, address);
+    const heard = (news: MembershipNews) => this.#heard(news);
+    void followMembership(() => this.#places[0], this, heard, this.#abort.signal);
   }
 
   /**
-   * A token for the next nodes, made at the first call; undefined: this is not the first node, which
-   * alone makes tokens.
+   * A token for the next nodes, made at the first call; undefined: this node does not have the
+   * authority's key, without which it makes no tokens.
    */
   joinToken(): Promise<string> | undefined {
     const { authority } = this.#options;
@@ -268,12 +305,12 @@ export class NodeTrust implements MailboxTls {
       .then((made) => formatToken({ authority: authority.fingerprint, ...made }));
   }
 
-  /** The nodes that were ever taken in; undefined: this is not the first node, which knows them. */
+  /** The nodes that were ever taken in; undefined: this node has no list of them. */
   identities(): Promise<KnownIdentity[]> | undefined {
     return this.#options.authority?.identities.list();
   }
 
-  /** First node: removes a node by its whole identity, and cuts its links. */
+  /** On a node that has the authority's key: removes a node by its whole identity, and cuts its links. */
   async removeIdentity(identity: string): Promise<void> {
     const authority = this.#options.authority!;
     await authority.identities.remove(identity);
@@ -299,7 +336,7 @@ export class NodeTrust implements MailboxTls {
   }
 
   async #renew(): Promise<void> {
-    const { issued, news } = await this.#options.renew().catch((error) => {
+    const { issued, news } = await this.#options.renew(this.#places).catch((error) => {
       if (hasCode(error, "revoked")) this.#abort.abort(error); // nobody tells it anything any more
       throw error;
     });
@@ -332,10 +369,10 @@ export class NodeTrust implements MailboxTls {
   async #readIdentities(): Promise<void> {
     const authority = this.#options.authority!;
     try {
-      const changed = await authority.changedMs();
-      if (changed === this.#identitiesMs) return;
+      const version = await authority.version();
+      if (version === this.#identitiesVersion) return;
       this.#heard(await authority.news());
-      this.#identitiesMs = changed;
+      this.#identitiesVersion = version;
     } catch (error) {
       log.warn("cannot read who was removed: {message}", { message: (error as Error).message });
     }
@@ -349,7 +386,7 @@ export class NodeTrust implements MailboxTls {
     if (newer) this.#roll = roll;
     if (fresh.length === 0 && !newer) return;
     this.#joins.tell({ revoked: [...this.#revoked], roll: this.#roll });
-    if (this.#options.first) this.#store();
+    if (!this.signs) this.#store();
     if (fresh.length > 0) {
       this.#tell(fresh.flatMap((identity) => [...this.#seen.get(identity) ?? []]));
     }

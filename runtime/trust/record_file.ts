@@ -8,13 +8,14 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
 import { trustError } from "./errors.ts";
+import type { RecordStore } from "./record_store.ts";
 
 /** Longest wait for another process, milliseconds; what is done under a lock takes far less. */
 const PATIENCE_MS = 10_000;
 const POLL_MS = 10;
 
 /** A value in a file, see the module's text. */
-export class RecordFile<T> {
+export class RecordFile<T> implements RecordStore<T> {
   readonly path: string;
   readonly #schema: z.ZodType<T>;
   readonly #initial: () => T;
@@ -69,7 +70,7 @@ export class RecordFile<T> {
   }
 
   /** When the file was changed last, in milliseconds since 1970; 0: there is none. */
-  async changedMs(): Promise<number> {
+  async version(): Promise<number> {
     try {
       return (await Deno.stat(this.path)).mtime?.getTime() ?? 0;
     } catch (error) {

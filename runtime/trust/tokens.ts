@@ -6,6 +6,7 @@
 import { createHash, randomBytes, randomInt, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { trustError } from "./errors.ts";
+import type { RecordStore } from "./record_store.ts";
 
 /** Tokens that ended longer ago than this are forgotten, milliseconds. */
 const REMEMBER_MS = 7 * 24 * 3600_000;
@@ -27,21 +28,16 @@ export const storedTokenSchema = z.object({
 /** A token as it is kept; times are milliseconds since 1970. */
 export type StoredToken = z.infer<typeof storedTokenSchema>;
 
-/** Where tokens are kept; each `update` is a transaction. */
-export interface TokenStore {
-  /** All tokens. */
-  read(): Promise<StoredToken[]>;
-  /** Changes the tokens in place; nothing is stored where `change` throws. */
-  update<R>(change: (tokens: StoredToken[]) => R): Promise<R>;
-}
-
 /** See the module's text. */
 export class Tokens {
-  readonly #store: TokenStore;
+  readonly #store: Pick<RecordStore<StoredToken[]>, "read" | "update">;
   readonly #now: () => number;
 
   /** `now` tells milliseconds since 1970. */
-  constructor(store: TokenStore, now: () => number = Date.now) {
+  constructor(
+    store: Pick<RecordStore<StoredToken[]>, "read" | "update">,
+    now: () => number = Date.now,
+  ) {
     this.#store = store;
     this.#now = now;
   }
