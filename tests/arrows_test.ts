@@ -40,6 +40,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/engine": [],
   "runtime/mailbox": [],
   "runtime/registry": [],
+  "runtime/etcd": ["runtime/registry", "runtime/trust"],
   "runtime/trust": ["runtime/mailbox"],
   "runtime/doctor": [
     ...["runtime/discovery", "runtime/mailbox", "runtime/registry", "runtime/trust"],

@@ -44,49 +44,58 @@ export class EtcdError extends Error {
   }
 }
 
+/** The files that an address names, as they were read. */
+interface EtcdFiles {
+  ca?: string;
+  cert?: string;
+  key?: string;
+  password?: string;
+}
+
 /** See the module's text. */
 export class EtcdClient {
   readonly #address: EtcdAddress;
-  readonly #http: Deno.HttpClient;
-  readonly #password: string | undefined;
+  #endpoints: string[];
+  /** The endpoint that is spoken to. */
+  #at: string;
+  #files: EtcdFiles;
+  #http: Deno.HttpClient;
+  /** Clients with earlier certificates, over which watches may run on. */
+  readonly #earlier: Deno.HttpClient[] = [];
   #token: string | undefined;
-  /** Number of the member that is spoken to. */
-  #at = 0;
+  #reading: Promise<void> | undefined;
+  #closed = false;
 
-  private constructor(address: EtcdAddress, http: Deno.HttpClient, password?: string) {
+  private constructor(address: EtcdAddress, files: EtcdFiles) {
     this.#address = address;
-    this.#http = http;
-    this.#password = password;
+    this.#endpoints = address.endpoints;
+    this.#at = address.endpoints[0];
+    this.#files = files;
+    this.#http = httpClient(files);
   }
 
   /** Reads the files that the address names. Throws `registry/bad_url` where one is not there. */
   static async open(address: EtcdAddress): Promise<EtcdClient> {
-    const read = async (file: string | undefined) => {
-      try {
-        return file === undefined ? undefined : await Deno.readTextFile(file);
-      } catch (error) {
-        throw registryError("bad_url", `registry: ${file} cannot be read: ${error}`, { file });
-      }
-    };
-    const [ca, cert, key, password] = await Promise.all(
-      [address.caFile, address.certFile, address.keyFile, address.passwordFile].map(read),
-    );
-    const http = Deno.createHttpClient({
-      http2: false, // one call must not wait for another
-      ...ca === undefined ? {} : { caCerts: [ca] },
-      ...cert === undefined || key === undefined ? {} : { cert, key },
-    });
-    return new EtcdClient(address, http, password?.split("\n")[0].trim());
+    return new EtcdClient(address, await readFiles(address));
   }
 
-  /** Number of the member that is spoken to; another one after {@linkcode EtcdClient.leave}. */
-  get member(): number {
+  /** Base URL of the member that is spoken to; another one after {@linkcode EtcdClient.leave}. */
+  get member(): string {
     return this.#at;
   }
 
   /** That member does not answer as it should: the next one is spoken to from now on. */
-  leave(member: number): void {
-    if (member === this.#at) this.#at = (this.#at + 1) % this.#address.endpoints.length;
+  leave(member: string): void {
+    if (member !== this.#at) return;
+    this.#at = this.#endpoints[(this.#endpoints.indexOf(member) + 1) % this.#endpoints.length];
+    void this.readAgain();
+  }
+
+  /** The members are these from now on; the one that is spoken to stays if it is among them. */
+  follow(endpoints: string[]): void {
+    if (endpoints.length === 0) return;
+    this.#endpoints = endpoints;
+    if (!endpoints.includes(this.#at)) this.#at = endpoints[0];
   }
 
   /**
@@ -141,7 +150,28 @@ export class EtcdClient {
 
   /** Ends every connection. */
   close(): void {
-    this.#http.close();
+    this.#closed = true;
+    for (const http of [...this.#earlier, this.#http]) http.close();
+  }
+
+  /**
+   * Reads the files again, since certificates end and are renewed: new connections use what they
+   * say now. Connections that are open go on.
+   */
+  readAgain(): Promise<void> {
+    return this.#reading ??= (async () => {
+      try {
+        const files = await readFiles(this.#address);
+        if (this.#closed || JSON.stringify(files) === JSON.stringify(this.#files)) return;
+        this.#files = files;
+        this.#earlier.push(this.#http);
+        this.#http = httpClient(files);
+      } catch {
+        // what was read before may still do
+      } finally {
+        this.#reading = undefined;
+      }
+    })();
   }
 
   async #post(path: string, body: unknown, signal: AbortSignal): Promise<Response> {
@@ -153,7 +183,7 @@ export class EtcdClient {
 
   async #fetch(path: string, body: unknown, signal: AbortSignal): Promise<Response> {
     return await orAborted(
-      fetch(this.#address.endpoints[this.#at] + path, {
+      fetch(this.#at + path, {
         method: "POST",
         body: JSON.stringify(body),
         headers: {
@@ -172,7 +202,7 @@ export class EtcdClient {
     const { user: name } = this.#address;
     const response = await this.#fetch("/v3/auth/authenticate", {
       name,
-      password: this.#password,
+      password: this.#files.password,
     }, signal);
     const text = await response.text();
     if (!response.ok) {
@@ -199,6 +229,28 @@ export class EtcdClient {
     }
     return new EtcdError(`etcd answered with HTTP status ${status}: ${said}`, code);
   }
+}
+
+async function readFiles(address: EtcdAddress): Promise<EtcdFiles> {
+  const read = async (file: string | undefined) => {
+    try {
+      return file === undefined ? undefined : await Deno.readTextFile(file);
+    } catch (error) {
+      throw registryError("bad_url", `registry: ${file} cannot be read: ${error}`, { file });
+    }
+  };
+  const [ca, cert, key, password] = await Promise.all(
+    [address.caFile, address.certFile, address.keyFile, address.passwordFile].map(read),
+  );
+  return { ca, cert, key, password: password?.split("\n")[0].trim() };
+}
+
+function httpClient({ ca, cert, key }: EtcdFiles): Deno.HttpClient {
+  return Deno.createHttpClient({
+    http2: false, // one call must not wait for another
+    ...ca === undefined ? {} : { caCerts: [ca] },
+    ...cert === undefined || key === undefined ? {} : { cert, key },
+  });
 }
 
 function parseJson(text: string): unknown {

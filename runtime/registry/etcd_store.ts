@@ -62,6 +62,11 @@ export class EtcdStore implements Store {
     return new EtcdStore(await EtcdClient.open(address), address.prefix);
   }
 
+  /** The members are at these base URLs from now on. */
+  follow(endpoints: string[]): void {
+    this.#client.follow(endpoints);
+  }
+
   get(key: string, options: RegistryOptions = {}): Promise<RegistryEntry | undefined> {
     return this.#try("get", options, async (signal) => {
       const request = { key: encodeKey(this.#data + key) };

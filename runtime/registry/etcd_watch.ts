@@ -93,7 +93,7 @@ export async function* watchEtcd(
 /** Reads what only a member of the majority can read; gives the revision. */
 async function signOfLife(
   client: EtcdClient,
-  { root, member, signal }: { root: string; member: number; signal: AbortSignal },
+  { root, member, signal }: { root: string; member: string; signal: AbortSignal },
 ): Promise<number> {
   using patience = new Patience(ANSWER_MS, () => new Error("no sign of life"), signal);
   if (client.member !== member) throw new Error("another member is spoken to by now");

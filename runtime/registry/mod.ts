@@ -7,5 +7,9 @@
  *
  * @module
  */
+export { copyRegistry, type CopyRegistryOptions } from "./copy_registry.ts";
+export { EtcdClient, EtcdError } from "./etcd_client.ts";
+export type { EtcdAddress } from "./etcd_url.ts";
 export * from "./open_kv.ts";
 export * from "./open_registry.ts";
+export { pause } from "./patience.ts";

@@ -6,8 +6,9 @@
 import { join } from "node:path";
 import { type Clock, type Registry, registryError, testRegistry } from "../../actors/mod.ts";
 import { ChunkedRegistry } from "./chunked_registry.ts";
+import { refuseMoved } from "./copy_registry.ts";
 import { EtcdStore } from "./etcd_store.ts";
-import { parseEtcdUrl } from "./etcd_url.ts";
+import { type EtcdAddress, parseEtcdUrl } from "./etcd_url.ts";
 import { openEmbeddedRegistry, openKvConnectRegistry } from "./open_kv.ts";
 
 /** The registry in a file of the first node, as `--registry` calls it. */
@@ -33,11 +34,14 @@ export function checkRegistryAddress(where: string): void {
   );
 }
 
+/** Where the embedded registry of a data folder lies. */
+export const embeddedFile = (data: string): string => join(data, "registry", "registry.sqlite");
+
 /**
  * Opens the registry that this text names: `embedded`, the URL of a denokv server
  * (`https://HOST[:PORT]`; `http:` too), or `etcd://HOST[:PORT],...`. That a server answers is not
- * checked yet: `testRegistry` does. Throws `registry/bad_url`, `registry/in_use` and
- * `registry/unavailable`.
+ * checked yet: `testRegistry` does. Throws `registry/bad_url`, `registry/in_use`,
+ * `registry/unavailable`, and `registry/moved` where `copyRegistry` took over what was embedded.
  */
 export async function openRegistry(
   where: string,
@@ -45,7 +49,15 @@ export async function openRegistry(
 ): Promise<Registry> {
   checkRegistryAddress(where);
   if (where === EMBEDDED_REGISTRY) {
-    return await openEmbeddedRegistry(join(data, "registry", "registry.sqlite"), { clock });
+    const file = embeddedFile(data);
+    const registry = await openEmbeddedRegistry(file, { clock });
+    try {
+      await refuseMoved(registry, file);
+      return registry;
+    } catch (error) {
+      await registry.close();
+      throw error;
+    }
   }
   if (!where.startsWith("etcd://")) return await openKvConnectRegistry(where, { clock });
   return new ChunkedRegistry(await EtcdStore.open(parseEtcdUrl(where)));
@@ -67,4 +79,24 @@ export async function openTestedRegistry(
     throw error;
   }
   return registry;
+}
+
+/** A registry in an etcd whose members change. */
+export class EtcdRegistry extends ChunkedRegistry {
+  readonly #store: EtcdStore;
+
+  private constructor(store: EtcdStore) {
+    super(store);
+    this.#store = store;
+  }
+
+  /** Nothing is sent yet. Throws `registry/bad_url` where a file is not there. */
+  static async open(address: EtcdAddress): Promise<EtcdRegistry> {
+    return new EtcdRegistry(await EtcdStore.open(address));
+  }
+
+  /** The members are at these base URLs from now on. */
+  follow(endpoints: string[]): void {
+    this.#store.follow(endpoints);
+  }
 }

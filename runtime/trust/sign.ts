@@ -24,14 +24,15 @@ import type { NodeId } from "../../actors/system/mod.ts";
 import { type Issued, JOIN_NAME, NODE_URI, serverNameOf, sha256 } from "./certificates.ts";
 import { trustError } from "./errors.ts";
 
-const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+/** How all keys here sign. */
+export const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 /** How long the authority's own certificate is valid, milliseconds. */
 const AUTHORITY_MS = 20 * 365 * 24 * 3600_000;
 /**
  * Certificates are valid from this long ago, so that a node whose clock is behind believes them.
  * Milliseconds.
  */
-const BEHIND_MS = 24 * 3600_000;
+export const BEHIND_MS = 24 * 3600_000;
 
 /** A private key as a file and as TLS take it (PKCS #8, PEM), and as it signs. */
 export interface PrivateKey {
@@ -58,10 +59,18 @@ export async function readKey(pem: string): Promise<PrivateKey> {
 }
 
 /** The certificate of a new authority, PEM. */
-export async function signAuthority({ keys }: PrivateKey): Promise<string> {
+export function signAuthority(key: PrivateKey): Promise<string> {
+  return signAnchor(key, "CN=Orrery cluster");
+}
+
+/**
+ * The certificate of an authority with this name, PEM. Whoever trusts it believes certificates
+ * whose issuer has this very name: so one key can have several names, each for a use of its own.
+ */
+export async function signAnchor({ keys }: PrivateKey, name: string): Promise<string> {
   const now = Date.now();
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: "CN=Orrery cluster",
+    name,
     keys,
     signingAlgorithm: ALGORITHM,
     notBefore: new Date(now - BEHIND_MS),

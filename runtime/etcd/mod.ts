@@ -1,0 +1,15 @@
+/**
+ * etcd members that Orrery runs itself (`--registry managed`): the process of this node's member,
+ * and which nodes run one.
+ *
+ * One member is a child process of its node (`etcd_process.ts`), with its files below
+ * `--data/registry/etcd` (`local_member.ts`). The coordinator's node decides who becomes a member
+ * and who is one no longer (`next_change.ts`, `members.ts`); the others ask it regularly. How data
+ * is read and written there is the business of `runtime/registry/`.
+ *
+ * @module
+ */
+export { etcdVersion } from "./etcd_program.ts";
+export { LocalMember, type LocalMemberOptions, memberName } from "./local_member.ts";
+export { EtcdMembers, type EtcdMembersOptions } from "./members.ts";
+export { type EtcdOffer, etcdOfferSchema, type SeatAnswer, seatAnswerSchema } from "./messages.ts";

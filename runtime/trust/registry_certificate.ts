@@ -1,0 +1,85 @@
+/**
+ * Certificates with which the etcd members that Orrery runs, and their clients, know each other.
+ *
+ * They are signed with the key of the cluster's authority under another name, `CN=Orrery registry`,
+ * and etcd trusts that name alone: a certificate of a node, which `CN=Orrery cluster` signed, opens
+ * nothing there. So only who has the authority's key, or was given such a certificate, can reach
+ * the registry.
+ *
+ * @module
+ */
+import "reflect-metadata"; // the library below needs it, loaded before itself
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+import { isIP } from "node:net";
+import { z } from "zod";
+import { ALGORITHM, BEHIND_MS, createKey, readKey, signAnchor } from "./sign.ts";
+
+/** Name of the authority's key for this use. */
+const ISSUER = "CN=Orrery registry";
+/** How long a certificate is valid, milliseconds. */
+const CERTIFICATE_MS = 24 * 3600_000;
+
+/** The certificate of one server, as it travels and is stored. */
+export const registryCertificateSchema = z.object({
+  /** What the server trusts, PEM. */
+  authority: z.string(),
+  /** The server's certificate, which is good for both ends of a connection, PEM. */
+  certificate: z.string(),
+  /** Its key, PKCS #8 in PEM. */
+  key: z.string(),
+  /** When it ends, milliseconds since 1970. */
+  untilMs: z.number(),
+});
+/** The certificate of one server. */
+export type RegistryCertificate = z.infer<typeof registryCertificateSchema>;
+
+/** Options of {@linkcode signRegistryServer}. */
+export interface RegistryCertificateOptions {
+  /** IP addresses and host names at which the server is reached, and from which it calls others. */
+  hosts: string[];
+  /** Milliseconds for which it is valid. @default 24 hours */
+  validMs?: number;
+}
+
+/** A new key with a certificate of the authority whose key this is (PKCS #8, PEM). */
+export async function signRegistryServer(
+  authorityKey: string,
+  { hosts, validMs = CERTIFICATE_MS }: RegistryCertificateOptions,
+): Promise<RegistryCertificate> {
+  const authority = await readKey(authorityKey);
+  const { pem: key, keys } = await createKey();
+  const untilMs = Date.now() + validMs;
+  const names = hosts.map((value) => ({
+    type: isIP(value) ? "ip" as const : "dns" as const,
+    value,
+  }));
+  const certificate = await X509CertificateGenerator.create({
+    subject: [{ CN: ["Orrery registry server"] }],
+    issuer: ISSUER,
+    publicKey: keys.publicKey,
+    signingKey: authority.keys.privateKey,
+    signingAlgorithm: ALGORITHM,
+    notBefore: new Date(Date.now() - BEHIND_MS),
+    notAfter: new Date(untilMs),
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+      new SubjectAlternativeNameExtension(names, true),
+    ],
+  });
+  return {
+    authority: await signAnchor(authority, ISSUER),
+    certificate: certificate.toString("pem"),
+    key,
+    untilMs,
+  };
+}
