@@ -44,6 +44,7 @@ import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./cust
 import { announceCluster, findCluster } from "./discovery/mod.ts";
 import { clusterDoctor, NodeExaminer } from "./doctor/mod.ts";
 import { LimitedLog } from "./limited_log.ts";
+import { PROTOCOL } from "./mailbox/mod.ts";
 import { IdleMemory } from "./memory.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { NodeOptions } from "./node_options.ts";
@@ -135,6 +136,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     node: id,
     join: join === "discover" ? (authority) => findFirst(host, authority) : join,
     token: options.token,
+    protocol: options.protocol,
   });
   undo.defer(() => trust.close());
   const mailbox = await listen({ ...options, node: id, tls: trust });
@@ -202,11 +204,13 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     seed,
   });
   const models = [model?.target, model?.draft].flatMap((m) => m ? [m.manifest.name] : []);
+  const { protocol = PROTOCOL } = options;
   const discovers = options.announce && !isLoopback(host);
   const examiner = new NodeExaminer({
     system,
     mailbox,
     data,
+    protocol,
     expiresMs: () => trust.expiresMs,
     stagesBytes: () => loader.loadedBytes(),
     memoryBytes,

@@ -31,6 +31,11 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
    * Generations that run at the same time, and that wait. @default the graph's, else 32 and 128
    */
   admission?: { active?: number; queued?: number };
+  /**
+   * Versions of the protocol between nodes to speak. Tests speak older ones.
+   * @default those that this program knows
+   */
+  protocol?: { lowest: number; highest: number };
   /** Called while a checkpoint is converted. */
   onProgress?: (progress: AddProgress) => void;
   /** Called when the first node tells this one to drain and to end. @default it closes itself */

@@ -7,7 +7,7 @@
  * @module
  */
 import { z } from "zod";
-import { type ActorContext, toOrreryError } from "../system/mod.ts";
+import { type ActorContext, hasCode, toOrreryError } from "../system/mod.ts";
 import type { Member } from "./deployment.ts";
 import { examinationSchema } from "./examination.ts";
 import { linkReportSchema, memberActor } from "./member.ts";
@@ -74,7 +74,10 @@ export async function checkUp(
         .examine({ peers }, { deadlineMs: EXAMINE_MS, signal });
       return { node, state: "examined", examination: examinationSchema.parse(answer) };
     } catch (error) {
-      return { node, state: "silent", why: because(error) };
+      // A program that does not know the message says that nobody may send it, or that there is none.
+      const old = hasCode(error, "unknown_message") || hasCode(error, "not_allowed");
+      const why = old ? `its program is too old to be examined: ${because(error)}` : because(error);
+      return { node, state: "silent", why };
     }
   }));
   const awake = members.filter((_, i) => nodes[i].state === "examined");

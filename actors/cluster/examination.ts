@@ -34,8 +34,8 @@ export const reachSchema = z.discriminatedUnion("state", [
     node: name,
     /** Shortest round trip of a small message, milliseconds. */
     round_trip_ms: z.number().nonnegative(),
-    /** What the other node's clock shows beyond this node's, milliseconds. */
-    clock_ms: z.number(),
+    /** What the other node's clock shows beyond this node's, milliseconds; null: it cannot tell. */
+    clock_ms: z.number().nullable(),
     /** The difference of the clocks is right to so many milliseconds. */
     clock_error_ms: z.number().nonnegative(),
   }),

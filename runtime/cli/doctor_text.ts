@@ -97,7 +97,7 @@ function clockOf(node: string, first: Extract<NodeCheck, { state: "examined" }> 
   if (!first) return "-";
   if (node === first.node) return "reference";
   const reach = first.examination.peers.find((peer) => peer.node === node);
-  if (reach?.state !== "reached") return "-";
+  if (reach?.state !== "reached" || reach.clock_ms === null) return "-";
   const { clock_ms, clock_error_ms } = reach;
   return `${signed(clock_ms)} ms ±${Math.ceil(clock_error_ms)}`;
 }

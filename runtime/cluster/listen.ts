@@ -5,7 +5,12 @@
  */
 import { hostname } from "node:os";
 import { type NodeId, OrreryError } from "../../actors/mod.ts";
-import { createMailbox, type MailboxTls, type MailboxTransport } from "../mailbox/mod.ts";
+import {
+  createMailbox,
+  type MailboxTls,
+  type MailboxTransport,
+  type ProtocolRange,
+} from "../mailbox/mod.ts";
 import { advertisedHost } from "./addresses.ts";
 
 /** What is wrong with an address, by the code of the system's error. */
@@ -27,6 +32,8 @@ export interface ListenOptions {
   mailboxPort: number;
   /** Its certificates: every link is mutual TLS. */
   tls: MailboxTls;
+  /** Versions of the protocol to speak. @default those that this program knows */
+  protocol?: ProtocolRange;
 }
 
 /**
@@ -45,7 +52,7 @@ export function newNodeId(
  * (metadata: `host`, `port`).
  */
 export async function listen(
-  { node, host, mailboxPort: port, tls }: ListenOptions,
+  { node, host, mailboxPort: port, tls, protocol }: ListenOptions,
 ): Promise<MailboxTransport> {
   try {
     return await createMailbox({
@@ -54,6 +61,7 @@ export async function listen(
       port,
       advertiseHost: advertisedHost(host),
       tls,
+      protocol,
       accept: () => true,
     });
   } catch (error) {

@@ -116,7 +116,7 @@ function clocks([first]: Examined[]): Problem[] {
   return (first?.examination.peers ?? []).flatMap((peer): Problem[] => {
     if (peer.state !== "reached") return [];
     const { node, clock_ms, clock_error_ms } = peer;
-    if (Math.abs(clock_ms) - clock_error_ms <= MOST_CLOCK_MS) return [];
+    if (clock_ms === null || Math.abs(clock_ms) - clock_error_ms <= MOST_CLOCK_MS) return [];
     const way = clock_ms > 0 ? "ahead of" : "behind";
     return [{
       node,

@@ -17,7 +17,7 @@ import {
   toOrreryError,
 } from "../../actors/mod.ts";
 import { findCluster, MulticastLan } from "../discovery/mod.ts";
-import { type MailboxTransport, PROTOCOL } from "../mailbox/mod.ts";
+import { type MailboxTransport, type ProtocolRange, speaks } from "../mailbox/mod.ts";
 import { VERSION } from "../version.ts";
 import { diskOf, folderFaults } from "./data_folder.ts";
 import { measureReach } from "./reach.ts";
@@ -43,6 +43,8 @@ export interface ExaminerOptions {
   mailbox: Pick<MailboxTransport, "addPeer" | "peers">;
   /** The node's folder. */
   data: string;
+  /** The versions of the protocol that this node speaks. */
+  protocol: ProtocolRange;
   /** When the node's certificates end, in milliseconds since 1970. */
   expiresMs: () => number;
   /** Bytes that the loaded stages, shards and drafters were given. */
@@ -81,7 +83,7 @@ export class NodeExaminer implements Examiner {
     signal.throwIfAborted();
     return {
       program: VERSION,
-      protocol: PROTOCOL,
+      protocol: this.#options.protocol,
       certificate_s: Math.round((expiresMs() - Date.now()) / 1000),
       disk,
       memory: {
@@ -100,9 +102,16 @@ export class NodeExaminer implements Examiner {
 
   async #reach({ node, host, port }: Member, signal: AbortSignal) {
     const { system, mailbox } = this.#options;
-    return await measureReach(node, () => {
-      if (!mailbox.peers().some((peer) => peer.node === node)) mailbox.addPeer(node, host, port);
-      return system.get(memberActor, node).clock({}, { deadlineMs: CLOCK_MS, signal });
+    const link = () => mailbox.peers().find((peer) => peer.node === node);
+    const member = system.get(memberActor, node);
+    const within = { deadlineMs: CLOCK_MS, signal };
+    return await measureReach(node, async () => {
+      if (!link()) mailbox.addPeer(node, host, port);
+      // The link's version is known once something went over it.
+      if (link()?.version === undefined) await member.echo({}, within);
+      if (speaks("clock", link()?.version ?? 0)) return await member.clock({}, within);
+      await member.echo({}, within);
+      return null;
     });
   }
 

@@ -22,24 +22,24 @@ export interface ReachClocks {
 const SYSTEM_CLOCKS: ReachClocks = { wall: Date.now, monotonic: () => performance.now() };
 
 /**
- * Asks node `node` for its clock several times (`ask` resolves to what it shows). Its answer is
- * taken to have been written halfway through the round trip, so the difference is right to half of
- * it.
+ * Asks node `node` for its clock several times (`ask` resolves to what it shows, or to null where the
+ * node has none to show). Its answer is taken to have been written halfway through the round trip,
+ * so the difference is right to half of it.
  */
 export async function measureReach(
   node: string,
   ask: () => Promise<unknown>,
   { wall, monotonic }: ReachClocks = SYSTEM_CLOCKS,
 ): Promise<Reach> {
-  let best: { trip: number; difference: number } | undefined;
+  let best: { trip: number; difference: number | null } | undefined;
   try {
     for (let i = 0; i < ROUNDS; i++) {
       const sent = wall(), start = monotonic();
       const shown = await ask();
       const trip = monotonic() - start;
-      if (typeof shown !== "number" || !Number.isFinite(shown)) throw new Error("it has no clock");
+      if (shown !== null && !Number.isFinite(shown)) throw new Error("its clock shows no time");
       if (best && trip >= best.trip) continue;
-      best = { trip, difference: shown - (sent + trip / 2) };
+      best = { trip, difference: shown === null ? null : Number(shown) - (sent + trip / 2) };
     }
   } catch (error) {
     return { state: "unreachable", node, why: toOrreryError(error).message.slice(0, 2048) };

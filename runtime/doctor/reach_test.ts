@@ -32,10 +32,15 @@ Deno.test("measureReach() believes the shortest round trip, and its error bound 
   const reach = await world(-500, [[400, 2], [90, 3], [3, 1], [50, 50], [2, 300]]);
   assert.ok(reach.state === "reached");
   assert.equal(reach.round_trip_ms, 4);
-  assert.ok(Math.abs(reach.clock_ms + 500) <= reach.clock_error_ms, `${reach.clock_ms}`);
+  assert.ok(Math.abs(reach.clock_ms! + 500) <= reach.clock_error_ms, `${reach.clock_ms}`);
 });
 
-Deno.test("measureReach() reports a node that fails or has no clock as unreachable", async () => {
+Deno.test("measureReach() measures the way to a node that cannot show its clock", async () => {
+  const reach = await measureReach("attic", () => Promise.resolve(null));
+  assert.ok(reach.state === "reached" && reach.clock_ms === null);
+});
+
+Deno.test("measureReach() reports a node that fails or shows no time as unreachable", async () => {
   const failed = await measureReach("attic", () => Promise.reject(new Error("no route")));
   assert.ok(failed.state === "unreachable" && /no route/.test(failed.why));
   const silly = await measureReach("attic", () => Promise.resolve("noon"));

@@ -22,7 +22,6 @@ import {
   MAILBOX_PATH,
   type Welcome,
   welcomeSchema,
-  WIRE_VERSION,
 } from "./wire.ts";
 import type { ResendWindow } from "./window.ts";
 
@@ -222,7 +221,7 @@ export class Dialer {
     const failed = errorFrameSchema.safeParse(value);
     if (failed.success) throw OrreryError.fromWire(failed.data.error);
     const welcome = welcomeSchema.safeParse(value);
-    if (this.#up || !welcome.success || welcome.data.v !== WIRE_VERSION) {
+    if (this.#up || !welcome.success) {
       throw mailboxError(
         "protocol",
         `unexpected control frame ${JSON.stringify(value).slice(0, 120)}`,

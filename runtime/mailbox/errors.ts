@@ -14,6 +14,7 @@ import { OrreryError } from "../../actors/system/mod.ts";
  * - `peer_lost`: the link to a peer broke, or the peer left, restarted or was removed.
  * - `closed`: this mailbox is closed.
  * - `protocol`: the other side sent what the protocol does not allow.
+ * - `version`: the two nodes speak no common version of the protocol.
  * - `untrusted`: the other side showed no certificate, or one of another node.
  * - `unencodable`: a message holds a value that CBOR, as used here, does not carry.
  */
@@ -24,6 +25,7 @@ export type MailboxErrorCode =
   | "peer_lost"
   | "closed"
   | "protocol"
+  | "version"
   | "untrusted"
   | "unencodable";
 

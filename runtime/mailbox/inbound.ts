@@ -10,6 +10,7 @@ import { mailboxError } from "./errors.ts";
 import { FrameReader } from "./frame_reader.ts";
 import type { MailboxLimits } from "./limits.ts";
 import type { InboundLink, Peer } from "./peer.ts";
+import { commonVersion, type ProtocolRange } from "./protocol.ts";
 import {
   byeSchema,
   CONTROL_BYTES,
@@ -17,7 +18,6 @@ import {
   decodeMessage,
   type Hello,
   helloSchema,
-  WIRE_VERSION,
 } from "./wire.ts";
 
 /**
@@ -33,6 +33,8 @@ export interface InboundOwner {
   /** This life of the node, see {@linkcode Hello}. */
   incarnation: number;
   limits: MailboxLimits;
+  /** The versions that this node speaks. */
+  protocol: ProtocolRange;
   /** The peer that sent this hello; undefined if this mailbox does not accept it. */
   admit(hello: Hello): Peer | undefined;
   /** Called with each envelope once, in the order of its sequence. */
@@ -128,13 +130,9 @@ export class InboundStream {
       );
     }
     const hello = parsed.data;
-    const { node, incarnation } = this.#owner;
-    if (hello.v !== WIRE_VERSION) {
-      throw mailboxError(
-        "protocol",
-        `mailbox version ${hello.v} is not known here; this node speaks ${WIRE_VERSION}`,
-      );
-    }
+    const { node, incarnation, protocol } = this.#owner;
+    const spoken = { lowest: hello.v, highest: Math.max(hello.v, hello.highest ?? hello.v) };
+    const version = commonVersion({ node, protocol }, { node: hello.node, protocol: spoken });
     if (hello.to !== node) throw mailboxError("protocol", `this is node ${node}, not ${hello.to}`);
     if (hello.node === node) throw mailboxError("protocol", `node ${node} talks to itself`);
     const peer = this.#owner.admit(hello);
@@ -151,7 +149,7 @@ export class InboundStream {
     this.#stream.write(
       controlFrame({
         t: "welcome",
-        v: WIRE_VERSION,
+        v: version,
         node,
         incarnation,
         received: this.#link.received,

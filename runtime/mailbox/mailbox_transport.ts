@@ -5,12 +5,19 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { Envelope, NodeId, Transport, TransportHandlers } from "../../actors/system/mod.ts";
+import type {
+  Envelope,
+  NodeId,
+  OrreryError,
+  Transport,
+  TransportHandlers,
+} from "../../actors/system/mod.ts";
 import { LimitedLog } from "../limited_log.ts";
 import { mailboxError } from "./errors.ts";
 import { type MailboxLimits, mailboxLimitsSchema } from "./limits.ts";
 import { Peer } from "./peer.ts";
 import type { PeerState, PeerStats } from "./peer_stats.ts";
+import { PROTOCOL, type ProtocolRange } from "./protocol.ts";
 import { MailboxServer } from "./server.ts";
 import type { MailboxTls } from "./tls.ts";
 import type { Hello } from "./wire.ts";
@@ -47,6 +54,11 @@ export interface MailboxOptions {
    * protection, never for nodes.
    */
   tls?: MailboxTls;
+  /**
+   * Versions of the protocol to speak. Tests speak older ones.
+   * @default those that this program knows
+   */
+  protocol?: ProtocolRange;
   /** Returns true if a peer that was never added may connect. @default no such peer may */
   accept?: (hello: Hello) => boolean;
 }
@@ -118,6 +130,7 @@ class Http2Mailbox implements MailboxTransport {
   readonly node: NodeId;
   readonly incarnation: number;
   readonly limits: MailboxLimits;
+  readonly protocol: ProtocolRange;
   readonly tls?: MailboxTls;
   readonly server: MailboxServer;
   /** Both are set once the server listens. */
@@ -141,12 +154,14 @@ class Http2Mailbox implements MailboxTransport {
     this.incarnation = options.incarnation ??
       Math.round((performance.timeOrigin + performance.now()) * 1000);
     this.limits = limits;
+    this.protocol = options.protocol ?? PROTOCOL;
     this.tls = options.tls;
     this.#accept = options.accept ?? (() => false);
     this.server = new MailboxServer({
       node: this.node,
       incarnation: this.incarnation,
       limits,
+      protocol: this.protocol,
       tls: options.tls,
       admit: (hello) => this.#admit(hello),
       receive: (from, envelope) => this.#receive(from, envelope),
@@ -244,6 +259,13 @@ class Http2Mailbox implements MailboxTransport {
   peerLost(peer: NodeId, reason: string, undelivered: Envelope[]): void {
     log.info("node {node} lost peer {peer}: {reason}", { node: this.node, peer, reason });
     if (!this.#closing) this.#handlers?.peerLost(peer, reason, undelivered);
+  }
+
+  incompatible(error: OrreryError): void {
+    const { write } = this.#offences.take(`dialled ${error.message}`);
+    if (write) {
+      log.warn("no link from node {node}: {error}", { node: this.node, error: error.message });
+    }
   }
 
   changed(node: NodeId, state: PeerState): void {

@@ -23,6 +23,15 @@ export {
 export type { MailboxLimits } from "./limits.ts";
 export { LineBudget } from "./line_budget.ts";
 export type { PeerState, PeerStats } from "./peer_stats.ts";
-export { type Hello, PROTOCOL } from "./wire.ts";
+export type { Hello } from "./wire.ts";
+export {
+  commonVersion,
+  FIRST_PROTOCOL,
+  PROTOCOL,
+  type ProtocolRange,
+  protocolSchema,
+  type Speaker,
+  speaks,
+} from "./protocol.ts";
 export { encodeCbor } from "./cbor.ts";
 export { identify } from "./identify.ts";

@@ -9,6 +9,7 @@ import { Dialer, type DialerOwner } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxLimits } from "./limits.ts";
 import type { PeerState, PeerStats } from "./peer_stats.ts";
+import { commonVersion, type ProtocolRange } from "./protocol.ts";
 import type { MailboxTls } from "./tls.ts";
 import { type Bye, encodeEnvelope, type Hello, type Welcome } from "./wire.ts";
 import { ResendWindow } from "./window.ts";
@@ -38,12 +39,16 @@ export interface PeerOwner {
   /** Life of this node. */
   incarnation: number;
   limits: MailboxLimits;
+  /** The versions that this node speaks. */
+  protocol: ProtocolRange;
   /** Undefined: links are cleartext. */
   tls?: MailboxTls;
   /** Where peers are told to reach this node. */
   advertised(): { host: string; port: number };
   /** Called when a peer is lost, with the envelopes that it did not acknowledge. */
   peerLost(peer: NodeId, reason: string, undelivered: Envelope[]): void;
+  /** Called when this node and a peer speak no common version, at each attempt to connect. */
+  incompatible(error: OrreryError): void;
   /** Called when the link to a peer changes its state. */
   changed(peer: NodeId, state: PeerState): void;
 }
@@ -84,6 +89,7 @@ export class Peer implements DialerOwner {
   #lossReported = false;
   /** See {@linkcode PeerStats}. */
   #rttMs?: number;
+  #version?: number;
   #lastError?: string;
   /** Reports the peer as lost; set while it cannot be reached. */
   #away?: ReturnType<typeof setTimeout>;
@@ -243,6 +249,7 @@ export class Peer implements DialerOwner {
       ...this.address(),
       incarnation: this.#incarnation,
       rttMs: this.#rttMs,
+      version: this.#version,
       ...this.counters,
       queued: this.window.size,
       queuedBytes: this.window.bytes,
@@ -260,7 +267,8 @@ export class Peer implements DialerOwner {
   hello(): Hello {
     return {
       t: "hello",
-      v: 1,
+      v: this.#owner.protocol.lowest,
+      highest: this.#owner.protocol.highest,
       node: this.#owner.node,
       incarnation: this.#owner.incarnation,
       to: this.id,
@@ -277,6 +285,9 @@ export class Peer implements DialerOwner {
         `the node dialled is ${welcome.node}, not ${this.id}`,
       );
     }
+    const { node, protocol } = this.#owner;
+    const chosen = { lowest: welcome.v, highest: welcome.v };
+    this.#version = commonVersion({ node, protocol }, { node: this.id, protocol: chosen });
     // After a restart of the peer a new sequence starts, so the hello just sent is out of date;
     // #meet() has dialled again.
     if (this.#meet(welcome.incarnation)) return false;
@@ -302,6 +313,7 @@ export class Peer implements DialerOwner {
 
   down(error: OrreryError): void {
     this.#lastError = error.message;
+    if (error.code === "version") this.#owner.incompatible(error);
     if (this.#state !== "up") {
       this.#turn++;
       return;

@@ -25,6 +25,8 @@ export interface PeerStats {
   incarnation?: number;
   /** Round trip of the last HTTP/2 ping, milliseconds; undefined before the first one. */
   rttMs?: number;
+  /** Version of the protocol that the link uses; undefined before it was up. */
+  version?: number;
   /** Envelopes accepted for sending. */
   sent: number;
   /** Envelopes received, each counted once. */

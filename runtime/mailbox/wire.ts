@@ -17,13 +17,6 @@ import { LENGTH_BYTES } from "./frame_reader.ts";
 
 /** HTTP path of the streams between mailboxes. */
 export const MAILBOX_PATH = "/mailbox/v1";
-/** Version of the protocol, in hello and welcome. */
-export const WIRE_VERSION = 1;
-/** The versions of the protocol that this program speaks. */
-export const PROTOCOL: { readonly lowest: number; readonly highest: number } = {
-  lowest: WIRE_VERSION,
-  highest: WIRE_VERSION,
-};
 /** Longest control frame (hello, welcome, acknowledgement, error), bytes. */
 export const CONTROL_BYTES = 65536;
 
@@ -31,12 +24,16 @@ export const CONTROL_BYTES = 65536;
 const ADDRESS_CHARS = 512;
 const NAME_CHARS = 256;
 
+const version = z.number().int().nonnegative().max(1_000_000);
 const nodeId = z.string().min(1).max(NAME_CHARS);
 
 /** Schema of the first frame from the connecting side. */
 export const helloSchema = z.object({
   t: z.literal("hello"),
-  v: z.number(),
+  /** Lowest version of the protocol that the sender speaks, see `protocol.ts`. */
+  v: version,
+  /** Highest version that it speaks. @default `v` */
+  highest: version.optional(),
   node: nodeId,
   /** Number of this life of the sender; a later life has a larger number. */
   incarnation: z.number().int().nonnegative(),
@@ -56,7 +53,8 @@ export type Hello = z.infer<typeof helloSchema>;
 /** Schema of the answer to a hello. */
 export const welcomeSchema = z.object({
   t: z.literal("welcome"),
-  v: z.number(),
+  /** The version that the link uses. */
+  v: version,
   node: nodeId,
   incarnation: z.number().int().nonnegative(),
   /** Highest seq received in the sequence that the hello names. */

@@ -9,7 +9,16 @@ import http2, { type ClientHttp2Session } from "node:http2";
 import tls from "node:tls";
 import type { z } from "zod";
 import { OrreryError, wireErrorSchema } from "../../actors/system/mod.ts";
-import { authorityOf, connectionError, TLS_VERSION } from "../mailbox/mod.ts";
+import {
+  authorityOf,
+  commonVersion,
+  connectionError,
+  FIRST_PROTOCOL,
+  PROTOCOL,
+  type ProtocolRange,
+  speaks,
+  TLS_VERSION,
+} from "../mailbox/mod.ts";
 import { checkServer, fingerprintOf, JOIN_NAME } from "./certificates.ts";
 import { trustError } from "./errors.ts";
 import {
@@ -32,27 +41,35 @@ export interface JoinOptions {
   /** SHA-256 of the certificate of the authority that must be there. */
   fingerprint: string;
   /** What is sent once the authority is checked. */
-  request: JoinRequest;
+  request: Omit<JoinRequest, "protocol">;
+  /** Versions of the protocol to speak. @default those that this program knows */
+  protocol?: ProtocolRange;
   /** Ends the exchange. */
   signal?: AbortSignal;
 }
 
 /**
  * Gets certificates from the first node. Throws `wrong_authority` and `bad_certificate` (group
- * `trust`), with which nothing was sent; what the first node refuses with; and `join_failed` (group
+ * `trust`), with which nothing was sent; `version` (group `mailbox`); what the first node refuses with; and `join_failed` (group
  * `cluster`) where nobody answers.
  */
 export async function joinFirstNode(
-  { first, fingerprint, request, signal }: JoinOptions,
-): Promise<JoinAnswer & { authority: string }> {
+  { first, fingerprint, request, protocol = PROTOCOL, signal }: JoinOptions,
+): Promise<JoinAnswer & { authority: string; version: number }> {
   const { host, port } = first;
   const where = authorityOf(host, port);
   const timeout = AbortSignal.timeout(JOIN_MS);
   const within = signal ? AbortSignal.any([signal, timeout]) : timeout;
 
-  const { authority } = await ask(open(first), where, within, authorityAnswerSchema, {
-    path: AUTHORITY_PATH,
-  });
+  const { authority, protocol: spoken } = await ask(
+    open(first),
+    where,
+    within,
+    authorityAnswerSchema,
+    {
+      path: AUTHORITY_PATH,
+    },
+  );
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(authority);
@@ -70,11 +87,16 @@ export async function joinFirstNode(
       { host, port, found, expected: fingerprint },
     );
   }
+  // A first node that is told the versions refuses by itself, and then its log says so too.
+  const told = spoken && speaks("range", protocol.highest);
+  const here = { node: request.node, protocol };
+  const there = { node: `at ${where}`, protocol: spoken ?? FIRST_PROTOCOL };
+  const version = spoken ? 0 : commonVersion(here, there);
   const answer = await ask(open(first, authority), where, within, joinAnswerSchema, {
     path: CERTIFICATE_PATH,
-    body: request,
+    body: told ? { ...request, protocol } : request,
   });
-  return { ...answer, authority };
+  return { ...answer, authority, version: version || commonVersion(here, there) };
 }
 
 /** Opens a connection; without an authority the other side's certificate is not checked. */

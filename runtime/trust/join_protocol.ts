@@ -9,11 +9,13 @@
  *
  * `GET /join/v1/membership` needs a certificate: a stream of lines, each with all removed identities
  * and the roll of members, whenever one of them has changed. `GET /join/v1/coordinator` needs one
- * too: who coordinates the cluster, as far as the node knows that is asked.
+ * too: who coordinates the cluster, as far as the node knows that is asked. Nodes of version 1 of the
+ * protocol have neither, but `GET /join/v1/revoked`, whose lines list the removed identities alone.
  *
  * @module
  */
 import { z } from "zod";
+import { protocolSchema } from "../mailbox/mod.ts";
 import { rollSchema } from "./roll.ts";
 
 /** Path of the authority's certificate. */
@@ -25,6 +27,8 @@ export const MEMBERSHIP_PATH = "/join/v1/membership";
 
 /** Path of who coordinates. */
 export const COORDINATOR_PATH = "/join/v1/coordinator";
+/** The same for nodes of version 1: removed identities alone. */
+export const REVOKED_PATH = "/join/v1/revoked";
 
 /** Longest body of a request, bytes; a request has 1 KB. */
 export const MAX_REQUEST_BYTES = 8192;
@@ -32,13 +36,19 @@ export const MAX_REQUEST_BYTES = 8192;
 export const MAX_ANSWER_CHARS = 1_100_000;
 
 /** Answer to `GET /join/v1/authority`. */
-export const authorityAnswerSchema = z.object({ authority: z.string().min(1).max(4096) });
+export const authorityAnswerSchema = z.object({
+  authority: z.string().min(1).max(4096),
+  /** Versions of the protocol that the first node speaks; undefined: version 1 alone. */
+  protocol: protocolSchema.optional(),
+});
 
 /** Body of `POST /join/v1/certificate`. */
 export const joinRequestSchema = z.strictObject({
   /** PKCS #10, base64. */
   csr: z.string().min(1).max(4096),
   node: z.string().min(1).max(128),
+  /** Versions that the node speaks; sent only to a first node that names its own. */
+  protocol: protocolSchema.optional(),
   token: z.strictObject({ id: z.string().max(64), secret: z.string().max(128) }).optional(),
 });
 /** See {@linkcode joinRequestSchema}. */
@@ -53,6 +63,9 @@ export const membershipSchema = z.object({
 });
 /** See {@linkcode membershipSchema}. */
 export type MembershipNews = z.infer<typeof membershipSchema>;
+
+/** A line of `GET /join/v1/revoked`. */
+export const revokedSchema = membershipSchema.shape.revoked;
 
 /** Answer to `POST /join/v1/certificate`. */
 export const joinAnswerSchema = membershipSchema.extend({

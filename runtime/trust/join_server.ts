@@ -7,7 +7,15 @@
 import { getLogger } from "@logtape/logtape";
 import type { ServerHttp2Stream } from "node:http2";
 import { OrreryError, toOrreryError } from "../../actors/system/mod.ts";
-import { LineBudget, type OtherRequest } from "../mailbox/mod.ts";
+import {
+  commonVersion,
+  FIRST_PROTOCOL,
+  LineBudget,
+  type OtherRequest,
+  PROTOCOL,
+  type ProtocolRange,
+  speaks,
+} from "../mailbox/mod.ts";
 import type { Authority } from "./authority.ts";
 import { trustError } from "./errors.ts";
 import {
@@ -19,6 +27,7 @@ import {
   MAX_REQUEST_BYTES,
   MEMBERSHIP_PATH,
   type MembershipNews,
+  REVOKED_PATH,
 } from "./join_protocol.ts";
 
 const log = getLogger(["orrery", "trust"]);
@@ -31,7 +40,10 @@ const MAX_WAITING = 64;
 /** Answers requests of the paths of joining. */
 export class JoinServer {
   readonly #authority: Authority | undefined;
-  readonly #watchers = new Set<ServerHttp2Stream>();
+  readonly #node: string;
+  readonly #protocol: ProtocolRange;
+  /** Streams of members, and what writes a line to each. */
+  readonly #watchers = new Map<ServerHttp2Stream, (news: MembershipNews) => void>();
   readonly #lines = new LineBudget((line) => log.warn("{line}", { line }));
   /** Who coordinates, as far as this node knows. */
   coordinator?: CoordinatorPlace;
@@ -40,9 +52,17 @@ export class JoinServer {
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /** `authority` is undefined on nodes that do not have it: they take no joins. */
-  constructor(authority: Authority | undefined) {
+  /**
+   * `authority` is undefined on nodes that do not have it: they take no joins. `node` is
+   * this node, and `protocol` the versions that it speaks.
+   */
+  constructor(
+    authority: Authority | undefined,
+    { node, protocol = PROTOCOL }: { node: string; protocol?: ProtocolRange },
+  ) {
     this.#authority = authority;
+    this.#node = node;
+    this.#protocol = protocol;
   }
 
   /** Answers a request; false: its path is not one of joining. */
@@ -50,32 +70,46 @@ export class JoinServer {
     const path = headers[":path"], method = headers[":method"];
     if (path === AUTHORITY_PATH && method === "GET") {
       const authority = this.#authority;
-      if (authority) send(stream, 200, { authority: authority.certificate });
+      const protocol = this.#names("range") ? this.#protocol : undefined;
+      if (authority) send(stream, 200, { authority: authority.certificate, protocol });
       else send(stream, 409, { error: notFirst().toWire() });
     } else if (path === CERTIFICATE_PATH && method === "POST") {
       void this.#certificates(stream, remote);
-    } else if (path === MEMBERSHIP_PATH && method === "GET" && from) {
-      stream.respond({ ":status": 200, "content-type": "application/x-ndjson" });
-      stream.write(JSON.stringify(this.#news) + "\n");
-      this.#watchers.add(stream);
-      stream.on("close", () => this.#watchers.delete(stream));
-      stream.resume();
+    } else if (path === MEMBERSHIP_PATH && method === "GET" && from && this.#names("roll")) {
+      this.#watch(stream, (news) => news);
+    } else if (path === REVOKED_PATH && method === "GET" && from) {
+      this.#watch(stream, ({ revoked }) => revoked);
     } else if (path === COORDINATOR_PATH && method === "GET" && from) {
       send(stream, 200, { coordinator: this.coordinator });
     } else return false;
     return true;
   }
 
+  /** Whether this node's newest version has this. */
+  #names(what: "range" | "roll"): boolean {
+    return speaks(what, this.#protocol.highest);
+  }
+
+  /** Writes a line with this part of the news now and whenever there are others. */
+  #watch(stream: ServerHttp2Stream, part: (news: MembershipNews) => unknown): void {
+    const write = (news: MembershipNews) => stream.write(JSON.stringify(part(news)) + "\n");
+    stream.respond({ ":status": 200, "content-type": "application/x-ndjson" });
+    write(this.#news);
+    this.#watchers.set(stream, write);
+    stream.on("close", () => this.#watchers.delete(stream));
+    stream.resume();
+  }
+
   /** Tells members who belongs to the cluster. */
   tell(news: MembershipNews): void {
     this.#news = news;
-    for (const stream of this.#watchers) stream.write(JSON.stringify(news) + "\n");
+    for (const write of this.#watchers.values()) write(news);
   }
 
   /** Ends the streams of members. */
   close(): void {
     this.#lines.close();
-    for (const stream of this.#watchers) stream.end();
+    for (const stream of this.#watchers.keys()) stream.end();
   }
 
   async #certificates(stream: ServerHttp2Stream, remote: string): Promise<void> {
@@ -83,6 +117,10 @@ export class JoinServer {
       const authority = this.#authority;
       if (!authority) throw notFirst();
       const request = parse(await readBody(stream));
+      commonVersion({ node: this.#node, protocol: this.#protocol }, {
+        node: request.node,
+        protocol: request.protocol ?? FIRST_PROTOCOL,
+      });
       const issued = await this.#inTurn(() => authority.issue(request));
       log.info("node {node} at {remote} got certificates", { node: request.node, remote });
       send(stream, 200, { ...issued, ...await authority.news() });
@@ -90,7 +128,9 @@ export class JoinServer {
       if (stream.destroyed) return;
       const error = cause instanceof OrreryError ? cause : toOrreryError(cause);
       this.#lines.say(`a request to join from ${remote} is refused: ${error.message}`);
-      send(stream, error.group === "trust" ? 403 : 500, { error: error.toWire() });
+      send(stream, error.group === "trust" || error.code === "version" ? 403 : 500, {
+        error: error.toWire(),
+      });
     }
   }
 

@@ -6,12 +6,14 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect, cut, keepalive, type MailboxTls } from "../mailbox/mod.ts";
+import { connect, cut, keepalive, type MailboxTls, speaks } from "../mailbox/mod.ts";
 import {
   MAX_ANSWER_CHARS,
   MEMBERSHIP_PATH,
   type MembershipNews,
   membershipSchema,
+  REVOKED_PATH,
+  revokedSchema,
 } from "./join_protocol.ts";
 
 const log = getLogger(["orrery", "trust"]);
@@ -21,12 +23,21 @@ const RETRY_MS = 2_000;
 /** Pings that find out whether the connection still works, milliseconds. */
 const PINGS = { intervalMs: 10_000, timeoutMs: 10_000 };
 
+/** Whom a member follows. */
+export interface FollowedNode {
+  /** Where the coordinator's mailbox listens. */
+  host: string;
+  port: number;
+  /** The version of the protocol that it and this node speak. */
+  version: number;
+}
+
 /**
  * Calls `heard` with each line of the coordinator, until the signal ends it. `first` says where that
  * one listens, for each connection anew.
  */
 export async function followMembership(
-  first: () => { host: string; port: number },
+  first: () => FollowedNode,
   tls: MailboxTls,
   heard: (news: MembershipNews) => void,
   signal: AbortSignal,
@@ -47,7 +58,7 @@ export async function followMembership(
 
 /** One connection; rejects when it ends. */
 async function once(
-  { host, port }: { host: string; port: number },
+  { host, port, version }: FollowedNode,
   tls: MailboxTls,
   heard: (news: MembershipNews) => void,
   signal: AbortSignal,
@@ -60,7 +71,10 @@ async function once(
   session.on("close", () => reject(new Error("the connection was closed")));
   let stopPings = () => {};
   session.on("connect", () => stopPings = keepalive(session, PINGS));
-  const stream = session.request({ ":method": "GET", ":path": MEMBERSHIP_PATH });
+  const [path, read] = speaks("roll", version)
+    ? [MEMBERSHIP_PATH, (line: unknown) => membershipSchema.parse(line)] as const
+    : [REVOKED_PATH, (line: unknown) => ({ revoked: revokedSchema.parse(line) })] as const;
+  const stream = session.request({ ":method": "GET", ":path": path });
   let text = "";
   stream.setEncoding("utf8");
   stream.on("data", (chunk: string) => {
@@ -69,7 +83,7 @@ async function once(
     text = lines.pop()!;
     try {
       if (text.length > MAX_ANSWER_CHARS) throw new Error("a line is too long");
-      for (const line of lines) heard(membershipSchema.parse(JSON.parse(line)));
+      for (const line of lines) heard(read(JSON.parse(line)));
     } catch (error) {
       reject(error);
     }

@@ -7,7 +7,14 @@
 import { getLogger } from "@logtape/logtape";
 import { X509Certificate } from "node:crypto";
 import { hasCode, type NodeId } from "../../actors/system/mod.ts";
-import type { CertifiedNode, Credentials, MailboxTls, OtherRequest } from "../mailbox/mod.ts";
+import {
+  type CertifiedNode,
+  type Credentials,
+  type MailboxTls,
+  type OtherRequest,
+  PROTOCOL,
+  type ProtocolRange,
+} from "../mailbox/mod.ts";
 import { Authority } from "./authority.ts";
 import {
   checkClient,
@@ -71,6 +78,8 @@ export interface TrustOptions {
   token?: string;
   /** First node: how long certificates are valid, milliseconds. @default 24 hours */
   certificateMs?: number;
+  /** Versions of the protocol to speak. @default those that this program knows */
+  protocol?: ProtocolRange;
 }
 
 /** Where a node's certificates come from, and what they are worth. */
@@ -90,6 +99,10 @@ export interface NodeTrustOptions {
   authority?: Authority;
   /** Where the node listens that was joined; undefined on nodes that have the authority's key. */
   first?: MailboxPlace;
+  /** Version of the protocol that the first node and this one speak. @default the newest */
+  version?: () => number;
+  /** Versions of the protocol to speak. @default those that this program knows */
+  protocol?: ProtocolRange;
   /** Folder of the model store. */
   data: string;
 }
@@ -99,7 +112,7 @@ export interface NodeTrustOptions {
  * node. Throws group `trust`, and `join_failed` (group `cluster`).
  */
 export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
-  const { data, node, join, records, certificateMs } = options;
+  const { data, node, join, records, certificateMs, protocol } = options;
   const token = options.token === undefined ? undefined : parseToken(options.token);
   const key = await NodeKey.open(data, node);
   try {
@@ -111,21 +124,26 @@ export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
         news: await authority.news(),
       });
       const authorityPem = authority.certificate;
-      return new NodeTrust({ node, key, authorityPem, ...await renew(), renew, authority, data });
+      const made = await renew();
+      return new NodeTrust({ node, key, authorityPem, ...made, renew, authority, data, protocol });
     }
     const expected = expectedAuthority(key, token);
     const first = typeof join === "function" ? await join(expected) : join;
     const fingerprint = expected ?? needsToken(first);
+    let common = 0;
     const get = async (places: readonly MailboxPlace[], secret?: JoinToken) => {
       const request = { csr, node, token: secret && { id: secret.id, secret: secret.secret } };
-      const { authority, client, server, revoked, roll } = await joinOneOf(
+      const { authority, client, server, revoked, roll, version } = await joinOneOf(
         places,
-        (first) => ({ first, fingerprint, request }),
+        (first) => ({ first, fingerprint, request, protocol }),
       );
+      common = version;
       await key.setCluster({ authority, revoked, roll });
       return { authorityPem: authority, issued: { client, server }, news: { revoked, roll } };
     };
-    return new NodeTrust({ node, key, ...await get([first], token), renew: get, first, data });
+    const got = await get([first], token);
+    const version = () => common;
+    return new NodeTrust({ node, key, ...got, renew: get, first, version, protocol, data });
   } catch (error) {
     key.close();
     throw error;
@@ -194,7 +212,7 @@ export class NodeTrust implements MailboxTls {
     this.#options = options;
     this.#authorityCertificate = new X509Certificate(options.authorityPem);
     this.#places = options.first ? [options.first] : [];
-    this.#joins = new JoinServer(options.authority);
+    this.#joins = new JoinServer(options.authority, options);
     this.#revoked = new Set(options.news.revoked);
     this.#roll = options.news.roll;
     this.#joins.tell(options.news);
@@ -289,9 +307,11 @@ export class NodeTrust implements MailboxTls {
    * coordinator's lists of members and of removed identities.
    */
   async listening(address: { host: string; port: number }): Promise<void> {
-    if (this.signs) return await writeFirstNode(this.#options.data, address);
+    const { data, version = () => PROTOCOL.highest } = this.#options;
+    if (this.signs) return await writeFirstNode(data, address);
     const heard = (news: MembershipNews) => this.#heard(news);
-    void followMembership(() => this.#places[0], this, heard, this.#abort.signal);
+    const followed = () => ({ ...this.#places[0], version: version() });
+    void followMembership(followed, this, heard, this.#abort.signal);
   }
 
   /**
