@@ -36,9 +36,9 @@ import {
   EngineLoader,
   listen,
   Membership,
+  modelsFrom,
   newNodeId,
   Placer,
-  weightStore,
 } from "./cluster/mod.ts";
 import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
 import { announceCluster, findCluster } from "./discovery/mod.ts";
@@ -51,6 +51,7 @@ import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 import { EMBEDDED_REGISTRY, openTestedRegistry } from "./registry/mod.ts";
 import { openTrust } from "./trust/mod.ts";
+import { Activity, manifestSha256, NodeWeights, weightStore } from "./weights/mod.ts";
 
 const log = getLogger(["orrery", "node"]);
 
@@ -179,6 +180,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     memoryBytes,
   });
   undo.defer(() => profiler.close());
+  const activity = new Activity({ clock: systemClock, requests: () => gateway.running });
+  const weights = new NodeWeights({ system, store, running: () => activity.running });
+  undo.defer(() => weights.close());
   let serving: Serving = { reason: "the node has just started" };
   const onServe = (deployment: Deployment | undefined, reason: string) => {
     serving = { deployment, reason };
@@ -192,6 +196,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     mailbox,
     gateway,
     loader,
+    models: modelsFrom(weights),
     onServe,
   });
   undo.defer(() => memberHost.close());
@@ -228,6 +233,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   };
   registerActors({
     ...{ system, store, models, gateway, host: memberHost, membership, profiler, examiner },
+    activity,
     onDrain,
   });
   if (registry) {
@@ -317,20 +323,39 @@ function registerActors(parts: {
   membership: Membership;
   profiler: NodeProfiler;
   examiner: NodeExaminer;
+  activity: Activity;
   onDrain: () => void;
 }): void {
-  const { system, store, models, gateway, host, membership, profiler, examiner, onDrain } = parts;
+  const {
+    system,
+    store,
+    models,
+    gateway,
+    host,
+    membership,
+    profiler,
+    examiner,
+    activity,
+    onDrain,
+  } = parts;
   system.register(stageActor, {
     config: stageActor.config.parse({}),
-    resources: (to) => ({ engine: async () => profiler.watched(await host.loadStage(to)) }),
+    resources: (to) => ({
+      engine: async () => activity.watched(profiler.watched(await host.loadStage(to))),
+    }),
   });
   system.register(headActor, {
     config: headActor.config.parse({}),
-    resources: (to) => ({ engine: () => host.loadHead(to) }),
+    resources: (to) => ({ engine: async () => activity.watched(await host.loadHead(to)) }),
   });
   system.register(drafterActor, {
     config: drafterActor.config.parse({}),
-    resources: (to) => ({ engine: () => host.loadDraft(to) }),
+    resources: (to) => ({
+      engine: async () => {
+        const loaded = await host.loadDraft(to);
+        return { ...loaded, engine: activity.watched(loaded.engine) };
+      },
+    }),
   });
   gateway.register();
   system.register(memberActor, {
@@ -340,8 +365,12 @@ function registerActors(parts: {
       onPing: () => membership.pinged(),
     }),
   });
-  const weights = weightStore(store, () => [...models, ...host.models]);
-  system.register(weightsActor, { config: {}, resources: () => ({ store: weights }) });
+  const served = weightStore({
+    store,
+    served: () => [...models, ...host.models],
+    running: () => activity.running,
+  });
+  system.register(weightsActor, { config: {}, resources: () => ({ store: served }) });
 }
 
 /**
@@ -366,6 +395,7 @@ function registerCluster(
       nodes: Math.max(nodes, layers?.length ?? 1),
       model: manifest.name,
       source: system.node,
+      manifest_sha256: manifestSha256(manifest),
     }),
     resources: () => ({
       place: async (...given: Parameters<PlaceDeployment>) => ({

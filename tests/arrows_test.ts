@@ -41,6 +41,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/mailbox": [],
   "runtime/registry": [],
   "runtime/etcd": ["runtime/registry", "runtime/trust"],
+  "runtime/weights": [],
   "runtime/trust": ["runtime/mailbox"],
   "runtime/doctor": [
     ...["runtime/discovery", "runtime/mailbox", "runtime/registry", "runtime/trust"],
@@ -49,7 +50,9 @@ const ARROWS: Record<string, string[]> = {
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api"],
-  "runtime/cluster": ["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve"],
+  "runtime/cluster": [
+    ...["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve", "runtime/weights"],
+  ],
   "runtime/cli": [
     ...["runtime/access", "runtime/cluster", "runtime/doctor", "runtime/engine"],
     ...["runtime/profile", "runtime/registry", "runtime/serve", "runtime/trust"],

@@ -213,6 +213,7 @@ const CASES: Case[] = [
   }),
   ...cases({ actor: weightsActor, to: weightsAddress("n1"), at: "n1" }, {
     manifest: EVERYBODY,
+    have: EVERYBODY,
     blob: EVERYBODY,
   }),
   ...cases({ actor: stageActor, to: stageAddress("d", 0), at: "n2", body: owned }, {

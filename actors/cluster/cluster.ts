@@ -19,8 +19,15 @@ import {
   toOrreryError,
 } from "../system/mod.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
-import { type Deployment, type Member, memberSchema, servingNodes, SYSTEM } from "./deployment.ts";
 import { Absent } from "./absent.ts";
+import {
+  type Deployment,
+  deploymentSchema,
+  type Member,
+  memberSchema,
+  servingNodes,
+  SYSTEM,
+} from "./deployment.ts";
 import { Adoption } from "./adoption.ts";
 import { namedNode } from "./callers.ts";
 import { checkUp, type CheckupReport } from "./checkup.ts";
@@ -91,6 +98,8 @@ export const clusterActor = defineActor({
     model: z.string(),
     /** Id of the node whose store has the model. */
     source: z.string(),
+    /** SHA-256 of the model's manifest, for those who get it from others. @default not stated */
+    manifest_sha256: deploymentSchema.shape.manifest_sha256,
     /** Milliseconds between two checks of the members. */
     pingMs: z.number().positive().default(2_000),
     /**
@@ -275,12 +284,13 @@ export const clusterActor = defineActor({
         lastPlacement = placement;
         return serving.adopt(same, "");
       }
-      const { model, source } = config;
+      const { model, source, manifest_sha256 } = config;
       const id = `${incarnation}-${++deployments}`;
       const made: Deployment = {
         id,
         model,
         source,
+        manifest_sha256,
         stages,
         head,
         solo,

@@ -42,14 +42,18 @@ export const headShardSchema = z.object({
 /** See {@linkcode headShardSchema}. */
 export type HeadShard = z.infer<typeof headShardSchema>;
 
+const manifestSha256Schema = z.string().regex(/^[0-9a-f]{64}$/).optional();
+
 /** A deployment; see the module's text. */
 export const deploymentSchema = z.object({
   /** Id of the deployment; the first part of its actors' addresses. */
   id: z.string(),
   /** Name of the model in the store of `source`. */
   model: z.string(),
-  /** Node from whose store the others fetch the weights that they lack. */
+  /** Node that had the model when the deployment was made; others may have it by now. */
   source: z.string(),
+  /** SHA-256 of the model's manifest; undefined: an earlier version made the deployment. */
+  manifest_sha256: manifestSha256Schema,
   /** The stages, in pipeline order. */
   stages: z.array(z.object({
     /** Node that runs the stage. */
@@ -76,7 +80,13 @@ export const deploymentSchema = z.object({
    * The drafter: its node, and the name of the draft model in the store of `source`; undefined:
    * none.
    */
-  draft: z.object({ node: z.string(), model: z.string(), source: z.string() }).optional(),
+  draft: z.object({
+    node: z.string(),
+    model: z.string(),
+    source: z.string(),
+    /** SHA-256 of the draft model's manifest. */
+    manifest_sha256: manifestSha256Schema,
+  }).optional(),
   /** How requests run on it, as planned. */
   shape: shapeSchema.default(() => shapeSchema.parse({})),
   /** Custom actors on the way of requests and answers; undefined: none. */

@@ -7,16 +7,11 @@
 import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
 import { modelError, reasonOf } from "../errors.ts";
+import { hashFile, removeIfThere, statIfThere, writeAll } from "./files.ts";
+import { differingPieces, PartialBlob, partialBytes, partPath } from "./partial_blob.ts";
 
-/** Bytes that are read from a file at a time. */
-const READ_BYTES = 4 << 20;
 /** Age in milliseconds at which a temporary file is taken for one of a process that died: a day. */
 const STALE_MS = 24 * 3600 * 1000;
-
-/** Writes all of `bytes`. */
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-}
 
 /** A blob that is being written. Others do not see it before {@linkcode BlobWriter.finish}. */
 export class BlobWriter implements AsyncDisposable {
@@ -145,96 +140,49 @@ export class BlobFolder {
 
   /** Hashes the bytes of a blob on disk; undefined when it does not exist. */
   async hash(sha256: string, signal?: AbortSignal): Promise<string | undefined> {
-    return await hashFile(this.path(sha256), signal);
+    return await hashFile(this.path(sha256), { signal });
   }
 
   /** Deletes a blob and its partial download; neither needs to exist. */
   async remove(sha256: string): Promise<void> {
     await removeIfThere(this.path(sha256));
-    await removeIfThere(this.path(sha256) + ".part");
+    await removeIfThere(partPath(this.path(sha256)));
   }
 
   /** Bytes of a blob that were fetched so far; 0: none. */
-  async partialSize(sha256: string): Promise<number> {
-    return (await statIfThere(this.path(sha256) + ".part"))?.size ?? 0;
+  async partialBytes(sha256: string): Promise<number> {
+    return await partialBytes(this.path(sha256));
   }
 
   /**
-   * Adds bytes to a partly fetched blob. `offset` must be its {@linkcode partialSize}, else
-   * OrreryError `model/part_offset` is thrown.
+   * Opens a blob of `bytes` bytes that is fetched in pieces, with those that are there already.
+   * Waits while somebody else has it open. Undefined: the blob is whole.
    */
-  async appendPart(sha256: string, offset: number, bytes: Uint8Array): Promise<void> {
-    using file = await Deno.open(this.path(sha256) + ".part", { create: true, append: true });
-    const { size } = await file.stat();
-    if (size !== offset) {
-      throw modelError(
-        "part_offset",
-        `blob ${sha256} has ${size} bytes so far, bytes for offset ${offset} came`,
-        { sha256, size, offset },
-      );
-    }
-    await writeAll(file, bytes);
+  async openPartial(
+    sha256: string,
+    bytes: number,
+    signal?: AbortSignal,
+  ): Promise<PartialBlob | undefined> {
+    const path = this.path(sha256);
+    const aside = () => this.temporaryPath();
+    return await PartialBlob.open({ sha256, path, aside }, bytes, signal);
+  }
+
+  /** Deletes a file that was put aside. */
+  async discard(aside: string): Promise<void> {
+    await removeIfThere(aside);
   }
 
   /**
-   * Checks the hash of a fetched blob and gives it its name. A blob with another hash is deleted,
-   * and OrreryError `model/blob_hash` is thrown.
+   * The pieces in which a file that was put aside because of its hash differs from the blob, which
+   * is whole by now. Deletes the file.
    */
-  async finishPart(sha256: string, signal?: AbortSignal): Promise<void> {
-    const path = this.path(sha256) + ".part";
-    const actual = await hashFile(path, signal);
-    if (actual === undefined) {
-      if (await this.size(sha256) !== undefined) return;
-      throw blobMissing(sha256, "has not been fetched, not even in part");
-    }
-    if (actual !== sha256) {
-      await removeIfThere(path);
-      throw modelError(
-        "blob_hash",
-        `blob ${sha256} arrived as ${actual}; it was deleted, fetch it again`,
-        { sha256, actual },
-      );
-    }
-    await Deno.rename(path, this.path(sha256));
+  async differingPieces(aside: string, sha256: string): Promise<number[]> {
+    const pieces = await differingPieces(aside, this.path(sha256));
+    await removeIfThere(aside);
+    return pieces;
   }
 }
 
 const blobMissing = (sha256: string, why: string) =>
   modelError("blob_missing", `blob ${sha256} ${why}`, { sha256 });
-
-/** sha256 of a file in hexadecimal; undefined when it does not exist. */
-export async function hashFile(path: string, signal?: AbortSignal): Promise<string | undefined> {
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(path, { read: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  using _closing = file;
-  const hash = createHash("sha256");
-  const buffer = new Uint8Array(READ_BYTES);
-  for (let count; (count = await file.read(buffer)) !== null;) {
-    signal?.throwIfAborted();
-    hash.update(buffer.subarray(0, count));
-  }
-  return hash.digest("hex");
-}
-
-async function statIfThere(path: string): Promise<Deno.FileInfo | undefined> {
-  try {
-    return await Deno.stat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-/** Deletes a file or folder, which need not exist. */
-export async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}

@@ -50,18 +50,3 @@ Deno.test("BlobWriter leaves nothing behind when it is disposed of unfinished", 
     assert.deepEqual(await Array.fromAsync(Deno.readDir(`${dir}/tmp`)), []);
   });
 });
-
-Deno.test("BlobFolder.finishPart() deletes a fetched blob with another hash", async () => {
-  await inFolder(async (dir) => {
-    const blobs = await BlobFolder.open(dir);
-    await blobs.appendPart(sha256, 0, bytes.subarray(0, 3));
-    await assert.rejects(blobs.appendPart(sha256, 0, bytes), { code: "part_offset" });
-    assert.equal(await blobs.partialSize(sha256), 3);
-    await blobs.appendPart(sha256, 3, bytes.subarray(4));
-    await assert.rejects(blobs.finishPart(sha256), { code: "blob_hash" });
-    assert.deepEqual([await blobs.partialSize(sha256), await blobs.size(sha256)], [0, undefined]);
-    await blobs.appendPart(sha256, 0, bytes);
-    await blobs.finishPart(sha256);
-    assert.equal(await blobs.size(sha256), 7);
-  });
-});

@@ -8,7 +8,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Described, TensorSpec } from "../arch/mod.ts";
-import { type BlobFolder, removeIfThere } from "./blobs.ts";
+import type { BlobFolder } from "./blobs.ts";
+import { removeIfThere } from "./files.ts";
 import { CONVERTER_VERSION, convertGroup, groupBytes, type GroupFormats } from "./convert.ts";
 import { diskFull, isNoSpace } from "./disk.ts";
 import {

@@ -8,7 +8,8 @@
  * @module
  */
 import { join } from "node:path";
-import { type BlobFolder, removeIfThere } from "./blobs.ts";
+import type { BlobFolder } from "./blobs.ts";
+import { removeIfThere } from "./files.ts";
 
 /** Age at which an interrupted conversion is given up, in milliseconds: 30 days. */
 const STALE_JOB_MS = 30 * 24 * 3600 * 1000;

@@ -4,10 +4,12 @@
  *
  * @module
  */
-export { type BlobFolder, removeIfThere } from "./blobs.ts";
+export { type BlobFolder } from "./blobs.ts";
 export { type AddProgress } from "./conversion.ts";
 export { freeBytes, isNoSpace } from "./disk.ts";
+export { removeIfThere } from "./files.ts";
 export { type GenerationDefaults } from "./generation_config.ts";
+export { type FetchedBlob, type PartialBlob, PIECE_BYTES } from "./partial_blob.ts";
 export {
   type AddOptions,
   type BlobProblem,

@@ -14,7 +14,8 @@
  * @module
  */
 import { basename, join, resolve } from "node:path";
-import { BlobFolder, removeIfThere } from "./blobs.ts";
+import { BlobFolder } from "./blobs.ts";
+import { removeIfThere } from "./files.ts";
 import {
   type AddProgress,
   Conversion,
@@ -100,8 +101,7 @@ export class ModelStore {
   /** Absolute path of the store. */
   readonly dir: string;
   /**
-   * The blobs, with what fetching from other nodes needs (`size`, `partialSize`, `appendPart`,
-   * `finishPart`).
+   * The blobs, with what fetching from other nodes needs (`size`, `partialBytes`, `openPartial`).
    */
   readonly blobs: BlobFolder;
   readonly #freeBytes: (dir: string) => Promise<number>;
@@ -246,29 +246,14 @@ export class ModelStore {
     return await this.#problems((await this.get(name)).manifest, true, options.signal);
   }
 
+  /** Free bytes of the file system on which the store is. */
+  async freeBytes(): Promise<number> {
+    return await this.#freeBytes(this.dir);
+  }
+
   /** Whether the whole blob is in this store. */
   async has(sha256: string): Promise<boolean> {
     return await this.blobs.size(sha256) !== undefined;
-  }
-
-  /**
-   * Stores a blob from a stream that begins at byte {@linkcode BlobFolder.partialSize} of it, and
-   * checks its hash (OrreryError `model/blob_hash`). What has arrived when the stream fails is
-   * kept, and the next call continues after it.
-   */
-  async importBlob(
-    sha256: string,
-    stream: AsyncIterable<Uint8Array>,
-    options: { signal?: AbortSignal } = {},
-  ): Promise<void> {
-    if (await this.has(sha256)) return;
-    let offset = await this.blobs.partialSize(sha256);
-    for await (const bytes of stream) {
-      options.signal?.throwIfAborted();
-      await this.blobs.appendPart(sha256, offset, bytes);
-      offset += bytes.length;
-    }
-    await this.blobs.finishPart(sha256, options.signal);
   }
 
   /**

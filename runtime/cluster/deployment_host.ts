@@ -22,12 +22,18 @@ import {
   stageActor,
   type StageEngine,
 } from "../../actors/mod.ts";
-import { HEAD_PARTS, headBounds, type ModelStore, type StoredModel } from "../../models/mod.ts";
+import { headBounds, type ModelStore, type StoredModel } from "../../models/mod.ts";
 import { ServedModel, type ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
-import { ensureModel, type EnsureModelOptions } from "./fetch.ts";
 import type { LayersAtNode, StageLoader } from "./stage_loader.ts";
+import {
+  ALL_PARTS,
+  draftOf,
+  type EnsureModelOptions,
+  NodeWeights,
+  targetOf,
+} from "../weights/mod.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
@@ -40,9 +46,6 @@ const WARM_MS = 600_000;
  */
 const PART_MS = 60_000;
 
-/** All parts of an LM head. */
-const ALL_PARTS = [{ first: 0, last: HEAD_PARTS - 1 }];
-
 /** Retired deployments that are remembered: more are not prepared at one time. */
 const MOST_RETIRED = 64;
 
@@ -52,13 +55,19 @@ export interface ModelsOfDeployments {
   ensure(options: EnsureModelOptions): Promise<StoredModel>;
   /** Reads what the gateway needs: tokenizer, templates, defaults. */
   open(stored: StoredModel): Promise<ServedModel>;
+  /**
+   * Copies all of this deployment's models in the background, and no others; undefined: none.
+   * @default nothing is copied
+   */
+  follow?(deployment: Deployment | undefined): void;
 }
 
-/** Fetches from the source node's store what this node's store lacks. */
-const STORED_MODELS: ModelsOfDeployments = {
-  ensure: ensureModel,
+/** Models that other members' stores have. */
+export const modelsFrom = (weights: NodeWeights): ModelsOfDeployments => ({
+  ensure: (options) => weights.ensure(options),
   open: (stored) => ServedModel.open(stored),
-};
+  follow: (deployment) => weights.follow(deployment),
+});
 
 /** Options of a {@linkcode DeploymentHost}. */
 export interface DeploymentHostOptions {
@@ -74,7 +83,7 @@ export interface DeploymentHostOptions {
   gateway: ServingControl;
   /** Loads the layers of this node's stages and drafters. */
   loader: StageLoader;
-  /** Where models come from. @default the stores of this node and of the source node */
+  /** Where models come from. @default the stores of this node and of the other members */
   models?: ModelsOfDeployments;
   /**
    * Called when the served deployment changes; undefined: nothing is served, and `reason` says why.
@@ -85,6 +94,7 @@ export interface DeploymentHostOptions {
 /** See the module's text. */
 export class DeploymentHost implements MemberDuties {
   readonly #options: DeploymentHostOptions;
+  readonly #from: ModelsOfDeployments;
   /** Deployments that were prepared and not retired, with their models; by deployment. */
   readonly #models = new Map<
     string,
@@ -107,6 +117,7 @@ export class DeploymentHost implements MemberDuties {
 
   constructor(options: DeploymentHostOptions) {
     this.#options = options;
+    this.#from = options.models ?? modelsFrom(new NodeWeights(options));
   }
 
   /** Addresses of the stages and head shards that are loaded at this node, of any deployment. */
@@ -127,18 +138,15 @@ export class DeploymentHost implements MemberDuties {
 
   /** Fetches what is missing, and loads this node's stages, head shards and drafter. */
   async prepare(deployment: Deployment, signal: AbortSignal): Promise<void> {
-    const { system, directory, store, models = STORED_MODELS } = this.#options;
+    const { system, directory } = this.#options;
     this.#meet(deployment);
     directory.learn(deployment);
     const mine = this.#mine(deployment);
     const shards = this.#myShards(deployment);
     this.#preparing.add(deployment);
     try {
-      const stored = await models.ensure({
-        system,
-        store,
-        source: deployment.source,
-        model: deployment.model,
+      const stored = await this.#from.ensure({
+        ...targetOf(deployment),
         layers: mine.map(({ stage }) => stage),
         parts: deployment.head
           ? shards.map(({ shard }) => ({ first: shard.first_part, last: shard.last_part }))
@@ -153,7 +161,7 @@ export class DeploymentHost implements MemberDuties {
       );
       // Another deployment of the same model has its tokenizer already; parsing a large one takes
       // seconds.
-      const served = same?.served ?? await models.open(stored);
+      const served = same?.served ?? await this.#from.open(stored);
       signal.throwIfAborted();
       if (this.#retired.includes(deployment.id)) throw retired(`deployment ${deployment.id}`);
       this.#models.set(deployment.id, { deployment, stored, served });
@@ -182,16 +190,12 @@ export class DeploymentHost implements MemberDuties {
    * without which nothing is served. Nobody waits for it: until it is loaded, and where it does not load, requests take the
    * pipeline.
    */
-  async #warmSolo(
-    { id, source, model, stages, solo }: Deployment,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { system, store, models = STORED_MODELS } = this.#options;
-    const layers = [{ first: 0, last: stages.at(-1)!.last }];
+  async #warmSolo(deployment: Deployment, signal: AbortSignal): Promise<void> {
+    const { id, solo } = deployment;
     try {
-      await models.ensure({ system, store, source, model, layers, parts: ALL_PARTS, signal });
+      await this.#from.ensure({ ...targetOf(deployment), layers: "all", parts: [], signal });
       if (solo!.warm === false) return; // the first request that takes it lets it load
-      await system.get(stageActor, SOLO, { deployment: id })
+      await this.#options.system.get(stageActor, SOLO, { deployment: id })
         .warm({}, { deadlineMs: WARM_MS, signal });
     } catch (error) {
       if (this.#retired.includes(id)) return;
@@ -204,14 +208,15 @@ export class DeploymentHost implements MemberDuties {
 
   /** Fetches the whole draft model; without it the deployment goes on undrafted. */
   async #fetchDraft(deployment: Deployment, signal: AbortSignal): Promise<void> {
-    const { system, store, models = STORED_MODELS } = this.#options;
     const { id, draft, model } = deployment;
     try {
-      const options = { system, store, source: draft!.source, model: draft!.model, signal };
-      const { manifest } = await models.ensure({ ...options, layers: [], parts: [] });
-      const last = manifest.geometry.layers - 1;
-      const layers = [{ first: 0, last }];
-      const stored = await models.ensure({ ...options, layers, parts: ALL_PARTS });
+      const stored = await this.#from.ensure({
+        ...draftOf(deployment)!,
+        layers: "all",
+        parts: [],
+        signal,
+      });
+      const { manifest } = stored;
       const target = this.#models.get(id)?.stored.manifest;
       if (!target) throw retired(`deployment ${id}`);
       if (manifest.files["tokenizer.json"] !== target.files["tokenizer.json"]) {
@@ -251,6 +256,8 @@ export class DeploymentHost implements MemberDuties {
     this.#adopted = entry && deployment.id;
     const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
     gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why);
+    // While nothing serves, the next deployment decides what is copied.
+    if (entry) this.#from.follow?.(entry.deployment);
     onServe?.(entry?.deployment, why);
   }
 
@@ -298,6 +305,7 @@ export class DeploymentHost implements MemberDuties {
 
   /** Retires every deployment: the cluster that made them has ended. */
   retireAll(): void {
+    this.#from.follow?.(undefined);
     for (const id of [...this.#models.keys()]) void this.retire(id);
   }
 

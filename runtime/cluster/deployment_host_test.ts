@@ -38,15 +38,11 @@ Deno.test("DeploymentHost.retire() reaches a stage that is busy for longer than 
   });
   const stored = {
     manifest: { geometry: { context: 8, vocab: 8 }, name: "m", precision: "f32" },
-    dir: Deno.cwd(),
-    generationDefaults: () => Promise.resolve({ eosTokens: [] }),
-    tokenizer: () => Promise.resolve({}),
-    chatTemplate: () => Promise.resolve({}),
   };
   const host = new DeploymentHost({
     system,
     directory: { learn() {}, forget() {} },
-    store: { get: () => Promise.resolve(stored) },
+    models: { ensure: () => Promise.resolve(stored), open: () => Promise.resolve({}) },
     mailbox: { peers: () => [] },
     gateway: { runs: () => false },
   } as unknown as DeploymentHostOptions);

@@ -1,15 +1,15 @@
 /**
  * A node in its cluster: its membership, the deployments that it runs stages of, the directory of
- * actors, the fetching of weights, and, on the first node, the placement of layers.
+ * actors, and, on the first node, the placement of layers.
  *
  * @module
  */
 export { advertisedHost, checkJoin } from "./addresses.ts";
 export { ClusterDirectory } from "./directory.ts";
-export { weightStore } from "./fetch.ts";
 export {
   DeploymentHost,
   type DeploymentHostOptions,
+  modelsFrom,
   type ModelsOfDeployments,
 } from "./deployment_host.ts";
 export { listen, type ListenOptions, newNodeId } from "./listen.ts";

@@ -41,6 +41,7 @@ import {
   unplannedShape,
 } from "./plan_input.ts";
 import { type NodeProfile, nodeProfileSchema } from "../profile/mod.ts";
+import { manifestSha256 } from "../weights/mod.ts";
 
 const log = getLogger(["orrery", "placement"]);
 
@@ -173,7 +174,13 @@ export class Placer {
    */
   #draft(idle?: Member): DeploymentPlacement["draft"] {
     const { draft, system } = this.#options;
-    return draft && { node: idle?.node ?? system.node, model: draft.name, source: system.node };
+    return draft && { node: idle?.node ?? system.node, ...this.#named(draft) };
+  }
+
+  /** How a deployment names a draft model that is in this node's store. */
+  #named(manifest: Manifest) {
+    const { node } = this.#options.system;
+    return { model: manifest.name, source: node, manifest_sha256: manifestSha256(manifest) };
   }
 
   /** A placement by the planner. Throws what the planner throws. */
@@ -214,7 +221,7 @@ export class Placer {
       ? []
       : [storedWhole(manifest.name)];
     return placementOf(annotated(made, { binding: [...guesses, ...whole] }), {
-      draft: draft && { model: draft.name, source: system.node },
+      draft: draft && this.#named(draft),
       maxBranches: mostBranches(graph),
     });
   }

@@ -213,7 +213,7 @@ export function placementOf(
   plan: Plan,
   { draft, maxBranches }: {
     /** The draft model and the node that has it; undefined: there is none. */
-    draft?: { model: string; source: string };
+    draft?: Omit<NonNullable<DeploymentPlacement["draft"]>, "node">;
     /** The user's limit of outline branches; undefined: 32, or the plan's if more. */
     maxBranches?: number;
   },

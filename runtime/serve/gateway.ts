@@ -156,6 +156,11 @@ export class Gateway implements Generator, ServingControl {
     clearTimeout(timer);
   }
 
+  /** Number of requests that run now. */
+  get running(): number {
+    return this.#running.size;
+  }
+
   runs(deployment: string): boolean {
     return [...this.#running.values()].some((served) => served.deployment.id === deployment);
   }
