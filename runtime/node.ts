@@ -16,6 +16,7 @@ import {
   flowSchema,
   headActor,
   memberActor,
+  type MembersView,
   type NodeId,
   type PlaceDeployment,
   registryActor,
@@ -35,6 +36,7 @@ import {
   dialSeed,
   EngineLoader,
   listen,
+  logHealth,
   Membership,
   modelsFrom,
   newNodeId,
@@ -44,7 +46,7 @@ import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./cust
 import { announceCluster, findCluster } from "./discovery/mod.ts";
 import { clusterDoctor, NodeExaminer } from "./doctor/mod.ts";
 import { LimitedLog } from "./limited_log.ts";
-import { PROTOCOL } from "./mailbox/mod.ts";
+import { type MailboxTransport, PROTOCOL } from "./mailbox/mod.ts";
 import { IdleMemory } from "./memory.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { NodeOptions } from "./node_options.ts";
@@ -155,7 +157,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     onCrash: (actor, error) =>
       log.error("{actor} crashed: {message}", { actor, message: error.message, error }),
     onPeerLost(peer, reason) {
-      log.warn("node {peer} is gone: {reason}", { peer, reason });
+      log.info("the link to node {peer} is lost: {reason}", { peer, reason });
       parts.gateway?.nodeLost(peer);
       parts.membership?.peerLost(peer, reason);
     },
@@ -232,7 +234,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     else void (closing ??= close(DRAIN_MS));
   };
   registerActors({
-    ...{ system, store, models, gateway, host: memberHost, membership, profiler, examiner },
+    ...{
+      system,
+      store,
+      models,
+      mailbox,
+      gateway,
+      host: memberHost,
+      membership,
+      profiler,
+      examiner,
+    },
     activity,
     onDrain,
   });
@@ -245,7 +257,14 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   if (model) {
     custom!.register(system);
     system.register(modelActor, { config: {}, resources: () => ({ generator: gateway }) });
-    const placer = registerCluster(system, { ...model, flow: custom!.flow }, options);
+    const view: MembersView = {
+      silentMs: (node) => mailbox.silentMs(node),
+      refuses: (node, deadlineMs) => mailbox.refuses(node, deadlineMs),
+      identity: (node) => trust.identityOf(node),
+      isFormer: (node) => trust.isFormer(node),
+      changed: logHealth,
+    };
+    const placer = registerCluster(system, { ...model, flow: custom!.flow, view }, options);
     undo.defer(() => placer.close());
   }
   // The first node knows the flow from its graph. The others know it from the deployment: before
@@ -318,6 +337,7 @@ function registerActors(parts: {
   store: ModelStore;
   /** Names of the models that this node's graph serves: members ask for them before a deployment. */
   models: string[];
+  mailbox: MailboxTransport;
   gateway: Gateway;
   host: DeploymentHost;
   membership: Membership;
@@ -330,6 +350,7 @@ function registerActors(parts: {
     system,
     store,
     models,
+    mailbox,
     gateway,
     host,
     membership,
@@ -361,8 +382,8 @@ function registerActors(parts: {
   system.register(memberActor, {
     config: {},
     resources: () => ({
-      ...{ host, profiler, examiner, onDrain, clock: Date.now },
-      onPing: () => membership.pinged(),
+      ...{ host, profiler, examiner, onDrain, clock: Date.now, nodes: mailbox },
+      onPing: (by: NodeId) => membership.pinged(by),
     }),
   });
   const served = weightStore({
@@ -378,7 +399,10 @@ function registerActors(parts: {
  */
 function registerCluster(
   system: ActorSystem,
-  { target: { manifest }, draft, graph, flow }: ResolvedGraph & { flow: Flow },
+  { target: { manifest }, draft, graph, flow, view }: ResolvedGraph & {
+    flow: Flow;
+    view: MembersView;
+  },
   { layers, placement, nodes }: NodeOptions,
 ): Placer {
   const placer = new Placer({
@@ -398,6 +422,7 @@ function registerCluster(
       manifest_sha256: manifestSha256(manifest),
     }),
     resources: () => ({
+      nodes: view,
       place: async (...given: Parameters<PlaceDeployment>) => ({
         ...await placer.place(...given),
         flow,

@@ -78,7 +78,7 @@ export function nodesAdmin({ system, trust, status }: NodesAdminOptions): NodesA
       await trust.removeIdentity(row.identity);
       // The links are cut already. Nobody waits until they are known to be gone.
       await system.at(clusterActor, CLUSTER).tell.lost({ node: row.node, for_good: true });
-      return { ...row, state: "removed", address: null, layers: [] };
+      return { ...row, state: "removed", health: null, why: null, address: null, layers: [] };
     },
   };
 }
@@ -99,6 +99,7 @@ export interface NodeFacts {
 /** The first node, then the other members in the order in which they joined, then the others. */
 export function nodeRows({ known, cluster, draining, first, now }: NodeFacts): NodeRow[] {
   const members = new Map<string, Member>(cluster.members.map((m) => [m.node, m]));
+  const health = new Map(cluster.health.map((h) => [h.node, h]));
   const order = [first, ...members.keys()];
   const rows = known.map((identity): NodeRow => {
     const lives = [identity.node, ...identity.lives.map((life) => life.node)];
@@ -121,6 +122,8 @@ export function nodeRows({ known, cluster, draining, first, now }: NodeFacts): N
         : layers.length > 0
         ? "serving"
         : "idle",
+      health: member && !removed ? health.get(node)?.state ?? "alive" : null,
+      why: (member && !removed && health.get(node)?.why) || null,
       first: node === first,
       address: member && !removed ? `${member.host}:${member.port}` : null,
       layers: removed ? [] : layers,

@@ -40,6 +40,15 @@ const STATUS = {
     }],
   },
   reason: "",
+  health: [
+    {
+      node: "attic:1:0003",
+      state: "suspect",
+      why: "it has been silent for 2.0 s",
+      silent_ms: 2000,
+    },
+    { node: "spare:1:0005", state: "alive", why: "", silent_ms: 10 },
+  ],
 } as unknown as ClusterStatus;
 
 Deno.test("nodeRows() tells each node's state, layers and certificate", () => {
@@ -58,6 +67,10 @@ Deno.test("nodeRows() tells each node's state, layers and certificate", () => {
     ["gone", "removed", false, [], null],
     ["away", "away", false, [], null],
     ["spare", "away", false, [], 3600],
+  ]);
+  assert.deepEqual(rows.map((r) => r.health), ["alive", "suspect", "alive", null, null, null]);
+  assert.deepEqual(rows.map((r) => r.why).filter((why) => why !== null), [
+    "it has been silent for 2.0 s",
   ]);
   assert.equal(rows[1].address, "192.168.1.2:8421");
   assert.equal(rows[1].since, "2026-11-29T11:59:59.000Z");

@@ -7,6 +7,7 @@ import {
   EXAMINE_MS,
   type Member,
   memberActor,
+  type MembersView,
   Simulation,
 } from "../mod.ts";
 
@@ -17,6 +18,13 @@ async function world() {
   /** Nodes that never answer an examination. */
   const frozen = new Set<string>();
   const sleep = (ms: number) => new Promise<void>((resolve) => sim.clock.after(ms, resolve));
+  const view: MembersView = {
+    silentMs: () => 0,
+    refuses: () => Promise.resolve(false),
+    identity: () => undefined,
+    isFormer: () => false,
+    changed: () => {},
+  };
   let running = 0, most = 0, examinations = 0;
   const probed: string[] = [];
   const systems = ["n0", "n1", "n2"].map((name) => {
@@ -56,13 +64,13 @@ async function world() {
     const host = { prepare: () => {}, adopt: () => {}, nodeLost: () => {} };
     system.register(memberActor, {
       config: {},
-      resources: () => ({ host, profiler, examiner, onPing: () => {} }),
+      resources: () => ({ host, profiler, examiner, onPing: () => {}, nodes: view }),
     });
     return system;
   });
   systems[0].register(clusterActor, {
     config: clusterActor.config.parse({ nodes: 3, model: "m", source: "n0" }),
-    resources: () => ({ place: () => new Promise(() => {}) }),
+    resources: () => ({ place: () => new Promise(() => {}), nodes: view }),
   });
   const join = (i: number, port = 1000 + i) =>
     sim.until(systems[i].ask(CLUSTER, {

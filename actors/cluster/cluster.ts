@@ -4,7 +4,8 @@
  *
  * Whenever the members change, it makes a new deployment for them, has every node prepare its
  * stages, and only then lets the nodes adopt it; until then requests use the old one. A node that
- * leaves or falls silent is taken out in the same way.
+ * leaves or is dead (`node_watch.ts`) is taken out in the same way. One that others reach and this
+ * node does not stays a member, but after a while nothing is placed on it.
  *
  * @module
  */
@@ -33,7 +34,8 @@ import { namedNode } from "./callers.ts";
 import { checkUp, type CheckupReport } from "./checkup.ts";
 import { Doubts } from "./doubts.ts";
 import { memberActor } from "./member.ts";
-import { Silence } from "./silence.ts";
+import { type MembersView, memberWatch } from "./member_watch.ts";
+import type { HealthChange, NodeHealth } from "./health.ts";
 
 /**
  * Which layers go to which member, and how requests run on them: the part of a deployment that is
@@ -66,6 +68,31 @@ const ROOM_WAIT_MS = 1_000;
  */
 const RESTART_MS = 1_000;
 
+/** Milliseconds between two looks at which members layers may be placed on. */
+const REVIEW_MS = 1_000;
+
+const isGood = (state: string | undefined) => state === "alive" || state === "back";
+
+const addressTaken = ({ node, host, port }: Member, by: string) =>
+  new OrreryError({
+    group: "cluster",
+    code: "address_taken",
+    message: `node ${node} joins at ${host}:${port}, where node ${by} is a member and answers; ` +
+      "start it with another --mailbox-port or --host",
+    metadata: { node, host, port, taken_by: by },
+  });
+
+const superseded = (node: string) =>
+  new OrreryError({
+    group: "cluster",
+    code: "superseded",
+    message:
+      `node ${node} joins, but a process that started later has joined with its key; where ` +
+      "two machines have copies of one --data folder, delete trust/nodes in one of them, and join " +
+      "with a token",
+    metadata: { node },
+  });
+
 const nodeLost = (node: string, why: string) =>
   new OrreryError({
     group: "cluster",
@@ -85,6 +112,8 @@ export interface ClusterStatus {
   deployment: Deployment | undefined;
   /** Why no deployment serves, or what the cluster is doing; "": nothing special. */
   reason: string;
+  /** How the members are, but for the node with this actor. */
+  health: NodeHealth[];
 }
 
 /** The cluster actor; see the module's text. */
@@ -100,13 +129,15 @@ export const clusterActor = defineActor({
     source: z.string(),
     /** SHA-256 of the model's manifest, for those who get it from others. @default not stated */
     manifest_sha256: deploymentSchema.shape.manifest_sha256,
-    /** Milliseconds between two checks of the members. */
-    pingMs: z.number().positive().default(2_000),
+    /** Milliseconds in which a member must answer, and after which it is asked again. */
+    answerMs: z.number().positive().default(10_000),
+    retryMs: z.number().positive().default(2_000),
     /**
-     * Milliseconds without an answer to a ping after which a member is gone. Also the milliseconds
-     * that an answer may take.
+     * Milliseconds for which the link to a member must have been bad before nothing is placed on
+     * it, and good before it counts again.
      */
-    silenceMs: z.number().positive().default(10_000),
+    badLinkMs: z.number().positive().default(5_000),
+    goodLinkMs: z.number().positive().default(10_000),
     /** Milliseconds that a node may take to fetch and load its stages. */
     prepareMs: z.number().positive().default(1_800_000),
   }),
@@ -115,8 +146,15 @@ export const clusterActor = defineActor({
     join: memberSchema,
     /** A node leaves, and serves until the others have taken over. */
     leave: z.object({ node: z.string() }),
-    /** A node is gone; `for_good`: it was removed, so nobody misses it. */
+    /**
+     * A node is gone for certain: it said goodbye, or was removed; `for_good`: it was removed, so
+     * nobody misses it.
+     */
     lost: z.object({ node: z.string(), for_good: z.boolean().default(false) }),
+    /** The connection to a node broke: it is looked into. */
+    broke: z.object({ node: z.string() }),
+    /** Answers whether a node is a member. */
+    listed: z.object({ node: z.string() }),
     /** Answers with a {@linkcode ClusterStatus}. */
     status: z.object({}),
     /** Makes a new placement for the same members: something was measured, `why` says what. */
@@ -129,8 +167,10 @@ export const clusterActor = defineActor({
   callers: {
     join: namedNode,
     leave: namedNode,
-    // Whether a node is gone is decided here, by pings: what other nodes say of it does not count.
+    // Whether a node is gone is decided here: other nodes only answer whether they reach it.
     lost: thisNode,
+    broke: thisNode,
+    listed: namedNode,
     status: anyNode,
     replan: thisNode,
     broken: anyNode, // looked into, and not believed at once
@@ -141,18 +181,23 @@ export const clusterActor = defineActor({
 
   create(ctx, config) {
     const place = ctx.resource<PlaceDeployment>("place");
+    const view = ctx.resource<MembersView>("nodes");
     const members = new Map<string, Member>();
+    /** The members on which layers may be placed: those to which the link is not bad. */
+    const usable = new Map<string, Member>();
     const serving = new Adoption(ctx, {
-      members,
+      members: usable,
       reason: `waiting for ${config.nodes} node(s), none has joined`,
-      retryMs: config.pingMs,
-      deadlineMs: config.silenceMs,
+      retryMs: config.retryMs,
+      deadlineMs: config.answerMs,
     });
+    const watch = memberWatch(ctx, { view, members, self: config.source, changed });
     const doubts = new Doubts(ctx);
     const absent = new Absent();
     /** The deployment that serves and must be replaced, even by the same placement; "": none. */
     let condemned = "";
-    const silence = new Silence(config, { now: ctx.now() });
+    /** The nodes that have prepared the deployment that serves. */
+    let prepared = new Set<string>();
     /** Ends what the nodes are asked to prepare; undefined: nothing is prepared. */
     let preparing: { nodes: string[]; abort: AbortController } | undefined;
     /** The checkup that runs: whoever asks meanwhile gets its report. */
@@ -166,24 +211,60 @@ export const clusterActor = defineActor({
     /** The placement that served last; undefined: none has served. */
     let lastPlacement: DeploymentPlacement | undefined;
 
+    /** Whether a member has been taken for dead in this time of the cluster, by its id. */
+    const buried = new Set<string>();
+
+    /** A member's health changed. */
+    function changed({ node, to, why }: HealthChange): void {
+      if (to !== "dead") return;
+      buried.add(node);
+      remove(node, `node ${node} is gone: ${why}`);
+    }
+
+    /** Takes members behind a bad link out of the placement, and in again once it is good. */
+    function review(): void {
+      let moved = false;
+      for (const [node, member] of members) {
+        const state = watch.health(node)?.state;
+        const ms = watch.stateMs(node);
+        if (state === "bad_link" && ms >= config.badLinkMs) moved = usable.delete(node) || moved;
+        else if (!usable.has(node) && isGood(state) && ms >= config.goodLinkMs) {
+          usable.set(node, member);
+          serving.rejoined(node);
+          moved = true;
+        }
+      }
+      if (moved) void replace();
+      ctx.after(REVIEW_MS, review);
+    }
+    ctx.after(REVIEW_MS, review);
+
     /** A node leaves: it serves until the others have taken over. */
     function leave(node: string): void {
-      if (!members.delete(node)) return;
-      silence.forget(node);
+      if (!forget(node)) return;
       void replace();
+    }
+
+    /** The usable members, in the order in which they joined. */
+    const able = () => [...members.values()].filter(({ node }) => usable.has(node));
+
+    /** Takes a node out of the members; false: it is none. */
+    function forget(node: string): boolean {
+      watch.forget(node);
+      usable.delete(node);
+      prepared.delete(node);
+      return members.delete(node);
     }
 
     /** A node is gone: takes it out of the members, and places anew. */
     function remove(node: string, why: string): void {
       const member = members.get(node);
-      if (!member) return;
-      members.delete(node);
+      if (!member || !forget(node)) return;
       absent.add(member, why);
-      silence.forget(node);
       // It will not answer, and the other nodes need not go on for a deployment with it.
       if (preparing?.nodes.includes(node)) preparing.abort.abort(nodeLost(node, why));
       for (const other of members.keys()) {
-        void ctx.get(memberActor, other).tell.node_lost({ node }, { deadlineMs: config.silenceMs })
+        void ctx.get(memberActor, other).tell.node_lost({ node }, { deadlineMs: config.answerMs })
           .catch(() => {}); // this member is gone too
       }
       if (serving.current && servingNodes(serving.current).includes(node)) {
@@ -193,21 +274,25 @@ export const clusterActor = defineActor({
     }
 
     /**
-     * A restarted node joins with a new id at its old host and port: then the old node is gone. One
-     * that still answers is there, and the new one may not take its place: throws `address_taken`.
+     * A node that joins is one of the members under a new id: takes that one out. Throws
+     * `superseded` for a former life of a node, and `address_taken` where another node that answers
+     * is a member at the same host and port.
      */
-    async function displace({ node, host, port }: Member, by: Member): Promise<void> {
-      const there = await ctx.get(memberActor, node).ping({}, { deadlineMs: RESTART_MS })
-        .then(() => true, () => false);
-      if (!there) return remove(node, `node ${node} was restarted`);
-      throw new OrreryError({
-        group: "cluster",
-        code: "address_taken",
-        message:
-          `node ${by.node} joins at ${host}:${port}, where node ${node} is a member and answers; ` +
-          "start it with another --mailbox-port or --host",
-        metadata: { node: by.node, host, port, taken_by: node },
-      });
+    async function displace(by: Member): Promise<void> {
+      if (view.isFormer(by.node)) throw superseded(by.node);
+      const identity = view.identity(by.node);
+      for (const { node, host, port } of [...members.values()]) {
+        if (node === by.node) continue;
+        // One key is one node: whatever its former life still sends is of the past.
+        if (identity !== undefined && view.identity(node) === identity) {
+          remove(node, `node ${node} was restarted as ${by.node}`);
+        } else if (host === by.host && port === by.port) {
+          const there = await ctx.get(memberActor, node).ping({}, { deadlineMs: RESTART_MS })
+            .then(() => true, () => false);
+          if (there) throw addressTaken(by, node);
+          remove(node, `node ${node} is gone: node ${by.node} has its address`);
+        }
+      }
     }
 
     /** Makes new placements until one was made for the members as they are now. */
@@ -228,15 +313,15 @@ export const clusterActor = defineActor({
     /** One placement. `valid`: whether the members are still those that it is made for. */
     async function placeOnce(valid: () => boolean): Promise<void> {
       // A cluster that has served continues with the members that are left.
-      if (!lastPlacement && members.size < config.nodes) {
+      if (!lastPlacement && usable.size < config.nodes) {
         return serving.adopt(
           undefined,
-          `waiting for ${config.nodes} nodes, ${members.size} joined`,
+          `waiting for ${config.nodes} nodes, ${usable.size} joined`,
         );
       }
-      if (members.size === 0) return serving.adopt(undefined, "no node is left");
+      if (usable.size === 0) return serving.adopt(undefined, "no node is left");
       try {
-        const placement = await place([...members.values()], { signal: ctx.signal, say });
+        const placement = await place(able(), { signal: ctx.signal, say });
         if (!valid()) return;
         await deploy(placement, valid);
       } catch (caught) {
@@ -247,7 +332,7 @@ export const clusterActor = defineActor({
         // The old deployment has made room in vain. Its placement still fits, so it is deployed
         // again.
         const before = lastPlacement;
-        if (!before || !servingNodes(before).every((node) => members.has(node))) return;
+        if (!before || !servingNodes(before).every((node) => usable.has(node))) return;
         await deploy(before, valid).catch((error) =>
           serving.adopt(undefined, `${why}; ${toOrreryError(error).message}`)
         );
@@ -270,6 +355,7 @@ export const clusterActor = defineActor({
      */
     async function deploy(placement: DeploymentPlacement, valid: () => boolean): Promise<void> {
       const all = [...members.values()];
+      const nodes = able().map((m) => m.node);
       const { stages, head, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
       const loads = ({ stages, head, solo, draft }: DeploymentPlacement) =>
         JSON.stringify([stages, head, solo, draft]);
@@ -277,10 +363,10 @@ export const clusterActor = defineActor({
       if (serving.current && sound && loads(serving.current) === loads(placement)) {
         // The stages stay where they are. Members that joined since then compute nothing, but
         // answer prompts and must know the deployment.
-        const known = new Set(serving.current.members.map((m) => m.node));
         const same: Deployment = { ...serving.current, members: all, shape, plan, flow };
-        await prepare(same, valid, all.map((m) => m.node).filter((n) => !known.has(n)));
+        await prepare(same, valid, nodes.filter((n) => !prepared.has(n)));
         if (!valid()) return;
+        for (const node of nodes) prepared.add(node);
         lastPlacement = placement;
         return serving.adopt(same, "");
       }
@@ -303,12 +389,13 @@ export const clusterActor = defineActor({
       serving.reason = `nodes ${servingNodes(placement).join(", ")} load their layers`;
       if (!serving.current) serving.adopt(undefined, serving.reason);
       try {
-        await prepare(made, valid);
+        await prepare(made, valid, nodes);
       } catch (error) {
         serving.letGo(made);
         throw error;
       }
       if (!valid()) return serving.letGo(made);
+      prepared = new Set(nodes);
       lastPlacement = placement;
       serving.adopt(made, "");
     }
@@ -320,7 +407,7 @@ export const clusterActor = defineActor({
     async function prepare(
       deployment: Deployment,
       valid: () => boolean,
-      nodes = deployment.members.map((m) => m.node),
+      nodes: string[],
     ): Promise<void> {
       for (let attempt = 0;; attempt++) {
         const failed = new AbortController();
@@ -361,38 +448,15 @@ export const clusterActor = defineActor({
       if (!placing) await replace();
     }
 
-    /** Pings a member. A slow answer counts whenever it comes: the member is not silent. */
-    async function ping(node: string): Promise<void> {
-      if (!silence.ask(node)) return;
-      try {
-        await ctx.get(memberActor, node).ping({}, { deadlineMs: config.silenceMs });
-        if (members.has(node)) return silence.heard(node, ctx.now());
-      } catch {
-        // No answer: the member is as silent as before.
-      }
-      silence.unheard(node);
-    }
-    /** Removes members that were silent for too long, and pings the others. */
-    const watch = () => {
-      for (const [node, ms] of silence.check(ctx.now())) {
-        remove(node, `node ${node} has not answered for ${Math.round(ms / 1000)} s`);
-      }
-      for (const node of members.keys()) void ping(node);
-      ctx.after(config.pingMs, watch);
-    };
-    ctx.after(config.pingMs, watch);
-
     return {
       async join(member) {
-        for (const m of [...members.values()]) {
-          if (m.host === member.host && m.port === member.port && m.node !== member.node) {
-            await displace(m, member);
-          }
-        }
-        members.set(member.node, member);
+        const { node } = member;
+        await displace(member);
+        members.set(node, member);
+        usable.set(node, member);
         absent.back(member);
-        silence.heard(member.node, ctx.now());
-        serving.rejoined(member.node);
+        if (node !== config.source) watch.add(node, { back: buried.delete(node) });
+        serving.rejoined(node);
         void replace();
         return { members: [...members.values()] };
       },
@@ -400,6 +464,11 @@ export const clusterActor = defineActor({
       lost: ({ node, for_good }) => {
         remove(node, `node ${node} is gone`);
         if (for_good) absent.forget(node);
+      },
+      broke: ({ node }) => watch.broke(node),
+      listed: ({ node }) => {
+        if (members.has(node)) watch.add(node);
+        return members.has(node);
       },
       replan: () => void replace(),
       broken: ({ deployment, why }, { peer }) => void doubt(deployment, { by: peer ?? FIRST, why }),
@@ -410,6 +479,7 @@ export const clusterActor = defineActor({
         members: [...members.values()],
         deployment: serving.current,
         reason: serving.reason,
+        health: [...members.keys()].flatMap((node) => watch.health(node) ?? []),
       }),
     };
   },

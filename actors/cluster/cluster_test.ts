@@ -6,9 +6,11 @@ import {
   type Deployment,
   directoryOf,
   hasCode,
+  type HealthChange,
   type Member,
   memberActor,
   type MemberDuties,
+  type MembersView,
   OrreryError,
   type PlaceDeployment,
   Simulation,
@@ -68,10 +70,25 @@ const onePerMember = (members: Member[]) => ({
   stages: members.map((m, i) => ({ node: m.node, first: i, last: i })),
 });
 
-function world(options: { nodes?: number; seed?: number; place?: PlaceDeployment } = {}) {
+interface WorldOptions extends Partial<Pick<MembersView, "identity" | "isFormer">> {
+  nodes?: number;
+  seed?: number;
+  place?: PlaceDeployment;
+}
+
+function world(options: WorldOptions = {}) {
   const sim = new Simulation({ seed: options.seed ?? 1 });
   const directory = directoryOf((to) => to === CLUSTER ? "n0" : to.split("/")[2]);
   const hosts = new Map<string, FakeDuties>();
+  /** Only answers to pings are signs of life here. */
+  const view: MembersView = {
+    silentMs: () => undefined,
+    refuses: () => Promise.resolve(false),
+    identity: (node) => options.identity?.(node),
+    isFormer: (node) => options.isFormer?.(node) ?? false,
+    changed: (change) => void changes.push(change),
+  };
+  const changes: HealthChange[] = [];
   const systems = ["n0", "n1", "n2"].map((name) => {
     const host = new FakeDuties(sim);
     hosts.set(name, host);
@@ -80,13 +97,13 @@ function world(options: { nodes?: number; seed?: number; place?: PlaceDeployment
     });
     system.register(memberActor, {
       config: {},
-      resources: () => ({ host, onPing: () => host.ping() }),
+      resources: () => ({ host, onPing: () => host.ping(), nodes: view }),
     });
     return system;
   });
   systems[0].register(clusterActor, {
     config: clusterActor.config.parse({ nodes: options.nodes ?? 1, model: "m", source: "n0" }),
-    resources: () => ({ place: options.place ?? onePerMember }),
+    resources: () => ({ place: options.place ?? onePerMember, nodes: view }),
   });
   const join = (i: number) =>
     sim.until(systems[i].ask(CLUSTER, {
@@ -100,7 +117,7 @@ function world(options: { nodes?: number; seed?: number; place?: PlaceDeployment
   const status = () =>
     sim.until(systems[0].ask(CLUSTER, { type: "status" })) as Promise<ClusterStatus>;
   const serving = (name: string) => hosts.get(name)!.adopted.at(-1)?.stages.map((s) => s.node);
-  return { sim, systems, hosts, join, status, serving };
+  return { sim, systems, hosts, join, status, serving, changes };
 }
 
 Deno.test("clusterActor waits for its nodes, prepares all of them, and only then lets them adopt", async () => {
@@ -459,4 +476,54 @@ Deno.test("clusterActor does not wait for a member that is silent while it loads
   await sim.run({ forMs: 20_000 });
   assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
   assert.deepEqual(serving("n0"), ["n0", "n2"]);
+});
+
+const joining = (node: string, port: number) => ({
+  ...{ type: "join", node, host: "10.0.0.1", port, cores: 1, memory_bytes: 1 },
+});
+
+Deno.test("clusterActor.join takes a node's new life for the old one at once, wherever it listens", async () => {
+  const { sim, systems, join, status } = world({
+    identity: (node) => node === "n2" ? "key of n1" : `key of ${node}`,
+  });
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 500 });
+  await sim.until(systems[2].ask(CLUSTER, joining("n2", 4242)), { forMs: 100 });
+  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
+});
+
+Deno.test("clusterActor.join refuses what a former life of a node still sends", async () => {
+  const { sim, systems, join, status } = world({
+    identity: (node) => node === "n0" ? node : "one key",
+    isFormer: (node) => node === "n1",
+  });
+  for (const i of [0, 2]) await join(i);
+  const late = sim.until(systems[1].ask(CLUSTER, joining("n1", 1001)));
+  await assert.rejects(late, (e) => hasCode(e, "superseded"));
+  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
+});
+
+Deno.test("clusterActor places nothing on a member that only others reach, until its link is good", async () => {
+  const { sim, systems, hosts, join, status, serving, changes } = world({ nodes: 3 });
+  for (const i of [0, 1, 2]) await join(i);
+  await sim.run({ forMs: 10_000 });
+  sim.network.cut("n0", "n1");
+  await sim.run({ forMs: 5_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1", "n2"], "a short while changes nothing");
+  await sim.run({ forMs: 20_000 });
+  const { members, health } = await status();
+  assert.deepEqual(members.map((m) => m.node), ["n0", "n1", "n2"]);
+  assert.deepEqual(health.map((h) => h.state), ["bad_link", "alive"]);
+  assert.deepEqual(health[0].link, { from: "n0", to: "n1" });
+  assert.deepEqual(serving("n0"), ["n0", "n2"]);
+  assert.deepEqual(hosts.get("n2")!.lost, []);
+  sim.network.heal("n0", "n1");
+  await sim.run({ forMs: 20_000 });
+  assert.deepEqual(serving("n1"), ["n0", "n1", "n2"]);
+  assert.deepEqual(changes.map((c) => `${c.node} ${c.to}`), [
+    "n1 suspect",
+    "n1 bad_link",
+    "n1 back",
+  ]);
+  assert.equal(await sim.until(systems[1].ask(CLUSTER, { type: "listed", node: "n1" })), true);
 });

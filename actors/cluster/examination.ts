@@ -28,7 +28,7 @@ export const faultSchema = z.object({
 export type Fault = z.infer<typeof faultSchema>;
 
 /** Schema of how a node reaches another one. */
-export const reachSchema = z.discriminatedUnion("state", [
+export const peerReachSchema = z.discriminatedUnion("state", [
   z.object({
     state: z.literal("reached"),
     node: name,
@@ -41,8 +41,8 @@ export const reachSchema = z.discriminatedUnion("state", [
   }),
   z.object({ state: z.literal("unreachable"), node: name, why: z.string().max(FAULT_CHARS) }),
 ]);
-/** How a node reaches another one, see {@linkcode reachSchema}. */
-export type Reach = z.infer<typeof reachSchema>;
+/** How a node reaches another one, see {@linkcode peerReachSchema}. */
+export type PeerReach = z.infer<typeof peerReachSchema>;
 
 /** Schema of what a node says of itself. */
 export const examinationSchema = z.object({
@@ -77,7 +77,7 @@ export const examinationSchema = z.object({
   /** What the node itself found wrong. */
   faults: z.array(faultSchema).max(64),
   /** How it reaches the other members. */
-  peers: z.array(reachSchema).max(MOST_EXAMINED),
+  peers: z.array(peerReachSchema).max(MOST_EXAMINED),
 });
 /** See {@linkcode examinationSchema}. */
 export type Examination = z.infer<typeof examinationSchema>;

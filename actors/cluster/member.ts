@@ -5,8 +5,16 @@
  * @module
  */
 import { z } from "zod";
-import { type Address, address, anyNode, defineActor } from "../system/mod.ts";
+import {
+  type Address,
+  address,
+  anyNode,
+  defineActor,
+  type NodeId,
+  parseAddress,
+} from "../system/mod.ts";
 import { firstNode } from "./callers.ts";
+import type { NodeView, Reach } from "./health.ts";
 import {
   type Deployment,
   deploymentSchema,
@@ -106,6 +114,8 @@ export const memberActor = defineActor({
     drain: z.object({}),
     /** Answers: the node lives. */
     ping: z.object({}),
+    /** Answers with a {@linkcode Reach}: whether this node reaches another one, within this time. */
+    reach: z.object({ node: z.string(), within_ms: z.number().positive().max(10_000) }),
     /** See {@linkcode MemberProfiler.profile}. */
     profile: profileRequestSchema,
     /** See {@linkcode MemberProfiler.probe}. */
@@ -129,20 +139,36 @@ export const memberActor = defineActor({
     holds: firstNode,
     node_lost: firstNode,
     drain: firstNode,
-    ping: firstNode,
+    ping: anyNode,
+    reach: anyNode,
     profile: firstNode,
     probe: firstNode,
     examine: firstNode,
     clock: anyNode,
     echo: anyNode,
   },
-  urgent: ["ping", "node_lost", "clock"],
+  urgent: ["ping", "reach", "node_lost", "clock"],
   // Fetching weights, measuring and the end of requests may take minutes. The node must learn of
   // lost nodes meanwhile.
-  concurrent: ["prepare", "release", "retire", "profile", "probe", "examine"],
+  concurrent: ["prepare", "release", "retire", "profile", "probe", "reach", "examine"],
   create(ctx) {
     const host = ctx.resource<MemberDuties>("host");
-    const onPing = ctx.resource<() => void>("onPing");
+    const self = parseAddress(ctx.self).key;
+    const onPing = ctx.resource<(by: NodeId) => void>("onPing");
+    const view = ctx.resource<NodeView>("nodes");
+
+    /** Pings another node, and tries to connect to it: what comes first decides. */
+    function reach(node: string, within: { deadlineMs: number; signal: AbortSignal }) {
+      return new Promise<Reach>((resolve) => {
+        const silent = () => resolve("silent");
+        const ping = ctx.get(memberActor, node).ping({}, within).then(() => resolve("reached"));
+        const refused = view.refuses(node, within.deadlineMs).then((refused) => {
+          if (refused) resolve("refused");
+        });
+        void Promise.allSettled([ping, refused]).then(silent);
+      });
+    }
+
     return {
       prepare: ({ deployment }, meta) => host.prepare(deployment, meta.signal),
       adopt: ({ deployment, reason }) => host.adopt(deployment, reason),
@@ -151,7 +177,8 @@ export const memberActor = defineActor({
       holds: ({ id }) => host.holds(id),
       node_lost: ({ node }) => host.nodeLost(node),
       drain: () => ctx.resource<() => void>("onDrain")(),
-      ping: () => onPing(),
+      ping: (_, { peer = self }) => onPing(peer),
+      reach: ({ node, within_ms }, { signal }) => reach(node, { deadlineMs: within_ms, signal }),
       profile: (request, meta) =>
         ctx.resource<MemberProfiler>("profiler").profile(request, meta.signal),
       probe: ({ peer }, meta) => ctx.resource<MemberProfiler>("profiler").probe(peer, meta.signal),

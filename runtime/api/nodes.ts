@@ -19,6 +19,16 @@ import { apiError } from "./errors.ts";
  */
 export type NodeState = "serving" | "idle" | "draining" | "away" | "removed";
 
+/**
+ * How well the first node reaches a member:
+ *
+ * - `alive`: it answers
+ * - `suspect`: it has been silent for longer than is usual for it
+ * - `bad_link`: the first node does not reach it, another member does
+ * - `back`: it was suspect or was taken for dead in the last minute, and answers
+ */
+export type NodeReach = "alive" | "suspect" | "bad_link" | "back";
+
 /** A node as the first node knows it. */
 export interface NodeRow {
   /** The first part of its id. */
@@ -29,6 +39,10 @@ export interface NodeRow {
   identity: string;
   /** What it does at present. */
   state: NodeState;
+  /** How well the first node reaches it; null: it is no member now. */
+  health: NodeReach | null;
+  /** Why its health is not `alive`; null: it is, or it is no member now. */
+  why: string | null;
   /** Whether it is the first node. */
   first: boolean;
   /** Where its mailbox listens; null: it is no member now. */

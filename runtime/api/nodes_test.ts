@@ -7,6 +7,8 @@ const ROW: NodeRow = {
   node: "attic:8421:149f",
   identity: "a".repeat(64),
   state: "serving",
+  health: "alive",
+  why: null,
   first: false,
   address: "192.168.1.3:8421",
   layers: [[3, 5]],

@@ -46,6 +46,8 @@ const rowSchema = z.object({
   node: z.string(),
   identity: z.string(),
   state: z.string(),
+  health: z.string().nullable(),
+  why: z.string().nullable(),
   first: z.boolean(),
   address: z.string().nullable(),
   layers: z.array(z.tuple([z.number(), z.number()])),
@@ -110,15 +112,19 @@ async function list(target: Target, { json, all }: { json: boolean; all: boolean
   else {
     const head = ["NAME", "STATE", "LAYERS", "ADDRESS", "SINCE", "CERTIFICATE", "ID"];
     console.log(table([head.map((cell) => pc.bold(cell)), ...rows.map(cells)]));
+    for (const { node, health, why } of rows) {
+      if (why !== null) console.log(`${node} is ${healthWord(health)}: ${why}`);
+    }
   }
   return exitCodes.ok;
 }
 
 function cells(row: ListedNode): string[] {
-  const { name, state, first, layers, address, since, certificate_s: seconds, node } = row;
+  const { name, state, health, first, layers, address, since, certificate_s: seconds, node } = row;
+  const shown = health === null || health === "alive" ? state : `${state}, ${healthWord(health)}`;
   return [
     name,
-    first ? `${state} (first)` : state,
+    first ? `${state} (first)` : shown,
     layers.map(([a, b]) => a === b ? `${a}` : `${a}-${b}`).join(", ") || "-",
     address ?? "-",
     since.slice(0, 16).replace("T", " "),
@@ -126,6 +132,9 @@ function cells(row: ListedNode): string[] {
     node,
   ];
 }
+
+/** `bad_link` in words. */
+const healthWord = (health: string | null): string => (health ?? "").replace("_", " ");
 
 const timeLeft = (s: number): string =>
   s >= 3600 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 60)} min`;

@@ -78,7 +78,7 @@ export interface DeploymentHostOptions {
   /** Where models are found, and stored when they are fetched. */
   store: ModelStore;
   /** Its links are opened and ended as deployments name nodes. */
-  mailbox: Pick<MailboxTransport, "addPeer" | "removePeer" | "peers">;
+  mailbox: Pick<MailboxTransport, "addPeer" | "removePeer" | "giveUp" | "peers">;
   /** Is told which deployment serves new requests. */
   gateway: ServingControl;
   /** Loads the layers of this node's stages and drafters. */
@@ -127,13 +127,16 @@ export class DeploymentHost implements MemberDuties {
     );
   }
 
+  /** Ids of the nodes that the deployments name which are prepared here or being prepared. */
+  get members(): string[] {
+    return [...new Set(this.#deployments().flatMap((d) => d.members.map((m) => m.node)))];
+  }
+
   /** Names of the models of the deployments that are prepared here or being prepared. */
   get models(): Set<string> {
-    const deployments = [
-      ...this.#preparing,
-      ...[...this.#models.values()].map((m) => m.deployment),
-    ];
-    return new Set(deployments.flatMap((d) => [d.model, ...(d.draft ? [d.draft.model] : [])]));
+    return new Set(
+      this.#deployments().flatMap((d) => [d.model, ...(d.draft ? [d.draft.model] : [])]),
+    );
   }
 
   /** Fetches what is missing, and loads this node's stages, head shards and drafter. */
@@ -311,6 +314,7 @@ export class DeploymentHost implements MemberDuties {
 
   /** Fails the requests that run through a node that is gone. */
   nodeLost(node: string): void {
+    this.#options.mailbox.giveUp(node, "the cluster says that it is dead");
     this.#options.gateway.nodeLost(node);
   }
 
@@ -370,6 +374,11 @@ export class DeploymentHost implements MemberDuties {
     return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };
   }
 
+  /** The deployments that are prepared here or being prepared. */
+  #deployments(): Deployment[] {
+    return [...this.#preparing, ...[...this.#models.values()].map((m) => m.deployment)];
+  }
+
   /** Opens links to the other members of a deployment. */
   #meet(deployment: Deployment): void {
     const { mailbox, system } = this.#options;
@@ -391,11 +400,7 @@ export class DeploymentHost implements MemberDuties {
       const busy = this.stages.some((to) => parseAddress(to).deployment === id) || gateway.runs(id);
       if (!busy) this.#parting.delete(id);
     }
-    const deployments = [
-      ...this.#parting.values(),
-      ...this.#preparing,
-      ...[...this.#models.values()].map((m) => m.deployment),
-    ];
+    const deployments = [...this.#parting.values(), ...this.#deployments()];
     const named = new Set(deployments.flatMap((d) => d.members.map((m) => m.node)));
     for (const { node } of mailbox.peers()) {
       if (node !== directory.seed && this.#met.has(node) && !named.has(node)) {

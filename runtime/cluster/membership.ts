@@ -10,21 +10,21 @@ import {
   CLUSTER,
   clusterActor,
   type ClusterStatus,
+  type CoordinatorWatch,
   hasCode,
   type Member,
   type NodeId,
   OrreryError,
   toOrreryError,
 } from "../../actors/mod.ts";
-import { identify, type MailboxTls, type MailboxTransport } from "../mailbox/mod.ts";
+import { identify, LEFT, type MailboxTls, type MailboxTransport, REMOVED } from "../mailbox/mod.ts";
+import { coordinatorWatch } from "./coordinator_watch.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import type { DeploymentHost } from "./deployment_host.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
-/** A node that was not pinged for so many milliseconds is no member any more and joins again. */
-const FORGOTTEN_MS = 15_000;
-/** Milliseconds between two attempts to join, and between two checks of the last ping. */
+/** Milliseconds between two attempts to join. */
 const RETRY_MS = 2_000;
 /** Milliseconds in which the node that is joined must say its id. */
 const DIAL_MS = 10_000;
@@ -44,7 +44,7 @@ export interface MembershipOptions {
   /** Its address is what other nodes are told; it dials the first node. */
   mailbox: MailboxTransport;
   /** Retires this node's deployments when it joins another cluster. */
-  host: Pick<DeploymentHost, "adopt" | "retireAll" | "stages">;
+  host: Pick<DeploymentHost, "adopt" | "retireAll" | "stages" | "members">;
   /** The node's certificates. */
   trust: MailboxTls & {
     /** Gets new certificates. */
@@ -86,42 +86,55 @@ export class Membership {
   readonly #options: MembershipOptions;
   /** Aborts when the node leaves. */
   readonly #abort = new AbortController();
-  /** Checks the last ping; undefined on the first node. */
-  #watch?: ReturnType<typeof setInterval>;
+  /** A member's watch over the node with the cluster actor. */
+  readonly #watch: CoordinatorWatch;
+  /** Ends the subscription to changes of links. */
+  readonly #unsubscribe: () => void;
   #rejoining = false;
-  /** When the cluster actor last pinged this node, in milliseconds of `performance.now`. */
-  #lastPing = 0;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    const { system, mailbox, host } = options;
+    this.#watch = coordinatorWatch({
+      system,
+      mailbox,
+      members: () => host.members,
+      lost: (why) => void this.#rejoin(`the first node is lost: ${why}`),
+    });
+    this.#unsubscribe = mailbox.on("peer", ({ node, state }) => {
+      if (state === "connecting" || state === "lost") this.#broke(node);
+    });
   }
 
-  /** Call it for every ping of the cluster actor. */
-  pinged(): void {
-    this.#lastPing = performance.now();
+  /** Call it for every ping, with the node that sent it. */
+  pinged(by: NodeId): void {
+    this.#watch.pinged(by);
   }
 
   /** Joins the cluster (the first node joins its own), and joins again whenever it is lost. */
   async join(): Promise<void> {
     await this.#ask();
-    if (!this.#options.seed) return;
-    this.#watch = setInterval(() => {
-      if (performance.now() - this.#lastPing > FORGOTTEN_MS) {
-        void this.#rejoin("the first node has been silent");
-      }
-    }, RETRY_MS);
   }
 
   /** Call it when the link to a node has ended for good. */
   peerLost(peer: NodeId, reason: string): void {
     const { seed, directory, system } = this.#options;
     if (this.#abort.signal.aborted) return;
+    if (reason !== LEFT && reason !== REMOVED) return this.#broke(peer);
     if (seed) {
       if (peer === directory.seed) void this.#rejoin(`the first node is gone: ${reason}`);
     } else {
       // It is refused only while this node closes.
       void system.at(clusterActor, CLUSTER).tell.lost({ node: peer }).catch(() => {});
     }
+  }
+
+  /** The connection to a node broke: whoever watches it looks into it. */
+  #broke(node: NodeId): void {
+    if (this.#abort.signal.aborted) return;
+    if (this.#options.seed) return this.#watch.broke(node);
+    const { system } = this.#options;
+    void system.at(clusterActor, CLUSTER).tell.broke({ node }).catch(() => {}); // as above
   }
 
   /** Call it while the deployment with this id answers no prompt: the first node looks into it. */
@@ -135,7 +148,8 @@ export class Membership {
   /** Tells the first node, and waits until this node's stages have ended, or for `deadlineMs`. */
   async leave(deadlineMs: number): Promise<void> {
     const { seed, system, host } = this.#options;
-    clearInterval(this.#watch);
+    this.#watch.close();
+    this.#unsubscribe();
     this.#abort.abort();
     if (!seed || this.#rejoining) return;
     const deadline = performance.now() + deadlineMs;
@@ -180,13 +194,16 @@ export class Membership {
         cause: error,
       });
     }
-    this.pinged();
+    if (this.#options.seed && !this.#abort.signal.aborted) {
+      this.#watch.follow(this.#options.directory.seed);
+    }
   }
 
   /** Tries to join until it succeeds; a first node that was restarted has another id. */
   async #rejoin(why: string): Promise<void> {
     if (this.#rejoining) return;
     this.#rejoining = true;
+    this.#watch.leave();
     const { host, mailbox, directory, seed, trust } = this.#options;
     host.adopt(undefined, why);
     while (!this.#abort.signal.aborted) {

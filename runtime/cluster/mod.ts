@@ -5,6 +5,7 @@
  * @module
  */
 export { advertisedHost, checkJoin } from "./addresses.ts";
+export { logHealth } from "./coordinator_watch.ts";
 export { ClusterDirectory } from "./directory.ts";
 export {
   DeploymentHost,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Reach, toOrreryError } from "../../actors/mod.ts";
+import { type PeerReach, toOrreryError } from "../../actors/mod.ts";
 
 /** Messages that are sent; the one with the shortest round trip counts. */
 const ROUNDS = 5;
@@ -30,7 +30,7 @@ export async function measureReach(
   node: string,
   ask: () => Promise<unknown>,
   { wall, monotonic }: ReachClocks = SYSTEM_CLOCKS,
-): Promise<Reach> {
+): Promise<PeerReach> {
   let best: { trip: number; difference: number | null } | undefined;
   try {
     for (let i = 0; i < ROUNDS; i++) {

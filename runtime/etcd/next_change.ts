@@ -28,7 +28,7 @@ export interface EtcdNode {
 }
 
 /** What is known when a change is chosen. */
-export interface MembersView {
+export interface EtcdMembersView {
   members: ListedMember[];
   nodes: EtcdNode[];
   /** Names of nodes that were removed from the cluster. */
@@ -47,7 +47,7 @@ export type MembersChange =
   | { kind: "update"; id: string; name: string; peerUrl: string };
 
 /** The change that is due now; undefined: none. */
-export function nextChange(view: MembersView): MembersChange | undefined {
+export function nextChange(view: EtcdMembersView): MembersChange | undefined {
   const { members, nodes, removed, silentMs, goneMs } = view;
   const nodeOf = (member: ListedMember) =>
     nodes.find(({ name, peerUrl }) =>

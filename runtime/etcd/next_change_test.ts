@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ListedMember } from "./member_list.ts";
-import { type EtcdNode, type MembersView, nextChange } from "./next_change.ts";
+import { type EtcdMembersView, type EtcdNode, nextChange } from "./next_change.ts";
 
 const url = (name: string) => `https://${name}:1`;
 const voter = (name: string): ListedMember => ({
@@ -38,7 +38,7 @@ function due(
   nodes: EtcdNode[],
   { silent = {}, removed = [] }: { silent?: Record<string, number>; removed?: string[] } = {},
 ): string {
-  const view: MembersView = {
+  const view: EtcdMembersView = {
     members,
     nodes,
     removed: new Set(removed),

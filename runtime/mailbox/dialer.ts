@@ -42,6 +42,8 @@ export interface DialerOwner {
   up(): void;
   /** Called when a connection failed or broke. */
   down(error: OrreryError): void;
+  /** Called when bytes came from the peer. */
+  heard(): void;
   /** Called with each measured round trip, milliseconds. */
   rtt(ms: number): void;
   /** Called with the number of bytes just written to the stream. */
@@ -187,6 +189,7 @@ export class Dialer {
     });
     stream.on("data", (chunk: Uint8Array) => {
       if (this.#session !== session) return;
+      this.#owner.heard();
       try {
         reader.push(chunk);
       } catch (error) {
@@ -249,6 +252,7 @@ export class Dialer {
    * up if messages have waited too long for an acknowledgement.
    */
   #pinged(ms: number): void {
+    this.#owner.heard();
     this.#owner.rtt(ms);
     const { window, limits } = this.#owner;
     const now = performance.now();

@@ -71,7 +71,10 @@ export class InboundStream {
     );
     stream.on("data", (chunk: Uint8Array) => {
       if (this.#ended) return;
-      if (this.#peer) this.#peer.counters.bytesReceived += chunk.byteLength;
+      if (this.#peer) {
+        this.#peer.heard();
+        this.#peer.counters.bytesReceived += chunk.byteLength;
+      }
       try {
         this.#reader.push(chunk);
         if (this.#link && this.#reader.partial) {

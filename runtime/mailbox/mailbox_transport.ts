@@ -15,7 +15,7 @@ import type {
 import { LimitedLog } from "../limited_log.ts";
 import { mailboxError } from "./errors.ts";
 import { type MailboxLimits, mailboxLimitsSchema } from "./limits.ts";
-import { Peer } from "./peer.ts";
+import { Peer, REMOVED } from "./peer.ts";
 import type { PeerState, PeerStats } from "./peer_stats.ts";
 import { PROTOCOL, type ProtocolRange } from "./protocol.ts";
 import { MailboxServer } from "./server.ts";
@@ -93,8 +93,20 @@ export interface MailboxTransport extends Transport {
   addPeer(node: NodeId, host: string, port: number): void;
   /** Forgets a peer; `peerLost` gets the envelopes that it did not acknowledge. */
   removePeer(node: NodeId): void;
+  /**
+   * The peer is known to be gone: it is reported as lost now, unless its link is up, and what waits
+   * for it fails. It is dialled on, as any lost peer.
+   */
+  giveUp(node: NodeId, reason: string): void;
   /** State and counters of each peer, in the order in which they became known. */
   peers(): PeerStats[];
+  /** Milliseconds since bytes last came from a peer; undefined: none have in this life of it. */
+  silentMs(node: NodeId): number | undefined;
+  /**
+   * Whether the peer's machine refuses connections where the peer was reached last: then nobody
+   * listens there. False for an unknown peer, and where that is not known within `deadlineMs`.
+   */
+  refuses(node: NodeId, deadlineMs: number): Promise<boolean>;
   /** Counters of the whole mailbox. */
   stats(): MailboxStats;
   /**
@@ -217,7 +229,11 @@ class Http2Mailbox implements MailboxTransport {
       mailboxError("peer_lost", `node ${node} was removed`, { peer: node }),
     );
     this.#tell({ node, state: "removed" });
-    this.#handlers?.peerLost(node, "removed", undelivered);
+    this.#handlers?.peerLost(node, REMOVED, undelivered);
+  }
+
+  giveUp(node: NodeId, reason: string): void {
+    this.#peers.get(node)?.giveUp(reason);
   }
 
   async send(peer: NodeId, envelope: Envelope, signal?: AbortSignal): Promise<void> {
@@ -236,6 +252,14 @@ class Http2Mailbox implements MailboxTransport {
 
   peers(): PeerStats[] {
     return [...this.#peers.values()].map((peer) => peer.stats());
+  }
+
+  silentMs(node: NodeId): number | undefined {
+    return this.#peers.get(node)?.silentMs();
+  }
+
+  async refuses(node: NodeId, deadlineMs: number): Promise<boolean> {
+    return await this.#peers.get(node)?.refuses(deadlineMs) ?? false;
   }
 
   stats(): MailboxStats {

@@ -34,4 +34,5 @@ export {
   speaks,
 } from "./protocol.ts";
 export { encodeCbor } from "./cbor.ts";
+export { LEFT, REMOVED } from "./peer.ts";
 export { identify } from "./identify.ts";

@@ -7,12 +7,18 @@
 import type { Envelope, NodeId, OrreryError } from "../../actors/system/mod.ts";
 import { Dialer, type DialerOwner } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
+import { isRefused } from "./knock.ts";
 import type { MailboxLimits } from "./limits.ts";
 import type { PeerState, PeerStats } from "./peer_stats.ts";
 import { commonVersion, type ProtocolRange } from "./protocol.ts";
 import type { MailboxTls } from "./tls.ts";
 import { type Bye, encodeEnvelope, type Hello, type Welcome } from "./wire.ts";
 import { ResendWindow } from "./window.ts";
+
+/** Why a peer is lost that said goodbye. */
+export const LEFT = "left";
+/** Why a peer is lost that was removed here. */
+export const REMOVED = "removed";
 
 /** Where a peer listens. */
 interface DialTarget {
@@ -91,6 +97,10 @@ export class Peer implements DialerOwner {
   #rttMs?: number;
   #version?: number;
   #lastError?: string;
+  /** `performance.now()` when bytes last came from the peer; undefined: none have. */
+  #heardAt?: number;
+  /** Where the last connection that was established led to. */
+  #reached?: DialTarget;
   /** Reports the peer as lost; set while it cannot be reached. */
   #away?: ReturnType<typeof setTimeout>;
 
@@ -106,6 +116,22 @@ export class Peer implements DialerOwner {
 
   get tls(): MailboxTls | undefined {
     return this.#owner.tls;
+  }
+
+  /** Call it when bytes came from the peer, on whichever connection. */
+  heard(): void {
+    this.#heardAt = performance.now();
+  }
+
+  /** Milliseconds since bytes last came from the peer; undefined: none have. */
+  silentMs(): number | undefined {
+    return this.#heardAt === undefined ? undefined : performance.now() - this.#heardAt;
+  }
+
+  /** Whether the peer's machine refuses connections where the peer was reached last. */
+  async refuses(deadlineMs: number): Promise<boolean> {
+    const target = this.#reached ?? this.address();
+    return target !== undefined && await isRefused(target.host, target.port, deadlineMs);
   }
 
   /** Sets where the peer listens, from `addPeer`. Such a peer is dialled for ever. */
@@ -203,6 +229,11 @@ export class Peer implements DialerOwner {
     if (this.#lossReported && undelivered.length === 0) return;
     this.#lossReported = true;
     this.#owner.peerLost(this.id, reason, undelivered);
+  }
+
+  /** See `MailboxTransport.giveUp`. */
+  giveUp(reason: string): void {
+    if (this.#state === "connecting") this.lose(reason);
   }
 
   /**
@@ -306,6 +337,7 @@ export class Peer implements DialerOwner {
     clearTimeout(this.#away);
     this.#away = undefined;
     this.#ups++;
+    this.#reached = this.address();
     this.#lossReported = false;
     this.#lastError = undefined;
     this.#enter("up");
@@ -331,7 +363,7 @@ export class Peer implements DialerOwner {
     if (took?.link === this.#link && this.window.plausible(took.seq)) {
       this.window.acknowledge(took.seq);
     }
-    this.lose("left");
+    this.lose(LEFT);
   }
 
   wrote(bytes: number): void {

@@ -122,6 +122,10 @@ export class MailboxServer {
     // The event comes before the TLS handshake.
     server.on("connection", (socket: Socket) => this.#strangers.add(socket));
     server.on("tlsClientError", (error: Error, socket?: Socket & { _parent?: Socket }) => {
+      // Whoever connects and sends nothing only looks whether somebody listens, as nodes do.
+      if ((error as { code?: string }).code === "ECONNRESET" && socket?._parent?.bytesRead === 0) {
+        return;
+      }
       // The TLS socket has forgotten its address by now, the TCP socket below it has not.
       const remote = remoteOf(socket?._parent) ?? "an address that has gone";
       this.#lines.say(`the TLS handshake with ${remote} failed: ${error.message}`);

@@ -189,7 +189,7 @@ export class NodeTrust implements MailboxTls {
   readonly #authorityCertificate: X509Certificate;
   readonly #joins: JoinServer;
   readonly #listeners = new Set<(change: { revoked: NodeId[] }) => void>();
-  /** Node ids that each identity was seen with. */
+  /** Node ids that each identity was seen with, in the order in which they were seen first. */
   readonly #seen = new Map<string, Set<NodeId>>();
   readonly #abort = new AbortController();
   readonly #timers: ReturnType<typeof setInterval>[] = [];
@@ -291,6 +291,20 @@ export class NodeTrust implements MailboxTls {
     this.#refuseRevoked(from.identity, from.node);
     this.#saw(from.identity, from.node);
     return from;
+  }
+
+  /** SHA-256 of the key of a node that has shown a certificate here; undefined: none has. */
+  identityOf(node: NodeId): string | undefined {
+    for (const [identity, nodes] of this.#seen) if (nodes.has(node)) return identity;
+  }
+
+  /**
+   * Whether a later life of the same node has shown a certificate here. Connections are taken in the
+   * order in which they are made, so the order in which lives are seen first is that of the lives.
+   */
+  isFormer(node: NodeId): boolean {
+    const identity = this.identityOf(node);
+    return identity !== undefined && [...this.#seen.get(identity)!].at(-1) !== node;
   }
 
   answer(request: OtherRequest): boolean {

@@ -13,6 +13,7 @@ import {
   headActor,
   type HeadTokens,
   memberActor,
+  type MembersView,
   OrreryError,
   parseAddress,
   type PlaceDeployment,
@@ -35,6 +36,9 @@ import { evenHead } from "../../planner/mod.ts";
 import { TOY_VOCAB, ToyEngine, ToyHead } from "./toy_engine.ts";
 
 const BOUNDS = headBounds(TOY_VOCAB);
+
+/** Milliseconds between two HTTP/2 pings, which a mailbox answers however busy its actors are. */
+const PING_MS = 2_000;
 
 const MODEL = {
   card: { name: "toy", context: 4096, vocab: TOY_VOCAB },
@@ -86,7 +90,7 @@ export class PlacementWorld {
     const { system } = this.add("n0");
     system.register(clusterActor, {
       config: clusterActor.config.parse({ nodes: 2, model: "toy", source: "n0" }),
-      resources: () => ({ place: this.#place }),
+      resources: () => ({ place: this.#place, nodes: this.#view }),
     });
     this.add("n1");
   }
@@ -132,7 +136,7 @@ export class PlacementWorld {
       system,
       directory,
       store: undefined!,
-      mailbox: { peers: () => [], addPeer() {}, removePeer() {} },
+      mailbox: { peers: () => [], addPeer() {}, removePeer() {}, giveUp() {} },
       gateway,
       models,
       loader: {
@@ -155,7 +159,7 @@ export class PlacementWorld {
     });
     system.register(memberActor, {
       config: {},
-      resources: () => ({ host, onPing() {}, onDrain() {} }),
+      resources: () => ({ host, onPing() {}, onDrain() {}, nodes: this.#view }),
     });
     const node: SimulatedNode = { name, system, gateway, host, engines };
     this.nodes.set(name, node);
@@ -212,6 +216,15 @@ export class PlacementWorld {
   close(): void {
     for (const { host } of this.nodes.values()) host.close();
   }
+
+  /** What the mailboxes know of each other. */
+  readonly #view: MembersView = {
+    silentMs: (node) => this.nodes.has(node) ? this.sim.clock.now() % PING_MS : undefined,
+    refuses: () => Promise.resolve(false),
+    identity: () => undefined,
+    isFormer: () => false,
+    changed() {},
+  };
 
   /** Layers cut at random and dealt to some of the members. */
   readonly #place: PlaceDeployment = async (members) => {
