@@ -19,7 +19,9 @@ import {
   type MembersView,
   type NodeId,
   type PlaceDeployment,
+  REGISTRY,
   registryActor,
+  RemoteRegistry,
   stageActor,
   systemClock,
   weightsActor,
@@ -212,12 +214,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   });
   const models = [model?.target, model?.draft].flatMap((m) => m ? [m.manifest.name] : []);
   const { protocol = PROTOCOL } = options;
+  const asked = new RemoteRegistry({
+    actor: system.at(registryActor, REGISTRY),
+    clock: systemClock,
+  });
   const discovers = options.announce && !isLoopback(host);
   const examiner = new NodeExaminer({
     system,
     mailbox,
     data,
     protocol,
+    registry: registry ? { where, registry } : { registry: asked },
     expiresMs: () => trust.expiresMs,
     stagesBytes: () => loader.loadedBytes(),
     memoryBytes,

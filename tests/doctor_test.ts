@@ -42,6 +42,8 @@ Deno.test("deno task doctor examines every node and link, and says what is wrong
       /^NODE +VERSION +CLOCK +CERTIFICATE +DISK +MEMORY +REGISTRY +DISCOVERY$/,
     );
     assert.match(lines[1], /^den +\S+ \(protocol \S+\) +reference +23 h +\S+ GiB free .* off$/);
+    assert.match(lines[1], / embedded +off$/);
+    assert.match(lines[2], / asked +off$/);
     assert.match(lines[2], /^attic +\S+ \(protocol \S+\) +[+-]\d+ ms ±\d+ +23 h /);
     assert.match(stdout, /^den - attic +\d+\.\d\d ms +\d+ Mbit\/s +\d+ Mbit\/s$/m);
     assert.match(stdout, /no problems: 2 nodes and 1 link examined in \d+\.\d s/);

@@ -29,6 +29,8 @@ const node = z.string().max(128);
 export const nodeCheckSchema = z.discriminatedUnion("state", [
   z.object({ state: z.literal("examined"), node, examination: examinationSchema }),
   z.object({ state: z.literal("silent"), node, why }),
+  /** Its program is older than these messages. */
+  z.object({ state: z.literal("outdated"), node }),
 ]);
 /** See {@linkcode nodeCheckSchema}. */
 export type NodeCheck = z.infer<typeof nodeCheckSchema>;
@@ -76,8 +78,7 @@ export async function checkUp(
     } catch (error) {
       // A program that does not know the message says that nobody may send it, or that there is none.
       const old = hasCode(error, "unknown_message") || hasCode(error, "not_allowed");
-      const why = old ? `its program is too old to be examined: ${because(error)}` : because(error);
-      return { node, state: "silent", why };
+      return old ? { node, state: "outdated" } : { node, state: "silent", why: because(error) };
     }
   }));
   const awake = members.filter((_, i) => nodes[i].state === "examined");

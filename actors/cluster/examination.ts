@@ -66,8 +66,12 @@ export const examinationSchema = z.object({
   }),
   /** The registry as this node reaches it; null: the cluster has none. */
   registry: z.object({
+    /** `embedded`, `denokv`, `etcd`; `asked`: the node asks the one that has opened it. */
     kind: z.string().max(64),
-    /** How long four conditional writes and a reading took, milliseconds; null: they failed. */
+    /**
+     * How long four conditional writes and a reading took, or, where the node asks another, a
+     * reading alone. Milliseconds; null: it failed.
+     */
     test_ms: z.number().nonnegative().nullable(),
   }).nullable(),
   /** Clusters on the local network: whether this node announces its own or looks for it, or neither. */

@@ -71,6 +71,7 @@ function problemText(problems: (Fault & { node?: string })[]): string {
 function nodeCells(check: NodeCheck, clock: string): string[] {
   const name = shortName(check.node);
   if (check.state === "silent") return [name, pc.red("no answer")];
+  if (check.state === "outdated") return [name, pc.yellow("too old to be examined")];
   const { program, protocol, certificate_s, disk, memory, registry, discovery, discovered } =
     check.examination;
   const { lowest, highest } = protocol;

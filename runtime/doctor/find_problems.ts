@@ -32,6 +32,12 @@ export function findProblems({ nodes, links }: CheckupReport): Problem[] {
       remedy: "see whether its machine and its process run, and start it again; or shut it out " +
         "with `deno task nodes remove`",
     })),
+    ...nodes.filter((n) => n.state === "outdated").map(({ node }) => ({
+      node,
+      about: "version",
+      what: "its program is older than the doctor, and cannot be examined",
+      remedy: "bring it up to date and start it again",
+    })),
     ...examined.flatMap((one) => ofOne(one, announced)),
     ...versions(examined),
     ...clocks(examined),

@@ -102,6 +102,8 @@ Deno.test("findProblems() has one line for a silent node, and one for each way t
   const silent = report({ peers: [closed] });
   silent.nodes[1] = { node: "attic:1:00bb", state: "silent", why: "no answer in 7 s" };
   assert.deepEqual(found(silent), ["attic answer: it does not answer: no answer in 7 s"]);
+  silent.nodes[1] = { node: "attic:1:00bb", state: "outdated" };
+  assert.match(found(silent)[0], /^attic version: its program is older than the doctor/);
   const failed = { state: "failed" as const, from: "den:1:00aa", to: "attic:1:00bb", why: "late" };
   assert.deepEqual(found(report({}, {}, [failed])), [
     "den link: its link to attic:1:00bb could not be measured: late",

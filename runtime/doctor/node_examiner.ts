@@ -31,9 +31,9 @@ const LOOK_MS = 2_500;
 
 /** The registry of the cluster, as this node reaches it. */
 export interface NodeRegistry {
-  /** `embedded`, `denokv`, `etcd`, `managed`. */
-  kind: string;
-  registry: Registry;
+  /** What was given for `--registry`; undefined: the node asks the one that opened it. */
+  where?: string;
+  registry: Pick<Registry, "get"> | Registry;
 }
 
 /** Options of a {@linkcode NodeExaminer}. */
@@ -59,8 +59,7 @@ export interface ExaminerOptions {
     /** Address that the mailbox listens on. */
     host: string;
   };
-  /** @default the cluster has none */
-  registry?: () => NodeRegistry | undefined;
+  registry: NodeRegistry;
 }
 
 /** See the module's text. */
@@ -118,13 +117,15 @@ export class NodeExaminer implements Examiner {
   async #registry(
     signal: AbortSignal,
   ): Promise<{ found: Examination["registry"]; faults: Fault[] }> {
-    const used = this.#options.registry?.();
-    if (!used) return { found: null, faults: [] };
-    const { kind, registry } = used;
+    const { where, registry } = this.#options.registry;
+    const kind = registryKind(where);
     const start = performance.now();
+    const within = AbortSignal.any([signal, AbortSignal.timeout(REGISTRY_MS)]);
+    const options = { deadlineMs: REGISTRY_MS, signal: within };
     try {
-      const within = AbortSignal.any([signal, AbortSignal.timeout(REGISTRY_MS)]);
-      await testRegistry(registry, { deadlineMs: REGISTRY_MS, signal: within });
+      // A member may write keys of its own alone: it sees whether it can read.
+      if (where === undefined) await registry.get("coordinator", options);
+      else await testRegistry(registry as Registry, options);
       return { found: { kind, test_ms: performance.now() - start }, faults: [] };
     } catch (error) {
       const fault = {
@@ -133,8 +134,8 @@ export class NodeExaminer implements Examiner {
           0,
           2048,
         ),
-        remedy: kind === "embedded"
-          ? "see whether the first node runs and has room on its disk; while it is away the " +
+        remedy: ["embedded", "asked"].includes(kind)
+          ? "see whether the node that has it runs, and has room on its disk; while it is away the " +
             "cluster cannot change"
           : "see whether the registry's servers run and this machine reaches them",
       };
@@ -151,6 +152,12 @@ export class NodeExaminer implements Examiner {
     const lan = new MulticastLan({ interfaces });
     return await findCluster({ authority, lan, lookMs: LOOK_MS }).then(() => true, () => false);
   }
+}
+
+function registryKind(where: string | undefined): string {
+  if (where === undefined) return "asked";
+  if (where.startsWith("etcd://")) return "etcd";
+  return /^https?:/.test(where) ? "denokv" : where;
 }
 
 /** Rights that a node has too many or too few of. */
