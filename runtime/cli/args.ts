@@ -60,6 +60,36 @@ export function numberOption(
   return value;
 }
 
+/** Bytes of a unit of memory. */
+const SIZES: Record<string, number> = {
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  MB: 1e6,
+  GB: 1e9,
+};
+
+/**
+ * The bytes given for option `--name` as `4GiB`, `512MiB`, `1048576KiB`, `4GB` or `500MB`; a number
+ * without a unit is in MiB. Undefined: the option was left out. Throws {@linkcode UsageError} for
+ * any other text and for a size outside the range, which is in bytes.
+ */
+export function sizeOption(
+  name: string,
+  text: string | undefined,
+  { min, max }: { min: number; max: number },
+): number | undefined {
+  if (text === undefined) return undefined;
+  const [, count, unit = "MiB"] = /^(\d{1,16}(?:\.\d{1,9})?)([KMG]iB|[MG]B)?$/.exec(text) ?? [];
+  const bytes = Math.floor(Number(count) * SIZES[unit]);
+  if (bytes >= min && bytes <= max) return bytes;
+  const shown = (n: number) => n >= SIZES.GiB ? `${n / SIZES.GiB}GiB` : `${n / SIZES.MiB}MiB`;
+  throw new UsageError(
+    `--${name} takes memory from ${shown(min)} to ${shown(max)} such as 4GiB, 512MiB or 4GB (a ` +
+      `number alone is in MiB), got ${JSON.stringify(text)}`,
+  );
+}
+
 const UNITS: Record<string, number> = { s: 1e3, m: 60e3, h: 3600e3, d: 24 * 3600e3 };
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { numberOption, readArgs, takeBare, urlOption } from "./args.ts";
+import { numberOption, readArgs, sizeOption, takeBare, urlOption } from "./args.ts";
 import { UsageError } from "./fail.ts";
 
 Deno.test("readArgs() turns an unknown option into one line", () => {
@@ -8,6 +8,24 @@ Deno.test("readArgs() turns an unknown option into one line", () => {
     assert.match(error.message, /^Unknown option '--nope'[^\n]*$/);
     return true;
   });
+});
+
+Deno.test("sizeOption() takes units of memory, and a number alone in MiB", () => {
+  const range = { min: 2 ** 20, max: 2 ** 50 };
+  const bytes = (text?: string) => sizeOption("memory", text, range);
+  assert.equal(bytes(), undefined);
+  assert.equal(bytes("20"), 20 * 2 ** 20);
+  assert.equal(bytes("1.5"), 1.5 * 2 ** 20);
+  assert.equal(bytes("4GiB"), 4 * 2 ** 30);
+  assert.equal(bytes("1.5GiB"), 1.5 * 2 ** 30);
+  assert.equal(bytes("512MiB"), 2 ** 29);
+  assert.equal(bytes("2048KiB"), 2 ** 21);
+  assert.equal(bytes("4GB"), 4e9);
+  assert.equal(bytes("500MB"), 5e8);
+  for (const text of ["", "4gib", "4 GiB", "4G", "-1", "1e3", "GiB", "0", "1KiB", "9999999GiB"]) {
+    assert.throws(() => bytes(text), (error) => error instanceof UsageError, text);
+  }
+  assert.throws(() => bytes("4G"), /--memory takes memory from 1MiB to 1048576GiB such as 4GiB/);
 });
 
 Deno.test("numberOption() takes numbers in the range only", () => {

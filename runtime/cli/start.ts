@@ -13,7 +13,7 @@ import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { checkRegistryAddress } from "../registry/mod.ts";
 import { parseToken } from "../trust/mod.ts";
 import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
-import { numberOption, readArgs, takeBare } from "./args.ts";
+import { numberOption, readArgs, sizeOption, takeBare } from "./args.ts";
 import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { joinCommand } from "./join_command.ts";
@@ -36,7 +36,7 @@ Usage: deno task start [options]
   --precision P          ${PRECISIONS.join(", ")} [f32 for the embedded model, q4 for others]
   --threads N            threads of a stage's engine [1 for a small stage, else the number of cores]
   --spinning             let idle engine threads spin: faster alone, ruinous under a CPU quota
-  --memory MIB           memory that this node's stages may use [what is free]
+  --memory SIZE          memory that this node's stages may use, such as 4GiB; a number alone is in MiB [what is free]
   --nodes N              first node: wait for N nodes in all before the model is placed [1]
   --layers 0-3,4-7       first node: layers by node, in the order in which nodes join [planned]
   --placement P          first node: planned (measures the nodes and their links) or even [planned]
@@ -64,6 +64,8 @@ const LEVELS = ["debug", "info", "warning", "error"];
 const PLACEMENTS = ["planned", "even"] as const;
 /** Conversions of fewer bytes print no progress: they take a second or two. */
 const SHORT_CONVERSION_BYTES = 50e6;
+/** Bounds of `--memory`, bytes. */
+const MEMORY = { min: 2 ** 20, max: 2 ** 50 };
 /** Bounds of a TCP port; 0 takes any free one. */
 const port = { min: 0, max: 65535, integer: true };
 
@@ -175,7 +177,7 @@ function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string })
     precision,
     threads: numberOption("threads", values.threads, { min: 1, max: 256, integer: true }),
     spinning: values.spinning,
-    memoryBytes: mib(numberOption("memory", values.memory, { min: 1, max: 1e9 })),
+    memoryBytes: sizeOption("memory", values.memory, MEMORY),
     admission: {
       active: numberOption("active", values.active, { min: 1, max: 1024, integer: true }),
       queued: numberOption("queued", values.queued, { min: 0, max: 65536, integer: true }),
@@ -190,8 +192,6 @@ function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string })
     log: values.log as LogLevel,
   };
 }
-
-const mib = (n: number | undefined) => n === undefined ? undefined : n * 2 ** 20;
 
 function layersOption(text: string): NodeOptions["layers"] {
   try {

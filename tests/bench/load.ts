@@ -16,6 +16,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { seededRandom } from "../../actors/mod.ts";
+import { clientKey } from "../../runtime/access/mod.ts";
 import { type LoadFigures, measureLoad, medianFigures, type Server } from "./load/clients.ts";
 import { pidAt, startNode } from "./load/node_process.ts";
 import { alignRows, describeMachine } from "./shared/figures.ts";
@@ -39,6 +40,7 @@ Usage: deno task bench:load [options]
   --mode plain      mode of the requests
   --base PATH       measure a node of another checkout as well
   --url URL         measure this node instead of starting one
+  --api-key-file F  a file with the key of our nodes (default: the variable ORRERY_API_KEY, if it is set)
   --peer URL        measure this server as well
   --json            print figures as JSON
   --help            print this`;
@@ -56,6 +58,7 @@ const { values: args } = parseArgs({
     mode: { type: "string", default: "plain" },
     base: { type: "string" },
     url: { type: "string" },
+    "api-key-file": { type: "string" },
     peer: { type: "string" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -123,6 +126,7 @@ async function main(dir: string): Promise<void> {
 
 /** The servers to measure; those that are started are stopped with `nodes`. */
 async function serversIn(dir: string, nodes: AsyncDisposableStack): Promise<Server[]> {
+  const key = clientKey(args["api-key-file"]); // never sent to the peer
   const own = { orrery: { ignore_eos: true, mode: args.mode } };
   const start = async (name: string, root: string): Promise<Server> => {
     const options = [
@@ -131,21 +135,21 @@ async function serversIn(dir: string, nodes: AsyncDisposableStack): Promise<Serv
       ...(args.threads === undefined ? [] : ["--threads", args.threads]),
     ];
     const { url, pid } = nodes.use(await startNode({ root, options }));
-    return { name, url, pid, own };
+    return { name, url, pid, own, key };
   };
-  const running = async (name: string, url: string, own: Server["own"]): Promise<Server> => ({
+  const running = async (name: string, url: string, more: Pick<Server, "own" | "key">) => ({
     name,
     url,
     pid: await pidAt(url),
-    own,
+    ...more,
   });
   return [
     ...(args.base ? [await start("base", resolve(args.base))] : []),
     args.url
-      ? await running("orrery", args.url, own)
+      ? await running("orrery", args.url, { own, key })
       : await start("orrery", fileURLToPath(new URL("../../", import.meta.url))),
     ...(args.peer
-      ? [await running("peer", args.peer, { ignore_eos: true, cache_prompt: false })]
+      ? [await running("peer", args.peer, { own: { ignore_eos: true, cache_prompt: false } })]
       : []),
   ];
 }

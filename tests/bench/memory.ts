@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../../actors/mod.ts";
+import { clientKey, keyHeaders } from "../../runtime/access/mod.ts";
 import { NodeProcess, startCluster } from "../support/processes.ts";
 import { prepareRandomModel, RANDOM_MODELS } from "./edge/models.ts";
 import { oneOf, orUsage, randomPrompt } from "./edge/options.ts";
@@ -34,6 +35,8 @@ const { values: args } = parseArgs({
     peer: { type: "string" },
     /** Folder of the made-up models, which are kept for the next run. */
     data: { type: "string", default: join(tmpdir(), "orrery-edge") },
+    /** File with the key of the nodes in `--data`. @default the variable ORRERY_API_KEY */
+    "api-key-file": { type: "string" },
   },
 });
 
@@ -51,6 +54,7 @@ const PEER_MS = 600_000;
 const PROMPT = 512;
 const NEW_TOKENS = 32;
 
+const key = clientKey(args["api-key-file"]);
 const columns = ["total", ...PARTS];
 const rows: string[][] = [["MB", "", ...columns]];
 
@@ -85,7 +89,7 @@ async function note(what: string, node: NodeProcess): Promise<void> {
 async function post(url: string, path: string, body: Record<string, unknown>): Promise<void> {
   const response = await fetch(`${url}/v1/${path}`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...keyHeaders(key) },
     body: JSON.stringify({ model: "default", temperature: 0, ...body }),
     signal: AbortSignal.timeout(REST_MS),
   });

@@ -9,12 +9,15 @@
  */
 import { createInterface } from "node:readline";
 import process from "node:process";
+import { keyHeaders } from "../../../runtime/access/mod.ts";
 
 /** One request for the client: what to post, and where. */
 export interface ClientRequest {
   url: string;
   body: Record<string, unknown>;
   timeoutMs: number;
+  /** API key. @default none is sent */
+  key?: string;
 }
 
 /** What the client measured. */
@@ -31,14 +34,16 @@ export interface ClientMeasurement {
 }
 
 /** Posts a streaming completion and measures it. */
-export async function measure({ url, body, timeoutMs }: ClientRequest): Promise<ClientMeasurement> {
+export async function measure(
+  { url, body, timeoutMs, key }: ClientRequest,
+): Promise<ClientMeasurement> {
   const started = performance.now();
   const result: ClientMeasurement = { ttftS: NaN, totalS: NaN, tokens: 0, text: "" };
   const seconds = () => (performance.now() - started) / 1000;
   try {
     const response = await fetch(url, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...keyHeaders(key) },
       body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
       signal: AbortSignal.timeout(timeoutMs),
     });

@@ -19,6 +19,8 @@ export interface Server {
   pid?: number;
   /** Fields of the request that this server has of its own. */
   own: Record<string, unknown>;
+  /** Its API key. @default none is sent */
+  key?: string;
 }
 
 /** How many clients send what. */
@@ -57,7 +59,7 @@ export interface LoadFigures {
 
 /** Lets the clients send their requests, and measures. */
 export async function measureLoad(
-  { name, url, own, pid }: Server,
+  { name, url, own, pid, key }: Server,
   { clients, each, promptTokens, newTokens, random }: Load,
 ): Promise<LoadFigures> {
   const measured: ClientMeasurement[] = [];
@@ -74,7 +76,8 @@ export async function measureLoad(
         temperature: 0,
         ...own,
       };
-      measured.push(await measure({ url: `${url}/v1/completions`, body, timeoutMs: REQUEST_MS }));
+      const path = `${url}/v1/completions`;
+      measured.push(await measure({ url: path, body, timeoutMs: REQUEST_MS, key }));
     }
   }));
   const seconds = (performance.now() - started) / 1000;
