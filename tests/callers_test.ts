@@ -27,6 +27,8 @@ import {
   memberAddress,
   REGISTRY,
   registryActor,
+  SERVERS,
+  serversActor,
   SOLO,
   stageActor,
   stageAddress,
@@ -50,6 +52,7 @@ const KINDS: AnyActor[] = [
   arbiterActor,
   generationActor,
   registryActor,
+  serversActor,
   modelActor,
 ];
 
@@ -369,6 +372,10 @@ const CASES: Case[] = [
       deletes: [`state/${generation4}/1/x`],
     },
   }, { transact: OF_N4 }),
+  ...cases({ actor: serversActor, to: SERVERS, at: "n1" }, {
+    count: EVERYBODY,
+    offer: EVERYBODY,
+  }),
   ...cases({ actor: modelActor, to: "graph/model/main", at: "n1" }, { generate: [] }),
   ...cases({
     actor: custom(["request", "other"], ["request"]),

@@ -3,9 +3,11 @@
  */
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
-import { etcdVersion } from "../runtime/etcd/mod.ts";
-import { copyRegistry, EtcdClient, openRegistry } from "../runtime/registry/mod.ts";
-import { createKey, readKey, signAuthority, signNode } from "../runtime/trust/sign.ts";
+import { hasCode, type Registry } from "../actors/mod.ts";
+import { etcdVersion, LocalMember, MemberList, takeOverState } from "../runtime/etcd/mod.ts";
+import { EtcdClient, openRegistry } from "../runtime/registry/mod.ts";
+import { Authority, registryRecords, signRegistryServer } from "../runtime/trust/mod.ts";
+import { createKey, signAuthority, signNode } from "../runtime/trust/sign.ts";
 import { ETCD } from "./support/etcd_server.ts";
 import { listMembers, ManagedEtcdWorld } from "./support/managed_etcd.ts";
 import { increment } from "./support/registry_suite.ts";
@@ -15,91 +17,121 @@ const why = ignore ? ", skipped: there is no etcd on the PATH" : "";
 const text = (value: Uint8Array | undefined) => new TextDecoder().decode(value);
 
 Deno.test({
-  name: `EtcdMembers grows to three members, and goes on when any of them is lost${why}`,
+  name: `ManagedRegistry grows to three members, and goes on when any of them is lost${why}`,
   ignore,
   async fn(t) {
     await using world = await ManagedEtcdWorld.create();
-    const a = await world.open("a", { signs: true });
-    await t.step("one", async () => {
-      await a.bootstrap(AbortSignal.timeout(20_000));
-      assert.deepEqual(await world.members("a"), ["a"]);
-    });
-    const registry = await world.registry("a");
-    await increment(registry, "count");
-    let count = 1;
+    const registry = (await world.open("a", { first: true })).registry!;
+    assert.deepEqual(await world.members("a"), ["a"]);
+    await registryRecords(registry).authority.update((value) =>
+      void (value.authority = { ...world.authority, epoch: 1 })
+    );
+    let count = 0;
+    const write = async (through: Registry) => {
+      await increment(through, "count");
+      count++;
+    };
+    await write(registry);
 
-    await t.step("two: the second one has no vote", async () => {
+    await t.step("with two the second one has no vote, and is no server", async () => {
       await world.coordinate("a");
-      await world.open("b");
+      const b = await world.open("b");
       await world.until("a", ["a", "b (learner)"]);
+      assert.equal(b.managed.server, false);
     });
-    await t.step("three", async () => {
+    await t.step("with three all are servers", async () => {
       await world.open("c");
       await world.until("a", ["a", "b", "c"]);
-      // A node without a place is told so, and runs nothing.
+      await write(await world.serves("b"));
+      await write(await world.serves("c"));
+    });
+    await t.step("a fourth node is told that there is no place", async () => {
       const d = await world.open("d");
-      await world.heard();
-      assert.deepEqual([d.seated, d.pid], [false, undefined]);
+      await world.heard("d");
+      assert.deepEqual([d.managed.server, d.managed.pid], [false, undefined]);
+    });
+    await t.step("the coordinator's member does not lead", async () => {
+      const client = await world.nodes.get("a")!.managed.client({ own: true });
+      const list = new MemberList(client);
+      while (await list.leader() === world.nodes.get("a")!.managed.memberId) {
+        await world.heard("a");
+      }
+      client.close();
     });
 
     await t.step("one that is silent for long is replaced", async () => {
       await world.crash("c");
       await world.coordinate("b", { goneMs: 200, freshMs: 1_000 });
       await world.until("a", ["a", "b", "d"]);
-      await increment(registry, "count");
-      count++;
+      await write(registry);
     });
-    await t.step("and comes back without its data", async () => {
-      const c = await world.open("c", { signs: true });
-      const before = c.offer.memberId;
-      assert.equal(await c.resume(), true);
-      await world.heard();
-      assert.deepEqual([c.seated, c.pid], [false, undefined]);
-      world.remove("d"); // now there is a place
+    await t.step("it comes back without its data, and takes a place that is free", async () => {
+      const c = await world.open("c");
+      await write(c.registry!); // it is a server still, by the members of others
+      while (c.managed.memberId !== undefined) await world.heard("c");
+      assert.equal(c.managed.pid, undefined);
+      world.removed.add("d");
       await world.until("a", ["a", "b", "c"]);
-      assert.notEqual(c.offer.memberId, before);
-      assert.equal(world.nodes.get("d")!.seated, false);
+      while (world.nodes.get("d")!.managed.memberId !== undefined) await world.heard("d");
     });
+
     for (const name of ["a", "b", "c"]) {
       await t.step(`${name} is killed, and comes back as the same member`, async () => {
-        const id = world.nodes.get(name)!.offer.memberId;
+        const id = world.nodes.get(name)!.managed.memberId;
+        const other = world.nodes.get(name === "a" ? "b" : "a")!.registry!;
         await world.crash(name);
-        await increment(registry, "count");
-        const back = await world.open(name, { signs: true });
-        assert.equal(await back.resume(), true);
-        assert.equal(back.offer.memberId, id);
+        await write(other);
+        const { managed, registry } = await world.open(name);
+        assert.equal(managed.memberId, id);
         await world.answers(name);
-        count++;
+        await write(registry!);
       });
     }
     await t.step("one is stopped for a while", async () => {
-      const b = world.nodes.get("b")!.pid!;
+      const b = world.nodes.get("b")!.managed.pid!;
       Deno.kill(b, "SIGSTOP");
-      await increment(registry, "count");
+      await write(world.nodes.get("a")!.registry!);
       Deno.kill(b, "SIGCONT");
       await world.answers("b");
-      count++;
     });
     await t.step("a process that dies is started again", async () => {
-      Deno.kill(world.nodes.get("c")!.pid!, "SIGKILL");
+      Deno.kill(world.nodes.get("c")!.managed.pid!, "SIGKILL");
       await world.answers("c");
     });
-
-    assert.equal(text((await registry.get("count"))?.value), String(count));
-    const own = await world.registry("c");
-    assert.equal(text((await own.get("count"))?.value), String(count));
+    await t.step("all are killed, and come back with nobody to ask", async () => {
+      await Promise.all(["a", "b", "c"].map((name) => world.crash(name)));
+      const [{ registry }] = await Promise.all(["a", "b", "c"].map((name) => world.open(name)));
+      assert.equal(text((await registry!.get("count"))?.value), String(count));
+    });
   },
 });
+
+async function temporaryFolder() {
+  const path = await Deno.makeTempDir({ prefix: "orrery-managed-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** A member of a cluster of its own. */
+async function singleMember(folder: string, authorityKey: string) {
+  const sign = (hosts: string[]) => signRegistryServer(authorityKey, { hosts });
+  const host = "127.0.0.1";
+  const member = await LocalMember.open({
+    ...{ folder, name: "a", host, advertise: host, cluster: "test", sign },
+  });
+  await member.bootstrap(AbortSignal.timeout(20_000));
+  return { member, sign, [Symbol.asyncDispose]: () => member.close() };
+}
 
 Deno.test({
   name: `LocalMember takes in nobody without a certificate for the registry${why}`,
   ignore,
   async fn(t) {
-    await using world = await ManagedEtcdWorld.create();
-    const a = await world.open("a", { signs: true });
-    await a.bootstrap(AbortSignal.timeout(20_000));
+    const authority = await createKey();
+    await using folder = await temporaryFolder();
+    await using single = await singleMember(folder.path, authority.pem);
+    const { member: a, sign } = single;
     const { endpoints: [url], certFile, caFile } = a.address;
-    const file = `${world.folder}/other.pem`;
+    const file = `${folder.path}/other.pem`;
     const ask = async (pem: string | undefined, at: string) => {
       if (pem !== undefined) await Deno.writeTextFile(file, pem);
       const certificate = pem === undefined ? {} : { certFile: file, keyFile: file };
@@ -112,7 +144,6 @@ Deno.test({
         client.close();
       }
     };
-    const authority = await readKey(world.authorityKey);
     const node = await createKey();
     const issued = await signNode(authority, await signAuthority(authority), {
       publicKey: node.keys.publicKey,
@@ -153,8 +184,14 @@ Deno.test({
       const [pid, before] = [a.pid, await serial()];
       const { memberId, hosts } = a.offer;
       await a.take({
-        ...{ state: "member", memberId: memberId!, initialCluster: "", endpoints: [url] },
-        certificate: await world.sign(hosts),
+        ...{
+          state: "member",
+          memberId: memberId!,
+          initialCluster: "",
+          votes: true,
+          endpoints: [url],
+        },
+        certificate: await sign(hosts),
       });
       assert.notEqual(await serial(), before);
       assert.equal(a.pid, pid);
@@ -207,23 +244,28 @@ Deno.test({
 });
 
 Deno.test({
-  name: `copyRegistry() takes over an embedded registry into etcd${why}`,
+  name: `takeOverState() takes over the embedded registry and the files of the authority${why}`,
   ignore,
   async fn() {
     await using world = await ManagedEtcdWorld.create();
-    const a = await world.open("a", { signs: true });
-    const source = await openRegistry("embedded", { data: world.folder });
-    try {
-      const large = crypto.getRandomValues(new Uint8Array(65_536));
-      await source.transact({ sets: [{ key: "graphs/main", value: large }] });
-      await a.bootstrap(AbortSignal.timeout(20_000));
-      const target = await world.registry("a");
-      const names = { from: "embedded", to: "managed" };
-      assert.equal(await copyRegistry(source, target, names), 1);
-      assert.deepEqual((await target.get("graphs/main"))?.value, large);
-    } finally {
-      await source.close();
-    }
+    const data = world.data("a");
+    const source = await openRegistry("embedded", { data });
+    const large = crypto.getRandomValues(new Uint8Array(65_536));
+    await source.transact({ sets: [{ key: "graphs/main", value: large }] });
+    const authority = await Authority.open({ data, create: true });
+    const token = await authority.tokens.create({ uses: 1, ttlMs: 60_000, note: "test" });
+    const registry = (await world.open("a", { first: true })).registry!;
+
+    await assert.rejects(takeOverState(data, registry), (error) => hasCode(error, "in_use"));
+    await source.close();
+    await takeOverState(data, registry);
+    assert.deepEqual((await registry.get("graphs/main"))?.value, large);
+    const taken = await Authority.open({ data, records: registryRecords(registry) });
+    assert.equal(taken.fingerprint, authority.fingerprint);
+    await taken.tokens.use(token);
+    await takeOverState(data, registry); // what changed there since stays
+    await assert.rejects(taken.tokens.use(token), (error) => hasCode(error, "token_used_up"));
+    await assert.rejects(openRegistry("embedded", { data }), (error) => hasCode(error, "moved"));
   },
 });
 

@@ -31,4 +31,5 @@ export * from "./errors.ts";
 export * from "./hold_lease.ts";
 export * from "./member_leases.ts";
 export * from "./remote_registry.ts";
+export * from "./servers.ts";
 export * from "./soundness.ts";

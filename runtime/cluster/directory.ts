@@ -5,7 +5,7 @@
  * | actors                      | node                                             |
  * | --------------------------- | ------------------------------------------------ |
  * | stages, heads, drafter      | as the deployment says                           |
- * | the cluster actor, the registry, a graph's own, model | the first node         |
+ * | the cluster actor, the registry, servers, a graph's own, model | the first node |
  * | member, weights             | the key is the node                              |
  * | arbiter                     | the key is the node, or begins with it           |
  * | generations, their clients, and any other kind | the key begins with it: `node~id` |
@@ -25,6 +25,7 @@ import {
   type Owner,
   parseAddress,
   REGISTRY,
+  SERVERS,
   SOLO,
   SYSTEM,
 } from "../../actors/mod.ts";
@@ -83,6 +84,8 @@ export class ClusterDirectory implements Directory {
         return to === CLUSTER ? this.seed : undefined;
       case "registry":
         return to === REGISTRY ? this.seed : undefined;
+      case "servers":
+        return to === SERVERS ? this.seed : undefined;
       case "member":
       case "weights":
         return deployment === SYSTEM ? key : undefined;

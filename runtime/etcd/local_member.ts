@@ -15,14 +15,13 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
-import type { NodeId } from "../../actors/mod.ts";
+import type { EtcdOffer, NodeId, RegistryCertificate, SeatAnswer } from "../../actors/mod.ts";
 import { type EtcdAddress, EtcdClient, pause } from "../registry/mod.ts";
-import { RecordFile, type RegistryCertificate } from "../trust/mod.ts";
+import { RecordFile } from "../trust/mod.ts";
 import { BoundedLog } from "./bounded_log.ts";
 import { etcdArguments } from "./etcd_arguments.ts";
 import { EtcdProcess } from "./etcd_process.ts";
 import { MemberList } from "./member_list.ts";
-import type { EtcdOffer, SeatAnswer } from "./messages.ts";
 import { choosePorts } from "./ports.ts";
 
 const log = getLogger(["orrery", "registry"]);
@@ -31,6 +30,11 @@ const log = getLogger(["orrery", "registry"]);
 const RENEW_MS = 8 * 3600_000;
 /** Milliseconds between two looks at whether it is time to. */
 const LOOK_MS = 60_000;
+/**
+ * Milliseconds that a member may take to answer: what was sent to a leader that has just died is
+ * answered by nobody, and an election takes about as long.
+ */
+const TRY_MS = 500;
 /** Milliseconds between two tries to reach an etcd that was just started. */
 const POLL_MS = 50;
 
@@ -42,10 +46,11 @@ const fileSchema = z.object({
     id: z.string().optional(),
     initialCluster: z.string(),
     existing: z.boolean(),
-    endpoints: z.array(z.string()),
     /** etcd has written data: a member without them would forget whom it voted for. */
     began: z.boolean().default(false),
   }).optional(),
+  /** Where clients reached the members that vote, when this node was told last. */
+  endpoints: z.array(z.string()).default([]),
   /** When the certificate ends, milliseconds since 1970. */
   certificateUntilMs: z.number().default(0),
 });
@@ -118,7 +123,7 @@ export class LocalMember {
     const file = new RecordFile(
       join(folder, "member.json"),
       fileSchema,
-      () => ({ certificateUntilMs: 0 }),
+      () => ({ endpoints: [], certificateUntilMs: 0 }),
     );
     const state = await file.read();
     // etcd listens on addresses only.
@@ -137,10 +142,15 @@ export class LocalMember {
     return this.#process?.pid;
   }
 
+  /** Where clients reach its own member. */
+  get clientUrl(): string {
+    return urlOf(this.#options.advertise, this.#ports.clients);
+  }
+
   /** How clients on this node reach the cluster; its own member comes first if it votes. */
   get address(): EtcdAddress {
-    const own = this.#clientUrl;
-    const endpoints = [...this.#state.member?.endpoints ?? []];
+    const own = this.clientUrl;
+    const endpoints = [...this.#state.endpoints];
     endpoints.sort((a, b) => Number(b === own) - Number(a === own));
     const server = this.#path("server.pem");
     return {
@@ -149,6 +159,7 @@ export class LocalMember {
       certFile: server,
       keyFile: server,
       prefix: "orrery/",
+      tryMs: TRY_MS,
     };
   }
 
@@ -179,9 +190,8 @@ export class LocalMember {
         await this.#store({
           initialCluster: `${this.#options.name}=${this.#peerUrl}`,
           existing: false,
-          endpoints: [this.#clientUrl],
           began: false,
-        });
+        }, [this.clientUrl]);
         await this.#removeData();
       }
       await this.#start();
@@ -209,22 +219,26 @@ export class LocalMember {
   /** Does what the coordinator says. Gives the endpoints where they changed. */
   take(answer: SeatAnswer): Promise<string[] | undefined> {
     return this.#inTurn(async () => {
+      const { endpoints } = answer;
+      const changed = JSON.stringify(this.#state.endpoints) !== JSON.stringify(endpoints);
       if (answer.state === "none") {
         if (this.#state.member) await this.#wipe(answer.reason);
-        return undefined;
+        if (changed) await this.#store(undefined, endpoints);
+      } else {
+        const { memberId: id, initialCluster, certificate } = answer;
+        if (certificate) await this.#useCertificate(certificate);
+        if (this.#state.member && this.#state.member.id !== id) {
+          await this.#wipe("it is another member now");
+        }
+        const before = this.#state.member;
+        if (!before) await this.#removeData();
+        if (!before || changed || before.initialCluster !== initialCluster) {
+          const began = before?.began ?? false;
+          await this.#store({ id, initialCluster, existing: true, began }, endpoints);
+        }
+        await this.#noteData();
+        await this.#start();
       }
-      const { memberId: id, initialCluster, endpoints, certificate } = answer;
-      if (certificate) await this.#useCertificate(certificate);
-      const before = this.#state.member;
-      if (before && before.id !== id) await this.#wipe("it is another member now");
-      if (!this.#state.member) await this.#removeData();
-      const changed = JSON.stringify(before?.endpoints) !== JSON.stringify(endpoints);
-      if (before?.id !== id || changed || before.initialCluster !== initialCluster) {
-        const began = this.#state.member?.began ?? false;
-        await this.#store({ id, initialCluster, existing: true, endpoints, began });
-      }
-      await this.#noteData();
-      await this.#start();
       return changed ? endpoints : undefined;
     });
   }
@@ -239,10 +253,6 @@ export class LocalMember {
 
   get #peerUrl(): string {
     return urlOf(this.#options.advertise, this.#ports.peers);
-  }
-
-  get #clientUrl(): string {
-    return urlOf(this.#options.advertise, this.#ports.clients);
   }
 
   /** What its certificate must have: etcd checks from which address a member calls another. */
@@ -279,7 +289,7 @@ export class LocalMember {
           peers: urlOf(this.#options.host, this.#ports.peers),
           clients: urlOf(this.#options.host, this.#ports.clients),
         },
-        advertise: { peers: this.#peerUrl, clients: this.#clientUrl },
+        advertise: { peers: this.#peerUrl, clients: this.clientUrl },
         initialCluster,
         existing,
         cluster: this.#options.cluster,
@@ -297,7 +307,7 @@ export class LocalMember {
 
   /** The member's id, once it answers. */
   async #ownId(signal: AbortSignal): Promise<string> {
-    const client = await EtcdClient.open({ ...this.address, endpoints: [this.#clientUrl] });
+    const client = await EtcdClient.open({ ...this.address, endpoints: [this.clientUrl] });
     try {
       for (;;) {
         signal.throwIfAborted();
@@ -339,10 +349,11 @@ export class LocalMember {
     return Deno.stat(join(this.#data, "member")).then(() => true, () => false);
   }
 
-  async #store(member: MemberFile["member"]): Promise<void> {
+  async #store(member: MemberFile["member"], endpoints = this.#state.endpoints): Promise<void> {
     this.#state = await this.#file.update((value) => {
       value.ports = this.#ports;
       value.member = member;
+      value.endpoints = endpoints;
       return value;
     });
   }

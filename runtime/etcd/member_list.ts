@@ -6,8 +6,9 @@
 import { z } from "zod";
 import type { EtcdClient } from "../registry/mod.ts";
 
-/** Milliseconds for one call. */
-const CALL_MS = 5_000;
+/** Milliseconds for one change, and for one reading. */
+const CHANGE_MS = 5_000;
+const READ_MS = 1_000;
 
 const memberSchema = z.object({
   ID: z.string(),
@@ -43,8 +44,8 @@ export class MemberList {
     for (;;) {
       const { member } = this.#client;
       // etcd 3.4 lists what one member knows. Reading a key first makes sure that it is up to date.
-      await this.#call("/v3/kv/range", { key: "AA==" }, z.object({}));
-      const { members } = await this.#call("/v3/cluster/member/list", {}, listSchema);
+      await this.#call("/v3/kv/range", { key: "AA==" }, z.object({}), READ_MS);
+      const { members } = await this.#call("/v3/cluster/member/list", {}, listSchema, READ_MS);
       if (member !== this.#client.member) continue; // two members answered
       return members.map(({ ID, name, peerURLs, clientURLs, isLearner }) => ({
         ...{ id: ID, name, peerUrls: peerURLs, clientUrls: clientURLs, learner: isLearner },
@@ -72,11 +73,23 @@ export class MemberList {
     await this.#call("/v3/cluster/member/update", { ID: id, peerURLs: [peerUrl] });
   }
 
+  /** Id of the member that leads, as the one knows that answers; "0": nobody leads. */
+  async leader(): Promise<string> {
+    const schema = z.object({ leader: z.string().default("0") });
+    return (await this.#call("/v3/maintenance/status", {}, schema, READ_MS)).leader;
+  }
+
+  /** Lets another member lead. The one that leads must be asked. */
+  async giveLead(to: string): Promise<void> {
+    await this.#call("/v3/maintenance/transfer-leadership", { targetID: to });
+  }
+
   #call<T = unknown>(
     path: string,
     body: unknown,
     schema: z.ZodType<T> = z.unknown() as z.ZodType<T>,
+    ms = CHANGE_MS,
   ): Promise<T> {
-    return this.#client.call(path, body, { schema, signal: AbortSignal.timeout(CALL_MS) });
+    return this.#client.call(path, body, { schema, signal: AbortSignal.timeout(ms) });
   }
 }

@@ -5,11 +5,9 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../actors/mod.ts";
+import type { Clock, EtcdOffer, RegistryCertificate, SeatAnswer } from "../../actors/mod.ts";
 import type { EtcdClient } from "../registry/mod.ts";
-import type { RegistryCertificate } from "../trust/mod.ts";
 import { type ListedMember, MemberList } from "./member_list.ts";
-import type { EtcdOffer, SeatAnswer } from "./messages.ts";
 import { type MembersChange, nextChange } from "./next_change.ts";
 
 const log = getLogger(["orrery", "registry"]);
@@ -29,10 +27,19 @@ export interface EtcdMembersOptions {
   sign(hosts: string[]): Promise<RegistryCertificate>;
   /** Times silence. */
   clock: Clock;
+  /**
+   * This node's own member, from which the lead is given to another one: if this node is lost, etcd
+   * needs not elect first who then judges this node's leases. @default it may lead
+   */
+  own?: { id: string; client: EtcdClient };
+  /** Names of nodes that were removed from the cluster, read at each look. @default none */
+  removed?(): Promise<string[]>;
   /** Milliseconds of silence after which a member is replaced. @default 5 minutes */
   goneMs?: number;
   /** A node that sent no offer for so many milliseconds is silent. @default 5000 */
   freshMs?: number;
+  /** Milliseconds between two looks at the list. @default 1000 */
+  lookMs?: number;
 }
 
 /** What was heard of a node. */
@@ -46,9 +53,10 @@ export class EtcdMembers {
   readonly #options: EtcdMembersOptions;
   readonly #list: MemberList;
   readonly #goneMs: number;
+  readonly #lookMs: number;
   /** By name, in the order in which they came. */
   readonly #nodes = new Map<string, KnownNode>();
-  readonly #removed = new Set<string>();
+  #removed: ReadonlySet<string> = new Set();
   /** When each member was alive last, by its id; from the first look on. */
   readonly #aliveAt = new Map<string, number>();
   #members: ListedMember[] = [];
@@ -61,13 +69,14 @@ export class EtcdMembers {
   constructor(options: EtcdMembersOptions) {
     this.#options = options;
     this.#goneMs = options.goneMs ?? GONE_MS;
+    this.#lookMs = options.lookMs ?? LOOK_MS;
     this.#list = new MemberList(options.client);
     this.#later(0);
   }
 
-  /** Base URLs of the members that vote, as they were known last. */
-  get endpoints(): string[] {
-    return endpointsOf(this.#members);
+  /** How many members vote, as was known last. */
+  get voters(): number {
+    return this.#members.filter(({ learner }) => !learner).length;
   }
 
   /**
@@ -82,24 +91,22 @@ export class EtcdMembers {
     const own = members.find((member) =>
       member.name === "" ? member.peerUrls.includes(peerUrl) : member.id === offer.memberId
     );
-    if (!own || this.#removed.has(name)) return { state: "none", reason: this.#whyNone(name) };
+    const endpoints = endpointsOf(members);
+    if (!own || this.#removed.has(name)) {
+      return { state: "none", reason: this.#whyNone(name), endpoints };
+    }
     // It will have this member's data from now on.
     node.offer = { ...offer, memberId: own.id };
     return {
       state: "member",
       memberId: own.id,
+      votes: own.name !== "" && !own.learner,
       initialCluster: members.flatMap((member) =>
         member.peerUrls.map((url) => `${member === own ? name : member.name}=${url}`)
       ).join(),
-      endpoints: endpointsOf(members),
+      endpoints,
       certificate: offer.certificate ? await this.#options.sign(hosts) : undefined,
     };
-  }
-
-  /** This node never runs a member again: it was removed from the cluster. */
-  remove(name: string): void {
-    this.#removed.add(name);
-    this.#later(0);
   }
 
   /** Ends the looks; what is under way is finished. */
@@ -113,10 +120,10 @@ export class EtcdMembers {
     this.#cancel();
     if (this.#closed) return;
     this.#cancel = this.#options.clock.after(ms, () => {
-      if (this.#looking) return this.#later(LOOK_MS);
+      if (this.#looking) return this.#later(this.#lookMs);
       this.#looking = this.#look().finally(() => {
         this.#looking = undefined;
-        this.#later(LOOK_MS);
+        this.#later(this.#lookMs);
       });
     });
   }
@@ -125,6 +132,7 @@ export class EtcdMembers {
   async #look(): Promise<void> {
     try {
       this.#members = await this.#list.read();
+      this.#removed = new Set(await this.#options.removed?.());
       const change = nextChange({
         members: this.#members,
         nodes: [...this.#nodes.values()].map((node) => ({
@@ -135,7 +143,7 @@ export class EtcdMembers {
         silentMs: (member) => this.#silentMs(member),
         goneMs: this.#goneMs,
       });
-      if (!change) return;
+      if (!change) return await this.#giveLead();
       await this.#make(change);
       // Also when an answer is lost, the next look reads what became of it.
       log.info("etcd: {change}", { change: textOf(change) });
@@ -158,6 +166,19 @@ export class EtcdMembers {
       case "update":
         return this.#list.update(change.id, change.peerUrl);
     }
+  }
+
+  /** Gives etcd's lead to another member, if this node's has it. */
+  async #giveLead(): Promise<void> {
+    const { own } = this.#options;
+    const other = this.#members.find((member) =>
+      member.id !== own?.id && !member.learner && this.#silentMs(member) === 0
+    );
+    if (!own || !other) return;
+    const list = new MemberList(own.client);
+    if (await list.leader() !== own.id) return;
+    await list.giveLead(other.id);
+    log.info("etcd: the member of node {name} leads now", { name: other.name });
   }
 
   #isFresh({ heardAt }: KnownNode): boolean {

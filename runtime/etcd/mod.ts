@@ -10,6 +10,14 @@
  * @module
  */
 export { etcdVersion } from "./etcd_program.ts";
+export {
+  type AuthorityKey,
+  type CoordinateOptions,
+  ManagedRegistry,
+  type ManagedRegistryOptions,
+  type OfferOptions,
+} from "./managed_registry.ts";
+export { type ListedMember, MemberList } from "./member_list.ts";
+export { takeOverState } from "./take_over.ts";
 export { LocalMember, type LocalMemberOptions, memberName } from "./local_member.ts";
 export { EtcdMembers, type EtcdMembersOptions } from "./members.ts";
-export { type EtcdOffer, etcdOfferSchema, type SeatAnswer, seatAnswerSchema } from "./messages.ts";

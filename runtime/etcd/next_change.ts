@@ -7,10 +7,8 @@
  *
  * @module
  */
+import { WANTED_VOTERS } from "../../actors/mod.ts";
 import type { ListedMember } from "./member_list.ts";
-
-/** Members that vote once there are enough nodes. */
-export const VOTERS = 3;
 
 /** A silent learner is given up after so many milliseconds: it keeps others from their place. */
 const LEARNER_GONE_MS = 30_000;
@@ -90,13 +88,13 @@ export function nextChange(view: EtcdMembersView): MembersChange | undefined {
       return { kind: "update", id: member.id, name: node.name, peerUrl: node.peerUrl };
     }
   }
-  if (learner && alive(learner) && voters.length < VOTERS) {
+  if (learner && alive(learner) && voters.length < WANTED_VOTERS) {
     const wanted = voters.length > 1 || spare !== undefined;
     if (wanted && voters.every(alive)) {
       return { kind: "promote", id: learner.id, name: learner.name };
     }
   }
-  if (!learner && spare && voters.length < VOTERS) {
+  if (!learner && spare && voters.length < WANTED_VOTERS) {
     return { kind: "add", name: spare.name, peerUrl: spare.peerUrl };
   }
   return undefined;

@@ -40,7 +40,7 @@ import { endOf, type Store, type StoreTransaction } from "./store.ts";
 
 /** Keys that a listing reads at once. */
 const PAGE = 500;
-/** Milliseconds that one member may take to answer, before another is asked. */
+/** Milliseconds that one member may take to answer, unless the address says otherwise. */
 const TRY_MS = 2_000;
 const GOODBYE_MS = 500;
 
@@ -49,17 +49,19 @@ export class EtcdStore implements Store {
   readonly #client: EtcdClient;
   readonly #data: string;
   readonly #lanes: EtcdLanes;
+  readonly #tryMs: number;
   readonly #closing = new AbortController();
 
-  private constructor(client: EtcdClient, prefix: string) {
+  private constructor(client: EtcdClient, { prefix, tryMs = TRY_MS }: EtcdAddress) {
     this.#client = client;
+    this.#tryMs = tryMs;
     this.#data = `${prefix}d/`;
     this.#lanes = new EtcdLanes(client, { root: `${prefix}w/`, closed: this.#closing.signal });
   }
 
   /** Nothing is sent yet. Throws `registry/bad_url` where a file is not there. */
   static async open(address: EtcdAddress): Promise<EtcdStore> {
-    return new EtcdStore(await EtcdClient.open(address), address.prefix);
+    return new EtcdStore(await EtcdClient.open(address), address);
   }
 
   /** The members are at these base URLs from now on. */
@@ -110,7 +112,7 @@ export class EtcdStore implements Store {
       write.sent ? outcomeUnknown(id, deadlineMs, cause) : noAnswer("a write", deadlineMs, cause);
     try {
       const result = await retrying(
-        { ...options, closed: this.#closing.signal, late, tryMs: TRY_MS },
+        { ...options, closed: this.#closing.signal, late, tryMs: this.#tryMs },
         (signal) => this.#write(write, signal),
       );
       const outcome = result.ok ? { id, revision: result.revision } : undefined;
@@ -225,7 +227,7 @@ export class EtcdStore implements Store {
     write.lane = undefined;
     write.sent = false;
     const why = new Error("the lease of this client lapsed meanwhile");
-    throw again ? outcomeUnknown(write.transaction.id, TRY_MS, why) : why;
+    throw again ? outcomeUnknown(write.transaction.id, this.#tryMs, why) : why;
   }
 
   /** Has an earlier try landed? Gives its revision; undefined: it has not, and never will. */
@@ -278,7 +280,7 @@ export class EtcdStore implements Store {
     return retrying({
       ...options,
       closed: this.#closing.signal,
-      tryMs: TRY_MS,
+      tryMs: this.#tryMs,
       late: (deadlineMs, cause) => noAnswer(what, deadlineMs, cause),
     }, attempt);
   }

@@ -20,6 +20,8 @@ export interface EtcdAddress {
   passwordFile?: string;
   /** What the names of all keys begin with. @default "orrery/" */
   prefix: string;
+  /** Milliseconds that one member may take to answer, before another is asked. @default 2000 */
+  tryMs?: number;
 }
 
 const PORT = 2379;

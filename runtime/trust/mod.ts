@@ -19,11 +19,7 @@ export {
   type TrustOptions,
 } from "./node_trust.ts";
 export { RecordFile } from "./record_file.ts";
-export {
-  type RegistryCertificate,
-  registryCertificateSchema,
-  signRegistryServer,
-} from "./registry_certificate.ts";
+export { signRegistryServer } from "./registry_certificate.ts";
 export { formatToken, type JoinToken, parseToken } from "./token.ts";
 export { type StoredToken, Tokens } from "./tokens.ts";
 export type { RecordStore } from "./record_store.ts";

@@ -19,27 +19,13 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { isIP } from "node:net";
-import { z } from "zod";
+import type { RegistryCertificate } from "../../actors/mod.ts";
 import { ALGORITHM, BEHIND_MS, createKey, readKey, signAnchor } from "./sign.ts";
 
 /** Name of the authority's key for this use. */
 const ISSUER = "CN=Orrery registry";
 /** How long a certificate is valid, milliseconds. */
 const CERTIFICATE_MS = 24 * 3600_000;
-
-/** The certificate of one server, as it travels and is stored. */
-export const registryCertificateSchema = z.object({
-  /** What the server trusts, PEM. */
-  authority: z.string(),
-  /** The server's certificate, which is good for both ends of a connection, PEM. */
-  certificate: z.string(),
-  /** Its key, PKCS #8 in PEM. */
-  key: z.string(),
-  /** When it ends, milliseconds since 1970. */
-  untilMs: z.number(),
-});
-/** The certificate of one server. */
-export type RegistryCertificate = z.infer<typeof registryCertificateSchema>;
 
 /** Options of {@linkcode signRegistryServer}. */
 export interface RegistryCertificateOptions {

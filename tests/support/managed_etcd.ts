@@ -1,100 +1,127 @@
 /**
- * Nodes without actors, of which each can run a member of etcd, and one coordinates.
+ * Nodes without actors, which share a registry in an etcd that they run themselves.
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { type Registry, systemClock } from "../../actors/mod.ts";
-import { EtcdMembers, LocalMember } from "../../runtime/etcd/mod.ts";
-import { EtcdClient, EtcdRegistry } from "../../runtime/registry/mod.ts";
-import { signRegistryServer } from "../../runtime/trust/mod.ts";
-import { createKey } from "../../runtime/trust/sign.ts";
+import { type EtcdSeats, type Registry, registryError, systemClock } from "../../actors/mod.ts";
+import {
+  type AuthorityKey,
+  type CoordinateOptions,
+  ManagedRegistry,
+} from "../../runtime/etcd/mod.ts";
+import type { EtcdClient } from "../../runtime/registry/mod.ts";
+import { createKey, signAuthority } from "../../runtime/trust/sign.ts";
 
 /** Milliseconds for anything that is waited for. */
 const PATIENCE_MS = 30_000;
 /** Milliseconds between two offers of a node. */
 const OFFER_MS = 100;
 
-/** See the module's text. */
+/** SHA-256 of the key that the node of this name might have. */
+const identityOf = (name: string) => createHash("sha256").update(name).digest("hex");
+
+/** A node, and its registry once it is a server. */
+export interface ManagedNode {
+  managed: ManagedRegistry;
+  registry?: Registry;
+}
+
+/** See the module's text. Nodes have one letter as their name. */
 export class ManagedEtcdWorld implements AsyncDisposable {
-  readonly nodes = new Map<string, LocalMember>();
-  #coordinator: { members: EtcdMembers; client: EtcdClient } | undefined;
-  readonly #ended = new AbortController();
-  readonly #registries: Registry[] = [];
-  readonly #rounds: (() => void)[] = [];
-  #offers: Promise<void> = Promise.resolve();
+  readonly nodes = new Map<string, ManagedNode>();
+  /** Names of nodes that were removed. */
+  readonly removed = new Set<string>();
+  #coordinator: { seats: EtcdSeats; close(): Promise<void> } | undefined;
+  /** Called at each answer to a node. */
+  readonly #answered = new Map<string, () => void>();
 
-  private constructor(
-    readonly folder: string,
-    readonly authorityKey: string,
-  ) {}
+  private constructor(readonly folder: string, readonly authority: AuthorityKey) {}
 
+  /** A world without nodes. */
   static async create(): Promise<ManagedEtcdWorld> {
     const folder = await Deno.makeTempDir({ prefix: "orrery-managed-" });
-    return new ManagedEtcdWorld(folder, (await createKey()).pem);
+    const key = await createKey();
+    return new ManagedEtcdWorld(folder, { key: key.pem, certificate: await signAuthority(key) });
   }
 
-  readonly sign = (hosts: string[]) => signRegistryServer(this.authorityKey, { hosts });
+  /** Where a node keeps its files. */
+  data(name: string): string {
+    return join(this.folder, name);
+  }
 
-  /** A node of this name; the one that it was before, if it was closed. */
-  async open(name: string, { signs = false } = {}): Promise<LocalMember> {
-    const member = await LocalMember.open({
-      folder: join(this.folder, "etcd"),
-      name,
+  /**
+   * A node of this name, the one that it was before if it crashed. It asks the coordinator for a
+   * place; a server opens the registry first.
+   */
+  async open(name: string, { first = false } = {}): Promise<ManagedNode> {
+    const managed = await ManagedRegistry.open({
+      data: this.data(name),
+      node: `${name}:0:0001`,
+      identity: identityOf(name),
+      cluster: "test",
       host: "127.0.0.1",
       advertise: "127.0.0.1",
-      cluster: "test",
-      sign: signs ? this.sign : undefined,
+      mailboxPort: 0,
     });
-    this.nodes.set(name, member);
-    return member;
+    const node: ManagedNode = { managed };
+    this.nodes.set(name, node);
+    if (first || managed.server) {
+      const signal = AbortSignal.timeout(PATIENCE_MS);
+      node.registry = await managed.start({ authority: this.authority, signal });
+    }
+    const seats = () => {
+      if (!this.#coordinator) throw registryError("unavailable", "nobody coordinates");
+      return this.#coordinator.seats;
+    };
+    managed.offers({
+      count: async () => ({ voters: await Promise.resolve(seats().voters), wanted: 3 }),
+      ask: async (offer) => {
+        const answer = await seats().offer(offer, `${name}:0:0001`);
+        this.#answered.get(name)?.();
+        return answer;
+      },
+      onServer: (registry) => Promise.resolve(void (node.registry = registry)),
+      offerMs: OFFER_MS,
+    });
+    return node;
   }
 
-  /** Makes this node, which has a member, the coordinator; nodes send their offers from now on. */
+  /** Makes this server the coordinator. */
   async coordinate(
     name: string,
-    silence: { goneMs?: number; freshMs?: number } = {},
+    silence: Pick<CoordinateOptions, "goneMs" | "freshMs"> = {},
   ): Promise<void> {
-    await this.#coordinator?.members.close();
-    this.#coordinator?.client.close();
-    const client = await EtcdClient.open(this.nodes.get(name)!.address);
-    const { sign } = this;
-    const members = new EtcdMembers({ client, sign, clock: systemClock, ...silence });
-    const first = !this.#coordinator;
-    this.#coordinator = { members, client };
-    if (first) this.#offers = this.#sendOffers();
-  }
-
-  /** Tells the coordinator that this node was removed. */
-  remove(name: string): void {
-    this.#coordinator!.members.remove(name);
+    await this.#coordinator?.close();
+    this.#coordinator = undefined;
+    const identities = () =>
+      Promise.resolve(
+        [..."abcd"].map((name) => ({
+          ...{ identity: identityOf(name), node: `${name}:0:0001`, lives: [], admitted_ms: 0 },
+          removed_ms: this.removed.has(name) ? 1 : undefined,
+        })),
+      );
+    const { managed } = this.nodes.get(name)!;
+    this.#coordinator = await managed.coordinate({
+      ...{ clock: systemClock, identities, lookMs: OFFER_MS },
+      ...silence,
+    });
   }
 
   /** Ends a node as a crash of its machine would; {@linkcode open} brings it back. */
   async crash(name: string): Promise<void> {
-    const member = this.nodes.get(name)!;
+    const { managed } = this.nodes.get(name)!;
     this.nodes.delete(name);
-    if (member.pid !== undefined) Deno.kill(member.pid, "SIGKILL");
-    await member.close();
+    if (managed.pid !== undefined) Deno.kill(managed.pid, "SIGKILL");
+    await managed.close();
   }
 
-  /** The registry as this node sees it. */
-  async registry(name: string): Promise<EtcdRegistry> {
-    const registry = await EtcdRegistry.open(this.nodes.get(name)!.address);
-    this.#registries.push(registry);
-    return registry;
-  }
-
-  /**
-   * The members in words, such as `a`, `b (learner)`, sorted; asked at this node, with `own` at no
-   * other one.
-   */
+  /** The members in words, such as `a`, `b (learner)`, sorted; `own`: asked at this node's alone. */
   async members(at: string, { own = false } = {}): Promise<string[]> {
-    const { address } = this.nodes.get(at)!;
-    const endpoints = own ? address.endpoints.slice(0, 1) : address.endpoints;
-    const client = await EtcdClient.open({ ...address, endpoints });
+    const client = await this.nodes.get(at)!.managed.client({ own });
     try {
       return (await listMembers(client)).sort();
     } finally {
@@ -102,64 +129,52 @@ export class ManagedEtcdWorld implements AsyncDisposable {
     }
   }
 
-  /** Waits until every node has sent an offer and taken the answer. */
-  async heard(): Promise<void> {
-    for (let i = 0; i < 2; i++) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#rounds.push(resolve);
-      await promise;
-    }
-  }
-
-  /** Waits until this node's own member answers. */
-  async answers(name: string): Promise<void> {
-    const end = performance.now() + PATIENCE_MS;
-    while (!await this.members(name, { own: true }).catch(() => undefined)) {
-      if (performance.now() > end) throw new Error(`the member of ${name} does not answer`);
-      await sleep(20);
-    }
-  }
-
   /** Waits until the members are these, in the words of {@linkcode members}. */
   async until(at: string, expected: string[]): Promise<void> {
     let found: string[] = [];
-    const end = performance.now() + PATIENCE_MS;
-    do {
-      await sleep(50);
+    await this.#patiently(async () => {
       found = await this.members(at).catch(() => found);
-      if (found.join() === expected.join()) return;
-    } while (performance.now() < end);
-    throw new Error(`the members are ${found.join()}, not ${expected.join()}`);
+      return found.join() === expected.join();
+    }, () => `the members are ${found.join()}, not ${expected.join()}`);
+  }
+
+  /** Waits until this node is a server. */
+  async serves(name: string): Promise<Registry> {
+    const node = this.nodes.get(name)!;
+    await this.#patiently(() => Promise.resolve(!!node.registry), () => `${name} is no server`);
+    return node.registry!;
+  }
+
+  /** Waits until this node's own member answers. */
+  answers(name: string): Promise<void> {
+    const asked = async () => await this.members(name, { own: true }).catch(() => []);
+    return this.#patiently(
+      async () => (await asked()).length > 0,
+      () => `the member of ${name} does not answer`,
+    );
+  }
+
+  /** Waits until this node was answered once, and has done what it was told. */
+  async heard(name: string): Promise<void> {
+    for (let i = 0; i < 2; i++) {
+      await new Promise<void>((resolve) => this.#answered.set(name, resolve));
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended.abort();
-    await this.#offers;
-    for (const registry of this.#registries) await registry.close();
-    await this.#coordinator?.members.close();
-    this.#coordinator?.client.close();
+    await this.#coordinator?.close();
+    const nodes = [...this.nodes.values()].map(({ managed }) => managed);
     // Nobody is left to whom a leader could hand over: asking them to end would only take time.
-    for (const { pid } of this.nodes.values()) if (pid !== undefined) Deno.kill(pid, "SIGKILL");
-    await Promise.all([...this.nodes.values()].map((member) => member.close()));
+    for (const { pid } of nodes) if (pid !== undefined) Deno.kill(pid, "SIGKILL");
+    await Promise.all(nodes.map((managed) => managed.close()));
     await Deno.remove(this.folder, { recursive: true });
   }
 
-  async #sendOffers(): Promise<void> {
-    while (!this.#ended.signal.aborted) {
-      for (const member of this.nodes.values()) {
-        try {
-          const endpoints = await member.take(
-            await this.#coordinator!.members.offer(member.offer),
-          );
-          if (endpoints) {
-            for (const r of this.#registries) (r as EtcdRegistry).follow(endpoints);
-          }
-        } catch {
-          // nobody answered: it asks again
-        }
-      }
-      for (const heard of this.#rounds.splice(0)) heard();
-      await sleep(OFFER_MS);
+  async #patiently(done: () => Promise<boolean>, why: () => string): Promise<void> {
+    const end = performance.now() + PATIENCE_MS;
+    while (!await done()) {
+      if (performance.now() > end) throw new Error(why());
+      await sleep(20);
     }
   }
 }
@@ -175,5 +190,5 @@ export async function listMembers(client: EtcdClient): Promise<string[]> {
   const options = { schema, signal: AbortSignal.timeout(3_000) };
   await client.call("/v3/kv/range", { key: "AA==" }, { ...options, schema: z.unknown() });
   const { members } = await client.call("/v3/cluster/member/list", {}, options);
-  return members.map(({ name, isLearner }) => name + (isLearner ? " (learner)" : ""));
+  return members.map(({ name, isLearner }) => name[0] + (isLearner ? " (learner)" : ""));
 }
