@@ -9,6 +9,7 @@
  * @module
  */
 import {
+  leaseKey,
   type Registry,
   type RegistryOptions,
   type RegistryTransaction,
@@ -21,7 +22,6 @@ import type { NodeHold, NodeLease } from "./node_lease.ts";
 import {
   decodeRecord,
   encodeRecord,
-  nodeRecordKey,
   nodeRecordSchema,
   type OwnerRecord,
   ownerRecordKey,
@@ -144,7 +144,7 @@ export class Claims {
     { epoch, lease_epoch }: OwnerRecord,
     limits: RegistryOptions,
   ): Promise<VersionCheck> {
-    const key = nodeRecordKey(owner);
+    const key = leaseKey(owner);
     const entry = await this.#options.registry.get(key, limits);
     if (entry && decodeRecord(nodeRecordSchema, entry).epoch <= lease_epoch) {
       throw alreadyOwned(address, owner, epoch);

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { holdLease, leaseLost, type Registry, registryClosed } from "../registry/mod.ts";
+import { holdLease, leaseKey, leaseLost, type Registry, registryClosed } from "../registry/mod.ts";
 import type { NodeId } from "../system/mod.ts";
-import { decodeRecord, encodeRecord, nodeRecordKey, nodeRecordSchema } from "./records.ts";
+import { decodeRecord, encodeRecord, nodeRecordSchema } from "./records.ts";
 import { aborted, asError, backOff, isSilence, type Timing } from "./waiting.ts";
 
 /** Options of a {@linkcode NodeLease}. */
@@ -134,7 +134,7 @@ export class NodeLease {
         const { epoch, version } = await this.#record(lease.id, over);
         failures = 0;
         const { id, signal: lost, remainingMs } = lease;
-        const key = nodeRecordKey(this.node);
+        const key = leaseKey(this.node);
         const certain = () => remainingMs() > 0;
         // Whoever listens to the lease's own signal hears before the listeners do.
         lost.addEventListener("abort", () => this.#lost(lost.reason), { once: true });
@@ -155,7 +155,7 @@ export class NodeLease {
   /** Writes the node's record with its lease. Throws what the registry does, but for silence. */
   async #record(lease: string, signal: AbortSignal): Promise<{ epoch: number; version: number }> {
     const { registry } = this.#options;
-    const key = nodeRecordKey(this.node);
+    const key = leaseKey(this.node);
     const limits = { deadlineMs: this.#ttlMs / 3, signal };
     for (let failures = 0;; failures++) {
       signal.throwIfAborted();

@@ -12,7 +12,6 @@
  */
 import { z } from "zod";
 import { type RegistryEntry, wrongData } from "../registry/mod.ts";
-import type { NodeId } from "../system/mod.ts";
 
 /** Key of the coordinator's {@linkcode Term}. */
 export const COORDINATOR_KEY = "coordinator";
@@ -57,9 +56,6 @@ export const ownerRecordSchema = z.object({
 
 /** See {@linkcode ownerRecordSchema}. */
 export type OwnerRecord = z.infer<typeof ownerRecordSchema>;
-
-/** Key of a node's {@linkcode NodeRecord}. */
-export const nodeRecordKey = (node: NodeId): string => `owners/node/${node}`;
 
 /** Key of the {@linkcode OwnerRecord} of an address. */
 export const ownerRecordKey = (address: string): string => `owners/${address}`;

@@ -14,8 +14,9 @@ import type { Delivery } from "./delivery.ts";
 import { OrreryError, toOrreryError } from "./errors.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { AskOptions, Message, TellOptions } from "./messages.ts";
+import type { Ownership } from "./ownership.ts";
 import { refsOver } from "./ref.ts";
-import { actorFailed, actorStopped, noResource } from "./refusals.ts";
+import { actorFailed, actorStopped, noResource, ownershipOver } from "./refusals.ts";
 import type { Clock, TraceContext } from "./envelope.ts";
 
 /** What an activation needs from its system. */
@@ -23,6 +24,8 @@ export interface ActivationHost {
   readonly clock: Clock;
   random(): number;
   schedule(turn: () => void): void;
+  /** The epoch of a behaviour that is created now; it is greater than those before. */
+  nextEpoch(ownership: Ownership | undefined): number;
   /** Sends for the actor at `from`; see `ActorContext.tell`. */
   tell(
     from: string,
@@ -47,12 +50,27 @@ export interface ActivationHost {
   ended(activation: Activation, rest: Delivery[]): void;
 }
 
+/** What an activation is made of. */
+export interface ActivationInit {
+  address: Address;
+  /** Epoch of the ownership, which messages name; see {@linkcode Activation.owned}. */
+  owned: number;
+  /** The ownership itself; undefined: the address is bound to this node. */
+  ownership?: Ownership;
+  definition: AnyActor;
+  /** Parsed at each creation of the behaviour. */
+  config: unknown;
+  /** What `ctx.resource` finds. */
+  resources: Record<string, unknown>;
+}
+
 const DEFAULT_RESTARTS = { max: 3, withinMs: 60_000 };
 
 /** An actor between its first message and its end. The system makes a new one after the end. */
 export class Activation {
   readonly address: Address;
-  readonly epoch: number;
+  /** Epoch of the ownership under which it was begun; messages with an older one are refused. */
+  readonly owned: number;
   readonly definition: AnyActor;
   readonly mailbox: Mailbox<Delivery | (() => unknown)>;
   /**
@@ -62,9 +80,11 @@ export class Activation {
   failedUntil = 0;
 
   readonly #host: ActivationHost;
+  readonly #ownership?: Ownership;
   readonly #config: unknown;
   readonly #resources: Record<string, unknown>;
   #behaviour?: AnyBehaviour;
+  #epoch = 0;
   #running = false;
   /** How many handlers of concurrent messages run now. */
   #beside = 0;
@@ -81,22 +101,35 @@ export class Activation {
   #idleSince = 0;
   #current?: Delivery;
   #done = Promise.withResolvers<void>();
+  readonly #onLapse = () => {
+    const reason = ownershipOver(this.address, this.owned);
+    this.#refuseAll(reason); // at once, as the handler that runs may heed nothing
+    this.kill(reason);
+  };
 
   constructor(
     host: ActivationHost,
-    address: Address,
-    epoch: number,
-    definition: AnyActor,
-    config: unknown,
-    resources: Record<string, unknown>,
+    { address, owned, ownership, definition, config, resources }: ActivationInit,
   ) {
     this.#host = host;
     this.address = address;
-    this.epoch = epoch;
+    this.owned = owned;
     this.definition = definition;
+    this.#ownership = ownership;
     this.#config = config;
     this.#resources = resources;
     this.mailbox = new Mailbox(definition.policy?.mailbox ?? 64);
+    ownership?.signal.addEventListener("abort", this.#onLapse, { once: true });
+  }
+
+  /** Epoch of its behaviour, which is created anew after a crash; 0: it was not created yet. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Did its ownership end? Then it handles nothing more, and is about to end. */
+  get lapsed(): boolean {
+    return this.#ownership !== undefined && !this.#ownership.certain();
   }
 
   get busy(): boolean {
@@ -130,6 +163,8 @@ export class Activation {
 
   async #turn(): Promise<void> {
     try {
+      // A process that stood still may come to this turn before the timer that ends the ownership.
+      if (this.lapsed) this.#onLapse();
       if (!this.#stopping) await this.#handleNext();
     } finally {
       this.#running = false;
@@ -192,8 +227,9 @@ export class Activation {
    */
   async #start(): Promise<boolean> {
     try {
+      this.#epoch = this.#host.nextEpoch(this.#ownership);
       this.#behaviour = await this.definition.create(
-        this.#context(),
+        this.#context(this.#epoch),
         this.definition.config.parse(this.#config),
       );
       return true;
@@ -246,6 +282,7 @@ export class Activation {
 
   async #end(): Promise<void> {
     this.#ended = true;
+    this.#ownership?.signal.removeEventListener("abort", this.#onLapse);
     this.#cancelIdle?.();
     await this.#teardown(actorStopped(this.address));
     const rest = this.mailbox.drain().filter((item) => typeof item !== "function");
@@ -277,15 +314,18 @@ export class Activation {
     });
   }
 
-  #context(): ActorContext {
+  #context(epoch: number): ActorContext {
     const host = this.#host;
     const self = this.address;
     const signal = this.#abort.signal;
     const trace = () => this.#current?.trace;
+    /** What a former owner says must not be taken for what the owner of now says. */
+    const refused = () => this.lapsed ? Promise.reject(ownershipOver(self, this.owned)) : undefined;
     const sender: Pick<ActorContext, "tell" | "ask"> = {
-      tell: (to, message, options = {}) => host.tell(self, to, message, options, trace()),
+      tell: (to, message, options = {}) =>
+        refused() ?? host.tell(self, to, message, options, trace()),
       ask: (to, message, options = {}) =>
-        host.ask(
+        refused() ?? host.ask(
           self,
           to,
           message,
@@ -295,6 +335,7 @@ export class Activation {
     };
     return {
       self,
+      epoch,
       signal,
       ...sender,
       ...refsOver(sender),

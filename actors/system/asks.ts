@@ -15,6 +15,11 @@ export interface PendingAsk {
   readonly to: string;
   /** Node that was asked, once it is known and not this one. */
   peer?: NodeId;
+  /**
+   * Asked when the peer fails the ask: true where it was sent again to another owner, so that it
+   * goes on.
+   */
+  sentAgain?: (error: Error) => boolean;
   /** Resolves with the answer; rejects with the reason why there is none. */
   readonly answer: Promise<unknown>;
   /** Aborted when the asker gives up or the deadline passes. */
@@ -92,6 +97,7 @@ export class Asks {
   #settle(id: number, result: Parameters<OpenAsk["settle"]>[0], peer?: NodeId): boolean {
     const ask = this.#pending.get(id);
     if (!ask || ask.peer !== peer) return false;
+    if ("error" in result && peer !== undefined && ask.sentAgain?.(result.error)) return true;
     ask.settle(result);
     return true;
   }

@@ -11,6 +11,12 @@ import type { GetRef, RefAt } from "./ref.ts";
 export interface ActorContext {
   /** Address of this actor. */
   readonly self: Address;
+  /**
+   * Epoch of this activation: greater than that of every earlier activation of this address, on any
+   * node. It belongs into the key of whatever the actor writes, so that what an earlier activation
+   * writes late lands where nobody reads.
+   */
+  readonly epoch: number;
   /** Aborted when this activation stops (crash, passivation, shutdown). */
   readonly signal: AbortSignal;
   /**

@@ -174,7 +174,8 @@ Deno.test("Gate.pass() refuses an epoch that its own directory does not know", a
   assert.equal(await outcome({}), "reply");
   assert.equal(await outcome({ epoch: 2 }), "unknown_epoch", "it would end the activation");
   assert.equal(await outcome({ epoch: 0 }), "stale_epoch");
-  assert.deepEqual(system.status().map((a) => a.epoch), [1]);
+  assert.equal(system.status().length, 1);
+  assert.equal(await outcome({}), "reply", "and goes on");
   await system.close();
 });
 

@@ -10,7 +10,7 @@ import { SenderCredits } from "./credits.ts";
 import type { Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
-import type { OrreryError } from "./errors.ts";
+import { OrreryError } from "./errors.ts";
 import type { AskOptions, Message, TellOptions } from "./messages.ts";
 import { notPlaced } from "./refusals.ts";
 import { SendOrder } from "./send_order.ts";
@@ -97,13 +97,49 @@ export class Outbound {
       resolve: (value) => this.#asks.resolve(id, value),
       reject: (error) => this.#asks.reject(id, error),
     };
-    this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
-      .catch((error) => this.#asks.fail(id, error));
+    const send = () => {
+      this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
+        .catch((error) =>
+          this.#sendAgain(envelope, ask, error, send) || this.#asks.fail(id, error)
+        );
+    };
+    const until = this.#options.clock.now() + deadlineMs;
+    ask.sentAgain = (error) => {
+      envelope.ttlMs = Math.max(1, until - this.#options.clock.now());
+      return isOfPeer(error) && this.#sendAgain(envelope, ask, error, send);
+    };
+    send();
     try {
       return await ask.answer;
     } finally {
       this.#options.endedHere(id);
     }
+  }
+
+  /**
+   * Sends an ask once more that was not handled since its address has another owner, if the
+   * directory knows that owner by now. Returns false where it was not sent: then it has failed. It
+   * may come after what was sent later to the new owner.
+   */
+  #sendAgain(
+    { to, type, epoch }: MessageEnvelope,
+    ask: PendingAsk,
+    error: unknown,
+    send: () => void,
+  ): boolean {
+    if (!ask.sentAgain || !isRefusalOf(error, to, type)) return false;
+    const { directory, transport } = this.#options;
+    let owner;
+    try {
+      owner = directory.resolve(to);
+    } catch {
+      return false;
+    }
+    if (owner instanceof Promise) owner.catch(() => {}); // the send asks again, and hears it
+    else if (owner.epoch === epoch && owner.node === (ask.peer ?? transport.node)) return false;
+    ask.sentAgain = undefined;
+    send();
+    return true;
   }
 
   /** A peer answered ask `id`. Returns false where it was not asked that. */
@@ -206,8 +242,9 @@ export class Outbound {
     const owner = found instanceof Promise ? await found : found;
     signal?.throwIfAborted(); // given up while it waited its turn, or while the owner was looked for
     envelope.epoch = owner.epoch;
-    if (owner.node === transport.node) return await deliver(envelope, origin, signal);
-    if (pending) pending.peer = owner.node;
+    const here = owner.node === transport.node;
+    if (pending) pending.peer = here ? undefined : owner.node;
+    if (here) return await deliver(envelope, origin, signal);
     if (!envelope.urgent) await this.#credits.take(owner.node, to, signal);
     if (envelope.ttlMs !== undefined) {
       envelope.ttlMs = Math.max(1, envelope.ttlMs - (clock.now() - started));
@@ -223,3 +260,18 @@ export class Outbound {
 
 /** Hears of the end of a tell: there is nobody to be told. */
 const nobody = () => {};
+
+/** Codes of refusals after which the address should be resolved again. */
+const MOVED = ["stale_epoch", "fenced", "not_here"];
+
+/**
+ * Was this very message refused because its address has another owner? An error of the same code
+ * that a handler passes on is of another message.
+ */
+const isRefusalOf = (error: unknown, to: string, type: string): boolean =>
+  error instanceof OrreryError && error.group === "actor" && MOVED.includes(error.code) &&
+  error.metadata.to === to && error.metadata.type === type;
+
+/** Did a node refuse the message before any handler had it? */
+const isOfPeer = (error: Error): boolean =>
+  error instanceof OrreryError && error.metadata.refused === true;

@@ -82,13 +82,29 @@ export const unknownMessage = (to: string, type: string, kind: string, known: st
 export const staleEpoch = (to: string, type: string, epoch: number, current: number) =>
   refusal(
     "stale_epoch",
-    `message ${type} to ${to} carries epoch ${epoch}, the activation has ${current}`,
+    `message ${type} to ${to} carries epoch ${epoch}, and the ownership of now has ${current}`,
     {
       to,
       type,
       epoch: current,
     },
   );
+
+/** A message to an address that this node does not own for certain. */
+export const fenced = (node: string, to: string, type: string) =>
+  refusal(
+    "fenced",
+    `node ${node} does not handle ${type} to ${to}, since its ownership of that address is not ` +
+      `certain; resolve the address again`,
+    { to, type, node },
+  );
+
+/** What an actor does whose ownership ended. */
+export const ownershipOver = (self: string, epoch: number) =>
+  refusal("fenced", `actor ${self} ended, since this node's ownership of it (epoch ${epoch}) did`, {
+    actor: self,
+    epoch,
+  });
 
 /** A message in the name of an actor that lives on another node than the one that sent it. */
 export const forgedSender = (

@@ -7,15 +7,17 @@
  * - an ask ends: with an answer, an error, its deadline, or its signal;
  * - a message that nobody handles is a dead letter, counted and shown;
  * - at most one activation of an address at an epoch; a message with an older epoch is refused;
+ * - where an address may move between nodes, only its owner handles its messages, for as long as
+ *   that is certain (`ownership.ts`);
  * - a message of another node reaches an actor only where its kind allows that sender, and in no
  *   other actor's name; what one node has under way here is bounded.
  *
  * @module
  */
-import { Activation, type ActivationHost } from "./activation.ts";
+import type { Activation } from "./activation.ts";
+import { Activations } from "./activations.ts";
 import { type Address } from "./address.ts";
 import { type CallerRule, callerRule, thisNode } from "./callers.ts";
-import { ReceiverCredits } from "./credits.ts";
 import type { ActorDefinition } from "./define.ts";
 import type { AskOptions, Behaviour, Message, MessageSchemas, TellOptions } from "./messages.ts";
 import { type GetRef, type RefAt, refsOver } from "./ref.ts";
@@ -23,21 +25,13 @@ import { type DeadLetter, DeadLetters } from "./dead_letters.ts";
 import { Delivery, type Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
-import { OrreryError, toOrreryError } from "./errors.ts";
-import { Gate } from "./gate.ts";
-import {
-  actorFailed,
-  closed,
-  idInUse,
-  invalidMessage,
-  notActive,
-  peerLost,
-  staleEpoch,
-} from "./refusals.ts";
+import { OrreryError } from "./errors.ts";
+import { closed, invalidMessage, notActive, peerLost } from "./refusals.ts";
+import { Inbound } from "./inbound.ts";
 import { Inbox } from "./inbox.ts";
-import { Intake } from "./intake.ts";
-import { type Kind, Kinds } from "./kinds.ts";
+import { Kinds } from "./kinds.ts";
 import { type MessageEnvelope, Outbound } from "./outbound.ts";
+import type { OwnershipFence } from "./ownership.ts";
 
 /** Options of an {@linkcode ActorSystem}. */
 export interface SystemOptions {
@@ -49,6 +43,13 @@ export interface SystemOptions {
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
+  /** Says what this node owns. @default every address that the directory gives to this node */
+  fence?: OwnershipFence;
+  /**
+   * How many leases this node has taken; it never falls. It stands in the epochs of activations.
+   * @default 1
+   */
+  leaseEpoch?: () => number;
   /** Runs a turn of an actor soon; a simulation picks which. @default queueMicrotask */
   schedule?: (turn: () => void) => void;
   /** Told of each dead letter. */
@@ -63,7 +64,7 @@ export interface SystemOptions {
 export interface ActorStatus {
   /** `deployment/kind/key`. */
   address: string;
-  /** Ownership epoch of this activation. */
+  /** Epoch of this activation; 0: it has not begun to handle anything. */
   epoch: number;
   /** Is a turn running? */
   busy: boolean;
@@ -79,17 +80,13 @@ export class ActorSystem {
   readonly node: NodeId;
   readonly #options: SystemOptions;
   readonly #kinds: Kinds;
-  readonly #active = new Map<string, Activation>();
+  readonly #active: Activations;
   readonly #inboxes = new Map<string, Inbox>();
+  readonly #inbound: Inbound;
   readonly #outbound: Outbound;
   /** Asks that actors of this node handle or have in their mailboxes, by asking node and number. */
   readonly #inFlight = new Map<string, Delivery>();
-  readonly #received = new ReceiverCredits();
-  readonly #gate: Gate;
-  readonly #intake: Intake;
   readonly #dead: DeadLetters;
-  readonly #host: ActivationHost;
-  #closing = false;
   /** A typed ref, used from the outside; see {@linkcode ActorContext.get}. */
   readonly get: GetRef;
   /** A typed ref to an address, used from the outside; see {@linkcode ActorContext.at}. */
@@ -100,9 +97,7 @@ export class ActorSystem {
     this.#options = options;
     this.node = options.transport.node;
     this.#kinds = new Kinds(this.node);
-    const { transport, directory, clock } = options;
-    this.#gate = new Gate(this.node, directory);
-    this.#intake = new Intake(transport);
+    const { transport, directory, clock, random, fence, leaseEpoch = () => 1 } = options;
     this.#outbound = new Outbound({
       transport,
       directory,
@@ -113,19 +108,33 @@ export class ActorSystem {
       cancelHere: (id) => this.#inFlight.get(flightKey(undefined, id))?.cancel(),
       endedHere: (id) => void this.#inFlight.delete(flightKey(undefined, id)),
     });
+    this.#inbound = new Inbound({
+      transport,
+      directory,
+      ruleOf: (to, type) => this.#ruleOf(to, type),
+      isHome: (to) => this.#active.get(to) !== undefined || this.#inboxes.has(to),
+      isInFlight: (peer, id) => this.#inFlight.has(flightKey(peer, id)),
+      answered: (peer, id) => void this.#inFlight.delete(flightKey(peer, id)),
+      accept: (envelope, origin) => this.#accept(envelope, origin),
+      dead: (letter, error) => this.#deadLetter(letter, error),
+    });
     this.#dead = new DeadLetters(options.onDeadLetter);
     ({ get: this.get, at: this.at } = refsOver(this));
-    this.#host = {
-      clock: options.clock,
-      random: options.random,
-      schedule: options.schedule ?? queueMicrotask,
-      tell: (from, to, message, o, trace) => this.#outbound.tell({ from, to, message, trace }, o),
-      ask: (from, to, message, o, trace) => this.#outbound.ask({ from, to, message, trace }, o),
-      taken: (delivery) => this.#taken(delivery),
-      dead: (delivery, error) => this.#deadLetter(delivery, error),
-      crashed: (address, error) => options.onCrash?.(address, error),
-      ended: (activation, rest) => this.#ended(activation, rest),
-    };
+    this.#active = new Activations({
+      ...{ node: this.node, clock, directory, fence, leaseEpoch, kinds: this.#kinds },
+      refuse: (delivery, error) => this.#refuse(delivery, error),
+      settled: (to) => this.#inbound.settle(to),
+      host: {
+        clock,
+        random,
+        schedule: options.schedule ?? queueMicrotask,
+        tell: (from, to, message, o, trace) => this.#outbound.tell({ from, to, message, trace }, o),
+        ask: (from, to, message, o, trace) => this.#outbound.ask({ from, to, message, trace }, o),
+        taken: (delivery) => this.#inbound.taken(delivery),
+        dead: (delivery, error) => this.#deadLetter(delivery, error),
+        crashed: (address, error) => options.onCrash?.(address, error),
+      },
+    });
     options.transport.start({
       receive: (from, envelope) => this.#receive(from, envelope),
       peerLost: (peer, reason, undelivered) => this.#peerLost(peer, reason, undelivered),
@@ -167,16 +176,16 @@ export class ActorSystem {
    * @default nobody
    */
   inbox(to: Address, options: { capacity?: number; callers?: CallerRule } = {}): Inbox {
-    if (this.#inboxes.has(to) || this.#active.has(to)) {
+    if (this.#inboxes.has(to) || this.#active.get(to)) {
       throw new TypeError(`address ${to} is taken`);
     }
     const { capacity = 64, callers = thisNode } = options;
     const inbox = new Inbox(to, { capacity, callers }, {
-      taken: (delivery) => this.#taken(delivery),
+      taken: (delivery) => this.#inbound.taken(delivery),
       closed: (closed, rest) => {
         this.#inboxes.delete(closed.address);
         for (const delivery of rest) this.#refuse(delivery, notActive(delivery.to, delivery.type));
-        this.#settleCredits(closed.address);
+        this.#inbound.settle(closed.address);
       },
     });
     this.#inboxes.set(to, inbox);
@@ -205,7 +214,7 @@ export class ActorSystem {
 
   /** What is active here. */
   status(): ActorStatus[] {
-    return [...this.#active.values()].map((a) => ({
+    return this.#active.all().map((a) => ({
       address: a.address,
       epoch: a.epoch,
       busy: a.busy,
@@ -229,8 +238,8 @@ export class ActorSystem {
    * closes the transport.
    */
   async close(options: { deadlineMs?: number } = {}): Promise<void> {
-    this.#closing = true;
-    const activations = [...this.#active.values()];
+    this.#active.close();
+    const activations = this.#active.all();
     for (const activation of activations) activation.stop();
     const late = new Promise<void>((resolve) => {
       const cancel = this.#options.clock.after(options.deadlineMs ?? 5_000, () => {
@@ -252,7 +261,7 @@ export class ActorSystem {
     switch (envelope.kind) {
       case "tell":
       case "ask":
-        return this.#receiveMessage(from, envelope);
+        return this.#inbound.receive(from, envelope);
       case "reply":
         return void this.#outbound.answered(from, envelope.id, envelope.body);
       case "error": {
@@ -273,62 +282,9 @@ export class ActorSystem {
     }
   }
 
-  #receiveMessage(peer: NodeId, envelope: MessageEnvelope): void {
-    const { id, kind, to, type } = envelope;
-    const home = () => this.#active.has(to) || this.#inboxes.has(to);
-    const closed = this.#intake.closedTo(peer);
-    if (closed) {
-      if (!envelope.urgent && home()) this.#giveBack(peer, to);
-      return this.#refused(peer, envelope, closed);
-    }
-    const key = flightKey(peer, id);
-    const answer = (reply: Envelope) => {
-      this.#inFlight.delete(key);
-      this.#intake.answer(peer, reply);
-    };
-    const ask = kind === "ask";
-    if (ask) this.#intake.owe(peer);
-    const origin: Origin = {
-      node: peer,
-      id,
-      kind,
-      credited: !envelope.urgent,
-      resolve: (body) => ask ? answer({ kind: "reply", id, body }) : void 0,
-      reject: (error) => ask ? answer({ kind: "error", id, error: error.toWire() }) : void 0,
-    };
-    const refuse = (caught: unknown) => {
-      const error = toOrreryError(caught, to);
-      if (origin.credited && error.code !== "over_credit") this.#giveBack(peer, to);
-      if (!home()) this.#settleCredits(to);
-      this.#refused(peer, envelope, error);
-      const wire = error.toWire();
-      wire.metadata = { ...wire.metadata, to, type, refused: true };
-      if (!ask) this.#intake.owe(peer);
-      this.#intake.answer(peer, { kind: "error", id, error: wire });
-    };
-    try {
-      const from = this.#gate.pass(peer, envelope, this.#ruleOf(to, type));
-      if (ask && this.#inFlight.has(key)) throw idInUse(peer, to, type, id);
-      this.#intake.hold(peer, envelope);
-      this.#accept(from === envelope.from ? envelope : { ...envelope, from }, origin)
-        .catch((caught) => {
-          this.#intake.release(peer, to, origin.credited);
-          refuse(caught);
-        });
-    } catch (caught) {
-      refuse(caught);
-    }
-  }
-
   /** Who on other nodes may send this. Throws `unknown_kind`, `unknown_message`. */
   #ruleOf(to: string, type: string): CallerRule | undefined {
     return this.#inboxes.get(to)?.callers ?? callerRule(this.#kinds.of(to, type).definition, type);
-  }
-
-  /** A message of another node was refused. */
-  #refused(peer: NodeId, { to, from, type }: MessageEnvelope, error: OrreryError): void {
-    if (OFFENCES.has(error.code)) this.#options.transport.refused?.(peer);
-    this.#deadLetter({ to, from, type, peer }, error);
   }
 
   /**
@@ -369,77 +325,15 @@ export class ActorSystem {
     if (!parsed.success) {
       throw invalidMessage(to, type, parsed.error.issues[0]);
     }
-    const activation = this.#activationFor(envelope);
+    const activation = this.#active.receiverOf(envelope);
     const delivery = deliveryOf(parsed.data);
     if (envelope.kind === "ask") this.#inFlight.set(flightKey(origin.node, origin.id), delivery);
     const urgent = activation.definition.urgent?.includes(type) ?? false;
     return { receiver: activation, delivery, urgent };
   }
 
-  #activationFor(envelope: MessageEnvelope): Activation {
-    const { to, type, epoch = 1 } = envelope;
-    const kind = this.#kinds.of(to, type);
-    let activation = this.#active.get(to);
-    if (activation && epoch < activation.epoch) {
-      throw staleEpoch(to, type, epoch, activation.epoch);
-    }
-    if (activation && epoch > activation.epoch) {
-      activation.kill(closed(to)); // ownership came back under a new epoch: what the old one knew is out of date
-      this.#active.delete(to);
-      activation = undefined;
-    }
-    if (activation && activation.failedUntil > this.#options.clock.now()) {
-      throw actorFailed(
-        to,
-        (activation.definition.policy?.restarts?.max ?? 3) + 1,
-        Math.ceil(activation.failedUntil - this.#options.clock.now()),
-      );
-    }
-    if (activation) return activation;
-    const { activatedBy } = kind.definition;
-    if (this.#closing || (activatedBy && !activatedBy.includes(type))) throw notActive(to, type);
-    return this.#activate(to, epoch, kind);
-  }
-
-  #activate(to: string, epoch: number, { definition, config, resources }: Kind): Activation {
-    const activation = new Activation(
-      this.#host,
-      to as Address,
-      epoch,
-      definition,
-      config,
-      resources(to),
-    );
-    this.#active.set(to, activation);
-    return activation;
-  }
-
-  #ended(activation: Activation, rest: Delivery[]): void {
-    const to = activation.address;
-    if (this.#active.get(to) === activation) this.#active.delete(to);
-    // A message that came while the actor was ending activates it again, and those that follow it
-    // are its as well: a sender cannot know that an activation ended between two of its messages.
-    const { activatedBy } = activation.definition;
-    const first = this.#closing
-      ? -1
-      : rest.findIndex((d) => !activatedBy || activatedBy.includes(d.type));
-    const again = first < 0 ? [] : rest.slice(first);
-    for (const d of first < 0 ? rest : rest.slice(0, first)) {
-      this.#refuse(d, notActive(to, d.type));
-    }
-    if (again.length) {
-      const kind = this.#kinds.of(to, again[0].type);
-      const next = this.#active.get(to) ?? this.#activate(to, activation.epoch, kind);
-      const { urgent } = kind.definition;
-      for (const d of again) next.mailbox.put(d, urgent?.includes(d.type));
-      next.wake();
-      return;
-    }
-    this.#settleCredits(to);
-  }
-
   #refuse(delivery: Delivery, error: OrreryError): void {
-    this.#taken(delivery);
+    this.#inbound.taken(delivery);
     delivery.origin.reject(error);
     this.#deadLetter(delivery, error);
   }
@@ -447,7 +341,7 @@ export class ActorSystem {
   #peerLost(peer: NodeId, reason: string, undelivered: Envelope[]): void {
     const error = peerLost(peer, reason);
     this.#outbound.lost(peer, error);
-    this.#received.lost(peer);
+    this.#inbound.lost(peer);
     for (const delivery of this.#inFlight.values()) {
       if (delivery.origin.node === peer) delivery.cancel();
     }
@@ -457,22 +351,6 @@ export class ActorSystem {
     this.#options.onPeerLost?.(peer, reason);
   }
 
-  #taken(delivery: Delivery): void {
-    const { node, credited } = delivery.origin;
-    if (node === undefined) return;
-    this.#intake.release(node, delivery.to, credited);
-    if (credited) this.#giveBack(node, delivery.to);
-  }
-
-  #giveBack(node: NodeId, to: string): void {
-    const n = this.#received.taken(node, to);
-    if (n > 0) this.#intake.credit(node, to, n);
-  }
-
-  #settleCredits(to: string): void {
-    for (const [node, n] of this.#received.settle(to)) this.#intake.credit(node, to, n);
-  }
-
   #deadLetter(
     { to, from, type, peer }: Omit<DeadLetter, "error">,
     error: OrreryError,
@@ -480,16 +358,6 @@ export class ActorSystem {
     this.#dead.add({ to, from, type, error, ...(peer !== undefined && { peer }) });
   }
 }
-
-/** Codes of messages that an honest node does not send. */
-const OFFENCES = new Set([
-  "forged_sender",
-  "not_allowed",
-  "unknown_epoch",
-  "over_credit",
-  "flooded",
-  "id_in_use",
-]);
 
 /** Longest address and name of a message that is kept of what another node says, characters. */
 const MOST_CHARS = 512;

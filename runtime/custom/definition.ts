@@ -106,7 +106,10 @@ export function customDefinition(
         new WorkerEffects(ctx, { link, messageBytes: actor.messageBytes, label: actor.link.label }),
       );
       const seed = Math.floor(ctx.random() * 2 ** 32);
-      await link.call({ op: "create", self: ctx.self, config: actor.config, seed, now: ctx.now() });
+      await link.call({
+        op: "create",
+        ...{ self: ctx.self, epoch: ctx.epoch, config: actor.config, seed, now: ctx.now() },
+      });
 
       const handle = (type: string) => async (body: unknown, meta: MessageMeta) => {
         const { from, received, deadline, trace, signal } = meta;

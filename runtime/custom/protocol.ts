@@ -15,7 +15,7 @@ export type Call =
   /** Checks the config against the module's schema. */
   | { op: "config"; config: unknown }
   /** Makes the behaviour; `seed` is the 32-bit seed of `ctx.random`. */
-  | { op: "create"; self: string; config: unknown; seed: number; now: number }
+  | { op: "create"; self: string; epoch: number; config: unknown; seed: number; now: number }
   /** Runs the handler of message `type`. */
   | {
     op: "handle";

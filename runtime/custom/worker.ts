@@ -159,7 +159,7 @@ class WorkerActor {
         this.#self = message.self as Address;
         this.#random = message.seed;
         this.#behaviour = await this.#definition.create(
-          this.#context(),
+          this.#context(message.epoch),
           this.#config(message.config),
         );
         return;
@@ -197,7 +197,7 @@ class WorkerActor {
     });
   }
 
-  #context(): ActorContext {
+  #context(epoch: number): ActorContext {
     const send = (kind: "tell" | "ask") =>
     (
       to: string,
@@ -207,6 +207,7 @@ class WorkerActor {
     const sender = { tell: send("tell") as ActorContext["tell"], ask: send("ask") };
     return {
       self: this.#self,
+      epoch,
       signal: this.#signal.signal,
       ...sender,
       ...refsOver(sender),

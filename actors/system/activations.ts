@@ -1,0 +1,164 @@
+/**
+ * The actors that are active on a node: which one gets a message, and under which ownership.
+ *
+ * @module
+ */
+import { Activation, type ActivationHost } from "./activation.ts";
+import type { Address } from "./address.ts";
+import type { Delivery } from "./delivery.ts";
+import type { Directory } from "./directory.ts";
+import type { Clock, NodeId } from "./envelope.ts";
+import { Epochs } from "./epochs.ts";
+import { type OrreryError, toOrreryError } from "./errors.ts";
+import type { Kind, Kinds } from "./kinds.ts";
+import type { MessageEnvelope } from "./outbound.ts";
+import type { Ownership, OwnershipFence } from "./ownership.ts";
+import { actorFailed, closed, fenced, notActive, staleEpoch } from "./refusals.ts";
+
+/** What {@linkcode Activations} needs of its system. */
+export interface ActivationsOptions {
+  node: NodeId;
+  clock: Clock;
+  directory: Directory;
+  fence?: OwnershipFence;
+  /** How many leases this node has taken; see `SystemOptions.leaseEpoch`. */
+  leaseEpoch: () => number;
+  kinds: Kinds;
+  /** What actors may do; its other parts are made here. */
+  host: Omit<ActivationHost, "nextEpoch" | "ended">;
+  /** Refuses a message that an activation has left. */
+  refuse(delivery: Delivery, error: OrreryError): void;
+  /** Nothing is active at this address any more. */
+  settled(to: string): void;
+}
+
+/** See the module's text. */
+export class Activations {
+  readonly #options: ActivationsOptions;
+  readonly #host: ActivationHost;
+  readonly #active = new Map<string, Activation>();
+  readonly #epochs = new Epochs();
+  #closing = false;
+
+  constructor(options: ActivationsOptions) {
+    this.#options = options;
+    const { leaseEpoch } = options;
+    this.#host = {
+      ...options.host,
+      nextEpoch: (ownership) => this.#epochs.next(ownership?.epoch ?? Math.max(1, leaseEpoch())),
+      ended: (activation, rest) => this.#ended(activation, rest),
+    };
+  }
+
+  /** What is active at this address. */
+  get(to: string): Activation | undefined {
+    return this.#active.get(to);
+  }
+
+  /** All that are active. */
+  all(): Activation[] {
+    return [...this.#active.values()];
+  }
+
+  /** Begins no more activations. */
+  close(): void {
+    this.#closing = true;
+  }
+
+  /**
+   * The activation that gets this message, a new one where none is active. Throws `fenced`,
+   * `stale_epoch`, `actor_failed`, `not_active`.
+   */
+  receiverOf({ to, type, epoch = 1 }: MessageEnvelope): Activation {
+    const { clock, kinds } = this.#options;
+    const kind = kinds.of(to, type);
+    let activation = this.#active.get(to);
+    if (activation && epoch < activation.owned) {
+      throw staleEpoch(to, type, epoch, activation.owned);
+    }
+    if (activation?.lapsed && epoch === activation.owned) {
+      throw fenced(this.#options.node, to, type);
+    }
+    if (activation && epoch > activation.owned) {
+      activation.kill(closed(to)); // ownership came back under a new epoch: what the old one knew is out of date
+      this.#active.delete(to);
+      activation = undefined;
+    }
+    if (activation && activation.failedUntil > clock.now()) {
+      throw actorFailed(
+        to,
+        (activation.definition.policy?.restarts?.max ?? 3) + 1,
+        Math.ceil(activation.failedUntil - clock.now()),
+      );
+    }
+    if (activation) return activation;
+    const { activatedBy } = kind.definition;
+    if (this.#closing || (activatedBy && !activatedBy.includes(type))) throw notActive(to, type);
+    const ownership = this.#options.fence?.ownershipOf(to);
+    const owned = ownership?.epoch ?? Math.max(epoch, this.#epochOf(to));
+    if (epoch < owned) throw staleEpoch(to, type, epoch, owned);
+    // The directory names this node under an ownership that has not begun here.
+    if (epoch > owned) throw fenced(this.#options.node, to, type);
+    return this.#activate(to, owned, ownership, kind);
+  }
+
+  /** Epoch of an address, as it is known here now; 0: it is not. */
+  #epochOf(to: string): number {
+    const owner = this.#options.directory.resolve(to);
+    if (!(owner instanceof Promise)) return owner.epoch;
+    owner.catch(() => {}); // whoever sends to it asks again, and is told
+    return 0;
+  }
+
+  #activate(
+    to: string,
+    owned: number,
+    ownership: Ownership | undefined,
+    { definition, config, resources }: Kind,
+  ): Activation {
+    const address = to as Address;
+    const about = { address, owned, ownership, definition, config, resources: resources(to) };
+    const activation = new Activation(this.#host, about);
+    this.#active.set(to, activation);
+    return activation;
+  }
+
+  #ended(activation: Activation, rest: Delivery[]): void {
+    const to = activation.address;
+    if (this.#active.get(to) === activation) this.#active.delete(to);
+    // A message that came while the actor was ending activates it again, and those that follow it
+    // are its as well: a sender cannot know that an activation ended between two of its messages.
+    const { activatedBy } = activation.definition;
+    const first = this.#closing
+      ? -1
+      : rest.findIndex((d) => !activatedBy || activatedBy.includes(d.type));
+    const again = first < 0 ? [] : rest.slice(first);
+    for (const d of first < 0 ? rest : rest.slice(0, first)) {
+      this.#options.refuse(d, notActive(to, d.type));
+    }
+    if (again.length > 0) this.#reactivate(activation, again);
+    if (!this.#active.has(to)) this.#options.settled(to);
+  }
+
+  /** Gives messages to the activation that follows `before`, unless the ownership has ended. */
+  #reactivate(before: Activation, again: Delivery[]): void {
+    const to = before.address;
+    try {
+      const [{ type }] = again;
+      const next = this.#active.get(to) ?? this.#successor(before, type);
+      // Messages of the ownership before: their senders have to find the owner of now.
+      if (next.owned > before.owned) throw staleEpoch(to, type, before.owned, next.owned);
+      const { urgent } = next.definition;
+      for (const d of again) next.mailbox.put(d, urgent?.includes(d.type));
+      next.wake();
+    } catch (caught) {
+      for (const d of again) this.#options.refuse(d, toOrreryError(caught, to));
+    }
+  }
+
+  #successor({ address: to, owned }: Activation, type: string): Activation {
+    const kind = this.#options.kinds.of(to, type);
+    const ownership = this.#options.fence?.ownershipOf(to);
+    return this.#activate(to, ownership?.epoch ?? owned, ownership, kind);
+  }
+}
