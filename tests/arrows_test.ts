@@ -43,6 +43,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/etcd": ["runtime/registry", "runtime/trust"],
   "runtime/weights": [],
   "runtime/trust": ["runtime/mailbox"],
+  "runtime/succession": ["runtime/mailbox", "runtime/trust"],
   "runtime/doctor": [
     ...["runtime/discovery", "runtime/mailbox", "runtime/registry", "runtime/trust"],
   ],

@@ -94,12 +94,18 @@ export function checkClient(
 ): CertifiedNode {
   const certificate = parse(der);
   check(certificate, authority, now);
-  const ids = names(certificate, "URI").filter((uri) => uri.startsWith(NODE_URI))
-    .map((uri) => uri.slice(NODE_URI.length));
-  if (ids.length !== 1 || !NODE_ID.test(ids[0])) {
+  const node = nodeOf(certificate);
+  if (node === undefined) {
     throw trustError("bad_certificate", "it is not one that a node dials with");
   }
-  return { node: ids[0], identity: identityOf(certificate) };
+  return { node, identity: identityOf(certificate) };
+}
+
+/** The node that dials with this certificate; undefined: it is none that a node dials with. */
+export function nodeOf(certificate: X509Certificate): NodeId | undefined {
+  const ids = names(certificate, "URI").filter((uri) => uri.startsWith(NODE_URI))
+    .map((uri) => uri.slice(NODE_URI.length));
+  return ids.length === 1 && NODE_ID.test(ids[0]) ? ids[0] : undefined;
 }
 
 /**

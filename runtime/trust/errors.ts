@@ -21,6 +21,9 @@ import { OrreryError } from "../../actors/system/mod.ts";
  * - `bad_request`: a request to join that cannot be read.
  * - `no_authority`: no cluster was started with this folder.
  * - `not_first`: the node that was asked is not the first one of its cluster.
+ * - `bad_succession`: a proof that another node is the first one now does not hold.
+ * - `no_vote`: a member does not vote for another first node now.
+ * - `not_promoted`: this node does not become the first one; the text says why.
  * - `file_broken`, `file_busy`: a file of the folder `trust` cannot be read, or is locked for long.
  * - `bad_answer`: a node does not say who coordinates.
  * - `record_busy`: what the registry holds of trust is changed by others again and again.
@@ -41,6 +44,9 @@ export type TrustErrorCode =
   | "bad_request"
   | "no_authority"
   | "not_first"
+  | "bad_succession"
+  | "no_vote"
+  | "not_promoted"
   | "file_broken"
   | "file_busy"
   | "bad_answer"

@@ -5,21 +5,17 @@
  * @module
  */
 import { X509Certificate } from "node:crypto";
-import http2, { type ClientHttp2Session } from "node:http2";
-import tls from "node:tls";
-import type { z } from "zod";
-import { OrreryError, wireErrorSchema } from "../../actors/system/mod.ts";
+import { OrreryError } from "../../actors/system/mod.ts";
 import {
   authorityOf,
   commonVersion,
-  connectionError,
   FIRST_PROTOCOL,
   PROTOCOL,
   type ProtocolRange,
   speaks,
-  TLS_VERSION,
 } from "../mailbox/mod.ts";
-import { checkServer, fingerprintOf, JOIN_NAME } from "./certificates.ts";
+import { askMailbox } from "./ask_mailbox.ts";
+import { fingerprintOf } from "./certificates.ts";
 import { trustError } from "./errors.ts";
 import {
   AUTHORITY_PATH,
@@ -61,21 +57,7 @@ export async function joinFirstNode(
   const timeout = AbortSignal.timeout(JOIN_MS);
   const within = signal ? AbortSignal.any([signal, timeout]) : timeout;
 
-  const { authority, protocol: spoken } = await ask(
-    open(first),
-    where,
-    within,
-    authorityAnswerSchema,
-    {
-      path: AUTHORITY_PATH,
-    },
-  );
-  let certificate: X509Certificate;
-  try {
-    certificate = new X509Certificate(authority);
-  } catch (error) {
-    throw trustError("wrong_authority", `${where} sent no certificate`, { host, port }, error);
-  }
+  const { certificate, protocol: spoken } = await fetchAuthority(first, within);
   const found = fingerprintOf(certificate);
   if (found !== fingerprint) {
     throw trustError(
@@ -92,109 +74,42 @@ export async function joinFirstNode(
   const here = { node: request.node, protocol };
   const there = { node: `at ${where}`, protocol: spoken ?? FIRST_PROTOCOL };
   const version = spoken ? 0 : commonVersion(here, there);
-  const answer = await ask(open(first, authority), where, within, joinAnswerSchema, {
+  const authority = certificate.toString();
+  const answer = await askMailbox({
+    place: first,
+    maxChars: MAX_ANSWER_CHARS,
+    signal: within,
+    failed: joinFailed,
+    authority,
     path: CERTIFICATE_PATH,
     body: told ? { ...request, protocol } : request,
+    schema: joinAnswerSchema,
   });
   return { ...answer, authority, version: version || commonVersion(here, there) };
 }
 
-/** Opens a connection; without an authority the other side's certificate is not checked. */
-function open(
-  { host, port }: JoinOptions["first"],
-  authority?: string,
-): { session: ClientHttp2Session; socket: tls.TLSSocket } {
-  const socket = tls.connect({
-    host,
-    port,
-    servername: JOIN_NAME,
-    minVersion: TLS_VERSION,
-    ALPNProtocols: ["h2"],
-    ...(authority === undefined ? { rejectUnauthorized: false } : {
-      ca: authority,
-      checkServerIdentity: (_name: string, { raw }: { raw: Uint8Array }) => {
-        try {
-          const what = `the first node at ${authorityOf(host, port)}`;
-          checkServer(raw, new X509Certificate(authority), {
-            name: JOIN_NAME,
-            now: Date.now(),
-            what,
-          });
-        } catch (error) {
-          return error as Error;
-        }
-      },
-    }),
-  });
-  const session = http2.connect(`https://${authorityOf(host, port)}`, {
-    createConnection: () => socket,
-  });
-  return { session, socket };
-}
-
-/** One request on a connection, which is ended. Throws what the other side refuses with. */
-async function ask<T>(
-  { session, socket }: ReturnType<typeof open>,
-  where: string,
+/**
+ * What the first node at a place says of itself, which nothing proves: the certificate of its
+ * authority, and the versions of the protocol that it speaks. Throws as {@linkcode joinFirstNode}.
+ */
+export async function fetchAuthority(
+  place: JoinOptions["first"],
   signal: AbortSignal,
-  schema: z.ZodType<T>,
-  { path, body }: { path: string; body?: JoinRequest },
-): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
-  const fail = (wrapped: unknown) => {
-    const error = connectionError(wrapped);
-    const { message, code } = error as { message?: string; code?: string };
-    reject(error instanceof OrreryError ? error : joinFailed(where, message || code || `${error}`));
-  };
-  const abort = () =>
-    fail(signal.reason?.name === "TimeoutError" ? "no answer in time" : signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  if (signal.aborted) abort();
-  session.on("error", fail);
-  session.on("close", () => fail("it closed the connection"));
-  const stream = session.request({
-    ":method": body === undefined ? "GET" : "POST",
-    ":path": path,
-  }, { endStream: body === undefined });
-  let status = 0, text = "";
-  stream.setEncoding("utf8");
-  stream.on("response", (headers) => status = Number(headers[":status"]));
-  stream.on("data", (chunk: string) => {
-    text += chunk;
-    if (text.length > MAX_ANSWER_CHARS) fail("its answer is too long");
+): Promise<{ certificate: X509Certificate; protocol?: ProtocolRange }> {
+  const { authority, protocol } = await askMailbox({
+    place,
+    maxChars: MAX_ANSWER_CHARS,
+    signal,
+    failed: joinFailed,
+    path: AUTHORITY_PATH,
+    schema: authorityAnswerSchema,
   });
-  stream.on("error", fail);
-  stream.on("end", () => resolve({ status, text }));
-  if (body !== undefined) stream.end(JSON.stringify(body));
   try {
-    const answer = await promise;
-    return read(answer, where, schema);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    // See cut() of the mailbox: `session.destroy()` can abort the process.
-    setImmediate(() => socket.destroy());
+    return { certificate: new X509Certificate(authority), protocol };
+  } catch (error) {
+    const where = authorityOf(place.host, place.port);
+    throw trustError("wrong_authority", `${where} sent no certificate`, { ...place }, error);
   }
-}
-
-function read<T>(
-  { status, text }: { status: number; text: string },
-  where: string,
-  schema: z.ZodType<T>,
-): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw joinFailed(where, `HTTP ${status}, no JSON`);
-  }
-  if (status !== 200) {
-    const refused = wireErrorSchema.safeParse((value as { error?: unknown })?.error);
-    if (refused.success) throw OrreryError.fromWire(refused.data);
-    throw joinFailed(where, `HTTP ${status}`);
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw joinFailed(where, "its answer is not one of this version");
 }
 
 /** The error of a node that finds no first node at an address. */

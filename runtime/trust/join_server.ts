@@ -18,6 +18,7 @@ import {
 } from "../mailbox/mod.ts";
 import type { Authority } from "./authority.ts";
 import { trustError } from "./errors.ts";
+import { readJson, sendJson } from "./json_stream.ts";
 import {
   AUTHORITY_PATH,
   CERTIFICATE_PATH,
@@ -32,14 +33,13 @@ import {
 
 const log = getLogger(["orrery", "trust"]);
 
-/** Milliseconds in which the body of a request must have come. */
-const BODY_MS = 5_000;
 /** Requests that wait for a signature at a time; further ones are refused. */
 const MAX_WAITING = 64;
 
 /** Answers requests of the paths of joining. */
 export class JoinServer {
-  readonly #authority: Authority | undefined;
+  /** Undefined on nodes that do not have it: they take no joins. */
+  authority: Authority | undefined;
   readonly #node: string;
   readonly #protocol: ProtocolRange;
   /** Streams of members, and what writes a line to each. */
@@ -52,15 +52,12 @@ export class JoinServer {
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /**
-   * `authority` is undefined on nodes that do not have it: they take no joins. `node` is
-   * this node, and `protocol` the versions that it speaks.
-   */
+  /** `node` is this node, and `protocol` the versions that it speaks. */
   constructor(
     authority: Authority | undefined,
     { node, protocol = PROTOCOL }: { node: string; protocol?: ProtocolRange },
   ) {
-    this.#authority = authority;
+    this.authority = authority;
     this.#node = node;
     this.#protocol = protocol;
   }
@@ -69,10 +66,10 @@ export class JoinServer {
   answer({ stream, headers, from, remote }: OtherRequest): boolean {
     const path = headers[":path"], method = headers[":method"];
     if (path === AUTHORITY_PATH && method === "GET") {
-      const authority = this.#authority;
+      const authority = this.authority;
       const protocol = this.#names("range") ? this.#protocol : undefined;
-      if (authority) send(stream, 200, { authority: authority.certificate, protocol });
-      else send(stream, 409, { error: notFirst().toWire() });
+      if (authority) sendJson(stream, 200, { authority: authority.certificate, protocol });
+      else sendJson(stream, 409, { error: notFirst().toWire() });
     } else if (path === CERTIFICATE_PATH && method === "POST") {
       void this.#certificates(stream, remote);
     } else if (path === MEMBERSHIP_PATH && method === "GET" && from && this.#names("roll")) {
@@ -80,7 +77,7 @@ export class JoinServer {
     } else if (path === REVOKED_PATH && method === "GET" && from) {
       this.#watch(stream, ({ revoked }) => revoked);
     } else if (path === COORDINATOR_PATH && method === "GET" && from) {
-      send(stream, 200, { coordinator: this.coordinator });
+      sendJson(stream, 200, { coordinator: this.coordinator });
     } else return false;
     return true;
   }
@@ -114,21 +111,21 @@ export class JoinServer {
 
   async #certificates(stream: ServerHttp2Stream, remote: string): Promise<void> {
     try {
-      const authority = this.#authority;
+      const authority = this.authority;
       if (!authority) throw notFirst();
-      const request = parse(await readBody(stream));
+      const request = await readJson(stream, joinRequestSchema, MAX_REQUEST_BYTES);
       commonVersion({ node: this.#node, protocol: this.#protocol }, {
         node: request.node,
         protocol: request.protocol ?? FIRST_PROTOCOL,
       });
       const issued = await this.#inTurn(() => authority.issue(request));
       log.info("node {node} at {remote} got certificates", { node: request.node, remote });
-      send(stream, 200, { ...issued, ...await authority.news() });
+      sendJson(stream, 200, { ...issued, ...await authority.news() });
     } catch (cause) {
       if (stream.destroyed) return;
       const error = cause instanceof OrreryError ? cause : toOrreryError(cause);
       this.#lines.say(`a request to join from ${remote} is refused: ${error.message}`);
-      send(stream, error.group === "trust" || error.code === "version" ? 403 : 500, {
+      sendJson(stream, error.group === "trust" || error.code === "version" ? 403 : 500, {
         error: error.toWire(),
       });
     }
@@ -155,41 +152,4 @@ function notFirst(): OrreryError {
     "not_first",
     "this node has joined another one itself; join the first node of that cluster",
   );
-}
-
-/** The body of a request. Throws `bad_request` where it is too long or comes too slowly. */
-function readBody(stream: ServerHttp2Stream): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  const refuse = (why: string) => reject(trustError("bad_request", why));
-  const timer = setTimeout(() => refuse(`the body did not come within ${BODY_MS} ms`), BODY_MS);
-  stream.on("data", (chunk: Uint8Array) => {
-    bytes += chunk.byteLength;
-    if (bytes <= MAX_REQUEST_BYTES) chunks.push(chunk);
-    else refuse(`the body is longer than ${MAX_REQUEST_BYTES} bytes`);
-  });
-  stream.on("end", () => resolve(new TextDecoder().decode(Buffer.concat(chunks))));
-  stream.on("close", () => refuse("the request was broken off"));
-  return promise.finally(() => clearTimeout(timer));
-}
-
-function parse(text: string) {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw trustError("bad_request", "the body is no JSON");
-  }
-  const parsed = joinRequestSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw trustError("bad_request", `${issue.path.join(".") || "body"}: ${issue.message}`);
-}
-
-function send(stream: ServerHttp2Stream, status: number, body: unknown): void {
-  if (stream.destroyed || stream.headersSent) return;
-  stream.respond({ ":status": status, "content-type": "application/json" });
-  stream.end(JSON.stringify(body), () => setImmediate(() => stream.close()));
-  stream.resume(); // what still comes of the request is thrown away
 }

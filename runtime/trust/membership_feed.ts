@@ -37,14 +37,16 @@ export interface FollowedNode {
  * one listens, for each connection anew.
  */
 export async function followMembership(
-  first: () => FollowedNode,
+  first: () => FollowedNode | undefined,
   tls: MailboxTls,
   heard: (news: MembershipNews) => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await once(first(), tls, heard, signal);
+      const place = first();
+      if (!place) return; // this node has become the one that tells the others
+      await once(place, tls, heard, signal);
     } catch (error) {
       if (!signal.aborted) {
         log.debug("no news of who belongs to the cluster: {message}", {

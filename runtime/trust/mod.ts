@@ -7,9 +7,16 @@
  *
  * @module
  */
+export { askMailbox, type MailboxRequest } from "./ask_mailbox.ts";
 export { Authority, type AuthorityOptions, type SignRequest } from "./authority.ts";
-export type { Issued } from "./certificates.ts";
-export { Identities, type KnownIdentity, type RemovedIdentity } from "./identities.ts";
+export { fingerprintOf, identityOf, type Issued, NODE_ID, nodeOf, sha256 } from "./certificates.ts";
+export { trustError } from "./errors.ts";
+export {
+  Identities,
+  type KnownIdentity,
+  knownIdentitySchema,
+  type RemovedIdentity,
+} from "./identities.ts";
 export {
   type FindFirst,
   type MailboxPlace,
@@ -25,4 +32,9 @@ export { type StoredToken, Tokens } from "./tokens.ts";
 export type { RecordStore } from "./record_store.ts";
 export { fileRecords, registryRecords, type TrustRecords } from "./records.ts";
 export { askCoordinator, type CoordinatorPlace } from "./ask_coordinator.ts";
+export { fetchAuthority } from "./join_client.ts";
+export { readJson, sendJson } from "./json_stream.ts";
+export { NodeKey, type OwnCluster } from "./node_key.ts";
+export { isRollOf, MAX_MEMBERS, type Roll, rollSchema, rollText, signRoll } from "./roll.ts";
+export { createKey, isSigned, type PrivateKey, readKey, signAuthority, signText } from "./sign.ts";
 export { readFirstNode, trustFolder } from "./folder.ts";

@@ -31,7 +31,7 @@ import { writeFirstNode } from "./folder.ts";
 import { joinFirstNode, type JoinOptions } from "./join_client.ts";
 import { JoinServer } from "./join_server.ts";
 import type { CoordinatorPlace, MembershipNews } from "./join_protocol.ts";
-import { NodeKey } from "./node_key.ts";
+import { NodeKey, type OwnCluster } from "./node_key.ts";
 import { followMembership } from "./membership_feed.ts";
 import type { TrustRecords } from "./records.ts";
 import type { Roll } from "./roll.ts";
@@ -87,6 +87,8 @@ export interface NodeTrustOptions {
   /** Id of this life of the node. */
   node: NodeId;
   key: NodeKey;
+  /** Request for certificates of this node, see `signRequest`. */
+  csr: string;
   /** Certificate of the cluster's authority, PEM. */
   authorityPem: string;
   /** The first ones. */
@@ -119,35 +121,60 @@ export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
     const csr = await signRequest(key.key, node);
     if (!join) {
       const authority = await Authority.open({ data, records, create: true, certificateMs });
-      const renew = async () => ({
-        issued: await authority.issue({ csr, node }, true),
-        news: await authority.news(),
-      });
-      const authorityPem = authority.certificate;
-      const made = await renew();
-      return new NodeTrust({ node, key, authorityPem, ...made, renew, authority, data, protocol });
+      const own = await asAuthority(authority, csr, node);
+      return new NodeTrust({ node, key, csr, data, protocol, ...own });
     }
     const expected = expectedAuthority(key, token);
     const first = typeof join === "function" ? await join(expected) : join;
     const fingerprint = expected ?? needsToken(first);
-    let common = 0;
-    const get = async (places: readonly MailboxPlace[], secret?: JoinToken) => {
-      const request = { csr, node, token: secret && { id: secret.id, secret: secret.secret } };
-      const { authority, client, server, revoked, roll, version } = await joinOneOf(
-        places,
-        (first) => ({ first, fingerprint, request, protocol }),
-      );
-      common = version;
-      await key.setCluster({ authority, revoked, roll });
-      return { authorityPem: authority, issued: { client, server }, news: { revoked, roll } };
-    };
-    const got = await get([first], token);
-    const version = () => common;
-    return new NodeTrust({ node, key, ...got, renew: get, first, version, protocol, data });
+    const member = await asMember({ key, csr, node, fingerprint, protocol }, [first], token);
+    return new NodeTrust({ node, key, csr, data, protocol, ...member });
   } catch (error) {
     key.close();
     throw error;
   }
+}
+
+/** What a node has in a cluster, and where it gets new certificates. */
+type Belonging = Pick<
+  NodeTrustOptions,
+  "authorityPem" | "issued" | "news" | "renew" | "authority" | "first" | "version"
+>;
+
+/** A node that has the authority's key signs its certificates itself. */
+async function asAuthority(authority: Authority, csr: string, node: NodeId): Promise<Belonging> {
+  const renew = async () => ({
+    issued: await authority.issue({ csr, node }, true),
+    news: await authority.news(),
+  });
+  return { ...await renew(), authorityPem: authority.certificate, renew, authority };
+}
+
+/** Any other node gets its certificates at one of these places. */
+async function asMember(
+  { key, csr, node, fingerprint, protocol }: {
+    key: NodeKey;
+    csr: string;
+    node: NodeId;
+    /** SHA-256 of the authority's certificate. */
+    fingerprint: string;
+    protocol?: ProtocolRange;
+  },
+  at: readonly MailboxPlace[],
+  token?: JoinToken,
+): Promise<Belonging> {
+  let common = 0;
+  const get = async (places: readonly MailboxPlace[], secret?: JoinToken) => {
+    const request = { csr, node, token: secret && { id: secret.id, secret: secret.secret } };
+    const { authority, client, server, revoked, roll, version } = await joinOneOf(
+      places,
+      (first) => ({ first, fingerprint, request, protocol }),
+    );
+    common = version;
+    await key.setCluster({ authority, revoked, roll });
+    return { authorityPem: authority, issued: { client, server }, news: { revoked, roll } };
+  };
+  return { ...await get(at, token), renew: get, first: at[0], version: () => common };
 }
 
 /**
@@ -185,8 +212,10 @@ function needsToken({ host, port }: MailboxPlace): never {
 
 /** See the module's text. */
 export class NodeTrust implements MailboxTls {
-  readonly #options: NodeTrustOptions;
-  readonly #authorityCertificate: X509Certificate;
+  #options: NodeTrustOptions;
+  #authorityCertificate: X509Certificate;
+  /** The authority that follows, until this node has certificates of it: both are believed. */
+  #next?: X509Certificate;
   readonly #joins: JoinServer;
   readonly #listeners = new Set<(change: { revoked: NodeId[] }) => void>();
   /** Node ids that each identity was seen with, in the order in which they were seen first. */
@@ -206,6 +235,10 @@ export class NodeTrust implements MailboxTls {
   #printed?: Promise<string>;
   /** Where certificates are to be had: the coordinator's mailbox first. */
   #places: readonly MailboxPlace[];
+  /** Where this node's mailbox listens. */
+  #address?: MailboxPlace;
+  /** Answers requests of the mailbox's port that are not about joining. */
+  #others: (request: OtherRequest) => boolean = () => false;
 
   /** Use {@linkcode openTrust}. */
   constructor(options: NodeTrustOptions) {
@@ -233,6 +266,17 @@ export class NodeTrust implements MailboxTls {
   /** The newest list of the cluster's members, signed by the authority; undefined: none is known. */
   get roll(): Roll | undefined {
     return this.#roll;
+  }
+
+  /** What this node knows of its cluster. */
+  get known(): OwnCluster {
+    const { authorityPem: authority } = this.#options;
+    return { authority, revoked: [...this.#revoked], roll: this.#roll };
+  }
+
+  /** The node's key. */
+  get key(): NodeKey {
+    return this.#options.key;
   }
 
   /** Whether this node has the authority's key: it signs certificates, and takes joins. */
@@ -269,7 +313,7 @@ export class NodeTrust implements MailboxTls {
 
   #credentials(cert: string): Credentials {
     const { key, authorityPem } = this.#options;
-    return { key: key.key.pem, cert, ca: authorityPem };
+    return { key: key.key.pem, cert, ca: authorityPem + (this.#next?.toString() ?? "") };
   }
 
   serverName(to?: NodeId): string {
@@ -277,17 +321,18 @@ export class NodeTrust implements MailboxTls {
   }
 
   checkServer(certificate: Uint8Array, to?: NodeId): void {
-    const identity = checkServer(certificate, this.#authorityCertificate, {
+    const what = {
       name: this.serverName(to),
       now: Date.now(),
       what: to === undefined ? "the first node" : `node ${to}`,
-    });
+    };
+    const identity = this.#byEither((authority) => checkServer(certificate, authority, what));
     this.#refuseRevoked(identity, to ?? "the first node");
     if (to !== undefined) this.#saw(identity, to);
   }
 
   certified(certificate: Uint8Array): CertifiedNode {
-    const from = checkClient(certificate, this.#authorityCertificate, Date.now());
+    const from = this.#byEither((authority) => checkClient(certificate, authority, Date.now()));
     this.#refuseRevoked(from.identity, from.node);
     this.#saw(from.identity, from.node);
     return from;
@@ -307,8 +352,23 @@ export class NodeTrust implements MailboxTls {
     return identity !== undefined && [...this.#seen.get(identity)!].at(-1) !== node;
   }
 
+  /** What a check by the present authority returns, or by the one that follows. */
+  #byEither<T>(check: (authority: X509Certificate) => T): T {
+    try {
+      return check(this.#authorityCertificate);
+    } catch (error) {
+      if (!this.#next) throw error;
+      return check(this.#next);
+    }
+  }
+
   answer(request: OtherRequest): boolean {
-    return this.#joins.answer(request);
+    return this.#joins.answer(request) || this.#others(request);
+  }
+
+  /** Lets `answer` take requests of the mailbox's port that are not about joining. */
+  serve(answer: (request: OtherRequest) => boolean): void {
+    this.#others = answer;
   }
 
   subscribe(listener: (change: { revoked: NodeId[] }) => void): () => void {
@@ -321,10 +381,13 @@ export class NodeTrust implements MailboxTls {
    * coordinator's lists of members and of removed identities.
    */
   async listening(address: { host: string; port: number }): Promise<void> {
-    const { data, version = () => PROTOCOL.highest } = this.#options;
-    if (this.signs) return await writeFirstNode(data, address);
+    this.#address = address;
+    if (this.signs) return await writeFirstNode(this.#options.data, address);
     const heard = (news: MembershipNews) => this.#heard(news);
-    const followed = () => ({ ...this.#places[0], version: version() });
+    const followed = () => {
+      const { version = () => PROTOCOL.highest } = this.#options;
+      return this.signs ? undefined : { ...this.#places[0], version: version() };
+    };
     void followMembership(followed, this, heard, this.#abort.signal);
   }
 
@@ -361,6 +424,47 @@ export class NodeTrust implements MailboxTls {
     if (Date.now() >= this.#expiresMs) await this.renew();
   }
 
+  /**
+   * Another authority follows the present one: believes both until it has certificates of the new
+   * one, which it gets at `place` by its own key, without a token. Throws as {@linkcode openTrust};
+   * call it again then.
+   */
+  async move(authorityPem: string, place: MailboxPlace): Promise<void> {
+    this.#next = new X509Certificate(authorityPem);
+    this.#tell([]);
+    const { key, csr, node, protocol } = this.#options;
+    const fingerprint = fingerprintOf(this.#next);
+    await this.#stored; // what it knew of the old one must not be stored later than the new one
+    this.#enter(await asMember({ key, csr, node, fingerprint, protocol }, [place]));
+  }
+
+  /** The authority in this node's folder is that of the cluster now: it signs with it from now on. */
+  async lead(): Promise<void> {
+    const { data, csr, node } = this.#options;
+    const authority = await Authority.open({ data });
+    this.#enter(await asAuthority(authority, csr, node));
+    this.#timers.push(setInterval(() => void this.#readIdentities(), IDENTITIES_MS));
+    if (this.#address) await writeFirstNode(data, this.#address);
+  }
+
+  #enter(membership: Belonging): void {
+    const nothing = { authority: undefined, first: undefined, version: undefined };
+    this.#options = { ...this.#options, ...nothing, ...membership };
+    const { authorityPem, issued, news, first, authority } = this.#options;
+    this.#authorityCertificate = new X509Certificate(authorityPem);
+    this.#next = undefined;
+    this.#places = first ? [first] : [];
+    this.#issued = issued;
+    this.#printed = undefined;
+    this.#schedule();
+    for (const identity of news.revoked) this.#revoked.add(identity);
+    this.#roll = news.roll;
+    this.#joins.authority = authority;
+    this.#joins.coordinator = undefined;
+    this.#joins.tell({ revoked: [...this.#revoked], roll: this.#roll });
+    this.#tell([]);
+  }
+
   /** Ends the timers, and lets other nodes have the key. */
   close(): void {
     this.#abort.abort();
@@ -370,10 +474,12 @@ export class NodeTrust implements MailboxTls {
   }
 
   async #renew(): Promise<void> {
-    const { issued, news } = await this.#options.renew(this.#places).catch((error) => {
+    const options = this.#options;
+    const { issued, news } = await options.renew(this.#places).catch((error) => {
       if (hasCode(error, "revoked")) this.#abort.abort(error); // nobody tells it anything any more
       throw error;
     });
+    if (this.#options !== options) return; // it has moved to another authority meanwhile
     this.#issued = issued;
     this.#schedule();
     log.info("node {node} has new certificates, valid until {until}", {
@@ -416,7 +522,8 @@ export class NodeTrust implements MailboxTls {
     // A node that was removed stays so, whatever a later list says.
     const fresh = revoked.filter((identity) => !this.#revoked.has(identity));
     for (const identity of fresh) this.#revoked.add(identity);
-    const newer = roll !== undefined && roll.number > (this.#roll?.number ?? 0);
+    const newer = roll !== undefined && roll.authority === this.authority &&
+      roll.number > (this.#roll?.number ?? 0);
     if (newer) this.#roll = roll;
     if (fresh.length === 0 && !newer) return;
     this.#joins.tell({ revoked: [...this.#revoked], roll: this.#roll });
