@@ -37,6 +37,7 @@ import {
   DeploymentHost,
   dialSeed,
   EngineLoader,
+  fetchReports,
   listen,
   logHealth,
   Membership,
@@ -185,7 +186,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   });
   undo.defer(() => profiler.close());
   const activity = new Activity({ clock: systemClock, requests: () => gateway.running });
-  const weights = new NodeWeights({ system, store, running: () => activity.running });
+  const weights = new NodeWeights({
+    system,
+    store,
+    running: () => activity.running,
+    onProgress: fetchReports({ system, gateway, show: options.onFetch }),
+  });
   undo.defer(() => weights.close());
   let serving: Serving = { reason: "the node has just started" };
   const onServe = (deployment: Deployment | undefined, reason: string) => {

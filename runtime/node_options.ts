@@ -7,6 +7,7 @@ import type { Deployment, Graph } from "../actors/mod.ts";
 import type { AccessOptions } from "./access/mod.ts";
 import type { AddProgress, Precision } from "../models/mod.ts";
 import type { LayerRange } from "../planner/mod.ts";
+import type { FetchProgress } from "./weights/mod.ts";
 
 /** How to start a node. */
 export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOptions, AccessOptions {
@@ -38,6 +39,10 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
   protocol?: { lowest: number; highest: number };
   /** Called while a checkpoint is converted. */
   onProgress?: (progress: AddProgress) => void;
+  /**
+   * Called whenever weights arrive from other nodes, and with undefined when a fetch is over.
+   */
+  onFetch?: (progress: FetchProgress | undefined) => void;
   /** Called when the first node tells this one to drain and to end. @default it closes itself */
   onDrain?: () => void;
   /** Called when the node begins or ceases to answer; `reason` says why. */

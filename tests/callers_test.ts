@@ -199,6 +199,7 @@ const CASES: Case[] = [
     status: EVERYBODY.filter((name) => SENDERS[name].peer !== "n1"),
     replan: [],
     broken: EVERYBODY,
+    fetching: OF_N4,
     check_up: EVERYBODY,
   }),
   ...cases({ actor: memberActor, to: memberAddress("n3"), at: "n3", body: n4Joins }, {

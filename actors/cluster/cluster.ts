@@ -33,6 +33,7 @@ import { Adoption } from "./adoption.ts";
 import { namedNode } from "./callers.ts";
 import { checkUp, type CheckupReport } from "./checkup.ts";
 import { Doubts } from "./doubts.ts";
+import { Fetches, fetchReportSchema } from "./fetches.ts";
 import { memberActor } from "./member.ts";
 import { type MembersView, memberWatch } from "./member_watch.ts";
 import type { HealthChange, NodeHealth } from "./health.ts";
@@ -161,6 +162,8 @@ export const clusterActor = defineActor({
     replan: z.object({ why: z.string() }),
     /** The deployment with this id answers no prompt at the sender's node. */
     broken: z.object({ deployment: z.string(), why: z.string().max(MAX_MESSAGE_CHARS) }),
+    /** How far the sender is with the weights that its layers need. */
+    fetching: fetchReportSchema,
     /** Examines every member and every link; answers with a {@linkcode CheckupReport}. */
     check_up: z.object({}),
   },
@@ -174,6 +177,7 @@ export const clusterActor = defineActor({
     status: anyNode,
     replan: thisNode,
     broken: anyNode, // looked into, and not believed at once
+    fetching: namedNode,
     check_up: anyNode, // one at a time, however many ask
   },
   concurrent: ["check_up"], // it waits for all members
@@ -193,6 +197,9 @@ export const clusterActor = defineActor({
     });
     const watch = memberWatch(ctx, { view, members, self: config.source, changed });
     const doubts = new Doubts(ctx);
+    const fetches = new Fetches();
+    /** Which nodes load layers now; undefined: none does. */
+    let loading: string | undefined;
     const absent = new Absent();
     /** The deployment that serves and must be replaced, even by the same placement; "": none. */
     let condemned = "";
@@ -388,11 +395,15 @@ export const clusterActor = defineActor({
       };
       serving.reason = `nodes ${servingNodes(placement).join(", ")} load their layers`;
       if (!serving.current) serving.adopt(undefined, serving.reason);
+      loading = serving.reason;
       try {
         await prepare(made, valid, nodes);
       } catch (error) {
         serving.letGo(made);
         throw error;
+      } finally {
+        loading = undefined;
+        fetches.clear();
       }
       if (!valid()) return serving.letGo(made);
       prepared = new Set(nodes);
@@ -472,6 +483,11 @@ export const clusterActor = defineActor({
       },
       replan: () => void replace(),
       broken: ({ deployment, why }, { peer }) => void doubt(deployment, { by: peer ?? FIRST, why }),
+      fetching(report) {
+        if (loading === undefined || !members.has(report.node)) return;
+        fetches.note(report);
+        serving.reason = loading + fetches.text;
+      },
       check_up: () =>
         checkup ??= checkUp(ctx, [...members.values()], absent.list())
           .finally(() => checkup = undefined),

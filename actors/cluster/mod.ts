@@ -9,6 +9,7 @@ export * from "./checkup.ts";
 export * from "./cluster.ts";
 export * from "./deployment.ts";
 export * from "./examination.ts";
+export * from "./fetches.ts";
 export * from "./member.ts";
 export * from "./coordinator_watch.ts";
 export * from "./detector.ts";

@@ -16,6 +16,7 @@ import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
 import { numberOption, readArgs, sizeOption, takeBare } from "./args.ts";
 import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { FetchLines } from "./fetch_lines.ts";
 import { joinCommand } from "./join_command.ts";
 import { planTable } from "./plan_table.ts";
 
@@ -355,9 +356,11 @@ async function start(args: string[]): Promise<number> {
     asked: false,
   };
   const waiting: [Deployment | undefined, string][] = [];
+  const fetches = new FetchLines();
   const onServe = (deployment: Deployment | undefined, reason: string) => {
     const { node } = current;
     if (!node) return void waiting.push([deployment, reason]); // printed after the welcome
+    fetches.end();
     const line = announce(node, deployment, reason);
     if (line !== current.said) console.log(current.said = line);
     // Only the node that made the plan, the first one, prints its table.
@@ -391,6 +394,7 @@ async function start(args: string[]): Promise<number> {
       stop.resolve(exitCodes.ok);
     },
     onProgress: conversionProgress(),
+    onFetch: (progress) => fetches.show(progress),
   });
   console.log(await welcome(node, chosen));
   for (const [deployment, reason] of waiting) onServe(deployment, reason);

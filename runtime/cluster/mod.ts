@@ -13,6 +13,7 @@ export {
   modelsFrom,
   type ModelsOfDeployments,
 } from "./deployment_host.ts";
+export { type FetchListeners, fetchReports } from "./fetch_reports.ts";
 export { listen, type ListenOptions, newNodeId } from "./listen.ts";
 export {
   EngineLoader,

@@ -114,6 +114,8 @@ export class Gateway implements Generator, ServingControl {
   #served?: Served & { experience: Experience };
   /** Called when a request has ended. */
   readonly #onEnd = new Set<() => void>();
+  /** Which weights this node fetches, and how far it is; undefined: none. */
+  fetching?: string;
   /** Why nothing is served. */
   #reason = "the node has just started";
   #draining = false;
@@ -282,10 +284,15 @@ export class Gateway implements Generator, ServingControl {
     return this.#readiness.check();
   }
 
+  /** Why nothing is served, and what this node is at. */
+  get #why(): string {
+    return this.fetching === undefined ? this.#reason : `${this.#reason}; ${this.fetching}`;
+  }
+
   /** Why a prompt would be refused at once; undefined: it would be run, or wait its turn. */
   #refusal(): string | undefined {
     if (this.#draining) return "the node is shutting down";
-    if (!this.#served) return this.#reason;
+    if (!this.#served) return this.#why;
     const { admission } = this.#options;
     return admission.full
       ? `busy: ${admission.active} generations run and ${admission.queued} wait, which is the limit`
@@ -317,7 +324,7 @@ export class Gateway implements Generator, ServingControl {
     using _place = await this.#options.admission.enter(signal);
     this.#refuseWhileDraining(); // draining may have begun while this request waited
     const served = this.#served;
-    if (!served) throw unavailable("not_ready", this.#reason);
+    if (!served) throw unavailable("not_ready", this.#why);
     findModel([served.model.card], request.model);
     const learn = (done: Done) => served.experience.learn(done);
     try {

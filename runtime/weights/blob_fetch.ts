@@ -9,12 +9,13 @@
  *
  * @module
  */
-import { type Clock, hasCode, OrreryError } from "../../actors/mod.ts";
+import { type Clock, hasCode, MOST_BLOBS, OrreryError } from "../../actors/mod.ts";
 import { BlobPeer, type BlobSource, PEER_REQUESTS } from "./blob_peer.ts";
 import { type FetchProgress, Speed, SPEED_MS } from "./fetch_progress.ts";
 import { nobodyHas } from "./nobody_has.ts";
 import { Pacer, pauseOf } from "./pacer.ts";
-import { type BlobRequest, type BlobTarget, type PieceClaim, WantedBlob } from "./wanted_blob.ts";
+import type { BlobRequest } from "./blob_request.ts";
+import { type BlobTarget, type PieceClaim, WantedBlob } from "./wanted_blob.ts";
 
 /** Requests in flight to all members together. */
 const MOST_REQUESTS = 16;
@@ -132,7 +133,8 @@ class BlobFetch {
 
   /** Asks a member again and again what it has. */
   async #poll(peer: BlobPeer): Promise<void> {
-    const lacking = this.#blobs.filter((b) => b.state !== "done").map((b) => b.sha256);
+    const lacking = this.#blobs.filter((b) => b.state !== "done").map((b) => b.request)
+      .slice(0, MOST_BLOBS);
     try {
       peer.says(await peer.source.have(lacking, this.#over.signal));
     } catch (error) {

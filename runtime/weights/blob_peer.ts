@@ -10,14 +10,15 @@ import {
   type Holdings,
   toOrreryError,
 } from "../../actors/mod.ts";
+import type { BlobRequest } from "./blob_request.ts";
 import { Pacer } from "./pacer.ts";
 
 /** Reads the store of one member. */
 export interface BlobSource {
   /** Id of the member's node. */
   readonly node: string;
-  /** See `WeightStore.have`. */
-  have(blobs: string[], signal: AbortSignal): Promise<Holdings>;
+  /** What it has of these blobs, at most `MOST_BLOBS`; see `WeightStore.have`. */
+  have(blobs: readonly BlobRequest[], signal: AbortSignal): Promise<Holdings>;
   /** See `WeightStore.blob`; fewer bytes than asked for, where requests run at the member. */
   read(
     range: { sha256: string; offset: number; length: number },

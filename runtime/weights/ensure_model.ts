@@ -15,7 +15,7 @@ import {
 import { fetchBlobs } from "./blob_fetch.ts";
 import { fetchManifest, ownManifest } from "./find_manifest.ts";
 import type { EnsureModelOptions, EnsureModelWorld } from "./model_request.ts";
-import type { BlobRequest } from "./wanted_blob.ts";
+import type { BlobRequest } from "./blob_request.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 

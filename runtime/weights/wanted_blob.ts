@@ -6,15 +6,7 @@
  */
 import type { FetchedBlob, PartialBlob } from "../../models/mod.ts";
 import type { BlobPeer } from "./blob_peer.ts";
-
-/** A blob to be fetched. */
-export interface BlobRequest {
-  sha256: string;
-  /** Part of the model that it holds, e.g. `layer 3`. */
-  role: string;
-  /** Its size; undefined: the manifest does not say. */
-  bytes?: number;
-}
+import type { BlobRequest } from "./blob_request.ts";
 
 /** The file of a blob that is fetched. */
 export type PieceFile = Pick<

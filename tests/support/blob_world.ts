@@ -9,7 +9,8 @@ import { type BlobBytes, type Holdings, OrreryError, Simulation } from "../../ac
 import { PIECE_BYTES } from "../../models/mod.ts";
 import type { BlobSource } from "../../runtime/weights/blob_peer.ts";
 import { fetchBlobs, type FetchOptions } from "../../runtime/weights/blob_fetch.ts";
-import type { BlobRequest, BlobTarget, PieceFile } from "../../runtime/weights/wanted_blob.ts";
+import type { BlobRequest } from "../../runtime/weights/blob_request.ts";
+import type { BlobTarget, PieceFile } from "../../runtime/weights/wanted_blob.ts";
 
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
@@ -69,7 +70,8 @@ export class BlobWorld {
       node,
       have: async (blobs): Promise<Holdings> => {
         await this.#takes(node, 1);
-        const there = blobs.filter((sha256) => options.has.includes(nameOf(sha256)));
+        const there = blobs.map((b) => b.sha256)
+          .filter((sha256) => options.has.includes(nameOf(sha256)));
         return {
           ...busyness(),
           blobs: there.map((sha256) => ({
