@@ -95,6 +95,8 @@ export interface Node {
    * actors.
    */
   readonly gateway: Gateway;
+  /** Whether a request runs at this node or through its stages. */
+  readonly running: boolean;
   /** The members of the cluster and the deployment that serves. */
   cluster(): Promise<ClusterStatus>;
   /**
@@ -331,6 +333,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     firstAddress: seed ?? mailbox.address,
     system,
     gateway,
+    get running() {
+      return activity.running;
+    },
     cluster: () => membership.status(),
     joinToken: () => trust.joinToken(),
     close: ({ deadlineMs = DRAIN_MS } = {}) => closing ??= close(deadlineMs),

@@ -6,7 +6,7 @@
  */
 import pc from "picocolors";
 import { fetchText } from "../../actors/mod.ts";
-import type { FetchProgress } from "../weights/mod.ts";
+import type { NodeOptions } from "../node.ts";
 import type { ProgressSink } from "./progress.ts";
 
 /** Least milliseconds between two drawings. */
@@ -18,6 +18,9 @@ const stdout: ProgressSink = {
   terminal: Deno.stdout.isTerminal(),
   write: (text) => void Deno.stdout.writeSync(new TextEncoder().encode(text)),
 };
+
+/** A step of a fetch; undefined: the fetch is over. */
+type FetchStep = Parameters<NonNullable<NodeOptions["onFetch"]>>[0];
 
 /** See the module's text. Call {@linkcode FetchLines.end} before anything else is printed. */
 export class FetchLines {
@@ -37,8 +40,8 @@ export class FetchLines {
     this.#now = now;
   }
 
-  /** Shows a step of a fetch; undefined: it is over. */
-  show(progress: FetchProgress | undefined): void {
+  /** Shows a step of a fetch. */
+  show(progress: FetchStep): void {
     if (!progress) return this.#over();
     const { model, doneBytes, totalBytes, bytesPerS, peers, background } = progress;
     const now = this.#now();

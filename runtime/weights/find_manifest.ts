@@ -61,7 +61,9 @@ export async function fetchManifest(
     if (sent.size > 0) break;
   }
   if (sent.size > 1) {
-    const who = [...sent].map(([hash, { nodes }]) => `${hash.slice(0, 12)} at ${nodes.join(", ")}`);
+    const who = [...sent].sort(([, a], [, b]) => a.nodes[0] < b.nodes[0] ? -1 : 1).map((
+      [hash, { nodes }],
+    ) => `${hash.slice(0, 12)} at ${nodes.join(", ")}`);
     throw new OrreryError({
       group: "cluster",
       code: "manifests_differ",

@@ -68,12 +68,15 @@ export class Emulation implements AsyncDisposable {
   }
 
   /** Starts a command on a device, which may use so many cores. */
-  exec(device: number, options: { cores: number; command: string[] }): Deno.ChildProcess {
+  exec(
+    device: number,
+    options: { cores: number; command: string[]; stdin?: "null" | "piped" },
+  ): Deno.ChildProcess {
     const { command: [program, ...args], env } = this.prefix(device, options.cores);
     return new Deno.Command(program, {
       args: [...args, ...options.command],
       env: { ...env, NO_COLOR: "1" },
-      stdin: "null",
+      stdin: options.stdin ?? "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -95,6 +98,18 @@ export class Emulation implements AsyncDisposable {
   /** Changes the rate of every link, in megabits a second, while commands run. */
   async rate(mbit: number): Promise<void> {
     await this.#run(["rate", String(mbit)]);
+  }
+
+  /** Takes the limit from a device's link, in both directions, while commands run. */
+  async unshape(device: number): Promise<void> {
+    const { EDGE_NAME: name } = this.#env;
+    for (const [space, link] of [[`${name}-d${device}`, "eth0"], [`${name}-sw`, `p${device}`]]) {
+      const args = ["-n", space, "qdisc", "del", "dev", link, "root"];
+      const { success, stderr } = await new Deno.Command("tc", { args }).output();
+      if (!success) {
+        throw new Error(`tc ${args.join(" ")} failed: ${new TextDecoder().decode(stderr).trim()}`);
+      }
+    }
   }
 
   /** Counters of devices 1, 2, ... */

@@ -26,6 +26,11 @@ export interface FleetOptions {
   first: string[];
   /** Options of `deno task start` for all nodes. @default ["--threads", "1"] */
   all?: string[];
+  /**
+   * Programs that run in place of `deno task start`, with its options, by the index of their node.
+   * They read lines, see {@linkcode Fleet.say}.
+   */
+  programs?: Record<number, string>;
 }
 
 /** A cluster on emulated devices. */
@@ -67,14 +72,19 @@ export class Fleet implements AsyncDisposable {
       let joining: string[] = [];
       for (const [i, cores] of options.cores.entries()) {
         const own = i === 0 ? ["--nodes", String(options.cores.length), ...options.first] : joining;
+        const words = [
+          ...["--host", emulation.address(i + 1), "--no-api-key", "--data"],
+          typeof options.data === "string" ? options.data : options.data[i],
+          ...(options.all ?? ["--threads", "1"]),
+          ...own,
+        ];
+        const program = options.programs?.[i];
         const child = emulation.exec(i + 1, {
           cores,
-          command: startCommand([
-            ...["--host", emulation.address(i + 1), "--no-api-key", "--data"],
-            typeof options.data === "string" ? options.data : options.data[i],
-            ...(options.all ?? ["--threads", "1"]),
-            ...own,
-          ]),
+          command: program === undefined
+            ? startCommand(words)
+            : [Deno.execPath(), "run", "-q", "-A", "--config", CONFIG, program, ...words],
+          stdin: program === undefined ? "null" : "piped",
         });
         const lines = new Lines(child, `node ${i + 1}`);
         stack.defer(() => lines.end("SIGTERM"));
@@ -131,6 +141,16 @@ export class Fleet implements AsyncDisposable {
     return measured;
   }
 
+  /** Gives a line to a program of {@linkcode FleetOptions.programs}. */
+  async say(node: number, line: string): Promise<void> {
+    await this.#nodes[node].say(line);
+  }
+
+  /** Waits for a line of a node that matches; the lines before it are dropped. */
+  async next(node: number, pattern: RegExp, ms: number): Promise<RegExpExecArray> {
+    return await this.#nodes[node].next(pattern, ms);
+  }
+
   /** What each node has printed so far. */
   get said(): string[] {
     return this.#nodes.map((lines) => lines.text);
@@ -182,6 +202,7 @@ class Lines {
   readonly #unread: string[] = [];
   readonly #all: string[] = [];
   readonly #reading: Promise<unknown>;
+  #input?: WritableStreamDefaultWriter<Uint8Array>;
   #wake = () => {};
   #ended = false;
 
@@ -200,6 +221,12 @@ class Lines {
   /** Id of the process, which is the command itself: the emulation's script replaces itself by it. */
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /** Writes a line to the process, whose input is piped. */
+  async say(line: string): Promise<void> {
+    this.#input ??= this.#child.stdin.getWriter();
+    await this.#input.write(new TextEncoder().encode(line + "\n"));
   }
 
   /** Everything printed so far. */
