@@ -45,8 +45,18 @@ Deno.test("toHttpError() gives each code the status that docs/errors.md states",
     api.map(({ code, next }) => `${code} ${next}`),
     api.map(({ code }) => `${code} ${statusOf("api", code)}`),
   );
+  const page = await Deno.readTextFile(join(ROOT, "docs/errors.md"));
+  const stated = new Map(
+    [...page.matchAll(/^\| (\d{3}) +\| `(\w+)` +\| (`.*?`) +\|$/gm)].flatMap((
+      [, status, group, codes],
+    ) => [...codes.matchAll(/`(\w+)`/g)].map(([, code]) => [`${group} ${code}`, Number(status)])),
+  );
+  assert.ok(stated.size > 10, `only ${stated.size} codes of other groups have a status`);
+  const known = rows.map(({ group, code }) => `${group} ${code}`);
+  assert.deepEqual([...stated.keys()].filter((name) => !known.includes(name)), []);
   for (const { group, code } of rows) {
-    if (group !== "api") assert.equal(statusOf(group, code), 502, `${group} ${code}`);
+    if (group === "api") continue;
+    assert.equal(statusOf(group, code), stated.get(`${group} ${code}`) ?? 502, `${group} ${code}`);
   }
   assert.equal(statusOf("refused", "any"), 400);
 });

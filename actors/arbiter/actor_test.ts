@@ -270,7 +270,7 @@ Deno.test("arbiterActor.open refuses what cannot fit with its figures, the newes
   assert.equal((await stats()).requests, 0);
 
   const much = await sim.until(refusal(client("much").answer(promptOf(10), 9000)));
-  assert.equal(much.code, "arena_memory");
+  assert.equal(much.code, "too_many_rows");
   assert.deepEqual(much.metadata, { rows: 9010, capacity_rows: 4096 });
 });
 

@@ -75,7 +75,7 @@ Deno.test("ArbiterCore.open() refuses a request twice, and one that can never fi
   made.open(open("d/generation/large", 100));
   assert.deepEqual(failed(take()), [
     [G, "already_started"],
-    ["d/generation/large", "arena_memory"],
+    ["d/generation/large", "too_many_rows"],
   ]);
 });
 

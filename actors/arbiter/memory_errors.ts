@@ -16,7 +16,7 @@ export function tooLarge(
   if (needed <= capacityRows) return undefined;
   return {
     group: "engine",
-    code: "arena_memory",
+    code: "too_many_rows",
     message: `the request needs ${needed} KV rows, the stages have memory for ${capacityRows}; ` +
       "ask for fewer tokens or give the stages more memory",
     metadata: { rows: needed, capacity_rows: capacityRows },

@@ -14,7 +14,7 @@ const open = (prompt: number, max_rows: number) => ({
 Deno.test("tooLarge() refuses a request that can never fit, with its rows and the stages'", () => {
   assert.equal(tooLarge(open(10, 1024), 1024), undefined);
   const refused = tooLarge(open(10, 1025), 1024)!;
-  assert.equal(refused.code, "arena_memory");
+  assert.equal(refused.code, "too_many_rows");
   assert.deepEqual(refused.metadata, { rows: 1025, capacity_rows: 1024 });
   assert.equal(tooLarge(open(2000, 10), 1024)!.metadata!.rows, 2000, "the prompt counts whole");
 });

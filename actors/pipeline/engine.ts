@@ -114,7 +114,7 @@ export interface StageEngine {
   /**
    * Notes the frame's samplers and runs its rows, writing their KV at slots base .. base+rows-1.
    * The frame's `layout` is ignored. A row for which no token can be chosen gives a `failed` token,
-   * not an error: `bad_logits` (NaN, or every token banned), `bad_hidden` (this row or one of its
+   * not an error: `bad_logits` (NaN), `no_token_left` (every token banned), `bad_hidden` (this row or one of its
    * ancestors has a NaN or an infinity), `no_sampler`.
    *
    * `frame.hidden` is f32 (rows, hidden). The engine takes its buffer over, which may be

@@ -73,7 +73,7 @@ export type Merged =
 
 /** Why a row has no token where {@linkcode mergePartials} says `none`. */
 export const NOTHING_LEFT = {
-  code: "bad_logits",
+  code: "no_token_left",
   message: "no token is left to choose: all of them are banned or have probability 0",
 } as const;
 

@@ -6,7 +6,7 @@
 import { type Context, Hono } from "hono";
 import { requestId, type RequestIdVariables } from "hono/request-id";
 import { getLogger } from "@logtape/logtape";
-import { hasCode } from "../../actors/mod.ts";
+import { hasCode, toOrreryError } from "../../actors/mod.ts";
 import { accessRules, type ApiAccess } from "./access.ts";
 import { actorAnswerJson, type AskActor } from "./actors.ts";
 import { type AnswerTotals, streamedAnswer, wholeAnswer } from "./answer.ts";
@@ -224,7 +224,8 @@ function wrongMethod(allowed: string) {
 /** The response for a thrown value; failures of this node or of a stage are logged. */
 function failure(c: Context, thrown: unknown): Response {
   const { status, headers, body } = toHttpError(thrown);
-  if (status === 500 || status === 502) {
+  // What the API itself answers with 503 says that a node starts or ends: no failure.
+  if (status >= 500 && !(status === 503 && toOrreryError(thrown).group === "api")) {
     log.error("request {request} failed: {error}", { request: c.get("requestId"), error: thrown });
   }
   return c.json(body, status as 500, headers);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import OpenAI from "openai";
+import { OrreryError } from "../../actors/mod.ts";
 import { openaiClient, openaiConformance } from "../../tests/clients/openai.ts";
 import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
 import { type ApiOptions, type ApiServer, createApi, serveApi } from "./mod.ts";
@@ -215,6 +216,31 @@ Deno.test(
     await aborted.promise;
     assert.equal(generator.active, 0);
   },
+);
+
+Deno.test(
+  "createApi() has OpenAI's client send again what may succeed, and give up what cannot",
+  checked,
+  () =>
+    withApi(async ({ generator, server }) => {
+      const client = openaiClient(`${server.url}/v1`).withOptions({ maxRetries: 1 });
+      const cases: [group: string, code: string, status: number, requests: number][] = [
+        ["model", "chat_template_failed", 400, 1],
+        ["engine", "no_token_left", 400, 1],
+        ["cluster", "node_lost", 503, 2],
+        ["actor", "deadline_exceeded", 504, 2],
+      ];
+      for (const [group, code, status, requests] of cases) {
+        generator.refusal = new OrreryError({ group, code, message: "why" });
+        generator.requests.length = 0;
+        await assert.rejects(
+          client.chat.completions.create({ model: "default", messages: say("Hi") }),
+          (error) =>
+            error instanceof OpenAI.APIError && error.status === status && error.code === code,
+        );
+        assert.equal(generator.requests.length, requests, code);
+      }
+    }),
 );
 
 Deno.test(

@@ -36,7 +36,35 @@ const statuses: Record<string, number> = {
   not_ready: 503,
   draining: 503,
   keys_unreadable: 503,
+  incomplete: 502,
 };
+
+/**
+ * HTTP status of errors of other groups that are no failures behind the API (502): OpenAI's clients
+ * send a request again for 408, 409, 429 and 500 on, and give up for other 4xx. So what is wrong with
+ * the request itself, and would be so again, is 400; what is over when another stage has taken over
+ * is 503, which proxies take to another node.
+ */
+const others: Record<string, Record<string, number>> = {
+  actor: {
+    deadline_exceeded: 504,
+    stages_silent: 504,
+    ...unavailableNow("actor_failed", "arbiter_stopped", "closed", "generation_stopped"),
+    ...unavailableNow("stage_stopped", "too_many_workers"),
+  },
+  cluster: unavailableNow("node_lost", "not_enough_memory", "retired"),
+  engine: {
+    no_token_left: 400,
+    too_many_rows: 400,
+    ...unavailableNow("arena_memory", "no_arena"),
+  },
+  mailbox: unavailableNow("closed", "peer_lost"),
+  model: { chat_template_failed: 400, text_not_encodable: 400 },
+};
+
+function unavailableNow(...codes: string[]): Record<string, number> {
+  return Object.fromEntries(codes.map((code) => [code, 503]));
+}
 
 /** Codes for which OpenAI's clients expect another name. */
 const openaiCodes: Record<string, string> = { context_exceeded: "context_length_exceeded" };
@@ -77,14 +105,14 @@ export interface HttpError {
 function statusOf({ public: told, group, code }: OrreryError): number {
   if (!told) return 500;
   if (group === "refused") return 400;
-  return group === "api" ? statuses[code] ?? 500 : 502;
+  return group === "api" ? statuses[code] ?? 500 : others[group]?.[code] ?? 502;
 }
 
 /**
  * Any thrown value as an {@linkcode HttpError}. Group `api` has the status of its code; what a
- * custom actor refused (group `refused`) is 400 with the actor's code; any other public error is a
- * failure behind the API (group `actor`, `engine`, `mailbox`, ...) and 502; an error that is not
- * public is 500 without its message.
+ * custom actor refused (group `refused`) is 400 with the actor's code; any other public error
+ * (group `actor`, `engine`, `mailbox`, ...) has the status of {@linkcode others}, else it is a
+ * failure behind the API and 502; an error that is not public is 500 without its message.
  */
 export function toHttpError(thrown: unknown): HttpError {
   const error = toOrreryError(thrown);

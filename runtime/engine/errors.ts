@@ -16,6 +16,7 @@ export function engineError(
     | "bad_frame"
     | "bad_hidden"
     | "bad_logits"
+    | "no_token_left"
     | "no_sampler"
     | "engine_failed",
   message: string,

@@ -68,7 +68,7 @@ export function sample(row: LogitsRow, sampling: Sampling, history: History): Sa
     const merged = mergePartials(parts, { sampling, vocab, position });
     if (merged.kind === "sampled") return merged.sampled;
     if (merged.kind === "none") {
-      throw engineError("bad_logits", NOTHING_LEFT.message);
+      throw engineError("no_token_left", NOTHING_LEFT.message);
     }
     for (const index of merged.parts) parts[index] = part(index, CANDIDATE_LIMITS[round]);
   }

@@ -120,11 +120,11 @@ Deno.test("sample() refuses logits that are NaN or infinite, and names one", () 
   }
   assert.throws(
     () => sample(logits(1, 2), settings({ banned: [0, 1] }), none),
-    (e) => hasCode(e, "bad_logits"),
+    (e) => hasCode(e, "no_token_left"),
   );
   assert.throws(
     () => sample(logits(1, 2), settings({ banned: [0, 1], temperature: 1, top_k: 1 }), none),
-    (e) => hasCode(e, "bad_logits"),
+    (e) => hasCode(e, "no_token_left"),
   );
 });
 

@@ -28,6 +28,8 @@ export class ScriptedGenerator implements Generator {
   /** Called when the signal of a generation aborts. */
   onAbort: () => void = () => {};
   ready = true;
+  /** Thrown by every generation before its first event. @default nothing is */
+  refusal?: OrreryError;
   cards: ModelCard[] = [{
     name: "scripted",
     created: 1_700_000_000,
@@ -53,6 +55,7 @@ export class ScriptedGenerator implements Generator {
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
     try {
+      if (this.refusal) throw this.refusal;
       yield* this.#run(request, signal, aborted);
     } finally {
       this.active--;
