@@ -1,6 +1,6 @@
 /**
  * Arbiter: owns an arena and decides which rows run when. There is one for each deployment and
- * gateway node.
+ * gateway node, and on one stage further ones for many requests.
  *
  *     Generation --rows--> arbiter --frame--> stage 0 --> ... --> stage n-1
  *         ^                |     ^                                    |
@@ -57,6 +57,8 @@ export interface PipelineRoute {
   shape: Shape;
   /** Most rows that the arena may hold: every stage has memory for them. */
   capacity_rows: number;
+  /** See the configuration's `idleMs`. @default that one */
+  idle_ms?: number;
 }
 
 /** Address of a deployment's arbiter at a gateway node. */
@@ -287,12 +289,13 @@ export const arbiterActor = defineActor({
     ctx.after(config.silenceMs, watchSilence);
 
     /** Ends when no request has been open for too long; looks again later. */
+    const { idle_ms: idleMs = config.idleMs } = route;
     function watchIdle(): void {
       const idle = core.idle ? ctx.now() - busyAt : 0;
-      if (idle >= config.idleMs) return rest();
-      ctx.after(Math.max(1, config.idleMs - idle), watchIdle);
+      if (idle >= idleMs) return rest();
+      ctx.after(Math.max(1, idleMs - idle), watchIdle);
     }
-    ctx.after(config.idleMs, watchIdle);
+    ctx.after(idleMs, watchIdle);
 
     /** Renews the lease of the arena at the stages. */
     function touch(): void {

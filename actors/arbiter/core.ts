@@ -2,7 +2,7 @@
  * The arbiter's decisions, without effects: messages in, effects out. `actor.ts` carries the
  * effects out.
  *
- * One arena serves all requests of a gateway node. With one arena for each request, as first
+ * One arena serves all requests of an arbiter. With one arena for each request, as first
  * designed, rows of different requests could not share a frame, and no request could use the rows
  * of another's prompt.
  *

@@ -33,6 +33,7 @@ import {
   type WireError,
 } from "../../actors/mod.ts";
 import type { Admission } from "./admission.ts";
+import { type ArbiterPlace, Arbiters } from "./arbiters.ts";
 import {
   findModel,
   type GenerateRequest,
@@ -120,9 +121,11 @@ export class Gateway implements Generator, ServingControl {
   #reason = "the node has just started";
   #draining = false;
   readonly #readiness: Readiness;
+  readonly #arbiters: Arbiters;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
+    this.#arbiters = new Arbiters(options.system);
     const { onBroken, clock } = options;
     this.#readiness = new Readiness({
       clock,
@@ -236,6 +239,7 @@ export class Gateway implements Generator, ServingControl {
         ? { ...deployment.shape, pieces: [], rows_per_frame: USUAL.rows_per_frame }
         : deployment.shape,
       capacity_rows: Math.max(deployment.shape.kv_rows ?? 0, most),
+      idle_ms: solo ? undefined : this.#arbiters.idleMs(key),
     };
   }
 
@@ -311,12 +315,17 @@ export class Gateway implements Generator, ServingControl {
     const { system } = this.#options;
     const served = this.#served;
     if (!served) return { node: system.node, traces: [] };
-    const arbiter = system.get(arbiterActor, system.node, { deployment: served.deployment.id });
-    const traces = await arbiter.traces({}, { deadlineMs: TRACES_MS }).catch((error) => {
-      if (hasCode(error, "not_active")) return []; // no request has come yet
-      throw error;
-    });
-    return { node: system.node, traces };
+    const { id } = served.deployment;
+    const traces = await Promise.all(
+      this.#arbiters.keys(id).map((key) =>
+        system.at(arbiterActor, arbiterAddress(id, key)).traces({}, { deadlineMs: TRACES_MS })
+          .catch((error) => {
+            if (hasCode(error, "not_active")) return []; // it has no request, and its arena is freed
+            throw error;
+          })
+      ),
+    );
+    return { node: system.node, traces: traces.flat().sort((a, b) => a.answered - b.answered) };
   }
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
@@ -347,11 +356,9 @@ export class Gateway implements Generator, ServingControl {
     onDone: (done: Done) => void = () => {},
   ): AsyncIterable<GenerationEvent> {
     const { model, deployment, experience } = served;
-    const start = {
-      ...requestedStart(request, model, deployment),
-      ...experience.known,
-      ...this.#path(deployment),
-    };
+    const requested = requestedStart(request, model, deployment);
+    using place = await this.#arbiters.take(deployment, requested.prompt);
+    const start = { ...requested, ...experience.known, ...this.#path(deployment, place) };
     const { system } = this.#options;
     const generation = system.at(generationActor, freshAddress(system.node, "generation"));
     const to = generation.address;
@@ -377,6 +384,8 @@ export class Gateway implements Generator, ServingControl {
         if (!over) await generation.tell.cancel({}, { deadlineMs: CANCEL_MS }).catch(ignoreEnded);
       } finally {
         this.#running.delete(to);
+        const { id } = deployment;
+        if (id !== this.#served?.deployment.id && !this.runs(id)) this.#arbiters.forget(id);
         for (const look of [...this.#onEnd]) look();
       }
     }
@@ -387,12 +396,12 @@ export class Gateway implements Generator, ServingControl {
   }
 
   /** The fields of a start message that the deployment decides. */
-  #path(deployment: Deployment) {
+  #path(deployment: Deployment, { key }: ArbiterPlace) {
     const { id, stages, solo, draft, shape } = deployment;
     const { node } = this.#options.system;
     const nodes = [...servingNodes(deployment), ...(draft ? [draft.node] : [])];
     return {
-      arbiter: arbiterAddress(id, node),
+      arbiter: arbiterAddress(id, key),
       ...(solo && {
         solo: {
           arbiter: arbiterAddress(id, soloKey(node)),

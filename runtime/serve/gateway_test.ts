@@ -263,3 +263,23 @@ Deno.test("Gateway.generate() uses the graph's policy where the request does not
   }
   await system.close();
 });
+
+Deno.test("Gateway.generate() spreads many requests over arbiters, with the same tokens", async () => {
+  const { system, gateway, actors } = world(20);
+  const tokens = async () => {
+    const found: unknown[] = [];
+    for await (const event of gateway.generate(request, new AbortController().signal)) {
+      if (event.type === "delta") found.push(event.text);
+    }
+    return found;
+  };
+  const alone = await tokens();
+  const all = await Promise.all(Array.from({ length: 20 }, tokens));
+  for (const one of all) assert.deepEqual(one, alone);
+  assert.equal(actors().filter((kind) => kind === "arbiter").length, 2);
+  const { traces } = await gateway.traces();
+  const requests = new Set(traces.flatMap((t) => t.requests));
+  assert.equal(requests.size, 21, "the frames of all arbiters");
+  assert.ok(traces.every((t, i) => i === 0 || t.answered >= traces[i - 1].answered));
+  await system.close();
+});
