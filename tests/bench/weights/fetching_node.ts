@@ -34,12 +34,14 @@ export interface Fetched {
 
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** Bytes of a folder's files that are there, holes left out. */
+/** Bytes of a store's blobs that are there, holes left out. */
 async function bytesIn(dir: string): Promise<number> {
   let bytes = 0;
-  for await (const { name } of Deno.readDir(`${dir}/blobs`)) {
-    const { blocks } = await Deno.stat(`${dir}/blobs/${name}`);
-    bytes += 512 * (blocks ?? 0);
+  for (const folder of ["blobs", "tmp"]) {
+    for await (const { name } of Deno.readDir(`${dir}/${folder}`)) {
+      const { blocks } = await Deno.stat(`${dir}/${folder}/${name}`);
+      bytes += 512 * (blocks ?? 0);
+    }
   }
   return bytes;
 }
@@ -127,9 +129,13 @@ if (import.meta.main) {
     const dir = await Deno.makeTempDir({ prefix: "orrery-fetch-" });
     const began = performance.now();
     const fetching = fetchInto(node, deployment!, { dir, command, signal: abort.signal });
+    let bytes = 0;
+    const count = setInterval(async () => bytes = await bytesIn(dir).catch(() => bytes), 200);
     const done = fetching.then(() => undefined, String).then(async (error) => {
+      clearInterval(count);
+      if (!abort.signal.aborted) bytes = await bytesIn(dir);
       const fetched: Fetched = {
-        bytes: await bytesIn(dir),
+        bytes,
         seconds: (performance.now() - began) / 1000,
         ...(error && !abort.signal.aborted && { error }),
       };
