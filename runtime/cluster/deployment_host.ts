@@ -23,17 +23,17 @@ import {
   type StageEngine,
 } from "../../actors/mod.ts";
 import { headBounds, type ModelStore, type StoredModel } from "../../models/mod.ts";
-import { ServedModel, type ServingControl } from "../serve/mod.ts";
+import type { ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
-import type { LayersAtNode, StageLoader } from "./stage_loader.ts";
+import { NodeWeights } from "../weights/mod.ts";
 import {
-  ALL_PARTS,
-  draftOf,
-  type EnsureModelOptions,
-  NodeWeights,
-  targetOf,
-} from "../weights/mod.ts";
+  modelsFrom,
+  type ModelsOfDeployments,
+  PreparedModels,
+  retired,
+} from "./prepared_models.ts";
+import type { LayersAtNode, StageLoader } from "./stage_loader.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
@@ -48,26 +48,6 @@ const PART_MS = 60_000;
 
 /** Retired deployments that are remembered: more are not prepared at one time. */
 const MOST_RETIRED = 64;
-
-/** Where a {@linkcode DeploymentHost} gets its models. */
-export interface ModelsOfDeployments {
-  /** The model with its manifest, text files and layers in this node's store. */
-  ensure(options: EnsureModelOptions): Promise<StoredModel>;
-  /** Reads what the gateway needs: tokenizer, templates, defaults. */
-  open(stored: StoredModel): Promise<ServedModel>;
-  /**
-   * Copies all of this deployment's models in the background, and no others; undefined: none.
-   * @default nothing is copied
-   */
-  follow?(deployment: Deployment | undefined): void;
-}
-
-/** Models that other members' stores have. */
-export const modelsFrom = (weights: NodeWeights): ModelsOfDeployments => ({
-  ensure: (options) => weights.ensure(options),
-  open: (stored) => ServedModel.open(stored),
-  follow: (deployment) => weights.follow(deployment),
-});
 
 /** Options of a {@linkcode DeploymentHost}. */
 export interface DeploymentHostOptions {
@@ -94,14 +74,8 @@ export interface DeploymentHostOptions {
 /** See the module's text. */
 export class DeploymentHost implements MemberDuties {
   readonly #options: DeploymentHostOptions;
-  readonly #from: ModelsOfDeployments;
-  /** Deployments that were prepared and not retired, with their models; by deployment. */
-  readonly #models = new Map<
-    string,
-    { deployment: Deployment; stored: StoredModel; served: ServedModel }
-  >();
-  /** Draft models of the deployments whose drafter is at this node, by deployment. */
-  readonly #drafts = new Map<string, StoredModel>();
+  /** Deployments that were prepared and not retired, with their models. */
+  readonly #models: PreparedModels;
   /** The last deployments that were retired: what is still being prepared of them is not kept. */
   readonly #retired: string[] = [];
   /** The deployment that serves new requests. */
@@ -110,14 +84,13 @@ export class DeploymentHost implements MemberDuties {
   readonly #parting = new Map<string, Deployment>();
   /** Fires when links are checked next; undefined: no deployment is parting. */
   #partTimer?: ReturnType<typeof setTimeout>;
-  /** Deployments that are being prepared: their weights are fetched from other nodes. */
-  readonly #preparing = new Set<Deployment>();
   /** Nodes to which links were opened because a deployment names them. */
   readonly #met = new Set<string>();
 
   constructor(options: DeploymentHostOptions) {
     this.#options = options;
-    this.#from = options.models ?? modelsFrom(new NodeWeights(options));
+    const from = options.models ?? modelsFrom(new NodeWeights(options));
+    this.#models = new PreparedModels(options.system.node, from);
   }
 
   /** Addresses of the stages and head shards that are loaded at this node, of any deployment. */
@@ -129,13 +102,13 @@ export class DeploymentHost implements MemberDuties {
 
   /** Ids of the nodes that the deployments name which are prepared here or being prepared. */
   get members(): string[] {
-    return [...new Set(this.#deployments().flatMap((d) => d.members.map((m) => m.node)))];
+    return [...new Set(this.#models.deployments.flatMap((d) => d.members.map((m) => m.node)))];
   }
 
   /** Names of the models of the deployments that are prepared here or being prepared. */
   get models(): Set<string> {
     return new Set(
-      this.#deployments().flatMap((d) => [d.model, ...(d.draft ? [d.draft.model] : [])]),
+      this.#models.deployments.flatMap((d) => [d.model, ...(d.draft ? [d.draft.model] : [])]),
     );
   }
 
@@ -144,46 +117,22 @@ export class DeploymentHost implements MemberDuties {
     const { system, directory } = this.#options;
     this.#meet(deployment);
     directory.learn(deployment);
-    const mine = this.#mine(deployment);
-    const shards = this.#myShards(deployment);
-    this.#preparing.add(deployment);
-    try {
-      const stored = await this.#from.ensure({
-        ...targetOf(deployment),
-        layers: mine.map(({ stage }) => stage),
-        parts: deployment.head
-          ? shards.map(({ shard }) => ({ first: shard.first_part, last: shard.last_part }))
-          : mine.some(({ index }) => index === deployment.stages.length - 1)
-          ? ALL_PARTS
-          : [],
-        signal,
-      });
-      const text = JSON.stringify(stored.manifest);
-      const same = [...this.#models.values()].find((m) =>
-        JSON.stringify(m.stored.manifest) === text
-      );
-      // Another deployment of the same model has its tokenizer already; parsing a large one takes
-      // seconds.
-      const served = same?.served ?? await this.#from.open(stored);
-      signal.throwIfAborted();
-      if (this.#retired.includes(deployment.id)) throw retired(`deployment ${deployment.id}`);
-      this.#models.set(deployment.id, { deployment, stored, served });
-      if (deployment.draft?.node === system.node) await this.#fetchDraft(deployment, signal);
-    } finally {
-      this.#preparing.delete(deployment);
-    }
-    for (const { index } of mine) {
+    await this.#models.prepare(deployment, {
+      isRetired: () => this.#retired.includes(deployment.id),
+      signal,
+    });
+    for (const index of this.#indices(deployment.stages)) {
       await system.get(stageActor, String(index), { deployment: deployment.id })
         .warm({}, { deadlineMs: WARM_MS, signal });
     }
-    for (const { index } of shards) {
+    for (const index of this.#indices(deployment.head)) {
       await system.get(headActor, String(index), { deployment: deployment.id })
         .warm({}, { deadlineMs: WARM_MS, signal });
     }
-    if (this.#drafts.has(deployment.id)) {
+    if (this.#models.draft(deployment.id)) {
       await system.at(drafterActor, drafterAddress(deployment.id))
         .warm({}, { deadlineMs: WARM_MS, signal })
-        .catch((error) => this.#undrafted(deployment, error, signal));
+        .catch((error) => this.#models.undrafted(deployment, error, signal));
     }
     if (deployment.solo?.node === system.node) void this.#warmSolo(deployment, signal);
   }
@@ -196,7 +145,7 @@ export class DeploymentHost implements MemberDuties {
   async #warmSolo(deployment: Deployment, signal: AbortSignal): Promise<void> {
     const { id, solo } = deployment;
     try {
-      await this.#from.ensure({ ...targetOf(deployment), layers: "all", parts: [], signal });
+      await this.#models.fetchWhole(deployment, signal);
       if (solo!.warm === false) return; // the first request that takes it lets it load
       await this.#options.system.get(stageActor, SOLO, { deployment: id })
         .warm({}, { deadlineMs: WARM_MS, signal });
@@ -207,45 +156,6 @@ export class DeploymentHost implements MemberDuties {
         error,
       });
     }
-  }
-
-  /** Fetches the whole draft model; without it the deployment goes on undrafted. */
-  async #fetchDraft(deployment: Deployment, signal: AbortSignal): Promise<void> {
-    const { id, draft, model } = deployment;
-    try {
-      const stored = await this.#from.ensure({
-        ...draftOf(deployment)!,
-        layers: "all",
-        parts: [],
-        signal,
-      });
-      const { manifest } = stored;
-      const target = this.#models.get(id)?.stored.manifest;
-      if (!target) throw retired(`deployment ${id}`);
-      if (manifest.files["tokenizer.json"] !== target.files["tokenizer.json"]) {
-        log.warn(
-          "draft model {draft} has another tokenizer than {model}: its drafts may be of little use",
-          {
-            draft: draft!.model,
-            model,
-          },
-        );
-      }
-      this.#drafts.set(id, stored);
-    } catch (error) {
-      this.#undrafted(deployment, error, signal);
-    }
-  }
-
-  /** Goes on without a drafter: the deployment is then slower, its answers are the same. */
-  #undrafted({ id, draft }: Deployment, error: unknown, signal: AbortSignal): void {
-    signal.throwIfAborted();
-    this.#drafts.delete(id);
-    log.error("deployment {id} runs without draft model {draft}: {error}", {
-      id,
-      draft: draft?.model,
-      error,
-    });
   }
 
   /** Serves new requests with this deployment; undefined: with none, and `reason` says why. */
@@ -260,7 +170,7 @@ export class DeploymentHost implements MemberDuties {
     const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
     gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why);
     // While nothing serves, the next deployment decides what is copied.
-    if (entry) this.#from.follow?.(entry.deployment);
+    if (entry) this.#models.follow(entry.deployment);
     onServe?.(entry?.deployment, why);
   }
 
@@ -286,7 +196,6 @@ export class DeploymentHost implements MemberDuties {
     });
     if (entry) {
       this.#models.delete(id);
-      this.#drafts.delete(id);
       this.#parting.set(id, entry.deployment);
       this.#partTimer ??= setTimeout(() => this.#part(), PART_MS);
     }
@@ -308,8 +217,8 @@ export class DeploymentHost implements MemberDuties {
 
   /** Retires every deployment: the cluster that made them has ended. */
   retireAll(): void {
-    this.#from.follow?.(undefined);
-    for (const id of [...this.#models.keys()]) void this.retire(id);
+    this.#models.follow(undefined);
+    for (const id of this.#models.keys()) void this.retire(id);
   }
 
   /** Fails the requests that run through a node that is gone. */
@@ -357,7 +266,7 @@ export class DeploymentHost implements MemberDuties {
     const { system } = this.#options;
     const { deployment: id } = parseAddress(to);
     const entry = this.#models.get(id);
-    const stored = this.#drafts.get(id);
+    const stored = this.#models.draft(id);
     if (!entry) throw retired(`the deployment of drafter ${to}`, { to });
     if (!stored) {
       throw new OrreryError({
@@ -372,11 +281,6 @@ export class DeploymentHost implements MemberDuties {
     const { eosTokens } = await stored.generationDefaults();
     const engine = await this.#options.loader.load(to, stored, stage);
     return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };
-  }
-
-  /** The deployments that are prepared here or being prepared. */
-  #deployments(): Deployment[] {
-    return [...this.#preparing, ...[...this.#models.values()].map((m) => m.deployment)];
   }
 
   /** Opens links to the other members of a deployment. */
@@ -400,7 +304,7 @@ export class DeploymentHost implements MemberDuties {
       const busy = this.stages.some((to) => parseAddress(to).deployment === id) || gateway.runs(id);
       if (!busy) this.#parting.delete(id);
     }
-    const deployments = [...this.#parting.values(), ...this.#deployments()];
+    const deployments = [...this.#parting.values(), ...this.#models.deployments];
     const named = new Set(deployments.flatMap((d) => d.members.map((m) => m.node)));
     for (const { node } of mailbox.peers()) {
       if (node !== directory.seed && this.#met.has(node) && !named.has(node)) {
@@ -416,18 +320,10 @@ export class DeploymentHost implements MemberDuties {
     clearTimeout(this.#partTimer);
   }
 
-  /** This node's stages of a deployment, each with its index. */
-  #mine(deployment: Deployment) {
-    return deployment.stages
-      .map((stage, index) => ({ stage, index }))
-      .filter(({ stage }) => stage.node === this.#options.system.node);
-  }
-
-  /** This node's shards of the LM head of a deployment, each with its index. */
-  #myShards({ head = [] }: Deployment) {
-    return head
-      .map((shard, index) => ({ shard, index }))
-      .filter(({ shard }) => shard.node === this.#options.system.node);
+  /** The indices of those that are at this node. */
+  #indices(places: readonly { node: string }[] = []): number[] {
+    const { node } = this.#options.system;
+    return [...places.keys()].filter((i) => places[i].node === node);
   }
 }
 
@@ -445,13 +341,4 @@ function layersOf(
 ): LayersAtNode | undefined {
   if (key !== SOLO) return stages[Number(key)];
   return solo && { node: solo.node, first: 0, last: stored.manifest.geometry.layers - 1 };
-}
-
-function retired(what: string, metadata: Record<string, unknown> = {}): OrreryError {
-  return new OrreryError({
-    group: "cluster",
-    code: "retired",
-    message: `${what} was retired at this node; another deployment serves`,
-    metadata,
-  });
 }

@@ -7,12 +7,7 @@
 export { advertisedHost, checkJoin } from "./addresses.ts";
 export { logHealth } from "./coordinator_watch.ts";
 export { ClusterDirectory } from "./directory.ts";
-export {
-  DeploymentHost,
-  type DeploymentHostOptions,
-  modelsFrom,
-  type ModelsOfDeployments,
-} from "./deployment_host.ts";
+export { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
 export { type FetchListeners, fetchReports } from "./fetch_reports.ts";
 export { listen, type ListenOptions, newNodeId } from "./listen.ts";
 export {
@@ -21,6 +16,7 @@ export {
   type LayersAtNode,
   type StageLoader,
 } from "./stage_loader.ts";
+export { modelsFrom, type ModelsOfDeployments } from "./prepared_models.ts";
 export { dialSeed, Membership, type MembershipOptions } from "./membership.ts";
 export {
   fitting,
