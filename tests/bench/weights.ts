@@ -26,6 +26,7 @@ import {
   randomPrompt,
   repeatsOf,
   requireEmulation,
+  someOf,
 } from "./edge/options.ts";
 import { alignRows, describeMachine, medianOf } from "./shared/figures.ts";
 import type { FetchCommand, Fetched } from "./weights/fetching_node.ts";
@@ -37,6 +38,8 @@ const { values: args } = parseArgs({
     mbit: { type: "string", default: "100" },
     /** Cores of each device. */
     cores: { type: "string", default: "0.45" },
+    /** Which of {@linkcode PARTS} to measure, separated by commas. @default all */
+    only: { type: "string" },
     /** Tokens of an answer that is timed. */
     tokens: { type: "string", default: "48" },
   },
@@ -47,9 +50,12 @@ const WARM_MS = 1_000;
 /** Layers that are fetched from one, two and three nodes: about 100 MB. */
 const LAYERS = { first: 4, last: 15 };
 const FETCH_MS = 600_000;
+/** A fetch from devices that compute, one by a device that computes, and one from 1 to 3 devices. */
+const PARTS = ["from", "by", "peers"];
 const WAYS = ["none", "paced", "before"] as const;
 
-const { repeats, mbit, cores, tokens, periodUs } = orUsage(() => ({
+const { repeats, mbit, cores, tokens, periodUs, parts } = orUsage(() => ({
+  parts: args.only === undefined ? PARTS : someOf("--only", args.only, PARTS),
   repeats: repeatsOf(args),
   mbit: positive("--mbit", args.mbit),
   cores: positive("--cores", args.cores),
@@ -141,11 +147,12 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 await answer(); // the first one loads and warms
 for (
-  const [what, device, sources] of [
-    ["an idle device fetches from the two that compute", 3, [ids[0], ids[1]]],
-    ["a device that computes fetches from two idle ones", 2, [ids[2], ids[3]]],
+  const [part, what, device, sources] of [
+    ["from", "an idle device fetches from the two that compute", 3, [ids[0], ids[1]]],
+    ["by", "a device that computes fetches from two idle ones", 2, [ids[2], ids[3]]],
   ] as const
 ) {
+  if (!parts.includes(part)) continue;
   const turns: Record<string, Turn[]> = { none: [], paced: [], before: [] };
   for (let i = 0; i < repeats; i++) {
     for (const way of [...WAYS.slice(i % 3), ...WAYS.slice(0, i % 3)]) {
@@ -171,31 +178,36 @@ for (
   console.log(`  each turn: ${each.join(", ")}\n`);
 }
 
-await emulation.unshape(4);
-const times: Record<string, number[]> = {};
-let bytes = 0;
-for (let i = 0; i < repeats; i++) {
-  for (const n of [1, 2, 3]) {
-    await fetch(4, { way: "paced", sources: ids.slice(0, n), layers: LAYERS });
-    const result = await fetched(4);
-    bytes = result.bytes;
-    (times[n] ??= []).push(result.seconds);
+if (parts.includes("peers")) await benchPeers();
+
+/** Fetches from one, two and three nodes while nothing else is done. */
+async function benchPeers(): Promise<void> {
+  await emulation.unshape(4);
+  const times: Record<string, number[]> = {};
+  let bytes = 0;
+  for (let i = 0; i < repeats; i++) {
+    for (const n of [1, 2, 3]) {
+      await fetch(4, { way: "paced", sources: ids.slice(0, n), layers: LAYERS });
+      const result = await fetched(4);
+      bytes = result.bytes;
+      (times[n] ??= []).push(result.seconds);
+    }
   }
+  console.log(
+    `${(bytes / 1e6).toFixed(0)} MB without requests, the fetching device's own link unshaped`,
+  );
+  for (
+    const line of alignRows([
+      ["from nodes", "s", "MB/s", "of the first"],
+      ...[1, 2, 3].map((n) => {
+        const s = medianOf(times[n]);
+        return [
+          String(n),
+          s.toFixed(2),
+          (bytes / s / 1e6).toFixed(1),
+          (medianOf(times[1]) / s).toFixed(2),
+        ];
+      }),
+    ])
+  ) console.log(`  ${line}`);
 }
-console.log(
-  `${(bytes / 1e6).toFixed(0)} MB without requests, the fetching device's own link unshaped`,
-);
-for (
-  const line of alignRows([
-    ["from nodes", "s", "MB/s", "of the first"],
-    ...[1, 2, 3].map((n) => {
-      const s = medianOf(times[n]);
-      return [
-        String(n),
-        s.toFixed(2),
-        (bytes / s / 1e6).toFixed(1),
-        (medianOf(times[1]) / s).toFixed(2),
-      ];
-    }),
-  ])
-) console.log(`  ${line}`);
