@@ -7,8 +7,11 @@
  */
 import type { Clock } from "../../actors/mod.ts";
 
-/** Share of the time, 0 to 1, in which weights may travel while a request runs. */
-export const SHARE = 0.1;
+/**
+ * Share of the time, 0 to 1, in which weights may travel while a request runs: a generation must
+ * lose less than a tenth of its speed, and a fetch costs some processor time after its requests.
+ */
+export const SHARE = 1 / 12;
 /** Longest time of a request that its pause is reckoned from, milliseconds. */
 const MOST_MS = 250;
 /** A request that takes longer, in milliseconds, no longer holds up the others. */

@@ -12,7 +12,7 @@ const REREAD_MS = 1_000;
 const READER_MS = 2_000;
 /**
  * Most bytes of an answer while requests run here: no more of it can stand before a frame on the
- * same link. At 100 Mbit/s 10 ms.
+ * same link. At 100 Mbit/s that takes 10 ms.
  */
 const RUNNING_BYTES = 128 * 1024;
 
