@@ -7,62 +7,58 @@ import { getLogger } from "@logtape/logtape";
 import { hostname } from "node:os";
 import {
   ActorSystem,
-  clusterActor,
   type ClusterStatus,
-  type DeadLetter,
+  COORDINATOR_KEY,
   type Deployment,
-  drafterActor,
-  type Flow,
+  Fence,
   flowSchema,
-  headActor,
-  memberActor,
   type MembersView,
   type NodeId,
-  type PlaceDeployment,
+  parseAddress,
   REGISTRY,
   registryActor,
   RemoteRegistry,
-  stageActor,
   systemClock,
-  weightsActor,
 } from "../actors/mod.ts";
 import { ModelStore } from "../models/mod.ts";
-import { checkRanges } from "../planner/mod.ts";
 import { type ApiAddress, isLoopback, nodeAccess } from "./access/mod.ts";
-import { Admission, Gateway, type ResolvedGraph, resolveGraph } from "./serve/mod.ts";
+import { Admission, Gateway } from "./serve/mod.ts";
 import { createApi, serveApi, type Serving } from "./api/mod.ts";
 import {
   checkJoin,
   ClusterDirectory,
   DeploymentHost,
-  dialSeed,
   EngineLoader,
   fetchReports,
+  isCoordinators,
   listen,
   logHealth,
+  memberOf,
   Membership,
   modelsFrom,
   newNodeId,
-  Placer,
 } from "./cluster/mod.ts";
-import { askExposedActor, CustomActors, FlowGenerator, modelActor } from "./custom/mod.ts";
+import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
+import { deadLetterLog } from "./dead_letter_log.ts";
 import { announceCluster, findCluster } from "./discovery/mod.ts";
 import { clusterDoctor, NodeExaminer } from "./doctor/mod.ts";
-import { LimitedLog } from "./limited_log.ts";
-import { type MailboxTransport, PROTOCOL } from "./mailbox/mod.ts";
+import { PROTOCOL } from "./mailbox/mod.ts";
 import { IdleMemory } from "./memory.ts";
+import { registerActors } from "./node_actors.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
-import { EMBEDDED_REGISTRY, openTestedRegistry } from "./registry/mod.ts";
-import { openTrust } from "./trust/mod.ts";
-import { Activity, manifestSha256, NodeWeights, weightStore } from "./weights/mod.ts";
+import { copyPath, KnownNodes, Presence, RegistryServer } from "./seat/mod.ts";
+import { findCoordinator, openTrust } from "./trust/mod.ts";
+import { Activity, NodeWeights } from "./weights/mod.ts";
 
 const log = getLogger(["orrery", "node"]);
 
 /** The flow of a graph without custom actors: requests go to the model directly. */
 const NO_FLOW = flowSchema.parse({});
 
+/** Milliseconds without a sign of life after which a member's entry in the registry is gone. */
+const MEMBER_TTL_MS = 10_000;
 /** Milliseconds that the actors have to end when the node closes. */
 const SYSTEM_CLOSE_MS = 5_000;
 /** Milliseconds that running requests and the change-over to other nodes have when it closes. */
@@ -86,7 +82,7 @@ export interface Node {
   readonly ownKey?: string;
   /** Where the mailbox listens; other nodes join here. */
   readonly mailboxAddress: { host: string; port: number };
-  /** Where the first node's mailbox listens: every node joins that one. */
+  /** Where the coordinator's mailbox listens: every node joins that one. */
   readonly firstAddress: { host: string; port: number };
   /** Its actor system; further actor kinds can be registered in it. */
   readonly system: ActorSystem;
@@ -101,7 +97,7 @@ export interface Node {
   cluster(): Promise<ClusterStatus>;
   /**
    * A token with which other nodes join: good for 24 hours and 100 nodes, made at the first call.
-   * Undefined: this node has joined another one, and only the first node makes tokens.
+   * Undefined: this node has joined another one, and does not have the authority's key.
    */
   joinToken(): Promise<string> | undefined;
   /**
@@ -120,30 +116,25 @@ export interface Node {
  * `graph` (what a custom actor's module lacks), `model` (what the store throws), `registry`.
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
-  const { host, join } = options;
+  const { host, join, data } = options;
   if (join && join !== "discover") checkJoin(host, join.host);
   const { address, ...access } = nodeAccess(options);
-  const store = await ModelStore.open(options.data);
-  const model = join ? undefined : await resolveGraph(store, options);
-  if (model && options.layers) checkRanges(options.layers, model.target.manifest.geometry.layers);
+  const store = await ModelStore.open(data);
 
   await using undo = new AsyncDisposableStack();
-  const { registry: where = EMBEDDED_REGISTRY, data: folder } = options;
-  const registry = join ? undefined : await openTestedRegistry(where, { data: folder });
-  undo.defer(() => registry?.close());
+  const server = join
+    ? undefined
+    : await RegistryServer.open({ where: options.registry, data, store, graph: options });
+  undo.defer(() => server?.close());
   const memory = new IdleMemory();
   undo.defer(() => memory.close());
-  const custom = model && await CustomActors.load(model.graph, {
-    file: options.graphFile ?? "graph",
-    node: options.name ?? hostname(),
-  });
-  undo.defer(() => custom?.close());
   const id = newNodeId(options);
   const trust = await openTrust({
-    data: options.data,
+    data,
     node: id,
     join: join === "discover" ? (authority) => findFirst(host, authority) : join,
     token: options.token,
+    records: server?.records,
     protocol: options.protocol,
   });
   undo.defer(() => trust.close());
@@ -152,10 +143,19 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   await trust.listening(mailbox.address);
   const directory = new ClusterDirectory(mailbox.node);
   // They need the system, which calls back into them: made below.
-  const parts: { gateway?: Gateway; membership?: Membership } = {};
+  const parts: { gateway?: Gateway; membership?: Membership; presence?: Presence } = {};
+  const fence = new Fence({
+    ownershipName: (to) => isCoordinators(parseAddress(to)) ? COORDINATOR_KEY : undefined,
+    onLapse: ({ epoch }) =>
+      log.warn("this node's lease may have lapsed: it refuses what its term {epoch} was for", {
+        epoch,
+      }),
+  });
   const system = new ActorSystem({
     transport: mailbox,
     directory,
+    fence,
+    leaseEpoch: () => parts.presence?.lease.epoch ?? 1,
     clock: systemClock,
     random: Math.random,
     onDeadLetter: deadLetterLog(),
@@ -168,15 +168,13 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     },
   });
   undo.defer(() => system.close({ deadlineMs: SYSTEM_CLOSE_MS }));
-  const seed = trust.first;
-  if (seed) directory.seed = await dialSeed(mailbox, seed, trust);
 
   const gateway = parts.gateway = new Gateway({
     system,
     admission: new Admission(options.admission),
     onBroken: (deployment, why) => parts.membership?.broken(deployment, why),
   });
-  const { threads, spinning, memoryBytes, data } = options;
+  const { threads, spinning, memoryBytes } = options;
   const profiler = new NodeProfiler({
     system,
     store,
@@ -212,32 +210,32 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     onServe,
   });
   undo.defer(() => memberHost.close());
+  const registry = server?.registry ??
+    new RemoteRegistry({ actor: system.at(registryActor, REGISTRY), clock: systemClock });
+  const known = new KnownNodes({ joined: trust.first });
   const membership = parts.membership = new Membership({
     system,
     directory,
     mailbox,
     host: memberHost,
     trust,
-    seed,
+    find: server
+      ? undefined
+      : (places, within) => findCoordinator({ places: known.with(places), tls: trust, ...within }),
   });
-  const models = [model?.target, model?.draft].flatMap((m) => m ? [m.manifest.name] : []);
   const { protocol = PROTOCOL } = options;
-  const asked = new RemoteRegistry({
-    actor: system.at(registryActor, REGISTRY),
-    clock: systemClock,
-  });
   const discovers = options.announce && !isLoopback(host);
   const examiner = new NodeExaminer({
     system,
     mailbox,
     data,
     protocol,
-    registry: registry ? { where, registry } : { registry: asked },
+    registry: { where: server?.where, registry },
     expiresMs: () => trust.expiresMs,
     stagesBytes: () => loader.loadedBytes(),
     memoryBytes,
     discovery: {
-      does: !discovers ? "off" : seed ? "looks" : "announces",
+      does: !discovers ? "off" : server ? "announces" : "looks",
       authority: trust.authority,
       host,
     },
@@ -248,50 +246,46 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     if (options.onDrain) options.onDrain();
     else void (closing ??= close(DRAIN_MS));
   };
+  const member = memberOf({ system, mailbox });
+  const { ttlMs = MEMBER_TTL_MS } = server ?? {};
+  const presence = parts.presence = new Presence({
+    ...{ registry, member, ttlMs, clock: systemClock, random: Math.random },
+  });
+  undo.defer(async () => {
+    await presence.close();
+    if (!server) await registry.close();
+  });
+  const nodes: MembersView = {
+    silentMs: (node) => mailbox.silentMs(node),
+    refuses: (node, deadlineMs) => mailbox.refuses(node, deadlineMs),
+    identity: (node) => trust.identityOf(node),
+    isFormer: (node) => trust.isFormer(node),
+    changed: logHealth,
+  };
+  const coordination = server?.coordination({
+    ...{ system, directory, membership, presence, generator: gateway, member, nodes, fence },
+    name: options.name ?? hostname(),
+    announce: async () => options.announce ? await announce(trust.authority) : undefined,
+  });
+  const announce = (authority: string) =>
+    announceCluster({ host, port: mailbox.address.port, authority, name: id.split(":")[0] });
   registerActors({
-    ...{
-      system,
-      store,
-      models,
-      mailbox,
-      gateway,
-      host: memberHost,
-      membership,
-      profiler,
-      examiner,
-    },
+    ...{ system, store, mailbox, gateway, host: memberHost, membership, profiler, examiner },
     activity,
+    models: () => coordination?.seat?.models ?? [],
     onDrain,
   });
-  if (registry) {
-    system.register(registryActor, {
-      config: registryActor.config.parse({}),
-      resources: () => ({ registry }),
-    });
-  }
-  if (model) {
-    custom!.register(system);
-    system.register(modelActor, { config: {}, resources: () => ({ generator: gateway }) });
-    const view: MembersView = {
-      silentMs: (node) => mailbox.silentMs(node),
-      refuses: (node, deadlineMs) => mailbox.refuses(node, deadlineMs),
-      identity: (node) => trust.identityOf(node),
-      isFormer: (node) => trust.isFormer(node),
-      changed: logHealth,
-    };
-    const placer = registerCluster(system, { ...model, flow: custom!.flow, view }, options);
-    undo.defer(() => placer.close());
-  }
-  // The first node knows the flow from its graph. The others know it from the deployment: before
+  // The coordinator knows the flow from its graph. The others know it from the deployment: before
   // there is one, no request may pass.
-  const flow = () => custom?.flow ?? (serving.deployment && (serving.deployment.flow ?? NO_FLOW));
+  const flow = () =>
+    coordination?.seat?.flow ?? (serving.deployment && (serving.deployment.flow ?? NO_FLOW));
 
   const drained = new AbortController();
   const app = createApi(new FlowGenerator({ inner: gateway, system, flow }), {
     access,
     serving: () => serving,
     askActor: askExposedActor({ system, flow }),
-    nodes: nodesAdmin({ system, trust, status: () => membership.status() }),
+    nodes: nodesAdmin({ system, trust, membership }),
     doctor: clusterDoctor({
       system,
       examiner,
@@ -308,12 +302,15 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     drained.abort();
     return api.finished;
   });
-  await membership.join();
-  if (!seed && options.announce) {
-    const { authority } = trust;
-    const { port } = mailbox.address;
-    const announced = await announceCluster({ host, port, authority, name: id.split(":")[0] });
-    undo.defer(() => announced?.[Symbol.asyncDispose]());
+  undo.defer(() => coordination?.close());
+  undo.defer(() => known.close());
+  if (coordination) {
+    presence.start();
+    await coordination.start();
+  } else {
+    await membership.join(trust.first!);
+    presence.start();
+    known.follow({ registry, node: id, path: copyPath(data, trust.name) });
   }
 
   const running = undo.move();
@@ -330,7 +327,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     apiAddress: address,
     ownKey: access.keys?.own,
     mailboxAddress: mailbox.address,
-    firstAddress: seed ?? mailbox.address,
+    get firstAddress() {
+      const { host, port } = membership.coordinator ?? mailbox.address;
+      return { host, port };
+    },
     system,
     gateway,
     get running() {
@@ -347,136 +347,4 @@ async function findFirst(host: string, authority: string | undefined) {
   const first = await findCluster({ authority });
   checkJoin(host, first.host);
   return first;
-}
-
-/** Registers the actors that every node has. */
-function registerActors(parts: {
-  system: ActorSystem;
-  store: ModelStore;
-  /** Names of the models that this node's graph serves: members ask for them before a deployment. */
-  models: string[];
-  mailbox: MailboxTransport;
-  gateway: Gateway;
-  host: DeploymentHost;
-  membership: Membership;
-  profiler: NodeProfiler;
-  examiner: NodeExaminer;
-  activity: Activity;
-  onDrain: () => void;
-}): void {
-  const {
-    system,
-    store,
-    models,
-    mailbox,
-    gateway,
-    host,
-    membership,
-    profiler,
-    examiner,
-    activity,
-    onDrain,
-  } = parts;
-  system.register(stageActor, {
-    config: stageActor.config.parse({}),
-    resources: (to) => ({
-      engine: async () => activity.watched(profiler.watched(await host.loadStage(to))),
-    }),
-  });
-  system.register(headActor, {
-    config: headActor.config.parse({}),
-    resources: (to) => ({ engine: async () => activity.watched(await host.loadHead(to)) }),
-  });
-  system.register(drafterActor, {
-    config: drafterActor.config.parse({}),
-    resources: (to) => ({
-      engine: async () => {
-        const loaded = await host.loadDraft(to);
-        return { ...loaded, engine: activity.watched(loaded.engine) };
-      },
-    }),
-  });
-  gateway.register();
-  system.register(memberActor, {
-    config: {},
-    resources: () => ({
-      ...{ host, profiler, examiner, onDrain, clock: Date.now, nodes: mailbox },
-      onPing: (by: NodeId) => membership.pinged(by),
-    }),
-  });
-  const served = weightStore({
-    store,
-    served: () => [...models, ...host.models],
-    running: () => activity.running,
-  });
-  system.register(weightsActor, { config: {}, resources: () => ({ store: served }) });
-}
-
-/**
- * Registers the cluster actor of the first node, whose placement comes from the returned placer.
- */
-function registerCluster(
-  system: ActorSystem,
-  { target: { manifest }, draft, graph, flow, view }: ResolvedGraph & {
-    flow: Flow;
-    view: MembersView;
-  },
-  { layers, placement, nodes }: NodeOptions,
-): Placer {
-  const placer = new Placer({
-    system,
-    manifest,
-    layers,
-    placement,
-    graph,
-    draft: draft?.manifest,
-    acceptance: draft?.acceptance,
-  });
-  system.register(clusterActor, {
-    config: clusterActor.config.parse({
-      nodes: Math.max(nodes, layers?.length ?? 1),
-      model: manifest.name,
-      source: system.node,
-      manifest_sha256: manifestSha256(manifest),
-    }),
-    resources: () => ({
-      nodes: view,
-      place: async (...given: Parameters<PlaceDeployment>) => ({
-        ...await placer.place(...given),
-        flow,
-      }),
-    }),
-  });
-  return placer;
-}
-
-/**
- * Logs messages that reached no actor. Other nodes cannot fill the log: of each of them, one line a
- * minute for each code of error.
- */
-function deadLetterLog(): (letter: DeadLetter) => void {
-  const limits = new LimitedLog();
-  return (letter) => {
-    const { peer, error } = letter;
-    if (peer === undefined) return logDeadLetter(letter, "");
-    const { write, leftOut } = limits.take(`${error.code} ${peer}`);
-    const more = leftOut > 0 ? ` (and ${leftOut} more since the last such line)` : "";
-    if (write) logDeadLetter(letter, `${more}, from node ${peer}`);
-  };
-}
-
-function logDeadLetter({ to, from, type, error, peer }: DeadLetter, more: string): void {
-  // A message to an actor that has just ended is common and harmless. A message from this node's
-  // outside is an ask, whose caller gets the error already.
-  const level = (from === "" && peer === undefined) ||
-      ["not_active", "no_owner", "cancelled"].includes(error.code)
-    ? "debug"
-    : "warn";
-  log[level]("dead letter: {type} from {from} to {to}: {message}{more}", {
-    type,
-    from: from || "outside",
-    to,
-    message: error.message,
-    more,
-  });
 }

@@ -13,6 +13,7 @@ import {
   memberActor,
   memberAddress,
 } from "../actors/mod.ts";
+import type { Membership } from "./cluster/mod.ts";
 import { apiError, type NodeRow, type NodesAdmin } from "./api/mod.ts";
 import type { KnownIdentity, NodeTrust } from "./trust/mod.ts";
 
@@ -24,27 +25,27 @@ const NAMED = 8;
 /** Options of {@linkcode nodesAdmin}. */
 export interface NodesAdminOptions {
   system: ActorSystem;
-  trust: Pick<NodeTrust, "identities" | "removeIdentity" | "first">;
-  /** The members, and the deployment that serves. */
-  status: () => Promise<ClusterStatus>;
+  trust: Pick<NodeTrust, "identities" | "removeIdentity">;
+  /** The members, the deployment that serves, and who coordinates. */
+  membership: Pick<Membership, "status" | "coordinator">;
 }
 
-/** The nodes of the cluster whose first node this is; elsewhere all throws `ask_first_node`. */
-export function nodesAdmin({ system, trust, status }: NodesAdminOptions): NodesAdmin {
+/** The nodes of the cluster that this node coordinates; elsewhere all throws `ask_first_node`. */
+export function nodesAdmin({ system, trust, membership }: NodesAdminOptions): NodesAdmin {
   /** Members that were told to drain. */
   const draining = new Set<string>();
 
   async function list(): Promise<NodeRow[]> {
-    const known = await trust.identities();
+    const { coordinator } = membership;
+    const known = coordinator?.node === system.node ? await trust.identities() : undefined;
     if (!known) {
-      const { host, port } = trust.first!;
       throw apiError(
         "ask_first_node",
-        `only the first node knows and changes the nodes of the cluster: ask the API of the node ` +
-          `whose mailbox listens at ${host}:${port}`,
+        `only the first node, which coordinates, knows and changes the nodes of the cluster: ask ` +
+          `the API of the node whose mailbox listens at ${coordinator?.host}:${coordinator?.port}`,
       );
     }
-    const cluster = await status();
+    const cluster = await membership.status();
     for (const node of draining) {
       if (!cluster.members.some((m) => m.node === node)) draining.delete(node);
     }

@@ -81,11 +81,13 @@ Deno.test("nodesAdmin() refuses names that are unknown, ambiguous, the first nod
   const admin = nodesAdmin({
     system: { node: "den:1:0004" } as ActorSystem, // nothing is sent
     trust: {
-      first: undefined,
       identities: () => Promise.resolve([...KNOWN]),
       removeIdentity: (identity) => Promise.resolve(void removed.push(identity)),
     },
-    status: () => Promise.resolve(STATUS),
+    membership: {
+      status: () => Promise.resolve(STATUS),
+      coordinator: { node: "den:1:0004", host: "192.168.1.2", port: 8421, epoch: 1 },
+    },
   });
   const code = (promise: Promise<unknown>, expected: string) =>
     assert.rejects(promise, (error) => hasCode(error, expected), expected);
@@ -106,11 +108,13 @@ Deno.test("nodesAdmin() of another node says where the first one is", async () =
   const admin = nodesAdmin({
     system: { node: "attic:1:0003" } as ActorSystem,
     trust: {
-      first: { host: "192.168.1.2", port: 8421 },
       identities: () => undefined,
       removeIdentity: () => Promise.reject(new Error("it has no list")),
     },
-    status: () => Promise.resolve(STATUS),
+    membership: {
+      status: () => Promise.resolve(STATUS),
+      coordinator: { node: "den:1:0004", host: "192.168.1.2", port: 8421, epoch: 1 },
+    },
   });
   for (const act of [admin.list, () => admin.drain("den"), () => admin.remove("den")]) {
     await assert.rejects(

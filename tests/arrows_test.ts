@@ -52,7 +52,12 @@ const ARROWS: Record<string, string[]> = {
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api"],
   "runtime/cluster": [
-    ...["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve", "runtime/weights"],
+    ...["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve", "runtime/trust"],
+    "runtime/weights",
+  ],
+  "runtime/seat": [
+    ...["runtime/api", "runtime/cluster", "runtime/custom", "runtime/registry", "runtime/serve"],
+    ...["runtime/trust", "runtime/weights"],
   ],
   "runtime/cli": [
     ...["runtime/access", "runtime/cluster", "runtime/doctor", "runtime/engine"],

@@ -113,7 +113,7 @@ const DEPLOYMENTS = [deployment("d", ["n2", "n3"], NODES), deployment("e", ["n4"
 
 const directoryOf = (node: string) => {
   const directory = new ClusterDirectory(node);
-  directory.seed = "n1";
+  directory.follow({ node: "n1", epoch: 1 });
   for (const made of DEPLOYMENTS) directory.learn(made);
   return directory;
 };

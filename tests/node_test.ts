@@ -238,7 +238,7 @@ Deno.test("deno task start gets its cluster back when the first node is started 
     const secondUrl = await second.ready(2);
     before.kill("SIGKILL");
     await before.status();
-    await second.line(/^not ready the first node is gone/);
+    await second.line(/^not ready node \S+, which has layers, is gone/);
     assert.equal(
       (await fetch(`${secondUrl}/readyz`).then(async (r) => (await r.text(), r))).status,
       503,

@@ -13,11 +13,14 @@
 import type { ActorContext } from "../system/mod.ts";
 import type { Deployment, Member } from "./deployment.ts";
 import { memberActor } from "./member.ts";
+import type { ClusterMemory } from "./memory.ts";
 
 /** Options of an {@linkcode Adoption}. */
 export interface AdoptionOptions {
   /** The members by id of their node; the caller changes them. */
   members: ReadonlyMap<string, Member>;
+  /** Told what serves, and which deployments are gone. */
+  memory: ClusterMemory;
   /** Why nothing serves yet. */
   reason: string;
   /** Milliseconds after which a member that has not answered is asked again. */
@@ -71,14 +74,26 @@ export class Adoption {
     const before = this.#current;
     this.#current = deployment;
     this.reason = reason;
-    const number = ++this.#adoptions;
-    for (const node of this.#options.members.keys()) {
-      void this.#insist(node, {
-        ask: (member, within) => member.adopt({ deployment, reason }, within),
-        stale: () => number !== this.#adoptions,
-      });
-    }
-    if (before && before.id !== deployment?.id) this.letGo(before);
+    this.#adoptions++;
+    for (const node of this.#options.members.keys()) this.tell(node);
+    if (!before || before.id === deployment?.id) return;
+    if (!deployment) void this.#options.memory.serves(undefined).catch(() => {}); // the term is over
+    this.letGo(before);
+  }
+
+  /** This deployment served before the actor began, and serves on. */
+  resume(deployment: Deployment): void {
+    this.#current = deployment;
+    this.reason = "";
+  }
+
+  /** Tells a member what serves. */
+  tell(node: string): void {
+    const [number, deployment, reason] = [this.#adoptions, this.#current, this.reason];
+    void this.#insist(node, {
+      ask: (member, within) => member.adopt({ deployment, reason }, within),
+      stale: () => number !== this.#adoptions,
+    });
   }
 
   /**
@@ -103,6 +118,7 @@ export class Adoption {
     await Promise.all(nodes.map((node) => this.#insist(node, { ask: release })));
     await Promise.all(nodes.map((node) => this.#retire(node, id)));
     this.#parting--;
+    await this.#options.memory.retired(id).catch(() => {}); // the term is over: the next one asks again
   }
 
   /** Tells one node that a deployment is retired, now or when it is a member again. */

@@ -8,6 +8,7 @@ import {
   type Member,
   memberActor,
   type MembersView,
+  NO_MEMORY,
   Simulation,
 } from "../mod.ts";
 
@@ -70,7 +71,7 @@ async function world() {
   });
   systems[0].register(clusterActor, {
     config: clusterActor.config.parse({ nodes: 3, model: "m", source: "n0" }),
-    resources: () => ({ place: () => new Promise(() => {}), nodes: view }),
+    resources: () => ({ memory: NO_MEMORY, place: () => new Promise(() => {}), nodes: view }),
   });
   const join = (i: number, port = 1000 + i) =>
     sim.until(systems[i].ask(CLUSTER, {

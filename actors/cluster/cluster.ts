@@ -1,6 +1,7 @@
 /**
  * Cluster: keeps the members, and decides which deployment serves. There is one cluster actor, on
- * the first node.
+ * the node that coordinates. What outlives it is in its resource `memory`: where another node takes
+ * over, the deployment that served goes on, if all nodes live that have its layers.
  *
  * Whenever the members change, it makes a new deployment for them, has every node prepare its
  * stages, and only then lets the nodes adopt it; until then requests use the old one. A node that
@@ -37,6 +38,8 @@ import { Fetches, fetchReportSchema } from "./fetches.ts";
 import { memberActor } from "./member.ts";
 import { type MembersView, memberWatch } from "./member_watch.ts";
 import type { HealthChange, NodeHealth } from "./health.ts";
+import type { ClusterMemory } from "./memory.ts";
+import { Takeover } from "./takeover.ts";
 
 /**
  * Which layers go to which member, and how requests run on them: the part of a deployment that is
@@ -143,7 +146,7 @@ export const clusterActor = defineActor({
     prepareMs: z.number().positive().default(1_800_000),
   }),
   messages: {
-    /** A node joins; answers with all members. */
+    /** A node joins; answers with all members, and the ids of all deployments that are known. */
     join: memberSchema,
     /** A node leaves, and serves until the others have taken over. */
     leave: z.object({ node: z.string() }),
@@ -186,11 +189,14 @@ export const clusterActor = defineActor({
   create(ctx, config) {
     const place = ctx.resource<PlaceDeployment>("place");
     const view = ctx.resource<MembersView>("nodes");
-    const members = new Map<string, Member>();
+    const memory = ctx.resource<ClusterMemory>("memory");
+    const { past } = memory;
+    const members = new Map(past.members.map((member) => [member.node, member]));
     /** The members on which layers may be placed: those to which the link is not bad. */
-    const usable = new Map<string, Member>();
+    const usable = new Map(members);
     const serving = new Adoption(ctx, {
       members: usable,
+      memory,
       reason: `waiting for ${config.nodes} node(s), none has joined`,
       retryMs: config.retryMs,
       deadlineMs: config.answerMs,
@@ -204,7 +210,7 @@ export const clusterActor = defineActor({
     /** The deployment that serves and must be replaced, even by the same placement; "": none. */
     let condemned = "";
     /** The nodes that have prepared the deployment that serves. */
-    let prepared = new Set<string>();
+    let prepared = new Set(past.serving?.members.map(({ node }) => node));
     /** Ends what the nodes are asked to prepare; undefined: nothing is prepared. */
     let preparing: { nodes: string[]; abort: AbortController } | undefined;
     /** The checkup that runs: whoever asks meanwhile gets its report. */
@@ -215,9 +221,12 @@ export const clusterActor = defineActor({
     // A new activation of this actor numbers its deployments from 1 again. The random part of their
     // ids tells them from those of an earlier activation, whose stages may still live.
     const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
-    /** The placement that served last; undefined: none has served. */
-    let lastPlacement: DeploymentPlacement | undefined;
-
+    /** The placement that served last; undefined: none has served in this actor's life. */
+    let lastPlacement: DeploymentPlacement | undefined = past.serving;
+    /** Ids of all deployments that this actor has made or was left. */
+    const known = new Set([...past.others, ...past.serving ? [past.serving] : []].map((d) => d.id));
+    const servedBefore = past.serving !== undefined || past.others.length > 0;
+    if (past.serving) serving.resume(past.serving);
     /** Whether a member has been taken for dead in this time of the cluster, by its id. */
     const buried = new Set<string>();
 
@@ -246,6 +255,11 @@ export const clusterActor = defineActor({
     }
     ctx.after(REVIEW_MS, review);
 
+    const takeover = new Takeover(ctx, {
+      ...{ memory, serving, doubts, members, remove, forget },
+      replace: () => void replace(),
+    });
+
     /** A node leaves: it serves until the others have taken over. */
     function leave(node: string): void {
       if (!forget(node)) return;
@@ -260,7 +274,9 @@ export const clusterActor = defineActor({
       watch.forget(node);
       usable.delete(node);
       prepared.delete(node);
-      return members.delete(node);
+      const was = members.delete(node);
+      takeover.cross(node);
+      return was;
     }
 
     /** A node is gone: takes it out of the members, and places anew. */
@@ -305,6 +321,7 @@ export const clusterActor = defineActor({
     /** Makes new placements until one was made for the members as they are now. */
     async function replace(): Promise<void> {
       changes++;
+      if (takeover.open) return; // it is called again once the members have come
       if (placing) return; // the loop that runs already sees the change
       placing = true;
       try {
@@ -320,7 +337,7 @@ export const clusterActor = defineActor({
     /** One placement. `valid`: whether the members are still those that it is made for. */
     async function placeOnce(valid: () => boolean): Promise<void> {
       // A cluster that has served continues with the members that are left.
-      if (!lastPlacement && usable.size < config.nodes) {
+      if (!lastPlacement && !servedBefore && usable.size < config.nodes) {
         return serving.adopt(
           undefined,
           `waiting for ${config.nodes} nodes, ${usable.size} joined`,
@@ -372,6 +389,7 @@ export const clusterActor = defineActor({
         // answer prompts and must know the deployment.
         const same: Deployment = { ...serving.current, members: all, shape, plan, flow };
         await prepare(same, valid, nodes.filter((n) => !prepared.has(n)));
+        await memory.serves(same);
         if (!valid()) return;
         for (const node of nodes) prepared.add(node);
         lastPlacement = placement;
@@ -379,6 +397,7 @@ export const clusterActor = defineActor({
       }
       const { model, source, manifest_sha256 } = config;
       const id = `${incarnation}-${++deployments}`;
+      known.add(id);
       const made: Deployment = {
         id,
         model,
@@ -397,7 +416,10 @@ export const clusterActor = defineActor({
       if (!serving.current) serving.adopt(undefined, serving.reason);
       loading = serving.reason;
       try {
+        await memory.planned(made);
         await prepare(made, valid, nodes);
+        // Before anybody adopts it: whoever takes over must not go on with the one before.
+        if (valid()) await memory.serves(made);
       } catch (error) {
         serving.letGo(made);
         throw error;
@@ -463,13 +485,15 @@ export const clusterActor = defineActor({
       async join(member) {
         const { node } = member;
         await displace(member);
+        const awaited = takeover.awaits(node);
         members.set(node, member);
         usable.set(node, member);
         absent.back(member);
         if (node !== config.source) watch.add(node, { back: buried.delete(node) });
         serving.rejoined(node);
-        void replace();
-        return { members: [...members.values()] };
+        takeover.cross(node);
+        if (!awaited) void replace(); // else that is decided once all have come
+        return { members: [...members.values()], deployments: [...known] };
       },
       leave: ({ node }) => leave(node),
       lost: ({ node, for_good }) => {

@@ -11,6 +11,7 @@ import {
   memberActor,
   type MemberDuties,
   type MembersView,
+  NO_MEMORY,
   OrreryError,
   type PlaceDeployment,
   Simulation,
@@ -103,7 +104,7 @@ function world(options: WorldOptions = {}) {
   });
   systems[0].register(clusterActor, {
     config: clusterActor.config.parse({ nodes: options.nodes ?? 1, model: "m", source: "n0" }),
-    resources: () => ({ place: options.place ?? onePerMember, nodes: view }),
+    resources: () => ({ memory: NO_MEMORY, place: options.place ?? onePerMember, nodes: view }),
   });
   const join = (i: number) =>
     sim.until(systems[i].ask(CLUSTER, {

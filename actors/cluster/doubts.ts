@@ -53,7 +53,7 @@ export class Doubts {
     if (this.#asking) return undefined;
     this.#asking = true;
     try {
-      const without = await this.#without(deployment);
+      const without = await this.without(deployment);
       if (without !== undefined) return `node ${without} has lost its stages`;
     } finally {
       this.#asking = false;
@@ -65,7 +65,7 @@ export class Doubts {
   }
 
   /** A member that has not got its stages; undefined: all that answer have them. */
-  async #without(deployment: Deployment): Promise<string | undefined> {
+  async without(deployment: Deployment): Promise<string | undefined> {
     const { id, draft } = deployment;
     const nodes = new Set([...servingNodes(deployment), ...(draft ? [draft.node] : [])]);
     const answers = await Promise.all([...nodes].map(async (node) => {

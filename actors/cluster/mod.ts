@@ -15,6 +15,7 @@ export * from "./coordinator_watch.ts";
 export * from "./detector.ts";
 export * from "./health.ts";
 export * from "./member_watch.ts";
+export * from "./memory.ts";
 export * from "./node_key.ts";
 export * from "./node_watch.ts";
 export * from "./weights.ts";

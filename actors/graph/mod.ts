@@ -17,3 +17,4 @@ export type {
   GraphUplink,
   PaperModel,
 } from "./schema.ts";
+export * from "./write.ts";

@@ -35,6 +35,11 @@ export class Kinds {
     this.#kinds.set(name, kind);
   }
 
+  /** Makes a kind unknown again. */
+  remove(name: string): void {
+    this.#kinds.delete(name);
+  }
+
   /**
    * The kind of the actor at this address. Throws `unknown_kind`, or `unknown_message` when it has
    * no such message.

@@ -153,6 +153,14 @@ export class ActorSystem {
     this.#kinds.add({ definition, config, resources });
   }
 
+  /**
+   * Makes a kind unknown here: messages to its actors are refused with `unknown_kind`. Those that are
+   * active go on until they are stopped.
+   */
+  unregister(kind: string): void {
+    this.#kinds.remove(kind);
+  }
+
   /** Sends from the outside; see {@linkcode ActorContext.tell}. */
   tell(
     to: string,

@@ -147,7 +147,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   for (const path of ["/healthz", "/health"]) app.get(path, (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     const readiness = await (generator.check?.() ?? generator.readiness());
-    return c.json(readiness, readiness.ready ? 200 : 503);
+    // What is said beside a deployment that serves: that the cluster cannot change, say.
+    const { deployment, reason } = options.serving?.() ?? {};
+    const note = readiness.ready && deployment && reason ? { note: reason } : {};
+    return c.json({ ...readiness, ...note }, readiness.ready ? 200 : 503);
   });
   const { serving } = options;
   if (serving) app.get("/api/plan", (c) => c.json(planOf(serving())));

@@ -350,8 +350,9 @@ async function start(args: string[]): Promise<number> {
   }
   await configureLog(chosen.log);
   const stop = Promise.withResolvers<number>();
-  const current: { node?: Node; said: string; table: string; asked: boolean } = {
+  const current: { node?: Node; said: string; noted: string; table: string; asked: boolean } = {
     said: "",
+    noted: "",
     table: "",
     asked: false,
   };
@@ -363,6 +364,9 @@ async function start(args: string[]): Promise<number> {
     fetches.end();
     const line = announce(node, deployment, reason);
     if (line !== current.said) console.log(current.said = line);
+    const note = deployment ? reason : "";
+    if (note && note !== current.noted) console.log(`${pc.yellow("note")}     ${note}`);
+    current.noted = note;
     // Only the node that made the plan, the first one, prints its table.
     const table = deployment?.plan && !chosen.join
       ? planTable(deployment.plan as unknown as Plan, node.id)

@@ -215,10 +215,22 @@ export class DeploymentHost implements MemberDuties {
     return this.#models.has(id);
   }
 
-  /** Retires every deployment: the cluster that made them has ended. */
-  retireAll(): void {
-    this.#models.follow(undefined);
-    for (const id of this.#models.keys()) void this.retire(id);
+  /** The deployment that serves new requests; undefined: none does. */
+  get adopted(): Deployment | undefined {
+    return this.#adopted === undefined ? undefined : this.#models.get(this.#adopted)?.deployment;
+  }
+
+  /** Says something about what serves, or about why nothing does; "": nothing special. */
+  note(reason: string): void {
+    const { adopted } = this;
+    if (adopted || reason) this.#options.onServe?.(adopted, reason);
+  }
+
+  /** Retires every deployment but these: nobody else would. */
+  retireExcept(ids: readonly string[]): void {
+    const gone = this.#models.keys().filter((id) => !ids.includes(id));
+    for (const id of gone) void this.retire(id);
+    if (ids.length === 0) this.#models.follow(undefined);
   }
 
   /** Fails the requests that run through a node that is gone. */

@@ -5,7 +5,7 @@
  * | actors                      | node                                             |
  * | --------------------------- | ------------------------------------------------ |
  * | stages, heads, drafter      | as the deployment says                           |
- * | the cluster actor, the registry, servers, a graph's own, model | the first node |
+ * | the cluster actor, the registry, servers, a graph's own, model | the coordinator |
  * | member, weights             | the key is the node                              |
  * | arbiter                     | the key is the node, or begins with it           |
  * | generations, their clients, and any other kind | the key begins with it: `node~id` |
@@ -35,17 +35,27 @@ const MAX_RETIRED = 16;
 
 /** See the module's text. */
 export class ClusterDirectory implements Directory {
-  /** The first node: the one with the cluster actor. */
-  seed: NodeId;
+  /** Who coordinates, and the number of that node's term. */
+  #term: { node: NodeId; epoch: number };
   readonly #node: NodeId;
   readonly #deployments = new Map<string, Deployment>();
   /** Retired deployments, oldest first. */
   readonly #retired: string[] = [];
 
-  /** The directory of `node`, which takes itself for the first node until `seed` is set. */
+  /** The directory of `node`, which takes itself for the coordinator until it follows another. */
   constructor(node: NodeId) {
     this.#node = node;
-    this.seed = node;
+    this.#term = { node, epoch: 1 };
+  }
+
+  /** The coordinator: the node with the cluster actor. */
+  get seed(): NodeId {
+    return this.#term.node;
+  }
+
+  /** Another term has begun: messages to the coordinator's actors carry its number. */
+  follow({ node, epoch }: { node: NodeId; epoch: number }): void {
+    this.#term = { node, epoch };
   }
 
   /** Makes the stages and the drafter of this deployment known to `resolve`. */
@@ -64,8 +74,8 @@ export class ClusterDirectory implements Directory {
     const parts = parseAddress(to);
     const node = this.#find(to, parts);
     if (node === undefined) throw this.#noOwner(to, parts);
-    // An address has one node for as long as it exists, so there is one ownership: epoch 1.
-    return { node, epoch: 1 };
+    // Any other address has one node for as long as it exists, so there is one ownership: epoch 1.
+    return { node, epoch: isCoordinators(parts) ? this.#term.epoch : 1 };
   }
 
   nodeOf(to: string): NodeId | undefined {
@@ -121,6 +131,12 @@ export class ClusterDirectory implements Directory {
     }
     return noOwner(to, `its key does not begin with a node, as in ${node}~${key}`);
   }
+}
+
+/** Whether the actor with this address is at the coordinator, whoever that is. */
+export function isCoordinators({ deployment, kind }: AddressParts): boolean {
+  return deployment === GRAPH ||
+    (deployment === SYSTEM && ["cluster", "registry", "servers"].includes(kind));
 }
 
 /** The item with this index, written as an address has it: `1` and not `01`. */

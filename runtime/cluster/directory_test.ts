@@ -30,7 +30,7 @@ const deployment = (id: string): Deployment =>
 
 function directory(...ids: string[]): ClusterDirectory {
   const made = new ClusterDirectory("n2");
-  made.seed = "n1";
+  made.follow({ node: "n1", epoch: 1 });
   for (const id of ids) made.learn(deployment(id));
   return made;
 }

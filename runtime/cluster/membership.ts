@@ -1,6 +1,9 @@
 /**
- * A node's membership in its cluster: it joins, joins again when the first node is gone, and
- * leaves.
+ * A node's membership in its cluster: it joins whoever coordinates, follows when that is another
+ * node, and leaves.
+ *
+ * A member whose coordinator is silent serves on what it serves, as long as the nodes live that have
+ * the layers. It asks all nodes that it knows who coordinates now, and joins that one.
  *
  * @module
  */
@@ -15,23 +18,31 @@ import {
   type Member,
   type NodeId,
   OrreryError,
+  servingNodes,
   toOrreryError,
 } from "../../actors/mod.ts";
-import { identify, LEFT, type MailboxTls, type MailboxTransport, REMOVED } from "../mailbox/mod.ts";
+import { LEFT, type MailboxTls, type MailboxTransport, REMOVED } from "../mailbox/mod.ts";
+import type { CoordinatorPlace, FoundCoordinator, KnownPlace } from "../trust/mod.ts";
 import { coordinatorWatch } from "./coordinator_watch.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import type { DeploymentHost } from "./deployment_host.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
-/** Milliseconds between two attempts to join. */
-const RETRY_MS = 2_000;
-/** Milliseconds in which the node that is joined must say its id. */
+/** Milliseconds between two searches for the coordinator. */
+const SEARCH_MS = 300;
+/** Milliseconds in which the nodes that are asked must answer. */
+const ANSWER_MS = 3_000;
+/** Milliseconds in which the node that is joined first must say who coordinates. */
 const DIAL_MS = 10_000;
-/** Milliseconds in which the first node must answer `join`, `status` and `leave`. */
+/** A node finds out after so many searches whether it was removed. */
+const TRIES_REMOVED = 5;
+/** Milliseconds of a search after which this node says that nobody coordinates. */
+const VACANT_MS = 4_000;
+/** Milliseconds in which the coordinator must answer `join`, `status` and `leave`. */
 const JOIN_MS = 10_000;
 const STATUS_MS = 5_000;
-const LEAVE_MS = 2_000;
+const LEAVE_MS = 5_000;
 /** Milliseconds between two checks of whether this node's stages have ended. */
 const LEAVE_CHECK_MS = 50;
 
@@ -39,46 +50,34 @@ const LEAVE_CHECK_MS = 50;
 export interface MembershipOptions {
   /** Reaches the cluster actor. */
   system: ActorSystem;
-  /** Is told the first node's id. */
-  directory: Pick<ClusterDirectory, "seed">;
-  /** Its address is what other nodes are told; it dials the first node. */
+  /** Is told who coordinates. */
+  directory: Pick<ClusterDirectory, "seed" | "follow">;
+  /** Its links tell of nodes that are gone; it dials the coordinator. */
   mailbox: MailboxTransport;
-  /** Retires this node's deployments when it joins another cluster. */
-  host: Pick<DeploymentHost, "adopt" | "retireAll" | "stages" | "members">;
+  /** This node's part in deployments. */
+  host: Pick<DeploymentHost, "adopt" | "note" | "retireExcept" | "adopted" | "members" | "stages">;
   /** The node's certificates. */
   trust: MailboxTls & {
+    /** Is told who coordinates, and where else certificates may be had. */
+    follow(coordinator: CoordinatorPlace, others?: readonly KnownPlace[]): void;
     /** Gets new certificates. */
     renew(): Promise<void>;
     /** Gets new certificates if the ones at hand have expired. */
     renewExpired(): Promise<void>;
   };
-  /** Where the first node's mailbox listens; undefined: this is the first node. */
-  seed?: { host: string; port: number };
+  /**
+   * Finds out who coordinates, among these nodes and any others that the caller knows. Undefined: a
+   * server, which is told by its election.
+   */
+  find?: (places: KnownPlace[], options: FindWithin) => Promise<FoundCoordinator>;
 }
 
-/**
- * Asks the mailbox at `seed` for its node's id, and opens a link to that node. Throws group
- * `cluster`, code `join_failed`.
- */
-export async function dialSeed(
-  mailbox: MailboxTransport,
-  seed: { host: string; port: number },
-  tls: MailboxTls,
-): Promise<NodeId> {
-  try {
-    const signal = AbortSignal.timeout(DIAL_MS);
-    const node = await identify(seed.host, seed.port, { signal, tls });
-    mailbox.addPeer(node, seed.host, seed.port);
-    return node;
-  } catch (error) {
-    throw new OrreryError({
-      group: "cluster",
-      code: "join_failed",
-      message: `no node answers at ${seed.host}:${seed.port} (${toOrreryError(error).message}); ` +
-        "start the first node there, and name its mailbox port (8421), not its API port",
-      cause: error,
-    });
-  }
+/** Limits of one search. */
+export interface FindWithin {
+  withinMs: number;
+  signal: AbortSignal;
+  /** A term with a larger number than this ends the search at once. */
+  after?: number;
 }
 
 /** See the module's text. */
@@ -86,11 +85,18 @@ export class Membership {
   readonly #options: MembershipOptions;
   /** Aborts when the node leaves. */
   readonly #abort = new AbortController();
-  /** A member's watch over the node with the cluster actor. */
+  /** A member's watch over the coordinator. */
   readonly #watch: CoordinatorWatch;
   /** Ends the subscription to changes of links. */
   readonly #unsubscribe: () => void;
-  #rejoining = false;
+  /** The latest term that this node knows of. */
+  #term?: CoordinatorPlace;
+  /** Number of the term whose coordinator has this node as a member; 0: none has. */
+  #joined = 0;
+  /** The search under way. */
+  #searching?: Promise<void>;
+  /** When it began, in milliseconds of `performance.now`. */
+  #searchingSince = 0;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -99,11 +105,21 @@ export class Membership {
       system,
       mailbox,
       members: () => host.members,
-      lost: (why) => void this.#rejoin(`the first node is lost: ${why}`),
+      lost: (why) => this.#lost(why),
     });
     this.#unsubscribe = mailbox.on("peer", ({ node, state }) => {
       if (state === "connecting" || state === "lost") this.#broke(node);
     });
+  }
+
+  /** Who coordinates, as far as this node knows. */
+  get coordinator(): CoordinatorPlace | undefined {
+    return this.#term;
+  }
+
+  /** Milliseconds for which this node has been looking for a coordinator; 0: it has one. */
+  get vacantMs(): number {
+    return this.#searching ? performance.now() - this.#searchingSince : 0;
   }
 
   /** Call it for every ping, with the node that sent it. */
@@ -111,33 +127,87 @@ export class Membership {
     this.#watch.pinged(by);
   }
 
-  /** Joins the cluster (the first node joins its own), and joins again whenever it is lost. */
-  async join(): Promise<void> {
-    await this.#ask();
+  /**
+   * Joins the cluster of the node that listens there. Throws group `cluster`, code `join_failed`.
+   */
+  async join(place: KnownPlace): Promise<void> {
+    const { find } = this.#options;
+    const { coordinator, error } = await find!([place], {
+      withinMs: DIAL_MS,
+      signal: this.#abort.signal,
+    });
+    if (!coordinator) {
+      const why = error?.message ?? "it does not know who coordinates its cluster; try again";
+      throw joinFailed(
+        `no node answers at ${place.host}:${place.port} (${why}); ` +
+          "start the first node there, and name its mailbox port (8421), not its API port",
+        error,
+      );
+    }
+    await this.follow(coordinator);
+  }
+
+  /** Becomes a member of this coordinator's. Throws group `cluster`, code `join_failed`. */
+  async follow(term: CoordinatorPlace): Promise<void> {
+    const { system, directory, trust, mailbox } = this.#options;
+    if (term.epoch < (this.#term?.epoch ?? 0)) return;
+    this.#term = term;
+    directory.follow(term);
+    trust.follow(term, this.#places());
+    if (term.node !== system.node) mailbox.addPeer(term.node, term.host, term.port);
+    await this.#ask(term);
+  }
+
+  /** Nobody coordinates any more, as a server's election knows. */
+  vacant(why: string): void {
+    this.#say(`nobody coordinates this cluster at the moment (${why}); another node takes over`);
   }
 
   /** Call it when the link to a node has ended for good. */
   peerLost(peer: NodeId, reason: string): void {
-    const { seed, directory, system } = this.#options;
     if (this.#abort.signal.aborted) return;
-    if (reason !== LEFT && reason !== REMOVED) return this.#broke(peer);
-    if (seed) {
-      if (peer === directory.seed) void this.#rejoin(`the first node is gone: ${reason}`);
-    } else {
+    const certain = reason === LEFT || reason === REMOVED;
+    if (!certain) this.#broke(peer);
+    else if (this.#coordinates) {
+      const { system } = this.#options;
       // It is refused only while this node closes.
       void system.at(clusterActor, CLUSTER).tell.lost({ node: peer }).catch(() => {});
-    }
+    } else if (peer === this.#term?.node) this.#lost(`it is gone: ${reason}`);
+    if (this.#searching) this.#missed(peer, reason);
   }
 
   /** The connection to a node broke: whoever watches it looks into it. */
   #broke(node: NodeId): void {
     if (this.#abort.signal.aborted) return;
-    if (this.#options.seed) return this.#watch.broke(node);
     const { system } = this.#options;
-    void system.at(clusterActor, CLUSTER).tell.broke({ node }).catch(() => {}); // as above
+    if (this.#coordinates) {
+      return void system.at(clusterActor, CLUSTER).tell.broke({ node }).catch(() => {}); // as above
+    }
+    this.#watch.broke(node);
+    // Where it is another one by now, that one is found sooner than this one is given up.
+    if (node === this.#term?.node && this.#options.find) void this.#search("its link is broken");
   }
 
-  /** Call it while the deployment with this id answers no prompt: the first node looks into it. */
+  /** While nobody coordinates, a member finds out itself that what it serves cannot go on. */
+  #missed(peer: NodeId, reason: string): void {
+    const { host } = this.#options;
+    if (!host.adopted || !servingNodes(host.adopted).includes(peer)) return;
+    host.adopt(undefined, `node ${peer}, which has layers, is gone: ${reason}`);
+  }
+
+  /** The coordinator is gone, or has forgotten this node. */
+  #lost(why: string): void {
+    this.#joined = 0;
+    if (this.#term && !this.#reaches(this.#term)) this.#missed(this.#term.node, why);
+    void this.#search(why);
+  }
+
+  /** Whether this node coordinates, as far as it knows. */
+  get #coordinates(): boolean {
+    return this.#term?.node === this.#options.system.node;
+  }
+
+  /** Call it while the deployment with this id answers no prompt: the coordinator looks into it. */
   broken(deployment: string, why: string): void {
     log.warn("deployment {deployment} answers no prompt: {why}", { deployment, why });
     const cluster = this.#options.system.at(clusterActor, CLUSTER);
@@ -145,92 +215,180 @@ export class Membership {
     void cluster.tell.broken({ deployment, why }, { deadlineMs: STATUS_MS }).catch(() => {});
   }
 
-  /** Tells the first node, and waits until this node's stages have ended, or for `deadlineMs`. */
+  /**
+   * Tells the coordinator, and waits until this node's stages have ended, or for `deadlineMs`. The
+   * coordinator itself stays until the others have its layers.
+   */
   async leave(deadlineMs: number): Promise<void> {
-    const { seed, system, host } = this.#options;
+    const { system, host } = this.#options;
     this.#watch.close();
     this.#unsubscribe();
     this.#abort.abort();
-    if (!seed || this.#rejoining) return;
+    if (!this.#term || this.#searching) return;
     const deadline = performance.now() + deadlineMs;
     try {
-      await system.at(clusterActor, CLUSTER).leave({ node: system.node }, { deadlineMs: LEAVE_MS });
-      while (host.stages.length > 0 && performance.now() < deadline) await sleep(LEAVE_CHECK_MS);
+      const cluster = system.at(clusterActor, CLUSTER);
+      const { members } = await cluster.status({}, { deadlineMs: LEAVE_MS });
+      if (members.every(({ node }) => node === system.node)) return; // nobody takes the layers
+      await cluster.leave({ node: system.node }, { deadlineMs: LEAVE_MS });
+      while (host.stages.length > 0 && performance.now() < deadline) {
+        await sleep(LEAVE_CHECK_MS);
+        if (this.#term.node !== system.node) continue;
+        const { reason } = await cluster.status({}, { deadlineMs: LEAVE_MS });
+        if (reason.startsWith("placement failed")) return; // they cannot take the layers
+      }
     } catch (error) {
-      log.warn("the first node did not take our leave: {message}", {
+      log.warn("the coordinator did not take our leave: {message}", {
         message: toOrreryError(error).message,
       });
     }
   }
 
-  /** The members of the cluster and the deployment that serves. */
+  /** The members of the cluster and the deployment that serves, as far as this node knows. */
   async status(): Promise<ClusterStatus> {
-    const { system } = this.#options;
-    return await system.at(clusterActor, CLUSTER).status({}, { deadlineMs: STATUS_MS });
+    const { system, host } = this.#options;
+    try {
+      return await system.at(clusterActor, CLUSTER).status({}, { deadlineMs: STATUS_MS });
+    } catch (error) {
+      const { adopted: deployment } = host;
+      if (!this.#searching || !deployment) throw error;
+      return { members: deployment.members, deployment, reason: this.#vacancy(), health: [] };
+    }
   }
 
-  /** Asks the first node to take this node as a member. Throws group `cluster`, `join_failed`. */
-  async #ask(): Promise<void> {
-    const { system, mailbox } = this.#options;
-    const member: Member = {
-      node: system.node,
-      ...mailbox.address,
-      cores: navigator.hardwareConcurrency,
-      memory_bytes: Deno.systemMemoryInfo().total,
-    };
+  /** Asks the coordinator to take this node as a member. Throws group `cluster`, `join_failed`. */
+  async #ask(term: CoordinatorPlace): Promise<void> {
+    const { system } = this.#options;
     try {
-      await system.at(clusterActor, CLUSTER).join(member, {
+      const { deployments } = await system.at(clusterActor, CLUSTER).join(memberOf(this.#options), {
         deadlineMs: JOIN_MS,
         signal: this.#abort.signal,
       });
+      // A coordinator that remembers nothing of an earlier one would never retire its deployments.
+      if (this.#joined !== term.epoch) this.#options.host.retireExcept(deployments);
     } catch (error) {
       if (!hasCode(error, "unknown_kind")) throw error;
-      const { host, port } = this.#options.seed!;
-      throw new OrreryError({
-        group: "cluster",
-        code: "join_failed",
-        message:
-          `the node at ${host}:${port} has joined another one itself; join the first node of that cluster`,
-        cause: error,
-      });
+      throw joinFailed(
+        `the node at ${term.host}:${term.port} does not coordinate its cluster`,
+        error,
+      );
     }
-    if (this.#options.seed && !this.#abort.signal.aborted) {
-      this.#watch.follow(this.#options.directory.seed);
+    this.#joined = term.epoch;
+    if (!this.#coordinates && !this.#abort.signal.aborted) this.#watch.follow(term.node);
+  }
+
+  /** Looks for whoever coordinates until this node is a member again. */
+  #search(why: string): Promise<void> | undefined {
+    if (this.#abort.signal.aborted || !this.#term) return undefined;
+    if (!this.#searching) this.#searchingSince = performance.now();
+    return this.#searching ??= this.#look(why).finally(() => this.#searching = undefined);
+  }
+
+  async #look(why: string): Promise<void> {
+    const { trust } = this.#options;
+    const { signal } = this.#abort;
+    const began = performance.now();
+    let said = false;
+    log.info("looking for the coordinator: {why}", { why });
+    for (let tries = 1; !signal.aborted; tries++) {
+      try {
+        await trust.renewExpired();
+        const term = await this.#found();
+        if (term) {
+          if (this.#joined !== term.epoch) await this.follow(term);
+          if (said) this.#options.host.note("");
+          return;
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#notYet(error);
+      }
+      if (tries % TRIES_REMOVED === 0 && await this.#removed()) return;
+      if (!said && performance.now() - began > VACANT_MS) {
+        said = true;
+        this.#say(this.#vacancy());
+      }
+      await sleep(SEARCH_MS);
     }
   }
 
-  /** Tries to join until it succeeds; a first node that was restarted has another id. */
-  async #rejoin(why: string): Promise<void> {
-    if (this.#rejoining) return;
-    this.#rejoining = true;
-    this.#watch.leave();
-    const { host, mailbox, directory, seed, trust } = this.#options;
-    host.adopt(undefined, why);
-    while (!this.#abort.signal.aborted) {
-      try {
-        await trust.renewExpired();
-        const found = await dialSeed(mailbox, seed!, trust);
-        // The first node was restarted: the deployments that it made are gone.
-        if (found !== directory.seed) host.retireAll();
-        directory.seed = found;
-        await this.#ask();
-        break;
-      } catch (error) {
-        log.info("cannot join yet: {message}", { message: toOrreryError(error).message });
-        // A node that was removed finds its connections closed: only this says why.
-        const reason: unknown = await trust.renew().catch((reason) => reason);
-        if (hasCode(reason, "revoked")) {
-          // That is for good: it stops dialling and asking, and goes on saying why it cannot answer.
-          log.error("{message}", { message: reason.message });
-          host.adopt(undefined, reason.message);
-          mailbox.removePeer(directory.seed);
-          return;
-        }
-        await sleep(RETRY_MS);
-      }
-    }
-    this.#rejoining = false;
+  /** The coordinator that can be joined; undefined: none can yet. A server's election tells it. */
+  async #found(): Promise<CoordinatorPlace | undefined> {
+    const { find } = this.#options;
+    const known = this.#term!;
+    if (!find) return known;
+    const { signal } = this.#abort;
+    const after = known.epoch;
+    const found = await find(this.#places(), { withinMs: ANSWER_MS, signal, after });
+    const term = found.coordinator;
+    if (!term || term.epoch < known.epoch) return undefined;
+    return term.epoch > known.epoch || term.node !== known.node || this.#reaches(term)
+      ? term
+      : undefined;
   }
+
+  /** Whether the link to the coordinator is up: then it was interrupted, and no more. */
+  #reaches({ node }: CoordinatorPlace): boolean {
+    const { mailbox } = this.#options;
+    return mailbox.peers().some((peer) => peer.node === node && peer.state === "up");
+  }
+
+  /** Whether this node was removed; its connections are closed then, and only this says why. */
+  async #removed(): Promise<boolean> {
+    const { trust, host, mailbox } = this.#options;
+    const reason: unknown = await trust.renew().catch((reason) => reason);
+    if (!hasCode(reason, "revoked")) return false;
+    // That is for good: it stops dialling and asking, and goes on saying why it cannot answer.
+    log.error("{message}", { message: reason.message });
+    host.adopt(undefined, reason.message);
+    this.#abort.abort();
+    mailbox.removePeer(this.#term!.node);
+    return true;
+  }
+
+  /** Says, where it serves or not, that nobody coordinates. */
+  #say(what: string): void {
+    log.warn("{what}", { what });
+    this.#options.host.note(what);
+  }
+
+  #vacancy(): string {
+    const { node, host, port } = this.#term!;
+    return `the coordinator ${node} (${host}:${port}) does not answer, so this cluster cannot change: ` +
+      "nodes cannot join and layers cannot move. Start it again, or make another node the first " +
+      "with `deno task nodes promote` on one that stays";
+  }
+
+  #notYet(error: unknown): void {
+    log.info("cannot join yet: {message}", { message: toOrreryError(error).message });
+  }
+
+  /** The nodes that this one knows. */
+  #places(): KnownPlace[] {
+    const { host, system } = this.#options;
+    const known: KnownPlace[] = [
+      ...(this.#term ? [this.#term] : []),
+      ...(host.adopted?.members ?? []),
+    ];
+    return known.filter(({ node }) => node !== system.node)
+      .map(({ node, host, port }) => ({ node, host, port }));
+  }
+}
+
+/** This node, as its cluster lists it. */
+export function memberOf(
+  { system, mailbox }: Pick<MembershipOptions, "system" | "mailbox">,
+): Member {
+  return {
+    node: system.node,
+    ...mailbox.address,
+    cores: navigator.hardwareConcurrency,
+    memory_bytes: Deno.systemMemoryInfo().total,
+  };
+}
+
+function joinFailed(message: string, cause?: unknown): OrreryError {
+  return new OrreryError({ group: "cluster", code: "join_failed", message, cause });
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

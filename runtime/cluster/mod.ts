@@ -6,7 +6,7 @@
  */
 export { advertisedHost, checkJoin } from "./addresses.ts";
 export { logHealth } from "./coordinator_watch.ts";
-export { ClusterDirectory } from "./directory.ts";
+export { ClusterDirectory, isCoordinators } from "./directory.ts";
 export { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
 export { type FetchListeners, fetchReports } from "./fetch_reports.ts";
 export { listen, type ListenOptions, newNodeId } from "./listen.ts";
@@ -17,7 +17,7 @@ export {
   type StageLoader,
 } from "./stage_loader.ts";
 export { modelsFrom, type ModelsOfDeployments } from "./prepared_models.ts";
-export { dialSeed, Membership, type MembershipOptions } from "./membership.ts";
+export { type FindWithin, memberOf, Membership, type MembershipOptions } from "./membership.ts";
 export {
   fitting,
   kvBytesPerRow,

@@ -75,6 +75,11 @@ export interface PlacerOptions {
   graph: Graph;
   /** Acceptance rate of drafts, 0 to 1, where the graph has none. @default not known */
   acceptance?: number;
+  /**
+   * The plan by which layers are placed already, and the nodes that it was made for: another plan for
+   * the same nodes must gain something. @default none
+   */
+  serving?: { devices: readonly string[]; plan: Plan };
 }
 
 /** See the module's text. */
@@ -90,6 +95,11 @@ export class Placer {
 
   constructor(options: PlacerOptions) {
     this.#options = options;
+    const { serving } = options;
+    if (serving) {
+      const devices = namesOf(serving.devices);
+      this.#serving = { devices, stages: serving.plan.stages };
+    }
   }
 
   /**
@@ -231,7 +241,7 @@ export class Placer {
    * moving layers costs a pause, and a small gain may be an error of measurement.
    */
   #steady(made: Plan, { input, graph }: { input: PlanInput; graph: Graph }): Plan {
-    const devices = input.devices.map((d) => d.name).sort().join(" ");
+    const devices = namesOf(input.devices.map((d) => d.name));
     const serving = this.#serving;
     const keep = (plan: Plan): Plan => {
       this.#serving = { devices, stages: plan.stages };
@@ -376,6 +386,10 @@ interface Gathered {
   /** Why a node has no profile, by node. */
   missing: Map<string, string>;
 }
+
+/** Nodes as text, to compare sets of them: one that was started again is the same. */
+const namesOf = (nodes: readonly string[]): string =>
+  nodes.map((node) => node.slice(0, node.lastIndexOf(":"))).sort().join(" ");
 
 /** The stages' nodes and layers as text, to compare placements. */
 const layersOf = (stages: readonly PlanStage[]): string =>

@@ -92,6 +92,11 @@ export class CustomActors {
     }
   }
 
+  /** Makes the kinds unknown again that {@linkcode CustomActors.register} made known. */
+  unregister(system: ActorSystem): void {
+    for (const { name } of this.#actors) system.unregister(name);
+  }
+
   /** Ends the spare workers; the others end with their activations. */
   async close(): Promise<void> {
     await Promise.all(this.#actors.map(({ spare }) => spare.close()));

@@ -37,4 +37,10 @@ export { readJson, sendJson } from "./json_stream.ts";
 export { NodeKey, type OwnCluster } from "./node_key.ts";
 export { isRollOf, MAX_MEMBERS, type Roll, rollSchema, rollText, signRoll } from "./roll.ts";
 export { createKey, isSigned, type PrivateKey, readKey, signAuthority, signText } from "./sign.ts";
+export {
+  findCoordinator,
+  type FindCoordinatorOptions,
+  type FoundCoordinator,
+  type KnownPlace,
+} from "./find_coordinator.ts";
 export { readFirstNode, trustFolder } from "./folder.ts";

@@ -6,6 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { X509Certificate } from "node:crypto";
+import { basename } from "node:path";
 import { hasCode, type NodeId } from "../../actors/system/mod.ts";
 import {
   type CertifiedNode,
@@ -277,6 +278,11 @@ export class NodeTrust implements MailboxTls {
   /** The node's key. */
   get key(): NodeKey {
     return this.#options.key;
+  }
+
+  /** Name of the node's key, which no other running node with this folder has. */
+  get name(): string {
+    return basename(this.#options.key.path, ".json");
   }
 
   /** Whether this node has the authority's key: it signs certificates, and takes joins. */

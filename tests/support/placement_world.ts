@@ -14,6 +14,7 @@ import {
   type HeadTokens,
   memberActor,
   type MembersView,
+  NO_MEMORY,
   OrreryError,
   parseAddress,
   type PlaceDeployment,
@@ -90,7 +91,7 @@ export class PlacementWorld {
     const { system } = this.add("n0");
     system.register(clusterActor, {
       config: clusterActor.config.parse({ nodes: 2, model: "toy", source: "n0" }),
-      resources: () => ({ place: this.#place, nodes: this.#view }),
+      resources: () => ({ memory: NO_MEMORY, place: this.#place, nodes: this.#view }),
     });
     this.add("n1");
   }
@@ -110,7 +111,7 @@ export class PlacementWorld {
     const { sim } = this;
     const { late = () => 0, lateMs = 6_000 } = this.#options;
     const directory = new ClusterDirectory(name);
-    directory.seed = "n0";
+    directory.follow({ node: "n0", epoch: 1 });
     const engines: ToyEngine[] = [];
     const system = sim.node(name, directory, {
       schedule: (turn) =>

@@ -1,0 +1,40 @@
+/**
+ * What a cluster keeps beyond the life of its cluster actor, so that another coordinator goes on
+ * where the last one stopped.
+ *
+ * @module
+ */
+import type { Deployment, Member } from "./deployment.ts";
+
+/** What the coordinators before this one left. */
+export interface ClusterPast {
+  /** Nodes that were members and seem to live: they are waited for. */
+  members: Member[];
+  /** The deployment that served last; undefined: none did. */
+  serving?: Deployment;
+  /** Further deployments whose stages may still be loaded. */
+  others: Deployment[];
+}
+
+/**
+ * Resource `memory` of the cluster actor. A write resolves once it is kept for certain. It rejects
+ * only when this node is no longer the coordinator.
+ */
+export interface ClusterMemory {
+  /** What is remembered. */
+  readonly past: ClusterPast;
+  /** A deployment is about to be loaded. */
+  planned(deployment: Deployment): Promise<void>;
+  /** A deployment is about to be adopted; undefined: none serves. */
+  serves(deployment: Deployment | undefined): Promise<void>;
+  /** The stages of a deployment are gone. */
+  retired(id: string): Promise<void>;
+}
+
+/** Remembers nothing: a cluster that ends with its cluster actor. */
+export const NO_MEMORY: ClusterMemory = {
+  past: { members: [], others: [] },
+  planned: () => Promise.resolve(),
+  serves: () => Promise.resolve(),
+  retired: () => Promise.resolve(),
+};

@@ -1,0 +1,205 @@
+/**
+ * What a cluster keeps in its registry for its next coordinator.
+ *
+ * | key              | value                                                    |
+ * | ---------------- | -------------------------------------------------------- |
+ * | `members/NODE`   | the member; it vanishes with the node's lease            |
+ * | `deployments/ID` | a deployment whose stages may be loaded                  |
+ * | `serving`        | the id of the deployment that serves                     |
+ * | `graphs/main`    | what is served, and how it is placed ({@linkcode MainGraph}) |
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import {
+  CLUSTER,
+  type ClusterMemory,
+  type ClusterPast,
+  decodeRecord,
+  type Deployment,
+  deploymentSchema,
+  hasCode,
+  type Member,
+  memberSchema,
+  overtaken,
+  ownerRecordKey,
+  ownerRecordSchema,
+  type Registry,
+  type RegistryEntry,
+  type RegistryTransaction,
+  toOrreryError,
+} from "../../actors/mod.ts";
+
+const log = getLogger(["orrery", "coordinator"]);
+
+const MEMBERS = "members/";
+const DEPLOYMENTS = "deployments/";
+const SERVING = "serving";
+const GRAPH = "graphs/main";
+
+/** Pause before a write is tried again, milliseconds. */
+const RETRY_MS = 200;
+
+/** Key of a member. */
+export const memberKey = (node: string): string => MEMBERS + node;
+
+const rangeSchema = z.object({ first: z.int().nonnegative(), last: z.int().nonnegative() });
+
+/** Schema of a {@linkcode MainGraph}. */
+export const mainGraphSchema = z.object({
+  /** The graph as JSON text, with the drafter that its file and the options came to. */
+  text: z.string(),
+  /** Path of the graph file, to whose folder modules of custom actors are relative. */
+  file: z.string().optional(),
+  /** Name of the model in the stores of the nodes. */
+  model: z.string(),
+  /** The draft model; undefined: there is none. */
+  draft: z.object({ model: z.string(), acceptance: z.number().min(0).max(1) }).optional(),
+  /** Layers of each node, in the order in which nodes joined. */
+  layers: z.array(rangeSchema).optional(),
+  placement: z.enum(["planned", "even"]).optional(),
+  /** Number of nodes to wait for before the model is placed for the first time. */
+  nodes: z.int().positive(),
+});
+/** What a cluster serves, as the node was told that began it. */
+export type MainGraph = z.infer<typeof mainGraphSchema>;
+
+const servingSchema = z.object({ id: z.string() });
+
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+/** The value of an entry; undefined: it is none of this version, which the log says. */
+function decode<T>(schema: z.ZodType<T>, entry: RegistryEntry): T | undefined {
+  try {
+    return decodeRecord(schema, entry);
+  } catch (error) {
+    log.warn("{key} is left out: {message}", {
+      key: entry.key,
+      message: toOrreryError(error).message,
+    });
+    return undefined;
+  }
+}
+
+/** The members whose entries these are; one that names another node than its key is left out. */
+export function membersOf(entries: readonly RegistryEntry[]): Member[] {
+  return entries.flatMap((entry) => {
+    const member = decode(memberSchema, entry);
+    return member && memberKey(member.node) === entry.key ? [member] : [];
+  });
+}
+
+/** Deployments among these entries, and which of them serves. */
+export function deploymentsOf(
+  entries: readonly RegistryEntry[],
+  serving: RegistryEntry | undefined,
+): { serving?: Deployment; others: Deployment[] } {
+  const all = entries.flatMap((entry) => decode(deploymentSchema, entry) ?? []);
+  const id = serving && decode(servingSchema, serving)?.id;
+  return { serving: all.find((d) => d.id === id), others: all.filter((d) => d.id !== id) };
+}
+
+/** What is served; undefined: nothing yet. */
+export async function readMainGraph(registry: Registry): Promise<MainGraph | undefined> {
+  const entry = await registry.get(GRAPH);
+  return entry && decode(mainGraphSchema, entry);
+}
+
+/** The nodes whose leases live. */
+export async function readMembers(registry: Registry): Promise<Member[]> {
+  return membersOf((await registry.list(MEMBERS)).entries);
+}
+
+/** What the coordinators before have left, as the registry has it now. */
+export async function readPast(registry: Registry): Promise<ClusterPast> {
+  const [members, deployments, serving] = await Promise.all([
+    readMembers(registry),
+    registry.list(DEPLOYMENTS),
+    registry.get(SERVING),
+  ]);
+  return { members, ...deploymentsOf(deployments.entries, serving) };
+}
+
+/** Options of {@linkcode TermWriter}. */
+export interface TermWriterOptions {
+  registry: Registry;
+  /** Number of this node's term. */
+  epoch: number;
+  /** Ends with the term. */
+  signal: AbortSignal;
+}
+
+/**
+ * Writes what a coordinator keeps, as long as its term lasts: every transaction checks that nobody
+ * else has become the coordinator since.
+ */
+export class TermWriter {
+  readonly #options: TermWriterOptions;
+  readonly #version: number;
+
+  private constructor(options: TermWriterOptions, version: number) {
+    this.#options = options;
+    this.#version = version;
+  }
+
+  /** Throws `stale_epoch` (group `actor`) where a later term has begun. */
+  static async open(options: TermWriterOptions): Promise<TermWriter> {
+    const { registry, epoch, signal } = options;
+    const entry = await registry.get(ownerRecordKey(CLUSTER), { signal });
+    const owner = entry && decodeRecord(ownerRecordSchema, entry);
+    if (owner?.epoch !== epoch) throw overtaken(CLUSTER, epoch);
+    return new TermWriter(options, entry!.version);
+  }
+
+  /** The cluster actor's memory of this term. */
+  memory(past: ClusterPast): ClusterMemory {
+    return {
+      past,
+      planned: (deployment) =>
+        this.write({ sets: [{ key: DEPLOYMENTS + deployment.id, value: encode(deployment) }] }),
+      serves: (deployment) =>
+        this.write(
+          deployment
+            ? {
+              sets: [
+                { key: DEPLOYMENTS + deployment.id, value: encode(deployment) },
+                { key: SERVING, value: encode({ id: deployment.id }) },
+              ],
+            }
+            : { deletes: [SERVING] },
+        ),
+      retired: (id) => this.write({ deletes: [DEPLOYMENTS + id] }),
+    };
+  }
+
+  /** Notes what is served. */
+  async putMainGraph(graph: MainGraph): Promise<void> {
+    await this.write({ sets: [{ key: GRAPH, value: encode(graph) }] });
+  }
+
+  /**
+   * Writes until the registry has answered; the same write with the same id is made once. Throws
+   * `stale_epoch` where the term is over, and the signal's reason.
+   */
+  async write(transaction: RegistryTransaction): Promise<void> {
+    const { registry, epoch, signal } = this.#options;
+    const checks = [{ key: ownerRecordKey(CLUSTER), version: this.#version }];
+    const id = crypto.randomUUID();
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        if ((await registry.transact({ ...transaction, id, checks }, { signal })).ok) return;
+        throw overtaken(CLUSTER, epoch);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!hasCode(error, "unavailable") && !hasCode(error, "outcome_unknown")) throw error;
+        log.warn("the registry does not answer: {message}", {
+          message: toOrreryError(error).message,
+        });
+      }
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * A server's part in coordinating: it stands for election, and takes its seat for each term of its
+ * own. A server is a node that opens the registry itself.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type CandidateNode,
+  type Clock,
+  CLUSTER,
+  COORDINATOR_KEY,
+  Election,
+  type Fence,
+  type NodeLease,
+  type Registry,
+  type Term,
+  toOrreryError,
+} from "../../actors/mod.ts";
+import type { Seat } from "./seat.ts";
+
+const log = getLogger(["orrery", "coordinator"]);
+
+/** Milliseconds between two tries to join a coordinator. */
+const RETRY_MS = 300;
+
+/** Options of a {@linkcode Coordination}. */
+export interface CoordinationOptions {
+  registry: Registry;
+  /** This node's lease; it has been started. */
+  lease: NodeLease;
+  /** This node, as others reach it. */
+  candidate: CandidateNode;
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random: () => number;
+  /**
+   * Is the registry in a file of this node? Then nobody else can coordinate, and what a former life
+   * of it has left there is void.
+   */
+  alone: boolean;
+  /** Lets this node's actors act as the coordinator's, for as long as that is certain. */
+  fence: Fence;
+  /** Takes up the work of a term; it may fail. */
+  begin: (term: Term, signal: AbortSignal) => Promise<Seat>;
+  /** Told who coordinates; of this node's own term once its seat is taken. */
+  onTerm: (term: Term) => Promise<void>;
+  /** Told that nobody is known to coordinate any more; `why` says what happened. */
+  onVacant: (why: string) => void;
+}
+
+/** See the module's text. */
+export class Coordination {
+  readonly #options: CoordinationOptions;
+  readonly #election: Election;
+  readonly #first = Promise.withResolvers<void>();
+  /** This node's seat; undefined: it does not coordinate. */
+  #seat?: Seat;
+  /** The seats are taken and left one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #began = false;
+  #closing = false;
+
+  /** Nothing happens until {@linkcode Coordination.start}. */
+  constructor(options: CoordinationOptions) {
+    this.#options = options;
+    const { registry, lease, candidate, clock, random } = options;
+    this.#first.promise.catch(() => {}); // whoever waits for it is told
+    this.#election = new Election({
+      ...{ registry, lease, candidate, clock, random },
+      address: CLUSTER,
+      onTerm: (term) => this.#heard(term),
+      onElected: (term, signal, ownership) => {
+        options.fence.hold(COORDINATOR_KEY, ownership);
+        this.#turn = this.#turn.then(() => this.#lead(term, signal));
+      },
+      onFailure: (error) =>
+        log.debug("the registry does not answer: {message}", { message: error.message }),
+    });
+  }
+
+  /** This node's seat; undefined: it does not coordinate. */
+  get seat(): Seat | undefined {
+    return this.#seat;
+  }
+
+  /**
+   * Stands for election. Resolves once somebody coordinates and this node has come to it. Rejects
+   * with what kept this node from taking up the work of its first term.
+   */
+  async start(): Promise<void> {
+    const { registry, alone } = this.#options;
+    if (alone) await registry.transact({ deletes: ["coordinator"] });
+    this.#election.start();
+    await this.#first.promise;
+  }
+
+  /** Gives the term up, if it is this node's, and stands no more. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#election.close();
+    await this.#turn;
+  }
+
+  #heard(term: Term | undefined): void {
+    const { candidate, onVacant } = this.#options;
+    if (this.#closing) return;
+    if (!term) onVacant("the coordinator's lease has ended");
+    else if (term.node !== candidate.node) void this.#follow(term);
+  }
+
+  /** Joins another node's cluster, as often as it takes. */
+  async #follow(term: Term): Promise<void> {
+    while (this.#election.current?.epoch === term.epoch && !this.#closing) {
+      try {
+        await this.#options.onTerm(term);
+        return this.#first.resolve();
+      } catch (error) {
+        log.info("cannot join the coordinator {node} yet: {message}", {
+          node: term.node,
+          message: toOrreryError(error).message,
+        });
+      }
+      await sleep(RETRY_MS);
+    }
+  }
+
+  /** One term of this node. */
+  async #lead(term: Term, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { begin, onTerm } = this.#options;
+    try {
+      const seat = this.#seat = await begin(term, signal);
+      if (!signal.aborted) await onTerm(term);
+      this.#began = true;
+      this.#first.resolve();
+      await ended(signal);
+      log[this.#closing ? "info" : "warn"]("this node no longer coordinates: {message}", {
+        message: toOrreryError(signal.reason).message,
+      });
+      await seat.end();
+    } catch (error) {
+      if (!signal.aborted) {
+        log.error("this node cannot coordinate: {message}", {
+          message: toOrreryError(error).message,
+        });
+        if (!this.#began) this.#first.reject(error);
+        await this.#seat?.end();
+        // Another node may be able to. This one stands again after a while.
+        void this.#election.resign();
+      }
+    }
+    this.#seat = undefined;
+  }
+}
+
+/** Resolves when the signal aborts. */
+function ended(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

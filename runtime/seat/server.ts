@@ -1,0 +1,164 @@
+/**
+ * A server: a node that opens the cluster's registry itself, and so may coordinate. With the registry
+ * embedded, that is the first node alone; with a registry that several nodes open, each of them.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import {
+  type ActorSystem,
+  type Fence,
+  type Member,
+  type MembersView,
+  type Registry,
+  systemClock,
+  type Term,
+} from "../../actors/mod.ts";
+import type { ModelStore } from "../../models/mod.ts";
+import type { Generator } from "../api/mod.ts";
+import type { ClusterDirectory, Membership } from "../cluster/mod.ts";
+import { EMBEDDED_REGISTRY, openTestedRegistry } from "../registry/mod.ts";
+import { registryRecords, type TrustRecords } from "../trust/mod.ts";
+import { readMainGraph, readMembers, readPast } from "./cluster_contents.ts";
+import { Coordination } from "./coordination.ts";
+import type { Presence } from "./presence.ts";
+import { Seat } from "./seat.ts";
+import { type GraphOptions, notedGraph, ownGraph, type ServedGraph } from "./served_graph.ts";
+
+const log = getLogger(["orrery", "coordinator"]);
+
+/** Milliseconds without a sign of life after which another server may take over. */
+const TTL_MS = 2_000;
+/** The same where no other can: the lease only says that the node is there. */
+const ALONE_TTL_MS = 10_000;
+
+/** Options of {@linkcode RegistryServer.open}. */
+export interface ServerOptions {
+  /** What is served, unless the cluster serves something already. */
+  graph: GraphOptions;
+  /** Where the registry is. */
+  where?: string;
+  /** Folder of the model store. */
+  data: string;
+  store: ModelStore;
+}
+
+/** What a server coordinates with. */
+export interface ServerParts {
+  system: ActorSystem;
+  directory: Pick<ClusterDirectory, "follow">;
+  membership: Membership;
+  presence: Presence;
+  /** Lets this node's actors act as the coordinator's. */
+  fence: Fence;
+  /** Runs requests of custom actors to the model. */
+  generator: Generator;
+  /** What this node sees of the members. */
+  nodes: MembersView;
+  /** This node, as others reach it. */
+  member: Member;
+  /** Name of this node in graph files. */
+  name: string;
+  /** Announces the cluster; what it returns ends with the term. */
+  announce: () => Promise<AsyncDisposable | undefined>;
+}
+
+/** See the module's text. */
+export class RegistryServer {
+  readonly registry: Registry;
+  /** Where it is. */
+  readonly where: string;
+  /** Is the registry in a file of this node, so that no other node can coordinate? */
+  readonly alone: boolean;
+  /** Where the cluster's authority is kept; undefined: in files of this node. */
+  readonly records?: TrustRecords;
+  readonly #store: ModelStore;
+  readonly #graph: GraphOptions;
+  #own?: Promise<ServedGraph>;
+
+  private constructor(registry: Registry, where: string, { store, graph }: ServerOptions) {
+    const alone = where === EMBEDDED_REGISTRY;
+    this.registry = registry;
+    this.where = where;
+    this.alone = alone;
+    if (!alone) this.records = registryRecords(registry);
+    this.#store = store;
+    this.#graph = graph;
+  }
+
+  /**
+   * Opens the registry, and finds what is served where no cluster says it yet. Throws what
+   * `openTestedRegistry` and `ownGraph` throw.
+   */
+  static async open(options: ServerOptions): Promise<RegistryServer> {
+    const { where = EMBEDDED_REGISTRY, data } = options;
+    const registry = await openTestedRegistry(where, { data });
+    try {
+      const server = new RegistryServer(registry, where, options);
+      if (server.alone || (await readMembers(registry)).length === 0) await server.#ownGraph();
+      return server;
+    } catch (error) {
+      await registry.close();
+      throw error;
+    }
+  }
+
+  /** Milliseconds without a sign of life after which this node counts as gone. */
+  get ttlMs(): number {
+    return this.alone ? ALONE_TTL_MS : TTL_MS;
+  }
+
+  /** This node's part in coordinating the cluster; it begins with `start`. */
+  coordination(parts: ServerParts): Coordination {
+    const { membership, presence, member, fence } = parts;
+    const { node, host, port } = member;
+    return new Coordination({
+      registry: this.registry,
+      lease: presence.lease,
+      candidate: { node, host, port },
+      clock: systemClock,
+      random: Math.random,
+      alone: this.alone,
+      fence,
+      begin: (term, signal) => this.#begin(parts, term, signal),
+      onTerm: (term) => membership.follow(term),
+      onVacant: (why) => membership.vacant(why),
+    });
+  }
+
+  async #begin(parts: ServerParts, term: Term, signal: AbortSignal): Promise<Seat> {
+    const { system, directory, membership, generator, nodes, member, name, announce } = parts;
+    const { registry } = this;
+    directory.follow(term);
+    const past = await readPast(registry);
+    // Former lives of this node may seem to live: their leases have just begun anew, or not ended.
+    past.members = past.members.filter(({ node, host, port }) =>
+      node === member.node || host !== member.host || port !== member.port
+    );
+    const others = past.members.some(({ node }) => node !== member.node);
+    const goesOn = !this.alone && (others || membership.coordinator !== undefined);
+    const served = await this.#served(goesOn);
+    const seat = await Seat.begin({
+      ...{ system, registry, term, signal, past, served, name, generator, nodes },
+    });
+    seat.atEnd.use(await announce());
+    return seat;
+  }
+
+  /** What to serve: that of the cluster where it goes on, else what this node was told. */
+  async #served(goesOn: boolean): Promise<ServedGraph> {
+    const noted = goesOn ? await readMainGraph(this.registry) : undefined;
+    if (!noted) return await this.#ownGraph();
+    log.info("the cluster goes on with {model}", { model: noted.model });
+    return await notedGraph(this.#store, noted);
+  }
+
+  #ownGraph(): Promise<ServedGraph> {
+    return this.#own ??= ownGraph(this.#store, this.#graph);
+  }
+
+  /** Closes the registry. */
+  async close(): Promise<void> {
+    await this.registry.close();
+  }
+}
