@@ -2,6 +2,8 @@
  * A node reports nothing to anybody: neither ONNX Runtime, whose library sends telemetry unless it
  * is told not to, nor Deno, which looks for a newer version of itself.
  *
+ * So do two nodes of a cluster, but for what they tell each other.
+ *
  * Files are looked for on every system, connections on Linux only. There the node runs in a network
  * namespace that has a loopback interface and no route to anything else. The kernel counts what a
  * namespace sends and what it cannot send, so even a name lookup of a millisecond is seen, and
@@ -9,7 +11,8 @@
  */
 import assert from "node:assert/strict";
 import { join, relative } from "node:path";
-import { NodeProcess } from "./support/processes.ts";
+import { type LanMachine, LanMachines } from "./support/lan_machines.ts";
+import { EVEN, NodeProcess } from "./support/processes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -58,6 +61,80 @@ Deno.test(`deno task start sends nothing and writes to --data alone${why}`, asyn
     assert.deepEqual(filesIn(outside), []);
   });
 });
+
+const lan = await LanMachines.open(2);
+await lan?.[Symbol.asyncDispose]();
+
+Deno.test({
+  name: "two nodes send nothing but to each other, and write to --data alone" +
+    (lan ? "" : " (skipped: this machine makes no network namespaces with interfaces)"),
+  ignore: !lan,
+  async fn() {
+    const lan = (await LanMachines.open(2))!;
+    await using stack = new AsyncDisposableStack();
+    stack.use(lan);
+    await inFolders((den) =>
+      inFolders(async (attic) => {
+        const [here, there] = lan.machines;
+        const start = (
+          { env, data }: Folders,
+          { address, within }: LanMachine,
+          ...args: string[]
+        ) =>
+          stack.use(NodeProcess.start([
+            ...["--data", data, "--host", address, "--no-discovery", "--threads", "1", ...args],
+          ], { env, within }));
+        const first = start(den, here, "--nodes", "2", ...EVEN);
+        const joined = start(attic, there, ...await first.join(), "--ask", "Why does it rain?");
+        await joined.line(/goes on serving; stop it/); // both have computed the answer
+        assert.match(joined.output, /droplets/);
+        for (
+          const [node, { within }, other] of [[first, here, there], [joined, there, here]] as const
+        ) {
+          const { noRoute, datagrams, connections } = await sent(node.pid);
+          // With no way out, whatever else was tried would be counted as without a route, or stand
+          // beside the other machine among the neighbours.
+          assert.deepEqual({ noRoute, datagrams }, { noRoute: 0, datagrams: 0 });
+          assert.deepEqual(await neighbours(within), [other.address]);
+          assert.ok(connections > 0, "it has connected to the other one");
+        }
+        await tryThirdAddress(here);
+        assert.deepEqual((await neighbours(here.within)).sort(), [there.address, THIRD]);
+        joined.kill("SIGTERM");
+        assert.equal((await joined.status()).code, 0);
+        first.kill("SIGTERM");
+        assert.equal((await first.status()).code, 0);
+        for (const { data, outside } of [den, attic]) {
+          assert.ok(filesIn(data).length > 0);
+          assert.deepEqual(filesIn(outside), []);
+        }
+      })
+    );
+  },
+});
+
+/** An address of the local network at which there is nobody. */
+const THIRD = "10.77.0.9";
+
+/** Tries to connect there, to show that an attempt is seen. */
+async function tryThirdAddress({ within: [command, ...args] }: LanMachine): Promise<void> {
+  const script = `import net from "node:net";
+    net.connect(9, "${THIRD}").on("error", () => {});
+    setTimeout(() => Deno.exit(), 100);`;
+  const { success } = await new Deno.Command(command, {
+    args: [...args, Deno.execPath(), "eval", "--ext=ts", script],
+    env: { DENO_NO_UPDATE_CHECK: "1" },
+  }).output();
+  assert.ok(success);
+}
+
+/** IPv4 addresses of the local network that a namespace has tried to reach. */
+async function neighbours([command, ...args]: string[]): Promise<string[]> {
+  const { stdout } = await new Deno.Command(command, { args: [...args, "ip", "-4", "neigh"] })
+    .output();
+  return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "")
+    .map((line) => line.split(" ")[0]);
+}
 
 Deno.test("deno.json keeps Deno from looking for a newer version in the tasks that users run", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
@@ -184,6 +261,13 @@ async function sent(pid: number): Promise<Sent> {
   };
 }
 
+/** What {@linkcode inFolders} makes. */
+interface Folders {
+  env: Record<string, string>;
+  data: string;
+  outside: string;
+}
+
 /**
  * Runs with two temporary folders: `data`, and `outside`, which holds the home, cache and temporary
  * folders that `env` names. `env` is a whole environment: no variable in it says that this is a
@@ -191,7 +275,7 @@ async function sent(pid: number): Promise<Sent> {
  * Deno's own cache stays where it is, since it holds the npm packages; it is not looked at.
  */
 async function inFolders(
-  run: (folders: { env: Record<string, string>; data: string; outside: string }) => Promise<void>,
+  run: (folders: Folders) => Promise<void>,
 ): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
