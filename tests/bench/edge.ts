@@ -40,6 +40,7 @@ import {
 } from "./edge/options.ts";
 import { benchPair, QUESTION } from "./edge/pair.ts";
 import { askPeer, type PeerRequest, peerRows } from "./edge/peer.ts";
+import { costLine, measureTls, type MessageCost, shareLine } from "./edge/tls_cost.ts";
 import { type EdgeRow, edgeTable, PLAIN_PIPELINE, type RowMode } from "./edge/table.ts";
 import { describeMachine, medianOf } from "./shared/figures.ts";
 
@@ -107,6 +108,8 @@ const WORKLOADS = {
   answers: "{ prompt_tokens: 64, output_tokens: 512, branches: 8 }",
 };
 const random = seededRandom(7);
+/** What TLS costs a message, as measured on this machine at the start. */
+let tls: MessageCost[] = [];
 const { repeats, periodUs, model, fleets, parts, prompts, head } = orUsage(readSettings);
 
 /** What the options ask for. Throws an Error that says which of them is wrong. */
@@ -168,6 +171,8 @@ async function main(): Promise<void> {
   );
   await mkdir(args.data, { recursive: true });
   await prepareRandomModel(args.data, model);
+  tls = await measureTls();
+  console.log(costLine(tls));
   for (const fleet of fleets) await benchFleet(fleet);
 }
 
@@ -175,7 +180,7 @@ async function benchFleet(shape: FleetShape): Promise<void> {
   console.log(
     `\n## ${shape.name}: ${shape.cores.join(" / ")} cores, ${shape.mbit} Mbit/s, ${model}`,
   );
-  const { cores, mbit, name } = shape;
+  const { cores, mbit } = shape;
   const rows: EdgeRow[] = [];
   const known: Known[] = [];
   const first = ["--model", model];
@@ -211,7 +216,7 @@ async function benchFleet(shape: FleetShape): Promise<void> {
     }
     if (parts.has("planned")) {
       await using planned = await start({ cores, first: ["--graph", await graphOf("prompts")] });
-      rows.push(...await ended(planned, await withPlan(planned, name, known)));
+      rows.push(...await ended(planned, await withPlan(planned, shape, known)));
     }
     if (parts.has("answers")) {
       await using planned = await start({ cores, first: ["--graph", await graphOf("answers")] });
@@ -225,13 +230,20 @@ async function benchFleet(shape: FleetShape): Promise<void> {
 }
 
 /** Measures what a planned placement on several devices adds, one thing after the other. */
-async function withPlan(fleet: Fleet, name: string, known: Known[]): Promise<EdgeRow[]> {
-  printPlan(await fleet.json("/api/plan") as Plan);
+async function withPlan(
+  fleet: Fleet,
+  { name, cores }: FleetShape,
+  known: Known[],
+): Promise<EdgeRow[]> {
+  const plan = await fleet.json("/api/plan") as Plan;
+  printPlan(plan);
   const [pieces, auto] = await plain(fleet, [
     { name: "+ pieces", mode: "plain" },
     { name: "auto", mode: "auto" },
   ]);
   await picture(fleet, `${name}-prefill`, () => fleet.ask(body(512, 1, { mode: "plain" })));
+  const shares = shareLine(tls, { plan, row: pieces, cores });
+  if (shares !== undefined) console.log(`  ${shares}`);
   const drafted = known.length > 0 ? [await predicted(fleet, "+ speculation", known)] : [];
   const [outline, more, both, answers] = await outlined(fleet, [
     { name: "+ outline", mode: "outline" },
