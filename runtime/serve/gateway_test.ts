@@ -77,6 +77,17 @@ function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: Req
   return { system, directory, gateway, engine, actors };
 }
 
+Deno.test("Gateway.readiness() says which weights the node fetches while nothing is served", async () => {
+  const gateway = new Gateway({ system: undefined!, admission: new Admission() });
+  gateway.serve(undefined, "nodes a, b load their layers");
+  gateway.fetching = "node b fetches m, 1 of 4 MB";
+  const reason = "nodes a, b load their layers; node b fetches m, 1 of 4 MB";
+  assert.deepEqual(gateway.readiness(), { ready: false, reason });
+  assert.deepEqual(await gateway.check(), { ready: false, reason });
+  gateway.fetching = undefined;
+  assert.equal(gateway.readiness().reason, "nodes a, b load their layers");
+});
+
 Deno.test("Gateway.generate() ends with the client's reason when it leaves with the end unread", async () => {
   const { system, gateway, engine, actors } = world();
   const leave = new AbortController();
