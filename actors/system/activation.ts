@@ -11,7 +11,7 @@ import type { Address } from "./address.ts";
 import type { ActorContext } from "./context.ts";
 import type { AnyActor, AnyBehaviour } from "./define.ts";
 import type { Delivery } from "./delivery.ts";
-import { OrreryError, toOrreryError } from "./errors.ts";
+import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { AskOptions, Message, TellOptions } from "./messages.ts";
 import type { Ownership } from "./ownership.ts";
@@ -75,9 +75,9 @@ export class Activation {
   readonly mailbox: Mailbox<Delivery | (() => unknown)>;
   /**
    * Time (`ActorContext.now`, milliseconds) until which the actor refuses messages after too many
-   * crashes; 0: it never had too many.
+   * crashes.
    */
-  failedUntil = 0;
+  failedUntil = -Infinity;
 
   readonly #host: ActivationHost;
   readonly #ownership?: Ownership;
@@ -206,8 +206,11 @@ export class Activation {
     delivery.begin(signal);
     try {
       this.#current = delivery; // seen by what the handler sends before its first await
-      const result = this.#behaviour![delivery.type](delivery.body, delivery);
-      delivery.origin.resolve(await result);
+      const result = await this.#behaviour![delivery.type](delivery.body, delivery);
+      // What a handler did after its ownership ended, or after a crash, may not be there to stay:
+      // another activation goes on from what was written before.
+      if (signal.aborted && !hasCode(signal.reason, "stopped")) throw signal.reason;
+      delivery.origin.resolve(result);
     } catch (caught) {
       const error = toOrreryError(caught, this.address);
       delivery.origin.reject(error);

@@ -28,6 +28,8 @@ import {
 
 /** Milliseconds after which a watch that was told nothing asks again. */
 const WATCH_MS = 2_000;
+/** Milliseconds after which a request without an answer is sent again, unless it is a write. */
+const TRY_MS = 100;
 /** Changes that are kept one by one for watches. */
 const KEPT_CHANGES = 64;
 
@@ -41,7 +43,7 @@ interface SimulatedLease {
 /** The server: one copy of the data, and the clock by which leases lapse. */
 export class SimulatedServer {
   /** Told of every transaction that landed, at the moment when it did. */
-  onCommit: (changes: RegistryChanges, transaction?: RegistryTransaction) => void = () => {};
+  onCommit: (changes: RegistryChanges) => void = () => {};
   readonly #clock: Clock;
   readonly #entries = new Map<string, RegistryEntry>();
   readonly #leases = new Map<string, SimulatedLease>();
@@ -81,7 +83,7 @@ export class SimulatedServer {
       .filter(({ wanted, version }) => wanted !== version)
       .map(({ key, version }) => ({ key, version }));
     if (conflicts.length > 0) return { ok: false, conflicts };
-    const revision = this.#commit(sets, deletes, transaction);
+    const revision = this.#commit(sets, deletes);
     const result: TransactionResult = { ok: true, revision };
     if (id !== undefined) this.#results.set(id, result);
     return result;
@@ -149,7 +151,6 @@ export class SimulatedServer {
   #commit(
     sets: NonNullable<RegistryTransaction["sets"]>,
     deletes: string[],
-    transaction?: RegistryTransaction,
   ): number {
     const version = ++this.#revision;
     const told: RegistryChanges = { revision: version, changes: [] };
@@ -163,7 +164,7 @@ export class SimulatedServer {
     }
     this.#changes.push(told);
     if (this.#changes.length > KEPT_CHANGES) this.#compacted = this.#changes.shift()!.revision;
-    this.onCommit(told, transaction);
+    this.onCommit(told);
     for (const fn of this.#waiting.splice(0)) fn();
     return version;
   }
@@ -271,10 +272,12 @@ export class SimulatedRegistry implements Registry {
     return new Promise((resolve, reject) => {
       const signals = [this.#closing.signal, ...signal ? [signal] : []];
       let over = false;
+      let cancelTry = () => {};
       const end = (settle: () => void) => {
         if (over) return;
         over = true;
         cancel();
+        cancelTry();
         for (const one of signals) one.removeEventListener("abort", stop);
         settle();
       };
@@ -289,14 +292,18 @@ export class SimulatedRegistry implements Registry {
         let settle: () => void;
         try {
           const result = run();
-          if (result === undefined && wait) return wait(serve);
+          if (result === undefined && wait) return over ? undefined : wait(serve);
           settle = () => resolve(result);
         } catch (error) {
           settle = () => reject(error);
         }
         this.#link.reply(() => end(settle), what);
       };
-      this.#link.request(serve, what);
+      const send = () => {
+        this.#link.request(serve, what);
+        if (what !== "transact") cancelTry = this.#clock.after(TRY_MS, send);
+      };
+      send();
     });
   }
 }
