@@ -4,6 +4,8 @@
  * @module
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { OrreryError } from "../../actors/mod.ts";
+import { checkRegistryAddress } from "../registry/mod.ts";
 import { UsageError } from "./fail.ts";
 
 /** `util.parseArgs`; what it throws becomes a {@linkcode UsageError} of one line. */
@@ -125,4 +127,14 @@ export function urlOption(name: string, text: string): string {
     );
   }
   return url.href.replace(/\/+$/, "");
+}
+
+/** The value of `--registry`. Throws {@linkcode UsageError} for an address that is none. */
+export function registryOption(where: string | undefined): string | undefined {
+  try {
+    if (where !== undefined) checkRegistryAddress(where);
+  } catch (error) {
+    throw error instanceof OrreryError ? new UsageError(`--registry: ${error.message}`) : error;
+  }
+  return where;
 }

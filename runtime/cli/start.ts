@@ -10,10 +10,9 @@ import { type Deployment, OrreryError, parseGraph } from "../../actors/mod.ts";
 import { PRECISIONS } from "../../models/mod.ts";
 import { parseLayers, type Plan } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
-import { checkRegistryAddress } from "../registry/mod.ts";
 import { parseToken } from "../trust/mod.ts";
 import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
-import { numberOption, readArgs, sizeOption, takeBare } from "./args.ts";
+import { numberOption, readArgs, registryOption, sizeOption, takeBare } from "./args.ts";
 import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { FetchLines } from "./fetch_lines.ts";
@@ -210,15 +209,6 @@ function graphOption(file: string): NodeOptions["graph"] {
     throw new UsageError(`--graph ${file} cannot be read: ${(error as Error).message}`);
   }
   return parseGraph(text, { file });
-}
-
-function registryOption(where: string | undefined): string | undefined {
-  try {
-    if (where !== undefined) checkRegistryAddress(where);
-  } catch (error) {
-    throw error instanceof OrreryError ? new UsageError(`--registry: ${error.message}`) : error;
-  }
-  return where;
 }
 
 function joinOption(text: string): { host: string; port: number } {

@@ -6,8 +6,16 @@
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import pc from "picocolors";
-import { Authority, formatToken, readFirstNode, type StoredToken } from "../trust/mod.ts";
-import { durationOption, numberOption, readArgs } from "./args.ts";
+import { COORDINATOR_KEY, decodeRecord, termSchema } from "../../actors/mod.ts";
+import { EMBEDDED_REGISTRY, openRegistry } from "../registry/mod.ts";
+import {
+  Authority,
+  formatToken,
+  readFirstNode,
+  registryRecords,
+  type StoredToken,
+} from "../trust/mod.ts";
+import { durationOption, numberOption, readArgs, registryOption } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { joinCommand } from "./join_command.ts";
 import { table } from "./table.ts";
@@ -24,6 +32,7 @@ to shut it out, remove it (deno task nodes).
   --uses N    create: how many nodes the token takes in [1]
   --ttl TIME  create: how long it is good, such as 30m, 24h or 7d [24h]
   --data DIR  folder of the first node [.orrery]
+  --registry WHERE  the registry of the cluster, where several nodes open it (as for deno task start)
   --json      print JSON
   --help      print this
 
@@ -42,6 +51,7 @@ async function token(args: string[]): Promise<number> {
       uses: { type: "string" },
       ttl: { type: "string" },
       data: { type: "string", default: ".orrery" },
+      registry: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -57,34 +67,56 @@ async function token(args: string[]): Promise<number> {
   if (command !== "create" && (values.uses ?? values.ttl) !== undefined) {
     throw new UsageError("--uses and --ttl are for create");
   }
-  const { data, json } = values;
-  switch (command) {
-    case "create": {
-      const uses = numberOption("uses", values.uses, { min: 1, max: 100_000, integer: true }) ?? 1;
-      return await create(data, {
-        uses,
-        ttlMs: durationOption("ttl", values.ttl, TTL) ?? DAY_MS,
-        json,
-      });
-    }
-    case "list":
-      return await list(data, json);
-    case "revoke":
-      if (id === undefined) throw new UsageError("revoke takes the ID of a token");
-      return await revoke(data, id, json);
+  if (command === "revoke" && id === undefined) {
+    throw new UsageError("revoke takes the ID of a token");
   }
-  throw new UsageError(`token takes create, list or revoke, got ${JSON.stringify(command ?? "")}`);
+  if (!["create", "list", "revoke"].includes(command)) {
+    throw new UsageError(
+      `token takes create, list or revoke, got ${JSON.stringify(command ?? "")}`,
+    );
+  }
+  const { data, json } = values;
+  const uses = numberOption("uses", values.uses, { min: 1, max: 100_000, integer: true }) ?? 1;
+  const ttlMs = durationOption("ttl", values.ttl, TTL) ?? DAY_MS;
+  await using opened = await openAuthority(data, registryOption(values.registry));
+  if (command === "create") return await create(opened, { uses, ttlMs, json });
+  if (command === "list") return await list(opened, json);
+  return await revoke(opened, id, json);
+}
+
+/** The authority of a cluster, and where its first node listens. */
+interface OpenedAuthority extends AsyncDisposable {
+  authority: Authority;
+  /** Undefined: it is not known, or there is no first node. */
+  first: { host: string; port: number } | undefined;
+}
+
+/** Opens the authority in the files of the first node, or in a registry that several nodes open. */
+async function openAuthority(data: string, where: string | undefined): Promise<OpenedAuthority> {
+  if (where === undefined || where === EMBEDDED_REGISTRY) {
+    const first = await readFirstNode(data);
+    const nothing = () => Promise.resolve();
+    return { authority: await Authority.open({ data }), first, [Symbol.asyncDispose]: nothing };
+  }
+  const registry = await openRegistry(where, { data });
+  try {
+    const entry = await registry.get(COORDINATOR_KEY);
+    const first = entry && decodeRecord(termSchema, entry);
+    const authority = await Authority.open({ data, records: registryRecords(registry) });
+    return { authority, first, [Symbol.asyncDispose]: () => registry.close() };
+  } catch (error) {
+    await registry.close();
+    throw error;
+  }
 }
 
 async function create(
-  data: string,
+  { authority, first }: OpenedAuthority,
   { uses, ttlMs, json }: { uses: number; ttlMs: number; json: boolean },
 ): Promise<number> {
-  const authority = await Authority.open({ data });
   const made = await authority.tokens.create({ uses, ttlMs, note: "deno task token create" });
   const text = formatToken({ authority: authority.fingerprint, ...made });
   const until = new Date(Date.now() + ttlMs).toISOString();
-  const first = await readFirstNode(data);
   if (json) {
     console.log(JSON.stringify({ token: text, id: made.id, uses, until, first }));
     return exitCodes.ok;
@@ -95,8 +127,8 @@ async function create(
   return exitCodes.ok;
 }
 
-async function list(data: string, json: boolean): Promise<number> {
-  const tokens = await (await Authority.open({ data })).tokens.list();
+async function list({ authority }: OpenedAuthority, json: boolean): Promise<number> {
+  const tokens = await authority.tokens.list();
   if (json) {
     console.log(JSON.stringify(tokens.map(({ secret_sha256: _, ...shown }) => shown), null, 2));
   } else if (tokens.length === 0) {
@@ -114,8 +146,8 @@ function row(token: StoredToken): string[] {
   return [id, `${used} of ${uses}`, new Date(expires_ms).toISOString(), state, note];
 }
 
-async function revoke(data: string, id: string, json: boolean): Promise<number> {
-  const revoked = await (await Authority.open({ data })).tokens.revoke(id);
+async function revoke({ authority }: OpenedAuthority, id: string, json: boolean): Promise<number> {
+  const revoked = await authority.tokens.revoke(id);
   if (json) console.log(JSON.stringify({ id, revoked }));
   else if (revoked) console.log(`revoked ${id}; nodes that joined with it stay`);
   if (revoked) return exitCodes.ok;

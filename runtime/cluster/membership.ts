@@ -228,12 +228,14 @@ export class Membership {
     const deadline = performance.now() + deadlineMs;
     try {
       const cluster = system.at(clusterActor, CLUSTER);
-      const { members } = await cluster.status({}, { deadlineMs: LEAVE_MS });
-      if (members.every(({ node }) => node === system.node)) return; // nobody takes the layers
+      if (this.#coordinates) {
+        const { members } = await cluster.status({}, { deadlineMs: LEAVE_MS });
+        if (members.every(({ node }) => node === system.node)) return; // nobody takes the layers
+      }
       await cluster.leave({ node: system.node }, { deadlineMs: LEAVE_MS });
       while (host.stages.length > 0 && performance.now() < deadline) {
         await sleep(LEAVE_CHECK_MS);
-        if (this.#term.node !== system.node) continue;
+        if (!this.#coordinates) continue;
         const { reason } = await cluster.status({}, { deadlineMs: LEAVE_MS });
         if (reason.startsWith("placement failed")) return; // they cannot take the layers
       }
