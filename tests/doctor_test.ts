@@ -58,7 +58,7 @@ Deno.test("deno task doctor examines every node and link, and says what is wrong
     await Deno.chmod(file, 0o644);
     const { code, stdout } = await doctor("--url", url);
     assert.equal(code, 1);
-    assert.match(stdout, /^1 problem\n  attic:0:\w+ permissions: other users .*\(mode 644\)$/m);
+    assert.match(stdout, /^1 problem\n {2}attic:0:\w+ permissions: other users .*\(mode 644\)$/m);
     assert.ok(stdout.includes(`do chmod 600 ${file}\n`), stdout);
     await Deno.chmod(file, 0o600);
   });
@@ -68,7 +68,7 @@ Deno.test("deno task doctor examines every node and link, and says what is wrong
     attic.kill("SIGCONT");
     assert.equal(code, 1);
     assert.match(stdout, /^attic +no answer$/m);
-    assert.match(stdout, /attic:0:\w+ answer: it does not answer: .*\n    do see whether/);
+    assert.match(stdout, /attic:0:\w+ answer: it does not answer: .*\n {4}do see whether/);
   });
   await t.step("without a first node the one that is asked examines itself", async () => {
     first.kill("SIGKILL");
@@ -83,7 +83,7 @@ Deno.test("deno task doctor examines every node and link, and says what is wrong
     assert.equal(code, 1);
     assert.match(stdout, /^no node was asked; this is what the files in .* show$/m);
     assert.match(stdout, /^authority +[0-9a-f]{16}\.\.\., good for \d+ days$/m);
-    assert.match(stdout, /^  node: no node answers at http:/m);
+    assert.match(stdout, /^ {2}node: no node answers at http:/m);
     const broken = join(data, "den", "trust", "authority.json");
     await Deno.writeTextFile(broken, "{", { mode: 0o600 });
     const json = JSON.parse(

@@ -82,7 +82,9 @@ export const WANTED_VOTERS = 3;
 
 /** How many members vote, and how many are wanted. */
 export interface SeatCount {
+  /** Members that vote. */
   voters: number;
+  /** Members that should vote. */
   wanted: number;
 }
 

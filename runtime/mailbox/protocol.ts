@@ -23,7 +23,9 @@ import { mailboxError } from "./errors.ts";
 
 /** The versions that a program speaks, both ends inclusive. */
 export interface ProtocolRange {
+  /** The oldest version. */
   readonly lowest: number;
+  /** The newest version. */
   readonly highest: number;
 }
 
@@ -50,6 +52,7 @@ export const speaks = (what: keyof typeof SINCE, version: number): boolean =>
 export interface Speaker {
   /** The node, or where it is. */
   node: string;
+  /** The versions that it speaks. */
   protocol: ProtocolRange;
 }
 
