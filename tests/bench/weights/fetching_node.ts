@@ -139,8 +139,8 @@ if (import.meta.main) {
         seconds: (performance.now() - began) / 1000,
         ...(error && !abort.signal.aborted && { error }),
       };
-      console.log(JSON.stringify(fetched));
       await Deno.remove(dir, { recursive: true });
+      console.log(JSON.stringify(fetched));
     });
     running = { abort, done };
   }
