@@ -72,6 +72,9 @@ const ROOM_WAIT_MS = 1_000;
  */
 const RESTART_MS = 1_000;
 
+/** Codes of errors after which a placement is tried again, and the milliseconds until then. */
+const PASSING = ["peer_lost", "unknown_peer", "deadline_exceeded", "cancelled"];
+const PLACE_AGAIN_MS = 5_000;
 /** Milliseconds between two looks at which members layers may be placed on. */
 const REVIEW_MS = 1_000;
 
@@ -243,8 +246,10 @@ export const clusterActor = defineActor({
       for (const [node, member] of members) {
         const state = watch.health(node)?.state;
         const ms = watch.stateMs(node);
-        if (state === "bad_link" && ms >= config.badLinkMs) moved = usable.delete(node) || moved;
-        else if (!usable.has(node) && isGood(state) && ms >= config.goodLinkMs) {
+        if (state === "bad_link" && ms >= config.badLinkMs && usable.delete(node)) {
+          giveUpOn(node, "its link is bad");
+          moved = true;
+        } else if (!usable.has(node) && isGood(state) && ms >= config.goodLinkMs) {
           usable.set(node, member);
           serving.rejoined(node);
           moved = true;
@@ -259,6 +264,11 @@ export const clusterActor = defineActor({
       ...{ memory, serving, doubts, members, remove, forget },
       replace: () => void replace(),
     });
+
+    /** A node will not answer: the others need not go on to load for a deployment with it. */
+    function giveUpOn(node: string, why: string): void {
+      if (preparing?.nodes.includes(node)) preparing.abort.abort(nodeLost(node, why));
+    }
 
     /** A node leaves: it serves until the others have taken over. */
     function leave(node: string): void {
@@ -284,8 +294,7 @@ export const clusterActor = defineActor({
       const member = members.get(node);
       if (!member || !forget(node)) return;
       absent.add(member, why);
-      // It will not answer, and the other nodes need not go on for a deployment with it.
-      if (preparing?.nodes.includes(node)) preparing.abort.abort(nodeLost(node, why));
+      giveUpOn(node, why);
       for (const other of members.keys()) {
         void ctx.get(memberActor, other).tell.node_lost({ node }, { deadlineMs: config.answerMs })
           .catch(() => {}); // this member is gone too
@@ -351,6 +360,10 @@ export const clusterActor = defineActor({
       } catch (caught) {
         if (!valid()) return; // the members changed meanwhile: the next round places for them
         const why = `placement failed: ${toOrreryError(caught).message}`;
+        // A node was out of reach while it was asked: nothing else may ever change, so try again.
+        if (PASSING.some((code) => hasCode(caught, code))) {
+          ctx.after(PLACE_AGAIN_MS, () => valid() && void replace());
+        }
         if (serving.current) return void (serving.reason = why);
         serving.adopt(undefined, why);
         // The old deployment has made room in vain. Its placement still fits, so it is deployed

@@ -46,7 +46,7 @@ export class CoordinatorWatch {
       ...bound(world),
       changed: (change) => {
         world.changed(change);
-        if (change.to === "dead") this.#lose(change.why);
+        if (change.to === "dead") this.#lose(`the first node is gone: ${change.why}`);
       },
     }, options);
   }
@@ -100,7 +100,7 @@ export class CoordinatorWatch {
     const node = this.#node;
     this.#world.isListed(LISTED_MS).then((listed) => {
       if (this.#node !== node || listed) return;
-      this.#lose(`node ${node} does not list this node any more`);
+      this.#lose("the first node does not list this node any more");
     }, () => {}); // whether it is alive is judged by the watch
   }
 

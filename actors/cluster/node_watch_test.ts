@@ -194,7 +194,7 @@ Deno.test("CoordinatorWatch asks whether it is listed when no pings come", async
   assert.deepEqual(lost, []);
   listed = false;
   await w.sim.run({ forMs: 8_000 });
-  assert.deepEqual(lost, ["node a does not list this node any more"]);
+  assert.deepEqual(lost, ["the first node does not list this node any more"]);
   await w.sim.run({ forMs: 60_000 });
   assert.equal(lost.length, 1, "it is told once");
   watch.follow("a");

@@ -202,6 +202,10 @@ export class Peer implements DialerOwner {
     const inbound: InboundLink = { incarnation, link, received, close };
     this.inbound = inbound;
     this.#lossReported = false;
+    if (old?.incarnation === incarnation && link > old.link) {
+      // What the peer had not sent is dropped, answers among it: nobody must wait for them.
+      this.#owner.peerLost(this.id, "it had given the link up", []);
+    }
     if (hello.host && hello.port) this.#learned = { host: hello.host, port: hello.port };
     this.connect();
     return inbound;

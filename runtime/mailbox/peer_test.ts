@@ -79,7 +79,30 @@ test("Peer.lose() starts a new sequence, when the peer was there all the time", 
   for (const id of [2, 3]) await a.mailbox.send("b", reply(id));
   await until(() => b.received.length === 3, "messages of a new sequence");
   assert.deepEqual(b.ids(), [1, 2, 3]);
+  assert.deepEqual(b.lost, ["a it had given the link up"], "b waits for nothing that a dropped");
   await a.mailbox.close();
   await b.mailbox.close();
   await proxy.close();
+});
+
+test("Peer.giveUp() reports a peer at once whose connection is broken, and silentMs() what came", async () => {
+  const { b, proxy } = await behindProxy();
+  const a = await open("a", { peers: [{ node: "b", host: "127.0.0.1", port: proxy.port }] });
+  assert.equal(a.mailbox.silentMs("b"), undefined);
+  await a.mailbox.send("b", reply(1));
+  await until(() => b.received.length === 1, "the message");
+  await until(() => a.mailbox.peers()[0].queued === 0, "its acknowledgement");
+  assert.ok(a.mailbox.silentMs("b")! < 5_000);
+  assert.ok(b.mailbox.silentMs("a")! < 5_000);
+  assert.equal(await a.mailbox.refuses("b", 5_000), false);
+  a.mailbox.giveUp("b", "somebody says so");
+  assert.deepEqual(a.lost, [], "its link is up");
+  await proxy.close();
+  await until(() => a.mailbox.peers()[0].state === "connecting", "the break");
+  assert.equal(await a.mailbox.refuses("b", 5_000), true);
+  a.mailbox.giveUp("b", "somebody says so");
+  assert.deepEqual(a.lost, ["b somebody says so"]);
+  await assert.rejects(a.mailbox.send("b", reply(2)), /somebody says so/);
+  await a.mailbox.close({ deadlineMs: 0 });
+  await b.mailbox.close();
 });
