@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { tlsShares } from "./tls_cost.ts";
+import type { Plan } from "../../../planner/mod.ts";
+import { costLine, shareLine, tlsShares } from "./tls_cost.ts";
 
 const ms = (bytes: number, cleartext: number, tls: number) => ({
   bytes,
@@ -33,4 +34,27 @@ Deno.test("tlsShares() goes on beyond the largest size, and never below 0", () =
   near(ttft, (1.9 + 0.1 + 0.9 * 156 / 100_000) / 0.5 / 1000);
   const free = [ms(100, 1, 0.9), ms(200, 1, 0.9)];
   assert.deepEqual(tlsShares(free, { ...CASE, stages: 2 }), { ttft: 0, token: 0 });
+});
+
+Deno.test("shareLine() takes pieces and stages from the plan, and figures from the table's row", () => {
+  const plan = {
+    stages: [{}, {}],
+    piece_buckets: [{ prompt_tokens: 128, rows: [64, 64] }, { prompt_tokens: 512, rows: [1001] }],
+  } as unknown as Plan;
+  const row = {
+    ...{ name: "+ pieces", devices: 2, mode: "plain" as const },
+    ttft: new Map([[512, 0.1]]),
+    decode: 100,
+    bytesPerHop: 100,
+  };
+  const cores = [1, 0.5];
+  assert.equal(
+    shareLine(COSTS, { plan, row, cores }),
+    "TLS: 2.2 % of the TTFT of 512 tokens, 4.0 % of a token",
+  );
+  assert.equal(shareLine(COSTS, { plan, row: { ...row, decode: undefined }, cores }), undefined);
+  assert.match(
+    costLine(COSTS),
+    /: 100 bytes 1\.000 -> 1\.100 ms, 100100 bytes 5\.000 -> 6\.000 ms$/,
+  );
 });
