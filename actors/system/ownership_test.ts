@@ -154,6 +154,7 @@ Deno.test("ActorSystem ends an actor whose ownership ends, and lets it say nothi
   await assert.rejects(begun[0].tell(BOUND, { type: "name" }), fencedOff);
   await assert.rejects(begun[0].ask(BOUND, { type: "name" }), fencedOff);
   await assert.rejects(sim.until(queued, { forMs: 5_000 }), fencedOff);
+  await assert.rejects(sim.until(running), fencedOff, "what its handler answers is not sent");
   assert.equal(begun.length, 1);
   await sim.until(system.close());
 });
