@@ -65,11 +65,15 @@ function check(certificate: X509Certificate, authority: X509Certificate, now: nu
     throw trustError(
       "bad_certificate",
       now < from
-        ? `it is valid from ${new Date(from).toISOString()} only; compare the clocks of the nodes`
-        : `it expired at ${new Date(to).toISOString()}`,
+        ? `it is valid from ${clock(from)} by the clock of the node that signed it, and this ` +
+          `node's clock says ${clock(now)}: set the one that is wrong`
+        : `it expired at ${clock(to)} by the clock of the node that signed it, and this node's ` +
+          `clock says ${clock(now)}: where that is wrong, set it`,
     );
   }
 }
+
+const clock = (ms: number) => new Date(ms).toISOString();
 
 /** The certificate with this DER. Throws `bad_certificate`. */
 function parse(der: Uint8Array): X509Certificate {
