@@ -42,13 +42,23 @@ import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
 import { deadLetterLog } from "./dead_letter_log.ts";
 import { announceCluster, findCluster } from "./discovery/mod.ts";
 import { clusterDoctor, NodeExaminer } from "./doctor/mod.ts";
-import { PROTOCOL } from "./mailbox/mod.ts";
+import { LEFT, PROTOCOL } from "./mailbox/mod.ts";
 import { IdleMemory } from "./memory.ts";
 import { registerActors } from "./node_actors.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
-import { copyPath, KnownNodes, Presence, RegistryServer } from "./seat/mod.ts";
+import { Promotion } from "./promotion.ts";
+import { EMBEDDED_REGISTRY } from "./registry/mod.ts";
+import {
+  type Coordination,
+  copyPath,
+  KnownNodes,
+  Presence,
+  readRegistryCopy,
+  RegistryServer,
+} from "./seat/mod.ts";
+import { type StartRole, startRole, type Succession } from "./succession/mod.ts";
 import { findCoordinator, openTrust } from "./trust/mod.ts";
 import { Activity, NodeWeights } from "./weights/mod.ts";
 
@@ -116,24 +126,36 @@ export interface Node {
  * `graph` (what a custom actor's module lacks), `model` (what the store throws), `registry`.
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
-  const { host, join, data } = options;
-  if (join && join !== "discover") checkJoin(host, join.host);
+  const { host, data } = options;
   const { address, ...access } = nodeAccess(options);
   const store = await ModelStore.open(data);
 
   await using undo = new AsyncDisposableStack();
-  const server = join
-    ? undefined
-    : await RegistryServer.open({ where: options.registry, data, store, graph: options });
-  undo.defer(() => server?.close());
+  const id = newNodeId(options);
+  const embedded = (options.registry ?? EMBEDDED_REGISTRY) === EMBEDDED_REGISTRY;
+  const role = embedded ? await startRole({ ...options, node: id }) : undefined;
+  if (role?.why !== undefined) log.warn("{why}", { why: role.why });
+  if (role?.why !== undefined) options.onRole?.(role.why);
+  const join = role ? role.join : options.join;
+  if (join && join !== "discover") checkJoin(host, join.host);
+  /** This node's part in the cluster: a member's, until it opens a registry itself. */
+  const part: {
+    server?: RegistryServer;
+    presence?: Presence;
+    coordination?: Coordination;
+    /** Leases of registries before the present one. */
+    leases: number;
+  } = { leases: 0 };
+  undo.defer(() => part.server?.close());
+  if (!join) part.server = await openServer(options, store, role);
+  const { server } = part;
   const memory = new IdleMemory();
   undo.defer(() => memory.close());
-  const id = newNodeId(options);
   const trust = await openTrust({
     data,
     node: id,
     join: join === "discover" ? (authority) => findFirst(host, authority) : join,
-    token: options.token,
+    token: role?.join ? undefined : options.token,
     records: server?.records,
     protocol: options.protocol,
   });
@@ -143,7 +165,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   await trust.listening(mailbox.address);
   const directory = new ClusterDirectory(mailbox.node);
   // They need the system, which calls back into them: made below.
-  const parts: { gateway?: Gateway; membership?: Membership; presence?: Presence } = {};
+  const parts: { gateway?: Gateway; membership?: Membership; promotion?: Promotion } = {};
   const fence = new Fence({
     ownershipName: (to) => isCoordinators(parseAddress(to)) ? COORDINATOR_KEY : undefined,
     onLapse: ({ epoch }) =>
@@ -155,7 +177,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     transport: mailbox,
     directory,
     fence,
-    leaseEpoch: () => parts.presence?.lease.epoch ?? 1,
+    leaseEpoch: () => part.leases + (part.presence?.lease.epoch ?? 1),
     clock: systemClock,
     random: Math.random,
     onDeadLetter: deadLetterLog(),
@@ -165,6 +187,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       log.info("the link to node {peer} is lost: {reason}", { peer, reason });
       parts.gateway?.nodeLost(peer);
       parts.membership?.peerLost(peer, reason);
+      if (reason === LEFT) void trust.left(peer).catch(() => {}); // it counts for a day longer then
     },
   });
   undo.defer(() => system.close({ deadlineMs: SYSTEM_CLOSE_MS }));
@@ -196,6 +219,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   let serving: Serving = { reason: "the node has just started" };
   const onServe = (deployment: Deployment | undefined, reason: string) => {
     serving = { deployment, reason };
+    if (deployment) parts.promotion?.members(deployment.members);
     options.onServe?.(deployment, reason);
   };
   const loader = new EngineLoader(system, { threads, spinning, memoryBytes });
@@ -247,12 +271,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     else void (closing ??= close(DRAIN_MS));
   };
   const member = memberOf({ system, mailbox });
-  const { ttlMs = MEMBER_TTL_MS } = server ?? {};
-  const presence = parts.presence = new Presence({
-    ...{ registry, member, ttlMs, clock: systemClock, random: Math.random },
-  });
   undo.defer(async () => {
-    await presence.close();
+    await part.presence?.close();
     if (!server) await registry.close();
   });
   const nodes: MembersView = {
@@ -262,30 +282,83 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     isFormer: (node) => trust.isFormer(node),
     changed: logHealth,
   };
-  const coordination = server?.coordination({
-    ...{ system, directory, membership, presence, generator: gateway, member, nodes, fence },
-    name: options.name ?? hostname(),
-    announce: async () => options.announce ? await announce(trust.authority) : undefined,
-  });
+  const name = options.name ?? hostname();
+  /** Takes part as a member, or as a node that opens the registry itself. */
+  const enter = (server?: RegistryServer) => {
+    const { ttlMs = MEMBER_TTL_MS } = server ?? {};
+    const presence = new Presence({
+      ...{ member, ttlMs, clock: systemClock, random: Math.random },
+      registry: server?.registry ?? registry,
+    });
+    const coordination = server?.coordination({
+      ...{
+        system,
+        directory,
+        membership,
+        presence,
+        generator: gateway,
+        member,
+        nodes,
+        name,
+        fence,
+      },
+      identities: async () => await trust.identities() ?? [],
+      announce: async () => options.announce ? await announce(trust.authority) : undefined,
+    });
+    part.leases += part.presence?.lease.epoch ?? 0;
+    Object.assign(part, { server, presence, coordination });
+    return { presence, coordination };
+  };
+  const { presence, coordination } = enter(server);
   const announce = (authority: string) =>
     announceCluster({ host, port: mailbox.address.port, authority, name: id.split(":")[0] });
   registerActors({
     ...{ system, store, mailbox, gateway, host: memberHost, membership, profiler, examiner },
     activity,
-    models: () => coordination?.seat?.models ?? [],
+    models: () => part.coordination?.seat?.models ?? [],
     onDrain,
   });
   // The coordinator knows the flow from its graph. The others know it from the deployment: before
   // there is one, no request may pass.
   const flow = () =>
-    coordination?.seat?.flow ?? (serving.deployment && (serving.deployment.flow ?? NO_FLOW));
+    part.coordination?.seat?.flow ?? (serving.deployment && (serving.deployment.flow ?? NO_FLOW));
+
+  /** This node was promoted: it goes on with the registry from its copy, and coordinates. */
+  const lead = async ({ fingerprint: authority }: Succession) => {
+    const copy = { entries: known.entries };
+    await known.close(); // the copy on the disk is for its next start, should this one end here
+    void part.presence!.close(); // its lease was one of the registry that is gone
+    const server = await RegistryServer.promoted({ data, store, graph: options }, {
+      authority,
+      copy,
+    });
+    await trust.lead();
+    membership.serve();
+    const { presence, coordination } = enter(server);
+    presence.start();
+    await coordination!.start();
+  };
+  const onFollowed = (why: string) => {
+    log.warn("{why}", { why });
+    if (options.onFollowed) options.onFollowed(why);
+    else void (closing ??= close(DRAIN_MS));
+  };
+  const promotion = !embedded || (server && !server.alone) ? undefined : await Promotion.open({
+    ...{ data, name, member, store, trust, mailbox, membership, known, lead, onFollowed },
+    neededMs: options.voteAfterMs,
+  });
+  undo.defer(() => promotion?.close());
+  parts.promotion = promotion;
 
   const drained = new AbortController();
   const app = createApi(new FlowGenerator({ inner: gateway, system, flow }), {
     access,
     serving: () => serving,
     askActor: askExposedActor({ system, flow }),
-    nodes: nodesAdmin({ system, trust, membership }),
+    nodes: nodesAdmin({
+      ...{ system, trust, membership },
+      promote: promotion && ((waitMs) => promotion.promote(waitMs)),
+    }),
     doctor: clusterDoctor({
       system,
       examiner,
@@ -302,7 +375,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     drained.abort();
     return api.finished;
   });
-  undo.defer(() => coordination?.close());
+  undo.defer(() => part.coordination?.close());
   undo.defer(() => known.close());
   if (coordination) {
     presence.start();
@@ -340,6 +413,22 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     joinToken: () => trust.joinToken(),
     close: ({ deadlineMs = DRAIN_MS } = {}) => closing ??= close(deadlineMs),
   };
+}
+
+/** The registry of a node that opens it itself. */
+async function openServer(
+  options: NodeOptions,
+  store: ModelStore,
+  role: StartRole | undefined,
+): Promise<RegistryServer> {
+  const { registry: where, data, model, graph } = options;
+  const given = { where, data, store, graph: options };
+  if (!role?.promoted) return await RegistryServer.open(given);
+  const { authority, key } = role.promoted;
+  const copy = await readRegistryCopy(copyPath(data, key));
+  // What it is told to serve counts for a promoted node as for any first one.
+  const told = !options.join && (model !== undefined || graph !== undefined);
+  return await RegistryServer.promoted(given, { authority, copy: copy ?? { entries: [] } }, told);
 }
 
 /** Finds the first node on the local network, which must be able to reach a node at `host`. */

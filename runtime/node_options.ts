@@ -45,6 +45,18 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
   onFetch?: (progress: FetchProgress | undefined) => void;
   /** Called when the first node tells this one to drain and to end. @default it closes itself */
   onDrain?: () => void;
+  /**
+   * Called when this node was the first one, and another is now: started again with the same
+   * options, it joins that one. @default it closes itself
+   */
+  onFollowed?: (why: string) => void;
+  /** Called once where the node is something else than its options say; `why` is one line. */
+  onRole?: (why: string) => void;
+  /**
+   * Milliseconds of silence of the first node after which members vote for another. Tests wait less.
+   * @default 60000
+   */
+  voteAfterMs?: number;
   /** Called when the node begins or ceases to answer; `reason` says why. */
   onServe?: (deployment: Deployment | undefined, reason: string) => void;
 }

@@ -28,10 +28,14 @@ export interface NodesAdminOptions {
   trust: Pick<NodeTrust, "identities" | "removeIdentity">;
   /** The members, the deployment that serves, and who coordinates. */
   membership: Pick<Membership, "status" | "coordinator">;
+  /** See {@linkcode NodesAdmin.promote}; undefined: the registry is not embedded. */
+  promote?: NodesAdmin["promote"];
 }
 
 /** The nodes of the cluster that this node coordinates; elsewhere all throws `ask_first_node`. */
-export function nodesAdmin({ system, trust, membership }: NodesAdminOptions): NodesAdmin {
+export function nodesAdmin(
+  { system, trust, membership, promote }: NodesAdminOptions,
+): NodesAdmin {
   /** Members that were told to drain. */
   const draining = new Set<string>();
 
@@ -80,6 +84,13 @@ export function nodesAdmin({ system, trust, membership }: NodesAdminOptions): No
       // The links are cut already. Nobody waits until they are known to be gone.
       await system.at(clusterActor, CLUSTER).tell.lost({ node: row.node, for_good: true });
       return { ...row, state: "removed", health: null, why: null, address: null, layers: [] };
+    },
+    async promote(waitMs) {
+      if (promote) return await promote(waitMs);
+      throw apiError(
+        "not_promoted",
+        "with this registry the nodes elect who coordinates by themselves: nobody is promoted",
+      );
     },
   };
 }

@@ -27,6 +27,7 @@ const statuses: Record<string, number> = {
   node_ambiguous: 409,
   node_away: 409,
   node_is_first: 409,
+  not_promoted: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
   headers_too_large: 431,

@@ -1,11 +1,12 @@
 /**
- * Routes by which whoever runs a cluster sees its nodes, drains and removes them. Unlike the other
+ * Routes by which whoever runs a cluster sees its nodes, drains, removes and promotes them. Unlike the other
  * routes they change something that a web page must never reach: a browser sends simple requests of
  * any page, though the page cannot read the answer. So a page of another origin is refused here.
  *
  * @module
  */
 import type { Context, Hono, MiddlewareHandler } from "hono";
+import { z } from "zod";
 import { apiError } from "./errors.ts";
 
 /**
@@ -69,11 +70,29 @@ export interface NodesAdmin {
    * `node_is_first`.
    */
   remove(name: string): Promise<NodeRow>;
+  /**
+   * Makes this node the first one, as the first node is gone for good: waits for `waitMs`
+   * milliseconds at most until the members have missed it for long enough. Throws `not_promoted`.
+   */
+  promote(waitMs: number): Promise<Promoted>;
 }
 
+/** A node that has become the first one. */
+export interface Promoted {
+  /** Its id. */
+  node: string;
+  /** Epoch of the cluster, which grows with each first node that was followed by another. */
+  epoch: number;
+}
+
+/** Longest wait of a promotion, milliseconds. */
+const MAX_WAIT_MS = 10 * 60_000;
+
+const promoteQuery = z.object({ wait_ms: z.coerce.number().min(0).max(MAX_WAIT_MS).default(0) });
+
 /**
- * Adds `GET /api/nodes`, `POST /api/nodes/{name}/drain` (202: it has begun) and
- * `DELETE /api/nodes/{name}` to an app.
+ * Adds `GET /api/nodes`, `POST /api/nodes/{name}/drain` (202: it has begun),
+ * `POST /api/nodes/promote` and `DELETE /api/nodes/{name}` to an app.
  */
 // deno-lint-ignore no-explicit-any -- whatever the app's environment is
 export function nodeRoutes(app: Hono<any>, admin: NodesAdmin, origins: readonly string[]): void {
@@ -81,6 +100,17 @@ export function nodeRoutes(app: Hono<any>, admin: NodesAdmin, origins: readonly 
   app.get("/api/nodes", own, async (c) => c.json({ nodes: await admin.list() }));
   app.post("/api/nodes/:name/drain", own, async (c) => {
     return c.json(await admin.drain(c.req.param("name")), 202);
+  });
+  app.post("/api/nodes/promote", own, async (c) => {
+    const query = promoteQuery.safeParse(c.req.query());
+    if (query.success) return c.json(await admin.promote(query.data.wait_ms));
+    throw apiError(
+      "invalid_value",
+      `wait_ms: expected milliseconds from 0 to ${MAX_WAIT_MS}, got ${
+        JSON.stringify(c.req.query("wait_ms")?.slice(0, 64))
+      }`,
+      "wait_ms",
+    );
   });
   app.delete("/api/nodes/:name", own, async (c) => {
     return c.json(await admin.remove(c.req.param("name")));

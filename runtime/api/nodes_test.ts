@@ -23,6 +23,8 @@ function world(origins: string[] = []) {
     list: () => Promise.resolve([ROW]),
     drain: (name) => Promise.resolve((told.push(`drain ${name}`), ROW)),
     remove: (name) => Promise.resolve((told.push(`remove ${name}`), ROW)),
+    promote: (waitMs) =>
+      Promise.resolve((told.push(`promote ${waitMs}`), { node: ROW.node, epoch: 2 })),
   };
   const app = createApi(new ScriptedGenerator(), { nodes, access: { origins } });
   const ask = (method: string, path: string, headers: Record<string, string> = {}) =>
@@ -35,7 +37,12 @@ function world(origins: string[] = []) {
   return { told, ask };
 }
 
-const CALLS = [["GET", ""], ["POST", "/attic/drain"], ["DELETE", "/attic"]] as const;
+const CALLS = [
+  ["GET", ""],
+  ["POST", "/attic/drain"],
+  ["POST", "/promote"],
+  ["DELETE", "/attic"],
+] as const;
 
 Deno.test("createApi() lists, drains and removes nodes by the name in the path", async () => {
   const { told, ask } = world();
@@ -45,6 +52,21 @@ Deno.test("createApi() lists, drains and removes nodes by the name in the path",
   assert.deepEqual(await drained.json(), ROW);
   assert.equal((await ask("DELETE", "/attic")).status, 200);
   assert.deepEqual(told, ["drain attic:8421:149f", "remove attic"]);
+});
+
+Deno.test("createApi() promotes the node itself, and waits no longer than it is told", async () => {
+  const { told, ask } = world();
+  assert.deepEqual(await (await ask("POST", "/promote?wait_ms=1500")).json(), {
+    node: ROW.node,
+    epoch: 2,
+  });
+  assert.equal((await ask("POST", "/promote")).status, 200);
+  for (const wait of ["-1", "600001", "soon", "Infinity"]) {
+    const refused = await ask("POST", `/promote?wait_ms=${wait}`);
+    assert.equal(refused.status, 400);
+    assert.equal((await refused.json()).error.param, "wait_ms");
+  }
+  assert.deepEqual(told, ["promote 1500", "promote 0"]);
 });
 
 Deno.test("createApi() lets no web page of another origin see or change nodes", async () => {
@@ -66,7 +88,7 @@ Deno.test("createApi() lets pages of its own and of allowed origins change nodes
       assert.ok((await ask(method, path, { origin })).ok, `${method} from ${origin}`);
     }
   }
-  assert.equal(told.length, 4);
+  assert.equal(told.length, 6);
 });
 
 Deno.test("createApi() examines the cluster for POST /api/doctor, and for no foreign page", async () => {

@@ -1,6 +1,6 @@
 /**
  * `deno task nodes`: lists, drains and removes the nodes of a cluster, by the API of its first node
- * or, where that one is stopped, by its files.
+ * or, where that one is stopped, by its files; and makes another node the first one.
  *
  * @module
  */
@@ -15,20 +15,24 @@ import { listFiles, removeInFiles } from "./node_files.ts";
 import { table } from "./table.ts";
 
 const help = `List the nodes of a cluster, drain or remove one. It asks the API of the first node.
+When the first node is gone for good, make another one the first.
 
 Usage: deno task nodes [list] [options]
        deno task nodes drain NAME [options]
        deno task nodes remove NAME [options]
+       deno task nodes promote [options]
 
 NAME is a node's name, name:port, its id, or the first 8 or more digits of its identity (see --json).
 
 drain    the node takes no new requests, finishes those that run, hands its layers to the others and ends
 remove   the node is shut out at once and for ever; requests that run through it fail
+promote  the node at --url becomes the first one, if more than half of the members vote for it
 
   --data DIR         work on the files of the first node in this folder, whether it runs or not; for list and remove
-  --url URL          the first node's API [http://127.0.0.1:8420]
+  --url URL          the first node's API; promote: that of the node to promote [http://127.0.0.1:8420]
   --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
-  --wait TIME        drain: how long to wait until the node has left, such as 30s or 5m [1m]
+  --wait TIME        drain: how long to wait until the node has left, such as 30s or 5m [1m];
+                     promote: until the members have missed the first node for long enough [2m]
   --all              list: removed nodes too
   --json             print JSON
   --help             print this
@@ -37,9 +41,12 @@ Exit codes: 0 done, 1 failed, 2 wrong command line.`;
 
 /** Milliseconds in which the node must answer. */
 const ANSWER_MS = 15_000;
+/** Milliseconds that a node has to become the first one once it has the votes. */
+const PROMOTED_MS = 60_000;
 /** Milliseconds between two looks at whether a node has left. */
 const LOOK_MS = 500;
 const WAIT = { min: 1_000, max: 24 * 3600_000 };
+const PROMOTE_WAIT = { min: 1_000, max: 10 * 60_000 };
 
 const rowSchema = z.object({
   name: z.string(),
@@ -81,16 +88,25 @@ async function nodes(args: string[]): Promise<number> {
   if (rest.length > 0 || (verb === undefined && name !== undefined)) {
     throw new UsageError(`unexpected ${JSON.stringify(rest[0] ?? name)}`);
   }
-  if (verb !== undefined && verb !== "drain" && verb !== "remove") {
-    throw new UsageError(`nodes takes list, drain or remove, got ${JSON.stringify(verb)}`);
+  if (verb !== undefined && verb !== "drain" && verb !== "remove" && verb !== "promote") {
+    throw new UsageError(`nodes takes list, drain, remove or promote, got ${JSON.stringify(verb)}`);
   }
-  if (verb !== undefined && !name) throw new UsageError(`${verb} takes the NAME of a node`);
-  if (verb !== "drain" && values.wait !== undefined) throw new UsageError("--wait is for drain");
+  if (verb === "promote" && name !== undefined) {
+    throw new UsageError(
+      `promote takes no NAME, got ${JSON.stringify(name)}: name the node to promote by --url`,
+    );
+  }
+  if (verb !== undefined && verb !== "promote" && !name) {
+    throw new UsageError(`${verb} takes the NAME of a node`);
+  }
+  if (verb !== "drain" && verb !== "promote" && values.wait !== undefined) {
+    throw new UsageError("--wait is for drain and promote");
+  }
   if (verb !== undefined && values.all) throw new UsageError("--all is for the list");
   const { json, all, data, url = "http://127.0.0.1:8420" } = values;
   if (data !== undefined) {
-    if (verb === "drain") {
-      throw new UsageError("a running first node drains nodes: --data is not for it");
+    if (verb === "drain" || verb === "promote") {
+      throw new UsageError(`a running node does ${verb}: --data is not for it`);
     }
     if ((values.url ?? values["api-key-file"]) !== undefined) {
       throw new UsageError("--data asks no API: --url and --api-key-file are not for it");
@@ -102,6 +118,13 @@ async function nodes(args: string[]): Promise<number> {
   const target = { url: urlOption("url", url), key: clientKey(values["api-key-file"]) };
   if (verb === undefined) return await list(target, { json, all });
   if (verb === "remove") return await remove(target, name, json);
+  if (verb === "promote") {
+    return await promote(
+      target,
+      durationOption("wait", values.wait, PROMOTE_WAIT) ?? 120_000,
+      json,
+    );
+  }
   const waitMs = durationOption("wait", values.wait, WAIT) ?? 60_000;
   return await drain(target, name, { waitMs, json });
 }
@@ -173,11 +196,34 @@ async function remove(target: Target, name: string, json: boolean): Promise<numb
   return exitCodes.ok;
 }
 
+async function promote(target: Target, waitMs: number, json: boolean): Promise<number> {
+  if (!json) {
+    console.log(
+      "asking the members for their votes, once they have missed the first node for long",
+    );
+  }
+  const path = `/api/nodes/promote?wait_ms=${waitMs}`;
+  const schema = z.object({ node: z.string(), epoch: z.number() });
+  const made = await read(schema, { ...target, method: "POST", path }, waitMs + PROMOTED_MS);
+  console.log(
+    json
+      ? JSON.stringify(made)
+      : `${made.node} is the first node of its cluster now, in epoch ${made.epoch}; the others follow. ` +
+        "Make tokens with `deno task token create` there. " +
+        "Start the old first node again where it can be: it becomes a member",
+  );
+  return exitCodes.ok;
+}
+
 const readNodes = async (target: Target): Promise<ListedNode[]> =>
   (await read(z.object({ nodes: z.array(rowSchema) }), { ...target, path: "/api/nodes" })).nodes;
 
-async function read<T>(schema: z.ZodType<T>, call: Omit<ApiCall, "signal">): Promise<T> {
-  const response = await callApi({ ...call, signal: AbortSignal.timeout(ANSWER_MS) });
+async function read<T>(
+  schema: z.ZodType<T>,
+  call: Omit<ApiCall, "signal">,
+  withinMs = ANSWER_MS,
+): Promise<T> {
+  const response = await callApi({ ...call, signal: AbortSignal.timeout(withinMs) });
   const { data, success } = schema.safeParse(await response.json().catch(() => undefined));
   if (success) return data;
   throw failed("broken_answer", `${call.url} answered ${call.path} with something else than nodes`);

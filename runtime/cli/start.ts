@@ -12,7 +12,14 @@ import { parseLayers, type Plan } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { parseToken } from "../trust/mod.ts";
 import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
-import { numberOption, readArgs, registryOption, sizeOption, takeBare } from "./args.ts";
+import {
+  durationOption,
+  numberOption,
+  readArgs,
+  registryOption,
+  sizeOption,
+  takeBare,
+} from "./args.ts";
 import { streamChat } from "./chat_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { FetchLines } from "./fetch_lines.ts";
@@ -49,6 +56,7 @@ Usage: deno task start [options]
                          the cluster of the token, or the one that this node was in, if it is found on the local network
   --registry WHERE       the cluster's state: embedded (in a file of the first node), the URL of a denokv server, or
                          etcd://HOST[:PORT],... [embedded]
+  --vote-after TIME      how long this node has not heard the first node before it votes for another one [1m]
   --no-discovery         do not announce this cluster on the local network (mDNS), nor look for one
   --token TOKEN          the token that the first node printed
   --token-file FILE      a file with the token, so that it does not stand in the list of processes
@@ -66,11 +74,16 @@ const PLACEMENTS = ["planned", "even"] as const;
 const SHORT_CONVERSION_BYTES = 50e6;
 /** Bounds of `--memory`, bytes. */
 const MEMORY = { min: 2 ** 20, max: 2 ** 50 };
+/** Bounds of `--vote-after`, milliseconds. */
+const VOTE_AFTER = { min: 1_000, max: 24 * 3600_000 };
 /** Bounds of a TCP port; 0 takes any free one. */
 const port = { min: 0, max: 65535, integer: true };
 
+/** What the command line says. */
+type StartOptions = NodeOptions & { log: LogLevel; ask?: string };
+
 /** The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}. */
-function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string }) | undefined {
+function options(all: string[]): StartOptions | undefined {
   const { args, bare: discover } = takeBare("join", all);
   const { values } = readArgs({
     args,
@@ -100,6 +113,7 @@ function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string })
       join: { type: "string" },
       registry: { type: "string" },
       "no-discovery": { type: "boolean", default: false },
+      "vote-after": { type: "string" },
       token: { type: "string" },
       "token-file": { type: "string" },
       ask: { type: "string" },
@@ -187,6 +201,7 @@ function options(all: string[]): (NodeOptions & { log: LogLevel; ask?: string })
     registry: registryOption(values.registry),
     join,
     announce: !values["no-discovery"],
+    voteAfterMs: durationOption("vote-after", values["vote-after"], VOTE_AFTER),
     token: tokenOption(values, join !== undefined),
     ask: values.ask,
     log: values.log as LogLevel,
@@ -339,7 +354,31 @@ async function start(args: string[]): Promise<number> {
     return exitCodes.ok;
   }
   await configureLog(chosen.log);
-  const stop = Promise.withResolvers<number>();
+  let signals = 0;
+  let stop = Promise.withResolvers<number | undefined>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (++signals > 1) Deno.exit(exitCodes.interrupted);
+      stop.resolve(exitCodes.ok);
+    });
+  }
+  for (;;) {
+    const code = await live(chosen, stop, () => signals > 0);
+    if (code !== undefined) return code;
+    stop = Promise.withResolvers();
+    if (signals > 0) return exitCodes.ok;
+  }
+}
+
+/** How a node ends: with an exit code, or undefined: it is started again. */
+type Ending = PromiseWithResolvers<number | undefined>;
+
+/** One life of the node, as long as nobody stops it. `stopped`: a signal has said so. */
+async function live(
+  chosen: StartOptions,
+  stop: Ending,
+  stopped: () => boolean,
+): Promise<number | undefined> {
   const current: { node?: Node; said: string; noted: string; table: string; asked: boolean } = {
     said: "",
     noted: "",
@@ -373,19 +412,17 @@ async function start(args: string[]): Promise<number> {
       stop.reject(new OrreryError({ group: "cluster", code: "placement_failed", message: reason }));
     }
   };
-  let signals = 0;
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => {
-      if (++signals > 1) Deno.exit(exitCodes.interrupted);
-      stop.resolve(exitCodes.ok);
-    });
-  }
   const node = current.node = await startNode({
     ...chosen,
     onServe,
     onDrain() {
       console.log(`${pc.yellow("drain")}    the first node says so: this node leaves and ends`);
       stop.resolve(exitCodes.ok);
+    },
+    onRole: (why) => console.log(`${pc.bold("role")}     ${why}`),
+    onFollowed(why) {
+      console.log(`${pc.yellow("role")}     ${why}`);
+      stop.resolve(undefined);
     },
     onProgress: conversionProgress(),
     onFetch: (progress) => fetches.show(progress),
@@ -395,7 +432,7 @@ async function start(args: string[]): Promise<number> {
   try {
     return await stop.promise;
   } finally {
-    if (signals) console.log("stopping: running requests are finished first");
+    if (stopped()) console.log("stopping: running requests are finished first");
     await node.close();
   }
 }

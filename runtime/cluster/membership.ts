@@ -93,13 +93,16 @@ export class Membership {
   #term?: CoordinatorPlace;
   /** Number of the term whose coordinator has this node as a member; 0: none has. */
   #joined = 0;
-  /** The search under way. */
+  /** The search under way, and what ends it. */
   #searching?: Promise<void>;
   /** When it began, in milliseconds of `performance.now`. */
   #searchingSince = 0;
+  #ended = new AbortController();
+  #find: MembershipOptions["find"];
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#find = options.find;
     const { system, mailbox, host } = options;
     this.#watch = coordinatorWatch({
       system,
@@ -131,8 +134,7 @@ export class Membership {
    * Joins the cluster of the node that listens there. Throws group `cluster`, code `join_failed`.
    */
   async join(place: KnownPlace): Promise<void> {
-    const { find } = this.#options;
-    const { coordinator, error } = await find!([place], {
+    const { coordinator, error } = await this.#find!([place], {
       withinMs: DIAL_MS,
       signal: this.#abort.signal,
     });
@@ -156,6 +158,20 @@ export class Membership {
     trust.follow(term, this.#places());
     if (term.node !== system.node) mailbox.addPeer(term.node, term.host, term.port);
     await this.#ask(term);
+  }
+
+  /** Another node is the first one, as its votes show: this node looks for it. */
+  moved(): void {
+    this.#lost("another node was made the first one");
+  }
+
+  /** This node opens the registry itself from now on: its election tells it who coordinates. */
+  serve(): void {
+    this.#find = undefined;
+    this.#ended.abort();
+    this.#ended = new AbortController();
+    this.#watch.leave();
+    this.#options.host.note("");
   }
 
   /** Nobody coordinates any more, as a server's election knows. */
@@ -185,7 +201,7 @@ export class Membership {
     }
     this.#watch.broke(node);
     // Where it is another one by now, that one is found sooner than this one is given up.
-    if (node === this.#term?.node && this.#options.find) void this.#search("its link is broken");
+    if (node === this.#term?.node && this.#find) void this.#search("its link is broken");
   }
 
   /** While nobody coordinates, a member finds out itself that what it serves cannot go on. */
@@ -288,7 +304,7 @@ export class Membership {
 
   async #look(why: string): Promise<void> {
     const { trust } = this.#options;
-    const { signal } = this.#abort;
+    const signal = AbortSignal.any([this.#abort.signal, this.#ended.signal]);
     const began = performance.now();
     let said = false;
     log.info("looking for the coordinator: {why}", { why });
@@ -296,6 +312,7 @@ export class Membership {
       try {
         await trust.renewExpired();
         const term = await this.#found();
+        if (signal.aborted) return;
         if (term) {
           if (this.#joined !== term.epoch) await this.follow(term);
           if (said) this.#options.host.note("");
@@ -316,7 +333,7 @@ export class Membership {
 
   /** The coordinator that can be joined; undefined: none can yet. A server's election tells it. */
   async #found(): Promise<CoordinatorPlace | undefined> {
-    const { find } = this.#options;
+    const find = this.#find;
     const known = this.#term!;
     if (!find) return known;
     const { signal } = this.#abort;

@@ -9,6 +9,7 @@ export { logHealth } from "./coordinator_watch.ts";
 export { ClusterDirectory, isCoordinators } from "./directory.ts";
 export { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
 export { type FetchListeners, fetchReports } from "./fetch_reports.ts";
+export { FirstSilence } from "./first_silence.ts";
 export { listen, type ListenOptions, newNodeId } from "./listen.ts";
 export {
   EngineLoader,

@@ -107,6 +107,12 @@ export async function readMainGraph(registry: Registry): Promise<MainGraph | und
   return entry && decode(mainGraphSchema, entry);
 }
 
+/** What is served, among these entries; undefined: nothing is noted. */
+export function mainGraphOf(entries: readonly RegistryEntry[]): MainGraph | undefined {
+  const entry = entries.find(({ key }) => key === GRAPH);
+  return entry && decode(mainGraphSchema, entry);
+}
+
 /** The nodes whose leases live. */
 export async function readMembers(registry: Registry): Promise<Member[]> {
   return membersOf((await registry.list(MEMBERS)).entries);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Registry } from "../../actors/mod.ts";
+import type { Registry, RegistryEntry } from "../../actors/mod.ts";
 import type { KnownPlace } from "../trust/mod.ts";
 import { membersOf } from "./cluster_contents.ts";
 import { RegistryCopy } from "./registry_copy.ts";
@@ -22,6 +22,11 @@ export class KnownNodes {
   /** Keeps a copy of the registry in this file, from now on. */
   follow(options: { registry: Registry; node: string; path: string }): void {
     this.#copy = new RegistryCopy(options);
+  }
+
+  /** What the registry held last, as far as members may read it. */
+  get entries(): RegistryEntry[] {
+    return this.#copy?.entries("") ?? [];
   }
 
   /** These nodes and all others that are known, each once. */

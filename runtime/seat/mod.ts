@@ -7,6 +7,7 @@
 export {
   deploymentsOf,
   type MainGraph,
+  mainGraphOf,
   mainGraphSchema,
   memberKey,
   membersOf,
@@ -17,7 +18,9 @@ export {
   type TermWriterOptions,
 } from "./cluster_contents.ts";
 export { Coordination, type CoordinationOptions } from "./coordination.ts";
+export { identitiesOf } from "./identities_mirror.ts";
 export { KnownNodes } from "./known_nodes.ts";
+export { fillFromCopy, type PromotedFrom } from "./promoted_registry.ts";
 export { Presence, type PresenceOptions } from "./presence.ts";
 export {
   type CopiedRegistry,

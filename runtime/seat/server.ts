@@ -18,10 +18,12 @@ import type { ModelStore } from "../../models/mod.ts";
 import type { Generator } from "../api/mod.ts";
 import type { ClusterDirectory, Membership } from "../cluster/mod.ts";
 import { EMBEDDED_REGISTRY, openTestedRegistry } from "../registry/mod.ts";
-import { registryRecords, type TrustRecords } from "../trust/mod.ts";
+import { type KnownIdentity, registryRecords, type TrustRecords } from "../trust/mod.ts";
 import { readMainGraph, readMembers, readPast } from "./cluster_contents.ts";
 import { Coordination } from "./coordination.ts";
+import { mirrorIdentities } from "./identities_mirror.ts";
 import type { Presence } from "./presence.ts";
+import { fillFromCopy, type PromotedFrom } from "./promoted_registry.ts";
 import { Seat } from "./seat.ts";
 import { type GraphOptions, notedGraph, ownGraph, type ServedGraph } from "./served_graph.ts";
 
@@ -59,6 +61,8 @@ export interface ServerParts {
   member: Member;
   /** Name of this node in graph files. */
   name: string;
+  /** The nodes that were taken in, where they are a file of this node. */
+  identities: () => Promise<KnownIdentity[]>;
   /** Announces the cluster; what it returns ends with the term. */
   announce: () => Promise<AsyncDisposable | undefined>;
 }
@@ -74,9 +78,17 @@ export class RegistryServer {
   readonly records?: TrustRecords;
   readonly #store: ModelStore;
   readonly #graph: GraphOptions;
+  /** Does it serve what the first node before it did, as it was promoted? */
+  readonly #promoted: boolean;
   #own?: Promise<ServedGraph>;
 
-  private constructor(registry: Registry, where: string, { store, graph }: ServerOptions) {
+  private constructor(
+    registry: Registry,
+    where: string,
+    { store, graph }: ServerOptions,
+    promoted = false,
+  ) {
+    this.#promoted = promoted;
     const alone = where === EMBEDDED_REGISTRY;
     this.registry = registry;
     this.where = where;
@@ -97,6 +109,27 @@ export class RegistryServer {
       const server = new RegistryServer(registry, where, options);
       if (server.alone || (await readMembers(registry)).length === 0) await server.#ownGraph();
       return server;
+    } catch (error) {
+      await registry.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens the registry of a node that was promoted, and fills it from its copy of the first node's.
+   * Throws what `openTestedRegistry` throws.
+   *
+   * @param told Its options say what it serves, and not what the first node before it did.
+   */
+  static async promoted(
+    options: ServerOptions,
+    from: PromotedFrom,
+    told = false,
+  ): Promise<RegistryServer> {
+    const registry = await openTestedRegistry(EMBEDDED_REGISTRY, { data: options.data });
+    try {
+      await fillFromCopy(registry, from);
+      return new RegistryServer(registry, EMBEDDED_REGISTRY, options, !told);
     } catch (error) {
       await registry.close();
       throw error;
@@ -136,12 +169,14 @@ export class RegistryServer {
       node === member.node || host !== member.host || port !== member.port
     );
     const others = past.members.some(({ node }) => node !== member.node);
-    const goesOn = !this.alone && (others || membership.coordinator !== undefined);
+    const goesOn = this.#promoted ||
+      !this.alone && (others || membership.coordinator !== undefined);
     const served = await this.#served(goesOn);
     const seat = await Seat.begin({
       ...{ system, registry, term, signal, past, served, name, generator, nodes },
     });
     seat.atEnd.use(await announce());
+    if (this.alone) void mirrorIdentities(registry, parts.identities, signal);
     return seat;
   }
 

@@ -10,6 +10,7 @@ import { z } from "zod";
 import type { NodeId } from "../../actors/mod.ts";
 import {
   createKey,
+  fileRecords,
   fingerprintOf,
   identityOf,
   isRollOf,
@@ -67,6 +68,8 @@ export const candidacyFile = (
 
 /** What a candidate needs of its node. */
 export interface CandidacyNode {
+  /** Folder of the model store. */
+  data: string;
   node: NodeId;
   key: NodeKey;
   known(): KnownCluster | undefined;
@@ -89,7 +92,8 @@ export interface CandidacyNode {
 
 /**
  * Makes this node the first one, on its disk: gathers votes, and keeps the record with what is needed
- * to go on. Nothing has changed where it throws: `not_promoted` (group `trust`).
+ * to go on. Nothing has changed where it throws: `not_promoted` (group `trust`; metadata `wait_ms`
+ * where it may succeed after that time).
  */
 export async function standAsFirst(
   self: CandidacyNode,
@@ -100,6 +104,12 @@ export async function standAsFirst(
     throw refused("it was never told who the members of its cluster are");
   }
   const cluster = fingerprintOf(new X509Certificate(known.authority));
+  const here = (await fileRecords(self.data).authority.read()).authority;
+  if (here && fingerprintOf(new X509Certificate(here.certificate)) === cluster) {
+    throw refused(
+      `its folder ${self.data} is that of the first node too: start the first node again with it`,
+    );
+  }
   const state = await self.state();
   if (!state) {
     throw refused("it has no copy of what the first node knew; promote a member that has one");
@@ -130,7 +140,15 @@ export async function standAsFirst(
   );
   const counted = roll.members.filter((identity) => !known.revoked.includes(identity)).length;
   if (2 * (ready.length + 1) <= counted) {
-    throw tooFew(1 + ready.length, counted, standings.flatMap(whyNot));
+    const later = standings.flatMap((s) =>
+      "answer" in s ? [s.answer.needed_ms - s.answer.lost_ms] : []
+    )
+      .filter((ms) => ms > 0);
+    // Where the members that answer would be enough, it is only a matter of time.
+    const wait_ms = 2 * (ready.length + later.length + 1) > counted
+      ? Math.max(...later)
+      : undefined;
+    throw tooFew(1 + ready.length, counted, standings.flatMap(whyNot), wait_ms);
   }
   const epochs = standings.map((s) => "answer" in s ? s.answer.voted?.epoch ?? 0 : 0);
   const stored = await openCandidacy(self.key, cluster);
@@ -225,13 +243,13 @@ function whyNot(
   return [`${node}: it heard the first node ${Math.round(lost_ms / 1000)} s ago`];
 }
 
-function tooFew(votes: number, members: number, reasons: string[]): Error {
+function tooFew(votes: number, members: number, reasons: string[], wait_ms?: number): Error {
   const needed = Math.floor(members / 2) + 1;
   const why = reasons.length > 0 ? ` (${reasons.join("; ")})` : "";
   return refused(
     `${votes} of ${members} members vote for it, and ${needed} must${why}. Start the members that ` +
       "are off, or promote the one that the others have voted for",
-    { votes, members, needed },
+    { votes, members, needed, ...(wait_ms === undefined ? {} : { wait_ms }) },
   );
 }
 

@@ -94,6 +94,10 @@ export class KnownRecords {
     if (record.epoch <= epoch) return undefined;
     const entry: Entry = { record, known: { ...known, revoked: [...known.revoked] } };
     await this.#file.update(async (entries) => {
+      const same = entries.findIndex((e) =>
+        e.record.roll.authority === from && e.record.epoch === record.epoch
+      );
+      if (same >= 0) entries.splice(same, 1); // of another node with this folder
       entries.splice(0, Math.max(0, entries.length + 1 - MAX_RECORDS));
       entries.push(entry);
       await this.#take(entries);

@@ -6,7 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { NodeId } from "../../actors/mod.ts";
+import { hasCode, type NodeId } from "../../actors/mod.ts";
 import type { OtherRequest } from "../mailbox/mod.ts";
 import type { MailboxPlace, NodeTrust } from "../trust/mod.ts";
 import { askAll, askRecord, tellRecord } from "./ask_members.ts";
@@ -30,6 +30,8 @@ const AGAIN_MS = 60_000;
 /** Shortest and longest time between two rounds in which the others are told, milliseconds. */
 const TELL_MS = { min: 1_000, max: 60_000 };
 
+/** Longest time between two tries of a node that waits to be promoted, milliseconds. */
+const LOOK_MS = 2_000;
 /** So many nodes are asked at a time whether the first node was followed. */
 const ASKED = 3;
 
@@ -105,9 +107,26 @@ export class NodeSuccession {
   /**
    * Makes this node the first one of its cluster, in its folder: the node must go on as such. Throws
    * `not_promoted`, `no_vote` (group `trust`); then nothing has changed.
+   *
+   * @param waitMs So long it waits until the members have missed the first node for long enough,
+   * milliseconds. @default 0
    */
-  promote(): Promise<Succession> {
-    return this.#promoting ??= this.#promote().finally(() => this.#promoting = undefined);
+  promote(waitMs = 0): Promise<Succession> {
+    return this.#promoting ??= this.#patient(waitMs).finally(() => this.#promoting = undefined);
+  }
+
+  async #patient(waitMs: number): Promise<Succession> {
+    const deadline = performance.now() + waitMs;
+    for (;;) {
+      try {
+        return await this.#promote();
+      } catch (error) {
+        const wait = hasCode(error, "not_promoted") ? error.metadata?.wait_ms : undefined;
+        if (typeof wait !== "number" || performance.now() + wait > deadline) throw error;
+        // It looks again meanwhile: the first node may come back.
+        await sleep(Math.min(wait + 10, LOOK_MS), undefined, { signal: this.#abort.signal });
+      }
+    }
   }
 
   /** Asks a few nodes whether the first node was followed: call it while it does not answer. */
@@ -153,6 +172,7 @@ export class NodeSuccession {
     const begun = await finish(); // by an attempt that failed after it had the votes
     if (begun) return begun;
     await standAsFirst({
+      data,
       node,
       key: trust.key,
       known: () => trust.known,

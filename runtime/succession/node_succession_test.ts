@@ -29,6 +29,12 @@ Deno.test("NodeSuccession makes a member the first node, whom the others follow 
     await assert.rejects(a.succession.promote(), refused(/try again in 60 s/));
     world.lostMs = 59_999;
     await assert.rejects(a.succession.promote(), refused(/try again in 1 s/));
+    setTimeout(() => world.firstAnswers = "127.0.0.1:2", 20);
+    await assert.rejects(
+      a.succession.promote(5_000),
+      refused(/first node answers at 127\.0\.0\.1:2/),
+    );
+    world.firstAnswers = undefined;
     assert.equal(a.trust.authority, old);
   });
   await world.loseFirst();
@@ -69,7 +75,7 @@ Deno.test("NodeSuccession makes a member the first node, whom the others follow 
   });
   await t.step("the old first node comes back as a member, and stays one", async () => {
     const role = await startRole({ data: first.data, node: first.id });
-    assert.match(role!.why, /^node n0:0:0000 is the first node of the cluster since epoch 2/);
+    assert.match(role!.why!, /^node n0:0:0000 is the first node of the cluster since epoch 2/);
     assert.deepEqual(role!.join, a.mailbox.mailbox.address);
     const back = await world.start(first.id, first.data, undefined, role!.join);
     assert.equal(back.trust.authority, succession.fingerprint);
@@ -80,14 +86,14 @@ Deno.test("NodeSuccession makes a member the first node, whom the others follow 
     world.nodes.pop();
     const again = await startRole({ data: first.data, node: first.id });
     assert.deepEqual(again!.join, role!.join);
-    assert.match(again!.why, /use another --data/);
+    assert.match(again!.why!, /use another --data/);
   });
   await t.step(
     "a member that was away follows, and the promoted one starts as the first",
     async () => {
       await a.kill();
       const join = first.mailbox.mailbox.address;
-      assert.match((await startRole({ data: a.data, node: a.id, join }))!.why, /was promoted/);
+      assert.match((await startRole({ data: a.data, node: a.id, join }))!.why!, /was promoted/);
       assert.equal((await startRole({ data: a.data, node: a.id, join }))!.join, undefined);
     },
   );
@@ -244,14 +250,15 @@ Deno.test("standAsFirst() and finishPromotion() go on where a process died, and 
         await using world = await SuccessionWorld.create(1);
         const { members: [a] } = world;
         await world.loseFirst();
-        const obstacle = `${a.data}/trust/${step}.json`;
-        await Deno.mkdir(obstacle);
-        await assert.rejects(a.succession.promote(), /directory/);
+        // Its next version cannot be written, as a folder is in the way.
+        const obstacle = `${a.data}/trust/${step}.json.new`;
+        await Deno.mkdir(`${obstacle}/x`, { recursive: true });
+        await assert.rejects(a.succession.promote(), Deno.errors.AlreadyExists);
         await a.kill();
-        await Deno.remove(obstacle);
+        await Deno.remove(obstacle, { recursive: true });
         const join = { host: "127.0.0.1", port: 1 };
         const role = await startRole({ data: a.data, node: a.id, join });
-        assert.match(role!.why, /was promoted/);
+        assert.match(role!.why!, /was promoted/);
         const { roll, identities, tokens, authority } = fileRecords(a.data);
         assert.deepEqual([await tokens.read(), (await roll.read()).roll], [[], undefined]);
         assert.equal((await authority.read()).authority!.epoch, 2);

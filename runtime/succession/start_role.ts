@@ -10,6 +10,7 @@ import {
   fetchAuthority,
   fileRecords,
   fingerprintOf,
+  identityOfKey,
   type MailboxPlace,
   NodeKey,
   parseToken,
@@ -37,12 +38,14 @@ export interface RoleOptions {
   token?: string;
 }
 
-/** What a node is, other than its command line says. */
+/** What a node is, where its command line alone does not say it. */
 export interface StartRole {
   /** Joins here; undefined: it is the first node. */
   join?: MailboxPlace;
-  /** One line that says why. */
-  why: string;
+  /** It was promoted: SHA-256 of the certificate of its authority, and the name of its key. */
+  promoted?: { authority: string; key: string };
+  /** One line that says why; undefined: the command line says so too. */
+  why?: string;
 }
 
 /**
@@ -59,12 +62,19 @@ export async function startRole(options: RoleOptions): Promise<StartRole | undef
     const stored = (await fileRecords(data).authority.read()).authority;
     const own = stored && fingerprintOf(new X509Certificate(stored.certificate));
     const meant = token === undefined ? undefined : parseToken(token).authority;
-    const promoted = own === undefined ? undefined : records.before(own);
+    const before = own === undefined ? undefined : records.before(own);
+    // Several nodes may share a folder: the authority is that of one of them.
+    const mine = before?.candidate.identity === await identityOfKey(key.key);
+    const promoted = mine ? before : undefined;
     if (own !== undefined && (join === undefined || promoted)) {
       // With a token of another cluster, a node that was promoted in this one leaves it.
       if (promoted && meant !== undefined && meant !== promoted.from && meant !== own) return;
-      return await asFirst(folder, own) ??
-        (join && { why: "this node was promoted: it is the first node, without --join" });
+      const followed = await asFirst(folder, own);
+      if (followed || !promoted) return followed;
+      return {
+        promoted: { authority: own, key: key.name },
+        why: join && "this node was promoted: it is the first node, without --join",
+      };
     }
     if (join === undefined) return await asBefore(folder);
     return meant === undefined ? await asMember(folder, join) : undefined;

@@ -36,7 +36,15 @@ export { fetchAuthority } from "./join_client.ts";
 export { readJson, sendJson } from "./json_stream.ts";
 export { NodeKey, type OwnCluster } from "./node_key.ts";
 export { isRollOf, MAX_MEMBERS, type Roll, rollSchema, rollText, signRoll } from "./roll.ts";
-export { createKey, isSigned, type PrivateKey, readKey, signAuthority, signText } from "./sign.ts";
+export {
+  createKey,
+  identityOfKey,
+  isSigned,
+  type PrivateKey,
+  readKey,
+  signAuthority,
+  signText,
+} from "./sign.ts";
 export {
   findCoordinator,
   type FindCoordinatorOptions,

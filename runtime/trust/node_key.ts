@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
 import { trustFolder } from "./folder.ts";
@@ -79,6 +79,11 @@ export class NodeKey {
   /** Where the key lies. */
   get path(): string {
     return this.#file.path;
+  }
+
+  /** Name of the file, which no other running node with this folder has. */
+  get name(): string {
+    return basename(this.#file.path, ".json");
   }
 
   /** The cluster that the node belonged to last; undefined: it never joined one. */

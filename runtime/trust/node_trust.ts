@@ -413,6 +413,11 @@ export class NodeTrust implements MailboxTls {
     return this.#options.authority?.identities.list();
   }
 
+  /** On a node that has the authority's key: notes that a node has left, see `Identities.left`. */
+  async left(node: NodeId): Promise<void> {
+    await this.#options.authority?.identities.left(node);
+  }
+
   /** On a node that has the authority's key: removes a node by its whole identity, and cuts its links. */
   async removeIdentity(identity: string): Promise<void> {
     const authority = this.#options.authority!;

@@ -58,6 +58,11 @@ export async function readKey(pem: string): Promise<PrivateKey> {
   return { pem, keys: { privateKey, publicKey } };
 }
 
+/** SHA-256 of the public key (SPKI, DER), hexadecimal: the identity of the node that has the key. */
+export async function identityOfKey({ keys }: PrivateKey): Promise<string> {
+  return sha256(new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey)));
+}
+
 /** The certificate of a new authority, PEM. */
 export function signAuthority(key: PrivateKey): Promise<string> {
   return signAnchor(key, "CN=Orrery cluster");
