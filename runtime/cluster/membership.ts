@@ -55,7 +55,10 @@ export interface MembershipOptions {
   /** Its links tell of nodes that are gone; it dials the coordinator. */
   mailbox: MailboxTransport;
   /** This node's part in deployments. */
-  host: Pick<DeploymentHost, "adopt" | "note" | "retireExcept" | "adopted" | "members" | "stages">;
+  host: Pick<
+    DeploymentHost,
+    "adopt" | "note" | "retireExcept" | "adopted" | "members" | "nodeLost" | "stages"
+  >;
   /** The node's certificates. */
   trust: MailboxTls & {
     /** Is told who coordinates, and where else certificates may be had. */
@@ -93,6 +96,8 @@ export class Membership {
   #term?: CoordinatorPlace;
   /** Number of the term whose coordinator has this node as a member; 0: none has. */
   #joined = 0;
+  /** Whether this node has said that nobody coordinates. */
+  #noted = false;
   /** The search under way, and what ends it. */
   #searching?: Promise<void>;
   /** When it began, in milliseconds of `performance.now`. */
@@ -214,7 +219,11 @@ export class Membership {
   /** The coordinator is gone, or has forgotten this node. */
   #lost(why: string): void {
     this.#joined = 0;
-    if (this.#term && !this.#reaches(this.#term)) this.#missed(this.#term.node, why);
+    const { node } = this.#term!;
+    if (!this.#reaches(this.#term!)) {
+      this.#options.host.nodeLost(node); // requests that run through it fail now
+      this.#missed(node, why);
+    }
     void this.#search(why);
   }
 
@@ -292,6 +301,8 @@ export class Membership {
       );
     }
     this.#joined = term.epoch;
+    if (this.#noted) this.#options.host.note("");
+    this.#noted = false;
     if (!this.#coordinates && !this.#abort.signal.aborted) this.#watch.follow(term.node);
   }
 
@@ -306,16 +317,14 @@ export class Membership {
     const { trust } = this.#options;
     const signal = AbortSignal.any([this.#abort.signal, this.#ended.signal]);
     const began = performance.now();
-    let said = false;
     log.info("looking for the coordinator: {why}", { why });
-    for (let tries = 1; !signal.aborted; tries++) {
+    for (let tries = 1; !signal.aborted && !this.#settled; tries++) {
       try {
         await trust.renewExpired();
         const term = await this.#found();
         if (signal.aborted) return;
         if (term) {
           if (this.#joined !== term.epoch) await this.follow(term);
-          if (said) this.#options.host.note("");
           return;
         }
       } catch (error) {
@@ -323,10 +332,8 @@ export class Membership {
         this.#notYet(error);
       }
       if (tries % TRIES_REMOVED === 0 && await this.#removed()) return;
-      if (!said && performance.now() - began > VACANT_MS) {
-        said = true;
-        this.#say(this.#vacancy());
-      }
+      const long = performance.now() - began > VACANT_MS;
+      if (this.#find && long && !this.#noted) this.#say(this.#vacancy());
       await sleep(SEARCH_MS);
     }
   }
@@ -335,7 +342,7 @@ export class Membership {
   async #found(): Promise<CoordinatorPlace | undefined> {
     const find = this.#find;
     const known = this.#term!;
-    if (!find) return known;
+    if (!find) return this.#reaches(known) ? known : undefined;
     const { signal } = this.#abort;
     const after = known.epoch;
     const found = await find(this.#places(), { withinMs: ANSWER_MS, signal, after });
@@ -365,8 +372,15 @@ export class Membership {
     return true;
   }
 
+  /** Whether this node is a member of the coordinator that it knows, and reaches it. */
+  get #settled(): boolean {
+    const term = this.#term!;
+    return this.#joined === term.epoch && (this.#coordinates || this.#reaches(term));
+  }
+
   /** Says, where it serves or not, that nobody coordinates. */
   #say(what: string): void {
+    this.#noted = true;
     log.warn("{what}", { what });
     this.#options.host.note(what);
   }

@@ -115,7 +115,7 @@ export class Coordination {
     while (this.#election.current?.epoch === term.epoch && !this.#closing) {
       try {
         await this.#options.onTerm(term);
-        return this.#first.resolve();
+        return this.#begun();
       } catch (error) {
         log.info("cannot join the coordinator {node} yet: {message}", {
           node: term.node,
@@ -130,28 +130,42 @@ export class Coordination {
   async #lead(term: Term, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const { begin, onTerm } = this.#options;
+    let failed = false;
     try {
-      const seat = this.#seat = await begin(term, signal);
-      if (!signal.aborted) await onTerm(term);
-      this.#began = true;
-      this.#first.resolve();
+      this.#seat = await begin(term, signal);
+      signal.throwIfAborted();
+      await onTerm(term);
+      this.#begun();
       await ended(signal);
       log[this.#closing ? "info" : "warn"]("this node no longer coordinates: {message}", {
         message: toOrreryError(signal.reason).message,
       });
-      await seat.end();
     } catch (error) {
-      if (!signal.aborted) {
-        log.error("this node cannot coordinate: {message}", {
-          message: toOrreryError(error).message,
-        });
-        if (!this.#began) this.#first.reject(error);
-        await this.#seat?.end();
-        // Another node may be able to. This one stands again after a while.
-        void this.#election.resign();
-      }
+      failed = !signal.aborted;
+      if (failed) this.#cannot(error);
     }
+    await this.#seat?.end();
     this.#seat = undefined;
+    // Another node may be able to. This one stands again after a while.
+    if (failed) await this.#election.resign();
+  }
+
+  /** Somebody coordinates, and this node has come to it. */
+  #begun(): void {
+    this.#began = true;
+    this.#first.resolve();
+  }
+
+  /** This node was elected and cannot take up the work. */
+  #cannot(error: unknown): void {
+    if (this.#began) {
+      log.error("this node cannot coordinate: {message}", {
+        message: toOrreryError(error).message,
+      });
+    } else {
+      this.#closing = true; // whoever starts the node is told, and closes it
+      this.#first.reject(error);
+    }
   }
 }
 

@@ -31,8 +31,11 @@ const log = getLogger(["orrery", "coordinator"]);
 
 /** Milliseconds without a sign of life after which another server may take over. */
 const TTL_MS = 2_000;
-/** The same where no other can: the lease only says that the node is there. */
-const ALONE_TTL_MS = 10_000;
+/**
+ * The same where no other can. The lease only says that the node is there, and must not end because
+ * a busy machine stood still for a while.
+ */
+const ALONE_TTL_MS = 60_000;
 
 /** Options of {@linkcode RegistryServer.open}. */
 export interface ServerOptions {
