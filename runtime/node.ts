@@ -5,6 +5,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { hostname } from "node:os";
+import { join as joinPath } from "node:path";
 import {
   ActorSystem,
   type ClusterStatus,
@@ -12,12 +13,17 @@ import {
   type Deployment,
   Fence,
   flowSchema,
+  hasCode,
   type MembersView,
   type NodeId,
   parseAddress,
   REGISTRY,
+  type Registry,
   registryActor,
   RemoteRegistry,
+  seatAnswerSchema,
+  SERVERS,
+  serversActor,
   systemClock,
 } from "../actors/mod.ts";
 import { ModelStore } from "../models/mod.ts";
@@ -25,6 +31,7 @@ import { type ApiAddress, isLoopback, nodeAccess } from "./access/mod.ts";
 import { Admission, Gateway } from "./serve/mod.ts";
 import { createApi, serveApi, type Serving } from "./api/mod.ts";
 import {
+  advertisedHost,
   checkJoin,
   ClusterDirectory,
   DeploymentHost,
@@ -43,13 +50,14 @@ import { deadLetterLog } from "./dead_letter_log.ts";
 import { announceCluster, findCluster } from "./discovery/mod.ts";
 import { clusterDoctor, NodeExaminer } from "./doctor/mod.ts";
 import { LEFT, PROTOCOL } from "./mailbox/mod.ts";
+import { ManagedRegistry, type OfferOptions } from "./etcd/mod.ts";
 import { IdleMemory } from "./memory.ts";
 import { registerActors } from "./node_actors.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 import { Promotion } from "./promotion.ts";
-import { EMBEDDED_REGISTRY } from "./registry/mod.ts";
+import { EMBEDDED_REGISTRY, MANAGED_REGISTRY } from "./registry/mod.ts";
 import {
   type Coordination,
   copyPath,
@@ -59,7 +67,7 @@ import {
   RegistryServer,
 } from "./seat/mod.ts";
 import { type StartRole, startRole, type Succession } from "./succession/mod.ts";
-import { findCoordinator, openTrust } from "./trust/mod.ts";
+import { findCoordinator, NodeKey, openTrust } from "./trust/mod.ts";
 import { Activity, NodeWeights } from "./weights/mod.ts";
 
 const log = getLogger(["orrery", "node"]);
@@ -69,6 +77,10 @@ const NO_FLOW = flowSchema.parse({});
 
 /** Milliseconds without a sign of life after which a member's entry in the registry is gone. */
 const MEMBER_TTL_MS = 10_000;
+/** Milliseconds in which a node that became a server must stand in the registry. */
+const LISTED_MS = 10_000;
+/** Milliseconds in which the coordinator must answer a question about etcd. */
+const SEATS_MS = 5_000;
 /** Milliseconds that the actors have to end when the node closes. */
 const SYSTEM_CLOSE_MS = 5_000;
 /** Milliseconds that running requests and the change-over to other nodes have when it closes. */
@@ -132,7 +144,8 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 
   await using undo = new AsyncDisposableStack();
   const id = newNodeId(options);
-  const embedded = (options.registry ?? EMBEDDED_REGISTRY) === EMBEDDED_REGISTRY;
+  const ranEtcd = await runsEtcd(data, id);
+  const embedded = !ranEtcd && (options.registry ?? EMBEDDED_REGISTRY) === EMBEDDED_REGISTRY;
   const role = embedded ? await startRole({ ...options, node: id }) : undefined;
   if (role?.why !== undefined) log.warn("{why}", { why: role.why });
   if (role?.why !== undefined) options.onRole?.(role.why);
@@ -147,14 +160,24 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     leases: number;
   } = { leases: 0 };
   undo.defer(() => part.server?.close());
-  if (!join) part.server = await openServer(options, store, role);
+  const key = await NodeKey.open(data, id);
+  undo.defer(() => key.close());
+  const managed = await openManaged(options, { node: id, identity: await key.identity(), join });
+  undo.defer(() => managed?.close());
+  // A node that has become a server goes on as one, whichever node it joined at first.
+  if (!join || managed?.server) part.server = await openServer(options, store, role, managed);
   const { server } = part;
   const memory = new IdleMemory();
   undo.defer(() => memory.close());
   const trust = await openTrust({
     data,
     node: id,
-    join: join === "discover" ? (authority) => findFirst(host, authority) : join,
+    key,
+    join: server
+      ? undefined
+      : join === "discover"
+      ? (authority) => findFirst(host, authority)
+      : join,
     token: role?.join ? undefined : options.token,
     records: server?.records,
     protocol: options.protocol,
@@ -273,7 +296,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const member = memberOf({ system, mailbox });
   undo.defer(async () => {
     await part.presence?.close();
-    if (!server) await registry.close();
+    if (registry !== part.server?.registry) await registry.close();
   });
   const nodes: MembersView = {
     silentMs: (node) => mailbox.silentMs(node),
@@ -338,6 +361,19 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     presence.start();
     await coordination!.start();
   };
+  /** This node's member of etcd votes now: the node opens the registry itself. */
+  const becomeServer = async (opened: Registry) => {
+    const server = RegistryServer.joined(opened, { store, graph: options, managed: managed! });
+    await trust.lead(server.records);
+    const before = part.presence!;
+    const { presence, coordination } = enter(server);
+    presence.start();
+    await presence.listed({ signal: AbortSignal.timeout(LISTED_MS) });
+    await before.close(); // its lease has no keys any more
+    await promotion?.close();
+    membership.serve();
+    await coordination!.start();
+  };
   const onFollowed = (why: string) => {
     log.warn("{why}", { why });
     if (options.onFollowed) options.onFollowed(why);
@@ -385,6 +421,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     presence.start();
     known.follow({ registry, node: id, path: copyPath(data, trust.name) });
   }
+  managed?.offers({ ...askSeats(system, membership), onServer: becomeServer });
 
   const running = undo.move();
   const close = async (deadlineMs: number) => {
@@ -420,15 +457,68 @@ async function openServer(
   options: NodeOptions,
   store: ModelStore,
   role: StartRole | undefined,
+  managed: ManagedRegistry | undefined,
 ): Promise<RegistryServer> {
   const { registry: where, data, model, graph } = options;
-  const given = { where, data, store, graph: options };
+  const given = { where, data, store, graph: options, managed };
   if (!role?.promoted) return await RegistryServer.open(given);
   const { authority, key } = role.promoted;
   const copy = await readRegistryCopy(copyPath(data, key));
   // What it is told to serve counts for a promoted node as for any first one.
   const told = !options.join && (model !== undefined || graph !== undefined);
   return await RegistryServer.promoted(given, { authority, copy: copy ?? { entries: [] } }, told);
+}
+
+/** Name of the folder of a node's member of etcd begins with its name and port. */
+async function runsEtcd(data: string, node: NodeId): Promise<boolean> {
+  const [name, port] = node.split(":");
+  try {
+    for await (const entry of Deno.readDir(joinPath(data, "registry", "etcd"))) {
+      if (entry.name.startsWith(`${name}-${port}-`)) return true;
+    }
+  } catch {
+    // no node with this folder has run one
+  }
+  return false;
+}
+
+/**
+ * This node's part in an etcd that its cluster runs; undefined: the options name another registry.
+ * A node that joins learns from its coordinator which registry there is.
+ */
+async function openManaged(
+  { data, host, mailboxPort, registry }: NodeOptions,
+  { join, ...node }: { node: NodeId; identity: string; join: unknown },
+): Promise<ManagedRegistry | undefined> {
+  const managed = await ManagedRegistry.open({
+    ...{ ...node, data, host, mailboxPort },
+    advertise: advertisedHost(host),
+  });
+  if (registry === MANAGED_REGISTRY || join || (managed.server && !registry)) return managed;
+  await managed.close();
+  return undefined;
+}
+
+/** Asks the coordinator about members of etcd. */
+function askSeats(
+  system: ActorSystem,
+  membership: Membership,
+): Pick<OfferOptions, "count" | "ask"> {
+  const seats = system.at(serversActor, SERVERS);
+  const asked = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer;
+    } catch (error) {
+      if (hasCode(error, "stale_epoch")) membership.doubt("it counts another term");
+      throw error;
+    }
+  };
+  const limits = (signal: AbortSignal) => ({ signal, deadlineMs: SEATS_MS });
+  return {
+    count: (signal) => asked(seats.count({}, limits(signal))),
+    ask: async (offer, signal) =>
+      seatAnswerSchema.parse(await asked(seats.offer(offer, limits(signal)))),
+  };
 }
 
 /** Finds the first node on the local network, which must be able to reach a node at `host`. */

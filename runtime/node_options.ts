@@ -97,7 +97,8 @@ export interface NodeResources {
 export interface FirstNodeOptions {
   /**
    * Where the cluster keeps its members, its deployments and the rest of its state: `embedded` (in
-   * a file of this node), the URL of a denokv server, or `etcd://HOST[:PORT],...`.
+   * a file of this node), `managed` (in an etcd that up to three nodes run), the URL of a denokv
+   * server, or `etcd://HOST[:PORT],...`.
    * @default "embedded"
    */
   registry?: string;

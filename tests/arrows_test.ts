@@ -56,8 +56,8 @@ const ARROWS: Record<string, string[]> = {
     "runtime/weights",
   ],
   "runtime/seat": [
-    ...["runtime/api", "runtime/cluster", "runtime/custom", "runtime/registry", "runtime/serve"],
-    ...["runtime/trust", "runtime/weights"],
+    ...["runtime/api", "runtime/cluster", "runtime/custom", "runtime/etcd", "runtime/registry"],
+    ...["runtime/serve", "runtime/trust", "runtime/weights"],
   ],
   "runtime/cli": [
     ...["runtime/access", "runtime/cluster", "runtime/doctor", "runtime/engine"],

@@ -31,6 +31,8 @@ export interface NodePaths {
   read: string[];
   /** The graph file. */
   graph?: string;
+  /** The node may be asked to run a member of etcd. */
+  etcd: boolean;
 }
 
 /** Options of `deno task start` whose values are files or folders to read. */
@@ -38,9 +40,12 @@ const READ = ["model", "draft", "graph", "api-key-file", "token-file"] as const;
 /** Options within the address of an etcd registry whose values are files to read. */
 const REGISTRY_FILES = ["ca", "cert", "key", "password_file"] as const;
 
+/** The script that runs etcd, from the root of the program: the one program that a node starts. */
+const RUN_ETCD = "runtime/etcd/run_etcd.sh";
+
 /** The paths that a node's command line names. Options without a path are passed over. */
 export function nodePaths(args: string[]): NodePaths {
-  const names = ["data", "registry", ...READ];
+  const names = ["data", "registry", "join", ...READ];
   const { values } = parseArgs({
     args,
     options: Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
@@ -48,11 +53,23 @@ export function nodePaths(args: string[]): NodePaths {
     allowPositionals: true,
   });
   const text = (name: string) => typeof values[name] === "string" ? values[name] : undefined;
+  const data = text("data") || ".orrery";
   return {
-    data: text("data") || ".orrery",
+    data,
     read: [...READ.flatMap((name) => text(name) ?? []), ...registryFiles(text("registry"))],
     graph: text("graph"),
+    // The coordinator says whether it is; a node that was one goes on.
+    etcd: text("registry") === "managed" || values.join !== undefined || hasEtcd(data),
   };
+}
+
+/** Whether a node with this data folder has run a member of etcd. */
+function hasEtcd(data: string): boolean {
+  try {
+    return Deno.statSync(join(data, "registry", "etcd")).isDirectory;
+  } catch {
+    return false;
+  }
 }
 
 /** Files that an `etcd://` address names: certificates, a key, a password. */
@@ -80,6 +97,7 @@ export function permissionFlags(
     ],
     write: data,
     env: grants?.env ?? [],
+    run: paths.etcd ? [join(root, RUN_ETCD)] : [],
   };
   const flags: string[] = [];
   for (const [name, grant] of Object.entries(base)) {

@@ -21,9 +21,12 @@ function values(flags: string[], name: string): string[] {
 }
 
 Deno.test("nodePaths() finds the paths of a command line, however the options are written", () => {
-  assert.deepEqual(nodePaths([]), { data: ".orrery", read: [], graph: undefined });
+  assert.deepEqual(nodePaths([]), { data: ".orrery", read: [], graph: undefined, etcd: false });
   const args = ["--port", "0", "--data=/d", "--spinning", "--model", "m", "--graph", "g.yaml"];
-  assert.deepEqual(nodePaths(args), { data: "/d", read: ["m", "g.yaml"], graph: "g.yaml" });
+  assert.deepEqual(nodePaths(args), {
+    ...{ data: "/d", read: ["m", "g.yaml"], graph: "g.yaml" },
+    etcd: false,
+  });
   assert.deepEqual(nodePaths(["--data", "a", "--data", "b"]).data, "b", "the last one counts");
   assert.deepEqual(nodePaths(["--ask", "why?", "--api-key-file", "k"]).read, ["k"]);
   const etcd = "etcd://a,b?ca=ca.pem&user=u&password_file=/p";
@@ -53,6 +56,23 @@ Deno.test("permissionFlags() grants the set, and the paths of the command line, 
     ...["/orrery/models", "/none/data", "/none/m", "/none/g/a.yaml", "/none/g"],
   ]);
   assert.deepEqual(values(flags, "write"), ["/none/data"]);
+});
+
+Deno.test("permissionFlags() lets a node run etcd where it may be asked to, and nothing else", async () => {
+  const run = (args: string[]) => flagsFor(args).filter((flag) => flag.includes("-run"));
+  const etcd = ["--allow-run=/orrery/runtime/etcd/run_etcd.sh"];
+  assert.deepEqual(run(["--data", "/none/d", "--registry", "managed"]), etcd);
+  assert.deepEqual(run(["--data", "/none/d", "--join", "den:8421"]), etcd);
+  assert.deepEqual(run(["--data", "/none/d", "--join", "--name", "a"]), etcd);
+  assert.deepEqual(run(["--data", "/none/d", "--registry", "etcd://a"]), ["--deny-run"]);
+  const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  try {
+    assert.deepEqual(run(["--data", data]), ["--deny-run"]);
+    await Deno.mkdir(join(data, "registry", "etcd"), { recursive: true });
+    assert.deepEqual(run(["--data", data]), etcd, "a node that has run one goes on");
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
 });
 
 Deno.test("permissionFlags() passes on what a graph grants to its actors", () => {

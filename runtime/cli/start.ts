@@ -54,8 +54,8 @@ Usage: deno task start [options]
   --queued N             requests that wait; more are refused with 429 [the graph's, else 128]
   --join [HOST:PORT]     join the node whose mailbox listens there; the first time with a token. Without an address:
                          the cluster of the token, or the one that this node was in, if it is found on the local network
-  --registry WHERE       the cluster's state: embedded (in a file of the first node), the URL of a denokv server, or
-                         etcd://HOST[:PORT],... [embedded]
+  --registry WHERE       the cluster's state: embedded (in a file of the first node), managed (in an etcd that up to three
+                         nodes run), the URL of a denokv server, or etcd://HOST[:PORT],... [embedded]
   --vote-after TIME      how long this node has not heard the first node before it votes for another one [1m]
   --no-discovery         do not announce this cluster on the local network (mDNS), nor look for one
   --token TOKEN          the token that the first node printed

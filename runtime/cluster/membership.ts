@@ -165,6 +165,14 @@ export class Membership {
     await this.#ask(term);
   }
 
+  /**
+   * The coordinator's node refuses what is sent to the coordinator: another term may have begun there
+   * or elsewhere, of which a member hears in no other way while its link is up.
+   */
+  doubt(why: string): void {
+    if (!this.#coordinates && this.#find) void this.#search(why);
+  }
+
   /** Another node is the first one, as its votes show: this node looks for it. */
   moved(): void {
     this.#lost("another node was made the first one");

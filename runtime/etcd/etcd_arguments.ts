@@ -31,7 +31,7 @@ export interface EtcdArguments {
   initialCluster: string;
   /** It joins a cluster; false: it makes a new one of itself. */
   existing: boolean;
-  /** Keeps clusters apart. */
+  /** Keeps a new cluster apart from any other one; "" where it joins one. */
   cluster: string;
   /** PEM file with its certificate and key. */
   certificate: string;
@@ -51,7 +51,7 @@ export function etcdArguments(member: EtcdArguments): string[] {
     "advertise-client-urls": member.advertise.clients,
     "initial-cluster": member.initialCluster,
     "initial-cluster-state": member.existing ? "existing" : "new",
-    "initial-cluster-token": member.cluster,
+    ...(member.cluster ? { "initial-cluster-token": member.cluster } : {}),
     "cert-file": certificate,
     "key-file": certificate,
     "trusted-ca-file": authority,

@@ -46,6 +46,8 @@ const fileSchema = z.object({
     id: z.string().optional(),
     initialCluster: z.string(),
     existing: z.boolean(),
+    /** Of a new cluster: keeps it apart from any other one. */
+    cluster: z.string().default(""),
     /** etcd has written data: a member without them would forget whom it voted for. */
     began: z.boolean().default(false),
   }).optional(),
@@ -68,8 +70,6 @@ export interface LocalMemberOptions {
   advertise: string;
   /** Ports that are taken if they are free; any free ones if not, or if left out. */
   ports?: { peers: number; clients: number };
-  /** Keeps clusters apart: the SHA-256 of the authority's certificate. */
-  cluster: string;
   /**
    * Makes a certificate for these addresses: on a node that has the authority's key. May be set
    * later, by {@linkcode LocalMember.signsItself}.
@@ -95,7 +95,7 @@ export class LocalMember {
   readonly #timer: ReturnType<typeof setInterval>;
   #sign: LocalMemberOptions["sign"];
   #state: MemberFile;
-  #ports: { peers: number; clients: number };
+  #chosen: MemberFile["ports"];
   #process: EtcdProcess | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -103,13 +103,11 @@ export class LocalMember {
     options: LocalMemberOptions,
     file: RecordFile<MemberFile>,
     state: MemberFile,
-    ports: { peers: number; clients: number },
   ) {
     this.#options = options;
     this.#folder = join(options.folder, options.name);
     this.#file = file;
     this.#state = state;
-    this.#ports = ports;
     this.#sign = options.sign;
     this.#output = new BoundedLog(join(this.#folder, "etcd.log"));
     this.#timer = setInterval(() => void this.#renew(), LOOK_MS);
@@ -119,17 +117,13 @@ export class LocalMember {
   /** Reads what the node was; nothing is started yet. Throws `file_broken` (group `trust`). */
   static async open(options: LocalMemberOptions): Promise<LocalMember> {
     const folder = join(options.folder, options.name);
-    await Deno.mkdir(join(folder, "tls"), { recursive: true, mode: 0o700 });
     const file = new RecordFile(
       join(folder, "member.json"),
       fileSchema,
       () => ({ endpoints: [], certificateUntilMs: 0 }),
     );
     const state = await file.read();
-    // etcd listens on addresses only.
-    const host = isIP(options.host) ? options.host : (await lookup(options.host)).address;
-    const ports = choosePorts(host, state.ports ?? options.ports);
-    return new LocalMember({ ...options, host }, file, state, ports);
+    return new LocalMember(options, file, state);
   }
 
   /** This node has data of a member. */
@@ -190,6 +184,7 @@ export class LocalMember {
         await this.#store({
           initialCluster: `${this.#options.name}=${this.#peerUrl}`,
           existing: false,
+          cluster: crypto.randomUUID(),
           began: false,
         }, [this.clientUrl]);
         await this.#removeData();
@@ -234,7 +229,8 @@ export class LocalMember {
         if (!before) await this.#removeData();
         if (!before || changed || before.initialCluster !== initialCluster) {
           const began = before?.began ?? false;
-          await this.#store({ id, initialCluster, existing: true, began }, endpoints);
+          const cluster = before?.cluster ?? "";
+          await this.#store({ id, initialCluster, existing: true, cluster, began }, endpoints);
         }
         await this.#noteData();
         await this.#start();
@@ -249,6 +245,12 @@ export class LocalMember {
     clearInterval(this.#timer);
     await this.#inTurn(() => this.#stop()).catch(() => {});
     await this.#output.close();
+  }
+
+  /** Its ports, chosen when they are needed first. */
+  get #ports(): { peers: number; clients: number } {
+    const { host, ports } = this.#options;
+    return this.#chosen ??= choosePorts(host, this.#state.ports ?? ports);
   }
 
   get #peerUrl(): string {
@@ -280,19 +282,21 @@ export class LocalMember {
   async #start(): Promise<void> {
     if (this.#process || this.#closing.signal.aborted) return;
     if (this.#sign) await this.#useCertificate(await this.#sign(this.#hosts));
-    const { initialCluster, existing } = this.#state.member!;
+    const { initialCluster, existing, cluster } = this.#state.member!;
+    const { host } = this.#options; // etcd listens on addresses only
+    const listen = isIP(host) ? host : (await lookup(host)).address;
     this.#process = new EtcdProcess(
       etcdArguments({
         name: this.#options.name,
         data: this.#data,
         listen: {
-          peers: urlOf(this.#options.host, this.#ports.peers),
-          clients: urlOf(this.#options.host, this.#ports.clients),
+          peers: urlOf(listen, this.#ports.peers),
+          clients: urlOf(listen, this.#ports.clients),
         },
         advertise: { peers: this.#peerUrl, clients: this.clientUrl },
         initialCluster,
         existing,
-        cluster: this.#options.cluster,
+        cluster,
         certificate: this.#path("server.pem"),
         authority: this.#path("authority.pem"),
       }),
@@ -359,6 +363,7 @@ export class LocalMember {
   }
 
   async #useCertificate({ authority, certificate, key, untilMs }: RegistryCertificate) {
+    await Deno.mkdir(join(this.#folder, "tls"), { recursive: true, mode: 0o700 });
     await replaceFile(this.#path("authority.pem"), authority);
     await replaceFile(this.#path("server.pem"), certificate + "\n" + key + "\n");
     this.#state = await this.#file.update((value) => {

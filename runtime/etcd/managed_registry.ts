@@ -59,8 +59,6 @@ export interface ManagedRegistryOptions {
   node: NodeId;
   /** SHA-256 of the node's public key. */
   identity: string;
-  /** SHA-256 of the certificate of the cluster's authority. */
-  cluster: string;
   /** Address to listen on. */
   host: string;
   /** Address or host name that others are told. */
@@ -113,11 +111,11 @@ export class ManagedRegistry {
 
   /** Reads what this node was; nothing is started yet. Throws `file_broken` (group `trust`). */
   static async open(options: ManagedRegistryOptions): Promise<ManagedRegistry> {
-    const { data, node, identity, cluster, host, advertise, mailboxPort } = options;
+    const { data, node, identity, host, advertise, mailboxPort } = options;
     const folder = join(data, "registry", "etcd");
     const name = memberName(node, identity);
     const member = await LocalMember.open({
-      ...{ folder, name, host, advertise, cluster },
+      ...{ folder, name, host, advertise },
       ports: mailboxPort === 0 ? undefined : { peers: mailboxPort + 1, clients: mailboxPort + 2 },
     });
     const file = new RecordFile(join(folder, name, "authority.json"), keySchema, () => ({}));
@@ -132,6 +130,11 @@ export class ManagedRegistry {
   /** The member whose data this node has; undefined: it has none. */
   get memberId(): string | undefined {
     return this.#member.offer.memberId;
+  }
+
+  /** The authority's key, as this server keeps it; undefined: this node is no server. */
+  get authority(): AuthorityKey | undefined {
+    return this.#authority;
   }
 
   /** This node opens the registry itself. */

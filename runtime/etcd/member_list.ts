@@ -6,9 +6,10 @@
 import { z } from "zod";
 import type { EtcdClient } from "../registry/mod.ts";
 
-/** Milliseconds for one change, and for one reading. */
+/** Milliseconds for one change. */
 const CHANGE_MS = 5_000;
-const READ_MS = 1_000;
+/** Milliseconds for one reading. */
+export const READ_MS = 1_000;
 
 const memberSchema = z.object({
   ID: z.string(),

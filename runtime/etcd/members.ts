@@ -5,9 +5,16 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { Clock, EtcdOffer, RegistryCertificate, SeatAnswer } from "../../actors/mod.ts";
+import {
+  type Clock,
+  type EtcdOffer,
+  noAnswer,
+  type RegistryCertificate,
+  registryClosed,
+  type SeatAnswer,
+} from "../../actors/mod.ts";
 import type { EtcdClient } from "../registry/mod.ts";
-import { type ListedMember, MemberList } from "./member_list.ts";
+import { type ListedMember, MemberList, READ_MS } from "./member_list.ts";
 import { type MembersChange, nextChange } from "./next_change.ts";
 
 const log = getLogger(["orrery", "registry"]);
@@ -64,6 +71,7 @@ export class EtcdMembers {
   #closed = false;
   #cancel = () => {};
   #looking: Promise<void> | undefined;
+  readonly #answering = new Set<Promise<unknown>>();
 
   /** Begins to look at once. */
   constructor(options: EtcdMembersOptions) {
@@ -84,10 +92,23 @@ export class EtcdMembers {
    * cannot be read: then nothing is known, and nothing changes.
    */
   async offer(offer: EtcdOffer): Promise<SeatAnswer> {
+    if (this.#closed) throw registryClosed();
+    const answer = this.#answer(offer);
+    this.#answering.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.#answering.delete(answer);
+    }
+  }
+
+  async #answer(offer: EtcdOffer): Promise<SeatAnswer> {
     const { name, peerUrl, hosts } = offer;
     const node = { offer, heardAt: this.#options.clock.now() };
     this.#nodes.set(name, node); // a node that is known keeps its place in the order
-    const members = await this.#list.read();
+    const members = await this.#list.read().catch((error) => {
+      throw noAnswer("the list of etcd's members", READ_MS, error);
+    });
     const own = members.find((member) =>
       member.name === "" ? member.peerUrls.includes(peerUrl) : member.id === offer.memberId
     );
@@ -113,7 +134,7 @@ export class EtcdMembers {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel();
-    await this.#looking;
+    await Promise.allSettled([this.#looking, ...this.#answering]);
   }
 
   #later(ms: number): void {

@@ -13,6 +13,8 @@ import { openEmbeddedRegistry, openKvConnectRegistry } from "./open_kv.ts";
 
 /** The registry in a file of the first node, as `--registry` calls it. */
 export const EMBEDDED_REGISTRY = "embedded";
+/** The registry in an etcd that the cluster runs itself (`runtime/etcd`), as `--registry` calls it. */
+export const MANAGED_REGISTRY = "managed";
 
 /** Options of {@linkcode openRegistry}. */
 export interface OpenRegistryOptions {
@@ -25,10 +27,12 @@ export interface OpenRegistryOptions {
 /** Throws `registry/bad_url` for a text that {@linkcode openRegistry} would not take. */
 export function checkRegistryAddress(where: string): void {
   if (where.startsWith("etcd://")) return void parseEtcdUrl(where);
-  if (where === EMBEDDED_REGISTRY || /^https?:\/\/[^/]/.test(where)) return;
+  if (where === EMBEDDED_REGISTRY || where === MANAGED_REGISTRY || /^https?:\/\/[^/]/.test(where)) {
+    return;
+  }
   throw registryError(
     "bad_url",
-    `registry ${where} must be embedded, https://HOST[:PORT] (a denokv server) or ` +
+    `registry ${where} must be embedded, managed, https://HOST[:PORT] (a denokv server) or ` +
       `etcd://HOST[:PORT],...`,
     { url: where },
   );
@@ -48,6 +52,7 @@ export async function openRegistry(
   { data, clock }: OpenRegistryOptions,
 ): Promise<Registry> {
   checkRegistryAddress(where);
+  if (where === MANAGED_REGISTRY) throw new TypeError("ManagedRegistry opens a managed registry");
   if (where === EMBEDDED_REGISTRY) {
     const file = embeddedFile(data);
     const registry = await openEmbeddedRegistry(file, { clock });

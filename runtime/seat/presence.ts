@@ -20,6 +20,9 @@ const log = getLogger(["orrery", "coordinator"]);
 /** Pause before the entry is written again, milliseconds. */
 const RETRY_MS = 500;
 
+/** Milliseconds between two looks at whether the entry is there. */
+const LOOK_MS = 20;
+
 /** Longest wait for the registry at the end, milliseconds. */
 const CLOSE_MS = 1_000;
 
@@ -52,6 +55,16 @@ export class Presence {
       node: member.node,
     });
     this.lease.listen({ held: (hold) => void this.#write(hold) });
+  }
+
+  /** Resolves once the node stands in the registry with its lease. */
+  async listed({ signal }: { signal: AbortSignal }): Promise<void> {
+    const { registry, member: { node } } = this.#options;
+    for (;;) {
+      const { id } = await this.lease.held({ signal });
+      if ((await registry.get(memberKey(node), { signal }))?.lease === id) return;
+      await sleep(LOOK_MS, undefined, { signal });
+    }
   }
 
   /** Takes a lease, now and whenever it lapses. */

@@ -11,14 +11,25 @@ import {
   type Member,
   type MembersView,
   type Registry,
+  SERVERS,
+  serversActor,
   systemClock,
   type Term,
+  testRegistry,
 } from "../../actors/mod.ts";
 import type { ModelStore } from "../../models/mod.ts";
 import type { Generator } from "../api/mod.ts";
 import type { ClusterDirectory, Membership } from "../cluster/mod.ts";
-import { EMBEDDED_REGISTRY, openTestedRegistry } from "../registry/mod.ts";
-import { type KnownIdentity, registryRecords, type TrustRecords } from "../trust/mod.ts";
+import { type ManagedRegistry, takeOverState } from "../etcd/mod.ts";
+import { EMBEDDED_REGISTRY, MANAGED_REGISTRY, openTestedRegistry } from "../registry/mod.ts";
+import {
+  Authority,
+  fileRecords,
+  Identities,
+  type KnownIdentity,
+  registryRecords,
+  type TrustRecords,
+} from "../trust/mod.ts";
 import { readMainGraph, readMembers, readPast } from "./cluster_contents.ts";
 import { Coordination } from "./coordination.ts";
 import { mirrorIdentities } from "./identities_mirror.ts";
@@ -41,8 +52,10 @@ const ALONE_TTL_MS = 60_000;
 export interface ServerOptions {
   /** What is served, unless the cluster serves something already. */
   graph: GraphOptions;
-  /** Where the registry is. */
+  /** Where the registry is. @default embedded */
   where?: string;
+  /** This node's part in an etcd that the cluster runs itself: then that is the registry. */
+  managed?: ManagedRegistry;
   /** Folder of the model store. */
   data: string;
   store: ModelStore;
@@ -83,14 +96,16 @@ export class RegistryServer {
   readonly #graph: GraphOptions;
   /** Does it serve what the first node before it did, as it was promoted? */
   readonly #promoted: boolean;
+  readonly #managed: ManagedRegistry | undefined;
   #own?: Promise<ServedGraph>;
 
   private constructor(
     registry: Registry,
     where: string,
-    { store, graph }: ServerOptions,
+    { store, graph, managed }: Pick<ServerOptions, "store" | "graph" | "managed">,
     promoted = false,
   ) {
+    this.#managed = managed;
     this.#promoted = promoted;
     const alone = where === EMBEDDED_REGISTRY;
     this.registry = registry;
@@ -101,13 +116,24 @@ export class RegistryServer {
     this.#graph = graph;
   }
 
+  /** At a node that became a server while it ran, whose etcd is a member that votes now. */
+  static joined(
+    registry: Registry,
+    options: Pick<ServerOptions, "store" | "graph"> & { managed: ManagedRegistry },
+  ): RegistryServer {
+    return new RegistryServer(registry, MANAGED_REGISTRY, options);
+  }
+
   /**
    * Opens the registry, and finds what is served where no cluster says it yet. Throws what
-   * `openTestedRegistry` and `ownGraph` throw.
+   * `openTestedRegistry`, `ManagedRegistry.start` and `ownGraph` throw.
    */
   static async open(options: ServerOptions): Promise<RegistryServer> {
-    const { where = EMBEDDED_REGISTRY, data } = options;
-    const registry = await openTestedRegistry(where, { data });
+    const { data, managed } = options;
+    const where = managed ? MANAGED_REGISTRY : options.where ?? EMBEDDED_REGISTRY;
+    const registry = managed
+      ? await openManaged(managed, data)
+      : await openTestedRegistry(where, { data });
     try {
       const server = new RegistryServer(registry, where, options);
       if (server.alone || (await readMembers(registry)).length === 0) await server.#ownGraph();
@@ -180,7 +206,25 @@ export class RegistryServer {
     });
     seat.atEnd.use(await announce());
     if (this.alone) void mirrorIdentities(registry, parts.identities, signal);
+    if (this.#managed) seat.atEnd.use(await this.#seatMembers(system, this.#managed));
     return seat;
+  }
+
+  /** Decides which nodes run a member of etcd, until what it gives is disposed of. */
+  async #seatMembers(system: ActorSystem, managed: ManagedRegistry): Promise<AsyncDisposable> {
+    const identities = new Identities(this.records!.identities);
+    const { seats, close } = await managed.coordinate({
+      clock: systemClock,
+      identities: () => identities.list(),
+    });
+    system.register(serversActor, { config: {}, resources: () => ({ seats }) });
+    return {
+      async [Symbol.asyncDispose]() {
+        system.unregister(serversActor.kind);
+        await system.stop(SERVERS);
+        await close();
+      },
+    };
   }
 
   /** What to serve: that of the cluster where it goes on, else what this node was told. */
@@ -199,4 +243,22 @@ export class RegistryServer {
   async close(): Promise<void> {
     await this.registry.close();
   }
+}
+
+/**
+ * The registry in this node's etcd. Where it is new, what the node held so far is taken over; a node
+ * that never was in a cluster makes the authority of one.
+ */
+async function openManaged(managed: ManagedRegistry, data: string): Promise<Registry> {
+  let { authority } = managed;
+  if (!authority) {
+    await Authority.open({ data, create: true });
+    const made = await fileRecords(data).authority.read();
+    authority = { key: made.authority!.key, certificate: made.authority!.certificate };
+  }
+  const registry = await managed.start({ authority });
+  await testRegistry(registry);
+  const known = await registryRecords(registry).authority.read();
+  if (!known.authority) await takeOverState(data, registry);
+  return registry;
 }

@@ -9,6 +9,7 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
+import { sha256 } from "./certificates.ts";
 import { trustFolder } from "./folder.ts";
 import { RecordFile, tryLock } from "./record_file.ts";
 import { rollSchema } from "./roll.ts";
@@ -74,6 +75,12 @@ export class NodeKey {
         throw error;
       }
     }
+  }
+
+  /** SHA-256 of the public key, hexadecimal: the node's identity. */
+  async identity(): Promise<string> {
+    const der = await crypto.subtle.exportKey("spki", this.key.keys.publicKey);
+    return sha256(new Uint8Array(der));
   }
 
   /** Where the key lies. */

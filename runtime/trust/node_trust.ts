@@ -75,6 +75,8 @@ export interface TrustOptions {
   join?: MailboxPlace | FindFirst;
   /** Where the authority of a node that joins nobody is kept. @default files in `data` */
   records?: TrustRecords;
+  /** The node's key, which is closed with what this gives. @default that of its name and port */
+  key?: NodeKey;
   /** Token to join with; not needed by a node that the cluster knows. */
   token?: string;
   /** First node: how long certificates are valid, milliseconds. @default 24 hours */
@@ -117,7 +119,7 @@ export interface NodeTrustOptions {
 export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
   const { data, node, join, records, certificateMs, protocol } = options;
   const token = options.token === undefined ? undefined : parseToken(options.token);
-  const key = await NodeKey.open(data, node);
+  const key = options.key ?? await NodeKey.open(data, node);
   try {
     const csr = await signRequest(key.key, node);
     if (!join) {
@@ -449,10 +451,13 @@ export class NodeTrust implements MailboxTls {
     this.#enter(await asMember({ key, csr, node, fingerprint, protocol }, [place]));
   }
 
-  /** The authority in this node's folder is that of the cluster now: it signs with it from now on. */
-  async lead(): Promise<void> {
+  /**
+   * The authority in these records, or in this node's folder, is that of the cluster now: it signs
+   * with it from now on.
+   */
+  async lead(records?: TrustRecords): Promise<void> {
     const { data, csr, node } = this.#options;
-    const authority = await Authority.open({ data });
+    const authority = await Authority.open({ data, records });
     this.#enter(await asAuthority(authority, csr, node));
     this.#timers.push(setInterval(() => void this.#readIdentities(), IDENTITIES_MS));
     if (this.#address) await writeFirstNode(data, this.#address);

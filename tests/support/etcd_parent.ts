@@ -15,7 +15,6 @@ const member = await LocalMember.open({
   name: "orphan",
   host: "127.0.0.1",
   advertise: "127.0.0.1",
-  cluster: "test",
   sign: (hosts) => signRegistryServer(pem, { hosts }),
 });
 await member.bootstrap(AbortSignal.timeout(20_000));

@@ -62,7 +62,6 @@ export class ManagedEtcdWorld implements AsyncDisposable {
       data: this.data(name),
       node: `${name}:0:0001`,
       identity: identityOf(name),
-      cluster: "test",
       host: "127.0.0.1",
       advertise: "127.0.0.1",
       mailboxPort: 0,
