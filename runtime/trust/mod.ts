@@ -9,6 +9,7 @@
  */
 export { askMailbox, type MailboxRequest } from "./ask_mailbox.ts";
 export { Authority, type AuthorityOptions, type SignRequest } from "./authority.ts";
+export type { MailboxPlace } from "./belonging.ts";
 export { fingerprintOf, identityOf, type Issued, NODE_ID, nodeOf, sha256 } from "./certificates.ts";
 export { trustError } from "./errors.ts";
 export {
@@ -19,7 +20,6 @@ export {
 } from "./identities.ts";
 export {
   type FindFirst,
-  type MailboxPlace,
   NodeTrust,
   type NodeTrustOptions,
   openTrust,

@@ -26,10 +26,10 @@ import {
   JOIN_NAME,
   serverNameOf,
 } from "./certificates.ts";
+import { asAuthority, asMember, type Belonging, type MailboxPlace } from "./belonging.ts";
 import { trustError } from "./errors.ts";
 import type { KnownIdentity } from "./identities.ts";
 import { writeFirstNode } from "./folder.ts";
-import { joinFirstNode, type JoinOptions } from "./join_client.ts";
 import { JoinServer } from "./join_server.ts";
 import type { CoordinatorPlace, MembershipNews } from "./join_protocol.ts";
 import { NodeKey, type OwnCluster } from "./node_key.ts";
@@ -49,12 +49,6 @@ const LOOK_MS = 60_000;
 const IDENTITIES_MS = 1_000;
 /** The token that the first node prints: how many nodes it takes in, and for how long. */
 const PRINTED_TOKEN = { uses: 100, ttlMs: 24 * 3600_000, note: "printed at the start" };
-
-/** Where a mailbox listens. */
-export interface MailboxPlace {
-  host: string;
-  port: number;
-}
 
 /**
  * Finds the first node of the cluster whose authority has this SHA-256; undefined: the node has
@@ -86,26 +80,12 @@ export interface TrustOptions {
 }
 
 /** Where a node's certificates come from, and what they are worth. */
-export interface NodeTrustOptions {
+export interface NodeTrustOptions extends Belonging {
   /** Id of this life of the node. */
   node: NodeId;
   key: NodeKey;
   /** Request for certificates of this node, see `signRequest`. */
   csr: string;
-  /** Certificate of the cluster's authority, PEM. */
-  authorityPem: string;
-  /** The first ones. */
-  issued: Issued;
-  /** Who belongs to the cluster, as the node was told with its certificates. */
-  news: MembershipNews;
-  /** Gets new ones, from a node at one of these places where this node cannot sign them. */
-  renew: (places: readonly MailboxPlace[]) => Promise<{ issued: Issued; news: MembershipNews }>;
-  /** On nodes that have the authority's key. */
-  authority?: Authority;
-  /** Where the node listens that was joined; undefined on nodes that have the authority's key. */
-  first?: MailboxPlace;
-  /** Version of the protocol that the first node and this one speak. @default the newest */
-  version?: () => number;
   /** Versions of the protocol to speak. @default those that this program knows */
   protocol?: ProtocolRange;
   /** Folder of the model store. */
@@ -136,66 +116,6 @@ export async function openTrust(options: TrustOptions): Promise<NodeTrust> {
     key.close();
     throw error;
   }
-}
-
-/** What a node has in a cluster, and where it gets new certificates. */
-type Belonging = Pick<
-  NodeTrustOptions,
-  "authorityPem" | "issued" | "news" | "renew" | "authority" | "first" | "version"
->;
-
-/** A node that has the authority's key signs its certificates itself. */
-async function asAuthority(authority: Authority, csr: string, node: NodeId): Promise<Belonging> {
-  const renew = async () => ({
-    issued: await authority.issue({ csr, node }, true),
-    news: await authority.news(),
-  });
-  return { ...await renew(), authorityPem: authority.certificate, renew, authority };
-}
-
-/** Any other node gets its certificates at one of these places. */
-async function asMember(
-  { key, csr, node, fingerprint, protocol }: {
-    key: NodeKey;
-    csr: string;
-    node: NodeId;
-    /** SHA-256 of the authority's certificate. */
-    fingerprint: string;
-    protocol?: ProtocolRange;
-  },
-  at: readonly MailboxPlace[],
-  token?: JoinToken,
-): Promise<Belonging> {
-  let common = 0;
-  const get = async (places: readonly MailboxPlace[], secret?: JoinToken) => {
-    const request = { csr, node, token: secret && { id: secret.id, secret: secret.secret } };
-    const { authority, client, server, revoked, roll, version } = await joinOneOf(
-      places,
-      (first) => ({ first, fingerprint, request, protocol }),
-    );
-    common = version;
-    await key.setCluster({ authority, revoked, roll });
-    return { authorityPem: authority, issued: { client, server }, news: { revoked, roll } };
-  };
-  return { ...await get(at, token), renew: get, first: at[0], version: () => common };
-}
-
-/**
- * Joins at the first of these places that answers. Throws what the last one threw, and at once where
- * one says that this node was removed.
- */
-async function joinOneOf(
-  places: readonly MailboxPlace[],
-  optionsFor: (place: MailboxPlace) => JoinOptions,
-): ReturnType<typeof joinFirstNode> {
-  for (const [i, place] of places.entries()) {
-    try {
-      return await joinFirstNode(optionsFor(place));
-    } catch (error) {
-      if (i === places.length - 1 || hasCode(error, "revoked")) throw error;
-    }
-  }
-  throw trustError("not_first", "no place is known where this node could get certificates");
 }
 
 /** SHA-256 of the authority that a node means to join; undefined: it has no token and no cluster. */
