@@ -141,12 +141,14 @@ Deno.test("deno task start: members of a cluster serve on while the first node i
     assert.doesNotMatch(copy, /trust\/(authority|tokens)/);
   });
   await t.step("it comes back, and has them and what they serve", async () => {
+    const said = [b, c].map(({ output }) => output.length);
     a = nodes.server(FIRST, ["--nodes", "3"], ports);
     await a.ready(1);
     assert.deepEqual(await threeMembers([a]), ["a", "b", "c"], "a is one row");
     assertSame(await askAll(await a.url(), prompts), expected, "at the first node");
     assert.doesNotMatch(a.output, /placement failed/);
-    for (const node of [b, c]) assert.doesNotMatch(node.output, /^not ready (?!nodes|waiting)/m);
+    // A plan that moves layers may follow, since a node has joined: it takes over beside what serves.
+    [b, c].forEach((node, i) => assert.doesNotMatch(node.output.slice(said[i]), /^not ready/m));
   });
 });
 
