@@ -100,7 +100,7 @@ Deno.test("NodeSuccession makes a member the first node, whom the others follow 
 });
 
 Deno.test("NodeSuccession lets at most one of two candidates win, and the loser says what to do", async () => {
-  await using world = await SuccessionWorld.create(4);
+  await using world = await SuccessionWorld.create(4, 5_000);
   const { members: [a, b, c, d] } = world;
   await world.loseFirst();
   const results = await Promise.allSettled([a.succession.promote(), b.succession.promote()]);
@@ -117,7 +117,7 @@ Deno.test("NodeSuccession lets at most one of two candidates win, and the loser 
   }
   if (won.length === 1) return;
   // Neither has more than half. After the time in which a vote holds, one is promoted again.
-  await new Promise((resolve) => setTimeout(resolve, 350));
+  await new Promise((resolve) => setTimeout(resolve, 5_100));
   const { epoch } = await b.succession.promote();
   assert.ok(epoch >= 3);
   assert.ok(c && d);

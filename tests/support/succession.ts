@@ -122,10 +122,15 @@ export class SuccessionWorld implements AsyncDisposable {
   lostMs = 0;
   readonly nodes: SuccessionNode[] = [];
   readonly #folders: string[] = [];
+  readonly #againMs: number | undefined;
 
-  /** Starts a first node and so many members. */
-  static async create(members: number): Promise<SuccessionWorld> {
-    const world = new SuccessionWorld();
+  private constructor(againMs: number | undefined) {
+    this.#againMs = againMs;
+  }
+
+  /** Starts a first node and so many members; `againMs`: as `SuccessionOptions` has it. */
+  static async create(members: number, againMs?: number): Promise<SuccessionWorld> {
+    const world = new SuccessionWorld(againMs);
     const first = await world.start("first:0:0001", await world.#folder());
     for (let i = 0; i < members; i++) {
       await world.start(`n${i}:0:000${i}`, await world.#folder(), first);
@@ -162,7 +167,7 @@ export class SuccessionWorld implements AsyncDisposable {
       trust,
       address,
       lostMs: () => trust.signs ? 0 : this.lostMs,
-      againMs: 300,
+      againMs: this.#againMs,
       findFirst: () => Promise.resolve(this.firstAnswers),
       state: async () => ({ identities: await this.#identities() }),
       onSuccession: (s) => void followed.push(s),
