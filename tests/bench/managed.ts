@@ -20,8 +20,11 @@ const { values } = parseArgs({
   },
 });
 
-/** Milliseconds in which a cluster comes to rest before the next node is killed. */
-const REST_MS = 3_000;
+/**
+ * Milliseconds before the next node is killed: nodes begin to copy the weights of others five seconds
+ * after a deployment began to serve.
+ */
+const REST_MS = 10_000;
 const NAMES = ["a", "b", "c"] as const;
 
 const data = await Deno.makeTempDir({ prefix: "orrery-managed-" });
