@@ -5,7 +5,6 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { hostname } from "node:os";
-import { join as joinPath } from "node:path";
 import {
   ActorSystem,
   type ClusterStatus,
@@ -13,7 +12,6 @@ import {
   type Deployment,
   Fence,
   flowSchema,
-  hasCode,
   type MembersView,
   type NodeId,
   parseAddress,
@@ -21,9 +19,6 @@ import {
   type Registry,
   registryActor,
   RemoteRegistry,
-  seatAnswerSchema,
-  SERVERS,
-  serversActor,
   systemClock,
 } from "../actors/mod.ts";
 import { ModelStore } from "../models/mod.ts";
@@ -31,7 +26,6 @@ import { type ApiAddress, isLoopback, nodeAccess } from "./access/mod.ts";
 import { Admission, Gateway } from "./serve/mod.ts";
 import { createApi, serveApi, type Serving } from "./api/mod.ts";
 import {
-  advertisedHost,
   checkJoin,
   ClusterDirectory,
   DeploymentHost,
@@ -50,23 +44,16 @@ import { deadLetterLog } from "./dead_letter_log.ts";
 import { announceCluster, findCluster } from "./discovery/mod.ts";
 import { clusterDoctor, NodeExaminer } from "./doctor/mod.ts";
 import { LEFT, PROTOCOL } from "./mailbox/mod.ts";
-import { ManagedRegistry, type OfferOptions } from "./etcd/mod.ts";
 import { IdleMemory } from "./memory.ts";
 import { registerActors } from "./node_actors.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { NodeOptions } from "./node_options.ts";
+import { askSeats, openManaged, openServer, runsEtcd } from "./node_registry.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 import { Promotion } from "./promotion.ts";
-import { EMBEDDED_REGISTRY, MANAGED_REGISTRY } from "./registry/mod.ts";
-import {
-  type Coordination,
-  copyPath,
-  KnownNodes,
-  Presence,
-  readRegistryCopy,
-  RegistryServer,
-} from "./seat/mod.ts";
-import { type StartRole, startRole, type Succession } from "./succession/mod.ts";
+import { EMBEDDED_REGISTRY } from "./registry/mod.ts";
+import { type Coordination, copyPath, KnownNodes, Presence, RegistryServer } from "./seat/mod.ts";
+import { startRole, type Succession } from "./succession/mod.ts";
 import { findCoordinator, NodeKey, openTrust } from "./trust/mod.ts";
 import { Activity, NodeWeights } from "./weights/mod.ts";
 
@@ -79,8 +66,6 @@ const NO_FLOW = flowSchema.parse({});
 const MEMBER_TTL_MS = 10_000;
 /** Milliseconds in which a node that became a server must stand in the registry. */
 const LISTED_MS = 10_000;
-/** Milliseconds in which the coordinator must answer a question about etcd. */
-const SEATS_MS = 5_000;
 /** Milliseconds that the actors have to end when the node closes. */
 const SYSTEM_CLOSE_MS = 5_000;
 /** Milliseconds that running requests and the change-over to other nodes have when it closes. */
@@ -449,75 +434,6 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     cluster: () => membership.status(),
     joinToken: () => trust.joinToken(),
     close: ({ deadlineMs = DRAIN_MS } = {}) => closing ??= close(deadlineMs),
-  };
-}
-
-/** The registry of a node that opens it itself. */
-async function openServer(
-  options: NodeOptions,
-  store: ModelStore,
-  role: StartRole | undefined,
-  managed: ManagedRegistry | undefined,
-): Promise<RegistryServer> {
-  const { registry: where, data, model, graph } = options;
-  const given = { where, data, store, graph: options, managed };
-  if (!role?.promoted) return await RegistryServer.open(given);
-  const { authority, key } = role.promoted;
-  const copy = await readRegistryCopy(copyPath(data, key));
-  // What it is told to serve counts for a promoted node as for any first one.
-  const told = !options.join && (model !== undefined || graph !== undefined);
-  return await RegistryServer.promoted(given, { authority, copy: copy ?? { entries: [] } }, told);
-}
-
-/** Name of the folder of a node's member of etcd begins with its name and port. */
-async function runsEtcd(data: string, node: NodeId): Promise<boolean> {
-  const [name, port] = node.split(":");
-  try {
-    for await (const entry of Deno.readDir(joinPath(data, "registry", "etcd"))) {
-      if (entry.name.startsWith(`${name}-${port}-`)) return true;
-    }
-  } catch {
-    // no node with this folder has run one
-  }
-  return false;
-}
-
-/**
- * This node's part in an etcd that its cluster runs; undefined: the options name another registry.
- * A node that joins learns from its coordinator which registry there is.
- */
-async function openManaged(
-  { data, host, mailboxPort, registry }: NodeOptions,
-  { join, ...node }: { node: NodeId; identity: string; join: unknown },
-): Promise<ManagedRegistry | undefined> {
-  const managed = await ManagedRegistry.open({
-    ...{ ...node, data, host, mailboxPort },
-    advertise: advertisedHost(host),
-  });
-  if (registry === MANAGED_REGISTRY || join || (managed.server && !registry)) return managed;
-  await managed.close();
-  return undefined;
-}
-
-/** Asks the coordinator about members of etcd. */
-function askSeats(
-  system: ActorSystem,
-  membership: Membership,
-): Pick<OfferOptions, "count" | "ask"> {
-  const seats = system.at(serversActor, SERVERS);
-  const asked = async <T>(answer: Promise<T>): Promise<T> => {
-    try {
-      return await answer;
-    } catch (error) {
-      if (hasCode(error, "stale_epoch")) membership.doubt("it counts another term");
-      throw error;
-    }
-  };
-  const limits = (signal: AbortSignal) => ({ signal, deadlineMs: SEATS_MS });
-  return {
-    count: (signal) => asked(seats.count({}, limits(signal))),
-    ask: async (offer, signal) =>
-      seatAnswerSchema.parse(await asked(seats.offer(offer, limits(signal)))),
   };
 }
 
