@@ -59,7 +59,7 @@ Deno.test(
     const wrong = await start(["--registry", "zookeeper://a"]);
     assert.match(
       wrong.stderr,
-      /^error: --registry: registry zookeeper:\/\/a must be embedded, https:/,
+      /^error: --registry: registry zookeeper:\/\/a must be embedded, managed, https:/,
     );
     assert.equal(wrong.code, 2);
     const joins = await start(["--registry", "embedded", "--join", "127.0.0.1:1"]);
