@@ -1,7 +1,7 @@
 /**
  * The first node of a cluster of real nodes is killed: another one is promoted, the cluster answers
  * with the same tokens, and the old first node comes back as a member. Then the new one stands still
- * while a third one is promoted. It takes a minute or more: `deno task test:promote` runs it, and
+ * while a third one is promoted. It takes minutes: `deno task test:clusters` runs it, and
  * `promote_test.ts` has what the gate checks.
  */
 import assert from "node:assert/strict";

@@ -19,7 +19,8 @@ Deno.test("openRegistry() opens the embedded registry once at a time, and it kee
 });
 
 Deno.test("openRegistry() refuses other addresses and files that are not there", async () => {
-  for (const where of ["", "redis://a", "/tmp/x", "https://", "managed", "etcd://"]) {
+  await assert.rejects(openRegistry("managed", { data: "" }), TypeError); // opened by other means
+  for (const where of ["", "redis://a", "/tmp/x", "https://", "etcd://"]) {
     await assert.rejects(openRegistry(where, { data: "" }), (e) => hasCode(e, "bad_url"), where);
   }
   await assert.rejects(
