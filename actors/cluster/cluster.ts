@@ -228,7 +228,8 @@ export const clusterActor = defineActor({
     let lastPlacement: DeploymentPlacement | undefined = past.serving;
     /** Ids of all deployments that this actor has made or was left. */
     const known = new Set([...past.others, ...past.serving ? [past.serving] : []].map((d) => d.id));
-    const servedBefore = past.serving !== undefined || past.others.length > 0;
+    /** Whether nodes of an earlier life of the cluster may be here: it does not wait for others. */
+    let continues = past.serving !== undefined || past.others.length > 0;
     if (past.serving) serving.resume(past.serving);
     /** Whether a member has been taken for dead in this time of the cluster, by its id. */
     const buried = new Set<string>();
@@ -263,6 +264,10 @@ export const clusterActor = defineActor({
     const takeover = new Takeover(ctx, {
       ...{ memory, serving, doubts, members, remove, forget },
       replace: () => void replace(),
+      beginAnew() {
+        continues = false;
+        lastPlacement = undefined;
+      },
     });
 
     /** A node will not answer: the others need not go on to load for a deployment with it. */
@@ -346,7 +351,7 @@ export const clusterActor = defineActor({
     /** One placement. `valid`: whether the members are still those that it is made for. */
     async function placeOnce(valid: () => boolean): Promise<void> {
       // A cluster that has served continues with the members that are left.
-      if (!lastPlacement && !servedBefore && usable.size < config.nodes) {
+      if (!lastPlacement && !continues && usable.size < config.nodes) {
         return serving.adopt(
           undefined,
           `waiting for ${config.nodes} nodes, ${usable.size} joined`,

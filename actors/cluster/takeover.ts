@@ -4,7 +4,8 @@
  * Members find out who coordinates now at different times. Placing layers anew for those that have
  * come first would move them again and again, so a new coordinator waits: until all have come, or
  * for a little while. Then the deployment that served goes on where all nodes live that have its
- * layers; else layers are placed for the members that there are.
+ * layers; else layers are placed for the members that there are. Where none has come, all nodes were
+ * started again, and the cluster begins anew.
  *
  * @module
  */
@@ -32,6 +33,8 @@ export interface TakeoverOptions {
   forget: (node: string) => void;
   /** Places layers anew. */
   replace: () => void;
+  /** No node of the term before is here: the first placement waits for nodes again. */
+  beginAnew: () => void;
 }
 
 /** See the module's text. */
@@ -48,7 +51,10 @@ export class Takeover {
     this.#awaited = new Set(past.members.map(({ node }) => node));
     this.#open = this.#awaited.size > 0;
     if (this.#open) this.#cancel = ctx.after(WAIT_MS, () => this.#end());
-    else this.#letOthersGo();
+    else {
+      options.beginAnew();
+      this.#letOthersGo();
+    }
   }
 
   /** Whether members are still waited for. */
@@ -73,13 +79,14 @@ export class Takeover {
   }
 
   async #settle(): Promise<void> {
-    const { memory, serving, remove, forget, replace } = this.#options;
+    const { memory, serving, members, remove, forget, replace, beginAnew } = this.#options;
     const { serving: before } = memory.past;
     for (const node of this.#awaited) {
       if (before && servingNodes(before).includes(node)) {
         remove(node, `node ${node} has not come to the new coordinator`);
       } else forget(node);
     }
+    if (!memory.past.members.some(({ node }) => members.has(node))) beginAnew();
     this.#letOthersGo();
     const { current } = serving;
     if (current) {

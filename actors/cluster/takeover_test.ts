@@ -176,3 +176,21 @@ Deno.test("clusterActor does not wait for its nodes where the cluster has served
   await sim.run({ forMs: 500 });
   assert.deepEqual((await status()).deployment?.stages.map((s) => s.node), ["n1", "n0"]);
 });
+
+Deno.test("clusterActor waits for its nodes again where all of them were started again", async () => {
+  for (const members of [[], [member("n9")]]) { // the leases of the nodes before have lapsed, or not yet
+    const { sim, join, status } = world({
+      members,
+      serving: deployment("old", ["n8", "n9"]),
+      others: [],
+    });
+    await join("n0");
+    await join("n1");
+    await sim.run({ forMs: 5_000 });
+    const { deployment: serving, reason } = await status();
+    assert.deepEqual([serving, reason], [undefined, "waiting for 3 nodes, 2 joined"]);
+    await join("n2");
+    await sim.run({ forMs: 500 });
+    assert.equal((await status()).deployment?.stages.length, 3);
+  }
+});
