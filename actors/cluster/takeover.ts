@@ -80,13 +80,17 @@ export class Takeover {
 
   async #settle(): Promise<void> {
     const { memory, serving, members, remove, forget, replace, beginAnew } = this.#options;
-    const { serving: before } = memory.past;
+    const { serving: before, others } = memory.past;
+    // Nodes that were started a moment ago are in none of the deployments.
+    const stayed = [...before ? [before] : [], ...others].some((d) =>
+      d.members.some(({ node }) => members.has(node) && !this.#awaited.has(node))
+    );
+    if (!stayed) beginAnew();
     for (const node of this.#awaited) {
       if (before && servingNodes(before).includes(node)) {
         remove(node, `node ${node} has not come to the new coordinator`);
       } else forget(node);
     }
-    if (!memory.past.members.some(({ node }) => members.has(node))) beginAnew();
     this.#letOthersGo();
     const { current } = serving;
     if (current) {

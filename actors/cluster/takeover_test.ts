@@ -178,10 +178,11 @@ Deno.test("clusterActor does not wait for its nodes where the cluster has served
 });
 
 Deno.test("clusterActor waits for its nodes again where all of them were started again", async () => {
-  for (const members of [[], [member("n9")]]) { // the leases of the nodes before have lapsed, or not yet
+  // The leases of the nodes before have lapsed, or not yet; the coordinator itself has one already.
+  for (const members of [[], [member("n9")], [member("n0"), member("n9")]]) {
     const { sim, join, status } = world({
       members,
-      serving: deployment("old", ["n8", "n9"]),
+      serving: deployment("old", ["n8", "n9"], { members: [member("n8"), member("n9")] }),
       others: [],
     });
     await join("n0");
