@@ -12,7 +12,19 @@ export async function inFolder(run: (dir: string) => Promise<void>): Promise<voi
   try {
     await run(dir);
   } finally {
-    await Deno.remove(dir, { recursive: true });
+    await removeFolder(dir);
+  }
+}
+
+/** Deletes a folder, although a copy of weights in the background may just write its last file. */
+async function removeFolder(dir: string): Promise<void> {
+  for (let left = 50;; left--) {
+    try {
+      return await Deno.remove(dir, { recursive: true });
+    } catch (error) {
+      if (left === 0 || !`${error}`.includes("not empty")) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 }
 
