@@ -43,6 +43,7 @@ export class Takeover {
   readonly #awaited: Set<string>;
   readonly #cancel: () => void = () => {};
   #open: boolean;
+  #ends = false;
 
   /** Nothing is waited for where there were no members. */
   constructor(ctx: Pick<ActorContext, "after">, options: TakeoverOptions) {
@@ -73,7 +74,8 @@ export class Takeover {
   }
 
   #end(): void {
-    this.#open = false;
+    if (this.#ends) return;
+    this.#ends = true;
     this.#cancel();
     void this.#settle();
   }
@@ -91,6 +93,7 @@ export class Takeover {
         remove(node, `node ${node} has not come to the new coordinator`);
       } else forget(node);
     }
+    this.#open = false; // no placement may begin before all are gone: it would wait for those left
     this.#letOthersGo();
     const { current } = serving;
     if (current) {

@@ -39,9 +39,12 @@ function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
   const sim = new Simulation({ seed: 1 });
   const told: string[] = [];
   const written: string[] = [];
-  const place: PlaceDeployment = (members) => ({
-    stages: members.map(({ node }, i) => ({ node, first: i, last: i })),
-  });
+  /** Nodes of each placement that was asked for. */
+  const placed: string[][] = [];
+  const place: PlaceDeployment = (members) => {
+    placed.push(members.map(({ node }) => node));
+    return { stages: members.map(({ node }, i) => ({ node, first: i, last: i })) };
+  };
   const note = (what: string) => Promise.resolve(void written.push(what));
   const memory: ClusterMemory = {
     past,
@@ -82,6 +85,7 @@ function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
     sim,
     told,
     written,
+    placed,
     join: (node: string) =>
       sim.until(systems[NODES.indexOf(node)].ask(CLUSTER, { type: "join", ...member(node) })),
     status: async () =>
@@ -194,4 +198,16 @@ Deno.test("clusterActor waits for its nodes again where all of them were started
     await sim.run({ forMs: 500 });
     assert.equal((await status()).deployment?.stages.length, 3);
   }
+});
+
+Deno.test("clusterActor places nothing on nodes of the term before that have not come", async () => {
+  const { sim, told, join, placed } = world({
+    members: [member("n8"), member("n9")],
+    serving: deployment("old", ["n8", "n9"]),
+    others: [],
+  });
+  for (const node of NODES) await join(node);
+  await sim.run({ forMs: 4_000 });
+  assert.deepEqual(placed, [NODES], "once, on the nodes that are here");
+  assert.ok(told.includes("n1 adopts a new one"));
 });
