@@ -100,8 +100,6 @@ export class Membership {
   #noted = false;
   /** The search under way, and what ends it. */
   #searching?: Promise<void>;
-  /** When it began, in milliseconds of `performance.now`. */
-  #searchingSince = 0;
   #ended = new AbortController();
   #find: MembershipOptions["find"];
 
@@ -123,11 +121,6 @@ export class Membership {
   /** Who coordinates, as far as this node knows. */
   get coordinator(): CoordinatorPlace | undefined {
     return this.#term;
-  }
-
-  /** Milliseconds for which this node has been looking for a coordinator; 0: it has one. */
-  get vacantMs(): number {
-    return this.#searching ? performance.now() - this.#searchingSince : 0;
   }
 
   /** Call it for every ping, with the node that sent it. */
@@ -317,7 +310,6 @@ export class Membership {
   /** Looks for whoever coordinates until this node is a member again. */
   #search(why: string): Promise<void> | undefined {
     if (this.#abort.signal.aborted || !this.#term) return undefined;
-    if (!this.#searching) this.#searchingSince = performance.now();
     return this.#searching ??= this.#look(why).finally(() => this.#searching = undefined);
   }
 

@@ -7,6 +7,7 @@
 import { isIPv4 } from "node:net";
 import {
   type ActorSystem,
+  COORDINATOR_KEY,
   type Examination,
   type Examiner,
   type Fault,
@@ -124,7 +125,7 @@ export class NodeExaminer implements Examiner {
     const options = { deadlineMs: REGISTRY_MS, signal: within };
     try {
       // A member may write keys of its own alone: it sees whether it can read.
-      if (where === undefined) await registry.get("coordinator", options);
+      if (where === undefined) await registry.get(COORDINATOR_KEY, options);
       else await testRegistry(registry as Registry, options);
       return { found: { kind, test_ms: performance.now() - start }, faults: [] };
     } catch (error) {

@@ -126,11 +126,6 @@ export class LocalMember {
     return new LocalMember(options, file, state);
   }
 
-  /** This node has data of a member. */
-  get seated(): boolean {
-    return this.#state.member !== undefined;
-  }
-
   /** Process id of its etcd; undefined while none runs. */
   get pid(): number | undefined {
     return this.#process?.pid;

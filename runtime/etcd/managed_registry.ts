@@ -12,6 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import { join } from "node:path";
 import { z } from "zod";
 import {
+  COORDINATOR_KEY,
   type EtcdOffer,
   type EtcdSeats,
   hasCode,
@@ -230,7 +231,7 @@ export class ManagedRegistry {
   async #untilItAnswers(registry: Registry, signal: AbortSignal): Promise<void> {
     for (let began = performance.now();;) {
       try {
-        await registry.get("coordinator", { deadlineMs: TRY_MS, signal });
+        await registry.get(COORDINATOR_KEY, { deadlineMs: TRY_MS, signal });
         return;
       } catch (error) {
         signal.throwIfAborted();

@@ -101,16 +101,16 @@ export function deploymentsOf(
   return { serving: all.find((d) => d.id === id), others: all.filter((d) => d.id !== id) };
 }
 
-/** What is served; undefined: nothing yet. */
-export async function readMainGraph(registry: Registry): Promise<MainGraph | undefined> {
-  const entry = await registry.get(GRAPH);
-  return entry && decode(mainGraphSchema, entry);
-}
-
 /** What is served, among these entries; undefined: nothing is noted. */
 export function mainGraphOf(entries: readonly RegistryEntry[]): MainGraph | undefined {
   const entry = entries.find(({ key }) => key === GRAPH);
   return entry && decode(mainGraphSchema, entry);
+}
+
+/** What is served; undefined: nothing yet. */
+export async function readMainGraph(registry: Registry): Promise<MainGraph | undefined> {
+  const entry = await registry.get(GRAPH);
+  return mainGraphOf(entry ? [entry] : []);
 }
 
 /** The nodes whose leases live. */

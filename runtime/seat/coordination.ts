@@ -91,7 +91,7 @@ export class Coordination {
    */
   async start(): Promise<void> {
     const { registry, alone } = this.#options;
-    if (alone) await registry.transact({ deletes: ["coordinator"] });
+    if (alone) await registry.transact({ deletes: [COORDINATOR_KEY] });
     this.#election.start();
     await this.#first.promise;
   }

@@ -13,12 +13,10 @@ import {
   toOrreryError,
 } from "../../actors/mod.ts";
 import { z } from "zod";
-import { type KnownIdentity, knownIdentitySchema } from "../trust/mod.ts";
+import { IDENTITIES_KEY, type KnownIdentity, knownIdentitySchema } from "../trust/mod.ts";
 
 const log = getLogger(["orrery", "coordinator"]);
 
-/** Key of the list. */
-const IDENTITIES = "trust/identities";
 /** Milliseconds between two looks at the list. */
 const LOOK_MS = 1_000;
 
@@ -34,7 +32,7 @@ export async function mirrorIdentities(
       const text = JSON.stringify(await list());
       if (text !== written) {
         const value = new TextEncoder().encode(text);
-        await registry.transact({ sets: [{ key: IDENTITIES, value }] }, { signal });
+        await registry.transact({ sets: [{ key: IDENTITIES_KEY, value }] }, { signal });
         written = text;
       }
     } catch (error) {
@@ -49,6 +47,6 @@ export async function mirrorIdentities(
 
 /** The list among the entries of a copy; undefined: there is none. Throws `registry/wrong_data`. */
 export function identitiesOf(entries: readonly RegistryEntry[]): KnownIdentity[] | undefined {
-  const entry = entries.find(({ key }) => key === IDENTITIES);
+  const entry = entries.find(({ key }) => key === IDENTITIES_KEY);
   return entry && decodeRecord(z.array(knownIdentitySchema), entry);
 }

@@ -17,13 +17,14 @@ import {
   type RegistryEntry,
   toOrreryError,
 } from "../../actors/mod.ts";
+import { IDENTITIES_KEY } from "../trust/mod.ts";
 
 const log = getLogger(["orrery", "coordinator"]);
 
 /** What is copied: keys, and what keys begin with. */
 const COPIED = [
   ...["members/", "deployments/", "graphs/", "owners/orrery/"],
-  ...[COORDINATOR_KEY, "serving", "trust/identities"],
+  ...[COORDINATOR_KEY, "serving", IDENTITIES_KEY],
 ];
 
 /** The copy is written at most so often, milliseconds. */

@@ -33,7 +33,7 @@ export async function askStanding(
     certificate: derOf(certificate),
     signature: await signText(key, questionText(cluster)),
   };
-  return await post(place, "question", { cluster, asker }, standingSchema, signal);
+  return await request(place, "question", { cluster, asker }, standingSchema, signal);
 }
 
 /** A member's vote. Throws what it refuses with, `no_answer` (group `trust`). */
@@ -43,7 +43,7 @@ export async function askVote(
   own: Vote,
   signal?: AbortSignal,
 ): Promise<Vote> {
-  return (await post(place, "vote", { ballot, own }, voteAnswerSchema, signal)).vote;
+  return (await request(place, "vote", { ballot, own }, voteAnswerSchema, signal)).vote;
 }
 
 /**
@@ -55,7 +55,7 @@ export async function tellRecord(
   record: SuccessionRecord,
   signal?: AbortSignal,
 ): Promise<SuccessionRecord | undefined> {
-  return (await post(place, "record", record, acceptedSchema, signal)).newer;
+  return (await request(place, "record", record, acceptedSchema, signal)).newer;
 }
 
 /** The record by which an authority was followed; undefined: this node knows of none. */
@@ -87,14 +87,6 @@ export async function askAll<P extends MailboxPlace, T>(
 }
 
 type Schema<T> = Parameters<typeof askMailbox<T>>[0]["schema"];
-
-const post = <T>(
-  place: MailboxPlace,
-  path: string,
-  body: unknown,
-  schema: Schema<T>,
-  signal?: AbortSignal,
-) => request(place, path, body, schema, signal);
 
 function request<T>(
   place: MailboxPlace,

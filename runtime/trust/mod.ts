@@ -30,7 +30,7 @@ export { signRegistryServer } from "./registry_certificate.ts";
 export { formatToken, type JoinToken, parseToken } from "./token.ts";
 export { type StoredToken, Tokens } from "./tokens.ts";
 export type { RecordStore } from "./record_store.ts";
-export { fileRecords, registryRecords, type TrustRecords } from "./records.ts";
+export { fileRecords, IDENTITIES_KEY, registryRecords, type TrustRecords } from "./records.ts";
 export { askCoordinator, type CoordinatorPlace } from "./ask_coordinator.ts";
 export { fetchAuthority } from "./join_client.ts";
 export { readJson, sendJson } from "./json_stream.ts";

@@ -22,6 +22,9 @@ import { RegistryRecord } from "./registry_record.ts";
 import { type Roll, rollSchema } from "./roll.ts";
 import { type StoredToken, storedTokenSchema } from "./tokens.ts";
 
+/** Key of the list of nodes that were taken in, which members may read. */
+export const IDENTITIES_KEY = "trust/identities";
+
 const authoritySchema = z.object({
   /** The authority's key and certificate, PEM. */
   authority: z.object({
@@ -60,7 +63,7 @@ export function fileRecords(data: string): TrustRecords {
 export function registryRecords(registry: Pick<Registry, "get" | "transact">): TrustRecords {
   return {
     authority: new RegistryRecord(registry, "trust/authority", authoritySchema, () => ({})),
-    identities: new RegistryRecord(registry, "trust/identities", identities, () => []),
+    identities: new RegistryRecord(registry, IDENTITIES_KEY, identities, () => []),
     tokens: new RegistryRecord(registry, "trust/tokens", tokens, () => []),
     roll: new RegistryRecord(registry, "trust/roll", rollRecordSchema, () => ({})),
   };

@@ -9,18 +9,10 @@
  * @module
  */
 import "reflect-metadata"; // the library below needs it, loaded before itself
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-} from "@peculiar/x509";
+import { ExtendedKeyUsage } from "@peculiar/x509";
 import { isIP } from "node:net";
 import type { RegistryCertificate } from "../../actors/mod.ts";
-import { ALGORITHM, BEHIND_MS, createKey, readKey, signAnchor } from "./sign.ts";
+import { createKey, readKey, signAnchor, signLeaf } from "./sign.ts";
 
 /** Name of the authority's key for this use. */
 const ISSUER = "CN=Orrery registry";
@@ -47,24 +39,17 @@ export async function signRegistryServer(
     type: isIP(value) ? "ip" as const : "dns" as const,
     value,
   }));
-  const certificate = await X509CertificateGenerator.create({
-    subject: [{ CN: ["Orrery registry server"] }],
+  const certificate = await signLeaf(authority, {
     issuer: ISSUER,
     publicKey: keys.publicKey,
-    signingKey: authority.keys.privateKey,
-    signingAlgorithm: ALGORITHM,
-    notBefore: new Date(Date.now() - BEHIND_MS),
-    notAfter: new Date(untilMs),
-    extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension(names, true),
-    ],
+    cn: "Orrery registry server",
+    names,
+    usages: [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth],
+    untilMs,
   });
   return {
     authority: await signAnchor(authority, ISSUER),
-    certificate: certificate.toString("pem"),
+    certificate,
     key,
     untilMs,
   };

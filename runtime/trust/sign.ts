@@ -25,14 +25,14 @@ import { type Issued, JOIN_NAME, NODE_URI, serverNameOf, sha256 } from "./certif
 import { trustError } from "./errors.ts";
 
 /** How all keys here sign. */
-export const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 /** How long the authority's own certificate is valid, milliseconds. */
 const AUTHORITY_MS = 20 * 365 * 24 * 3600_000;
 /**
  * Certificates are valid from this long ago, so that a node whose clock is behind believes them.
  * Milliseconds.
  */
-export const BEHIND_MS = 24 * 3600_000;
+const BEHIND_MS = 24 * 3600_000;
 
 /** A private key as a file and as TLS take it (PKCS #8, PEM), and as it signs. */
 export interface PrivateKey {
@@ -124,6 +124,43 @@ export async function readRequest(base64: string, node: NodeId): Promise<Checked
   );
 }
 
+/** What a certificate says that is no authority's. */
+export interface LeafContent {
+  /** Distinguished name of the authority. */
+  issuer: string;
+  publicKey: CryptoKey;
+  /** Common name. */
+  cn: string;
+  /** What its holder is called, or where it is reached. */
+  names: JsonGeneralName[];
+  usages: ExtendedKeyUsage[];
+  /** When it ends, milliseconds since 1970. */
+  untilMs: number;
+}
+
+/** A certificate that is no authority's, PEM. */
+export async function signLeaf(
+  authority: PrivateKey,
+  { issuer, publicKey, cn, names, usages, untilMs }: LeafContent,
+): Promise<string> {
+  const certificate = await X509CertificateGenerator.create({
+    subject: [{ CN: [cn] }],
+    issuer,
+    publicKey,
+    signingKey: authority.keys.privateKey,
+    signingAlgorithm: ALGORITHM,
+    notBefore: new Date(Date.now() - BEHIND_MS),
+    notAfter: new Date(untilMs),
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension(usages),
+      new SubjectAlternativeNameExtension(names, true),
+    ],
+  });
+  return certificate.toString("pem");
+}
+
 /** The certificates of one life of a node. */
 export async function signNode(
   authority: PrivateKey,
@@ -132,24 +169,15 @@ export async function signNode(
 ): Promise<Issued> {
   const { publicKey, node, untilMs, takesJoins } = request;
   const issuer = new X509Certificate(authorityPem).subjectName;
-  const sign = async (usage: ExtendedKeyUsage, alternatives: JsonGeneralName[], cn: string) => {
-    const certificate = await X509CertificateGenerator.create({
-      subject: [{ CN: [cn] }],
+  const sign = (usage: ExtendedKeyUsage, names: JsonGeneralName[], cn: string) =>
+    signLeaf(authority, {
       issuer: issuer.toString(),
       publicKey,
-      signingKey: authority.keys.privateKey,
-      signingAlgorithm: ALGORITHM,
-      notBefore: new Date(Date.now() - BEHIND_MS),
-      notAfter: new Date(untilMs),
-      extensions: [
-        new BasicConstraintsExtension(false, undefined, true),
-        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-        new ExtendedKeyUsageExtension([usage]),
-        new SubjectAlternativeNameExtension(alternatives, true),
-      ],
+      untilMs,
+      usages: [usage],
+      names,
+      cn,
     });
-    return certificate.toString("pem");
-  };
   const hosts = [serverNameOf(node), ...(takesJoins ? [JOIN_NAME] : [])];
   return {
     client: await sign(
