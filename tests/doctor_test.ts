@@ -5,20 +5,9 @@ import config from "../deno.json" with { type: "json" };
 import { doctorReportSchema } from "../runtime/doctor/mod.ts";
 import { VERSION } from "../runtime/version.ts";
 import { EVEN, NodeProcess } from "./support/processes.ts";
+import { runCommand } from "./support/run_command.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
-
-async function doctor(...args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-q", "-P=doctor", "--no-prompt", "--config", `${ROOT}deno.json`],
-      ...[`${ROOT}runtime/cli/doctor.ts`, ...args],
-    ],
-    env: { NO_COLOR: "1" },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
+const doctor = (...args: string[]) => runCommand("doctor", "doctor", args);
 
 Deno.test("VERSION is that of deno.json", () => assert.equal(VERSION, config.version));
 

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { answerStatus } from "./support/answers.ts";
 import { EVEN, NodeProcess } from "./support/processes.ts";
 
 /** A row of `GET /api/nodes`, as far as it is looked at here. */
@@ -63,7 +64,7 @@ Deno.test("deno task start notices a killed node within a second, and forgives o
     await until((rows) => rows.every(({ health }) => health !== "suspect"));
     assert.deepEqual((await members()).map((r) => r.node), before.map((r) => r.node));
     assert.doesNotMatch(first.output, /is "dead/);
-    assert.equal(await asks(url), 200);
+    assert.equal(await answerStatus(url), 200);
   });
 
   await t.step(
@@ -77,7 +78,7 @@ Deno.test("deno task start notices a killed node within a second, and forgives o
         return its.length === 1 && its[0].node === node && its[0].state !== "away";
       });
       await until((rows) => rows.every(({ state }) => state === "serving"));
-      assert.equal(await asks(url), 200);
+      assert.equal(await answerStatus(url), 200);
     },
   );
 
@@ -101,7 +102,7 @@ Deno.test("deno task start notices a killed node within a second, and forgives o
     assert.equal(its.length, 1);
     assert.notEqual(its[0].node, before.node);
     assert.equal(its[0].state, "serving");
-    assert.equal(await asks(url), 200);
+    assert.equal(await answerStatus(url), 200);
   });
 
   await t.step(
@@ -119,13 +120,3 @@ Deno.test("deno task start notices a killed node within a second, and forgives o
     },
   );
 });
-
-async function asks(url: string): Promise<number> {
-  const response = await fetch(`${url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ messages: [{ role: "user", content: "Hi" }], max_tokens: 4 }),
-  });
-  await response.body?.cancel();
-  return response.status;
-}

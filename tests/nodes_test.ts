@@ -1,35 +1,15 @@
 /** `deno task nodes` with real nodes: it lists, drains and removes them. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { answerStatus } from "./support/answers.ts";
 import { EVEN, NodeProcess } from "./support/processes.ts";
+import { runCommand } from "./support/run_command.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
+const command = (...args: string[]) => runCommand("nodes", "nodes", args);
 
 /** Runs `deno task nodes` against the node at `url`. */
 function nodes(url: string, ...args: string[]) {
   return command(...args, "--url", url);
-}
-
-async function command(...args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-q", "-P=nodes", "--no-prompt", "--config", `${ROOT}deno.json`],
-      ...[`${ROOT}runtime/cli/nodes.ts`, ...args],
-    ],
-    env: { NO_COLOR: "1" },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-async function asks(url: string): Promise<number> {
-  const response = await fetch(`${url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ messages: [{ role: "user", content: "Hi" }], max_tokens: 4 }),
-  });
-  await response.body?.cancel();
-  return response.status;
 }
 
 Deno.test("deno task nodes lists, drains and removes nodes", async (t) => {
@@ -72,7 +52,7 @@ Deno.test("deno task nodes lists, drains and removes nodes", async (t) => {
     assert.equal((await attic.status()).code, 0, attic.output);
     assert.match(attic.output, /drain +the first node says so/);
     await first.line(/^ready +\S+: layers 0-5 on this node$/);
-    assert.equal(await asks(url), 200);
+    assert.equal(await answerStatus(url), 200);
     const rows = JSON.parse((await nodes(url, "--json")).stdout);
     assert.deepEqual(rows.map((r: { state: string }) => r.state), ["serving", "away"]);
   });
@@ -93,7 +73,7 @@ Deno.test("deno task nodes lists, drains and removes nodes", async (t) => {
     const old = start("attic", "--join", address, ...token);
     assert.equal((await old.status()).code, 1);
     assert.match(old.output, /this node was removed from the cluster at/);
-    assert.equal(await asks(url), 200);
+    assert.equal(await answerStatus(url), 200);
   });
   await t.step(
     "--data works on the files of the first node, also when that is stopped",

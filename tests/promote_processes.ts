@@ -9,22 +9,12 @@ import { join } from "node:path";
 import { askAll, assertSame } from "./support/compare_answers.ts";
 import { EVEN, NodeProcess } from "./support/processes.ts";
 import { PROMPTS } from "./support/prompts.ts";
+import { runCommand } from "./support/run_command.ts";
+import { hasModel } from "./support/whole_model.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
 const prompts = PROMPTS.slice(0, 2);
 
-/** Runs `deno task nodes`. */
-async function nodes(...args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-q", "-P=nodes", "--no-prompt", "--config", `${ROOT}deno.json`],
-      ...[`${ROOT}runtime/cli/nodes.ts`, ...args],
-    ],
-    env: { NO_COLOR: "1" },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
+const nodes = (...args: string[]) => runCommand("nodes", "nodes", args);
 
 /** Waits until the node at this URL answers. */
 async function answers(url: string): Promise<void> {
@@ -35,20 +25,6 @@ async function answers(url: string): Promise<void> {
     if (response?.status === 200) return;
     assert.ok(performance.now() < deadline, `not ready: ${text}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** Waits until a node has the whole model, as another placement needs it. */
-async function hasModel(data: string, from: string): Promise<void> {
-  const manifest = await Deno.readTextFile(join(from, "models", "embedded", "manifest.json"));
-  const blobs = [...manifest.matchAll(/"sha256": ?"([0-9a-f]{64})"/g)].map(([, sha256]) => sha256);
-  assert.ok(blobs.length > 4);
-  const deadline = performance.now() + 60_000;
-  for (const blob of blobs) {
-    while (!await Deno.stat(join(data, "blobs", blob)).catch(() => undefined)) {
-      assert.ok(performance.now() < deadline, `${data} lacks ${blob}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
   }
 }
 
@@ -96,15 +72,8 @@ Deno.test("deno task nodes promote makes another node the first one when that is
       rows.map(({ name, state }) => [name, state]),
       [["attic", "serving"], ["barn", "serving"], ["den", "away"]],
     );
-    const made = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-q", "-P=files", "--no-prompt", "--config", `${ROOT}deno.json`],
-        ...[`${ROOT}runtime/cli/token.ts`, "create", "--data", join(data, "attic")],
-      ],
-      env: { NO_COLOR: "1" },
-    }).output();
-    const text = new TextDecoder().decode(made.stdout);
-    const token = text.split("\n")[0];
+    const made = await runCommand("token", "files", ["create", "--data", join(data, "attic")]);
+    const token = made.stdout.split("\n")[0];
     const cave = start("cave", "--join", rows[0].address, "--token", token);
     await answers(await cave.url());
     cave.kill("SIGTERM");

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Deployment } from "../actors/mod.ts";
 import { startNode } from "../runtime/node.ts";
 import { NodeProcess } from "./support/processes.ts";
+import { hasModel } from "./support/whole_model.ts";
 
 const ask = async (url: string): Promise<string> => {
   const response = await fetch(`${url}/v1/completions`, {
@@ -75,17 +76,3 @@ Deno.test("POST /api/nodes/promote makes a member the first node once that was k
     [["attic", "serving", true], ["den", "away", false]],
   );
 });
-
-/** Waits until a node has the whole model, as another placement needs it. */
-async function hasModel(data: string, from: string): Promise<void> {
-  const manifest = await Deno.readTextFile(join(from, "models", "embedded", "manifest.json"));
-  const blobs = [...manifest.matchAll(/"sha256": ?"([0-9a-f]{64})"/g)].map(([, sha256]) => sha256);
-  assert.ok(blobs.length > 4);
-  const deadline = performance.now() + 60_000;
-  for (const blob of blobs) {
-    while (!await Deno.stat(join(data, "blobs", blob)).catch(() => undefined)) {
-      assert.ok(performance.now() < deadline, `${data} lacks ${blob}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-}

@@ -4,11 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { configure, reset } from "@logtape/logtape";
+import { reset } from "@logtape/logtape";
 import { type Deployment, hasCode } from "../actors/mod.ts";
 import { clusterDoctor } from "../runtime/doctor/mod.ts";
 import { type Node, startNode } from "../runtime/node.ts";
 import type { NodeOptions } from "../runtime/node_options.ts";
+import { keepWarnings } from "./support/keep_warnings.ts";
 
 type Range = NonNullable<NodeOptions["protocol"]>;
 
@@ -50,13 +51,7 @@ async function tokensOf(node: Node): Promise<number[]> {
 Deno.test("nodes of neighbouring protocol versions answer as nodes of one version do", async (t) => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   const lines: string[] = [];
-  await configure({
-    sinks: { memory: (record) => void lines.push(record.message.join("")) },
-    loggers: [
-      { category: "orrery", lowestLevel: "warning", sinks: ["memory"] },
-      { category: ["logtape", "meta"], lowestLevel: "fatal", sinks: ["memory"] },
-    ],
-  });
+  await keepWarnings(lines);
   try {
     const answers: number[][] = [];
     const both = { lowest: 1, highest: 2 }, old = { lowest: 1, highest: 1 };

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import http2 from "node:http2";
 import net from "node:net";
 import "reflect-metadata";
-import { configure, type LogRecord, reset } from "@logtape/logtape";
+import { reset } from "@logtape/logtape";
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { hasCode } from "../actors/mod.ts";
 import { identify } from "../runtime/mailbox/mod.ts";
@@ -16,6 +16,7 @@ import { Intruder, type IntruderOptions } from "./support/intruder.ts";
 import { type MailboxNode, open, reply } from "./support/mailbox_nodes.ts";
 import { until } from "./support/transport_suite.ts";
 import { TestCluster } from "./support/trust.ts";
+import { keepWarnings } from "./support/keep_warnings.ts";
 
 const FIRST = "first:0:0001", MEMBER = "member:0:000a";
 
@@ -42,15 +43,7 @@ class World implements AsyncDisposable {
     const member = await open(MEMBER, { tls: memberTls, accept: () => true });
     member.mailbox.addPeer(FIRST, "127.0.0.1", first.mailbox.port);
     const world = new World(cluster, first, member, memberTls);
-    const text = ({ message }: LogRecord) => message.map(String).join("");
-    await configure({
-      reset: true,
-      sinks: { memory: (record) => void world.log.push(text(record)) },
-      loggers: [
-        { category: "orrery", lowestLevel: "warning", sinks: ["memory"] },
-        { category: ["logtape", "meta"], lowestLevel: "fatal", sinks: ["memory"] },
-      ],
-    });
+    await keepWarnings(world.log);
     await world.stillWorks();
     return world;
   }

@@ -8,9 +8,9 @@ import {
   type Member,
   memberActor,
   type MembersView,
-  NO_MEMORY,
   Simulation,
 } from "../mod.ts";
+import { NO_MEMORY } from "../../tests/support/no_memory.ts";
 
 /** Three nodes whose examiners and links are made up; times are virtual milliseconds. */
 async function world() {

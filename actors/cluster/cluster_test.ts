@@ -11,11 +11,11 @@ import {
   memberActor,
   type MemberDuties,
   type MembersView,
-  NO_MEMORY,
   OrreryError,
   type PlaceDeployment,
   Simulation,
 } from "../mod.ts";
+import { NO_MEMORY } from "../../tests/support/no_memory.ts";
 
 /** A node that remembers what it was told, and can refuse or dawdle. */
 class FakeDuties implements MemberDuties {

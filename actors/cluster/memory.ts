@@ -30,11 +30,3 @@ export interface ClusterMemory {
   /** The stages of a deployment are gone. */
   retired(id: string): Promise<void>;
 }
-
-/** Remembers nothing: a cluster that ends with its cluster actor. */
-export const NO_MEMORY: ClusterMemory = {
-  past: { members: [], others: [] },
-  planned: () => Promise.resolve(),
-  serves: () => Promise.resolve(),
-  retired: () => Promise.resolve(),
-};

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { configure, reset } from "@logtape/logtape";
+import { reset } from "@logtape/logtape";
 import { hasCode } from "../../actors/mod.ts";
 import { open, reply, test } from "../../tests/support/mailbox_nodes.ts";
 import { until } from "../../tests/support/transport_suite.ts";
 import { commonVersion, PROTOCOL, protocolSchema } from "./protocol.ts";
+import { keepWarnings } from "../../tests/support/keep_warnings.ts";
 
 const range = (lowest: number, highest: number) => ({ lowest, highest });
 const common = (here: [number, number], there: [number, number]) =>
@@ -53,13 +54,7 @@ test("Mailboxes use the highest common version, in both directions", async () =>
 
 test("Mailboxes without a common version refuse each other, and both say why", async () => {
   const lines: string[] = [];
-  await configure({
-    sinks: { memory: (record) => void lines.push(record.message.join("")) },
-    loggers: [
-      { category: "orrery", lowestLevel: "warning", sinks: ["memory"] },
-      { category: ["logtape", "meta"], lowestLevel: "fatal", sinks: ["memory"] },
-    ],
-  });
+  await keepWarnings(lines);
   try {
     const a = await open("a", { protocol: range(1, 1), limits: { peerTimeoutMs: 400 } });
     const b = await open("b", { accept: () => true, protocol: range(2, 3) });

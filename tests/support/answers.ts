@@ -29,6 +29,17 @@ export async function answerText(url: string, ms: number = PATIENCE_MS): Promise
   return body.choices[0].message.content;
 }
 
+/** HTTP status of a request for a few tokens. */
+export async function answerStatus(url: string): Promise<number> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ messages: [{ role: "user", content: "Hi" }], max_tokens: 4 }),
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
 /** Asks until an answer comes: after how many milliseconds, and how many requests failed before. */
 export async function untilAnswered(
   url: string,

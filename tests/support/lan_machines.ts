@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { holdNamespace } from "./hold_namespace.ts";
 
 /** A machine of {@linkcode LanMachines}. */
 export interface LanMachine {
@@ -51,23 +52,10 @@ export class LanMachines implements AsyncDisposable {
 
   /** Makes so many machines; undefined: this machine cannot. */
   static async open(count: number): Promise<LanMachines | undefined> {
-    if (Deno.build.os !== "linux") return undefined;
-    let holder: Deno.ChildProcess;
-    try {
-      holder = new Deno.Command("unshare", {
-        args: ["--user", "--map-root-user", "--net", "sh", "-c", setup(count)],
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "null",
-      }).spawn();
-    } catch {
-      return undefined;
-    }
-    const reader = holder.stdout.getReader();
-    const { value } = await reader.read(); // the line, or nothing where a command failed
-    await reader.cancel();
-    const lan = new LanMachines(holder, new TextDecoder().decode(value).trim().split(" "));
-    if (value) return lan;
+    const held = await holdNamespace(setup(count), "piped");
+    if (!held) return undefined;
+    const lan = new LanMachines(held.holder, held.said.trim().split(" "));
+    if (held.said) return lan;
     await lan[Symbol.asyncDispose]();
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { holdNamespace } from "./hold_namespace.ts";
 
 /** Address of the only interface besides loopback. */
 export const LAN_ADDRESS = "10.77.0.1";
@@ -28,23 +29,10 @@ export class LanNamespace implements AsyncDisposable {
 
   /** Makes one; undefined: this machine cannot. */
   static async open(): Promise<LanNamespace | undefined> {
-    if (Deno.build.os !== "linux") return undefined;
-    let holder: Deno.ChildProcess;
-    try {
-      holder = new Deno.Command("unshare", {
-        args: ["--user", "--map-root-user", "--net", "sh", "-c", SETUP],
-        stdin: "null",
-        stdout: "piped",
-        stderr: "null",
-      }).spawn();
-    } catch {
-      return undefined;
-    }
-    const reader = holder.stdout.getReader();
-    const { done } = await reader.read(); // it says `up`, or ends
-    await reader.cancel();
-    const namespace = new LanNamespace(holder);
-    if (!done) return namespace;
+    const held = await holdNamespace(SETUP, "null"); // it says `up`, or ends
+    if (!held) return undefined;
+    const namespace = new LanNamespace(held.holder);
+    if (held.said) return namespace;
     await namespace[Symbol.asyncDispose]();
   }
 

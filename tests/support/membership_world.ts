@@ -17,12 +17,12 @@ import {
   memberActor,
   type MemberDuties,
   type MembersView,
-  NO_MEMORY,
   type NodeView,
   seededRandom,
   Simulation,
 } from "../../actors/mod.ts";
 import { FaultyNetwork, FaultyProcess } from "./faulty_network.ts";
+import { NO_MEMORY } from "./no_memory.ts";
 
 /** Milliseconds between two attempts to join. */
 const RETRY_MS = 2_000;

@@ -14,7 +14,6 @@ import {
   type HeadTokens,
   memberActor,
   type MembersView,
-  NO_MEMORY,
   OrreryError,
   parseAddress,
   type PlaceDeployment,
@@ -35,6 +34,7 @@ import { LAYERS, plainCodec } from "./generation_world.ts";
 import { headBounds } from "../../models/head_parts.ts";
 import { evenHead } from "../../planner/mod.ts";
 import { TOY_VOCAB, ToyEngine, ToyHead } from "./toy_engine.ts";
+import { NO_MEMORY } from "./no_memory.ts";
 
 const BOUNDS = headBounds(TOY_VOCAB);
 
