@@ -197,7 +197,7 @@ const CASES: Case[] = [
     broke: [],
     listed: OF_N4,
     status: EVERYBODY.filter((name) => SENDERS[name].peer !== "n1"),
-    replan: [],
+    replan: EVERYBODY,
     broken: EVERYBODY,
     fetching: OF_N4,
     check_up: EVERYBODY,

@@ -252,7 +252,6 @@ Deno.test("startNode() refuses what a hostile member sends, and its cluster goes
       [first, { to: CLUSTER, type: "lost", body: { node: second.id } }],
       [first, { to: CLUSTER, type: "lost", body: { node: EVIL } }],
       [first, { to: CLUSTER, type: "join", body: { ...itself, node: second.id } }],
-      [first, { to: CLUSTER, type: "replan", body: { why: "I like it" } }],
       [first, { to: CLUSTER, type: "broke", body: { node: second.id } }],
       [first, { to: CLUSTER, type: "listed", body: { node: second.id } }],
     ]);

@@ -33,12 +33,13 @@ import {
 import { Adoption } from "./adoption.ts";
 import { namedNode } from "./callers.ts";
 import { checkUp, type CheckupReport } from "./checkup.ts";
-import { Doubts } from "./doubts.ts";
+import { type DoubtReport, Doubts } from "./doubts.ts";
 import { Fetches, fetchReportSchema } from "./fetches.ts";
 import { memberActor } from "./member.ts";
 import { type MembersView, memberWatch } from "./member_watch.ts";
 import type { HealthChange, NodeHealth } from "./health.ts";
 import type { ClusterMemory } from "./memory.ts";
+import { Replans } from "./replans.ts";
 import { Takeover } from "./takeover.ts";
 
 /**
@@ -164,8 +165,11 @@ export const clusterActor = defineActor({
     listed: z.object({ node: z.string() }),
     /** Answers with a {@linkcode ClusterStatus}. */
     status: z.object({}),
-    /** Makes a new placement for the same members: something was measured, `why` says what. */
-    replan: z.object({ why: z.string() }),
+    /**
+     * Makes a new placement for the same members: something was measured, `why` says what. What a
+     * member asks for is heard once in a while (`replans.ts`).
+     */
+    replan: z.object({ why: z.string().max(MAX_MESSAGE_CHARS) }),
     /** The deployment with this id answers no prompt at the sender's node. */
     broken: z.object({ deployment: z.string(), why: z.string().max(MAX_MESSAGE_CHARS) }),
     /** How far the sender is with the weights that its layers need. */
@@ -181,7 +185,7 @@ export const clusterActor = defineActor({
     broke: thisNode,
     listed: namedNode,
     status: anyNode,
-    replan: thisNode,
+    replan: anyNode, // a member is heard once in a while
     broken: anyNode, // looked into, and not believed at once
     fetching: namedNode,
     check_up: anyNode, // one at a time, however many ask
@@ -206,6 +210,9 @@ export const clusterActor = defineActor({
     });
     const watch = memberWatch(ctx, { view, members, self: config.source, changed });
     const doubts = new Doubts(ctx);
+    const replans = new Replans(ctx, () => void replace());
+    /** What is the same in all lives of a member. */
+    const lasting = (node: string) => view.identity(node) ?? node;
     const fetches = new Fetches();
     /** Which nodes load layers now; undefined: none does. */
     let loading: string | undefined;
@@ -487,7 +494,7 @@ export const clusterActor = defineActor({
     }
 
     /** A node says that the deployment answers no prompt. */
-    async function doubt(id: string, report: { by: string; why: string }): Promise<void> {
+    async function doubt(id: string, report: DoubtReport): Promise<void> {
       const { current } = serving;
       if (current?.id !== id) return;
       if (id !== condemned) {
@@ -523,8 +530,12 @@ export const clusterActor = defineActor({
         if (members.has(node)) watch.add(node);
         return members.has(node);
       },
-      replan: () => void replace(),
-      broken: ({ deployment, why }, { peer }) => void doubt(deployment, { by: peer ?? FIRST, why }),
+      replan(_, { peer }) {
+        if (peer === undefined) void replace();
+        else if (members.has(peer)) replans.ask(lasting(peer));
+      },
+      broken: ({ deployment, why }, { peer }) =>
+        void doubt(deployment, { by: peer ?? FIRST, key: peer && lasting(peer), why }),
       fetching(report) {
         if (loading === undefined || !members.has(report.node)) return;
         fetches.note(report);

@@ -16,6 +16,7 @@ import {
   Simulation,
 } from "../mod.ts";
 import { NO_MEMORY } from "../../tests/support/no_memory.ts";
+import { GATHER_MS, REPLAN_MS, Replans } from "./replans.ts";
 
 /** A node that remembers what it was told, and can refuse or dawdle. */
 class FakeDuties implements MemberDuties {
@@ -305,6 +306,57 @@ Deno.test("clusterActor.replan adopts a new plan over the same stages without lo
   assert.equal(prepared.length, 1);
 });
 
+Deno.test("clusterActor.replan hears a member once in five minutes, and makes one plan a minute for all", async () => {
+  let plans = 0;
+  const place: PlaceDeployment = (members) => ({
+    ...onePerMember(members),
+    plan: { version: ++plans },
+  });
+  const { sim, systems, join } = world({
+    place,
+    nodes: 2,
+    identity: (node) => node === "n2" ? "key of n1" : `key of ${node}`,
+  });
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 1_000 });
+  const made = async (by: number, forMs: number) => {
+    const before = plans;
+    const ask = systems[by].ask(CLUSTER, { type: "replan", why: "frames take longer" });
+    await sim.until(ask, { forMs: 100 });
+    await sim.run({ forMs });
+    return plans - before;
+  };
+  assert.equal(await made(2, 1_000), 0, "no member");
+  assert.equal(await made(1, 1_000), 1);
+  for (let i = 0; i < 50; i++) assert.equal(await made(1, 1_000), 0);
+  await join(2); // the same node in its next life
+  await sim.run({ forMs: 1_000 });
+  assert.equal(await made(2, 120_000), 0, "a restart is no new turn");
+  assert.equal(await made(2, 130_000), 0);
+  assert.equal(await made(2, 1_000), 1);
+  assert.equal(await made(0, 1_000), 1, "the first node itself is always heard");
+});
+
+Deno.test("Replans.ask() gathers what several members ask for within a minute", () => {
+  const timers: { at: number; fn: () => void }[] = [];
+  let now = 0;
+  let plans = 0;
+  const after = (ms: number, fn: () => void) => {
+    timers.push({ at: now + ms, fn });
+    return () => {};
+  };
+  const replans = new Replans({ now: () => now, after }, () => void plans++);
+  for (let member = 0; member < 20; member++) replans.ask(`m${member}`);
+  assert.equal(plans, 1);
+  assert.deepEqual(timers.map((t) => t.at), [GATHER_MS]);
+  now = GATHER_MS;
+  timers[0].fn();
+  assert.equal(plans, 2);
+  now += REPLAN_MS;
+  replans.ask("m1");
+  assert.deepEqual([plans, timers.length], [3, 1]);
+});
+
 Deno.test("clusterActor takes out a node behind a cut link after the silence, not before", async () => {
   const { sim, join, status, serving } = world();
   for (const i of [0, 1]) await join(i);
@@ -448,20 +500,48 @@ Deno.test("clusterActor.broken places anew when a member has lost its stages", a
   assert.equal((await status()).deployment!.id, after.id, "a late report changes nothing");
 });
 
-Deno.test("clusterActor.broken believes a node that reports on and on, once a minute at most", async () => {
-  const { sim, systems, join, status } = world({ nodes: 2 });
+Deno.test("clusterActor.broken believes a node that reports on and on, once in five minutes, and all once a minute", async () => {
+  const { sim, systems, join, status } = world({ nodes: 3 });
+  for (const i of [0, 1, 2]) await join(i);
+  await sim.run({ forMs: 500 });
+  /** The deployments that serve while these nodes report for so many seconds. */
+  const reported = async (by: number[], seconds: number) => {
+    const ids = new Set<string>();
+    for (let s = 0; s < seconds; s += 2) {
+      const deployment = (await status()).deployment!.id;
+      ids.add(deployment);
+      for (const i of by) {
+        await sim.until(systems[i].tell(CLUSTER, { type: "broken", deployment, why: "no answer" }));
+      }
+      await sim.run({ forMs: 2_000 });
+    }
+    return ids.size - 1;
+  };
+  assert.equal(await reported([1], 290), 1, "one node alone");
+  assert.equal(await reported([1, 2], 50), 1, "another one, and the first one's next turn is due");
+  assert.equal(await reported([1, 2], 200), 1, "the first one's next turn");
+  assert.equal(
+    await reported([0], 130),
+    3,
+    "the first node itself is held back by the minute alone",
+  );
+});
+
+Deno.test("clusterActor.broken believes that a member has lost its stages three times in five minutes", async () => {
+  const { sim, systems, hosts, join, status } = world({ nodes: 2 });
   for (const i of [0, 1]) await join(i);
   await sim.run({ forMs: 500 });
+  hosts.get("n1")!.holds = () => false;
   const ids = new Set<string>();
-  for (let s = 0; s < 130; s++) {
+  for (let s = 0; s < 50; s++) {
     const deployment = (await status()).deployment!.id;
     ids.add(deployment);
-    for (let i = 0; i < 5; i++) {
-      await sim.until(systems[1].tell(CLUSTER, { type: "broken", deployment, why: "no answer" }));
-    }
-    await sim.run({ forMs: 1_000 });
+    // Too seldom to count as proof by itself.
+    await sim.until(systems[1].tell(CLUSTER, { type: "broken", deployment, why: "no answer" }));
+    if (s % 2 === 1) await sim.run({ forMs: 2_000 });
+    else await sim.run({ forMs: 1_000 });
   }
-  assert.equal(ids.size, 4, "the first deployment, and one more in each minute that was begun");
+  assert.equal(ids.size, 5, "the first one, three of its losses, and one for reports that go on");
 });
 
 Deno.test("clusterActor does not wait for a member that is silent while it loads", async () => {

@@ -7,6 +7,7 @@
 import type { ActorContext } from "../system/mod.ts";
 import { type Deployment, servingNodes } from "./deployment.ts";
 import { memberActor } from "./member.ts";
+import { RateLimit } from "./rate_limit.ts";
 
 /** Milliseconds in which a member must say whether it has its stages. */
 const HOLDS_MS = 5_000;
@@ -15,6 +16,19 @@ const REPORTS = 3;
 const REPORTS_MS = 5_000;
 /** Milliseconds after a new placement in which no reports count as proof. */
 const PATIENCE_MS = 60_000;
+/** Milliseconds in which one node's reports alone count as proof once. */
+const PROOF_MS = 300_000;
+/** How often within this time a node is believed that it has lost its stages. */
+const LOST_TIMES = 3;
+
+/** A report that a deployment answers no prompt. */
+export interface DoubtReport {
+  /** Who says so, for people. */
+  by: string;
+  /** What is the same in all lives of the node; undefined: it is this node, which is trusted. */
+  key?: string;
+  why: string;
+}
 
 /** See the module's text. */
 export class Doubts {
@@ -26,6 +40,10 @@ export class Doubts {
   #asking = false;
   /** When a deployment was last given up by reports alone. */
   #givenUpAt = -Infinity;
+  /** By the key of the node that reports. */
+  readonly #proofs = new RateLimit({ times: 1, withinMs: PROOF_MS });
+  /** By the node that says it has lost its stages. */
+  readonly #losses = new RateLimit({ times: LOST_TIMES, withinMs: PROOF_MS });
 
   constructor(ctx: ActorContext) {
     this.#ctx = ctx;
@@ -35,12 +53,13 @@ export class Doubts {
    * A node reports that the deployment answers no prompt. Resolves to why it must be replaced;
    * undefined: nothing shows that it must.
    *
-   * It must where a member says that it has not got its stages. Where all have them, the fault may
-   * lie between them: then a node that reports on and on is believed, once a minute at most.
+   * It must where a member says that it has not got its stages, three times in five minutes at most.
+   * Where all have them, the fault may lie between them: then a node that reports on and on is
+   * believed, once in five minutes at most, and all nodes together once a minute.
    */
   async report(
     deployment: Deployment,
-    { by, why }: { by: string; why: string },
+    { by, key, why }: DoubtReport,
   ): Promise<string | undefined> {
     if (deployment.id !== this.#about) {
       this.#about = deployment.id;
@@ -54,12 +73,15 @@ export class Doubts {
     this.#asking = true;
     try {
       const without = await this.without(deployment);
-      if (without !== undefined) return `node ${without} has lost its stages`;
+      if (without !== undefined && this.#losses.take(without, this.#ctx.now())) {
+        return `node ${without} has lost its stages`;
+      }
     } finally {
       this.#asking = false;
     }
     const lasting = report.count >= REPORTS && now - report.since >= REPORTS_MS;
     if (!lasting || now - this.#givenUpAt < PATIENCE_MS) return undefined;
+    if (key !== undefined && !this.#proofs.take(key, now)) return undefined;
     this.#givenUpAt = now;
     return `node ${by} gets no answers: ${why}`;
   }
