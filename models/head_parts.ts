@@ -7,6 +7,14 @@
  * @module
  */
 
+/** Tokens with ids in a row. */
+export interface TokenRange {
+  /** Id of the first token. */
+  first: number;
+  /** Number of tokens. */
+  rows: number;
+}
+
 /** Number of parts of an LM head; `actors/pipeline` has the same number. */
 export const HEAD_PARTS = 8;
 

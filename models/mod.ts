@@ -16,7 +16,7 @@ export {
   type StageGraph,
   type StageGraphOptions,
 } from "./graph/mod.ts";
-export { HEAD_PARTS, headBounds } from "./head_parts.ts";
+export { HEAD_PARTS, headBounds, type TokenRange } from "./head_parts.ts";
 export {
   addFromHub,
   type AddFromHubOptions,

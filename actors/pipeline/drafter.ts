@@ -16,9 +16,13 @@
  * at each position is F(p, u): distributed as p, and with one seed the very token that plain
  * decoding gives.
  *
+ * **A trimmed head.** A drafter may have logits of some tokens only: then q(d) = 0 for all others.
+ * Nothing of the above asks what q is: a token that the drafter never guesses is written as t at its
+ * first t != d. So the answer is the same, and only fewer guesses come true.
+ *
  * **Coupling.** The drafter samples with the same seed, positions and settings: d = F(q, u) with
- * its own distribution q and the same u. Both sum their probabilities in the order of token ids up
- * to the same number, so where q is near p they stop at the same token more often than two
+ * its own distribution q and the same u, a random number for each token id. Both take the largest
+ * logit / temperature + noise, so where q is near p they choose the same token more often than two
  * independent draws would: with probability 1 instead of sum(p^2) where q = p. Greedy decoding is
  * the limit: both take their best token.
  *

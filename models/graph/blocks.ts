@@ -65,6 +65,30 @@ export function weightOf(group: Group, tensor: string, name: string, shape: numb
   return { name, blob: group.sha256, entry };
 }
 
+/** Some rows of a stored [rows, columns], in place in its blob; `first` is 0-based. */
+export function rowsOf(
+  { blob, entry }: Weight,
+  name: string,
+  { first, rows }: { first: number; rows: number },
+): Weight {
+  const [all, columns] = entry.shape;
+  const some = ({ offset, bytes }: { offset: number; bytes: number }) => ({
+    offset: offset + first * bytes / all,
+    bytes: rows * bytes / all,
+  });
+  return {
+    name,
+    blob,
+    entry: {
+      ...entry,
+      shape: [rows, columns],
+      data: some(entry.data),
+      ...(entry.scales && { scales: some(entry.scales) }),
+      ...(entry.zeros && { zeros: some(entry.zeros) }),
+    },
+  };
+}
+
 /** (.., in) times a projection [out, in], plus a bias [out] if there is one -> (.., out). */
 export function linear(
   stage: StageScope,

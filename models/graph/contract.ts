@@ -20,6 +20,7 @@
  *     outputs  next_hidden  f32 (1, S, H)     all but the last stage (an output's name must differ
  *                                             from an input's)
  *              logits.N     f32 (W, part)     last stage: part N of the LM head, 0 to 7
+ *              logits.N.T   f32 (W, some)     the same of some tokens of a part, from token T on
  *              logits       f32 (W, V)        last stage of a model whose head is not in parts
  *              normed       f32 (W, H)        last stage without the LM head, in place of logits
  *              present_key.L, present_value.L
@@ -30,6 +31,7 @@
  *
  * @module
  */
+import type { TokenRange } from "../head_parts.ts";
 
 /**
  * Bias that hides a slot from a row: so low that softmax gives exactly 0 in f32, and not so low
@@ -52,13 +54,9 @@ export interface ExternalTensor {
 }
 
 /** An output with the logits of some tokens. */
-export interface LogitsOutput {
+export interface LogitsOutput extends TokenRange {
   /** Name of the output, f32 (W, rows). */
   name: string;
-  /** Id of the first token. */
-  first: number;
-  /** Number of tokens. */
-  rows: number;
 }
 
 /** A graph of some parts of the LM head, ready for an inference session. */

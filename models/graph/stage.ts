@@ -15,22 +15,13 @@ import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ARCHITECTURES } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
-import { HEAD_PARTS, headBounds } from "../head_parts.ts";
-import type { Geometry, Group, Manifest } from "../manifest.ts";
+import { HEAD_PARTS, type TokenRange } from "../head_parts.ts";
+import type { Geometry, Manifest } from "../manifest.ts";
 import { ropeTable, type RotaryGeometry, rotaryOf } from "../rope.ts";
-import {
-  cacheDim,
-  embedding,
-  type GraphScope,
-  logits,
-  skipNorm,
-  softcap,
-  type StageScope,
-  type View,
-  weightOf,
-} from "./blocks.ts";
+import { cacheDim, embedding, skipNorm, type StageScope, type View, weightOf } from "./blocks.ts";
 import { GraphBuilder, type Value } from "./builder.ts";
 import type { HeadGraph, LogitsOutput, StageGraph } from "./contract.ts";
+import { addHead } from "./head.ts";
 import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
 
@@ -60,6 +51,11 @@ export interface StageGraphOptions {
    * other graphs have the head ({@linkcode buildHeadGraph}). @default true
    */
   head?: boolean;
+  /**
+   * Tokens that have logits, ascending and apart; all others can never be chosen. A drafter may do
+   * with the frequent ones. @default all
+   */
+  tokens?: readonly TokenRange[];
 }
 
 /** Options of {@linkcode buildHeadGraph}. */
@@ -76,13 +72,14 @@ export interface HeadGraphOptions extends Pick<StageGraphOptions, "blobDir" | "a
  *
  * The same manifest and options give the same bytes on every machine. The cos/sin tables go into a
  * second file, `rope-<hash>`. Throws OrreryError `model/`: `bad_layer_range`,
- * `architecture_unknown`, `feature_unsupported`, `bad_rope`, `tensor_missing`, `bad_tensor`.
+ * `architecture_unknown`, `feature_unsupported`, `bad_rope`, `tensor_missing`, `bad_tensor`,
+ * `bad_token_range`.
  */
 export async function buildStageGraph(
   manifest: Manifest,
   options: StageGraphOptions,
 ): Promise<StageGraph> {
-  const { firstLayer, lastLayer, blobDir, accuracyLevel = 4, head = true } = options;
+  const { firstLayer, lastLayer, blobDir, accuracyLevel = 4, head = true, tokens } = options;
   const { geometry } = manifest;
   const layer = (n: number) => Number.isInteger(n) && n >= 0 && n < geometry.layers;
   if (!layer(firstLayer) || !layer(lastLayer) || firstLayer > lastLayer) {
@@ -144,7 +141,11 @@ export async function buildStageGraph(
   else {
     const normed = addNorm(stage, manifest, stream, head ? undefined : "normed");
     if (head) {
-      outputs = addHead(stage, manifest, normed, { firstPart: 0, lastPart: HEAD_PARTS - 1 });
+      outputs = addHead(stage, manifest, normed, {
+        firstPart: 0,
+        lastPart: HEAD_PARTS - 1,
+        tokens,
+      });
     } else graph.output(normed, "f32", ["wanted", geometry.hidden]);
   }
   const path = await writeGraph(graph, `layers ${firstLayer}-${lastLayer}`, blobDir);
@@ -261,36 +262,6 @@ function addNorm(
 ): Value {
   const gain = weightOf(manifest.head, "norm", "model.norm.weight", [stage.geometry.hidden]);
   return skipNorm(stage, "/model/norm", residual, update!, gain, output).normed;
-}
-
-/**
- * Adds parts of the LM head and, where the model has one, the cap of the logits: (W, H) -> logits
- * (W, part). Each part is a product of its own, so its logits do not depend on which other parts
- * the graph has. A head that is stored whole is one product.
- */
-function addHead(
-  stage: GraphScope,
-  manifest: Manifest,
-  normed: Value,
-  { firstPart, lastPart }: Pick<HeadGraphOptions, "firstPart" | "lastPart">,
-): LogitsOutput[] {
-  const { graph, geometry: { hidden, vocab, logit_softcap: cap } } = stage;
-  const add = (group: Group, name: string, first: number, rows: number): LogitsOutput => {
-    const suffix = name.slice("logits".length);
-    const path = `/lm_head${suffix}`;
-    const weight = weightOf(group, "lm_head", `lm_head.weight${suffix}`, [rows, hidden]);
-    logits(stage, path, normed, weight, cap === undefined ? name : `${path}/logits`);
-    if (cap !== undefined) softcap(stage, `${path}/softcap`, `${path}/logits`, cap, name);
-    graph.output(name, "f32", ["wanted", rows]);
-    return { name, first, rows };
-  };
-  const parts = manifest.head_parts;
-  if (!parts) return [add(manifest.head, "logits", 0, vocab)];
-  const bounds = headBounds(vocab);
-  return parts.slice(firstPart, lastPart + 1).map((group, i) => {
-    const part = firstPart + i;
-    return add(group, `logits.${part}`, bounds[part], bounds[part + 1] - bounds[part]);
-  });
 }
 
 /** Adds the output that the next stage takes: the residual stream (1, S, H). */

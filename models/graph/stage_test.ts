@@ -228,3 +228,40 @@ Deno.test("buildStageGraph() refuses tensors that are absent, of another shape o
     assert.deepEqual((await readdir(blobDir)).filter((name) => name.startsWith("stage-")), []);
   });
 });
+
+Deno.test("buildStageGraph() reads only the rows of the tokens that have logits", async () => {
+  await withFolder(async (blobDir) => {
+    const last = { firstLayer: 2, lastLayer: 2, blobDir };
+    const tokens = [{ first: 0, rows: 8 }, { first: 38, rows: 2 }];
+    for (const precision of ["f32", "q4"] as const) {
+      const rows = 40;
+      const sized = manifest(precision);
+      const { lm_head: head } = sized.head.tensors;
+      head.data = { offset: 4096, bytes: rows * 64 };
+      if (head.scales) head.scales = { offset: 8192, bytes: rows * 8 };
+      const whole = await buildStageGraph(sized, last);
+      const some = await buildStageGraph(sized, { ...last, tokens });
+      assert.deepEqual(some.logits.map(({ first, rows }) => ({ first, rows })), tokens);
+      const row = precision === "q4" ? 64 + 8 : 64;
+      assert.equal(whole.weightBytes - some.weightBytes, 30 * row);
+      const parts = some.external!.filter(({ name }) => name.startsWith("lm_head"));
+      assert.deepEqual(
+        parts.filter(({ name }) => !name.endsWith("scales")).map((p) => [p.offset, p.length]),
+        [[4096, 8 * 64], [4096 + 38 * 64, 2 * 64]],
+      );
+    }
+    for (
+      const wrong of [
+        [],
+        [{ first: 0, rows: 41 }],
+        [{ first: 5, rows: 3 }, { first: 7, rows: 1 }],
+        [{ first: 0.5, rows: 1 }],
+      ]
+    ) {
+      await assert.rejects(
+        buildStageGraph(manifest(), { ...last, tokens: wrong }),
+        (error) => hasCode(error, "bad_token_range"),
+      );
+    }
+  });
+});

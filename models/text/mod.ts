@@ -5,6 +5,7 @@
  * @module
  */
 export { type ChatMessage, ChatTemplate, type RenderOptions } from "./chat.ts";
+export { frequentTokens } from "./frequent_tokens.ts";
 export { StopMatcher, type StopResult } from "./stop.ts";
 export { TextStream, type TextStreamOptions } from "./stream.ts";
 export { type DecodeOptions, type EncodeOptions, Tokenizer } from "./tokenizer.ts";

@@ -241,7 +241,8 @@ export class OrtStage implements LoadedStage {
 
   /** Room for the logits of `wanted` rows: each output of the head, f32 (wanted, tokens). */
   #logitsBuffers(wanted: number): { parts: Float32Array<ArrayBuffer>[]; tensors: OrtTensors } {
-    const size = wanted * this.#load.geometry.vocab;
+    const { logits } = this.#load.graph;
+    const size = wanted * logits.reduce((sum, { rows }) => sum + rows, 0);
     let buffer = this.#logits;
     if (buffer.length < size) {
       buffer = new Float32Array(size);
@@ -249,8 +250,9 @@ export class OrtStage implements LoadedStage {
     }
     const parts: Float32Array<ArrayBuffer>[] = [];
     const tensors: OrtTensors = {};
-    for (const { name, first, rows } of this.#load.graph.logits) {
-      const part = buffer.subarray(wanted * first, wanted * (first + rows));
+    let at = 0;
+    for (const { name, rows } of logits) {
+      const part = buffer.subarray(at, at += wanted * rows);
       parts.push(part);
       tensors[name] = new OrtTensor("float32", part, [wanted, rows]);
     }
@@ -261,9 +263,11 @@ export class OrtStage implements LoadedStage {
   #sample(arena: KvArena, rows: FrameRows, logits: Float32Array[]): TokenResult[] {
     const outputs = this.#load.graph.logits;
     const { vocab } = this.#load.geometry;
+    const trimmed = outputs.reduce((sum, output) => sum + output.rows, 0) < vocab;
+    const ranges = trimmed ? outputs : undefined;
     return Array.from(rows.want, (row, i) => {
       const slot = rows.base + row;
-      /** A part lies in one output: each has one part, or a single output has all. */
+      /** A part or range lies in one output: each has one, or a single output has all. */
       const part = (first: number, end: number) => {
         const at = outputs.findLastIndex((output) => output.first <= first);
         const start = i * outputs[at].rows - outputs[at].first;
@@ -271,7 +275,7 @@ export class OrtStage implements LoadedStage {
       };
       try {
         const sampler = arena.samplers.get(rows.want_samplers[i]);
-        return chosen(arena, slot, sampler, { vocab, part });
+        return chosen(arena, slot, sampler, { vocab, ranges, part });
       } catch (error) {
         if (!(error instanceof OrreryError)) throw error;
         // Only this row fails: the other rows of the frame may belong to other requests.

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { hasCode } from "../../actors/system/errors.ts";
-import { type Frame, fromFloat32, type TokenResult } from "../../actors/pipeline/mod.ts";
+import {
+  type Frame,
+  fromFloat32,
+  type Sampling,
+  type TokenResult,
+} from "../../actors/pipeline/mod.ts";
 import {
   assertSame,
   chain,
@@ -233,5 +238,55 @@ Deno.test(
       await tokensOf(engine, chain("well", 1, [5, 6], root)),
       "another root",
     );
+  },
+);
+
+Deno.test(
+  "OrtStage.run() chooses among the tokens that have logits as if all others were banned",
+  options,
+  async () => {
+    // The second range lies in two parts of the head, the last one ends with the vocabulary.
+    const kept = [{ first: 5, rows: 20 }, { first: 60, rows: 60 }, { first: 287, rows: 1 }];
+    const has = (id: number) => kept.some(({ first, rows }) => id >= first && id < first + rows);
+    const banned = range(288).filter((id) => !has(id)); // more than a request may ban
+    const banning = (some: Partial<Sampling>) => {
+      const own = sampler(some);
+      return { ...own, sampling: { ...own.sampling, banned } };
+    };
+    for (const precision of ["f32", "q4"] as const) {
+      await using fixture = await Fixture.make({ layers: 2 }, precision);
+      const whole = await fixture.engine();
+      const trimmed = await fixture.engine(0, 1, 1 << 24, kept);
+      for (
+        const sampling of [
+          {},
+          { temperature: 1.1, seed: 3 },
+          { temperature: 2, top_k: 7, seed: 4 },
+          { temperature: 2, top_p: 0.8, seed: 5 },
+          { temperature: 1, repetition_penalty: 1.5, logit_bias: [[61, 3], [150, 90]], seed: 6 },
+        ] as Partial<Sampling>[]
+      ) {
+        await open(whole, "w");
+        await open(trimmed, "t");
+        const want = { want: range(TOKENS.length) };
+        const all = await tokensOf(
+          whole,
+          chain("w", 0, TOKENS, { ...want, samplers: [banning(sampling)] }),
+        );
+        const some = await tokensOf(
+          trimmed,
+          chain("t", 0, TOKENS, { ...want, samplers: [sampler(sampling)] }),
+        );
+        const what = `${precision} ${JSON.stringify(sampling)}`;
+        assert.deepEqual(some.map((t) => t.token), all.map((t) => t.token), what);
+        // A probability is that among the tokens that have logits.
+        for (const { top } of some) {
+          assert.ok(top!.every(([id]) => has(id)), what);
+          assert.ok(top!.reduce((sum, [, p]) => sum + Math.exp(p), 0) <= 1 + 1e-6, what);
+        }
+        await whole.close("w");
+        await trimmed.close("t");
+      }
+    }
   },
 );

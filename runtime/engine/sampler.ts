@@ -15,7 +15,7 @@ import {
   NOTHING_LEFT,
   type Sampled,
 } from "../../actors/pipeline/partials.ts";
-import { headBounds } from "../../models/head_parts.ts";
+import { headBounds, type TokenRange } from "../../models/head_parts.ts";
 import { engineError } from "./errors.ts";
 import { needsHistory, NO_OCCURRENCES, occurrencesOf, partialOf } from "./partial.ts";
 
@@ -36,7 +36,12 @@ export interface History {
 export interface LogitsRow {
   /** Tokens in the vocabulary. */
   vocab: number;
-  /** The logits of tokens `first` to `end` - 1, f32: one of the parts of `headBounds`. */
+  /**
+   * Tokens that have logits, ascending and apart: no other is chosen, nor counts for `top_p` or a
+   * log-probability. Left out: all of them, in the parts of `headBounds`.
+   */
+  ranges?: readonly TokenRange[];
+  /** The logits of tokens `first` to `end` - 1, f32: one of the ranges, or of the parts. */
   part(first: number, end: number): Float32Array;
 }
 
@@ -49,21 +54,21 @@ export interface LogitsRow {
 export function sample(row: LogitsRow, sampling: Sampling, history: History): Sampled {
   const { vocab } = row;
   const { position } = history;
-  const bounds = headBounds(vocab).filter((bound, i, all) => i === 0 || bound > all[i - 1]);
+  const ranges = row.ranges ?? partsOf(vocab);
   const penalised = needsHistory(sampling);
   const changes = penalised || sampling.logit_bias.length > 0 || sampling.banned.length > 0;
   const occurrences = penalised
     ? occurrencesOf(history.tokens, history.promptRows)
     : NO_OCCURRENCES;
   const part = (index: number, limit: number): HeadPartial => {
-    const first = bounds[index];
-    const logits = row.part(first, bounds[index + 1]);
+    const { first, rows } = ranges[index];
+    const logits = row.part(first, first + rows);
     // Biases and penalties change a copy: a part may be asked again. Without them nothing is copied,
     // since 0.6 MB of garbage a row costs more than the choice itself.
     const own = changes ? logits.slice() : logits;
     return partialOf(own, { sampling, vocab, position, first, occurrences, limit });
   };
-  const parts = bounds.slice(1).map((_, index) => part(index, CANDIDATE_LIMITS[0]));
+  const parts = ranges.map((_, index) => part(index, CANDIDATE_LIMITS[0]));
   for (let round = 1;; round++) {
     const merged = mergePartials(parts, { sampling, vocab, position });
     if (merged.kind === "sampled") return merged.sampled;
@@ -72,4 +77,11 @@ export function sample(row: LogitsRow, sampling: Sampling, history: History): Sa
     }
     for (const index of merged.parts) parts[index] = part(index, CANDIDATE_LIMITS[round]);
   }
+}
+
+/** The parts of a vocabulary that are not empty. */
+function partsOf(vocab: number): TokenRange[] {
+  const bounds = headBounds(vocab);
+  return bounds.slice(1).map((end, i) => ({ first: bounds[i], rows: end - bounds[i] }))
+    .filter(({ rows }) => rows > 0);
 }

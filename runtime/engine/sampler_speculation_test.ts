@@ -144,6 +144,19 @@ function examine(base: Sampling, drafter: Drafter, rule: Rule): { z: number; acc
   return { z: surprise(found, exact), acceptance: counts.accepted / counts.tried };
 }
 
+/** A model that has logits of these tokens only, and draws with the target's random number. */
+const trimmed = (model: Float32Array[], first: number, rows: number): Drafter =>
+(
+  previous,
+  sampling,
+  position,
+) =>
+  sample({ ...logitsRow(model[previous]), ranges: [{ first, rows }] }, sampling, {
+    tokens: new Int32Array(0),
+    promptRows: 0,
+    position,
+  }).token;
+
 const best = (logits: Float32Array) => logits.indexOf(Math.max(...logits));
 const worst = (logits: Float32Array) => logits.indexOf(Math.min(...logits));
 /** A model that draws with the random number that the target will use. */
@@ -158,6 +171,8 @@ const DRAFTERS: Record<string, Drafter> = {
   "a near model, coupled": coupled(NEAR),
   "a near model, not coupled": independent(NEAR),
   "a far model, coupled": coupled(FAR),
+  "the target itself, trimmed to 3 tokens": trimmed(TARGET, 0, 3),
+  "a near model, trimmed to 2 tokens": trimmed(NEAR, 2, 2),
   "the best token": (previous) => best(TARGET[previous]),
   "the worst token": (previous) => worst(TARGET[previous]),
   "one token always": () => 2,
@@ -177,6 +192,11 @@ for (const [i, settings] of SETTINGS.entries()) {
     }
     if (i > 0) return;
     assert.equal(rates["the target itself"], 1);
+    // It is wrong only where the target chose a token that it has no logit of.
+    assert.ok(
+      rates["the target itself, trimmed to 3 tokens"] > 0.4,
+      JSON.stringify(rates),
+    );
     assert.ok(
       rates["a near model, coupled"] > rates["a near model, not coupled"] + 0.1,
       JSON.stringify(rates),

@@ -15,7 +15,13 @@ import {
   type TokenResult,
 } from "../../actors/pipeline/frame.ts";
 import { buildStageGraph } from "../../models/graph/mod.ts";
-import { type Geometry, ModelStore, type Precision, type StoredModel } from "../../models/mod.ts";
+import {
+  type Geometry,
+  ModelStore,
+  type Precision,
+  type StoredModel,
+  type TokenRange,
+} from "../../models/mod.ts";
 import { type TinyCheckpointOptions, writeTinyCheckpoint } from "./tiny_checkpoint.ts";
 import { loadEngine } from "../../runtime/engine/mod.ts";
 import "./open_library.ts";
@@ -48,15 +54,17 @@ export class Fixture implements AsyncDisposable {
     return this.model.manifest.geometry;
   }
 
-  /** An engine for these layers, all of them if left out. */
+  /** An engine for these layers, all of them if left out; `tokens`: those that have logits. */
   async engine(
     firstLayer = 0,
     lastLayer = this.geometry.layers - 1,
     arenaBudgetBytes = 1 << 24,
+    tokens?: readonly TokenRange[],
   ): Promise<StageEngine> {
     const graph = await buildStageGraph(this.model.manifest, {
       firstLayer,
       lastLayer,
+      tokens,
       blobDir: this.model.blobsDir,
     });
     const engine = await loadEngine({
