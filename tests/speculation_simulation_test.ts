@@ -15,6 +15,7 @@ import {
   world,
 } from "./support/generation_world.ts";
 import { toyAnswer } from "./support/toy_engine.ts";
+import { DEVICES, stageMs } from "./bench/speculation/devices.ts";
 
 const TOKENS = 32;
 const greedy = samplingSchema.parse({});
@@ -377,4 +378,34 @@ Deno.test("generationActor gives the plain tokens with misses, slow links, other
     ),
     { numRuns: 60, seed: 11 },
   );
+});
+
+Deno.test("generationActor in mode auto is never much slower than plain decoding on devices with a quota, and gives its tokens", async () => {
+  const truth = toyTokens(Array.from(prompt), 240, greedy);
+  for (const stages of [1, 4]) {
+    for (const [share, ms] of [[0.05, 2], [0.4, 2], [0.4, 30]]) {
+      const w = world({
+        stages,
+        latencyMs: { min: 0.3, max: 1 },
+        frameMs: stageMs(DEVICES.limited, stages),
+        drafter: { right: chances(share), chance: 0.5, ms },
+      });
+      const speeds: number[] = [];
+      let measured: Record<string, number[]> | undefined;
+      for (const mode of ["plain", "auto", "auto"]) {
+        const { tokens, done } = await w.answer(`g${speeds.length}`, {
+          mode,
+          max_tokens: truth.length,
+          ...(mode === "auto" && { measured }),
+        });
+        assert.deepEqual(tokens, truth);
+        if (mode === "auto") measured = done.measured;
+        speeds.push(1 / done.tpot_ms!);
+      }
+      const [plain, first, second] = speeds.map((speed) => speed / speeds[0]);
+      const where = `${stages} stages, ${share} come true, ${ms} ms a draft: ${first}, ${second}`;
+      assert.ok(first > 0.8 * plain, where); // it measures every way
+      assert.ok(second > 0.96 * plain, where);
+    }
+  }
 });

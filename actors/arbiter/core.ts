@@ -169,7 +169,7 @@ export class ArbiterCore {
       wait_ms: trace.reduce((sum, t) => sum + Math.max(0, t.began - t.received), 0),
       slowest_ms: this.#arena.cost.slowest(flight.carried.length),
     };
-    const toldTo = new Map<ArbiterRequest, ResultsMessage>();
+    const toldTo = new Map<ArbiterRequest, Omit<ResultsMessage, "lanes">>();
     for (const [i, { row, pending: { request, number, kind } }] of flight.wanted.entries()) {
       const result = answer.tokens[i];
       const dropped = request.closed || request.rows[number] !== row;
@@ -184,8 +184,9 @@ export class ArbiterCore {
       results.results.push({ ...rest, row: number });
       if (kind !== "draft") request.owed.push(now);
     }
+    const lanes = lanesOf(this.#requests.running, this.#arena.flights);
     for (const [request, results] of toldTo) {
-      this.#arena.emit({ kind: "results", to: request.generation, results });
+      this.#arena.emit({ kind: "results", to: request.generation, results: { ...results, lanes } });
     }
   }
 

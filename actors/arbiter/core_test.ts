@@ -93,6 +93,7 @@ Deno.test("ArbiterCore.answered() tells the Generation by row number, and close(
     results: {
       results: [{ token: 50, row: 2 }],
       in_flight: 0,
+      lanes: 1,
       frame_ms: 30,
       wait_ms: 0,
       slowest_ms: 10,

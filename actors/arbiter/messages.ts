@@ -105,6 +105,8 @@ export const resultsSchema = z.object({
   reused_rows: z.number().int().nonnegative().optional(),
   /** Frames of the arena that are under way now, those of other requests included. */
   in_flight: z.number().int().nonnegative(),
+  /** Lanes of all requests that run: those that decode, and one of each that has not begun to. */
+  lanes: z.number().int().nonnegative(),
   /** Milliseconds from when the frame was handed to the first stage to its answer. */
   frame_ms: z.number().nonnegative(),
   /** Milliseconds of these in which the frame waited in the stages' mailboxes. */

@@ -10,7 +10,7 @@
  * then to see whether that still holds.
  *
  * A lane that is alone may also send drafts behind drafts without waiting: `continuous_drafts.ts`
- * says how large their frames are best. The faster of both ways is taken.
+ * says how large their frames are best. Which of both ways is taken is measured: see `pace.ts`.
  *
  * @module
  */
@@ -44,6 +44,11 @@ const MARGIN = 1.03;
  * leave gaps in the pipeline.
  */
 const CROWD_MARGIN = 1.12;
+/**
+ * Continuous drafts that are reckoned to be slower than others by at most this factor are made: the
+ * clock decides.
+ */
+const CLOCK_DECIDES = 1.15;
 /** A draft row with a chance below this is never sent, 0 to 1. */
 const LEAST_WORTH = 0.02;
 /** A draft row with a chance above this is always sent, 0 to 1. */
@@ -95,6 +100,11 @@ export interface Crowd {
   lanes: number;
   /** Lanes whose rows travel in one frame, in the mean; at least 1. */
   together: number;
+  /**
+   * Drafts of a lane that is alone follow each other without waiting for verdicts, unless that is
+   * far slower by what frames cost. @default false
+   */
+  continuous?: boolean;
 }
 
 const ALONE: Crowd = { lanes: 1, together: 1 };
@@ -227,7 +237,7 @@ export class DraftLength {
   }
 
   /** Plans the next draft of each of the lanes that run. */
-  plan({ lanes, together }: Crowd = ALONE): DraftPlan {
+  plan({ lanes, together, continuous = false }: Crowd = ALONE): DraftPlan {
     const { base, row } = this.#trip.cost();
     const stages = this.#stages;
     // Frames beyond one a stage wait for their turn.
@@ -258,8 +268,8 @@ export class DraftLength {
         best = { length: k, rate };
       }
     }
-    const alone = lanes === 1 ? this.#continuous() : undefined;
-    const pays = alone && 1 / alone.msPerToken > best.rate * (best.length > 0 ? 1 : MARGIN);
+    const alone = continuous && lanes === 1 ? this.#continuous() : undefined;
+    const pays = alone && 1 / alone.msPerToken > best.rate / CLOCK_DECIDES;
     const saved = single * (1 - 1 / stages) + this.#draftMs;
     const common = {
       gain: best.rate * single,
@@ -311,11 +321,7 @@ export class DraftLength {
   #continuous() {
     const [trip, slowest] = [this.#trip.cost(), this.#slowest.cost()];
     const mostRows = Math.min(this.#longest + 1, LONGEST);
-    // A drafter that computes may share processors with the stages. Its drafts then come late and
-    // slow the stages down, which this reckoning does not know: measured, the embedded pair on four
-    // nodes of one machine fell from 250 to 145 tokens/s. So only drafts that cost nothing follow
-    // each other.
-    if (this.#longest === 0 || this.#draftMs > 0) return undefined;
+    if (this.#longest === 0) return undefined;
     const places = Math.min(PLACES, LONGEST);
     let product = 1;
     for (let i = 0; i < places; i++) product *= this.#rate[i];

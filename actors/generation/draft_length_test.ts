@@ -62,7 +62,7 @@ Deno.test("DraftLength.plan() sends small frames behind each other on several st
   const several = make(16, 4);
   const alone = make();
   for (const length of [several, alone]) play(length, { share: 0.9, row: 6, draftMs: 0 });
-  const [many, one] = [several.plan(), alone.plan()];
+  const [many, one] = [several.plan({ lanes: 1, together: 1, continuous: true }), alone.plan()];
   assert.ok(many.depth >= 3 * many.frame, `${many.depth} rows in frames of ${many.frame}`);
   assert.ok(many.frame < one.frame, `${many.frame} < ${one.frame}`);
   assert.ok(many.ahead < 0.3 && one.ahead > 0.5, `${many.ahead}, ${one.ahead}`);

@@ -25,6 +25,8 @@ import { Speculation } from "./speculation.ts";
 
 /** Weight of the newest frame in the running mean of lanes per frame, 0 to 1. */
 const NEWEST_FRAME = 0.2;
+/** Weight of the newest frame in the running mean of other requests' lanes, 0 to 1. */
+const NEWEST_FOREIGN = 0.1;
 /**
  * Rows that a request asks memory for to hold its drafts, in drafts of full length: one draft is
  * under way, another waits behind it, and alternatives stand beside both.
@@ -83,6 +85,8 @@ export class GenerationRun implements LaneOwner, LaneControl {
   #aliveAt: number;
   /** Running mean of the lanes whose rows travel in one frame. */
   #lanesPerFrame = 1;
+  /** Running mean of the lanes of other requests. */
+  #foreignLanes = 0;
 
   /**
    * Begins the first lane. Throws group `api`, code `invalid_value` where the client gives points
@@ -98,7 +102,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
     this.#shown = told?.shown ?? new Shown();
     this.#shown.again();
     this.deltas.push(...told?.unsent ?? []);
-    this.#pace = new Pace({ measured: start.measured?.[this.#paceKey] });
+    this.#pace = new Pace({ measured: start.measured?.[this.#paceKey], stages: start.stages });
     const words = start.mode === "auto" || start.mode.startsWith("outline")
       ? ctx.resource<MakeOutlineText>("outline")()
       : undefined;
@@ -147,8 +151,10 @@ export class GenerationRun implements LaneOwner, LaneControl {
   }
 
   /** Takes the arbiter's results in. */
-  results({ results, frame_ms, wait_ms, slowest_ms }: ResultsMessage): void {
+  results({ results, frame_ms, wait_ms, slowest_ms, lanes: all }: ResultsMessage): void {
     this.#alive();
+    const foreign = Math.max(0, all - this.#rows.size);
+    this.#foreignLanes += NEWEST_FOREIGN * (foreign - this.#foreignLanes);
     const { lanes, decoded } = this.#rows.answered(results);
     // A frame with pieces of prompts says nothing about what a decode row costs.
     if (!decoded) this.#pace.interrupt();
@@ -315,6 +321,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
     this.#pace.step({
       tokens: settled.taken.length,
       lanes: this.#rows.size,
+      sharing: this.#rows.size + Math.round(this.#foreignLanes),
       activity: this.#speculation?.activity ?? 0,
       at: now,
     });
@@ -347,7 +354,8 @@ export class GenerationRun implements LaneOwner, LaneControl {
       changed: () => this.#options.onChange(),
       crowd: () => {
         const lanes = Math.max(1, this.#rows.size);
-        return { lanes, together: Math.min(lanes, Math.max(1, this.#lanesPerFrame)) };
+        const together = Math.min(lanes, Math.max(1, this.#lanesPerFrame));
+        return { lanes, together, continuous: this.#pace.way === "continuous" };
       },
       pays: () => always || this.#pace.drafts,
     });
