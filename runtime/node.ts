@@ -348,7 +348,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   };
   /** This node's member of etcd votes now: the node opens the registry itself. */
   const becomeServer = async (opened: Registry) => {
-    const server = RegistryServer.joined(opened, { store, graph: options, managed: managed! });
+    const server = await RegistryServer.joined(opened, {
+      ...{ data, store, graph: options, managed: managed! },
+    });
     await trust.lead(server.records);
     const before = part.presence!;
     const { presence, coordination } = enter(server);

@@ -1,6 +1,7 @@
 /**
  * `deno task nodes`: lists, drains and removes the nodes of a cluster, by the API of its first node
- * or, where that one is stopped, by its files; and makes another node the first one.
+ * or, where no node is to be asked, by what the cluster keeps in files or in a registry; and makes
+ * another node the first one.
  *
  * @module
  */
@@ -9,9 +10,9 @@ import pc from "picocolors";
 import { z } from "zod";
 import { clientKey } from "../access/mod.ts";
 import { type ApiCall, callApi, failed } from "./api_call.ts";
-import { durationOption, readArgs, urlOption } from "./args.ts";
+import { durationOption, readArgs, registryOption, urlOption } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
-import { listFiles, removeInFiles } from "./node_files.ts";
+import { listKept, removeKept } from "./kept_nodes.ts";
 import { table } from "./table.ts";
 
 const help = `List the nodes of a cluster, drain or remove one. It asks the API of the first node.
@@ -28,7 +29,9 @@ drain    the node takes no new requests, finishes those that run, hands its laye
 remove   the node is shut out at once and for ever; requests that run through it fail
 promote  the node at --url becomes the first one, if more than half of the members vote for it
 
-  --data DIR         work on the files of the first node in this folder, whether it runs or not; for list and remove
+  --data DIR         list, remove: ask no node, but work on the files of the first node in this folder, or on the
+                     registry that a node of this folder opened last; whether nodes run or not
+  --registry WHERE   list, remove: the same in this registry (as for deno task start)
   --url URL          the first node's API; promote: that of the node to promote [http://127.0.0.1:8420]
   --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
   --wait TIME        drain: how long to wait until the node has left, such as 30s or 5m [1m];
@@ -72,6 +75,7 @@ async function nodes(args: string[]): Promise<number> {
     options: {
       url: { type: "string" },
       data: { type: "string" },
+      registry: { type: "string" },
       "api-key-file": { type: "string" },
       wait: { type: "string" },
       all: { type: "boolean", default: false },
@@ -104,15 +108,18 @@ async function nodes(args: string[]): Promise<number> {
   }
   if (verb !== undefined && values.all) throw new UsageError("--all is for the list");
   const { json, all, data, url = "http://127.0.0.1:8420" } = values;
-  if (data !== undefined) {
+  const registry = registryOption(values.registry);
+  if (data !== undefined || registry !== undefined) {
+    const option = registry === undefined ? "--data" : "--registry";
     if (verb === "drain" || verb === "promote") {
-      throw new UsageError(`a running node does ${verb}: --data is not for it`);
+      throw new UsageError(`a running node does ${verb}: ${option} is not for it`);
     }
     if ((values.url ?? values["api-key-file"]) !== undefined) {
-      throw new UsageError("--data asks no API: --url and --api-key-file are not for it");
+      throw new UsageError(`${option} asks no API: --url and --api-key-file are not for it`);
     }
-    if (verb === "remove") await removeInFiles(data, name, json);
-    else await listFiles(data, { json, all });
+    const place = { data: data ?? ".orrery", registry };
+    if (verb === "remove") await removeKept(place, name, json);
+    else await listKept(place, { json, all });
     return exitCodes.ok;
   }
   const target = { url: urlOption("url", url), key: clientKey(values["api-key-file"]) };

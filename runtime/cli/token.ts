@@ -1,23 +1,17 @@
 /**
  * `deno task token`: makes, lists and revokes the tokens with which nodes join a cluster. It works
- * on the files of the first node, which reads them for each node that joins, so it may run or not.
+ * where the cluster keeps them, on the first node's files or in the registry, which are read for each
+ * node that joins; so the nodes may run or not.
  *
  * @module
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import pc from "picocolors";
-import { COORDINATOR_KEY, decodeRecord, termSchema } from "../../actors/mod.ts";
-import { EMBEDDED_REGISTRY, openRegistry } from "../registry/mod.ts";
-import {
-  Authority,
-  formatToken,
-  readFirstNode,
-  registryRecords,
-  type StoredToken,
-} from "../trust/mod.ts";
+import { formatToken, type StoredToken } from "../trust/mod.ts";
 import { durationOption, numberOption, readArgs, registryOption } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { joinCommand } from "./join_command.ts";
+import { openAuthority, type OpenedAuthority } from "./open_authority.ts";
 import { table } from "./table.ts";
 
 const help = `Make, list and revoke the tokens with which nodes join the cluster of a first node.
@@ -26,13 +20,13 @@ Usage: deno task token create [options]
        deno task token list [options]
        deno task token revoke ID [options]
 
-Run it on the machine of the first node, which need not be stopped. A node that has joined needs no token any more:
-to shut it out, remove it (deno task nodes).
+Run it where the first node's folder is, or name the registry where several nodes open one. No node need be stopped.
+A node that has joined needs no token any more: to shut it out, remove it (deno task nodes).
 
   --uses N    create: how many nodes the token takes in [1]
   --ttl TIME  create: how long it is good, such as 30m, 24h or 7d [24h]
-  --data DIR  folder of the first node [.orrery]
-  --registry WHERE  the registry of the cluster, where several nodes open it (as for deno task start)
+  --data DIR  folder of the first node, or of any other that opens the registry [.orrery]
+  --registry WHERE  the cluster's registry, as for deno task start [what the nodes of that folder used last]
   --json      print JSON
   --help      print this
 
@@ -78,36 +72,10 @@ async function token(args: string[]): Promise<number> {
   const { data, json } = values;
   const uses = numberOption("uses", values.uses, { min: 1, max: 100_000, integer: true }) ?? 1;
   const ttlMs = durationOption("ttl", values.ttl, TTL) ?? DAY_MS;
-  await using opened = await openAuthority(data, registryOption(values.registry));
+  await using opened = await openAuthority({ data, registry: registryOption(values.registry) });
   if (command === "create") return await create(opened, { uses, ttlMs, json });
   if (command === "list") return await list(opened, json);
   return await revoke(opened, id, json);
-}
-
-/** The authority of a cluster, and where its first node listens. */
-interface OpenedAuthority extends AsyncDisposable {
-  authority: Authority;
-  /** Undefined: it is not known, or there is no first node. */
-  first: { host: string; port: number } | undefined;
-}
-
-/** Opens the authority in the files of the first node, or in a registry that several nodes open. */
-async function openAuthority(data: string, where: string | undefined): Promise<OpenedAuthority> {
-  if (where === undefined || where === EMBEDDED_REGISTRY) {
-    const first = await readFirstNode(data);
-    const nothing = () => Promise.resolve();
-    return { authority: await Authority.open({ data }), first, [Symbol.asyncDispose]: nothing };
-  }
-  const registry = await openRegistry(where, { data });
-  try {
-    const entry = await registry.get(COORDINATOR_KEY);
-    const first = entry && decodeRecord(termSchema, entry);
-    const authority = await Authority.open({ data, records: registryRecords(registry) });
-    return { authority, first, [Symbol.asyncDispose]: () => registry.close() };
-  } catch (error) {
-    await registry.close();
-    throw error;
-  }
 }
 
 async function create(

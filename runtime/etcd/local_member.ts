@@ -14,13 +14,13 @@ import { getLogger } from "@logtape/logtape";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { z } from "zod";
 import type { EtcdOffer, NodeId, RegistryCertificate, SeatAnswer } from "../../actors/mod.ts";
 import { type EtcdAddress, EtcdClient, pause } from "../registry/mod.ts";
 import { RecordFile } from "../trust/mod.ts";
 import { BoundedLog } from "./bounded_log.ts";
 import { etcdArguments } from "./etcd_arguments.ts";
 import { EtcdProcess } from "./etcd_process.ts";
+import { etcdAddress, type MemberFile, memberFile, tlsPath } from "./member_files.ts";
 import { MemberList } from "./member_list.ts";
 import { choosePorts } from "./ports.ts";
 
@@ -30,33 +30,8 @@ const log = getLogger(["orrery", "registry"]);
 const RENEW_MS = 8 * 3600_000;
 /** Milliseconds between two looks at whether it is time to. */
 const LOOK_MS = 60_000;
-/**
- * Milliseconds that a member may take to answer: what was sent to a leader that has just died is
- * answered by nobody, and an election takes about as long.
- */
-const TRY_MS = 500;
 /** Milliseconds between two tries to reach an etcd that was just started. */
 const POLL_MS = 50;
-
-const fileSchema = z.object({
-  /** Ports of this node's etcd, which stay the same. */
-  ports: z.object({ peers: z.int(), clients: z.int() }).optional(),
-  member: z.object({
-    /** etcd's name of the member; left out while a new cluster has not answered yet. */
-    id: z.string().optional(),
-    initialCluster: z.string(),
-    existing: z.boolean(),
-    /** Of a new cluster: keeps it apart from any other one. */
-    cluster: z.string().default(""),
-    /** etcd has written data: a member without them would forget whom it voted for. */
-    began: z.boolean().default(false),
-  }).optional(),
-  /** Where clients reached the members that vote, when this node was told last. */
-  endpoints: z.array(z.string()).default([]),
-  /** When the certificate ends, milliseconds since 1970. */
-  certificateUntilMs: z.number().default(0),
-});
-type MemberFile = z.infer<typeof fileSchema>;
 
 /** Options of {@linkcode LocalMember.open}. */
 export interface LocalMemberOptions {
@@ -117,11 +92,7 @@ export class LocalMember {
   /** Reads what the node was; nothing is started yet. Throws `file_broken` (group `trust`). */
   static async open(options: LocalMemberOptions): Promise<LocalMember> {
     const folder = join(options.folder, options.name);
-    const file = new RecordFile(
-      join(folder, "member.json"),
-      fileSchema,
-      () => ({ endpoints: [], certificateUntilMs: 0 }),
-    );
+    const file = memberFile(folder);
     const state = await file.read();
     return new LocalMember(options, file, state);
   }
@@ -141,15 +112,7 @@ export class LocalMember {
     const own = this.clientUrl;
     const endpoints = [...this.#state.endpoints];
     endpoints.sort((a, b) => Number(b === own) - Number(a === own));
-    const server = this.#path("server.pem");
-    return {
-      endpoints: endpoints.length > 0 ? endpoints : [own],
-      caFile: this.#path("authority.pem"),
-      certFile: server,
-      keyFile: server,
-      prefix: "orrery/",
-      tryMs: TRY_MS,
-    };
+    return etcdAddress(this.#folder, endpoints.length > 0 ? endpoints : [own]);
   }
 
   /** What the coordinator is to know. */
@@ -271,7 +234,7 @@ export class LocalMember {
   }
 
   #path(file: string): string {
-    return join(this.#folder, "tls", file);
+    return tlsPath(this.#folder, file);
   }
 
   async #start(): Promise<void> {

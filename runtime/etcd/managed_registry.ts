@@ -45,12 +45,13 @@ const SAY_MS = 10_000;
 /** Milliseconds for one try to read the registry at the start. */
 const TRY_MS = 2_000;
 
-const keySchema = z.object({
+/** Schema of a server's `authority.json`. */
+export const serverKeySchema = z.object({
   /** The authority's key and certificate, PEM. */
   authority: z.object({ key: z.string(), certificate: z.string() }).optional(),
 });
 /** The key and certificate of a cluster's authority, PEM. */
-export type AuthorityKey = NonNullable<z.infer<typeof keySchema>["authority"]>;
+export type AuthorityKey = NonNullable<z.infer<typeof serverKeySchema>["authority"]>;
 
 /** Options of {@linkcode ManagedRegistry.open}. */
 export interface ManagedRegistryOptions {
@@ -90,7 +91,7 @@ export interface CoordinateOptions
 /** See the module's text. */
 export class ManagedRegistry {
   readonly #member: LocalMember;
-  readonly #file: RecordFile<z.infer<typeof keySchema>>;
+  readonly #file: RecordFile<z.infer<typeof serverKeySchema>>;
   readonly #closing = new AbortController();
   #authority: AuthorityKey | undefined;
   #registry: EtcdRegistry | undefined;
@@ -101,7 +102,7 @@ export class ManagedRegistry {
 
   private constructor(
     member: LocalMember,
-    file: RecordFile<z.infer<typeof keySchema>>,
+    file: RecordFile<z.infer<typeof serverKeySchema>>,
     authority: AuthorityKey | undefined,
   ) {
     this.#member = member;
@@ -119,7 +120,7 @@ export class ManagedRegistry {
       ...{ folder, name, host, advertise },
       ports: mailboxPort === 0 ? undefined : { peers: mailboxPort + 1, clients: mailboxPort + 2 },
     });
-    const file = new RecordFile(join(folder, name, "authority.json"), keySchema, () => ({}));
+    const file = new RecordFile(join(folder, name, "authority.json"), serverKeySchema, () => ({}));
     return new ManagedRegistry(member, file, (await file.read()).authority);
   }
 

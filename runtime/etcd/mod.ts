@@ -19,5 +19,6 @@ export {
 } from "./managed_registry.ts";
 export { type ListedMember, MemberList } from "./member_list.ts";
 export { takeOverState } from "./take_over.ts";
+export { openManagedBeside } from "./server_files.ts";
 export { LocalMember, type LocalMemberOptions, memberName } from "./local_member.ts";
 export { EtcdMembers, type EtcdMembersOptions } from "./members.ts";

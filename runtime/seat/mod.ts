@@ -30,5 +30,6 @@ export {
   type RegistryCopyOptions,
 } from "./registry_copy.ts";
 export { Seat, type SeatOptions } from "./seat.ts";
+export { notedRegistry, noteRegistry } from "./registry_note.ts";
 export { RegistryServer, type ServerOptions, type ServerParts } from "./server.ts";
 export { type GraphOptions, notedGraph, ownGraph, type ServedGraph } from "./served_graph.ts";

@@ -34,6 +34,7 @@ import { readMainGraph, readMembers, readPast } from "./cluster_contents.ts";
 import { Coordination } from "./coordination.ts";
 import { mirrorIdentities } from "./identities_mirror.ts";
 import type { Presence } from "./presence.ts";
+import { noteRegistry } from "./registry_note.ts";
 import { fillFromCopy, type PromotedFrom } from "./promoted_registry.ts";
 import { Seat } from "./seat.ts";
 import { type GraphOptions, notedGraph, ownGraph, type ServedGraph } from "./served_graph.ts";
@@ -117,10 +118,11 @@ export class RegistryServer {
   }
 
   /** At a node that became a server while it ran, whose etcd is a member that votes now. */
-  static joined(
+  static async joined(
     registry: Registry,
-    options: Pick<ServerOptions, "store" | "graph"> & { managed: ManagedRegistry },
-  ): RegistryServer {
+    options: Pick<ServerOptions, "data" | "store" | "graph"> & { managed: ManagedRegistry },
+  ): Promise<RegistryServer> {
+    await noteRegistry(options.data, MANAGED_REGISTRY);
     return new RegistryServer(registry, MANAGED_REGISTRY, options);
   }
 
@@ -136,6 +138,7 @@ export class RegistryServer {
       : await openTestedRegistry(where, { data });
     try {
       const server = new RegistryServer(registry, where, options);
+      await noteRegistry(data, where);
       if (server.alone || (await readMembers(registry)).length === 0) await server.#ownGraph();
       return server;
     } catch (error) {
@@ -155,9 +158,11 @@ export class RegistryServer {
     from: PromotedFrom,
     told = false,
   ): Promise<RegistryServer> {
-    const registry = await openTestedRegistry(EMBEDDED_REGISTRY, { data: options.data });
+    const { data } = options;
+    const registry = await openTestedRegistry(EMBEDDED_REGISTRY, { data });
     try {
       await fillFromCopy(registry, from);
+      await noteRegistry(data, EMBEDDED_REGISTRY);
       return new RegistryServer(registry, EMBEDDED_REGISTRY, options, !told);
     } catch (error) {
       await registry.close();

@@ -87,7 +87,8 @@ export class Authority {
     if (!stored && !create) {
       throw trustError(
         "no_authority",
-        `no cluster was started with --data ${data}; name the folder of the first node`,
+        `no cluster was started with --data ${data}; name the folder of the first node, or with ` +
+          "--registry the registry where several nodes open it",
         { data },
       );
     }

@@ -20,23 +20,27 @@ import { RecordFile } from "./record_file.ts";
 export const trustFolder = (data: string): string => join(data, "trust");
 
 const firstSchema = z.object({
-  first: z.object({ host: z.string(), port: z.number().int() }).optional(),
+  first: z.object({ host: z.string(), port: z.number().int(), node: z.string().optional() })
+    .optional(),
 });
 
 const firstFile = (data: string) =>
   new RecordFile(join(trustFolder(data), "first.json"), firstSchema, () => ({}));
 
-/** Where the first node's mailbox listened when it was started last; undefined: it never was. */
+/**
+ * Where the first node's mailbox listened when it was started last, and its id; undefined: it never
+ * was.
+ */
 export async function readFirstNode(
   data: string,
-): Promise<{ host: string; port: number } | undefined> {
+): Promise<{ host: string; port: number; node?: string } | undefined> {
   return (await firstFile(data).read()).first;
 }
 
-/** Notes where the first node's mailbox listens. */
+/** Notes where the first node's mailbox listens, and its id. */
 export async function writeFirstNode(
   data: string,
-  address: { host: string; port: number },
+  address: { host: string; port: number; node: string },
 ): Promise<void> {
   await firstFile(data).update((value) => void (value.first = { ...address }));
 }

@@ -117,10 +117,10 @@ export class Identities {
 
   /**
    * Removes a node for good. It is named by its name, `name:port`, its whole id, or the first 8 or
-   * more digits of its identity. Throws `unknown_node`, `ambiguous_node` and `first_node` (group
-   * `trust`).
+   * more digits of its identity. `coordinator`: id of the node that coordinates, which is not removed.
+   * Throws `unknown_node`, `ambiguous_node` and `first_node` (group `trust`).
    */
-  remove(name: string): Promise<RemovedIdentity> {
+  remove(name: string, coordinator?: NodeId): Promise<RemovedIdentity> {
     return this.#store.update((all) => {
       const hits = all.filter((i) => i.removed_ms === undefined && isCalled(i, name));
       if (hits.length === 0) {
@@ -138,15 +138,10 @@ export class Identities {
           { name },
         );
       }
-      const [{ identity, node, token }] = hits;
-      if (token === undefined) {
-        throw trustError(
-          "first_node",
-          `${node} is the first node of this cluster; stop it instead`,
-          {
-            node,
-          },
-        );
+      const [{ identity, node }] = hits;
+      if (node === coordinator) {
+        const message = `${node} is the first node of this cluster; stop it instead`;
+        throw trustError("first_node", message, { node });
       }
       hits[0].removed_ms = this.#now();
       return { identity, node };

@@ -310,7 +310,8 @@ export class NodeTrust implements MailboxTls {
    */
   async listening(address: { host: string; port: number }): Promise<void> {
     this.#address = address;
-    if (this.signs) return await writeFirstNode(this.#options.data, address);
+    const { data, node } = this.#options;
+    if (this.signs) return await writeFirstNode(data, { ...address, node });
     const heard = (news: MembershipNews) => this.#heard(news);
     const followed = () => {
       const { version = () => PROTOCOL.highest } = this.#options;
@@ -380,7 +381,7 @@ export class NodeTrust implements MailboxTls {
     const authority = await Authority.open({ data, records });
     this.#enter(await asAuthority(authority, csr, node));
     this.#timers.push(setInterval(() => void this.#readIdentities(), IDENTITIES_MS));
-    if (this.#address) await writeFirstNode(data, this.#address);
+    if (this.#address) await writeFirstNode(data, { ...this.#address, node });
   }
 
   #enter(membership: Belonging): void {

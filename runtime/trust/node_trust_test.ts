@@ -101,7 +101,7 @@ Deno.test("NodeTrust refuses a removed node on open links and new ones, at every
   await evil.mailbox.send("first:0:0001", reply(1));
   await until(() => member.received.length + first.received.length === 2, "messages while allowed");
   const { identities } = cluster.authority;
-  await assert.rejects(identities.remove("first"), (e) => hasCode(e, "first_node"));
+  await assert.rejects(identities.remove("first", "first:0:0001"), (e) => hasCode(e, "first_node"));
   await assert.rejects(identities.remove("nobody"), (e) => hasCode(e, "unknown_node"));
   assert.equal((await identities.remove("bad")).node, "bad:0:0bad");
   for (const { mailbox, lost } of [member, first]) {

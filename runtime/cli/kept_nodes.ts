@@ -1,21 +1,22 @@
 /**
- * The nodes of a cluster, by the files of its first node, which need not be running: it reads them
- * every second.
+ * The nodes of a cluster, by what it keeps of them: in files of its first node, or in the registry
+ * that several nodes open. No node need be running; those that run read it every second.
  *
  * @module
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import pc from "picocolors";
-import { Authority } from "../trust/mod.ts";
+import { type AuthorityPlace, openAuthority } from "./open_authority.ts";
 import { table } from "./table.ts";
 
 /** Prints the nodes that the cluster took in; removed ones where `all` is asked for. */
-export async function listFiles(
-  data: string,
+export async function listKept(
+  place: AuthorityPlace,
   { json, all }: { json: boolean; all: boolean },
 ): Promise<void> {
-  const { identities } = await Authority.open({ data });
-  const known = (await identities.list()).filter((i) => all || i.removed_ms === undefined);
+  await using opened = await openAuthority(place);
+  const identities = await opened.authority.identities.list();
+  const known = identities.filter((i) => all || i.removed_ms === undefined);
   if (json) {
     return console.log(JSON.stringify(known.map(({ lives: _, ...shown }) => shown), null, 2));
   }
@@ -24,15 +25,20 @@ export async function listFiles(
     node,
     identity.slice(0, 12),
     new Date(admitted_ms).toISOString(),
-    token ?? "first node",
+    token ?? (node === opened.first?.node ? "first node" : "none needed"),
     removed_ms === undefined ? "known" : `removed ${new Date(removed_ms).toISOString()}`,
   ]);
   console.log(table([head, ...rows]));
 }
 
-/** Removes a node. Throws what `Identities.remove` throws. */
-export async function removeInFiles(data: string, name: string, json: boolean): Promise<void> {
-  const removed = await (await Authority.open({ data })).identities.remove(name);
+/** Removes a node. Throws what `openAuthority` and `Identities.remove` throw. */
+export async function removeKept(
+  place: AuthorityPlace,
+  name: string,
+  json: boolean,
+): Promise<void> {
+  await using opened = await openAuthority(place);
+  const removed = await opened.authority.identities.remove(name, opened.first?.node);
   console.log(
     json
       ? JSON.stringify(removed)
