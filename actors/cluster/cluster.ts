@@ -76,6 +76,8 @@ const RESTART_MS = 1_000;
 /** Codes of errors after which a placement is tried again, and the milliseconds until then. */
 const PASSING = ["peer_lost", "unknown_peer", "deadline_exceeded", "cancelled"];
 const PLACE_AGAIN_MS = 5_000;
+/** The same after any other error, while nothing serves: memory may be free by then, or a disk. */
+const MENDED_MS = 60_000;
 /** Milliseconds between two looks at which members layers may be placed on. */
 const REVIEW_MS = 1_000;
 
@@ -122,6 +124,8 @@ export interface ClusterStatus {
   reason: string;
   /** How the members are, but for the node with this actor. */
   health: NodeHealth[];
+  /** Why the last placement failed; undefined: it did not. Nodes of earlier versions leave it out. */
+  failed?: { group: string; code: string };
 }
 
 /** The cluster actor; see the module's text. */
@@ -227,6 +231,8 @@ export const clusterActor = defineActor({
     let checkup: Promise<CheckupReport> | undefined;
     let changes = 0;
     let placing = false;
+    /** Why the last placement failed; undefined: it did not. */
+    let failure: OrreryError | undefined;
     let deployments = 0;
     // A new activation of this actor numbers its deployments from 1 again. The random part of their
     // ids tells them from those of an earlier activation, whose stages may still live.
@@ -369,12 +375,15 @@ export const clusterActor = defineActor({
         const placement = await place(able(), { signal: ctx.signal, say });
         if (!valid()) return;
         await deploy(placement, valid);
+        failure = undefined;
       } catch (caught) {
         if (!valid()) return; // the members changed meanwhile: the next round places for them
-        const why = `placement failed: ${toOrreryError(caught).message}`;
+        failure = toOrreryError(caught);
+        const why = `placement failed: ${failure.message}`;
         // A node was out of reach while it was asked: nothing else may ever change, so try again.
-        if (PASSING.some((code) => hasCode(caught, code))) {
-          ctx.after(PLACE_AGAIN_MS, () => valid() && void replace());
+        const passing = PASSING.some((code) => hasCode(caught, code));
+        if (passing || !serving.current) {
+          ctx.after(passing ? PLACE_AGAIN_MS : MENDED_MS, () => valid() && void replace());
         }
         if (serving.current) return void (serving.reason = why);
         serving.adopt(undefined, why);
@@ -549,6 +558,7 @@ export const clusterActor = defineActor({
         deployment: serving.current,
         reason: serving.reason,
         health: [...members.keys()].flatMap((node) => watch.health(node) ?? []),
+        failed: failure && { group: failure.group, code: failure.code },
       }),
     };
   },

@@ -1,0 +1,80 @@
+/**
+ * What `deno task start` prints for its user: what to do next, what is open to whom, what is served.
+ *
+ * @module
+ */
+import pc from "picocolors";
+import type { Deployment } from "../../actors/mod.ts";
+import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
+import type { Node, NodeOptions } from "../node.ts";
+import { joinCommand } from "./join_command.ts";
+
+/** The lines that tell the user what to do next: the API's URL, a request, a second node. */
+export async function welcome(node: Node, options: NodeOptions): Promise<string> {
+  // A node that has joined passes on the token that it was given: only the first node makes them.
+  const token = await node.joinToken() ?? options.token;
+  const second = token === undefined
+    ? "deno task token create, on the first node, says how"
+    : joinCommand({
+      first: node.firstAddress,
+      token,
+      near: { port: Number(new URL(node.url).port), mailboxPort: node.mailboxAddress.port },
+    });
+  return [
+    `${pc.bold("API")}      ${node.url}/v1`,
+    `${
+      pc.bold("try")
+    }      curl ${node.url}/v1/chat/completions -H 'content-type: application/json' ${
+      node.ownKey === undefined ? "" : `-H "authorization: Bearer $${KEY_VARIABLE}" `
+    }` +
+    `-d '{"messages":[{"role":"user","content":"Why does it rain?"}]}'`,
+    `${pc.bold("add")}      ${second}`,
+    ...openPorts(node, options),
+  ].join("\n");
+}
+
+/**
+ * What others on the network can reach, a line for each port; none for a node that listens on its
+ * own machine only.
+ */
+function openPorts(node: Node, { host }: NodeOptions): string[] {
+  const lines: string[] = [];
+  const { port } = new URL(node.url);
+  const { host: apiHost, loopback, kept } = node.apiAddress;
+  if (!isLoopback(host)) {
+    lines.push(
+      `${
+        pc.bold("open")
+      }     mailbox ${host}:${node.mailboxAddress.port}: nodes with a token join here`,
+    );
+  }
+  if (!loopback) {
+    const who = node.ownKey === undefined
+      ? pc.yellow("everybody may ask who reaches it (--no-api-key)")
+      : "clients need a key";
+    lines.push(`${pc.bold("open")}     API ${apiHost}:${port}: ${who}`);
+  }
+  if (kept) {
+    lines.push(
+      `${
+        pc.bold("closed")
+      }   API ${apiHost}:${port}: this machine only, as it has no keys; open it ` +
+        "with `deno task keys create NAME` (then start again) or --no-api-key",
+    );
+  }
+  return lines;
+}
+
+/** One line that says what is served, or why nothing is. */
+export function servingLine(
+  node: Node,
+  deployment: Deployment | undefined,
+  reason: string,
+): string {
+  if (!deployment) return `${pc.yellow("not ready")} ${reason}`;
+  const stages = deployment.stages.map((s) => {
+    const range = s.first === s.last ? `layer ${s.first}` : `layers ${s.first}-${s.last}`;
+    return `${range} on ${s.node === node.id ? "this node" : s.node}`;
+  });
+  return `${pc.green("ready")}    ${deployment.model}: ${stages.join(", ")}`;
+}
