@@ -103,6 +103,11 @@ export interface Node {
   /** The members of the cluster and the deployment that serves. */
   cluster(): Promise<ClusterStatus>;
   /**
+   * Whether nobody else can take part in what this node serves: the registry is a file of this node,
+   * and every other node that its cluster took in has left or was removed.
+   */
+  alone(): Promise<boolean>;
+  /**
    * A token with which other nodes join: good for 24 hours and 100 nodes, made at the first call.
    * Undefined: this node has joined another one, and does not have the authority's key.
    */
@@ -226,6 +231,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   undo.defer(() => weights.close());
   let serving: Serving = { reason: "the node has just started" };
   const onServe = (deployment: Deployment | undefined, reason: string) => {
+    if (reason.startsWith("placement failed") && reason !== serving.reason) {
+      log.warn("{reason}", { reason });
+    }
     serving = { deployment, reason };
     if (deployment) parts.promotion?.members(deployment.members);
     options.onServe?.(deployment, reason);
@@ -434,6 +442,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
       return activity.running;
     },
     cluster: () => membership.status(),
+    async alone() {
+      const known = part.server?.alone ? await trust.identities() ?? [] : [];
+      return known.filter((i) => (i.left_ms ?? i.removed_ms) === undefined).length === 1;
+    },
     joinToken: () => trust.joinToken(),
     close: ({ deadlineMs = DRAIN_MS } = {}) => closing ??= close(deadlineMs),
   };

@@ -398,6 +398,21 @@ Deno.test("clusterActor says why a placement failed, and leaves what serves in p
   assert.deepEqual(serving("n0"), ["n0"]);
 });
 
+Deno.test("clusterActor places again after a minute, where nothing serves", async () => {
+  const { sim, hosts, join, status, serving } = world();
+  const host = hosts.get("n0")!;
+  host.refuse = new OrreryError({ group: "engine", code: "broken", message: "the disk is full" });
+  await join(0);
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual((await status()).failed, { group: "engine", code: "broken" });
+  host.refuse = undefined; // somebody has made room on it, and no node has come or gone
+  await sim.run({ forMs: 30_000 });
+  assert.equal(serving("n0"), undefined);
+  await sim.run({ forMs: 31_000 });
+  assert.deepEqual(serving("n0"), ["n0"]);
+  assert.equal((await status()).failed, undefined);
+});
+
 Deno.test("clusterActor.join replaces the former life of a node that was restarted", async () => {
   const { sim, systems, join, status } = world();
   for (const i of [0, 1]) await join(i);

@@ -63,18 +63,42 @@ async function start(args: string[]): Promise<number> {
 /** How a node ends: with an exit code, or undefined: it is started again. */
 type Ending = PromiseWithResolvers<number | undefined>;
 
+/** What a life of the node has shown to the user. */
+interface Shown {
+  node?: Node;
+  /** The last line about what is served, the last note below it, the last table of a plan. */
+  said: string;
+  noted: string;
+  table: string;
+  /** The question of `--ask` was asked. */
+  asked: boolean;
+  /** A deployment has served. */
+  served: boolean;
+}
+
+/** Groups of errors that say nothing of the model or the machine: links, leases, actors that end. */
+const PASSING_GROUPS = ["actor", "mailbox", "registry"];
+
+/**
+ * Whether a placement that failed can never succeed: the first node of a cluster of which nobody
+ * else is known cannot run its model.
+ */
+async function nobodyCanMend(node: Node): Promise<boolean> {
+  try {
+    const { failed } = await node.cluster();
+    return failed !== undefined && !PASSING_GROUPS.includes(failed.group) && await node.alone();
+  } catch {
+    return false; // it is asked again when the placement fails again
+  }
+}
+
 /** One life of the node, as long as nobody stops it. `stopped`: a signal has said so. */
 async function live(
   chosen: StartOptions,
   stop: Ending,
   stopped: () => boolean,
 ): Promise<number | undefined> {
-  const current: { node?: Node; said: string; noted: string; table: string; asked: boolean } = {
-    said: "",
-    noted: "",
-    table: "",
-    asked: false,
-  };
+  const current: Shown = { said: "", noted: "", table: "", asked: false, served: false };
   const waiting: [Deployment | undefined, string][] = [];
   const fetches = new FetchLines();
   const onServe = (deployment: Deployment | undefined, reason: string) => {
@@ -95,11 +119,13 @@ async function live(
       current.asked = true;
       answer(node, chosen.ask).catch(stop.reject);
     }
-    // A node that is alone and cannot place its model has nothing to wait for: it fails.
-    if (
-      reason.startsWith("placement failed") && chosen.nodes === 1 && !chosen.join && !chosen.layers
-    ) {
-      stop.reject(new OrreryError({ group: "cluster", code: "placement_failed", message: reason }));
+    current.served ||= deployment !== undefined;
+    const waits = chosen.nodes > 1 || chosen.layers; // for further nodes
+    if (reason.startsWith("placement failed") && !current.served && !waits) {
+      nobodyCanMend(node).then((never) => {
+        const [group, code] = ["cluster", "placement_failed"];
+        if (never) stop.reject(new OrreryError({ group, code, message: reason }));
+      });
     }
   };
   const node = current.node = await startNode({
