@@ -15,6 +15,7 @@ import {
   type Member,
   memberActor,
   type MemberProfiler,
+  OrreryError,
   type ProfileRequest,
   type StageEngine,
   type StageInfo,
@@ -85,6 +86,11 @@ const shapeOf = (
   { layers, hidden, vocab }: Pick<StageInfo, "layers" | "hidden" | "vocab">,
 ): string => `${layers} ${hidden} ${vocab}`;
 
+/** Ends a measurement for which nobody waits: the node has work to do. */
+class Disturbed extends Error {
+  override readonly name = "Disturbed";
+}
+
 /** See the module's text. */
 export class NodeProfiler implements MemberProfiler {
   readonly #options: NodeProfilerOptions;
@@ -117,7 +123,7 @@ export class NodeProfiler implements MemberProfiler {
   ): Promise<Record<string, unknown> | null> {
     const manifest = await this.#manifest(model, source, signal);
     const profile = await this.#known(manifest) ??
-      (known_only ? undefined : await this.#measure(manifest));
+      (known_only ? undefined : await this.#wanted(manifest));
     if (!profile) return null;
     this.#current.set(shapeOf(manifest.geometry), { profile, manifest });
     return { profile, memory_bytes: this.#memory() };
@@ -172,9 +178,10 @@ export class NodeProfiler implements MemberProfiler {
     });
   }
 
-  /** Ends the measurements that run or wait. */
+  /** Ends the measurements that run or wait: whoever waits for one is told `closed`. */
   async close(): Promise<void> {
-    this.#abort.abort();
+    const message = `node ${this.#options.system.node} is stopping and measures nothing`;
+    this.#abort.abort(new OrreryError({ group: "actor", code: "closed", message }));
     await Promise.allSettled(this.#running.values());
   }
 
@@ -242,13 +249,24 @@ export class NodeProfiler implements MemberProfiler {
         await delay(left, undefined, { signal: this.#abort.signal });
       }
       const disturbed = new AbortController();
-      this.#onFrame = () => disturbed.abort();
+      this.#onFrame = () => disturbed.abort(new Disturbed("a request came"));
       try {
         return void await this.#measure(manifest, disturbed.signal);
       } catch (error) {
         if (this.#abort.signal.aborted || !disturbed.signal.aborted) throw error;
       } finally {
         this.#onFrame = undefined;
+      }
+    }
+  }
+
+  /** Measures a model for somebody who waits, also where one that was under way is broken off. */
+  async #wanted(manifest: Manifest): Promise<Profile> {
+    for (;;) {
+      try {
+        return await this.#measure(manifest);
+      } catch (error) {
+        if (!(error instanceof Disturbed)) throw error;
       }
     }
   }

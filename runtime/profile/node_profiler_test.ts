@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { refsOver, type Sender, type StageEngine } from "../../actors/mod.ts";
+import { hasCode, refsOver, type Sender, type StageEngine } from "../../actors/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
 import { resolveModel } from "../serve/resolve_model.ts";
 import { loadProfiles } from "./cache.ts";
@@ -57,6 +57,26 @@ Deno.test("NodeProfiler.profile() measures once, knows it from then on, and agai
     const again = (await ask(true))!.profile;
     assert.notEqual(again.measured_at, one!.profile.measured_at);
     assert.deepEqual((await loadProfiles(data)).map((p) => p.measured_at), [again.measured_at]);
+  } finally {
+    await profiler.close();
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+Deno.test("NodeProfiler.close() tells whoever waits for a measurement that the node is closed", async () => {
+  const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  const store = await ModelStore.open(data);
+  const options = { system: { node: "a" }, store, mailbox: {}, data };
+  const profiler = new NodeProfiler(options as unknown as NodeProfilerOptions);
+  try {
+    const { manifest } = await resolveModel(store, {});
+    const request = { model: manifest.name, source: "a", known_only: false };
+    const asked = profiler.profile(request, signal);
+    // An error of the actors' own: any other one counts as a crash of the member actor.
+    const told = assert.rejects(asked, (e) => hasCode(e, "closed"));
+    await new Promise((resolve) => setTimeout(resolve)); // the measurement has begun
+    await profiler.close();
+    await told;
   } finally {
     await profiler.close();
     await Deno.remove(data, { recursive: true });
