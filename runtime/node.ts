@@ -270,15 +270,18 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     mailbox,
     data,
     protocol,
-    registry: { where: server?.where, registry },
+    registry: () => ({
+      where: part.server?.where,
+      registry: part.server?.registry ?? registry,
+    }),
     expiresMs: () => trust.expiresMs,
     stagesBytes: () => loader.loadedBytes(),
     memoryBytes,
-    discovery: {
-      does: !discovers ? "off" : server ? "announces" : "looks",
+    discovery: () => ({
+      does: !discovers ? "off" : part.coordination?.seat ? "announces" : "looks",
       authority: trust.authority,
       host,
-    },
+    }),
   });
   let closing: Promise<void> | undefined;
   const onDrain = () => {

@@ -52,15 +52,19 @@ export interface ExaminerOptions {
   stagesBytes: () => number;
   /** `--memory`, bytes. @default what is free */
   memoryBytes?: number;
-  /** Whether clusters on the local network are announced or looked for. */
-  discovery: {
-    does: Examination["discovery"];
-    /** SHA-256 of the certificate of the cluster's authority. */
-    authority: string;
-    /** Address that the mailbox listens on. */
-    host: string;
-  };
-  registry: NodeRegistry;
+  /** What the node does about discovery now: who coordinates announces, the others look. */
+  discovery: () => NodeDiscovery;
+  /** The registry now: a node may become one that opens it. */
+  registry: () => NodeRegistry;
+}
+
+/** Whether a node announces its cluster on the local network, or looks for it. */
+export interface NodeDiscovery {
+  does: Examination["discovery"];
+  /** SHA-256 of the certificate of the cluster's authority. */
+  authority: string;
+  /** Address that the mailbox listens on. */
+  host: string;
 }
 
 /** See the module's text. */
@@ -72,13 +76,14 @@ export class NodeExaminer implements Examiner {
   }
 
   async examine(peers: Member[], signal: AbortSignal): Promise<Examination> {
-    const { data, expiresMs, stagesBytes, memoryBytes, discovery } = this.#options;
+    const { data, expiresMs, stagesBytes, memoryBytes } = this.#options;
+    const discovery = this.#options.discovery();
     const [reached, folder, disk, registry, discovered] = await Promise.all([
       Promise.all(peers.map((peer) => this.#reach(peer, signal))),
       folderFaults(data),
       diskOf(data),
       this.#registry(signal),
-      this.#discovered(),
+      isDiscovered(discovery),
     ]);
     signal.throwIfAborted();
     return {
@@ -118,7 +123,7 @@ export class NodeExaminer implements Examiner {
   async #registry(
     signal: AbortSignal,
   ): Promise<{ found: Examination["registry"]; faults: Fault[] }> {
-    const { where, registry } = this.#options.registry;
+    const { where, registry } = this.#options.registry();
     const kind = registryKind(where);
     const start = performance.now();
     const within = AbortSignal.any([signal, AbortSignal.timeout(REGISTRY_MS)]);
@@ -143,16 +148,15 @@ export class NodeExaminer implements Examiner {
       return { found: { kind, test_ms: null }, faults: [fault] };
     }
   }
+}
 
-  /** Whether the own cluster is found on the local network; a node that looks for none finds none. */
-  async #discovered(): Promise<boolean> {
-    const { does, authority, host } = this.#options.discovery;
-    if (does === "off") return false;
-    // A name or an IPv6 address says nothing of the interface: then all are used.
-    const interfaces = isIPv4(host) && host !== "0.0.0.0" ? [host] : undefined;
-    const lan = new MulticastLan({ interfaces });
-    return await findCluster({ authority, lan, lookMs: LOOK_MS }).then(() => true, () => false);
-  }
+/** Whether the own cluster is found on the local network; a node that looks for none finds none. */
+async function isDiscovered({ does, authority, host }: NodeDiscovery): Promise<boolean> {
+  if (does === "off") return false;
+  // A name or an IPv6 address says nothing of the interface: then all are used.
+  const interfaces = isIPv4(host) && host !== "0.0.0.0" ? [host] : undefined;
+  const lan = new MulticastLan({ interfaces });
+  return await findCluster({ authority, lan, lookMs: LOOK_MS }).then(() => true, () => false);
 }
 
 function registryKind(where: string | undefined): string {
