@@ -30,7 +30,7 @@ export interface ApiCall {
 
 /** An error of group `cli`. */
 export function failed(
-  code: "cannot_connect" | "refused" | "broken_answer",
+  code: "cannot_connect" | "refused" | "broken_answer" | "no_answer",
   message: string,
   cause?: unknown,
 ): OrreryError {
@@ -66,6 +66,41 @@ export async function callApi(
     ? parsed.data.error.message
     : "no Orrery node seems to listen there";
   throw failed("refused", `${url} answered ${response.status}: ${reason}`);
+}
+
+/** What an answer must be, and when it must be there. */
+export interface ExpectedAnswer<T> {
+  schema: z.ZodType<T>;
+  /** What the schema stands for, in words. */
+  what: string;
+  /** Milliseconds in which the whole answer must have come. */
+  withinMs: number;
+  /** What the user can do where it has not. */
+  late: string;
+}
+
+/**
+ * The answer to a request, which is JSON. Throws group `cli`: what {@linkcode callApi} throws,
+ * `no_answer` where it has not come in time, and `broken_answer` where it is something else.
+ */
+export async function readApi<T>(
+  call: Omit<ApiCall, "signal">,
+  { schema, what, withinMs, late }: ExpectedAnswer<T>,
+): Promise<T> {
+  const { url, method = "GET", path } = call;
+  const signal = AbortSignal.timeout(withinMs);
+  let body: unknown;
+  try {
+    body = parseJson(await (await callApi({ ...call, signal })).text());
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const route = `${method} ${path.split("?")[0]}`;
+    const message = `${url} has not answered ${route} within ${withinMs / 1e3} s: ${late}`;
+    throw failed("no_answer", message, error);
+  }
+  const { data, success } = schema.safeParse(body);
+  if (success) return data;
+  throw failed("broken_answer", `${url} answered ${path} with something else than ${what}`);
 }
 
 /** The parsed text; undefined: it is no JSON. */

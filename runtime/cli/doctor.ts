@@ -7,7 +7,7 @@
 import { hasCode } from "../../actors/mod.ts";
 import { clientKey } from "../access/mod.ts";
 import { type DoctorReport, doctorReportSchema, examineFiles } from "../doctor/mod.ts";
-import { callApi, failed } from "./api_call.ts";
+import { readApi } from "./api_call.ts";
 import { readArgs, urlOption } from "./args.ts";
 import { fileText, reportText } from "./doctor_text.ts";
 import { exitCodes, runCommand } from "./fail.ts";
@@ -60,12 +60,15 @@ async function doctor(args: string[]): Promise<number> {
   return report.ok ? exitCodes.ok : exitCodes.failed;
 }
 
-async function askDoctor(url: string, key: string | undefined): Promise<DoctorReport> {
-  const signal = AbortSignal.timeout(REPORT_MS);
-  const response = await callApi({ url, path: "/api/doctor", method: "POST", key, signal });
-  const parsed = doctorReportSchema.safeParse(await response.json().catch(() => undefined));
-  if (parsed.success) return parsed.data;
-  throw failed("broken_answer", `${url} answered /api/doctor with something else than a report`);
+function askDoctor(url: string, key: string | undefined): Promise<DoctorReport> {
+  return readApi({ url, path: "/api/doctor", method: "POST", key }, {
+    schema: doctorReportSchema,
+    what: "a report",
+    withinMs: REPORT_MS,
+    late:
+      "the node that was asked stands still or is very busy, whatever the others do; look at its " +
+      "log, or ask another node with --url",
+  });
 }
 
 /** Examines the files alone. That no node answers is a problem too. */

@@ -9,7 +9,7 @@
 import pc from "picocolors";
 import { z } from "zod";
 import { clientKey } from "../access/mod.ts";
-import { type ApiCall, callApi, failed } from "./api_call.ts";
+import { type ApiCall, readApi } from "./api_call.ts";
 import { durationOption, readArgs, registryOption, urlOption } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { listKept, removeKept } from "./kept_nodes.ts";
@@ -225,15 +225,17 @@ async function promote(target: Target, waitMs: number, json: boolean): Promise<n
 const readNodes = async (target: Target): Promise<ListedNode[]> =>
   (await read(z.object({ nodes: z.array(rowSchema) }), { ...target, path: "/api/nodes" })).nodes;
 
-async function read<T>(
+/** What to do where the answer is late. A request that changes something may have been made. */
+function lateHint(method: string | undefined): string {
+  const busy = "the node stands still or is very busy; ";
+  if (method === undefined) return `${busy}look at its log, and try again`;
+  return `${busy}it may still do it: see with \`deno task nodes\`, before you try again`;
+}
+
+const read = <T>(
   schema: z.ZodType<T>,
   call: Omit<ApiCall, "signal">,
   withinMs = ANSWER_MS,
-): Promise<T> {
-  const response = await callApi({ ...call, signal: AbortSignal.timeout(withinMs) });
-  const { data, success } = schema.safeParse(await response.json().catch(() => undefined));
-  if (success) return data;
-  throw failed("broken_answer", `${call.url} answered ${call.path} with something else than nodes`);
-}
+): Promise<T> => readApi(call, { schema, what: "nodes", withinMs, late: lateHint(call.method) });
 
 if (import.meta.main) await runCommand(nodes);

@@ -30,8 +30,8 @@ Deno.test("openAuthority() opens what the node of the folder used, unless a regi
     await assert.rejects(openAuthority({ data }), refused);
   });
   await t.step("files that a registry has taken the place of are used only by name", async () => {
-    await noteRegistry(data, "etcd://127.0.0.1:1");
-    await assert.rejects(openAuthority({ data }), (e) => hasCode(e, "unavailable"));
+    await noteRegistry(data, "etcd://127.0.0.1:1?nonsense=1");
+    await assert.rejects(openAuthority({ data }), (e) => hasCode(e, "bad_url"));
     await using opened = await openAuthority({ data, registry: "embedded" });
     assert.equal(opened.authority.fingerprint, made.fingerprint);
   });
