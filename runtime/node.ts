@@ -173,10 +173,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     protocol: options.protocol,
   });
   undo.defer(() => trust.close());
-  const mailbox = await listen({ ...options, node: id, tls: trust });
+  const directory = new ClusterDirectory(id);
+  const epochOf = (to: string) => directory.epochOf(to);
+  const mailbox = await listen({ ...options, node: id, tls: trust, epochOf });
   undo.defer(() => mailbox.close());
   await trust.listening(mailbox.address);
-  const directory = new ClusterDirectory(mailbox.node);
   // They need the system, which calls back into them: made below.
   const parts: { gateway?: Gateway; membership?: Membership; promotion?: Promotion } = {};
   const fence = new Fence({

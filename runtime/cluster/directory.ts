@@ -74,8 +74,21 @@ export class ClusterDirectory implements Directory {
     const parts = parseAddress(to);
     const node = this.#find(to, parts);
     if (node === undefined) throw this.#noOwner(to, parts);
-    // Any other address has one node for as long as it exists, so there is one ownership: epoch 1.
-    return { node, epoch: isCoordinators(parts) ? this.#term.epoch : 1 };
+    return { node, epoch: this.#epochOf(parts) };
+  }
+
+  /** Epoch of an address's owner; 1 where the text is no address. */
+  epochOf(to: string): number {
+    try {
+      return this.#epochOf(parseAddress(to));
+    } catch {
+      return 1;
+    }
+  }
+
+  /** An address that does not move has one node for as long as it exists: epoch 1. */
+  #epochOf(parts: AddressParts): number {
+    return isCoordinators(parts) ? this.#term.epoch : 1;
   }
 
   nodeOf(to: string): NodeId | undefined {

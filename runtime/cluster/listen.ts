@@ -34,6 +34,8 @@ export interface ListenOptions {
   tls: MailboxTls;
   /** Versions of the protocol to speak. @default those that this program knows */
   protocol?: ProtocolRange;
+  /** See `MailboxOptions.epochOf`. */
+  epochOf?: (to: string) => number;
 }
 
 /**
@@ -52,7 +54,7 @@ export function newNodeId(
  * (metadata: `host`, `port`).
  */
 export async function listen(
-  { node, host, mailboxPort: port, tls, protocol }: ListenOptions,
+  { node, host, mailboxPort: port, tls, protocol, epochOf }: ListenOptions,
 ): Promise<MailboxTransport> {
   try {
     return await createMailbox({
@@ -62,6 +64,7 @@ export async function listen(
       advertiseHost: advertisedHost(host),
       tls,
       protocol,
+      epochOf,
       accept: () => true,
     });
   } catch (error) {

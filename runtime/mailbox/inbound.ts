@@ -10,7 +10,7 @@ import { mailboxError } from "./errors.ts";
 import { FrameReader } from "./frame_reader.ts";
 import type { MailboxLimits } from "./limits.ts";
 import type { InboundLink, Peer } from "./peer.ts";
-import { commonVersion, type ProtocolRange } from "./protocol.ts";
+import { commonVersion, type ProtocolRange, speaks } from "./protocol.ts";
 import {
   byeSchema,
   CONTROL_BYTES,
@@ -37,6 +37,8 @@ export interface InboundOwner {
   protocol: ProtocolRange;
   /** The peer that sent this hello; undefined if this mailbox does not accept it. */
   admit(hello: Hello): Peer | undefined;
+  /** See {@linkcode MailboxOptions.epochOf}. */
+  epochOf?(to: string): number;
   /** Called with each envelope once, in the order of its sequence. */
   receive(from: NodeId, envelope: Envelope): void;
   /**
@@ -54,6 +56,8 @@ export class InboundStream {
   /** The peer and its link; undefined before the hello. */
   #peer?: Peer;
   #link?: InboundLink;
+  /** The version that both ends speak; 0 before the hello. */
+  #version = 0;
   /** Messages, and bytes of them, that came since the last acknowledgement. */
   #unackedMessages = 0;
   #unackedBytes = 0;
@@ -118,9 +122,21 @@ export class InboundStream {
     } else {
       link.received = seq;
       peer.counters.received++;
-      this.#owner.receive(peer.id, envelope);
+      this.#owner.receive(peer.id, this.#withEpoch(envelope));
     }
     this.#acknowledgeSoon();
+  }
+
+  /**
+   * A message of a node whose version knows no terms is for whoever owns the address here. It came
+   * to this node in the order in which it was sent, and whether this node owns the address is judged
+   * as ever (the fence).
+   */
+  #withEpoch(envelope: Envelope): Envelope {
+    const { epochOf } = this.#owner;
+    const isMessage = envelope.kind === "tell" || envelope.kind === "ask";
+    if (!isMessage || !epochOf || speaks("terms", this.#version)) return envelope;
+    return { ...envelope, epoch: epochOf(envelope.to) };
   }
 
   #hello(frame: Uint8Array): void {
@@ -135,7 +151,7 @@ export class InboundStream {
     const hello = parsed.data;
     const { node, incarnation, protocol } = this.#owner;
     const spoken = { lowest: hello.v, highest: Math.max(hello.v, hello.highest ?? hello.v) };
-    const version = commonVersion({ node, protocol }, { node: hello.node, protocol: spoken });
+    this.#version = commonVersion({ node, protocol }, { node: hello.node, protocol: spoken });
     if (hello.to !== node) throw mailboxError("protocol", `this is node ${node}, not ${hello.to}`);
     if (hello.node === node) throw mailboxError("protocol", `node ${node} talks to itself`);
     const peer = this.#owner.admit(hello);
@@ -152,7 +168,7 @@ export class InboundStream {
     this.#stream.write(
       controlFrame({
         t: "welcome",
-        v: version,
+        v: this.#version,
         node,
         incarnation,
         received: this.#link.received,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as cborg from "cborg";
+import type { Envelope } from "../../actors/mod.ts";
 import { hello, message, open, reply, Stranger, test } from "../../tests/support/mailbox_nodes.ts";
 import { until } from "../../tests/support/transport_suite.ts";
 import { controlFrame } from "./wire.ts";
@@ -107,4 +108,29 @@ test("new InboundStream() reads what another CBOR encoder wrote, when it is cut 
   });
   stranger.session.destroy();
   await b.mailbox.close();
+});
+
+test("InboundStream gives messages of version 1 the epoch of now, and leaves those of later ones", async () => {
+  const ask: Envelope = {
+    kind: "ask",
+    id: 1,
+    to: "x/y/z",
+    from: "",
+    type: "t",
+    body: null,
+    epoch: 1,
+  };
+  for (const [highest, epochs] of [[1, [7, undefined]], [2, [1, undefined]]] as const) {
+    const b = await open("b", { accept: () => true, epochOf: (to) => to === "x/y/z" ? 7 : 0 });
+    const protocol = { lowest: 1, highest };
+    const a = await open("a", { protocol, peers: [{ node: "b", ...b.mailbox.address }] });
+    await a.mailbox.send("b", ask);
+    await a.mailbox.send("b", reply(2));
+    await until(() => b.received.length === 2, "two envelopes");
+    const epochOf = ({ envelope }: typeof b.received[number]) =>
+      envelope.kind === "ask" ? envelope.epoch : undefined;
+    assert.deepEqual(b.received.map(epochOf), epochs);
+    await a.mailbox.close();
+    await b.mailbox.close();
+  }
 });

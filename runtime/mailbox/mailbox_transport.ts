@@ -59,6 +59,11 @@ export interface MailboxOptions {
    * @default those that this program knows
    */
   protocol?: ProtocolRange;
+  /**
+   * Epoch of an address's owner, as this node knows it now. Messages of peers whose version names no
+   * epochs get it. @default they keep the epoch that they came with
+   */
+  epochOf?: (to: string) => number;
   /** Returns true if a peer that was never added may connect. @default no such peer may */
   accept?: (hello: Hello) => boolean;
 }
@@ -175,6 +180,7 @@ class Http2Mailbox implements MailboxTransport {
       limits,
       protocol: this.protocol,
       tls: options.tls,
+      epochOf: options.epochOf,
       admit: (hello) => this.#admit(hello),
       receive: (from, envelope) => this.#receive(from, envelope),
       untrusted: (error) => {
