@@ -263,6 +263,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     find: server
       ? undefined
       : (places, within) => findCoordinator({ places: known.with(places), tls: trust, ...within }),
+    onRemoved() {
+      // A server stands for election no more, and its lease goes.
+      void part.coordination?.close();
+      void part.presence?.close();
+    },
   });
   const { protocol = PROTOCOL } = options;
   const discovers = options.announce && !isLoopback(host);

@@ -73,6 +73,8 @@ export interface MembershipOptions {
    * server, which is told by its election.
    */
   find?: (places: KnownPlace[], options: FindWithin) => Promise<FoundCoordinator>;
+  /** Called when this node finds that it was removed from the cluster for good. */
+  onRemoved?: () => void;
 }
 
 /** Limits of one search. */
@@ -182,7 +184,9 @@ export class Membership {
 
   /** Nobody coordinates any more, as a server's election knows. */
   vacant(why: string): void {
-    this.#say(`nobody coordinates this cluster at the moment (${why}); another node takes over`);
+    if (!this.#abort.signal.aborted) {
+      this.#say(`nobody coordinates this cluster at the moment (${why}); another node takes over`);
+    }
   }
 
   /** Call it when the link to a node has ended for good. */
@@ -369,6 +373,7 @@ export class Membership {
     host.adopt(undefined, reason.message);
     this.#abort.abort();
     mailbox.removePeer(this.#term!.node);
+    this.#options.onRemoved?.();
     return true;
   }
 
