@@ -87,6 +87,8 @@ export interface Node {
   readonly apiAddress: ApiAddress;
   /** A key with which this process may ask its own API; undefined: no key is needed. */
   readonly ownKey?: string;
+  /** Ports on which this node's etcd listens; undefined: it runs none. */
+  readonly etcdPorts: { peers: number; clients: number } | undefined;
   /** Where the mailbox listens; other nodes join here. */
   readonly mailboxAddress: { host: string; port: number };
   /** Where the coordinator's mailbox listens: every node joins that one. */
@@ -377,6 +379,11 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     await promotion?.close();
     membership.serve();
     await coordination!.start();
+    const { peers, clients } = managed!.ports!;
+    options.onRole?.(
+      `this node is a server of the registry: it may coordinate, and its etcd listens at ${host}, ` +
+        `ports ${peers} and ${clients}, for servers of this cluster alone`,
+    );
   };
   const onFollowed = (why: string) => {
     log.warn("{why}", { why });
@@ -441,6 +448,9 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     apiAddress: address,
     ownKey: access.keys?.own,
     mailboxAddress: mailbox.address,
+    get etcdPorts() {
+      return managed?.ports;
+    },
     get firstAddress() {
       const { host, port } = membership.coordinator ?? mailbox.address;
       return { host, port };

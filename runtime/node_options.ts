@@ -50,7 +50,10 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
    * options, it joins that one. @default it closes itself
    */
   onFollowed?: (why: string) => void;
-  /** Called once where the node is something else than its options say; `why` is one line. */
+  /**
+   * Called where the node is something else than its options say, or becomes a server of a managed
+   * registry; `why` is one line.
+   */
   onRole?: (why: string) => void;
   /**
    * Milliseconds of silence of the first node after which members vote for another. Tests wait less.

@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { join as joinPath } from "node:path";
 import pc from "picocolors";
 import type { Deployment } from "../../actors/mod.ts";
-import { isLoopback, KEY_VARIABLE } from "../access/mod.ts";
+import { isLoopback, KEY_FILE, KEY_VARIABLE } from "../access/mod.ts";
 import type { Node, NodeOptions } from "../node.ts";
 import { joinCommand } from "./join_command.ts";
+import { portLines } from "./open_ports.ts";
 
 /** The lines that tell the user what to do next: the API's URL, a request, a second node. */
 export async function welcome(node: Node, options: NodeOptions): Promise<string> {
@@ -29,40 +31,19 @@ export async function welcome(node: Node, options: NodeOptions): Promise<string>
     }` +
     `-d '{"messages":[{"role":"user","content":"Why does it rain?"}]}'`,
     `${pc.bold("add")}      ${second}`,
-    ...openPorts(node, options),
+    ...ports(node, options),
   ].join("\n");
 }
 
-/**
- * What others on the network can reach, a line for each port; none for a node that listens on its
- * own machine only.
- */
-function openPorts(node: Node, { host }: NodeOptions): string[] {
-  const lines: string[] = [];
-  const { port } = new URL(node.url);
-  const { host: apiHost, loopback, kept } = node.apiAddress;
-  if (!isLoopback(host)) {
-    lines.push(
-      `${
-        pc.bold("open")
-      }     mailbox ${host}:${node.mailboxAddress.port}: nodes with a token join here`,
-    );
-  }
-  if (!loopback) {
-    const who = node.ownKey === undefined
-      ? pc.yellow("everybody may ask who reaches it (--no-api-key)")
-      : "clients need a key";
-    lines.push(`${pc.bold("open")}     API ${apiHost}:${port}: ${who}`);
-  }
-  if (kept) {
-    lines.push(
-      `${
-        pc.bold("closed")
-      }   API ${apiHost}:${port}: this machine only, as it has no keys; open it ` +
-        "with `deno task keys create NAME` (then start again) or --no-api-key",
-    );
-  }
-  return lines;
+function ports(node: Node, { host, data, apiKeyFile, announce, join }: NodeOptions): string[] {
+  const { port } = node.mailboxAddress;
+  return portLines({
+    mailbox: { host, port },
+    api: { ...node.apiAddress, port: Number(new URL(node.url).port) },
+    keyFile: node.ownKey === undefined ? undefined : apiKeyFile ?? joinPath(data, KEY_FILE),
+    announces: announce === true && join === undefined && !isLoopback(host),
+    etcd: node.etcdPorts && { host, ...node.etcdPorts },
+  });
 }
 
 /** One line that says what is served, or why nothing is. */

@@ -102,6 +102,11 @@ export class LocalMember {
     return this.#process?.pid;
   }
 
+  /** Ports on which its etcd listens; undefined while none runs. */
+  get ports(): { peers: number; clients: number } | undefined {
+    return this.#process && this.#ports;
+  }
+
   /** Where clients reach its own member. */
   get clientUrl(): string {
     return urlOf(this.#options.advertise, this.#ports.clients);

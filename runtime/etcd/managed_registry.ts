@@ -129,6 +129,11 @@ export class ManagedRegistry {
     return this.#member.pid;
   }
 
+  /** Ports of its etcd; undefined while none runs. */
+  get ports(): { peers: number; clients: number } | undefined {
+    return this.#member.ports;
+  }
+
   /** The member whose data this node has; undefined: it has none. */
   get memberId(): string | undefined {
     return this.#member.offer.memberId;
