@@ -262,9 +262,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     mailbox,
     host: memberHost,
     trust,
-    find: server
-      ? undefined
-      : (places, within) => findCoordinator({ places: known.with(places), tls: trust, ...within }),
+    find: server ? undefined : (places, within) => {
+      const { version } = trust;
+      return findCoordinator({ places: known.with(places), tls: trust, version, ...within });
+    },
     onRemoved() {
       // A server stands for election no more, and its lease goes.
       void part.coordination?.close();

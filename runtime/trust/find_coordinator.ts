@@ -3,13 +3,14 @@
  *
  * Every node that is known is asked at the same time. Only the word of a node that holds the
  * cluster's authority is believed, which its certificate shows (`JOIN_NAME`). What another node says
- * is a hint of whom to ask besides.
+ * is a hint of whom to ask besides. A first node of version 1 of the protocol knows of no terms: who
+ * holds the authority there coordinates, for ever, in term 1.
  *
  * @module
  */
 import type { NodeId } from "../../actors/system/mod.ts";
-import type { MailboxTls } from "../mailbox/mod.ts";
-import { askCoordinator, type CoordinatorPlace } from "./ask_coordinator.ts";
+import { identify, type MailboxTls, speaks } from "../mailbox/mod.ts";
+import { askCoordinator, type CoordinatorAsk, type CoordinatorPlace } from "./ask_coordinator.ts";
 
 /** Most hints that are followed: a hostile node may give any number of them. */
 const MOST_HINTS = 16;
@@ -29,6 +30,8 @@ export interface FindCoordinatorOptions {
   places: readonly KnownPlace[];
   /** This node's certificates. */
   tls: MailboxTls;
+  /** Version of the protocol that the cluster's first node spoke when this node joined. */
+  version: number;
   /** Milliseconds in which answers count. */
   withinMs: number;
   /** Ends the search. */
@@ -47,7 +50,7 @@ export interface FoundCoordinator {
 
 /** Asks all places at once. Never rejects but with the reason of the signal. */
 export async function findCoordinator(options: FindCoordinatorOptions): Promise<FoundCoordinator> {
-  const { places, tls, withinMs, after = Infinity } = options;
+  const { places, tls, version, withinMs, after = Infinity } = options;
   options.signal.throwIfAborted();
   const enough = new AbortController();
   const signal = AbortSignal.any([
@@ -64,7 +67,7 @@ export async function findCoordinator(options: FindCoordinatorOptions): Promise<
     if (asked.has(where)) return true;
     asked.add(where);
     try {
-      const told = await askCoordinator({ host, port, tls, signal });
+      const told = await coordinatorBy({ host, port, tls, signal }, version);
       if (told && told.epoch > (found.coordinator?.epoch ?? 0)) found.coordinator = told;
       if (told && told.epoch > after) enough.abort();
       return true;
@@ -87,4 +90,16 @@ export async function findCoordinator(options: FindCoordinatorOptions): Promise<
   }));
   options.signal.throwIfAborted();
   return found;
+}
+
+/** Who coordinates, by the word of a node with the authority; undefined: it knows of nobody. */
+async function coordinatorBy(
+  ask: Omit<CoordinatorAsk, "to">,
+  version: number,
+): Promise<CoordinatorPlace | undefined> {
+  if (speaks("terms", version)) return await askCoordinator(ask);
+  // It may have been brought up to date since.
+  const told = await askCoordinator(ask).catch(() => undefined);
+  const { host, port } = ask;
+  return told ?? { node: await identify(host, port, ask), host, port, epoch: 1 };
 }

@@ -226,6 +226,11 @@ export class NodeTrust implements MailboxTls {
     if (!this.signs) this.#places = [coordinator, ...others];
   }
 
+  /** Version of the protocol that the first node and this one spoke when this one joined. */
+  get version(): number {
+    return this.#options.version?.() ?? PROTOCOL.highest;
+  }
+
   /** When the node's certificates end, in milliseconds since 1970. */
   get expiresMs(): number {
     return this.#expiresMs;
@@ -313,10 +318,7 @@ export class NodeTrust implements MailboxTls {
     const { data, node } = this.#options;
     if (this.signs) return await writeFirstNode(data, { ...address, node });
     const heard = (news: MembershipNews) => this.#heard(news);
-    const followed = () => {
-      const { version = () => PROTOCOL.highest } = this.#options;
-      return this.signs ? undefined : { ...this.#places[0], version: version() };
-    };
+    const followed = () => this.signs ? undefined : { ...this.#places[0], version: this.version };
     void followMembership(followed, this, heard, this.#abort.signal);
   }
 
