@@ -405,7 +405,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     askActor: askExposedActor({ system, flow }),
     nodes: nodesAdmin({
       ...{ system, trust, membership },
-      promote: promotion && ((waitMs) => promotion.promote(waitMs)),
+      promote() {
+        const elects = part.server?.alone === false; // it may have become a server of a registry
+        return elects ? undefined : promotion && ((waitMs) => promotion.promote(waitMs));
+      },
     }),
     doctor: clusterDoctor({
       system,

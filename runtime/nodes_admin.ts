@@ -28,8 +28,8 @@ export interface NodesAdminOptions {
   trust: Pick<NodeTrust, "identities" | "removeIdentity">;
   /** The members, the deployment that serves, and who coordinates. */
   membership: Pick<Membership, "status" | "coordinator">;
-  /** See {@linkcode NodesAdmin.promote}; undefined: the registry is not embedded. */
-  promote?: NodesAdmin["promote"];
+  /** How this node is promoted; undefined: the registry is not embedded, so none is. */
+  promote(): NodesAdmin["promote"] | undefined;
 }
 
 /** The nodes of the cluster that this node coordinates; elsewhere all throws `ask_first_node`. */
@@ -86,7 +86,8 @@ export function nodesAdmin(
       return { ...row, state: "removed", health: null, why: null, address: null, layers: [] };
     },
     async promote(waitMs) {
-      if (promote) return await promote(waitMs);
+      const promoted = promote();
+      if (promoted) return await promoted(waitMs);
       throw apiError(
         "not_promoted",
         "with this registry the nodes elect who coordinates by themselves: nobody is promoted",

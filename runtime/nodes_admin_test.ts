@@ -84,6 +84,7 @@ Deno.test("nodesAdmin() refuses names that are unknown, ambiguous, the first nod
       identities: () => Promise.resolve([...KNOWN]),
       removeIdentity: (identity) => Promise.resolve(void removed.push(identity)),
     },
+    promote: () => undefined,
     membership: {
       status: () => Promise.resolve(STATUS),
       coordinator: { node: "den:1:0004", host: "192.168.1.2", port: 8421, epoch: 1 },
@@ -104,6 +105,20 @@ Deno.test("nodesAdmin() refuses names that are unknown, ambiguous, the first nod
   assert.deepEqual(removed, []);
 });
 
+Deno.test("nodesAdmin().promote() refuses where the nodes elect who coordinates", async () => {
+  let elects = false;
+  const promoted = { node: "attic:1:0003", epoch: 2 };
+  const admin = nodesAdmin({
+    system: { node: "attic:1:0003" } as ActorSystem,
+    trust: { identities: () => undefined, removeIdentity: () => Promise.reject(new Error("none")) },
+    promote: () => elects ? undefined : () => Promise.resolve(promoted),
+    membership: { status: () => Promise.resolve(STATUS), coordinator: undefined },
+  });
+  assert.deepEqual(await admin.promote(1), promoted);
+  elects = true; // it has become a server of a managed registry
+  await assert.rejects(admin.promote(1), /nodes elect who coordinates by themselves/);
+});
+
 Deno.test("nodesAdmin() of another node says where the first one is", async () => {
   const admin = nodesAdmin({
     system: { node: "attic:1:0003" } as ActorSystem,
@@ -111,6 +126,7 @@ Deno.test("nodesAdmin() of another node says where the first one is", async () =
       identities: () => undefined,
       removeIdentity: () => Promise.reject(new Error("it has no list")),
     },
+    promote: () => undefined,
     membership: {
       status: () => Promise.resolve(STATUS),
       coordinator: { node: "den:1:0004", host: "192.168.1.2", port: 8421, epoch: 1 },

@@ -61,6 +61,8 @@ export class Coordination {
   #turn: Promise<unknown> = Promise.resolve();
   #began = false;
   #closing = false;
+  /** Why this node could not coordinate when it was elected last; "": it could. */
+  #unable = "";
 
   /** Nothing happens until {@linkcode Coordination.start}. */
   constructor(options: CoordinationOptions) {
@@ -135,6 +137,7 @@ export class Coordination {
       this.#seat = await begin(term, signal);
       signal.throwIfAborted();
       await onTerm(term);
+      this.#unable = "";
       this.#begun();
       await ended(signal);
       log[this.#closing ? "info" : "warn"]("this node no longer coordinates: {message}", {
@@ -159,9 +162,12 @@ export class Coordination {
   /** This node was elected and cannot take up the work. */
   #cannot(error: unknown): void {
     if (this.#began) {
-      log.error("this node cannot coordinate: {message}", {
-        message: toOrreryError(error).message,
+      const { message } = toOrreryError(error);
+      // It is elected again and again where no other node is: once says it all.
+      log[message === this.#unable ? "debug" : "error"]("this node cannot coordinate: {message}", {
+        message,
       });
+      this.#unable = message;
     } else {
       this.#closing = true; // whoever starts the node is told, and closes it
       this.#first.reject(error);

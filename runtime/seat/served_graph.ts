@@ -6,15 +6,17 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { graphText, hasCode, parseGraph } from "../../actors/mod.ts";
-import type { ModelStore, Precision } from "../../models/mod.ts";
+import type { ModelStore, Precision, StoredModel } from "../../models/mod.ts";
 import { checkRanges, type LayerRange } from "../../planner/mod.ts";
 import {
   type DraftChoice,
   EMBEDDED,
   type GraphChoice,
+  type ModelChoice,
   type ResolvedGraph,
   resolveDraft,
   resolveGraph,
+  resolveModel,
 } from "../serve/mod.ts";
 import type { MainGraph } from "./cluster_contents.ts";
 
@@ -61,14 +63,32 @@ export async function ownGraph(store: ModelStore, options: GraphOptions): Promis
 }
 
 /**
- * What another coordinator has noted. A member's store has the manifest and the text files of the
- * model, and of the draft model where it drafted; without them no drafts come from a model. Throws
- * `model_not_found` (group `model`).
+ * What another coordinator has noted. The store of a member that has adopted a deployment has the
+ * manifest and the text files of the model, and of the draft model where it drafted; without those no
+ * drafts come from a model. The embedded models are part of the program. Throws `model_not_found`
+ * (group `model`).
  */
 export async function notedGraph(store: ModelStore, main: MainGraph): Promise<ServedGraph> {
   const graph = parseGraph(main.text, { file: main.file ?? "graph" });
-  const target = await store.get(main.model);
+  const target = await notedTarget(store, main.model);
   return { target, draft: await notedDraft(store, main), graph, main };
+}
+
+async function notedTarget(store: ModelStore, model: string): Promise<StoredModel> {
+  try {
+    return await store.get(model);
+  } catch (error) {
+    const embedded = embeddedChoice(model);
+    if (!hasCode(error, "model_not_found") || !embedded) throw error;
+    return await resolveModel(store, embedded);
+  }
+}
+
+/** The embedded model of this name; undefined: it is another model's. */
+function embeddedChoice(name: string): ModelChoice | undefined {
+  const [, precision] = /^embedded(?:-(q4|q8|f16|f32))?$/.exec(name) ?? [];
+  if (name !== EMBEDDED && !precision) return undefined;
+  return { model: EMBEDDED, precision: precision as Precision | undefined };
 }
 
 async function notedDraft(
@@ -82,12 +102,8 @@ async function notedDraft(
   } catch (error) {
     if (!hasCode(error, "model_not_found")) throw error;
   }
-  // The embedded models are part of the program.
-  const [, precision] = /^embedded(?:-(q4|q8|f16|f32))?$/.exec(model) ?? [];
-  if (model === EMBEDDED || precision) {
-    const target = { model: EMBEDDED, precision: precision as Precision | undefined };
-    return await resolveDraft(store, { target });
-  }
+  const embedded = embeddedChoice(model);
+  if (embedded) return await resolveDraft(store, { target: embedded });
   log.warn("no drafts come from {model}: this node, which coordinates now, does not have it", {
     model: draft.model,
   });
