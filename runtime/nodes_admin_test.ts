@@ -105,7 +105,7 @@ Deno.test("nodesAdmin() refuses names that are unknown, ambiguous, the first nod
   assert.deepEqual(removed, []);
 });
 
-Deno.test("nodesAdmin().promote() refuses where the nodes elect who coordinates", async () => {
+Deno.test("nodesAdmin() refuses to promote where the nodes elect who coordinates", async () => {
   let elects = false;
   const promoted = { node: "attic:1:0003", epoch: 2 };
   const admin = nodesAdmin({

@@ -60,8 +60,8 @@ const ARROWS: Record<string, string[]> = {
     ...["runtime/serve", "runtime/trust", "runtime/weights"],
   ],
   "runtime/cli": [
-    ...["runtime/access", "runtime/cluster", "runtime/doctor", "runtime/engine"],
-    ...["runtime/profile", "runtime/registry", "runtime/serve", "runtime/trust"],
+    ...["runtime/access", "runtime/cluster", "runtime/doctor", "runtime/engine", "runtime/etcd"],
+    ...["runtime/profile", "runtime/registry", "runtime/seat", "runtime/serve", "runtime/trust"],
   ],
 };
 

@@ -64,7 +64,7 @@ async function start(args: string[]): Promise<number> {
 type Ending = PromiseWithResolvers<number | undefined>;
 
 /** What a life of the node has shown to the user. */
-interface Shown {
+interface PrintedLines {
   node?: Node;
   /** The last line about what is served, the last note below it, the last table of a plan. */
   said: string;
@@ -92,13 +92,16 @@ async function nobodyCanMend(node: Node): Promise<boolean> {
   }
 }
 
+const placementFailed = (message: string): OrreryError =>
+  new OrreryError({ group: "cluster", code: "placement_failed", message });
+
 /** One life of the node, as long as nobody stops it. `stopped`: a signal has said so. */
 async function live(
   chosen: StartOptions,
   stop: Ending,
   stopped: () => boolean,
 ): Promise<number | undefined> {
-  const current: Shown = { said: "", noted: "", table: "", asked: false, served: false };
+  const current: PrintedLines = { said: "", noted: "", table: "", asked: false, served: false };
   const waiting: [Deployment | undefined, string][] = [];
   const fetches = new FetchLines();
   const onServe = (deployment: Deployment | undefined, reason: string) => {
@@ -122,10 +125,7 @@ async function live(
     current.served ||= deployment !== undefined;
     const waits = chosen.nodes > 1 || chosen.layers; // for further nodes
     if (reason.startsWith("placement failed") && !current.served && !waits) {
-      nobodyCanMend(node).then((never) => {
-        const [group, code] = ["cluster", "placement_failed"];
-        if (never) stop.reject(new OrreryError({ group, code, message: reason }));
-      });
+      nobodyCanMend(node).then((never) => never && stop.reject(placementFailed(reason)));
     }
   };
   const node = current.node = await startNode({
