@@ -43,6 +43,11 @@ export class FrameReader {
     return this.#headerHave > 0 || this.#want >= 0;
   }
 
+  /** Bytes of the frame that has begun, and how many have come; undefined: none has. */
+  get pending(): { have: number; want: number } | undefined {
+    return this.#want < 0 ? undefined : { have: this.#have, want: this.#want };
+  }
+
   /** Makes {@linkcode FrameReader.push} ignore everything from now on. */
   stop(): void {
     this.#stopped = true;

@@ -9,6 +9,7 @@ import { decodeCbor } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
 import { FrameReader } from "./frame_reader.ts";
 import type { MailboxLimits } from "./limits.ts";
+import { ArrivalTimer } from "./link_meter.ts";
 import type { InboundLink, Peer } from "./peer.ts";
 import { commonVersion, type ProtocolRange, speaks } from "./protocol.ts";
 import {
@@ -33,6 +34,8 @@ export interface InboundOwner {
   /** This life of the node, see {@linkcode Hello}. */
   incarnation: number;
   limits: MailboxLimits;
+  /** Bytes of messages that came from all nodes so far. */
+  inflow: { bytes: number };
   /** The versions that this node speaks. */
   protocol: ProtocolRange;
   /** The peer that sent this hello; undefined if this mailbox does not accept it. */
@@ -52,6 +55,7 @@ export class InboundStream {
   readonly #stream: ServerHttp2Stream;
   readonly #owner: InboundOwner;
   readonly #reader: FrameReader;
+  readonly #arrivals = new ArrivalTimer();
   readonly #helloTimer: ReturnType<typeof setTimeout>;
   /** The peer and its link; undefined before the hello. */
   #peer?: Peer;
@@ -77,7 +81,7 @@ export class InboundStream {
       if (this.#ended) return;
       if (this.#peer) {
         this.#peer.heard();
-        this.#peer.counters.bytesReceived += chunk.byteLength;
+        this.#count(this.#peer, chunk.byteLength);
       }
       try {
         this.#reader.push(chunk);
@@ -94,6 +98,17 @@ export class InboundStream {
       } else this.#finish();
     });
     stream.on("close", () => this.#finish());
+  }
+
+  /** Counts bytes that come, and times those of large messages. */
+  #count(peer: Peer, bytes: number): void {
+    const { inflow } = this.#owner;
+    const { pending } = this.#reader;
+    const now = performance.now();
+    const part = this.#arrivals.chunk(now, { bytes, pending, total: inflow.bytes });
+    if (part) peer.meter.received(now, part);
+    inflow.bytes += bytes;
+    peer.counters.bytesReceived += bytes;
   }
 
   /** Handles a frame: the hello, a message or the bye. */

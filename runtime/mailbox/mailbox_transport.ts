@@ -178,6 +178,7 @@ class Http2Mailbox implements MailboxTransport {
       node: this.node,
       incarnation: this.incarnation,
       limits,
+      inflow: { bytes: 0 },
       protocol: this.protocol,
       tls: options.tls,
       epochOf: options.epochOf,

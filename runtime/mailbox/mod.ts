@@ -22,6 +22,7 @@ export {
 } from "./tls.ts";
 export type { MailboxLimits } from "./limits.ts";
 export { LineBudget } from "./line_budget.ts";
+export type { LinkFigures } from "./link_meter.ts";
 export type { PeerState, PeerStats } from "./peer_stats.ts";
 export type { Hello } from "./wire.ts";
 export {

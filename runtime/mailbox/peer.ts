@@ -9,6 +9,7 @@ import { Dialer, type DialerOwner } from "./dialer.ts";
 import { mailboxError } from "./errors.ts";
 import { isRefused } from "./knock.ts";
 import type { MailboxLimits } from "./limits.ts";
+import { LinkMeter } from "./link_meter.ts";
 import type { PeerState, PeerStats } from "./peer_stats.ts";
 import { commonVersion, type ProtocolRange } from "./protocol.ts";
 import type { MailboxTls } from "./tls.ts";
@@ -74,6 +75,8 @@ export class Peer implements DialerOwner {
     duplicates: 0,
     refused: 0,
   };
+  /** What the traffic shows of the link. */
+  readonly meter = new LinkMeter(performance.now());
   readonly #owner: PeerOwner;
   readonly #dialer: Dialer;
   /**
@@ -284,6 +287,7 @@ export class Peer implements DialerOwner {
       ...this.address(),
       incarnation: this.#incarnation,
       rttMs: this.#rttMs,
+      link: this.meter.figures(performance.now()),
       version: this.#version,
       ...this.counters,
       queued: this.window.size,
@@ -360,6 +364,8 @@ export class Peer implements DialerOwner {
 
   rtt(ms: number): void {
     this.#rttMs = ms;
+    const { bytesSent, bytesReceived } = this.counters;
+    this.meter.pinged(performance.now(), { ms, bytes: bytesSent + bytesReceived });
   }
 
   /** Called when the peer said bye. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { NodeId } from "../../actors/system/mod.ts";
+import type { LinkFigures } from "./link_meter.ts";
 
 /**
  * State of the link to a peer. `connecting`: sends are queued; `up`: sends flow; `lost`: sends are
@@ -25,6 +26,8 @@ export interface PeerStats {
   incarnation?: number;
   /** Round trip of the last HTTP/2 ping, milliseconds; undefined before the first one. */
   rttMs?: number;
+  /** What the traffic so far shows of the link. */
+  link: LinkFigures;
   /** Version of the protocol that the link uses; undefined before it was up. */
   version?: number;
   /** Envelopes accepted for sending. */

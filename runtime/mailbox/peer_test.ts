@@ -106,3 +106,19 @@ test("Peer.giveUp() reports a peer at once whose connection is broken, and silen
   await a.mailbox.close({ deadlineMs: 0 });
   await b.mailbox.close();
 });
+
+test("Peer.stats() tells how fast large messages of the peer come", async () => {
+  const { b, proxy } = await behindProxy();
+  proxy.pace(20_000);
+  const a = await open("a", { peers: [{ node: "b", host: "127.0.0.1", port: proxy.port }] });
+  for (let i = 1; i <= 6; i++) await a.mailbox.send("b", reply(i, new Uint8Array(512 * 1024)));
+  await until(() => b.received.length === 6, "the messages");
+  const { bytesPerS, ageMs, quietMs } = b.mailbox.peers()[0].link;
+  // A busy machine lets less through, and never more.
+  assert.ok(bytesPerS! > 0.2e6 && bytesPerS! < 25e6, `${bytesPerS}`);
+  assert.ok(ageMs! < 5_000 && quietMs >= 0);
+  assert.equal(a.mailbox.peers()[0].link.bytesPerS, undefined, "nothing large came back");
+  await a.mailbox.close();
+  await b.mailbox.close();
+  await proxy.close();
+});

@@ -11,6 +11,7 @@ export class FaultyProxy {
   readonly #server: net.Server;
   #stalled = false;
   #corruptAfter = Infinity;
+  #bytesPerMs = Infinity;
 
   private constructor(readonly target: () => number) {
     this.#server = net.createServer((socket) => this.#accept(socket));
@@ -46,6 +47,11 @@ export class FaultyProxy {
     for (const [left] of this.#pairs) left.resume();
   }
 
+  /** Lets so many bytes a millisecond through to the target, on connections present and future. */
+  pace(bytesPerMs: number): void {
+    this.#bytesPerMs = bytesPerMs;
+  }
+
   /**
    * Overwrites what goes to the target with 0xff from this many bytes on, until the connection is
    * gone.
@@ -79,6 +85,11 @@ export class FaultyProxy {
     left.on("data", (chunk: Uint8Array) => {
       this.#corruptAfter -= chunk.byteLength;
       corrupting ||= this.#corruptAfter <= 0;
+      const waitMs = chunk.byteLength / this.#bytesPerMs;
+      if (waitMs > 0) {
+        left.pause();
+        setTimeout(() => this.#stalled || left.resume(), waitMs);
+      }
       if (!right.write(corrupting ? new Uint8Array(chunk.byteLength).fill(0xff) : chunk)) {
         left.pause();
         right.once("drain", () => this.#stalled || left.resume());
