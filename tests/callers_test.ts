@@ -214,6 +214,7 @@ const CASES: Case[] = [
     reach: EVERYBODY,
     profile: FIRST,
     probe: FIRST,
+    links: FIRST,
     examine: FIRST,
     clock: EVERYBODY,
     echo: EVERYBODY,

@@ -23,6 +23,7 @@ import {
   SYSTEM,
 } from "./deployment.ts";
 import { type Examiner, examineSchema } from "./examination.ts";
+import type { NodeLinks } from "./links.ts";
 
 /** Resource `host` of a member actor: what the node does when the cluster tells it. */
 export interface MemberDuties {
@@ -84,6 +85,8 @@ export interface MemberProfiler {
   profile(request: ProfileRequest, signal: AbortSignal): Promise<Record<string, unknown> | null>;
   /** Measures the link to another member. */
   probe(peer: Member, signal: AbortSignal): Promise<LinkReport>;
+  /** What the traffic of this node shows of its links. */
+  links(): NodeLinks;
 }
 
 /** Most bytes of an `echo` in either direction. */
@@ -120,6 +123,8 @@ export const memberActor = defineActor({
     profile: profileRequestSchema,
     /** See {@linkcode MemberProfiler.probe}. */
     probe: z.object({ peer: memberSchema }),
+    /** See {@linkcode MemberProfiler.links}. */
+    links: z.object({}),
     /** See {@linkcode Examiner.examine}. */
     examine: examineSchema,
     /** Answers with what this node's clock shows, milliseconds since 1970. */
@@ -143,6 +148,7 @@ export const memberActor = defineActor({
     reach: anyNode,
     profile: firstNode,
     probe: firstNode,
+    links: firstNode,
     examine: firstNode,
     clock: anyNode,
     echo: anyNode,
@@ -182,6 +188,7 @@ export const memberActor = defineActor({
       profile: (request, meta) =>
         ctx.resource<MemberProfiler>("profiler").profile(request, meta.signal),
       probe: ({ peer }, meta) => ctx.resource<MemberProfiler>("profiler").probe(peer, meta.signal),
+      links: () => ctx.resource<MemberProfiler>("profiler").links(),
       examine: ({ peers }, meta) => ctx.resource<Examiner>("examiner").examine(peers, meta.signal),
       clock: () => ctx.resource<() => number>("clock")(),
       echo: ({ reply_bytes }) => new Uint8Array(reply_bytes),

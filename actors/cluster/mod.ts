@@ -10,6 +10,7 @@ export * from "./cluster.ts";
 export * from "./deployment.ts";
 export * from "./examination.ts";
 export * from "./fetches.ts";
+export * from "./links.ts";
 export * from "./member.ts";
 export * from "./coordinator_watch.ts";
 export * from "./detector.ts";

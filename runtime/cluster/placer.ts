@@ -7,15 +7,16 @@
 import { getLogger } from "@logtape/logtape";
 import {
   type ActorSystem,
+  type Clock,
   CLUSTER,
   clusterActor,
   type DeploymentPlacement,
   type Graph,
-  linkReportSchema,
   type Member,
   memberActor,
   OrreryError,
   type PlaceDeployment,
+  systemClock,
   toOrreryError,
 } from "../../actors/mod.ts";
 import type { Manifest } from "../../models/mod.ts";
@@ -29,6 +30,8 @@ import {
   type PlanStage,
   tableSeconds,
 } from "../../planner/mod.ts";
+import type { LinkNow } from "./link_table.ts";
+import { LinkWatch } from "./link_watch.ts";
 import {
   limitsOf,
   linkMatrix,
@@ -49,10 +52,6 @@ const log = getLogger(["orrery", "placement"]);
 const PROFILE_DEADLINE_MS = 300_000;
 /** Milliseconds in which a node must answer with a profile that it has already. */
 const KNOWN_DEADLINE_MS = 10_000;
-/** Milliseconds in which a node must measure one link. */
-const PROBE_DEADLINE_MS = 20_000;
-/** Milliseconds after which no further link is measured, in a large cluster. */
-const PROBES_MS = 60_000;
 /** Milliseconds for which a node that is alone serves before it measures itself. */
 const ALONE_MS = 5_000;
 
@@ -63,6 +62,8 @@ const LEAST_GAIN = 0.1;
 export interface PlacerOptions {
   /** Reaches the members. */
   system: Pick<ActorSystem, "get" | "at" | "node">;
+  /** Says when links are looked at. @default systemClock */
+  clock?: Clock;
   /** The model to place; it is in this node's store. */
   manifest: Manifest;
   /** The draft model, in this node's store too; undefined: there is none. */
@@ -85,8 +86,7 @@ export interface PlacerOptions {
 /** See the module's text. */
 export class Placer {
   readonly #options: PlacerOptions;
-  /** Measured links, by the ids of both nodes: `from to`. */
-  readonly #links = new Map<string, { seconds: number; bytesPerS: number }>();
+  readonly #links: LinkWatch;
   /** Fires when a node that is alone measures itself. */
   #alone?: ReturnType<typeof setTimeout>;
   #closed = false;
@@ -95,7 +95,12 @@ export class Placer {
 
   constructor(options: PlacerOptions) {
     this.#options = options;
-    const { serving } = options;
+    const { system, clock = systemClock, serving } = options;
+    this.#links = new LinkWatch({
+      system,
+      clock,
+      replan: (why) => void this.#replan(why).catch(() => {}), // refused only where its term is over
+    });
     if (serving) {
       const devices = namesOf(serving.devices);
       this.#serving = { devices, stages: serving.plan.stages };
@@ -132,13 +137,19 @@ export class Placer {
       }
       return this.#even(members);
     }
-    if (!only) await this.#probe(members, signal);
+    if (!only) await this.#links.measure(members, signal);
     return await this.#planned(members, { profiles, missing, signal, only });
   }
 
-  /** Cancels the measurement that a lone node has planned. */
+  /** The links between the members as they are now; empty where nothing is planned by them. */
+  get links(): LinkNow[] {
+    return this.#links.list();
+  }
+
+  /** Cancels the measurement that a lone node has planned, and watches links no more. */
   close(): void {
     this.#closed = true;
+    this.#links.close();
     clearTimeout(this.#alone);
   }
 
@@ -217,13 +228,14 @@ export class Placer {
     const input = planInput({
       manifest,
       nodes,
-      links: linkMatrix(members, (from, to) => this.#links.get(`${from} ${to}`)),
+      links: linkMatrix(members, (from, to) => this.#links.get(from, to)),
       coordinator: system.node,
       graph,
       acceptance,
       draft: drafts.size > 0 ? draft : undefined,
     });
     const made = this.#steady(planAs(input, graph), { input, graph });
+    this.#links.watch(members, usedBy(made));
     const guesses = [...missing].map(([node, why]) =>
       `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
     );
@@ -304,54 +316,17 @@ export class Placer {
   }
 
   /**
-   * Measures the links that are not known yet, one after the other, so that no measurement disturbs
-   * another.
-   */
-  async #probe(members: Member[], signal: AbortSignal): Promise<void> {
-    const { system } = this.#options;
-    const here = new Set(members.map((m) => m.node));
-    for (const pair of this.#links.keys()) {
-      if (!pair.split(" ").every((node) => here.has(node))) this.#links.delete(pair);
-    }
-    const until = performance.now() + PROBES_MS;
-    for (const [i, from] of members.entries()) {
-      for (const to of members.slice(i + 1)) {
-        if (this.#links.has(`${from.node} ${to.node}`)) continue;
-        if (performance.now() > until) {
-          return log.warn(
-            "not all links were measured in {s} s: the others are taken to be as slow as the slowest",
-            {
-              s: PROBES_MS / 1000,
-            },
-          );
-        }
-        try {
-          const answer = await system.get(memberActor, from.node).probe({ peer: to }, {
-            deadlineMs: PROBE_DEADLINE_MS,
-            signal,
-          });
-          const { seconds, bytes_per_s, bytes_per_s_back } = linkReportSchema.parse(answer);
-          this.#links.set(`${from.node} ${to.node}`, { seconds, bytesPerS: bytes_per_s });
-          this.#links.set(`${to.node} ${from.node}`, { seconds, bytesPerS: bytes_per_s_back });
-        } catch (error) {
-          const why = toOrreryError(error).message;
-          log.warn("the link from {from} to {to} could not be measured: {why}", {
-            from: from.node,
-            to: to.node,
-            why,
-          });
-        }
-      }
-    }
-  }
-
-  /**
    * Plans a measurement for later. A node that is alone has no placement to decide: it serves
    * first, and measures itself afterwards, for the plan's predictions.
    */
   #measureLater(): void {
     if (this.#alone !== undefined || this.#closed) return;
     this.#alone = setTimeout(() => void this.#measureAlone(), ALONE_MS);
+  }
+
+  /** Has the cluster placed anew; `why` says what has changed. */
+  async #replan(why: string): Promise<void> {
+    await this.#options.system.at(clusterActor, CLUSTER).tell.replan({ why });
   }
 
   async #measureAlone(): Promise<void> {
@@ -363,7 +338,7 @@ export class Placer {
           { deadlineMs: PROFILE_DEADLINE_MS },
         );
       }
-      await system.at(clusterActor, CLUSTER).tell.replan({ why: "this node has measured itself" });
+      await this.#replan("this node has measured itself");
     } catch (error) {
       if (!this.#closed) {
         log.warn("this node could not measure itself: {why}", {
@@ -373,6 +348,16 @@ export class Placer {
     }
   }
 }
+
+/** The nodes to which a plan gives work, and the one where requests enter. */
+const usedBy = ({ stages, head, solo, draft, coordinator }: Plan): string[] =>
+  [
+    coordinator,
+    draft.host,
+    solo?.host,
+    ...stages.map(({ host }) => host),
+    ...(head ?? []).map(({ device }) => device),
+  ].filter((node) => typeof node === "string");
 
 /** Why devices cannot share the LM head of a model that an earlier version stored. */
 const storedWhole = (model: string) =>

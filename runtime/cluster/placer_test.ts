@@ -51,7 +51,8 @@ function world(
   };
   const system = { node: "a:1:x", ...refsOver(sender) };
   const graph = parseGraph("model: made-up", { file: "test" });
-  const placer = new Placer({ system, manifest, graph, ...options });
+  const clock = { now: () => 0, after: () => () => {} }; // links are not looked at here
+  const placer = new Placer({ system, manifest, graph, clock, ...options });
   const said: string[] = [];
   const signal = new AbortController().signal;
   const place = (members: Member[]) => placer.place(members, { signal, say: (s) => said.push(s) });

@@ -5,7 +5,7 @@
  * | version | what is new in it                                                                       |
  * | ------- | --------------------------------------------------------------------------------------- |
  * | 1       | the first one                                                                           |
- * | 2       | hellos, requests to join and their answers name a lowest and a highest version; the first node tells members the roll too (`/join/v1/membership` in place of `/join/v1/revoked`); member actors answer `examine` and `clock`, cluster actors `check_up` and `fetching`; weights actors answer `have`, and `blob` with how busy they are; deployments name the hash of the manifest; nodes ask who coordinates (`/join/v1/coordinator`), and messages to the coordinator's actors carry the number of its term |
+ * | 2       | hellos, requests to join and their answers name a lowest and a highest version; the first node tells members the roll too (`/join/v1/membership` in place of `/join/v1/revoked`); member actors answer `examine`, `clock` and `links`, cluster actors `check_up` and `fetching`; weights actors answer `have`, and `blob` with how busy they are; deployments name the hash of the manifest; nodes ask who coordinates (`/join/v1/coordinator`), and messages to the coordinator's actors carry the number of its term |
  *
  * A node speaks the newest version and the one before, so that a cluster can be brought up to date
  * node by node. A link uses the highest version that both ends speak; nodes without a common one are

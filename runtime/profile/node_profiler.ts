@@ -15,6 +15,8 @@ import {
   type Member,
   memberActor,
   type MemberProfiler,
+  MOST_LINKS,
+  type NodeLinks,
   OrreryError,
   type ProfileRequest,
   type StageEngine,
@@ -141,6 +143,21 @@ export class NodeProfiler implements MemberProfiler {
         signal,
       });
     });
+  }
+
+  links(): NodeLinks {
+    const { mailbox } = this.#options;
+    const peers = mailbox.peers().filter(({ state }) => state === "up").slice(0, MOST_LINKS);
+    const now = performance.now(); // since the process began
+    return {
+      quiet_ms: Math.min(now, now - this.#lastFrame, ...peers.map(({ link }) => link.quietMs)),
+      links: peers.map(({ node, link: { roundTripMs, bytesPerS, ageMs } }) => ({
+        node,
+        round_trip_ms: roundTripMs ?? null,
+        bytes_per_s: bytesPerS ?? null,
+        age_ms: ageMs ?? null,
+      })),
+    };
   }
 
   /**
