@@ -405,6 +405,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     askActor: askExposedActor({ system, flow }),
     nodes: nodesAdmin({
       ...{ system, trust, membership },
+      links: () => part.coordination?.seat?.links ?? [],
       promote() {
         const elects = part.server?.alone === false; // it may have become a server of a registry
         return elects ? undefined : promotion && ((waitMs) => promotion.promote(waitMs));

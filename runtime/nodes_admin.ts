@@ -13,8 +13,8 @@ import {
   memberActor,
   memberAddress,
 } from "../actors/mod.ts";
-import type { Membership } from "./cluster/mod.ts";
-import { apiError, type NodeRow, type NodesAdmin } from "./api/mod.ts";
+import type { LinkNow, Membership } from "./cluster/mod.ts";
+import { apiError, type NodeRow, type NodeRowLink, type NodesAdmin } from "./api/mod.ts";
 import type { KnownIdentity, NodeTrust } from "./trust/mod.ts";
 
 /** Milliseconds in which a node must say that it begins to drain. */
@@ -28,13 +28,15 @@ export interface NodesAdminOptions {
   trust: Pick<NodeTrust, "identities" | "removeIdentity">;
   /** The members, the deployment that serves, and who coordinates. */
   membership: Pick<Membership, "status" | "coordinator">;
+  /** The links between the members as they are now. */
+  links(): readonly LinkNow[];
   /** How this node is promoted; undefined: the registry is not embedded, so none is. */
   promote(): NodesAdmin["promote"] | undefined;
 }
 
 /** The nodes of the cluster that this node coordinates; elsewhere all throws `ask_first_node`. */
 export function nodesAdmin(
-  { system, trust, membership, promote }: NodesAdminOptions,
+  { system, trust, membership, links, promote }: NodesAdminOptions,
 ): NodesAdmin {
   /** Members that were told to drain. */
   const draining = new Set<string>();
@@ -53,7 +55,11 @@ export function nodesAdmin(
     for (const node of draining) {
       if (!cluster.members.some((m) => m.node === node)) draining.delete(node);
     }
-    return nodeRows({ known, cluster, draining, first: system.node, now: Date.now() });
+    return nodeRows({
+      ...{ known, cluster, draining, links: links() },
+      first: system.node,
+      now: Date.now(),
+    });
   }
 
   /** The one node called so. */
@@ -83,7 +89,10 @@ export function nodesAdmin(
       await trust.removeIdentity(row.identity);
       // The links are cut already. Nobody waits until they are known to be gone.
       await system.at(clusterActor, CLUSTER).tell.lost({ node: row.node, for_good: true });
-      return { ...row, state: "removed", health: null, why: null, address: null, layers: [] };
+      return {
+        ...row,
+        ...{ state: "removed", health: null, why: null, address: null, layers: [], links: [] },
+      };
     },
     async promote(waitMs) {
       const promoted = promote();
@@ -103,6 +112,7 @@ export interface NodeFacts {
   cluster: ClusterStatus;
   /** Ids of members that were told to drain. */
   draining: ReadonlySet<string>;
+  links: readonly LinkNow[];
   /** Id of the first node. */
   first: string;
   /** Milliseconds since 1970. */
@@ -110,7 +120,7 @@ export interface NodeFacts {
 }
 
 /** The first node, then the other members in the order in which they joined, then the others. */
-export function nodeRows({ known, cluster, draining, first, now }: NodeFacts): NodeRow[] {
+export function nodeRows({ known, cluster, draining, links, first, now }: NodeFacts): NodeRow[] {
   const members = new Map<string, Member>(cluster.members.map((m) => [m.node, m]));
   const health = new Map(cluster.health.map((h) => [h.node, h]));
   const order = [first, ...members.keys()];
@@ -142,6 +152,7 @@ export function nodeRows({ known, cluster, draining, first, now }: NodeFacts): N
       layers: removed ? [] : layers,
       since: new Date(identity.admitted_ms).toISOString(),
       certificate_s: removed || untilMs <= now ? null : Math.round((untilMs - now) / 1000),
+      links: removed || !member ? [] : links.filter(({ from }) => from === node).map(rowLink),
     };
   });
   const place = ({ node }: NodeRow) => {
@@ -150,6 +161,12 @@ export function nodeRows({ known, cluster, draining, first, now }: NodeFacts): N
   };
   return rows.sort((a, b) => place(a) - place(b));
 }
+
+const rowLink = ({ to, seconds, bytesPerS }: LinkNow): NodeRowLink => ({
+  to,
+  latency_ms: Number((seconds * 1000).toFixed(3)),
+  mbit_per_s: Number((bytesPerS * 8 / 1e6).toFixed(1)),
+});
 
 /** The one row with this name, id or beginning of an identity. */
 function chosen(rows: NodeRow[], name: string): NodeRow {

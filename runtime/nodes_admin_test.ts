@@ -56,6 +56,10 @@ Deno.test("nodeRows() tells each node's state, layers and certificate", () => {
     known: [...KNOWN],
     cluster: STATUS,
     draining: new Set(["attic:1:0003"]),
+    links: [
+      { from: "attic:1:0003", to: "den:1:0004", seconds: 0.0014001, bytesPerS: 6.4e6 },
+      { from: "gone:1:0001", to: "den:1:0004", seconds: 1, bytesPerS: 1 },
+    ],
     first: "den:1:0004",
     now: NOW,
   });
@@ -73,12 +77,16 @@ Deno.test("nodeRows() tells each node's state, layers and certificate", () => {
     "it has been silent for 2.0 s",
   ]);
   assert.equal(rows[1].address, "192.168.1.2:8421");
+  assert.deepEqual(rows.filter((r) => r.links.length > 0).map((r) => [r.name, r.links]), [
+    ["attic", [{ to: "den:1:0004", latency_ms: 1.4, mbit_per_s: 51.2 }]],
+  ]);
   assert.equal(rows[1].since, "2026-11-29T11:59:59.000Z");
 });
 
 Deno.test("nodesAdmin() refuses names that are unknown, ambiguous, the first node's or away", async () => {
   const removed: string[] = [];
   const admin = nodesAdmin({
+    links: () => [],
     system: { node: "den:1:0004" } as ActorSystem, // nothing is sent
     trust: {
       identities: () => Promise.resolve([...KNOWN]),
@@ -109,6 +117,7 @@ Deno.test("nodesAdmin() refuses to promote where the nodes elect who coordinates
   let elects = false;
   const promoted = { node: "attic:1:0003", epoch: 2 };
   const admin = nodesAdmin({
+    links: () => [],
     system: { node: "attic:1:0003" } as ActorSystem,
     trust: { identities: () => undefined, removeIdentity: () => Promise.reject(new Error("none")) },
     promote: () => elects ? undefined : () => Promise.resolve(promoted),
@@ -121,6 +130,7 @@ Deno.test("nodesAdmin() refuses to promote where the nodes elect who coordinates
 
 Deno.test("nodesAdmin() of another node says where the first one is", async () => {
   const admin = nodesAdmin({
+    links: () => [],
     system: { node: "attic:1:0003" } as ActorSystem,
     trust: {
       identities: () => undefined,

@@ -8,6 +8,6 @@ export { type Api, type ApiBindings, type ApiOptions, createApi } from "./app.ts
 export { apiError, unavailable } from "./errors.ts";
 export { findModel } from "./find_model.ts";
 export * from "./generator.ts";
-export type { NodeRow, NodesAdmin, NodeState, Promoted } from "./nodes.ts";
+export type { NodeRow, NodeRowLink, NodesAdmin, NodeState, Promoted } from "./nodes.ts";
 export type { Serving } from "./plan.ts";
 export { type ApiServer, serveApi, type ServeLimits, type ServeOptions } from "./serve.ts";

@@ -54,6 +54,18 @@ export interface NodeRow {
   since: string;
   /** Seconds until its certificates end; null: it has none that is valid. */
   certificate_s: number | null;
+  /** Its links to other members, as the placement knows them now; empty: nothing is planned by them. */
+  links: NodeRowLink[];
+}
+
+/** A link from one member to another, as its traffic and the last measurement show it. */
+export interface NodeRowLink {
+  /** Id of the other member. */
+  to: string;
+  /** Latency of a message, milliseconds. */
+  latency_ms: number;
+  /** Bandwidth to the other member, megabits a second. */
+  mbit_per_s: number;
 }
 
 /** What the routes do, on the first node. `name` is a node's name, id or first digits of identity. */

@@ -14,6 +14,7 @@ const ROW: NodeRow = {
   layers: [[3, 5]],
   since: "2026-11-29T12:00:00.000Z",
   certificate_s: 86_000,
+  links: [{ to: "den:8421:41c0", latency_ms: 1.4, mbit_per_s: 51 }],
 };
 
 /** An API whose nodes note what they are told. */

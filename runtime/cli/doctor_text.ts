@@ -19,12 +19,7 @@ export function reportText({ nodes, links, problems }: DoctorReport, seconds: nu
       ...nodes.map((node) => nodeCells(node, clockOf(node.node, first))),
     ]),
   ];
-  if (links.length > 0) {
-    parts.push(table([
-      bold(["LINK", "LATENCY", "THERE", "BACK"]),
-      ...links.map(linkCells),
-    ]));
-  }
+  if (links.length > 0) parts.push(linkTable(links));
   const counts = [counted(nodes.length, "node"), counted(links.length, "link")];
   parts.push(
     problems.length === 0
@@ -33,6 +28,13 @@ export function reportText({ nodes, links, problems }: DoctorReport, seconds: nu
   );
   return parts.join("\n\n");
 }
+
+/** A line for each link. */
+export const linkTable = (links: readonly LinkCheck[]): string =>
+  table([
+    ["LINK", "LATENCY", "THERE", "BACK"].map((cell) => pc.bold(cell)),
+    ...links.map(linkCells),
+  ]);
 
 /** What was found in a folder whose node does not answer. */
 export function fileText(files: FileReport, problems: Fault[]): string {

@@ -9,8 +9,10 @@
 import pc from "picocolors";
 import { z } from "zod";
 import { clientKey } from "../access/mod.ts";
+import type { LinkCheck } from "../../actors/mod.ts";
 import { type ApiCall, readApi } from "./api_call.ts";
 import { durationOption, readArgs, registryOption, urlOption } from "./args.ts";
+import { linkTable } from "./doctor_text.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { listKept, removeKept } from "./kept_nodes.ts";
 import { table } from "./table.ts";
@@ -37,6 +39,7 @@ promote  the node at --url becomes the first one, if more than half of the membe
   --wait TIME        drain: how long to wait until the node has left, such as 30s or 5m [1m];
                      promote: until the members have missed the first node for long enough [2m]
   --all              list: removed nodes too
+  --links            list: the links between the members too, as they are now
   --json             print JSON
   --help             print this
 
@@ -63,6 +66,8 @@ const rowSchema = z.object({
   layers: z.array(z.tuple([z.number(), z.number()])),
   since: z.string(),
   certificate_s: z.number().nullable(),
+  links: z.array(z.object({ to: z.string(), latency_ms: z.number(), mbit_per_s: z.number() }))
+    .default([]), // a node of an earlier program does not tell
 });
 type ListedNode = z.infer<typeof rowSchema>;
 
@@ -79,6 +84,7 @@ async function nodes(args: string[]): Promise<number> {
       "api-key-file": { type: "string" },
       wait: { type: "string" },
       all: { type: "boolean", default: false },
+      links: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -107,8 +113,11 @@ async function nodes(args: string[]): Promise<number> {
     throw new UsageError("--wait is for drain and promote");
   }
   if (verb !== undefined && values.all) throw new UsageError("--all is for the list");
-  const { json, all, data, url = "http://127.0.0.1:8420" } = values;
+  const { json, all, links, data, url = "http://127.0.0.1:8420" } = values;
   const registry = registryOption(values.registry);
+  if (links && (verb !== undefined || data !== undefined || registry !== undefined)) {
+    throw new UsageError("--links is for the list that a running node gives");
+  }
   if (data !== undefined || registry !== undefined) {
     const option = registry === undefined ? "--data" : "--registry";
     if (verb === "drain" || verb === "promote") {
@@ -123,7 +132,7 @@ async function nodes(args: string[]): Promise<number> {
     return exitCodes.ok;
   }
   const target = { url: urlOption("url", url), key: clientKey(values["api-key-file"]) };
-  if (verb === undefined) return await list(target, { json, all });
+  if (verb === undefined) return await list(target, { json, all, links });
   if (verb === "remove") return await remove(target, name, json);
   if (verb === "promote") {
     return await promote(
@@ -136,7 +145,10 @@ async function nodes(args: string[]): Promise<number> {
   return await drain(target, name, { waitMs, json });
 }
 
-async function list(target: Target, { json, all }: { json: boolean; all: boolean }) {
+async function list(
+  target: Target,
+  { json, all, links }: { json: boolean; all: boolean; links: boolean },
+) {
   const rows = (await readNodes(target)).filter(({ state }) => all || state !== "removed");
   if (json) console.log(JSON.stringify(rows, null, 2));
   else {
@@ -145,8 +157,28 @@ async function list(target: Target, { json, all }: { json: boolean; all: boolean
     for (const { node, health, why } of rows) {
       if (why !== null) console.log(`${node} is ${healthWord(health)}: ${why}`);
     }
+    if (links) console.log(`\n${linksText(rows)}`);
   }
   return exitCodes.ok;
+}
+
+/** The links between the nodes, one line for both directions. */
+export function linksText(rows: Pick<ListedNode, "node" | "links">[]): string {
+  const checks = rows.flatMap(({ node, links }) =>
+    links.flatMap(({ to, latency_ms, mbit_per_s }): LinkCheck[] => {
+      const back = rows.find((row) => row.node === to)?.links.find((link) => link.to === node);
+      if (back && node > to) return [];
+      const rate = (mbit: number) => mbit * 1e6 / 8;
+      return [{
+        ...{ state: "measured", from: node, to, seconds: latency_ms / 1000 },
+        bytes_per_s: rate(mbit_per_s),
+        bytes_per_s_back: rate(back?.mbit_per_s ?? mbit_per_s),
+      }];
+    })
+  );
+  return checks.length > 0
+    ? linkTable(checks)
+    : "no links are known: they are measured where a plan places layers on several nodes";
 }
 
 function cells(row: ListedNode): string[] {

@@ -10,7 +10,7 @@
 import type { LinkReport, NodeLinks } from "../../actors/mod.ts";
 
 /** A link in one direction. */
-export interface Link {
+export interface LinkSpeed {
   /** Latency of a message, seconds. */
   seconds: number;
   /** Bandwidth, bytes a second. */
@@ -18,7 +18,7 @@ export interface Link {
 }
 
 /** A link in one direction, and its nodes. */
-export interface LinkNow extends Link {
+export interface LinkNow extends LinkSpeed {
   from: string;
   to: string;
 }
@@ -90,7 +90,7 @@ export class LinkTable {
   }
 
   /** The link from a node to another one; undefined: too little is known of it. */
-  get(from: string, to: string): Link | undefined {
+  get(from: string, to: string): LinkSpeed | undefined {
     const pair = this.#pairs.get(keyOf(from, to));
     if (!pair) return undefined;
     const { rates, probedS, overheadS = 0 } = pair;

@@ -16,7 +16,7 @@ import {
   toOrreryError,
 } from "../../actors/mod.ts";
 import { type LinkChange, LinkDrift } from "./link_drift.ts";
-import { type Link, type LinkNow, LinkTable } from "./link_table.ts";
+import { type LinkNow, type LinkSpeed, LinkTable } from "./link_table.ts";
 
 const log = getLogger(["orrery", "placement"]);
 
@@ -56,7 +56,7 @@ export class LinkWatch {
   }
 
   /** The link from a node to another one as it is now; undefined: it is not known. */
-  get(from: string, to: string): Link | undefined {
+  get(from: string, to: string): LinkSpeed | undefined {
     return this.#table.get(from, to);
   }
 

@@ -10,6 +10,7 @@ export { ClusterDirectory, isCoordinators } from "./directory.ts";
 export { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
 export { type FetchListeners, fetchReports } from "./fetch_reports.ts";
 export { FirstSilence } from "./first_silence.ts";
+export type { LinkNow } from "./link_table.ts";
 export { listen, type ListenOptions, newNodeId } from "./listen.ts";
 export {
   EngineLoader,

@@ -24,7 +24,7 @@ import {
   type Term,
 } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
-import { Placer } from "../cluster/mod.ts";
+import { type LinkNow, Placer } from "../cluster/mod.ts";
 import { CustomActors, modelActor } from "../custom/mod.ts";
 import type { Generator } from "../api/mod.ts";
 import { manifestSha256 } from "../weights/mod.ts";
@@ -100,6 +100,11 @@ export class Seat {
     seat.#register(options, writer.memory(options.past));
     log.info("this node coordinates, term {epoch}", { epoch });
     return seat;
+  }
+
+  /** The links between the members, as they are now. */
+  get links(): LinkNow[] {
+    return this.#placer.links;
   }
 
   #register(
