@@ -87,6 +87,8 @@ export interface MemberProfiler {
   probe(peer: Member, signal: AbortSignal): Promise<LinkReport>;
   /** What the traffic of this node shows of its links. */
   links(): NodeLinks;
+  /** Empties the processor's caches in a moment, so that the next echo finds them as frames do. */
+  soonCold(): void;
 }
 
 /** Most bytes of an `echo` in either direction. */
@@ -129,11 +131,15 @@ export const memberActor = defineActor({
     examine: examineSchema,
     /** Answers with what this node's clock shows, milliseconds since 1970. */
     clock: z.object({}),
-    /** Takes bytes and answers with `reply_bytes` zeros: other nodes measure the link by it. */
+    /**
+     * Takes bytes and answers with `reply_bytes` zeros: other nodes measure the link by it. With
+     * `cold` the node empties its caches once it has answered.
+     */
     echo: z.object({
       data: z.instanceof(Uint8Array).refine((d) => d.length <= ECHO_BYTES, "too long for an echo")
         .optional(),
       reply_bytes: z.number().int().nonnegative().max(ECHO_BYTES).default(0),
+      cold: z.boolean().default(false),
     }),
   },
   callers: {
@@ -191,7 +197,10 @@ export const memberActor = defineActor({
       links: () => ctx.resource<MemberProfiler>("profiler").links(),
       examine: ({ peers }, meta) => ctx.resource<Examiner>("examiner").examine(peers, meta.signal),
       clock: () => ctx.resource<() => number>("clock")(),
-      echo: ({ reply_bytes }) => new Uint8Array(reply_bytes),
+      echo({ reply_bytes, cold }) {
+        if (cold) ctx.resource<MemberProfiler>("profiler").soonCold();
+        return new Uint8Array(reply_bytes);
+      },
     };
   },
 });

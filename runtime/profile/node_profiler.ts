@@ -27,6 +27,7 @@ import { type Manifest, manifestSchema, type ModelStore } from "../../models/mod
 import { usualThreads } from "../engine/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import { ProfileCache } from "./cache.ts";
+import { soonCold } from "./cold_caches.ts";
 import { DriftWatch } from "./drift.ts";
 import { probeLink } from "./links.ts";
 import { measureCpuShare } from "./machine.ts";
@@ -136,9 +137,9 @@ export class NodeProfiler implements MemberProfiler {
     if (!mailbox.peers().some(({ node }) => node === peer.node)) {
       mailbox.addPeer(peer.node, peer.host, peer.port);
     }
-    return await probeLink(async ({ bytes, replyBytes }) => {
+    return await probeLink(async ({ bytes, replyBytes, cold }) => {
       const data = bytes > 0 ? { data: new Uint8Array(bytes) } : {};
-      await system.get(memberActor, peer.node).echo({ ...data, reply_bytes: replyBytes }, {
+      await system.get(memberActor, peer.node).echo({ ...data, reply_bytes: replyBytes, cold }, {
         deadlineMs: ECHO_DEADLINE_MS,
         signal,
       });
@@ -158,6 +159,10 @@ export class NodeProfiler implements MemberProfiler {
         age_ms: ageMs ?? null,
       })),
     };
+  }
+
+  soonCold(): void {
+    soonCold();
   }
 
   /**
