@@ -12,6 +12,8 @@ import {
   SOLO,
   stageAddress,
 } from "../actors/mod.ts";
+import { Experience } from "../runtime/serve/experience.ts";
+import { coreMs, DEVICES, stageMs } from "./bench/speculation/devices.ts";
 import { prompt, read, SOLO_ARBITER, toyTokens, world } from "./support/generation_world.ts";
 
 const TOKENS = 24;
@@ -186,5 +188,95 @@ Deno.test("arbiterActor.outlook says what waits, what decodes and what is cached
   assert.equal(busy.reused, 29, "the last row is always run");
   await w.sim.until(w.api.tell(address("d", "generation", "g"), { type: "cancel" }));
   await w.sim.run({ forMs: 100 });
-  assert.deepEqual(await ask(), { lanes: 0, prompt_rows: 0, reused: 29 });
+  assert.deepEqual(await ask(), { lanes: 0, prompt_rows: 0, requests: 0, reused: 29 });
+});
+
+/**
+ * Four devices whose core is 0.45 times as fast, and one of them with the whole model: plain tokens
+ * come 0.9 times as fast from four as from one. The plan believes that they come 1.05 times as fast.
+ */
+function slowDevices() {
+  const device = DEVICES.slow;
+  const w = world({
+    stages: 4,
+    latencyMs: { min: 0.3, max: 1 },
+    frameMs: stageMs(device, 4),
+    solo: { frameMs: (rows, now) => one(rows, now, 0) },
+  });
+  const one = stageMs(device, 1);
+  const figures = (firstRow: number, roundMs: (lanes: number) => number) => ({
+    first_token: [16, 64, 256, 1024].map((n) => ({ prompt_tokens: n, ms: n * firstRow })),
+    round: [1, 2, 4, 8, 16, 32].map((lanes) => ({ lanes, ms: roundMs(lanes) })),
+  });
+  const shape = shapeSchema.parse({
+    routes: {
+      one: figures(10.4, (lanes) => coreMs(lanes) / device.cores),
+      pipeline: figures(4, (lanes) => 0.95 * coreMs(Math.ceil(lanes / 4)) / device.cores),
+    },
+  });
+  const request = (promptRows: number, max_tokens: number, others = 0) => ({
+    prompt: Int32Array.from({ length: promptRows }, (_, i) => (i * 31 + 7) % 251),
+    max_tokens,
+    reuse: false,
+    shape,
+    others,
+  });
+  const warm = () => w.sim.until(w.whole.ask(stageAddress("d", SOLO), { type: "warm" }));
+  return { w, request, warm };
+}
+
+Deno.test("generationActor takes one node for long answers and four for long prompts, after few tries", async () => {
+  const { w, request, warm } = slowDevices();
+  await warm();
+  const experience = new Experience();
+  const routes: Record<"answers" | "prompts", string[]> = { answers: [], prompts: [] };
+  for (let i = 0; i < 24; i++) {
+    for (const [kind, rows, tokens] of [["answers", 16, 64], ["prompts", 512, 8]] as const) {
+      const { done } = await w.answer(`${kind}${i}`, {
+        ...request(rows, tokens),
+        measured: experience.known.measured,
+      });
+      experience.learn(done);
+      routes[kind].push(done.orrery.route);
+    }
+  }
+  const tries = (kind: keyof typeof routes, route: string) =>
+    routes[kind].filter((r) => r === route).length;
+  assert.ok(tries("answers", "pipeline") <= 6, `${routes.answers}`);
+  assert.ok(routes.answers.slice(6).filter((r) => r === "one").length >= 17, `${routes.answers}`);
+  assert.ok(tries("prompts", "one") <= 1, `${routes.prompts}`);
+});
+
+Deno.test("generationActor does not send all requests that come at once to one node", async () => {
+  const seconds = async (route: "auto" | "one" | "pipeline", requests: number) => {
+    const { w, request, warm } = slowDevices();
+    await warm();
+    const experience = new Experience();
+    for (let i = 0; i < 8; i++) {
+      const { measured } = experience.known;
+      experience.learn((await w.answer(`before${i}`, { ...request(16, 32), measured })).done);
+    }
+    const { measured } = experience.known;
+    const began = w.sim.clock.now();
+    const answers = await w.sim.until(Promise.all(
+      Array.from(
+        { length: requests },
+        async (_, i) =>
+          await read(await w.start(`g${i}`, { ...request(16, 32, i), route, measured })),
+      ),
+    ));
+    const taken = answers.filter(({ done }) => done.orrery.route === "one").length;
+    return { seconds: (w.sim.clock.now() - began) / 1000, one: taken };
+  };
+  for (const requests of [2, 4, 16]) {
+    const [auto, one, pipeline] = [
+      await seconds("auto", requests),
+      await seconds("one", requests),
+      await seconds("pipeline", requests),
+    ];
+    const best = Math.min(one.seconds, pipeline.seconds);
+    const facts = JSON.stringify({ requests, auto, one: one.seconds, pipeline: pipeline.seconds });
+    assert.ok(auto.seconds < 1.1 * best, facts);
+    assert.ok(requests < 16 || auto.one <= 4, facts);
+  }
 });

@@ -13,6 +13,8 @@ import type { Row } from "./row_pool.ts";
 export interface Outlook {
   /** Rows of the prompt that are in the cache. */
   reused: number;
+  /** Requests that are open, those that wait for memory included. */
+  requests: number;
   /** Rows of other requests' prompts that have not been sent. */
   prompt_rows: number;
   /** Lanes of other requests: those that decode, and one for each request that has not begun. */
@@ -27,7 +29,12 @@ export function outlookOf(
   const all = requests.list({ all: true });
   let prompt_rows = 0;
   for (const { jobs } of all) for (const job of jobs) prompt_rows += job.rows.length - job.at;
-  return { reused: cachedRows(prompt, cache), prompt_rows, lanes: lanesOf(all, flights) };
+  return {
+    reused: cachedRows(prompt, cache),
+    requests: all.length,
+    prompt_rows,
+    lanes: lanesOf(all, flights),
+  };
 }
 
 /** Lanes of these requests: those that decode, and one for each request that has not begun to. */

@@ -69,7 +69,9 @@ export async function findRoute(ctx: ActorContext, start: Start): Promise<FoundR
     outlook(ctx, solo.arbiter, start),
     outlook(ctx, start.arbiter, start),
   ]);
-  const situation = { ...situationOf(start), one, pipeline };
+  const seen = (one?.requests ?? 0) + (pipeline?.requests ?? 0);
+  const unseen = Math.max(0, (start.others ?? 0) - seen);
+  const situation = { ...situationOf(start), one, pipeline, unseen };
   const learn = { request: learned, situation };
   const choice = quickerRoute(learned, situation);
   if (choice.route === "pipeline" || one || await loaded(ctx, solo.stage)) {

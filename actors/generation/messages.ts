@@ -110,6 +110,8 @@ export const startSchema = z.object({
    * for long answers only.
    */
   answer_tokens: z.number().nonnegative().optional(),
+  /** Requests of the same deployment and gateway node that run besides; undefined: not counted. */
+  others: z.number().int().nonnegative().optional(),
   /** Address that is sent `delta`, `done` and `failed`. */
   client: z.string(),
 });

@@ -80,6 +80,8 @@ export interface RouteSituation {
   stages: number;
   /** Whether the whole model's node also has a stage of the pipeline. */
   shared: boolean;
+  /** Other requests that have begun and are at neither arbiter yet. @default 0 */
+  unseen?: number;
   /** `Done.measured` of earlier requests. */
   measured?: Record<string, number[]>;
 }
@@ -131,8 +133,12 @@ export function predicted(
 ): Prediction {
   const figures = s.figures[route];
   const own = s[route];
-  const rows = Math.max(1, prompt - (own?.reused ?? 0)) + (own?.prompt_rows ?? 0);
-  const all = lanes + (own?.lanes ?? 0);
+  // Those that nothing is known of are taken for requests like this one on the same route: requests
+  // that come at once would otherwise all take the one that is idle.
+  const { unseen = 0 } = s;
+  const waiting = (own?.prompt_rows ?? 0) + unseen * prompt;
+  const rows = Math.max(1, prompt - (own?.reused ?? 0)) + waiting;
+  const all = lanes + (own?.lanes ?? 0) + unseen;
   const slowed = 1 + interference(route, all, s);
   const rounds = (turns ?? tokens / correction(s.measured, `${kind}_yield`).ratio) / lanes;
   const before = kind === "outline"
@@ -190,6 +196,18 @@ export interface RouteMeasurement {
   firstMs?: number;
   /** From the first token to the last. */
   decodeMs: number;
+}
+
+/**
+ * A situation as it turned out: `lanes` lanes of other requests, in the mean, shared the route with
+ * the request.
+ */
+export function sharedWith(lanes: number, route: TakenRoute, s: RouteSituation): RouteSituation {
+  return {
+    ...s,
+    unseen: 0,
+    [route]: { reused: 0, prompt_rows: 0, requests: 0, ...s[route], lanes },
+  };
 }
 
 /** Fields of `Done.measured` after a request was measured. */

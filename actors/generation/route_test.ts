@@ -7,6 +7,7 @@ import {
   type RoutedRequest,
   routeLearned,
   type RouteSituation,
+  sharedWith,
 } from "./route.ts";
 
 const figures = (row: number, round: number): RouteFigures => ({
@@ -26,7 +27,12 @@ const asked = (prompt: number, tokens: number, more: Partial<RoutedRequest> = {}
   kind: "plain" as const,
   ...more,
 });
-const busy = (lanes: number, prompt_rows = 0, reused = 0) => ({ lanes, prompt_rows, reused });
+const busy = (lanes: number, prompt_rows = 0, reused = 0) => ({
+  requests: lanes,
+  lanes,
+  prompt_rows,
+  reused,
+});
 
 Deno.test("quickerRoute() takes one node for short prompts and long answers, the pipeline for the reverse", () => {
   assert.equal(quickerRoute(asked(32, 64), idle).route, "one");
@@ -51,6 +57,25 @@ Deno.test("quickerRoute() counts what runs on a route, and what the other takes 
   assert.ok(Math.abs(beside.decodeMs / alone.decodeMs - 2) < 1e-9, "both want the node at once");
   const apart = predicted("one", asked(32, 64), { ...idle, shared: false, pipeline: busy(4) });
   assert.deepEqual(apart, alone);
+});
+
+Deno.test("quickerRoute() does not send requests that come at once to one node", () => {
+  const round = [1, 4, 16].map((lanes) => ({ lanes, ms: 60 * (0.95 + 0.05 * lanes) }));
+  const pipeline = { ...idle.figures.pipeline, round };
+  const taken = [0, 1, 2, 4, 8].map((unseen) =>
+    quickerRoute(asked(32, 64), { ...idle, figures: { ...idle.figures, pipeline }, unseen }).route
+  );
+  assert.equal(taken[0], "one");
+  assert.equal(taken.at(-1), "pipeline");
+});
+
+Deno.test("sharedWith() counts the lanes that were there meanwhile, whatever was there at first", () => {
+  const request = asked(32, 64);
+  const s = sharedWith(3, "one", { ...idle, unseen: 7 });
+  assert.deepEqual(
+    predicted("one", request, s),
+    predicted("one", request, { ...idle, one: busy(3) }),
+  );
 });
 
 Deno.test("quickerRoute() avoids one node after it has failed, for some requests", () => {

@@ -17,16 +17,15 @@ import type { Delta, Done } from "./client_messages.ts";
 import { type MakeCodec, MOST_CONTEXTS, type Start } from "./messages.ts";
 import { decideMode, type ModeChoice } from "./mode.ts";
 import type { FoundRoute } from "./find_route.ts";
+import { ForeignLanes } from "./foreign_lanes.ts";
 import { OutlineRun } from "./outline_run.ts";
 import { Pace } from "./pace.ts";
-import { oneFailed, routeLearned } from "./route.ts";
+import { oneFailed, routeLearned, sharedWith } from "./route.ts";
 import { Shown } from "./shown.ts";
 import { Speculation } from "./speculation.ts";
 
 /** Weight of the newest frame in the running mean of lanes per frame, 0 to 1. */
 const NEWEST_FRAME = 0.2;
-/** Weight of the newest frame in the running mean of other requests' lanes, 0 to 1. */
-const NEWEST_FOREIGN = 0.1;
 /**
  * Rows that a request asks memory for to hold its drafts, in drafts of full length: one draft is
  * under way, another waits behind it, and alternatives stand beside both.
@@ -85,8 +84,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
   #aliveAt: number;
   /** Running mean of the lanes whose rows travel in one frame. */
   #lanesPerFrame = 1;
-  /** Running mean of the lanes of other requests. */
-  #foreignLanes = 0;
+  readonly #foreign = new ForeignLanes();
 
   /**
    * Begins the first lane. Throws group `api`, code `invalid_value` where the client gives points
@@ -153,8 +151,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
   /** Takes the arbiter's results in. */
   results({ results, frame_ms, wait_ms, slowest_ms, lanes: all }: ResultsMessage): void {
     this.#alive();
-    const foreign = Math.max(0, all - this.#rows.size);
-    this.#foreignLanes += NEWEST_FOREIGN * (foreign - this.#foreignLanes);
+    this.#foreign.frame(Math.max(0, all - this.#rows.size));
     const { lanes, decoded } = this.#rows.answered(results);
     // A frame with pieces of prompts says nothing about what a decode row costs.
     if (!decoded) this.#pace.interrupt();
@@ -265,7 +262,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
         usage,
       }),
       measured: {
-        ...(learned && (start.prediction ? { prediction: learned.ngram } : learned)),
+        ...(learned && this.#drafting(learned)),
         [this.#paceKey]: this.#pace.snapshot(),
         ...this.#routeLearned(),
       },
@@ -281,7 +278,11 @@ export class GenerationRun implements LaneOwner, LaneControl {
     const lanes = Math.max(1, this.#outline?.branches ?? 1);
     const request = { ...learn.request, tokens, lanes, turns };
     const decodeMs = tpotMs * (tokens - 1);
-    return routeLearned({ route, request, firstMs: ttftMs, decodeMs }, learn.situation);
+    const foreign = this.#foreign;
+    const crowded = foreign.first > (learn.situation[route]?.lanes ?? 0);
+    const firstMs = crowded || learn.situation.unseen ? undefined : ttftMs;
+    const situation = sharedWith(foreign.mean, route, learn.situation);
+    return routeLearned({ route, request, firstMs, decodeMs }, situation);
   }
 
   /**
@@ -294,7 +295,18 @@ export class GenerationRun implements LaneOwner, LaneControl {
 
   /** Field of `measured` for the pace: drafts of a prediction come true more often than others. */
   get #paceKey(): string {
-    return this.start.prediction ? "predicted_pace" : "pace";
+    return this.#measuredKey(this.start.prediction ? "predicted_pace" : "pace");
+  }
+
+  /** Fields of `measured` for what drafts cost and how many come true. */
+  #drafting({ model, ngram }: Speculation["measured"]): Record<string, number[]> {
+    if (this.start.prediction) return { [this.#measuredKey("prediction")]: ngram };
+    return { [this.#measuredKey("model")]: model, [this.#measuredKey("ngram")]: ngram };
+  }
+
+  /** A field of `measured` for this route: frames of one node and of the pipeline cost differently. */
+  #measuredKey(name: string): string {
+    return this.start.solo && this.#options.route.route === "one" ? `${name}_one` : name;
   }
 
   #joined(lane: Lane): Lane {
@@ -321,7 +333,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
     this.#pace.step({
       tokens: settled.taken.length,
       lanes: this.#rows.size,
-      sharing: this.#rows.size + Math.round(this.#foreignLanes),
+      sharing: this.#rows.size + Math.round(this.#foreign.now),
       activity: this.#speculation?.activity ?? 0,
       at: now,
     });
@@ -348,7 +360,10 @@ export class GenerationRun implements LaneOwner, LaneControl {
       promptRows: prompt.length,
       draftLength,
       stages,
-      measured: prediction ? { ngram: measured?.prediction ?? [] } : measured,
+      measured: {
+        model: measured?.[this.#measuredKey("model")] ?? [],
+        ngram: measured?.[this.#measuredKey(prediction ? "prediction" : "ngram")] ?? [],
+      },
       addRow: (lane, parent, token, draft) => this.#rows.draft(lane, parent, token, draft),
       decode: (lane) => this.#rows.decode(lane),
       changed: () => this.#options.onChange(),

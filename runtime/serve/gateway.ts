@@ -167,7 +167,7 @@ export class Gateway implements Generator, ServingControl {
   }
 
   runs(deployment: string): boolean {
-    return [...this.#running.values()].some((served) => served.deployment.id === deployment);
+    return this.#requestsOf(deployment) > 0;
   }
 
   unused(deployment: string, signal: AbortSignal): Promise<void> {
@@ -358,7 +358,12 @@ export class Gateway implements Generator, ServingControl {
     const { model, deployment, experience } = served;
     const requested = requestedStart(request, model, deployment);
     using place = await this.#arbiters.take(deployment, requested.prompt);
-    const start = { ...requested, ...experience.known, ...this.#path(deployment, place) };
+    const start = {
+      ...requested,
+      ...experience.known,
+      ...this.#path(deployment, place),
+      others: this.#requestsOf(deployment.id),
+    };
     const { system } = this.#options;
     const generation = system.at(generationActor, freshAddress(system.node, "generation"));
     const to = generation.address;
@@ -389,6 +394,11 @@ export class Gateway implements Generator, ServingControl {
         for (const look of [...this.#onEnd]) look();
       }
     }
+  }
+
+  /** Requests of a deployment that run now. */
+  #requestsOf(id: string): number {
+    return [...this.#running.values()].filter(({ deployment }) => deployment.id === id).length;
   }
 
   #refuseWhileDraining(): void {

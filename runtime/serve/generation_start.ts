@@ -28,6 +28,7 @@ export type RequestedStart = Omit<
   | "drafter"
   | "measured"
   | "answer_tokens"
+  | "others"
   | "client"
 >;
 

@@ -101,7 +101,7 @@ export interface GenerationWorldOptions {
    * A node `whole` with a stage that has all layers, and an arbiter for it; `frameMs`: virtual
    * milliseconds of its frames.
    */
-  solo?: { frameMs: (rows: number) => number; fails?: OrreryError };
+  solo?: { frameMs: (rows: number, now: number) => number; fails?: OrreryError };
 }
 
 /** The arbiter of the stage with all layers. */
