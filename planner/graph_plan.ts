@@ -58,6 +58,9 @@ export function planInputOf(
   const draftHost = typeof drafter === "object" && drafter.host !== undefined
     ? known("the drafter", drafter.host)
     : undefined;
+  const draftVocabulary = typeof drafter === "object" && drafter.vocabulary !== "auto" // left out: auto
+    ? drafter.vocabulary
+    : undefined;
   const branches = decode.mode === "plain" || decode.mode === "speculative" ? 1 : undefined;
   const most = [decode.max_branches, actors.outline?.max_branches, branches].filter((n) =>
     n !== undefined
@@ -99,6 +102,7 @@ export function planInputOf(
     decode: {
       ...drafting,
       ...(draftHost !== undefined && { draftHost }),
+      ...(draftVocabulary !== undefined && { draftVocabulary }),
       ...(decode.draft_length !== undefined && { draftLength: decode.draft_length }),
       ...(most.length > 0 && { maxBranches: Math.min(...most) }),
       ...(decode.route !== "auto" && { route: decode.route }),
@@ -229,7 +233,7 @@ export function paperDraft(
   const whole = { first: 0, last: draft.layers - 1 };
   const frame = { rows: 1, past, wanted: 1 };
   const ratio = draft.macsPerRow / model.macsPerRow;
-  const secondsPerToken = devices.map((device, d) => {
+  const times = devices.map((device, d) => {
     const paper = described?.[d];
     if (paper?.flops !== undefined) {
       const own = devicesOf([paper], draft);
@@ -238,22 +242,26 @@ export function paperDraft(
         devices: own,
         links: { seconds: [[0]], bytesPerS: [[Infinity]] },
       });
-      return cost.stageSeconds(0, whole, frame);
+      return { token: cost.stageSeconds(0, whole, frame), head: cost.headSeconds(0, 1) };
     }
     const cost = new CostModel({
       model,
       devices: [device],
       links: { seconds: [[0]], bytesPerS: [[Infinity]] },
     });
-    const ends = cost.embedSeconds(0, 1) + cost.headSeconds(0, 1);
-    return device.frameSeconds + draft.layers * ratio * cost.layerSeconds(0, frame) +
-      ends * draft.hidden * draft.vocab / (model.hidden * model.vocab);
+    const size = draft.hidden * draft.vocab / (model.hidden * model.vocab);
+    const [embed, head] = [cost.embedSeconds(0, 1) * size, cost.headSeconds(0, 1) * size];
+    const layers = draft.layers * ratio * cost.layerSeconds(0, frame);
+    return { token: device.frameSeconds + layers + embed + head, head };
   });
-  const weights = draft.layerBytes.reduce((a, b) => a + b, 0) +
-    (draft.tied ? Math.max(draft.embedBytes, draft.headBytes) : draft.embedBytes + draft.headBytes);
+  const { embedBytes, headBytes } = draft;
+  // The bytes that a head without any tokens would save: a tied one shares the embedding's.
+  const ownHead = draft.tied ? Math.max(0, headBytes - embedBytes) : headBytes;
+  const weights = draft.layerBytes.reduce((a, b) => a + b, 0) + embedBytes + ownHead;
   return {
     name: draft.name,
     bytes: weights + draft.layers * draft.kvBytesPerRow * rows,
-    secondsPerToken,
+    secondsPerToken: times.map(({ token }) => token),
+    head: { vocab: draft.vocab, bytes: ownHead, seconds: times.map(({ head }) => head) },
   };
 }

@@ -80,9 +80,9 @@ export function plan(input: PlanInput): Plan {
   }));
   const pieces = buckets.find((b) => b.prompt_tokens === workload.promptTokens)!.pieces;
   const resolve = (changed: PlanInput) => alternative(changed, solved, wire.format);
-  const { draft } = draftOf(solved, input);
+  const { draft, bytes } = draftOf(solved, input);
   const head = headOf(solved);
-  const drafter = draft.host === null ? undefined : { host: draft.host, bytes: input.draft!.bytes };
+  const drafter = draft.host === null ? undefined : { host: draft.host, bytes };
   const branches = branchesOf(solved, input);
   const base: Plan = {
     model: model.name,

@@ -110,6 +110,15 @@ export interface DraftModel {
   bytes: number;
   /** Seconds of one drafted token on each device. (devices) */
   secondsPerToken: number[];
+  /** Its LM head, which may do with fewer tokens; undefined: it runs whole. */
+  head?: {
+    /** Tokens in the vocabulary. */
+    vocab: number;
+    /** How much of `bytes` is the head's. */
+    bytes: number;
+    /** How much of `secondsPerToken` is the head's. (devices) */
+    seconds: number[];
+  };
 }
 
 /** The requests that the plan is made for. */
@@ -200,6 +209,11 @@ export interface DecodeLimits {
   draftHost?: string;
   /** Longest draft in tokens. @default 8 */
   draftLength?: number;
+  /**
+   * Tokens that the draft model's head has. @default as many as give the most tokens a second, less
+   * than all only of a large vocabulary
+   */
+  draftVocabulary?: "whole" | number;
   /** Most outline branches that run at once. @default the workload's branches */
   maxBranches?: number;
   /**
@@ -270,6 +284,8 @@ export interface PlanDraft {
   readonly source: "model" | "ngram" | "none";
   /** Name of the device that runs the draft model; null: there is none. */
   readonly host: string | null;
+  /** Tokens that the draft model's head has; left out: all. */
+  readonly vocabulary?: number;
   /** Tokens of a draft, along its longest path; 0: no drafts. */
   readonly length: number;
   /** Alternatives at each depth of the draft tree; all 1: a chain. (length) */

@@ -8,7 +8,7 @@ import { objectiveText } from "./explain.ts";
 import { duration } from "./numbers.ts";
 import { attempt } from "./place_named.ts";
 import type { Solved } from "./solved.ts";
-import type { Constraints, Links, PlanInput } from "./types.ts";
+import type { Constraints, DraftModel, Links, PlanInput } from "./types.ts";
 
 /** An input with one thing changed. */
 export interface Change {
@@ -98,10 +98,18 @@ function withTwin(input: PlanInput, of: number): PlanInput {
           : uplink
       ),
     },
-    ...(draft &&
-      {
-        draft: { ...draft, secondsPerToken: [...draft.secondsPerToken, draft.secondsPerToken[of]] },
-      }),
+    ...(draft && { draft: withTwinOf(draft, of) }),
+  };
+}
+
+/** The draft model, as fast on a further device as on the one with index `of`. */
+function withTwinOf(draft: DraftModel, of: number): DraftModel {
+  const grown = (seconds: number[]) => [...seconds, seconds[of]];
+  const { secondsPerToken, head } = draft;
+  return {
+    ...draft,
+    secondsPerToken: grown(secondsPerToken),
+    ...(head && { head: { ...head, seconds: grown(head.seconds) } }),
   };
 }
 

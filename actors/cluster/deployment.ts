@@ -86,6 +86,8 @@ export const deploymentSchema = z.object({
     source: z.string(),
     /** SHA-256 of the draft model's manifest. */
     manifest_sha256: manifestSha256Schema,
+    /** Tokens that its LM head has, the most frequent ones; undefined: all. */
+    vocabulary: z.number().int().positive().optional(),
   }).optional(),
   /** How requests run on it, as planned. */
   shape: shapeSchema.default(() => shapeSchema.parse({})),

@@ -49,6 +49,7 @@ export function parseGraph(text: string, { file }: GraphSource): Graph {
   checkActors(graph, source);
   checkDevices(graph, source);
   checkLayers(graph, source);
+  checkVocabulary(graph, source);
   checkHosts(graph, source);
   source.throwProblems();
   return graph;
@@ -215,6 +216,17 @@ function checkHosts({ devices, actors, constraints }: Graph, source: Source): vo
   for (const [i, { host }] of constraints.memory.entries()) {
     check(["constraints", "memory", i, "host"], host);
   }
+}
+
+/** Checks that a drafter on paper has as many tokens as its head is to have. */
+function checkVocabulary({ actors: { drafter } }: Graph, source: Source): void {
+  if (typeof drafter !== "object" || !drafter.shape) return;
+  const { vocab } = paperDimensions(drafter.shape);
+  if (typeof drafter.vocabulary !== "number" || drafter.vocabulary <= vocab) return;
+  source.add(
+    ["actors", "drafter", "vocabulary"],
+    `expected at most the ${vocab} tokens of its shape, found ${drafter.vocabulary}`,
+  );
 }
 
 /** Checks pins and stages: layers of the model, no layer twice, stages without a gap. */

@@ -285,6 +285,18 @@ Deno.test("parseGraph() refuses more layers, tokens or devices than a plan can h
     ["model_shape: { preset: llama-2-7b, layers: 2000 }", /layers: expected a number up to 1024/],
     ["workload: { prompt_tokens: 2000000 }", /prompt_tokens: expected a number up to 1048576/],
     ["workload: { output_tokens: 1e12 }", /output_tokens: expected a number up to 1048576/],
+    [
+      "actors: { drafter: { model: d, vocabulary: 255 } }",
+      /drafter.vocabulary: expected a number from 256, found 255/,
+    ],
+    [
+      "actors: { drafter: { model: d, vocabulary: half } }",
+      /drafter.vocabulary: expected auto, whole or a number of tokens/,
+    ],
+    [
+      "actors: { drafter: { model: d, shape: tinyllama-1.1b, vocabulary: 32001 } }",
+      /drafter.vocabulary: expected at most the 32000 tokens of its shape, found 32001/,
+    ],
   ] as const;
   for (const [line, message] of limits) {
     assert.match(problems(`model: m\n${line}\n`)[0], message);

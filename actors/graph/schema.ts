@@ -26,6 +26,8 @@ const MOST_LAYERS = 1024;
 const MOST_DEVICES = 1024;
 /** Most tokens of a prompt, of an answer, and of a context. */
 const MOST_TOKENS = 2 ** 20;
+/** Most tokens of a vocabulary. */
+const MOST_VOCABULARY = 2 ** 24;
 /** Most entries of lists that name devices, actors or edges. */
 const MOST_ENTRIES = 1024;
 /** Most links of a file: more than two for each pair of devices. */
@@ -60,7 +62,7 @@ const preset = z.enum(
 const dimensions = {
   layers: count.max(MOST_LAYERS).describe("Decoder layers"),
   hidden: count.max(2 ** 20).describe("Elements of a row of hidden states"),
-  vocab: count.max(2 ** 24).describe("Tokens of the vocabulary"),
+  vocab: count.max(MOST_VOCABULARY).describe("Tokens of the vocabulary"),
   heads: count.max(2 ** 16).describe("Attention heads"),
   kv_heads: count.max(2 ** 16).describe("Key and value heads"),
   head_dim: count.max(2 ** 16).describe("Elements of a head"),
@@ -113,6 +115,11 @@ const drafter = z.union([
     model: name.describe("Draft model, in the store"),
     host: name.optional().describe("Where it runs; left out: the planner chooses"),
     shape: shapeOnPaper.optional().describe("Its dimensions, where it is on paper only"),
+    vocabulary: z.union([z.enum(["auto", "whole"]), z.int().min(256).max(MOST_VOCABULARY)], {
+      error: `expected auto, whole or a number of tokens from 256 to ${MOST_VOCABULARY}`,
+    }).optional().describe(
+      "Tokens that its LM head has, the most frequent ones: the planner chooses (auto), all of them, or as many. Answers do not depend on it",
+    ),
   }),
 ], { error: "expected auto, none, ngram or {model, host}" });
 

@@ -7,6 +7,7 @@ import { OrreryError } from "../../actors/mod.ts";
 import { unknownHost } from "../check_input.ts";
 import { CostModel, type HeadParts, shareSeconds } from "../cost/mod.ts";
 import { promptWindow } from "../decode/mod.ts";
+import { draftVariant } from "../draft_heads.ts";
 import type { LayerRange } from "../even_split.ts";
 import type { Plan, PlanInput } from "../types.ts";
 import { COORDINATOR, type FrameCosts, type Hop } from "./costs.ts";
@@ -122,7 +123,10 @@ export function pipelineOf(
       })),
     }),
     ...(drafter !== undefined && input.draft && {
-      draft: { device: drafter, secondsPerToken: input.draft.secondsPerToken[drafter] },
+      draft: {
+        device: drafter,
+        secondsPerToken: draftVariant(input.draft, plan.draft.vocabulary).secondsPerToken[drafter],
+      },
     }),
   };
 }

@@ -119,6 +119,16 @@ Deno.test("simulatePlan() drafts on the plan's host, in the draft model's time",
   assert.ok(drafting.length > 10);
   assert.ok(Math.abs(drafting[0].end_s - drafting[0].start_s - 0.008) < 1e-9);
   assert.ok(result.end_s < simulatePlan({ plan: fixture().plan, input, options }).end_s);
+  // a head with a quarter of its tokens saves three quarters of its 2 ms
+  const trimmed = { ...plan, draft: { ...MODEL_DRAFT, vocabulary: 25 } };
+  const head = { vocab: 100, bytes: 8, seconds: [1, 1, 0.002, 1] };
+  const sooner = simulatePlan({
+    plan: trimmed,
+    input: { ...input, draft: { ...draft, head } },
+    options,
+  });
+  const [first] = sooner.trace.filter((s) => s.lane === "drafter · c");
+  assert.ok(Math.abs(first.end_s - first.start_s - 0.005) < 1e-9);
 });
 
 Deno.test("simulatePlan() replaces a dead host by its layers' backups, which may cut its stage", () => {

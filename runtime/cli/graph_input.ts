@@ -23,15 +23,9 @@ import {
   type PlanInput,
   planInputOf,
 } from "../../planner/mod.ts";
-import {
-  fitting,
-  LOADED_SHARE,
-  modelShape,
-  secondsPerToken as draftSeconds,
-  withDefaults,
-} from "../cluster/mod.ts";
+import { draftSeconds, fitting, LOADED_SHARE, modelShape, withDefaults } from "../cluster/mod.ts";
 import { deviceOf, geometryHash, loadProfiles, type Profile } from "../profile/mod.ts";
-import { resolveDraft, resolveModel, USUAL_ACCEPTANCE } from "../serve/mod.ts";
+import { checkVocabulary, resolveDraft, resolveModel, USUAL_ACCEPTANCE } from "../serve/mod.ts";
 import { StoreView } from "./store_view.ts";
 
 /** A process that gets at least this share of its cores, in percent, has the whole machine. */
@@ -112,6 +106,7 @@ async function draftOf(
     : drafter;
   const target = { model: model?.name, precision: model?.precision };
   const chosen = await resolveDraft(store, { target, draft });
+  if (chosen) checkVocabulary(drafter, chosen.manifest);
   return chosen && { ...chosen, name: chosen.manifest.name };
 }
 
@@ -139,7 +134,10 @@ function draftModel(
   const { name, manifest } = chosen;
   const { drafter } = graph.actors;
   const shape = typeof drafter === "object" ? drafter.shape : undefined;
-  const named = { ...graph, actors: { ...graph.actors, drafter: { model: name, shape } } };
+  const named: Graph = {
+    ...graph,
+    actors: { ...graph.actors, drafter: { model: name, shape } },
+  };
   const draft = paperDraft({
     graph: named,
     described,
@@ -149,11 +147,17 @@ function draftModel(
   });
   if (!draft || !manifest) return draft;
   const measured = profilesByDevice(manifest, profiles);
-  const secondsPerToken = devices.map((device, i) => {
+  const times = devices.map((device, i) => {
     const profile = measured.get(device.name);
-    return profile ? draftSeconds(manifest, profile) : draft.secondsPerToken[i];
+    return profile
+      ? draftSeconds(manifest, profile)
+      : { token: draft.secondsPerToken[i], head: draft.head!.seconds[i] };
   });
-  return { ...draft, secondsPerToken };
+  return {
+    ...draft,
+    secondsPerToken: times.map(({ token }) => token),
+    head: { ...draft.head!, seconds: times.map(({ head }) => head) },
+  };
 }
 
 /**

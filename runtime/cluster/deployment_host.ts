@@ -22,7 +22,7 @@ import {
   stageActor,
   type StageEngine,
 } from "../../actors/mod.ts";
-import { headBounds, type ModelStore, type StoredModel } from "../../models/mod.ts";
+import { frequentTokens, headBounds, type ModelStore, type StoredModel } from "../../models/mod.ts";
 import type { ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
@@ -288,8 +288,12 @@ export class DeploymentHost implements MemberDuties {
         metadata: { to },
       });
     }
-    const { geometry } = stored.manifest;
-    const stage = { node: system.node, first: 0, last: geometry.layers - 1 };
+    const { geometry: { layers, vocab } } = stored.manifest;
+    const count = entry.deployment.draft?.vocabulary;
+    const tokens = count === undefined
+      ? undefined
+      : await frequentTokens(stored.dir, { count, vocab });
+    const stage = { node: system.node, first: 0, last: layers - 1, tokens };
     const { eosTokens } = await stored.generationDefaults();
     const engine = await this.#options.loader.load(to, stored, stage);
     return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };

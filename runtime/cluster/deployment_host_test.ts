@@ -246,6 +246,20 @@ Deno.test("DeploymentHost.prepare() loads the draft model as a drafter, and Depl
   });
 });
 
+Deno.test("DeploymentHost.loadDraft() gives the drafter's head the tokens that the deployment says", async () => {
+  await withHost(async (system, host, deployment) => {
+    deployment.draft!.vocabulary = 40;
+    await host.prepare(deployment, new AbortController().signal);
+    // All of the tiny vocabulary are special tokens and bytes: the lowest 40 are kept.
+    const inside = (id: number) => id < 40;
+    for (let start = 60; start < 90; start++) {
+      const { tokens } = (await draft(system, [start, start + 1])).body as Drafted;
+      assert.ok(tokens.length > 0 && [...tokens].every(inside), `${tokens}`);
+      await system.tell(drafterAddress("d"), { type: "close", chain: "c" });
+    }
+  });
+});
+
 Deno.test("DeploymentHost.prepare() goes on without a draft model that is missing, and its drafter says so", async () => {
   await withHost(async (system, host, deployment) => {
     deployment.draft!.model = "no such model";

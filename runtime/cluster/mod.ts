@@ -16,17 +16,18 @@ export {
   EngineLoader,
   type EngineLoaderOptions,
   type LayersAtNode,
+  type LoadedLayers,
   type StageLoader,
 } from "./stage_loader.ts";
 export { modelsFrom, type ModelsOfDeployments } from "./prepared_models.ts";
 export { type FindWithin, memberOf, Membership, type MembershipOptions } from "./membership.ts";
 export {
+  draftSeconds,
   fitting,
   kvBytesPerRow,
   LOADED_SHARE,
   modelShape,
   planAs,
-  secondsPerToken,
   withDefaults,
 } from "./plan_input.ts";
 export { Placer, type PlacerOptions } from "./placer.ts";

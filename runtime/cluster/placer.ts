@@ -33,6 +33,7 @@ import {
 import type { LinkNow } from "./link_table.ts";
 import { LinkWatch } from "./link_watch.ts";
 import {
+  askedVocabulary,
   limitsOf,
   linkMatrix,
   mostBranches,
@@ -200,8 +201,13 @@ export class Placer {
 
   /** How a deployment names a draft model that is in this node's store. */
   #named(manifest: Manifest) {
-    const { node } = this.#options.system;
-    return { model: manifest.name, source: node, manifest_sha256: manifestSha256(manifest) };
+    const { system: { node }, graph } = this.#options;
+    return {
+      model: manifest.name,
+      source: node,
+      manifest_sha256: manifestSha256(manifest),
+      ...askedVocabulary(graph),
+    };
   }
 
   /** A placement by the planner. Throws what the planner throws. */

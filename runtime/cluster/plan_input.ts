@@ -15,6 +15,7 @@ import {
 import { cacheDim, headBytes, type Manifest, type Precision } from "../../models/mod.ts";
 import {
   annotated,
+  type DraftModel,
   type Links,
   type ModelShape,
   type Plan,
@@ -126,13 +127,7 @@ export function planInput(options: {
     // A first node that the graph excludes still passes requests on, but the plan is made for
     // requests that enter elsewhere.
     coordinator: graph.constraints.exclude.includes(coordinator) ? undefined : coordinator,
-    draft: draft && {
-      name: draft.name,
-      bytes: draftBytes(draft, workload),
-      secondsPerToken: nodes.map((node) =>
-        node.draft ? secondsPerToken(draft, node.draft) : Infinity
-      ),
-    },
+    draft: draft && draftModel(draft, { workload, profiles: nodes.map((node) => node.draft) }),
   });
   const made = withDefaults(input, { precision: manifest.precision, acceptance });
   // A head that is stored whole cannot be shared, whatever the graph says.
@@ -212,7 +207,10 @@ function withNodes(graph: Graph, nodes: string[]): Graph {
 export function placementOf(
   plan: Plan,
   { draft, maxBranches }: {
-    /** The draft model and the node that has it; undefined: there is none. */
+    /**
+     * The draft model, the node that has it, and the tokens of its head where the graph says how
+     * many; undefined: there is none.
+     */
     draft?: Omit<NonNullable<DeploymentPlacement["draft"]>, "node">;
     /** The user's limit of outline branches; undefined: 32, or the plan's if more. */
     maxBranches?: number;
@@ -236,7 +234,11 @@ export function placementOf(
     ...(solo && solo.host !== null && {
       solo: { node: solo.host, warm: solo.load === "at once" },
     }),
-    draft: draft && { node: plan.draft.host ?? plan.coordinator, ...draft },
+    draft: draft && {
+      node: plan.draft.host ?? plan.coordinator,
+      ...draft,
+      ...(plan.draft.vocabulary !== undefined && { vocabulary: plan.draft.vocabulary }),
+    },
     shape: {
       pieces: plan.piece_buckets.map((bucket) => ({ ...bucket, rows: [...bucket.rows] })),
       draft_length: plan.draft.length,
@@ -268,6 +270,12 @@ export function unplannedShape(precision: Precision, graph: Graph): Shape {
 export function mostBranches({ actors, decode }: Graph): number | undefined {
   const limits = [decode.max_branches, actors.outline?.max_branches].filter((n) => n !== undefined);
   return limits.length > 0 ? Math.min(...limits) : undefined;
+}
+
+/** The tokens of the draft model's head, for a deployment, where the graph says how many. */
+export function askedVocabulary({ actors: { drafter } }: Graph): { vocabulary?: number } {
+  const asked = typeof drafter === "object" ? drafter.vocabulary : undefined;
+  return typeof asked === "number" ? { vocabulary: asked } : {};
 }
 
 /** The graph's defaults for requests that leave a field out; undefined: it has none. */
@@ -314,19 +322,36 @@ export function fitting(workload: Graph["workload"], context: number): Graph["wo
   return { ...workload, output_tokens, prompt_tokens };
 }
 
-/** Bytes of a draft model with the KV cache of all concurrent requests. */
-function draftBytes(
+/**
+ * A draft model for the planner, from its profile on each device; undefined: it was not measured
+ * there.
+ */
+function draftModel(
   draft: Manifest,
-  { prompt_tokens, output_tokens, concurrent }: Graph["workload"],
-): number {
-  const { layerBytes, embedBytes, headBytes, kvBytesPerRow, layers } = modelShape(draft);
+  { workload, profiles }: { workload: Graph["workload"]; profiles: (Profile | undefined)[] },
+): DraftModel {
+  const { layerBytes, embedBytes, headBytes, kvBytesPerRow, layers, vocab } = modelShape(draft);
   const weights = layerBytes.reduce((a, b) => a + b, 0) + embedBytes + headBytes;
-  return weights + concurrent * (prompt_tokens + output_tokens) * layers * kvBytesPerRow;
+  const rows = workload.concurrent * (workload.prompt_tokens + workload.output_tokens);
+  const times = profiles.map((profile) => profile && draftSeconds(draft, profile));
+  return {
+    name: draft.name,
+    bytes: weights + rows * layers * kvBytesPerRow,
+    secondsPerToken: times.map((time) => time?.token ?? Infinity),
+    head: { vocab, bytes: headBytes, seconds: times.map((time) => time?.head ?? Infinity) },
+  };
 }
 
-/** Seconds that a draft model takes for one token, by its profile. */
-export function secondsPerToken(draft: Manifest, { layer, embed, head, frame_s }: Profile): number {
+/**
+ * Seconds that a draft model takes for one token, by its profile, and how many of them its LM head
+ * takes.
+ */
+export function draftSeconds(
+  draft: Manifest,
+  { layer, embed, head, frame_s }: Profile,
+): { token: number; head: number } {
   const past = Math.min(DRAFT_PAST, draft.geometry.context - 1);
-  return frame_s + tableSeconds(embed, 1, 0) + tableSeconds(head, 1, 0) +
-    draft.geometry.layers * tableSeconds(layer, 1, past);
+  const ends = { embed: tableSeconds(embed, 1, 0), head: tableSeconds(head, 1, 0) };
+  const layers = draft.geometry.layers * tableSeconds(layer, 1, past);
+  return { token: frame_s + ends.embed + ends.head + layers, head: ends.head };
 }

@@ -96,6 +96,8 @@ Deno.test("placementOf() carries pieces, wire and KV rows of the plan, and limit
   assert.equal(placed.shape!.rows_per_frame, 64);
   assert.deepEqual(placed.draft, { node: "a:1:x", model: "small", source: "a:1:x" });
   assert.equal(placed.plan!.model, "made-up");
+  const trimmed = { ...made, draft: { ...made.draft, vocabulary: 4000 } };
+  assert.equal(placementOf(trimmed, { draft: placed.draft }).draft!.vocabulary, 4000);
 });
 
 Deno.test("planInput() sends hidden states in f32 for a model stored in f32, whatever the links", () => {

@@ -12,7 +12,12 @@ import {
   OrreryError,
   type StageEngine,
 } from "../../actors/mod.ts";
-import { buildHeadGraph, buildStageGraph, type StoredModel } from "../../models/mod.ts";
+import {
+  buildHeadGraph,
+  buildStageGraph,
+  type StoredModel,
+  type TokenRange,
+} from "../../models/mod.ts";
 import { loadEngine, loadHead, usualThreads } from "../engine/mod.ts";
 
 const log = getLogger(["orrery", "cluster"]);
@@ -32,18 +37,21 @@ export interface LayersAtNode {
   last: number;
 }
 
+/** Layers to load, and what is known of the LM head. */
+export interface LoadedLayers extends LayersAtNode {
+  /** The shards that have the LM head, where the stage with the last layer does not have it. */
+  head?: HeadTokens[];
+  /** Tokens that have logits. @default all */
+  tokens?: readonly TokenRange[];
+}
+
 /** Loads engines for the actors at address `to`. */
 export interface StageLoader {
   /**
-   * Loads layers for a stage or a drafter. `head`: the shards that have the LM head, where the
-   * stage with the last layer does not have it. Throws group `cluster`, code `not_enough_memory`,
-   * where the weights do not fit.
+   * Loads layers for a stage or a drafter. Throws group `cluster`, code `not_enough_memory`, where
+   * the weights do not fit.
    */
-  load(
-    to: string,
-    stored: StoredModel,
-    layers: LayersAtNode & { head?: HeadTokens[] },
-  ): Promise<StageEngine>;
+  load(to: string, stored: StoredModel, layers: LoadedLayers): Promise<StageEngine>;
   /** Loads parts of the LM head for a head actor. Throws as `load`. */
   loadHead(to: string, stored: StoredModel, parts: HeadShard): Promise<HeadEngine>;
 }
@@ -73,13 +81,14 @@ export class EngineLoader implements StageLoader {
   async load(
     to: string,
     { manifest, blobsDir }: StoredModel,
-    stage: LayersAtNode & { head?: HeadTokens[] },
+    stage: LoadedLayers,
   ): Promise<StageEngine> {
     const graph = await buildStageGraph(manifest, {
       firstLayer: stage.first,
       lastLayer: stage.last,
       blobDir: blobsDir,
       head: stage.head === undefined,
+      tokens: stage.tokens,
     });
     const memory = this.#memoryLeft();
     const arenaBudgetBytes = stageBudget({

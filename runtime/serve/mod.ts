@@ -16,5 +16,10 @@ export {
   resolveModel,
   USUAL_ACCEPTANCE,
 } from "./resolve_model.ts";
-export { type GraphChoice, type ResolvedGraph, resolveGraph } from "./resolve_graph.ts";
+export {
+  checkVocabulary,
+  type GraphChoice,
+  type ResolvedGraph,
+  resolveGraph,
+} from "./resolve_graph.ts";
 export { ServedModel } from "./served_model.ts";

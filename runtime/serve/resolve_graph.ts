@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type Graph, parseGraph } from "../../actors/mod.ts";
-import type { StoredModel } from "../../models/mod.ts";
+import { type Graph, OrreryError, parseGraph } from "../../actors/mod.ts";
+import type { Manifest, StoredModel } from "../../models/mod.ts";
 import {
   type DraftChoice,
   type ModelChoice,
@@ -31,7 +31,10 @@ export interface ResolvedGraph {
   graph: Graph;
 }
 
-/** Target model, draft model and graph. Throws as {@linkcode resolveModel}. */
+/**
+ * Target model, draft model and graph. Throws as {@linkcode resolveModel} and
+ * {@linkcode checkVocabulary}.
+ */
 export async function resolveGraph(
   store: ModelFinder,
   options: GraphChoice,
@@ -53,9 +56,32 @@ export async function resolveGraph(
     : typeof stated === "object"
     ? stated
     : "auto";
+  const chosen = await resolveDraft(store, { target: choice, draft });
+  if (chosen) checkVocabulary(drafter, chosen.manifest);
   return {
     target,
-    draft: await resolveDraft(store, { target: choice, draft }),
+    draft: chosen,
     graph: { ...base, actors: { ...base.actors, drafter } },
   };
+}
+
+/**
+ * Throws group `graph`, code `bad_vocabulary`, where the graph gives the draft model's LM head more
+ * tokens than the model has.
+ */
+export function checkVocabulary(
+  drafter: Graph["actors"]["drafter"],
+  { name, geometry }: Pick<Manifest, "name" | "geometry">,
+): void {
+  const asked = typeof drafter === "object" ? drafter.vocabulary : undefined;
+  if (typeof asked !== "number" || asked <= geometry.vocab) return;
+  const { vocab } = geometry;
+  throw new OrreryError({
+    group: "graph",
+    code: "bad_vocabulary",
+    message:
+      `actors.drafter.vocabulary is ${asked}, and draft model ${name} has ${vocab} tokens; ` +
+      `say 256 to ${vocab}, or whole`,
+    metadata: { vocabulary: asked, tokens: vocab, model: name },
+  });
 }

@@ -30,6 +30,27 @@ Deno.test("resolveGraph() takes the embedded models where nothing is said", asyn
   });
 });
 
+Deno.test("resolveGraph() refuses more tokens for the drafter's head than the draft model has", async () => {
+  const tiny = { name: "small", geometry: { vocab: 4096 } };
+  const finder: ModelFinder = {
+    get: () => Promise.resolve({ manifest: tiny } as unknown as StoredModel),
+    add: () => Promise.reject(new Error("nothing is converted")),
+  };
+  const graph = (vocabulary: number | string) =>
+    parseGraph(`{ model: m, actors: { drafter: { model: small, vocabulary: ${vocabulary} } } }`, {
+      file: "test",
+    });
+  await assert.rejects(resolveGraph(finder, { graph: graph(4097) }), {
+    code: "bad_vocabulary",
+    message: "actors.drafter.vocabulary is 4097, and draft model small has 4096 tokens; say 256 " +
+      "to 4096, or whole",
+  });
+  for (const fine of [256, 4096, "whole", "auto"]) {
+    const found = await resolveGraph(finder, { graph: graph(fine) });
+    assert.equal((found.graph.actors.drafter as { vocabulary?: unknown }).vocabulary, fine);
+  }
+});
+
 Deno.test("resolveGraph() prefers the options to the graph", async () => {
   const text = "{ model: of-graph, actors: { drafter: ngram } }";
   const fromGraph = await resolved({}, text);

@@ -16,7 +16,13 @@ import {
   stageActor,
   type StageEngine,
 } from "../../actors/mod.ts";
-import { buildStageGraph, ModelStore, type StoredModel } from "../../models/mod.ts";
+import {
+  buildStageGraph,
+  frequentTokens,
+  ModelStore,
+  type StoredModel,
+  type TokenRange,
+} from "../../models/mod.ts";
 import { evenSplit } from "../../planner/mod.ts";
 import { Admission } from "../../runtime/serve/admission.ts";
 import type { GenerateRequest, GenerationEvent } from "../../runtime/api/generator.ts";
@@ -35,8 +41,21 @@ export interface PairAnswer {
   done: Extract<GenerationEvent, { type: "done" }>;
 }
 
+/** How the pair is loaded. */
+export interface PairOptions {
+  /** Stages of the target. @default 1 */
+  stages?: number;
+  /** Whether the draft model drafts. @default true */
+  draft?: boolean;
+  /** Tokens of the draft model's LM head. @default all */
+  vocabulary?: number;
+}
+
 /** Stores and loads the pair at f32; `dir` is a folder for the store. */
-export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
+export async function openPair(
+  dir: string,
+  { stages = 1, draft = true, vocabulary }: PairOptions = {},
+) {
   const store = await ModelStore.open(dir);
   const target = await store.add(join(EMBEDDED, "target"), { name: "embedded", precision: "f32" });
   const small = await store.add(join(EMBEDDED, "draft"), {
@@ -44,10 +63,18 @@ export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
     precision: "f32",
   });
   const engines: StageEngine[] = [];
-  const load = async ({ manifest, blobsDir }: StoredModel, first: number, last: number) => {
+  const load = async (
+    { manifest, blobsDir }: StoredModel,
+    { first = 0, last = manifest.geometry.layers - 1, tokens }: {
+      first?: number;
+      last?: number;
+      tokens?: TokenRange[];
+    },
+  ) => {
     const graph = await buildStageGraph(manifest, {
       firstLayer: first,
       lastLayer: last,
+      tokens,
       blobDir: blobsDir,
     });
     const geometry = manifest.geometry;
@@ -82,7 +109,7 @@ export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
     resources: (to) => ({
       engine: () => {
         const { first, last } = deployment.stages[Number(parseAddress(to).key)];
-        return load(target, first, last);
+        return load(target, { first, last });
       },
     }),
   });
@@ -90,7 +117,12 @@ export async function openPair(dir: string, { stages = 1, draft = true } = {}) {
     config: drafterActor.config.parse({}),
     resources: () => ({
       engine: async () => ({
-        engine: await load(small, 0, small.manifest.geometry.layers - 1),
+        engine: await load(small, {
+          tokens: await frequentTokens(small.dir, {
+            count: vocabulary ?? geometry.vocab,
+            vocab: geometry.vocab,
+          }),
+        }),
         endTokens: (await small.generationDefaults()).eosTokens,
         targetVocab: geometry.vocab,
       }),
