@@ -1,0 +1,73 @@
+/**
+ * The REST API of a node, put together from its parts.
+ *
+ * @module
+ */
+import { flowSchema } from "../actors/mod.ts";
+import type { ApiAddress, NodeAccess } from "./access/mod.ts";
+import { createApi, serveApi } from "./api/mod.ts";
+import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
+import { clusterDoctor, type NodeExaminer } from "./doctor/mod.ts";
+import type { NodeLinks } from "./node_links.ts";
+import type { NodeOrigin } from "./node_origin.ts";
+import type { NodePart } from "./node_part.ts";
+import type { NodeWork } from "./node_work.ts";
+import { nodesAdmin } from "./nodes_admin.ts";
+import type { Promotion } from "./promotion.ts";
+
+/** The flow of a graph without custom actors: requests go to the model directly. */
+const NO_FLOW = flowSchema.parse({});
+
+/** What the API asks. */
+export interface NodeApiParts {
+  /** Where it listens. */
+  address: ApiAddress;
+  port: number;
+  /** Who may ask. */
+  access: Omit<NodeAccess, "address">;
+  origin: NodeOrigin;
+  links: NodeLinks;
+  work: NodeWork;
+  part: NodePart;
+  examiner: NodeExaminer;
+  /** How this node may become the first one; undefined: the nodes elect who coordinates. */
+  promotion: Promotion | undefined;
+}
+
+/** Serves it until `undo` is disposed of; gives its base URL. Throws group `api` (`port_in_use`). */
+export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): Promise<string> {
+  const { address, port, access, origin, links: { system }, work, part, examiner, promotion } =
+    parts;
+  const { trust } = origin;
+  const { membership } = part;
+  // The coordinator knows the flow from its graph. The others know it from the deployment: before
+  // there is one, no request may pass.
+  const flow = () => {
+    const { deployment } = work.serving;
+    return part.seat?.flow ?? (deployment && (deployment.flow ?? NO_FLOW));
+  };
+  const promote = () => {
+    const elects = part.server?.alone === false; // it may have become a server of a registry
+    return elects || !promotion ? undefined : (waitMs: number) => promotion.promote(waitMs);
+  };
+  const app = createApi(new FlowGenerator({ inner: work.gateway, system, flow }), {
+    access,
+    serving: () => work.serving,
+    askActor: askExposedActor({ system, flow }),
+    nodes: nodesAdmin({
+      ...{ system, trust, membership, promote },
+      links: () => part.seat?.links ?? [],
+    }),
+    doctor: clusterDoctor({
+      ...{ system, examiner },
+      known: () => work.serving.deployment?.members ?? [],
+    }),
+  });
+  const drained = new AbortController();
+  const api = await serveApi({ app, host: address.host, port, signal: drained.signal });
+  undo.defer(() => {
+    drained.abort();
+    return api.finished;
+  });
+  return api.url;
+}

@@ -1,0 +1,77 @@
+/**
+ * A node's links to others and what runs over them: its directory, its mailbox and its actor system.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { ActorSystem, COORDINATOR_KEY, Fence, parseAddress, systemClock } from "../actors/mod.ts";
+import { ClusterDirectory, isCoordinators, listen, type Membership } from "./cluster/mod.ts";
+import { deadLetterLog } from "./dead_letter_log.ts";
+import { LEFT, type MailboxTransport } from "./mailbox/mod.ts";
+import type { NodeOptions } from "./node_options.ts";
+import type { NodeOrigin } from "./node_origin.ts";
+import type { Promotion } from "./promotion.ts";
+import type { Gateway } from "./serve/mod.ts";
+
+const log = getLogger(["orrery", "node"]);
+
+/** Milliseconds that the actors have to end when the node closes. */
+const SYSTEM_CLOSE_MS = 5_000;
+
+/**
+ * Parts of the node that its links call back into. They are made later, as they need the links; each
+ * is set as soon as it is there.
+ */
+export interface LaterParts {
+  gateway?: Gateway;
+  membership?: Membership;
+  promotion?: Promotion;
+  /** How many leases this node has taken; undefined: none yet. */
+  leases?: () => number;
+}
+
+/** See the module's text. */
+export interface NodeLinks {
+  directory: ClusterDirectory;
+  mailbox: MailboxTransport;
+  /** What this node may do as the coordinator, for as long as that is certain. */
+  fence: Fence;
+  system: ActorSystem;
+  later: LaterParts;
+}
+
+/** Listens, and makes the actor system. Throws group `mailbox` (`port_in_use`, `cannot_listen`). */
+export async function openLinks(
+  options: NodeOptions,
+  { id, trust }: NodeOrigin,
+  undo: AsyncDisposableStack,
+): Promise<NodeLinks> {
+  const directory = new ClusterDirectory(id);
+  const epochOf = (to: string) => directory.epochOf(to);
+  const mailbox = await listen({ ...options, node: id, tls: trust, epochOf });
+  undo.defer(() => mailbox.close());
+  await trust.listening(mailbox.address);
+  const fence = new Fence({
+    ownershipName: (to) => isCoordinators(parseAddress(to)) ? COORDINATOR_KEY : undefined,
+    onLapse: ({ epoch }) =>
+      log.warn("this node's lease may have lapsed: it refuses what its term {epoch} was for", {
+        epoch,
+      }),
+  });
+  const later: LaterParts = {};
+  const system = new ActorSystem({
+    ...{ transport: mailbox, directory, fence, clock: systemClock, random: Math.random },
+    leaseEpoch: () => later.leases?.() ?? 1,
+    onDeadLetter: deadLetterLog(),
+    onCrash: (actor, error) =>
+      log.error("{actor} crashed: {message}", { actor, message: error.message, error }),
+    onPeerLost(peer, reason) {
+      log.info("the link to node {peer} is lost: {reason}", { peer, reason });
+      later.gateway?.nodeLost(peer);
+      later.membership?.peerLost(peer, reason);
+      if (reason === LEFT) void trust.left(peer).catch(() => {}); // it counts for a day longer then
+    },
+  });
+  undo.defer(() => system.close({ deadlineMs: SYSTEM_CLOSE_MS }));
+  return { directory, mailbox, fence, system, later };
+}

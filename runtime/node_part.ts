@@ -1,0 +1,227 @@
+/**
+ * A node's part in its cluster: it is a member, and while it opens the registry itself it may
+ * coordinate. A member becomes a node that does by a promotion, or when its etcd gets a vote.
+ *
+ * @module
+ */
+import { hostname } from "node:os";
+import {
+  type Member,
+  type MembersView,
+  REGISTRY,
+  type Registry,
+  registryActor,
+  RemoteRegistry,
+  systemClock,
+} from "../actors/mod.ts";
+import type { ModelStore } from "../models/mod.ts";
+import { logHealth, memberOf, Membership } from "./cluster/mod.ts";
+import { announceCluster } from "./discovery/mod.ts";
+import type { NodeLinks } from "./node_links.ts";
+import type { NodeOptions } from "./node_options.ts";
+import type { NodeOrigin } from "./node_origin.ts";
+import { askSeats } from "./node_registry.ts";
+import type { NodeWork } from "./node_work.ts";
+import {
+  type Coordination,
+  copyPath,
+  KnownNodes,
+  Presence,
+  RegistryServer,
+  type Seat,
+} from "./seat/mod.ts";
+import type { Succession } from "./succession/mod.ts";
+import { findCoordinator } from "./trust/mod.ts";
+
+/** Milliseconds without a sign of life after which a member's entry in the registry is gone. */
+const MEMBER_TTL_MS = 10_000;
+/** Milliseconds in which a node that became a server must stand in the registry. */
+const LISTED_MS = 10_000;
+
+/** What a {@linkcode NodePart} is made of. */
+export interface NodePartOptions {
+  options: NodeOptions;
+  store: ModelStore;
+  origin: NodeOrigin;
+  links: NodeLinks;
+  work: NodeWork;
+}
+
+/** See the module's text. */
+export class NodePart {
+  readonly membership: Membership;
+  /** The nodes that this one knows, for times in which nobody coordinates. */
+  readonly known: KnownNodes;
+  /** This node, as its cluster lists it. */
+  readonly member: Member;
+  /** What graph files call this node. */
+  readonly name: string;
+  readonly #parts: NodePartOptions;
+  /** The registry as members reach it: over the coordinator's node. */
+  readonly #remote: RemoteRegistry;
+  /** The registry that this node opens itself; undefined: it opens none. */
+  #server?: RegistryServer;
+  #presence!: Presence;
+  #coordination?: Coordination;
+  /** Leases of registries before the present one. */
+  #leases = 0;
+
+  /** Nothing is joined or written until {@linkcode NodePart.start}. */
+  constructor(parts: NodePartOptions) {
+    this.#parts = parts;
+    const { options, origin: { trust, server }, links } = parts;
+    const { system, mailbox } = links;
+    this.#remote = new RemoteRegistry({
+      actor: system.at(registryActor, REGISTRY),
+      clock: systemClock,
+    });
+    this.known = new KnownNodes({ joined: trust.first });
+    this.membership = links.later.membership = this.#membership(server !== undefined);
+    this.member = memberOf({ system, mailbox });
+    this.name = options.name ?? hostname();
+    links.later.leases = () => this.#leases + this.#presence.lease.epoch;
+    this.#enter(server);
+  }
+
+  /** The registry that this node opens itself; undefined: it asks the node that coordinates. */
+  get server(): RegistryServer | undefined {
+    return this.#server;
+  }
+
+  /** The registry, as this node reaches it now. */
+  get registry(): Registry {
+    return this.#server?.registry ?? this.#remote;
+  }
+
+  /** This node's seat; undefined: it does not coordinate. */
+  get seat(): Seat | undefined {
+    return this.#coordination?.seat;
+  }
+
+  /** Stands for election, or joins. Throws group `cluster` (`join_failed`), and what a term needs. */
+  async start(): Promise<void> {
+    const { options: { data }, origin, links: { system } } = this.#parts;
+    const { trust, managed, id: node } = origin;
+    if (this.#coordination) {
+      this.#presence.start();
+      await this.#coordination.start();
+    } else {
+      await this.membership.join(trust.first!);
+      this.#presence.start();
+      this.known.follow({ registry: this.#remote, node, path: copyPath(data, trust.name) });
+    }
+    managed?.offers({
+      ...askSeats(system, this.membership),
+      onServer: (registry) => this.#becomeServer(registry),
+    });
+  }
+
+  /** This node was promoted: it goes on with the registry from its copy, and coordinates. */
+  async lead({ fingerprint: authority }: Succession): Promise<void> {
+    const { options, store, origin: { trust } } = this.#parts;
+    const copy = { entries: this.known.entries };
+    await this.known.close(); // the copy on the disk is for its next start, should this one end here
+    void this.#presence.close(); // its lease was one of the registry that is gone
+    const opens = { data: options.data, store, graph: options };
+    const server = await RegistryServer.promoted(opens, { authority, copy });
+    await trust.lead();
+    this.membership.serve();
+    this.#enter(server);
+    this.#presence.start();
+    await this.#coordination!.start();
+  }
+
+  /** Gives up the seat, if this node has it, and stands for election no more. */
+  async resign(): Promise<void> {
+    await this.#coordination?.close();
+  }
+
+  /** Gives back the node's lease. */
+  async vanish(): Promise<void> {
+    await this.#presence.close();
+    await this.#remote.close();
+  }
+
+  /** Closes the registry that this node came to open while it ran. */
+  async close(): Promise<void> {
+    if (this.#server !== this.#parts.origin.server) await this.#server?.close();
+  }
+
+  #membership(isServer: boolean): Membership {
+    const { origin: { trust }, links: { system, directory, mailbox }, work: { host } } =
+      this.#parts;
+    return new Membership({
+      ...{ system, directory, mailbox, host, trust },
+      find: isServer ? undefined : (places, within) => {
+        const { version } = trust;
+        return findCoordinator({ places: this.known.with(places), tls: trust, version, ...within });
+      },
+      onRemoved: () => {
+        // A server stands for election no more, and its lease goes.
+        void this.resign();
+        void this.#presence.close();
+      },
+    });
+  }
+
+  /** Takes part as a member, or as a node that opens the registry itself. */
+  #enter(server: RegistryServer | undefined): void {
+    const { options, origin, links: { system, directory, fence }, work } = this.#parts;
+    const { membership, member, name } = this;
+    const presence = new Presence({
+      ...{ member, ttlMs: server?.ttlMs ?? MEMBER_TTL_MS },
+      ...{ clock: systemClock, random: Math.random },
+      registry: server?.registry ?? this.#remote,
+    });
+    this.#leases += this.#presence?.lease.epoch ?? 0;
+    this.#server = server;
+    this.#presence = presence;
+    this.#coordination = server?.coordination({
+      ...{ system, directory, fence, membership, presence, member, name },
+      nodes: this.#view(),
+      generator: work.gateway,
+      identities: async () => await origin.trust.identities() ?? [],
+      announce: async () => options.announce ? await this.#announce() : undefined,
+    });
+  }
+
+  /** What this node sees of the members. */
+  #view(): MembersView {
+    const { origin: { trust }, links: { mailbox } } = this.#parts;
+    return {
+      silentMs: (node) => mailbox.silentMs(node),
+      refuses: (node, deadlineMs) => mailbox.refuses(node, deadlineMs),
+      identity: (node) => trust.identityOf(node),
+      isFormer: (node) => trust.isFormer(node),
+      changed: logHealth,
+    };
+  }
+
+  #announce(): Promise<AsyncDisposable | undefined> {
+    const { options: { host }, origin: { id, trust }, links: { mailbox } } = this.#parts;
+    const { port } = mailbox.address;
+    return announceCluster({ host, port, authority: trust.authority, name: id.split(":")[0] });
+  }
+
+  /** This node's member of etcd votes now: the node opens the registry itself. */
+  async #becomeServer(opened: Registry): Promise<void> {
+    const { options, store, origin, links } = this.#parts;
+    const { host, data } = options;
+    const managed = origin.managed!;
+    const server = await RegistryServer.joined(opened, { data, store, graph: options, managed });
+    await origin.trust.lead(server.records);
+    const before = this.#presence;
+    this.#enter(server);
+    this.#presence.start();
+    await this.#presence.listed({ signal: AbortSignal.timeout(LISTED_MS) });
+    await before.close(); // its lease has no keys any more
+    links.later.promotion?.close();
+    this.membership.serve();
+    await this.#coordination!.start();
+    const { peers, clients } = managed.ports!;
+    options.onRole?.(
+      `this node is a server of the registry: it may coordinate, and its etcd listens at ${host}, ` +
+        `ports ${peers} and ${clients}, for servers of this cluster alone`,
+    );
+  }
+}
