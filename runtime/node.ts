@@ -181,7 +181,9 @@ function running(
     cluster: () => membership.status(),
     async alone() {
       const known = part.server?.alone ? await trust.identities() ?? [] : [];
-      return known.filter((i) => (i.left_ms ?? i.removed_ms) === undefined).length === 1;
+      // Former first nodes of this folder, at other ports, came without a token.
+      const others = known.filter((i) => i.token !== undefined);
+      return known.length > 0 && others.every((i) => (i.left_ms ?? i.removed_ms) !== undefined);
     },
     joinToken: () => trust.joinToken(),
     close: ({ deadlineMs } = {}) => end.close(deadlineMs),

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { getLogger } from "@logtape/logtape";
-import { type Deployment, systemClock } from "../actors/mod.ts";
+import { systemClock } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import type { Serving } from "./api/mod.ts";
 import { DeploymentHost, EngineLoader, fetchReports, modelsFrom } from "./cluster/mod.ts";
@@ -14,8 +13,6 @@ import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 import { Admission, Gateway } from "./serve/mod.ts";
 import { Activity, NodeWeights } from "./weights/mod.ts";
-
-const log = getLogger(["orrery", "node"]);
 
 /** See the module's text. */
 export interface NodeWork {
@@ -52,38 +49,21 @@ export function openWork(
   });
   undo.defer(() => weights.close());
   const loader = new EngineLoader(system, { threads, spinning, memoryBytes });
-  const served = new ServedHere(links, options);
+  let serving: Serving = { reason: "the node has just started" };
   const host = new DeploymentHost({
     ...{ system, directory, store, mailbox, gateway, loader },
     models: modelsFrom(weights),
-    onServe: (deployment, reason) => served.note(deployment, reason),
+    onServe(deployment, reason) {
+      serving = { deployment, reason };
+      if (deployment) later.promotion?.members(deployment.members);
+      options.onServe?.(deployment, reason);
+    },
   });
   undo.defer(() => host.close());
   return {
     ...{ gateway, profiler, activity, loader, host },
     get serving() {
-      return served.now;
+      return serving;
     },
   };
-}
-
-/** What is served at this node, told to whoever must know. */
-class ServedHere {
-  now: Serving = { reason: "the node has just started" };
-  readonly #links: NodeLinks;
-  readonly #options: NodeOptions;
-
-  constructor(links: NodeLinks, options: NodeOptions) {
-    this.#links = links;
-    this.#options = options;
-  }
-
-  note(deployment: Deployment | undefined, reason: string): void {
-    if (reason.startsWith("placement failed") && reason !== this.now.reason) {
-      log.warn("{reason}", { reason });
-    }
-    this.now = { deployment, reason };
-    if (deployment) this.#links.later.promotion?.members(deployment.members);
-    this.#options.onServe?.(deployment, reason);
-  }
 }

@@ -4,7 +4,13 @@
  * @module
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
-import { configure, getConsoleSink, getTextFormatter, type LogLevel } from "@logtape/logtape";
+import {
+  configure,
+  getConsoleSink,
+  getLogger,
+  getTextFormatter,
+  type LogLevel,
+} from "@logtape/logtape";
 import pc from "picocolors";
 import { type Deployment, OrreryError } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
@@ -15,6 +21,8 @@ import { FetchLines } from "./fetch_lines.ts";
 import { planTable } from "./plan_table.ts";
 import { help, type StartOptions, startOptions } from "./start_options.ts";
 import { servingLine, welcome } from "./start_text.ts";
+
+const log = getLogger(["orrery", "node"]);
 
 /** Conversions of fewer bytes print no progress: they take a second or two. */
 const SHORT_CONVERSION_BYTES = 50e6;
@@ -70,6 +78,8 @@ interface PrintedLines {
   said: string;
   noted: string;
   table: string;
+  /** Why the last placement failed; "": none has. */
+  failed: string;
   /** The question of `--ask` was asked. */
   asked: boolean;
   /** A deployment has served. */
@@ -101,7 +111,14 @@ async function live(
   stop: Ending,
   stopped: () => boolean,
 ): Promise<number | undefined> {
-  const current: PrintedLines = { said: "", noted: "", table: "", asked: false, served: false };
+  const current: PrintedLines = {
+    said: "",
+    noted: "",
+    table: "",
+    failed: "",
+    asked: false,
+    served: false,
+  };
   const waiting: [Deployment | undefined, string][] = [];
   const fetches = new FetchLines();
   const onServe = (deployment: Deployment | undefined, reason: string) => {
@@ -124,8 +141,13 @@ async function live(
     }
     current.served ||= deployment !== undefined;
     const waits = chosen.nodes > 1 || chosen.layers; // for further nodes
-    if (reason.startsWith("placement failed") && !current.served && !waits) {
-      nobodyCanMend(node).then((never) => never && stop.reject(placementFailed(reason)));
+    if (reason.startsWith("placement failed")) {
+      const first = !current.served && !waits;
+      void (first ? nobodyCanMend(node) : Promise.resolve(false)).then((never) => {
+        if (never) return stop.reject(placementFailed(reason));
+        if (reason !== current.failed) log.warn("{reason}", { reason });
+        current.failed = reason;
+      });
     }
   };
   const node = current.node = await startNode({

@@ -292,12 +292,12 @@ export class Membership {
   async #ask(term: CoordinatorPlace): Promise<void> {
     const { system } = this.#options;
     try {
-      const { deployments } = await system.at(clusterActor, CLUSTER).join(memberOf(this.#options), {
-        deadlineMs: JOIN_MS,
-        signal: this.#abort.signal,
-      });
+      const joined: { deployments?: string[] } = await system.at(clusterActor, CLUSTER)
+        .join(memberOf(this.#options), { deadlineMs: JOIN_MS, signal: this.#abort.signal });
       // A coordinator that remembers nothing of an earlier one would never retire its deployments.
-      if (this.#joined !== term.epoch) this.#options.host.retireExcept(deployments);
+      // One of version 1 names none.
+      const { deployments } = joined;
+      if (deployments && this.#joined !== term.epoch) this.#options.host.retireExcept(deployments);
     } catch (error) {
       if (!hasCode(error, "unknown_kind")) throw error;
       throw joinFailed(
