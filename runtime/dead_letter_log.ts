@@ -4,7 +4,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { DeadLetter } from "../actors/mod.ts";
+import { type DeadLetter, SERVERS } from "../actors/mod.ts";
 import { LimitedLog } from "./limited_log.ts";
 
 const log = getLogger(["orrery", "node"]);
@@ -26,8 +26,9 @@ export function deadLetterLog(): (letter: DeadLetter) => void {
 
 function logDeadLetter({ to, from, type, error, peer }: DeadLetter, more: string): void {
   // A message to an actor that has just ended is common and harmless. A message from this node's
-  // outside is an ask, whose caller gets the error already.
-  const level = (from === "" && peer === undefined) ||
+  // outside is an ask, whose caller gets the error already. Members ask for the servers actor to
+  // find out whether the registry is a managed one.
+  const level = (from === "" && peer === undefined) || to === SERVERS ||
       ["not_active", "no_owner", "cancelled"].includes(error.code)
     ? "debug"
     : "warn";
