@@ -4,7 +4,7 @@
  * | file             | what it opens                                                            |
  * | ---------------- | ------------------------------------------------------------------------ |
  * | `node_origin.ts` | what the node is: first, server or member; its key, registry, certificates |
- * | `node_links.ts`  | the mailbox and the actor system                                         |
+ * | `node_network.ts` | the mailbox and the actor system                                         |
  * | `node_work.ts`   | requests, stages, weights, measuring                                     |
  * | `node_part.ts`   | membership, and coordinating where the node may                          |
  * | `node_actors.ts` | the actors that every node has                                           |
@@ -22,7 +22,7 @@ import { IdleMemory } from "./memory.ts";
 import { registerActors } from "./node_actors.ts";
 import { openApi } from "./node_api.ts";
 import { NodeEnd } from "./node_end.ts";
-import { openLinks } from "./node_links.ts";
+import { openNetwork } from "./node_network.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { openOrigin } from "./node_origin.ts";
 import { NodePart, type NodePartOptions } from "./node_part.ts";
@@ -95,20 +95,20 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const origin = await openOrigin(options, store, undo);
   const memory = new IdleMemory();
   undo.defer(() => memory.close());
-  const links = await openLinks(options, origin, undo);
-  const work = openWork({ options, store, links }, undo);
-  const parts: NodePartOptions = { options, store, origin, links, work };
+  const network = await openNetwork(options, origin, undo);
+  const work = openWork({ options, store, network }, undo);
+  const parts: NodePartOptions = { options, store, origin, network, work };
   const part = new NodePart(parts);
   undo.defer(() => part.close());
   undo.defer(() => part.vanish());
   const end = new NodeEnd(options);
   const examiner = examinerOf(parts, part);
   registerActors({
-    ...{ ...links, ...work, store, membership: part.membership, examiner },
+    ...{ ...network, ...work, store, membership: part.membership, examiner },
     models: () => part.seat?.models ?? [],
     onDrain: () => end.drained(),
   });
-  const promotion = links.later.promotion = await openPromotion(parts, part, end);
+  const promotion = network.later.promotion = await openPromotion(parts, part, end);
   undo.defer(() => promotion?.close());
   const { port } = options;
   const url = await openApi(
@@ -123,12 +123,12 @@ export async function startNode(options: NodeOptions): Promise<Node> {
 }
 
 /** What examines this node for the doctor. */
-function examinerOf({ options, origin, links, work }: NodePartOptions, part: NodePart) {
+function examinerOf({ options, origin, network, work }: NodePartOptions, part: NodePart) {
   const { data, memoryBytes, host, protocol = PROTOCOL } = options;
   const { trust } = origin;
   const discovers = options.announce && !isLoopback(host);
   return new NodeExaminer({
-    ...{ system: links.system, mailbox: links.mailbox, data, protocol, memoryBytes },
+    ...{ system: network.system, mailbox: network.mailbox, data, protocol, memoryBytes },
     registry: () => ({ where: part.server?.where, registry: part.registry }),
     expiresMs: () => trust.expiresMs,
     stagesBytes: () => work.loader.loadedBytes(),
@@ -142,7 +142,7 @@ function examinerOf({ options, origin, links, work }: NodePartOptions, part: Nod
 
 /** How this node may become the first one; undefined: the nodes elect who coordinates. */
 async function openPromotion(
-  { options, store, origin, links }: NodePartOptions,
+  { options, store, origin, network }: NodePartOptions,
   part: NodePart,
   end: NodeEnd,
 ): Promise<Promotion | undefined> {
@@ -150,7 +150,7 @@ async function openPromotion(
   if (!embedded || (server && !server.alone)) return undefined;
   const { membership, known, member, name } = part;
   return await Promotion.open({
-    ...{ data: options.data, store, trust, mailbox: links.mailbox },
+    ...{ data: options.data, store, trust, mailbox: network.mailbox },
     ...{ membership, known, member, name, neededMs: options.voteAfterMs },
     lead: (succession) => part.lead(succession),
     onFollowed: (why) => end.followed(why),
@@ -159,7 +159,7 @@ async function openPromotion(
 
 /** The running node, as its program sees it. */
 function running(
-  { origin: { trust, managed }, links: { system, mailbox }, work }: NodePartOptions,
+  { origin: { trust, managed }, network: { system, mailbox }, work }: NodePartOptions,
   part: NodePart,
   end: NodeEnd,
   api: Pick<Node, "url" | "apiAddress" | "ownKey">,

@@ -8,7 +8,7 @@ import type { ApiAddress, NodeAccess } from "./access/mod.ts";
 import { createApi, serveApi } from "./api/mod.ts";
 import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
 import { clusterDoctor, type NodeExaminer } from "./doctor/mod.ts";
-import type { NodeLinks } from "./node_links.ts";
+import type { NodeNetwork } from "./node_network.ts";
 import type { NodeOrigin } from "./node_origin.ts";
 import type { NodePart } from "./node_part.ts";
 import type { NodeWork } from "./node_work.ts";
@@ -26,7 +26,7 @@ export interface NodeApiParts {
   /** Who may ask. */
   access: Omit<NodeAccess, "address">;
   origin: NodeOrigin;
-  links: NodeLinks;
+  network: NodeNetwork;
   work: NodeWork;
   part: NodePart;
   examiner: NodeExaminer;
@@ -36,7 +36,7 @@ export interface NodeApiParts {
 
 /** Serves it until `undo` is disposed of; gives its base URL. Throws group `api` (`port_in_use`). */
 export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): Promise<string> {
-  const { address, port, access, origin, links: { system }, work, part, examiner, promotion } =
+  const { address, port, access, origin, network: { system }, work, part, examiner, promotion } =
     parts;
   const { trust } = origin;
   const { membership } = part;

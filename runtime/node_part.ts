@@ -17,7 +17,7 @@ import {
 import type { ModelStore } from "../models/mod.ts";
 import { logHealth, memberOf, Membership } from "./cluster/mod.ts";
 import { announceCluster } from "./discovery/mod.ts";
-import type { NodeLinks } from "./node_links.ts";
+import type { NodeNetwork } from "./node_network.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { NodeOrigin } from "./node_origin.ts";
 import { askSeats } from "./node_registry.ts";
@@ -43,7 +43,7 @@ export interface NodePartOptions {
   options: NodeOptions;
   store: ModelStore;
   origin: NodeOrigin;
-  links: NodeLinks;
+  network: NodeNetwork;
   work: NodeWork;
 }
 
@@ -69,17 +69,17 @@ export class NodePart {
   /** Nothing is joined or written until {@linkcode NodePart.start}. */
   constructor(parts: NodePartOptions) {
     this.#parts = parts;
-    const { options, origin: { trust, server }, links } = parts;
-    const { system, mailbox } = links;
+    const { options, origin: { trust, server }, network } = parts;
+    const { system, mailbox } = network;
     this.#remote = new RemoteRegistry({
       actor: system.at(registryActor, REGISTRY),
       clock: systemClock,
     });
     this.known = new KnownNodes({ joined: trust.first });
-    this.membership = links.later.membership = this.#membership(server !== undefined);
+    this.membership = network.later.membership = this.#membership(server !== undefined);
     this.member = memberOf({ system, mailbox });
     this.name = options.name ?? hostname();
-    links.later.leases = () => this.#leases + this.#presence.lease.epoch;
+    network.later.leases = () => this.#leases + this.#presence.lease.epoch;
     this.#enter(server);
   }
 
@@ -100,7 +100,7 @@ export class NodePart {
 
   /** Stands for election, or joins. Throws group `cluster` (`join_failed`), and what a term needs. */
   async start(): Promise<void> {
-    const { options: { data }, origin, links: { system } } = this.#parts;
+    const { options: { data }, origin, network: { system } } = this.#parts;
     const { trust, managed, id: node } = origin;
     if (this.#coordination) {
       this.#presence.start();
@@ -148,7 +148,7 @@ export class NodePart {
   }
 
   #membership(isServer: boolean): Membership {
-    const { origin: { trust }, links: { system, directory, mailbox }, work: { host } } =
+    const { origin: { trust }, network: { system, directory, mailbox }, work: { host } } =
       this.#parts;
     return new Membership({
       ...{ system, directory, mailbox, host, trust },
@@ -166,7 +166,7 @@ export class NodePart {
 
   /** Takes part as a member, or as a node that opens the registry itself. */
   #enter(server: RegistryServer | undefined): void {
-    const { options, origin, links: { system, directory, fence }, work } = this.#parts;
+    const { options, origin, network: { system, directory, fence }, work } = this.#parts;
     const { membership, member, name } = this;
     const presence = new Presence({
       ...{ member, ttlMs: server?.ttlMs ?? MEMBER_TTL_MS },
@@ -187,7 +187,7 @@ export class NodePart {
 
   /** What this node sees of the members. */
   #view(): MembersView {
-    const { origin: { trust }, links: { mailbox } } = this.#parts;
+    const { origin: { trust }, network: { mailbox } } = this.#parts;
     return {
       silentMs: (node) => mailbox.silentMs(node),
       refuses: (node, deadlineMs) => mailbox.refuses(node, deadlineMs),
@@ -198,14 +198,14 @@ export class NodePart {
   }
 
   #announce(): Promise<AsyncDisposable | undefined> {
-    const { options: { host }, origin: { id, trust }, links: { mailbox } } = this.#parts;
+    const { options: { host }, origin: { id, trust }, network: { mailbox } } = this.#parts;
     const { port } = mailbox.address;
     return announceCluster({ host, port, authority: trust.authority, name: id.split(":")[0] });
   }
 
   /** This node's member of etcd votes now: the node opens the registry itself. */
   async #becomeServer(opened: Registry): Promise<void> {
-    const { options, store, origin, links } = this.#parts;
+    const { options, store, origin, network } = this.#parts;
     const { host, data } = options;
     const managed = origin.managed!;
     const server = await RegistryServer.joined(opened, { data, store, graph: options, managed });
@@ -215,7 +215,7 @@ export class NodePart {
     this.#presence.start();
     await this.#presence.listed({ signal: AbortSignal.timeout(LISTED_MS) });
     await before.close(); // its lease has no keys any more
-    links.later.promotion?.close();
+    network.later.promotion?.close();
     this.membership.serve();
     await this.#coordination!.start();
     const { peers, clients } = managed.ports!;

@@ -8,7 +8,7 @@ import { systemClock } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import type { Serving } from "./api/mod.ts";
 import { DeploymentHost, EngineLoader, fetchReports, modelsFrom } from "./cluster/mod.ts";
-import type { NodeLinks } from "./node_links.ts";
+import type { NodeNetwork } from "./node_network.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { NodeProfiler } from "./profile/mod.ts";
 import { Admission, Gateway } from "./serve/mod.ts";
@@ -28,10 +28,10 @@ export interface NodeWork {
 
 /** Makes these parts; `undo` closes them. Nothing is served yet. */
 export function openWork(
-  { options, store, links }: { options: NodeOptions; store: ModelStore; links: NodeLinks },
+  { options, store, network }: { options: NodeOptions; store: ModelStore; network: NodeNetwork },
   undo: AsyncDisposableStack,
 ): NodeWork {
-  const { system, mailbox, directory, later } = links;
+  const { system, mailbox, directory, later } = network;
   const { data, threads, spinning, memoryBytes } = options;
   const gateway = later.gateway = new Gateway({
     system,

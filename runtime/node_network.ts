@@ -1,5 +1,5 @@
 /**
- * A node's links to others and what runs over them: its directory, its mailbox and its actor system.
+ * How a node reaches others: its directory, its mailbox and its actor system.
  *
  * @module
  */
@@ -19,8 +19,8 @@ const log = getLogger(["orrery", "node"]);
 const SYSTEM_CLOSE_MS = 5_000;
 
 /**
- * Parts of the node that its links call back into. They are made later, as they need the links; each
- * is set as soon as it is there.
+ * Parts of the node that are called back from here. They are made later, as they need the actor
+ * system; each is set as soon as it is there.
  */
 export interface LaterParts {
   gateway?: Gateway;
@@ -31,7 +31,7 @@ export interface LaterParts {
 }
 
 /** See the module's text. */
-export interface NodeLinks {
+export interface NodeNetwork {
   directory: ClusterDirectory;
   mailbox: MailboxTransport;
   /** What this node may do as the coordinator, for as long as that is certain. */
@@ -41,11 +41,11 @@ export interface NodeLinks {
 }
 
 /** Listens, and makes the actor system. Throws group `mailbox` (`port_in_use`, `cannot_listen`). */
-export async function openLinks(
+export async function openNetwork(
   options: NodeOptions,
   { id, trust }: NodeOrigin,
   undo: AsyncDisposableStack,
-): Promise<NodeLinks> {
+): Promise<NodeNetwork> {
   const directory = new ClusterDirectory(id);
   const epochOf = (to: string) => directory.epochOf(to);
   const mailbox = await listen({ ...options, node: id, tls: trust, epochOf });
