@@ -8,7 +8,7 @@ import type { VirtualClock } from "./clock.ts";
 import { Luck } from "./luck.ts";
 import { type CoordinatorOptions, type CoordinatorPolicy, POINT_TOKENS } from "./options.ts";
 import type { SimFrame, SimulatedPipeline } from "./pipeline.ts";
-import { FrameQueue, isBranchPrompt } from "./frame_queue.ts";
+import { FrameQueue, isPrompt } from "./frame_queue.ts";
 import { type Death, Recovery } from "./recovery.ts";
 import {
   fedTokens,
@@ -41,8 +41,8 @@ export class Coordinator {
   #policy: CoordinatorPolicy;
   #options: CoordinatorOptions;
   #luck: Luck;
-  /** Frames on their way that are not cancelled. */
-  #inFlight = 0;
+  /** Frames on their way that are not cancelled: those with rows of prompts, and the others. */
+  #underWay = { prompts: new Set<SimFrame>(), lanes: new Set<SimFrame>() };
   #recovery: Recovery;
   /** Rows in the arena. */
   #arena = 0;
@@ -74,7 +74,7 @@ export class Coordinator {
       liveRows: () => this.#arena,
       forget: (part) => this.#forget(part, part.rows),
       account: (frame) => this.#account(frame),
-      stopped: () => this.#inFlight = 0,
+      stopped: () => Object.values(this.#underWay).forEach((frames) => frames.clear()),
       resume: (lanes) => this.#takeIn(() => lanes.forEach((lane) => this.#prepare(lane, false))),
     });
     pipeline.settled = (frame) => this.#account(frame);
@@ -138,12 +138,24 @@ export class Coordinator {
     this.#pump();
   }
 
+  /**
+   * Whether one more frame, with or without rows of prompts, may be on its way. As in the arbiter,
+   * both have a window of their own, except on a single stage.
+   */
+  #mayGo(ofPrompts: boolean): boolean {
+    const stages = this.#pipeline.costs.hosts.length;
+    const { prompts, lanes } = this.#underWay;
+    const counted = stages === 1 ? [prompts, lanes] : [ofPrompts ? prompts : lanes];
+    return sum(counted.map((frames) => frames.size)) < (this.#policy.window ?? stages + 1);
+  }
+
   /** Sends frames as long as there are parts and places for them. */
   #pump(): void {
     if (this.#held) return;
     this.#held = true;
-    const window = this.#policy.window ?? this.#pipeline.costs.hosts.length + 1;
-    while (!this.#recovery.paused && this.#inFlight < window) {
+    while (!this.#recovery.paused) {
+      const { first } = this.#ready;
+      if (!this.#mayGo(first !== undefined && isPrompt(first))) break;
       const parts = this.#choose();
       if (parts.length === 0) break;
       this.#dispatch(parts);
@@ -179,10 +191,11 @@ export class Coordinator {
       computed: 0,
       spans: [],
     };
-    this.#inFlight++;
+    const ofPrompts = isPrompt(parts[0]);
+    this.#underWay[ofPrompts ? "prompts" : "lanes"].add(frame);
     this.frames++;
     this.#arena += rows;
-    if (!parts[0].piece && !isBranchPrompt(parts[0])) {
+    if (!ofPrompts) {
       this.decodeFrames++;
       this.decodeRows += rows;
     }
@@ -198,7 +211,7 @@ export class Coordinator {
 
   /** A frame has come back. */
   #returned(frame: SimFrame): void {
-    if (frame.cancelled_s === undefined) this.#inFlight--;
+    this.#left(frame);
     this.#takeIn(() => {
       for (const part of frame.parts) {
         if (part.stale) continue;
@@ -387,10 +400,15 @@ export class Coordinator {
         if (!frame.parts.every((p) => p.stale)) continue;
         frame.cancelled_s = this.#clock.now;
         for (const span of frame.spans) if (span.kind !== "transfer") span.kind = "wasted";
-        this.#inFlight--;
+        this.#left(frame);
       }
     }
     lane.flying = [];
+  }
+
+  /** A frame has come back or is cancelled: another may take its place. */
+  #left(frame: SimFrame): void {
+    for (const frames of Object.values(this.#underWay)) frames.delete(frame);
   }
 
   /** Removes rows of a part from the arena. */

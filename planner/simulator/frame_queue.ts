@@ -6,6 +6,10 @@
 import { treeRows } from "./luck.ts";
 import type { FramePart } from "./request.ts";
 
+/** Whether the part is of a prompt, of a request's or of a branch's. */
+export const isPrompt = (part: FramePart): boolean =>
+  part.piece !== undefined || isBranchPrompt(part);
+
 /** Whether the part is a branch's own prompt. */
 export function isBranchPrompt(part: FramePart): boolean {
   return part.lane !== undefined && part.lane.past === 0;
@@ -36,6 +40,12 @@ export class FrameQueue {
     this.#parts.unshift(...parts);
   }
 
+  /** The first part of the next frame, which stays in the queue; undefined: nothing waits. */
+  get first(): FramePart | undefined {
+    const at = this.#lastWasPiece ? this.#parts.findIndex((p) => !p.piece) : 0;
+    return this.#parts[Math.max(0, at)];
+  }
+
   /**
    * Removes and returns the parts of the next frame; empty: nothing waits.
    *
@@ -43,9 +53,7 @@ export class FrameQueue {
    * that the branch will need later.
    */
   next(treeOf: (part: FramePart) => number[]): FramePart[] {
-    let at = 0;
-    if (this.#lastWasPiece) at = Math.max(0, this.#parts.findIndex((p) => !p.piece));
-    const first = this.#parts[at];
+    const { first } = this;
     if (!first) return [];
     this.#lastWasPiece = first.piece !== undefined;
     const parts = first.piece ? [first] : this.pack(this.#parts, { first, treeOf });

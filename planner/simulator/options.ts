@@ -22,7 +22,8 @@ export const policySchema = z.object({
    */
   pieces: z.array(count).min(1),
   /**
-   * Most frames on their way at once. @default stages + 1; of a plan: what the arbiter would have
+   * Most frames on their way at once; on several stages as many with rows of prompts and as many
+   * without. @default stages + 1; of a plan: what the arbiter would have
    */
   window: count.optional(),
   /** Most rows of a decode frame with several lanes; the rows of a single lane always fit. */

@@ -5,7 +5,7 @@
  *
  * - Of each text, the share of tokens that such a head has, with each tokenizer.
  * - Of the embedded pair's answers, the share of tokens that the draft model guesses.
- * - Milliseconds and bytes of a row, by turns, of a draft model with a large vocabulary (left out
+ * - Milliseconds of processor time and bytes of a row, by turns, of a draft model with a large vocabulary (left out
  *   with `--quick`).
  *
  * @module
@@ -28,6 +28,7 @@ import {
 import { loadEngine } from "../../runtime/engine/mod.ts";
 import { FIFTY } from "../support/prompts.ts";
 import { HALF_BILLION_GEOMETRY, syntheticModel } from "./engine/synthetic.ts";
+import { cpuMs } from "./engine/turns.ts";
 import { chainFrame } from "./shared/chain.ts";
 import { alignRows, describeMachine, medianOf } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
@@ -249,7 +250,7 @@ async function privateBytes(): Promise<number> {
   return Number(/^RssAnon:\s*(\d+) kB$/m.exec(status)![1]) * 1024;
 }
 
-/** Prints milliseconds and bytes of a row with heads of several sizes, by turns. */
+/** Prints processor time and bytes of a row with heads of several sizes, by turns. */
 async function rowTimes(dir: string, layers: number): Promise<void> {
   const blobDir = join(dir, `layers-${layers}`);
   await mkdir(blobDir);
@@ -266,11 +267,11 @@ async function rowTimes(dir: string, layers: number): Promise<void> {
   }
   for (let round = 0; round < ROUNDS; round++) {
     for (const own of engines) {
-      const start = performance.now();
+      const start = cpuMs();
       for (let i = 0; i < FRAMES; i++) {
         await own.engine.run(chainFrame(PAST_ROWS, 1, geometry.vocab, [0]));
       }
-      own.times.push((performance.now() - start) / FRAMES);
+      own.times.push((cpuMs() - start) / FRAMES);
       own.ratios.push(own.times.at(-1)! / engines[0].times.at(-1)!);
     }
   }
@@ -279,7 +280,7 @@ async function rowTimes(dir: string, layers: number): Promise<void> {
       `medians of ${ROUNDS} turns`,
   );
   print([
-    ["tokens of the head", "ms", "of whole", "weights, MiB", "private, MiB"],
+    ["tokens of the head", "CPU ms", "of whole", "weights, MiB", "private, MiB"],
     ...engines.map(({ divisor, times, ratios, weightBytes, held }) => [
       shareName(divisor),
       medianOf(times).toFixed(2),
