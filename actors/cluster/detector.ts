@@ -15,7 +15,9 @@
  * - Heartbeats that follow each other closely, as frames do, count as one: the pause after many
  *   frames is no surprise.
  * - The observer's own lateness is no silence of others. A check that comes late (the observer was
- *   busy, or stopped) may come before answers that wait to be read, so the delay is forgiven.
+ *   busy, or stopped) may come before answers that wait to be read, so the delay is forgiven, and
+ *   nothing is concluded from a silence until there was a second to read them. An observer that is
+ *   late again and again concludes all the same after as many checks as `deadMs` has.
  *
  * @module
  */
@@ -46,6 +48,10 @@ const LEAST_DEVIATION = 0.25;
 const ENOUGH = 5;
 const UNKNOWN_MEAN_MS = 1_000;
 const UNKNOWN_DEVIATION_MS = 1_000;
+/** A check that comes so much later than its time is late, milliseconds. */
+const LATE_MS = 50;
+/** In this time an observer that was late reads what waits, milliseconds. */
+const READ_MS = 1_000;
 
 interface Watched {
   /** When it was last heard of; moved on by the time for which the observer was late. */
@@ -63,6 +69,10 @@ export class PhiDetector {
   readonly #options: DetectorOptions;
   readonly #nodes = new Map<string, Watched>();
   #tickedAt: number;
+  /** When a check last came late. */
+  #lateAt = -Infinity;
+  /** Checks since the first of those that came late within {@linkcode READ_MS} of each other. */
+  #checks = 0;
 
   /** Knows no node yet; `now` is the present time. */
   constructor(options: DetectorOptions, now: number) {
@@ -101,8 +111,13 @@ export class PhiDetector {
    */
   tick(now: number): number {
     const late = now - this.#tickedAt - this.#options.tickMs;
+    this.#checks++;
+    if (late > LATE_MS) {
+      if (this.#tickedAt - this.#lateAt >= READ_MS) this.#checks = 0;
+      this.#lateAt = now;
+    }
     this.#tickedAt = now;
-    if (late <= this.#options.tickMs) return 0;
+    if (late <= LATE_MS) return 0;
     for (const watched of this.#nodes.values()) {
       watched.heardAt = Math.min(now, watched.heardAt + late);
       watched.countedAt = Math.min(now, watched.countedAt + late);
@@ -124,17 +139,29 @@ export class PhiDetector {
     return phiOf((now - watched.heardAt - mean) / deviation);
   }
 
-  /** Whether a node's silence is suspicious. */
-  suspects(node: string, now: number): boolean {
+  /** Whether a node has been silent for longer than is usual. */
+  isQuiet(node: string, now: number): boolean {
     return this.silence(node, now) >= this.#options.suspectMs &&
       this.phi(node, now) >= SUSPECT_PHI;
   }
 
+  /** Whether a node's silence is suspicious. */
+  suspects(node: string, now: number): boolean {
+    return this.isQuiet(node, now) && this.#hasRead(now);
+  }
+
   /** Whether a node's silence means that it is dead, as far as this observer can tell. */
   givesUp(node: string, now: number): boolean {
+    const { deadMs, mostMs } = this.#options;
     const silence = this.silence(node, now);
-    if (silence >= this.#options.mostMs) return true;
-    return silence >= this.#options.deadMs && this.phi(node, now) >= DEAD_PHI;
+    if (silence >= mostMs) return true;
+    return silence >= deadMs && this.phi(node, now) >= DEAD_PHI && this.#hasRead(now);
+  }
+
+  /** Whether the observer has had the time to read what came while it was late. */
+  #hasRead(now: number): boolean {
+    const { deadMs, tickMs } = this.#options;
+    return now - this.#lateAt >= READ_MS || this.#checks * tickMs >= deadMs;
   }
 }
 

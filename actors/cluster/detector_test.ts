@@ -75,6 +75,24 @@ Deno.test("PhiDetector.tick() does not count the time for which it was late", ()
   assert.equal(detector.givesUp("a", 96_000), true);
 });
 
+Deno.test("PhiDetector.suspects() waits a second after lateness, and for as many checks as deadMs has at most", () => {
+  const detector = watched(every(500, 60), 30_000);
+  for (let now = 30_250; now <= 31_250; now += 250) detector.tick(now);
+  assert.equal(detector.tick(31_600), 100);
+  assert.equal(detector.suspects("a", 31_700), false, "it may have come and not be read yet");
+  assert.equal(detector.suspects("a", 32_600), true);
+  // An observer that is late each time: 250 of each 400 ms count, and nothing for 20 checks.
+  const busy = watched(every(500, 60), 30_000);
+  const at = { suspects: 0, givesUp: 0 };
+  for (let checks = 1; checks < 60; checks++) {
+    const now = 30_000 + 400 * checks;
+    busy.tick(now);
+    if (!at.suspects && busy.suspects("a", now)) at.suspects = checks;
+    if (!at.givesUp && busy.givesUp("a", now)) at.givesUp = checks;
+  }
+  assert.deepEqual(at, { suspects: 21, givesUp: 21 });
+});
+
 Deno.test("PhiDetector.add() forgets what was known of a node", () => {
   const detector = watched(every(500, 60), 30_000);
   detector.add("a", 100_000);

@@ -74,8 +74,13 @@ export interface WatchOptions extends DetectorOptions {
   confirmMs: number;
   /** Time in which a ping must be answered; a late answer counts like any other sign of life. */
   pingMs: number;
-  /** Time in which other nodes must say whether they reach a node. */
+  /** Time in which other nodes must say whether they reach a node whose connection broke. */
   voteMs: number;
+  /**
+   * The same for a node that is silent: as long as a slow link may take, and short enough to end
+   * before `deadMs`.
+   */
+  silentVoteMs: number;
   /** Time between two rounds of questions about the same node. */
   roundMs: number;
   /** Number of other nodes that are asked in a round. */
@@ -94,6 +99,7 @@ export const WATCH_DEFAULTS: Readonly<WatchOptions> = {
   confirmMs: 2_000,
   pingMs: 10_000,
   voteMs: 1_500,
+  silentVoteMs: 3_250,
   roundMs: 1_000,
   voters: 3,
   backMs: 60_000,

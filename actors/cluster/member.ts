@@ -15,6 +15,7 @@ import {
 } from "../system/mod.ts";
 import { firstNode } from "./callers.ts";
 import type { NodeView, Reach } from "./health.ts";
+import { reachNode } from "./reach.ts";
 import {
   type Deployment,
   deploymentSchema,
@@ -169,17 +170,14 @@ export const memberActor = defineActor({
     const onPing = ctx.resource<(by: NodeId) => void>("onPing");
     const view = ctx.resource<NodeView>("nodes");
 
-    /** Pings another node, and tries to connect to it: what comes first decides. */
-    function reach(node: string, within: { deadlineMs: number; signal: AbortSignal }) {
-      return new Promise<Reach>((resolve) => {
-        const silent = () => resolve("silent");
-        const ping = ctx.get(memberActor, node).ping({}, within).then(() => resolve("reached"));
-        const refused = view.refuses(node, within.deadlineMs).then((refused) => {
-          if (refused) resolve("refused");
-        });
-        void Promise.allSettled([ping, refused]).then(silent);
-      });
-    }
+    const reach = (node: string, withinMs: number, signal: AbortSignal): Promise<Reach> =>
+      reachNode({
+        now: () => ctx.now(),
+        after: (ms, fn) => ctx.after(ms, fn),
+        silentMs: (node) => view.silentMs(node),
+        refuses: (node, deadlineMs) => view.refuses(node, deadlineMs),
+        ping: (node, deadlineMs) => ctx.get(memberActor, node).ping({}, { deadlineMs, signal }),
+      }, { node, withinMs, signal });
 
     return {
       prepare: ({ deployment }, meta) => host.prepare(deployment, meta.signal),
@@ -190,7 +188,7 @@ export const memberActor = defineActor({
       node_lost: ({ node }) => host.nodeLost(node),
       drain: () => ctx.resource<() => void>("onDrain")(),
       ping: (_, { peer = self }) => onPing(peer),
-      reach: ({ node, within_ms }, { signal }) => reach(node, { deadlineMs: within_ms, signal }),
+      reach: ({ node, within_ms }, { signal }) => reach(node, within_ms, signal),
       profile: (request, meta) =>
         ctx.resource<MemberProfiler>("profiler").profile(request, meta.signal),
       probe: ({ peer }, meta) => ctx.resource<MemberProfiler>("profiler").probe(peer, meta.signal),

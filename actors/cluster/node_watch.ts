@@ -10,7 +10,8 @@
  * the detector finds suspicious makes a node **suspect**, and other nodes are asked whether they
  * reach it (indirect probes, as in SWIM: Das, Gupta and Motivala, DSN 2002). One that another node
  * reaches is not dead: its link to here is bad (**bad_link**). One that nobody reaches is **dead**
- * once the detector gives it up.
+ * once the detector gives it up. A vote that comes after its round still shows that the node lives;
+ * a round that ended late, since this node stood still, shows nothing.
  *
  * Hard evidence is quicker. When a connection breaks (`broke`), this node and some others try to
  * connect anew. Where the machine refuses the connection here and at one of them, nobody listens
@@ -39,10 +40,13 @@ const BROKEN_WAIT_MS = 150;
 /** Refusals here that are enough where no other node answers. */
 const LONE_REFUSALS = 3;
 /**
- * Where no other node answers either, this node's own link is the likeliest fault: a silence must
- * be so many times as long.
+ * Where no other node answers either, this node's own link is the likeliest fault: a silence, and
+ * the time since another node reached it, must be so many times as long.
  */
 const ISOLATED = 2;
+
+/** Why others are asked: the node is silent, or its connection broke. */
+type RoundKind = "silent" | "broken";
 
 interface WatchedNode {
   readonly node: string;
@@ -53,10 +57,11 @@ interface WatchedNode {
   /** Pings that wait for an answer, and when the last one was sent. */
   pings: number;
   pingedAt: number;
-  /** Whether a round of questions is running, and when the last one began. */
-  asking: boolean;
+  /** Kinds of rounds of questions that are running. */
+  readonly asking: Set<RoundKind>;
+  /** When the last round about its silence began. */
   askedAt: number;
-  /** Whether the last round found nobody who reaches it. */
+  /** Whether the last round about its silence found nobody who reaches it. */
   unreached: boolean;
   /** Whether none of the nodes that there are answered in it. */
   isolated: boolean;
@@ -109,7 +114,7 @@ export class NodeWatch {
       since: now,
       pings: 0,
       pingedAt: now,
-      asking: false,
+      asking: new Set(),
       askedAt: -Infinity,
       unreached: false,
       isolated: false,
@@ -130,7 +135,7 @@ export class NodeWatch {
     const watched = this.#nodes.get(node);
     if (!watched) return;
     watched.rounds = BROKEN_ROUNDS;
-    void this.#round(watched);
+    void this.#round(watched, "broken");
   }
 
   /** What is known of a node; undefined: it is not watched. */
@@ -177,22 +182,21 @@ export class NodeWatch {
   /** Moves a node to the state that fits what is known of it. */
   #review(watched: WatchedNode, now: number): void {
     const { node, state } = watched;
-    const suspicious = this.#detector.suspects(node, now);
     switch (state) {
       case "alive":
       case "back":
-        if (suspicious) {
+        if (this.#detector.suspects(node, now)) {
           const silence = (this.#detector.silence(node, now) / 1000).toFixed(1);
           this.#enter(watched, "suspect", `it has been silent for ${silence} s`);
           watched.unreached = false;
-          void this.#round(watched);
+          void this.#round(watched, "silent");
         } else if (state === "back" && now - watched.since >= this.#options.backMs) {
           Object.assign(watched, { state: "alive", why: "", since: now });
         }
         return;
       case "suspect":
       case "bad_link":
-        if (!suspicious) {
+        if (!this.#detector.isQuiet(node, now)) {
           const seconds = ((now - watched.since) / 1000).toFixed(1);
           return this.#enter(watched, "back", `it answers again, after ${seconds} s`);
         }
@@ -200,17 +204,18 @@ export class NodeWatch {
           const silence = (this.#detector.silence(node, now) / 1000).toFixed(1);
           return this.#bury(watched, `it has been silent for ${silence} s`);
         }
-        if (now - watched.askedAt >= this.#options.roundMs) void this.#round(watched);
+        if (now - watched.askedAt >= this.#options.roundMs) void this.#round(watched, "silent");
     }
   }
 
   /** Whether silence alone shows that a suspect is dead. */
   #isDead({ node, unreached, isolated, askedAt, reachedAt }: WatchedNode, now: number): boolean {
-    const { deadMs, voteMs, roundMs } = this.#options;
+    const { deadMs, silentVoteMs, roundMs } = this.#options;
     // What others said before this node stood still for a while is out of date.
-    const fresh = now - askedAt <= voteMs + 2 * roundMs;
-    if (!unreached || !fresh || now - reachedAt < deadMs) return false;
-    if (isolated && this.#detector.silence(node, now) < ISOLATED * deadMs) return false;
+    const fresh = now - askedAt <= silentVoteMs + 2 * roundMs;
+    if (!unreached || !fresh) return false;
+    const leastMs = (isolated ? ISOLATED : 1) * deadMs;
+    if (Math.min(now - reachedAt, this.#detector.silence(node, now)) < leastMs) return false;
     return this.#detector.givesUp(node, now);
   }
 
@@ -230,33 +235,27 @@ export class NodeWatch {
   }
 
   /** Asks other nodes about this one, and tries to connect to it. */
-  async #round(watched: WatchedNode): Promise<void> {
-    if (watched.asking) return;
-    watched.asking = true;
+  async #round(watched: WatchedNode, kind: RoundKind): Promise<void> {
+    if (watched.asking.has(kind)) return;
+    watched.asking.add(kind);
+    const { node } = watched;
     const startedAt = this.#world.now();
-    watched.askedAt = startedAt;
-    const others = this.#world.voters(watched.node);
+    if (kind === "silent") watched.askedAt = startedAt;
+    const others = this.#world.voters(node);
+    const voteMs = this.#options[kind === "silent" ? "silentVoteMs" : "voteMs"];
     const verdict = await askOthers(this.#world, {
-      node: watched.node,
-      voters: this.#choose(others),
-      voteMs: this.#options.voteMs,
+      node,
+      voters: this.#choose(others, kind),
+      voteMs,
+      again: kind === "silent",
+      onLate: (by) => this.#nodes.get(node) === watched && this.#reached(watched, by),
     });
-    watched.asking = false;
-    if (this.#nodes.get(watched.node) !== watched) return; // it was forgotten meanwhile
+    watched.asking.delete(kind);
+    if (this.#nodes.get(node) !== watched) return; // it was forgotten meanwhile
     const now = this.#world.now();
-    const heardSince = now - this.#detector.silence(watched.node, now) > startedAt;
+    const heardSince = now - this.#detector.silence(node, now) > startedAt;
     watched.refusals = verdict.refusedHere && !heardSince ? watched.refusals + 1 : 0;
-    watched.unreached = verdict.by === undefined;
-    watched.isolated = others.length > 0 && verdict.answers === 0;
-    if (verdict.by !== undefined) {
-      watched.reachedAt = now;
-      watched.rounds = 0;
-      if (watched.state === "suspect") {
-        const why = `node ${this.#world.self} does not reach it, node ${verdict.by} does`;
-        this.#enter(watched, "bad_link", why);
-      }
-      return;
-    }
+    if (verdict.by !== undefined) return this.#reached(watched, verdict.by);
     if (heardSince) return void (watched.rounds = 0);
     const refused = `its machine refuses connections at its address, here and at node `;
     if (verdict.refusedAt !== undefined && verdict.refusedHere) {
@@ -265,22 +264,55 @@ export class NodeWatch {
     if (verdict.answers === 0 && watched.refusals >= LONE_REFUSALS) {
       return this.#bury(watched, "its machine refuses connections at its address");
     }
-    if (watched.state === "bad_link") this.#enter(watched, "suspect", "nobody reaches it now");
+    const inTime = now - startedAt <= voteMs + this.#options.tickMs;
+    if (kind === "silent" && (inTime || this.#isOverdue(watched, now))) {
+      watched.unreached = true;
+      watched.isolated = others.length > 0 && verdict.answers === 0;
+      const known = watched.isolated && now - watched.reachedAt < this.#options.deadMs;
+      if (watched.state === "bad_link" && !known) {
+        this.#enter(watched, "suspect", "nobody reaches it now");
+      }
+    }
     if (watched.rounds === 0) return;
     watched.rounds--;
-    this.#world.after(BROKEN_WAIT_MS, () => void this.#round(watched));
+    this.#world.after(BROKEN_WAIT_MS, () => void this.#round(watched, "broken"));
   }
 
-  /** Some of these nodes that are likely to answer. */
-  #choose(voters: string[]): string[] {
-    const left = voters.filter((voter) => {
+  /**
+   * Whether a node has been silent for so long that a round counts though it ended late: a node that
+   * is always late would never conclude otherwise.
+   */
+  #isOverdue({ node }: WatchedNode, now: number): boolean {
+    return this.#detector.silence(node, now) >= this.#options.mostMs;
+  }
+
+  /** Another node reaches this one. */
+  #reached(watched: WatchedNode, by: string): void {
+    watched.reachedAt = this.#world.now();
+    watched.unreached = false;
+    watched.rounds = 0;
+    if (watched.state !== "suspect") return;
+    const why = `node ${this.#world.self} does not reach it, node ${by} does`;
+    this.#enter(watched, "bad_link", why);
+  }
+
+  /**
+   * Some of these nodes: those that are likely to answer come first. Where a connection broke only
+   * these are asked, since a round must end soon.
+   */
+  #choose(voters: string[], kind: RoundKind): string[] {
+    const chosen: string[] = [];
+    const draw = (from: string[]) => {
+      while (from.length > 0 && chosen.length < this.#options.voters) {
+        chosen.push(...from.splice(Math.floor(this.#world.random() * from.length), 1));
+      }
+    };
+    const likely = (voter: string) => {
       const known = this.#nodes.get(voter);
       return !known || (known.rounds === 0 && known.state !== "suspect");
-    });
-    const chosen: string[] = [];
-    while (left.length > 0 && chosen.length < this.#options.voters) {
-      chosen.push(...left.splice(Math.floor(this.#world.random() * left.length), 1));
-    }
+    };
+    draw(voters.filter(likely));
+    if (kind === "silent") draw(voters.filter((voter) => !likely(voter)));
     return chosen;
   }
 

@@ -15,6 +15,10 @@ function world() {
     /** What other nodes say about any node, by the node that says it; `away`: they do not answer. */
     votes: new Map<string, Reach | "away">(),
     silentMs: undefined as number | undefined,
+    /** Milliseconds after which a vote arrives. */
+    wayMs: 2,
+    /** Answers of other nodes that are lost before one arrives. */
+    lost: 0,
     asked: 0,
     pings: 0,
   };
@@ -40,8 +44,10 @@ function world() {
     reach: (voter, _node, deadlineMs) => {
       given.asked++;
       const vote = given.votes.get(voter);
+      if (given.lost-- > 0) return Promise.reject(new Error("lost"));
       if (vote === "silent") return within(deadlineMs, deadlineMs, vote);
-      return within(vote && vote !== "away" ? 2 : undefined, deadlineMs, vote as Reach);
+      const ms = vote && vote !== "away" ? given.wayMs : undefined;
+      return within(ms, 2 * deadlineMs, vote as Reach);
     },
     voters: (node) => [...given.votes.keys()].filter((voter) => voter !== node),
     changed: (change) => void changes.push({ ...change, at: sim.clock.now() }),
@@ -110,6 +116,33 @@ Deno.test("NodeWatch takes a node for dead whose link was bad, when the others l
   given.votes.set("w", "refused");
   await sim.run({ forMs: 10_000 });
   assert.deepEqual(states(), ["suspect", "bad_link", "suspect", "dead"]);
+});
+
+Deno.test("NodeWatch counts a vote that comes after its round, and asks again where one is lost", async () => {
+  for (const change of [{ wayMs: 4_500 }, { lost: 9 }]) {
+    const { sim, given, states } = await watched();
+    given.answers.delete("a");
+    given.votes.set("w", "reached");
+    Object.assign(given, change);
+    await sim.run({ forMs: 60_000 });
+    assert.deepEqual(states(), ["suspect", "bad_link"], JSON.stringify(change));
+  }
+});
+
+Deno.test("NodeWatch concludes nothing from a round that ended late, since it stood still", async () => {
+  const { sim, given, watchWorld, states } = world();
+  let stoodMs = 0;
+  const watch = new NodeWatch({ ...watchWorld, now: () => sim.clock.now() + stoodMs });
+  watch.add("a");
+  given.votes.set("w", "reached");
+  await sim.run({ forMs: 20_000 });
+  assert.deepEqual(states(), ["suspect", "bad_link"]);
+  given.votes.set("w", "away");
+  await sim.run({ forMs: 2_000 });
+  stoodMs = 20_000; // its last question is not answered, or nobody has read the answer
+  given.votes.set("w", "reached");
+  await sim.run({ forMs: 20_000 });
+  assert.deepEqual(states(), ["suspect", "bad_link"]);
 });
 
 Deno.test("NodeWatch.broke() needs two refusals from two nodes, and is quick then", async () => {

@@ -4,10 +4,15 @@
  *
  * @module
  */
-import type { WatchWorld } from "./health.ts";
+import type { Reach, WatchWorld } from "./health.ts";
 
-/** Share of the time for a round that another node has for trying. */
-const VOTER_SHARE = 0.6;
+/**
+ * Time of a round that is kept for the way of question and answer, milliseconds; the rest another
+ * node has for trying.
+ */
+const WAY_MS = 600;
+/** Pause before a node is asked once more, milliseconds. */
+const AGAIN_MS = 200;
 
 /** What a round of questions found. */
 export interface Verdict {
@@ -29,34 +34,51 @@ export interface RoundOptions {
   voters: readonly string[];
   /** Milliseconds after which what is known by then is the verdict. */
   voteMs: number;
+  /** Whether a node whose answer is lost is asked again while there is time. */
+  again: boolean;
+  /** Told of each node that says only after the verdict that it reaches the node. */
+  onLate(by: string): void;
 }
 
 /** Resolves as soon as the verdict is certain, and after `voteMs` at the latest. */
 export function askOthers(
   world: Pick<WatchWorld, "after" | "refuses" | "reach">,
-  { node, voters, voteMs }: RoundOptions,
+  { node, voters, voteMs, again, onLate }: RoundOptions,
 ): Promise<Verdict> {
   const verdict: Verdict = { refusedHere: false, answers: 0 };
   return new Promise((resolve) => {
     let open = voters.length + 1;
-    const cancel = world.after(voteMs, () => resolve({ ...verdict }));
+    let over = false;
+    const close = () => {
+      over = true;
+      cancel();
+      resolve({ ...verdict });
+    };
+    const cancel = world.after(voteMs, close);
     const done = () => {
       const certain = verdict.by !== undefined ||
         (verdict.refusedHere && verdict.refusedAt !== undefined);
-      if (--open > 0 && !certain) return;
-      cancel();
-      resolve({ ...verdict });
+      if ((--open === 0 || certain) && !over) close();
+    };
+    const voted = (voter: string, reach: Reach) => {
+      if (over) return reach === "reached" && onLate(voter);
+      verdict.answers++;
+      if (reach === "reached") verdict.by ??= voter;
+      if (reach === "refused") verdict.refusedAt ??= voter;
+    };
+    // Each time with the same time for trying: after a shorter one, `silent` would show nothing.
+    const ask = async (voter: string) => {
+      do {
+        try {
+          return voted(voter, await world.reach(voter, node, voteMs - WAY_MS));
+        } catch {
+          if (again) await new Promise<void>((resume) => void world.after(AGAIN_MS, resume));
+        }
+      } while (again && !over);
     };
     world.refuses(node, voteMs)
       .then((refused) => void (verdict.refusedHere = refused), () => {})
       .finally(done);
-    for (const voter of voters) {
-      // It must have said what it knows before this node stops waiting.
-      world.reach(voter, node, voteMs * VOTER_SHARE).then((reach) => {
-        verdict.answers++;
-        if (reach === "reached") verdict.by ??= voter;
-        if (reach === "refused") verdict.refusedAt ??= voter;
-      }, () => {}).finally(done);
-    }
+    for (const voter of voters) void ask(voter).finally(done);
   });
 }

@@ -41,6 +41,10 @@ export async function checkMembership(
   const running = [...world.lives.values()].filter(({ process }) => !process.dead);
   const ids = running.map(({ process }) => process.id).sort().join(" ");
   if (listed !== ids) violations.push(`in the end ${listed} are listed, and ${ids} run`);
+  for (const { node, state } of status?.health ?? []) {
+    if (state === "alive" || state === "back") continue;
+    violations.push(`${node} is ${state} in the end`);
+  }
   for (const { process, adopted, joined } of running) {
     const known = (adopted?.members ?? []).map((m) => m.node).sort().join(" ");
     if (!joined) violations.push(`${process.id} has not joined in the end`);

@@ -24,6 +24,8 @@ import {
 import { FaultyNetwork, FaultyProcess } from "./faulty_network.ts";
 import { NO_MEMORY } from "./no_memory.ts";
 
+/** A node listens on this port or the next one. */
+const PORT = 8421;
 /** Milliseconds between two attempts to join. */
 const RETRY_MS = 2_000;
 /** Milliseconds in which the cluster actor must answer. */
@@ -109,7 +111,9 @@ export class MembershipWorld {
       };
       this.#clocks.set(machine, clock);
     }
-    const id = `${machine}:8421:${(++this.#lives).toString(16).padStart(4, "0")}`;
+    // A node that is started again may listen on another port.
+    const port = PORT + ++this.#lives % 2;
+    const id = `${machine}:${port}:${this.#lives.toString(16).padStart(4, "0")}`;
     const process = new FaultyProcess(this.sim, id, machine, clock);
     const isFirst = machine === "n0";
     let seed = isFirst ? id : "";
