@@ -14,7 +14,7 @@ import { BROKEN } from "./support/ownership/variants.ts";
 import { type Variant, type WorldReport } from "./support/ownership/world.ts";
 import { runWorlds } from "./support/ownership/run_worlds.ts";
 
-const SEEDS = 100;
+const SEEDS = 200;
 
 const run = async (seeds: number[], make?: () => Variant): Promise<WorldReport[]> => {
   const reports: WorldReport[] = [];

@@ -88,6 +88,8 @@ export const registryActor = defineActor({
     revoke: anyNode,
     watch: readsShared,
   },
+  // A renewal that waits behind other work comes too late.
+  urgent: ["keep_alive"],
   concurrent: ["get", "list", "transact", "grant", "keep_alive", "revoke", "watch"],
   create(ctx, { ownLeases }) {
     const registry = ctx.resource<Registry>("registry");

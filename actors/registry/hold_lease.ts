@@ -21,6 +21,14 @@ export const MAX_CLOCK_DRIFT = 0.01;
  */
 const CERTAIN_PART = 1 - 2 * MAX_CLOCK_DRIFT;
 
+/** A lease is renewed after this part of its length, counted from when its last renewal was sent. */
+const RENEW_PART = 1 / 3;
+/**
+ * While a renewal is not answered, another one is sent after this part of the length: beside the
+ * first, so that a slow answer still counts. Four fit into a lease.
+ */
+const AGAIN_PART = 1 / 6;
+
 /** Options of {@linkcode holdLease}. */
 export interface HoldLeaseOptions {
   /** Milliseconds without a renewal after which the lease lapses. */
@@ -51,7 +59,10 @@ export interface HeldLease {
   release(): Promise<void>;
 }
 
-/** Takes a lease and renews it three times in its length. Throws what `grant` throws. */
+/**
+ * Takes a lease and renews it three times in its length, more often where the registry does not
+ * answer. Throws what `grant` throws.
+ */
 export async function holdLease(
   registry: Registry,
   { ttlMs: asked, clock, signal }: HoldLeaseOptions,
@@ -60,6 +71,9 @@ export async function holdLease(
   const { id, ttlMs } = await registry.grant(asked, { deadlineMs: asked, signal });
   /** Until when it is certain that the lease is held, by `clock`. */
   let until = asking + ttlMs * CERTAIN_PART;
+  /** When the last renewal was sent, and the last of those that succeeded. */
+  let sentAt = asking;
+  let renewedAt = asking;
   const lost = new AbortController();
   const calls = new AbortController();
   let cancelTimer = () => {};
@@ -83,21 +97,30 @@ export async function holdLease(
     const left = remainingMs();
     if (left > 0) cancelEnd = clock.after(left, watchEnd);
   };
+  const plan = () => {
+    cancelTimer();
+    if (lost.signal.aborted) return;
+    const due = sentAt > renewedAt ? sentAt + ttlMs * AGAIN_PART : renewedAt + ttlMs * RENEW_PART;
+    cancelTimer = clock.after(Math.max(0, due - clock.now()), () => void renew());
+  };
   const renew = async () => {
-    const at = clock.now();
+    const deadlineMs = remainingMs();
+    if (deadlineMs === 0) return;
+    const at = sentAt = clock.now();
+    plan();
     try {
-      await registry.keepAlive(id, { deadlineMs: ttlMs / 3, signal: calls.signal });
-      if (remainingMs() > 0) {
-        until = at + ttlMs * CERTAIN_PART;
-        watchEnd();
-      }
+      await registry.keepAlive(id, { deadlineMs, signal: calls.signal });
+      if (remainingMs() === 0 || at < renewedAt) return;
+      renewedAt = at;
+      until = at + ttlMs * CERTAIN_PART;
+      watchEnd();
+      plan();
     } catch (error) {
       if (hasCode(error, "lease_lost")) end(error);
       // Anything else may pass: the next renewal, or the end of the lease, decides.
     }
-    if (!lost.signal.aborted) cancelTimer = clock.after(ttlMs / 3, () => void renew());
   };
-  cancelTimer = clock.after(ttlMs / 3, () => void renew());
+  plan();
   watchEnd();
 
   return {

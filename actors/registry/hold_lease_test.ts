@@ -51,6 +51,37 @@ Deno.test("holdLease() is lost 98 % of its length after the last renewal that su
   assert.ok(hasCode(lease.signal.reason, "lease_lost"));
 });
 
+Deno.test("holdLease() goes on where answers take more than half of the lease's length", async () => {
+  const world = new Simulation({ seed: 1 });
+  const registry = leases(() =>
+    new Promise<void>((resolve) => world.clock.after(500 * world.random(), () => resolve()))
+  );
+  const lease = await holdLease(registry, { ttlMs: 900, clock: world.clock });
+  await world.run({ forMs: 90_000 });
+  assert.equal(lease.signal.aborted, false);
+  await lease.release();
+});
+
+Deno.test("holdLease() sends four renewals before it gives up, whether they fail or are not answered", async () => {
+  const passing = () => Promise.reject(new Error("refused"));
+  for (const answer of [passing, () => new Promise<never>(() => {})]) {
+    const world = new Simulation({ seed: 1 });
+    const sent: number[] = [];
+    const lease = await holdLease(
+      leases(() => {
+        sent.push(world.clock.now());
+        return sent.length % 4 === 0 ? Promise.resolve() : answer();
+      }),
+      { ttlMs: 900, clock: world.clock },
+    );
+    await world.run({ forMs: 760 });
+    assert.deepEqual(sent, [300, 450, 600, 750], "the last one succeeds");
+    await world.run({ forMs: 9_000 });
+    assert.equal(lease.signal.aborted, false);
+    await lease.release();
+  }
+});
+
 Deno.test("holdLease() is lost at once when the registry says so, and outlives other failures", async () => {
   const world = new Simulation({ seed: 1 });
   let n = 0;

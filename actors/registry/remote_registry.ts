@@ -4,6 +4,10 @@
  * An ask whose answer is lost is asked again until the operation's deadline. That is safe for
  * reads and leases, and for transactions by their ids: one that has landed is answered as it was.
  *
+ * The pauses between asks grow with the failures of all operations since the last answer. So however
+ * many operations wait while the registry refuses or is away, and however many begin, each of them
+ * asks about once a second.
+ *
  * @module
  */
 import { type Clock, hasCode, OrreryError, type RefOf } from "../system/mod.ts";
@@ -22,9 +26,12 @@ import {
 } from "./contract.ts";
 import { noAnswer, outcomeUnknown, registryClosed } from "./errors.ts";
 
-/** Pauses before an operation is asked for again, milliseconds. */
+/**
+ * Pauses before an operation is asked for again, milliseconds: each twice as long as the one before,
+ * and shortened by up to a half by chance, so that nodes do not ask in step.
+ */
 const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 1_000;
 
 /** What a {@linkcode RemoteRegistry} is made of. */
 export interface RemoteRegistryOptions {
@@ -32,6 +39,8 @@ export interface RemoteRegistryOptions {
   actor: RefOf<typeof registryActor>;
   /** Times deadlines and pauses. */
   clock: Clock;
+  /** Uniform in [0, 1). @default Math.random */
+  random?: () => number;
   /**
    * Milliseconds after which an ask without an answer is asked again; each time twice as many, as
    * a large value takes its time. @default 2000
@@ -50,12 +59,16 @@ export class RemoteRegistry implements Registry {
   readonly #actor: RemoteRegistryOptions["actor"];
   readonly #clock: Clock;
   readonly #tryMs: number;
+  readonly #random: () => number;
   readonly #closing = new AbortController();
+  /** Asks of all operations that failed since the last one that was answered. */
+  #failures = 0;
 
   /** A registry that is asked for over the links of the cluster. */
-  constructor({ actor, clock, tryMs = 2_000 }: RemoteRegistryOptions) {
+  constructor({ actor, clock, random = Math.random, tryMs = 2_000 }: RemoteRegistryOptions) {
     this.#actor = actor;
     this.#clock = clock;
+    this.#random = random;
     this.#tryMs = tryMs;
   }
 
@@ -111,7 +124,7 @@ export class RemoteRegistry implements Registry {
   ): AsyncIterable<RegistryChanges> {
     checkPrefix(prefix);
     let cursor = from;
-    for (let failures = 0; !signal?.aborted;) {
+    while (!signal?.aborted) {
       let told: RegistryChanges;
       try {
         const ended = AbortSignal.any([this.#closing.signal, ...signal ? [signal] : []]);
@@ -122,12 +135,12 @@ export class RemoteRegistry implements Registry {
           deadlineMs: wait_ms + this.#tryMs,
           signal: ended,
         });
-        failures = 0;
+        this.#failures = 0;
       } catch (error) {
         if (signal?.aborted) return;
         if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
         if (isFinal(error)) throw error;
-        await this.#pause(failures++, signal);
+        await this.#pause(signal);
         continue;
       }
       if (told.revision === cursor && told.changes.length === 0) continue;
@@ -153,12 +166,14 @@ export class RemoteRegistry implements Registry {
     const end = this.#clock.now() + deadlineMs;
     let cause: unknown;
     let tryMs = this.#tryMs;
-    for (let failures = 0;; failures++) {
+    for (;;) {
       ended.throwIfAborted();
       const left = end - this.#clock.now();
       if (left <= 0) throw late(deadlineMs, cause);
       try {
-        return await ask({ deadlineMs: Math.min(left, tryMs), signal: ended });
+        const answer = await ask({ deadlineMs: Math.min(left, tryMs), signal: ended });
+        this.#failures = 0;
+        return answer;
       } catch (error) {
         ended.throwIfAborted();
         if (hasCode(error, "deadline_exceeded")) tryMs *= 2;
@@ -166,15 +181,15 @@ export class RemoteRegistry implements Registry {
         if (isFinal(error) && !isLate(error)) throw error;
         cause = error;
       }
-      await this.#pause(failures, ended);
+      await this.#pause(ended);
     }
   }
 
-  /** Waits a little, unless the signal aborts. */
-  async #pause(failures: number, signal?: AbortSignal): Promise<void> {
+  /** Waits after a failure, unless the signal aborts. */
+  async #pause(signal?: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const ms = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10));
-    const cancel = this.#clock.after(ms, resolve);
+    const most = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 10));
+    const cancel = this.#clock.after(most * (0.5 + this.#random() / 2), resolve);
     const stop = () => resolve();
     const signals = [this.#closing.signal, ...signal ? [signal] : []];
     for (const one of signals) one.addEventListener("abort", stop);

@@ -103,7 +103,7 @@ function comparedClocks(): Variant {
 export const BROKEN: BrokenVariant[] = [
   {
     name: "no fence: a node acts on after its lease",
-    seed: 4,
+    seed: 12,
     shows: /is obeyed|read as/,
     make: () => ({
       ownership: ({ epoch }: Ownership) => ({
@@ -115,7 +115,7 @@ export const BROKEN: BrokenVariant[] = [
   },
   {
     name: "a fence that waits for its timer",
-    seed: 14,
+    seed: 12,
     shows: /is obeyed|read as/,
     make: () => ({
       ownership: ({ epoch, signal }: Ownership) => ({
@@ -141,13 +141,13 @@ export const BROKEN: BrokenVariant[] = [
   },
   {
     name: "an epoch that a local wake does not advance",
-    seed: 161,
+    seed: 35,
     shows: /after|two adds/,
     make: () => ({ epochOf: ({ owner }) => owner * 2 ** 32 }),
   },
   {
     name: "claims that compare no version",
-    seed: 119,
+    seed: 56,
     shows: /is obeyed/,
     make: () => ({
       registry: (registry: Registry) =>
@@ -159,7 +159,7 @@ export const BROKEN: BrokenVariant[] = [
   },
   {
     name: "writes that check neither owner nor epoch",
-    seed: 24,
+    seed: 35,
     shows: /after|two adds/,
     make: () => ({
       ledgerRegistry: (registry: Registry) => unchecked(registry, ofAddress),
