@@ -1,15 +1,15 @@
 /**
  * Starts a node. Each step has a file of its own, in this order:
  *
- * | file             | what it opens                                                            |
- * | ---------------- | ------------------------------------------------------------------------ |
- * | `node_origin.ts` | what the node is: first, server or member; its key, registry, certificates |
- * | `node_network.ts` | the mailbox and the actor system                                         |
- * | `node_work.ts`   | requests, stages, weights, measuring                                     |
- * | `node_part.ts`   | membership, and coordinating where the node may                          |
- * | `node_actors.ts` | the actors that every node has                                           |
- * | `node_api.ts`    | the REST API                                                             |
- * | `node_end.ts`    | how it ends                                                              |
+ * | file              | what it opens                                                              |
+ * | ----------------- | -------------------------------------------------------------------------- |
+ * | `node_origin.ts`  | what the node is: first, server or member; its key, registry, certificates |
+ * | `node_network.ts` | the mailbox and the actor system                                           |
+ * | `node_work.ts`    | requests, stages, weights, measuring                                       |
+ * | `node_part.ts`    | membership, and coordinating where the node may                            |
+ * | `node_actors.ts`  | the actors that every node has                                             |
+ * | `node_api.ts`     | the REST API                                                               |
+ * | `node_end.ts`     | how it ends                                                                |
  *
  * @module
  */

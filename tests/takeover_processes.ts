@@ -3,8 +3,11 @@
  * nobody starts them anew.
  */
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { askAll, assertSame } from "./support/compare_answers.ts";
 import { ETCD, EtcdCluster } from "./support/etcd_server.ts";
+import type { NodeProcess } from "./support/processes.ts";
+import { runCommand } from "./support/run_command.ts";
 import {
   coordinator,
   FIRST,
@@ -15,6 +18,9 @@ import {
   threeMembers,
   until,
 } from "./support/takeover.ts";
+
+/** Milliseconds of a server's lease. */
+const LEASE_MS = 2_000;
 
 const why = ETCD ? "" : " (skipped: there is no etcd on the PATH)";
 
@@ -33,6 +39,7 @@ Deno.test({
   const urls = [await b.url(), await c.url()];
   const expected = await askAll(urls[0], prompts);
   const loaded = [b, c].map(loads);
+  let left: NodeProcess[] = [];
 
   await t.step("killed: another coordinates, and nothing else changes", async () => {
     const streams = await Promise.all(urls.map(stream));
@@ -60,5 +67,23 @@ Deno.test({
       await until("an answer", async () => (await fetch(`${url}/readyz`)).status === 200);
       assertSame(await askAll(await node.url(), prompts), expected, "after a stop");
     }
+    left = others;
+  });
+  await t.step("removed: it stands for election no more", async () => {
+    const first = await coordinator(left);
+    const removed = left.find((node) => node !== first)!;
+    const name = "abc"[[a, b, c].indexOf(removed)];
+    const { code, stderr } = await runCommand("nodes", "nodes", [
+      "remove",
+      name,
+      ...registry.slice(0, 2),
+    ]);
+    assert.equal(code, 0, stderr);
+    await removed.line(/this node was removed from the cluster at/);
+    const said = removed.output.length;
+    first.kill("SIGKILL");
+    await first.status();
+    await sleep(3 * LEASE_MS); // it would be elected as soon as the lease of the first one has ended
+    assert.doesNotMatch(removed.output.slice(said), /coordinate/);
   });
 });
