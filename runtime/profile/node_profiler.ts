@@ -207,13 +207,16 @@ export class NodeProfiler implements MemberProfiler {
     await Promise.allSettled(this.#running.values());
   }
 
-  /** Marks a profile stale and measures its model again, unless that happened a short while ago. */
+  /**
+   * Marks a profile stale and measures its model again, unless that happened a short while ago. Plans
+   * rest on the old profile until then: that may take minutes, and a node that died must be replaced
+   * at once.
+   */
   #drifted({ profile, manifest }: CurrentProfile, what: string): void {
     if (performance.now() - this.#remeasured < COOLDOWN_MS) {
       return log.debug("{what}; measured a short while ago, so the profile stays", { what });
     }
     this.#remeasured = performance.now();
-    this.#current.delete(shapeOf(manifest.geometry));
     log.info("{what}: the profile is stale and is measured again", { what });
     const again = async () => {
       await this.#cache.markStale(profile, what);

@@ -51,6 +51,11 @@ Deno.test("NodeProfiler.profile() measures once, knows it from then on, and agai
     for (let i = 0; i < 50; i++) {
       await engine.run(row as unknown as Parameters<StageEngine["run"]>[0]);
     }
+    assert.deepEqual(
+      (await ask(false))!.profile,
+      one!.profile,
+      "nobody waits until it is measured",
+    );
     const { type, why } = await told.promise;
     assert.equal(type, "replan");
     assert.match(why, /layers 0-5 take \+200 % of what was measured/);
