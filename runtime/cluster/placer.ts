@@ -283,6 +283,9 @@ export class Placer {
     const gain = 1 - made.objective_s / same.objective_s;
     if (gain >= LEAST_GAIN) return keep(made);
     const percent = (100 * gain).toFixed(1);
+    if (gain <= 0) {
+      return keep(annotated(same, { stageWhy: "serves already; nothing faster found" }));
+    }
     const why = `serves already; another placement would gain ${percent} % only`;
     const limit = `layers stay where they serve: moving them would gain ${percent} %, less than ${
       100 * LEAST_GAIN
