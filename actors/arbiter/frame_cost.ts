@@ -6,7 +6,7 @@
 import type { StageTrace } from "../pipeline/mod.ts";
 import { bucketOf, CostCurve } from "./cost_curve.ts";
 import { LaneReturns } from "./lane_returns.ts";
-import { deviceTimes, longestPath } from "./usage.ts";
+import { busyOf, deviceTimes, longestPath } from "./usage.ts";
 
 /** Weight of the newest measurement in a running mean, 0 to 1. */
 const NEWEST = 0.2;
@@ -93,7 +93,7 @@ export class FrameCost {
       curve.measure(rows, ms);
     }
     this.#slowest.clear();
-    this.#sum.measure(rows, way.reduce((n, t) => n + Math.max(0, t.ended - t.began), 0));
+    this.#sum.measure(rows, way.reduce((n, t) => n + busyOf(t), 0));
     const inside = way.reduce((n, t) => n + t.ended - t.received, 0);
     const transit = Math.max(0, tripMs - inside);
     (rows <= FEW_ROWS ? this.#few : this.#many).measure(transit);

@@ -74,6 +74,20 @@ Deno.test("FrameCost.slowest() adds the times of a stage and a shard that share 
   assert.equal(of([0, 1]).sum(2), 45, "on its way a frame waits for the longest shard alone");
 });
 
+Deno.test("FrameCost counts runs that shared a device with what they took of it", () => {
+  const cost = new FrameCost(2, [0, 1]);
+  // Each frame's shard runs while the next frame's stage does: both take longer on the clock.
+  const times = { received: 0, began: 0 };
+  cost.measure(4, 100, [
+    { stage: 0, ...times, ended: 35, busy_ms: 24 },
+    { stage: 1, ...times, ended: 35, busy_ms: 24 },
+    { stage: 2, shard: 0, ...times, ended: 20, busy_ms: 11 },
+    { stage: 2, shard: 1, ...times, ended: 22, busy_ms: 12 },
+  ]);
+  assert.equal(cost.slowest(4), 36);
+  assert.equal(cost.sum(4), 24 + 24 + 12);
+});
+
 Deno.test("FrameCost.slowest() is the slowest device's mean, not the mean of the slowest times", () => {
   const cost = new FrameCost(2);
   for (let i = 0; i < 50; i++) {

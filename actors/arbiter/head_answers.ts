@@ -17,6 +17,7 @@ import {
 } from "../pipeline/mod.ts";
 import type { PendingRow } from "./request.ts";
 import type { Row } from "./row_pool.ts";
+import { busyOf } from "./usage.ts";
 
 /** A row of a frame whose next token is wanted. */
 interface HeadWanted {
@@ -176,7 +177,11 @@ export class HeadAnswers {
   #note(shard: number, trace: PartialMessage["trace"]): void {
     const known = this.#traces[shard];
     this.#traces[shard] = known
-      ? { ...known, ended: trace.ended }
+      ? {
+        ...known,
+        ended: trace.ended,
+        busy_ms: busyOf(known) + busyOf({ stage: this.#stages, ...trace }),
+      }
       : { stage: this.#stages, shard, ...trace };
   }
 }

@@ -27,6 +27,13 @@ export interface FrameTrace {
 }
 
 /**
+ * Milliseconds for which a frame kept a stage's or shard's device busy. Where its run shared the
+ * device with others it took longer on the clock.
+ */
+export const busyOf = ({ began, ended, busy_ms }: StageTrace): number =>
+  busy_ms ?? Math.max(0, ended - began);
+
+/**
  * The times that a frame waited for: of the shards of the LM head, which compute side by side, only
  * the one that took longest.
  */
@@ -39,7 +46,7 @@ export function longestPath(trace: readonly StageTrace[]): StageTrace[] {
 
 /**
  * Milliseconds for which a frame kept each device busy. A device may have a stage and a shard of the
- * LM head: it computes them one after the other, so their times add up.
+ * LM head, whose times add up, whether they compute in turn or at once.
  *
  * @param shardStages For each shard, the index of the stage on the same device; undefined: none is
  * @return By device: `stage N` where it has a stage, else `shard N`
@@ -49,10 +56,11 @@ export function deviceTimes(
   shardStages: readonly (number | undefined)[],
 ): Map<string, number> {
   const devices = new Map<string, number>();
-  for (const { stage, shard, began, ended } of trace) {
+  for (const times of trace) {
+    const { stage, shard } = times;
     const at = shard === undefined ? stage : shardStages[shard];
     const device = at === undefined ? `shard ${shard}` : `stage ${at}`;
-    devices.set(device, (devices.get(device) ?? 0) + Math.max(0, ended - began));
+    devices.set(device, (devices.get(device) ?? 0) + busyOf(times));
   }
   return devices;
 }
@@ -98,7 +106,7 @@ export class FrameLog {
     const rows = trace.rows.prefill + trace.rows.decode + trace.rows.draft;
     this.frames++;
     this.rows += rows;
-    this.busyMs += longestPath(trace.stages).reduce((n, s) => n + s.ended - s.began, 0);
+    this.busyMs += longestPath(trace.stages).reduce((n, s) => n + busyOf(s), 0);
     this.#last.push(trace);
     if (this.#last.length > REMEMBERED) this.#last.shift();
   }

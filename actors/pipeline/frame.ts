@@ -80,6 +80,11 @@ export const stageTraceSchema = z.object({
   began: z.number(),
   /** When the engine had run them. */
   ended: z.number(),
+  /**
+   * Milliseconds of the device's time between `began` and `ended`: runs that were under way at the
+   * same time share it. Undefined: a node of an earlier program, which does not tell.
+   */
+  busy_ms: z.number().nonnegative().optional(),
   /** Milliseconds that the frame's layout took before `began`; undefined: it had no layout. */
   layout_ms: z.number().nonnegative().optional(),
 });

@@ -183,7 +183,7 @@ export const headActor = defineActor({
         rows: indices,
         ...output.partials,
         failed: [...failed, ...output.failed],
-        trace: { received, began, ended },
+        trace: { received, began, ended, busy_ms: output.computeMs },
         ...(carried && { carried }),
       };
       await outbox.send([[state.replyTo, partial]], (error) => {

@@ -107,7 +107,7 @@ export const partialSchema = z.object({
   /** Rows for which this shard found that no token can be chosen. */
   failed: z.array(rowFailureSchema),
   /** When the shard had the rows. */
-  trace: stageTraceSchema.pick({ received: true, began: true, ended: true }),
+  trace: stageTraceSchema.pick({ received: true, began: true, ended: true, busy_ms: true }),
   /** From the first shard alone, with its first answer to a frame. */
   carried: carriedSchema.optional(),
 }).superRefine((m, ctx) => {

@@ -179,7 +179,8 @@ export const stageActor = defineActor({
       const hidden_bytes = frame.hidden ? bytesOf(frame.hidden) : 0;
       const hidden = frame.hidden && decodeHidden(frame.hidden);
       const output = await engine.run({ ...frame, hidden });
-      const times = { stage: index, received, began, ended: ctx.now() };
+      const busy_ms = output.computeMs;
+      const times = { stage: index, received, began, ended: ctx.now(), busy_ms };
       const trace = [...frame.trace ?? [], { ...times, ...(frame.layout && { layout_ms }) }];
       const failed = (error: unknown) => {
         // the arbiter is gone too: nobody is left to tell

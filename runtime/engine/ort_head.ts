@@ -21,6 +21,7 @@ import type { HeadGraph } from "../../models/graph/contract.ts";
 import { engineError, reason } from "./errors.ts";
 import { OrtTensor, type OrtTensors, Session, type SessionOptions } from "./ort.ts";
 import { NO_OCCURRENCES, partialOf } from "./partial.ts";
+import { nodeTime, type TimedRun } from "./shared_time.ts";
 
 /** What is loaded. */
 export interface HeadLoadRequest extends SessionOptions {
@@ -85,7 +86,18 @@ export class OrtHead implements HeadEngine {
     { normed, rows, limit }: { normed: Tensor; rows: HeadRow[]; limit: number },
   ): Promise<HeadOutput> {
     if (this.#disposed) throw engineError("engine_failed", "the head's engine was disposed");
-    const started = performance.now();
+    const timed = nodeTime.begin();
+    try {
+      return await this.#answer({ normed, rows, limit }, timed);
+    } finally {
+      timed.end();
+    }
+  }
+
+  async #answer(
+    { normed, rows, limit }: { normed: Tensor; rows: HeadRow[]; limit: number },
+    timed: TimedRun,
+  ): Promise<HeadOutput> {
     const { vocab } = this.info;
     const logits = await this.#logits(normed);
     const partials: HeadPartial[] = [];
@@ -112,8 +124,7 @@ export class OrtHead implements HeadEngine {
         failed.push({ row, code: error.code, message: error.message });
       }
     }
-    const computeMs = performance.now() - started;
-    return { partials: packPartials(partials), failed, more, computeMs };
+    return { partials: packPartials(partials), failed, more, computeMs: timed.end() };
   }
 
   /** The logits of each part, f32 (rows, part). */

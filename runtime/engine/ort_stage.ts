@@ -28,6 +28,7 @@ import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
 import { needsHistory, occurrencesOf } from "./partial.ts";
 import type { LoadedStage } from "./queued_engine.ts";
 import { type LogitsRow, sample } from "./sampler.ts";
+import { nodeTime, type TimedRun } from "./shared_time.ts";
 
 /** Most f32 elements of a buffer that is kept from one frame to the next. */
 const KEEP_ELEMENTS = 4 * 1024 * 1024;
@@ -126,7 +127,15 @@ export class OrtStage implements LoadedStage {
    * fails while it is computed leaves no rows behind.
    */
   async run(frame: Frame): Promise<StageOutput> {
-    const started = performance.now();
+    const timed = nodeTime.begin();
+    try {
+      return await this.#run(frame, timed);
+    } finally {
+      timed.end();
+    }
+  }
+
+  async #run(frame: Frame, timed: TimedRun): Promise<StageOutput> {
     const { graph, geometry: { hidden: width } } = this.#load;
     checkArrays(frame, { first: graph.first, hidden: width });
     const arena = this.#arenas.get(frame.arena);
@@ -175,7 +184,7 @@ export class OrtStage implements LoadedStage {
       arena.slots.forget(frame.base, rows);
       throw error;
     }
-    const computeMs = performance.now() - started;
+    const computeMs = timed.end();
     this.#frames++;
     this.#rows += rows;
     this.#busyMs += computeMs;
