@@ -97,8 +97,14 @@ async function post(url: string, path: string, body: Record<string, unknown>): P
   if (!response.ok) throw new Error(`${response.status}: ${text}`);
 }
 
-/** Sends short questions, each another one, from number `from` until number `to`. */
-async function askMany(url: string, from: number, to: number): Promise<void> {
+/**
+ * Sends short questions, each another one, from number `from` until number `to`. With `reuse` the
+ * node keeps the KV of their prompts, as it does unless told otherwise.
+ */
+async function askMany(
+  url: string,
+  { from, to, reuse }: { from: number; to: number; reuse: boolean },
+): Promise<void> {
   let next = from;
   await Promise.all(Array.from({ length: CLIENTS }, async () => {
     while (next < to) {
@@ -106,23 +112,36 @@ async function askMany(url: string, from: number, to: number): Promise<void> {
       await post(url, "chat/completions", {
         messages: [{ role: "user", content }],
         max_tokens: 4,
-        orrery: { mode: "plain" },
+        orrery: { mode: "plain", reuse },
       });
     }
   }));
 }
 
-/** The embedded model: a first node, one that has joined, and the first node after requests. */
+/** Notes the memory of a node of the embedded model after requests. */
+async function noteRequests(node: NodeProcess, reuse: boolean): Promise<void> {
+  const url = await node.url();
+  let asked = 0;
+  for (const requests of REQUESTS) {
+    await askMany(url, { from: asked, to: asked = requests, reuse });
+    await note(`first node, ${requests} requests${reuse ? "" : ", no KV kept"}`, node);
+  }
+}
+
+/**
+ * The embedded model: a first node, the same after requests, one that has joined, and a first node
+ * whose requests ask for their KV not to be kept.
+ */
 async function measureEmbedded(dir: string): Promise<void> {
+  {
+    await using forgetful = NodeProcess.start(["--data", join(dir, "forgetful")]);
+    await forgetful.ready(1);
+    await noteRequests(forgetful, false);
+  }
   await using first = NodeProcess.start(["--data", join(dir, "first")]);
   await first.ready(1);
   await note("first node, no request", first);
-  const url = await first.url();
-  let asked = 0;
-  for (const requests of REQUESTS) {
-    await askMany(url, asked, asked = requests);
-    await note(`first node, ${requests} requests`, first);
-  }
+  await noteRequests(first, true);
   // Last, since layers or drafts may move to a node that joins, and requests would fail when it ends.
   const options = ["--data", join(dir, "joined"), ...await first.join()];
   await using joined = NodeProcess.start(options);
