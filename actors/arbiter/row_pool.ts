@@ -155,6 +155,7 @@ export class RowPool {
     if (row.shelved) {
       this.#shelf[row.slot - (this.#capacity - this.#shelf.length)] = undefined;
       this.#shelved--;
+      if (row.users > 0) this.#called--;
       row.shelved = false;
     } else {
       this.#rows[row.slot] = undefined;
