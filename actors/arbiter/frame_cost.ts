@@ -53,6 +53,10 @@ export class FrameCost {
   /** Times of frames of few rows between stages, and of frames of many. */
   readonly #few = new ShortestTime();
   readonly #many = new ShortestTime();
+  /** When the last frame had run at each stage, by that stage's clock. */
+  readonly #ended = new Map<number, number>();
+  /** See {@linkcode foreignMs}. */
+  #foreignMs = 0;
   /** Milliseconds of moving one row at the slowest stage; undefined: not measured. */
   #moveRowMs?: number;
   /** Measurements of frames and trials. */
@@ -86,6 +90,7 @@ export class FrameCost {
   measure(rows: number, tripMs: number, trace: readonly StageTrace[]): void {
     if (trace.length === 0) return;
     this.#changes++;
+    this.#waited(trace);
     const way = longestPath(trace);
     for (const [device, ms] of deviceTimes(trace, this.#shardStages)) {
       let curve = this.#devices.get(device);
@@ -97,6 +102,24 @@ export class FrameCost {
     const inside = way.reduce((n, t) => n + t.ended - t.received, 0);
     const transit = Math.max(0, tripMs - inside);
     (rows <= FEW_ROWS ? this.#few : this.#many).measure(transit);
+  }
+
+  /**
+   * Mean milliseconds that a frame waits at a stage for frames of other arbiters: from when it has
+   * come, and the frame before it has run, until it begins.
+   */
+  get foreignMs(): number {
+    return this.#foreignMs;
+  }
+
+  #waited(trace: readonly StageTrace[]): void {
+    let most = 0;
+    for (const { stage, received, began, ended } of trace) {
+      const before = this.#ended.get(stage) ?? -Infinity;
+      most = Math.max(most, began - Math.max(received, before));
+      this.#ended.set(stage, ended);
+    }
+    this.#foreignMs += NEWEST * (most - this.#foreignMs);
   }
 
   /** Grows whenever what this object says may have changed, but for `moveRowMs`. */

@@ -11,7 +11,9 @@
  * 2. Lanes (their decode rows) are spread evenly over as many frames as make a token for every lane
  *    take the least time: {@linkcode spreadOf}. That time is the longest of a frame's way through
  *    the stages and back until its lanes' next rows are there, of the slowest stage's work for all
- *    frames, and of the gateway's work for all lanes. All three are measured. A number of lanes
+ *    frames, and of the gateway's work for all lanes. All three are measured. The slowest
+ *    stage's work includes frames of other arbiters that came between ours: while it is busy with
+ *    those, more frames of ours would only be smaller. A number of lanes
  *    that no frame has carried yet counts as 10 % shorter, so that it is tried.
  * 3. Lanes that may go but are too few to fill a frame wait for others to come back: while as many
  *    frames as rule 2 wants are under way, until the next is answered; else for the lanes that have
@@ -161,19 +163,30 @@ export interface Spread {
   roundMs: number;
 }
 
+/** Milliseconds of a round: where no other arbiter uses the stages, and where others do as well. */
+interface Round {
+  alone: number;
+  shared: number;
+}
+
 /**
  * Milliseconds for a token of every lane, where `lanes` lanes are spread evenly over `frames`
  * frames that follow one another. It is the longest of three: a frame's way through all stages and
  * back until its lanes' next rows are there; what the slowest stage needs for all frames; and what
- * the gateway needs to get all lanes' next rows.
+ * the gateway needs to get all lanes' next rows. Where frames of other arbiters run at the slowest
+ * stage in between, it does theirs and ours in a round.
  */
-function roundOf(lanes: number, frames: number, { cost }: { cost: FrameCost }): number {
+function roundOf(lanes: number, frames: number, { cost }: { cost: FrameCost }): Round {
   const rows = Math.ceil(lanes / frames);
   const fewer = rows * frames - lanes;
   const all = (ms: (rows: number) => number) =>
     (frames - fewer) * ms(rows) + (fewer > 0 ? fewer * ms(rows - 1) : 0);
   const trip = cost.sum(rows) + (cost.transitMs(rows) ?? 0) + cost.returns.ms(rows);
-  return Math.max(trip, all((n) => cost.slowest(n)), all((n) => cost.returns.ms(n)));
+  const [work, returns] = [all((n) => cost.slowest(n)), all((n) => cost.returns.ms(n))];
+  return {
+    alone: Math.max(trip, work, returns),
+    shared: Math.max(trip, cost.foreignMs + work, returns),
+  };
 }
 
 /**
@@ -206,8 +219,8 @@ function findSpread(lanes: number, cap: number, { cost }: { cost: FrameCost }): 
   const fewest = Math.max(1, Math.ceil(lanes / cap));
   for (let frames = fewest; frames <= Math.max(fewest, Math.min(lanes, MOST_FRAMES)); frames++) {
     const rows = Math.max(1, Math.ceil(lanes / frames));
-    const roundMs = roundOf(lanes, frames, { cost });
-    const counted = roundMs * (cost.untried(rows) ? TRIAL : 1);
+    const { alone: roundMs, shared } = roundOf(lanes, frames, { cost });
+    const counted = shared * (cost.untried(rows) ? TRIAL : 1);
     if (counted < shortest * TIE) {
       best = { frames, rows, roundMs };
       shortest = counted;

@@ -132,3 +132,21 @@ Deno.test("ArbiterCore lets so many requests run that tokens come within latency
   assert.ok(bounded >= 5 && bounded <= 8, `${bounded} requests ran together`);
   assert.equal(together(1), 1, "one may always run");
 });
+
+Deno.test("choose() sends one frame of all its lanes while frames of other arbiters keep the stage busy", () => {
+  for (const table of TABLES) {
+    for (const laneMs of [0.05, 0.3]) {
+      const world = {
+        table,
+        stages: 1,
+        linkMs: 0,
+        laneMs,
+        lanes: 32,
+        oneRequest: false,
+        arbiters: 4,
+      };
+      const { rate, rows } = policyRate(world);
+      assert.ok(rows > 7, `frames of ${rows} rows, ${rate} tokens/s`);
+    }
+  }
+});

@@ -35,6 +35,8 @@ export interface QueueWorld {
   lanes: number;
   /** One request with all lanes, as an outline, or a request for each lane. */
   oneRequest: boolean;
+  /** Arbiters, each with an arena, that share the stages and the requests. @default 1 */
+  arbiters?: number;
 }
 
 /** Things to do at moments, the earliest first. */
@@ -136,26 +138,27 @@ export interface PolicyRate {
 
 /** Tokens a second where the arbiter decides, over `rounds` tokens of each lane. */
 export function policyRate(world: QueueWorld, rounds = 160): PolicyRate {
-  const { stages, lanes, laneMs, oneRequest } = world;
+  const { stages, lanes, laneMs, oneRequest, arbiters = 1 } = world;
   const events = new Events();
   const send = pipeline(events, world);
   const gateway = thread(events);
   let arenas = 0;
-  const core = new ArbiterCore({
-    self: "d/arbiter/a",
-    stages,
-    shape: shapeSchema.parse({}),
-    capacityRows: 1 << 20,
-    now: () => events.now,
-    nameArena: () => `arena${arenas++}`,
-  });
+  const cores = Array.from({ length: arbiters }, () =>
+    new ArbiterCore({
+      self: "d/arbiter/a",
+      stages,
+      shape: shapeSchema.parse({}),
+      capacityRows: 1 << 20,
+      now: () => events.now,
+      nameArena: () => `arena${arenas++}`,
+    }));
   const requests = oneRequest ? 1 : lanes;
   const each = lanes / requests;
   const next = new Map<string, number>();
   for (let i = 0; i < requests; i++) {
     const generation = `d/generation/${i}`;
     next.set(generation, 1);
-    core.open({
+    cores[i % arbiters].open({
       generation,
       prompt: Int32Array.of(i),
       sampling: samplingSchema.parse({}),
@@ -168,7 +171,7 @@ export function policyRate(world: QueueWorld, rounds = 160): PolicyRate {
   let from: { at: number; tokens: number; frames: number } | undefined;
 
   /** The next row of each answered lane; after the prompt, the first row of every lane. */
-  const proceed = (generation: string, rows: number[]) => {
+  const proceed = (core: ArbiterCore, generation: string, rows: number[]) => {
     const parents = rows.flatMap((row) => row === 0 ? new Array(each).fill(0) : [row]);
     const first = next.get(generation)!;
     next.set(generation, first + parents.length);
@@ -181,10 +184,10 @@ export function policyRate(world: QueueWorld, rounds = 160): PolicyRate {
       want: Int32Array.from(parents, (_, i) => i),
       kind: "decode",
     }));
-    turn();
+    turn(core);
   };
 
-  const answered = (frame: Frame, trace: StageTrace[]) => {
+  const answered = (core: ArbiterCore, frame: Frame, trace: StageTrace[]) => {
     frames++;
     core.answered({
       arena: frame.arena,
@@ -193,28 +196,31 @@ export function policyRate(world: QueueWorld, rounds = 160): PolicyRate {
       trace,
       hidden_bytes: 0,
     });
-    turn();
+    turn(core);
   };
 
-  let timer = 0;
-  function turn(): void {
-    const mine = ++timer;
+  const timers = new Map<ArbiterCore, number>();
+  function turn(core: ArbiterCore): void {
+    const mine = (timers.get(core) ?? 0) + 1;
+    timers.set(core, mine);
     const again = core.pump();
     for (const effect of core.takeEffects()) {
       if (effect.kind === "frame") {
         const { frame } = effect;
-        send(frame.tokens.length, (trace) => answered(frame, trace));
+        send(frame.tokens.length, (trace) => answered(core, frame, trace));
       } else if (effect.kind === "results") {
         const rows = effect.results.results.map((r) => r.row);
         gateway(rows.length * laneMs, () => {
           tokens += rows.length;
-          proceed(effect.to, rows);
+          proceed(core, effect.to, rows);
         });
       } else assert.fail(effect.kind);
     }
-    if (again !== undefined) events.at(events.now + again, () => mine === timer && turn());
+    if (again !== undefined) {
+      events.at(events.now + again, () => mine === timers.get(core) && turn(core));
+    }
   }
-  turn();
+  for (const core of cores) turn(core);
   const most = lanes * rounds;
   events.run(() => {
     if (!from && tokens >= most / 4) from = { at: events.now, tokens, frames };
