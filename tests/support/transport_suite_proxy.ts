@@ -72,9 +72,11 @@ export class FaultyProxy {
     const pair: [Socket, Socket] = [left, right];
     this.#pairs.add(pair);
     let corrupting = false;
+    let paced: ReturnType<typeof setTimeout> | undefined;
     const end = () => {
       if (corrupting) this.#corruptAfter = Infinity;
       this.#pairs.delete(pair);
+      clearTimeout(paced);
       left.destroy();
       right.destroy();
     };
@@ -85,15 +87,13 @@ export class FaultyProxy {
     left.on("data", (chunk: Uint8Array) => {
       this.#corruptAfter -= chunk.byteLength;
       corrupting ||= this.#corruptAfter <= 0;
+      const taken = right.write(corrupting ? new Uint8Array(chunk.byteLength).fill(0xff) : chunk);
       const waitMs = chunk.byteLength / this.#bytesPerMs;
-      if (waitMs > 0) {
-        left.pause();
-        setTimeout(() => this.#stalled || left.resume(), waitMs);
-      }
-      if (!right.write(corrupting ? new Uint8Array(chunk.byteLength).fill(0xff) : chunk)) {
-        left.pause();
-        right.once("drain", () => this.#stalled || left.resume());
-      }
+      if (taken && waitMs === 0) return;
+      left.pause();
+      const resume = () => this.#stalled || left.resume();
+      if (waitMs > 0) paced = setTimeout(resume, waitMs);
+      else right.once("drain", resume);
     });
     right.on("data", (chunk: Uint8Array) => left.write(chunk));
     if (this.#stalled) left.pause();
