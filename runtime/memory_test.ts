@@ -46,7 +46,8 @@ Deno.test("processMemory() frees what a program has allocated and dropped", () =
   const memory = processMemory();
   const before = memory.cpuMs();
   let sum = 0;
-  while (memory.cpuMs() - before < 5) for (let i = 0; i < 1e5; i++) sum += i;
+  // At least once: tests in other threads of this process may have taken the 5 ms already.
+  do for (let i = 0; i < 1e5; i++) sum += i; while (memory.cpuMs() - before < 5);
   assert.ok(sum > 0 && memory.cpuMs() > before);
   memory.giveBack(); // without --expose-gc it only returns the C library's pools
   assert.ok(memory.residentBytes() > MB);
