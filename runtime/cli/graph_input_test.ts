@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { OrreryError } from "../../actors/mod.ts";
 import { ModelStore } from "../../models/mod.ts";
 import { plan } from "../../planner/mod.ts";
-import { planAs } from "../cluster/plan_input.ts";
+import { planAs } from "../cluster/plan_as.ts";
 import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import { geometryHash, type Profile, PROFILE_VERSION, ProfileCache } from "../profile/mod.ts";
 import { resolveDraft, resolveModel } from "../serve/resolve_model.ts";

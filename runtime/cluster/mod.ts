@@ -27,7 +27,7 @@ export {
   kvBytesPerRow,
   LOADED_SHARE,
   modelShape,
-  planAs,
   withDefaults,
 } from "./plan_input.ts";
+export { planAs } from "./plan_as.ts";
 export { Placer, type PlacerOptions } from "./placer.ts";

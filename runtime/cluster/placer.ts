@@ -38,12 +38,12 @@ import {
   linkMatrix,
   mostBranches,
   placementOf,
-  planAs,
   planInput,
   type PlannedNode,
   policyOf,
   unplannedShape,
 } from "./plan_input.ts";
+import { type MakePlan, planBeside } from "./plan_beside.ts";
 import { type NodeProfile, nodeProfileSchema } from "../profile/mod.ts";
 import { manifestSha256 } from "../weights/mod.ts";
 
@@ -77,6 +77,8 @@ export interface PlacerOptions {
   graph: Graph;
   /** Acceptance rate of drafts, 0 to 1, where the graph has none. @default not known */
   acceptance?: number;
+  /** Makes plans; tests in virtual time make them at once. @default planBeside */
+  makePlan?: MakePlan;
   /**
    * The plan by which layers are placed already, and the nodes that it was made for: another plan for
    * the same nodes must gain something. @default none
@@ -88,6 +90,7 @@ export interface PlacerOptions {
 export class Placer {
   readonly #options: PlacerOptions;
   readonly #links: LinkWatch;
+  readonly #makePlan: MakePlan;
   /** Fires when a node that is alone measures itself. */
   #alone?: ReturnType<typeof setTimeout>;
   #closed = false;
@@ -96,7 +99,8 @@ export class Placer {
 
   constructor(options: PlacerOptions) {
     this.#options = options;
-    const { system, clock = systemClock, serving } = options;
+    const { system, clock = systemClock, serving, makePlan = planBeside } = options;
+    this.#makePlan = makePlan;
     this.#links = new LinkWatch({
       system,
       clock,
@@ -240,7 +244,8 @@ export class Placer {
       acceptance,
       draft: drafts.size > 0 ? draft : undefined,
     });
-    const made = this.#steady(planAs(input, graph), { input, graph });
+    const found = await this.#makePlan(input, graph, signal);
+    const made = await this.#steady(found, { input, graph, signal });
     this.#links.watch(members, usedBy(made));
     const guesses = [...missing].map(([node, why]) =>
       `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
@@ -258,7 +263,10 @@ export class Placer {
    * The plan, or a plan for the stages that serve already, where the new one gains too little:
    * moving layers costs a pause, and a small gain may be an error of measurement.
    */
-  #steady(made: Plan, { input, graph }: { input: PlanInput; graph: Graph }): Plan {
+  async #steady(
+    made: Plan,
+    { input, graph, signal }: { input: PlanInput; graph: Graph; signal: AbortSignal },
+  ): Promise<Plan> {
     const devices = namesOf(input.devices.map((d) => d.name));
     const serving = this.#serving;
     const keep = (plan: Plan): Plan => {
@@ -275,8 +283,10 @@ export class Placer {
     }));
     let same: Plan;
     try {
-      same = planAs({ ...input, constraints: { ...input.constraints, pin } }, graph);
+      const pinned = { ...input, constraints: { ...input.constraints, pin } };
+      same = await this.#makePlan(pinned, graph, signal);
     } catch (error) {
+      signal.throwIfAborted();
       log.info("the stages that serve no longer fit: {why}", { why: toOrreryError(error).message });
       return keep(made);
     }

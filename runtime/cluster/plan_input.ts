@@ -14,12 +14,10 @@ import {
 } from "../../actors/mod.ts";
 import { cacheDim, headBytes, type Manifest, type Precision } from "../../models/mod.ts";
 import {
-  annotated,
   type DraftModel,
   type Links,
   type ModelShape,
   type Plan,
-  plan,
   type PlanInput,
   planInputOf,
   tableSeconds,
@@ -151,17 +149,6 @@ export function withDefaults(
     },
     wire: input.wire ?? (precision === "f32" ? "f32" : undefined),
   };
-}
-
-/**
- * The plan for this input. Where {@linkcode withDefaults} chose the wire format and not the user,
- * the plan says why. Throws what the planner throws.
- */
-export function planAs(input: PlanInput, { decode }: Graph): Plan {
-  const made = plan(input);
-  if (input.wire !== "f32" || decode.wire !== "auto") return made;
-  const why = "the weights are f32, and so a split changes no bit";
-  return annotated(made, { wireWhy: why });
 }
 
 /**
