@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { draftVariant, draftVariants } from "./draft_heads.ts";
 import { plan } from "./plan.ts";
+import { LAYER, toyShape } from "../tests/support/toy_shape.ts";
 import type { Device, DraftModel, PlanInput } from "./types.ts";
-
-const LAYER = 100e6;
 
 function deviceOf(name: string, seconds: number, memoryBytes: number): Device {
   const table = (most: number) => ({ rows: [1], past: [0], seconds: [[most]] });
@@ -29,20 +28,7 @@ function inputOf(draft: DraftModel, more: Partial<PlanInput> & { left?: number }
   const { left = 1e9, ...rest } = more;
   const weights = 8 * LAYER + 40e6 + 160 * 8 * 1000;
   return {
-    model: {
-      name: "toy",
-      layers: 8,
-      hidden: 1024,
-      vocab: draft.head?.vocab ?? 1000,
-      context: 1024,
-      layerBytes: new Array<number>(8).fill(LAYER),
-      embedBytes: 20e6,
-      headBytes: 20e6,
-      tied: false,
-      kvBytesPerRow: 1000,
-      macsPerRow: 1e7,
-      macsPerPastRow: 1e3,
-    },
+    model: toyShape(8, { vocab: draft.head?.vocab ?? 1000 }),
     devices: [deviceOf("a", 0.02, weights + left)],
     links: { seconds: [[0]], bytesPerS: [[Infinity]] },
     workload: { promptTokens: 128, outputTokens: 32, branches: 1, concurrent: 1, acceptance: 0.9 },

@@ -5,11 +5,11 @@ import { CostModel } from "./cost/mod.ts";
 import { rounded } from "./numbers.ts";
 import { plan } from "./plan.ts";
 import { bruteForce } from "../tests/support/brute_force.ts";
+import { LAYER, toyShape } from "../tests/support/toy_shape.ts";
 import { decodePast, kvRowsOf, problemsOf } from "./problem_of.ts";
 import { pipelineCosts } from "./decode/mod.ts";
-import type { Constraints, Device, ModelShape, Plan, PlanInput } from "./types.ts";
+import type { Constraints, Device, Plan, PlanInput } from "./types.ts";
 
-const LAYER = 100e6;
 const KV = 1000;
 const FREE: Constraints = {
   pin: [],
@@ -18,23 +18,6 @@ const FREE: Constraints = {
   trustedEnds: false,
   minPieceRows: 16,
 };
-
-function modelOf(layers: number): ModelShape {
-  return {
-    name: "toy",
-    layers,
-    hidden: 1024,
-    vocab: 8000,
-    context: 1024,
-    layerBytes: new Array<number>(layers).fill(LAYER),
-    embedBytes: 20e6,
-    headBytes: 20e6,
-    tied: false,
-    kvBytesPerRow: KV,
-    macsPerRow: 1e7,
-    macsPerPastRow: 1e3,
-  };
-}
 
 /**
  * A device that takes `seconds` for a layer of one row and a quarter of it for each further row.
@@ -62,7 +45,7 @@ function inputOf(devices: Device[], more: Partial<PlanInput> = {}): PlanInput {
   const matrix = (other: number, self: number) =>
     devices.map((_, i) => devices.map((_, j) => i === j ? self : other));
   return {
-    model: modelOf(8),
+    model: toyShape(8),
     devices,
     links: { seconds: matrix(0.001, 0), bytesPerS: matrix(12.5e6, Infinity) },
     workload: { promptTokens: 128, outputTokens: 32, branches: 1, concurrent: 1 },
@@ -112,7 +95,7 @@ const clusters = fc.record({
   const here = (i: number) => devices[i % devices.length].name;
   const first = c.pin ? Math.min(c.pin.first, c.layers - 1) : 0;
   const input = inputOf(devices, {
-    model: modelOf(c.layers),
+    model: toyShape(c.layers),
     objective: c.objective,
     constraints: {
       pin: c.pin
@@ -457,7 +440,10 @@ Deno.test("plan() plans models of up to 2^20 rows of context on two devices", ()
       ...FREE,
       pin: [{ host: "fast", first: 0, last: 3 }, { host: "slow", first: 4, last: 7 }],
     };
-    const input = inputOf([fast, slow], { model: { ...modelOf(8), context }, constraints: halves });
+    const input = inputOf([fast, slow], {
+      model: { ...toyShape(8), context },
+      constraints: halves,
+    });
     const found = plan(input);
     assert.deepEqual(found.stages.map((s) => s.host), ["fast", "slow"]);
     const longest = found.piece_buckets.at(-1)!;
@@ -482,7 +468,7 @@ Deno.test("plan() plans models of up to 2^20 rows of context on two devices", ()
 Deno.test("plan() plans a prompt that fills a context of 131,072 rows", () => {
   const workload = { promptTokens: 131_000, outputTokens: 32, branches: 1, concurrent: 1 };
   const found = plan(
-    inputOf([fast, slow], { model: { ...modelOf(8), context: 131_072 }, workload }),
+    inputOf([fast, slow], { model: { ...toyShape(8), context: 131_072 }, workload }),
   );
   assert.equal(found.pieces.reduce((a, b) => a + b, 0), 131_000);
   assert.deepEqual(

@@ -1,22 +1,9 @@
 import assert from "node:assert/strict";
-import type { Device, ModelShape, PlanInput } from "./types.ts";
+import type { Device, PlanInput } from "./types.ts";
 import { plan } from "./plan.ts";
+import { LAYER, toyShape } from "../tests/support/toy_shape.ts";
 
-const LAYER = 100e6;
-const model: ModelShape = {
-  name: "toy",
-  layers: 8,
-  hidden: 1024,
-  vocab: 8000,
-  context: 1024,
-  layerBytes: new Array<number>(8).fill(LAYER),
-  embedBytes: 20e6,
-  headBytes: 20e6,
-  tied: false,
-  kvBytesPerRow: 1000,
-  macsPerRow: 1e7,
-  macsPerPastRow: 1e3,
-};
+const model = toyShape(8);
 
 /** A device that takes `seconds` for a layer of one row and `row` times as much for each further. */
 function device(name: string, seconds: number, memoryBytes: number, row = 0.5): Device {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { quickerRoute, seededRandom } from "../actors/mod.ts";
 import { type Device, type Plan, plan, type PlanInput, simulatePlan } from "../planner/mod.ts";
+import { toyShape } from "./support/toy_shape.ts";
 
 const CLUSTERS = 40;
 const REQUESTS = 12;
@@ -32,20 +33,11 @@ function cluster(random: () => number): PlanInput {
   const matrix = (off: number, same: number) =>
     devices.map((_, i) => devices.map((_, j) => i === j ? same : off));
   return {
-    model: {
-      name: "toy",
-      layers,
-      hidden: 1024,
+    model: toyShape(layers, {
       vocab: 32000,
       context: 512,
       layerBytes: new Array<number>(layers).fill(10e6),
-      embedBytes: 20e6,
-      headBytes: 20e6,
-      tied: false,
-      kvBytesPerRow: 1000,
-      macsPerRow: 1e7,
-      macsPerPastRow: 1e3,
-    },
+    }),
     devices,
     links: { seconds: matrix(latency, 0), bytesPerS: matrix(rate, Infinity) },
     workload: { promptTokens: 256, outputTokens: 32, branches: 8, concurrent: 1 },

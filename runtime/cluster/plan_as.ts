@@ -7,8 +7,8 @@ import type { Graph } from "../../actors/mod.ts";
 import { annotated, type Plan, plan, type PlanInput } from "../../planner/mod.ts";
 
 /**
- * The plan for this input. Where `withDefaults` (`plan_input.ts`) chose the wire format and not the user,
- * the plan says why. Throws what the planner throws.
+ * The plan for this input. Where `withDefaults` (`plan_input.ts`) chose the wire format and not the
+ * user, the plan says why. Throws what the planner throws.
  */
 export function planAs(input: PlanInput, { decode }: Pick<Graph, "decode">): Plan {
   const made = plan(input);

@@ -3,6 +3,7 @@ import { hasCode, parseGraph } from "../../actors/mod.ts";
 import type { PlanInput } from "../../planner/mod.ts";
 import { planAs } from "./plan_as.ts";
 import { planBeside } from "./plan_beside.ts";
+import { toyShape } from "../../tests/support/toy_shape.ts";
 
 const graph = parseGraph("model: made-up", { file: "test" });
 
@@ -15,20 +16,14 @@ function inputOf(count: number, memoryBytes = 8e9): PlanInput {
       (_, i) => Array.from({ length: count }, (_, k) => i === k ? own : off),
     );
   return {
-    model: {
-      name: "made-up",
-      layers: 24,
+    model: toyShape(24, {
       hidden: 896,
       vocab: 151_936,
       context: 2048,
       layerBytes: new Array<number>(24).fill(10e6),
       embedBytes: 100e6,
       headBytes: 100e6,
-      tied: false,
-      kvBytesPerRow: 1000,
-      macsPerRow: 1e7,
-      macsPerPastRow: 1e3,
-    },
+    }),
     devices: Array.from({ length: count }, (_, i) => ({
       name: `d${i}`,
       memoryBytes,
@@ -40,10 +35,10 @@ function inputOf(count: number, memoryBytes = 8e9): PlanInput {
       head: flat(6e-3),
     })),
     links: { seconds: matrix(1e-3, 0), bytesPerS: matrix(125e6, Infinity) },
-    workload: { ...graph.workload, promptTokens: 256, outputTokens: 64 },
+    workload: { promptTokens: 256, outputTokens: 64, branches: 1, concurrent: 1 },
     objective: "blended",
     constraints: { pin: [], exclude: [], memory: [], trustedEnds: false, minPieceRows: 16 },
-  } as PlanInput;
+  };
 }
 
 Deno.test("planBeside() makes the planner's plan, and the node's thread goes on meanwhile", async () => {

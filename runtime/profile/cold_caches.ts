@@ -24,7 +24,7 @@ export function makeCold(): void {
   for (let at = 0; at < BYTES; at += LINE) memory[at]++;
   clearTimeout(forget);
   forget = setTimeout(() => memory = undefined, KEPT_MS);
-  Deno.unrefTimer(forget as unknown as number);
+  Deno.unrefTimer(Number(forget));
 }
 
 /** Empties the caches once the message that is being handled is answered. */
