@@ -16,6 +16,7 @@ export {
   type StageGraph,
   type StageGraphOptions,
 } from "./graph/mod.ts";
+export type { ConstraintSpec } from "./grammar/mod.ts";
 export { HEAD_PARTS, headBounds, type TokenRange } from "./head_parts.ts";
 export {
   addFromHub,

@@ -26,6 +26,7 @@ const ARROWS: Record<string, string[]> = {
   "models/graph": ["models/arch"],
   "models/sources": [],
   "models/text": [],
+  "models/grammar": [],
   "models/store": ["models/arch", "models/sources", "models/text"],
   "models/hub": ["models/arch", "models/sources", "models/store"],
 

@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./actor.ts";
+export type { GrammarStep, GrammarWalk } from "./grammar.ts";
 export {
   quickerRoute,
   type RouteChoice,
