@@ -2,10 +2,10 @@
  * Any OpenAI client talks to a node: here the official one, to a node that runs already (`deno task
  * start`).
  *
- *     deno run -P=chat examples/05_openai_client.ts [http://127.0.0.1:8420]
+ *     deno run --no-config -N -E examples/05_openai_client.ts [http://127.0.0.1:8420]
  */
-// deno-lint-ignore-file no-console -- an example prints what it shows
-import OpenAI from "openai";
+// deno-lint-ignore-file no-console no-import-prefix -- it prints; and Orrery does not carry this client
+import OpenAI from "npm:openai@7.59.0";
 
 const [url = "http://127.0.0.1:8420"] = Deno.args;
 const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "not needed" });

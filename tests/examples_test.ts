@@ -38,8 +38,9 @@ Deno.test("examples/ run with the commands in their own first lines", async (t) 
             "run",
             "-q",
             "--no-prompt",
-            "--config",
-            new URL("deno.json", ROOT).pathname,
+            ...(flags.includes("--no-config")
+              ? []
+              : ["--config", new URL("deno.json", ROOT).pathname]),
             ...flags.split(" ").filter(Boolean),
             new URL(file, EXAMPLES).pathname,
             ...(source.includes("[http://") ? [node.url] : []),

@@ -10,7 +10,6 @@ import {
   stageAddress,
 } from "../actors/mod.ts";
 import { type Node, startNode } from "../runtime/node.ts";
-import { openaiConformance } from "./clients/openai.ts";
 import { EVEN, NodeProcess, startCluster } from "./support/processes.ts";
 import { TOKEN_OF_NOBODY } from "./support/trust.ts";
 
@@ -75,23 +74,6 @@ const post = (url: string, body: unknown, signal?: AbortSignal) =>
 
 const question = { messages: [{ role: "user", content: "Why does it rain?" }] };
 const endless = { ...question, max_tokens: 1500, stream: true, orrery: { ignore_eos: true } };
-
-Deno.test("deno task start serves the official OpenAI client with one node and with two", async (t) => {
-  await withData(async (data) => {
-    for (const nodes of [1, 2]) {
-      await using cluster = await startCluster(nodes, data);
-      await t.step(
-        `${nodes} node(s)`,
-        (step) =>
-          openaiConformance(`${cluster.url}/v1`, {
-            model: "embedded",
-            deterministic: true,
-            step: (name, run) => step.step(name, run),
-          }),
-      );
-    }
-  });
-});
 
 Deno.test("POST /v1/chat/completions stops within a frame and frees its rows when the client leaves", async () => {
   await withData(async (data) => {
