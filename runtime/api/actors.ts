@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { type Message, OrreryError } from "../../actors/mod.ts";
-import { parseBody } from "./dialect.ts";
+import { parseBody } from "./parse_body.ts";
 
 /**
  * Sends `message` to the custom actor `name` and resolves to its answer. Throws group `api`

@@ -3,15 +3,8 @@
  *
  * @module
  */
-import type { ApiChoice } from "./dialect.ts";
+import type { ApiChoice, ChoiceEvent } from "./dialect.ts";
 import type { GenerationEvent, Generator } from "./generator.ts";
-
-/** An event of one choice. */
-export interface ChoiceEvent {
-  /** Number of the choice within the request, from 0. */
-  index: number;
-  event: GenerationEvent;
-}
 
 /** Generations of one request that run at the same time; further ones wait for these. */
 const MOST_AT_ONCE = 8;

@@ -12,15 +12,57 @@ import type {
   Sampling,
   SpelledToken,
 } from "../../actors/mod.ts";
+import type { ConstraintSpec } from "../../models/mod.ts";
 
 /** A chat message as the chat template takes it. */
 export interface ApiMessage {
-  /** Who speaks: `system`, `user` or `assistant`. */
+  /** Who speaks: `system`, `user`, `assistant` or `tool`. */
   role: string;
-  /** Text of the message; where the client sent several parts, they are joined. */
+  /**
+   * Text of the message; where the client sent several parts, they are joined. Empty where there is
+   * none, as beside tool calls.
+   */
   content: string;
+  /** Calls that the assistant made; `arguments` is JSON text, as OpenAI has it. */
+  tool_calls?: ApiToolCall[];
+  /** The call that a `tool` message answers. */
+  tool_call_id?: string;
+  /** Reasoning that came before the assistant's text. */
+  reasoning_content?: string;
   /** Further fields of the client's message, unchanged. */
   [extra: string]: unknown;
+}
+
+/** A call of a function within an assistant's message. */
+export interface ApiToolCall {
+  /** Names the call; the `tool` message that answers it repeats it. */
+  id: string;
+  /** The only kind there is. */
+  type: "function";
+  /** `arguments`: JSON text. */
+  function: { name: string; arguments: string };
+}
+
+/** A function that the model may call. */
+export interface ToolFunction {
+  /** Names the function in calls. */
+  name: string;
+  /** What it does, for the model. */
+  description?: string;
+  /** JSON schema of the arguments, which are an object. @default any object */
+  parameters?: Record<string, unknown>;
+  /** Hold the arguments to their schema. @default false */
+  strict?: boolean;
+}
+
+/** The functions that an answer may call, and how. */
+export interface ToolUse {
+  /** At least one. */
+  functions: ToolFunction[];
+  /** Whether the answer calls one: as the model likes, never, at least one, or this one. */
+  choice: "auto" | "none" | "required" | { name: string };
+  /** Several calls in one answer? */
+  parallel: boolean;
 }
 
 /** Request fields with a number that says how to sample, by OpenAI's names; without the seed. */
@@ -43,7 +85,16 @@ export interface GenerateRequest {
    * unchanged.
    */
   prompt:
-    | { kind: "chat"; messages: ApiMessage[] }
+    | {
+      kind: "chat";
+      messages: ApiMessage[];
+      /** Functions as the template writes them, in OpenAI's form (`{type: "function", function}`). */
+      tools?: unknown[];
+      /** Documents for templates that know them. */
+      documents?: unknown[];
+      /** Further variables of the template, such as `enable_thinking`. */
+      templateVariables?: Record<string, unknown>;
+    }
     | { kind: "text"; text: string }
     | { kind: "tokens"; tokens: number[] };
   /** How to sample; fields that are left out come from the model's generation_config. */
@@ -97,12 +148,39 @@ export interface GenerateRequest {
    * text in order. @default false
    */
   liveBranches?: boolean;
+  /** What the answer's text must be. @default any text */
+  constraint?: ConstraintSpec;
+  /** The functions that the answer may call. @default none */
+  tools?: ToolUse;
+  /**
+   * Of requests that wait for their turn, those with a larger number go first; -1, 0 or 1.
+   * @default 0
+   */
+  priority?: number;
 }
+
+/** Why an answer ended: by itself or at a stop string, at its limit of tokens, or to call functions. */
+export type FinishReason = "stop" | "length" | "tool_calls";
 
 /** A token with its own text, for log-probability listings. */
 export type GeneratedToken = SpelledToken;
 
-/** Events of a generation, in order: one `started`, any number of `delta`, one `done`. */
+/** A piece of a call of a function. */
+export interface ToolCallDelta {
+  /** Number of the call within the answer, from 0. */
+  index: number;
+  /** Names the call; the same in all its pieces. */
+  id: string;
+  /** Name of the function, in the call's first piece only. */
+  name?: string;
+  /** More of the arguments' JSON text. */
+  arguments?: string;
+}
+
+/**
+ * Events of a generation, in order: one `started`, any number of `delta`, `reasoning` and
+ * `tool_call`, one `done`.
+ */
 export type GenerationEvent =
   | {
     type: "started";
@@ -118,8 +196,21 @@ export type GenerationEvent =
     branch?: number;
   }
   | {
+    /** Text that the model thinks before it answers; no part of the answer's text. */
+    type: "reasoning";
+    text: string;
+    tokens: GeneratedToken[];
+  }
+  | {
+    /** A piece of a call; its text never comes as a `delta`. */
+    type: "tool_call";
+    call: ToolCallDelta;
+  }
+  | {
     type: "done";
-    finishReason: "stop" | "length";
+    finishReason: FinishReason;
+    /** The stop string that ended the answer, where one did. */
+    stopText?: string;
     usage: { promptTokens: number; completionTokens: number };
     /** Milliseconds from request to first token, and mean milliseconds of each further token. */
     timings: { ttftMs: number; tpotMs: number };

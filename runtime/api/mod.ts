@@ -4,7 +4,8 @@
  * @module
  */
 export type { AskActor } from "./actors.ts";
-export { type Api, type ApiBindings, type ApiOptions, createApi } from "./app.ts";
+export { type ApiOptions, createApi } from "./app.ts";
+export type { Api, ApiBindings } from "./env.ts";
 export { apiError, unavailable } from "./errors.ts";
 export { findModel } from "./find_model.ts";
 export * from "./generator.ts";

@@ -9,7 +9,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { OrreryError } from "../../actors/mod.ts";
-import type { Api } from "./app.ts";
+import type { Api } from "./env.ts";
 import { apiError, toHttpError } from "./errors.ts";
 import { closeSoon, MOST_HEADERS, sendResponse, webRequest } from "./web_bridge.ts";
 

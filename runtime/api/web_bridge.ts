@@ -15,6 +15,9 @@ export const MOST_HEADERS = 100;
 /** Milliseconds that a client has to read an answer after which its connection is closed. */
 const LINGER_MS = 1_000;
 
+/** Content types that are sent as they come; anything else is sent whole, with its length. */
+const STREAMED = /^(text\/event-stream|application\/x-ndjson)/;
+
 /**
  * A web-standard request; `signal` is for the client's going away. Throws group `api`:
  * `bad_request`, `too_many_headers`.
@@ -111,7 +114,7 @@ export async function sendResponse(response: Response, to: Receiver): Promise<vo
     outgoing.writeHead(response.status, headers).end();
     return;
   }
-  if (!headers["content-type"]?.startsWith("text/event-stream")) {
+  if (!STREAMED.test(headers["content-type"] ?? "")) {
     const bytes = await response.bytes();
     outgoing.writeHead(response.status, { ...headers, "content-length": bytes.length }).end(bytes);
     return;

@@ -81,6 +81,14 @@ export class FlowGenerator implements Generator {
         "logprobs",
       );
     }
+    if (passed.tools) {
+      const actors = path.delta.join(", ");
+      throw apiError(
+        "unsupported_parameter",
+        `tools: not taken here, since text passes ${actors} on its way out, and calls would not`,
+        "tools",
+      );
+    }
     yield* this.#filtered(inner.generate(passed, signal), path.delta, signal);
   }
 
@@ -120,26 +128,31 @@ export class FlowGenerator implements Generator {
     signal: AbortSignal,
   ): AsyncIterable<GenerationEvent> {
     const id = crypto.randomUUID();
-    /** Branches whose text has begun, by the actors' key; each branch is filtered by itself. */
-    const open = new Map<string, number | undefined>();
+    /**
+     * Texts that have begun, by the actors' key: each branch, and the reasoning, is filtered by
+     * itself.
+     */
+    const open = new Map<string, { type: "delta" | "reasoning"; branch?: number }>();
     try {
       for await (const event of events) {
-        if (event.type === "delta") {
-          const { branch } = event;
-          const key = branch === undefined ? id : `${id}:${branch}`;
-          open.set(key, branch);
+        if (event.type === "delta" || event.type === "reasoning") {
+          const branch = event.type === "delta" ? event.branch : undefined;
+          const key = event.type === "reasoning"
+            ? `${id}:reasoning`
+            : branch === undefined
+            ? id
+            : `${id}:${branch}`;
+          open.set(key, { type: event.type, ...(branch !== undefined && { branch }) });
           const text = await this.#through(names, { key, text: event.text, signal });
           // No tokens: their own texts would show what an actor took out.
           yield { ...event, text, tokens: [] };
           continue;
         }
         if (event.type === "done") {
-          for (const [key, branch] of [...open]) {
+          for (const [key, kind] of [...open]) {
             const text = await this.#flush(names, { key, signal });
             open.delete(key);
-            if (text !== "") {
-              yield { type: "delta", text, tokens: [], ...(branch !== undefined && { branch }) };
-            }
+            if (text !== "") yield { ...kind, text, tokens: [] };
           }
         }
         yield event;
@@ -273,7 +286,14 @@ function changed(request: GenerateRequest, given: Partial<RequestMessage>): Gene
     ...request,
     ...(model !== undefined && { model }),
     ...(prompt !== undefined && { prompt: { kind: "text" as const, text: prompt } }),
-    ...(messages !== undefined && { prompt: { kind: "chat" as const, messages } }),
+    ...(messages !== undefined && {
+      prompt: {
+        // What the actor did not see stays: functions, documents, variables of the template.
+        ...(request.prompt.kind === "chat" && request.prompt),
+        kind: "chat" as const,
+        messages,
+      },
+    }),
     ...(sampling !== undefined && { sampling: { ...request.sampling, ...sampling } }),
     ...(max_tokens !== undefined && { maxTokens: max_tokens }),
     ...(stop !== undefined && { stop }),

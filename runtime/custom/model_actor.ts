@@ -45,7 +45,8 @@ export const modelActor = defineActor({
           const { promptTokens, completionTokens } = event.usage;
           return {
             text,
-            finish_reason: event.finishReason,
+            // No functions were given, so none is called.
+            finish_reason: event.finishReason === "length" ? "length" : "stop",
             prompt_tokens: promptTokens,
             completion_tokens: completionTokens,
           };

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Deployment, OrreryError, samplingSchema, type Start } from "../../actors/mod.ts";
-import type { GenerateRequest } from "../api/mod.ts";
+import { apiError, type GenerateRequest } from "../api/mod.ts";
 import type { ServedModel } from "./served_model.ts";
 
 /** Tokens of an answer where neither the request nor the model has a limit. */
@@ -41,22 +41,31 @@ export function requestedStart(
   model: ServedModel,
   deployment: Deployment,
 ): RequestedStart {
+  refuseUnbuilt(request);
   const { context } = model.card;
   const prompt = model.encode(request.prompt);
   if (prompt.length === 0) throw invalidPrompt("the prompt has no tokens; say something");
   const room = context - prompt.length;
-  const wanted = request.maxTokens ??
-    Math.min(model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS, Math.max(1, room));
-  if (wanted > room) {
+  if (room < 1) {
+    // Clients look for "maximum context length" in the text.
     throw new OrreryError({
       group: "api",
       code: "context_exceeded",
       message:
-        `the prompt has ${prompt.length} tokens and ${wanted} more are asked for; the model's context holds ${context}. ` +
-        "Shorten the prompt or lower max_tokens",
-      metadata: { prompt_tokens: prompt.length, max_tokens: wanted, context },
+        `this model's maximum context length is ${context} tokens, and the prompt has ${prompt.length}: ` +
+        `shorten it to ${context - 1} or less, so that there is room for an answer`,
+      metadata: {
+        param: request.prompt.kind === "chat" ? "messages" : "prompt",
+        prompt_tokens: prompt.length,
+        context,
+      },
     });
   }
+  // What is asked for beyond the context is cut: the answer then ends with the reason `length`.
+  const wanted = Math.min(
+    request.maxTokens ?? model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS,
+    room,
+  );
   const { vocab } = model.card;
   const unknown = prompt.find((token) => token < 0 || token >= vocab);
   if (unknown !== undefined) {
@@ -70,7 +79,7 @@ export function requestedStart(
     max_tokens: wanted,
     // The branches share these tokens evenly, and together say more than a plain answer: where the
     // request has no limit, the limit of a plain answer would cut them.
-    outline_tokens: request.maxTokens ?? Math.min(OUTLINE_SHARE * wanted, Math.max(1, room)),
+    outline_tokens: Math.min(request.maxTokens ?? OUTLINE_SHARE * wanted, room),
     sampling: samplingOf(request, model),
     stop: request.stop,
     eos: request.ignoreEos ? [] : model.eos,
@@ -86,6 +95,15 @@ export function requestedStart(
     pieces: piecesOf(request, prompt.length),
     live_branches: request.liveBranches ?? false,
   };
+}
+
+/** Throws group `api`, code `unsupported_parameter`, for what no generation can do yet. */
+function refuseUnbuilt({ tools, constraint }: GenerateRequest): void {
+  const param = tools ? "tools" : constraint ? "response_format" : undefined;
+  if (param) {
+    const message = `${param}: is not supported by this server: leave it out`;
+    throw apiError("unsupported_parameter", message, param);
+  }
 }
 
 function invalidPrompt(message: string, metadata = {}): OrreryError {

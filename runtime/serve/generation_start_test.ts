@@ -37,9 +37,14 @@ Deno.test("requestedStart() limits an answer by the request, the model, and the 
   assert.equal(start().max_tokens, 100);
   const tokens = Array.from({ length: 950 }, () => 1);
   assert.equal(start({ prompt: { kind: "tokens", tokens } }).max_tokens, 50);
+  assert.equal(start({ maxTokens: 998 }).max_tokens, 997);
+  assert.equal(start({ maxTokens: 998, mode: "outline" }).outline_tokens, 997);
+  assert.equal(start({ prompt: { kind: "tokens", tokens: Array(999).fill(1) } }).max_tokens, 1);
   assert.throws(
-    () => start({ maxTokens: 998 }),
-    (e) => hasCode(e, "context_exceeded") && e.metadata.max_tokens === 998,
+    () => start({ prompt: { kind: "tokens", tokens: Array(1000).fill(1) } }),
+    (e) =>
+      hasCode(e, "context_exceeded") && e.message.includes("maximum context length") &&
+      e.metadata.prompt_tokens === 1000,
   );
 });
 

@@ -331,12 +331,13 @@ const refusals: Checks = {
   async "an unsupported field is a BadRequestError that names it"(client, { model }) {
     const picture = { type: "image_url", image_url: { url: "data:," } };
     const wrong: [Record<string, unknown>, string][] = [
-      [{ tools: [{ type: "function", function: { name: "f" } }] }, "tools"],
-      [{ response_format: { type: "json_object" } }, "response_format.type"],
+      [{ functions: [{ name: "f" }] }, "functions"],
+      [{ tools: [{ type: "custom", custom: { name: "f" } }] }, "tools[0].type"],
+      [{ store: true }, "store"],
       [{ modalities: ["text", "audio"] }, "modalities[1]"],
       [{ audio: { voice: "alloy", format: "wav" } }, "audio"],
       [{ messages: [{ role: "user", content: [picture] }] }, "messages[0].content[0].type"],
-      [{ messages: [{ role: "tool", content: "x", tool_call_id: "1" }] }, "messages[0].role"],
+      [{ messages: [{ role: "function", content: "x", name: "f" }] }, "messages[0].role"],
     ];
     for (const [fields, param] of wrong) {
       const body = {

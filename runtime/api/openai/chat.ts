@@ -1,0 +1,102 @@
+/**
+ * `POST /v1/chat/completions`: its fields, and the task that they describe.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { Dialect } from "../dialect.ts";
+import { parseBody, unsupported } from "../parse_body.ts";
+import { chatWording } from "./chat_words.ts";
+import { commonFields } from "./common_fields.ts";
+import { messageSchema, toMessage } from "./messages.ts";
+import { constraintOf, responseFormat } from "./response_format.ts";
+import { choicesOf } from "./to_task.ts";
+import { chatToolUse, templateTools, toolFields } from "./tools.ts";
+
+/** How hard a reasoning model is to think; templates that know no such thing ignore it. */
+export const reasoningEffort = z
+  .enum(["none", "minimal", "low", "medium", "high", "xhigh"]).nullish();
+
+/** The body of the request. */
+export const chatSchema = z.object({
+  messages: z.array(messageSchema).min(1).describe("the conversation; text only"),
+  ...commonFields,
+  max_completion_tokens: z.int().min(1).nullish().describe("the newer name of `max_tokens`"),
+  logprobs: z.boolean().nullish().describe("log-probability of each token"),
+  top_logprobs: z.int().min(0).max(20).nullish()
+    .describe("and of the most likely ones in its place; only with `logprobs`"),
+  response_format: responseFormat,
+  ...toolFields,
+  reasoning_effort: reasoningEffort.describe(
+    "`none` turns reasoning off (`enable_thinking`); others are given to the template",
+  ),
+  chat_template_kwargs: z.record(z.string(), z.unknown()).nullish()
+    .describe("further variables of the model's chat template, such as `enable_thinking`"),
+  documents: z.array(z.record(z.string(), z.unknown())).nullish()
+    .describe("documents for chat templates that know them"),
+  verbosity: z.literal("medium", unsupported).nullish().describe("only `medium`"),
+  modalities: z.array(z.literal("text", unsupported)).nullish().describe("only `text`"),
+  prompt_cache_key: z.string().nullish()
+    .describe("taken, without effect: prompts that begin alike share rows by themselves"),
+  prompt_cache_retention: z.string().nullish().describe("taken, without effect"),
+  safety_identifier: z.string().nullish().describe("taken, without effect"),
+  functions: z.array(z.unknown()).max(0, unsupported).nullish()
+    .describe("not supported: use `tools`"),
+  function_call: z.enum(["none", "auto"], unsupported).nullish()
+    .describe("not supported: use `tool_choice`"),
+  audio: z.null(unsupported).optional().describe("not supported"),
+  web_search_options: z.null(unsupported).optional().describe("not supported"),
+}).refine((body) => !body.top_logprobs || body.logprobs, {
+  path: ["top_logprobs"],
+  error: "only allowed when logprobs is true",
+});
+
+/** Variables of the chat template that a request sets. */
+export function templateVariables(
+  effort: z.infer<typeof reasoningEffort>,
+  given: Record<string, unknown> | null | undefined,
+): { templateVariables?: Record<string, unknown> } {
+  const variables = {
+    ...(effort === "none" ? { enable_thinking: false } : effort && { reasoning_effort: effort }),
+    ...given,
+  };
+  return Object.keys(variables).length === 0 ? {} : { templateVariables: variables };
+}
+
+/** OpenAI's chat dialect. */
+export const chatDialect: Dialect = {
+  parse(body) {
+    const request = parseBody(chatSchema, body);
+    const use = chatToolUse(request);
+    const format = request.response_format;
+    const schema = format?.type === "json_schema" ? format.json_schema.schema : undefined;
+    const choices = choicesOf(
+      { ...request, max_tokens: request.max_completion_tokens ?? request.max_tokens },
+      {
+        prompts: [{
+          kind: "chat",
+          messages: request.messages.map(toMessage),
+          ...(use.tools && { tools: templateTools(use.tools) }),
+          ...(request.documents && { documents: request.documents }),
+          ...templateVariables(request.reasoning_effort, request.chat_template_kwargs),
+        }],
+        n: request.n ?? 1,
+        logprobs: {
+          logprobs: request.logprobs ?? false,
+          top_logprobs: request.top_logprobs ?? 0,
+        },
+        more: { ...use, ...constraintOf(format && { type: format.type, schema }) },
+      },
+    );
+    return {
+      choices,
+      stream: request.stream ?? false,
+      wording: chatWording({
+        choices: choices.length,
+        logprobs: request.logprobs ?? false,
+        includeUsage: request.stream_options?.include_usage ?? false,
+        tier: request.service_tier,
+      }),
+    };
+  },
+};

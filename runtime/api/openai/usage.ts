@@ -1,0 +1,62 @@
+/**
+ * What chat and completions say beside the answers themselves.
+ *
+ * @module
+ */
+import type { AnswerTotals } from "../dialect.ts";
+
+/** The `usage` object of chat and completions. */
+export function usageOf(
+  { promptTokens, completionTokens, reasoningTokens, predicted }: AnswerTotals,
+) {
+  const details = {
+    ...(reasoningTokens > 0 && { reasoning_tokens: reasoningTokens }),
+    ...(predicted && {
+      accepted_prediction_tokens: predicted.accepted,
+      rejected_prediction_tokens: predicted.drafted - predicted.accepted,
+    }),
+  };
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    ...(Object.keys(details).length > 0 && { completion_tokens_details: details }),
+  };
+}
+
+/** A new id: the prefix and 32 hexadecimal digits. */
+export const freshId = (prefix: string): string => prefix + crypto.randomUUID().replaceAll("-", "");
+
+/** Unix seconds. */
+export const nowS = (): number => Math.floor(Date.now() / 1000);
+
+/** The fields that a whole answer and every chunk of a stream begin with. */
+export interface AnswerHead {
+  id: string;
+  /** What the JSON value is, such as `chat.completion`. */
+  object: string;
+  /** Unix seconds. */
+  created: number;
+  model: string;
+  system_fingerprint: null;
+  service_tier?: string;
+}
+
+/** A head for one answer; `tier` is the service tier that the client asked for. */
+export function answerHead(
+  { prefix, object, model, tier }: {
+    prefix: string;
+    object: string;
+    model: string;
+    tier?: string | null;
+  },
+): AnswerHead {
+  return {
+    id: freshId(prefix),
+    object,
+    created: nowS(),
+    model,
+    system_fingerprint: null,
+    ...(tier && { service_tier: tier === "auto" ? "default" : tier }),
+  };
+}
