@@ -57,4 +57,3 @@ export {
   type StoreOptions,
 } from "./store/mod.ts";
 export * from "./text/mod.ts";
-export * from "./tools/mod.ts";

@@ -320,6 +320,7 @@ const CASES: Case[] = [
     undrafted: ["d/drafter"],
     failed: [],
     cancel: [],
+    walked: [],
   }),
   ...cases({ actor: registryActor, to: REGISTRY, at: "n1" }, {
     get: [],

@@ -14,6 +14,7 @@ import { type Carried, type Flight, Flights, traced } from "./flights.ts";
 import { FrameCost } from "./frame_cost.ts";
 import type { StageTrace } from "../pipeline/mod.ts";
 import { frameOf } from "./loading.ts";
+import { MaskBook } from "./mask_book.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
 import type { Requests } from "./requests.ts";
 import type { Row } from "./row_pool.ts";
@@ -53,6 +54,8 @@ export class ArbiterArena {
   #layoutSeq = -1;
   /** Ids of samplers that the next frame tells the stages to forget. */
   #forget: number[] = [];
+  /** Masks that the stages know. */
+  readonly #masks = new MaskBook();
   /** Rows whose frames were refused memory: they are sent again before all others. */
   #replay: Carried[] = [];
   /** Number of frames that were called back, in this arena and those before. */
@@ -111,6 +114,7 @@ export class ArbiterArena {
       seq,
       layout,
       forgotten: this.#forget.splice(0),
+      masks: this.#masks,
       now,
     });
     // Each row takes an equal share of the slowest stage's time from its request's turn.
@@ -184,6 +188,7 @@ export class ArbiterArena {
       this.log.lost(this.#o.now());
       for (const request of flight.announced) request.announced = false;
       this.#forget.push(...flight.forgotten);
+      this.#masks.takeBack(flight.masks, flight.forgottenMasks);
     }
     // These rows were sent before those that are left of an earlier refusal.
     this.#replay = [...lost.flatMap((f) => f.carried), ...this.#replay];
@@ -219,6 +224,7 @@ export class ArbiterArena {
     this.memory.clear();
     this.#name = undefined;
     this.#forget = [];
+    this.#masks.clear();
     this.#layoutSeq = -1;
     this.#seq = 0;
     this.#replay = [];

@@ -5,7 +5,7 @@
  */
 import type { StageTrace } from "../pipeline/mod.ts";
 import type { HeadAnswers } from "./head_answers.ts";
-import type { ArbiterRequest, PendingRow } from "./request.ts";
+import type { ArbiterRequest, PendingRow, RowMask } from "./request.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameTrace } from "./usage.ts";
 
@@ -29,7 +29,7 @@ export interface Flight {
   wanted: Carried[];
   /** When it was sent, milliseconds. */
   sent: number;
-  /** It announces or forgets samplers, or has a layout: it must reach every stage. */
+  /** It announces or forgets samplers or masks, or has a layout: it must reach every stage. */
   bound: boolean;
   /** Rows that its layout moves to another slot; 0 where it has no layout. */
   moved: number;
@@ -37,6 +37,10 @@ export interface Flight {
   announced: ArbiterRequest[];
   /** Ids of samplers that it tells the stages to forget. */
   forgotten: number[];
+  /** Masks that it announces. */
+  masks: RowMask[];
+  /** Ids of masks that it tells the stages to forget. */
+  forgottenMasks: number[];
   /** What shards of the LM head have said of it; undefined: nothing. */
   head?: HeadAnswers;
 }

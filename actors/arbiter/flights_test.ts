@@ -20,6 +20,8 @@ const flight = (seq: number, rows: Carried[], more: Partial<Flight> = {}): Fligh
   moved: 0,
   announced: [],
   forgotten: [],
+  masks: [],
+  forgottenMasks: [],
   ...more,
 });
 

@@ -6,6 +6,7 @@
  */
 import type { Frame } from "../pipeline/mod.ts";
 import type { Carried, Flight } from "./flights.ts";
+import type { MaskBook } from "./mask_book.ts";
 import type { Layout, Memory } from "./memory.ts";
 import type { ArbiterRequest, PendingRow, PrefillJob } from "./request.ts";
 import { newRow } from "./row_pool.ts";
@@ -72,12 +73,14 @@ export function load(
  */
 export function frameOf(
   carried: Carried[],
-  { arena, seq, layout, forgotten, now }: {
+  { arena, seq, layout, forgotten, masks, now }: {
     arena: string;
     seq: number;
     layout?: Layout;
     /** Ids of samplers that the stages are to forget. */
     forgotten: number[];
+    /** The masks that the stages know. */
+    masks: MaskBook;
     /** The time in milliseconds. */
     now: number;
   },
@@ -95,12 +98,17 @@ export function frameOf(
   }
   const rows = carried.map((c) => c.row);
   const base = rows[0].slot;
-  const samplers = announced.map(({ order, open }) => ({
-    id: order,
-    sampling: open.sampling,
-    prompt_rows: open.prompt.length,
-  }));
-  const bound = layout !== undefined || announced.length + forgotten.length > 0;
+  const samplersOf = (requests: ArbiterRequest[]) =>
+    requests.map(({ order, open }) => ({
+      id: order,
+      sampling: open.sampling,
+      prompt_rows: open.prompt.length,
+    }));
+  const samplers = samplersOf(announced.filter(({ open }) => !open.strict));
+  const strict = samplersOf(announced.filter(({ open }) => open.strict));
+  const masked = masks.frame(wanted.map((c) => c.pending.mask));
+  const news = announced.length + forgotten.length + masked.announced.length +
+    masked.forgotten.length;
   return {
     flight: {
       seq,
@@ -108,23 +116,31 @@ export function frameOf(
       carried,
       wanted,
       sent: now,
-      bound,
+      bound: layout !== undefined || news > 0,
       moved: layout ? movedRows(layout) : 0,
       announced,
       forgotten,
+      masks: masked.announced.map(({ mask }) => mask),
+      forgottenMasks: masked.forgotten,
     },
     frame: {
       arena,
       seq,
       ...(layout && { layout }),
       ...(samplers.length && { samplers }),
+      ...(strict.length && { strict_samplers: strict }),
       ...(forgotten.length && { drop_samplers: forgotten }),
+      ...(masked.announced.length && {
+        masks: masked.announced.map(({ id, mask: { bits } }) => ({ id, bits })),
+      }),
+      ...(masked.forgotten.length && { drop_masks: masked.forgotten }),
       base,
       tokens: Int32Array.from(rows, (r) => r.token),
       positions: Int32Array.from(rows, (r) => r.position),
       parents: Int32Array.from(rows, (r) => r.parent?.slot ?? -1),
       want: Int32Array.from(want),
       want_samplers: Int32Array.from(wanted, (c) => c.pending.request.order),
+      ...(masked.wanted && { want_masks: masked.wanted }),
     },
   };
 }

@@ -9,7 +9,7 @@
  * @module
  */
 import { z } from "zod";
-import { samplingSchema, tokenResultSchema } from "../pipeline/mod.ts";
+import { maskSchema, MOST_MASKS, samplingSchema, tokenResultSchema } from "../pipeline/mod.ts";
 
 const i32 = z.instanceof(Int32Array);
 
@@ -32,6 +32,15 @@ export const openSchema = z.object({
   max_rows: z.number().int().positive(),
   /** Rows of earlier requests may stand for the prompt's, and its rows be kept. @default true */
   reuse: z.boolean().default(true),
+  /**
+   * The stages must know masks, or refuse the request: see `strict_samplers` of a frame.
+   * @default false
+   */
+  strict: z.boolean().optional(),
+  /** The prompt's last row is not run before `prompt_mask` has come. @default false */
+  held: z.boolean().optional(),
+  /** Mask of the prompt's last row, which later rows may name too; undefined: it has none. */
+  first_mask: maskSchema.optional(),
 });
 
 /**
@@ -73,6 +82,14 @@ export const rowsSchema = z.object({
    * decode rows from now on, whether they have been sent to the stages or not.
    */
   certain: i32.optional(),
+  /** Masks that rows of this and later messages may name; their numbers are the request's own. */
+  masks: z.array(maskSchema).max(MOST_MASKS).optional(),
+  /** Numbers of masks that no later message names; rows of this one may. */
+  drop_masks: z.array(z.number().int().nonnegative()).optional(),
+  /** Number of the mask of each wanted row, -1: none; undefined: no row has one. (wanted rows) */
+  want_masks: i32.optional(),
+  /** Ends the hold of the prompt's last row: the number of its mask, -1: it has none. */
+  prompt_mask: z.number().int().min(-1).optional(),
 });
 
 /** Generation -> arbiter, message `drop`: some rows and their descendants are no longer needed. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { OpenMessage, RequestUsage, RowsMessage } from "./messages.ts";
-import type { Shape } from "../pipeline/mod.ts";
+import type { AnnouncedMask, Shape } from "../pipeline/mod.ts";
 import { OrreryError } from "../system/mod.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameLog } from "./usage.ts";
@@ -14,6 +14,9 @@ import type { FrameLog } from "./usage.ts";
  * measured to be slower on slow cores.
  */
 const PIECE_ROWS = 64;
+
+/** A mask as a Generation announced it: rows that name it share this object. */
+export type RowMask = Pick<AnnouncedMask, "bits">;
 
 /** A row that waits to be sent, or is under way. */
 export class PendingRow {
@@ -34,6 +37,10 @@ export class PendingRow {
   reach: number;
   /** The Generation does not need it any more. */
   dead: boolean;
+  /** Which tokens may follow it; undefined: all may. */
+  mask?: RowMask;
+  /** It waits for its mask, and must not be run before. */
+  held?: boolean;
 
   /** A row as the Generation describes it. */
   constructor(row: Omit<PendingRow, "chance">) {
@@ -46,6 +53,8 @@ export class PendingRow {
     this.kind = row.kind;
     this.reach = row.reach;
     this.dead = row.dead;
+    this.mask = row.mask;
+    this.held = row.held;
   }
 
   /**
@@ -89,6 +98,8 @@ export class ArbiterRequest {
   readonly #parents: number[] = [];
   /** Drafts that have neither come true nor been dropped, by number. */
   readonly #draft = new Map<number, PendingRow>();
+  /** Masks that the Generation may name, by its numbers. */
+  readonly #masks = new Map<number, RowMask>();
   /** Prompts that have rows left to send: its own and those of branches. */
   jobs: PrefillJob[] = [];
   /** Decode rows that wait to be sent. */
@@ -142,7 +153,8 @@ export class ArbiterRequest {
     this.generation = open.generation;
     this.order = order;
     this.open = open;
-    const { prompt } = open;
+    const { prompt, held, first_mask: first } = open;
+    if (first) this.#masks.set(first.id, { bits: first.bits });
     this.rows.length = prompt.length;
     for (let i = 0; i < prompt.length; i++) this.#parents.push(i - 1);
     this.#addJob(
@@ -157,6 +169,7 @@ export class ArbiterRequest {
           kind: "prefill",
           reach: 1,
           dead: false,
+          ...(i === prompt.length - 1 && { held, mask: first && this.#mask(first.id) }),
         })),
       { pieces: open.pieces ?? planned(shape, prompt.length), prompt: true },
     );
@@ -174,13 +187,16 @@ export class ArbiterRequest {
     message: RowsMessage,
     shape: Shape,
   ): void {
+    for (const { id, bits } of message.masks ?? []) this.#masks.set(id, { bits });
+    if (message.prompt_mask !== undefined) this.#release(message.prompt_mask);
     if (message.certain) this.#confirm(message.certain);
     if (message.tokens.length > 0) this.#add(message, shape);
+    for (const id of message.drop_masks ?? []) this.#masks.delete(id);
     if (!message.more) this.#back();
   }
 
   #add(
-    { first, tokens, positions, parents, want, kind, chance, frame_rows }: RowsMessage,
+    { first, tokens, positions, parents, want, want_masks, kind, chance, frame_rows }: RowsMessage,
     shape: Shape,
   ): void {
     const n = tokens.length;
@@ -194,7 +210,12 @@ export class ArbiterRequest {
     if (first < this.rows.length || first > this.rows.length + MOST_SKIPPED) {
       throw badRows(this, `first row ${first}, where ${this.rows.length} comes next`);
     }
+    if (want_masks && want_masks.length !== want.length) {
+      throw badRows(this, `${want_masks.length} masks for ${want.length} wanted rows`);
+    }
     const wanted = new Set(want);
+    const masks = new Map<number, RowMask | undefined>();
+    want_masks?.forEach((id, i) => masks.set(want[i], this.#mask(id)));
     const pending: PendingRow[] = [];
     this.rows.length = first + n;
     for (let i = 0; i < n; i++) {
@@ -214,6 +235,7 @@ export class ArbiterRequest {
         kind,
         reach: chance?.[i] ?? 1,
         dead: this.#parents[parent] === DEAD,
+        mask: masks.get(i),
       });
       if (kind === "draft") this.#draft.set(number, row);
       pending.push(row);
@@ -343,6 +365,24 @@ export class ArbiterRequest {
       rows_per_frame: this.frames ? this.framesRows / this.frames : 0,
       bytes_per_row_per_hop: this.#doneRows ? this.#hopBytes / this.#doneRows : 0,
     };
+  }
+
+  /** The mask with this number, -1: none. */
+  #mask(id: number): RowMask | undefined {
+    if (id < 0) return undefined;
+    const mask = this.#masks.get(id);
+    if (!mask) throw badRows(this, `mask ${id}, which was not announced`);
+    return mask;
+  }
+
+  /** The mask of the prompt's last row has come: the row may be run. */
+  #release(id: number): void {
+    for (const { prompt, rows } of this.jobs) {
+      const last = rows.at(-1)!;
+      if (!prompt || !last.held) continue;
+      last.mask = this.#mask(id);
+      last.held = false;
+    }
   }
 
   /** Makes drafts that came true decode rows, whether they have been sent or not. */

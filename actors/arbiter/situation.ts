@@ -44,7 +44,8 @@ export function situationOf(source: SituationSource): Situation<PrefillJob, Pend
       reuse(job, cache);
       if (!stands(job.rows[job.at])) continue;
       job.since ??= now;
-      const left = job.rows.length - job.at;
+      const left = job.rows.length - job.at - (job.rows.at(-1)!.held ? 1 : 0);
+      if (left < 1) continue; // its last row waits for a mask
       pieces.push({ job, since: job.since, left, size: nextPiece(job) });
     }
     const from = decodes.length;

@@ -56,7 +56,8 @@ const aDrafter: CallerRule = {
 };
 
 /**
- * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`).
+ * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`),
+ * and for a request that is held to a grammar `grammar` (`GrammarWalk`).
  */
 export const generationActor = defineActor({
   kind: "generation",
@@ -77,6 +78,8 @@ export const generationActor = defineActor({
     failed: z.object({ error: wireErrorSchema }),
     /** From the client: it no longer wants the answer. */
     cancel: z.object({}),
+    /** From itself: the walk of the answer's grammar has answered. */
+    walked: z.object({}),
   },
   callers: {
     start: thisNode,
@@ -85,6 +88,7 @@ export const generationActor = defineActor({
     undrafted: aDrafter,
     failed: thisNode,
     cancel: thisNode,
+    walked: thisNode,
   },
   urgent: ["cancel"],
   activatedBy: ["start"],
@@ -118,11 +122,6 @@ export const generationActor = defineActor({
         const failed = { type: "failed", error: toOrreryError(error, ctx.self).toWire() };
         await ctx.tell(start.client, failed).catch(() => {}); // client gone
         throw error;
-      }
-      try {
-        await ctx.tell(start.arbiter, run.open, { deadlineMs: config.silenceMs });
-      } catch (error) {
-        return await fail(toOrreryError(error, ctx.self).toWire());
       }
       await proceed();
     }
@@ -256,6 +255,12 @@ export const generationActor = defineActor({
       async undrafted({ error, ...which }, { from }) {
         if (!run || from !== asked?.drafter) return;
         run.undrafted(which, error);
+        await proceed();
+      },
+
+      async walked() {
+        if (!run) return;
+        run.walked();
         await proceed();
       },
 

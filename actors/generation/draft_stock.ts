@@ -32,6 +32,11 @@ export class DraftStock {
   /** Index in `tokens` of the first drafted one. */
   readonly #first: number;
   readonly #drafted: DraftedToken[] = [];
+  /**
+   * A token that the drafter guessed next is impossible: it has nothing more to say before the lane
+   * has passed the stock's end.
+   */
+  ended = false;
   /** Drafted tokens before this index of `tokens` have been compared with what became certain. */
   #judged: number;
 
@@ -59,6 +64,19 @@ export class DraftStock {
   /** The drafted token at an index of `tokens`; undefined: there is none. */
   at(index: number): DraftedToken | undefined {
     return this.#drafted[index - this.#first];
+  }
+
+  /**
+   * The token at this index of `tokens` is impossible: forgets it and those behind it. Returns it;
+   * undefined: there is no such token in the stock.
+   */
+  refuse(index: number, token: number): DraftedToken | undefined {
+    const draft = this.at(index);
+    if (draft?.token !== token) return undefined;
+    this.tokens.length = index;
+    this.#drafted.length = index - this.#first;
+    this.ended = true;
+    return draft;
   }
 
   /**

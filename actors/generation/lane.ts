@@ -29,8 +29,8 @@ export interface DraftFacts {
   reach: number;
   /** Most rows of its frame where no other lane runs. */
   frame: number;
-  /** Which drafter guessed the token. */
-  by: "model" | "ngram";
+  /** Which drafter guessed the token, or that a grammar forces it. */
+  by: "model" | "ngram" | "grammar";
   /** True: the drafter's first choice; false: an alternative beside it. */
   chosen: boolean;
 }
@@ -45,6 +45,11 @@ export interface LaneRow {
   position: number;
   /** Drafted rows that hang on this one. */
   children: LaneRow[];
+  /**
+   * Where the answer is held to a grammar: the row that it hangs on; undefined for the prompt's last
+   * row, which all others of the answer come from.
+   */
+  parent?: LaneRow;
   /** What the last stage chose after the row; undefined: no answer has come yet. */
   result?: RowResult;
   /** undefined: the row's token was certain when the row was sent. */
@@ -61,6 +66,8 @@ export interface Settled {
   dropped: LaneRow[];
   /** Number of drafts that came true. */
   accepted: number;
+  /** How many of these a grammar had forced. */
+  forced: number;
   /** Whether the drafter's first choices were right, in order. */
   judged: { draft: DraftFacts; right: boolean }[];
 }
@@ -144,7 +151,14 @@ export class Lane {
 
   /** Takes the tip's result, and the next tip's, as far as results have come. */
   settle(): Settled {
-    const settled: Settled = { taken: [], text: "", dropped: [], accepted: 0, judged: [] };
+    const settled: Settled = {
+      taken: [],
+      text: "",
+      dropped: [],
+      accepted: 0,
+      forced: 0,
+      judged: [],
+    };
     while (!this.finish && this.pending === undefined && this.tip.result) {
       const { result, children } = this.tip;
       if (result.failed) break; // the run sees it in the tip's result and fails the request
@@ -157,6 +171,7 @@ export class Lane {
       if (this.finish) break;
       if (next) {
         settled.accepted++;
+        if (next.draft?.by === "grammar") settled.forced++;
         this.decoded(next);
       } else {
         this.pending = result.token;

@@ -8,6 +8,7 @@
  * @module
  */
 import type { ResultsMessage } from "../arbiter/mod.ts";
+import type { AnnouncedMask } from "../pipeline/mod.ts";
 import type { Message } from "../system/mod.ts";
 import { type DraftFacts, Lane, type LaneRow } from "./lane.ts";
 import type { FirstLane, LaneOwner, NewLane, TokenChain } from "./lane_control.ts";
@@ -24,6 +25,8 @@ export interface LaneRowsOptions {
   eos: readonly number[];
   /** Makes the codec of each lane. */
   codec: MakeCodec;
+  /** Rows get their masks later, by {@linkcode LaneRows.masked}. @default false */
+  constrained?: boolean;
   /** Called when a row begins to be waited for while no other was. */
   onFirstWait(): void;
 }
@@ -44,6 +47,8 @@ export class LaneRows {
   readonly #lanes = new Map<string, { lane: Lane; owner: LaneOwner }>();
   /** By row number. */
   readonly #awaited = new Map<number, AwaitedRow>();
+  /** Rows for which nobody has asked for a mask. */
+  #unmasked: { lane: Lane; row: LaneRow }[] = [];
 
   /** A request without lanes. */
   constructor(options: LaneRowsOptions) {
@@ -145,21 +150,28 @@ export class LaneRows {
   /** Gives the lane's next token its row, if it has none yet. */
   decode(lane: Lane): void {
     if (lane.pending === undefined) return;
-    const row = this.#rowAfter(lane.tip, lane.pending, { kind: "decode" });
+    const row = this.#rowAfter(lane, lane.tip, lane.pending, { kind: "decode" });
     lane.decoded(row);
     this.#wait({ lane, row, decoded: true });
   }
 
-  /** Gives a drafted token its row behind `parent`. */
-  draft(lane: Lane, parent: LaneRow, token: number, draft: DraftFacts): LaneRow {
-    const row = {
-      ...this.#rowAfter(parent, token, {
-        kind: "draft",
-        chance: draft.reach,
-        frame: draft.frame,
-      }),
-      draft,
-    };
+  /**
+   * Gives a drafted token its row behind `parent`; `mask`: the number of its mask, -1: none, if that
+   * is known already.
+   */
+  draft(
+    lane: Lane,
+    parent: LaneRow,
+    token: number,
+    { mask, ...draft }: DraftFacts & { mask?: number },
+  ): LaneRow {
+    const row = this.#rowAfter(lane, parent, token, {
+      kind: "draft",
+      chance: draft.reach,
+      frame: draft.frame,
+      mask,
+    });
+    row.draft = draft;
     parent.children.push(row);
     this.#wait({ lane, row, decoded: true });
     return row;
@@ -185,6 +197,54 @@ export class LaneRows {
     forget(draft);
   }
 
+  /** Rows that were added since the last call and have no mask yet, parents first. */
+  takeUnmasked(): { lane: Lane; row: LaneRow }[] {
+    const rows = this.#unmasked.filter(({ row }) => this.#awaited.has(row.row));
+    this.#unmasked = [];
+    return rows;
+  }
+
+  /** Whether the row's result is waited for: it was not dropped. */
+  awaits({ row }: LaneRow): boolean {
+    return this.#awaited.has(row);
+  }
+
+  /** The row has its mask, -1: none. */
+  masked({ row }: LaneRow, mask: number): void {
+    this.#outbox.masked(row, mask);
+  }
+
+  /** A row that has not been sent need not run: it is known that this token follows it. */
+  answerUnsent(row: LaneRow, token: number): void {
+    if (!this.#awaited.delete(row.row)) return;
+    this.#outbox.drop(row.row);
+    row.result = { row: row.row, token };
+  }
+
+  /** See {@linkcode RowOutbox.announce}. */
+  announce(mask: AnnouncedMask): void {
+    this.#outbox.announce(mask);
+  }
+
+  /** See {@linkcode RowOutbox.dropMask}. */
+  dropMask(id: number): void {
+    this.#outbox.dropMask(id);
+  }
+
+  /** See {@linkcode RowOutbox.releasePrompt}. */
+  releasePrompt(mask: number): void {
+    this.#outbox.releasePrompt(mask);
+  }
+
+  /** A draft and those behind it are taken back before they are sent. Returns all of them. */
+  cut(draft: LaneRow): LaneRow[] {
+    const { parent } = draft;
+    if (parent) parent.children = parent.children.filter((child) => child !== draft);
+    this.dropDraft(draft);
+    const all = (row: LaneRow): LaneRow[] => [row, ...row.children.flatMap(all)];
+    return all(draft);
+  }
+
   #enter({ name, limit, stop, owner }: FirstLane, prompt: ArrayLike<number>, rows: number[]): Lane {
     const last = prompt.length - 1;
     const tip: LaneRow = { row: rows[last], token: prompt[last], position: last, children: [] };
@@ -203,12 +263,14 @@ export class LaneRows {
   }
 
   #rowAfter(
+    lane: Lane,
     parent: LaneRow,
     token: number,
-    { kind, chance, frame }: Pick<NewRow, "kind" | "chance" | "frame">,
+    { kind, chance, frame, mask }: Pick<NewRow, "kind" | "chance" | "frame" | "mask">,
   ): LaneRow {
     const position = parent.position + 1;
-    const row = this.#outbox.add({
+    const { constrained } = this.#o;
+    const number = this.#outbox.add({
       token,
       position,
       parent: parent.row,
@@ -216,8 +278,13 @@ export class LaneRows {
       kind,
       chance,
       frame,
+      ...(constrained && { mask: mask ?? "waits" }),
     });
-    return { row, token, position, children: [] };
+    const row: LaneRow = { row: number, token, position, children: [] };
+    if (!constrained) return row;
+    row.parent = parent;
+    if (mask === undefined) this.#unmasked.push({ lane, row });
+    return row;
   }
 
   #wait(awaited: AwaitedRow): void {

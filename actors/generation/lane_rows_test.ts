@@ -94,6 +94,7 @@ Deno.test("LaneRows.dropDraft() waits no more for a draft and for what hangs on 
   const b = rows.draft(lane, a, 14, { ...draft, depth: 2 });
   const other = rows.draft(lane, lane.tip, 15, { ...draft, chosen: false });
   assert.deepEqual([rows.awaited, lane.tip.children, a.children], [[2, 3, 4, 5], [a, other], [b]]);
+  rows.takeMessages();
   rows.dropDraft(a);
   assert.deepEqual(rows.awaited, [2, 5]);
   const [drop] = rows.takeMessages();

@@ -42,6 +42,15 @@ export const startSchema = z.object({
   /** Most tokens of an answer by outline, all branches together. @default max_tokens */
   outline_tokens: z.number().int().positive().optional(),
   sampling: samplingSchema,
+  /** The answer is held to a grammar: the resource `grammar` is its walk. */
+  constrained: z.boolean().optional(),
+  /**
+   * Of an answer that is held to a grammar: an end token is chosen only where nothing else may
+   * follow.
+   */
+  past_eos: z.boolean().optional(),
+  /** Tokens in the vocabulary; only where the answer is held to a grammar. */
+  vocab: z.number().int().positive().optional(),
   /** Stop texts: the first that comes ends the answer, and is left out of it. */
   stop: z.array(z.string().min(1)).max(16),
   /** Token ids that end the answer. */

@@ -58,7 +58,7 @@ export interface ModeFacts {
 /**
  * Decides how a request is answered; `words` are the prompts of its outline, undefined where there
  * can be none. Throws group `api`, code `invalid_value` where the client gives points and no
- * outline can be.
+ * outline can be, or asks for an outline of an answer that is held to a grammar.
  */
 export function decideMode(start: Start, words: OutlineText | undefined): ModeChoice {
   const { mode, shape, points, prediction, draft_length: asked } = start;
@@ -82,6 +82,7 @@ export function decideMode(start: Start, words: OutlineText | undefined): ModeCh
   const blocked = blocks(start, words);
   if (blocked !== undefined) {
     if (points) throw badPoints(blocked);
+    if (start.constrained && mode !== "auto") throw badMode(mode, blocked);
     return without(`no outline: ${blocked}`);
   }
   if (points) return { ...how, outline: true, outlineWhy: "outline of the points that were given" };
@@ -112,9 +113,19 @@ function badPoints(why: string): OrreryError {
   });
 }
 
+function badMode(mode: Mode, why: string): OrreryError {
+  return new OrreryError({
+    group: "api",
+    code: "invalid_value",
+    message: `orrery.mode: there can be no ${mode}: ${why}; take auto, plain or speculative`,
+    metadata: { param: "orrery.mode" },
+  });
+}
+
 /** Why no outline can be, whoever asks for one; undefined: one can. */
 function blocks(start: Start, words: OutlineText | undefined): string | undefined {
   const { sampling, stop, context, max_tokens, points } = start;
+  if (start.constrained) return "an answer that is held to a grammar is one text";
   if (!words) return "the prompt is not a conversation that ends with a question";
   if (!points && (start.max_branches ?? start.shape.max_branches) < 2) {
     return "one branch at a time gains nothing";

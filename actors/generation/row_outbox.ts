@@ -2,10 +2,14 @@
  * What a Generation tells its arbiter at the end of a turn: rows to run, drafts that came true, and
  * rows that are no longer needed.
  *
+ * Rows go in the order of their numbers, so that a row that waits for its mask keeps those behind it
+ * here.
+ *
  * @module
  */
 import type { Message } from "../system/mod.ts";
 import type { RowsMessage } from "../arbiter/mod.ts";
+import type { AnnouncedMask } from "../pipeline/mod.ts";
 
 /** A row to run. */
 export interface NewRow {
@@ -23,6 +27,16 @@ export interface NewRow {
   chance?: number;
   /** Most rows of a draft's frame where no other lane runs. @default no limit of its own */
   frame?: number;
+  /**
+   * Number of the mask of the tokens that may follow, -1: all may; `waits`: it is not known yet.
+   * @default -1
+   */
+  mask?: number | "waits";
+}
+
+/** A row that has not been sent. */
+interface UnsentRow extends NewRow {
+  number: number;
 }
 
 /** Numbers rows and gathers them until they are sent. */
@@ -30,14 +44,18 @@ export class RowOutbox {
   readonly #generation: string;
   /** Number of the next row. */
   #next: number;
-  /** Number of the first row that has not been sent. */
-  #first = 0;
   /** Rows that have not been sent, in order of their numbers. */
-  #rows: NewRow[] = [];
+  #rows: UnsentRow[] = [];
   /** Numbers of rows to drop. */
   #drops: number[] = [];
   /** Numbers of drafts that came true. */
   #certain: number[] = [];
+  /** Masks that the arbiter has not been told. */
+  #masks: AnnouncedMask[] = [];
+  /** Numbers of masks that no row names any more. */
+  #dropMasks: number[] = [];
+  /** See `prompt_mask` of `rowsSchema`. */
+  #promptMask?: number;
 
   /**
    * @param generation Address of the Generation.
@@ -45,28 +63,59 @@ export class RowOutbox {
    */
   constructor(generation: string, next: number) {
     this.#generation = generation;
-    this.#next = this.#first = next;
+    this.#next = next;
   }
 
   /** Adds a row to send. Returns its number. */
   add(row: NewRow): number {
-    this.#rows.push(row);
-    return this.#next++;
+    const number = this.#next++;
+    this.#rows.push({ ...row, number });
+    return number;
+  }
+
+  /** The row with this number has its mask, -1: none. One that was dropped is ignored. */
+  masked(number: number, mask: number): void {
+    const row = this.#rows.find((r) => r.number === number);
+    if (row) row.mask = mask;
+  }
+
+  /** Lets rows name a mask. */
+  announce(mask: AnnouncedMask): void {
+    this.#masks.push(mask);
+  }
+
+  /** No row will name this mask any more. */
+  dropMask(id: number): void {
+    this.#dropMasks.push(id);
+  }
+
+  /** The prompt's last row, which the arbiter holds, has its mask, -1: none. */
+  releasePrompt(mask: number): void {
+    this.#promptMask = mask;
   }
 
   /** The row with this number and its descendants are no longer needed. */
   drop(row: number): void {
-    this.#drops.push(row);
+    const lost = new Set([row]);
+    const sent = this.#rows.every(({ number }) => number !== row);
+    this.#rows = this.#rows.filter(({ number, parent }) => {
+      if (number !== row && !lost.has(parent)) return true;
+      lost.add(number);
+      return false;
+    });
+    if (sent) this.#drops.push(row);
   }
 
   /** The draft with this number has come true, and its own result has not come yet. */
   certain(row: number): void {
-    this.#certain.push(row);
+    const unsent = this.#rows.find(({ number }) => number === row);
+    if (unsent) Object.assign(unsent, { kind: "decode", chance: undefined, frame: undefined });
+    else this.#certain.push(row);
   }
 
   /**
-   * Empties the outbox. Returns the messages to send, in order: drops come first, since frames of
-   * dropped rows may still be called back.
+   * Empties the outbox, but for rows that wait for masks and those behind them. Returns the messages
+   * to send, in order: drops come first, since frames of dropped rows may still be called back.
    */
   take(): Message[] {
     const generation = this.#generation;
@@ -74,30 +123,45 @@ export class RowOutbox {
     if (this.#drops.length > 0) {
       messages.push({ type: "drop", generation, rows: Int32Array.from(this.#drops) });
     }
-    if (this.#certain.length > 0) {
+    const waits = this.#rows.findIndex(({ mask }) => mask === "waits");
+    const rows = waits < 0 ? this.#rows : this.#rows.slice(0, waits);
+    this.#rows = waits < 0 ? [] : this.#rows.slice(waits);
+    const news = {
+      ...(this.#certain.length > 0 && { certain: Int32Array.from(this.#certain) }),
+      ...(this.#masks.length > 0 && { masks: this.#masks }),
+      ...(this.#promptMask !== undefined && { prompt_mask: this.#promptMask }),
+    };
+    if (Object.keys(news).length > 0) {
       messages.push({
-        ...rowsOf(generation, { first: this.#first, rows: [], kind: "decode" }),
-        ...(this.#rows.length > 0 && { more: true }),
-        certain: Int32Array.from(this.#certain),
+        ...rowsOf(generation, { first: rows[0]?.number ?? this.#next, rows: [], kind: "decode" }),
+        ...(rows.length > 0 && { more: true }),
+        ...news,
       });
     }
-    for (let at = 0; at < this.#rows.length;) {
-      const { kind } = this.#rows[at];
+    for (let at = 0; at < rows.length;) {
+      const { kind } = rows[at];
       let end = at + 1;
-      while (this.#rows[end]?.kind === kind) end++;
-      const rows = this.#rows.slice(at, end);
+      while (rows[end]?.kind === kind && rows[end].number === rows[end - 1].number + 1) end++;
+      const group = rows.slice(at, end);
       messages.push({
-        ...rowsOf(generation, { first: this.#first + at, rows, kind }),
-        ...(end < this.#rows.length && { more: true }),
-        ...(kind === "draft" && { chance: Float32Array.from(rows, (row) => row.chance ?? 1) }),
-        ...(rows.at(-1)!.frame !== undefined && { frame_rows: rows.at(-1)!.frame }),
+        ...rowsOf(generation, { first: rows[at].number, rows: group, kind }),
+        ...(end < rows.length && { more: true }),
+        ...(kind === "draft" && { chance: Float32Array.from(group, (row) => row.chance ?? 1) }),
+        ...(group.at(-1)!.frame !== undefined && { frame_rows: group.at(-1)!.frame }),
+        ...(group.some(({ mask = -1 }) => mask !== -1) && { want_masks: masksOf(group) }),
       });
       at = end;
     }
-    this.#first = this.#next;
-    this.#rows = [];
+    // Rows that wait here may name these masks yet, and so may those that are sent now.
+    const last = messages.at(-1);
+    if (this.#dropMasks.length > 0 && waits < 0 && last?.type === "rows") {
+      last.drop_masks = this.#dropMasks;
+      this.#dropMasks = [];
+    }
     this.#drops = [];
     this.#certain = [];
+    this.#masks = [];
+    this.#promptMask = undefined;
     return messages;
   }
 }
@@ -117,4 +181,9 @@ function rowsOf(
     want: Int32Array.from(rows.flatMap((row, i) => row.want ? [i] : [])),
     kind,
   };
+}
+
+/** Numbers of the wanted rows' masks. */
+function masksOf(rows: readonly NewRow[]): Int32Array<ArrayBuffer> {
+  return Int32Array.from(rows.flatMap(({ want, mask = -1 }) => want ? [Number(mask)] : []));
 }

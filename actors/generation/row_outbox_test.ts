@@ -71,3 +71,36 @@ Deno.test("RowOutbox.take() says how large frames of drafts may be, as the newes
   outbox.add({ ...row(2, 40, "draft", 0.8), frame: 3 });
   assert.equal(rowsSchema.parse(outbox.take()[0]).frame_rows, 3);
 });
+
+Deno.test("RowOutbox.take() keeps rows that wait for masks and those behind them, and tells masks once", () => {
+  const outbox = new RowOutbox("d/generation/g", 40);
+  outbox.add({ ...row(1, 39, "decode"), mask: "waits" });
+  outbox.add({ ...row(2, 40, "draft", 0.5), mask: 7 });
+  outbox.add({ ...row(3, 41, "draft", 0.25), mask: "waits" });
+  assert.deepEqual(outbox.take(), []);
+  outbox.announce({ id: 7, bits: Uint8Array.of(1, 2) });
+  outbox.masked(40, -1);
+  outbox.masked(99, 7);
+  const [told, decode, draft, ...rest] = outbox.take().map((message) => rowsSchema.parse(message));
+  assert.deepEqual(rest, []);
+  assert.deepEqual([told.masks, told.more], [[{ id: 7, bits: Uint8Array.of(1, 2) }], true]);
+  assert.deepEqual([decode.first, decode.want_masks], [40, undefined]);
+  assert.deepEqual([draft.first, draft.want_masks, draft.more], [41, Int32Array.of(7), undefined]);
+  outbox.dropMask(7);
+  outbox.certain(42);
+  assert.deepEqual(outbox.take(), [], "a row that waits may name the mask yet");
+  outbox.masked(42, 7);
+  outbox.releasePrompt(-1);
+  const [last, late] = outbox.take().map((message) => rowsSchema.parse(message));
+  assert.deepEqual([last.drop_masks, last.prompt_mask], [undefined, -1]);
+  assert.deepEqual([late.kind, late.want_masks], ["decode", Int32Array.of(7)], "it came true here");
+  assert.deepEqual(late.drop_masks, [7], "with the last message that may name it");
+});
+
+Deno.test("RowOutbox.drop() takes back rows that were not sent, with what hangs on them", () => {
+  const outbox = new RowOutbox("d/generation/g", 40);
+  for (const parent of [39, 40, 41, 40]) outbox.add(row(1, parent, "draft"));
+  outbox.drop(41);
+  const messages = outbox.take().map((message) => rowsSchema.parse(message));
+  assert.deepEqual(messages.map(({ first, more }) => [first, more]), [[40, true], [43, undefined]]);
+});

@@ -7,7 +7,13 @@
 import { type RequestUsage, type ResultsMessage, stagesSilent } from "../arbiter/mod.ts";
 import type { MakeOutlineText } from "../outline/mod.ts";
 import type { Drafted } from "../pipeline/mod.ts";
-import { type ActorContext, type Message, OrreryError, type WireError } from "../system/mod.ts";
+import {
+  type ActorContext,
+  type Message,
+  OrreryError,
+  toOrreryError,
+  type WireError,
+} from "../system/mod.ts";
 import { AnswerClock, reportOf } from "./answer_report.ts";
 import { ngramDrafter } from "./instant_drafter.ts";
 import type { Lane, Settled } from "./lane.ts";
@@ -17,6 +23,9 @@ import type { Delta, Done } from "./client_messages.ts";
 import { type MakeCodec, MOST_CONTEXTS, type Start } from "./messages.ts";
 import { decideMode, type ModeChoice } from "./mode.ts";
 import type { FoundRoute } from "./find_route.ts";
+import type { GrammarWalk } from "./grammar.ts";
+import { GrammarRows } from "./grammar_rows.ts";
+import { grammarSilent, stagesOutdated } from "./grammar_errors.ts";
 import { ForeignLanes } from "./foreign_lanes.ts";
 import { OutlineRun } from "./outline_run.ts";
 import { Pace } from "./pace.ts";
@@ -85,6 +94,10 @@ export class GenerationRun implements LaneOwner, LaneControl {
   /** Running mean of the lanes whose rows travel in one frame. */
   #lanesPerFrame = 1;
   readonly #foreign = new ForeignLanes();
+  /** What holds the answer to a grammar; undefined: nothing does. */
+  readonly #grammar?: GrammarRows;
+  /** The arbiter has been told of the request. */
+  #isOpen = false;
 
   /**
    * Begins the first lane. Throws group `api`, code `invalid_value` where the client gives points
@@ -112,16 +125,18 @@ export class GenerationRun implements LaneOwner, LaneControl {
       opened: this.#opened,
       eos: start.eos,
       codec: ctx.resource<MakeCodec>("codec"),
+      constrained: start.constrained,
       onFirstWait: () => this.#alive(),
     });
     if (this.#choice.draftLength > 0) this.#speculation = this.#makeSpeculation();
+    if (start.constrained) this.#grammar = this.#makeGrammar();
     if (this.#outline) this.#outline.begin();
     else this.openLane({ name: "plain", limit: start.max_tokens, stop: start.stop, owner: this });
     this.#watchSilence();
   }
 
   /** The message that begins the request at the arbiter. */
-  get open() {
+  get #open() {
     const { sampling, pieces, max_tokens, outline_tokens = max_tokens } = this.start;
     const drafts = DRAFTS_IN_MEMORY * this.#choice.draftLength;
     const tokens = this.#outline ? Math.max(max_tokens, outline_tokens) : max_tokens;
@@ -134,16 +149,35 @@ export class GenerationRun implements LaneOwner, LaneControl {
       pieces,
       max_rows: Math.min(rows, MOST_CONTEXTS * this.start.context),
       reuse: this.start.reuse,
+      ...this.#grammar?.opening(),
     };
   }
 
-  /** Messages for the arbiter since the last call, in order. To be called once a turn. */
+  /**
+   * Messages for the arbiter since the last call, in order; the first one opens the request. To be
+   * called once a turn.
+   */
   takeMessages(): Message[] {
-    return this.#rows.takeMessages();
+    this.#grammar?.ask();
+    if (this.#isOpen) return this.#rows.takeMessages();
+    if (this.#grammar?.mayOpen === false) return [];
+    this.#isOpen = true;
+    return [this.#open, ...this.#rows.takeMessages()];
+  }
+
+  /** Takes in what the grammar has answered. */
+  walked(): void {
+    this.#alive();
+    try {
+      for (const lane of this.#grammar?.take() ?? []) if (lane.tip.result) this.#settle(lane);
+    } catch (error) {
+      this.fault ??= toOrreryError(error, this.#ctx.self);
+    }
   }
 
   /** Ends all drafting and waiting: the request is over, however it ended. */
   close(): void {
+    this.#grammar?.close();
     for (const lane of this.#rows.lanes) this.#speculation?.leave(lane);
     this.#rows.clear();
   }
@@ -310,6 +344,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
   }
 
   #joined(lane: Lane): Lane {
+    this.#grammar?.begin(lane);
     this.#speculation?.join(lane);
     return lane;
   }
@@ -319,7 +354,9 @@ export class GenerationRun implements LaneOwner, LaneControl {
     const settled = lane.settle();
     const failed = lane.finish ? undefined : lane.tip.result?.failed;
     if (failed) {
-      this.fault = new OrreryError({ group: "engine", code: failed.code, message: failed.message });
+      this.fault = failed.code === "no_sampler" && this.start.constrained
+        ? stagesOutdated()
+        : new OrreryError({ group: "engine", code: failed.code, message: failed.message });
       return;
     }
     const now = this.#ctx.now();
@@ -376,6 +413,21 @@ export class GenerationRun implements LaneOwner, LaneControl {
     });
   }
 
+  #makeGrammar(): GrammarRows {
+    const { eos, past_eos: pastEos = false, vocab } = this.start;
+    if (vocab === undefined) throw new TypeError("start says no vocabulary of the grammar's");
+    return new GrammarRows({
+      ctx: this.#ctx,
+      walk: this.#ctx.resource<GrammarWalk>("grammar"),
+      rows: this.#rows,
+      vocab,
+      eos,
+      pastEos,
+      due: () => this.#options.onChange(),
+      cut: (lane, row, all) => this.#speculation?.cut(lane, row, all),
+    });
+  }
+
   /** Counts the silence from now on. */
   #alive(): void {
     this.#aliveAt = this.#ctx.now();
@@ -383,8 +435,12 @@ export class GenerationRun implements LaneOwner, LaneControl {
 
   #watchSilence(): void {
     const { silenceMs, onSilence } = this.#options;
-    const silent = this.#ctx.now() - this.#aliveAt;
+    const asked = this.#grammar?.waitsSince;
+    const silent = this.#ctx.now() - (asked ?? this.#aliveAt);
     const { awaited } = this.#rows;
+    if (asked !== undefined && silent >= silenceMs) {
+      return void onSilence(grammarSilent(silenceMs).toWire());
+    }
     if (awaited.length > 0 && silent >= silenceMs) {
       const error = stagesSilent({
         self: this.#ctx.self,

@@ -185,8 +185,8 @@ export class Speculation {
   }
 
   /** Takes in what has become certain in a lane. */
-  settled({ taken, accepted, judged }: Settled): void {
-    this.accepted += accepted;
+  settled({ taken, accepted, forced, judged }: Settled): void {
+    this.accepted += accepted - forced;
     for (const { draft, right } of judged) {
       // Drafts of the model are judged in stock, where those without rows are too.
       if (draft.by === "ngram") this.#lengths.ngram.judged(draft.depth, draft.chance, right);
@@ -247,6 +247,15 @@ export class Speculation {
     // token: the next answer will be of use.
     if (fresh && !isAhead(drafts) && drafts.asked && asked.plan.wait) return this.#hold(drafts);
     this.#goOn(drafts, asked.plan, fresh);
+  }
+
+  /** A grammar refuses a draft: it and those behind it were taken back before they were sent. */
+  cut(lane: Lane, row: LaneRow, all: readonly LaneRow[]): void {
+    this.drafted -= all.filter(({ draft }) => draft?.by !== "grammar").length;
+    const { depth, chance, by, chosen } = row.draft!;
+    if (by === "ngram" && chosen) this.#lengths.ngram.judged(depth, chance, false);
+    const refused = this.#lanes.get(lane.name)?.stock?.refuse(row.position, row.token);
+    if (refused) this.#lengths.model.judged(refused.depth, refused.chance, false);
   }
 
   /** The drafter could not answer a question: it is asked anew, or given up. */
@@ -341,6 +350,7 @@ export class Speculation {
       }
     }
     const holds = isAhead(drafts) && agree(stock!.tokens, lane.tokens);
+    if (holds && stock!.ended) return;
     const tokens = holds ? stock!.tokens.slice() : lane.tokens.slice();
     const reach = holds
       ? stock!.reach(lane.tokens.length, (chance) => this.#lengths.model.chance(chance))

@@ -112,10 +112,11 @@ export interface StageEngine {
    */
   layout(arena: string, layout: ArenaLayout, signal?: AbortSignal): Promise<void>;
   /**
-   * Notes the frame's samplers and runs its rows, writing their KV at slots base .. base+rows-1.
+   * Notes the frame's samplers and masks and runs its rows, writing their KV at slots base .. base+rows-1.
    * The frame's `layout` is ignored. A row for which no token can be chosen gives a `failed` token,
-   * not an error: `bad_logits` (NaN), `no_token_left` (every token banned), `bad_hidden` (this row or one of its
-   * ancestors has a NaN or an infinity), `no_sampler`.
+   * not an error: `bad_logits` (NaN), `no_token_left` (every token banned or refused by the row's mask),
+   * `bad_hidden` (this row or one of its ancestors has a NaN or an infinity), `no_sampler`,
+   * `no_mask`.
    *
    * `frame.hidden` is f32 (rows, hidden). The engine takes its buffer over, which may be
    * transferred to another thread and then be empty: a caller who still needs it passes a copy.

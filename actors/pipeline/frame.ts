@@ -18,6 +18,7 @@
 import { z } from "zod";
 import { lengthProblems, rowProblems, wantProblems } from "./frame_problems.ts";
 import { type Tensor, tensorSchema, wireSchema } from "./tensor.ts";
+import { MOST_MASK_BYTES, MOST_MASKS } from "./token_mask.ts";
 
 /**
  * How the last stage picks a token. Penalties are defined as in Hugging Face (repetition) and
@@ -110,6 +111,35 @@ export const samplerSchema = z.object({
 /** See {@linkcode samplerSchema}. */
 export type AnnouncedSampler = z.infer<typeof samplerSchema>;
 
+/** A mask that wanted rows may name; see `token_mask.ts`. */
+export const maskSchema = z.object({
+  /** Number that `want_masks` names it by. */
+  id: z.number().int().nonnegative(),
+  /** The mask as `packMask` packs it. */
+  bits: z.instanceof(Uint8Array).refine(
+    ({ length }) => length > 0 && length <= MOST_MASK_BYTES,
+    `a mask must have 1 to ${MOST_MASK_BYTES} bytes`,
+  ),
+});
+
+/** Masks and samplers that a frame announces and drops, and what they mean for its wanted rows. */
+export const maskFields = {
+  /**
+   * Samplers of requests that no stage may answer without knowing `want_masks`: those of an earlier
+   * program do not read this field, and so refuse their rows (`no_sampler`).
+   */
+  strict_samplers: z.array(samplerSchema).optional(),
+  /** Masks that wanted rows of this and later frames may name. */
+  masks: z.array(maskSchema).max(MOST_MASKS).optional(),
+  /** Ids of masks that no later frame names; the last stage forgets them. */
+  drop_masks: z.array(z.number().int().nonnegative()).max(MOST_MASKS).optional(),
+  /**
+   * Id of the mask of each wanted row, -1 for a row for which every token may be chosen; undefined:
+   * no row has a mask. i32 (wanted rows)
+   */
+  want_masks: i32.optional(),
+};
+
 /** Schema of a {@linkcode Frame}; beyond types it checks that the row arrays agree in length. */
 export const frameSchema = z.object({
   /** Name of the arena, the same in every stage; an arbiter never uses a name twice. */
@@ -144,6 +174,7 @@ export const frameSchema = z.object({
   samplers: z.array(samplerSchema).optional(),
   /** Ids of samplers that no later frame names; the last stage forgets them. */
   drop_samplers: z.array(z.number().int().nonnegative()).optional(),
+  ...maskFields,
   /** Slot of the frame's first row; the others follow it. */
   base: z.number().int().nonnegative(),
   /** Token id of each row. i32 (rows) */

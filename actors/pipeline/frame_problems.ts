@@ -22,7 +22,12 @@ export interface FrameRows {
   want: Int32Array;
   /** Sampler of each wanted row. i32 (wanted) */
   want_samplers: Int32Array;
+  /** Mask of each wanted row, -1: none; undefined: no row has one. i32 (wanted) */
+  want_masks?: Int32Array;
 }
+
+/** Where no row has a mask. */
+const NO_MASKS = new Int32Array(0);
 
 /** A condition that a frame does not meet. */
 export interface FrameProblem {
@@ -34,7 +39,7 @@ export interface FrameProblem {
 
 /** Problems of the arrays' lengths. {@linkcode rowProblems} presumes that there are none. */
 export function* lengthProblems(
-  { tokens, positions, parents, want, want_samplers }: Omit<FrameRows, "base">,
+  { tokens, positions, parents, want, want_samplers, want_masks }: Omit<FrameRows, "base">,
 ): Generator<FrameProblem> {
   const rows = tokens.length;
   if (rows === 0) yield { message: "frame has no rows" };
@@ -47,13 +52,19 @@ export function* lengthProblems(
   if (want_samplers.length !== want.length) {
     yield { message: `want has ${want.length} rows, want_samplers ${want_samplers.length}` };
   }
+  if (want_masks && want_masks.length !== want.length) {
+    yield { message: `want has ${want.length} rows, want_masks ${want_masks.length}` };
+  }
 }
 
 /**
  * Problems of single rows: a parent must stand in a lower slot, a position must not be negative.
  */
 export function* rowProblems(
-  { base, tokens, positions, parents }: Omit<FrameRows, "want" | "want_samplers">,
+  { base, tokens, positions, parents }: Pick<
+    FrameRows,
+    "base" | "tokens" | "positions" | "parents"
+  >,
 ): Generator<FrameProblem> {
   for (let row = 0; row < tokens.length; row++) {
     const slot = base + row;
@@ -70,10 +81,14 @@ export function* rowProblems(
   }
 }
 
-/** Problems of `want`: it must name rows of the frame. */
+/** Problems of `want`: it must name rows of the frame, and masks by their numbers. */
 export function* wantProblems(
-  { tokens: { length: rows }, want }: Pick<FrameRows, "tokens" | "want">,
+  { tokens: { length: rows }, want, want_masks = NO_MASKS }: Pick<
+    FrameRows,
+    "tokens" | "want" | "want_masks"
+  >,
 ): Generator<FrameProblem> {
+  for (const mask of want_masks) if (mask < -1) yield { message: `want_masks names mask ${mask}` };
   for (const row of want) {
     if (row < 0 || row >= rows) {
       yield { message: `want names row ${row} of ${rows}`, metadata: { row } };

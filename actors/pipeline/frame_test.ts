@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Frame, frameSchema } from "./frame.ts";
 import { fromFloat32 } from "./tensor.ts";
+import { MOST_MASK_BYTES, MOST_MASKS } from "./token_mask.ts";
 
 const ints = (...values: number[]) => Int32Array.from(values);
 
@@ -37,6 +38,7 @@ Deno.test("frameSchema names every row that cannot be", () => {
     [{ positions: ints(-1, 5) }, ["row 0 has position -1"]],
     [{ want: ints(2) }, ["want names row 2 of 2"]],
     [{ want: ints(-1) }, ["want names row -1 of 2"]],
+    [{ want_masks: ints(-2) }, ["want_masks names mask -2"]],
     [{ hidden: fromFloat32([3, 2], new Float32Array(6)) }, ["hidden has 3 rows, frame has 2"]],
   ];
   for (const [part, expected] of cases) assert.deepEqual(issues({ ...frame, ...part }), expected);
@@ -49,11 +51,28 @@ Deno.test("frameSchema refuses arrays that do not agree in length, and an empty 
     [{ positions: ints(4) }, [`${lengths}2, 1, 2`]],
     [{ parents: ints(3, 4, 5) }, [`${lengths}2, 2, 3`]],
     [{ want_samplers: ints(0, 0) }, ["want has 1 rows, want_samplers 2"]],
+    [{ want_masks: ints() }, ["want has 1 rows, want_masks 0"]],
     [{ tokens: none, positions: none, parents: none, want: none, want_samplers: none }, [
       "frame has no rows",
     ]],
   ];
   for (const [part, expected] of cases) assert.deepEqual(issues({ ...frame, ...part }), expected);
+});
+
+Deno.test("frameSchema bounds the masks that a frame announces and drops", () => {
+  const bits = Uint8Array.of(0, 255);
+  assert.deepEqual(issues({ ...frame, masks: [{ id: 0, bits }], want_masks: ints(0) }), []);
+  for (
+    const part of [
+      { masks: [{ id: -1, bits }] },
+      { masks: [{ id: 0, bits: [0, 255] }] },
+      { masks: [{ id: 0, bits: new Uint8Array(0) }] },
+      { masks: [{ id: 0, bits: new Uint8Array(MOST_MASK_BYTES + 1) }] },
+      { masks: Array(MOST_MASKS + 1).fill({ id: 0, bits }) },
+      { drop_masks: [0.5] },
+      { want_masks: [0] },
+    ]
+  ) assert.equal(issues({ ...frame, ...part }).length, 1, Object.keys(part)[0]);
 });
 
 Deno.test("frameSchema refuses row arrays of another type", () => {

@@ -38,6 +38,7 @@ import {
   unloadedArenas,
 } from "./open_arenas.ts";
 import { CANDIDATE_LIMITS } from "./partials.ts";
+import { KnownMasks } from "./token_mask.ts";
 
 /** Resource `engine` of a head actor: loads the shard's engine. */
 export type LoadHeadEngine = () => Promise<HeadEngine>;
@@ -52,8 +53,17 @@ export const headAddress = (deployment: string, index: number): Address =>
 interface HeadArena extends OpenArena {
   /** Samplers by their id. */
   samplers: Map<number, AnnouncedSampler>;
+  /** Masks of its own tokens. */
+  masks: KnownMasks;
   /** Messages whose rows may be asked for again, by the number of the frame; oldest first. */
-  kept: Map<number, NormedMessage>;
+  kept: Map<number, Rows>;
+}
+
+/** A message, and the mask of each of its rows, which may be dropped before the rows are asked for again. */
+interface Rows {
+  message: NormedMessage;
+  /** undefined: the row has none; `unknown`: it names one that the arena does not know. */
+  masks: (Int32Array | undefined | "unknown")[];
 }
 
 /** The head actor; see the module's text. Its key is the index of the shard. */
@@ -106,24 +116,35 @@ export const headActor = defineActor({
         metadata: { arena, seq },
       });
 
-    /** Notes what the message says of its arena. Throws `no_arena`. */
+    /** Notes what the message says of its arena. Throws `no_arena` and `bad_frame`. */
     function admit(message: NormedMessage): HeadArena {
-      const { arena, seq, opens, reply_to: replyTo, samplers = [], drop_samplers = [] } = message;
+      const { arena, seq, opens, reply_to: replyTo, drop_samplers = [] } = message;
+      const { samplers = [], strict_samplers = [] } = message;
       let state = arenas.get(arena);
       if (!state) {
         if (!opens) throw noArena(arena, seq, "that arena is not open (lost in a restart?)");
         const empty = { samplers: new Map(), cancelled: new Set<number>(), kept: new Map() };
-        arenas.open(arena, state = { replyTo, until: 0, ...empty });
+        arenas.open(arena, state = { replyTo, until: 0, ...empty, masks: new KnownMasks() });
       }
       for (const id of drop_samplers) state.samplers.delete(id);
-      for (const sampler of samplers) state.samplers.set(sampler.id, sampler);
+      for (const sampler of [...samplers, ...strict_samplers]) {
+        state.samplers.set(sampler.id, sampler);
+      }
+      const problem = state.masks.note(message, engine.info.tokens);
+      if (problem !== undefined) {
+        throw new OrreryError({ group: "engine", code: "bad_frame", message: problem });
+      }
       arenas.renew(state);
       return state;
     }
 
-    /** The rows of a message with these indices, and those whose sampler is not known. */
+    /** The mask of each row of a message that has come. */
+    const masksOf = ({ want_masks }: NormedMessage, { masks }: HeadArena): Rows["masks"] =>
+      Array.from(want_masks ?? [], (id) => id < 0 ? undefined : masks.get(id) ?? "unknown");
+
+    /** The rows of a message with these indices, and those whose sampler or mask is not known. */
     function rowsOf(
-      message: NormedMessage,
+      { message, masks }: Rows,
       samplers: HeadArena["samplers"],
       indices: Iterable<number>,
     ) {
@@ -133,17 +154,15 @@ export const headActor = defineActor({
       for (const row of indices) {
         const sampler = samplers.get(message.want_samplers[row]);
         const position = message.positions[row];
-        if (sampler) {
-          rows.push({
-            row,
-            sampling: sampler.sampling,
-            position,
-            occurrences: occurrences.get(row),
-          });
+        const allowed = masks[row];
+        if (sampler && allowed !== "unknown") {
+          const { sampling } = sampler;
+          rows.push({ row, sampling, position, occurrences: occurrences.get(row), allowed });
         } else {
+          const [code, what] = sampler ? ["no_mask", "mask"] : ["no_sampler", "sampler"];
           const text =
-            `the row for position ${position} names a sampler that the arena does not know`;
-          failed.push({ row, code: "no_sampler", message: text });
+            `the row for position ${position} names a ${what} that the arena does not know`;
+          failed.push({ row, code, message: text });
         }
       }
       return { rows, failed };
@@ -151,7 +170,7 @@ export const headActor = defineActor({
 
     /** Computes some rows of a message and sends the arbiter what its parts say. */
     async function answer(
-      message: NormedMessage,
+      given: Rows,
       state: HeadArena,
       { indices, limit, received, carried }: {
         indices: Int32Array;
@@ -160,8 +179,9 @@ export const headActor = defineActor({
         carried: NormedMessage["carried"];
       },
     ): Promise<void> {
+      const { message, masks } = given;
       const { arena, seq, normed } = message;
-      const { rows, failed } = rowsOf(message, state.samplers, indices);
+      const { rows, failed } = rowsOf(given, state.samplers, indices);
       const began = ctx.now();
       const output = await engine.run({ normed, rows, limit });
       const ended = ctx.now();
@@ -169,7 +189,7 @@ export const headActor = defineActor({
         state.kept.delete(seq);
         // A copy: the message's bytes may be a part of a larger buffer.
         const copy = { ...normed, data: normed.data.slice() };
-        state.kept.set(seq, { ...message, normed: copy, carried: undefined });
+        state.kept.set(seq, { message: { ...message, normed: copy, carried: undefined }, masks });
         if (state.kept.size > MOST_KEPT) state.kept.delete(state.kept.keys().next().value!);
       }
       const { parts, vocab } = engine.info;
@@ -220,7 +240,8 @@ export const headActor = defineActor({
           if (arenas.takeCancelled(state, seq)) return;
           const indices = Int32Array.from(message.positions.keys());
           const limit = CANDIDATE_LIMITS[0];
-          await answer(message, state, { indices, limit, received, carried });
+          const given = { message, masks: masksOf(message, state) };
+          await answer(given, state, { indices, limit, received, carried });
         } catch (error) {
           failed(arena, seq, { error, replyTo: message.reply_to });
         }
@@ -229,12 +250,12 @@ export const headActor = defineActor({
         const state = arenas.get(arena);
         if (!state) return; // its arbiter has been told, or has closed it
         try {
-          const message = state.kept.get(seq);
-          const known = message &&
-            indices.every((row) => row >= 0 && row < message.positions.length);
+          const kept = state.kept.get(seq);
+          const known = kept &&
+            indices.every((row) => row >= 0 && row < kept.message.positions.length);
           if (!known) throw noArena(arena, seq, "these rows are not kept");
           arenas.renew(state);
-          await answer(message, state, { indices, limit, received, carried: undefined });
+          await answer(kept, state, { indices, limit, received, carried: undefined });
         } catch (error) {
           failed(arena, seq, { error });
         }

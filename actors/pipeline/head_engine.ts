@@ -15,6 +15,8 @@ export interface HeadInfo {
   parts: number;
   /** Tokens in the whole vocabulary. */
   vocab: number;
+  /** Number of its own tokens. */
+  tokens: number;
   /** Elements of one row. */
   hidden: number;
 }
@@ -29,6 +31,8 @@ export interface HeadRow {
   position: number;
   /** Tokens before it, each once, and how often each was generated; undefined: none counts. */
   occurrences?: { tokens: Int32Array; generated: Int32Array };
+  /** Mask of the shard's own tokens, see `token_mask.ts`; undefined: all may be chosen. */
+  allowed?: Int32Array;
 }
 
 /** What a shard says of some rows. */

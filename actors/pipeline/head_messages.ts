@@ -8,7 +8,7 @@
  * @module
  */
 import { z } from "zod";
-import { samplerSchema, stageTraceSchema } from "./frame.ts";
+import { maskFields, samplerSchema, stageTraceSchema } from "./frame.ts";
 import { tensorSchema } from "./tensor.ts";
 import { type PackedPartials, unpackPartials } from "./pack_partials.ts";
 
@@ -52,6 +52,8 @@ export const normedSchema = z.object({
   samplers: z.array(samplerSchema).optional(),
   /** Ids of samplers that no later message names. */
   drop_samplers: z.array(count).optional(),
+  /** As those of a frame; each mask is that of the shard's own tokens. */
+  ...maskFields,
   /** The rows after the final norm, f32 (wanted rows, hidden). */
   normed: tensorSchema,
   /** Id of the sampler of each row. i32 (wanted rows) */
@@ -69,6 +71,10 @@ export const normedSchema = z.object({
   const rows = m.want_samplers.length;
   const problem = (message: string) => ctx.addIssue({ code: "custom", message });
   if (rows === 0) problem("a normed message has no rows");
+  if (m.want_masks && m.want_masks.length !== rows) {
+    problem(`${m.want_masks.length} masks for ${rows} rows`);
+  }
+  for (const id of m.want_masks ?? []) if (id < -1) problem(`want_masks names mask ${id}`);
   if (m.positions.length !== rows) problem(`${m.positions.length} positions for ${rows} rows`);
   const { dtype, shape } = m.normed;
   if (dtype !== "f32" || shape.length !== 2 || shape[0] !== rows) {

@@ -20,3 +20,4 @@ export * from "./prediction.ts";
 export * from "./shape.ts";
 export * from "./stage.ts";
 export * from "./tensor.ts";
+export * from "./token_mask.ts";

@@ -21,14 +21,14 @@ import { gumbel, randomKey } from "./random.ts";
 export interface HeadPartial {
   /**
    * Candidates. Where tokens are cut off ({@linkcode choiceOf} says `ranked`): the part's best, best
-   * first, equal ones by id. Else the one that the part would choose; none if all are banned.
+   * first, equal ones by id. Else the one that the part would choose; none if none may be chosen.
    */
   tokens: Int32Array;
   /** Logit of each candidate, after biases, bans and penalties. (candidates) */
   logits: Float32Array;
   /** The model's own logit of each candidate; empty unless log-probabilities are wanted. */
   own: Float32Array;
-  /** Tokens of the part that are not banned: `tokens` may be the first of so many. */
+  /** Tokens of the part that may be chosen: `tokens` may be the first of so many. */
   count: number;
   /** Sum of exp((logit - largest logit of the part) / temperature); 0 unless it is needed. */
   sum: number;
@@ -74,7 +74,8 @@ export type Merged =
 /** Why a row has no token where {@linkcode mergePartials} says `none`. */
 export const NOTHING_LEFT = {
   code: "no_token_left",
-  message: "no token is left to choose: all of them are banned or have probability 0",
+  message:
+    "no token is left to choose: all of them are banned, refused by a grammar, or have probability 0",
 } as const;
 
 /** Candidates that a part lists at first, then when it is asked again, and then again. */

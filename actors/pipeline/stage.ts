@@ -212,6 +212,7 @@ export const stageActor = defineActor({
         news,
         replyTo: state.replyTo,
         shards: engine.info.head ?? [],
+        vocab: engine.info.vocab,
       });
       return messages.map((message, shard) => [
         headAddress(deployment, shard),

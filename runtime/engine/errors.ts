@@ -18,6 +18,7 @@ export function engineError(
     | "bad_logits"
     | "no_token_left"
     | "no_sampler"
+    | "no_mask"
     | "engine_failed",
   message: string,
   metadata: Record<string, unknown> = {},

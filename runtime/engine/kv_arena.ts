@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ArenaLayout, Sampling } from "../../actors/pipeline/mod.ts";
+import { type ArenaLayout, KnownMasks, type Sampling } from "../../actors/pipeline/mod.ts";
 import { kvNames } from "../../models/graph/contract.ts";
 import { OrtTensor, type OrtTensors } from "./ort.ts";
 import { type Move, moves, Slots } from "./slots.ts";
@@ -68,6 +68,8 @@ export function arenaBytes(shape: ArenaShape, capacity: number): number {
 export class KvArena {
   /** Samplers by id. */
   readonly samplers = new Map<number, Sampler>();
+  /** Masks that rows may name. */
+  readonly masks = new KnownMasks();
   /** Views of the caches by their first slot. */
   readonly #views = new Map<number, ArenaView>();
   readonly #shape: ArenaShape;

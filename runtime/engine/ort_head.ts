@@ -43,7 +43,8 @@ export class OrtHead implements HeadEngine {
   #disposed = false;
 
   private constructor({ graph, vocab, hidden }: HeadLoadRequest, session: Session) {
-    this.info = { parts: graph.logits.length, vocab, hidden };
+    const tokens = graph.logits.reduce((sum, part) => sum + part.rows, 0);
+    this.info = { parts: graph.logits.length, vocab, tokens, hidden };
     this.#graph = graph;
     this.#session = session;
   }
@@ -103,7 +104,8 @@ export class OrtHead implements HeadEngine {
     const partials: HeadPartial[] = [];
     const failed: RowFailure[] = [];
     let more = false;
-    for (const { row, sampling, position, occurrences = NO_OCCURRENCES } of rows) {
+    const allowedFirst = this.#graph.logits[0]?.first;
+    for (const { row, sampling, position, occurrences = NO_OCCURRENCES, allowed } of rows) {
       try {
         const own = this.#graph.logits.map(({ first, rows: size }, part) =>
           partialOf(logits[part].subarray(row * size, (row + 1) * size), {
@@ -113,6 +115,8 @@ export class OrtHead implements HeadEngine {
             first,
             occurrences,
             limit,
+            allowed,
+            allowedFirst,
           })
         );
         const cut = choiceOf(sampling, vocab) === "ranked";

@@ -5,8 +5,11 @@ import {
   CANDIDATE_LIMITS,
   type Frame,
   type HeadEngine,
+  isAllowed,
+  maskPart,
   mergePartials,
   type NormedRow,
+  packMask,
   type Sampling,
   samplingSchema,
   type TokenResult,
@@ -81,11 +84,12 @@ async function split(fixture: Fixture, parts: number[]) {
 /** The tokens that the shards choose for the rows of a frame. */
 async function choose(
   shards: Awaited<ReturnType<typeof split>>["shards"],
-  { normed, rows, vocab, samplings }: {
+  { normed, rows, vocab, samplings, masks }: {
     normed: Float32Array;
     rows: NormedRow[];
     vocab: number;
     samplings: Sampling[];
+    masks: (Int32Array | undefined)[];
   },
 ): Promise<Omit<TokenResult, "slot">[]> {
   const shape = [rows.length, normed.length / rows.length];
@@ -93,11 +97,16 @@ async function choose(
     if (failed) return { token: 0, failed };
     for (const limit of CANDIDATE_LIMITS) {
       const partials = [];
+      let first = 0;
       for (const { engine, parts } of shards) {
+        const { tokens } = engine.info;
+        const mask = masks[row];
+        const allowed = mask && maskPart(mask, { first, tokens });
+        first += tokens;
         const data = new Uint8Array(normed.slice().buffer);
         const output = await engine.run({
           normed: { dtype: "f32", shape, data },
-          rows: [{ row, sampling: samplings[row], position, occurrences }],
+          rows: [{ row, sampling: samplings[row], position, occurrences, allowed }],
           limit,
         });
         const unpacked = unpackPartials(output.partials, { count: parts, vocab });
@@ -120,6 +129,10 @@ for (const precision of ["f32", "q4", "f16"] as Precision[]) {
       const whole = await fixture.engine();
       const rows = SETTINGS.length;
       const samplings = SETTINGS.map((s) => samplingSchema.parse(s));
+      const { vocab } = fixture.geometry;
+      // Every second row may be followed by a fifth of the tokens only.
+      const some = new Int32Array(Math.ceil(vocab / 32)).map((_, i) => 0x08421084 << (i % 5));
+      const masks = samplings.map((_, i) => i % 2 === 1 ? some : undefined);
       const frame = (): Frame => ({
         ...chain("r", 0, TOKENS.slice(0, rows), {
           want: range(rows),
@@ -128,18 +141,24 @@ for (const precision of ["f32", "q4", "f16"] as Precision[]) {
           ),
         }),
         want_samplers: Int32Array.from(range(rows)),
+        masks: [{ id: 7, bits: packMask(some, vocab) }],
+        want_masks: Int32Array.from(masks, (mask) => mask ? 7 : -1),
       });
       await open(whole, "r");
       const expected = await whole.run(frame());
       assert.ok(expected.kind === "tokens");
+      for (const [i, mask] of masks.entries()) {
+        if (mask) {
+          assert.ok(isAllowed(mask, expected.tokens[i].token), `row ${i} keeps to its mask`);
+        }
+      }
       for (const parts of [[8], [4, 4], [2, 2, 2, 2], [1, 6, 1]]) {
         const { stage, shards } = await split(fixture, parts);
         await open(stage, "r");
         const output = await stage.run(frame());
         assert.ok(output.kind === "normed");
-        const { vocab } = fixture.geometry;
         const normed = asFloat32(output.normed);
-        const got = await choose(shards, { normed, rows: output.rows, vocab, samplings });
+        const got = await choose(shards, { normed, rows: output.rows, vocab, samplings, masks });
         assert.deepEqual(got, expected.tokens.map(({ slot: _, ...token }) => token), `${parts}`);
         await stage.dispose();
         for (const { engine } of shards) await engine.dispose();

@@ -136,11 +136,12 @@ export class OrtStage implements LoadedStage {
   }
 
   async #run(frame: Frame, timed: TimedRun): Promise<StageOutput> {
-    const { graph, geometry: { hidden: width } } = this.#load;
+    const { graph, geometry } = this.#load;
+    const { hidden: width } = geometry;
     checkArrays(frame, { first: graph.first, hidden: width });
     const arena = this.#arenas.get(frame.arena);
     checkRows(frame, arena.slots, this.#load);
-    if (graph.last) noteSamplers(arena, frame);
+    if (graph.last) noteChoices(arena, frame, geometry.vocab);
     arena.slots.write(frame);
     const rows = frame.tokens.length;
     const input = frame.hidden && asFloat32(frame.hidden) as Float32Array<ArrayBuffer>;
@@ -284,7 +285,8 @@ export class OrtStage implements LoadedStage {
       };
       try {
         const sampler = arena.samplers.get(rows.want_samplers[i]);
-        return chosen(arena, slot, sampler, { vocab, ranges, part });
+        const allowed = allowedOf(arena, slot, rows.want_masks?.[i]);
+        return chosen(arena, slot, { sampler, allowed }, { vocab, ranges, part });
       } catch (error) {
         if (!(error instanceof OrreryError)) throw error;
         // Only this row fails: the other rows of the frame may belong to other requests.
@@ -296,12 +298,12 @@ export class OrtStage implements LoadedStage {
 
 /**
  * The token after the row in `slot`, from its logits. Throws group `engine`:
- * `no_sampler`, `bad_hidden`, `bad_logits`.
+ * `no_sampler`, `bad_hidden`, `bad_logits`, `no_token_left`.
  */
 function chosen(
   arena: KvArena,
   slot: number,
-  sampler: Sampler | undefined,
+  { sampler, allowed }: { sampler?: Sampler; allowed?: Int32Array },
   logits: LogitsRow,
 ): TokenResult {
   if (!sampler) {
@@ -317,7 +319,7 @@ function chosen(
     : { tokens: new Int32Array(0), promptRows: 0 };
   return {
     slot,
-    ...sample(logits, sampling, { ...path, position: arena.slots.position(slot) + 1 }),
+    ...sample(logits, sampling, { ...path, position: arena.slots.position(slot) + 1, allowed }),
   };
 }
 
@@ -347,12 +349,30 @@ const badHidden = (slot: number) =>
       `infinity: the weights of a stage are damaged, or not made for this precision`,
   );
 
-/** Drops and adds the samplers that the frame says. */
-function noteSamplers(arena: KvArena, { samplers = [], drop_samplers = [] }: Frame): void {
+/** The mask with this number, -1: none. Throws `no_mask` (group `engine`) where it is not known. */
+function allowedOf(arena: KvArena, slot: number, id = -1): Int32Array | undefined {
+  if (id < 0) return undefined;
+  const mask = arena.masks.get(id);
+  if (mask) return mask;
+  throw engineError(
+    "no_mask",
+    `the row in slot ${slot} names mask ${id}, which the arena does not know`,
+  );
+}
+
+/**
+ * Drops and adds the samplers and masks that the frame says. Throws `bad_frame` (group `engine`) for a mask that
+ * is none of a vocabulary of `vocab` tokens.
+ */
+function noteChoices(arena: KvArena, frame: Frame, vocab: number): void {
+  const { samplers = [], strict_samplers = [], drop_samplers = [] } = frame;
   for (const id of drop_samplers) arena.samplers.delete(id);
-  for (const { id, sampling, prompt_rows } of samplers) {
+  for (const { id, sampling, prompt_rows } of [...samplers, ...strict_samplers]) {
     arena.samplers.set(id, { sampling, promptRows: prompt_rows });
   }
+  if (!frame.masks && !frame.drop_masks) return;
+  const problem = arena.masks.note(frame, vocab);
+  if (problem !== undefined) throw engineError("bad_frame", problem);
 }
 
 /**

@@ -4,6 +4,8 @@ import { hasCode } from "../../actors/system/errors.ts";
 import {
   type Frame,
   fromFloat32,
+  oneToken,
+  packMask,
   type Sampling,
   type TokenResult,
 } from "../../actors/pipeline/mod.ts";
@@ -170,6 +172,58 @@ Deno.test(
         "no_sampler",
       ],
     );
+  },
+);
+
+Deno.test(
+  "OrtStage.run() holds rows to their masks, and fails alone those whose mask allows nothing or is unknown",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine();
+    const { vocab } = fixture.geometry;
+    await open(engine, "r");
+    const rows = range(4);
+    const frame = chain("r", 0, TOKENS.slice(0, 4), { want: rows });
+    const plain = await tokensOf(engine, frame);
+    const masked = {
+      ...frame,
+      masks: [
+        { id: 3, bits: packMask(oneToken(17), vocab) },
+        { id: 5, bits: packMask(new Int32Array(0), vocab) },
+      ],
+      want_masks: Int32Array.of(-1, 3, 5, 9),
+    };
+    const tokens = await tokensOf(engine, masked);
+    assert.deepEqual(failures(tokens), [undefined, undefined, "no_token_left", "no_mask"]);
+    assertSame(tokens.slice(0, 1), plain.slice(0, 1), "the row without a mask");
+    assert.equal(tokens[1].token, 17);
+    assert.deepEqual(tokens[1].top, plain[1].top, "log-probabilities are those without the mask");
+    const later = { ...frame, want_masks: Int32Array.of(3, 3, 3, 3) };
+    assert.deepEqual((await tokensOf(engine, later)).map((t) => t.token), [17, 17, 17, 17]);
+    const dropped = await tokensOf(engine, { ...later, drop_masks: [3] });
+    assert.deepEqual(failures(dropped), rows.map(() => "no_mask"));
+    const beyond = { id: 1, bits: packMask(oneToken(vocab), vocab + 1) };
+    await assert.rejects(
+      engine.run({ ...frame, masks: [beyond] }),
+      (e) => hasCode(e, "bad_frame") && /mask 1: .* beyond the/.test((e as Error).message),
+    );
+  },
+);
+
+Deno.test(
+  "OrtStage.run() of a program that knows no masks refuses the rows of strict samplers",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const engine = await fixture.engine();
+    await open(engine, "r");
+    const frame = { ...chain("r", 0, [1, 2], { samplers: [] }), strict_samplers: [sampler()] };
+    assert.deepEqual(failures(await tokensOf(engine, frame)), [undefined]);
+    await open(engine, "s");
+    // What a stage of the version before reads of the frame.
+    const { strict_samplers: _, ...read } = frame;
+    assert.deepEqual(failures(await tokensOf(engine, { ...read, arena: "s" })), ["no_sampler"]);
   },
 );
 

@@ -4,7 +4,7 @@
  *
  * The steps come in Hugging Face's order, after OpenAI's additions:
  *
- *     logits -> logit_bias -> banned -> repetition -> presence, frequency -> choice
+ *     logits -> logit_bias -> banned -> repetition -> presence, frequency -> mask -> choice
  *
  * Reported log-probabilities come from the model's own logits, before every step.
  *
@@ -50,6 +50,13 @@ export interface PartialOptions extends RowChoice {
   occurrences: Occurrences;
   /** Most candidates to list. */
   limit: number;
+  /**
+   * Mask of the tokens that may be chosen, as `token_mask.ts` says; undefined: all may. Its token 0
+   * is `allowedFirst`.
+   */
+  allowed?: Int32Array;
+  /** Token id of the mask's first bit. @default 0 */
+  allowedFirst?: number;
 }
 
 /** true if these settings depend on the tokens before the sampled one (penalties do). */
@@ -109,7 +116,10 @@ export function partialOf(logits: Float32Array, options: PartialOptions): HeadPa
   for (const token of sampling.banned) change(token, () => -Infinity);
   if (needsHistory(sampling)) penalise(sampling, options.occurrences, change);
 
-  const { max, maxAt, count } = before.size > 0 ? range(logits) : whole;
+  if (options.allowed) refuseOthers(logits, options.allowed, first - (options.allowedFirst ?? 0));
+
+  const changed = before.size > 0 || options.allowed !== undefined;
+  const { max, maxAt, count } = changed ? range(logits) : whole;
   const choice = choiceOf(sampling, vocab);
   const { temperature, top_k: topK, seed } = sampling;
   const wanted = topK > 0 ? Math.min(topK, limit) : limit;
@@ -144,6 +154,20 @@ function refuseDamage(logits: Float32Array, first: number): void {
         { token: first + i },
       );
     }
+  }
+}
+
+/** Makes the logits of tokens that the mask refuses -Infinity; bit `at` of it is the first logit's. */
+function refuseOthers(logits: Float32Array, mask: Int32Array, at: number): void {
+  for (let i = 0; i < logits.length;) {
+    const bit = (at + i) & 31;
+    const end = Math.min(logits.length, i + 32 - bit);
+    const word = (mask[(at + i) >> 5] ?? 0) >> bit;
+    if (word === 0) logits.fill(-Infinity, i, end);
+    else if (word !== -1) {
+      for (let j = i; j < end; j++) if ((word >>> (j - i) & 1) === 0) logits[j] = -Infinity;
+    }
+    i = end;
   }
 }
 

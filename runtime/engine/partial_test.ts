@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CANDIDATE_LIMITS, mergePartials } from "../../actors/pipeline/partials.ts";
 import { gumbel, randomKey } from "../../actors/pipeline/random.ts";
-import type { Sampling } from "../../actors/pipeline/mod.ts";
+import { isAllowed, maskPart, type Sampling } from "../../actors/pipeline/mod.ts";
 import { hasCode } from "../../actors/system/errors.ts";
 import { headBounds } from "../../models/head_parts.ts";
 import {
@@ -23,9 +23,10 @@ function byParts(
     history: Int32Array;
     bounds: number[];
     limits: readonly number[];
+    allowed?: Int32Array;
   },
 ) {
-  const { sampling, position, history, bounds, limits } = options;
+  const { sampling, position, history, bounds, limits, allowed } = options;
   const row = { sampling, vocab: values.length, position };
   const part = (index: number, limit: number) =>
     partialOf(values.slice(bounds[index], bounds[index + 1]), {
@@ -33,6 +34,10 @@ function byParts(
       first: bounds[index],
       occurrences: occurrencesOf(history, 2),
       limit,
+      ...(allowed && {
+        allowed: maskPart(allowed, { first: bounds[index], tokens: values.length - bounds[index] }),
+        allowedFirst: bounds[index],
+      }),
     });
   const parts = bounds.slice(1).map((_, index) => part(index, limits[0]));
   for (let round = 1;; round++) {
@@ -125,6 +130,52 @@ Deno.test("mergePartials() gives the same token, however few candidates the part
       }
     }),
     { numRuns: 400, seed: 12 },
+  );
+});
+
+Deno.test("sample() under a mask draws as if the refused tokens had probability 0, and so do all splits", () => {
+  const someMask = fc.array(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  fc.assert(
+    fc.property(
+      someLogits,
+      someSettings,
+      fc.nat(4000),
+      someMask,
+      (values, some, position, bits) => {
+        const s = settings(some);
+        const allowed = Int32Array.from(bits);
+        const history = Int32Array.from([3, 1, 1, 60, 3]);
+        const left = values.some((_, id) => isAllowed(allowed, id) && !s.banned.includes(id));
+        const row = logitsRow(Float32Array.from(values));
+        const path = { tokens: history, promptRows: 2, position };
+        const refused = values.flatMap((_, id) => isAllowed(allowed, id) ? [] : [id]);
+        if (!left) {
+          assert.throws(
+            () => sample(row, s, { ...path, allowed }),
+            (e) => hasCode(e, "no_token_left"),
+          );
+          return;
+        }
+        const banned = sample(row, { ...s, banned: [...s.banned, ...refused] }, path);
+        assert.deepEqual(sample(row, s, { ...path, allowed }), banned);
+        for (const bounds of [headBounds(values.length), [0, values.length]]) {
+          const given = {
+            sampling: s,
+            position,
+            history,
+            bounds,
+            limits: CANDIDATE_LIMITS,
+            allowed,
+          };
+          const { merged } = byParts(Float32Array.from(values), given);
+          assert.equal(merged.kind === "sampled" && merged.sampled.token, banned.token);
+        }
+      },
+    ),
+    { numRuns: 600, seed: 13 },
   );
 });
 

@@ -30,6 +30,11 @@ export interface History {
   promptRows: number;
   /** Position of the token that is sampled now: the wanted row's position + 1. */
   position: number;
+  /**
+   * Mask of the tokens that may be chosen, as `token_mask.ts` says, i32 (ceil(vocab / 32));
+   * undefined: all may.
+   */
+  allowed?: Int32Array;
 }
 
 /** A row of logits of the whole vocabulary, which may lie in several arrays. */
@@ -49,14 +54,15 @@ export interface LogitsRow {
  * Picks a token from one row of logits, which stay as they are.
  *
  * Throws `bad_logits` (group `engine`) for a NaN or +Infinity among the logits (metadata: `token`),
- * or where every token is banned.
+ * and `no_token_left` where every token is banned or refused by the mask.
  */
 export function sample(row: LogitsRow, sampling: Sampling, history: History): Sampled {
   const { vocab } = row;
-  const { position } = history;
+  const { position, allowed } = history;
   const ranges = row.ranges ?? partsOf(vocab);
   const penalised = needsHistory(sampling);
-  const changes = penalised || sampling.logit_bias.length > 0 || sampling.banned.length > 0;
+  const changes = penalised || allowed !== undefined || sampling.logit_bias.length > 0 ||
+    sampling.banned.length > 0;
   const occurrences = penalised
     ? occurrencesOf(history.tokens, history.promptRows)
     : NO_OCCURRENCES;
@@ -66,7 +72,7 @@ export function sample(row: LogitsRow, sampling: Sampling, history: History): Sa
     // Biases and penalties change a copy: a part may be asked again. Without them nothing is copied,
     // since 0.6 MB of garbage a row costs more than the choice itself.
     const own = changes ? logits.slice() : logits;
-    return partialOf(own, { sampling, vocab, position, first, occurrences, limit });
+    return partialOf(own, { sampling, vocab, position, first, occurrences, limit, allowed });
   };
   const parts = ranges.map((_, index) => part(index, CANDIDATE_LIMITS[0]));
   for (let round = 1;; round++) {

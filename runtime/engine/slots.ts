@@ -24,7 +24,7 @@ export interface SlotRun {
 }
 
 /** The part of a frame that is written to slots. */
-export type SlotRows = Omit<FrameRows, "want" | "want_samplers">;
+export type SlotRows = Pick<FrameRows, "base" | "tokens" | "positions" | "parents">;
 
 /** Rows that move together: slots from .. from + rows - 1 become slots to .. to + rows - 1. */
 export interface Move {

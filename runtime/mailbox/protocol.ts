@@ -12,6 +12,9 @@
  * refused by name (`version`). `v` in a hello is the lowest version, since a node of version 1 reads
  * it as the only one.
  *
+ * Frames with masks or given tokens need no version: an earlier program does not read their `strict_samplers`,
+ * and so refuses their rows.
+ *
  * Whoever changes what is said adds a row and raises `highest`. What is new may be said to a peer
  * only where the common version allows it (`speaks`): that of its link is `PeerStats.version`.
  *

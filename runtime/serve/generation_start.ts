@@ -82,7 +82,7 @@ export function requestedStart(
     outline_tokens: Math.min(request.maxTokens ?? OUTLINE_SHARE * wanted, room),
     sampling: samplingOf(request, model),
     stop: request.stop,
-    eos: request.ignoreEos ? [] : model.eos,
+    ...endOf(request, model),
     context,
     reuse: request.reuse ?? true,
     draft_length: request.draftLength,
@@ -95,6 +95,18 @@ export function requestedStart(
     pieces: piecesOf(request, prompt.length),
     live_branches: request.liveBranches ?? false,
   };
+}
+
+/**
+ * How the answer ends. Where it is held to a grammar, an end token ends it even if it is to go on:
+ * behind a complete sentence of the grammar nothing else may come.
+ */
+function endOf(
+  { constraint, ignoreEos = false }: GenerateRequest,
+  { eos, card }: ServedModel,
+): Pick<Start, "eos" | "constrained" | "past_eos" | "vocab"> {
+  if (!constraint) return { eos: ignoreEos ? [] : eos };
+  return { eos, constrained: true, past_eos: ignoreEos, vocab: card.vocab };
 }
 
 /** Throws group `api`, code `unsupported_parameter`, for what no generation can do yet. */

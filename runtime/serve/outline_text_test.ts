@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
 import { CHAT_TEMPLATES } from "../../actors/mod.ts";
-import type { MarkedPrompt } from "../../models/mod.ts";
 import type { ApiMessage } from "../api/generator.ts";
 import { type OutlineModel, outlineTextOf } from "./outline_text.ts";
 
-const encode = ({ text }: MarkedPrompt) => Int32Array.from([...text].map((c) => c.codePointAt(0)!));
-const marked = (text: string): MarkedPrompt => ({ text, marks: "0".repeat(text.length) });
+const encode = (text: string) => Int32Array.from([...text].map((c) => c.codePointAt(0)!));
 const model: OutlineModel = {
   render: (messages) =>
-    marked(
-      messages.map(({ role, content }) => `<${role}>${content}<end>`).join("") + "<assistant>",
-    ),
+    messages.map(({ role, content }) => `<${role}>${content}<end>`).join("") + "<assistant>",
   encode,
   templates: { outline: "Outline: {question}", point: "Point {index} of {points}: {point}" },
 };
@@ -38,7 +34,7 @@ Deno.test("outlineTextOf() asks for the outline in the last turn and for each po
 Deno.test("outlineTextOf() encodes the whole conversation where the template changes the outline's text", () => {
   const trims: OutlineModel = {
     ...model,
-    render: (m) => marked(model.render(m).text.replace("1. Sun\n", "1. Sun ")),
+    render: (m) => model.render(m).replace("1. Sun\n", "1. Sun "),
   };
   const words = outlineTextOf(trims, messages)!;
   const prompt = words.branchPrompt({

@@ -16,6 +16,8 @@ import {
   type Done,
   draftSchema,
   generationActor,
+  headActor,
+  headAddress,
   type Inbox,
   type MakeOutlineText,
   OrreryError,
@@ -29,8 +31,10 @@ import {
   type TextCodec,
   type WireError,
 } from "../../actors/mod.ts";
-import { evenSplit } from "../../planner/mod.ts";
-import { TOY_VOCAB, ToyEngine } from "./toy_engine.ts";
+import { evenHead, evenSplit } from "../../planner/mod.ts";
+import { headBounds } from "../../models/head_parts.ts";
+import { TOY_VOCAB, ToyEngine, ToyHead } from "./toy_engine.ts";
+import { type ToyGrammar, toyWalk, type ToyWalkOptions } from "./toy_grammar.ts";
 
 /** Layers of the toy model. */
 export const LAYERS = 6;
@@ -47,7 +51,12 @@ const mix = (a: number, b: number) => Math.imul(a ^ (b + 0x9e37), 0x85ebca6b) >>
  * The toy model's tokens after others: as `toyAnswer`, but without waiting, which a drafter in
  * virtual time needs.
  */
-export function toyTokens(before: readonly number[], count: number, sampling: Sampling): number[] {
+export function toyTokens(
+  before: readonly number[],
+  count: number,
+  sampling: Sampling,
+  choose = (drawn: number, _answer: readonly number[]): number => drawn % TOY_VOCAB,
+): number[] {
   const layers = Array.from({ length: LAYERS }, (): number[] => []);
   const answer: number[] = [];
   for (let i = 0; answer.length < count; i++) {
@@ -58,7 +67,7 @@ export function toyTokens(before: readonly number[], count: number, sampling: Sa
       for (let s = i; s >= 0; s--) state = mix(state, layer[s]);
     }
     const drawn = sampling.temperature > 0 ? mix(state, sampling.seed) : state;
-    if (i >= before.length - 1) answer.push(drawn % TOY_VOCAB);
+    if (i >= before.length - 1) answer.push(choose(drawn, answer));
   }
   return answer;
 }
@@ -97,6 +106,12 @@ export interface GenerationWorldOptions {
   drafter?: ToyDrafter;
   outline?: MakeOutlineText;
   silenceMs?: number;
+  /** Shards of the LM head, on nodes h0, h1 ... @default 0: the last stage has it */
+  shards?: number;
+  /** The last stage is of a program that does not read `strict_samplers`. */
+  outdated?: boolean;
+  /** What `constrained` answers are held to, and how the walk behaves. */
+  grammar?: ToyGrammar & ToyWalkOptions;
   /**
    * A node `whole` with a stage that has all layers, and an arbiter for it; `frameMs`: virtual
    * milliseconds of its frames.
@@ -118,7 +133,7 @@ export interface Outcome {
   error: WireError;
 }
 
-function toyDrafter(script: ToyDrafter) {
+function toyDrafter(script: ToyDrafter, grammar?: ToyGrammar) {
   return defineActor({
     kind: "drafter",
     config: z.object({}),
@@ -152,7 +167,17 @@ function toyDrafter(script: ToyDrafter) {
             throw new Error(`the drafter does not know ${base} tokens`);
           }
           known.set(chain, all);
-          const truth = toyTokens(all, length, sampling);
+          const truth = toyTokens(
+            all,
+            length,
+            sampling,
+            grammar &&
+              ((drawn, answer) =>
+                grammar.choose(drawn, [
+                  ...all.slice(grammar.promptTokens ?? prompt.length),
+                  ...answer,
+                ])),
+          );
           const said = truth.map((t) => script.right(drafted++) ? t : (t + 1) % TOY_VOCAB);
           const alternatives = said.map((t, i): [number, number][] =>
             script.alternatives && width > 1 ? [[t, 0.5], [truth[i], 0.4]] : [[t, 0.5]]
@@ -189,10 +214,24 @@ export function world(options: GenerationWorldOptions = {}) {
       ? "whole"
       : a.includes("/stage/")
       ? `s${a.split("/")[2]}`
+      : a.includes("/head/")
+      ? `h${a.split("/")[2]}`
       : a.includes("/drafter/")
       ? "draft"
       : "api"
   );
+  const shards = options.shards ?? 0;
+  const bounds = headBounds(TOY_VOCAB);
+  const head = evenHead(Array.from({ length: shards }, (_, i) => `h${i}`)).map((share) => ({
+    first: bounds[share.first_part],
+    tokens: bounds[share.last_part + 1] - bounds[share.first_part],
+  }));
+  for (const [i, tokens] of head.entries()) {
+    sim.node(`h${i}`, directory).register(headActor, {
+      config: headActor.config.parse({}),
+      resources: () => ({ engine: () => Promise.resolve(new ToyHead(sim.clock, tokens)) }),
+    });
+  }
   const engines: ToyEngine[][] = [];
   const systems = evenSplit(LAYERS, stages).map((range, i) => {
     const system = sim.node(`s${i}`, directory);
@@ -203,8 +242,10 @@ export function world(options: GenerationWorldOptions = {}) {
         engine: () => {
           const engine = new ToyEngine(sim.clock, { ...range, layers: LAYERS }, 1, {
             frameMs: (rows, now) => frameMs(rows, now, i),
+            ...(shards > 0 && { head }),
           });
           engines[i].push(engine);
+          if (options.outdated) forgetStrict(engine);
           return Promise.resolve(engine);
         },
       }),
@@ -229,11 +270,17 @@ export function world(options: GenerationWorldOptions = {}) {
     });
   }
   const draft = sim.node("draft", directory);
-  if (options.drafter) draft.register(toyDrafter(options.drafter), { config: {} });
+  if (options.drafter) {
+    draft.register(toyDrafter(options.drafter, options.grammar), { config: {} });
+  }
   const api = sim.node("api", directory);
   api.register(generationActor, {
     config: generationActor.config.parse({ silenceMs: options.silenceMs ?? 5_000 }),
-    resources: () => ({ codec, outline: options.outline ?? (() => undefined) }),
+    resources: () => ({
+      codec,
+      outline: options.outline ?? (() => undefined),
+      ...(options.grammar && { grammar: toyWalk(options.grammar, sim.clock) }),
+    }),
   });
   const shape = shapeSchema.parse({});
   api.register(arbiterActor, {
@@ -243,6 +290,7 @@ export function world(options: GenerationWorldOptions = {}) {
         stages: to === SOLO_ARBITER
           ? [stageAddress("d", SOLO)]
           : Array.from({ length: stages }, (_, i) => stageAddress("d", i)),
+        heads: to === SOLO_ARBITER ? [] : head.map((_, i) => headAddress("d", i)),
         shape,
         capacity_rows: 4096,
       },
@@ -268,6 +316,7 @@ export function world(options: GenerationWorldOptions = {}) {
     }),
     context: 4096,
     shape,
+    ...(options.grammar && { constrained: true, vocab: TOY_VOCAB, eos: [options.grammar.eos] }),
     ...(options.drafter && { drafter: DRAFTER }),
     mode: "plain",
     pieces: [16],
@@ -297,6 +346,22 @@ export function world(options: GenerationWorldOptions = {}) {
     answer,
     arbiter,
     generations,
+  };
+}
+
+/** Makes an engine one of a program that knows no strict samplers: it refuses their rows. */
+function forgetStrict(engine: ToyEngine): void {
+  const run = engine.run.bind(engine);
+  const strict = new Set<number>();
+  engine.run = async (frame) => {
+    for (const { id } of frame.strict_samplers ?? []) strict.add(id);
+    const output = await run(frame);
+    if (output.kind !== "tokens") return output;
+    const failed = { code: "no_sampler", message: "a sampler that is not known" };
+    const tokens = output.tokens.map((token, i) =>
+      strict.has(frame.want_samplers[i]) ? { ...token, failed } : token
+    );
+    return { ...output, tokens };
   };
 }
 

@@ -19,6 +19,8 @@ import {
   type HeadPartial,
   type HeadRow,
   type HeadTokens,
+  isAllowed,
+  KnownMasks,
   OrreryError,
   packPartials,
   type Sampling,
@@ -43,6 +45,7 @@ interface ToyArena {
   /** By layer: the value of each slot's row at the layer's input. */
   rows: Map<number, Int32Array>;
   samplers: Map<number, Sampling>;
+  masks: KnownMasks;
 }
 
 /** Options of a {@linkcode ToyEngine}. */
@@ -151,7 +154,14 @@ export class ToyEngine implements StageEngine {
       for (const [from, to] of moved) layer[to] = old!.rows.get(l)![from];
       rows.set(l, layer);
     }
-    this.arenas.set(name, { capacity, shelf, parents, rows, samplers: old?.samplers ?? new Map() });
+    this.arenas.set(name, {
+      capacity,
+      shelf,
+      parents,
+      rows,
+      samplers: old?.samplers ?? new Map(),
+      masks: old?.masks ?? new KnownMasks(),
+    });
   }
 
   async run(frame: Frame): Promise<StageOutput> {
@@ -176,7 +186,11 @@ export class ToyEngine implements StageEngine {
         },
       );
     }
-    for (const { id, sampling } of frame.samplers ?? []) arena.samplers.set(id, sampling);
+    for (const { id, sampling } of [...frame.samplers ?? [], ...frame.strict_samplers ?? []]) {
+      arena.samplers.set(id, sampling);
+    }
+    const problem = arena.masks.note(frame, TOY_VOCAB);
+    if (problem !== undefined) throw toyError("bad_frame", problem);
     for (const [i, parent] of frame.parents.entries()) {
       const known = parent === -1 || parent >= frame.base || arena.parents[parent] !== UNWRITTEN;
       if (parent >= frame.base + i || !known) {
@@ -220,7 +234,14 @@ export class ToyEngine implements StageEngine {
         );
       }
       const drawn = sampling.temperature > 0 ? mix(state[w], sampling.seed) : state[w];
-      return { slot: frame.base + w, token: drawn % TOY_VOCAB };
+      const id = frame.want_masks?.[i] ?? -1;
+      const mask = id < 0 ? undefined : arena.masks.get(id);
+      if (id >= 0 && !mask) {
+        throw toyError("bad_frame", `row ${w} names mask ${id}, which is not known`);
+      }
+      const token = toyChoice(drawn, mask);
+      const failed = { code: "no_token_left", message: "the mask refuses every token" };
+      return { slot: frame.base + w, token: token ?? 0, ...(token === undefined && { failed }) };
     });
     for (const id of frame.drop_samplers ?? []) arena.samplers.delete(id);
     return { kind: "tokens" as const, tokens, computeMs };
@@ -253,12 +274,21 @@ export class ToyEngine implements StageEngine {
   }
 }
 
+/** The toy's token: the one that is drawn, or the next one after it that the mask allows. */
+export function toyChoice(drawn: number, mask?: Int32Array): number | undefined {
+  for (let i = 0; i < TOY_VOCAB; i++) {
+    const token = (drawn + i) % TOY_VOCAB;
+    if (!mask || isAllowed(mask, token)) return token;
+  }
+  return undefined;
+}
+
 /**
- * A shard of the toy model's head: one part. The toy's token has the logit 1, if it is one of the
- * shard's, and all others less. It chooses greedily, and lists what is lacking when it is asked.
+ * A shard of the toy model's head: one part. The toy's token has the largest logit, and those after it
+ * less and less. It chooses greedily, and lists what is lacking when it is asked.
  */
 export class ToyHead implements HeadEngine {
-  readonly info: HeadInfo = { parts: 1, vocab: TOY_VOCAB, hidden: 1 };
+  readonly info: HeadInfo;
   /** How often it ran. */
   runs = 0;
   /** Set to make the next run fail. */
@@ -275,6 +305,7 @@ export class ToyHead implements HeadEngine {
   constructor(clock: Clock, tokens: HeadTokens, ms = 1) {
     this.#clock = clock;
     this.#tokens = tokens;
+    this.info = { parts: 1, vocab: TOY_VOCAB, tokens: tokens.tokens, hidden: 1 };
     this.#ms = ms;
   }
 
@@ -289,17 +320,21 @@ export class ToyHead implements HeadEngine {
     if (failure) throw failure;
     const states = asFloat32(normed);
     const { first, tokens } = this.#tokens;
-    const partials = rows.map(({ row, sampling }): HeadPartial => {
+    const partials = rows.map(({ row, sampling, allowed }): HeadPartial => {
       const drawn = sampling.temperature > 0 ? mix(states[row], sampling.seed) : states[row];
       const own = drawn % TOY_VOCAB;
       const has = own >= first && own < first + tokens;
-      // A drawn token is the only one that is not banned: the toy draws by its own rule.
-      const listed = sampling.temperature > 0 && !has ? [] : [has ? own : first];
+      // The token of the shard that comes first from the drawn one on. No random number of the
+      // arbiter outweighs the logits: the toy draws by its own rule.
+      const distance = (token: number) => (token - own + TOY_VOCAB) % TOY_VOCAB;
+      const listed = Array.from({ length: tokens }, (_, i) => first + i)
+        .filter((token) => !allowed || isAllowed(allowed, token - first))
+        .sort((a, b) => distance(a) - distance(b)).slice(0, 1);
       const shy = this.shy && limit === CANDIDATE_LIMITS[0];
       const none = new Float32Array(0);
       return {
         tokens: Int32Array.from(listed),
-        logits: Float32Array.from(listed, () => has ? 1 : 0),
+        logits: Float32Array.from(listed, (token) => -1e4 * distance(token)),
         own: none,
         // It lists the one token of two that it says to have.
         count: listed.length + (shy && has ? 1 : 0),
