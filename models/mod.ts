@@ -57,3 +57,4 @@ export {
   type StoreOptions,
 } from "./store/mod.ts";
 export * from "./text/mod.ts";
+export * from "./tools/mod.ts";

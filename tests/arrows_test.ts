@@ -27,6 +27,7 @@ const ARROWS: Record<string, string[]> = {
   "models/sources": [],
   "models/text": [],
   "models/grammar": [],
+  "models/tools": ["models/grammar", "models/text"],
   "models/store": ["models/arch", "models/sources", "models/text"],
   "models/hub": ["models/arch", "models/sources", "models/store"],
 

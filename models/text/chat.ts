@@ -3,10 +3,20 @@
  *
  * @module
  */
-import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { join } from "node:path";
 import { modelError, reasonOf } from "../errors.ts";
 import { readIfThere } from "../files.ts";
+import {
+  fromJson,
+  globals,
+  type JinjaValue,
+  marksOf,
+  parseTemplate,
+  rawText,
+  runTemplate,
+  type Template,
+  TemplateError,
+} from "./jinja/mod.ts";
 import { readTokenizerConfig, type TokenizerConfig, tokenizerConfigSchema } from "./tokenizer.ts";
 
 /** A message of a conversation. */
@@ -19,12 +29,22 @@ export interface ChatMessage {
   [field: string]: unknown;
 }
 
+/** A prompt that a template has written. */
+export interface MarkedPrompt {
+  /** The prompt. */
+  text: string;
+  /** One character for each of `text`: `1` if it came from the request, `0` from the template. */
+  marks: string;
+}
+
 /** Options of {@linkcode ChatTemplate.render}. */
 export interface RenderOptions {
   /** Whether to end the prompt with the text that begins the assistant's answer. @default true */
   addGenerationPrompt?: boolean;
-  /** Tool descriptions for templates that take them. */
-  tools?: unknown[];
+  /** Tool descriptions for templates that take them. @default none: the template sees null */
+  tools?: readonly unknown[];
+  /** Documents for templates that take them. @default none: the template sees null */
+  documents?: readonly unknown[];
   /** Further variables, e.g. `enable_thinking`. */
   variables?: Record<string, unknown>;
   /** Time that `strftime_now` formats. @default now */
@@ -49,13 +69,16 @@ export const PLAIN_TEMPLATE =
 export class ChatTemplate {
   /** Whether the model has a template; false: {@linkcode PLAIN_TEMPLATE} is used. */
   readonly own: boolean;
+  /** Every template of the model, one after the other. */
+  readonly source: string;
   readonly #sources: ReadonlyMap<string, string>;
   readonly #tokens: Record<string, string>;
-  readonly #parsed = new Map<string, Program>();
+  readonly #parsed = new Map<string, Template>();
 
   private constructor(sources: ReadonlyMap<string, string>, config: TokenizerConfig) {
     this.own = sources.size > 0;
     this.#sources = this.own ? sources : new Map([["default", PLAIN_TEMPLATE]]);
+    this.source = [...this.#sources.values()].join("\n");
     this.#tokens = {};
     for (const name of ["bos_token", "eos_token", "unk_token", "pad_token"] as const) {
       const token = config[name];
@@ -95,29 +118,36 @@ export class ChatTemplate {
   }
 
   /**
-   * The prompt as text; encode it with `addSpecialTokens: false`. Throws OrreryError
-   * `model/chat_template_failed` with the template's own words when it refuses the messages
-   * (`raise_exception`) or cannot be run.
+   * The prompt as text. Throws OrreryError `model/chat_template_failed` with the template's own words
+   * when it refuses the messages (`raise_exception`) or cannot be run.
    */
   render(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
-    const { addGenerationPrompt = true, tools, variables, now = new Date() } = options;
+    return this.renderMarked(messages, options).text;
+  }
+
+  /**
+   * The prompt, and which of its characters are the template's own; encode it with
+   * `Tokenizer.encodeMarked`. Throws as {@linkcode render}.
+   */
+  renderMarked(messages: readonly ChatMessage[], options: RenderOptions = {}): MarkedPrompt {
+    const { addGenerationPrompt = true, tools, documents, variables, now = new Date() } = options;
     try {
       const program = this.#template(
         tools !== undefined && this.#sources.has("tool_use") ? "tool_use" : "default",
       );
-      const environment = new Environment();
-      const values = {
-        ...variables,
-        ...GLOBALS,
-        ...this.#tokens,
-        messages,
-        add_generation_prompt: addGenerationPrompt,
-        ...(tools === undefined ? {} : { tools }),
-        strftime_now: (format: string) => strftime(now, format),
-      };
-      for (const [name, value] of Object.entries(values)) environment.set(name, value);
-      return (new Interpreter(environment).run(program) as { value: string }).value;
+      const names = new Map<string, JinjaValue>([
+        ...Object.entries(variables ?? {}).map(([k, v]): [string, JinjaValue] => [k, fromJson(v)]),
+        ...globals((format) => strftime(now, format)),
+        ...Object.entries(this.#tokens),
+        ["messages", fromJson(messages)],
+        ["tools", fromJson(tools ?? null)],
+        ["documents", fromJson(documents ?? null)],
+        ["add_generation_prompt", addGenerationPrompt],
+      ]);
+      const text = runTemplate(program, names);
+      return { text: rawText(text), marks: marksOf(text) };
     } catch (error) {
+      if (!(error instanceof TemplateError || error instanceof SyntaxError)) throw error;
       throw modelError(
         "chat_template_failed",
         `the model's chat template refused the messages: ${reasonOf(error)}`,
@@ -127,38 +157,16 @@ export class ChatTemplate {
     }
   }
 
-  #template(name: string): Program {
+  #template(name: string): Template {
     let program = this.#parsed.get(name);
     if (!program) {
       const source = this.#sources.get(name) ?? [...this.#sources.values()][0];
-      program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
+      program = parseTemplate(source);
       this.#parsed.set(name, program);
     }
     return program;
   }
 }
-
-type Program = ReturnType<typeof parse>;
-
-/** Names that transformers defines for every template. */
-const GLOBALS = {
-  true: true,
-  True: true,
-  false: false,
-  False: false,
-  none: null,
-  None: null,
-  raise_exception: (message: string) => {
-    throw new Error(message);
-  },
-  range: (start: number, stop?: number, step = 1) => {
-    const [from, to] = stop === undefined ? [0, start] : [start, stop];
-    return Array.from(
-      { length: Math.max(0, Math.ceil((to - from) / step)) },
-      (_, i) => from + i * step,
-    );
-  },
-};
 
 const MONTHS = [
   "January",

@@ -4,8 +4,13 @@
  *
  * @module
  */
-export { type ChatMessage, ChatTemplate, type RenderOptions } from "./chat.ts";
+export { type ChatMessage, ChatTemplate, type MarkedPrompt, type RenderOptions } from "./chat.ts";
 export { frequentTokens } from "./frequent_tokens.ts";
 export { StopMatcher, type StopResult } from "./stop.ts";
 export { TextStream, type TextStreamOptions } from "./stream.ts";
-export { type DecodeOptions, type EncodeOptions, Tokenizer } from "./tokenizer.ts";
+export {
+  type DecodeOptions,
+  type EncodeMarkedOptions,
+  type EncodeOptions,
+  Tokenizer,
+} from "./tokenizer.ts";

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { modelError, reasonOf } from "../errors.ts";
 import { parseJson, readIfThere, readJsonFile } from "../files.ts";
+import { PlainReading } from "./plain_reading.ts";
 
 const part = z.record(z.string(), z.unknown()).nullable().default(null);
 
@@ -74,6 +75,15 @@ export interface EncodeOptions {
   addSpecialTokens?: boolean;
 }
 
+/** Options of {@linkcode Tokenizer.encodeMarked}. */
+export interface EncodeMarkedOptions {
+  /**
+   * The chat template's source: tokens that it names are no less special than those that the
+   * tokenizer calls so. @default ""
+   */
+  template?: string;
+}
+
 /** Options of {@linkcode Tokenizer.decode}. */
 export interface DecodeOptions {
   /** Whether to leave special tokens out of the text. @default true */
@@ -95,6 +105,7 @@ export class Tokenizer {
   readonly #added: ReadonlyMap<number, string>;
   readonly #byteLevel: boolean;
   readonly #addBos: boolean | undefined;
+  readonly #plain: PlainReading;
 
   private constructor(json: z.infer<typeof tokenizerSchema>, config: TokenizerConfig) {
     const library = { ...json, pre_tokenizer: anyDigits(json.pre_tokenizer) };
@@ -115,6 +126,7 @@ export class Tokenizer {
     this.bosToken = config.bos_token ? this.#library.token_to_id(config.bos_token) ?? null : null;
     this.#byteLevel = /"type":"ByteLevel"/.test(JSON.stringify(json.decoder));
     this.#addBos = config.add_bos_token ?? undefined;
+    this.#plain = new PlainReading(this.#library, (token) => this.specialIds.has(token.id));
   }
 
   /**
@@ -157,20 +169,28 @@ export class Tokenizer {
     const ids: (number | undefined)[] = text === "" && !addSpecialTokens
       ? []
       : this.#library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
-    if (ids.some((id) => id === undefined)) {
-      throw modelError(
-        "text_not_encodable",
-        "the text has characters that the tokenizer has no token for",
-      );
-    }
-    const known = ids as number[];
+    const found = known(ids);
     const bos = this.bosToken;
-    if (!addSpecialTokens || bos === null) return known;
-    if (this.#addBos === false && known[0] === bos && !text.startsWith(this.#text(bos))) {
-      return known.slice(1);
+    if (!addSpecialTokens || bos === null) return found;
+    if (this.#addBos === false && found[0] === bos && !text.startsWith(this.#text(bos))) {
+      return found.slice(1);
     }
-    if (this.#addBos === true && known[0] !== bos) return [bos, ...known];
-    return known[0] === bos && known[1] === bos ? known.slice(1) : known;
+    if (this.#addBos === true && found[0] !== bos) return [bos, ...found];
+    return found[0] === bos && found[1] === bos ? found.slice(1) : found;
+  }
+
+  /**
+   * The ids of a prompt that a chat template wrote. `marks` has a character for each of `text`, `1`
+   * where it came from the request: no special token is read there, so that `<|im_end|>` in a
+   * message is text. Without such text the ids are those of `encode`, without what that adds.
+   * Throws as {@linkcode encode}.
+   */
+  encodeMarked(
+    { text, marks }: { text: string; marks: string },
+    { template = "" }: EncodeMarkedOptions = {},
+  ): number[] {
+    const ids = this.#plain.encode(text, marks, template);
+    return ids ? known(ids) : this.encode(text, { addSpecialTokens: false });
   }
 
   /**
@@ -199,6 +219,15 @@ export class Tokenizer {
   #text(id: number): string {
     return this.#library.id_to_token(id) ?? "";
   }
+}
+
+/** The ids. Throws OrreryError `model/text_not_encodable` where one is missing. */
+function known(ids: readonly (number | undefined)[]): number[] {
+  if (!ids.some((id) => id === undefined)) return ids as number[];
+  throw modelError(
+    "text_not_encodable",
+    "the text has characters that the tokenizer has no token for",
+  );
 }
 
 /** Reads tokenizer_config.json of a model folder; `{}` if the file does not exist. */

@@ -12,7 +12,9 @@ import type {
   Sampling,
   SpelledToken,
 } from "../../actors/mod.ts";
-import type { ConstraintSpec } from "../../models/mod.ts";
+import type { ConstraintSpec, ToolCallDelta, ToolUse } from "../../models/mod.ts";
+
+export type { ToolCallDelta, ToolFunction, ToolUse } from "../../models/mod.ts";
 
 /** A chat message as the chat template takes it. */
 export interface ApiMessage {
@@ -41,28 +43,6 @@ export interface ApiToolCall {
   type: "function";
   /** `arguments`: JSON text. */
   function: { name: string; arguments: string };
-}
-
-/** A function that the model may call. */
-export interface ToolFunction {
-  /** Names the function in calls. */
-  name: string;
-  /** What it does, for the model. */
-  description?: string;
-  /** JSON schema of the arguments, which are an object. @default any object */
-  parameters?: Record<string, unknown>;
-  /** Hold the arguments to their schema. @default false */
-  strict?: boolean;
-}
-
-/** The functions that an answer may call, and how. */
-export interface ToolUse {
-  /** At least one. */
-  functions: ToolFunction[];
-  /** Whether the answer calls one: as the model likes, never, at least one, or this one. */
-  choice: "auto" | "none" | "required" | { name: string };
-  /** Several calls in one answer? */
-  parallel: boolean;
 }
 
 /** Request fields with a number that says how to sample, by OpenAI's names; without the seed. */
@@ -164,18 +144,6 @@ export type FinishReason = "stop" | "length" | "tool_calls";
 
 /** A token with its own text, for log-probability listings. */
 export type GeneratedToken = SpelledToken;
-
-/** A piece of a call of a function. */
-export interface ToolCallDelta {
-  /** Number of the call within the answer, from 0. */
-  index: number;
-  /** Names the call; the same in all its pieces. */
-  id: string;
-  /** Name of the function, in the call's first piece only. */
-  name?: string;
-  /** More of the arguments' JSON text. */
-  arguments?: string;
-}
 
 /**
  * Events of a generation, in order: one `started`, any number of `delta`, `reasoning` and

@@ -13,14 +13,15 @@ import {
   parseOutline,
   routeBy,
 } from "../../actors/mod.ts";
+import type { MarkedPrompt } from "../../models/mod.ts";
 import type { ApiMessage } from "../api/mod.ts";
 
 /** What outline prompts need of a model. */
 export interface OutlineModel {
   /** The conversation as the model's chat template writes it, with what opens the answer. */
-  render(messages: ApiMessage[]): string;
+  render(messages: ApiMessage[]): MarkedPrompt;
   /** Token ids of rendered text. */
-  encode(text: string): Int32Array<ArrayBuffer>;
+  encode(prompt: MarkedPrompt): Int32Array<ArrayBuffer>;
   /** Texts that ask for an outline, and for one point of it. */
   templates: OutlineTemplates;
   /** Which questions suit an outline, as the graph says. @default the built-in rules */
@@ -61,7 +62,8 @@ export class ModelOutlineText implements OutlineText {
 
   write(points: readonly string[]): OutlineAnswer {
     const text = points.map((point, k) => `${k + 1}. ${point}`).join("\n");
-    return { tokens: Array.from(this.#model.encode(text)), text, points };
+    const tokens = this.#model.encode({ text, marks: "1".repeat(text.length) });
+    return { tokens: Array.from(tokens), text, points };
   }
 
   branchPrompt({ tokens, text, points }: OutlineAnswer, index: number): Int32Array<ArrayBuffer> {
@@ -81,12 +83,12 @@ export class ModelOutlineText implements OutlineText {
     // The tokens that were generated, not those that the tokenizer would make of the outline's text:
     // their rows are in the KV cache.
     const before = prompt.text + text;
-    if (!whole.startsWith(before)) return this.#model.encode(whole);
-    return Int32Array.of(
-      ...prompt.tokens,
-      ...tokens,
-      ...this.#model.encode(whole.slice(before.length)),
-    );
+    if (!whole.text.startsWith(before)) return this.#model.encode(whole);
+    const rest = {
+      text: whole.text.slice(before.length),
+      marks: whole.marks.slice(before.length),
+    };
+    return Int32Array.of(...prompt.tokens, ...tokens, ...this.#model.encode(rest));
   }
 
   heading(points: readonly string[], index: number): string {
@@ -95,8 +97,8 @@ export class ModelOutlineText implements OutlineText {
 
   #outlinePrompt(): { text: string; tokens: Int32Array<ArrayBuffer> } {
     if (!this.#prompt) {
-      const text = this.#model.render(this.#messages);
-      this.#prompt = { text, tokens: this.#model.encode(text) };
+      const rendered = this.#model.render(this.#messages);
+      this.#prompt = { text: rendered.text, tokens: this.#model.encode(rendered) };
     }
     return this.#prompt;
   }

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { CHAT_TEMPLATES } from "../../actors/mod.ts";
+import type { MarkedPrompt } from "../../models/mod.ts";
 import type { ApiMessage } from "../api/generator.ts";
 import { type OutlineModel, outlineTextOf } from "./outline_text.ts";
 
-const encode = (text: string) => Int32Array.from([...text].map((c) => c.codePointAt(0)!));
+const encode = ({ text }: MarkedPrompt) => Int32Array.from([...text].map((c) => c.codePointAt(0)!));
+const marked = (text: string): MarkedPrompt => ({ text, marks: "0".repeat(text.length) });
 const model: OutlineModel = {
   render: (messages) =>
-    messages.map(({ role, content }) => `<${role}>${content}<end>`).join("") + "<assistant>",
+    marked(
+      messages.map(({ role, content }) => `<${role}>${content}<end>`).join("") + "<assistant>",
+    ),
   encode,
   templates: { outline: "Outline: {question}", point: "Point {index} of {points}: {point}" },
 };
@@ -34,7 +38,7 @@ Deno.test("outlineTextOf() asks for the outline in the last turn and for each po
 Deno.test("outlineTextOf() encodes the whole conversation where the template changes the outline's text", () => {
   const trims: OutlineModel = {
     ...model,
-    render: (m) => model.render(m).replace("1. Sun\n", "1. Sun "),
+    render: (m) => marked(model.render(m).text.replace("1. Sun\n", "1. Sun ")),
   };
   const words = outlineTextOf(trims, messages)!;
   const prompt = words.branchPrompt({

@@ -13,6 +13,7 @@ import {
 } from "../../actors/mod.ts";
 import {
   type ChatTemplate,
+  type MarkedPrompt,
   StopMatcher,
   type StoredModel,
   TextStream,
@@ -84,11 +85,21 @@ export class ServedModel {
       case "text":
         return Int32Array.from(this.#tokenizer.encode(prompt.text));
       case "chat": {
-        const text = this.#template.render(prompt.messages);
-        // The template has written the special tokens; the tokenizer would add a second BOS.
-        return this.encodeText(text);
+        const { messages, tools, documents, templateVariables: variables } = prompt;
+        return this.#encodeMarked(
+          this.#template.renderMarked(messages, { tools, documents, variables }),
+        );
       }
     }
+  }
+
+  /**
+   * Token ids of what the template has written, special tokens included: the tokenizer would add a
+   * second BOS.
+   */
+  #encodeMarked(prompt: MarkedPrompt): Int32Array<ArrayBuffer> {
+    const { source } = this.#template;
+    return Int32Array.from(this.#tokenizer.encodeMarked(prompt, { template: source }));
   }
 
   /** Token ids of a text within a conversation: no special tokens are added. */
@@ -106,8 +117,8 @@ export class ServedModel {
   ): OutlineText | undefined {
     if (prompt.kind !== "chat") return undefined;
     return outlineTextOf({
-      render: (messages) => this.#template.render(messages),
-      encode: (text) => this.encodeText(text),
+      render: (messages) => this.#template.renderMarked(messages),
+      encode: (text) => this.#encodeMarked(text),
       templates: templates ?? (EMBEDDED.test(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES),
       router,
     }, prompt.messages);
