@@ -53,7 +53,10 @@ export type HeadStep =
 
 /** See the module's text. */
 export class HeadAnswers {
+  /** Rows of which shards say something: all wanted rows but those with hidden states. */
   readonly #wanted: readonly HeadWanted[];
+  /** Of each wanted row, whether its hidden state is wanted. */
+  readonly #stated: boolean[];
   readonly #shards: number;
   readonly #stages: number;
   /** For each shard, the partials of each wanted row, part by part; undefined: no answer yet. */
@@ -76,7 +79,8 @@ export class HeadAnswers {
     wanted: readonly HeadWanted[],
     { shards, stages }: { shards: number; stages: number },
   ) {
-    this.#wanted = wanted;
+    this.#stated = wanted.map(({ pending }) => pending.request.open.hidden !== undefined);
+    this.#wanted = wanted.filter((_, i) => !this.#stated[i]);
     this.#shards = shards;
     this.#stages = stages;
     this.#partials = new Array(shards).fill(undefined);
@@ -118,6 +122,10 @@ export class HeadAnswers {
   /** Chooses the tokens, now that every shard that was asked has answered. */
   #merge(): HeadStep {
     if (!this.#carried) return broken("no shard passed on what the stages said");
+    const stated = this.#stated.filter((is) => is).length;
+    if ((this.#carried.states?.length ?? 0) !== stated) {
+      return broken(`${this.#carried.states?.length ?? 0} hidden states of ${stated}`);
+    }
     for (const failure of this.#carried.failed) this.#failed.set(failure.row, failure);
     const asked = Array.from({ length: this.#shards }, (): number[] => []);
     for (const [row, { row: own, pending }] of this.#wanted.entries()) {
@@ -164,10 +172,11 @@ export class HeadAnswers {
   }
 
   #answer(): MergedAnswer {
-    const { trace, hidden_bytes } = this.#carried!;
+    const { trace, hidden_bytes, states = [] } = this.#carried!;
     const traces = this.#traces.filter((t) => t !== undefined);
+    let [row, state] = [0, 0];
     return {
-      tokens: Array.from(this.#wanted, (_, row) => this.#chosen.get(row)!),
+      tokens: this.#stated.map((stated) => stated ? states[state++] : this.#chosen.get(row++)!),
       trace: [...trace, ...traces],
       hidden_bytes,
     };

@@ -103,6 +103,7 @@ export function frameOf(
       id: order,
       sampling: open.sampling,
       prompt_rows: open.prompt.length,
+      ...(open.hidden && { hidden: true }),
     }));
   const samplers = samplersOf(announced.filter(({ open }) => !open.strict));
   const strict = samplersOf(announced.filter(({ open }) => open.strict));

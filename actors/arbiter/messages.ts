@@ -37,6 +37,11 @@ export const openSchema = z.object({
    * @default false
    */
   strict: z.boolean().optional(),
+  /**
+   * No token is wanted but hidden states after the final norm: of every row of the prompt, or of its
+   * last one. Rows of earlier requests stand for the prompt's only where the last one is wanted.
+   */
+  hidden: z.enum(["all", "last"]).optional(),
   /** The prompt's last row is not run before `prompt_mask` has come. @default false */
   held: z.boolean().optional(),
   /** Mask of the prompt's last row, which later rows may name too; undefined: it has none. */

@@ -153,6 +153,7 @@ export class ArbiterRequest {
     this.generation = open.generation;
     this.order = order;
     this.open = open;
+    if (open.hidden === "all") this.open = { ...open, reuse: false };
     const { prompt, held, first_mask: first } = open;
     if (first) this.#masks.set(first.id, { bits: first.bits });
     this.rows.length = prompt.length;
@@ -165,7 +166,7 @@ export class ArbiterRequest {
           token,
           position: i,
           parent: i - 1,
-          want: i === prompt.length - 1,
+          want: i === prompt.length - 1 || open.hidden === "all",
           kind: "prefill",
           reach: 1,
           dead: false,

@@ -1,5 +1,5 @@
 /**
- * Why an answer cannot be held to its grammar.
+ * Why an answer cannot be held to its grammar, or a row has no result.
  *
  * @module
  */
@@ -26,13 +26,24 @@ export function grammarSilent(silenceMs: number): OrreryError {
   });
 }
 
-/** A stage would let tokens pass that the request's masks refuse. */
-export function stagesOutdated(): OrreryError {
+/**
+ * A row for which nothing could be chosen. `strict`: a stage that does not know the row's sampler is of
+ * an earlier program.
+ */
+export function rowFailed(
+  { code, message }: { code: string; message: string },
+  { strict }: { strict: boolean },
+): OrreryError {
+  if (strict && code === "no_sampler") return stagesOutdated();
+  return new OrreryError({ group: "engine", code, message });
+}
+
+/** A stage does not know what the request needs: masks, given tokens or hidden states. */
+function stagesOutdated(): OrreryError {
   return new OrreryError({
     group: "engine",
     code: "stages_outdated",
-    message:
-      "a node of this deployment runs an earlier version of the program, which cannot hold " +
-      "an answer to a grammar; bring every node up to date",
+    message: "a node of this deployment runs an earlier version of the program, which knows no " +
+      "grammars, log-probabilities of prompts or embeddings; bring every node up to date",
   });
 }

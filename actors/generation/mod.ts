@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./actor.ts";
+export { rowFailed } from "./grammar_errors.ts";
 export type { GrammarStep, GrammarWalk } from "./grammar.ts";
 export {
   quickerRoute,

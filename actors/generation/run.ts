@@ -25,7 +25,7 @@ import { decideMode, type ModeChoice } from "./mode.ts";
 import type { FoundRoute } from "./find_route.ts";
 import type { GrammarWalk } from "./grammar.ts";
 import { GrammarRows } from "./grammar_rows.ts";
-import { grammarSilent, stagesOutdated } from "./grammar_errors.ts";
+import { grammarSilent, rowFailed } from "./grammar_errors.ts";
 import { ForeignLanes } from "./foreign_lanes.ts";
 import { OutlineRun } from "./outline_run.ts";
 import { Pace } from "./pace.ts";
@@ -354,9 +354,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
     const settled = lane.settle();
     const failed = lane.finish ? undefined : lane.tip.result?.failed;
     if (failed) {
-      this.fault = failed.code === "no_sampler" && this.start.constrained
-        ? stagesOutdated()
-        : new OrreryError({ group: "engine", code: failed.code, message: failed.message });
+      this.fault = rowFailed(failed, { strict: this.start.constrained ?? false });
       return;
     }
     const now = this.#ctx.now();

@@ -54,6 +54,14 @@ export interface NormedRow {
   failed?: { code: string; message: string };
 }
 
+/** Wanted rows of a frame whose hidden states are wanted and no token. */
+export interface RowStates {
+  /** Indices among the frame's wanted rows, ascending. */
+  wanted: number[];
+  /** The result of each. */
+  results: TokenResult[];
+}
+
 /**
  * Result of running a frame: hidden states f32 (rows, hidden) to send on, or of the last stage a
  * token for each wanted row, or where it does not have the LM head the wanted rows after the final
@@ -62,7 +70,15 @@ export interface NormedRow {
  */
 export type StageOutput =
   | { kind: "hidden"; hidden: Tensor; computeMs: number; past?: number }
-  | { kind: "normed"; normed: Tensor; rows: NormedRow[]; computeMs: number; past?: number }
+  | {
+    kind: "normed";
+    normed: Tensor;
+    rows: NormedRow[];
+    computeMs: number;
+    past?: number;
+    /** Wanted rows whose samplers ask for hidden states: `normed` and `rows` leave them out. */
+    states?: RowStates;
+  }
   | { kind: "tokens"; tokens: TokenResult[]; computeMs: number; past?: number };
 
 /**

@@ -106,6 +106,11 @@ export const samplerSchema = z.object({
    * on; the repetition penalty counts the prompt's too.
    */
   prompt_rows: z.number().int().nonnegative(),
+  /**
+   * True: nothing is sampled; the results are the rows' hidden states after the final norm. Only
+   * for strict samplers. @default false
+   */
+  hidden: z.boolean().optional(),
 });
 
 /** See {@linkcode samplerSchema}. */
@@ -231,6 +236,11 @@ export const tokenResultSchema = z.object({
   logprob: z.number().optional(),
   /** The best tokens as [token, logprob], best first; undefined: not asked for. */
   top: z.array(z.tuple([z.number().int().nonnegative(), z.number()])).optional(),
+  /**
+   * The row's hidden state after the final norm, f32 (hidden), where the sampler asks for that;
+   * `token` is then meaningless.
+   */
+  hidden: z.instanceof(Float32Array).optional(),
 });
 
 /** See {@linkcode tokenResultSchema}. */

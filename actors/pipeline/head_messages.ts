@@ -8,7 +8,7 @@
  * @module
  */
 import { z } from "zod";
-import { maskFields, samplerSchema, stageTraceSchema } from "./frame.ts";
+import { maskFields, samplerSchema, stageTraceSchema, tokenResultSchema } from "./frame.ts";
 import { tensorSchema } from "./tensor.ts";
 import { type PackedPartials, unpackPartials } from "./pack_partials.ts";
 
@@ -34,6 +34,11 @@ export const carriedSchema = z.object({
   hidden_bytes: z.number().nonnegative(),
   /** Rows for which the stages found that no token can be chosen. */
   failed: z.array(rowFailureSchema),
+  /**
+   * Results of the wanted rows whose hidden states are wanted, in order: shards get the other rows
+   * alone, and count these.
+   */
+  states: z.array(tokenResultSchema).optional(),
 });
 
 /** See {@linkcode carriedSchema}. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HeadTokens, NormedRow } from "./engine.ts";
+import type { HeadTokens, NormedRow, RowStates } from "./engine.ts";
 import type { AnnouncedSampler, Frame } from "./frame.ts";
 import type { CarriedFacts, NormedMessage } from "./head_messages.ts";
 import type { Tensor } from "./tensor.ts";
@@ -95,10 +95,7 @@ export class HeadNews {
  * occurrences of its own tokens, and what the arbiter must know through the first shard alone.
  */
 export function normedMessages(
-  { arena, seq, want_samplers, want_masks }: Pick<
-    Frame,
-    "arena" | "seq" | "want_samplers" | "want_masks"
-  >,
+  frame: Pick<Frame, "arena" | "seq" | "want_samplers" | "want_masks">,
   { normed, rows, news, replyTo, shards, facts, vocab }: {
     /** f32 (wanted rows, hidden) */
     normed: Tensor;
@@ -107,11 +104,16 @@ export function normedMessages(
     /** Address of the arbiter. */
     replyTo: string;
     shards: readonly HeadTokens[];
-    facts: Omit<CarriedFacts, "failed">;
+    facts: Omit<CarriedFacts, "failed" | "states"> & { states?: RowStates };
     /** Tokens in the whole vocabulary. */
     vocab: number;
   },
 ): NormedMessage[] {
+  const { arena, seq } = frame;
+  const scored = (_: number, i: number) => !facts.states?.wanted.includes(i);
+  const want_samplers = frame.want_samplers.filter(scored);
+  const want_masks = frame.want_masks?.filter(scored);
+  const carried = { ...facts, states: facts.states?.results };
   const { opens, samplers, strict_samplers, drop_samplers, drop_masks } = news;
   const masks = news.masks.map(({ id, bits }) => ({ id, mask: unpackMask(bits, vocab) }));
   const failed = rows.flatMap((row, i) => row.failed ? [{ row: i, ...row.failed }] : []);
@@ -135,7 +137,7 @@ export function normedMessages(
       ...(want_masks && { want_masks }),
       positions,
       ...(occurrences.length > 0 && { occurrences }),
-      ...(index === 0 && { carried: { ...facts, failed } }),
+      ...(index === 0 && { carried: { ...carried, failed } }),
     };
   });
 }

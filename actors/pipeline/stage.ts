@@ -28,7 +28,7 @@ import {
   toOrreryError,
 } from "../system/mod.ts";
 import { aGeneration, arenaOwner, frameSender } from "./callers.ts";
-import type { NormedRow, StageEngine } from "./engine.ts";
+import type { NormedRow, RowStates, StageEngine } from "./engine.ts";
 import { type Frame, frameSchema } from "./frame.ts";
 import { headAddress } from "./head.ts";
 import type { CarriedFacts } from "./head_messages.ts";
@@ -190,10 +190,10 @@ export const stageActor = defineActor({
         const sent = encodeHidden(output.hidden, state.wire);
         await outbox.send([[next, { type: "frame", ...frame, hidden: sent, trace }]], failed);
       } else if (output.kind === "normed" && output.rows.length > 0) {
-        const facts = { trace, hidden_bytes };
+        const facts = { trace, hidden_bytes, ...(output.states && { states: output.states }) };
         await outbox.send(toHead(state, frame, { ...output, facts }), failed);
       } else {
-        const tokens = output.kind === "tokens" ? output.tokens : [];
+        const tokens = output.kind === "tokens" ? output.tokens : output.states?.results ?? [];
         if (output.kind === "normed") state.news.take(frame); // the next wanted row's message has it
         const answer = { type: "tokens", arena, seq, tokens, trace, hidden_bytes };
         await outbox.send([[state.replyTo, answer]], failed);
@@ -204,7 +204,11 @@ export const stageActor = defineActor({
     function toHead(
       state: StageArena,
       frame: Frame,
-      result: { normed: Tensor; rows: NormedRow[]; facts: Omit<CarriedFacts, "failed"> },
+      result: {
+        normed: Tensor;
+        rows: NormedRow[];
+        facts: Omit<CarriedFacts, "failed" | "states"> & { states?: RowStates };
+      },
     ): [to: string, message: Message][] {
       const news = state.news.take(frame, { now: true });
       const messages = normedMessages(frame, {

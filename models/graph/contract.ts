@@ -2,7 +2,7 @@
  * Names, shapes and dtypes of a stage graph's inputs and outputs: the contract between the graph
  * builder (`models/graph/`) and the engine (`runtime/engine/`).
  *
- * S = rows of the frame, T = rows visible in the arena (past + S), C = capacity of the arena in
+ * S = rows of the frame, L = wanted rows that have logits, T = rows visible in the arena (past + S), C = capacity of the arena in
  * rows, W = wanted rows, H = hidden, KV = KV heads, D = cached head_dim, V = vocabulary.
  *
  *     inputs   tokens       i64 (1, S)        first stage
@@ -14,15 +14,16 @@
  *                                             row s's
  *              past_rows    i32 (1)           T - 1  (GroupQueryAttention seqlens_k)
  *              total_rows   i32 ()            T      (its total_sequence_length)
- *              want         i64 (W)           last stage: rows whose logits are wanted
+ *              want         i64 (W)           last stage: rows after which something is wanted
+ *              scored       i64 (L)           last stage with the LM head: which of these have logits
  *              past_key.L, past_value.L
  *                           f32 (1, KV, C, D) for each layer L of the stage (model-wide number)
  *     outputs  next_hidden  f32 (1, S, H)     all but the last stage (an output's name must differ
  *                                             from an input's)
- *              logits.N     f32 (W, part)     last stage: part N of the LM head, 0 to 7
- *              logits.N.T   f32 (W, some)     the same of some tokens of a part, from token T on
- *              logits       f32 (W, V)        last stage of a model whose head is not in parts
- *              normed       f32 (W, H)        last stage without the LM head, in place of logits
+ *              logits.N     f32 (L, part)     last stage: part N of the LM head, 0 to 7
+ *              logits.N.T   f32 (L, some)     the same of some tokens of a part, from token T on
+ *              logits       f32 (L, V)        last stage of a model whose head is not in parts
+ *              normed       f32 (W, H)        last stage
  *              present_key.L, present_value.L
  *                           the same buffers as past_*: they are passed as preallocated fetches
  *                           and written in place
@@ -55,7 +56,7 @@ export interface ExternalTensor {
 
 /** An output with the logits of some tokens. */
 export interface LogitsOutput extends TokenRange {
-  /** Name of the output, f32 (W, rows). */
+  /** Name of the output, f32 (L, rows). */
   name: string;
 }
 

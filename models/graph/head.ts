@@ -33,7 +33,7 @@ interface HeadPiece {
 
 /**
  * Adds parts of the LM head and, where the model has one, the cap of the logits: (W, H) -> logits
- * (W, part). Each part is a product of its own, so its logits do not depend on which other parts
+ * (W, part), W being the rows that are scored. Each part is a product of its own, so its logits do not depend on which other parts
  * the graph has. A head that is stored whole is one product. Where only some tokens are wanted, a
  * product reads only the rows of these, in place in the blob: nothing is copied.
  *
@@ -58,7 +58,7 @@ export function addHead(
     const [name, path] = [`logits${ending}`, `/lm_head${ending}`];
     logits(stage, path, normed, weight, cap === undefined ? name : `${path}/logits`);
     if (cap !== undefined) softcap(stage, `${path}/softcap`, `${path}/logits`, cap, name);
-    graph.output(name, "f32", ["wanted", range.rows]);
+    graph.output(name, "f32", ["scored", range.rows]);
     return { name, ...range };
   };
   return piecesOf(manifest, vocab).slice(firstPart, lastPart + 1).flatMap((piece) =>

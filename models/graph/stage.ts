@@ -47,7 +47,7 @@ export interface StageGraphOptions {
    */
   accuracyLevel?: 1 | 4;
   /**
-   * Whether the stage with the last layer has the LM head. false: it gives the normed rows, and
+   * Whether the stage with the last layer has the LM head. false: it gives the normed rows alone, and
    * other graphs have the head ({@linkcode buildHeadGraph}). @default true
    */
   head?: boolean;
@@ -139,14 +139,15 @@ export async function buildStageGraph(
   let outputs: LogitsOutput[] = [];
   if (!last) addHidden(stage, stream);
   else {
-    const normed = addNorm(stage, manifest, stream, head ? undefined : "normed");
+    const normed = addNorm(stage, manifest, stream, "normed");
+    graph.output(normed, "f32", ["wanted", geometry.hidden]);
     if (head) {
-      outputs = addHead(stage, manifest, normed, {
+      outputs = addHead(stage, manifest, scoredRows(graph, normed), {
         firstPart: 0,
         lastPart: HEAD_PARTS - 1,
         tokens,
       });
-    } else graph.output(normed, "f32", ["wanted", geometry.hidden]);
+    }
   }
   const path = await writeGraph(graph, `layers ${firstLayer}-${lastLayer}`, blobDir);
   const cached = cacheDim(geometry.head_dim);
@@ -253,12 +254,18 @@ function wantedRows(graph: GraphBuilder): (x: Value, path: string) => Value {
   };
 }
 
+/** Picks the wanted rows `scored` whose logits are wanted: (W, H) -> (L, H). */
+function scoredRows(graph: GraphBuilder, normed: Value): Value {
+  const scored = graph.input("scored", "i64", ["scored"]);
+  return graph.node("Gather", "/lm_head/Gather", [normed, scored], { attributes: { axis: 0 } });
+}
+
 /** Adds the final norm: (W, H) -> (W, H). */
 function addNorm(
   stage: StageScope,
   manifest: Manifest,
   { residual, update }: Stream,
-  output?: Value,
+  output: Value,
 ): Value {
   const gain = weightOf(manifest.head, "norm", "model.norm.weight", [stage.geometry.hidden]);
   return skipNorm(stage, "/model/norm", residual, update!, gain, output).normed;

@@ -86,7 +86,10 @@ Deno.test("buildStageGraph() gives every stage the inputs and outputs of the con
     const expected = [
       [["tokens", ...common, ...kv(0, "past")], ["next_hidden", ...kv(0, "present")]],
       [["hidden", ...common, ...kv(1, "past")], ["next_hidden", ...kv(1, "present")]],
-      [["hidden", ...common, "want", ...kv(2, "past")], ["logits", ...kv(2, "present")]],
+      [
+        ["hidden", ...common, "want", "scored", ...kv(2, "past")],
+        ["logits", "normed", ...kv(2, "present")],
+      ],
     ];
     for (const [layer, [inputs, outputs]] of expected.entries()) {
       const stage = await buildStageGraph(manifest(), {
@@ -181,7 +184,7 @@ Deno.test("buildStageGraph() leaves whole files when two callers build at once",
     const build = () => buildStageGraph(manifest(), { firstLayer: 0, lastLayer: 2, blobDir });
     const stages = await Promise.all([build(), build(), build()]);
     assert.equal(new Set(stages.map((s) => s.path)).size, 1);
-    assert.equal((await readGraph(stages[0].path)).output.length, 7);
+    assert.equal((await readGraph(stages[0].path)).output.length, 8);
     assert.equal((await readdir(blobDir)).length, 2);
   });
 });

@@ -200,6 +200,22 @@ export interface ModelCard {
   precision: string;
 }
 
+/** Options of {@linkcode Generator.embed}. */
+export interface EmbedOptions {
+  /** `default` or the served model's name. */
+  model: string;
+  /** Which hidden states make the vector. @default "mean" */
+  pooling?: "mean" | "last";
+}
+
+/** What {@linkcode Generator.embed} gives. */
+export interface Embeddings {
+  /** A vector for each input, f32 (hidden). */
+  vectors: Float32Array<ArrayBuffer>[];
+  /** Number of tokens of each input. */
+  tokens: number[];
+}
+
 /** What answers the API's requests: the node's gateway, or custom actors in front of it. */
 export interface Generator {
   /**
@@ -212,6 +228,17 @@ export interface Generator {
    * of group `actor`, `engine`, `mailbox` where a stage fails during the generation (HTTP 502).
    */
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>;
+  /**
+   * Runs texts (or token ids, which are used unchanged) through the model and gives a vector for
+   * each, f32 (hidden): of the hidden states after the final norm, their mean over all tokens or
+   * the last token's. The vectors are not scaled. Throws as `generate` does, with `invalid_prompt`
+   * for an input without tokens. Left out: it gives no embeddings.
+   */
+  embed?(
+    inputs: readonly (string | readonly number[])[],
+    options: EmbedOptions,
+    signal: AbortSignal,
+  ): Promise<Embeddings>;
   /** Models that can be asked for now; empty while nothing is served. */
   models(): ModelCard[];
   /** Whether a prompt would be taken now, as far as it is known; `reason` says why not. */

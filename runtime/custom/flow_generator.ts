@@ -52,9 +52,11 @@ export class FlowGenerator implements Generator {
     this.#options = options;
     const { inner } = options;
     this.traces = inner.traces && (() => inner.traces!());
+    this.embed = inner.embed && ((...given) => inner.embed!(...given));
     this.check = inner.check && (() => inner.check!());
   }
 
+  embed: Generator["embed"];
   traces: Generator["traces"];
   check: Generator["check"];
 

@@ -35,6 +35,8 @@ export interface Sampler {
   sampling: Sampling;
   /** Rows at positions below this one are the prompt. */
   promptRows: number;
+  /** Nothing is chosen: the row's hidden state after the final norm is wanted. */
+  hidden?: boolean;
 }
 
 /** The caches of an arena from some slot on, as a session takes them. */

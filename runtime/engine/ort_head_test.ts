@@ -168,6 +168,56 @@ for (const precision of ["f32", "q4", "f16"] as Precision[]) {
 }
 
 Deno.test(
+  "StageEngine.run() gives hidden states beside tokens, the same bits for every split of layers and head",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const rows = 6;
+    const frame = (): Frame => ({
+      ...chain("r", 0, TOKENS.slice(0, rows), {
+        want: range(rows),
+        samplers: [sampler({ top_logprobs: 3 })],
+      }),
+      strict_samplers: [{ ...sampler({}, { id: 1 }), hidden: true }],
+      want_samplers: Int32Array.of(1, 0, 1, 1, 0, 0),
+    });
+    const { layers, hidden } = fixture.geometry;
+    const whole = await fixture.engine();
+    await open(whole, "r");
+    const expected = await whole.run(frame());
+    assert.ok(expected.kind === "tokens");
+    const states = expected.tokens.map((token) => token.hidden);
+    assert.deepEqual(states.map((state) => state?.length ?? 0), [hidden, 0, hidden, hidden, 0, 0]);
+    // The same rows with tokens alone: hidden states beside them change nothing.
+    const plain = { ...frame(), strict_samplers: undefined, want_samplers: new Int32Array(rows) };
+    await open(whole, "p");
+    const tokens = await whole.run({ ...plain, arena: "p" });
+    assert.ok(tokens.kind === "tokens");
+    for (const i of [1, 4, 5]) assert.deepEqual(expected.tokens[i], tokens.tokens[i]);
+
+    const first = await fixture.engine(0, 0);
+    const last = await fixture.engine(1, layers - 1);
+    for (const engine of [first, last]) await open(engine, "r");
+    const half = await first.run(frame());
+    assert.ok(half.kind === "hidden");
+    const split2 = await last.run({ ...frame(), hidden: half.hidden });
+    assert.ok(split2.kind === "tokens");
+    assert.deepEqual(split2.tokens, expected.tokens);
+
+    const { stage, shards } = await split(fixture, [4, 4]);
+    await open(stage, "r");
+    const output = await stage.run(frame());
+    assert.ok(output.kind === "normed");
+    assert.deepEqual(output.states?.wanted, [0, 2, 3]);
+    assert.deepEqual(output.states.results.map((r) => r.hidden), [states[0], states[2], states[3]]);
+    assert.deepEqual(output.normed.shape, [3, hidden]);
+    assert.equal(output.rows.length, 3);
+    await stage.dispose();
+    for (const { engine } of shards) await engine.dispose();
+  },
+);
+
+Deno.test(
   "HeadEngine.run() fails a row with NaN alone, and refuses rows of another width",
   options,
   async () => {

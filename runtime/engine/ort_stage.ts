@@ -13,6 +13,7 @@ import {
   type FrameRows,
   fromFloat32,
   type NormedRow,
+  type RowStates,
   type StageOutput,
   type TokenResult,
 } from "../../actors/pipeline/mod.ts";
@@ -148,6 +149,7 @@ export class OrtStage implements LoadedStage {
     for (const row of zeroDamaged(input, width)) arena.slots.damage(frame.base + row);
     let hidden: Float32Array<ArrayBuffer> | undefined;
     let normed: NormedRow[] | undefined;
+    let states: RowStates | undefined;
     let tokens: TokenResult[] = [];
     let past = frame.base;
     try {
@@ -156,17 +158,25 @@ export class OrtStage implements LoadedStage {
       const feeds = this.#feeds(arena, view, frame, input);
       if (graph.last) {
         const wanted = frame.want.length;
-        if (graph.logits.length === 0) {
-          hidden = new Float32Array(wanted * width);
-          const out = new OrtTensor("float32", hidden, [wanted, width]);
-          await this.#compute(view, feeds, { normed: out });
-          contain(arena, frame);
-          normed = normedRows(arena, frame);
+        const head = graph.logits.length > 0;
+        const all = wantedRows(arena, frame);
+        if (!head || all.stated.length > 0) hidden = new Float32Array(wanted * width);
+        const logits = head ? this.#logitsBuffers(all.scored.length) : undefined;
+        if (head) feeds.scored = int64(Int32Array.from(all.scored), [all.scored.length]);
+        await this.#compute(view, feeds, {
+          ...logits?.tensors,
+          ...(hidden && { normed: new OrtTensor("float32", hidden, [wanted, width]) }),
+        });
+        contain(arena, frame);
+        const stated = all.stated.map((i) => stateOf(arena, frame, { i, states: hidden!, width }));
+        const rows = all.stated.length > 0 ? rowsOf(frame, all.scored) : frame;
+        if (all.stated.length > 0) states = { wanted: all.stated, results: stated };
+        if (logits) {
+          tokens = inOrder(this.#sample(arena, rows, logits.parts), states);
+          hidden = undefined;
         } else {
-          const logits = this.#logitsBuffers(wanted);
-          await this.#compute(view, feeds, logits.tensors);
-          contain(arena, frame);
-          tokens = this.#sample(arena, frame, logits.parts);
+          if (states) hidden = pickRows(hidden!, all.scored, width);
+          normed = normedRows(arena, rows);
         }
       } else {
         hidden = new Float32Array(rows * width);
@@ -194,7 +204,14 @@ export class OrtStage implements LoadedStage {
       return { kind: "hidden", hidden: fromFloat32([rows, width], hidden), computeMs, past };
     }
     const wanted = fromFloat32([normed.length, width], hidden);
-    return { kind: "normed", normed: wanted, rows: normed, computeMs, past };
+    return {
+      kind: "normed",
+      normed: wanted,
+      rows: normed,
+      computeMs,
+      past,
+      ...(states && { states }),
+    };
   }
 
   /**
@@ -296,6 +313,65 @@ export class OrtStage implements LoadedStage {
   }
 }
 
+/** Indices of the wanted rows whose tokens, and of those whose hidden states are wanted. */
+function wantedRows(
+  arena: KvArena,
+  { want_samplers }: FrameRows,
+): { scored: number[]; stated: number[] } {
+  const scored: number[] = [];
+  const stated: number[] = [];
+  for (const [i, id] of want_samplers.entries()) {
+    (arena.samplers.get(id)?.hidden ? stated : scored).push(i);
+  }
+  return { scored, stated };
+}
+
+/** The rows with only these of the wanted ones. */
+function rowsOf(rows: FrameRows, wanted: readonly number[]): FrameRows {
+  const pick = (values: Int32Array) => Int32Array.from(wanted, (i) => values[i]);
+  return {
+    ...rows,
+    want: pick(rows.want),
+    want_samplers: pick(rows.want_samplers),
+    ...(rows.want_masks && { want_masks: pick(rows.want_masks) }),
+  };
+}
+
+/** These rows of (.., width). */
+function pickRows(
+  values: Float32Array,
+  rows: readonly number[],
+  width: number,
+): Float32Array<ArrayBuffer> {
+  const picked = new Float32Array(rows.length * width);
+  for (const [i, row] of rows.entries()) {
+    picked.set(values.subarray(row * width, (row + 1) * width), i * width);
+  }
+  return picked;
+}
+
+/** The hidden state of wanted row `i`, out of those of all wanted rows. */
+function stateOf(
+  arena: KvArena,
+  { base, want }: FrameRows,
+  { i, states, width }: { i: number; states: Float32Array; width: number },
+): TokenResult {
+  const slot = base + want[i];
+  if (!arena.slots.isDamaged(slot)) {
+    return { slot, token: 0, hidden: states.slice(i * width, (i + 1) * width) };
+  }
+  const { code, message } = badHidden(slot);
+  return { slot, token: 0, failed: { code, message } };
+}
+
+/** Tokens and hidden states in the order of the frame's wanted rows. */
+function inOrder(tokens: TokenResult[], states: RowStates | undefined): TokenResult[] {
+  if (!states) return tokens;
+  const all = [...tokens];
+  for (const [at, i] of states.wanted.entries()) all.splice(i, 0, states.results[at]);
+  return all;
+}
+
 /**
  * The token after the row in `slot`, from its logits. Throws group `engine`:
  * `no_sampler`, `bad_hidden`, `bad_logits`, `no_token_left`.
@@ -367,8 +443,8 @@ function allowedOf(arena: KvArena, slot: number, id = -1): Int32Array | undefine
 function noteChoices(arena: KvArena, frame: Frame, vocab: number): void {
   const { samplers = [], strict_samplers = [], drop_samplers = [] } = frame;
   for (const id of drop_samplers) arena.samplers.delete(id);
-  for (const { id, sampling, prompt_rows } of [...samplers, ...strict_samplers]) {
-    arena.samplers.set(id, { sampling, promptRows: prompt_rows });
+  for (const { id, sampling, prompt_rows, hidden } of [...samplers, ...strict_samplers]) {
+    arena.samplers.set(id, { sampling, promptRows: prompt_rows, ...(hidden && { hidden }) });
   }
   if (!frame.masks && !frame.drop_masks) return;
   const problem = arena.masks.note(frame, vocab);

@@ -35,6 +35,8 @@ import {
 import type { Admission } from "./admission.ts";
 import { type ArbiterPlace, Arbiters } from "./arbiters.ts";
 import {
+  type Embeddings,
+  type EmbedOptions,
   findModel,
   type GenerateRequest,
   type GenerationEvent,
@@ -44,8 +46,9 @@ import {
 } from "../api/mod.ts";
 import { clientEvents, GenerationFailed } from "./client_events.ts";
 import { Readiness, type ReadinessVerdict } from "./readiness.ts";
+import { embedPrompt } from "./embed.ts";
 import { Experience } from "./experience.ts";
-import { requestedStart } from "./generation_start.ts";
+import { embeddedPrompt, requestedStart } from "./generation_start.ts";
 import type { ServedModel } from "./served_model.ts";
 
 /** Milliseconds in which the arbiter must answer with its frames. */
@@ -109,8 +112,8 @@ export interface ServingControl {
  */
 export class Gateway implements Generator, ServingControl {
   readonly #options: GatewayOptions;
-  /** Requests that run, by the address of their generation. */
-  readonly #running = new Map<string, Served & { request: GenerateRequest }>();
+  /** Requests that run, by the address of their generation; embeddings have no `request`. */
+  readonly #running = new Map<string, Served & { request?: GenerateRequest }>();
   /** What new requests use, and what its requests have shown; undefined: none can be answered. */
   #served?: Served & { experience: Experience };
   /** Called when a request has ended. */
@@ -212,7 +215,8 @@ export class Gateway implements Generator, ServingControl {
   /** Resource `outline` of the generation at this address. */
   #outlineOf(to: string): MakeOutlineText {
     const run = this.#running.get(to);
-    return () => run?.model.outlineText(run.request.prompt, run.deployment.shape.policy);
+    return () =>
+      run?.request && run.model.outlineText(run.request.prompt, run.deployment.shape.policy);
   }
 
   /**
@@ -348,6 +352,43 @@ export class Gateway implements Generator, ServingControl {
     }
   }
 
+  /** See {@linkcode Generator.embed}. */
+  async embed(
+    inputs: readonly (string | readonly number[])[],
+    { model: name, pooling = "mean" }: EmbedOptions,
+    signal: AbortSignal,
+  ): Promise<Embeddings> {
+    this.#refuseWhileDraining();
+    using _place = await this.#options.admission.enter(signal);
+    this.#refuseWhileDraining();
+    const served = this.#served;
+    if (!served) throw unavailable("not_ready", this.#why);
+    const { model, deployment } = served;
+    findModel([model.card], name);
+    const prompts = inputs.map((input) => embeddedPrompt(input, model));
+    using place = await this.#arbiters.take(deployment, prompts[0] ?? new Int32Array(0));
+    const { system } = this.#options;
+    const self = freshAddress(system.node, "generation");
+    this.#running.set(self, served);
+    try {
+      const vectors: Float32Array<ArrayBuffer>[] = [];
+      const arbiter = arbiterAddress(deployment.id, place.key);
+      for (const prompt of prompts) {
+        vectors.push(await embedPrompt(system, prompt, { arbiter, self, pooling, signal }));
+      }
+      return { vectors, tokens: prompts.map(({ length }) => length) };
+    } finally {
+      this.#over(self, deployment);
+    }
+  }
+
+  /** A request has ended. */
+  #over(to: string, { id }: Deployment): void {
+    this.#running.delete(to);
+    if (id !== this.#served?.deployment.id && !this.runs(id)) this.#arbiters.forget(id);
+    for (const look of [...this.#onEnd]) look();
+  }
+
   /** Runs one request on `served`; `onDone` gets what the generation tells last. */
   async *#answer(
     served: Served & { experience: Experience },
@@ -388,10 +429,7 @@ export class Gateway implements Generator, ServingControl {
       try {
         if (!over) await generation.tell.cancel({}, { deadlineMs: CANCEL_MS }).catch(ignoreEnded);
       } finally {
-        this.#running.delete(to);
-        const { id } = deployment;
-        if (id !== this.#served?.deployment.id && !this.runs(id)) this.#arbiters.forget(id);
-        for (const look of [...this.#onEnd]) look();
+        this.#over(to, deployment);
       }
     }
   }

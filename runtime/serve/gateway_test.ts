@@ -77,6 +77,23 @@ function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: Req
   return { system, directory, gateway, engine, actors };
 }
 
+Deno.test("Gateway.embed() gives a vector for each input, and refuses inputs that cannot be", async () => {
+  const { gateway, system, actors } = world();
+  const signal = AbortSignal.timeout(10_000);
+  const { vectors, tokens } = await gateway.embed(["a", [5, 6]], { model: "toy" }, signal);
+  assert.deepEqual([vectors.map(({ length }) => length), tokens], [[1, 1], [3, 3]]);
+  assert.deepEqual(vectors[0], vectors[1], "the model of this test reads every input alike");
+  const [last] = (await gateway.embed(["a"], { model: "toy", pooling: "last" }, signal)).vectors;
+  assert.notDeepEqual(last, vectors[0]);
+  await assert.rejects(
+    gateway.embed(["a"], { model: "another" }, signal),
+    (e) => hasCode(e, "model_not_found"),
+  );
+  assert.equal(gateway.running, 0);
+  assert.deepEqual(actors(), ["arbiter", "stage"]);
+  await system.close();
+});
+
 Deno.test("Gateway.readiness() says which weights the node fetches while nothing is served", async () => {
   const gateway = new Gateway({ system: undefined!, admission: new Admission() });
   gateway.serve(undefined, "nodes a, b load their layers");

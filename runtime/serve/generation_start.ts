@@ -66,12 +66,7 @@ export function requestedStart(
     request.maxTokens ?? model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS,
     room,
   );
-  const { vocab } = model.card;
-  const unknown = prompt.find((token) => token < 0 || token >= vocab);
-  if (unknown !== undefined) {
-    const message = `token ${unknown} is outside the vocabulary of ${vocab}`;
-    throw invalidPrompt(message, { token: unknown, vocab });
-  }
+  checkTokens(prompt, model);
   return {
     ...modeOf(request, deployment),
     route: request.route ?? deployment.shape.policy?.route ?? "auto",
@@ -95,6 +90,40 @@ export function requestedStart(
     pieces: piecesOf(request, prompt.length),
     live_branches: request.liveBranches ?? false,
   };
+}
+
+/**
+ * Token ids of an input whose vector is wanted. Throws group `api`: `invalid_prompt`,
+ * `context_exceeded`.
+ */
+export function embeddedPrompt(
+  input: string | readonly number[],
+  model: ServedModel,
+): Int32Array<ArrayBuffer> {
+  const prompt = model.encode(
+    typeof input === "string"
+      ? { kind: "text", text: input }
+      : { kind: "tokens", tokens: [...input] },
+  );
+  if (prompt.length === 0) throw invalidPrompt("the input has no tokens; say something");
+  checkTokens(prompt, model);
+  const { context } = model.card;
+  if (prompt.length <= context) return prompt;
+  throw new OrreryError({
+    group: "api",
+    code: "context_exceeded",
+    message: `this model's maximum context length is ${context} tokens, and the input has ` +
+      `${prompt.length}: shorten it`,
+    metadata: { param: "input", prompt_tokens: prompt.length, context },
+  });
+}
+
+/** Throws group `api`, code `invalid_prompt`, for a token that the model does not have. */
+function checkTokens(prompt: Int32Array, { card: { vocab } }: ServedModel): void {
+  const unknown = prompt.find((token) => token < 0 || token >= vocab);
+  if (unknown === undefined) return;
+  const message = `token ${unknown} is outside the vocabulary of ${vocab}`;
+  throw invalidPrompt(message, { token: unknown, vocab });
 }
 
 /**

@@ -122,7 +122,10 @@ export class StageChain {
           total,
         ]);
       }
-      if (graph.last) feeds.want = longs(want, [want.length]);
+      if (graph.last) {
+        feeds.want = longs(want, [want.length]);
+        feeds.scored = longs(Array.from(want.keys()), [want.length]);
+      }
       const outputs = graph.last ? graph.logits.map(({ name }) => name) : ["next_hidden"];
       const fetches: Record<string, ort.Tensor | null> = Object.fromEntries(
         outputs.map((name) => [name, null]),

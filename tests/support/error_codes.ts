@@ -35,7 +35,10 @@ const MAKERS: { name: string; group: string; file?: string }[] = [
  * code comes from.
  */
 const FORWARDS: Record<string, { places: number; from: string }> = {
-  "actors/generation/run.ts": { places: 1, from: "a token that the engine could not choose" },
+  "actors/generation/grammar_errors.ts": {
+    places: 1,
+    from: "a token that the engine could not choose",
+  },
   "actors/registry/errors.ts": { places: 1, from: "registryError()" },
   "actors/pipeline/draft_chains.ts": { places: 1, from: "a token that the engine did not choose" },
   "actors/system/errors.ts": { places: 1, from: "an error that came over the wire" },

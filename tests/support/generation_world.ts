@@ -56,8 +56,9 @@ export function toyTokens(
   count: number,
   sampling: Sampling,
   choose = (drawn: number, _answer: readonly number[]): number => drawn % TOY_VOCAB,
+  { layers: layerCount }: { layers: number } = { layers: LAYERS },
 ): number[] {
-  const layers = Array.from({ length: LAYERS }, (): number[] => []);
+  const layers = Array.from({ length: layerCount }, (): number[] => []);
   const answer: number[] = [];
   for (let i = 0; answer.length < count; i++) {
     let state = before[i] ?? answer[i - before.length];

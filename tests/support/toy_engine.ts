@@ -44,7 +44,7 @@ interface ToyArena {
   parents: Int32Array;
   /** By layer: the value of each slot's row at the layer's input. */
   rows: Map<number, Int32Array>;
-  samplers: Map<number, Sampling>;
+  samplers: Map<number, { sampling: Sampling; hidden?: boolean }>;
   masks: KnownMasks;
 }
 
@@ -186,8 +186,8 @@ export class ToyEngine implements StageEngine {
         },
       );
     }
-    for (const { id, sampling } of [...frame.samplers ?? [], ...frame.strict_samplers ?? []]) {
-      arena.samplers.set(id, sampling);
+    for (const { id, ...sampler } of [...frame.samplers ?? [], ...frame.strict_samplers ?? []]) {
+      arena.samplers.set(id, sampler);
     }
     const problem = arena.masks.note(frame, TOY_VOCAB);
     if (problem !== undefined) throw toyError("bad_frame", problem);
@@ -215,18 +215,29 @@ export class ToyEngine implements StageEngine {
         computeMs,
       };
     }
+    const stated = (i: number) => arena.samplers.get(frame.want_samplers[i])?.hidden ?? false;
     if (this.info.head) {
-      const normed = Float32Array.from(frame.want, (w) => state[w]);
-      const rows = Array.from(frame.want, (w) => ({ position: frame.positions[w] + 1 }));
+      const [states, scored]: number[][] = [[], []];
+      for (const i of frame.want.keys()) (stated(i) ? states : scored).push(i);
+      const normed = Float32Array.from(scored, (i) => state[frame.want[i]]);
+      const rows = scored.map((i) => ({ position: frame.positions[frame.want[i]] + 1 }));
+      const results = states.map((i) => ({
+        slot: frame.base + frame.want[i],
+        token: 0,
+        hidden: Float32Array.of(state[frame.want[i]]),
+      }));
       return {
         kind: "normed" as const,
-        normed: fromFloat32([frame.want.length, 1], normed),
+        normed: fromFloat32([scored.length, 1], normed),
         rows,
         computeMs,
+        ...(states.length > 0 && { states: { wanted: states, results } }),
       };
     }
     const tokens = Array.from(frame.want, (w, i) => {
-      const sampling = arena.samplers.get(frame.want_samplers[i]);
+      const slot = frame.base + w;
+      if (stated(i)) return { slot, token: 0, hidden: Float32Array.of(state[w]) };
+      const sampling = arena.samplers.get(frame.want_samplers[i])?.sampling;
       if (!sampling) {
         throw toyError(
           "bad_frame",

@@ -1,0 +1,91 @@
+/**
+ * Hidden states of prompts through the pipeline: the same however stages, head and prompts are cut,
+ * beside requests that decode. Under the simulator, on toy stages.
+ */
+import assert from "node:assert/strict";
+import { freshAddress, OrreryError, samplingSchema, seededRandom } from "../actors/mod.ts";
+import { embedPrompt, type Pooling } from "../runtime/serve/embed.ts";
+import { arbiterWorld, LAYERS, promptOf } from "./support/arbiter_world.ts";
+import { toyTokens } from "./support/generation_world.ts";
+import { toyAnswer } from "./support/toy_engine.ts";
+
+const greedy = samplingSchema.parse({});
+
+/** The toy model's state after each row of a prompt. */
+const statesOf = (prompt: Int32Array) =>
+  Array.from(
+    prompt,
+    (_, i) =>
+      toyTokens([...prompt.subarray(0, i + 1)], 1, greedy, (state) => state, { layers: LAYERS })[0],
+  );
+
+/** What pooling makes of these states, of one number each. */
+function pooled(states: number[], pooling: Pooling): Float32Array {
+  if (pooling === "last") return Float32Array.of(states.at(-1)!);
+  return Float32Array.of(states.reduce((sum, state) => sum + state, 0) / states.length);
+}
+
+type World = ReturnType<typeof arbiterWorld>;
+
+/** The vector of a prompt. */
+function embed(
+  { api, arbiter }: World,
+  prompt: Int32Array<ArrayBuffer>,
+  pooling: Pooling,
+  signal = new AbortController().signal,
+) {
+  const self = freshAddress(api.node, "generation");
+  return embedPrompt(api, prompt, { arbiter, self, pooling, signal });
+}
+
+Deno.test("embedPrompt() gives the mean and the last state, on any stages and shards, beside answers", async () => {
+  for (const [stages, shards] of [[1, 0], [2, 0], [4, 0], [1, 2], [2, 4]]) {
+    const random = seededRandom(stages + 10 * shards);
+    const shape = { pieces: [{ prompt_tokens: 4096, rows: [1 + Math.floor(random() * 20)] }] };
+    const w = arbiterWorld({ stages, shards, seed: stages, shape });
+    const prompts = [promptOf(1), promptOf(40, 1), promptOf(100, 2), promptOf(100, 2)];
+    const where = `${stages} stages, ${shards} shards`;
+    for (const pooling of ["mean", "last"] as const) {
+      const [answer, ...vectors] = await w.sim.until(
+        Promise.all([
+          w.client(`g-${pooling}`).answer(promptOf(30, 7), 20),
+          ...prompts.map((prompt) => embed(w, prompt, pooling)),
+        ]),
+      );
+      assert.deepEqual(answer.tokens, await toyAnswer(promptOf(30, 7), 20, LAYERS), where);
+      for (const [i, vector] of vectors.entries()) {
+        assert.deepEqual(vector, pooled(statesOf(prompts[i]), pooling), `${where}, prompt ${i}`);
+      }
+    }
+    assert.deepEqual(w.crashes, []);
+    const { requests } = await w.stats();
+    assert.equal(requests, 0);
+  }
+});
+
+Deno.test("embedPrompt() fails with the stage, ends with the signal, and leaves no request", async () => {
+  const w = arbiterWorld({ stages: 2 });
+  await w.sim.until(embed(w, promptOf(9), "mean"));
+  w.engines[1][0].failNext = new OrreryError({
+    group: "engine",
+    code: "engine_failed",
+    message: "out of luck",
+  });
+  await assert.rejects(w.sim.until(embed(w, promptOf(9, 1), "mean")), /out of luck/);
+  w.engines[0].at(-1)!.hang = true;
+  const abort = new AbortController();
+  const embedding = embed(w, promptOf(9, 2), "mean", abort.signal);
+  w.sim.clock.after(50, () => abort.abort(new Error("not wanted any more")));
+  await assert.rejects(w.sim.until(embedding), /not wanted any more/);
+  assert.equal((await w.stats()).requests, 0);
+});
+
+Deno.test("embedPrompt() uses rows of earlier prompts only where the last state alone is wanted", async () => {
+  const w = arbiterWorld({ stages: 1 });
+  const prompt = promptOf(50);
+  for (const [pooling, reused] of [["last", 0], ["last", 49], ["mean", 49]] as const) {
+    const vector = await w.sim.until(embed(w, prompt, pooling));
+    assert.deepEqual(vector, pooled(statesOf(prompt), pooling));
+    assert.equal((await w.stats()).reused_rows, reused, pooling);
+  }
+});
