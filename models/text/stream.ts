@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Tokenizer } from "./tokenizer.ts";
+import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 
 const REPLACEMENT = "\uFFFD";
 /**
@@ -23,6 +23,8 @@ export interface TextStreamOptions {
   context?: readonly number[];
   /** Whether to leave special tokens out of the text. @default true */
   skipSpecialTokens?: boolean;
+  /** Special tokens that are never left out. @default none */
+  shown?: ReadonlySet<number>;
 }
 
 /**
@@ -36,7 +38,7 @@ export interface TextStreamOptions {
  */
 export class TextStream {
   readonly #tokenizer: Tokenizer;
-  readonly #skipSpecialTokens: boolean;
+  readonly #decoding: DecodeOptions;
   #window: number[];
   /** Number of leading ids of the window that are context only. */
   #context: number;
@@ -46,10 +48,10 @@ export class TextStream {
   /** Begins a stream; `tokenizer` must be the one that made the ids. */
   constructor(
     tokenizer: Tokenizer,
-    { context = [], skipSpecialTokens = true }: TextStreamOptions = {},
+    { context = [], skipSpecialTokens = true, shown }: TextStreamOptions = {},
   ) {
     this.#tokenizer = tokenizer;
-    this.#skipSpecialTokens = skipSpecialTokens;
+    this.#decoding = { skipSpecialTokens, shown };
     this.#window = context.slice(-KEPT);
     this.#context = this.#window.length;
     this.#emitted = certainLength(this.#decode());
@@ -86,7 +88,7 @@ export class TextStream {
   }
 
   #decode(): string {
-    return this.#tokenizer.decode(this.#window, { skipSpecialTokens: this.#skipSpecialTokens });
+    return this.#tokenizer.decode(this.#window, this.#decoding);
   }
 }
 

@@ -88,6 +88,8 @@ export interface EncodeMarkedOptions {
 export interface DecodeOptions {
   /** Whether to leave special tokens out of the text. @default true */
   skipSpecialTokens?: boolean;
+  /** Special tokens that are never left out. @default none */
+  shown?: ReadonlySet<number>;
 }
 
 /**
@@ -197,13 +199,15 @@ export class Tokenizer {
    * The text of ids. An incomplete UTF-8 character becomes U+FFFD; an id outside the vocabulary
    * adds nothing.
    */
-  decode(ids: readonly number[], { skipSpecialTokens = true }: DecodeOptions = {}): string {
-    const kept = ids.filter((id) =>
-      this.#text(id) !== "" && !(skipSpecialTokens && this.specialIds.has(id))
-    );
+  decode(
+    ids: readonly number[],
+    { skipSpecialTokens = true, shown }: DecodeOptions = {},
+  ): string {
+    const skips = (id: number) => this.specialIds.has(id) && !shown?.has(id);
+    const kept = ids.filter((id) => this.#text(id) !== "" && !(skipSpecialTokens && skips(id)));
     return kept.length === 0
       ? ""
-      : this.#library.decode(kept, { skip_special_tokens: skipSpecialTokens });
+      : this.#library.decode(kept, { skip_special_tokens: skipSpecialTokens && !shown });
   }
 
   /**

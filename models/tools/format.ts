@@ -85,6 +85,8 @@ export interface ToolFormat {
   readonly name: string;
   /** What begins a call in free text; `feed` is the part of it that the reader must see. */
   readonly markers: readonly { text: string; feed?: string }[];
+  /** The texts that calls consist of, joined: special tokens in them must be shown. */
+  readonly marks: string;
   /**
    * Whether the begin of an answer is a call without a marker; undefined: it may become one. Left
    * out: calls have markers.

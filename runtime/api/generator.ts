@@ -198,6 +198,8 @@ export interface ModelCard {
   vocab: number;
   /** How the weights are stored: `q4`, `q8`, `f16` or `f32`. */
   precision: string;
+  /** How it writes calls of functions, such as `hermes` (docs/tools.md). */
+  tools?: string;
 }
 
 /** Options of {@linkcode Generator.embed}. */

@@ -392,11 +392,15 @@ export class Gateway implements Generator, ServingControl {
   /** Runs one request on `served`; `onDone` gets what the generation tells last. */
   async *#answer(
     served: Served & { experience: Experience },
-    request: GenerateRequest,
+    asked: GenerateRequest,
     signal: AbortSignal,
     onDone: (done: Done) => void = () => {},
   ): AsyncIterable<GenerationEvent> {
     const { model, deployment, experience } = served;
+    const { prompt } = asked;
+    const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
+    const held = asked.constraint !== undefined || (asked.tools && asked.tools.choice !== "auto");
+    const request = answer && held ? { ...asked, constraint: answer.constraint } : asked;
     const requested = requestedStart(request, model, deployment);
     using place = await this.#arbiters.take(deployment, requested.prompt);
     const start = {
@@ -415,7 +419,8 @@ export class Gateway implements Generator, ServingControl {
     try {
       await generation.tell.start({ ...start, client }, { signal });
       yield { type: "started", id: nodeKey(to)!.id, promptTokens: start.prompt.length };
-      for await (const event of clientEvents(inbox, signal, onDone)) {
+      const told = clientEvents(inbox, signal, onDone);
+      for await (const event of answer?.events(told) ?? told) {
         over = event.type === "done";
         yield event;
         if (over) return;

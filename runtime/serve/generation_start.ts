@@ -140,8 +140,8 @@ function endOf(
 
 /** Throws group `api`, code `unsupported_parameter`, for what no generation can do yet. */
 function refuseUnbuilt({ tools, constraint }: GenerateRequest): void {
-  const param = tools ? "tools" : constraint ? "response_format" : undefined;
-  if (param) {
+  if (constraint) {
+    const param = tools ? "tool_choice" : "response_format";
     const message = `${param}: is not supported by this server: leave it out`;
     throw apiError("unsupported_parameter", message, param);
   }

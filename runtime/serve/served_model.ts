@@ -17,13 +17,23 @@ import {
   StopMatcher,
   type StoredModel,
   TextStream,
+  thinkingAfter,
+  thinkMarksOf,
   type Tokenizer,
+  ToolTemplate,
 } from "../../models/mod.ts";
 import type { GenerateRequest, ModelCard } from "../api/mod.ts";
+import { ChatAnswer, type ChatAnswerModel } from "./chat_answer.ts";
 import { outlineTextOf } from "./outline_text.ts";
 
 /** The embedded model's names, one for each precision: it was trained on its own outline forms. */
 const EMBEDDED = /^embedded(-|$)/;
+
+/** Characters at the end of a prompt that show whether it has opened the model's thoughts. */
+const TAIL = 200;
+
+/** A prompt that is a conversation. */
+type ChatPrompt = GenerateRequest["prompt"] & { kind: "chat" };
 
 /** See the module's text. */
 export class ServedModel {
@@ -35,6 +45,12 @@ export class ServedModel {
   readonly defaults: { sampling: Partial<Sampling>; maxTokens?: number };
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate;
+  readonly #tools: ToolTemplate;
+  readonly #answers: ChatAnswerModel;
+  /** Special tokens that are shown all the same, since they are marks of calls or thoughts. */
+  readonly #shown: ReadonlySet<number>;
+  /** Rendered prompts of requests: they are looked at twice. */
+  readonly #rendered = new WeakMap<ChatPrompt, MarkedPrompt>();
 
   private constructor(
     card: ModelCard,
@@ -43,11 +59,19 @@ export class ServedModel {
     tokenizer: Tokenizer,
     template: ChatTemplate,
   ) {
-    this.card = card;
+    const tools = new ToolTemplate(template);
+    this.card = { ...card, tools: tools.format.name };
     this.eos = eos;
     this.defaults = defaults;
     this.#tokenizer = tokenizer;
     this.#template = template;
+    this.#tools = tools;
+    const thinkMarks = thinkMarksOf(template.source);
+    this.#answers = { format: tools.format, thinkMarks, check: () => {} };
+    const marks = tools.format.marks + (thinkMarks ? thinkMarks.open + thinkMarks.close : "");
+    this.#shown = new Set(
+      [...tokenizer.specialIds].filter((id) => marks.includes(tokenizer.tokenText(id))),
+    );
   }
 
   /** Opens a stored model's text files. Throws group `model`, what the store throws. */
@@ -84,13 +108,38 @@ export class ServedModel {
         return Int32Array.from(prompt.tokens);
       case "text":
         return Int32Array.from(this.#tokenizer.encode(prompt.text));
-      case "chat": {
-        const { messages, tools, documents, templateVariables: variables } = prompt;
-        return this.#encodeMarked(
-          this.#template.renderMarked(messages, { tools, documents, variables }),
-        );
-      }
+      case "chat":
+        return this.#encodeMarked(this.#render(prompt));
     }
+  }
+
+  /**
+   * How the answer to a conversation is made and read. Throws group `model`, code
+   * `chat_template_failed`, and what the grammar of a strict function throws.
+   */
+  answer(request: GenerateRequest, prompt: ChatPrompt): ChatAnswer {
+    return new ChatAnswer(request, this.#answers, this.#tail(prompt));
+  }
+
+  /** Whether the answer to a conversation may begin with thoughts. */
+  #thinks(prompt: ChatPrompt): boolean {
+    return thinkingAfter(this.#answers.thinkMarks, this.#tail(prompt)) !== undefined;
+  }
+
+  /** What the template wrote at the end of a prompt. */
+  #tail(prompt: ChatPrompt): string {
+    const { text, marks } = this.#render(prompt);
+    return text.slice(-TAIL).slice(marks.slice(-TAIL).lastIndexOf("1") + 1);
+  }
+
+  #render(prompt: ChatPrompt): MarkedPrompt {
+    const known = this.#rendered.get(prompt);
+    if (known) return known;
+    const { documents, templateVariables: variables } = prompt;
+    const { messages, tools } = this.#tools.input(prompt.messages, prompt.tools);
+    const rendered = this.#template.renderMarked(messages, { tools, documents, variables });
+    this.#rendered.set(prompt, rendered);
+    return rendered;
   }
 
   /**
@@ -115,7 +164,9 @@ export class ServedModel {
     prompt: GenerateRequest["prompt"],
     { templates, router }: Pick<RequestPolicy, "templates" | "router"> = {},
   ): OutlineText | undefined {
-    if (prompt.kind !== "chat") return undefined;
+    // What may think or call functions is one sequence.
+    if (prompt.kind !== "chat" || (prompt.tools?.length ?? 0) > 0) return undefined;
+    if (this.#answers.thinkMarks && this.#thinks(prompt)) return undefined;
     return outlineTextOf({
       render: (messages) => this.#template.renderMarked(messages),
       encode: (text) => this.#encodeMarked(text),
@@ -126,7 +177,7 @@ export class ServedModel {
 
   /** Resource `codec` of generation actors. */
   readonly makeCodec: MakeCodec = (stops) => {
-    const stream = new TextStream(this.#tokenizer);
+    const stream = new TextStream(this.#tokenizer, { shown: this.#shown });
     const matcher = new StopMatcher(stops);
     return {
       push: (token) => {

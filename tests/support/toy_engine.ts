@@ -59,6 +59,13 @@ export interface ToyOptions {
   frameMs?: (rows: number, now: number) => number;
   /** Shards of the head, where the last stage does not have it. */
   head?: HeadTokens[];
+  /**
+   * The token after these, from the first row on, of an engine that has all layers and no shards.
+   * @default the toy's own
+   */
+  next?: (tokens: number[]) => number;
+  /** Tokens of the vocabulary. @default {@linkcode TOY_VOCAB} */
+  vocab?: number;
 }
 
 const mix = (a: number, b: number) => Math.imul(a ^ (b + 0x9e37), 0x85ebca6b) >>> 12;
@@ -83,6 +90,7 @@ export class ToyEngine implements StageEngine {
   budgetRows: number;
   readonly #clock: Clock;
   readonly #frameMs: (rows: number, now: number) => number;
+  readonly #next?: (tokens: number[]) => number;
 
   constructor(
     clock: Clock,
@@ -92,13 +100,14 @@ export class ToyEngine implements StageEngine {
   ) {
     this.#clock = clock;
     this.#frameMs = options.frameMs ?? ((rows) => msPerRow * rows);
+    this.#next = options.next;
     this.budgetRows = options.budgetRows ?? Infinity;
     this.info = {
       firstLayer: range.first,
       lastLayer: range.last,
       layers: range.layers,
       hidden: 1,
-      vocab: TOY_VOCAB,
+      vocab: options.vocab ?? TOY_VOCAB,
       context: 4096,
       kvBytesPerRow: 8,
       ...(options.head && range.last === range.layers - 1 && { head: options.head }),
@@ -189,7 +198,7 @@ export class ToyEngine implements StageEngine {
     for (const { id, ...sampler } of [...frame.samplers ?? [], ...frame.strict_samplers ?? []]) {
       arena.samplers.set(id, sampler);
     }
-    const problem = arena.masks.note(frame, TOY_VOCAB);
+    const problem = arena.masks.note(frame, this.info.vocab);
     if (problem !== undefined) throw toyError("bad_frame", problem);
     for (const [i, parent] of frame.parents.entries()) {
       const known = parent === -1 || parent >= frame.base || arena.parents[parent] !== UNWRITTEN;
@@ -244,13 +253,14 @@ export class ToyEngine implements StageEngine {
           `row ${w} names sampler ${frame.want_samplers[i]}, which is not known`,
         );
       }
-      const drawn = sampling.temperature > 0 ? mix(state[w], sampling.seed) : state[w];
+      const own = this.#next?.(this.#path(arena, frame.base + w)) ?? state[w];
+      const drawn = sampling.temperature > 0 && !this.#next ? mix(own, sampling.seed) : own;
       const id = frame.want_masks?.[i] ?? -1;
       const mask = id < 0 ? undefined : arena.masks.get(id);
       if (id >= 0 && !mask) {
         throw toyError("bad_frame", `row ${w} names mask ${id}, which is not known`);
       }
-      const token = toyChoice(drawn, mask);
+      const token = toyChoice(drawn, mask, this.info.vocab);
       const failed = { code: "no_token_left", message: "the mask refuses every token" };
       return { slot: frame.base + w, token: token ?? 0, ...(token === undefined && { failed }) };
     });
@@ -262,6 +272,13 @@ export class ToyEngine implements StageEngine {
     let value = position;
     for (let s = slot; s >= 0; s = arena.parents[s]) value = mix(value, arena.rows.get(layer)![s]);
     return value;
+  }
+
+  /** The tokens from the first row to the one in `slot`. */
+  #path(arena: ToyArena, slot: number): number[] {
+    const tokens: number[] = [];
+    for (let s = slot; s >= 0; s = arena.parents[s]) tokens.push(arena.rows.get(0)![s]);
+    return tokens.reverse();
   }
 
   close(arena: string): Promise<void> {
@@ -286,9 +303,13 @@ export class ToyEngine implements StageEngine {
 }
 
 /** The toy's token: the one that is drawn, or the next one after it that the mask allows. */
-export function toyChoice(drawn: number, mask?: Int32Array): number | undefined {
-  for (let i = 0; i < TOY_VOCAB; i++) {
-    const token = (drawn + i) % TOY_VOCAB;
+export function toyChoice(
+  drawn: number,
+  mask?: Int32Array,
+  vocab = TOY_VOCAB,
+): number | undefined {
+  for (let i = 0; i < vocab; i++) {
+    const token = (drawn + i) % vocab;
     if (!mask || isAllowed(mask, token)) return token;
   }
   return undefined;

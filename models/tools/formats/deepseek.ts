@@ -30,6 +30,7 @@ const format = (
 ): ToolFormat => ({
   name,
   markers: [{ text: BEGIN }],
+  marks: BEGIN + CALL + SEPARATOR + CALL_END + END,
   reader: (sink) => new HeadedCalls(sink, NAME, END),
   grammar: (functions, parallel) => ({
     triggers: [BEGIN],

@@ -20,6 +20,7 @@ export const CLOSE_CALL = "</tool_call>";
 export const hermes: ToolFormat = {
   name: "hermes",
   markers: [{ text: OPEN_CALL }],
+  marks: OPEN_CALL + CLOSE_CALL,
   reader: (sink, functions) =>
     new Closed(
       new Either((first) => first === "<" ? new XmlCall(sink, functions) : new JsonCalls(sink)),

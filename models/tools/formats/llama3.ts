@@ -15,6 +15,7 @@ const PYTHON_TAG = "<|python_tag|>";
 export const llama3: ToolFormat = {
   name: "llama3",
   markers: [{ text: PYTHON_TAG }],
+  marks: PYTHON_TAG,
   bare: isCallBegin,
   reader: (sink) => new JsonCalls(sink),
   // The template refuses messages with more than one call.

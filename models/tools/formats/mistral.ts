@@ -19,6 +19,7 @@ const NAME = /^\s*([\w.-]+)(?:\[CALL_ID\]\w+)?(?:\[ARGS\])?\s*$/;
 export const mistralList: ToolFormat = {
   name: "mistral",
   markers: [{ text: MARK }],
+  marks: `${MARK}[CALL_ID][ARGS]`,
   reader: (sink) =>
     new Either((first) =>
       first === "[" || first === "{" ? new JsonCalls(sink) : new HeadedCalls(sink, NAME)

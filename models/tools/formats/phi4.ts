@@ -15,6 +15,7 @@ import { Closed, JsonCalls } from "../readers.ts";
 export const phi4: ToolFormat = {
   name: "phi4",
   markers: [{ text: "functools[", feed: "[" }, { text: "<|tool_call|>" }],
+  marks: "<|tool_call|><|/tool_call|>",
   reader: (sink) => new Closed(new JsonCalls(sink), "<|/tool_call|>"),
   grammar: (functions, parallel) => {
     const calls = functions.map((fn) => ({ type: "tag" as const, ...jsonCall(fn, "arguments") }));
