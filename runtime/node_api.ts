@@ -14,6 +14,7 @@ import type { NodePart } from "./node_part.ts";
 import type { NodeWork } from "./node_work.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { Promotion } from "./promotion.ts";
+import { VERSION } from "./version.ts";
 
 /** The flow of a graph without custom actors: requests go to the model directly. */
 const NO_FLOW = flowSchema.parse({});
@@ -52,6 +53,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
   };
   const app = createApi(new FlowGenerator({ inner: work.gateway, system, flow }), {
     access,
+    version: VERSION,
     serving: () => work.serving,
     askActor: askExposedActor({ system, flow }),
     nodes: nodesAdmin({

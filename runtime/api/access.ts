@@ -25,7 +25,8 @@ export interface ApiAccess {
 const OPEN_ROUTES: readonly string[] = ["/health", "/healthz", "/readyz"];
 
 /** How a request is to be authorised, for the text of errors. */
-const HOW = "send the header `authorization: Bearer KEY` (`deno task keys create` makes a key)";
+const HOW = "send the header `authorization: Bearer KEY` or `x-api-key: KEY` " +
+  "(`deno task keys create` makes a key)";
 
 /** Names of query fields in which clients of other servers send keys. */
 const KEY_FIELDS = ["key", "api_key", "api-key", "apikey", "access_token", "token"];
@@ -44,7 +45,10 @@ export function accessRules(
     rules.push(cors({
       origin: (origin) => origins.includes(origin) ? origin : null,
       allowMethods: ["GET", "HEAD", "POST", "DELETE"],
-      exposeHeaders: ["x-request-id", "retry-after"],
+      exposeHeaders: [
+        ...["x-request-id", "request-id", "retry-after", "x-ratelimit-limit-requests"],
+        ...["x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+      ],
       maxAge: 600,
     }));
   }
@@ -76,7 +80,11 @@ function hostRule(hosts: HostNames): MiddlewareHandler {
 function keyRule(keys: ApiKeys): MiddlewareHandler {
   const attempts = new FailedAttempts();
   return async (c, next) => {
-    const verdict = keys.check(c.req.header("authorization"));
+    // Anthropic's clients send keys by themselves, without a scheme.
+    const bare = c.req.header("x-api-key");
+    const verdict = keys.check(
+      c.req.header("authorization") ?? (bare === undefined ? undefined : `Bearer ${bare}`),
+    );
     if (verdict.state === "accepted") {
       log.debug("request {request} has key {id} ({name})", {
         request: c.get("requestId"),
@@ -130,13 +138,11 @@ const remote = (c: Context<AccessEnv>): string => c.env?.remote ?? "an unknown a
 /** Why a request has no key, as far as its form tells; the text never repeats what was sent. */
 function missingText(c: Context, state: "missing" | "malformed"): string {
   if (state === "malformed") {
-    return `the authorization header is not "Bearer" and a key: ${HOW}`;
+    return `the authorization header is not "Bearer" and a key, or x-api-key no key: ${HOW}`;
   }
   const inQuery = KEY_FIELDS.some((field) => c.req.query(field) !== undefined);
   return inQuery
     ? `this node takes no keys in the URL, where logs and histories keep them: ${HOW}`
-    : c.req.header("x-api-key") !== undefined
-    ? `this node takes no keys in x-api-key: ${HOW}`
     : `this node needs an API key: ${HOW}`;
 }
 

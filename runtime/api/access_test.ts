@@ -76,7 +76,7 @@ Deno.test("createApi() with keys says what is wrong with a key, and never repeat
     const cases: [string, Record<string, string>, string, RegExp][] = [
       ["/v1/models", { authorization: key }, "missing_api_key", /not "Bearer" and a key/],
       ["/v1/models", { authorization: `Basic ${key}` }, "missing_api_key", /not "Bearer"/],
-      ["/v1/models", { "x-api-key": key }, "missing_api_key", /x-api-key/],
+      ["/v1/models", { "x-api-key": wrong }, "invalid_api_key", /not accepted/],
       [`/v1/models?api_key=${key}`, {}, "missing_api_key", /in the URL/],
       ["/v1/models", bearer(wrong), "invalid_api_key", /not accepted/],
       ["/v1/models", bearer("sk-other"), "invalid_api_key", /not accepted/],

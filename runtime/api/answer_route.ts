@@ -31,6 +31,7 @@ export function answerRoute(options: AnswerRouteOptions, dialect: Dialect) {
     const body = await readJson(c.req.raw, options.body);
     const task = await dialect.parse(body, { cards: generator.models() });
     const card = cardOf(generator, task);
+    tellLimits(c, generator);
     const stop = new AbortController();
     const abort = stopper(c, stop);
     const init = { generator, task, model: card?.name ?? "default", signal: stop.signal };
@@ -64,9 +65,8 @@ export function answerRoute(options: AnswerRouteOptions, dialect: Dialect) {
 export function cardOf(generator: Generator, task: ApiTask): ModelCard | undefined {
   const cards = generator.models();
   if (cards.length === 0) return undefined;
-  const { request } = task.choices[0];
-  const card = findModel(cards, request.model);
-  const wrong = request.sampling.logit_bias?.find(([id]) => id >= card.vocab);
+  const card = findModel(cards, task.model);
+  const wrong = task.choices[0]?.request.sampling.logit_bias?.find(([id]) => id >= card.vocab);
   if (wrong) {
     const message = `logit_bias: token ${
       wrong[0]
@@ -74,6 +74,15 @@ export function cardOf(generator: Generator, task: ApiTask): ModelCard | undefin
     throw apiError("invalid_value", message, `logit_bias.${wrong[0]}`);
   }
   return card;
+}
+
+/** Tells the client in headers how many more requests would be taken now, this one among them. */
+function tellLimits(c: ApiContext, generator: Generator): void {
+  const limits = generator.limits?.();
+  if (!limits) return;
+  c.header("x-ratelimit-limit-requests", String(limits.most));
+  c.header("x-ratelimit-remaining-requests", String(Math.max(0, limits.left - 1)));
+  c.header("x-ratelimit-reset-requests", `${limits.resetS}s`);
 }
 
 /** Logs how a task ended. */

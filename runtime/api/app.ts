@@ -6,16 +6,19 @@
 import { Hono } from "hono";
 import { requestId } from "hono/request-id";
 import { getLogger } from "@logtape/logtape";
+import { anthropicRoutes } from "./anthropic/mod.ts";
 import { accessRules, type ApiAccess } from "./access.ts";
 import { actorAnswerJson, type AskActor } from "./actors.ts";
 import { answerRoute } from "./answer_route.ts";
 import { readJson } from "./body.ts";
+import type { Dialect } from "./dialect.ts";
 import { doctorRoute } from "./doctor.ts";
 import { type Api, type ApiEnv, stopper } from "./env.ts";
 import { apiError } from "./errors.ts";
 import { failure, wrongMethod } from "./failures.ts";
 import type { Generator } from "./generator.ts";
 import { nodeRoutes, type NodesAdmin } from "./nodes.ts";
+import { ollamaRoutes } from "./ollama/mod.ts";
 import { openaiRoutes } from "./openai/mod.ts";
 import { planOf, type Serving } from "./plan.ts";
 import { traceRoutes } from "./trace_routes.ts";
@@ -38,14 +41,18 @@ export interface ApiOptions {
   doctor?: () => Promise<object>;
   /** Asks a custom actor, for `POST /api/actors/{name}`. @default the route does not exist */
   askActor?: AskActor;
+  /** Version of this program, for `GET /api/version`. @default "unknown" */
+  version?: string;
   /** Milliseconds without an event after which a stream sends a comment. @default 15_000 */
   keepAliveMs?: number;
 }
 
 /**
- * The OpenAI-compatible API over a {@linkcode Generator}:
+ * The API over a {@linkcode Generator}:
  *
  * - `POST /v1/chat/completions`, `POST /v1/completions`, whole or streamed
+ * - `POST /v1/messages`, `POST /v1/messages/count_tokens`, as Anthropic has them
+ * - `POST /api/chat`, `POST /api/generate` and others, as Ollama has them
  * - `GET /v1/models`, `GET /v1/models/{id}`
  * - `GET /api/plan` (404 with a reason where nothing was planned)
  * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
@@ -86,7 +93,12 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   );
 
   const body = { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs };
-  openaiRoutes(app, generator, (dialect) => answerRoute({ generator, body, keepAliveMs }, dialect));
+  const answer = (dialect: Dialect) => answerRoute({ generator, body, keepAliveMs }, dialect);
+  openaiRoutes(app, generator, answer);
+  anthropicRoutes(app, { generator, limits: body, answer });
+  ollamaRoutes(app, { generator, limits: body, version: options.version ?? "unknown", answer });
+  // Some clients ask here whether a server runs.
+  app.get("/", (c) => c.text("Orrery is running"));
   for (const path of ["/healthz", "/health"]) app.get(path, (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     const readiness = await (generator.check?.() ?? generator.readiness());

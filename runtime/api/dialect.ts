@@ -35,7 +35,9 @@ export interface ChoiceEvent {
 
 /** A validated request of any dialect. */
 export interface ApiTask {
-  /** The answers asked for, at least one. */
+  /** `default` or the name of the model that is asked. */
+  model: string;
+  /** The answers asked for; none: nothing is generated, and the response says only that. */
   choices: ApiChoice[];
   /** Send the answer as a stream? */
   stream: boolean;

@@ -6,8 +6,10 @@
 import type { Context } from "hono";
 import { getLogger } from "@logtape/logtape";
 import { toOrreryError } from "../../actors/mod.ts";
+import { anthropicError } from "./anthropic/errors.ts";
 import type { ApiContext } from "./env.ts";
 import { apiError, type HttpError, toHttpError } from "./errors.ts";
+import { ollamaError } from "./ollama/errors.ts";
 
 const log = getLogger(["orrery", "api"]);
 
@@ -15,7 +17,14 @@ const log = getLogger(["orrery", "api"]);
 export type ErrorForm = (error: HttpError) => unknown;
 
 /** Forms of errors other than OpenAI's, by the paths whose clients expect them. */
-const forms: { paths: RegExp; form: ErrorForm }[] = [];
+const forms: { paths: RegExp; form: ErrorForm }[] = [
+  { paths: /^\/v1\/messages(\/|$)/, form: anthropicError },
+  {
+    paths:
+      /^\/api\/(chat|generate|tags|ps|show|version|embed|embeddings|pull|push|create|copy|delete)$/,
+    form: ollamaError,
+  },
+];
 
 /** The response for a thrown value; failures of this node or of a stage are logged. */
 export function failure(c: Context, thrown: unknown): Response {

@@ -200,6 +200,12 @@ export interface ModelCard {
   precision: string;
   /** How it writes calls of functions, such as `hermes` (docs/tools.md). */
   tools?: string;
+  /** Family of the architecture, such as `llama`. @default not known */
+  family?: string;
+  /** Number of weights; an embedding that the head shares counts once. @default not known */
+  parameters?: number;
+  /** Stored bytes of all weights. @default not known */
+  bytes?: number;
 }
 
 /** Options of {@linkcode Generator.embed}. */
@@ -250,6 +256,16 @@ export interface Generator {
    * not. It resolves within seconds. @default what `readiness` says
    */
   check?(): Promise<{ ready: boolean; reason: string }>;
+  /**
+   * Number of tokens of a prompt. Throws as `generate` does: `model_not_found`, `not_ready`. @default
+   * it cannot be told
+   */
+  countTokens?(request: Pick<GenerateRequest, "model" | "prompt">): number;
+  /**
+   * How many requests may run and wait together, how many more would be taken now, and the seconds
+   * in which those that wait will have begun. @default there is no limit
+   */
+  limits?(): { most: number; left: number; resetS: number };
   /** The last frames of this node's requests, oldest first; undefined: it keeps none. */
   traces?(): Promise<{ node: string; traces: FrameTrace[] }>;
 }

@@ -54,11 +54,15 @@ export class FlowGenerator implements Generator {
     this.traces = inner.traces && (() => inner.traces!());
     this.embed = inner.embed && ((...given) => inner.embed!(...given));
     this.check = inner.check && (() => inner.check!());
+    this.countTokens = inner.countTokens && ((request) => inner.countTokens!(request));
+    this.limits = inner.limits && (() => inner.limits!());
   }
 
   embed: Generator["embed"];
   traces: Generator["traces"];
   check: Generator["check"];
+  countTokens: Generator["countTokens"];
+  limits: Generator["limits"];
 
   models(): ModelCard[] {
     return this.#options.inner.models();

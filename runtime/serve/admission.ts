@@ -24,14 +24,22 @@ export const USUAL_LIMITS: AdmissionLimits = { active: 32, queued: 128 };
 /** Weight of the newest request in the running mean of their times, 0 to 1. */
 const NEWEST = 0.1;
 
-/** A counting semaphore with a bounded first-in-first-out queue. */
+/** A request that waits for its turn. */
+interface Waiting {
+  /** A larger number goes first. */
+  priority: number;
+  /** Lets it in. */
+  go: () => void;
+}
+
+/** A counting semaphore with a bounded queue, by priority and then by age. */
 export class Admission {
   readonly #now: () => number;
   /** Limits that the node was started with; they hold whatever the graph says. */
   readonly #given: Partial<AdmissionLimits>;
   #limits: AdmissionLimits;
-  /** Functions that let the waiting requests in, oldest first. */
-  readonly #queue: (() => void)[] = [];
+  /** Requests that wait: those with a higher priority first, and of equal ones the oldest. */
+  readonly #queue: Waiting[] = [];
   /** When each of the generations that run got its place, milliseconds. */
   readonly #begun = new Set<{ at: number }>();
   /** Places that are taken; those that were promised to a waiting request count. */
@@ -54,13 +62,18 @@ export class Admission {
     this.#limits = { ...USUAL_LIMITS, ...defined({ active, queued }), ...defined(this.#given) };
     while (this.#active < this.#limits.active && this.#queue.length > 0) {
       this.#active++;
-      this.#queue.shift()!();
+      this.#queue.shift()!.go();
     }
   }
 
   /** Largest number of generations that run at the same time. */
   get most(): number {
     return this.#limits.active;
+  }
+
+  /** Largest number of generations that run and wait together. */
+  get places(): number {
+    return this.#limits.active + this.#limits.queued;
   }
 
   /** Whether one more would be refused as `busy`. */
@@ -94,9 +107,9 @@ export class Admission {
   /**
    * Waits for a place; disposing of the result gives it back. Throws group `api`, code `busy`
    * (metadata: `active`, `queued`, `limit`, `retry_after_s`) where the queue is full, or the
-   * signal's reason.
+   * signal's reason. `priority`: of those that wait, the ones with a larger number go first.
    */
-  async enter(signal: AbortSignal): Promise<Disposable> {
+  async enter(signal: AbortSignal, priority = 0): Promise<Disposable> {
     signal.throwIfAborted();
     if (this.#active >= this.#limits.active) {
       if (this.#queue.length >= this.#limits.queued) throw this.#busy();
@@ -106,11 +119,13 @@ export class Admission {
           resolve();
         };
         const leave = () => {
-          this.#queue.splice(this.#queue.indexOf(go), 1);
+          this.#queue.splice(this.#queue.indexOf(waiting), 1);
           reject(signal.reason);
         };
         signal.addEventListener("abort", leave, { once: true });
-        this.#queue.push(go);
+        const waiting = { priority, go };
+        const behind = this.#queue.findLastIndex((other) => other.priority >= priority);
+        this.#queue.splice(behind + 1, 0, waiting);
       });
     } else {
       this.#active++;
@@ -124,7 +139,7 @@ export class Admission {
         this.#heldMs = (this.#heldMs ?? held) + NEWEST * (held - (this.#heldMs ?? held));
         // The next one takes this place, unless the limit has been lowered meanwhile.
         const next = this.#active <= this.#limits.active ? this.#queue.shift() : undefined;
-        if (next) next();
+        if (next) next.go();
         else this.#active--;
       },
     };

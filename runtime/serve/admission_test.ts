@@ -24,6 +24,22 @@ Deno.test("Admission.enter() lets the limit in, queues in order, and refuses bey
   assert.equal(admission.active, 2);
 });
 
+Deno.test("Admission.enter() lets those with a higher priority in first, and equals by age", async () => {
+  const admission = new Admission({ active: 1, queued: 5 });
+  const held = await admission.enter(never);
+  const order: string[] = [];
+  const waiting = ([["flex", -1], ["one", 0], ["high", 1], ["two", undefined]] as const)
+    .map(([name, priority]) =>
+      admission.enter(never, priority).then((place) => {
+        order.push(name);
+        place[Symbol.dispose]();
+      })
+    );
+  held[Symbol.dispose]();
+  await Promise.all(waiting);
+  assert.deepEqual(order, ["high", "one", "two", "flex"]);
+});
+
 Deno.test("Admission.enter() gives up its place in the queue when the signal aborts", async () => {
   const admission = new Admission({ active: 1, queued: 1 });
   using _held = await admission.enter(never);

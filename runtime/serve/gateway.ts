@@ -95,6 +95,14 @@ export interface Served {
   deployment: Deployment;
 }
 
+/** A request that runs. */
+interface RunningRequest extends Served {
+  /** Undefined for embeddings. */
+  request?: GenerateRequest;
+  /** The stop string that ended its answer; undefined: none has. */
+  stopText?: string;
+}
+
 /** How the cluster tells a node which deployment its requests use. */
 export interface ServingControl {
   /** New requests use this deployment; undefined: none can be answered, and `reason` says why. */
@@ -112,8 +120,8 @@ export interface ServingControl {
  */
 export class Gateway implements Generator, ServingControl {
   readonly #options: GatewayOptions;
-  /** Requests that run, by the address of their generation; embeddings have no `request`. */
-  readonly #running = new Map<string, Served & { request?: GenerateRequest }>();
+  /** Requests that run, by the address of their generation. */
+  readonly #running = new Map<string, RunningRequest>();
   /** What new requests use, and what its requests have shown; undefined: none can be answered. */
   #served?: Served & { experience: Experience };
   /** Called when a request has ended. */
@@ -209,7 +217,8 @@ export class Gateway implements Generator, ServingControl {
 
   /** Resource `codec` of the generation at this address. */
   #codecOf(to: string): MakeCodec | undefined {
-    return this.#running.get(to)?.model.makeCodec;
+    const run = this.#running.get(to);
+    return run && ((stops) => run.model.makeCodec(stops, (text) => run.stopText = text));
   }
 
   /** Resource `outline` of the generation at this address. */
@@ -288,6 +297,21 @@ export class Gateway implements Generator, ServingControl {
     return reason === undefined ? { ready: true, reason: "ok" } : { ready: false, reason };
   }
 
+  countTokens({ model, prompt }: Pick<GenerateRequest, "model" | "prompt">): number {
+    this.#refuseWhileDraining();
+    const served = this.#served;
+    if (!served) throw unavailable("not_ready", this.#why);
+    findModel([served.model.card], model);
+    return served.model.encode(prompt).length;
+  }
+
+  limits(): { most: number; left: number; resetS: number } {
+    const { admission } = this.#options;
+    const { places, active, queued } = admission;
+    const left = Math.max(0, places - active - queued);
+    return { most: places, left, resetS: queued > 0 ? admission.retryAfterS : 0 };
+  }
+
   check(): Promise<ReadinessVerdict> {
     return this.#readiness.check();
   }
@@ -334,7 +358,7 @@ export class Gateway implements Generator, ServingControl {
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     this.#refuseWhileDraining();
-    using _place = await this.#options.admission.enter(signal);
+    using _place = await this.#options.admission.enter(signal, request.priority);
     this.#refuseWhileDraining(); // draining may have begun while this request waited
     const served = this.#served;
     if (!served) throw unavailable("not_ready", this.#why);
@@ -414,7 +438,8 @@ export class Gateway implements Generator, ServingControl {
     const to = generation.address;
     const client = freshAddress(system.node, "client");
     const inbox = system.inbox(client);
-    this.#running.set(to, { ...served, request });
+    const run: RunningRequest = { ...served, request };
+    this.#running.set(to, run);
     let over = false;
     try {
       await generation.tell.start({ ...start, client }, { signal });
@@ -422,7 +447,9 @@ export class Gateway implements Generator, ServingControl {
       const told = clientEvents(inbox, signal, onDone);
       for await (const event of answer?.events(told) ?? told) {
         over = event.type === "done";
-        yield event;
+        yield event.type === "done" && event.finishReason === "stop" && run.stopText !== undefined
+          ? { ...event, stopText: run.stopText }
+          : event;
         if (over) return;
       }
     } catch (error) {

@@ -13,6 +13,8 @@ import {
 } from "../../actors/mod.ts";
 import {
   type ChatTemplate,
+  groupsOf,
+  type Manifest,
   type MarkedPrompt,
   StopMatcher,
   type StoredModel,
@@ -93,6 +95,7 @@ export class ServedModel {
         context: geometry.context,
         vocab: geometry.vocab,
         precision,
+        ...sizesOf(stored.manifest),
       },
       d.eosTokens,
       { sampling, maxTokens: d.maxNewTokens },
@@ -175,22 +178,42 @@ export class ServedModel {
     }, prompt.messages);
   }
 
-  /** Resource `codec` of generation actors. */
-  readonly makeCodec: MakeCodec = (stops) => {
+  /** Resource `codec` of generation actors; `onStop` is told the stop string that ends an answer. */
+  readonly makeCodec = (
+    stops: string[],
+    onStop: (text: string) => void = () => {},
+  ): ReturnType<MakeCodec> => {
     const stream = new TextStream(this.#tokenizer, { shown: this.#shown });
     const matcher = new StopMatcher(stops);
     return {
       push: (token) => {
         const { text, stop } = matcher.push(stream.push(token));
+        if (stop !== undefined) onStop(stop);
         return { text, stopped: stop !== undefined };
       },
       tokenText: (token) => this.#tokenizer.tokenText(token),
       flush: () => {
         const { text, stop } = matcher.push(stream.flush());
+        if (stop !== undefined) onStop(stop);
         return stop !== undefined ? text : text + matcher.flush();
       },
     };
   };
+}
+
+/** Family, number of weights and stored bytes of a model. */
+function sizesOf(manifest: Manifest): Pick<ModelCard, "family" | "parameters" | "bytes"> {
+  const { geometry } = manifest;
+  let [parameters, bytes] = [0, 0];
+  for (const group of groupsOf(manifest)) {
+    bytes += group.bytes;
+    for (const [key, { shape }] of Object.entries(group.tensors)) {
+      if (key === "lm_head" && geometry.tied_embeddings) continue;
+      parameters += shape.reduce((a, b) => a * b, 1);
+    }
+  }
+  const family = geometry.architecture.replace(/For(CausalLM|ConditionalGeneration)$/, "");
+  return { family: family.toLowerCase(), parameters, bytes };
 }
 
 const defined = <T extends object>(o: T): Partial<T> =>

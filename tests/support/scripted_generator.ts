@@ -19,7 +19,8 @@ const words =
 /**
  * Answers with the words above; with a temperature above 0 the seed changes their order. Marks in
  * the prompt: `[busy]`, `[not ready]`, `[broken]` (a bug), `[fail]` (a stage fails after two
- * tokens), `[hang]` (no token), `[endless]`.
+ * tokens), `[hang]` (no token), `[endless]`, `[think]` (reasoning first), `[call]` (two calls of the
+ * first function in place of a text).
  */
 export class ScriptedGenerator implements Generator {
   readonly requests: GenerateRequest[] = [];
@@ -85,6 +86,26 @@ export class ScriptedGenerator implements Generator {
       throw refusal("context_exceeded", { prompt_tokens: promptTokens, context });
     }
     yield { type: "started", id: crypto.randomUUID(), promptTokens };
+    if (text.includes("[think]")) {
+      for (const piece of ["Let me", " see."]) {
+        yield { type: "reasoning", text: piece, tokens: [{ token: 1, text: piece }] };
+      }
+    }
+    const called = text.includes("[call]") ? request.tools?.functions[0].name : undefined;
+    if (called !== undefined) {
+      for (const [index, place] of ["Paris", "Rome"].entries()) {
+        const id = `call_${index}`;
+        yield { type: "tool_call", call: { index, id, name: called } };
+        for (const piece of ['{"place": ', `"${place}"}`]) {
+          yield { type: "tool_call", call: { index, id, arguments: piece } };
+        }
+      }
+      yield {
+        ...doneEvent(request, { promptTokens, completionTokens: 8 }),
+        finishReason: "tool_calls",
+      };
+      return;
+    }
     if (text.includes("[hang]")) await aborted;
     const endless = text.includes("[endless]");
     const natural = endless ? Infinity : words.length;
@@ -132,35 +153,55 @@ export class ScriptedGenerator implements Generator {
       }
     }
     yield {
-      type: "done",
+      ...doneEvent(request, { promptTokens, completionTokens }),
       finishReason,
-      usage: { promptTokens, completionTokens },
-      timings: { ttftMs: 1, tpotMs: 1 },
-      report: {
-        route: "one",
-        mode: request.mode === "outline" ? "outline" : "plain",
-        why: "scripted",
-        nodes: 1,
-        stages: 1,
-        ttft_ms: 1,
-        tokens_per_s: 1000,
-        pieces: 1,
-        drafted: request.prediction === undefined ? 0 : 5,
-        accepted: request.prediction === undefined ? 0 : 3,
-        branches: 0,
-        bubble_share: 0,
-        wasted_row_share: 0,
-        bytes_per_token_per_hop: 0,
-      },
+      ...(cut.stop !== undefined && length >= cut.end && { stopText: cut.stop }),
     };
   }
+
+  countTokens({ prompt }: Pick<GenerateRequest, "prompt">): number {
+    return prompt.kind === "chat"
+      ? prompt.messages.map(({ content }) => content).join(" ").split(" ").length
+      : 0;
+  }
 }
+
+/** The last event of an answer that ends by itself. */
+const doneEvent = (
+  request: GenerateRequest,
+  usage: { promptTokens: number; completionTokens: number },
+): GenerationEvent & { type: "done" } => ({
+  type: "done",
+  finishReason: "stop",
+  usage,
+  timings: { ttftMs: 1, tpotMs: 1 },
+  report: {
+    route: "one",
+    mode: request.mode === "outline" ? "outline" : "plain",
+    why: "scripted",
+    nodes: 1,
+    stages: 1,
+    ttft_ms: 1,
+    tokens_per_s: 1000,
+    pieces: 1,
+    drafted: request.prediction === undefined ? 0 : 5,
+    accepted: request.prediction === undefined ? 0 : 3,
+    branches: 0,
+    bubble_share: 0,
+    wasted_row_share: 0,
+    bytes_per_token_per_hop: 0,
+  },
+});
 
 /**
  * Where the first stop string begins and ends in the text; both beyond its end if there is none.
  */
-function findStop(text: string, stops: string[]): { start: number; end: number } {
+function findStop(
+  text: string,
+  stops: string[],
+): { start: number; end: number; stop?: string } {
   const found = stops.map((stop) => ({
+    stop,
     start: text.indexOf(stop),
     end: text.indexOf(stop) + stop.length,
   }))

@@ -4,14 +4,16 @@
  * @module
  */
 import { z } from "zod";
+import { constraintOf } from "../constraint.ts";
 import type { Dialect } from "../dialect.ts";
 import { parseBody, unsupported } from "../parse_body.ts";
+import { templateTools } from "../tool_use.ts";
 import { chatWording } from "./chat_words.ts";
 import { commonFields } from "./common_fields.ts";
 import { messageSchema, toMessage } from "./messages.ts";
-import { constraintOf, responseFormat } from "./response_format.ts";
+import { responseFormat } from "./response_format.ts";
 import { choicesOf } from "./to_task.ts";
-import { chatToolUse, templateTools, toolFields } from "./tools.ts";
+import { chatToolUse, toolFields } from "./tools.ts";
 
 /** How hard a reasoning model is to think; templates that know no such thing ignore it. */
 export const reasoningEffort = z
@@ -89,6 +91,7 @@ export const chatDialect: Dialect = {
       },
     );
     return {
+      model: request.model ?? "default",
       choices,
       stream: request.stream ?? false,
       wording: chatWording({

@@ -91,6 +91,7 @@ export const completionsDialect: Dialect = {
       },
     );
     return {
+      model: request.model ?? "default",
       choices,
       stream: request.stream ?? false,
       wording: completionsWording({

@@ -6,7 +6,8 @@
 import type { Sampling } from "../../../actors/mod.ts";
 import type { ApiChoice } from "../dialect.ts";
 import { apiError } from "../errors.ts";
-import { type GenerateRequest, SAMPLING_FIELDS } from "../generator.ts";
+import type { GenerateRequest } from "../generator.ts";
+import { samplingOf, seedOf } from "../sampling.ts";
 import type { CommonFields } from "./common_fields.ts";
 import { orrerySettings } from "./orrery_fields.ts";
 
@@ -17,24 +18,6 @@ const PRIORITIES = { flex: -1, auto: 0, default: 0, scale: 0, priority: 1 };
 export function priorityOf(tier: CommonFields["service_tier"]): Pick<GenerateRequest, "priority"> {
   const priority = PRIORITIES[tier ?? "default"];
   return priority === 0 ? {} : { priority };
-}
-
-/** The sampling fields that a request has. */
-export function samplingOf(
-  fields: Partial<Record<typeof SAMPLING_FIELDS[number], number | null>>,
-): Partial<Sampling> {
-  const sampling: Partial<Sampling> = {};
-  for (const key of SAMPLING_FIELDS) {
-    const value = fields[key];
-    if (value !== null && value !== undefined) sampling[key] = value;
-  }
-  return sampling;
-}
-
-/** A seed of 32 bits; one that is left out is drawn at random. `k`: number of the choice. */
-export function seedOf(seed: number | null | undefined, k = 0): number {
-  const first = seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
-  return Number(BigInt.asUintN(32, BigInt(first) + BigInt(k)));
 }
 
 /** What the answers of a request have besides its common fields. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AnswerTotals } from "../dialect.ts";
+import { freshId, nowS } from "../ids.ts";
 
 /** The `usage` object of chat and completions. */
 export function usageOf(
@@ -23,12 +24,6 @@ export function usageOf(
     ...(Object.keys(details).length > 0 && { completion_tokens_details: details }),
   };
 }
-
-/** A new id: the prefix and 32 hexadecimal digits. */
-export const freshId = (prefix: string): string => prefix + crypto.randomUUID().replaceAll("-", "");
-
-/** Unix seconds. */
-export const nowS = (): number => Math.floor(Date.now() / 1000);
 
 /** The fields that a whole answer and every chunk of a stream begin with. */
 export interface AnswerHead {

@@ -1,0 +1,34 @@
+/**
+ * Ollama's API: chat, generation, and what it says of models.
+ *
+ * @module
+ */
+import type { BodyLimits } from "../body.ts";
+import type { Dialect } from "../dialect.ts";
+import type { Api, ApiContext } from "../env.ts";
+import { wrongMethod } from "../failures.ts";
+import type { Generator } from "../generator.ts";
+import { ollamaChat } from "./chat.ts";
+import { ollamaGenerate } from "./generate.ts";
+import { ollamaModelRoutes } from "./models.ts";
+
+/** Adds Ollama's routes; `answer` makes the handler of a dialect. */
+export function ollamaRoutes(
+  app: Api,
+  { generator, limits, version, answer }: {
+    generator: Generator;
+    limits: BodyLimits;
+    version: string;
+    answer: (dialect: Dialect) => (c: ApiContext) => Promise<Response>;
+  },
+): void {
+  app.post("/api/chat", answer(ollamaChat));
+  app.post("/api/generate", answer(ollamaGenerate));
+  ollamaModelRoutes(app, { generator, limits, version });
+  for (const path of ["/api/chat", "/api/generate", "/api/show", "/api/pull"]) {
+    app.all(path, wrongMethod("POST"));
+  }
+  for (const path of ["/api/tags", "/api/ps", "/api/version"]) {
+    app.all(path, wrongMethod("GET, HEAD"));
+  }
+}
