@@ -51,6 +51,7 @@ export interface ApiOptions {
  * The API over a {@linkcode Generator}:
  *
  * - `POST /v1/chat/completions`, `POST /v1/completions`, whole or streamed
+ * - `POST /v1/responses`, and `GET`, `DELETE` of `/v1/responses/{id}`; `POST /v1/embeddings`
  * - `POST /v1/messages`, `POST /v1/messages/count_tokens`, as Anthropic has them
  * - `POST /api/chat`, `POST /api/generate` and others, as Ollama has them
  * - `GET /v1/models`, `GET /v1/models/{id}`
@@ -94,7 +95,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
 
   const body = { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs };
   const answer = (dialect: Dialect) => answerRoute({ generator, body, keepAliveMs }, dialect);
-  openaiRoutes(app, generator, answer);
+  openaiRoutes(app, generator, { limits: body, answer });
   anthropicRoutes(app, { generator, limits: body, answer });
   ollamaRoutes(app, { generator, limits: body, version: options.version ?? "unknown", answer });
   // Some clients ask here whether a server runs.

@@ -7,10 +7,13 @@
 import type { z } from "zod";
 import { countTokensSchema, messagesSchema } from "./anthropic/messages.ts";
 import { ollamaChatSchema } from "./ollama/chat.ts";
+import { ollamaEmbeddingsSchema, ollamaEmbedSchema } from "./ollama/embed.ts";
 import { ollamaGenerateSchema } from "./ollama/generate.ts";
 import { ollamaPullSchema, ollamaShowSchema } from "./ollama/models.ts";
 import { chatSchema } from "./openai/chat.ts";
 import { completionsSchema } from "./openai/completions.ts";
+import { embeddingsSchema } from "./openai/embeddings.ts";
+import { responsesSchema } from "./openai/responses/mod.ts";
 
 /** An endpoint that takes a JSON body. */
 export interface Endpoint {
@@ -39,6 +42,18 @@ export const ENDPOINTS: readonly Endpoint[] = [
     body: completionsSchema,
   },
   {
+    path: "/v1/responses",
+    dialect: "OpenAI",
+    does: "answers a conversation that the node may keep",
+    body: responsesSchema,
+  },
+  {
+    path: "/v1/embeddings",
+    dialect: "OpenAI",
+    does: "turns texts into vectors",
+    body: embeddingsSchema,
+  },
+  {
     path: "/v1/messages",
     dialect: "Anthropic",
     does: "answers a conversation",
@@ -56,6 +71,13 @@ export const ENDPOINTS: readonly Endpoint[] = [
     dialect: "Ollama",
     does: "answers one prompt",
     body: ollamaGenerateSchema,
+  },
+  { path: "/api/embed", dialect: "Ollama", does: "embeds texts", body: ollamaEmbedSchema },
+  {
+    path: "/api/embeddings",
+    dialect: "Ollama",
+    does: "embeds one text",
+    body: ollamaEmbeddingsSchema,
   },
   { path: "/api/show", dialect: "Ollama", does: "tells of a model", body: ollamaShowSchema },
   { path: "/api/pull", dialect: "Ollama", does: "makes sure of a model", body: ollamaPullSchema },

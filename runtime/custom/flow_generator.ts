@@ -50,17 +50,27 @@ export class FlowGenerator implements Generator {
 
   constructor(options: FlowOptions) {
     this.#options = options;
-    const { inner } = options;
+    const { inner, flow } = options;
     this.traces = inner.traces && (() => inner.traces!());
-    this.embed = inner.embed && ((...given) => inner.embed!(...given));
     this.check = inner.check && (() => inner.check!());
+    this.embed = inner.embed && ((inputs, options, signal) => {
+      const path = flow();
+      if (!path) throw unavailable("not_ready", inner.readiness().reason);
+      if (path.request.length === 0) return inner.embed!(inputs, options, signal);
+      const actors = path.request.join(", ");
+      throw apiError(
+        "unsupported_parameter",
+        `input: no embeddings are given here, since requests pass ${actors}, and these would not`,
+        "input",
+      );
+    });
     this.countTokens = inner.countTokens && ((request) => inner.countTokens!(request));
     this.limits = inner.limits && (() => inner.limits!());
   }
 
-  embed: Generator["embed"];
   traces: Generator["traces"];
   check: Generator["check"];
+  embed: Generator["embed"];
   countTokens: Generator["countTokens"];
   limits: Generator["limits"];
 

@@ -5,6 +5,7 @@
  */
 import { OrreryError } from "../../actors/mod.ts";
 import type {
+  Embeddings,
   GeneratedToken,
   GenerateRequest,
   GenerationEvent,
@@ -157,6 +158,13 @@ export class ScriptedGenerator implements Generator {
       finishReason,
       ...(cut.stop !== undefined && length >= cut.end && { stopText: cut.stop }),
     };
+  }
+
+  embed(inputs: readonly (string | readonly number[])[]): Promise<Embeddings> {
+    const tokens = inputs.map((input) =>
+      typeof input === "string" ? input.split(" ").length : input.length
+    );
+    return Promise.resolve({ vectors: tokens.map((n) => Float32Array.of(n, 2, -1, 0)), tokens });
   }
 
   countTokens({ prompt }: Pick<GenerateRequest, "prompt">): number {

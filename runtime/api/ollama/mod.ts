@@ -9,6 +9,7 @@ import type { Api, ApiContext } from "../env.ts";
 import { wrongMethod } from "../failures.ts";
 import type { Generator } from "../generator.ts";
 import { ollamaChat } from "./chat.ts";
+import { ollamaEmbedRoutes } from "./embed.ts";
 import { ollamaGenerate } from "./generate.ts";
 import { ollamaModelRoutes } from "./models.ts";
 
@@ -24,6 +25,7 @@ export function ollamaRoutes(
 ): void {
   app.post("/api/chat", answer(ollamaChat));
   app.post("/api/generate", answer(ollamaGenerate));
+  ollamaEmbedRoutes(app, generator, limits);
   ollamaModelRoutes(app, { generator, limits, version });
   for (const path of ["/api/chat", "/api/generate", "/api/show", "/api/pull"]) {
     app.all(path, wrongMethod("POST"));

@@ -3,13 +3,16 @@
  *
  * @module
  */
+import type { BodyLimits } from "../body.ts";
 import type { Dialect } from "../dialect.ts";
 import type { Api, ApiContext } from "../env.ts";
 import { wrongMethod } from "../failures.ts";
 import type { Generator } from "../generator.ts";
 import { chatDialect } from "./chat.ts";
 import { completionsDialect } from "./completions.ts";
+import { embeddingsRoute } from "./embeddings.ts";
 import { modelRoutes } from "./models.ts";
+import { responseRoutes } from "./responses/mod.ts";
 
 export { chatDialect } from "./chat.ts";
 export { completionsDialect } from "./completions.ts";
@@ -18,10 +21,15 @@ export { completionsDialect } from "./completions.ts";
 export function openaiRoutes(
   app: Api,
   generator: Generator,
-  answer: (dialect: Dialect) => (c: ApiContext) => Promise<Response>,
+  { limits, answer }: {
+    limits: BodyLimits;
+    answer: (dialect: Dialect) => (c: ApiContext) => Promise<Response>;
+  },
 ): void {
   app.post("/v1/chat/completions", answer(chatDialect));
   app.post("/v1/completions", answer(completionsDialect));
+  responseRoutes(app, answer);
+  embeddingsRoute(app, generator, limits);
   modelRoutes(app, generator);
   for (const path of ["/v1/chat/completions", "/v1/completions"]) {
     app.all(path, wrongMethod("POST"));
