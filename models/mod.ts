@@ -16,7 +16,18 @@ export {
   type StageGraph,
   type StageGraphOptions,
 } from "./graph/mod.ts";
-export type { ConstraintSpec } from "./grammar/mod.ts";
+export {
+  checkSize,
+  type ConstraintSpec,
+  type GrammarForm,
+  grammarOf,
+  grammarRefused,
+  type GrammarText,
+  readVocabulary,
+  type SpecialToken,
+  type Vocabulary,
+  type VocabularySource,
+} from "./grammar/mod.ts";
 export { HEAD_PARTS, headBounds, type TokenRange } from "./head_parts.ts";
 export {
   addFromHub,

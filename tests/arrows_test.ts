@@ -26,7 +26,7 @@ const ARROWS: Record<string, string[]> = {
   "models/graph": ["models/arch"],
   "models/sources": [],
   "models/text": [],
-  "models/grammar": [],
+  "models/grammar": ["models/text"],
   "models/tools": ["models/grammar", "models/text"],
   "models/store": ["models/arch", "models/sources", "models/text"],
   "models/hub": ["models/arch", "models/sources", "models/store"],
@@ -41,6 +41,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/discovery": [],
   "runtime/engine": [],
   "runtime/mailbox": [],
+  "runtime/grammar": [],
   "runtime/registry": [],
   "runtime/etcd": ["runtime/registry", "runtime/trust"],
   "runtime/weights": [],
@@ -52,7 +53,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/api": ["runtime/access"],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
-  "runtime/serve": ["runtime/api"],
+  "runtime/serve": ["runtime/api", "runtime/grammar"],
   "runtime/cluster": [
     ...["runtime/engine", "runtime/mailbox", "runtime/profile", "runtime/serve", "runtime/trust"],
     "runtime/weights",
@@ -74,7 +75,7 @@ const HOUSE_ARROWS: Record<string, string[]> = {
   planner: ["actors"],
   runtime: [
     ...["actors", "actors/system", "actors/registry", "actors/outline", "actors/pipeline"],
-    ...["models", "models/graph"],
+    ...["models", "models/grammar", "models/graph"],
     "planner",
   ],
 };

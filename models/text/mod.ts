@@ -14,3 +14,4 @@ export {
   type EncodeOptions,
   Tokenizer,
 } from "./tokenizer.ts";
+export type { Spelling } from "./token_bytes.ts";

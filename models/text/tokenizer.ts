@@ -9,6 +9,7 @@ import { z } from "zod";
 import { modelError, reasonOf } from "../errors.ts";
 import { parseJson, readIfThere, readJsonFile } from "../files.ts";
 import { PlainReading } from "./plain_reading.ts";
+import { bytesOfToken, type Spelling, spellingOf } from "./token_bytes.ts";
 
 const part = z.record(z.string(), z.unknown()).nullable().default(null);
 
@@ -106,6 +107,8 @@ export class Tokenizer {
   readonly #library: Library;
   readonly #added: ReadonlyMap<number, string>;
   readonly #byteLevel: boolean;
+  /** How its vocabulary spells bytes; undefined: in a way that is not known here. */
+  readonly spelling: Spelling | undefined;
   readonly #addBos: boolean | undefined;
   readonly #plain: PlainReading;
 
@@ -127,6 +130,7 @@ export class Tokenizer {
     this.vocabSize = last + 1;
     this.bosToken = config.bos_token ? this.#library.token_to_id(config.bos_token) ?? null : null;
     this.#byteLevel = /"type":"ByteLevel"/.test(JSON.stringify(json.decoder));
+    this.spelling = spellingOf(json.decoder);
     this.#addBos = config.add_bos_token ?? undefined;
     this.#plain = new PlainReading(this.#library, (token) => this.specialIds.has(token.id));
   }
@@ -218,6 +222,19 @@ export class Tokenizer {
     if (added !== undefined) return added;
     const raw = this.#text(id);
     return this.#byteLevel && raw !== "" ? this.decode([id]) : raw.replaceAll("\u2581", " ");
+  }
+
+  /**
+   * The bytes that a token adds to a text, its leading space included; no bytes for an id outside
+   * the vocabulary, or where {@linkcode Tokenizer.spelling} is not known.
+   */
+  tokenBytes(id: number): Uint8Array {
+    const added = this.#added.get(id);
+    if (added !== undefined) return new TextEncoder().encode(added);
+    const spelled = this.#text(id);
+    return spelled === "" || this.spelling === undefined
+      ? new Uint8Array(0)
+      : bytesOfToken(spelled, this.spelling);
   }
 
   #text(id: number): string {

@@ -58,10 +58,18 @@ const others: Record<string, Record<string, number>> = {
   engine: {
     no_token_left: 400,
     too_many_rows: 400,
-    ...unavailableNow("arena_memory", "no_arena"),
+    ...unavailableNow("arena_memory", "grammar_busy", "grammar_failed", "no_arena"),
   },
   mailbox: unavailableNow("closed", "peer_lost"),
-  model: { chat_template_failed: 400, text_not_encodable: 400 },
+  model: {
+    chat_template_failed: 400,
+    grammar_deadline: 400,
+    grammar_invalid: 400,
+    grammar_tokenizer: 400,
+    grammar_too_large: 400,
+    schema_unsupported: 400,
+    text_not_encodable: 400,
+  },
 };
 
 function unavailableNow(...codes: string[]): Record<string, number> {

@@ -14,6 +14,7 @@ import {
   type FrameTrace,
   freshAddress,
   generationActor,
+  type GrammarWalk,
   hasCode,
   headAddresses,
   keyAt,
@@ -49,6 +50,7 @@ import { Readiness, type ReadinessVerdict } from "./readiness.ts";
 import { embedPrompt } from "./embed.ts";
 import { Experience } from "./experience.ts";
 import { embeddedPrompt, requestedStart } from "./generation_start.ts";
+import { ModelGrammars } from "./model_grammars.ts";
 import type { ServedModel } from "./served_model.ts";
 
 /** Milliseconds in which the arbiter must answer with its frames. */
@@ -101,6 +103,8 @@ interface RunningRequest extends Served {
   request?: GenerateRequest;
   /** The stop string that ended its answer; undefined: none has. */
   stopText?: string;
+  /** The walk of its grammar; undefined: its answer may be any text. */
+  grammar?: GrammarWalk;
 }
 
 /** How the cluster tells a node which deployment its requests use. */
@@ -122,6 +126,7 @@ export class Gateway implements Generator, ServingControl {
   readonly #options: GatewayOptions;
   /** Requests that run, by the address of their generation. */
   readonly #running = new Map<string, RunningRequest>();
+  readonly #grammars = new ModelGrammars();
   /** What new requests use, and what its requests have shown; undefined: none can be answered. */
   #served?: Served & { experience: Experience };
   /** Called when a request has ended. */
@@ -156,12 +161,14 @@ export class Gateway implements Generator, ServingControl {
     this.#served = served && { ...served, experience };
     if (served) this.#options.admission.use(served.deployment.shape.admission);
     this.#reason = reason;
+    this.#tidyGrammars();
   }
 
   /** Refuses new requests from now on. */
   drain(): void {
     this.#draining = true;
     this.#readiness.close();
+    this.#tidyGrammars();
   }
 
   /** Resolves when no generation is running, or after `deadlineMs` milliseconds. */
@@ -207,7 +214,11 @@ export class Gateway implements Generator, ServingControl {
     const { system } = this.#options;
     system.register(generationActor, {
       config: generationActor.config.parse({}),
-      resources: (to) => ({ codec: this.#codecOf(to), outline: this.#outlineOf(to) }),
+      resources: (to) => ({
+        codec: this.#codecOf(to),
+        outline: this.#outlineOf(to),
+        grammar: this.#running.get(to)?.grammar,
+      }),
     });
     system.register(arbiterActor, {
       config: arbiterActor.config.parse({}),
@@ -370,7 +381,8 @@ export class Gateway implements Generator, ServingControl {
         yield event;
       }
     } catch (error) {
-      const faulty = hasGroup(error, "api") || signal.aborted; // the request's own fault
+      const own = hasGroup(error, "api") || hasGroup(error, "model"); // the request's own fault
+      const faulty = own || signal.aborted;
       if (!faulty && served === this.#served) this.#readiness.failed();
       throw error;
     }
@@ -408,7 +420,9 @@ export class Gateway implements Generator, ServingControl {
 
   /** A request has ended. */
   #over(to: string, { id }: Deployment): void {
+    this.#running.get(to)?.grammar?.close();
     this.#running.delete(to);
+    this.#tidyGrammars();
     if (id !== this.#served?.deployment.id && !this.runs(id)) this.#arbiters.forget(id);
     for (const look of [...this.#onEnd]) look();
   }
@@ -440,8 +454,11 @@ export class Gateway implements Generator, ServingControl {
     const inbox = system.inbox(client);
     const run: RunningRequest = { ...served, request };
     this.#running.set(to, run);
-    let over = false;
+    let over = true; // nothing runs yet
     try {
+      const { constraint } = request;
+      run.grammar = constraint && await this.#grammars.open(model, constraint, signal);
+      over = false;
       await generation.tell.start({ ...start, client }, { signal });
       yield { type: "started", id: nodeKey(to)!.id, promptTokens: start.prompt.length };
       const told = clientEvents(inbox, signal, onDone);
@@ -464,6 +481,13 @@ export class Gateway implements Generator, ServingControl {
         this.#over(to, deployment);
       }
     }
+  }
+
+  /** Closes the grammars of models that no request uses, now or later. */
+  #tidyGrammars(): void {
+    const used = new Set([...this.#running.values()].map(({ model }) => model));
+    if (this.#served && !this.#draining) used.add(this.#served.model);
+    this.#grammars.keep(used);
   }
 
   /** Requests of a deployment that run now. */

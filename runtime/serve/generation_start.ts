@@ -5,7 +5,7 @@
  * @module
  */
 import { type Deployment, OrreryError, samplingSchema, type Start } from "../../actors/mod.ts";
-import { apiError, type GenerateRequest } from "../api/mod.ts";
+import type { GenerateRequest } from "../api/mod.ts";
 import type { ServedModel } from "./served_model.ts";
 
 /** Tokens of an answer where neither the request nor the model has a limit. */
@@ -41,7 +41,6 @@ export function requestedStart(
   model: ServedModel,
   deployment: Deployment,
 ): RequestedStart {
-  refuseUnbuilt(request);
   const { context } = model.card;
   const prompt = model.encode(request.prompt);
   if (prompt.length === 0) throw invalidPrompt("the prompt has no tokens; say something");
@@ -136,15 +135,6 @@ function endOf(
 ): Pick<Start, "eos" | "constrained" | "past_eos" | "vocab"> {
   if (!constraint) return { eos: ignoreEos ? [] : eos };
   return { eos, constrained: true, past_eos: ignoreEos, vocab: card.vocab };
-}
-
-/** Throws group `api`, code `unsupported_parameter`, for what no generation can do yet. */
-function refuseUnbuilt({ tools, constraint }: GenerateRequest): void {
-  if (constraint) {
-    const param = tools ? "tool_choice" : "response_format";
-    const message = `${param}: is not supported by this server: leave it out`;
-    throw apiError("unsupported_parameter", message, param);
-  }
 }
 
 function invalidPrompt(message: string, metadata = {}): OrreryError {

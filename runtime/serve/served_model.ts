@@ -23,6 +23,7 @@ import {
   thinkMarksOf,
   type Tokenizer,
   ToolTemplate,
+  type VocabularySource,
 } from "../../models/mod.ts";
 import type { GenerateRequest, ModelCard } from "../api/mod.ts";
 import { ChatAnswer, type ChatAnswerModel } from "./chat_answer.ts";
@@ -102,6 +103,11 @@ export class ServedModel {
       await stored.tokenizer(),
       await stored.chatTemplate(),
     );
+  }
+
+  /** What answers that are held to a grammar are made of. */
+  get vocabulary(): VocabularySource {
+    return { tokenizer: this.#tokenizer, eos: this.eos, vocab: this.card.vocab };
   }
 
   /** Token ids of a prompt. Throws group `model`, code `chat_template_failed`. */

@@ -1,0 +1,35 @@
+/**
+ * What writing values of one type needs of the writer of the whole schema.
+ *
+ * @module
+ */
+import type { Rules } from "../ebnf.ts";
+import type { SchemaNode } from "./branch.ts";
+import type { Schemas } from "./schemas.ts";
+
+/** See the module's text. */
+export interface Writing {
+  /** The rules that are written. */
+  readonly rules: Rules;
+  /** What the schemas allow. */
+  readonly schemas: Schemas;
+  /** Are long limits of strings written? */
+  readonly exact: boolean;
+  /** Was a long limit left out? */
+  leftOut: boolean;
+  /** The rule of a node that allows a value. */
+  node(node: SchemaNode): string;
+}
+
+/** Where blanks are allowed: none, one space, or a new line with an indentation of up to 32. */
+export function blank(rules: Rules): string {
+  return rules.of(`"" | " " | "\\n" [ \\t]{0,32}`);
+}
+
+/** Something within brackets, with blanks beside them. */
+export function enclosed(rules: Rules, [open, close]: string, inside: string): string {
+  const gap = blank(rules);
+  return inside === ""
+    ? `"${open}" ${gap} "${close}"`
+    : `"${open}" ${gap} ${inside} ${gap} "${close}"`;
+}
