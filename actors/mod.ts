@@ -1,7 +1,7 @@
 /**
  * Actors: what the system is made of. Behaviour only; effects go through `ctx`.
  *
- * One folder a role. Arrows run one way: system <- registry <- ownership, and system <- outline <- pipeline <-
+ * One folder a role. Arrows run one way: system <- registry <- ownership <- durable, and system <- outline <- pipeline <-
  * graph <- cluster <- arbiter <- generation.
  *
  * @module
@@ -9,6 +9,7 @@
 export * from "./system/mod.ts";
 export * from "./registry/mod.ts";
 export * from "./ownership/mod.ts";
+export * from "./durable/mod.ts";
 export * from "./outline/mod.ts";
 export * from "./pipeline/mod.ts";
 export * from "./graph/mod.ts";

@@ -7,4 +7,5 @@ export * from "./api/mod.ts";
 export * from "./engine/mod.ts";
 export { systemClock } from "../actors/mod.ts";
 export * from "./mailbox/mod.ts";
+export { openRegistry, type OpenRegistryOptions } from "./registry/mod.ts";
 export { EMBEDDED, type Node, type NodeOptions, startNode } from "./node.ts";

@@ -15,6 +15,7 @@ const ARROWS: Record<string, string[]> = {
   "actors/system": [],
   "actors/registry": ["actors/system"],
   "actors/ownership": ["actors/system", "actors/registry"],
+  "actors/durable": ["actors/system", "actors/registry", "actors/ownership"],
   "actors/outline": ["actors/system"],
   "actors/pipeline": ["actors/system", "actors/outline"],
   "actors/graph": ["actors/system", "actors/outline", "actors/pipeline"],

@@ -16,6 +16,9 @@ const expected: Record<string, RegExp> = {
     /^.*█{4}.*\nrefused: \{[^}]*questions about volcano are not answered here[^}]*"forbidden_topic"[^}]*\}\nthe guard says: \{ refused: 1 \}\n$/,
   "07_plan.ts":
     /^boxes: 1; the model does not fit: box-0 lacks \d+ bytes .*\n(boxes: [2346]; layers 0-\d+, .*; first token after .* of the time\n){4}$/,
+  "08_durable_counter.ts": /^it crashed\ncounted 2\nafter a restart \{ count: 2, alarms: 1 \}\n$/,
+  "09_durable_graph.ts":
+    /^request 1 200\nrequest 2 200\nsaid 2 turns\nrequest 3 200\nrequest 4 429 retry after \d{3} s\nsaid 4 turns\n$/,
 };
 
 const ROOT = new URL("..", import.meta.url);

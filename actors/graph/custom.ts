@@ -85,6 +85,11 @@ export const requestVerdict = z.discriminatedUnion("allow", [
     message: z.string().min(1).max(2_000),
     /** Error code for the client's program. */
     code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/).default("refused"),
+    /**
+     * Seconds after which the same request may pass: the client gets HTTP 429, code `busy` and
+     * `Retry-After` instead of 400.
+     */
+    retry_after_s: z.number().positive().max(86_400).optional(),
   }),
 ]);
 

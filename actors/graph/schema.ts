@@ -9,6 +9,7 @@ import { MODEL_PRESETS } from "./presets.ts";
 import { flopsSchema, layersSchema, rateSchema, sizeSchema, timeSchema } from "./units.ts";
 import { outlineTemplatesSchema } from "../outline/mod.ts";
 import { HEAD_PARTS, wireSchema } from "../pipeline/mod.ts";
+import { ALARMS, MOST_ALARMS, MOST_STATE_BYTES, STATE_BYTES } from "../system/mod.ts";
 
 /** Schema of an object that refuses unknown fields; the error lists the known ones. */
 const exactly = <Shape extends z.ZodRawShape>(shape: Shape) =>
@@ -182,6 +183,12 @@ const customActor = exactly({
   limits: limits.default(() => limits.parse({})),
   expose: z.boolean().default(false).describe("May clients ask it by POST /api/actors/NAME?"),
   messages: z.array(name).optional().describe("Names of the messages that it takes"),
+  state: sizeSchema.refine((b) => b >= 1024 && b <= MOST_STATE_BYTES, {
+    error: "expected 1 KiB to 1 MiB",
+  }).default(STATE_BYTES).describe("Most bytes of the state of one actor, where it has a state"),
+  alarms: z.int().min(0).max(MOST_ALARMS).default(ALARMS).describe(
+    "Most alarms of one actor, where it sets alarms",
+  ),
   host: name.optional().describe("Where it runs; left out: at the coordinator"),
 });
 

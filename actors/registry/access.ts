@@ -16,7 +16,7 @@ const READABLE = [
 ];
 
 /** What belongs to an actor: the rest of the key begins with its address. */
-const OF_ACTORS = ["owners/", "state/", "journal/"];
+const OF_ACTORS = ["owners/", "state/", "alarms/", "journal/"];
 
 /** Reads keys that members may read. */
 export const readsShared: CallerRule = {

@@ -12,6 +12,7 @@
  * | leases of nodes      | `owners/node/NODE`              | how many it took; vanishes with the lease |
  * | ownership of actors  | `owners/ADDRESS`                | node and epoch; no lease, epochs only grow |
  * | an actor's state     | `state/ADDRESS/EPOCH/NAME`      | written with a check of `owners/ADDRESS`  |
+ * | its next alarm       | `alarms/ADDRESS/EPOCH/first`    | when it is due; only finds actors that have some |
  * | journals             | `journal/ADDRESS/EPOCH/NUMBER`  | one entry a key, numbers padded to sort   |
  * | deployments          | `deployments/ID`                | the deployment                            |
  * | which one serves     | `serving`                       | a deployment's id                         |

@@ -10,19 +10,31 @@
 import type { Address } from "./address.ts";
 import type { ActorContext } from "./context.ts";
 import type { AnyActor, AnyBehaviour } from "./define.ts";
-import type { Delivery } from "./delivery.ts";
+import { Delivery } from "./delivery.ts";
+import type { DurableOptions } from "./durable.ts";
+import { keepsNoAnswers, noStore } from "./durable_errors.ts";
+import { DurableMemory, gateOf, readAnswer } from "./durable_memory.ts";
+import { undeclared } from "./durable_view.ts";
 import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { AskOptions, Message, TellOptions } from "./messages.ts";
 import type { Ownership } from "./ownership.ts";
 import { refsOver } from "./ref.ts";
-import { actorFailed, actorStopped, noResource, ownershipOver } from "./refusals.ts";
+import {
+  actorFailed,
+  actorStopped,
+  invalidMessage,
+  noResource,
+  ownershipOver,
+} from "./refusals.ts";
 import type { Clock, TraceContext } from "./envelope.ts";
 
 /** What an activation needs from its system. */
 export interface ActivationHost {
   readonly clock: Clock;
   random(): number;
+  /** Unix time, milliseconds. */
+  date(): number;
   schedule(turn: () => void): void;
   /** The epoch of a behaviour that is created now; it is greater than those before. */
   nextEpoch(ownership: Ownership | undefined): number;
@@ -46,6 +58,8 @@ export interface ActivationHost {
   taken(delivery: Delivery): void;
   dead(delivery: Delivery, error: OrreryError): void;
   crashed(address: string, error: OrreryError): void;
+  /** The actor's first alarm is due at this Unix time in milliseconds; undefined: it has none. */
+  alarm(address: string, at: number | undefined): void;
   /** The activation is over; `rest` are the messages that it did not handle. */
   ended(activation: Activation, rest: Delivery[]): void;
 }
@@ -62,9 +76,13 @@ export interface ActivationInit {
   config: unknown;
   /** What `ctx.resource` finds. */
   resources: Record<string, unknown>;
+  /** Keeps the state and the alarms of a kind that declares them. */
+  durable?: DurableOptions;
 }
 
 const DEFAULT_RESTARTS = { max: 3, withinMs: 60_000 };
+/** Most answers that wait for their state to be saved; then the actor waits for them. */
+const MOST_UNSAVED = 1_024;
 
 /** An actor between its first message and its end. The system makes a new one after the end. */
 export class Activation {
@@ -83,11 +101,22 @@ export class Activation {
   readonly #ownership?: Ownership;
   readonly #config: unknown;
   readonly #resources: Record<string, unknown>;
+  readonly #durable?: DurableOptions;
+  /** What is kept of the actor; undefined: it declares neither state nor alarms. */
+  #memory?: DurableMemory;
+  /** Answers that wait for their state to be saved. */
+  #unsaved = 0;
+  /** Messages with a key whose handlers run, and what they will be answered. */
+  readonly #answering = new Map<string, Promise<unknown>>();
+  /** Is the actor to look for alarms that are due? */
+  #ringing = false;
   #behaviour?: AnyBehaviour;
   #epoch = 0;
   #running = false;
   /** How many handlers of concurrent messages run now. */
   #beside = 0;
+  /** A handler crashed while others ran, for which the behaviour lives on until they have ended. */
+  #crashed?: OrreryError;
   #ended = false;
   #stopping = false;
   #abort = new AbortController();
@@ -109,7 +138,7 @@ export class Activation {
 
   constructor(
     host: ActivationHost,
-    { address, owned, ownership, definition, config, resources }: ActivationInit,
+    { address, owned, ownership, definition, config, resources, durable }: ActivationInit,
   ) {
     this.#host = host;
     this.address = address;
@@ -118,6 +147,7 @@ export class Activation {
     this.#ownership = ownership;
     this.#config = config;
     this.#resources = resources;
+    this.#durable = durable;
     this.mailbox = new Mailbox(definition.policy?.mailbox ?? 64);
     ownership?.signal.addEventListener("abort", this.#onLapse, { once: true });
   }
@@ -146,6 +176,14 @@ export class Activation {
     if (this.#running || this.#ended) return;
     this.#running = true;
     this.#host.schedule(() => void this.#turn());
+  }
+
+  /** Handles the alarms that are due, each in a turn of its own. */
+  ring(): void {
+    if (this.#ringing || this.#ended) return;
+    this.#ringing = true;
+    this.mailbox.put(() => this.#ring());
+    this.wake();
   }
 
   /** Ends after the current turn. */
@@ -181,6 +219,7 @@ export class Activation {
     if (typeof next === "function") {
       try {
         await next();
+        this.#memory?.commit()?.catch(() => {}); // a failure ends the activation
       } catch (error) {
         await this.#crash(toOrreryError(error, this.address));
       }
@@ -197,31 +236,123 @@ export class Activation {
     this.#beside++;
     void this.#run(next).finally(() => {
       this.#beside--;
+      if (this.#crashed && this.#beside === 0) {
+        this.mailbox.put(() => this.#beginAnew(), true);
+        this.wake();
+      }
       if (!this.#running) this.#armIdle();
     });
   }
 
-  async #run(delivery: Delivery): Promise<void> {
+  /** Runs a handler. `ended`: told when it has ended otherwise than by a crash, before the save. */
+  async #run(delivery: Delivery, ended?: () => void): Promise<void> {
     const { signal } = this.#abort;
+    const memory = this.#memory;
     delivery.begin(signal);
     try {
       this.#current = delivery; // seen by what the handler sends before its first await
-      const result = await this.#behaviour![delivery.type](delivery.body, delivery);
+      const result = await (delivery.key === undefined
+        ? this.#behaviour![delivery.type](delivery.body, delivery)
+        : this.#once(delivery));
       // What a handler did after its ownership ended, or after a crash, may not be there to stay:
       // another activation goes on from what was written before.
-      if (signal.aborted && !hasCode(signal.reason, "stopped")) throw signal.reason;
-      delivery.origin.resolve(result);
+      if (signal.aborted && !hasCode(signal.reason, "stopped")) {
+        throw signal.reason;
+      }
+      ended?.();
+      const saved = memory?.commit();
+      if (!saved) {
+        delivery.origin.resolve(result);
+      } else {await this.#whenSaved(delivery, saved, () =>
+          delivery.origin.resolve(result));}
     } catch (caught) {
       const error = toOrreryError(caught, this.address);
-      delivery.origin.reject(error);
-      if (delivery.origin.kind === "tell" || error.code === "internal") {
-        this.#host.dead(delivery, error);
-      }
-      if (!(caught instanceof OrreryError) && !signal.aborted) await this.#crash(error);
+      const crash = !(caught instanceof OrreryError);
+      const tell = () => {
+        delivery.origin.reject(error);
+        if (delivery.origin.kind === "tell" || error.code === "internal") {
+          this.#host.dead(delivery, error);
+        }
+      };
+      if (!crash && !signal.aborted) ended?.();
+      const saved = crash || signal.aborted ? undefined : memory?.commit();
+      if (!saved) tell();
+      else await this.#whenSaved(delivery, saved, tell);
+      if (crash && !signal.aborted) await this.#crash(error, delivery);
     } finally {
       if (this.#current === delivery) this.#current = undefined;
       delivery.end();
     }
+  }
+
+  /**
+   * Answers once what the answer depends on is saved. The turn does not wait for that, unless many
+   * do already.
+   */
+  async #whenSaved(delivery: Delivery, saved: Promise<void>, answer: () => void): Promise<void> {
+    this.#unsaved++;
+    const answered = saved.then(() => {
+      // The registry took it as the owner's; the answer is the owner's too, or nobody's.
+      if (this.lapsed) throw ownershipOver(this.address, this.owned);
+      answer();
+    }).catch((error) => {
+      delivery.origin.reject(error);
+      if (delivery.origin.kind === "tell") this.#host.dead(delivery, error);
+    }).finally(() => void this.#unsaved--);
+    if (this.#unsaved >= MOST_UNSAVED) await answered;
+  }
+
+  /** Handles a message with a key, unless it was handled before: then its answer is the same. */
+  #once(delivery: Delivery): Promise<unknown> {
+    const memory = this.#memory;
+    const { to, type, key } = delivery;
+    if (!memory) throw keepsNoAnswers(to, type);
+    const kept = memory.answerTo(delivery);
+    if (kept) return Promise.resolve().then(() => readAnswer(kept));
+    const id = `${type} ${key}`;
+    const running = this.#answering.get(id);
+    if (running) return running;
+    const handle = async () => {
+      try {
+        const value = await this.#behaviour![type](delivery.body, delivery);
+        memory.keepAnswer(delivery, { value });
+        return value;
+      } catch (error) {
+        if (error instanceof OrreryError) memory.keepAnswer(delivery, { error });
+        throw error;
+      } finally {
+        if (this.#answering.get(id) === answer) this.#answering.delete(id);
+      }
+    };
+    const answer = Promise.resolve().then(handle);
+    this.#answering.set(id, answer);
+    return answer;
+  }
+
+  /** Handles the first alarm that is due. */
+  async #ring(): Promise<void> {
+    this.#ringing = false;
+    const memory = this.#memory;
+    const alarm = memory?.ring();
+    if (!memory || !alarm) return this.#host.alarm(this.address, memory?.next);
+    const { message: { type, ...fields } } = alarm;
+    const parsed = this.definition.messages[type]?.safeParse(fields);
+    const delivery = this.#ownDelivery(type, parsed?.data ?? fields, alarm.name);
+    if (parsed?.success) await this.#run(delivery, () => memory.rung());
+    else {
+      const issue = parsed?.error.issues[0] ?? { path: [], message: "there is no such message" };
+      this.#host.dead(delivery, invalidMessage(this.address, type, issue));
+      memory.rung();
+    }
+    if (memory.due && this.#memory === memory) this.ring(); // after a crash it is rung again
+  }
+
+  /** A message of the actor to itself, which nobody waits for. */
+  #ownDelivery(type: string, body: unknown, alarm?: string): Delivery {
+    return new Delivery(this.#host.clock, {
+      ...{ to: this.address, from: this.address, type, body, alarm },
+      origin: { id: 0, kind: "tell", credited: false, resolve: () => {}, reject: () => {} },
+    });
   }
 
   /**
@@ -231,6 +362,8 @@ export class Activation {
   async #start(): Promise<boolean> {
     try {
       this.#epoch = this.#host.nextEpoch(this.#ownership);
+      const { state, alarms } = this.definition;
+      if (state || alarms) this.#memory = await this.#recall(this.#epoch);
       this.#behaviour = await this.definition.create(
         this.#context(this.#epoch),
         this.definition.config.parse(this.#config),
@@ -239,16 +372,46 @@ export class Activation {
     } catch (caught) {
       const error = toOrreryError(caught, this.address);
       this.#refuseAll(error);
+      if (this.#ringing) this.#host.dead(this.#ownDelivery("alarm", {}), error);
+      this.#ringing = false;
       if (caught instanceof OrreryError) this.#stopping = true;
       else await this.#crash(error);
       return false;
     }
   }
 
-  async #crash(error: OrreryError): Promise<void> {
+  /** Reads what is kept of the actor. Throws `no_store`, and what the store throws. */
+  async #recall(epoch: number): Promise<DurableMemory> {
+    const { address: self, definition } = this;
+    const options = this.#durable;
+    if (!options) throw noStore(self);
+    const { signal } = this.#abort;
+    return new DurableMemory({
+      ...{ self, epoch, definition, options },
+      record: await options.store.open(self, { epoch, signal }),
+      date: () => this.#host.date(),
+      onAlarm: (at) => this.#host.alarm(self, at),
+      onFailure: (error) => this.kill(error),
+    });
+  }
+
+  /** Makes way for a new behaviour, if the handlers that ran beside a crash have ended. */
+  async #beginAnew(): Promise<void> {
+    if (this.#crashed && this.#beside === 0) await this.#teardown(this.#crashed);
+  }
+
+  /** `delivery`: the message whose handler crashed; undefined: it was something else. */
+  async #crash(error: OrreryError, delivery?: Delivery): Promise<void> {
     this.#host.crashed(this.address, error);
+    const { restarts, crashIsAnswer } = this.definition.policy ?? {};
+    const answers = crashIsAnswer && delivery;
+    const others = this.#beside -
+      (delivery && this.definition.concurrent?.includes(delivery.type) ? 1 : 0);
+    // A state of which a part is to be taken back ends the others, too.
+    if (answers && others > 0 && !this.#memory) return void (this.#crashed = error);
     await this.#teardown(error);
-    const { max, withinMs } = this.definition.policy?.restarts ?? DEFAULT_RESTARTS;
+    if (answers) return;
+    const { max, withinMs } = restarts ?? DEFAULT_RESTARTS;
     const now = this.#host.clock.now();
     this.#crashes = [...this.#crashes.filter((t) => now - t < withinMs), now];
     if (this.#crashes.length <= max) return;
@@ -266,6 +429,14 @@ export class Activation {
   }
 
   async #teardown(reason: unknown): Promise<void> {
+    const memory = this.#memory;
+    // A crash, a failed save and an ownership that is over take back what was not committed.
+    const orderly = this.#behaviour !== undefined && !this.#abort.signal.aborted &&
+      hasCode(reason, "stopped");
+    if (!orderly) memory?.rollback();
+    this.#memory = undefined;
+    this.#crashed = undefined;
+    this.#answering.clear();
     this.#abort.abort(reason);
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
@@ -280,6 +451,7 @@ export class Activation {
         this.#host.crashed(this.address, toOrreryError(error, this.address));
       }
     }
+    if (memory) await memory.close(orderly);
     this.#abort = new AbortController();
   }
 
@@ -324,17 +496,18 @@ export class Activation {
     const trace = () => this.#current?.trace;
     /** What a former owner says must not be taken for what the owner of now says. */
     const refused = () => this.lapsed ? Promise.reject(ownershipOver(self, this.owned)) : undefined;
+    const memory = this.#memory;
+    const gate = memory ? gateOf(memory) : <T>(send: () => Promise<T>) => send();
     const sender: Pick<ActorContext, "tell" | "ask"> = {
-      tell: (to, message, options = {}) =>
-        refused() ?? host.tell(self, to, message, options, trace()),
-      ask: (to, message, options = {}) =>
-        refused() ?? host.ask(
-          self,
-          to,
-          message,
-          { ...options, signal: either(options.signal, signal) },
-          trace(),
-        ),
+      tell: (to, message, options = {}) => {
+        const now = trace();
+        return refused() ?? gate(() => host.tell(self, to, message, options, now));
+      },
+      ask: (to, message, options = {}) => {
+        const now = trace();
+        const asked = { ...options, signal: either(options.signal, signal) };
+        return refused() ?? gate(() => host.ask(self, to, message, asked, now));
+      },
     };
     return {
       self,
@@ -355,6 +528,8 @@ export class Activation {
         };
       },
       now: () => host.clock.now(),
+      date: () => host.date(),
+      ...(memory?.view.context ?? undeclared(self)),
       random: () => host.random(),
       resource: <T>(name: string) => {
         // A resource that is there but undefined is as good as none: the actor would fail later,

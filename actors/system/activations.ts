@@ -102,6 +102,29 @@ export class Activations {
     return this.#activate(to, owned, ownership, kind);
   }
 
+  /**
+   * Has an actor handle the alarms that are due. Returns false where its kind keeps none here any
+   * more. An actor that this node does not own for certain, or that has failed, is left alone.
+   */
+  ring(to: string): boolean {
+    const { clock, kinds, fence } = this.#options;
+    const kind = kinds.find(to);
+    if (!kind?.durable || this.#closing) return false;
+    let activation = this.#active.get(to);
+    if (activation && (activation.lapsed || activation.failedUntil > clock.now())) return true;
+    if (!activation) {
+      try {
+        const ownership = fence?.ownershipOf(to);
+        const owned = ownership?.epoch ?? this.#epochOf(to);
+        activation = this.#activate(to, owned, ownership, kind);
+      } catch {
+        return true; // it is rung again
+      }
+    }
+    activation.ring();
+    return true;
+  }
+
   /** Epoch of an address, as it is known here now; 0: it is not. */
   #epochOf(to: string): number {
     const owner = this.#options.directory.resolve(to);
@@ -114,10 +137,11 @@ export class Activations {
     to: string,
     owned: number,
     ownership: Ownership | undefined,
-    { definition, config, resources }: Kind,
+    { definition, config, resources, durable }: Kind,
   ): Activation {
     const address = to as Address;
-    const about = { address, owned, ownership, definition, config, resources: resources(to) };
+    const given = { definition, config, durable, resources: resources(to) };
+    const about = { address, owned, ownership, ...given };
     const activation = new Activation(this.#host, about);
     this.#active.set(to, activation);
     return activation;

@@ -4,11 +4,42 @@
  * @module
  */
 import type { Address } from "./address.ts";
+import type { Alarm } from "./durable.ts";
 import type { AskOptions, Message, TellOptions } from "./messages.ts";
 import type { GetRef, RefAt } from "./ref.ts";
 
-/** The world, as an actor may touch it. */
-export interface ActorContext {
+/**
+ * The state that is kept of an actor. A handler changes it at once and waits for nothing: its
+ * answer, and whatever it sends, leaves when the change is saved. After a crash the actor goes on
+ * with what its last handler that ended has left.
+ */
+export interface ActorState<S> {
+  /** The state of now. It cannot be changed in place; see {@linkcode ActorState.update}. */
+  readonly value: S;
+  /**
+   * Replaces the state. Throws `bad_state` for a value that does not fit the schema or that JSON
+   * cannot write, and `too_large`.
+   */
+  set(value: S): void;
+  /** Replaces the state by what `change` makes of it, and returns that. Throws as `set`. */
+  update(change: (value: S) => S): S;
+  /** Goes back to the schema's default. */
+  clear(): void;
+  /**
+   * Resolves when all changes so far are saved: for effects that leave by other ways than `ctx`.
+   * Throws `state_not_saved`.
+   */
+  saved(): Promise<void>;
+}
+
+/** Options of `ctx.alarm`. */
+export interface AlarmOptions {
+  /** Replaces the alarm of this name, 1-128 characters. @default a new name */
+  name?: string;
+}
+
+/** The world, as an actor may touch it. `S`: its state, where its definition declares one. */
+export interface ActorContext<S = unknown> {
   /** Address of this actor. */
   readonly self: Address;
   /**
@@ -41,6 +72,22 @@ export interface ActorContext {
   after(ms: number, fn: () => unknown): () => void;
   /** Milliseconds, monotonic. */
   now(): number;
+  /** Milliseconds since 1970 (Unix time); it may jump. Alarms are due by it. */
+  date(): number;
+  /** What is kept of this actor. Throws `not_declared` where its definition has no `state`. */
+  readonly state: ActorState<S>;
+  /**
+   * Arranges that this actor gets the message at a time (a Date or Unix time in milliseconds), at
+   * the earliest; it is activated for that, and a restart loses no alarm. Late alarms come at once,
+   * in the order of their times. An alarm is over when its handler has ended and what it changed is
+   * saved; where the handler crashes it comes again, six times in all. Returns
+   * its name. Throws `not_declared`, `bad_alarm`, `too_many_alarms`.
+   */
+  alarm(at: number | Date, message: Message, options?: AlarmOptions): string;
+  /** Takes an alarm back. Returns false where there is none with this name. */
+  cancelAlarm(name: string): boolean;
+  /** The alarms of this actor, in the order in which they are due. */
+  alarms(): Alarm[];
   /** Uniform in [0, 1), from the system's seeded source. */
   random(): number;
   /**

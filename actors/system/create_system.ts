@@ -5,6 +5,7 @@
  */
 import type { AnyActor } from "./define.ts";
 import { directoryOf } from "./directory.ts";
+import type { DurableOptions, DurableStore } from "./durable.ts";
 import { LocalNetwork } from "./local_transport.ts";
 import { invalidConfig } from "./refusals.ts";
 import { ActorSystem, type SystemOptions } from "./system.ts";
@@ -18,6 +19,20 @@ export interface Registration {
   config?: unknown;
   /** What `ctx.resource` finds, by the actor's address. @default nothing */
   resources?: (address: string) => Record<string, unknown>;
+  /** Keeps the states and alarms of its actors. @default what the system is given, no limits changed */
+  durable?: DurableOptions;
+}
+
+/** Options of {@linkcode createSystem}. */
+export interface CreateOptions extends Partial<SystemOptions> {
+  /**
+   * Keeps the states and alarms of the kinds that declare them, for instance that of
+   * `durableStore(registry)`. @default none: such kinds are refused with `no_store`
+   */
+  durable?: DurableStore & {
+    /** Becomes `leaseEpoch` of the system, where the options name none. */
+    leaseEpoch?: () => number;
+  };
 }
 
 /**
@@ -38,14 +53,14 @@ export interface Registration {
  */
 export function createSystem(
   actors: Iterable<AnyActor | Registration>,
-  options: Partial<SystemOptions> = {},
+  { durable: store, ...options }: CreateOptions = {},
 ): ActorSystem {
   const registrations = [...actors].map((a) => "actor" in a ? a : { actor: a }).map(
-    ({ actor, config = {}, resources }: Registration) => {
+    ({ actor, config = {}, resources, durable = store && { store } }: Registration) => {
       const parsed = actor.config.safeParse(config);
       if (!parsed.success) throw invalidConfig(actor.kind, parsed.error.issues[0]);
       // The schema parses it at each activation: what it made must not be parsed once more.
-      return { actor, options: { config, resources } };
+      return { actor, options: { config, resources, durable } };
     },
   );
   const { transport = new LocalNetwork().connect("local") } = options;
@@ -53,6 +68,7 @@ export function createSystem(
     directory: directoryOf(() => transport.node),
     clock: systemClock,
     random: Math.random,
+    leaseEpoch: store?.leaseEpoch,
     ...options,
     transport,
   });

@@ -49,16 +49,23 @@ export interface Policy {
    * refuses messages with `actor_failed` for as long. @default {max: 3, withinMs: 60000}
    */
   restarts?: { max: number; withinMs: number };
+  /**
+   * Is a crash while a message is handled nothing but the answer to that message? Then it does not
+   * count for `restarts`: one bad input cannot keep others from being served. A crash of `create`
+   * or of a timer always counts. @default false
+   */
+  crashIsAnswer?: boolean;
 }
 
 /**
- * A kind of actor: its configuration `C`, its message schemas `M` and its handlers `B`. Make one
- * with {@linkcode defineActor}, which infers all three.
+ * A kind of actor: its configuration `C`, its message schemas `M`, its handlers `B` and its state
+ * `S`. Make one with {@linkcode defineActor}, which infers all four.
  */
 export interface ActorDefinition<
   C = unknown,
   M extends MessageSchemas = MessageSchemas,
   B extends Behaviour<M> = Behaviour<M>,
+  S = unknown,
 > {
   /** Second part of the addresses of these actors. */
   kind: string;
@@ -91,10 +98,15 @@ export interface ActorDefinition<
   /** Mailbox size, idle time, restarts. @default the defaults of {@linkcode Policy} */
   policy?: Policy;
   /**
-   * Makes the handlers of one activation. State is what the handlers close over, so a restart
-   * begins anew.
+   * Schema of `ctx.state`, which is kept beyond the activation: it survives crashes, idleness and
+   * restarts, and moves with the actor. It needs a default, and takes what JSON can write.
+   * @default none: state is what the handlers close over, and a restart begins anew
    */
-  create(ctx: ActorContext, config: C): B | Promise<B>;
+  state?: z.ZodType<S>;
+  /** May its actors set alarms (`ctx.alarm`)? @default false */
+  alarms?: boolean;
+  /** Makes the handlers of one activation. */
+  create(ctx: ActorContext<S>, config: C): B | Promise<B>;
 }
 
 /**
@@ -119,6 +131,10 @@ export interface AnyActor {
   callers?: Callers;
   /** See {@linkcode ActorDefinition.policy}. */
   policy?: Policy;
+  /** See {@linkcode ActorDefinition.state}. */
+  state?: z.ZodType;
+  /** See {@linkcode ActorDefinition.alarms}. */
+  alarms?: boolean;
   /** See {@linkcode ActorDefinition.create}. */
   create(ctx: ActorContext, config: unknown): AnyBehaviour | Promise<AnyBehaviour>;
 }
@@ -134,13 +150,19 @@ const RESERVED = ["address", "tell", "then"];
 
 /**
  * Defines a kind of actor; the module's text shows how. Throws TypeError when it lists a message
- * that it does not have, or has one with a reserved name (`address`, `tell`, `then`).
+ * that it does not have, or has one with a reserved name (`address`, `tell`, `then`), or where the
+ * schema of its state has no default.
  */
-export function defineActor<C, M extends MessageSchemas, B extends Behaviour<M>>(
-  definition: ActorDefinition<C, M, B>,
-): ActorDefinition<C, M, B> {
+export function defineActor<C, M extends MessageSchemas, B extends Behaviour<M>, S = unknown>(
+  definition: ActorDefinition<C, M, B, S>,
+): ActorDefinition<C, M, B, S> {
   const { kind, messages, urgent = [], activatedBy = [], concurrent = [], callers = {} } =
     definition;
+  if (definition.state && !definition.state.safeParse(undefined).success) {
+    throw new TypeError(
+      `the state of actor kind ${kind} has no default; add one, as in z.object({...}).default({...})`,
+    );
+  }
   const ruled = isRule(callers as Callers) ? [] : Object.keys(callers);
   for (const name of [...urgent, ...activatedBy, ...concurrent, ...ruled]) {
     if (!Object.hasOwn(messages, name)) {

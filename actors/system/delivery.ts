@@ -34,6 +34,10 @@ export class Delivery implements MessageMeta {
   readonly received: number;
   readonly deadline?: number;
   readonly trace?: TraceContext;
+  /** See `AskOptions.idempotencyKey`. */
+  readonly key?: string;
+  /** See {@linkcode MessageMeta.alarm}. */
+  readonly alarm?: string;
   readonly #clock: Clock;
   #owner?: AbortSignal;
   #abort?: LinkedAbort;
@@ -49,6 +53,8 @@ export class Delivery implements MessageMeta {
       origin: Origin;
       deadline?: number;
       trace?: TraceContext;
+      key?: string;
+      alarm?: string;
     },
   ) {
     this.#clock = clock;
@@ -60,6 +66,8 @@ export class Delivery implements MessageMeta {
     this.origin = init.origin;
     this.deadline = init.deadline;
     this.trace = init.trace;
+    this.key = init.key;
+    this.alarm = init.alarm;
   }
 
   /** See {@linkcode MessageMeta.peer}. */

@@ -40,6 +40,8 @@ export type Envelope =
     trace?: TraceContext;
     /** Sent without credit (the kind lists the message as urgent). */
     urgent?: true;
+    /** See `AskOptions.idempotencyKey`. */
+    key?: string;
   }
   | { kind: "reply"; id: number; body: unknown }
   /** A failed ask, or a tell that was refused. */

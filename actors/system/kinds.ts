@@ -5,6 +5,7 @@
  */
 import { parseAddress } from "./address.ts";
 import type { AnyActor } from "./define.ts";
+import type { DurableOptions } from "./durable.ts";
 import { unknownKind, unknownMessage } from "./refusals.ts";
 
 /** A registered kind. */
@@ -13,6 +14,8 @@ export interface Kind {
   config: unknown;
   /** What `ctx.resource` finds. */
   resources: (address: string) => Record<string, unknown>;
+  /** Keeps the states and alarms of its actors. */
+  durable?: DurableOptions;
 }
 
 /** Most addresses whose kind is remembered. */
@@ -52,6 +55,11 @@ export class Kinds {
       throw unknownMessage(to, type, name, Object.keys(kind.definition.messages));
     }
     return kind;
+  }
+
+  /** The kind of the actor at this address; undefined: it is not known here. */
+  find(to: string): Kind | undefined {
+    return this.#kinds.get(this.#nameOf(to));
   }
 
   /** Does this message overtake others? False for kinds that are not known here. */

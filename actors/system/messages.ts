@@ -18,6 +18,11 @@ export interface TellOptions {
   deadlineMs?: number;
   /** Ends the wait for credit. */
   signal?: AbortSignal;
+  /**
+   * As for an ask: the message is delivered until it was handled, and the wait ends only then.
+   * @default none: it is delivered at most once
+   */
+  idempotencyKey?: string;
 }
 
 /** Options of an `ask`. */
@@ -26,6 +31,14 @@ export interface AskOptions {
   deadlineMs?: number;
   /** Ends the wait and tells the receiver, whose handler's `signal` is aborted. */
   signal?: AbortSignal;
+  /**
+   * Names this message for good, 1-128 characters: it is delivered again until its deadline where
+   * the receiver's node is lost or moves, and a receiver that knows the key answers what it
+   * answered before instead of handling it twice. It keeps its last 128 answers. The receiver's
+   * kind must declare a state or alarms, else `keeps_no_answers`. @default none: it is delivered at
+   * most once
+   */
+  idempotencyKey?: string;
 }
 
 /** What a handler may know about the message it handles. */
@@ -43,6 +56,8 @@ export interface MessageMeta {
   deadline?: number;
   /** Aborted when the asker cancels, the deadline passes or the actor stops. */
   signal: AbortSignal;
+  /** Name of the alarm that brought the message; undefined: it was sent. */
+  alarm?: string;
   /** Trace that the message belongs to, or undefined; what the handler sends carries it on. */
   trace?: TraceContext;
 }

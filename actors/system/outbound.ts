@@ -7,6 +7,7 @@
 import { LinkedAbort } from "./abort.ts";
 import { Asks, type PendingAsk } from "./asks.ts";
 import { SenderCredits } from "./credits.ts";
+import { deliverAgain } from "./deliver_again.ts";
 import type { Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
@@ -64,7 +65,10 @@ export class Outbound {
   }
 
   /** See `ActorContext.tell`. */
-  async tell(outgoing: Outgoing, { deadlineMs, signal }: TellOptions): Promise<void> {
+  async tell(outgoing: Outgoing, options: TellOptions): Promise<void> {
+    // Whether it was handled has to be known, so it is asked.
+    if (options.idempotencyKey !== undefined) return void await this.ask(outgoing, options);
+    const { deadlineMs, signal } = options;
     const envelope = this.#envelope("tell", outgoing, deadlineMs);
     signal?.throwIfAborted();
     const { id, to, type } = envelope;
@@ -82,11 +86,23 @@ export class Outbound {
   }
 
   /** See `ActorContext.ask`. */
-  async ask(
+  ask(outgoing: Outgoing, options: AskOptions): Promise<unknown> {
+    const { idempotencyKey: key, signal, deadlineMs = DEFAULT_ASK_MS } = options;
+    if (key === undefined) return this.#askOnce(outgoing, { deadlineMs, signal });
+    const { to, message: { type } } = outgoing;
+    const { clock } = this.#options;
+    return deliverAgain(
+      (ms) => this.#askOnce(outgoing, { deadlineMs: ms, signal, key }),
+      { clock, deadlineMs, signal, key, to, type },
+    );
+  }
+
+  async #askOnce(
     outgoing: Outgoing,
-    { deadlineMs = DEFAULT_ASK_MS, signal }: AskOptions,
+    { deadlineMs, signal, key }: { deadlineMs: number; signal?: AbortSignal; key?: string },
   ): Promise<unknown> {
     const envelope = this.#envelope("ask", outgoing, deadlineMs);
+    if (key !== undefined) envelope.key = key;
     const { id, to, type } = envelope;
     const giveUp = ({ peer }: PendingAsk) => this.#giveUp(id, peer);
     const ask = this.#asks.open(id, { to, type, deadlineMs, signal, giveUp });

@@ -211,3 +211,11 @@ export const invalidConfig = (kind: string, issue: { path: PropertyKey[]; messag
       path: issue.path.join("."),
     },
   );
+
+/** An idempotency key of a wrong length. */
+export const badKey = (to: string, type: string, chars: number) =>
+  refusal(
+    "bad_key",
+    `the idempotency key of ${type} to ${to} has ${chars} characters; expected 1 to 128`,
+    { to, type },
+  );

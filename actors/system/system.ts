@@ -17,6 +17,7 @@
 import type { Activation } from "./activation.ts";
 import { Activations } from "./activations.ts";
 import { type Address } from "./address.ts";
+import { AlarmClock } from "./alarm_clock.ts";
 import { type CallerRule, callerRule, thisNode } from "./callers.ts";
 import type { ActorDefinition } from "./define.ts";
 import type { AskOptions, Behaviour, Message, MessageSchemas, TellOptions } from "./messages.ts";
@@ -24,6 +25,7 @@ import { type GetRef, type RefAt, refsOver } from "./ref.ts";
 import { type DeadLetter, DeadLetters } from "./dead_letters.ts";
 import { Delivery, type Origin } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
+import type { DurableOptions } from "./durable.ts";
 import type { Clock, Envelope, NodeId, TraceContext, Transport } from "./envelope.ts";
 import { OrreryError } from "./errors.ts";
 import { closed, invalidMessage, notActive, peerLost } from "./refusals.ts";
@@ -43,6 +45,8 @@ export interface SystemOptions {
   clock: Clock;
   /** Uniform in [0, 1). */
   random: () => number;
+  /** Unix time in milliseconds, by which alarms are due. @default Date.now */
+  date?: () => number;
   /** Says what this node owns. @default every address that the directory gives to this node */
   fence?: OwnershipFence;
   /**
@@ -87,6 +91,9 @@ export class ActorSystem {
   /** Asks that actors of this node handle or have in their mailboxes, by asking node and number. */
   readonly #inFlight = new Map<string, Delivery>();
   readonly #dead: DeadLetters;
+  readonly #alarms: AlarmClock;
+  /** Ends the search for alarms. */
+  readonly #closed = new AbortController();
   /** A typed ref, used from the outside; see {@linkcode ActorContext.get}. */
   readonly get: GetRef;
   /** A typed ref to an address, used from the outside; see {@linkcode ActorContext.at}. */
@@ -119,6 +126,8 @@ export class ActorSystem {
       dead: (letter, error) => this.#deadLetter(letter, error),
     });
     this.#dead = new DeadLetters(options.onDeadLetter);
+    const { date = Date.now } = options;
+    this.#alarms = new AlarmClock({ clock, date, ring: (to) => this.#active.ring(to) });
     ({ get: this.get, at: this.at } = refsOver(this));
     this.#active = new Activations({
       ...{ node: this.node, clock, directory, fence, leaseEpoch, kinds: this.#kinds },
@@ -127,12 +136,14 @@ export class ActorSystem {
       host: {
         clock,
         random,
+        date,
         schedule: options.schedule ?? queueMicrotask,
         tell: (from, to, message, o, trace) => this.#outbound.tell({ from, to, message, trace }, o),
         ask: (from, to, message, o, trace) => this.#outbound.ask({ from, to, message, trace }, o),
         taken: (delivery) => this.#inbound.taken(delivery),
         dead: (delivery, error) => this.#deadLetter(delivery, error),
         crashed: (address, error) => options.onCrash?.(address, error),
+        alarm: (address, at) => this.#alarms.set(address, at),
       },
     });
     options.transport.start({
@@ -143,14 +154,20 @@ export class ActorSystem {
 
   /**
    * Makes a kind of actor known here. Throws TypeError for a kind that is known already. `config`
-   * is parsed when an actor is activated; `resources` gives what `ctx.resource` finds.
+   * is parsed when an actor is activated; `resources` gives what `ctx.resource` finds; `durable`
+   * keeps the states and alarms of its actors, whose alarms ring from now on.
    */
   register<C, M extends MessageSchemas, B extends Behaviour<M>>(
     definition: ActorDefinition<C, M, B>,
-    options: { config: C; resources?: (address: string) => Record<string, unknown> },
+    options: {
+      config: C;
+      resources?: (address: string) => Record<string, unknown>;
+      durable?: DurableOptions;
+    },
   ): void {
-    const { config, resources = () => ({}) } = options;
-    this.#kinds.add({ definition, config, resources });
+    const { config, resources = () => ({}), durable } = options;
+    this.#kinds.add({ definition, config, resources, durable });
+    if (durable && definition.alarms) void this.#findAlarms(definition.kind, durable);
   }
 
   /**
@@ -247,6 +264,8 @@ export class ActorSystem {
    */
   async close(options: { deadlineMs?: number } = {}): Promise<void> {
     this.#active.close();
+    this.#closed.abort();
+    this.#alarms.close();
     const activations = this.#active.all();
     for (const activation of activations) activation.stop();
     const late = new Promise<void>((resolve) => {
@@ -263,6 +282,25 @@ export class ActorSystem {
     for (const inbox of [...this.#inboxes.values()]) inbox.close();
     this.#outbound.close();
     await this.#options.transport.close({ deadlineMs: options.deadlineMs });
+  }
+
+  /** Reads which actors of a kind have alarms, as often as it takes. */
+  async #findAlarms(kind: string, durable: DurableOptions): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#closed;
+    for (let ms = 100; !signal.aborted; ms = Math.min(2 * ms, 5_000)) {
+      try {
+        const found = await durable.store.alarms({ signal });
+        for (const { to, at } of found) {
+          if (this.#kinds.find(to)?.durable !== durable || to.split("/")[1] !== kind) continue;
+          this.#alarms.set(to, at); // an actor that is active says what is so
+          this.#active.get(to)?.ring();
+        }
+        return;
+      } catch {
+        await new Promise<void>((resolve) => void clock.after(ms, resolve));
+      }
+    }
   }
 
   #receive(from: NodeId, envelope: Envelope): void {
@@ -322,11 +360,11 @@ export class ActorSystem {
     envelope: MessageEnvelope,
     origin: Origin,
   ): { receiver: Inbox | Activation; delivery: Delivery; urgent: boolean } {
-    const { to, from, type, trace, ttlMs } = envelope;
+    const { to, from, type, trace, ttlMs, key } = envelope;
     const clock = this.#options.clock;
     const deadline = ttlMs === undefined ? undefined : clock.now() + ttlMs;
     const deliveryOf = (body: unknown) =>
-      new Delivery(clock, { to, from, type, body, origin, deadline, trace });
+      new Delivery(clock, { to, from, type, body, origin, deadline, trace, key });
     const inbox = this.#inboxes.get(to);
     if (inbox) return { receiver: inbox, delivery: deliveryOf(envelope.body), urgent: false };
     const parsed = this.#kinds.of(to, type).definition.messages[type].safeParse(envelope.body);

@@ -12,7 +12,13 @@ import { parseBody } from "./parse_body.ts";
  * (`not_found`, `invalid_value`) for a name that clients may not ask or a message that the actor
  * does not take, else what the actor threw.
  */
-export type AskActor = (name: string, message: Message, signal: AbortSignal) => Promise<unknown>;
+export type AskActor = (
+  name: string,
+  message: Message,
+  signal: AbortSignal,
+  /** The header `Idempotency-Key`. */
+  idempotencyKey?: string,
+) => Promise<unknown>;
 
 const messageSchema = z.looseObject({ type: z.string().min(1).max(128) });
 
@@ -23,9 +29,15 @@ const messageSchema = z.looseObject({ type: z.string().min(1).max(128) });
  */
 export async function actorAnswerJson(
   ask: AskActor,
-  { name, body, signal }: { name: string; body: unknown; signal: AbortSignal },
+  { name, body, signal, key }: {
+    name: string;
+    body: unknown;
+    signal: AbortSignal;
+    /** The header `Idempotency-Key`. */
+    key?: string;
+  },
 ): Promise<string> {
-  const answer = await ask(name, parseBody(messageSchema, body), signal);
+  const answer = await ask(name, parseBody(messageSchema, body), signal, key);
   try {
     return JSON.stringify(answer ?? null);
   } catch (error) {

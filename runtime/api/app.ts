@@ -127,6 +127,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
           name: c.req.param("name"),
           body: message,
           signal: stop.signal,
+          key: c.req.header("idempotency-key"),
         });
         return c.body(json, 200, { "content-type": "application/json; charset=utf-8" });
       } finally {

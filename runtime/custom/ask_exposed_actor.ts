@@ -17,7 +17,9 @@ import type { AskActor } from "../api/mod.ts";
 const DEADLINE_MS = 300_000;
 
 /** Codes of errors that are the client's fault, not the actor's. */
-const CLIENT_FAULTS = ["unknown_message", "invalid_message", "too_large"];
+const CLIENT_FAULTS = [
+  ...["unknown_message", "invalid_message", "too_large", "bad_key", "keeps_no_answers"],
+];
 
 /**
  * The function behind `POST /api/actors/{name}`. `flow` gives the graph's exposed actors; while it
@@ -27,7 +29,7 @@ const CLIENT_FAULTS = ["unknown_message", "invalid_message", "too_large"];
 export function askExposedActor(
   { system, flow }: { system: Pick<ActorSystem, "ask">; flow: () => Flow | undefined },
 ): AskActor {
-  return async (name, message, signal) => {
+  return async (name, message, signal, idempotencyKey) => {
     const exposed = flow()?.exposed ?? [];
     if (!exposed.includes(name)) {
       const known = exposed.length === 0 ? "the graph exposes none" : didYouMean(name, exposed);
@@ -38,7 +40,11 @@ export function askExposedActor(
       });
     }
     try {
-      return await system.ask(customAddress(name), message, { deadlineMs: DEADLINE_MS, signal });
+      return await system.ask(customAddress(name), message, {
+        deadlineMs: DEADLINE_MS,
+        signal,
+        idempotencyKey,
+      });
     } catch (error) {
       if (!(error instanceof OrreryError) || !CLIENT_FAULTS.includes(error.code)) throw error;
       const { message, metadata } = error;

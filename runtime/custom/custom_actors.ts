@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import {
   type ActorSystem,
   type CustomActor,
+  type DurableStore,
   type Flow,
   type Graph,
   type GraphPaths,
@@ -76,8 +77,11 @@ export class CustomActors {
     return new CustomActors(actors, { ...paths, exposed });
   }
 
-  /** Registers every actor as an actor kind, under its name. */
-  register(system: ActorSystem): void {
+  /**
+   * Registers every actor as an actor kind, under its name. `store` keeps states and alarms.
+   * @default none: actors that declare some are refused with `no_store`
+   */
+  register(system: ActorSystem, store?: DurableStore): void {
     for (const actor of this.#actors) {
       const { name, spare, filters } = actor;
       const take = async () => {
@@ -88,7 +92,9 @@ export class CustomActors {
         return link;
       };
       const enter = () => this.#enter(name);
-      system.register(customDefinition(actor, { enter, take }), { config: undefined });
+      const { stateBytes, alarms } = actor;
+      const durable = store && { store, stateBytes, alarms };
+      system.register(customDefinition(actor, { enter, take }), { config: undefined, durable });
     }
   }
 
@@ -143,7 +149,7 @@ async function loadActor(
  * lists or that the actor's place on the graph's paths needs.
  */
 function checked(
-  { name, config, limits, messages = [], expose }: CustomActor,
+  { name, config, limits, messages = [], expose, state: stateBytes, alarms }: CustomActor,
   { label, paths, description }: {
     label: string;
     paths: GraphPaths;
@@ -152,6 +158,12 @@ function checked(
 ): Omit<LoadedActor, "link"> {
   const filters = paths.delta.includes(name);
   const listed = messages.length > 0 ? messages : description.messages;
+  if (description.alarms && alarms === 0) {
+    throw problem(
+      "bad_actor",
+      `${label}: its module sets alarms, and its entry allows none; leave alarms out, or allow some`,
+    );
+  }
   const need = (message: string, why: string) => {
     if (description.messages.includes(message)) return;
     const has = description.messages.join(", ");
@@ -187,7 +199,7 @@ function checked(
     messages: ends ? [...listed, "end"] : listed,
     open,
     messageBytes: limits.message_bytes,
-    filters,
+    ...{ stateBytes, alarms, filters },
   };
 }
 

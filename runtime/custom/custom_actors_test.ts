@@ -6,12 +6,14 @@ import { join } from "node:path";
 import {
   ActorSystem,
   directoryOf,
+  durableStore,
   LocalNetwork,
   type Message,
   OrreryError,
   parseGraph,
 } from "../../actors/mod.ts";
 import { systemClock } from "../../actors/mod.ts";
+import { memoryRegistry } from "../../tests/support/memory_registry.ts";
 import { CustomActors } from "./custom_actors.ts";
 
 const UNRULY = new URL("../../tests/support/unruly_actors.ts", import.meta.url).pathname;
@@ -31,6 +33,7 @@ interface World {
 async function withActors(
   entry: Record<string, unknown>,
   use: (world: World) => Promise<void>,
+  registry = memoryRegistry(),
 ): Promise<void> {
   const { edges = [], ...fields } = entry;
   const custom = [{ name: "a", module: UNRULY, ...fields }, { name: "b", module: UNRULY }];
@@ -40,17 +43,19 @@ async function withActors(
   const actors = await CustomActors.load(graph, { file: "g.yaml", node: "here" });
   const crashes: string[] = [];
   const network = new LocalNetwork();
+  const store = await durableStore(registry);
   const systemAt = (node: string) =>
     new ActorSystem({
       transport: network.connect(node),
       directory: directoryOf(() => "here"),
       clock: systemClock,
       random: () => 0.25,
+      leaseEpoch: store.leaseEpoch,
       onCrash: (_, error) => crashes.push(error.message),
     });
   const [system, far] = ["here", "there"].map(systemAt);
   try {
-    actors.register(system);
+    actors.register(system, store);
     await use({
       system,
       far,
@@ -319,20 +324,82 @@ Deno.test("CustomActors treats what breaks between two messages as a crash too",
   });
 });
 
-Deno.test("CustomActors ends a handler that never ends, and refuses messages after too many crashes", async () => {
-  await withActors({ limits: { answer_seconds: 0.3 } }, async ({ ask, crashes }) => {
+Deno.test("CustomActors ends a handler that never ends", async () => {
+  await withActors({ limits: { answer_seconds: 0.3 } }, async ({ ask }) => {
     assert.match(
       (await problemOf(ask({ type: "never" }))).message,
       /handler never has not ended within 300 ms/,
     );
-    await problemOf(ask({ type: "throw" }));
-    const thrown = await problemOf(ask({ type: "throw" }));
-    assert.equal(thrown.code, "internal", thrown.message);
-    const refused = await problemOf(ask({ type: "read" }));
-    assert.equal(refused.code, "actor_failed");
+  });
+});
+
+Deno.test("CustomActors answers one bad input with a crash as often as it comes, and others as ever", async () => {
+  await withActors({}, async ({ ask, crashes }) => {
+    for (let i = 0; i < 6; i++) {
+      const [thrown, count] = await Promise.all([
+        problemOf(ask({ type: "throw" })),
+        ask({ type: "read" }),
+      ]);
+      assert.equal(thrown.code, "internal", thrown.message);
+      assert.equal(count, 0);
+    }
+    assert.equal(crashes.length, 6, "its policy tolerates two");
+  });
+});
+
+Deno.test("CustomActors refuses messages after too many crashes that no message is to blame for", async () => {
+  await withActors({}, async ({ ask, crashes }) => {
+    const end = Date.now() + 30_000;
+    let refused = "";
+    while (refused !== "actor_failed") {
+      await ask({ type: "fail_later" }).catch(() => {});
+      refused = await ask({ type: "read" }).then(() => "", (error) => error.code);
+      assert.ok(Date.now() < end, `${crashes.length} crashes`);
+    }
     assert.equal(crashes.length, 3);
   });
 });
+
+Deno.test("CustomActors gives a worker a state and alarms that outlive crashes, stops and restarts", async () => {
+  const registry = memoryRegistry();
+  await withActors({}, async ({ ask, crashes }) => {
+    assert.equal(await ask({ type: "save", n: 2 }), 2);
+    await problemOf(ask({ type: "save_and_throw" }));
+    assert.equal(await ask({ type: "save", n: 1 }), 3, "a crash takes back its own change");
+    assert.equal(crashes.length, 1);
+    assert.equal(await ask({ type: "saved" }), 3);
+    await ask({ type: "stop" });
+    await ask({ type: "wake", in: 5, note: "soon", name: "x" });
+    while ((await kept(ask)).rung.length === 0) await new Promise((r) => setTimeout(r, 5));
+    assert.deepEqual(await kept(ask), { saved: 3, rung: ["soon by x"], alarms: [] });
+    await ask({ type: "wake", in: 3_600_000, note: "never", name: "gone" });
+    assert.equal(await ask({ type: "unset", name: "gone" }), true);
+    await ask({ type: "wake", in: 300, note: "later", name: "y" });
+    await ask({ type: "wake", in: 3_600_000, note: "far", name: "z" });
+  }, registry);
+  await withActors({}, async ({ ask }) => {
+    while ((await kept(ask)).rung.length === 1) await new Promise((r) => setTimeout(r, 5));
+    const rung = ["soon by x", "later by y"];
+    assert.deepEqual(await kept(ask), { saved: 3, rung, alarms: ["z"] });
+  }, registry);
+});
+
+Deno.test("CustomActors holds a worker's state and alarms to the limits of its entry", async () => {
+  await withActors({ state: 1024, alarms: 1 }, async ({ ask, crashes }) => {
+    await ask({ type: "wake", in: 1e6, note: "one" });
+    const many = await problemOf(ask({ type: "wake", in: 1e6, note: "two" }));
+    assert.equal(many.code, "too_many_alarms");
+    const value = { saved: 1, rung: ["x".repeat(2000)] };
+    const large = await problemOf(ask({ type: "set", value }));
+    assert.match(large.message, /has 20\d\d bytes as JSON, 1024 are allowed/);
+    const wrong = await problemOf(ask({ type: "set", value: { saved: "x", rung: [] } }));
+    assert.equal(wrong.code, "bad_state", wrong.message);
+    assert.deepEqual(crashes, []);
+  });
+});
+
+const kept = async (ask: World["ask"]) =>
+  await ask({ type: "kept" }) as { saved: number; rung: string[]; alarms: string[] };
 
 Deno.test("CustomActors.load() refuses an entry that does not fit its module, and names it", async () => {
   const api = [{ from: "api", to: "a" }, { from: "a", to: "generation" }];
@@ -350,6 +417,7 @@ Deno.test("CustomActors.load() refuses an entry that does not fit its module, an
       { permissions: { read: ["../".repeat(40)] } },
       /is the whole machine, which cannot be granted/,
     ],
+    ["bad_actor", { alarms: 0 }, /its module sets alarms, and its entry allows none/],
     [
       "bad_actor",
       {},

@@ -15,6 +15,7 @@ import {
   type MessageMeta,
   type MessageSchemas,
   OrreryError,
+  type SeenActor,
   thisNode,
   toOrreryError,
 } from "../../actors/mod.ts";
@@ -44,6 +45,10 @@ export interface LoadedActor {
   messages: string[];
   /** Messages of these that other nodes may send: those of requests that come in there. */
   open: string[];
+  /** Most bytes of the state of one activation as JSON. */
+  stateBytes: number;
+  /** Most alarms of one activation. */
+  alarms: number;
   /** Largest size of a message to it, of a message from it, and of an answer, in bytes. */
   messageBytes: number;
   /**
@@ -82,7 +87,11 @@ export function customDefinition(
     ),
     concurrent: only(description.concurrent),
     activatedBy: description.activatedBy && only(description.activatedBy),
-    policy: { idleMs: IDLE_MS, ...description.policy },
+    // One bad input must not keep others from the model.
+    policy: { idleMs: IDLE_MS, crashIsAnswer: true, ...description.policy },
+    // The module's own schema is in its worker.
+    state: description.state ? z.unknown().optional() : undefined,
+    alarms: description.alarms,
 
     async create(ctx) {
       const leave = enter();
@@ -109,12 +118,14 @@ export function customDefinition(
       await link.call({
         op: "create",
         ...{ self: ctx.self, epoch: ctx.epoch, config: actor.config, seed, now: ctx.now() },
+        kept: keptOf(ctx, description),
+        limits: { stateBytes: actor.stateBytes, alarms: actor.alarms },
       });
 
       const handle = (type: string) => async (body: unknown, meta: MessageMeta) => {
-        const { from, received, deadline, trace, signal } = meta;
+        const { from, received, deadline, trace, signal, alarm } = meta;
         const value = await link.call(
-          { op: "handle", type, body, from, received, deadline, trace, now: ctx.now() },
+          { op: "handle", type, body, from, received, deadline, trace, alarm, now: ctx.now() },
           { signal },
         );
         check(value, actor.messageBytes, `the answer of ${ctx.self} to ${type}`);
@@ -125,6 +136,15 @@ export function customDefinition(
       return behaviour;
     },
   });
+}
+
+/** What a worker is told of what is kept. */
+function keptOf(ctx: ActorContext, { state, alarms }: Description): SeenActor {
+  const value = state ? ctx.state.value : undefined;
+  return {
+    ...(value !== undefined && { state: JSON.stringify(value) }),
+    alarms: alarms ? ctx.alarms().map((alarm) => ({ ...alarm, crashes: 0 })) : [],
+  };
 }
 
 /** Handler of `end`, the last message of an answer: the activation stops when it has answered. */
@@ -183,6 +203,36 @@ class WorkerEffects implements Effects {
         return;
       case "stop":
         return this.#ctx.stop();
+      case "saved":
+        return void this.#saved(message.id);
+      default:
+        try {
+          this.#keep(message);
+        } catch (error) { // the worker has checked it: it is not what we gave it
+          this.#link.kill();
+          this.died(error as Error);
+        }
+    }
+  }
+
+  #keep(message: Extract<Parameters<Effects["effect"]>[0], { op: "state" | `${string}alarm` }>) {
+    switch (message.op) {
+      case "state":
+        if (message.state === undefined) return this.#ctx.state.clear();
+        return this.#ctx.state.set(JSON.parse(message.state));
+      case "alarm":
+        return void this.#ctx.alarm(message.at, message.message as Message, { name: message.name });
+      case "cancel_alarm":
+        return void this.#ctx.cancelAlarm(message.name);
+    }
+  }
+
+  async #saved(id: number): Promise<void> {
+    try {
+      await this.#ctx.state.saved();
+      this.#link.reply(id, { value: undefined });
+    } catch (error) {
+      this.#link.reply(id, { error: toOrreryError(error) });
     }
   }
 
@@ -199,7 +249,7 @@ class WorkerEffects implements Effects {
   }
 
   async #send(
-    { id, kind, to, message, deadlineMs }: Extract<
+    { id, kind, to, message, deadlineMs, key: idempotencyKey }: Extract<
       Parameters<Effects["effect"]>[0],
       { op: "send" }
     >,
@@ -217,7 +267,7 @@ class WorkerEffects implements Effects {
         });
       }
       check(message, this.#messageBytes, `message ${message.type} of ${this.#ctx.self}`);
-      const options = { deadlineMs, signal: abort.signal };
+      const options = { deadlineMs, signal: abort.signal, idempotencyKey };
       const value = await this.#ctx[kind](to, message as Message, options);
       this.#link.reply(id, { value });
     } catch (error) {

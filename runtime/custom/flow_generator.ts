@@ -131,7 +131,15 @@ export class FlowGenerator implements Generator {
     }
     const verdict = parsed.data;
     if (!verdict.allow) {
-      const { code, message } = verdict;
+      const { code, message, retry_after_s } = verdict;
+      if (retry_after_s !== undefined) {
+        throw new OrreryError({
+          group: "api",
+          code: "busy",
+          message,
+          metadata: { actor: name, retry_after_s },
+        });
+      }
       throw new OrreryError({ group: "refused", code, message, metadata: { actor: name } });
     }
     return verdict.request ? changed(request, verdict.request) : request;

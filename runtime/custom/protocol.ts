@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import type { TraceContext, WireError } from "../../actors/mod.ts";
+import type { SeenActor, TraceContext, WireError } from "../../actors/mod.ts";
 
 /**
  * Calls of the node; the worker answers each one with `settled`. `now`, `received` and `deadline`
@@ -15,7 +15,18 @@ export type Call =
   /** Checks the config against the module's schema. */
   | { op: "config"; config: unknown }
   /** Makes the behaviour; `seed` is the 32-bit seed of `ctx.random`. */
-  | { op: "create"; self: string; epoch: number; config: unknown; seed: number; now: number }
+  | {
+    op: "create";
+    self: string;
+    epoch: number;
+    config: unknown;
+    seed: number;
+    now: number;
+    /** What is kept of the actor. */
+    kept: SeenActor;
+    /** Most bytes of its state, and most alarms. */
+    limits: { stateBytes: number; alarms: number };
+  }
   /** Runs the handler of message `type`. */
   | {
     op: "handle";
@@ -25,6 +36,8 @@ export type Call =
     received: number;
     deadline?: number;
     trace?: TraceContext;
+    /** Name of the alarm that brought the message: it is off the list. */
+    alarm?: string;
     now: number;
   }
   /** Runs the function that `ctx.after` got this id for: its time has come. */
@@ -52,11 +65,16 @@ export const descriptionSchema = z.object({
   urgent: names,
   concurrent: names,
   activatedBy: names.optional(),
+  /** Does it declare a state? */
+  state: z.boolean(),
+  /** May it set alarms? */
+  alarms: z.boolean(),
   policy: z.object({
     mailbox: z.number().int().min(1).max(1024).optional(),
     idleMs: z.number().nonnegative().optional(),
     restarts: z.object({ max: z.number().int().nonnegative(), withinMs: z.number().positive() })
       .optional(),
+    crashIsAnswer: z.boolean().optional(),
   }),
 });
 
@@ -96,6 +114,8 @@ export const fromWorker = z.discriminatedUnion("op", [
     to: z.string().max(400),
     message: z.looseObject({ type: z.string().min(1).max(128) }),
     deadlineMs: z.number().positive().optional(),
+    /** Its idempotency key. */
+    key: z.string().max(256).optional(),
   }),
   /** Gives up the `send` with this id. */
   z.object({ op: z.literal("cancel"), id }),
@@ -103,6 +123,19 @@ export const fromWorker = z.discriminatedUnion("op", [
   z.object({ op: z.literal("after"), id, ms: z.number().nonnegative() }),
   /** Cancels the timer with this id. */
   z.object({ op: z.literal("unafter"), id }),
+  /** `ctx.state` was set to this JSON text; left out: it was cleared. */
+  z.object({ op: z.literal("state"), state: z.string().optional() }),
+  /** `ctx.state.saved`: the node must answer `reply` when all changes so far are saved. */
+  z.object({ op: z.literal("saved"), id }),
+  /** `ctx.alarm`. */
+  z.object({
+    op: z.literal("alarm"),
+    name: z.string().min(1).max(128),
+    at: z.number().nonnegative(),
+    message: z.looseObject({ type: z.string().min(1).max(128) }),
+  }),
+  /** `ctx.cancelAlarm`. */
+  z.object({ op: z.literal("cancel_alarm"), name: z.string().min(1).max(128) }),
   /** `ctx.stop`. */
   z.object({ op: z.literal("stop") }),
   /** Answer to `ping`; `bytes` is the memory that the worker's objects take. */

@@ -9,7 +9,9 @@ import {
   type ActorDefinition,
   actorStopped,
   type Address,
+  type AskOptions,
   type Behaviour,
+  DurableView,
   invalidMessage,
   type MessageSchemas,
   noResource,
@@ -29,11 +31,16 @@ export function serve(exported: unknown): void {
   if (wrong !== undefined) return post({ op: "broken", message: wrong });
   const definition = exported as Definition;
   const { kind, messages, urgent = [], concurrent = [], activatedBy, policy = {} } = definition;
+  const { state, alarms = false } = definition;
+  const keeps = { state: state !== undefined, alarms };
   const actor = new WorkerActor(definition);
   listen((data) => actor.hear(data as ToWorker));
   post({
     op: "ready",
-    description: { kind, messages: Object.keys(messages), urgent, concurrent, activatedBy, policy },
+    description: {
+      ...{ kind, messages: Object.keys(messages), urgent, concurrent, activatedBy, policy },
+      ...keeps,
+    },
   });
 }
 
@@ -93,6 +100,8 @@ class WorkerActor {
   /** Aborts when the activation stops. */
   readonly #signal = new AbortController();
   #behaviour?: Behaviour<MessageSchemas>;
+  /** What is kept of the actor, as it sees it. */
+  #view?: DurableView;
   /** The actor's address; a placeholder until `create` is called. */
   #self = "graph/none/main" as Address;
   /** Id of the next send or timer. */
@@ -158,13 +167,15 @@ class WorkerActor {
       case "create":
         this.#self = message.self as Address;
         this.#random = message.seed;
+        this.#view = this.#viewOf(message);
         this.#behaviour = await this.#definition.create(
-          this.#context(message.epoch),
+          this.#context(message.epoch, this.#view),
           this.#config(message.config),
         );
         return;
       case "handle": {
-        const { type, body, from, received, deadline, trace } = message;
+        const { type, body, from, received, deadline, trace, alarm } = message;
+        if (alarm !== undefined) this.#view?.drop(alarm); // the node has done so, too
         const parsed = this.#definition.messages[type].safeParse(body);
         if (!parsed.success) throw invalidMessage(this.#self, type, parsed.error.issues[0]);
         return await this.#behaviour![type](parsed.data, {
@@ -172,6 +183,7 @@ class WorkerActor {
           received,
           deadline,
           trace,
+          alarm,
           signal,
         });
       }
@@ -197,13 +209,28 @@ class WorkerActor {
     });
   }
 
-  #context(epoch: number): ActorContext {
+  /** What the actor sees of what is kept; the node is told of each change. */
+  #viewOf(
+    { self, epoch, kept, limits: { stateBytes, alarms } }: Extract<Call, { op: "create" }>,
+  ): DurableView {
+    let state = kept.state;
+    return new DurableView({
+      ...{ self, epoch, kept, stateBytes, alarms, definition: this.#definition },
+      saved: async () => void await this.#waitFor((id) => post({ op: "saved", id })),
+      changed(now) {
+        if (now.state !== state) post({ op: "state", state: now.state });
+        state = now.state;
+      },
+    });
+  }
+
+  #context(epoch: number, { context: kept }: DurableView): ActorContext {
     const send = (kind: "tell" | "ask") =>
     (
       to: string,
       message: { type: string },
-      { deadlineMs, signal }: { deadlineMs?: number; signal?: AbortSignal } = {},
-    ): Promise<unknown> => this.#send({ kind, to, message, deadlineMs }, signal);
+      { deadlineMs, signal, idempotencyKey: key }: AskOptions = {},
+    ): Promise<unknown> => this.#send({ kind, to, message, deadlineMs, key }, signal);
     const sender = { tell: send("tell") as ActorContext["tell"], ask: send("ask") };
     return {
       self: this.#self,
@@ -220,6 +247,19 @@ class WorkerActor {
         };
       },
       now: () => this.#now(),
+      date: Date.now,
+      state: kept.state,
+      alarms: kept.alarms,
+      alarm(at, message, options) {
+        const name = kept.alarm(at, message, options);
+        post({ op: "alarm", name, at: Number(at), message });
+        return name;
+      },
+      cancelAlarm(name) {
+        const had = kept.cancelAlarm(name);
+        if (had) post({ op: "cancel_alarm", name });
+        return had;
+      },
       random: () => this.#draw(),
       resource: (name) => {
         throw noResource(this.#self, name, []); // custom actors are given none
@@ -231,9 +271,20 @@ class WorkerActor {
   }
 
   async #send(
-    sent: { kind: "tell" | "ask"; to: string; message: { type: string }; deadlineMs?: number },
+    sent: {
+      kind: "tell" | "ask";
+      to: string;
+      message: { type: string };
+      deadlineMs?: number;
+      key?: string;
+    },
     signal?: AbortSignal,
   ): Promise<unknown> {
+    return await this.#waitFor((id) => post({ op: "send", id, ...sent }), signal);
+  }
+
+  /** Tells the node something, and waits for its `reply`. */
+  async #waitFor(tell: (id: number) => void, signal?: AbortSignal): Promise<unknown> {
     signal?.throwIfAborted();
     const id = this.#next++;
     const waiting = Promise.withResolvers<unknown>();
@@ -245,7 +296,7 @@ class WorkerActor {
     };
     signal?.addEventListener("abort", cancel);
     try {
-      post({ op: "send", id, ...sent });
+      tell(id);
       return await waiting.promise;
     } finally {
       this.#sends.delete(id);

@@ -59,7 +59,7 @@ export interface LinkOptions {
 
 /** Performs what a worker asks for. */
 export interface Effects {
-  /** Performs a `send`, `cancel`, `after`, `unafter` or `stop`. */
+  /** Performs a `send`, `cancel`, `after`, `unafter`, `stop`, or a change of what is kept. */
   effect(message: Exclude<FromWorker, { op: "ready" | "broken" | "settled" | "pong" }>): void;
   /** The worker has ended while no call was under way whose error would have told so. */
   died(error: Error): void;

@@ -180,6 +180,7 @@ export function checkEnvelope(value: unknown): asserts value is Envelope {
         fail("ttlMs", e.ttlMs, "a finite number of milliseconds");
       }
       if (e.epoch !== undefined && !isCount(e.epoch)) fail("epoch", e.epoch, "an integer from 0");
+      if (e.key !== undefined && !isText(e.key, NAME_CHARS)) fail("key", e.key, "a short text");
       if (e.trace !== undefined) {
         const trace = e.trace as { traceparent?: unknown } | null;
         if (typeof trace !== "object" || !isText(trace?.traceparent, NAME_CHARS)) {

@@ -13,14 +13,18 @@ import {
   type ClusterMemory,
   type ClusterPast,
   type Deployment,
+  DurableStates,
+  type DurableStore,
   type Flow,
   GRAPH,
   type MembersView,
+  ownerOf,
   parseAddress,
   type PlaceDeployment,
   REGISTRY,
   type Registry,
   registryActor,
+  systemClock,
   type Term,
 } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
@@ -87,6 +91,7 @@ export class Seat {
     const { epoch } = term;
     const { graph, main } = served;
     const writer = await TermWriter.open({ registry, epoch, signal });
+    const states = await statesOf(options);
     const custom = await CustomActors.load(graph, { file: main.file ?? "graph", node: name });
     try {
       await writer.putMainGraph(main);
@@ -97,7 +102,7 @@ export class Seat {
     }
     const placer = placerFor(options);
     const seat = new Seat(options, custom, placer);
-    seat.#register(options, writer.memory(options.past));
+    seat.#register(options, writer.memory(options.past), states);
     log.info("this node coordinates, term {epoch}", { epoch });
     return seat;
   }
@@ -110,13 +115,14 @@ export class Seat {
   #register(
     { registry, served, generator, nodes: view }: SeatOptions,
     memory: ClusterMemory,
+    states: DurableStore,
   ): void {
     const system = this.#system;
     system.register(registryActor, {
       config: registryActor.config.parse({}),
       resources: () => ({ registry }),
     });
-    this.#custom.register(system);
+    this.#custom.register(system, states);
     system.register(modelActor, { config: {}, resources: () => ({ generator }) });
     const { main: { model, nodes, layers } } = served;
     const place: PlaceDeployment = async (...given) => ({
@@ -150,6 +156,15 @@ export class Seat {
       epoch: this.term.epoch,
     });
   }
+}
+
+/** Keeps the states and alarms of custom actors, as long as the term lasts. */
+async function statesOf({ registry, term: { epoch }, signal }: SeatOptions): Promise<DurableStore> {
+  const owner = await ownerOf({ registry, address: CLUSTER, epoch, signal });
+  return new DurableStates({
+    ...{ registry, clock: systemClock, random: Math.random },
+    ownerOf: () => owner,
+  });
 }
 
 function placerFor({ system, served, past }: SeatOptions): Placer {

@@ -13,6 +13,7 @@ import { readImports } from "./imports.ts";
  */
 const MAKERS: { name: string; group: string; file?: string }[] = [
   { name: "refusal", group: "actor", file: "actors/system/refusals.ts" },
+  { name: "durableError", group: "actor", file: "actors/system/durable_errors.ts" },
   { name: "mailboxError", group: "mailbox" },
   { name: "trustError", group: "trust" },
   { name: "engineError", group: "engine" },
@@ -41,6 +42,7 @@ const FORWARDS: Record<string, { places: number; from: string }> = {
   },
   "actors/registry/errors.ts": { places: 1, from: "registryError()" },
   "actors/pipeline/draft_chains.ts": { places: 1, from: "a token that the engine did not choose" },
+  "actors/system/durable_errors.ts": { places: 1, from: "durableError()" },
   "actors/system/errors.ts": { places: 1, from: "an error that came over the wire" },
   "actors/system/local_transport.ts": { places: 1, from: "mailboxError() of this transport" },
   "actors/system/refusals.ts": { places: 1, from: "refusal()" },

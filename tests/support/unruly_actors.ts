@@ -25,6 +25,8 @@ const attempts: Record<string, (arg: string) => unknown> = {
 export default defineActor({
   kind: "unruly",
   config: z.object({ start: z.number().default(0) }),
+  state: z.object({ saved: z.number(), rung: z.array(z.string()) }).default({ saved: 0, rung: [] }),
+  alarms: true,
   messages: {
     attempt: z.object({ what: z.string(), arg: z.string().default("") }),
     add: z.object({ n: z.number() }),
@@ -49,6 +51,14 @@ export default defineActor({
     bye: z.object({ to: z.string() }),
     cancelled: z.object({ to: z.string() }),
     delta: z.object({ text: z.string() }),
+    save: z.object({ n: z.number() }),
+    saved: z.object({}),
+    save_and_throw: z.object({}),
+    wake: z.object({ in: z.number(), note: z.string(), name: z.string().optional() }),
+    ring: z.object({ note: z.string() }),
+    kept: z.object({}),
+    unset: z.object({ name: z.string() }),
+    set: z.object({ value: z.unknown() }),
   },
   concurrent: ["never"],
   policy: { restarts: { max: 2, withinMs: 60_000 } },
@@ -99,6 +109,22 @@ export default defineActor({
       world: () => ({ self: ctx.self, now: ctx.now(), random: [ctx.random(), ctx.random()] }),
       stop: () => ctx.stop(),
       bye: ({ to }) => ctx.onStop(() => ctx.tell(to, { type: "bye", count })),
+      save: ({ n }) => ctx.state.update((s) => ({ ...s, saved: s.saved + n })).saved,
+      saved: async () => {
+        await ctx.state.saved();
+        return ctx.state.value.saved;
+      },
+      save_and_throw: () => {
+        ctx.state.update((s) => ({ ...s, saved: 1000 }));
+        throw new Error("it broke");
+      },
+      wake: ({ in: ms, note, name }) =>
+        ctx.alarm(ctx.date() + ms, { type: "ring", note }, { name }),
+      ring: ({ note }, { alarm }) =>
+        void ctx.state.update((s) => ({ ...s, rung: [...s.rung, `${note} by ${alarm}`] })),
+      kept: () => ({ ...ctx.state.value, alarms: ctx.alarms().map(({ name }) => name) }),
+      unset: ({ name }) => ctx.cancelAlarm(name),
+      set: ({ value }) => ctx.state.set(value as { saved: number; rung: string[] }),
       delta: ({ text }) => ({ text: `${text}${++count}` }),
       cancelled: async ({ to }, { signal }) => {
         await new Promise((resolve) => signal.addEventListener("abort", resolve));
