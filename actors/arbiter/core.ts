@@ -170,7 +170,8 @@ export class ArbiterCore {
       slowest_ms: this.#arena.cost.slowest(flight.carried.length),
     };
     const toldTo = new Map<ArbiterRequest, Omit<ResultsMessage, "lanes">>();
-    for (const [i, { row, pending: { request, number, kind } }] of flight.wanted.entries()) {
+    for (const [i, { row, pending }] of flight.wanted.entries()) {
+      const { request, number } = pending;
       const result = answer.tokens[i];
       const dropped = request.closed || request.rows[number] !== row;
       if (!result || dropped) continue;
@@ -182,7 +183,7 @@ export class ArbiterCore {
       }
       const { slot: _, ...rest } = result as TokenResult; // shards name no slots
       results.results.push({ ...rest, row: number });
-      if (kind !== "draft") request.owed.push(now);
+      if (pending.lane) request.owed.push(now);
     }
     const lanes = lanesOf(this.#requests.running, this.#arena.flights);
     for (const [request, results] of toldTo) {

@@ -71,9 +71,7 @@ export class Flights {
     for (const { carried, wanted } of this.#flights.values()) {
       // Rows of pieces come first in a frame.
       if (carried[0]?.pending.kind === "prefill") pieces++;
-      const lanes = wanted.filter(({ row, pending }) =>
-        pending.kind !== "draft" && !row.freed
-      ).length;
+      const lanes = wanted.filter(({ row, pending }) => pending.lane && !row.freed).length;
       rows += lanes;
       if (lanes > 0) frames++;
     }

@@ -142,6 +142,9 @@ export function frameOf(
       want: Int32Array.from(want),
       want_samplers: Int32Array.from(wanted, (c) => c.pending.request.order),
       ...(masked.wanted && { want_masks: masked.wanted }),
+      ...(wanted.some((c) => c.pending.given !== undefined) && {
+        want_given: Int32Array.from(wanted, (c) => c.pending.given ?? -1),
+      }),
     },
   };
 }

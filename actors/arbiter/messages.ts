@@ -42,6 +42,11 @@ export const openSchema = z.object({
    * last one. Rows of earlier requests stand for the prompt's only where the last one is wanted.
    */
   hidden: z.enum(["all", "last"]).optional(),
+  /**
+   * The log-probability of every token of the prompt but the first is wanted too, as the result of
+   * the row before it. No row of an earlier request then stands for one of the prompt's.
+   */
+  scored: z.boolean().optional(),
   /** The prompt's last row is not run before `prompt_mask` has come. @default false */
   held: z.boolean().optional(),
   /** Mask of the prompt's last row, which later rows may name too; undefined: it has none. */

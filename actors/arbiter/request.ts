@@ -41,9 +41,11 @@ export class PendingRow {
   mask?: RowMask;
   /** It waits for its mask, and must not be run before. */
   held?: boolean;
+  /** The token that follows it, whose log-probability is wanted; undefined: a token is chosen. */
+  readonly given?: number;
 
   /** A row as the Generation describes it. */
-  constructor(row: Omit<PendingRow, "chance">) {
+  constructor(row: Omit<PendingRow, "chance" | "lane">) {
     this.request = row.request;
     this.number = row.number;
     this.token = row.token;
@@ -55,6 +57,12 @@ export class PendingRow {
     this.dead = row.dead;
     this.mask = row.mask;
     this.held = row.held;
+    this.given = row.given;
+  }
+
+  /** Whether a lane waits for its result: it is no draft, and a token is chosen after it. */
+  get lane(): boolean {
+    return this.kind !== "draft" && this.given === undefined && !this.request.open.hidden;
   }
 
   /**
@@ -153,7 +161,8 @@ export class ArbiterRequest {
     this.generation = open.generation;
     this.order = order;
     this.open = open;
-    if (open.hidden === "all") this.open = { ...open, reuse: false };
+    const all = open.hidden === "all" || open.scored === true;
+    if (all) this.open = { ...open, reuse: false };
     const { prompt, held, first_mask: first } = open;
     if (first) this.#masks.set(first.id, { bits: first.bits });
     this.rows.length = prompt.length;
@@ -166,7 +175,8 @@ export class ArbiterRequest {
           token,
           position: i,
           parent: i - 1,
-          want: i === prompt.length - 1 || open.hidden === "all",
+          want: i === prompt.length - 1 || all,
+          ...(open.scored && i < prompt.length - 1 && { given: prompt[i + 1] }),
           kind: "prefill",
           reach: 1,
           dead: false,

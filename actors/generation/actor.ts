@@ -200,7 +200,13 @@ export const generationActor = defineActor({
         return await fail(toOrreryError(error, ctx.self).toWire());
       }
       const { client } = current.start;
+      if (current.scoring) return; // what follows the prompt is told after it
       try {
+        const scores = current.promptScores;
+        if (scores) {
+          await ctx.tell(client, { type: "prompt", ...scores });
+          if (run === current) current.scoresTold();
+        }
         while (run === current && current.deltas.length > 0) {
           await ctx.tell(client, { type: "delta", ...current.deltas.shift()! });
           current.waited();

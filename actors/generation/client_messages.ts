@@ -1,5 +1,6 @@
 /**
- * What a generation tells its client: any number of `delta`, then one `done` or one `failed`.
+ * What a generation tells its client: `prompt` where its log-probabilities are wanted, any number of
+ * `delta`, then one `done` or one `failed`.
  *
  * @module
  */
@@ -41,6 +42,15 @@ const deltaSchema = z.object({
 
 /** Generation to client, message `delta`. */
 export type Delta = z.infer<typeof deltaSchema>;
+
+/** Fields of message `prompt`. */
+const promptScoresSchema = z.object({
+  /** The prompt's tokens in order; the first one has no log-probability. */
+  tokens: z.array(spelledTokenSchema),
+});
+
+/** Generation to client, message `prompt`. */
+export type PromptScoresMessage = z.infer<typeof promptScoresSchema>;
 
 /** The `orrery` field of a response. */
 const answerReportSchema = z.object({
@@ -103,6 +113,7 @@ export type Done = z.infer<typeof doneSchema>;
 
 /** Every message that a client gets, its name in the field `type`. */
 export const clientMessageSchema = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("prompt"), ...promptScoresSchema.shape }),
   z.object({ type: z.literal("delta"), ...deltaSchema.shape }),
   z.object({ type: z.literal("done"), ...doneSchema.shape }),
   /** The generation has failed and has released what it held. */

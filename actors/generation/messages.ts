@@ -37,8 +37,8 @@ export type MakeCodec = (stop: string[]) => TextCodec;
 export const startSchema = z.object({
   /** Prompt token ids, at least one. */
   prompt: z.instanceof(Int32Array).refine((p) => p.length > 0, "the prompt has no tokens"),
-  /** Most tokens of a plain answer. */
-  max_tokens: z.number().int().positive(),
+  /** Most tokens of a plain answer. 0: none is wanted, only `prompt_logprobs`. */
+  max_tokens: z.number().int().nonnegative(),
   /** Most tokens of an answer by outline, all branches together. @default max_tokens */
   outline_tokens: z.number().int().positive().optional(),
   sampling: samplingSchema,
@@ -51,6 +51,11 @@ export const startSchema = z.object({
   past_eos: z.boolean().optional(),
   /** Tokens in the vocabulary; only where the answer is held to a grammar. */
   vocab: z.number().int().positive().optional(),
+  /**
+   * The log-probabilities of the prompt's tokens are wanted, with so many of the best tokens at each
+   * place. Undefined: they are not.
+   */
+  prompt_logprobs: z.number().int().min(0).max(20).optional(),
   /** Stop texts: the first that comes ends the answer, and is left out of it. */
   stop: z.array(z.string().min(1)).max(16),
   /** Token ids that end the answer. */
@@ -123,7 +128,10 @@ export const startSchema = z.object({
   others: z.number().int().nonnegative().optional(),
   /** Address that is sent `delta`, `done` and `failed`. */
   client: z.string(),
-});
+}).refine(
+  ({ max_tokens, prompt_logprobs }) => max_tokens > 0 || prompt_logprobs !== undefined,
+  "max_tokens is 0 and no log-probabilities of the prompt are wanted",
+);
 
 /** See {@linkcode startSchema}. */
 export type Start = z.infer<typeof startSchema>;

@@ -126,6 +126,9 @@ function badMode(mode: Mode, why: string): OrreryError {
 function blocks(start: Start, words: OutlineText | undefined): string | undefined {
   const { sampling, stop, context, max_tokens, points } = start;
   if (start.constrained) return "an answer that is held to a grammar is one text";
+  if (start.prompt_logprobs !== undefined) {
+    return "log-probabilities of the prompt are those of one sequence of tokens";
+  }
   if (!words) return "the prompt is not a conversation that ends with a question";
   if (!points && (start.max_branches ?? start.shape.max_branches) < 2) {
     return "one branch at a time gains nothing";

@@ -19,7 +19,7 @@ import { ngramDrafter } from "./instant_drafter.ts";
 import type { Lane, Settled } from "./lane.ts";
 import type { FirstLane, LaneControl, LaneOwner, NewLane, TokenChain } from "./lane_control.ts";
 import { LaneRows } from "./lane_rows.ts";
-import type { Delta, Done } from "./client_messages.ts";
+import type { Delta, Done, PromptScoresMessage } from "./client_messages.ts";
 import { type MakeCodec, MOST_CONTEXTS, type Start } from "./messages.ts";
 import { decideMode, type ModeChoice } from "./mode.ts";
 import type { FoundRoute } from "./find_route.ts";
@@ -29,6 +29,7 @@ import { grammarSilent, rowFailed } from "./grammar_errors.ts";
 import { ForeignLanes } from "./foreign_lanes.ts";
 import { OutlineRun } from "./outline_run.ts";
 import { Pace } from "./pace.ts";
+import { PromptScores } from "./prompt_scores.ts";
 import { oneFailed, routeLearned, sharedWith } from "./route.ts";
 import { Shown } from "./shown.ts";
 import { Speculation } from "./speculation.ts";
@@ -64,6 +65,8 @@ export interface Told {
   readonly firstAt?: number;
   /** Parts that have not been sent yet. */
   readonly unsent: Delta[];
+  /** It was told the prompt's log-probabilities. */
+  readonly scored: boolean;
 }
 
 /** See the module's text. */
@@ -96,6 +99,8 @@ export class GenerationRun implements LaneOwner, LaneControl {
   readonly #foreign = new ForeignLanes();
   /** What holds the answer to a grammar; undefined: nothing does. */
   readonly #grammar?: GrammarRows;
+  /** The prompt's log-probabilities; undefined: they are not wanted, or were told. */
+  #scores?: PromptScores;
   /** The arbiter has been told of the request. */
   #isOpen = false;
 
@@ -109,6 +114,8 @@ export class GenerationRun implements LaneOwner, LaneControl {
     this.#options = options;
     this.#aliveAt = ctx.now();
     const { told } = options;
+    const { prompt_logprobs: top, prompt } = start;
+    if (top !== undefined && !told?.scored) this.#scores = new PromptScores(prompt, { top });
     this.#clock = new AnswerClock(options.began, told?.firstAt);
     this.#shown = told?.shown ?? new Shown();
     this.#shown.again();
@@ -131,7 +138,9 @@ export class GenerationRun implements LaneOwner, LaneControl {
     if (this.#choice.draftLength > 0) this.#speculation = this.#makeSpeculation();
     if (start.constrained) this.#grammar = this.#makeGrammar();
     if (this.#outline) this.#outline.begin();
-    else this.openLane({ name: "plain", limit: start.max_tokens, stop: start.stop, owner: this });
+    else if (start.max_tokens > 0) {
+      this.openLane({ name: "plain", limit: start.max_tokens, stop: start.stop, owner: this });
+    }
     this.#watchSilence();
   }
 
@@ -141,11 +150,15 @@ export class GenerationRun implements LaneOwner, LaneControl {
     const drafts = DRAFTS_IN_MEMORY * this.#choice.draftLength;
     const tokens = this.#outline ? Math.max(max_tokens, outline_tokens) : max_tokens;
     const rows = this.#opened.length + tokens + drafts + (this.#outline?.extraRows ?? 0);
+    const { prompt_logprobs: top } = this.start;
     return {
       type: "open",
       generation: this.#ctx.self,
       prompt: this.#opened,
-      sampling,
+      sampling: this.#scores
+        ? { ...sampling, logprobs: true, top_logprobs: Math.max(sampling.top_logprobs, top!) }
+        : sampling,
+      ...(this.#scores && { strict: true, scored: true }),
       pieces,
       max_rows: Math.min(rows, MOST_CONTEXTS * this.start.context),
       reuse: this.start.reuse,
@@ -159,10 +172,31 @@ export class GenerationRun implements LaneOwner, LaneControl {
    */
   takeMessages(): Message[] {
     this.#grammar?.ask();
-    if (this.#isOpen) return this.#rows.takeMessages();
+    const over = this.start.max_tokens === 0 && this.#scores?.complete; // a prompt of one token
+    if (this.#isOpen || over) return this.#rows.takeMessages();
     if (this.#grammar?.mayOpen === false) return [];
     this.#isOpen = true;
     return [this.#open, ...this.#rows.takeMessages()];
+  }
+
+  /**
+   * The prompt's log-probabilities, once all are there; the caller sends them before any delta, and
+   * then calls {@linkcode GenerationRun.scoresTold}.
+   */
+  get promptScores(): PromptScoresMessage | undefined {
+    if (!this.#scores?.complete) return undefined;
+    return this.#scores.message(this.#ctx.resource<MakeCodec>("codec")([]));
+  }
+
+  /** The prompt's log-probabilities are wanted and not there yet: nothing else may be told before. */
+  get scoring(): boolean {
+    return this.#scores !== undefined && !this.#scores.complete;
+  }
+
+  /** The client has been told the prompt's log-probabilities. */
+  scoresTold(): void {
+    this.#scores = undefined;
+    if (this.start.max_tokens === 0) this.end("length");
   }
 
   /** Takes in what the grammar has answered. */
@@ -186,6 +220,8 @@ export class GenerationRun implements LaneOwner, LaneControl {
   results({ results, frame_ms, wait_ms, slowest_ms, lanes: all }: ResultsMessage): void {
     this.#alive();
     this.#foreign.frame(Math.max(0, all - this.#rows.size));
+    const failed = this.#scores?.take(results);
+    if (failed) this.fault = rowFailed(failed, { strict: true });
     const { lanes, decoded } = this.#rows.answered(results);
     // A frame with pieces of prompts says nothing about what a decode row costs.
     if (!decoded) this.#pace.interrupt();
@@ -253,7 +289,12 @@ export class GenerationRun implements LaneOwner, LaneControl {
 
   /** What another run of the request must know. */
   get told(): Told {
-    return { shown: this.#shown, firstAt: this.#clock.firstTextAt, unsent: this.deltas };
+    return {
+      shown: this.#shown,
+      firstAt: this.#clock.firstTextAt,
+      unsent: this.deltas,
+      scored: this.#scores === undefined,
+    };
   }
 
   /** See {@linkcode LaneControl.end}. */
@@ -354,7 +395,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
     const settled = lane.settle();
     const failed = lane.finish ? undefined : lane.tip.result?.failed;
     if (failed) {
-      this.fault = rowFailed(failed, { strict: this.start.constrained ?? false });
+      this.fault = rowFailed(failed, { strict: this.#strict });
       return;
     }
     const now = this.#ctx.now();
@@ -424,6 +465,11 @@ export class GenerationRun implements LaneOwner, LaneControl {
       due: () => this.#options.onChange(),
       cut: (lane, row, all) => this.#speculation?.cut(lane, row, all),
     });
+  }
+
+  /** Stages of an earlier program must refuse the request. */
+  get #strict(): boolean {
+    return this.start.constrained === true || this.start.prompt_logprobs !== undefined;
   }
 
   /** Counts the silence from now on. */

@@ -143,6 +143,11 @@ export const maskFields = {
    * no row has a mask. i32 (wanted rows)
    */
   want_masks: i32.optional(),
+  /**
+   * For each wanted row the token whose log-probability is wanted in place of a choice, -1: one is
+   * chosen; undefined: for all rows. Rows that name one have strict samplers. i32 (wanted rows)
+   */
+  want_given: i32.optional(),
 };
 
 /** Schema of a {@linkcode Frame}; beyond types it checks that the row arrays agree in length. */

@@ -24,10 +24,12 @@ export interface FrameRows {
   want_samplers: Int32Array;
   /** Mask of each wanted row, -1: none; undefined: no row has one. i32 (wanted) */
   want_masks?: Int32Array;
+  /** Token that is given in place of a choice, -1: none; undefined: for no row. i32 (wanted) */
+  want_given?: Int32Array;
 }
 
-/** Where no row has a mask. */
-const NO_MASKS = new Int32Array(0);
+/** Where no row names any. */
+const NONE = new Int32Array(0);
 
 /** A condition that a frame does not meet. */
 export interface FrameProblem {
@@ -39,7 +41,10 @@ export interface FrameProblem {
 
 /** Problems of the arrays' lengths. {@linkcode rowProblems} presumes that there are none. */
 export function* lengthProblems(
-  { tokens, positions, parents, want, want_samplers, want_masks }: Omit<FrameRows, "base">,
+  { tokens, positions, parents, want, want_samplers, want_masks, want_given }: Omit<
+    FrameRows,
+    "base"
+  >,
 ): Generator<FrameProblem> {
   const rows = tokens.length;
   if (rows === 0) yield { message: "frame has no rows" };
@@ -54,6 +59,9 @@ export function* lengthProblems(
   }
   if (want_masks && want_masks.length !== want.length) {
     yield { message: `want has ${want.length} rows, want_masks ${want_masks.length}` };
+  }
+  if (want_given && want_given.length !== want.length) {
+    yield { message: `want has ${want.length} rows, want_given ${want_given.length}` };
   }
 }
 
@@ -81,14 +89,17 @@ export function* rowProblems(
   }
 }
 
-/** Problems of `want`: it must name rows of the frame, and masks by their numbers. */
+/** Problems of `want`: it must name rows of the frame, and masks and tokens by their numbers. */
 export function* wantProblems(
-  { tokens: { length: rows }, want, want_masks = NO_MASKS }: Pick<
+  { tokens: { length: rows }, want, want_masks = NONE, want_given = NONE }: Pick<
     FrameRows,
-    "tokens" | "want" | "want_masks"
+    "tokens" | "want" | "want_masks" | "want_given"
   >,
 ): Generator<FrameProblem> {
   for (const mask of want_masks) if (mask < -1) yield { message: `want_masks names mask ${mask}` };
+  for (const token of want_given) {
+    if (token < -1) yield { message: `want_given names token ${token}` };
+  }
   for (const row of want) {
     if (row < 0 || row >= rows) {
       yield { message: `want names row ${row} of ${rows}`, metadata: { row } };

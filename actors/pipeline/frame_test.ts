@@ -39,6 +39,7 @@ Deno.test("frameSchema names every row that cannot be", () => {
     [{ want: ints(2) }, ["want names row 2 of 2"]],
     [{ want: ints(-1) }, ["want names row -1 of 2"]],
     [{ want_masks: ints(-2) }, ["want_masks names mask -2"]],
+    [{ want_given: ints(-2) }, ["want_given names token -2"]],
     [{ hidden: fromFloat32([3, 2], new Float32Array(6)) }, ["hidden has 3 rows, frame has 2"]],
   ];
   for (const [part, expected] of cases) assert.deepEqual(issues({ ...frame, ...part }), expected);
@@ -52,6 +53,7 @@ Deno.test("frameSchema refuses arrays that do not agree in length, and an empty 
     [{ parents: ints(3, 4, 5) }, [`${lengths}2, 2, 3`]],
     [{ want_samplers: ints(0, 0) }, ["want has 1 rows, want_samplers 2"]],
     [{ want_masks: ints() }, ["want has 1 rows, want_masks 0"]],
+    [{ want_given: ints() }, ["want has 1 rows, want_given 0"]],
     [{ tokens: none, positions: none, parents: none, want: none, want_samplers: none }, [
       "frame has no rows",
     ]],

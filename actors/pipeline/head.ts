@@ -157,7 +157,15 @@ export const headActor = defineActor({
         const allowed = masks[row];
         if (sampler && allowed !== "unknown") {
           const { sampling } = sampler;
-          rows.push({ row, sampling, position, occurrences: occurrences.get(row), allowed });
+          const given = message.want_given?.[row] ?? -1;
+          rows.push({
+            row,
+            sampling,
+            position,
+            occurrences: occurrences.get(row),
+            allowed,
+            ...(given >= 0 && { given }),
+          });
         } else {
           const [code, what] = sampler ? ["no_mask", "mask"] : ["no_sampler", "sampler"];
           const text =

@@ -33,6 +33,8 @@ export interface HeadRow {
   occurrences?: { tokens: Int32Array; generated: Int32Array };
   /** Mask of the shard's own tokens, see `token_mask.ts`; undefined: all may be chosen. */
   allowed?: Int32Array;
+  /** The token whose log-probability is wanted in place of a choice; undefined: one is chosen. */
+  given?: number;
 }
 
 /** What a shard says of some rows. */

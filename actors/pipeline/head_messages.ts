@@ -79,6 +79,12 @@ export const normedSchema = z.object({
   if (m.want_masks && m.want_masks.length !== rows) {
     problem(`${m.want_masks.length} masks for ${rows} rows`);
   }
+  if (m.want_given && m.want_given.length !== rows) {
+    problem(`${m.want_given.length} given tokens for ${rows} rows`);
+  }
+  for (const token of m.want_given ?? []) {
+    if (token < -1) problem(`want_given names token ${token}`);
+  }
   for (const id of m.want_masks ?? []) if (id < -1) problem(`want_masks names mask ${id}`);
   if (m.positions.length !== rows) problem(`${m.positions.length} positions for ${rows} rows`);
   const { dtype, shape } = m.normed;

@@ -95,7 +95,7 @@ export class HeadNews {
  * occurrences of its own tokens, and what the arbiter must know through the first shard alone.
  */
 export function normedMessages(
-  frame: Pick<Frame, "arena" | "seq" | "want_samplers" | "want_masks">,
+  frame: Pick<Frame, "arena" | "seq" | "want_samplers" | "want_masks" | "want_given">,
   { normed, rows, news, replyTo, shards, facts, vocab }: {
     /** f32 (wanted rows, hidden) */
     normed: Tensor;
@@ -113,6 +113,7 @@ export function normedMessages(
   const scored = (_: number, i: number) => !facts.states?.wanted.includes(i);
   const want_samplers = frame.want_samplers.filter(scored);
   const want_masks = frame.want_masks?.filter(scored);
+  const want_given = frame.want_given?.filter(scored);
   const carried = { ...facts, states: facts.states?.results };
   const { opens, samplers, strict_samplers, drop_samplers, drop_masks } = news;
   const masks = news.masks.map(({ id, bits }) => ({ id, mask: unpackMask(bits, vocab) }));
@@ -135,6 +136,7 @@ export function normedMessages(
       normed,
       want_samplers,
       ...(want_masks && { want_masks }),
+      ...(want_given && { want_given }),
       positions,
       ...(occurrences.length > 0 && { occurrences }),
       ...(index === 0 && { carried: { ...carried, failed } }),

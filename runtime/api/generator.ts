@@ -80,10 +80,15 @@ export interface GenerateRequest {
   /** How to sample; fields that are left out come from the model's generation_config. */
   sampling: Partial<Sampling>;
   /**
-   * Largest number of tokens of the answer. Left out: the model's own default, or what the context
+   * Largest number of tokens of the answer; 0 only with `promptLogprobs`: then there is no answer. Left out: the model's own default, or what the context
    * still has room for if that is less.
    */
   maxTokens?: number;
+  /**
+   * The log-probabilities of the prompt's tokens are wanted, with so many of the best tokens at each
+   * place, 0 to 20: an event `prompt` tells them. No outline is possible. @default not wanted
+   */
+  promptLogprobs?: number;
   /** Texts at which the answer ends, at most 16; the text itself is not returned. */
   stop: string[];
   /** Generate past the end-of-text token, until `maxTokens` (for benchmarks). @default false */
@@ -155,6 +160,12 @@ export type GenerationEvent =
     /** Key of the generation's actor. */
     id: string;
     promptTokens: number;
+  }
+  | {
+    /** Only with `promptLogprobs`, once, before anything of the answer. */
+    type: "prompt";
+    /** The prompt's tokens in order; the first one has no log-probability. */
+    tokens: GeneratedToken[];
   }
   | {
     type: "delta";

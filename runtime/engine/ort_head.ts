@@ -105,7 +105,7 @@ export class OrtHead implements HeadEngine {
     const failed: RowFailure[] = [];
     let more = false;
     const allowedFirst = this.#graph.logits[0]?.first;
-    for (const { row, sampling, position, occurrences = NO_OCCURRENCES, allowed } of rows) {
+    for (const { row, sampling, position, occurrences = NO_OCCURRENCES, allowed, given } of rows) {
       try {
         const own = this.#graph.logits.map(({ first, rows: size }, part) =>
           partialOf(logits[part].subarray(row * size, (row + 1) * size), {
@@ -117,6 +117,7 @@ export class OrtHead implements HeadEngine {
             limit,
             allowed,
             allowedFirst,
+            given,
           })
         );
         const cut = choiceOf(sampling, vocab) === "ranked";

@@ -303,7 +303,9 @@ export class OrtStage implements LoadedStage {
       try {
         const sampler = arena.samplers.get(rows.want_samplers[i]);
         const allowed = allowedOf(arena, slot, rows.want_masks?.[i]);
-        return chosen(arena, slot, { sampler, allowed }, { vocab, ranges, part });
+        const given = rows.want_given?.[i] ?? -1;
+        const choice = { sampler, allowed, ...(given >= 0 && { given }) };
+        return chosen(arena, slot, choice, { vocab, ranges, part });
       } catch (error) {
         if (!(error instanceof OrreryError)) throw error;
         // Only this row fails: the other rows of the frame may belong to other requests.
@@ -334,6 +336,7 @@ function rowsOf(rows: FrameRows, wanted: readonly number[]): FrameRows {
     want: pick(rows.want),
     want_samplers: pick(rows.want_samplers),
     ...(rows.want_masks && { want_masks: pick(rows.want_masks) }),
+    ...(rows.want_given && { want_given: pick(rows.want_given) }),
   };
 }
 
@@ -379,7 +382,7 @@ function inOrder(tokens: TokenResult[], states: RowStates | undefined): TokenRes
 function chosen(
   arena: KvArena,
   slot: number,
-  { sampler, allowed }: { sampler?: Sampler; allowed?: Int32Array },
+  { sampler, allowed, given }: { sampler?: Sampler; allowed?: Int32Array; given?: number },
   logits: LogitsRow,
 ): TokenResult {
   if (!sampler) {
@@ -395,7 +398,12 @@ function chosen(
     : { tokens: new Int32Array(0), promptRows: 0 };
   return {
     slot,
-    ...sample(logits, sampling, { ...path, position: arena.slots.position(slot) + 1, allowed }),
+    ...sample(logits, sampling, {
+      ...path,
+      position: arena.slots.position(slot) + 1,
+      allowed,
+      given,
+    }),
   };
 }
 

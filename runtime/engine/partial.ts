@@ -57,6 +57,11 @@ export interface PartialOptions extends RowChoice {
   allowed?: Int32Array;
   /** Token id of the mask's first bit. @default 0 */
   allowedFirst?: number;
+  /**
+   * The token whose log-probability is wanted in place of a choice: it is the only candidate, of the
+   * part that has it, with the model's own logit. @default one is chosen
+   */
+  given?: number;
 }
 
 /** true if these settings depend on the tokens before the sampled one (penalties do). */
@@ -104,6 +109,14 @@ export function partialOf(logits: Float32Array, options: PartialOptions): HeadPa
     topTokens: ids(top),
     topLogits: pick(top),
   };
+  if (options.given !== undefined) {
+    const at = options.given - first;
+    const places = at >= 0 && at < logits.length && logits[at] > -Infinity
+      ? Uint32Array.of(at)
+      : NONE;
+    const own = pick(places);
+    return { ...reported, tokens: ids(places), logits: own, own, count: places.length, sum: 0 };
+  }
   /** The model's own logits of the tokens that change, by their place. */
   const before = new Map<number, number>();
   const change = (token: number, changed: (logit: number) => number) => {

@@ -24,9 +24,10 @@ function byParts(
     bounds: number[];
     limits: readonly number[];
     allowed?: Int32Array;
+    given?: number;
   },
 ) {
-  const { sampling, position, history, bounds, limits, allowed } = options;
+  const { sampling, position, history, bounds, limits, allowed, given } = options;
   const row = { sampling, vocab: values.length, position };
   const part = (index: number, limit: number) =>
     partialOf(values.slice(bounds[index], bounds[index + 1]), {
@@ -34,6 +35,7 @@ function byParts(
       first: bounds[index],
       occurrences: occurrencesOf(history, 2),
       limit,
+      given,
       ...(allowed && {
         allowed: maskPart(allowed, { first: bounds[index], tokens: values.length - bounds[index] }),
         allowedFirst: bounds[index],
@@ -176,6 +178,37 @@ Deno.test("sample() under a mask draws as if the refused tokens had probability 
       },
     ),
     { numRuns: 600, seed: 13 },
+  );
+});
+
+Deno.test("sample() of a given token tells its log-probability, for every split and setting", () => {
+  fc.assert(
+    fc.property(
+      someLogits,
+      someSettings,
+      fc.nat(4000),
+      fc.nat(119),
+      (values, some, position, n) => {
+        const s = settings({ ...some, logprobs: true });
+        const given = n % values.length;
+        const row = logitsRow(Float32Array.from(values));
+        const path = { tokens: Int32Array.from([3, 1, 1]), promptRows: 2, position };
+        const { token, logprob, top } = sample(row, s, { ...path, given });
+        assert.equal(token, given);
+        assert.ok(Math.abs(logprob! - logProbs(values)[given]) < 1e-9);
+        assert.equal(top?.length ?? 0, Math.min(s.top_logprobs, values.length));
+        const history = path.tokens;
+        const bounds = headBounds(values.length);
+        const { merged } = byParts(Float32Array.from(values), {
+          ...{ sampling: s, position, history, bounds, limits: CANDIDATE_LIMITS, given },
+        });
+        assert.deepEqual(merged, {
+          kind: "sampled",
+          sampled: { token, logprob, ...(top && { top }) },
+        });
+      },
+    ),
+    { numRuns: 400, seed: 14 },
   );
 });
 

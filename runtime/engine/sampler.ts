@@ -35,6 +35,8 @@ export interface History {
    * undefined: all may.
    */
   allowed?: Int32Array;
+  /** The token whose log-probability is wanted in place of a choice; undefined: one is chosen. */
+  given?: number;
 }
 
 /** A row of logits of the whole vocabulary, which may lie in several arrays. */
@@ -58,7 +60,7 @@ export interface LogitsRow {
  */
 export function sample(row: LogitsRow, sampling: Sampling, history: History): Sampled {
   const { vocab } = row;
-  const { position, allowed } = history;
+  const { position, allowed, given } = history;
   const ranges = row.ranges ?? partsOf(vocab);
   const penalised = needsHistory(sampling);
   const changes = penalised || allowed !== undefined || sampling.logit_bias.length > 0 ||
@@ -72,7 +74,7 @@ export function sample(row: LogitsRow, sampling: Sampling, history: History): Sa
     // Biases and penalties change a copy: a part may be asked again. Without them nothing is copied,
     // since 0.6 MB of garbage a row costs more than the choice itself.
     const own = changes ? logits.slice() : logits;
-    return partialOf(own, { sampling, vocab, position, first, occurrences, limit, allowed });
+    return partialOf(own, { sampling, vocab, position, first, occurrences, limit, allowed, given });
   };
   const parts = ranges.map((_, index) => part(index, CANDIDATE_LIMITS[0]));
   for (let round = 1;; round++) {

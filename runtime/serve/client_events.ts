@@ -49,7 +49,7 @@ function parsed(client: string, { type, body }: Received): ClientMessage {
 }
 
 function eventOf(message: Exclude<ClientMessage, { type: "failed" }>): GenerationEvent {
-  if (message.type === "delta") return message;
+  if (message.type === "delta" || message.type === "prompt") return message;
   return {
     type: "done",
     finishReason: message.finish,

@@ -45,7 +45,7 @@ export function requestedStart(
   const prompt = model.encode(request.prompt);
   if (prompt.length === 0) throw invalidPrompt("the prompt has no tokens; say something");
   const room = context - prompt.length;
-  if (room < 1) {
+  if (room < (request.maxTokens === 0 ? 0 : 1)) {
     // Clients look for "maximum context length" in the text.
     throw new OrreryError({
       group: "api",
@@ -73,7 +73,10 @@ export function requestedStart(
     max_tokens: wanted,
     // The branches share these tokens evenly, and together say more than a plain answer: where the
     // request has no limit, the limit of a plain answer would cut them.
-    outline_tokens: Math.min(request.maxTokens ?? OUTLINE_SHARE * wanted, room),
+    outline_tokens: wanted === 0
+      ? undefined
+      : Math.min(request.maxTokens ?? OUTLINE_SHARE * wanted, room),
+    prompt_logprobs: request.promptLogprobs,
     sampling: samplingOf(request, model),
     stop: request.stop,
     ...endOf(request, model),

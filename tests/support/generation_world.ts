@@ -26,6 +26,7 @@ import {
   shapeSchema,
   Simulation,
   SOLO,
+  type SpelledToken,
   stageActor,
   stageAddress,
   type TextCodec,
@@ -128,6 +129,10 @@ export interface Outcome {
   tokens: number[];
   text: string;
   deltas: Delta[];
+  /** Names of all messages, in order. */
+  order: string[];
+  /** What it was told of the prompt's tokens; undefined: nothing. */
+  scores?: SpelledToken[];
   /** `done` or `failed`. */
   type: string;
   done: Done;
@@ -372,12 +377,18 @@ export async function read(inbox: Inbox): Promise<Outcome> {
     tokens: [],
     text: "",
     deltas: [],
+    order: [],
     type: "",
     done: undefined!,
     error: undefined!,
   };
   for (;;) {
     const m = await inbox.next();
+    outcome.order.push(m!.type);
+    if (m!.type === "prompt") {
+      outcome.scores = (m!.body as { tokens: SpelledToken[] }).tokens;
+      continue;
+    }
     if (m!.type === "delta") {
       const delta = m!.body as Delta;
       outcome.deltas.push(delta);

@@ -255,6 +255,8 @@ export class ToyEngine implements StageEngine {
       }
       const own = this.#next?.(this.#path(arena, frame.base + w)) ?? state[w];
       const drawn = sampling.temperature > 0 && !this.#next ? mix(own, sampling.seed) : own;
+      const given = frame.want_given?.[i] ?? -1;
+      if (given >= 0) return { slot, token: given, logprob: -(drawn + given) / 1000 };
       const id = frame.want_masks?.[i] ?? -1;
       const mask = id < 0 ? undefined : arena.masks.get(id);
       if (id >= 0 && !mask) {

@@ -107,6 +107,8 @@ class MessageWriter implements StreamWriter {
         return this.#index === 0 && !this.#block
           ? this.#open("text", { type: "text", text: "" }) + this.#close()
           : this.#close();
+      case "prompt":
+        return "";
       default:
         return this.#delta(event);
     }

@@ -118,6 +118,7 @@ class LineWriter implements StreamWriter {
   event({ event }: ChoiceEvent): string {
     switch (event.type) {
       case "started":
+      case "prompt":
         return "";
       case "delta":
         if (event.text === "" && !this.#init.logprobs) return "";

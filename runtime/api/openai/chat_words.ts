@@ -91,6 +91,8 @@ function deltasOf({ event }: ChoiceEvent, logprobs: boolean): unknown[] {
   switch (event.type) {
     case "started":
       return [{ role: "assistant", content: "", refusal: null }];
+    case "prompt":
+      return [];
     case "delta":
       if (event.text === "" && !logprobs) return [];
       return [{

@@ -59,6 +59,8 @@ export class ResponseWriter implements StreamWriter {
         return this.#event("response.created", { response }) +
           this.#event("response.in_progress", { response });
       }
+      case "prompt":
+        return "";
       case "delta":
         return event.text === "" && !this.#init.logprobs
           ? ""
