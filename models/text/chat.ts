@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { modelError, reasonOf } from "../errors.ts";
 import { readIfThere } from "../files.ts";
 import {
+  Dict,
   fromJson,
   globals,
   type JinjaValue,
@@ -139,7 +140,7 @@ export class ChatTemplate {
         ...Object.entries(variables ?? {}).map(([k, v]): [string, JinjaValue] => [k, fromJson(v)]),
         ...globals((format) => strftime(now, format)),
         ...Object.entries(this.#tokens),
-        ["messages", fromJson(messages)],
+        ["messages", messages.map(messageValue)],
         ["tools", fromJson(tools ?? null)],
         ["documents", fromJson(documents ?? null)],
         ["add_generation_prompt", addGenerationPrompt],
@@ -204,4 +205,17 @@ function strftime(date: Date, format: string): string {
     "%": "%",
   };
   return format.replace(/%([YmdbBaAHMS%])/g, (_, letter) => fields[letter]);
+}
+
+/** Roles that templates write into special tokens, such as `<|{{ message.role }}|>`. */
+const ROLES = ["system", "developer", "user", "assistant", "tool", "function", "ipython", "model"];
+
+/**
+ * A message as a value. Its texts are the request's, where no special token is looked for; the name
+ * of a role that is known is as good as the template's own text.
+ */
+function messageValue(message: ChatMessage): JinjaValue {
+  const value = fromJson(message);
+  if (value instanceof Dict && ROLES.includes(message.role)) value.set("role", message.role);
+  return value;
 }

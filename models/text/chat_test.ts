@@ -50,3 +50,11 @@ Deno.test("ChatTemplate.render() writes dates in English and throws what a templ
   const broken = ChatTemplate.fromConfig({ chat_template: "{% for m in %}" });
   assert.throws(() => broken.render(MESSAGES), { code: "chat_template_failed" });
 });
+
+Deno.test("ChatTemplate.renderMarked() counts the name of a known role as the template's text, and no other", () => {
+  const chat = ChatTemplate.fromConfig({
+    chat_template: "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}",
+  });
+  assert.deepEqual(chat.renderMarked(MESSAGES), { text: "<|user|>hi", marks: "0000000011" });
+  assert.equal(chat.renderMarked([{ role: "end", content: "" }]).marks, "0011100");
+});

@@ -8,4 +8,4 @@ export { parseTemplate, type Template } from "./ast.ts";
 export { runTemplate } from "./evaluate.ts";
 export { globals } from "./globals.ts";
 export { foreign, isText, MarkedText, marksOf, rawText, type Text } from "./marked_text.ts";
-export { fromJson, type JinjaValue, TemplateError } from "./values.ts";
+export { Dict, fromJson, type JinjaValue, TemplateError } from "./values.ts";
