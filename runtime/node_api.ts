@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { flowSchema } from "../actors/mod.ts";
 import type { ApiAddress, NodeAccess } from "./access/mod.ts";
-import { createApi, serveApi } from "./api/mod.ts";
+import { createApi, lineAnswerer, serveApi } from "./api/mod.ts";
+import { Batches } from "./batches/mod.ts";
 import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
 import { clusterDoctor, type NodeExaminer } from "./doctor/mod.ts";
 import type { NodeNetwork } from "./node_network.ts";
+import type { NodeOptions } from "./node_options.ts";
 import type { NodeOrigin } from "./node_origin.ts";
 import type { NodePart } from "./node_part.ts";
 import type { NodeWork } from "./node_work.ts";
@@ -21,6 +24,8 @@ const NO_FLOW = flowSchema.parse({});
 
 /** What the API asks. */
 export interface NodeApiParts {
+  /** The node's options. */
+  options: Pick<NodeOptions, "data">;
   /** Where it listens. */
   address: ApiAddress;
   port: number;
@@ -37,8 +42,8 @@ export interface NodeApiParts {
 
 /** Serves it until `undo` is disposed of; gives its base URL. Throws group `api` (`port_in_use`). */
 export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): Promise<string> {
-  const { address, port, access, origin, network: { system }, work, part, examiner, promotion } =
-    parts;
+  const { options, address, port, access, origin, work, part, examiner, promotion } = parts;
+  const { system } = parts.network;
   const { trust } = origin;
   const { membership } = part;
   // The coordinator knows the flow from its graph. The others know it from the deployment: before
@@ -51,9 +56,17 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     const elects = part.server?.alone === false; // it may have become a server of a registry
     return elects || !promotion ? undefined : (waitMs: number) => promotion.promote(waitMs);
   };
-  const app = createApi(new FlowGenerator({ inner: work.gateway, system, flow }), {
+  const generator = new FlowGenerator({ inner: work.gateway, system, flow });
+  const batches = new Batches({
+    folder: join(options.data, "batches"),
+    answer: lineAnswerer(generator),
+  });
+  undo.use(batches);
+  await batches.resume();
+  const app = createApi(generator, {
     access,
     version: VERSION,
+    batches,
     serving: () => work.serving,
     askActor: askExposedActor({ system, flow }),
     nodes: nodesAdmin({

@@ -52,6 +52,7 @@ const ARROWS: Record<string, string[]> = {
     ...["runtime/discovery", "runtime/mailbox", "runtime/registry", "runtime/trust"],
   ],
   "runtime/api": ["runtime/access"],
+  "runtime/batches": ["runtime/api"],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api", "runtime/grammar"],

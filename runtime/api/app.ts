@@ -10,12 +10,15 @@ import { anthropicRoutes } from "./anthropic/mod.ts";
 import { accessRules, type ApiAccess } from "./access.ts";
 import { actorAnswerJson, type AskActor } from "./actors.ts";
 import { answerRoute } from "./answer_route.ts";
+import type { BatchService } from "./batch_service.ts";
+import { batchRoutes } from "./batches.ts";
 import { readJson } from "./body.ts";
 import type { Dialect } from "./dialect.ts";
 import { doctorRoute } from "./doctor.ts";
 import { type Api, type ApiEnv, stopper } from "./env.ts";
 import { apiError } from "./errors.ts";
 import { failure, wrongMethod } from "./failures.ts";
+import { fileRoutes } from "./files.ts";
 import type { Generator } from "./generator.ts";
 import { nodeRoutes, type NodesAdmin } from "./nodes.ts";
 import { ollamaRoutes } from "./ollama/mod.ts";
@@ -43,6 +46,8 @@ export interface ApiOptions {
   askActor?: AskActor;
   /** Version of this program, for `GET /api/version`. @default "unknown" */
   version?: string;
+  /** Keeps files and runs batches, for `/v1/files` and `/v1/batches`. @default no such routes */
+  batches?: BatchService;
   /** Milliseconds without an event after which a stream sends a comment. @default 15_000 */
   keepAliveMs?: number;
 }
@@ -55,6 +60,7 @@ export interface ApiOptions {
  * - `POST /v1/messages`, `POST /v1/messages/count_tokens`, as Anthropic has them
  * - `POST /api/chat`, `POST /api/generate` and others, as Ollama has them
  * - `GET /v1/models`, `GET /v1/models/{id}`
+ * - `/v1/files` and `/v1/batches`: files of requests, and jobs that answer them
  * - `GET /api/plan` (404 with a reason where nothing was planned)
  * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
  *   `GET /api/trace.svg` (the same frames as a drawing)
@@ -108,6 +114,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     const note = readiness.ready && deployment && reason ? { note: reason } : {};
     return c.json({ ...readiness, ...note }, readiness.ready ? 200 : 503);
   });
+  if (options.batches) {
+    fileRoutes(app, options.batches, { origins: access.origins ?? [], idle: body });
+    batchRoutes(app, options.batches, body);
+  }
   const { serving } = options;
   if (serving) app.get("/api/plan", (c) => c.json(planOf(serving())));
   if (generator.traces) traceRoutes(app, generator.traces.bind(generator));

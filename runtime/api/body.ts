@@ -83,3 +83,36 @@ function brokenOff(error: unknown): boolean {
     error instanceof kind
   );
 }
+
+/**
+ * The request's body, which fails with `request_timeout` when nothing of it arrives for `idleMs`
+ * milliseconds, and with `client_closed` when the client goes away.
+ */
+export function untilLate(request: Request, idleMs: number): ReadableStream<Uint8Array> {
+  const reader = request.body!.getReader();
+  let bytes = 0;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const late = Promise.withResolvers<never>();
+      const timer = setTimeout(() => {
+        const message =
+          `nothing of the request body arrived for ${idleMs} ms, after ${bytes} bytes`;
+        late.reject(apiError("request_timeout", message));
+      }, idleMs);
+      try {
+        const { done, value } = await Promise.race([reader.read(), late.promise]);
+        if (done) return controller.close();
+        bytes += value.length;
+        controller.enqueue(value);
+      } catch (error) {
+        reader.cancel().catch(() => {});
+        if (!(request.signal.aborted || brokenOff(error))) throw error;
+        const message = `the client went away after ${bytes} bytes of the request body`;
+        throw apiError("client_closed", message);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+}

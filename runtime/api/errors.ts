@@ -10,6 +10,7 @@ import { OrreryError, toOrreryError } from "../../actors/mod.ts";
 const statuses: Record<string, number> = {
   bad_request: 400,
   invalid_json: 400,
+  invalid_multipart: 400,
   invalid_value: 400,
   unsupported_parameter: 400,
   invalid_prompt: 400,
@@ -29,7 +30,10 @@ const statuses: Record<string, number> = {
   node_away: 409,
   node_is_first: 409,
   not_promoted: 409,
+  file_in_use: 409,
+  batch_over: 409,
   body_too_large: 413,
+  storage_full: 413,
   unsupported_media_type: 415,
   headers_too_large: 431,
   busy: 429,
@@ -38,6 +42,7 @@ const statuses: Record<string, number> = {
   not_ready: 503,
   draining: 503,
   keys_unreadable: 503,
+  batches_elsewhere: 503,
   incomplete: 502,
 };
 

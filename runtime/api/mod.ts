@@ -4,7 +4,9 @@
  * @module
  */
 export type { AskActor } from "./actors.ts";
+export { type AnswerLine, type LineAnswer, lineAnswerer } from "./answer_line.ts";
 export { type ApiOptions, createApi } from "./app.ts";
+export * from "./batch_service.ts";
 export type { Api, ApiBindings } from "./env.ts";
 export { apiError, unavailable } from "./errors.ts";
 export { findModel } from "./find_model.ts";
