@@ -23,6 +23,7 @@ import type { Generator } from "./generator.ts";
 import { nodeRoutes, type NodesAdmin } from "./nodes.ts";
 import { ollamaRoutes } from "./ollama/mod.ts";
 import { openaiRoutes } from "./openai/mod.ts";
+import { openApiRoutes } from "./openapi_routes.ts";
 import { planOf, type Serving } from "./plan.ts";
 import { traceRoutes } from "./trace_routes.ts";
 
@@ -69,6 +70,7 @@ export interface ApiOptions {
  * - `POST /api/doctor`: every node and every link of the cluster, examined now
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
  *   and returns its answer as JSON
+ * - `GET /openapi.json`, `GET /docs`: all of this, for programs and for people
  * - `GET /healthz` and `GET /health` (200 while the process runs), `GET /readyz` (503 with a reason
  *   unless a prompt sent now would be answered)
  *
@@ -147,5 +149,6 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     app.all("/api/actors/:name", wrongMethod("POST"));
   }
   for (const path of ["/healthz", "/health", "/readyz"]) app.all(path, wrongMethod("GET, HEAD"));
+  openApiRoutes(app, options.version ?? "unknown");
   return app;
 }

@@ -9,6 +9,7 @@
 export interface FileObject {
   /** `file-` and 24 hexadecimal digits. */
   id: string;
+  /** Kind of object. */
   object: "file";
   /** Size of its content. */
   bytes: number;
@@ -16,8 +17,11 @@ export interface FileObject {
   created_at: number;
   /** Unix seconds at which it is removed; undefined: it stays. */
   expires_at?: number;
+  /** The name that its sender gave it. */
   filename: string;
+  /** What it is for; `batch_output`: a batch wrote it. */
   purpose: "batch" | "batch_output" | "user_data";
+  /** It is there as a whole. */
   status: "processed";
 }
 
@@ -45,7 +49,9 @@ export type BatchStatus =
 
 /** What is wrong with a batch's input file. */
 export interface BatchFault {
+  /** Tells faults apart. */
   code: string;
+  /** What is wrong, in words. */
   message: string;
   /** The field at fault, if one is. */
   param: string | null;
@@ -57,26 +63,43 @@ export interface BatchFault {
 export interface BatchObject {
   /** `batch_` and 24 hexadecimal digits. */
   id: string;
+  /** Kind of object. */
   object: "batch";
+  /** Route that answers its requests. */
   endpoint: BatchEndpoint;
+  /** What is wrong with its input; null: nothing was found. */
   errors: { object: "list"; data: BatchFault[] } | null;
+  /** File with its requests. */
   input_file_id: string;
+  /** Time after which it expires. */
   completion_window: "24h";
+  /** How far it is. */
   status: BatchStatus;
   /** File with the answers; null: there are none yet. */
   output_file_id: string | null;
   /** File with what was refused, failed or came too late; null: there is nothing yet. */
   error_file_id: string | null;
+  /** When it was made. */
   created_at: number;
+  /** When its input was found right. */
   in_progress_at: number | null;
+  /** When what is left of it expires. */
   expires_at: number;
+  /** When all lines were answered. */
   finalizing_at: number | null;
+  /** When its files could be read. */
   completed_at: number | null;
+  /** When its input was found wrong. */
   failed_at: number | null;
+  /** When it expired. */
   expired_at: number | null;
+  /** When it was told to end. */
   cancelling_at: number | null;
+  /** When it had ended so. */
   cancelled_at: number | null;
+  /** Requests in all, with an answer, and with a refusal. */
   request_counts: { total: number; completed: number; failed: number };
+  /** What its sender keeps with it. */
   metadata: Record<string, string> | null;
 }
 
@@ -90,8 +113,11 @@ export interface ReceivedFile extends AsyncDisposable {
 
 /** What a new batch is to do. */
 export interface NewBatch {
+  /** Route that answers its requests. */
   endpoint: BatchEndpoint;
+  /** Id of the file with its requests. */
   inputFile: string;
+  /** Kept with it; null: nothing. */
   metadata: Record<string, string> | null;
 }
 

@@ -37,7 +37,7 @@ export function fileRoutes(
   { origins, idle }: { origins: readonly string[]; idle: BodyLimits },
 ): void {
   // A form is a simple request: a browser sends it for a page of any origin, unasked.
-  const own = ownPagesOnly(origins);
+  const own = ownPagesOnly(origins, "see or change the files of this node");
   app.post("/v1/files", own, async (c) => c.json(await upload(c, service, idle)));
   app.get("/v1/files", async (c) => {
     const { purpose, order, ...page } = parseQuery(filesQuery, c.req.query());
@@ -47,7 +47,9 @@ export function fileRoutes(
   app.get("/v1/files/:id", async (c) => c.json(await service.file(c.req.param("id"))));
   app.get("/v1/files/:id/content", async (c) => {
     const file = await service.file(c.req.param("id"));
-    return c.body(await service.content(file.id), 200, {
+    // A body would not be read, and its file stay open.
+    const content = c.req.method === "HEAD" ? null : await service.content(file.id);
+    return c.body(content, 200, {
       "content-type": "application/octet-stream",
       "content-length": String(file.bytes),
     });

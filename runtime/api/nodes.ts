@@ -100,7 +100,10 @@ export interface Promoted {
 /** Longest wait of a promotion, milliseconds. */
 const MAX_WAIT_MS = 10 * 60_000;
 
-const promoteQuery = z.object({ wait_ms: z.coerce.number().min(0).max(MAX_WAIT_MS).default(0) });
+/** The query of a promotion. */
+export const promoteQuery = z.object({
+  wait_ms: z.coerce.number().min(0).max(MAX_WAIT_MS).default(0),
+});
 
 /**
  * Adds `GET /api/nodes`, `POST /api/nodes/{name}/drain` (202: it has begun),
@@ -130,7 +133,10 @@ export function nodeRoutes(app: Hono<any>, admin: NodesAdmin, origins: readonly 
 }
 
 /** Refuses what a browser sends for a page of an origin that is neither this API's nor allowed. */
-export function ownPagesOnly(origins: readonly string[]): MiddlewareHandler {
+export function ownPagesOnly(
+  origins: readonly string[],
+  what = "see or change the nodes of this cluster",
+): MiddlewareHandler {
   return async (c: Context, next) => {
     const origin = c.req.header("origin");
     const host = c.req.header("host");
@@ -138,10 +144,8 @@ export function ownPagesOnly(origins: readonly string[]): MiddlewareHandler {
     if (origin !== undefined && !own && !origins.includes(origin)) {
       throw apiError(
         "origin_not_allowed",
-        `a web page of ${
-          JSON.stringify(origin.slice(0, 256))
-        } may not see or change the nodes of ` +
-          "this cluster: start the node with --cors ORIGIN if it should",
+        `a web page of ${JSON.stringify(origin.slice(0, 256))} may not ${what}: start the node ` +
+          "with --cors ORIGIN if it should",
       );
     }
     await next();

@@ -43,6 +43,10 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
 function deepest(
   issue: z.core.$ZodIssue,
 ): { path: PropertyKey[]; message: string; input?: unknown } {
+  // What is wrong with a key of a record stands in an issue of its own.
+  if (issue.code === "invalid_key" && issue.issues[0]) {
+    return { ...issue, message: issue.issues[0].message };
+  }
   if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return issue;
   const inner = issue.errors.flatMap(([first]) => first ? [deepest(first)] : []);
   const expected = inner.flatMap(({ message }) =>

@@ -114,7 +114,8 @@ export async function sendResponse(response: Response, to: Receiver): Promise<vo
     outgoing.writeHead(response.status, headers).end();
     return;
   }
-  if (!STREAMED.test(headers["content-type"] ?? "")) {
+  // Files state their length, and may be large.
+  if (!STREAMED.test(headers["content-type"] ?? "") && !("content-length" in headers)) {
     const bytes = await response.bytes();
     outgoing.writeHead(response.status, { ...headers, "content-length": bytes.length }).end(bytes);
     return;

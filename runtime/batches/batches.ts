@@ -15,11 +15,10 @@ import {
   type NewBatch,
   type ReceivedFile,
 } from "../api/mod.ts";
-import { checkInput } from "./check_input.ts";
+import { failBatch, runBatch, type StopReason } from "./run_batch.ts";
 import { tryLock } from "./disk.ts";
 import { type FileLimits, FileStore, randomDigits } from "./file_store.ts";
 import { type BatchRecord, isOver, JobStore } from "./job_store.ts";
-import { answeredLines, expireLines, runLines } from "./run_batch.ts";
 
 const log = getLogger(["orrery", "api"]);
 
@@ -43,11 +42,10 @@ export interface BatchesOptions {
 
 /** Milliseconds from a batch's creation until it expires. */
 const WINDOW_MS = 24 * 3_600_000;
+/** Milliseconds to the next look at a folder that another process has. */
+const LOOK_AGAIN_MS = 30_000;
 /** Batches that are remembered; the oldest that are over are forgotten first. */
 const MOST_BATCHES = 1_000;
-
-/** Why the work on a batch stops early. */
-type Stop = "cancel" | "expire" | "close";
 
 /** What is known once the folder is open. */
 interface Opened {
@@ -62,6 +60,8 @@ export class Batches implements BatchService, AsyncDisposable {
   readonly #limits: FileLimits;
   readonly #closing = new AbortController();
   #opened?: Promise<Opened>;
+  /** Looks again whether the folder is free. */
+  #again?: ReturnType<typeof setTimeout>;
   #working: Promise<void> = Promise.resolve();
   #current?: { id: string; stop: AbortController };
 
@@ -77,14 +77,19 @@ export class Batches implements BatchService, AsyncDisposable {
     return this.#limits.mostFileBytes;
   }
 
-  /** Goes on with what an earlier process left, if the folder is there and free. */
+  /**
+   * Goes on with what an earlier process left, if the folder is there; while another process has it,
+   * this looks again and again.
+   */
   async resume(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
     const there = await Deno.stat(this.#options.folder).then(() => true, () => false);
     if (!there) return;
     try {
       await this.#open();
     } catch (error) {
-      log.warn("batches do not go on: {error}", { error });
+      log.warn("batches do not go on here: {error}", { error });
+      this.#again = setTimeout(() => this.resume(), LOOK_AGAIN_MS);
     }
   }
 
@@ -184,14 +189,15 @@ export class Batches implements BatchService, AsyncDisposable {
       batch.cancelling_at = this.#seconds();
       await jobs.save(record);
     }
-    if (this.#current?.id === id) this.#current.stop.abort("cancel" satisfies Stop);
+    if (this.#current?.id === id) this.#current.stop.abort("cancel" satisfies StopReason);
     return batch;
   }
 
   /** Ends the work; lines under way are answered anew by the next process. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort("close" satisfies Stop);
-    this.#current?.stop.abort("close" satisfies Stop);
+    this.#closing.abort("close" satisfies StopReason);
+    clearTimeout(this.#again);
+    this.#current?.stop.abort("close" satisfies StopReason);
     await this.#working;
     const opened = this.#opened;
     this.#opened = undefined;
@@ -246,7 +252,7 @@ export class Batches implements BatchService, AsyncDisposable {
           await this.#run(record, jobs, files);
         } catch (error) {
           log.error("{batch} failed: {error}", { batch: record.batch.id, error });
-          this.#fail(record, [{
+          failBatch(record.batch, this.#seconds(), [{
             ...{ code: "server_error", param: null, line: null },
             message: "this node could not read or write the batch's files; its log says why",
           }]);
@@ -258,94 +264,14 @@ export class Batches implements BatchService, AsyncDisposable {
 
   /** Brings a batch to its end, or as far as it comes before the node closes. */
   async #run(record: BatchRecord, jobs: JobStore, files: FileStore): Promise<void> {
-    const { batch } = record;
     const stop = new AbortController();
-    this.#current = { id: batch.id, stop };
-    const left = batch.expires_at * 1000 - this.#options.now();
-    const expiry = setTimeout(() => stop.abort("expire" satisfies Stop), Math.max(0, left));
-    if (left <= 0) stop.abort("expire" satisfies Stop);
-    if (batch.status === "cancelling") stop.abort("cancel" satisfies Stop);
-    if (this.#closing.signal.aborted) stop.abort("close" satisfies Stop);
-    const paths = {
-      input: files.path(batch.input_file_id),
-      ...{ output: files.path(record.output), errors: files.path(record.errors) },
-    };
-    const { answer, atOnce, mostLines, mostLineBytes } = this.#options;
-    const run = {
-      ...{ id: batch.id, endpoint: batch.endpoint, paths, answer, atOnce, mostLineBytes },
-      onLine: (outcome: "completed" | "failed") => void batch.request_counts[outcome]++,
-      signal: stop.signal,
-    };
+    this.#current = { id: record.batch.id, stop };
+    if (this.#closing.signal.aborted) stop.abort("close" satisfies StopReason);
     try {
-      if (batch.status === "validating") {
-        const limits = { mostLines, mostLineBytes };
-        const { signal } = stop;
-        const found = await checkInput(paths.input, { endpoint: batch.endpoint, limits, signal });
-        if (found.faults.length > 0) {
-          this.#fail(record, found.faults);
-          return await jobs.save(record);
-        }
-        stop.signal.throwIfAborted();
-        batch.request_counts = { total: found.total, completed: 0, failed: 0 };
-        batch.status = "in_progress";
-        batch.in_progress_at = this.#seconds();
-        await jobs.save(record);
-      }
-      if (batch.status === "in_progress") {
-        await this.#recount(record, paths);
-        await runLines(run);
-        // From here on it can be cancelled no more.
-        stop.signal.throwIfAborted();
-        batch.status = "finalizing";
-        batch.finalizing_at = this.#seconds();
-        await jobs.save(record);
-      }
-      if (batch.status !== "finalizing") stop.signal.throwIfAborted();
-      await this.#finish(record, jobs, files, "completed");
-    } catch (error) {
-      if (!stop.signal.aborted) throw error;
-      const why = stop.signal.reason as Stop;
-      if (why === "close") return;
-      await this.#recount(record, paths);
-      if (why === "expire" && batch.request_counts.total > 0) {
-        await expireLines({ ...run, signal: new AbortController().signal });
-      }
-      await this.#finish(record, jobs, files, why === "cancel" ? "cancelled" : "expired");
+      await runBatch(record, { ...this.#options, jobs, files, stop });
     } finally {
-      clearTimeout(expiry);
       this.#current = undefined;
     }
-  }
-
-  /** Shows the files that the batch wrote, and says how it ended. */
-  async #finish(
-    { batch, output, errors }: BatchRecord,
-    jobs: JobStore,
-    files: FileStore,
-    status: "completed" | "cancelled" | "expired",
-  ): Promise<void> {
-    const [some, bad] = [
-      await files.adopt(output, `${batch.id}_output.jsonl`),
-      await files.adopt(errors, `${batch.id}_error.jsonl`),
-    ];
-    batch.output_file_id = some ? output : null;
-    batch.error_file_id = bad ? errors : null;
-    batch.status = status;
-    batch[`${status}_at`] = this.#seconds();
-    await jobs.save({ batch, output, errors });
-  }
-
-  #fail({ batch }: BatchRecord, data: NonNullable<BatchObject["errors"]>["data"]): void {
-    batch.status = "failed";
-    batch.failed_at = this.#seconds();
-    batch.errors = { object: "list", data };
-  }
-
-  /** Counts what the files have: an earlier process may have written more than it saved. */
-  async #recount({ batch }: BatchRecord, paths: { output: string; errors: string }): Promise<void> {
-    const { completed, failed } = await answeredLines(paths);
-    batch.request_counts.completed = completed.size;
-    batch.request_counts.failed = failed.size;
   }
 }
 

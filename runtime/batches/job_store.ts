@@ -66,6 +66,8 @@ export function isOver({ status }: BatchObject): boolean {
 export class JobStore {
   readonly #folder: string;
   readonly #records = new Map<string, BatchRecord>();
+  /** The write under way; a record may be saved anew while it is written. */
+  #last: Promise<void> = Promise.resolve();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -99,10 +101,13 @@ export class JobStore {
     return this.#records.get(id);
   }
 
-  /** Writes a record, as it is now. */
-  async save(record: BatchRecord): Promise<void> {
+  /** Writes a record, as it is when its turn comes. */
+  save(record: BatchRecord): Promise<void> {
     this.#records.set(record.batch.id, record);
-    await writeJson(join(this.#folder, `${record.batch.id}.json`), record);
+    const path = join(this.#folder, `${record.batch.id}.json`);
+    const done = this.#last.then(() => writeJson(path, record));
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   /** Forgets a batch. */
