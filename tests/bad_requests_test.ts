@@ -368,10 +368,10 @@ function checkRefusal(body: any, { path, type, param, says }: Bad): void {
 }
 
 /** Sends requests, sixteen at a time. */
-async function askAll(url: string): Promise<void> {
-  for (let at = 0; at < BAD.length; at += 16) {
+async function askAll(url: string, requests: Bad[]): Promise<void> {
+  for (let at = 0; at < requests.length; at += 16) {
     await Promise.all(
-      BAD.slice(at, at + 16).map(async (bad) => {
+      requests.slice(at, at + 16).map(async (bad) => {
         const response = await fetch(url + bad.path, initOf(bad));
         await response.body?.cancel();
       }),

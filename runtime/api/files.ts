@@ -47,12 +47,13 @@ export function fileRoutes(
   app.get("/v1/files/:id", async (c) => c.json(await service.file(c.req.param("id"))));
   app.get("/v1/files/:id/content", async (c) => {
     const file = await service.file(c.req.param("id"));
-    // A body would not be read, and its file stay open.
-    const content = c.req.method === "HEAD" ? null : await service.content(file.id);
-    return c.body(content, 200, {
+    const headers = {
       "content-type": "application/octet-stream",
       "content-length": String(file.bytes),
-    });
+    };
+    // A body would not be read, and its file stay open.
+    if (c.req.method === "HEAD") return c.body(null, 200, headers);
+    return c.body(await service.content(file.id), 200, headers);
   });
   app.delete("/v1/files/:id", own, async (c) => {
     const id = c.req.param("id");

@@ -3,41 +3,17 @@
  */
 import assert from "node:assert/strict";
 import OpenAI from "openai";
-import { OrreryError } from "../../actors/system/errors.ts";
-import { createApi, serveApi } from "../../runtime/api/mod.ts";
 import { startCluster } from "../support/processes.ts";
-import { ScriptedGenerator } from "../support/scripted_generator.ts";
 import config from "./deno.json" with { type: "json" };
 import rootConfig from "../../deno.json" with { type: "json" };
 import { openaiClient, openaiConformance } from "./openai.ts";
-
-/** Runs `body` against a served scripted generator, then drains and waits for the end. */
-async function withScripted(
-  body: (setup: { generator: ScriptedGenerator; baseURL: string }) => Promise<void>,
-): Promise<void> {
-  const generator = new ScriptedGenerator();
-  const stop = new AbortController();
-  const server = await serveApi({
-    app: createApi(generator),
-    host: "127.0.0.1",
-    port: 0,
-    signal: stop.signal,
-    drainMs: 2_000,
-  });
-  try {
-    await body({ generator, baseURL: `${server.url}/v1` });
-  } finally {
-    stop.abort();
-    await server.finished;
-  }
-  assert.equal(generator.active, 0, "every generation has ended");
-}
+import { withScripted } from "./scripted_api.ts";
 
 const say = (content: string) => [{ role: "user" as const, content }];
 
 Deno.test("createApi() satisfies OpenAI's client", async (t) => {
-  await withScripted(({ baseURL }) =>
-    openaiConformance(baseURL, {
+  await withScripted((url) =>
+    openaiConformance(`${url}/v1`, {
       model: "scripted",
       deterministic: true,
       step: (name, check) => t.step(name, check),
@@ -46,8 +22,8 @@ Deno.test("createApi() satisfies OpenAI's client", async (t) => {
 });
 
 Deno.test("createApi() refuses with the statuses for which OpenAI's client has classes", () =>
-  withScripted(async ({ baseURL }) => {
-    const client = openaiClient(baseURL);
+  withScripted(async (url) => {
+    const client = openaiClient(`${url}/v1`);
     for (const stream of [false, true]) {
       const create = (text: string) =>
         client.chat.completions.create({ model: "default", messages: say(text), stream });
@@ -70,23 +46,30 @@ Deno.test("createApi() refuses with the statuses for which OpenAI's client has c
   }));
 
 Deno.test("createApi() has OpenAI's client send again what may succeed, and give up what cannot", () =>
-  withScripted(async ({ generator, baseURL }) => {
-    const client = openaiClient(baseURL).withOptions({ maxRetries: 1 });
+  withScripted(async (url) => {
+    let requests = 0;
+    const client = openaiClient(`${url}/v1`).withOptions({
+      maxRetries: 1,
+      fetch: (...request) => {
+        requests++;
+        return fetch(...request);
+      },
+    });
     const cases: [group: string, code: string, status: number, requests: number][] = [
       ["model", "chat_template_failed", 400, 1],
       ["engine", "no_token_left", 400, 1],
       ["cluster", "node_lost", 503, 2],
       ["actor", "deadline_exceeded", 504, 2],
     ];
-    for (const [group, code, status, requests] of cases) {
-      generator.refusal = new OrreryError({ group, code, message: "why" });
-      generator.requests.length = 0;
+    for (const [group, code, status, wanted] of cases) {
+      requests = 0;
+      const messages = say(`[refuse ${group} ${code}]`);
       await assert.rejects(
-        client.chat.completions.create({ model: "default", messages: say("Hi") }),
+        client.chat.completions.create({ model: "default", messages }),
         (error) =>
           error instanceof OpenAI.APIError && error.status === status && error.code === code,
       );
-      assert.equal(generator.requests.length, requests, code);
+      assert.equal(requests, wanted, code);
     }
   }));
 
