@@ -21,7 +21,7 @@ td, th { text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0; bo
 
 /** A part of a JSON schema. */
 // deno-lint-ignore no-explicit-any -- as deep as JSON schema
-type Schema = any;
+type FieldSchema = any;
 
 /** Levels of objects within objects whose fields the page lists. */
 const DEPTH = 2;
@@ -56,21 +56,21 @@ function operationHtml(
 ): string {
   const { parameters = [], requestBody, responses, summary } = operation;
   const rows = [
-    ...parameters.map((each: Schema) =>
+    ...parameters.map((each: FieldSchema) =>
       row(
         each.name,
         { ...each.schema, description: each.schema.description ?? each.in },
         each.required,
       )
     ),
-    ...Object.values<Schema>(requestBody?.content ?? {})
+    ...Object.values<FieldSchema>(requestBody?.content ?? {})
       .flatMap(({ schema }) => fieldRows(schema, document, "", 0)),
   ];
   const table = rows.length === 0
     ? ""
     : `<table><tr><th>field</th><th>type</th><th></th></tr>${rows.join("")}</table>`;
   const takes = Object.keys(requestBody?.content ?? {}).map((type) => `<code>${text(type)}</code>`);
-  const gives = Object.entries<Schema>(responses).filter(([status]) => status !== "default")
+  const gives = Object.entries<FieldSchema>(responses).filter(([status]) => status !== "default")
     .flatMap((
       [status, { content }],
     ) => Object.keys(content).map((type) => `<code>${text(status)} ${text(type)}</code>`));
@@ -82,14 +82,16 @@ function operationHtml(
 
 /** Rows of an object's fields, those of objects within it included. */
 function fieldRows(
-  given: Schema,
+  given: FieldSchema,
   document: OpenApiDocument,
   prefix: string,
   depth: number,
 ): string[] {
   const schema = resolved(given, document);
-  const inner = schema.allOf?.flatMap((part: Schema) => fieldRows(part, document, prefix, depth));
-  const own = Object.entries<Schema>(schema.properties ?? {}).flatMap(([name, field]) => {
+  const inner = schema.allOf?.flatMap((part: FieldSchema) =>
+    fieldRows(part, document, prefix, depth)
+  );
+  const own = Object.entries<FieldSchema>(schema.properties ?? {}).flatMap(([name, field]) => {
     const whole = resolved(field, document);
     const within = [whole, ...(whole.anyOf ?? [])].map((part) => resolved(part, document))
       .find(({ properties }) => properties);
@@ -103,7 +105,7 @@ function fieldRows(
   return [...inner ?? [], ...own];
 }
 
-function row(name: string, schema: Schema, needed: boolean): string {
+function row(name: string, schema: FieldSchema, needed: boolean): string {
   return `<tr><td><code>${text(name)}</code>${needed ? " *" : ""}</td><td>${
     text(typeText(schema))
   }` +
@@ -111,10 +113,10 @@ function row(name: string, schema: Schema, needed: boolean): string {
 }
 
 /** A schema in a few words: `integer 1 to 8`, `"a" or "b"`. */
-function typeText(schema: Schema): string {
+function typeText(schema: FieldSchema): string {
   if (schema.enum) return schema.enum.map((value: unknown) => JSON.stringify(value)).join(" or ");
   if ("const" in schema) return JSON.stringify(schema.const);
-  const parts: Schema[] | undefined = schema.anyOf ?? schema.oneOf;
+  const parts: FieldSchema[] | undefined = schema.anyOf ?? schema.oneOf;
   if (parts) {
     const kinds = parts.filter(({ type }) => type !== "null").map(typeText);
     return [...new Set(kinds)].join(" or ");
@@ -127,7 +129,7 @@ function typeText(schema: Schema): string {
   return bounded[0] ? `${type} from ${min}` : bounded[1] ? `${type} to ${max}` : type;
 }
 
-function resolved(schema: Schema, document: OpenApiDocument): Schema {
+function resolved(schema: FieldSchema, document: OpenApiDocument): FieldSchema {
   const name = /^#\/components\/schemas\/(.*)$/.exec(schema.$ref ?? "")?.[1];
   return name === undefined ? schema : document.components.schemas[name];
 }
