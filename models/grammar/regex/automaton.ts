@@ -263,33 +263,72 @@ export function acceptsText(automaton: Automaton, text: string): boolean {
 function minimal(states: readonly State[]): Automaton {
   const alive = aliveOf(states);
   if (!alive.has(0)) return [];
-  const edgesOf = (id: number) => states[id].edges.filter(({ target }) => alive.has(target));
   const ids = states.map((_, id) => id).filter((id) => alive.has(id));
-  let group = new Map(ids.map((id) => [id, states[id].accepts ? 1 : 0]));
-  for (let count = new Set(group.values()).size;;) {
-    const next = new Map<string, number>();
-    const split = new Map<number, number>();
+  const edges = states.map((state) =>
+    joined(state.edges.filter(({ target }) => alive.has(target)))
+  );
+  // Equal states have texts of equal lengths: that tells the states of a long repetition apart at
+  // once, which else takes a round for each.
+  const longest = longestOf(edges, ids);
+  const numbered = (keyOf: (id: number) => string): Int32Array => {
+    const numbers = new Map<string, number>();
+    const groups = new Int32Array(states.length);
     for (const id of ids) {
-      const edges = joined(
-        edgesOf(id).map((edge) => ({ ...edge, target: group.get(edge.target)! })),
-      );
-      const key = `${group.get(id)} ${
-        edges.map(({ from, to, target }) => `${from}-${to}:${target}`)
-      }`;
-      if (!next.has(key)) next.set(key, next.size);
-      split.set(id, next.get(key)!);
+      const key = keyOf(id);
+      if (!numbers.has(key)) numbers.set(key, numbers.size);
+      groups[id] = numbers.get(key)!;
     }
-    group = split;
-    if (next.size === count) break;
-    count = next.size;
+    count = numbers.size;
+    return groups;
+  };
+  let count = 0;
+  let group = numbered((id) => `${states[id].accepts} ${longest[id]}`);
+  for (let before = -1; before !== count;) {
+    before = count;
+    const known = group;
+    group = numbered((id) => {
+      let key = String(known[id]);
+      let [end, last] = [-1, -1]; // neighbours with the same group are one
+      for (const { from, to, target } of edges[id]) {
+        if (from !== end + 1 || known[target] !== last) key += ` ${end} ${from}:${known[target]}`;
+        [end, last] = [to, known[target]];
+      }
+      return `${key} ${end}`;
+    });
   }
   // The group of the first state is the first, since ids are in order.
   const made: State[] = [];
   for (const id of ids) {
-    const edges = edgesOf(id).map((edge) => ({ ...edge, target: group.get(edge.target)! }));
-    made[group.get(id)!] ??= { accepts: states[id].accepts, edges: joined(edges) };
+    made[group[id]] ??= {
+      accepts: states[id].accepts,
+      edges: joined(edges[id].map((edge) => ({ ...edge, target: group[edge.target] }))),
+    };
   }
   return made;
+}
+
+/** Characters of the longest text from each state to an end; Infinity: there is none. */
+function longestOf(edges: readonly Edge[][], ids: readonly number[]): number[] {
+  const longest: number[] = Array(edges.length).fill(Infinity);
+  const before: number[][] = edges.map(() => []);
+  const open = edges.map(() => 0);
+  for (const id of ids) {
+    for (const target of new Set(edges[id].map((edge) => edge.target))) {
+      before[target].push(id);
+      open[id]++;
+    }
+  }
+  const ready = ids.filter((id) => open[id] === 0);
+  for (const id of ready) longest[id] = 0;
+  while (ready.length > 0) {
+    const done = ready.pop()!;
+    for (const id of before[done]) {
+      const length = longest[done] + 1;
+      longest[id] = longest[id] === Infinity ? length : Math.max(longest[id], length);
+      if (--open[id] === 0) ready.push(id);
+    }
+  }
+  return longest.map((length, id) => open[id] === 0 ? length : Infinity);
 }
 
 /** Edges in order, neighbours with the same target as one. */
