@@ -55,8 +55,10 @@ export async function loadGrammarLibrary(): Promise<LoadedLibrary> {
   };
   WebAssembly.instantiate = spy as unknown as typeof instantiate;
   let said: string | undefined;
-  const { error: write } = console;
+  const { error: write, log } = console;
   // It writes why it refuses a text, and keeps this function for good.
+  // deno-lint-ignore no-console
+  console.log = () => {}; // its warnings, which are of no use to anybody here
   // deno-lint-ignore no-console
   console.error = (line: unknown) => {
     const fatal = /^\[FATAL\] \S+: (.*)$/s.exec(String(line));
@@ -80,8 +82,7 @@ export async function loadGrammarLibrary(): Promise<LoadedLibrary> {
       forget: () => said = undefined,
     };
   } finally {
-    // deno-lint-ignore no-console
-    console.error = write;
+    Object.assign(console, { error: write, log });
     WebAssembly.instantiate = instantiate;
   }
 }
