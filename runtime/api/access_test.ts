@@ -66,6 +66,7 @@ Deno.test("createApi() with keys answers 401 in OpenAI's form to whoever has non
       assert.equal((await ask(app, path)).status, 200, path);
     }
     assert.equal((await ask(app, "/v1/models", bearer(key))).status, 200);
+    assert.equal((await ask(app, "/v1/models", { "x-api-key": key })).status, 200);
     assert.equal((await ask(app, "/v1/models", {}, { method: "HEAD" })).status, 401);
     assert.equal((await ask(app, "/v1/models", {}, { method: "OPTIONS" })).status, 401);
   }));
@@ -99,6 +100,7 @@ Deno.test("createApi() with keys says what is wrong with a key, and never repeat
 Deno.test("createApi() with keys refuses a revoked key from the next look at the file on", () =>
   withKeys(async ({ app, file, key, id, tick }) => {
     assert.equal((await ask(app, "/v1/models", bearer(key))).status, 200);
+    assert.equal((await ask(app, "/v1/models", { "x-api-key": key })).status, 200);
     await revokeApiKey(file, id);
     tick();
     assert.equal((await ask(app, "/v1/models", bearer(key))).status, 401);
@@ -121,6 +123,7 @@ Deno.test("createApi() with keys tells who tries many to wait, and lets right ke
     }
     assert.equal(limited, 30);
     assert.equal((await ask(app, "/v1/models", bearer(key))).status, 200);
+    assert.equal((await ask(app, "/v1/models", { "x-api-key": key })).status, 200);
     assert.equal(
       logged().match(/an unknown key/g)?.length,
       20,

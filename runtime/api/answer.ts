@@ -37,6 +37,7 @@ export async function wholeAnswer(
   const parts = task.choices.map((): GrowingPart => ({
     text: "",
     tokens: [],
+    prompt: [],
     reasoning: "",
     calls: [],
   }));
@@ -58,6 +59,9 @@ function grow(part: GrowingPart, event: GenerationEvent): void {
     case "delta":
       part.text += event.text;
       part.tokens.push(...event.tokens);
+      return;
+    case "prompt":
+      part.prompt = event.tokens;
       return;
     case "reasoning":
       part.reasoning += event.text;

@@ -87,6 +87,8 @@ export interface AnswerPart {
   text: string;
   /** Tokens of the text. */
   tokens: GeneratedToken[];
+  /** Tokens of the prompt, where their log-probabilities were wanted; else none. */
+  prompt: GeneratedToken[];
   /** What the model thought first; empty: nothing. */
   reasoning: string;
   /** Functions that the answer calls. */

@@ -200,6 +200,11 @@ Deno.test("FlowGenerator.generate() passes nothing that an actor refused or coul
         code: "unsupported_parameter",
       },
     ],
+    [
+      world([done], { a: holder("") }, { delta: ["a"] }),
+      request({ tools: { functions: [{ name: "f" }], choice: "auto", parallel: true } }),
+      { code: "unsupported_parameter" },
+    ],
     [world([done], {}, undefined), request(), { code: "not_ready" }],
   ];
   for (const [{ generator, reached }, asked, error] of cases) {

@@ -87,6 +87,15 @@ export class ScriptedGenerator implements Generator {
       throw refusal("context_exceeded", { prompt_tokens: promptTokens, context });
     }
     yield { type: "started", id: crypto.randomUUID(), promptTokens };
+    if (request.promptLogprobs !== undefined) {
+      const spelled = prompt.kind === "tokens"
+        ? prompt.tokens.map((token) => words[token])
+        : text.split(/(?= )/);
+      yield {
+        type: "prompt",
+        tokens: spelled.map((text, i) => ({ token: i, text, ...(i > 0 && { logprob: -1.5 }) })),
+      };
+    }
     if (text.includes("[think]")) {
       for (const piece of ["Let me", " see."]) {
         yield { type: "reasoning", text: piece, tokens: [{ token: 1, text: piece }] };

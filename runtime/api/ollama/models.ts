@@ -120,6 +120,6 @@ function shownOf(card: ModelCard, generator: Generator) {
       [`${family}.context_length`]: context,
       [`${family}.vocab_size`]: vocab,
     },
-    capabilities: ["completion", "tools", ...("embed" in generator ? ["embedding"] : [])],
+    capabilities: ["completion", "tools", ...(generator.embed ? ["embedding"] : [])],
   };
 }

@@ -25,6 +25,7 @@ interface OllamaSaid {
 const NOTHING: AnswerPart = {
   text: "",
   tokens: [],
+  prompt: [],
   reasoning: "",
   calls: [],
   finishReason: "stop",

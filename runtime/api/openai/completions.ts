@@ -30,9 +30,13 @@ export const completionsSchema = z.object({
       `expected a string, an array of token ids, or an array of at most ${MOST_PROMPTS} of these`,
   }).describe(`a text, token ids, or a list of at most ${MOST_PROMPTS} of either`),
   ...commonFields,
-  max_tokens: commonFields.max_tokens
-    .describe(`tokens of the answer at most, ${DEFAULT_MAX_TOKENS} if left out`),
-  echo: z.boolean().nullish().describe("put the prompt before the answer; text prompts only"),
+  max_tokens: z.int().min(0).nullish()
+    .describe(
+      `tokens of the answer at most, ${DEFAULT_MAX_TOKENS} if left out; 0 only with \`echo\``,
+    ),
+  echo: z.boolean().nullish().describe(
+    "put the prompt before the answer; with `logprobs` its tokens have log-probabilities too",
+  ),
   best_of: z.int().min(1).max(MOST_ANSWERS).nullish().describe(
     "generate this many, return the `n` whose tokens are the most likely in the mean; not streamed",
   ),
@@ -67,13 +71,17 @@ export const completionsDialect: Dialect = {
     const n = request.n ?? 1;
     const wanted = request.logprobs !== null && request.logprobs !== undefined;
     const prompts = promptList(request.prompt);
-    if (request.echo && (wanted || prompts.some((prompt) => typeof prompt !== "string"))) {
+    const echo = request.echo ?? false;
+    if (request.max_tokens === 0 && !echo) {
       throw apiError(
-        "unsupported_parameter",
-        "echo: not supported with logprobs or with token prompts",
-        "echo",
+        "invalid_value",
+        "max_tokens: 0 only with echo, at least 1 else",
+        "max_tokens",
       );
     }
+    // The prompt's tokens are asked for where the text of a prompt is not enough.
+    const tokensToo = echo &&
+      (wanted || request.max_tokens === 0 || prompts.some((prompt) => typeof prompt !== "string"));
     const choices = choicesOf(
       { ...request, max_tokens: request.max_tokens ?? DEFAULT_MAX_TOKENS },
       {
@@ -88,6 +96,7 @@ export const completionsDialect: Dialect = {
           logprobs: wanted || generated > n,
           top_logprobs: request.logprobs ?? 0,
         },
+        more: tokensToo ? { promptLogprobs: request.logprobs ?? 0 } : {},
       },
     );
     return {
@@ -95,7 +104,10 @@ export const completionsDialect: Dialect = {
       choices,
       stream: request.stream ?? false,
       wording: completionsWording({
-        echoes: prompts.map((prompt) => request.echo ? String(prompt) : ""),
+        echoes: prompts.map((prompt) =>
+          !echo ? "" : typeof prompt === "string" ? prompt : undefined
+        ),
+        tokensToo,
         ...{ n, generated },
         logprobs: wanted,
         includeUsage: request.stream_options?.include_usage ?? false,

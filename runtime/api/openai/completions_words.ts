@@ -11,8 +11,10 @@ import { answerHead, usageOf } from "./usage.ts";
 
 /** What a response depends on beside the answer. */
 export interface CompletionsWordsInit {
-  /** Text before the answers to each prompt; empty: none. */
-  echoes: string[];
+  /** Text before the answers to each prompt; empty: none; undefined: that of its tokens. */
+  echoes: (string | undefined)[];
+  /** Does an answer begin with the prompt's tokens? */
+  tokensToo: boolean;
   /** Answers to return for each prompt. */
   n: number;
   /** Answers that are generated for each prompt; of more than `n`, the most likely are returned. */
@@ -29,7 +31,8 @@ export interface CompletionsWordsInit {
 function logprobsOf(tokens: GeneratedToken[], offset: number) {
   return {
     tokens: tokens.map((token) => token.text),
-    token_logprobs: tokens.map((token) => token.logprob ?? 0),
+    // The first token of a prompt has none.
+    token_logprobs: tokens.map((token) => token.logprob ?? null),
     top_logprobs: tokens.map((token) =>
       token.top
         ? Object.fromEntries(token.top.map(([, logprob], i) => [token.topText?.[i] ?? "", logprob]))
@@ -42,6 +45,10 @@ function logprobsOf(tokens: GeneratedToken[], offset: number) {
     }),
   };
 }
+
+/** What stands before an answer: the prompt's text, else that of its tokens. */
+const echoOf = (echo: string | undefined, tokens: GeneratedToken[]): string =>
+  echo ?? tokens.map(({ text }) => text).join("");
 
 /** Mean log-probability of an answer's tokens; an answer without tokens is the least likely. */
 function likelihood({ tokens }: AnswerPart): number {
@@ -64,9 +71,11 @@ export function completionsWording(init: CompletionsWordsInit): Wording {
       ...head(model),
       choices: echoes.flatMap((echo, prompt) =>
         best(parts.slice(prompt * generated, (prompt + 1) * generated), n)
-          .map(({ text, tokens, finishReason }) => ({
-            text: echo + text,
-            logprobs: init.logprobs ? logprobsOf(tokens, echo.length) : null,
+          .map(({ text, tokens, prompt: before, finishReason }) => ({
+            text: echoOf(echo, before) + text,
+            logprobs: init.logprobs
+              ? logprobsOf([...before, ...tokens], before.length > 0 ? 0 : echo?.length ?? 0)
+              : null,
             finish_reason: finishReason,
           }))
       ).map((choice, index) => ({ index, ...choice })),
@@ -75,7 +84,9 @@ export function completionsWording(init: CompletionsWordsInit): Wording {
     }),
     stream: (model) => {
       /** Characters of each choice so far. */
-      const offsets = echoes.flatMap((echo) => Array<number>(n).fill(echo.length));
+      const offsets = echoes.flatMap((echo) =>
+        Array<number>(n).fill(init.tokensToo ? 0 : echo?.length ?? 0)
+      );
       return new ChunkWriter({
         head: head(model),
         choices: offsets.length,
@@ -84,9 +95,15 @@ export function completionsWording(init: CompletionsWordsInit): Wording {
           if (event.type === "done") {
             return [{ index, text: "", logprobs: null, finish_reason: event.finishReason }];
           }
+          const echo = echoes[Math.floor(index / n)];
           if (event.type === "started") {
-            const text = echoes[Math.floor(index / n)];
-            return text === "" ? [] : [{ index, text, logprobs: null, finish_reason: null }];
+            if (init.tokensToo || !echo) return [];
+            return [{ index, text: echo, logprobs: null, finish_reason: null }];
+          }
+          if (event.type === "prompt") {
+            const logprobs = init.logprobs ? logprobsOf(event.tokens, 0) : null;
+            for (const token of event.tokens) offsets[index] += token.text.length;
+            return [{ index, text: echoOf(echo, event.tokens), logprobs, finish_reason: null }];
           }
           if (event.type !== "delta" || (event.text === "" && !init.logprobs)) return [];
           const { text, tokens, branch } = event;

@@ -77,7 +77,7 @@ export function choicesOf(
         prompt,
         sampling: { ...sampling, seed: seedOf(seed, k) },
         stop: [common.stop ?? []].flat(),
-        ...(common.max_tokens && { maxTokens: common.max_tokens }),
+        ...(typeof common.max_tokens === "number" && { maxTokens: common.max_tokens }),
         ...(prediction !== undefined && { prediction }),
         ...priorityOf(common.service_tier),
         ...more,
