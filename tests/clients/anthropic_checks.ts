@@ -12,7 +12,8 @@ const at = ({ url }: Target) =>
   new Anthropic({ baseURL: url, apiKey: "none", maxRetries: 0, timeout: 60_000 });
 const asked = { role: "user" as const, content: QUESTION };
 const tools = [{ name: TOOL, description: TOOL_TEXT, input_schema: cityJsonSchema }];
-const any = { type: "any" as const };
+/** One call: the embedded model would call again and again. */
+const any = { type: "any" as const, disable_parallel_tool_use: true };
 
 /** What Anthropic's client can do. */
 export const anthropicChecks: ClientChecks = {
@@ -65,7 +66,14 @@ export const anthropicChecks: ClientChecks = {
   async tool_call(target) {
     for (const tool_choice of [any, { type: "tool" as const, name: TOOL }]) {
       const answer = await at(target).messages.create({
-        ...{ model: target.model, max_tokens: 200, messages: [asked], tools, tool_choice },
+        ...{
+          model: target.model,
+          max_tokens: 200,
+          messages: [asked],
+          tools,
+          tool_choice,
+          temperature: 0,
+        },
       });
       const use = answer.content.find((block) => block.type === "tool_use");
       checkCall(use!.name, use!.input);
@@ -74,7 +82,14 @@ export const anthropicChecks: ClientChecks = {
   },
   async tool_stream(target) {
     const stream = at(target).messages.stream({
-      ...{ model: target.model, max_tokens: 200, messages: [asked], tools, tool_choice: any },
+      ...{
+        model: target.model,
+        max_tokens: 200,
+        messages: [asked],
+        tools,
+        tool_choice: any,
+        temperature: 0,
+      },
     });
     let leaked = "";
     stream.on("text", (part) => leaked += part);

@@ -25,6 +25,10 @@ const model = ({ url, model }: Target, more: object = {}) =>
     ...more,
   });
 
+/** One call, greedily: the embedded model would call again and again. */
+const oneCall = { tool_choice: "required", parallel_tool_calls: false };
+const greedy = { temperature: 0 };
+
 const weather = tool(() => Promise.resolve("rainy"), {
   ...{ name: TOOL, description: TOOL_TEXT, schema: citySchema },
 });
@@ -49,10 +53,10 @@ export const langchainChecks: ClientChecks = {
     assert.ok(tokens > 0);
   },
   async stop(target) {
-    const greedy = model(target, { temperature: 0 });
-    const text = (await greedy.invoke(QUESTION)).content as string;
+    const exact = model(target, greedy);
+    const text = (await exact.invoke(QUESTION)).content as string;
     const stop = text.slice(5, 9);
-    const cut = await greedy.invoke(QUESTION, { stop: [stop] });
+    const cut = await exact.invoke(QUESTION, { stop: [stop] });
     assert.equal(cut.content, text.slice(0, text.indexOf(stop)));
   },
   async json_schema(target) {
@@ -72,13 +76,12 @@ export const langchainChecks: ClientChecks = {
     checkWeather(last);
   },
   async tool_call(target) {
-    const answer = await model(target).bindTools([weather], { tool_choice: "required" })
-      .invoke(QUESTION);
+    const answer = await model(target, greedy).bindTools([weather], oneCall).invoke(QUESTION);
     checkCall(answer.tool_calls![0].name, answer.tool_calls![0].args);
     assert.equal(answer.content, "");
   },
   async tool_stream(target) {
-    const bound = model(target).bindTools([weather], { tool_choice: TOOL });
+    const bound = model(target, greedy).bindTools([weather], { ...oneCall, tool_choice: TOOL });
     let whole;
     for await (const chunk of await bound.stream(QUESTION)) {
       whole = whole === undefined ? chunk : whole.concat(chunk);
@@ -88,8 +91,7 @@ export const langchainChecks: ClientChecks = {
   },
   async tool_loop(target) {
     const asked = new HumanMessage(QUESTION);
-    const first = await model(target).bindTools([weather], { tool_choice: "required" })
-      .invoke([asked]);
+    const first = await model(target, greedy).bindTools([weather], oneCall).invoke([asked]);
     const result: ToolMessage = await weather.invoke({
       ...first.tool_calls![0],
       type: "tool_call",

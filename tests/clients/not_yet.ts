@@ -5,10 +5,4 @@
  */
 
 /** Cells of the matrix, `client: feature`, that fail today. One that passes must leave the list. */
-export const NOT_YET: readonly string[] = [
-  "openai: tool_call",
-  "openai: tool_stream",
-  "Anthropic: tool_call",
-  "lm-eval: echo_logprobs",
-  "openai (Python): tool_stream",
-];
+export const NOT_YET: readonly string[] = [];

@@ -26,6 +26,8 @@ const tools = [{
   type: "function" as const,
   function: { name: TOOL, description: TOOL_TEXT, parameters: cityJsonSchema, strict: true },
 }];
+/** One call, greedily: the embedded model would call again and again. */
+const oneCall = { tools, parallel_tool_calls: false, temperature: 0 };
 const format = {
   type: "json_schema" as const,
   json_schema: { name: "weather", strict: true, schema: weatherJsonSchema },
@@ -117,7 +119,7 @@ export const openaiChecks: ClientChecks = {
     const named = { type: "function" as const, function: { name: TOOL } };
     for (const tool_choice of ["required" as const, named]) {
       const answer = await at(target).chat.completions.create({
-        ...{ model: target.model, messages, tools, tool_choice },
+        ...{ model: target.model, messages, ...oneCall, tool_choice },
       });
       const [{ message, finish_reason }] = answer.choices;
       const call = message.tool_calls![0];
@@ -130,7 +132,7 @@ export const openaiChecks: ClientChecks = {
   },
   async tool_stream(target) {
     const stream = at(target).chat.completions.stream({
-      ...{ model: target.model, messages, tools, tool_choice: "required" as const },
+      ...{ model: target.model, messages, ...oneCall, tool_choice: "required" as const },
     });
     let leaked = "";
     stream.on("content", (text) => leaked += text);

@@ -35,6 +35,13 @@ TOOLS = [{
         },
     },
 }]
+# One call, greedily: the embedded model would call again and again.
+ONE_CALL = {
+    "tools": TOOLS,
+    "tool_choice": "required",
+    "parallel_tool_calls": False,
+    "temperature": 0,
+}
 TOOL_CALL = {
     "id": "call_1",
     "type": "function",
@@ -116,12 +123,12 @@ class OpenAIChecks:
         assert isinstance(final.choices[0].message.parsed, Weather)
 
     def tool_call(self):
-        answer = self.create(tools=TOOLS, tool_choice="required")
+        answer = self.create(**ONE_CALL)
         check_call(answer.choices[0].message.tool_calls[0])
 
     def tool_stream(self):
         arguments, name, text = "", "", ""
-        for chunk in self.create(tools=TOOLS, tool_choice="required", stream=True):
+        for chunk in self.create(**ONE_CALL, stream=True):
             delta = chunk.choices[0].delta if chunk.choices else None
             for call in (delta and delta.tool_calls) or []:
                 name += call.function.name or ""
@@ -214,11 +221,11 @@ class LiteLLMChecks:
         Weather.model_validate_json(answer.choices[0].message.content)
 
     def tool_call(self):
-        answer = self.create(tools=TOOLS, tool_choice="required")
+        answer = self.create(**ONE_CALL)
         check_call(answer.choices[0].message.tool_calls[0])
 
     def tool_stream(self):
-        chunks = list(self.create(tools=TOOLS, tool_choice="required", stream=True))
+        chunks = list(self.create(**ONE_CALL, stream=True))
         answer = litellm.stream_chunk_builder(chunks, messages=MESSAGES)
         check_call(answer.choices[0].message.tool_calls[0])
 
