@@ -81,7 +81,7 @@ export function occurrencesOf(path: Int32Array, promptRows: number): Occurrences
 
 /**
  * What a part says of a row, from the part's logits f32 (part), which biases and penalties change
- * in place. Throws `bad_logits` (group `engine`) for a NaN or +Infinity (metadata: `token`).
+ * in place, and masks unless the best token is taken. Throws `bad_logits` (group `engine`) for a NaN or +Infinity (metadata: `token`).
  */
 export function partialOf(logits: Float32Array, options: PartialOptions): HeadPartial {
   const { sampling, vocab, first, position, limit } = options;
@@ -129,11 +129,15 @@ export function partialOf(logits: Float32Array, options: PartialOptions): HeadPa
   for (const token of sampling.banned) change(token, () => -Infinity);
   if (needsHistory(sampling)) penalise(sampling, options.occurrences, change);
 
-  if (options.allowed) refuseOthers(logits, options.allowed, first - (options.allowedFirst ?? 0));
-
-  const changed = before.size > 0 || options.allowed !== undefined;
-  const { max, maxAt, count } = changed ? range(logits) : whole;
   const choice = choiceOf(sampling, vocab);
+  const { allowed, allowedFirst = 0 } = options;
+  const { max, maxAt, count } = allowed
+    ? allowedRange(logits, allowed, first - allowedFirst)
+    : before.size > 0
+    ? range(logits)
+    : whole;
+  // The best token is known already.
+  if (allowed && choice !== "best") refuseOthers(logits, allowed, first - allowedFirst);
   const { temperature, top_k: topK, seed } = sampling;
   const wanted = topK > 0 ? Math.min(topK, limit) : limit;
   const places = count === 0 ? NONE : choice === "ranked" ? best(logits, wanted) : Uint32Array.of(
@@ -168,6 +172,48 @@ function refuseDamage(logits: Float32Array, first: number): void {
       );
     }
   }
+}
+
+/** What one look at the logits of the tokens that the mask allows tells; see {@linkcode refuseOthers}. */
+function allowedRange(
+  logits: Float32Array,
+  mask: Int32Array,
+  at: number,
+): Pick<Range, "max" | "maxAt" | "count"> {
+  let max = -Infinity;
+  let maxAt = -1;
+  let count = 0;
+  for (let i = 0; i < logits.length;) {
+    const bit = (at + i) & 31;
+    const end = Math.min(logits.length, i + 32 - bit);
+    const width = end - i;
+    let bits = (mask[(at + i) >> 5] ?? 0) >>> bit;
+    if (width < 32) bits &= (1 << width) - 1;
+    else if (bits >>> 0 === 0xffffffff) {
+      // Most words of a mask for free text are whole.
+      for (let j = i; j < end; j++) {
+        const logit = logits[j];
+        if (logit > max) {
+          max = logit;
+          maxAt = j;
+        }
+        if (logit > -Infinity) count++;
+      }
+      bits = 0;
+    }
+    for (; bits !== 0; bits &= bits - 1) {
+      const j = i + 31 - Math.clz32(bits & -bits);
+      const logit = logits[j];
+      if (!(logit > -Infinity)) continue;
+      count++;
+      if (logit > max) {
+        max = logit;
+        maxAt = j;
+      }
+    }
+    i = end;
+  }
+  return { max, maxAt, count };
 }
 
 /** Makes the logits of tokens that the mask refuses -Infinity; bit `at` of it is the first logit's. */
@@ -226,7 +272,9 @@ function range(logits: Float32Array): Range {
     }
   }
   let count = logits.length;
-  if (!Number.isFinite(sum)) { for (const logit of logits) if (!(logit > -Infinity)) count--; }
+  if (!Number.isFinite(sum)) {
+    for (let i = 0; i < logits.length; i++) if (!(logits[i] > -Infinity)) count--;
+  }
   return { max, maxAt, count, sum };
 }
 
