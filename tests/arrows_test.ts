@@ -77,7 +77,7 @@ const HOUSE_ARROWS: Record<string, string[]> = {
   planner: ["actors"],
   runtime: [
     ...["actors", "actors/system", "actors/registry", "actors/outline", "actors/pipeline"],
-    ...["models", "models/grammar", "models/graph"],
+    ...["models", "models/grammar", "models/graph", "models/tools"],
     "planner",
   ],
 };
@@ -88,6 +88,9 @@ const SIDE_DOORS: Record<string, string> = {
   "actors/pipeline/partials.ts": "the engine chooses tokens, and needs no schema",
   "actors/pipeline/random.ts": "the engine draws tokens, and needs no schema",
   "models/head_parts.ts": "the engine cuts the vocabulary, and reads no checkpoints",
+  "models/grammar/constraint.ts":
+    "the API names its types, and checks without the models' packages",
+  "models/tools/tool_use.ts": "as the file before",
   "models/graph/contract.ts": "the engine needs names of inputs, not the graph builder",
 };
 

@@ -4,7 +4,13 @@
  * @module
  */
 import type { ConstraintSpec } from "../grammar/mod.ts";
-import type { CallGrammar, HeldFunction, TagFormat, ToolFormat } from "./format.ts";
+import {
+  type CallGrammar,
+  type HeldFunction,
+  repeated,
+  type TagFormat,
+  type ToolFormat,
+} from "./format.ts";
 import { afterThinking, type Thinking } from "./reasoning.ts";
 import type { ToolFunction, ToolUse } from "./tool_use.ts";
 
@@ -50,7 +56,8 @@ function callFormat(rules: AnswerRules, use: ToolUse): TagFormat {
   const grammar = rules.format.grammar(functions, parallel);
   if (choice !== "auto") return callsOnly(grammar, parallel);
   if (rules.constraint) {
-    return { type: "or", elements: [callsOnly(grammar, parallel), formatOf(rules.constraint)] };
+    const [calls, text] = [callsOnly(grammar, parallel), formatOf(rules.constraint)];
+    return { type: "or", elements: [calls, alike(text, calls)] };
   }
   return {
     type: "triggered_tags",
@@ -60,12 +67,27 @@ function callFormat(rules: AnswerRules, use: ToolUse): TagFormat {
   };
 }
 
-/** At least one call, and no other text. */
-function callsOnly({ tags, separator }: CallGrammar, parallel: boolean): TagFormat {
+/** At least one call, and no other text before it. */
+function callsOnly({ triggers, tags, separator }: CallGrammar, parallel: boolean): TagFormat {
   if (separator === undefined || !parallel) {
     return tags.length === 1 ? tags[0] : { type: "or", elements: tags };
   }
-  return { type: "tags_with_separator", tags, separator, at_least_one: true };
+  return repeated(triggers, tags, separator);
+}
+
+/**
+ * A format as one of a choice with `other`: the engine wants either all of them to be lists of tags,
+ * or none.
+ */
+function alike(format: TagFormat, other: TagFormat): TagFormat {
+  if (other.type !== "tags_with_separator" && other.type !== "triggered_tags") return format;
+  return {
+    type: "tags_with_separator",
+    tags: [{ type: "tag", begin: "", content: format, end: "" }],
+    separator: "\n",
+    at_least_one: true,
+    stop_after_first: true,
+  };
 }
 
 /** The schema of a function's arguments, which are an object. */

@@ -64,7 +64,12 @@ Deno.test("answerConstraint() holds nothing without functions and constraint, an
   const constraint = { kind: "json_schema" as const, schema: { type: "array" } };
   const both = formatFor("hermes", { use: USE, constraint })!;
   assert.ok(both.type === "or");
-  assert.deepEqual(both.elements[1], { type: "json_schema", json_schema: { type: "array" } });
+  const array = { type: "json_schema", json_schema: { type: "array" } };
+  assert.ok(both.elements[1].type === "tags_with_separator");
+  assert.deepEqual(both.elements[1].tags[0].content, array);
+  const single = formatFor("hermes", { use: { ...USE, parallel: false }, constraint })!;
+  assert.ok(single.type === "or");
+  assert.deepEqual(single.elements[1], array);
 });
 
 Deno.test("answerConstraint() begins the constraint after thoughts", () => {

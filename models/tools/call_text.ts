@@ -30,6 +30,8 @@ function textOf(format: TagFormat): string {
       return format.elements.map(textOf).join("");
     case "tags_with_separator":
       return format.tags.map(textOf).join(format.separator);
+    case "triggered_tags":
+      return format.tags.map(textOf).join("");
     default:
       return "";
   }

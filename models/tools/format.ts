@@ -126,23 +126,29 @@ export function jsonCall(fn: HeldFunction, key: "arguments" | "parameters"): {
   };
 }
 
+/** At least one of the tags, several with `separator` between them. */
+export function repeated(triggers: string[], tags: NamedTag[], separator: string): TagFormat {
+  // The engine has no empty separator; it looks for triggers then, in text that is free.
+  return separator === ""
+    ? { type: "triggered_tags", triggers, tags, at_least_one: true }
+    : { type: "tags_with_separator", tags, separator, at_least_one: true };
+}
+
 /** One tag that holds a list of calls between two texts. */
 export function listTag(begin: string, calls: NamedTag[], end: string, options: {
+  /** What each call begins with. */
+  trigger: string;
   /** Between two calls. */
   separator: string;
   /** More than one call? */
   parallel: boolean;
 }): NamedTag {
+  const { trigger, separator, parallel } = options;
+  const one: TagFormat = calls.length === 1 ? calls[0] : { type: "or", elements: calls };
   return {
     type: "tag",
     begin,
-    content: {
-      type: "tags_with_separator",
-      tags: calls,
-      separator: options.separator,
-      at_least_one: true,
-      stop_after_first: !options.parallel,
-    },
+    content: parallel ? repeated([trigger], calls, separator) : one,
     end,
   };
 }

@@ -12,9 +12,10 @@ import type {
   Sampling,
   SpelledToken,
 } from "../../actors/mod.ts";
-import type { ConstraintSpec, ToolCallDelta, ToolUse } from "../../models/mod.ts";
+import type { ConstraintSpec } from "../../models/grammar/constraint.ts";
+import type { ToolCallDelta, ToolUse } from "../../models/tools/tool_use.ts";
 
-export type { ToolCallDelta, ToolFunction, ToolUse } from "../../models/mod.ts";
+export type { ToolCallDelta, ToolFunction, ToolUse } from "../../models/tools/tool_use.ts";
 
 /** A chat message as the chat template takes it. */
 export interface ApiMessage {

@@ -437,8 +437,7 @@ export class Gateway implements Generator, ServingControl {
     const { model, deployment, experience } = served;
     const { prompt } = asked;
     const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
-    const held = asked.constraint !== undefined || (asked.tools && asked.tools.choice !== "auto");
-    const request = answer && held ? { ...asked, constraint: answer.constraint } : asked;
+    const request = answer ? { ...asked, constraint: answer.constraint } : asked;
     const requested = requestedStart(request, model, deployment);
     using place = await this.#arbiters.take(deployment, requested.prompt);
     const start = {

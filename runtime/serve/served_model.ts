@@ -13,6 +13,7 @@ import {
 } from "../../actors/mod.ts";
 import {
   type ChatTemplate,
+  grammarOf,
   groupsOf,
   type Manifest,
   type MarkedPrompt,
@@ -70,7 +71,7 @@ export class ServedModel {
     this.#template = template;
     this.#tools = tools;
     const thinkMarks = thinkMarksOf(template.source);
-    this.#answers = { format: tools.format, thinkMarks, check: () => {} };
+    this.#answers = { format: tools.format, thinkMarks, check: checkSchema };
     const marks = tools.format.marks + (thinkMarks ? thinkMarks.open + thinkMarks.close : "");
     this.#shown = new Set(
       [...tokenizer.specialIds].filter((id) => marks.includes(tokenizer.tokenText(id))),
@@ -220,6 +221,11 @@ function sizesOf(manifest: Manifest): Pick<ModelCard, "family" | "parameters" | 
   }
   const family = geometry.architecture.replace(/For(CausalLM|ConditionalGeneration)$/, "");
   return { family: family.toLowerCase(), parameters, bytes };
+}
+
+/** Throws where no grammar can hold to a JSON schema. */
+function checkSchema(schema: unknown): void {
+  grammarOf({ kind: "json_schema", schema });
 }
 
 const defined = <T extends object>(o: T): Partial<T> =>

@@ -43,7 +43,7 @@ const format = (
         end: around(fn).after + CALL_END,
       })),
       END,
-      { separator, parallel },
+      { trigger: CALL, separator, parallel },
     )],
   }),
   callId: openAiId,

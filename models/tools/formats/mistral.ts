@@ -30,7 +30,7 @@ export const mistralList: ToolFormat = {
       `${MARK} [`,
       functions.map((fn) => ({ type: "tag", ...jsonCall(fn, "arguments") })),
       "]",
-      { separator: ", ", parallel },
+      { trigger: "{", separator: ", ", parallel },
     )],
   }),
   callId: () => randomId(9),

@@ -19,7 +19,7 @@ export const phi4: ToolFormat = {
   reader: (sink) => new Closed(new JsonCalls(sink), "<|/tool_call|>"),
   grammar: (functions, parallel) => {
     const calls = functions.map((fn) => ({ type: "tag" as const, ...jsonCall(fn, "arguments") }));
-    const options = { separator: ", ", parallel };
+    const options = { trigger: "{", separator: ", ", parallel };
     return {
       triggers: ["functools[", "<|tool_call|>"],
       tags: [
