@@ -189,12 +189,14 @@ export class LaneRows {
 
   /** A draft and the drafts behind it did not come true: their results are not waited for. */
   dropDraft(draft: LaneRow): void {
-    this.#outbox.drop(draft.row);
+    const lost: number[] = [];
     const forget = ({ row, children }: LaneRow) => {
+      lost.push(row);
       this.#awaited.delete(row);
       children.forEach(forget);
     };
     forget(draft);
+    this.#outbox.drop(draft.row, lost);
   }
 
   /** Rows that were added since the last call and have no mask yet, parents first. */

@@ -94,12 +94,15 @@ export class RowOutbox {
     this.#promptMask = mask;
   }
 
-  /** The row with this number and its descendants are no longer needed. */
-  drop(row: number): void {
-    const lost = new Set([row]);
+  /**
+   * The row with this number and its descendants are no longer needed. `descendants`: those that were
+   * sent, on which rows that wait here may hang.
+   */
+  drop(row: number, descendants: Iterable<number> = []): void {
+    const lost = new Set([row, ...descendants]);
     const sent = this.#rows.every(({ number }) => number !== row);
     this.#rows = this.#rows.filter(({ number, parent }) => {
-      if (number !== row && !lost.has(parent)) return true;
+      if (!lost.has(number) && !lost.has(parent)) return true;
       lost.add(number);
       return false;
     });

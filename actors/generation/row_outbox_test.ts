@@ -104,3 +104,15 @@ Deno.test("RowOutbox.drop() takes back rows that were not sent, with what hangs 
   const messages = outbox.take().map((message) => rowsSchema.parse(message));
   assert.deepEqual(messages.map(({ first, more }) => [first, more]), [[40, true], [43, undefined]]);
 });
+
+Deno.test("RowOutbox.drop() takes back rows that wait and hang on sent descendants of the row", () => {
+  const outbox = new RowOutbox("d/generation/g", 40);
+  for (const parent of [39, 40]) outbox.add(row(1, parent, "draft"));
+  outbox.take(); // 40 and 41 are sent
+  for (const parent of [41, 42]) outbox.add({ ...row(1, parent, "draft"), mask: "waits" });
+  outbox.drop(40, [40, 41, 42, 43]);
+  outbox.add(row(1, 39, "decode"));
+  const [drop, decode] = outbox.take();
+  assert.deepEqual(dropSchema.parse(drop).rows, Int32Array.of(40));
+  assert.equal(rowsSchema.parse(decode).first, 44);
+});
