@@ -101,8 +101,10 @@ export class GrammarWorker {
   #hear(message: FromGrammarWorker): void {
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
-    if ("error" in message) pending?.reject(OrreryError.fromWire(message.error));
-    else pending?.resolve(message.value);
+    if (!("error" in message)) return pending?.resolve(message.value);
+    pending?.reject(OrreryError.fromWire(message.error));
+    // An engine that has failed, as for want of memory, may not be sound any more.
+    if (message.error.code === "grammar_failed") this.#end(failed("it failed in another request"));
   }
 
   #end(error: OrreryError): void {

@@ -11,6 +11,7 @@ import { type GrammarWalk, OrreryError } from "../../actors/mod.ts";
 import {
   checkSize,
   type ConstraintSpec,
+  grammarRefused,
   readVocabulary,
   type Vocabulary,
   type VocabularySource,
@@ -75,8 +76,7 @@ class WorkerGrammars implements Grammars {
   async open(spec: ConstraintSpec, signal?: AbortSignal): Promise<GrammarWalk> {
     if (this.#closed) throw closed();
     if (this.#uses >= MOST_USES) throw busy(this.#uses);
-    const text = JSON.stringify(spec);
-    checkSize(text);
+    const text = textOf(spec);
     this.#uses++;
     clearTimeout(this.#idle);
     let open = true;
@@ -90,7 +90,7 @@ class WorkerGrammars implements Grammars {
       const vocabulary = await unlessAborted(this.#readVocabulary(), signal);
       if (this.#closed) throw closed();
       const slot = this.#slotFor(key, vocabulary);
-      const taking = slot.take(key, spec);
+      const taking = slot.take(key, text);
       const worker = await unlessAborted(taking, signal).catch((error) => {
         // Nobody waits for it any more; what it compiles is kept for the next one who asks.
         taking.then(() => slot.release(key), () => {});
@@ -147,6 +147,18 @@ class WorkerGrammars implements Grammars {
     }, this.#options.idleMs);
     Deno.unrefTimer(this.#idle);
   }
+}
+
+/** A constraint as JSON. Throws `model/grammar_too_large`, `model/grammar_invalid`. */
+function textOf(spec: ConstraintSpec): string {
+  let text: string;
+  try {
+    text = JSON.stringify(spec);
+  } catch {
+    throw grammarRefused(spec.kind, "it is nested too deeply");
+  }
+  checkSize(text);
+  return text;
 }
 
 async function digest(text: string): Promise<string> {

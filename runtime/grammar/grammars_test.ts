@@ -157,3 +157,19 @@ Deno.test("Grammars.close() makes open walks reject", async () => {
     (error) => hasCode(error, "grammar_failed"),
   );
 });
+
+Deno.test("Grammars.open() refuses constraints that are nested too deeply, and goes on", async () => {
+  const grammars = grammarsOf();
+  try {
+    const nested = JSON.parse(`${'{"items":'.repeat(5000)}{}${"}".repeat(5000)}`);
+    await assert.rejects(
+      grammars.open({ kind: "json_schema", schema: nested }),
+      (error) => hasCode(error, "grammar_too_large"),
+    );
+    const ebnf = `root ::= ${"(".repeat(50_000)}"a"${")".repeat(50_000)}`;
+    await assert.rejects(grammars.open({ kind: "grammar", ebnf }));
+    assert.ok(await takes(grammars, { kind: "regex", pattern: "a+" }, "aa"), "in another thread");
+  } finally {
+    grammars.close();
+  }
+});

@@ -5,14 +5,14 @@
  * @module
  */
 import type { GrammarStep, WireError } from "../../actors/mod.ts";
-import type { ConstraintSpec, Vocabulary } from "../../models/mod.ts";
+import type { Vocabulary } from "../../models/mod.ts";
 
 /** What the worker is asked. Each is answered by a {@linkcode FromGrammarWorker} with its `id`. */
 export type GrammarQuestion =
   /** The first question: takes the vocabulary. */
   | { op: "open"; vocabulary: Vocabulary }
-  /** Compiles a constraint and keeps it by `key`; a constraint that is kept is not compiled again. */
-  | { op: "compile"; key: string; spec: ConstraintSpec }
+  /** Compiles a constraint (`spec`, as JSON) and keeps it by `key`; a constraint that is kept is not compiled again. */
+  | { op: "compile"; key: string; spec: string }
   /**
    * Steps of the walk `walk` through the grammar `key`, which begins with its first question. The
    * walk's tokens are its first `keep` ones and then `tail`; the last `count` states are asked for.

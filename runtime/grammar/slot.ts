@@ -4,7 +4,7 @@
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
-import type { ConstraintSpec, Vocabulary } from "../../models/mod.ts";
+import type { Vocabulary } from "../../models/mod.ts";
 import { GrammarWorker } from "./grammar_worker.ts";
 
 /** Grammars without a walk that a worker keeps for later requests. */
@@ -55,10 +55,10 @@ export class Slot {
   }
 
   /**
-   * Compiles a grammar unless it has it, and keeps it until {@linkcode Slot.release}. Throws what
+   * Compiles a grammar (`spec` as JSON) unless it has it, and keeps it until {@linkcode Slot.release}. Throws what
    * the engine throws, and `model/grammar_deadline`.
    */
-  async take(key: string, spec: ConstraintSpec): Promise<GrammarWorker> {
+  async take(key: string, spec: string): Promise<GrammarWorker> {
     let grammar = this.#grammars.get(key);
     if (!grammar) {
       grammar = { compiled: this.#compile(key, spec), uses: 0 };
@@ -92,7 +92,7 @@ export class Slot {
     this.worker.then((worker) => worker.close(), () => {});
   }
 
-  async #compile(key: string, spec: ConstraintSpec): Promise<void> {
+  async #compile(key: string, spec: string): Promise<void> {
     const worker = await this.worker;
     const limitMs = this.#compileMs;
     const late = () =>

@@ -49,7 +49,7 @@ async function valueOf(
   if (!engine) throw new Error("it has no vocabulary");
   if (question.op === "steps") return await engine.steps(question.walk, question);
   const begin = performance.now();
-  await engine.compile(question.key, question.spec);
+  await engine.compile(question.key, JSON.parse(question.spec));
   return { bytes: engine.bytes, ms: performance.now() - begin };
 }
 

@@ -53,7 +53,7 @@ export async function measureOverhead(): Promise<void> {
       });
       const { usage, orrery } = await response.json();
       if (usage.completion_tokens !== TOKENS) throw new Error(`${usage.completion_tokens} tokens`);
-      return orrery.tpot_ms;
+      return 1000 / orrery.tokens_per_s;
     };
     const [free, held]: number[][] = [[], []];
     for (let i = 0; i <= ROUNDS; i++) {
