@@ -26,7 +26,7 @@ export function modelRoutes(app: Api, generator: Generator): void {
 }
 
 /** A model as OpenAI's model lists have it. */
-function modelEntry({ name, created, context, vocab, precision }: ModelCard) {
+function modelEntry({ name, created, context, vocab, precision, tools }: ModelCard) {
   return {
     id: name,
     object: "model",
@@ -36,6 +36,6 @@ function modelEntry({ name, created, context, vocab, precision }: ModelCard) {
     ...{ type: "model", display_name: name, created_at: new Date(created * 1000).toISOString() },
     // Clients of other servers look for the context under this name.
     max_model_len: context,
-    orrery: { context, vocab, precision },
+    orrery: { context, vocab, precision, ...(tools && { tools }) },
   };
 }
