@@ -37,6 +37,8 @@ export interface Book {
   owner(address: Address): Promise<LedgerOwnership>;
   /** The epoch that stands in the key of what is written. */
   epochOf(ctx: ActorContext, owner: LedgerOwnership): number;
+  /** Something is seen that may not be. */
+  fail(what: string): void;
   /** The ledger takes a message. */
   taken(address: Address, epoch: number): void;
 }

@@ -6,9 +6,11 @@
  */
 import {
   ActorSystem,
+  type Address,
   type AddressClaim,
   Claims,
   decodeRecord,
+  DurableStates,
   Election,
   Fence,
   NodeLease,
@@ -21,6 +23,7 @@ import {
   type Registry,
   type RegistryEntry,
 } from "../../../actors/mod.ts";
+import { durableLedger } from "./durable_ledger.ts";
 import { type Book, ledgerActor, type LedgerOwnership } from "./ledger.ts";
 import type { SimulatedProcess } from "./process.ts";
 import { CLAIMED, COORDINATED, LEDGER_ADDRESSES, type LineState, TTL_MS } from "./setting.ts";
@@ -28,6 +31,9 @@ import type { OwnershipWorld } from "./world.ts";
 
 /** Milliseconds of an ask. */
 const ASK_MS = 150;
+/** Milliseconds of an ask that is sent again under its key. */
+const KEYED_MS = 1_200;
+const forever = new AbortController().signal;
 
 /** See the module's text. */
 export class SimulatedNode {
@@ -44,6 +50,7 @@ export class SimulatedNode {
   #claim?: AddressClaim;
   /** When each ledger last answered this node, in true time. */
   readonly #answered = new Map<string, number>();
+  #asked = 0;
 
   constructor(
     readonly world: OwnershipWorld,
@@ -74,10 +81,23 @@ export class SimulatedNode {
         nodeOf: (to) => this.#heard.get(to)?.node,
       },
       ...{ ...timing, fence: this.#fence, leaseEpoch: () => this.lease.epoch },
+      date: () => world.time.now,
       schedule: (turn) => void world.time.after(0.05 * random(), () => process.run(turn)),
     });
     const book = this.#book(variant.ledgerRegistry?.(registry, this) ?? registry);
-    this.system.register(ledgerActor, { config: {}, resources: () => ({ book }) });
+    const resources = () => ({ book });
+    if (variant.durable) {
+      const write = async (to: Address, ...given: Parameters<LedgerOwnership["write"]>) =>
+        await (await book.owner(to)).write(...given);
+      const store = new DurableStates({
+        ...{ ...timing, registry: book.registry },
+        ownerOf: (to) => ({
+          write: (what, o) => write(to, what, { signal: forever, ...o, deadlineMs: ASK_MS }),
+        }),
+      });
+      const durable = { store: variant.durable(store) };
+      this.system.register(durableLedger, { config: {}, resources, durable });
+    } else this.system.register(ledgerActor, { config: {}, resources });
   }
 
   /** Begins everything. */
@@ -161,7 +181,10 @@ export class SimulatedNode {
     const { world } = this;
     const kind = world.random() < 0.5 ? "add" : "read";
     const told = world.history.asked(address, kind);
-    this.system.ask(address, { type: kind }, { deadlineMs: ASK_MS }).then((value) => {
+    const keyed = world.variant.durable && kind === "add" && world.random() < 0.5;
+    const mark = `${this.name}-${++this.#asked}`;
+    const options = keyed ? { deadlineMs: KEYED_MS, idempotencyKey: mark } : { deadlineMs: ASK_MS };
+    this.system.ask(address, { type: kind, mark }, options).then((value) => {
       told(value as number);
       this.#answered.set(address, world.time.now);
     }, () => {}).finally(() => this.#later(5, 150, () => this.#ask(address)));
@@ -177,6 +200,7 @@ export class SimulatedNode {
           : this.#coordinated(registry),
       epochOf: (ctx, { epoch }) =>
         world.variant.epochOf?.({ activation: ctx.epoch, owner: epoch }) ?? ctx.epoch,
+      fail: (what) => world.history.fail(what),
       taken: (address, epoch) => {
         const entry = world.server.get(ownerRecordKey(address));
         const inForce = entry ? decodeRecord(ownerRecordSchema, entry).epoch : 0;

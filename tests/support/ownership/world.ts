@@ -10,6 +10,7 @@
  * @module
  */
 import {
+  type DurableStore,
   LocalNetwork,
   MAX_CLOCK_DRIFT,
   type Ownership,
@@ -38,6 +39,8 @@ export interface Variant {
   ledgerRegistry?: (registry: Registry, node: SimulatedNode) => Registry;
   /** The ownership that dispatch asks. */
   ownership?: (ownership: Ownership) => Ownership;
+  /** The ledgers are durable actors; what keeps them. */
+  durable?: (store: DurableStore) => DurableStore;
   /** Epoch in the keys of what a ledger writes. */
   epochOf?: (epochs: { activation: number; owner: number }) => number;
 }
