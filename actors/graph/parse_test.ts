@@ -154,7 +154,7 @@ const MISTAKES: Record<string, [text: string, ...lines: string[]]> = {
   ],
   "a field of custom actors that has no effect": [
     "model: m\nactors:\n  custom:\n    - name: a\n      module: ./a.ts\n      needs: { compute: 1 }\n",
-    "g.yaml:6:7: actors.custom[0].needs: unknown field; known are name, module, config, permissions, limits, expose, messages, host",
+    "g.yaml:6:7: actors.custom[0].needs: unknown field; known are name, module, config, permissions, limits, expose, messages, state, alarms, host",
   ],
   "several mistakes at once, in the file's order": [
     "model: 3\nobjetive: latency\nworkload:\n  branches: 0\n",
