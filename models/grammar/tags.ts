@@ -7,6 +7,7 @@ import { z } from "zod";
 import { bytesInClasses } from "./ebnf_classes.ts";
 import { grammarRefused, tooLarge } from "./errors.ts";
 import type { GrammarForm } from "./form.ts";
+import type { SchemaOptions } from "./schema/mod.ts";
 import { regexGrammar, schemaGrammar } from "./texts.ts";
 
 /** Most parts of a tag. */
@@ -78,17 +79,21 @@ const topSchema = z.union([
  * The engine's form of a structural tag (see docs/structured-output.md): its schemas and patterns as
  * grammars. Throws OrreryError group `model`: `grammar_invalid`, and what schemas throw.
  */
-export function taggedGrammar(tag: unknown): GrammarForm {
+export function taggedGrammar(tag: unknown, options: SchemaOptions = {}): GrammarForm {
   const parsed = topSchema.safeParse(tag);
   if (!parsed.success) {
     const [{ path, message }] = parsed.error.issues;
     throw grammarRefused("structural tag", `${path.join(".") || "its top"}: ${message}`);
   }
   const literals: string[] = [];
-  const plain = written(parsed.data.format, { literals, exact: false });
+  const plain = written(parsed.data.format, { literals, exact: false, options });
   const whole = (format: unknown) => ({ tag: { type: "structural_tag", format } });
   if (!plain.long) return { text: whole(plain.format), literals };
-  const { format } = written(parsed.data.format, { literals: [], exact: true });
+  const { format } = written(parsed.data.format, {
+    literals: [],
+    exact: true,
+    options,
+  });
   return { text: whole(plain.format), exact: whole(format), literals };
 }
 
@@ -98,7 +103,7 @@ export function taggedGrammar(tag: unknown): GrammarForm {
  */
 function written(
   top: Format,
-  { literals, exact }: { literals: string[]; exact: boolean },
+  { literals, exact, options }: { literals: string[]; exact: boolean; options: SchemaOptions },
 ): { format: unknown; long: boolean } {
   let parts = 0;
   let long = false;
@@ -109,7 +114,7 @@ function written(
         literals.push(format.value);
         return format;
       case "json_schema": {
-        const made = schemaGrammar(format.json_schema);
+        const made = schemaGrammar(format.json_schema, options);
         if (made.exact !== undefined) long = true;
         return { type: "grammar", grammar: exact && made.exact || made.ebnf };
       }

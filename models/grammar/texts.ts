@@ -14,7 +14,7 @@ import {
   writeAutomaton,
   writeRegex,
 } from "./regex/mod.ts";
-import { writeSchema } from "./schema/mod.ts";
+import { type SchemaOptions, writeSchema } from "./schema/mod.ts";
 
 /** Grammars of a schema's JSON texts. */
 export interface SchemaGrammar {
@@ -25,13 +25,9 @@ export interface SchemaGrammar {
 }
 
 /** The grammars of a schema's JSON texts. */
-export function schemaGrammar(schema: unknown): SchemaGrammar {
-  const rules = new Rules();
-  const { root, long, exactly } = writeSchema(schema, rules);
-  const ebnf = rules.grammar(root);
-  if (!long) return { ebnf };
-  const exact = new Rules();
-  return { ebnf, exact: exact.grammar(exactly(exact)) };
+export function schemaGrammar(schema: unknown, options: SchemaOptions = {}): SchemaGrammar {
+  const { ebnf, long, exactly } = writeSchema(schema, options);
+  return long ? { ebnf, exact: exactly() } : { ebnf };
 }
 
 /** The grammar of the texts that a pattern matches as a whole. */

@@ -17,6 +17,12 @@ import { EngineWalk } from "./engine_walk.ts";
 import { BYTE_TOKENS, LengthWatch, TokenLengths } from "./length_watch.ts";
 import { type LoadedLibrary, loadGrammarLibrary } from "./library.ts";
 
+/**
+ * Most tokens that are looked at for the names of properties that a schema does not list. A state of
+ * such a name took 0.6 us for each token of the vocabulary, so all of them take some 3 s at most.
+ */
+const TOKENS_FOR_NAMES = 4_500_000;
+
 /** A compiled constraint. */
 interface Kept {
   compiled: CompiledGrammar;
@@ -67,7 +73,8 @@ export class GrammarEngine {
   /** Compiles a constraint and keeps it. Throws OrreryError group `model`. */
   async compile(key: string, spec: ConstraintSpec): Promise<void> {
     if (this.#kept.has(key)) return;
-    const { text, exact, literals } = grammarOf(spec);
+    const nameStates = Math.floor(TOKENS_FOR_NAMES / this.#vocabulary.ends.length);
+    const { text, exact, literals } = grammarOf(spec, { nameStates });
     const refused = this.#vocabulary.specials
       .filter(({ text: special }) => !literals.some((literal) => literal.includes(special)))
       .map(({ id }) => id);

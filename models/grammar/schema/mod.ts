@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Rules } from "../ebnf.ts";
+import { Rules } from "../ebnf.ts";
 import { SchemaDocument } from "./document.ts";
 import { Schemas } from "./schemas.ts";
 import { SchemaWriter } from "./writer.ts";
@@ -19,25 +19,44 @@ export { KEYWORDS } from "./keywords.ts";
 
 /** A schema that was written as rules. */
 export interface WrittenSchema {
-  /** The name of the rule of its texts. */
-  root: string;
+  /** The grammar of its texts. */
+  ebnf: string;
   /** Whether limits of strings were left out, since they are long. */
   long: boolean;
-  /** Writes it again, with these limits, and returns the name of its rule. */
-  exactly(rules: Rules): string;
+  /** The grammar with these limits. */
+  exactly(): string;
+}
+
+/** Settings of {@linkcode writeSchema}. */
+export interface SchemaOptions {
+  /**
+   * Most states for names that the schema neither lists nor describes: each is a state at which the
+   * engine looks at the whole vocabulary. Where a schema needs more, its objects have the properties
+   * that it lists, and no others. @default no limit
+   */
+  nameStates?: number;
 }
 
 /**
  * Writes a schema's texts as rules, without long limits of strings. Throws OrreryError group
  * `model`: `schema_unsupported`, `grammar_invalid`, `grammar_too_large`.
  */
-export function writeSchema(schema: unknown, rules: Rules): WrittenSchema {
+export function writeSchema(schema: unknown, options: SchemaOptions = {}): WrittenSchema {
   const schemas = new Schemas(new SchemaDocument(schema));
-  const writer = new SchemaWriter(schemas, rules);
-  const root = writer.root();
+  const write = (closed: boolean) => {
+    const rules = new Rules();
+    const writer = new SchemaWriter(schemas, rules, { closed });
+    return { writer, rules, root: writer.root(), closed };
+  };
+  let written = write(false);
+  if (written.writer.nameStates > (options.nameStates ?? Infinity)) written = write(true);
+  const { writer, rules, root, closed } = written;
   return {
-    root,
+    ebnf: rules.grammar(root),
     long: writer.leftOut,
-    exactly: (exact) => new SchemaWriter(schemas, exact, true).root(),
+    exactly: () => {
+      const exact = new Rules();
+      return exact.grammar(new SchemaWriter(schemas, exact, { exact: true, closed }).root());
+    },
   };
 }

@@ -18,7 +18,7 @@ import {
 } from "../regex/mod.ts";
 import type { ObjectBranch, SchemaNode } from "./branch.ts";
 import type { Schemas } from "./schemas.ts";
-import { blank, enclosed, type Writing } from "./writing.ts";
+import { blank, enclosed, gap, type Writing } from "./writing.ts";
 
 /** Most patterns of properties: names may match any selection of them. */
 const MOST_PATTERNS = 5;
@@ -36,7 +36,7 @@ interface Property {
 export function writeObject(branch: ObjectBranch, writer: Writing): string {
   const { rules } = writer;
   const properties = namedOf(branch, writer);
-  const others = othersOf(branch, writer);
+  const others = othersOf(branch, writer, properties.length);
   const other = others.length === 0 ? undefined : rules.of(others.join(" | "));
   const { least, most } = branch;
   const needed = properties.filter(({ required }) => required).length;
@@ -106,7 +106,7 @@ function namedOf(branch: ObjectBranch, writer: Writing): Property[] {
     const node = schemas.propertyNode(branch, name);
     if (!schemas.allows(branch.names, name) || !schemas.inhabitedNode(node)) return [];
     const rule = rules.of(
-      `${literal(`${JSON.stringify(name)}:`)} ${blank(rules)} ${writer.node(node)}`,
+      `${literal(`${JSON.stringify(name)}:`)} ${gap(rules)} ${writer.node(node)}`,
     );
     return [{ rule, required: branch.required.has(name) }];
   });
@@ -116,8 +116,8 @@ function namesOf({ layers, required }: ObjectBranch): string[] {
   return [...new Set([...layers.flatMap(({ properties }) => [...properties.keys()]), ...required])];
 }
 
-/** Alternatives for a property that the schema does not name. */
-function othersOf(branch: ObjectBranch, writer: Writing): string[] {
+/** Alternatives for a property that the schema does not name; it names `count`. */
+function othersOf(branch: ObjectBranch, writer: Writing, count: number): string[] {
   const { rules, schemas } = writer;
   const patterns = new Map<string, Automaton>();
   for (const { source, automaton } of branch.layers.flatMap((layer) => layer.patterns)) {
@@ -145,8 +145,12 @@ function othersOf(branch: ObjectBranch, writer: Writing): string[] {
     const hit = named.filter((name) => limited === undefined || acceptsText(limited, name));
     const texts = except(limited ?? ALL_TEXTS, textsAutomaton(hit));
     if (isEmpty(texts)) return [];
+    if (node.length === 0 && count > 0 && branch.least <= count) {
+      if (writer.closed) return [];
+      writer.nameStates += texts.length;
+    }
     const key = writeAutomaton(texts, IN_JSON, rules);
-    return [`"\\"" ${key} ":" ${blank(rules)} ${writer.node(node)}`];
+    return [`"\\"" ${key} ":" ${gap(rules)} ${writer.node(node)}`];
   });
 }
 

@@ -11,7 +11,7 @@ import { writeNumber } from "./number.ts";
 import { writeObject } from "./object.ts";
 import type { Schemas } from "./schemas.ts";
 import { writeString } from "./string.ts";
-import { blank, enclosed, type Writing } from "./writing.ts";
+import { blank, enclosed, gap, type Writing } from "./writing.ts";
 
 /** See the module's text. */
 export class SchemaWriter implements Writing {
@@ -26,8 +26,18 @@ export class SchemaWriter implements Writing {
   /** Was a long limit left out? */
   leftOut = false;
 
-  constructor(schemas: Schemas, rules: Rules, exact = false) {
+  /** Are properties left out that the schema neither names nor describes? */
+  readonly closed: boolean;
+  /** States of automata that tell the names of such properties from those that the schema names. */
+  nameStates = 0;
+
+  constructor(
+    schemas: Schemas,
+    rules: Rules,
+    { exact = false, closed = false }: { exact?: boolean; closed?: boolean } = {},
+  ) {
     this.exact = exact;
+    this.closed = closed;
     this.schemas = schemas;
     this.rules = rules;
   }
@@ -82,7 +92,7 @@ export class SchemaWriter implements Writing {
     const parts = Array.isArray(value)
       ? value.map((item) => this.#value(item))
       : Object.entries(value).map(([name, item]) =>
-        `${literal(`${JSON.stringify(name)}:`)} ${blank(this.rules)} ${this.#value(item)}`
+        `${literal(`${JSON.stringify(name)}:`)} ${gap(this.rules)} ${this.#value(item)}`
       );
     const brackets = Array.isArray(value) ? "[]" : "{}";
     return this.rules.of(enclosed(this.rules, brackets, parts.join(` "," ${blank(this.rules)} `)));

@@ -17,6 +17,10 @@ export interface Writing {
   readonly exact: boolean;
   /** Was a long limit left out? */
   leftOut: boolean;
+  /** Are properties left out that the schema neither names nor describes? */
+  readonly closed: boolean;
+  /** States of automata that tell the names of such properties from those that the schema names. */
+  nameStates: number;
   /** The rule of a node that allows a value. */
   node(node: SchemaNode): string;
 }
@@ -26,10 +30,15 @@ export function blank(rules: Rules): string {
   return rules.of(`"" | " " | "\\n" [ \\t]{0,32}`);
 }
 
+/** Between a property's name and its value: a weak model would fill more with blanks. */
+export function gap(rules: Rules): string {
+  return rules.of(`"" | " "`);
+}
+
 /** Something within brackets, with blanks beside them. */
 export function enclosed(rules: Rules, [open, close]: string, inside: string): string {
-  const gap = blank(rules);
+  const around = blank(rules);
   return inside === ""
-    ? `"${open}" ${gap} "${close}"`
-    : `"${open}" ${gap} ${inside} ${gap} "${close}"`;
+    ? `"${open}" ${around} "${close}"`
+    : `"${open}" ${around} ${inside} ${around} "${close}"`;
 }
