@@ -55,6 +55,17 @@ function chats(): Bad[] {
       "messages[0].role",
       /role/,
     ),
+    wrong(
+      "a schema that no grammar holds to",
+      {
+        response_format: {
+          type: "json_schema",
+          json_schema: { name: "x", schema: { type: "array", uniqueItems: true } },
+        },
+      },
+      "response_format",
+      /uniqueItems/,
+    ),
     wrong("no content", { messages: [{ role: "user" }] }, "messages[0].content", /content/),
     wrong(
       "content as a number",

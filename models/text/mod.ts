@@ -6,6 +6,7 @@
  */
 export { type ChatMessage, ChatTemplate, type MarkedPrompt, type RenderOptions } from "./chat.ts";
 export { frequentTokens } from "./frequent_tokens.ts";
+export { infillEnds, infillTokens } from "./infill.ts";
 export { StopMatcher, type StopResult } from "./stop.ts";
 export { TextStream, type TextStreamOptions } from "./stream.ts";
 export {

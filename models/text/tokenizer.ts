@@ -237,6 +237,12 @@ export class Tokenizer {
       : bytesOfToken(spelled, this.spelling);
   }
 
+  /** The id of a token that was added to the vocabulary as a whole text; undefined: it has none. */
+  addedId(text: string): number | undefined {
+    for (const [id, content] of this.#added) if (content === text) return id;
+    return undefined;
+  }
+
   #text(id: number): string {
     return this.#library.id_to_token(id) ?? "";
   }

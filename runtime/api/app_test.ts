@@ -361,7 +361,8 @@ Deno.test(
         [{ prompt: ["a", 1] }, "prompt"],
         [{ prompt: "a", best_of: 2, n: 3 }, "best_of"],
         [{ prompt: "a", best_of: 2, stream: true }, "best_of"],
-        [{ prompt: "a", suffix: "b" }, "suffix"],
+        [{ prompt: "a", suffix: "b", echo: true }, "suffix"],
+        [{ prompt: [1, 2], suffix: "b" }, "suffix"],
         [{ prompt: "a", max_tokens: 0 }, "max_tokens"],
       ];
       for (const [body, param] of wrong) {

@@ -57,7 +57,7 @@ const others: Record<string, Record<string, number>> = {
     deadline_exceeded: 504,
     stages_silent: 504,
     ...unavailableNow("actor_failed", "arbiter_stopped", "closed", "generation_stopped"),
-    ...unavailableNow("stage_stopped", "too_many_workers"),
+    ...unavailableNow("stage_stopped", "state_not_saved", "too_many_workers"),
   },
   cluster: unavailableNow("node_lost", "not_enough_memory", "retired"),
   engine: {

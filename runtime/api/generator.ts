@@ -76,7 +76,8 @@ export interface GenerateRequest {
       /** Further variables of the template, such as `enable_thinking`. */
       templateVariables?: Record<string, unknown>;
     }
-    | { kind: "text"; text: string }
+    /** `suffix`: text behind the answer, for models that have infill tokens. */
+    | { kind: "text"; text: string; suffix?: string }
     | { kind: "tokens"; tokens: number[] };
   /** How to sample; fields that are left out come from the model's generation_config. */
   sampling: Partial<Sampling>;
@@ -136,6 +137,8 @@ export interface GenerateRequest {
   liveBranches?: boolean;
   /** What the answer's text must be. @default any text */
   constraint?: ConstraintSpec;
+  /** Field of the client's request that the constraint is from; errors have it as `param`. */
+  constraintField?: string;
   /** The functions that the answer may call. @default none */
   tools?: ToolUse;
   /**

@@ -309,7 +309,13 @@ function changed(request: GenerateRequest, given: Partial<RequestMessage>): Gene
   return {
     ...request,
     ...(model !== undefined && { model }),
-    ...(prompt !== undefined && { prompt: { kind: "text" as const, text: prompt } }),
+    ...(prompt !== undefined && {
+      prompt: {
+        ...(request.prompt.kind === "text" && request.prompt),
+        kind: "text" as const,
+        text: prompt,
+      },
+    }),
     ...(messages !== undefined && {
       prompt: {
         // What the actor did not see stays: functions, documents, variables of the template.

@@ -456,7 +456,10 @@ export class Gateway implements Generator, ServingControl {
     let over = true; // nothing runs yet
     try {
       const { constraint } = request;
-      run.grammar = constraint && await this.#grammars.open(model, constraint, signal);
+      run.grammar = constraint && await this.#grammars.open(model, constraint, signal)
+        .catch((error) => {
+          throw inField(error, request);
+        });
       over = false;
       await generation.tell.start({ ...start, client }, { signal });
       yield { type: "started", id: nodeKey(to)!.id, promptTokens: start.prompt.length };
@@ -533,4 +536,12 @@ const hasGroup = (error: unknown, group: string) =>
 function ignoreEnded(error: unknown): void {
   // The generation ended just before our cancel, or the system is closing.
   if (!["not_active", "no_owner", "closed"].some((code) => hasCode(error, code))) throw error;
+}
+
+/** The error of a grammar, with the field of the request that it is about. */
+function inField(error: unknown, { constraintField, tools }: GenerateRequest): unknown {
+  const param = constraintField ?? (tools && "tools");
+  if (!(error instanceof OrreryError) || error.group !== "model" || !param) return error;
+  const { group, code, message, metadata } = error;
+  return new OrreryError({ group, code, message, metadata: { ...metadata, param }, cause: error });
 }

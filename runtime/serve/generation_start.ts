@@ -133,10 +133,12 @@ function checkTokens(prompt: Int32Array, { card: { vocab } }: ServedModel): void
  * behind a complete sentence of the grammar nothing else may come.
  */
 function endOf(
-  { constraint, ignoreEos = false }: GenerateRequest,
-  { eos, card }: ServedModel,
+  { constraint, ignoreEos = false, prompt }: GenerateRequest,
+  model: ServedModel,
 ): Pick<Start, "eos" | "constrained" | "past_eos" | "vocab"> {
-  if (!constraint) return { eos: ignoreEos ? [] : eos };
+  if (!constraint) return { eos: ignoreEos ? [] : model.eosOf(prompt) };
+  // The grammar knows the model's own end tokens, and no others.
+  const { eos, card } = model;
   return { eos, constrained: true, past_eos: ignoreEos, vocab: card.vocab };
 }
 

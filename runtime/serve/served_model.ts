@@ -7,6 +7,7 @@ import {
   CHAT_TEMPLATES,
   EMBEDDED_TEMPLATES,
   type MakeCodec,
+  OrreryError,
   type OutlineText,
   type RequestPolicy,
   type Sampling,
@@ -15,6 +16,8 @@ import {
   type ChatTemplate,
   grammarOf,
   groupsOf,
+  infillEnds,
+  infillTokens,
   type Manifest,
   type MarkedPrompt,
   StopMatcher,
@@ -111,13 +114,37 @@ export class ServedModel {
     return { tokenizer: this.#tokenizer, eos: this.eos, vocab: this.card.vocab };
   }
 
-  /** Token ids of a prompt. Throws group `model`, code `chat_template_failed`. */
+  /** Token ids that end the answer to a prompt. */
+  eosOf(prompt: GenerateRequest["prompt"]): number[] {
+    const infill = prompt.kind === "text" && prompt.suffix !== undefined;
+    return infill ? [...this.eos, ...infillEnds(this.#tokenizer)] : this.eos;
+  }
+
+  #encodeInfill(text: string, suffix: string): number[] {
+    const tokens = infillTokens(this.#tokenizer, text, suffix);
+    if (tokens) return tokens;
+    throw new OrreryError({
+      group: "api",
+      code: "unsupported_parameter",
+      message: `suffix: model ${this.card.name} has no infill tokens: leave it out`,
+      metadata: { param: "suffix" },
+    });
+  }
+
+  /**
+   * Token ids of a prompt. Throws group `model`, code `chat_template_failed`; group `api`, code
+   * `unsupported_parameter` for a suffix that the model cannot read.
+   */
   encode(prompt: GenerateRequest["prompt"]): Int32Array<ArrayBuffer> {
     switch (prompt.kind) {
       case "tokens":
         return Int32Array.from(prompt.tokens);
       case "text":
-        return Int32Array.from(this.#tokenizer.encode(prompt.text));
+        return Int32Array.from(
+          prompt.suffix === undefined
+            ? this.#tokenizer.encode(prompt.text)
+            : this.#encodeInfill(prompt.text, prompt.suffix),
+        );
       case "chat":
         return this.#encodeMarked(this.#render(prompt));
     }

@@ -115,7 +115,7 @@ export const messagesDialect: Dialect = {
           sampling: { ...samplingOf(request), seed: seedOf(undefined) },
           stop: request.stop_sequences ?? [],
           maxTokens: request.max_tokens,
-          ...constraintOf(format),
+          ...constraintOf(format, "output_config.format"),
         },
       }],
       stream: request.stream ?? false,

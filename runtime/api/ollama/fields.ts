@@ -67,7 +67,10 @@ export function thinkVariables(
 /** What these fields say to the generator. */
 export function answerSettings(
   { format, options, logprobs, top_logprobs }: z.infer<typeof answerSchema>,
-): Pick<GenerateRequest, "sampling" | "stop" | "maxTokens" | "constraint"> {
+): Pick<
+  GenerateRequest,
+  "sampling" | "stop" | "maxTokens" | "constraint" | "constraintField"
+> {
   const { repeat_penalty, num_predict, stop, seed, ...same } = options ?? {};
   const most = num_predict ?? -1; // below 0: no limit
   return {
@@ -89,6 +92,7 @@ export function answerSettings(
     ...(most > 0 && { maxTokens: most }),
     ...(format && constraintOf(
       format === "json" ? { type: "json_object" } : { type: "json_schema", schema: format },
+      "format",
     )),
   };
 }

@@ -18,7 +18,9 @@ export const ollamaGenerateSchema = z.object({
   system: z.string().nullish().describe("the system prompt; without effect on a `raw` prompt"),
   raw: z.boolean().nullish().describe("the prompt passes no chat template"),
   ...answerFields,
-  suffix: z.string().max(0, unsupported).nullish().describe("not supported"),
+  suffix: z.string().nullish().describe(
+    "text that stands behind the answer: only for models that have infill tokens; no chat template then",
+  ),
   template: z.string().max(0, unsupported).nullish().describe("not supported"),
   images: z.array(z.unknown()).max(0, unsupported).nullish().describe("not supported"),
   context: z.array(z.unknown()).max(0, unsupported).nullish()
@@ -29,7 +31,7 @@ export const ollamaGenerateSchema = z.object({
 export const ollamaGenerate: Dialect = {
   parse(body) {
     const request = parseBody(ollamaGenerateSchema, body);
-    const { system, raw } = request;
+    const { system, raw, suffix } = request;
     const prompt = request.prompt ?? "";
     const model = request.model ?? "default";
     return {
@@ -38,7 +40,7 @@ export const ollamaGenerate: Dialect = {
         prompt: 0,
         request: {
           model,
-          prompt: raw ? { kind: "text", text: prompt } : {
+          prompt: raw || suffix ? { kind: "text", text: prompt, ...(suffix && { suffix }) } : {
             kind: "chat",
             messages: [
               ...(system ? [{ role: "system", content: system }] : []),

@@ -87,7 +87,10 @@ export const chatDialect: Dialect = {
           logprobs: request.logprobs ?? false,
           top_logprobs: request.top_logprobs ?? 0,
         },
-        more: { ...use, ...constraintOf(format && { type: format.type, schema }) },
+        more: {
+          ...use,
+          ...constraintOf(format && { type: format.type, schema }, "response_format"),
+        },
       },
     );
     return {

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import type { Dialect } from "../dialect.ts";
 import { apiError } from "../errors.ts";
-import { parseBody, unsupported } from "../parse_body.ts";
+import { parseBody } from "../parse_body.ts";
 import { commonFields, MOST_ANSWERS } from "./common_fields.ts";
 import { completionsWording } from "./completions_words.ts";
 import { choicesOf } from "./to_task.ts";
@@ -40,7 +40,9 @@ export const completionsSchema = z.object({
   best_of: z.int().min(1).max(MOST_ANSWERS).nullish().describe(
     "generate this many, return the `n` whose tokens are the most likely in the mean; not streamed",
   ),
-  suffix: z.string().max(0, unsupported).nullish().describe("not supported"),
+  suffix: z.string().nullish().describe(
+    "text that stands behind the answer: only for models that have infill tokens, and not with `echo`",
+  ),
   logprobs: z.int().min(0).max(20).nullish()
     .describe("log-probability of each token, and of this many of the most likely"),
 });
@@ -79,6 +81,11 @@ export const completionsDialect: Dialect = {
         "max_tokens",
       );
     }
+    const { suffix } = request;
+    if (suffix && (echo || prompts.some((prompt) => typeof prompt !== "string"))) {
+      const message = "suffix: not together with echo, nor with prompts of token ids";
+      throw apiError("invalid_value", message, "suffix");
+    }
     // The prompt's tokens are asked for where the text of a prompt is not enough.
     const tokensToo = echo &&
       (wanted || request.max_tokens === 0 || prompts.some((prompt) => typeof prompt !== "string"));
@@ -87,7 +94,7 @@ export const completionsDialect: Dialect = {
       {
         prompts: prompts.map((prompt) =>
           typeof prompt === "string"
-            ? { kind: "text", text: prompt }
+            ? { kind: "text", text: prompt, ...(suffix && { suffix }) }
             : { kind: "tokens", tokens: prompt }
         ),
         n: generated,

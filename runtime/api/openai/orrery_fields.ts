@@ -83,8 +83,14 @@ export function orrerySettings(own: OrreryFields): Partial<GenerateRequest> {
     ...(own.route !== undefined && { route: own.route }),
     ...(own.draft_length !== undefined && { draftLength: own.draft_length }),
     ...(own.draft_tree !== undefined && { draftTree: own.draft_tree }),
-    ...(regex !== undefined && { constraint: { kind: "regex", pattern: regex } }),
-    ...(grammar !== undefined && { constraint: { kind: "grammar", ebnf: grammar } }),
+    ...(regex !== undefined && {
+      constraint: { kind: "regex", pattern: regex },
+      constraintField: "orrery.regex",
+    }),
+    ...(grammar !== undefined && {
+      constraint: { kind: "grammar", ebnf: grammar },
+      constraintField: "orrery.grammar",
+    }),
     ...(points !== undefined && { points }),
     ...(own.max_branches !== undefined && { maxBranches: own.max_branches }),
     ...(own.live_branches && { liveBranches: true }),

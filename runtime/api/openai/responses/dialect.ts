@@ -109,7 +109,7 @@ function generateRequest(
     request.parallel_tool_calls,
   );
   const own = orrerySettings(request.orrery);
-  const format = constraintOf(request.text?.format);
+  const format = constraintOf(request.text?.format, "text.format");
   if (own.constraint && format.constraint) {
     const param = `orrery.${own.constraint.kind}`;
     throw apiError("invalid_value", `${param}: not together with text.format`, param);
