@@ -98,6 +98,8 @@ const doneSchema = z.object({
   prompt_tokens: count,
   /** Tokens generated: those of an outline and end tokens are counted. */
   completion_tokens: count,
+  /** Tokens of the prompt whose rows were kept from earlier requests. @default none */
+  cached_tokens: count.optional(),
   /** TTFT: milliseconds from the start to the first token that the client sees. */
   ttft_ms: measured,
   /** TPOT: mean milliseconds per token after the first one. */

@@ -324,6 +324,9 @@ export class GenerationRun implements LaneOwner, LaneControl {
       finish: this.finish!,
       prompt_tokens: start.prompt.length,
       completion_tokens: clock.tokens,
+      ...(usage && usage.reused_rows > 0 && {
+        cached_tokens: Math.min(usage.reused_rows, start.prompt.length),
+      }),
       ttft_ms: clock.ttftMs,
       tpot_ms: clock.tpotMs,
       orrery: reportOf({

@@ -64,6 +64,8 @@ export interface Dialect {
 export interface AnswerTotals {
   /** Tokens of the prompts; a prompt that several choices share counts once. */
   promptTokens: number;
+  /** Tokens of the prompts that were kept from earlier requests; left out: none. */
+  cachedTokens?: number;
   /** Tokens generated, over all choices. */
   completionTokens: number;
   /** Milliseconds from request to first token (TTFT), of the first choice. */

@@ -194,7 +194,8 @@ export type GenerationEvent =
     finishReason: FinishReason;
     /** The stop string that ended the answer, where one did. */
     stopText?: string;
-    usage: { promptTokens: number; completionTokens: number };
+    /** `cachedTokens`: those of the prompt that were kept from earlier requests; left out: none. */
+    usage: { promptTokens: number; completionTokens: number; cachedTokens?: number };
     /** Milliseconds from request to first token, and mean milliseconds of each further token. */
     timings: { ttftMs: number; tpotMs: number };
     /** How the answer was made. */

@@ -28,7 +28,11 @@ export class Tally {
     if (event.type === "reasoning") totals.reasoningTokens += event.tokens.length;
     if (event.type !== "done") return;
     const { prompt, request } = this.#choices[index];
-    if (!this.#counted.has(prompt)) totals.promptTokens += event.usage.promptTokens;
+    if (!this.#counted.has(prompt)) {
+      const { promptTokens, cachedTokens = 0 } = event.usage;
+      totals.promptTokens += promptTokens;
+      if (cachedTokens > 0) totals.cachedTokens = (totals.cachedTokens ?? 0) + cachedTokens;
+    }
     this.#counted.add(prompt);
     totals.completionTokens += event.usage.completionTokens;
     const { report } = event;

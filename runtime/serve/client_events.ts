@@ -53,7 +53,11 @@ function eventOf(message: Exclude<ClientMessage, { type: "failed" }>): Generatio
   return {
     type: "done",
     finishReason: message.finish,
-    usage: { promptTokens: message.prompt_tokens, completionTokens: message.completion_tokens },
+    usage: {
+      promptTokens: message.prompt_tokens,
+      completionTokens: message.completion_tokens,
+      ...(message.cached_tokens && { cachedTokens: message.cached_tokens }),
+    },
     timings: { ttftMs: message.ttft_ms, tpotMs: message.tpot_ms },
     report: message.orrery,
   };

@@ -196,6 +196,8 @@ Deno.test("Gateway.generate() passes the request's settings on and reports how t
   };
   const plain = await run({ mode: "plain", maxTokens: 30 });
   assert.deepEqual(plain.usage, { promptTokens: 3, completionTokens: 30 });
+  const again = await run({ mode: "plain", maxTokens: 1 });
+  assert.deepEqual(again.usage, { promptTokens: 3, completionTokens: 1, cachedTokens: 2 });
   assert.equal(plain.report.mode, "plain");
   assert.equal(plain.report.why, "plain as asked");
   assert.equal(plain.report.nodes, 1);

@@ -136,9 +136,12 @@ function endOf(
   { constraint, ignoreEos = false, prompt }: GenerateRequest,
   model: ServedModel,
 ): Pick<Start, "eos" | "constrained" | "past_eos" | "vocab"> {
-  if (!constraint) return { eos: ignoreEos ? [] : model.eosOf(prompt) };
-  // The grammar knows the model's own end tokens, and no others.
   const { eos, card } = model;
+  if (!constraint) {
+    const infill = prompt.kind === "text" && prompt.suffix !== undefined;
+    return { eos: ignoreEos ? [] : infill ? [...eos, ...model.infillEos] : eos };
+  }
+  // The grammar knows the model's own end tokens, and no others.
   return { eos, constrained: true, past_eos: ignoreEos, vocab: card.vocab };
 }
 

@@ -114,10 +114,9 @@ export class ServedModel {
     return { tokenizer: this.#tokenizer, eos: this.eos, vocab: this.card.vocab };
   }
 
-  /** Token ids that end the answer to a prompt. */
-  eosOf(prompt: GenerateRequest["prompt"]): number[] {
-    const infill = prompt.kind === "text" && prompt.suffix !== undefined;
-    return infill ? [...this.eos, ...infillEnds(this.#tokenizer)] : this.eos;
+  /** Token ids that end the answer to a prompt with a suffix, besides `eos`. */
+  get infillEos(): number[] {
+    return infillEnds(this.#tokenizer);
   }
 
   #encodeInfill(text: string, suffix: string): number[] {

@@ -34,11 +34,12 @@ const emptyMessage = (model: string) => ({
   stop_sequence: null,
 });
 
-const usageOf = ({ promptTokens, completionTokens }: AnswerTotals) => ({
-  input_tokens: promptTokens,
+/** Tokens that were kept from earlier requests do not count as input there. */
+const usageOf = ({ promptTokens, cachedTokens = 0, completionTokens }: AnswerTotals) => ({
+  input_tokens: promptTokens - cachedTokens,
   output_tokens: completionTokens,
   cache_creation_input_tokens: 0,
-  cache_read_input_tokens: 0,
+  cache_read_input_tokens: cachedTokens,
 });
 
 /** Why the answer ended. */

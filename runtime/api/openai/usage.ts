@@ -8,7 +8,7 @@ import { freshId, nowS } from "../ids.ts";
 
 /** The `usage` object of chat and completions. */
 export function usageOf(
-  { promptTokens, completionTokens, reasoningTokens, predicted }: AnswerTotals,
+  { promptTokens, cachedTokens, completionTokens, reasoningTokens, predicted }: AnswerTotals,
 ) {
   const details = {
     ...(reasoningTokens > 0 && { reasoning_tokens: reasoningTokens }),
@@ -21,6 +21,9 @@ export function usageOf(
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
+    ...(cachedTokens !== undefined && {
+      prompt_tokens_details: { cached_tokens: cachedTokens },
+    }),
     ...(Object.keys(details).length > 0 && { completion_tokens_details: details }),
   };
 }

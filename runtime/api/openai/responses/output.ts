@@ -130,9 +130,11 @@ export function responseObject(request: ResponsesRequest, state: ResponseState) 
   };
 }
 
-const usageOf = ({ promptTokens, completionTokens, reasoningTokens }: AnswerTotals) => ({
+const usageOf = (
+  { promptTokens, cachedTokens = 0, completionTokens, reasoningTokens }: AnswerTotals,
+) => ({
   input_tokens: promptTokens,
-  input_tokens_details: { cached_tokens: 0 },
+  input_tokens_details: { cached_tokens: cachedTokens },
   output_tokens: completionTokens,
   output_tokens_details: { reasoning_tokens: reasoningTokens },
   total_tokens: promptTokens + completionTokens,
