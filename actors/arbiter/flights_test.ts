@@ -6,7 +6,7 @@ import { newRow, type Row } from "./row_pool.ts";
 /** A wanted row of a request. */
 function carried(row: Row, kind: PendingRow["kind"] = "decode", generation = "g"): Carried {
   const request = { generation } as ArbiterRequest;
-  return { row, pending: { kind, request } as PendingRow };
+  return { row, pending: { kind, request, lane: kind !== "draft" } as PendingRow };
 }
 
 /** Frame `seq` with these rows, all of them wanted. */

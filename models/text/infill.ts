@@ -7,13 +7,13 @@
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** How a family writes such a prompt: its tokens, and the two texts in their order. */
-type Layout = readonly (string | { readonly text: "prefix" | "suffix" })[];
+type InfillLayout = readonly (string | { readonly text: "prefix" | "suffix" })[];
 
 const PREFIX = { text: "prefix" } as const;
 const SUFFIX = { text: "suffix" } as const;
 
 /** The families: Qwen2.5 and its like, StarCoder and Granite, Code Llama, DeepSeek, Codestral. */
-const LAYOUTS: readonly Layout[] = [
+const LAYOUTS: readonly InfillLayout[] = [
   ["<|fim_prefix|>", PREFIX, "<|fim_suffix|>", SUFFIX, "<|fim_middle|>"],
   ["<fim_prefix>", PREFIX, "<fim_suffix>", SUFFIX, "<fim_middle>"],
   ["\u2581<PRE>", PREFIX, "\u2581<SUF>", SUFFIX, "\u2581<MID>"],
