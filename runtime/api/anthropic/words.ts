@@ -34,12 +34,12 @@ const emptyMessage = (model: string) => ({
   stop_sequence: null,
 });
 
-/** Tokens that were kept from earlier requests do not count as input there. */
-const usageOf = ({ promptTokens, cachedTokens = 0, completionTokens }: AnswerTotals) => ({
-  input_tokens: promptTokens - cachedTokens,
+/** Cached tokens are those that a request asked to be cached, with `cache_control`: none here. */
+const usageOf = ({ promptTokens, completionTokens }: AnswerTotals) => ({
+  input_tokens: promptTokens,
   output_tokens: completionTokens,
   cache_creation_input_tokens: 0,
-  cache_read_input_tokens: cachedTokens,
+  cache_read_input_tokens: 0,
 });
 
 /** Why the answer ended. */
