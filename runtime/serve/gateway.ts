@@ -310,9 +310,7 @@ export class Gateway implements Generator, ServingControl {
 
   countTokens({ model, prompt }: Pick<GenerateRequest, "model" | "prompt">): number {
     this.#refuseWhileDraining();
-    const served = this.#served;
-    if (!served) throw unavailable("not_ready", this.#why);
-    findModel([served.model.card], model);
+    const served = this.#servedAs(model);
     return served.model.encode(prompt).length;
   }
 
@@ -371,9 +369,7 @@ export class Gateway implements Generator, ServingControl {
     this.#refuseWhileDraining();
     using _place = await this.#options.admission.enter(signal, request.priority);
     this.#refuseWhileDraining(); // draining may have begun while this request waited
-    const served = this.#served;
-    if (!served) throw unavailable("not_ready", this.#why);
-    findModel([served.model.card], request.model);
+    const served = this.#servedAs(request.model);
     const learn = (done: Done) => served.experience.learn(done);
     try {
       for await (const event of this.#answer(served, request, signal, learn)) {
@@ -397,10 +393,8 @@ export class Gateway implements Generator, ServingControl {
     this.#refuseWhileDraining();
     using _place = await this.#options.admission.enter(signal);
     this.#refuseWhileDraining();
-    const served = this.#served;
-    if (!served) throw unavailable("not_ready", this.#why);
+    const served = this.#servedAs(name);
     const { model, deployment } = served;
-    findModel([model.card], name);
     const prompts = inputs.map((input) => embeddedPrompt(input, model));
     using place = await this.#arbiters.take(deployment, prompts[0] ?? new Int32Array(0));
     const { system } = this.#options;
@@ -495,6 +489,14 @@ export class Gateway implements Generator, ServingControl {
   /** Requests of a deployment that run now. */
   #requestsOf(id: string): number {
     return [...this.#running.values()].filter(({ deployment }) => deployment.id === id).length;
+  }
+
+  /** What answers a request for this model. Throws `not_ready` and `model_not_found`. */
+  #servedAs(name: string): Served & { experience: Experience } {
+    const served = this.#served;
+    if (!served) throw unavailable("not_ready", this.#why);
+    findModel([served.model.card], name);
+    return served;
   }
 
   #refuseWhileDraining(): void {

@@ -5,9 +5,12 @@
  */
 
 /**
- * Reports a test as not run. Tokenizers of other models are under their owners' licences and not
- * part of this repository; the tests use them where they lie beside it. Our own tokenizers are
- * always tested.
+ * Reports a test as not run since `what` is absent. Tokenizers and templates of other models are
+ * under their owners' licences and not part of this repository; the tests use them where they lie
+ * beside it. Our own are always tested.
  */
-export const skipAbsent = (t: Deno.TestContext): Promise<boolean> =>
-  t.step({ name: "skipped: this tokenizer is not on this machine", ignore: true, fn: () => {} });
+export const skipAbsent = (
+  t: Deno.TestContext,
+  what = "this tokenizer is",
+): Promise<boolean> =>
+  t.step({ name: `skipped: ${what} not on this machine`, ignore: true, fn: () => {} });

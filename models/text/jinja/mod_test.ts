@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { skipAbsent } from "../../../tests/support/absent.ts";
 import { SHARED_DATA } from "../../../tests/support/tokenizers.ts";
 import { ChatTemplate } from "../chat.ts";
 import { foreign, fromJson, marksOf, parseTemplate, rawText, runTemplate } from "./mod.ts";
@@ -196,11 +197,7 @@ Deno.test("ChatTemplate.render() equals transformers on the templates of many mo
     throw error;
   });
   if (lines === "") {
-    await t.step({
-      name: "skipped: the templates are not on this machine",
-      ignore: true,
-      fn: () => {},
-    });
+    await skipAbsent(t, "the templates are");
     return;
   }
   let cases = 0;
