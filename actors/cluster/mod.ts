@@ -19,4 +19,5 @@ export * from "./member_watch.ts";
 export * from "./memory.ts";
 export * from "./node_key.ts";
 export * from "./node_watch.ts";
+export * from "./placement.ts";
 export * from "./weights.ts";

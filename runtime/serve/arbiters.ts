@@ -15,6 +15,8 @@ import {
   arbiterActor,
   arbiterAddress,
   type Deployment,
+  type FrameTrace,
+  hasCode,
   keyAt,
 } from "../../actors/mod.ts";
 
@@ -31,6 +33,8 @@ const MOST_SHARED = 2 * SHARED;
 const WORTH_ROWS = 32;
 /** Milliseconds in which an arbiter must say what a request would find. */
 const LOOK_MS = 250;
+/** Milliseconds in which an arbiter must answer with its frames. */
+const TRACES_MS = 5_000;
 /** Milliseconds without a request after which a further arbiter frees its arena. */
 const IDLE_MS = 30_000;
 
@@ -53,6 +57,21 @@ export class Arbiters {
   /** Keys of the arbiters that the requests of this deployment have used, the first one's first. */
   keys(deployment: string): string[] {
     return [...this.#requests.get(deployment)?.keys() ?? []];
+  }
+
+  /** The frames that the arbiters of this deployment have sent, oldest answer first. */
+  async traces(deployment: string): Promise<FrameTrace[]> {
+    const traces = await Promise.all(
+      this.keys(deployment).map((key) =>
+        this.#system.at(arbiterActor, arbiterAddress(deployment, key))
+          .traces({}, { deadlineMs: TRACES_MS })
+          .catch((error) => {
+            if (hasCode(error, "not_active")) return []; // it has no request, and its arena is freed
+            throw error;
+          })
+      ),
+    );
+    return traces.flat().sort((a, b) => a.answered - b.answered);
   }
 
   /** Forgets a deployment that has no requests any more. */

@@ -6,35 +6,18 @@
 import {
   type ActorSystem,
   arbiterActor,
-  arbiterAddress,
   type Clock,
-  type Deployment,
   type Done,
-  drafterAddress,
   type FrameTrace,
-  freshAddress,
   generationActor,
-  type GrammarWalk,
-  hasCode,
-  headAddresses,
-  keyAt,
   type MakeCodec,
   type MakeOutlineText,
-  MOST_CONTEXTS,
-  nodeKey,
   OrreryError,
   parseAddress,
   type PipelineRoute,
-  servingNodes,
-  shapeSchema,
-  shardStages,
-  SOLO,
-  stageAddress,
-  stageAddresses,
-  type WireError,
 } from "../../actors/mod.ts";
 import type { Admission } from "./admission.ts";
-import { type ArbiterPlace, Arbiters } from "./arbiters.ts";
+import { Arbiters } from "./arbiters.ts";
 import {
   type Embeddings,
   type EmbedOptions,
@@ -45,19 +28,13 @@ import {
   type ModelCard,
   unavailable,
 } from "../api/mod.ts";
-import { clientEvents, GenerationFailed } from "./client_events.ts";
-import { Readiness, type ReadinessVerdict } from "./readiness.ts";
-import { embedPrompt } from "./embed.ts";
-import { Experience } from "./experience.ts";
-import { embeddedPrompt, requestedStart } from "./generation_start.ts";
+import { failRequestsThrough } from "./lost_node.ts";
 import { ModelGrammars } from "./model_grammars.ts";
-import type { ServedModel } from "./served_model.ts";
-
-/** Milliseconds in which the arbiter must answer with its frames. */
-const TRACES_MS = 5_000;
-
-/** Milliseconds in which a generation must take `cancel`. */
-const CANCEL_MS = 10_000;
+import type { ReadinessVerdict } from "./readiness.ts";
+import { RequestsRunner } from "./requests_runner.ts";
+import { pipelineRoute } from "./routes.ts";
+import { RunningRequests, type Served } from "./running_requests.ts";
+import { ServedDeployment, type ServingModel } from "./served_deployment.ts";
 
 /** The request of a probe: a prompt of one token, and one token of an answer. */
 const PROBE: GenerateRequest = {
@@ -70,9 +47,6 @@ const PROBE: GenerateRequest = {
   mode: "plain",
   route: "pipeline",
 };
-
-/** How requests run where nothing is planned. */
-const USUAL = shapeSchema.parse({});
 
 /** Options of a {@linkcode Gateway}. */
 export interface GatewayOptions {
@@ -87,24 +61,6 @@ export interface GatewayOptions {
   onBroken?: (deployment: string, why: string) => void;
   /** Times probes. @default the real clock */
   clock?: Clock;
-}
-
-/** What answers new requests. */
-export interface Served {
-  /** Its tokenizer, templates and defaults. */
-  model: ServedModel;
-  /** Its stages. */
-  deployment: Deployment;
-}
-
-/** A request that runs. */
-interface RunningRequest extends Served {
-  /** Undefined for embeddings. */
-  request?: GenerateRequest;
-  /** The stop string that ended its answer; undefined: none has. */
-  stopText?: string;
-  /** The walk of its grammar; undefined: its answer may be any text. */
-  grammar?: GrammarWalk;
 }
 
 /** How the cluster tells a node which deployment its requests use. */
@@ -124,50 +80,44 @@ export interface ServingControl {
  */
 export class Gateway implements Generator, ServingControl {
   readonly #options: GatewayOptions;
-  /** Requests that run, by the address of their generation. */
-  readonly #running = new Map<string, RunningRequest>();
+  readonly #running = new RunningRequests();
   readonly #grammars = new ModelGrammars();
-  /** What new requests use, and what its requests have shown; undefined: none can be answered. */
-  #served?: Served & { experience: Experience };
-  /** Called when a request has ended. */
-  readonly #onEnd = new Set<() => void>();
+  readonly #arbiters: Arbiters;
+  readonly #runner: RequestsRunner;
+  readonly #served: ServedDeployment;
   /** Which weights this node fetches, and how far it is; undefined: none. */
   fetching?: string;
-  /** Why nothing is served. */
-  #reason = "the node has just started";
   #draining = false;
-  readonly #readiness: Readiness;
-  readonly #arbiters: Arbiters;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    this.#arbiters = new Arbiters(options.system);
-    const { onBroken, clock } = options;
-    this.#readiness = new Readiness({
-      clock,
-      refusal: () => this.#refusal(),
-      probe: (signal) => this.#probe(signal),
-      onBroken: onBroken && ((why) => {
-        if (this.#served) onBroken(this.#served.deployment.id, why);
-      }),
+    const { system, onBroken, clock } = options;
+    this.#arbiters = new Arbiters(system);
+    this.#runner = new RequestsRunner({
+      ...{ system, arbiters: this.#arbiters, grammars: this.#grammars, running: this.#running },
+      onOver: ({ id }) => {
+        this.#tidyGrammars();
+        const serves = id === this.#served.serving?.deployment.id;
+        if (!serves && !this.runs(id)) this.#arbiters.forget(id);
+      },
+    });
+    this.#served = new ServedDeployment({
+      ...{ onBroken, clock },
+      refusal: (served) => this.#refusal(served),
+      probe: (serving, signal) => this.#probe(serving, signal),
     });
   }
 
   serve(served: Served | undefined, reason: string): void {
-    const before = this.#served;
-    const same = before?.deployment.id === served?.deployment.id;
-    if (!same) this.#readiness.renew();
-    const experience = (same ? before?.experience : undefined) ?? new Experience();
-    this.#served = served && { ...served, experience };
+    this.#served.serve(served, reason);
     if (served) this.#options.admission.use(served.deployment.shape.admission);
-    this.#reason = reason;
     this.#tidyGrammars();
   }
 
   /** Refuses new requests from now on. */
   drain(): void {
     this.#draining = true;
-    this.#readiness.close();
+    this.#served.readiness.close();
     this.#tidyGrammars();
   }
 
@@ -175,7 +125,7 @@ export class Gateway implements Generator, ServingControl {
   async idle(deadlineMs: number): Promise<void> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), deadlineMs);
-    await this.#until(() => this.#running.size === 0, late.signal).catch(() => {});
+    await this.#running.until(() => this.#running.size === 0, late.signal).catch(() => {});
     clearTimeout(timer);
   }
 
@@ -185,28 +135,11 @@ export class Gateway implements Generator, ServingControl {
   }
 
   runs(deployment: string): boolean {
-    return this.#requestsOf(deployment) > 0;
+    return this.#running.of(deployment) > 0;
   }
 
   unused(deployment: string, signal: AbortSignal): Promise<void> {
-    return this.#until(() => !this.runs(deployment), signal);
-  }
-
-  /**
-   * Resolves when `over` holds, which is looked at after each request. Rejects with the signal's
-   * reason.
-   */
-  async #until(over: () => boolean, signal: AbortSignal): Promise<void> {
-    while (!over()) {
-      signal.throwIfAborted();
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const look = () => resolve();
-      this.#onEnd.add(look);
-      signal.addEventListener("abort", look);
-      await promise;
-      this.#onEnd.delete(look);
-      signal.removeEventListener("abort", look);
-    }
+    return this.#running.until(() => !this.runs(deployment), signal);
   }
 
   /** Registers generations and arbiters, whose resources this gateway has. */
@@ -244,67 +177,27 @@ export class Gateway implements Generator, ServingControl {
    * here.
    */
   pipelineOf(to: string): PipelineRoute | undefined {
-    const { deployment: id, key } = parseAddress(to);
-    const served = [this.#served, ...this.#running.values()].find((s) => s?.deployment.id === id);
-    if (!served) return undefined;
-    const { model, deployment } = served;
-    // The plan's KV rows are what is reserved. Requests may ask for more; the stages then refuse
-    // what their memory does not hold.
-    const most = model.card.context * Math.max(MOST_CONTEXTS, this.#options.admission.most);
-    // Pieces and shared frames of the plan are the pipeline's. Where nothing overlaps, fine pieces
-    // gain nothing, and lanes go together.
-    const solo = deployment.solo && key === soloKey(this.#options.system.node);
-    return {
-      stages: solo ? [stageAddress(id, SOLO)] : stageAddresses(deployment),
-      // A stage with the whole model has the head.
-      heads: solo ? [] : headAddresses(deployment),
-      shardStages: solo ? [] : shardStages(deployment),
-      shape: solo
-        ? { ...deployment.shape, pieces: [], rows_per_frame: USUAL.rows_per_frame }
-        : deployment.shape,
-      capacity_rows: Math.max(deployment.shape.kv_rows ?? 0, most),
-      idle_ms: solo ? undefined : this.#arbiters.idleMs(key),
-    };
+    const { deployment: id } = parseAddress(to);
+    const served = [this.#served.serving, ...this.#running.values()]
+      .find((s) => s?.deployment.id === id);
+    return served && pipelineRoute(to, served, {
+      node: this.#options.system.node,
+      most: this.#options.admission.most,
+      idleMs: (key) => this.#arbiters.idleMs(key),
+    });
   }
 
   nodeLost(node: string): void {
-    this.#soloLost(node);
-    for (const [to, { deployment }] of this.#running) {
-      if (!servingNodes(deployment).includes(node)) continue;
-      const error: WireError = {
-        group: "cluster",
-        code: "node_lost",
-        message: `node ${node}, which ran a stage of this generation, is gone`,
-        metadata: { node },
-      };
-      // It fails where the generation has just ended by itself.
-      void this.#options.system.tell(to, { type: "failed", error }).catch(() => {});
-    }
-  }
-
-  /** Tells the arbiters of whole models at `node` that these are gone: requests go on elsewhere. */
-  #soloLost(node: string): void {
-    const { system } = this.#options;
-    const lost = new Set([...this.#running.values()].map((r) => r.deployment));
-    for (const { id, solo } of lost) {
-      if (solo?.node !== node) continue;
-      const error: WireError = {
-        group: "cluster",
-        code: "node_lost",
-        message: `node ${node}, which has the whole model, is gone`,
-        metadata: { node },
-      };
-      const arbiter = system.at(arbiterActor, arbiterAddress(id, soloKey(system.node)));
-      void arbiter.tell.lost({ error }).catch(() => {}); // it runs nothing
-    }
+    failRequestsThrough(node, this.#options.system, this.#running);
   }
 
   models(): ModelCard[] {
-    return this.#served ? [this.#served.model.card] : [];
+    const { serving } = this.#served;
+    return serving ? [serving.model.card] : [];
   }
 
   readiness(): ReadinessVerdict {
-    const reason = this.#refusal();
+    const reason = this.#refusal(this.#served);
     return reason === undefined ? { ready: true, reason: "ok" } : { ready: false, reason };
   }
 
@@ -322,18 +215,18 @@ export class Gateway implements Generator, ServingControl {
   }
 
   check(): Promise<ReadinessVerdict> {
-    return this.#readiness.check();
+    return this.#served.readiness.check();
   }
 
   /** Why nothing is served, and what this node is at. */
-  get #why(): string {
-    return this.fetching === undefined ? this.#reason : `${this.#reason}; ${this.fetching}`;
+  #why({ reason }: ServedDeployment): string {
+    return this.fetching === undefined ? reason : `${reason}; ${this.fetching}`;
   }
 
   /** Why a prompt would be refused at once; undefined: it would be run, or wait its turn. */
-  #refusal(): string | undefined {
+  #refusal(served: ServedDeployment): string | undefined {
     if (this.#draining) return "the node is shutting down";
-    if (!this.#served) return this.#why;
+    if (!served.serving) return this.#why(served);
     const { admission } = this.#options;
     return admission.full
       ? `busy: ${admission.active} generations run and ${admission.queued} wait, which is the limit`
@@ -341,45 +234,33 @@ export class Gateway implements Generator, ServingControl {
   }
 
   /** Runs a prompt of one token through every stage, beside the requests that have places. */
-  async #probe(signal: AbortSignal): Promise<void> {
-    if (!this.#served) return;
-    for await (const _event of this.#answer(this.#served, PROBE, signal)) {
+  async #probe(serving: ServingModel, signal: AbortSignal): Promise<void> {
+    for await (const _event of this.#runner.answer(serving, PROBE, signal)) {
       // What it says does not matter.
     }
   }
 
   async traces(): Promise<{ node: string; traces: FrameTrace[] }> {
     const { system } = this.#options;
-    const served = this.#served;
-    if (!served) return { node: system.node, traces: [] };
-    const { id } = served.deployment;
-    const traces = await Promise.all(
-      this.#arbiters.keys(id).map((key) =>
-        system.at(arbiterActor, arbiterAddress(id, key)).traces({}, { deadlineMs: TRACES_MS })
-          .catch((error) => {
-            if (hasCode(error, "not_active")) return []; // it has no request, and its arena is freed
-            throw error;
-          })
-      ),
-    );
-    return { node: system.node, traces: traces.flat().sort((a, b) => a.answered - b.answered) };
+    const { serving } = this.#served;
+    if (!serving) return { node: system.node, traces: [] };
+    return { node: system.node, traces: await this.#arbiters.traces(serving.deployment.id) };
   }
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     this.#refuseWhileDraining();
     using _place = await this.#options.admission.enter(signal, request.priority);
     this.#refuseWhileDraining(); // draining may have begun while this request waited
-    const served = this.#servedAs(request.model);
-    const learn = (done: Done) => served.experience.learn(done);
+    const serving = this.#servedAs(request.model);
+    const learn = (done: Done) => serving.experience.learn(done);
     try {
-      for await (const event of this.#answer(served, request, signal, learn)) {
-        if (event.type !== "started" && served === this.#served) this.#readiness.progressed();
+      for await (const event of this.#runner.answer(serving, request, signal, learn)) {
+        if (event.type !== "started") this.#served.progressed(serving);
         yield event;
       }
     } catch (error) {
       const own = hasGroup(error, "api") || hasGroup(error, "model"); // the request's own fault
-      const faulty = own || signal.aborted;
-      if (!faulty && served === this.#served) this.#readiness.failed();
+      if (!own && !signal.aborted) this.#served.failed(serving);
       throw error;
     }
   }
@@ -387,163 +268,35 @@ export class Gateway implements Generator, ServingControl {
   /** See {@linkcode Generator.embed}. */
   async embed(
     inputs: readonly (string | readonly number[])[],
-    { model: name, pooling = "mean" }: EmbedOptions,
+    options: EmbedOptions,
     signal: AbortSignal,
   ): Promise<Embeddings> {
     this.#refuseWhileDraining();
     using _place = await this.#options.admission.enter(signal);
     this.#refuseWhileDraining();
-    const served = this.#servedAs(name);
-    const { model, deployment } = served;
-    const prompts = inputs.map((input) => embeddedPrompt(input, model));
-    using place = await this.#arbiters.take(deployment, prompts[0] ?? new Int32Array(0));
-    const { system } = this.#options;
-    const self = freshAddress(system.node, "generation");
-    this.#running.set(self, served);
-    try {
-      const vectors: Float32Array<ArrayBuffer>[] = [];
-      const arbiter = arbiterAddress(deployment.id, place.key);
-      for (const prompt of prompts) {
-        vectors.push(await embedPrompt(system, prompt, { arbiter, self, pooling, signal }));
-      }
-      return { vectors, tokens: prompts.map(({ length }) => length) };
-    } finally {
-      this.#over(self, deployment);
-    }
-  }
-
-  /** A request has ended. */
-  #over(to: string, { id }: Deployment): void {
-    this.#running.get(to)?.grammar?.close();
-    this.#running.delete(to);
-    this.#tidyGrammars();
-    if (id !== this.#served?.deployment.id && !this.runs(id)) this.#arbiters.forget(id);
-    for (const look of [...this.#onEnd]) look();
-  }
-
-  /** Runs one request on `served`; `onDone` gets what the generation tells last. */
-  async *#answer(
-    served: Served & { experience: Experience },
-    asked: GenerateRequest,
-    signal: AbortSignal,
-    onDone: (done: Done) => void = () => {},
-  ): AsyncIterable<GenerationEvent> {
-    const { model, deployment, experience } = served;
-    const { prompt } = asked;
-    const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
-    const request = answer ? { ...asked, constraint: answer.constraint } : asked;
-    const requested = requestedStart(request, model, deployment);
-    using place = await this.#arbiters.take(deployment, requested.prompt);
-    const start = {
-      ...requested,
-      ...experience.known,
-      ...this.#path(deployment, place),
-      others: this.#requestsOf(deployment.id),
-    };
-    const { system } = this.#options;
-    const generation = system.at(generationActor, freshAddress(system.node, "generation"));
-    const to = generation.address;
-    const client = freshAddress(system.node, "client");
-    const inbox = system.inbox(client);
-    const run: RunningRequest = { ...served, request };
-    this.#running.set(to, run);
-    let over = true; // nothing runs yet
-    try {
-      const { constraint } = request;
-      run.grammar = constraint && await this.#grammars.open(model, constraint, signal)
-        .catch((error) => {
-          throw inField(error, request);
-        });
-      over = false;
-      await generation.tell.start({ ...start, client }, { signal });
-      yield { type: "started", id: nodeKey(to)!.id, promptTokens: start.prompt.length };
-      const told = clientEvents(inbox, signal, onDone);
-      for await (const event of answer?.events(told) ?? told) {
-        over = event.type === "done";
-        yield event.type === "done" && event.finishReason === "stop" && run.stopText !== undefined
-          ? { ...event, stopText: run.stopText }
-          : event;
-        if (over) return;
-      }
-    } catch (error) {
-      if (!(error instanceof GenerationFailed)) throw error;
-      over = true;
-      throw error.error;
-    } finally {
-      inbox.close();
-      try {
-        if (!over) await generation.tell.cancel({}, { deadlineMs: CANCEL_MS }).catch(ignoreEnded);
-      } finally {
-        this.#over(to, deployment);
-      }
-    }
+    return await this.#runner.embed(this.#servedAs(options.model), inputs, options, signal);
   }
 
   /** Closes the grammars of models that no request uses, now or later. */
   #tidyGrammars(): void {
-    const used = new Set([...this.#running.values()].map(({ model }) => model));
-    if (this.#served && !this.#draining) used.add(this.#served.model);
+    const used = new Set(this.#running.values().map(({ model }) => model));
+    const { serving } = this.#served;
+    if (serving && !this.#draining) used.add(serving.model);
     this.#grammars.keep(used);
   }
 
-  /** Requests of a deployment that run now. */
-  #requestsOf(id: string): number {
-    return [...this.#running.values()].filter(({ deployment }) => deployment.id === id).length;
-  }
-
   /** What answers a request for this model. Throws `not_ready` and `model_not_found`. */
-  #servedAs(name: string): Served & { experience: Experience } {
-    const served = this.#served;
-    if (!served) throw unavailable("not_ready", this.#why);
-    findModel([served.model.card], name);
-    return served;
+  #servedAs(name: string): ServingModel {
+    const { serving } = this.#served;
+    if (!serving) throw unavailable("not_ready", this.#why(this.#served));
+    findModel([serving.model.card], name);
+    return serving;
   }
 
   #refuseWhileDraining(): void {
     if (this.#draining) throw unavailable("draining", "the node is shutting down");
   }
-
-  /** The fields of a start message that the deployment decides. */
-  #path(deployment: Deployment, { key }: ArbiterPlace) {
-    const { id, stages, solo, draft, shape } = deployment;
-    const { node } = this.#options.system;
-    const nodes = [...servingNodes(deployment), ...(draft ? [draft.node] : [])];
-    return {
-      arbiter: arbiterAddress(id, key),
-      ...(solo && {
-        solo: {
-          arbiter: arbiterAddress(id, soloKey(node)),
-          stage: stageAddress(id, SOLO),
-          nodes: draft && draft.node !== solo.node ? 2 : 1,
-          shared: stages.some((s) => s.node === solo.node),
-        },
-      }),
-      stages: stages.length,
-      nodes: new Set(nodes).size,
-      // The arbiter cuts prompts, not the generation; with a context of 2^20 rows the pieces are
-      // thousands of numbers, which each request would carry.
-      shape: { ...shape, pieces: [] },
-      ...(draft && { drafter: drafterAddress(id) }),
-    };
-  }
 }
-
-/** Key of the arbiter at `node` whose only stage has the whole model. */
-const soloKey = (node: string) => keyAt(node, SOLO);
 
 const hasGroup = (error: unknown, group: string) =>
   error instanceof OrreryError && error.group === group;
-
-/** Throws the error unless it says that there is nothing left to cancel. */
-function ignoreEnded(error: unknown): void {
-  // The generation ended just before our cancel, or the system is closing.
-  if (!["not_active", "no_owner", "closed"].some((code) => hasCode(error, code))) throw error;
-}
-
-/** The error of a grammar, with the field of the request that it is about. */
-function inField(error: unknown, { constraintField, tools }: GenerateRequest): unknown {
-  const param = constraintField ?? (tools && "tools");
-  if (!(error instanceof OrreryError) || error.group !== "model" || !param) return error;
-  const { group, code, message, metadata } = error;
-  return new OrreryError({ group, code, message, metadata: { ...metadata, param }, cause: error });
-}

@@ -5,7 +5,7 @@
  * @module
  */
 export { Admission, type AdmissionLimits, USUAL_LIMITS } from "./admission.ts";
-export { Gateway, type GatewayOptions, type Served, type ServingControl } from "./gateway.ts";
+export { Gateway, type GatewayOptions, type ServingControl } from "./gateway.ts";
 export {
   type DraftChoice,
   EMBEDDED,
@@ -22,4 +22,5 @@ export {
   type ResolvedGraph,
   resolveGraph,
 } from "./resolve_graph.ts";
+export type { Served } from "./running_requests.ts";
 export { ServedModel } from "./served_model.ts";

@@ -46,7 +46,7 @@ const FORWARDS: Record<string, { places: number; from: string }> = {
   "actors/system/errors.ts": { places: 1, from: "an error that came over the wire" },
   "actors/system/local_transport.ts": { places: 1, from: "mailboxError() of this transport" },
   "actors/system/refusals.ts": { places: 1, from: "refusal()" },
-  "runtime/serve/gateway.ts": { places: 1, from: "an error of a grammar, with its field" },
+  "runtime/serve/requests_runner.ts": { places: 1, from: "an error of a grammar, with its field" },
   "runtime/access/key_file.ts": { places: 1, from: "refused()" },
   "models/errors.ts": { places: 1, from: "modelError()" },
   "models/hub/client.ts": { places: 1, from: "error()" },

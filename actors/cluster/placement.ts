@@ -1,0 +1,24 @@
+/**
+ * The planned part of a deployment, and who plans it.
+ *
+ * @module
+ */
+import type { Deployment, Member } from "./deployment.ts";
+
+/**
+ * Which layers go to which member, and how requests run on them: the part of a deployment that is
+ * planned.
+ */
+export type DeploymentPlacement =
+  & Pick<Deployment, "stages" | "head" | "solo" | "draft" | "plan" | "flow">
+  & Partial<Pick<Deployment, "shape">>;
+
+/**
+ * Resource `place` of the cluster actor: makes a placement for these members. Throws where it
+ * cannot. It may take long, because nodes and links are measured; `say` reports what it is doing.
+ * The signal fires when the actor stops.
+ */
+export type PlaceDeployment = (
+  members: Member[],
+  options: { signal: AbortSignal; say(reason: string): void },
+) => DeploymentPlacement | Promise<DeploymentPlacement>;

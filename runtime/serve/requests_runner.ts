@@ -1,0 +1,152 @@
+/**
+ * Runs requests as generation actors, with the arbiters of this node.
+ *
+ * @module
+ */
+import {
+  type ActorSystem,
+  arbiterAddress,
+  type Deployment,
+  type Done,
+  freshAddress,
+  generationActor,
+  hasCode,
+  nodeKey,
+  OrreryError,
+} from "../../actors/mod.ts";
+import type { Embeddings, EmbedOptions, GenerateRequest, GenerationEvent } from "../api/mod.ts";
+import type { Arbiters } from "./arbiters.ts";
+import { clientEvents, GenerationFailed } from "./client_events.ts";
+import { embedPrompt } from "./embed.ts";
+import type { Experience } from "./experience.ts";
+import { embeddedPrompt, requestedStart } from "./generation_start.ts";
+import type { ModelGrammars } from "./model_grammars.ts";
+import { requestPath } from "./routes.ts";
+import type { RunningRequest, RunningRequests, Served } from "./running_requests.ts";
+
+/** Milliseconds in which a generation must take `cancel`. */
+const CANCEL_MS = 10_000;
+
+/** Options of a {@linkcode RequestsRunner}. */
+export interface RequestsRunnerOptions {
+  system: ActorSystem;
+  arbiters: Arbiters;
+  grammars: ModelGrammars;
+  /** Where the requests are noted while they run. */
+  running: RunningRequests;
+  /** Called when a request of this deployment is over, before those who wait for its end. */
+  onOver: (deployment: Deployment) => void;
+}
+
+/** See the module's text. */
+export class RequestsRunner {
+  readonly #options: RequestsRunnerOptions;
+
+  constructor(options: RequestsRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Runs one request on `served`; `onDone` gets what the generation tells last. */
+  async *answer(
+    served: Served & { experience: Experience },
+    asked: GenerateRequest,
+    signal: AbortSignal,
+    onDone: (done: Done) => void = () => {},
+  ): AsyncIterable<GenerationEvent> {
+    const { system, arbiters, grammars, running } = this.#options;
+    const { model, deployment, experience } = served;
+    const { prompt } = asked;
+    const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
+    const request = answer ? { ...asked, constraint: answer.constraint } : asked;
+    const requested = requestedStart(request, model, deployment);
+    using place = await arbiters.take(deployment, requested.prompt);
+    const start = {
+      ...requested,
+      ...experience.known,
+      ...requestPath(deployment, { node: system.node, key: place.key }),
+      others: running.of(deployment.id),
+    };
+    const generation = system.at(generationActor, freshAddress(system.node, "generation"));
+    const to = generation.address;
+    const client = freshAddress(system.node, "client");
+    const inbox = system.inbox(client);
+    const run: RunningRequest = { ...served, request };
+    running.add(to, run);
+    let over = true; // nothing runs yet
+    try {
+      const { constraint } = request;
+      run.grammar = constraint && await grammars.open(model, constraint, signal)
+        .catch((error) => {
+          throw inField(error, request);
+        });
+      over = false;
+      await generation.tell.start({ ...start, client }, { signal });
+      yield { type: "started", id: nodeKey(to)!.id, promptTokens: start.prompt.length };
+      const told = clientEvents(inbox, signal, onDone);
+      for await (const event of answer?.events(told) ?? told) {
+        over = event.type === "done";
+        yield event.type === "done" && event.finishReason === "stop" && run.stopText !== undefined
+          ? { ...event, stopText: run.stopText }
+          : event;
+        if (over) return;
+      }
+    } catch (error) {
+      if (!(error instanceof GenerationFailed)) throw error;
+      over = true;
+      throw error.error;
+    } finally {
+      inbox.close();
+      try {
+        if (!over) await generation.tell.cancel({}, { deadlineMs: CANCEL_MS }).catch(ignoreEnded);
+      } finally {
+        this.#over(to, deployment);
+      }
+    }
+  }
+
+  /** Runs inputs for their vectors. */
+  async embed(
+    served: Served,
+    inputs: readonly (string | readonly number[])[],
+    { pooling = "mean" }: EmbedOptions,
+    signal: AbortSignal,
+  ): Promise<Embeddings> {
+    const { system, arbiters, running } = this.#options;
+    const { model, deployment } = served;
+    const prompts = inputs.map((input) => embeddedPrompt(input, model));
+    using place = await arbiters.take(deployment, prompts[0] ?? new Int32Array(0));
+    const self = freshAddress(system.node, "generation");
+    running.add(self, served);
+    try {
+      const vectors: Float32Array<ArrayBuffer>[] = [];
+      const arbiter = arbiterAddress(deployment.id, place.key);
+      for (const prompt of prompts) {
+        vectors.push(await embedPrompt(system, prompt, { arbiter, self, pooling, signal }));
+      }
+      return { vectors, tokens: prompts.map(({ length }) => length) };
+    } finally {
+      this.#over(self, deployment);
+    }
+  }
+
+  #over(to: string, deployment: Deployment): void {
+    const { running, onOver } = this.#options;
+    running.delete(to);
+    onOver(deployment);
+    running.ended();
+  }
+}
+
+/** Throws the error unless it says that there is nothing left to cancel. */
+function ignoreEnded(error: unknown): void {
+  // The generation ended just before our cancel, or the system is closing.
+  if (!["not_active", "no_owner", "closed"].some((code) => hasCode(error, code))) throw error;
+}
+
+/** The error of a grammar, with the field of the request that it is about. */
+function inField(error: unknown, { constraintField, tools }: GenerateRequest): unknown {
+  const param = constraintField ?? (tools && "tools");
+  if (!(error instanceof OrreryError) || error.group !== "model" || !param) return error;
+  const { group, code, message, metadata } = error;
+  return new OrreryError({ group, code, message, metadata: { ...metadata, param }, cause: error });
+}
