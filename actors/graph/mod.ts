@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./custom.ts";
+export * from "./deployment_policy.ts";
 export * from "./parse.ts";
 export { type GraphPaths, graphPaths } from "./paths.ts";
 export { didYouMean } from "./problems.ts";

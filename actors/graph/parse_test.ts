@@ -308,6 +308,24 @@ Deno.test("parseGraph() refuses more layers, tokens or devices than a plan can h
   assert.match(problems(`model: m\ndevices:\n${devices.join("\n")}\n`)[0], /at most 1024 entries/);
 });
 
+Deno.test("parseGraph() reads how many copies there are, and refuses contradictions where they stand", () => {
+  assert.deepEqual(parseGraph("model: m", { file: "g" }).deployment, {
+    min: 1,
+    idle: 300,
+    journal: true,
+  });
+  const text = "model: m\ndeployment:\n  min: 3\n  max: 2\n  keep_warm: 4\n";
+  assert.deepEqual(problems(text), [
+    "g.yaml:4:8: deployment.max: expected at least min (3), found 2",
+    "g.yaml:5:14: deployment.keep_warm: expected at most max (2), found 4",
+  ]);
+  assert.match(
+    problems("model: m\ndeployment: { idle: 0 }")[0],
+    /:2:21 deployment.idle: expected/,
+  );
+  assert.match(problems("model: m\ndeployment: { warm: 0 }")[0], /expected one of min, max/);
+});
+
 Deno.test("graph.schema.json equals what graphJsonSchema() returns", async () => {
   const file = new URL("../../examples/graphs/graph.schema.json", import.meta.url);
   assert.deepEqual(

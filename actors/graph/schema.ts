@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { deploymentPolicySchema } from "./deployment_policy.ts";
 import { MODEL_PRESETS } from "./presets.ts";
 import { flopsSchema, layersSchema, rateSchema, sizeSchema, timeSchema } from "./units.ts";
 import { outlineTemplatesSchema } from "../outline/mod.ts";
@@ -370,6 +371,9 @@ export const graphSchema = exactly({
   decode: decode.default(() => decode.parse({})),
   admission: admission.default(() => admission.parse({})).describe(
     "Limits of a node whose options do not say; left out: 32 and 128",
+  ),
+  deployment: deploymentPolicySchema.default(() => deploymentPolicySchema.parse({})).describe(
+    "How many copies there are, and when",
   ),
 }).superRefine((graph, context) => {
   if (graph.model === undefined && graph.model_shape === undefined) {

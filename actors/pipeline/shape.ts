@@ -63,6 +63,8 @@ export const shapeSchema = z.object({
     queued: z.number().int().nonnegative().optional(),
     latency_ms: z.number().positive().optional(),
   }).optional(),
+  /** Whether requests are journalled; undefined: they are. */
+  journal: z.boolean().optional(),
   /** What the graph file sets for requests that do not set it themselves; undefined: nothing. */
   policy: requestPolicySchema.optional(),
 });

@@ -278,9 +278,15 @@ export function policyOf({ actors: { outline }, decode }: Graph): RequestPolicy 
   return Object.keys(policy).length > 0 ? policy : undefined;
 }
 
-/** The graph's limits of requests at a node, for a deployment's shape; empty: it has none. */
-export function limitsOf({ admission }: Graph): Pick<Shape, "admission"> {
-  return Object.values(admission).every((limit) => limit === undefined) ? {} : { admission };
+/**
+ * The graph's limits of requests at a node, and whether they are journalled where it says no, for a
+ * deployment's shape; empty: it says nothing.
+ */
+export function limitsOf(
+  { admission, deployment: { journal } }: Pick<Graph, "admission" | "deployment">,
+): Pick<Shape, "admission" | "journal"> {
+  const limited = Object.values(admission).some((limit) => limit !== undefined);
+  return { ...(limited && { admission }), ...(!journal && { journal }) };
 }
 
 /**

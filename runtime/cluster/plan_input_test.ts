@@ -166,6 +166,9 @@ Deno.test("unplannedShape() has the graph's wire and branches too", () => {
 });
 
 Deno.test("limitsOf() has the graph's limits of requests, and nothing where it has none", () => {
+  assert.deepEqual(limitsOf(read("{ model: m, deployment: { journal: false } }")), {
+    journal: false,
+  });
   assert.deepEqual(limitsOf(read("model: m")), {});
   assert.deepEqual(limitsOf(read("{ model: m, admission: { active: 4 } }")), {
     admission: { active: 4 },
