@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { flowSchema } from "../actors/mod.ts";
+import type { ModelStore } from "../models/mod.ts";
 import type { ApiAddress, NodeAccess } from "./access/mod.ts";
 import { createApi, lineAnswerer, serveApi } from "./api/mod.ts";
 import { Batches } from "./batches/mod.ts";
@@ -17,6 +18,7 @@ import type { NodePart } from "./node_part.ts";
 import type { NodeWork } from "./node_work.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import type { Promotion } from "./promotion.ts";
+import { ModelPuller } from "./pull/mod.ts";
 import { VERSION } from "./version.ts";
 
 /** The flow of a graph without custom actors: requests go to the model directly. */
@@ -25,12 +27,13 @@ const NO_FLOW = flowSchema.parse({});
 /** What the API asks. */
 export interface NodeApiParts {
   /** The node's options. */
-  options: Pick<NodeOptions, "data">;
+  options: Pick<NodeOptions, "data" | "hub">;
   /** Where it listens. */
   address: ApiAddress;
   port: number;
   /** Who may ask. */
   access: Omit<NodeAccess, "address">;
+  store: ModelStore;
   origin: NodeOrigin;
   network: NodeNetwork;
   work: NodeWork;
@@ -67,6 +70,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     access,
     version: VERSION,
     batches,
+    pull: new ModelPuller({ ...options.hub, store: parts.store }),
     serving: () => work.serving,
     askActor: askExposedActor({ system, flow }),
     nodes: nodesAdmin({

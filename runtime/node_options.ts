@@ -37,6 +37,11 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
    * @default those that this program knows
    */
   protocol?: { lowest: number; highest: number };
+  /**
+   * The hub that models are added from while the node runs: its base URL and a token.
+   * @default https://huggingface.co, without a token
+   */
+  hub?: { endpoint?: string; token?: string };
   /** Called while a checkpoint is converted. */
   onProgress?: (progress: AddProgress) => void;
   /**

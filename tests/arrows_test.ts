@@ -53,6 +53,7 @@ const ARROWS: Record<string, string[]> = {
   ],
   "runtime/api": ["runtime/access"],
   "runtime/batches": ["runtime/api"],
+  "runtime/pull": ["runtime/api"],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api", "runtime/grammar"],

@@ -38,6 +38,12 @@ export interface HubProgress {
   done: number;
   /** Bytes of the whole model, as far as they are known. */
   total: number;
+  /** Hash of the file as `sha256:` and hexadecimal digits. @default it is in git, and small */
+  digest?: string;
+  /** Bytes of the file that are on the disk. */
+  fileDone: number;
+  /** Size of the file in bytes. */
+  fileBytes: number;
 }
 
 /** Options of {@linkcode HubModel.resolve}. */
@@ -135,12 +141,18 @@ export class HubModel implements AsyncDisposable {
     const folder = await this.#claim(dir);
     const { signal, check, onProgress } = this.#options;
     const listing = await this.#list();
-    const progress = { file: "", done: 0, total: 0 };
+    const progress: HubProgress = { file: "", done: 0, total: 0, fileDone: 0, fileBytes: 0 };
     const get = async (files: HubFile[]) => {
       for (const file of files) {
         const before = progress.done;
-        progress.file = file.path;
+        const { path, size, digest } = file;
+        Object.assign(progress, {
+          file: path,
+          fileBytes: size,
+          digest: digest?.algorithm === "sha256" ? `sha256:${digest.value}` : undefined,
+        });
         const onBytes = (bytes: number) => {
+          progress.fileDone = bytes;
           progress.done = before + bytes;
           onProgress?.({ ...progress });
         };

@@ -25,6 +25,7 @@ import { ollamaRoutes } from "./ollama/mod.ts";
 import { openaiRoutes } from "./openai/mod.ts";
 import { openApiRoutes } from "./openapi_routes.ts";
 import { planOf, type Serving } from "./plan.ts";
+import type { PullService } from "./pull_service.ts";
 import { traceRoutes } from "./trace_routes.ts";
 
 const log = getLogger(["orrery", "api"]);
@@ -49,6 +50,8 @@ export interface ApiOptions {
   version?: string;
   /** Keeps files and runs batches, for `/v1/files` and `/v1/batches`. @default no such routes */
   batches?: BatchService;
+  /** Adds models, for `POST /api/pull`. @default only what is served can be asked for */
+  pull?: PullService;
   /** Milliseconds without an event after which a stream sends a comment. @default 15_000 */
   keepAliveMs?: number;
 }
@@ -105,7 +108,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   const answer = (dialect: Dialect) => answerRoute({ generator, body, keepAliveMs }, dialect);
   openaiRoutes(app, generator, { limits: body, answer });
   anthropicRoutes(app, { generator, limits: body, answer });
-  ollamaRoutes(app, { generator, limits: body, version: options.version ?? "unknown", answer });
+  ollamaRoutes(app, {
+    ...{ generator, limits: body, answer, version: options.version ?? "unknown" },
+    ...{ pull: options.pull, origins: access.origins ?? [] },
+  });
   // Some clients ask here whether a server runs.
   app.get("/", (c) => c.text("Orrery is running"));
   for (const path of ["/healthz", "/health"]) app.get(path, (c) => c.json({ status: "ok" }));

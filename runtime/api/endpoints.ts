@@ -9,7 +9,8 @@ import { countTokensSchema, messagesSchema } from "./anthropic/messages.ts";
 import { ollamaChatSchema } from "./ollama/chat.ts";
 import { ollamaEmbeddingsSchema, ollamaEmbedSchema } from "./ollama/embed.ts";
 import { ollamaGenerateSchema } from "./ollama/generate.ts";
-import { ollamaPullSchema, ollamaShowSchema } from "./ollama/models.ts";
+import { ollamaShowSchema } from "./ollama/models.ts";
+import { ollamaPullSchema } from "./ollama/pull.ts";
 import { chatSchema } from "./openai/chat.ts";
 import { completionsSchema } from "./openai/completions.ts";
 import { embeddingsSchema } from "./openai/embeddings.ts";
@@ -80,5 +81,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
     body: ollamaEmbeddingsSchema,
   },
   { path: "/api/show", dialect: "Ollama", does: "tells of a model", body: ollamaShowSchema },
-  { path: "/api/pull", dialect: "Ollama", does: "makes sure of a model", body: ollamaPullSchema },
+  {
+    path: "/api/pull",
+    dialect: "Ollama",
+    does: "adds a model to the store",
+    body: ollamaPullSchema,
+  },
 ];

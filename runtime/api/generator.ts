@@ -222,6 +222,8 @@ export interface ModelCard {
   parameters?: number;
   /** Stored bytes of all weights. @default not known */
   bytes?: number;
+  /** SHA-256 of the stored model's manifest, hexadecimal. @default not known */
+  digest?: string;
 }
 
 /** Options of {@linkcode Generator.embed}. */

@@ -152,6 +152,10 @@ async function live(
   };
   const node = current.node = await startNode({
     ...chosen,
+    hub: {
+      endpoint: Deno.env.get("HF_ENDPOINT") || undefined,
+      token: Deno.env.get("HF_TOKEN") || Deno.env.get("HUGGING_FACE_HUB_TOKEN") || undefined,
+    },
     onServe,
     onDrain() {
       console.log(`${pc.yellow("drain")}    the first node says so: this node leaves and ends`);

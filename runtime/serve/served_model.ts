@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import {
   CHAT_TEMPLATES,
   EMBEDDED_TEMPLATES,
@@ -101,6 +102,7 @@ export class ServedModel {
         vocab: geometry.vocab,
         precision,
         ...sizesOf(stored.manifest),
+        digest: createHash("sha256").update(JSON.stringify(stored.manifest)).digest("hex"),
       },
       d.eosTokens,
       { sampling, maxTokens: d.maxNewTokens },

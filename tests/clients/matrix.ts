@@ -30,6 +30,7 @@ export const FEATURES = {
   count_tokens: "counts tokens",
   files: "files",
   batches: "batches",
+  pull: "adds a model of a hub",
   errors: "refusals have the client's class",
 } as const;
 
@@ -42,6 +43,8 @@ export interface Target {
   url: string;
   /** Name of the served model. */
   model: string;
+  /** A model on the hub that the node asks, as `owner/name`. */
+  onHub: string;
 }
 
 /** One check of each feature that a client can use; a check throws where the feature fails. */

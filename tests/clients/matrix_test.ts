@@ -3,9 +3,11 @@
  * and whatever does not work fails.
  */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { startCluster } from "../support/processes.ts";
 import { aiChatChecks, aiCompatibleChecks, aiResponsesChecks } from "./ai_sdk_checks.ts";
 import { anthropicChecks } from "./anthropic_checks.ts";
+import { ON_HUB, startHub } from "./hub.ts";
 import { langchainChecks } from "./langchain_checks.ts";
 import {
   type ClientChecks,
@@ -37,8 +39,9 @@ const CLIENTS: Record<string, ClientChecks> = {
 Deno.test("deno task start serves other people's clients, feature by feature", async (t) => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
+    await using _hub = await startHub(join(data, "checkpoint"));
     await using cluster = await startCluster(1, data);
-    const target: Target = { url: cluster.url, model: "embedded" };
+    const target: Target = { url: cluster.url, model: "embedded", onHub: ON_HUB };
     const matrix: Matrix = {};
     for (const [client, checks] of Object.entries(CLIENTS)) {
       await t.step(client, async (step) => {

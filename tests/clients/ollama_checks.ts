@@ -30,6 +30,7 @@ export const ollamaChecks: ClientChecks = {
   async models(target) {
     const client = at(target);
     const { models } = await client.list();
+    assert.match(models[0].digest, /^[0-9a-f]{64}$/);
     assert.ok(models.some(({ model }) => model === target.model || model.startsWith(target.model)));
     assert.ok((await client.ps()).models.length > 0);
     const shown = await client.show({ model: target.model });
@@ -135,6 +136,24 @@ export const ollamaChecks: ClientChecks = {
     });
     assert.equal(embeddings.length, 2);
     assert.ok(Math.abs(Math.hypot(...embeddings[0]) - 1) < 0.01);
+  },
+  async pull(target) {
+    const lines = [];
+    for await (const line of await at(target).pull({ model: target.onHub, stream: true })) {
+      lines.push(line);
+    }
+    assert.equal(lines[0].status, "pulling manifest");
+    assert.ok(
+      lines.some(({ digest, total, completed }) =>
+        digest?.startsWith("sha256:") && total > 0 && completed === total
+      ),
+    );
+    assert.equal(lines.at(-1)!.status, "success");
+    assert.equal((await at(target).pull({ model: target.onHub })).status, "success");
+    await assert.rejects(
+      at(target).pull({ model: "nobody" }),
+      (error) => (error as { status_code?: number }).status_code === 400,
+    );
   },
   async errors(target) {
     await assert.rejects(

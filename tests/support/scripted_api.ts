@@ -10,15 +10,16 @@ import { ScriptedGenerator } from "./scripted_generator.ts";
 /** Asks the API; the generator shows what arrived. */
 export class ScriptedApi {
   readonly generator = new ScriptedGenerator();
-  readonly #app;
+  /** The API itself. */
+  readonly app;
 
   constructor(options?: ApiOptions) {
-    this.#app = createApi(this.generator, options);
+    this.app = createApi(this.generator, options);
   }
 
   /** The response to a request with this JSON body. */
   async send(path: string, body?: unknown, headers: Record<string, string> = {}) {
-    return await this.#app.request(path, {
+    return await this.app.request(path, {
       method: body === undefined ? "GET" : "POST",
       headers: { ...(body !== undefined && { "content-type": "application/json" }), ...headers },
       ...(body !== undefined && { body: JSON.stringify(body) }),

@@ -8,18 +8,24 @@ import type { Dialect } from "../dialect.ts";
 import type { Api, ApiContext } from "../env.ts";
 import { wrongMethod } from "../failures.ts";
 import type { Generator } from "../generator.ts";
+import type { PullService } from "../pull_service.ts";
 import { ollamaChat } from "./chat.ts";
 import { ollamaEmbedRoutes } from "./embed.ts";
 import { ollamaGenerate } from "./generate.ts";
 import { ollamaModelRoutes } from "./models.ts";
+import { ollamaPullRoute } from "./pull.ts";
 
 /** Adds Ollama's routes; `answer` makes the handler of a dialect. */
 export function ollamaRoutes(
   app: Api,
-  { generator, limits, version, answer }: {
+  { generator, limits, version, pull, origins, answer }: {
     generator: Generator;
     limits: BodyLimits;
     version: string;
+    /** Adds models; undefined: only what is served can be asked for. */
+    pull?: PullService;
+    /** Origins whose web pages may ask for models. */
+    origins: readonly string[];
     answer: (dialect: Dialect) => (c: ApiContext) => Promise<Response>;
   },
 ): void {
@@ -27,6 +33,7 @@ export function ollamaRoutes(
   app.post("/api/generate", answer(ollamaGenerate));
   ollamaEmbedRoutes(app, generator, limits);
   ollamaModelRoutes(app, { generator, limits, version });
+  ollamaPullRoute(app, { generator, limits, pull, origins });
   for (const path of ["/api/chat", "/api/generate", "/api/show", "/api/pull"]) {
     app.all(path, wrongMethod("POST"));
   }

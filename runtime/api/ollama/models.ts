@@ -1,13 +1,12 @@
 /**
- * What Ollama's API says of models: `/api/tags`, `/api/ps`, `/api/show`, `/api/version`, and
- * `/api/pull`.
+ * What Ollama's API says of models: `/api/tags`, `/api/ps`, `/api/show` and
+ * `/api/version`.
  *
  * @module
  */
 import { z } from "zod";
 import { type BodyLimits, readJson } from "../body.ts";
 import type { Api } from "../env.ts";
-import { apiError } from "../errors.ts";
 import { findModel } from "../find_model.ts";
 import type { Generator, ModelCard } from "../generator.ts";
 import { parseBody } from "../parse_body.ts";
@@ -20,20 +19,18 @@ export const ollamaShowSchema = z.object({
   verbose: z.boolean().nullish().describe("taken, without effect"),
 });
 
-/** The body of `/api/pull`. */
-export const ollamaPullSchema = z.object({
-  model: modelField.describe("a model that is served"),
-  name: modelField.describe("the older name of `model`"),
-  stream: z.boolean().nullish().describe("false: answer whole; else lines of JSON"),
-  insecure: z.boolean().nullish().describe("taken, without effect"),
-});
+/**
+ * The version of Ollama whose API this is. Clients compare it with the least version that they take:
+ * Copilot in VS Code, for one, refuses what is below 0.6.4.
+ */
+const OLLAMA_API = "0.12.11";
 
 /** Adds the routes; `version`: what this program calls itself. */
 export function ollamaModelRoutes(
   app: Api,
   { generator, limits, version }: { generator: Generator; limits: BodyLimits; version: string },
 ): void {
-  app.get("/api/version", (c) => c.json({ version }));
+  app.get("/api/version", (c) => c.json({ version: OLLAMA_API, orrery: version }));
   app.get("/api/tags", (c) => c.json({ models: generator.models().map(entryOf) }));
   app.get("/api/ps", (c) =>
     c.json({
@@ -50,40 +47,19 @@ export function ollamaModelRoutes(
     const card = findModel(generator.models(), model ?? name ?? "default");
     return c.json(shownOf(card, generator));
   });
-  app.post("/api/pull", async (c) => {
-    const { model, name, stream } = parseBody(
-      ollamaPullSchema,
-      await readJson(c.req.raw, limits),
-    );
-    const wanted = model ?? name ?? "default";
-    const served = generator.models().some((card) => card.name === wanted);
-    if (!served && wanted !== "default") {
-      const message =
-        `${
-          JSON.stringify(wanted.slice(0, 200))
-        } is not served here, and this node takes no models over its API: run ` +
-        `\`deno task models add\` with its name on the hub, then \`deno task start --model\``;
-      throw apiError("unsupported_parameter", message, "model");
-    }
-    return stream === false ? c.json({ status: "success" }) : c.body(
-      '{"status":"pulling manifest"}\n{"status":"success"}\n',
-      200,
-      { "content-type": "application/x-ndjson" },
-    );
-  });
 }
 
 /** How weights are stored, by Ollama's names. */
 const quantization: Record<string, string> = { q4: "Q4_0", q8: "Q8_0", f16: "F16", f32: "F32" };
 
 /** A model as lists have it. What is not known is empty or 0. */
-function entryOf({ name, created, precision, bytes = 0, ...card }: ModelCard) {
+function entryOf({ name, created, precision, bytes = 0, digest = "", ...card }: ModelCard) {
   return {
     name,
     model: name,
     modified_at: new Date(created * 1000).toISOString(),
     size: bytes,
-    digest: "",
+    digest,
     details: detailsOf({ name, created, precision, ...card }),
   };
 }

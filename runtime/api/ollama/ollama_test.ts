@@ -112,22 +112,21 @@ Deno.test("POST /api/generate and /api/chat generate nothing where the model is 
 
 Deno.test("GET /api/tags, /api/ps and /api/version, and POST /api/show, tell of models", async () => {
   const api = new ScriptedApi({ version: "1.2.3" });
-  Object.assign(api.generator.cards[0], { family: "llama", parameters: 1.1e9, bytes: 7 });
-  assert.deepEqual(await api.json("/api/version"), { version: "1.2.3" });
+  Object.assign(api.generator.cards[0], {
+    ...{ family: "llama", parameters: 1.1e9, bytes: 7, digest: "ab12" },
+  });
+  const { version, orrery } = await api.json("/api/version");
+  // Copilot in VS Code takes 0.6.4 and later ones.
+  const [major, minor] = version.split(".").map(Number);
+  assert.ok(major > 0 || minor > 6, version);
+  assert.equal(orrery, "1.2.3");
   const [tag] = (await api.json("/api/tags")).models;
-  assert.deepEqual([tag.name, tag.size, tag.details.parameter_size], ["scripted", 7, "1.1B"]);
+  assert.deepEqual([tag.name, tag.size, tag.digest], ["scripted", 7, "ab12"]);
+  assert.equal(tag.details.parameter_size, "1.1B");
   assert.equal((await api.json("/api/ps")).models[0].name, "scripted");
   const shown = await api.json("/api/show", { model: "scripted" });
   assert.equal(shown.model_info["llama.context_length"], 512);
   await api.json("/api/show", { model: "other" }, 404);
-});
-
-Deno.test("POST /api/pull has what is served, and says how to add what is not", async () => {
-  const api = new ScriptedApi();
-  const lines = await api.lines("/api/pull", { model: "scripted" });
-  assert.deepEqual(lines.at(-1), { status: "success" });
-  const { error } = await api.json("/api/pull", { model: "llama3" }, 400);
-  assert.match(error, /deno task models add/);
 });
 
 Deno.test("POST /api/chat refuses with Ollama's form of errors, streamed too", async () => {

@@ -9,7 +9,7 @@ import type { ApiToolCall, FinishReason, GeneratedToken } from "../generator.ts"
 import { ollamaError } from "./errors.ts";
 
 /** Content type of a stream of lines. */
-const LINES_TYPE = "application/x-ndjson";
+export const LINES_TYPE = "application/x-ndjson";
 
 /** Nanoseconds of a millisecond: Ollama's durations are in nanoseconds. */
 const NS = 1_000_000;
