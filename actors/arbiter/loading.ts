@@ -102,7 +102,7 @@ export function frameOf(
     requests.map(({ order, open }) => ({
       id: order,
       sampling: open.sampling,
-      prompt_rows: open.prompt.length,
+      prompt_rows: open.prompt_rows ?? open.prompt.length,
       ...(open.hidden && { hidden: true }),
     }));
   const samplers = samplersOf(announced.filter(({ open }) => !open.strict));

@@ -22,6 +22,11 @@ export const openSchema = z.object({
   generation: z.string(),
   /** Token ids, at least one. (rows) */
   prompt: i32.refine((p) => p.length > 0, "the prompt has no tokens"),
+  /**
+   * How many of these are the request's prompt: those after them were generated in an earlier run of
+   * the request, and penalties count them. @default all
+   */
+  prompt_rows: z.number().int().positive().optional(),
   sampling: samplingSchema,
   /**
    * Rows of the prompt's pieces in order, the last repeated; undefined: as the deployment's plan

@@ -28,7 +28,7 @@ import {
 } from "../system/mod.ts";
 import { afterFailure, findRoute, type FoundRoute, onRoute } from "./find_route.ts";
 import { type Start, startSchema } from "./messages.ts";
-import { GenerationRun, type Told } from "./run.ts";
+import { type EarlierRun, GenerationRun } from "./run.ts";
 
 export {
   type AnswerReport,
@@ -106,7 +106,7 @@ export const generationActor = defineActor({
     let cancelled = false;
 
     /** Runs the request on the stages of this route. */
-    async function begin(route: FoundRoute, told?: Told): Promise<void> {
+    async function begin(route: FoundRoute, before?: EarlierRun): Promise<void> {
       const start = onRoute(asked!, route);
       try {
         run = new GenerationRun(ctx, start, {
@@ -115,7 +115,7 @@ export const generationActor = defineActor({
           onChange: proceed,
           route,
           began,
-          told,
+          before,
         });
       } catch (error) {
         ctx.stop();
@@ -126,13 +126,13 @@ export const generationActor = defineActor({
       await proceed();
     }
 
-    /** Gives the stage with the whole model up, and begins anew on the pipeline. */
+    /** Gives the stage with the whole model up, and goes on in the pipeline. */
     async function fallBack(error: WireError): Promise<void> {
-      const { start: { arbiter }, told } = run!;
+      const { start: { arbiter }, carried } = run!;
       run!.close();
       run = undefined;
       tellClosed(arbiter);
-      await begin(afterFailure(error), told);
+      await begin(afterFailure(error), carried);
     }
 
     /**

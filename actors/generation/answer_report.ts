@@ -16,6 +16,8 @@ export class AnswerClock {
   #firstTokenAt?: number;
   #firstTextAt?: number;
   #lastTokenAt: number;
+  /** Tokens of an earlier run of the request. */
+  before = 0;
   /** Tokens generated so far: those of an outline and end tokens are counted. */
   tokens = 0;
   /** How often a lane got tokens: drafts that come true bring several at once. */
@@ -33,6 +35,12 @@ export class AnswerClock {
   /** When the client was given something first; undefined: it was not yet. */
   get firstTextAt(): number | undefined {
     return this.#firstTextAt;
+  }
+
+  /** Adds tokens that an earlier run of the request has generated: how long they took is not known. */
+  resumed(tokens: number): void {
+    this.before += tokens;
+    this.tokens += tokens;
   }
 
   /** Adds tokens that were generated at `at`. */
@@ -54,10 +62,11 @@ export class AnswerClock {
     return (this.#firstTextAt ?? this.#lastTokenAt) - this.#began;
   }
 
-  /** Mean milliseconds per token after the first one; 0 with fewer than two tokens. */
+  /** Mean milliseconds per token after this run's first one; 0 with fewer than two tokens. */
   get tpotMs(): number {
-    if (this.tokens < 2) return 0;
-    return (this.#lastTokenAt - this.#firstTokenAt!) / (this.tokens - 1);
+    const own = this.tokens - this.before;
+    if (own < 2) return 0;
+    return (this.#lastTokenAt - this.#firstTokenAt!) / (own - 1);
   }
 }
 
@@ -107,7 +116,8 @@ export function reportOf(facts: AnswerFacts): AnswerReport {
       ? Math.min(usage.wasted_rows, drafted - accepted) / Math.max(1, usage.rows)
       : null,
     bytes_per_token_per_hop: usage
-      ? usage.bytes_per_row_per_hop * usage.rows / Math.max(1, openedRows + clock.tokens)
+      ? usage.bytes_per_row_per_hop * usage.rows /
+        Math.max(1, openedRows + clock.tokens - clock.before)
       : null,
   };
 }

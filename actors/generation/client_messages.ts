@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { MODES, ROUTES } from "../outline/mod.ts";
 import { wireErrorSchema } from "../system/mod.ts";
+import { answerProgressSchema } from "./answer_state.ts";
 
 const count = z.number().int().nonnegative();
 
@@ -38,6 +39,8 @@ const deltaSchema = z.object({
   tokens: z.array(spelledTokenSchema),
   /** Outline branch of text and tokens, 0-based; undefined: the text is one, in order. */
   branch: count.optional(),
+  /** How far the answer has come with this delta; only where `Start.progress` asks for it. */
+  progress: answerProgressSchema.optional(),
 });
 
 /** Generation to client, message `delta`. */

@@ -6,7 +6,7 @@
 import { arbiterActor, type Outlook } from "../arbiter/mod.ts";
 import type { MakeOutlineText } from "../outline/mod.ts";
 import { stageActor } from "../pipeline/mod.ts";
-import { type ActorContext, hasCode, OrreryError, type WireError } from "../system/mod.ts";
+import { type ActorContext, hasCode, type WireError } from "../system/mod.ts";
 import type { Start } from "./messages.ts";
 import { decideMode, type ModeChoice } from "./mode.ts";
 import {
@@ -28,8 +28,6 @@ const WARM_MS = 10_000;
 export interface FoundRoute extends RouteChoice {
   /** What is to be learned from the request; undefined: nothing is. */
   learn?: { request: RoutedRequest; situation: RouteSituation };
-  /** Why the other route has failed this request; undefined: it has not. */
-  cause?: OrreryError;
 }
 
 /** The pipeline, after the stage with the whole model has failed the request. */
@@ -38,7 +36,6 @@ export function afterFailure(error: WireError): FoundRoute {
     route: "pipeline",
     why: `the pipeline, since one node failed: ${error.message}`,
     failed: true,
-    cause: OrreryError.fromWire(error),
   };
 }
 

@@ -52,7 +52,7 @@ export interface GrammarRowsOptions {
 /** Rows that hang on each other, and what the walk said of them. */
 interface AnsweredChain {
   lane: Lane;
-  /** Empty: the prompt's last row is meant. */
+  /** Empty: the last row that the request was opened with is meant. */
   rows: LaneRow[];
   /** The step after each row, up to the first that is refused. */
   steps: GrammarStep[];
@@ -173,7 +173,7 @@ export class GrammarRows {
   async #answer({ lane, rows }: Pick<AnsweredChain, "lane" | "rows">): Promise<AnsweredChain> {
     const { walk, eos } = this.#o;
     const { signal } = this.#abort;
-    const path = pathTo(rows.at(-1));
+    const path = pathTo(rows.at(-1) ?? lane.tip);
     const steps = await walk.steps(path, Math.max(1, rows.length), signal);
     const kept = path.slice(0, path.length - Math.max(0, rows.length - steps.length));
     const tokens = [...steps.at(-1)?.forced ?? []];
@@ -295,9 +295,9 @@ export class GrammarRows {
   }
 }
 
-/** The tokens of the answer up to a row; undefined: none. */
-function pathTo(row: LaneRow | undefined): number[] {
+/** The tokens of the answer up to a row. */
+function pathTo(row: LaneRow): number[] {
   const path: number[] = [];
-  for (let at = row; at?.parent; at = at.parent) path.push(at.token);
+  for (let at = row; at.parent; at = at.parent) path.push(at.token);
   return path.reverse();
 }

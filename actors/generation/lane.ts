@@ -72,16 +72,20 @@ export interface Settled {
   judged: { draft: DraftFacts; right: boolean }[];
 }
 
+/** What came out of {@linkcode Lane.replay}. */
+export interface Replayed {
+  /** Of the tokens that the client was told. */
+  told: Settled;
+  /** Of the others. */
+  rest: Settled;
+}
+
 /** Options of a {@linkcode Lane}. */
 export interface LaneOptions {
   /** Name of the lane; names its chain at the drafter too. */
   name: string;
   /** Token ids of everything before the first wanted token. */
   prompt: ArrayLike<number>;
-  /** Row numbers of the prompt's tokens. (prompt) */
-  rows: ArrayLike<number>;
-  /** The prompt's last row: the first token is wanted after it. */
-  tip: LaneRow;
   /** Most tokens that the lane may generate. */
   limit: number;
   /** Token ids that end the lane. */
@@ -94,13 +98,16 @@ export class Lane {
   readonly name: string;
   /** Every certain token id: prompt and answer. */
   readonly tokens: number[];
-  /** Row numbers of `tokens`; one fewer while the last token has no row yet. */
-  readonly rows: number[];
+  /**
+   * Row numbers of `tokens`; one fewer while the last token has no row yet, none before the lane is
+   * placed.
+   */
+  readonly rows: number[] = [];
   /** How many of `tokens` are the prompt. */
   readonly promptTokens: number;
   /** Most tokens that the lane may generate. */
   readonly limit: number;
-  /** The last row whose token is certain. */
+  /** The last row whose token is certain; before the lane is placed, one that is never run. */
   tip: LaneRow;
   /** The next token id while it has no row yet; undefined: it has one, or is not known. */
   pending?: number;
@@ -110,16 +117,17 @@ export class Lane {
   text = "";
   /** Tokens generated, the end token included. */
   generated = 0;
+  /** The end token; undefined: none has come. */
+  #end?: number;
   readonly #eos: readonly number[];
   readonly #codec: TextCodec;
 
-  /** A lane that waits for its first token. */
+  /** A lane without rows: it has to be placed. */
   constructor(options: LaneOptions) {
     this.name = options.name;
     this.tokens = Array.from(options.prompt);
-    this.rows = Array.from(options.rows);
     this.promptTokens = this.tokens.length;
-    this.tip = options.tip;
+    this.tip = { row: -1, token: -1, position: -1, children: [] };
     this.limit = options.limit;
     this.#eos = options.eos;
     this.#codec = options.codec;
@@ -128,6 +136,36 @@ export class Lane {
   /** Token ids of the answer, without an end token. */
   get answer(): number[] {
     return this.tokens.slice(this.promptTokens);
+  }
+
+  /** Ids of the generated tokens from the one with this index on, an end token included. */
+  generatedFrom(index: number): number[] {
+    const tokens = this.tokens.slice(this.promptTokens + index);
+    return this.#end === undefined || index >= this.generated ? tokens : [...tokens, this.#end];
+  }
+
+  /**
+   * Takes tokens that an earlier run of the request has generated, of which the client was told the
+   * first `told`. What would follow the lane's end is left out. To be called before the lane is placed.
+   */
+  replay(tokens: readonly number[], told: number): Replayed {
+    const parts = { told: nothing(), rest: nothing() };
+    for (const [i, token] of tokens.entries()) {
+      if (this.finish) break;
+      const part = i < told ? parts.told : parts.rest;
+      part.text += this.#take({ row: -1, token }, part);
+    }
+    this.text = parts.told.text + parts.rest.text;
+    return parts;
+  }
+
+  /**
+   * The lane gets rows: `rows` are the numbers of those of all its tokens, and its next token is
+   * wanted after `tip`, the last of them.
+   */
+  place(rows: readonly number[], tip: LaneRow): void {
+    for (const row of rows) this.rows.push(row);
+    this.tip = tip;
   }
 
   /**
@@ -151,14 +189,7 @@ export class Lane {
 
   /** Takes the tip's result, and the next tip's, as far as results have come. */
   settle(): Settled {
-    const settled: Settled = {
-      taken: [],
-      text: "",
-      dropped: [],
-      accepted: 0,
-      forced: 0,
-      judged: [],
-    };
+    const settled = nothing();
     while (!this.finish && this.pending === undefined && this.tip.result) {
       const { result, children } = this.tip;
       if (result.failed) break; // the run sees it in the tip's result and fails the request
@@ -194,6 +225,7 @@ export class Lane {
     const eos = this.#eos.includes(result.token);
     settled.taken.push({ result, eos });
     if (eos) {
+      this.#end = result.token;
       this.finish = "stop";
       return this.#codec.flush();
     }
@@ -208,3 +240,12 @@ export class Lane {
     return text + this.#codec.flush();
   }
 }
+
+const nothing = (): Settled => ({
+  taken: [],
+  text: "",
+  dropped: [],
+  accepted: 0,
+  forced: 0,
+  judged: [],
+});

@@ -10,8 +10,8 @@
 import type { ResultsMessage } from "../arbiter/mod.ts";
 import type { AnnouncedMask } from "../pipeline/mod.ts";
 import type { Message } from "../system/mod.ts";
-import { type DraftFacts, Lane, type LaneRow } from "./lane.ts";
-import type { FirstLane, LaneOwner, NewLane, TokenChain } from "./lane_control.ts";
+import { type DraftFacts, Lane, type LaneRow, type Replayed } from "./lane.ts";
+import type { LaneOwner, NewLane, TokenChain } from "./lane_control.ts";
 import type { MakeCodec } from "./messages.ts";
 import { type NewRow, RowOutbox } from "./row_outbox.ts";
 
@@ -19,8 +19,6 @@ import { type NewRow, RowOutbox } from "./row_outbox.ts";
 export interface LaneRowsOptions {
   /** Address of the Generation: where results go, and what the names of lanes begin with. */
   generation: string;
-  /** Token ids that the request is opened with. (tokens) The arbiter gives them rows 0, 1, 2 ... */
-  opened: Int32Array;
   /** Token ids that end a lane. */
   eos: readonly number[];
   /** Makes the codec of each lane. */
@@ -39,10 +37,20 @@ interface AwaitedRow {
   decoded: boolean;
 }
 
+/** What an earlier run of the request has generated in a lane. */
+export interface KnownTokens {
+  /** Token ids, an end token included. */
+  tokens: readonly number[];
+  /** How many of them the client was told. */
+  told: number;
+}
+
 /** See the module's text. */
 export class LaneRows {
   readonly #o: LaneRowsOptions;
   readonly #outbox: RowOutbox;
+  /** See {@linkcode LaneRows.opened}. */
+  #opened?: TokenChain;
   /** Lanes that have not ended, by name. */
   readonly #lanes = new Map<string, { lane: Lane; owner: LaneOwner }>();
   /** By row number. */
@@ -53,7 +61,15 @@ export class LaneRows {
   /** A request without lanes. */
   constructor(options: LaneRowsOptions) {
     this.#o = options;
-    this.#outbox = new RowOutbox(options.generation, options.opened.length);
+    this.#outbox = new RowOutbox(options.generation);
+  }
+
+  /**
+   * Token ids that the request is opened with, which the arbiter gives rows 0, 1, 2 ...; undefined: no
+   * lane with tokens to come has begun.
+   */
+  get opened(): Int32Array<ArrayBuffer> | undefined {
+    return this.#opened && Int32Array.from(this.#opened.tokens);
   }
 
   /** Lanes that have not ended. */
@@ -100,15 +116,30 @@ export class LaneRows {
     return { lanes, decoded };
   }
 
-  /** Begins a lane on the prompt that the request was opened with. */
-  open(lane: FirstLane): Lane {
-    const { opened } = this.#o;
-    return this.#enter(lane, opened, Array.from(opened, (_, i) => i));
-  }
-
-  /** Begins a lane on another prompt. */
-  add({ prompt, shared, ...lane }: NewLane): Lane {
-    return this.#enter(lane, prompt, this.addPrompt(prompt, shared, { want: true }));
+  /**
+   * Begins a lane, after the tokens that an earlier run has generated in it. If there are more to come,
+   * it gets rows; the first such lane opens the request.
+   */
+  add(
+    { name, limit, stop, owner, prompt, shared }: NewLane,
+    known: KnownTokens = { tokens: [], told: 0 },
+  ): { lane: Lane; replayed: Replayed } {
+    const lane = new Lane({
+      name: `${this.#o.generation}/${name}`,
+      prompt,
+      limit,
+      eos: this.#o.eos,
+      codec: this.#o.codec(stop),
+    });
+    const replayed = lane.replay(known.tokens, known.told);
+    if (lane.finish) return { lane, replayed };
+    const rows = this.#opened
+      ? this.addPrompt(lane.tokens, shared ?? this.#opened, { want: true })
+      : this.#open(lane.tokens);
+    lane.place(rows, this.#tipOf(lane, rows));
+    this.#lanes.set(lane.name, { lane, owner });
+    this.#wait({ lane, row: lane.tip, decoded: false });
+    return { lane, replayed };
   }
 
   /** The lane has ended: nobody is to be told of it any more. */
@@ -123,7 +154,7 @@ export class LaneRows {
 
   /**
    * Gives rows to the tokens of a prompt beyond those that it has in common with `shared`. Returns
-   * the row numbers of all its tokens. With `want` the token after the last one is wanted, so that
+   * the row numbers of all its tokens; none before the request is opened. With `want` the token after the last one is wanted, so that
    * this one gets a row of its own even if `shared` has one.
    */
   addPrompt(
@@ -131,6 +162,7 @@ export class LaneRows {
     shared: TokenChain,
     { want = false }: { want?: boolean } = {},
   ): number[] {
+    if (!this.#opened) return [];
     const most = Math.min(want ? prompt.length - 1 : prompt.length, shared.rows.length);
     let same = 0;
     while (same < most && shared.tokens[same] === prompt[same]) same++;
@@ -247,21 +279,26 @@ export class LaneRows {
     return all(draft);
   }
 
-  #enter({ name, limit, stop, owner }: FirstLane, prompt: ArrayLike<number>, rows: number[]): Lane {
-    const last = prompt.length - 1;
-    const tip: LaneRow = { row: rows[last], token: prompt[last], position: last, children: [] };
-    const lane = new Lane({
-      name: `${this.#o.generation}/${name}`,
-      prompt,
-      rows,
-      tip,
-      limit,
-      eos: this.#o.eos,
-      codec: this.#o.codec(stop),
-    });
-    this.#lanes.set(lane.name, { lane, owner });
-    this.#wait({ lane, row: tip, decoded: false });
-    return lane;
+  /** The request is opened with these tokens. Returns their rows. */
+  #open(tokens: readonly number[]): number[] {
+    const rows = Array.from(tokens, (_, i) => i);
+    this.#opened = { tokens: [...tokens], rows };
+    this.#outbox.begin(tokens.length);
+    return rows;
+  }
+
+  /**
+   * The last row of a lane that is placed. Where the answer is held to a grammar, it hangs on the rows
+   * of the tokens before it, up to the prompt's last one.
+   */
+  #tipOf({ tokens, promptTokens }: Lane, rows: readonly number[]): LaneRow {
+    let tip: LaneRow | undefined;
+    const first = this.#o.constrained ? promptTokens - 1 : tokens.length - 1;
+    for (let at = first; at < tokens.length; at++) {
+      const parent = tip && { parent: tip };
+      tip = { row: rows[at], token: tokens[at], position: at, children: [], ...parent };
+    }
+    return tip!;
   }
 
   #rowAfter(

@@ -15,15 +15,12 @@ const rowOf = (
   draft: { depth: 1, chance: 0.5, reach: 0.5, frame: 9, by: "model", chosen },
 });
 
-function lane(options: { limit?: number; eos?: number[]; stop?: string } = {}) {
+function lane(options: { limit?: number; eos?: number[]; stop?: string; placed?: boolean } = {}) {
   number = 0;
   let text = "";
-  const tip = rowOf(11, 1);
-  return new Lane({
+  const lane = new Lane({
     name: "l",
     prompt: [10, 11],
-    rows: [0, 1],
-    tip,
     limit: options.limit ?? 10,
     eos: options.eos ?? [],
     codec: {
@@ -35,6 +32,8 @@ function lane(options: { limit?: number; eos?: number[]; stop?: string } = {}) {
       tokenText: String,
     },
   });
+  if (options.placed !== false) lane.place([0, 1], rowOf(11, 1));
+  return lane;
 }
 
 const say = (row: LaneRow, token: number) => row.result = { row: row.row, token };
@@ -109,4 +108,29 @@ Deno.test("Lane.settle() stops at a row that nothing could be chosen for", () =>
   l.tip.result = { row: 1, token: 0, failed: { code: "not_a_number", message: "" } };
   assert.deepEqual(l.settle().taken, []);
   assert.equal(l.finish, undefined);
+});
+
+Deno.test("Lane.replay() gives what the client was told and the rest, and leaves out what follows the end", () => {
+  const goes = lane({ placed: false });
+  const parts = goes.replay([21, 22, 23], 2);
+  assert.deepEqual([parts.told.text, parts.rest.text], ["2122", "23"]);
+  assert.deepEqual([goes.finish, goes.generated, goes.tokens], [undefined, 3, [
+    10,
+    11,
+    21,
+    22,
+    23,
+  ]]);
+  goes.place([0, 1, 2, 3, 4], rowOf(23, 4));
+  say(goes.tip, 24);
+  assert.deepEqual([goes.settle().text, goes.generatedFrom(1)], ["24", [22, 23, 24]]);
+
+  const ends = lane({ eos: [22], placed: false });
+  const { told, rest } = ends.replay([21, 22, 23], 1);
+  assert.deepEqual([told.text, rest.text, ends.finish], ["21", "!", "stop"]);
+  assert.deepEqual([ends.answer, ends.generatedFrom(0), ends.generatedFrom(2)], [
+    [21],
+    [21, 22],
+    [],
+  ]);
 });

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { samplingSchema, shapeSchema } from "../pipeline/mod.ts";
 import { MODES, ROUTES } from "../outline/mod.ts";
+import { answerStateSchema } from "./answer_state.ts";
 
 /**
  * Most rows that a request may ask memory for, in contexts of the model: each branch of an outline
@@ -124,6 +125,13 @@ export const startSchema = z.object({
    * for long answers only.
    */
   answer_tokens: z.number().nonnegative().optional(),
+  /**
+   * How far the answer has come in an earlier run, at this node or another, which had the same fields
+   * but for those of the deployment: the answer goes on from there. @default it begins
+   */
+  resumed: answerStateSchema.optional(),
+  /** Deltas say how far the answer has come, see `AnswerProgress`. @default false */
+  progress: z.boolean().optional(),
   /** Requests of the same deployment and gateway node that run besides; undefined: not counted. */
   others: z.number().int().nonnegative().optional(),
   /** Address that is sent `delta`, `done` and `failed`. */

@@ -5,6 +5,13 @@
  * @module
  */
 export * from "./actor.ts";
+export {
+  addProgress,
+  type AnswerProgress,
+  type AnswerState,
+  answerStateSchema,
+  emptyAnswer,
+} from "./answer_state.ts";
 export { rowFailed } from "./grammar_errors.ts";
 export type { GrammarStep, GrammarWalk } from "./grammar.ts";
 export {

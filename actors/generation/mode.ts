@@ -57,10 +57,14 @@ export interface ModeFacts {
 
 /**
  * Decides how a request is answered; `words` are the prompts of its outline, undefined where there
- * can be none. Throws group `api`, code `invalid_value` where the client gives points and no
+ * can be none. An answer that goes on, `resumed`, stays what it was. Throws group `api`, code `invalid_value` where the client gives points and no
  * outline can be, or asks for an outline of an answer that is held to a grammar.
  */
-export function decideMode(start: Start, words: OutlineText | undefined): ModeChoice {
+export function decideMode(
+  start: Start,
+  words: OutlineText | undefined,
+  resumed?: { readonly outline: boolean },
+): ModeChoice {
   const { mode, shape, points, prediction, draft_length: asked } = start;
   const speculates = mode === "auto" || mode.endsWith("speculative");
   const most = shape.policy?.draft_length ?? Infinity;
@@ -79,6 +83,8 @@ export function decideMode(start: Start, words: OutlineText | undefined): ModeCh
     if (points) throw badPoints(`mode ${mode} has no outline`);
     return without("");
   }
+  if (resumed && !resumed.outline) return without("no outline, as it began");
+  if (resumed && words) return { ...how, outline: true, outlineWhy: "outline, as it began" };
   const blocked = blocks(start, words);
   if (blocked !== undefined) {
     if (points) throw badPoints(blocked);

@@ -16,8 +16,18 @@ export interface OrderedTextOptions {
    * True: each branch is sent as it comes. False: a branch is sent when those before it are over.
    */
   live: boolean;
-  /** Called with what the client is to be sent. */
-  emit(delta: Delta): void;
+  /** Called with what the client is to be sent, and how many tokens of its branch it knows then. */
+  emit(delta: Delta, upTo: number): void;
+}
+
+/** A piece of a branch. */
+export interface BranchPiece {
+  text: string;
+  tokens: readonly SpelledToken[];
+  /** Tokens that the branch has with this piece, an end token included. */
+  upTo: number;
+  /** The branch ends with it. */
+  last: boolean;
 }
 
 interface Branch {
@@ -30,6 +40,8 @@ interface Branch {
   text: string;
   /** Tokens that have not been sent. */
   tokens: SpelledToken[];
+  /** See {@linkcode BranchPiece}; of the last piece. */
+  upTo: number;
 }
 
 /** See the module's text. White space at the beginning and the end of a branch is left out. */
@@ -48,28 +60,43 @@ export class OrderedText {
       space: "",
       text: "",
       tokens: [],
+      upTo: 0,
     }));
   }
 
-  /** Adds text and tokens to branch `k`, 0-based. */
-  push(k: number, text: string, tokens: readonly SpelledToken[]): void {
+  /** Adds a piece to branch `k`, 0-based. After its last one the next branch may be sent. */
+  push(k: number, piece: BranchPiece): void {
+    this.#add(k, piece);
+    this.#flush(k);
+    this.#turnOver();
+  }
+
+  /** The same for a piece that the client was sent in an earlier run of the request. */
+  told(k: number, piece: BranchPiece): void {
+    const branch = this.#branches[k];
+    this.#add(k, piece);
+    branch.text = "";
+    branch.tokens = [];
+    this.#turnOver();
+  }
+
+  #add(k: number, { text, tokens, upTo, last }: BranchPiece): void {
     const branch = this.#branches[k];
     const whole = branch.space + (branch.begun || branch.space !== "" ? text : text.trimStart());
     const shown = whole.trimEnd();
     branch.tokens.push(...tokens);
+    branch.upTo = upTo;
     if (shown !== "") {
       branch.text += this.#opening(k) + shown;
       branch.space = whole.slice(shown.length);
     } else branch.space = branch.begun ? whole : "";
-    this.#flush(k);
-  }
-
-  /** Ends branch `k`: the next one may be sent. */
-  close(k: number): void {
-    const branch = this.#branches[k];
+    if (!last) return;
     branch.text += this.#opening(k);
     branch.closed = true;
-    this.#flush(k);
+  }
+
+  /** Branches whose turn it is by now are sent as far as they have come. */
+  #turnOver(): void {
     while (this.#branches[this.#turn]?.closed) this.#flush(++this.#turn);
   }
 
@@ -86,7 +113,7 @@ export class OrderedText {
     const branch = this.#branches[k];
     if (!branch || (k !== this.#turn && !this.#options.live)) return;
     if (branch.text === "" && branch.tokens.length === 0) return;
-    this.#options.emit({ text: branch.text, tokens: branch.tokens, branch: k });
+    this.#options.emit({ text: branch.text, tokens: branch.tokens, branch: k }, branch.upTo);
     branch.text = "";
     branch.tokens = [];
   }

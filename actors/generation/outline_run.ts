@@ -116,12 +116,19 @@ export class OutlineRun {
 
   /** Begins the lane of the outline, or the first branches where the client gave the points. */
   begin(): void {
-    if (this.#given) return this.#branchOut(Array.from(this.#trunk.tokens, (_, i) => i));
-    this.#run.openLane({ name: "outline", limit: this.#outlineLimit, stop: [], owner: this });
+    if (this.#given) return this.#branchOut([]);
+    const { prompt } = this;
+    this.#run.addLane({
+      name: "outline",
+      prompt,
+      limit: this.#outlineLimit,
+      stop: [],
+      owner: this,
+    });
   }
 
   /** The outline's own lane went on: once it has ended, the branches begin. */
-  settled(lane: Lane, _settled: Settled): void {
+  settled(lane: Lane): void {
     if (!lane.finish) return;
     const why = lane.finish === "length"
       ? `it did not end within ${this.#outlineLimit} tokens`
@@ -176,7 +183,10 @@ export class OutlineRun {
     return undefined;
   }
 
-  /** Begins the first branches; `rows` are the row numbers of the trunk's tokens. */
+  /**
+   * Begins the first branches; `rows` are the row numbers of the trunk's tokens, none where the first
+   * of the branches opens the request.
+   */
   #branchOut(rows: number[]): void {
     const points = this.#points;
     const { start } = this.#run;
@@ -185,33 +195,58 @@ export class OutlineRun {
     this.#text = new OrderedText({
       headings: points.map((_, k) => this.#words.heading(points, k)),
       live: start.live_branches,
-      emit: (delta) => this.#run.emit(delta),
+      emit: (delta, tokens) => this.#run.emit(delta, { lane: nameOf(delta.branch!), tokens }),
     });
     for (let k = 0; k < this.#most; k++) this.#begin();
   }
 
-  /** Begins the next point's branch. */
+  /** Begins the next point's branch, if there is one. */
   #begin(): void {
+    if (this.#next >= this.branches) return;
     const k = this.#next++;
-    const lane = {
-      name: `branch-${k}`,
+    const { rows } = this.#run.addLane({
+      name: nameOf(k),
       limit: this.#limit,
       stop: [],
-      owner: { settled: (lane: Lane, settled: Settled) => this.#branch(k, lane, settled) },
-    };
-    if (this.#given && k === 0) this.#run.openLane(lane);
-    else this.#run.addLane({ ...lane, prompt: this.#prompts[k], shared: this.#trunk });
+      owner: { settled: (lane, settled, told) => this.#branch(k, lane, { settled, told }) },
+      prompt: this.#prompts[k],
+      ...(this.#trunk.rows.length > 0 && { shared: this.#trunk }),
+    });
+    // It has opened the request: the trunk's rows are its first ones.
+    const { tokens } = this.#trunk;
+    if (this.#trunk.rows.length === 0) {
+      this.#trunk = { tokens, rows: rows.slice(0, tokens.length) };
+    }
   }
 
   /** The branch of point `k` went on. */
-  #branch(k: number, lane: Lane, settled: Settled): void {
-    this.#text!.push(k, settled.text, lane.spell(settled));
-    if (!lane.finish) return;
-    this.#text!.close(k);
+  #branch(
+    k: number,
+    lane: Lane,
+    { settled, told }: { settled: Settled; told?: Settled },
+  ): void {
+    const over = lane.finish !== undefined;
+    const fresh = settled.taken.length > 0;
+    const upTo = lane.generated;
+    if (told) {
+      const before = upTo - settled.taken.length;
+      this.#text!.told(k, {
+        text: told.text,
+        tokens: lane.spell(told),
+        upTo: before,
+        last: over && !fresh,
+      });
+    }
+    if (fresh) {
+      const { text } = settled;
+      this.#text!.push(k, { text, tokens: lane.spell(settled), upTo, last: over });
+    }
+    if (!over) return;
     this.#cut ||= lane.finish === "length";
-    this.#run.drop(lane.rows[this.#trunk.rows.length]); // the first row that is not the trunk's
+    const own = lane.rows[this.#trunk.rows.length]; // its first row that is not the trunk's
+    if (own !== undefined) this.#run.drop(own);
     this.#ended++;
-    if (this.#next < this.branches) this.#begin();
+    this.#begin();
     if (this.#ended === this.branches) this.#run.end(this.#cut ? "length" : "stop");
   }
 
@@ -224,6 +259,9 @@ export class OutlineRun {
     if (same < rows.length) this.#run.drop(rows[same]);
   }
 }
+
+/** Name of the lane of point `k`. */
+const nameOf = (k: number) => `branch-${k}`;
 
 /** Number of tokens that both sequences begin with. */
 function shared(a: ArrayLike<number>, b: ArrayLike<number>): number {

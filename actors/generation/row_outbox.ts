@@ -43,7 +43,7 @@ interface UnsentRow extends NewRow {
 export class RowOutbox {
   readonly #generation: string;
   /** Number of the next row. */
-  #next: number;
+  #next = 0;
   /** Rows that have not been sent, in order of their numbers. */
   #rows: UnsentRow[] = [];
   /** Numbers of rows to drop. */
@@ -57,13 +57,14 @@ export class RowOutbox {
   /** See `prompt_mask` of `rowsSchema`. */
   #promptMask?: number;
 
-  /**
-   * @param generation Address of the Generation.
-   * @param next Number of the first row: the length of the prompt that the request is opened with.
-   */
-  constructor(generation: string, next: number) {
+  /** An empty outbox; `generation`: address of the Generation. */
+  constructor(generation: string) {
     this.#generation = generation;
-    this.#next = next;
+  }
+
+  /** The request is opened with a prompt of so many rows: later rows get the numbers after these. */
+  begin(rows: number): void {
+    this.#next = rows;
   }
 
   /** Adds a row to send. Returns its number. */

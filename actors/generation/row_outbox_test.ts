@@ -12,7 +12,8 @@ const row = (token: number, parent: number, kind: NewRow["kind"], chance?: numbe
 });
 
 Deno.test("RowOutbox.take() sends drops first, then rows by kind with numbers in order, those of one turn together", () => {
-  const outbox = new RowOutbox("d/generation/g", 40);
+  const outbox = new RowOutbox("d/generation/g");
+  outbox.begin(40);
   assert.equal(outbox.add(row(1, 39, "decode")), 40);
   assert.equal(outbox.add(row(2, 40, "draft", 0.5)), 41);
   assert.equal(outbox.add(row(3, 41, "draft", 0.25)), 42);
@@ -43,7 +44,8 @@ Deno.test("RowOutbox.take() sends drops first, then rows by kind with numbers in
 });
 
 Deno.test("RowOutbox.take() sends which drafts have come true before the rows that follow, or alone", () => {
-  const outbox = new RowOutbox("d/generation/g", 40);
+  const outbox = new RowOutbox("d/generation/g");
+  outbox.begin(40);
   outbox.certain(17);
   const [alone, ...rest] = outbox.take();
   assert.deepEqual(rest, []);
@@ -66,14 +68,16 @@ Deno.test("RowOutbox.take() sends which drafts have come true before the rows th
 });
 
 Deno.test("RowOutbox.take() says how large frames of drafts may be, as the newest draft says", () => {
-  const outbox = new RowOutbox("d/generation/g", 40);
+  const outbox = new RowOutbox("d/generation/g");
+  outbox.begin(40);
   outbox.add({ ...row(1, 39, "draft", 0.9), frame: 5 });
   outbox.add({ ...row(2, 40, "draft", 0.8), frame: 3 });
   assert.equal(rowsSchema.parse(outbox.take()[0]).frame_rows, 3);
 });
 
 Deno.test("RowOutbox.take() keeps rows that wait for masks and those behind them, and tells masks once", () => {
-  const outbox = new RowOutbox("d/generation/g", 40);
+  const outbox = new RowOutbox("d/generation/g");
+  outbox.begin(40);
   outbox.add({ ...row(1, 39, "decode"), mask: "waits" });
   outbox.add({ ...row(2, 40, "draft", 0.5), mask: 7 });
   outbox.add({ ...row(3, 41, "draft", 0.25), mask: "waits" });
@@ -98,7 +102,8 @@ Deno.test("RowOutbox.take() keeps rows that wait for masks and those behind them
 });
 
 Deno.test("RowOutbox.drop() takes back rows that were not sent, with what hangs on them", () => {
-  const outbox = new RowOutbox("d/generation/g", 40);
+  const outbox = new RowOutbox("d/generation/g");
+  outbox.begin(40);
   for (const parent of [39, 40, 41, 40]) outbox.add(row(1, parent, "draft"));
   outbox.drop(41);
   const messages = outbox.take().map((message) => rowsSchema.parse(message));
@@ -106,7 +111,8 @@ Deno.test("RowOutbox.drop() takes back rows that were not sent, with what hangs 
 });
 
 Deno.test("RowOutbox.drop() takes back rows that wait and hang on sent descendants of the row", () => {
-  const outbox = new RowOutbox("d/generation/g", 40);
+  const outbox = new RowOutbox("d/generation/g");
+  outbox.begin(40);
   for (const parent of [39, 40]) outbox.add(row(1, parent, "draft"));
   outbox.take(); // 40 and 41 are sent
   for (const parent of [41, 42]) outbox.add({ ...row(1, parent, "draft"), mask: "waits" });

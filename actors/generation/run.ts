@@ -15,9 +15,11 @@ import {
   type WireError,
 } from "../system/mod.ts";
 import { AnswerClock, reportOf } from "./answer_report.ts";
+import { type AnswerState, resumable } from "./answer_state.ts";
+import { AnswerTracker } from "./answer_tracker.ts";
 import { ngramDrafter } from "./instant_drafter.ts";
 import type { Lane, Settled } from "./lane.ts";
-import type { FirstLane, LaneControl, LaneOwner, NewLane, TokenChain } from "./lane_control.ts";
+import type { LaneControl, LaneOwner, NewLane, TokenChain, ToldUpTo } from "./lane_control.ts";
 import { LaneRows } from "./lane_rows.ts";
 import type { Delta, Done, PromptScoresMessage } from "./client_messages.ts";
 import { type MakeCodec, MOST_CONTEXTS, type Start } from "./messages.ts";
@@ -31,7 +33,6 @@ import { OutlineRun } from "./outline_run.ts";
 import { Pace } from "./pace.ts";
 import { PromptScores } from "./prompt_scores.ts";
 import { oneFailed, routeLearned, sharedWith } from "./route.ts";
-import { Shown } from "./shown.ts";
 import { Speculation } from "./speculation.ts";
 
 /** Weight of the newest frame in the running mean of lanes per frame, 0 to 1. */
@@ -54,19 +55,18 @@ export interface GenerationRunOptions {
   route: FoundRoute;
   /** When the request began: milliseconds (`ctx.now()`). */
   began: number;
-  /** What the client has been told by an earlier run of the request; undefined: there was none. */
-  told?: Told;
+  /** An earlier run of the request in this actor; undefined: there was none. */
+  before?: EarlierRun;
 }
 
-/** What the client has been told so far. */
-export interface Told {
-  readonly shown: Shown;
-  /** When it was given the first text, milliseconds; undefined: it was given none. */
+/** What the next run of a request takes over. */
+export interface EarlierRun {
+  /** How far the answer has come. */
+  readonly state: AnswerState;
+  /** When the client was given the first text, milliseconds; undefined: it was given none. */
   readonly firstAt?: number;
-  /** Parts that have not been sent yet. */
+  /** What the client was told by this state, and has not been sent yet. */
   readonly unsent: Delta[];
-  /** It was told the prompt's log-probabilities. */
-  readonly scored: boolean;
 }
 
 /** See the module's text. */
@@ -89,9 +89,9 @@ export class GenerationRun implements LaneOwner, LaneControl {
   readonly #outline?: OutlineRun;
   readonly #clock: AnswerClock;
   readonly #pace: Pace;
-  readonly #shown: Shown;
-  /** Token ids that the request is opened with: the prompt of the first lane. */
-  readonly #opened: Int32Array;
+  readonly #tracker: AnswerTracker;
+  /** What an earlier run of the request has generated; undefined: there was none. */
+  readonly #resumed?: AnswerState;
   /** Milliseconds (`ctx.now()`) since which no result has come though rows are waited for. */
   #aliveAt: number;
   /** Running mean of the lanes whose rows travel in one frame. */
@@ -113,23 +113,25 @@ export class GenerationRun implements LaneOwner, LaneControl {
     this.start = start;
     this.#options = options;
     this.#aliveAt = ctx.now();
-    const { told } = options;
+    const { before } = options;
+    const resumed = before?.state ?? start.resumed;
+    this.#resumed = resumed && resumable(resumed, start);
     const { prompt_logprobs: top, prompt } = start;
-    if (top !== undefined && !told?.scored) this.#scores = new PromptScores(prompt, { top });
-    this.#clock = new AnswerClock(options.began, told?.firstAt);
-    this.#shown = told?.shown ?? new Shown();
-    this.#shown.again();
-    this.deltas.push(...told?.unsent ?? []);
+    if (top !== undefined && !resumed?.scored) this.#scores = new PromptScores(prompt, { top });
+    this.#clock = new AnswerClock(options.began, before?.firstAt);
+    this.deltas.push(...before?.unsent ?? []);
     this.#pace = new Pace({ measured: start.measured?.[this.#paceKey], stages: start.stages });
     const words = start.mode === "auto" || start.mode.startsWith("outline")
       ? ctx.resource<MakeOutlineText>("outline")()
       : undefined;
-    this.#choice = decideMode(start, words);
+    this.#choice = decideMode(start, words, this.#resumed);
     if (this.#choice.outline) this.#outline = new OutlineRun(this, words!);
-    this.#opened = this.#outline?.prompt ?? start.prompt;
+    this.#tracker = new AnswerTracker({
+      outline: this.#choice.outline,
+      resumed: this.#resumed,
+    });
     this.#rows = new LaneRows({
       generation: ctx.self,
-      opened: this.#opened,
       eos: start.eos,
       codec: ctx.resource<MakeCodec>("codec"),
       constrained: start.constrained,
@@ -139,9 +141,15 @@ export class GenerationRun implements LaneOwner, LaneControl {
     if (start.constrained) this.#grammar = this.#makeGrammar();
     if (this.#outline) this.#outline.begin();
     else if (start.max_tokens > 0) {
-      this.openLane({ name: "plain", limit: start.max_tokens, stop: start.stop, owner: this });
+      const { max_tokens: limit, stop } = start;
+      this.addLane({ name: "plain", prompt, limit, stop, owner: this });
     }
     this.#watchSilence();
+  }
+
+  /** Token ids that the request is opened with: the prompt of the first lane, and its tokens so far. */
+  get #opened(): Int32Array<ArrayBuffer> {
+    return this.#rows.opened ?? this.start.prompt;
   }
 
   /** The message that begins the request at the arbiter. */
@@ -149,18 +157,21 @@ export class GenerationRun implements LaneOwner, LaneControl {
     const { sampling, pieces, max_tokens, outline_tokens = max_tokens } = this.start;
     const drafts = DRAFTS_IN_MEMORY * this.#choice.draftLength;
     const tokens = this.#outline ? Math.max(max_tokens, outline_tokens) : max_tokens;
-    const rows = this.#opened.length + tokens + drafts + (this.#outline?.extraRows ?? 0);
+    const prompt = this.#outline?.prompt ?? this.start.prompt;
+    const rows = prompt.length + tokens + drafts + (this.#outline?.extraRows ?? 0);
+    const opened = this.#opened;
     const { prompt_logprobs: top } = this.start;
     return {
       type: "open",
       generation: this.#ctx.self,
-      prompt: this.#opened,
-      sampling: this.#scores
-        ? { ...sampling, logprobs: true, top_logprobs: Math.max(sampling.top_logprobs, top!) }
+      prompt: opened,
+      ...(this.#resumed && { prompt_rows: prompt.length }),
+      sampling: top !== undefined
+        ? { ...sampling, logprobs: true, top_logprobs: Math.max(sampling.top_logprobs, top) }
         : sampling,
       ...(this.#scores && { strict: true, scored: true }),
       pieces,
-      max_rows: Math.min(rows, MOST_CONTEXTS * this.start.context),
+      max_rows: Math.max(opened.length + 1, Math.min(rows, MOST_CONTEXTS * this.start.context)),
       reuse: this.start.reuse,
       ...this.#grammar?.opening(),
     };
@@ -249,14 +260,20 @@ export class GenerationRun implements LaneOwner, LaneControl {
     this.#speculation?.refused(which, code, message);
   }
 
-  /** See {@linkcode LaneControl.openLane}. */
-  openLane(lane: FirstLane): Lane {
-    return this.#joined(this.#rows.open(lane));
-  }
-
   /** See {@linkcode LaneControl.addLane}. */
-  addLane(lane: NewLane): Lane {
-    return this.#joined(this.#rows.add(lane));
+  addLane(added: NewLane): Lane {
+    const { name, owner } = added;
+    const known = this.#tracker.known(name);
+    const { lane, replayed: { told, rest } } = this.#rows.add(added, known);
+    this.#tracker.begin(name, lane);
+    if (!lane.finish) {
+      this.#grammar?.begin(lane);
+      this.#speculation?.join(lane);
+    }
+    if (!known) return lane;
+    this.#clock.resumed(lane.generated);
+    owner.settled(lane, rest, told);
+    return lane;
   }
 
   /** See {@linkcode LaneControl.addPrompt}. */
@@ -270,16 +287,11 @@ export class GenerationRun implements LaneOwner, LaneControl {
   }
 
   /** See {@linkcode LaneControl.emit}. */
-  emit(delta: Delta): void {
-    if (!this.start.solo) return this.#say(delta); // there is no second route
-    const rest = this.#shown.take(delta);
-    if (rest === "differs") this.fault ??= this.#options.route.cause;
-    else if (rest) this.#say(rest);
-  }
-
-  #say(delta: Delta): void {
+  emit(delta: Delta, { lane, tokens }: ToldUpTo): void {
     this.#clock.shown(this.#ctx.now());
-    this.deltas.push(delta);
+    this.#tracker.told(lane, tokens);
+    const progress = this.start.progress && { progress: this.#tracker.takeProgress() };
+    this.deltas.push({ ...delta, ...progress });
   }
 
   /** Which stages compute the request. */
@@ -287,13 +299,12 @@ export class GenerationRun implements LaneOwner, LaneControl {
     return this.#options.route;
   }
 
-  /** What another run of the request must know. */
-  get told(): Told {
+  /** What another run of the request takes over, at any time. */
+  get carried(): EarlierRun {
     return {
-      shown: this.#shown,
+      state: this.#tracker.state({ scored: this.#scores === undefined }),
       firstAt: this.#clock.firstTextAt,
       unsent: this.deltas,
-      scored: this.#scores === undefined,
     };
   }
 
@@ -311,7 +322,9 @@ export class GenerationRun implements LaneOwner, LaneControl {
   /** The plain lane went on: its text is the answer. */
   settled(lane: Lane, settled: Settled): void {
     const tokens = lane.spell(settled);
-    if (settled.text !== "" || tokens.length > 0) this.emit({ text: settled.text, tokens });
+    if (settled.text !== "" || tokens.length > 0) {
+      this.emit({ text: settled.text, tokens }, { lane: "plain", tokens: lane.generated });
+    }
     if (lane.finish) this.end(lane.finish);
   }
 
@@ -351,7 +364,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
   #routeLearned(): Record<string, number[]> {
     const { route, failed, learn } = this.#options.route;
     if (failed) return oneFailed();
-    if (!learn) return {};
+    if (!learn || this.#resumed) return {};
     const { ttftMs, tpotMs, tokens, turns } = this.#clock;
     const lanes = Math.max(1, this.#outline?.branches ?? 1);
     const request = { ...learn.request, tokens, lanes, turns };
@@ -385,12 +398,6 @@ export class GenerationRun implements LaneOwner, LaneControl {
   /** A field of `measured` for this route: frames of one node and of the pipeline cost differently. */
   #measuredKey(name: string): string {
     return this.start.solo && this.#options.route.route === "one" ? `${name}_one` : name;
-  }
-
-  #joined(lane: Lane): Lane {
-    this.#grammar?.begin(lane);
-    this.#speculation?.join(lane);
-    return lane;
   }
 
   /** Lets a lane go on as far as its results reach, and gives it its next rows. */

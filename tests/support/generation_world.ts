@@ -100,7 +100,7 @@ export interface ToyDrafter {
 export interface GenerationWorldOptions {
   stages?: number;
   seed?: number;
-  codec?: () => TextCodec;
+  codec?: (stop: string[]) => TextCodec;
   /** Virtual milliseconds of a frame that begins at `now` at the stage with this index. */
   frameMs?: (rows: number, now: number, stage: number) => number;
   /** Virtual milliseconds of a message between two nodes. @default as the simulation's */

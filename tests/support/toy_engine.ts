@@ -44,7 +44,7 @@ interface ToyArena {
   parents: Int32Array;
   /** By layer: the value of each slot's row at the layer's input. */
   rows: Map<number, Int32Array>;
-  samplers: Map<number, { sampling: Sampling; hidden?: boolean }>;
+  samplers: Map<number, { sampling: Sampling; prompt_rows: number; hidden?: boolean }>;
   masks: KnownMasks;
 }
 
@@ -246,14 +246,19 @@ export class ToyEngine implements StageEngine {
     const tokens = Array.from(frame.want, (w, i) => {
       const slot = frame.base + w;
       if (stated(i)) return { slot, token: 0, hidden: Float32Array.of(state[w]) };
-      const sampling = arena.samplers.get(frame.want_samplers[i])?.sampling;
-      if (!sampling) {
+      const sampler = arena.samplers.get(frame.want_samplers[i]);
+      if (!sampler) {
         throw toyError(
           "bad_frame",
           `row ${w} names sampler ${frame.want_samplers[i]}, which is not known`,
         );
       }
-      const own = this.#next?.(this.#path(arena, frame.base + w)) ?? state[w];
+      const { sampling, prompt_rows } = sampler;
+      const plain = this.#next?.(this.#path(arena, frame.base + w)) ?? state[w];
+      // Its penalty counts the tokens of the answer so far.
+      const own = sampling.presence_penalty === 0
+        ? plain
+        : mix(plain, this.#depth(arena, frame.base + w) - prompt_rows);
       const drawn = sampling.temperature > 0 && !this.#next ? mix(own, sampling.seed) : own;
       const given = frame.want_given?.[i] ?? -1;
       if (given >= 0) return { slot, token: given, logprob: -(drawn + given) / 1000 };
@@ -264,7 +269,12 @@ export class ToyEngine implements StageEngine {
       }
       const token = toyChoice(drawn, mask, this.info.vocab);
       const failed = { code: "no_token_left", message: "the mask refuses every token" };
-      return { slot: frame.base + w, token: token ?? 0, ...(token === undefined && { failed }) };
+      return {
+        slot: frame.base + w,
+        token: token ?? 0,
+        ...(token === undefined && { failed }),
+        ...(sampling.logprobs && { logprob: -(drawn % 4096) / 1000 }),
+      };
     });
     for (const id of frame.drop_samplers ?? []) arena.samplers.delete(id);
     return { kind: "tokens" as const, tokens, computeMs };
@@ -274,6 +284,13 @@ export class ToyEngine implements StageEngine {
     let value = position;
     for (let s = slot; s >= 0; s = arena.parents[s]) value = mix(value, arena.rows.get(layer)![s]);
     return value;
+  }
+
+  /** Rows from the first one to the one in `slot`. */
+  #depth(arena: ToyArena, slot: number): number {
+    let depth = 0;
+    for (let s = slot; s >= 0; s = arena.parents[s]) depth++;
+    return depth;
   }
 
   /** The tokens from the first row to the one in `slot`. */
