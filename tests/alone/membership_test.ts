@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { answerStatus } from "./support/answers.ts";
-import { EVEN, NodeProcess } from "./support/processes.ts";
+import { answerStatus } from "../support/answers.ts";
+import { EVEN, NodeProcess } from "../support/processes.ts";
 
 /** A row of `GET /api/nodes`, as far as it is looked at here. */
 interface Row {
