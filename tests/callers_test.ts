@@ -226,6 +226,7 @@ const CASES: Case[] = [
   }),
   ...cases({ actor: stageActor, to: stageAddress("d", 0), at: "n2", body: owned }, {
     frame: OWNER,
+    late: OWNER,
     cancel: OWNER,
     touch: OWNER,
     close: OWNER,
@@ -235,6 +236,7 @@ const CASES: Case[] = [
   }),
   ...cases({ actor: stageActor, to: stageAddress("d", 1), at: "n3", body: owned }, {
     frame: ["d/stage/0"],
+    late: OWNER,
     cancel: OWNER,
     touch: OWNER,
     close: OWNER,
@@ -302,6 +304,7 @@ const CASES: Case[] = [
   ...cases({ actor: arbiterActor, to: arbiterAddress("d", "n5"), at: "n5", body: owned }, {
     open: [],
     rows: [],
+    mask: [],
     drop: [],
     close: [],
     tokens: PIPELINE_D,

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { OrreryError, type Sampling, samplingSchema, seededRandom } from "../actors/mod.ts";
-import { prompt, type ToyDrafter, toyTokens, world } from "./support/generation_world.ts";
+import { prompt, read, type ToyDrafter, toyTokens, world } from "./support/generation_world.ts";
 import { type ToyGrammar, toyGrammar } from "./support/toy_grammar.ts";
 
 const EOS = 250;
@@ -175,6 +175,41 @@ Deno.test("generationActor runs a forced chain in one frame with the row before 
     3 + 1,
     "three pieces of the prompt, and one frame for 21 tokens and the end",
   );
+});
+
+/** Free text of even tokens: a mask, and nothing that is forced. */
+const evens = toyGrammar(EOS, () => EVEN);
+
+Deno.test("generationActor works out a row's mask while the row's frame is under way, but not where shards have the head", async () => {
+  for (const [stages, shards] of [[1, 0], [3, 0], [2, 2]]) {
+    const tpot = async (ms: number) => {
+      const w = world({ stages, shards, grammar: { ...evens, ms }, latencyMs: { min: 1, max: 1 } });
+      const { tokens, done } = await w.answer("g", { max_tokens: 60 });
+      assert.deepEqual(tokens, expected(evens, greedy, 60).tokens);
+      return done.tpot_ms;
+    };
+    const [now, later] = [await tpot(0), await tpot(8)];
+    const added = later - now;
+    if (shards === 0) assert.ok(added < 1, `${stages} stages: ${added} ms a token`);
+    else assert.ok(added > 7, `a mask of 8 ms adds ${added} ms a token`);
+  }
+});
+
+Deno.test("generationActor lets no other request wait for the mask of a row that is given up", async () => {
+  // Its walk is silent after a while, with a row under way.
+  const w = world({ grammar: { ...evens, ms: 8, dies: "silent", diesAfter: 12 }, stages: 2 });
+  const inbox = await w.start("g", { max_tokens: 60 });
+  const until = (ms: number) =>
+    w.sim.until(new Promise<void>((resolve) => w.sim.clock.after(ms, resolve)));
+  void read(inbox);
+  await until(1_000);
+  assert.equal((await w.arbiter()).frames_in_flight, 1);
+  await w.sim.until(w.api.tell("d/generation/g", { type: "cancel" }));
+  await until(100);
+  const { frames_in_flight, requests } = await w.arbiter();
+  assert.deepEqual([frames_in_flight, requests], [0, 0]);
+  const free = await w.answer("h", { constrained: undefined, max_tokens: 5 });
+  assert.equal(free.type, "done");
 });
 
 Deno.test("generationActor opens a request with its first mask, or computes the prompt while that is late", async () => {

@@ -29,7 +29,7 @@ import {
   wireErrorSchema,
 } from "../system/mod.ts";
 import { ArbiterCore } from "./core.ts";
-import { closeSchema, dropSchema, openSchema, rowsSchema } from "./messages.ts";
+import { closeSchema, dropSchema, maskMessageSchema, openSchema, rowsSchema } from "./messages.ts";
 import { stagesSilent } from "./request_errors.ts";
 import {
   arenaName,
@@ -104,6 +104,8 @@ export const arbiterActor = defineActor({
     open: openSchema,
     /** From a Generation: rows to run. */
     rows: rowsSchema,
+    /** From a Generation: a mask that rows were sent without. */
+    mask: maskMessageSchema,
     /** From a Generation: rows that are no longer needed. */
     drop: dropSchema,
     /** From a Generation: the request is over. Answers what it has cost. */
@@ -142,6 +144,7 @@ export const arbiterActor = defineActor({
   callers: {
     open: thisNode,
     rows: thisNode,
+    mask: thisNode,
     drop: thisNode,
     close: thisNode,
     tokens: pipelineOf,
@@ -209,6 +212,11 @@ export const arbiterActor = defineActor({
             return ctx.tell(stages[0], { type: "frame", ...frame }, {
               deadlineMs: config.silenceMs,
             }).catch(lost(frame.arena));
+          }
+          case "late": {
+            const { late } = effect;
+            return ctx.tell(stages.at(-1)!, { type: "late", ...late }, { deadlineMs: STAGE_MS })
+              .catch(lost(late.arena));
           }
           case "more": {
             const { arena, seq, asked } = effect;
@@ -341,6 +349,10 @@ export const arbiterActor = defineActor({
       rows(rows) {
         core.rows(rows);
         if (!rows.more) turn();
+      },
+      mask(mask) {
+        core.mask(mask);
+        turn();
       },
       drop(drop) {
         core.drop(drop);

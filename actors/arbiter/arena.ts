@@ -14,8 +14,10 @@ import { type Carried, type Flight, Flights, traced } from "./flights.ts";
 import { FrameCost } from "./frame_cost.ts";
 import type { StageTrace } from "../pipeline/mod.ts";
 import { frameOf } from "./loading.ts";
+import { LateBook } from "./late_book.ts";
 import { MaskBook } from "./mask_book.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
+import { LateMask } from "./request.ts";
 import type { Requests } from "./requests.ts";
 import type { Row } from "./row_pool.ts";
 import { FrameLog } from "./usage.ts";
@@ -56,6 +58,8 @@ export class ArbiterArena {
   #forget: number[] = [];
   /** Masks that the stages know. */
   readonly #masks = new MaskBook();
+  /** Late masks that the last stage knows. */
+  readonly #late = new LateBook();
   /** Rows whose frames were refused memory: they are sent again before all others. */
   #replay: Carried[] = [];
   /** Number of frames that were called back, in this arena and those before. */
@@ -152,6 +156,17 @@ export class ArbiterArena {
     return flight;
   }
 
+  /** A late mask has come: the last stage is told of it if its row is under way. */
+  settled(mask: LateMask): void {
+    for (const { seq, wanted } of this.flights.all) {
+      const row = wanted.findIndex(({ pending }) => pending.mask === mask);
+      if (row < 0) continue;
+      const arena = this.#name!;
+      const late = { arena, seq, row, ...this.#late.name(mask.settled?.mask) };
+      return this.emit({ kind: "late", late });
+    }
+  }
+
   /** Lets the stages forget a sampler, with the next frame. */
   forget(sampler: number): void {
     this.#forget.push(sampler);
@@ -171,9 +186,22 @@ export class ArbiterArena {
       this.log.lost(this.#o.now());
       this.memory.pool.suspect(base, carried.length);
     }
+    this.#giveUp();
     if (seqs.length === 0) return;
     this.cancelled += seqs.length;
     this.emit({ kind: "cancel", arena: this.#name!, seqs });
+  }
+
+  /** Frees the last stage of waiting for masks of rows that nobody needs: they might never come. */
+  #giveUp(): void {
+    for (const { wanted } of this.flights.all) {
+      for (const { row, pending: { request, number, mask } } of wanted) {
+        if (!(mask instanceof LateMask) || mask.settled) continue;
+        if (!request.closed && request.rows[number] === row) continue;
+        mask.settled = {};
+        this.settled(mask);
+      }
+    }
   }
 
   /**
@@ -225,6 +253,7 @@ export class ArbiterArena {
     this.#name = undefined;
     this.#forget = [];
     this.#masks.clear();
+    this.#late.clear();
     this.#layoutSeq = -1;
     this.#seq = 0;
     this.#replay = [];

@@ -8,7 +8,13 @@
  *
  * @module
  */
-import type { OpenMessage, RequestUsage, ResultsMessage, RowsMessage } from "./messages.ts";
+import type {
+  MaskMessage,
+  OpenMessage,
+  RequestUsage,
+  ResultsMessage,
+  RowsMessage,
+} from "./messages.ts";
 import type { PartialMessage, Shape, StageTrace, TokenResult } from "../pipeline/mod.ts";
 import { OrreryError, type WireError } from "../system/mod.ts";
 import { ArbiterArena } from "./arena.ts";
@@ -102,6 +108,20 @@ export class ArbiterCore {
   rows(rows: RowsMessage): void {
     const request = this.#requests.find(rows.generation);
     if (!request) return;
+    // Shards of the head are told a frame's masks with its rows: they know no late ones.
+    if (this.#o.shards && request.defer(rows)) return;
+    this.#add(request, rows);
+  }
+
+  /** Takes a mask in that rows were sent without. */
+  mask(message: MaskMessage): void {
+    const request = this.#requests.find(message.generation);
+    if (!request) return;
+    this.#arena.settled(request.settle(message));
+    for (const rows of request.undeferred()) this.#add(request, rows);
+  }
+
+  #add(request: ArbiterRequest, rows: RowsMessage): void {
     try {
       request.add(rows, this.#o.shape);
     } catch (error) {

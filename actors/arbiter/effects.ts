@@ -6,12 +6,13 @@
 import type { MoreCandidates } from "./head_answers.ts";
 import type { ResultsMessage } from "./messages.ts";
 import type { WireError } from "../system/mod.ts";
-import type { Frame } from "../pipeline/mod.ts";
+import type { Frame, LateMaskMessage } from "../pipeline/mod.ts";
 
 /**
  * One thing to be done. Effects are carried out in order.
  *
  * - `frame`: a frame is sent to the first stage.
+ * - `late`: the last stage is sent the mask of a row that is under way without it.
  * - `more`: shards of the LM head are asked for more candidates of a frame's rows.
  * - `cancel`: all stages and shards are told that some frames of an arena need not run.
  * - `close`: all stages and shards are told that an arena is not used any more.
@@ -20,6 +21,7 @@ import type { Frame } from "../pipeline/mod.ts";
  */
 export type Effect =
   | { kind: "frame"; frame: Frame }
+  | { kind: "late"; late: LateMaskMessage }
   | { kind: "more"; arena: string; seq: number; asked: MoreCandidates[] }
   | { kind: "cancel"; arena: string; seqs: number[] }
   | { kind: "close"; arena: string }

@@ -50,6 +50,11 @@ export class Flights {
   /** By number, in the order in which they were sent. */
   readonly #flights = new Map<number, Flight>();
 
+  /** The frames under way, in the order in which they were sent. */
+  get all(): Iterable<Flight> {
+    return this.#flights.values();
+  }
+
   /** Number of frames under way. */
   get size(): number {
     return this.#flights.size;

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import type { RowMask } from "./request.ts";
+import { LATE_MASK } from "../pipeline/mod.ts";
+import { LateMask, type RowMask } from "./request.ts";
 
 /**
  * Masks that the stages keep. Rows of one frame may name more: it is far fewer than stages allow.
@@ -15,7 +16,10 @@ export const MOST_ANNOUNCED = 256;
 
 /** What a frame says of masks. */
 export interface FrameMasks {
-  /** Number of the mask of each wanted row, -1: none; undefined: no row has one. i32 (wanted) */
+  /**
+   * Number of the mask of each wanted row, -1: none, `LATE_MASK`: it has not come; undefined: no row
+   * has one. i32 (wanted)
+   */
   wanted?: Int32Array<ArrayBuffer>;
   /** Masks that the stages do not know yet. */
   announced: { id: number; mask: RowMask }[];
@@ -35,10 +39,14 @@ export class MaskBook {
   #next = 0;
 
   /** What the frame with these rows' masks says; undefined: the row has none. */
-  frame(masks: readonly (RowMask | undefined)[]): FrameMasks {
+  frame(named: readonly (RowMask | LateMask | undefined)[]): FrameMasks {
+    const masks = named.map((mask) =>
+      mask instanceof LateMask ? mask.settled ? mask.settled.mask : LATE_MASK : mask
+    );
     const used = new Set(masks);
     used.delete(undefined);
-    if (used.size === 0 && this.#forget.length === 0) return NOTHING;
+    const late = used.delete(LATE_MASK);
+    if (used.size === 0 && !late && this.#forget.length === 0) return NOTHING;
     const announced: FrameMasks["announced"] = [];
     for (const mask of used as Set<RowMask>) {
       let id = this.#ids.get(mask);
@@ -53,9 +61,12 @@ export class MaskBook {
     }
     const forgotten = this.#forget;
     this.#forget = [];
-    if (used.size === 0) return { announced, forgotten };
+    if (used.size === 0 && !late) return { announced, forgotten };
     return {
-      wanted: Int32Array.from(masks, (mask) => mask ? this.#ids.get(mask)! : -1),
+      wanted: Int32Array.from(
+        masks,
+        (mask) => mask === LATE_MASK ? mask : mask ? this.#ids.get(mask)! : -1,
+      ),
       announced,
       forgotten,
     };

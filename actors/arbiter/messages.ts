@@ -103,8 +103,22 @@ export const rowsSchema = z.object({
   drop_masks: z.array(z.number().int().nonnegative()).optional(),
   /** Number of the mask of each wanted row, -1: none; undefined: no row has one. (wanted rows) */
   want_masks: i32.optional(),
+  /** Those of `want_masks` that were not announced: each comes in a message `mask` of its own. */
+  late_masks: z.array(z.number().int().nonnegative()).max(MOST_MASKS).optional(),
   /** Ends the hold of the prompt's last row: the number of its mask, -1: it has none. */
   prompt_mask: z.number().int().min(-1).optional(),
+});
+
+/** Generation -> arbiter, message `mask`: what a late mask of `rowsSchema` is. */
+export const maskMessageSchema = z.object({
+  /** Address of the Generation. */
+  generation: z.string(),
+  /** Number of the late mask, by which one message `rows` names it, earlier or later than this one. */
+  late: z.number().int().nonnegative(),
+  /** Number of a mask that later messages may name as if it had been announced; -1: all tokens may follow. */
+  mask: z.number().int().min(-1),
+  /** That mask. */
+  bits: maskSchema.shape.bits,
 });
 
 /** Generation -> arbiter, message `drop`: some rows and their descendants are no longer needed. */
@@ -178,6 +192,8 @@ export const usageSchema = z.object({
 export type OpenMessage = z.infer<typeof openSchema>;
 /** See {@linkcode rowsSchema}. */
 export type RowsMessage = z.infer<typeof rowsSchema>;
+/** See {@linkcode maskMessageSchema}. */
+export type MaskMessage = z.infer<typeof maskMessageSchema>;
 /** See {@linkcode resultsSchema}. */
 export type ResultsMessage = z.infer<typeof resultsSchema>;
 /** See {@linkcode usageSchema}. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { OpenMessage, RequestUsage, RowsMessage } from "./messages.ts";
+import type { MaskMessage, OpenMessage, RequestUsage, RowsMessage } from "./messages.ts";
 import type { AnnouncedMask, Shape } from "../pipeline/mod.ts";
 import { OrreryError } from "../system/mod.ts";
 import type { Row } from "./row_pool.ts";
@@ -17,6 +17,12 @@ const PIECE_ROWS = 64;
 
 /** A mask as a Generation announced it: rows that name it share this object. */
 export type RowMask = Pick<AnnouncedMask, "bits">;
+
+/** A mask that its rows are sent without: it comes while their frames are under way. */
+export class LateMask {
+  /** What has come: a mask, or `undefined` in it: every token may follow; undefined: nothing yet. */
+  settled?: { mask?: RowMask };
+}
 
 /** A row that waits to be sent, or is under way. */
 export class PendingRow {
@@ -38,7 +44,7 @@ export class PendingRow {
   /** The Generation does not need it any more. */
   dead: boolean;
   /** Which tokens may follow it; undefined: all may. */
-  mask?: RowMask;
+  mask?: RowMask | LateMask;
   /** It waits for its mask, and must not be run before. */
   held?: boolean;
   /** The token that follows it, whose log-probability is wanted; undefined: a token is chosen. */
@@ -108,6 +114,10 @@ export class ArbiterRequest {
   readonly #draft = new Map<number, PendingRow>();
   /** Masks that the Generation may name, by its numbers. */
   readonly #masks = new Map<number, RowMask>();
+  /** Late masks that were named or have come, and not both. */
+  readonly #late = new Map<number, LateMask>();
+  /** Messages that wait for a late mask, see {@linkcode ArbiterRequest.defer}. */
+  #deferred: RowsMessage[] = [];
   /** Prompts that have rows left to send: its own and those of branches. */
   jobs: PrefillJob[] = [];
   /** Decode rows that wait to be sent. */
@@ -192,6 +202,34 @@ export class ArbiterRequest {
   }
 
   /**
+   * Keeps a message back until its late masks have come, for a pipeline that cannot take them, and all
+   * messages behind it. Returns whether it was kept.
+   */
+  defer(message: RowsMessage): boolean {
+    const waits = message.late_masks?.some((id) => !this.#late.get(id)?.settled);
+    if (!waits && this.#deferred.length === 0) return false;
+    this.#deferred.push(message);
+    return true;
+  }
+
+  /** Messages that wait for no late mask any more, in order. */
+  *undeferred(): Generator<RowsMessage> {
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const message of deferred) if (!this.defer(message)) yield message;
+  }
+
+  /**
+   * A late mask has come: `mask` is its number among all of the request's masks, whose bits are these;
+   * -1: every token may follow.
+   */
+  settle({ late, mask: id, bits }: MaskMessage): LateMask {
+    const known = id < 0 ? undefined : this.#masks.get(id) ?? { bits };
+    if (known) this.#masks.set(id, known);
+    return this.#named(late, { mask: known });
+  }
+
+  /**
    * Takes rows to run. Throws group `actor`, code `bad_rows` where numbers or parents are wrong.
    */
   add(
@@ -207,7 +245,8 @@ export class ArbiterRequest {
   }
 
   #add(
-    { first, tokens, positions, parents, want, want_masks, kind, chance, frame_rows }: RowsMessage,
+    { first, tokens, positions, parents, want, want_masks, late_masks, kind, chance, frame_rows }:
+      RowsMessage,
     shape: Shape,
   ): void {
     const n = tokens.length;
@@ -225,8 +264,10 @@ export class ArbiterRequest {
       throw badRows(this, `${want_masks.length} masks for ${want.length} wanted rows`);
     }
     const wanted = new Set(want);
-    const masks = new Map<number, RowMask | undefined>();
-    want_masks?.forEach((id, i) => masks.set(want[i], this.#mask(id)));
+    const masks = new Map<number, RowMask | LateMask | undefined>();
+    want_masks?.forEach((id, i) => {
+      masks.set(want[i], late_masks?.includes(id) ? this.#named(id) : this.#mask(id));
+    });
     const pending: PendingRow[] = [];
     this.rows.length = first + n;
     for (let i = 0; i < n; i++) {
@@ -384,6 +425,16 @@ export class ArbiterRequest {
     const mask = this.#masks.get(id);
     if (!mask) throw badRows(this, `mask ${id}, which was not announced`);
     return mask;
+  }
+
+  /** A late mask that is named now, or has come (`settled`); it is forgotten when it was both. */
+  #named(id: number, settled?: LateMask["settled"]): LateMask {
+    const late = this.#late.get(id);
+    const whole = late ?? new LateMask();
+    if (late) this.#late.delete(id);
+    else this.#late.set(id, whole);
+    whole.settled ??= settled;
+    return whole;
   }
 
   /** The mask of the prompt's last row has come: the row may be run. */

@@ -35,6 +35,8 @@ export interface GrammarWalk {
    * @param path Token ids of the answer so far, drafts at its end included.
    */
   steps(path: readonly number[], count: number, signal?: AbortSignal): Promise<GrammarStep[]>;
+  /** Nothing is known that would make the next answer wait for long, such as another grammar. */
+  readonly quick: boolean;
   /** Frees what the walk holds; later calls reject. */
   close(): void;
 }

@@ -5,6 +5,9 @@
  * What may follow is asked of the grammar's walk, on another thread, for all rows of a turn at once;
  * the rows wait in the outbox until it has answered. Its answer is another turn of the Generation.
  *
+ * A row of one token whose mask is not expected to force anything is sent before its mask, which then
+ * goes to the arbiter by itself: what may follow is worked out while the row's frame is under way.
+ *
  *     rows of a turn:   t - a - b - c        asked: the steps after t, t a, t a b, t a b c
  *     answer:           t - a                the grammar refuses b, and says that x y z must follow
  *     sent:             t - a - x - y - z    in one frame
@@ -12,9 +15,10 @@
  * @module
  */
 import { isAllowed, packMask } from "../pipeline/mod.ts";
-import { type ActorContext, type OrreryError, toOrreryError } from "../system/mod.ts";
+import { type ActorContext, type Message, type OrreryError, toOrreryError } from "../system/mod.ts";
 import type { GrammarStep, GrammarWalk } from "./grammar.ts";
 import { grammarBroken } from "./grammar_errors.ts";
+import { LateChoice } from "./late_choice.ts";
 import type { DraftFacts, Lane, LaneRow } from "./lane.ts";
 import type { LaneRows } from "./lane_rows.ts";
 
@@ -31,6 +35,8 @@ const MOST_KEPT = 256;
 const OPENING_MS = 5;
 /** A mask that must not be renamed: every token may follow. */
 const NO_MASK = -1;
+/** The bits of that mask: they say nothing. */
+const NO_BITS = Uint8Array.of(0);
 
 /** Options of {@linkcode GrammarRows}. */
 export interface GrammarRowsOptions {
@@ -45,6 +51,8 @@ export interface GrammarRowsOptions {
   pastEos: boolean;
   /** Called in a turn of its own when the request may be opened, though its first mask is not there. */
   due(): unknown;
+  /** Sends the arbiter a message, in no turn and without waiting. */
+  tell(message: Message): void;
   /** Called when a row was cut, with all rows that were cut. */
   cut(lane: Lane, row: LaneRow, all: LaneRow[]): void;
 }
@@ -58,14 +66,24 @@ interface AnsweredChain {
   steps: GrammarStep[];
   /** Tokens that must follow the last row that has a step, and the steps after them. */
   forced: { token: number; step: GrammarStep }[];
+  /** The row was sent without its mask, which the arbiter has been told since. @default false */
+  late?: boolean;
+}
+
+/** A row that was sent without its mask. */
+interface SentEarly {
+  /** Number of the mask that it was sent with. */
+  late: number;
+  token: number;
 }
 
 /** See the module's text. */
 export class GrammarRows {
   readonly #o: GrammarRowsOptions;
   readonly #abort = new AbortController();
-  /** Numbers of masks by the walk's keys, the one that was used longest ago first. */
-  readonly #ids = new Map<number, number>();
+  /** Masks by the walk's keys, the one that was used longest ago first. */
+  readonly #known = new Map<number, { id: number; bits: Uint8Array<ArrayBuffer> }>();
+  readonly #choice = new LateChoice();
   #nextId = 0;
   /** The step of the answer's begin has come, or is not waited for any longer. */
   #open = false;
@@ -113,6 +131,11 @@ export class GrammarRows {
     return this.#asked.values().next().value;
   }
 
+  /** A frame with rows of the request took so many milliseconds. */
+  frame(ms: number): void {
+    this.#choice.frame(ms);
+  }
+
   /** Asks the walk about rows that were added since the last call. */
   ask(): void {
     const added = new Map(this.#o.rows.takeUnmasked().map(({ lane, row }) => [row, lane]));
@@ -128,7 +151,9 @@ export class GrammarRows {
       }
       chains.push({ lane, rows });
     }
-    this.#follow(chains);
+    const [chain] = chains;
+    const alone = chains.length === 1 && chain.rows.length === 1 && !chain.rows[0].draft;
+    this.#follow(chains, alone ? this.#sendLate(chain.rows[0]) : undefined);
   }
 
   /** Takes in what the walk has answered. Returns the lanes that it concerns. Throws what the walk threw. */
@@ -151,16 +176,28 @@ export class GrammarRows {
     this.#asked.clear();
   }
 
+  /** Sends a row before its mask if that is likely to be of use; undefined: the row waits. */
+  #sendLate(row: LaneRow): SentEarly | undefined {
+    const { walk, rows } = this.#o;
+    if (!walk.quick || !this.#choice.pays(row.token)) return undefined;
+    const late = this.#nextId++;
+    rows.late(row, late);
+    return { late, token: row.token };
+  }
+
   /** Asks the walk about chains of rows; the answers to all of them come in one turn. */
-  #follow(chains: Pick<AnsweredChain, "lane" | "rows">[]): void {
+  #follow(chains: Pick<AnsweredChain, "lane" | "rows">[], late?: SentEarly): void {
     const { ctx } = this.#o;
     const { signal } = this.#abort;
     const question = this.#questions++;
-    this.#asked.set(question, ctx.now());
+    const began = ctx.now();
+    this.#asked.set(question, began);
     const told = (answers: AnsweredChain[], fault?: OrreryError) => {
       if (signal.aborted) return;
       this.#asked.delete(question);
       this.#fault ??= fault;
+      this.#choice.answered(answers, ctx.now() - began);
+      if (late && this.#settleLate(late, answers)) return;
       this.#answers.push(...answers);
       void ctx.tell(ctx.self, { type: "walked" }).catch(() => {}); // the actor has stopped
     };
@@ -168,6 +205,20 @@ export class GrammarRows {
       (answers) => told(answers),
       (error) => told([], toOrreryError(error, ctx.self)),
     );
+  }
+
+  /**
+   * Tells the arbiter the mask of a row that was sent without it, at once: a turn might have to wait
+   * for the client. Returns whether that is all there is to do.
+   */
+  #settleLate({ late }: SentEarly, [answered]: AnsweredChain[]): boolean {
+    const step = answered?.steps[0];
+    if (!step) return false; // a defect, which fails the request
+    const { ctx, tell } = this.#o;
+    const { mask, bits = NO_BITS } = this.#named(step);
+    tell({ type: "mask", generation: ctx.self, late, mask, bits });
+    answered.late = true;
+    return answered.forced.length === 0;
   }
 
   async #answer({ lane, rows }: Pick<AnsweredChain, "lane" | "rows">): Promise<AnsweredChain> {
@@ -206,9 +257,15 @@ export class GrammarRows {
     this.#force(lane, lane.tip, forced);
   }
 
-  #apply({ lane, rows: chain, steps, forced }: AnsweredChain): void {
+  #apply(answered: AnsweredChain): void {
+    const { lane, rows: chain, steps, forced } = answered;
     const { rows } = this.#o;
     let last: LaneRow | undefined;
+    if (answered.late) {
+      // Its mask has been told.
+      if (chain[0] && rows.awaits(chain[0])) this.#force(lane, chain[0], forced);
+      return;
+    }
     for (const [i, row] of chain.entries()) {
       if (!rows.awaits(row)) return; // it was dropped, and so were those behind it
       const step = steps[i];
@@ -262,27 +319,35 @@ export class GrammarRows {
 
   /** Number of a step's mask, which is announced if it is new. */
   #mask(step: GrammarStep): number {
-    const { mask, bits } = this.#named(step);
-    if (bits) this.#o.rows.announce({ id: mask, bits });
+    const { mask, bits, known } = this.#named(step);
+    if (bits && !known) this.#o.rows.announce({ id: mask, bits });
     return mask;
   }
 
-  /** Number of a step's mask, and the packed mask if it is new. */
-  #named({ key, mask }: GrammarStep): { mask: number; bits?: Uint8Array<ArrayBuffer> } {
+  /** Number of a step's mask, the packed mask, and whether the arbiter knows it. */
+  #named(
+    { key, mask }: GrammarStep,
+  ): { mask: number; bits?: Uint8Array<ArrayBuffer>; known?: boolean } {
     const { vocab, pastEos, rows } = this.#o;
     if (!mask && !pastEos) return { mask: NO_MASK };
-    const known = this.#ids.get(key);
-    const id = known ?? this.#nextId++;
-    this.#ids.delete(key);
-    this.#ids.set(key, id);
-    if (known !== undefined) return { mask: id };
-    if (this.#ids.size > MOST_KEPT) {
-      const [oldest, dropped] = this.#ids.entries().next().value!;
-      this.#ids.delete(oldest);
-      rows.dropMask(dropped);
+    const known = this.#known.get(key);
+    if (known) {
+      this.#known.delete(key);
+      this.#known.set(key, known);
+      return { mask: known.id, bits: known.bits, known: true };
     }
-    const bits = mask ?? new Int32Array((vocab + 31) >>> 5).fill(-1);
-    return { mask: id, bits: packMask(pastEos ? this.#goingOn(bits) : bits, vocab) };
+    const all = mask ?? new Int32Array((vocab + 31) >>> 5).fill(-1);
+    const named = {
+      id: this.#nextId++,
+      bits: packMask(pastEos ? this.#goingOn(all) : all, vocab),
+    };
+    this.#known.set(key, named);
+    if (this.#known.size > MOST_KEPT) {
+      const [oldest, dropped] = this.#known.entries().next().value!;
+      this.#known.delete(oldest);
+      rows.dropMask(dropped.id);
+    }
+    return { mask: named.id, bits: named.bits };
   }
 
   /** The mask without end tokens, unless these are all that may follow. */

@@ -248,6 +248,11 @@ export class LaneRows {
     this.#outbox.masked(row, mask);
   }
 
+  /** The row is sent without its mask, which comes under this number; see {@linkcode RowOutbox.late}. */
+  late({ row }: LaneRow, mask: number): void {
+    this.#outbox.late(row, mask);
+  }
+
   /** A row that has not been sent need not run: it is known that this token follows it. */
   answerUnsent(row: LaneRow, token: number): void {
     if (!this.#awaited.delete(row.row)) return;

@@ -32,6 +32,8 @@ export interface NewRow {
    * @default -1
    */
   mask?: number | "waits";
+  /** The mask with this number comes by a message of its own. @default false */
+  late?: boolean;
 }
 
 /** A row that has not been sent. */
@@ -78,6 +80,12 @@ export class RowOutbox {
   masked(number: number, mask: number): void {
     const row = this.#rows.find((r) => r.number === number);
     if (row) row.mask = mask;
+  }
+
+  /** The row with this number is sent before its mask, which will have this number. */
+  late(number: number, mask: number): void {
+    const row = this.#rows.find((r) => r.number === number);
+    if (row) Object.assign(row, { mask, late: true });
   }
 
   /** Lets rows name a mask. */
@@ -153,6 +161,9 @@ export class RowOutbox {
         ...(kind === "draft" && { chance: Float32Array.from(group, (row) => row.chance ?? 1) }),
         ...(group.at(-1)!.frame !== undefined && { frame_rows: group.at(-1)!.frame }),
         ...(group.some(({ mask = -1 }) => mask !== -1) && { want_masks: masksOf(group) }),
+        ...(group.some(({ late }) => late) && {
+          late_masks: group.flatMap(({ late, mask }) => late ? [Number(mask)] : []),
+        }),
       });
       at = end;
     }

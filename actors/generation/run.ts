@@ -237,6 +237,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
     // A frame with pieces of prompts says nothing about what a decode row costs.
     if (!decoded) this.#pace.interrupt();
     else if (lanes.size > 0) {
+      this.#grammar?.frame(frame_ms);
       this.#speculation?.frame(results.length, {
         ms: frame_ms,
         waitMs: wait_ms,
@@ -473,6 +474,10 @@ export class GenerationRun implements LaneOwner, LaneControl {
       eos,
       pastEos,
       due: () => this.#options.onChange(),
+      tell: (message) => {
+        const told = this.#ctx.tell(this.start.arbiter, message);
+        void told.catch(() => {}); // the arbiter is gone: its Generations are told by others
+      },
       cut: (lane, row, all) => this.#speculation?.cut(lane, row, all),
     });
   }

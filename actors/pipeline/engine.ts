@@ -62,6 +62,17 @@ export interface RowStates {
   results: TokenResult[];
 }
 
+/** A wanted row that was run before its mask has come ({@linkcode LATE_MASK}). */
+export interface LateRow {
+  /** Its index among the frame's wanted rows. */
+  row: number;
+  /**
+   * Its result under a mask, undefined: every token may be chosen. To be called once, at any time:
+   * what the arena becomes meanwhile does not matter.
+   */
+  choose(mask: Int32Array | undefined): TokenResult;
+}
+
 /**
  * Result of running a frame: hidden states f32 (rows, hidden) to send on, or of the last stage a
  * token for each wanted row, or where it does not have the LM head the wanted rows after the final
@@ -79,7 +90,14 @@ export type StageOutput =
     /** Wanted rows whose samplers ask for hidden states: `normed` and `rows` leave them out. */
     states?: RowStates;
   }
-  | { kind: "tokens"; tokens: TokenResult[]; computeMs: number; past?: number };
+  | {
+    kind: "tokens";
+    tokens: TokenResult[];
+    computeMs: number;
+    past?: number;
+    /** Wanted rows whose results in `tokens` stand for others, which these give. @default none */
+    late?: LateRow[];
+  };
 
 /**
  * How large an arena is from now on, and where its rows stand; see `layout` of {@linkcode Frame}.

@@ -139,8 +139,8 @@ export const maskFields = {
   /** Ids of masks that no later frame names; the last stage forgets them. */
   drop_masks: z.array(z.number().int().nonnegative()).max(MOST_MASKS).optional(),
   /**
-   * Id of the mask of each wanted row, -1 for a row for which every token may be chosen; undefined:
-   * no row has a mask. i32 (wanted rows)
+   * Id of the mask of each wanted row, -1 for a row for which every token may be chosen, -2 for one
+   * whose mask comes to the last stage by `late`; undefined: no row has a mask. i32 (wanted rows)
    */
   want_masks: i32.optional(),
   /**

@@ -3,10 +3,11 @@
  * Two borders ask for them: `frameSchema` when a frame comes from the network, and the engine
  * before it writes memory, since a caller may hand it a frame that never was on the network.
  *
- * This file imports nothing, so that the engine needs no schemas.
+ * This file imports no schemas, so that the engine needs none.
  *
  * @module
  */
+import { LATE_MASK } from "./token_mask.ts";
 
 /** The row arrays of a frame. */
 export interface FrameRows {
@@ -96,7 +97,9 @@ export function* wantProblems(
     "tokens" | "want" | "want_masks" | "want_given"
   >,
 ): Generator<FrameProblem> {
-  for (const mask of want_masks) if (mask < -1) yield { message: `want_masks names mask ${mask}` };
+  for (const mask of want_masks) {
+    if (mask < LATE_MASK) yield { message: `want_masks names mask ${mask}` };
+  }
   for (const token of want_given) {
     if (token < -1) yield { message: `want_given names token ${token}` };
   }

@@ -31,15 +31,15 @@ Deno.test("frameSchema accepts a chain, a root and hidden states for each row", 
 Deno.test("frameSchema names every row that cannot be", () => {
   const cases: [Partial<Frame>, string[]][] = [
     [{ parents: ints(3, 5) }, ["row 1 (slot 5) names parent slot 5"]],
-    [{ parents: ints(9, -2) }, [
+    [{ parents: ints(9, -3) }, [
       "row 0 (slot 4) names parent slot 9",
-      "row 1 (slot 5) names parent slot -2",
+      "row 1 (slot 5) names parent slot -3",
     ]],
     [{ positions: ints(-1, 5) }, ["row 0 has position -1"]],
     [{ want: ints(2) }, ["want names row 2 of 2"]],
     [{ want: ints(-1) }, ["want names row -1 of 2"]],
-    [{ want_masks: ints(-2) }, ["want_masks names mask -2"]],
-    [{ want_given: ints(-2) }, ["want_given names token -2"]],
+    [{ want_masks: ints(-3) }, ["want_masks names mask -3"]],
+    [{ want_given: ints(-3) }, ["want_given names token -3"]],
     [{ hidden: fromFloat32([3, 2], new Float32Array(6)) }, ["hidden has 3 rows, frame has 2"]],
   ];
   for (const [part, expected] of cases) assert.deepEqual(issues({ ...frame, ...part }), expected);

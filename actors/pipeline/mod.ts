@@ -13,6 +13,7 @@ export * from "./frame_problems.ts";
 export * from "./head.ts";
 export * from "./head_engine.ts";
 export * from "./head_messages.ts";
+export * from "./late_masks.ts";
 export * from "./ngram.ts";
 export * from "./pack_partials.ts";
 export * from "./partials.ts";

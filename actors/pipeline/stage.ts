@@ -33,6 +33,7 @@ import { type Frame, frameSchema } from "./frame.ts";
 import { headAddress } from "./head.ts";
 import type { CarriedFacts } from "./head_messages.ts";
 import { HeadNews, normedMessages } from "./head_news.ts";
+import { LateMasks, lateSchema } from "./late_masks.ts";
 import {
   arenaMessages,
   crashIfDead,
@@ -68,6 +69,8 @@ interface StageArena extends OpenArena {
   refused: boolean;
   /** Of the last stage, where shards have the LM head: what they have not been told yet. */
   news: HeadNews;
+  /** Of the last stage: masks that come by themselves. */
+  late: LateMasks;
 }
 
 /** The stage actor; see the module's text. Its key is the index of the stage, or `solo`. */
@@ -84,12 +87,15 @@ export const stageActor = defineActor({
   messages: {
     /** Runs the frame and sends its result on. */
     frame: frameSchema,
+    /** To the last stage: the mask of a row of a frame that was sent without it. */
+    late: lateSchema,
     ...arenaMessages,
     /** Answers with the engine's counters. */
     stats: z.object({}),
   },
   callers: {
     frame: frameSender,
+    late: arenaOwner,
     cancel: arenaOwner,
     touch: arenaOwner,
     close: arenaOwner,
@@ -98,7 +104,7 @@ export const stageActor = defineActor({
     retire: thisNode,
     stats: aGeneration,
   },
-  urgent: ["cancel", "close"],
+  urgent: ["late", "cancel", "close"],
   activatedBy: ["frame", "warm"],
   // An idle stage gives its memory back; its next frame loads the engine again.
   policy: { mailbox: 64, idleMs: 1_800_000 },
@@ -141,6 +147,7 @@ export const stageActor = defineActor({
           cancelled: new Set<number>(),
           refused: false,
           news: new HeadNews(),
+          late: new LateMasks(engine.info.vocab),
         };
       Object.assign(state, { replyTo, wire });
       arenas.renew(state);
@@ -196,7 +203,12 @@ export const stageActor = defineActor({
         const tokens = output.kind === "tokens" ? output.tokens : output.states?.results ?? [];
         if (output.kind === "normed") state.news.take(frame); // the next wanted row's message has it
         const answer = { type: "tokens", arena, seq, tokens, trace, hidden_bytes };
-        await outbox.send([[state.replyTo, answer]], failed);
+        const send = () => outbox.send([[state.replyTo, answer]], failed);
+        if (output.kind === "normed" || !output.late) return await send();
+        state.late.hold(seq, output.late, (chosen) => {
+          for (const [row, result] of chosen) tokens[row] = result;
+          void send();
+        });
       }
     }
 
@@ -247,6 +259,7 @@ export const stageActor = defineActor({
           await fail(frame, error);
         }
       },
+      late: (message) => arenas.get(message.arena)?.late.note(message),
       cancel: ({ arena, seqs }) => arenas.cancel(arena, seqs),
       touch: ({ arena }) => arenas.touch(arena),
       close: ({ arena }) => arenas.close(arena),
@@ -269,6 +282,7 @@ function unloaded(ctx: ActorContext, error: unknown) {
   return {
     ...handlers,
     frame: ({ layout, arena, seq }: Frame) => refuse(layout?.reply_to, arena, seq),
+    late: () => {},
     stats: handlers.warm,
   };
 }

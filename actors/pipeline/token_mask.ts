@@ -17,6 +17,9 @@ export const MOST_MASK_BYTES: number = 131_073;
 /** Most masks that a stage knows at once of one arena. */
 export const MOST_MASKS = 1_024;
 
+/** Number in a frame's `want_masks` of a row whose mask comes by itself; see `late_masks.ts`. */
+export const LATE_MASK = -2;
+
 /** First byte of a packed mask: bits follow, the lowest token in the lowest bit of the first byte. */
 const BITS = 0;
 /** First byte of a packed mask: lengths of runs follow. */

@@ -12,6 +12,8 @@ import {
   type Frame,
   type FrameRows,
   fromFloat32,
+  LATE_MASK,
+  type LateRow,
   type NormedRow,
   type RowStates,
   type StageOutput,
@@ -151,6 +153,7 @@ export class OrtStage implements LoadedStage {
     let normed: NormedRow[] | undefined;
     let states: RowStates | undefined;
     let tokens: TokenResult[] = [];
+    let late: LateRow[] = [];
     let past = frame.base;
     try {
       const view = arena.view(frame.base, rows);
@@ -172,7 +175,9 @@ export class OrtStage implements LoadedStage {
         const rows = all.stated.length > 0 ? rowsOf(frame, all.scored) : frame;
         if (all.stated.length > 0) states = { wanted: all.stated, results: stated };
         if (logits) {
-          tokens = inOrder(this.#sample(arena, rows, logits.parts), states);
+          const sampled = this.#sample(arena, rows, logits.parts);
+          tokens = inOrder(sampled.tokens, states);
+          late = sampled.late.map(({ row, choose }) => ({ row: all.scored[row], choose }));
           hidden = undefined;
         } else {
           if (states) hidden = pickRows(hidden!, all.scored, width);
@@ -199,7 +204,9 @@ export class OrtStage implements LoadedStage {
     this.#frames++;
     this.#rows += rows;
     this.#busyMs += computeMs;
-    if (!hidden) return { kind: "tokens", tokens, computeMs, past };
+    if (!hidden) {
+      return { kind: "tokens", tokens, computeMs, past, ...(late.length > 0 && { late }) };
+    }
     if (!normed) {
       return { kind: "hidden", hidden: fromFloat32([rows, width], hidden), computeMs, past };
     }
@@ -286,13 +293,21 @@ export class OrtStage implements LoadedStage {
     return { parts, tensors };
   }
 
-  /** A token for each wanted row, from the logits of each output of the head. */
-  #sample(arena: KvArena, rows: FrameRows, logits: Float32Array[]): TokenResult[] {
+  /**
+   * A token for each wanted row, from the logits of each output of the head; those of rows whose masks
+   * come late stand for others.
+   */
+  #sample(
+    arena: KvArena,
+    rows: FrameRows,
+    logits: Float32Array<ArrayBuffer>[],
+  ): { tokens: TokenResult[]; late: LateRow[] } {
     const outputs = this.#load.graph.logits;
     const { vocab } = this.#load.geometry;
     const trimmed = outputs.reduce((sum, output) => sum + output.rows, 0) < vocab;
     const ranges = trimmed ? outputs : undefined;
-    return Array.from(rows.want, (row, i) => {
+    const late: LateRow[] = [];
+    const tokens = Array.from(rows.want, (row, i) => {
       const slot = rows.base + row;
       /** A part or range lies in one output: each has one, or a single output has all. */
       const part = (first: number, end: number) => {
@@ -300,18 +315,34 @@ export class OrtStage implements LoadedStage {
         const start = i * outputs[at].rows - outputs[at].first;
         return logits[at].subarray(start + first, start + end);
       };
-      try {
-        const sampler = arena.samplers.get(rows.want_samplers[i]);
-        const allowed = allowedOf(arena, slot, rows.want_masks?.[i]);
-        const given = rows.want_given?.[i] ?? -1;
-        const choice = { sampler, allowed, ...(given >= 0 && { given }) };
-        return chosen(arena, slot, choice, { vocab, ranges, part });
-      } catch (error) {
-        if (!(error instanceof OrreryError)) throw error;
-        // Only this row fails: the other rows of the frame may belong to other requests.
-        return { slot, token: 0, failed: { code: error.code, message: error.message } };
-      }
+      const sampler = arena.samplers.get(rows.want_samplers[i]);
+      const given = rows.want_given?.[i] ?? -1;
+      const choose = chooser(arena, slot, { sampler, ...(given >= 0 && { given }) }, {
+        vocab,
+        ranges,
+        part,
+      });
+      const mask = rows.want_masks?.[i];
+      if (mask !== LATE_MASK) return choose(() => allowedOf(arena, slot, mask));
+      late.push({ row: i, choose: (allowed) => choose(() => allowed) });
+      return { slot, token: 0 };
     });
+    // The logits are read after this frame has ended: the next one gets others.
+    if (late.length > 0) this.#logits = new Float32Array(0);
+    const left = new Set(late);
+    return {
+      tokens,
+      late: late.map((own) => ({
+        row: own.row,
+        choose: (mask) => {
+          const result = own.choose(mask);
+          left.delete(own);
+          // They are free again.
+          if (left.size === 0) this.#logits = larger(this.#logits, logits[0]);
+          return result;
+        },
+      })),
+    };
   }
 }
 
@@ -376,34 +407,37 @@ function inOrder(tokens: TokenResult[], states: RowStates | undefined): TokenRes
 }
 
 /**
- * The token after the row in `slot`, from its logits. Throws group `engine`:
- * `no_sampler`, `bad_hidden`, `bad_logits`, `no_token_left`.
+ * Chooses the token after the row in `slot` from its logits, once the function that it returns is
+ * called; where the row stands by then does not matter. Group `engine`, as the row's failure:
+ * `no_sampler`, `bad_hidden`, `bad_logits`, `no_token_left`, and what the mask's function throws.
  */
-function chosen(
+function chooser(
   arena: KvArena,
   slot: number,
-  { sampler, allowed, given }: { sampler?: Sampler; allowed?: Int32Array; given?: number },
+  { sampler, given }: { sampler?: Sampler; given?: number },
   logits: LogitsRow,
-): TokenResult {
-  if (!sampler) {
-    throw engineError(
-      "no_sampler",
-      `the row in slot ${slot} names a sampler that the arena does not know`,
-    );
-  }
-  if (arena.slots.isDamaged(slot)) throw badHidden(slot);
-  const { sampling, promptRows } = sampler;
-  const path = needsHistory(sampling)
-    ? arena.slots.path(slot, promptRows)
+): (mask: () => Int32Array | undefined) => TokenResult {
+  const damaged = arena.slots.isDamaged(slot);
+  const path = sampler && !damaged && needsHistory(sampler.sampling)
+    ? arena.slots.path(slot, sampler.promptRows)
     : { tokens: new Int32Array(0), promptRows: 0 };
-  return {
-    slot,
-    ...sample(logits, sampling, {
-      ...path,
-      position: arena.slots.position(slot) + 1,
-      allowed,
-      given,
-    }),
+  const position = arena.slots.position(slot) + 1;
+  return (mask) => {
+    try {
+      if (!sampler) {
+        throw engineError(
+          "no_sampler",
+          `the row in slot ${slot} names a sampler that the arena does not know`,
+        );
+      }
+      const allowed = mask();
+      if (damaged) throw badHidden(slot);
+      return { slot, ...sample(logits, sampler.sampling, { ...path, position, allowed, given }) };
+    } catch (error) {
+      if (!(error instanceof OrreryError)) throw error;
+      // Only this row fails: the other rows of the frame may belong to other requests.
+      return { slot, token: 0, failed: { code: error.code, message: error.message } };
+    }
   };
 }
 
@@ -497,6 +531,15 @@ function nextBuffer(
 ): Float32Array<ArrayBuffer> {
   const fitted = values.buffer === buffer.buffer;
   return fitted || values.length > KEEP_ELEMENTS ? buffer : new Float32Array(values.length * 2);
+}
+
+/** The one of two buffers that has more room. `part` is a part of the other one's array. */
+function larger(
+  buffer: Float32Array<ArrayBuffer>,
+  part: Float32Array<ArrayBuffer>,
+): Float32Array<ArrayBuffer> {
+  const other = new Float32Array(part.buffer);
+  return other.length > buffer.length && other.length <= KEEP_ELEMENTS ? other : buffer;
 }
 
 /** i64 tensor of non-negative numbers: little-endian, so the low words come first. */

@@ -30,6 +30,8 @@ export class GrammarWorker {
   #nextId = 1;
   /** Why the thread has ended; undefined: it is alive. */
   #dead?: OrreryError;
+  /** Constraints that it has been given to compile. */
+  #compiling = 0;
   /** Bytes of the engine's memory, as it said last. */
   bytes = 0;
 
@@ -53,6 +55,11 @@ export class GrammarWorker {
     const late = () => failed(`it did not take a vocabulary within ${OPEN_MS / 1000} s`);
     await worker.ask({ op: "open", vocabulary }, { limitMs: OPEN_MS, late });
     return worker;
+  }
+
+  /** Does it compile, so that steps must wait? */
+  get compiles(): boolean {
+    return this.#compiling > 0;
   }
 
   /** Is the thread still running? */
@@ -79,12 +86,15 @@ export class GrammarWorker {
       this.#end(failed("it computed for too long and was ended"));
     }, limitMs);
     this.#worker.postMessage({ ...question, id });
+    const compiles = question.op === "compile" ? 1 : 0;
+    this.#compiling += compiles;
     try {
       const value = await pending.promise;
       if ("bytes" in value) this.bytes = value.bytes;
       return value as GrammarAnswers[Q["op"]];
     } finally {
       clearTimeout(pending.timer);
+      this.#compiling -= compiles;
     }
   }
 

@@ -58,6 +58,10 @@ export class Walk implements GrammarWalk {
     }
   }
 
+  get quick(): boolean {
+    return !this.#worker.compiles;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -21,6 +21,8 @@ import {
   type HeadTokens,
   isAllowed,
   KnownMasks,
+  LATE_MASK,
+  type LateRow,
   OrreryError,
   packPartials,
   type Sampling,
@@ -243,6 +245,7 @@ export class ToyEngine implements StageEngine {
         ...(states.length > 0 && { states: { wanted: states, results } }),
       };
     }
+    const late: LateRow[] = [];
     const tokens = Array.from(frame.want, (w, i) => {
       const slot = frame.base + w;
       if (stated(i)) return { slot, token: 0, hidden: Float32Array.of(state[w]) };
@@ -263,21 +266,28 @@ export class ToyEngine implements StageEngine {
       const given = frame.want_given?.[i] ?? -1;
       if (given >= 0) return { slot, token: given, logprob: -(drawn + given) / 1000 };
       const id = frame.want_masks?.[i] ?? -1;
+      const choose = (mask?: Int32Array) => {
+        const token = toyChoice(drawn, mask, this.info.vocab);
+        const failed = { code: "no_token_left", message: "the mask refuses every token" };
+        return {
+          slot,
+          token: token ?? 0,
+          ...(token === undefined && { failed }),
+          ...(sampling.logprobs && { logprob: -(drawn % 4096) / 1000 }),
+        };
+      };
+      if (id === LATE_MASK) {
+        late.push({ row: i, choose });
+        return { slot, token: 0 };
+      }
       const mask = id < 0 ? undefined : arena.masks.get(id);
       if (id >= 0 && !mask) {
         throw toyError("bad_frame", `row ${w} names mask ${id}, which is not known`);
       }
-      const token = toyChoice(drawn, mask, this.info.vocab);
-      const failed = { code: "no_token_left", message: "the mask refuses every token" };
-      return {
-        slot: frame.base + w,
-        token: token ?? 0,
-        ...(token === undefined && { failed }),
-        ...(sampling.logprobs && { logprob: -(drawn % 4096) / 1000 }),
-      };
+      return choose(mask);
     });
     for (const id of frame.drop_samplers ?? []) arena.samplers.delete(id);
-    return { kind: "tokens" as const, tokens, computeMs };
+    return { kind: "tokens" as const, tokens, computeMs, ...(late.length > 0 && { late }) };
   }
 
   #attend(arena: ToyArena, layer: number, slot: number, position: number): number {

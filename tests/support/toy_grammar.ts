@@ -91,6 +91,7 @@ export function toyWalk(
       }
       return steps;
     },
+    quick: true,
     close() {},
   };
 }
