@@ -38,12 +38,28 @@ export interface AnswerRules {
  */
 export function answerConstraint(rules: AnswerRules): ConstraintSpec | undefined {
   const { use, constraint, thinking } = rules;
+  if (rules.format.channels) return inChannels(rules, rules.format.channels);
   if (!use || use.choice === "none") {
     if (!constraint || !thinking) return constraint;
     return tagged(afterThinking(formatOf(constraint), thinking));
   }
   const calls = callFormat(rules, use);
   return tagged(thinking ? afterThinking(calls, thinking) : calls);
+}
+
+/** The constraint of an answer that is written in channels. */
+function inChannels(
+  rules: AnswerRules,
+  { text, thought }: NonNullable<ToolFormat["channels"]>,
+): ConstraintSpec | undefined {
+  const { use } = rules;
+  const held = rules.constraint && text(formatOf(rules.constraint));
+  if (!use || use.choice === "none") return held && tagged(thought(held));
+  const calls = callFormat({ ...rules, constraint: undefined }, use);
+  if (use.choice !== "auto") return tagged(thought(calls));
+  if (!held) return tagged(calls);
+  const only = callFormat({ ...rules, constraint: undefined }, { ...use, choice: "required" });
+  return tagged(thought({ type: "or", elements: [only, held] }));
 }
 
 function callFormat(rules: AnswerRules, use: ToolUse): TagFormat {

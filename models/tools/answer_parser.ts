@@ -202,7 +202,7 @@ export class AnswerParser {
   #start(name: string): void {
     const told = this.#calls === 0 || this.#options.parallel;
     this.#named = true;
-    this.#call = { id: this.#options.format.callId(), index: this.#calls, told };
+    this.#call = { id: this.#options.format.callId(name, this.#calls), index: this.#calls, told };
     if (!told) return;
     this.#calls++;
     this.#delta({ name });

@@ -268,7 +268,7 @@ Deno.test("AnswerParser.push() takes arguments that were written as a text, unde
 Deno.test("AnswerParser.push() names calls as the family wants it", () => {
   const ids = ["mistral", "hermes"].map((name) => {
     const format = TOOL_FORMATS.find((f) => f.name === name)!;
-    return [format.callId(), format.callId()];
+    return [format.callId("a", 0), format.callId("b", 1)];
   });
   for (const id of ids[0]) assert.match(id, /^[A-Za-z0-9]{9}$/);
   for (const id of ids[1]) assert.match(id, /^call_[A-Za-z0-9]{24}$/);

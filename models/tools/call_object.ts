@@ -6,6 +6,9 @@
 import type { CallReader, CallSink, ReadState } from "./format.ts";
 import { isSpace, JsonValue } from "./json_value.ts";
 
+/** Keys under which models write the name. */
+const NAMES = ["name", "tool_name"];
+
 /** Keys under which models write arguments. */
 const ARGUMENTS = ["arguments", "parameters"];
 
@@ -90,7 +93,7 @@ export class CallObject implements CallReader {
   /** Takes a whole value. */
   #take(key: string, text: string): void {
     const value = parsed(text);
-    if (key === "name" && typeof value === "string" && !this.#named) {
+    if (NAMES.includes(key) && typeof value === "string" && !this.#named) {
       this.#named = true;
       this.#sink.start(value);
       if (this.#early !== undefined) this.#tell(this.#early);

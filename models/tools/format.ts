@@ -96,8 +96,17 @@ export interface ToolFormat {
   reader(sink: CallSink, functions: readonly ToolFunction[]): CallReader;
   /** The texts that are calls; several only if `parallel`. */
   grammar(functions: readonly HeldFunction[], parallel: boolean): CallGrammar;
-  /** A new id of a call. */
-  callId(): string;
+  /** A new id of a call of this function, the `index`th one of the answer, from 0. */
+  callId(name: string, index: number): string;
+  /**
+   * How answers are written whose thoughts and text are messages in channels; undefined: text is
+   * text. `text` puts what the answer's text must be into its channel, `thought` puts a format
+   * behind thoughts, where the model has some.
+   */
+  readonly channels?: {
+    text(format: TagFormat): TagFormat;
+    thought(format: TagFormat): TagFormat;
+  };
   /** Whether an id of the client is one that the template takes. @default all are */
   takesId?(id: string): boolean;
 }

@@ -6,6 +6,7 @@
  */
 export { answerConstraint, type AnswerRules } from "./answer_constraint.ts";
 export { AnswerParser, type AnswerParserOptions } from "./answer_parser.ts";
+export { type AnswerReader, answerReader } from "./answer_reader.ts";
 export { TOOL_FORMATS } from "./formats/mod.ts";
 export type { ToolFormat } from "./format.ts";
 export { type Thinking, thinkingAfter, type ThinkMarks, thinkMarksOf } from "./reasoning.ts";

@@ -41,6 +41,44 @@ export class JsonCalls implements CallReader {
   }
 }
 
+/** Calls as JSON objects, with anything of lists and spaces around them, until a text that ends them. */
+export class LooseCalls implements CallReader {
+  readonly #sink: CallSink;
+  readonly #close: string;
+  readonly #open: string;
+  #call?: CallObject;
+  /** Text between calls, without spaces and brackets. */
+  #between = "";
+  /** Whether a call has begun. */
+  #opened = false;
+
+  /** `close` ends the calls; `open` stands before them. */
+  constructor(sink: CallSink, close: string, open = "") {
+    this.#sink = sink;
+    this.#close = close;
+    this.#open = open;
+  }
+
+  push(unit: string): ReadState {
+    if (this.#call) {
+      const state = this.#call.push(unit);
+      if (state !== "done") return state;
+      this.#call = undefined;
+      return "more";
+    }
+    if (unit === "{" && this.#between === (this.#opened ? "" : this.#open)) {
+      this.#call = new CallObject(this.#sink);
+      [this.#between, this.#opened] = ["", true];
+      return this.#call.push(unit);
+    }
+    if (isSpace(unit) || unit === "[" || unit === "," || unit === "]") return "more";
+    this.#between += unit;
+    const wanted = this.#opened ? this.#close : this.#open || this.#close;
+    if (this.#between === this.#close && wanted === this.#close) return "done";
+    return wanted.startsWith(this.#between) ? "more" : "unreadable";
+  }
+}
+
 /** A reader, then a text that closes what it read, if it is there. */
 export class Closed implements CallReader {
   readonly #inner: CallReader;

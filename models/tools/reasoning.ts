@@ -24,6 +24,9 @@ export interface Thinking {
 const MARKS: ThinkMarks[] = [
   { open: "<think>", close: "</think>" },
   { open: "[THINK]", close: "[/THINK]" },
+  { open: "<seed:think>", close: "</seed:think>" },
+  { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
+  { open: "<|channel>thought", close: "<channel|>" }, // Gemma 4
 ];
 
 /** The texts around thoughts that a chat template knows; undefined: it knows none. */

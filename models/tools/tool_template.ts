@@ -24,6 +24,9 @@ const TOOL = {
   },
 };
 const ARGUMENTS = { probe_key: "probe_value" };
+/** The argument, in any family's own way. */
+const WRITTEN_ARGUMENTS =
+  /\bprobe_key(?:"\s*:\s*"|>\s*|<\/arg_key>\s*<arg_value>|:<\|"\|>|:<escape>|" string="true">)probe_value/;
 const ID = "probe1234"; // of the length that Mistral's templates want
 const USER = { role: "user", content: "probe_question" };
 
@@ -51,6 +54,8 @@ export class ToolTemplate {
   readonly calls: "object" | "text" | "no";
   /** Whether the template takes system messages. */
   readonly system: boolean;
+  /** Whether the template takes thoughts as `thinking`. */
+  readonly #thinking: boolean;
 
   /** Looks at a template. */
   constructor(template: ChatTemplate) {
@@ -66,7 +71,7 @@ export class ToolTemplate {
     const [object, text] = [asked(ARGUMENTS), asked(JSON.stringify(ARGUMENTS))];
     const written = (rendered: string) =>
       rendered.includes("probe_result") &&
-      (/"probe_key":\s*"probe_value"/.test(rendered) || /=probe_key>\s*probe_value/.test(rendered));
+      WRITTEN_ARGUMENTS.test(rendered);
     this.calls = written(object) ? "object" : written(text) ? "text" : "no";
     const rendered = this.calls === "object" ? object : this.calls === "text" ? text : "";
     const format = formatOfCalls(rendered, FUNCTION) ?? formatByTexts(template.source);
@@ -82,10 +87,12 @@ export class ToolTemplate {
       ? "system field"
       : "system text";
     if (!format) this.calls = "no";
+    this.#thinking = this.format.channels !== undefined;
   }
 
   /** The conversation as the template takes it; `tools` are the functions, in OpenAI's form. */
-  input(messages: readonly ChatMessage[], tools: readonly unknown[] | undefined): TemplateInput {
+  input(given: readonly ChatMessage[], tools: readonly unknown[] | undefined): TemplateInput {
+    const messages = this.#thinking ? oneCallEach(given) : given;
     const names = new Map<unknown, string>();
     const each = messages.map((message) => this.#message(message, names));
     const known = this.calls === "no" ? joinUsers(each, messages) : each;
@@ -113,7 +120,15 @@ export class ToolTemplate {
         const texts = [contentOf(message), callText(this.format, calls)];
         return { ...rest, content: texts.filter((text) => text !== "").join("\n") };
       }
-      return { ...message, content: message.content ?? "", tool_calls: given.map(this.#call) };
+      const { reasoning_content: thought } = message;
+      // Text and thoughts before one call are refused by such a template: it takes the text.
+      const thinks = this.#thinking && Boolean(thought) && contentOf(message) === "";
+      return {
+        ...message,
+        content: message.content ?? "",
+        ...(thinks && { thinking: thought }),
+        tool_calls: given.map(this.#call),
+      };
     }
     if (message.role !== "tool") return message;
     if (this.calls === "no") {
@@ -184,6 +199,24 @@ function conversation(args: unknown): ChatMessage[] {
     { role: "assistant", content: "probe_answer" },
     USER,
   ];
+}
+
+/** Messages with several calls as one for each, with its result behind it. */
+function oneCallEach(messages: readonly ChatMessage[]): ChatMessage[] {
+  const moved = new Set<ChatMessage>();
+  return messages.flatMap((message, at) => {
+    const calls = message.tool_calls as GivenCall[] | undefined;
+    if (moved.has(message)) return [];
+    if (message.role !== "assistant" || !calls || calls.length < 2) return [message];
+    return calls.flatMap((call, i) => {
+      const result = messages.slice(at + 1).find(({ role, tool_call_id }) =>
+        role === "tool" && tool_call_id === call.id
+      );
+      if (result) moved.add(result);
+      const own = i === 0 ? message : { role: "assistant", content: "" };
+      return [{ ...own, tool_calls: [call] }, ...(result ? [result] : [])];
+    });
+  });
 }
 
 /** Results of several calls, which have become messages of the user, as one: turns must alternate. */

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { skipAbsent } from "../../tests/support/absent.ts";
+import { SHARED_DATA } from "../../tests/support/tokenizers.ts";
 import { ChatTemplate } from "../text/mod.ts";
 import { ToolTemplate } from "./tool_template.ts";
 
@@ -115,4 +118,59 @@ Deno.test("ToolTemplate.input() makes ids that Mistral's template takes, the sam
   const ids = [...text.matchAll(/"id": "(\w{9})"/g)].map(([, id]) => id);
   assert.equal(new Set(ids).size, 2);
   assert.ok(text.endsWith(`[tool]noon(now, ${ids[0]})[tool]one(now, ${ids[1]})`), text);
+});
+
+/** Templates of public models, by their names in the collection, and how they write calls. */
+const COLLECTED: Record<string, string> = {
+  "gemma-4": "gemma",
+  "lc_GLM-4.6": "glm",
+  laguna_v8: "laguna",
+  "lc_moonshotai-Kimi-K2": "kimi",
+  "lc_openai-gpt-oss-120b": "harmony",
+  "lc_ByteDance-Seed-OSS": "seed",
+  "lc_Apriel-1.6-15b-Thinker-fixed": "apriel",
+  "lc_MiniMax-M1": "minimax",
+  "lc_CohereForAI-c4ai-command-r-plus-tool_use": "cohere_action",
+  "lc_deepseek-ai-DeepSeek-V3.2": "deepseek_v3.2",
+  "lc_deepseek-ai-DeepSeek-V4-Flash-0731": "deepseek_v4",
+  "lc_ibm-granite-granite-4.0": "hermes",
+  "lc_Qwen3.5-4B": "qwen_coder",
+  "lc_mistralai-Ministral-3-14B-Reasoning-2512": "mistral_args",
+  "lc_meta-llama-Llama-3.3-70B-Instruct": "llama3",
+};
+
+Deno.test("ToolTemplate knows how public models write calls by their templates", async (t) => {
+  const file = join(SHARED_DATA, "fetched/chat_templates/rendered.jsonl");
+  const text = await Deno.readTextFile(file).catch(() => "");
+  if (text === "") {
+    await skipAbsent(t, "the templates are");
+    return;
+  }
+  const lines = text.trim().split("\n").map((line) => JSON.parse(line));
+  const known = new Map(lines.map((each) => [each.name, each]));
+  for (const [name, format] of Object.entries(COLLECTED)) {
+    const { template, tokens } = known.get(name);
+    const found = new ToolTemplate(
+      ChatTemplate.fromConfig({ chat_template: template, ...tokens }),
+    );
+    assert.equal(found.format.name, format, name);
+    assert.equal(found.describes, "template", name);
+  }
+});
+
+Deno.test("ToolTemplate.input() gives a template with one call a message each call and its result in turn", () => {
+  const template =
+    "{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}[{{ m.role }}]{% if m.thinking %}({{ m.thinking }}){% endif %}{{ m.content }}" +
+    "{% for c in m.tool_calls or [] %} to=functions.{{ c.function.name }}<|message|>{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
+  const [user, assistant, ...results] = CALLED;
+  const text = printed(template, [
+    user,
+    Object.assign({}, assistant, { reasoning_content: "Hm" }),
+    ...results.toReversed(),
+  ]);
+  assert.equal(
+    text,
+    '[user]When?[assistant](Hm) to=functions.now<|message|>{"zone": "UTC"}[tool]noon' +
+      "[assistant] to=functions.now<|message|>{}[tool]one",
+  );
 });

@@ -6,8 +6,9 @@
  */
 import {
   answerConstraint,
-  AnswerParser,
   type AnswerPiece,
+  type AnswerReader,
+  answerReader,
   type ConstraintSpec,
   type Thinking,
   thinkingAfter,
@@ -32,7 +33,7 @@ export class ChatAnswer {
   readonly constraint?: ConstraintSpec;
   /** Whether the answer may have thoughts or calls: it is then one sequence, and no outline. */
   readonly single: boolean;
-  readonly #parser?: AnswerParser;
+  readonly #parser?: AnswerReader;
 
   /**
    * `tail` is the end of the rendered prompt. Throws what `check` throws for a strict function.
@@ -49,9 +50,9 @@ export class ChatAnswer {
       check,
     });
     const calls = tools && tools.choice !== "none" ? tools : undefined;
-    this.single = calls !== undefined || thinking !== undefined;
+    this.single = calls !== undefined || thinking !== undefined || format.channels !== undefined;
     if (!this.single) return;
-    this.#parser = new AnswerParser({
+    this.#parser = answerReader({
       format,
       functions: calls?.functions ?? [],
       parallel: calls !== undefined && calls.parallel && typeof calls.choice !== "object",

@@ -205,6 +205,7 @@ export class ServedModel {
     // What may think or call functions is one sequence.
     if (prompt.kind !== "chat" || (prompt.tools?.length ?? 0) > 0) return undefined;
     if (this.#answers.thinkMarks && this.#thinks(prompt)) return undefined;
+    if (this.#answers.format.channels) return undefined;
     return outlineTextOf({
       render: (messages) => this.#template.renderMarked(messages),
       encode: (text) => this.#encodeMarked(text),

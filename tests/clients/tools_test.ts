@@ -80,7 +80,7 @@ async function roundTrip(client: OpenAI, ask: {
 /** The calls of a round: some with every kind of value, two of them where the family can. */
 function callsOf(round: number, family: string): ScriptedCall[] {
   const { parallel } = TOOL_FAMILIES[family];
-  const city = family === "qwen_coder" ? "Rome" : CITIES[round % CITIES.length];
+  const city = family === "qwen_coder" || family === "seed" ? "Rome" : CITIES[round % CITIES.length];
   const call: ScriptedCall = {
     name: round % 3 === 0 ? "forecast" : "get_weather",
     arguments: { city, days: round, ...(round % 2 === 0 && { units: "C" }) },

@@ -4,38 +4,11 @@
  *
  * @module
  */
-/** A call that a scripted model makes. */
-export interface ScriptedCall {
-  name: string;
-  arguments: Record<string, unknown>;
-}
+import { LISTED_TOOL_FAMILIES } from "./listed_tool_families.ts";
+import { ARGS, json, NAME, type ScriptedCall, templateOf, type ToolFamily } from "./tool_family.ts";
 
-/** How a family writes. */
-export interface ToolFamily {
-  /** Its chat template. */
-  template: string;
-  /** What that writes at the end of a prompt. @default nothing */
-  opens?: string;
-  /** Its special tokens. @default none */
-  specials?: readonly string[];
-  /** The calls, as the model writes them. */
-  writes(calls: readonly ScriptedCall[]): string;
-  /** Whether it may write several calls. */
-  parallel: boolean;
-  /** Whether it thinks first, and whether its template opens the thoughts. */
-  thinks?: "open" | "maybe";
-}
+export type { ScriptedCall } from "./tool_family.ts";
 
-/** Functions the template tells of, messages with calls as `call` prints them, and the open turn. */
-const templateOf = (call: string, { tools = true, think = "" } = {}) =>
-  (tools ? "{% if tools %}<|system|>{{ tools | tojson }}<|end|>{% endif %}" : "") +
-  "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %}" +
-  `${call}{% endfor %}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>${think}{% endif %}`;
-const ARGS = "{{ c.function.arguments | tojson }}";
-const NAME = "{{ c.function.name }}";
-
-const json = ({ name, arguments: args }: ScriptedCall, key = "arguments") =>
-  `{"name": "${name}", "${key}": ${JSON.stringify(args)}}`;
 const hermesCalls = (calls: readonly ScriptedCall[]) =>
   calls.map((call) => `<tool_call>\n${json(call)}\n</tool_call>`).join("\n");
 const HERMES = `<tool_call>\n{"name": "${NAME}", "arguments": ${ARGS}}\n</tool_call>`;
@@ -125,6 +98,7 @@ export const TOOL_FAMILIES: Record<string, ToolFamily> = {
       ).join("") + "<｜tool▁calls▁end｜>",
     parallel: true,
   },
+  ...LISTED_TOOL_FAMILIES,
 };
 
 /** A test's question: the model is to call these functions, and then to repeat what they gave. */
@@ -151,8 +125,9 @@ export function familySays(family: ToolFamily): (prompt: string) => string {
       ? "Let me see.\n</think>\n\n"
       : "";
     const results = [...last.matchAll(/result-\d+/g)].map(([result]) => result);
-    if (results.length > 0) return `${thought}It gave ${results.join(" and ")}.`;
+    const { answers = (text, calls) => thought + text + calls } = family;
+    if (results.length > 0) return answers(`It gave ${results.join(" and ")}.`, "");
     const { before, calls } = JSON.parse(decodeURIComponent(atob(asked))) as ScriptedQuestion;
-    return `${thought}${before}${family.writes(calls)}`;
+    return answers(before, family.writes(calls));
   };
 }

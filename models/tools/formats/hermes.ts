@@ -9,7 +9,7 @@
  */
 import { jsonCall, openAiId, type ToolFormat } from "../format.ts";
 import { Closed, Either, JsonCalls } from "../readers.ts";
-import { XmlCall } from "../xml_call.ts";
+import { ElementCall } from "../element_call.ts";
 
 /** Text that begins a call. */
 export const OPEN_CALL = "<tool_call>";
@@ -23,7 +23,7 @@ export const hermes: ToolFormat = {
   marks: OPEN_CALL + CLOSE_CALL,
   reader: (sink, functions) =>
     new Closed(
-      new Either((first) => first === "<" ? new XmlCall(sink, functions) : new JsonCalls(sink)),
+      new Either((first) => first === "<" ? new ElementCall(sink, functions) : new JsonCalls(sink)),
       CLOSE_CALL,
     ),
   grammar: (functions) => ({

@@ -9,54 +9,46 @@
  *     </function>
  *     </tool_call>
  *
+ * and Seed, with `<seed:tool_call>` around it and no line breaks around values.
+ *
  * @module
  */
-import type { HeldFunction, TagFormat, ToolFormat } from "../format.ts";
+import { openAiId, type ToolFormat } from "../format.ts";
+import { Closed } from "../readers.ts";
+import { ElementCall } from "../element_call.ts";
+import { elementArguments } from "./element_arguments.ts";
 import { CLOSE_CALL, hermes, OPEN_CALL } from "./hermes.ts";
 
-/** See the module's text. */
+const grammarOf =
+  (open: string, close: string, around: string): ToolFormat["grammar"] => (functions) => ({
+    triggers: [open],
+    tags: functions.map((fn) => ({
+      type: "tag",
+      begin: `${open}\n<function=${fn.name}>\n`,
+      content: elementArguments(fn, (key) => ({
+        begin: `<parameter=${key}>${around}`,
+        end: `${around}</parameter>\n`,
+      })),
+      end: `</function>\n${close}`,
+    })),
+    separator: "\n",
+  });
+
+/** Qwen. */
 export const qwenCoder: ToolFormat = {
   ...hermes,
   name: "qwen_coder",
-  grammar: (functions) => ({
-    triggers: [OPEN_CALL],
-    tags: functions.map((fn) => ({
-      type: "tag",
-      begin: `${OPEN_CALL}\n<function=${fn.name}>\n`,
-      content: parameters(fn),
-      end: `</function>\n${CLOSE_CALL}`,
-    })),
-    separator: "\n",
-  }),
+  grammar: grammarOf(OPEN_CALL, CLOSE_CALL, "\n"),
 };
 
-const NOTHING: TagFormat = { type: "grammar", grammar: 'root ::= ""' };
+const [OPEN_SEED, CLOSE_SEED] = ["<seed:tool_call>", "</seed:tool_call>"];
 
-/** The parameters in the order of the schema; those that are not required may be left out. */
-function parameters({ schema }: HeldFunction): TagFormat {
-  const properties = Object.entries((schema.properties ?? {}) as Record<string, unknown>);
-  const required = Array.isArray(schema.required) ? schema.required : [];
-  const elements = properties.map(([name, property]): TagFormat => {
-    const tag: TagFormat = {
-      type: "tag",
-      begin: `<parameter=${name}>\n`,
-      content: valueFormat(property),
-      end: "\n</parameter>\n",
-    };
-    return required.includes(name) ? tag : { type: "or", elements: [tag, NOTHING] };
-  });
-  return elements.length === 0 ? NOTHING : { type: "sequence", elements };
-}
-
-/** Texts are written without quotes. */
-function valueFormat(property: unknown): TagFormat {
-  const { type, enum: values, const: value } = (property ?? {}) as Record<string, unknown>;
-  if (type !== "string" && type !== undefined) {
-    return { type: "json_schema", json_schema: property };
-  }
-  const choices = value === undefined ? values : [value];
-  if (Array.isArray(choices) && choices.every((choice) => typeof choice === "string")) {
-    return { type: "or", elements: choices.map((text) => ({ type: "const_string", value: text })) };
-  }
-  return { type: "any_text" };
-}
+/** Seed-OSS. */
+export const seed: ToolFormat = {
+  name: "seed",
+  markers: [{ text: OPEN_SEED }],
+  marks: OPEN_SEED + CLOSE_SEED,
+  reader: (sink, functions) => new Closed(new ElementCall(sink, functions), CLOSE_SEED),
+  grammar: grammarOf(OPEN_SEED, CLOSE_SEED, ""),
+  callId: openAiId,
+};
