@@ -7,10 +7,12 @@ import { join } from "node:path";
 import { flowSchema } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import type { ApiAddress, NodeAccess } from "./access/mod.ts";
-import { createApi, lineAnswerer, serveApi } from "./api/mod.ts";
+import { type ApiServer, createApi, lineAnswerer, serveApi } from "./api/mod.ts";
 import { Batches } from "./batches/mod.ts";
 import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
 import { clusterDoctor, type NodeExaminer } from "./doctor/mod.ts";
+import { LagMeter } from "./lag_meter.ts";
+import { nodeLoad } from "./node_load.ts";
 import type { NodeNetwork } from "./node_network.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { NodeOrigin } from "./node_origin.ts";
@@ -27,7 +29,7 @@ const NO_FLOW = flowSchema.parse({});
 /** What the API asks. */
 export interface NodeApiParts {
   /** The node's options. */
-  options: Pick<NodeOptions, "data" | "hub">;
+  options: Pick<NodeOptions, "data" | "hub" | "memoryBytes">;
   /** Where it listens. */
   address: ApiAddress;
   port: number;
@@ -66,12 +68,16 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
   });
   undo.use(batches);
   await batches.resume();
+  const lag = new LagMeter();
+  undo.defer(() => lag.close());
+  let bodies: ApiServer["bodies"] = { held: 0, limit: 0 };
   const app = createApi(generator, {
     access,
     version: VERSION,
     batches,
     pull: new ModelPuller({ ...options.hub, store: parts.store }),
     serving: () => work.serving,
+    load: () => nodeLoad({ ...work, lag, bodies, memoryBytes: options.memoryBytes }),
     askActor: askExposedActor({ system, flow }),
     nodes: nodesAdmin({
       ...{ system, trust, membership, promote },
@@ -84,6 +90,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
   });
   const drained = new AbortController();
   const api = await serveApi({ app, host: address.host, port, signal: drained.signal });
+  bodies = api.bodies;
   undo.defer(() => {
     drained.abort();
     return api.finished;

@@ -17,6 +17,8 @@ import { Activity, NodeWeights } from "./weights/mod.ts";
 /** See the module's text. */
 export interface NodeWork {
   gateway: Gateway;
+  /** Limits the requests that run and that wait. */
+  admission: Admission;
   profiler: NodeProfiler;
   /** Whether requests run here. */
   activity: Activity;
@@ -33,9 +35,9 @@ export function openWork(
 ): NodeWork {
   const { system, mailbox, directory, later } = network;
   const { data, threads, spinning, memoryBytes } = options;
+  const admission = new Admission(options.admission);
   const gateway = later.gateway = new Gateway({
-    system,
-    admission: new Admission(options.admission),
+    ...{ system, admission },
     onBroken: (deployment, why) => later.membership?.broken(deployment, why),
   });
   const profiler = new NodeProfiler({
@@ -61,7 +63,7 @@ export function openWork(
   });
   undo.defer(() => host.close());
   return {
-    ...{ gateway, profiler, activity, loader, host },
+    ...{ gateway, admission, profiler, activity, loader, host },
     get serving() {
       return serving;
     },

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { modelError, reasonOf } from "../errors.ts";
 import { parseJson, readIfThere, readJsonFile } from "../files.ts";
+import { shrinksBy } from "./fewest_tokens.ts";
 import { PlainReading } from "./plain_reading.ts";
 import { bytesOfToken, type Spelling, spellingOf } from "./token_bytes.ts";
 
@@ -28,6 +29,11 @@ const tokenizerSchema = z.looseObject({
   post_processor: part,
   decoder: part,
 });
+
+/** Characters of a token, at the begin of a text that is looked at for its number of tokens. */
+const BEGIN_CHARS = 6;
+/** Most characters of the last word there. */
+const LAST_CHARS = 1_024;
 
 const namedToken = z.union([
   z.string(),
@@ -111,6 +117,10 @@ export class Tokenizer {
   readonly spelling: Spelling | undefined;
   readonly #addBos: boolean | undefined;
   readonly #plain: PlainReading;
+  /** See {@linkcode shrinksBy}. */
+  readonly #shrinks: number | undefined;
+  /** Bytes of the longest token; undefined: not looked for yet. */
+  #longest?: number;
 
   private constructor(json: z.infer<typeof tokenizerSchema>, config: TokenizerConfig) {
     const library = { ...json, pre_tokenizer: anyDigits(json.pre_tokenizer) };
@@ -133,6 +143,7 @@ export class Tokenizer {
     this.spelling = spellingOf(json.decoder);
     this.#addBos = config.add_bos_token ?? undefined;
     this.#plain = new PlainReading(this.#library, (token) => this.specialIds.has(token.id));
+    this.#shrinks = this.spelling && shrinksBy(json);
   }
 
   /**
@@ -197,6 +208,37 @@ export class Tokenizer {
   ): number[] {
     const ids = this.#plain.encode(text, marks, template);
     return ids ? known(ids) : this.encode(text, { addSpecialTokens: false });
+  }
+
+  /**
+   * Tokens that a text has at least, by its bytes and the longest token of the vocabulary: what is
+   * added around it does not count. 0 where this tokenizer may throw parts of a text away. The first
+   * call looks at the whole vocabulary (0.1 s with 150,000 tokens).
+   */
+  fewestTokens(text: string): number {
+    if (this.#shrinks === undefined) return 0;
+    if (this.#longest === undefined) {
+      this.#longest = 1;
+      for (let id = 0; id < this.vocabSize; id++) {
+        this.#longest = Math.max(this.#longest, this.tokenBytes(id).length);
+      }
+    }
+    return Math.ceil(Buffer.byteLength(text) / this.#shrinks / this.#longest);
+  }
+
+  /**
+   * Whether a text has more tokens than `most`, told by its begin where that suffices; false: it may
+   * have fewer. What is cut into pieces from the left has the same pieces however it goes on, but
+   * for the last one.
+   */
+  exceeds(text: string, most: number): boolean {
+    if (this.fewestTokens(text) > most) return true;
+    if (this.#shrinks === undefined || !this.#byteLevel) return false;
+    const begin = text.slice(0, most * BEGIN_CHARS + LAST_CHARS);
+    if (begin.length * 2 > text.length) return false; // it saves little
+    const last = Buffer.byteLength(/\s*\S*$/.exec(begin.slice(-LAST_CHARS))![0]);
+    if (last >= LAST_CHARS) return false; // a word without an end
+    return this.encode(begin, { addSpecialTokens: false }).length - last > most;
   }
 
   /**

@@ -46,6 +46,8 @@ export interface ApiOptions {
   doctor?: () => Promise<object>;
   /** Asks a custom actor, for `POST /api/actors/{name}`. @default the route does not exist */
   askActor?: AskActor;
+  /** Tells how busy the node is, for `GET /api/load`. @default the route does not exist */
+  load?: () => object;
   /** Version of this program, for `GET /api/version`. @default "unknown" */
   version?: string;
   /** Keeps files and runs batches, for `/v1/files` and `/v1/batches`. @default no such routes */
@@ -66,6 +68,7 @@ export interface ApiOptions {
  * - `GET /v1/models`, `GET /v1/models/{id}`
  * - `/v1/files` and `/v1/batches`: files of requests, and jobs that answer them
  * - `GET /api/plan` (404 with a reason where nothing was planned)
+ * - `GET /api/load`: how busy the node is, and how long its event loop lags
  * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
  *   `GET /api/trace.svg` (the same frames as a drawing)
  * - `GET /api/nodes`, `POST /api/nodes/{name}/drain`, `DELETE /api/nodes/{name}`: the nodes of the
@@ -128,6 +131,8 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   }
   const { serving } = options;
   if (serving) app.get("/api/plan", (c) => c.json(planOf(serving())));
+  const { load } = options;
+  if (load) app.get("/api/load", (c) => c.json(load()));
   if (generator.traces) traceRoutes(app, generator.traces.bind(generator));
   if (options.nodes) nodeRoutes(app, options.nodes, access.origins ?? []);
   if (options.doctor) {
@@ -154,6 +159,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     });
     app.all("/api/actors/:name", wrongMethod("POST"));
   }
+  if (load) app.all("/api/load", wrongMethod("GET, HEAD"));
   for (const path of ["/healthz", "/health", "/readyz"]) app.all(path, wrongMethod("GET, HEAD"));
   openApiRoutes(app, options.version ?? "unknown");
   return app;

@@ -4,7 +4,9 @@
  * @module
  */
 import { OrreryError } from "../../actors/mod.ts";
+import { BodyBudget } from "./body_budget.ts";
 import { apiError } from "./errors.ts";
+import { checkWeight } from "./json_weight.ts";
 
 /** Bounds of {@linkcode readJson}. */
 export interface BodyLimits {
@@ -17,8 +19,8 @@ export interface BodyLimits {
 /**
  * The request's JSON body.
  *
- * Errors (group `api`): `unsupported_media_type`, `body_too_large`, `request_timeout`,
- * `client_closed`, `invalid_json`.
+ * Errors (group `api`): `unsupported_media_type`, `body_too_large`, `busy` (other requests hold too
+ * many bytes), `request_timeout`, `client_closed`, `too_many_values`, `invalid_json`.
  */
 export async function readJson(request: Request, limits: BodyLimits): Promise<unknown> {
   const type = request.headers.get("content-type");
@@ -27,6 +29,7 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
     throw apiError("unsupported_media_type", `content-type must be application/json, ${got}`);
   }
   const text = await readText(request, limits);
+  await checkWeight(text);
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -58,6 +61,7 @@ async function readText(request: Request, { maxBytes, timeoutMs }: BodyLimits): 
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       bytes += part.value.length;
       if (bytes > maxBytes) throw tooLarge();
+      BodyBudget.grow(request, part.value.length);
       text += decoder.decode(part.value, { stream: true });
     }
   } catch (error) {

@@ -35,6 +35,7 @@ const statuses: Record<string, number> = {
   batch_over: 409,
   pull_running: 409,
   body_too_large: 413,
+  too_many_values: 413,
   storage_full: 413,
   unsupported_media_type: 415,
   headers_too_large: 431,
@@ -69,7 +70,9 @@ const others: Record<string, Record<string, number>> = {
   },
   mailbox: unavailableNow("closed", "peer_lost"),
   model: {
+    ...unavailableNow("encoder_failed"),
     chat_template_failed: 400,
+    encode_deadline: 400,
     grammar_deadline: 400,
     grammar_invalid: 400,
     grammar_tokenizer: 400,

@@ -278,7 +278,10 @@ export interface Generator {
    * Number of tokens of a prompt. Throws as `generate` does: `model_not_found`, `not_ready`. @default
    * it cannot be told
    */
-  countTokens?(request: Pick<GenerateRequest, "model" | "prompt">): number;
+  countTokens?(
+    request: Pick<GenerateRequest, "model" | "prompt">,
+    signal?: AbortSignal,
+  ): number | Promise<number>;
   /**
    * How many requests may run and wait together, how many more would be taken now, and the seconds
    * in which those that wait will have begun. @default there is no limit

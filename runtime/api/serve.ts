@@ -9,6 +9,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { OrreryError } from "../../actors/mod.ts";
+import { BodyBudget } from "./body_budget.ts";
 import type { Api } from "./env.ts";
 import { apiError, toHttpError } from "./errors.ts";
 import { closeSoon, MOST_HEADERS, sendResponse, webRequest } from "./web_bridge.ts";
@@ -25,6 +26,13 @@ export interface ServeLimits {
   connections?: number;
   /** Most connections at once of one address. @default 512 */
   connectionsOfOne?: number;
+  /**
+   * Milliseconds in which a client must read what waits for it, of a stream or at the end of another
+   * answer; then its connection is closed, and its generation ends. @default 30_000
+   */
+  stalledMs?: number;
+  /** Most bytes of request bodies that are held at once. @default 64 MiB */
+  bodyBytes?: number;
 }
 
 /** Settings of {@linkcode serveApi}. */
@@ -54,6 +62,8 @@ export interface ApiServer {
   url: string;
   /** Resolves when the last connection has closed. */
   finished: Promise<void>;
+  /** The bytes of request bodies that are held. */
+  bodies: Pick<BodyBudget, "held" | "limit">;
 }
 
 /** Milliseconds between the end of the drain time and the closing of the sockets still open. */
@@ -66,7 +76,9 @@ const LOOK_MS = 1_000;
 export async function serveApi(options: ServeOptions): Promise<ApiServer> {
   const { app, host, port, signal, drainMs = 10_000, limits = {} } = options;
   const { headersMs = 10_000, idleMs = 75_000, headerBytes = 32_768 } = limits;
+  const { stalledMs = 30_000, bodyBytes } = limits;
   const end = new AbortController();
+  const bodies = new BodyBudget(bodyBytes);
   const server = createServer({
     headersTimeout: headersMs,
     requestTimeout: 0, // the API limits the time of bodies itself, and an answer may take long
@@ -75,7 +87,8 @@ export async function serveApi(options: ServeOptions): Promise<ApiServer> {
     maxHeaderSize: headerBytes,
     requireHostHeader: false, // webRequest() asks for it, and says so
   }, (incoming, outgoing) => {
-    answer(incoming, outgoing, { app, draining: end.signal, last: () => signal.aborted })
+    const draining = end.signal;
+    answer(incoming, outgoing, { app, draining, last: () => signal.aborted, stalledMs, bodies })
       .catch(() => outgoing.destroy())
       .finally(() => {
         if (signal.aborted) server.closeIdleConnections();
@@ -109,14 +122,26 @@ export async function serveApi(options: ServeOptions): Promise<ApiServer> {
   const reachable = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
   const authority = reachable.includes(":") ? `[${reachable}]` : reachable;
   const { port: bound } = server.address() as AddressInfo;
-  return { port: bound, url: `http://${authority}:${bound}`, finished };
+  return { port: bound, url: `http://${authority}:${bound}`, finished, bodies };
+}
+
+/** What answers a request, and within which bounds. */
+interface Answering {
+  app: Api;
+  /** Aborts when running requests have had their time. */
+  draining: AbortSignal;
+  /** Whether the server takes no further requests. */
+  last: () => boolean;
+  /** See {@linkcode ServeLimits}. */
+  stalledMs: number;
+  bodies: BodyBudget;
 }
 
 /** Answers one request. */
 async function answer(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { app, draining, last }: { app: Api; draining: AbortSignal; last: () => boolean },
+  { app, draining, last, stalledMs, bodies }: Answering,
 ): Promise<void> {
   const { socket } = incoming;
   const client = new AbortController();
@@ -127,15 +152,19 @@ async function answer(
     socket.off("close", gone);
     if (!outgoing.writableFinished) client.abort();
   });
+  using claims = new DisposableStack();
   let response: Response;
   try {
     const request = webRequest(incoming, client.signal);
+    claims.use(bodies.claim(request));
     response = await app.fetch(request, { draining, remote: socket.remoteAddress });
   } catch (error) {
     const { status, headers, body } = toHttpError(error);
     response = Response.json(body, { status, headers: { ...headers, connection: "close" } });
   }
-  await sendResponse(response, { incoming, outgoing, socket, gone: client.signal, last: last() });
+  await sendResponse(response, {
+    ...{ incoming, outgoing, socket, gone: client.signal, last: last(), stalledMs },
+  });
 }
 
 /** Sockets that are told why they are closed, so that they are told once. */

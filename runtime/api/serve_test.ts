@@ -179,3 +179,72 @@ Deno.test(
     });
   },
 );
+
+/** A socket to the server that has sent a request and reads nothing. */
+async function silentReader(port: number, content: string): Promise<Deno.TcpConn> {
+  const socket = await Deno.connect({ hostname: "127.0.0.1", port });
+  const body = JSON.stringify({ messages: [{ role: "user", content }], stream: true });
+  await socket.write(new TextEncoder().encode(
+    "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n" +
+      `content-length: ${body.length}\r\n\r\n${body}`,
+  ));
+  return socket;
+}
+
+Deno.test("serveApi() ends a stream that nobody reads, and its generation", checked, async () => {
+  const generator = new ScriptedGenerator();
+  const stop = new AbortController();
+  const app = createApi(generator);
+  const server = await serveApi({
+    ...{ app, host: "127.0.0.1", port: 0, signal: stop.signal },
+    limits: { stalledMs: 300 },
+  });
+  using _socket = await silentReader(server.port, "[flood]");
+  const until = performance.now() + 20_000;
+  while (generator.active === 0 && performance.now() < until) await pause(5);
+  assert.equal(generator.active, 1);
+  while (generator.active > 0 && performance.now() < until) await pause(20);
+  assert.equal(generator.active, 0);
+  stop.abort();
+  await server.finished;
+});
+
+Deno.test(
+  "serveApi() refuses bodies beyond its budget, and gives the budget back",
+  checked,
+  async () => {
+    const generator = new ScriptedGenerator();
+    const stop = new AbortController();
+    const app = createApi(generator);
+    const server = await serveApi({
+      ...{ app, host: "127.0.0.1", port: 0, signal: stop.signal },
+      limits: { bodyBytes: 100_000 },
+    });
+    const gone = new AbortController();
+    const held = fetch(`${server.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        messages: [{ role: "user", content: "[hang]" + "x".repeat(80_000) }],
+      }),
+      signal: gone.signal,
+    });
+    while (generator.active < 1) await pause(5);
+    assert.ok(server.bodies.held > 80_000);
+    const refused = await chat(server.url, "x".repeat(50_000));
+    assert.equal(refused.status, 429);
+    assert.equal(refused.headers.get("retry-after"), "2");
+    assert.match(
+      (await refused.json()).error.message,
+      /holds \d+ bytes of requests, and at most 100000/,
+    );
+    gone.abort();
+    await held.catch(() => {});
+    while (server.bodies.held > 0) await pause(5);
+    assert.equal((await chat(server.url, "hello").then((r) => r.json())).object, "chat.completion");
+    stop.abort();
+    await server.finished;
+  },
+);
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

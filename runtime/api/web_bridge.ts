@@ -7,7 +7,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
+import { getLogger } from "@logtape/logtape";
 import { apiError } from "./errors.ts";
+
+const log = getLogger(["orrery", "api"]);
 
 /** Most headers of a request. */
 export const MOST_HEADERS = 100;
@@ -93,11 +96,30 @@ export interface Receiver {
   gone: AbortSignal;
   /** Close the connection behind the response? */
   last: boolean;
+  /** Milliseconds in which the client must read what waits for it; then its connection is closed. */
+  stalledMs: number;
 }
 
-/** Sends a response, and resolves when all of it is written or the client has gone. */
+/**
+ * Sends a response, and resolves when all of it is written or the client has gone. The connection of
+ * a client that does not read is closed, so `gone` aborts.
+ */
 export async function sendResponse(response: Response, to: Receiver): Promise<void> {
-  const { incoming, outgoing, socket, gone, last } = to;
+  const { incoming, outgoing, socket, gone, last, stalledMs } = to;
+  /** Closes the connection; set while something waits for the client. */
+  let stalled: ReturnType<typeof setTimeout> | undefined;
+  const awaitReader = () => {
+    clearTimeout(stalled);
+    if (outgoing.closed || socket.destroyed) return; // nobody waits any more
+    stalled = setTimeout(() => {
+      log.info("closed the connection of {remote}, which read nothing of an answer for {s} s", {
+        remote: socket.remoteAddress,
+        s: stalledMs / 1000,
+      });
+      socket.destroy();
+    }, stalledMs);
+  };
+  outgoing.on("drain", () => clearTimeout(stalled)).once("close", () => clearTimeout(stalled));
   const headers = Object.fromEntries(response.headers);
   // What is left of a body that nobody reads would else keep the connection for as long as it comes.
   const whole = incoming.complete;
@@ -117,6 +139,7 @@ export async function sendResponse(response: Response, to: Receiver): Promise<vo
   // Files state their length, and may be large.
   if (!STREAMED.test(headers["content-type"] ?? "") && !("content-length" in headers)) {
     const bytes = await response.bytes();
+    awaitReader();
     outgoing.writeHead(response.status, { ...headers, "content-length": bytes.length }).end(bytes);
     return;
   }
@@ -132,11 +155,13 @@ export async function sendResponse(response: Response, to: Receiver): Promise<vo
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       if (outgoing.write(part.value)) continue;
+      awaitReader();
       const drained = new Promise<void>((resolve) => outgoing.once("drain", resolve));
       await Promise.race([drained, left.promise]);
     }
   } finally {
     gone.removeEventListener("abort", leave);
   }
+  awaitReader();
   outgoing.end();
 }

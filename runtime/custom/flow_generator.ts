@@ -64,7 +64,8 @@ export class FlowGenerator implements Generator {
         "input",
       );
     });
-    this.countTokens = inner.countTokens && ((request) => inner.countTokens!(request));
+    this.countTokens = inner.countTokens &&
+      ((request, signal) => inner.countTokens!(request, signal));
     this.limits = inner.limits && (() => inner.limits!());
   }
 

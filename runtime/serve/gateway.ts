@@ -35,6 +35,7 @@ import { RequestsRunner } from "./requests_runner.ts";
 import { pipelineRoute } from "./routes.ts";
 import { RunningRequests, type Served } from "./running_requests.ts";
 import { ServedDeployment, type ServingModel } from "./served_deployment.ts";
+import type { ServedModel } from "./served_model.ts";
 
 /** The request of a probe: a prompt of one token, and one token of an answer. */
 const PROBE: GenerateRequest = {
@@ -85,6 +86,8 @@ export class Gateway implements Generator, ServingControl {
   readonly #arbiters: Arbiters;
   readonly #runner: RequestsRunner;
   readonly #served: ServedDeployment;
+  /** Models that were served and may have threads that encode prompts. */
+  readonly #models = new Set<ServedModel>();
   /** Which weights this node fetches, and how far it is; undefined: none. */
   fetching?: string;
   #draining = false;
@@ -110,6 +113,7 @@ export class Gateway implements Generator, ServingControl {
 
   serve(served: Served | undefined, reason: string): void {
     this.#served.serve(served, reason);
+    if (served) this.#models.add(served.model);
     if (served) this.#options.admission.use(served.deployment.shape.admission);
     this.#tidyGrammars();
   }
@@ -132,6 +136,11 @@ export class Gateway implements Generator, ServingControl {
   /** Number of requests that run now. */
   get running(): number {
     return this.#running.size;
+  }
+
+  /** Large prompts that wait to be encoded, or are. */
+  get encoding(): number {
+    return this.#models.values().reduce((sum, model) => sum + model.encoding, 0);
   }
 
   runs(deployment: string): boolean {
@@ -201,9 +210,13 @@ export class Gateway implements Generator, ServingControl {
     return reason === undefined ? { ready: true, reason: "ok" } : { ready: false, reason };
   }
 
-  countTokens({ model, prompt }: Pick<GenerateRequest, "model" | "prompt">): number {
+  async countTokens(
+    { model, prompt }: Pick<GenerateRequest, "model" | "prompt">,
+    signal?: AbortSignal,
+  ): Promise<number> {
     this.#refuseWhileDraining();
     const served = this.#servedAs(model);
+    await served.model.prepare(prompt, signal);
     return served.model.encode(prompt).length;
   }
 
@@ -251,6 +264,8 @@ export class Gateway implements Generator, ServingControl {
     this.#refuseWhileDraining();
     using _place = await this.#options.admission.enter(signal, request.priority);
     this.#refuseWhileDraining(); // draining may have begun while this request waited
+    // A large prompt takes seconds, in which another deployment may take over.
+    await this.#servedAs(request.model).model.prepare(request.prompt, signal);
     const serving = this.#servedAs(request.model);
     const learn = (done: Done) => serving.experience.learn(done);
     try {
@@ -283,6 +298,11 @@ export class Gateway implements Generator, ServingControl {
     const { serving } = this.#served;
     if (serving && !this.#draining) used.add(serving.model);
     this.#grammars.keep(used);
+    for (const model of this.#models) {
+      if (used.has(model)) continue;
+      model.close();
+      this.#models.delete(model);
+    }
   }
 
   /** What answers a request for this model. Throws `not_ready` and `model_not_found`. */

@@ -30,6 +30,8 @@ const model = {
   eos: [],
   defaults: { sampling: {} },
   encode: () => Int32Array.of(1, 2, 3),
+  prepare: () => Promise.resolve(),
+  close: () => {},
   outlineText: () => undefined,
   makeCodec: () => ({
     push: (t: number) => ({ text: `${t}`, stopped: false }),

@@ -34,14 +34,15 @@ export type RequestedStart = Omit<
 
 /**
  * The start message's fields for a request of this model. Throws group `api`: `invalid_prompt`,
- * `context_exceeded`; and what `ServedModel.encode` throws.
+ * `context_exceeded`; what `ServedModel.prepare` throws; and the signal's reason.
  */
-export function requestedStart(
+export async function requestedStart(
   request: GenerateRequest,
-  model: ServedModel,
-  deployment: Deployment,
-): RequestedStart {
+  { model, deployment }: { model: ServedModel; deployment: Deployment },
+  signal: AbortSignal,
+): Promise<RequestedStart> {
   const { context } = model.card;
+  await model.prepare(request.prompt, signal);
   const prompt = model.encode(request.prompt);
   if (prompt.length === 0) throw invalidPrompt("the prompt has no tokens; say something");
   const room = context - prompt.length;
@@ -86,7 +87,7 @@ export function requestedStart(
     draft_tree: request.draftTree,
     prediction: request.prediction === undefined
       ? undefined
-      : predictionTokens(request.prediction, model).slice(0, context),
+      : (await predictionTokens(request.prediction, model, signal)).slice(0, context),
     points: request.points,
     max_branches: request.maxBranches,
     pieces: piecesOf(request, prompt.length),
@@ -98,15 +99,16 @@ export function requestedStart(
  * Token ids of an input whose vector is wanted. Throws group `api`: `invalid_prompt`,
  * `context_exceeded`.
  */
-export function embeddedPrompt(
+export async function embeddedPrompt(
   input: string | readonly number[],
   model: ServedModel,
-): Int32Array<ArrayBuffer> {
-  const prompt = model.encode(
-    typeof input === "string"
-      ? { kind: "text", text: input }
-      : { kind: "tokens", tokens: [...input] },
-  );
+  signal: AbortSignal,
+): Promise<Int32Array<ArrayBuffer>> {
+  const asked: GenerateRequest["prompt"] = typeof input === "string"
+    ? { kind: "text", text: input }
+    : { kind: "tokens", tokens: [...input] };
+  await model.prepare(asked, signal);
+  const prompt = model.encode(asked);
   if (prompt.length === 0) throw invalidPrompt("the input has no tokens; say something");
   checkTokens(prompt, model);
   const { context } = model.card;
@@ -185,11 +187,12 @@ function piecesOf({ pieces, pieceRows }: GenerateRequest, rows: number): number[
 }
 
 /** Token ids of the prediction. Throws `invalid_prompt` for ids that the model does not have. */
-function predictionTokens(
+async function predictionTokens(
   prediction: string | number[],
   model: ServedModel,
-): Int32Array<ArrayBuffer> {
-  if (typeof prediction === "string") return model.encodeText(prediction);
+  signal: AbortSignal,
+): Promise<Int32Array<ArrayBuffer>> {
+  if (typeof prediction === "string") return await model.encodeLong(prediction, signal);
   const { vocab } = model.card;
   const token = prediction.find((t) => t >= vocab);
   if (token === undefined) return Int32Array.from(prediction);

@@ -56,9 +56,10 @@ export class RequestsRunner {
     const { system, arbiters, grammars, running } = this.#options;
     const { model, deployment, experience } = served;
     const { prompt } = asked;
+    await model.prepare(prompt, signal);
     const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
     const request = answer ? { ...asked, constraint: answer.constraint } : asked;
-    const requested = requestedStart(request, model, deployment);
+    const requested = await requestedStart(request, served, signal);
     using place = await arbiters.take(deployment, requested.prompt);
     const start = {
       ...requested,
@@ -113,7 +114,11 @@ export class RequestsRunner {
   ): Promise<Embeddings> {
     const { system, arbiters, running } = this.#options;
     const { model, deployment } = served;
-    const prompts = inputs.map((input) => embeddedPrompt(input, model));
+    const prompts: Int32Array<ArrayBuffer>[] = [];
+    for (const input of inputs) {
+      if (prompts.length > 0) await new Promise((resolve) => setTimeout(resolve)); // others too
+      prompts.push(await embeddedPrompt(input, model, signal));
+    }
     using place = await arbiters.take(deployment, prompts[0] ?? new Int32Array(0));
     const self = freshAddress(system.node, "generation");
     running.add(self, served);

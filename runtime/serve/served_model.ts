@@ -8,7 +8,6 @@ import {
   CHAT_TEMPLATES,
   EMBEDDED_TEMPLATES,
   type MakeCodec,
-  OrreryError,
   type OutlineText,
   type RequestPolicy,
   type Sampling,
@@ -18,9 +17,7 @@ import {
   grammarOf,
   groupsOf,
   infillEnds,
-  infillTokens,
   type Manifest,
-  type MarkedPrompt,
   StopMatcher,
   type StoredModel,
   TextStream,
@@ -33,15 +30,24 @@ import {
 import type { GenerateRequest, ModelCard } from "../api/mod.ts";
 import { ChatAnswer, type ChatAnswerModel } from "./chat_answer.ts";
 import { outlineTextOf } from "./outline_text.ts";
+import { type ChatPrompt, PromptEncoder } from "./prompt_encoder.ts";
+import { isAtLeast, LARGE_CHARS, OUTLINE_CHARS } from "./prompt_size.ts";
+import { PromptThread } from "./prompt_thread.ts";
+import type { EncodedPrompt } from "./prompt_thread_protocol.ts";
 
 /** The embedded model's names, one for each precision: it was trained on its own outline forms. */
 const EMBEDDED = /^embedded(-|$)/;
 
-/** Characters at the end of a prompt that show whether it has opened the model's thoughts. */
-const TAIL = 200;
-
-/** A prompt that is a conversation. */
-type ChatPrompt = GenerateRequest["prompt"] & { kind: "chat" };
+/** What a {@linkcode ServedModel} is made of. */
+interface ServedParts {
+  card: ModelCard;
+  eos: number[];
+  defaults: { sampling: Partial<Sampling>; maxTokens?: number };
+  tokenizer: Tokenizer;
+  template: ChatTemplate;
+  /** Folder of the stored model. */
+  folder: string;
+}
 
 /** See the module's text. */
 export class ServedModel {
@@ -53,27 +59,24 @@ export class ServedModel {
   readonly defaults: { sampling: Partial<Sampling>; maxTokens?: number };
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate;
-  readonly #tools: ToolTemplate;
+  readonly #encoder: PromptEncoder;
+  readonly #thread: PromptThread;
   readonly #answers: ChatAnswerModel;
   /** Special tokens that are shown all the same, since they are marks of calls or thoughts. */
   readonly #shown: ReadonlySet<number>;
-  /** Rendered prompts of requests: they are looked at twice. */
-  readonly #rendered = new WeakMap<ChatPrompt, MarkedPrompt>();
+  /** Large prompts that the thread encodes or has encoded; other choices may have the same one. */
+  readonly #prepared = new WeakMap<object, { by: Promise<EncodedPrompt>; is?: EncodedPrompt }>();
 
-  private constructor(
-    card: ModelCard,
-    eos: number[],
-    defaults: { sampling: Partial<Sampling>; maxTokens?: number },
-    tokenizer: Tokenizer,
-    template: ChatTemplate,
-  ) {
+  private constructor({ card, eos, defaults, tokenizer, template, folder }: ServedParts) {
     const tools = new ToolTemplate(template);
     this.card = { ...card, tools: tools.format.name };
     this.eos = eos;
     this.defaults = defaults;
     this.#tokenizer = tokenizer;
     this.#template = template;
-    this.#tools = tools;
+    const { name, context } = card;
+    this.#encoder = new PromptEncoder({ tokenizer, template, name, context }, tools);
+    this.#thread = new PromptThread({ folder, name, context });
     const thinkMarks = thinkMarksOf(template.source);
     this.#answers = { format: tools.format, thinkMarks, check: checkSchema };
     const marks = tools.format.marks + (thinkMarks ? thinkMarks.open + thinkMarks.close : "");
@@ -94,8 +97,8 @@ export class ServedModel {
     });
     if (d.repetitionPenalty !== undefined) sampling.repetition_penalty = d.repetitionPenalty;
     const manifestInfo = await Deno.stat(stored.dir);
-    return new ServedModel(
-      {
+    return new ServedModel({
+      card: {
         name,
         created: Math.floor((manifestInfo.mtime?.getTime() ?? 0) / 1000),
         context: geometry.context,
@@ -104,11 +107,12 @@ export class ServedModel {
         ...sizesOf(stored.manifest),
         digest: createHash("sha256").update(JSON.stringify(stored.manifest)).digest("hex"),
       },
-      d.eosTokens,
-      { sampling, maxTokens: d.maxNewTokens },
-      await stored.tokenizer(),
-      await stored.chatTemplate(),
-    );
+      eos: d.eosTokens,
+      defaults: { sampling, maxTokens: d.maxNewTokens },
+      tokenizer: await stored.tokenizer(),
+      template: await stored.chatTemplate(),
+      folder: stored.dir,
+    });
   }
 
   /** What answers that are held to a grammar are made of. */
@@ -121,15 +125,42 @@ export class ServedModel {
     return infillEnds(this.#tokenizer);
   }
 
-  #encodeInfill(text: string, suffix: string): number[] {
-    const tokens = infillTokens(this.#tokenizer, text, suffix);
-    if (tokens) return tokens;
-    throw new OrreryError({
-      group: "api",
-      code: "unsupported_parameter",
-      message: `suffix: model ${this.card.name} has no infill tokens: leave it out`,
-      metadata: { param: "suffix" },
-    });
+  /** Large prompts that wait to be encoded, or are. */
+  get encoding(): number {
+    return this.#thread.waiting;
+  }
+
+  /**
+   * Encodes a large prompt in a thread of its own; small ones are encoded when they are asked for.
+   * Call it before {@linkcode encode}, {@linkcode answer} and {@linkcode outlineText}. Throws what
+   * {@linkcode encode} and `PromptThread.ask` throw, `context_exceeded` among it, and the signal's
+   * reason.
+   */
+  async prepare(prompt: GenerateRequest["prompt"], signal?: AbortSignal): Promise<void> {
+    if (prompt.kind === "tokens" || !isAtLeast(prompt, LARGE_CHARS)) return;
+    const known = this.#prepared.get(prompt);
+    if (known) return void await known.by;
+    const prepared: { by: Promise<EncodedPrompt>; is?: EncodedPrompt } = {
+      by: this.#thread.ask({ op: "prompt", json: JSON.stringify(prompt) }, signal),
+    };
+    this.#prepared.set(prompt, prepared);
+    try {
+      prepared.is = await prepared.by;
+    } catch (error) {
+      this.#prepared.delete(prompt);
+      throw error;
+    }
+  }
+
+  /** Token ids of a text of any length within a conversation: no special tokens are added. */
+  async encodeLong(text: string, signal?: AbortSignal): Promise<Int32Array<ArrayBuffer>> {
+    if (text.length < LARGE_CHARS) return this.encodeText(text);
+    return (await this.#thread.ask({ op: "text", text }, signal)).ids;
+  }
+
+  /** Ends the thread for large prompts; the next one begins it again. */
+  close(): void {
+    this.#thread.close();
   }
 
   /**
@@ -137,18 +168,7 @@ export class ServedModel {
    * `unsupported_parameter` for a suffix that the model cannot read.
    */
   encode(prompt: GenerateRequest["prompt"]): Int32Array<ArrayBuffer> {
-    switch (prompt.kind) {
-      case "tokens":
-        return Int32Array.from(prompt.tokens);
-      case "text":
-        return Int32Array.from(
-          prompt.suffix === undefined
-            ? this.#tokenizer.encode(prompt.text)
-            : this.#encodeInfill(prompt.text, prompt.suffix),
-        );
-      case "chat":
-        return this.#encodeMarked(this.#render(prompt));
-    }
+    return this.#prepared.get(prompt)?.is?.ids ?? this.#encoder.encode(prompt);
   }
 
   /**
@@ -166,27 +186,7 @@ export class ServedModel {
 
   /** What the template wrote at the end of a prompt. */
   #tail(prompt: ChatPrompt): string {
-    const { text, marks } = this.#render(prompt);
-    return text.slice(-TAIL).slice(marks.slice(-TAIL).lastIndexOf("1") + 1);
-  }
-
-  #render(prompt: ChatPrompt): MarkedPrompt {
-    const known = this.#rendered.get(prompt);
-    if (known) return known;
-    const { documents, templateVariables: variables } = prompt;
-    const { messages, tools } = this.#tools.input(prompt.messages, prompt.tools);
-    const rendered = this.#template.renderMarked(messages, { tools, documents, variables });
-    this.#rendered.set(prompt, rendered);
-    return rendered;
-  }
-
-  /**
-   * Token ids of what the template has written, special tokens included: the tokenizer would add a
-   * second BOS.
-   */
-  #encodeMarked(prompt: MarkedPrompt): Int32Array<ArrayBuffer> {
-    const { source } = this.#template;
-    return Int32Array.from(this.#tokenizer.encodeMarked(prompt, { template: source }));
+    return this.#prepared.get(prompt)?.is?.tail ?? this.#encoder.tail(prompt);
   }
 
   /** Token ids of a text within a conversation: no special tokens are added. */
@@ -196,7 +196,7 @@ export class ServedModel {
 
   /**
    * The prompts for an answer by outline, with the graph's templates and router if it has them;
-   * undefined where the prompt is no conversation that ends with a question.
+   * undefined where the prompt is no conversation that ends with a question, or a very long one.
    */
   outlineText(
     prompt: GenerateRequest["prompt"],
@@ -204,11 +204,12 @@ export class ServedModel {
   ): OutlineText | undefined {
     // What may think or call functions is one sequence.
     if (prompt.kind !== "chat" || (prompt.tools?.length ?? 0) > 0) return undefined;
+    if (isAtLeast(prompt, OUTLINE_CHARS)) return undefined;
     if (this.#answers.thinkMarks && this.#thinks(prompt)) return undefined;
     if (this.#answers.format.channels) return undefined;
     return outlineTextOf({
       render: (messages) => this.#template.renderMarked(messages),
-      encode: (text) => this.#encodeMarked(text),
+      encode: (text) => this.#encoder.encodeMarked(text),
       templates: templates ?? (EMBEDDED.test(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES),
       router,
     }, prompt.messages);

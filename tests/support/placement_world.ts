@@ -46,6 +46,8 @@ const MODEL = {
   eos: [],
   defaults: { sampling: {} },
   encode: ({ tokens }: { tokens: number[] }) => Int32Array.from(tokens),
+  prepare: () => Promise.resolve(),
+  close: () => {},
   outlineText: () => undefined,
   makeCodec: plainCodec,
 } as unknown as ServedModel;

@@ -20,7 +20,7 @@ const words =
 /**
  * Answers with the words above; with a temperature above 0 the seed changes their order. Marks in
  * the prompt: `[busy]`, `[not ready]`, `[broken]` (a bug), `[fail]` (a stage fails after two
- * tokens), `[hang]` (no token), `[endless]`, `[think]` (reasoning first), `[call]` (two calls of the
+ * tokens), `[hang]` (no token), `[endless]`, `[flood]` (endless, 64 KiB a token), `[think]` (reasoning first), `[call]` (two calls of the
  * first function in place of a text).
  */
 export class ScriptedGenerator implements Generator {
@@ -117,6 +117,10 @@ export class ScriptedGenerator implements Generator {
       return;
     }
     if (text.includes("[hang]")) await aborted;
+    while (text.includes("[flood]") && !signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve));
+      yield { type: "delta", text: "0123456789abcdef".repeat(4_096), tokens: [] };
+    }
     const endless = text.includes("[endless]");
     const natural = endless ? Infinity : words.length;
     const limit = Math.min(request.maxTokens ?? Infinity, natural);

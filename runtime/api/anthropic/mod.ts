@@ -37,7 +37,9 @@ export function anthropicRoutes(
       throw apiError("unsupported_parameter", "this server cannot count tokens");
     }
     const model = request.model ?? "default";
-    return c.json({ input_tokens: await generator.countTokens({ model, prompt }) });
+    return c.json({
+      input_tokens: await generator.countTokens({ model, prompt }, c.req.raw.signal),
+    });
   });
   for (const path of ["/v1/messages", "/v1/messages/count_tokens"]) {
     app.all(path, wrongMethod("POST"));

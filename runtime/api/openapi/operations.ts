@@ -90,6 +90,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /readyz": { tag: NODE, summary: "200 when a prompt sent now would be answered; else 503" },
   "GET /openapi.json": { tag: NODE, summary: "This description, OpenAPI 3.1" },
   "GET /docs": { tag: NODE, summary: "This description, to read", answers: ["text/html"] },
+  "GET /api/load": { tag: NODE, summary: "How busy the node is, and how long its event loop lags" },
   "GET /api/trace": { tag: NODE, summary: "The last frames of this node, stage by stage" },
   "GET /api/trace.svg": {
     tag: NODE,

@@ -1,0 +1,41 @@
+/**
+ * What a node and the thread that encodes its large prompts say to each other. Both are parts of
+ * this program: messages are typed, not validated.
+ *
+ * @module
+ */
+import type { WireError } from "../../actors/mod.ts";
+
+/** The model whose prompts the thread encodes; the thread's first message, which it answers too. */
+export interface OpenPromptThread {
+  op: "open";
+  /** Folder of the stored model. */
+  folder: string;
+  /** Name of the model, for messages. */
+  name: string;
+  /** Largest number of tokens of prompt and answer together. */
+  context: number;
+}
+
+/** What the thread is asked. */
+export type PromptQuestion =
+  /** A prompt, as JSON: that is copied at once, an object one value after the other. */
+  | { op: "prompt"; json: string }
+  /** Token ids of a text by itself: nothing is added. */
+  | { op: "text"; text: string };
+
+/** A message to the thread. */
+export type ToPromptThread = (OpenPromptThread | PromptQuestion) & { id: number };
+
+/** A prompt that the thread has encoded. */
+export interface EncodedPrompt {
+  /** Token ids. */
+  ids: Int32Array<ArrayBuffer>;
+  /** What a chat template wrote at its end; "" for other prompts. */
+  tail: string;
+}
+
+/** A message of the thread. */
+export type FromPromptThread =
+  | { id: number; value: EncodedPrompt }
+  | { id: number; error: WireError };
