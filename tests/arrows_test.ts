@@ -78,7 +78,7 @@ const HOUSE_ARROWS: Record<string, string[]> = {
   planner: ["actors"],
   runtime: [
     ...["actors", "actors/system", "actors/registry", "actors/outline", "actors/pipeline"],
-    ...["models", "models/grammar", "models/graph", "models/tools"],
+    ...["models", "models/grammar", "models/graph", "models/text", "models/tools"],
     "planner",
   ],
 };

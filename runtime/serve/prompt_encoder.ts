@@ -11,7 +11,7 @@ import {
   infillTokens,
   type MarkedPrompt,
   type Tokenizer,
-} from "../../models/text/mod.ts";
+} from "../../models/text/mod.ts"; // without the packages of the rest: a thread loads it too
 import { ToolTemplate } from "../../models/tools/mod.ts";
 
 /** Characters at the end of a prompt that show whether it has opened the model's thoughts. */

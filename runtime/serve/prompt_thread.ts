@@ -27,7 +27,7 @@ export interface PromptThreadOptions extends Omit<OpenPromptThread, "op"> {
 }
 
 /** A question that waits for its turn, or for its answer. */
-interface Waiting extends PromiseWithResolvers<EncodedPrompt> {
+interface WaitingPrompt extends PromiseWithResolvers<EncodedPrompt> {
   question: PromptQuestion;
 }
 
@@ -36,7 +36,7 @@ export class PromptThread {
   readonly #options: Required<PromptThreadOptions>;
   #worker?: Worker;
   /** Questions in their order; the thread is at the first one, if `#busy`. */
-  readonly #queue: Waiting[] = [];
+  readonly #queue: WaitingPrompt[] = [];
   #busy = false;
   #nextId = 1;
   #idle?: ReturnType<typeof setTimeout>;
@@ -60,7 +60,7 @@ export class PromptThread {
     signal?.throwIfAborted();
     const { mostWaiting } = this.#options;
     if (this.#queue.length > mostWaiting) throw tooMany(mostWaiting);
-    const waiting: Waiting = { ...Promise.withResolvers<EncodedPrompt>(), question };
+    const waiting: WaitingPrompt = { ...Promise.withResolvers<EncodedPrompt>(), question };
     this.#queue.push(waiting);
     const leave = () => {
       const at = this.#queue.indexOf(waiting);
