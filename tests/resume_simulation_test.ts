@@ -87,7 +87,7 @@ const CASES: Record<string, Case> = {
   "plain, to its limit": { more: {} },
   "plain, sampled with a seed": { more: { sampling: seeded } },
   "plain, to an end token": { more: { eos: [plain[13]] } },
-  "plain, with penalties": { more: { sampling: { ...seeded, presence_penalty: 0.5 } } },
+  "plain, with penalties": { more: { sampling: { ...seeded, frequency_penalty: 0.5 } } },
   "plain, with a stop text": { more: { stop: [`${stopText}${String.fromCharCode(65)}`, "zzz"] } },
   "plain, with log-probabilities": { more: { sampling: { ...seeded, logprobs: true } } },
   "plain, with those of the prompt": { more: { prompt_logprobs: 0, sampling: greedy } },

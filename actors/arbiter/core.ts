@@ -197,7 +197,8 @@ export class ArbiterCore {
       if (!result || dropped) continue;
       let results = toldTo.get(request);
       if (!results) {
-        toldTo.set(request, results = { results: [], ...common });
+        const { run } = request.open;
+        toldTo.set(request, results = { results: [], ...(run && { run }), ...common });
         if (!request.reportedReuse) results.reused_rows = request.reused;
         request.reportedReuse = true;
       }

@@ -20,6 +20,8 @@ const i32 = z.instanceof(Int32Array);
 export const openSchema = z.object({
   /** Address of the Generation: it is sent {@linkcode resultsSchema} as `tokens`, and `failed`. */
   generation: z.string(),
+  /** Which run of the request this is: its results say so. @default none is told */
+  run: z.number().int().positive().optional(),
   /** Token ids, at least one. (rows) */
   prompt: i32.refine((p) => p.length > 0, "the prompt has no tokens"),
   /**
@@ -144,6 +146,8 @@ export const resultsSchema = z.object({
   results: z.array(
     tokenResultSchema.omit({ slot: true }).extend({ row: z.number().int().nonnegative() }),
   ),
+  /** `run` of the request's `open`. */
+  run: z.number().int().positive().optional(),
   /**
    * Rows of the prompt that were found in the cache and not computed. Only with the request's first
    * results.

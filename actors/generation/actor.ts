@@ -20,14 +20,17 @@ import { alreadyStarted, arbiterActor, type RequestUsage, resultsSchema } from "
 import {
   type CallerRule,
   defineActor,
+  OrreryError,
   parseAddress,
   thisNode,
   toOrreryError,
   type WireError,
   wireErrorSchema,
 } from "../system/mod.ts";
-import { afterFailure, findRoute, type FoundRoute, onRoute } from "./find_route.ts";
+import { tokensOf } from "./answer_state.ts";
+import { afterFailure, afterPause, findRoute, type FoundRoute, onRoute } from "./find_route.ts";
 import { type Start, startSchema } from "./messages.ts";
+import { PipelineRecovery } from "./pipeline_recovery.ts";
 import { type EarlierRun, GenerationRun } from "./run.ts";
 
 export {
@@ -57,13 +60,19 @@ const aDrafter: CallerRule = {
 
 /**
  * See the module's text. Resources: `codec` ({@linkcode MakeCodec}), `outline` (`MakeOutlineText`),
- * and for a request that is held to a grammar `grammar` (`GrammarWalk`).
+ * for a request that is held to a grammar `grammar` (`GrammarWalk`), and for one that is to go on when
+ * its pipeline is lost `find` (`FindPipeline`).
  */
 export const generationActor = defineActor({
   kind: "generation",
   config: z.object({
     /** Milliseconds without a result, while rows are waited for, after which the request fails. */
     silenceMs: z.number().positive().default(120_000),
+    /**
+     * Milliseconds without a token, from when the pipeline was lost, after which a request fails that
+     * finds no other.
+     */
+    recoveryMs: z.number().positive().default(60_000),
   }),
   messages: {
     /** From the client's side: begins the request. */
@@ -104,10 +113,16 @@ export const generationActor = defineActor({
     let began = 0;
     /** The request was cancelled before its start was handled. */
     let cancelled = false;
+    /** What the next run takes over, while the request stands still. */
+    let carried: EarlierRun | undefined;
+    /** Runs so far: results of an earlier one are of no use. */
+    let runs = 0;
+    const recovery = new PipelineRecovery(ctx, { limitMs: config.recoveryMs, onFound: goOn });
 
     /** Runs the request on the stages of this route. */
     async function begin(route: FoundRoute, before?: EarlierRun): Promise<void> {
       const start = onRoute(asked!, route);
+      runs++;
       try {
         run = new GenerationRun(ctx, start, {
           silenceMs: config.silenceMs,
@@ -116,6 +131,8 @@ export const generationActor = defineActor({
           route,
           began,
           before,
+          run: runs,
+          recovery,
         });
       } catch (error) {
         ctx.stop();
@@ -133,6 +150,33 @@ export const generationActor = defineActor({
       run = undefined;
       tellClosed(arbiter);
       await begin(afterFailure(error), carried);
+    }
+
+    /** The pipeline is lost: the answer stands still until stages of its model serve. */
+    function standStill(error: WireError): void {
+      const { start: { arbiter } } = run!;
+      carried = run!.carried;
+      run!.close();
+      run = undefined;
+      tellClosed(arbiter);
+      recovery.begin(error);
+    }
+
+    /** Stages serve again, or none has for too long. */
+    async function goOn(): Promise<void> {
+      const found = recovery.takeFound();
+      const before = carried;
+      if (!found || !before) return;
+      carried = undefined;
+      if (found instanceof OrreryError) {
+        const failed = { type: "failed", error: found.toWire() };
+        await ctx.tell(asked!.client, failed).catch(() => {}); // client gone
+        return ctx.stop();
+      }
+      const { solo: _solo, drafter: _drafter, ...rest } = asked!;
+      asked = { ...rest, ...found };
+      const route = await findRoute(ctx, asked);
+      await begin(afterPause(route, recovery.cause!, tokensOf(before.state)), before);
     }
 
     /**
@@ -180,6 +224,7 @@ export const generationActor = defineActor({
     async function fail(error: WireError): Promise<void> {
       if (!run) return;
       if (run.route.route === "one" && asked!.solo) return await fallBack(error);
+      if (recovery.takes(error)) return standStill(error);
       await end(({ start }) => ctx.tell(start.client, { type: "failed", error })).catch(() => {});
     }
 
@@ -222,11 +267,13 @@ export const generationActor = defineActor({
 
     // After a crash, or when the node closes, the client must not wait for an end that never comes.
     ctx.onStop(async () => {
-      if (!run) return;
-      const { arbiter, client } = run.start;
-      run.close();
-      run = undefined;
-      tellClosed(arbiter);
+      recovery.close();
+      if (!run && !carried) return;
+      const { client } = asked!;
+      const arbiter = run?.start.arbiter;
+      run?.close();
+      run = carried = undefined;
+      if (arbiter) tellClosed(arbiter);
       const error: WireError = {
         group: "actor",
         code: "generation_stopped",
@@ -238,7 +285,7 @@ export const generationActor = defineActor({
 
     return {
       async start(start) {
-        if (run) throw alreadyStarted(ctx.self, "its request");
+        if (run || carried) throw alreadyStarted(ctx.self, "its request");
         if (cancelled) return ctx.stop();
         asked = start;
         began = ctx.now();
@@ -247,7 +294,8 @@ export const generationActor = defineActor({
 
       async tokens(results, { from }) {
         // The request ended while this frame was under way, or runs on other stages now.
-        if (!run || from !== run.start.arbiter) return;
+        if (!run || from !== run.start.arbiter || (results.run ?? runs) !== runs) return;
+        recovery.progressed();
         run.results(results);
         await proceed();
       },
@@ -272,12 +320,17 @@ export const generationActor = defineActor({
 
       failed({ error }, { from }) {
         // An arbiter that was given up may also say so; others (a gateway node) speak for the request.
-        const late = from === asked?.solo?.arbiter && from !== run?.start.arbiter;
-        return late ? undefined : fail(error);
+        const arbiter = from !== "" && parseAddress(from).kind === arbiterActor.kind;
+        return arbiter && from !== run?.start.arbiter ? undefined : fail(error);
       },
 
       async cancel() {
         if (run) return await end(async () => {});
+        if (carried) {
+          carried = undefined;
+          recovery.close();
+          return ctx.stop();
+        }
         // Its start may be queued behind this message: if the actor stopped now, that message would
         // activate it again.
         cancelled = true;

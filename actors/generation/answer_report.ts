@@ -81,6 +81,8 @@ export interface AnswerFacts {
   speculation?: ModeFacts["speculation"];
   /** Which stages computed the answer. */
   route: RouteChoice;
+  /** How often the request has stood still. @default never */
+  pauses?: { readonly pauses: number; readonly pausedMs: number };
   /** Rows of the prompt that the request was opened with. */
   openedRows: number;
   /** What the arbiter counted; undefined: it did not say. */
@@ -119,5 +121,9 @@ export function reportOf(facts: AnswerFacts): AnswerReport {
       ? usage.bytes_per_row_per_hop * usage.rows /
         Math.max(1, openedRows + clock.tokens - clock.before)
       : null,
+    ...(facts.pauses?.pauses && {
+      pauses: facts.pauses.pauses,
+      paused_ms: facts.pauses.pausedMs,
+    }),
   };
 }

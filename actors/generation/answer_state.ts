@@ -66,6 +66,10 @@ export type AnswerProgress = z.infer<typeof answerProgressSchema>;
 /** The state of an answer of which nothing is known yet. */
 export const emptyAnswer = (): AnswerState => ({ outline: false, scored: false, lanes: [] });
 
+/** Tokens that an answer has, of all its lanes. */
+export const tokensOf = ({ lanes }: AnswerState): number =>
+  lanes.reduce((sum, { tokens }) => sum + tokens.length, 0);
+
 /**
  * Takes what a delta says into the state, in time proportional to what is new. Throws group `actor`,
  * code `invalid_message`, where tokens are missing between the two.

@@ -85,6 +85,10 @@ const answerReportSchema = z.object({
   wasted_row_share: measured.nullable(),
   /** Bytes of hidden states that one token took from a stage to the next. */
   bytes_per_token_per_hop: measured.nullable(),
+  /** How often the answer stood still since its stages were lost. @default never */
+  pauses: count.optional(),
+  /** Milliseconds that it stood still, until it went on elsewhere. @default 0 */
+  paused_ms: measured.optional(),
 });
 
 /**

@@ -39,6 +39,12 @@ export function afterFailure(error: WireError): FoundRoute {
   };
 }
 
+/** The same route, for an answer that had `tokens` tokens when its stages were lost. */
+export function afterPause(route: FoundRoute, { message }: WireError, tokens: number): FoundRoute {
+  const why = `it went on after ${tokens} tokens since its stages were lost: ${message}`;
+  return { ...route, why: [route.why, why].filter((part) => part !== "").join("; ") };
+}
+
 /** The fields of a start message that say which stages compute it. */
 export function onRoute(start: Start, { route }: RouteChoice): Start {
   const { solo } = start;

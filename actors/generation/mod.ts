@@ -14,6 +14,7 @@ export {
 } from "./answer_state.ts";
 export { rowFailed } from "./grammar_errors.ts";
 export type { GrammarStep, GrammarWalk } from "./grammar.ts";
+export { type FindPipeline, pipelineLost, type PipelinePath } from "./pipeline_recovery.ts";
 export {
   quickerRoute,
   type RouteChoice,

@@ -57,6 +57,10 @@ export interface GenerationRunOptions {
   began: number;
   /** An earlier run of the request in this actor; undefined: there was none. */
   before?: EarlierRun;
+  /** Number of this run: results say which run they are for. */
+  run: number;
+  /** How often the request has stood still, and for how many milliseconds. */
+  recovery: { readonly pauses: number; readonly pausedMs: number };
 }
 
 /** What the next run of a request takes over. */
@@ -165,6 +169,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
       type: "open",
       generation: this.#ctx.self,
       prompt: opened,
+      run: this.#options.run,
       ...(this.#resumed && { prompt_rows: prompt.length }),
       sampling: top !== undefined
         ? { ...sampling, logprobs: true, top_logprobs: Math.max(sampling.top_logprobs, top) }
@@ -350,6 +355,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
         outline: this.#outline,
         speculation: this.#speculation,
         route: this.#options.route,
+        pauses: this.#options.recovery,
         openedRows: this.#opened.length,
         usage,
       }),

@@ -8,6 +8,7 @@ import {
   arbiterActor,
   type Clock,
   type Done,
+  type FindPipeline,
   type FrameTrace,
   generationActor,
   type MakeCodec,
@@ -103,6 +104,10 @@ export class Gateway implements Generator, ServingControl {
         const serves = id === this.#served.serving?.deployment.id;
         if (!serves && !this.runs(id)) this.#arbiters.forget(id);
       },
+      serving: (served) => {
+        const { serving } = this.#served;
+        return serving && sameModel(serving, served) ? serving : undefined;
+      },
     });
     this.#served = new ServedDeployment({
       ...{ onBroken, clock },
@@ -116,6 +121,7 @@ export class Gateway implements Generator, ServingControl {
     if (served) this.#models.add(served.model);
     if (served) this.#options.admission.use(served.deployment.shape.admission);
     this.#tidyGrammars();
+    this.#running.changed(); // requests may wait for what serves now
   }
 
   /** Refuses new requests from now on. */
@@ -160,6 +166,7 @@ export class Gateway implements Generator, ServingControl {
         codec: this.#codecOf(to),
         outline: this.#outlineOf(to),
         grammar: this.#running.get(to)?.grammar,
+        find: this.#findFor(to),
       }),
     });
     system.register(arbiterActor, {
@@ -174,11 +181,24 @@ export class Gateway implements Generator, ServingControl {
     return run && ((stops) => run.model.makeCodec(stops, (text) => run.stopText = text));
   }
 
+  /**
+   * Resource `find` of the generation at this address; undefined: its request must fail with its
+   * pipeline, since it is there to see whether prompts are answered.
+   */
+  #findFor(to: string): FindPipeline | undefined {
+    const run = this.#running.get(to);
+    if (!run || run.request === PROBE) return undefined;
+    return (signal) => {
+      const { serving } = this.#served;
+      if (serving && serving.deployment.id === run.deployment.id) this.#served.failed(serving);
+      return this.#runner.find(to, signal);
+    };
+  }
+
   /** Resource `outline` of the generation at this address. */
   #outlineOf(to: string): MakeOutlineText {
     const run = this.#running.get(to);
-    return () =>
-      run?.request && run.model.outlineText(run.request.prompt, run.deployment.shape.policy);
+    return () => run?.request && run.model.outlineText(run.request.prompt, run.policy);
   }
 
   /**
@@ -197,6 +217,7 @@ export class Gateway implements Generator, ServingControl {
   }
 
   nodeLost(node: string): void {
+    this.#runner.nodeLost(node);
     failRequestsThrough(node, this.#options.system, this.#running);
   }
 
@@ -320,3 +341,8 @@ export class Gateway implements Generator, ServingControl {
 
 const hasGroup = (error: unknown, group: string) =>
   error instanceof OrreryError && error.group === group;
+
+/** The same weights: an answer that began on one goes on at the other. */
+const sameModel = (a: Served, b: Served) =>
+  a.model.card.name === b.model.card.name &&
+  a.deployment.manifest_sha256 === b.deployment.manifest_sha256;

@@ -13,6 +13,8 @@ import {
   hasCode,
   nodeKey,
   OrreryError,
+  type PipelinePath,
+  servingNodes,
 } from "../../actors/mod.ts";
 import type { Embeddings, EmbedOptions, GenerateRequest, GenerationEvent } from "../api/mod.ts";
 import type { Arbiters } from "./arbiters.ts";
@@ -24,6 +26,9 @@ import type { ModelGrammars } from "./model_grammars.ts";
 import { requestPath } from "./routes.ts";
 import type { RunningRequest, RunningRequests, Served } from "./running_requests.ts";
 
+/** Nodes that are gone and remembered at most. */
+const MOST_GONE = 256;
+
 /** Milliseconds in which a generation must take `cancel`. */
 const CANCEL_MS = 10_000;
 
@@ -34,13 +39,19 @@ export interface RequestsRunnerOptions {
   grammars: ModelGrammars;
   /** Where the requests are noted while they run. */
   running: RunningRequests;
-  /** Called when a request of this deployment is over, before those who wait for its end. */
+  /**
+   * Called when a request of this deployment is over or has left it, before those who wait for that.
+   */
   onOver: (deployment: Deployment) => void;
+  /** What serves the requests now that began on `served`; undefined: nothing does. */
+  serving: (served: Served) => Served | undefined;
 }
 
 /** See the module's text. */
 export class RequestsRunner {
   readonly #options: RequestsRunnerOptions;
+  /** Nodes that are gone for good: an id is that of one life. */
+  readonly #gone = new Set<string>();
 
   constructor(options: RequestsRunnerOptions) {
     this.#options = options;
@@ -60,7 +71,7 @@ export class RequestsRunner {
     const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
     const request = answer ? { ...asked, constraint: answer.constraint } : asked;
     const requested = await requestedStart(request, served, signal);
-    using place = await arbiters.take(deployment, requested.prompt);
+    const place = await arbiters.take(deployment, requested.prompt);
     const start = {
       ...requested,
       ...experience.known,
@@ -71,7 +82,8 @@ export class RequestsRunner {
     const to = generation.address;
     const client = freshAddress(system.node, "client");
     const inbox = system.inbox(client);
-    const run: RunningRequest = { ...served, request };
+    const { policy } = deployment.shape;
+    const run: RunningRequest = { ...served, request, place, policy };
     running.add(to, run);
     let over = true; // nothing runs yet
     try {
@@ -100,9 +112,46 @@ export class RequestsRunner {
       try {
         if (!over) await generation.tell.cancel({}, { deadlineMs: CANCEL_MS }).catch(ignoreEnded);
       } finally {
-        this.#over(to, deployment);
+        this.#over(to, run.deployment);
       }
     }
+  }
+
+  /** Requests look for other stages than those of a node that is gone. */
+  nodeLost(node: string): void {
+    this.#gone.add(node);
+    if (this.#gone.size > MOST_GONE) this.#gone.delete(this.#gone.values().next().value!);
+  }
+
+  /**
+   * Moves the request of a generation to what serves its model now, and says how it goes through it.
+   * Waits until something does. Rejects with the signal's reason.
+   */
+  async find(to: string, signal: AbortSignal): Promise<PipelinePath> {
+    const { system, arbiters, running, onOver } = this.#options;
+    const run = running.get(to);
+    if (!run) throw new DOMException("the request is over", "AbortError");
+    let found: Deployment | undefined;
+    await running.until(() => (found = this.#servingFor(run)) !== undefined, signal);
+    const deployment = found!;
+    const place = await arbiters.take(deployment, new Int32Array(0));
+    if (signal.aborted || running.get(to) !== run) {
+      place[Symbol.dispose]();
+      throw signal.reason ?? new DOMException("the request is over", "AbortError");
+    }
+    run.place?.[Symbol.dispose]();
+    const before = run.deployment;
+    Object.assign(run, { place, deployment });
+    if (before.id !== deployment.id) onOver(before);
+    running.changed();
+    return requestPath(deployment, { node: system.node, key: place.key });
+  }
+
+  /** What serves a request now, with no stage at a node that is gone. */
+  #servingFor(run: RunningRequest): Deployment | undefined {
+    const deployment = this.#options.serving(run)?.deployment;
+    const whole = deployment && servingNodes(deployment).every((node) => !this.#gone.has(node));
+    return whole ? deployment : undefined;
   }
 
   /** Runs inputs for their vectors. */
@@ -138,7 +187,7 @@ export class RequestsRunner {
     const { running, onOver } = this.#options;
     running.delete(to);
     onOver(deployment);
-    running.ended();
+    running.changed();
   }
 }
 

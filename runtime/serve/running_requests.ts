@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { Deployment, GrammarWalk } from "../../actors/mod.ts";
+import type { Deployment, GrammarWalk, RequestPolicy } from "../../actors/mod.ts";
 import type { GenerateRequest } from "../api/mod.ts";
+import type { ArbiterPlace } from "./arbiters.ts";
 import type { ServedModel } from "./served_model.ts";
 
 /** What answers new requests. */
@@ -23,13 +24,17 @@ export interface RunningRequest extends Served {
   stopText?: string;
   /** The walk of its grammar; undefined: its answer may be any text. */
   grammar?: GrammarWalk;
+  /** How its deployment answered requests when it began; undefined: as usual. */
+  policy?: RequestPolicy;
+  /** Its place at an arbiter; undefined for embeddings. */
+  place?: ArbiterPlace;
 }
 
 /** See the module's text. */
 export class RunningRequests {
   readonly #running = new Map<string, RunningRequest>();
-  /** Called when a request has ended. */
-  readonly #onEnd = new Set<() => void>();
+  /** Called at each change. */
+  readonly #onChange = new Set<() => void>();
 
   /** Number of requests that run now. */
   get size(): number {
@@ -61,19 +66,20 @@ export class RunningRequests {
     this.#running.set(to, request);
   }
 
-  /** A request is over; whoever waits for that is told by {@linkcode RunningRequests.ended}. */
+  /** A request is over; whoever waits for that is told by {@linkcode RunningRequests.changed}. */
   delete(to: string): void {
     this.#running.get(to)?.grammar?.close();
+    this.#running.get(to)?.place?.[Symbol.dispose]();
     this.#running.delete(to);
   }
 
-  /** Has those look that wait for the end of requests. */
-  ended(): void {
-    for (const look of [...this.#onEnd]) look();
+  /** Has those look that wait: a request has ended or moved, or something else serves. */
+  changed(): void {
+    for (const look of [...this.#onChange]) look();
   }
 
   /**
-   * Resolves when `over` holds, which is looked at after each request. Rejects with the signal's
+   * Resolves when `over` holds, which is looked at after each change. Rejects with the signal's
    * reason.
    */
   async until(over: () => boolean, signal: AbortSignal): Promise<void> {
@@ -81,10 +87,10 @@ export class RunningRequests {
       signal.throwIfAborted();
       const { promise, resolve } = Promise.withResolvers<void>();
       const look = () => resolve();
-      this.#onEnd.add(look);
+      this.#onChange.add(look);
       signal.addEventListener("abort", look);
       await promise;
-      this.#onEnd.delete(look);
+      this.#onChange.delete(look);
       signal.removeEventListener("abort", look);
     }
   }

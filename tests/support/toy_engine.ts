@@ -259,7 +259,7 @@ export class ToyEngine implements StageEngine {
       const { sampling, prompt_rows } = sampler;
       const plain = this.#next?.(this.#path(arena, frame.base + w)) ?? state[w];
       // Its penalty counts the tokens of the answer so far.
-      const own = sampling.presence_penalty === 0
+      const own = sampling.frequency_penalty === 0
         ? plain
         : mix(plain, this.#depth(arena, frame.base + w) - prompt_rows);
       const drawn = sampling.temperature > 0 && !this.#next ? mix(own, sampling.seed) : own;
