@@ -7,6 +7,7 @@
  * @module
  */
 import type { RequestRoute, RouteFigures, Wire } from "../actors/mod.ts";
+import type { PlacedActor } from "./place_actors.ts";
 
 /**
  * Measured times: `seconds[i][j]` is the time of a frame of `rows[i]` rows with `past[j]` rows
@@ -348,6 +349,8 @@ export interface Plan {
     readonly host: string | null;
     readonly why: string;
   }[];
+  /** Where custom actors run; left out: the graph has none, or they were not placed. */
+  readonly actors?: readonly PlacedActor[];
   /** Devices without a stage. */
   readonly idle: readonly { readonly host: string; readonly why: string }[];
   /** Predictions for the workload. */

@@ -104,7 +104,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const end = new NodeEnd(options);
   const examiner = examinerOf(parts, part);
   registerActors({
-    ...{ ...network, ...work, store, membership: part.membership, examiner },
+    ...{ ...network, ...work, store, membership: part.membership, home: part.home, examiner },
     models: () => part.seat?.models ?? [],
     onDrain: () => end.drained(),
   });
@@ -148,10 +148,10 @@ async function openPromotion(
 ): Promise<Promotion | undefined> {
   const { embedded, server, trust } = origin;
   if (!embedded || (server && !server.alone)) return undefined;
-  const { membership, known, member, name } = part;
+  const { membership, known, member } = part;
   return await Promotion.open({
     ...{ data: options.data, store, trust, mailbox: network.mailbox },
-    ...{ membership, known, member, name, neededMs: options.voteAfterMs },
+    ...{ membership, known, member, neededMs: options.voteAfterMs },
     lead: (succession) => part.lead(succession),
     onFollowed: (why) => end.followed(why),
   });

@@ -14,6 +14,7 @@ import {
 } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import type { DeploymentHost, Membership } from "./cluster/mod.ts";
+import { type ActorHome, homeActor, modelActor } from "./custom/mod.ts";
 import type { NodeExaminer } from "./doctor/mod.ts";
 import type { MailboxTransport } from "./mailbox/mod.ts";
 import type { NodeProfiler } from "./profile/mod.ts";
@@ -34,6 +35,8 @@ export interface NodeParts {
   examiner: NodeExaminer;
   activity: Activity;
   onDrain: () => void;
+  /** The custom actors that this node hosts. */
+  home: ActorHome;
 }
 
 /** Registers the actors that every node has. */
@@ -50,6 +53,7 @@ export function registerActors(parts: NodeParts): void {
     examiner,
     activity,
     onDrain,
+    home,
   } = parts;
   system.register(stageActor, {
     config: stageActor.config.parse({}),
@@ -71,6 +75,8 @@ export function registerActors(parts: NodeParts): void {
     }),
   });
   gateway.register();
+  system.register(homeActor, { config: {}, resources: () => ({ home }) });
+  system.register(modelActor, { config: {}, resources: () => ({ generator: gateway }) });
   system.register(memberActor, {
     config: {},
     resources: () => ({

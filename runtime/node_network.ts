@@ -4,8 +4,21 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { ActorSystem, COORDINATOR_KEY, Fence, parseAddress, systemClock } from "../actors/mod.ts";
-import { ClusterDirectory, isCoordinators, listen, type Membership } from "./cluster/mod.ts";
+import {
+  ActorSystem,
+  COORDINATOR_KEY,
+  customAddress,
+  Fence,
+  parseAddress,
+  systemClock,
+} from "../actors/mod.ts";
+import {
+  ClusterDirectory,
+  isCoordinators,
+  isHosted,
+  listen,
+  type Membership,
+} from "./cluster/mod.ts";
 import { deadLetterLog } from "./dead_letter_log.ts";
 import { LEFT, type MailboxTransport } from "./mailbox/mod.ts";
 import type { NodeOptions } from "./node_options.ts";
@@ -52,11 +65,20 @@ export async function openNetwork(
   undo.defer(() => mailbox.close());
   await trust.listening(mailbox.address);
   const fence = new Fence({
-    ownershipName: (to) => isCoordinators(parseAddress(to)) ? COORDINATOR_KEY : undefined,
-    onLapse: ({ epoch }) =>
-      log.warn("this node's lease may have lapsed: it refuses what its term {epoch} was for", {
-        epoch,
-      }),
+    ownershipName(to) {
+      const parts = parseAddress(to);
+      // All actors of one name in a graph move together.
+      return isCoordinators(parts)
+        ? COORDINATOR_KEY
+        : isHosted(parts)
+        ? customAddress(parts.kind)
+        : undefined;
+    },
+    onLapse: ({ name, epoch }) =>
+      log.warn(
+        "this node's lease may have lapsed: it refuses what its ownership of {name}, epoch {epoch}, was for",
+        { name, epoch },
+      ),
   });
   const later: LaterParts = {};
   const system = new ActorSystem({

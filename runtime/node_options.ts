@@ -24,6 +24,11 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
    */
   announce?: boolean;
   /**
+   * Do changed modules of custom actors take over at once, without a restart? At a first node.
+   * @default false
+   */
+  watch?: boolean;
+  /**
    * Token to join with, as the first node printed it. A node that the cluster knows needs none.
    * @default none
    */

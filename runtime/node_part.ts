@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { hostname } from "node:os";
+import { join } from "node:path";
 import {
+  Claims,
   type Member,
   type MembersView,
   REGISTRY,
@@ -16,6 +17,7 @@ import {
 } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import { logHealth, memberOf, Membership } from "./cluster/mod.ts";
+import { ActorHome, followHomes } from "./custom/mod.ts";
 import { announceCluster } from "./discovery/mod.ts";
 import type { NodeNetwork } from "./node_network.ts";
 import type { NodeOptions } from "./node_options.ts";
@@ -35,6 +37,8 @@ import { findCoordinator } from "./trust/mod.ts";
 
 /** Milliseconds without a sign of life after which a member's entry in the registry is gone. */
 const MEMBER_TTL_MS = 10_000;
+/** Milliseconds in which custom actors must have answered what they handle, when the node ends. */
+const HOME_MS = 3_000;
 /** Milliseconds in which a node that became a server must stand in the registry. */
 const LISTED_MS = 10_000;
 
@@ -54,8 +58,8 @@ export class NodePart {
   readonly known: KnownNodes;
   /** This node, as its cluster lists it. */
   readonly member: Member;
-  /** What graph files call this node. */
-  readonly name: string;
+  /** The custom actors that this node hosts. */
+  readonly home: ActorHome;
   readonly #parts: NodePartOptions;
   /** The registry as members reach it: over the coordinator's node. */
   readonly #remote: RemoteRegistry;
@@ -63,6 +67,9 @@ export class NodePart {
   #server?: RegistryServer;
   #presence!: Presence;
   #coordination?: Coordination;
+  #claims!: Claims;
+  /** Ends the following of the registry of now. */
+  #following = new AbortController();
   /** Leases of registries before the present one. */
   #leases = 0;
 
@@ -78,8 +85,13 @@ export class NodePart {
     this.known = new KnownNodes({ joined: trust.first });
     this.membership = network.later.membership = this.#membership(server !== undefined);
     this.member = memberOf({ system, mailbox });
-    this.name = options.name ?? hostname();
     network.later.leases = () => this.#leases + this.#presence.lease.epoch;
+    this.home = new ActorHome({
+      ...{ system, fence: network.fence, homes: network.directory.homes },
+      modules: join(options.data, "modules"),
+      registry: () => this.registry,
+      claims: () => this.#claims,
+    });
     this.#enter(server);
   }
 
@@ -108,6 +120,7 @@ export class NodePart {
     } else {
       await this.membership.join(trust.first!);
       this.#presence.start();
+      this.#followHomes();
       this.known.follow({ registry: this.#remote, node, path: copyPath(data, trust.name) });
     }
     managed?.offers({
@@ -136,8 +149,10 @@ export class NodePart {
     await this.#coordination?.close();
   }
 
-  /** Gives back the node's lease. */
+  /** Gives back what this node owns, and its lease. */
   async vanish(): Promise<void> {
+    this.#following.abort();
+    await this.home.keep([], { signal: AbortSignal.timeout(HOME_MS) }).catch(() => {});
     await this.#presence.close();
     await this.#remote.close();
   }
@@ -166,8 +181,8 @@ export class NodePart {
 
   /** Takes part as a member, or as a node that opens the registry itself. */
   #enter(server: RegistryServer | undefined): void {
-    const { options, origin, network: { system, directory, fence }, work } = this.#parts;
-    const { membership, member, name } = this;
+    const { options, origin, network: { system, directory, fence } } = this.#parts;
+    const { membership, member } = this;
     const presence = new Presence({
       ...{ member, ttlMs: server?.ttlMs ?? MEMBER_TTL_MS },
       ...{ clock: systemClock, random: Math.random },
@@ -176,10 +191,16 @@ export class NodePart {
     this.#leases += this.#presence?.lease.epoch ?? 0;
     this.#server = server;
     this.#presence = presence;
+    this.#claims = new Claims({
+      ...{ registry: this.registry, lease: presence.lease },
+      ...{ clock: systemClock, random: Math.random },
+    });
+    this.#following.abort();
+    this.#following = new AbortController();
+    if (server) this.#followHomes(); // a member reads the registry once it has joined
     this.#coordination = server?.coordination({
-      ...{ system, directory, fence, membership, presence, member, name },
-      nodes: this.#view(),
-      generator: work.gateway,
+      ...{ system, directory, fence, membership, presence, member },
+      ...{ home: this.home, nodes: this.#view(), watch: options.watch ?? false },
       identities: async () => await origin.trust.identities() ?? [],
       announce: async () => options.announce ? await this.#announce() : undefined,
     });
@@ -195,6 +216,12 @@ export class NodePart {
       isFormer: (node) => trust.isFormer(node),
       changed: logHealth,
     };
+  }
+
+  #followHomes(): void {
+    const { network: { directory: { homes } } } = this.#parts;
+    const { signal } = this.#following;
+    void followHomes({ registry: this.registry, homes, signal });
   }
 
   #announce(): Promise<AsyncDisposable | undefined> {

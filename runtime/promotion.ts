@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode, type Member, toOrreryError } from "../actors/mod.ts";
@@ -31,8 +32,6 @@ const RETRY_MS = 1_000;
 export interface PromotionOptions {
   /** Folder of the model store. */
   data: string;
-  /** Name of this node in graph files. */
-  name: string;
   /** This node, as others reach it. */
   member: Member;
   store: ModelStore;
@@ -138,12 +137,13 @@ export class Promotion {
 
   /** What a first node needs to go on, which is looked at before anybody votes. */
   async #state(): Promise<TrustState | undefined> {
-    const { known: { entries }, store, name, trust } = this.#options;
+    const { known: { entries }, store, data, trust } = this.#options;
     const main = mainGraphOf(entries);
     if (!main || !trust.roll) return undefined;
     try {
       const { graph } = await notedGraph(store, main);
-      await (await CustomActors.load(graph, { file: main.file ?? "graph", node: name })).close();
+      const modules = join(data, "modules");
+      await (await CustomActors.load(graph, { file: main.file ?? "graph", modules })).close();
     } catch (error) {
       throw apiError(
         "not_promoted",

@@ -39,6 +39,7 @@ import {
 import { Gate } from "../actors/system/gate.ts";
 import { ClusterDirectory } from "../runtime/cluster/directory.ts";
 import { customDefinition, type LoadedActor } from "../runtime/custom/definition.ts";
+import { homeActor } from "../runtime/custom/actor_home.ts";
 import { modelActor } from "../runtime/custom/model_actor.ts";
 import { readImports } from "./support/imports.ts";
 
@@ -54,6 +55,7 @@ const KINDS: AnyActor[] = [
   registryActor,
   serversActor,
   modelActor,
+  homeActor,
 ];
 
 /** The definition of a custom actor with these messages, of which other nodes may send `open`. */
@@ -66,7 +68,7 @@ const custom = (messages: string[], open: string[]): AnyActor =>
     filters: false,
     open,
   } as unknown as LoadedActor, {
-    enter: () => () => {},
+    enter: () => Promise.reject(new Error("no worker here")),
     take: () => Promise.reject(new Error("no worker here")),
   });
 
@@ -381,6 +383,11 @@ const CASES: Case[] = [
   ...cases({ actor: serversActor, to: SERVERS, at: "n1" }, {
     count: EVERYBODY,
     offer: EVERYBODY,
+  }),
+  ...cases({ actor: homeActor, to: "orrery/actor_home/n1", at: "n1" }, {
+    host: FIRST,
+    leave: FIRST,
+    keep: FIRST,
   }),
   ...cases({ actor: modelActor, to: "graph/model/main", at: "n1" }, { generate: [] }),
   ...cases({

@@ -48,6 +48,8 @@ export interface DurableStatesOptions {
   registry: Registry;
   /** Writes for this actor. Throws where this node does not own it. */
   ownerOf(to: Address): DurableOwner;
+  /** Alarms are looked for below this, as in `graph/counter/`. @default "": everywhere */
+  alarmsBelow?: string;
   /** Times tries to write. */
   clock: Clock;
   /** Uniform in [0, 1); names writes. */
@@ -87,7 +89,8 @@ export class DurableStates implements DurableStore {
 
   /** See {@linkcode DurableStore.alarms}. */
   async alarms({ signal }: { signal: AbortSignal }): Promise<{ to: Address; at: number }[]> {
-    const { entries } = await this.#options.registry.list(`${ALARMS_DUE}/`, {
+    const { registry, alarmsBelow = "" } = this.#options;
+    const { entries } = await registry.list(`${ALARMS_DUE}/${alarmsBelow}`, {
       deadlineMs: READ_MS,
       signal,
     });

@@ -150,6 +150,8 @@ export const flowSchema = z.object({
   delta: z.array(z.string()).default([]),
   /** Names of the actors that clients may ask. */
   exposed: z.array(z.string()).default([]),
+  /** Names of all custom actors. */
+  actors: z.array(z.string()).default([]),
 });
 
 /** See {@linkcode flowSchema}. */

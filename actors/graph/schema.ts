@@ -48,6 +48,7 @@ export const RESERVED_ACTORS = [
   "model",
   "cluster",
   "member",
+  "actor_home",
   "weights",
   "stage",
   "head",
@@ -170,6 +171,23 @@ const limits = exactly({
   }).default(256 * 2 ** 20).describe("An activation that takes more counts as crashed"),
 });
 
+const needs = exactly({
+  memory_bytes: sizeSchema.refine((b) => b > 0, { error: "expected a size above 0" })
+    .default(64 * 2 ** 20).describe("Memory that all of its activations take together"),
+  cores: z.number().nonnegative().max(1024).default(0.1).describe(
+    "Cores that it keeps busy while requests run",
+  ),
+  links: z.array(exactly({
+    to: name.describe("api, model, or the name of another custom actor"),
+    per_request: z.number().positive().max(1e6).default(1).describe(
+      "Messages with it for each request",
+    ),
+  })).max(64).optional().describe(
+    "With whom it exchanges messages; left out: as the edges say, and with the model",
+  ),
+  trusted: z.boolean().default(false).describe("Whether its host must be trusted"),
+});
+
 const customActor = exactly({
   name: name.regex(/^[a-z][a-z0-9_-]*$/, {
     error: "expected a name of a-z, 0-9, _ and - that begins with a letter",
@@ -190,7 +208,10 @@ const customActor = exactly({
   alarms: z.int().min(0).max(MOST_ALARMS).default(ALARMS).describe(
     "Most alarms of one actor, where it sets alarms",
   ),
-  host: name.optional().describe("Where it runs; left out: at the coordinator"),
+  host: name.optional().describe("Where it runs; left out: the planner chooses"),
+  needs: needs.default(() => needs.parse({})).describe(
+    "What its host must have, and with whom it exchanges messages: the planner places it by these",
+  ),
 });
 
 const actors = exactly({

@@ -43,6 +43,8 @@ interface Attempt {
   /** Stands in the record, so that a claim whose answer was lost is known by reading. */
   readonly name: string;
   readonly hold: NodeHold;
+  /** Smallest epoch that it may get. */
+  readonly least: number;
   /** Version of `owners/ADDRESS` that a write expects whose outcome is not known. */
   pending?: number;
   /** The claim has landed, with this version and epoch. */
@@ -67,8 +69,13 @@ export class Claims {
    * not certain any more. Waits while this node holds no lease or the registry does not answer.
    * Rejects with group `actor`, `already_owned` where this node owns it or the owner's lease lives;
    * with `registry/lease_lost` where this node's lease lapsed meanwhile; with the signal's reason.
+   * `least`: smallest epoch that it may get, where something else has counted the address's epochs
+   * before. @default 1
    */
-  async claim(address: string, { signal }: { signal: AbortSignal }): Promise<AddressClaim> {
+  async claim(
+    address: string,
+    { signal, least = 1 }: { signal: AbortSignal; least?: number },
+  ): Promise<AddressClaim> {
     const { lease, random } = this.#options;
     if (this.#here.has(address)) throw alreadyOwned(address, lease.node, lease.epoch);
     this.#here.add(address);
@@ -76,7 +83,7 @@ export class Claims {
     try {
       await until(this.#ending.get(address), signal);
       const hold = await lease.held({ signal });
-      attempt = { address, name: randomName(random), hold };
+      attempt = { address, name: randomName(random), hold, least };
       const over = AbortSignal.any([hold.signal, signal]);
       await this.#take(attempt, over);
       over.throwIfAborted();
@@ -101,7 +108,7 @@ export class Claims {
   /** Writes the claim, however often that must be tried. */
   async #take(attempt: Attempt, signal: AbortSignal): Promise<void> {
     const { registry, lease } = this.#options;
-    const { address, name, hold } = attempt;
+    const { address, name, hold, least } = attempt;
     const key = ownerRecordKey(address);
     const limits = { signal, deadlineMs: lease.ttlMs / 2 };
     for (let failures = 0;; failures++) {
@@ -120,7 +127,7 @@ export class Claims {
         if (before?.node && before.node !== lease.node) {
           checks.push(await this.#lapsed(address, before.node, before, limits));
         }
-        const epoch = (before?.epoch ?? 0) + 1;
+        const epoch = Math.max(least, (before?.epoch ?? 0) + 1);
         const record = { node: lease.node, epoch, lease_epoch: hold.epoch, claim: name };
         attempt.pending = entry?.version ?? 0;
         const sets = [{ key, value: encodeRecord(record) }];

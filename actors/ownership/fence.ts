@@ -67,6 +67,11 @@ export class Fence implements OwnershipFence {
     }, { once: true });
   }
 
+  /** No new activation begins under this ownership; those that are active go on until it ends. */
+  letGo(name: string): void {
+    this.#held.delete(name);
+  }
+
   /** See {@linkcode OwnershipFence.ownershipOf}. */
   ownershipOf(address: string): Ownership | undefined {
     const name = this.#options.ownershipName(address);

@@ -11,7 +11,7 @@ import { leaseKey } from "./member_leases.ts";
 
 /** Keys, and what keys begin with, that every member may read. */
 const READABLE = [
-  ...["members/", "owners/", "deployments/", "graphs/", "plans/"],
+  ...["members/", "owners/", "deployments/", "graphs/", "plans/", "modules/"],
   ...["coordinator", "serving", "trust/identities"],
 ];
 
@@ -62,6 +62,8 @@ function ownedBy({ peer, nodeOf }: RemoteMessage, key: string): boolean {
   const prefix = OF_ACTORS.find((name) => key.startsWith(name));
   if (prefix === undefined) return false;
   const parts = key.slice(prefix.length).split("/");
+  // All actors of one name in a graph live on one node, so it may look through all of their keys.
+  if (parts.length === 3 && parts[2] === "") return nodeOf(`${parts[0]}/${parts[1]}/main`) === peer;
   // A prefix that ends within the key of an actor would fit other actors too.
   if (parts.length < (prefix === "owners/" ? 3 : 4)) return false;
   return nodeOf(parts.slice(0, 3).join("/")) === peer;

@@ -119,6 +119,10 @@ export class Activation {
   #crashed?: OrreryError;
   #ended = false;
   #stopping = false;
+  /** Does it end once the handlers that run have answered? */
+  #finishing = false;
+  /** When its last turn ended, milliseconds. */
+  #lastTurn = 0;
   #abort = new AbortController();
   #onStop: (() => unknown)[] = [];
   #onIdle: (() => boolean)[] = [];
@@ -157,6 +161,17 @@ export class Activation {
     return this.#epoch;
   }
 
+  /** When its last turn ended, milliseconds of the system's clock. */
+  get lastTurn(): number {
+    return this.#lastTurn;
+  }
+
+  /** Does it handle nothing, and may it end as far as its own functions say? */
+  get mayIdle(): boolean {
+    return !this.#running && !this.#ended && !this.#finishing && this.#beside === 0 &&
+      this.mailbox.size === 0 && this.#unsaved === 0 && this.#onIdle.every((may) => may());
+  }
+
   /** Did its ownership end? Then it handles nothing more, and is about to end. */
   get lapsed(): boolean {
     return this.#ownership !== undefined && !this.#ownership.certain();
@@ -186,6 +201,15 @@ export class Activation {
     this.wake();
   }
 
+  /**
+   * Ends once the handlers that run have answered; what waits in its mailbox is for the next
+   * activation.
+   */
+  finish(): void {
+    this.#finishing = true;
+    this.wake();
+  }
+
   /** Ends after the current turn. */
   stop(): void {
     this.#stopping = true;
@@ -203,12 +227,16 @@ export class Activation {
     try {
       // A process that stood still may come to this turn before the timer that ends the ownership.
       if (this.lapsed) this.#onLapse();
-      if (!this.#stopping) await this.#handleNext();
+      if (!this.#stopping && !this.#finishing) await this.#handleNext();
     } finally {
       this.#running = false;
+      this.#lastTurn = this.#host.clock.now();
+      if (this.#finishing && this.#beside === 0) this.#stopping = true;
       if (this.#stopping) await this.#end();
-      else if (this.mailbox.size > 0) this.wake();
-      else this.#armIdle();
+      else if (!this.#finishing) { // else the last handler wakes it
+        if (this.mailbox.size > 0) this.wake();
+        else this.#armIdle();
+      }
     }
   }
 
@@ -240,7 +268,8 @@ export class Activation {
         this.mailbox.put(() => this.#beginAnew(), true);
         this.wake();
       }
-      if (!this.#running) this.#armIdle();
+      if (this.#finishing) this.wake();
+      else if (!this.#running) this.#armIdle();
     });
   }
 

@@ -9,11 +9,22 @@ import type { Delivery } from "./delivery.ts";
 import type { Directory } from "./directory.ts";
 import type { Clock, NodeId } from "./envelope.ts";
 import { Epochs } from "./epochs.ts";
-import { type OrreryError, toOrreryError } from "./errors.ts";
+import { hasCode, type OrreryError, toOrreryError } from "./errors.ts";
 import type { Kind, Kinds } from "./kinds.ts";
 import type { MessageEnvelope } from "./outbound.ts";
 import type { Ownership, OwnershipFence } from "./ownership.ts";
-import { actorFailed, closed, fenced, notActive, staleEpoch } from "./refusals.ts";
+import {
+  actorFailed,
+  closed,
+  fenced,
+  movedOn,
+  notActive,
+  staleEpoch,
+  tooManyActivations,
+} from "./refusals.ts";
+
+/** Most activations of a kind with a state at a node, where its policy does not say. */
+const MOST_DURABLE = 1_024;
 
 /** What {@linkcode Activations} needs of its system. */
 export interface ActivationsOptions {
@@ -99,7 +110,27 @@ export class Activations {
     if (epoch < owned) throw staleEpoch(to, type, epoch, owned);
     // The directory names this node under an ownership that has not begun here.
     if (epoch > owned) throw fenced(this.#options.node, to, type);
+    this.#makeRoom(to, type, kind);
     return this.#activate(to, owned, ownership, kind);
+  }
+
+  /**
+   * Keeps the activations of a durable kind within their number: the one that has been idle for the
+   * longest ends, which loses nothing. Throws `too_many_activations` where none is idle.
+   */
+  #makeRoom(to: string, type: string, { definition }: Kind): void {
+    const { kind, state, policy } = definition;
+    const most = policy?.activations ?? (state ? MOST_DURABLE : Infinity);
+    if (most === Infinity || this.#active.size < most) return;
+    const same = [...this.#active.values()].filter((a) => a.definition.kind === kind);
+    if (same.length < most) return;
+    let idlest: Activation | undefined;
+    for (const activation of same) {
+      const longer = !idlest || activation.lastTurn < idlest.lastTurn;
+      if (longer && state && activation.mayIdle) idlest = activation;
+    }
+    if (!idlest) throw tooManyActivations(to, type, kind, most);
+    idlest.stop();
   }
 
   /**
@@ -176,7 +207,11 @@ export class Activations {
       for (const d of again) next.mailbox.put(d, urgent?.includes(d.type));
       next.wake();
     } catch (caught) {
-      for (const d of again) this.#options.refuse(d, toOrreryError(caught, to));
+      const { node } = this.#options;
+      for (const d of again) {
+        const moved = hasCode(caught, "fenced");
+        this.#options.refuse(d, moved ? movedOn(node, to, d.type) : toOrreryError(caught, to));
+      }
     }
   }
 

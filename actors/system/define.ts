@@ -45,6 +45,12 @@ export interface Policy {
   /** Milliseconds without a message after which the actor is passivated; 0: never. @default 0 */
   idleMs?: number;
   /**
+   * Most activations of the kind at a node. Where that many are active, the one that has been idle
+   * for the longest ends, if its state is kept; otherwise the message is refused with
+   * `too_many_activations`. @default 1024 for kinds with a `state`, otherwise not limited
+   */
+  activations?: number;
+  /**
    * How many crashes are tolerated within a time. After one crash more the actor has failed: it
    * refuses messages with `actor_failed` for as long. @default {max: 3, withinMs: 60000}
    */

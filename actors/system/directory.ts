@@ -22,6 +22,11 @@ export interface Directory {
    */
   resolve(address: string, signal?: AbortSignal): Owner | Promise<Owner>;
   /**
+   * A message was refused since this is not the owner of the address any more. A directory that
+   * knows no later one yet makes `resolve` wait for it. @default nothing is done
+   */
+  moved?(address: string, owner: Owner): void;
+  /**
    * The node of an address, as far as it is known here now; undefined: it is not. Each message of
    * another node asks for two addresses. @default what `resolve` gives at once
    */

@@ -38,6 +38,11 @@ export class Kinds {
     this.#kinds.set(name, kind);
   }
 
+  /** Another definition is this kind's from now on. */
+  replace(kind: Kind): void {
+    this.#kinds.set(kind.definition.kind, kind);
+  }
+
   /** Makes a kind unknown again. */
   remove(name: string): void {
     this.#kinds.delete(name);

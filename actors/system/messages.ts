@@ -58,6 +58,8 @@ export interface MessageMeta {
   signal: AbortSignal;
   /** Name of the alarm that brought the message; undefined: it was sent. */
   alarm?: string;
+  /** Its idempotency key ({@linkcode AskOptions}); undefined: it has none. */
+  key?: string;
   /** Trace that the message belongs to, or undefined; what the handler sends carries it on. */
   trace?: TraceContext;
 }

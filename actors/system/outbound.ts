@@ -145,6 +145,7 @@ export class Outbound {
   ): boolean {
     if (!ask.sentAgain || !isRefusalOf(error, to, type)) return false;
     const { directory, transport } = this.#options;
+    if (epoch !== undefined) directory.moved?.(to, { node: ask.peer ?? transport.node, epoch });
     let owner;
     try {
       owner = directory.resolve(to);

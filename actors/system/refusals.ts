@@ -90,6 +90,15 @@ export const staleEpoch = (to: string, type: string, epoch: number, current: num
     },
   );
 
+/** A message that would begin one activation more than a kind may have at a node. */
+export const tooManyActivations = (to: string, type: string, kind: string, most: number) =>
+  refusal(
+    "too_many_activations",
+    `${to} cannot begin for ${type}: ${most} actors of kind ${kind} are active at this node and ` +
+      "none is idle; send it again later, or raise policy.activations",
+    { to, type, limit: most },
+  );
+
 /** A message to an address that this node does not own for certain. */
 export const fenced = (node: string, to: string, type: string) =>
   refusal(
@@ -97,6 +106,17 @@ export const fenced = (node: string, to: string, type: string) =>
     `node ${node} does not handle ${type} to ${to}, since its ownership of that address is not ` +
       `certain; resolve the address again`,
     { to, type, node },
+  );
+
+/**
+ * A message that waited for an actor that has moved: no handler had it, so its sender may send it to
+ * the owner of now.
+ */
+export const movedOn = (node: string, to: string, type: string) =>
+  refusal(
+    "fenced",
+    `${to} left node ${node} before it handled ${type}; resolve the address again`,
+    { to, type, node, refused: true },
   );
 
 /** What an actor does whose ownership ended. */

@@ -171,6 +171,50 @@ export class ActorSystem {
   }
 
   /**
+   * Replaces the definition of a kind that is known here. Its activations answer what they handle,
+   * and end; what waits for them, and whatever comes, is for activations of the new one. Those for
+   * which `keeps` says true go on as they are until they end by themselves.
+   */
+  replace<C, M extends MessageSchemas, B extends Behaviour<M>>(
+    definition: ActorDefinition<C, M, B>,
+    options: {
+      config: C;
+      durable?: DurableOptions;
+      keeps?: (address: string) => boolean;
+    },
+  ): void {
+    const { config, durable, keeps = () => false } = options;
+    this.#kinds.replace({ definition, config, resources: () => ({}), durable });
+    for (const activation of this.#ofKind(definition.kind)) {
+      if (!keeps(activation.address)) activation.finish();
+    }
+    if (durable && definition.alarms) void this.#findAlarms(definition.kind, durable);
+  }
+
+  /**
+   * Ends all activations of a kind once they have answered what they handle. Rejects with the
+   * signal's reason where that takes longer.
+   */
+  async finish(kind: string, { signal }: { signal: AbortSignal }): Promise<void> {
+    const ending = this.#ofKind(kind);
+    for (const activation of ending) activation.finish();
+    const late = Promise.withResolvers<never>();
+    const abort = () => late.reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    try {
+      await Promise.race([Promise.all(ending.map((a) => a.done)), late.promise]);
+      signal.throwIfAborted();
+    } finally {
+      late.promise.catch(() => {});
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  #ofKind(kind: string): Activation[] {
+    return this.#active.all().filter((a) => a.definition.kind === kind);
+  }
+
+  /**
    * Makes a kind unknown here: messages to its actors are refused with `unknown_kind`. Those that are
    * active go on until they are stopped.
    */

@@ -32,8 +32,13 @@ export default defineActor({
   create(ctx, { forget_after_s, most_turns, max_tokens }) {
     const { state } = ctx;
     return {
-      say: ({ conversation, text }) =>
-        ctx.ask(customAddress("conversation", `c-${conversation}`), { type: "go_on", text }),
+      // A client that says the same again, with the key of before, is told the same again.
+      say: ({ conversation, text }, { key: idempotencyKey }) =>
+        ctx.ask(
+          customAddress("conversation", `c-${conversation}`),
+          { type: "go_on", text },
+          { idempotencyKey },
+        ),
       async go_on({ text }) {
         const asked = [...state.value, { role: "user" as const, content: text }];
         const answer = await ctx.ask(MODEL, {

@@ -52,6 +52,7 @@ Usage: deno task start [options]
   --registry WHERE       the cluster's state: embedded (in a file of the first node), managed (in an etcd that up to three
                          nodes run), the URL of a denokv server, or etcd://HOST[:PORT],... [embedded]
   --vote-after TIME      how long this node has not heard the first node before it votes for another one [1m]
+  --watch                take over changed modules of custom actors at once, without a restart
   --no-discovery         do not announce this cluster on the local network (mDNS), nor look for one
   --token TOKEN          the token that the first node printed
   --token-file FILE      a file with the token, so that it does not stand in the list of processes
@@ -109,6 +110,7 @@ export function startOptions(all: string[]): StartOptions | undefined {
       join: { type: "string" },
       registry: { type: "string" },
       "no-discovery": { type: "boolean", default: false },
+      watch: { type: "boolean", default: false },
       "vote-after": { type: "string" },
       token: { type: "string" },
       "token-file": { type: "string" },
@@ -197,6 +199,7 @@ export function startOptions(all: string[]): StartOptions | undefined {
     registry: registryOption(values.registry),
     join,
     announce: !values["no-discovery"],
+    watch: values.watch,
     voteAfterMs: durationOption("vote-after", values["vote-after"], VOTE_AFTER),
     token: tokenOption(values, join !== undefined),
     ask: values.ask,

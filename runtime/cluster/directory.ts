@@ -5,13 +5,16 @@
  * | actors                      | node                                             |
  * | --------------------------- | ------------------------------------------------ |
  * | stages, heads, drafter      | as the deployment says                           |
- * | the cluster actor, the registry, servers, a graph's own, model | the coordinator |
+ * | the cluster actor, the registry, servers | the coordinator                      |
+ * | custom actors of a graph    | as `actor_homes.ts` knows                        |
+ * | the model as custom actors ask it | every node has it                          |
  * | member, weights             | the key is the node                              |
  * | arbiter                     | the key is the node, or begins with it           |
  * | generations, their clients, and any other kind | the key begins with it: `node~id` |
  *
  * @module
  */
+import { ActorHomes } from "./actor_homes.ts";
 import {
   type AddressParts,
   CLUSTER,
@@ -19,6 +22,7 @@ import {
   type Directory,
   drafterAddress,
   GRAPH,
+  MODEL,
   type NodeId,
   nodeKey,
   OrreryError,
@@ -35,6 +39,8 @@ const MAX_RETIRED = 16;
 
 /** See the module's text. */
 export class ClusterDirectory implements Directory {
+  /** Where the custom actors of the graph live. */
+  readonly homes = new ActorHomes();
   /** Who coordinates, and the number of that node's term. */
   #term: { node: NodeId; epoch: number };
   readonly #node: NodeId;
@@ -61,6 +67,7 @@ export class ClusterDirectory implements Directory {
   /** Makes the stages and the drafter of this deployment known to `resolve`. */
   learn(deployment: Deployment): void {
     this.#deployments.set(deployment.id, deployment);
+    if (deployment.flow) this.homes.expect(deployment.flow.actors);
   }
 
   /** The deployment with this id is retired: it is forgotten once 16 more are. */
@@ -69,12 +76,22 @@ export class ClusterDirectory implements Directory {
     if (this.#retired.length > MAX_RETIRED) this.#deployments.delete(this.#retired.shift()!);
   }
 
-  /** The node of an address. Throws group `actor`, code `no_owner`, where it is not known. */
-  resolve(to: string): Owner {
+  /**
+   * The node of an address. Throws group `actor`, code `no_owner`, where it is not known; that of a
+   * custom actor which has no host now is waited for.
+   */
+  resolve(to: string, signal?: AbortSignal): Owner | Promise<Owner> {
     const parts = parseAddress(to);
+    if (isHosted(parts)) return this.homes.resolve(parts.kind, to, signal);
     const node = this.#find(to, parts);
     if (node === undefined) throw this.#noOwner(to, parts);
     return { node, epoch: this.#epochOf(parts) };
+  }
+
+  /** See {@linkcode Directory.moved}. */
+  moved(to: string, { epoch }: Owner): void {
+    const parts = parseAddress(to);
+    if (isHosted(parts)) this.homes.vacant(parts.kind, epoch);
   }
 
   /** Epoch of an address's owner; 1 where the text is no address. */
@@ -88,6 +105,7 @@ export class ClusterDirectory implements Directory {
 
   /** An address that does not move has one node for as long as it exists: epoch 1. */
   #epochOf(parts: AddressParts): number {
+    if (isHosted(parts)) return this.homes.epochOf(parts.kind);
     return isCoordinators(parts) ? this.#term.epoch : 1;
   }
 
@@ -100,7 +118,7 @@ export class ClusterDirectory implements Directory {
   }
 
   #find(to: string, { deployment, kind, key }: AddressParts): NodeId | undefined {
-    if (deployment === GRAPH) return this.seed;
+    if (deployment === GRAPH) return to === MODEL ? this.#node : this.homes.nodeOf(kind);
     const known = this.#deployments.get(deployment);
     switch (kind) {
       case "cluster": // one alone: another key would make another cluster
@@ -111,6 +129,7 @@ export class ClusterDirectory implements Directory {
         return to === SERVERS ? this.seed : undefined;
       case "member":
       case "weights":
+      case "actor_home":
         return deployment === SYSTEM ? key : undefined;
       case "arbiter": // a node has two where the deployment has a stage with the whole model
         return nodeKey(to)?.node ?? key;
@@ -131,6 +150,7 @@ export class ClusterDirectory implements Directory {
       case "cluster":
       case "member":
       case "weights":
+      case "actor_home":
         return noOwner(to, `actors of kind ${kind} have addresses of another form`);
       case "stage":
         return noOwner(to, `deployment ${deployment} is not known at node ${node}`);
@@ -148,8 +168,12 @@ export class ClusterDirectory implements Directory {
 
 /** Whether the actor with this address is at the coordinator, whoever that is. */
 export function isCoordinators({ deployment, kind }: AddressParts): boolean {
-  return deployment === GRAPH ||
-    (deployment === SYSTEM && ["cluster", "registry", "servers"].includes(kind));
+  return deployment === SYSTEM && ["cluster", "registry", "servers"].includes(kind);
+}
+
+/** Whether the address is a custom actor's, which lives on whatever node hosts it. */
+export function isHosted({ deployment, kind }: AddressParts): boolean {
+  return deployment === GRAPH && kind !== "model";
 }
 
 /** The item with this index, written as an address has it: `1` and not `01`. */

@@ -10,6 +10,7 @@ import {
   hasCode,
   keyAt,
   memberAddress,
+  MODEL,
   REGISTRY,
   SOLO,
   stageAddress,
@@ -40,7 +41,7 @@ Deno.test("ClusterDirectory.resolve() finds every kind of actor without asking a
   const nodes = {
     [CLUSTER]: "n1",
     [REGISTRY]: "n1",
-    [customAddress("guard")]: "n1",
+    [MODEL]: "n2",
     [memberAddress("n9")]: "n9",
     [weightsAddress("n9")]: "n9",
     [arbiterAddress("d", "n9")]: "n9",
@@ -74,6 +75,33 @@ Deno.test("ClusterDirectory.forget() forgets a deployment once 16 more are retir
   const known = directory("serving", ...Array.from({ length: 17 }, (_, i) => `d${i}`));
   for (let i = 0; i < 17; i++) known.forget(`d${i}`);
   assert.throws(() => known.resolve(stageAddress("d0", 0)), (error) => hasCode(error, "no_owner"));
-  assert.equal(known.resolve(stageAddress("d1", 0)).node, "n2");
-  assert.equal(known.resolve(stageAddress("serving", 0)).node, "n2");
+  assert.equal(known.nodeOf(stageAddress("d1", 0)), "n2");
+  assert.equal(known.nodeOf(stageAddress("serving", 0)), "n2");
+});
+
+Deno.test("ClusterDirectory.resolve() waits for the host of a custom actor, and for the next one", async () => {
+  const known = directory("d");
+  const guard = customAddress("guard");
+  assert.throws(() => known.resolve(guard), (error) => hasCode(error, "no_owner"));
+  known.homes.expect(["guard"]);
+  const waiting = known.resolve(guard);
+  assert.ok(waiting instanceof Promise);
+  known.homes.owned("guard", { node: "n3", epoch: 7 });
+  assert.deepEqual(await waiting, { node: "n3", epoch: 7 });
+  assert.deepEqual(known.resolve(customAddress("guard", "x")), { node: "n3", epoch: 7 });
+  known.moved(guard, { node: "n3", epoch: 7 });
+  known.homes.owned("guard", { node: "n3", epoch: 7 }); // late news
+  const next = known.resolve(guard);
+  assert.equal(known.nodeOf(guard), undefined);
+  known.homes.assign("guard", "n4");
+  assert.equal(known.nodeOf(guard), "n4");
+  known.homes.owned("guard", { node: "n4", epoch: 8 });
+  assert.deepEqual(await next, { node: "n4", epoch: 8 });
+  known.homes.owned("guard", { node: "n3", epoch: 7 });
+  assert.equal(known.nodeOf(guard), "n4");
+  known.homes.lost("n4");
+  await assert.rejects(
+    async () => await known.resolve(guard, AbortSignal.abort(new Error("given up"))),
+    /given up/,
+  );
 });

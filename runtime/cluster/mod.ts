@@ -6,7 +6,8 @@
  */
 export { advertisedHost, checkJoin } from "./addresses.ts";
 export { logHealth } from "./coordinator_watch.ts";
-export { ClusterDirectory, isCoordinators } from "./directory.ts";
+export { ActorHomes } from "./actor_homes.ts";
+export { ClusterDirectory, isCoordinators, isHosted } from "./directory.ts";
 export { DeploymentHost, type DeploymentHostOptions } from "./deployment_host.ts";
 export { type FetchListeners, fetchReports } from "./fetch_reports.ts";
 export { FirstSilence } from "./first_silence.ts";
@@ -26,6 +27,7 @@ export {
   fitting,
   kvBytesPerRow,
   LOADED_SHARE,
+  meansNode,
   modelShape,
   withDefaults,
 } from "./plan_input.ts";

@@ -9,6 +9,7 @@ import {
   type ActorContext,
   type ActorDefinition,
   anyNode,
+  type CallerRule,
   defineActor,
   GRAPH,
   type Message,
@@ -16,12 +17,12 @@ import {
   type MessageSchemas,
   OrreryError,
   type SeenActor,
-  thisNode,
   toOrreryError,
 } from "../../actors/mod.ts";
 import { encodeCbor } from "../mailbox/mod.ts";
 import type { Description } from "./protocol.ts";
 import { type Effects, type LinkOptions, WorkerLink } from "./worker_link.ts";
+import type { SlotOptions, WorkerSlot } from "./worker_slots.ts";
 
 /**
  * Milliseconds without a message after which an activation ends with its worker, where the module's
@@ -60,13 +61,17 @@ export interface LoadedActor {
 
 /** Options of {@linkcode customDefinition}: what all activations of a node share. */
 export interface DefinitionOptions {
-  /**
-   * Counts one worker more; the function returned counts it off again. Throws `too_many_workers`.
-   */
-  enter(): () => void;
+  /** Takes a place for one worker more. Throws `too_many_workers`. */
+  enter(options: SlotOptions): Promise<WorkerSlot>;
   /** Resolves to a worker that has loaded the module and done nothing else. */
   take(): Promise<WorkerLink>;
 }
+
+/** Actors of the graph may, wherever they run. */
+const graphActors: CallerRule = {
+  who: "actors of its graph",
+  allows: ({ from }) => from.startsWith(`${GRAPH}/`),
+};
 
 /** The definition to register for a loaded actor; its kind is the actor's name. */
 export function customDefinition(
@@ -83,7 +88,7 @@ export function customDefinition(
     messages: Object.fromEntries([...taken].map((message) => [message, size])),
     urgent: only(description.urgent),
     callers: Object.fromEntries(
-      [...taken].map((message) => [message, actor.open.includes(message) ? anyNode : thisNode]),
+      [...taken].map((message) => [message, actor.open.includes(message) ? anyNode : graphActors]),
     ),
     concurrent: only(description.concurrent),
     activatedBy: description.activatedBy && only(description.activatedBy),
@@ -94,28 +99,38 @@ export function customDefinition(
     alarms: description.alarms,
 
     async create(ctx) {
-      const leave = enter();
-      let link: WorkerLink;
+      let link: WorkerLink | undefined;
+      const slot = await enter({
+        name,
+        // The text of an answer that is under way is no state that is kept.
+        mayEnd: () => description.state && !filters && link?.mayIdle === true,
+        end: () => ctx.stop(),
+      });
       try {
         link = await take();
       } catch (error) {
-        leave();
+        slot.leave();
         throw error;
       }
+      const worker = link;
       ctx.onStop(async () => {
         try {
-          await link.close(ctx.now());
+          await worker.close(ctx.now());
         } finally {
-          leave();
+          slot.leave();
         }
       });
-      ctx.signal.addEventListener("abort", () => link.giveUp(ctx.signal.reason));
-      ctx.onIdle(() => link.mayIdle);
-      link.attach(
-        new WorkerEffects(ctx, { link, messageBytes: actor.messageBytes, label: actor.link.label }),
+      ctx.signal.addEventListener("abort", () => worker.giveUp(ctx.signal.reason));
+      ctx.onIdle(() => worker.mayIdle);
+      worker.attach(
+        new WorkerEffects(ctx, {
+          link: worker,
+          messageBytes: actor.messageBytes,
+          label: actor.link.label,
+        }),
       );
       const seed = Math.floor(ctx.random() * 2 ** 32);
-      await link.call({
+      await worker.call({
         op: "create",
         ...{ self: ctx.self, epoch: ctx.epoch, config: actor.config, seed, now: ctx.now() },
         kept: keptOf(ctx, description),
@@ -123,13 +138,29 @@ export function customDefinition(
       });
 
       const handle = (type: string) => async (body: unknown, meta: MessageMeta) => {
-        const { from, received, deadline, trace, signal, alarm } = meta;
-        const value = await link.call(
-          { op: "handle", type, body, from, received, deadline, trace, alarm, now: ctx.now() },
-          { signal },
-        );
-        check(value, actor.messageBytes, `the answer of ${ctx.self} to ${type}`);
-        return value;
+        const { from, received, deadline, trace, signal, alarm, key } = meta;
+        const over = slot.work();
+        try {
+          const value = await worker.call(
+            {
+              op: "handle",
+              type,
+              body,
+              from,
+              received,
+              deadline,
+              trace,
+              alarm,
+              key,
+              now: ctx.now(),
+            },
+            { signal },
+          );
+          check(value, actor.messageBytes, `the answer of ${ctx.self} to ${type}`);
+          return value;
+        } finally {
+          over();
+        }
       };
       const behaviour = Object.fromEntries(actor.messages.map((type) => [type, handle(type)]));
       if (filters) behaviour.end = ending(ctx, behaviour.end);

@@ -20,7 +20,7 @@ export const modelActor = defineActor({
   kind: "model",
   config: z.object({}),
   messages: { generate: generateMessage },
-  // Custom actors live at the first node, as this one does. Other nodes have the API.
+  // Every node that hosts custom actors has one. Other nodes have the API.
   callers: { generate: thisNode },
   concurrent: ["generate"],
   policy: { mailbox: 32 },

@@ -38,6 +38,8 @@ export type Call =
     trace?: TraceContext;
     /** Name of the alarm that brought the message: it is off the list. */
     alarm?: string;
+    /** Its idempotency key. */
+    key?: string;
     now: number;
   }
   /** Runs the function that `ctx.after` got this id for: its time has come. */
@@ -75,6 +77,7 @@ export const descriptionSchema = z.object({
     restarts: z.object({ max: z.number().int().nonnegative(), withinMs: z.number().positive() })
       .optional(),
     crashIsAnswer: z.boolean().optional(),
+    activations: z.number().int().min(1).max(1024).optional(),
   }),
 });
 

@@ -33,6 +33,14 @@ export class SpareWorker {
     this.#waiting.catch(() => {}); // `take` then opens another one
   }
 
+  /** Ends the spare worker: nobody will take it soon. */
+  async empty(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    const link = await waiting?.catch(() => undefined);
+    link?.kill();
+  }
+
   /** Ends the spare worker, and starts no more. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -174,7 +174,7 @@ class WorkerActor {
         );
         return;
       case "handle": {
-        const { type, body, from, received, deadline, trace, alarm } = message;
+        const { type, body, from, received, deadline, trace, alarm, key } = message;
         if (alarm !== undefined) this.#view?.drop(alarm); // the node has done so, too
         const parsed = this.#definition.messages[type].safeParse(body);
         if (!parsed.success) throw invalidMessage(this.#self, type, parsed.error.issues[0]);
@@ -184,6 +184,7 @@ class WorkerActor {
           deadline,
           trace,
           alarm,
+          key,
           signal,
         });
       }

@@ -45,8 +45,15 @@ export interface WorkerPermissions {
 export interface LinkOptions {
   /** What error messages call the actor: the graph file, the entry's place and its name. */
   label: string;
-  /** `file:` URL of the module. */
+  /** `file:` URL of the module, as it lies at this host. */
   module: string;
+  /** What people call the module: the path that the graph file led to. */
+  shown: string;
+  /**
+   * What errors of the worker say, and what people are told instead: where the module's files lie
+   * at this host, and where they came from. @default nothing is replaced
+   */
+  places?: { from: string; to: string };
   /** What the worker may reach. */
   permissions: WorkerPermissions;
   /** Longest time that the worker may compute without a pause, in milliseconds. */
@@ -107,7 +114,7 @@ try { serve((await import(${
     this.#worker.onmessage = ({ data }) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      this.#fail(new Error(event.message));
+      this.#fail(new Error(this.#told(event.message)));
     };
     this.#worker.onmessageerror = () =>
       this.#fail(new Error("it said something that cannot be read"));
@@ -133,10 +140,10 @@ try { serve((await import(${
       throw new OrreryError({
         group: "graph",
         code: "bad_module",
-        message: `${options.label}: module ${options.module} cannot be used: ${
+        message: `${options.label}: module ${options.shown} cannot be used: ${
           (error as Error).message.replace(/^Uncaught (\(in promise\) )?/, "").split("\n")[0]
         }`,
-        metadata: { module: options.module },
+        metadata: { module: options.shown },
         cause: error,
       });
     } finally {
@@ -229,6 +236,12 @@ try { serve((await import(${
     this.#fail(new Error("the actor was stopped"));
   }
 
+  /** An error's text, with the places of files that people know. */
+  #told(text: string): string {
+    const { places } = this.#options;
+    return places ? text.replaceAll(places.from, places.to) : text;
+  }
+
   #post(message: ToWorker): void {
     if (!this.#dead) this.#worker.postMessage(message);
   }
@@ -243,7 +256,7 @@ try { serve((await import(${
       case "ready":
         return this.#loaded.resolve(message.description);
       case "broken":
-        return this.#fail(new Error(message.message));
+        return this.#fail(new Error(this.#told(message.message)));
       case "pong":
         return this.#lives(message.bytes);
       case "settled": {
@@ -254,7 +267,7 @@ try { serve((await import(${
         if (!failure) return pending?.resolve(message.value);
         const { crash, ...init } = failure;
         return pending?.reject(
-          crash ? new Error(init.message.slice(0, CRASH_TEXT)) : new OrreryError(init),
+          crash ? new Error(this.#told(init.message).slice(0, CRASH_TEXT)) : new OrreryError(init),
         );
       }
       default:

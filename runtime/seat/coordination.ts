@@ -11,11 +11,14 @@ import {
   type Clock,
   CLUSTER,
   COORDINATOR_KEY,
+  decodeRecord,
   Election,
   type Fence,
+  leaseKey,
   type NodeLease,
   type Registry,
   type Term,
+  termSchema,
   toOrreryError,
 } from "../../actors/mod.ts";
 import type { Seat } from "./seat.ts";
@@ -93,7 +96,14 @@ export class Coordination {
    */
   async start(): Promise<void> {
     const { registry, alone } = this.#options;
-    if (alone) await registry.transact({ deletes: [COORDINATOR_KEY] });
+    if (alone) {
+      const before = await registry.get(COORDINATOR_KEY);
+      const former = before && decodeRecord(termSchema, before).node;
+      // What a former life of this node owned may be claimed at once.
+      await registry.transact({
+        deletes: [COORDINATOR_KEY, ...former === undefined ? [] : [leaseKey(former)]],
+      });
+    }
     this.#election.start();
     await this.#first.promise;
   }

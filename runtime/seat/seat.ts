@@ -13,27 +13,24 @@ import {
   type ClusterMemory,
   type ClusterPast,
   type Deployment,
-  DurableStates,
-  type DurableStore,
   type Flow,
-  GRAPH,
+  type Member,
   type MembersView,
-  ownerOf,
-  parseAddress,
   type PlaceDeployment,
   REGISTRY,
   type Registry,
   registryActor,
-  systemClock,
   type Term,
+  toOrreryError,
 } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
-import { type LinkNow, Placer } from "../cluster/mod.ts";
-import { CustomActors, modelActor } from "../custom/mod.ts";
-import type { Generator } from "../api/mod.ts";
+import { type ClusterDirectory, type LinkNow, Placer } from "../cluster/mod.ts";
+import { type ActorHome, CustomActors } from "../custom/mod.ts";
 import { manifestSha256 } from "../weights/mod.ts";
 import { TermWriter } from "./cluster_contents.ts";
+import { GraphActors } from "./graph_actors.ts";
 import type { ServedGraph } from "./served_graph.ts";
+import { watchModules } from "./watch_modules.ts";
 
 const log = getLogger(["orrery", "coordinator"]);
 
@@ -47,12 +44,18 @@ export interface SeatOptions {
   /** What the coordinators before left. */
   past: ClusterPast;
   served: ServedGraph;
-  /** Name of this node in graph files. */
-  name: string;
-  /** Runs requests of custom actors to the model. */
-  generator: Generator;
   /** What this node sees of the members. */
   nodes: MembersView;
+  /** This node, as others reach it. */
+  member: Member;
+  /** Where custom actors live, as this node knows. */
+  homes: ClusterDirectory["homes"];
+  /** The custom actors that this node hosts. */
+  home: ActorHome;
+  /** Folder in which the files of modules lie. */
+  modules: string;
+  /** Whether changed modules of custom actors take over at once. */
+  watch: boolean;
 }
 
 /** See the module's text. */
@@ -66,19 +69,23 @@ export class Seat {
   /** What else ends with the term. */
   readonly atEnd = new AsyncDisposableStack();
   readonly #system: ActorSystem;
-  readonly #custom: CustomActors;
+  readonly #actors: GraphActors;
   readonly #placer: Placer;
+  readonly #options: Pick<SeatOptions, "served" | "modules">;
 
   private constructor(
-    { system, term, served: { target, draft } }: SeatOptions,
-    custom: CustomActors,
+    options: SeatOptions,
+    flow: Flow,
+    actors: GraphActors,
     placer: Placer,
   ) {
+    const { system, term, served: { target, draft } } = options;
+    this.#options = options;
     this.term = term;
-    this.flow = custom.flow;
+    this.flow = flow;
     this.models = [target, draft].flatMap((m) => m ? [m.manifest.name] : []);
     this.#system = system;
-    this.#custom = custom;
+    this.#actors = actors;
     this.#placer = placer;
   }
 
@@ -87,12 +94,11 @@ export class Seat {
    * `stale_epoch` (group `actor`) where the term is over already.
    */
   static async begin(options: SeatOptions): Promise<Seat> {
-    const { registry, term, signal, served, name } = options;
+    const { registry, term, signal, served, modules, member } = options;
     const { epoch } = term;
     const { graph, main } = served;
     const writer = await TermWriter.open({ registry, epoch, signal });
-    const states = await statesOf(options);
-    const custom = await CustomActors.load(graph, { file: main.file ?? "graph", node: name });
+    const custom = await CustomActors.load(graph, { file: main.file ?? "graph", modules });
     try {
       await writer.putMainGraph(main);
       signal.throwIfAborted();
@@ -101,10 +107,43 @@ export class Seat {
       throw error;
     }
     const placer = placerFor(options);
-    const seat = new Seat(options, custom, placer);
-    seat.#register(options, writer.memory(options.past), states);
+    const { system, homes, home, nodes } = options;
+    const actors = new GraphActors({
+      ...{ system, homes, home, writer, signal, graph, nodes },
+      ...{ term: epoch, actors: custom.actors, links: () => placer.links },
+    });
+    const seat = new Seat(options, custom.flow, actors, placer);
+    seat.#register(options, writer.memory(options.past));
+    if (options.watch) {
+      const folders = custom.actors.map(({ packed }) => packed.folder);
+      void watchModules({ folders, signal, onChange: () => seat.reload() });
+    }
+    actors.place([member]); // others join, and are placed on then
     log.info("this node coordinates, term {epoch}", { epoch });
     return seat;
+  }
+
+  /**
+   * Loads the modules of custom actors again. Those that have changed take over at their hosts: what
+   * is being handled ends on the old ones, and what is kept stays. One that cannot be loaded is
+   * logged, and the old one stays.
+   */
+  async reload(): Promise<void> {
+    const { modules, served: { graph, main } } = this.#options;
+    const file = main.file ?? "graph";
+    for (const { name, order } of this.#actors.actors) {
+      try {
+        const actor = await CustomActors.loadOne(graph, { file, modules, name });
+        if (actor.order.sha256 === order.sha256) await actor.spare.close();
+        else {
+          log.info("the module of actor {name} has changed", { name });
+          this.#actors.replace(actor);
+        }
+      } catch (error) {
+        const { message } = toOrreryError(error);
+        log.error("the changed module is not taken over: {message}", { message });
+      }
+    }
   }
 
   /** The links between the members, as they are now. */
@@ -113,22 +152,27 @@ export class Seat {
   }
 
   #register(
-    { registry, served, generator, nodes: view }: SeatOptions,
+    { registry, served, nodes: view }: SeatOptions,
     memory: ClusterMemory,
-    states: DurableStore,
   ): void {
     const system = this.#system;
     system.register(registryActor, {
       config: registryActor.config.parse({}),
       resources: () => ({ registry }),
     });
-    this.#custom.register(system, states);
-    system.register(modelActor, { config: {}, resources: () => ({ generator }) });
     const { main: { model, nodes, layers } } = served;
-    const place: PlaceDeployment = async (...given) => ({
-      ...await this.#placer.place(...given),
-      flow: this.flow,
-    });
+    const place: PlaceDeployment = async (members, options) => {
+      this.#actors.place(members); // they need no plan of the layers, and do not wait for one
+      const placed = await this.#placer.place(members, options);
+      const plan = placed.plan as unknown as Plan | undefined;
+      this.#actors.place(members, plan);
+      const actors = this.#actors.placed;
+      return {
+        ...placed,
+        ...(plan && actors.length > 0 && { plan: { ...plan, actors } }),
+        flow: this.flow,
+      };
+    };
     system.register(clusterActor, {
       config: clusterActor.config.parse({
         nodes: Math.max(nodes, layers?.length ?? 1),
@@ -145,26 +189,13 @@ export class Seat {
     const system = this.#system;
     await this.atEnd.disposeAsync();
     this.#placer.close();
-    for (const { kind } of [clusterActor, registryActor, modelActor]) system.unregister(kind);
-    this.#custom.unregister(system);
-    const own = system.status().map(({ address }) => address).filter((address) =>
-      address === CLUSTER || address === REGISTRY || parseAddress(address).deployment === GRAPH
-    );
-    await Promise.all(own.map((address) => system.stop(address)));
-    await this.#custom.close();
+    for (const { kind } of [clusterActor, registryActor]) system.unregister(kind);
+    await Promise.all([CLUSTER, REGISTRY].map((address) => system.stop(address)));
+    await this.#actors.end();
     log.info("this node does not coordinate any more, after term {epoch}", {
       epoch: this.term.epoch,
     });
   }
-}
-
-/** Keeps the states and alarms of custom actors, as long as the term lasts. */
-async function statesOf({ registry, term: { epoch }, signal }: SeatOptions): Promise<DurableStore> {
-  const owner = await ownerOf({ registry, address: CLUSTER, epoch, signal });
-  return new DurableStates({
-    ...{ registry, clock: systemClock, random: Math.random },
-    ownerOf: () => owner,
-  });
 }
 
 function placerFor({ system, served, past }: SeatOptions): Placer {

@@ -5,6 +5,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { join } from "node:path";
 import {
   type ActorSystem,
   type Fence,
@@ -18,8 +19,8 @@ import {
   testRegistry,
 } from "../../actors/mod.ts";
 import type { ModelStore } from "../../models/mod.ts";
-import type { Generator } from "../api/mod.ts";
 import type { ClusterDirectory, Membership } from "../cluster/mod.ts";
+import type { ActorHome } from "../custom/mod.ts";
 import { type ManagedRegistry, takeOverState } from "../etcd/mod.ts";
 import { EMBEDDED_REGISTRY, MANAGED_REGISTRY, openTestedRegistry } from "../registry/mod.ts";
 import {
@@ -65,19 +66,19 @@ export interface ServerOptions {
 /** What a server coordinates with. */
 export interface ServerParts {
   system: ActorSystem;
-  directory: Pick<ClusterDirectory, "follow">;
+  directory: Pick<ClusterDirectory, "follow" | "homes">;
   membership: Membership;
   presence: Presence;
   /** Lets this node's actors act as the coordinator's. */
   fence: Fence;
-  /** Runs requests of custom actors to the model. */
-  generator: Generator;
+  /** The custom actors that this node hosts. */
+  home: ActorHome;
+  /** Whether changed modules of custom actors take over at once. */
+  watch: boolean;
   /** What this node sees of the members. */
   nodes: MembersView;
   /** This node, as others reach it. */
   member: Member;
-  /** Name of this node in graph files. */
-  name: string;
   /** The nodes that were taken in, where they are a file of this node. */
   identities: () => Promise<KnownIdentity[]>;
   /** Announces the cluster; what it returns ends with the term. */
@@ -98,15 +99,18 @@ export class RegistryServer {
   /** Does it serve what the first node before it did, as it was promoted? */
   readonly #promoted: boolean;
   readonly #managed: ManagedRegistry | undefined;
+  /** The node's data folder. */
+  readonly #data: string;
   #own?: Promise<ServedGraph>;
 
   private constructor(
     registry: Registry,
     where: string,
-    { store, graph, managed }: Pick<ServerOptions, "store" | "graph" | "managed">,
+    { store, graph, managed, data }: Pick<ServerOptions, "store" | "graph" | "managed" | "data">,
     promoted = false,
   ) {
     this.#managed = managed;
+    this.#data = data;
     this.#promoted = promoted;
     const alone = where === EMBEDDED_REGISTRY;
     this.registry = registry;
@@ -194,7 +198,7 @@ export class RegistryServer {
   }
 
   async #begin(parts: ServerParts, term: Term, signal: AbortSignal): Promise<Seat> {
-    const { system, directory, membership, generator, nodes, member, name, announce } = parts;
+    const { system, directory, membership, home, nodes, member, watch, announce } = parts;
     const { registry } = this;
     directory.follow(term);
     const past = await readPast(registry);
@@ -207,7 +211,8 @@ export class RegistryServer {
       !this.alone && (others || membership.coordinator !== undefined);
     const served = await this.#served(goesOn);
     const seat = await Seat.begin({
-      ...{ system, registry, term, signal, past, served, name, generator, nodes },
+      ...{ system, registry, term, signal, past, served, nodes, home, member, watch },
+      ...{ homes: directory.homes, modules: join(this.#data, "modules") },
     });
     seat.atEnd.use(await announce());
     if (this.alone) void mirrorIdentities(registry, parts.identities, signal);

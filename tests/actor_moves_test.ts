@@ -1,0 +1,107 @@
+/**
+ * Custom actors on other nodes than the first, each node in a process of its own: the planner puts a
+ * counter where no stages compute, its module travels, and when its host is killed (SIGKILL) while
+ * clients count, it goes on elsewhere with every count that a client was told of, none twice.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { NodeProcess } from "./support/processes.ts";
+
+/** Counts of the clients, each with a key of its own. */
+const COUNTS = 150;
+/** Clients that count at the same time. */
+const CLIENTS = 4;
+
+const MODULE = `
+import { defineActor } from "@orrery/orrery/actors";
+import { z } from "zod";
+import { FIRST } from "./lib/first.ts";
+
+const denied = async (act: () => unknown) => {
+  try {
+    await act();
+    return "allowed";
+  } catch (error) {
+    return (error as Error).name;
+  }
+};
+
+export default defineActor({
+  kind: "counter",
+  config: z.object({}),
+  state: z.object({ count: z.number() }).default({ count: FIRST }),
+  messages: { add: z.object({}), read: z.object({}), try: z.object({}) },
+  create: ({ state }) => ({
+    add: () => state.update(({ count }) => ({ count: count + 1 })).count,
+    read: () => ({ ...state.value, version: 1 }),
+    try: () => Promise.all([
+      denied(() => Deno.readTextFileSync("/etc/hostname")),
+      denied(() => fetch("http://127.0.0.1:1")),
+      denied(() => Deno.env.get("HOME")),
+    ]),
+  }),
+});
+`;
+
+const GRAPH = `model: embedded
+constraints: { pin: [{ host: first, layers: 0-3 }] }
+decode: { mode: plain, route: pipeline }
+actors:
+  stages: [{ host: first, layers: 0-3 }]
+  drafter: none
+  custom: [{ name: counter, module: ./counter.ts, expose: true, needs: { cores: 1 } }]
+`;
+
+Deno.test("a custom actor runs where the planner puts it, and moves when its host is killed", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  await Deno.mkdir(join(dir, "graph", "lib"), { recursive: true });
+  const write = (name: string, text: string) => Deno.writeTextFile(join(dir, "graph", name), text);
+  await write("counter.ts", MODULE);
+  await write("lib/first.ts", "export const FIRST = 0;\n");
+  await write("graph.yaml", GRAPH);
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => Deno.remove(dir, { recursive: true }));
+  const start = (name: string, ...args: string[]) =>
+    undo.use(NodeProcess.start([
+      ...["--name", name, "--data", join(dir, name), "--threads", "1", "--log", "info"],
+      ...args,
+    ]));
+  const first = start("first", "--graph", join(dir, "graph", "graph.yaml"), "--nodes", "2");
+  const joining = await first.join();
+  const second = start("second", ...joining);
+  const url = await first.ready(1);
+
+  const ask = async (body: object, key?: string) => {
+    const response = await fetch(`${url}/api/actors/counter`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(key && { "idempotency-key": key }) },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(40_000),
+    });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(`${response.status} ${JSON.stringify(answer)}`);
+    return answer;
+  };
+  /** Waits until a node says that it hosts the counter. */
+  const runsAt = (name: string) => first.line(new RegExp(`actor .*counter.* runs at .*${name}:`));
+  await runsAt("second");
+  const { actors: [placed] } = await (await fetch(`${url}/api/plan`)).json();
+  assert.match(placed.host, /^second:/);
+  assert.match(placed.why, /first:\\S+ would take .* more a request/);
+  assert.deepEqual(await ask({ type: "try" }), ["NotCapable", "NotCapable", "NotCapable"]);
+
+  const told: number[] = [];
+  let sent = 0;
+  const client = async () => {
+    while (sent < COUNTS) told.push(await ask({ type: "add" }, `count-${++sent}`));
+  };
+  const counted = Promise.all(Array.from({ length: CLIENTS }, client));
+  while (told.length < COUNTS / 5) await new Promise((resolve) => setTimeout(resolve, 5));
+  const killed = performance.now();
+  second.kill("SIGKILL");
+  await second.status();
+  await counted;
+  console.log("seconds", (performance.now() - killed) / 1000);
+  assert.deepEqual(told.toSorted((a, b) => a - b), Array.from({ length: COUNTS }, (_, i) => i + 1));
+  assert.deepEqual(await ask({ type: "read" }), { count: COUNTS, version: 1 });
+});
