@@ -37,7 +37,7 @@ export default defineActor({
     read: () => ({ ...state.value, version: 1 }),
     try: () => Promise.all([
       denied(() => Deno.readTextFileSync("/etc/hostname")),
-      denied(() => fetch("http://127.0.0.1:1")),
+      denied(() => fetch("http://127.0.0.1:9999")),
       denied(() => Deno.env.get("HOME")),
     ]),
   }),

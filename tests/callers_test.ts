@@ -13,6 +13,7 @@ import {
   callerRule,
   CLUSTER,
   clusterActor,
+  customAddress,
   type Deployment,
   deploymentSchema,
   drafterActor,
@@ -117,6 +118,8 @@ const directoryOf = (node: string) => {
   const directory = new ClusterDirectory(node);
   directory.follow({ node: "n1", epoch: 1 });
   for (const made of DEPLOYMENTS) directory.learn(made);
+  directory.homes.owned("guard", { node: "n1", epoch: 1 });
+  directory.homes.owned("panel", { node: "n4", epoch: 1 });
   return directory;
 };
 
@@ -144,6 +147,7 @@ const SENDERS: Record<string, { peer: string; from: string }> = {
   "e/arbiter n4": { peer: "n4", from: arbiterAddress("e", "n4") },
   "Generation n4": { peer: "n4", from: generation4 },
   "Generation n5": { peer: "n5", from: generation5 },
+  "graph's actor n4": { peer: "n4", from: customAddress("panel") },
   // An actor of a user's kind, which says nothing of where it lives.
   "unknown": { peer: "n4", from: "t/thing/one" },
 };
@@ -394,7 +398,7 @@ const CASES: Case[] = [
     actor: custom(["request", "other"], ["request"]),
     to: "graph/guard/main",
     at: "n1",
-  }, { request: EVERYBODY, other: [] }),
+  }, { request: EVERYBODY, other: ["graph's actor n4"] }),
 ];
 
 for (const { kind } of [...KINDS, custom([], [])]) {
@@ -459,7 +463,7 @@ function rows(actor: AnyActor): string[] {
 
 Deno.test("docs/callers.md lists who may send what, as the definitions say", async () => {
   const page = await Deno.readTextFile(join(import.meta.dirname!, "../docs/callers.md"));
-  const listed = [...page.matchAll(/^\| `([a-z]+)` +\| (`.*?`) +\| (.*?) +\|$/gm)]
+  const listed = [...page.matchAll(/^\| `([a-z_]+)` +\| (`.*?`) +\| (.*?) +\|$/gm)]
     .map(([, kind, messages, who]) => `${kind} | ${messages} | ${who}`);
   assert.deepEqual(listed, KINDS.flatMap(rows));
 });

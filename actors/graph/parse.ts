@@ -142,6 +142,18 @@ function checkActors({ actors, edges }: Graph, source: Source): void {
       );
     }
   };
+  const ends = [API, "model", ...actors.custom.map(({ name }) => name)];
+  for (const [i, { needs: { links = [] } }] of actors.custom.entries()) {
+    for (const [j, { to }] of links.entries()) {
+      if (ends.includes(to)) continue;
+      source.add(
+        ["actors", "custom", i, "needs", "links", j, "to"],
+        `expected api, model or the name of a custom actor, found ${JSON.stringify(to)}; ${
+          didYouMean(to, ends)
+        }`,
+      );
+    }
+  }
   for (const [i, edge] of edges.entries()) {
     for (const end of ["from", "to"] as const) check(["edges", i, end], edge[end]);
   }

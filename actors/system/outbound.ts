@@ -134,7 +134,7 @@ export class Outbound {
 
   /**
    * Sends an ask once more that was not handled since its address has another owner, if the
-   * directory knows that owner by now. Returns false where it was not sent: then it has failed. It
+   * directory knows that owner by now, or waits for it. Returns false where it was not sent: then it has failed. It
    * may come after what was sent later to the new owner.
    */
   #sendAgain(
@@ -152,9 +152,11 @@ export class Outbound {
     } catch {
       return false;
     }
-    if (owner instanceof Promise) owner.catch(() => {}); // the send asks again, and hears it
+    // The send asks the directory again, and hears it. It may be refused again, and sent again
+    // then: what the directory waits for takes time, which the ask's deadline ends.
+    if (owner instanceof Promise) owner.catch(() => {});
     else if (owner.epoch === epoch && owner.node === (ask.peer ?? transport.node)) return false;
-    ask.sentAgain = undefined;
+    else ask.sentAgain = undefined;
     send();
     return true;
   }

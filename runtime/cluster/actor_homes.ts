@@ -12,6 +12,9 @@ import { type NodeId, OrreryError, type Owner } from "../../actors/mod.ts";
 /** Milliseconds for which a send waits for a host. */
 const WAIT_MS = 20_000;
 
+/** Milliseconds for which nothing is sent to an owner that has refused a message. */
+const DOUBT_MS = 250;
+
 interface Home {
   /** The owner; undefined: none is known now. */
   owner?: Owner;
@@ -53,6 +56,20 @@ export class ActorHomes {
     if (epoch < home.last) return;
     home.last = home.left = epoch;
     home.owner = undefined;
+  }
+
+  /**
+   * The owner with this epoch has refused a message, as one does that leaves, or that has not quite
+   * taken up what it owns: sends wait for a moment, or for the next owner.
+   */
+  doubt(name: string, epoch: number): void {
+    const home = this.#home(name);
+    const { owner } = home;
+    if (owner?.epoch !== epoch) return;
+    home.owner = undefined;
+    setTimeout(() => {
+      if (!home.owner) this.owned(name, owner);
+    }, DOUBT_MS);
   }
 
   /** This node is to become the owner. */

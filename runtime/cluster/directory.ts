@@ -91,7 +91,7 @@ export class ClusterDirectory implements Directory {
   /** See {@linkcode Directory.moved}. */
   moved(to: string, { epoch }: Owner): void {
     const parts = parseAddress(to);
-    if (isHosted(parts)) this.homes.vacant(parts.kind, epoch);
+    if (isHosted(parts)) this.homes.doubt(parts.kind, epoch);
   }
 
   /** Epoch of an address's owner; 1 where the text is no address. */

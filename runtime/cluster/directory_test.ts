@@ -90,6 +90,10 @@ Deno.test("ClusterDirectory.resolve() waits for the host of a custom actor, and 
   assert.deepEqual(await waiting, { node: "n3", epoch: 7 });
   assert.deepEqual(known.resolve(customAddress("guard", "x")), { node: "n3", epoch: 7 });
   known.moved(guard, { node: "n3", epoch: 7 });
+  const doubted = known.resolve(guard);
+  assert.ok(doubted instanceof Promise);
+  assert.deepEqual(await doubted, { node: "n3", epoch: 7 }, "it was in doubt for a moment");
+  known.homes.vacant("guard", 7);
   known.homes.owned("guard", { node: "n3", epoch: 7 }); // late news
   const next = known.resolve(guard);
   assert.equal(known.nodeOf(guard), undefined);

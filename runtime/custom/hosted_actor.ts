@@ -59,7 +59,6 @@ export class HostedActor {
   readonly #over: Promise<void>;
   #actor: SparedActor;
   #claim?: AddressClaim;
-  #registered = false;
 
   /** Begins at once to claim the actor. `least`: smallest epoch that its ownership may have. */
   constructor(parts: HostParts, actor: SparedActor, least: number) {
@@ -94,7 +93,6 @@ export class HostedActor {
     const before = this.#actor;
     this.#actor = actor;
     void before.spare.close();
-    if (!this.#registered) return;
     const { definition, durable } = this.#registration();
     // An answer whose text passes the old version passes it to its end.
     const keeps = () => before.filters;
@@ -111,10 +109,9 @@ export class HostedActor {
     const claim = this.#claim;
     if (claim) homes.vacant(name, claim.epoch); // whoever sends from here waits for the next host
     fence.letGo(customAddress(name));
-    if (this.#registered) await system.finish(name, { signal }).catch(() => {});
+    await system.finish(name, { signal }).catch(() => {});
     this.#stop.abort();
-    if (this.#registered) system.unregister(name);
-    this.#registered = false;
+    system.unregister(name);
     await claim?.release();
     await this.#over;
     await this.#actor.spare.close();
@@ -126,13 +123,14 @@ export class HostedActor {
     const { fence, homes, system } = this.#parts;
     const { name } = this.#actor;
     const address = customAddress(name);
+    // Before anybody knows that this node owns it. Until it does, its fence lets nothing begin.
+    this.#register();
     while (!signal.aborted) {
       try {
         const claim = await this.#parts.claims().claim(address, { signal, least });
         this.#claim = claim;
         fence.hold(address, claim);
         homes.owned(name, { node: system.node, epoch: claim.epoch });
-        this.#register();
         this.#first.resolve();
         await over(claim.signal);
       } catch (error) {
@@ -149,10 +147,8 @@ export class HostedActor {
   }
 
   #register(): void {
-    if (this.#registered) return;
     const { definition, durable } = this.#registration();
     this.#parts.system.register(definition, { config: undefined, durable });
-    this.#registered = true;
   }
 
   #registration(): ReturnType<typeof registration> {

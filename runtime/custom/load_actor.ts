@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { hasCode, OrreryError } from "../../actors/mod.ts";
 import type { ActorOrder } from "./actor_order.ts";
 import type { LoadedActor } from "./definition.ts";
+import { graphProblem } from "./graph_problem.ts";
 import type { ModuleBundle } from "./module_bundle.ts";
 import { SpareWorker } from "./spare_worker.ts";
 import { stageModule } from "./staged_modules.ts";
@@ -52,15 +53,17 @@ export async function loadActor(
   } catch (error) {
     link?.kill();
     if (error instanceof Deno.errors.NotCapable) {
-      throw problem(
+      throw graphProblem(
         "bad_actor",
         `${label}: this node has not itself the permissions that its entry asks for: ${error.message}`,
       );
     }
-    if (hasCode(error, "bad_config")) throw problem("bad_config", `${label}: ${error.message}`);
+    if (hasCode(error, "bad_config")) {
+      throw graphProblem("bad_config", `${label}: ${error.message}`);
+    }
     throw error instanceof OrreryError
       ? error
-      : problem("bad_module", `${label}: ${(error as Error).message}`);
+      : graphProblem("bad_module", `${label}: ${(error as Error).message}`);
   }
 }
 
@@ -91,6 +94,3 @@ function linkOptions(
     memoryBytes: limits.memory_bytes,
   };
 }
-
-const problem = (code: string, message: string) =>
-  new OrreryError({ group: "graph", code, message });

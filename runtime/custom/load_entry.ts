@@ -5,9 +5,10 @@
  * @module
  */
 import { dirname, resolve } from "node:path";
-import { type CustomActor, type GraphPaths, OrreryError } from "../../actors/mod.ts";
+import type { CustomActor, GraphPaths } from "../../actors/mod.ts";
 import type { ActorOrder } from "./actor_order.ts";
 import type { LoadedActor } from "./definition.ts";
+import { graphProblem } from "./graph_problem.ts";
 import { loadActor, type SparedActor } from "./load_actor.ts";
 import { type PackedModule, packModule } from "./module_bundle.ts";
 
@@ -43,7 +44,7 @@ export async function loadEntry(
     packed = await packModule(module);
   } catch (error) {
     const why = (error as Error).message;
-    throw problem("bad_module", `${label}: module ${module} cannot be used: ${why}`);
+    throw graphProblem("bad_module", `${label}: module ${module} cannot be used: ${why}`);
   }
   const order = orderOf(entry, { label, folder, module, packed });
   const actor = await loadActor(order, { bundle: packed.bundle, modules });
@@ -72,7 +73,7 @@ function checked(
   const filters = paths.delta.includes(name);
   const listed = messages.length > 0 ? messages : description.messages;
   if (description.alarms && alarms === 0) {
-    throw problem(
+    throw graphProblem(
       "bad_actor",
       `${label}: its module sets alarms, and its entry allows none; leave alarms out, or allow some`,
     );
@@ -80,7 +81,7 @@ function checked(
   const need = (message: string, why: string) => {
     if (description.messages.includes(message)) return;
     const has = description.messages.join(", ");
-    throw problem(
+    throw graphProblem(
       "bad_actor",
       `${label}: ${why} message ${message}, and its module has none; it has ${has}`,
     );
@@ -89,7 +90,7 @@ function checked(
   const onPath = (message: string, why: string) => {
     need(message, why);
     if (listed.includes(message)) return;
-    throw problem(
+    throw graphProblem(
       "bad_actor",
       `${label}: ${why} message ${message}, and its entry's messages leave it out`,
     );
@@ -114,7 +115,7 @@ function moduleOf(
   { label, folder }: { label: string; folder: string },
 ): string {
   if (/^[a-z][a-z+.-]+:/i.test(module) && !/^[a-z]:[\\/]/i.test(module)) {
-    throw problem("bad_module", `${label}: module ${module} must be a file; fetch it first`);
+    throw graphProblem("bad_module", `${label}: module ${module} must be a file; fetch it first`);
   }
   return resolve(folder, module);
 }
@@ -132,7 +133,7 @@ function orderOf(
   const absolute = (path: string) => {
     const found = resolve(folder, path);
     if (dirname(found) !== found) return found;
-    throw problem(
+    throw graphProblem(
       "bad_actor",
       `${label}: permissions.read: ${path} is the whole machine, which cannot be granted`,
     );
@@ -144,6 +145,3 @@ function orderOf(
     ...{ messages: [], open: [], filters: false }, // known once the module is
   };
 }
-
-const problem = (code: string, message: string) =>
-  new OrreryError({ group: "graph", code, message });

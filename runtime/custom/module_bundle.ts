@@ -12,8 +12,7 @@
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { z } from "zod";
-import program from "../../deno.json" with { type: "json" };
-import { OrreryError } from "../../actors/mod.ts";
+import { graphProblem } from "./graph_problem.ts";
 import { importsAbove } from "./module_config.ts";
 import { scanModule, type ScannedModule } from "./module_imports.ts";
 
@@ -28,6 +27,20 @@ export const PROGRAM = "orrery:";
 const ROOMS = ["actors", "models", "planner", "runtime"];
 /** The program's folder at this node. */
 export const PROGRAM_FOLDER = fileURLToPath(new URL("../../", import.meta.url));
+
+/** What the program's deno.json says of it. */
+const programSchema = z.object({
+  name: z.string(),
+  exports: z.record(z.string(), z.string()),
+  imports: z.record(z.string(), z.string()),
+});
+let known: z.output<typeof programSchema> | undefined;
+
+/** The program's name, doors and packages, read once. */
+const program = () =>
+  known ??= programSchema.parse(
+    JSON.parse(Deno.readTextFileSync(join(PROGRAM_FOLDER, "deno.json"))),
+  );
 
 /** Files whose imports are looked at. */
 const CODE = /\.[cm]?[jt]sx?$/;
@@ -123,32 +136,32 @@ async function importOf(specifier: string, file: string): Promise<Imported> {
     return ofProgram(target) ?? { file: target, specifier };
   }
   if (meant.startsWith("node:")) return { specifier: meant };
+  const { name: own, exports, imports } = program();
   const bare = meant.replace(/^(npm|jsr):\/?/, "").replace(/^(@[^/]+\/[^/@]+|[^/@]+)@[^/]*/, "$1");
-  if (bare === program.name || bare.startsWith(`${program.name}/`)) {
-    const door = `.${bare.slice(program.name.length)}` as keyof typeof program.exports;
-    const at = program.exports[door];
+  if (bare === own || bare.startsWith(`${own}/`)) {
+    const at = exports[`.${bare.slice(own.length)}`];
     if (at) return { specifier: PROGRAM + at.slice(2) };
     throw bad(
-      `${file} imports ${specifier}, and ${program.name} has no such door; it has ${
-        Object.keys(program.exports).map((name) => program.name + name.slice(1)).join(", ")
+      `${file} imports ${specifier}, and ${own} has no such door; it has ${
+        Object.keys(exports).map((name) => own + name.slice(1)).join(", ")
       }`,
     );
   }
-  const packages = Object.keys(program.imports);
+  const packages = Object.keys(imports);
   const comes = packages.some((name) => name.endsWith("/") ? bare.startsWith(name) : bare === name);
   const other = comes ? otherVersion(bare, meant) : undefined;
   if (comes && !other && !meant.startsWith("jsr:")) return { specifier: bare };
   if (other) throw bad(`${file} imports ${meant}, and hosts have ${other}`);
   throw bad(
     `${file} imports ${specifier}, which hosts do not have: an actor imports files beside it, ` +
-      `${program.name}/actors, node: modules, and packages that come with Orrery (zod, yaml and ` +
+      `${own}/actors, node: modules, and packages that come with Orrery (zod, yaml and ` +
       "others of its deno.json); copy what else it needs into a file beside it",
   );
 }
 
 /** The package that the program has, where `meant` asks for another major version of it. */
 function otherVersion(bare: string, meant: string): string | undefined {
-  const imports: Record<string, string> = program.imports;
+  const { imports } = program();
   const name = Object.keys(imports).find((key) => bare === key || bare.startsWith(`${key}/`));
   const majorOf = (text: string) => /[^/]@[~^]?(\d+)/.exec(text)?.[1];
   const [asked, ours] = [majorOf(meant), name && majorOf(imports[name])];
@@ -227,4 +240,4 @@ async function sha256Of(bytes: Uint8Array): Promise<string> {
   return new Uint8Array(digest).toHex();
 }
 
-const bad = (message: string) => new OrreryError({ group: "graph", code: "bad_module", message });
+const bad = (message: string) => graphProblem("bad_module", message);

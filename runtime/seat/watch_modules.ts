@@ -13,7 +13,7 @@ const log = getLogger(["orrery", "custom"]);
 const QUIET_MS = 150;
 
 /** Options of {@linkcode watchModules}. */
-export interface WatchOptions {
+export interface ModuleWatchOptions {
   /** Folders whose files are watched, those below included. */
   folders: readonly string[];
   /** Ends the watching. */
@@ -23,7 +23,9 @@ export interface WatchOptions {
 }
 
 /** Watches until the signal aborts. */
-export async function watchModules({ folders, signal, onChange }: WatchOptions): Promise<void> {
+export async function watchModules(
+  { folders, signal, onChange }: ModuleWatchOptions,
+): Promise<void> {
   if (folders.length === 0 || signal.aborted) return;
   let watcher: Deno.FsWatcher;
   try {
