@@ -55,7 +55,9 @@ export function actorNeedsOf(graph: Graph, { home, nodeOf }: NeedsParts): ActorN
 export interface BareHost {
   /** Id of the node, or name in a file. */
   readonly name: string;
+  /** Cores of its machine. */
   readonly cores: number;
+  /** May it host actors that must be on a trusted node? */
   readonly trusted: boolean;
   /** Bytes of its memory. */
   readonly memoryBytes: number;

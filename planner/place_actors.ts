@@ -40,7 +40,9 @@ export interface ActorHost {
   readonly name: string;
   /** Bytes of memory that stages leave. */
   readonly memoryBytes: number;
+  /** Cores of its machine. */
   readonly cores: number;
+  /** May it host actors that must be on a trusted node? */
   readonly trusted: boolean;
   /** Seconds that its stages compute for a request; 0: it has none. */
   readonly stageSeconds: number;
@@ -48,7 +50,9 @@ export interface ActorHost {
 
 /** Everything that a placement of actors depends on. */
 export interface ActorPlanInput {
+  /** The actors of the graph. */
   readonly actors: readonly ActorNeeds[];
+  /** The nodes that may host them. */
   readonly hosts: readonly ActorHost[];
   /** Latency of a message one way, seconds, by index in `hosts`. (hosts, hosts) */
   readonly seconds: readonly (readonly number[])[];
