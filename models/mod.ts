@@ -61,6 +61,7 @@ export {
   type FetchedBlob,
   type GenerationDefaults,
   ModelStore,
+  type ModelUser,
   type PartialBlob,
   PIECE_BYTES,
   type StoredModel,

@@ -76,6 +76,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     version: VERSION,
     batches,
     pull: new ModelPuller({ ...options.hub, store: parts.store }),
+    removeModel: (model) => parts.store.remove(model),
     serving: () => work.serving,
     load: () => nodeLoad({ ...work, lag, bodies, memoryBytes: options.memoryBytes }),
     askActor: askExposedActor({ system, flow }),

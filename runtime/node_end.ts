@@ -13,10 +13,14 @@ const log = getLogger(["orrery", "node"]);
 
 /** Milliseconds that running requests and the change-over to other nodes have when it closes. */
 const DRAIN_MS = 30_000;
+/** Milliseconds that this node's own requests have of it; then they end with `draining`. */
+const REQUESTS_MS = 10_000;
+/** Milliseconds in which ended requests let go of what they have. */
+const ENDED_MS = 1_000;
 
 /** A node that runs. */
 export interface Running {
-  gateway: Pick<Gateway, "drain" | "idle">;
+  gateway: Pick<Gateway, "drain" | "idle" | "end" | "running">;
   membership: Pick<Membership, "leave">;
   /** All that was opened for it. */
   opened: AsyncDisposable;
@@ -51,7 +55,10 @@ export class NodeEnd {
     else void this.close();
   }
 
-  /** Drains the node and leaves the cluster, within `deadlineMs` milliseconds. @default 30000 */
+  /**
+   * Drains the node and leaves the cluster, within `deadlineMs` milliseconds: its own requests have 10
+   * seconds, and the rest of the time is for those of other nodes. @default 30000
+   */
   close(deadlineMs: number = DRAIN_MS): Promise<void> {
     return this.#closing ??= this.#close(deadlineMs);
   }
@@ -60,7 +67,14 @@ export class NodeEnd {
     const { gateway, membership, opened } = await this.#running.promise;
     const deadline = performance.now() + deadlineMs;
     gateway.drain();
-    await gateway.idle(deadlineMs);
+    await gateway.idle(Math.min(deadlineMs, REQUESTS_MS));
+    if (gateway.running > 0) {
+      log.warn("{count} requests did not end in time: they are told to go elsewhere", {
+        count: gateway.running,
+      });
+      gateway.end();
+      await gateway.idle(ENDED_MS);
+    }
     await membership.leave(Math.max(0, deadline - performance.now()));
     await opened[Symbol.asyncDispose]();
   }

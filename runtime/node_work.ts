@@ -54,7 +54,7 @@ export function openWork(
   let serving: Serving = { reason: "the node has just started" };
   const host = new DeploymentHost({
     ...{ system, directory, store, mailbox, gateway, loader },
-    models: modelsFrom(weights),
+    models: modelsFrom(weights, store),
     onServe(deployment, reason) {
       serving = { deployment, reason };
       if (deployment) later.promotion?.members(deployment.members);

@@ -280,3 +280,30 @@ Deno.test("deno task models says in one line what is wrong, with the exit code o
     assert.match(await succeeds(["--help"]), /^Usage: deno task models add SOURCE/m);
   });
 });
+
+Deno.test("models remove refuses a model that a node serves, and says which node", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  try {
+    const data = ["--data", join(dir, "data")];
+    let name: string;
+    {
+      await using node = NodeProcess.start(data);
+      await node.ready(1);
+      [{ name }] = JSON.parse(await succeeds(["list", "--json", ...data]));
+      const { code, stderr } = await models(["remove", name, ...data]);
+      assert.equal(code, 1);
+      assert.match(stderr, /model \S+ is served by node \S+:\d+:\w{4} \(deployment \w+-\d+\)/);
+      const answer = await fetch(`${await node.url()}/api/delete`, {
+        method: "DELETE",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model: name }),
+      });
+      assert.equal(answer.status, 409);
+      assert.match((await answer.json()).error, /is served by node/);
+      node.kill("SIGKILL");
+    }
+    assert.match(await succeeds(["remove", name, ...data]), /removed/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

@@ -9,6 +9,7 @@ export { type AddProgress } from "./conversion.ts";
 export { freeBytes, isNoSpace } from "./disk.ts";
 export { removeIfThere } from "./files.ts";
 export { type GenerationDefaults } from "./generation_config.ts";
+export { type ModelUser } from "./model_use.ts";
 export { type FetchedBlob, type PartialBlob, PIECE_BYTES } from "./partial_blob.ts";
 export {
   type AddOptions,

@@ -6,6 +6,7 @@
  *     <dir>/models/<name>/        manifest.json and the text files
  *     <dir>/jobs/<source>.json    finished groups of a conversion that can go on
  *     <dir>/tmp/                  files that are being written
+ *     <dir>/in-use/<name>~<id>    locked by a node that serves a model
  *     <dir>/lock                  locked while a model is published or removed
  *
  * Files are written in `tmp` and renamed into place, and blobs are deleted under the same lock
@@ -37,6 +38,7 @@ import {
   type Precision,
   type WeightGroups,
 } from "../manifest.ts";
+import { checkUnused, type ModelUser, useModel } from "./model_use.ts";
 import { openModelSource } from "./model_source.ts";
 import { StoredModel } from "./stored_model.ts";
 import { endTokens, TEXT_FILES } from "./text_files.ts";
@@ -225,17 +227,25 @@ export class ModelStore {
 
   /**
    * Deletes a model (a broken one too), and those of its blobs, stage graphs and tables that no
-   * other model uses. A node that runs the model keeps what it has loaded. Throws OrreryError
-   * `model/model_not_found`.
+   * other model uses. Throws OrreryError `model/model_not_found`, and `model/model_in_use` while a
+   * node of this store serves it.
    */
   async remove(name: string): Promise<void> {
     checkName(name);
     using _locked = await this.#lock();
     const dir = join(this.dir, "models", name);
     if (!await exists(join(dir, "manifest.json"))) throw await this.#unknown(name);
+    await checkUnused(this.dir, name);
     const hashes = await hashesIn(join(dir, "manifest.json"));
     await removeIfThere(dir);
     await collectGarbage(this.dir, this.blobs, hashes);
+  }
+
+  /** Says that a node uses a model, until the result is disposed of: it is not removed then. */
+  async use(name: string, user: ModelUser): Promise<Disposable> {
+    checkName(name);
+    using _locked = await this.#lock();
+    return await useModel(this.dir, name, user);
   }
 
   /**

@@ -48,6 +48,8 @@ export interface ApiOptions {
   askActor?: AskActor;
   /** Tells how busy the node is, for `GET /api/load`. @default the route does not exist */
   load?: () => object;
+  /** Removes a model of the store, for `DELETE /api/delete`. @default it removes none */
+  removeModel?: (model: string) => Promise<void>;
   /** Version of this program, for `GET /api/version`. @default "unknown" */
   version?: string;
   /** Keeps files and runs batches, for `/v1/files` and `/v1/batches`. @default no such routes */
@@ -113,7 +115,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   anthropicRoutes(app, { generator, limits: body, answer });
   ollamaRoutes(app, {
     ...{ generator, limits: body, answer, version: options.version ?? "unknown" },
-    ...{ pull: options.pull, origins: access.origins ?? [] },
+    ...{ pull: options.pull, remove: options.removeModel, origins: access.origins ?? [] },
   });
   // Some clients ask here whether a server runs.
   app.get("/", (c) => c.text("Orrery is running"));

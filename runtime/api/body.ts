@@ -8,6 +8,9 @@ import { BodyBudget } from "./body_budget.ts";
 import { apiError } from "./errors.ts";
 import { checkWeight } from "./json_weight.ts";
 
+/** Characters whose parsing takes milliseconds. */
+const LONG_CHARS = 256 * 1024;
+
 /** Bounds of {@linkcode readJson}. */
 export interface BodyLimits {
   /** Largest body in bytes. */
@@ -31,7 +34,10 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
   const text = await readText(request, limits);
   await checkWeight(text);
   try {
-    return JSON.parse(text);
+    const value = JSON.parse(text);
+    // What is checked and made of it has a turn of its own.
+    if (text.length > LONG_CHARS) await new Promise((resolve) => setTimeout(resolve));
+    return value;
   } catch (error) {
     throw apiError(
       "invalid_json",

@@ -72,6 +72,8 @@ const others: Record<string, Record<string, number>> = {
   model: {
     ...unavailableNow("encoder_failed"),
     chat_template_failed: 400,
+    model_in_use: 409,
+    model_not_found: 404,
     encode_deadline: 400,
     grammar_deadline: 400,
     grammar_invalid: 400,

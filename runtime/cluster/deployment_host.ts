@@ -334,6 +334,7 @@ export class DeploymentHost implements MemberDuties {
   /** Ends the timer that checks retired deployments. */
   close(): void {
     clearTimeout(this.#partTimer);
+    this.#models.close();
   }
 
   /** The indices of those that are at this node. */

@@ -6,7 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { type Deployment, OrreryError } from "../../actors/mod.ts";
-import type { StoredModel } from "../../models/mod.ts";
+import type { ModelStore, ModelUser, StoredModel } from "../../models/mod.ts";
 import { ServedModel } from "../serve/mod.ts";
 import {
   ALL_PARTS,
@@ -29,13 +29,21 @@ export interface ModelsOfDeployments {
    * @default nothing is copied
    */
   follow?(deployment: Deployment | undefined): void;
+  /**
+   * Keeps a model from being removed until the result is disposed of. @default it may be removed
+   */
+  use?(name: string, user: ModelUser): Promise<Disposable>;
 }
 
 /** Models that other members' stores have. */
-export const modelsFrom = (weights: NodeWeights): ModelsOfDeployments => ({
+export const modelsFrom = (
+  weights: NodeWeights,
+  store?: Pick<ModelStore, "use">,
+): ModelsOfDeployments => ({
   ensure: (options) => weights.ensure(options),
   open: (stored) => ServedModel.open(stored),
   follow: (deployment) => weights.follow(deployment),
+  use: store && ((name, user) => store.use(name, user)),
 });
 
 /** A deployment and its model. */
@@ -53,6 +61,8 @@ export class PreparedModels {
   readonly #entries = new Map<string, PreparedModel>();
   /** Draft models of the deployments whose drafter is at this node, by deployment. */
   readonly #drafts = new Map<string, StoredModel>();
+  /** What keeps the models of deployments from being removed, by deployment. */
+  readonly #uses = new Map<string, DisposableStack>();
   /** Deployments whose weights are being fetched. */
   readonly #preparing = new Set<Deployment>();
 
@@ -118,6 +128,7 @@ export class PreparedModels {
       signal.throwIfAborted();
       if (isRetired()) throw retired(`deployment ${deployment.id}`);
       this.#entries.set(deployment.id, { deployment, stored, served });
+      await this.#use(deployment.id, stored);
       if (deployment.draft?.node === this.#node) await this.#fetchDraft(deployment, signal);
     } finally {
       this.#preparing.delete(deployment);
@@ -149,6 +160,29 @@ export class PreparedModels {
   delete(id: string): void {
     this.#entries.delete(id);
     this.#drafts.delete(id);
+    this.#uses.get(id)?.dispose();
+    this.#uses.delete(id);
+  }
+
+  /** Lets go of all models, when the node ends. */
+  close(): void {
+    for (const uses of this.#uses.values()) uses.dispose();
+    this.#uses.clear();
+  }
+
+  /** Keeps a model of a deployment from being removed. */
+  async #use(id: string, { manifest: { name } }: StoredModel): Promise<void> {
+    let use: Disposable | undefined;
+    try {
+      use = await this.#from.use?.(name, { node: this.#node, deployment: id });
+    } catch (error) {
+      log.warn("cannot say that {name} is used here: {error}", { name, error });
+    }
+    if (!use) return;
+    if (!this.#entries.has(id)) return use[Symbol.dispose](); // retired meanwhile
+    let uses = this.#uses.get(id);
+    if (!uses) this.#uses.set(id, uses = new DisposableStack());
+    uses.use(use);
   }
 
   /** Fetches the whole draft model; without it the deployment goes on undrafted. */
@@ -170,6 +204,7 @@ export class PreparedModels {
         );
       }
       this.#drafts.set(id, stored);
+      await this.#use(id, stored);
     } catch (error) {
       this.undrafted(deployment, error, signal);
     }

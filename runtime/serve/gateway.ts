@@ -35,6 +35,7 @@ import type { ReadinessVerdict } from "./readiness.ts";
 import { RequestsRunner } from "./requests_runner.ts";
 import { pipelineRoute } from "./routes.ts";
 import { RunningRequests, type Served } from "./running_requests.ts";
+import { eitherSignal } from "./either_signal.ts";
 import { ServedDeployment, type ServingModel } from "./served_deployment.ts";
 import type { ServedModel } from "./served_model.ts";
 
@@ -92,6 +93,8 @@ export class Gateway implements Generator, ServingControl {
   /** Which weights this node fetches, and how far it is; undefined: none. */
   fetching?: string;
   #draining = false;
+  /** Aborts when requests have had their time. */
+  readonly #ended = new AbortController();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -129,6 +132,11 @@ export class Gateway implements Generator, ServingControl {
     this.#draining = true;
     this.#served.readiness.close();
     this.#tidyGrammars();
+  }
+
+  /** Ends the requests that run and those that wait: they get `draining`. */
+  end(): void {
+    this.#ended.abort(unavailable("draining", "the node is shutting down: try another node"));
   }
 
   /** Resolves when no generation is running, or after `deadlineMs` milliseconds. */
@@ -281,8 +289,10 @@ export class Gateway implements Generator, ServingControl {
     return { node: system.node, traces: await this.#arbiters.traces(serving.deployment.id) };
   }
 
-  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
+  async *generate(request: GenerateRequest, client: AbortSignal): AsyncIterable<GenerationEvent> {
     this.#refuseWhileDraining();
+    using life = eitherSignal(client, this.#ended.signal);
+    const { signal } = life;
     using _place = await this.#options.admission.enter(signal, request.priority);
     this.#refuseWhileDraining(); // draining may have begun while this request waited
     // A large prompt takes seconds, in which another deployment may take over.
@@ -305,9 +315,11 @@ export class Gateway implements Generator, ServingControl {
   async embed(
     inputs: readonly (string | readonly number[])[],
     options: EmbedOptions,
-    signal: AbortSignal,
+    client: AbortSignal,
   ): Promise<Embeddings> {
     this.#refuseWhileDraining();
+    using life = eitherSignal(client, this.#ended.signal);
+    const { signal } = life;
     using _place = await this.#options.admission.enter(signal);
     this.#refuseWhileDraining();
     return await this.#runner.embed(this.#servedAs(options.model), inputs, options, signal);

@@ -315,3 +315,23 @@ Deno.test("Gateway.generate() spreads many requests over arbiters, with the same
   assert.ok(traces.every((t, i) => i === 0 || t.answered >= traces[i - 1].answered));
   await system.close();
 });
+
+Deno.test("Gateway.end() ends requests that run and those that wait, with a reason", async () => {
+  const { system, gateway } = world(1, 2);
+  const { signal } = new AbortController();
+  const runs = Array.from(
+    { length: 2 },
+    () => gateway.generate({ ...request, maxTokens: 4_000 }, signal)[Symbol.asyncIterator](),
+  );
+  await runs[0].next();
+  const waits = runs[1].next();
+  gateway.drain();
+  gateway.end();
+  const told = (e: unknown) => hasCode(e, "draining");
+  await assert.rejects(waits, told);
+  await assert.rejects(async () => {
+    while (!(await runs[0].next()).done);
+  }, told);
+  assert.equal(gateway.running, 0);
+  await system.close();
+});

@@ -5,6 +5,7 @@
  * @module
  */
 import type { WireError } from "../../actors/mod.ts";
+import type { AnyPrompt } from "./prompt_encoder.ts";
 
 /** The model whose prompts the thread encodes; the thread's first message, which it answers too. */
 export interface OpenPromptThread {
@@ -19,8 +20,8 @@ export interface OpenPromptThread {
 
 /** What the thread is asked. */
 export type PromptQuestion =
-  /** A prompt, as JSON: that is copied at once, an object one value after the other. */
-  | { op: "prompt"; json: string }
+  /** A prompt, as JSON where it has many values: a text is copied at once. */
+  | { op: "prompt"; prompt: AnyPrompt | string }
   /** Token ids of a text by itself: nothing is added. */
   | { op: "text"; text: string };
 

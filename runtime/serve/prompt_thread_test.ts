@@ -31,7 +31,7 @@ Deno.test("PromptThread.ask() gives the ids that the node's own thread gives", (
       { kind: "chat" as const, messages: [{ role: "user", content: words.repeat(100) }] },
     ];
     for (const prompt of prompts) {
-      const { ids, tail } = await thread.ask({ op: "prompt", json: JSON.stringify(prompt) });
+      const { ids, tail } = await thread.ask({ op: "prompt", prompt: JSON.stringify(prompt) });
       assert.deepEqual(ids, own.encode(prompt));
       assert.equal(tail, prompt.kind === "chat" ? own.tail(prompt) : "");
     }
@@ -44,7 +44,7 @@ Deno.test("PromptThread.ask() refuses what cannot fit before all of it is encode
     const text = words.repeat(80_000);
     const begun = performance.now();
     await assert.rejects(
-      thread.ask({ op: "prompt", json: JSON.stringify({ kind: "text", text }) }),
+      thread.ask({ op: "prompt", prompt: { kind: "text", text } }),
       (error) =>
         hasCode(error, "context_exceeded") && /maximum context length/.test(error.message) &&
         Number(error.metadata.prompt_tokens) > model.context && error.metadata.param === "prompt",
@@ -55,11 +55,11 @@ Deno.test("PromptThread.ask() refuses what cannot fit before all of it is encode
 
 Deno.test("PromptThread.ask() ends the thread when a prompt takes too long, and goes on with the next", () =>
   withThread(async (thread) => {
-    const slow = { kind: "text", text: words.repeat(400_000) }; // twenty seconds
-    const first = thread.ask({ op: "prompt", json: JSON.stringify({ kind: "text", text: words }) });
+    const slow = { kind: "text" as const, text: words.repeat(400_000) }; // twenty seconds
+    const first = thread.ask({ op: "prompt", prompt: { kind: "text", text: words } });
     const [, late] = await Promise.allSettled([
       first,
-      thread.ask({ op: "prompt", json: JSON.stringify(slow) }),
+      thread.ask({ op: "prompt", prompt: slow }),
     ]);
     assert.ok(late.status === "rejected" && hasCode(late.reason, "encode_deadline"));
     assert.equal(thread.waiting, 0);

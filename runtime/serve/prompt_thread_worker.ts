@@ -32,7 +32,9 @@ async function valueOf(question: ToPromptThread): Promise<EncodedPrompt> {
     const ids = tokenizer.encode(question.text, { addSpecialTokens: false });
     return { ids: Int32Array.from(ids), tail: "" };
   }
-  const prompt: AnyPrompt = JSON.parse(question.json);
+  const prompt: AnyPrompt = typeof question.prompt === "string"
+    ? JSON.parse(question.prompt)
+    : question.prompt;
   encoder.checkLength(prompt);
   return {
     ids: encoder.encode(prompt),

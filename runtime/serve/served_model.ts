@@ -38,6 +38,9 @@ import type { EncodedPrompt } from "./prompt_thread_protocol.ts";
 /** The embedded model's names, one for each precision: it was trained on its own outline forms. */
 const EMBEDDED = /^embedded(-|$)/;
 
+/** Messages that are copied to another thread one by one. */
+const FEW_MESSAGES = 100;
+
 /** What a {@linkcode ServedModel} is made of. */
 interface ServedParts {
   card: ModelCard;
@@ -141,7 +144,7 @@ export class ServedModel {
     const known = this.#prepared.get(prompt);
     if (known) return void await known.by;
     const prepared: { by: Promise<EncodedPrompt>; is?: EncodedPrompt } = {
-      by: this.#thread.ask({ op: "prompt", json: JSON.stringify(prompt) }, signal),
+      by: this.#thread.ask({ op: "prompt", prompt: copied(prompt) }, signal),
     };
     this.#prepared.set(prompt, prepared);
     try {
@@ -257,6 +260,10 @@ function sizesOf(manifest: Manifest): Pick<ModelCard, "family" | "parameters" | 
 function checkSchema(schema: unknown): void {
   grammarOf({ kind: "json_schema", schema });
 }
+
+/** A prompt as the quickest way to copy it to another thread. */
+const copied = (prompt: GenerateRequest["prompt"]): GenerateRequest["prompt"] | string =>
+  prompt.kind === "chat" && prompt.messages.length > FEW_MESSAGES ? JSON.stringify(prompt) : prompt;
 
 const defined = <T extends object>(o: T): Partial<T> =>
   Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)) as Partial<T>;

@@ -9,6 +9,7 @@ import { batchesQuery, batchSchema } from "../batches.ts";
 import { ENDPOINTS } from "../endpoints.ts";
 import { filesQuery, uploadSchema } from "../files.ts";
 import { promoteQuery } from "../nodes.ts";
+import { ollamaDeleteSchema } from "../ollama/delete.ts";
 
 /** What a route takes and gives. */
 export interface Operation {
@@ -82,6 +83,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 
   "GET /api/tags": { tag: OLLAMA, summary: "Lists what is served" },
   "GET /api/ps": { tag: OLLAMA, summary: "Lists what is in memory: what is served" },
+  "DELETE /api/delete": {
+    tag: OLLAMA,
+    summary: "Removes a model of the store that no node serves",
+    body: ollamaDeleteSchema,
+  },
   "GET /api/version": { tag: OLLAMA, summary: "The version of the program" },
 
   "GET /": { tag: NODE, summary: "Says that the node runs", answers: ["text/plain"] },
