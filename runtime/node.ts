@@ -8,6 +8,7 @@
  * | `node_work.ts`    | requests, stages, weights, measuring                                       |
  * | `node_part.ts`    | membership, and coordinating where the node may                            |
  * | `node_actors.ts`  | the actors that every node has                                             |
+ * | `node_journal.ts` | the journal of its requests                                                |
  * | `node_api.ts`     | the REST API                                                               |
  * | `node_end.ts`     | how it ends                                                                |
  *
@@ -22,6 +23,7 @@ import { IdleMemory } from "./memory.ts";
 import { registerActors } from "./node_actors.ts";
 import { openApi } from "./node_api.ts";
 import { NodeEnd } from "./node_end.ts";
+import { openJournal } from "./node_journal.ts";
 import { openNetwork } from "./node_network.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { openOrigin } from "./node_origin.ts";
@@ -110,9 +112,13 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   });
   const promotion = network.later.promotion = await openPromotion(parts, part, end);
   undo.defer(() => promotion?.close());
+  const journal = network.later.journal = openJournal(
+    { ...network, registry: () => part.registry },
+    undo,
+  );
   const { port } = options;
   const url = await openApi(
-    { ...parts, address, port, access, part, examiner, promotion },
+    { ...parts, address, port, access, part, examiner, promotion, journal },
     undo,
   );
   undo.defer(() => part.resign());

@@ -13,6 +13,7 @@ import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
 import { clusterDoctor, type NodeExaminer } from "./doctor/mod.ts";
 import { LagMeter } from "./lag_meter.ts";
 import { nodeLoad } from "./node_load.ts";
+import type { NodeJournal } from "./node_journal.ts";
 import type { NodeNetwork } from "./node_network.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { NodeOrigin } from "./node_origin.ts";
@@ -43,6 +44,8 @@ export interface NodeApiParts {
   examiner: NodeExaminer;
   /** How this node may become the first one; undefined: the nodes elect who coordinates. */
   promotion: Promotion | undefined;
+  /** Keeps its requests. */
+  journal: NodeJournal;
 }
 
 /** Serves it until `undo` is disposed of; gives its base URL. Throws group `api` (`port_in_use`). */
@@ -73,6 +76,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
   let bodies: ApiServer["bodies"] = { held: 0, limit: 0 };
   const app = createApi(generator, {
     access,
+    journal: parts.journal.answers(generator),
     version: VERSION,
     batches,
     pull: new ModelPuller({ ...options.hub, store: parts.store }),

@@ -21,6 +21,7 @@ import {
 } from "./cluster/mod.ts";
 import { deadLetterLog } from "./dead_letter_log.ts";
 import { LEFT, type MailboxTransport } from "./mailbox/mod.ts";
+import type { NodeJournal } from "./node_journal.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { NodeOrigin } from "./node_origin.ts";
 import type { Promotion } from "./promotion.ts";
@@ -39,6 +40,7 @@ export interface LaterParts {
   gateway?: Gateway;
   membership?: Membership;
   promotion?: Promotion;
+  journal?: NodeJournal;
   /** How many leases this node has taken; undefined: none yet. */
   leases?: () => number;
 }
@@ -90,6 +92,7 @@ export async function openNetwork(
     onPeerLost(peer, reason) {
       log.info("the link to node {peer} is lost: {reason}", { peer, reason });
       later.gateway?.nodeLost(peer);
+      later.journal?.unreachable(peer);
       later.membership?.peerLost(peer, reason);
       if (reason === LEFT) void trust.left(peer).catch(() => {}); // it counts for a day longer then
     },

@@ -58,8 +58,10 @@ export function openWork(
     onServe(deployment, reason) {
       serving = { deployment, reason };
       if (deployment) later.promotion?.members(deployment.members);
+      if (deployment) later.journal?.members(deployment.members.map(({ node }) => node));
       options.onServe?.(deployment, reason);
     },
+    onNodeLost: (node) => later.journal?.lost(node),
   });
   undo.defer(() => host.close());
   return {

@@ -20,6 +20,7 @@ const ARROWS: Record<string, string[]> = {
   "actors/pipeline": ["actors/system", "actors/outline"],
   "actors/graph": ["actors/system", "actors/outline", "actors/pipeline"],
   "actors/cluster": ["actors/system", "actors/pipeline", "actors/graph"],
+  "actors/journal": ["actors/system", "actors/registry", "actors/cluster"],
   "actors/arbiter": ["actors/system", "actors/pipeline"],
   "actors/generation": ["actors/system", "actors/outline", "actors/pipeline", "actors/arbiter"],
 

@@ -23,6 +23,8 @@ import {
   hasCode,
   headActor,
   headAddress,
+  journalActor,
+  journalAddress,
   keyAt,
   memberActor,
   memberAddress,
@@ -53,6 +55,7 @@ const KINDS: AnyActor[] = [
   drafterActor,
   arbiterActor,
   generationActor,
+  journalActor,
   registryActor,
   serversActor,
   modelActor,
@@ -331,6 +334,11 @@ const CASES: Case[] = [
     cancel: [],
     walked: [],
   }),
+  ...cases({ actor: journalActor, to: journalAddress("n5"), at: "n5", body: { origin: "n4" } }, {
+    append: OF_N4,
+    locate: EVERYBODY,
+    read: EVERYBODY,
+  }),
   ...cases({ actor: registryActor, to: REGISTRY, at: "n1" }, {
     get: [],
     list: [],
@@ -344,12 +352,24 @@ const CASES: Case[] = [
     .flatMap((key) => registryCases(key, { read: EVERYBODY, write: [] })),
   ...["members/n4", "owners/node/n4", "owners/orrery/member/n4", `owners/${generation4}`]
     .flatMap((key) => registryCases(key, { read: EVERYBODY, write: OF_N4 })),
-  ...[`state/${generation4}/7/name`, "journal/orrery/weights/n4/1/000001", "state/d/arbiter/n4/"]
+  // Whichever node has the copies goes on with another's requests.
+  ...["journals/n4", "journals/n9", "idempotency/00"]
+    .flatMap((key) => registryCases(key, { read: EVERYBODY, write: EVERYBODY })),
+  ...[`state/${generation4}/7/name`, "state/d/arbiter/n4/"]
     .flatMap((key) => registryCases(key, { read: OF_N4, write: OF_N4 })),
   // Secrets, keys that only look like others, and keys of actors that live elsewhere or nowhere.
   ...[
     ...["trust/authority", "trust/tokens", "trust/", "trust", "trust/identities/", "tokens/1", ""],
-    ...["members", "member/n4", "coordinator/", "servings", "self-test/1", "state/", "journal/d"],
+    ...[
+      "members",
+      "member/n4",
+      "coordinator/",
+      "servings",
+      "self-test/1",
+      "state/",
+      "journal/d",
+      "idempotency",
+    ],
     ...["state/orrery/cluster/main/1/x", "state/orrery/member/n"],
     ...["state/t/thing/one/1/x", "state/orrery/member/n4", "state///", 7, null, undefined, {}],
   ].flatMap((key) => registryCases(key, { read: [], write: [] })),

@@ -12,11 +12,14 @@ import { leaseKey } from "./member_leases.ts";
 /** Keys, and what keys begin with, that every member may read. */
 const READABLE = [
   ...["members/", "owners/", "deployments/", "graphs/", "plans/", "modules/"],
-  ...["coordinator", "serving", "trust/identities"],
+  ...["coordinator", "serving", "trust/identities", "journals/", "idempotency/"],
 ];
 
+/** What any member may write: whichever node has the copies goes on with another's requests. */
+const SHARED = ["journals/", "idempotency/"];
+
 /** What belongs to an actor: the rest of the key begins with its address. */
-const OF_ACTORS = ["owners/", "state/", "alarms/", "journal/"];
+const OF_ACTORS = ["owners/", "state/", "alarms/"];
 
 /** Reads keys that members may read. */
 export const readsShared: CallerRule = {
@@ -54,7 +57,8 @@ function mayRead(message: RemoteMessage, key: string): boolean {
 }
 
 function mayWrite(message: RemoteMessage, key: string): boolean {
-  return ofNode(message.peer).includes(key) || ownedBy(message, key);
+  const shared = SHARED.some((name) => key.startsWith(name));
+  return shared || ofNode(message.peer).includes(key) || ownedBy(message, key);
 }
 
 /** Whether the key belongs to an actor that lives on the sending node. */

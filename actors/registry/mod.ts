@@ -13,7 +13,8 @@
  * | ownership of actors  | `owners/ADDRESS`                | node and epoch; no lease, epochs only grow |
  * | an actor's state     | `state/ADDRESS/EPOCH/NAME`      | written with a check of `owners/ADDRESS`  |
  * | its next alarm       | `alarms/ADDRESS/EPOCH/first`    | when it is due; only finds actors that have some |
- * | journals             | `journal/ADDRESS/EPOCH/NUMBER`  | one entry a key, numbers padded to sort   |
+ * | journals             | `journals/NODE`                 | which node has copies of NODE's requests, and may go on with them |
+ * | idempotency keys     | `idempotency/SHA-256`           | the request that stands for a key; a lease of a day |
  * | deployments          | `deployments/ID`                | the deployment                            |
  * | which one serves     | `serving`                       | a deployment's id                         |
  * | graphs, their plans  | `graphs/NAME`, `plans/ID`       | the graph file; the plan                  |

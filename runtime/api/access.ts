@@ -32,7 +32,10 @@ const HOW = "send the header `authorization: Bearer KEY` or `x-api-key: KEY` " +
 const KEY_FIELDS = ["key", "api_key", "api-key", "apikey", "access_token", "token"];
 
 /** What the middleware needs of a request's environment. */
-type AccessEnv = { Bindings: { remote?: string }; Variables: { requestId: string } };
+type AccessEnv = {
+  Bindings: { remote?: string };
+  Variables: { requestId: string; keyId?: string };
+};
 
 /** The middleware for these rules, in the order in which they apply. */
 export function accessRules(
@@ -91,6 +94,7 @@ function keyRule(keys: ApiKeys): MiddlewareHandler {
         id: verdict.id,
         name: verdict.name,
       });
+      c.set("keyId", verdict.id);
       return await next();
     }
     if (OPEN_ROUTES.includes(c.req.path)) {

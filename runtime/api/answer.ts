@@ -4,9 +4,10 @@
  * @module
  */
 import { runChoices } from "./choices.ts";
-import type { AnswerPart, AnswerTotals, ApiTask } from "./dialect.ts";
+import type { AnswerPart, AnswerTotals, ApiTask, ChoiceEvent } from "./dialect.ts";
 import { apiError, toHttpError } from "./errors.ts";
 import type { FinishReason, GenerationEvent, Generator } from "./generator.ts";
+import type { AnswerNames } from "./answer_names.ts";
 import { Steps } from "./steps.ts";
 import { Tally } from "./totals.ts";
 
@@ -18,8 +19,12 @@ export interface AnswerInit {
   task: ApiTask;
   /** Name of the model that answers; stands in the response. */
   model: string;
+  /** Ids in the response. */
+  names: AnswerNames;
   /** Aborting it stops every generation of the task. */
   signal: AbortSignal;
+  /** The events of the task's choices. @default the generator is asked for them */
+  events?: AsyncGenerator<ChoiceEvent, void>;
 }
 
 /** A part of the answer as it grows; `finishReason` comes last. */
@@ -31,7 +36,7 @@ type GrowingPart = Omit<AnswerPart, "finishReason"> & { finishReason?: FinishRea
  * its `done` event.
  */
 export async function wholeAnswer(
-  { generator, task, model, signal }: AnswerInit,
+  { generator, task, model, names, signal, events }: AnswerInit,
 ): Promise<{ body: unknown; totals: AnswerTotals }> {
   const tally = new Tally(task.choices);
   const parts = task.choices.map((): GrowingPart => ({
@@ -41,7 +46,7 @@ export async function wholeAnswer(
     reasoning: "",
     calls: [],
   }));
-  for await (const step of runChoices(generator, task.choices, signal)) {
+  for await (const step of events ?? runChoices(generator, task.choices, signal)) {
     tally.add(step);
     grow(parts[step.index], step.event);
   }
@@ -50,7 +55,10 @@ export async function wholeAnswer(
     throw apiError("incomplete", `the generation of choice ${cut} ended without a reason`);
   }
   const { totals } = tally;
-  return { body: task.wording.whole({ model, parts: parts as AnswerPart[], totals }), totals };
+  return {
+    body: task.wording.whole({ model, parts: parts as AnswerPart[], totals, names }),
+    totals,
+  };
 }
 
 /** Adds what an event tells to its choice's answer. */
@@ -91,6 +99,8 @@ export interface StreamOptions {
   onEnd: (totals: AnswerTotals, error?: unknown) => void;
   /** Must stop the generations; called when the client goes away. */
   stop: () => void;
+  /** Gives the events of a text their ids. @default they have none */
+  number?: (text: string) => string;
 }
 
 /**
@@ -100,14 +110,17 @@ export interface StreamOptions {
  * later error becomes its last event.
  */
 export async function streamedAnswer(
-  { generator, task, model, signal }: AnswerInit,
-  { keepAliveMs, onEnd, stop }: StreamOptions,
+  { generator, task, model, names, signal, events }: AnswerInit,
+  { keepAliveMs, onEnd, stop, number = (text) => text }: StreamOptions,
 ): Promise<ReadableStream<Uint8Array>> {
   const tally = new Tally(task.choices);
   const { totals } = tally;
-  const steps = new Steps(runChoices(generator, task.choices, signal), keepAliveMs);
+  const steps = new Steps(
+    events ?? runChoices(generator, task.choices, signal),
+    keepAliveMs,
+  );
   await steps.begin(task.choices.length);
-  const writer = task.wording.stream(model);
+  const writer = task.wording.stream(model, names);
   const encoder = new TextEncoder();
   let cancelled = false;
   return new ReadableStream<Uint8Array>({
@@ -120,10 +133,10 @@ export async function streamedAnswer(
           if (step === "quiet") text = writer.quiet();
           else if (step !== "end") {
             tally.add(step);
-            text = writer.event(step);
+            text = number(writer.event(step));
           } else {
             ended = true;
-            text = writer.end(totals);
+            text = number(writer.end(totals));
             onEnd(totals);
           }
         }

@@ -9,9 +9,16 @@ import { streamedAnswer, wholeAnswer } from "./answer.ts";
 import { type BodyLimits, readJson } from "./body.ts";
 import type { AnswerTotals, ApiTask, Dialect } from "./dialect.ts";
 import { type ApiContext, stopper } from "./env.ts";
-import { apiError } from "./errors.ts";
-import { findModel } from "./find_model.ts";
-import type { Generator, ModelCard } from "./generator.ts";
+import { cardOf } from "./card_of.ts";
+import type { Generator } from "./generator.ts";
+import { type AnswerNames, freshNames } from "./answer_names.ts";
+import {
+  EventIds,
+  type JournalledAnswer,
+  type JournalledAnswers,
+  streamPosition,
+} from "./journal/mod.ts";
+import { SSE_TYPE } from "./sse.ts";
 
 const log = getLogger(["orrery", "api"]);
 
@@ -22,58 +29,108 @@ export interface AnswerRouteOptions {
   body: BodyLimits;
   /** Milliseconds without an event after which a stream says that it lives. */
   keepAliveMs: number;
+  /** Keeps requests. @default they end with their connection */
+  journal?: JournalledAnswers;
 }
 
-/** Answers a request whose body the dialect reads, whole or streamed. */
-export function answerRoute(options: AnswerRouteOptions, dialect: Dialect) {
-  const { generator, keepAliveMs } = options;
-  return async (c: ApiContext): Promise<Response> => {
-    const body = await readJson(c.req.raw, options.body);
-    const task = await dialect.parse(body, { cards: generator.models() });
-    const card = cardOf(generator, task);
-    tellLimits(c, generator);
-    const stop = new AbortController();
-    const abort = stopper(c, stop);
-    const init = { generator, task, model: card?.name ?? "default", signal: stop.signal };
-    const onEnd = (totals: AnswerTotals, error?: unknown) => {
-      abort.release();
-      report(c.get("requestId"), totals, error);
-    };
-    try {
-      if (!task.stream) {
-        const { body, totals } = await wholeAnswer(init);
-        onEnd(totals);
-        return c.json(body as object);
-      }
-      const stream = await streamedAnswer(init, { keepAliveMs, onEnd, stop: () => stop.abort() });
-      return c.body(stream, 200, {
-        "content-type": task.wording.streamType,
-        "cache-control": "no-cache",
-        "x-accel-buffering": "no",
-      });
-    } catch (error) {
-      abort.release();
-      throw error;
-    }
-  };
+/** What answers a request: events from the generator, or from the journal. */
+interface AnswerSource {
+  task: ApiTask;
+  model: string;
+  names?: AnswerNames;
+  /** @default the task is run */
+  events?: JournalledAnswer["events"];
+  /** Gives the events of a stream their ids. */
+  ids?: EventIds;
 }
 
 /**
- * The card of the model that a task asks for; undefined while none is served: `generate` then says
- * why. Throws `model_not_found`, and `invalid_value` for a biased token id that it does not have.
+ * Answers a request whose body the dialect reads, whole or streamed. `path`: the route's. With a
+ * journal, a client that comes back with `Last-Event-ID` gets the rest of its stream, and one that
+ * repeats an `Idempotency-Key` gets the answer of before.
  */
-export function cardOf(generator: Generator, task: ApiTask): ModelCard | undefined {
-  const cards = generator.models();
-  if (cards.length === 0) return undefined;
-  const card = findModel(cards, task.model);
-  const wrong = task.choices[0]?.request.sampling.logit_bias?.find(([id]) => id >= card.vocab);
-  if (wrong) {
-    const message = `logit_bias: token ${
-      wrong[0]
-    } is outside the model's vocabulary of ${card.vocab}`;
-    throw apiError("invalid_value", message, `logit_bias.${wrong[0]}`);
+export function answerRoute(options: AnswerRouteOptions, path: string, dialect: Dialect) {
+  const { generator, journal } = options;
+  journal?.dialects.set(path, dialect);
+  return async (c: ApiContext): Promise<Response> => {
+    const body = await readJson(c.req.raw, options.body);
+    const last = c.req.header("last-event-id");
+    if (journal && last !== undefined) return await answerAgain(c, options, journal, last);
+    const task = await dialect.parse(body, { cards: generator.models() });
+    const model = cardOf(generator, task)?.name ?? "default";
+    tellLimits(c, generator);
+    return await told(c, options, async (signal) => {
+      if (!journal?.journals(task.model) || task.choices.length === 0) return { task, model };
+      const owner = c.get("keyId") ?? "";
+      const key = c.req.header("idempotency-key");
+      const answer = await journal.open({ path, body, task, model, owner, key }, signal);
+      // The body is that of before: it was compared. Whether it is streamed is a part of it.
+      return { ...answer, ids: new EventIds(answer.id) };
+    });
+  };
+}
+
+/** Answers a client that comes back: with the events that it does not have. */
+async function answerAgain(
+  c: ApiContext,
+  options: AnswerRouteOptions,
+  journal: JournalledAnswers,
+  lastEventId: string,
+): Promise<Response> {
+  const { id, events } = streamPosition(lastEventId);
+  return await told(c, options, async (signal) => {
+    const answer = await journal.follow({ id, owner: c.get("keyId") ?? "" }, signal);
+    return { ...answer, ids: new EventIds(id, events) };
+  });
+}
+
+/**
+ * The handler of `GET /v1/streams/{id}`: the stream of a request, from where `Last-Event-ID` says, or
+ * from its beginning.
+ */
+export function streamRoute(options: AnswerRouteOptions, journal: JournalledAnswers) {
+  return async (c: ApiContext): Promise<Response> => {
+    const id = c.req.param("id")!;
+    const { events } = streamPosition(c.req.header("last-event-id") ?? `${id}:0`);
+    return await answerAgain(c, options, journal, `${id}:${events}`);
+  };
+}
+
+/** Answers from this source, which the signal ends, whole or streamed. */
+async function told(
+  c: ApiContext,
+  { generator, keepAliveMs }: AnswerRouteOptions,
+  open: (signal: AbortSignal) => Promise<AnswerSource>,
+): Promise<Response> {
+  const stop = new AbortController();
+  const abort = stopper(c, stop);
+  const onEnd = (totals: AnswerTotals, error?: unknown) => {
+    abort.release();
+    report(c.get("requestId"), totals, error);
+  };
+  try {
+    const { task, names = freshNames(), ids, ...source } = await open(stop.signal);
+    const init = { ...source, generator, task, names, signal: stop.signal };
+    if (!task.stream) {
+      const { body, totals } = await wholeAnswer(init);
+      onEnd(totals);
+      return c.json(body as object);
+    }
+    const { streamType } = task.wording;
+    const stream = await streamedAnswer(init, {
+      ...{ keepAliveMs, onEnd },
+      stop: () => stop.abort(),
+      ...(streamType === SSE_TYPE && ids && { number: (text: string) => ids.number(text) }),
+    });
+    return c.body(stream, 200, {
+      "content-type": streamType,
+      "cache-control": "no-cache",
+      "x-accel-buffering": "no",
+    });
+  } catch (error) {
+    abort.release();
+    throw error;
   }
-  return card;
 }
 
 /** Tells the client in headers how many more requests would be taken now, this one among them. */

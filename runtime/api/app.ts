@@ -9,7 +9,7 @@ import { getLogger } from "@logtape/logtape";
 import { anthropicRoutes } from "./anthropic/mod.ts";
 import { accessRules, type ApiAccess } from "./access.ts";
 import { actorAnswerJson, type AskActor } from "./actors.ts";
-import { answerRoute } from "./answer_route.ts";
+import { answerRoute, streamRoute } from "./answer_route.ts";
 import type { BatchService } from "./batch_service.ts";
 import { batchRoutes } from "./batches.ts";
 import { readJson } from "./body.ts";
@@ -20,6 +20,7 @@ import { apiError } from "./errors.ts";
 import { failure, wrongMethod } from "./failures.ts";
 import { fileRoutes } from "./files.ts";
 import type { Generator } from "./generator.ts";
+import type { JournalledAnswers } from "./journal/mod.ts";
 import { nodeRoutes, type NodesAdmin } from "./nodes.ts";
 import { ollamaRoutes } from "./ollama/mod.ts";
 import { openaiRoutes } from "./openai/mod.ts";
@@ -56,6 +57,8 @@ export interface ApiOptions {
   batches?: BatchService;
   /** Adds models, for `POST /api/pull`. @default only what is served can be asked for */
   pull?: PullService;
+  /** Keeps requests, for clients that come back. @default a request ends with its connection */
+  journal?: JournalledAnswers;
   /** Milliseconds without an event after which a stream sends a comment. @default 15_000 */
   keepAliveMs?: number;
 }
@@ -110,13 +113,19 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   );
 
   const body = { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs };
-  const answer = (dialect: Dialect) => answerRoute({ generator, body, keepAliveMs }, dialect);
+  const { journal } = options;
+  const route = { generator, body, keepAliveMs, journal };
+  const answer = (path: string, dialect: Dialect) => answerRoute(route, path, dialect);
   openaiRoutes(app, generator, { limits: body, answer });
   anthropicRoutes(app, { generator, limits: body, answer });
   ollamaRoutes(app, {
     ...{ generator, limits: body, answer, version: options.version ?? "unknown" },
     ...{ pull: options.pull, remove: options.removeModel, origins: access.origins ?? [] },
   });
+  if (journal) {
+    app.get("/v1/streams/:id", streamRoute(route, journal));
+    app.all("/v1/streams/:id", wrongMethod("GET, HEAD"));
+  }
   // Some clients ask here whether a server runs.
   app.get("/", (c) => c.text("Orrery is running"));
   for (const path of ["/healthz", "/health"]) app.get(path, (c) => c.json({ status: "ok" }));

@@ -6,6 +6,7 @@
  */
 import type { AnswerReport } from "../../actors/mod.ts";
 import type { HttpError } from "./errors.ts";
+import type { AnswerNames } from "./answer_names.ts";
 import type {
   ApiToolCall,
   FinishReason,
@@ -43,12 +44,22 @@ export interface ApiTask {
   stream: boolean;
   /** Words this task's response. */
   wording: Wording;
+  /**
+   * The choices depend on what only this node keeps: another one cannot read them from the body.
+   * @default false
+   */
+  local?: boolean;
 }
 
 /** What a dialect knows of the node when it reads a request. */
 export interface RequestFacts {
   /** Models that the node serves now; empty while it serves none. */
   cards: ModelCard[];
+  /**
+   * The request was read before, perhaps at another node: its choices are known, and what only that
+   * node keeps may be missing here. @default false
+   */
+  again?: boolean;
 }
 
 /** How an endpoint reads its requests. */
@@ -107,6 +118,8 @@ export interface WholeAnswer {
   /** One for each choice, in their order. */
   parts: AnswerPart[];
   totals: AnswerTotals;
+  /** Ids in the response. */
+  names: AnswerNames;
 }
 
 /** Words the response to one task. */
@@ -116,7 +129,7 @@ export interface Wording {
   /** The JSON body of a whole answer. */
   whole(answer: WholeAnswer): unknown;
   /** Words a stream of the answer of `model`; it is used for one stream. */
-  stream(model: string): StreamWriter;
+  stream(model: string, names: AnswerNames): StreamWriter;
 }
 
 /** Turns what generations tell into the text of a stream. Empty text: nothing for the client. */

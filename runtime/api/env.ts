@@ -18,7 +18,10 @@ export interface ApiBindings {
 /** The environment of the API's handlers. */
 export interface ApiEnv {
   Bindings: ApiBindings;
-  Variables: RequestIdVariables;
+  Variables: RequestIdVariables & {
+    /** Id of the API key that asks; undefined: none is needed. */
+    keyId?: string;
+  };
 }
 
 /** A request as handlers get it. */

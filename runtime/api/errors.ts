@@ -68,6 +68,12 @@ const others: Record<string, Record<string, number>> = {
     too_many_rows: 400,
     ...unavailableNow("arena_memory", "grammar_busy", "grammar_failed", "no_arena"),
   },
+  journal: {
+    request_unknown: 404,
+    answer_differs: 409,
+    key_reused: 422,
+    ...unavailableNow("keys_unavailable", "no_second_node", "request_undecided", "taken_over"),
+  },
   mailbox: unavailableNow("closed", "peer_lost"),
   model: {
     ...unavailableNow("encoder_failed"),

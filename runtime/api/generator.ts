@@ -5,7 +5,9 @@
  * @module
  */
 import type {
+  AnswerProgress,
   AnswerReport,
+  AnswerState,
   FrameTrace,
   Mode,
   RequestRoute,
@@ -146,6 +148,13 @@ export interface GenerateRequest {
    * @default 0
    */
   priority?: number;
+  /**
+   * How far the answer has come in an earlier run of the same request: it goes on from there, and
+   * tells what was not told. @default it begins
+   */
+  resumed?: AnswerState;
+  /** Deltas say how far the answer has come. @default false */
+  progress?: boolean;
 }
 
 /** Why an answer ended: by itself or at a stop string, at its limit of tokens, or to call functions. */
@@ -177,6 +186,8 @@ export type GenerationEvent =
     tokens: GeneratedToken[];
     /** Outline branch that the text belongs to, from 0; undefined: the text is one, in order. */
     branch?: number;
+    /** How far the answer has come, where the request asks for it; text and tokens may be empty. */
+    progress?: AnswerProgress;
   }
   | {
     /** Text that the model thinks before it answers; no part of the answer's text. */
@@ -287,6 +298,8 @@ export interface Generator {
    * in which those that wait will have begun. @default there is no limit
    */
   limits?(): { most: number; left: number; resetS: number };
+  /** Whether requests for this model are journalled. @default they are not */
+  journals?(model: string): boolean;
   /** The last frames of this node's requests, oldest first; undefined: it keeps none. */
   traces?(): Promise<{ node: string; traces: FrameTrace[] }>;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { JournalledAnswers } from "./journal/mod.ts";
 export type { AskActor } from "./actors.ts";
 export { type AnswerLine, type LineAnswer, lineAnswerer } from "./answer_line.ts";
 export { type ApiOptions, createApi } from "./app.ts";

@@ -69,6 +69,8 @@ export interface DeploymentHostOptions {
    * Called when the served deployment changes; undefined: nothing is served, and `reason` says why.
    */
   onServe?: (deployment: Deployment | undefined, reason: string) => void;
+  /** Called when the cluster says that a node is gone. */
+  onNodeLost?: (node: string) => void;
 }
 
 /** See the module's text. */
@@ -237,6 +239,7 @@ export class DeploymentHost implements MemberDuties {
   nodeLost(node: string): void {
     this.#options.mailbox.giveUp(node, "the cluster says that it is dead");
     this.#options.gateway.nodeLost(node);
+    this.#options.onNodeLost?.(node);
   }
 
   /**

@@ -67,6 +67,7 @@ export class FlowGenerator implements Generator {
     this.countTokens = inner.countTokens &&
       ((request, signal) => inner.countTokens!(request, signal));
     this.limits = inner.limits && (() => inner.limits!());
+    this.journals = inner.journals && ((model) => inner.journals!(model));
   }
 
   traces: Generator["traces"];
@@ -74,6 +75,7 @@ export class FlowGenerator implements Generator {
   embed: Generator["embed"];
   countTokens: Generator["countTokens"];
   limits: Generator["limits"];
+  journals: Generator["journals"];
 
   models(): ModelCard[] {
     return this.#options.inner.models();

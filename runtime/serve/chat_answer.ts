@@ -77,6 +77,8 @@ export class ChatAnswer {
       if (event.type === "delta") {
         tokens.push(...event.tokens);
         for (const piece of parser.push(event.text)) yield told(piece);
+        const { progress } = event;
+        if (progress) yield { type: "delta", text: "", tokens: [], progress };
       } else if (event.type === "done") {
         for (const piece of parser.end(event.finishReason === "length")) yield told(piece);
         const called = parser.calls > 0 && event.finishReason === "stop";

@@ -234,6 +234,11 @@ export class Gateway implements Generator, ServingControl {
     return serving ? [serving.model.card] : [];
   }
 
+  /** See {@linkcode Generator.journals}. */
+  journals(): boolean {
+    return this.#served.serving?.deployment.shape.journal !== false;
+  }
+
   readiness(): ReadinessVerdict {
     const reason = this.#refusal(this.#served);
     return reason === undefined ? { ready: true, reason: "ok" } : { ready: false, reason };

@@ -92,6 +92,8 @@ export async function requestedStart(
     max_branches: request.maxBranches,
     pieces: piecesOf(request, prompt.length),
     live_branches: request.liveBranches ?? false,
+    ...(request.resumed && { resumed: request.resumed }),
+    ...(request.progress && { progress: true }),
   };
 }
 

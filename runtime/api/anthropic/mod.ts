@@ -21,7 +21,7 @@ export function anthropicRoutes(
   { generator, limits, answer }: {
     generator: Generator;
     limits: BodyLimits;
-    answer: (dialect: Dialect) => (c: ApiContext) => Promise<Response>;
+    answer: (path: string, dialect: Dialect) => (c: ApiContext) => Promise<Response>;
   },
 ): void {
   // Anthropic's client looks for the request's id under this name.
@@ -29,7 +29,7 @@ export function anthropicRoutes(
     c.header("request-id", c.get("requestId"));
     await next();
   });
-  app.post("/v1/messages", answer(messagesDialect));
+  app.post("/v1/messages", answer("/v1/messages", messagesDialect));
   app.post("/v1/messages/count_tokens", async (c) => {
     const request = parseBody(countTokensSchema, await readJson(c.req.raw, limits));
     const { prompt } = promptOf(request);

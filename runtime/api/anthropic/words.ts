@@ -6,26 +6,26 @@
 import type { AnswerPart, AnswerTotals, ChoiceEvent, StreamWriter, Wording } from "../dialect.ts";
 import type { HttpError } from "../errors.ts";
 import type { GenerationEvent } from "../generator.ts";
-import { freshId } from "../ids.ts";
+import type { AnswerNames } from "../answer_names.ts";
 import { SSE_TYPE, sseEvent } from "../sse.ts";
 import { anthropicError } from "./errors.ts";
 
 /** Words the answer to one request. */
 export const messageWording = (): Wording => ({
   streamType: SSE_TYPE,
-  whole: ({ model, parts: [part], totals }) => ({
-    ...emptyMessage(model),
+  whole: ({ model, parts: [part], totals, names }) => ({
+    ...emptyMessage(model, names),
     content: blocksOf(part),
     ...endOf(part),
     usage: usageOf(totals),
     orrery: totals.report,
   }),
-  stream: (model) => new MessageWriter(model),
+  stream: (model, names) => new MessageWriter(model, names),
 });
 
 /** A message without content, as a stream begins with it. */
-const emptyMessage = (model: string) => ({
-  id: freshId("msg_"),
+const emptyMessage = (model: string, names: AnswerNames) => ({
+  id: names.id("msg_"),
   type: "message",
   role: "assistant",
   model,
@@ -84,14 +84,16 @@ type BlockKind = "text" | "thinking" | `tool ${number}`;
 /** Words a stream: a message, its blocks one after the other, and why it ended. */
 class MessageWriter implements StreamWriter {
   readonly #model: string;
+  readonly #names: AnswerNames;
   /** The block under way; undefined: none. */
   #block?: BlockKind;
   /** Number of the block under way, or of the next one. */
   #index = 0;
   #end: Pick<AnswerPart, "finishReason" | "stopText"> = { finishReason: "stop" };
 
-  constructor(model: string) {
+  constructor(model: string, names: AnswerNames) {
     this.#model = model;
+    this.#names = names;
   }
 
   event({ event }: ChoiceEvent): string {
@@ -100,7 +102,7 @@ class MessageWriter implements StreamWriter {
         const usage = usageOf(
           { promptTokens: event.promptTokens, completionTokens: 0 } as AnswerTotals,
         );
-        const message = { ...emptyMessage(this.#model), usage };
+        const message = { ...emptyMessage(this.#model, this.#names), usage };
         return named({ type: "message_start", message }) + named({ type: "ping" });
       }
       case "done":

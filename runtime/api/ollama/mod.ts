@@ -29,11 +29,11 @@ export function ollamaRoutes(
     remove?: (model: string) => Promise<void>;
     /** Origins whose web pages may ask for models. */
     origins: readonly string[];
-    answer: (dialect: Dialect) => (c: ApiContext) => Promise<Response>;
+    answer: (path: string, dialect: Dialect) => (c: ApiContext) => Promise<Response>;
   },
 ): void {
-  app.post("/api/chat", answer(ollamaChat));
-  app.post("/api/generate", answer(ollamaGenerate));
+  app.post("/api/chat", answer("/api/chat", ollamaChat));
+  app.post("/api/generate", answer("/api/generate", ollamaGenerate));
   ollamaEmbedRoutes(app, generator, limits);
   ollamaModelRoutes(app, { generator, limits, version });
   ollamaPullRoute(app, { generator, limits, pull, origins });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AnswerPart, ChoiceEvent, Wording } from "../dialect.ts";
+import type { AnswerNames } from "../answer_names.ts";
 import type { GeneratedToken } from "../generator.ts";
 import { SSE_TYPE } from "../sse.ts";
 import { ChunkWriter } from "./chunks.ts";
@@ -42,12 +43,12 @@ export function chatWording(init: ChatWordsInit): Wording {
   /** The `logprobs` field of a choice; null where it was not asked for. */
   const logprobs = (tokens: GeneratedToken[]) =>
     init.logprobs ? { content: tokenLogprobs(tokens), refusal: null } : null;
-  const head = (object: string, model: string) =>
-    answerHead({ prefix: "chatcmpl-", object, model, tier: init.tier });
+  const head = (object: string, model: string, names: AnswerNames) =>
+    answerHead({ prefix: "chatcmpl-", names, object, model, tier: init.tier });
   return {
     streamType: SSE_TYPE,
-    whole: ({ model, parts, totals }) => ({
-      ...head("chat.completion", model),
+    whole: ({ model, parts, totals, names }) => ({
+      ...head("chat.completion", model, names),
       choices: parts.map((part, index) => ({
         index,
         message: messageOf(part),
@@ -57,9 +58,9 @@ export function chatWording(init: ChatWordsInit): Wording {
       usage: usageOf(totals),
       orrery: totals.report,
     }),
-    stream: (model) =>
+    stream: (model, names) =>
       new ChunkWriter({
-        head: head("chat.completion.chunk", model),
+        head: head("chat.completion.chunk", model, names),
         choices: init.choices,
         includeUsage: init.includeUsage,
         entries: (step) => {

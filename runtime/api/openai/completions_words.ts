@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AnswerNames } from "../answer_names.ts";
 import type { AnswerPart, ChoiceEvent, Wording } from "../dialect.ts";
 import type { GeneratedToken } from "../generator.ts";
 import { SSE_TYPE } from "../sse.ts";
@@ -63,12 +64,12 @@ const best = (parts: AnswerPart[], n: number): AnswerPart[] =>
 /** Words the answers of one completions request. */
 export function completionsWording(init: CompletionsWordsInit): Wording {
   const { echoes, n, generated } = init;
-  const head = (model: string) =>
-    answerHead({ prefix: "cmpl-", object: "text_completion", model, tier: init.tier });
+  const head = (model: string, names: AnswerNames) =>
+    answerHead({ prefix: "cmpl-", names, object: "text_completion", model, tier: init.tier });
   return {
     streamType: SSE_TYPE,
-    whole: ({ model, parts, totals }) => ({
-      ...head(model),
+    whole: ({ model, parts, totals, names }) => ({
+      ...head(model, names),
       choices: echoes.flatMap((echo, prompt) =>
         best(parts.slice(prompt * generated, (prompt + 1) * generated), n)
           .map(({ text, tokens, prompt: before, finishReason }) => ({
@@ -82,13 +83,13 @@ export function completionsWording(init: CompletionsWordsInit): Wording {
       usage: usageOf(totals),
       orrery: totals.report,
     }),
-    stream: (model) => {
+    stream: (model, names) => {
       /** Characters of each choice so far. */
       const offsets = echoes.flatMap((echo) =>
         Array<number>(n).fill(init.tokensToo ? 0 : echo?.length ?? 0)
       );
       return new ChunkWriter({
-        head: head(model),
+        head: head(model, names),
         choices: offsets.length,
         includeUsage: init.includeUsage,
         entries: ({ index, event }: ChoiceEvent) => {

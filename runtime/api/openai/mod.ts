@@ -23,11 +23,11 @@ export function openaiRoutes(
   generator: Generator,
   { limits, answer }: {
     limits: BodyLimits;
-    answer: (dialect: Dialect) => (c: ApiContext) => Promise<Response>;
+    answer: (path: string, dialect: Dialect) => (c: ApiContext) => Promise<Response>;
   },
 ): void {
-  app.post("/v1/chat/completions", answer(chatDialect));
-  app.post("/v1/completions", answer(completionsDialect));
+  app.post("/v1/chat/completions", answer("/v1/chat/completions", chatDialect));
+  app.post("/v1/completions", answer("/v1/completions", completionsDialect));
   responseRoutes(app, answer);
   embeddingsRoute(app, generator, limits);
   modelRoutes(app, generator);

@@ -4,7 +4,7 @@
  * @module
  */
 import type { AnswerTotals } from "../dialect.ts";
-import { freshId, nowS } from "../ids.ts";
+import type { AnswerNames } from "../answer_names.ts";
 
 /** The `usage` object of chat and completions. */
 export function usageOf(
@@ -42,17 +42,18 @@ export interface AnswerHead {
 
 /** A head for one answer; `tier` is the service tier that the client asked for. */
 export function answerHead(
-  { prefix, object, model, tier }: {
+  { prefix, names, object, model, tier }: {
     prefix: string;
+    names: AnswerNames;
     object: string;
     model: string;
     tier?: string | null;
   },
 ): AnswerHead {
   return {
-    id: freshId(prefix),
+    id: names.id(prefix),
     object,
-    created: nowS(),
+    created: names.createdS,
     model,
     system_fingerprint: null,
     ...(tier && { service_tier: tier === "auto" ? "default" : tier }),

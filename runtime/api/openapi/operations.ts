@@ -60,6 +60,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Lists what a kept response answered",
   },
   "DELETE /v1/responses/{id}": { tag: OPENAI, summary: "Forgets a response" },
+  "GET /v1/streams/{id}": {
+    tag: OPENAI,
+    summary: "Goes on with the stream of a request, after the event that `Last-Event-ID` names",
+    answers: ["text/event-stream"],
+  },
   "GET /v1/models": { tag: OPENAI, summary: "Lists what is served" },
   "GET /v1/models/{id}": { tag: OPENAI, summary: "Describes a model that is served" },
 

@@ -8,6 +8,7 @@ import type { AnswerPart, Dialect } from "../../dialect.ts";
 import { apiError } from "../../errors.ts";
 import type { GenerateRequest } from "../../generator.ts";
 import { freshId } from "../../ids.ts";
+import type { AnswerNames } from "../../answer_names.ts";
 import { parseBody } from "../../parse_body.ts";
 import { samplingOf, seedOf } from "../../sampling.ts";
 import { SSE_TYPE } from "../../sse.ts";
@@ -33,15 +34,16 @@ import { ResponseWriter } from "./stream.ts";
 /** OpenAI's responses dialect, whose responses are kept in `store`. */
 export function responsesDialect(store: ResponseStore): Dialect {
   return {
-    parse(body) {
+    parse(body, { again = false }) {
       const request = parseBody(responsesSchema, body);
       const input = inputOf(request, store);
-      const items = [...earlierItems(request, store), ...input];
+      const earlier = earlierItems(request, store, again);
+      const items = [...earlier ?? [], ...input];
       const logprobs = (request.top_logprobs ?? 0) > 0 ||
         (request.include ?? []).includes("message.output_text.logprobs");
       const model = request.model ?? "default";
       const keep = (state: ResponseState) => {
-        if (request.store === false) return;
+        if (request.store === false || !earlier) return;
         const response = responseObject(request, state);
         store.add({ response, input, items: [...items, ...state.output] }, state.output);
       };
@@ -49,18 +51,20 @@ export function responsesDialect(store: ResponseStore): Dialect {
         model,
         choices: [{ prompt: 0, request: generateRequest(request, { model, items, logprobs }) }],
         stream: request.stream ?? false,
+        local: (earlier?.length ?? 0) > 0,
         wording: {
           streamType: SSE_TYPE,
-          whole: ({ model, parts: [part], totals }) => {
+          whole: ({ model, parts: [part], totals, names }) => {
             const state: ResponseState = {
-              ...newState(model),
-              output: outputOf(part, logprobs),
+              ...newState(model, names),
+              output: outputOf(part, { logprobs, names }),
               ended: { finish: part.finishReason, totals },
             };
             keep(state);
             return responseObject(request, state);
           },
-          stream: (model) => new ResponseWriter({ request, model, logprobs, onEnd: keep }),
+          stream: (model, names) =>
+            new ResponseWriter({ request, model, names, logprobs, onEnd: keep }),
         },
       };
     },
@@ -79,14 +83,19 @@ function inputOf(
   return items.map((item) => ({ ...item, id: item.id ?? freshId("item_") }));
 }
 
-/** The conversation of the response that a request goes on from. */
+/**
+ * The conversation of the response that a request goes on from; undefined: it is not kept here, and
+ * the request was read before, where it was.
+ */
 function earlierItems(
   { previous_response_id: id }: ResponsesRequest,
   store: ResponseStore,
-): InputItem[] {
+  again: boolean,
+): InputItem[] | undefined {
   if (id === null || id === undefined) return [];
   const previous = store.get(id);
   if (previous) return previous.items;
+  if (again) return undefined;
   throw apiError(
     "previous_response_not_found",
     `previous_response_id: no response ${JSON.stringify(id.slice(0, 80))} is kept here (any ` +
@@ -143,14 +152,14 @@ function generateRequest(
 /** The items of a whole answer; one without anything has an empty message. */
 function outputOf(
   { text, tokens, reasoning, calls, finishReason }: AnswerPart,
-  logprobs: boolean,
+  { logprobs, names }: { logprobs: boolean; names: AnswerNames },
 ): OutputItem[] {
   const status = finishReason === "length" ? "incomplete" : "completed";
   return [
-    ...(reasoning === "" ? [] : [reasoningItem(status, reasoning)]),
+    ...(reasoning === "" ? [] : [reasoningItem(names, status, reasoning)]),
     ...(text === "" && calls.length > 0
       ? []
-      : [messageItem(status, [outputText(text, logprobs ? tokens : [])])]),
-    ...calls.map(({ id, function: called }) => callItem(status, { call_id: id, ...called })),
+      : [messageItem(names, status, [outputText(text, logprobs ? tokens : [])])]),
+    ...calls.map(({ id, function: called }) => callItem(names, status, { call_id: id, ...called })),
   ];
 }

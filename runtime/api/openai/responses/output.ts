@@ -5,7 +5,7 @@
  */
 import type { AnswerTotals } from "../../dialect.ts";
 import type { FinishReason, GeneratedToken } from "../../generator.ts";
-import { freshId, nowS } from "../../ids.ts";
+import type { AnswerNames } from "../../answer_names.ts";
 import { tokenLogprobs } from "../chat_words.ts";
 import type { ResponsesRequest } from "./fields.ts";
 
@@ -52,8 +52,12 @@ export const outputText = (text: string, tokens: GeneratedToken[]): OutputText =
 });
 
 /** A message with this content. */
-export const messageItem = (status: string, content: OutputText[]): OutputItem => ({
-  id: freshId("msg_"),
+export const messageItem = (
+  names: AnswerNames,
+  status: string,
+  content: OutputText[],
+): OutputItem => ({
+  id: names.id("msg_"),
   type: "message",
   role: "assistant",
   status,
@@ -61,8 +65,8 @@ export const messageItem = (status: string, content: OutputText[]): OutputItem =
 });
 
 /** Reasoning with this text; "": none yet. */
-export const reasoningItem = (status: string, text: string): OutputItem => ({
-  id: freshId("rs_"),
+export const reasoningItem = (names: AnswerNames, status: string, text: string): OutputItem => ({
+  id: names.id("rs_"),
   type: "reasoning",
   summary: [],
   content: text === "" ? [] : [{ type: "reasoning_text", text }],
@@ -71,9 +75,10 @@ export const reasoningItem = (status: string, text: string): OutputItem => ({
 
 /** A call of a function. */
 export const callItem = (
+  names: AnswerNames,
   status: string,
   call: { call_id: string; name: string; arguments: string },
-): OutputItem => ({ id: freshId("fc_"), type: "function_call", ...call, status });
+): OutputItem => ({ id: names.id("fc_"), type: "function_call", ...call, status });
 
 /** What a response object says beside the request's own fields. */
 export interface ResponseState {
@@ -87,9 +92,9 @@ export interface ResponseState {
 }
 
 /** A state for a new response of `model`. */
-export const newState = (model: string): ResponseState => ({
-  id: freshId("resp_"),
-  createdS: nowS(),
+export const newState = (model: string, names: AnswerNames): ResponseState => ({
+  id: names.id("resp_"),
+  createdS: names.createdS,
   model,
   output: [],
 });

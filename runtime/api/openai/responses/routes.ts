@@ -13,7 +13,7 @@ import { ResponseStore } from "./store.ts";
 /** Adds the routes; `answer` makes the handler of a dialect. */
 export function responseRoutes(
   app: Api,
-  answer: (dialect: Dialect) => (c: ApiContext) => Promise<Response>,
+  answer: (path: string, dialect: Dialect) => (c: ApiContext) => Promise<Response>,
   store = new ResponseStore(),
 ): void {
   const stored = (id: string) => {
@@ -22,7 +22,7 @@ export function responseRoutes(
     const shown = JSON.stringify(id.slice(0, 80));
     throw apiError("not_found", `no response ${shown} is kept here (any more)`, "id");
   };
-  app.post("/v1/responses", answer(responsesDialect(store)));
+  app.post("/v1/responses", answer("/v1/responses", responsesDialect(store)));
   app.get("/v1/responses/:id", (c) => {
     if (c.req.query("stream") === "true") {
       const message = "stream: a stored response is not streamed by this server: leave it out";

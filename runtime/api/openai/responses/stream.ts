@@ -6,6 +6,7 @@
 import type { AnswerTotals, ChoiceEvent, StreamWriter } from "../../dialect.ts";
 import type { HttpError } from "../../errors.ts";
 import type { FinishReason, GeneratedToken, GenerationEvent } from "../../generator.ts";
+import type { AnswerNames } from "../../answer_names.ts";
 import { SSE_COMMENT, sseEvent } from "../../sse.ts";
 import { tokenLogprobs } from "../chat_words.ts";
 import type { ResponsesRequest } from "./fields.ts";
@@ -24,6 +25,8 @@ import {
 export interface ResponseStreamInit {
   request: ResponsesRequest;
   model: string;
+  /** Ids in the response. */
+  names: AnswerNames;
   /** Does the request ask for log-probabilities? */
   logprobs: boolean;
   /** Called with the response when it is complete. */
@@ -49,7 +52,7 @@ export class ResponseWriter implements StreamWriter {
 
   constructor(init: ResponseStreamInit) {
     this.#init = init;
-    this.#state = newState(init.model);
+    this.#state = newState(init.model, init.names);
   }
 
   event({ event }: ChoiceEvent): string {
@@ -107,7 +110,10 @@ export class ResponseWriter implements StreamWriter {
     if (this.#open?.item.type === type) return "";
     const closed = this.#close();
     const status = "in_progress";
-    const item = type === "message" ? messageItem(status, []) : reasoningItem(status, "");
+    const { names } = this.#init;
+    const item = type === "message"
+      ? messageItem(names, status, [])
+      : reasoningItem(names, status, "");
     const open: OpenItem = this.#open = { item, text: "", tokens: [] };
     const part = type === "message" ? outputText("", []) : { type: "reasoning_text", text: "" };
     return closed +
@@ -140,7 +146,11 @@ export class ResponseWriter implements StreamWriter {
     let text = "";
     if (this.#open?.call !== index) {
       text += this.#close();
-      const item = callItem("in_progress", { call_id: id, name: name ?? "", arguments: "" });
+      const item = callItem(this.#init.names, "in_progress", {
+        call_id: id,
+        name: name ?? "",
+        arguments: "",
+      });
       this.#open = { item, call: index, text: "", tokens: [] };
       text += this.#event("response.output_item.added", {
         output_index: this.#state.output.length,
