@@ -236,6 +236,8 @@ const CASES: Case[] = [
   ...cases({ actor: stageActor, to: stageAddress("d", 0), at: "n2", body: owned }, {
     frame: OWNER,
     late: OWNER,
+    realign: OWNER,
+    rebuild: OWNER,
     cancel: OWNER,
     touch: OWNER,
     close: OWNER,
@@ -246,6 +248,8 @@ const CASES: Case[] = [
   ...cases({ actor: stageActor, to: stageAddress("d", 1), at: "n3", body: owned }, {
     frame: ["d/stage/0"],
     late: OWNER,
+    realign: OWNER,
+    rebuild: OWNER,
     cancel: OWNER,
     touch: OWNER,
     close: OWNER,
@@ -268,7 +272,7 @@ const CASES: Case[] = [
         to: stageAddress("d", 0),
         at: "n2",
         body: { ...owned, layout: { reply_to } },
-      }, { frame: [] }),
+      }, { frame: [], rebuild: [] }),
       ...cases({
         actor: stageActor,
         to: stageAddress("d", 1),
@@ -319,8 +323,10 @@ const CASES: Case[] = [
     tokens: PIPELINE_D,
     partial: PIPELINE_D,
     failed: PIPELINE_D,
+    rebuilt: PIPELINE_D,
     retiring: PIPELINE_D,
     lost: [],
+    replaced: [],
     outlook: [],
     stats: [],
     traces: [],

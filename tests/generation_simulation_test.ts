@@ -114,17 +114,31 @@ Deno.test("generationActor waits, and does not grow, while its client does not r
   assert.ok(engines[0][0].frames > frames);
 });
 
-Deno.test("generationActor ends with the error of an engine that fails, and the next one is served", async () => {
-  for (const code of ["bad_frame", "engine_failed"]) {
+Deno.test("generationActor ends with the error of a frame that makes no sense, and the next one is served", async () => {
+  const w = world({ stages: 2 });
+  const inbox = await w.start("g");
+  await w.sim.run({ forMs: 30 });
+  const init = { group: "engine", code: "bad_frame", message: "too small" };
+  w.engines[1][0].failNext = new OrreryError(init);
+  const { type, error } = await w.sim.until(read(inbox));
+  assert.equal(type, "failed");
+  assert.equal(error.code, "bad_frame");
+  await assertOver(w);
+  assert.deepEqual((await w.answer("next")).tokens, expected);
+});
+
+Deno.test("generationActor goes on when an engine fails and is replaced", async () => {
+  for (const stage of [0, 1]) {
     const w = world({ stages: 2 });
     const inbox = await w.start("g");
     await w.sim.run({ forMs: 30 });
-    w.engines[1][0].failNext = new OrreryError({ group: "engine", code, message: "too small" });
-    const { type, error } = await w.sim.until(read(inbox));
-    assert.equal(type, "failed");
-    assert.equal(error.code, code);
+    const init = { group: "engine", code: "engine_failed", message: "out of luck" };
+    w.engines[stage][0].failNext = new OrreryError(init);
+    const { type, tokens } = await w.sim.until(read(inbox));
+    assert.equal(type, "done");
+    assert.deepEqual(tokens, expected);
+    assert.equal(w.engines[stage].length, 2);
     await assertOver(w);
-    assert.deepEqual((await w.answer("next")).tokens, expected, code);
   }
 });
 

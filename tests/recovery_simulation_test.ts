@@ -82,7 +82,7 @@ Deno.test("Gateway.generate() goes on after an engine that failed once, and fail
   const { tokens, done, error: none } = await w.sim.until(asked);
   assert.equal(none, undefined);
   assert.deepEqual(tokens, toyTokens(PROMPTS[1], TOKENS, greedy));
-  assert.equal(done!.report?.pauses, 1);
+  assert.equal(done!.report?.pauses, undefined, "its arbiter has had the stage rebuilt");
 
   const again = w.ask({ prompt: { kind: "tokens", tokens: PROMPTS[1] }, maxTokens: TOKENS });
   const breaking = async () => {

@@ -30,7 +30,9 @@ import {
 } from "../system/mod.ts";
 import { ArbiterCore } from "./core.ts";
 import { closeSchema, dropSchema, maskMessageSchema, openSchema, rowsSchema } from "./messages.ts";
-import { stagesSilent } from "./request_errors.ts";
+import { LostStages } from "./lost_stages.ts";
+import { stageReplaced, stagesSilent } from "./request_errors.ts";
+import type { ArbiterStats } from "./stats.ts";
 import {
   arenaName,
   partialSchema,
@@ -96,6 +98,13 @@ export const arbiterActor = defineActor({
     silenceMs: z.number().positive().default(120_000),
     /** Milliseconds without a request after which the arbiter frees its arena and ends. */
     idleMs: z.number().positive().default(600_000),
+    /**
+     * Milliseconds for which requests are held where a stage is lost and may be replaced; then they
+     * fail.
+     */
+    holdMs: z.number().positive().default(20_000),
+    /** Milliseconds between two looks whether a lost stage can be reached again. */
+    retryMs: z.number().positive().default(1_000),
     /** Milliseconds between signs of life to the stages; fewer than the stages' lease has. */
     touchMs: z.number().positive().default(60_000),
   }),
@@ -129,11 +138,27 @@ export const arbiterActor = defineActor({
      * From any stage or shard: it has lost the arena or could not run frame `seq`. With code `arena_memory`:
      * it refused the frame's layout, and the arena is as it was before.
      */
-    failed: z.object({ arena: z.string(), seq: count.optional(), error: wireErrorSchema }),
+    failed: z.object({
+      arena: z.string(),
+      seq: count.optional(),
+      error: wireErrorSchema,
+      /** What frame `seq` led to did not reach the next actor; the sender has lost nothing. */
+      undelivered: z.boolean().optional(),
+    }),
+    /** From a stage: it has run frame `seq` of a rebuild. */
+    rebuilt: z.object({ arena: z.string(), seq: count }),
     /** From a stage: its deployment was retired, and the stage ends when its last arena does. */
     retiring: z.object({ arena: z.string() }),
-    /** From a gateway node: the stages are gone. All requests fail. */
-    lost: z.object({ error: wireErrorSchema }),
+    /**
+     * From a gateway node: a stage or shard is gone. All requests fail; with `held` they wait until
+     * it is replaced, or `holdMs` have passed.
+     */
+    lost: z.object({ error: wireErrorSchema, held: z.boolean().default(false) }),
+    /**
+     * From a gateway node: these stages and shards, by their indices, are at other nodes now. What
+     * they had of the arena is rebuilt, and all goes on.
+     */
+    replaced: z.object({ stages: z.array(count).max(1024), heads: z.array(count).max(1024) }),
     /** Answers what a request with this prompt (token ids) would find: {@linkcode Outlook}. */
     outlook: z.object({ prompt: z.instanceof(Int32Array) }),
     /** Answers {@linkcode ArbiterStats}. */
@@ -150,8 +175,10 @@ export const arbiterActor = defineActor({
     tokens: pipelineOf,
     partial: pipelineOf,
     failed: pipelineOf,
+    rebuilt: pipelineOf,
     retiring: pipelineOf,
     lost: thisNode,
+    replaced: thisNode,
     outlook: thisNode,
     stats: thisNode,
     traces: thisNode,
@@ -186,18 +213,26 @@ export const arbiterActor = defineActor({
     /** Cancels the timer that sends the next frame; undefined: none is set. */
     let cancelPump: (() => void) | undefined;
 
+    const recovery = new LostStages(ctx, {
+      core,
+      stages,
+      heads,
+      holdMs: config.holdMs,
+      retryMs: config.retryMs,
+      turn: () => turn(),
+    });
+
     /** Tells every stage and shard; one that cannot be told is as good as gone. */
     const toStages = (message: { type: string } & Record<string, unknown>) =>
       Promise.allSettled(
         [...stages, ...heads].map((to) => ctx.tell(to, message, { deadlineMs: STAGE_MS })),
       );
 
-    /** Ends the arena because an actor of the pipeline could not be told what it has to do. */
-    const lost = (arena: string) => (error: unknown) => {
-      if (ctx.signal.aborted || arena !== core.arena) return;
+    /** An actor of the pipeline could not be told what it has to do in frame `seq`. */
+    const lost = (arena: string, seq: number) => (error: unknown) => {
+      if (ctx.signal.aborted || !core.concerns({ arena, seq })) return;
       // The node is lost, or the actor's mailbox was full for too long.
-      core.end(toOrreryError(error, ctx.self).toWire());
-      turn();
+      recovery.lose(toOrreryError(error, ctx.self).toWire());
     };
 
     /**
@@ -211,12 +246,12 @@ export const arbiterActor = defineActor({
             const { frame } = effect;
             return ctx.tell(stages[0], { type: "frame", ...frame }, {
               deadlineMs: config.silenceMs,
-            }).catch(lost(frame.arena));
+            }).catch(lost(frame.arena, frame.seq));
           }
           case "late": {
             const { late } = effect;
             return ctx.tell(stages.at(-1)!, { type: "late", ...late }, { deadlineMs: STAGE_MS })
-              .catch(lost(late.arena));
+              .catch(lost(late.arena, late.seq));
           }
           case "more": {
             const { arena, seq, asked } = effect;
@@ -226,7 +261,7 @@ export const arbiterActor = defineActor({
                   deadlineMs: STAGE_MS,
                 })
               ),
-            ).catch(lost(arena));
+            ).catch(lost(arena, seq));
           }
           case "cancel":
             return toStages({ type: "cancel", arena: effect.arena, seqs: effect.seqs });
@@ -258,7 +293,8 @@ export const arbiterActor = defineActor({
       cancelPump = undefined;
       const idle = core.inFlight.length === 0;
       const again = core.pump();
-      if (idle) heardAt = ctx.now(); // silence counts only while frames are under way
+      // silence counts only while frames are under way
+      if (idle || recovery.holds) heardAt = ctx.now();
       if (!core.idle) busyAt = ctx.now();
       flush();
       if (again !== undefined) cancelPump = ctx.after(again, turn);
@@ -281,7 +317,8 @@ export const arbiterActor = defineActor({
 
     /** Fails all requests when the stages have been silent for too long; looks again later. */
     function watchSilence(): void {
-      const silent = core.inFlight.length > 0 ? ctx.now() - heardAt : 0;
+      const waits = core.inFlight.length > 0 && !recovery.holds;
+      const silent = waits ? ctx.now() - heardAt : 0;
       if (silent >= config.silenceMs) {
         const error = stagesSilent({
           self: ctx.self,
@@ -378,20 +415,31 @@ export const arbiterActor = defineActor({
       failed(failed, meta) {
         only([...stages, ...heads], meta, "failed");
         heardAt = ctx.now();
+        if (!core.concerns(failed)) return;
+        if (recovery.failed(failed)) return;
+        if (recovery.holds) return recovery.giveUp(failed.error);
         core.failed(failed);
         turn();
+      },
+      rebuilt({ arena, seq }, meta) {
+        only(stages, meta, "rebuilt");
+        heardAt = ctx.now();
+        if (arena === core.arena) recovery.rebuilt(seq);
       },
       retiring({ arena }, meta) {
         only([...stages, ...heads], meta, "retiring");
         if (arena === core.arena) retiring = true;
         turn();
       },
-      lost({ error }) {
-        core.end(error);
-        turn();
+      lost({ error, held }) {
+        if (held) recovery.lose(error);
+        else recovery.giveUp(error);
+      },
+      replaced(replaced) {
+        recovery.replaced(replaced, stageReplaced(ctx.self).toWire());
       },
       outlook: ({ prompt }) => core.outlook(prompt),
-      stats: () => core.stats(),
+      stats: (): ArbiterStats => ({ ...core.stats(), rebuilds: recovery.rebuilds }),
       traces: () => core.traces(),
     };
   },

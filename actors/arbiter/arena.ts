@@ -13,13 +13,15 @@ import type { Effect } from "./effects.ts";
 import { type Carried, type Flight, Flights, traced } from "./flights.ts";
 import { FrameCost } from "./frame_cost.ts";
 import type { StageTrace } from "../pipeline/mod.ts";
+import { LaidLayouts } from "./laid_layouts.ts";
 import { frameOf } from "./loading.ts";
 import { LateBook } from "./late_book.ts";
 import { MaskBook } from "./mask_book.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
 import { LateMask } from "./request.ts";
+import { rebuildFrames, type RebuildPlan, segmentsOf } from "./rebuild.ts";
 import type { Requests } from "./requests.ts";
-import type { Row } from "./row_pool.ts";
+import type { Moved, Row } from "./row_pool.ts";
 import { FrameLog } from "./usage.ts";
 
 /** Most rows in one frame that are sent again. */
@@ -54,6 +56,10 @@ export class ArbiterArena {
   #seq = 0;
   /** Number of the last frame that carried a layout; -1: none did. */
   #layoutSeq = -1;
+  /** Layouts that some stage may not have carried out. */
+  readonly #laid = new LaidLayouts();
+  /** See {@linkcode floor}. */
+  #floor = 0;
   /** Ids of samplers that the next frame tells the stages to forget. */
   #forget: number[] = [];
   /** Masks that the stages know. */
@@ -76,6 +82,11 @@ export class ArbiterArena {
   /** Its name at the stages; undefined: it is not open. */
   get name(): string | undefined {
     return this.#name;
+  }
+
+  /** Frames with smaller numbers were sent before the pipeline was rebuilt: they count no more. */
+  get floor(): number {
+    return this.#floor;
   }
 
   /** Adds an effect, to be carried out after all others. */
@@ -129,7 +140,10 @@ export class ArbiterArena {
     }
     this.flights.add(flight);
     this.log.sent(now);
-    if (layout) this.#layoutSeq = seq;
+    if (layout) {
+      this.#layoutSeq = seq;
+      this.#laid.sent(seq, layout as Layout & Moved);
+    }
     this.memory.sent(seq);
     this.emit({ kind: "frame", frame });
   }
@@ -149,6 +163,7 @@ export class ArbiterArena {
     this.cost.measureLayout(flight.moved, trace);
     this.log.answered(traced(flight, now, trace));
     this.memory.answered(seq);
+    this.#laid.answered(seq);
     for (const { row, pending: { request } } of flight.carried) {
       row.done = true;
       request.rowDone(hidden_bytes / flight.carried.length, { at: now, busyMs: this.log.busyMs });
@@ -210,6 +225,82 @@ export class ArbiterArena {
    * layout, so that the arena is not open now.
    */
   takeBack(seq: number, error: WireError): boolean {
+    this.#recall(seq);
+    return this.memory.refuse(error);
+  }
+
+  /**
+   * How the pipeline is rebuilt, where the stages of `lost` have nothing of the arena any more and
+   * those of `gone` have not kept what they sent. All frames under way are taken back: their rows
+   * will be sent again. Cached rows that no request names are given up, unless no stage was lost.
+   */
+  rebuild(
+    requests: Requests,
+    { lost, gone }: { lost: ReadonlySet<number>; gone: ReadonlySet<number> },
+  ): RebuildPlan {
+    const { memory, memory: { pool, cache } } = this;
+    const order = new Map(pool.standing.map((row, i) => [row, i]));
+    const older = this.#replay.splice(0);
+    this.#recall(0);
+    memory.recall();
+    this.#masks.forgetAll();
+    this.#late.clear();
+    for (const request of requests.running) request.announced = false;
+    if (lost.size > 0) cache.evict(Infinity);
+    const adrift = this.#adrift(requests);
+    const placeOf = ({ row }: Carried) => order.get(row) ?? -1;
+    this.#replay = [...this.#replay, ...adrift].sort((a, b) => placeOf(a) - placeOf(b));
+    this.#replay.push(...older);
+    const moved = pool.arrange();
+    const arena = this.#name!;
+    this.#floor = this.#seq++;
+    const moves = this.#laid.moves(moved);
+    this.#laid.sent(this.#floor, moved);
+    const { standing, capacity } = pool;
+    if (standing.length === 0) memory.reopen();
+    return {
+      realign: { arena, floor: this.#floor, capacity, moves },
+      frames: rebuildFrames(standing, segmentsOf(this.#o.stages, { lost, gone }), {
+        arena,
+        floor: this.#floor,
+        layout: memory.empty,
+        nextSeq: () => this.#seq++,
+      }),
+    };
+  }
+
+  /**
+   * Takes rows back that have run, but hang on one that was taken back: their frames needed no
+   * answer of the LM head's shards, and were answered before earlier ones.
+   */
+  #adrift({ running }: Requests): Carried[] {
+    const { pool, cache } = this.memory;
+    const hangs = ({ parent }: Row) => parent !== undefined && parent.slot < 0;
+    if (!pool.standing.some(hangs)) return [];
+    cache.evict(Infinity); // those that are left are named by a request
+    const adrift = new Set<Row>();
+    for (const row of pool.standing) {
+      if (!hangs(row)) continue;
+      pool.unplace(row);
+      row.done = false;
+      adrift.add(row);
+    }
+    const carried: Carried[] = [];
+    for (const request of running) {
+      for (const [number, row] of request.rows.entries()) {
+        if (row && adrift.delete(row)) carried.push({ row, pending: request.again(number, row) });
+      }
+    }
+    return carried;
+  }
+
+  /** Every stage that is left stands as the rebuild with this floor says. */
+  realigned(floor: number): void {
+    if (floor === this.#floor) this.#laid.answered(floor);
+  }
+
+  /** Takes back frame `seq` and all later ones: their rows will be sent again. */
+  #recall(seq: number): void {
     const lost = this.flights.since(seq);
     for (const flight of lost) {
       this.flights.delete(flight.seq);
@@ -222,7 +313,6 @@ export class ArbiterArena {
     this.#replay = [...lost.flatMap((f) => f.carried), ...this.#replay];
     // Slots are freed from the last one downwards, so that the pool ends where it did before.
     for (const { row } of this.#replay.toReversed()) this.memory.pool.unplace(row);
-    return this.memory.refuse(error);
   }
 
   /** There are rows to be sent again. */
@@ -255,7 +345,8 @@ export class ArbiterArena {
     this.#masks.clear();
     this.#late.clear();
     this.#layoutSeq = -1;
-    this.#seq = 0;
+    this.#laid.clear();
+    this.#seq = this.#floor = 0;
     this.#replay = [];
   }
 }

@@ -26,6 +26,7 @@ import { lanesOf, type Outlook, outlookOf } from "./outlook.ts";
 import { choose, spreadOf, windowOf } from "./policy.ts";
 import { ArbiterRequest } from "./request.ts";
 import { alreadyStarted, badPartial } from "./request_errors.ts";
+import type { RebuildPlan } from "./rebuild.ts";
 import { Requests } from "./requests.ts";
 import { situationOf } from "./situation.ts";
 import type { ArbiterStats } from "./stats.ts";
@@ -60,6 +61,8 @@ export class ArbiterCore {
   #order = 0;
   /** See `Situation.pieceMs`. */
   #pieceMs = 0;
+  /** See {@linkcode hold}. */
+  #held = false;
 
   /** An arbiter whose arena is not open: the first frame opens it. */
   constructor(options: CoreOptions) {
@@ -89,6 +92,11 @@ export class ArbiterCore {
   /** Numbers of the frames that are under way, ascending. */
   get inFlight(): number[] {
     return this.#arena.flights.seqs;
+  }
+
+  /** Number of frames that came back, of any arena. */
+  get frames(): number {
+    return this.#arena.log.frames;
   }
 
   /** Opens a request, which may have to wait until others end. Refusals are sent as `failed`. */
@@ -218,11 +226,41 @@ export class ArbiterCore {
    * requests that have rows in it fail; the others begin anew in a new arena.
    */
   failed({ arena, seq, error }: { arena: string; seq?: number; error: WireError }): void {
-    if (arena !== this.#arena.name) return;
+    if (!this.concerns({ arena, seq })) return;
     if (error.code === "arena_memory" && this.#arena.memory.asked(seq)) {
       return this.#shrink(seq!, error);
     }
     this.#lose(error, { all: false });
+  }
+
+  /**
+   * Whether what a stage says of an arena, or of its frame `seq`, counts: the arena is open, and the
+   * frame was not sent before the pipeline was rebuilt.
+   */
+  concerns({ arena, seq }: { arena: string; seq?: number }): boolean {
+    return arena === this.#arena.name && (seq === undefined || seq >= this.#arena.floor);
+  }
+
+  /** Sends nothing until {@linkcode resume}: a stage is lost, and may be replaced. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Goes on: the frames that were under way are sent again. */
+  resume(): void {
+    this.#held = false;
+  }
+
+  /** See {@linkcode ArbiterArena.rebuild}; undefined: no arena is open. */
+  rebuild(
+    stages: { lost: ReadonlySet<number>; gone: ReadonlySet<number> },
+  ): RebuildPlan | undefined {
+    return this.arena === undefined ? undefined : this.#arena.rebuild(this.#requests, stages);
+  }
+
+  /** See {@linkcode ArbiterArena.realigned}. */
+  realigned(floor: number): void {
+    this.#arena.realigned(floor);
   }
 
   /**
@@ -241,6 +279,7 @@ export class ArbiterCore {
     const arena = this.#arena;
     const { stages, shape, now } = this.#o;
     const { flights, cost, memory } = arena;
+    if (this.#held) return undefined;
     this.#admit();
     for (;;) {
       const { running } = this.#requests;
@@ -288,7 +327,7 @@ export class ArbiterCore {
   }
 
   /** See {@linkcode ArbiterStats}. */
-  stats(): ArbiterStats {
+  stats(): Omit<ArbiterStats, "rebuilds"> {
     const { name, log, memory, flights, cost, cancelled } = this.#arena;
     const { pool, cache, compactions, growths } = memory;
     const { frames, rows, wasted } = log;
@@ -350,7 +389,7 @@ export class ArbiterCore {
     const wasted = standing.filter((row) => !accepted.has(row) || (row.freed && !row.done)).length;
     request.wasted += wasted;
     log.wasted += wasted;
-    if (request.announced) this.#arena.forget(request.order);
+    if (request.sampled) this.#arena.forget(request.order);
     this.#arena.memory.changed();
   }
 

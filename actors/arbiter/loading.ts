@@ -94,7 +94,7 @@ export function frameOf(
     want.push(i);
     wanted.push(c);
     if (!request.announced) announced.push(request);
-    request.announced = true;
+    request.announced = request.sampled = true;
   }
   const rows = carried.map((c) => c.row);
   const base = rows[0].slot;

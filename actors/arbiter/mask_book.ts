@@ -78,6 +78,12 @@ export class MaskBook {
     this.#forget.push(...forgotten);
   }
 
+  /** Some stage may not know any of them: all are forgotten, and announced again when named. */
+  forgetAll(): void {
+    this.#forget.push(...this.#ids.values());
+    this.#ids.clear();
+  }
+
   /** The arena is closed: its stages know nothing any more. */
   clear(): void {
     this.#ids.clear();

@@ -180,6 +180,28 @@ export class Memory {
     return from === 0;
   }
 
+  /**
+   * Every frame under way was taken back, and all stages are about to be told how the arena is:
+   * memory that was asked for and not given yet is not asked for any more.
+   */
+  recall(): void {
+    const { pool } = this;
+    const from = this.#growth?.from ?? 0;
+    if (from > 0 && pool.capacity - pool.room <= from) pool.capacity = from;
+    this.#growth = undefined;
+    this.#relayout = false;
+  }
+
+  /** The arena has no row: the next frame opens it anew at every stage. */
+  reopen(): void {
+    this.#relayout = true;
+  }
+
+  /** The layout of an arena as large as this one, and empty. */
+  get empty(): Layout {
+    return this.#layout({ keep: new Int32Array(0) });
+  }
+
   /** Lifts the bound of the last refusal: requests to come may be smaller. */
   forgetRefusal(): void {
     this.#refused = undefined;

@@ -130,6 +130,8 @@ export class ArbiterRequest {
   served = 0;
   /** The stages have been sent its sampler. */
   announced = false;
+  /** The same, though some of them may have lost it. */
+  sampled = false;
   /** The request is over. */
   closed = false;
   /** When the lanes were answered whose next rows have not come yet, milliseconds, ascending. */
@@ -300,6 +302,22 @@ export class ArbiterRequest {
     if (kind !== "draft") this.#returning += kind === "decode" ? n : 1;
   }
 
+  /** A row that is to be run again and whose result, if any was wanted, is known. */
+  again(number: number, { token, position }: Row): PendingRow {
+    const parent = this.#parents[number] ?? -1;
+    return new PendingRow({
+      request: this,
+      number,
+      token,
+      position,
+      parent,
+      want: false,
+      kind: "prefill",
+      reach: 1,
+      dead: false,
+    });
+  }
+
   /**
    * Forgets rows and their descendants. Returns those that stand in the arena, children first.
    */
@@ -358,7 +376,7 @@ export class ArbiterRequest {
     for (const job of this.jobs) job.at = job.gone = 0;
     this.rows.fill(undefined);
     this.reused = 0;
-    this.announced = false;
+    this.announced = this.sampled = false;
   }
 
   /** Rows of its answer so far, without those that were dropped. */

@@ -29,6 +29,17 @@ export function badPartial(
   });
 }
 
+/** The error of requests that a new node for a stage or shard ended, as it could not go on there. */
+export function stageReplaced(self: string): OrreryError {
+  return new OrreryError({
+    group: "actor",
+    code: "stage_stopped",
+    message: `stages of ${self} are at other nodes now, and could not be rebuilt there in time; ` +
+      "send the request again",
+    actor: self,
+  });
+}
+
 /** Who waited for the stages, and for what. */
 export interface SilentStages {
   /** Address of the actor that waited. */

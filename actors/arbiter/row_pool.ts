@@ -134,6 +134,11 @@ export class RowPool {
     return this.#suspect.size === 0 && this.#shelf.length === this.#shelved;
   }
 
+  /** The rows in order of their slots, those of the shelf last. */
+  get standing(): Row[] {
+    return [...this.#rows, ...this.#shelf].filter((row) => row !== undefined);
+  }
+
   /** Gives a row the next slot. Throws RangeError where there is no room. */
   place(row: Row): void {
     if (this.room <= 0) throw new RangeError(`no slot is left of ${this.#capacity}`);

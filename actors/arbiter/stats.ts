@@ -44,4 +44,6 @@ export interface ArbiterStats {
   growths: number;
   /** Frames that were called back because all of their rows had been dropped. */
   cancelled_frames: number;
+  /** How often the pipeline went on after stages or shards were lost or replaced. */
+  rebuilds: number;
 }

@@ -70,6 +70,19 @@ export const frameSender: CallerRule = {
   },
 };
 
+/** For `rebuild`: the arbiter that owns the arena, which also gets what comes of it. */
+export const rebuilder: CallerRule = {
+  who: "the arbiter that owns the arena",
+  allows(call) {
+    const { from, to, body } = call;
+    const { deployment } = parseAddress(to);
+    const layout = fieldOf(body, "layout");
+    const arena = fieldOf(body, "arena");
+    return ownsArena(from, arena, deployment) &&
+      (layout === undefined || answersOwner(fieldOf(layout, "reply_to"), arena, deployment));
+  },
+};
+
 /** For `normed`: a stage of the deployment; results go to the owner of the arena. */
 export const normedSender: CallerRule = {
   who: "a stage of its deployment, for the arbiter that owns the arena",

@@ -109,6 +109,11 @@ export interface ArenaLayout {
   keep: Int32Array;
   /** Slots whose rows move to the shelf, named in the same way. @default none */
   shelf?: Int32Array;
+  /**
+   * Bytes that the caller itself keeps for each slot, which count into the budget for arenas.
+   * @default 0
+   */
+  beside?: number;
 }
 
 /** Counters of an engine. */

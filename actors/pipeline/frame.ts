@@ -207,6 +207,15 @@ export const frameSchema = z.object({
   hidden: tensorSchema.optional(),
   /** When each stage so far had the frame, in pipeline order. */
   trace: z.array(stageTraceSchema).optional(),
+  /** Its rows are run again where a stage has lost them; see `rebuild.ts`. */
+  rebuild: z.object({
+    /** Index of the last stage that runs it. It tells the arbiter that it has (`rebuilt`). */
+    until: z.number().int().nonnegative(),
+    /** Indices of the stages that begin the arena anew with the frame's layout. */
+    fresh: z.array(z.number().int().nonnegative()).max(1024),
+    /** The `floor` of the realignment before it: the arena's layout is as that one left it. */
+    floor: z.number().int().nonnegative(),
+  }).optional(),
 }).superRefine((f, ctx) => {
   const problems = [...lengthProblems(f)];
   if (problems.length === 0) problems.push(...rowProblems(f), ...wantProblems(f));

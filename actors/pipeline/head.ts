@@ -214,10 +214,10 @@ export const headActor = defineActor({
         trace: { received, began, ended, busy_ms: output.computeMs },
         ...(carried && { carried }),
       };
-      await outbox.send([[state.replyTo, partial]], (error) => {
-        // the arbiter may be gone: then nobody is left to tell
-        if (arenas.get(arena)) fail(arena, seq, { error });
-      });
+      await outbox.send(
+        [[state.replyTo, partial]],
+        (error) => void arenas.undelivered(arena, seq, error),
+      );
     }
 
     /** Closes the arena and tells its owner why: `replyTo`, where the arena is not open here. */
@@ -227,8 +227,10 @@ export const headActor = defineActor({
       { error: caught, replyTo }: { error: unknown; replyTo?: string },
     ): OrreryError {
       const error = toOrreryError(caught, ctx.self);
-      const to = arenas.get(arena)?.replyTo ?? replyTo;
-      void arenas.close(arena);
+      const known = arenas.get(arena);
+      const to = known?.replyTo ?? replyTo;
+      // One that is not open here may be opened yet: the message may be older than this shard.
+      if (known) void arenas.close(arena);
       if (to) void arenas.report(to, arena, error, seq).catch(() => {}); // the owner is gone too
       return error;
     }

@@ -127,6 +127,19 @@ export class OpenArenas<A extends OpenArena> {
     return this.#ctx.tell(to, failedMessage(arena, error, seq), { deadlineMs: REPORT_MS });
   }
 
+  /**
+   * Tells an arena's owner that what frame `seq` led to did not reach the next actor. The arena is
+   * as it was.
+   */
+  async undelivered(arena: string, seq: number, caught: unknown): Promise<void> {
+    const to = this.#open.get(arena)?.replyTo;
+    if (to === undefined) return;
+    const failed = failedMessage(arena, toOrreryError(caught, this.#ctx.self), seq);
+    // where the arbiter is gone too, nobody is left to tell
+    await this.#ctx.tell(to, { ...failed, undelivered: true }, { deadlineMs: REPORT_MS })
+      .catch(() => {});
+  }
+
   /** See `cancel` of {@linkcode arenaMessages}. */
   cancel(arena: string, seqs: number[]): void {
     for (const seq of seqs) this.#open.get(arena)?.cancelled.add(seq);

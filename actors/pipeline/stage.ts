@@ -8,7 +8,8 @@
  * answer the arbiter (`head.ts`).
  *
  * A stage decides nothing: it runs frames in the order of arrival. While it computes a frame, the
- * one before is on its way. It frees an arena when told (`close`, which overtakes queued frames),
+ * one before is on its way. It keeps the hidden states that it sends on, from which the next stage
+ * can be rebuilt (`rebuild.ts`). It frees an arena when told (`close`, which overtakes queued frames),
  * or when it heard nothing of the arena for the lease's length (then its arbiter is gone without a
  * word).
  *
@@ -27,13 +28,14 @@ import {
   thisNode,
   toOrreryError,
 } from "../system/mod.ts";
-import { aGeneration, arenaOwner, frameSender } from "./callers.ts";
+import { aGeneration, arenaOwner, frameSender, rebuilder } from "./callers.ts";
 import type { NormedRow, RowStates, StageEngine } from "./engine.ts";
 import { type Frame, frameSchema } from "./frame.ts";
 import { headAddress } from "./head.ts";
 import type { CarriedFacts } from "./head_messages.ts";
 import { HeadNews, normedMessages } from "./head_news.ts";
 import { LateMasks, lateSchema } from "./late_masks.ts";
+import { keptRowBytes, KeptStates } from "./kept_states.ts";
 import {
   arenaMessages,
   crashIfDead,
@@ -43,6 +45,7 @@ import {
   ResultOutbox,
   unloadedArenas,
 } from "./open_arenas.ts";
+import { type RealignMessage, realignSchema } from "./rebuild.ts";
 import { decodeHidden, encodeHidden, type Tensor, type Wire } from "./tensor.ts";
 
 /** Resource `engine` of a stage actor: loads the stage's engine. */
@@ -71,6 +74,12 @@ interface StageArena extends OpenArena {
   news: HeadNews;
   /** Of the last stage: masks that come by themselves. */
   late: LateMasks;
+  /** The hidden states that it has sent on; the last stage sends none on. */
+  kept: KeptStates;
+  /** Number of the last layout that was carried out; -1: none was. */
+  laid: number;
+  /** Frames with smaller numbers were sent before the pipeline was rebuilt: they are ignored. */
+  floor: number;
 }
 
 /** The stage actor; see the module's text. Its key is the index of the stage, or `solo`. */
@@ -89,6 +98,13 @@ export const stageActor = defineActor({
     frame: frameSchema,
     /** To the last stage: the mask of a row of a frame that was sent without it. */
     late: lateSchema,
+    /** See {@linkcode realignSchema}. Answers when it is done. */
+    realign: realignSchema,
+    /**
+     * Sends the frame on with the hidden states that were kept of its rows, and runs nothing. Answers
+     * when it is on its way; throws `states_gone` where a row's are not here.
+     */
+    rebuild: frameSchema,
     ...arenaMessages,
     /** Answers with the engine's counters. */
     stats: z.object({}),
@@ -96,6 +112,8 @@ export const stageActor = defineActor({
   callers: {
     frame: frameSender,
     late: arenaOwner,
+    realign: arenaOwner,
+    rebuild: rebuilder,
     cancel: arenaOwner,
     touch: arenaOwner,
     close: arenaOwner,
@@ -104,7 +122,7 @@ export const stageActor = defineActor({
     retire: thisNode,
     stats: aGeneration,
   },
-  urgent: ["late", "cancel", "close"],
+  urgent: ["late", "cancel", "close", "realign"],
   activatedBy: ["frame", "warm"],
   // An idle stage gives its memory back; its next frame loads the engine again.
   policy: { mailbox: 64, idleMs: 1_800_000 },
@@ -132,13 +150,17 @@ export const stageActor = defineActor({
     });
     const outbox = new ResultOutbox(ctx, config.frameDeadlineMs);
 
+    /** Bytes of the hidden states that are kept for each slot. */
+    const besideOf = (wire: Wire) => last ? 0 : keptRowBytes(wire, engine.info.hidden);
+
     /**
      * Carries out a frame's layout. False: there is no memory for it; the arena is as it was and
      * its owner has been told.
      */
-    async function lay({ arena, seq, layout }: Frame): Promise<boolean> {
+    async function lay({ arena, seq, layout, rebuild }: Frame): Promise<boolean> {
       const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
-      const before = arenas.get(arena);
+      const before = rebuild ? undefined : arenas.get(arena);
+      if (rebuild) await engine.close(arena); // what may be here is of an attempt that came to nothing
       const state = before ??
         {
           replyTo,
@@ -148,13 +170,17 @@ export const stageActor = defineActor({
           refused: false,
           news: new HeadNews(),
           late: new LateMasks(engine.info.vocab),
+          kept: new KeptStates(engine.info.hidden),
+          laid: -1,
+          floor: rebuild?.floor ?? 0,
         };
       Object.assign(state, { replyTo, wire });
       arenas.renew(state);
       if (!before) arenas.open(arena, state);
       try {
-        await engine.layout(arena, { capacity, keep, shelf });
-        state.refused = false;
+        await engine.layout(arena, { capacity, keep, shelf, beside: besideOf(wire) });
+        if (!last) state.kept.layout({ capacity, keep, shelf });
+        Object.assign(state, { refused: false, laid: rebuild?.floor ?? seq });
       } catch (error) {
         if (!hasCode(error, "arena_memory")) throw error;
         state.refused = true;
@@ -163,21 +189,65 @@ export const stageActor = defineActor({
       return !state.refused;
     }
 
-    async function run(frame: Frame, received: number): Promise<void> {
-      const { arena, seq } = frame;
-      const laid = ctx.now();
-      if (frame.layout && !await lay(frame)) return;
-      const layout_ms = ctx.now() - laid;
+    const noArena = (what: string, arena: string, metadata: Record<string, unknown> = {}) =>
+      new OrreryError({
+        group: "engine",
+        code: "no_arena",
+        message:
+          `${what} of ${arena} came to ${ctx.self}, where that arena is not open (lost in a restart?)`,
+        metadata: { arena, ...metadata },
+      });
+
+    /** See {@linkcode realignSchema}. */
+    async function realign({ arena, floor, capacity, moves }: RealignMessage): Promise<void> {
       const state = arenas.get(arena);
-      if (!state) {
+      if (!state) throw noArena("a realignment", arena, { closed: arenas.isClosed(arena) });
+      if (floor <= state.floor) return; // a later one has overtaken it
+      const move = moves.find(({ laid }) => laid === state.laid);
+      if (!move) throw noArena(`a realignment after other layouts than ${state.laid}`, arena);
+      const layout = { capacity, keep: move.keep, shelf: move.shelf };
+      state.floor = floor;
+      arenas.renew(state);
+      await engine.layout(arena, { ...layout, beside: besideOf(state.wire) });
+      if (!last) state.kept.layout(layout);
+      state.cancelled.clear();
+      const [news, late] = [new HeadNews(), new LateMasks(engine.info.vocab)];
+      Object.assign(state, { refused: false, laid: floor, news, late });
+    }
+
+    /** Sends a frame on with what was kept of its rows. */
+    async function rebuild(frame: Frame): Promise<void> {
+      const { arena, seq, base, tokens: { length } } = frame;
+      const state = arenas.get(arena);
+      if (!state) throw noArena(`frame ${seq}`, arena, { closed: arenas.isClosed(arena) });
+      if (seq < state.floor) return; // another rebuild has begun
+      const hidden = state.kept.get(base, length);
+      if (!hidden) {
         throw new OrreryError({
           group: "engine",
-          code: "no_arena",
-          message:
-            `frame ${seq} of ${arena} came to ${ctx.self}, where that arena is not open (lost in a restart?)`,
-          metadata: { arena, seq },
+          code: "states_gone",
+          message: `${ctx.self} has not kept the hidden states of slots ${base}-${
+            base + length - 1
+          } of ${arena}`,
+          metadata: { arena, base, rows: length },
         });
       }
+      arenas.renew(state);
+      await outbox.send(
+        [[next, { type: "frame", ...frame, hidden }]],
+        (error) => void arenas.undelivered(arena, seq, error),
+      );
+    }
+
+    async function run(frame: Frame, received: number): Promise<void> {
+      const { arena, seq } = frame;
+      if (seq < (arenas.get(arena)?.floor ?? 0)) return;
+      const laid = ctx.now();
+      const lays = frame.layout && (!frame.rebuild || frame.rebuild.fresh.includes(index));
+      if (lays && !await lay(frame)) return;
+      const layout_ms = ctx.now() - laid;
+      const state = arenas.get(arena);
+      if (!state) throw noArena(`frame ${seq}`, arena, { seq });
       if (state.refused) return;
       if (arenas.takeCancelled(state, seq)) return;
       arenas.renew(state);
@@ -189,17 +259,17 @@ export const stageActor = defineActor({
       const busy_ms = output.computeMs;
       const times = { stage: index, received, began, ended: ctx.now(), busy_ms };
       const trace = [...frame.trace ?? [], { ...times, ...(frame.layout && { layout_ms }) }];
-      const failed = (error: unknown) => {
-        // the arbiter is gone too: nobody is left to tell
-        if (arenas.get(arena)) void fail(frame, error).catch(() => {});
-      };
-      if (output.kind === "hidden") {
-        const sent = encodeHidden(output.hidden, state.wire);
+      const failed = (error: unknown) => void arenas.undelivered(arena, seq, error);
+      const sent = output.kind === "hidden" && encodeHidden(output.hidden, state.wire);
+      if (sent) state.kept.put(frame.base, sent);
+      if (frame.rebuild?.until === index) {
+        await outbox.send([[state.replyTo, { type: "rebuilt", arena, seq }]], failed);
+      } else if (sent) {
         await outbox.send([[next, { type: "frame", ...frame, hidden: sent, trace }]], failed);
       } else if (output.kind === "normed" && output.rows.length > 0) {
         const facts = { trace, hidden_bytes, ...(output.states && { states: output.states }) };
         await outbox.send(toHead(state, frame, { ...output, facts }), failed);
-      } else {
+      } else if (output.kind !== "hidden") {
         const tokens = output.kind === "tokens" ? output.tokens : output.states?.results ?? [];
         if (output.kind === "normed") state.news.take(frame); // the next wanted row's message has it
         const answer = { type: "tokens", arena, seq, tokens, trace, hidden_bytes };
@@ -238,9 +308,11 @@ export const stageActor = defineActor({
 
     async function fail(frame: Frame, caught: unknown): Promise<void> {
       const error = toOrreryError(caught, ctx.self);
-      const replyTo = arenas.get(frame.arena)?.replyTo ?? frame.layout?.reply_to;
-      // where the engine is dead, its arenas are gone anyway
-      await arenas.close(frame.arena).catch(() => {});
+      const known = arenas.get(frame.arena);
+      const replyTo = known?.replyTo ?? frame.layout?.reply_to;
+      // Where the engine is dead, its arenas are gone anyway. One that is not open here may be opened
+      // yet: the frame may be older than this stage.
+      if (known) await arenas.close(frame.arena).catch(() => {});
       if (!replyTo) throw error;
       // The owner must learn that its arena is gone even if the error is not public; then it gets
       // no details.
@@ -260,6 +332,8 @@ export const stageActor = defineActor({
         }
       },
       late: (message) => arenas.get(message.arena)?.late.note(message),
+      realign,
+      rebuild,
       cancel: ({ arena, seqs }) => arenas.cancel(arena, seqs),
       touch: ({ arena }) => arenas.touch(arena),
       close: ({ arena }) => arenas.close(arena),
@@ -283,6 +357,8 @@ function unloaded(ctx: ActorContext, error: unknown) {
     ...handlers,
     frame: ({ layout, arena, seq }: Frame) => refuse(layout?.reply_to, arena, seq),
     late: () => {},
+    realign: handlers.warm,
+    rebuild: handlers.warm,
     stats: handlers.warm,
   };
 }

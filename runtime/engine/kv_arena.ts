@@ -106,11 +106,6 @@ export class KvArena {
     return this.#slots;
   }
 
-  /** Bytes of keys and values. */
-  get bytes(): number {
-    return arenaBytes(this.#shape, this.#slots.capacity);
-  }
-
   /**
    * Moves the kept rows to their slots in an arena of another size, or within this one.
    *

@@ -12,6 +12,8 @@ export class KvArenas {
   readonly #shape: ArenaShape;
   readonly #budget: number;
   readonly #arenas = new Map<string, KvArena>();
+  /** Bytes of each open arena, with those that its owner keeps beside it. */
+  readonly #sizes = new Map<string, number>();
   #bytes = 0;
 
   /** @param budget Bytes that all arenas together may take. */
@@ -25,7 +27,7 @@ export class KvArenas {
     return this.#arenas.size;
   }
 
-  /** Bytes that the open arenas take. */
+  /** Bytes that the open arenas take, with those that their owners keep beside them. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -35,7 +37,7 @@ export class KvArenas {
    * `arena_memory` (metadata: `bytes`, `budget`, `used`), `bad_frame`. Nothing has changed then.
    */
   layout(name: string, layout: ArenaLayout): void {
-    const { capacity, keep, shelf } = layout;
+    const { capacity, keep, shelf, beside = 0 } = layout;
     if (!(Number.isInteger(capacity) && capacity > 0)) {
       throw engineError("bad_frame", `arena ${name} cannot have ${capacity} rows`, {
         arena: name,
@@ -44,8 +46,8 @@ export class KvArenas {
     }
     const arena = this.#arenas.get(name);
     if (!arena && keep.length + (shelf?.length ?? 0) > 0) throw noArena(name);
-    const bytes = arenaBytes(this.#shape, capacity);
-    const others = this.#bytes - (arena?.bytes ?? 0);
+    const bytes = arenaBytes(this.#shape, capacity) + capacity * beside;
+    const others = this.#bytes - (this.#sizes.get(name) ?? 0);
     if (others + bytes > this.#budget) {
       throw engineError(
         "arena_memory",
@@ -66,6 +68,7 @@ export class KvArenas {
         cause,
       );
     }
+    this.#sizes.set(name, bytes);
     this.#bytes = others + bytes;
   }
 
@@ -81,7 +84,8 @@ export class KvArenas {
     const arena = this.#arenas.get(name);
     if (!arena) return;
     this.#arenas.delete(name);
-    this.#bytes -= arena.bytes;
+    this.#bytes -= this.#sizes.get(name)!;
+    this.#sizes.delete(name);
     arena.free();
   }
 

@@ -44,6 +44,26 @@ Deno.test(
 );
 
 Deno.test(
+  "KvArenas.layout() counts what the caller keeps beside each slot, until the arena is closed",
+  options,
+  async () => {
+    await using fixture = await Fixture.make();
+    const bytes = (await fixture.engine()).info.kvBytesPerRow;
+    const beside = 500;
+    const engine = await fixture.engine(0, 3, 100 * (bytes + beside));
+    await engine.layout("a", { capacity: 40, keep: new Int32Array(0), beside });
+    await engine.layout("b", { capacity: 60, keep: new Int32Array(0), beside });
+    assert.equal((await engine.stats()).arenaBytes, 100 * (bytes + beside));
+    await assert.rejects(open(engine, "c", 1), (e) => hasCode(e, "arena_memory"));
+    await engine.layout("a", { capacity: 20, keep: new Int32Array(0), beside });
+    assert.equal((await engine.stats()).arenaBytes, 80 * (bytes + beside));
+    await engine.close("a");
+    await engine.close("b");
+    assert.equal((await engine.stats()).arenaBytes, 0);
+  },
+);
+
+Deno.test(
   "KvArenas.layout() counts the new capacity against the budget, but not the arena's old one",
   options,
   async () => {

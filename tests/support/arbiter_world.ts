@@ -71,9 +71,12 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
     first: bounds[share.first_part],
     tokens: bounds[share.last_part + 1] - bounds[share.first_part],
   }));
+  /** Nodes of stages and shards that were moved, by what begins the names of all their nodes. */
+  const moved = new Map<string, string>();
   const directory = directoryOf((a) => {
     const [, kind, index] = a.split("/");
-    return kind === "stage" ? `s${index}` : kind === "head" ? `h${index}` : "api";
+    const first = kind === "stage" ? `s${index}` : kind === "head" ? `h${index}` : "api";
+    return moved.get(first) ?? first;
   });
   const heads: ToyHead[][] = head.map(() => []);
   const engines: ToyEngine[][] = [];
@@ -81,7 +84,7 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
   const onCrash = (_: string, error: OrreryError) => void crashes.push(error);
   const ranges = evenSplit(LAYERS, stages);
   const start = (i: number) => {
-    const system = sim.node(`s${i}`, directory, { onCrash });
+    const system = sim.node(moved.get(`s${i}`) ?? `s${i}`, directory, { onCrash });
     system.register(stageActor, {
       config: stageActor.config.parse(options.stage ?? {}),
       resources: () => ({
@@ -104,8 +107,9 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
     engines.push([]);
     return start(i);
   });
-  const headSystems = head.map((tokens, i) => {
-    const system = sim.node(`h${i}`, directory, { onCrash });
+  const startHead = (i: number) => {
+    const tokens = head[i];
+    const system = sim.node(moved.get(`h${i}`) ?? `h${i}`, directory, { onCrash });
     system.register(headActor, {
       config: headActor.config.parse(options.stage ?? {}),
       resources: () => ({
@@ -117,7 +121,8 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
       }),
     });
     return system;
-  });
+  };
+  const headSystems = head.map((_, i) => startHead(i));
   const api = sim.node("api", directory, { onCrash });
   api.register(arbiterActor, {
     config: arbiterActor.config.parse({ silenceMs: 5_000, ...options.arbiter }),
@@ -144,6 +149,15 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
     stats: () => sim.until(api.ask(arbiter, { type: "stats" })) as Promise<ArbiterStats>,
     traces: () => sim.until(api.ask(arbiter, { type: "traces" })) as Promise<FrameTrace[]>,
     arenas: () => engines.flat().reduce((n, e) => n + (e.disposed ? 0 : e.arenas.size), 0),
+    /** Ends the node of a stage (`s0`) or shard (`h0`) without a goodbye. */
+    crash: (name: string) => sim.crash(moved.get(name) ?? name),
+    /** Gives a stage or shard a new node, with nothing in it. */
+    move: (name: string) => {
+      moved.set(name, `${name}.${sim.steps}`);
+      const i = Number(name.slice(1));
+      if (name[0] === "s") systems[i] = start(i);
+      else headSystems[i] = startHead(i);
+    },
     /** Starts the node of a crashed stage again, with nothing in it. */
     revive: (i: number) => void (systems[i] = start(i)),
     /** Sends a message to a stage and runs until it is delivered. */

@@ -1,0 +1,283 @@
+/**
+ * What an arbiter does when it loses a stage or a shard: it holds its requests, and has the pipeline
+ * rebuilt as soon as each stage can be reached, at its old address or at its new one.
+ *
+ * It tries when it is told that stages were replaced, and otherwise now and then by itself: an actor
+ * that has crashed is started again at its node, and a link that broke may be whole again. Requests
+ * are held for a limited time. Then they fail with the error by which the stage was lost.
+ *
+ * @module
+ */
+import {
+  type ActorContext,
+  type Address,
+  hasCode,
+  toOrreryError,
+  type WireError,
+} from "../system/mod.ts";
+import type { ArbiterCore } from "./core.ts";
+import type { RebuildFrame, RebuildPlan } from "./rebuild.ts";
+
+/** Frames to be run again that are on their way to one stage at once. */
+const WINDOW = 16;
+/** Milliseconds in which a stage must take a step of the rebuild. */
+const STEP_MS = 10_000;
+/** Attempts one after the other without a pause, as stages turn out to have lost more. */
+const MOST_ATTEMPTS = 16;
+/** Times that stages may have failed within {@linkcode FAILURES_MS} and be rebuilt. */
+const MOST_FAILURES = 3;
+const FAILURES_MS = 60_000;
+/** Codes of errors by which a stage says that it has nothing of an arena, and runs others. */
+const EMPTY = ["no_arena", "not_active"];
+/** Codes of errors after which an actor of the pipeline begins anew. */
+const FAILURES = ["stage_stopped", "engine_failed", "no_arena"];
+
+/** Options of a {@linkcode LostStages}. */
+export interface LostStagesOptions {
+  core: ArbiterCore;
+  /** Addresses of the stages, in order. */
+  stages: readonly Address[];
+  /** Addresses of the shards of the LM head. */
+  heads: readonly Address[];
+  /** Milliseconds for which requests are held. */
+  holdMs: number;
+  /** Milliseconds between two attempts. */
+  retryMs: number;
+  /** Carries out what the core decided, and sends frames that may go. */
+  turn: () => void;
+}
+
+/** Which stages and shards were replaced, by their indices. */
+export interface Replaced {
+  stages: readonly number[];
+  heads: readonly number[];
+}
+
+/** See the module's text. */
+export class LostStages {
+  readonly #ctx: ActorContext;
+  readonly #o: LostStagesOptions;
+  /** Why requests are held; undefined: they are not. */
+  #error?: WireError;
+  /** When they fail, milliseconds. */
+  #until = 0;
+  /** Frames that had been answered when requests were held last. */
+  #frames = -1;
+  /** Stages that have nothing of the arena. */
+  #lost = new Set<number>();
+  /** Stages that have not kept what they sent. */
+  #gone = new Set<number>();
+  /** Counts attempts: one that is not the last has been given up. */
+  #attempt = 0;
+  /** Attempts since the last pause. */
+  #row = 0;
+  #cancelRetry?: () => void;
+  #cancelDeadline?: () => void;
+  /** Numbers of the frames that have not been run again; undefined: none is waited for. */
+  #awaited?: { seqs: Set<number>; done: () => void };
+  /** When stages failed, milliseconds. */
+  #failures: number[] = [];
+  /** Times that the pipeline was rebuilt. */
+  rebuilds = 0;
+
+  /** Holds nothing. Messages are sent in the name of the actor of `ctx`. */
+  constructor(ctx: ActorContext, options: LostStagesOptions) {
+    this.#ctx = ctx;
+    this.#o = options;
+  }
+
+  /** Requests are held. */
+  get holds(): boolean {
+    return this.#error !== undefined;
+  }
+
+  /**
+   * A stage or shard cannot be reached: holds all requests. The pipeline is rebuilt when
+   * {@linkcode replaced} says so, or when all can be reached again.
+   */
+  lose(error: WireError): void {
+    this.#hold(error);
+    if (this.#awaited || this.#cancelRetry) return;
+    this.#later();
+  }
+
+  /**
+   * Takes in what an actor of the pipeline says of its failure. False: the pipeline cannot or may
+   * not be rebuilt after it.
+   */
+  failed({ error, undelivered }: { error: WireError; undelivered?: boolean }): boolean {
+    if (undelivered) {
+      this.lose(error);
+      return true;
+    }
+    if (!FAILURES.includes(error.code)) return false;
+    const now = this.#ctx.now();
+    this.#failures = [...this.#failures.filter((at) => now - at < FAILURES_MS), now];
+    if (this.#failures.length > MOST_FAILURES) return false;
+    this.#hold(error);
+    this.#begin();
+    return true;
+  }
+
+  /** These stages and shards are at their new places now, and have nothing of the arena. */
+  replaced({ stages }: Replaced, error: WireError): void {
+    this.#hold(error);
+    for (const stage of stages) this.#lost.add(stage);
+    this.#begin();
+  }
+
+  /** Frame `seq` was run again. */
+  rebuilt(seq: number): void {
+    if (!this.#awaited?.seqs.delete(seq)) return;
+    this.#until = this.#ctx.now() + this.#o.holdMs;
+    if (this.#awaited.seqs.size === 0) this.#awaited.done();
+  }
+
+  /** Fails all requests: nothing will be rebuilt. */
+  giveUp(error: WireError): void {
+    this.#end();
+    this.#o.core.end(error);
+    this.#o.turn();
+  }
+
+  #hold(error: WireError): void {
+    if (this.#error) return;
+    this.#error = error;
+    // What was rebuilt and has not answered since has not been mended.
+    const { frames } = this.#o.core;
+    if (frames > this.#frames) this.#until = this.#ctx.now() + this.#o.holdMs;
+    this.#frames = frames;
+    this.#row = 0;
+    this.#o.core.hold();
+    this.#watch();
+  }
+
+  /** Fails the requests when they have been held for too long. */
+  #watch(): void {
+    const ms = this.#until - this.#ctx.now();
+    if (ms <= 0) return this.giveUp(this.#error!);
+    this.#cancelDeadline = this.#ctx.after(ms, () => this.#watch());
+  }
+
+  /** Nothing is held any more. */
+  #end(): void {
+    this.#attempt++;
+    this.#cancelRetry?.();
+    this.#cancelDeadline?.();
+    this.#cancelRetry =
+      this.#cancelDeadline =
+      this.#awaited =
+      this.#error =
+        undefined;
+    this.#lost.clear();
+    this.#gone.clear();
+    this.#o.core.resume();
+  }
+
+  #later(): void {
+    this.#cancelRetry?.();
+    this.#row = 0;
+    this.#cancelRetry = this.#ctx.after(this.#o.retryMs, () => this.#begin());
+  }
+
+  #begin(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    const attempt = ++this.#attempt;
+    this.#awaited = undefined;
+    const stale = () => attempt !== this.#attempt || this.#ctx.signal.aborted;
+    if (++this.#row > MOST_ATTEMPTS) return this.#later();
+    const plan = this.#o.core.rebuild({ lost: this.#lost, gone: this.#gone });
+    if (plan === undefined) return this.#done(); // there is nothing to rebuild
+    void this.#try(plan, stale).then((outcome) => {
+      if (stale()) return;
+      if (outcome === "done") this.#done();
+      else if (outcome === "closed") this.#closed();
+      else if (outcome === "again") this.#begin();
+      else this.#later();
+    });
+  }
+
+  /** A stage lives and has closed the arena: requests with rows in it fail, the others begin anew. */
+  #closed(): void {
+    const error = this.#error!;
+    this.#end();
+    const { core } = this.#o;
+    core.failed({ arena: core.arena!, error });
+    this.#o.turn();
+  }
+
+  #done(): void {
+    this.rebuilds++;
+    this.#end();
+    this.#o.turn();
+  }
+
+  /**
+   * One attempt: `again`, where more is lost than was known; `later`, where a stage or shard is away;
+   * `closed`, where one has closed the arena and lives.
+   */
+  async #try(
+    { realign, frames }: RebuildPlan,
+    stale: () => boolean,
+  ): Promise<"done" | "again" | "later" | "closed"> {
+    const { stages, heads, core } = this.#o;
+    const within = { deadlineMs: STEP_MS };
+    const left = [...stages.keys()].filter((i) => !this.#lost.has(i));
+    const realigned = await Promise.allSettled(
+      left.map((i) => this.#ctx.ask(stages[i], { type: "realign", ...realign }, within)),
+    );
+    const touch = { type: "touch", arena: realign.arena };
+    const touched = await Promise.allSettled(heads.map((to) => this.#ctx.tell(to, touch, within)));
+    if (stale()) return "later";
+    const away = (result: PromiseSettledResult<unknown>) =>
+      result.status === "rejected" && !hasCode(result.reason, "not_active");
+    let outcome: "again" | "later" | undefined = touched.some(away) ? "later" : undefined;
+    for (const [k, result] of realigned.entries()) {
+      if (result.status === "fulfilled") continue;
+      if (isClosed(result.reason)) return "closed";
+      if (isEmpty(result.reason)) {
+        this.#lost.add(left[k]);
+        outcome ??= "again";
+      } else outcome = "later";
+    }
+    if (outcome) return outcome;
+    core.realigned(realign.floor);
+    const run = Promise.withResolvers<void>();
+    const seqs = new Set(frames.map(({ frame }) => frame.seq));
+    if (seqs.size === 0) return "done";
+    this.#awaited = { seqs, done: run.resolve };
+    for (let at = 0; at < frames.length; at += WINDOW) {
+      const some = frames.slice(at, at + WINDOW);
+      const sent = await Promise.allSettled(some.map((frame) => this.#send(frame)));
+      if (stale()) return "later";
+      for (const [k, result] of sent.entries()) {
+        if (result.status === "fulfilled") continue;
+        const { from } = some[k];
+        if (isClosed(result.reason)) return "closed";
+        if (hasCode(result.reason, "states_gone")) this.#gone.add(from);
+        else if (isEmpty(result.reason)) this.#lost.add(from);
+        else return "later";
+        outcome = "again";
+      }
+      if (outcome) return outcome;
+    }
+    await run.promise;
+    return "done";
+  }
+
+  #send({ from, frame }: RebuildFrame): Promise<unknown> {
+    const { stages } = this.#o;
+    const within = { deadlineMs: STEP_MS };
+    return from < 0
+      ? this.#ctx.tell(stages[0], { type: "frame", ...frame }, within)
+      : this.#ctx.ask(stages[from], { type: "rebuild", ...frame }, within);
+  }
+}
+
+/** Whether a stage has nothing of the arena, and can begin it anew. */
+const isEmpty = (error: unknown): boolean => EMPTY.includes(toOrreryError(error).code);
+
+/** Whether a stage has closed the arena, and ignores what comes for it. */
+const isClosed = (error: unknown): boolean =>
+  hasCode(error, "no_arena") && error.metadata.closed === true;

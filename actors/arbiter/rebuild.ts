@@ -1,0 +1,93 @@
+/**
+ * Plans how a pipeline is rebuilt after stages were replaced: see `pipeline/rebuild.ts`.
+ *
+ * @module
+ */
+import type { Frame, RealignMessage } from "../pipeline/mod.ts";
+import type { Layout } from "./memory.ts";
+import type { Row } from "./row_pool.ts";
+
+/** Most rows of a frame that is run again: larger ones were not measured to be faster. */
+const REBUILD_ROWS = 128;
+
+/** A frame of rows that lost stages run again. */
+export interface RebuildFrame {
+  /** Index of the stage that has kept the rows' states; -1: the first stage runs the tokens. */
+  from: number;
+  frame: Frame;
+}
+
+/** What is to be done, in this order. */
+export interface RebuildPlan {
+  /** To every stage that is left. */
+  realign: RealignMessage;
+  /** Frames to be run again. */
+  frames: RebuildFrame[];
+}
+
+/** Stages that must run the rows of an arena again, and where the rows come from. */
+export interface RebuildSegment {
+  /** Index of the stage that has kept the rows' states; -1: tokens. */
+  from: number;
+  /** Index of the last stage that runs them. */
+  until: number;
+  /** Indices of the stages that begin the arena anew. */
+  fresh: number[];
+}
+
+/**
+ * Which stages run rows again, where those of `lost` have nothing of the arena, and those of `gone`
+ * have not kept the states that they sent: a stage behind one of these is rebuilt from further up.
+ */
+export function segmentsOf(
+  stages: number,
+  { lost, gone }: { lost: ReadonlySet<number>; gone: ReadonlySet<number> },
+): RebuildSegment[] {
+  const segments: RebuildSegment[] = [];
+  let from = -1;
+  let fresh: number[] = [];
+  for (let i = 0; i < stages; i++) {
+    if (lost.has(i)) fresh.push(i);
+    else if (!gone.has(i)) {
+      if (fresh.length > 0) segments.push({ from, until: fresh.at(-1)!, fresh });
+      [from, fresh] = [i, []];
+    }
+  }
+  if (fresh.length > 0) segments.push({ from, until: fresh.at(-1)!, fresh });
+  return segments;
+}
+
+/** Frames of these rows, which stand in slots 0, 1, 2 ..., for every segment. */
+export function rebuildFrames(
+  rows: readonly Row[],
+  segments: readonly RebuildSegment[],
+  { arena, floor, layout, nextSeq }: {
+    arena: string;
+    /** That of the realignment before them. */
+    floor: number;
+    /** Opens the arena where a stage begins it anew; it keeps no row. */
+    layout: Layout;
+    nextSeq: () => number;
+  },
+): RebuildFrame[] {
+  const none = new Int32Array(0);
+  return segments.flatMap(({ from, until, fresh }) =>
+    Array.from({ length: Math.ceil(rows.length / REBUILD_ROWS) }, (_, i): RebuildFrame => {
+      const base = i * REBUILD_ROWS;
+      const some = rows.slice(base, base + REBUILD_ROWS);
+      const frame: Frame = {
+        arena,
+        seq: nextSeq(),
+        base,
+        tokens: Int32Array.from(some, (row) => row.token),
+        positions: Int32Array.from(some, (row) => row.position),
+        parents: Int32Array.from(some, (row) => row.parent?.slot ?? -1),
+        want: none,
+        want_samplers: none,
+        ...(i === 0 && { layout }),
+        rebuild: { until, fresh: i === 0 ? fresh : [], floor },
+      };
+      return { from, frame };
+    })
+  );
+}
