@@ -130,6 +130,11 @@ export const geometrySchema = exactly({
     ...rotation,
     /** Number of leading dimensions of a head that are rotated; even. @default head_dim */
     dims: count.optional(),
+    /**
+     * Whether a pair that is rotated together is two neighbours (0 and 1, 2 and 3 ...), not
+     * dimension i of the first half and of the second. @default false
+     */
+    interleaved: z.boolean().optional(),
     /** Layers that do not rotate, 0-based. @default none */
     skipped_layers: layerNumbers.optional(),
   }),
@@ -139,8 +144,11 @@ export const geometrySchema = exactly({
     scale: z.number().positive().optional(),
     /** Scores become softcap * tanh(score / softcap). @default no cap */
     softcap: z.number().positive().optional(),
-    /** Whether each head's query and key are normed (RMSNorm) before rotation. @default false */
-    qk_norm: z.boolean().optional(),
+    /**
+     * How queries and keys are normed (RMSNorm): true: each head before rotation; `rotated`: each
+     * head after it; `all`: all heads together, before it. @default false: they are not
+     */
+    qk_norm: z.union([z.boolean(), z.enum(["rotated", "all"])]).optional(),
     /** Projections with a bias. @default none */
     bias: z.enum(["qkv", "qkvo"]).optional(),
   }).optional(),
@@ -155,12 +163,28 @@ export const geometrySchema = exactly({
     rope: exactly(rotation).optional(),
   }).optional(),
   mlp: exactly({
-    /** Activation function of the gate; `gelu_tanh` is GELU by its tanh formula. @default "silu" */
-    activation: z.enum(["silu", "gelu_tanh"]).optional(),
-    /** Whether all three projections have a bias. @default false */
+    /**
+     * Activation function of the gate; `gelu_tanh` is GELU by its tanh formula, `relu2` the square
+     * of ReLU. @default "silu"
+     */
+    activation: z.enum(["silu", "gelu_tanh", "relu2"]).optional(),
+    /** Whether all its projections have a bias. @default false */
     bias: z.boolean().optional(),
+    /** False: there is no gate; the activation is that of `up`. @default true */
+    gated: z.boolean().optional(),
   }).optional(),
+  /**
+   * Whether attention and MLP read the same normed rows, and are added to the residual stream
+   * together. @default false
+   */
+  parallel: z.boolean().optional(),
   norms: exactly({
+    /** `layer`: LayerNorm, which subtracts the mean first. @default "rms": RMSNorm */
+    kind: z.enum(["rms", "layer"]).optional(),
+    /** Whether norms have a bias besides their gain. @default false */
+    bias: z.boolean().optional(),
+    /** False: attention and MLP read the residual stream as it is. @default true */
+    before: z.boolean().optional(),
     /** Number that is added to each stored gain (Gemma stores gain - 1). @default 0 */
     offset: z.number().optional(),
     /**
@@ -171,6 +195,10 @@ export const geometrySchema = exactly({
   }).optional(),
   /** Factor of each row that is looked up in the embedding. @default 1 */
   embedding_scale: z.number().positive().optional(),
+  /** Factor of the outputs of attention and MLP before they are added up. @default 1 */
+  residual_scale: z.number().positive().optional(),
+  /** Factor of the logits, before the cap. @default 1 */
+  logit_scale: z.number().positive().optional(),
   /** Logits become softcap * tanh(logit / softcap). @default no cap */
   logit_softcap: z.number().positive().optional(),
 });

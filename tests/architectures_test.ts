@@ -7,6 +7,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { WRAPPERS } from "../models/arch/mod.ts";
 import { type Frame, samplingSchema } from "../actors/pipeline/frame.ts";
 import {
   ARCHITECTURES,
@@ -180,20 +181,28 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
         ? { rope: { ...rope, scaling: null } }
         : {},
     "rope.dims": rope.dims ? { rope: { ...rope, dims: undefined } } : {},
+    "rope.interleaved": rope.interleaved ? { rope: { ...rope, interleaved: undefined } } : {},
     "rope.skipped_layers": rope.skipped_layers ? { rope: { ...rope, skipped_layers: [] } } : {},
     "attention.scale": attention?.scale ? { attention: { ...attention, scale: undefined } } : {},
     "attention.softcap": attention?.softcap
       ? { attention: { ...attention, softcap: undefined } }
       : {},
     "attention.qk_norm": attention?.qk_norm ? { attention: { ...attention, qk_norm: false } } : {},
+    "attention.qk_norm rotated": attention?.qk_norm === "rotated"
+      ? { attention: { ...attention, qk_norm: true } }
+      : {},
     "attention.bias": attention?.bias ? { attention: { ...attention, bias: undefined } } : {},
     "local.window": local && local.window < 20
       ? { local: { ...local, window: geometry.context } }
       : {},
     "local.rope": local?.rope ? { local: { ...local, rope: undefined } } : {},
     "mlp.activation": mlp?.activation ? { mlp: { ...mlp, activation: undefined } } : {},
-    "mlp.bias": mlp?.bias ? { mlp: {} } : {},
+    "mlp.bias": mlp?.bias ? { mlp: { ...mlp, bias: undefined } } : {},
     "norms.offset": norms?.offset ? { norms: { ...norms, offset: undefined } } : {},
+    "norms.kind": norms?.kind ? { norms: { ...norms, kind: undefined, bias: undefined } } : {},
+    "norms.bias": norms?.bias ? { norms: { ...norms, bias: undefined } } : {},
+    residual_scale: geometry.residual_scale ? { residual_scale: undefined } : {},
+    logit_scale: geometry.logit_scale ? { logit_scale: undefined } : {},
     embedding_scale: geometry.embedding_scale ? { embedding_scale: undefined } : {},
     logit_softcap: geometry.logit_softcap ? { logit_softcap: undefined } : {},
   };
@@ -225,7 +234,7 @@ Deno.test(
         }
       });
     }
-    assert.equal(tried.size, 14, `${[...tried]}`);
+    assert.equal(tried.size, 20, `${[...tried]}`);
   },
 );
 
@@ -301,5 +310,5 @@ Deno.test("ARCHITECTURES have a fixture each", async () => {
     const config = JSON.parse(await readFile(join(FIXTURES, name, "config.json"), "utf8"));
     covered.add(config.architectures[0]);
   }
-  assert.deepEqual([...covered].sort(), [...ARCHITECTURES].sort());
+  assert.deepEqual([...covered].sort(), [...ARCHITECTURES, ...WRAPPERS].sort());
 });

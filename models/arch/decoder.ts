@@ -14,7 +14,15 @@ import { decoderTensors } from "./tensors.ts";
 /** Optional fields of a geometry: where a model differs from Llama. */
 export type Traits = Pick<
   Geometry,
-  "attention" | "local" | "mlp" | "norms" | "embedding_scale" | "logit_softcap"
+  | "attention"
+  | "embedding_scale"
+  | "local"
+  | "logit_scale"
+  | "logit_softcap"
+  | "mlp"
+  | "norms"
+  | "parallel"
+  | "residual_scale"
 >;
 
 /** A family's differences from Llama. */
@@ -23,8 +31,14 @@ export interface DecoderFamily {
   classes: readonly string[];
   /** See {@linkcode Architecture.defaults}. */
   defaults?: Readonly<Record<string, unknown>>;
-  /** Activation of the gate in this family, under its name in config.json. @default "silu" */
-  activation?: "silu" | "gelu_pytorch_tanh";
+  /** Activation of the MLP in this family, under its name in config.json. @default "silu" */
+  activation?: "silu" | "gelu_pytorch_tanh" | "relu2";
+  /** Field of config.json that names the activation. @default "hidden_act" */
+  activationField?: "hidden_act" | "hidden_activation";
+  /** Field of config.json with the epsilon of norms. @default "rms_norm_eps" */
+  epsilonField?: "rms_norm_eps" | "layer_norm_eps" | "norm_epsilon" | "norm_eps";
+  /** Whether pairs that are rotated together are neighbours. @default false */
+  interleaved?: boolean;
   /** Supported scalings of RoPE. @default all that `rotation` supports */
   ropeTypes?: readonly string[];
   /** Whether a layer (0-based) does not rotate. @default none does */
@@ -45,16 +59,21 @@ const LAYER_TYPES = ["full_attention", "sliding_attention"];
 
 /** Makes the architecture of a family. */
 export function decoder(family: DecoderFamily): Architecture {
-  const { activation = "silu", ropeTypes = ROPE_SCALINGS } = family;
+  const {
+    activation = "silu",
+    activationField = "hidden_act",
+    epsilonField = "rms_norm_eps",
+    ropeTypes = ROPE_SCALINGS,
+  } = family;
   return {
     classes: family.classes,
     defaults: family.defaults ?? {},
 
     unsupported(config: ModelConfig): string[] {
       const found: string[] = [];
-      const field = activation === "silu" ? "hidden_act" : "hidden_activation";
-      if (config[field] !== activation) {
-        found.push(`${field} ${config[field]} (supported: ${activation})`);
+      const stated = config[activationField];
+      if (stated !== activation) {
+        found.push(`${activationField} ${stated} (supported: ${activation})`);
       }
       const { type } = ropeOf(config);
       if (!ropeTypes.includes(type)) {
@@ -94,11 +113,12 @@ export function decoder(family: DecoderFamily): Architecture {
         head_dim,
         vocab: config.vocab_size,
         context: contextOf(config),
-        norm_eps: config.rms_norm_eps,
+        norm_eps: config[epsilonField] ?? config.rms_norm_eps,
         rope: {
           theta,
           scaling,
           ...(dims === undefined ? {} : { dims }),
+          ...(family.interleaved ? { interleaved: true } : {}),
           ...(skipped.length > 0 ? { skipped_layers: skipped } : {}),
         },
         tied_embeddings: config.tie_word_embeddings,

@@ -8,33 +8,67 @@ import type { Geometry } from "../manifest.ts";
 import { rotaryOf, rotation } from "../rope.ts";
 import type { Architecture } from "./architecture.ts";
 import { malformed, type ModelConfig, parseConfig } from "./config.ts";
-import { gemma2, gemma3 } from "./gemma.ts";
+import { cohere, cohere2 } from "./cohere.ts";
+import { ernie } from "./ernie.ts";
+import { exaone4 } from "./exaone4.ts";
+import { gemma1, gemma2, gemma3 } from "./gemma.ts";
+import { glm, glm4 } from "./glm.ts";
+import { granite } from "./granite.ts";
+import { hunyuan } from "./hunyuan.ts";
 import { llama } from "./llama.ts";
-import { mistral } from "./mistral.ts";
+import { ministral, ministral3, mistral } from "./mistral.ts";
+import { nemotron } from "./nemotron.ts";
+import { olmo2, olmo3 } from "./olmo.ts";
 import { phi3 } from "./phi.ts";
 import { qwen2, qwen3 } from "./qwen.ts";
+import { seedOss } from "./seed_oss.ts";
 import { smollm3 } from "./smollm3.ts";
+import { stablelm } from "./stablelm.ts";
+import { starcoder2 } from "./starcoder2.ts";
+import { textPart, WRAPPERS } from "./text_part.ts";
 
 /** Every supported family; `describe` looks here. */
 const KNOWN: readonly Architecture[] = [
   llama,
   mistral,
+  ministral,
+  ministral3,
   smollm3,
   qwen2,
   qwen3,
+  gemma1,
   gemma2,
   gemma3,
   phi3,
+  granite,
+  olmo2,
+  olmo3,
+  ernie,
+  hunyuan,
+  exaone4,
+  glm,
+  glm4,
+  stablelm,
+  cohere,
+  cohere2,
+  starcoder2,
+  nemotron,
+  seedOss,
 ];
 
 /** Hugging Face classes that are supported. */
 export const ARCHITECTURES: readonly string[] = KNOWN.flatMap((known) => known.classes);
+
+/** All classes that are accepted: also those of which the text part alone is served. */
+const ACCEPTED: readonly string[] = [...ARCHITECTURES, ...WRAPPERS];
 
 /** A model as its config.json describes it. */
 export interface Described {
   /** The validated config.json, its absent fields filled with the family's defaults. */
   config: ModelConfig;
   geometry: Geometry;
+  /** It is the text model of a multimodal checkpoint; see `text_part.ts`. */
+  textPart: boolean;
   /** The family, which lists the tensors of such a geometry. */
   architecture: Architecture;
 }
@@ -45,14 +79,17 @@ export interface Described {
  * `model/architecture_unknown` or `model/feature_unsupported`; the last two name what is supported.
  */
 export function describe(json: unknown, file: string): Described {
+  const text = textPart(json);
+  return { ...describeText(text ?? json, file), textPart: text !== undefined };
+}
+
+function describeText(json: unknown, file: string): Omit<Described, "textPart"> {
   const named = (json as { architectures?: unknown } | null)?.architectures;
   if (Array.isArray(named) && typeof named[0] === "string" && !ARCHITECTURES.includes(named[0])) {
     throw modelError(
       "architecture_unknown",
-      `${file}: architecture ${named[0]} is not supported; supported are ${
-        ARCHITECTURES.join(", ")
-      }`,
-      { file, architecture: named[0], supported: [...ARCHITECTURES] },
+      `${file}: architecture ${named[0]} is not supported; supported are ${ACCEPTED.join(", ")}`,
+      { file, architecture: named[0], supported: [...ACCEPTED] },
     );
   }
   const name = parseConfig(json, file).architectures[0];

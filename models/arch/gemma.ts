@@ -1,5 +1,5 @@
 /**
- * Gemma 2 and 3 (text): the embedding is scaled, gains are stored as gain - 1, attention and MLP
+ * Gemma (text): the embedding is scaled, gains are stored as gain - 1, attention and MLP
  * have a norm before and after, the gate is GELU, and some layers have a sliding window. Gemma 2
  * caps scores and logits; Gemma 3 norms queries and keys, and its sliding layers rotate with a base
  * of their own.
@@ -46,6 +46,25 @@ const refused: DecoderFamily["unsupported"] = (config) => {
   return missing.map((field) => `${field} ${config[field]} (supported: a number above 0)`);
 };
 
+/** GemmaForCausalLM: none of what the later versions add. */
+export const gemma1 = decoder({
+  classes: ["GemmaForCausalLM"],
+  defaults: {
+    num_key_value_heads: 16,
+    head_dim: 256,
+    max_position_embeddings: 8192,
+    hidden_act: "gelu_pytorch_tanh",
+    tie_word_embeddings: true,
+  },
+  activation: "gelu_pytorch_tanh",
+  traits: (config) => ({
+    attention: config.attention_bias ? { bias: "qkvo" } : undefined,
+    mlp: { activation: "gelu_tanh" },
+    norms: { offset: 1 },
+    embedding_scale: Math.sqrt(config.hidden_size),
+  }),
+});
+
 /** Gemma2ForCausalLM. */
 export const gemma2 = decoder({
   classes: ["Gemma2ForCausalLM"],
@@ -56,6 +75,7 @@ export const gemma2 = decoder({
     final_logit_softcapping: 30,
   },
   activation: "gelu_pytorch_tanh",
+  activationField: "hidden_activation",
   unsupported: refused,
   traits(config) {
     const layers = slidingLayers(config, (layer) => layer % 2 === 0);
@@ -77,6 +97,7 @@ export const gemma3 = decoder({
     rope_theta: 1_000_000,
   },
   activation: "gelu_pytorch_tanh",
+  activationField: "hidden_activation",
   unsupported(config) {
     const { type } = localRope(config);
     const found = refused(config);
@@ -85,7 +106,7 @@ export const gemma3 = decoder({
       : [...found, `rope type ${type} of sliding layers (supported: default)`];
   },
   traits(config) {
-    const pattern = config.sliding_window_pattern!;
+    const pattern = Number(config.sliding_window_pattern);
     const layers = slidingLayers(config, (layer) => (layer + 1) % pattern !== 0);
     const rope = { theta: localRope(config).theta, scaling: null };
     return {

@@ -42,3 +42,16 @@ Deno.test("gemma3 refuses a scaling of its sliding layers", () => {
     /rope type linear of sliding layers \(supported: default\)/,
   );
 });
+
+Deno.test("gemma1 has none of the later versions' norms, caps and windows", () => {
+  const { norms, attention, local, mlp, embedding_scale } = geometryOfClass("GemmaForCausalLM", {
+    num_attention_heads: 16,
+  });
+  assert.deepEqual([norms, attention, local, mlp, embedding_scale], [
+    { offset: 1 },
+    undefined,
+    undefined,
+    { activation: "gelu_tanh" },
+    8,
+  ]);
+});

@@ -23,3 +23,16 @@ Deno.test("mistral refuses layers of different types", () => {
     "layer_types that differ (supported: one for all layers)",
   ]);
 });
+
+Deno.test("ministral has a window in the layers that config.json names", () => {
+  const { local } = geometryOfClass("MinistralForCausalLM", {
+    head_dim: 8,
+    layer_types: ["full_attention", "sliding_attention"],
+  });
+  assert.deepEqual(local, { window: 4096, layers: [1] });
+});
+
+Deno.test("ministral3 ends its context where its queries would be scaled", () => {
+  const { context, rope } = geometryOfClass("Ministral3ForCausalLM");
+  assert.deepEqual([context, rope.theta, rope.scaling?.["factor"]], [16384, 1_000_000, 16]);
+});

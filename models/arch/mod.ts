@@ -7,3 +7,4 @@ export type { Architecture, TensorPlan, TensorRole, TensorSpec } from "./archite
 export type { ModelConfig } from "./config.ts";
 export { ARCHITECTURES, describe, type Described } from "./describe.ts";
 export { layerTensors } from "./tensors.ts";
+export { textTensorName, WRAPPERS } from "./text_part.ts";

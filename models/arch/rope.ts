@@ -73,9 +73,15 @@ function statedFor(config: ModelConfig, layerType: string): Record<string, unkno
  * original length, up to which the results equal those of transformers.
  */
 export function contextOf(config: ModelConfig): number {
-  const { scaling, type } = ropeOf(config);
+  const { type } = ropeOf(config);
+  // of `dynamic` the stated length is the original one
+  return type === "longrope" ? originalContext(config) : config.max_position_embeddings;
+}
+
+/** The length before the context was stretched, in rows, or the whole where config.json is silent. */
+export function originalContext(config: ModelConfig): number {
+  const { scaling } = ropeOf(config);
   const longest = config.max_position_embeddings;
-  if (type !== "longrope") return longest; // of `dynamic` it is the original length
   const original = z.number().int().positive().safeParse(
     scaling?.["original_max_position_embeddings"],
   );

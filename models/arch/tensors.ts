@@ -20,7 +20,18 @@ const OTHER_NAMES: Record<string, string> = {
   "mlp.gate_bias": "mlp.gate_proj.bias",
   "mlp.up_bias": "mlp.up_proj.bias",
   "mlp.down_bias": "mlp.down_proj.bias",
+  "attn_norm_bias": "input_layernorm.bias",
+  "mlp_norm_bias": "post_attention_layernorm.bias",
 };
+
+/** Names of the norms in families that norm the outputs of attention and MLP only. */
+export const afterNormNames: LayerNames = {
+  "attn_after_norm": "post_attention_layernorm.weight",
+  "mlp_after_norm": "post_feedforward_layernorm.weight",
+};
+
+/** Bias of the final norm. */
+const FINAL_BIAS = "model.norm.bias";
 
 /** The norms of a layer that also norms the outputs of attention and MLP, key -> name. */
 const SURROUNDING_NORMS: Record<string, string> = {
@@ -30,38 +41,57 @@ const SURROUNDING_NORMS: Record<string, string> = {
   "mlp_after_norm": "post_feedforward_layernorm.weight",
 };
 
-/** One layer's tensors by key, in the order in which they are stored. */
-export function layerTensors(geometry: Geometry, layer: number): Map<string, TensorSpec> {
-  const { hidden, intermediate, heads, kv_heads, head_dim, attention, mlp, norms } = geometry;
+/** Names of a family's tensors within a layer where they differ, by key. */
+export type LayerNames = Readonly<Record<string, string>>;
+
+/**
+ * One layer's tensors by key, in the order in which they are stored; `own` are names that differ
+ * from those of most families.
+ */
+export function layerTensors(
+  geometry: Geometry,
+  layer: number,
+  own: LayerNames = {},
+): Map<string, TensorSpec> {
+  const { hidden, intermediate, heads, kv_heads, head_dim, attention, mlp, norms, parallel } =
+    geometry;
+  const before = norms?.before !== false;
+  const gated = mlp?.gated !== false;
   const shapes: Record<string, number[]> = {
-    "attn_norm": [hidden],
+    ...(before && { "attn_norm": [hidden] }),
     "attn.q": [heads * head_dim, hidden],
     "attn.k": [kv_heads * head_dim, hidden],
     "attn.v": [kv_heads * head_dim, hidden],
     "attn.o": [hidden, heads * head_dim],
-    "mlp_norm": [hidden],
-    "mlp.gate": [intermediate, hidden],
+    ...(before && !parallel && { "mlp_norm": [hidden] }),
+    ...(gated && { "mlp.gate": [intermediate, hidden] }),
     "mlp.up": [intermediate, hidden],
     "mlp.down": [hidden, intermediate],
   };
+  if (norms?.bias) {
+    for (const key of ["attn_norm", "mlp_norm"]) if (shapes[key]) shapes[`${key}_bias`] = [hidden];
+  }
   if (norms?.after) {
     for (const key of ["attn_after_norm", "mlp_after_norm"]) shapes[key] = [hidden];
   }
   if (attention?.qk_norm) {
-    for (const key of ["attn.q_norm", "attn.k_norm"]) shapes[key] = [head_dim];
+    const all = attention.qk_norm === "all";
+    shapes["attn.q_norm"] = [all ? heads * head_dim : head_dim];
+    shapes["attn.k_norm"] = [all ? kv_heads * head_dim : head_dim];
   }
   for (const part of attention?.bias ?? "") {
     shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
   }
   if (mlp?.bias) {
     for (const part of ["gate", "up", "down"]) {
-      shapes[`mlp.${part}_bias`] = [shapes[`mlp.${part}`][0]];
+      if (shapes[`mlp.${part}`]) shapes[`mlp.${part}_bias`] = [shapes[`mlp.${part}`][0]];
     }
   }
   const names: Record<string, string> = {
     ...LLAMA_TENSORS.layer,
     ...OTHER_NAMES,
     ...(norms?.after ? SURROUNDING_NORMS : {}),
+    ...own,
   };
   return new Map(
     Object.entries(shapes).map(([key, shape]) => [key, {
@@ -73,19 +103,22 @@ export function layerTensors(geometry: Geometry, layer: number): Map<string, Ten
   );
 }
 
-/** All tensors of a model with this geometry. */
-export function decoderTensors(geometry: Geometry): TensorPlan {
-  const { hidden, vocab, layers } = geometry;
+/** All tensors of a model with this geometry; `own` as in {@linkcode layerTensors}. */
+export function decoderTensors(geometry: Geometry, own?: LayerNames): TensorPlan {
+  const { hidden, vocab, layers, norms } = geometry;
   const { embed } = LLAMA_TENSORS.embedding;
   const lmHead = geometry.tied_embeddings ? embed : LLAMA_TENSORS.head.lm_head;
   return {
     embedding: [{ key: "embed", name: embed, shape: [vocab, hidden], role: "vocabulary" }],
     layers: Array.from(
       { length: layers },
-      (_, layer) => [...layerTensors(geometry, layer).values()],
+      (_, layer) => [...layerTensors(geometry, layer, own).values()],
     ),
     head: [
       { key: "norm", name: LLAMA_TENSORS.head.norm, shape: [hidden], role: "norm" },
+      ...(norms?.bias
+        ? [{ key: "norm_bias", name: FINAL_BIAS, shape: [hidden], role: "norm" as const }]
+        : []),
       { key: "lm_head", name: lmHead, shape: [vocab, hidden], role: "vocabulary" },
     ],
   };

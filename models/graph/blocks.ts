@@ -212,14 +212,38 @@ function tableRows(stage: StageScope, path: string, tokens: Value, weight: Weigh
   return graph.node("Slice", `${path}/Slice`, [rows, start, end, axis]);
 }
 
+/** What norms multiply by [H] and, in some families, add [H]. */
+export interface NormWeights {
+  gain: Weight;
+  bias?: Weight;
+}
+
+/** Norm over the last axis, of the kind that the geometry says, (.., H) -> (.., H). */
+export function norm(stage: StageScope, path: string, x: Value, weights: NormWeights): Value {
+  const layer = stage.geometry.norms?.kind === "layer";
+  return (layer ? layerNorm : rootMeanSquareNorm)(stage, path, x, weights);
+}
+
 /** Root-mean-square norm over the last axis, (.., H) -> (.., H). */
-export function norm(stage: StageScope, path: string, x: Value, weight: Weight): Value {
+function rootMeanSquareNorm(
+  stage: StageScope,
+  path: string,
+  x: Value,
+  { gain }: NormWeights,
+): Value {
   const { graph, geometry } = stage;
-  return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, [
-    x,
-    gain(stage, path, weight),
-  ], {
+  const inputs = [x, factors(stage, path, gain)];
+  return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, inputs, {
     attributes: { axis: -1, epsilon: { float: geometry.norm_eps }, stash_type: 1 },
+  });
+}
+
+/** Norm that subtracts the mean first, over the last axis, (.., H) -> (.., H). */
+function layerNorm(stage: StageScope, path: string, x: Value, weights: NormWeights): Value {
+  const { graph, geometry } = stage;
+  const inputs = [x, factors(stage, path, weights.gain), ...summands(stage, path, weights)];
+  return graph.node("LayerNormalization", `${path}/LayerNorm`, inputs, {
+    attributes: { axis: -1, epsilon: { float: geometry.norm_eps } },
   });
 }
 
@@ -227,7 +251,7 @@ export function norm(stage: StageScope, path: string, x: Value, weight: Weight):
  * The factors [H] of a norm: stored gain plus offset. ONNX Runtime folds the sum when it makes the
  * session.
  */
-function gain(stage: StageScope, path: string, weight: Weight): Value {
+function factors(stage: StageScope, path: string, weight: Weight): Value {
   const stored = wide(stage, path, weight, weight.entry.shape);
   const offset = stage.geometry.norms?.offset;
   if (!offset) return stored;
@@ -237,29 +261,35 @@ function gain(stage: StageScope, path: string, weight: Weight): Value {
   ]);
 }
 
+/** The bias [H] of a norm, where it has one. */
+const summands = (stage: StageScope, path: string, { bias }: NormWeights): Value[] =>
+  bias ? [wide(stage, `${path}/bias`, bias, bias.entry.shape)] : [];
+
 /** Adds two (.., H) and norms the sum, as `output`; returns both. */
 export function skipNorm(
   stage: StageScope,
   path: string,
   x: Value,
   skip: Value,
-  weight: Weight,
+  weights: NormWeights,
   output: Value = `${path}/SkipLayerNorm/output_0`,
 ): { normed: Value; sum: Value } {
   const { graph, geometry } = stage;
   const sum = `${path}/SkipLayerNorm/output_3`;
-  const normed = graph.contrib("SkipSimplifiedLayerNormalization", `${path}/SkipLayerNorm`, [
-    x,
-    skip,
-    gain(stage, path, weight),
-  ], {
+  const kind = geometry.norms?.kind === "layer" ? "" : "Simplified";
+  const inputs = [x, skip, factors(stage, path, weights.gain), ...summands(stage, path, weights)];
+  const normed = graph.contrib(`Skip${kind}LayerNormalization`, `${path}/SkipLayerNorm`, inputs, {
     attributes: { epsilon: { float: geometry.norm_eps } },
     outputs: [output, "", "", sum],
   });
   return { normed, sum };
 }
 
-/** Norms each of `count` heads: (1, S, count*D) -> the same. */
+/** Norms all heads together (RMSNorm): (1, S, count*D) -> the same. */
+export const headsNorm = (stage: StageScope, path: string, x: Value, gain: Weight): Value =>
+  rootMeanSquareNorm(stage, path, x, { gain });
+
+/** Norms each of `count` heads (RMSNorm): (1, S, count*D) -> the same. */
 export function headNorm(
   stage: StageScope,
   path: string,
@@ -272,7 +302,7 @@ export function headNorm(
     x,
     graph.ints(`${path}/heads`, [0, 0, count, head_dim]),
   ]);
-  const normed = norm(stage, path, heads, weight);
+  const normed = rootMeanSquareNorm(stage, path, heads, { gain: weight });
   return graph.node("Reshape", `${path}/rows/Reshape`, [
     normed,
     graph.ints(`${path}/rows`, [0, 0, count * head_dim]),
@@ -281,7 +311,8 @@ export function headNorm(
 
 /**
  * Attention over the layer's arena: rotates q (1, S, N*D) and k (1, S, KV*D), writes k and v at
- * slots T-S .. T-1 of the buffers (1, KV, C, P), attends -> (1, S, N*D).
+ * slots T-S .. T-1 of the buffers (1, KV, C, P), attends -> (1, S, N*D). `rotated` is applied to the
+ * rotated queries and keys.
  *
  * The operator itself only adds the causal mask by slot (row s sees slots up to T-S+s); the bias
  * hides the rest, so rows may be a tree. Keys are stored rotated.
@@ -297,6 +328,7 @@ export function attention(
   layer: number,
   { bias, rotary }: View,
   [q, k, v]: [Value, Value, Value],
+  rotated: (x: Value, part: "q" | "k", count: number) => Value = (x) => x,
 ): Value {
   const { graph, geometry, attention: shared } = stage;
   const { heads, kv_heads, head_dim } = geometry;
@@ -314,7 +346,7 @@ export function attention(
         rotary.sin,
       ], {
         attributes: {
-          interleaved: 0,
+          interleaved: geometry.rope.interleaved ? 1 : 0,
           num_heads: count,
           ...(geometry.rope.dims === undefined ? {} : { rotary_embedding_dim: geometry.rope.dims }),
         },
@@ -325,8 +357,8 @@ export function attention(
   const name = `${path}/GroupQueryAttention`;
   const softcap = geometry.attention?.softcap;
   const output = graph.contrib("GroupQueryAttention", name, [
-    filled(rotate(q, "q_rotary", heads), "q", heads),
-    filled(rotate(k, "k_rotary", kv_heads), "k", kv_heads),
+    filled(rotated(rotate(q, "q_rotary", heads), "q", heads), "q", heads),
+    filled(rotated(rotate(k, "k_rotary", kv_heads), "k", kv_heads), "k", kv_heads),
     filled(v, "v", kv_heads),
     ...[names.pastKey, names.pastValue, shared.pastRows, shared.totalRows, "", "", "", bias],
   ], {
@@ -376,14 +408,41 @@ function resizeHeads(
 
 /** activation(gate) * up, (.., I) -> (.., I). */
 export function gated(stage: StageScope, path: string, gate: Value, up: Value): Value {
+  return stage.graph.node("Mul", `${path}/Mul`, [activated(stage, path, gate), up]);
+}
+
+/** The activation function of the MLP, (.., I) -> (.., I). */
+export function activated(stage: StageScope, path: string, x: Value): Value {
   const { graph, geometry } = stage;
-  // QuickGelu(x) = x * sigmoid(alpha * x): with alpha 1 the fused SiLU that the CPU provider has.
-  const activated = geometry.mlp?.activation === "gelu_tanh"
-    ? graph.node("Gelu", `${path}/act_fn/Gelu`, [gate], { attributes: { approximate: "tanh" } })
-    : graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [gate], {
-      attributes: { alpha: { float: 1 } },
-    });
-  return graph.node("Mul", `${path}/Mul`, [activated, up]);
+  switch (geometry.mlp?.activation) {
+    case "gelu_tanh":
+      return graph.node("Gelu", `${path}/act_fn/Gelu`, [x], {
+        attributes: { approximate: "tanh" },
+      });
+    case "relu2": {
+      const positive = graph.node("Relu", `${path}/act_fn/Relu`, [x]);
+      return graph.node("Mul", `${path}/act_fn/Mul`, [positive, positive]);
+    }
+    default:
+      // QuickGelu(x) = x * sigmoid(alpha * x): with alpha 1 the fused SiLU that the CPU provider
+      // has.
+      return graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [x], {
+        attributes: { alpha: { float: 1 } },
+      });
+  }
+}
+
+/** x * factor of any shape -> `output`; x itself where the factor is undefined. */
+export function scaled(
+  stage: GraphScope,
+  path: string,
+  x: Value,
+  factor: number | undefined,
+  output?: Value,
+): Value {
+  if (factor === undefined) return x;
+  const inputs = [x, stage.graph.float(`${path}/factor`, factor)];
+  return stage.graph.node("Mul", `${path}/Mul`, inputs, output ? { outputs: [output] } : {});
 }
 
 /** cap * tanh(x / cap) of any shape -> `output`. */

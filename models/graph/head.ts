@@ -6,7 +6,7 @@
 import { modelError } from "../errors.ts";
 import { headBounds, type TokenRange } from "../head_parts.ts";
 import type { Group, Manifest } from "../manifest.ts";
-import { type GraphScope, logits, rowsOf, softcap, weightOf } from "./blocks.ts";
+import { type GraphScope, logits, rowsOf, scaled, softcap, weightOf } from "./blocks.ts";
 import type { Value } from "./builder.ts";
 import type { LogitsOutput } from "./contract.ts";
 
@@ -45,7 +45,7 @@ export function addHead(
   normed: Value,
   { firstPart, lastPart, tokens }: HeadChoice,
 ): LogitsOutput[] {
-  const { graph, geometry: { hidden, vocab, logit_softcap: cap } } = stage;
+  const { graph, geometry: { hidden, vocab, logit_scale: factor, logit_softcap: cap } } = stage;
   if (tokens) checkRanges(tokens, vocab);
   const add = ({ group, suffix, first, rows }: HeadPiece, range: TokenRange): LogitsOutput => {
     const whole = weightOf(group, "lm_head", `lm_head.weight${suffix}`, [rows, hidden]);
@@ -56,8 +56,16 @@ export function addHead(
       rows: range.rows,
     });
     const [name, path] = [`logits${ending}`, `/lm_head${ending}`];
-    logits(stage, path, normed, weight, cap === undefined ? name : `${path}/logits`);
-    if (cap !== undefined) softcap(stage, `${path}/softcap`, `${path}/logits`, cap, name);
+    const raw = factor === undefined && cap === undefined ? name : `${path}/logits`;
+    logits(stage, path, normed, weight, raw);
+    const wide = scaled(
+      stage,
+      `${path}/scale`,
+      raw,
+      factor,
+      cap === undefined ? name : `${path}/scaled`,
+    );
+    if (cap !== undefined) softcap(stage, `${path}/softcap`, wide, cap, name);
     graph.output(name, "f32", ["scored", range.rows]);
     return { name, ...range };
   };

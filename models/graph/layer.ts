@@ -6,11 +6,14 @@
 import { layerTensors } from "../arch/mod.ts";
 import type { Group } from "../manifest.ts";
 import {
+  activated,
   attention,
   gated,
   headNorm,
+  headsNorm,
   linear,
   norm,
+  scaled,
   skipNorm,
   type StageScope,
   type View,
@@ -50,23 +53,27 @@ export interface Layer {
  *
  *     residual ----(+)-----------------------------------------(+)----------------> residual
  *     update ------'|                                           ^|
- *                   attn_norm                                   |mlp_norm
+ *                   [attn_norm]                                 |[mlp_norm]
  *                   |                                           ||
- *                   +-> q_proj -[+bias]-[norm]-[rotary]--+      |+-> gate_proj -> silu/gelu --+
- *                   +-> k_proj -[+bias]-[norm]-[rotary]--+      |+-> up_proj ----------------(*)
- *                   +-> v_proj -[+bias]------------------+      |                             |
- *                             GroupQueryAttention               |                         down_proj
- *                             | (KV arena, [window])            |                             |
- *                             o_proj -[+bias]-[attn_after_norm]-'             [mlp_after_norm]---> update
+ *                   +-> q_proj -[+bias]-[norm]-[rotary]-[norm]--+      |+-> gate_proj -> silu/gelu --+
+ *                   +-> k_proj -[+bias]-[norm]-[rotary]-[norm]--+      |+-> up_proj ----------------(*)
+ *                   +-> v_proj -[+bias]-------------------------+      |                             |
+ *                             GroupQueryAttention                      |                        down_proj
+ *                             | (KV arena, [window])                   |                             |
+ *                             o_proj -[+bias]-[attn_after_norm]-[*]----'       [mlp_after_norm]-[*]---> update
+ *
+ * Where attention and MLP are parallel, there is no mlp_norm: the MLP reads the rows of attn_norm,
+ * and the update is the sum of both.
  */
 export function addLayer(
   stage: StageScope,
   { number, group, view, pick }: Layer,
   stream: Stream,
 ): Stream {
-  const { heads, kv_heads } = stage.geometry;
+  const { graph, geometry } = stage;
+  const { heads, kv_heads, parallel } = geometry;
   const path = `/model/layers.${number}`;
-  const specs = layerTensors(stage.geometry, number);
+  const specs = layerTensors(geometry, number);
   const optional = (key: string): Weight | undefined => {
     const spec = specs.get(key);
     return spec && weightOf(group, key, spec.name, spec.shape);
@@ -75,35 +82,59 @@ export function addLayer(
   const project = (x: Value, key: string): Value =>
     linear(stage, `${path}/${key.replace(".", "/")}_proj`, x, weight(key), optional(`${key}_bias`));
   const headsOf = (x: Value, part: "q" | "k", count: number): Value => {
-    const headGain = optional(`attn.${part}_norm`);
-    return headGain ? headNorm(stage, `${path}/attn/${part}_norm`, x, count, headGain) : x;
+    const gain = optional(`attn.${part}_norm`);
+    if (!gain) return x;
+    const where = `${path}/attn/${part}_norm`;
+    return geometry.attention?.qk_norm === "all"
+      ? headsNorm(stage, where, x, gain)
+      : headNorm(stage, where, x, count, gain);
   };
+  const rotatedNorm = geometry.attention?.qk_norm === "rotated";
+  /** What a block adds to the residual stream. */
   const after = (x: Value, part: "attn" | "mlp"): Value => {
-    const afterGain = optional(`${part}_after_norm`);
-    return afterGain ? norm(stage, `${path}/${part}_after_norm`, x, afterGain) : x;
+    const gain = optional(`${part}_after_norm`);
+    const normed = gain ? norm(stage, `${path}/${part}_after_norm`, x, { gain }) : x;
+    return scaled(stage, `${path}/${part}_scale`, normed, geometry.residual_scale);
+  };
+  /** The sum of both, and what the next block reads of it. */
+  const begin = (residual: Value, update: Value | undefined, key: string) => {
+    const gain = optional(key);
+    const weights = gain && { gain, bias: optional(`${key}_bias`) };
+    if (update && weights) return skipNorm(stage, `${path}/${key}`, residual, update, weights);
+    const sum = update ? graph.node("Add", `${path}/${key}/Add`, [residual, update]) : residual;
+    return { sum, normed: weights ? norm(stage, `${path}/${key}`, sum, weights) : sum };
+  };
+  const mlp = (x: Value): Value => {
+    const up = project(x, "mlp.up");
+    const product = geometry.mlp?.gated === false
+      ? activated(stage, `${path}/mlp`, up)
+      : gated(stage, `${path}/mlp`, project(x, "mlp.gate"), up);
+    return after(project(product, "mlp.down"), "mlp");
   };
 
-  const inputGain = weight("attn_norm");
-  let { normed, sum } = stream.update
-    ? skipNorm(stage, `${path}/attn_norm`, stream.residual, stream.update, inputGain)
-    : {
-      normed: norm(stage, `${path}/attn_norm`, stream.residual, inputGain),
-      sum: stream.residual,
-    };
-  const q = headsOf(project(normed, "attn.q"), "q", heads);
-  const k = headsOf(project(normed, "attn.k"), "k", kv_heads);
-  let attended = attention(stage, `${path}/attn`, number, view, [q, k, project(normed, "attn.v")]);
+  let { normed, sum } = begin(stream.residual, stream.update, "attn_norm");
+  const [q, k] = [project(normed, "attn.q"), project(normed, "attn.k")];
+  const queries: [Value, Value, Value] = rotatedNorm
+    ? [q, k, project(normed, "attn.v")]
+    : [headsOf(q, "q", heads), headsOf(k, "k", kv_heads), project(normed, "attn.v")];
+  let attended = attention(
+    stage,
+    `${path}/attn`,
+    number,
+    view,
+    queries,
+    rotatedNorm ? headsOf : undefined,
+  );
   if (pick) {
     attended = pick(attended, `${path}/attn/want`);
     sum = pick(sum, `${path}/residual/want`);
+    if (parallel) normed = pick(normed, `${path}/attn_norm/want`);
   }
   const attn = after(project(attended, "attn.o"), "attn");
-  ({ normed, sum } = skipNorm(stage, `${path}/mlp_norm`, sum, attn, weight("mlp_norm")));
-  const product = gated(
-    stage,
-    `${path}/mlp`,
-    project(normed, "mlp.gate"),
-    project(normed, "mlp.up"),
-  );
-  return { residual: sum, update: after(project(product, "mlp.down"), "mlp") };
+  if (parallel) {
+    const update = graph.node("Add", `${path}/parallel/Add`, [attn, mlp(normed)]);
+    return { residual: sum, update };
+  }
+  ({ normed, sum } = begin(sum, attn, "mlp_norm"));
+  return { residual: sum, update: mlp(normed) };
 }

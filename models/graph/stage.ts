@@ -267,8 +267,13 @@ function addNorm(
   { residual, update }: Stream,
   output: Value,
 ): Value {
-  const gain = weightOf(manifest.head, "norm", "model.norm.weight", [stage.geometry.hidden]);
-  return skipNorm(stage, "/model/norm", residual, update!, gain, output).normed;
+  const { geometry: { hidden, norms } } = stage;
+  const part = (key: string, name: string) => weightOf(manifest.head, key, name, [hidden]);
+  const weights = {
+    gain: part("norm", "model.norm.weight"),
+    ...(norms?.bias && { bias: part("norm_bias", "model.norm.bias") }),
+  };
+  return skipNorm(stage, "/model/norm", residual, update!, weights, output).normed;
 }
 
 /** Adds the output that the next stage takes: the residual stream (1, S, H). */

@@ -53,11 +53,15 @@ export class Checkpoint implements WeightSource {
   }
 
   /**
-   * Opens the weight files and checks all their headers. Throws OrreryError `model/`:
+   * Opens the weight files and checks all their headers. `nameOf` gives tensors other names than
+   * those in the files; those for which it gives none are left out. Throws OrreryError `model/`:
    * `weights_missing`, `shard_missing`, `shard_name`, `tensor_missing`, `file_unreadable`,
    * `file_malformed`, `folder_unreadable`, `safetensors_header`, `safetensors_truncated`.
    */
-  static async open(dir: string): Promise<Checkpoint> {
+  static async open(
+    dir: string,
+    nameOf: (name: string) => string | undefined = (name) => name,
+  ): Promise<Checkpoint> {
     const shards = await weightFiles(dir);
     const files = new Map<string, Deno.FsFile>();
     const tensors = new Map<string, PlacedTensor>();
@@ -75,7 +79,8 @@ export class Checkpoint implements WeightSource {
               { file: shard, tensor: name },
             );
           }
-          tensors.set(name, tensor);
+          const called = nameOf(name);
+          if (called !== undefined) tensors.set(called, tensor);
         }
       }
     } catch (error) {

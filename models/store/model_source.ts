@@ -4,7 +4,7 @@
  * @module
  */
 import { basename, join, resolve } from "node:path";
-import { describe, type Described } from "../arch/mod.ts";
+import { describe, type Described, type TensorSpec, textTensorName } from "../arch/mod.ts";
 import { readJsonFile } from "../files.ts";
 import { Checkpoint, GgufModel, type WeightSource } from "../sources/mod.ts";
 import { readTextFiles } from "./text_files.ts";
@@ -33,16 +33,45 @@ async function openFolder(folder: string): Promise<ModelSource> {
   const configFile = join(folder, "config.json");
   const described = describe(await readJsonFile(configFile), configFile);
   const texts = await readTextFiles(folder);
-  const weights = await Checkpoint.open(folder);
+  const weights = await Checkpoint.open(folder, described.textPart ? textTensorName : undefined);
   return {
     path: folder,
     name: basename(folder),
-    described,
+    described: await asTied(described, weights),
     texts,
     weights,
     fingerprint: () => weights.fingerprint(),
     [Symbol.asyncDispose]: () => weights[Symbol.asyncDispose](),
   };
+}
+
+/**
+ * A model whose config.json ties embedding and LM head, but whose checkpoint has both with different
+ * values, is not tied: so does transformers 5. Throws what reading a tensor throws.
+ */
+async function asTied(described: Described, weights: Checkpoint): Promise<Described> {
+  const { geometry, architecture } = described;
+  if (!geometry.tied_embeddings) return described;
+  const untied = { ...geometry, tied_embeddings: false };
+  const embedding = architecture.tensors(untied).embedding[0];
+  const head = architecture.tensors(untied).head.find(({ key }) => key === "lm_head")!;
+  const there = [embedding, head].every(({ name }) => weights.tensors.has(name));
+  return there && !await sameTensor(weights, embedding, head)
+    ? { ...described, geometry: untied }
+    : described;
+}
+
+/** Do two tensors hold the same values? Reads until they differ. */
+async function sameTensor(weights: Checkpoint, a: TensorSpec, b: TensorSpec): Promise<boolean> {
+  const others = weights.read(b.name, b.shape);
+  for await (const { values } of weights.read(a.name, a.shape)) {
+    const other = await others.next();
+    if (other.done || other.value.values.length !== values.length) return false;
+    for (let i = 0; i < values.length; i++) {
+      if (values[i] !== other.value.values[i]) return false;
+    }
+  }
+  return true;
 }
 
 async function openGguf(path: string): Promise<ModelSource> {

@@ -1,0 +1,37 @@
+/**
+ * Checkpoints that hold several projections of a layer in one tensor.
+ *
+ * @module
+ */
+import type { TensorPlan, TensorSpec } from "./architecture.ts";
+
+/** Name of a fused tensor in a layer -> keys of the tensors in it, in the order of their rows. */
+export type FusedNames = Readonly<Record<string, readonly string[]>>;
+
+/** The plan in which the tensors that are fused in the checkpoint are rows of the fused ones. */
+export function fusedTensors(plan: TensorPlan, fused: FusedNames): TensorPlan {
+  const layers = plan.layers.map((specs, layer) =>
+    specs.map((spec) => inFused(spec, specs, { layer, fused }))
+  );
+  return { ...plan, layers };
+}
+
+/** A tensor as rows of the fused tensor that holds it, or unchanged if none does. */
+function inFused(
+  spec: TensorSpec,
+  specs: TensorSpec[],
+  { layer, fused }: { layer: number; fused: FusedNames },
+): TensorSpec {
+  for (const [name, keys] of Object.entries(fused)) {
+    const at = keys.indexOf(spec.key);
+    if (at < 0) continue;
+    const rows = keys.map((key) => specs.find((other) => other.key === key)!.shape[0]);
+    const sum = (counts: number[]) => counts.reduce((a, b) => a + b, 0);
+    return {
+      ...spec,
+      name: `model.layers.${layer}.${name}`,
+      within: { shape: [sum(rows), spec.shape[1]], firstRow: sum(rows.slice(0, at)) },
+    };
+  }
+  return spec;
+}
