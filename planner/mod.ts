@@ -13,6 +13,7 @@ export * from "./sequence/mod.ts";
 export * from "./graph_plan.ts";
 export { duration, layersText, size } from "./numbers.ts";
 export { plan } from "./plan.ts";
+export * from "./plan_actors.ts";
 export * from "./actor_needs.ts";
 export * from "./place_actors.ts";
 export * from "./shape_of.ts";

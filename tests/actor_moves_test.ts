@@ -101,6 +101,7 @@ Deno.test("a custom actor runs where the planner puts it, and moves when its hos
     assert.match(tried[i], what);
   }
 
+  let third: NodeProcess | undefined;
   const told: number[] = [];
   let sent = 0;
   /** Has the clients count on, and acts meanwhile. */
@@ -140,8 +141,16 @@ Deno.test("a custom actor runs where the planner puts it, and moves when its hos
   });
 
   await t.step("a better host joins: it moves there while clients count", async () => {
-    start("third", ...joining);
+    third = start("third", ...joining);
     await countOn(() => runsAt("third"));
+    assert.deepEqual(await ask({ type: "read" }), { count: sent, version: 3 });
+  });
+
+  await t.step("its host leaves: it moves back while clients count", async () => {
+    await countOn(async () => {
+      third!.kill("SIGTERM");
+      assert.equal((await third!.status()).code, 0);
+    });
     assert.deepEqual(await ask({ type: "read" }), { count: sent, version: 3 });
   });
 });

@@ -169,6 +169,9 @@ Deno.test("deno task start --graph puts custom actors between every node's clien
           assert.match(body.error.message, message);
         }
         assert.equal((await chat(url, "Why does it rain?")).status, 200, "it was started again");
+        // More crashes in a minute than an actor may have for reasons of its own.
+        for (let i = 0; i < 5; i++) assert.equal((await chat(url, "crash")).status, 502);
+        assert.equal((await chat(url, "Why does it rain?")).status, 200, "others are answered");
       },
     );
     await t.step("what an actor could not see, or would show, is refused", async () => {

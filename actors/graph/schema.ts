@@ -174,8 +174,8 @@ const limits = exactly({
 const needs = exactly({
   memory_bytes: sizeSchema.refine((b) => b > 0, { error: "expected a size above 0" })
     .default(64 * 2 ** 20).describe("Memory that all of its activations take together"),
-  cores: z.number().nonnegative().max(1024).default(0.1).describe(
-    "Cores that it keeps busy while requests run",
+  cores: z.number().nonnegative().max(1024).default(0).describe(
+    "Cores that it keeps busy while requests run; left out: too little to count",
   ),
   links: z.array(exactly({
     to: name.describe("api, model, or the name of another custom actor"),
@@ -274,6 +274,7 @@ const device = exactly({
   overhead_bytes: sizeSchema.optional().describe(
     "Memory that the engine takes besides weights and KV cache",
   ),
+  cores: count.max(4096).optional().describe("Cores, for custom actors; left out: 4"),
   trusted: z.boolean().default(true).describe(
     "Whether the device may hold an end of the model where trusted_ends is set",
   ),

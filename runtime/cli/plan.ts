@@ -4,7 +4,7 @@
  * @module
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
-import type { Objective } from "../../planner/mod.ts";
+import { type Objective, withActors } from "../../planner/mod.ts";
 import { planAs } from "../cluster/mod.ts";
 import { readArgs } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
@@ -60,7 +60,8 @@ async function planCommand(args: string[]): Promise<number> {
   }
   return await refused(async () => {
     const { graph, input } = await readGraph(chosen.file, chosen);
-    const planned = planAs({ ...input, objective: chosen.objective ?? input.objective }, graph);
+    const asked = { ...input, objective: chosen.objective ?? input.objective };
+    const planned = withActors(planAs(asked, graph), graph, asked);
     console.log(chosen.json ? JSON.stringify(planned, null, 2) : planText(planned));
     return exitCodes.ok;
   });

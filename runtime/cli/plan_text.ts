@@ -25,6 +25,10 @@ export function planText(plan: Plan): string {
       [pc.bold("KV"), `${plan.kv_rows} rows at every stage`],
       ...(plan.solo ? [[pc.bold("whole model"), solo(plan.solo)]] : []),
     ]),
+    list(
+      "actors",
+      (plan.actors ?? []).map(({ actor, host, why }) => `${actor} at ${host ?? "no host"}: ${why}`),
+    ),
     list("if a host dies", plan.backups.map(backup)),
     predictions(plan),
     list("limits", plan.binding),

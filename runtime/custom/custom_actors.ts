@@ -12,7 +12,7 @@ import {
   type Graph,
   graphPaths,
 } from "../../actors/mod.ts";
-import { type EntryActor, loadEntry } from "./load_entry.ts";
+import { type EntryActor, type EntryParts, loadEntry } from "./load_entry.ts";
 import { registration } from "./registration.ts";
 import { WorkerSlots } from "./worker_slots.ts";
 
@@ -22,6 +22,8 @@ export interface LoadOptions {
   file: string;
   /** Folder in which the files of modules lie at this host. */
   modules: string;
+  /** See `EntryParts` of `load_entry.ts`. */
+  packed?: EntryParts["packed"];
 }
 
 /** See the module's text. */
@@ -41,12 +43,12 @@ export class CustomActors {
    * group `graph`, with the entry's name in the message: `bad_module`, `bad_config`, and
    * `bad_actor` (the module lacks a message that its entry or the graph's edges need).
    */
-  static async load(graph: Graph, { file, modules }: LoadOptions): Promise<CustomActors> {
+  static async load(graph: Graph, options: LoadOptions): Promise<CustomActors> {
     const paths = graphPaths(graph);
     const actors: EntryActor[] = [];
     await using undo = new AsyncDisposableStack();
     for (const name of graph.actors.custom.map((entry) => entry.name)) {
-      const actor = await CustomActors.loadOne(graph, { file, modules, name });
+      const actor = await CustomActors.loadOne(graph, { ...options, name });
       undo.defer(() => actor.spare.close());
       actors.push(actor);
     }
@@ -61,14 +63,14 @@ export class CustomActors {
    */
   static async loadOne(
     graph: Graph,
-    { file, modules, name }: LoadOptions & { name: string },
+    { file, modules, packed, name }: LoadOptions & { name: string },
   ): Promise<EntryActor> {
     const { custom } = graph.actors;
     const i = custom.findIndex((entry) => entry.name === name);
     if (i < 0) throw new RangeError(`the graph has no custom actor ${name}`);
     const label = `${file}: actors.custom[${i}] (${name})`;
-    const parts = { label, folder: dirname(resolve(file)), paths: graphPaths(graph), modules };
-    return await loadEntry(custom[i], parts);
+    const parts = { label, folder: dirname(resolve(file)), modules, packed };
+    return await loadEntry(custom[i], { ...parts, paths: graphPaths(graph) });
   }
 
   /**

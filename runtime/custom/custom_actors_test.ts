@@ -16,6 +16,7 @@ import { systemClock } from "../../actors/mod.ts";
 import { memoryRegistry } from "../../tests/support/memory_registry.ts";
 import { TEST_MODULES } from "../../tests/support/test_modules.ts";
 import { CustomActors } from "./custom_actors.ts";
+import { packModule } from "./module_bundle.ts";
 
 const UNRULY = new URL("../../tests/support/unruly_actors.ts", import.meta.url).pathname;
 
@@ -437,4 +438,18 @@ Deno.test("CustomActors.load() refuses an entry that does not fit its module, an
     assert.ok(error.message.startsWith("g.yaml: actors.custom[0] (a)"), error.message);
     assert.match(error.message, text);
   }
+});
+
+Deno.test("CustomActors.load() takes a module whose file is missing from the node that packed it", async () => {
+  const custom = [{ name: "a", module: "/nowhere/unruly_actors.ts" }];
+  const text = JSON.stringify({ model: "m", actors: { custom } });
+  const graph = parseGraph(text, { file: "g.yaml" });
+  const { bytes, sha256 } = await packModule(UNRULY);
+  const options = { file: "g.yaml", modules: TEST_MODULES };
+  const missing = await problemOf(CustomActors.load(graph, options));
+  assert.match(missing.message, /Module not found: \/nowhere\/unruly_actors\.ts/);
+  const packed = (name: string) => Promise.resolve(name === "a" ? { bytes, sha256 } : undefined);
+  const loaded = await CustomActors.load(graph, { ...options, packed });
+  assert.equal(loaded.actors[0].order.sha256, sha256);
+  await loaded.close();
 });

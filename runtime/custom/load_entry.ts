@@ -10,7 +10,7 @@ import type { ActorOrder } from "./actor_order.ts";
 import type { LoadedActor } from "./definition.ts";
 import { graphProblem } from "./graph_problem.ts";
 import { loadActor, type SparedActor } from "./load_actor.ts";
-import { type PackedModule, packModule } from "./module_bundle.ts";
+import { packedBefore, type PackedModule, packModule } from "./module_bundle.ts";
 
 /** An actor of the graph file, loaded and checked. */
 export interface EntryActor extends SparedActor {
@@ -28,6 +28,11 @@ export interface EntryParts {
   paths: GraphPaths;
   /** Folder in which the files of modules lie at this host. */
   modules: string;
+  /**
+   * The bytes of a module that another node has packed, by the actor's name, for a node that has not
+   * its files. @default none is known
+   */
+  packed?: (name: string) => Promise<{ bytes: Uint8Array; sha256: string } | undefined>;
 }
 
 /**
@@ -36,15 +41,20 @@ export interface EntryParts {
  */
 export async function loadEntry(
   entry: CustomActor,
-  { label, folder, paths, modules }: EntryParts,
+  { label, folder, paths, modules, packed: before }: EntryParts,
 ): Promise<EntryActor> {
   const module = moduleOf(entry, { label, folder });
   let packed: PackedModule;
   try {
     packed = await packModule(module);
   } catch (error) {
-    const why = (error as Error).message;
-    throw graphProblem("bad_module", `${label}: module ${module} cannot be used: ${why}`);
+    const known = await before?.(entry.name);
+    if (!known) {
+      const why = (error as Error).message;
+      throw graphProblem("bad_module", `${label}: module ${module} cannot be used: ${why}`);
+    }
+    const { bytes, sha256 } = known;
+    packed = await packedBefore(new Uint8Array(bytes), { sha256, module });
   }
   const order = orderOf(entry, { label, folder, module, packed });
   const actor = await loadActor(order, { bundle: packed.bundle, modules });

@@ -118,6 +118,15 @@ export async function unpackModule(bytes: Uint8Array, sha256: string): Promise<M
   throw bad(`its files cannot be read: ${path.join(".")}: ${message}`);
 }
 
+/** A module as another node has packed it. `module`: its path at that node. Throws `bad_module`. */
+export async function packedBefore(
+  bytes: Uint8Array<ArrayBuffer>,
+  { sha256, module }: { sha256: string; module: string },
+): Promise<PackedModule> {
+  const bundle = await unpackModule(bytes, sha256);
+  return { bundle, bytes, sha256, sources: [], folder: dirname(module) };
+}
+
 /** What an import is: a file that comes along, or a specifier that means the same on every host. */
 interface Imported {
   file?: string;

@@ -7,6 +7,7 @@
  * | `deployments/ID` | a deployment whose stages may be loaded                  |
  * | `serving`        | the id of the deployment that serves                     |
  * | `graphs/main`    | what is served, and how it is placed ({@linkcode MainGraph}) |
+ * | `modules/SHA256` | a packed module of a custom actor                        |
  *
  * @module
  */
@@ -31,6 +32,8 @@ import {
   type RegistryTransaction,
   toOrreryError,
 } from "../../actors/mod.ts";
+
+import { moduleKey } from "../custom/mod.ts";
 
 const log = getLogger(["orrery", "coordinator"]);
 
@@ -60,6 +63,8 @@ export const mainGraphSchema = z.object({
   /** Layers of each node, in the order in which nodes joined. */
   layers: z.array(rangeSchema).optional(),
   placement: z.enum(["planned", "even"]).optional(),
+  /** SHA-256 of the packed modules of custom actors, by the actors' names; see `modules/`. */
+  modules: z.record(z.string(), z.string()).optional(),
   /** Number of nodes to wait for before the model is placed for the first time. */
   nodes: z.int().positive(),
 });
@@ -180,9 +185,16 @@ export class TermWriter {
     };
   }
 
-  /** Notes what is served. */
-  async putMainGraph(graph: MainGraph): Promise<void> {
-    await this.write({ sets: [{ key: GRAPH, value: encode(graph) }] });
+  /** Notes what is served, with the modules of its custom actors. */
+  async putMainGraph(
+    graph: MainGraph,
+    packed: readonly { name: string; sha256: string; bytes: Uint8Array }[],
+  ): Promise<void> {
+    for (const { sha256, bytes } of packed) {
+      await this.write({ sets: [{ key: moduleKey(sha256), value: bytes }] });
+    }
+    const modules = Object.fromEntries(packed.map(({ name, sha256 }) => [name, sha256]));
+    await this.write({ sets: [{ key: GRAPH, value: encode({ ...graph, modules }) }] });
   }
 
   /**

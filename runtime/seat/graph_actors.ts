@@ -6,12 +6,14 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type ActorSystem,
   type Graph,
   leaseKey,
   type Member,
   type MembersView,
+  type Registry,
   toOrreryError,
 } from "../../actors/mod.ts";
 import {
@@ -31,12 +33,18 @@ const log = getLogger(["orrery", "custom"]);
 const HOST_MS = 90_000;
 /** Milliseconds in which a host must have given an actor up. */
 const LEAVE_MS = 150_000;
+/** The same for a host that is no member any more: it may be frozen, and its lease lapses then. */
+const PARTING_MS = 3_000;
 /** Milliseconds for which a host that could not run an actor is not asked again. */
 const UNFIT_MS = 60_000;
 /** Milliseconds until what failed is tried again. */
 const AGAIN_MS = 1_000;
 /** Milliseconds in which a machine must say that nobody listens there any more. */
 const REFUSES_MS = 1_000;
+/** Modules that are deleted from the registry at the beginning of a term. */
+const MOST_DELETED = 24;
+/** How often it is asked: the process may be about to end. */
+const REFUSE_TRIES = 8;
 /** Latency of a link that was not measured, seconds. */
 const USUAL_SECONDS = 0.001;
 
@@ -47,6 +55,7 @@ export interface GraphActorsOptions {
   /** This node's own home of actors. */
   home: ActorHome;
   writer: Pick<TermWriter, "write">;
+  registry: Pick<Registry, "list">;
   /** Number of the term. */
   term: number;
   /** Ends with the term. */
@@ -80,8 +89,8 @@ export class GraphActors {
   #members: readonly Member[] = [];
   #plan?: Pick<Plan, "stages" | "solo">;
   #placed: PlacedActor[] = [];
-  /** SHA-256 of the modules that are in the registry. */
-  readonly #sent = new Set<string>();
+  /** Nodes that are no members any more: whether their processes have certainly ended. */
+  readonly #buried = new Map<string, Promise<boolean>>();
   #timer?: ReturnType<typeof setTimeout>;
 
   /** Nothing is hosted until {@linkcode GraphActors.place}. */
@@ -93,6 +102,7 @@ export class GraphActors {
       const node = homes.nodeOf(actor.name);
       return [actor.name, { actor, node, moving: false, stale: true, unfit: new Map() }];
     }));
+    void this.#forgetModules();
     void home.keep(actors.map(({ name }) => name), this.#within(LEAVE_MS)).catch(() => {});
   }
 
@@ -107,8 +117,11 @@ export class GraphActors {
     const came = members.filter(({ node }) => !this.#members.some((m) => m.node === node));
     this.#members = members;
     this.#plan = plan ?? this.#plan;
-    for (const { node } of gone) void this.#bury(node);
-    for (const { node } of came) void this.#tidy(node);
+    for (const { node } of gone) this.#buried.set(node, this.#bury(node));
+    for (const { node } of came) {
+      this.#buried.delete(node);
+      void this.#tidy(node);
+    }
     this.#choose();
   }
 
@@ -230,14 +243,10 @@ export class GraphActors {
   }
 
   async #host(node: string, actor: EntryActor): Promise<number> {
-    const { system, home, writer, term } = this.#options;
-    const { order, packed } = actor;
+    const { system, home, term } = this.#options;
+    const { order } = actor;
     if (node === system.node) {
       return await home.host({ order, term }, { ...this.#within(HOST_MS), loaded: actor });
-    }
-    if (!this.#sent.has(packed.sha256)) {
-      await writer.write({ sets: [{ key: moduleKey(packed.sha256), value: packed.bytes }] });
-      this.#sent.add(packed.sha256);
     }
     const { signal } = this.#options;
     const { epoch } = await system.get(homeActor, node)
@@ -250,8 +259,10 @@ export class GraphActors {
   async #leave(node: string, name: string, why: string): Promise<void> {
     const { system, home, signal } = this.#options;
     if (node === system.node) return await home.leave(name, this.#within(LEAVE_MS));
-    if (!this.#members.some((m) => m.node === node)) return;
-    await system.get(homeActor, node).leave({ name, why }, { deadlineMs: LEAVE_MS, signal })
+    // One that leaves the cluster answers for a while yet; one that is dead does not.
+    if (await Promise.race([this.#buried.get(node), sleep(REFUSES_MS, false)])) return;
+    const deadlineMs = this.#members.some((m) => m.node === node) ? LEAVE_MS : PARTING_MS;
+    await system.get(homeActor, node).leave({ name, why }, { deadlineMs, signal })
       .catch((error) =>
         log.info("node {node} does not give up actor {name}: {error}", { node, name, error })
       );
@@ -267,13 +278,40 @@ export class GraphActors {
       .catch(() => {}); // an earlier version, or gone
   }
 
-  /** A node is gone: what it owned is free at once where its process has certainly ended. */
-  async #bury(node: string): Promise<void> {
+  /**
+   * A node is gone: what it owned is free at once where its process has certainly ended. Resolves to
+   * whether it has.
+   */
+  async #bury(node: string): Promise<boolean> {
     const { nodes, writer, homes } = this.#options;
     for (const hosted of this.#hosted.values()) if (hosted.node === node) hosted.stale = true;
     homes.lost(node);
-    if (!await nodes.refuses(node, REFUSES_MS).catch(() => false)) return;
+    let refuses = false;
+    for (let n = 0; n < REFUSE_TRIES && !refuses && this.#isGone(node); n++) {
+      const asked = performance.now();
+      refuses = await nodes.refuses(node, REFUSES_MS).catch(() => false);
+      if (!refuses) await sleep(Math.max(0, asked + REFUSES_MS - performance.now()));
+    }
+    if (!refuses) return false;
     await writer.write({ deletes: [leaseKey(node)] }).catch(() => {}); // the term is over
+    return true;
+  }
+
+  #isGone(node: string): boolean {
+    return !this.#options.signal.aborted && !this.#members.some((m) => m.node === node);
+  }
+
+  /** Deletes modules from the registry that no actor of the graph has. */
+  async #forgetModules(): Promise<void> {
+    const { registry, writer, signal, actors } = this.#options;
+    const kept = actors.map(({ packed }) => moduleKey(packed.sha256));
+    try {
+      const { entries } = await registry.list(moduleKey(""), { signal });
+      const deletes = entries.map(({ key }) => key).filter((key) => !kept.includes(key));
+      if (deletes.length > 0) await writer.write({ deletes: deletes.slice(0, MOST_DELETED) });
+    } catch (error) {
+      if (!signal.aborted) log.debug("old modules stay in the registry: {error}", { error });
+    }
   }
 
   #later(): void {

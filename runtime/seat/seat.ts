@@ -25,9 +25,9 @@ import {
 } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
 import { type ClusterDirectory, type LinkNow, Placer } from "../cluster/mod.ts";
-import { type ActorHome, CustomActors } from "../custom/mod.ts";
+import { type ActorHome, CustomActors, moduleKey } from "../custom/mod.ts";
 import { manifestSha256 } from "../weights/mod.ts";
-import { TermWriter } from "./cluster_contents.ts";
+import { type MainGraph, TermWriter } from "./cluster_contents.ts";
 import { GraphActors } from "./graph_actors.ts";
 import type { ServedGraph } from "./served_graph.ts";
 import { watchModules } from "./watch_modules.ts";
@@ -72,13 +72,16 @@ export class Seat {
   readonly #actors: GraphActors;
   readonly #placer: Placer;
   readonly #options: Pick<SeatOptions, "served" | "modules">;
+  readonly #writer: TermWriter;
 
   private constructor(
     options: SeatOptions,
     flow: Flow,
     actors: GraphActors,
     placer: Placer,
+    writer: TermWriter,
   ) {
+    this.#writer = writer;
     const { system, term, served: { target, draft } } = options;
     this.#options = options;
     this.term = term;
@@ -98,9 +101,15 @@ export class Seat {
     const { epoch } = term;
     const { graph, main } = served;
     const writer = await TermWriter.open({ registry, epoch, signal });
-    const custom = await CustomActors.load(graph, { file: main.file ?? "graph", modules });
+    const custom = await CustomActors.load(graph, {
+      ...{ file: main.file ?? "graph", modules },
+      packed: packedIn(registry, main),
+    });
     try {
-      await writer.putMainGraph(main);
+      await writer.putMainGraph(
+        main,
+        custom.actors.map(({ name, packed }) => ({ name, ...packed })),
+      );
       signal.throwIfAborted();
     } catch (error) {
       await custom.close();
@@ -109,10 +118,10 @@ export class Seat {
     const placer = placerFor(options);
     const { system, homes, home, nodes } = options;
     const actors = new GraphActors({
-      ...{ system, homes, home, writer, signal, graph, nodes },
+      ...{ system, homes, home, writer, registry, signal, graph, nodes },
       ...{ term: epoch, actors: custom.actors, links: () => placer.links },
     });
-    const seat = new Seat(options, custom.flow, actors, placer);
+    const seat = new Seat(options, custom.flow, actors, placer, writer);
     seat.#register(options, writer.memory(options.past));
     if (options.watch) {
       const folders = custom.actors.map(({ packed }) => packed.folder);
@@ -137,6 +146,9 @@ export class Seat {
         if (actor.order.sha256 === order.sha256) await actor.spare.close();
         else {
           log.info("the module of actor {name} has changed", { name });
+          const others = this.#actors.actors.filter((other) => other.name !== name);
+          const all = [...others, actor].map(({ name, packed }) => ({ name, ...packed }));
+          await this.#writer.putMainGraph(main, all);
           this.#actors.replace(actor);
         }
       } catch (error) {
@@ -196,6 +208,16 @@ export class Seat {
       epoch: this.term.epoch,
     });
   }
+}
+
+/** Finds modules in the registry that the coordinator before has packed. */
+function packedIn(registry: Registry, { modules = {} }: MainGraph) {
+  return async (name: string) => {
+    if (!Object.hasOwn(modules, name)) return undefined;
+    const sha256 = modules[name];
+    const entry = await registry.get(moduleKey(sha256));
+    return entry && { bytes: entry.value, sha256 };
+  };
 }
 
 function placerFor({ system, served, past }: SeatOptions): Placer {
