@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { freshAddress, OrreryError, samplingSchema, seededRandom } from "../actors/mod.ts";
-import { embedPrompt, type Pooling } from "../runtime/serve/embed.ts";
+import { embedPrompt, embedPrompts, type Pooling } from "../runtime/serve/embed.ts";
 import { arbiterWorld, LAYERS, promptOf } from "./support/arbiter_world.ts";
 import { toyTokens } from "./support/generation_world.ts";
 import { toyAnswer } from "./support/toy_engine.ts";
@@ -88,4 +88,47 @@ Deno.test("embedPrompt() uses rows of earlier prompts only where the last state 
     assert.deepEqual(vector, pooled(statesOf(prompt), pooling));
     assert.equal((await w.stats()).reused_rows, reused, pooling);
   }
+});
+
+Deno.test("embedPrompts() gives the vectors in their order, several at once in fewer frames", async () => {
+  const prompts = Array.from({ length: 12 }, (_, i) => promptOf(3 + (i * 7) % 20, i));
+  const took: number[] = [];
+  for (const atOnce of [1, 6]) {
+    const w = arbiterWorld({ stages: 2 });
+    const selves = Array.from({ length: atOnce }, () => freshAddress(w.api.node, "generation"));
+    const { signal } = new AbortController();
+    const begun = w.sim.clock.now();
+    const vectors = await w.sim.until(
+      embedPrompts(w.api, prompts, { arbiter: w.arbiter, selves, pooling: "mean", signal }),
+    );
+    took.push(w.sim.clock.now() - begun);
+    assert.deepEqual(vectors, prompts.map((prompt) => pooled(statesOf(prompt), "mean")));
+    assert.equal((await w.stats()).requests, 0);
+  }
+  assert.ok(took[1] < took[0] * 0.75, `${took[0]} ms one after the other, ${took[1]} ms together`);
+});
+
+Deno.test("embedPrompts() fails as a whole with the first failure, and leaves no request", async () => {
+  const w = arbiterWorld({ stages: 2 });
+  const selves = Array.from({ length: 4 }, () => freshAddress(w.api.node, "generation"));
+  const options = { arbiter: w.arbiter, selves, pooling: "mean" as const };
+  const prompts = Array.from({ length: 9 }, (_, i) => promptOf(9, i));
+  await w.sim.until(embed(w, promptOf(9), "mean"));
+  w.engines[1][0].failNext = new OrreryError({
+    group: "engine",
+    code: "engine_failed",
+    message: "out of luck",
+  });
+  const { signal } = new AbortController();
+  await assert.rejects(
+    w.sim.until(embedPrompts(w.api, prompts, { ...options, signal })),
+    /out of luck/,
+  );
+  assert.equal((await w.stats()).requests, 0);
+  const abort = new AbortController();
+  w.engines[0].at(-1)!.hang = true;
+  const all = embedPrompts(w.api, prompts, { ...options, signal: abort.signal });
+  w.sim.clock.after(50, () => abort.abort(new Error("not wanted any more")));
+  await assert.rejects(w.sim.until(all), /not wanted any more/);
+  assert.equal((await w.stats()).requests, 0);
 });

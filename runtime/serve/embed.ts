@@ -63,6 +63,38 @@ export async function embedPrompt(
   }
 }
 
+/**
+ * The vectors of prompts, as many of them at once as there are addresses in `selves`, so that they
+ * share frames. The first failure ends them all and is thrown.
+ */
+export async function embedPrompts(
+  system: Pick<ActorSystem, "at" | "inbox">,
+  prompts: readonly Int32Array<ArrayBuffer>[],
+  { selves, signal, ...options }: Omit<EmbedPromptOptions, "self"> & {
+    selves: readonly Address[];
+  },
+): Promise<Float32Array<ArrayBuffer>[]> {
+  const vectors: Float32Array<ArrayBuffer>[] = [];
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  let next = 0;
+  await Promise.allSettled(selves.map(async (self) => {
+    try {
+      while (next < prompts.length) {
+        const at = next++;
+        either.throwIfAborted();
+        vectors[at] = await embedPrompt(system, prompts[at], { ...options, self, signal: either });
+      }
+    } catch (error) {
+      failed.abort(error); // the reason of all others, too
+      throw error;
+    }
+  }));
+  signal.throwIfAborted();
+  if (failed.signal.aborted) throw failed.signal.reason;
+  return vectors;
+}
+
 /** Takes hidden states in until all have come. */
 async function pooled(
   inbox: Inbox,

@@ -24,6 +24,7 @@ export interface ChatPrompt {
   tools?: unknown[];
   documents?: unknown[];
   templateVariables?: Record<string, unknown>;
+  ending?: "answer" | "continue" | "none";
 }
 
 /** A prompt of any kind; see `GenerateRequest.prompt`. */
@@ -110,9 +111,12 @@ export class PromptEncoder {
   render(prompt: ChatPrompt): MarkedPrompt {
     const known = this.#rendered.get(prompt);
     if (known) return known;
-    const { documents, templateVariables: variables } = prompt;
+    const { documents, templateVariables: variables, ending } = prompt;
     const { messages, tools } = this.#tools.input(prompt.messages, prompt.tools);
-    const rendered = this.#parts.template.renderMarked(messages, { tools, documents, variables });
+    const rendered = this.#parts.template.renderMarked(messages, {
+      ...{ tools, documents, variables },
+      ...{ continueFinalMessage: ending === "continue", addGenerationPrompt: ending !== "none" },
+    });
     this.#rendered.set(prompt, rendered);
     return rendered;
   }

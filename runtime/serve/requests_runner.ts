@@ -19,7 +19,7 @@ import {
 import type { Embeddings, EmbedOptions, GenerateRequest, GenerationEvent } from "../api/mod.ts";
 import type { Arbiters } from "./arbiters.ts";
 import { clientEvents, GenerationFailed } from "./client_events.ts";
-import { embedPrompt } from "./embed.ts";
+import { embedPrompts } from "./embed.ts";
 import type { Experience } from "./experience.ts";
 import { embeddedPrompt, requestedStart } from "./generation_start.ts";
 import type { ModelGrammars } from "./model_grammars.ts";
@@ -31,6 +31,9 @@ const MOST_GONE = 256;
 
 /** Milliseconds in which a generation must take `cancel`. */
 const CANCEL_MS = 10_000;
+
+/** Inputs of one request that run at the same time. */
+const EMBEDDED_AT_ONCE = 8;
 
 /** Options of a {@linkcode RequestsRunner}. */
 export interface RequestsRunnerOptions {
@@ -169,17 +172,15 @@ export class RequestsRunner {
       prompts.push(await embeddedPrompt(input, model, signal));
     }
     using place = await arbiters.take(deployment, prompts[0] ?? new Int32Array(0));
-    const self = freshAddress(system.node, "generation");
-    running.add(self, served);
+    const selves = prompts.slice(0, EMBEDDED_AT_ONCE)
+      .map(() => freshAddress(system.node, "generation"));
+    for (const self of selves) running.add(self, served);
     try {
-      const vectors: Float32Array<ArrayBuffer>[] = [];
       const arbiter = arbiterAddress(deployment.id, place.key);
-      for (const prompt of prompts) {
-        vectors.push(await embedPrompt(system, prompt, { arbiter, self, pooling, signal }));
-      }
+      const vectors = await embedPrompts(system, prompts, { arbiter, selves, pooling, signal });
       return { vectors, tokens: prompts.map(({ length }) => length) };
     } finally {
-      this.#over(self, deployment);
+      for (const self of selves) this.#over(self, deployment);
     }
   }
 

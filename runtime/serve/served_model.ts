@@ -179,7 +179,12 @@ export class ServedModel {
    * `chat_template_failed`, and what the grammar of a strict function throws.
    */
   answer(request: GenerateRequest, prompt: ChatPrompt): ChatAnswer {
-    return new ChatAnswer(request, this.#answers, this.#tail(prompt));
+    if (prompt.ending !== "continue") {
+      return new ChatAnswer(request, this.#answers, this.#tail(prompt));
+    }
+    // Thoughts and the channel of a message that goes on are behind it.
+    const { check, format } = this.#answers;
+    return new ChatAnswer(request, { check, format: { ...format, channels: undefined } }, "");
   }
 
   /** Whether the answer to a conversation may begin with thoughts. */
@@ -205,6 +210,7 @@ export class ServedModel {
     prompt: GenerateRequest["prompt"],
     { templates, router }: Pick<RequestPolicy, "templates" | "router"> = {},
   ): OutlineText | undefined {
+    if (prompt.kind === "chat" && (prompt.ending ?? "answer") !== "answer") return undefined;
     // What may think or call functions is one sequence.
     if (prompt.kind !== "chat" || (prompt.tools?.length ?? 0) > 0) return undefined;
     if (isAtLeast(prompt, OUTLINE_CHARS)) return undefined;
