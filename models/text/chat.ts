@@ -42,6 +42,11 @@ export interface MarkedPrompt {
 export interface RenderOptions {
   /** Whether to end the prompt with the text that begins the assistant's answer. @default true */
   addGenerationPrompt?: boolean;
+  /**
+   * Whether to end the prompt with the last message's text, so that the answer goes on with it, as
+   * transformers' `continue_final_message` does. There is no generation prompt then. @default false
+   */
+  continueFinalMessage?: boolean;
   /** Tool descriptions for templates that take them. @default none: the template sees null */
   tools?: readonly unknown[];
   /** Documents for templates that take them. @default none: the template sees null */
@@ -131,7 +136,8 @@ export class ChatTemplate {
    * `Tokenizer.encodeMarked`. Throws as {@linkcode render}.
    */
   renderMarked(messages: readonly ChatMessage[], options: RenderOptions = {}): MarkedPrompt {
-    const { addGenerationPrompt = true, tools, documents, variables, now = new Date() } = options;
+    const { tools, documents, variables, now = new Date(), continueFinalMessage = false } = options;
+    const addGenerationPrompt = (options.addGenerationPrompt ?? true) && !continueFinalMessage;
     try {
       const program = this.#template(
         tools !== undefined && this.#sources.has("tool_use") ? "tool_use" : "default",
@@ -146,7 +152,8 @@ export class ChatTemplate {
         ["add_generation_prompt", addGenerationPrompt],
       ]);
       const text = runTemplate(program, names);
-      return { text: rawText(text), marks: marksOf(text) };
+      const prompt = { text: rawText(text), marks: marksOf(text) };
+      return continueFinalMessage ? untilFinalMessage(prompt, messages) : prompt;
     } catch (error) {
       if (!(error instanceof TemplateError || error instanceof SyntaxError)) throw error;
       throw modelError(
@@ -167,6 +174,21 @@ export class ChatTemplate {
     }
     return program;
   }
+}
+
+/** The prompt up to the end of the last message's text, spaces at its end as the template has them. */
+function untilFinalMessage(prompt: MarkedPrompt, messages: readonly ChatMessage[]): MarkedPrompt {
+  const content = messages.at(-1)?.content;
+  const said = typeof content === "string" ? content.trim() : "";
+  const at = said === "" ? -1 : prompt.text.lastIndexOf(said);
+  if (at < 0) {
+    throw new TemplateError(
+      "the last message cannot be continued, as the template does not write its text as it is",
+    );
+  }
+  const whole = (content as string).trimStart();
+  const end = at + (prompt.text.startsWith(whole, at) ? whole.length : said.length);
+  return { text: prompt.text.slice(0, end), marks: prompt.marks.slice(0, end) };
 }
 
 const MONTHS = [

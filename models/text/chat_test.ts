@@ -58,3 +58,29 @@ Deno.test("ChatTemplate.renderMarked() counts the name of a known role as the te
   assert.deepEqual(chat.renderMarked(MESSAGES), { text: "<|user|>hi", marks: "0000000011" });
   assert.equal(chat.renderMarked([{ role: "end", content: "" }]).marks, "0011100");
 });
+
+Deno.test("ChatTemplate.renderMarked() ends with the last message's text where the answer goes on with it", () => {
+  const chat = (text: string) =>
+    ChatTemplate.fromConfig({
+      chat_template: `{% for m in messages %}[{{ m.role }}]${text}</s>{% endfor %}` +
+        "{% if add_generation_prompt %}[assistant]{% endif %}",
+    });
+  const messages = (content: string) => [...MESSAGES, { role: "assistant", content }];
+  const options = { continueFinalMessage: true };
+  const kept = chat("{{ m.content }}").renderMarked(messages(" hi, the "), options);
+  assert.equal(kept.text, "[user]hi</s>[assistant] hi, the ");
+  assert.equal(kept.marks.length, kept.text.length);
+  assert.ok(kept.marks.endsWith("0" + "1".repeat(9)));
+  // As transformers does it, spaces that the template leaves out are left out.
+  const trimmed = chat("{{ m.content | trim }}").render(messages(" hi, the "), options);
+  assert.equal(trimmed, "[user]hi</s>[assistant]hi, the");
+  for (const content of ["", " \n"]) {
+    assert.throws(() => chat("{{ m.content }}").render(messages(content), options), {
+      code: "chat_template_failed",
+      message: /cannot be continued/,
+    });
+  }
+  assert.throws(() => chat("{{ m.content | upper }}").render(messages("the"), options), {
+    code: "chat_template_failed",
+  });
+});

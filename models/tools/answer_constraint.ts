@@ -5,6 +5,7 @@
  */
 import type { ConstraintSpec } from "../grammar/mod.ts";
 import {
+  type AnswerChannels,
   type CallGrammar,
   type HeldFunction,
   repeated,
@@ -48,27 +49,33 @@ export function answerConstraint(rules: AnswerRules): ConstraintSpec | undefined
 }
 
 /** The constraint of an answer that is written in channels. */
-function inChannels(
-  rules: AnswerRules,
-  { text, thought }: NonNullable<ToolFormat["channels"]>,
-): ConstraintSpec | undefined {
-  const { use } = rules;
-  const held = rules.constraint && text(formatOf(rules.constraint));
-  if (!use || use.choice === "none") return held && tagged(thought(held));
-  const calls = callFormat({ ...rules, constraint: undefined }, use);
-  if (use.choice !== "auto") return tagged(thought(calls));
-  if (!held) return tagged(calls);
-  const only = callFormat({ ...rules, constraint: undefined }, { ...use, choice: "required" });
-  return tagged(thought({ type: "or", elements: [only, held] }));
+function inChannels(rules: AnswerRules, channels: AnswerChannels): ConstraintSpec | undefined {
+  const { use, constraint } = rules;
+  const held = constraint && channels.text(formatOf(constraint));
+  if (!use || use.choice === "none") return held && tagged(channels.behind(held));
+  const calls = (choice: ToolUse["choice"]) =>
+    callFormat({ ...rules, constraint: undefined }, { ...use, choice });
+  if (use.choice !== "auto") return tagged(channels.behind(calls(use.choice)));
+  if (held) {
+    const either: TagFormat[] = [channels.beside(calls("required")), held];
+    return tagged(channels.behind({ type: "or", elements: either }));
+  }
+  const { tags } = rules.format.grammar(heldFunctions(rules, use), false);
+  return tagged(channels.free(tags));
+}
+
+/** The functions that may be called, with what holds their arguments. */
+function heldFunctions({ check }: AnswerRules, { choice, functions }: ToolUse): HeldFunction[] {
+  const named = typeof choice === "object" ? choice.name : undefined;
+  return functions
+    .filter(({ name }) => named === undefined || name === named)
+    .map((fn) => ({ ...fn, schema: schemaOf(fn, check) }));
 }
 
 function callFormat(rules: AnswerRules, use: ToolUse): TagFormat {
   const { choice } = use;
-  const named = typeof choice === "object" ? choice.name : undefined;
-  const functions = use.functions
-    .filter(({ name }) => named === undefined || name === named)
-    .map((fn) => ({ ...fn, schema: schemaOf(fn, rules.check) }));
-  const parallel = use.parallel && named === undefined;
+  const functions = heldFunctions(rules, use);
+  const parallel = use.parallel && typeof choice !== "object";
   const grammar = rules.format.grammar(functions, parallel);
   if (choice !== "auto") return callsOnly(grammar, parallel);
   if (rules.constraint) {

@@ -79,6 +79,18 @@ export interface HeldFunction extends ToolFunction {
   schema: Record<string, unknown>;
 }
 
+/** Messages in channels, of which an answer consists. */
+export interface AnswerChannels {
+  /** What the answer's text must be, in its channel. */
+  text(format: TagFormat): TagFormat;
+  /** A format behind thoughts, where the model has some. */
+  behind(format: TagFormat): TagFormat;
+  /** A format behind text before a call, where the model writes some. */
+  beside(format: TagFormat): TagFormat;
+  /** Any messages, and calls that are held to these tags. */
+  free(calls: NamedTag[]): TagFormat;
+}
+
 /** A model family's way to write calls. */
 export interface ToolFormat {
   /** As the model's card has it. */
@@ -98,15 +110,8 @@ export interface ToolFormat {
   grammar(functions: readonly HeldFunction[], parallel: boolean): CallGrammar;
   /** A new id of a call of this function, the `index`th one of the answer, from 0. */
   callId(name: string, index: number): string;
-  /**
-   * How answers are written whose thoughts and text are messages in channels; undefined: text is
-   * text. `text` puts what the answer's text must be into its channel, `thought` puts a format
-   * behind thoughts, where the model has some.
-   */
-  readonly channels?: {
-    text(format: TagFormat): TagFormat;
-    thought(format: TagFormat): TagFormat;
-  };
+  /** How answers are written that are messages in channels; undefined: text is text. */
+  readonly channels?: AnswerChannels;
   /** Whether an id of the client is one that the template takes. @default all are */
   takesId?(id: string): boolean;
 }

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { isSpace } from "./json_value.ts";
+import { isSpace, JsonValue } from "./json_value.ts";
 import type { AnswerPiece, ToolCallDelta } from "./tool_use.ts";
 
 /** What begins the text of a message, after its header. */
@@ -42,6 +42,8 @@ export class HarmonyParser {
   readonly #told = { content: false, reasoning: false };
   #fresh = true;
   #call?: { id: string; index: number };
+  /** The arguments under way; undefined: they have ended. */
+  #arguments?: JsonValue;
   #calls = 0;
 
   /** Begins an answer; the prompt ends with the header's begin. */
@@ -112,11 +114,12 @@ export class HarmonyParser {
   #start(name: string): void {
     const index = this.#calls++;
     this.#call = { id: this.#options.callId(name, index), index };
+    this.#arguments = new JsonValue();
     this.#delta({ name });
   }
 
   #tell(text: string): void {
-    if (this.#kind === "call" && text !== "") this.#delta({ arguments: text });
+    if (this.#kind === "call") { for (const unit of text.split("")) this.#argument(unit); }
     if (this.#kind !== "content" && this.#kind !== "reasoning") return;
     for (const unit of text.split("")) {
       // Spaces at the end of a thought or of a preamble are left out.
@@ -128,6 +131,15 @@ export class HarmonyParser {
       this.#say(this.#kind, between + (this.#fresh ? "" : this.#spaces) + unit);
       [this.#spaces, this.#fresh, this.#told[this.#kind]] = ["", false, true];
     }
+  }
+
+  /** Takes a unit of arguments; what stands before and behind their object is no part of them. */
+  #argument(unit: string): void {
+    if (!this.#arguments || (this.#fresh && isSpace(unit))) return;
+    this.#fresh = false;
+    const state = this.#arguments.push(unit);
+    if (state === "more" || state === "done") this.#delta({ arguments: unit });
+    if (state !== "more") this.#arguments = undefined;
   }
 
   #delta(part: Pick<ToolCallDelta, "name" | "arguments">): void {

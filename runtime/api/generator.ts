@@ -77,6 +77,11 @@ export interface GenerateRequest {
       documents?: unknown[];
       /** Further variables of the template, such as `enable_thinking`. */
       templateVariables?: Record<string, unknown>;
+      /**
+       * How the prompt ends: with the begin of an answer, with the text of the last message, which
+       * the answer goes on with, or where the messages end. @default "answer"
+       */
+      ending?: "answer" | "continue" | "none";
     }
     /** `suffix`: text behind the answer, for models that have infill tokens. */
     | { kind: "text"; text: string; suffix?: string }

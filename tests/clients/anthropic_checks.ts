@@ -43,6 +43,13 @@ export const anthropicChecks: ClientChecks = {
     checkText(text);
     assert.deepEqual(message.content.map((block) => block.type === "text" && block.text), [text]);
   },
+  async begun(target) {
+    const request = { model: target.model, max_tokens: 12, temperature: 0 };
+    const begin = { role: "assistant" as const, content: "The rain comes" };
+    const answer = await at(target).messages.create({ ...request, messages: [asked, begin] });
+    const [block] = answer.content;
+    assert.ok(block.type === "text" && block.text !== "" && !block.text.startsWith("The rain"));
+  },
   async usage(target) {
     const stream = at(target).messages.stream({
       ...{ model: target.model, max_tokens: 4, messages: [asked] },

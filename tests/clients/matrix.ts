@@ -12,6 +12,7 @@ export const FEATURES = {
   stream: "answers, streamed",
   usage: "usage, streamed",
   stop: "stop strings",
+  begun: "goes on with a text that is given",
   seed: "a seed repeats an answer",
   logprobs: "log-probabilities",
   echo_logprobs: "log-probabilities of a prompt",

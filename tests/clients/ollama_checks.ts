@@ -71,6 +71,14 @@ export const ollamaChecks: ClientChecks = {
     const cut = await at(target).chat({ ...request, options: { ...greedy, stop } });
     assert.equal(cut.message.content, text.slice(0, text.indexOf(stop[0])));
   },
+  async begun(target) {
+    const begin = { role: "assistant", content: "The rain comes" };
+    const answer = await at(target).chat({
+      ...{ model: target.model, messages: [...messages, begin], options: greedy },
+    });
+    checkText(answer.message.content);
+    assert.ok(!answer.message.content.startsWith("The rain"));
+  },
   async seed(target) {
     const options = { temperature: 1, seed: 7, num_predict: 16 };
     const request = { model: target.model, messages, options };

@@ -74,6 +74,18 @@ export const openaiChecks: ClientChecks = {
     const cut = await at(target).chat.completions.create({ ...request, stop });
     assert.equal(cut.choices[0].message.content, text.slice(0, text.indexOf(stop)));
   },
+  async begun(target) {
+    const text = async (more: object) => {
+      const { choices } = await at(target).chat.completions.create({
+        ...{ model: target.model, temperature: 0, max_tokens: 12, ...more },
+        messages: [...messages, { role: "assistant", content: "The rain comes" }],
+      });
+      return choices[0].message.content;
+    };
+    const more = { continue_final_message: true, add_generation_prompt: false };
+    checkText(await text(more));
+    assert.notEqual(await text(more), await text({}));
+  },
   async seed(target) {
     const request = { model: target.model, messages, temperature: 1, seed: 7, max_tokens: 16 };
     const [a, b] = await Promise.all([1, 2].map(() => at(target).chat.completions.create(request)));

@@ -9,7 +9,7 @@ import { startToolNodes, type ToolNodes } from "./tool_nodes.ts";
 import { questionText, type ScriptedCall, TOOL_FAMILIES } from "../support/tool_families.ts";
 
 /** Round trips, streamed and not, over all families; `TOOL_ROUNDS=200` makes more. */
-const ROUNDS = Number(Deno.env.get("TOOL_ROUNDS") ?? 60);
+const ROUNDS = Number(Deno.env.get("TOOL_ROUNDS") ?? 72);
 
 const PARAMETERS = {
   type: "object",
@@ -80,7 +80,9 @@ async function roundTrip(client: OpenAI, ask: {
 /** The calls of a round: some with every kind of value, two of them where the family can. */
 function callsOf(round: number, family: string): ScriptedCall[] {
   const { parallel } = TOOL_FAMILIES[family];
-  const city = family === "qwen_coder" || family === "seed" ? "Rome" : CITIES[round % CITIES.length];
+  const city = family === "qwen_coder" || family === "seed"
+    ? "Rome"
+    : CITIES[round % CITIES.length];
   const call: ScriptedCall = {
     name: round % 3 === 0 ? "forecast" : "get_weather",
     arguments: { city, days: round, ...(round % 2 === 0 && { units: "C" }) },
@@ -102,13 +104,15 @@ Deno.test("runTools() makes round trips without a part of a call in a text, in e
     const rounds = Array.from({ length: ROUNDS }, (_, round) => round);
     const check = async (round: number) => {
       const family = families[round % families.length];
-      const calls = callsOf(round, family);
+      // Each family is asked in other ways each time, whatever the number of families.
+      const turn = round + Math.floor(round / families.length);
+      const calls = callsOf(turn, family);
       const bare = family === "llama3"; // its call is the whole answer
-      const before = !bare && round % 2 === 0 ? "Let me look.\n" : "";
+      const before = !bare && turn % 2 === 0 ? "Let me look.\n" : "";
       const client = openaiClient(`${urls[family]}/v1`);
       const trip = roundTrip(client, {
         content: questionText({ before, calls }),
-        stream: round % 2 === 1,
+        stream: turn % 2 === 1,
         parallel: calls.length > 1,
       });
       const found = await trip.catch((error) => {
@@ -126,7 +130,7 @@ Deno.test("runTools() makes round trips without a part of a call in a text, in e
         finishReasons: ["tool_calls", "stop"],
       };
       // The client forgets fields of a stream that it does not know.
-      if (round % 2 === 1) expected.reasoning = found.reasoning;
+      if (turn % 2 === 1) expected.reasoning = found.reasoning;
       assert.deepEqual(found, expected, `round ${round}, ${family}`);
     };
     // As many at once as there are models, each of which has its own gateway.

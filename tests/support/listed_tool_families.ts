@@ -64,7 +64,7 @@ const dsml = (section: string): ToolFamily => ({
 
 const gemma = (open: string, close: string, mark: string): ToolFamily => ({
   template: templateOf(
-    `${open}call:${NAME}{` + EACH(`{{ k }}:${mark}{{ v }}${mark}`) + `}${close}`,
+    `${open}call:${NAME}{{ "{" }}` + EACH(`{{ k }}:${mark}{{ v }}${mark}`) + `}${close}`,
   ),
   writes: (calls: Calls) =>
     calls.map((call) =>

@@ -7,8 +7,9 @@
  *
  * @module
  */
-import { openAiId, type TagFormat, type ToolFormat } from "../format.ts";
+import { type NamedTag, openAiId, type TagFormat, type ToolFormat } from "../format.ts";
 import { HeadedCalls } from "../readers.ts";
+import { NOTHING } from "./element_arguments.ts";
 
 const CHANNEL = "<|channel|>";
 const MESSAGE = "<|message|>";
@@ -33,30 +34,37 @@ export const harmony: ToolFormat = {
   }),
   callId: openAiId,
   channels: {
-    text: (format) => ({
-      type: "tag",
-      begin: `${CHANNEL}final${MESSAGE}`,
-      content: format,
-      end: "",
-    }),
-    thought: (format): TagFormat => ({
-      type: "or",
-      elements: [
-        {
-          type: "sequence",
-          elements: [
-            {
-              type: "tag",
-              begin: `${CHANNEL}analysis${MESSAGE}`,
-              content: { type: "any_text" },
-              end: "<|end|>",
-            },
-            { type: "const_string", value: "<|start|>assistant" },
-            format,
-          ],
-        },
-        format,
+    text: (format) => ({ type: "tag", begin: FINAL, content: format, end: "" }),
+    behind: (format) => ({ type: "or", elements: [after("analysis", format), format] }),
+    beside: (format) => ({ type: "or", elements: [after("commentary", format), format] }),
+    free: (calls) => ({
+      type: "triggered_tags",
+      triggers: [CHANNEL],
+      tags: [
+        ...calls,
+        // What comes behind it is free.
+        { type: "tag", begin: FINAL, content: NOTHING, end: "" },
+        ...["analysis", "commentary"].flatMap((channel) => ENDS.map((end) => said(channel, end))),
       ],
     }),
   },
 };
+
+const FINAL = `${CHANNEL}final${MESSAGE}`;
+
+/** What ends a message, and begins the next one. */
+const ENDS = ["<|end|><|start|>assistant", "<|start|>assistant"];
+
+/** A message of text in a channel. Special tokens follow only where a tag names them. */
+const said = (channel: string, end: string): NamedTag => ({
+  type: "tag",
+  begin: `${CHANNEL}${channel}${MESSAGE}`,
+  content: { type: "any_text" },
+  end,
+});
+
+/** A format behind a message in a channel. */
+const after = (channel: string, format: TagFormat): TagFormat => ({
+  type: "sequence",
+  elements: [{ type: "or", elements: ENDS.map((end) => said(channel, end)) }, format],
+});

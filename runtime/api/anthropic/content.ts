@@ -4,7 +4,6 @@
  * @module
  */
 import { z } from "zod";
-import { apiError } from "../errors.ts";
 import type { ApiMessage } from "../generator.ts";
 import { unsupported } from "../parse_body.ts";
 
@@ -59,21 +58,12 @@ const textOf = (content: string | { type: string; text?: string }[] | null | und
 
 /**
  * The conversation as chat templates take it: the system prompt first, results of calls as messages
- * of the role `tool`. Throws group `api`, code `unsupported_parameter`, where the last message is
- * the assistant's, as a begin of the answer.
+ * of the role `tool`.
  */
 export function conversation(
   system: z.infer<typeof systemPrompt>,
   messages: AnthropicMessage[],
 ): ApiMessage[] {
-  if (messages.at(-1)?.role === "assistant") {
-    throw apiError(
-      "unsupported_parameter",
-      "messages: the last one is the assistant's, and beginning an answer with a given text is " +
-        "not supported by this server: end with a message of the user",
-      "messages",
-    );
-  }
   const prompt = textOf(system);
   return [
     ...(prompt === "" ? [] : [{ role: "system", content: prompt }]),

@@ -8,6 +8,7 @@ import { constraintOf } from "../constraint.ts";
 import type { Dialect } from "../dialect.ts";
 import type { GenerateRequest } from "../generator.ts";
 import { parseBody, unsupported } from "../parse_body.ts";
+import { continuing, refuseHeld } from "../prompt_ending.ts";
 import { samplingOf, seedOf } from "../sampling.ts";
 import { MOST_TOOLS, templateTools, toolFunction, toolName, toolUse } from "../tool_use.ts";
 import { anthropicMessage, conversation, systemPrompt } from "./content.ts";
@@ -27,7 +28,9 @@ const parallel = { disable_parallel_tool_use: z.boolean().nullish() };
 const promptFields = {
   model: z.string().nullish().describe("`default`, or what `GET /v1/models` lists"),
   messages: z.array(anthropicMessage).min(1)
-    .describe("the conversation; blocks of text, thinking, tool_use and tool_result"),
+    .describe(
+      "the conversation; blocks of text, thinking, tool_use and tool_result; where the assistant's comes last, the answer goes on with it",
+    ),
   system: systemPrompt.describe("the system prompt"),
   tools: z.array(tool).max(MOST_TOOLS).nullish().describe("functions that the answer may call"),
   tool_choice: z.discriminatedUnion("type", [
@@ -88,10 +91,13 @@ export function promptOf(
     !(tool_choice && "disable_parallel_tool_use" in tool_choice &&
       tool_choice.disable_parallel_tool_use),
   );
+  const messages = conversation(request.system, request.messages);
+  const begun = messages.at(-1)?.role === "assistant";
   return {
     prompt: {
       kind: "chat",
-      messages: conversation(request.system, request.messages),
+      messages,
+      ...(begun && continuing(messages, "messages")),
       ...(use.tools && { tools: templateTools(use.tools) }),
       ...(thinking && { templateVariables: { enable_thinking: thinking.type !== "disabled" } }),
     },
@@ -105,17 +111,22 @@ export const messagesDialect: Dialect = {
     const request = parseBody(messagesSchema, body);
     const format = request.output_config?.format;
     const model = request.model ?? "default";
+    const asked = promptOf(request);
+    const held = constraintOf(format, "output_config.format");
+    if (asked.prompt.kind === "chat") {
+      refuseHeld(asked.prompt, held, { begin: "messages", format: "output_config.format" });
+    }
     return {
       model,
       choices: [{
         prompt: 0,
         request: {
           model,
-          ...promptOf(request),
+          ...asked,
           sampling: { ...samplingOf(request), seed: seedOf(undefined) },
           stop: request.stop_sequences ?? [],
           maxTokens: request.max_tokens,
-          ...constraintOf(format, "output_config.format"),
+          ...held,
         },
       }],
       stream: request.stream ?? false,

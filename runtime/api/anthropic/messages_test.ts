@@ -142,7 +142,7 @@ Deno.test("POST /v1/messages refuses in Anthropic's form, streamed too", async (
     [{ max_tokens: undefined }, "max_tokens"],
     [{ messages: [{ role: "system", content: "x" }] }, "messages[0].role"],
     [{ messages: say([{ type: "image", source: {} }]) }, "messages[0].content[0].type"],
-    [{ messages: [...say("a"), { role: "assistant", content: "The" }] }, "messages"],
+    [{ messages: [...say("a"), { role: "assistant", content: " \n" }] }, "messages"],
     [{ tool_choice: { type: "tool", name: "f" } }, "tool_choice"],
     [{ tools: [{ type: "web_search_20250305", name: "web_search" }] }, "tools[0].type"],
   ];

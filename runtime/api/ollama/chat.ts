@@ -6,6 +6,7 @@
 import { z } from "zod";
 import type { Dialect } from "../dialect.ts";
 import { parseBody, unsupported } from "../parse_body.ts";
+import { continuing, refuseHeld } from "../prompt_ending.ts";
 import { MOST_TOOLS, templateTools, toolFunction, toolName, toolUse } from "../tool_use.ts";
 import { answerFields, answerSettings, modelField, thinkVariables } from "./fields.ts";
 import { ollamaMessage, toMessages } from "./messages.ts";
@@ -15,7 +16,9 @@ import { ollamaWording } from "./words.ts";
 export const ollamaChatSchema = z.object({
   model: modelField,
   messages: z.array(ollamaMessage).nullish()
-    .describe("the conversation, text only; without messages the model is only loaded"),
+    .describe(
+      "the conversation, text only; where the assistant's message comes last, the answer goes on with it; without messages the model is only loaded",
+    ),
   tools: z.array(z.object({
     type: z.literal("function", unsupported),
     function: z.object({
@@ -37,6 +40,13 @@ export const ollamaChat: Dialect = {
       true,
     );
     const messages = request.messages ?? [];
+    const said = toMessages(messages);
+    const last = said.at(-1);
+    // Ollama's templates leave the assistant's last message open.
+    const begun = last?.role === "assistant" && !last.tool_calls && last.content.trim() !== "";
+    const settings = answerSettings(request);
+    const ending = begun ? continuing(said, "messages") : {};
+    refuseHeld(ending, settings, { begin: "messages", format: "format" });
     const model = request.model ?? "default";
     return {
       model,
@@ -46,12 +56,13 @@ export const ollamaChat: Dialect = {
           model,
           prompt: {
             kind: "chat",
-            messages: toMessages(messages),
+            messages: said,
+            ...ending,
             ...(use.tools && { tools: templateTools(use.tools) }),
             ...thinkVariables(request),
           },
           ...use,
-          ...answerSettings(request),
+          ...settings,
         },
       }],
       stream: request.stream ?? true,

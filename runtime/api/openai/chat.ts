@@ -6,7 +6,10 @@
 import { z } from "zod";
 import { constraintOf } from "../constraint.ts";
 import type { Dialect } from "../dialect.ts";
+import { apiError } from "../errors.ts";
+import type { ApiMessage } from "../generator.ts";
 import { parseBody, unsupported } from "../parse_body.ts";
+import { continuing, type PromptEnding, refuseHeld } from "../prompt_ending.ts";
 import { templateTools } from "../tool_use.ts";
 import { chatWording } from "./chat_words.ts";
 import { commonFields } from "./common_fields.ts";
@@ -34,6 +37,13 @@ export const chatSchema = z.object({
   ),
   chat_template_kwargs: z.record(z.string(), z.unknown()).nullish()
     .describe("further variables of the model's chat template, such as `enable_thinking`"),
+  continue_final_message: z.boolean().nullish().describe(
+    "the answer goes on with the text of the last message, which is the assistant's; only what is new is told",
+  ),
+  add_generation_prompt: z.boolean().nullish()
+    .describe(
+      "false: the prompt ends with the messages; not together with `continue_final_message`",
+    ),
   documents: z.array(z.record(z.string(), z.unknown())).nullish()
     .describe("documents for chat templates that know them"),
   verbosity: z.literal("medium", unsupported).nullish().describe("only `medium`"),
@@ -65,6 +75,23 @@ export function templateVariables(
   return Object.keys(variables).length === 0 ? {} : { templateVariables: variables };
 }
 
+/** How the prompt ends, by vLLM's names of the fields. */
+function endingOf(
+  { continue_final_message, add_generation_prompt }: Pick<
+    z.infer<typeof chatSchema>,
+    "continue_final_message" | "add_generation_prompt"
+  >,
+  messages: ApiMessage[],
+): PromptEnding {
+  if (!continue_final_message) return add_generation_prompt === false ? { ending: "none" } : {};
+  if (!add_generation_prompt) return continuing(messages, "continue_final_message");
+  throw apiError(
+    "invalid_value",
+    "continue_final_message: not together with add_generation_prompt; give one of them",
+    "continue_final_message",
+  );
+}
+
 /** OpenAI's chat dialect. */
 export const chatDialect: Dialect = {
   parse(body) {
@@ -72,12 +99,17 @@ export const chatDialect: Dialect = {
     const use = chatToolUse(request);
     const format = request.response_format;
     const schema = format?.type === "json_schema" ? format.json_schema.schema : undefined;
+    const messages = request.messages.map(toMessage);
+    const held = constraintOf(format && { type: format.type, schema }, "response_format");
+    const ending = endingOf(request, messages);
+    refuseHeld(ending, held, { begin: "continue_final_message", format: "response_format" });
     const choices = choicesOf(
       { ...request, max_tokens: request.max_completion_tokens ?? request.max_tokens },
       {
         prompts: [{
           kind: "chat",
-          messages: request.messages.map(toMessage),
+          messages,
+          ...ending,
           ...(use.tools && { tools: templateTools(use.tools) }),
           ...(request.documents && { documents: request.documents }),
           ...templateVariables(request.reasoning_effort, request.chat_template_kwargs),
@@ -87,10 +119,7 @@ export const chatDialect: Dialect = {
           logprobs: request.logprobs ?? false,
           top_logprobs: request.top_logprobs ?? 0,
         },
-        more: {
-          ...use,
-          ...constraintOf(format && { type: format.type, schema }, "response_format"),
-        },
+        more: { ...use, ...held },
       },
     );
     return {
