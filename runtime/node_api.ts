@@ -7,7 +7,14 @@ import { join } from "node:path";
 import { flowSchema } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import type { ApiAddress, NodeAccess } from "./access/mod.ts";
-import { type ApiServer, createApi, lineAnswerer, serveApi } from "./api/mod.ts";
+import {
+  type ApiServer,
+  createApi,
+  lineAnswerer,
+  ResponseFiles,
+  ResponseStore,
+  serveApi,
+} from "./api/mod.ts";
 import { Batches } from "./batches/mod.ts";
 import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
 import { clusterDoctor, type NodeExaminer } from "./doctor/mod.ts";
@@ -65,9 +72,11 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     return elects || !promotion ? undefined : (waitMs: number) => promotion.promote(waitMs);
   };
   const generator = new FlowGenerator({ inner: work.gateway, system, flow });
+  const files = undo.use(await ResponseFiles.open(join(options.data, "responses")));
+  const responses = new ResponseStore({ files });
   const batches = new Batches({
     folder: join(options.data, "batches"),
-    answer: lineAnswerer(generator),
+    answer: lineAnswerer(generator, { responses }),
   });
   undo.use(batches);
   await batches.resume();
@@ -79,6 +88,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     journal: parts.journal.answers(generator),
     version: VERSION,
     batches,
+    responses,
     pull: new ModelPuller({ ...options.hub, store: parts.store }),
     removeModel: (model) => parts.store.remove(model),
     serving: () => work.serving,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createApi } from "./app.ts";
+import { type ApiOptions, createApi } from "./app.ts";
 import type { BatchEndpoint } from "./batch_service.ts";
 import type { Generator } from "./generator.ts";
 
@@ -35,10 +35,14 @@ export type AnswerLine = (
 
 /**
  * Answers lines with this generator, behind all requests that somebody waits for. Lines that ask for
- * a stream are refused, as a batch's answers come whole.
+ * a stream are refused, as a batch's answers come whole. `responses` keeps their responses where
+ * other requests find them.
  */
-export function lineAnswerer(generator: Generator): AnswerLine {
-  const app = createApi(behindAll(generator));
+export function lineAnswerer(
+  generator: Generator,
+  { responses }: Pick<ApiOptions, "responses"> = {},
+): AnswerLine {
+  const app = createApi(behindAll(generator), { responses });
   return async (endpoint, body, signal) => {
     signal.throwIfAborted();
     if (body.stream) return { status: 400, requestId: crypto.randomUUID(), body: NO_STREAM };

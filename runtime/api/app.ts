@@ -24,6 +24,7 @@ import type { JournalledAnswers } from "./journal/mod.ts";
 import { nodeRoutes, type NodesAdmin } from "./nodes.ts";
 import { ollamaRoutes } from "./ollama/mod.ts";
 import { openaiRoutes } from "./openai/mod.ts";
+import type { ResponseStore } from "./openai/responses/mod.ts";
 import { openApiRoutes } from "./openapi_routes.ts";
 import { planOf, type Serving } from "./plan.ts";
 import type { PullService } from "./pull_service.ts";
@@ -55,6 +56,8 @@ export interface ApiOptions {
   version?: string;
   /** Keeps files and runs batches, for `/v1/files` and `/v1/batches`. @default no such routes */
   batches?: BatchService;
+  /** Keeps responses of `/v1/responses`. @default this app's memory */
+  responses?: ResponseStore;
   /** Adds models, for `POST /api/pull`. @default only what is served can be asked for */
   pull?: PullService;
   /** Keeps requests, for clients that come back. @default a request ends with its connection */
@@ -116,7 +119,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   const { journal } = options;
   const route = { generator, body, keepAliveMs, journal };
   const answer = (path: string, dialect: Dialect) => answerRoute(route, path, dialect);
-  openaiRoutes(app, generator, { limits: body, answer });
+  openaiRoutes(app, generator, { limits: body, responses: options.responses, answer });
   anthropicRoutes(app, { generator, limits: body, answer });
   ollamaRoutes(app, {
     ...{ generator, limits: body, answer, version: options.version ?? "unknown" },

@@ -10,6 +10,7 @@ export { type ApiOptions, createApi } from "./app.ts";
 export * from "./batch_service.ts";
 export type { Api, ApiBindings } from "./env.ts";
 export { apiError, unavailable } from "./errors.ts";
+export { ResponseFiles, ResponseStore } from "./openai/responses/mod.ts";
 export { findModel } from "./find_model.ts";
 export * from "./generator.ts";
 export type { NodeRow, NodeRowLink, NodesAdmin, NodeState, Promoted } from "./nodes.ts";

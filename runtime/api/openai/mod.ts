@@ -12,7 +12,7 @@ import { chatDialect } from "./chat.ts";
 import { completionsDialect } from "./completions.ts";
 import { embeddingsRoute } from "./embeddings.ts";
 import { modelRoutes } from "./models.ts";
-import { responseRoutes } from "./responses/mod.ts";
+import { responseRoutes, type ResponseStore } from "./responses/mod.ts";
 
 export { chatDialect } from "./chat.ts";
 export { completionsDialect } from "./completions.ts";
@@ -21,14 +21,16 @@ export { completionsDialect } from "./completions.ts";
 export function openaiRoutes(
   app: Api,
   generator: Generator,
-  { limits, answer }: {
+  { limits, responses, answer }: {
     limits: BodyLimits;
+    /** Keeps responses. @default this app's memory */
+    responses?: ResponseStore;
     answer: (path: string, dialect: Dialect) => (c: ApiContext) => Promise<Response>;
   },
 ): void {
   app.post("/v1/chat/completions", answer("/v1/chat/completions", chatDialect));
   app.post("/v1/completions", answer("/v1/completions", completionsDialect));
-  responseRoutes(app, answer);
+  responseRoutes(app, answer, responses);
   embeddingsRoute(app, generator, limits);
   modelRoutes(app, generator);
   for (const path of ["/v1/chat/completions", "/v1/completions"]) {

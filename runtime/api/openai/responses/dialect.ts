@@ -34,10 +34,10 @@ import { ResponseWriter } from "./stream.ts";
 /** OpenAI's responses dialect, whose responses are kept in `store`. */
 export function responsesDialect(store: ResponseStore): Dialect {
   return {
-    parse(body, { again = false }) {
+    async parse(body, { again = false }) {
       const request = parseBody(responsesSchema, body);
-      const input = inputOf(request, store);
-      const earlier = earlierItems(request, store, again);
+      const input = await inputOf(request, store);
+      const earlier = await earlierItems(request, store, again);
       const items = [...earlier ?? [], ...input];
       const logprobs = (request.top_logprobs ?? 0) > 0 ||
         (request.include ?? []).includes("message.output_text.logprobs");
@@ -72,13 +72,13 @@ export function responsesDialect(store: ResponseStore): Dialect {
 }
 
 /** The request's own input, references resolved; each item gets an id if it has none. */
-function inputOf(
+async function inputOf(
   { input }: ResponsesRequest,
   store: ResponseStore,
-): (InputItem & { id: string })[] {
+): Promise<(InputItem & { id: string })[]> {
   const items: InputItem[] = typeof input === "string"
     ? [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }]
-    : resolved(input, (id) => store.item(id));
+    : await resolved(input, (id) => store.item(id));
   if (items.length === 0) throw apiError("invalid_value", "input: expected an item", "input");
   return items.map((item) => ({ ...item, id: item.id ?? freshId("item_") }));
 }
@@ -87,13 +87,13 @@ function inputOf(
  * The conversation of the response that a request goes on from; undefined: it is not kept here, and
  * the request was read before, where it was.
  */
-function earlierItems(
+async function earlierItems(
   { previous_response_id: id }: ResponsesRequest,
   store: ResponseStore,
   again: boolean,
-): InputItem[] | undefined {
+): Promise<InputItem[] | undefined> {
   if (id === null || id === undefined) return [];
-  const previous = store.get(id);
+  const previous = await store.get(id);
   if (previous) return previous.items;
   if (again) return undefined;
   throw apiError(

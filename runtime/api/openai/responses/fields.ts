@@ -81,8 +81,10 @@ export const responsesSchema = z.object({
   prompt_cache_key: z.string().nullish()
     .describe("taken, without effect: prompts that begin alike share rows by themselves"),
   prompt_cache_retention: z.string().nullish().describe("taken, without effect"),
-  truncation: z.literal("disabled", unsupported).nullish().describe("only `disabled`"),
-  background: z.literal(false, unsupported).nullish().describe("not supported"),
+  truncation: z.literal("disabled", unsupported).nullish()
+    .describe("only `disabled`: a conversation that does not fit is refused"),
+  background: z.literal(false, unsupported).nullish()
+    .describe("not supported: `/v1/batches` answers later"),
   conversation: z.null(unsupported).optional()
     .describe("not supported: use `previous_response_id`"),
   prompt: z.null(unsupported).optional().describe("not supported"),

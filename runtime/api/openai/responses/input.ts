@@ -69,13 +69,13 @@ const thought = ({ content, summary }: InputItem & { type: "reasoning" }): strin
  * The items with references resolved; `find` gives the stored item of an id. Throws group `api`,
  * code `invalid_value`, for a reference to nothing.
  */
-export function resolved(
+export async function resolved(
   items: InputItem[],
-  find: (id: string) => InputItem | undefined,
-): InputItem[] {
-  return items.map((item, i) => {
+  find: (id: string) => Promise<InputItem | undefined>,
+): Promise<InputItem[]> {
+  return await Promise.all(items.map(async (item, i) => {
     if (item.type !== "item_reference") return item;
-    const found = find(item.id);
+    const found = await find(item.id);
     if (found) return found;
     const param = `input[${i}].id`;
     throw apiError(
@@ -84,7 +84,7 @@ export function resolved(
         "(any more): send the item itself",
       param,
     );
-  });
+  }));
 }
 
 /**

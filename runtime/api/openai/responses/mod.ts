@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { ResponseFiles } from "./files.ts";
 export { responsesDialect } from "./dialect.ts";
 export { responsesSchema } from "./fields.ts";
 export { responseRoutes } from "./routes.ts";

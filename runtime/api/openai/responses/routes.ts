@@ -16,23 +16,23 @@ export function responseRoutes(
   answer: (path: string, dialect: Dialect) => (c: ApiContext) => Promise<Response>,
   store = new ResponseStore(),
 ): void {
-  const stored = (id: string) => {
-    const found = store.get(id);
+  const stored = async (id: string) => {
+    const found = await store.get(id);
     if (found) return found;
     const shown = JSON.stringify(id.slice(0, 80));
     throw apiError("not_found", `no response ${shown} is kept here (any more)`, "id");
   };
   app.post("/v1/responses", answer("/v1/responses", responsesDialect(store)));
-  app.get("/v1/responses/:id", (c) => {
+  app.get("/v1/responses/:id", async (c) => {
     if (c.req.query("stream") === "true") {
       const message = "stream: a stored response is not streamed by this server: leave it out";
       throw apiError("unsupported_parameter", message, "stream");
     }
-    return c.json(stored(c.req.param("id")).response);
+    return c.json((await stored(c.req.param("id"))).response);
   });
-  app.get("/v1/responses/:id/input_items", (c) => {
+  app.get("/v1/responses/:id/input_items", async (c) => {
     // The newest first, as OpenAI lists them unless told otherwise.
-    const { input } = stored(c.req.param("id"));
+    const { input } = await stored(c.req.param("id"));
     const data = c.req.query("order") === "asc" ? input : input.toReversed();
     return c.json({
       object: "list",
@@ -42,8 +42,8 @@ export function responseRoutes(
       has_more: false,
     });
   });
-  app.delete("/v1/responses/:id", (c) => {
-    const { id } = stored(c.req.param("id")).response;
+  app.delete("/v1/responses/:id", async (c) => {
+    const { id } = (await stored(c.req.param("id"))).response;
     store.delete(id);
     return c.json({ id, object: "response", deleted: true });
   });

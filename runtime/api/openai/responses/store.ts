@@ -1,19 +1,14 @@
 /**
- * Responses that later requests may go on from. They are kept in this node's memory.
+ * Responses that later requests may go on from. They are kept in this node's memory, and in files
+ * where it has some.
  *
  * @module
  */
+import type { ResponseFiles } from "./files.ts";
 import type { InputItem } from "./input.ts";
+import type { KeptResponse, StoredResponse } from "./kept_response.ts";
 
-/** A response that is kept. */
-export interface StoredResponse {
-  /** The response as its client got it. */
-  response: { id: string; [field: string]: unknown };
-  /** The request's own input, each item with an id. */
-  input: (InputItem & { id: string })[];
-  /** The whole conversation, those of earlier responses included, without instructions. */
-  items: InputItem[];
-}
+export type { StoredResponse } from "./kept_response.ts";
 
 /** Bounds of a {@linkcode ResponseStore}. */
 export interface ResponseStoreLimits {
@@ -23,72 +18,93 @@ export interface ResponseStoreLimits {
   chars?: number;
   /** Milliseconds for which a response is kept. @default 24 hours */
   keptMs?: number;
-  /** The time in milliseconds, monotonic. @default the real one */
+  /** The time in Unix milliseconds. @default the real one */
   now?: () => number;
-}
-
-interface KeptResponse extends StoredResponse {
-  chars: number;
-  until: number;
-  /** Ids of the items that came in with it or out of it. */
-  own: string[];
+  /** Where they are kept beyond this process. @default nowhere */
+  files?: ResponseFiles;
 }
 
 /** See the module's text. */
 export class ResponseStore {
-  readonly #limits: Required<ResponseStoreLimits>;
+  readonly #limits: Required<Omit<ResponseStoreLimits, "files">>;
+  readonly #files?: ResponseFiles;
   /** By id, oldest first. */
   readonly #entries = new Map<string, KeptResponse>();
   readonly #items = new Map<string, InputItem>();
   #chars = 0;
+  /** Resolves when the responses of earlier processes are known. */
+  readonly #loaded: Promise<void>;
 
-  constructor(limits: ResponseStoreLimits = {}) {
+  /** Opens a store with these bounds; what its files hold is read meanwhile. */
+  constructor({ files, ...limits }: ResponseStoreLimits = {}) {
     this.#limits = {
       count: 1000,
       chars: 32 << 20,
       keptMs: 24 * 3_600_000,
-      now: () => performance.now(),
+      now: Date.now,
       ...limits,
     };
+    this.#files = files;
+    this.#loaded = files ? this.#load(files) : Promise.resolve();
   }
 
   /** Keeps a response. One that is too large for the store by itself is not kept. */
   add(stored: StoredResponse, output: (InputItem & { id: string })[]): void {
     const chars = JSON.stringify(stored.items).length + JSON.stringify(stored.response).length;
-    const { count, chars: most, keptMs, now } = this.#limits;
+    const { chars: most, keptMs, now } = this.#limits;
     if (chars > most) return;
-    this.#expire();
-    const own = [...stored.input, ...output];
-    const entry = { ...stored, chars, until: now() + keptMs, own: own.map(({ id }) => id) };
-    this.#entries.set(stored.response.id, entry);
-    for (const item of own) this.#items.set(item.id, item);
-    this.#chars += chars;
-    for (const id of this.#entries.keys()) {
-      if (this.#entries.size <= count && this.#chars <= most) break;
-      this.delete(id);
-    }
+    const kept = { ...stored, chars, until: now() + keptMs, output };
+    this.#files?.write(kept);
+    this.#take(kept);
   }
 
   /** The response of this id; undefined: it is not kept, or not any more. */
-  get(id: string): StoredResponse | undefined {
+  async get(id: string): Promise<StoredResponse | undefined> {
+    await this.#loaded;
     this.#expire();
-    return this.#entries.get(id);
+    const known = this.#entries.get(id);
+    if (known || !this.#files) return known;
+    // Another process of this data folder may have made it.
+    const kept = await this.#files.read(id);
+    return kept && kept.until > this.#limits.now() ? kept : undefined;
   }
 
   /** The item of this id of a response that is kept. */
-  item(id: string): InputItem | undefined {
+  async item(id: string): Promise<InputItem | undefined> {
+    await this.#loaded;
     this.#expire();
     return this.#items.get(id);
   }
 
-  /** Forgets a response; false: there was none. */
-  delete(id: string): boolean {
+  /** Forgets a response. */
+  delete(id: string): void {
+    this.#files?.remove(id);
     const entry = this.#entries.get(id);
-    if (!entry) return false;
+    if (!entry) return;
     this.#entries.delete(id);
-    for (const item of entry.own) this.#items.delete(item);
+    for (const item of ownItems(entry)) this.#items.delete(item.id);
     this.#chars -= entry.chars;
-    return true;
+  }
+
+  /** Takes what earlier processes have kept beside what has come since: the oldest first. */
+  async #load(files: ResponseFiles): Promise<void> {
+    const found = await files.all();
+    const all = [...found, ...this.#entries.values()].sort((a, b) => a.until - b.until);
+    this.#entries.clear();
+    this.#chars = 0;
+    for (const kept of all) this.#take(kept);
+  }
+
+  #take(kept: KeptResponse): void {
+    this.#expire();
+    this.#entries.set(kept.response.id, kept);
+    for (const item of ownItems(kept)) this.#items.set(item.id, item);
+    this.#chars += kept.chars;
+    const { count, chars } = this.#limits;
+    for (const id of this.#entries.keys()) {
+      if (this.#entries.size <= count && this.#chars <= chars) break;
+      this.delete(id);
+    }
   }
 
   #expire(): void {
@@ -99,3 +115,6 @@ export class ResponseStore {
     }
   }
 }
+
+/** The items that came in with a response or out of it. */
+const ownItems = ({ input, output }: KeptResponse) => [...input, ...output];
