@@ -48,6 +48,11 @@ const manifestSha256Schema = z.string().regex(/^[0-9a-f]{64}$/).optional();
 export const deploymentSchema = z.object({
   /** Id of the deployment; the first part of its actors' addresses. */
   id: z.string(),
+  /**
+   * How often layers were moved to other nodes under the same addresses since it was made; see
+   * `repair.ts`. @default 0
+   */
+  revision: z.number().int().nonnegative().optional(),
   /** Name of the model in the store of `source`. */
   model: z.string(),
   /** Node that had the model when the deployment was made; others may have it by now. */

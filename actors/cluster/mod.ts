@@ -20,4 +20,5 @@ export * from "./memory.ts";
 export * from "./node_key.ts";
 export * from "./node_watch.ts";
 export * from "./placement.ts";
+export * from "./repair.ts";
 export * from "./weights.ts";

@@ -14,6 +14,7 @@ import { Fetches, type FetchReport } from "./fetches.ts";
 import type { ClusterMemory } from "./memory.ts";
 import type { DeploymentPlacement, PlaceDeployment } from "./placement.ts";
 import { Preparation } from "./preparation.ts";
+import { repaired } from "./repair.ts";
 import type { Roster } from "./roster.ts";
 
 /** Codes of errors after which a placement is tried again, and the milliseconds until then. */
@@ -21,6 +22,11 @@ const PASSING = ["peer_lost", "unknown_peer", "deadline_exceeded", "cancelled"];
 const PLACE_AGAIN_MS = 5_000;
 /** The same after any other error, while nothing serves: memory may be free by then, or a disk. */
 const MENDED_MS = 60_000;
+/**
+ * Milliseconds after which layers are placed anew where a deployment was repaired: the backup may be
+ * a slow place for them.
+ */
+const REPAIRED_MS = 60_000;
 
 /** Options of a {@linkcode NamedDeployment}. */
 export interface NamedDeploymentOptions {
@@ -62,6 +68,9 @@ export class NamedDeployment {
   #loading?: string;
   /** The deployment that serves and must be replaced, even by the same placement; "": none. */
   #condemned = "";
+  /** Nodes that are gone of the deployment that serves, and why the last of them is. */
+  readonly #gone = new Set<string>();
+  #why = "";
   /** The nodes that have prepared the deployment that serves. */
   #prepared: Set<string>;
   #changes = 0;
@@ -107,10 +116,13 @@ export class NamedDeployment {
     this.#prepared.delete(node);
   }
 
-  /** A member is gone: layers are placed without it. */
+  /** A member is gone: what serves is repaired, or else layers are placed without it. */
   gone(node: string, why: string): void {
     const { current } = this.serving;
-    if (current && servingNodes(current).includes(node)) this.serving.adopt(undefined, why);
+    if (current && servingNodes(current).includes(node)) {
+      this.#gone.add(node);
+      this.#why = why;
+    }
     void this.replace();
   }
 
@@ -155,6 +167,8 @@ export class NamedDeployment {
     const { serving } = this;
     const { nodes, place, roster } = this.#options;
     const { usable } = roster;
+    if (await this.#repaired(valid)) return;
+    if (!valid()) return;
     // A cluster that has served continues with the members that are left.
     if (!this.#last && !this.#continues && usable.size < nodes) {
       return serving.adopt(undefined, `waiting for ${nodes} nodes, ${usable.size} joined`);
@@ -169,6 +183,56 @@ export class NamedDeployment {
     } catch (caught) {
       if (!valid()) return; // the members changed meanwhile: the next round places for them
       await this.#failed(caught, valid);
+    }
+  }
+
+  /**
+   * Repairs the deployment that serves where nodes of it are gone, see `repair.ts`: meanwhile it
+   * serves on, and its requests are held. False: it needs none, or is given up since it cannot be.
+   */
+  async #repaired(valid: () => boolean): Promise<boolean> {
+    const { serving } = this;
+    const { roster } = this.#options;
+    const { current } = serving;
+    if (!current || !servingNodes(current).some((node) => this.#gone.has(node))) return false;
+    const { all: members, able } = roster;
+    const made = current.id === this.#condemned ? undefined : repaired(current, { members, able });
+    const nodes = able.map(({ node }) => node);
+    try {
+      if (made) await this.#repair(made, nodes, valid);
+      if (!valid()) return false;
+    } catch (caught) {
+      if (!valid()) return false;
+      this.#why = `${this.#why}; ${toOrreryError(caught).message}`;
+      if (serving.current === current) serving.adopt(undefined, this.#why);
+      return false;
+    }
+    if (!made) {
+      serving.adopt(undefined, this.#why);
+      return false;
+    }
+    this.#prepared = new Set(nodes);
+    this.#last = made;
+    this.failure = undefined;
+    this.#gone.clear();
+    serving.adopt(made, "");
+    this.#ctx.after(REPAIRED_MS, () => serving.current === made && void this.replace());
+    return true;
+  }
+
+  /**
+   * Resolves when the nodes have loaded what another revision of the deployment that serves gives
+   * them, and it is noted as what serves. Nobody makes room for it.
+   */
+  async #repair(made: Deployment, nodes: string[], valid: () => boolean): Promise<void> {
+    const what = `nodes ${servingNodes(made).join(", ")} load layers of nodes that are gone`;
+    this.#loading = this.serving.reason = what;
+    try {
+      await this.#preparation.once(made, nodes);
+      if (valid()) await this.#options.memory.serves(made);
+    } finally {
+      this.#loading = undefined;
+      this.#fetches.clear();
     }
   }
 
@@ -234,6 +298,7 @@ export class NamedDeployment {
     if (!valid()) return this.serving.letGo(made);
     this.#prepared = new Set(nodes);
     this.#last = placement;
+    this.#gone.clear();
     this.serving.adopt(made, "");
   }
 

@@ -45,15 +45,9 @@ export class Preparation {
   async run(deployment: Deployment, valid: () => boolean, nodes: string[]): Promise<void> {
     const serving = this.#serving;
     for (let attempt = 0;; attempt++) {
-      const failed = new AbortController();
-      this.#running = { nodes, abort: failed };
-      const within = { deadlineMs: this.#prepareMs, signal: failed.signal };
       try {
-        return void await Promise.all(
-          nodes.map((n) => this.#ctx.get(memberActor, n).prepare({ deployment }, within)),
-        );
+        return await this.once(deployment, nodes);
       } catch (error) {
-        failed.abort(error); // stops the other nodes: what they still load is not needed
         // no old deployment could make room
         const hopeless = !serving.current && serving.parting === 0 && attempt === 0;
         if (!hasCode(error, "not_enough_memory") || hopeless || attempt === ROOM_ATTEMPTS) {
@@ -67,6 +61,21 @@ export class Preparation {
         } while (serving.parting > 0 && valid());
         if (!valid()) throw error;
       }
+    }
+  }
+
+  /** The same without making room: a node that has no memory for its layers is an error. */
+  async once(deployment: Deployment, nodes: string[]): Promise<void> {
+    const failed = new AbortController();
+    this.#running = { nodes, abort: failed };
+    const within = { deadlineMs: this.#prepareMs, signal: failed.signal };
+    try {
+      await Promise.all(
+        nodes.map((n) => this.#ctx.get(memberActor, n).prepare({ deployment }, within)),
+      );
+    } catch (error) {
+      failed.abort(error); // stops the other nodes: what they still load is not needed
+      throw error;
     }
   }
 }

@@ -14,6 +14,7 @@ import type { Adoption } from "./adoption.ts";
 import { type Deployment, type Member, servingNodes } from "./deployment.ts";
 import type { Doubts } from "./doubts.ts";
 import type { ClusterMemory } from "./memory.ts";
+import { isWhole } from "./repair.ts";
 
 /** Milliseconds that a new coordinator waits for the members of the one before. */
 const WAIT_MS = 3_000;
@@ -98,7 +99,10 @@ export class Takeover {
     const { current } = serving;
     if (current) {
       if (await this.#goesOn(current)) return;
-      if (serving.current === current) serving.adopt(undefined, "a node has lost its layers");
+      // One that lacks nodes is repaired, or given up, as it is placed anew.
+      if (serving.current === current && isWhole(current, members)) {
+        serving.adopt(undefined, "a node has lost its layers");
+      }
     }
     replace();
   }

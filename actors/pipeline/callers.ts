@@ -7,7 +7,14 @@
  *
  * @module
  */
-import { type CallerRule, fieldOf, parseAddress, type RemoteMessage } from "../system/mod.ts";
+import {
+  type Address,
+  address,
+  type CallerRule,
+  fieldOf,
+  parseAddress,
+  type RemoteMessage,
+} from "../system/mod.ts";
 
 /** Kind of the actors that own arenas (`arbiter/actor.ts`). */
 const ARBITER = "arbiter";
@@ -19,6 +26,14 @@ const KEY_CHARS = 96;
 /** The name of an arena: the key of its arbiter, and what tells it from the arbiter's others. */
 export const arenaName = (key: string, incarnation: string, count: number): string =>
   `${key.slice(0, KEY_CHARS)}.${incarnation}.${count}`;
+
+/** Address of the arbiter of a deployment that owns the arena of this name; undefined: nobody can. */
+export function ownerOf(arena: string, deployment: string): Address | undefined {
+  const [, key] = /^(.*)\.[^.]*\.[^.]*$/.exec(arena) ?? [];
+  return key === undefined || key === "" || key.length >= KEY_CHARS
+    ? undefined
+    : address(deployment, ARBITER, key);
+}
 
 /** Whether the arbiter at `from`, of this deployment, owns the arena of this name. */
 function ownsArena(from: string, arena: unknown, deployment: string): boolean {

@@ -28,7 +28,7 @@ import {
   thisNode,
   toOrreryError,
 } from "../system/mod.ts";
-import { aGeneration, arenaOwner, frameSender, rebuilder } from "./callers.ts";
+import { aGeneration, arenaOwner, frameSender, ownerOf, rebuilder } from "./callers.ts";
 import type { NormedRow, RowStates, StageEngine } from "./engine.ts";
 import { type Frame, frameSchema } from "./frame.ts";
 import { headAddress } from "./head.ts";
@@ -309,7 +309,8 @@ export const stageActor = defineActor({
     async function fail(frame: Frame, caught: unknown): Promise<void> {
       const error = toOrreryError(caught, ctx.self);
       const known = arenas.get(frame.arena);
-      const replyTo = known?.replyTo ?? frame.layout?.reply_to;
+      const replyTo = known?.replyTo ?? frame.layout?.reply_to ??
+        ownerOf(frame.arena, deployment);
       // Where the engine is dead, its arenas are gone anyway. One that is not open here may be opened
       // yet: the frame may be older than this stage.
       if (known) await arenas.close(frame.arena).catch(() => {});

@@ -11,15 +11,18 @@ import {
   drafterActor,
   drafterAddress,
   headActor,
+  headAddress,
   type HeadEngine,
   type HeadShard,
   type HeadTokens,
   type LoadedDraft,
   type MemberDuties,
+  movedParts,
   OrreryError,
   parseAddress,
   SOLO,
   stageActor,
+  stageAddress,
   type StageEngine,
 } from "../../actors/mod.ts";
 import { frequentTokens, headBounds, type ModelStore, type StoredModel } from "../../models/mod.ts";
@@ -117,6 +120,8 @@ export class DeploymentHost implements MemberDuties {
   /** Fetches what is missing, and loads this node's stages, head shards and drafter. */
   async prepare(deployment: Deployment, signal: AbortSignal): Promise<void> {
     const { system, directory } = this.#options;
+    const before = this.#models.get(deployment.id)?.deployment;
+    if (before) this.#leave(before, deployment);
     this.#meet(deployment);
     directory.learn(deployment);
     await this.#models.prepare(deployment, {
@@ -165,7 +170,8 @@ export class DeploymentHost implements MemberDuties {
     const { gateway, onServe } = this.#options;
     const entry = deployment && this.#models.get(deployment.id);
     if (deployment && entry) {
-      entry.deployment = deployment; // the same stages; the members may differ
+      entry.deployment = deployment; // the same layers; members and the nodes of stages may differ
+      this.#options.directory.learn(deployment);
       this.#meet(deployment);
     }
     this.#adopted = entry && deployment.id;
@@ -300,6 +306,25 @@ export class DeploymentHost implements MemberDuties {
     const { eosTokens } = await stored.generationDefaults();
     const engine = await this.#options.loader.load(to, stored, stage);
     return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };
+  }
+
+  /**
+   * Ends what this node runs of a deployment and does not in its next revision. It is told before
+   * the directory has the new places: from then on these addresses are other nodes'.
+   */
+  #leave(before: Deployment, after: Deployment): void {
+    const { system } = this.#options;
+    const { stages, heads } = movedParts(before, after);
+    const left = [
+      ...stages.filter((i) => before.stages[i].node === system.node)
+        .map((i) => stageAddress(before.id, i)),
+      ...heads.filter((i) => before.head?.[i]?.node === system.node)
+        .map((i) => headAddress(before.id, i)),
+    ];
+    const active = new Set(system.status().map(({ address }) => address));
+    for (const to of left) {
+      if (active.has(to)) void system.tell(to, { type: "retire" }).catch(() => {});
+    }
   }
 
   /** Opens links to the other members of a deployment. */

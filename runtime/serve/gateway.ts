@@ -29,7 +29,7 @@ import {
   type ModelCard,
   unavailable,
 } from "../api/mod.ts";
-import { failRequestsThrough } from "./lost_node.ts";
+import { HeldRequests } from "./held_requests.ts";
 import { ModelGrammars } from "./model_grammars.ts";
 import type { ReadinessVerdict } from "./readiness.ts";
 import { RequestsRunner } from "./requests_runner.ts";
@@ -74,7 +74,7 @@ export interface ServingControl {
   runs(deployment: string): boolean;
   /** Resolves when no request of this deployment (its id) runs. Rejects with the signal's reason. */
   unused(deployment: string, signal: AbortSignal): Promise<void>;
-  /** Fails the requests that have a stage at `node`, which is gone. */
+  /** Holds the requests that have a stage at `node`, which is gone, or has them go on elsewhere. */
   nodeLost(node: string): void;
 }
 
@@ -87,6 +87,7 @@ export class Gateway implements Generator, ServingControl {
   readonly #grammars = new ModelGrammars();
   readonly #arbiters: Arbiters;
   readonly #runner: RequestsRunner;
+  readonly #held: HeldRequests;
   readonly #served: ServedDeployment;
   /** Models that were served and may have threads that encode prompts. */
   readonly #models = new Set<ServedModel>();
@@ -100,6 +101,10 @@ export class Gateway implements Generator, ServingControl {
     this.#options = options;
     const { system, onBroken, clock } = options;
     this.#arbiters = new Arbiters(system);
+    this.#held = new HeldRequests({
+      ...{ system, arbiters: this.#arbiters, running: this.#running },
+      serving: () => this.#served.serving ? [this.#served.serving.deployment] : [],
+    });
     this.#runner = new RequestsRunner({
       ...{ system, arbiters: this.#arbiters, grammars: this.#grammars, running: this.#running },
       onOver: ({ id }) => {
@@ -120,7 +125,9 @@ export class Gateway implements Generator, ServingControl {
   }
 
   serve(served: Served | undefined, reason: string): void {
+    const before = this.#served.serving?.deployment;
     this.#served.serve(served, reason);
+    this.#held.served(before, served?.deployment);
     if (served) this.#models.add(served.model);
     if (served) this.#options.admission.use(served.deployment.shape.admission);
     this.#tidyGrammars();
@@ -226,7 +233,7 @@ export class Gateway implements Generator, ServingControl {
 
   nodeLost(node: string): void {
     this.#runner.nodeLost(node);
-    failRequestsThrough(node, this.#options.system, this.#running);
+    this.#held.nodeLost(node);
   }
 
   models(): ModelCard[] {

@@ -61,6 +61,8 @@ export interface PlacementWorldOptions {
   heads?: boolean;
   /** Chance that a turn of an actor at this node comes late. @default never */
   late?: (node: string) => number;
+  /** Does the plan name a backup for the layers of each stage? @default false */
+  backups?: boolean;
   /** Virtual milliseconds by which a turn comes late at most. @default 6000 */
   lateMs?: number;
 }
@@ -186,6 +188,13 @@ export class PlacementWorld {
     await system.close();
   }
 
+  /** The node ends without a goodbye. */
+  kill({ name, host }: SimulatedNode): void {
+    this.nodes.delete(name);
+    host.close();
+    this.sim.crash(name);
+  }
+
   /** Has layers placed anew. */
   async replan(): Promise<void> {
     await this.nodes.get("n0")!.system.tell(CLUSTER, { type: "replan", why: "test" });
@@ -241,12 +250,26 @@ export class PlacementWorld {
     while (cuts.size < nodes.length - 1) cuts.add(1 + this.int(LAYERS - 1));
     const ends = [...[...cuts].sort((a, b) => a - b), LAYERS];
     const shares = this.#options.heads ? 1 + this.int(members.length) : 0;
+    const stages = nodes.map((node, i) => ({ node, first: ends[i - 1] ?? 0, last: ends[i] - 1 }));
+    const backup = (node: string) => {
+      const others = members.filter((m) => m.node !== node);
+      return others[this.int(others.length)]?.node ?? null;
+    };
     return {
       ...(shares > 0 && {
         head: evenHead(members.toReversed().slice(0, shares).map((m) => m.node))
           .map(({ device, ...parts }) => ({ node: device, ...parts })),
       }),
-      stages: nodes.map((node, i) => ({ node, first: ends[i - 1] ?? 0, last: ends[i] - 1 })),
+      stages,
+      ...(this.#options.backups && {
+        plan: {
+          backups: stages.map(({ node, first, last }) => ({
+            first_layer: first,
+            last_layer: last,
+            host: backup(node),
+          })),
+        },
+      }),
     };
   };
 

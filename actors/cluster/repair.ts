@@ -1,0 +1,92 @@
+/**
+ * Repairs a deployment whose nodes are gone: the same layer ranges under the same addresses, some of
+ * them at other nodes, as revision + 1. What ran at the nodes that are left goes on; the arbiters
+ * have the rest rebuilt (`pipeline/rebuild.ts`). Pure.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type Deployment, type HeadShard, type Member, servingNodes } from "./deployment.ts";
+
+/** What is read of a deployment's plan: who could take over whose layers. */
+const backupsSchema = z.object({
+  backups: z.array(z.object({
+    first_layer: z.number(),
+    last_layer: z.number(),
+    host: z.string().nullable(),
+  })),
+});
+
+/** The stages and shards of a deployment that are at other nodes in another revision of it. */
+export interface MovedParts {
+  /** Indices of the stages. */
+  stages: number[];
+  /** Indices of the shards of the LM head. */
+  heads: number[];
+}
+
+/** What is at other nodes in `after` than in `before`, another revision of it. */
+export function movedParts(
+  before: Pick<Deployment, "stages" | "head">,
+  after: Pick<Deployment, "stages" | "head">,
+): MovedParts {
+  const moved = (was: readonly { node: string }[] = [], is: readonly { node: string }[] = []) =>
+    [...is.keys()].filter((i) => was[i]?.node !== is[i].node);
+  return { stages: moved(before.stages, after.stages), heads: moved(before.head, after.head) };
+}
+
+/** Whether every node is a member without which the deployment cannot answer. */
+export const isWhole = (
+  deployment: Pick<Deployment, "stages" | "head">,
+  members: ReadonlyMap<string, unknown>,
+): boolean => servingNodes(deployment).every((node) => members.has(node));
+
+/**
+ * The next revision of a deployment, without the nodes that are no members: each stage that was there
+ * goes to the backup that the plan names for all of its layers, and each shard of the head to a node
+ * that has one or, where none is left, to that of the last stage. Undefined: that cannot be, since
+ * the plan names nobody who is here.
+ *
+ * @param options `able`: members on which layers may be placed; `members`: all of them.
+ */
+export function repaired(
+  deployment: Deployment,
+  { members, able }: { members: readonly Member[]; able: readonly Member[] },
+): Deployment | undefined {
+  const here = new Set(members.map(({ node }) => node));
+  const usable = new Set(able.map(({ node }) => node));
+  const plan = backupsSchema.safeParse(deployment.plan);
+  const backups = plan.success ? plan.data.backups : [];
+  const stages: Deployment["stages"] = [];
+  for (const stage of deployment.stages) {
+    if (here.has(stage.node)) {
+      stages.push(stage);
+      continue;
+    }
+    const backup = backups.find(({ first_layer, last_layer, host }) =>
+      first_layer === stage.first && last_layer === stage.last && host !== null && usable.has(host)
+    );
+    if (!backup) return undefined;
+    stages.push({ ...stage, node: backup.host! });
+  }
+  const { head, solo, draft, revision = 0 } = deployment;
+  return {
+    ...deployment,
+    revision: revision + 1,
+    stages,
+    ...(head && { head: withoutGone(head, here, stages.at(-1)!.node) }),
+    solo: solo && here.has(solo.node) ? solo : undefined,
+    draft: draft && here.has(draft.node) ? draft : undefined,
+    members: [...members],
+  };
+}
+
+/** Gives shards of nodes that are gone to the node of the nearest one that is left. */
+function withoutGone(head: readonly HeadShard[], here: ReadonlySet<string>, last: string) {
+  return head.map((shard, i): HeadShard => {
+    if (here.has(shard.node)) return shard;
+    const [nearest] = [...head.keys()].filter((k) => here.has(head[k].node))
+      .sort((a, b) => Math.abs(a - i) - Math.abs(b - i));
+    return { ...shard, node: nearest === undefined ? last : head[nearest].node };
+  });
+}

@@ -1,0 +1,98 @@
+/**
+ * Requests whose stages are at a node that is gone. Their arbiters hold them: they go on where the
+ * deployment is repaired, and fail, to go on elsewhere, where it is given up.
+ *
+ * @module
+ */
+import {
+  type ActorSystem,
+  arbiterActor,
+  arbiterAddress,
+  type Deployment,
+  movedParts,
+  servingNodes,
+  type WireError,
+} from "../../actors/mod.ts";
+import type { Arbiters } from "./arbiters.ts";
+import { soloKey } from "./routes.ts";
+import type { RunningRequests } from "./running_requests.ts";
+
+/** Options of {@linkcode HeldRequests}. */
+export interface HeldRequestsOptions {
+  /** Reaches the arbiters. */
+  system: ActorSystem;
+  arbiters: Arbiters;
+  running: RunningRequests;
+  /** The deployments that new requests may use. */
+  serving: () => readonly Deployment[];
+}
+
+/** See the module's text. */
+export class HeldRequests {
+  readonly #o: HeldRequestsOptions;
+  /** Why requests of these deployments are held, by id. */
+  readonly #held = new Map<string, WireError>();
+
+  /** Holds nothing yet. */
+  constructor(options: HeldRequestsOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * A node is gone: requests of deployments with a stage there are held, or fail where new ones do
+   * not use the deployment any more. Requests on the whole model at that node go on elsewhere.
+   */
+  nodeLost(node: string): void {
+    const { running, serving, system } = this.#o;
+    const used = new Map(running.values().map(({ deployment }) => [deployment.id, deployment]));
+    for (const deployment of used.values()) {
+      const { id, solo } = deployment;
+      if (solo?.node === node) {
+        this.#lost(id, [soloKey(system.node)], lost(node, "has the whole model"));
+      }
+      if (!servingNodes(deployment).includes(node)) continue;
+      const error = lost(node, "ran a stage of this generation");
+      const held = serving().some((served) => served.id === id);
+      if (held) this.#held.set(id, error);
+      this.#lost(id, this.#o.arbiters.keys(id), error, held);
+    }
+  }
+
+  /** New requests use `after` in place of `before`: another revision of it, or another deployment. */
+  served(before: Deployment | undefined, after: Deployment | undefined): void {
+    if (!before || before === after) return;
+    if (before.id === after?.id) return this.#replaced(before, after);
+    const error = this.#held.get(before.id);
+    this.#held.delete(before.id);
+    if (error) this.#lost(before.id, this.#o.arbiters.keys(before.id), error);
+  }
+
+  #replaced(before: Deployment, after: Deployment): void {
+    const { arbiters, running, system } = this.#o;
+    const { id } = after;
+    const moved = movedParts(before, after);
+    if (moved.stages.length + moved.heads.length === 0) return;
+    this.#held.delete(id);
+    for (const request of running.values()) {
+      if (request.deployment.id === id) request.deployment = after;
+    }
+    for (const key of arbiters.keys(id)) {
+      // one that is not active has nothing that could be rebuilt
+      system.at(arbiterActor, arbiterAddress(id, key)).tell.replaced(moved).catch(() => {});
+    }
+  }
+
+  #lost(id: string, keys: readonly string[], error: WireError, held = false): void {
+    for (const key of keys) {
+      const arbiter = this.#o.system.at(arbiterActor, arbiterAddress(id, key));
+      arbiter.tell.lost({ error, held }).catch(() => {}); // it runs nothing
+    }
+  }
+}
+
+const lost = (node: string, what: string): WireError => ({
+  group: "cluster",
+  code: "node_lost",
+  message: `node ${node}, which ${what}, is gone`,
+  metadata: { node },
+});
