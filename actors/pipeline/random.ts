@@ -86,25 +86,29 @@ export function gumbel(key: RandomKey, token: number): number {
  * of a vocabulary.
  *
  * @param start Index of a large logit, with which the search begins: it makes the search shorter.
+ * @param places Ascending, for a selection of logits: each one's token is first + its place.
  */
 export function gumbelBest(
   logits: Float32Array,
-  { key, first, temperature, start }: {
+  { key, first, temperature, start, places }: {
     key: RandomKey;
     first: number;
     temperature: number;
     start: number;
+    places?: Uint32Array;
   },
 ): number {
-  const scoreAt = (i: number) => logits[i] / temperature + gumbel(key, first + i);
+  const scoreAt = (i: number) =>
+    logits[i] / temperature + gumbel(key, first + (places ? places[i] : i));
   let best = start;
   let most = start >= 0 ? scoreAt(start) : -Infinity;
   for (let i = 0; i < logits.length; i++) {
     const scaled = logits[i] / temperature;
-    const random = bits(key, first + i);
+    const token = places === undefined ? first + i : first + places[i];
+    const random = bits(key, token);
     if (scaled + BOUNDS[Math.clz32(random)] < most || i === start) continue;
     if (scaled === -Infinity) continue;
-    const score = scaled - Math.log(-Math.log1p(-uniformOf(random, key, first + i)));
+    const score = scaled - Math.log(-Math.log1p(-uniformOf(random, key, token)));
     if (score > most || (score === most && i < best)) {
       most = score;
       best = i;

@@ -21,6 +21,7 @@ import {
 import { gumbelBest, randomKey } from "../../actors/pipeline/random.ts";
 import { best } from "./candidates.ts";
 import { engineError } from "./errors.ts";
+import { weightSum } from "./weights.ts";
 
 /** Tokens before the sampled one, on its own path through the token tree, each once. */
 export interface Occurrences {
@@ -41,6 +42,8 @@ const NONE = new Uint32Array(0);
 /** No token ids, and no logits: most rows report none, and an array costs a microsecond to make. */
 const NO_IDS = new Int32Array(0);
 const NO_LOGITS = new Float32Array(0);
+/** Room for a selection of logits: kept, since 0.1 MB of garbage a row costs time. */
+const picked: Selection = { logits: NO_LOGITS, places: NONE };
 
 /** What {@linkcode partialOf} needs besides the logits. */
 export interface PartialOptions extends RowChoice {
@@ -81,7 +84,7 @@ export function occurrencesOf(path: Int32Array, promptRows: number): Occurrences
 
 /**
  * What a part says of a row, from the part's logits f32 (part), which biases and penalties change
- * in place, and masks unless the best token is taken. Throws `bad_logits` (group `engine`) for a NaN or +Infinity (metadata: `token`).
+ * in place. Throws `bad_logits` (group `engine`) for a NaN or +Infinity (metadata: `token`).
  */
 export function partialOf(logits: Float32Array, options: PartialOptions): HeadPartial {
   const { sampling, vocab, first, position, limit } = options;
@@ -131,23 +134,28 @@ export function partialOf(logits: Float32Array, options: PartialOptions): HeadPa
 
   const choice = choiceOf(sampling, vocab);
   const { allowed, allowedFirst = 0 } = options;
-  const { max, maxAt, count } = allowed
-    ? allowedRange(logits, allowed, first - allowedFirst)
-    : before.size > 0
-    ? range(logits)
-    : whole;
-  // The best token is known already.
-  if (allowed && choice !== "best") refuseOthers(logits, allowed, first - allowedFirst);
   const { temperature, top_k: topK, seed } = sampling;
+  let seen: Seen = whole;
+  /** The logits among which a token is chosen, where these are not all of the part. */
+  let selected: Selection | undefined;
+  if (allowed && choice === "best") seen = allowedRange(logits, allowed, first - allowedFirst);
+  else if (allowed) {
+    selected = select(logits, allowed, first - allowedFirst);
+    seen = range(selected.logits);
+  } else if (before.size > 0) seen = range(logits);
+  const { max, maxAt, count } = seen;
+  const choices = selected?.logits ?? logits;
   const wanted = topK > 0 ? Math.min(topK, limit) : limit;
-  const places = count === 0 ? NONE : choice === "ranked" ? best(logits, wanted) : Uint32Array.of(
-    choice === "best" ? maxAt : gumbelBest(logits, {
+  const found = count === 0 ? NONE : choice === "ranked" ? best(choices, wanted) : Uint32Array.of(
+    choice === "best" ? maxAt : gumbelBest(choices, {
       key: randomKey(seed, position),
       first,
       temperature,
       start: maxAt,
+      places: selected?.places,
     }),
   );
+  const places = selected ? found.map((at) => selected.places[at]) : found;
   const own = logprobs ? pick(places) : NO_LOGITS;
   if (logprobs) places.forEach((at, i) => own[i] = before.get(at) ?? own[i]);
   return {
@@ -156,7 +164,7 @@ export function partialOf(logits: Float32Array, options: PartialOptions): HeadPa
     logits: pick(places),
     own,
     count,
-    sum: needsSum(sampling, vocab) && count > 0 ? weightSum(logits, max, temperature) : 0,
+    sum: needsSum(sampling, vocab) && count > 0 ? weightSum(choices, max, temperature) : 0,
   };
 }
 
@@ -174,12 +182,12 @@ function refuseDamage(logits: Float32Array, first: number): void {
   }
 }
 
-/** What one look at the logits of the tokens that the mask allows tells; see {@linkcode refuseOthers}. */
+/** What one look at the logits of the tokens that the mask allows tells; see {@linkcode select}. */
 function allowedRange(
   logits: Float32Array,
   mask: Int32Array,
   at: number,
-): Pick<Range, "max" | "maxAt" | "count"> {
+): Seen {
   let max = -Infinity;
   let maxAt = -1;
   let count = 0;
@@ -216,18 +224,39 @@ function allowedRange(
   return { max, maxAt, count };
 }
 
-/** Makes the logits of tokens that the mask refuses -Infinity; bit `at` of it is the first logit's. */
-function refuseOthers(logits: Float32Array, mask: Int32Array, at: number): void {
+/** Some logits of a part, in order. */
+interface Selection {
+  logits: Float32Array;
+  /** Where each stands in the part. */
+  places: Uint32Array;
+}
+
+/**
+ * The logits of the tokens that the mask allows, until the next call; bit `at` of it is the first
+ * logit's. Nothing branches on a single bit: where a mask is ragged, the branches would be guessed
+ * wrong every other time.
+ */
+function select(logits: Float32Array, mask: Int32Array, at: number): Selection {
+  if (picked.logits.length <= logits.length) {
+    picked.logits = new Float32Array(logits.length + 1);
+    picked.places = new Uint32Array(logits.length + 1);
+  }
+  const { logits: out, places } = picked;
+  let size = 0;
   for (let i = 0; i < logits.length;) {
     const bit = (at + i) & 31;
     const end = Math.min(logits.length, i + 32 - bit);
-    const word = (mask[(at + i) >> 5] ?? 0) >> bit;
-    if (word === 0) logits.fill(-Infinity, i, end);
-    else if (word !== -1) {
-      for (let j = i; j < end; j++) if ((word >>> (j - i) & 1) === 0) logits[j] = -Infinity;
+    let word = (mask[(at + i) >> 5] ?? 0) >>> bit;
+    if (word !== 0) {
+      for (; i < end; i++, word >>>= 1) {
+        out[size] = logits[i];
+        places[size] = i;
+        size += word & 1;
+      }
     }
     i = end;
   }
+  return { logits: out.subarray(0, size), places: places.subarray(0, size) };
 }
 
 function penalise(
@@ -244,14 +273,18 @@ function penalise(
   );
 }
 
-/** What one look at the logits of a part tells. */
-interface Range {
+/** What is to be known of the logits among which a token is chosen. */
+interface Seen {
   /** Largest logit; -Infinity: there is none above. */
   max: number;
   /** The lowest place of the largest logit; -1: all are -Infinity. */
   maxAt: number;
   /** Logits above -Infinity. */
   count: number;
+}
+
+/** What one look at the logits of a part tells. */
+interface Range extends Seen {
   /**
    * Sum of all logits. That of finite f32 numbers cannot overflow in f64, so it is not finite only
    * where a logit is not.
@@ -260,27 +293,27 @@ interface Range {
 }
 
 function range(logits: Float32Array): Range {
+  const { length } = logits;
   let max = -Infinity;
   let maxAt = -1;
   let sum = 0;
-  for (let i = 0; i < logits.length; i++) {
-    const logit = logits[i];
-    sum += logit;
-    if (logit > max) {
-      max = logit;
-      maxAt = i;
-    }
+  let i = 0;
+  // Four at a time: else each addition waits for the one before.
+  for (; i + 3 < length; i += 4) {
+    const a = logits[i], b = logits[i + 1], c = logits[i + 2], d = logits[i + 3];
+    sum += (a + b) + (c + d);
+    if (a > max) max = logits[maxAt = i];
+    if (b > max) max = logits[maxAt = i + 1];
+    if (c > max) max = logits[maxAt = i + 2];
+    if (d > max) max = logits[maxAt = i + 3];
   }
-  let count = logits.length;
+  for (; i < length; i++) {
+    sum += logits[i];
+    if (logits[i] > max) max = logits[maxAt = i];
+  }
+  let count = length;
   if (!Number.isFinite(sum)) {
-    for (let i = 0; i < logits.length; i++) if (!(logits[i] > -Infinity)) count--;
+    for (let i = 0; i < length; i++) if (!(logits[i] > -Infinity)) count--;
   }
   return { max, maxAt, count, sum };
-}
-
-/** Sum of exp((logit - max) / temperature), f64, in the order of the tokens. */
-function weightSum(logits: Float32Array, max: number, temperature: number): number {
-  let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp((logits[i] - max) / temperature);
-  return sum;
 }

@@ -63,9 +63,7 @@ export function sample(row: LogitsRow, sampling: Sampling, history: History): Sa
   const { position, allowed, given } = history;
   const ranges = row.ranges ?? partsOf(vocab);
   const penalised = needsHistory(sampling);
-  const masked = allowed !== undefined && sampling.temperature > 0;
-  const changes = penalised || masked || sampling.logit_bias.length > 0 ||
-    sampling.banned.length > 0;
+  const changes = penalised || sampling.logit_bias.length > 0 || sampling.banned.length > 0;
   const occurrences = penalised
     ? occurrencesOf(history.tokens, history.promptRows)
     : NO_OCCURRENCES;
