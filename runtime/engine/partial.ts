@@ -135,7 +135,7 @@ export function partialOf(logits: Float32Array, options: PartialOptions): HeadPa
   const choice = choiceOf(sampling, vocab);
   const { allowed, allowedFirst = 0 } = options;
   const { temperature, top_k: topK, seed } = sampling;
-  let seen: Seen = whole;
+  let seen: ChoiceFacts = whole;
   /** The logits among which a token is chosen, where these are not all of the part. */
   let selected: Selection | undefined;
   if (allowed && choice === "best") seen = allowedRange(logits, allowed, first - allowedFirst);
@@ -187,7 +187,7 @@ function allowedRange(
   logits: Float32Array,
   mask: Int32Array,
   at: number,
-): Seen {
+): ChoiceFacts {
   let max = -Infinity;
   let maxAt = -1;
   let count = 0;
@@ -274,7 +274,7 @@ function penalise(
 }
 
 /** What is to be known of the logits among which a token is chosen. */
-interface Seen {
+interface ChoiceFacts {
   /** Largest logit; -Infinity: there is none above. */
   max: number;
   /** The lowest place of the largest logit; -1: all are -Infinity. */
@@ -284,7 +284,7 @@ interface Seen {
 }
 
 /** What one look at the logits of a part tells. */
-interface Range extends Seen {
+interface Range extends ChoiceFacts {
   /**
    * Sum of all logits. That of finite f32 numbers cannot overflow in f64, so it is not finite only
    * where a logit is not.
