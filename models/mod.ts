@@ -18,6 +18,7 @@ export {
 } from "./graph/mod.ts";
 export {
   checkSize,
+  checkSpecSize,
   type ConstraintSpec,
   type GrammarForm,
   grammarOf,

@@ -9,6 +9,7 @@ export type { ConstraintSpec } from "./constraint.ts";
 export { checkSize, grammarRefused, MOST_SPEC_CHARS } from "./errors.ts";
 export type { GrammarForm, GrammarText } from "./form.ts";
 export { grammarOf } from "./grammar_of.ts";
+export { checkSpecSize } from "./spec_size.ts";
 export { FORMATS, KEYWORDS } from "./schema/mod.ts";
 export {
   readVocabulary,

@@ -10,6 +10,7 @@
 import { type GrammarWalk, OrreryError } from "../../actors/mod.ts";
 import {
   checkSize,
+  checkSpecSize,
   type ConstraintSpec,
   grammarRefused,
   readVocabulary,
@@ -151,6 +152,7 @@ class WorkerGrammars implements Grammars {
 
 /** A constraint as JSON. Throws `model/grammar_too_large`, `model/grammar_invalid`. */
 function textOf(spec: ConstraintSpec): string {
+  checkSpecSize(spec);
   let text: string;
   try {
     text = JSON.stringify(spec);
