@@ -7,6 +7,9 @@ import { Tokenizer } from "../models/mod.ts";
 import { judgeOf } from "./support/json_oracle.ts";
 import { MaskJudge } from "./support/mask_judge.ts";
 import { collected, SCHEMAS_FILE } from "./support/collected_schemas.ts";
+import { join } from "node:path";
+import { skipAbsent } from "./support/absent.ts";
+import { loadIfThere, SHARED_DATA } from "./support/tokenizers.ts";
 import { REFUSED_SCHEMAS, SCHEMA_CASES } from "./support/schema_cases.ts";
 
 const judge = await MaskJudge.open(await Tokenizer.load("models/embedded/target"));
@@ -75,6 +78,35 @@ Deno.test("GrammarEngine.compile() refuses what is not well-formed, or too large
     );
   }
 });
+
+/** Schemas for which the engine looks at few states: a large vocabulary makes each one dear. */
+const QUICK = new Set([
+  ...["boolean", "number", "const", "required in order", "unicode keys", "nested objects", "date"],
+  ...["integer range", "array limits", "anyOf beside properties", "references", "linked list"],
+]);
+
+for (const name of ["Qwen2.5", "Llama-2", "SmolLM2-135M-Instruct"]) {
+  Deno.test(`masks of other vocabularies let through what ajv calls valid, and nothing else: ${name}`, async (t) => {
+    const tokenizer = await loadIfThere(join(SHARED_DATA, "fetched/tokenizers", name));
+    if (!tokenizer) return void await skipAbsent(t);
+    const other = await MaskJudge.open(tokenizer);
+    let [passes, stops] = [0, 0];
+    for (const { name, schema, values } of SCHEMA_CASES) {
+      if (!QUICK.has(name)) continue;
+      await other.engine.compile(name, { kind: "json_schema", schema });
+      const valid = judgeOf(schema);
+      for (const value of values) {
+        const { passed, taken } = await other.allows(name, value, schema);
+        const where = `${name}: ${JSON.stringify(value).slice(0, 200)} is taken up to ${taken}`;
+        assert.equal(passed, valid(value), where);
+        if (passed) passes++;
+        else stops++;
+      }
+      other.engine.forget(name);
+    }
+    assert.ok(passes > 15 && stops > 15, `${passes} pass, ${stops} are stopped`);
+  });
+}
 
 Deno.test({
   name: "masks of collected schemas let through their valid instances, and no invalid one",

@@ -1,12 +1,12 @@
 // deno-lint-ignore-file no-console -- its lines are its answers
 /**
- * `deno task bench:grammar [--tokenizer FOLDER]... [--every N] [--overhead]`: what answers can be held
- * to, and what it costs.
+ * `deno task bench:grammar [--tokenizer FOLDER]... [--every N] [--overhead [--half]]`: what answers can
+ * be held to, and what it costs.
  *
  * - Coverage: schemas of the tests and, where the collection is there, of other projects: how many
  *   compile, which keywords are refused, how many valid instances pass and invalid ones are stopped.
- * - Cost, with each tokenizer: milliseconds to compile and for a mask, bytes of a packed mask, bytes of
- *   the engine.
+ * - Cost, with the embedded tokenizer, those of other models where they are there, and each that is
+ *   named: milliseconds to compile and for a mask, bytes of a packed mask, bytes of the engine.
  * - `--overhead`: milliseconds a token of the embedded model's answers with and without a schema.
  *
  * @module
@@ -20,6 +20,7 @@ import { collected } from "../support/collected_schemas.ts";
 import { judgeOf } from "../support/json_oracle.ts";
 import { MaskJudge } from "../support/mask_judge.ts";
 import { SCHEMA_CASES } from "../support/schema_cases.ts";
+import { loadIfThere, SHARED_DATA } from "../support/tokenizers.ts";
 import { measureOverhead } from "./grammar/overhead.ts";
 import { describeMachine } from "./shared/figures.ts";
 
@@ -29,6 +30,8 @@ const { values: args } = parseArgs({
     /** Measure each n-th schema only. */
     every: { type: "string", default: "1" },
     overhead: { type: "boolean", default: false },
+    /** With `--overhead`: the 0.5B shape too, which takes minutes and 3.3 GB of disk space. */
+    half: { type: "boolean", default: false },
   },
 });
 
@@ -131,4 +134,9 @@ console.log(
   `${describeMachine()}: ${ours.length} schemas of ours, ${others.length} collected ones`,
 );
 for (const folder of [EMBEDDED, ...args.tokenizer]) await measure(folder, chosen);
-if (args.overhead) await measureOverhead();
+for (const name of ["Qwen2.5", "Llama-2", "SmolLM2-135M-Instruct"]) {
+  const folder = join(SHARED_DATA, "fetched/tokenizers", name);
+  if (await loadIfThere(folder)) await measure(folder, chosen);
+  else console.log(`\n${name}: its tokenizer is not on this machine`);
+}
+if (args.overhead) await measureOverhead({ half: args.half });

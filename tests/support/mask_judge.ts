@@ -6,6 +6,9 @@
 import { readVocabulary, type Tokenizer } from "../../models/mod.ts";
 import { GrammarEngine } from "../../runtime/grammar/engine.ts";
 
+const SPACE = " ".charCodeAt(0);
+const LINE_END = "\n".charCodeAt(0);
+
 /** How the masks took a value. */
 export interface Verdict {
   /** The whole text and the end behind it were allowed, in some order of properties. */
@@ -34,9 +37,22 @@ export class MaskJudge {
     return new MaskJudge(await GrammarEngine.open(vocabulary), tokenizer, eos);
   }
 
-  /** The tokens of a text and of its end. */
+  /**
+   * The tokens of a text and of its end. Some tokenizers add a space to the begin of a text, which an
+   * answer does not have: there the tokens are those behind a line's end.
+   */
   tokensOf(text: string): number[] {
-    return [...this.#tokenizer.encode(text, { addSpecialTokens: false }), this.#eos];
+    const encoded = this.#encode(text);
+    if (this.#tokenizer.tokenBytes(encoded[0])[0] !== SPACE || text.startsWith(" ")) {
+      return [...encoded, this.#eos];
+    }
+    const behind = this.#encode(`\n${text}`);
+    const line = behind.findIndex((token) => this.#tokenizer.tokenBytes(token).at(-1) === LINE_END);
+    return [...behind.slice(line + 1), this.#eos];
+  }
+
+  #encode(text: string): number[] {
+    return [...this.#tokenizer.encode(text, { addSpecialTokens: false })];
   }
 
   /** Does a text pass the masks of the compiled grammar `key`? */
