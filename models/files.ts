@@ -32,13 +32,23 @@ export async function readRequired(path: string): Promise<Uint8Array> {
   });
 }
 
+/** A string of JSON, or a number that Python writes and JSON does not know. */
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
+
 /**
- * The value of a JSON text in UTF-8; `path` is where it lies, for the message. Throws OrreryError
- * `model/file_malformed`.
+ * The value of a JSON text in UTF-8 as Python writes it: with `Infinity`, and with `NaN`, which
+ * becomes null. `path` is where it lies, for the message. Throws OrreryError `model/file_malformed`.
  */
 export function parseJson(bytes: Uint8Array, path: string): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(bytes));
+    const text = new TextDecoder().decode(bytes);
+    if (!/Infinity|NaN/.test(text)) return JSON.parse(text);
+    const numbers: Record<string, string> = {
+      "Infinity": "1e999", // which is read as infinity
+      "-Infinity": "-1e999",
+      "NaN": "null",
+    };
+    return JSON.parse(text.replace(STRING_OR_NUMBER, (found) => numbers[found] ?? found));
   } catch (error) {
     throw modelError("file_malformed", `${path} is not JSON: ${reasonOf(error)}`, { file: path });
   }

@@ -33,3 +33,11 @@ Deno.test("readJsonFile() and parseJson() name the file that is not JSON", () =>
       message: /^x\/y\.json is not JSON: /,
     });
   }));
+
+Deno.test("parseJson() reads the numbers that Python writes, outside of texts only", () => {
+  const read = (text: string) => parseJson(new TextEncoder().encode(text), "config.json");
+  assert.deepEqual(read('{"a": [Infinity, -Infinity, NaN], "b": "NaN \\" Infinity"}'), {
+    a: [Infinity, -Infinity, null],
+    b: 'NaN " Infinity',
+  });
+});

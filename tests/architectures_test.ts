@@ -21,7 +21,7 @@ import { loadEngine } from "../runtime/engine/mod.ts";
 import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
 import { StageChain } from "./oracle/stages.ts";
 import "./support/open_library.ts";
-import { writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
+import { trimTokenizer, writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
 const options = { sanitizeOps: true, sanitizeResources: true };
 
@@ -65,6 +65,12 @@ async function readExpected(folder: string): Promise<Expected> {
   };
 }
 
+/** Rows of the embedding of a checkpoint. */
+async function vocabularyOf(folder: string): Promise<number> {
+  const config = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
+  return (config.text_config ?? config).vocab_size;
+}
+
 /** Converts a fixture and runs `use` on it; the fixtures have no tokenizer of their own. */
 async function withFixture(
   name: string,
@@ -80,6 +86,7 @@ async function withFixture(
     }
     const { dir: tokenizer } = await writeTinyCheckpoint(join(dir, "tokenizer"), { layers: 1 });
     await copyFile(join(tokenizer, "tokenizer.json"), join(source, "tokenizer.json"));
+    await trimTokenizer(source, await vocabularyOf(source));
     const store = await ModelStore.open(join(dir, "store"));
     const { manifest, blobsDir: blobDir } = await store.add(source, { precision });
     await use({ manifest, blobDir, expected: await readExpected(source) });

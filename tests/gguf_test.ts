@@ -19,6 +19,7 @@ import { readStoredTensor } from "./support/stored_weights.ts";
 import {
   encodeSafetensors,
   type TinyCheckpoint,
+  trimTokenizer,
   writeTinyCheckpoint,
 } from "./support/tiny_checkpoint.ts";
 
@@ -267,6 +268,7 @@ for (
     await inFolder(async (dir) => {
       const texts = await writeTinyCheckpoint(join(dir, "folder"), { layers: 1 });
       const config = { ...await readJson(new URL(`${fixture}/config.json`, FIXTURES)), ...changes };
+      await trimTokenizer(texts.dir, config.vocab_size);
       const tensors: TinyCheckpoint["tensors"] = new Map();
       {
         await using source = await Checkpoint.open(new URL(`${fixture}`, FIXTURES).pathname);

@@ -37,6 +37,11 @@ export interface DecoderFamily {
   activationField?: "hidden_act" | "hidden_activation";
   /** Field of config.json with the epsilon of norms. @default "rms_norm_eps" */
   epsilonField?: "rms_norm_eps" | "layer_norm_eps" | "norm_epsilon" | "norm_eps";
+  /**
+   * Whether `partial_rotary_factor` counts; transformers ignores it in the other families.
+   * @default false
+   */
+  partialRotation?: boolean;
   /** Whether pairs that are rotated together are neighbours. @default false */
   interleaved?: boolean;
   /** Supported scalings of RoPE. @default all that `rotation` supports */
@@ -99,7 +104,7 @@ export function decoder(family: DecoderFamily): Architecture {
       const { theta, scaling } = ropeOf(config);
       const heads = config.num_attention_heads;
       const head_dim = config.head_dim ?? Math.floor(config.hidden_size / heads);
-      const dims = rotatedDims(config, head_dim);
+      const dims = family.partialRotation ? rotatedDims(config, head_dim) : undefined;
       const skipped = family.skipsRotation
         ? layersWhere(config, (layer) => family.skipsRotation!(config, layer))
         : [];

@@ -17,6 +17,7 @@ import { granite } from "./granite.ts";
 import { hunyuan } from "./hunyuan.ts";
 import { llama } from "./llama.ts";
 import { ministral, ministral3, mistral } from "./mistral.ts";
+import { withClass } from "./model_types.ts";
 import { nemotron } from "./nemotron.ts";
 import { olmo2, olmo3 } from "./olmo.ts";
 import { phi3 } from "./phi.ts";
@@ -79,8 +80,9 @@ export interface Described {
  * `model/architecture_unknown` or `model/feature_unsupported`; the last two name what is supported.
  */
 export function describe(json: unknown, file: string): Described {
-  const text = textPart(json);
-  return { ...describeText(text ?? json, file), textPart: text !== undefined };
+  const whole = withClass(json);
+  const text = textPart(whole);
+  return { ...describeText(text ?? whole, file), textPart: text !== undefined };
 }
 
 function describeText(json: unknown, file: string): Omit<Described, "textPart"> {
@@ -95,6 +97,7 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
   const name = parseConfig(json, file).architectures[0];
   const architecture = KNOWN.find((known) => known.classes.includes(name))!;
   const config = parseConfig(json, file, architecture.defaults);
+  checkRotation(config, file);
   const unsupported = architecture.unsupported(config);
   if (config.quantization_config) {
     const method = String(config.quantization_config["quant_method"] ?? "unknown");
@@ -110,6 +113,31 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
   const geometry = architecture.geometry(config, name);
   checkGeometry(geometry, file);
   return { config, geometry, architecture };
+}
+
+/**
+ * Throws `config_malformed` where rotation is described twice and differently, or by a base that is
+ * no positive number.
+ */
+function checkRotation({ rope_scaling, rope_parameters }: ModelConfig, file: string): void {
+  if (rope_scaling && rope_parameters) {
+    const plain = ({ rope_theta: _theta, type, rope_type, ...rest }: Record<string, unknown>) =>
+      Object.entries({ ...rest, rope_type: rope_type ?? type }).sort();
+    if (JSON.stringify(plain(rope_scaling)) !== JSON.stringify(plain(rope_parameters))) {
+      throw malformed(
+        file,
+        "rope_scaling",
+        "says something else than rope_parameters; remove the one that is wrong",
+      );
+    }
+  }
+  const described = rope_parameters ?? rope_scaling ?? {};
+  for (const rope of [described, ...Object.values(described)]) {
+    const theta = (rope as { rope_theta?: unknown } | null)?.rope_theta;
+    if (theta !== undefined && theta !== null && !(typeof theta === "number" && theta > 0)) {
+      throw malformed(file, "rope_theta", `${JSON.stringify(theta)} is no base of frequencies`);
+    }
+  }
 }
 
 /** Throws `config_malformed` for counts and scalings that contradict each other. */

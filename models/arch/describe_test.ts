@@ -102,7 +102,7 @@ Deno.test("describe() refuses an unsupported setting by name and says what is su
     ],
     [{ rope_scaling: { type: "linear" } }, "config_malformed", /rope_scaling.*factor/],
     [
-      { partial_rotary_factor: 0.2 },
+      { architectures: ["Phi3ForCausalLM"], partial_rotary_factor: 0.2 },
       "config_malformed",
       /partial_rotary_factor: RoPE cannot rotate 3/,
     ],

@@ -37,6 +37,7 @@ export const glm = decoder({
   classes: ["GlmForCausalLM"],
   defaults: DEFAULTS,
   interleaved: true,
+  partialRotation: true,
   traits: (config) => ({ attention: attention(config) }),
   tensors: (geometry: Geometry) => fusedTensors(decoderTensors(geometry), FUSED),
 });
@@ -46,6 +47,7 @@ export const glm4 = decoder({
   classes: ["Glm4ForCausalLM"],
   defaults: DEFAULTS,
   interleaved: true,
+  partialRotation: true,
   traits: (config) => ({ attention: attention(config), norms: { after: true } }),
   tensors: (geometry: Geometry) => fusedTensors(decoderTensors(geometry, SANDWICH), FUSED),
 });

@@ -17,6 +17,7 @@ export const nemotron = decoder({
   },
   activation: "relu2",
   epsilonField: "norm_eps",
+  partialRotation: true,
   traits: (config) => ({
     attention: config.attention_bias ? { bias: "qkvo" } : undefined,
     mlp: { activation: "relu2", gated: false, ...(config.mlp_bias ? { bias: true } : {}) },

@@ -22,6 +22,7 @@ export const phi3 = decoder({
     rms_norm_eps: 1e-5,
   },
   ropeTypes: ["default", "longrope"],
+  partialRotation: true,
   traits: (config) => ({ local: windowOf(config, layersWhere(config, () => true)) }),
   tensors: (geometry) => fusedTensors(decoderTensors(geometry), FUSED),
 });

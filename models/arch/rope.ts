@@ -67,6 +67,12 @@ function statedFor(config: ModelConfig, layerType: string): Record<string, unkno
 }
 
 /**
+ * Most rows of a context: a table of angles has that many, 512 MiB for heads of 128 dimensions, and
+ * a config.json may state any number.
+ */
+export const MOST_CONTEXT = 2 ** 20;
+
+/**
  * Longest context, in rows, in which one table of angles holds for all rows. `dynamic` and
  * `longrope` change the angles of *all* rows once a text is longer than the original length, but
  * transformers leaves the keys that it has cached at the old angles. So the context ends at the
@@ -75,7 +81,8 @@ function statedFor(config: ModelConfig, layerType: string): Record<string, unkno
 export function contextOf(config: ModelConfig): number {
   const { type } = ropeOf(config);
   // of `dynamic` the stated length is the original one
-  return type === "longrope" ? originalContext(config) : config.max_position_embeddings;
+  const stated = type === "longrope" ? originalContext(config) : config.max_position_embeddings;
+  return Math.min(stated, MOST_CONTEXT);
 }
 
 /** The length before the context was stretched, in rows, or the whole where config.json is silent. */

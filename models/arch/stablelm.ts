@@ -16,6 +16,7 @@ export const stablelm = decoder({
     partial_rotary_factor: 0.25,
   },
   epsilonField: "layer_norm_eps",
+  partialRotation: true,
   unsupported: ({ qk_layernorm }) => qk_layernorm ? ["qk_layernorm true (supported: false)"] : [],
   traits: (config) => ({
     attention: config.use_qkv_bias ? { bias: "qkv" } : undefined,

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { withClass } from "./model_types.ts";
 
 /** What transformers fills into a `text_config`, by the class of the whole model. */
 const TEXT_DEFAULTS: Readonly<Record<string, Record<string, unknown>>> = {
@@ -29,14 +30,6 @@ const TEXT_DEFAULTS: Readonly<Record<string, Record<string, unknown>>> = {
   },
 };
 
-/** Class of a text model by its `model_type`. */
-const TEXT_CLASSES: Readonly<Record<string, string>> = {
-  gemma3_text: "Gemma3ForCausalLM",
-  mistral: "MistralForCausalLM",
-  ministral: "MinistralForCausalLM",
-  ministral3: "Ministral3ForCausalLM",
-};
-
 /** Classes of models whose text part is supported. */
 export const WRAPPERS: readonly string[] = Object.keys(TEXT_DEFAULTS);
 
@@ -57,8 +50,7 @@ export function textPart(json: unknown): Record<string, unknown> | undefined {
   const shared = SHARED.filter((field) => whole[field] !== undefined)
     .map((field) => [field, whole[field]]);
   const stated = { ...defaults, ...Object.fromEntries(shared), ...text };
-  const { model_type } = stated as { model_type?: unknown };
-  return { ...stated, architectures: [TEXT_CLASSES[String(model_type)] ?? String(model_type)] };
+  return withClass({ ...stated, architectures: undefined }) as Record<string, unknown>;
 }
 
 /**

@@ -12,6 +12,7 @@ import type { BlobFolder } from "./blobs.ts";
 import { removeIfThere } from "./files.ts";
 import { CONVERTER_VERSION, convertGroup, groupBytes, type GroupFormats } from "./convert.ts";
 import { diskFull, isNoSpace } from "./disk.ts";
+import { modelError } from "../errors.ts";
 import {
   type Block,
   type Group,
@@ -107,6 +108,7 @@ export class Conversion {
   static async plan(source: ModelSource, options: ConversionOptions): Promise<Conversion> {
     const groups = plannedGroups(source.described, options.precisions);
     for (const { specs } of groups) for (const spec of specs) checkTensor(source.weights, spec);
+    checkLayers(source);
     const id = conversionId(options.origin ?? await source.fingerprint(), options.precisions);
     return new Conversion(id, source.weights, groups, options);
   }
@@ -179,6 +181,20 @@ export class Conversion {
 
   get #journalPath(): string {
     return join(this.#options.dir, "jobs", `${this.id}.json`);
+  }
+}
+
+/** Throws `more_layers` (group `model`) where the source has layers that config.json leaves out. */
+function checkLayers({ weights, described: { geometry: { layers } }, path }: ModelSource): void {
+  for (const name of weights.tensors.keys()) {
+    const layer = Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? 0);
+    if (layer < layers) continue;
+    throw modelError(
+      "more_layers",
+      `${path} has tensor ${name}, but its config.json says num_hidden_layers ${layers}: correct ` +
+        "the number, or take the tensors out",
+      { tensor: name, layers },
+    );
   }
 }
 

@@ -38,6 +38,7 @@ import {
   type Precision,
   type WeightGroups,
 } from "../manifest.ts";
+import { checkTexts } from "./check_texts.ts";
 import { checkUnused, type ModelUser, useModel } from "./model_use.ts";
 import { openModelSource } from "./model_source.ts";
 import { StoredModel } from "./stored_model.ts";
@@ -133,6 +134,7 @@ export class ModelStore {
     checkName(name);
     const { described, texts, path } = opened;
     const ends = endTokens(described, texts, path);
+    checkTexts(texts, described.geometry, path);
     const conversion = await Conversion.plan(opened, {
       precisions: precisionsOf(options),
       origin,

@@ -124,6 +124,25 @@ export class ChatTemplate {
   }
 
   /**
+   * Parses every template. Throws OrreryError `model/chat_template_malformed` for one that is no
+   * Jinja that is known here.
+   */
+  check(): void {
+    for (const name of this.#sources.keys()) {
+      try {
+        this.#template(name);
+      } catch (error) {
+        throw modelError(
+          "chat_template_malformed",
+          `the model's chat template (${name}) cannot be read: ${reasonOf(error)}`,
+          { template: name },
+          error,
+        );
+      }
+    }
+  }
+
+  /**
    * The prompt as text. Throws OrreryError `model/chat_template_failed` with the template's own words
    * when it refuses the messages (`raise_exception`) or cannot be run.
    */

@@ -108,6 +108,8 @@ export class Tokenizer {
   readonly specialIds: ReadonlySet<number>;
   /** Largest id + 1. A model's embedding may have more rows. */
   readonly vocabSize: number;
+  /** Largest id + 1 of its vocabulary, without the tokens that were added to it. */
+  readonly baseSize: number;
   /** Id of `bos_token` of tokenizer_config.json; null: none, or not in the vocabulary. */
   readonly bosToken: number | null;
   readonly #library: Library;
@@ -136,6 +138,7 @@ export class Tokenizer {
     if (!(json.model.vocab instanceof Array)) {
       for (const id of Object.values(json.model.vocab)) last = Math.max(last, id);
     }
+    this.baseSize = last + 1;
     for (const id of this.#added.keys()) last = Math.max(last, id);
     this.vocabSize = last + 1;
     this.bosToken = config.bos_token ? this.#library.token_to_id(config.bos_token) ?? null : null;

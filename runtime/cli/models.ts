@@ -8,6 +8,7 @@ import pc from "picocolors";
 import {
   addFromHub,
   type AddProgress,
+  type BlobProblem,
   BLOCKS,
   ModelStore,
   parseHubSpec,
@@ -15,10 +16,12 @@ import {
   type StoredModel,
   type StoreEntry,
 } from "../../models/mod.ts";
+import { toOrreryError } from "../../actors/mod.ts";
 import { readArgs, urlOption } from "./args.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { facts, modelBytes } from "./model_facts.ts";
 import { humanBytes, Progress } from "./progress.ts";
+import type { OneToken } from "./one_token.ts";
 import { table } from "./table.ts";
 
 const help =
@@ -33,6 +36,7 @@ in one: owner/name:file.gguf. An add that was interrupted goes on where it stopp
 
   --data DIR         model store [.orrery]
   --json             list, show, verify: print JSON
+  --deep             verify: also run one token through the model (takes the memory of all its layers)
   --name NAME        add: what it is called in the store [the source's name and the precision]
   --precision P      add: ${PRECISIONS.join(", ")} [q4]
   --embedding-precision P, --head-precision P
@@ -71,6 +75,7 @@ function options(args: string[]) {
     options: {
       data: { type: "string", default: DEFAULT_DATA },
       json: { type: "boolean", default: false },
+      deep: { type: "boolean", default: false },
       name: { type: "string" },
       precision: { type: "string" },
       "embedding-precision": { type: "string" },
@@ -99,6 +104,7 @@ function options(args: string[]) {
   }
   const given = ONLY_ADD.find((option) => values[option] !== undefined && values[option] !== false);
   if (command !== "add" && given) throw new UsageError(`--${given} is for add`);
+  if (values.deep && command !== "verify") throw new UsageError("--deep is for verify");
   if (values.json && (command === "add" || command === "remove")) {
     throw new UsageError(`${command} has no --json`);
   }
@@ -136,7 +142,7 @@ async function models(args: string[]): Promise<number> {
   const { command, subject = "" } = chosen;
   if (command === "add") return await add(store, subject, chosen);
   if (command === "show") return await show(store, subject, chosen.json);
-  if (command === "verify") return await verify(store, chosen.subject, chosen.json);
+  if (command === "verify") return await verify(store, chosen.subject, chosen);
   if (command === "list") return await list(store, chosen.subject, chosen.json);
   await store.remove(subject);
   console.log(`removed ${subject}`);
@@ -267,17 +273,44 @@ async function list(store: ModelStore, name: string | undefined, json: boolean):
   return exitCodes.ok;
 }
 
-async function verify(store: ModelStore, name: string | undefined, json: boolean): Promise<number> {
-  const results = [];
+/** What `verify` found of a model. */
+interface Verified {
+  name: string;
+  ok: boolean;
+  problems: BlobProblem[];
+  /** Why its manifest cannot be read, or why no token could be run through it. */
+  error?: string;
+  /** With `--deep`: what it made of one token. */
+  deep?: OneToken;
+}
+
+async function verifyOne(store: ModelStore, entry: StoreEntry, deep: boolean): Promise<Verified> {
+  const { name } = entry;
+  if (entry.state === "broken") return { name, ok: false, problems: [], error: entry.reason };
+  const problems = await store.verify(name);
+  if (problems.length > 0 || !deep) return { name, ok: problems.length === 0, problems };
+  const { runOneToken } = await import("./one_token.ts"); // the engine is large
+  try {
+    return { name, ok: true, problems, deep: await runOneToken(entry.model) };
+  } catch (error) {
+    return { name, ok: false, problems, error: toOrreryError(error).message };
+  }
+}
+
+async function verify(
+  store: ModelStore,
+  name: string | undefined,
+  { json, deep }: { json: boolean; deep: boolean },
+): Promise<number> {
+  const results: Verified[] = [];
   for (const entry of await entriesOf(store, name)) {
-    const problems = entry.state === "ok" ? await store.verify(entry.name) : [];
-    const error = entry.state === "broken" ? { error: entry.reason } : {};
-    const ok = entry.state === "ok" && problems.length === 0;
-    results.push({ name: entry.name, ok, problems, ...error });
+    const result = await verifyOne(store, entry, deep);
+    results.push(result);
     if (json) continue;
-    console.log(`${ok ? pc.green("ok") : pc.red("damaged")} ${entry.name}`);
-    if (entry.state === "broken") console.log(`  ${entry.reason}`);
-    for (const { role, problem, sha256 } of problems) {
+    const ran = result.deep ? `: token ${result.deep.next} follows ${result.deep.given}` : "";
+    console.log(`${result.ok ? pc.green("ok") : pc.red("damaged")} ${result.name}${ran}`);
+    if (result.error !== undefined) console.log(`  ${result.error}`);
+    for (const { role, problem, sha256 } of result.problems) {
       console.log(`  ${role} is ${problem} (blob ${sha256})`);
     }
   }

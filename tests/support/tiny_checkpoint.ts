@@ -157,6 +157,15 @@ export async function writeTinyCheckpoint(
   return { dir, config, tensors };
 }
 
+/** Takes the tokens out of a folder's tokenizer that a model of `rows` tokens has no rows for. */
+export async function trimTokenizer(folder: string, rows: number): Promise<void> {
+  const path = join(folder, "tokenizer.json");
+  const json = JSON.parse(await Deno.readTextFile(path));
+  const known = Object.entries<number>(json.model.vocab).filter(([, id]) => id < rows);
+  json.model.vocab = Object.fromEntries(known);
+  await writeFile(path, JSON.stringify(json, null, 2));
+}
+
 /** A safetensors file's bytes; `header` entries may be altered by tests that need a broken file. */
 export function encodeSafetensors(
   entries: { name: string; dtype: string; shape: number[]; data: Uint8Array }[],

@@ -1,0 +1,52 @@
+/**
+ * Classes by `model_type`, for a config.json that names no class: transformers chooses by the type
+ * alone.
+ *
+ * @module
+ */
+
+/** Class of each type whose class is not known otherwise. */
+const CLASSES: Readonly<Record<string, string>> = {
+  llama: "LlamaForCausalLM",
+  mistral: "MistralForCausalLM",
+  ministral: "MinistralForCausalLM",
+  ministral3: "Ministral3ForCausalLM",
+  mistral3: "Mistral3ForConditionalGeneration",
+  smollm3: "SmolLM3ForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  qwen3: "Qwen3ForCausalLM",
+  gemma: "GemmaForCausalLM",
+  gemma2: "Gemma2ForCausalLM",
+  gemma3_text: "Gemma3ForCausalLM",
+  gemma3: "Gemma3ForConditionalGeneration",
+  phi3: "Phi3ForCausalLM",
+  granite: "GraniteForCausalLM",
+  olmo2: "Olmo2ForCausalLM",
+  olmo3: "Olmo3ForCausalLM",
+  ernie4_5: "Ernie4_5ForCausalLM",
+  hunyuan_v1_dense: "HunYuanDenseV1ForCausalLM",
+  exaone4: "Exaone4ForCausalLM",
+  glm: "GlmForCausalLM",
+  glm4: "Glm4ForCausalLM",
+  stablelm: "StableLmForCausalLM",
+  cohere: "CohereForCausalLM",
+  cohere2: "Cohere2ForCausalLM",
+  starcoder2: "Starcoder2ForCausalLM",
+  nemotron: "NemotronForCausalLM",
+  seed_oss: "SeedOssForCausalLM",
+};
+
+/** The types that are known. */
+export const MODEL_TYPES: readonly string[] = Object.keys(CLASSES);
+
+/**
+ * config.json with the class that its `model_type` stands for, where it names none; of an unknown
+ * type, the type itself, which is refused by that name.
+ */
+export function withClass(json: unknown): unknown {
+  if (typeof json !== "object" || json === null) return json;
+  const { architectures, model_type: type } = json as Record<string, unknown>;
+  const named = Array.isArray(architectures) && architectures.length > 0;
+  if (named || typeof type !== "string") return json;
+  return { ...json, architectures: [CLASSES[type] ?? type] };
+}
