@@ -10,6 +10,7 @@ import type { ApiAddress, NodeAccess } from "./access/mod.ts";
 import {
   type ApiServer,
   createApi,
+  deploymentsAdmin,
   lineAnswerer,
   ResponseFiles,
   ResponseStore,
@@ -98,6 +99,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
       ...{ system, trust, membership, promote },
       links: () => part.seat?.links ?? [],
     }),
+    deployments: deploymentsAdmin(system),
     doctor: clusterDoctor({
       ...{ system, examiner },
       known: () => work.serving.deployment?.members ?? [],

@@ -201,13 +201,14 @@ export class NodePart {
     this.#coordination = server?.coordination({
       ...{ system, directory, fence, membership, presence, member },
       ...{ home: this.home, nodes: this.#view(), watch: options.watch ?? false },
+      ensure: (options) => this.#parts.work.weights.ensure(options),
       identities: async () => await origin.trust.identities() ?? [],
       announce: async () => options.announce ? await this.#announce() : undefined,
     });
   }
 
   /** What this node sees of the members. */
-  #view(): MembersView {
+  #view(): MembersView & { members(): string[] } {
     const { origin: { trust }, network: { mailbox } } = this.#parts;
     return {
       silentMs: (node) => mailbox.silentMs(node),
@@ -215,6 +216,7 @@ export class NodePart {
       identity: (node) => trust.identityOf(node),
       isFormer: (node) => trust.isFormer(node),
       changed: logHealth,
+      members: () => mailbox.peers().map(({ node }) => node),
     };
   }
 

@@ -24,6 +24,7 @@ export interface NodeWork {
   activity: Activity;
   loader: EngineLoader;
   host: DeploymentHost;
+  weights: NodeWeights;
   /** What is served now, or why nothing is. */
   readonly serving: Serving;
 }
@@ -39,6 +40,7 @@ export function openWork(
   const gateway = later.gateway = new Gateway({
     ...{ system, admission },
     onBroken: (deployment, why) => later.membership?.broken(deployment, why),
+    onWake: (name) => later.membership?.wake(name),
   });
   const profiler = new NodeProfiler({
     ...{ system, store, mailbox, data, threads, spinning, memoryBytes },
@@ -65,7 +67,7 @@ export function openWork(
   });
   undo.defer(() => host.close());
   return {
-    ...{ gateway, admission, profiler, activity, loader, host },
+    ...{ gateway, admission, profiler, activity, loader, host, weights },
     get serving() {
       return serving;
     },

@@ -11,8 +11,9 @@
  * @module
  */
 import type { ActorContext } from "../system/mod.ts";
+import { copyFields, type CopyName } from "./copy_name.ts";
 import type { Deployment, Member } from "./deployment.ts";
-import { memberActor } from "./member.ts";
+import { type Adopted, memberActor } from "./member.ts";
 import type { ClusterMemory } from "./memory.ts";
 
 /** Options of an {@linkcode Adoption}. */
@@ -21,6 +22,8 @@ export interface AdoptionOptions {
   members: ReadonlyMap<string, Member>;
   /** Told what serves, and which deployments are gone. */
   memory: ClusterMemory;
+  /** Which copy of which deployment it is about. */
+  of: CopyName;
   /** Why nothing serves yet. */
   reason: string;
   /** Milliseconds after which a member that has not answered is asked again. */
@@ -28,6 +31,9 @@ export interface AdoptionOptions {
   /** Milliseconds that an answer may take. */
   deadlineMs: number;
 }
+
+/** What nodes are told of a copy beside the deployment that serves and the reason why none does. */
+type Rest = Pick<Adopted, "asleep" | "failed" | "gone">;
 
 /** Asks a member actor something. */
 type AskMember = (
@@ -42,6 +48,8 @@ export class Adoption {
   readonly #ctx: ActorContext;
   readonly #options: AdoptionOptions;
   #current?: Deployment;
+  /** What nodes are told beside the deployment. */
+  #rest: Rest = {};
   /** Number of adoptions so far: an older one is not repeated. */
   #adoptions = 0;
   /** See {@linkcode Adoption.parting}. */
@@ -68,17 +76,24 @@ export class Adoption {
 
   /**
    * New requests use this deployment from now on, and the one before is let go. Undefined: new
-   * requests are refused with this reason.
+   * requests are refused with this reason, or wait where the rest says that it is asleep.
    */
-  adopt(deployment: Deployment | undefined, reason: string): void {
+  adopt(deployment: Deployment | undefined, reason: string, rest: Rest = {}): void {
     const before = this.#current;
     this.#current = deployment;
+    this.#rest = rest;
     this.reason = reason;
     this.#adoptions++;
     for (const node of this.#options.members.keys()) this.tell(node);
     if (!before || before.id === deployment?.id) return;
-    if (!deployment) void this.#options.memory.serves(undefined).catch(() => {}); // the term is over
+    if (!deployment) this.#forgetServing();
     this.letGo(before);
+  }
+
+  /** The next coordinator need not go on with what served. */
+  #forgetServing(): void {
+    const { memory, of } = this.#options;
+    void memory.serves(undefined, of).catch(() => {}); // the term is over
   }
 
   /** This deployment served before the actor began, and serves on. */
@@ -89,9 +104,13 @@ export class Adoption {
 
   /** Tells a member what serves. */
   tell(node: string): void {
-    const [number, deployment, reason] = [this.#adoptions, this.#current, this.reason];
+    const number = this.#adoptions;
+    const told = {
+      ...copyFields(this.#options.of),
+      ...{ deployment: this.#current, reason: this.reason, ...this.#rest },
+    };
     void this.#insist(node, {
-      ask: (member, within) => member.adopt({ deployment, reason }, within),
+      ask: (member, within) => member.adopt(told, within),
       stale: () => number !== this.#adoptions,
     });
   }

@@ -10,7 +10,7 @@ import {
   type MembersView,
   Simulation,
 } from "../mod.ts";
-import { NO_MEMORY } from "../../tests/support/no_memory.ts";
+import { NO_MEMORY, NO_SOURCES } from "../../tests/support/no_memory.ts";
 
 /** Three nodes whose examiners and links are made up; times are virtual milliseconds. */
 async function world() {
@@ -71,7 +71,12 @@ async function world() {
   });
   systems[0].register(clusterActor, {
     config: clusterActor.config.parse({ nodes: 3, model: "m", source: "n0" }),
-    resources: () => ({ memory: NO_MEMORY, place: () => new Promise(() => {}), nodes: view }),
+    resources: () => ({
+      memory: NO_MEMORY,
+      sources: NO_SOURCES,
+      place: () => new Promise(() => {}),
+      nodes: view,
+    }),
   });
   const join = (i: number, port = 1000 + i) =>
     sim.until(systems[i].ask(CLUSTER, {

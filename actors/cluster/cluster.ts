@@ -14,6 +14,7 @@ import { z } from "zod";
 import { anyNode, defineActor, MAX_MESSAGE_CHARS, thisNode } from "../system/mod.ts";
 import { namedNode } from "./callers.ts";
 import { checkUp, type CheckupReport } from "./checkup.ts";
+import { deploymentNameSchema } from "./copy_name.ts";
 import {
   type Deployment,
   deploymentSchema,
@@ -21,11 +22,13 @@ import {
   memberSchema,
   SYSTEM,
 } from "./deployment.ts";
+import type { DeploymentCopy } from "./deployment_copy.ts";
+import { askedDeploymentSchema, type DeploymentSources } from "./deployment_source.ts";
+import { Deployments } from "./deployments.ts";
 import { fetchReportSchema } from "./fetches.ts";
 import type { NodeHealth } from "./health.ts";
 import type { MembersView } from "./member_watch.ts";
 import type { ClusterMemory } from "./memory.ts";
-import { NamedDeployment } from "./named_deployment.ts";
 import type { PlaceDeployment } from "./placement.ts";
 import { Replans } from "./replans.ts";
 import { Roster } from "./roster.ts";
@@ -100,6 +103,16 @@ export const clusterActor = defineActor({
     fetching: fetchReportSchema,
     /** Examines every member and every link; answers with a {@linkcode CheckupReport}. */
     check_up: z.object({}),
+    /** Deploys a graph file under a name; answers with a {@linkcode DeploymentView} at once. */
+    apply: askedDeploymentSchema,
+    /** Answers with the {@linkcode DeploymentPlacement} that `apply` would lead to. */
+    plan: askedDeploymentSchema,
+    /** Ends what is deployed under a name; answers with its last {@linkcode DeploymentView}. */
+    delete: z.object({ name: deploymentNameSchema }),
+    /** Answers with the {@linkcode DeploymentView}s, or the one of a name. */
+    deployments: z.object({ name: deploymentNameSchema.optional() }),
+    /** A request waits for a deployment that sleeps. */
+    wake: z.object({ name: deploymentNameSchema }),
   },
   callers: {
     join: namedNode,
@@ -113,14 +126,21 @@ export const clusterActor = defineActor({
     broken: anyNode, // looked into, and not believed at once
     fetching: namedNode,
     check_up: anyNode, // one at a time, however many ask
+    // Any node has an API, whose keys say who may ask.
+    apply: anyNode,
+    plan: anyNode,
+    delete: anyNode,
+    deployments: anyNode,
+    wake: anyNode,
   },
-  concurrent: ["check_up"], // it waits for all members
+  concurrent: ["check_up", "apply", "plan"], // they wait for members, or for a disk
   policy: { mailbox: 256 },
 
   create(ctx, config) {
     const { model, source, manifest_sha256, nodes, answerMs, retryMs, prepareMs } = config;
     const place = ctx.resource<PlaceDeployment>("place");
     const memory = ctx.resource<ClusterMemory>("memory");
+    const sources = ctx.resource<DeploymentSources>("sources");
     const { past } = memory;
     const roster = new Roster(ctx, {
       view: ctx.resource<MembersView>("nodes"),
@@ -128,40 +148,50 @@ export const clusterActor = defineActor({
       past: past.members,
       ...{ badLinkMs: config.badLinkMs, goodLinkMs: config.goodLinkMs, answerMs },
     }, {
-      givenUp: (node, why) => served.giveUpOn(node, why),
+      givenUp: (node, why) => each((copy) => copy.giveUpOn(node, why)),
       forgotten(node) {
-        served.forget(node);
+        each((copy) => copy.forget(node));
         takeover.cross(node);
       },
-      gone: (node, why) => served.gone(node, why),
-      rejoined: (node) => served.serving.rejoined(node),
-      changed: () => void served.replace(),
+      gone: (node, why) => each((copy) => copy.gone(node, why)),
+      rejoined: (node) => each((copy) => copy.serving.rejoined(node)),
+      changed: () => deployments.replace(),
     });
     /** Ids of all deployments that this actor has made or was left. */
-    const known = new Set([...past.others, ...past.serving ? [past.serving] : []].map((d) => d.id));
-    let deployments = 0;
+    const left = [...past.others, ...past.named ?? [], ...past.serving ? [past.serving] : []];
+    const known = new Set(left.map((d) => d.id));
+    let made = 0;
     // A new activation of this actor numbers its deployments from 1 again. The random part of their
     // ids tells them from those of an earlier activation, whose stages may still live.
     const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
     const newId = () => {
-      const id = `${incarnation}-${++deployments}`;
+      const id = `${incarnation}-${++made}`;
       known.add(id);
       return id;
     };
-    const served: NamedDeployment = new NamedDeployment(ctx, {
-      ...{ nodes, roster, memory, past, place, newId, answerMs, retryMs, prepareMs },
-      model: { model, source, manifest_sha256 },
+    const deployments: Deployments = new Deployments(ctx, {
+      ...{ nodes, roster, memory, newId, sources, answerMs, retryMs, prepareMs },
+      main: { ...sources.main, model: { model, source, manifest_sha256 }, place, close() {} },
       waits: () => takeover.open,
     });
-    const replans = new Replans(ctx, () => void served.replace());
+    const [main] = deployments.main.copies;
+    const each = (what: (copy: DeploymentCopy) => void) => deployments.copies.forEach(what);
+    const replans = new Replans(ctx, () => deployments.replace());
     /** The checkup that runs: whoever asks meanwhile gets its report. */
     let checkup: Promise<CheckupReport> | undefined;
+    /** What was applied in the term before has been looked for. */
+    const restored = Promise.withResolvers<void>();
     const takeover: Takeover = new Takeover(ctx, {
-      ...{ memory, serving: served.serving, doubts: served.doubts, members: roster.members },
+      ...{ memory, members: roster.members, copies: () => deployments.copies },
       remove: (node, why) => roster.remove(node, why),
       forget: (node) => void roster.forget(node),
-      replace: () => void served.replace(),
-      beginAnew: () => served.beginAnew(),
+      restored: restored.promise,
+      begin: () => deployments.begin(),
+    });
+    void deployments.restore(past.applied ?? []).then(() => {
+      restored.resolve();
+      if (takeover.open) return; // what goes on is decided once all have come
+      deployments.begin();
     });
 
     return {
@@ -170,11 +200,11 @@ export const clusterActor = defineActor({
         await roster.join(member);
         const awaited = takeover.awaits(node);
         takeover.cross(node);
-        if (!awaited) void served.replace(); // else that is decided once all have come
+        if (!awaited) deployments.replace(); // else that is decided once all have come
         return { members: roster.all, deployments: [...known] };
       },
       leave({ node }) {
-        if (roster.forget(node)) void served.replace();
+        if (roster.forget(node)) deployments.replace();
       },
       lost({ node, for_good }) {
         roster.remove(node, `node ${node} is gone`);
@@ -183,25 +213,30 @@ export const clusterActor = defineActor({
       broke: ({ node }) => roster.broke(node),
       listed: ({ node }) => roster.listed(node),
       replan(_, { peer }) {
-        if (peer === undefined) void served.replace();
+        if (peer === undefined) deployments.replace();
         else if (roster.members.has(peer)) replans.ask(roster.lasting(peer));
       },
       broken({ deployment, why }, { peer }) {
         const key = peer && roster.lasting(peer);
-        void served.doubt(deployment, { by: peer ?? FIRST, key, why });
+        each((copy) => void copy.doubt(deployment, { by: peer ?? FIRST, key, why }));
       },
       fetching(report) {
-        if (roster.members.has(report.node)) served.fetching(report);
+        if (roster.members.has(report.node)) each((copy) => copy.fetching(report));
       },
       check_up: () =>
         checkup ??= checkUp(ctx, roster.all, roster.absent).finally(() => checkup = undefined),
       status: (): ClusterStatus => ({
         members: roster.all,
-        deployment: served.serving.current,
-        reason: served.serving.reason,
+        deployment: main.serving.current,
+        reason: main.serving.reason,
         health: roster.health,
-        failed: served.failure && { group: served.failure.group, code: served.failure.code },
+        failed: main.failure && { group: main.failure.group, code: main.failure.code },
       }),
+      apply: (asked, { signal }) => deployments.apply(asked, signal),
+      plan: (asked, { signal }) => deployments.plan(asked, signal),
+      delete: ({ name }) => deployments.delete(name),
+      deployments: ({ name }) => name === undefined ? deployments.views : [deployments.view(name)],
+      wake: ({ name }) => deployments.wake(name),
     };
   },
 });

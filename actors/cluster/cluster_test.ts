@@ -15,7 +15,7 @@ import {
   type PlaceDeployment,
   Simulation,
 } from "../mod.ts";
-import { NO_MEMORY } from "../../tests/support/no_memory.ts";
+import { NO_MEMORY, NO_SOURCES } from "../../tests/support/no_memory.ts";
 import { GATHER_MS, REPLAN_MS, Replans } from "./replans.ts";
 
 /** A node that remembers what it was told, and can refuse or dawdle. */
@@ -66,6 +66,12 @@ class FakeDuties implements MemberDuties {
   nodeLost(node: string): void {
     this.lost.push(node);
   }
+  prove(): Promise<void> {
+    return Promise.resolve();
+  }
+  activity() {
+    return [];
+  }
 }
 
 const onePerMember = (members: Member[]) => ({
@@ -105,7 +111,12 @@ function world(options: WorldOptions = {}) {
   });
   systems[0].register(clusterActor, {
     config: clusterActor.config.parse({ nodes: options.nodes ?? 1, model: "m", source: "n0" }),
-    resources: () => ({ memory: NO_MEMORY, place: options.place ?? onePerMember, nodes: view }),
+    resources: () => ({
+      memory: NO_MEMORY,
+      sources: NO_SOURCES,
+      place: options.place ?? onePerMember,
+      nodes: view,
+    }),
   });
   const join = (i: number) =>
     sim.until(systems[i].ask(CLUSTER, {

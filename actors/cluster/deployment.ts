@@ -53,6 +53,10 @@ export const deploymentSchema = z.object({
    * `repair.ts`. @default 0
    */
   revision: z.number().int().nonnegative().optional(),
+  /** Name of what is deployed. @default "default" */
+  name: z.string().optional(),
+  /** Number of the copy, from 0. @default 0 */
+  copy: z.number().int().nonnegative().optional(),
   /** Name of the model in the store of `source`. */
   model: z.string(),
   /** Node that had the model when the deployment was made; others may have it by now. */

@@ -26,15 +26,58 @@ import {
 import { type Examiner, examineSchema } from "./examination.ts";
 import type { NodeLinks } from "./links.ts";
 
+/** Which deployment a node's requests use from now on. */
+export const adoptedSchema = z.object({
+  /** Undefined: none. */
+  deployment: deploymentSchema.optional(),
+  /** Why there is none, or what is special; "": nothing. */
+  reason: z.string(),
+  /** Name of what is deployed, and number of the copy. @default "default", 0 */
+  name: z.string().optional(),
+  copy: z.number().int().nonnegative().optional(),
+  /** The model, where nothing is loaded until a request comes: nodes `wake` it then. */
+  asleep: z.object({
+    model: deploymentSchema.shape.model,
+    source: deploymentSchema.shape.source,
+    manifest_sha256: deploymentSchema.shape.manifest_sha256,
+    /** Ids of the members, any of which may have the model. */
+    members: z.array(z.string()),
+  }).optional(),
+  /** Whether it could not be loaded: requests need not wait for it. */
+  failed: z.boolean().optional(),
+  /** Whether there is no such copy any more. */
+  gone: z.boolean().optional(),
+});
+
+/** See {@linkcode adoptedSchema}. */
+export type Adopted = z.infer<typeof adoptedSchema>;
+
+/** What a node's requests are at, by name of the deployment. */
+export const nodeActivitySchema = z.array(z.object({
+  name: z.string(),
+  /** Requests that run, and that wait for their turn. */
+  running: z.number().int().nonnegative(),
+  waiting: z.number().int().nonnegative(),
+  /** Milliseconds since the last one ended; undefined: there was none. */
+  idle_ms: z.number().nonnegative().optional(),
+}));
+
+/** See {@linkcode nodeActivitySchema}. */
+export type NameActivity = z.infer<typeof nodeActivitySchema>[number];
+
 /** Resource `host` of a member actor: what the node does when the cluster tells it. */
 export interface MemberDuties {
   /** Fetches the weights that are missing and loads this node's stages of the deployment. */
   prepare(deployment: Deployment, signal: AbortSignal): Promise<void>;
   /**
    * New requests use this deployment from now on. Undefined: none can be answered, and `reason`
-   * says why.
+   * says why. `told`: of which name and copy that is said.
    */
-  adopt(deployment: Deployment | undefined, reason: string): void;
+  adopt(deployment: Deployment | undefined, reason: string, told: Adopted): void;
+  /** Resolves once a prompt of one token was answered by a deployment that is prepared here. */
+  prove(id: string, signal: AbortSignal): Promise<void>;
+  /** What this node's requests are at, by name of the deployment. */
+  activity(): NameActivity[];
   /**
    * Resolves once no request of this node's API runs through the deployment with this id, and none
    * will. Rejects with the signal's reason.
@@ -107,7 +150,11 @@ export const memberActor = defineActor({
     /** See {@linkcode MemberDuties.prepare}. */
     prepare: z.object({ deployment: deploymentSchema }),
     /** See {@linkcode MemberDuties.adopt}. */
-    adopt: z.object({ deployment: deploymentSchema.optional(), reason: z.string() }),
+    adopt: adoptedSchema,
+    /** See {@linkcode MemberDuties.prove}. */
+    prove: z.object({ id: z.string() }),
+    /** See {@linkcode MemberDuties.activity}; answers with {@linkcode nodeActivitySchema}. */
+    activity: z.object({}),
     /** See {@linkcode MemberDuties.release}. Answers when it is done. */
     release: z.object({ id: z.string() }),
     /** See {@linkcode MemberDuties.retire}. Answers when it is done. */
@@ -146,6 +193,8 @@ export const memberActor = defineActor({
   callers: {
     prepare: firstNode,
     adopt: firstNode,
+    prove: firstNode,
+    activity: firstNode,
     release: firstNode,
     retire: firstNode,
     holds: firstNode,
@@ -163,7 +212,7 @@ export const memberActor = defineActor({
   urgent: ["ping", "reach", "node_lost", "clock"],
   // Fetching weights, measuring and the end of requests may take minutes. The node must learn of
   // lost nodes meanwhile.
-  concurrent: ["prepare", "release", "retire", "profile", "probe", "reach", "examine"],
+  concurrent: ["prepare", "prove", "release", "retire", "profile", "probe", "reach", "examine"],
   create(ctx) {
     const host = ctx.resource<MemberDuties>("host");
     const self = parseAddress(ctx.self).key;
@@ -181,7 +230,9 @@ export const memberActor = defineActor({
 
     return {
       prepare: ({ deployment }, meta) => host.prepare(deployment, meta.signal),
-      adopt: ({ deployment, reason }) => host.adopt(deployment, reason),
+      adopt: (told) => host.adopt(told.deployment, told.reason, told),
+      prove: ({ id }, meta) => host.prove(id, meta.signal),
+      activity: () => host.activity(),
       release: ({ id }, meta) => host.release(id, meta.signal),
       retire: ({ id }, meta) => host.retire(id, meta.signal),
       holds: ({ id }) => host.holds(id),

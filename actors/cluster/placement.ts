@@ -13,6 +13,16 @@ export type DeploymentPlacement =
   & Pick<Deployment, "stages" | "head" | "solo" | "draft" | "plan" | "flow">
   & Partial<Pick<Deployment, "shape">>;
 
+/** Options of {@linkcode PlaceDeployment}. */
+export interface PlaceOptions {
+  /** Fires when the placement is not wanted any more. */
+  signal: AbortSignal;
+  /** Reports what is being done. */
+  say(reason: string): void;
+  /** Bytes that other deployments take at nodes, by id. @default none */
+  taken?: ReadonlyMap<string, number>;
+}
+
 /**
  * Resource `place` of the cluster actor: makes a placement for these members. Throws where it
  * cannot. It may take long, because nodes and links are measured; `say` reports what it is doing.
@@ -20,5 +30,5 @@ export type DeploymentPlacement =
  */
 export type PlaceDeployment = (
   members: Member[],
-  options: { signal: AbortSignal; say(reason: string): void },
+  options: PlaceOptions,
 ) => DeploymentPlacement | Promise<DeploymentPlacement>;

@@ -10,9 +10,8 @@
  * @module
  */
 import type { ActorContext } from "../system/mod.ts";
-import type { Adoption } from "./adoption.ts";
 import { type Deployment, type Member, servingNodes } from "./deployment.ts";
-import type { Doubts } from "./doubts.ts";
+import type { DeploymentCopy } from "./deployment_copy.ts";
 import type { ClusterMemory } from "./memory.ts";
 import { isWhole } from "./repair.ts";
 
@@ -23,19 +22,18 @@ const WAIT_MS = 3_000;
 export interface TakeoverOptions {
   /** What the term before has left. */
   memory: ClusterMemory;
-  /** What serves; the deployment of the term before does already. */
-  serving: Adoption;
-  doubts: Doubts;
+  /** All copies of all deployments; those of the term before serve already. */
+  copies: () => readonly DeploymentCopy[];
   /** The members; those of the term before are among them already. */
   members: ReadonlyMap<string, Member>;
   /** A member is gone. */
   remove: (node: string, why: string) => void;
   /** A node is no member any more, and nothing is done about it. */
   forget: (node: string) => void;
-  /** Places layers anew. */
-  replace: () => void;
-  /** No node of the term before is here: the first placement waits for nodes again. */
-  beginAnew: () => void;
+  /** Resolves once all deployments of the term before have been looked for. */
+  restored: Promise<void>;
+  /** All have come, or are known to be gone: what does not serve may be placed. */
+  begin: () => void;
 }
 
 /** See the module's text. */
@@ -54,7 +52,7 @@ export class Takeover {
     this.#open = this.#awaited.size > 0;
     if (this.#open) this.#cancel = ctx.after(WAIT_MS, () => this.#end());
     else {
-      options.beginAnew();
+      for (const copy of options.copies()) copy.beginAnew();
       this.#letOthersGo();
     }
   }
@@ -82,50 +80,59 @@ export class Takeover {
   }
 
   async #settle(): Promise<void> {
-    const { memory, serving, members, remove, forget, replace, beginAnew } = this.#options;
-    const { serving: before, others } = memory.past;
+    const { memory, members, remove, forget, copies, restored, begin } = this.#options;
+    await restored;
+    const { past } = memory;
+    const served = [...past.serving ? [past.serving] : [], ...past.named ?? []];
     // Nodes that were started a moment ago are in none of the deployments.
-    const stayed = [...before ? [before] : [], ...others].some((d) =>
+    const stayed = [...served, ...past.others].some((d) =>
       d.members.some(({ node }) => members.has(node) && !this.#awaited.has(node))
     );
-    if (!stayed) beginAnew();
+    if (!stayed) { for (const copy of copies()) copy.beginAnew(); }
     for (const node of this.#awaited) {
-      if (before && servingNodes(before).includes(node)) {
+      if (served.some((d) => servingNodes(d).includes(node))) {
         remove(node, `node ${node} has not come to the new coordinator`);
       } else forget(node);
     }
     this.#open = false; // no placement may begin before all are gone: it would wait for those left
     this.#letOthersGo();
-    const { current } = serving;
-    if (current) {
-      if (await this.#goesOn(current)) return;
-      // One that lacks nodes is repaired, or given up, as it is placed anew.
-      if (serving.current === current && isWhole(current, members)) {
-        serving.adopt(undefined, "a node has lost its layers");
-      }
-    }
-    replace();
+    begin();
+    await Promise.all(
+      copies().map(async (copy) => {
+        const { current } = copy.serving;
+        if (!current || await this.#goesOn(copy, current)) return;
+        // One that lacks nodes is repaired, or given up, as it is placed anew.
+        if (copy.serving.current === current && isWhole(current, members)) {
+          copy.serving.adopt(undefined, "a node has lost its layers");
+        }
+        void copy.replace();
+      }),
+    );
   }
 
-  /** Lets the deployment serve on. False: it cannot. */
-  async #goesOn(before: Deployment): Promise<boolean> {
-    const { memory, serving, doubts, members, replace } = this.#options;
+  /** Lets a deployment serve on. False: it cannot. */
+  async #goesOn(copy: DeploymentCopy, before: Deployment): Promise<boolean> {
+    const { memory, members } = this.#options;
+    const { serving, doubts } = copy;
     const here = (node: string) => members.has(node);
     const whole = () => servingNodes(before).every(here);
     if (!whole() || await doubts.without(before)) return false;
     const same = { ...before, members: [...members.values()] };
-    await memory.serves(same);
+    await memory.serves(same, before);
     // The members may have changed meanwhile: then a placement is on its way.
     if (serving.current !== before || !whole()) return false;
     serving.adopt(same, "");
     const had = new Set(before.members.map(({ node }) => node));
     const helpers = [before.draft?.node, before.solo?.node].filter((node) => node !== undefined);
     // It serves while layers are placed for members that are new, or without those that helped.
-    if (!same.members.every(({ node }) => had.has(node)) || !helpers.every(here)) replace();
+    if (!same.members.every(({ node }) => had.has(node)) || !helpers.every(here)) {
+      void copy.replace();
+    }
     return true;
   }
 
   #letOthersGo(): void {
-    for (const other of this.#options.memory.past.others) this.#options.serving.letGo(other);
+    const { memory, copies } = this.#options;
+    for (const other of memory.past.others) copies()[0].serving.letGo(other);
   }
 }

@@ -15,6 +15,7 @@ import {
   type PlaceDeployment,
   Simulation,
 } from "../mod.ts";
+import { NO_SOURCES } from "../../tests/support/no_memory.ts";
 
 const NODES = ["n0", "n1", "n2"];
 const member = (node: string): Member => ({
@@ -50,6 +51,8 @@ function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
     past,
     planned: ({ stages }) => note(`planned on ${stages.map((s) => s.node)}`),
     serves: (made) => note(`serves ${made?.id.startsWith("d") ? "a new one" : made?.id}`),
+    applied: ({ name }) => note(`applied ${name}`),
+    deleted: (name) => note(`deleted ${name}`),
     retired: (id) => note(`retired ${id}`),
   };
   const nodes: MembersView = {
@@ -67,6 +70,8 @@ function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
       adopt: (made) => say(`adopts ${made?.id.startsWith("d") ? "a new one" : made?.id}`),
       release: () => Promise.resolve(),
       retire: (id) => Promise.resolve(say(`retires ${id}`)),
+      prove: () => Promise.resolve(),
+      activity: () => [],
       holds: () => !lacks.includes(node),
       nodeLost: (other) => say(`loses ${other}`),
     };
@@ -79,7 +84,7 @@ function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
   });
   systems[0].register(clusterActor, {
     config: clusterActor.config.parse({ nodes: 3, model: "m", source: "n0" }),
-    resources: () => ({ place, memory, nodes }),
+    resources: () => ({ place, memory, nodes, sources: NO_SOURCES }),
   });
   return {
     sim,

@@ -69,6 +69,11 @@ const answerReportSchema = z.object({
   stages: count,
   /** TTFT: milliseconds from the start to the first token that the client sees. */
   ttft_ms: measured,
+  /**
+   * Milliseconds that the request waited for its deployment to be loaded, before the start; left out:
+   * it was.
+   */
+  cold_start_ms: measured.optional(),
   /** Tokens per second after the first one, outline included. */
   tokens_per_s: measured,
   /** Frames that carried pieces of the prompt. */

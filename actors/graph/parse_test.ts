@@ -321,7 +321,7 @@ Deno.test("parseGraph() reads how many copies there are, and refuses contradicti
   ]);
   assert.match(
     problems("model: m\ndeployment: { idle: 0 }")[0],
-    /:2:21 deployment.idle: expected/,
+    /:2:21: deployment.idle: expected/,
   );
   assert.match(problems("model: m\ndeployment: { warm: 0 }")[0], /expected one of min, max/);
 });

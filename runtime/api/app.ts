@@ -13,6 +13,7 @@ import { answerRoute, streamRoute } from "./answer_route.ts";
 import type { BatchService } from "./batch_service.ts";
 import { batchRoutes } from "./batches.ts";
 import { readJson } from "./body.ts";
+import { deploymentRoutes, type DeploymentsAdmin } from "./deployments.ts";
 import type { Dialect } from "./dialect.ts";
 import { doctorRoute } from "./doctor.ts";
 import { type Api, type ApiEnv, stopper } from "./env.ts";
@@ -44,6 +45,8 @@ export interface ApiOptions {
   serving?: () => Serving;
   /** Lists, drains and removes nodes, for `/api/nodes`. @default the routes do not exist */
   nodes?: NodesAdmin;
+  /** Deploys models, for `/api/deployments`. @default the routes do not exist */
+  deployments?: DeploymentsAdmin;
   /** Examines the cluster, for `POST /api/doctor`. @default the route does not exist */
   doctor?: () => Promise<object>;
   /** Asks a custom actor, for `POST /api/actors/{name}`. @default the route does not exist */
@@ -81,6 +84,8 @@ export interface ApiOptions {
  *   `GET /api/trace.svg` (the same frames as a drawing)
  * - `GET /api/nodes`, `POST /api/nodes/{name}/drain`, `DELETE /api/nodes/{name}`: the nodes of the
  *   cluster, on its first node (409 elsewhere)
+ * - `GET /api/deployments`, and `GET`, `PUT`, `DELETE` of `/api/deployments/{name}`: what the cluster
+ *   serves, under which names
  * - `POST /api/doctor`: every node and every link of the cluster, examined now
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
  *   and returns its answer as JSON
@@ -149,6 +154,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   if (load) app.get("/api/load", (c) => c.json(load()));
   if (generator.traces) traceRoutes(app, generator.traces.bind(generator));
   if (options.nodes) nodeRoutes(app, options.nodes, access.origins ?? []);
+  if (options.deployments) {
+    const rules = { limits: body, origins: access.origins ?? [] };
+    deploymentRoutes(app, options.deployments, rules);
+  }
   if (options.doctor) {
     doctorRoute(app, options.doctor, access.origins ?? []);
     app.all("/api/doctor", wrongMethod("POST"));

@@ -62,7 +62,12 @@ const others: Record<string, Record<string, number>> = {
     ...unavailableNow("actor_failed", "arbiter_stopped", "closed", "generation_stopped"),
     ...unavailableNow("stage_stopped", "state_not_saved", "too_many_workers"),
   },
-  cluster: unavailableNow("node_lost", "not_enough_memory", "retired"),
+  cluster: {
+    deployment_not_found: 404,
+    default_deployment: 409,
+    deployment_name_taken: 409,
+    ...unavailableNow("node_lost", "not_enough_memory", "retired"),
+  },
   engine: {
     no_token_left: 400,
     too_many_rows: 400,

@@ -8,6 +8,7 @@ export type { AskActor } from "./actors.ts";
 export { type AnswerLine, type LineAnswer, lineAnswerer } from "./answer_line.ts";
 export { type ApiOptions, createApi } from "./app.ts";
 export * from "./batch_service.ts";
+export { type DeploymentsAdmin, deploymentsAdmin } from "./deployments.ts";
 export type { Api, ApiBindings } from "./env.ts";
 export { apiError, unavailable } from "./errors.ts";
 export { ResponseFiles, ResponseStore } from "./openai/responses/mod.ts";

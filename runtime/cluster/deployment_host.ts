@@ -7,6 +7,9 @@
 import { getLogger } from "@logtape/logtape";
 import {
   type ActorSystem,
+  type Adopted,
+  copyKey,
+  type CopyName,
   type Deployment,
   drafterActor,
   drafterAddress,
@@ -18,6 +21,8 @@ import {
   type LoadedDraft,
   type MemberDuties,
   movedParts,
+  type NameActivity,
+  nameOf,
   OrreryError,
   parseAddress,
   SOLO,
@@ -48,6 +53,9 @@ const WARM_MS = 600_000;
  * a node that leaves and waits for its last message).
  */
 const PART_MS = 60_000;
+
+/** Milliseconds in which the text files of a model that sleeps must have come. */
+const TEXT_MS = 60_000;
 
 /** Retired deployments that are remembered: more are not prepared at one time. */
 const MOST_RETIRED = 64;
@@ -83,8 +91,8 @@ export class DeploymentHost implements MemberDuties {
   readonly #models: PreparedModels;
   /** The last deployments that were retired: what is still being prepared of them is not kept. */
   readonly #retired: string[] = [];
-  /** The deployment that serves new requests. */
-  #adopted?: string;
+  /** Ids of the deployments that serve new requests, by the key of their copy. */
+  readonly #adopted = new Map<string, string>();
   /** Retired deployments of which a stage is still loaded or a request still runs. */
   readonly #parting = new Map<string, Deployment>();
   /** Fires when links are checked next; undefined: no deployment is parting. */
@@ -165,21 +173,60 @@ export class DeploymentHost implements MemberDuties {
     }
   }
 
-  /** Serves new requests with this deployment; undefined: with none, and `reason` says why. */
-  adopt(deployment: Deployment | undefined, reason: string): void {
+  /**
+   * Serves new requests with this deployment; undefined: with none, and `reason` says why. `told`: of
+   * which copy that is said. @default told the default deployment
+   */
+  adopt(
+    deployment: Deployment | undefined,
+    reason: string,
+    told: Pick<Adopted, "name" | "copy" | "asleep" | "failed" | "gone"> = {},
+  ): void {
     const { gateway, onServe } = this.#options;
+    const key = copyKey(told);
     const entry = deployment && this.#models.get(deployment.id);
     if (deployment && entry) {
       entry.deployment = deployment; // the same layers; members and the nodes of stages may differ
       this.#options.directory.learn(deployment);
       this.#meet(deployment);
     }
-    this.#adopted = entry && deployment.id;
+    if (entry) this.#adopted.set(key, deployment!.id);
+    else this.#adopted.delete(key);
     const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
-    gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why);
+    if (told.gone) gateway.drop(told);
+    else gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why, told);
+    if (told.asleep) void this.#sleeps(told, told.asleep);
+    if (key !== copyKey({})) return;
     // While nothing serves, the next deployment decides what is copied.
     if (entry) this.#models.follow(entry.deployment);
     onServe?.(entry?.deployment, why);
+  }
+
+  /** A copy sleeps: its model's card and tokenizer stay, and are fetched where they are not here. */
+  async #sleeps(told: CopyName, model: NonNullable<Adopted["asleep"]>): Promise<void> {
+    const { gateway } = this.#options;
+    try {
+      const served = await this.#models.text(model, AbortSignal.timeout(TEXT_MS));
+      if (!this.#adopted.has(copyKey(told))) gateway.sleep(served, told);
+    } catch (error) {
+      log.warn("deployment {name} sleeps, and this node cannot read its model: {error}", {
+        name: nameOf(told),
+        error,
+      });
+    }
+  }
+
+  /** Resolves once a prompt of one token was answered by a deployment that is prepared here. */
+  async prove(id: string, signal: AbortSignal): Promise<void> {
+    const entry = this.#models.get(id);
+    if (!entry) throw retired(`deployment ${id}`, { id });
+    const { served: model, deployment } = entry;
+    await this.#options.gateway.prove({ model, deployment }, signal);
+  }
+
+  /** What this node's requests are at, by name of the deployment. */
+  activity(): NameActivity[] {
+    return this.#options.gateway.activity();
   }
 
   /**
@@ -187,7 +234,10 @@ export class DeploymentHost implements MemberDuties {
    * has not heard of the next deployment yet serves with none until then.
    */
   async release(id: string, signal: AbortSignal): Promise<void> {
-    if (this.#adopted === id) this.adopt(undefined, "another deployment takes over");
+    const taken = this.#models.get(id)?.deployment;
+    if (taken && this.#adopted.get(copyKey(taken)) === id) {
+      this.adopt(undefined, "another deployment takes over", taken);
+    }
     await this.#options.gateway.unused(id, signal);
   }
 
@@ -223,9 +273,15 @@ export class DeploymentHost implements MemberDuties {
     return this.#models.has(id);
   }
 
-  /** The deployment that serves new requests; undefined: none does. */
+  /** The default deployment that serves new requests; undefined: none does. */
   get adopted(): Deployment | undefined {
-    return this.#adopted === undefined ? undefined : this.#models.get(this.#adopted)?.deployment;
+    const id = this.#adopted.get(copyKey({}));
+    return id === undefined ? undefined : this.#models.get(id)?.deployment;
+  }
+
+  /** All deployments that serve new requests. */
+  get allAdopted(): Deployment[] {
+    return [...this.#adopted.values()].flatMap((id) => this.#models.get(id)?.deployment ?? []);
   }
 
   /** Says something about what serves, or about why nothing does; "": nothing special. */

@@ -57,7 +57,7 @@ export interface MembershipOptions {
   /** This node's part in deployments. */
   host: Pick<
     DeploymentHost,
-    "adopt" | "note" | "retireExcept" | "adopted" | "members" | "nodeLost" | "stages"
+    "adopt" | "allAdopted" | "note" | "retireExcept" | "adopted" | "members" | "nodeLost" | "stages"
   >;
   /** The node's certificates. */
   trust: MailboxTls & {
@@ -217,8 +217,10 @@ export class Membership {
   /** While nobody coordinates, a member finds out itself that what it serves cannot go on. */
   #missed(peer: NodeId, reason: string): void {
     const { host } = this.#options;
-    if (!host.adopted || !servingNodes(host.adopted).includes(peer)) return;
-    host.adopt(undefined, `node ${peer}, which has layers, is gone: ${reason}`);
+    for (const deployment of host.allAdopted) {
+      if (!servingNodes(deployment).includes(peer)) continue;
+      host.adopt(undefined, `node ${peer}, which has layers, is gone: ${reason}`, deployment);
+    }
   }
 
   /** The coordinator is gone, or has forgotten this node. */
@@ -243,6 +245,13 @@ export class Membership {
     const cluster = this.#options.system.at(clusterActor, CLUSTER);
     // It is said again as long as it is so.
     void cluster.tell.broken({ deployment, why }, { deadlineMs: STATUS_MS }).catch(() => {});
+  }
+
+  /** A request waits for a deployment that sleeps: the coordinator loads it. */
+  wake(name: string): void {
+    const cluster = this.#options.system.at(clusterActor, CLUSTER);
+    // It is said again as long as a request waits.
+    void cluster.tell.wake({ name }, { deadlineMs: STATUS_MS }).catch(() => {});
   }
 
   /**
@@ -370,7 +379,7 @@ export class Membership {
     if (!hasCode(reason, "revoked")) return false;
     // That is for good: it stops dialling and asking, and goes on saying why it cannot answer.
     log.error("{message}", { message: reason.message });
-    host.adopt(undefined, reason.message);
+    for (const told of [{}, ...host.allAdopted]) host.adopt(undefined, reason.message, told);
     this.#abort.abort();
     mailbox.removePeer(this.#term!.node);
     this.#options.onRemoved?.();

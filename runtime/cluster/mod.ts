@@ -31,5 +31,6 @@ export {
   modelShape,
   withDefaults,
 } from "./plan_input.ts";
+export { placementBytes } from "./placement_bytes.ts";
 export { planAs } from "./plan_as.ts";
 export { Placer, type PlacerOptions } from "./placer.ts";

@@ -77,6 +77,8 @@ export interface PlacerOptions {
   graph: Graph;
   /** Acceptance rate of drafts, 0 to 1, where the graph has none. @default not known */
   acceptance?: number;
+  /** Knows the links; not closed with the placer. @default it measures them itself */
+  links?: LinkWatch;
   /** Makes plans; tests in virtual time make them at once. @default planBeside */
   makePlan?: MakePlan;
   /**
@@ -101,7 +103,7 @@ export class Placer {
     this.#options = options;
     const { system, clock = systemClock, serving, makePlan = planBeside } = options;
     this.#makePlan = makePlan;
-    this.#links = new LinkWatch({
+    this.#links = options.links ?? new LinkWatch({
       system,
       clock,
       replan: (why) => void this.#replan(why).catch(() => {}), // refused only where its term is over
@@ -126,7 +128,7 @@ export class Placer {
 
   async #place(
     members: Member[],
-    { signal, say }: Parameters<PlaceDeployment>[1],
+    { signal, say, taken }: Parameters<PlaceDeployment>[1],
   ): Promise<DeploymentPlacement> {
     const { layers, placement = "planned" } = this.#options;
     if (layers) return this.#ranges(members, layers);
@@ -143,7 +145,12 @@ export class Placer {
       return this.#even(members);
     }
     if (!only) await this.#links.measure(members, signal);
-    return await this.#planned(members, { profiles, missing, signal, only });
+    return await this.#planned(members, { profiles, missing, signal, only, taken });
+  }
+
+  /** What knows the links, for the placers of other deployments. */
+  get linkWatch(): LinkWatch {
+    return this.#links;
   }
 
   /** The links between the members as they are now; empty where nothing is planned by them. */
@@ -154,7 +161,7 @@ export class Placer {
   /** Cancels the measurement that a lone node has planned, and watches links no more. */
   close(): void {
     this.#closed = true;
-    this.#links.close();
+    if (!this.#options.links) this.#links.close();
     clearTimeout(this.#alone);
   }
 
@@ -217,7 +224,11 @@ export class Placer {
   /** A placement by the planner. Throws what the planner throws. */
   async #planned(
     members: Member[],
-    { profiles, missing, signal, only }: Gathered & { signal: AbortSignal; only: boolean },
+    { profiles, missing, signal, only, taken }: Gathered & {
+      signal: AbortSignal;
+      only: boolean;
+      taken?: ReadonlyMap<string, number>;
+    },
   ): Promise<DeploymentPlacement> {
     const { system, manifest, draft, graph, acceptance } = this.#options;
     const drafts = draft
@@ -231,7 +242,10 @@ export class Placer {
       return {
         node,
         profile,
-        memory_bytes: own?.memory_bytes ?? Math.min(memory_bytes, slowest[1].memory_bytes),
+        memory_bytes: leftOf(
+          own?.memory_bytes ?? Math.min(memory_bytes, slowest[1].memory_bytes),
+          taken?.get(node),
+        ),
         draft: drafts.get(node)?.profile,
       };
     });
@@ -246,7 +260,7 @@ export class Placer {
     });
     const found = await this.#makePlan(input, graph, signal);
     const made = await this.#steady(found, { input, graph, signal });
-    this.#links.watch(members, usedBy(made));
+    if (!this.#options.links) this.#links.watch(members, usedBy(made));
     const guesses = [...missing].map(([node, why]) =>
       `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
     );
@@ -367,6 +381,9 @@ export class Placer {
     }
   }
 }
+
+/** Bytes of memory that a node has left where other deployments have taken some. */
+const leftOf = (bytes: number, taken = 0): number => Math.max(0, bytes - taken);
 
 /** The nodes to which a plan gives work, and the one where requests enter. */
 const usedBy = ({ stages, head, solo, draft, coordinator }: Plan): string[] =>

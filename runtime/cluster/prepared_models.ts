@@ -5,7 +5,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { type Deployment, OrreryError } from "../../actors/mod.ts";
+import { type Adopted, type Deployment, OrreryError } from "../../actors/mod.ts";
 import type { ModelStore, ModelUser, StoredModel } from "../../models/mod.ts";
 import { ServedModel } from "../serve/mod.ts";
 import {
@@ -63,6 +63,8 @@ export class PreparedModels {
   readonly #drafts = new Map<string, StoredModel>();
   /** What keeps the models of deployments from being removed, by deployment. */
   readonly #uses = new Map<string, DisposableStack>();
+  /** What was opened, by the text of its manifest, as long as somebody has it. */
+  readonly #opens = new Map<string, WeakRef<ServedModel>>();
   /** Deployments whose weights are being fetched. */
   readonly #preparing = new Set<Deployment>();
 
@@ -118,13 +120,7 @@ export class PreparedModels {
         ...needs(deployment, this.#node),
         signal,
       });
-      const text = JSON.stringify(stored.manifest);
-      const same = [...this.#entries.values()].find((e) =>
-        JSON.stringify(e.stored.manifest) === text
-      );
-      // Another deployment of the same model has its tokenizer already; parsing a large one takes
-      // seconds.
-      const served = same?.served ?? await this.#from.open(stored);
+      const served = await this.#opened(stored);
       signal.throwIfAborted();
       if (isRetired()) throw retired(`deployment ${deployment.id}`);
       this.#entries.set(deployment.id, { deployment, stored, served });
@@ -133,6 +129,18 @@ export class PreparedModels {
     } finally {
       this.#preparing.delete(deployment);
     }
+  }
+
+  /** What the gateway needs of a model, without weights. Throws what `ensure` throws. */
+  async text(
+    { model, source, manifest_sha256, members }: NonNullable<Adopted["asleep"]>,
+    signal: AbortSignal,
+  ): Promise<ServedModel> {
+    const stored = await this.#from.ensure({
+      ...{ model, source, manifestSha256: manifest_sha256, members },
+      ...{ layers: [], parts: [], signal },
+    });
+    return await this.#opened(stored);
   }
 
   /** Fetches a deployment's whole model. */
@@ -154,6 +162,20 @@ export class PreparedModels {
   /** Copies all of this deployment's models in the background, and no others; undefined: none. */
   follow(deployment: Deployment | undefined): void {
     this.#from.follow?.(deployment);
+  }
+
+  /**
+   * A model's tokenizer and templates. Another deployment of the same model, or one before, has them
+   * already: parsing a large tokenizer takes seconds.
+   */
+  async #opened(stored: StoredModel): Promise<ServedModel> {
+    const text = JSON.stringify(stored.manifest);
+    const same = [...this.#entries.values()].find((e) =>
+      JSON.stringify(e.stored.manifest) === text
+    );
+    const served = same?.served ?? this.#opens.get(text)?.deref() ?? await this.#from.open(stored);
+    this.#opens.set(text, new WeakRef(served));
+    return served;
   }
 
   /** Forgets a deployment; its files stay in the store. */

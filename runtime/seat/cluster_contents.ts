@@ -6,6 +6,8 @@
  * | `members/NODE`   | the member; it vanishes with the node's lease            |
  * | `deployments/ID` | a deployment whose stages may be loaded                  |
  * | `serving`        | the id of the deployment that serves                     |
+ * | `served/KEY`     | the same for another copy than the default deployment's first |
+ * | `applied/NAME`   | a graph file that was applied under a name               |
  * | `graphs/main`    | what is served, and how it is placed ({@linkcode MainGraph}) |
  * | `modules/SHA256` | a packed module of a custom actor                        |
  *
@@ -15,9 +17,12 @@ import { getLogger } from "@logtape/logtape";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import {
+  askedDeploymentSchema,
   CLUSTER,
   type ClusterMemory,
   type ClusterPast,
+  copyKey,
+  type CopyName,
   decodeRecord,
   type Deployment,
   deploymentSchema,
@@ -41,6 +46,8 @@ const MEMBERS = "members/";
 const DEPLOYMENTS = "deployments/";
 const SERVING = "serving";
 const GRAPH = "graphs/main";
+const SERVED = "served/";
+const APPLIED = "applied/";
 
 /** Pause before a write is tried again, milliseconds. */
 const RETRY_MS = 200;
@@ -100,10 +107,22 @@ export function membersOf(entries: readonly RegistryEntry[]): Member[] {
 export function deploymentsOf(
   entries: readonly RegistryEntry[],
   serving: RegistryEntry | undefined,
-): { serving?: Deployment; others: Deployment[] } {
+  served: readonly RegistryEntry[] = [],
+): { serving?: Deployment; named: Deployment[]; others: Deployment[] } {
   const all = entries.flatMap((entry) => decode(deploymentSchema, entry) ?? []);
   const id = serving && decode(servingSchema, serving)?.id;
-  return { serving: all.find((d) => d.id === id), others: all.filter((d) => d.id !== id) };
+  const ids = new Set(served.flatMap((entry) => decode(servingSchema, entry)?.id ?? []));
+  return {
+    serving: all.find((d) => d.id === id),
+    named: all.filter((d) => ids.has(d.id)),
+    others: all.filter((d) => d.id !== id && !ids.has(d.id)),
+  };
+}
+
+/** The key under which it is kept which deployment serves as this copy. */
+function servingKey(of: CopyName): string {
+  const key = copyKey(of);
+  return key === copyKey({}) ? SERVING : SERVED + key;
 }
 
 /** What is served, among these entries; undefined: nothing is noted. */
@@ -125,12 +144,18 @@ export async function readMembers(registry: Registry): Promise<Member[]> {
 
 /** What the coordinators before have left, as the registry has it now. */
 export async function readPast(registry: Registry): Promise<ClusterPast> {
-  const [members, deployments, serving] = await Promise.all([
+  const [members, deployments, serving, served, applied] = await Promise.all([
     readMembers(registry),
     registry.list(DEPLOYMENTS),
     registry.get(SERVING),
+    registry.list(SERVED),
+    registry.list(APPLIED),
   ]);
-  return { members, ...deploymentsOf(deployments.entries, serving) };
+  return {
+    members,
+    ...deploymentsOf(deployments.entries, serving, served.entries),
+    applied: applied.entries.flatMap((entry) => decode(askedDeploymentSchema, entry) ?? []),
+  };
 }
 
 /** Options of {@linkcode TermWriter}. */
@@ -170,17 +195,20 @@ export class TermWriter {
       past,
       planned: (deployment) =>
         this.write({ sets: [{ key: DEPLOYMENTS + deployment.id, value: encode(deployment) }] }),
-      serves: (deployment) =>
+      serves: (deployment, of) =>
         this.write(
           deployment
             ? {
               sets: [
                 { key: DEPLOYMENTS + deployment.id, value: encode(deployment) },
-                { key: SERVING, value: encode({ id: deployment.id }) },
+                { key: servingKey(of), value: encode({ id: deployment.id }) },
               ],
             }
-            : { deletes: [SERVING] },
+            : { deletes: [servingKey(of)] },
         ),
+      applied: (asked) =>
+        this.write({ sets: [{ key: APPLIED + asked.name, value: encode(asked) }] }),
+      deleted: (name) => this.write({ deletes: [APPLIED + name] }),
       retired: (id) => this.write({ deletes: [DEPLOYMENTS + id] }),
     };
   }

@@ -26,8 +26,10 @@ import {
 import type { Plan } from "../../planner/mod.ts";
 import { type ClusterDirectory, type LinkNow, Placer } from "../cluster/mod.ts";
 import { type ActorHome, CustomActors, moduleKey } from "../custom/mod.ts";
-import { manifestSha256 } from "../weights/mod.ts";
+import type { ModelStore } from "../../models/mod.ts";
+import { type EnsureModelOptions, manifestSha256 } from "../weights/mod.ts";
 import { type MainGraph, TermWriter } from "./cluster_contents.ts";
+import { deploymentSources } from "./deployment_sources.ts";
 import { GraphActors } from "./graph_actors.ts";
 import type { ServedGraph } from "./served_graph.ts";
 import { watchModules } from "./watch_modules.ts";
@@ -45,7 +47,13 @@ export interface SeatOptions {
   past: ClusterPast;
   served: ServedGraph;
   /** What this node sees of the members. */
-  nodes: MembersView;
+  nodes: MembersView & {
+    /** Ids of the nodes that this one is connected to. */
+    members(): readonly string[];
+  };
+  store: ModelStore;
+  /** Fetches what this node's store lacks of a model. */
+  ensure: (options: EnsureModelOptions) => Promise<unknown>;
   /** This node, as others reach it. */
   member: Member;
   /** Where custom actors live, as this node knows. */
@@ -64,8 +72,6 @@ export class Seat {
   readonly term: Term;
   /** Which custom actors requests and texts pass. */
   readonly flow: Flow;
-  /** Names of the models that the graph serves. */
-  readonly models: string[];
   /** What else ends with the term. */
   readonly atEnd = new AsyncDisposableStack();
   readonly #system: ActorSystem;
@@ -73,6 +79,9 @@ export class Seat {
   readonly #placer: Placer;
   readonly #options: Pick<SeatOptions, "served" | "modules">;
   readonly #writer: TermWriter;
+  /** Names of the models that the first graph serves. */
+  readonly #main: string[];
+  readonly #sources: ReturnType<typeof deploymentSources>;
 
   private constructor(
     options: SeatOptions,
@@ -82,14 +91,24 @@ export class Seat {
     writer: TermWriter,
   ) {
     this.#writer = writer;
-    const { system, term, served: { target, draft } } = options;
+    const { system, term, served, store, nodes, ensure } = options;
+    const { target, draft } = served;
     this.#options = options;
     this.term = term;
     this.flow = flow;
-    this.models = [target, draft].flatMap((m) => m ? [m.manifest.name] : []);
+    this.#main = [target, draft].flatMap((m) => m ? [m.manifest.name] : []);
     this.#system = system;
     this.#actors = actors;
     this.#placer = placer;
+    this.#sources = deploymentSources({
+      ...{ system, store, served, placer, ensure },
+      members: () => nodes.members(),
+    });
+  }
+
+  /** Names of the models that are deployed, or are about to be. */
+  get models(): string[] {
+    return [...this.#main, ...this.#sources.models()];
   }
 
   /**
@@ -192,7 +211,7 @@ export class Seat {
         source: system.node,
         manifest_sha256: manifestSha256(served.target.manifest),
       }),
-      resources: () => ({ place, memory, nodes: view }),
+      resources: () => ({ place, memory, nodes: view, sources: this.#sources }),
     });
   }
 

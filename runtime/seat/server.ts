@@ -10,7 +10,6 @@ import {
   type ActorSystem,
   type Fence,
   type Member,
-  type MembersView,
   type Registry,
   SERVERS,
   serversActor,
@@ -37,7 +36,7 @@ import { mirrorIdentities } from "./identities_mirror.ts";
 import type { Presence } from "./presence.ts";
 import { noteRegistry } from "./registry_note.ts";
 import { fillFromCopy, type PromotedFrom } from "./promoted_registry.ts";
-import { Seat } from "./seat.ts";
+import { Seat, type SeatOptions } from "./seat.ts";
 import { type GraphOptions, notedGraph, ownGraph, type ServedGraph } from "./served_graph.ts";
 
 const log = getLogger(["orrery", "coordinator"]);
@@ -76,7 +75,9 @@ export interface ServerParts {
   /** Whether changed modules of custom actors take over at once. */
   watch: boolean;
   /** What this node sees of the members. */
-  nodes: MembersView;
+  nodes: SeatOptions["nodes"];
+  /** Fetches what this node's store lacks of a model. */
+  ensure: SeatOptions["ensure"];
   /** This node, as others reach it. */
   member: Member;
   /** The nodes that were taken in, where they are a file of this node. */
@@ -198,7 +199,7 @@ export class RegistryServer {
   }
 
   async #begin(parts: ServerParts, term: Term, signal: AbortSignal): Promise<Seat> {
-    const { system, directory, membership, home, nodes, member, watch, announce } = parts;
+    const { system, directory, membership, home, nodes, member, watch, announce, ensure } = parts;
     const { registry } = this;
     directory.follow(term);
     const past = await readPast(registry);
@@ -213,6 +214,7 @@ export class RegistryServer {
     const seat = await Seat.begin({
       ...{ system, registry, term, signal, past, served, nodes, home, member, watch },
       ...{ homes: directory.homes, modules: join(this.#data, "modules") },
+      ...{ store: this.#store, ensure },
     });
     seat.atEnd.use(await announce());
     if (this.alone) void mirrorIdentities(registry, parts.identities, signal);

@@ -7,15 +7,20 @@ import {
   type ActorSystem,
   arbiterActor,
   type Clock,
+  type CopyName,
+  DEFAULT_DEPLOYMENT,
   type Done,
   type FindPipeline,
   type FrameTrace,
   generationActor,
   type MakeCodec,
   type MakeOutlineText,
+  type NameActivity,
+  nameOf,
   OrreryError,
   parseAddress,
   type PipelineRoute,
+  systemClock,
 } from "../../actors/mod.ts";
 import type { Admission } from "./admission.ts";
 import { Arbiters } from "./arbiters.ts";
@@ -34,10 +39,12 @@ import { ModelGrammars } from "./model_grammars.ts";
 import type { ReadinessVerdict } from "./readiness.ts";
 import { RequestsRunner } from "./requests_runner.ts";
 import { pipelineRoute } from "./routes.ts";
+import { Experience } from "./experience.ts";
 import { RunningRequests, type Served } from "./running_requests.ts";
 import { eitherSignal } from "./either_signal.ts";
-import { ServedDeployment, type ServingModel } from "./served_deployment.ts";
+import type { ServedDeployment, ServingModel } from "./served_deployment.ts";
 import type { ServedModel } from "./served_model.ts";
+import { ServedName } from "./served_name.ts";
 
 /** The request of a probe: a prompt of one token, and one token of an answer. */
 const PROBE: GenerateRequest = {
@@ -62,14 +69,31 @@ export interface GatewayOptions {
    * probed only when somebody asks for `check`.
    */
   onBroken?: (deployment: string, why: string) => void;
-  /** Times probes. @default the real clock */
+  /** Tells the coordinator that a request waits for a deployment that sleeps. @default nobody */
+  onWake?: (name: string) => void;
+  /** Times probes and waits. @default the real clock */
   clock?: Clock;
 }
 
 /** How the cluster tells a node which deployment its requests use. */
 export interface ServingControl {
-  /** New requests use this deployment; undefined: none can be answered, and `reason` says why. */
-  serve(served: Served | undefined, reason: string): void;
+  /**
+   * New requests use this deployment; undefined: none can be answered by this copy, and `reason` says
+   * why. `told.failed`: it could not be loaded. @default told copy 0 of the default deployment
+   */
+  serve(
+    served: Served | undefined,
+    reason: string,
+    told?: CopyName & { failed?: boolean },
+  ): void;
+  /** A deployment with this model sleeps until a request comes. */
+  sleep(model: ServedModel, of: CopyName): void;
+  /** There is no such copy any more. */
+  drop(of: CopyName): void;
+  /** Resolves once a prompt of one token was answered; nothing else need serve it. */
+  prove(served: Served, signal: AbortSignal): Promise<void>;
+  /** What requests are at, by name of the deployment. */
+  activity(): NameActivity[];
   /** Whether a request of this deployment (its id) is running. */
   runs(deployment: string): boolean;
   /** Resolves when no request of this deployment (its id) runs. Rejects with the signal's reason. */
@@ -88,7 +112,10 @@ export class Gateway implements Generator, ServingControl {
   readonly #arbiters: Arbiters;
   readonly #runner: RequestsRunner;
   readonly #held: HeldRequests;
-  readonly #served: ServedDeployment;
+  /** What is served, by name; the default deployment comes first. */
+  readonly #names = new Map<string, ServedName>();
+  /** What is proved at present. */
+  readonly #proving = new Set<Served>();
   /** Models that were served and may have threads that encode prompts. */
   readonly #models = new Set<ServedModel>();
   /** Which weights this node fetches, and how far it is; undefined: none. */
@@ -99,45 +126,104 @@ export class Gateway implements Generator, ServingControl {
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    const { system, onBroken, clock } = options;
+    const { system } = options;
     this.#arbiters = new Arbiters(system);
     this.#held = new HeldRequests({
       ...{ system, arbiters: this.#arbiters, running: this.#running },
-      serving: () => this.#served.serving ? [this.#served.serving.deployment] : [],
+      serving: () => this.#servings.map(({ deployment }) => deployment),
     });
     this.#runner = new RequestsRunner({
       ...{ system, arbiters: this.#arbiters, grammars: this.#grammars, running: this.#running },
-      onOver: ({ id }) => {
+      onOver: ({ id, name }) => {
+        this.#names.get(nameOf({ name }))?.ended();
         this.#tidyGrammars();
-        const serves = id === this.#served.serving?.deployment.id;
+        const serves = this.#servings.some(({ deployment }) => deployment.id === id);
         if (!serves && !this.runs(id)) this.#arbiters.forget(id);
       },
       serving: (served) => {
-        const { serving } = this.#served;
+        const serving = this.#names.get(nameOf(served.deployment))?.quickest?.serving;
         return serving && sameModel(serving, served) ? serving : undefined;
       },
     });
-    this.#served = new ServedDeployment({
-      ...{ onBroken, clock },
-      refusal: (served) => this.#refusal(served),
-      probe: (serving, signal) => this.#probe(serving, signal),
-    });
+    this.#named(DEFAULT_DEPLOYMENT);
   }
 
-  serve(served: Served | undefined, reason: string): void {
-    const before = this.#served.serving?.deployment;
-    this.#served.serve(served, reason);
+  serve(
+    served: Served | undefined,
+    reason: string,
+    told: CopyName & { failed?: boolean } = {},
+  ): void {
+    const name = nameOf(told);
+    const copy = this.#named(name).copy(told.copy ?? 0);
+    const before = copy.serving?.deployment;
+    this.#named(name).serve(told.copy ?? 0, served, { reason, failed: told.failed });
+    const limits = served?.deployment.shape.admission;
+    if (served && (name === DEFAULT_DEPLOYMENT || limits)) this.#options.admission.use(limits);
     this.#held.served(before, served?.deployment);
     if (served) this.#models.add(served.model);
-    if (served) this.#options.admission.use(served.deployment.shape.admission);
     this.#tidyGrammars();
     this.#running.changed(); // requests may wait for what serves now
+  }
+
+  sleep(model: ServedModel, of: CopyName): void {
+    this.#models.add(model);
+    this.#named(nameOf(of)).sleep(model);
+  }
+
+  drop(of: CopyName): void {
+    const name = nameOf(of);
+    const gone = this.#names.get(name)?.drop(of.copy ?? 0);
+    if (gone && name !== DEFAULT_DEPLOYMENT) this.#names.delete(name);
+    this.#tidyGrammars();
+  }
+
+  async prove(served: Served, signal: AbortSignal): Promise<void> {
+    this.#proving.add(served);
+    try {
+      await this.#probe({ ...served, experience: new Experience() }, signal);
+    } finally {
+      this.#proving.delete(served);
+    }
+  }
+
+  activity(): NameActivity[] {
+    return [...this.#names.values()].map(({ name, running, waiting, idleMs }) => ({
+      ...{ name, running, waiting },
+      ...(idleMs !== undefined && { idle_ms: idleMs }),
+    }));
+  }
+
+  /** What is served under a name; from now on it is known here. */
+  #named(name: string): ServedName {
+    let named = this.#names.get(name);
+    if (named) return named;
+    const { onBroken, onWake = () => {}, clock = systemClock } = this.#options;
+    named = new ServedName(name, {
+      ...{ onBroken, clock, onWake },
+      refusal: (served) => this.#refusal(served),
+      probe: (serving, signal) => this.#probe(serving, signal),
+      requestsOf: (id) => this.#running.of(id),
+    });
+    this.#names.set(name, named);
+    return named;
+  }
+
+  /** The default deployment. */
+  get #main(): ServedName {
+    return this.#names.get(DEFAULT_DEPLOYMENT)!;
+  }
+
+  /** All that new requests may use. */
+  get #servings(): ServingModel[] {
+    return [...this.#names.values()].flatMap(({ copies }) =>
+      copies.flatMap(({ serving }) => serving ?? [])
+    );
   }
 
   /** Refuses new requests from now on. */
   drain(): void {
     this.#draining = true;
-    this.#served.readiness.close();
+    for (const named of this.#names.values()) named.close();
     this.#tidyGrammars();
   }
 
@@ -204,8 +290,10 @@ export class Gateway implements Generator, ServingControl {
     const run = this.#running.get(to);
     if (!run || run.request === PROBE) return undefined;
     return (signal) => {
-      const { serving } = this.#served;
-      if (serving && serving.deployment.id === run.deployment.id) this.#served.failed(serving);
+      const { copies = [] } = this.#names.get(nameOf(run.deployment)) ?? {};
+      for (const copy of copies) {
+        if (copy.serving?.deployment.id === run.deployment.id) copy.failed(copy.serving);
+      }
       return this.#runner.find(to, signal);
     };
   }
@@ -222,8 +310,8 @@ export class Gateway implements Generator, ServingControl {
    */
   pipelineOf(to: string): PipelineRoute | undefined {
     const { deployment: id } = parseAddress(to);
-    const served = [this.#served.serving, ...this.#running.values()]
-      .find((s) => s?.deployment.id === id);
+    const served = [...this.#servings, ...this.#running.values(), ...this.#proving]
+      .find((s) => s.deployment.id === id);
     return served && pipelineRoute(to, served, {
       node: this.#options.system.node,
       most: this.#options.admission.most,
@@ -237,17 +325,23 @@ export class Gateway implements Generator, ServingControl {
   }
 
   models(): ModelCard[] {
-    const { serving } = this.#served;
-    return serving ? [serving.model.card] : [];
+    // A name that serves nothing is listed where others are: clients must be told what it is.
+    const all = this.#names.size > 1;
+    return [...this.#names.values()].flatMap((named) =>
+      (all || named.serving || named.cold) && named.card || []
+    );
   }
 
   /** See {@linkcode Generator.journals}. */
-  journals(): boolean {
-    return this.#served.serving?.deployment.shape.journal !== false;
+  journals(model: string): boolean {
+    const named = [...this.#names.values()].find(({ card }) => card?.name === model) ?? this.#main;
+    return named.quickest?.serving?.deployment.shape.journal !== false;
   }
 
   readiness(): ReadinessVerdict {
-    const reason = this.#refusal(this.#served);
+    const reason = this.#main.cold && !this.#draining
+      ? undefined
+      : this.#refusal(this.#main.quickest ?? this.#main.copy(0));
     return reason === undefined ? { ready: true, reason: "ok" } : { ready: false, reason };
   }
 
@@ -256,9 +350,10 @@ export class Gateway implements Generator, ServingControl {
     signal?: AbortSignal,
   ): Promise<number> {
     this.#refuseWhileDraining();
-    const served = this.#servedAs(model);
-    await served.model.prepare(prompt, signal);
-    return served.model.encode(prompt).length;
+    const [known] = this.#nameFor(model).models;
+    if (!known) throw unavailable("not_ready", this.#why(this.#nameFor(model)));
+    await known.prepare(prompt, signal);
+    return known.encode(prompt).length;
   }
 
   limits(): { most: number; left: number; resetS: number } {
@@ -268,12 +363,14 @@ export class Gateway implements Generator, ServingControl {
     return { most: places, left, resetS: queued > 0 ? admission.retryAfterS : 0 };
   }
 
-  check(): Promise<ReadinessVerdict> {
-    return this.#served.readiness.check();
+  async check(): Promise<ReadinessVerdict> {
+    const { quickest, cold } = this.#main;
+    if (cold) return this.readiness();
+    return await (quickest ?? this.#main.copy(0)).readiness.check();
   }
 
   /** Why nothing is served, and what this node is at. */
-  #why({ reason }: ServedDeployment): string {
+  #why({ reason }: { reason: string }): string {
     return this.fetching === undefined ? reason : `${reason}; ${this.fetching}`;
   }
 
@@ -296,29 +393,33 @@ export class Gateway implements Generator, ServingControl {
 
   async traces(): Promise<{ node: string; traces: FrameTrace[] }> {
     const { system } = this.#options;
-    const { serving } = this.#served;
-    if (!serving) return { node: system.node, traces: [] };
-    return { node: system.node, traces: await this.#arbiters.traces(serving.deployment.id) };
+    const traces = await Promise.all(
+      this.#servings.map(({ deployment }) => this.#arbiters.traces(deployment.id)),
+    );
+    return { node: system.node, traces: traces.flat().sort((a, b) => a.answered - b.answered) };
   }
 
   async *generate(request: GenerateRequest, client: AbortSignal): AsyncIterable<GenerationEvent> {
     this.#refuseWhileDraining();
     using life = eitherSignal(client, this.#ended.signal);
     const { signal } = life;
-    using _place = await this.#options.admission.enter(signal, request.priority);
+    const named = this.#nameFor(request.model);
+    let coldMs = await named.awake(signal);
+    using _place = await this.#enter(named, signal, request.priority);
+    coldMs += await named.awake(signal); // it may have fallen asleep again
     this.#refuseWhileDraining(); // draining may have begun while this request waited
     // A large prompt takes seconds, in which another deployment may take over.
-    await this.#servedAs(request.model).model.prepare(request.prompt, signal);
-    const serving = this.#servedAs(request.model);
+    await this.#take(named).serving.model.prepare(request.prompt, signal);
+    const { copy, serving } = this.#take(named);
     const learn = (done: Done) => serving.experience.learn(done);
     try {
       for await (const event of this.#runner.answer(serving, request, signal, learn)) {
-        if (event.type !== "started") this.#served.progressed(serving);
-        yield event;
+        if (event.type !== "started") copy.progressed(serving);
+        yield event.type === "done" && coldMs > 0 ? withColdStart(event, coldMs) : event;
       }
     } catch (error) {
       const own = hasGroup(error, "api") || hasGroup(error, "model"); // the request's own fault
-      if (!own && !signal.aborted) this.#served.failed(serving);
+      if (!own && !signal.aborted) copy.failed(serving);
       throw error;
     }
   }
@@ -332,16 +433,30 @@ export class Gateway implements Generator, ServingControl {
     this.#refuseWhileDraining();
     using life = eitherSignal(client, this.#ended.signal);
     const { signal } = life;
-    using _place = await this.#options.admission.enter(signal);
+    const named = this.#nameFor(options.model);
+    await named.awake(signal);
+    using _place = await this.#enter(named, signal);
+    await named.awake(signal);
     this.#refuseWhileDraining();
-    return await this.#runner.embed(this.#servedAs(options.model), inputs, options, signal);
+    return await this.#runner.embed(this.#take(named).serving, inputs, options, signal);
+  }
+
+  /** Waits for a place. Throws what admission throws. */
+  async #enter(named: ServedName, signal: AbortSignal, priority?: number): Promise<Disposable> {
+    named.queued++;
+    try {
+      return await this.#options.admission.enter(signal, priority);
+    } finally {
+      named.queued--;
+    }
   }
 
   /** Closes the grammars of models that no request uses, now or later. */
   #tidyGrammars(): void {
     const used = new Set(this.#running.values().map(({ model }) => model));
-    const { serving } = this.#served;
-    if (serving && !this.#draining) used.add(serving.model);
+    if (!this.#draining) {
+      for (const { models } of this.#names.values()) models.forEach((model) => used.add(model));
+    }
     this.#grammars.keep(used);
     for (const model of this.#models) {
       if (used.has(model)) continue;
@@ -350,18 +465,37 @@ export class Gateway implements Generator, ServingControl {
     }
   }
 
-  /** What answers a request for this model. Throws `not_ready` and `model_not_found`. */
-  #servedAs(name: string): ServingModel {
-    const { serving } = this.#served;
-    if (!serving) throw unavailable("not_ready", this.#why(this.#served));
-    findModel([serving.model.card], name);
-    return serving;
+  /** The name that a request's model means. Throws `not_ready` and `model_not_found`. */
+  #nameFor(model: string): ServedName {
+    const main = this.#main;
+    // One name alone, of which nothing is known yet.
+    if (this.#names.size === 1 && !main.serving && !main.cold) {
+      throw unavailable("not_ready", this.#why(main));
+    }
+    const { name } = findModel(this.models(), model);
+    return [...this.#names.values()].find(({ card }) => card?.name === name) ?? main;
+  }
+
+  /** The copy of a name that answers first. Throws `not_ready`. */
+  #take(named: ServedName): { copy: ServedDeployment; serving: ServingModel } {
+    const copy = named.quickest;
+    if (!copy?.serving) throw unavailable("not_ready", this.#why(named));
+    return { copy, serving: copy.serving };
   }
 
   #refuseWhileDraining(): void {
     if (this.#draining) throw unavailable("draining", "the node is shutting down");
   }
 }
+
+/** The last event of an answer that waited for its deployment to be loaded, and how long. */
+const withColdStart = (
+  event: GenerationEvent & { type: "done" },
+  ms: number,
+): GenerationEvent => ({
+  ...event,
+  report: { ...event.report, cold_start_ms: Math.round(ms) },
+});
 
 const hasGroup = (error: unknown, group: string) =>
   error instanceof OrreryError && error.group === group;

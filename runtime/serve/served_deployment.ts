@@ -55,6 +55,11 @@ export class ServedDeployment {
     this.#reason = reason;
   }
 
+  /** Ends what is probed. */
+  close(): void {
+    this.readiness.close();
+  }
+
   /** What serves; undefined: nothing, and `reason` says why. */
   get serving(): ServingModel | undefined {
     return this.#serving;

@@ -20,7 +20,7 @@ import {
 import { Placer, planAs } from "../../runtime/cluster/mod.ts";
 import { LinkMeter } from "../../runtime/mailbox/link_meter.ts";
 import { madeUpManifest, madeUpProfile } from "./made_up_model.ts";
-import { NO_MEMORY } from "./no_memory.ts";
+import { NO_MEMORY, NO_SOURCES } from "./no_memory.ts";
 
 /** Milliseconds between two pings of a link, as in a mailbox. */
 const PING_MS = 2_000;
@@ -76,6 +76,7 @@ export class LinkWorld {
       config: clusterActor.config.parse({ nodes: letters.length, model: "m", source: first }),
       resources: () => ({
         memory: NO_MEMORY,
+        sources: NO_SOURCES,
         nodes: VIEW,
         place: (...given: Parameters<Placer["place"]>) => {
           this.plans++;

@@ -22,7 +22,7 @@ import {
   Simulation,
 } from "../../actors/mod.ts";
 import { FaultyNetwork, FaultyProcess } from "./faulty_network.ts";
-import { NO_MEMORY } from "./no_memory.ts";
+import { NO_MEMORY, NO_SOURCES } from "./no_memory.ts";
 
 /** A node listens on this port or the next one. */
 const PORT = 8421;
@@ -146,6 +146,7 @@ export class MembershipWorld {
         config: clusterActor.config.parse({ nodes: 1, model: "m", source: id }),
         resources: () => ({
           memory: NO_MEMORY,
+          sources: NO_SOURCES,
           nodes: view,
           place: (members: Member[]) => ({
             stages: members.map(({ node }, i) => ({ node, first: i, last: i })),
@@ -287,6 +288,8 @@ export class MembershipWorld {
 
   #duties(life: Life): MemberDuties {
     return {
+      prove: () => Promise.resolve(),
+      activity: () => [],
       prepare: () => new Promise((resolve) => void life.process.clock.after(20, resolve)),
       adopt: (deployment) => void (life.adopted = deployment),
       release: () => Promise.resolve(),

@@ -34,7 +34,7 @@ import { LAYERS, plainCodec } from "./generation_world.ts";
 import { headBounds } from "../../models/head_parts.ts";
 import { evenHead } from "../../planner/mod.ts";
 import { TOY_VOCAB, ToyEngine, ToyHead } from "./toy_engine.ts";
-import { NO_MEMORY } from "./no_memory.ts";
+import { NO_MEMORY, NO_SOURCES } from "./no_memory.ts";
 
 const BOUNDS = headBounds(TOY_VOCAB);
 
@@ -95,7 +95,12 @@ export class PlacementWorld {
     const { system } = this.add("n0");
     system.register(clusterActor, {
       config: clusterActor.config.parse({ nodes: 2, model: "toy", source: "n0" }),
-      resources: () => ({ memory: NO_MEMORY, place: this.#place, nodes: this.#view }),
+      resources: () => ({
+        memory: NO_MEMORY,
+        sources: NO_SOURCES,
+        place: this.#place,
+        nodes: this.#view,
+      }),
     });
     this.add("n1");
   }

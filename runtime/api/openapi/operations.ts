@@ -6,6 +6,7 @@
  */
 import type { z } from "zod";
 import { batchesQuery, batchSchema } from "../batches.ts";
+import { applyQuery, applySchema } from "../deployments.ts";
 import { ENDPOINTS } from "../endpoints.ts";
 import { filesQuery, uploadSchema } from "../files.ts";
 import { promoteQuery } from "../nodes.ts";
@@ -125,6 +126,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Makes this node the first one, as the first node is gone for good",
     query: promoteQuery,
   },
+  "GET /api/deployments": { tag: NODES, summary: "Lists the deployments of the cluster" },
+  "GET /api/deployments/{name}": { tag: NODES, summary: "Gives a deployment" },
+  "PUT /api/deployments/{name}": {
+    tag: NODES,
+    summary: "Deploys a graph file under a name, or rolls a change out",
+    body: applySchema,
+    query: applyQuery,
+    status: 202,
+  },
+  "DELETE /api/deployments/{name}": { tag: NODES, summary: "Ends a deployment" },
   "DELETE /api/nodes/{name}": { tag: NODES, summary: "Removes a node for good" },
   "POST /api/doctor": { tag: NODES, summary: "Examines every node and link of the cluster now" },
 };

@@ -1,0 +1,122 @@
+/**
+ * Has the members load a new deployment, and tells how far they are.
+ *
+ * @module
+ */
+import type { ActorContext } from "../system/mod.ts";
+import type { Adoption } from "./adoption.ts";
+import type { CopyName } from "./copy_name.ts";
+import { type Deployment, servingNodes } from "./deployment.ts";
+import { Fetches, type FetchReport } from "./fetches.ts";
+import { memberActor } from "./member.ts";
+import type { ClusterMemory } from "./memory.ts";
+import { Preparation } from "./preparation.ts";
+
+/** Milliseconds in which what is loaded must answer a prompt of one token. */
+const PROVE_MS = 60_000;
+
+/** Options of {@linkcode CopyLoading.run}. */
+export interface CopyLoadingRun {
+  /** Ids of the nodes that prepare it. */
+  nodes: string[];
+  /** Whether it is still wanted. */
+  valid: () => boolean;
+  /** Must it answer a prompt before it counts as loaded? */
+  proves: boolean;
+}
+
+/** See the module's text. */
+export class CopyLoading {
+  readonly preparation: Preparation;
+  readonly #ctx: ActorContext;
+  readonly #options: { serving: Adoption; memory: ClusterMemory; of: CopyName };
+  readonly #fetches = new Fetches();
+  /** The deployment that is being loaded, and which nodes load it, in words. */
+  #now?: { made: Deployment; what: string };
+
+  /** `prepareMs`: milliseconds that a node may take to fetch and load its stages. */
+  constructor(
+    ctx: ActorContext,
+    { prepareMs, ...options }: {
+      serving: Adoption;
+      memory: ClusterMemory;
+      of: CopyName;
+      prepareMs: number;
+    },
+  ) {
+    this.#ctx = ctx;
+    this.#options = options;
+    this.preparation = new Preparation(ctx, options.serving, prepareMs);
+  }
+
+  /** The deployment that is being loaded; undefined: none is. */
+  get made(): Deployment | undefined {
+    return this.#now?.made;
+  }
+
+  /** A node will not answer: the others need not go on to load for a deployment with it. */
+  giveUpOn(node: string, why: string): void {
+    this.preparation.giveUpOn(node, why);
+  }
+
+  /** A node says how far it is with the weights that its layers need. */
+  fetching(report: FetchReport): void {
+    if (!this.#now) return;
+    this.#fetches.note(report);
+    this.#options.serving.reason = this.#now.what + this.#fetches.text;
+  }
+
+  /**
+   * Resolves when the nodes have loaded it, and it is noted as what serves. Where that fails, it is
+   * let go.
+   */
+  async run(made: Deployment, { nodes, valid, proves }: CopyLoadingRun): Promise<void> {
+    const { serving, memory, of } = this.#options;
+    const what = `nodes ${servingNodes(made).join(", ")} load their layers`;
+    serving.reason = what;
+    if (!serving.current) serving.adopt(undefined, what);
+    this.#now = { made, what };
+    try {
+      await memory.planned(made);
+      await this.preparation.run(made, valid, nodes);
+      if (proves && valid()) await this.#prove(made);
+      // Before anybody adopts it: whoever takes over must not go on with the one before.
+      if (valid()) await memory.serves(made, of);
+    } catch (error) {
+      serving.letGo(made);
+      throw error;
+    } finally {
+      this.#now = undefined;
+      this.#fetches.clear();
+    }
+  }
+
+  /**
+   * Resolves when the nodes have loaded what another revision of the deployment that serves gives
+   * them, and it is noted as what serves. Nobody makes room for it.
+   */
+  async repair(
+    made: Deployment,
+    { nodes, valid }: Pick<CopyLoadingRun, "nodes" | "valid">,
+  ): Promise<void> {
+    const { serving, memory, of } = this.#options;
+    const what = `nodes ${servingNodes(made).join(", ")} load layers of nodes that are gone`;
+    serving.reason = what;
+    this.#now = { made, what };
+    try {
+      await this.preparation.once(made, nodes);
+      if (valid()) await memory.serves(made, of);
+    } finally {
+      this.#now = undefined;
+      this.#fetches.clear();
+    }
+  }
+
+  /** Has the node with the first layers run a prompt through it. */
+  async #prove({ id, stages }: Deployment): Promise<void> {
+    await this.#ctx.get(memberActor, stages[0].node).prove({ id }, {
+      deadlineMs: PROVE_MS,
+      signal: this.#ctx.signal,
+    });
+  }
+}

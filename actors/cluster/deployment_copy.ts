@@ -1,0 +1,450 @@
+/**
+ * A copy of a deployment: one placement after the other of the same model. Whenever the members
+ * change, it makes a new one for them, has every node prepare its stages, and only then lets the nodes
+ * adopt it; until then requests use the old one. What is applied anew under its name is rolled out in
+ * the same way, and given up where it does not answer. A copy that nobody asks sleeps: its layers are
+ * unloaded, and loaded again with the next request.
+ *
+ * @module
+ */
+import { type ActorContext, hasCode, type OrreryError, toOrreryError } from "../system/mod.ts";
+import { shapeSchema } from "../pipeline/mod.ts";
+import { Adoption } from "./adoption.ts";
+import { CopyLoading } from "./copy_loading.ts";
+import { copyFields, type CopyName } from "./copy_name.ts";
+import { type Deployment, type Member, servingNodes } from "./deployment.ts";
+import type { DeploymentSource } from "./deployment_source.ts";
+import { type DoubtReport, Doubts } from "./doubts.ts";
+import type { FetchReport } from "./fetches.ts";
+import type { ClusterMemory } from "./memory.ts";
+import type { DeploymentPlacement, PlaceDeployment } from "./placement.ts";
+import { repaired } from "./repair.ts";
+import type { Roster } from "./roster.ts";
+
+/** Codes of errors after which a placement is tried again, and the milliseconds until then. */
+const PASSING = ["peer_lost", "unknown_peer", "deadline_exceeded", "cancelled"];
+const PLACE_AGAIN_MS = 5_000;
+/** The same after any other error, while nothing serves: memory may be free by then, or a disk. */
+const MENDED_MS = 60_000;
+/**
+ * Milliseconds after which layers are placed anew where a deployment was repaired: the backup may be
+ * a slow place for them.
+ */
+const REPAIRED_MS = 60_000;
+
+/** What a copy is made from: {@linkcode DeploymentSource}, as far as it is used here. */
+export type CopySource = Pick<DeploymentSource, "model"> & { place: PlaceDeployment };
+
+/** Options of a {@linkcode DeploymentCopy}. */
+export interface DeploymentCopyOptions {
+  /** Which copy of which deployment it is. */
+  of: CopyName;
+  /** Number of members to wait for before the first placement. */
+  nodes: number;
+  /** What is deployed. */
+  source: CopySource;
+  /** The members of the cluster. */
+  roster: Roster;
+  /** What outlives the actor. */
+  memory: ClusterMemory;
+  /** What the term before has left of it. */
+  past: { serving?: Deployment; others: readonly Deployment[] };
+  /** Whether members of the term before are still waited for: nothing is placed until then. */
+  waits: () => boolean;
+  /** Makes the id of a new deployment, which no other has or had. */
+  newId: () => string;
+  /** Milliseconds in which a member must answer, and after which it is asked again. */
+  answerMs: number;
+  retryMs: number;
+  /** Milliseconds that a node may take to fetch and load its stages. */
+  prepareMs: number;
+}
+
+/** How a copy is. */
+export type CopyState = "serving" | "asleep" | "loading" | "failed" | "waiting";
+
+/** See the module's text. */
+export class DeploymentCopy {
+  /** What serves, and what the nodes are told of it. */
+  readonly serving: Adoption;
+  /** What nodes say against what serves. */
+  readonly doubts: Doubts;
+  /** Why the last placement failed; undefined: it did not. */
+  failure?: OrreryError;
+  /** Why what was applied last was rolled back; undefined: it was not. */
+  rolledBack?: string;
+  /** Milliseconds from the last wish to load it until it served; undefined: it never was loaded. */
+  loadedMs?: number;
+  readonly #ctx: ActorContext;
+  readonly #options: DeploymentCopyOptions;
+  readonly #loading: CopyLoading;
+  #source: CopySource;
+  /** What is rolled out, and becomes the source once it serves; undefined: nothing is. */
+  #next?: { source: CopySource; done: (rolledOut: boolean) => void };
+  /** The deployment that serves and must be replaced, even by the same placement; "": none. */
+  #condemned = "";
+  /** Nodes that are gone of the deployment that serves, and why the last of them is. */
+  readonly #gone = new Set<string>();
+  #why = "";
+  /** The nodes that have prepared the deployment that serves. */
+  #prepared: Set<string>;
+  #changes = 0;
+  #placing = false;
+  #asleep = false;
+  /** Whether it was asleep, and the placement before may do: that is quicker than to plan. */
+  #waking = false;
+  #closed = false;
+  /** The placement that served last; undefined: none has served in this actor's life. */
+  #last?: DeploymentPlacement;
+  /** Whether nodes of an earlier life of the cluster may be here: it does not wait for others. */
+  #continues: boolean;
+
+  /** Asks in the name of the actor of `ctx`, and ends with it. */
+  constructor(ctx: ActorContext, options: DeploymentCopyOptions) {
+    const { of, nodes, source, roster, memory, past, retryMs, answerMs, prepareMs } = options;
+    this.#ctx = ctx;
+    this.#options = options;
+    this.#source = source;
+    this.serving = new Adoption(ctx, {
+      ...{ members: roster.usable, memory, of },
+      reason: `waiting for ${nodes} node(s), none has joined`,
+      retryMs,
+      deadlineMs: answerMs,
+    });
+    this.doubts = new Doubts(ctx);
+    this.#loading = new CopyLoading(ctx, { serving: this.serving, memory, of, prepareMs });
+    this.#prepared = new Set(past.serving?.members.map(({ node }) => node));
+    this.#last = past.serving;
+    this.#continues = past.serving !== undefined || past.others.length > 0;
+    if (past.serving) this.serving.resume(past.serving);
+  }
+
+  /** How it is. */
+  get state(): CopyState {
+    if (this.serving.current) return "serving";
+    if (this.#asleep) return "asleep";
+    if (this.#placing) return "loading";
+    return this.failure ? "failed" : "waiting";
+  }
+
+  /** Whether a changed source is being rolled out. */
+  get rolling(): boolean {
+    return this.#next !== undefined;
+  }
+
+  /** What it has loaded, or is about to load. */
+  get placements(): DeploymentPlacement[] {
+    return [this.serving.current, this.#loading.made].filter((placed) => placed !== undefined);
+  }
+
+  /** No node of the term before is here: the first placement waits for nodes again. */
+  beginAnew(): void {
+    this.#continues = false;
+    this.#last = undefined;
+  }
+
+  /** A node will not answer: the others need not go on to load for a deployment with it. */
+  giveUpOn(node: string, why: string): void {
+    this.#loading.giveUpOn(node, why);
+  }
+
+  /** A node is no member any more. */
+  forget(node: string): void {
+    this.#prepared.delete(node);
+  }
+
+  /** A member is gone: what serves is repaired, or else layers are placed without it. */
+  gone(node: string, why: string): void {
+    const { current } = this.serving;
+    if (current && servingNodes(current).includes(node)) {
+      this.#gone.add(node);
+      this.#why = why;
+    }
+    void this.replace();
+  }
+
+  /** A node says how far it is with the weights that its layers need. */
+  fetching(report: FetchReport): void {
+    this.#loading.fetching(report);
+  }
+
+  /** A node says that the deployment with this id answers no prompt. */
+  async doubt(id: string, report: DoubtReport): Promise<void> {
+    const { serving } = this;
+    if (serving.current?.id !== id) return;
+    if (id !== this.#condemned) {
+      const why = await this.doubts.report(serving.current, report);
+      if (why === undefined || serving.current?.id !== id) return;
+      this.#condemned = id;
+      serving.reason = `layers are placed anew: ${why}`;
+    }
+    if (!this.#placing) await this.replace();
+  }
+
+  /**
+   * Unloads its layers; the next request wakes it. A copy that is asleep already tells members that
+   * are new.
+   */
+  sleep(): void {
+    if (this.#closed) return;
+    const { roster } = this.#options;
+    this.#asleep = true;
+    this.#changes++; // ends what is being placed
+    const members = roster.all.map(({ node }) => node);
+    const asleep = { ...this.#source.model, members };
+    this.serving.adopt(undefined, "it sleeps until a request comes", { asleep });
+  }
+
+  /** Loads its layers, where it sleeps. */
+  wake(): void {
+    if (!this.#asleep || this.#closed) return;
+    this.#asleep = false;
+    this.#waking = true;
+    void this.replace();
+  }
+
+  /**
+   * Puts another source in place of its own, beside which it serves until the new one answers.
+   * Resolves to whether it does; else the old one goes on.
+   */
+  roll(source: CopySource): Promise<boolean> {
+    this.#next?.done(false);
+    this.rolledBack = undefined;
+    if (this.#asleep) {
+      this.#source = source;
+      this.#last = undefined;
+      this.sleep();
+      return Promise.resolve(true);
+    }
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#next = { source, done: resolve };
+    void this.replace();
+    return promise;
+  }
+
+  /** Unloads its layers for good: nodes forget it. */
+  close(why: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#changes++;
+    this.#next?.done(false);
+    this.#next = undefined;
+    this.serving.adopt(undefined, why, { gone: true });
+  }
+
+  /** Makes new placements until one was made for the members as they are now. */
+  async replace(): Promise<void> {
+    this.#changes++;
+    if (this.#asleep) return this.sleep();
+    if (this.#options.waits()) return; // it is called again once the members have come
+    if (this.#placing || this.#closed) return; // the loop that runs already sees the change
+    this.#placing = true;
+    const began = this.#ctx.now();
+    const { current } = this.serving;
+    try {
+      for (let seen = -1; seen !== this.#changes && !this.#asleep && !this.#closed;) {
+        seen = this.#changes;
+        await this.#placeOnce(() => seen === this.#changes);
+      }
+    } finally {
+      this.#placing = false;
+    }
+    if (this.serving.current && this.serving.current.id !== current?.id) {
+      this.loadedMs = this.#ctx.now() - began;
+    }
+  }
+
+  /** One placement. `valid`: whether the members are still those that it is made for. */
+  async #placeOnce(valid: () => boolean): Promise<void> {
+    const { serving } = this;
+    const { nodes, roster } = this.#options;
+    const { usable } = roster;
+    if (await this.#repaired(valid)) return;
+    if (!valid()) return;
+    // A cluster that has served continues with the members that are left.
+    if (!this.#last && !this.#continues && usable.size < nodes) {
+      return serving.adopt(undefined, `waiting for ${nodes} nodes, ${usable.size} joined`);
+    }
+    if (usable.size === 0) return serving.adopt(undefined, "no node is left");
+    const next = this.#next;
+    const source = next?.source ?? this.#source;
+    try {
+      if (!next && await this.#woken(valid)) return;
+      const say = (what: string) => this.#say(what);
+      const placement = await source.place(roster.able, { signal: this.#ctx.signal, say });
+      if (!valid()) return;
+      await this.#deploy(source, placement, valid);
+      if (!valid()) return;
+      this.failure = undefined;
+      if (next && this.#next === next) this.#rolledOut(next);
+    } catch (caught) {
+      if (!valid()) return; // the members changed meanwhile: the next round places for them
+      if (next && this.#next === next && this.#last) return await this.#rollBack(caught, valid);
+      await this.#failed(caught, valid);
+    }
+  }
+
+  /**
+   * Repairs the deployment that serves where nodes of it are gone, see `repair.ts`: meanwhile it
+   * serves on, and its requests are held. False: it needs none, or is given up since it cannot be.
+   */
+  async #repaired(valid: () => boolean): Promise<boolean> {
+    const { serving } = this;
+    const { roster } = this.#options;
+    const { current } = serving;
+    if (!current || !servingNodes(current).some((node) => this.#gone.has(node))) return false;
+    const { all: members, able } = roster;
+    const made = current.id === this.#condemned ? undefined : repaired(current, { members, able });
+    const nodes = able.map(({ node }) => node);
+    try {
+      if (made) await this.#loading.repair(made, { nodes, valid });
+      if (!valid()) return false;
+    } catch (caught) {
+      if (!valid()) return false;
+      this.#why = `${this.#why}; ${toOrreryError(caught).message}`;
+      if (serving.current === current) serving.adopt(undefined, this.#why);
+      return false;
+    }
+    if (!made) {
+      serving.adopt(undefined, this.#why);
+      return false;
+    }
+    this.#prepared = new Set(nodes);
+    this.#last = made;
+    this.failure = undefined;
+    this.#gone.clear();
+    serving.adopt(made, "");
+    this.#ctx.after(REPAIRED_MS, () => serving.current === made && void this.replace());
+    return true;
+  }
+
+  /** Loads the placement that served before it slept. False: it does not serve. */
+  async #woken(valid: () => boolean): Promise<boolean> {
+    const last = this.#last;
+    const { roster } = this.#options;
+    if (!this.#waking || !last || this.serving.current) return false;
+    this.#waking = false;
+    if (!servingNodes(last).every((node) => roster.usable.has(node))) return false;
+    try {
+      await this.#deploy(this.#source, last, valid);
+      this.failure = undefined;
+      return true;
+    } catch {
+      return !valid(); // it has no place any more: another one is planned
+    }
+  }
+
+  #rolledOut(next: { source: CopySource; done: (rolledOut: boolean) => void }): void {
+    this.#source = next.source;
+    this.#next = undefined;
+    next.done(true);
+  }
+
+  /** What was to be rolled out does not answer: the one before goes on, or serves again. */
+  async #rollBack(caught: unknown, valid: () => boolean): Promise<void> {
+    const { serving } = this;
+    const next = this.#next!;
+    this.#next = undefined;
+    this.rolledBack = toOrreryError(caught).message;
+    const before = this.#last!;
+    if (!serving.current) {
+      await this.#deploy(this.#source, before, valid).catch((error) => this.#failed(error, valid));
+    }
+    if (serving.current) serving.reason = "";
+    next.done(false);
+  }
+
+  /** A placement has failed: the one before goes on, or serves again. */
+  async #failed(caught: unknown, valid: () => boolean): Promise<void> {
+    const { serving } = this;
+    this.failure = toOrreryError(caught);
+    const why = `placement failed: ${this.failure.message}`;
+    // A node was out of reach while it was asked: nothing else may ever change, so try again.
+    const passing = PASSING.some((code) => hasCode(caught, code));
+    if (passing || !serving.current) {
+      const again = () => valid() && void this.replace();
+      this.#ctx.after(passing ? PLACE_AGAIN_MS : MENDED_MS, again);
+    }
+    if (serving.current) return void (serving.reason = why);
+    serving.adopt(undefined, why, { failed: true });
+    // The old deployment has made room in vain. Its placement still fits, so it is deployed again.
+    const before = this.#last;
+    const { usable } = this.#options.roster;
+    if (!before || !servingNodes(before).every((node) => usable.has(node))) return;
+    await this.#deploy(this.#source, before, valid).catch((error) =>
+      serving.adopt(undefined, `${why}; ${toOrreryError(error).message}`, { failed: true })
+    );
+    if (serving.current) serving.reason = why;
+  }
+
+  /**
+   * Reports what the cluster is doing: to every node while nothing serves, otherwise only in
+   * `status`.
+   */
+  #say(what: string): void {
+    if (this.#asleep || this.#closed) return;
+    this.serving.reason = what;
+    if (!this.serving.current) this.serving.adopt(undefined, what);
+  }
+
+  /**
+   * Makes a deployment of this placement and lets it serve. Where that fails, the stages that it
+   * loaded are retired.
+   */
+  async #deploy(
+    { model }: CopySource,
+    placement: DeploymentPlacement,
+    valid: () => boolean,
+  ): Promise<void> {
+    const { of, roster, newId } = this.#options;
+    const { current } = this.serving;
+    const members = roster.all;
+    const nodes = roster.able.map((m) => m.node);
+    const same = current && current.id !== this.#condemned && isModel(current, model) &&
+      loads(current) === loads(placement);
+    if (same) return await this.#keep(current, placement, { members, nodes, valid });
+    const { stages, head, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
+    const id = newId();
+    const made: Deployment = {
+      ...{ id, ...copyFields(of), ...model },
+      ...{ stages, head, solo, members, draft, shape, plan, flow },
+    };
+    await this.#loading.run(made, { nodes, valid, proves: this.#next !== undefined });
+    if (!valid()) return this.serving.letGo(made);
+    this.#prepared = new Set(nodes);
+    this.#last = placement;
+    this.#gone.clear();
+    this.serving.adopt(made, "");
+  }
+
+  /**
+   * The stages stay where they are. Members that joined since then compute nothing, but answer
+   * prompts and must know the deployment.
+   */
+  async #keep(
+    current: Deployment,
+    placement: DeploymentPlacement,
+    { members, nodes, valid }: { members: Member[]; nodes: string[]; valid: () => boolean },
+  ): Promise<void> {
+    const { plan, flow, shape = shapeSchema.parse({}) } = placement;
+    const same: Deployment = { ...current, members, shape, plan, flow };
+    await this.#loading.preparation.run(same, valid, nodes.filter((n) => !this.#prepared.has(n)));
+    await this.#options.memory.serves(same, this.#options.of);
+    if (!valid()) return;
+    for (const node of nodes) this.#prepared.add(node);
+    this.#last = placement;
+    this.serving.adopt(same, "");
+  }
+}
+
+/** What is loaded where, as text, to compare placements. */
+const loads = ({ stages, head, solo, draft }: DeploymentPlacement): string =>
+  JSON.stringify([stages, head, solo, draft]);
+
+/** Whether a deployment is of this model. */
+const isModel = (
+  { model, manifest_sha256 }: Deployment,
+  other: CopySource["model"],
+): boolean =>
+  model === other.model &&
+  (manifest_sha256 ?? other.manifest_sha256) === (other.manifest_sha256 ?? manifest_sha256);

@@ -1,0 +1,159 @@
+/**
+ * `deno task apply`: deploys a graph file on a running cluster, or rolls a changed one out.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a command talks to its user
+import { basename, extname } from "node:path";
+import { deploymentNameSchema, OrreryError, parseGraph } from "../../actors/mod.ts";
+import { clientKey } from "../access/mod.ts";
+import { durationOption, readArgs, urlOption } from "./args.ts";
+import {
+  askDeployment,
+  type DeploymentRow,
+  deploymentsTable,
+  type DeploymentTarget,
+  planDeployment,
+  stagesText,
+} from "./deployments_client.ts";
+import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { refused } from "./refusal.ts";
+
+const help =
+  `Deploy a graph file on a running cluster, beside what it serves already. What has the name
+already is replaced once the new one answers; where it does not, the old one goes on.
+
+Usage: deno task apply GRAPH.yaml [options]
+
+  --name NAME        what requests put into "model" [the file's name without its ending]
+  --dry-run          say where the layers would go, and change nothing
+  --wait TIME        how long to wait until it is ready, such as 90s or 10m [60s]
+  --url URL          the API of any node of the cluster [http://127.0.0.1:8420]
+  --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
+  --json             print JSON
+  --help             print this
+
+Exit codes: 0 ready (or planned), 1 failed, 2 wrong command line or wrong file.`;
+
+const WAIT = { min: 1_000, max: 24 * 3600_000 };
+/** Milliseconds between two looks at whether it is ready. */
+const LOOK_MS = 300;
+/** Milliseconds in which a plan must be made. */
+const PLAN_MS = 310_000;
+
+async function apply(args: string[]): Promise<number> {
+  const { values, positionals } = readArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      name: { type: "string" },
+      "dry-run": { type: "boolean", default: false },
+      wait: { type: "string" },
+      url: { type: "string", default: "http://127.0.0.1:8420" },
+      "api-key-file": { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(help);
+    return exitCodes.ok;
+  }
+  if (positionals.length !== 1) {
+    throw new UsageError(`apply takes one graph file, got ${positionals.length}`);
+  }
+  const [file] = positionals;
+  const name = nameOfFile(file, values.name);
+  const waitMs = durationOption("wait", values.wait, WAIT) ?? 60_000;
+  const target = { url: urlOption("url", values.url), key: clientKey(values["api-key-file"]) };
+  return await refused(async () => {
+    const graph = await readText(file);
+    parseGraph(graph, { file }); // what is wrong is said before anybody is asked
+    const body = { graph, file };
+    if (values["dry-run"]) {
+      const planned = await planDeployment(target, name, { body, withinMs: PLAN_MS });
+      if (values.json) console.log(JSON.stringify(planned, null, 2));
+      else {
+        const { predicted } = planned.plan ?? {};
+        console.log(`${name} would be placed on ${stagesText(planned.stages)}`);
+        if (predicted) {
+          console.log(
+            `predicted: first token after ${predicted.ttft_s.toPrecision(3)} s, then ` +
+              `${predicted.tokens_per_s.toPrecision(3)} tokens/s`,
+          );
+        }
+      }
+      return exitCodes.ok;
+    }
+    await askDeployment(target, name, { method: "PUT", body });
+    const row = await ready(target, name, { graph, waitMs, quiet: values.json });
+    console.log(values.json ? JSON.stringify(row, null, 2) : deploymentsTable([row]));
+    return exitCodes.ok;
+  });
+}
+
+/** The name by `--name`, or the file's. Throws {@linkcode UsageError} where it is none. */
+function nameOfFile(file: string, given?: string): string {
+  const name = given ?? basename(file, extname(file)).toLowerCase();
+  const parsed = deploymentNameSchema.safeParse(name);
+  if (parsed.success) return parsed.data;
+  const how = given === undefined
+    ? `the file's name is no name of a deployment; give --name`
+    : "--name";
+  throw new UsageError(`${how}: ${parsed.error.issues[0].message}, got ${JSON.stringify(name)}`);
+}
+
+/** The text of a file. Throws group `graph`, code `unreadable`. */
+async function readText(file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    throw new OrreryError({
+      group: "graph",
+      code: "unreadable",
+      message: `cannot read ${file}: ${(error as Error).message}`,
+      metadata: { file },
+      cause: error,
+    });
+  }
+}
+
+/** Waits until the deployment serves this graph. Throws group `cli`, code `not_deployed`. */
+async function ready(
+  target: DeploymentTarget,
+  name: string,
+  { graph, waitMs, quiet }: { graph: string; waitMs: number; quiet: boolean },
+): Promise<DeploymentRow> {
+  const until = performance.now() + waitMs;
+  let said = "";
+  for (;;) {
+    const row = await askDeployment(target, name);
+    if (!row.rolling && row.graph !== graph) {
+      const why = row.rolled_back ?? "another file was applied, or another coordinator took over";
+      throw notDeployed(`${name} goes on as it was: ${why}`);
+    }
+    const open = row.copies.slice(0, row.policy.min).filter(({ state }) =>
+      state !== "serving" && state !== "asleep"
+    );
+    if (!row.rolling && open.length === 0) return row;
+    const why = open.find(({ reason }) => reason !== "")?.reason ??
+      (row.rolling ? "the new one is loaded beside the old one" : "");
+    if (open.some(({ state }) => state === "failed")) {
+      throw notDeployed(`${name} is not ready: ${why}`);
+    }
+    if (performance.now() >= until) {
+      throw notDeployed(
+        `${name} is not ready after ${waitMs / 1000} s, and goes on: ${why}; look again with ` +
+          "`deno task deployments`",
+      );
+    }
+    if (!quiet && why !== said && why !== "") console.error(why);
+    said = why;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+const notDeployed = (message: string): OrreryError =>
+  new OrreryError({ group: "cli", code: "not_deployed", message });
+
+if (import.meta.main) await runCommand(apply);

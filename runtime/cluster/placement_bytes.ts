@@ -1,0 +1,41 @@
+/**
+ * The memory that a placement takes, by which deployments share nodes.
+ *
+ * @module
+ */
+import { type DeploymentPlacement, HEAD_PARTS } from "../../actors/mod.ts";
+import type { Manifest } from "../../models/mod.ts";
+import { modelShape } from "./plan_input.ts";
+
+/** KV rows that are reckoned with where nothing was planned. */
+const USUAL_ROWS = 2048;
+
+/** Bytes of weights and KV cache that a placement takes at each node, by id. */
+export function placementBytes(
+  { stages, head, solo, draft, shape }: DeploymentPlacement,
+  target: Manifest,
+  draftModel?: Manifest,
+): Map<string, number> {
+  const taken = new Map<string, number>();
+  const add = (node: string, bytes: number) => taken.set(node, (taken.get(node) ?? 0) + bytes);
+  const { layerBytes, embedBytes, headBytes, kvBytesPerRow, layers } = modelShape(target);
+  const rows = shape?.kv_rows ?? Math.min(USUAL_ROWS, target.geometry.context);
+  const of = (first: number, last: number): number => {
+    const weights = layerBytes.slice(first, last + 1).reduce((a, b) => a + b, 0);
+    return weights + (last - first + 1) * rows * kvBytesPerRow;
+  };
+  for (const { node, first, last } of stages) {
+    add(node, of(first, last) + (first === 0 ? embedBytes : 0));
+    if (last === layers - 1 && !head) add(node, headBytes);
+  }
+  for (const { node, first_part, last_part } of head ?? []) {
+    add(node, headBytes * (last_part - first_part + 1) / HEAD_PARTS);
+  }
+  if (solo) add(solo.node, of(0, layers - 1) + embedBytes + headBytes);
+  if (draft && draftModel) {
+    const shape = modelShape(draftModel);
+    const weights = shape.layerBytes.reduce((a, b) => a + b, 0) + shape.embedBytes;
+    add(draft.node, weights + shape.headBytes + rows * shape.kvBytesPerRow * shape.layers);
+  }
+  return taken;
+}

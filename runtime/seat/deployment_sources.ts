@@ -1,0 +1,146 @@
+/**
+ * What the coordinator deploys under other names than the default one: finds the models of graph files
+ * that are applied, in its own store or at the members, and plans for them.
+ *
+ * @module
+ */
+import {
+  type ActorSystem,
+  type AskedDeployment,
+  type DeploymentPlacement,
+  type DeploymentSource,
+  type DeploymentSources,
+  type Graph,
+  hasCode,
+  OrreryError,
+  parseGraph,
+  type PlaceDeployment,
+} from "../../actors/mod.ts";
+import type { Manifest, ModelStore } from "../../models/mod.ts";
+import { placementBytes, Placer } from "../cluster/mod.ts";
+import { EMBEDDED, resolveGraph } from "../serve/mod.ts";
+import { type EnsureModelOptions, manifestSha256 } from "../weights/mod.ts";
+import type { ServedGraph } from "./served_graph.ts";
+
+/** Options of {@linkcode deploymentSources}. */
+export interface DeploymentSourcesOptions {
+  system: ActorSystem;
+  store: ModelStore;
+  /** What the cluster was started with. */
+  served: ServedGraph;
+  /** The placer of that, which knows the links. */
+  placer: Placer;
+  /** Ids of the members, any of which may have a model. */
+  members: () => readonly string[];
+  /** Fetches what this node's store lacks of a model. */
+  ensure: (options: EnsureModelOptions) => Promise<unknown>;
+}
+
+/** Resource `sources` of the cluster actor, and the names of all models that it has found. */
+export function deploymentSources(
+  options: DeploymentSourcesOptions,
+): DeploymentSources & { models(): string[] } {
+  const { target, draft, graph } = options.served;
+  const found = new Set<DeploymentSource>();
+  return {
+    models: () => [...found].flatMap(({ model, draft }) => [model.model, ...draft ? [draft] : []]),
+    main: {
+      policy: graph.deployment,
+      concurrent: graph.workload.concurrent,
+      draft: draft?.manifest.name,
+      bytesAt: (placed) => placementBytes(placed, target.manifest, draft?.manifest),
+    },
+    async open(asked, signal) {
+      const source = await open(asked, signal, options);
+      const { close } = source;
+      const kept: DeploymentSource = {
+        ...source,
+        close() {
+          found.delete(kept);
+          close();
+        },
+      };
+      found.add(kept);
+      return kept;
+    },
+  };
+}
+
+async function open(
+  asked: AskedDeployment,
+  signal: AbortSignal,
+  { system, store, placer, members, ensure }: DeploymentSourcesOptions,
+): Promise<DeploymentSource> {
+  const stated = parseGraph(asked.graph, { file: asked.file });
+  refuse(stated, asked.file);
+  await fetchText(stated, { system, store, members, ensure, signal });
+  signal.throwIfAborted();
+  const { target, draft, graph } = await resolveGraph(store, { graph: stated });
+  const own = new Placer({
+    ...{ system, graph, manifest: target.manifest, draft: draft?.manifest },
+    acceptance: draft?.acceptance,
+    links: placer.linkWatch,
+  });
+  const place: PlaceDeployment = (all, within) => own.place(all, within);
+  return {
+    model: {
+      model: target.manifest.name,
+      source: system.node,
+      manifest_sha256: manifestSha256(target.manifest),
+    },
+    draft: draft?.manifest.name,
+    policy: graph.deployment,
+    concurrent: graph.workload.concurrent,
+    asked,
+    place,
+    bytesAt: (placed: DeploymentPlacement) =>
+      placementBytes(placed, target.manifest, draft?.manifest),
+    close: () => own.close(),
+  };
+}
+
+/** Throws `not_applicable` for what only the graph of the first node can have. */
+function refuse(graph: Graph, file: string): void {
+  const { model, actors: { custom } } = graph;
+  const why = custom.length > 0
+    ? "actors.custom: custom actors run by the graph that the first node was started with alone"
+    : model === undefined
+    ? "model: expected the name of a model in the store; a model_shape is on paper only"
+    : model.name.includes("/")
+    ? `model: expected a name in the store, found ${JSON.stringify(model.name)}; add the model ` +
+      "first (deno task models add)"
+    : undefined;
+  if (why === undefined) return;
+  throw new OrreryError({
+    group: "graph",
+    code: "not_applicable",
+    message: `${file}: ${why}`,
+    metadata: { file },
+  });
+}
+
+/** Fetches manifest and text files of the models that this node's store lacks, from any member. */
+async function fetchText(
+  { model, actors: { drafter } }: Graph,
+  { system, store, members, ensure, signal }:
+    & Pick<DeploymentSourcesOptions, "system" | "store" | "members" | "ensure">
+    & { signal: AbortSignal },
+): Promise<void> {
+  const names = [model!.name, ...(typeof drafter === "object" ? [drafter.model] : [])];
+  for (const name of names) {
+    if (name === EMBEDDED || await has(store, name)) continue;
+    const others = members().filter((node) => node !== system.node);
+    if (others.length === 0) continue; // the store then says that it is not there
+    const from = { model: name, source: others[0], manifestSha256: undefined, members: others };
+    await ensure({ ...from, layers: [], parts: [], signal });
+  }
+}
+
+async function has(store: ModelStore, name: string): Promise<Manifest | undefined> {
+  try {
+    return (await store.get(name)).manifest;
+  } catch (error) {
+    if (hasCode(error, "model_not_found")) return undefined;
+    throw error;
+  }
+}
