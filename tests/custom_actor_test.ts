@@ -70,7 +70,7 @@ async function streamed(url: string, content: string): Promise<string[]> {
       stream: true,
     }),
   });
-  const chunks = (await response.text()).split("\n\n").filter((line) => line.startsWith("data: {"));
+  const chunks = (await response.text()).split("\n").filter((line) => line.startsWith("data: {"));
   return chunks.flatMap((chunk) => JSON.parse(chunk.slice(6)).choices?.[0]?.delta?.content || []);
 }
 
