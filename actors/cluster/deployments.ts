@@ -41,14 +41,14 @@ export class Deployments {
   #turn: Promise<unknown> = Promise.resolve();
   /** What was placed last for a copy, which may not have begun to load yet. */
   readonly #reserved = new WeakMap<DeploymentCopy, ReadonlyMap<string, number>>();
-  #looking = false;
+  /** Whether a look at requests is planned or under way. */
+  #watching = false;
 
   /** Nothing is placed until it is told to. */
   constructor(ctx: ActorContext, options: DeploymentsOptions) {
     this.#ctx = ctx;
     this.#options = options;
     this.#add(DEFAULT_DEPLOYMENT, options.main);
-    this.#look();
   }
 
   /** What the cluster was started with. */
@@ -117,7 +117,10 @@ export class Deployments {
     const now = this.#named.get(name);
     if (now) {
       // The next coordinator goes on with it only once it has answered.
-      void now.roll(source).then((rolledOut) => rolledOut ? memory.applied(asked) : undefined)
+      void now.roll(source).then((rolledOut) => {
+        this.#watch(); // its policy may be another one
+        return rolledOut ? memory.applied(asked) : undefined;
+      })
         .catch(() => {}); // the term is over
       return now.view;
     }
@@ -203,6 +206,7 @@ export class Deployments {
       place: (...given) => this.#place(...given),
     });
     this.#named.set(name, named);
+    this.#watch();
     return named;
   }
 
@@ -257,14 +261,19 @@ export class Deployments {
     return bytes;
   }
 
-  #look(): void {
-    this.#ctx.after(LOOK_MS, () => {
-      const scaled = [...this.#named.values()].filter(({ scales }) => scales);
-      if (scaled.length > 0 && !this.#looking && !this.#options.waits()) {
-        this.#looking = true;
-        void this.#askAll(scaled).finally(() => this.#looking = false);
-      }
-      this.#look();
+  /** The deployments whose number of copies can change. */
+  get #scaled(): NamedDeployment[] {
+    return [...this.#named.values()].filter(({ scales }) => scales);
+  }
+
+  /** Looks at requests from now on, as long as a number of copies can change. */
+  #watch(): void {
+    if (this.#watching || this.#scaled.length === 0) return;
+    this.#watching = true;
+    this.#ctx.after(LOOK_MS, async () => {
+      if (!this.#options.waits()) await this.#askAll(this.#scaled);
+      this.#watching = false;
+      this.#watch();
     });
   }
 
