@@ -253,7 +253,7 @@ Deno.test("deno task start finishes the running answer, refuses others and exits
   await withData(async (data) => {
     await using node = NodeProcess.start(["--data", data]);
     const url = await node.ready(1);
-    const response = await post(url, { ...endless, max_tokens: 400 });
+    const response = await post(url, { ...endless, max_tokens: 100 });
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     await reader.read();
     node.kill("SIGTERM");

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import http2, { type ClientHttp2Session, type Http2Session } from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
 import type { NodeId } from "../../actors/system/mod.ts";
+import { Http2Session } from "../http2/mod.ts";
 import { HTTP2_SETTINGS } from "./limits.ts";
 import { type MailboxTls, TLS_VERSION } from "./tls.ts";
 
@@ -23,23 +23,16 @@ export function authorityOf(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The socket under each session, for {@linkcode cut}. */
-const sockets = new WeakMap<Http2Session, net.Socket>();
-
 /**
  * Opens a connection; a failure arrives as the session's `error` event, also what `checkServer` of
  * {@linkcode MailboxTls} throws. Nothing is sent before the other side's certificate is checked.
  */
-export function connect(host: string, port: number, secure?: SecureTarget): ClientHttp2Session {
+export function connect(host: string, port: number, secure?: SecureTarget): Http2Session {
   const socket = secure
     ? connectTls(host, port, secure)
     : net.connect({ host, port, noDelay: true });
-  const session = http2.connect(`${secure ? "https" : "http"}://${authorityOf(host, port)}`, {
-    settings: HTTP2_SETTINGS,
-    createConnection: () => socket,
-  });
-  sockets.set(session, socket);
-  return session;
+  const authority = authorityOf(host, port);
+  return new Http2Session(socket, { side: "client", authority, ...HTTP2_SETTINGS });
 }
 
 function connectTls(host: string, port: number, { tls: trust, to }: SecureTarget): tls.TLSSocket {
@@ -61,24 +54,7 @@ function connectTls(host: string, port: number, { tls: trust, to }: SecureTarget
   }).setNoDelay(true);
 }
 
-/**
- * What went wrong with a connection: HTTP/2 wraps it in the error of each request that was waiting.
- */
-export function connectionError(error: unknown): unknown {
-  const { cause } = error as { cause?: unknown };
-  return cause instanceof Error ? cause : error;
-}
-
-/** Remembers the socket under a server's session, for {@linkcode cut}. */
-export function overSocket(session: Http2Session, socket: net.Socket): void {
-  sockets.set(session, socket);
-}
-
-/**
- * Ends a session by destroying its socket, after the current event. `session.destroy()` would send
- * a GOAWAY frame, and nghttp2 aborts the whole process then if it still lists a stream that has
- * just closed (`find_stream_on_goaway_func`): seen in one of twelve orderly shutdowns.
- */
+/** Ends a session by its socket, after the current event. */
 export function cut(session: Http2Session): void {
-  setImmediate(() => sockets.get(session)?.destroy());
+  setImmediate(() => session.destroy());
 }

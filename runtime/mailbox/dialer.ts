@@ -4,10 +4,10 @@
  *
  * @module
  */
-import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { OrreryError } from "../../actors/system/mod.ts";
 import { decodeCbor } from "./cbor.ts";
-import { connect, connectionError, cut } from "./connect.ts";
+import type { Fields, Http2Session, Http2Stream } from "../http2/mod.ts";
+import { connect, cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { FrameReader } from "./frame_reader.ts";
 import { keepalive } from "./keepalive.ts";
@@ -57,8 +57,8 @@ const GATHER_BYTES = 32768;
 export class Dialer {
   readonly #owner: DialerOwner;
   /** The current connection and its stream; undefined between two attempts. */
-  #session?: ClientHttp2Session;
-  #stream?: ClientHttp2Stream;
+  #session?: Http2Session;
+  #stream?: Http2Stream;
   /** true between the peer's welcome and the end of the connection. */
   #up = false;
   #stopped = true;
@@ -154,7 +154,7 @@ export class Dialer {
     let reason: OrreryError | undefined;
     const lost = (error?: unknown) => {
       if (this.#session !== session) return;
-      reason ??= asMailboxError(connectionError(error ?? "closed by the other side"), host, port);
+      reason ??= asMailboxError(error ?? "closed by the other side", host, port);
       this.#drop();
       this.#owner.down(reason);
       this.#retry();
@@ -177,8 +177,8 @@ export class Dialer {
     });
     this.#stream = stream;
     const reader = new FrameReader(CONTROL_BYTES, (frame) => this.#control(frame));
-    stream.on("response", (headers) => {
-      if (headers[":status"] !== 200) {
+    stream.on("response", (headers: Fields) => {
+      if (headers[":status"] !== "200") {
         lost(
           mailboxError(
             "protocol",

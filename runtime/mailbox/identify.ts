@@ -6,7 +6,8 @@
  */
 import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
-import { authorityOf, connect, connectionError, cut } from "./connect.ts";
+import type { Fields } from "../http2/mod.ts";
+import { authorityOf, connect, cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxTls } from "./tls.ts";
 
@@ -53,14 +54,14 @@ export async function identify(
   const stream = session.request({ ":method": "GET", ":path": IDENTITY_PATH });
   let text = "";
   stream.setEncoding("utf8");
-  stream.on("response", (headers) => {
-    if (headers[":status"] !== 200) unreachable(`HTTP ${headers[":status"]}`);
+  stream.on("response", (headers: Fields) => {
+    if (headers[":status"] !== "200") unreachable(`HTTP ${headers[":status"]}`);
   });
   stream.on("data", (chunk: string) => {
     text += chunk;
     if (text.length > MAX_CHARS) unreachable("its answer is too long");
   });
-  stream.on("error", (error) => unreachable((connectionError(error) as Error).message));
+  stream.on("error", (error) => unreachable(error.message));
   stream.on("end", () => {
     try {
       resolve(identitySchema.parse(JSON.parse(text)).node);

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { ServerHttp2Stream } from "node:http2";
 import { type Envelope, type NodeId, OrreryError } from "../../actors/system/mod.ts";
+import type { Http2Stream } from "../http2/mod.ts";
 import { decodeCbor } from "./cbor.ts";
 import { mailboxError } from "./errors.ts";
 import { FrameReader } from "./frame_reader.ts";
@@ -52,7 +52,7 @@ export interface InboundOwner {
 
 /** Reads a stream that a peer opened: a hello, then messages. */
 export class InboundStream {
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: Http2Stream;
   readonly #owner: InboundOwner;
   readonly #reader: FrameReader;
   readonly #arrivals = new ArrivalTimer();
@@ -68,7 +68,7 @@ export class InboundStream {
   #ackTimer?: ReturnType<typeof setTimeout>;
   #ended = false;
 
-  constructor(stream: ServerHttp2Stream, owner: InboundOwner) {
+  constructor(stream: Http2Stream, owner: InboundOwner) {
     this.#stream = stream;
     this.#owner = owner;
     this.#reader = new FrameReader(CONTROL_BYTES, (frame) => this.#frame(frame));

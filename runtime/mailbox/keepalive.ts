@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Http2Session } from "node:http2";
+import type { Http2Session } from "../http2/mod.ts";
 import { cut } from "./connect.ts";
 
 /** Options of {@linkcode keepalive}. */
@@ -28,15 +28,11 @@ export function keepalive(session: Http2Session, options: KeepaliveOptions): () 
     if (overdue !== undefined || session.destroyed || session.closed) return;
     sentAt = performance.now();
     overdue = setTimeout(() => cut(session), options.timeoutMs);
-    try {
-      session.ping((error) => {
-        clearTimeout(overdue);
-        overdue = undefined;
-        if (!error) options.onRtt?.(performance.now() - sentAt);
-      });
-    } catch {
-      cut(session);
-    }
+    session.ping((error) => {
+      clearTimeout(overdue);
+      overdue = undefined;
+      if (!error) options.onRtt?.(performance.now() - sentAt);
+    });
   };
   ping();
   const timer = setInterval(ping, options.intervalMs);

@@ -71,10 +71,7 @@ export type MailboxLimits = z.infer<typeof mailboxLimitsSchema>;
  * stream does not wait for window updates.
  */
 export const HTTP2_SETTINGS = {
-  initialWindowSize: 16 * 1024 * 1024,
-  maxFrameSize: 1024 * 1024,
-  enablePush: false,
+  streamWindow: 16 * 1024 * 1024,
+  sessionWindow: 32 * 1024 * 1024,
+  frameBytes: 1024 * 1024,
 };
-
-/** HTTP/2 receive window of a whole connection, bytes. */
-export const CONNECTION_WINDOW_BYTES = 32 * 1024 * 1024;

@@ -11,7 +11,7 @@ export type {
   MailboxTransport,
   PeerListener,
 } from "./mailbox_transport.ts";
-export { authorityOf, connect, connectionError, cut, type SecureTarget } from "./connect.ts";
+export { authorityOf, connect, cut, type SecureTarget } from "./connect.ts";
 export { keepalive, type KeepaliveOptions } from "./keepalive.ts";
 export {
   type CertifiedNode,

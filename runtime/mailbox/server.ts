@@ -4,21 +4,16 @@
  *
  * @module
  */
-import http2, {
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
-import type { Server as TlsServer, TLSSocket } from "node:tls";
+import net, { type AddressInfo, type Server, type Socket } from "node:net";
+import tlsModule, { type TLSSocket } from "node:tls";
 import type { OrreryError } from "../../actors/system/mod.ts";
-import { cut, overSocket } from "./connect.ts";
+import { type Fields, Http2Session, type Http2Stream } from "../http2/mod.ts";
+import { cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { IDENTITY_PATH } from "./identify.ts";
 import { type InboundOwner, InboundStream } from "./inbound.ts";
 import { keepalive } from "./keepalive.ts";
-import { CONNECTION_WINDOW_BYTES, HTTP2_SETTINGS } from "./limits.ts";
+import { HTTP2_SETTINGS } from "./limits.ts";
 import { LineBudget } from "./line_budget.ts";
 import { remoteOf, Strangers } from "./strangers.ts";
 import { type CertifiedNode, type MailboxTls, TLS_VERSION } from "./tls.ts";
@@ -38,13 +33,13 @@ const STRANGER_REQUESTS = 8;
 /** See the module's text. */
 export class MailboxServer {
   readonly #owner: ServerOwner;
-  readonly #server: Http2Server;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #server: Server;
+  readonly #sessions = new Set<Http2Session>();
   readonly #sockets = new Set<Socket>();
   /** Who is at the other end of a session; none: it has shown no certificate. */
-  readonly #certified = new WeakMap<ServerHttp2Session, CertifiedNode>();
+  readonly #certified = new WeakMap<Http2Session, CertifiedNode>();
   /** Sessions whose certificate was refused: they are being cut. */
-  readonly #refused = new WeakSet<ServerHttp2Session>();
+  readonly #refused = new WeakSet<Http2Session>();
   readonly #strangers: Strangers;
   readonly #lines: LineBudget;
   #unsubscribe?: () => void;
@@ -57,18 +52,11 @@ export class MailboxServer {
       owner.limits,
       (remote, why) => this.#lines.say(`connection from ${remote} is cut: ${why}`),
     );
-    this.#server = tls ? this.#secure(tls) : http2.createServer({ settings: HTTP2_SETTINGS });
+    this.#server = tls ? this.#secure(tls) : net.createServer();
     this.#server.on(
       tls ? "secureConnection" : "connection",
       (socket: Socket) => this.#onSocket(socket),
     );
-    this.#server.on("session", (session) => this.#onSession(session));
-    this.#server.on("stream", (stream, headers) => this.#onStream(stream, headers));
-    this.#server.on("sessionError", (error) => {
-      owner.offended(
-        mailboxError("protocol", `an HTTP/2 session failed: ${error.message}`, {}, error),
-      );
-    });
   }
 
   /** Open connections. */
@@ -107,10 +95,9 @@ export class MailboxServer {
   }
 
   /** A server that asks for certificates, and leaves it to this class to judge them. */
-  #secure(tls: MailboxTls): Http2Server {
+  #secure(tls: MailboxTls): Server {
     const { maxStrangers, strangerTimeoutMs } = this.#owner.limits;
-    const server = http2.createSecureServer({
-      settings: HTTP2_SETTINGS,
+    const server = tlsModule.createServer({
       ...tls.server,
       requestCert: true,
       // Whoever wants to join has no certificate yet.
@@ -132,7 +119,7 @@ export class MailboxServer {
     });
     this.#unsubscribe = tls.subscribe(({ revoked }) => {
       // Connections that are open go on; new ones get the new certificate.
-      (server as unknown as TlsServer).setSecureContext({
+      server.setSecureContext({
         ...tls.server,
         minVersion: TLS_VERSION,
       });
@@ -143,24 +130,32 @@ export class MailboxServer {
     });
     // The server itself takes far more connections than these two bounds allow.
     server.maxConnections = this.#owner.limits.maxConnections + maxStrangers + 1;
-    return server as unknown as Http2Server;
+    return server;
   }
 
   #onSocket(socket: Socket): void {
     socket.setNoDelay(true);
     this.#sockets.add(socket);
-    // The session of this socket exists already; only the remote port tells which one it is.
-    for (const session of this.#sessions) {
-      if (session.socket?.remotePort === socket.remotePort) overSocket(session, socket);
-    }
     socket.on("error", () => {});
     socket.on("close", () => this.#sockets.delete(socket));
+    if ("alpnProtocol" in socket && socket.alpnProtocol !== "h2") {
+      this.#lines.say(`${remoteOf(socket)} does not speak HTTP/2`);
+      return void socket.destroy();
+    }
+    const session = new Http2Session(socket, { side: "server", ...HTTP2_SETTINGS });
+    session.on("error", (error: Error) => {
+      if (error.name !== "Http2ProtocolError") return; // the connection failed, and is closed
+      this.#owner.offended(
+        mailboxError("protocol", `an HTTP/2 session failed: ${error.message}`, {}, error),
+      );
+    });
+    this.#onSession(session);
+    session.on("stream", (stream: Http2Stream, fields: Fields) => this.#onStream(stream, fields));
   }
 
-  #onSession(session: ServerHttp2Session): void {
+  #onSession(session: Http2Session): void {
     const { limits, tls } = this.#owner;
     this.#sessions.add(session);
-    session.on("error", () => {});
     session.on("close", () => this.#sessions.delete(session));
     if (tls) {
       try {
@@ -177,13 +172,12 @@ export class MailboxServer {
       this.#strangers.proven(remoteOf(session.socket)!);
     }
     if (this.#sessions.size - this.#strangers.size > limits.maxConnections) return cut(session);
-    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     // A session without a stream is ended after the time for a hello. A stream has its own
     // deadline.
     let streams = 0;
     const idle = () => setTimeout(() => cut(session), limits.helloTimeoutMs);
     let silent = idle();
-    session.on("stream", (stream) => {
+    session.on("stream", (stream: Http2Stream) => {
       streams++;
       clearTimeout(silent);
       stream.once("close", () => {
@@ -200,11 +194,10 @@ export class MailboxServer {
     });
   }
 
-  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    stream.on("error", () => {});
+  #onStream(stream: Http2Stream, headers: Fields): void {
     const path = headers[":path"];
     const method = headers[":method"];
-    const session = stream.session as ServerHttp2Session;
+    const { session } = stream;
     if (this.#refused.has(session)) return;
     const from = this.#certified.get(session);
     const { tls } = this.#owner;
@@ -218,7 +211,7 @@ export class MailboxServer {
       }
     }
     if (path === IDENTITY_PATH && method === "GET") {
-      stream.respond({ ":status": 200, "content-type": "application/json" });
+      stream.respond({ ":status": "200", "content-type": "application/json" });
       stream.end(JSON.stringify({ node: this.#owner.node }));
       return;
     }
@@ -230,7 +223,7 @@ export class MailboxServer {
       this.#owner.offended(error);
       return refuse(stream, status, error);
     }
-    stream.respond({ ":status": 200, "content-type": "application/cbor" });
+    stream.respond({ ":status": "200", "content-type": "application/cbor" });
     new InboundStream(stream, from ? this.#only(from) : this.#owner);
   }
 
@@ -249,12 +242,12 @@ export class MailboxServer {
   }
 
   /** Counts a request of a session without a certificate. */
-  #tooMany(session: ServerHttp2Session): boolean {
+  #tooMany(session: Http2Session): boolean {
     const n = (this.#requests.get(session) ?? 0) + 1;
     this.#requests.set(session, n);
     return n > STRANGER_REQUESTS;
   }
-  readonly #requests = new WeakMap<ServerHttp2Session, number>();
+  readonly #requests = new WeakMap<Http2Session, number>();
 }
 
 /** Who is at the other end of a TLS connection; undefined: it shows no certificate. Throws. */
@@ -266,8 +259,8 @@ function judge(tls: MailboxTls, socket: TLSSocket): CertifiedNode | undefined {
   throw mailboxError("untrusted", `TLS does not accept it (${socket.authorizationError})`);
 }
 
-function refuse(stream: ServerHttp2Stream, status: number, error: OrreryError): void {
-  stream.respond({ ":status": status, "content-type": "application/json" });
+function refuse(stream: Http2Stream, status: number, error: OrreryError): void {
+  stream.respond({ ":status": String(status), "content-type": "application/json" });
   stream.end(
     JSON.stringify({ error: error.toWire() }),
     () => setImmediate(() => stream.close()),

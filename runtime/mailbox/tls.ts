@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { NodeId } from "../../actors/system/mod.ts";
+import type { Fields, Http2Stream } from "../http2/mod.ts";
 
 /** The only version of TLS that mailboxes speak, on both ends. */
 export const TLS_VERSION = "TLSv1.3";
@@ -31,9 +31,9 @@ export interface CertifiedNode {
 /** A request of the mailbox's port that is none of the mailbox itself. */
 export interface OtherRequest {
   /** The request's stream, to which nothing was written yet. */
-  stream: ServerHttp2Stream;
+  stream: Http2Stream;
   /** The request's headers. */
-  headers: IncomingHttpHeaders;
+  headers: Fields;
   /** Who asks; undefined: whoever asks has shown no certificate. */
   from?: CertifiedNode;
   /** IP address and port of the other side, for the log. */

@@ -4,9 +4,9 @@
  *
  * @module
  */
+import type { Http2Stream } from "../http2/mod.ts";
 import { getLogger } from "@logtape/logtape";
 import { X509Certificate } from "node:crypto";
-import type { ServerHttp2Stream } from "node:http2";
 import { type NodeId, OrreryError, toOrreryError } from "../../actors/mod.ts";
 import { LineBudget, type OtherRequest } from "../mailbox/mod.ts";
 import {
@@ -191,7 +191,7 @@ export class Voter {
   }
 
   async #respond(
-    stream: ServerHttp2Stream,
+    stream: Http2Stream,
     remote: string,
     handler: (() => Promise<unknown>) | undefined,
   ): Promise<void> {

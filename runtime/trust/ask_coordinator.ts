@@ -4,7 +4,8 @@
  * @module
  */
 import type { NodeId } from "../../actors/system/mod.ts";
-import { authorityOf, connect, connectionError, cut, type MailboxTls } from "../mailbox/mod.ts";
+import type { Fields } from "../http2/mod.ts";
+import { authorityOf, connect, cut, type MailboxTls } from "../mailbox/mod.ts";
 import { trustError } from "./errors.ts";
 import {
   COORDINATOR_PATH,
@@ -53,7 +54,7 @@ export async function askCoordinator(
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   const broken = (error: unknown) => {
-    const cause = connectionError(error) as { message?: string; code?: string };
+    const cause = error as { message?: string; code?: string };
     fail(cause.message || String(cause.code), cause);
   };
   session.on("error", broken);
@@ -61,8 +62,8 @@ export async function askCoordinator(
   const stream = session.request({ ":method": "GET", ":path": COORDINATOR_PATH });
   let text = "";
   stream.setEncoding("utf8");
-  stream.on("response", (headers) => {
-    if (headers[":status"] !== 200) fail(`HTTP ${headers[":status"]}`);
+  stream.on("response", (headers: Fields) => {
+    if (headers[":status"] !== "200") fail(`HTTP ${headers[":status"]}`);
   });
   stream.on("data", (chunk: string) => {
     text += chunk;

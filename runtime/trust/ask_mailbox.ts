@@ -5,11 +5,11 @@
  * @module
  */
 import { X509Certificate } from "node:crypto";
-import http2, { type ClientHttp2Session } from "node:http2";
 import tls from "node:tls";
 import type { z } from "zod";
 import { OrreryError, wireErrorSchema } from "../../actors/system/mod.ts";
-import { authorityOf, connectionError, TLS_VERSION } from "../mailbox/mod.ts";
+import { type Fields, Http2Session } from "../http2/mod.ts";
+import { authorityOf, TLS_VERSION } from "../mailbox/mod.ts";
 import { checkServer, JOIN_NAME } from "./certificates.ts";
 
 /** A request, see {@linkcode askMailbox}. */
@@ -37,7 +37,7 @@ export interface MailboxRequest<T> {
 /** Opens a connection; without an authority the other side's certificate is not checked. */
 function open(
   { place: { host, port }, authority }: Pick<MailboxRequest<unknown>, "place" | "authority">,
-): { session: ClientHttp2Session; socket: tls.TLSSocket } {
+): { session: Http2Session; socket: tls.TLSSocket } {
   const socket = tls.connect({
     host,
     port,
@@ -60,9 +60,7 @@ function open(
       },
     }),
   });
-  const session = http2.connect(`https://${authorityOf(host, port)}`, {
-    createConnection: () => socket,
-  });
+  const session = new Http2Session(socket, { side: "client", authority: authorityOf(host, port) });
   return { session, socket };
 }
 
@@ -77,8 +75,7 @@ export async function askMailbox<T>(
   const where = authorityOf(host, port);
   const { session, socket } = open(request);
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
-  const fail = (wrapped: unknown) => {
-    const error = connectionError(wrapped);
+  const fail = (error: unknown) => {
     const { message, code } = error as { message?: string; code?: string };
     reject(error instanceof OrreryError ? error : failed(where, message || code || `${error}`));
   };
@@ -94,7 +91,7 @@ export async function askMailbox<T>(
   }, { endStream: body === undefined });
   let status = 0, text = "";
   stream.setEncoding("utf8");
-  stream.on("response", (headers) => status = Number(headers[":status"]));
+  stream.on("response", (headers: Fields) => status = Number(headers[":status"]));
   stream.on("data", (chunk: string) => {
     text += chunk;
     if (text.length > maxChars) fail("its answer is too long");
@@ -107,7 +104,6 @@ export async function askMailbox<T>(
     return read(answer, where, request);
   } finally {
     signal.removeEventListener("abort", abort);
-    // See cut() of the mailbox: `session.destroy()` can abort the process.
     setImmediate(() => socket.destroy());
   }
 }

@@ -4,8 +4,8 @@
  *
  * @module
  */
+import type { Http2Stream } from "../http2/mod.ts";
 import { getLogger } from "@logtape/logtape";
-import type { ServerHttp2Stream } from "node:http2";
 import { OrreryError, toOrreryError } from "../../actors/system/mod.ts";
 import {
   commonVersion,
@@ -43,7 +43,7 @@ export class JoinServer {
   readonly #node: string;
   readonly #protocol: ProtocolRange;
   /** Streams of members, and what writes a line to each. */
-  readonly #watchers = new Map<ServerHttp2Stream, (news: MembershipNews) => void>();
+  readonly #watchers = new Map<Http2Stream, (news: MembershipNews) => void>();
   readonly #lines = new LineBudget((line) => log.warn("{line}", { line }));
   /** Who coordinates, as far as this node knows. */
   coordinator?: CoordinatorPlace;
@@ -88,9 +88,9 @@ export class JoinServer {
   }
 
   /** Writes a line with this part of the news now and whenever there are others. */
-  #watch(stream: ServerHttp2Stream, part: (news: MembershipNews) => unknown): void {
+  #watch(stream: Http2Stream, part: (news: MembershipNews) => unknown): void {
     const write = (news: MembershipNews) => stream.write(JSON.stringify(part(news)) + "\n");
-    stream.respond({ ":status": 200, "content-type": "application/x-ndjson" });
+    stream.respond({ ":status": "200", "content-type": "application/x-ndjson" });
     write(this.#news);
     this.#watchers.set(stream, write);
     stream.on("close", () => this.#watchers.delete(stream));
@@ -109,7 +109,7 @@ export class JoinServer {
     for (const stream of this.#watchers.keys()) stream.end();
   }
 
-  async #certificates(stream: ServerHttp2Stream, remote: string): Promise<void> {
+  async #certificates(stream: Http2Stream, remote: string): Promise<void> {
     try {
       const authority = this.authority;
       if (!authority) throw notFirst();

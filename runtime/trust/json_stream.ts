@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ServerHttp2Stream } from "node:http2";
+import type { Http2Stream } from "../http2/mod.ts";
 import type { z } from "zod";
 import { trustError } from "./errors.ts";
 
@@ -15,7 +15,7 @@ const BODY_MS = 5_000;
  * or does not fit the schema.
  */
 export async function readJson<T>(
-  stream: ServerHttp2Stream,
+  stream: Http2Stream,
   schema: z.ZodType<T>,
   maxBytes: number,
 ): Promise<T> {
@@ -23,15 +23,15 @@ export async function readJson<T>(
 }
 
 /** Answers with JSON. */
-export function sendJson(stream: ServerHttp2Stream, status: number, body: unknown): void {
+export function sendJson(stream: Http2Stream, status: number, body: unknown): void {
   if (stream.destroyed || stream.headersSent) return;
-  stream.respond({ ":status": status, "content-type": "application/json" });
+  stream.respond({ ":status": String(status), "content-type": "application/json" });
   stream.end(JSON.stringify(body), () => setImmediate(() => stream.close()));
   stream.resume(); // what still comes of the request is thrown away
 }
 
 /** The body of a request. Throws `bad_request` where it is too long or comes too slowly. */
-function readBody(stream: ServerHttp2Stream, maxBytes: number): Promise<string> {
+function readBody(stream: Http2Stream, maxBytes: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const chunks: Uint8Array[] = [];
   let bytes = 0;
