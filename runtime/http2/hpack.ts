@@ -7,7 +7,7 @@
 import { decodeHuffman } from "./huffman.ts";
 
 /** Header fields by name, in lower case; those of HTTP/2 itself begin with a colon. */
-export type Fields = Record<string, string>;
+export type HeaderFields = Record<string, string>;
 
 /** Appendix A; entry 0 stands for index 1. */
 const STATIC: readonly (readonly [string, string])[] = [
@@ -40,7 +40,7 @@ const decoder = new TextDecoder();
 
 /** Reads the fields of one direction of a session, whose earlier fields later ones may name. */
 export class FieldReader {
-  /** Fields that can be named, the newest first. */
+  /** HeaderFields that can be named, the newest first. */
   readonly #table: [string, string][] = [];
   #tableBytes = 0;
   #tableLimit = TABLE_BYTES;
@@ -51,10 +51,10 @@ export class FieldReader {
    * The fields of a block. A name that comes twice has its values joined by a comma. Throws
    * RangeError where it is no HPACK; the session cannot go on then.
    */
-  read(block: Uint8Array): Fields {
+  read(block: Uint8Array): HeaderFields {
     this.#bytes = Uint8Array.from(block);
     this.#at = 0;
-    const fields: Fields = {};
+    const fields: HeaderFields = {};
     let count = 0;
     while (this.#at < this.#bytes.length) {
       const field = this.#field();
@@ -134,7 +134,7 @@ export class FieldReader {
 }
 
 /** A block with these fields, which needs nothing that was written before. */
-export function writeFields(fields: Fields): Uint8Array {
+export function writeFields(fields: HeaderFields): Uint8Array {
   const bytes: number[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const whole = STATIC.findIndex(([n, v]) => n === name && v === value);

@@ -7,6 +7,6 @@
  *
  * @module
  */
-export type { Fields } from "./hpack.ts";
+export type { HeaderFields } from "./hpack.ts";
 export { Http2Session, type Http2SessionOptions } from "./session.ts";
 export { Http2Stream } from "./stream.ts";

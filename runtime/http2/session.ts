@@ -19,7 +19,7 @@ import {
   Http2ProtocolError,
   words,
 } from "./frames.ts";
-import { FieldReader, type Fields, writeFields } from "./hpack.ts";
+import { FieldReader, type HeaderFields, writeFields } from "./hpack.ts";
 import { Http2Stream, type StreamOwner } from "./stream.ts";
 
 /** Options of a {@linkcode Http2Session}. */
@@ -109,7 +109,6 @@ export class Http2Session extends EventEmitter {
       end: (head, payload) => this.#end(head, payload),
     }, () => this.#options.frameBytes);
     this.#owner = {
-      session: this,
       respond: (stream, fields) => this.#fields(stream, fields, false),
       ready: (stream) => this.#flush(stream),
       consumed: (stream, bytes) => this.#consumed(stream, bytes),
@@ -153,7 +152,7 @@ export class Http2Session extends EventEmitter {
    * Begins a request; `endStream`: it has no body. Without a connection the stream ends at once.
    * @default endStream true
    */
-  request(fields: Fields, { endStream = true }: { endStream?: boolean } = {}): Http2Stream {
+  request(fields: HeaderFields, { endStream = true }: { endStream?: boolean } = {}): Http2Stream {
     const id = this.#nextId;
     this.#nextId += 2;
     const stream = this.#open(id);
@@ -184,7 +183,7 @@ export class Http2Session extends EventEmitter {
     return stream;
   }
 
-  #fields({ id: stream }: Http2Stream, fields: Fields, end: boolean): void {
+  #fields({ id: stream }: Http2Stream, fields: HeaderFields, end: boolean): void {
     const block = writeFields(fields);
     const flags = FLAG.endHeaders | (end ? FLAG.endStream : 0);
     this.socket.write(frame(FRAME.headers, { flags, stream, payload: block }));
@@ -335,7 +334,7 @@ export class Http2Session extends EventEmitter {
   }
 
   /** A request, an answer, or what comes behind a body. */
-  #message(id: number, fields: Fields, ends: boolean): void {
+  #message(id: number, fields: HeaderFields, ends: boolean): void {
     const known = this.#streams.get(id);
     const own = id % 2 === this.#nextId % 2;
     if (!known && !own && id > this.#lastId) {
@@ -353,7 +352,7 @@ export class Http2Session extends EventEmitter {
     if (ends) known.receivedEnd();
   }
 
-  #request(id: number, fields: Fields, ends: boolean): void {
+  #request(id: number, fields: HeaderFields, ends: boolean): void {
     if (this.#streams.size >= MOST_STREAMS) {
       const payload = words(CODE.refused);
       return this.#control(frame(FRAME.reset, { stream: id, payload }));

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import net, { type Socket } from "node:net";
 import { FRAME, frame, words } from "./frames.ts";
-import { type Fields, Http2Session, type Http2SessionOptions, type Http2Stream } from "./mod.ts";
+import {
+  type HeaderFields,
+  Http2Session,
+  type Http2SessionOptions,
+  type Http2Stream,
+} from "./mod.ts";
 
 /** Both ends of a connection. */
 async function pair(options: Partial<Http2SessionOptions> = {}) {
@@ -41,7 +46,7 @@ const random = (bytes: number) => {
 
 Deno.test("Http2Session carries megabytes both ways through small windows", async () => {
   const { client, server, close } = await pair();
-  server.on("stream", (stream: Http2Stream, fields: Fields) => {
+  server.on("stream", (stream: Http2Stream, fields: HeaderFields) => {
     assert.equal(fields[":path"], "/echo");
     stream.respond({ ":status": "200" });
     stream.pipe(stream);

@@ -7,15 +7,12 @@
  */
 import { Duplex } from "node:stream";
 import { CODE } from "./frames.ts";
-import type { Fields } from "./hpack.ts";
-import type { Http2Session } from "./session.ts";
+import type { HeaderFields } from "./hpack.ts";
 
 /** What a stream needs of its session. */
 export interface StreamOwner {
-  /** The session as users see it. */
-  session: Http2Session;
   /** Sends an answer's fields. */
-  respond(stream: Http2Stream, fields: Fields): void;
+  respond(stream: Http2Stream, fields: HeaderFields): void;
   /** There are bytes to send, or the end. */
   ready(stream: Http2Stream): void;
   /** Bytes that came were taken: the other side may send as many more. */
@@ -71,18 +68,13 @@ export class Http2Stream extends Duplex {
     this.receiveWindow = windows.receive;
   }
 
-  /** The session that the stream is of. */
-  get session(): Http2Session {
-    return this.#owner.session;
-  }
-
   /** Whether the answer's fields were sent. */
   get headersSent(): boolean {
     return this.#headersSent;
   }
 
   /** Sends the answer's fields, once; does nothing where the stream is over. */
-  respond(fields: Fields): void {
+  respond(fields: HeaderFields): void {
     if (this.#headersSent || this.destroyed) return;
     this.#headersSent = true;
     this.#owner.respond(this, fields);

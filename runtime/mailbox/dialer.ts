@@ -6,7 +6,7 @@
  */
 import { OrreryError } from "../../actors/system/mod.ts";
 import { decodeCbor } from "./cbor.ts";
-import type { Fields, Http2Session, Http2Stream } from "../http2/mod.ts";
+import type { HeaderFields, Http2Session, Http2Stream } from "../http2/mod.ts";
 import { connect, cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { FrameReader } from "./frame_reader.ts";
@@ -177,7 +177,7 @@ export class Dialer {
     });
     this.#stream = stream;
     const reader = new FrameReader(CONTROL_BYTES, (frame) => this.#control(frame));
-    stream.on("response", (headers: Fields) => {
+    stream.on("response", (headers: HeaderFields) => {
       if (headers[":status"] !== "200") {
         lost(
           mailboxError(

@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import type { NodeId } from "../../actors/system/mod.ts";
-import type { Fields } from "../http2/mod.ts";
+import type { HeaderFields } from "../http2/mod.ts";
 import { authorityOf, connect, cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import type { MailboxTls } from "./tls.ts";
@@ -54,7 +54,7 @@ export async function identify(
   const stream = session.request({ ":method": "GET", ":path": IDENTITY_PATH });
   let text = "";
   stream.setEncoding("utf8");
-  stream.on("response", (headers: Fields) => {
+  stream.on("response", (headers: HeaderFields) => {
     if (headers[":status"] !== "200") unreachable(`HTTP ${headers[":status"]}`);
   });
   stream.on("data", (chunk: string) => {

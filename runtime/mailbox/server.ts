@@ -7,7 +7,7 @@
 import net, { type AddressInfo, type Server, type Socket } from "node:net";
 import tlsModule, { type TLSSocket } from "node:tls";
 import type { OrreryError } from "../../actors/system/mod.ts";
-import { type Fields, Http2Session, type Http2Stream } from "../http2/mod.ts";
+import { type HeaderFields, Http2Session, type Http2Stream } from "../http2/mod.ts";
 import { cut } from "./connect.ts";
 import { mailboxError } from "./errors.ts";
 import { IDENTITY_PATH } from "./identify.ts";
@@ -150,7 +150,10 @@ export class MailboxServer {
       );
     });
     this.#onSession(session);
-    session.on("stream", (stream: Http2Stream, fields: Fields) => this.#onStream(stream, fields));
+    session.on(
+      "stream",
+      (stream: Http2Stream, fields: HeaderFields) => this.#onStream(session, stream, fields),
+    );
   }
 
   #onSession(session: Http2Session): void {
@@ -194,10 +197,9 @@ export class MailboxServer {
     });
   }
 
-  #onStream(stream: Http2Stream, headers: Fields): void {
+  #onStream(session: Http2Session, stream: Http2Stream, headers: HeaderFields): void {
     const path = headers[":path"];
     const method = headers[":method"];
-    const { session } = stream;
     if (this.#refused.has(session)) return;
     const from = this.#certified.get(session);
     const { tls } = this.#owner;

@@ -5,7 +5,7 @@
  * @module
  */
 import type { NodeId } from "../../actors/system/mod.ts";
-import type { Fields, Http2Stream } from "../http2/mod.ts";
+import type { HeaderFields, Http2Stream } from "../http2/mod.ts";
 
 /** The only version of TLS that mailboxes speak, on both ends. */
 export const TLS_VERSION = "TLSv1.3";
@@ -33,7 +33,7 @@ export interface OtherRequest {
   /** The request's stream, to which nothing was written yet. */
   stream: Http2Stream;
   /** The request's headers. */
-  headers: Fields;
+  headers: HeaderFields;
   /** Who asks; undefined: whoever asks has shown no certificate. */
   from?: CertifiedNode;
   /** IP address and port of the other side, for the log. */

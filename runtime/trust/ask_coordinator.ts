@@ -4,7 +4,7 @@
  * @module
  */
 import type { NodeId } from "../../actors/system/mod.ts";
-import type { Fields } from "../http2/mod.ts";
+import type { HeaderFields } from "../http2/mod.ts";
 import { authorityOf, connect, cut, type MailboxTls } from "../mailbox/mod.ts";
 import { trustError } from "./errors.ts";
 import {
@@ -62,7 +62,7 @@ export async function askCoordinator(
   const stream = session.request({ ":method": "GET", ":path": COORDINATOR_PATH });
   let text = "";
   stream.setEncoding("utf8");
-  stream.on("response", (headers: Fields) => {
+  stream.on("response", (headers: HeaderFields) => {
     if (headers[":status"] !== "200") fail(`HTTP ${headers[":status"]}`);
   });
   stream.on("data", (chunk: string) => {

@@ -8,7 +8,7 @@ import { X509Certificate } from "node:crypto";
 import tls from "node:tls";
 import type { z } from "zod";
 import { OrreryError, wireErrorSchema } from "../../actors/system/mod.ts";
-import { type Fields, Http2Session } from "../http2/mod.ts";
+import { type HeaderFields, Http2Session } from "../http2/mod.ts";
 import { authorityOf, TLS_VERSION } from "../mailbox/mod.ts";
 import { checkServer, JOIN_NAME } from "./certificates.ts";
 
@@ -91,7 +91,7 @@ export async function askMailbox<T>(
   }, { endStream: body === undefined });
   let status = 0, text = "";
   stream.setEncoding("utf8");
-  stream.on("response", (headers: Fields) => status = Number(headers[":status"]));
+  stream.on("response", (headers: HeaderFields) => status = Number(headers[":status"]));
   stream.on("data", (chunk: string) => {
     text += chunk;
     if (text.length > maxChars) fail("its answer is too long");
