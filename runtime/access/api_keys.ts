@@ -4,7 +4,7 @@
  * @module
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { hashKey, keyId, type KeyRecord, readKeyFile } from "./key_file.ts";
+import { hashKey, keyId, type KeyLimits, type KeyRecord, readKeyFile } from "./key_file.ts";
 
 /** Milliseconds for which the file counts as unchanged: a revoked key works no longer than that. */
 const LOOK_MS = 250;
@@ -12,7 +12,7 @@ const LOOK_MS = 250;
 /** What a request's `authorization` header is worth. */
 export type KeyVerdict =
   /** It has a key that is accepted. */
-  | { state: "accepted"; id: string; name: string }
+  | { state: "accepted"; id: string; name: string; limits?: KeyLimits }
   /** The request has no such header. */
   | { state: "missing" }
   /** The header has no key after the word `Bearer`. */
@@ -79,7 +79,7 @@ export class ApiKeys {
       : NO_HASH;
     // Hashes are compared, in constant time: how long it takes tells nothing of the key.
     if (timingSafeEqual(hashKey(key), expected)) {
-      return { state: "accepted", ...(record ? { id, name: record.name } : OWN) };
+      return { state: "accepted", ...(record ? accepted(record) : OWN) };
     }
     return { state: "wrong", ...(record && { id }) };
   }
@@ -102,3 +102,5 @@ export class ApiKeys {
     }
   }
 }
+
+const accepted = ({ id, name, limits }: KeyRecord) => ({ id, name, ...(limits && { limits }) });

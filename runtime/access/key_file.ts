@@ -21,6 +21,16 @@ const MOST_KEYS = 1_000;
 
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,63}$/u;
 
+const limitsSchema = z.strictObject({
+  /** Requests in flight at a node. @default as many as the node takes */
+  requests: z.int().min(1).max(1_000_000).optional(),
+  /** Tokens of prompts and answers a minute at a node. @default any number */
+  tokens_per_minute: z.int().min(1).max(1_000_000_000).optional(),
+});
+
+/** How much a key may use of each node. */
+export type KeyLimits = z.output<typeof limitsSchema>;
+
 const recordSchema = z.strictObject({
   /** Names the key in lists and logs: 8 hexadecimal digits. */
   id: z.string().regex(/^[0-9a-f]{8}$/, "expected 8 hexadecimal digits"),
@@ -30,6 +40,8 @@ const recordSchema = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits"),
   /** When it was made, ISO 8601. */
   created: z.iso.datetime(),
+  /** How much it may use. @default as much as the node gives */
+  limits: limitsSchema.optional(),
 });
 
 const fileSchema = z.strictObject({
@@ -97,6 +109,7 @@ function badFile(file: string, why: string): OrreryError {
 export async function createApiKey(
   file: string,
   name: string,
+  limits?: KeyLimits,
 ): Promise<{ key: string; record: KeyRecord }> {
   if (!NAME.test(name)) {
     throw refused(
@@ -111,6 +124,7 @@ export async function createApiKey(
     name,
     sha256: hashKey(key).toHex(),
     created: new Date().toISOString(),
+    ...(limits && { limits }),
   };
   await changeFile(file, (keys) => {
     const taken = keys.find((k) => k.name === name);

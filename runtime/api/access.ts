@@ -51,6 +51,7 @@ export function accessRules(
       exposeHeaders: [
         ...["x-request-id", "request-id", "retry-after", "x-ratelimit-limit-requests"],
         ...["x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+        ...["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
       ],
       maxAge: 600,
     }));
@@ -95,6 +96,7 @@ function keyRule(keys: ApiKeys): MiddlewareHandler {
         name: verdict.name,
       });
       c.set("keyId", verdict.id);
+      c.set("keyLimits", verdict.limits);
       return await next();
     }
     if (OPEN_ROUTES.includes(c.req.path)) {

@@ -197,3 +197,43 @@ Deno.test("createApi() lets web pages of given origins ask, with a key, and no o
       "the page may read why",
     );
   }));
+
+Deno.test("createApi() holds a key to its requests in flight and its tokens, and tells it what is left", () =>
+  withKeys(async ({ app, file, key, tick }) => {
+    const limited = await createApiKey(file, "guest", { requests: 1, tokens_per_minute: 40 });
+    tick();
+    const chat = (key: string, content: string, signal?: AbortSignal) =>
+      ask(app, "/v1/chat/completions", {
+        ...bearer(key),
+        "content-type": "application/json",
+      }, {
+        method: "POST",
+        signal,
+        body: JSON.stringify({ messages: [{ role: "user", content }] }),
+      });
+    const leave = new AbortController();
+    const hangs = chat(limited.key, "[hang]", leave.signal);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const second = await chat(limited.key, "hello");
+    assert.equal(second.status, 429);
+    assert.equal(second.headers.get("retry-after"), "1");
+    const { error } = await second.json();
+    assert.equal(error.code, "key_limit");
+    assert.match(error.message, /1 requests in flight/);
+    assert.equal((await chat(key, "hello")).status, 200, "another key has no limit");
+    leave.abort();
+    await hangs;
+    const first = await chat(limited.key, "hello");
+    assert.equal(first.status, 200);
+    assert.equal(first.headers.get("x-ratelimit-limit-requests"), "1");
+    assert.equal(first.headers.get("x-ratelimit-limit-tokens"), "40");
+    await first.text();
+    let last = first;
+    for (let i = 0; i < 4 && last.status === 200; i++) last = await chat(limited.key, "hello");
+    assert.equal(last.status, 429);
+    assert.match(
+      (await last.json()).error.message,
+      /used its 40 tokens a minute; try again in \d+ s/,
+    );
+    assert.ok(Number(last.headers.get("retry-after")) >= 1);
+  }));

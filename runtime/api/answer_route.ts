@@ -5,6 +5,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { hasCode } from "../../actors/mod.ts";
+import type { KeyUsage } from "../access/mod.ts";
 import { streamedAnswer, wholeAnswer } from "./answer.ts";
 import { type BodyLimits, readJson } from "./body.ts";
 import type { AnswerTotals, ApiTask, Dialect } from "./dialect.ts";
@@ -31,6 +32,8 @@ export interface AnswerRouteOptions {
   keepAliveMs: number;
   /** Keeps requests. @default they end with their connection */
   journal?: JournalledAnswers;
+  /** What API keys use. */
+  usage: KeyUsage;
 }
 
 /** What answers a request: events from the generator, or from the journal. */
@@ -58,7 +61,7 @@ export function answerRoute(options: AnswerRouteOptions, path: string, dialect: 
     if (journal && last !== undefined) return await answerAgain(c, options, journal, last);
     const task = await dialect.parse(body, { cards: generator.models() });
     const model = cardOf(generator, task)?.name ?? "default";
-    tellLimits(c, generator);
+    tellLimits(c, options);
     return await told(c, options, async (signal) => {
       if (!journal?.journals(task.model) || task.choices.length === 0) return { task, model };
       const owner = c.get("keyId") ?? "";
@@ -99,13 +102,16 @@ export function streamRoute(options: AnswerRouteOptions, journal: JournalledAnsw
 /** Answers from this source, which the signal ends, whole or streamed. */
 async function told(
   c: ApiContext,
-  { generator, keepAliveMs }: AnswerRouteOptions,
+  { generator, keepAliveMs, usage }: AnswerRouteOptions,
   open: (signal: AbortSignal) => Promise<AnswerSource>,
 ): Promise<Response> {
+  const [key, limits] = [c.get("keyId"), c.get("keyLimits")];
+  const used = key !== undefined && limits ? usage.begin(key, limits) : undefined;
   const stop = new AbortController();
   const abort = stopper(c, stop);
   const onEnd = (totals: AnswerTotals, error?: unknown) => {
     abort.release();
+    used?.end(totals.promptTokens + totals.completionTokens);
     report(c.get("requestId"), totals, error);
   };
   try {
@@ -129,17 +135,30 @@ async function told(
     });
   } catch (error) {
     abort.release();
+    used?.end(0);
     throw error;
   }
 }
 
-/** Tells the client in headers how many more requests would be taken now, this one among them. */
-function tellLimits(c: ApiContext, generator: Generator): void {
-  const limits = generator.limits?.();
-  if (!limits) return;
-  c.header("x-ratelimit-limit-requests", String(limits.most));
-  c.header("x-ratelimit-remaining-requests", String(Math.max(0, limits.left - 1)));
-  c.header("x-ratelimit-reset-requests", `${limits.resetS}s`);
+/**
+ * Tells the client in headers how many more requests would be taken now, this one among them: of its
+ * key where that has a limit, else of the node; and how many tokens its key has left.
+ */
+function tellLimits(c: ApiContext, { generator, usage }: AnswerRouteOptions): void {
+  const [key, limits] = [c.get("keyId"), c.get("keyLimits")];
+  const { requests, tokens } = key !== undefined && limits ? usage.room(key, limits) : {};
+  const node = generator.limits?.();
+  const most = requests?.limit ?? node?.most;
+  if (most !== undefined) {
+    const left = Math.min(requests?.left ?? Infinity, node?.left ?? Infinity);
+    c.header("x-ratelimit-limit-requests", String(most));
+    c.header("x-ratelimit-remaining-requests", String(Math.max(0, left - 1)));
+    c.header("x-ratelimit-reset-requests", `${node?.resetS ?? 0}s`);
+  }
+  if (!tokens) return;
+  c.header("x-ratelimit-limit-tokens", String(tokens.limit));
+  c.header("x-ratelimit-remaining-tokens", String(tokens.left));
+  c.header("x-ratelimit-reset-tokens", `${tokens.resetS}s`);
 }
 
 /** Logs how a task ended. */

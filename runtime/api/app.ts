@@ -6,6 +6,7 @@
 import { Hono } from "hono";
 import { requestId } from "hono/request-id";
 import { getLogger } from "@logtape/logtape";
+import { KeyUsage } from "../access/mod.ts";
 import { anthropicRoutes } from "./anthropic/mod.ts";
 import { accessRules, type ApiAccess } from "./access.ts";
 import { actorAnswerJson, type AskActor } from "./actors.ts";
@@ -122,7 +123,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
 
   const body = { maxBytes: maxBodyBytes, timeoutMs: bodyTimeoutMs };
   const { journal } = options;
-  const route = { generator, body, keepAliveMs, journal };
+  const route = { generator, body, keepAliveMs, journal, usage: new KeyUsage() };
   const answer = (path: string, dialect: Dialect) => answerRoute(route, path, dialect);
   openaiRoutes(app, generator, { limits: body, responses: options.responses, answer });
   anthropicRoutes(app, { generator, limits: body, answer });

@@ -5,6 +5,7 @@
  */
 import type { Context, Hono } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
+import type { KeyLimits } from "../access/mod.ts";
 import { apiError } from "./errors.ts";
 
 /** What the server passes with every request. */
@@ -21,6 +22,8 @@ export interface ApiEnv {
   Variables: RequestIdVariables & {
     /** Id of the API key that asks; undefined: none is needed. */
     keyId?: string;
+    /** How much that key may use; undefined: as much as the node gives. */
+    keyLimits?: KeyLimits;
   };
 }
 

@@ -40,6 +40,7 @@ const statuses: Record<string, number> = {
   unsupported_media_type: 415,
   headers_too_large: 431,
   busy: 429,
+  key_limit: 429,
   too_many_attempts: 429,
   client_closed: 499,
   not_ready: 503,

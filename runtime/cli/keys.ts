@@ -19,6 +19,8 @@ Usage: deno task keys create NAME [options]
   --api-key-file FILE    the file of keys [${KEY_FILE} in the data folder]
   --data DIR             the node's data folder [.orrery]
   --json                 create, list: print JSON
+  --requests N           create: requests of the key that are in flight at a node [any number]
+  --tokens-per-minute N  create: tokens of its prompts and answers at a node [any number]
   --help                 print this
 
 A key is printed once, by create: the file holds hashes only. A node whose data folder has the
@@ -33,6 +35,8 @@ async function keys(args: string[]): Promise<number> {
       "api-key-file": { type: "string" },
       data: { type: "string", default: ".orrery" },
       json: { type: "boolean", default: false },
+      requests: { type: "string" },
+      "tokens-per-minute": { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -42,13 +46,25 @@ async function keys(args: string[]): Promise<number> {
   }
   const file = values["api-key-file"] ?? join(values.data, KEY_FILE);
   const [verb, ...rest] = positionals;
+  const limits = {
+    requests: countOption("requests", values.requests),
+    tokens_per_minute: countOption("tokens-per-minute", values["tokens-per-minute"]),
+  };
+  const limited = limits.requests !== undefined || limits.tokens_per_minute !== undefined;
+  if (limited && verb !== "create") {
+    throw new UsageError("--requests and --tokens-per-minute are for create");
+  }
   switch (verb) {
     case "create": {
       const [name] = expectArgs(verb, rest, ["NAME"]);
-      const { key, record } = await createApiKey(file, name);
+      const { key, record } = await createApiKey(file, name, limited ? limits : undefined);
       if (values.json) {
         console.log(
-          JSON.stringify({ id: record.id, name: record.name, created: record.created, key }),
+          JSON.stringify({
+            ...{ id: record.id, name: record.name, created: record.created },
+            ...(record.limits && { limits: record.limits }),
+            key,
+          }),
         );
       } else {
         console.log(key); // alone on stdout, so that a shell can keep it
@@ -61,11 +77,17 @@ async function keys(args: string[]): Promise<number> {
     }
     case "list": {
       expectArgs(verb, rest, []);
-      const known = readKeyFile(file).map(({ id, name, created }) => ({ id, name, created }));
+      const known = readKeyFile(file).map((
+        { id, name, created, limits },
+      ) => ({ id, name, created, ...(limits && { limits }) }));
       console.log(
-        values.json
-          ? JSON.stringify(known)
-          : table([["ID", "NAME", "CREATED"], ...known.map((k) => [k.id, k.name, k.created])]),
+        values.json ? JSON.stringify(known) : table([
+          ["ID", "NAME", "CREATED", "REQUESTS", "TOKENS/MIN"],
+          ...known.map(({ id, name, created, limits }) => [
+            ...[id, name, created],
+            ...[limits?.requests, limits?.tokens_per_minute].map((n) => `${n ?? "-"}`),
+          ]),
+        ]),
       );
       return exitCodes.ok;
     }
@@ -80,6 +102,15 @@ async function keys(args: string[]): Promise<number> {
     verb === undefined
       ? "expected create, list or revoke"
       : `expected create, list or revoke, got ${JSON.stringify(verb)}`,
+  );
+}
+
+/** A whole number from 1 on. Throws {@linkcode UsageError}. */
+function countOption(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new UsageError(
+    `--${option} takes a whole number from 1 to 999999999, got ${JSON.stringify(text)}`,
   );
 }
 
