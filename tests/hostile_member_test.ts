@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import http2 from "node:http2";
 import { join } from "node:path";
 import {
   arbiterAddress,
@@ -18,7 +19,6 @@ import {
   stageAddress,
   weightsAddress,
 } from "../actors/mod.ts";
-import { connect } from "../runtime/mailbox/connect.ts";
 import { createMailbox, type MailboxTransport } from "../runtime/mailbox/mod.ts";
 import { controlFrame, MAILBOX_PATH } from "../runtime/mailbox/wire.ts";
 import { type Node, startNode } from "../runtime/node.ts";
@@ -81,7 +81,12 @@ class Attacker implements AsyncDisposable {
 
   /** A stream to a node, over a link with its certificate, on which nothing was said yet. */
   stream({ id, mailboxAddress: { host, port } }: Node): Stranger {
-    const session = connect(host, port, { tls: this.#trust, to: id });
+    const trust = this.#trust;
+    const session = http2.connect(`https://${host}:${port}`, {
+      ...trust.client,
+      servername: trust.serverName(id),
+      checkServerIdentity: () => undefined, // whom it attacks is not its worry
+    });
     return new Stranger(port, MAILBOX_PATH, "POST", session);
   }
 
