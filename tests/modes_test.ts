@@ -74,9 +74,9 @@ async function stream(
   let [text, deltas, rest] = ["", 0, ""];
   let orrery: AnswerReport | undefined;
   for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-    const events = (rest + part).split("\n\n");
-    rest = events.pop()!;
-    for (const event of events) {
+    const lines = (rest + part).split("\n");
+    rest = lines.pop()!;
+    for (const event of lines) {
       if (!event.startsWith("data: {")) continue;
       const chunk = JSON.parse(event.slice("data: ".length));
       assert.equal(chunk.error, undefined, event);

@@ -84,7 +84,7 @@ export const guidellmChecks: ClientChecks = {
         stop: null,
       }),
     });
-    const events = (await response.text()).split("\n\n").filter((line) => line.startsWith("data:"));
+    const events = (await response.text()).split("\n").filter((line) => line.startsWith("data:"));
     assert.equal(events.at(-1), "data: [DONE]");
     const { usage } = JSON.parse(events.at(-2)!.slice(5));
     assert.ok(usage.completion_tokens > 0);
