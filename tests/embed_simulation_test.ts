@@ -63,12 +63,25 @@ Deno.test("embedPrompt() gives the mean and the last state, on any stages and sh
   }
 });
 
-Deno.test("embedPrompt() fails with the stage, ends with the signal, and leaves no request", async () => {
+Deno.test("embedPrompt() goes on where a stage's engine is replaced", async () => {
   const w = arbiterWorld({ stages: 2 });
   await w.sim.until(embed(w, promptOf(9), "mean"));
   w.engines[1][0].failNext = new OrreryError({
     group: "engine",
     code: "engine_failed",
+    message: "out of luck",
+  });
+  const vector = await w.sim.until(embed(w, promptOf(9, 1), "mean"));
+  assert.deepEqual(vector, pooled(statesOf(promptOf(9, 1)), "mean"));
+  assert.equal(w.engines[1].length, 2);
+});
+
+Deno.test("embedPrompt() fails with its frame, ends with the signal, and leaves no request", async () => {
+  const w = arbiterWorld({ stages: 2 });
+  await w.sim.until(embed(w, promptOf(9), "mean"));
+  w.engines[1][0].failNext = new OrreryError({
+    group: "engine",
+    code: "bad_frame",
     message: "out of luck",
   });
   await assert.rejects(w.sim.until(embed(w, promptOf(9, 1), "mean")), /out of luck/);
@@ -116,7 +129,7 @@ Deno.test("embedPrompts() fails as a whole with the first failure, and leaves no
   await w.sim.until(embed(w, promptOf(9), "mean"));
   w.engines[1][0].failNext = new OrreryError({
     group: "engine",
-    code: "engine_failed",
+    code: "bad_frame",
     message: "out of luck",
   });
   const { signal } = new AbortController();
