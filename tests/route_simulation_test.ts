@@ -110,6 +110,8 @@ const broken = new OrreryError({
   code: "engine_failed",
   message: "no memory for the model",
 });
+/** The engine is well, but the request cannot be run: nothing is rebuilt. */
+const senseless = new OrreryError({ group: "engine", code: "bad_frame", message: "too small" });
 
 Deno.test("generationActor goes on in the pipeline when the whole model cannot be loaded", async () => {
   const w = world({ stages: 2, solo: { ...quick, fails: broken } });
@@ -140,7 +142,7 @@ Deno.test("generationActor tells the client nothing twice when the whole model f
         }
       }
       if (read_before === 0) await w.sim.run({ forMs: 30 });
-      w.wholes[0].failNext = broken;
+      w.wholes[0].failNext = senseless;
       const { tokens, text, done } = await w.sim.until(read(inbox));
       const where = `${mode}, after ${read_before} deltas`;
       assert.deepEqual([...before, ...tokens], expected(), where);
@@ -170,9 +172,9 @@ Deno.test("generationActor fails as before when the pipeline fails too", async (
   const w = world({ stages: 2, solo: { ...quick, fails: broken } });
   const inbox = await w.start("g", { route: "one", max_tokens: 200 });
   await w.sim.until(inbox.next());
-  w.engines[1][0].failNext = broken;
+  w.engines[1][0].failNext = senseless;
   const { type, error } = await w.sim.until(read(inbox));
-  assert.deepEqual([type, error.code], ["failed", "engine_failed"]);
+  assert.deepEqual([type, error.code], ["failed", "bad_frame"]);
 });
 
 Deno.test("arbiterActor.outlook says what waits, what decodes and what is cached", async () => {
