@@ -9,6 +9,10 @@ import { headGraph, startCluster } from "./support/processes.ts";
 const answers = (url: string, orrery: Record<string, unknown> = {}) =>
   askAll(url, PROMPTS, { orrery });
 
+/** Every second prompt, for the many ways to split: the others are asked on 1, 2 and 4 nodes. */
+const FEWER = PROMPTS.filter((_, i) => i % 2 === 0);
+const fewer = (url: string, orrery: Record<string, unknown> = {}) => askAll(url, FEWER, { orrery });
+
 /** Ways of drawing that need different things of the whole vocabulary. */
 const DRAWING = [
   { temperature: 1.2, seed: 3 },
@@ -29,6 +33,7 @@ Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any 
   try {
     let expected: NodeAnswer[] = [];
     let sampled: NodeAnswer[] = [];
+    const expectedFew = () => expected.filter((_, i) => i % 2 === 0);
     await t.step("one node, whole prompt", async () => {
       await using one = await startCluster(1, data);
       expected = await answers(one.url, { piece_rows: 4096 });
@@ -45,8 +50,8 @@ Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any 
         if (nodes !== 4) return;
         for (const piece_rows of [1, 7, 64]) {
           assertSame(
-            await answers(cluster.url, { piece_rows }),
-            expected,
+            await fewer(cluster.url, { piece_rows }),
+            expectedFew(),
             `4 nodes, pieces of ${piece_rows}`,
           );
         }
@@ -58,14 +63,14 @@ Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any 
           "--layers",
           layers,
         ]);
-        assertSame(await answers(cluster.url), expected, `split ${layers}`);
+        assertSame(await fewer(cluster.url), expectedFew(), `split ${layers}`);
       });
     }
     for (const [nodes, shards] of [[3, 2], [4, 4]]) {
       await t.step(`${nodes} nodes, ${shards} of them with the LM head`, async () => {
         const graph = await headGraph(data, shards);
         await using cluster = await startCluster(nodes, data, ["--graph", graph]);
-        assertSame(await answers(cluster.url), expected, `${nodes} nodes, ${shards} shards`);
+        assertSame(await fewer(cluster.url), expectedFew(), `${nodes} nodes, ${shards} shards`);
         assertSame(await drawn(cluster.url), sampled, `drawn by ${nodes} nodes, ${shards} shards`);
       });
     }

@@ -176,7 +176,7 @@ Deno.test("POST /v1/chat/completions refuses a prompt beyond the context, with b
       const { error } = await long.json();
       assert.match(error.message, /maximum context length is 2048 tokens, .* has (at least )?\d+/);
       assert.equal(error.code, "context_length_exceeded");
-      const greedy = await post(node.url, { ...question, max_tokens: 5000 });
+      const greedy = await post(node.url, { ...question, max_tokens: 5000, stream: true });
       assert.equal(greedy.status, 200);
       await greedy.body?.cancel();
     } finally {
