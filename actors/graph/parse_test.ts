@@ -154,7 +154,7 @@ const MISTAKES: Record<string, [text: string, ...lines: string[]]> = {
   ],
   "a field of custom actors that has no effect": [
     "model: m\nactors:\n  custom:\n    - name: a\n      module: ./a.ts\n      needs: { compute: 1 }\n",
-    "g.yaml:6:7: actors.custom[0].needs: unknown field; known are name, module, config, permissions, limits, expose, messages, state, alarms, host",
+    "g.yaml:6:16: actors.custom[0].needs.compute: unknown field; known are memory_bytes, cores, links, trusted",
   ],
   "several mistakes at once, in the file's order": [
     "model: 3\nobjetive: latency\nworkload:\n  branches: 0\n",
@@ -323,7 +323,10 @@ Deno.test("parseGraph() reads how many copies there are, and refuses contradicti
     problems("model: m\ndeployment: { idle: 0 }")[0],
     /:2:21: deployment.idle: expected/,
   );
-  assert.match(problems("model: m\ndeployment: { warm: 0 }")[0], /expected one of min, max/);
+  assert.match(
+    problems("model: m\ndeployment: { warm: 0 }")[0],
+    /deployment\.warm: unknown field; known are min/,
+  );
 });
 
 Deno.test("graph.schema.json equals what graphJsonSchema() returns", async () => {

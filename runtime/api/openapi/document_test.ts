@@ -14,6 +14,9 @@ function wholeApi() {
     doctor: () => Promise.resolve({}),
     askActor: () => Promise.resolve(null),
     batches: {} as BatchService,
+    deployments: {} as ApiOptions["deployments"],
+    load: () => ({}),
+    journal: { dialects: new Map() } as unknown as ApiOptions["journal"],
   };
   return createApi(generator, options);
 }
