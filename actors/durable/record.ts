@@ -13,7 +13,7 @@
  */
 import { z } from "zod";
 import { ownerKey } from "../ownership/mod.ts";
-import { type RegistryEntry, wrongData } from "../registry/mod.ts";
+import { readJson, type RegistryEntry } from "../registry/mod.ts";
 import { type Address, type KeptActor, OrreryError } from "../system/mod.ts";
 
 /** First part of the keys of states. */
@@ -76,19 +76,8 @@ export function encodeKept({ state, alarms, answers }: KeptActor): Uint8Array {
 }
 
 /** Reads it. Throws `registry/wrong_data`. */
-export function decodeKept({ key, value }: RegistryEntry): KeptActor {
-  let data: unknown;
-  try {
-    data = JSON.parse(new TextDecoder().decode(value));
-  } catch {
-    throw wrongData(key, "it is no JSON");
-  }
-  const parsed = keptSchema.safeParse(data);
-  if (!parsed.success) {
-    const [{ path, message }] = parsed.error.issues;
-    throw wrongData(key, `${path.join(".") || "the value"}: ${message}`);
-  }
-  const { state, alarms, answers } = parsed.data;
+export function decodeKept(entry: RegistryEntry): KeptActor {
+  const { state, alarms, answers } = readJson(keptSchema, entry);
   return {
     ...(state !== undefined && { state: JSON.stringify(state) }),
     ...{ alarms, answers },

@@ -12,7 +12,7 @@
  * @module
  */
 import { z } from "zod";
-import { type Registry, wrongData } from "../registry/mod.ts";
+import { readJson, type Registry } from "../registry/mod.ts";
 import { type Clock, hasCode, OrreryError } from "../system/mod.ts";
 import { writeForCertain } from "./write_for_certain.ts";
 
@@ -137,16 +137,7 @@ export class IdempotencyKeys {
 }
 
 function decode(key: string, value: Uint8Array): IdempotencyRecord {
-  let data: unknown;
-  try {
-    data = JSON.parse(new TextDecoder().decode(value));
-  } catch {
-    throw wrongData(key, "it is no JSON");
-  }
-  const parsed = recordSchema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  const [{ path, message }] = parsed.error.issues;
-  throw wrongData(key, `${path.join(".") || "the value"}: ${message}`);
+  return readJson(recordSchema, { key, value });
 }
 
 const keyReused = () =>

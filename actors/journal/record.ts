@@ -11,7 +11,7 @@
  * @module
  */
 import { z } from "zod";
-import { type RegistryEntry, wrongData } from "../registry/mod.ts";
+import { readJson, type RegistryEntry } from "../registry/mod.ts";
 import type { NodeId } from "../system/mod.ts";
 
 /** First part of the keys of these records. */
@@ -44,14 +44,5 @@ export const encodeJournalRecord = (record: JournalRecord): Uint8Array =>
 
 /** Reads a record. Throws `registry/wrong_data` for anything else. */
 export function decodeJournalRecord({ key, value }: RegistryEntry): JournalRecord {
-  let data: unknown;
-  try {
-    data = JSON.parse(new TextDecoder().decode(value));
-  } catch {
-    throw wrongData(key, "it is no JSON");
-  }
-  const parsed = recordSchema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  const [{ path, message }] = parsed.error.issues;
-  throw wrongData(key, `${path.join(".") || "the value"}: ${message}`);
+  return readJson(recordSchema, { key, value });
 }

@@ -11,7 +11,7 @@
  * @module
  */
 import { z } from "zod";
-import { type RegistryEntry, wrongData } from "../registry/mod.ts";
+import { readJson, type RegistryEntry } from "../registry/mod.ts";
 
 /** Key of the coordinator's {@linkcode Term}. */
 export const COORDINATOR_KEY = "coordinator";
@@ -78,14 +78,5 @@ export const encodeRecord = (record: Term | NodeRecord | OwnerRecord): Uint8Arra
 
 /** Reads a record. Throws `registry/wrong_data` for anything else. */
 export function decodeRecord<T>(schema: z.ZodType<T>, { key, value }: RegistryEntry): T {
-  let data: unknown;
-  try {
-    data = JSON.parse(new TextDecoder().decode(value));
-  } catch {
-    throw wrongData(key, "it is no JSON");
-  }
-  const parsed = schema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  const [{ path, message }] = parsed.error.issues;
-  throw wrongData(key, `${path.join(".") || "the value"}: ${message}`);
+  return readJson(schema, { key, value });
 }

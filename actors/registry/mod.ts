@@ -32,6 +32,7 @@ export * from "./contract.ts";
 export * from "./errors.ts";
 export * from "./hold_lease.ts";
 export * from "./member_leases.ts";
+export * from "./read_json.ts";
 export * from "./remote_registry.ts";
 export * from "./servers.ts";
 export * from "./soundness.ts";

@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
-import { hasCode, type Registry, type RegistryEntry, wrongData } from "../../actors/mod.ts";
+import { hasCode, readJson, type Registry, type RegistryEntry } from "../../actors/mod.ts";
 import { trustError } from "./errors.ts";
 import type { RecordStore } from "./record_store.ts";
 
@@ -86,15 +86,6 @@ export class RegistryRecord<T> implements RecordStore<T> {
 
   #parse(entry: RegistryEntry | undefined): T {
     if (!entry) return this.#initial();
-    let data: unknown;
-    try {
-      data = JSON.parse(new TextDecoder().decode(entry.value));
-    } catch {
-      throw wrongData(this.#key, "it is no JSON");
-    }
-    const parsed = this.#schema.safeParse(data);
-    if (parsed.success) return parsed.data;
-    const [{ path, message }] = parsed.error.issues;
-    throw wrongData(this.#key, `${path.join(".") || "the value"}: ${message}`);
+    return readJson(this.#schema, { key: this.#key, value: entry.value });
   }
 }
