@@ -4,7 +4,7 @@
  * @module
  */
 import { type Graph, graphPaths } from "../actors/mod.ts";
-import type { ActorHost, ActorNeeds } from "./place_actors.ts";
+import { ACTOR_ENDS, type ActorHost, type ActorNeeds } from "./place_actors.ts";
 import type { Plan } from "./types.ts";
 
 /** What is known of a graph's actors beside its file. */
@@ -30,9 +30,7 @@ export function actorNeedsOf(graph: Graph, { home, nodeOf }: NeedsParts): ActorN
         ? [{ to: "api", perRequest: graph.workload.output_tokens }]
         : []),
     ];
-    const beside = onPath.length > 0
-      ? onPath
-      : ["api", "model"].map((to) => ({ to, perRequest: 1 }));
+    const beside = onPath.length > 0 ? onPath : ACTOR_ENDS.map((to) => ({ to, perRequest: 1 }));
     const edges = graph.edges.filter(({ from, to }) => from === name && names.includes(to))
       .map(({ to }) => ({ to, perRequest: 1 }));
     const links = needs.links?.map(({ to, per_request }) => ({ to, perRequest: per_request })) ??

@@ -59,11 +59,11 @@ export const appendedSchema = z.discriminatedUnion("state", [
 /** See {@linkcode appendedSchema}. */
 export type AppendedMessage = z.infer<typeof appendedSchema>;
 
-/** Message `locate`: who goes on with a request? */
+/**
+ * Message `locate`: who goes on with a request? It is answered `{ state }`: `own`, `held` (another
+ * node, of which this one keeps a copy) or `unknown`.
+ */
 export const locateSchema = z.object({ id });
-
-/** What `locate` is answered. `held`: by another node, of which this one keeps a copy. */
-export const locatedSchema = z.object({ state: z.enum(["own", "held", "unknown"]) });
 
 /** Message `read`: the records from a position on, as soon as there are some. */
 export const readSchema = z.object({

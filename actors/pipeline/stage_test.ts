@@ -27,11 +27,13 @@ const layout: Frame["layout"] = {
   wire: "f16",
 };
 
-/** A stage of layers 0 and 1 of 4 and what it sends, as it arrives at once. */
-async function stage(sim: Simulation) {
-  const engine = new ToyEngine(sim.clock, { first: 0, last: 1, layers: 4 }, 0);
-  const sent: { to: string; message: Message }[] = [];
-  const ctx = {
+/** What a stage on this engine is given; its messages go to `tell`. */
+const contextOf = (
+  sim: Simulation,
+  engine: ToyEngine,
+  tell: (to: string, message: Message) => Promise<void>,
+): ActorContext =>
+  ({
     self: "d/stage/0",
     signal: new AbortController().signal,
     resource: () => () => Promise.resolve(engine),
@@ -40,11 +42,17 @@ async function stage(sim: Simulation) {
     onStop() {},
     onIdle() {},
     stop() {},
-    tell: (to: string, message: Message) => {
-      sent.push({ to, message });
-      return Promise.resolve();
-    },
-  } as unknown as ActorContext;
+    tell,
+  }) as unknown as ActorContext;
+
+/** A stage of layers 0 and 1 of 4 and what it sends, as it arrives at once. */
+async function stage(sim: Simulation) {
+  const engine = new ToyEngine(sim.clock, { first: 0, last: 1, layers: 4 }, 0);
+  const sent: { to: string; message: Message }[] = [];
+  const ctx = contextOf(sim, engine, (to: string, message: Message) => {
+    sent.push({ to, message });
+    return Promise.resolve();
+  });
   const made = await stageActor.create(ctx, stageActor.config.parse({}));
   const meta = { received: 0 } as unknown as MessageMeta;
   const run = (work: unknown) => sim.until(Promise.resolve(work));
@@ -146,22 +154,12 @@ Deno.test("stageActor.frame computes the next frame while it sends, with a bound
   const sim = new Simulation({ seed: 1 });
   const engine = new ToyEngine(sim.clock, { first: 0, last: 1, layers: 4 }, 10);
   const sent: { seq: number; done: () => void }[] = [];
-  const ctx = {
-    self: "d/stage/0",
-    signal: new AbortController().signal,
-    resource: () => () => Promise.resolve(engine),
-    now: () => sim.clock.now(),
-    after: () => () => {},
-    onStop() {},
-    onIdle() {},
-    stop() {},
-    tell: (_to: string, message: Message) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const { seq } = message as unknown as Frame;
-      sent.push({ seq, done: resolve });
-      return promise;
-    },
-  } as unknown as ActorContext;
+  const ctx = contextOf(sim, engine, (_to: string, message: Message) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { seq } = message as unknown as Frame;
+    sent.push({ seq, done: resolve });
+    return promise;
+  });
   const stage = await stageActor.create(ctx, stageActor.config.parse({}));
   const meta = (seq: number) => ({ received: seq } as unknown as MessageMeta);
   const run = (async () => {

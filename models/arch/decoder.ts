@@ -55,6 +55,8 @@ export interface DecoderFamily {
    * none
    */
   unsupported?(config: ModelConfig): string[];
+  /** Changes the geometry where rotation or context follow rules of their own. @default none */
+  adjusted?(geometry: Geometry, config: ModelConfig): Geometry;
   /** The tensors of its checkpoints. @default `decoderTensors` */
   tensors?(geometry: Geometry): TensorPlan;
 }
@@ -108,7 +110,7 @@ export function decoder(family: DecoderFamily): Architecture {
       const skipped = family.skipsRotation
         ? layersWhere(config, (layer) => family.skipsRotation!(config, layer))
         : [];
-      return {
+      const geometry: Geometry = {
         architecture,
         layers: config.num_hidden_layers,
         hidden: config.hidden_size,
@@ -129,6 +131,7 @@ export function decoder(family: DecoderFamily): Architecture {
         tied_embeddings: config.tie_word_embeddings,
         ...defined(family.traits?.(config) ?? {}),
       };
+      return family.adjusted?.(geometry, config) ?? geometry;
     },
 
     tensors: family.tensors ?? decoderTensors,

@@ -23,22 +23,17 @@ function stretchedTheta(config: ModelConfig): number | undefined {
   return theta * alpha ** (dims / (dims - 2));
 }
 
-const plain = decoder({
+/** HunYuanDenseV1ForCausalLM. */
+export const hunyuan = decoder({
   classes: ["HunYuanDenseV1ForCausalLM"],
   defaults: { rms_norm_eps: 1e-5 },
   traits: (config) => ({
     attention: { qk_norm: "rotated", ...(config.attention_bias ? { bias: "qkvo" } : {}) },
   }),
-  tensors: (geometry) => decoderTensors(geometry, NAMES),
-});
-
-/** HunYuanDenseV1ForCausalLM. */
-export const hunyuan: typeof plain = {
-  ...plain,
-  geometry(config, architecture) {
-    const geometry = plain.geometry(config, architecture);
+  adjusted(geometry, config) {
     const theta = stretchedTheta(config);
     if (theta === undefined) return geometry;
     return { ...geometry, rope: { ...geometry.rope, theta, scaling: null } };
   },
-};
+  tensors: (geometry) => decoderTensors(geometry, NAMES),
+});

@@ -32,7 +32,8 @@ export const ministral = decoder({
   traits: (config) => ({ local: windowOf(config, slidingLayers(config, () => true)) }),
 });
 
-const rotated = decoder({
+/** Ministral3ForCausalLM. */
+export const ministral3 = decoder({
   classes: ["Ministral3ForCausalLM"],
   defaults: {
     num_key_value_heads: 8,
@@ -52,14 +53,8 @@ const rotated = decoder({
     },
   },
   traits: (config) => ({ local: windowOf(config, layersWhere(config, () => true)) }),
+  adjusted: (geometry, config) =>
+    config.rope_parameters?.["llama_4_scaling_beta"]
+      ? { ...geometry, context: originalContext(config) }
+      : geometry,
 });
-
-/** Ministral3ForCausalLM. */
-export const ministral3: typeof rotated = {
-  ...rotated,
-  geometry(config, architecture) {
-    const geometry = rotated.geometry(config, architecture);
-    if (!config.rope_parameters?.["llama_4_scaling_beta"]) return geometry;
-    return { ...geometry, context: originalContext(config) };
-  },
-};

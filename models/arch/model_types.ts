@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Class of each type whose class is not known otherwise. */
+/** Class of each type that is known. */
 const CLASSES: Readonly<Record<string, string>> = {
   llama: "LlamaForCausalLM",
   mistral: "MistralForCausalLM",

@@ -17,6 +17,7 @@ import {
   stagesText,
 } from "./deployments_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { readGraphFile } from "./graph_input.ts";
 import { refused } from "./refusal.ts";
 
 const help =
@@ -67,7 +68,7 @@ async function apply(args: string[]): Promise<number> {
   const waitMs = durationOption("wait", values.wait, WAIT) ?? 60_000;
   const target = { url: urlOption("url", values.url), key: clientKey(values["api-key-file"]) };
   return await refused(async () => {
-    const graph = await readText(file);
+    const graph = await readGraphFile(file);
     parseGraph(graph, { file }); // what is wrong is said before anybody is asked
     const body = { graph, file };
     if (values["dry-run"]) {
@@ -101,21 +102,6 @@ function nameOfFile(file: string, given?: string): string {
     ? `the file's name is no name of a deployment; give --name`
     : "--name";
   throw new UsageError(`${how}: ${parsed.error.issues[0].message}, got ${JSON.stringify(name)}`);
-}
-
-/** The text of a file. Throws group `graph`, code `unreadable`. */
-async function readText(file: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(file);
-  } catch (error) {
-    throw new OrreryError({
-      group: "graph",
-      code: "unreadable",
-      message: `cannot read ${file}: ${(error as Error).message}`,
-      metadata: { file },
-      cause: error,
-    });
-  }
 }
 
 /** Waits until the deployment serves this graph. Throws group `cli`, code `not_deployed`. */

@@ -55,10 +55,10 @@ export async function readGraph(
   file: string,
   { devices: deviceFile, data }: GraphFiles,
 ): Promise<GraphInput> {
-  const graph = parseGraph(await read(file), { file });
+  const graph = parseGraph(await readGraphFile(file), { file });
   const given = deviceFile === undefined
     ? undefined
-    : parseDevices(await read(deviceFile), { file: deviceFile });
+    : parseDevices(await readGraphFile(deviceFile), { file: deviceFile });
   const described = given?.devices ?? (graph.devices === "measured" ? undefined : graph.devices);
   const paper = described && paperModelOf(graph);
   const store = new StoreView(data);
@@ -212,7 +212,8 @@ async function manifestOf({ model, model_shape }: Graph, store: StoreView): Prom
   });
 }
 
-async function read(file: string): Promise<string> {
+/** The text of a graph file or of what it names. Throws group `graph`, code `unreadable`. */
+export async function readGraphFile(file: string): Promise<string> {
   try {
     return await Deno.readTextFile(file);
   } catch (error) {

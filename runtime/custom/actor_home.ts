@@ -5,8 +5,6 @@
  */
 import { z } from "zod";
 import {
-  type Address,
-  address,
   defineActor,
   firstNode,
   MAX_MESSAGE_CHARS,
@@ -119,9 +117,6 @@ export class ActorHome {
 }
 
 const isSame = (a: ActorOrder, b: ActorOrder) => JSON.stringify(a) === JSON.stringify(b);
-
-/** Address of a node's home of custom actors. */
-export const homeAddress = (node: string): Address => address(SYSTEM, "actor_home", node);
 
 /** The actor by which the coordinator reaches a node's home; its key is the node's id. */
 export const homeActor = defineActor({

@@ -8,7 +8,6 @@ export {
   ActorHome,
   type ActorHomeOptions,
   homeActor,
-  homeAddress,
   type HostRequest,
   moduleKey,
 } from "./actor_home.ts";

@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { type HeldFunction, listTag, openAiId, type ToolFormat } from "../format.ts";
-import { HeadedCalls } from "../readers.ts";
+import { type HeldFunction, openAiId, type ToolFormat } from "../format.ts";
+import { sectionFormat } from "./section.ts";
 
 const [BEGIN, END] = ["<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"];
 const [CALL, SEPARATOR, CALL_END] = [
@@ -27,27 +27,20 @@ const format = (
   name: string,
   around: (fn: HeldFunction) => { before: string; after: string },
   separator: string,
-): ToolFormat => ({
-  name,
-  markers: [{ text: BEGIN }],
-  marks: BEGIN + CALL + SEPARATOR + CALL_END + END,
-  reader: (sink) => new HeadedCalls(sink, NAME, END),
-  grammar: (functions, parallel) => ({
-    triggers: [BEGIN],
-    tags: [listTag(
-      BEGIN,
-      functions.map((fn) => ({
-        type: "tag",
-        begin: CALL + around(fn).before,
-        content: { type: "json_schema", json_schema: fn.schema },
-        end: around(fn).after + CALL_END,
-      })),
-      END,
-      { trigger: CALL, separator, parallel },
-    )],
-  }),
-  callId: openAiId,
-});
+): ToolFormat =>
+  sectionFormat({
+    name,
+    texts: { begin: BEGIN, end: END, call: CALL },
+    others: SEPARATOR + CALL_END,
+    header: NAME,
+    tag: (fn) => ({
+      begin: CALL + around(fn).before,
+      content: { type: "json_schema", json_schema: fn.schema },
+      end: around(fn).after + CALL_END,
+    }),
+    separator,
+    callId: openAiId,
+  });
 
 /** V3 and R1. */
 export const deepseek = format(

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { listTag, type ToolFormat } from "../format.ts";
-import { HeadedCalls } from "../readers.ts";
+import type { ToolFormat } from "../format.ts";
+import { sectionFormat } from "./section.ts";
 
 const [BEGIN, END] = ["<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"];
 const [CALL, ARGUMENTS, CALL_END] = [
@@ -20,31 +20,23 @@ const NAME =
   /<\|tool_call_begin\|>\s*(?:functions\.)?([\w.-]+?)(?::\d+)?\s*<\|tool_call_argument_begin\|>\s*$/;
 
 /** See the module's text. */
-export const kimi: ToolFormat = {
+export const kimi: ToolFormat = sectionFormat({
   name: "kimi",
-  markers: [{ text: BEGIN }],
-  marks: BEGIN + CALL + ARGUMENTS + CALL_END + END,
-  reader: (sink) => new HeadedCalls(sink, NAME, END),
-  grammar: (functions, parallel) => ({
-    triggers: [BEGIN],
-    tags: [listTag(
-      BEGIN,
-      functions.map((fn) => ({
-        type: "tag",
-        begin: `${CALL}functions.${fn.name}:`,
-        content: {
-          type: "sequence",
-          elements: [
-            { type: "regex", pattern: "[0-9]{1,3}" },
-            { type: "const_string", value: ARGUMENTS },
-            { type: "json_schema", json_schema: fn.schema },
-          ],
-        },
-        end: CALL_END,
-      })),
-      END,
-      { trigger: CALL, separator: "", parallel },
-    )],
+  texts: { begin: BEGIN, end: END, call: CALL },
+  others: ARGUMENTS + CALL_END,
+  header: NAME,
+  tag: (fn) => ({
+    begin: `${CALL}functions.${fn.name}:`,
+    content: {
+      type: "sequence",
+      elements: [
+        { type: "regex", pattern: "[0-9]{1,3}" },
+        { type: "const_string", value: ARGUMENTS },
+        { type: "json_schema", json_schema: fn.schema },
+      ],
+    },
+    end: CALL_END,
   }),
+  separator: "",
   callId: (name, index) => `functions.${name}:${index}`,
-};
+});
