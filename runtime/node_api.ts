@@ -28,6 +28,7 @@ import type { NodeOrigin } from "./node_origin.ts";
 import type { NodePart } from "./node_part.ts";
 import type { NodeWork } from "./node_work.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
+import { PageFiles } from "./page/mod.ts";
 import type { Promotion } from "./promotion.ts";
 import { ModelPuller } from "./pull/mod.ts";
 import { VERSION } from "./version.ts";
@@ -88,6 +89,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     access,
     journal: parts.journal.answers(generator),
     version: VERSION,
+    page: new PageFiles(),
     batches,
     responses,
     pull: new ModelPuller({ ...options.hub, store: parts.store }),

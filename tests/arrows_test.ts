@@ -53,7 +53,8 @@ const ARROWS: Record<string, string[]> = {
   "runtime/doctor": [
     ...["runtime/discovery", "runtime/mailbox", "runtime/registry", "runtime/trust"],
   ],
-  "runtime/api": ["runtime/access"],
+  "runtime/page": [],
+  "runtime/api": ["runtime/access", "runtime/page"],
   "runtime/batches": ["runtime/api"],
   "runtime/pull": ["runtime/api"],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],

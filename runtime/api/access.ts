@@ -8,6 +8,7 @@ import { cors } from "hono/cors";
 import { getLogger } from "@logtape/logtape";
 import { type ApiKeys, FailedAttempts, type HostNames } from "../access/mod.ts";
 import { apiError } from "./errors.ts";
+import { asksForPage } from "./page_routes.ts";
 
 const log = getLogger(["orrery", "api"]);
 
@@ -99,6 +100,7 @@ function keyRule(keys: ApiKeys): MiddlewareHandler {
       c.set("keyLimits", verdict.limits);
       return await next();
     }
+    if (asksForPage(c)) return await next();
     if (OPEN_ROUTES.includes(c.req.path)) {
       await next();
       return withoutReason(c);

@@ -29,6 +29,8 @@ import { openaiRoutes } from "./openai/mod.ts";
 import type { ResponseStore } from "./openai/responses/mod.ts";
 import { openApiRoutes } from "./openapi_routes.ts";
 import { planOf, type Serving } from "./plan.ts";
+import type { PageFiles } from "../page/mod.ts";
+import { pageRoutes } from "./page_routes.ts";
 import type { PullService } from "./pull_service.ts";
 import { traceRoutes } from "./trace_routes.ts";
 
@@ -64,6 +66,8 @@ export interface ApiOptions {
   responses?: ResponseStore;
   /** Adds models, for `POST /api/pull`. @default only what is served can be asked for */
   pull?: PullService;
+  /** The page for people, for `GET /`. @default `/` answers a line of text to everybody */
+  page?: PageFiles;
   /** Keeps requests, for clients that come back. @default a request ends with its connection */
   journal?: JournalledAnswers;
   /** Milliseconds without an event after which a stream sends a comment. @default 15_000 */
@@ -90,6 +94,7 @@ export interface ApiOptions {
  * - `POST /api/doctor`: every node and every link of the cluster, examined now
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
  *   and returns its answer as JSON
+ * - `GET /` (to browsers the page, to programs a line of text) and `GET /page/...`: its files
  * - `GET /openapi.json`, `GET /docs`: all of this, for programs and for people
  * - `GET /healthz` and `GET /health` (200 while the process runs), `GET /readyz` (503 with a reason
  *   unless a prompt sent now would be answered)
@@ -135,8 +140,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     app.get("/v1/streams/:id", streamRoute(route, journal));
     app.all("/v1/streams/:id", wrongMethod("GET, HEAD"));
   }
-  // Some clients ask here whether a server runs.
-  app.get("/", (c) => c.text("Orrery is running"));
+  pageRoutes(app, options.page);
   for (const path of ["/healthz", "/health"]) app.get(path, (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
     const readiness = await (generator.check?.() ?? generator.readiness());

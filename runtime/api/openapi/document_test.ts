@@ -16,6 +16,7 @@ function wholeApi() {
     batches: {} as BatchService,
     deployments: {} as ApiOptions["deployments"],
     load: () => ({}),
+    page: {} as ApiOptions["page"],
     journal: { dialects: new Map() } as unknown as ApiOptions["journal"],
   };
   return createApi(generator, options);

@@ -96,7 +96,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "GET /api/version": { tag: OLLAMA, summary: "The version of the program" },
 
-  "GET /": { tag: NODE, summary: "Says that the node runs", answers: ["text/plain"] },
+  "GET /": {
+    tag: NODE,
+    summary: "Says that the node runs; to browsers, the page for people",
+    answers: ["text/plain", "text/html"],
+  },
+  "GET /page/{path}": {
+    tag: NODE,
+    summary: "Files of the page for people",
+    answers: ["text/html", "text/css", "text/javascript", "image/svg+xml"],
+  },
   "GET /healthz": { tag: NODE, summary: "200 while the process runs" },
   "GET /health": { tag: NODE, summary: "200 while the process runs" },
   "GET /readyz": { tag: NODE, summary: "200 when a prompt sent now would be answered; else 503" },

@@ -1,0 +1,113 @@
+/**
+ * The page: its views, which one is shown, the theme, and the API key.
+ *
+ * @module
+ */
+import { apiKey, forgetKey, keyEvents } from "./lib/api.js";
+import { html, render, useCallback, useEffect, useRef, useState } from "./lib/html.js";
+import { Icon, Logo } from "./lib/icons.js";
+import { usePoll } from "./lib/poll.js";
+import { nextTheme, setTheme, showTheme, theme } from "./lib/theme.js";
+import { Chat } from "./views/chat.js";
+import { KeyDialog } from "./views/key_dialog.js";
+
+/** The views, in the order of the menu. */
+const VIEWS = [
+  { name: "chat", title: "Chat", View: Chat },
+];
+
+const viewOf = (/** @type {string} */ hash) =>
+  VIEWS.find(({ name }) => `#/${name}` === hash) ?? VIEWS[0];
+
+/** The whole page. */
+function App() {
+  const [view, setView] = useState(() => viewOf(location.hash));
+  const [said, say] = useState("");
+  const main = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    const onHash = () => {
+      setView(viewOf(location.hash));
+      main.current?.focus();
+    };
+    addEventListener("hashchange", onHash);
+    return () => removeEventListener("hashchange", onHash);
+  }, []);
+  useEffect(() => {
+    document.title = `${view.title} · Orrery`;
+  }, [view]);
+  const { View } = view;
+  return html`
+    <a class="skip" href="#main" onClick=${(event) => {
+      event.preventDefault();
+      main.current?.focus();
+    }}>Skip to the content</a>
+    <header class="bar">
+      <a class="brand" href="#/chat"><${Logo} /> <span>Orrery</span></a>
+      <nav aria-label="Views">
+        <ul>${VIEWS.map(({ name, title }) =>
+          html`<li><a href=${`#/${name}`} aria-current=${name === view.name ? "page" : undefined}>
+        <${Icon} name=${name} /> <span>${title}</span></a></li>`
+        )}</ul>
+      </nav>
+      <div class="tools">
+        <${Ready} />
+        <${ThemeButton} />
+        <${ForgetKey} />
+      </div>
+    </header>
+    <main id="main" ref=${main} tabindex="-1">
+      <${View} key=${view.name} say=${say} />
+    </main>
+    <p class="hidden" role="status">${said}</p>
+    <${KeyDialog} />
+  `;
+}
+
+/** Whether the node answers prompts. */
+function Ready() {
+  const { value, error } = usePoll("/readyz", 5_000);
+  const reason = error?.code === "unreachable" ? "unreachable" : error?.message;
+  const [state, text] = value?.ready && !error
+    ? ["good", "ready"]
+    : error
+    ? ["bad", error.status === 503 ? "not ready" : "unreachable"]
+    : ["", "…"];
+  return html`<span class="ready" data-state=${state} title=${value?.note ?? reason ?? ""}>
+    <i aria-hidden="true"></i> ${text}</span>`;
+}
+
+function ThemeButton() {
+  const [now, setNow] = useState(theme);
+  const next = nextTheme(now);
+  const toggle = useCallback(() => {
+    setTheme(next);
+    setNow(next);
+  }, [next]);
+  const label = `Theme: ${now}. Change to ${next}`;
+  return html`
+    <button class="quiet icon-only" type="button" onClick=${toggle} title=${label}
+      aria-label=${label}><${Icon} name=${now} /></button>
+  `;
+}
+
+/** Forgets the API key, where there is one. */
+function ForgetKey() {
+  const [has, setHas] = useState(() => apiKey() !== undefined);
+  useEffect(() => {
+    const look = () => setHas(apiKey() !== undefined);
+    keyEvents.addEventListener("given", look);
+    return () => keyEvents.removeEventListener("given", look);
+  }, []);
+  if (!has) return null;
+  const forget = () => {
+    forgetKey();
+    location.reload();
+  };
+  return html`
+    <button class="quiet icon-only" type="button" onClick=${forget}
+      title="Forget the API key" aria-label="Forget the API key"><${Icon} name="key" /></button>
+  `;
+}
+
+showTheme();
+render(html`<${App} />`, document.getElementById("app"));
