@@ -6,12 +6,17 @@ import { askAll, assertSame, type NodeAnswer } from "./support/compare_answers.t
 import { PROMPTS } from "./support/prompts.ts";
 import { headGraph, startCluster } from "./support/processes.ts";
 
+/** Clients that ask side by side where rows of several answers may share frames. */
+const CLIENTS = 8;
+
+/** Every prompt, one after the other: each frame has rows of one answer. */
 const answers = (url: string, orrery: Record<string, unknown> = {}) =>
   askAll(url, PROMPTS, { orrery });
 
 /** Every second prompt, for the many ways to split: the others are asked on 1, 2 and 4 nodes. */
 const FEWER = PROMPTS.filter((_, i) => i % 2 === 0);
-const fewer = (url: string, orrery: Record<string, unknown> = {}) => askAll(url, FEWER, { orrery });
+const fewer = (url: string, orrery: Record<string, unknown> = {}) =>
+  askAll(url, FEWER, { orrery }, CLIENTS);
 
 /** Ways of drawing that need different things of the whole vocabulary. */
 const DRAWING = [
@@ -24,7 +29,9 @@ const DRAWING = [
 /** Answers that are drawn. */
 async function drawn(url: string): Promise<NodeAnswer[]> {
   const all: NodeAnswer[] = [];
-  for (const settings of DRAWING) all.push(...await askAll(url, PROMPTS.slice(0, 5), settings));
+  for (const settings of DRAWING) {
+    all.push(...await askAll(url, PROMPTS.slice(0, 5), settings, CLIENTS));
+  }
   return all;
 }
 

@@ -12,7 +12,7 @@ import { inFolder } from "./support/store_folder.ts";
 /** Lengths of drafts; undefined: as measured, frame behind frame. */
 const LENGTHS = [1, 2, 4, 8, 16, undefined, undefined];
 const MAX_TOKENS = 24;
-const CLIENTS = 4;
+const CLIENTS = 8;
 const plainly = { max_tokens: MAX_TOKENS, orrery: { mode: "plain" } };
 
 /**
@@ -106,7 +106,7 @@ Deno.test("POST /v1/chat/completions gives the same tokens with any drafts, on 1
       await using cluster = await startCluster(nodes, data, shared);
       const { url } = cluster;
       if (nodes === 1) {
-        plain = await askAll(url, FIFTY, plainly);
+        plain = await askAll(url, FIFTY, plainly, CLIENTS);
         assert.equal(plain.length, 50);
         assert.ok(
           new Set(plain.map((a) => a.text)).size > 30,

@@ -50,14 +50,22 @@ export async function ask(
   };
 }
 
-/** Answers to several prompts, one after the other. */
+/**
+ * Answers to several prompts, in their order. So many `clients` ask side by side: with more than
+ * one, rows of several answers share frames, which costs less processor time.
+ */
 export async function askAll(
   url: string,
   prompts: readonly string[],
   body?: Record<string, unknown>,
+  clients = 1,
 ): Promise<NodeAnswer[]> {
-  const answers = [];
-  for (const prompt of prompts) answers.push(await ask(url, prompt, body));
+  const answers: NodeAnswer[] = [];
+  const left = prompts.entries();
+  const client = async () => {
+    for (const [i, prompt] of left) answers[i] = await ask(url, prompt, body);
+  };
+  await Promise.all(Array.from({ length: clients }, client));
   return answers;
 }
 
