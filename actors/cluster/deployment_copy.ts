@@ -222,6 +222,12 @@ export class DeploymentCopy {
     return promise;
   }
 
+  /** Plans by this source from now on. What serves is the same under it, and goes on. */
+  use(source: CopySource): void {
+    this.#source = source;
+    this.rolledBack = undefined;
+  }
+
   /** Unloads its layers for good: nodes forget it. */
   close(why: string): void {
     if (this.#closed) return;

@@ -38,6 +38,11 @@ export interface DeploymentSource {
   readonly concurrent: number;
   /** What was asked for, for the next coordinator; undefined: it knows otherwise. */
   readonly asked?: AskedDeployment;
+  /**
+   * What placements, weights and answers come from, as text: where only the policy's copies and times
+   * differ, two sources have the same text. "": it is not known.
+   */
+  readonly content: string;
   /** Makes placements. */
   readonly place: PlaceDeployment;
   /** Bytes that a placement takes at each node, by id. */

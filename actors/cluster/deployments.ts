@@ -104,7 +104,8 @@ export class Deployments {
   }
 
   /**
-   * Deploys something under a name, or rolls a change out; answers when that has begun. Throws what
+   * Deploys something under a name, or rolls a change out; answers when that has begun. Where only
+   * numbers of copies and times have changed, nothing is planned or loaded. Throws what
    * `open` throws, `default_deployment`, `deployment_name_taken`.
    */
   async apply(asked: AskedDeployment, signal: AbortSignal): Promise<DeploymentView> {
@@ -115,6 +116,12 @@ export class Deployments {
     if (before?.source.asked?.graph === asked.graph && !before.view.rolling) return before.view;
     const source = await this.#options.sources.open(asked, signal);
     const now = this.#named.get(name);
+    if (now?.differsInPolicy(source)) {
+      now.adjust(source);
+      this.#watch();
+      await memory.applied(asked);
+      return now.view;
+    }
     if (now) {
       // The next coordinator goes on with it only once it has answered.
       void now.roll(source).then((rolledOut) => {

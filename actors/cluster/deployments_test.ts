@@ -78,7 +78,7 @@ class FakeNode implements MemberDuties {
 }
 
 interface WorldOptions {
-  /** Sections `deployment` by name; the graph text of a deployment is the name of its model. */
+  /** Sections `deployment` by name or graph text; the graph text of a deployment is the name of its model. */
   policies?: Record<string, object>;
   memory?: Partial<ClusterMemory>;
 }
@@ -111,9 +111,11 @@ function world({ policies = {}, memory = {} }: WorldOptions = {}) {
         );
       }
       return Promise.resolve({
-        model: { model: asked.graph, source: "n0" },
-        policy: deploymentPolicySchema.parse(policies[asked.name] ?? {}),
+        model: { model: asked.graph.split(" ")[0], source: "n0" },
+        policy: deploymentPolicySchema.parse(policies[asked.graph] ?? policies[asked.name] ?? {}),
         concurrent: 1,
+        // A text `x @2` is of model x, and differs from `x` in its policy alone.
+        content: asked.graph.split(" ")[0],
         ...{ asked, place, bytesAt },
         close() {},
       });
@@ -237,6 +239,35 @@ Deno.test("clusterActor.apply rolls back what does not answer, and no node ever 
   assert.ok(!written.includes("applied chat bad"));
   for (const node of nodes) node.broken = undefined;
   assert.equal((await apply("chat", "good")).rolled_back, undefined);
+});
+
+Deno.test("clusterActor.apply takes over a policy that has changed alone, and plans and loads nothing", async () => {
+  const { start, apply, sim, nodes, taken, written, cluster, ask } = world({
+    policies: {
+      "x short": { keep_warm: 0, idle: 5 },
+      "x kept": { keep_warm: 1 },
+      "x two": { min: 2 },
+    },
+  });
+  await start();
+  const before = (await apply("chat", "x")).copies[0];
+  const plans = taken.length;
+  for (const { log } of nodes) log.length = 0;
+  const view = await apply("chat", "x short");
+  assert.deepEqual(view.policy, { min: 1, max: 1, keep_warm: 0, idle: 5, journal: true });
+  assert.equal(view.copies[0].id, before.id);
+  assert.equal(view.graph, "x short");
+  assert.equal(written.at(-1), "applied chat x short", "the next coordinator knows it");
+  assert.equal(taken.length, plans);
+  assert.deepEqual(nodes.map(({ log }) => log), [[], [], []]);
+  await sim.run({ forMs: 8_000 });
+  assert.equal((await ask(cluster.deployments({ name: "chat" })))[0].copies[0].state, "asleep");
+  // One that is to stay loaded is loaded at once, where it was.
+  assert.equal((await apply("chat", "x kept")).copies[0].state, "serving");
+  assert.equal(taken.length, plans);
+  const two = await apply("chat", "x two");
+  assert.deepEqual(two.copies.map(({ state }) => state), ["serving", "serving"]);
+  assert.equal(taken.length, plans + 1, "a further copy is planned");
 });
 
 Deno.test("clusterActor.delete unloads a deployment everywhere, and leaves the others alone", async () => {

@@ -182,11 +182,32 @@ export class NamedDeployment {
     this.#next = undefined;
     this.#source = source;
     before.close();
-    this.#trim(copyLimits(source.policy).most);
-    while (this.#copies.length < copyLimits(source.policy).least) {
-      void this.#add(this.#copies.length).replace();
-    }
+    this.#applyLimits();
     return true;
+  }
+
+  /** Whether this source differs from what is deployed in its policy alone. */
+  differsInPolicy({ content }: DeploymentSource): boolean {
+    return !this.#next && content !== "" && content === this.#source.content;
+  }
+
+  /** Takes over the policy of such a source: what serves goes on as it is. */
+  adjust(source: DeploymentSource): void {
+    const before = this.#source;
+    this.#source = source;
+    for (const copy of this.#copies) {
+      copy.use({ model: source.model, place: this.#place(copy, source) });
+    }
+    before.close();
+    this.#applyLimits();
+  }
+
+  /** Ends copies beyond the most, loads those that are missing, and wakes those that stay loaded. */
+  #applyLimits(): void {
+    const { least, most, warm } = copyLimits(this.#source.policy);
+    this.#trim(most);
+    for (const copy of this.#copies.slice(0, warm)) copy.wake();
+    while (this.#copies.length < least) void this.#add(this.#copies.length).replace();
   }
 
   /** Ends it: its layers are unloaded everywhere. */

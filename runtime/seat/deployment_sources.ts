@@ -92,11 +92,18 @@ async function open(
     policy: graph.deployment,
     concurrent: graph.workload.concurrent,
     asked,
+    content: contentOf(graph, [target.manifest, ...draft ? [draft.manifest] : []]),
     place,
     bytesAt: (placed: DeploymentPlacement) =>
       placementBytes(placed, target.manifest, draft?.manifest),
     close: () => own.close(),
   };
+}
+
+/** See {@linkcode DeploymentSource.content}. */
+function contentOf(graph: Graph, manifests: readonly Manifest[]): string {
+  const { min: _min, max: _max, keep_warm: _warm, idle: _idle, ...rest } = graph.deployment;
+  return JSON.stringify([{ ...graph, deployment: rest }, manifests.map(manifestSha256)]);
 }
 
 /** Throws `not_applicable` for what only the graph of the first node can have. */
