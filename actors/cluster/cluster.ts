@@ -171,7 +171,13 @@ export const clusterActor = defineActor({
     };
     const deployments: Deployments = new Deployments(ctx, {
       ...{ nodes, roster, memory, newId, sources, answerMs, retryMs, prepareMs },
-      main: { ...sources.main, model: { model, source, manifest_sha256 }, content: "", place, close() {} },
+      main: {
+        ...sources.main,
+        model: { model, source, manifest_sha256 },
+        content: "",
+        place,
+        close() {},
+      },
       waits: () => takeover.open,
     });
     const [main] = deployments.main.copies;

@@ -277,7 +277,10 @@ export class DeploymentCopy {
     try {
       if (!next && await this.#woken(valid)) return;
       const say = (what: string) => this.#say(what);
-      const placement = await source.place(roster.able, { signal: this.#ctx.signal, say });
+      const placement = await source.place(roster.able, {
+        ...{ signal: this.#ctx.signal, say },
+        quick: !serving.current,
+      });
       if (!valid()) return;
       await this.#deploy(source, placement, valid);
       if (!valid()) return;

@@ -21,6 +21,8 @@ export interface PlaceOptions {
   say(reason: string): void;
   /** Bytes that other deployments take at nodes, by id. @default none */
   taken?: ReadonlyMap<string, number>;
+  /** Does nothing serve yet, so that estimates do until nodes have measured themselves? @default false */
+  quick?: boolean;
 }
 
 /**

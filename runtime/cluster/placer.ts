@@ -5,6 +5,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type ActorSystem,
   type Clock,
@@ -30,12 +31,22 @@ import {
   type PlanStage,
   tableSeconds,
 } from "../../planner/mod.ts";
+import {
+  type Gathered,
+  type GatherOptions,
+  gatherProfiles,
+  PROFILE_DEADLINE_MS,
+} from "./gather_profiles.ts";
 import type { LinkNow } from "./link_table.ts";
 import { LinkWatch } from "./link_watch.ts";
+import { likelyProfile } from "./likely_profile.ts";
+import { placementBytes } from "./placement_bytes.ts";
 import {
   askedVocabulary,
   limitsOf,
   linkMatrix,
+  LOADED_SHARE,
+  meansNode,
   mostBranches,
   placementOf,
   planInput,
@@ -44,17 +55,13 @@ import {
   unplannedShape,
 } from "./plan_input.ts";
 import { type MakePlan, planBeside } from "./plan_beside.ts";
-import { type NodeProfile, nodeProfileSchema } from "../profile/mod.ts";
+import type { NodeProfile } from "../profile/mod.ts";
 import { manifestSha256 } from "../weights/mod.ts";
 
 const log = getLogger(["orrery", "placement"]);
 
-/** Milliseconds in which a node must measure itself. */
-const PROFILE_DEADLINE_MS = 300_000;
-/** Milliseconds in which a node must answer with a profile that it has already. */
-const KNOWN_DEADLINE_MS = 10_000;
-/** Milliseconds for which a node that is alone serves before it measures itself. */
-const ALONE_MS = 5_000;
+/** Milliseconds for which nodes serve before they measure themselves, where that need not be first. */
+const SETTLE_MS = 5_000;
 
 /** Gain of the objective, 0 to 1, below which a new plan for the same nodes moves no layers. */
 const LEAST_GAIN = 0.1;
@@ -86,6 +93,14 @@ export interface PlacerOptions {
    * the same nodes must gain something. @default none
    */
   serving?: { devices: readonly string[]; plan: Plan };
+  /**
+   * Another model, in this node's store, that nodes may have measured. Where a placement is wanted at
+   * once, layers are placed by its times until nodes have measured themselves. @default none: they are
+   * waited for
+   */
+  like?: Manifest;
+  /** Milliseconds for which nodes serve before they measure themselves. @default 5000 */
+  settleMs?: number;
 }
 
 /** See the module's text. */
@@ -97,7 +112,9 @@ export class Placer {
   #alone?: ReturnType<typeof setTimeout>;
   #closed = false;
   /** The stages of the last plan, and the sorted names of the nodes that it was made for. */
-  #serving?: { devices: string; stages: readonly PlanStage[] };
+  #serving?: { devices: string; stages: readonly PlacedStage[] };
+  /** Ends a measurement that follows an early placement; undefined: there is none. */
+  #soon?: AbortController;
 
   constructor(options: PlacerOptions) {
     this.#options = options;
@@ -128,12 +145,14 @@ export class Placer {
 
   async #place(
     members: Member[],
-    { signal, say, taken }: Parameters<PlaceDeployment>[1],
+    { signal, say, taken, quick }: Parameters<PlaceDeployment>[1],
   ): Promise<DeploymentPlacement> {
-    const { layers, placement = "planned" } = this.#options;
+    const { layers, placement = "planned", like } = this.#options;
     if (layers) return this.#ranges(members, layers);
     if (placement === "even") return this.#even(members);
     const only = members.length === 1;
+    const early = quick && like && !only && await this.#early(members, { like, signal, taken });
+    if (early) return early;
     if (!only) say(`measuring ${members.length} nodes and the links between them`);
     const { profiles, missing } = await this.#profiles(members, { signal, knownOnly: only });
     if (profiles.size === 0) {
@@ -145,7 +164,7 @@ export class Placer {
       return this.#even(members);
     }
     if (!only) await this.#links.measure(members, signal);
-    return await this.#planned(members, { profiles, missing, signal, only, taken });
+    return await this.#planned(members, { profiles, missing, signal, knownOnly: only, taken });
   }
 
   /** What knows the links, for the placers of other deployments. */
@@ -163,6 +182,90 @@ export class Placer {
     this.#closed = true;
     if (!this.#options.links) this.#links.close();
     clearTimeout(this.#alone);
+    this.#soon?.abort();
+  }
+
+  /**
+   * A placement at once, where a member has not measured itself: by its times of model `like`, or on
+   * one node; all members measure themselves then, and layers are placed anew. undefined: all have
+   * done so, or no node by itself has room for the model.
+   */
+  async #early(
+    members: Member[],
+    { like, signal, taken }: {
+      like: Manifest;
+      signal: AbortSignal;
+      taken?: ReadonlyMap<string, number>;
+    },
+  ): Promise<DeploymentPlacement | undefined> {
+    const { manifest } = this.#options;
+    const own = await this.#profiles(members, { signal, knownOnly: true });
+    const unknown = members.filter(({ node }) => !own.profiles.has(node));
+    if (unknown.length === 0) return undefined;
+    const others = await this.#profiles(unknown, { model: like.name, signal, knownOnly: true });
+    for (const [node, known] of others.profiles) {
+      own.profiles.set(node, likelyProfile(known, like, manifest));
+    }
+    if (own.profiles.size < members.length) {
+      const placed = this.#whole(members, taken);
+      if (placed) this.#measureSoon(members);
+      return placed;
+    }
+    await this.#links.measure(members, signal);
+    const nodes = unknown.map(({ node }) => node).join(", ");
+    const guess =
+      `times at ${nodes} are those of ${like.name}, by the bytes of weights: a new plan ` +
+      "is made once they are measured";
+    try {
+      return await this.#planned(members, {
+        ...{ profiles: own.profiles, missing: new Map(), guesses: [guess] },
+        ...{ signal, knownOnly: true, taken },
+      });
+    } finally {
+      this.#measureSoon(members); // also where these times say that there is no room
+    }
+  }
+
+  /** The whole model on the node with the most memory left; undefined: it is too large for that. */
+  #whole(
+    members: readonly Member[],
+    taken: ReadonlyMap<string, number> = new Map(),
+  ): DeploymentPlacement | undefined {
+    const { manifest, graph, draft } = this.#options;
+    const { actors, constraints, devices } = graph;
+    const stated = actors.stages !== "auto" || typeof actors.head === "number" ||
+      constraints.pin.length > 0 || devices !== "measured";
+    if (stated) return undefined;
+    const left = ({ node, memory_bytes }: Member) => leftOf(memory_bytes, taken.get(node));
+    const [most, ...others] = members.filter(({ node }) =>
+      !constraints.exclude.some((host) => meansNode(host, node))
+    ).toSorted((a, b) => left(b) - left(a));
+    if (!most) return undefined;
+    const last = manifest.geometry.layers - 1;
+    const placed = this.#ranges([most, ...others], [{ first: 0, last }]);
+    const bytes = placementBytes(placed, manifest, draft).get(most.node) ?? 0;
+    if (bytes > LOADED_SHARE * left(most)) return undefined;
+    this.#serving = {
+      devices: namesOf(members.map(({ node }) => node)),
+      stages: [{ host: most.node, first_layer: 0, last_layer: last }],
+    };
+    return placed;
+  }
+
+  /** Has the members measure themselves after an early placement, and layers placed anew then. */
+  #measureSoon(members: Member[]): void {
+    if (this.#soon || this.#closed) return;
+    const { signal } = this.#soon = new AbortController();
+    const measured = async () => {
+      const { manifest, draft } = this.#options;
+      await sleep(this.#options.settleMs ?? SETTLE_MS, undefined, { signal });
+      for (const { name } of draft ? [manifest, draft] : [manifest]) {
+        await this.#profiles(members, { model: name, signal, knownOnly: false });
+      }
+      this.#soon = undefined;
+      if (!this.#closed) await this.#replan(`nodes have measured ${manifest.name}`);
+    };
+    void measured().catch(() => {}); // the replan is refused where the term is over
   }
 
   /** A placement of the given ranges, each on the member of the same index. */
@@ -224,17 +327,20 @@ export class Placer {
   /** A placement by the planner. Throws what the planner throws. */
   async #planned(
     members: Member[],
-    { profiles, missing, signal, only, taken }: Gathered & {
+    { profiles, missing, guesses = [], signal, knownOnly, taken }: Gathered & {
+      /** What the plan rests on beside measurements, in words. */
+      guesses?: string[];
       signal: AbortSignal;
-      only: boolean;
+      /** Is nobody asked to measure itself? */
+      knownOnly: boolean;
       taken?: ReadonlyMap<string, number>;
     },
   ): Promise<DeploymentPlacement> {
     const { system, manifest, draft, graph, acceptance } = this.#options;
     const drafts = draft
-      ? (await this.#profiles(members, { model: draft.name, signal, knownOnly: only })).profiles
+      ? (await this.#profiles(members, { model: draft.name, signal, knownOnly })).profiles
       : new Map<string, NodeProfile>();
-    if (only && draft && drafts.size === 0) this.#measureLater();
+    if (members.length === 1 && draft && drafts.size === 0) this.#measureLater();
     const slowest = [...profiles].sort(([, a], [, b]) => oneRow(b) - oneRow(a))[0];
     const nodes = members.map(({ node, memory_bytes }): PlannedNode => {
       const own = profiles.get(node);
@@ -261,13 +367,13 @@ export class Placer {
     const found = await this.#makePlan(input, graph, signal);
     const made = await this.#steady(found, { input, graph, signal });
     if (!this.#options.links) this.#links.watch(members, usedBy(made));
-    const guesses = [...missing].map(([node, why]) =>
+    const unmeasured = [...missing].map(([node, why]) =>
       `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
     );
     const whole = manifest.head_parts || typeof graph.actors.head !== "number"
       ? []
       : [storedWhole(manifest.name)];
-    return placementOf(annotated(made, { binding: [...guesses, ...whole] }), {
+    return placementOf(annotated(made, { binding: [...guesses, ...unmeasured, ...whole] }), {
       draft: draft && this.#named(draft),
       maxBranches: mostBranches(graph),
     });
@@ -317,35 +423,14 @@ export class Placer {
     return keep(annotated(same, { stageWhy: why, binding: [limit] }));
   }
 
-  /** Profiles of all members. Members with the same address share a machine and measure in turn. */
   async #profiles(
-    members: Member[],
-    { model = this.#options.manifest.name, signal, knownOnly }: {
-      model?: string;
+    members: readonly Member[],
+    { model = this.#options.manifest.name, ...options }: Partial<GatherOptions> & {
       signal: AbortSignal;
       knownOnly: boolean;
     },
   ): Promise<Gathered> {
-    const { system } = this.#options;
-    const gathered: Gathered = { profiles: new Map(), missing: new Map() };
-    const measure = async (node: string) => {
-      try {
-        const answer = await system.get(memberActor, node).profile(
-          { model, source: system.node, known_only: knownOnly },
-          { deadlineMs: knownOnly ? KNOWN_DEADLINE_MS : PROFILE_DEADLINE_MS, signal },
-        );
-        if (answer !== null) gathered.profiles.set(node, nodeProfileSchema.parse(answer));
-      } catch (error) {
-        const why = toOrreryError(error).message;
-        gathered.missing.set(node, why);
-        log.warn("node {node} could not be measured: {why}", { node, why });
-      }
-    };
-    const machines = Map.groupBy(members, (m) => m.host);
-    await Promise.all([...machines.values()].map(async (sharing) => {
-      for (const { node } of sharing) await measure(node);
-    }));
-    return gathered;
+    return await gatherProfiles(this.#options.system, members, { model, ...options });
   }
 
   /**
@@ -354,7 +439,7 @@ export class Placer {
    */
   #measureLater(): void {
     if (this.#alone !== undefined || this.#closed) return;
-    this.#alone = setTimeout(() => void this.#measureAlone(), ALONE_MS);
+    this.#alone = setTimeout(() => void this.#measureAlone(), this.#options.settleMs ?? SETTLE_MS);
   }
 
   /** Has the cluster placed anew; `why` says what has changed. */
@@ -400,20 +485,15 @@ const storedWhole = (model: string) =>
   `the last stage has the whole LM head: ${model} was stored by an earlier version; add it again ` +
   `(deno task models add) to let devices share it`;
 
-/** What the members answered when they were asked for profiles. */
-interface Gathered {
-  /** Profiles by node. */
-  profiles: Map<string, NodeProfile>;
-  /** Why a node has no profile, by node. */
-  missing: Map<string, string>;
-}
+/** Where layers are. */
+type PlacedStage = Pick<PlanStage, "host" | "first_layer" | "last_layer">;
 
 /** Nodes as text, to compare sets of them: one that was started again is the same. */
 const namesOf = (nodes: readonly string[]): string =>
   nodes.map((node) => node.slice(0, node.lastIndexOf(":"))).sort().join(" ");
 
 /** The stages' nodes and layers as text, to compare placements. */
-const layersOf = (stages: readonly PlanStage[]): string =>
+const layersOf = (stages: readonly PlacedStage[]): string =>
   stages.map((s) => `${s.host} ${s.first_layer}-${s.last_layer}`).join();
 
 /** Seconds of one layer for one row. */

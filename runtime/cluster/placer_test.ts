@@ -5,6 +5,7 @@ import {
   OrreryError,
   parseGraph,
   type PlaceDeployment,
+  type PlaceOptions,
   refsOver,
 } from "../../actors/mod.ts";
 import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
@@ -24,17 +25,23 @@ type Asked = { to: string; type: string } & Record<string, unknown>;
 
 /**
  * A placer among nodes. `speeds`: by node, milliseconds of a layer, or the error with which it
- * refuses to be measured, or null where it has no profile yet.
+ * refuses to be measured, or null where it has no profile yet. No node has measured the models
+ * `unmeasured` until it must.
  */
 function world(
   speeds: Record<string, number | Error | null>,
-  options: Partial<PlacerOptions> = {},
+  { unmeasured = [], ...options }: Partial<PlacerOptions> & { unmeasured?: string[] } = {},
 ) {
   const asked: Asked[] = [];
+  let measured: (why: string) => void;
+  const replanned = new Promise<string>((resolve) => measured = resolve);
   const running = new Set<string>();
   let most = 0;
   const sender = {
-    tell: () => Promise.resolve(),
+    tell(_to: string, message: { type: string; why?: string }) {
+      if (message.type === "replan") measured(message.why!);
+      return Promise.resolve();
+    },
     async ask(to: string, message: { type: string } & Record<string, unknown>) {
       asked.push({ to, ...message });
       if (message.type === "probe") {
@@ -46,6 +53,9 @@ function world(
       running.delete(to);
       const speed = speeds[to.split("/")[2].split("%3A")[0].split(":")[0]];
       if (speed instanceof Error) throw speed;
+      const model = String(message.model);
+      if (!message.known_only) unmeasured = unmeasured.filter((name) => name !== model);
+      if (unmeasured.includes(model)) return null;
       return speed === null ? null : { profile: madeUpProfile(manifest, speed), memory_bytes: 2e9 };
     },
   };
@@ -55,8 +65,9 @@ function world(
   const placer = new Placer({ system, manifest, graph, clock, ...options });
   const said: string[] = [];
   const signal = new AbortController().signal;
-  const place = (members: Member[]) => placer.place(members, { signal, say: (s) => said.push(s) });
-  return { asked, said, placer, place, most: () => most };
+  const place = (members: Member[], more: Partial<PlaceOptions> = {}) =>
+    placer.place(members, { signal, say: (s) => said.push(s), ...more });
+  return { asked, said, placer, place, replanned, most: () => most };
 }
 
 const stagesOf = (placed: Awaited<ReturnType<PlaceDeployment>>) =>
@@ -186,4 +197,53 @@ Deno.test("Placer.place() passes the graph's request policy on, planned, split e
     assert.deepEqual(shape!.policy, { router: false, mode: "plain", draft_length: 2 });
     assert.deepEqual([shape!.wire, shape!.max_branches], ["int8", 3], JSON.stringify(plan));
   }
+});
+
+Deno.test("Placer.place() plans at once by another model's times, and anew once nodes have measured themselves", async () => {
+  const like = { ...madeUpManifest("other"), layers: manifest.layers.map((l) => ({ ...l })) };
+  const { place, asked, replanned, placer } = world({ a: 1, b: 300 }, {
+    ...{ like, unmeasured: ["made-up"], settleMs: 0 },
+  });
+  const here = members("10.0.0.1", "10.0.0.2");
+  const placed = await place(here, { quick: true });
+  assert.deepEqual(stagesOf(placed), ["a 0-11"]);
+  assert.ok(asked.filter(({ type }) => type === "profile").every(({ known_only }) => known_only));
+  const { binding } = placed.plan as { binding: string[] };
+  assert.match(binding.join("; "), /times at a:1:x, b:1:x are those of other/);
+  assert.match(await replanned, /nodes have measured made-up/);
+  const again = await place(here);
+  assert.doesNotMatch((again.plan as { binding: string[] }).binding.join(), /those of other/);
+  placer.close();
+});
+
+Deno.test("Placer.place() puts a model at once on the node with the most memory where nothing was measured", async () => {
+  const options = { like: madeUpManifest("other"), unmeasured: ["made-up", "other"], settleMs: 0 };
+  const here = members("10.0.0.1", "10.0.0.2");
+  const { place, replanned, placer } = world({ a: 1, b: 1 }, options);
+  const placed = await place(here, { quick: true, taken: new Map([["a:1:x", 1e9]]) });
+  assert.deepEqual(stagesOf(placed), ["b 0-11"]);
+  assert.equal(placed.plan, undefined);
+  assert.match(await replanned, /nodes have measured made-up/);
+  placer.close();
+  // No node has room for all of it: they are measured first.
+  const full = world({ a: 1, b: 1 }, options);
+  const both = new Map([["a:1:x", 3.9e9], ["b:1:x", 3.9e9]]);
+  await assert.rejects(
+    async () => await full.place(here, { quick: true, taken: both }),
+    /does not fit/,
+  );
+  assert.ok(full.asked.some(({ type, known_only }) => type === "profile" && !known_only));
+  full.placer.close();
+});
+
+Deno.test("Placer.place() waits for measurements where something serves, or the model is the first node's", async () => {
+  const here = members("10.0.0.1", "10.0.0.2");
+  const measures = (options: object, more: object) => async () => {
+    const { place, asked, placer } = world({ a: 1, b: 1 }, { unmeasured: ["made-up"], ...options });
+    await place(here, more);
+    placer.close();
+    return asked.some(({ type, known_only }) => type === "profile" && !known_only);
+  };
+  assert.ok(await measures({ like: madeUpManifest("other") }, { quick: false })());
+  assert.ok(await measures({}, { quick: true })());
 });

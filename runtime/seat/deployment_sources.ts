@@ -69,7 +69,7 @@ export function deploymentSources(
 async function open(
   asked: AskedDeployment,
   signal: AbortSignal,
-  { system, store, placer, members, ensure }: DeploymentSourcesOptions,
+  { system, store, served, placer, members, ensure }: DeploymentSourcesOptions,
 ): Promise<DeploymentSource> {
   const stated = parseGraph(asked.graph, { file: asked.file });
   refuse(stated, asked.file);
@@ -80,6 +80,7 @@ async function open(
     ...{ system, graph, manifest: target.manifest, draft: draft?.manifest },
     acceptance: draft?.acceptance,
     links: placer.linkWatch,
+    like: served.target.manifest,
   });
   const place: PlaceDeployment = (all, within) => own.place(all, within);
   return {
