@@ -112,7 +112,7 @@ export class Placer {
   #alone?: ReturnType<typeof setTimeout>;
   #closed = false;
   /** The stages of the last plan, and the sorted names of the nodes that it was made for. */
-  #serving?: { devices: string; stages: readonly PlacedStage[] };
+  #serving?: { devices: string; stages: readonly StagePlace[] };
   /** Ends a measurement that follows an early placement; undefined: there is none. */
   #soon?: AbortController;
 
@@ -486,14 +486,14 @@ const storedWhole = (model: string) =>
   `(deno task models add) to let devices share it`;
 
 /** Where layers are. */
-type PlacedStage = Pick<PlanStage, "host" | "first_layer" | "last_layer">;
+type StagePlace = Pick<PlanStage, "host" | "first_layer" | "last_layer">;
 
 /** Nodes as text, to compare sets of them: one that was started again is the same. */
 const namesOf = (nodes: readonly string[]): string =>
   nodes.map((node) => node.slice(0, node.lastIndexOf(":"))).sort().join(" ");
 
 /** The stages' nodes and layers as text, to compare placements. */
-const layersOf = (stages: readonly PlacedStage[]): string =>
+const layersOf = (stages: readonly StagePlace[]): string =>
   stages.map((s) => `${s.host} ${s.first_layer}-${s.last_layer}`).join();
 
 /** Seconds of one layer for one row. */
