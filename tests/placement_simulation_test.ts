@@ -19,7 +19,7 @@ const GREEDY = samplingSchema.parse({ temperature: 0 });
 /** What became of a run's requests. */
 interface Tally {
   answered: number;
-  /** Refused because nothing serves: `not_ready`. */
+  /** Refused because nothing served for 30 s: `not_ready`. */
   refused: number;
   failures: string[];
   /** Deployments that were made. */
@@ -149,5 +149,6 @@ Deno.test("clusterActor waits for the requests that run, when nodes must make ro
   const { answered, refused, placements } = await checkAll(20, { layersPerNode: LAYERS });
   assert.ok(answered > 300, `${answered} answers`);
   assert.ok(placements > 60, `${placements} placements`);
-  assert.ok(refused > 0, "requests are refused while layers move");
+  // Busy nodes may take longer than requests are held for; one in forty at most waits in vain.
+  assert.ok(refused < answered / 40, `${refused} requests were held while layers moved, in vain`);
 });

@@ -173,6 +173,21 @@ Deno.test("arbiterActor fails requests at which a stage fails again and again", 
   assert.equal((await failing).code, "engine_failed");
 });
 
+Deno.test("a stage whose engine died too often for one request answers the next one at once", async () => {
+  const { sim, client, engines, crashes } = arbiterWorld({ stages: 2 });
+  const dead = new OrreryError({ group: "engine", code: "engine_failed", message: "dead" });
+  const refused = await sim.until(refusal(
+    client("g").answer(promptOf(60), 200, { each: () => engines[1].at(-1)!.failNext = dead }),
+  ));
+  assert.equal(refused.code, "engine_failed");
+  assert.ok(crashes.length > 3, `${crashes.length} crashes`);
+  engines[1].at(-1)!.failNext = undefined;
+  const since = sim.clock.now();
+  const { tokens } = await sim.until(client("h").answer(promptOf(60), 20));
+  assert.deepEqual(tokens, await toyAnswer(promptOf(60), 20, LAYERS));
+  assert.ok(sim.clock.now() - since < 20_000, `${sim.clock.now() - since} ms`);
+});
+
 Deno.test("arbiterActor.lost sends frames again and goes on by itself, where all can be reached", async () => {
   const { sim, api, arbiter, client, stats } = arbiterWorld({ stages: 3 });
   const answer = client("g").answer(promptOf(60), 40);

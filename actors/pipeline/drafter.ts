@@ -105,7 +105,8 @@ export const drafterActor = defineActor({
   // A newer `draft`, or a `close`, must be handled while an older `draft` is worked on.
   concurrent: ["draft"],
   activatedBy: ["draft", "warm"],
-  policy: { mailbox: 64, idleMs: 1_800_000 },
+  // An engine that died at a frame is the answer to that frame: the next one gets a new engine.
+  policy: { mailbox: 64, idleMs: 1_800_000, crashIsAnswer: true },
 
   async create(ctx, config) {
     let loaded: LoadedDraft;

@@ -94,7 +94,8 @@ export const headActor = defineActor({
   urgent: ["cancel", "close"],
   activatedBy: ["normed", "warm"],
   // An idle shard gives its memory back; its next message loads the engine again.
-  policy: { mailbox: 64, idleMs: 1_800_000 },
+  // An engine that died at a frame is the answer to that frame: the next one gets a new engine.
+  policy: { mailbox: 64, idleMs: 1_800_000, crashIsAnswer: true },
 
   async create(ctx, config) {
     let engine: HeadEngine;

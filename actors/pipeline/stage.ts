@@ -125,7 +125,8 @@ export const stageActor = defineActor({
   urgent: ["late", "cancel", "close", "realign"],
   activatedBy: ["frame", "warm"],
   // An idle stage gives its memory back; its next frame loads the engine again.
-  policy: { mailbox: 64, idleMs: 1_800_000 },
+  // An engine that died at a frame is the answer to that frame: the next one gets a new engine.
+  policy: { mailbox: 64, idleMs: 1_800_000, crashIsAnswer: true },
 
   async create(ctx, config) {
     let engine: StageEngine;

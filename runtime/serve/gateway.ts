@@ -24,6 +24,7 @@ import {
 } from "../../actors/mod.ts";
 import type { Admission } from "./admission.ts";
 import { Arbiters } from "./arbiters.ts";
+import { askAgain } from "./ask_again.ts";
 import {
   type Embeddings,
   type EmbedOptions,
@@ -37,6 +38,7 @@ import {
 import { HeldRequests } from "./held_requests.ts";
 import { ModelGrammars } from "./model_grammars.ts";
 import type { ReadinessVerdict } from "./readiness.ts";
+import type { ServingControl } from "./serving_control.ts";
 import { RequestsRunner } from "./requests_runner.ts";
 import { pipelineRoute } from "./routes.ts";
 import { Experience } from "./experience.ts";
@@ -73,33 +75,6 @@ export interface GatewayOptions {
   onWake?: (name: string) => void;
   /** Times probes and waits. @default the real clock */
   clock?: Clock;
-}
-
-/** How the cluster tells a node which deployment its requests use. */
-export interface ServingControl {
-  /**
-   * New requests use this deployment; undefined: none can be answered by this copy, and `reason` says
-   * why. `told.failed`: it could not be loaded. @default told copy 0 of the default deployment
-   */
-  serve(
-    served: Served | undefined,
-    reason: string,
-    told?: CopyName & { failed?: boolean },
-  ): void;
-  /** A deployment with this model sleeps until a request comes. */
-  sleep(model: ServedModel, of: CopyName): void;
-  /** There is no such copy any more. */
-  drop(of: CopyName): void;
-  /** Resolves once a prompt of one token was answered; nothing else need serve it. */
-  prove(served: Served, signal: AbortSignal): Promise<void>;
-  /** What requests are at, by name of the deployment. */
-  activity(): NameActivity[];
-  /** Whether a request of this deployment (its id) is running. */
-  runs(deployment: string): boolean;
-  /** Resolves when no request of this deployment (its id) runs. Rejects with the signal's reason. */
-  unused(deployment: string, signal: AbortSignal): Promise<void>;
-  /** Holds the requests that have a stage at `node`, which is gone, or has them go on elsewhere. */
-  nodeLost(node: string): void;
 }
 
 /**
@@ -328,7 +303,7 @@ export class Gateway implements Generator, ServingControl {
     // A name that serves nothing is listed where others are: clients must be told what it is.
     const all = this.#names.size > 1;
     return [...this.#names.values()].flatMap((named) =>
-      (all || named.serving || named.cold) && named.card || []
+      (all || named.serving || named.cold || named.holds) && named.card || []
     );
   }
 
@@ -436,9 +411,11 @@ export class Gateway implements Generator, ServingControl {
     const named = this.#nameFor(options.model);
     await named.awake(signal);
     using _place = await this.#enter(named, signal);
-    await named.awake(signal);
-    this.#refuseWhileDraining();
-    return await this.#runner.embed(this.#take(named).serving, inputs, options, signal);
+    return await askAgain(async () => {
+      await named.awake(signal);
+      this.#refuseWhileDraining();
+      return await this.#runner.embed(this.#take(named).serving, inputs, options, signal);
+    }, { clock: this.#options.clock ?? systemClock, signal });
   }
 
   /** Waits for a place. Throws what admission throws. */
@@ -469,7 +446,7 @@ export class Gateway implements Generator, ServingControl {
   #nameFor(model: string): ServedName {
     const main = this.#main;
     // One name alone, of which nothing is known yet.
-    if (this.#names.size === 1 && !main.serving && !main.cold) {
+    if (this.#names.size === 1 && !main.serving && !main.cold && !main.holds) {
       throw unavailable("not_ready", this.#why(main));
     }
     const { name } = findModel(this.models(), model);

@@ -13,6 +13,11 @@ import type { ServedModel } from "./served_model.ts";
 
 /** Milliseconds that a request waits for a deployment that sleeps or is being loaded. */
 const COLD_MS = 120_000;
+/**
+ * Milliseconds that a request waits while the default deployment, which has served, does not: layers
+ * are placed anew.
+ */
+const HELD_MS = 30_000;
 /** Milliseconds after which the coordinator is told again that a request waits. */
 const WAKE_AGAIN_MS = 1_000;
 /** Requests that wait for a deployment to wake; more are refused as `busy`. */
@@ -40,6 +45,8 @@ export class ServedName {
   #cold = false;
   /** Why it cannot be loaded; undefined: it may be. */
   #failed?: string;
+  /** Whether the node ends: nothing is waited for. */
+  #closed = false;
   /** Called when what it serves has changed. */
   readonly #changes = new Set<() => void>();
   /** Requests that wait for it to wake. */
@@ -118,6 +125,11 @@ export class ServedName {
     return this.#cold && !this.serving;
   }
 
+  /** Whether it has served, and its requests wait since it does not now. */
+  get holds(): boolean {
+    return !this.serving && this.#model !== undefined && this.#waits;
+  }
+
   /** Why none serves. */
   get reason(): string {
     return this.copies[0]?.reason ?? `deployment ${this.name} was deleted`;
@@ -160,14 +172,16 @@ export class ServedName {
   async awake(signal: AbortSignal): Promise<number> {
     if (this.serving || !this.#waits) return 0;
     const { clock } = this.#options;
+    const longest = this.name === DEFAULT_DEPLOYMENT && !this.#cold ? HELD_MS : COLD_MS;
     if (this.#waiting >= MOST_WAITING) throw this.#busy();
     const began = clock.now();
     this.#waiting++;
     try {
       while (!this.serving) {
         signal.throwIfAborted();
+        if (this.#closed) break; // whoever waits says so
         if (!this.#waits) throw unavailable("not_ready", this.reason);
-        if (clock.now() - began >= COLD_MS) throw this.#late();
+        if (clock.now() - began >= longest) throw this.#late(longest);
         if (this.cold) this.#options.onWake(this.name);
         await this.#change(WAKE_AGAIN_MS, signal);
       }
@@ -177,18 +191,20 @@ export class ServedName {
     return clock.now() - began;
   }
 
-  /** Ends what its copies probe. */
+  /** Ends what its copies probe, and lets go what waits. */
   close(): void {
+    this.#closed = true;
     for (const copy of this.copies) copy.close();
+    this.#changed();
   }
 
   /**
    * Requests wait for what was applied, however it is, unless it cannot be loaded; those of the default
-   * deployment only where it sleeps.
+   * deployment only where it sleeps, or has served and is about to again.
    */
   get #waits(): boolean {
-    if (this.#failed !== undefined || this.#copies.size === 0) return false;
-    return this.name !== DEFAULT_DEPLOYMENT || this.#cold;
+    if (this.#closed || this.#failed !== undefined || this.#copies.size === 0) return false;
+    return this.name !== DEFAULT_DEPLOYMENT || this.#cold || this.#model !== undefined;
   }
 
   #changed(): void {
@@ -208,10 +224,10 @@ export class ServedName {
     signal.removeEventListener("abort", look);
   }
 
-  #late(): OrreryError {
+  #late(ms: number): OrreryError {
     return unavailable(
       "not_ready",
-      `deployment ${this.name} was not loaded within ${COLD_MS / 1000} s: ${this.reason}`,
+      `deployment ${this.name} was not loaded within ${ms / 1000} s: ${this.reason}`,
     );
   }
 

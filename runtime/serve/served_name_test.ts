@@ -93,10 +93,35 @@ Deno.test("ServedName.awake() refuses more than 128 requests that wait", async (
   assert.deepEqual(new Set(await Promise.all(all)), new Set(["ended"]));
 });
 
-Deno.test("ServedName does not wait for the default deployment unless it sleeps", async () => {
+Deno.test("ServedName holds requests of a default deployment that has served, for 30 s", async () => {
+  const { named, pass, wakes } = world("default");
+  named.serve(0, served("d"), { reason: "" });
+  named.serve(0, undefined, { reason: "nodes load their layers" });
+  assert.equal(named.holds, true);
+  const held = named.awake(never());
+  await pass(4_000);
+  named.serve(0, served("e"), { reason: "" });
+  assert.equal(await held, 4_000);
+  assert.equal(wakes(), 0, "it does not sleep");
+  named.serve(0, undefined, { reason: "no node is left" });
+  const late = assert.rejects(named.awake(never()), /not loaded within 30 s: no node is left/);
+  await pass(30_000);
+  await late;
+  const failed = assert.rejects(named.awake(never()), /no room/);
+  named.serve(0, undefined, { reason: "placement failed: no room", failed: true });
+  await failed;
+  named.serve(0, undefined, { reason: "nodes load" });
+  const ending = named.awake(never());
+  named.close();
+  await ending; // the gateway then says that the node is shutting down
+  assert.equal(named.waiting, 0);
+});
+
+Deno.test("ServedName does not wait for a default deployment that has never served, unless it sleeps", async () => {
   const { named } = world("default");
   named.serve(0, undefined, { reason: "waiting for nodes" });
   assert.equal(await named.awake(never()), 0);
+  assert.equal(named.holds, false);
   named.sleep(model);
   assert.equal(named.cold, true);
   assert.equal(named.card?.name, "toy");

@@ -134,7 +134,10 @@ export class PlacementWorld {
         if (name === "n0") void system.tell(CLUSTER, { type: "lost", node: peer }).catch(() => {});
       },
     });
-    const gateway = new Gateway({ system, admission: new Admission({ active: 4, queued: 32 }) });
+    const gateway = new Gateway({
+      ...{ system, clock: sim.clock },
+      admission: new Admission({ active: 4, queued: 32 }),
+    });
     const models: ModelsOfDeployments = {
       ensure: async () => {
         await this.sleep(1 + 200 * sim.random());
