@@ -107,6 +107,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const examiner = examinerOf(parts, part);
   registerActors({
     ...{ ...network, ...work, store, membership: part.membership, home: part.home, examiner },
+    memoryBytes: options.memoryBytes,
     models: () => part.seat?.models ?? [],
     onDrain: () => end.drained(),
   });

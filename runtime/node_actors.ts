@@ -18,11 +18,12 @@ import { type ActorHome, homeActor, modelActor } from "./custom/mod.ts";
 import type { NodeExaminer } from "./doctor/mod.ts";
 import type { MailboxTransport } from "./mailbox/mod.ts";
 import type { NodeProfiler } from "./profile/mod.ts";
+import { nodeVitals, type NodeVitalsParts } from "./node_vitals.ts";
 import type { Gateway } from "./serve/mod.ts";
 import { type Activity, weightStore } from "./weights/mod.ts";
 
 /** What the actors of a node work with. */
-export interface NodeParts {
+export interface NodeParts extends Omit<NodeVitalsParts, "mailbox"> {
   system: ActorSystem;
   store: ModelStore;
   /** Names of the models that this node's term serves: members ask for them before a deployment. */
@@ -81,6 +82,7 @@ export function registerActors(parts: NodeParts): void {
     config: {},
     resources: () => ({
       ...{ host, profiler, examiner, onDrain, clock: Date.now, nodes: mailbox },
+      vitals: () => nodeVitals(parts),
       onPing: (by: NodeId) => membership.pinged(by),
     }),
   });

@@ -18,6 +18,7 @@ import {
 } from "./api/mod.ts";
 import { Batches } from "./batches/mod.ts";
 import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
+import { clusterReporter } from "./cluster_report.ts";
 import { clusterDoctor, type NodeExaminer } from "./doctor/mod.ts";
 import { LagMeter } from "./lag_meter.ts";
 import { nodeLoad } from "./node_load.ts";
@@ -97,6 +98,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     serving: () => work.serving,
     load: () => nodeLoad({ ...work, lag, bodies, memoryBytes: options.memoryBytes }),
     askActor: askExposedActor({ system, flow }),
+    cluster: clusterReporter({ system, membership }),
     nodes: nodesAdmin({
       ...{ system, trust, membership, promote },
       links: () => part.seat?.links ?? [],

@@ -232,6 +232,7 @@ const CASES: Case[] = [
     probe: FIRST,
     links: FIRST,
     examine: FIRST,
+    vitals: EVERYBODY,
     clock: EVERYBODY,
     echo: EVERYBODY,
   }),

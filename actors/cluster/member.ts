@@ -25,6 +25,7 @@ import {
 } from "./deployment.ts";
 import { type Examiner, examineSchema } from "./examination.ts";
 import type { NodeLinks } from "./links.ts";
+import type { NodeVitals } from "./vitals.ts";
 
 /** Which deployment a node's requests use from now on. */
 export const adoptedSchema = z.object({
@@ -177,6 +178,8 @@ export const memberActor = defineActor({
     links: z.object({}),
     /** See {@linkcode Examiner.examine}. */
     examine: examineSchema,
+    /** What the node is at; answers with a {@linkcode NodeVitals}. */
+    vitals: z.object({}),
     /** Answers with what this node's clock shows, milliseconds since 1970. */
     clock: z.object({}),
     /**
@@ -206,6 +209,7 @@ export const memberActor = defineActor({
     probe: firstNode,
     links: firstNode,
     examine: firstNode,
+    vitals: anyNode,
     clock: anyNode,
     echo: anyNode,
   },
@@ -245,6 +249,7 @@ export const memberActor = defineActor({
       probe: ({ peer }, meta) => ctx.resource<MemberProfiler>("profiler").probe(peer, meta.signal),
       links: () => ctx.resource<MemberProfiler>("profiler").links(),
       examine: ({ peers }, meta) => ctx.resource<Examiner>("examiner").examine(peers, meta.signal),
+      vitals: () => ctx.resource<() => NodeVitals>("vitals")(),
       clock: () => ctx.resource<() => number>("clock")(),
       echo({ reply_bytes, cold }) {
         if (cold) ctx.resource<MemberProfiler>("profiler").soonCold();

@@ -48,6 +48,8 @@ export interface ApiOptions {
   serving?: () => Serving;
   /** Lists, drains and removes nodes, for `/api/nodes`. @default the routes do not exist */
   nodes?: NodesAdmin;
+  /** Tells of the members and what they are at, for `GET /api/cluster`. @default no such route */
+  cluster?: () => Promise<object>;
   /** Deploys models, for `/api/deployments`. @default the routes do not exist */
   deployments?: DeploymentsAdmin;
   /** Examines the cluster, for `POST /api/doctor`. @default the route does not exist */
@@ -87,6 +89,7 @@ export interface ApiOptions {
  * - `GET /api/load`: how busy the node is, and how long its event loop lags
  * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
  *   `GET /api/trace.svg` (the same frames as a drawing)
+ * - `GET /api/cluster`: the members, what they are at, and what serves, on any node
  * - `GET /api/nodes`, `POST /api/nodes/{name}/drain`, `DELETE /api/nodes/{name}`: the nodes of the
  *   cluster, on its first node (409 elsewhere)
  * - `GET /api/deployments`, and `GET`, `PUT`, `DELETE` of `/api/deployments/{name}`: what the cluster
@@ -158,6 +161,11 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   const { load } = options;
   if (load) app.get("/api/load", (c) => c.json(load()));
   if (generator.traces) traceRoutes(app, generator.traces.bind(generator));
+  const { cluster } = options;
+  if (cluster) {
+    app.get("/api/cluster", async (c) => c.json(await cluster()));
+    app.all("/api/cluster", wrongMethod("GET, HEAD"));
+  }
   if (options.nodes) nodeRoutes(app, options.nodes, access.origins ?? []);
   if (options.deployments) {
     const rules = { limits: body, origins: access.origins ?? [] };

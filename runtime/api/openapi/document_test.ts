@@ -16,6 +16,7 @@ function wholeApi() {
     batches: {} as BatchService,
     deployments: {} as ApiOptions["deployments"],
     load: () => ({}),
+    cluster: () => Promise.resolve({}),
     page: {} as ApiOptions["page"],
     journal: { dialects: new Map() } as unknown as ApiOptions["journal"],
   };

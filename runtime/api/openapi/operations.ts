@@ -124,6 +124,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
 
   "GET /api/plan": { tag: NODES, summary: "The plan that serves now; 404 with a reason" },
+  "GET /api/cluster": {
+    tag: NODES,
+    summary: "The members of the cluster, what they are at, and what serves",
+  },
   "GET /api/nodes": { tag: NODES, summary: "Lists the nodes of the cluster" },
   "POST /api/nodes/{name}/drain": {
     tag: NODES,

@@ -9,11 +9,13 @@ import { Icon, Logo } from "./lib/icons.js";
 import { usePoll } from "./lib/poll.js";
 import { nextTheme, setTheme, showTheme, theme } from "./lib/theme.js";
 import { Chat } from "./views/chat.js";
+import { Cluster } from "./views/cluster.js";
 import { KeyDialog } from "./views/key_dialog.js";
 
 /** The views, in the order of the menu. */
 const VIEWS = [
   { name: "chat", title: "Chat", View: Chat },
+  { name: "cluster", title: "Cluster", View: Cluster },
 ];
 
 const viewOf = (/** @type {string} */ hash) =>
