@@ -140,6 +140,7 @@ Deno.test("deno.json keeps Deno from looking for a newer version in the tasks th
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   for (
     const name of [
+      "orrery",
       "start",
       "chat",
       "doctor",
@@ -159,9 +160,9 @@ Deno.test("deno.json keeps Deno from looking for a newer version in the tasks th
 Deno.test("ONNX Runtime's library is opened only where its telemetry is off already", async () => {
   const expected = {
     'from "onnxruntime-node"': ["tests/oracle/onnxruntime.ts"],
-    // The launcher opens the C library.
+    // The launcher opens the C library to be replaced by the node.
     "Deno.dlopen(": [
-      ...["runtime/cli/launch.ts", "runtime/engine/library.ts", "runtime/engine/ort.ts"],
+      ...["runtime/cli/replace_process.ts", "runtime/engine/library.ts", "runtime/engine/ort.ts"],
     ],
     "ortLibrary(": ["runtime/engine/library.ts"],
   };

@@ -7,7 +7,8 @@
 import { basename, extname } from "node:path";
 import { deploymentNameSchema, OrreryError, parseGraph } from "../../actors/mod.ts";
 import { clientKey } from "../access/mod.ts";
-import { durationOption, readArgs, urlOption } from "./args.ts";
+import { durationOption, readFlags, urlOption } from "./args.ts";
+import { APPLY } from "./commands/mod.ts";
 import {
   askDeployment,
   type DeploymentRow,
@@ -17,24 +18,9 @@ import {
   stagesText,
 } from "./deployments_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { printHelp } from "./print_help.ts";
 import { readGraphFile } from "./graph_input.ts";
 import { refused } from "./refusal.ts";
-
-const help =
-  `Deploy a graph file on a running cluster, beside what it serves already. What has the name
-already is replaced once the new one answers; where it does not, the old one goes on.
-
-Usage: deno task apply GRAPH.yaml [options]
-
-  --name NAME        what requests put into "model" [the file's name without its ending]
-  --dry-run          say where the layers would go, and change nothing
-  --wait TIME        how long to wait until it is ready, such as 90s or 10m [60s]
-  --url URL          the API of any node of the cluster [http://127.0.0.1:8420]
-  --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
-  --json             print JSON
-  --help             print this
-
-Exit codes: 0 ready (or planned), 1 failed, 2 wrong command line or wrong file.`;
 
 const WAIT = { min: 1_000, max: 24 * 3600_000 };
 /** Milliseconds between two looks at whether it is ready. */
@@ -43,23 +29,8 @@ const LOOK_MS = 300;
 const PLAN_MS = 310_000;
 
 async function apply(args: string[]): Promise<number> {
-  const { values, positionals } = readArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      name: { type: "string" },
-      "dry-run": { type: "boolean", default: false },
-      wait: { type: "string" },
-      url: { type: "string", default: "http://127.0.0.1:8420" },
-      "api-key-file": { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  const { values, positionals } = readFlags(APPLY, args);
+  if (!values) return printHelp(APPLY);
   if (positionals.length !== 1) {
     throw new UsageError(`apply takes one graph file, got ${positionals.length}`);
   }

@@ -4,22 +4,59 @@
  * @module
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { OrreryError } from "../../actors/mod.ts";
+import { didYouMean, OrreryError } from "../../actors/mod.ts";
 import { checkRegistryAddress } from "../registry/mod.ts";
+import type { Command, FlagValues } from "./commands/mod.ts";
 import { UsageError } from "./fail.ts";
 
-/** `util.parseArgs`; what it throws becomes a {@linkcode UsageError} of one line. */
-export function readArgs<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
-  try {
-    return parseArgs(config);
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(/\. |\n/)[0]);
+/** A command line, read by a command's description. */
+export interface CommandLine<C extends Command> {
+  /** Values of the options; undefined where `--help` was given. */
+  values: FlagValues<C> | undefined;
+  /** What is no option. */
+  positionals: string[];
+}
+
+/**
+ * Reads a command line by the command's description. Throws {@linkcode UsageError} for an option
+ * that it does not have, with the one that may be meant, for a missing value and for arguments
+ * that the command takes none of.
+ */
+export function readFlags<const C extends Command>(command: C, args: string[]): CommandLine<C> {
+  const flags = Object.entries(command.flags);
+  const options: ParseArgsConfig["options"] = { help: { type: "boolean", short: "h" } };
+  for (const [name, { value, preset, multiple }] of flags) {
+    options[name] = value === undefined ? { type: "boolean", default: false } : {
+      type: "string",
+      multiple: multiple ?? false,
+      ...(preset !== undefined && { default: preset }),
+    };
   }
+  try {
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+    if (positionals.length > 0 && command.usage.every((form) => form === "[options]")) {
+      throw new UsageError(`unexpected ${JSON.stringify(positionals[0])}`);
+    }
+    return { values: values.help ? undefined : values as FlagValues<C>, positionals };
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(mistake(error as Error & { code?: string }, flags.map(([name]) => name)));
+  }
+}
+
+/** What is wrong with a command line, in one sentence. */
+function mistake({ message, code }: { message: string; code?: string }, names: string[]): string {
+  const [, unknown] = /^Unknown option '(-[^']*)'/.exec(message) ?? [];
+  if (code !== "ERR_PARSE_ARGS_UNKNOWN_OPTION" || unknown === undefined) {
+    return message.split(/\. |\n/)[0];
+  }
+  const known = [...names, "help"].map((name) => `--${name}`);
+  return `unknown option ${unknown}: ${didYouMean(unknown, known)}`;
 }
 
 /**
  * Takes `--name` out of a command line where no value follows it: at the end, or before another
- * option. With a value it stays, for {@linkcode readArgs}, whose options always or never have one.
+ * option. With a value it stays, for {@linkcode readFlags}, whose options always or never have one.
  */
 export function takeBare(name: string, all: string[]): { args: string[]; bare: boolean } {
   const end = all.indexOf("--"); // what follows are no options

@@ -1,13 +1,40 @@
 import assert from "node:assert/strict";
-import { numberOption, readArgs, sizeOption, takeBare, urlOption } from "./args.ts";
+import { numberOption, readFlags, sizeOption, takeBare, urlOption } from "./args.ts";
+import { DOCTOR, MODELS } from "./commands/mod.ts";
 import { UsageError } from "./fail.ts";
 
-Deno.test("readArgs() turns an unknown option into one line", () => {
-  assert.throws(() => readArgs({ args: ["--nope"], options: {} }), (error) => {
+/** What is said about a command line that is wrong. */
+function refusal(args: string[]): string {
+  try {
+    readFlags(MODELS, args);
+  } catch (error) {
     assert.ok(error instanceof UsageError);
-    assert.match(error.message, /^Unknown option '--nope'[^\n]*$/);
-    return true;
-  });
+    return error.message;
+  }
+  throw new Error(`${args} was taken`);
+}
+
+Deno.test("readFlags() takes the options of a command, and says which one may be meant", () => {
+  const { values, positionals } = readFlags(MODELS, ["add", "x", "--block=64", "--keep"]);
+  assert.deepEqual(positionals, ["add", "x"]);
+  assert.deepEqual([values?.block, values?.keep, values?.deep, values?.data, values?.name], [
+    "64",
+    true,
+    false,
+    ".orrery",
+    undefined,
+  ]);
+  assert.equal(readFlags(MODELS, ["--help"]).values, undefined);
+  assert.equal(
+    refusal(["--presicion", "q4"]),
+    "unknown option --presicion: did you mean --precision?",
+  );
+  assert.match(
+    refusal(["--frobnicate"]),
+    /^unknown option --frobnicate: known are --data, --json, .*--help$/,
+  );
+  assert.match(refusal(["--name"]), /^Option '--name <value>' argument missing$/);
+  assert.throws(() => readFlags(DOCTOR, ["all"]), /unexpected "all"/);
 });
 
 Deno.test("sizeOption() takes units of memory, and a number alone in MiB", () => {

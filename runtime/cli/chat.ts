@@ -7,24 +7,11 @@
 import { createInterface } from "node:readline";
 import process from "node:process";
 import { clientKey } from "../access/mod.ts";
-import { numberOption, readArgs, urlOption } from "./args.ts";
+import { numberOption, readFlags, urlOption } from "./args.ts";
+import { CHAT } from "./commands/mod.ts";
 import { type ChatCall, streamChat, type Turn, wholeChat } from "./chat_client.ts";
 import { describeFailure, exitCodes, runCommand } from "./fail.ts";
-
-const help = `Ask a running node; the answer is printed as it is generated.
-
-Usage: deno task chat [options] ["question"]
-Without a question every line of stdin is one, and the conversation is remembered.
-
-  --url URL          the node's API [http://127.0.0.1:8420]
-  --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
-  --system TEXT      what the model is told first
-  --max-tokens N     length of an answer at most
-  --temperature T    0 (always the likeliest token) to 2; left out: the model's own
-  --json             print the API's answer as one line of JSON instead of text
-  --help             print this
-
-Exit codes: 0 answered, 1 failed, 2 wrong command line, 130 stopped by Ctrl-C.`;
+import { printHelp } from "./print_help.ts";
 
 interface Settings {
   /** What every request of the conversation has in common. */
@@ -129,23 +116,8 @@ async function converse(settings: Settings): Promise<number> {
 }
 
 async function chat(args: string[]): Promise<number> {
-  const { values, positionals } = readArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      url: { type: "string", default: "http://127.0.0.1:8420" },
-      "api-key-file": { type: "string" },
-      system: { type: "string" },
-      "max-tokens": { type: "string" },
-      temperature: { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  const { values, positionals } = readFlags(CHAT, args);
+  if (!values) return printHelp(CHAT);
   const settings: Settings = {
     call: {
       url: urlOption("url", values.url),

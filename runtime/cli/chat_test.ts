@@ -150,7 +150,7 @@ Deno.test(
           2,
           /^error: --max-tokens takes a whole number .*, got "0" \(see --help\)\n$/,
         ],
-        [["--nope"], 2, /^error: Unknown option '--nope'.* \(see --help\)\n$/],
+        [["--nope"], 2, /^error: unknown option --nope: .* \(see --help\)\n$/],
       ];
       for (const [args, expected, line] of cases) {
         const { code, stderr } = await chat(args);

@@ -5,50 +5,16 @@
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { clientKey } from "../access/mod.ts";
-import { readArgs, urlOption } from "./args.ts";
+import { readFlags, urlOption } from "./args.ts";
+import { DELETE, DEPLOYMENTS } from "./commands/mod.ts";
 import { askDeployment, deploymentsTable, readDeployments } from "./deployments_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
-
-const OPTIONS = `  --url URL          the API of any node of the cluster [http://127.0.0.1:8420]
-  --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
-  --json             print JSON
-  --help             print this
-
-Exit codes: 0 done, 1 failed, 2 wrong command line.`;
-
-const LIST_HELP = `List the deployments of a cluster: their copies, and which layers are where.
-
-Usage: deno task deployments [options]
-
-${OPTIONS}`;
-
-const DELETE_HELP = `End a deployment: requests that run are finished, and its layers are unloaded.
-
-Usage: deno task delete NAME [options]
-
-${OPTIONS}`;
-
-function options(args: string[]) {
-  return readArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      url: { type: "string", default: "http://127.0.0.1:8420" },
-      "api-key-file": { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-}
+import { printHelp } from "./print_help.ts";
 
 /** `deno task deployments`. */
 export async function listCommand(args: string[]): Promise<number> {
-  const { values, positionals } = options(args);
-  if (values.help) {
-    console.log(LIST_HELP);
-    return exitCodes.ok;
-  }
-  if (positionals.length > 0) throw new UsageError(`unexpected ${JSON.stringify(positionals[0])}`);
+  const { values } = readFlags(DEPLOYMENTS, args);
+  if (!values) return printHelp(DEPLOYMENTS);
   const target = { url: urlOption("url", values.url), key: clientKey(values["api-key-file"]) };
   const rows = await readDeployments(target);
   console.log(values.json ? JSON.stringify(rows, null, 2) : deploymentsTable(rows));
@@ -57,11 +23,8 @@ export async function listCommand(args: string[]): Promise<number> {
 
 /** `deno task delete`. */
 export async function deleteCommand(args: string[]): Promise<number> {
-  const { values, positionals } = options(args);
-  if (values.help) {
-    console.log(DELETE_HELP);
-    return exitCodes.ok;
-  }
+  const { values, positionals } = readFlags(DELETE, args);
+  if (!values) return printHelp(DELETE);
   const [name, ...rest] = positionals;
   if (!name || rest.length > 0) {
     throw new UsageError(`delete takes the NAME of a deployment, got ${positionals.length}`);

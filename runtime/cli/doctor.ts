@@ -8,42 +8,18 @@ import { hasCode } from "../../actors/mod.ts";
 import { clientKey } from "../access/mod.ts";
 import { type DoctorReport, doctorReportSchema, examineFiles } from "../doctor/mod.ts";
 import { readApi } from "./api_call.ts";
-import { readArgs, urlOption } from "./args.ts";
+import { readFlags, urlOption } from "./args.ts";
+import { DOCTOR } from "./commands/mod.ts";
 import { fileText, reportText } from "./doctor_text.ts";
 import { exitCodes, runCommand } from "./fail.ts";
-
-const help = `Find out what is wrong with a cluster: every node, and every link between two of them.
-It asks the API of a node, which has all members examined: version, clock, certificates, disk, memory, permissions,
-registry, discovery, and links (latency and bandwidth). Where no node answers, it examines the files in --data.
-
-Usage: deno task doctor [options]
-
-  --url URL          the API of a node [http://127.0.0.1:8420]
-  --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
-  --data DIR         where no node answers: folder of a node on this machine [.orrery]
-  --json             print JSON
-  --help             print this
-
-Exit codes: 0 all is well, 1 something is wrong, 2 wrong command line.`;
+import { printHelp } from "./print_help.ts";
 
 /** Milliseconds in which the report must come: a checkup takes 42 s at most. */
 const REPORT_MS = 60_000;
 
 async function doctor(args: string[]): Promise<number> {
-  const { values } = readArgs({
-    args,
-    options: {
-      url: { type: "string", default: "http://127.0.0.1:8420" },
-      data: { type: "string", default: ".orrery" },
-      "api-key-file": { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  const { values } = readFlags(DOCTOR, args);
+  if (!values) return printHelp(DOCTOR);
   const { json, data } = values;
   const url = urlOption("url", values.url);
   const key = clientKey(values["api-key-file"]);

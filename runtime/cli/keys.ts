@@ -6,44 +6,15 @@
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { join } from "node:path";
 import { createApiKey, KEY_FILE, readKeyFile, revokeApiKey } from "../access/mod.ts";
-import { readArgs } from "./args.ts";
+import { readFlags } from "./args.ts";
+import { KEYS } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { printHelp } from "./print_help.ts";
 import { table } from "./table.ts";
 
-const help = `Make, list and revoke keys of the REST API. A node that runs sees a change at once.
-
-Usage: deno task keys create NAME [options]
-       deno task keys list [options]
-       deno task keys revoke ID [options]
-
-  --api-key-file FILE    the file of keys [${KEY_FILE} in the data folder]
-  --data DIR             the node's data folder [.orrery]
-  --json                 create, list: print JSON
-  --requests N           create: requests of the key that are in flight at a node [any number]
-  --tokens-per-minute N  create: tokens of its prompts and answers at a node [any number]
-  --help                 print this
-
-A key is printed once, by create: the file holds hashes only. A node whose data folder has the
-file, or that is started with --api-key-file, asks every client for one of its keys.
-Exit codes: 0 done, 1 failed, 2 wrong command line.`;
-
 async function keys(args: string[]): Promise<number> {
-  const { values, positionals } = readArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      "api-key-file": { type: "string" },
-      data: { type: "string", default: ".orrery" },
-      json: { type: "boolean", default: false },
-      requests: { type: "string" },
-      "tokens-per-minute": { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  const { values, positionals } = readFlags(KEYS, args);
+  if (!values) return printHelp(KEYS);
   const file = values["api-key-file"] ?? join(values.data, KEY_FILE);
   const [verb, ...rest] = positionals;
   const limits = {

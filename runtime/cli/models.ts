@@ -17,41 +17,14 @@ import {
   type StoreEntry,
 } from "../../models/mod.ts";
 import { toOrreryError } from "../../actors/mod.ts";
-import { readArgs, urlOption } from "./args.ts";
+import { readFlags, urlOption } from "./args.ts";
+import { MODELS } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { printHelp } from "./print_help.ts";
 import { facts, modelBytes } from "./model_facts.ts";
 import { humanBytes, Progress } from "./progress.ts";
 import type { OneToken } from "./one_token.ts";
 import { table } from "./table.ts";
-
-const help =
-  `Add models to the store, and look after it. \`deno task start --model NAME\` serves one.
-
-Usage: deno task models add SOURCE [options]
-       deno task models list|verify [NAME] [options]
-       deno task models show|remove NAME [options]
-
-SOURCE is a Hugging Face checkpoint folder, a .gguf file, owner/name of a repository on the hub, or a GGUF file
-in one: owner/name:file.gguf. An add that was interrupted goes on where it stopped when it is run again.
-
-  --data DIR         model store [.orrery]
-  --json             list, show, verify: print JSON
-  --deep             verify: also run one token through the model (takes the memory of all its layers)
-  --name NAME        add: what it is called in the store [the source's name and the precision]
-  --precision P      add: ${PRECISIONS.join(", ")} [q4]
-  --embedding-precision P, --head-precision P
-                     add: for these alone [q8 in a q4 model, else as --precision]
-  --block N          add: weights that share a scale in q4 and q8: ${
-    BLOCKS.join(", ")
-  } [q8 128; q4 128 in the MLP,
-                     else 32]
-  --revision REV     add from the hub: branch, tag or commit [main]
-  --endpoint URL     add from the hub: its base URL [HF_ENDPOINT, else https://huggingface.co]
-  --keep             add from the hub: keep the downloaded files beside the converted model
-  --help             print this
-
-HF_TOKEN is the hub's token for private and gated repositories.
-Exit codes: 0 done, 1 failed (verify: something is missing or changed), 2 wrong command line.`;
 
 const DEFAULT_DATA = ".orrery";
 const COMMANDS = ["add", "list", "show", "remove", "verify"] as const;
@@ -69,25 +42,8 @@ const ONLY_ADD = [
 
 /** The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}. */
 function options(args: string[]) {
-  const { values, positionals } = readArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      data: { type: "string", default: DEFAULT_DATA },
-      json: { type: "boolean", default: false },
-      deep: { type: "boolean", default: false },
-      name: { type: "string" },
-      precision: { type: "string" },
-      "embedding-precision": { type: "string" },
-      "head-precision": { type: "string" },
-      block: { type: "string" },
-      revision: { type: "string" },
-      endpoint: { type: "string" },
-      keep: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return undefined;
+  const { values, positionals } = readFlags(MODELS, args);
+  if (!values) return undefined;
   if (values.data === "") throw new UsageError('--data takes a folder, got ""');
   const [word, subject, ...more] = positionals;
   const command = COMMANDS.find((known) => known === word);
@@ -134,10 +90,7 @@ type ModelsOptions = NonNullable<ReturnType<typeof options>>;
 
 async function models(args: string[]): Promise<number> {
   const chosen = options(args);
-  if (!chosen) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  if (!chosen) return printHelp(MODELS);
   const store = await ModelStore.open(chosen.data);
   const { command, subject = "" } = chosen;
   if (command === "add") return await add(store, subject, chosen);

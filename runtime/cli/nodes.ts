@@ -11,39 +11,13 @@ import { z } from "zod";
 import { clientKey } from "../access/mod.ts";
 import type { LinkCheck } from "../../actors/mod.ts";
 import { type ApiCall, readApi } from "./api_call.ts";
-import { durationOption, readArgs, registryOption, urlOption } from "./args.ts";
+import { durationOption, readFlags, registryOption, urlOption } from "./args.ts";
+import { NODES } from "./commands/mod.ts";
 import { linkTable } from "./doctor_text.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { printHelp } from "./print_help.ts";
 import { listKept, removeKept } from "./kept_nodes.ts";
 import { table } from "./table.ts";
-
-const help = `List the nodes of a cluster, drain or remove one. It asks the API of the first node.
-When the first node is gone for good, make another one the first.
-
-Usage: deno task nodes [list] [options]
-       deno task nodes drain NAME [options]
-       deno task nodes remove NAME [options]
-       deno task nodes promote [options]
-
-NAME is a node's name, name:port, its id, or the first 8 or more digits of its identity (see --json).
-
-drain    the node takes no new requests, finishes those that run, hands its layers to the others and ends
-remove   the node is shut out at once and for ever; requests that run through it fail
-promote  the node at --url becomes the first one, if more than half of the members vote for it
-
-  --data DIR         list, remove: ask no node, but work on the files of the first node in this folder, or on the
-                     registry that a node of this folder opened last; whether nodes run or not
-  --registry WHERE   list, remove: the same in this registry (as for deno task start)
-  --url URL          the first node's API; promote: that of the node to promote [http://127.0.0.1:8420]
-  --api-key-file F   a file with the key to send [the variable ORRERY_API_KEY, if it is set]
-  --wait TIME        drain: how long to wait until the node has left, such as 30s or 5m [1m];
-                     promote: until the members have missed the first node for long enough [2m]
-  --all              list: removed nodes too
-  --links            list: the links between the members too, as they are now
-  --json             print JSON
-  --help             print this
-
-Exit codes: 0 done, 1 failed, 2 wrong command line.`;
 
 /** Milliseconds in which the node must answer. */
 const ANSWER_MS = 15_000;
@@ -74,25 +48,8 @@ type ListedNode = z.infer<typeof rowSchema>;
 type Target = Pick<ApiCall, "url" | "key">;
 
 async function nodes(args: string[]): Promise<number> {
-  const { values, positionals } = readArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      url: { type: "string" },
-      data: { type: "string" },
-      registry: { type: "string" },
-      "api-key-file": { type: "string" },
-      wait: { type: "string" },
-      all: { type: "boolean", default: false },
-      links: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  const { values, positionals } = readFlags(NODES, args);
+  if (!values) return printHelp(NODES);
   const [given = "list", name, ...rest] = positionals;
   const verb = given === "list" ? undefined : given;
   if (rest.length > 0 || (verb === undefined && name !== undefined)) {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Plan } from "../../planner/mod.ts";
+import { wrap } from "./wrap.ts";
 
 /** Widest line, in characters. */
 const WIDTH = 110;
@@ -65,16 +66,3 @@ const ms = (seconds: number) => {
   const value = seconds * 1000;
   return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
 };
-
-/** Lines of at most `width` characters, broken between words. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line ? `${line} ${word}` : word;
-  }
-  return [...lines, line];
-}

@@ -1,10 +1,39 @@
+// deno-lint-ignore-file no-console -- what a command prints is read
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { plan } from "../../planner/mod.ts";
+import { type Plan, plan } from "../../planner/mod.ts";
 import { ROOT, runPlanner } from "../../tests/support/run_planner.ts";
 import { readGraph } from "./graph_input.ts";
+import { planCommand } from "./plan.ts";
+import { simulateCommand } from "./simulate.ts";
 
 const GRAPHS = join(ROOT, "examples", "graphs");
+
+/** What a command prints on stdout. */
+async function printed(
+  command: (args: string[]) => Promise<number>,
+  args: string[],
+): Promise<string> {
+  const lines: string[] = [];
+  const { log } = console;
+  console.log = (text: string) => void lines.push(text);
+  try {
+    assert.equal(await command(args), 0);
+  } finally {
+    console.log = log;
+  }
+  return lines.join("\n");
+}
+
+const plans = new Map<string, Promise<Plan>>();
+
+/** What `deno task plan --json` prints of a file of examples/graphs; each is planned once. */
+function planOf(name: string): Promise<Plan> {
+  const args = [join(GRAPHS, name), "--data", "no-such-folder", "--json"];
+  const made = plans.get(name) ?? printed(planCommand, args).then((text) => JSON.parse(text));
+  plans.set(name, made);
+  return made;
+}
 
 /** Calls `use` with the path of a file of this text and the path of its temporary folder. */
 async function withFile(
@@ -24,10 +53,15 @@ async function withFile(
 Deno.test("examples/graphs/*.yaml can be planned, and the plan explains each device once", async () => {
   const files = [...Deno.readDirSync(GRAPHS)].map((f) => f.name).filter((f) => f.endsWith(".yaml"))
     .sort();
-  assert.deepEqual(files, ["custom_actor.yaml", "four_boxes.yaml", "paper_env_b.yaml"]);
-  for (const file of files) {
+  assert.deepEqual(files, [
+    "custom_actor.yaml",
+    "embedded.yaml", // for the machines that serve it: nothing describes them
+    "four_boxes.yaml",
+    "paper_env_b.yaml",
+  ]);
+  for (const file of files.filter((name) => name !== "embedded.yaml")) {
     const { input } = await readGraph(join(GRAPHS, file), { data: "no-such-folder" });
-    const found = plan(input);
+    const found = await planOf(file);
     const hosts = [...found.stages, ...found.idle].map((d) => d.host);
     assert.deepEqual(hosts.sort(), input.devices.map((d) => d.name).sort(), file);
   }
@@ -72,6 +106,27 @@ Deno.test("deno task plan --json prints the same bytes every time, with the fiel
     Object.keys(found.stages[0]),
     ["host", "first_layer", "last_layer", "weight_bytes", "kv_bytes", "seconds_per_row", "why"],
   );
+});
+
+Deno.test("deno task simulate runs the plan that deno task plan prints, for every graph of examples/graphs", async () => {
+  for (const name of ["custom_actor", "four_boxes", "paper_env_b"]) {
+    const plan = await planOf(`${name}.yaml`);
+    const run = JSON.parse(
+      await printed(simulateCommand, [join(GRAPHS, `${name}.yaml`), "--json"]),
+    );
+    assert.deepEqual(run.plan, plan, name);
+    assert.deepEqual(
+      run.stages.map(({ lane }: { lane: string }) => lane),
+      plan.stages.map(({ host }, i) => `stage ${i} · ${host}`),
+    );
+  }
+  const text = await printed(simulateCommand, [join(GRAPHS, "custom_actor.yaml")]);
+  const { stages, actors = [] } = await planOf("custom_actor.yaml");
+  for (const [i, { host, first_layer, last_layer }] of stages.entries()) {
+    assert.match(text, new RegExp(`^${i} +${host} +${first_layer}-${last_layer} `, "m"));
+  }
+  assert.ok(actors.length > 0);
+  for (const { actor, host } of actors) assert.ok(text.includes(`  ${actor} at ${host}: `), actor);
 });
 
 Deno.test("deno task plan prints tables", async () => {

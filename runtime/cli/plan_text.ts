@@ -11,10 +11,8 @@ import { table } from "./table.ts";
 export function planText(plan: Plan): string {
   const blocks = [
     `${pc.bold(plan.model)} for ${plan.objective}; requests enter at ${plan.coordinator}`,
-    stages(plan),
-    list("idle", plan.idle.map(({ host, why }) => `${host}: ${why.replace(/^idle: /, "")}`)),
+    placementText(plan),
     table([
-      ...(plan.head ? [[pc.bold("head"), head(plan.head)]] : []),
       [pc.bold("pieces"), pieces(plan.pieces)],
       [
         pc.bold("draft"),
@@ -23,18 +21,30 @@ export function planText(plan: Plan): string {
       [pc.bold("branches"), `${plan.branches.in_flight} in flight: ${plan.branches.why}`],
       [pc.bold("wire"), `${plan.wire.format}: ${plan.wire.why}`],
       [pc.bold("KV"), `${plan.kv_rows} rows at every stage`],
-      ...(plan.solo ? [[pc.bold("whole model"), solo(plan.solo)]] : []),
     ]),
-    list(
-      "actors",
-      (plan.actors ?? []).map(({ actor, host, why }) => `${actor} at ${host ?? "no host"}: ${why}`),
-    ),
     list("if a host dies", plan.backups.map(backup)),
     predictions(plan),
     list("limits", plan.binding),
     whatIf(plan),
   ];
   return blocks.filter((block) => block !== "").join("\n\n");
+}
+
+/** Which host does what: stages, shares of the head, the whole model, idle hosts, custom actors. */
+export function placementText(plan: Plan): string {
+  const beside = [
+    ...(plan.head ? [[pc.bold("head"), head(plan.head)]] : []),
+    ...(plan.solo ? [[pc.bold("whole model"), solo(plan.solo)]] : []),
+  ];
+  return [
+    stages(plan),
+    list("idle", plan.idle.map(({ host, why }) => `${host}: ${why.replace(/^idle: /, "")}`)),
+    beside.length > 0 ? table(beside) : "",
+    list(
+      "actors",
+      (plan.actors ?? []).map(({ actor, host, why }) => `${actor} at ${host ?? "no host"}: ${why}`),
+    ),
+  ].filter((block) => block !== "").join("\n\n");
 }
 
 function stages({ stages }: Plan): string {

@@ -8,46 +8,15 @@ import { ModelStore, PRECISIONS } from "../../models/mod.ts";
 import { atPrecision, type Profile, ProfileCache, profileModel } from "../profile/mod.ts";
 import { usualThreads } from "../engine/mod.ts";
 import { resolveModel } from "../serve/mod.ts";
-import { numberOption, readArgs } from "./args.ts";
+import { numberOption, readFlags } from "./args.ts";
+import { PROFILE } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { printHelp } from "./print_help.ts";
 import { humanBytes, Progress } from "./progress.ts";
 
-const help =
-  `Measure how fast this machine runs a model: one layer, the embedding, the head; keep it for the planner.
-
-Usage: deno task profile [options]
-
-  --quick            fewer points: under 10 s for a model of half a billion parameters
-  --json             print the profile as JSON
-  --model NAME|DIR   a model in the store, or a Hugging Face checkpoint folder [the embedded model]
-  --precision P      ${
-    PRECISIONS.join(", ")
-  }: as if the model were stored so (its weights are made up then) [as stored]
-  --threads N        threads of the engine [1 for a small model, else the number of cores]
-  --spinning         let idle engine threads spin
-  --data DIR         model store; profiles are kept in its folder profiles [.orrery]
-  --help             print this
-
-Exit codes: 0 measured, 1 failed, 2 wrong command line.`;
-
 async function profile(args: string[]): Promise<number> {
-  const { values } = readArgs({
-    args,
-    options: {
-      quick: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      model: { type: "string" },
-      precision: { type: "string" },
-      threads: { type: "string" },
-      spinning: { type: "boolean", default: false },
-      data: { type: "string", default: ".orrery" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  const { values } = readFlags(PROFILE, args);
+  if (!values) return printHelp(PROFILE);
   const precision = PRECISIONS.find((p) => p === values.precision);
   if (values.precision !== undefined && !precision) {
     throw new UsageError(

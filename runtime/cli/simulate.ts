@@ -7,62 +7,28 @@
 import pc from "picocolors";
 import {
   duration,
-  plan,
+  type Plan,
   type PlanInput,
   simulatePlan,
   type SimulationResult,
   timelineSvg,
 } from "../../planner/mod.ts";
-import { numberOption, readArgs } from "./args.ts";
+import { numberOption, readFlags } from "./args.ts";
+import { SIMULATE } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
-import { readGraph } from "./graph_input.ts";
+import { printHelp } from "./print_help.ts";
+import { objectiveOption, planFile } from "./plan_file.ts";
+import { placementText } from "./plan_text.ts";
 import { refused } from "./refusal.ts";
 import { table } from "./table.ts";
-
-const help =
-  `Run a graph file's plan in virtual time: prefill in pieces, decoding, drafts, branches.
-
-Usage: deno task simulate GRAPH.yaml [options]
-
-What is left out is as the file's workload says; the plan is made for what is simulated.
-
-  --prompt N           prompt tokens [512]
-  --tokens N           answer tokens, all branches together [128]
-  --branches N         outline branches [1]
-  --acceptance A       chance that a drafted token is accepted, 0 to 1 [no drafts]
-  --requests N         requests at once [1]
-  --seed N             draw acceptance by chance [as often as expected]
-  --timeline FILE.svg  draw what every stage and link does
-  --devices FILE       devices and links of this file in place of the graph's
-  --data DIR           where models and measured profiles are [.orrery]
-  --json               print JSON
-  --help               print this
-
-Exit codes: 0 done, 1 failed, 2 wrong command line, wrong file, or no plan fits (stderr says what lacks).`;
 
 /** Bounds of numbers of tokens. */
 const count = { min: 1, max: 1e6, integer: true };
 
 /** The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}. */
 function options(args: string[]) {
-  const { values, positionals } = readArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      prompt: { type: "string" },
-      tokens: { type: "string" },
-      branches: { type: "string" },
-      acceptance: { type: "string" },
-      requests: { type: "string" },
-      seed: { type: "string" },
-      timeline: { type: "string" },
-      devices: { type: "string" },
-      data: { type: "string", default: ".orrery" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return undefined;
+  const { values, positionals } = readFlags(SIMULATE, args);
+  if (!values) return undefined;
   if (positionals.length !== 1) {
     throw new UsageError(`simulate takes one graph file, got ${positionals.length}`);
   }
@@ -70,6 +36,7 @@ function options(args: string[]) {
   return {
     ...values,
     file: positionals[0],
+    objective: objectiveOption(values.objective),
     prompt: numberOption("prompt", values.prompt, count),
     tokens: numberOption("tokens", values.tokens, count),
     branches: numberOption("branches", values.branches, { min: 1, max: 64, integer: true }),
@@ -79,27 +46,21 @@ function options(args: string[]) {
   };
 }
 
-async function simulateCommand(args: string[]): Promise<number> {
+/** `deno task simulate`. */
+export async function simulateCommand(args: string[]): Promise<number> {
   const chosen = options(args);
-  if (!chosen) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  if (!chosen) return printHelp(SIMULATE);
   return await refused(async () => {
-    const { input } = await readGraph(chosen.file, chosen);
-    const { workload } = input;
-    const asked: PlanInput = {
-      ...input,
+    const { input: asked, plan: planned } = await planFile(chosen.file, chosen, {
+      objective: chosen.objective,
       workload: {
-        ...workload,
-        promptTokens: chosen.prompt ?? workload.promptTokens,
-        outputTokens: chosen.tokens ?? workload.outputTokens,
-        branches: chosen.branches ?? workload.branches,
-        concurrent: chosen.requests ?? workload.concurrent,
-        acceptance: chosen.acceptance ?? workload.acceptance,
+        promptTokens: chosen.prompt,
+        outputTokens: chosen.tokens,
+        branches: chosen.branches,
+        concurrent: chosen.requests,
+        acceptance: chosen.acceptance,
       },
-    };
-    const planned = plan(asked);
+    });
     const { promptTokens, outputTokens, branches, concurrent, acceptance } = asked.workload;
     const { trace, ...result } = simulatePlan({
       plan: planned,
@@ -107,7 +68,7 @@ async function simulateCommand(args: string[]): Promise<number> {
       options: {
         prompt: promptTokens,
         tokens: outputTokens,
-        branches: Math.min(branches, input.decode?.maxBranches ?? branches),
+        branches: Math.min(branches, asked.decode?.maxBranches ?? branches),
         acceptance: planned.draft.source === "none" ? 0 : acceptance,
         requests: Array.from({ length: concurrent }, () => ({ at: 0 })),
         seed: chosen.seed,
@@ -121,8 +82,10 @@ async function simulateCommand(args: string[]): Promise<number> {
         }),
       );
     }
-    if (chosen.json) console.log(JSON.stringify({ workload: asked.workload, ...result }, null, 2));
-    else console.log(text(planned.model, asked, result));
+    if (chosen.json) {
+      const shown = { workload: asked.workload, plan: planned, ...result };
+      console.log(JSON.stringify(shown, null, 2));
+    } else console.log(text(planned, asked, result));
     if (chosen.timeline !== undefined && !chosen.json) {
       console.log(`\ntimeline: ${chosen.timeline}`);
     }
@@ -132,14 +95,14 @@ async function simulateCommand(args: string[]): Promise<number> {
 
 /** The simulation's result as tables. */
 function text(
-  model: string,
+  planned: Plan,
   { workload }: PlanInput,
   result: Omit<SimulationResult, "trace">,
 ): string {
   const { promptTokens, outputTokens, branches, acceptance } = workload;
-  const share = (value: number) => `${(100 * value).toFixed(1)} %`;
+  const share = (value: number) => `${(100 * Math.max(0, value)).toFixed(1)} %`; // no "-0.0"
   const heading =
-    `${pc.bold(model)}: ${promptTokens} prompt tokens, ${outputTokens} answer tokens, ` +
+    `${pc.bold(planned.model)}: ${promptTokens} prompt tokens, ${outputTokens} answer tokens, ` +
     `${branches === 1 ? "no branches" : `${branches} branches`}, ` +
     `${acceptance === undefined ? "no drafts" : `acceptance ${acceptance}`}`;
   const requests = [
@@ -163,6 +126,7 @@ function text(
   ];
   return [
     heading,
+    placementText(planned),
     table(requests),
     table([["busy", "share"].map(pc.bold), ...lanes]),
     table(facts),

@@ -32,7 +32,7 @@ Deno.test("deno task simulate prints results and draws a timeline", async () => 
     assert.equal(text.code, 0, text.stderr);
     assert.match(
       text.stdout,
-      /64 prompt tokens, 32 answer tokens, 4 branches, acceptance 0\.7\n\nrequest +first token/,
+      /64 prompt tokens, 32 answer tokens, 4 branches, acceptance 0\.7\n\nstage +host +layers [^]*\n\nrequest +first token/,
     );
     const wrong = await runPlanner("simulate", [...args, "--acceptance", "2"]);
     assert.deepEqual([wrong.code, wrong.stderr], [

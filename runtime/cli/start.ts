@@ -16,10 +16,12 @@ import { type Deployment, OrreryError } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { streamChat } from "./chat_client.ts";
+import { START } from "./commands/mod.ts";
 import { exitCodes, runCommand } from "./fail.ts";
 import { FetchLines } from "./fetch_lines.ts";
 import { planTable } from "./plan_table.ts";
-import { help, type StartOptions, startOptions } from "./start_options.ts";
+import { printHelp } from "./print_help.ts";
+import { type StartOptions, startOptions } from "./start_options.ts";
 import { servingLine, welcome } from "./start_text.ts";
 
 const log = getLogger(["orrery", "node"]);
@@ -47,10 +49,7 @@ const allToStderr = {
 
 async function start(args: string[]): Promise<number> {
   const chosen = startOptions(args);
-  if (!chosen) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  if (!chosen) return printHelp(START);
   await configureLog(chosen.log);
   let signals = 0;
   let stop = Promise.withResolvers<number | undefined>();

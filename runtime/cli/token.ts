@@ -8,52 +8,21 @@
 // deno-lint-ignore-file no-console -- a command talks to its user
 import pc from "picocolors";
 import { formatToken, type StoredToken } from "../trust/mod.ts";
-import { durationOption, numberOption, readArgs, registryOption } from "./args.ts";
+import { durationOption, numberOption, readFlags, registryOption } from "./args.ts";
+import { TOKEN } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
+import { printHelp } from "./print_help.ts";
 import { joinCommand } from "./join_command.ts";
 import { openAuthority, type OpenedAuthority } from "./open_authority.ts";
 import { table } from "./table.ts";
-
-const help = `Make, list and revoke the tokens with which nodes join the cluster of a first node.
-
-Usage: deno task token create [options]
-       deno task token list [options]
-       deno task token revoke ID [options]
-
-Run it where the first node's folder is, or name the registry where several nodes open one. No node need be stopped.
-A node that has joined needs no token any more: to shut it out, remove it (deno task nodes).
-
-  --uses N    create: how many nodes the token takes in [1]
-  --ttl TIME  create: how long it is good, such as 30m, 24h or 7d [24h]
-  --data DIR  folder of the first node, or of any other that opens the registry [.orrery]
-  --registry WHERE  the cluster's registry, as for deno task start [what the nodes of that folder used last]
-  --json      print JSON
-  --help      print this
-
-Only a hash of a token's secret is stored: a token is shown when it is made, and never again.
-Exit codes: 0 done, 1 failed, 2 wrong command line.`;
 
 const DAY_MS = 24 * 3600_000;
 /** Bounds of --ttl, milliseconds. */
 const TTL = { min: 1_000, max: 366 * DAY_MS };
 
 async function token(args: string[]): Promise<number> {
-  const { values, positionals } = readArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      uses: { type: "string" },
-      ttl: { type: "string" },
-      data: { type: "string", default: ".orrery" },
-      registry: { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return exitCodes.ok;
-  }
+  const { values, positionals } = readFlags(TOKEN, args);
+  if (!values) return printHelp(TOKEN);
   const [command, id, ...rest] = positionals;
   if (rest.length > 0 || (id !== undefined && command !== "revoke")) {
     throw new UsageError(`unexpected ${JSON.stringify(rest[0] ?? id)}`);
