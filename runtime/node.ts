@@ -114,7 +114,10 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const promotion = network.later.promotion = await openPromotion(parts, part, end);
   undo.defer(() => promotion?.close());
   const journal = network.later.journal = openJournal(
-    { ...network, registry: () => part.registry },
+    {
+      ...{ ...network, registry: () => part.registry },
+      onAppend: (ms) => network.telemetry.metrics.journalled(ms),
+    },
     undo,
   );
   const { port } = options;

@@ -27,6 +27,7 @@ import type { NodeNetwork } from "./node_network.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { NodeOrigin } from "./node_origin.ts";
 import type { NodePart } from "./node_part.ts";
+import { nodeSample } from "./node_sample.ts";
 import type { NodeWork } from "./node_work.ts";
 import { nodesAdmin } from "./nodes_admin.ts";
 import { PageFiles } from "./page/mod.ts";
@@ -61,7 +62,8 @@ export interface NodeApiParts {
 /** Serves it until `undo` is disposed of; gives its base URL. Throws group `api` (`port_in_use`). */
 export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): Promise<string> {
   const { options, address, port, access, origin, work, part, examiner, promotion } = parts;
-  const { system } = parts.network;
+  const { system, telemetry: { metrics } } = parts.network;
+  const { memoryBytes } = options;
   const { trust } = origin;
   const { membership } = part;
   // The coordinator knows the flow from its graph. The others know it from the deployment: before
@@ -96,7 +98,12 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     pull: new ModelPuller({ ...options.hub, store: parts.store }),
     removeModel: (model) => parts.store.remove(model),
     serving: () => work.serving,
-    load: () => nodeLoad({ ...work, lag, bodies, memoryBytes: options.memoryBytes }),
+    metrics: async () => ({
+      type: metrics.contentType,
+      text: await metrics.text(await nodeSample({ ...parts, lag, bodies, memoryBytes })),
+    }),
+    onAnswered: (request) => metrics.requested(request),
+    load: () => nodeLoad({ ...work, lag, bodies, memoryBytes }),
     askActor: askExposedActor({ system, flow }),
     cluster: clusterReporter({ system, membership }),
     nodes: nodesAdmin({

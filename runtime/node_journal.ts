@@ -25,6 +25,8 @@ export interface NodeJournalOptions {
   directory: Pick<ClusterDirectory, "seed">;
   /** The cluster's registry, as this node reaches it now. */
   registry: () => Registry;
+  /** Told how long the second node took to answer an append; undefined: it did not. */
+  onAppend?: (ms: number | undefined) => void;
 }
 
 /** Makes it; `undo` closes it. */
@@ -56,7 +58,8 @@ export class NodeJournal {
       ...{ node, registry, clock, random },
       peers: () => this.#peers(),
       members: () => this.#members,
-      append: (holder, message, deadlineMs) => at(holder).append(message, { deadlineMs }),
+      append: (holder, message, deadlineMs) =>
+        this.#timed(() => at(holder).append(message, { deadlineMs })),
       runner: (run) => this.#run(run),
     });
     this.#requests = new JournalledRequests({
@@ -91,6 +94,25 @@ export class NodeJournal {
   unreachable(node: NodeId): void {
     this.#unreachable.add(node);
     this.#journal.members();
+  }
+
+  /** What it is at, for metrics. */
+  get sample(): { lag: number; requests: number; heldBytes: number } {
+    const { own, uncertain, heldBytes } = this.#journal.facts;
+    return { lag: uncertain, requests: own, heldBytes };
+  }
+
+  async #timed<T>(append: () => Promise<T>): Promise<T> {
+    const { onAppend } = this.#options;
+    const since = systemClock.now();
+    try {
+      const answer = await append();
+      onAppend?.(systemClock.now() - since);
+      return answer;
+    } catch (error) {
+      onAppend?.(undefined);
+      throw error;
+    }
   }
 
   /** Ends the requests that run: the node with their copies may go on with them. */

@@ -24,6 +24,7 @@ import { LEFT, type MailboxTransport } from "./mailbox/mod.ts";
 import type { NodeJournal } from "./node_journal.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { NodeOrigin } from "./node_origin.ts";
+import { NodeTelemetry } from "./node_telemetry.ts";
 import type { Promotion } from "./promotion.ts";
 import type { Gateway } from "./serve/mod.ts";
 
@@ -53,6 +54,7 @@ export interface NodeNetwork {
   fence: Fence;
   system: ActorSystem;
   later: LaterParts;
+  telemetry: NodeTelemetry;
 }
 
 /** Listens, and makes the actor system. Throws group `mailbox` (`port_in_use`, `cannot_listen`). */
@@ -83,12 +85,16 @@ export async function openNetwork(
       ),
   });
   const later: LaterParts = {};
+  const telemetry = new NodeTelemetry();
   const system = new ActorSystem({
     ...{ transport: mailbox, directory, fence, clock: systemClock, random: Math.random },
     leaseEpoch: () => later.leases?.() ?? 1,
     onDeadLetter: deadLetterLog(),
-    onCrash: (actor, error) =>
-      log.error("{actor} crashed: {message}", { actor, message: error.message, error }),
+    telemetry,
+    onCrash(actor, error) {
+      telemetry.crashed(actor);
+      log.error("{actor} crashed: {message}", { actor, message: error.message, error });
+    },
     onPeerLost(peer, reason) {
       log.info("the link to node {peer} is lost: {reason}", { peer, reason });
       later.gateway?.nodeLost(peer);
@@ -98,5 +104,5 @@ export async function openNetwork(
     },
   });
   undo.defer(() => system.close({ deadlineMs: SYSTEM_CLOSE_MS }));
-  return { directory, mailbox, fence, system, later };
+  return { directory, mailbox, fence, system, later, telemetry };
 }

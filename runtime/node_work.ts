@@ -34,11 +34,11 @@ export function openWork(
   { options, store, network }: { options: NodeOptions; store: ModelStore; network: NodeNetwork },
   undo: AsyncDisposableStack,
 ): NodeWork {
-  const { system, mailbox, directory, later } = network;
+  const { system, mailbox, directory, later, telemetry: { metrics } } = network;
   const { data, threads, spinning, memoryBytes } = options;
   const admission = new Admission(options.admission);
   const gateway = later.gateway = new Gateway({
-    ...{ system, admission },
+    ...{ system, admission, counts: metrics },
     onBroken: (deployment, why) => later.membership?.broken(deployment, why),
     onWake: (name) => later.membership?.wake(name),
   });
@@ -58,6 +58,7 @@ export function openWork(
     ...{ system, directory, store, mailbox, gateway, loader },
     models: modelsFrom(weights, store),
     onServe(deployment, reason) {
+      if (deployment?.id !== serving.deployment?.id) metrics.deploymentChanged();
       serving = { deployment, reason };
       if (deployment) later.promotion?.members(deployment.members);
       if (deployment) later.journal?.members(deployment.members.map(({ node }) => node));

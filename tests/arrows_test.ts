@@ -47,6 +47,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/grammar": [],
   "runtime/registry": [],
   "runtime/etcd": ["runtime/registry", "runtime/trust"],
+  "runtime/telemetry": [],
   "runtime/weights": [],
   "runtime/trust": ["runtime/http2", "runtime/mailbox"],
   "runtime/succession": ["runtime/http2", "runtime/mailbox", "runtime/trust"],

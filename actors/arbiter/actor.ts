@@ -32,6 +32,7 @@ import { ArbiterCore } from "./core.ts";
 import { closeSchema, dropSchema, maskMessageSchema, openSchema, rowsSchema } from "./messages.ts";
 import { LostStages } from "./lost_stages.ts";
 import { stageReplaced, stagesSilent } from "./request_errors.ts";
+import type { FrameReport } from "./reports.ts";
 import type { ArbiterStats } from "./stats.ts";
 import {
   arenaName,
@@ -203,6 +204,12 @@ export const arbiterActor = defineActor({
       capacityRows: capacity_rows,
       now: () => ctx.now(),
       nameArena: () => arenaName(key, incarnation, arenas++),
+      onFrame: (_arena, { rows, sent, answered }) => {
+        const tripMs = answered - sent;
+        const costs = core.costs();
+        const frame: FrameReport = { type: "frame", rows, tripMs, stages: core.stages, ...costs };
+        ctx.report(frame);
+      },
     });
     /** When a stage last answered, or frames began to be under way; milliseconds. */
     let heardAt = ctx.now();

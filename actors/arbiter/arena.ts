@@ -22,7 +22,7 @@ import { LateMask } from "./request.ts";
 import { rebuildFrames, type RebuildPlan, segmentsOf } from "./rebuild.ts";
 import type { Requests } from "./requests.ts";
 import type { Moved, Row } from "./row_pool.ts";
-import { FrameLog } from "./usage.ts";
+import { FrameLog, type FrameTrace } from "./usage.ts";
 
 /** Most rows in one frame that are sent again. */
 const REPLAY_ROWS = 64;
@@ -35,6 +35,8 @@ export interface ArbiterArenaOptions extends MemoryOptions {
   shardStages?: readonly (number | undefined)[];
   /** Makes the name of a new arena; it must be unique. */
   nameArena: () => string;
+  /** Told of each frame that has come back, once it is counted. @default nobody is */
+  onFrame?: (arena: string, trace: FrameTrace) => void;
 }
 
 /** See the module's text. */
@@ -161,7 +163,9 @@ export class ArbiterArena {
     this.flights.delete(seq);
     this.cost.measure(flight.carried.length, now - flight.sent, trace);
     this.cost.measureLayout(flight.moved, trace);
-    this.log.answered(traced(flight, now, trace));
+    const known = traced(flight, now, trace);
+    this.log.answered(known);
+    this.#o.onFrame?.(arena, known);
     this.memory.answered(seq);
     this.#laid.answered(seq);
     for (const { row, pending: { request } } of flight.carried) {

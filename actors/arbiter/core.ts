@@ -30,7 +30,7 @@ import type { RebuildPlan } from "./rebuild.ts";
 import { Requests } from "./requests.ts";
 import { situationOf } from "./situation.ts";
 import type { ArbiterStats } from "./stats.ts";
-import { type FrameTrace, NO_USAGE } from "./usage.ts";
+import { type CostNews, type FrameTrace, NO_USAGE } from "./usage.ts";
 
 /** Options of an {@linkcode ArbiterCore}. */
 export interface CoreOptions {
@@ -50,6 +50,8 @@ export interface CoreOptions {
   now: () => number;
   /** Makes the name of a new arena; it must be unique. */
   nameArena: () => string;
+  /** Told of each frame that has come back, once it is counted. @default nobody is */
+  onFrame?: (arena: string, trace: FrameTrace) => void;
 }
 
 /** See the module's text. */
@@ -66,7 +68,7 @@ export class ArbiterCore {
 
   /** An arbiter whose arena is not open: the first frame opens it. */
   constructor(options: CoreOptions) {
-    const { stages, shardStages, capacityRows, now, nameArena, self, shape } = options;
+    const { stages, shardStages, capacityRows, now, nameArena, self, shape, onFrame } = options;
     this.#o = options;
     this.#arena = new ArbiterArena({
       stages,
@@ -74,6 +76,7 @@ export class ArbiterCore {
       capacityRows,
       now,
       nameArena,
+      onFrame,
       replyTo: self,
       wire: shape.wire,
     });
@@ -82,6 +85,11 @@ export class ArbiterCore {
   /** Name of the open arena; undefined: none is open. */
   get arena(): string | undefined {
     return this.#arena.name;
+  }
+
+  /** Number of stages that a frame passes; the LM head counts as one where shards have it. */
+  get stages(): number {
+    return this.#o.stages;
   }
 
   /** No request is open. */
@@ -97,6 +105,11 @@ export class ArbiterCore {
   /** Number of frames that came back, of any arena. */
   get frames(): number {
     return this.#arena.log.frames;
+  }
+
+  /** What frames have cost since the last call. */
+  costs(): CostNews {
+    return this.#arena.log.news(this.#o.now());
   }
 
   /** Opens a request, which may have to wait until others end. Refusals are sent as `failed`. */

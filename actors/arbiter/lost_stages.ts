@@ -17,6 +17,7 @@ import {
 } from "../system/mod.ts";
 import type { ArbiterCore } from "./core.ts";
 import type { RebuildFrame, RebuildPlan } from "./rebuild.ts";
+import type { RebuildReport } from "./reports.ts";
 
 /** Frames to be run again that are on their way to one stage at once. */
 const WINDOW = 16;
@@ -59,6 +60,8 @@ export class LostStages {
   readonly #o: LostStagesOptions;
   /** Why requests are held; undefined: they are not. */
   #error?: WireError;
+  /** Since when they are held, milliseconds. */
+  #since = 0;
   /** When they fail, milliseconds. */
   #until = 0;
   /** Frames that had been answered when requests were held last. */
@@ -143,6 +146,7 @@ export class LostStages {
   #hold(error: WireError): void {
     if (this.#error) return;
     this.#error = error;
+    this.#since = this.#ctx.now();
     // What was rebuilt and has not answered since has not been mended.
     const { frames } = this.#o.core;
     if (frames > this.#frames) this.#until = this.#ctx.now() + this.#o.holdMs;
@@ -209,6 +213,8 @@ export class LostStages {
 
   #done(): void {
     this.rebuilds++;
+    const rebuild: RebuildReport = { type: "rebuild", heldMs: this.#ctx.now() - this.#since };
+    this.#ctx.report(rebuild);
     this.#end();
     this.#o.turn();
   }

@@ -9,6 +9,7 @@
 export * from "./actor.ts";
 export * from "./messages.ts";
 export { type Outlook } from "./outlook.ts";
+export type { FrameReport, RebuildReport } from "./reports.ts";
 export { alreadyStarted, stagesSilent } from "./request_errors.ts";
 export { type ArbiterStats } from "./stats.ts";
-export { type FrameTrace } from "./usage.ts";
+export { type CostNews, type FrameTrace } from "./usage.ts";

@@ -65,6 +65,16 @@ export function deviceTimes(
   return devices;
 }
 
+/** What the frames of an arbiter have cost since its last report. */
+export interface CostNews {
+  /** Time in which a frame was under way. */
+  readonly activeMs: number;
+  /** Time for which stages computed; of the shards of the LM head the slowest one counts. */
+  readonly busyMs: number;
+  /** Rows that were dropped after they had been sent. */
+  readonly wasted: number;
+}
+
 /** See the module's text. */
 export class FrameLog {
   readonly #stages: number;
@@ -84,6 +94,8 @@ export class FrameLog {
   wasted = 0;
   /** Milliseconds that all stages computed together. */
   busyMs = 0;
+  /** What had been told at the last {@linkcode FrameLog.news}. */
+  #told: CostNews = { activeMs: 0, busyMs: 0, wasted: 0 };
 
   /** @param stages Number of stages. */
   constructor(stages: number) {
@@ -118,8 +130,24 @@ export class FrameLog {
 
   /** Share of the stages' time without work while a frame was under way, 0 to 1. */
   bubbleShare(now: number): number {
-    const active = this.#activeMs + (this.#underWay > 0 ? now - this.#activeSince : 0);
-    return this.idleShare(this.busyMs, active);
+    return this.idleShare(this.busyMs, this.#activeAt(now));
+  }
+
+  /** What frames have cost since the last call. */
+  news(now: number): CostNews {
+    const before = this.#told;
+    const { busyMs, wasted } = this;
+    this.#told = { activeMs: this.#activeAt(now), busyMs, wasted };
+    return {
+      activeMs: this.#told.activeMs - before.activeMs,
+      busyMs: busyMs - before.busyMs,
+      wasted: wasted - before.wasted,
+    };
+  }
+
+  /** Milliseconds in which a frame was under way, up to `now`. */
+  #activeAt(now: number): number {
+    return this.#activeMs + (this.#underWay > 0 ? now - this.#activeSince : 0);
   }
 
   /**

@@ -110,11 +110,12 @@ export class RequestJournal implements JournalDuties {
     return this.#writer.holder;
   }
 
-  /** Requests of this node, and bytes of copies of others. */
-  get facts(): { own: number; running: number; heldBytes: number } {
+  /** Requests of this node, their records that are not certain yet, and bytes of copies of others. */
+  get facts(): { own: number; running: number; uncertain: number; heldBytes: number } {
     const own = [...this.#own.values()];
     const running = own.filter(({ run }) => run).length;
-    return { own: own.length, running, heldBytes: this.#held.bytes };
+    const uncertain = own.reduce((sum, entry) => sum + entry.length - entry.certain, 0);
+    return { own: own.length, running, uncertain, heldBytes: this.#held.bytes };
   }
 
   /** The nodes that live, or are reached, have changed; `lost` is one that is known to be gone. */

@@ -42,6 +42,7 @@ import { chainOwner } from "./callers.ts";
 import { type Drafted, type DraftRequest, draftSchema } from "./draft_messages.ts";
 import { type Draft, DraftChains } from "./draft_chains.ts";
 import type { StageEngine } from "./engine.ts";
+import type { DraftReport } from "./reports.ts";
 
 /** What a drafter's resource `engine` loads. */
 export interface LoadedDraft {
@@ -136,6 +137,11 @@ export const drafterActor = defineActor({
           stale,
           signal: ctx.signal,
         });
+        const report: DraftReport = {
+          ...{ type: "draft", tokens: draft?.tokens.length ?? 0 },
+          computeMs: draft?.computeMs ?? 0,
+        };
+        ctx.report(report);
         if (!closed()) {
           await ctx.tell(request.reply_to, drafted(request, draft), { deadlineMs: ANSWER_MS });
         }

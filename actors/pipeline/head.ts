@@ -38,6 +38,7 @@ import {
   unloadedArenas,
 } from "./open_arenas.ts";
 import { CANDIDATE_LIMITS } from "./partials.ts";
+import type { StageReport } from "./reports.ts";
 import { KnownMasks } from "./token_mask.ts";
 
 /** Resource `engine` of a head actor: loads the shard's engine. */
@@ -194,6 +195,11 @@ export const headActor = defineActor({
       const began = ctx.now();
       const output = await engine.run({ normed, rows, limit });
       const ended = ctx.now();
+      const report: StageReport = {
+        ...{ type: "stage", what: "head", index: shard, rows: rows.length },
+        ...{ busyMs: output.computeMs, waitMs: began - received },
+      };
+      ctx.report(report);
       if (output.more) {
         state.kept.delete(seq);
         // A copy: the message's bytes may be a part of a larger buffer.

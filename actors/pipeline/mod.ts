@@ -20,6 +20,7 @@ export * from "./pack_partials.ts";
 export * from "./partials.ts";
 export * from "./prediction.ts";
 export * from "./rebuild.ts";
+export * from "./reports.ts";
 export * from "./shape.ts";
 export * from "./stage.ts";
 export * from "./tensor.ts";

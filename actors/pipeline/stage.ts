@@ -46,6 +46,7 @@ import {
   unloadedArenas,
 } from "./open_arenas.ts";
 import { type RealignMessage, realignSchema } from "./rebuild.ts";
+import type { StageReport } from "./reports.ts";
 import { decodeHidden, encodeHidden, type Tensor, type Wire } from "./tensor.ts";
 
 /** Resource `engine` of a stage actor: loads the stage's engine. */
@@ -259,6 +260,11 @@ export const stageActor = defineActor({
       const output = await engine.run({ ...frame, hidden });
       const busy_ms = output.computeMs;
       const times = { stage: index, received, began, ended: ctx.now(), busy_ms };
+      const report: StageReport = {
+        ...{ type: "stage", what: "stage", index, rows: frame.tokens.length, busyMs: busy_ms },
+        waitMs: began - received,
+      };
+      ctx.report(report);
       const trace = [...frame.trace ?? [], { ...times, ...(frame.layout && { layout_ms }) }];
       const failed = (error: unknown) => void arenas.undelivered(arena, seq, error);
       const sent = output.kind === "hidden" && encodeHidden(output.hidden, state.wire);

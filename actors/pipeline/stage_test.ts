@@ -42,6 +42,8 @@ const contextOf = (
     onStop() {},
     onIdle() {},
     stop() {},
+    report() {},
+    span() {},
     tell,
   }) as unknown as ActorContext;
 

@@ -28,6 +28,7 @@ import {
   ownershipOver,
 } from "./refusals.ts";
 import type { Clock, TraceContext } from "./envelope.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** What an activation needs from its system. */
 export interface ActivationHost {
@@ -58,6 +59,8 @@ export interface ActivationHost {
   taken(delivery: Delivery): void;
   dead(delivery: Delivery, error: OrreryError): void;
   crashed(address: string, error: OrreryError): void;
+  /** Takes what actors tell of their work; undefined: nobody does. */
+  readonly telemetry?: Telemetry;
   /** The actor's first alarm is due at this Unix time in milliseconds; undefined: it has none. */
   alarm(address: string, at: number | undefined): void;
   /** The activation is over; `rest` are the messages that it did not handle. */
@@ -522,7 +525,8 @@ export class Activation {
     const host = this.#host;
     const self = this.address;
     const signal = this.#abort.signal;
-    const trace = () => this.#current?.trace;
+    let followed: TraceContext | undefined;
+    const trace = () => followed ?? this.#current?.trace;
     /** What a former owner says must not be taken for what the owner of now says. */
     const refused = () => this.lapsed ? Promise.reject(ownershipOver(self, this.owned)) : undefined;
     const memory = this.#memory;
@@ -568,6 +572,9 @@ export class Activation {
         }
         return this.#resources[name] as T;
       },
+      report: (report) => host.telemetry?.report(self, report),
+      span: (name, init) => host.telemetry?.span(name, init),
+      follow: (context) => void (followed = context),
       onStop: (fn) => void this.#onStop.push(fn),
       onIdle: (fn) => void this.#onIdle.push(fn),
       stop: () => this.stop(),

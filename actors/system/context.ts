@@ -6,7 +6,9 @@
 import type { Address } from "./address.ts";
 import type { Alarm } from "./durable.ts";
 import type { AskOptions, Message, TellOptions } from "./messages.ts";
+import type { TraceContext } from "./envelope.ts";
 import type { GetRef, RefAt } from "./ref.ts";
+import type { OpenSpan, SpanInit, WorkReport } from "./telemetry.ts";
 
 /**
  * The state that is kept of an actor. A handler changes it at once and waits for nothing: its
@@ -95,6 +97,18 @@ export interface ActorContext<S = unknown> {
    * `no_resource`.
    */
   resource<T>(name: string): T;
+  /** Tells that something was done, for whoever counts it at this node. */
+  report<R extends WorkReport>(report: R): void;
+  /**
+   * Begins a span of the trace that `init.parent` belongs to; undefined: nobody records that trace
+   * at this node.
+   */
+  span(name: string, init: SpanInit): OpenSpan | undefined;
+  /**
+   * Whatever this activation sends from now on belongs to this trace. Undefined: to the trace of the
+   * message that is being handled, as it does at first.
+   */
+  follow(trace: TraceContext | undefined): void;
   /** Calls `fn` before the activation ends, newest first. */
   onStop(fn: () => unknown): void;
   /** Asked before passivation; false: stay. */

@@ -29,5 +29,6 @@ export { actorStopped, invalidMessage, noResource, notAllowed } from "./refusals
 export * from "./simulation.ts";
 export * from "./system.ts";
 export * from "./system_clock.ts";
+export * from "./telemetry.ts";
 export * from "./test_actor.ts";
 export * from "./wire_error.ts";

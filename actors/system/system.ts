@@ -34,6 +34,7 @@ import { Inbox } from "./inbox.ts";
 import { Kinds } from "./kinds.ts";
 import { type MessageEnvelope, Outbound } from "./outbound.ts";
 import type { OwnershipFence } from "./ownership.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** Options of an {@linkcode ActorSystem}. */
 export interface SystemOptions {
@@ -60,6 +61,8 @@ export interface SystemOptions {
   onDeadLetter?: (letter: DeadLetter) => void;
   /** Told of each crash. */
   onCrash?: (address: string, error: OrreryError) => void;
+  /** Takes what actors tell of their work. @default nobody does */
+  telemetry?: Telemetry;
   /** Told when a peer is gone. */
   onPeerLost?: (peer: NodeId, reason: string) => void;
 }
@@ -143,6 +146,7 @@ export class ActorSystem {
         taken: (delivery) => this.#inbound.taken(delivery),
         dead: (delivery, error) => this.#deadLetter(delivery, error),
         crashed: (address, error) => options.onCrash?.(address, error),
+        telemetry: options.telemetry,
         alarm: (address, at) => this.#alarms.set(address, at),
       },
     });

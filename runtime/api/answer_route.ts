@@ -116,6 +116,7 @@ async function told(
   };
   try {
     const { task, names = freshNames(), ids, ...source } = await open(stop.signal);
+    c.set("model", source.model);
     const init = { ...source, generator, task, names, signal: stop.signal };
     if (!task.stream) {
       const { body, totals } = await wholeAnswer(init);

@@ -5,6 +5,7 @@
  */
 import { Hono } from "hono";
 import { requestId } from "hono/request-id";
+import { matchedRoutes } from "hono/route";
 import { getLogger } from "@logtape/logtape";
 import { KeyUsage } from "../access/mod.ts";
 import { anthropicRoutes } from "./anthropic/mod.ts";
@@ -17,7 +18,7 @@ import { readJson } from "./body.ts";
 import { deploymentRoutes, type DeploymentsAdmin } from "./deployments.ts";
 import type { Dialect } from "./dialect.ts";
 import { doctorRoute } from "./doctor.ts";
-import { type Api, type ApiEnv, stopper } from "./env.ts";
+import { type Api, type ApiContext, type ApiEnv, stopper } from "./env.ts";
 import { apiError } from "./errors.ts";
 import { failure, wrongMethod } from "./failures.ts";
 import { fileRoutes } from "./files.ts";
@@ -58,6 +59,10 @@ export interface ApiOptions {
   askActor?: AskActor;
   /** Tells how busy the node is, for `GET /api/load`. @default the route does not exist */
   load?: () => object;
+  /** Tells the metrics, for `GET /metrics`. @default the route does not exist */
+  metrics?: () => Promise<{ type: string; text: string }>;
+  /** Told of every request that was answered; a stream, when its head was. @default nobody is */
+  onAnswered?: (request: AnsweredApiRequest) => void;
   /** Removes a model of the store, for `DELETE /api/delete`. @default it removes none */
   removeModel?: (model: string) => Promise<void>;
   /** Version of this program, for `GET /api/version`. @default "unknown" */
@@ -76,6 +81,18 @@ export interface ApiOptions {
   keepAliveMs?: number;
 }
 
+/** A request that was answered, for metrics. */
+export interface AnsweredApiRequest {
+  /** Pattern of its route, such as `/v1/models/:id`; undefined: there is none. */
+  route?: string;
+  method: string;
+  status: number;
+  /** Name of the model that answers; undefined: none does. */
+  model?: string;
+  /** Milliseconds until the answer, or the head of a stream, was ready. */
+  ms: number;
+}
+
 /**
  * The API over a {@linkcode Generator}:
  *
@@ -87,6 +104,7 @@ export interface ApiOptions {
  * - `/v1/files` and `/v1/batches`: files of requests, and jobs that answer them
  * - `GET /api/plan` (404 with a reason where nothing was planned)
  * - `GET /api/load`: how busy the node is, and how long its event loop lags
+ * - `GET /metrics`: figures for Prometheus
  * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
  *   `GET /api/trace.svg` (the same frames as a drawing)
  * - `GET /api/cluster`: the members, what they are at, and what serves, on any node
@@ -115,13 +133,14 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   app.use(async (c, next) => {
     const start = performance.now();
     await next();
+    const ms = performance.now() - start;
+    const { method, path } = c.req;
+    const { status } = c.res;
+    const request = c.get("requestId");
     log.info("{method} {path} {status} in {ms} ms", {
-      method: c.req.method,
-      path: c.req.path,
-      status: c.res.status,
-      ms: Math.round(performance.now() - start),
-      request: c.get("requestId"),
+      ...{ method, path, status, ms: Math.round(ms), request },
     });
+    options.onAnswered?.({ route: routeOf(c), method, status, model: c.get("model"), ms });
   });
   for (const rule of accessRules(access)) app.use(rule);
   app.onError((error, c) => failure(c, error));
@@ -160,6 +179,14 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   if (serving) app.get("/api/plan", (c) => c.json(planOf(serving())));
   const { load } = options;
   if (load) app.get("/api/load", (c) => c.json(load()));
+  const { metrics } = options;
+  if (metrics) {
+    app.get("/metrics", async (c) => {
+      const { type, text } = await metrics();
+      return c.body(text, 200, { "content-type": type, "cache-control": "no-store" });
+    });
+    app.all("/metrics", wrongMethod("GET, HEAD"));
+  }
   if (generator.traces) traceRoutes(app, generator.traces.bind(generator));
   const { cluster } = options;
   if (cluster) {
@@ -199,4 +226,11 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   for (const path of ["/healthz", "/health", "/readyz"]) app.all(path, wrongMethod("GET, HEAD"));
   openApiRoutes(app, options.version ?? "unknown");
   return app;
+}
+
+/** Pattern of the route that a request went to; undefined: there is none. */
+function routeOf(c: ApiContext): string | undefined {
+  // Middleware stands at "/*"; it lies before the routes, and behind none.
+  const route = matchedRoutes(c).findLast(({ path }) => path !== "/*");
+  return route?.path.replaceAll(/\{[^}]*\}/g, ""); // `:id{.+}` is `:id`
 }

@@ -24,6 +24,8 @@ export interface ApiEnv {
     keyId?: string;
     /** How much that key may use; undefined: as much as the node gives. */
     keyLimits?: KeyLimits;
+    /** Name of the model that answers; undefined: none does. */
+    model?: string;
   };
 }
 

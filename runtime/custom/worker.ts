@@ -265,6 +265,10 @@ class WorkerActor {
       resource: (name) => {
         throw noResource(this.#self, name, []); // custom actors are given none
       },
+      // The node counts the messages of custom actors, and none of their own reports or spans.
+      report: () => {},
+      span: () => undefined,
+      follow: () => {},
       onStop: (fn) => void this.#stopHooks.push(fn),
       onIdle: (fn) => void this.#idleHooks.push(fn),
       stop: () => post({ op: "stop" }),

@@ -14,6 +14,7 @@ import {
   type ActorSystem,
   arbiterActor,
   arbiterAddress,
+  type ArbiterStats,
   type Deployment,
   type FrameTrace,
   hasCode,
@@ -35,6 +36,8 @@ const WORTH_ROWS = 32;
 const LOOK_MS = 250;
 /** Milliseconds in which an arbiter must answer with its frames. */
 const TRACES_MS = 5_000;
+/** Milliseconds in which an arbiter must answer with its figures. */
+const STATS_MS = 1_000;
 /** Milliseconds without a request after which a further arbiter frees its arena. */
 const IDLE_MS = 30_000;
 
@@ -72,6 +75,17 @@ export class Arbiters {
       ),
     );
     return traces.flat().sort((a, b) => a.answered - b.answered);
+  }
+
+  /** The figures of the arbiters of this deployment that are active and not too busy to tell. */
+  async stats(deployment: string): Promise<ArbiterStats[]> {
+    const all = await Promise.allSettled(
+      this.keys(deployment).map((key) =>
+        this.#system.at(arbiterActor, arbiterAddress(deployment, key))
+          .stats({}, { deadlineMs: STATS_MS })
+      ),
+    );
+    return all.flatMap((result) => result.status === "fulfilled" ? result.value : []);
   }
 
   /** Forgets a deployment that has no requests any more. */

@@ -6,6 +6,7 @@
 import {
   type ActorSystem,
   arbiterActor,
+  type ArbiterStats,
   type Clock,
   type CopyName,
   DEFAULT_DEPLOYMENT,
@@ -42,6 +43,7 @@ import type { ServingControl } from "./serving_control.ts";
 import { RequestsRunner } from "./requests_runner.ts";
 import { pipelineRoute } from "./routes.ts";
 import { Experience } from "./experience.ts";
+import { type RequestCounts, RequestMeter } from "./request_meter.ts";
 import { RunningRequests, type Served } from "./running_requests.ts";
 import { eitherSignal } from "./either_signal.ts";
 import type { ServedDeployment, ServingModel } from "./served_deployment.ts";
@@ -75,6 +77,8 @@ export interface GatewayOptions {
   onWake?: (name: string) => void;
   /** Times probes and waits. @default the real clock */
   clock?: Clock;
+  /** Told of requests, for metrics. @default nobody is */
+  counts?: RequestCounts;
 }
 
 /**
@@ -379,8 +383,40 @@ export class Gateway implements Generator, ServingControl {
     using life = eitherSignal(client, this.#ended.signal);
     const { signal } = life;
     const named = this.#nameFor(request.model);
+    const meter = this.#meter(named);
+    let over = false;
+    try {
+      for await (const event of this.#answer(named, request, { signal, meter })) {
+        meter.event(event);
+        over = event.type === "done";
+        yield event;
+      }
+    } catch (error) {
+      meter.failed(error, client.aborted);
+      over = true;
+      throw error;
+    } finally {
+      if (!over) meter.failed(undefined, true); // nobody reads on
+    }
+  }
+
+  /** What follows a request for metrics. */
+  #meter(named: ServedName): RequestMeter {
+    const { counts, clock = systemClock } = this.#options;
+    return new RequestMeter(counts, {
+      model: named.card?.name ?? named.name,
+      now: () => clock.now(),
+    });
+  }
+
+  /** Waits for a place, and runs a request of what is served under this name. */
+  async *#answer(
+    named: ServedName,
+    request: GenerateRequest,
+    { signal, meter }: { signal: AbortSignal; meter: RequestMeter },
+  ): AsyncIterable<GenerationEvent> {
     let coldMs = await named.awake(signal);
-    using _place = await this.#enter(named, signal, request.priority);
+    using _place = await this.#enter(named, signal, { priority: request.priority, meter });
     coldMs += await named.awake(signal); // it may have fallen asleep again
     this.#refuseWhileDraining(); // draining may have begun while this request waited
     // A large prompt takes seconds, in which another deployment may take over.
@@ -399,6 +435,16 @@ export class Gateway implements Generator, ServingControl {
     }
   }
 
+  /** Rows of the KV cache that this node's requests use, arena by arena. */
+  async kvRows(): Promise<{ model: string; stats: ArbiterStats }[]> {
+    const all = await Promise.all(
+      this.#servings.map(async ({ model, deployment: { id } }) =>
+        (await this.#arbiters.stats(id)).map((stats) => ({ model: model.card.name, stats }))
+      ),
+    );
+    return all.flat();
+  }
+
   /** See {@linkcode Generator.embed}. */
   async embed(
     inputs: readonly (string | readonly number[])[],
@@ -410,19 +456,30 @@ export class Gateway implements Generator, ServingControl {
     const { signal } = life;
     const named = this.#nameFor(options.model);
     await named.awake(signal);
-    using _place = await this.#enter(named, signal);
-    return await askAgain(async () => {
+    const meter = this.#meter(named);
+    using _place = await this.#enter(named, signal, { meter });
+    const found = await askAgain(async () => {
       await named.awake(signal);
       this.#refuseWhileDraining();
       return await this.#runner.embed(this.#take(named).serving, inputs, options, signal);
     }, { clock: this.#options.clock ?? systemClock, signal });
+    meter.embedded(found.tokens.reduce((sum, count) => sum + count, 0));
+    return found;
   }
 
   /** Waits for a place. Throws what admission throws. */
-  async #enter(named: ServedName, signal: AbortSignal, priority?: number): Promise<Disposable> {
+  async #enter(
+    named: ServedName,
+    signal: AbortSignal,
+    { priority, meter }: { priority?: number; meter: RequestMeter },
+  ): Promise<Disposable> {
+    const { admission, clock = systemClock } = this.#options;
+    const since = clock.now();
     named.queued++;
     try {
-      return await this.#options.admission.enter(signal, priority);
+      const place = await admission.enter(signal, priority);
+      meter.admitted(clock.now() - since);
+      return place;
     } finally {
       named.queued--;
     }

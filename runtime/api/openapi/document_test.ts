@@ -18,6 +18,7 @@ function wholeApi() {
     load: () => ({}),
     cluster: () => Promise.resolve({}),
     page: {} as ApiOptions["page"],
+    metrics: () => Promise.resolve({ type: "text/plain", text: "" }),
     journal: { dialects: new Map() } as unknown as ApiOptions["journal"],
   };
   return createApi(generator, options);

@@ -112,6 +112,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /openapi.json": { tag: NODE, summary: "This description, OpenAPI 3.1" },
   "GET /docs": { tag: NODE, summary: "This description, to read", answers: ["text/html"] },
   "GET /api/load": { tag: NODE, summary: "How busy the node is, and how long its event loop lags" },
+  "GET /metrics": {
+    tag: NODE,
+    summary: "Figures for Prometheus, in its text format",
+    answers: ["text/plain"],
+  },
   "GET /api/trace": { tag: NODE, summary: "The last frames of this node, stage by stage" },
   "GET /api/trace.svg": {
     tag: NODE,
