@@ -4,13 +4,24 @@
  * @module
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import process from "node:process";
+import pc from "picocolors";
 import { clientKey } from "../access/mod.ts";
+import { AnswerPrinter, closingLine, showsBranches, stdoutScreen } from "./answer_printer.ts";
 import { numberOption, readFlags, urlOption } from "./args.ts";
-import { CHAT } from "./commands/mod.ts";
 import { type ChatCall, streamChat, type Turn, wholeChat } from "./chat_client.ts";
-import { describeFailure, exitCodes, runCommand } from "./fail.ts";
+import { ChatHistory } from "./chat_history.ts";
+import {
+  CHAT_HELP,
+  CHAT_MODES,
+  type ChatCommand,
+  chatCommand,
+  type ChatMode,
+  QuestionLines,
+} from "./chat_input.ts";
+import { CHAT } from "./commands/mod.ts";
+import { describeFailure, exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
 
 interface Settings {
@@ -43,23 +54,23 @@ async function ask(
       ?.content ??
       "";
   }
-  let text = "";
-  let reason = "";
+  const screen = stdoutScreen();
+  const printer = new AnswerPrinter(screen);
+  const liveBranches = showsBranches(screen) || undefined;
+  const pieces = streamChat({ ...call, messages, liveBranches, signal });
+  let step;
   try {
-    const pieces = streamChat({ ...call, messages, signal });
-    let step = await pieces.next();
-    for (; !step.done; step = await pieces.next()) {
-      text += step.value;
-      await print(step.value);
+    for (step = await pieces.next(); !step.done; step = await pieces.next()) {
+      await print(printer.piece(step.value));
     }
-    reason = step.value;
-  } finally {
-    if (text !== "" && !text.endsWith("\n")) await print("\n");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) await print(printer.end());
+    throw error;
   }
-  if (reason === "length" && Deno.stderr.isTerminal()) {
-    console.error("(cut at the token limit: see --max-tokens)");
-  }
-  return text;
+  await print(printer.end());
+  const line = closingLine(step.value);
+  if (screen && line !== "" && Deno.stderr.isTerminal()) console.error(pc.dim(line));
+  return printer.text;
 }
 
 /** Asks one question; Ctrl-C stops the answer. */
@@ -75,44 +86,130 @@ async function askOnce(settings: Settings, question: string): Promise<number> {
   }
 }
 
-/**
- * Answers every line of stdin as a turn of one conversation. Ctrl-C stops the answer that is being
- * printed; at the prompt it ends the conversation.
- */
-async function converse(settings: Settings): Promise<number> {
-  const terminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
-  const lines = createInterface({
-    input: process.stdin,
-    output: terminal ? process.stdout : undefined,
-    prompt: "> ",
-  });
+/** Answers every line of stdin, which is no terminal, as a turn of one conversation. */
+async function answerLines(settings: Settings): Promise<number> {
   let answering: AbortController | undefined;
-  const interrupt = () => answering ? answering.abort() : lines.close();
-  lines.on("SIGINT", interrupt);
-  Deno.addSignalListener("SIGINT", interrupt);
-  let code: number = exitCodes.ok;
+  const lines = createInterface({ input: process.stdin });
+  Deno.addSignalListener("SIGINT", () => {
+    if (!answering) Deno.exit(exitCodes.interrupted);
+    answering.abort();
+  });
   const history: Turn[] = [...settings.system];
-  if (terminal) lines.prompt();
   for await (const line of lines) {
-    if (line.trim() !== "") {
-      answering = new AbortController();
-      const question: Turn = { role: "user", content: line };
-      try {
-        const content = await ask(settings, [...history, question], answering.signal);
-        history.push(question, { role: "assistant", content });
-      } catch (error) {
-        if (!answering.signal.aborted) {
-          const failure = describeFailure(error);
-          code = failure.code;
-          console.error(failure.line);
-          if (!terminal) break;
-        }
-      }
-      answering = undefined;
+    if (line.trim() === "") continue;
+    answering = new AbortController();
+    const question: Turn = { role: "user", content: line };
+    try {
+      const content = await ask(settings, [...history, question], answering.signal);
+      history.push(question, { role: "assistant", content });
+    } catch (error) {
+      if (!answering.signal.aborted) throw error;
     }
-    if (terminal) lines.prompt();
+    answering = undefined;
   }
-  return terminal ? exitCodes.ok : code;
+  return exitCodes.ok;
+}
+
+/** A conversation on a terminal. */
+class Conversation {
+  readonly #settings: Settings;
+  readonly #lines: Interface;
+  readonly #question = new QuestionLines();
+  #turns: Turn[];
+  #answering?: AbortController;
+  #code: number = exitCodes.ok;
+
+  constructor(settings: Settings, history: ChatHistory) {
+    this.#settings = settings;
+    this.#turns = [...settings.system];
+    this.#lines = createInterface({
+      input: process.stdin,
+      output: process.stdout,
+      terminal: true,
+      history: history.read(),
+      historySize: 500,
+      removeHistoryDuplicates: true,
+    });
+    this.#lines.on("history", (questions) => history.write(questions));
+    this.#lines.on("SIGINT", () => this.#interrupt());
+    Deno.addSignalListener("SIGINT", () => this.#interrupt());
+  }
+
+  /** Resolves to the exit code, once the user ends it. */
+  async run(): Promise<number> {
+    console.log(pc.dim("/help says what can be typed; Ctrl-D ends"));
+    this.#prompt();
+    for await (const line of this.#lines) {
+      await this.#line(line);
+      this.#prompt();
+    }
+    return this.#code;
+  }
+
+  #prompt(): void {
+    this.#lines.setPrompt(this.#question.open ? "... " : "> ");
+    this.#lines.prompt();
+  }
+
+  /** Ctrl-C: ends the answer; else empties the line, and on an empty line it ends the program. */
+  #interrupt(): void {
+    if (this.#answering) return this.#answering.abort();
+    if (this.#question.open || this.#lines.line !== "") {
+      this.#question.clear();
+      // deno-lint-ignore no-explicit-any -- Node documents these properties as settable by programs
+      Object.assign(this.#lines as any, { line: "", cursor: 0 });
+      console.log();
+      return this.#prompt();
+    }
+    this.#code = exitCodes.interrupted;
+    console.log();
+    this.#lines.close();
+  }
+
+  async #line(line: string): Promise<void> {
+    const command = this.#question.open ? undefined : chatCommand(line);
+    if (command) return this.#command(command);
+    const content = this.#question.add(line);
+    if (content === undefined || content === "") return;
+    const question: Turn = { role: "user", content };
+    const answering = this.#answering = new AbortController();
+    try {
+      const answer = await ask(this.#settings, [...this.#turns, question], answering.signal);
+      this.#turns.push(question, { role: "assistant", content: answer });
+    } catch (error) {
+      if (!answering.signal.aborted) console.error(describeFailure(error).line);
+      else console.error(pc.dim("(stopped; the question is forgotten)"));
+    } finally {
+      this.#answering = undefined;
+    }
+  }
+
+  #command(command: ChatCommand): void {
+    const { call } = this.#settings;
+    switch (command.state) {
+      case "help":
+        return console.log(CHAT_HELP);
+      case "clear":
+        this.#turns = [...this.#settings.system];
+        return console.log(pc.dim("a new conversation"));
+      case "mode":
+        call.mode = command.mode;
+        return console.log(pc.dim(`answers are generated in mode ${command.mode}`));
+      case "show mode":
+        return console.log(`${call.mode ?? "auto"}; known are ${CHAT_MODES.join(", ")}`);
+      case "exit":
+        return this.#lines.close();
+      case "wrong":
+        return console.error(`error: ${command.why}`);
+    }
+  }
+}
+
+/** The value of `--mode`. */
+function modeOption(text: string | undefined): ChatMode | undefined {
+  const mode = CHAT_MODES.find((known) => known === text);
+  if (text === undefined || mode) return mode;
+  throw new UsageError(`--mode takes ${CHAT_MODES.join(", ")}, got ${JSON.stringify(text)}`);
 }
 
 async function chat(args: string[]): Promise<number> {
@@ -128,12 +225,17 @@ async function chat(args: string[]): Promise<number> {
         integer: true,
       }),
       temperature: numberOption("temperature", values.temperature, { min: 0, max: 2 }),
+      mode: modeOption(values.mode),
     },
     system: values.system === undefined ? [] : [{ role: "system", content: values.system }],
     json: values.json,
   };
   const question = positionals.join(" ");
-  return question.trim() === "" ? await converse(settings) : await askOnce(settings, question);
+  if (question.trim() !== "") return await askOnce(settings, question);
+  const terminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+  return terminal
+    ? await new Conversation(settings, new ChatHistory(".orrery")).run()
+    : await answerLines(settings);
 }
 
 if (import.meta.main) await runCommand(chat);

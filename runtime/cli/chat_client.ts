@@ -28,25 +28,58 @@ export interface ChatCall {
   maxTokens?: number;
   /** 0 (always the likeliest token) to 2. @default the model's own */
   temperature?: number;
+  /** How the answer is generated. @default "auto" */
+  mode?: string;
+  /** Stream the branches of an outline as they grow. @default one text in order */
+  liveBranches?: boolean;
   /** Aborting it ends the request. */
   signal: AbortSignal;
 }
 
+/** A piece of an answer. */
+export interface ChatPiece {
+  text: string;
+  /** The branch that it belongs to, with live branches. */
+  branch?: number;
+}
+
+/** What the node says of how it made an answer; of another server's answer nothing is known. */
+const madeSchema = z.object({
+  mode: z.string(),
+  ttft_ms: z.number(),
+  tokens_per_s: z.number(),
+  drafted: z.number(),
+  accepted: z.number(),
+}).nullish().catch(undefined);
+
+/** How an answer ended. */
+export interface ChatEnd {
+  /** `stop`, `length` and the like. */
+  finishReason: string;
+  /** How it was made, if the node says so. */
+  made?: NonNullable<z.infer<typeof madeSchema>>;
+}
+
 const chunkSchema = z.object({
   choices: z.array(z.object({
-    delta: z.object({ content: z.string().nullish() }),
+    delta: z.object({
+      content: z.string().nullish(),
+      orrery: z.object({ branch: z.int().min(0).max(1_000).optional() }).nullish(),
+    }),
     finish_reason: z.string().nullish(),
   })),
+  orrery: madeSchema,
 });
 
 /**
- * Yields the answer's text while it arrives, and returns the finish reason. Throws group `cli`:
+ * Yields the answer's text while it arrives, and returns how it ended. Throws group `cli`:
  * `cannot_connect`, `refused` (with the node's own message), `broken_answer`; or the signal's
  * reason.
  */
-export async function* streamChat(call: ChatCall): AsyncGenerator<string, string> {
+export async function* streamChat(call: ChatCall): AsyncGenerator<ChatPiece, ChatEnd> {
   const response = await post(call, true);
   let finishReason: string | undefined;
+  let made: ChatEnd["made"];
   try {
     for await (const data of eventData(response.body!)) {
       if (data === "[DONE]") break;
@@ -55,14 +88,17 @@ export async function* streamChat(call: ChatCall): AsyncGenerator<string, string
       if (error.success) {
         throw failed("refused", `the answer broke off: ${error.data.error.message}`);
       }
-      const [choice] = chunkSchema.parse(value).choices;
-      if (choice?.delta.content) yield choice.delta.content;
+      const chunk = chunkSchema.parse(value);
+      const [choice] = chunk.choices;
+      made = chunk.orrery ?? made;
+      const { content, orrery } = choice?.delta ?? {};
+      if (content) yield { text: content, branch: orrery?.branch };
       finishReason = choice?.finish_reason ?? finishReason;
     }
   } catch (error) {
     throw broken(call, error);
   }
-  if (finishReason !== undefined) return finishReason;
+  if (finishReason !== undefined) return { finishReason, made };
   throw failed("broken_answer", `the node at ${call.url} ended the answer without finishing it`);
 }
 
@@ -86,7 +122,7 @@ function broken(call: ChatCall, error: unknown): unknown {
 }
 
 function post(
-  { url, key, messages, maxTokens, temperature, signal }: ChatCall,
+  { url, key, messages, maxTokens, temperature, mode, liveBranches, signal }: ChatCall,
   stream: boolean,
 ): Promise<Response> {
   return callApi({
@@ -94,7 +130,11 @@ function post(
     path: "/v1/chat/completions",
     method: "POST",
     key,
-    body: { model: "default", messages, max_tokens: maxTokens, temperature, stream },
+    body: {
+      ...{ model: "default", messages, max_tokens: maxTokens, temperature, stream },
+      ...((mode !== undefined || liveBranches) &&
+        { orrery: { mode, live_branches: liveBranches } }),
+    },
     signal,
   });
 }

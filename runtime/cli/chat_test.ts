@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
+import { hasTerminals, Terminal } from "../../tests/support/terminal.ts";
 import { createApi, serveApi } from "../api/mod.ts";
 
 const checked = { sanitizeOps: true, sanitizeResources: true };
@@ -27,16 +28,16 @@ async function withNode(
   }
 }
 
-/** Starts the command with no permission but the network. */
+/** The command line of the command as its task has it, without the program. */
+const commandLine = (args: string[]): string[] => [
+  ...["run", "-q", "-P=talk", "--no-prompt", "--config"],
+  ...[new URL("../../deno.json", import.meta.url).pathname],
+  ...[new URL("./chat.ts", import.meta.url).href, ...args],
+];
+
 function start(args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-prompt",
-      "--allow-net",
-      new URL("./chat.ts", import.meta.url).href,
-      ...args,
-    ],
+    args: commandLine(args),
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -178,3 +179,77 @@ Deno.test(
       await child.stderr.cancel();
     }),
 );
+
+Deno.test(
+  "deno task chat ends quietly where nobody reads its output any more",
+  checked,
+  () =>
+    withNode(async (url, generator) => {
+      const aborted = Promise.withResolvers<void>();
+      generator.onAbort = aborted.resolve;
+      const child = start(["--url", url, "[flood]"]);
+      await child.stdin.close();
+      const stdout = child.stdout.getReader();
+      await stdout.read();
+      await stdout.cancel();
+      const [stderr, { code }] = await Promise.all([
+        new Response(child.stderr).text(),
+        child.status,
+        aborted.promise,
+      ]);
+      assert.deepEqual([code, stderr], [0, ""]);
+    }),
+);
+
+const terminals = hasTerminals();
+
+Deno.test({
+  name: `deno task chat is a conversation on a terminal${
+    terminals ? "" : " (skipped: no Python with pty)"
+  }`,
+  ignore: !terminals,
+  fn: () =>
+    withNode(async (url, generator) => {
+      const command = [Deno.execPath(), ...commandLine(["--url", url])];
+      await using terminal = new Terminal(command, {
+        columns: 72,
+        cwd: import.meta.dirname, // it may write no history there
+      });
+      await terminal.until(/> /);
+      await terminal.type("/help\r");
+      await terminal.until(/Ctrl-C ends an answer/);
+      await terminal.type("/mdoe\r");
+      await terminal.until(/there is no \/mdoe: did you mean \/mode\?/);
+
+      await terminal.type("one \\\r");
+      await terminal.until(/\.\.\. /);
+      await terminal.type("two\r");
+      const shown = await terminal.until(/\(first token 1 ms, 1000 tokens\/s, plain\)/);
+      assert.match(shown, /how to tell a\r\ngood story/); // 72 columns, broken between words
+      const [{ prompt }] = generator.requests;
+      assert.deepEqual(prompt.kind === "chat" && prompt.messages, [
+        { role: "user", content: "one \ntwo" },
+      ]);
+
+      await terminal.type("[endless]\r");
+      await terminal.until(/café/);
+      await terminal.type("\x03");
+      await terminal.until(/\(stopped[^]*> /);
+
+      await terminal.type("/mode outline\r");
+      await terminal.until(/mode outline/);
+      await terminal.type("branches [endless]\r");
+      await terminal.until(/ │ /);
+      await terminal.type("\x03");
+      await terminal.until(/\(stopped[^]*> /);
+      assert.equal(generator.requests.at(-1)?.mode, "outline");
+      assert.equal(generator.requests.at(-1)?.liveBranches, true);
+
+      await terminal.type("half a line");
+      await terminal.until(/half a line/);
+      await terminal.type("\x03");
+      await terminal.until(/> \S*$/);
+      await terminal.type("\x03");
+      assert.equal(await terminal.code(), 130);
+    }),
+});

@@ -41,11 +41,15 @@ export function describeFailure(error: unknown): { code: number; line: string } 
   return { code: exitCodes.failed, line: `error: internal: ${name}: ${message}` };
 }
 
-/** Runs a command, then exits the process with the code that it resolves to or its error's code. */
+/**
+ * Runs a command, then exits the process with the code that it resolves to or its error's code. Where
+ * nobody reads its output any more, as in `orrery models list | head -1`, it ends quietly with 0.
+ */
 export async function runCommand(command: (args: string[]) => Promise<number>): Promise<never> {
   try {
     Deno.exit(await command(Deno.args));
   } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(exitCodes.ok);
     const { code, line } = describeFailure(error);
     console.error(line);
     Deno.exit(code);

@@ -187,7 +187,7 @@ async function answer(node: Node, question: string): Promise<void> {
     messages: [{ role: "user", content: question }],
     signal: new AbortController().signal,
   });
-  for await (const text of pieces) await Deno.stdout.write(new TextEncoder().encode(text));
+  for await (const { text } of pieces) await Deno.stdout.write(new TextEncoder().encode(text));
   console.log(`\n\nThe node goes on serving; stop it with Ctrl-C.`);
 }
 

@@ -22,11 +22,22 @@ export const CHAT = defineCommand({
       text: "0 (always the likeliest token) to 2",
       otherwise: "the model's own",
     },
+    mode: {
+      value: "MODE",
+      text: "auto, plain, speculative, outline, outline+speculative",
+      otherwise: "auto",
+      choices: ["auto", "plain", "speculative", "outline", "outline+speculative"],
+    },
     json: { text: "print the API's answer as one line of JSON instead of text" },
   },
+  notes:
+    "On a terminal: /help, /clear (a new conversation), /mode MODE, /exit. A line that ends with \\ goes on with the " +
+    'next one, and """ begins and ends a question of many lines. The arrow keys bring back earlier questions, which ' +
+    "are kept in .orrery/chat/history. Ctrl-C ends an answer and not the program; at the prompt it empties the line, " +
+    "and on an empty line it ends the program.",
   example: 'chat "Why does it rain?"',
   exits: "0 answered, 1 failed, 2 wrong command line, 130 stopped by Ctrl-C.",
-  permissions: "chat",
+  permissions: "talk",
   program: "chat.ts",
 });
 
