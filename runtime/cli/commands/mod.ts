@@ -27,6 +27,26 @@ export {
   TOKEN,
 };
 
+export const NEW = defineCommand({
+  name: "new",
+  group: "Write your own",
+  summary: "Write an actor or a graph of your own, with its test",
+  about:
+    "Write a file to begin with, and its test, which passes: an actor that sees every request before the " +
+    "model does, or a graph file that serves the embedded model. No file is overwritten.",
+  usage: ["actor NAME [options]", "graph NAME [options]"],
+  verbs: ["actor", "graph"],
+  flags: {
+    dir: { value: "DIR", text: "the folder to write to; it is made", preset: "." },
+    actor: { value: "MODULE.ts", text: "graph: an actor that requests pass before the model" },
+    json: { text: "print the files that were written as JSON" },
+  },
+  example: "new actor doorkeeper --dir mine",
+  exits: "0 written, 1 failed (a file is there already), 2 wrong command line.",
+  permissions: "files",
+  program: "new.ts",
+});
+
 export const COMPLETIONS = defineCommand({
   name: "completions",
   group: "Write your own",
@@ -57,5 +77,5 @@ export const COMMANDS: readonly Command[] = [
   ...[MODELS, APPLY, DEPLOYMENTS, DELETE],
   ...[NODES, DOCTOR, TOKEN, KEYS],
   ...[PLAN, SIMULATE, PROFILE],
-  ...[COMPLETIONS],
+  ...[NEW, COMPLETIONS],
 ];
