@@ -9,6 +9,7 @@ import {
   headActor,
   memberActor,
   type NodeId,
+  parseAddress,
   stageActor,
   weightsActor,
 } from "../actors/mod.ts";
@@ -77,7 +78,13 @@ export function registerActors(parts: NodeParts): void {
   });
   gateway.register();
   system.register(homeActor, { config: {}, resources: () => ({ home }) });
-  system.register(modelActor, { config: {}, resources: () => ({ generator: gateway }) });
+  system.register(modelActor, {
+    config: {},
+    resources: () => ({
+      generator: gateway,
+      modelFor: (from: string) => home.deploymentOf(parseAddress(from).kind),
+    }),
+  });
   system.register(memberActor, {
     config: {},
     resources: () => ({

@@ -4,7 +4,6 @@
  * @module
  */
 import { join } from "node:path";
-import { flowSchema } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import type { ApiAddress, NodeAccess } from "./access/mod.ts";
 import {
@@ -35,9 +34,6 @@ import type { Promotion } from "./promotion.ts";
 import { ModelPuller } from "./pull/mod.ts";
 import { VERSION } from "./version.ts";
 
-/** The flow of a graph without custom actors: requests go to the model directly. */
-const NO_FLOW = flowSchema.parse({});
-
 /** What the API asks. */
 export interface NodeApiParts {
   /** The node's options. */
@@ -66,17 +62,13 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
   const { memoryBytes } = options;
   const { trust } = origin;
   const { membership } = part;
-  // The coordinator knows the flow from its graph. The others know it from the deployment: before
-  // there is one, no request may pass.
-  const flow = () => {
-    const { deployment } = work.serving;
-    return part.seat?.flow ?? (deployment && (deployment.flow ?? NO_FLOW));
-  };
   const promote = () => {
     const elects = part.server?.alone === false; // it may have become a server of a registry
     return elects || !promotion ? undefined : (waitMs: number) => promotion.promote(waitMs);
   };
-  const generator = new FlowGenerator({ inner: work.gateway, system, flow });
+  const { gateway } = work;
+  const flow = (model: string, signal: AbortSignal) => gateway.flowOf(model, signal);
+  const generator = new FlowGenerator({ inner: gateway, system, flow });
   const files = undo.use(await ResponseFiles.open(join(options.data, "responses")));
   const responses = new ResponseStore({ files });
   const batches = new Batches({
@@ -104,7 +96,11 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     }),
     onAnswered: (request) => metrics.requested(request),
     load: () => nodeLoad({ ...work, lag, bodies, memoryBytes }),
-    askActor: askExposedActor({ system, flow }),
+    // The coordinator knows the actors of its graph before they serve requests.
+    askActor: askExposedActor({
+      system,
+      flows: () => [...part.seat ? [part.seat.flow] : [], ...gateway.flows],
+    }),
     cluster: clusterReporter({ system, membership }),
     nodes: nodesAdmin({
       ...{ system, trust, membership, promote },

@@ -70,8 +70,9 @@ const ARROWS: Record<string, string[]> = {
     ...["runtime/serve", "runtime/trust", "runtime/weights"],
   ],
   "runtime/cli": [
-    ...["runtime/access", "runtime/cluster", "runtime/doctor", "runtime/engine", "runtime/etcd"],
-    ...["runtime/profile", "runtime/registry", "runtime/seat", "runtime/serve", "runtime/trust"],
+    ...["runtime/access", "runtime/cluster", "runtime/custom", "runtime/doctor", "runtime/engine"],
+    ...["runtime/etcd", "runtime/profile", "runtime/registry", "runtime/seat", "runtime/serve"],
+    "runtime/trust",
   ],
 };
 

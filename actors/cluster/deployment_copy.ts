@@ -225,7 +225,6 @@ export class DeploymentCopy {
   /** Plans by this source from now on. What serves is the same under it, and goes on. */
   use(source: CopySource): void {
     this.#source = source;
-    this.rolledBack = undefined;
   }
 
   /** Unloads its layers for good: nodes forget it. */

@@ -13,6 +13,9 @@ import type { DeploymentPlacement, PlaceDeployment } from "./placement.ts";
 
 /** Most characters of a graph file that is applied. */
 const MOST_GRAPH = 1 << 18;
+/** Most characters of a packed module, and most modules of a file. */
+const MOST_MODULE = 8 << 20;
+const MOST_MODULES = 64;
 
 /** What somebody asks to be deployed. */
 export const askedDeploymentSchema = z.object({
@@ -21,6 +24,18 @@ export const askedDeploymentSchema = z.object({
   graph: z.string().max(MOST_GRAPH),
   /** Path of the file, for errors. */
   file: z.string().max(MAX_MESSAGE_CHARS).default("graph"),
+  /** The packed modules of its custom actors, by their names. */
+  modules: z.record(
+    z.string().max(128),
+    z.object({
+      /** SHA-256 of its bytes, in hexadecimal digits. */
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      /** The bytes in base 64; undefined: the registry has them. */
+      data: z.base64().max(MOST_MODULE).optional(),
+    }),
+  ).refine((modules) => Object.keys(modules).length <= MOST_MODULES, {
+    error: `expected at most ${MOST_MODULES} modules`,
+  }).default({}),
 });
 
 /** See {@linkcode askedDeploymentSchema}. */
@@ -47,8 +62,29 @@ export interface DeploymentSource {
   readonly place: PlaceDeployment;
   /** Bytes that a placement takes at each node, by id. */
   bytesAt(placement: DeploymentPlacement): ReadonlyMap<string, number>;
+  /**
+   * Has its custom actors run, in place of those of the source before, which go on where this rejects.
+   * @default it has none
+   */
+  begin?(signal: AbortSignal): Promise<void>;
+  /** The custom actors of the source before are its own: nothing need begin. @default it has none */
+  inherit?(): void;
+  /** Where its custom actors run, as it is shown. @default it has none */
+  readonly actors?: readonly HostedActorView[];
+  /** It is deleted: its custom actors end. @default it has none */
+  end?(): void;
   /** Ends what watches for it. */
   close(): void;
+}
+
+/** Where a custom actor runs. */
+export interface HostedActorView {
+  /** Its name in the graph. */
+  actor: string;
+  /** The node that runs it; null: none does yet. */
+  host: string | null;
+  /** Why there, or why nowhere. */
+  why: string;
 }
 
 /** Resource `sources` of the cluster actor. */

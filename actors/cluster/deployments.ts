@@ -113,7 +113,10 @@ export class Deployments {
     const { name } = asked;
     this.#checkName(name);
     const before = this.#named.get(name);
-    if (before?.source.asked?.graph === asked.graph && !before.view.rolling) return before.view;
+    if (before && isSame(before.source.asked, asked) && !before.view.rolling) {
+      before.forgetRollback();
+      return before.view;
+    }
     const source = await this.#options.sources.open(asked, signal);
     const now = this.#named.get(name);
     if (now?.differsInPolicy(source)) {
@@ -144,7 +147,7 @@ export class Deployments {
     try {
       const own = this.#named.get(asked.name)?.copies ?? [];
       const taken = this.#taken((copy) => own.includes(copy));
-      const options = { signal, say: () => {}, taken };
+      const options = { signal, say: () => {}, taken, dry: true };
       return await source.place(this.#options.roster.able, options);
     } finally {
       source.close();
@@ -309,6 +312,13 @@ export class Deployments {
     }
   }
 }
+
+/** Whether both ask for the same: graph and modules. */
+const isSame = (before: AskedDeployment | undefined, asked: AskedDeployment): boolean => {
+  const hashes = ({ modules = {} }: AskedDeployment) =>
+    Object.entries(modules).map(([name, { sha256 }]) => `${name} ${sha256}`).sort().join();
+  return before?.graph === asked.graph && hashes(before) === hashes(asked);
+};
 
 const isDefault = (what: string): OrreryError =>
   new OrreryError({

@@ -92,6 +92,10 @@ function world({ policies = {}, memory = {} }: WorldOptions = {}) {
   /** Bytes that were taken at each placement, by node. */
   const taken: Record<string, number>[] = [];
   const written: string[] = [];
+  /** What custom actors did: a graph text that begins with `a` has some. */
+  const acted: string[] = [];
+  /** Fails the custom actors that begin next. */
+  const failing = { actors: "" };
   const place = (members: { node: string }[], { taken: by = new Map() }: PlaceOptions) => {
     taken.push(Object.fromEntries(by));
     const free = members.find(({ node }) => (by.get(node) ?? 0) < 2);
@@ -118,6 +122,15 @@ function world({ policies = {}, memory = {} }: WorldOptions = {}) {
         content: asked.graph.split(" ")[0],
         ...{ asked, place, bytesAt },
         close() {},
+        ...(asked.graph.startsWith("a") && {
+          begin() {
+            acted.push(`begin ${asked.graph}`);
+            if (failing.actors !== asked.graph) return Promise.resolve();
+            return Promise.reject(new Error("its module cannot be run"));
+          },
+          inherit: () => void acted.push(`inherit ${asked.graph}`),
+          end: () => void acted.push(`end ${asked.graph}`),
+        }),
       });
     },
   };
@@ -156,7 +169,7 @@ function world({ policies = {}, memory = {} }: WorldOptions = {}) {
   const cluster = systems[0].at(clusterActor, CLUSTER);
   const ask = <T>(asked: Promise<T>) => sim.until(asked);
   return {
-    ...{ sim, nodes, taken, written },
+    ...{ sim, nodes, taken, written, acted, failing },
     async start() {
       for (const [i, node] of names.entries()) {
         const address = { host: "10.0.0.1", port: 1000 + i, cores: 1, memory_bytes: 1 };
@@ -270,6 +283,35 @@ Deno.test("clusterActor.apply takes over a policy that has changed alone, and pl
   assert.equal(taken.length, plans + 1, "a further copy is planned");
 });
 
+Deno.test("clusterActor.apply rolls custom actors out before layers, and back with them", async () => {
+  const { start, apply, acted, failing, nodes, cluster, ask } = world({
+    policies: { "a2 more": { idle: 9 } },
+  });
+  await start();
+  await apply("chat", "a1");
+  assert.deepEqual(acted.splice(0), ["begin a1"]);
+  await apply("chat", "a2");
+  assert.deepEqual(acted.splice(0), ["begin a2"]);
+  // Actors that do not run anywhere: nothing is loaded, and those before go on.
+  failing.actors = "a3";
+  const loaded = nodes.map((node) => node.loaded.size);
+  const failed = await apply("chat", "a3");
+  assert.match(failed.rolled_back ?? "", /its module cannot be run/);
+  assert.equal(failed.graph, "a2");
+  assert.deepEqual(acted.splice(0), ["begin a3", "begin a2"]);
+  assert.deepEqual(nodes.map((node) => node.loaded.size), loaded);
+  // Layers that do not answer: the actors go back, too.
+  for (const node of nodes) node.broken = "its weights are broken";
+  assert.match((await apply("chat", "a4")).rolled_back ?? "", /its weights are broken/);
+  assert.deepEqual(acted.splice(0), ["begin a4", "begin a2"]);
+  for (const node of nodes) node.broken = undefined;
+  assert.equal((await apply("chat", "a2")).rolled_back, undefined, "that is what goes on");
+  await apply("chat", "a2 more");
+  assert.deepEqual(acted.splice(0), ["inherit a2 more"]);
+  await ask(cluster.delete({ name: "chat" }));
+  assert.deepEqual(acted, ["end a2 more"]);
+});
+
 Deno.test("clusterActor.delete unloads a deployment everywhere, and leaves the others alone", async () => {
   const { start, apply, cluster, ask, sim, nodes, written } = world();
   await start();
@@ -333,9 +375,9 @@ Deno.test("clusterActor adds a copy on other nodes while requests are too many, 
 
 Deno.test("clusterActor goes on with what was applied in the term before, asleep where that is its policy", async () => {
   const applied: AskedDeployment[] = [
-    { name: "chat", graph: "x", file: "g" },
-    { name: "night", graph: "y", file: "g" },
-    { name: "lost", graph: "unknown", file: "g" },
+    { name: "chat", graph: "x", file: "g", modules: {} },
+    { name: "night", graph: "y", file: "g", modules: {} },
+    { name: "lost", graph: "unknown", file: "g", modules: {} },
   ];
   const before: Deployment = {
     ...{ id: "d9-7", name: "chat", model: "x", source: "n0" },

@@ -4,12 +4,12 @@
  *
  * @module
  */
-import type { ActorContext } from "../system/mod.ts";
+import { type ActorContext, toOrreryError } from "../system/mod.ts";
 import { CopiesWatch, copyLimits, wantedCopies } from "./copies_policy.ts";
 import { type CopyName, DEFAULT_DEPLOYMENT } from "./copy_name.ts";
 import { type CopyState, DeploymentCopy, type DeploymentCopyOptions } from "./deployment_copy.ts";
 import { type Deployment, servingNodes } from "./deployment.ts";
-import type { DeploymentSource } from "./deployment_source.ts";
+import type { DeploymentSource, HostedActorView } from "./deployment_source.ts";
 import type { PlaceDeployment } from "./placement.ts";
 
 /** Milliseconds after which a copy for which there was no room is tried again. */
@@ -31,6 +31,8 @@ export interface DeploymentView {
   rolled_back?: string;
   /** Whether a changed file is being rolled out. */
   rolling: boolean;
+  /** Its custom actors; undefined: it has none. */
+  actors?: readonly HostedActorView[];
   /** Text of the graph file that was applied; undefined: nodes were started with it. */
   graph?: string;
 }
@@ -76,6 +78,8 @@ export class NamedDeployment {
   #source: DeploymentSource;
   /** The source that is being rolled out. */
   #next?: DeploymentSource;
+  /** Why custom actors that were rolled out last were rolled back; undefined: they were not. */
+  #rolledBack?: string;
   /** When there was no room for a further copy. */
   #fullAt = -Infinity;
 
@@ -134,8 +138,10 @@ export class NamedDeployment {
         stages: copy.serving.current?.stages ?? [],
         loaded_ms: copy.loadedMs,
       })),
-      rolled_back: this.#copies.map((copy) => copy.rolledBack).find((why) => why !== undefined),
+      rolled_back: this.#rolledBack ??
+        this.#copies.map((copy) => copy.rolledBack).find((why) => why !== undefined),
       rolling: this.#next !== undefined,
+      actors: this.#source.actors,
       graph: this.#source.asked?.graph,
     };
   }
@@ -145,6 +151,7 @@ export class NamedDeployment {
    * not stay loaded sleep at once.
    */
   begin({ restored }: { restored: boolean }): void {
+    this.#beginActors(this.#source);
     const { warm } = copyLimits(this.#source.policy);
     for (const [i, copy] of this.#copies.entries()) {
       if (copy.serving.current) continue;
@@ -168,12 +175,20 @@ export class NamedDeployment {
     const before = this.#source;
     this.#next?.close();
     this.#next = source;
+    this.#rolledBack = undefined;
+    try {
+      await source.begin?.(this.#ctx.signal);
+    } catch (error) {
+      if (this.#next !== source) return false;
+      this.#rolledBack = toOrreryError(error).message;
+      return this.#rollBack(before);
+    }
+    if (this.#next !== source) return false;
     for (const copy of [...this.#copies]) {
       const rolledOut = await copy.roll({ model: source.model, place: this.#place(copy, source) });
       if (this.#next !== source) return false; // a later one came, which has closed it
       if (rolledOut) continue;
-      this.#next = undefined;
-      source.close();
+      this.#rollBack(before);
       for (const other of this.#copies.slice(0, this.#copies.indexOf(copy))) {
         await other.roll({ model: before.model, place: this.#place(other, before) });
       }
@@ -186,15 +201,36 @@ export class NamedDeployment {
     return true;
   }
 
+  /** What was rolled out is given up: the custom actors of the source before go on. */
+  #rollBack(before: DeploymentSource): false {
+    this.#next?.close();
+    this.#next = undefined;
+    this.#beginActors(before);
+    return false;
+  }
+
+  /** Has custom actors run, however long it takes: meanwhile it is shown why they do not. */
+  #beginActors(source: DeploymentSource): void {
+    void source.begin?.(this.#ctx.signal).catch(() => {});
+  }
+
   /** Whether this source differs from what is deployed in its policy alone. */
   differsInPolicy({ content }: DeploymentSource): boolean {
     return !this.#next && content !== "" && content === this.#source.content;
   }
 
+  /** What serves was asked for again: what was rolled back before does not matter any more. */
+  forgetRollback(): void {
+    this.#rolledBack = undefined;
+    for (const copy of this.#copies) copy.rolledBack = undefined;
+  }
+
   /** Takes over the policy of such a source: what serves goes on as it is. */
   adjust(source: DeploymentSource): void {
+    this.forgetRollback();
     const before = this.#source;
     this.#source = source;
+    source.inherit?.();
     for (const copy of this.#copies) {
       copy.use({ model: source.model, place: this.#place(copy, source) });
     }
@@ -214,6 +250,7 @@ export class NamedDeployment {
   close(): void {
     for (const copy of this.#copies) copy.close(`deployment ${this.name} was deleted`);
     this.#next?.close();
+    this.#source.end?.();
     this.#source.close();
   }
 

@@ -23,6 +23,8 @@ export interface PlaceOptions {
   taken?: ReadonlyMap<string, number>;
   /** Does nothing serve yet, so that estimates do until nodes have measured themselves? @default false */
   quick?: boolean;
+  /** Is it only to be shown, so that nothing is to be changed for it? @default false */
+  dry?: boolean;
 }
 
 /**

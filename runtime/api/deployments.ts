@@ -29,6 +29,15 @@ const PLAN_MS = 300_000;
 export const applySchema = z.object({
   graph: z.string().min(1).max(1 << 18).describe("Text of the graph file, YAML or JSON"),
   file: z.string().max(1024).default("graph").describe("Name of the file, for errors"),
+  modules: z.record(
+    z.string().max(128),
+    z.object({
+      sha256: z.string().regex(/^[0-9a-f]{64}$/).describe("SHA-256 of the bytes, hexadecimal"),
+      data: z.base64().max(8 << 20).describe("The bytes, base 64"),
+    }),
+  ).default({}).describe(
+    "Packed modules of its custom actors, by the actors' names, as `deno task apply` makes them",
+  ),
 });
 
 /** The query of `PUT /api/deployments/{name}`. */

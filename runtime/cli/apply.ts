@@ -20,6 +20,7 @@ import {
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
 import { readGraphFile } from "./graph_input.ts";
+import { packedModules } from "./packed_modules.ts";
 import { refused } from "./refusal.ts";
 
 const WAIT = { min: 1_000, max: 24 * 3600_000 };
@@ -40,8 +41,8 @@ async function apply(args: string[]): Promise<number> {
   const target = { url: urlOption("url", values.url), key: clientKey(values["api-key-file"]) };
   return await refused(async () => {
     const graph = await readGraphFile(file);
-    parseGraph(graph, { file }); // what is wrong is said before anybody is asked
-    const body = { graph, file };
+    const parsed = parseGraph(graph, { file }); // what is wrong is said before anybody is asked
+    const body = { graph, file, modules: await packedModules(parsed, file) };
     if (values["dry-run"]) {
       const planned = await planDeployment(target, name, { body, withinMs: PLAN_MS });
       if (values.json) console.log(JSON.stringify(planned, null, 2));
@@ -85,15 +86,17 @@ async function ready(
   let said = "";
   for (;;) {
     const row = await askDeployment(target, name);
-    if (!row.rolling && row.graph !== graph) {
+    if (!row.rolling && (row.graph !== graph || row.rolled_back !== undefined)) {
       const why = row.rolled_back ?? "another file was applied, or another coordinator took over";
       throw notDeployed(`${name} goes on as it was: ${why}`);
     }
     const open = row.copies.slice(0, row.policy.min).filter(({ state }) =>
       state !== "serving" && state !== "asleep"
     );
-    if (!row.rolling && open.length === 0) return row;
+    const away = row.actors?.find(({ host }) => host === null);
+    if (!row.rolling && open.length === 0 && !away) return row;
     const why = open.find(({ reason }) => reason !== "")?.reason ??
+      (away && `actor ${away.actor}: ${away.why}`) ??
       (row.rolling ? "the new one is loaded beside the old one" : "");
     if (open.some(({ state }) => state === "failed")) {
       throw notDeployed(`${name} is not ready: ${why}`);

@@ -37,6 +37,9 @@ export const deploymentRowSchema = z.object({
   rolled_back: z.string().optional(),
   rolling: z.boolean(),
   graph: z.string().optional(),
+  actors: z.array(
+    z.object({ actor: z.string(), host: z.string().nullable(), why: z.string() }),
+  ).optional(),
 });
 
 /** See {@linkcode deploymentRowSchema}. */
@@ -108,7 +111,10 @@ export function deploymentsTable(rows: readonly DeploymentRow[]): string {
       stagesText(stages),
     ])
   );
-  const notes = rows.flatMap(({ name, copies, rolled_back }) => [
+  const notes = rows.flatMap(({ name, copies, rolled_back, actors = [] }) => [
+    ...actors.map(({ actor, host, why }) =>
+      `${name}, actor ${actor}: ${host === null ? "" : `at ${host}, `}${why}`
+    ),
     ...(rolled_back === undefined ? [] : [`${name} was rolled back: ${rolled_back}`]),
     ...copies.filter(({ reason }) => reason !== "").map(({ copy, reason }) =>
       `${name}, copy ${copy}: ${reason}`

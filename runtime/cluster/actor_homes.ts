@@ -31,12 +31,12 @@ interface Home {
 /** See the module's text. */
 export class ActorHomes {
   readonly #homes = new Map<string, Home>();
-  /** Names of the graph's actors; those of others are not waited for. */
-  #names: ReadonlySet<string> = new Set();
+  /** Names of the graphs' actors by deployment; those of others are not waited for. */
+  readonly #names = new Map<string, ReadonlySet<string>>();
 
-  /** The graph has actors of these names. */
-  expect(names: Iterable<string>): void {
-    this.#names = new Set(names);
+  /** The graph of this deployment has actors of these names. */
+  expect(deployment: string, names: Iterable<string>): void {
+    this.#names.set(deployment, new Set(names));
   }
 
   /** A node owns the actors of this name under this epoch. */
@@ -102,7 +102,9 @@ export class ActorHomes {
   resolve(name: string, to: string, signal?: AbortSignal): Owner | Promise<Owner> {
     const home = this.#homes.get(name);
     if (home?.owner) return home.owner;
-    if (!home && !this.#names.has(name)) throw noHome(to, "the graph has no such actor");
+    if (!home && !this.#names.values().some((names) => names.has(name))) {
+      throw noHome(to, "the graph has no such actor");
+    }
     return this.#wait(name, to, signal);
   }
 

@@ -23,6 +23,7 @@ import {
   drafterAddress,
   GRAPH,
   MODEL,
+  nameOf,
   type NodeId,
   nodeKey,
   OrreryError,
@@ -67,7 +68,7 @@ export class ClusterDirectory implements Directory {
   /** Makes the stages and the drafter of this deployment known to `resolve`. */
   learn(deployment: Deployment): void {
     this.#deployments.set(deployment.id, deployment);
-    if (deployment.flow) this.homes.expect(deployment.flow.actors);
+    if (deployment.flow) this.homes.expect(nameOf(deployment), deployment.flow.actors);
   }
 
   /** The deployment with this id is retired: it is forgotten once 16 more are. */

@@ -83,7 +83,7 @@ Deno.test("ClusterDirectory.resolve() waits for the host of a custom actor, and 
   const known = directory("d");
   const guard = customAddress("guard");
   assert.throws(() => known.resolve(guard), (error) => hasCode(error, "no_owner"));
-  known.homes.expect(["guard"]);
+  known.homes.expect("default", ["guard"]);
   const waiting = known.resolve(guard);
   assert.ok(waiting instanceof Promise);
   known.homes.owned("guard", { node: "n3", epoch: 7 });

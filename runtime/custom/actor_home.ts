@@ -52,6 +52,11 @@ export class ActorHome {
     return [...this.#hosted.keys()];
   }
 
+  /** Name of the deployment whose graph an actor is of; "default" where it is not hosted here. */
+  deploymentOf(name: string): string {
+    return this.#hosted.get(name)?.actor.order.deployment ?? "default";
+  }
+
   /**
    * Hosts an actor, or another version of one that is hosted. Resolves to the epoch under which this
    * node owns it. `loaded`: the actor, where it was loaded here already. Throws what

@@ -15,6 +15,8 @@ const texts = z.array(z.string().min(1).max(4_096)).max(256);
 export const actorOrderSchema = z.object({
   /** Name in the graph, and kind in addresses. */
   name: name.regex(/^[a-z][a-z0-9_-]*$/),
+  /** Name of the deployment whose graph it is of; its `graph/model/main` is that one's model. */
+  deployment: z.string().max(128).default("default"),
   /** What error messages call the actor: the graph file, the entry's place and its name. */
   label: z.string().max(MAX_MESSAGE_CHARS),
   /** What they call its module: a path at the node with the graph file. */

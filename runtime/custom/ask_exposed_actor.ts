@@ -22,17 +22,17 @@ const CLIENT_FAULTS = [
 ];
 
 /**
- * The function behind `POST /api/actors/{name}`. `flow` gives the graph's exposed actors; while it
- * is undefined, no actor can be asked. The function throws group `api`: `not_found`,
+ * The function behind `POST /api/actors/{name}`. `flows` gives the exposed actors of each graph
+ * that is known. The function throws group `api`: `not_found`,
  * `invalid_value`; else what the actor threw.
  */
 export function askExposedActor(
-  { system, flow }: { system: Pick<ActorSystem, "ask">; flow: () => Flow | undefined },
+  { system, flows }: { system: Pick<ActorSystem, "ask">; flows: () => readonly Flow[] },
 ): AskActor {
   return async (name, message, signal, idempotencyKey) => {
-    const exposed = flow()?.exposed ?? [];
+    const exposed = [...new Set(flows().flatMap((flow) => flow.exposed))];
     if (!exposed.includes(name)) {
-      const known = exposed.length === 0 ? "the graph exposes none" : didYouMean(name, exposed);
+      const known = exposed.length === 0 ? "no graph exposes any" : didYouMean(name, exposed);
       throw new OrreryError({
         group: "api",
         code: "not_found",

@@ -24,6 +24,8 @@ export interface LoadOptions {
   modules: string;
   /** See `EntryParts` of `load_entry.ts`. */
   packed?: EntryParts["packed"];
+  deployment?: EntryParts["deployment"];
+  travelled?: EntryParts["travelled"];
 }
 
 /** See the module's text. */
@@ -63,13 +65,13 @@ export class CustomActors {
    */
   static async loadOne(
     graph: Graph,
-    { file, modules, packed, name }: LoadOptions & { name: string },
+    { file, name, ...options }: LoadOptions & { name: string },
   ): Promise<EntryActor> {
     const { custom } = graph.actors;
     const i = custom.findIndex((entry) => entry.name === name);
     if (i < 0) throw new RangeError(`the graph has no custom actor ${name}`);
     const label = `${file}: actors.custom[${i}] (${name})`;
-    const parts = { label, folder: dirname(resolve(file)), modules, packed };
+    const parts = { ...options, label, folder: dirname(resolve(file)) };
     return await loadEntry(custom[i], { ...parts, paths: graphPaths(graph) });
   }
 

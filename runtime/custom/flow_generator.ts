@@ -26,7 +26,6 @@ import {
   type Generator,
   type ModelCard,
   SAMPLING_FIELDS,
-  unavailable,
 } from "../api/mod.ts";
 
 /** Milliseconds in which an actor must answer a request; its time in the mailbox is included. */
@@ -40,8 +39,11 @@ export interface FlowOptions {
   inner: Generator;
   /** Reaches the custom actors. */
   system: Pick<ActorSystem, "ask" | "tell">;
-  /** Gives the actors on the way; undefined: not known yet, so no request may pass. */
-  flow: () => Flow | undefined;
+  /**
+   * Gives the actors on the way of requests for a model. Throws where they are not known, so that no
+   * request passes them by.
+   */
+  flow: (model: string, signal: AbortSignal) => Promise<Flow>;
 }
 
 /** See the module's text. */
@@ -53,10 +55,9 @@ export class FlowGenerator implements Generator {
     const { inner, flow } = options;
     this.traces = inner.traces && (() => inner.traces!());
     this.check = inner.check && (() => inner.check!());
-    this.embed = inner.embed && ((inputs, options, signal) => {
-      const path = flow();
-      if (!path) throw unavailable("not_ready", inner.readiness().reason);
-      if (path.request.length === 0) return inner.embed!(inputs, options, signal);
+    this.embed = inner.embed && (async (inputs, options, signal) => {
+      const path = await flow(options.model, signal);
+      if (path.request.length === 0) return await inner.embed!(inputs, options, signal);
       const actors = path.request.join(", ");
       throw apiError(
         "unsupported_parameter",
@@ -87,8 +88,7 @@ export class FlowGenerator implements Generator {
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     const { inner, flow } = this.#options;
-    const path = flow();
-    if (!path) throw unavailable("not_ready", inner.readiness().reason);
+    const path = await flow(request.model, signal);
     let passed = request;
     for (const name of path.request) passed = await this.#pass(name, passed, signal);
     if (path.delta.length === 0) return yield* inner.generate(passed, signal);

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { type Flow, flowSchema, type Message, OrreryError } from "../../actors/mod.ts";
-import type { GenerateRequest, GenerationEvent } from "../api/mod.ts";
+import { type GenerateRequest, type GenerationEvent, unavailable } from "../api/mod.ts";
 import { FlowGenerator } from "./flow_generator.ts";
 
 type Handler = (message: Message, key: string) => unknown;
@@ -53,7 +53,10 @@ function world(
       ask: (to, message) => Promise.resolve().then(() => call(to, message)),
       tell: (to, message) => Promise.resolve().then(() => void call(to, message)),
     },
-    flow: () => flow && flowSchema.parse(flow),
+    flow: () =>
+      flow
+        ? Promise.resolve(flowSchema.parse(flow))
+        : Promise.reject(unavailable("not_ready", "nothing serves")),
   });
   return { generator, log, reached };
 }

@@ -33,6 +33,10 @@ export interface EntryParts {
    * its files. @default none is known
    */
   packed?: (name: string) => Promise<{ bytes: Uint8Array; sha256: string } | undefined>;
+  /** Name of the deployment whose graph it is. @default "default" */
+  deployment?: string;
+  /** Are modules only those of `packed`, since the graph file is on another machine? @default false */
+  travelled?: boolean;
 }
 
 /**
@@ -41,11 +45,12 @@ export interface EntryParts {
  */
 export async function loadEntry(
   entry: CustomActor,
-  { label, folder, paths, modules, packed: before }: EntryParts,
+  { label, folder, paths, modules, packed: before, deployment, travelled = false }: EntryParts,
 ): Promise<EntryActor> {
   const module = moduleOf(entry, { label, folder });
   let packed: PackedModule;
   try {
+    if (travelled) throw new Error("it did not come with the file; use `deno task apply`");
     packed = await packModule(module);
   } catch (error) {
     const known = await before?.(entry.name);
@@ -56,7 +61,7 @@ export async function loadEntry(
     const { bytes, sha256 } = known;
     packed = await packedBefore(new Uint8Array(bytes), { sha256, module });
   }
-  const order = orderOf(entry, { label, folder, module, packed });
+  const order = orderOf(entry, { label, folder, module, packed, deployment });
   const actor = await loadActor(order, { bundle: packed.bundle, modules });
   try {
     const { description } = actor;
@@ -133,11 +138,12 @@ function moduleOf(
 /** What a host is told of an entry; paths become absolute. */
 function orderOf(
   { name, config, state, alarms, limits, permissions: { net, read, env } }: CustomActor,
-  { label, folder, module, packed }: {
+  { label, folder, module, packed, deployment = "default" }: {
     label: string;
     folder: string;
     module: string;
     packed: PackedModule;
+    deployment?: string;
   },
 ): ActorOrder {
   const absolute = (path: string) => {
@@ -149,7 +155,7 @@ function orderOf(
     );
   };
   return {
-    ...{ name, label, module, config, limits, alarms },
+    ...{ name, deployment, label, module, config, limits, alarms },
     ...{ folder: packed.folder, sha256: packed.sha256, state_bytes: state },
     permissions: { net, env, read: read.map(absolute) },
     ...{ messages: [], open: [], filters: false }, // known once the module is

@@ -17,7 +17,7 @@ export { followHomes } from "./follow_homes.ts";
 export type { HostParts, KnownHomes } from "./hosted_actor.ts";
 export type { SparedActor } from "./load_actor.ts";
 export type { EntryActor } from "./load_entry.ts";
-export type { ModuleBundle, PackedModule } from "./module_bundle.ts";
+export { type ModuleBundle, type PackedModule, packModule } from "./module_bundle.ts";
 export { askExposedActor } from "./ask_exposed_actor.ts";
 export { FlowGenerator, type FlowOptions } from "./flow_generator.ts";
 export { modelActor } from "./model_actor.ts";

@@ -15,7 +15,10 @@ import {
 } from "../../actors/mod.ts";
 import type { Generator } from "../api/mod.ts";
 
-/** See the module's text. Resource `generator`: the {@linkcode Generator} of this node's model. */
+/**
+ * See the module's text. Resource `generator`: the {@linkcode Generator} of this node's models;
+ * `modelFor`: the name of the model that the actor with this address asks.
+ */
 export const modelActor = defineActor({
   kind: "model",
   config: z.object({}),
@@ -26,13 +29,14 @@ export const modelActor = defineActor({
   policy: { mailbox: 32 },
   create(ctx) {
     const generator = ctx.resource<Generator>("generator");
+    const modelFor = ctx.resource<(from: string) => string>("modelFor");
     return {
       async generate(
         { messages, prompt, sampling, max_tokens, stop },
-        { signal },
+        { signal, from },
       ): Promise<GeneratedText> {
         const events = generator.generate({
-          model: "default",
+          model: modelFor(from),
           prompt: messages ? { kind: "chat", messages } : { kind: "text", text: prompt! },
           sampling,
           stop,

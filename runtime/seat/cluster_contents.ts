@@ -17,6 +17,7 @@ import { getLogger } from "@logtape/logtape";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import {
+  type AskedDeployment,
   askedDeploymentSchema,
   CLUSTER,
   type ClusterMemory,
@@ -206,11 +207,26 @@ export class TermWriter {
             }
             : { deletes: [servingKey(of)] },
         ),
-      applied: (asked) =>
-        this.write({ sets: [{ key: APPLIED + asked.name, value: encode(asked) }] }),
+      applied: (asked) => this.#applied(asked),
       deleted: (name) => this.write({ deletes: [APPLIED + name] }),
       retired: (id) => this.write({ deletes: [DEPLOYMENTS + id] }),
     };
+  }
+
+  /** Notes what was applied; its modules are values of their own. */
+  async #applied(asked: AskedDeployment): Promise<void> {
+    const modules: AskedDeployment["modules"] = {};
+    for (const [name, { sha256, data }] of Object.entries(asked.modules)) {
+      modules[name] = { sha256 };
+      if (data !== undefined) await this.putModule(sha256, Uint8Array.fromBase64(data));
+    }
+    const value = encode({ ...asked, modules });
+    await this.write({ sets: [{ key: APPLIED + asked.name, value }] });
+  }
+
+  /** Keeps a packed module. */
+  async putModule(sha256: string, bytes: Uint8Array): Promise<void> {
+    await this.write({ sets: [{ key: moduleKey(sha256), value: bytes }] });
   }
 
   /** Notes what is served, with the modules of its custom actors. */
@@ -218,9 +234,7 @@ export class TermWriter {
     graph: MainGraph,
     packed: readonly { name: string; sha256: string; bytes: Uint8Array }[],
   ): Promise<void> {
-    for (const { sha256, bytes } of packed) {
-      await this.write({ sets: [{ key: moduleKey(sha256), value: bytes }] });
-    }
+    for (const { sha256, bytes } of packed) await this.putModule(sha256, bytes);
     const modules = Object.fromEntries(packed.map(({ name, sha256 }) => [name, sha256]));
     await this.write({ sets: [{ key: GRAPH, value: encode({ ...graph, modules }) }] });
   }

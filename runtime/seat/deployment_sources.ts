@@ -15,11 +15,14 @@ import {
   OrreryError,
   parseGraph,
   type PlaceDeployment,
+  type Registry,
 } from "../../actors/mod.ts";
 import type { Manifest, ModelStore } from "../../models/mod.ts";
 import { placementBytes, Placer } from "../cluster/mod.ts";
 import { EMBEDDED, resolveGraph } from "../serve/mod.ts";
 import { type EnsureModelOptions, manifestSha256 } from "../weights/mod.ts";
+import { AppliedActors } from "./applied_actors.ts";
+import type { GraphActors } from "./graph_actors.ts";
 import type { ServedGraph } from "./served_graph.ts";
 
 /** Options of {@linkcode deploymentSources}. */
@@ -34,6 +37,15 @@ export interface DeploymentSourcesOptions {
   members: () => readonly string[];
   /** Fetches what this node's store lacks of a model. */
   ensure: (options: EnsureModelOptions) => Promise<unknown>;
+  /** Has the modules of custom actors that were applied in an earlier term. */
+  registry: Pick<Registry, "get">;
+  /** Folder in which the files of modules lie. */
+  modules: string;
+  /** Has custom actors run. */
+  actors: Pick<
+    GraphActors,
+    "put" | "remove" | "place" | "placedOf" | "hostedOf" | "checkNames"
+  >;
 }
 
 /** Resource `sources` of the cluster actor, and the names of all models that it has found. */
@@ -69,21 +81,33 @@ export function deploymentSources(
 async function open(
   asked: AskedDeployment,
   signal: AbortSignal,
-  { system, store, served, placer, members, ensure }: DeploymentSourcesOptions,
+  options: DeploymentSourcesOptions,
 ): Promise<DeploymentSource> {
+  const { system, store, served, placer, members, ensure, actors } = options;
   const stated = parseGraph(asked.graph, { file: asked.file });
   refuse(stated, asked.file);
+  actors.checkNames(asked.name, stated.actors.custom.map(({ name }) => name));
   await fetchText(stated, { system, store, members, ensure, signal });
   signal.throwIfAborted();
   const { target, draft, graph } = await resolveGraph(store, { graph: stated });
+  const custom = await AppliedActors.load(asked, graph, options);
   const own = new Placer({
     ...{ system, graph, manifest: target.manifest, draft: draft?.manifest },
     acceptance: draft?.acceptance,
     links: placer.linkWatch,
     like: served.target.manifest,
   });
-  const place: PlaceDeployment = (all, within) => own.place(all, within);
+  const place: PlaceDeployment = async (all, within) => {
+    const placed = await own.place(all, within);
+    return custom ? custom.placed(all, placed, within) : placed;
+  };
   return {
+    begin: custom && ((signal) => custom.begin(signal)),
+    inherit: custom && (() => custom.close()),
+    get actors() {
+      return custom && actors.hostedOf(asked.name);
+    },
+    end: custom && (() => actors.remove(asked.name)),
     model: {
       model: target.manifest.name,
       source: system.node,
@@ -93,25 +117,35 @@ async function open(
     policy: graph.deployment,
     concurrent: graph.workload.concurrent,
     asked,
-    content: contentOf(graph, [target.manifest, ...draft ? [draft.manifest] : []]),
+    content: contentOf(graph, asked, [target.manifest, ...draft ? [draft.manifest] : []]),
     place,
     bytesAt: (placed: DeploymentPlacement) =>
       placementBytes(placed, target.manifest, draft?.manifest),
-    close: () => own.close(),
+    close() {
+      own.close();
+      custom?.close();
+    },
   };
 }
 
 /** See {@linkcode DeploymentSource.content}. */
-function contentOf(graph: Graph, manifests: readonly Manifest[]): string {
+function contentOf(
+  graph: Graph,
+  { modules }: AskedDeployment,
+  manifests: readonly Manifest[],
+): string {
+  const hashes = Object.entries(modules).map(([name, { sha256 }]) => [name, sha256]).sort();
   const { min: _min, max: _max, keep_warm: _warm, idle: _idle, ...rest } = graph.deployment;
-  return JSON.stringify([{ ...graph, deployment: rest }, manifests.map(manifestSha256)]);
+  return JSON.stringify([{ ...graph, deployment: rest }, hashes, manifests.map(manifestSha256)]);
 }
 
 /** Throws `not_applicable` for what only the graph of the first node can have. */
 function refuse(graph: Graph, file: string): void {
   const { model, actors: { custom } } = graph;
-  const why = custom.length > 0
-    ? "actors.custom: custom actors run by the graph that the first node was started with alone"
+  const reads = custom.findIndex(({ permissions: { read, env } }) => read.length + env.length > 0);
+  const why = reads >= 0
+    ? `actors.custom[${reads}].permissions: expected net alone; files and variables of a node are ` +
+      "granted by the graph file that the first node was started with"
     : model === undefined
     ? "model: expected the name of a model in the store; a model_shape is on paper only"
     : model.name.includes("/")

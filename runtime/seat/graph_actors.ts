@@ -1,7 +1,8 @@
 /**
  * The coordinator's part in where custom actors run: has the planner choose a host for each, and
  * has the hosts take them up. An actor moves when its host is gone, leaves, cannot run it, or when
- * a move saves enough.
+ * a move saves enough. The graphs of several deployments share the nodes: each gets what the layers
+ * of all, and the actors of those before it, leave.
  *
  * @module
  */
@@ -9,10 +10,12 @@ import { getLogger } from "@logtape/logtape";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type ActorSystem,
+  DEFAULT_DEPLOYMENT,
   type Graph,
   leaseKey,
   type Member,
   type MembersView,
+  OrreryError,
   type Registry,
   toOrreryError,
 } from "../../actors/mod.ts";
@@ -25,6 +28,7 @@ import {
 } from "../../planner/mod.ts";
 import { type ClusterDirectory, type LinkNow, meansNode } from "../cluster/mod.ts";
 import { type ActorHome, type EntryActor, homeActor, moduleKey } from "../custom/mod.ts";
+import { noHost, within } from "./actors_ready.ts";
 import type { TermWriter } from "./cluster_contents.ts";
 
 const log = getLogger(["orrery", "custom"]);
@@ -45,6 +49,8 @@ const REFUSES_MS = 1_000;
 const MOST_DELETED = 24;
 /** How often it is asked: the process may be about to end. */
 const REFUSE_TRIES = 8;
+/** Milliseconds between two looks at whether a move is over. */
+const MOVING_MS = 50;
 /** Latency of a link that was not measured, seconds. */
 const USUAL_SECONDS = 0.001;
 
@@ -54,22 +60,37 @@ export interface GraphActorsOptions {
   homes: ClusterDirectory["homes"];
   /** This node's own home of actors. */
   home: ActorHome;
-  writer: Pick<TermWriter, "write">;
+  writer: Pick<TermWriter, "write" | "putModule">;
   registry: Pick<Registry, "list">;
   /** Number of the term. */
   term: number;
   /** Ends with the term. */
   signal: AbortSignal;
+  /** The graph that the cluster was started with. */
   graph: Graph;
   actors: readonly EntryActor[];
+  /** Actors of graphs that were applied in the term before, and will be put: their modules. */
+  expected: ReadonlyMap<string, { sha256: string }>;
   /** Says which machines refuse connections. */
   nodes: Pick<MembersView, "refuses">;
   links: () => readonly LinkNow[];
 }
 
+/** A graph whose actors are placed. */
+interface PlacedGraph {
+  graph: Graph;
+  plan?: Pick<Plan, "stages" | "solo">;
+  /** Where its actors run, or are to, and why there. */
+  placed: PlacedActor[];
+}
+
 /** An actor on its way. */
 interface Hosted {
   actor: EntryActor;
+  /** Name of the deployment whose graph it is of. */
+  of: string;
+  /** Told when its host has it as it is now, or cannot have it; undefined: nobody waits. */
+  waits?: PromiseWithResolvers<void>;
   /** The node that hosts it; undefined: none yet. */
   node?: string;
   /** The node that is to. */
@@ -86,9 +107,9 @@ interface Hosted {
 export class GraphActors {
   readonly #options: GraphActorsOptions;
   readonly #hosted: Map<string, Hosted>;
+  /** Graphs by the name of their deployment, that of the first node first. */
+  readonly #graphs = new Map<string, PlacedGraph>();
   #members: readonly Member[] = [];
-  #plan?: Pick<Plan, "stages" | "solo">;
-  #placed: PlacedActor[] = [];
   /** Nodes that are no members any more: whether their processes have certainly ended. */
   readonly #buried = new Map<string, Promise<boolean>>();
   #timer?: ReturnType<typeof setTimeout>;
@@ -96,27 +117,107 @@ export class GraphActors {
   /** Nothing is hosted until {@linkcode GraphActors.place}. */
   constructor(options: GraphActorsOptions) {
     this.#options = options;
-    const { actors, homes, home } = options;
-    homes.expect(actors.map(({ name }) => name));
-    this.#hosted = new Map(actors.map((actor) => {
-      const node = homes.nodeOf(actor.name);
-      return [actor.name, { actor, node, moving: false, stale: true, unfit: new Map() }];
-    }));
+    const { graph, actors, homes, home, expected } = options;
+    homes.expect(DEFAULT_DEPLOYMENT, actors.map(({ name }) => name));
+    this.#graphs.set(DEFAULT_DEPLOYMENT, { graph, placed: [] });
+    this.#hosted = new Map(
+      actors.map((actor) => [actor.name, this.#hostedNow(actor, DEFAULT_DEPLOYMENT)]),
+    );
     void this.#forgetModules();
-    void home.keep(actors.map(({ name }) => name), this.#within(LEAVE_MS)).catch(() => {});
+    const names = [...actors.map(({ name }) => name), ...expected.keys()];
+    void home.keep(names, this.#within(LEAVE_MS)).catch(() => {});
   }
 
-  /** Where each actor runs, or is to, and why there. */
-  get placed(): readonly PlacedActor[] {
-    return this.#placed;
+  /** Where each actor of a deployment's graph runs, or is to, and why there. */
+  placedOf(deployment: string): readonly PlacedActor[] {
+    return this.#graphs.get(deployment)?.placed ?? [];
   }
 
-  /** Chooses hosts among these members, and moves what must be moved. */
-  place(members: readonly Member[], plan?: Pick<Plan, "stages" | "solo">): void {
+  /** The same with the nodes that have them by now. */
+  hostedOf(deployment: string): PlacedActor[] {
+    return this.placedOf(deployment).map(({ actor, host, why }) => {
+      const { node, stale, waits } = this.#hosted.get(actor) ?? {};
+      const runs = node !== undefined && !stale && !waits;
+      if (runs || host === null) return { actor, host: runs ? node : null, why };
+      return { actor, host: null, why: `it begins at ${host}: ${why}` };
+    });
+  }
+
+  /** Name of the deployment that has an actor of this name; undefined: none has. */
+  ownerOf(actor: string): string | undefined {
+    return this.#hosted.get(actor)?.of;
+  }
+
+  /**
+   * Has the actors of a deployment's graph run, in place of those that its graph before had: what is
+   * being handled ends on the old ones, and what is kept stays. Resolves when every host has its
+   * own. Throws group `graph`: `actor_name_taken`, and `no_host` where an actor gets none that can run
+   * it; group `actor`, `deadline_exceeded`, after 90 s.
+   */
+  async put(
+    deployment: string,
+    { graph, actors }: { graph: Graph; actors: readonly EntryActor[] },
+  ): Promise<void> {
+    const { homes, writer, signal } = this.#options;
+    this.checkNames(deployment, actors.map(({ name }) => name));
+    for (const { packed: { sha256, bytes } } of actors) {
+      await writer.putModule(sha256, bytes);
+    }
+    signal.throwIfAborted();
+    const { plan } = this.#graphs.get(deployment) ?? {};
+    this.#graphs.set(deployment, { graph, plan, placed: [] });
+    homes.expect(deployment, actors.map(({ name }) => name));
+    const names = new Set(actors.map(({ name }) => name));
+    for (const [name, { of }] of this.#hosted) {
+      if (of === deployment && !names.has(name)) this.#drop(name);
+    }
+    const waits = actors.map((actor) => {
+      const before = this.#hosted.get(actor.name);
+      const hosted = before ?? this.#hostedNow(actor, deployment);
+      if (before) this.#swap(before, actor);
+      this.#hosted.set(actor.name, hosted);
+      hosted.waits?.reject(new Error("another version was put"));
+      hosted.waits = Promise.withResolvers();
+      hosted.waits.promise.catch(() => {});
+      return hosted.waits.promise;
+    });
+    this.#choose();
+    await within(Promise.all(waits), { ms: HOST_MS, deployment });
+  }
+
+  /** Ends the actors of a deployment that was deleted. */
+  remove(deployment: string): void {
+    this.#graphs.delete(deployment);
+    this.#options.homes.expect(deployment, []);
+    for (const [name, { of }] of this.#hosted) if (of === deployment) this.#drop(name);
+  }
+
+  /** Throws `actor_name_taken` where another deployment has an actor of one of these names. */
+  checkNames(deployment: string, names: readonly string[]): void {
+    for (const name of names) {
+      const owner = this.ownerOf(name);
+      if (owner === undefined || owner === deployment) continue;
+      throw new OrreryError({
+        group: "graph",
+        code: "actor_name_taken",
+        message: `actors.custom: deployment ${owner} has an actor ${name} already; ` +
+          "its address would be the same, so give this one another name",
+        metadata: { actor: name, deployment: owner },
+      });
+    }
+  }
+
+  /** Chooses hosts among these members, and moves what must be moved. `of`: whose plan it is. */
+  place(
+    members: readonly Member[],
+    plan?: Pick<Plan, "stages" | "solo">,
+    of = DEFAULT_DEPLOYMENT,
+  ): void {
     const gone = this.#members.filter(({ node }) => !members.some((m) => m.node === node));
     const came = members.filter(({ node }) => !this.#members.some((m) => m.node === node));
     this.#members = members;
-    this.#plan = plan ?? this.#plan;
+    const placed = this.#graphs.get(of);
+    if (placed && plan) placed.plan = plan;
     for (const { node } of gone) this.#buried.set(node, this.#bury(node));
     for (const { node } of came) {
       this.#buried.delete(node);
@@ -125,20 +226,48 @@ export class GraphActors {
     this.#choose();
   }
 
-  /** The actors, as they were loaded last. */
+  /** The actors of the first node's graph, as they were loaded last. */
   get actors(): EntryActor[] {
-    return [...this.#hosted.values()].map(({ actor }) => actor);
+    return [...this.#hosted.values()].flatMap(({ of, actor }) =>
+      of === DEFAULT_DEPLOYMENT ? [actor] : []
+    );
   }
 
   /** Another version of an actor's module was loaded here: its host takes it over. */
   replace(actor: EntryActor): void {
     const hosted = this.#hosted.get(actor.name);
     if (!hosted) return;
+    this.#swap(hosted, actor);
+    this.#choose();
+  }
+
+  #hostedNow(actor: EntryActor, of: string): Hosted {
+    const node = this.#options.homes.nodeOf(actor.name);
+    return { actor, of, node, moving: false, stale: true, unfit: new Map() };
+  }
+
+  #swap(hosted: Hosted, actor: EntryActor): void {
     void hosted.actor.spare.close();
     hosted.actor = actor;
     hosted.stale = true;
     hosted.unfit.clear();
-    this.#choose();
+  }
+
+  /** Nobody hosts this actor from now on. */
+  #drop(name: string): void {
+    const hosted = this.#hosted.get(name);
+    if (!hosted) return;
+    this.#hosted.delete(name);
+    hosted.wanted = undefined;
+    hosted.waits?.reject(new Error("it was taken out of the graph"));
+    const over = async () => {
+      while (hosted.moving) await sleep(MOVING_MS);
+      if (hosted.node !== undefined && !this.#hosted.has(name)) {
+        await this.#leave(hosted.node, name, "it is in no graph any more");
+      }
+      await hosted.actor.spare.close();
+    };
+    void over().catch((error) => log.warn("actor {name} does not end: {error}", { name, error }));
   }
 
   /** Decides nothing more: every actor stays where it is, until the next coordinator decides. */
@@ -151,35 +280,62 @@ export class GraphActors {
   }
 
   #choose(): void {
-    const { system, graph, signal, links } = this.#options;
+    const { signal } = this.#options;
     const members = this.#members;
     if (signal.aborted || this.#hosted.size === 0 || members.length === 0) return;
+    const taken = new Map<string, number>();
+    for (const [deployment, graph] of this.#graphs) this.#chooseFor(deployment, graph, taken);
+  }
+
+  /** Chooses for the actors of one graph. `taken`: bytes of actors of those before it, by node. */
+  #chooseFor(deployment: string, placed: PlacedGraph, taken: Map<string, number>): void {
+    const { system, links } = this.#options;
+    const members = this.#members;
+    const { graph, plan } = placed;
+    if (graph.actors.custom.length === 0) return;
     const nodeOf = (host: string) => members.find(({ node }) => meansNode(host, node))?.node;
     const known = new Map(links().map(({ from, to, seconds }) => [`${from} ${to}`, seconds]));
     const untrusted = graph.devices === "measured" ? [] : graph.devices.filter((d) => !d.trusted);
     const bare = members.filter(({ node }) =>
       !graph.constraints.exclude.some((host) => meansNode(host, node))
     ).map(({ node, cores, memory_bytes }) => ({
-      ...{ name: node, cores, memoryBytes: memory_bytes },
+      ...{ name: node, cores },
+      memoryBytes: memory_bytes - (taken.get(node) ?? 0),
       trusted: !untrusted.some(({ name }) => meansNode(name, node)),
     }));
-    this.#placed = placeActors({
-      actors: actorNeedsOf(graph, { home: system.node, nodeOf })
-        .map((needs) => ({ ...needs, ...this.#state(needs.name) })),
-      hosts: actorHostsOf(bare, this.#plan, graph.workload.output_tokens),
+    let hosts = actorHostsOf(bare, plan, graph.workload.output_tokens);
+    for (const [other, { plan }] of this.#graphs) {
+      if (other === deployment) continue;
+      const left = actorHostsOf(hosts, plan, 0);
+      hosts = hosts.map((host, h) => ({ ...host, memoryBytes: left[h].memoryBytes }));
+    }
+    const actors = actorNeedsOf(graph, { home: system.node, nodeOf })
+      .filter(({ name }) => this.#hosted.get(name)?.of === deployment)
+      .map((needs) => ({ ...needs, ...this.#state(needs.name) }));
+    placed.placed = placeActors({
+      ...{ actors, hosts },
       seconds: bare.map(({ name: from }) =>
         bare.map(({ name: to }) => from === to ? 0 : known.get(`${from} ${to}`) ?? USUAL_SECONDS)
       ),
       api: system.node,
-      model: this.#plan?.stages[0]?.host ?? system.node,
+      model: plan?.stages[0]?.host ?? system.node,
     });
-    for (const { actor, host, why } of this.#placed) {
+    for (const [i, { host }] of placed.placed.entries()) {
+      if (host !== null) taken.set(host, (taken.get(host) ?? 0) + actors[i].memoryBytes);
+    }
+    this.#moveAll(placed.placed);
+  }
+
+  /** Brings actors to where they are to be. */
+  #moveAll(placed: readonly PlacedActor[]): void {
+    for (const { actor, host, why } of placed) {
       const hosted = this.#hosted.get(actor)!;
       if (host === null) {
         if (hosted.wanted !== undefined || !hosted.node) {
           log.warn("actor {actor}: {why}", { actor, why });
         }
         hosted.wanted = undefined;
+        hosted.waits?.reject(noHost(actor, why));
         this.#later();
       } else {
         if (hosted.wanted !== host) {
@@ -229,6 +385,10 @@ export class GraphActors {
           homes.owned(name, { node: to, epoch });
           hosted.node = to;
           hosted.stale = hosted.actor !== actor;
+          if (!hosted.stale) {
+            hosted.waits?.resolve();
+            hosted.waits = undefined;
+          }
         } catch (error) {
           if (signal.aborted) return;
           const why = toOrreryError(error).message;
@@ -270,10 +430,11 @@ export class GraphActors {
 
   /** A node that has come may host what others host by now. */
   async #tidy(node: string): Promise<void> {
-    const { system, signal } = this.#options;
+    const { system, signal, expected } = this.#options;
     if (node === system.node) return;
-    const names = [...this.#hosted].filter(([, h]) => h.node === node || h.wanted === node)
+    const own = [...this.#hosted].filter(([, h]) => h.node === node || h.wanted === node)
       .map(([name]) => name);
+    const names = [...own, ...[...expected.keys()].filter((name) => !this.#hosted.has(name))];
     await system.get(homeActor, node).keep({ names }, { deadlineMs: LEAVE_MS, signal })
       .catch(() => {}); // an earlier version, or gone
   }
@@ -303,8 +464,9 @@ export class GraphActors {
 
   /** Deletes modules from the registry that no actor of the graph has. */
   async #forgetModules(): Promise<void> {
-    const { registry, writer, signal, actors } = this.#options;
-    const kept = actors.map(({ packed }) => moduleKey(packed.sha256));
+    const { registry, writer, signal, actors, expected } = this.#options;
+    const kept = [...actors.map(({ packed }) => packed), ...expected.values()]
+      .map(({ sha256 }) => moduleKey(sha256));
     try {
       const { entries } = await registry.list(moduleKey(""), { signal });
       const deletes = entries.map(({ key }) => key).filter((key) => !kept.includes(key));

@@ -12,6 +12,7 @@ import {
   clusterActor,
   type ClusterMemory,
   type ClusterPast,
+  DEFAULT_DEPLOYMENT,
   type Deployment,
   type Flow,
   type Member,
@@ -91,7 +92,7 @@ export class Seat {
     writer: TermWriter,
   ) {
     this.#writer = writer;
-    const { system, term, served, store, nodes, ensure } = options;
+    const { system, term, served, store, nodes, ensure, registry, modules } = options;
     const { target, draft } = served;
     this.#options = options;
     this.term = term;
@@ -101,7 +102,7 @@ export class Seat {
     this.#actors = actors;
     this.#placer = placer;
     this.#sources = deploymentSources({
-      ...{ system, store, served, placer, ensure },
+      ...{ system, store, served, placer, ensure, registry, modules, actors },
       members: () => nodes.members(),
     });
   }
@@ -139,6 +140,7 @@ export class Seat {
     const actors = new GraphActors({
       ...{ system, homes, home, writer, registry, signal, graph, nodes },
       ...{ term: epoch, actors: custom.actors, links: () => placer.links },
+      expected: new Map(options.past.applied?.flatMap(({ modules }) => Object.entries(modules))),
     });
     const seat = new Seat(options, custom.flow, actors, placer, writer);
     seat.#register(options, writer.memory(options.past));
@@ -197,7 +199,7 @@ export class Seat {
       const placed = await this.#placer.place(members, options);
       const plan = placed.plan as unknown as Plan | undefined;
       this.#actors.place(members, plan);
-      const actors = this.#actors.placed;
+      const actors = this.#actors.placedOf(DEFAULT_DEPLOYMENT);
       return {
         ...placed,
         ...(plan && actors.length > 0 && { plan: { ...plan, actors } }),

@@ -12,6 +12,7 @@ import {
   DEFAULT_DEPLOYMENT,
   type Done,
   type FindPipeline,
+  type Flow,
   type FrameTrace,
   generationActor,
   type MakeCodec,
@@ -44,7 +45,7 @@ import { RequestsRunner } from "./requests_runner.ts";
 import { pipelineRoute } from "./routes.ts";
 import { Experience } from "./experience.ts";
 import { type RequestCounts, RequestMeter } from "./request_meter.ts";
-import { RunningRequests, type Served } from "./running_requests.ts";
+import { RunningRequests, sameModel, type Served } from "./running_requests.ts";
 import { eitherSignal } from "./either_signal.ts";
 import type { ServedDeployment, ServingModel } from "./served_deployment.ts";
 import type { ServedModel } from "./served_model.ts";
@@ -317,6 +318,24 @@ export class Gateway implements Generator, ServingControl {
     return named.quickest?.serving?.deployment.shape.journal !== false;
   }
 
+  /**
+   * The custom actors on the way of requests for this model; where none is known yet, the request
+   * waits as it would for its place. Throws what {@linkcode Gateway.generate} throws for its model.
+   */
+  async flowOf(model: string, signal: AbortSignal): Promise<Flow> {
+    this.#refuseWhileDraining();
+    const named = this.#nameFor(model);
+    if (!named.flow) await named.awake(signal);
+    this.#refuseWhileDraining();
+    if (!named.flow) throw unavailable("not_ready", this.#why(named));
+    return named.flow;
+  }
+
+  /** The flows that are known here. */
+  get flows(): Flow[] {
+    return [...this.#names.values()].flatMap(({ flow }) => flow ?? []);
+  }
+
   readiness(): ReadinessVerdict {
     const reason = this.#main.cold && !this.#draining
       ? undefined
@@ -533,8 +552,3 @@ const withColdStart = (
 
 const hasGroup = (error: unknown, group: string) =>
   error instanceof OrreryError && error.group === group;
-
-/** The same weights: an answer that began on one goes on at the other. */
-const sameModel = (a: Served, b: Served) =>
-  a.model.card.name === b.model.card.name &&
-  a.deployment.manifest_sha256 === b.deployment.manifest_sha256;

@@ -95,3 +95,8 @@ export class RunningRequests {
     }
   }
 }
+
+/** The same weights: an answer that began on one goes on at the other. */
+export const sameModel = (a: Served, b: Served): boolean =>
+  a.model.card.name === b.model.card.name &&
+  a.deployment.manifest_sha256 === b.deployment.manifest_sha256;

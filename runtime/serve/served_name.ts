@@ -4,12 +4,21 @@
  *
  * @module
  */
-import { type Clock, DEFAULT_DEPLOYMENT, OrreryError } from "../../actors/mod.ts";
+import {
+  type Clock,
+  DEFAULT_DEPLOYMENT,
+  type Flow,
+  flowSchema,
+  OrreryError,
+} from "../../actors/mod.ts";
 import { type ModelCard, unavailable } from "../api/mod.ts";
 import { quickest } from "./copy_choice.ts";
 import type { Served } from "./running_requests.ts";
 import { ServedDeployment, type ServedDeploymentOptions } from "./served_deployment.ts";
 import type { ServedModel } from "./served_model.ts";
+
+/** The flow of a graph without custom actors: requests go to the model directly. */
+const NO_FLOW = flowSchema.parse({});
 
 /** Milliseconds that a request waits for a deployment that sleeps or is being loaded. */
 const COLD_MS = 120_000;
@@ -41,6 +50,8 @@ export class ServedName {
   readonly #copies = new Map<number, ServedDeployment>();
   /** The model of what served last or sleeps. */
   #model?: ServedModel;
+  /** The custom actors on the way of its requests; undefined: not known yet. */
+  #flow?: Flow;
   /** Whether it sleeps, or was woken and does not serve yet. */
   #cold = false;
   /** Why it cannot be loaded; undefined: it may be. */
@@ -85,7 +96,10 @@ export class ServedName {
     { reason, failed = false }: { reason: string; failed?: boolean },
   ): void {
     this.copy(copy).serve(served, reason);
-    if (served) this.#model = served.model;
+    if (served) {
+      this.#model = served.model;
+      this.#flow = served.deployment.flow ?? NO_FLOW;
+    }
     if (served || failed) this.#cold = false;
     this.#failed = failed && !served ? reason : undefined;
     this.#changed();
@@ -133,6 +147,11 @@ export class ServedName {
   /** Why none serves. */
   get reason(): string {
     return this.copies[0]?.reason ?? `deployment ${this.name} was deleted`;
+  }
+
+  /** The custom actors on the way of its requests, as it served last; undefined: it has not here. */
+  get flow(): Flow | undefined {
+    return this.#flow;
   }
 
   /** What clients are told of its model; undefined: it is not known here. */
