@@ -221,6 +221,7 @@ const CASES: Case[] = [
     adopt: FIRST,
     prove: FIRST,
     activity: FIRST,
+    kv_room: EVERYBODY,
     release: FIRST,
     retire: FIRST,
     holds: FIRST,

@@ -66,6 +66,17 @@ export const nodeActivitySchema = z.array(z.object({
 /** See {@linkcode nodeActivitySchema}. */
 export type NameActivity = z.infer<typeof nodeActivitySchema>[number];
 
+/** How many positions of requests the stages of a deployment have memory for at a node. */
+export const kvRoomSchema = z.object({
+  /** KV rows, of all requests together; that of the stage with the fewest. */
+  rows: z.number().int().nonnegative(),
+  /** Bytes of memory for them. */
+  bytes: z.number().nonnegative(),
+});
+
+/** See {@linkcode kvRoomSchema}. */
+export type KvRoom = z.infer<typeof kvRoomSchema>;
+
 /** Resource `host` of a member actor: what the node does when the cluster tells it. */
 export interface MemberDuties {
   /** Fetches the weights that are missing and loads this node's stages of the deployment. */
@@ -89,6 +100,11 @@ export interface MemberDuties {
    * Resolves once their memory is free. Rejects with the signal's reason.
    */
   retire(id: string, signal: AbortSignal): Promise<void>;
+  /**
+   * What this node's stages of the deployment with this id have memory for; undefined: it has none that
+   * is loaded. @default not known
+   */
+  kvRoom?(id: string): KvRoom | undefined;
   /** Whether this node can load its stages of the deployment with this id, or has. */
   holds(id: string): boolean;
   /** The node with this id is gone: requests that run through it fail now. */
@@ -162,6 +178,8 @@ export const memberActor = defineActor({
     retire: z.object({ id: z.string() }),
     /** See {@linkcode MemberDuties.holds}. */
     holds: z.object({ id: z.string() }),
+    /** See {@linkcode MemberDuties.kvRoom}; answers with a {@linkcode KvRoom}, or null. */
+    kv_room: z.object({ id: z.string() }),
     /** See {@linkcode MemberDuties.nodeLost}. */
     node_lost: z.object({ node: z.string() }),
     /** The node finishes its requests, hands its layers back and ends; answers when it begins. */
@@ -203,6 +221,7 @@ export const memberActor = defineActor({
     holds: firstNode,
     node_lost: firstNode,
     drain: firstNode,
+    kv_room: anyNode, // requests come in at any node
     ping: anyNode,
     reach: anyNode,
     profile: firstNode,
@@ -240,6 +259,7 @@ export const memberActor = defineActor({
       release: ({ id }, meta) => host.release(id, meta.signal),
       retire: ({ id }, meta) => host.retire(id, meta.signal),
       holds: ({ id }) => host.holds(id),
+      kv_room: ({ id }) => host.kvRoom?.(id) ?? null,
       node_lost: ({ node }) => host.nodeLost(node),
       drain: () => ctx.resource<() => void>("onDrain")(),
       ping: (_, { peer = self }) => onPing(peer),

@@ -43,9 +43,9 @@ export const isWhole = (
 
 /**
  * The next revision of a deployment, without the nodes that are no members: each stage that was there
- * goes to the backup that the plan names for all of its layers, and each shard of the head to a node
- * that has one or, where none is left, to that of the last stage. Undefined: that cannot be, since
- * the plan names nobody who is here.
+ * goes to the backup that the plan names for all of its layers, each shard of the head to a node that
+ * has one or, where none is left, to that of the last stage, and the drafter to a member with few
+ * layers. Undefined: that cannot be, since the plan names nobody who is here.
  *
  * @param options `able`: members on which layers may be placed; `members`: all of them.
  */
@@ -76,9 +76,33 @@ export function repaired(
     stages,
     ...(head && { head: withoutGone(head, here, stages.at(-1)!.node) }),
     solo: solo && here.has(solo.node) ? solo : undefined,
-    draft: draft && here.has(draft.node) ? draft : undefined,
+    draft: withDrafter(draft, { here, able, stages }),
     members: [...members],
   };
+}
+
+/** The member with the fewest of these layers, of several the first one; undefined: there is none. */
+function leastLayers(
+  able: readonly Member[],
+  stages: Deployment["stages"],
+): string | undefined {
+  const layers = ({ node }: Member) =>
+    stages.reduce((n, s) => n + (s.node === node ? s.last - s.first + 1 : 0), 0);
+  return able.toSorted((a, b) => layers(a) - layers(b))[0]?.node;
+}
+
+/** The drafter at a node that is here. */
+function withDrafter(
+  draft: Deployment["draft"],
+  { here, able, stages }: {
+    here: ReadonlySet<string>;
+    able: readonly Member[];
+    stages: Deployment["stages"];
+  },
+): Deployment["draft"] {
+  if (!draft || here.has(draft.node)) return draft;
+  const node = leastLayers(able, stages);
+  return node === undefined ? undefined : { ...draft, node };
 }
 
 /** Gives shards of nodes that are gone to the node of the nearest one that is left. */

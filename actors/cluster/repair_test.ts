@@ -44,7 +44,7 @@ Deno.test("repaired() moves the layers of a node that is gone to the backup that
   assert.deepEqual(after.stages.map(({ node }) => node), ["a", "d", "c"]);
   assert.deepEqual([after.id, after.revision], ["d1", 1]);
   assert.deepEqual(after.members.map(({ node }) => node), ["a", "c", "d"]);
-  assert.deepEqual([after.draft, after.solo], [undefined, { node: "a" }]);
+  assert.deepEqual([after.draft?.node, after.solo], ["c", { node: "a" }]);
   assert.deepEqual(movedParts(before, after), { stages: [1], heads: [] });
   assert.deepEqual(deploymentSchema.parse(after), deploymentSchema.parse(after));
   const both = repaired(before, without("a", "b"))!;

@@ -15,6 +15,7 @@ const statuses: Record<string, number> = {
   unsupported_parameter: 400,
   invalid_prompt: 400,
   context_exceeded: 400,
+  kv_exceeded: 400,
   previous_response_not_found: 400,
   missing_api_key: 401,
   invalid_api_key: 401,

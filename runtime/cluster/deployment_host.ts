@@ -18,6 +18,7 @@ import {
   type HeadEngine,
   type HeadShard,
   type HeadTokens,
+  type KvRoom,
   type LoadedDraft,
   type MemberDuties,
   movedParts,
@@ -266,6 +267,15 @@ export class DeploymentHost implements MemberDuties {
       for (const to of loaded) void system.tell(to, { type: "retire" }).catch(() => {});
     }
     await Promise.all(loaded.map((to) => system.ended(to, { signal })));
+  }
+
+  /** What its loaded stages of deployment `id` have memory for: that of the stage with the fewest rows. */
+  kvRoom(id: string): KvRoom | undefined {
+    const { loader } = this.#options;
+    const deployment = this.#models.get(id)?.deployment;
+    const rooms = this.#indices(deployment?.stages)
+      .flatMap((index) => loader.kvRoom?.(stageAddress(id, index)) ?? []);
+    return rooms.sort((a, b) => a.rows - b.rows)[0];
   }
 
   /** Whether this node can load its stages of deployment `id`: it is prepared, and not retired. */

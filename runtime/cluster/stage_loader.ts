@@ -9,6 +9,7 @@ import {
   type HeadEngine,
   type HeadShard,
   type HeadTokens,
+  type KvRoom,
   OrreryError,
   type StageEngine,
 } from "../../actors/mod.ts";
@@ -54,6 +55,8 @@ export interface StageLoader {
   load(to: string, stored: StoredModel, layers: LoadedLayers): Promise<StageEngine>;
   /** Loads parts of the LM head for a head actor. Throws as `load`. */
   loadHead(to: string, stored: StoredModel, parts: HeadShard): Promise<HeadEngine>;
+  /** What a stage that was loaded has memory for; undefined: none was. @default not known */
+  kvRoom?(to: string): KvRoom | undefined;
 }
 
 /** How a node's engines are loaded. */
@@ -72,6 +75,8 @@ export class EngineLoader implements StageLoader {
   readonly #options: EngineLoaderOptions;
   /** Bytes reserved for each loaded stage or drafter (weights and arenas), by address. */
   readonly #loadedBytes = new Map<string, number>();
+  /** What the arenas of each of them hold, by address. */
+  readonly #rooms = new Map<string, KvRoom>();
 
   constructor(system: Pick<ActorSystem, "status">, options: EngineLoaderOptions = {}) {
     this.#system = system;
@@ -100,6 +105,10 @@ export class EngineLoader implements StageLoader {
     });
     log.info("{to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
     this.#loadedBytes.set(to, graph.weightBytes + arenaBudgetBytes);
+    this.#rooms.set(to, {
+      rows: Math.floor(arenaBudgetBytes / graph.kvBytesPerRow),
+      bytes: arenaBudgetBytes,
+    });
     return await loadEngine({
       graph,
       geometry: manifest.geometry,
@@ -126,13 +135,20 @@ export class EngineLoader implements StageLoader {
     return await loadHead({ graph, geometry, spinning, threads });
   }
 
+  kvRoom(to: string): KvRoom | undefined {
+    return this.#rooms.get(to);
+  }
+
   /** Bytes that the loaded stages, shards and drafters were given: weights and arenas. */
   loadedBytes(): number {
     const active = new Set(this.#system.status().map((a) => a.address as string));
     let loaded = 0;
     for (const [to, bytes] of this.#loadedBytes) {
       if (active.has(to)) loaded += bytes;
-      else this.#loadedBytes.delete(to);
+      else {
+        this.#loadedBytes.delete(to);
+        this.#rooms.delete(to);
+      }
     }
     return loaded;
   }

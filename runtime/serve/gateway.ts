@@ -38,7 +38,9 @@ import {
   unavailable,
 } from "../api/mod.ts";
 import { HeldRequests } from "./held_requests.ts";
+import { KvRooms } from "./kv_rooms.ts";
 import { ModelGrammars } from "./model_grammars.ts";
+import { PROBE } from "./probe.ts";
 import type { ReadinessVerdict } from "./readiness.ts";
 import type { ServingControl } from "./serving_control.ts";
 import { RequestsRunner } from "./requests_runner.ts";
@@ -50,18 +52,6 @@ import { eitherSignal } from "./either_signal.ts";
 import type { ServedDeployment, ServingModel } from "./served_deployment.ts";
 import type { ServedModel } from "./served_model.ts";
 import { ServedName } from "./served_name.ts";
-
-/** The request of a probe: a prompt of one token, and one token of an answer. */
-const PROBE: GenerateRequest = {
-  model: "default",
-  prompt: { kind: "tokens", tokens: [0] },
-  sampling: { temperature: 0 },
-  maxTokens: 1,
-  stop: [],
-  ignoreEos: true,
-  mode: "plain",
-  route: "pipeline",
-};
 
 /** Options of a {@linkcode Gateway}. */
 export interface GatewayOptions {
@@ -90,6 +80,7 @@ export class Gateway implements Generator, ServingControl {
   readonly #running = new RunningRequests();
   readonly #grammars = new ModelGrammars();
   readonly #arbiters: Arbiters;
+  readonly #rooms: KvRooms;
   readonly #runner: RequestsRunner;
   readonly #held: HeldRequests;
   /** What is served, by name; the default deployment comes first. */
@@ -108,12 +99,14 @@ export class Gateway implements Generator, ServingControl {
     this.#options = options;
     const { system } = options;
     this.#arbiters = new Arbiters(system);
+    this.#rooms = new KvRooms(system);
     this.#held = new HeldRequests({
       ...{ system, arbiters: this.#arbiters, running: this.#running },
       serving: () => this.#servings.map(({ deployment }) => deployment),
     });
     this.#runner = new RequestsRunner({
       ...{ system, arbiters: this.#arbiters, grammars: this.#grammars, running: this.#running },
+      rooms: this.#rooms,
       onOver: ({ id, name }) => {
         this.#names.get(nameOf({ name }))?.ended();
         this.#tidyGrammars();
@@ -140,7 +133,10 @@ export class Gateway implements Generator, ServingControl {
     const limits = served?.deployment.shape.admission;
     if (served && (name === DEFAULT_DEPLOYMENT || limits)) this.#options.admission.use(limits);
     this.#held.served(before, served?.deployment);
-    if (served) this.#models.add(served.model);
+    if (served) {
+      this.#models.add(served.model);
+      void this.#rooms.learn(served.deployment);
+    }
     this.#tidyGrammars();
     this.#running.changed(); // requests may wait for what serves now
   }

@@ -6,6 +6,7 @@
  */
 import { type Deployment, OrreryError, samplingSchema, type Start } from "../../actors/mod.ts";
 import type { GenerateRequest } from "../api/mod.ts";
+import { fittingTokens, type LeastRoom } from "./kv_rooms.ts";
 import type { ServedModel } from "./served_model.ts";
 
 /** Tokens of an answer where neither the request nor the model has a limit. */
@@ -34,11 +35,16 @@ export type RequestedStart = Omit<
 
 /**
  * The start message's fields for a request of this model. Throws group `api`: `invalid_prompt`,
- * `context_exceeded`; what `ServedModel.prepare` throws; and the signal's reason.
+ * `context_exceeded`, `kv_exceeded`; what `ServedModel.prepare` throws; and the signal's reason.
  */
 export async function requestedStart(
   request: GenerateRequest,
-  { model, deployment }: { model: ServedModel; deployment: Deployment },
+  { model, deployment, room: least }: {
+    model: ServedModel;
+    deployment: Deployment;
+    /** The node that has memory for the fewest positions. @default none is known */
+    room?: LeastRoom;
+  },
   signal: AbortSignal,
 ): Promise<RequestedStart> {
   const { context } = model.card;
@@ -55,17 +61,19 @@ export async function requestedStart(
         `this model's maximum context length is ${context} tokens, and the prompt has ${prompt.length}: ` +
         `shorten it to ${context - 1} or less, so that there is room for an answer`,
       metadata: {
-        param: request.prompt.kind === "chat" ? "messages" : "prompt",
+        param: fieldOf(request),
         prompt_tokens: prompt.length,
         context,
       },
     });
   }
   // What is asked for beyond the context is cut: the answer then ends with the reason `length`.
-  const wanted = Math.min(
-    request.maxTokens ?? model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS,
-    room,
-  );
+  const wanted = fittingTokens({
+    prompt: prompt.length,
+    wanted: Math.min(request.maxTokens ?? model.defaults.maxTokens ?? DEFAULT_MAX_TOKENS, room),
+    stated: request.maxTokens !== undefined,
+    param: fieldOf(request),
+  }, least);
   checkTokens(prompt, model);
   return {
     ...modeOf(request, deployment),
@@ -123,6 +131,9 @@ export async function embeddedPrompt(
     metadata: { param: "input", prompt_tokens: prompt.length, context },
   });
 }
+
+/** The field of a request that has its prompt. */
+const fieldOf = ({ prompt }: GenerateRequest) => prompt.kind === "chat" ? "messages" : "prompt";
 
 /** Throws group `api`, code `invalid_prompt`, for a token that the model does not have. */
 function checkTokens(prompt: Int32Array, { card: { vocab } }: ServedModel): void {

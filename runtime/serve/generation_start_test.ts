@@ -14,7 +14,11 @@ const model = {
   encodeLong: (text: string) => Promise.resolve(Int32Array.from(text, (c) => c.charCodeAt(0) % 50)),
 } as unknown as ServedModel;
 
-function start(more: Partial<GenerateRequest> = {}, policy?: RequestPolicy) {
+function start(
+  more: Partial<GenerateRequest> = {},
+  policy?: RequestPolicy,
+  room?: { node: string; rows: number; bytes: number },
+) {
   const request: GenerateRequest = {
     model: "default",
     prompt: { kind: "tokens", tokens: [1, 2, 3] },
@@ -30,8 +34,29 @@ function start(more: Partial<GenerateRequest> = {}, policy?: RequestPolicy) {
     members: [],
     shape: shapeSchema.parse({ policy }),
   });
-  return requestedStart(request, { model, deployment }, new AbortController().signal);
+  return requestedStart(request, { model, deployment, room }, new AbortController().signal);
 }
+
+Deno.test("requestedStart() refuses what no node has KV memory for, with the numbers, and cuts what nobody asked for", async () => {
+  const room = { node: "attic:1:x", rows: 40, bytes: 3 * 2 ** 20 };
+  const prompt = (length: number): Partial<GenerateRequest> => ({
+    prompt: { kind: "tokens", tokens: Array(length).fill(1) },
+  });
+  assert.equal((await start(prompt(30), undefined, room)).max_tokens, 10);
+  assert.equal((await start({ ...prompt(30), maxTokens: 10 }, undefined, room)).max_tokens, 10);
+  const refused = (length: number, maxTokens: number | undefined, text: RegExp, param: string) =>
+    assert.rejects(
+      start({ ...prompt(length), maxTokens }, undefined, room),
+      (e) => hasCode(e, "kv_exceeded") && text.test(e.message) && e.metadata.param === param,
+    );
+  await refused(
+    30,
+    11,
+    /needs 41 positions \(30 of the prompt, 11 of the answer\), and node attic:1:x has memory for 40 \(3 MiB\): ask for 10 tokens or fewer/,
+    "max_tokens",
+  );
+  await refused(40, undefined, /shorten the prompt to 39 tokens or fewer/, "prompt");
+});
 
 Deno.test("requestedStart() limits an answer by the request, the model, and the context's room", async () => {
   assert.equal((await start({ maxTokens: 7 })).max_tokens, 7);

@@ -22,6 +22,7 @@ import { clientEvents, GenerationFailed } from "./client_events.ts";
 import { embedPrompts } from "./embed.ts";
 import type { Experience } from "./experience.ts";
 import { embeddedPrompt, requestedStart } from "./generation_start.ts";
+import type { KvRooms } from "./kv_rooms.ts";
 import type { ModelGrammars } from "./model_grammars.ts";
 import { requestPath } from "./routes.ts";
 import type { RunningRequest, RunningRequests, Served } from "./running_requests.ts";
@@ -46,6 +47,8 @@ export interface RequestsRunnerOptions {
    * Called when a request of this deployment is over or has left it, before those who wait for that.
    */
   onOver: (deployment: Deployment) => void;
+  /** What the nodes of deployments have memory for. */
+  rooms: Pick<KvRooms, "get">;
   /** What serves the requests now that began on `served`; undefined: nothing does. */
   serving: (served: Served) => Served | undefined;
 }
@@ -73,7 +76,9 @@ export class RequestsRunner {
     await model.prepare(prompt, signal);
     const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
     const request = answer ? { ...asked, constraint: answer.constraint } : asked;
-    const requested = await requestedStart(request, served, signal);
+    // The stage with the whole model may have more room; the arbiter of either counts its own rows.
+    const room = deployment.solo ? undefined : this.#options.rooms.get(deployment);
+    const requested = await requestedStart(request, { ...served, room }, signal);
     const place = await arbiters.take(deployment, requested.prompt);
     const start = {
       ...requested,
