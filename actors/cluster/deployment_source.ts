@@ -70,7 +70,7 @@ export interface DeploymentSource {
   /** The custom actors of the source before are its own: nothing need begin. @default it has none */
   inherit?(): void;
   /** Where its custom actors run, as it is shown. @default it has none */
-  readonly actors?: readonly HostedActorView[];
+  actors?(): readonly HostedActorView[];
   /** It is deleted: its custom actors end. @default it has none */
   end?(): void;
   /** Ends what watches for it. */

@@ -141,7 +141,7 @@ export class NamedDeployment {
       rolled_back: this.#rolledBack ??
         this.#copies.map((copy) => copy.rolledBack).find((why) => why !== undefined),
       rolling: this.#next !== undefined,
-      actors: this.#source.actors,
+      actors: this.#source.actors?.(),
       graph: this.#source.asked?.graph,
     };
   }

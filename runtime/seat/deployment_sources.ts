@@ -104,9 +104,7 @@ async function open(
   return {
     begin: custom && ((signal) => custom.begin(signal)),
     inherit: custom && (() => custom.close()),
-    get actors() {
-      return custom && actors.hostedOf(asked.name);
-    },
+    actors: custom && (() => actors.hostedOf(asked.name)),
     end: custom && (() => actors.remove(asked.name)),
     model: {
       model: target.manifest.name,
