@@ -13,6 +13,8 @@ import {
   stageAddress,
   type TextCodec,
 } from "../actors/mod.ts";
+import { GENERATION } from "./simulations/generation.ts";
+import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
 import { ARBITER, LAYERS, plainCodec, prompt, read, world } from "./support/generation_world.ts";
 import { toyAnswer } from "./support/toy_engine.ts";
 
@@ -47,6 +49,14 @@ Deno.test("generationActor gives the same tokens for every split, piece size and
     }
   }
 });
+
+Deno.test("generationActor ends every request once, with its own tokens, on every seed", async () => {
+  await assertSeeds(GENERATION, seedsFrom(0, 30));
+});
+
+for (const broken of GENERATION.broken) {
+  Deno.test(`The simulation of generations notices ${broken.name}`, () => assertCaught(broken));
+}
 
 Deno.test("generationActor takes turns with concurrent generations and leaves their tokens alone", async () => {
   const w = world({ stages: 3, seed: 9 });

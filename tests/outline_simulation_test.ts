@@ -6,48 +6,24 @@ import assert from "node:assert/strict";
 import {
   address,
   type Delta,
-  type OutlineAnswer,
   type OutlineText,
   samplingSchema,
   seededRandom,
 } from "../actors/mod.ts";
-import { ARBITER, plainCodec, prompt, read, toyTokens, world } from "./support/generation_world.ts";
+import { OUTLINE } from "./simulations/outline.ts";
+import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
+import { ARBITER, plainCodec, read, toyTokens, world } from "./support/generation_world.ts";
+import { alone, EOS, names, outline, plain, whole, words } from "./support/outline_words.ts";
 
 const greedy = samplingSchema.parse({});
-const outlinePrompt = Int32Array.from([...prompt.subarray(0, 30), 7, 8, 9]);
-const plain = toyTokens(Array.from(prompt), 60, greedy);
-/** The outline ends with this token. */
-const outline = toyTokens(Array.from(outlinePrompt), 12, greedy);
-const EOS = outline[10];
 
-/**
- * Toy words: the points are whatever is asked for, the prompt of point k is the outline and a few
- * tokens more.
- */
-function words(points: string[], more: Partial<OutlineText> = {}): OutlineText {
-  return {
-    route: { suited: true, why: "it has parts" },
-    outlinePrompt: () => outlinePrompt.slice(),
-    parse: () => ({ points }),
-    write: (points) => ({ tokens: outline.slice(0, 10), text: "", points }),
-    branchPrompt: ({ tokens }: OutlineAnswer, k: number) =>
-      Int32Array.from([...outlinePrompt, ...tokens, EOS, 5, 6, 40 + k, 41 + k, 42]),
-    heading: (all, k) => `${k + 1}. ${all[k]}: `,
-    ...more,
-  };
+Deno.test("generationActor in mode outline gives each branch's text on every seed", async () => {
+  await assertSeeds(OUTLINE, seedsFrom(0, 12));
+});
+
+for (const broken of OUTLINE.broken) {
+  Deno.test(`The simulation of outlines notices ${broken.name}`, () => assertCaught(broken));
 }
-
-/** What branch k alone says. */
-function alone(k: number, limit: number): { text: string; cut: boolean } {
-  const own = words([]).branchPrompt({ tokens: outline.slice(0, 10), text: "", points: [] }, k);
-  const tokens = toyTokens(Array.from(own), limit, greedy);
-  const end = tokens.indexOf(EOS);
-  return { text: (end < 0 ? tokens : tokens.slice(0, end)).join(" "), cut: end < 0 };
-}
-
-const names = (n: number) => Array.from({ length: n }, (_, k) => `Point${k}`);
-const whole = (n: number, limit: number) =>
-  names(n).map((name, k) => `${k + 1}. ${name}: ${alone(k, limit).text}`).join("\n\n");
 
 Deno.test("generationActor in mode outline gives each branch's own text, in one text in order", async () => {
   assert.equal(outline.indexOf(EOS), 10, "the outline must not end early");

@@ -5,31 +5,24 @@
  */
 import assert from "node:assert/strict";
 import { hasCode, holdLease, MAX_CLOCK_DRIFT, type Registry } from "../actors/mod.ts";
+import { OWNERSHIP } from "./simulations/ownership.ts";
+import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
 import { SimulatedRegistry, SimulatedServer } from "./support/simulated_registry.ts";
 import { SimulatedProcess } from "./support/ownership/process.ts";
 import { runSideBySide, VirtualTime } from "./support/ownership/virtual_time.ts";
 import { ALL_RULES, type ModelRules, searchModel } from "./support/ownership/model.ts";
 import { QUICK_CASES } from "./support/ownership/model_cases.ts";
-import { BROKEN } from "./support/ownership/variants.ts";
-import { type Variant, type WorldReport } from "./support/ownership/world.ts";
+import { type WorldReport } from "./support/ownership/world.ts";
 import { runWorlds } from "./support/ownership/run_worlds.ts";
 
-const SEEDS = 200;
-
-const run = async (seeds: number[], make?: () => Variant): Promise<WorldReport[]> => {
+const run = async (seeds: number[]): Promise<WorldReport[]> => {
   const reports: WorldReport[] = [];
-  await runWorlds(seeds, (report) => reports.push(report), make);
+  await runWorlds(seeds, (report) => reports.push(report));
   return reports;
 };
 
 Deno.test("OwnershipWorld shows one owner at a time, and comes to rest, on every seed", async () => {
-  const reports = await run(Array.from({ length: SEEDS }, (_, i) => i + 1));
-  const wrong = reports.filter(({ problems }) => problems.length > 0);
-  assert.deepEqual(wrong.map(({ seed, problems }) => `${seed}: ${problems[0]}`), []);
-  const sum = (field: "answered" | "owners" | "lapses") =>
-    reports.reduce((all, report) => all + report[field], 0);
-  assert.ok(sum("answered") > 30 * SEEDS, "clients were answered");
-  assert.ok(sum("owners") > 4 * SEEDS && sum("lapses") > 2 * SEEDS, "owners changed");
+  await assertSeeds(OWNERSHIP, seedsFrom(1, 60));
 });
 
 Deno.test("OwnershipWorld does the same for the same seed, whatever runs beside it", async () => {
@@ -38,11 +31,8 @@ Deno.test("OwnershipWorld does the same for the same seed, whatever runs beside 
   assert.deepEqual(beside, alone);
 });
 
-for (const { name, seed, shows, make } of BROKEN) {
-  Deno.test(`OwnershipWorld notices ${name} (seed ${seed})`, async () => {
-    const [{ problems }] = await run([seed], make);
-    assert.match(problems.join("\n"), shows);
-  });
+for (const broken of OWNERSHIP.broken) {
+  Deno.test(`OwnershipWorld notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("searchModel() finds no wrong state in any history of the small cases", () => {

@@ -1,48 +1,19 @@
 /**
  * Stages and shards that are lost and replaced in place, under the deterministic simulator: every
- * token is that of a pipeline which lost nothing.
+ * token is that of a pipeline which lost nothing. `deno task test:simulation --only rebuild` runs thousands.
  */
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import { OrreryError, samplingSchema, seededRandom } from "../actors/mod.ts";
+import { OrreryError, samplingSchema } from "../actors/mod.ts";
+import { GONE, loseParts, REBUILD } from "./simulations/rebuild.ts";
+import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
 import {
   arbiterWorld,
   type ArbiterWorldOptions,
   LAYERS,
   promptOf,
-  randomTree,
   refusal,
 } from "./support/arbiter_world.ts";
 import { toyAnswer } from "./support/toy_engine.ts";
-
-type World = ReturnType<typeof arbiterWorld>;
-
-const gone = new OrreryError({ group: "cluster", code: "node_lost", message: "a node is gone" });
-
-const indices = (names: readonly string[], kind: string) =>
-  names.filter((name) => name[0] === kind).map((name) => Number(name.slice(1)));
-
-/** Ends these nodes, gives their actors new ones after a while, and tells the arbiter. */
-async function lose(
-  world: World,
-  names: readonly string[],
-  { downMs = 50, told = true }: { downMs?: number; told?: boolean } = {},
-): Promise<void> {
-  const { api, arbiter, sim } = world;
-  for (const name of names) world.crash(name);
-  if (told) await api.tell(arbiter, { type: "lost", error: gone.toWire(), held: true });
-  await new Promise<void>((resolve) => sim.clock.after(downMs, resolve));
-  for (const name of names) world.move(name);
-  await api.tell(arbiter, {
-    type: "replaced",
-    stages: indices(names, "s"),
-    heads: indices(names, "h"),
-  });
-}
-
-/** After a while. */
-const later = (world: World, ms: number) =>
-  new Promise<void>((resolve) => world.sim.clock.after(ms, resolve));
 
 const LOSSES: [options: ArbiterWorldOptions, names: string[]][] = [
   [{ stages: 1 }, ["s0"]],
@@ -71,7 +42,7 @@ Deno.test("arbiterActor.replaced goes on where the pipeline was, whichever stage
     );
     await sim.run({ forMs: 300 });
     const before = engines.map((all) => all[0].rows);
-    await sim.until(lose(world, names));
+    await sim.until(loseParts(world, names));
     for (const [k, { tokens }] of (await sim.until(Promise.all(answers))).entries()) {
       const expected = await toyAnswer(prompts[k], 30, LAYERS, k === 1 ? drawing : undefined);
       assert.deepEqual(tokens, expected, `without ${names}, request ${k}`);
@@ -88,62 +59,12 @@ Deno.test("arbiterActor.replaced goes on where the pipeline was, whichever stage
 });
 
 Deno.test("arbiterActor.replaced keeps random trees right, lost at random moments, any memory and latency", async () => {
-  let rebuilds = 0;
-  let compactions = 0;
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer({ min: 0, max: 2 ** 31 }),
-      fc.constantFrom(1, 2, 3, 4),
-      fc.constantFrom(0, 0, 2),
-      fc.constantFrom(1, 8, 40),
-      async (seed, stages, shards, latency) => {
-        const random = seededRandom(seed);
-        const int = (n: number) => Math.floor(random() * n);
-        const world = arbiterWorld({
-          stages,
-          shards,
-          seed,
-          capacityRows: 320 + int(800),
-          latencyMs: { min: 0.1, max: latency },
-          ...(random() < 0.5 && {
-            budgetRows: Array.from({ length: stages }, () => 300 + int(700)),
-          }),
-          arbiter: { silenceMs: 60_000 },
-        });
-        const { sim } = world;
-        const trees = Promise.all([0, 1, 2].map((i) =>
-          randomTree(world.client(`g${i}`), {
-            random,
-            prompt: promptOf(5 + int(60), i % 2),
-            steps: 25,
-          })
-        ));
-        const names = [
-          ...Array.from({ length: stages }, (_, i) => `s${i}`),
-          ...Array.from({ length: shards }, (_, i) => `h${i}`),
-        ];
-        const losses = (async () => {
-          for (let n = 1 + int(3); n > 0; n--) {
-            await later(world, int(1_500));
-            const some = names.filter(() => random() < 0.4);
-            if (some.length === 0) some.push(names[int(names.length)]);
-            await lose(world, some, { downMs: int(200), told: random() < 0.5 });
-          }
-        })();
-        await sim.until(Promise.all([trees, losses]));
-        const stats = await world.stats();
-        rebuilds += stats.rebuilds;
-        compactions += stats.compactions;
-        assert.deepEqual(world.crashes, []);
-        await sim.run({ forMs: 30_000 });
-        assert.equal((await world.stats()).frames_in_flight, 0);
-      },
-    ),
-    { numRuns: 60, seed: 7 },
-  );
-  assert.ok(rebuilds > 50, `${rebuilds} rebuilds`);
-  assert.ok(compactions > 20, `${compactions} compactions`);
+  await assertSeeds(REBUILD, seedsFrom(0, 24));
 });
+
+for (const broken of REBUILD.broken) {
+  Deno.test(`The simulation of rebuilds notices ${broken.name}`, () => assertCaught(broken));
+}
 
 Deno.test("arbiterActor rebuilds a stage that has crashed and was started again at its node, untold", async () => {
   for (const stage of [0, 1, 2]) {
@@ -192,7 +113,7 @@ Deno.test("arbiterActor.lost sends frames again and goes on by itself, where all
   const { sim, api, arbiter, client, stats } = arbiterWorld({ stages: 3 });
   const answer = client("g").answer(promptOf(60), 40);
   await sim.run({ forMs: 200 });
-  await sim.until(api.tell(arbiter, { type: "lost", error: gone.toWire(), held: true }));
+  await sim.until(api.tell(arbiter, { type: "lost", error: GONE.toWire(), held: true }));
   const { tokens } = await sim.until(answer);
   assert.deepEqual(tokens, await toyAnswer(promptOf(60), 40, LAYERS));
   assert.equal((await stats()).rebuilds, 1);
@@ -205,7 +126,7 @@ Deno.test("arbiterActor.lost holds requests for so long, then fails them with th
   await sim.run({ forMs: 200 });
   world.crash("s1");
   const since = sim.clock.now();
-  await sim.until(api.tell(arbiter, { type: "lost", error: gone.toWire(), held: true }));
+  await sim.until(api.tell(arbiter, { type: "lost", error: GONE.toWire(), held: true }));
   const waiting = refusal(client("h").answer(promptOf(5), 5));
   assert.equal((await sim.until(lost)).code, "node_lost");
   assert.equal((await sim.until(waiting)).code, "node_lost");

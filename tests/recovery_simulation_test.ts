@@ -1,57 +1,26 @@
 /**
  * Requests whose stages die go on with the deployment that takes over, to the token. Under the
- * simulator: the production's gateway, generations, arbiters and stages. A failing seed is printed:
- * `deno task test tests/recovery_simulation_test.ts` runs it with the others.
+ * simulator: the production's gateway, generations, arbiters and stages.
+ * `deno task test:simulation --only recovery` runs thousands.
  */
 import assert from "node:assert/strict";
-import { hasCode, OrreryError, samplingSchema, toOrreryError } from "../actors/mod.ts";
+import { hasCode, OrreryError, samplingSchema } from "../actors/mod.ts";
+import { RECOVERY } from "./simulations/recovery.ts";
+import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
 import { prompt, toyTokens } from "./support/generation_world.ts";
 import { RecoveryWorld } from "./support/recovery_world.ts";
 
 const TOKENS = 40;
 const greedy = samplingSchema.parse({});
-const seeded = samplingSchema.parse({ temperature: 0.8, seed: 17 });
 const PROMPTS = [8, 20, 40].map((length) => Array.from(prompt.subarray(0, length)));
 
-const KINDS = [
-  { mode: "plain", sampling: greedy },
-  { mode: "speculative", sampling: greedy, draftLength: 4 },
-  { mode: "plain", sampling: seeded },
-  { mode: "auto", sampling: greedy },
-] as const;
-
 Deno.test("Gateway.generate() ends every request with the undisturbed text, whenever nodes die", async () => {
-  let paused = 0;
-  for (let seed = 0; seed < 40; seed++) {
-    const w = new RecoveryWorld(seed);
-    const { random, sim } = w;
-    w.serve(1 + Math.floor(random() * 4));
-    const requests = Array.from({ length: 6 }, async (_, i) => {
-      await w.wait(random() * 1_500);
-      const tokens = PROMPTS[i % PROMPTS.length];
-      const kind = KINDS[i % KINDS.length];
-      const expected = toyTokens(tokens, TOKENS, kind.sampling);
-      const ended = await w.ask({ prompt: { kind: "tokens", tokens }, maxTokens: TOKENS, ...kind });
-      const where = `seed ${seed}, request ${i}`;
-      assert.equal(ended.error, undefined, `${where}: ${toOrreryError(ended.error).message}`);
-      assert.deepEqual(ended.tokens, expected, where);
-      assert.equal(ended.done!.usage.completionTokens, TOKENS, where);
-      paused += ended.done!.report?.pauses ?? 0;
-    });
-    const faults = async () => {
-      for (let i = 0; i < 4; i++) {
-        await w.wait(random() * 1_200);
-        await w.kill(w.current!, random() < 0.3 ? 0 : random() * 1_500);
-        await w.wait(random() * 2_000);
-        w.serve(1 + Math.floor(random() * 4));
-      }
-    };
-    await sim.until(Promise.all([...requests, faults()]));
-    await sim.run({ forMs: 15_000 });
-    assert.deepEqual(w.actors.filter((kind) => kind === "generation"), [], `seed ${seed}`);
-  }
-  assert.ok(paused > 40, `only ${paused} pauses: the faults hit nothing`);
+  await assertSeeds(RECOVERY, seedsFrom(0, 12));
 });
+
+for (const broken of RECOVERY.broken) {
+  Deno.test(`The simulation of recovery notices ${broken.name}`, () => assertCaught(broken));
+}
 
 Deno.test("Gateway.generate() lets requests move to a deployment that took over while theirs stopped", async () => {
   const w = new RecoveryWorld(3);

@@ -1,81 +1,15 @@
 /**
  * Nodes die while requests are answered, and the plan names backups: the deployment is repaired, and
  * every answer is that of a cluster that lost nothing. Every seed is another schedule.
+ * `deno task test:simulation --only repair` runs thousands.
  */
-import assert from "node:assert/strict";
-import { type Deployment, samplingSchema } from "../actors/mod.ts";
-import { toyTokens } from "./support/generation_world.ts";
-import { PlacementWorld, type SimulatedNode } from "./support/placement_world.ts";
-import { TOY_VOCAB } from "./support/toy_engine.ts";
-
-/** Virtual milliseconds in which requests come. */
-const BUSY_MS = 20_000;
-const GREEDY = samplingSchema.parse({ temperature: 0 });
-
-async function client(world: PlacementWorld, node: SimulatedNode): Promise<number> {
-  let answered = 0;
-  while (world.sim.clock.now() < BUSY_MS) {
-    await world.sleep(world.random() * 200);
-    const prompt = Array.from({ length: 1 + world.int(60) }, (_, i) => (i * 37 + 11) % TOY_VOCAB);
-    const count = 1 + world.int(30);
-    const tokens = await world.ask(node, prompt, count);
-    assert.deepEqual(tokens, toyTokens(prompt, count, GREEDY), `at ${world.sim.clock.now()} ms`);
-    answered++;
-  }
-  return answered;
-}
-
-/** Kills nodes without clients, and adds others. Returns the deployments that served. */
-async function deaths(world: PlacementWorld, victims: SimulatedNode[]): Promise<Deployment[]> {
-  const served = new Map<string, Deployment>();
-  let next = 4;
-  const look = async () => {
-    const { deployment } = await world.status();
-    if (deployment) served.set(`${deployment.id} ${deployment.revision ?? 0}`, deployment);
-  };
-  while (world.sim.clock.now() < BUSY_MS - 5_000) {
-    for (let i = 0; i < 10; i++) {
-      await world.sleep(world.random() * 400);
-      await look();
-    }
-    const [victim] = victims.splice(world.int(victims.length), 1);
-    if (victim) world.kill(victim);
-    await world.sleep(1_500);
-    await look();
-    const node = world.add(`n${next++}`);
-    await world.join(node);
-    victims.push(node);
-  }
-  return [...served.values()];
-}
+import { REPAIR } from "./simulations/repair.ts";
+import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
 
 Deno.test("clusterActor repairs a deployment whose nodes die, and no request fails", async () => {
-  let repairs = 0;
-  let answered = 0;
-  for (let seed = 1; seed <= 8; seed++) {
-    const world = new PlacementWorld({ seed, backups: true, heads: seed % 2 === 0 });
-    const { sim } = world;
-    try {
-      const [n0, n1] = world.nodes.values();
-      const victims = ["n2", "n3"].map((name) => world.add(name));
-      await sim.until(Promise.all([n0, n1, ...victims].map((node) => world.join(node))));
-      const ready = async (node: SimulatedNode) => {
-        while (!node.gateway.readiness().ready) await world.sleep(100);
-      };
-      await sim.until(Promise.all([ready(n0), ready(n1)]));
-      const [served, ...counts] = await sim.until(Promise.all([
-        deaths(world, victims),
-        ...[n0, n0, n1].map((node) => client(world, node)),
-      ]));
-      for (const count of counts) answered += count;
-      repairs += served.filter(({ revision = 0 }) => revision > 0).length;
-      assert.deepEqual(world.crashes, []);
-    } catch (error) {
-      throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
-    } finally {
-      world.close(); // real timers
-    }
-  }
-  assert.ok(repairs >= 5, `${repairs} repairs`);
-  assert.ok(answered > 200, `${answered} answers`);
+  await assertSeeds(REPAIR, seedsFrom(1, 3));
 });
+
+for (const broken of REPAIR.broken) {
+  Deno.test(`The simulation of repairs notices ${broken.name}`, () => assertCaught(broken));
+}

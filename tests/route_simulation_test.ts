@@ -13,6 +13,8 @@ import {
   stageAddress,
 } from "../actors/mod.ts";
 import { Experience } from "../runtime/serve/experience.ts";
+import { ROUTE } from "./simulations/route.ts";
+import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
 import { coreMs, DEVICES, stageMs } from "./bench/speculation/devices.ts";
 import { prompt, read, SOLO_ARBITER, toyTokens, world } from "./support/generation_world.ts";
 
@@ -57,6 +59,14 @@ Deno.test("generationActor gives the same tokens by both routes, with drafts and
     }
   }
 });
+
+Deno.test("generationActor tells every token once, whichever route fails, on every seed", async () => {
+  await assertSeeds(ROUTE, seedsFrom(0, 24));
+});
+
+for (const broken of ROUTE.broken) {
+  Deno.test(`The simulation of routes notices ${broken.name}`, () => assertCaught(broken));
+}
 
 Deno.test("generationActor takes the pipeline, and says so, where no node has the whole model", async () => {
   const { tokens, done } = await world({ stages: 2 }).answer("g", {

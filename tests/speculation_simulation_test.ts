@@ -5,6 +5,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Sampling, samplingSchema, seededRandom } from "../actors/mod.ts";
+import { SPECULATION } from "./simulations/speculation.ts";
+import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
 import {
   LAYERS,
   plainCodec,
@@ -313,72 +315,12 @@ Deno.test("generationActor goes on with speculation that was asked for with a le
 });
 
 Deno.test("generationActor gives the plain tokens with misses, slow links, other requests and cancellations, and leaks no row", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.record({
-        seed: fc.nat(1e6),
-        stages: fc.constantFrom(1, 2, 4),
-        share: fc.constantFrom(0, 0.3, 0.6, 0.9, 1),
-        latencyMs: fc.constantFrom({ min: 0.1, max: 1 }, { min: 1, max: 30 }, { min: 5, max: 5 }),
-        alternatives: fc.boolean(),
-        temperature: fc.constantFrom(0, 1),
-        requests: fc.integer({ min: 1, max: 3 }),
-        cancelMs: fc.option(fc.integer({ min: 1, max: 600 })),
-        predicted: fc.boolean(),
-        draft_length: fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined }),
-      }),
-      async (c) => {
-        const sampling = samplingSchema.parse({ temperature: c.temperature, seed: c.seed });
-        const w = world({
-          stages: c.stages,
-          seed: c.seed,
-          latencyMs: c.latencyMs,
-          frameMs: (rows) => (20 + 3 * rows) / c.stages,
-          drafter: {
-            right: chances(c.share, c.seed),
-            alternatives: c.alternatives,
-            ms: 1,
-            chance: 0.8,
-          },
-        });
-        const guess = chances(c.share, c.seed + 1);
-        const requests = Array.from({ length: c.requests }, (_, k) => {
-          const before = prompt.map((t, i) => (t + k * i) % 251);
-          const truth = toyTokens(Array.from(before), 40, sampling);
-          const prediction = Int32Array.from(truth, (t, i) => guess(i) ? t : (t + 1) % 251);
-          const more = {
-            prompt: before,
-            mode: "speculative",
-            sampling,
-            draft_length: c.draft_length,
-            max_tokens: 40,
-            ...(c.predicted && k === 0 && { prediction }),
-          };
-          return { key: `g${k}`, more, truth };
-        });
-        const [first, ...others] = requests.map(({ key, more, truth }) => ({
-          truth,
-          key,
-          outcome: w.start(key, more).then(read),
-        }));
-        if (c.cancelMs !== null) {
-          w.sim.clock.after(
-            c.cancelMs,
-            () => void w.api.tell("d/generation/g0", { type: "cancel" }).catch(() => {}),
-          );
-        } else assert.deepEqual((await w.sim.until(first.outcome)).tokens, first.truth);
-        for (const { outcome, truth } of others) {
-          assert.deepEqual((await w.sim.until(outcome)).tokens, truth);
-        }
-        await w.sim.run({ forMs: 5_000 });
-        const stats = await w.arbiter();
-        assert.deepEqual([stats.requests, stats.frames_in_flight], [0, 0]);
-        assert.equal(stats.free_rows + stats.holes + stats.cached_rows, stats.capacity);
-      },
-    ),
-    { numRuns: 60, seed: 11 },
-  );
+  await assertSeeds(SPECULATION, seedsFrom(0, 24));
 });
+
+for (const broken of SPECULATION.broken) {
+  Deno.test(`The simulation of speculation notices ${broken.name}`, () => assertCaught(broken));
+}
 
 Deno.test("generationActor in mode auto is never much slower than plain decoding on devices with a quota, and gives its tokens", async () => {
   const truth = toyTokens(Array.from(prompt), 240, greedy);

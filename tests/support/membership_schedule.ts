@@ -22,6 +22,8 @@ export interface MembershipCheck {
   violations: string[];
   /** Nodes that were taken for dead. */
   removals: number;
+  /** Turns and timers that ran. */
+  steps: number;
 }
 
 /** Runs one schedule and checks it. Equal options give equal results. */
@@ -53,7 +55,7 @@ export async function checkMembership(
   const removals = world.changes.filter(({ to }) => to === "dead").length;
   if (faults === "slow" && removals > 0) violations.push(`${removals} removed for slowness`);
   world.close();
-  return { violations, removals };
+  return { violations, removals, steps: sim.steps };
 }
 
 /** Two different machines. */

@@ -7,6 +7,7 @@
 import { memberActor, type MembersView, PhiDetector, type Reach } from "../../actors/mod.ts";
 import { checkMembership, type MembershipCheck } from "./membership_schedule.ts";
 import type { Broken } from "./membership_world.ts";
+import { withMethods } from "./with_methods.ts";
 
 /** A variant, and what shows that it is broken. */
 export interface BrokenMembership {
@@ -26,14 +27,7 @@ export interface BrokenMembership {
 export async function checkVariant(
   { seed, broken, detector = {} }: Omit<BrokenMembership, "name" | "shows">,
 ): Promise<MembershipCheck> {
-  const { prototype } = PhiDetector;
-  const before = Object.getOwnPropertyDescriptors(prototype);
-  Object.assign(prototype, detector);
-  try {
-    return await checkMembership({ seed, broken });
-  } finally {
-    Object.defineProperties(prototype, before);
-  }
+  return await withMethods(PhiDetector, detector, () => checkMembership({ seed, broken }));
 }
 
 /** The member actor with another answer to `reach`. */

@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  COORDINATOR_KEY,
   hasCode,
   type Ownership,
   type Registry,
@@ -154,6 +155,18 @@ export const BROKEN: BrokenVariant[] = [
         unchecked(
           registry,
           (key, { sets }) => ofAddress(key) && (sets ?? []).some((s) => s.key === key),
+        ),
+    }),
+  },
+  {
+    name: "an election that compares no version",
+    seed: 9,
+    shows: /disagree about the coordinator|is obeyed/,
+    make: () => ({
+      registry: (registry: Registry) =>
+        unchecked(
+          registry,
+          (_, { sets }) => (sets ?? []).some(({ key }) => key === COORDINATOR_KEY),
         ),
     }),
   },
