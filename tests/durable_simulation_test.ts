@@ -11,5 +11,5 @@ Deno.test("DurableStates loses no add, doubles none and rings each alarm once, o
 });
 
 for (const broken of DURABLE.broken) {
-  Deno.test(`The simulation of durable actors notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`DURABLE.run() notices ${broken.name}`, () => assertCaught(broken));
 }

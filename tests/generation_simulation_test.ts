@@ -55,7 +55,7 @@ Deno.test("generationActor ends every request once, with its own tokens, on ever
 });
 
 for (const broken of GENERATION.broken) {
-  Deno.test(`The simulation of generations notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`GENERATION.run() notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("generationActor takes turns with concurrent generations and leaves their tokens alone", async () => {

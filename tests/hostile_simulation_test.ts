@@ -11,5 +11,5 @@ Deno.test("ActorSystem lets no message of a hostile node disturb requests, on ev
 });
 
 for (const broken of HOSTILE.broken) {
-  Deno.test(`The simulation of a hostile node notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`HOSTILE.run() notices ${broken.name}`, () => assertCaught(broken));
 }

@@ -11,5 +11,5 @@ Deno.test("Journal loses no token, doubles none and ends each request once, on e
 });
 
 for (const broken of JOURNAL.broken) {
-  Deno.test(`The simulation of journals notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`JOURNAL.run() notices ${broken.name}`, () => assertCaught(broken));
 }

@@ -12,5 +12,5 @@ Deno.test("clusterActor lists exactly the nodes that run, and removes none for s
 });
 
 for (const broken of MEMBERSHIP.broken) {
-  Deno.test(`The simulation of membership notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`MEMBERSHIP.run() notices ${broken.name}`, () => assertCaught(broken));
 }

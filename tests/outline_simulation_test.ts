@@ -22,7 +22,7 @@ Deno.test("generationActor in mode outline gives each branch's text on every see
 });
 
 for (const broken of OUTLINE.broken) {
-  Deno.test(`The simulation of outlines notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`OUTLINE.run() notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("generationActor in mode outline gives each branch's own text, in one text in order", async () => {

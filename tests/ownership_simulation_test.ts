@@ -32,7 +32,7 @@ Deno.test("OwnershipWorld does the same for the same seed, whatever runs beside 
 });
 
 for (const broken of OWNERSHIP.broken) {
-  Deno.test(`OwnershipWorld notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`OWNERSHIP.run() notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("searchModel() finds no wrong state in any history of the small cases", () => {

@@ -12,5 +12,5 @@ Deno.test("clusterActor fails no request when a placement takes over, however la
 });
 
 for (const broken of PLACEMENT.broken) {
-  Deno.test(`The simulation of placements notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`PLACEMENT.run() notices ${broken.name}`, () => assertCaught(broken));
 }

@@ -63,7 +63,7 @@ Deno.test("arbiterActor.replaced keeps random trees right, lost at random moment
 });
 
 for (const broken of REBUILD.broken) {
-  Deno.test(`The simulation of rebuilds notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`REBUILD.run() notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("arbiterActor rebuilds a stage that has crashed and was started again at its node, untold", async () => {

@@ -19,7 +19,7 @@ Deno.test("Gateway.generate() ends every request with the undisturbed text, when
 });
 
 for (const broken of RECOVERY.broken) {
-  Deno.test(`The simulation of recovery notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`RECOVERY.run() notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("Gateway.generate() lets requests move to a deployment that took over while theirs stopped", async () => {

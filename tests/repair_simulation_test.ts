@@ -11,5 +11,5 @@ Deno.test("clusterActor repairs a deployment whose nodes die, and no request fai
 });
 
 for (const broken of REPAIR.broken) {
-  Deno.test(`The simulation of repairs notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`REPAIR.run() notices ${broken.name}`, () => assertCaught(broken));
 }

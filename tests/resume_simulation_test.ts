@@ -15,7 +15,7 @@ Deno.test("Start.resumed goes on with answers of every kind, wherever they were 
 });
 
 for (const broken of RESUME.broken) {
-  Deno.test(`The simulation of resumed answers notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`RESUME.run() notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("Start.resumed computes nothing where all tokens are known, and tells the rest", async () => {

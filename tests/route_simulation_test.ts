@@ -65,7 +65,7 @@ Deno.test("generationActor tells every token once, whichever route fails, on eve
 });
 
 for (const broken of ROUTE.broken) {
-  Deno.test(`The simulation of routes notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`ROUTE.run() notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("generationActor takes the pipeline, and says so, where no node has the whole model", async () => {

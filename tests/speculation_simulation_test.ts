@@ -319,7 +319,7 @@ Deno.test("generationActor gives the plain tokens with misses, slow links, other
 });
 
 for (const broken of SPECULATION.broken) {
-  Deno.test(`The simulation of speculation notices ${broken.name}`, () => assertCaught(broken));
+  Deno.test(`SPECULATION.run() notices ${broken.name}`, () => assertCaught(broken));
 }
 
 Deno.test("generationActor in mode auto is never much slower than plain decoding on devices with a quota, and gives its tokens", async () => {
