@@ -5,6 +5,7 @@
  * @module
  */
 export { annotated, type Annotations } from "./annotated.ts";
+export { type AddedDevice, changedInput, type InputChanges } from "./changed_input.ts";
 export * from "./even_split.ts";
 export type * from "./types.ts";
 export * from "./cost/mod.ts";

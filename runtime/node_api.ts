@@ -28,10 +28,11 @@ import type { NodeOrigin } from "./node_origin.ts";
 import type { NodePart } from "./node_part.ts";
 import { nodeSample } from "./node_sample.ts";
 import type { NodeWork } from "./node_work.ts";
-import { nodesAdmin } from "./nodes_admin.ts";
+import { askFirstNode, nodesAdmin } from "./nodes_admin.ts";
 import { PageFiles } from "./page/mod.ts";
 import type { Promotion } from "./promotion.ts";
 import { ModelPuller } from "./pull/mod.ts";
+import { storedModels } from "./stored_models.ts";
 import { VERSION } from "./version.ts";
 
 /** What the API asks. */
@@ -88,6 +89,10 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     batches,
     responses,
     pull: new ModelPuller({ ...options.hub, store: parts.store }),
+    storedModels: storedModels({
+      store: parts.store,
+      served: () => [...part.seat?.models ?? [], ...work.host.models],
+    }),
     removeModel: (model) => parts.store.remove(model),
     serving: () => work.serving,
     metrics: async () => ({
@@ -101,6 +106,10 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
       system,
       flows: () => [...part.seat ? [part.seat.flow] : [], ...gateway.flows],
     }),
+    whatIf: (changes, signal) => {
+      if (part.seat) return part.seat.whatIf(changes, signal);
+      throw askFirstNode("plans", membership.coordinator);
+    },
     cluster: clusterReporter({ system, membership }),
     nodes: nodesAdmin({
       ...{ system, trust, membership, promote },

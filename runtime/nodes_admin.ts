@@ -44,13 +44,7 @@ export function nodesAdmin(
   async function list(): Promise<NodeRow[]> {
     const { coordinator } = membership;
     const known = coordinator?.node === system.node ? await trust.identities() : undefined;
-    if (!known) {
-      throw apiError(
-        "ask_first_node",
-        `only the first node, which coordinates, knows and changes the nodes of the cluster: ask ` +
-          `the API of the node whose mailbox listens at ${coordinator?.host}:${coordinator?.port}`,
-      );
-    }
+    if (!known) throw askFirstNode("knows and changes the nodes of the cluster", coordinator);
     const cluster = await membership.status();
     for (const node of draining) {
       if (!cluster.members.some((m) => m.node === node)) draining.delete(node);
@@ -104,6 +98,14 @@ export function nodesAdmin(
     },
   };
 }
+
+/** The error of a node that does not coordinate; `does`: what only the first node does. */
+export const askFirstNode = (does: string, first: Membership["coordinator"]) =>
+  apiError(
+    "ask_first_node",
+    `only the first node, which coordinates, ${does}: ask the API of the node whose mailbox ` +
+      `listens at ${first?.host}:${first?.port}`,
+  );
 
 /** What {@linkcode nodeRows} puts together. */
 export interface NodeFacts {

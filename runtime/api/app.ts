@@ -33,7 +33,9 @@ import { planOf, type Serving } from "./plan.ts";
 import type { PageFiles } from "../page/mod.ts";
 import { pageRoutes } from "./page_routes.ts";
 import type { PullService } from "./pull_service.ts";
+import { storedModelRoutes, type StoredModels } from "./stored_models.ts";
 import { traceRoutes } from "./trace_routes.ts";
+import { type WhatIf, whatIfRoute } from "./what_if.ts";
 
 const log = getLogger(["orrery", "api"]);
 
@@ -47,6 +49,8 @@ export interface ApiOptions {
   bodyTimeoutMs?: number;
   /** Gives what the node serves, for `GET /api/plan`. @default the route does not exist */
   serving?: () => Serving;
+  /** Plans with changes, for `POST /api/plan`. @default the route does not exist */
+  whatIf?: WhatIf;
   /** Lists, drains and removes nodes, for `/api/nodes`. @default the routes do not exist */
   nodes?: NodesAdmin;
   /** Tells of the members and what they are at, for `GET /api/cluster`. @default no such route */
@@ -63,6 +67,8 @@ export interface ApiOptions {
   metrics?: () => Promise<{ type: string; text: string }>;
   /** Told of every request that was answered; a stream, when its head was. @default nobody is */
   onAnswered?: (request: AnsweredApiRequest) => void;
+  /** Lists and verifies models of the store, for `/api/models`. @default no such routes */
+  storedModels?: StoredModels;
   /** Removes a model of the store, for `DELETE /api/delete`. @default it removes none */
   removeModel?: (model: string) => Promise<void>;
   /** Version of this program, for `GET /api/version`. @default "unknown" */
@@ -103,6 +109,7 @@ export interface AnsweredApiRequest {
  * - `GET /v1/models`, `GET /v1/models/{id}`
  * - `/v1/files` and `/v1/batches`: files of requests, and jobs that answer them
  * - `GET /api/plan` (404 with a reason where nothing was planned)
+ * - `POST /api/plan`: the plan that would be made if something were different
  * - `GET /api/load`: how busy the node is, and how long its event loop lags
  * - `GET /metrics`: figures for Prometheus
  * - `GET /api/trace` (the last frames as JSON; `?last=N`: the newest N, at most 512),
@@ -112,6 +119,7 @@ export interface AnsweredApiRequest {
  *   cluster, on its first node (409 elsewhere)
  * - `GET /api/deployments`, and `GET`, `PUT`, `DELETE` of `/api/deployments/{name}`: what the cluster
  *   serves, under which names
+ * - `GET /api/models`, `POST /api/models/{name}/verify`: what the node's store has
  * - `POST /api/doctor`: every node and every link of the cluster, examined now
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
  *   and returns its answer as JSON
@@ -177,6 +185,8 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   }
   const { serving } = options;
   if (serving) app.get("/api/plan", (c) => c.json(planOf(serving())));
+  if (options.whatIf) whatIfRoute(app, options.whatIf, { limits: body, origins: access.origins });
+  if (serving || options.whatIf) app.all("/api/plan", wrongMethod("GET, HEAD, POST"));
   const { load } = options;
   if (load) app.get("/api/load", (c) => c.json(load()));
   const { metrics } = options;
@@ -188,6 +198,9 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     app.all("/metrics", wrongMethod("GET, HEAD"));
   }
   if (generator.traces) traceRoutes(app, generator.traces.bind(generator));
+  if (options.storedModels) {
+    storedModelRoutes(app, options.storedModels, access.origins ?? []);
+  }
   const { cluster } = options;
   if (cluster) {
     app.get("/api/cluster", async (c) => c.json(await cluster()));

@@ -16,5 +16,7 @@ export { findModel } from "./find_model.ts";
 export * from "./generator.ts";
 export type { NodeRow, NodeRowLink, NodesAdmin, NodeState, Promoted } from "./nodes.ts";
 export type { Serving } from "./plan.ts";
+export type { ListedModel, StoredModels } from "./stored_models.ts";
+export type { WhatIf } from "./what_if.ts";
 export type { PullService, PullStep } from "./pull_service.ts";
 export { type ApiServer, serveApi, type ServeLimits, type ServeOptions } from "./serve.ts";

@@ -23,8 +23,10 @@ import {
 import type { Manifest } from "../../models/mod.ts";
 import {
   annotated,
+  changedInput,
   evenHead,
   evenSplit,
+  type InputChanges,
   type LayerRange,
   type Plan,
   type PlanInput,
@@ -111,6 +113,8 @@ export class Placer {
   /** Fires when a node that is alone measures itself. */
   #alone?: ReturnType<typeof setTimeout>;
   #closed = false;
+  /** What the last plan was made from; undefined: this placer has made none. */
+  #input?: PlanInput;
   /** The stages of the last plan, and the sorted names of the nodes that it was made for. */
   #serving?: { devices: string; stages: readonly StagePlace[] };
   /** Ends a measurement that follows an early placement; undefined: there is none. */
@@ -175,6 +179,20 @@ export class Placer {
   /** The links between the members as they are now; empty where nothing is planned by them. */
   get links(): LinkNow[] {
     return this.#links.list();
+  }
+
+  /**
+   * The plan that would be made if something were different, and what it would be made from;
+   * undefined: this placer has planned nothing yet. Changes nothing. Throws what `changedInput` and
+   * the planner throw, and the signal's reason.
+   */
+  async whatIf(
+    changes: InputChanges,
+    signal: AbortSignal,
+  ): Promise<{ plan: Plan; input: PlanInput } | undefined> {
+    if (!this.#input) return undefined;
+    const input = changedInput(this.#input, changes);
+    return { plan: await this.#makePlan(input, this.#options.graph, signal), input };
   }
 
   /** Cancels the measurement that a lone node has planned, and watches links no more. */
@@ -364,6 +382,7 @@ export class Placer {
       acceptance,
       draft: drafts.size > 0 ? draft : undefined,
     });
+    this.#input = input;
     const found = await this.#makePlan(input, graph, signal);
     const made = await this.#steady(found, { input, graph, signal });
     if (!this.#options.links) this.#links.watch(members, usedBy(made));

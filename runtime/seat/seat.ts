@@ -184,6 +184,11 @@ export class Seat {
     return this.#placer.links;
   }
 
+  /** See {@linkcode Placer.whatIf}: of the deployment `default`. */
+  whatIf(...asked: Parameters<Placer["whatIf"]>): ReturnType<Placer["whatIf"]> {
+    return this.#placer.whatIf(...asked);
+  }
+
   #register(
     { registry, served, nodes: view }: SeatOptions,
     memory: ClusterMemory,

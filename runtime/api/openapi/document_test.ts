@@ -16,6 +16,8 @@ function wholeApi() {
     batches: {} as BatchService,
     deployments: {} as ApiOptions["deployments"],
     load: () => ({}),
+    storedModels: {} as ApiOptions["storedModels"],
+    whatIf: () => Promise.resolve(undefined),
     cluster: () => Promise.resolve({}),
     page: {} as ApiOptions["page"],
     metrics: () => Promise.resolve({ type: "text/plain", text: "" }),

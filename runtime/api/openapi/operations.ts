@@ -11,6 +11,7 @@ import { ENDPOINTS } from "../endpoints.ts";
 import { filesQuery, uploadSchema } from "../files.ts";
 import { promoteQuery } from "../nodes.ts";
 import { ollamaDeleteSchema } from "../ollama/delete.ts";
+import { whatIfSchema } from "../what_if.ts";
 
 /** What a route takes and gives. */
 export interface Operation {
@@ -129,6 +130,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
 
   "GET /api/plan": { tag: NODES, summary: "The plan that serves now; 404 with a reason" },
+  "POST /api/plan": {
+    tag: NODES,
+    summary: "The plan that would be made if something were different; changes nothing",
+    body: whatIfSchema,
+  },
+  "GET /api/models": { tag: NODE, summary: "Lists the models of the node's store" },
+  "POST /api/models/{name}/verify": {
+    tag: NODE,
+    summary: "Hashes all files of a stored model again",
+  },
   "GET /api/cluster": {
     tag: NODES,
     summary: "The members of the cluster, what they are at, and what serves",

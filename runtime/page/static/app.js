@@ -10,12 +10,20 @@ import { usePoll } from "./lib/poll.js";
 import { nextTheme, setTheme, showTheme, theme } from "./lib/theme.js";
 import { Chat } from "./views/chat.js";
 import { Cluster } from "./views/cluster.js";
+import { Deployments } from "./views/deployments.js";
 import { KeyDialog } from "./views/key_dialog.js";
+import { Models } from "./views/models.js";
+import { Plan } from "./views/plan.js";
+import { Timeline } from "./views/timeline.js";
 
 /** The views, in the order of the menu. */
 const VIEWS = [
   { name: "chat", title: "Chat", View: Chat },
   { name: "cluster", title: "Cluster", View: Cluster },
+  { name: "timeline", title: "Timeline", View: Timeline },
+  { name: "plan", title: "Plan", View: Plan },
+  { name: "models", title: "Models", View: Models },
+  { name: "deployments", title: "Deployments", View: Deployments },
 ];
 
 const viewOf = (/** @type {string} */ hash) =>
@@ -65,17 +73,22 @@ function App() {
   `;
 }
 
-/** Whether the node answers prompts. */
+/**
+ * Whether the node serves something. Not by `/readyz`, which sends a prompt through every stage: that
+ * would keep idle stages in memory as long as somebody has the page open.
+ */
 function Ready() {
-  const { value, error } = usePoll("/readyz", 5_000);
-  const reason = error?.code === "unreachable" ? "unreachable" : error?.message;
-  const [state, text] = value?.ready && !error
-    ? ["good", "ready"]
-    : error
-    ? ["bad", error.status === 503 ? "not ready" : "unreachable"]
-    : ["", "…"];
-  return html`<span class="ready" data-state=${state} title=${value?.note ?? reason ?? ""}>
-    <i aria-hidden="true"></i> ${text}</span>`;
+  const { value, error } = usePoll("/v1/models", 5_000);
+  const models = value?.data ?? [];
+  const [state, text] = error
+    ? ["bad", error.code === "unreachable" ? "unreachable" : "refused"]
+    : !value
+    ? ["", "…"]
+    : models.length > 0
+    ? ["good", `serves ${models[0].id}`]
+    : ["bad", "serves nothing"];
+  return html`<span class="ready" data-state=${state} title=${error?.message ?? text}>
+    <i aria-hidden="true"></i><span>${text}</span></span>`;
 }
 
 function ThemeButton() {

@@ -10,9 +10,10 @@ const three = (/** @type {number} */ n) =>
 /** Milliseconds, with the unit that suits. @param {number | null | undefined} n */
 export function ms(n) {
   if (n === undefined || n === null || !Number.isFinite(n)) return "–";
+  if (n === 0) return "0 ms";
   if (n >= 60_000) return `${(n / 60_000).toFixed(1)} min`;
   if (n >= 1_000) return `${three(n / 1_000)} s`;
-  return n >= 0.995 || n === 0 ? `${three(n)} ms` : `${(n * 1000).toFixed(0)} µs`;
+  return n >= 0.995 ? `${three(n)} ms` : `${(n * 1000).toFixed(0)} µs`;
 }
 
 /** Bytes, with the unit that suits. @param {number | null | undefined} n */
