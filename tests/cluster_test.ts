@@ -15,8 +15,10 @@ const answers = (url: string, orrery: Record<string, unknown> = {}) =>
 
 /** Every second prompt, for the many ways to split: the others are asked on 1, 2 and 4 nodes. */
 const FEWER = PROMPTS.filter((_, i) => i % 2 === 0);
+/** Their longest answers: what a split does wrong shows in the first tokens. */
+const FEWER_TOKENS = 24;
 const fewer = (url: string, orrery: Record<string, unknown> = {}) =>
-  askAll(url, FEWER, { orrery }, CLIENTS);
+  askAll(url, FEWER, { orrery, max_tokens: FEWER_TOKENS }, CLIENTS);
 
 /** Ways of drawing that need different things of the whole vocabulary. */
 const DRAWING = [

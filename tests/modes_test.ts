@@ -153,7 +153,7 @@ Deno.test("POST /v1/chat/completions goes on with the same tokens when the draft
     const body = (mode: string) => ({
       messages: [{ role: "user", content: "Why does it rain?" }],
       temperature: 0,
-      max_tokens: 600,
+      max_tokens: 300,
       orrery: { mode, ignore_eos: true, draft_length: 4 },
     });
     await using cluster = await startCluster(3, data, ["--layers", "0-2,3-5"]);
@@ -178,14 +178,15 @@ Deno.test("POST /v1/chat/completions goes on with the same tokens when the draft
 Deno.test("POST /v1/chat/completions gives one node's tokens over two at q4 with an f16 wire, but for near ties", async () => {
   await inFolder(async (data) => {
     const prompts = FIFTY.slice(0, 20);
+    const body = { max_tokens: MAX_TOKENS, orrery: { mode: "plain" } };
     const q4 = ["--precision", "q4", "--draft", "none"];
     let whole: NodeAnswer[];
     {
       await using one = await startCluster(1, data, q4);
-      whole = await askAll(one.url, prompts, { orrery: { mode: "plain" } });
+      whole = await askAll(one.url, prompts, body);
     }
     await using two = await startCluster(2, data, q4);
-    const split = await askAll(two.url, prompts, { orrery: { mode: "plain" } });
+    const split = await askAll(two.url, prompts, body);
     const { bytes_per_token_per_hop } = split[0].orrery;
     assert.ok(
       bytes_per_token_per_hop! < 3 * HIDDEN,

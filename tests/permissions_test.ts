@@ -56,6 +56,7 @@ Deno.test(`deno task start runs a node that may read and write nothing outside${
     const env = { ...Deno.env.toObject(), ORRERY_TEST_SECRET: "secret" };
     await using node = NodeProcess.start(["--data", data, "--model", model, "--draft", "none"], {
       env,
+      launch: true,
     });
     await node.ready(1);
     // Deno itself reads files of /proc only for programs with every permission.

@@ -10,7 +10,7 @@ import { FIFTY } from "./support/prompts.ts";
 import { inFolder } from "./support/store_folder.ts";
 
 const prompts = FIFTY;
-const maxTokens = 32;
+const maxTokens = 20;
 
 Deno.test("generationActor gives the embedded model's plain greedy tokens with draft model and n-grams", async () => {
   assert.equal(prompts.length, 50);
@@ -41,7 +41,7 @@ Deno.test("generationActor gives the embedded model's plain greedy tokens with d
         total.accepted += done.report.accepted;
       }
     }
-    assert.ok(total.drafted > 500, `${total.drafted} rows drafted`);
+    assert.ok(total.drafted > 300, `${total.drafted} rows drafted`);
     // Half the drafts are of a fixed length, up to 8, of which a model right in 85 % of cases gets
     // 3.5; busy machines lose more.
     assert.ok(

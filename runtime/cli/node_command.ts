@@ -53,15 +53,19 @@ async function graphGrants(file: string): Promise<GraphGrants | undefined> {
 
 /** What stands behind `deno` to start a node with these options. */
 export async function nodeCommand(options: string[]): Promise<string[]> {
+  const { graph } = nodePaths(options);
+  return grantedCommand(options, graph === undefined ? undefined : await graphGrants(graph));
+}
+
+/** As {@linkcode nodeCommand}, where it is known what the graph file grants, if there is one. */
+export function grantedCommand(options: string[], grants?: GraphGrants): string[] {
   const config: { permissions: Record<string, PermissionSet> } = JSON.parse(
     Deno.readTextFileSync(`${ROOT}deno.json`),
   );
-  const paths = nodePaths(options);
-  const grants = paths.graph === undefined ? undefined : await graphGrants(paths.graph);
   return [
     // Deno 2.9 fetches modules from some hosts without asking, whatever --deny-import says.
     ...["run", "-q", "--no-prompt", "--no-remote", "--config", `${ROOT}deno.json`, V8_FLAGS],
-    ...permissionFlags(config.permissions.node, { root: ROOT, paths, grants }),
+    ...permissionFlags(config.permissions.node, { root: ROOT, paths: nodePaths(options), grants }),
     ...[`${ROOT}runtime/cli/start.ts`, ...options],
   ];
 }

@@ -37,10 +37,26 @@ const SETTINGS: Partial<Sampling>[] = [
   { temperature: 1.4, top_p: 0.9 },
 ];
 
-/** One token by the sampler of the last stage. */
+/** What was chosen under some settings, by logits, seed and position. */
+const CHOSEN = new Map<string, Map<Float32Array, Map<number, number>>>();
+
+/**
+ * One token by the sampler of the last stage. It is remembered: under each drafter the sampler is
+ * asked the same again.
+ */
 function choose(logits: Float32Array, sampling: Sampling, position: number): number {
-  return sample(logitsRow(logits), sampling, { tokens: new Int32Array(0), promptRows: 0, position })
-    .token;
+  const { seed, ...settings } = sampling;
+  const key = Object.values(settings).map(String).join();
+  const byLogits = CHOSEN.get(key) ?? new Map<Float32Array, Map<number, number>>();
+  CHOSEN.set(key, byLogits);
+  const known = byLogits.get(logits) ?? new Map<number, number>();
+  byLogits.set(logits, known);
+  const at = seed! * 64 + position;
+  const token = known.get(at) ??
+    sample(logitsRow(logits), sampling, { tokens: new Int32Array(0), promptRows: 0, position })
+      .token;
+  known.set(at, token);
+  return token;
 }
 
 /** Probability of each token under these settings. */
@@ -234,11 +250,11 @@ Deno.test("sample() writes the text of plain decoding with the same seed, whatev
 Deno.test("sample() accepts and corrects a draft as the rejection rule says: p(d), else p without d", () => {
   const sampling = samplingSchema.parse({ temperature: 1 });
   const p = probabilities(TARGET[0], sampling);
+  const found = new Array(VOCAB).fill(0);
+  for (let seed = 0; seed < DRAWS; seed++) {
+    found[choose(TARGET[0], { ...sampling, seed }, PROMPT)]++;
+  }
   for (let guess = 0; guess < VOCAB; guess++) {
-    const found = new Array(VOCAB).fill(0);
-    for (let seed = 0; seed < DRAWS; seed++) {
-      found[choose(TARGET[0], { ...sampling, seed }, PROMPT)]++;
-    }
     const rate = found[guess] / DRAWS;
     assert.ok(Math.abs(rate - p[guess]) < 5 * Math.sqrt(p[guess] * (1 - p[guess]) / DRAWS));
     const rejected = DRAWS - found[guess];

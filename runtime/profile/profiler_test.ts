@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { ModelStore, type Precision, PRECISIONS } from "../../models/mod.ts";
+import { join } from "node:path";
+import { type Manifest, ModelStore, type Precision, PRECISIONS } from "../../models/mod.ts";
+import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import { resolveModel } from "../serve/resolve_model.ts";
 import { profileSchema } from "./profile.ts";
 import { profileModel, type ProfileProgress } from "./profiler.ts";
@@ -12,6 +14,13 @@ async function withStore(run: (store: ModelStore, data: string) => Promise<void>
   } finally {
     await Deno.remove(data, { recursive: true });
   }
+}
+
+/** A model whose measuring takes little time. */
+async function tinyModel(store: ModelStore, data: string): Promise<Manifest> {
+  const checkpoint = join(data, "checkpoint");
+  await writeTinyCheckpoint(checkpoint, { context: 64 });
+  return (await store.add(checkpoint, { name: "tiny", precision: "f32" })).manifest;
 }
 
 Deno.test("profileModel() measures the embedded model, more for more rows, and leaves no file behind", async () => {
@@ -31,7 +40,9 @@ Deno.test("profileModel() measures the embedded model, more for more rows, and l
     const { layer, head, embed } = profile;
     assert.deepEqual(layer.past, [0, 1024]);
     assert.deepEqual([layer.rows[0], embed.rows[0], head.rows[0]], [1, 1, 1]);
-    assert.ok(layer.seconds.at(-1)![0] > 4 * layer.seconds[0][0], JSON.stringify(layer));
+    // Of few rows the fastest: another process may have held one of them up.
+    const few = Math.min(...layer.seconds.slice(0, 4).map(([seconds]) => seconds));
+    assert.ok(layer.seconds.at(-1)![0] > 4 * few, JSON.stringify(layer));
     assert.ok(profile.frame_s > 0 && profile.overhead_bytes > 0);
     assert.equal(profile.synthetic, false);
     assert.deepEqual(seen.at(-1), {
@@ -48,14 +59,13 @@ Deno.test("profileModel() measures the embedded model, more for more rows, and l
 
 Deno.test("profileModel() makes up weights at any precision, when the model's own are elsewhere", async (t) => {
   await withStore(async (store, data) => {
-    const { manifest } = await resolveModel(store, {});
+    const manifest = await tinyModel(store, data);
     for (const precision of PRECISIONS.filter((p): p is Precision => p !== "f32")) {
       await t.step(precision, async () => {
         const elsewhere = atPrecision(manifest, precision);
         assert.equal(elsewhere.precision, precision);
         const options = { store, data, threads: 1, quick: true, cpuShare: 1 };
-        const small = { ...elsewhere, geometry: { ...elsewhere.geometry, context: 64 } }; // few points
-        const profile = await profileModel({ manifest: small, ...options });
+        const profile = await profileModel({ manifest: elsewhere, ...options });
         assert.equal(profile.synthetic, true);
         assert.equal(profile.key.precision, precision);
         assert.ok(profile.layer.seconds.at(-1)![0] > 0);
@@ -67,7 +77,7 @@ Deno.test("profileModel() makes up weights at any precision, when the model's ow
 
 Deno.test("profileModel() ends and removes its files, when it is called off", async () => {
   await withStore(async (store, data) => {
-    const { manifest } = await resolveModel(store, {});
+    const manifest = await tinyModel(store, data);
     const abort = new AbortController();
     const measuring = profileModel({
       manifest: atPrecision(manifest, "q4"),

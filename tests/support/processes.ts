@@ -1,12 +1,12 @@
 /**
- * Real nodes: separate processes with real sockets, started as a user starts them.
+ * Real nodes: separate processes with real sockets.
  *
  * @module
  */
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-import { startCommand } from "./start_command.ts";
+import { launchedCommand, startCommand } from "./start_command.ts";
 
 /** Options for tests of several stages: the planner would put a small model on one node. */
 export const EVEN: readonly string[] = ["--placement", "even"];
@@ -25,6 +25,8 @@ export interface ProcessOptions {
    * @default none
    */
   within?: readonly string[];
+  /** Whether `deno task start` works out the permissions itself, as for a user. @default false */
+  launch?: boolean;
 }
 
 /** A node in a process of its own. */
@@ -35,8 +37,11 @@ export class NodeProcess implements AsyncDisposable {
   readonly #reading: Promise<unknown>;
   #ended?: Deno.CommandStatus;
 
-  private constructor(args: string[], { env, within = [] }: ProcessOptions) {
-    const [command, ...rest] = [...within, ...startCommand(args)];
+  private constructor(args: string[], { env, within = [], launch = false }: ProcessOptions) {
+    const [command, ...rest] = [
+      ...within,
+      ...(launch ? startCommand(args) : launchedCommand(args)),
+    ];
     this.#child = new Deno.Command(command, {
       args: rest,
       stdin: "null",

@@ -5,8 +5,8 @@
  * @module
  */
 import config from "../../deno.json" with { type: "json" };
+import { grantedCommand, ROOT } from "../../runtime/cli/node_command.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
 const PROGRAM = "runtime/cli/launch.ts";
 
 /** The command line that runs a node with these options from any folder. */
@@ -15,4 +15,14 @@ export function startCommand(options: readonly string[]): [program: string, ...a
   const from = words.indexOf("deno"), to = words.indexOf(PROGRAM);
   const flags = words.slice(from + 1, to); // run, permissions, V8's limits
   return [Deno.execPath(), ...flags, "--config", `${ROOT}deno.json`, ROOT + PROGRAM, ...options];
+}
+
+/**
+ * The command line of the process that `deno task start` becomes: without the program before it,
+ * which takes a third of the processor time of a start. A graph file grants permissions, and which
+ * ones only that program finds out: with one, this is {@linkcode startCommand}.
+ */
+export function launchedCommand(options: readonly string[]): [program: string, ...args: string[]] {
+  if (options.includes("--graph")) return startCommand(options);
+  return [Deno.execPath(), ...grantedCommand([...options])];
 }
