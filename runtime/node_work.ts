@@ -39,6 +39,7 @@ export function openWork(
   const admission = new Admission(options.admission);
   const gateway = later.gateway = new Gateway({
     ...{ system, admission, counts: metrics },
+    silentMs: (node) => mailbox.silentMs(node),
     onBroken: (deployment, why) => later.membership?.broken(deployment, why),
     onWake: (name) => later.membership?.wake(name),
   });

@@ -154,6 +154,10 @@ export const clusterActor = defineActor({
         takeover.cross(node);
       },
       gone: (node, why) => each((copy) => copy.gone(node, why)),
+      silent: (node, why) =>
+        deployments.copies.filter((copy) => copy.standIn(node, why)).length > 0,
+      needed: () => deployments.copies.flatMap((copy) => copy.needed),
+      replaceable: (node) => deployments.copies.some((copy) => copy.without(node)),
       rejoined: (node) => each((copy) => copy.serving.rejoined(node)),
       changed: () => deployments.replace(),
     });

@@ -17,7 +17,7 @@ import type { DeploymentSource } from "./deployment_source.ts";
 import { type DoubtReport, Doubts } from "./doubts.ts";
 import type { FetchReport } from "./fetches.ts";
 import type { ClusterMemory } from "./memory.ts";
-import type { DeploymentPlacement, PlaceDeployment } from "./placement.ts";
+import { type DeploymentPlacement, isModel, loads, type PlaceDeployment } from "./placement.ts";
 import { repaired } from "./repair.ts";
 import type { Roster } from "./roster.ts";
 
@@ -86,6 +86,10 @@ export class DeploymentCopy {
   /** Nodes that are gone of the deployment that serves, and why the last of them is. */
   readonly #gone = new Set<string>();
   #why = "";
+  /** Members that do not answer at present, and whose layers others are to take over. */
+  readonly #away = new Set<string>();
+  /** Members whose layers others have taken over since the last placement. */
+  readonly #stoodIn = new Set<string>();
   /** The nodes that have prepared the deployment that serves. */
   #prepared: Set<string>;
   #changes = 0;
@@ -156,11 +160,39 @@ export class DeploymentCopy {
   /** A member is gone: what serves is repaired, or else layers are placed without it. */
   gone(node: string, why: string): void {
     const { current } = this.serving;
+    this.#away.delete(node);
     if (current && servingNodes(current).includes(node)) {
       this.#gone.add(node);
       this.#why = why;
-    }
+    } else if (current && this.#stoodIn.delete(node)) return; // see REPAIRED_MS
     void this.replace();
+  }
+
+  /** The nodes without which what serves cannot answer; none while layers are being placed. */
+  get needed(): string[] {
+    const { current } = this.serving;
+    return !current || this.#placing || this.#options.waits() ? [] : servingNodes(current);
+  }
+
+  /** What serves with a node's layers at its backups; undefined: it has none, or no backups. */
+  without(node: string): Deployment | undefined {
+    const { current } = this.serving;
+    if (!current || !this.needed.includes(node) || current.id === this.#condemned) return undefined;
+    const { all: members, able } = this.#options.roster;
+    return repaired(current, { members, able, away: new Set([...this.#away, node]) });
+  }
+
+  /**
+   * A member has fallen silent: its backups take its layers over. It stays a member, and gets layers
+   * again when they are placed anew. False: they cannot.
+   */
+  standIn(node: string, why: string): boolean {
+    if (!this.without(node)) return false;
+    this.#away.add(node);
+    this.#gone.add(node);
+    this.#why = why;
+    void this.replace();
+    return true;
   }
 
   /** A node says how far it is with the weights that its layers need. */
@@ -302,13 +334,21 @@ export class DeploymentCopy {
     const { current } = serving;
     if (!current || !servingNodes(current).some((node) => this.#gone.has(node))) return false;
     const { all: members, able } = roster;
-    const made = current.id === this.#condemned ? undefined : repaired(current, { members, able });
-    const nodes = able.map(({ node }) => node);
+    const away = new Set(this.#away);
+    const made = current.id === this.#condemned
+      ? undefined
+      : repaired(current, { members, able, away });
+    const nodes = able.map(({ node }) => node).filter((node) => !away.has(node));
     try {
       if (made) await this.#loading.repair(made, { nodes, valid });
       if (!valid()) return false;
     } catch (caught) {
       if (!valid()) return false;
+      if (this.#onlyAway) {
+        this.#gone.clear();
+        this.#away.clear();
+        return true; // it goes on when the node is back, or is repaired once that is taken for dead
+      }
       this.#why = `${this.#why}; ${toOrreryError(caught).message}`;
       if (serving.current === current) serving.adopt(undefined, this.#why);
       return false;
@@ -321,9 +361,18 @@ export class DeploymentCopy {
     this.#last = made;
     this.failure = undefined;
     this.#gone.clear();
+    for (const node of away) {
+      this.#away.delete(node);
+      this.#stoodIn.add(node);
+    }
     serving.adopt(made, "");
     this.#ctx.after(REPAIRED_MS, () => serving.current === made && void this.replace());
     return true;
+  }
+
+  /** Whether all that is missing of what serves is at members that may come back. */
+  get #onlyAway(): boolean {
+    return this.#gone.size > 0 && [...this.#gone].every((node) => this.#away.has(node));
   }
 
   /** Loads the placement that served before it slept. False: it does not serve. */
@@ -421,7 +470,7 @@ export class DeploymentCopy {
     if (!valid()) return this.serving.letGo(made);
     this.#prepared = new Set(nodes);
     this.#last = placement;
-    this.#gone.clear();
+    for (const nodes of [this.#gone, this.#away, this.#stoodIn]) nodes.clear();
     this.serving.adopt(made, "");
   }
 
@@ -444,15 +493,3 @@ export class DeploymentCopy {
     this.serving.adopt(same, "");
   }
 }
-
-/** What is loaded where, as text, to compare placements. */
-const loads = ({ stages, head, solo, draft }: DeploymentPlacement): string =>
-  JSON.stringify([stages, head, solo, draft]);
-
-/** Whether a deployment is of this model. */
-const isModel = (
-  { model, manifest_sha256 }: Deployment,
-  other: CopySource["model"],
-): boolean =>
-  model === other.model &&
-  (manifest_sha256 ?? other.manifest_sha256) === (other.manifest_sha256 ?? manifest_sha256);

@@ -64,6 +64,8 @@ export interface WatchWorld extends NodeView {
   reach(voter: string, node: string, withinMs: number): Promise<Reach>;
   /** The nodes that may be asked about a node. */
   voters(node: string): string[];
+  /** Called at the end of each look at all nodes. */
+  looked?(): void;
   /** Told of each change. A dead node is no longer watched. */
   changed(change: HealthChange): void;
 }

@@ -26,6 +26,8 @@ export interface MemberWatchOptions {
   members: ReadonlyMap<string, unknown>;
   /** This node's id: it need not be asked whether it reaches a member. */
   self: string;
+  /** Called at the end of each look at all members. */
+  looked(): void;
   /** Told of each change, after the view. */
   changed(change: HealthChange): void;
 }
@@ -33,7 +35,7 @@ export interface MemberWatchOptions {
 /** Watches members from the actor of `ctx`. */
 export function memberWatch(
   ctx: ActorContext,
-  { view, members, self, changed }: MemberWatchOptions,
+  { view, members, self, looked, changed }: MemberWatchOptions,
   options?: Partial<WatchOptions>,
 ): NodeWatch {
   const watch = new NodeWatch({
@@ -47,6 +49,7 @@ export function memberWatch(
     reach: (voter, node, within_ms) =>
       ctx.get(memberActor, voter).reach({ node, within_ms }, { deadlineMs: 2 * within_ms }),
     voters: (node) => [...members.keys()].filter((member) => member !== node && member !== self),
+    looked,
     changed: (change) => {
       view.changed(change);
       changed(change);

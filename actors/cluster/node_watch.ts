@@ -152,6 +152,13 @@ export class NodeWatch {
     };
   }
 
+  /** For how long a node has been silent, and how unusual that is; undefined: it is not watched. */
+  silence(node: string): { ms: number; phi: number } | undefined {
+    if (!this.#nodes.has(node)) return undefined;
+    const now = this.#world.now();
+    return { ms: this.#detector.silence(node, now), phi: this.#detector.phi(node, now) };
+  }
+
   /** Milliseconds for which a node has had its present state; 0: it is not watched. */
   stateMs(node: string): number {
     const watched = this.#nodes.get(node);
@@ -177,6 +184,7 @@ export class NodeWatch {
       this.#review(watched, now);
       if (this.#nodes.has(watched.node)) this.#ping(watched, now);
     }
+    this.#world.looked?.();
   }
 
   /** Moves a node to the state that fits what is known of it. */

@@ -36,3 +36,15 @@ export type PlaceDeployment = (
   members: Member[],
   options: PlaceOptions,
 ) => DeploymentPlacement | Promise<DeploymentPlacement>;
+
+/** What is loaded where, as text, to compare placements. */
+export const loads = ({ stages, head, solo, draft }: DeploymentPlacement): string =>
+  JSON.stringify([stages, head, solo, draft]);
+
+/** Whether a deployment is of this model. */
+export const isModel = (
+  { model, manifest_sha256 }: Deployment,
+  other: Pick<Deployment, "model" | "manifest_sha256">,
+): boolean =>
+  model === other.model &&
+  (manifest_sha256 ?? other.manifest_sha256) === (other.manifest_sha256 ?? manifest_sha256);

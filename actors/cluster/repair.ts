@@ -47,14 +47,20 @@ export const isWhole = (
  * has one or, where none is left, to that of the last stage, and the drafter to a member with few
  * layers. Undefined: that cannot be, since the plan names nobody who is here.
  *
- * @param options `able`: members on which layers may be placed; `members`: all of them.
+ * @param options `able`: members on which layers may be placed; `members`: all of them; `away`:
+ *   members that do not answer, and count as gone.
  */
 export function repaired(
   deployment: Deployment,
-  { members, able }: { members: readonly Member[]; able: readonly Member[] },
+  { members, able, away }: {
+    members: readonly Member[];
+    able: readonly Member[];
+    away?: ReadonlySet<string>;
+  },
 ): Deployment | undefined {
-  const here = new Set(members.map(({ node }) => node));
-  const usable = new Set(able.map(({ node }) => node));
+  const named = (all: readonly Member[]) =>
+    new Set(all.map(({ node }) => node).filter((node) => !away?.has(node)));
+  const [here, usable] = [named(members), named(able)];
   const plan = backupsSchema.safeParse(deployment.plan);
   const backups = plan.success ? plan.data.backups : [];
   const stages: Deployment["stages"] = [];

@@ -12,6 +12,7 @@ import type { HealthChange, NodeHealth } from "./health.ts";
 import { memberActor } from "./member.ts";
 import { type MembersView, memberWatch } from "./member_watch.ts";
 import type { NodeWatch } from "./node_watch.ts";
+import { StandIns, type StandInWorld } from "./stand_ins.ts";
 
 /**
  * Milliseconds in which a member must answer a ping when another node joins at its address, else it
@@ -31,6 +32,15 @@ export interface RosterEvents {
   forgotten(node: string): void;
   /** A member is gone: layers must be placed without it. */
   gone(node: string, why: string): void;
+  /**
+   * A member that requests need has fallen silent, and may be dead: others should stand in for it.
+   * False: nobody can.
+   */
+  silent(node: string, why: string): boolean;
+  /** The nodes that requests need now. */
+  needed(): Iterable<string>;
+  /** Whether others could stand in for a node. */
+  replaceable(node: string): boolean;
   /** A node has joined, or its link is good again: it is told what it has missed. */
   rejoined(node: string): void;
   /** Layers may be placed on other members than before. */
@@ -79,8 +89,10 @@ export class Roster {
     this.usable = new Map(this.members);
     this.#watch = memberWatch(ctx, {
       ...{ view, self, members: this.members },
+      looked: () => standIns.look(),
       changed: (change) => this.#changed(change),
     });
+    const standIns = new StandIns(this.#standInWorld());
     ctx.after(REVIEW_MS, () => this.#review());
   }
 
@@ -158,6 +170,26 @@ export class Roster {
     if (!this.members.has(node)) return false;
     this.#watch.add(node);
     return true;
+  }
+
+  #standInWorld(): StandInWorld {
+    const ctx = this.#ctx;
+    const { self, view } = this.#options;
+    const isWell = (node: string) => isGood(this.#watch.health(node)?.state);
+    return {
+      now: () => ctx.now(),
+      after: (ms, fn) => ctx.after(ms, fn),
+      reach: (voter, node, within_ms) =>
+        ctx.get(memberActor, voter).reach({ node, within_ms }, { deadlineMs: 2 * within_ms }),
+      refuses: (node, deadlineMs) => view.refuses(node, deadlineMs),
+      needed: () => this.#events.needed(),
+      replaceable: (node) => this.#events.replaceable(node),
+      voters: (node) =>
+        [...this.members.keys()].filter((other) => other !== node && other !== self)
+          .sort((a, b) => Number(isWell(b)) - Number(isWell(a))),
+      silence: (node) => this.#watch.silence(node),
+      silent: (node, why) => this.#events.silent(node, why),
+    };
   }
 
   #changed({ node, to, why }: HealthChange): void {

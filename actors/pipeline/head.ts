@@ -284,7 +284,7 @@ export const headActor = defineActor({
       touch: ({ arena }) => arenas.touch(arena),
       close: ({ arena }) => arenas.close(arena),
       warm: () => ({ ...engine.info }),
-      retire: () => arenas.retire(),
+      retire: (how) => arenas.retire(how),
     };
   },
 });

@@ -8,7 +8,13 @@
  * @module
  */
 import { z } from "zod";
-import { type ActorContext, type Message, OrreryError, toOrreryError } from "../system/mod.ts";
+import {
+  type ActorContext,
+  hasCode,
+  type Message,
+  OrreryError,
+  toOrreryError,
+} from "../system/mod.ts";
 
 /**
  * How many closed arenas are remembered, to ignore their late messages instead of reporting an
@@ -24,6 +30,9 @@ const OUTSTANDING = 2;
 const REPORT_MS = 2_000;
 /** Milliseconds for which it tries to tell an arbiter that it retires or did not load. */
 const NOTICE_MS = 10_000;
+
+/** Codes of errors that show that an arena's arbiter is gone. */
+const ARBITER_GONE = ["not_active", "no_resource", "peer_lost", "unknown_peer", "unknown_kind"];
 
 /** Milliseconds without a message or a `touch` after which an arena is freed. */
 export const leaseMsSchema = z.number().positive().default(300_000);
@@ -43,9 +52,10 @@ export const arenaMessages = {
   warm: z.object({}),
   /**
    * Another deployment has taken over: ends the actor as soon as no arena is open. The arbiters of
-   * open arenas get `retiring`.
+   * open arenas get `retiring`. With `moved`, this actor's address is at another node by now, where
+   * the arbiters have what is here: it ends at once, and tells nobody.
    */
-  retire: z.object({}),
+  retire: z.object({ moved: z.boolean().default(false) }),
 };
 
 /** What is known about every open arena. */
@@ -163,8 +173,9 @@ export class OpenArenas<A extends OpenArena> {
   }
 
   /** See `retire` of {@linkcode arenaMessages}. */
-  retire(): void {
+  retire({ moved }: { moved: boolean }): void {
     this.#retired = true;
+    if (moved) this.#open.clear();
     if (this.#open.size === 0) return this.#ctx.stop();
     // A warm prefix cache must not keep an actor that nobody needs: told so, the arbiter closes its
     // arena as soon as it can.
@@ -172,9 +183,12 @@ export class OpenArenas<A extends OpenArena> {
   }
 
   #tellRetiring(arena: string, { replyTo }: A): void {
-    // where the arbiter is gone, the lease ends the arena
-    void this.#ctx.tell(replyTo, { type: "retiring", arena }, { deadlineMs: NOTICE_MS })
-      .catch(() => {});
+    const retiring = { type: "retiring", arena };
+    void this.#ctx.tell(replyTo, retiring, { deadlineMs: NOTICE_MS }).catch((error) => {
+      // Nobody but its arbiter would close the arena, and that has gone with its node or ended.
+      if (!ARBITER_GONE.some((code) => hasCode(error, code))) return; // its lease ends it
+      this.#ctx.after(0, () => this.#open.get(arena)?.replyTo === replyTo && this.close(arena));
+    });
   }
 
   #watch(): void {

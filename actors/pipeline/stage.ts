@@ -346,7 +346,7 @@ export const stageActor = defineActor({
       touch: ({ arena }) => arenas.touch(arena),
       close: ({ arena }) => arenas.close(arena),
       warm: () => ({ ...engine.info, last }),
-      retire: () => arenas.retire(),
+      retire: (how) => arenas.retire(how),
       stats: () => engine.stats(),
     };
   },

@@ -187,6 +187,8 @@ export class DeploymentHost implements MemberDuties {
     const key = copyKey(told);
     const entry = deployment && this.#models.get(deployment.id);
     if (deployment && entry) {
+      // Others have stood in for this node while it was silent.
+      this.#leave(entry.deployment, deployment, { moved: true });
       entry.deployment = deployment; // the same layers; members and the nodes of stages may differ
       this.#options.directory.learn(deployment);
       this.#meet(deployment);
@@ -376,9 +378,10 @@ export class DeploymentHost implements MemberDuties {
 
   /**
    * Ends what this node runs of a deployment and does not in its next revision. It is told before
-   * the directory has the new places: from then on these addresses are other nodes'.
+   * the directory has the new places: from then on these addresses are other nodes'. `how.moved`: the
+   * others go on there already.
    */
-  #leave(before: Deployment, after: Deployment): void {
+  #leave(before: Deployment, after: Deployment, how: { moved?: boolean } = {}): void {
     const { system } = this.#options;
     const { stages, heads } = movedParts(before, after);
     const left = [
@@ -389,7 +392,7 @@ export class DeploymentHost implements MemberDuties {
     ];
     const active = new Set(system.status().map(({ address }) => address));
     for (const to of left) {
-      if (active.has(to)) void system.tell(to, { type: "retire" }).catch(() => {});
+      if (active.has(to)) void system.tell(to, { type: "retire", ...how }).catch(() => {});
     }
   }
 

@@ -22,6 +22,7 @@ import {
   OrreryError,
   parseAddress,
   type PipelineRoute,
+  servingNodes,
   systemClock,
 } from "../../actors/mod.ts";
 import type { Admission } from "./admission.ts";
@@ -37,6 +38,7 @@ import {
   type ModelCard,
   unavailable,
 } from "../api/mod.ts";
+import { GoneNodes } from "./gone_nodes.ts";
 import { HeldRequests } from "./held_requests.ts";
 import { KvRooms } from "./kv_rooms.ts";
 import { ModelGrammars } from "./model_grammars.ts";
@@ -66,6 +68,8 @@ export interface GatewayOptions {
   onBroken?: (deployment: string, why: string) => void;
   /** Tells the coordinator that a request waits for a deployment that sleeps. @default nobody */
   onWake?: (name: string) => void;
+  /** Milliseconds since anything came from a node. @default nobody counts */
+  silentMs?: (node: string) => number | undefined;
   /** Times probes and waits. @default the real clock */
   clock?: Clock;
   /** Told of requests, for metrics. @default nobody is */
@@ -92,12 +96,14 @@ export class Gateway implements Generator, ServingControl {
   /** Which weights this node fetches, and how far it is; undefined: none. */
   fetching?: string;
   #draining = false;
+  readonly #gone: GoneNodes;
   /** Aborts when requests have had their time. */
   readonly #ended = new AbortController();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    const { system } = options;
+    const { system, clock = systemClock, silentMs = () => undefined } = options;
+    this.#gone = new GoneNodes({ clock, silentMs });
     this.#arbiters = new Arbiters(system);
     this.#rooms = new KvRooms(system);
     this.#held = new HeldRequests({
@@ -106,7 +112,7 @@ export class Gateway implements Generator, ServingControl {
     });
     this.#runner = new RequestsRunner({
       ...{ system, arbiters: this.#arbiters, grammars: this.#grammars, running: this.#running },
-      rooms: this.#rooms,
+      ...{ rooms: this.#rooms, gone: this.#gone, clock },
       onOver: ({ id, name }) => {
         this.#names.get(nameOf({ name }))?.ended();
         this.#tidyGrammars();
@@ -136,6 +142,7 @@ export class Gateway implements Generator, ServingControl {
     if (served) {
       this.#models.add(served.model);
       void this.#rooms.learn(served.deployment);
+      this.#gone.placed(servingNodes(served.deployment));
     }
     this.#tidyGrammars();
     this.#running.changed(); // requests may wait for what serves now

@@ -6,6 +6,7 @@
 import {
   type ActorSystem,
   arbiterAddress,
+  type Clock,
   type Deployment,
   type Done,
   freshAddress,
@@ -20,6 +21,7 @@ import type { Embeddings, EmbedOptions, GenerateRequest, GenerationEvent } from 
 import type { Arbiters } from "./arbiters.ts";
 import { clientEvents, GenerationFailed } from "./client_events.ts";
 import { embedPrompts } from "./embed.ts";
+import type { GoneNodes } from "./gone_nodes.ts";
 import type { Experience } from "./experience.ts";
 import { embeddedPrompt, requestedStart } from "./generation_start.ts";
 import type { KvRooms } from "./kv_rooms.ts";
@@ -27,8 +29,8 @@ import type { ModelGrammars } from "./model_grammars.ts";
 import { requestPath } from "./routes.ts";
 import type { RunningRequest, RunningRequests, Served } from "./running_requests.ts";
 
-/** Nodes that are gone and remembered at most. */
-const MOST_GONE = 256;
+/** Milliseconds between two looks for stages, while a request waits for some. */
+const LOOK_MS = 250;
 
 /** Milliseconds in which a generation must take `cancel`. */
 const CANCEL_MS = 10_000;
@@ -49,6 +51,10 @@ export interface RequestsRunnerOptions {
   onOver: (deployment: Deployment) => void;
   /** What the nodes of deployments have memory for. */
   rooms: Pick<KvRooms, "get">;
+  /** Nodes at which no stages are looked for. */
+  gone: GoneNodes;
+  /** Calls after a time. */
+  clock: Clock;
   /** What serves the requests now that began on `served`; undefined: nothing does. */
   serving: (served: Served) => Served | undefined;
 }
@@ -56,9 +62,6 @@ export interface RequestsRunnerOptions {
 /** See the module's text. */
 export class RequestsRunner {
   readonly #options: RequestsRunnerOptions;
-  /** Nodes that are gone for good: an id is that of one life. */
-  readonly #gone = new Set<string>();
-
   constructor(options: RequestsRunnerOptions) {
     this.#options = options;
   }
@@ -127,8 +130,7 @@ export class RequestsRunner {
 
   /** Requests look for other stages than those of a node that is gone. */
   nodeLost(node: string): void {
-    this.#gone.add(node);
-    if (this.#gone.size > MOST_GONE) this.#gone.delete(this.#gone.values().next().value!);
+    this.#options.gone.add(node);
   }
 
   /**
@@ -136,11 +138,19 @@ export class RequestsRunner {
    * Waits until something does. Rejects with the signal's reason.
    */
   async find(to: string, signal: AbortSignal): Promise<PipelinePath> {
-    const { system, arbiters, running, onOver } = this.#options;
+    const { system, arbiters, running, onOver, clock } = this.#options;
     const run = running.get(to);
     if (!run) throw new DOMException("the request is over", "AbortError");
     let found: Deployment | undefined;
-    await running.until(() => (found = this.#servingFor(run)) !== undefined, signal);
+    const wait = running.until(() => (found = this.#servingFor(run)) !== undefined, signal);
+    // Nobody tells when a node is heard again.
+    let cancel = () => {};
+    const look = () => {
+      running.changed();
+      cancel = clock.after(LOOK_MS, look);
+    };
+    cancel = clock.after(LOOK_MS, look);
+    await wait.finally(() => cancel());
     const deployment = found!;
     const place = await arbiters.take(deployment, new Int32Array(0));
     if (signal.aborted || running.get(to) !== run) {
@@ -157,8 +167,9 @@ export class RequestsRunner {
 
   /** What serves a request now, with no stage at a node that is gone. */
   #servingFor(run: RunningRequest): Deployment | undefined {
-    const deployment = this.#options.serving(run)?.deployment;
-    const whole = deployment && servingNodes(deployment).every((node) => !this.#gone.has(node));
+    const { serving, gone } = this.#options;
+    const deployment = serving(run)?.deployment;
+    const whole = deployment && servingNodes(deployment).every((node) => !gone.has(node));
     return whole ? deployment : undefined;
   }
 

@@ -31,10 +31,13 @@ async function client(world: PlacementWorld, node: SimulatedNode): Promise<numbe
   return answered;
 }
 
-/** Kills nodes without clients, and adds others. Returns the deployments that served. */
-async function deaths(world: PlacementWorld, victims: SimulatedNode[]): Promise<Deployment[]> {
+/** Kills nodes without clients or cuts them off for a while, and adds others. Returns the deployments that served. */
+async function deaths(
+  world: PlacementWorld,
+  victims: SimulatedNode[],
+): Promise<{ served: Deployment[]; cuts: number }> {
   const served = new Map<string, Deployment>();
-  let next = 4;
+  let [next, cuts] = [4, 0];
   const look = async () => {
     const { deployment } = await world.status();
     if (deployment) served.set(`${deployment.id} ${deployment.revision ?? 0}`, deployment);
@@ -44,6 +47,13 @@ async function deaths(world: PlacementWorld, victims: SimulatedNode[]): Promise<
       await world.sleep(world.random() * 400);
       await look();
     }
+    if (victims.length > 0 && world.random() < 0.5) {
+      await world.cutOff(victims[world.int(victims.length)], 1_500 + world.random() * 2_500);
+      cuts++;
+      await world.sleep(1_000);
+      await look();
+      continue;
+    }
     const [victim] = victims.splice(world.int(victims.length), 1);
     if (victim) world.kill(victim);
     await world.sleep(1_500);
@@ -52,7 +62,7 @@ async function deaths(world: PlacementWorld, victims: SimulatedNode[]): Promise<
     await world.join(node);
     victims.push(node);
   }
-  return [...served.values()];
+  return { served: [...served.values()], cuts };
 }
 
 async function run(seed: number): Promise<SeedReport> {
@@ -66,13 +76,13 @@ async function run(seed: number): Promise<SeedReport> {
       while (!node.gateway.readiness().ready) await world.sleep(100);
     };
     await sim.until(Promise.all([ready(n0), ready(n1)]));
-    const [served, ...counts] = await sim.until(Promise.all([
+    const [{ served, cuts }, ...counts] = await sim.until(Promise.all([
       deaths(world, victims),
       ...[n0, n0, n1].map((node) => client(world, node)),
     ]));
     assert.deepEqual(world.crashes, []);
     const repairs = served.filter(({ revision = 0 }) => revision > 0).length;
-    return { answers: counts.reduce((a, b) => a + b), repairs };
+    return { answers: counts.reduce((a, b) => a + b), repairs, cuts };
   });
   world.close(); // real timers
   return report;

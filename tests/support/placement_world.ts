@@ -86,6 +86,8 @@ export class PlacementWorld {
   /** Draws what happens, apart from the schedule. */
   readonly random: () => number;
   readonly #options: PlacementWorldOptions;
+  /** When a node was cut off, virtual milliseconds. */
+  readonly #cutAt = new Map<string, number>();
 
   /** A cluster that waits for its two nodes n0 and n1; n0 has the cluster actor. */
   constructor(options: PlacementWorldOptions) {
@@ -203,6 +205,17 @@ export class PlacementWorld {
     this.sim.crash(name);
   }
 
+  /** Nothing comes from the node or to it for so long, and it hears of nothing. */
+  async cutOff({ name }: SimulatedNode, forMs: number): Promise<void> {
+    const others = () => [...this.nodes.keys()].filter((other) => other !== name);
+    const cut = others();
+    for (const other of cut) this.sim.network.cut(name, other);
+    this.#cutAt.set(name, this.sim.clock.now());
+    await this.sleep(forMs);
+    for (const other of cut) this.sim.network.heal(name, other);
+    this.#cutAt.delete(name);
+  }
+
   /** Has layers placed anew. */
   async replan(): Promise<void> {
     await this.nodes.get("n0")!.system.tell(CLUSTER, { type: "replan", why: "test" });
@@ -239,12 +252,19 @@ export class PlacementWorld {
 
   /** What the mailboxes know of each other. */
   readonly #view: MembersView = {
-    silentMs: (node) => this.nodes.has(node) ? this.sim.clock.now() % PING_MS : undefined,
+    silentMs: (node) => this.#silentMs(node),
     refuses: () => Promise.resolve(false),
     identity: () => undefined,
     isFormer: () => false,
     changed() {},
   };
+
+  #silentMs(node: string): number | undefined {
+    if (!this.nodes.has(node)) return undefined;
+    const now = this.sim.clock.now();
+    const at = this.#cutAt.get(node);
+    return at === undefined ? now % PING_MS : at % PING_MS + now - at;
+  }
 
   /** Layers cut at random and dealt to some of the members. */
   readonly #place: PlaceDeployment = async (members) => {
