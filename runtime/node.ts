@@ -108,6 +108,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   registerActors({
     ...{ ...network, ...work, store, membership: part.membership, home: part.home, examiner },
     memoryBytes: options.memoryBytes,
+    logs: options.logs,
     models: () => part.seat?.models ?? [],
     onDrain: () => end.drained(),
   });

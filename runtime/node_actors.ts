@@ -20,6 +20,8 @@ import type { NodeExaminer } from "./doctor/mod.ts";
 import type { MailboxTransport } from "./mailbox/mod.ts";
 import type { NodeProfiler } from "./profile/mod.ts";
 import { nodeVitals, type NodeVitalsParts } from "./node_vitals.ts";
+import { noLogs } from "./cluster_logs.ts";
+import type { NodeOptions } from "./node_options.ts";
 import type { Gateway } from "./serve/mod.ts";
 import { type Activity, weightStore } from "./weights/mod.ts";
 
@@ -37,6 +39,8 @@ export interface NodeParts extends Omit<NodeVitalsParts, "mailbox"> {
   examiner: NodeExaminer;
   activity: Activity;
   onDrain: () => void;
+  /** The newest records of the log. */
+  logs: NodeOptions["logs"];
   /** The custom actors that this node hosts. */
   home: ActorHome;
 }
@@ -90,6 +94,7 @@ export function registerActors(parts: NodeParts): void {
     resources: () => ({
       ...{ host, profiler, examiner, onDrain, clock: Date.now, nodes: mailbox },
       vitals: () => nodeVitals(parts),
+      logs: parts.logs ?? noLogs,
       onPing: (by: NodeId) => membership.pinged(by),
     }),
   });

@@ -15,6 +15,7 @@ import {
   ResponseStore,
   serveApi,
 } from "./api/mod.ts";
+import { clusterLogs, noLogs } from "./cluster_logs.ts";
 import { Batches } from "./batches/mod.ts";
 import { askExposedActor, FlowGenerator } from "./custom/mod.ts";
 import { clusterReporter } from "./cluster_report.ts";
@@ -38,7 +39,7 @@ import { VERSION } from "./version.ts";
 /** What the API asks. */
 export interface NodeApiParts {
   /** The node's options. */
-  options: Pick<NodeOptions, "data" | "hub" | "memoryBytes">;
+  options: Pick<NodeOptions, "data" | "hub" | "memoryBytes" | "logs">;
   /** Where it listens. */
   address: ApiAddress;
   port: number;
@@ -116,6 +117,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
       links: () => part.seat?.links ?? [],
     }),
     deployments: deploymentsAdmin(system),
+    logs: clusterLogs({ system, membership, own: options.logs ?? noLogs }),
     doctor: clusterDoctor({
       ...{ system, examiner },
       known: () => work.serving.deployment?.members ?? [],

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Deployment, Graph } from "../actors/mod.ts";
+import type { Deployment, Graph, LogPage, LogQuery } from "../actors/mod.ts";
 import type { AccessOptions } from "./access/mod.ts";
 import type { AddProgress, Precision } from "../models/mod.ts";
 import type { LayerRange } from "../planner/mod.ts";
@@ -47,6 +47,8 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
    * @default https://huggingface.co, without a token
    */
   hub?: { endpoint?: string; token?: string };
+  /** Tells the newest records of this process's log, for `GET /api/logs`. @default there are none */
+  logs?: (query: LogQuery) => LogPage;
   /** Called while a checkpoint is converted. */
   onProgress?: (progress: AddProgress) => void;
   /**

@@ -59,7 +59,7 @@ export function nodesAdmin(
   /** The one node called so. */
   async function named(name: string): Promise<NodeRow> {
     const rows = (await list()).filter(({ state }) => state !== "removed");
-    const row = chosen(rows, name);
+    const row = nodeCalled(rows, name);
     if (!row.first) return row;
     throw apiError(
       "node_is_first",
@@ -170,13 +170,19 @@ const rowLink = ({ to, seconds, bytesPerS }: LinkNow): NodeRowLink => ({
   mbit_per_s: Number((bytesPerS * 8 / 1e6).toFixed(1)),
 });
 
-/** The one row with this name, id or beginning of an identity. */
-function chosen(rows: NodeRow[], name: string): NodeRow {
+/**
+ * The one row with this name, id, name:port or beginning of an identity. Throws group `api`:
+ * `node_not_found`, `node_ambiguous`.
+ */
+export function nodeCalled<Row extends Pick<NodeRow, "node" | "name" | "identity">>(
+  rows: readonly Row[],
+  name: string,
+): Row {
   const hits = rows.filter(({ node, name: first, identity }) =>
     [node, first, node.slice(0, node.lastIndexOf(":"))].includes(name) ||
     (name.length >= 8 && identity.startsWith(name))
   );
-  const text = (list: NodeRow[]) =>
+  const text = (list: readonly Row[]) =>
     list.slice(0, NAMED).map(({ node }) => node).join(", ") +
     (list.length > NAMED ? ` and ${list.length - NAMED} more` : "");
   if (hits.length === 0) {

@@ -234,6 +234,7 @@ const CASES: Case[] = [
     links: FIRST,
     examine: FIRST,
     vitals: EVERYBODY,
+    logs: EVERYBODY,
     clock: EVERYBODY,
     echo: EVERYBODY,
   }),

@@ -25,6 +25,7 @@ import {
 } from "./deployment.ts";
 import { type Examiner, examineSchema } from "./examination.ts";
 import type { NodeLinks } from "./links.ts";
+import { type LogPage, type LogQuery, logQuerySchema } from "./log_page.ts";
 import type { NodeVitals } from "./vitals.ts";
 
 /** Which deployment a node's requests use from now on. */
@@ -198,6 +199,8 @@ export const memberActor = defineActor({
     examine: examineSchema,
     /** What the node is at; answers with a {@linkcode NodeVitals}. */
     vitals: z.object({}),
+    /** The newest records of this node's log; answers with a {@linkcode LogPage}. */
+    logs: logQuerySchema,
     /** Answers with what this node's clock shows, milliseconds since 1970. */
     clock: z.object({}),
     /**
@@ -229,6 +232,7 @@ export const memberActor = defineActor({
     links: firstNode,
     examine: firstNode,
     vitals: anyNode,
+    logs: anyNode,
     clock: anyNode,
     echo: anyNode,
   },
@@ -270,6 +274,7 @@ export const memberActor = defineActor({
       links: () => ctx.resource<MemberProfiler>("profiler").links(),
       examine: ({ peers }, meta) => ctx.resource<Examiner>("examiner").examine(peers, meta.signal),
       vitals: () => ctx.resource<() => NodeVitals>("vitals")(),
+      logs: (query) => ctx.resource<(query: LogQuery) => LogPage>("logs")(query),
       clock: () => ctx.resource<() => number>("clock")(),
       echo({ reply_bytes, cold }) {
         if (cold) ctx.resource<MemberProfiler>("profiler").soonCold();

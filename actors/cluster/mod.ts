@@ -15,6 +15,7 @@ export * from "./deployment_source.ts";
 export * from "./examination.ts";
 export * from "./fetches.ts";
 export * from "./links.ts";
+export * from "./log_page.ts";
 export { type NodeVitals, nodeVitalsSchema } from "./vitals.ts";
 export * from "./member.ts";
 export * from "./coordinator_watch.ts";

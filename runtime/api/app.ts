@@ -18,6 +18,7 @@ import { readJson } from "./body.ts";
 import { deploymentRoutes, type DeploymentsAdmin } from "./deployments.ts";
 import type { Dialect } from "./dialect.ts";
 import { doctorRoute } from "./doctor.ts";
+import { type LogsOf, logsRoute } from "./logs.ts";
 import { type Api, type ApiContext, type ApiEnv, stopper } from "./env.ts";
 import { apiError } from "./errors.ts";
 import { failure, wrongMethod } from "./failures.ts";
@@ -59,6 +60,8 @@ export interface ApiOptions {
   deployments?: DeploymentsAdmin;
   /** Examines the cluster, for `POST /api/doctor`. @default the route does not exist */
   doctor?: () => Promise<object>;
+  /** Tells the log of a node, for `GET /api/logs`. @default the route does not exist */
+  logs?: LogsOf;
   /** Asks a custom actor, for `POST /api/actors/{name}`. @default the route does not exist */
   askActor?: AskActor;
   /** Tells how busy the node is, for `GET /api/load`. @default the route does not exist */
@@ -120,6 +123,7 @@ export interface AnsweredApiRequest {
  * - `GET /api/deployments`, and `GET`, `PUT`, `DELETE` of `/api/deployments/{name}`: what the cluster
  *   serves, under which names
  * - `GET /api/models`, `POST /api/models/{name}/verify`: what the node's store has
+ * - `GET /api/logs`: the newest records of the log of any node, on any node
  * - `POST /api/doctor`: every node and every link of the cluster, examined now
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
  *   and returns its answer as JSON
@@ -210,6 +214,10 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   if (options.deployments) {
     const rules = { limits: body, origins: access.origins ?? [] };
     deploymentRoutes(app, options.deployments, rules);
+  }
+  if (options.logs) {
+    logsRoute(app, options.logs, access.origins ?? []);
+    app.all("/api/logs", wrongMethod("GET, HEAD"));
   }
   if (options.doctor) {
     doctorRoute(app, options.doctor, access.origins ?? []);

@@ -14,6 +14,7 @@ export { apiError, unavailable } from "./errors.ts";
 export { ResponseFiles, ResponseStore } from "./openai/responses/mod.ts";
 export { findModel } from "./find_model.ts";
 export * from "./generator.ts";
+export type { LogsOf } from "./logs.ts";
 export type { NodeRow, NodeRowLink, NodesAdmin, NodeState, Promoted } from "./nodes.ts";
 export type { Serving } from "./plan.ts";
 export type { ListedModel, StoredModels } from "./stored_models.ts";

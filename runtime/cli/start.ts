@@ -7,13 +7,16 @@
 import {
   configure,
   getConsoleSink,
+  getLevelFilter,
   getLogger,
   getTextFormatter,
   type LogLevel,
+  withFilter,
 } from "@logtape/logtape";
 import pc from "picocolors";
 import { type Deployment, OrreryError } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
+import { LogRing } from "../log_ring.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { streamChat } from "./chat_client.ts";
 import { START } from "./commands/mod.ts";
@@ -28,11 +31,20 @@ const log = getLogger(["orrery", "node"]);
 
 /** Conversions of fewer bytes print no progress: they take a second or two. */
 const SHORT_CONVERSION_BYTES = 50e6;
+
+/** The newest records of this process's log, whatever `--log` says. */
+const kept = new LogRing();
+
 async function configureLog(level: LogLevel): Promise<void> {
+  const stderr = getConsoleSink({ formatter: getTextFormatter(), levelMap: allToStderr });
   await configure({
-    sinks: { stderr: getConsoleSink({ formatter: getTextFormatter(), levelMap: allToStderr }) },
+    sinks: { stderr: withFilter(stderr, getLevelFilter(level)), kept: kept.sink },
     loggers: [
-      { category: "orrery", lowestLevel: level, sinks: ["stderr"] },
+      {
+        category: "orrery",
+        lowestLevel: level === "debug" ? "debug" : "info",
+        sinks: ["stderr", "kept"],
+      },
       { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["stderr"] },
     ],
   });
@@ -165,6 +177,7 @@ async function live(
       console.log(`${pc.yellow("role")}     ${why}`);
       stop.resolve(undefined);
     },
+    logs: (query) => kept.read(query),
     onProgress: conversionProgress(),
     onFetch: (progress) => fetches.show(progress),
   });

@@ -12,6 +12,7 @@ function wholeApi() {
     serving: () => ({ reason: "" }),
     nodes: {} as NodesAdmin,
     doctor: () => Promise.resolve({}),
+    logs: () => Promise.reject(new Error("not asked")),
     askActor: () => Promise.resolve(null),
     batches: {} as BatchService,
     deployments: {} as ApiOptions["deployments"],

@@ -9,6 +9,7 @@ import { batchesQuery, batchSchema } from "../batches.ts";
 import { applyQuery, applySchema } from "../deployments.ts";
 import { ENDPOINTS } from "../endpoints.ts";
 import { filesQuery, uploadSchema } from "../files.ts";
+import { logsQuery } from "../logs.ts";
 import { promoteQuery } from "../nodes.ts";
 import { ollamaDeleteSchema } from "../ollama/delete.ts";
 import { whatIfSchema } from "../what_if.ts";
@@ -143,6 +144,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /api/cluster": {
     tag: NODES,
     summary: "The members of the cluster, what they are at, and what serves",
+  },
+  "GET /api/logs": {
+    tag: NODES,
+    summary: "The newest records of the log of any node",
+    query: logsQuery,
   },
   "GET /api/nodes": { tag: NODES, summary: "Lists the nodes of the cluster" },
   "POST /api/nodes/{name}/drain": {

@@ -66,6 +66,65 @@ export const DOCTOR = defineCommand({
   program: "doctor.ts",
 });
 
+export const STATUS = defineCommand({
+  name: "status",
+  group: "Run and ask",
+  summary: "How the cluster is, on one screen",
+  about:
+    "Show on one screen how a cluster is: its nodes, what they hold and do, what is served, what is wrong now, " +
+    "and the last warnings of all logs. Any node can be asked.",
+  usage: ["[options]"],
+  flags: { url: shared.url, "api-key-file": shared.key, json: shared.json },
+  example: "status",
+  exits: "0 all is well, 1 something is wrong or no node answers, 2 wrong command line.",
+  permissions: "chat",
+  program: "status.ts",
+});
+
+export const LOGS = defineCommand({
+  name: "logs",
+  group: "Cluster",
+  summary: "Print or follow the log of any node",
+  about:
+    "Print the newest records of a node's log, and with --follow those that come. Any node can be asked for the " +
+    "log of any other. Each node keeps 2,000 records at most in memory, from level info on whatever its --log says.",
+  usage: ["[NODE] [options]"],
+  flags: {
+    follow: { text: "go on with what comes, until Ctrl-C; also over a restart of the node" },
+    level: {
+      value: "LEVEL",
+      text: "debug, info, warning, error, fatal: these and more urgent records",
+      preset: "info",
+      choices: ["debug", "info", "warning", "error", "fatal"],
+    },
+    lines: { value: "N", text: "so many of the newest records, 500 at most", otherwise: "100" },
+    url: shared.url,
+    "api-key-file": shared.key,
+    json: { text: "print each record as one line of JSON" },
+  },
+  notes:
+    "NODE is a node's name, name:port or id, as `status` shows them; left out: the node at --url.",
+  example: "logs --level warning",
+  exits: "0 done, 1 failed, 2 wrong command line, 130 stopped by Ctrl-C.",
+  permissions: "chat",
+  program: "logs.ts",
+});
+
+export const UPGRADE = defineCommand({
+  name: "upgrade",
+  group: "Cluster",
+  summary: "Which version each node runs, and how to bring them up to date",
+  about:
+    "Show the version of every node beside that of this program, and the steps that bring the others up to date " +
+    "one after the other while the cluster answers. It replaces no program: nodes are on other machines.",
+  usage: ["[options]"],
+  flags: { url: shared.url, "api-key-file": shared.key, json: shared.json },
+  example: "upgrade",
+  exits: "0 every node runs this version, 1 some do not or no node answers, 2 wrong command line.",
+  permissions: "chat",
+  program: "upgrade.ts",
+});
+
 export const NODES = defineCommand({
   name: "nodes",
   group: "Cluster",

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { CHAT, DOCTOR, KEYS, NODES, TOKEN } from "./asking.ts";
+import { CHAT, DOCTOR, KEYS, LOGS, NODES, STATUS, TOKEN, UPGRADE } from "./asking.ts";
 import { type Command, defineCommand } from "./define.ts";
 import { APPLY, DELETE, DEPLOYMENTS, MODELS } from "./deploying.ts";
 import { PLAN, PROFILE, SIMULATE } from "./planning.ts";
@@ -18,13 +18,16 @@ export {
   DEPLOYMENTS,
   DOCTOR,
   KEYS,
+  LOGS,
   MODELS,
   NODES,
   PLAN,
   PROFILE,
   SIMULATE,
   START,
+  STATUS,
   TOKEN,
+  UPGRADE,
 };
 
 export const NEW = defineCommand({
@@ -73,9 +76,9 @@ export const COMPLETIONS = defineCommand({
 
 /** All commands, in the order of the overview. */
 export const COMMANDS: readonly Command[] = [
-  ...[START, CHAT],
+  ...[START, CHAT, STATUS],
   ...[MODELS, APPLY, DEPLOYMENTS, DELETE],
-  ...[NODES, DOCTOR, TOKEN, KEYS],
+  ...[NODES, DOCTOR, LOGS, TOKEN, KEYS, UPGRADE],
   ...[PLAN, SIMULATE, PROFILE],
   ...[NEW, COMPLETIONS],
 ];
