@@ -34,3 +34,4 @@ await system.ask("default/counter/a", { type: "add", n: "two" }).catch((error) =
   console.log("refused:", error.message)
 );
 await system.close();
+console.log("next: examples/02_two_nodes.ts puts the actor on another node");

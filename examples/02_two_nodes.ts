@@ -33,3 +33,4 @@ console.log("sum", await left.get(summer, "a").sum({ values }, { deadlineMs: 5_0
 console.log("active on right:", right.status().map((actor) => actor.address).join());
 
 await Promise.all([left.close(), right.close()]);
+console.log("next: examples/03_supervision.ts shows what happens where one fails");

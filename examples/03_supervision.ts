@@ -52,3 +52,4 @@ console.log("total after a restart", await shop.total());
 await pay(-1); // one crash more than the policy allows
 await pay(100);
 await system.close();
+console.log("next: examples/08_durable_counter.ts keeps what it counted beyond a crash");

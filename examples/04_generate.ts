@@ -35,3 +35,4 @@ for await (const event of node.gateway.generate(request, AbortSignal.timeout(60_
   }
 }
 await node.close();
+console.log("next: deno task start serves the same model to every client");

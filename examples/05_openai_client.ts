@@ -19,3 +19,4 @@ for await (const chunk of stream) {
   await Deno.stdout.write(new TextEncoder().encode(chunk.choices[0]?.delta.content ?? ""));
 }
 console.log();
+console.log("next: docs/clients.md lists other clients; examples/18_langchain.ts is one of them");

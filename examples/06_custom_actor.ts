@@ -55,3 +55,4 @@ console.log((await chat("Why does it rain?")).choices[0].message.content.trim())
 console.log("refused:", (await chat("What is a volcano?")).error);
 console.log("the guard says:", await post("/api/actors/guard", { type: "refused" }));
 await node.close();
+console.log("next: deno task new actor mine writes such an actor, with its test");

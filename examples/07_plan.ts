@@ -54,3 +54,4 @@ for (const boxes of [1, 2, 3, 4, 6]) {
     console.log(`boxes: ${boxes}; ${(error as Error).message.split(";")[0]}`);
   }
 }
+console.log("next: examples/17_fleet.ts plans 64 devices");

@@ -59,3 +59,4 @@ while ((await a.read()).alarms === 0) await new Promise((resolve) => setTimeout(
 console.log("after a restart", await a.read());
 await system.close();
 await registry.close();
+console.log("next: run it again: it goes on counting");

@@ -62,3 +62,4 @@ const refused = await chat();
 console.log("request 4", refused.status, "retry after", refused.headers.get("retry-after"), "s");
 console.log("said", (await say("And why is it wet?", "two")).turns, "turns");
 await node.close();
+console.log("next: deno test examples/graphs/conversation_test.ts tests such an actor alone");

@@ -19,10 +19,30 @@ const expected: Record<string, RegExp> = {
   "08_durable_counter.ts": /^it crashed\ncounted 2\nafter a restart \{ count: 2, alarms: 1 \}\n$/,
   "09_durable_graph.ts":
     /^request 1 200\nrequest 2 200\nsaid 2 turns\nrequest 3 200\nrequest 4 429 retry after \d{3} s\nsaid 4 turns\n$/,
+  "10_four_nodes.ts":
+    /^layers 0-1 on desk\nlayers 2-3 on den\nlayers 4-4 on attic\nlayers 5-5 on shed\n\S[^]{40,}\n4 stages on 4 nodes, \w+\n$/,
+  "11_outline.ts":
+    /^1\. \S[^]+\n2\. \S[^]+\npieces came by turns from branches (?!(\d) (\1 )*\.\.\.)[\d ]+\.\.\.\noutline: [2-9] branches, outline as asked; \d points\n$/,
+  "12_speculation.ts":
+    /^\S.{40,}\nplain: +\d+ tokens\/s\nspeculative: \d+ tokens\/s, [1-9]\d* of [1-9]\d* drafted tokens came true\nthe same text: true\n$/,
+  "13_structured_output.ts":
+    /^\{ kind: "(rain|snow|hail|fog)", wet: (true|false), millimetres: \d{1,3} \}\n$/,
+  "14_tools.ts":
+    /^the model calls get_weather\(\{"city":"(Rome|Oslo|Lima)"\}\), which gives "(sunny|rain|fog), \d\d °C"\nand answers: \S.*\n/,
+  "15_private_prompts.ts":
+    /^a client says: .*ada@example\.org.*\nthe model is told: Write to \[e-mail\] or call \[telephone\]: why does it rain\?\nprivate counts: +\{ seen: 3, taken: 6 \}\n$/,
+  "16_retrieval.ts":
+    /^40 texts, of 256 numbers each; nearest to "What is a mailbox\?":\n( {2}0\.\d{3} \S.*\n){3}\S.*\n/,
+  "17_fleet.ts":
+    /^64 devices planned in [\d.]+ s\n( {2}layers \d+-\d+ on \w+-\d-\d, .* a row\n)+first token after .*tokens\/s; at most [\d.]+ % above the best possible\n\d\d devices are idle; \S+: idle: .*\n$/,
+  "18_langchain.ts": /^\S.{40,}\n$/,
+  "19_ai_sdk.ts": /^\S.{40,}\n+ *\{ answer: "(yes|no)" \}\n$/,
 };
 
 const ROOT = new URL("..", import.meta.url);
 const EXAMPLES = new URL("../examples/", import.meta.url);
+
+const pathOf = (file: string): string => new URL(file, ROOT).pathname;
 
 Deno.test("examples/ run with the commands in their own first lines", async (t) => {
   const cwd = await Deno.makeTempDir({ prefix: "orrery-test-" });
@@ -41,10 +61,11 @@ Deno.test("examples/ run with the commands in their own first lines", async (t) 
             "run",
             "-q",
             "--no-prompt",
-            ...(flags.includes("--no-config")
-              ? []
-              : ["--config", new URL("deno.json", ROOT).pathname]),
-            ...flags.split(" ").filter(Boolean),
+            // Paths in its flags are from the root.
+            ...(/--(no-)?config/.test(flags) ? [] : ["--config", pathOf("deno.json")]),
+            ...flags.split(" ").filter(Boolean).map((flag) =>
+              flag.endsWith(".json") ? pathOf(flag) : flag
+            ),
             new URL(file, EXAMPLES).pathname,
             ...(source.includes("[http://") ? [node.url] : []),
           ],
@@ -52,7 +73,9 @@ Deno.test("examples/ run with the commands in their own first lines", async (t) 
           env: { NO_COLOR: "1" },
         }).output();
         assert.equal(code, 0, new TextDecoder().decode(stderr));
-        assert.match(new TextDecoder().decode(stdout), expected[file]);
+        const [shown, next] = new TextDecoder().decode(stdout).split(/^next: /m);
+        assert.match(shown, expected[file]);
+        assert.match(next ?? "", /^\S/, "it says what to try next");
       });
     }
   } finally {
