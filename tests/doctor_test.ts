@@ -42,6 +42,26 @@ Deno.test("deno task doctor examines every node and link, and says what is wrong
     assert.match(report.asked, /^attic:/);
     assert.deepEqual(report.nodes.map((n) => n.state), ["examined", "examined"]);
   });
+  await t.step("deno task logs, status and upgrade tell of all nodes at any of them", async () => {
+    const target = ["--url", url];
+    const logs = await runCommand("logs", "chat", ["attic", "--json", ...target]);
+    assert.equal(logs.code, 0, logs.stderr);
+    const records = logs.stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assert.ok(records.some(({ text }) => /loads layers/.test(text)), logs.stdout);
+    const nobody = await runCommand("logs", "chat", ["cellar", ...target]);
+    assert.deepEqual([nobody.code, /no node is called "cellar"/.test(nobody.stderr)], [1, true]);
+    const status = await runCommand("status", "chat", ["--url", atticUrl]);
+    assert.equal(status.code, 0, status.stdout + status.stderr);
+    assert.match(status.stdout, /^ok 2 nodes, 0 requests running, 0 waiting\n/);
+    assert.match(status.stdout, /^den:0:\w+ \(first\) +alive +0-2 /m);
+    const upgrade = await runCommand("upgrade", "chat", ["--json", ...target]);
+    assert.equal(upgrade.code, 0, upgrade.stderr);
+    const { nodes } = JSON.parse(upgrade.stdout);
+    assert.deepEqual(
+      nodes.map(({ program, first }: Record<string, unknown>) => [program, first]),
+      [[VERSION, false], [VERSION, true]],
+    );
+  });
   await t.step("keys that others may read are a problem with its remedy", async () => {
     const file = join(data, "attic", "trust", "nodes", "attic-0.json");
     await Deno.chmod(file, 0o644);

@@ -19,6 +19,7 @@ import {
 } from "./deployments_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { waitingFor } from "./progress.ts";
 import { readGraphFile } from "./graph_input.ts";
 import { packedModules } from "./packed_modules.ts";
 import { refused } from "./refusal.ts";
@@ -44,7 +45,8 @@ async function apply(args: string[]): Promise<number> {
     const parsed = parseGraph(graph, { file }); // what is wrong is said before anybody is asked
     const body = { graph, file, modules: await packedModules(parsed, file) };
     if (values["dry-run"]) {
-      const planned = await planDeployment(target, name, { body, withinMs: PLAN_MS });
+      const asking = planDeployment(target, name, { body, withinMs: PLAN_MS });
+      const planned = await waitingFor("planning", asking);
       if (values.json) console.log(JSON.stringify(planned, null, 2));
       else {
         const { predicted } = planned.plan ?? {};

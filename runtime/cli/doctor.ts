@@ -13,6 +13,7 @@ import { DOCTOR } from "./commands/mod.ts";
 import { fileText, reportText } from "./doctor_text.ts";
 import { exitCodes, runCommand } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { waitingFor } from "./progress.ts";
 
 /** Milliseconds in which the report must come: a checkup takes 42 s at most. */
 const REPORT_MS = 60_000;
@@ -26,7 +27,7 @@ async function doctor(args: string[]): Promise<number> {
   const start = performance.now();
   let report: DoctorReport;
   try {
-    report = await askDoctor(url, key);
+    report = await waitingFor("examining every node and link", askDoctor(url, key));
   } catch (error) {
     if (!hasCode(error, "cannot_connect")) throw error;
     return await withoutNode(url, data, json);

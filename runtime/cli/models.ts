@@ -22,7 +22,7 @@ import { MODELS } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
 import { facts, modelBytes } from "./model_facts.ts";
-import { humanBytes, Progress } from "./progress.ts";
+import { humanBytes, Progress, waitingFor } from "./progress.ts";
 import type { OneToken } from "./one_token.ts";
 import { table } from "./table.ts";
 
@@ -257,7 +257,7 @@ async function verify(
 ): Promise<number> {
   const results: Verified[] = [];
   for (const entry of await entriesOf(store, name)) {
-    const result = await verifyOne(store, entry, deep);
+    const result = await waitingFor(`verifying ${entry.name}`, verifyOne(store, entry, deep));
     results.push(result);
     if (json) continue;
     const ran = result.deep ? `: token ${result.deep.next} follows ${result.deep.given}` : "";

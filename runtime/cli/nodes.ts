@@ -16,6 +16,7 @@ import { NODES } from "./commands/mod.ts";
 import { linkTable } from "./doctor_text.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { waitingFor } from "./progress.ts";
 import { listKept, removeKept } from "./kept_nodes.ts";
 import { table } from "./table.ts";
 
@@ -92,14 +93,11 @@ async function nodes(args: string[]): Promise<number> {
   if (verb === undefined) return await list(target, { json, all, links });
   if (verb === "remove") return await remove(target, name, json);
   if (verb === "promote") {
-    return await promote(
-      target,
-      durationOption("wait", values.wait, PROMOTE_WAIT) ?? 120_000,
-      json,
-    );
+    const promoteMs = durationOption("wait", values.wait, PROMOTE_WAIT) ?? 120_000;
+    return await waitingFor("waiting for votes", promote(target, promoteMs, json));
   }
   const waitMs = durationOption("wait", values.wait, WAIT) ?? 60_000;
-  return await drain(target, name, { waitMs, json });
+  return await waitingFor("draining", drain(target, name, { waitMs, json }));
 }
 
 async function list(

@@ -86,3 +86,28 @@ export class Progress {
     this.#what = "";
   }
 }
+
+/** Milliseconds after which waiting is shown, and between two drawings of it. */
+const WAIT_MS = 1_000;
+
+/**
+ * Waits for what `work` resolves to. On a terminal a line says what is waited for and for how long,
+ * from the first second on, and is gone at the end. Rejects with what `work` rejects with.
+ */
+export async function waitingFor<T>(
+  what: string,
+  work: Promise<T>,
+  sink: ProgressSink = stderr,
+): Promise<T> {
+  if (!sink.terminal) return await work;
+  const start = performance.now();
+  const timer = setInterval(() => {
+    sink.write(`\r\x1b[K${what}: ${Math.round((performance.now() - start) / 1000)} s`);
+  }, WAIT_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+    if (performance.now() - start >= WAIT_MS) sink.write("\r\x1b[K");
+  }
+}

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { humanBytes, Progress } from "./progress.ts";
+import { humanBytes, Progress, waitingFor } from "./progress.ts";
+
+function terminalSink(terminal: boolean) {
+  const written: string[] = [];
+  return { written, sink: { terminal, write: (text: string) => void written.push(text) } };
+}
 
 function record(terminal: boolean) {
-  const written: string[] = [];
-  return {
-    written,
-    progress: new Progress({ terminal, write: (text) => void written.push(text) }),
-  };
+  const { written, sink } = terminalSink(terminal);
+  return { written, progress: new Progress(sink) };
 }
 
 Deno.test("humanBytes() chooses the unit by the size", () => {
@@ -47,4 +49,14 @@ Deno.test("Progress.show() redraws its line on a terminal, and end() ends it", (
     `\r\x1b[Kconverting [${"#".repeat(24)}] 100 % c`,
     "\n",
   ]);
+});
+
+Deno.test("waitingFor() shows on a terminal what is waited for, and removes it", async () => {
+  const { written, sink } = terminalSink(true);
+  const late = new Promise<string>((resolve) => setTimeout(() => resolve("done"), 1_200));
+  assert.equal(await waitingFor("examining", late, sink), "done");
+  assert.deepEqual(written, ["\r\x1b[Kexamining: 1 s", "\r\x1b[K"]);
+  const soon = terminalSink(true);
+  await assert.rejects(waitingFor("x", Promise.reject(new Error("no")), soon.sink), /no/);
+  assert.deepEqual(soon.written, []);
 });

@@ -24,6 +24,7 @@ import { exitCodes, runCommand } from "./fail.ts";
 import { FetchLines } from "./fetch_lines.ts";
 import { planTable } from "./plan_table.ts";
 import { printHelp } from "./print_help.ts";
+import { refused } from "./refusal.ts";
 import { type StartOptions, startOptions } from "./start_options.ts";
 import { servingLine, welcome } from "./start_text.ts";
 
@@ -60,8 +61,17 @@ const allToStderr = {
 } as const;
 
 async function start(args: string[]): Promise<number> {
-  const chosen = startOptions(args);
-  if (!chosen) return printHelp(START);
+  let chosen: StartOptions | undefined;
+  // A graph file that is wrong ends it here, before anything runs: a line for each problem.
+  const code = await refused(() => {
+    chosen = startOptions(args);
+    return Promise.resolve(chosen ? exitCodes.ok : printHelp(START));
+  });
+  return chosen ? await run(chosen) : code;
+}
+
+/** Runs nodes with these options, one life after the other, until it is told to stop. */
+async function run(chosen: StartOptions): Promise<number> {
   await configureLog(chosen.log);
   let signals = 0;
   let stop = Promise.withResolvers<number | undefined>();

@@ -67,3 +67,23 @@ Deno.test(
     assert.equal(joins.code, 2);
   },
 );
+
+Deno.test(
+  "deno task start exits 2 for a graph file that is wrong, with line and column",
+  checked,
+  async () => {
+    const file = await Deno.makeTempFile({ prefix: "orrery-test-", suffix: ".yaml" });
+    try {
+      await Deno.writeTextFile(file, "model: 3\nobjetive: latency\n");
+      const { code, stderr } = await start(["--graph", file]);
+      assert.equal(
+        stderr,
+        `error: ${file}:1:8: model: expected the name or folder of a model, found 3\n` +
+          `error: ${file}:2:1: objetive: unknown field; did you mean objective?\n`,
+      );
+      assert.equal(code, 2);
+    } finally {
+      await Deno.remove(file);
+    }
+  },
+);

@@ -16,6 +16,7 @@ import { readFlags, urlOption } from "./args.ts";
 import { UPGRADE } from "./commands/mod.ts";
 import { exitCodes, runCommand } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { waitingFor } from "./progress.ts";
 import { table } from "./table.ts";
 
 /** Milliseconds in which the report must come: a checkup takes 42 s at most. */
@@ -113,18 +114,13 @@ async function upgrade(args: string[]): Promise<number> {
   if (!values) return printHelp(UPGRADE);
   const url = urlOption("url", values.url);
   const target = { url, key: clientKey(values["api-key-file"]) };
-  if (Deno.stderr.isTerminal()) console.error("asking every node, which may take a minute");
-  const report = await readApi({ ...target, path: "/api/doctor", method: "POST" }, {
-    schema: doctorReportSchema,
-    what: "a report",
-    withinMs: REPORT_MS,
-    late: "the node that was asked stands still or is very busy; ask another one with --url",
+  const late = "the node that was asked stands still or is very busy; ask another one with --url";
+  const asking = readApi({ ...target, path: "/api/doctor", method: "POST" }, {
+    ...{ schema: doctorReportSchema, what: "a report", withinMs: REPORT_MS, late },
   });
+  const report = await waitingFor("asking every node", asking);
   const { coordinator } = await readApi({ ...target, path: "/api/cluster" }, {
-    schema: coordinatorSchema,
-    what: "a cluster",
-    withinMs: REPORT_MS,
-    late: "the node that was asked stands still or is very busy; ask another one with --url",
+    ...{ schema: coordinatorSchema, what: "a cluster", withinMs: REPORT_MS, late },
   });
   const view = versionsOf(report, coordinator ?? undefined);
   console.log(values.json ? JSON.stringify(view, null, 2) : upgradeText(view, url));
