@@ -13,6 +13,8 @@ const BETWEEN = " │ ";
 const GAP = "\n\n";
 /** Least milliseconds between two drawings. */
 const REDRAW_MS = 60;
+/** A branch that has not grown for so many milliseconds gives its place to one that grows. */
+const STILL_MS = 1_500;
 
 /** Whether a terminal of so many columns shows two branches side by side. */
 export const isWide = (columns: number): boolean => columns >= 2 * LEAST_COLUMNS + BETWEEN.length;
@@ -33,8 +35,8 @@ export class BranchPanel {
   readonly #now: () => number;
   /** Text of each branch, by its index. */
   readonly #texts: string[] = [];
-  /** Indices of branches, the one that grew last at the end. */
-  #recent: number[] = [];
+  /** When each branch grew last, milliseconds. */
+  readonly #grewAt: number[] = [];
   /** Lines that stand on the terminal. */
   #drawn = 0;
   #drawnAt = -Infinity;
@@ -48,9 +50,9 @@ export class BranchPanel {
   /** Adds text to a branch; what to print for it, "" where it is too soon to draw again. */
   add(branch: number, text: string): string {
     this.#texts[branch] = (this.#texts[branch] ?? "") + text;
-    this.#recent = [...this.#recent.filter((b) => b !== branch), branch];
-    if (this.#now() - this.#drawnAt < REDRAW_MS) return "";
-    this.#drawnAt = this.#now();
+    const now = this.#grewAt[branch] = this.#now();
+    if (now - this.#drawnAt < REDRAW_MS) return "";
+    this.#drawnAt = now;
     const lines = this.lines();
     const out = this.#erased() + lines.join("\n") + "\n";
     this.#drawn = lines.length;
@@ -70,10 +72,15 @@ export class BranchPanel {
     return this.#texts.filter((text) => text !== undefined).join(GAP);
   }
 
-  /** The drawing: the last lines of the branches that grew last, as many as there is room for. */
+  /** The drawing: the last lines of branches that grow, as many as there is room for. */
   lines(): string[] {
     const room = Math.floor((this.#columns + BETWEEN.length) / (LEAST_COLUMNS + BETWEEN.length));
-    const shown = this.#recent.slice(-Math.max(1, room)).sort((a, b) => a - b);
+    // The first ones that grow, so that the columns stay where they are until one has ended.
+    const known = [...this.#texts.keys()].filter((b) => this.#texts[b] !== undefined);
+    const still = (branch: number) => this.#now() - this.#grewAt[branch] >= STILL_MS;
+    const [growing, ended] = [known.filter((b) => !still(b)), known.filter(still)];
+    const rest = ended.sort((a, b) => this.#grewAt[b] - this.#grewAt[a]);
+    const shown = [...growing, ...rest].slice(0, Math.max(1, room)).sort((a, b) => a - b);
     const width = Math.floor(
       (this.#columns - BETWEEN.length * (shown.length - 1)) / Math.max(1, shown.length),
     );

@@ -43,9 +43,13 @@ Deno.test("BranchPanel shows branches side by side, and in the end the answer in
   ]);
 });
 
-Deno.test("BranchPanel shows those that grew last where not all have room, and the end of long ones", () => {
-  const panel = new BranchPanel({ columns: 60, rows: 8, now: () => Infinity });
-  for (let branch = 0; branch < 4; branch++) panel.add(branch, `${branch + 1}. Point`);
+Deno.test("BranchPanel shows those that grow where not all have room, and the end of long ones", () => {
+  let time = 0;
+  const panel = new BranchPanel({ columns: 60, rows: 8, now: () => time });
+  for (const branch of [3, 1, 0, 2]) panel.add(branch, `${branch + 1}. Point`);
+  assert.match(panel.lines()[0], /^1\. Point +│ 2\. Point$/);
+  time = 10_000;
+  for (const branch of [3, 2]) panel.add(branch, "");
   panel.add(3, "\n" + Array.from({ length: 30 }, (_, i) => `line ${i}`).join("\n"));
   const lines = panel.lines();
   assert.ok(lines.length <= 6, `${lines.length} lines`);
