@@ -4,10 +4,8 @@
  * @module
  */
 import {
-  type ActorSystem,
   arbiterActor,
   type ArbiterStats,
-  type Clock,
   type CopyName,
   DEFAULT_DEPLOYMENT,
   type Done,
@@ -25,7 +23,6 @@ import {
   servingNodes,
   systemClock,
 } from "../../actors/mod.ts";
-import type { Admission } from "./admission.ts";
 import { Arbiters } from "./arbiters.ts";
 import { askAgain } from "./ask_again.ts";
 import {
@@ -38,6 +35,7 @@ import {
   type ModelCard,
   unavailable,
 } from "../api/mod.ts";
+import type { GatewayOptions } from "./gateway_options.ts";
 import { GoneNodes } from "./gone_nodes.ts";
 import { HeldRequests } from "./held_requests.ts";
 import { KvRooms } from "./kv_rooms.ts";
@@ -48,33 +46,12 @@ import type { ServingControl } from "./serving_control.ts";
 import { RequestsRunner } from "./requests_runner.ts";
 import { pipelineRoute } from "./routes.ts";
 import { Experience } from "./experience.ts";
-import { type RequestCounts, RequestMeter } from "./request_meter.ts";
+import { RequestMeter } from "./request_meter.ts";
 import { RunningRequests, sameModel, type Served } from "./running_requests.ts";
 import { eitherSignal } from "./either_signal.ts";
 import type { ServedDeployment, ServingModel } from "./served_deployment.ts";
 import type { ServedModel } from "./served_model.ts";
 import { ServedName } from "./served_name.ts";
-
-/** Options of a {@linkcode Gateway}. */
-export interface GatewayOptions {
-  /** The node's actors; generations and arbiters are registered there. */
-  system: ActorSystem;
-  /** Limits the generations that run and that wait. */
-  admission: Admission;
-  /**
-   * Called while the deployment with this id answers no prompt, and why. Without it the stages are
-   * probed only when somebody asks for `check`.
-   */
-  onBroken?: (deployment: string, why: string) => void;
-  /** Tells the coordinator that a request waits for a deployment that sleeps. @default nobody */
-  onWake?: (name: string) => void;
-  /** Milliseconds since anything came from a node. @default nobody counts */
-  silentMs?: (node: string) => number | undefined;
-  /** Times probes and waits. @default the real clock */
-  clock?: Clock;
-  /** Told of requests, for metrics. @default nobody is */
-  counts?: RequestCounts;
-}
 
 /**
  * See the module's text; the contracts are {@linkcode Generator} and {@linkcode ServingControl}.

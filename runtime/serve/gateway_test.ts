@@ -3,8 +3,11 @@ import {
   ActorSystem,
   arbiterActor,
   type Deployment,
+  flowSchema,
   hasCode,
+  type KvRoom,
   LocalNetwork,
+  memberActor,
   type RequestPolicy,
   shapeSchema,
   stageActor,
@@ -45,8 +48,16 @@ async function until(condition: () => boolean): Promise<void> {
   assert.ok(condition());
 }
 
-/** One node with a toy stage that takes `msPerRow`; at most `active` generations run at once. */
-function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: RequestPolicy } = {}) {
+/**
+ * One node with a toy stage that takes `msPerRow`; at most `active` generations run at once. `room`:
+ * what the node says that it has memory for.
+ */
+function world(
+  active = 8,
+  msPerRow = 0,
+  shape: { kv_rows?: number; policy?: RequestPolicy } = {},
+  room?: KvRoom,
+) {
   const node = "n1";
   const directory = new ClusterDirectory(node);
   const system = new ActorSystem({
@@ -65,6 +76,12 @@ function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: Req
     resources: () => ({ engine: () => Promise.resolve(engine) }),
   });
   gateway.register();
+  if (room) {
+    system.register(memberActor, {
+      config: {},
+      resources: () => ({ host: { kvRoom: () => room }, onPing() {}, nodes: {} }),
+    });
+  }
   const deployment: Deployment = {
     id: "d",
     model: "toy",
@@ -76,8 +93,29 @@ function world(active = 8, msPerRow = 0, shape: { kv_rows?: number; policy?: Req
   directory.learn(deployment);
   gateway.serve({ model, deployment }, "");
   const actors = () => system.status().map((a) => a.address.split("/")[1]).sort();
-  return { system, directory, gateway, engine, actors };
+  return { system, directory, gateway, engine, actors, deployment };
 }
+
+Deno.test("Gateway.flowOf() gives each deployment's custom actors, also while it sleeps, and none to unknown models", async () => {
+  const { gateway, system, deployment } = world();
+  const { signal } = new AbortController();
+  const flow = flowSchema.parse({ request: ["guard"], exposed: ["guard"], actors: ["guard"] });
+  const chat = { name: "chat", copy: 0 };
+  gateway.serve({ model, deployment: { ...deployment, id: "e", ...chat, flow } }, "", chat);
+  assert.deepEqual((await gateway.flowOf("default", signal)).request, []);
+  assert.deepEqual(await gateway.flowOf("chat", signal), flow);
+  gateway.serve(undefined, "it sleeps until a request comes", chat);
+  gateway.sleep(model, chat);
+  assert.deepEqual(await gateway.flowOf("chat", signal), flow, "nobody passes the guard by");
+  assert.equal(gateway.flows.length, 2);
+  await assert.rejects(
+    gateway.flowOf("another", signal),
+    (e) => hasCode(e, "model_not_found"),
+  );
+  gateway.drop(chat);
+  assert.equal(gateway.flows.length, 1);
+  await system.close();
+});
 
 Deno.test("Gateway.embed() gives a vector for each input, and refuses inputs that cannot be", async () => {
   const { gateway, system, actors } = world();
@@ -93,6 +131,32 @@ Deno.test("Gateway.embed() gives a vector for each input, and refuses inputs tha
   );
   assert.equal(gateway.running, 0);
   assert.deepEqual(actors(), ["arbiter", "stage"]);
+  await system.close();
+});
+
+Deno.test("Gateway.generate() refuses what its node has no KV memory for, before anything runs", async () => {
+  const { gateway, system, engine } = world(8, 0, {}, { rows: 4, bytes: 4 * 2 ** 20 });
+  const { signal } = new AbortController();
+  const ask = async (maxTokens: number | undefined) => {
+    let tokens = 0;
+    for await (const event of gateway.generate({ ...request, maxTokens }, signal)) {
+      if (event.type === "delta") tokens += event.tokens.length;
+    }
+    return tokens;
+  };
+  // Requests are not bounded until the node has said what it has.
+  let frames = engine.frames;
+  let refused: unknown;
+  for (let i = 0; i < 1_000 && refused === undefined; i++) {
+    frames = engine.frames;
+    await ask(2).catch((error) => refused = error);
+  }
+  assert.ok(hasCode(refused, "kv_exceeded"), `${refused}`);
+  assert.match((refused as Error).message, /needs 5 positions.*memory for 4 \(4 MiB\)/);
+  assert.equal(engine.frames, frames);
+  assert.equal(await ask(1), 1);
+  assert.equal(await ask(undefined), 1, "nobody said how long the answer may be");
+  assert.equal(gateway.running, 0);
   await system.close();
 });
 

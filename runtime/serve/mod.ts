@@ -5,7 +5,8 @@
  * @module
  */
 export { Admission, type AdmissionLimits, USUAL_LIMITS } from "./admission.ts";
-export { Gateway, type GatewayOptions } from "./gateway.ts";
+export { Gateway } from "./gateway.ts";
+export type { GatewayOptions } from "./gateway_options.ts";
 export type { ServingControl } from "./serving_control.ts";
 export {
   type DraftChoice,
