@@ -52,13 +52,13 @@ export const BLOCKS = [16, 32, 64, 128, 256] as const;
 export const tensorEntrySchema = exactly({
   /**
    * Logical shape in Hugging Face orientation, e.g. [out, in] for a projection, [vocab, hidden] for
-   * an embedding.
+   * an embedding, [experts * out, in] for a projection of all experts of a layer.
    */
   shape: z.array(count).min(1).max(2),
   /**
    * How `data` is laid out:
    * - `f32`, `f16`: row-major elements. Projections are stored transposed, [in, out], ready for
-   *   `MatMul`; embeddings, LM head and norms as `shape` says.
+   *   `MatMul`; embeddings, LM head, experts and norms as `shape` says.
    * - `q4`: u8 [out, in/B, B/2], low nibble first, value = (nibble - zero) * scale; `q8`: u8 [out,
    *   in/B, B], value = (byte - 128) * scale. `scales`: f32 [out, in/B]. B is `block`. (The layouts
    *   of com.microsoft.MatMulNBits; an embedding uses the same with out = vocab, in = hidden.) `in`
@@ -151,6 +151,11 @@ export const geometrySchema = exactly({
     qk_norm: z.union([z.boolean(), z.enum(["rotated", "all"])]).optional(),
     /** Projections with a bias. @default none */
     bias: z.enum(["qkv", "qkvo"]).optional(),
+    /**
+     * Whether each head has a sink: a score that takes part in the softmax beside those of the rows
+     * and stands for no row. @default false
+     */
+    sinks: z.boolean().optional(),
   }).optional(),
   /**
    * Layers with a sliding window: a row sees only rows whose position is less than `window` below
@@ -165,13 +170,30 @@ export const geometrySchema = exactly({
   mlp: exactly({
     /**
      * Activation function of the gate; `gelu_tanh` is GELU by its tanh formula, `relu2` the square
-     * of ReLU. @default "silu"
+     * of ReLU. `clamped`: gate * sigmoid(1.702 gate) * (up + 1), where the gate is at most 7 and
+     * `up` from -7 to 7 (gpt-oss). @default "silu"
      */
-    activation: z.enum(["silu", "gelu_tanh", "relu2"]).optional(),
+    activation: z.enum(["silu", "gelu_tanh", "relu2", "clamped"]).optional(),
     /** Whether all its projections have a bias. @default false */
     bias: z.boolean().optional(),
     /** False: there is no gate; the activation is that of `up`. @default true */
     gated: z.boolean().optional(),
+  }).optional(),
+  /**
+   * Each layer has so many MLPs (experts) of the width `intermediate`, of which a router chooses
+   * some for each row; their outputs are added up by weights. @default one MLP for all rows
+   */
+  experts: exactly({
+    count,
+    /** Experts that are computed for a row. */
+    active: count,
+    /**
+     * Whether the weights of the chosen ones are softmax over these alone, so that they add up to 1.
+     * @default false: softmax over all experts
+     */
+    normalised: z.boolean().optional(),
+    /** Whether the router has a bias. @default false */
+    bias: z.boolean().optional(),
   }).optional(),
   /**
    * Whether attention and MLP read the same normed rows, and are added to the residual stream

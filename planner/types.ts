@@ -101,6 +101,18 @@ export interface ModelShape {
   macsPerRow: number;
   /** Multiply-add operations of one row in one layer's attention, for each row before it. */
   macsPerPastRow: number;
+  /**
+   * Each layer's experts, which are all in memory, and of which a row reads and computes some; its
+   * `macsPerRow` counts those alone. Used for devices that are described. @default none
+   */
+  experts?: {
+    /** Bytes that a layer's experts take in memory, all together. */
+    bytes: number;
+    /** Experts of a layer. */
+    count: number;
+    /** Experts that a row reads. */
+    active: number;
+  };
 }
 
 /** A draft model that may be placed. It runs as a whole on one device. */

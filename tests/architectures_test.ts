@@ -181,7 +181,7 @@ for (const name of names) {
 
 /** Geometries that lack one of the traits of this one, over the same tensors. */
 function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
-  const { rope, attention, local, mlp, norms } = geometry;
+  const { rope, attention, local, mlp, norms, experts } = geometry;
   const others: Record<string, Partial<Geometry>> = {
     "rope.scaling":
       rope.scaling && rope.scaling.rope_type !== "dynamic" && rope.scaling.type !== "dynamic"
@@ -212,6 +212,10 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
     logit_scale: geometry.logit_scale ? { logit_scale: undefined } : {},
     embedding_scale: geometry.embedding_scale ? { embedding_scale: undefined } : {},
     logit_softcap: geometry.logit_softcap ? { logit_softcap: undefined } : {},
+    "experts.active": experts ? { experts: { ...experts, active: 1 } } : {},
+    "experts.normalised": experts && experts.active > 1
+      ? { experts: { ...experts, normalised: !experts.normalised } }
+      : {},
   };
   return Object.entries(others).filter(([, change]) => Object.keys(change).length > 0).map((
     [trait, change],
@@ -241,11 +245,11 @@ Deno.test(
         }
       });
     }
-    assert.equal(tried.size, 20, `${[...tried]}`);
+    assert.equal(tried.size, 22, `${[...tried]}`);
   },
 );
 
-for (const name of ["gemma2", "mistral", "smollm3_window"]) {
+for (const name of ["gemma2", "mistral", "smollm3_window", "mixtral"]) {
   Deno.test(
     `loadEngine() gives ${name}'s greedy text, with windows, as a branch of a tree too`,
     options,
@@ -261,7 +265,13 @@ for (const name of ["gemma2", "mistral", "smollm3_window"]) {
         try {
           await engine.layout("r", { capacity: 128, keep: new Int32Array(0) });
           const samplers = [{ id: 0, sampling: samplingSchema.parse({}), prompt_rows: 20 }];
-          const run = async (base: number, tokens: number[], parent: number, position: number) => {
+          const run = async (
+            base: number,
+            tokens: number[],
+            parent: number,
+            position: number,
+            want = [tokens.length - 1],
+          ) => {
             const frame: Frame = {
               arena: "r",
               seq: 0,
@@ -270,15 +280,16 @@ for (const name of ["gemma2", "mistral", "smollm3_window"]) {
               tokens: Int32Array.from(tokens),
               positions: Int32Array.from(tokens, (_, i) => position + i),
               parents: Int32Array.from(tokens, (_, i) => i === 0 ? parent : base + i - 1),
-              want: Int32Array.of(tokens.length - 1),
-              want_samplers: Int32Array.of(0),
+              want: Int32Array.from(want),
+              want_samplers: Int32Array.from(want, () => 0),
             };
             const output = await engine.run(frame);
             assert.equal(output.kind, "tokens");
-            return output.kind === "tokens" ? output.tokens[0].token : -1;
+            return output.kind === "tokens" && want.length > 0 ? output.tokens[0].token : -1;
           };
           const { prompt, greedy } = expected;
-          let token = await run(0, prompt, -1, 0);
+          await run(0, prompt.slice(0, 7), -1, 0, []); // a piece after which nothing is wanted
+          let token = await run(7, prompt.slice(7), 6, 7);
           // A rejected draft of 6 rows stays in the slots between prompt and text.
           await run(20, [1, 2, 3, 4, 5, 6], 19, 20);
           const got = [token];
@@ -295,7 +306,7 @@ for (const name of ["gemma2", "mistral", "smollm3_window"]) {
   );
 }
 
-for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases"]) {
+for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases", "qwen3_moe"]) {
   Deno.test(
     `buildStageGraph() of ${name} at q8 stays near transformers, the same at another split`,
     options,

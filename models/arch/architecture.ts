@@ -3,10 +3,24 @@ import type { ModelConfig } from "./config.ts";
 
 /**
  * What a tensor is for, which decides how it is stored. A `norm` (any vector: the gain of a norm, a
- * bias) is always f32. A `projection` [out, in] has the model's precision. So has the `vocabulary`
- * ([vocab, hidden]: embedding and LM head), except that it is q8 in a q4 model.
+ * bias) is always f32, and so is a `router` [experts, hidden]. A `projection` [out, in] has the
+ * model's precision. So have the `experts` of a layer (one projection of each, [experts * out, in])
+ * and the `vocabulary` ([vocab, hidden]: embedding and LM head), except that it is q8 in a q4 model.
  */
-export type TensorRole = "norm" | "projection" | "vocabulary";
+export type TensorRole = "norm" | "router" | "projection" | "experts" | "vocabulary";
+
+/** Rows of a larger tensor. */
+export interface RowsWithin {
+  /** Shape of the larger tensor in the checkpoint. */
+  shape: number[];
+  /**
+   * Number of the first row. All dimensions of the larger tensor but the last count as rows, and a
+   * vector's elements are rows of one element.
+   */
+  firstRow: number;
+  /** Distance of the rows. @default 1 */
+  step?: number;
+}
 
 /** A tensor that a model needs. */
 export interface TensorSpec {
@@ -17,11 +31,13 @@ export interface TensorSpec {
   /** Shape in Hugging Face orientation: [out, in] of a projection, [n] of a vector. */
   shape: number[];
   role: TensorRole;
+  /** Present when the checkpoint holds this tensor as rows of a larger one. */
+  within?: RowsWithin;
   /**
-   * Present when the checkpoint holds this tensor as rows of a larger one: the larger tensor's
-   * shape, and the number of the first row.
+   * Present when the checkpoint holds the rows in several tensors, one after the other in this
+   * order, each with as many; then `name` is that of no tensor.
    */
-  within?: { shape: number[]; firstRow: number };
+  stacked?: readonly { name: string; within?: RowsWithin }[];
 }
 
 /** A model's tensors in groups; each group becomes one blob. */

@@ -16,6 +16,7 @@ export type Traits = Pick<
   Geometry,
   | "attention"
   | "embedding_scale"
+  | "experts"
   | "local"
   | "logit_scale"
   | "logit_softcap"
@@ -33,6 +34,8 @@ export interface DecoderFamily {
   defaults?: Readonly<Record<string, unknown>>;
   /** Activation of the MLP in this family, under its name in config.json. @default "silu" */
   activation?: "silu" | "gelu_pytorch_tanh" | "relu2";
+  /** Field of config.json with the width of the MLP, or of one expert. @default "intermediate_size" */
+  widthField?: "intermediate_size" | "moe_intermediate_size";
   /** Field of config.json that names the activation. @default "hidden_act" */
   activationField?: "hidden_act" | "hidden_activation";
   /** Field of config.json with the epsilon of norms. @default "rms_norm_eps" */
@@ -114,7 +117,7 @@ export function decoder(family: DecoderFamily): Architecture {
         architecture,
         layers: config.num_hidden_layers,
         hidden: config.hidden_size,
-        intermediate: config.intermediate_size,
+        intermediate: config[family.widthField ?? "intermediate_size"] ?? config.intermediate_size,
         heads,
         kv_heads: config.num_key_value_heads ?? heads,
         head_dim,

@@ -13,15 +13,16 @@ import { ernie } from "./ernie.ts";
 import { exaone4 } from "./exaone4.ts";
 import { gemma1, gemma2, gemma3 } from "./gemma.ts";
 import { glm, glm4 } from "./glm.ts";
-import { granite } from "./granite.ts";
+import { granite, graniteMoe } from "./granite.ts";
 import { hunyuan } from "./hunyuan.ts";
 import { llama } from "./llama.ts";
 import { ministral, ministral3, mistral } from "./mistral.ts";
+import { mixtral } from "./mixtral.ts";
 import { withClass } from "./model_types.ts";
 import { nemotron } from "./nemotron.ts";
-import { olmo2, olmo3 } from "./olmo.ts";
+import { olmo2, olmo3, olmoe } from "./olmo.ts";
 import { phi3 } from "./phi.ts";
-import { qwen2, qwen3 } from "./qwen.ts";
+import { qwen2, qwen3, qwen3Moe } from "./qwen.ts";
 import { seedOss } from "./seed_oss.ts";
 import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
@@ -55,6 +56,10 @@ const KNOWN: readonly Architecture[] = [
   starcoder2,
   nemotron,
   seedOss,
+  mixtral,
+  qwen3Moe,
+  olmoe,
+  graniteMoe,
 ];
 
 /** Hugging Face classes that are supported. */

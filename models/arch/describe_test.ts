@@ -70,9 +70,9 @@ Deno.test("describe() ends the context where transformers would change the angle
 Deno.test("describe() refuses an unsupported setting by name and says what is supported", () => {
   const refused: [Record<string, unknown>, string, RegExp][] = [
     [
-      { architectures: ["MixtralForCausalLM"] },
+      { architectures: ["DeepseekV3ForCausalLM"] },
       "architecture_unknown",
-      /MixtralForCausalLM.*LlamaFor.*Phi3For/,
+      /DeepseekV3ForCausalLM.*LlamaFor.*Phi3For/,
     ],
     [{ hidden_act: "relu" }, "feature_unsupported", /hidden_act relu \(supported: silu\)/],
     [

@@ -1,26 +1,73 @@
 /**
- * Granite 3: Llama with factors of embedding, scores, residual updates and logits.
+ * Granite 3: Llama with factors of embedding, scores, residual updates and logits. Granite 3 MoE:
+ * the same with a mixture of experts in every layer.
  *
  * @module
  */
-import { decoder } from "./decoder.ts";
+import type { ModelConfig } from "./config.ts";
+import { decoder, type Traits } from "./decoder.ts";
+import { type ExpertRows, expertsOf, placedExperts, unsupportedExperts } from "./experts.ts";
+import { decoderTensors } from "./tensors.ts";
 
 /** 1 means no factor: the graph then has no node for it. */
 const factor = (value: number | null | undefined): number | undefined =>
   value === 1 ? undefined : value ?? undefined;
+
+/** Traits that both classes share. */
+const common = (config: ModelConfig): Traits => ({
+  attention: {
+    scale: config.attention_multiplier!,
+    ...(config.attention_bias ? { bias: "qkvo" } : {}),
+  },
+  embedding_scale: factor(config.embedding_multiplier),
+  residual_scale: factor(config.residual_multiplier),
+  logit_scale: config.logits_scaling ? factor(1 / config.logits_scaling) : undefined,
+});
 
 /** GraniteForCausalLM. */
 export const granite = decoder({
   classes: ["GraniteForCausalLM"],
   defaults: { attention_multiplier: 1 },
   traits: (config) => ({
-    attention: {
-      scale: config.attention_multiplier!,
-      ...(config.attention_bias ? { bias: "qkvo" } : {}),
-    },
+    ...common(config),
     mlp: config.mlp_bias ? { bias: true } : undefined,
-    embedding_scale: factor(config.embedding_multiplier),
-    residual_scale: factor(config.residual_multiplier),
-    logit_scale: config.logits_scaling ? factor(1 / config.logits_scaling) : undefined,
   }),
+});
+
+/**
+ * Where the rows of gate (`part` 0) or up (1) stand: for each expert the rows of both follow each
+ * other in one tensor [experts, 2 * I, H].
+ */
+const inputRows = (part: 0 | 1): ExpertRows => (prefix, { experts, intermediate, hidden }) => {
+  const name = `${prefix}block_sparse_moe.input_linear.weight`;
+  const shape = [experts!.count, 2 * intermediate, hidden];
+  const stacked = Array.from({ length: experts!.count }, (_, expert) => ({
+    name,
+    within: { shape, firstRow: (2 * expert + part) * intermediate },
+  }));
+  return { name, stacked };
+};
+
+/** Where the rows of down stand: [experts, H, I]. */
+const outputRows: ExpertRows = (prefix, { experts, intermediate, hidden }) => ({
+  name: `${prefix}block_sparse_moe.output_linear.weight`,
+  within: { shape: [experts!.count, hidden, intermediate], firstRow: 0 },
+});
+
+/** GraniteMoeForCausalLM. */
+export const graniteMoe = decoder({
+  classes: ["GraniteMoeForCausalLM"],
+  defaults: { attention_multiplier: 1, num_local_experts: 8, num_experts_per_tok: 2 },
+  unsupported: unsupportedExperts,
+  traits: (config) => ({ ...common(config), experts: expertsOf(config, true) }),
+  tensors: (geometry) =>
+    placedExperts(
+      decoderTensors(geometry, { "mlp.router": "block_sparse_moe.router.layer.weight" }),
+      geometry,
+      {
+        "mlp.experts.gate": inputRows(0),
+        "mlp.experts.up": inputRows(1),
+        "mlp.experts.down": outputRows,
+      },
+    ),
 });

@@ -3,7 +3,13 @@
  *
  * @module
  */
-export type { Architecture, TensorPlan, TensorRole, TensorSpec } from "./architecture.ts";
+export type {
+  Architecture,
+  RowsWithin,
+  TensorPlan,
+  TensorRole,
+  TensorSpec,
+} from "./architecture.ts";
 export type { ModelConfig } from "./config.ts";
 export { ARCHITECTURES, describe, type Described } from "./describe.ts";
 export { layerTensors } from "./tensors.ts";

@@ -34,6 +34,10 @@ const CLASSES: Readonly<Record<string, string>> = {
   starcoder2: "Starcoder2ForCausalLM",
   nemotron: "NemotronForCausalLM",
   seed_oss: "SeedOssForCausalLM",
+  mixtral: "MixtralForCausalLM",
+  qwen3_moe: "Qwen3MoeForCausalLM",
+  olmoe: "OlmoeForCausalLM",
+  granitemoe: "GraniteMoeForCausalLM",
 };
 
 /** The types that are known. */

@@ -1,12 +1,14 @@
 /**
  * Qwen2, Qwen2.5: Llama with biases of query, key and value. Qwen3: no biases, but each head's
- * query and key are normed.
+ * query and key are normed. Qwen3 MoE: the same with a mixture of experts in every layer.
  *
  * @module
  */
 import type { Geometry } from "../manifest.ts";
 import type { ModelConfig } from "./config.ts";
-import { decoder, slidingLayers, windowOf } from "./decoder.ts";
+import { decoder, layersWhere, slidingLayers, windowOf } from "./decoder.ts";
+import { EXPERT_PLACES, expertsOf, placedExperts, unsupportedExperts } from "./experts.ts";
+import { decoderTensors } from "./tensors.ts";
 
 const DEFAULTS = {
   num_key_value_heads: 32,
@@ -40,4 +42,27 @@ export const qwen3 = decoder({
     attention: { qk_norm: true, ...(config.attention_bias ? { bias: "qkvo" } : {}) },
     local: windowed(config),
   }),
+});
+
+/** Qwen3MoeForCausalLM. */
+export const qwen3Moe = decoder({
+  classes: ["Qwen3MoeForCausalLM"],
+  defaults: {
+    ...DEFAULTS,
+    num_key_value_heads: 4,
+    moe_intermediate_size: 768,
+    num_experts: 128,
+    num_experts_per_tok: 8,
+    norm_topk_prob: false,
+  },
+  widthField: "moe_intermediate_size",
+  unsupported: unsupportedExperts,
+  traits: (config) => ({
+    attention: { qk_norm: true, ...(config.attention_bias ? { bias: "qkvo" } : {}) },
+    experts: expertsOf(config, config.norm_topk_prob!),
+    local: config.use_sliding_window
+      ? windowOf(config, layersWhere(config, () => true))
+      : undefined,
+  }),
+  tensors: (geometry) => placedExperts(decoderTensors(geometry), geometry, EXPERT_PLACES),
 });

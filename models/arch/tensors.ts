@@ -20,6 +20,8 @@ const OTHER_NAMES: Record<string, string> = {
   "mlp.gate_bias": "mlp.gate_proj.bias",
   "mlp.up_bias": "mlp.up_proj.bias",
   "mlp.down_bias": "mlp.down_proj.bias",
+  "attn.sinks": "self_attn.sinks",
+  "mlp.router": "mlp.gate.weight",
   "attn_norm_bias": "input_layernorm.bias",
   "mlp_norm_bias": "post_attention_layernorm.bias",
 };
@@ -55,8 +57,10 @@ export function layerTensors(
 ): Map<string, TensorSpec> {
   const { hidden, intermediate, heads, kv_heads, head_dim, attention, mlp, norms, parallel } =
     geometry;
+  const { experts } = geometry;
   const before = norms?.before !== false;
   const gated = mlp?.gated !== false;
+  const dense = experts === undefined;
   const shapes: Record<string, number[]> = {
     ...(before && { "attn_norm": [hidden] }),
     "attn.q": [heads * head_dim, hidden],
@@ -64,9 +68,9 @@ export function layerTensors(
     "attn.v": [kv_heads * head_dim, hidden],
     "attn.o": [hidden, heads * head_dim],
     ...(before && !parallel && { "mlp_norm": [hidden] }),
-    ...(gated && { "mlp.gate": [intermediate, hidden] }),
-    "mlp.up": [intermediate, hidden],
-    "mlp.down": [hidden, intermediate],
+    ...(dense && gated && { "mlp.gate": [intermediate, hidden] }),
+    ...(dense && { "mlp.up": [intermediate, hidden], "mlp.down": [hidden, intermediate] }),
+    ...(experts && expertShapes(geometry)),
   };
   if (norms?.bias) {
     for (const key of ["attn_norm", "mlp_norm"]) if (shapes[key]) shapes[`${key}_bias`] = [hidden];
@@ -82,7 +86,8 @@ export function layerTensors(
   for (const part of attention?.bias ?? "") {
     shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
   }
-  if (mlp?.bias) {
+  if (attention?.sinks) shapes["attn.sinks"] = [heads];
+  if (mlp?.bias && dense) {
     for (const part of ["gate", "up", "down"]) {
       if (shapes[`mlp.${part}`]) shapes[`mlp.${part}_bias`] = [shapes[`mlp.${part}`][0]];
     }
@@ -96,11 +101,33 @@ export function layerTensors(
   return new Map(
     Object.entries(shapes).map(([key, shape]) => [key, {
       key,
-      name: `model.layers.${layer}.${names[key]}`,
+      name: `model.layers.${layer}.${names[key] ?? key}`,
       shape,
-      role: shape.length === 1 ? "norm" : "projection",
+      role: roleOf(key, shape),
     }]),
   );
+}
+
+/** Shapes of the router and of the projections of all experts, one below the other. */
+function expertShapes(
+  { hidden, intermediate, experts, mlp }: Geometry,
+): Record<string, number[]> {
+  const { count, bias } = experts!;
+  const outputs = { gate: intermediate, up: intermediate, down: hidden };
+  const shapes: Record<string, number[]> = { "mlp.router": [count, hidden] };
+  if (bias) shapes["mlp.router_bias"] = [count];
+  for (const [part, rows] of Object.entries(outputs)) {
+    const inputs = part === "down" ? intermediate : hidden;
+    shapes[`mlp.experts.${part}`] = [count * rows, inputs];
+    if (mlp?.bias) shapes[`mlp.experts.${part}_bias`] = [count * rows];
+  }
+  return shapes;
+}
+
+function roleOf(key: string, shape: number[]): TensorSpec["role"] {
+  if (shape.length === 1) return "norm";
+  if (key === "mlp.router") return "router";
+  return key.startsWith("mlp.experts.") ? "experts" : "projection";
 }
 
 /** All tensors of a model with this geometry; `own` as in {@linkcode layerTensors}. */

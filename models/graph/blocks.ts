@@ -65,13 +65,13 @@ export function weightOf(group: Group, tensor: string, name: string, shape: numb
   return { name, blob: group.sha256, entry };
 }
 
-/** Some rows of a stored [rows, columns], in place in its blob; `first` is 0-based. */
+/** Some rows of a stored [rows, columns] or [rows], in place in its blob; `first` is 0-based. */
 export function rowsOf(
   { blob, entry }: Weight,
   name: string,
   { first, rows }: { first: number; rows: number },
 ): Weight {
-  const [all, columns] = entry.shape;
+  const [all, ...columns] = entry.shape;
   const some = ({ offset, bytes }: { offset: number; bytes: number }) => ({
     offset: offset + first * bytes / all,
     bytes: rows * bytes / all,
@@ -81,7 +81,7 @@ export function rowsOf(
     blob,
     entry: {
       ...entry,
-      shape: [rows, columns],
+      shape: [rows, ...columns],
       data: some(entry.data),
       ...(entry.scales && { scales: some(entry.scales) }),
       ...(entry.zeros && { zeros: some(entry.zeros) }),
@@ -106,23 +106,26 @@ export function linear(
 }
 
 /**
- * (W, H) times rows of the LM head [rows, H], which is stored like the embedding -> `output` (W,
- * rows).
+ * (W, in) times a matrix [rows, in] that is stored by rows in every precision, as the LM head is and
+ * experts are, plus a bias [rows] if there is one -> `output` (W, rows).
  */
-export function logits(
+export function rowProduct(
   stage: GraphScope,
   path: string,
   x: Value,
   weight: Weight,
-  output: Value,
-): void {
+  { output, bias }: { output?: Value; bias?: Weight } = {},
+): Value {
+  const { entry } = weight;
+  const summand = bias ? [wide(stage, `${path}/bias`, bias, bias.entry.shape)] : [];
   if (isQuantised(weight)) {
-    blockedProduct(stage, path, x, weight, output);
-    return;
+    const product = blockedProduct(stage, path, x, weight, output);
+    return bias ? stage.graph.node("Add", `${path}/Add`, [product, ...summand]) : product;
   }
-  stage.graph.node("Gemm", `${path}/Gemm`, [x, wide(stage, path, weight, weight.entry.shape)], {
+  const inputs = [x, wide(stage, path, weight, entry.shape), ...summand];
+  return stage.graph.node("Gemm", `${path}/Gemm`, inputs, {
     attributes: { transB: 1 },
-    outputs: [output],
+    outputs: output ? [output] : undefined,
   });
 }
 
@@ -311,8 +314,8 @@ export function headNorm(
 
 /**
  * Attention over the layer's arena: rotates q (1, S, N*D) and k (1, S, KV*D), writes k and v at
- * slots T-S .. T-1 of the buffers (1, KV, C, P), attends -> (1, S, N*D). `rotated` is applied to the
- * rotated queries and keys.
+ * slots T-S .. T-1 of the buffers (1, KV, C, P), attends -> (1, S, N*D). `sinks` (N) are scores of
+ * their own beside those of the rows. `rotated` is applied to the rotated queries and keys.
  *
  * The operator itself only adds the causal mask by slot (row s sees slots up to T-S+s); the bias
  * hides the rest, so rows may be a tree. Keys are stored rotated.
@@ -328,13 +331,14 @@ export function attention(
   layer: number,
   { bias, rotary }: View,
   [q, k, v]: [Value, Value, Value],
+  sinks: Weight | undefined,
   rotated: (x: Value, part: "q" | "k", count: number) => Value = (x) => x,
 ): Value {
   const { graph, geometry, attention: shared } = stage;
   const { heads, kv_heads, head_dim } = geometry;
   const names = kvNames(layer);
-  const wide = cacheDim(head_dim);
-  const dims = [1, kv_heads, "capacity", wide];
+  const cached = cacheDim(head_dim);
+  const dims = [1, kv_heads, "capacity", cached];
   graph.input(names.pastKey, "f32", dims);
   graph.input(names.pastValue, "f32", dims);
   const rotate = (x: Value, part: string, count: number) =>
@@ -353,7 +357,7 @@ export function attention(
       })
       : x;
   const filled = (x: Value, part: string, count: number) =>
-    resizeHeads(stage, `${path}/${part}/fill`, x, count, head_dim, wide);
+    resizeHeads(stage, `${path}/${part}/fill`, x, count, head_dim, cached);
   const name = `${path}/GroupQueryAttention`;
   const softcap = geometry.attention?.softcap;
   const output = graph.contrib("GroupQueryAttention", name, [
@@ -361,6 +365,7 @@ export function attention(
     filled(rotated(rotate(k, "k_rotary", kv_heads), "k", kv_heads), "k", kv_heads),
     filled(v, "v", kv_heads),
     ...[names.pastKey, names.pastValue, shared.pastRows, shared.totalRows, "", "", "", bias],
+    ...(sinks ? [wide(stage, `${path}/sinks`, sinks, [heads])] : []),
   ], {
     attributes: {
       num_heads: heads,
@@ -373,7 +378,7 @@ export function attention(
   });
   graph.output(names.presentKey, "f32", dims);
   graph.output(names.presentValue, "f32", dims);
-  return resizeHeads(stage, `${path}/trim`, output, heads, wide, head_dim);
+  return resizeHeads(stage, `${path}/trim`, output, heads, cached, head_dim);
 }
 
 /** (1, S, count*from) -> (1, S, count*to): zeros at the end of each head, or its end cut off. */
@@ -404,32 +409,6 @@ function resizeHeads(
     sized,
     graph.ints(`${path}/rows`, [0, 0, count * to]),
   ]);
-}
-
-/** activation(gate) * up, (.., I) -> (.., I). */
-export function gated(stage: StageScope, path: string, gate: Value, up: Value): Value {
-  return stage.graph.node("Mul", `${path}/Mul`, [activated(stage, path, gate), up]);
-}
-
-/** The activation function of the MLP, (.., I) -> (.., I). */
-export function activated(stage: StageScope, path: string, x: Value): Value {
-  const { graph, geometry } = stage;
-  switch (geometry.mlp?.activation) {
-    case "gelu_tanh":
-      return graph.node("Gelu", `${path}/act_fn/Gelu`, [x], {
-        attributes: { approximate: "tanh" },
-      });
-    case "relu2": {
-      const positive = graph.node("Relu", `${path}/act_fn/Relu`, [x]);
-      return graph.node("Mul", `${path}/act_fn/Mul`, [positive, positive]);
-    }
-    default:
-      // QuickGelu(x) = x * sigmoid(alpha * x): with alpha 1 the fused SiLU that the CPU provider
-      // has.
-      return graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [x], {
-        attributes: { alpha: { float: 1 } },
-      });
-  }
 }
 
 /** x * factor of any shape -> `output`; x itself where the factor is undefined. */

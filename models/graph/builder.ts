@@ -30,9 +30,23 @@ export interface OpOptions {
 /** Builds one graph. Nodes are added in the order in which they run. */
 export class GraphBuilder {
   readonly #nodes: OnnxNode[] = [];
-  readonly #initializers = new Map<string, OnnxInitializer>();
+  readonly #initializers: Map<string, OnnxInitializer>;
   readonly #inputs: OnnxValue[] = [];
   readonly #outputs: OnnxValue[] = [];
+
+  /** An empty graph; `around` is the graph of which it is a branch. */
+  constructor(around?: GraphBuilder) {
+    this.#initializers = around ? around.#initializers : new Map();
+  }
+
+  /**
+   * An empty graph for a branch of this one. It may use this graph's values, and its constants
+   * become this graph's: ONNX Runtime then packs the weights of a branch when it makes the session,
+   * and constants that lie in files are found in one place.
+   */
+  branch(): GraphBuilder {
+    return new GraphBuilder(this);
+  }
 
   /** Declares a graph input. */
   input(name: string, dtype: OnnxDType, dims: (number | string)[]): Value {
@@ -98,6 +112,11 @@ export class GraphBuilder {
     return [...this.#initializers.values()].flatMap(({ name, dtype, dims, data }) =>
       data instanceof Uint8Array ? [] : [{ name, type: ONNX_DTYPES[dtype], dims, ...data }]
     );
+  }
+
+  /** The nodes so far as a branch, see {@linkcode GraphBuilder.branch}. */
+  finishBranch(name: string): OnnxGraph {
+    return { name, nodes: this.#nodes, initializers: [], inputs: [], outputs: this.#outputs };
   }
 
   /** The graph so far. */

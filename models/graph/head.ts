@@ -6,7 +6,7 @@
 import { modelError } from "../errors.ts";
 import { headBounds, type TokenRange } from "../head_parts.ts";
 import type { Group, Manifest } from "../manifest.ts";
-import { type GraphScope, logits, rowsOf, scaled, softcap, weightOf } from "./blocks.ts";
+import { type GraphScope, rowProduct, rowsOf, scaled, softcap, weightOf } from "./blocks.ts";
 import type { Value } from "./builder.ts";
 import type { LogitsOutput } from "./contract.ts";
 
@@ -57,7 +57,7 @@ export function addHead(
     });
     const [name, path] = [`logits${ending}`, `/lm_head${ending}`];
     const raw = factor === undefined && cap === undefined ? name : `${path}/logits`;
-    logits(stage, path, normed, weight, raw);
+    rowProduct(stage, path, normed, weight, { output: raw });
     const wide = scaled(
       stage,
       `${path}/scale`,

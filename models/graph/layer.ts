@@ -5,10 +5,9 @@
  */
 import { layerTensors } from "../arch/mod.ts";
 import type { Group } from "../manifest.ts";
+import { activated, gated } from "./activation.ts";
 import {
-  activated,
   attention,
-  gated,
   headNorm,
   headsNorm,
   linear,
@@ -21,6 +20,7 @@ import {
   weightOf,
 } from "./blocks.ts";
 import type { Value } from "./builder.ts";
+import { mixture } from "./experts.ts";
 
 /**
  * What one layer hands to the next: the residual stream, and the output of the last block, which is
@@ -62,7 +62,8 @@ export interface Layer {
  *                             | (KV arena, [window])                   |                             |
  *                             o_proj -[+bias]-[attn_after_norm]-[*]----'       [mlp_after_norm]-[*]---> update
  *
- * Where attention and MLP are parallel, there is no mlp_norm: the MLP reads the rows of attn_norm,
+ * In a mixture of experts (experts.ts) a router stands beside the gates and chooses for each row
+ * which of several MLPs compute it. Where attention and MLP are parallel, there is no mlp_norm: the MLP reads the rows of attn_norm,
  * and the update is the sum of both.
  */
 export function addLayer(
@@ -105,6 +106,16 @@ export function addLayer(
     return { sum, normed: weights ? norm(stage, `${path}/${key}`, sum, weights) : sum };
   };
   const mlp = (x: Value): Value => {
+    if (geometry.experts) {
+      const experts = {
+        router: weight("mlp.router"),
+        routerBias: optional("mlp.router_bias"),
+        gate: { weight: weight("mlp.experts.gate"), bias: optional("mlp.experts.gate_bias") },
+        up: { weight: weight("mlp.experts.up"), bias: optional("mlp.experts.up_bias") },
+        down: { weight: weight("mlp.experts.down"), bias: optional("mlp.experts.down_bias") },
+      };
+      return after(mixture(stage, `${path}/mlp`, x, experts), "mlp");
+    }
     const up = project(x, "mlp.up");
     const product = geometry.mlp?.gated === false
       ? activated(stage, `${path}/mlp`, up)
@@ -123,6 +134,7 @@ export function addLayer(
     number,
     view,
     queries,
+    optional("attn.sinks"),
     rotatedNorm ? headsOf : undefined,
   );
   if (pick) {

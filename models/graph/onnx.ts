@@ -13,6 +13,7 @@ const PROTO = `
 syntax = "proto3";
 message AttributeProto {
   string name = 1; optional float f = 2; optional int64 i = 3; optional bytes s = 4;
+  optional GraphProto g = 6;
   repeated float floats = 7; repeated int64 ints = 8; int32 type = 20;
 }
 message NodeProto {
@@ -46,7 +47,7 @@ message ModelProto {
 
 const IR_VERSION = 10;
 const OPSETS = [{ domain: "", version: 21 }, { domain: "com.microsoft", version: 1 }];
-const ATTRIBUTE_TYPE = { f: 1, i: 2, s: 3, floats: 6, ints: 7 };
+const ATTRIBUTE_TYPE = { f: 1, i: 2, s: 3, graph: 5, floats: 6, ints: 7 };
 const EXTERNAL = 1;
 
 let modelType: protobuf.Type | undefined;
@@ -57,8 +58,11 @@ export const ONNX_DTYPES = { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10 } as const;
 /** Element type of a graph value. */
 export type OnnxDType = keyof typeof ONNX_DTYPES;
 
-/** A node's attribute: a number is an integer, a `{ float }` a float. */
-export type OnnxAttribute = number | string | number[] | { float: number };
+/**
+ * A node's attribute: a number is an integer, a `{ float }` a float, a `{ graph }` a branch, which may
+ * use the values of the graph around it.
+ */
+export type OnnxAttribute = number | string | number[] | { float: number } | { graph: OnnxGraph };
 
 /** One operator. An input named `""` is an optional one left out. */
 export interface OnnxNode {
@@ -103,20 +107,7 @@ export function encodeModel(graph: OnnxGraph): Uint8Array {
   return modelType.encode({
     ir_version: IR_VERSION,
     producer_name: "orrery",
-    graph: {
-      name: graph.name,
-      node: graph.nodes.map((node) => ({
-        input: node.inputs,
-        output: node.outputs,
-        name: node.name,
-        op_type: node.op,
-        domain: node.domain,
-        attribute: Object.entries(node.attributes).map(([name, value]) => attribute(name, value)),
-      })),
-      initializer: graph.initializers.map(initializer),
-      input: graph.inputs.map(valueInfo),
-      output: graph.outputs.map(valueInfo),
-    },
+    graph: graphProto(graph),
     opset_import: OPSETS,
   }).finish();
 }
@@ -130,12 +121,30 @@ export function decodeModel(bytes: Uint8Array): Record<string, unknown> {
   return modelType.toObject(modelType.decode(bytes), { longs: Number, arrays: true });
 }
 
-function attribute(name: string, value: OnnxAttribute) {
+function graphProto(graph: OnnxGraph): object {
+  return {
+    name: graph.name,
+    node: graph.nodes.map((node) => ({
+      input: node.inputs,
+      output: node.outputs,
+      name: node.name,
+      op_type: node.op,
+      domain: node.domain,
+      attribute: Object.entries(node.attributes).map(([name, value]) => attribute(name, value)),
+    })),
+    initializer: graph.initializers.map(initializer),
+    input: graph.inputs.map(valueInfo),
+    output: graph.outputs.map(valueInfo),
+  };
+}
+
+function attribute(name: string, value: OnnxAttribute): object {
   if (typeof value === "number") return { name, i: value, type: ATTRIBUTE_TYPE.i };
   if (typeof value === "string") {
     return { name, s: new TextEncoder().encode(value), type: ATTRIBUTE_TYPE.s };
   }
   if (Array.isArray(value)) return { name, ints: value, type: ATTRIBUTE_TYPE.ints };
+  if ("graph" in value) return { name, g: graphProto(value.graph), type: ATTRIBUTE_TYPE.graph };
   return { name, f: value.float, type: ATTRIBUTE_TYPE.f };
 }
 

@@ -23,6 +23,7 @@ import {
   PIECE_BYTES,
   type ReadOptions,
   type RowPiece,
+  rowsIn,
   type WeightSource,
 } from "./source.ts";
 
@@ -93,13 +94,13 @@ export class Checkpoint implements WeightSource {
   async *read(name: string, shape: number[], options: ReadOptions = {}): AsyncGenerator<RowPiece> {
     const tensor = this.check(name, shape);
     const { file: shard, dtype } = tensor;
-    const rowElements = shape.slice(1).reduce((a, b) => a * b, 1);
+    const { rows: total, width: rowElements } = rowsIn(shape);
     const rowBytes = rowElements * elementBytes(dtype);
     const piece = Math.max(1, Math.floor((options.pieceBytes ?? PIECE_BYTES) / (rowElements * 4)));
-    const buffer = new Uint8Array(Math.min(piece, shape[0]) * rowBytes);
-    for (let firstRow = options.firstRow ?? 0; firstRow < shape[0]; firstRow += piece) {
+    const buffer = new Uint8Array(Math.min(piece, total) * rowBytes);
+    for (let firstRow = options.firstRow ?? 0; firstRow < total; firstRow += piece) {
       options.signal?.throwIfAborted();
-      const rows = Math.min(piece, shape[0] - firstRow);
+      const rows = Math.min(piece, total - firstRow);
       const bytes = buffer.subarray(0, rows * rowBytes);
       await readAt(
         this.#files.get(shard)!,

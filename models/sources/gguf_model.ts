@@ -24,6 +24,7 @@ import {
   type QuantisedPiece,
   type ReadOptions,
   type RowPiece,
+  rowsIn,
   type SourceTensor,
   type WeightSource,
 } from "./source.ts";
@@ -218,8 +219,7 @@ export class GgufModel implements WeightSource {
   ): AsyncGenerator<
     { firstRow: number; rows: number; bytes: Uint8Array<ArrayBuffer>; rowElements: number }
   > {
-    const total = gguf.shape[0];
-    const rowElements = gguf.shape.slice(1).reduce((a, b) => a * b, 1);
+    const { rows: total, width: rowElements } = rowsIn(gguf.shape);
     const rowBytes = gguf.bytes / total;
     let piece = Math.max(1, Math.floor(pieceBytes / (rowElements * 4)));
     if (permutedBy) piece = Math.max(1, Math.floor(piece / permutedBy)) * permutedBy;

@@ -6,6 +6,7 @@
 export { Checkpoint } from "./checkpoint.ts";
 export { GgufModel } from "./gguf_model.ts";
 export { MAX_HEADER_BYTES } from "./safetensors.ts";
+export { rowsIn } from "./source.ts";
 export type {
   QuantisedPiece,
   ReadOptions,

@@ -17,7 +17,7 @@ export const HASHED_WHOLE_BYTES = 64 << 20;
 export interface SourceTensor {
   /** Element type in the file: `F32`, `F16`, `BF16`; in a GGUF file also `Q8_0`, `Q4_K`, ... */
   dtype: string;
-  /** Hugging Face orientation: [out, in] for a projection, [n] for a norm. */
+  /** Hugging Face orientation: [out, in] for a projection, [n] for a norm, [experts, out, in]. */
   shape: number[];
   /** Name of the file that holds the tensor, for messages. */
   file: string;
@@ -25,7 +25,16 @@ export interface SourceTensor {
   bytes: number;
 }
 
-/** Some whole rows of a tensor. A vector counts as rows of one element. */
+/**
+ * Rows of a tensor of this shape, and elements of each. All dimensions but the last count as rows; a
+ * vector's elements are rows of one element.
+ */
+export function rowsIn(shape: readonly number[]): { rows: number; width: number } {
+  if (shape.length === 1) return { rows: shape[0], width: 1 };
+  return { rows: shape.slice(0, -1).reduce((a, b) => a * b, 1), width: shape[shape.length - 1] };
+}
+
+/** Some whole rows of a tensor, see {@linkcode rowsIn}. */
 export interface RowPiece {
   /** Number of the first row, 0-based. */
   firstRow: number;

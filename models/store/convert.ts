@@ -58,7 +58,7 @@ export interface ConvertGroupOptions extends GroupFormats {
 }
 
 function formatOf({ role }: TensorSpec, { precision, vocabulary }: GroupFormats): Precision {
-  if (role === "norm") return "f32";
+  if (role === "norm" || role === "router") return "f32";
   return role === "vocabulary" ? vocabulary : precision;
 }
 
@@ -179,7 +179,7 @@ async function writeFloats(
   const count = shape.reduce((a, b) => a * b, 1);
   const allocate = (length: number) =>
     format === "f16" ? new Float16Array(length) : new Float32Array(length);
-  const transposed = role === "projection" ? allocate(count) : undefined;
+  const transposed = role === "projection" || role === "router" ? allocate(count) : undefined;
   const data = await begin(writer, count * (format === "f16" ? 2 : 4));
   for await (const { firstRow, values } of readTensor(source, spec, { signal })) {
     if (format === "f16") checkFitsHalf(values, name);

@@ -1,27 +1,45 @@
 /**
- * Reads tensors that a checkpoint may hold as rows of a larger one (Phi's fused projections) as if
- * they were tensors of their own.
+ * Reads tensors that a checkpoint holds in another arrangement as if they were tensors of their own:
+ * as rows of a larger one (Phi's fused projections), or in several one after the other (a projection
+ * of each expert).
  *
  * @module
  */
-import type { TensorSpec } from "../arch/mod.ts";
-import type {
-  QuantisedPiece,
-  ReadOptions,
-  RowPiece,
-  SourceTensor,
-  WeightSource,
+import type { RowsWithin, TensorSpec } from "../arch/mod.ts";
+import {
+  type QuantisedPiece,
+  type ReadOptions,
+  type RowPiece,
+  rowsIn,
+  type WeightSource,
 } from "../sources/mod.ts";
 
+/** Rows that lie in one tensor of the checkpoint. */
+interface Part {
+  name: string;
+  /** Shape of these rows, as a tensor's of their own. */
+  shape: number[];
+  within?: RowsWithin;
+  /** Number within the whole tensor of the first of these rows. */
+  firstRow: number;
+}
+
+function partsOf({ name, shape, within, stacked }: TensorSpec): Part[] {
+  if (!stacked) return [{ name, shape, within, firstRow: 0 }];
+  const rows = shape[0] / stacked.length;
+  return stacked.map((part, i) => ({
+    ...part,
+    shape: [rows, ...shape.slice(1)],
+    firstRow: i * rows,
+  }));
+}
+
 /**
- * Checks, as {@linkcode WeightSource.check} does, that the checkpoint has this tensor or the larger
- * one that holds it.
+ * Checks, as {@linkcode WeightSource.check} does, that the checkpoint has this tensor, or those that
+ * hold it.
  */
-export function checkTensor(
-  source: WeightSource,
-  { name, shape, within }: TensorSpec,
-): SourceTensor {
-  return source.check(name, within?.shape ?? shape);
+export function checkTensor(source: WeightSource, spec: TensorSpec): void {
+  for (const { name, shape, within } of partsOf(spec)) source.check(name, within?.shape ?? shape);
 }
 
 /**
@@ -30,17 +48,22 @@ export function checkTensor(
  */
 export async function* readTensor(
   source: WeightSource,
-  { name, shape, within }: TensorSpec,
+  spec: TensorSpec,
   options?: ReadOptions,
 ): AsyncGenerator<RowPiece> {
-  if (!within) {
-    yield* source.read(name, shape, options);
-    return;
-  }
-  const width = within.shape[1];
-  const pieces = source.read(name, within.shape, { ...options, firstRow: within.firstRow });
-  for await (const { piece, from, to, firstRow } of rowsOf(pieces, within.firstRow, shape[0])) {
-    yield { firstRow, rows: to - from, values: piece.values.subarray(from * width, to * width) };
+  for (const part of partsOf(spec)) {
+    const { shape, within } = part;
+    const pieces = source.read(part.name, within?.shape ?? shape, startingAt(part, options));
+    if (!within) {
+      for await (const piece of pieces) {
+        yield { ...piece, firstRow: piece.firstRow + part.firstRow };
+      }
+      continue;
+    }
+    const width = shape[1] ?? 1;
+    for await (const { piece, rows, firstRow } of chosen(pieces, part)) {
+      yield { firstRow, rows: rows.count, values: rowsOfArray(piece.values, rows, width) };
+    }
   }
 }
 
@@ -50,44 +73,88 @@ export async function* readTensor(
  */
 export function quantisedTensor(
   source: WeightSource,
-  { name, shape, within }: TensorSpec,
+  spec: TensorSpec,
   format: "q4" | "q8",
   options?: ReadOptions,
 ): AsyncIterable<QuantisedPiece> | undefined {
-  const pieces = source.quantised?.(name, within?.shape ?? shape, format, {
-    ...options,
-    firstRow: within?.firstRow,
-  });
-  return pieces && within ? quantisedRows(pieces, within.firstRow, shape[0]) : pieces;
+  const parts = partsOf(spec).map((part) => ({
+    part,
+    pieces: source.quantised?.(
+      part.name,
+      part.within?.shape ?? part.shape,
+      format,
+      startingAt(part, options),
+    ),
+  }));
+  if (parts.some(({ pieces }) => pieces === undefined)) return undefined;
+  return quantisedRows(parts as { part: Part; pieces: AsyncIterable<QuantisedPiece> }[]);
 }
 
 async function* quantisedRows(
-  pieces: AsyncIterable<QuantisedPiece>,
-  first: number,
-  count: number,
+  parts: { part: Part; pieces: AsyncIterable<QuantisedPiece> }[],
 ): AsyncGenerator<QuantisedPiece> {
-  for await (const { piece, from, to, firstRow } of rowsOf(pieces, first, count)) {
-    const cut = <T extends Uint8Array | Float32Array>(all: T) =>
-      all.subarray(from * all.length / piece.rows, to * all.length / piece.rows) as T;
-    yield { firstRow, rows: to - from, codes: cut(piece.codes), scales: cut(piece.scales) };
+  for (const { part, pieces } of parts) {
+    for await (const { piece, rows, firstRow } of chosen(pieces, part)) {
+      yield {
+        firstRow,
+        rows: rows.count,
+        codes: rowsOfArray(piece.codes, rows, piece.codes.length / piece.rows),
+        scales: rowsOfArray(piece.scales, rows, piece.scales.length / piece.rows),
+      };
+    }
   }
 }
 
+/** The options with which a source reads a part: it may begin at the part's first row. */
+function startingAt({ shape, within }: Part, options?: ReadOptions): ReadOptions {
+  if (!within) return { ...options };
+  const own = rowsIn(within.shape).width / (shape[1] ?? 1);
+  return { ...options, firstRow: Math.floor(within.firstRow / own) };
+}
+
+/** Rows of a piece: the first, how many, and their distance. */
+interface Picked {
+  first: number;
+  count: number;
+  step: number;
+}
+
 /**
- * The pieces that hold some of the `count` rows from row `first` on. `from` and `to` (exclusive)
- * are the range of these rows within the piece; `firstRow` is the number of the first of them,
- * counted from `first`.
+ * The pieces that hold rows of a part. `rows` are those within the piece; `firstRow` is the number
+ * within the whole tensor of the first of them.
  */
-async function* rowsOf<T extends { firstRow: number; rows: number }>(
+async function* chosen<T extends { firstRow: number; rows: number }>(
   pieces: AsyncIterable<T>,
-  first: number,
-  count: number,
-): AsyncGenerator<{ piece: T; from: number; to: number; firstRow: number }> {
-  const end = first + count;
+  part: Part,
+): AsyncGenerator<{ piece: T; rows: Picked; firstRow: number }> {
+  const { shape: [count, width = 1], within } = part;
+  const step = within?.step ?? 1;
+  // a row of the source may hold several rows of the part: elements of a vector
+  const held = within ? rowsIn(within.shape).width / width : 1;
+  const start = within?.firstRow ?? 0;
   for await (const piece of pieces) {
-    const from = Math.max(piece.firstRow, first) - piece.firstRow;
-    const to = Math.min(piece.firstRow + piece.rows, end) - piece.firstRow;
-    if (from < to) yield { piece, from, to, firstRow: piece.firstRow + from - first };
-    if (piece.firstRow + to === end) return;
+    const [from, to] = [piece.firstRow * held, (piece.firstRow + piece.rows) * held];
+    const first = Math.max(0, Math.ceil((from - start) / step));
+    const end = Math.min(count, Math.ceil((to - start) / step));
+    if (first < end) {
+      const rows = { first: start + first * step - from, count: end - first, step };
+      yield { piece, rows, firstRow: part.firstRow + first };
+    }
+    if (end === count) return;
   }
+}
+
+/** These rows of an array of rows of so many elements; a view where they are neighbours. */
+function rowsOfArray<T extends Uint8Array | Float32Array>(
+  all: T,
+  { first, count, step }: Picked,
+  width: number,
+): T {
+  if (step === 1) return all.subarray(first * width, (first + count) * width) as T;
+  const some = all.slice(0, count * width) as T;
+  for (let row = 0; row < count; row++) {
+    const at = (first + row * step) * width;
+    some.set(all.subarray(at, at + width), row * width);
+  }
+  return some;
 }

@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import type { TensorSpec } from "../arch/mod.ts";
 import type { RowPiece, WeightSource } from "../sources/mod.ts";
-import { checkTensor, readTensor } from "./tensor_parts.ts";
+import { checkTensor, quantisedTensor, readTensor } from "./tensor_parts.ts";
+
+interface Asked {
+  shapes: number[][];
+  rows: number;
+}
 
 /**
  * A source of one tensor [12, 2] with element = 10 * row + column, read in pieces of so many rows.
  */
-function source(pieceRows: number, asked: { shapes: number[][]; rows: number }): WeightSource {
+function source(pieceRows: number, asked: Asked): WeightSource {
   return {
     tensors: new Map(),
     check(_name, shape) {
@@ -32,6 +37,8 @@ function source(pieceRows: number, asked: { shapes: number[][]; rows: number }):
     async [Symbol.asyncDispose]() {},
   };
 }
+
+const none = (): Asked => ({ shapes: [], rows: 0 });
 
 const part = (firstRow: number, rows: number): TensorSpec => ({
   key: "attn.k",
@@ -77,4 +84,65 @@ Deno.test("checkTensor() and readTensor() ask for the larger tensor's shape wher
   for await (const _ of readTensor(source(12, asked), part(0, 4)));
   checkTensor(source(12, asked), { ...part(0, 4), within: undefined });
   assert.deepEqual(asked.shapes, [[12, 2], [12, 2], [4, 2]]);
+});
+
+Deno.test("readTensor() gives every second row of a larger tensor, and elements of a vector's rows", async () => {
+  for (const pieceRows of [1, 2, 3, 12]) {
+    const within = { shape: [3, 4, 2], firstRow: 1, step: 2 };
+    const rows = { ...part(0, 6), within };
+    const got: number[] = [];
+    for await (const { firstRow, values } of readTensor(source(pieceRows, none()), rows)) {
+      assert.equal(firstRow, got.length / 2);
+      got.push(...values);
+    }
+    assert.deepEqual(got, [10, 11, 30, 31, 50, 51, 70, 71, 90, 91, 110, 111]);
+
+    const elements: number[] = [];
+    const vector = { ...part(0, 12), shape: [12], within: { ...within, shape: [12, 2] } };
+    for await (const { firstRow, values } of readTensor(source(pieceRows, none()), vector)) {
+      assert.equal(firstRow, elements.length);
+      elements.push(...values);
+    }
+    assert.deepEqual(elements, Array.from({ length: 12 }, (_, row) => 10 * row + 1));
+  }
+});
+
+Deno.test("readTensor() and checkTensor() put rows of several tensors one after the other", async () => {
+  const asked = none();
+  const stacked = [{ name: "a" }, { name: "b" }];
+  const spec: TensorSpec = { ...part(0, 24), within: undefined, stacked };
+  checkTensor(source(5, asked), spec);
+  assert.deepEqual(asked.shapes, [[12, 2], [12, 2]]);
+  const got: number[] = [];
+  for await (const { firstRow, values } of readTensor(source(5, asked), spec)) {
+    assert.equal(firstRow, got.length / 2);
+    got.push(...values);
+  }
+  const one = Array.from({ length: 12 }, (_, row) => [10 * row, 10 * row + 1]).flat();
+  assert.deepEqual(got, [...one, ...one]);
+});
+
+Deno.test("quantisedTensor() gives the codes and scales of some rows, or nothing", async () => {
+  const plain = source(12, none());
+  assert.equal(quantisedTensor(plain, part(2, 3), "q8"), undefined);
+  const quantised: WeightSource = {
+    ...plain,
+    async *quantised() {
+      await Promise.resolve();
+      const codes = Uint8Array.from({ length: 24 }, (_, i) => i);
+      yield {
+        firstRow: 0,
+        rows: 12,
+        codes,
+        scales: Float32Array.from({ length: 12 }, (_, i) => i),
+      };
+    },
+  };
+  const pieces = await Array.fromAsync(quantisedTensor(quantised, part(2, 3), "q8")!);
+  assert.deepEqual(pieces, [{
+    firstRow: 0,
+    rows: 3,
+    codes: Uint8Array.of(4, 5, 6, 7, 8, 9),
+    scales: Float32Array.of(2, 3, 4),
+  }]);
 });

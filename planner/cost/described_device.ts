@@ -119,7 +119,7 @@ function roofline(flops: number, bandwidth: number, model: ModelShape): DeviceTa
   return {
     layer: table(rows, past, (r, p) =>
       seconds(
-        layerBytes + (p + r) * model.kvBytesPerRow,
+        layerBytes - unreadBytes(model, r) + (p + r) * model.kvBytesPerRow,
         // within the frame a row attends to half of the rows, on average
         r * (model.macsPerRow + (p + r / 2) * model.macsPerPastRow),
       )),
@@ -134,6 +134,14 @@ function roofline(flops: number, bandwidth: number, model: ModelShape): DeviceTa
         ),
     ),
   };
+}
+
+/**
+ * Bytes of a layer's experts that a frame of so many rows is not expected to read, if every expert
+ * is as likely as the others.
+ */
+function unreadBytes({ experts }: ModelShape, rows: number): number {
+  return experts ? experts.bytes * (1 - experts.active / experts.count) ** rows : 0;
 }
 
 /** Time tables from seconds of one layer by row count. */

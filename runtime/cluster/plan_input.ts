@@ -47,9 +47,13 @@ const USUAL_LINK = { seconds: 0.001, bytesPerS: 12.5e6 };
 export function modelShape(manifest: Manifest): ModelShape {
   const { geometry, embedding, layers, precision, name } = manifest;
   const bytes = (group: { bytes: number }) => Math.ceil(group.bytes * MEMORY_FACTOR[precision]);
-  const macs = Object.values(layers[0].tensors)
-    .filter(({ shape }) => shape.length === 2)
-    .reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+  const matrices = Object.entries(layers[0].tensors).filter(([, { shape }]) => shape.length === 2);
+  const ofExperts = (key: string) => key.startsWith("mlp.experts.");
+  const { experts } = geometry;
+  const macs = matrices.reduce((sum, [key, { shape }]) => {
+    const share = experts && ofExperts(key) ? experts.active / experts.count : 1;
+    return sum + shape[0] * shape[1] * share;
+  }, 0);
   return {
     name,
     layers: geometry.layers,
@@ -63,6 +67,19 @@ export function modelShape(manifest: Manifest): ModelShape {
     kvBytesPerRow: kvBytesPerRow(geometry),
     macsPerRow: macs,
     macsPerPastRow: 2 * geometry.heads * geometry.head_dim,
+    ...(experts && {
+      experts: {
+        count: experts.count,
+        active: experts.active,
+        bytes: bytes({
+          bytes: matrices.filter(([key]) => ofExperts(key)).reduce(
+            (sum, [, { data, scales, zeros }]) =>
+              sum + data.bytes + (scales?.bytes ?? 0) + (zeros?.bytes ?? 0),
+            0,
+          ),
+        }),
+      },
+    }),
   };
 }
 

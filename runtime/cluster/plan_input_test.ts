@@ -128,6 +128,28 @@ Deno.test("modelShape() counts a layer's matrices and the KV bytes of a row", ()
   assert.deepEqual(shape.layerBytes, Array(12).fill(8e6));
 });
 
+Deno.test("modelShape() has all experts in memory, and counts those that a row computes", () => {
+  const [layer] = manifest.layers;
+  const part = (bytes: number) => ({ offset: 0, bytes });
+  const experts = {
+    shape: [8 * 64, 512],
+    format: "q4" as const,
+    data: part(131072),
+    scales: part(32768),
+  };
+  const shape = modelShape({
+    ...manifest,
+    geometry: { ...manifest.geometry, experts: { count: 8, active: 2 } },
+    layers: manifest.layers.map(() => ({
+      ...layer,
+      tensors: { ...layer.tensors, "mlp.experts.up": experts },
+    })),
+  });
+  assert.equal(shape.macsPerRow, 2048 * 512 + 2 * 64 * 512);
+  assert.deepEqual(shape.experts, { count: 8, active: 2, bytes: 163840 });
+  assert.deepEqual(shape.layerBytes, Array(12).fill(8e6));
+});
+
 const read = (text: string) => parseGraph(text, { file: "test" });
 
 Deno.test("policyOf() has the graph's defaults for requests, and nothing else", () => {
