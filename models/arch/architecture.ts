@@ -61,6 +61,8 @@ export interface Architecture {
    * Reduces a configuration to a geometry; `architecture` is its Hugging Face class.
    */
   geometry(config: ModelConfig, architecture: string): Geometry;
+  /** `quant_method` of checkpoints that can be read although they are quantised; undefined: none. */
+  readonly quantisation?: string;
   /** Lists the tensors that a checkpoint of this geometry must have. */
   tensors(geometry: Geometry): TensorPlan;
 }

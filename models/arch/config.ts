@@ -25,6 +25,7 @@ export const configSchema = z.looseObject({
   mlp_only_layers: z.array(z.number().int().nonnegative()).nullish(),
   clip_qkv: z.number().positive().nullish(),
   swiglu_limit: z.number().positive().nullish(),
+  swiglu_alpha: z.number().positive().nullish(),
   num_hidden_layers: count.max(4096),
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),

@@ -58,6 +58,8 @@ export interface DecoderFamily {
    * none
    */
   unsupported?(config: ModelConfig): string[];
+  /** See {@linkcode Architecture.quantisation}. @default none */
+  quantisation?: string;
   /** Changes the geometry where rotation or context follow rules of their own. @default none */
   adjusted?(geometry: Geometry, config: ModelConfig): Geometry;
   /** The tensors of its checkpoints. @default `decoderTensors` */
@@ -138,6 +140,7 @@ export function decoder(family: DecoderFamily): Architecture {
     },
 
     tensors: family.tensors ?? decoderTensors,
+    quantisation: family.quantisation,
   };
 }
 

@@ -13,6 +13,7 @@ import { ernie } from "./ernie.ts";
 import { exaone4 } from "./exaone4.ts";
 import { gemma1, gemma2, gemma3 } from "./gemma.ts";
 import { glm, glm4 } from "./glm.ts";
+import { gptOss } from "./gpt_oss.ts";
 import { granite, graniteMoe } from "./granite.ts";
 import { hunyuan } from "./hunyuan.ts";
 import { llama } from "./llama.ts";
@@ -60,6 +61,7 @@ const KNOWN: readonly Architecture[] = [
   qwen3Moe,
   olmoe,
   graniteMoe,
+  gptOss,
 ];
 
 /** Hugging Face classes that are supported. */
@@ -106,7 +108,10 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
   const unsupported = architecture.unsupported(config);
   if (config.quantization_config) {
     const method = String(config.quantization_config["quant_method"] ?? "unknown");
-    unsupported.push(`quantization_config ${method} (supported: unquantised F32, F16, BF16)`);
+    const { quantisation = "unquantised F32, F16, BF16" } = architecture;
+    if (method !== architecture.quantisation) {
+      unsupported.push(`quantization_config ${method} (supported: ${quantisation})`);
+    }
   }
   if (unsupported.length > 0) {
     throw modelError(

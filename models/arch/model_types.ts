@@ -38,6 +38,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   qwen3_moe: "Qwen3MoeForCausalLM",
   olmoe: "OlmoeForCausalLM",
   granitemoe: "GraniteMoeForCausalLM",
+  gpt_oss: "GptOssForCausalLM",
 };
 
 /** The types that are known. */

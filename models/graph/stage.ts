@@ -131,7 +131,7 @@ export async function buildStageGraph(
     ]);
     stream = { residual, update: residual };
   }
-  const pick = last ? wantedRows(graph) : undefined;
+  const pick = last ? wantedRows(graph, geometry) : undefined;
   for (let n = firstLayer; n <= lastLayer; n++) {
     const layer = { number: n, group: manifest.layers[n], view: views[n - firstLayer] };
     stream = addLayer(stage, n === lastLayer ? { ...layer, pick } : layer, stream);
@@ -245,13 +245,32 @@ function firstInput(graph: GraphBuilder, { geometry }: Manifest, first: boolean)
  * Picks the rows `want` of (1, S, n) -> (W, n), so that nothing after the last layer's attention is
  * computed for other rows.
  */
-function wantedRows(graph: GraphBuilder): (x: Value, path: string) => Value {
-  const want = graph.input("want", "i64", ["wanted"]);
+function wantedRows(
+  graph: GraphBuilder,
+  geometry: Geometry,
+): (x: Value, path: string) => Value {
+  const wanted = graph.input("want", "i64", ["wanted"]);
+  const want = geometry.experts ? atLeastOne(graph, wanted) : wanted;
   const axis = graph.ints("/want/axis", [0]);
   return (x, path) => {
     const rows = graph.node("Gather", `${path}/Gather`, [x, want], { attributes: { axis: 1 } });
     return graph.node("Squeeze", `${path}/Squeeze`, [rows, axis]);
   };
+}
+
+/**
+ * Row 0 where no row is wanted: the router of experts needs one, since onnxruntime 1.30's TopK
+ * divides by zero over no rows. {@linkcode addNorm} leaves it out again.
+ */
+function atLeastOne(graph: GraphBuilder, want: Value): Value {
+  const [zero, one] = [graph.ints("/want/zero", [0]), graph.ints("/want/one", [1])];
+  const count = graph.node("Shape", "/want/Shape", [want]);
+  const missing = graph.node("Max", "/want/Max", [
+    graph.node("Sub", "/want/Sub", [one, count]),
+    zero,
+  ]);
+  const filler = graph.node("Slice", "/want/Slice", [zero, zero, missing]);
+  return graph.node("Concat", "/want/Concat", [want, filler], { attributes: { axis: 0 } });
 }
 
 /** Picks the wanted rows `scored` whose logits are wanted: (W, H) -> (L, H). */
@@ -267,13 +286,16 @@ function addNorm(
   { residual, update }: Stream,
   output: Value,
 ): Value {
-  const { geometry: { hidden, norms } } = stage;
+  const { graph, geometry: { hidden, norms, experts } } = stage;
   const part = (key: string, name: string) => weightOf(manifest.head, key, name, [hidden]);
   const weights = {
     gain: part("norm", "model.norm.weight"),
     ...(norms?.bias && { bias: part("norm_bias", "model.norm.bias") }),
   };
-  return skipNorm(stage, "/model/norm", residual, update!, weights, output).normed;
+  const add = (name?: Value) => skipNorm(stage, "/model/norm", residual, update!, weights, name);
+  if (!experts) return add(output).normed;
+  const [from, to] = [graph.ints("/want/zero", [0]), graph.node("Shape", "/norm/Shape", ["want"])];
+  return graph.node("Slice", "/model/norm/Slice", [add().normed, from, to], { outputs: [output] });
 }
 
 /** Adds the output that the next stage takes: the residual stream (1, S, H). */

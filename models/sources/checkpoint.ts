@@ -14,13 +14,17 @@ import {
   firstNotFinite,
   headerLength,
   isReadable,
+  MXFP4,
+  pairMxfp4,
   parseHeader,
   type PlacedTensor,
   toFloat32,
 } from "./safetensors.ts";
+import { fromMxfp4, MXFP4_BLOCK, MXFP4_NAN, mxfp4AsQ8, type Mxfp4Bytes } from "./mxfp4.ts";
 import {
   HASHED_WHOLE_BYTES,
   PIECE_BYTES,
+  type QuantisedPiece,
   type ReadOptions,
   type RowPiece,
   rowsIn,
@@ -88,11 +92,18 @@ export class Checkpoint implements WeightSource {
       for (const file of files.values()) file.close();
       throw error;
     }
+    pairMxfp4(tensors);
     return new Checkpoint(dir, tensors, files);
   }
 
   async *read(name: string, shape: number[], options: ReadOptions = {}): AsyncGenerator<RowPiece> {
     const tensor = this.check(name, shape);
+    if (tensor.dtype === MXFP4) {
+      for await (const { firstRow, rows, blocks } of this.#mxfp4(name, tensor, options)) {
+        yield { firstRow, rows, values: fromMxfp4(blocks) };
+      }
+      return;
+    }
     const { file: shard, dtype } = tensor;
     const { rows: total, width: rowElements } = rowsIn(shape);
     const rowBytes = rowElements * elementBytes(dtype);
@@ -121,6 +132,66 @@ export class Checkpoint implements WeightSource {
         );
       }
       yield { firstRow, rows, values };
+    }
+  }
+
+  /** Reads the codes and scales of a tensor in MXFP4 as q8, which holds them exactly. */
+  quantised(
+    name: string,
+    shape: number[],
+    format: "q4" | "q8",
+    options: ReadOptions = {},
+  ): AsyncIterable<QuantisedPiece> | undefined {
+    const tensor = this.check(name, shape);
+    return tensor.dtype === MXFP4 && format === "q8"
+      ? this.#mxfp4AsQ8(name, tensor, options)
+      : undefined;
+  }
+
+  async *#mxfp4AsQ8(
+    name: string,
+    tensor: PlacedTensor,
+    options: ReadOptions,
+  ): AsyncGenerator<QuantisedPiece> {
+    for await (const { firstRow, rows, blocks } of this.#mxfp4(name, tensor, options)) {
+      yield { firstRow, rows, ...mxfp4AsQ8(blocks) };
+    }
+  }
+
+  /** Reads whole rows of a tensor in MXFP4. Throws `tensor_not_finite` for a scale that is NaN. */
+  async *#mxfp4(
+    name: string,
+    { shape, file: shard, offset, scales }: PlacedTensor,
+    { pieceBytes = PIECE_BYTES, firstRow: from = 0, signal }: ReadOptions,
+  ): AsyncGenerator<{ firstRow: number; rows: number; blocks: Mxfp4Bytes }> {
+    const { rows: total, width } = rowsIn(shape);
+    const blocks = width / MXFP4_BLOCK;
+    const piece = Math.max(1, Math.floor(pieceBytes / (width * 4)));
+    const file = this.#files.get(shard)!;
+    for (let firstRow = from; firstRow < total; firstRow += piece) {
+      signal?.throwIfAborted();
+      const rows = Math.min(piece, total - firstRow);
+      const read = {
+        codes: new Uint8Array(rows * width / 2),
+        scales: new Uint8Array(rows * blocks),
+      };
+      await readAt(file, offset + firstRow * width / 2, read.codes, shard, name);
+      await readAt(
+        this.#files.get(scales!.file)!,
+        scales!.offset + firstRow * blocks,
+        read.scales,
+        scales!.file,
+        name,
+      );
+      if (read.scales.includes(MXFP4_NAN)) {
+        throw modelError(
+          "tensor_not_finite",
+          `${scales!.file}, tensor ${name}: a scale of the rows from ${firstRow} is NaN; the ` +
+            "checkpoint is damaged",
+          { file: scales!.file, tensor: name },
+        );
+      }
+      yield { firstRow, rows, blocks: read };
     }
   }
 
@@ -174,7 +245,7 @@ export class Checkpoint implements WeightSource {
         { file: tensor.file, tensor: name, shape: tensor.shape, expected: shape },
       );
     }
-    if (!isReadable(tensor.dtype)) {
+    if (tensor.dtype !== MXFP4 && !isReadable(tensor.dtype)) {
       throw modelError(
         "tensor_dtype",
         `${tensor.file}, tensor ${name}: dtype ${tensor.dtype} is not supported; F32, F16 and BF16 are`,
