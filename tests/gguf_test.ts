@@ -7,6 +7,7 @@ import { groupsOf, headBounds, ModelStore, type StoredModel } from "../models/mo
 import { Checkpoint } from "../models/sources/mod.ts";
 import {
   encodeGguf,
+  type GgufEntry,
   type GgufField,
   ggufMetadata,
   ggufTensors,
@@ -43,7 +44,12 @@ async function writeBoth(
   dir: string,
   type: GgufWriteType,
   options: { tied?: boolean } = {},
-): Promise<{ folder: TinyCheckpoint; file: string }> {
+): Promise<{
+  folder: TinyCheckpoint;
+  file: string;
+  metadata: Record<string, GgufField>;
+  tensors: GgufEntry[];
+}> {
   const folder = await writeTinyCheckpoint(join(dir, "folder"), {
     layers: 2,
     hidden: 64,
@@ -58,7 +64,27 @@ async function writeBoth(
     ...await ggufTokenizerFields(folder.dir),
   };
   await Deno.writeFile(file, encodeGguf(metadata, tensors));
-  return { folder, file };
+  return { folder, file, metadata, tensors };
+}
+
+/**
+ * Writes tensors into two files, the first of which has the metadata, as llama-gguf-split
+ * does; returns their bytes.
+ */
+async function splitGguf(
+  metadata: Record<string, GgufField>,
+  tensors: GgufEntry[],
+  part: (number: number) => string,
+): Promise<Uint8Array[]> {
+  const number = (value: number): GgufField => ({ type: "u32", value });
+  const about = (at: number) => ({ "split.no": number(at), "split.count": number(2) });
+  const half = Math.floor(tensors.length / 2);
+  const parts = [
+    encodeGguf({ ...metadata, ...about(0) }, tensors.slice(0, half)),
+    encodeGguf(about(1), tensors.slice(half)),
+  ];
+  for (const [at, data] of parts.entries()) await Deno.writeFile(part(at + 1), data);
+  return parts;
 }
 
 async function greedy({ manifest, blobsDir }: StoredModel, steps: number): Promise<number[]> {
@@ -103,6 +129,39 @@ for (const type of ["F32", "F16", "Q8_0", "Q4_0"] as const) {
     });
   });
 }
+
+const KEPT = [["F32", "f32"], ["F16", "f16"], ["Q8_0", "q8"], ["Q4_0", "q4"]] as const;
+
+for (const [type, precision] of KEPT) {
+  Deno.test(`ModelStore.add() keeps the precision of a ${type} GGUF file unless asked`, async () => {
+    await inFolder(async (dir) => {
+      const { file } = await writeBoth(dir, type);
+      const { manifest } = await (await ModelStore.open(join(dir, "store"))).add(file);
+      assert.deepEqual([manifest.precision, manifest.name], [precision, `tiny-${precision}`]);
+      assert.equal(manifest.layers[0].tensors["attn.q"].format, precision);
+    });
+  });
+}
+
+Deno.test("ModelStore.add() reads a GGUF file in several parts as one, and names what is wrong", async () => {
+  await inFolder(async (dir) => {
+    const { file, metadata, tensors } = await writeBoth(dir, "Q8_0");
+    const store = await ModelStore.open(join(dir, "store"));
+    const whole = await store.add(file, { name: "whole" });
+    const part = (number: number) => join(dir, `tiny-0000${number}-of-00002.gguf`);
+    const split = await splitGguf(metadata, tensors, part);
+    const model = await store.add(part(2));
+    assert.equal(model.manifest.name, "tiny-q8");
+    assert.deepEqual(hashes(model), hashes(whole));
+    assert.deepEqual(model.manifest.files, whole.manifest.files);
+
+    await Deno.writeFile(part(2), split[0]);
+    const wrong = /-00002-of-00002\.gguf: its name says part 2 of 2, it says 1 of 2/;
+    await assert.rejects(store.add(part(1)), wrong);
+    await Deno.remove(part(2));
+    await assert.rejects(store.add(part(1)), /-00002-of-00002\.gguf cannot be opened/);
+  });
+});
 
 for (const [type, precision] of [["Q4_0", "q4"], ["Q8_0", "q8"]] as const) {
   Deno.test(`ModelStore.add() copies a ${type} GGUF file to ${precision} without a second rounding`, async () => {

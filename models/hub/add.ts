@@ -7,6 +7,8 @@ import { basename, join } from "node:path";
 import { describe } from "../arch/mod.ts";
 import { HubModel, type HubOptions, type HubProgress, type HubSpec } from "./hub.ts";
 import { readJsonFile } from "../files.ts";
+import type { Precision } from "../manifest.ts";
+import { keptBy, withoutPart } from "../sources/mod.ts";
 import {
   type AddOptions,
   type AddProgress,
@@ -46,10 +48,12 @@ export async function addFromHub(
       describe(await readJsonFile(file), file);
     },
   });
-  const called = basename(spec.file ?? spec.repo, ".gguf");
+  const called = basename(withoutPart(spec.file ?? spec.repo), ".gguf");
+  const { precision = precisionNamed(spec.file) } = options;
   const adding = {
     ...rest,
-    name: options.name ?? defaultName(called, options.precision ?? "q4"),
+    precision,
+    name: options.name ?? defaultName(called, precision),
     origin: model.origin,
     onProgress: onConvert,
   };
@@ -60,4 +64,13 @@ export async function addFromHub(
   const added = await store.findConverted(adding) ?? await store.add(source, adding);
   if (!keep) await model.remove();
   return added;
+}
+
+/**
+ * The precision of a GGUF file by the type in its name, `model-Q8_0.gguf`, since a model that was
+ * converted before is found before its file is fetched; q4 for anything else.
+ */
+function precisionNamed(file = ""): Precision {
+  const type = /[-._]((?:B?F|Q|IQ)\d\w*|MXFP4)\.gguf$/i.exec(withoutPart(file))?.[1] ?? "";
+  return keptBy(type.toUpperCase());
 }

@@ -12,6 +12,7 @@ import { z } from "zod";
 import { freeBytes, removeIfThere, TEXT_FILES } from "../store/mod.ts";
 import { modelError } from "../errors.ts";
 import { readJsonFile } from "../files.ts";
+import { partPaths } from "../sources/mod.ts";
 import { HubClient, type HubClientOptions } from "./client.ts";
 import { fetchFile, type HubFile } from "./file.ts";
 
@@ -162,10 +163,10 @@ export class HubModel implements AsyncDisposable {
     };
     const { file } = this.spec;
     if (file !== undefined) {
-      const wanted = this.#ggufOf(listing, file);
-      progress.total = wanted.size;
-      await this.#checkSpace(folder, [wanted]);
-      await get([wanted]);
+      const wanted = partPaths(file).map((part) => this.#ggufOf(listing, part));
+      progress.total = bytesOf(wanted);
+      await this.#checkSpace(folder, wanted);
+      await get(wanted);
       return join(folder, basename(file));
     }
     const first = this.#textsOf(listing);

@@ -31,9 +31,11 @@ export interface GgufTensor {
   /** Position of the first byte in the file. */
   offset: number;
   bytes: number;
+  /** Number of the part that holds it, 0-based; of a file that is not split 0. */
+  part: number;
 }
 
-/** A checked header. */
+/** A checked header, or those of all parts of a split file as one. */
 export interface GgufHeader {
   metadata: ReadonlyMap<string, GgufValue>;
   tensors: ReadonlyMap<string, GgufTensor>;
@@ -113,11 +115,16 @@ export function ggufError(
 }
 
 /**
- * Reads and checks the header of an open file; `path` is for messages. Throws OrreryError
+ * Reads and checks the header of an open file; `path` is for messages, and `part` says which part
+ * of a split file it must be. Throws OrreryError
  * `model/gguf_malformed`, `model/gguf_unsupported`, or `model/tensor_dtype` for an element type
  * without a known size.
  */
-export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
+export function readGgufHeader(
+  file: Deno.FsFile,
+  path: string,
+  part: { number: number; count: number } = { number: 0, count: 1 },
+): GgufHeader {
   const cursor = new Cursor(file, path);
   const bad = (why: string, tensor?: string) => ggufError("gguf_malformed", path, why, tensor);
   const refused = (why: string) => ggufError("gguf_unsupported", path, why);
@@ -139,9 +146,20 @@ export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
     if (metadata.has(key)) throw bad(`metadata ${key} stands there twice`);
     metadata.set(key, cursor.value(cursor.u32(), `metadata ${key}`));
   }
-  const parts = metadata.get("split.count");
-  if (typeof parts === "number" && parts > 1) {
-    throw refused(`it is one of ${parts} parts; join them with llama-gguf-split --merge`);
+  const parts = metadata.get("split.count") ?? 1;
+  const number = metadata.get("split.no") ?? 0;
+  if (part.count === 1 && typeof parts === "number" && parts > 1) {
+    throw refused(
+      `it is one of ${parts} parts; give them the names that llama-gguf-split does, ` +
+        "NAME-00001-of-0000N.gguf, or join them with llama-gguf-split --merge",
+    );
+  }
+  if (part.count > 1 && (parts !== part.count || number !== part.number)) {
+    throw bad(
+      `its name says part ${part.number + 1} of ${part.count}, it says ${
+        Number(number) + 1
+      } of ${parts}`,
+    );
   }
   const alignment = metadata.get("general.alignment") ?? 32;
   if (
@@ -151,7 +169,9 @@ export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
     throw bad(`general.alignment is ${alignment}, not a power of two up to 65536`);
   }
   const tensors: GgufTensor[] = [];
-  for (let i = 0; i < tensorCount; i++) tensors.push(readTensor(cursor, i, alignment, path));
+  for (let i = 0; i < tensorCount; i++) {
+    tensors.push({ ...readTensor(cursor, i, alignment, path), part: part.number });
+  }
   const start = Math.ceil(cursor.position / alignment) * alignment;
   const placed = new Map<string, GgufTensor>();
   let [end, before] = [start, ""];
@@ -173,7 +193,12 @@ export function readGgufHeader(file: Deno.FsFile, path: string): GgufHeader {
 }
 
 /** Reads one entry of the tensor table. Its offset counts from the start of the tensors' data. */
-function readTensor(cursor: Cursor, index: number, alignment: number, path: string): GgufTensor {
+function readTensor(
+  cursor: Cursor,
+  index: number,
+  alignment: number,
+  path: string,
+): Omit<GgufTensor, "part"> {
   const name = cursor.text(`the name of tensor ${index}`);
   const bad = (why: string) => ggufError("gguf_malformed", path, why, name);
   const rank = cursor.u32();

@@ -5,8 +5,9 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { modelError, reasonOf } from "../errors.ts";
-import { ggufError, type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf.ts";
+import { modelError } from "../errors.ts";
+import type { Precision } from "../manifest.ts";
+import { ggufError, type GgufHeader, type GgufTensor } from "./gguf.ts";
 import {
   configOf,
   familyOf,
@@ -15,7 +16,8 @@ import {
   Metadata,
   type RotationTables,
 } from "./gguf_config.ts";
-import { carryOver, dequantise, GGUF_TYPES, isCarried } from "./gguf_quant.ts";
+import { type GgufPart, type GgufParts, openGgufParts } from "./gguf_parts.ts";
+import { carryOver, dequantise, GGUF_TYPES, isCarried, keptBy } from "./gguf_quant.ts";
 import { tokenizerOf } from "./gguf_tokenizer.ts";
 import { firstNotFinite } from "./safetensors.ts";
 import {
@@ -44,7 +46,10 @@ interface PlacedGgufTensor extends SourceTensor {
   permutedBy?: number;
 }
 
-/** An opened GGUF file. It reads ranges, never the whole file. Dispose of it to close the file. */
+/**
+ * An opened GGUF file, with all its parts. It reads ranges, never the whole file. Dispose of it to
+ * close the files.
+ */
 export class GgufModel implements WeightSource {
   readonly path: string;
   /** Tensors by their Hugging Face name. */
@@ -53,13 +58,16 @@ export class GgufModel implements WeightSource {
   readonly config: Record<string, unknown>;
   /** Text files by name: config.json, tokenizer.json and tokenizer_config.json. */
   readonly texts: Map<string, Uint8Array>;
-  readonly #file: Deno.FsFile;
+  /** The least precision that loses little of what the file holds, see {@linkcode keptBy}. */
+  readonly precision: Precision;
+  readonly #parts: GgufPart[];
   readonly #header: GgufHeader;
 
-  private constructor(path: string, file: Deno.FsFile, header: GgufHeader) {
+  private constructor(path: string, { parts, header }: GgufParts) {
     this.path = path;
-    this.#file = file;
+    this.#parts = parts;
     this.#header = header;
+    this.precision = keptBy(mainType(header));
     const meta = new Metadata(header, path);
     const family = familyOf(meta, path);
     const embedding = header.tensors.get("token_embd.weight");
@@ -89,18 +97,11 @@ export class GgufModel implements WeightSource {
    * `file_unreadable`.
    */
   static async open(path: string): Promise<GgufModel> {
-    let file: Deno.FsFile;
+    const opened = await openGgufParts(path);
     try {
-      file = await Deno.open(path, { read: true });
+      return new GgufModel(path, opened);
     } catch (error) {
-      throw modelError("file_unreadable", `${path} cannot be opened: ${reasonOf(error)}`, {
-        file: path,
-      });
-    }
-    try {
-      return new GgufModel(path, file, readGgufHeader(file, path));
-    } catch (error) {
-      file.close();
+      for (const { file } of opened.parts) file.close();
       throw error;
     }
   }
@@ -191,25 +192,28 @@ export class GgufModel implements WeightSource {
   }
 
   /**
-   * A hash that identifies the file. Up to 64 MiB it counts by content, a larger one by header,
-   * size and time of last change.
+   * A hash that identifies the file and its parts. Up to 64 MiB each counts by content, a larger one
+   * by header, size and time of last change.
    */
   async fingerprint(): Promise<string> {
-    const { size, mtime } = await this.#file.stat();
-    const whole = size <= HASHED_WHOLE_BYTES;
-    const hash = createHash("sha256").update(`gguf ${size} ${whole ? "" : mtime?.getTime()}\n`);
-    const end = whole ? size : this.#header.bytes;
-    for (let at = 0; at < end; at += PIECE_BYTES) {
-      const bytes = new Uint8Array(Math.min(PIECE_BYTES, end - at));
-      await this.#readAt(at, bytes);
-      hash.update(bytes);
+    const hash = createHash("sha256");
+    for (const [part, { file, headerBytes }] of this.#parts.entries()) {
+      const { size, mtime } = await file.stat();
+      const whole = size <= HASHED_WHOLE_BYTES;
+      hash.update(`gguf ${size} ${whole ? "" : mtime?.getTime()}\n`);
+      const end = whole ? size : headerBytes;
+      for (let at = 0; at < end; at += PIECE_BYTES) {
+        const bytes = new Uint8Array(Math.min(PIECE_BYTES, end - at));
+        await this.#readAt(part, at, bytes);
+        hash.update(bytes);
+      }
     }
     return hash.digest("hex");
   }
 
   // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#file.close();
+    for (const { file } of this.#parts) file.close();
   }
 
   /** Reads whole rows in Hugging Face order; of a tensor with reordered rows, whole heads. */
@@ -228,7 +232,7 @@ export class GgufModel implements WeightSource {
       signal?.throwIfAborted();
       const rows = Math.min(piece, total - firstRow);
       const bytes = new Uint8Array(rows * rowBytes);
-      await this.#readAt(gguf.offset + firstRow * rowBytes, bytes, gguf.name);
+      await this.#readAt(gguf.part, gguf.offset + firstRow * rowBytes, bytes, gguf.name);
       yield {
         firstRow,
         rows,
@@ -238,12 +242,18 @@ export class GgufModel implements WeightSource {
     }
   }
 
-  async #readAt(position: number, into: Uint8Array, tensor?: string): Promise<void> {
-    await this.#file.seek(position, Deno.SeekMode.Start);
+  async #readAt(
+    part: number,
+    position: number,
+    into: Uint8Array,
+    tensor?: string,
+  ): Promise<void> {
+    const { file, path } = this.#parts[part];
+    await file.seek(position, Deno.SeekMode.Start);
     for (let filled = 0; filled < into.length;) {
-      const count = await this.#file.read(into.subarray(filled));
+      const count = await file.read(into.subarray(filled));
       if (count === null) {
-        throw ggufError("gguf_malformed", this.path, "the file has become shorter", tensor);
+        throw ggufError("gguf_malformed", path, "the file has become shorter", tensor);
       }
       filled += count;
     }
@@ -258,9 +268,10 @@ export class GgufModel implements WeightSource {
         throw ggufError("gguf_malformed", this.path, "it is no small F32 table", tensor.name);
       }
       const bytes = new Uint8Array(tensor.bytes);
-      this.#file.seekSync(tensor.offset, Deno.SeekMode.Start);
+      const { file } = this.#parts[tensor.part];
+      file.seekSync(tensor.offset, Deno.SeekMode.Start);
       for (let filled = 0; filled < bytes.length;) {
-        filled += this.#file.readSync(bytes.subarray(filled)) ?? Infinity;
+        filled += file.readSync(bytes.subarray(filled)) ?? Infinity;
       }
       return [...new Float32Array(bytes.buffer)];
     };
@@ -270,6 +281,16 @@ export class GgufModel implements WeightSource {
       rope_factors_short: read("rope_factors_short"),
     };
   }
+}
+
+/** The element type of most of a file's weights. */
+function mainType({ tensors }: GgufHeader): string {
+  const counts = new Map<string, number>();
+  for (const { type, shape } of tensors.values()) {
+    const count = shape.length < 2 ? 0 : shape.reduce((a, b) => a * b, 1);
+    counts.set(type, (counts.get(type) ?? 0) + count);
+  }
+  return [...counts].reduce((most, other) => other[1] > most[1] ? other : most, ["", -1])[0];
 }
 
 /**

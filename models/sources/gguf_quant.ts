@@ -9,15 +9,11 @@
  *
  * @module
  */
-import { BLOCK } from "../manifest.ts";
-import { halfValues, toFloat32 } from "./safetensors.ts";
+import { BLOCK, type Precision } from "../manifest.ts";
+import { CODED_TYPES, codedAsQ8, codedValues, half, q2_k, q3_k } from "./gguf_low_bits.ts";
+import { toFloat32 } from "./safetensors.ts";
 
 type Decoder = (bytes: Uint8Array, out: Float32Array) => void;
-
-/** The f16 number at a byte position. */
-function half(bytes: Uint8Array, at: number): number {
-  return halfValues()[bytes[at] | bytes[at + 1] << 8];
-}
 
 /**
  * Makes a decoder of 32-element blocks. A block holds the scale `d`, the minimum (if the type has
@@ -113,10 +109,28 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
   Q4_K: kQuant(false),
   Q5_K: kQuant(true),
   Q6_K: q6_k,
+  Q2_K: q2_k,
+  Q3_K: q3_k,
+  ...Object.fromEntries(
+    Object.entries(CODED_TYPES).map(([name, type]): [string, Decoder] => [
+      name,
+      (bytes, out) => codedValues(type, bytes, out),
+    ]),
+  ),
 };
 
 /** Element types that {@linkcode dequantise} can decode. */
 export const GGUF_TYPES: readonly string[] = ["F32", "F16", "BF16", ...Object.keys(DECODERS)];
+
+/**
+ * The smallest of our precisions that does not round a type more coarsely than it is: q4 for types
+ * of up to 4.5 bits a weight, q8 for larger ones.
+ */
+export function keptBy(type: string): Precision {
+  if (type === "F32") return "f32";
+  if (type === "F16" || type === "BF16") return "f16";
+  return /^(Q[568]_|Q4_1)/.test(type) ? "q8" : "q4";
+}
 
 /** Decodes whole blocks to `count` f32 values; `bytes` begins at the start of its buffer. */
 export function dequantise(
@@ -138,11 +152,11 @@ export function dequantise(
 export function isCarried(type: string, format: string): boolean {
   return format === "q4"
     ? type === "Q4_0"
-    : format === "q8" && (type === "Q4_0" || type === "Q8_0");
+    : format === "q8" && ["Q4_0", "Q8_0", ...Object.keys(CODED_TYPES)].includes(type);
 }
 
 /**
- * Copies Q4_0 or Q8_0 blocks into our layout without rounding: codes u8 [blocks, 16 (q4) or 32
+ * Copies blocks of a type that {@linkcode isCarried} into our layout without rounding: codes u8 [blocks, 16 (q4) or 32
  * (q8)], scales f32 [blocks] (f16 scales are exact in f32).
  */
 export function carryOver(
@@ -150,6 +164,7 @@ export function carryOver(
   format: "q4" | "q8",
   bytes: Uint8Array,
 ): { codes: Uint8Array; scales: Float32Array } {
+  if (CODED_TYPES[type]) return codedAsQ8(CODED_TYPES[type], bytes);
   const blockBytes = type === "Q4_0" ? 18 : 34;
   const blocks = bytes.length / blockBytes;
   const codes = new Uint8Array(blocks * (format === "q4" ? BLOCK / 2 : BLOCK));

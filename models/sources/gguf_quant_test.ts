@@ -27,7 +27,16 @@ for (const type of GGUF_TYPES) {
   });
 }
 
-for (const [type, format] of [["Q4_0", "q4"], ["Q4_0", "q8"], ["Q8_0", "q8"]] as const) {
+const CARRIED = [
+  ["Q4_0", "q4"],
+  ["Q4_0", "q8"],
+  ["Q8_0", "q8"],
+  ["IQ4_NL", "q8"],
+  ["IQ4_XS", "q8"],
+  ["MXFP4", "q8"],
+] as const;
+
+for (const [type, format] of CARRIED) {
   Deno.test(`carryOver() of ${type} to ${format} keeps every value`, () => {
     const { blocks, values } = fixture(type);
     const { codes, scales } = carryOver(type, format, blocks);
@@ -43,5 +52,6 @@ for (const [type, format] of [["Q4_0", "q4"], ["Q4_0", "q8"], ["Q8_0", "q8"]] as
 Deno.test("isCarried() refuses what our layouts cannot hold", () => {
   assert.equal(isCarried("Q8_0", "q4"), false);
   assert.equal(isCarried("Q4_1", "q4"), false);
+  assert.equal(isCarried("MXFP4", "q4"), false);
   assert.equal(isCarried("Q4_0", "f16"), false);
 });

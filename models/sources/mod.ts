@@ -5,6 +5,8 @@
  */
 export { Checkpoint } from "./checkpoint.ts";
 export { GgufModel } from "./gguf_model.ts";
+export { partPaths, withoutPart } from "./gguf_parts.ts";
+export { keptBy } from "./gguf_quant.ts";
 export { MAX_HEADER_BYTES } from "./safetensors.ts";
 export { rowsIn } from "./source.ts";
 export type {

@@ -6,7 +6,8 @@
 import { basename, join, resolve } from "node:path";
 import { describe, type Described, type TensorSpec, textTensorName } from "../arch/mod.ts";
 import { readJsonFile } from "../files.ts";
-import { Checkpoint, GgufModel, type WeightSource } from "../sources/mod.ts";
+import type { Precision } from "../manifest.ts";
+import { Checkpoint, GgufModel, type WeightSource, withoutPart } from "../sources/mod.ts";
 import { readTextFiles } from "./text_files.ts";
 
 /** An opened source; dispose of it to close its files. */
@@ -19,6 +20,8 @@ export interface ModelSource extends AsyncDisposable {
   /** Text files by name, as a model folder has them. */
   readonly texts: Map<string, Uint8Array>;
   readonly weights: WeightSource;
+  /** Precision of a model that is made from it, where nobody asks for another one. */
+  readonly precision: Precision;
   /** A hash that changes whenever weights or configuration do. */
   fingerprint(): Promise<string>;
 }
@@ -40,6 +43,7 @@ async function openFolder(folder: string): Promise<ModelSource> {
     described: await asTied(described, weights),
     texts,
     weights,
+    precision: "q4",
     fingerprint: () => weights.fingerprint(),
     [Symbol.asyncDispose]: () => weights[Symbol.asyncDispose](),
   };
@@ -79,10 +83,11 @@ async function openGguf(path: string): Promise<ModelSource> {
   try {
     return {
       path,
-      name: basename(path).replace(/\.gguf$/i, ""),
+      name: basename(withoutPart(path)).replace(/\.gguf$/i, ""),
       described: describe(model.config, path),
       texts: model.texts,
       weights: model,
+      precision: model.precision,
       fingerprint: () => model.fingerprint(),
       [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
     };

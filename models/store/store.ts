@@ -51,7 +51,7 @@ const ADD_ATTEMPTS = 3;
 export interface AddOptions {
   /** Name in the store. @default the folder's name and the precision, e.g. `tinyllama-q4` */
   name?: string;
-  /** Precision of the weights. @default "q4" */
+  /** Precision of the weights. @default "q4", and of a GGUF file the nearest to what it holds */
   precision?: Precision;
   /** Precision of the embedding. @default "q8" in a q4 model, else as `precision` */
   embeddingPrecision?: Precision;
@@ -128,15 +128,16 @@ export class ModelStore {
    * that fails because the checkpoint is faulty leaves nothing behind.
    */
   async add(source: string, options: AddOptions = {}): Promise<StoredModel> {
-    const { precision = "q4", signal, onProgress, origin } = options;
+    const { signal, onProgress, origin } = options;
     await using opened = await openModelSource(source);
+    const { precision = opened.precision } = options;
     const name = options.name ?? defaultName(opened.name, precision);
     checkName(name);
     const { described, texts, path } = opened;
     const ends = endTokens(described, texts, path);
     checkTexts(texts, described.geometry, path);
     const conversion = await Conversion.plan(opened, {
-      precisions: precisionsOf(options),
+      precisions: precisionsOf({ ...options, precision }),
       origin,
       dir: this.dir,
       blobs: this.blobs,

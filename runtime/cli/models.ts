@@ -144,6 +144,8 @@ async function add(store: ModelStore, source: string, chosen: ModelsOptions): Pr
       : await store.add(source, { ...adding, onProgress: onConvert });
     progress.end();
     console.log(`${pc.green("added")} ${line(model)}`);
+    const isGguf = /\.gguf$/i.test(spec?.file ?? source);
+    if (isGguf && precisions.precision === undefined) console.log(costOfPrecision(model));
     const from = chosen.data === DEFAULT_DATA ? "" : ` --data ${chosen.data}`;
     console.log(`serve it: deno task start --model ${model.manifest.name}${from}`);
     return exitCodes.ok;
@@ -282,6 +284,20 @@ function line({ manifest }: StoredModel): string {
   return `${manifest.name}: ${architecture}, ${layers} layers, ${
     millions(parameters)
   } parameters, ${precision}, ${size}`;
+}
+
+/** Bytes of a weight, roughly. */
+const WEIGHT_BYTES = { q4: 0.53, q8: 1.03, f16: 2, f32: 4 } as const;
+
+/** What the precision of a GGUF file's model costs, and which other one there is. */
+function costOfPrecision({ manifest }: StoredModel): string {
+  const { precision } = manifest;
+  const [other, effect] = precision === "q4"
+    ? ["q8" as const, "would keep 4-bit types other than Q4_0 exactly"]
+    : ["q4" as const, "would round the weights again"];
+  const size = modelBytes(manifest) * WEIGHT_BYTES[other] / WEIGHT_BYTES[precision];
+  return `${precision} is the nearest to what the file holds; --precision ${other} ${effect} and ` +
+    `take about ${humanBytes(size)}`;
 }
 
 const millions = (count: number) =>

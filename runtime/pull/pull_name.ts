@@ -8,7 +8,7 @@ import { apiError } from "../api/mod.ts";
 
 /** A model of the hub, and how its weights are to be stored. */
 export interface PullTarget extends HubSpec {
-  /** How the weights are stored. @default "q4" */
+  /** How the weights are stored. @default "q4", and of a GGUF file the nearest to what it holds */
   precision?: Precision;
 }
 
