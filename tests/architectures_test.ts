@@ -312,7 +312,7 @@ Deno.test("a checkpoint in MXFP4 at q8 has the values of its file", options, asy
   await withFixture("gpt_oss", "q8", async ({ manifest, blobDir }) => {
     const { data, scales, shape, format, block = 32 } = expertsOf(manifest);
     assert.deepEqual([format, block], ["q8", 32]);
-    const blob = await readFile(join(blobDir, manifest.layers[0].sha256));
+    const blob = await Deno.readFile(join(blobDir, manifest.layers[0].sha256));
     const part = ({ offset, bytes }: { offset: number; bytes: number }) =>
       blob.subarray(offset, offset + bytes);
     const factors = new Float32Array(part(scales!).slice().buffer);
@@ -320,7 +320,7 @@ Deno.test("a checkpoint in MXFP4 at q8 has the values of its file", options, asy
     await withFixture("gpt_oss", "f32", async (exact) => {
       const entry = expertsOf(exact.manifest);
       assert.deepEqual(entry.shape, shape);
-      const file = await readFile(join(exact.blobDir, exact.manifest.layers[0].sha256));
+      const file = await Deno.readFile(join(exact.blobDir, exact.manifest.layers[0].sha256));
       const { offset, bytes } = entry.data;
       const stored = new Float32Array(file.slice(offset, offset + bytes).buffer);
       assert.deepEqual(values.map((v) => v + 0), stored.map((v) => v + 0));

@@ -36,7 +36,8 @@ Deno.test("gpt-oss is refused without MXFP4, without a rotation and with another
 
 Deno.test("gpt-oss has gate and up as alternate rows, of biases too", () => {
   const config = { ...MINIMAL_CONFIG, ...FIELDS, architectures: ["GptOssForCausalLM"] };
-  const described = describe({ ...config, num_local_experts: 4 }, "config.json");
+  const fields = { num_local_experts: 4, num_key_value_heads: 2 };
+  const described = describe({ ...config, ...fields }, "config.json");
   const layers = described.architecture.tensors(described.geometry).layers;
   const layer = new Map(layers[0].map((spec) => [spec.key, spec]));
   const { within } = layer.get("mlp.experts.up")!;
