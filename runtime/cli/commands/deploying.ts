@@ -32,7 +32,11 @@ export const MODELS = defineCommand({
       text: "add: what it is called in the store",
       otherwise: "the source's name and the precision",
     },
-    precision: { ...PRECISION, text: `add: ${STORED_PRECISIONS.join(", ")}`, otherwise: "q4" },
+    precision: {
+      ...PRECISION,
+      text: `add: ${STORED_PRECISIONS.join(", ")}`,
+      otherwise: "q4; of a GGUF file the nearest to what it holds",
+    },
     "embedding-precision": {
       ...PRECISION,
       text: "add: for the embedding alone",
