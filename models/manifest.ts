@@ -135,6 +135,11 @@ export const geometrySchema = exactly({
      * dimension i of the first half and of the second. @default false
      */
     interleaved: z.boolean().optional(),
+    /**
+     * Whether `longrope` rotates all rows by its factors for texts beyond the original length.
+     * @default false: by those for shorter texts
+     */
+    long: z.boolean().optional(),
     /** Layers that do not rotate, 0-based. @default none */
     skipped_layers: layerNumbers.optional(),
   }),

@@ -33,6 +33,7 @@ const yarnSchema = z.object({
 const longropeSchema = z.object({
   factor: positive,
   short_factor: z.array(positive),
+  long_factor: z.array(positive).nullish(),
   original_max_position_embeddings: length,
   attention_factor: positive.nullish(),
 });
@@ -63,6 +64,8 @@ export interface RotaryGeometry {
   theta: number;
   /** Hugging Face's `rope_scaling`; null: none. */
   scaling: Record<string, unknown> | null;
+  /** As in the geometry. @default false */
+  long?: boolean;
 }
 
 /**
@@ -78,6 +81,7 @@ export function rotaryOf(
     dims: rope.dims ?? head_dim,
     theta: (own ?? rope).theta,
     scaling: (own ?? rope).scaling,
+    ...(!own && rope.long ? { long: true } : {}),
   };
 }
 
@@ -85,13 +89,13 @@ export function rotaryOf(
  * Computes the angles of a rotation.
  *
  * `dynamic` and `longrope` rotate all rows differently once a text is longer than the original
- * length. A geometry's context ends at that length, so the angles returned here are those for texts
- * up to it.
+ * length. The angles returned here are those for texts up to it, at which a geometry's context ends,
+ * or with `long` those for longer ones.
  *
  * Throws OrreryError `model/feature_unsupported` for an unknown scaling and `model/bad_rope` for a
  * scaling with bad fields.
  */
-export function rotation({ dims, theta, scaling }: RotaryGeometry): RotaryAngles {
+export function rotation({ dims, theta, scaling, long }: RotaryGeometry): RotaryAngles {
   const plain = Float64Array.from({ length: dims / 2 }, (_, i) => theta ** (-2 * i / dims));
   const kind = String(scaling?.rope_type ?? scaling?.type ?? "default");
   switch (kind) {
@@ -109,7 +113,7 @@ export function rotation({ dims, theta, scaling }: RotaryGeometry): RotaryAngles
     case "yarn":
       return yarn(plain, theta, parse(yarnSchema, scaling, kind));
     case "longrope":
-      return longrope(plain, parse(longropeSchema, scaling, kind));
+      return longrope(plain, parse(longropeSchema, scaling, kind), long ? "long" : "short");
     default:
       throw modelError(
         "feature_unsupported",
@@ -165,12 +169,17 @@ function yarn(
 }
 
 /** Angles under longrope: each pair is stretched by a factor of its own. */
-function longrope(plain: Float64Array, scaling: z.infer<typeof longropeSchema>): RotaryAngles {
-  const { factor, short_factor: factors, original_max_position_embeddings: original } = scaling;
+function longrope(
+  plain: Float64Array,
+  scaling: z.infer<typeof longropeSchema>,
+  texts: "short" | "long",
+): RotaryAngles {
+  const { factor, original_max_position_embeddings: original } = scaling;
+  const factors = scaling[`${texts}_factor`] ?? [];
   if (factors.length !== plain.length) {
     throw badRope(
       "longrope",
-      `short_factor: has ${factors.length} numbers for ${plain.length} pairs`,
+      `${texts}_factor: has ${factors.length} numbers for ${plain.length} pairs`,
     );
   }
   const suggested = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));

@@ -76,6 +76,13 @@ Deno.test("rotation() of longrope stretches each pair by its short factor", () =
   assert.equal(magnitude, Math.sqrt(1 + Math.log(32) / Math.log(4096)));
 });
 
+Deno.test("rotation() of longrope takes its long factors where texts may be long", () => {
+  assert.deepEqual([...rotation({ ...geometry(LONGROPE), long: true }).frequencies], [
+    1 / 3,
+    0.01 / 4,
+  ]);
+});
+
 Deno.test("rotation() refuses an unknown scaling by name", () => {
   assert.throws(
     () => rotation(geometry({ rope_type: "proportional", factor: 4 })),

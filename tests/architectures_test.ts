@@ -21,6 +21,7 @@ import { loadEngine } from "../runtime/engine/mod.ts";
 import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
 import { StageChain } from "./oracle/stages.ts";
 import "./support/open_library.ts";
+import { readSafetensors } from "./support/read_safetensors.ts";
 import { trimTokenizer, writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
 const options = { sanitizeOps: true, sanitizeResources: true };
@@ -50,13 +51,7 @@ async function readExpected(folder: string): Promise<Expected> {
   const { prompt, greedy, prefill, steps } = JSON.parse(
     await readFile(join(folder, "expected.json"), "utf8"),
   );
-  const file = new Uint8Array(await readFile(join(folder, "expected.safetensors")));
-  const start = 8 + Number(new DataView(file.buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, start)));
-  const values = (name: string) => {
-    const [from, to] = header[name].data_offsets;
-    return new Float32Array(file.slice(start + from, start + to).buffer);
-  };
+  const values = await readSafetensors(join(folder, "expected.safetensors"));
   return {
     prompt,
     greedy,

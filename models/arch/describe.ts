@@ -24,6 +24,7 @@ import { nemotron } from "./nemotron.ts";
 import { olmo2, olmo3, olmoe } from "./olmo.ts";
 import { phi3 } from "./phi.ts";
 import { qwen2, qwen3, qwen3Moe } from "./qwen.ts";
+import { MOST_CONTEXT, ropeOf } from "./rope.ts";
 import { seedOss } from "./seed_oss.ts";
 import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
@@ -81,15 +82,36 @@ export interface Described {
   architecture: Architecture;
 }
 
+/** Options of {@linkcode describe}. */
+export interface DescribeOptions {
+  /**
+   * Longest context, in rows. With `longrope` one beyond the original length means that all rows are
+   * rotated by the factors for longer texts. @default the longest for which nothing changes
+   */
+  context?: number;
+}
+
 /**
  * Reads config.json into a geometry, so that an unsupported model is refused before any work;
  * `file` is the path of config.json, for messages. Throws OrreryError `model/config_malformed`,
- * `model/architecture_unknown` or `model/feature_unsupported`; the last two name what is supported.
+ * `model/architecture_unknown` or `model/feature_unsupported`; the last two name what is supported,
+ * and so does `model/context_unsupported` for a context that the model does not reach.
  */
-export function describe(json: unknown, file: string): Described {
+export function describe(
+  json: unknown,
+  file: string,
+  options: DescribeOptions = {},
+): Described {
   const whole = withClass(json);
   const text = textPart(whole);
-  return { ...describeText(text ?? whole, file), textPart: text !== undefined };
+  const described = describeText(text ?? whole, file);
+  const { context } = options;
+  const { config, geometry } = described;
+  return {
+    ...described,
+    geometry: context === undefined ? geometry : withContext(geometry, config, { context, file }),
+    textPart: text !== undefined,
+  };
 }
 
 function describeText(json: unknown, file: string): Omit<Described, "textPart"> {
@@ -123,6 +145,30 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
   const geometry = architecture.geometry(config, name);
   checkGeometry(geometry, file);
   return { config, geometry, architecture };
+}
+
+/** The geometry with this context. Throws `context_unsupported` (group `model`). */
+function withContext(
+  geometry: Geometry,
+  config: ModelConfig,
+  { context, file }: { context: number; file: string },
+): Geometry {
+  const { type } = ropeOf(config);
+  const stretches = type === "longrope" && !config.rope_parameters?.["llama_4_scaling_beta"];
+  const most = stretches
+    ? Math.min(config.max_position_embeddings, MOST_CONTEXT)
+    : geometry.context;
+  if (!Number.isInteger(context) || context < 1 || context > most) {
+    throw modelError(
+      "context_unsupported",
+      `${file}: a context of ${context} rows is not supported; this model has 1 to ${most}`,
+      { file, context, most },
+    );
+  }
+  if (context <= geometry.context) return { ...geometry, context };
+  const long = { ...geometry, context, rope: { ...geometry.rope, long: true } };
+  checkGeometry(long, file);
+  return long;
 }
 
 /**

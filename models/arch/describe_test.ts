@@ -118,3 +118,32 @@ Deno.test("describe() refuses an unsupported setting by name and says what is su
     );
   }
 });
+
+Deno.test("describe() takes a context, and longrope's beyond its original length only if asked", () => {
+  const rope_scaling = {
+    type: "longrope",
+    short_factor: Array(8).fill(1),
+    long_factor: Array(8).fill(3),
+  };
+  const json = {
+    ...MINIMAL,
+    architectures: ["Phi3ForCausalLM"],
+    max_position_embeddings: 131072,
+    original_max_position_embeddings: 4096,
+    rope_scaling,
+  };
+  const of = (context?: number) => describe(json, "config.json", { context }).geometry;
+  assert.deepEqual([of().context, of().rope.long], [4096, undefined]);
+  assert.deepEqual([of(2000).context, of(2000).rope.long], [2000, undefined]);
+  assert.deepEqual([of(16384).context, of(16384).rope.long], [16384, true]);
+  const refused = /a context of 200000 rows is not supported; this model has 1 to 131072/;
+  assert.throws(() => of(200000), refused);
+  assert.throws(() => describe(MINIMAL, "config.json", { context: 4096 }), /1 to 2048/);
+  assert.throws(
+    () =>
+      describe({ ...json, rope_scaling: { ...rope_scaling, long_factor: [1] } }, "config.json", {
+        context: 16384,
+      }),
+    /long_factor: has 1 numbers for 8 pairs/,
+  );
+});

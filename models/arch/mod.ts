@@ -11,6 +11,6 @@ export type {
   TensorSpec,
 } from "./architecture.ts";
 export type { ModelConfig } from "./config.ts";
-export { ARCHITECTURES, describe, type Described } from "./describe.ts";
+export { ARCHITECTURES, describe, type Described, type DescribeOptions } from "./describe.ts";
 export { layerTensors } from "./tensors.ts";
 export { textTensorName, WRAPPERS } from "./text_part.ts";

@@ -76,7 +76,8 @@ export const MOST_CONTEXT = 2 ** 20;
  * Longest context, in rows, in which one table of angles holds for all rows. `dynamic` and
  * `longrope` change the angles of *all* rows once a text is longer than the original length, but
  * transformers leaves the keys that it has cached at the old angles. So the context ends at the
- * original length, up to which the results equal those of transformers.
+ * original length, up to which the results equal those of transformers. Whoever asks for a longer
+ * one of `longrope` gets the angles of long texts for all rows, as llama.cpp does it.
  */
 export function contextOf(config: ModelConfig): number {
   const { type } = ropeOf(config);

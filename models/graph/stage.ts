@@ -314,7 +314,11 @@ async function ropeConstants(
   context: number,
   blobDir: string,
 ): Promise<{ cos: Value; sin: Value }> {
-  const key = JSON.stringify([TABLE_VERSION, context, rotary.dims, rotary.theta, rotary.scaling]);
+  const { dims: rotated, theta, scaling, long } = rotary;
+  const key = JSON.stringify([
+    ...[TABLE_VERSION, context, rotated, theta, scaling],
+    ...(long ? ["long"] : []),
+  ]);
   const location = `rope-${createHash("sha256").update(key).digest("hex").slice(0, 32)}`;
   const dims = [context, rotary.dims / 2];
   const length = context * rotary.dims * 2;

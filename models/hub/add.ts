@@ -45,7 +45,7 @@ export async function addFromHub(
     onProgress: onDownload,
     async check(folder) {
       const file = join(folder, "config.json");
-      describe(await readJsonFile(file), file);
+      describe(await readJsonFile(file), file, { context: options.context });
     },
   });
   const called = basename(withoutPart(spec.file ?? spec.repo), ".gguf");

@@ -57,6 +57,8 @@ export interface Precisions {
   head: Precision;
   /** Inputs that share a scale in q4 and q8, see {@linkcode GroupFormats}. */
   block?: Block;
+  /** Longest context in rows where one was asked for; the blobs do not depend on it. */
+  context?: number;
 }
 
 /** A group that is to be converted. */
@@ -201,10 +203,11 @@ function checkLayers({ weights, described: { geometry: { layers } }, path }: Mod
 /** Identity of a conversion: the same source and settings give the same bytes. */
 export function conversionId(
   fingerprint: string,
-  { precision, embedding, head, block }: Precisions,
+  { precision, embedding, head, block, context }: Precisions,
 ): string {
   const settings = `converter ${CONVERTER_VERSION} ${precision} ${embedding} ${head}` +
-    (block === undefined ? "" : ` block ${block}`);
+    (block === undefined ? "" : ` block ${block}`) +
+    (context === undefined ? "" : ` context ${context}`);
   return createHash("sha256").update(`${settings} ${fingerprint}`).digest("hex");
 }
 

@@ -4,7 +4,13 @@
  * @module
  */
 import { basename, join, resolve } from "node:path";
-import { describe, type Described, type TensorSpec, textTensorName } from "../arch/mod.ts";
+import {
+  describe,
+  type Described,
+  type DescribeOptions,
+  type TensorSpec,
+  textTensorName,
+} from "../arch/mod.ts";
 import { readJsonFile } from "../files.ts";
 import type { Precision } from "../manifest.ts";
 import { Checkpoint, GgufModel, type WeightSource, withoutPart } from "../sources/mod.ts";
@@ -27,14 +33,17 @@ export interface ModelSource extends AsyncDisposable {
 }
 
 /** Opens a checkpoint folder or a GGUF file. Throws, before any work, for what is not supported. */
-export async function openModelSource(source: string): Promise<ModelSource> {
+export async function openModelSource(
+  source: string,
+  options: DescribeOptions = {},
+): Promise<ModelSource> {
   const path = resolve(source);
-  return /\.gguf$/i.test(path) ? await openGguf(path) : await openFolder(path);
+  return /\.gguf$/i.test(path) ? await openGguf(path, options) : await openFolder(path, options);
 }
 
-async function openFolder(folder: string): Promise<ModelSource> {
+async function openFolder(folder: string, options: DescribeOptions): Promise<ModelSource> {
   const configFile = join(folder, "config.json");
-  const described = describe(await readJsonFile(configFile), configFile);
+  const described = describe(await readJsonFile(configFile), configFile, options);
   const texts = await readTextFiles(folder);
   const weights = await Checkpoint.open(folder, described.textPart ? textTensorName : undefined);
   return {
@@ -78,13 +87,13 @@ async function sameTensor(weights: Checkpoint, a: TensorSpec, b: TensorSpec): Pr
   return true;
 }
 
-async function openGguf(path: string): Promise<ModelSource> {
+async function openGguf(path: string, options: DescribeOptions): Promise<ModelSource> {
   const model = await GgufModel.open(path);
   try {
     return {
       path,
       name: basename(withoutPart(path)).replace(/\.gguf$/i, ""),
-      described: describe(model.config, path),
+      described: describe(model.config, path, options),
       texts: model.texts,
       weights: model,
       precision: model.precision,

@@ -53,6 +53,8 @@ export interface AddOptions {
   name?: string;
   /** Precision of the weights. @default "q4", and of a GGUF file the nearest to what it holds */
   precision?: Precision;
+  /** Longest context, in rows. @default the longest for which the rotation is that of short texts */
+  context?: number;
   /** Precision of the embedding. @default "q8" in a q4 model, else as `precision` */
   embeddingPrecision?: Precision;
   /** Precision of the LM head. @default "q8" in a q4 model, else as `precision` */
@@ -128,8 +130,8 @@ export class ModelStore {
    * that fails because the checkpoint is faulty leaves nothing behind.
    */
   async add(source: string, options: AddOptions = {}): Promise<StoredModel> {
-    const { signal, onProgress, origin } = options;
-    await using opened = await openModelSource(source);
+    const { signal, onProgress, origin, context } = options;
+    await using opened = await openModelSource(source, { context });
     const { precision = opened.precision } = options;
     const name = options.name ?? defaultName(opened.name, precision);
     checkName(name);
@@ -394,7 +396,7 @@ export function blobsOf(manifest: Manifest): { sha256: string; role: string }[] 
 
 /** The precisions that the options state or imply. */
 function precisionsOf(
-  { precision = "q4", embeddingPrecision, headPrecision, block }: AddOptions,
+  { precision = "q4", embeddingPrecision, headPrecision, block, context }: AddOptions,
 ): Precisions {
   const vocabulary = precision === "q4" ? "q8" : precision;
   return {
@@ -402,6 +404,7 @@ function precisionsOf(
     embedding: embeddingPrecision ?? vocabulary,
     head: headPrecision ?? vocabulary,
     block,
+    context,
   };
 }
 

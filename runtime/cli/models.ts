@@ -34,6 +34,7 @@ const FOR_HUB = ["revision", "endpoint", "keep"] as const;
 const ONLY_ADD = [
   "name",
   "precision",
+  "context",
   "embedding-precision",
   "head-precision",
   "block",
@@ -77,8 +78,15 @@ function options(args: string[]) {
       `--block takes ${BLOCKS.join(", ")}, got ${JSON.stringify(values.block)}`,
     );
   }
+  const context = values.context === undefined ? undefined : Number(values.context);
+  if (context !== undefined && !(Number.isInteger(context) && context > 0)) {
+    throw new UsageError(
+      `--context takes a number of tokens, got ${JSON.stringify(values.context)}`,
+    );
+  }
   const precisions = {
     block,
+    context,
     precision: precision("precision"),
     embeddingPrecision: precision("embedding-precision"),
     headPrecision: precision("head-precision"),

@@ -37,6 +37,11 @@ export const MODELS = defineCommand({
       text: `add: ${STORED_PRECISIONS.join(", ")}`,
       otherwise: "q4; of a GGUF file the nearest to what it holds",
     },
+    context: {
+      value: "N",
+      text: "add: longest context in tokens",
+      otherwise: "the model's; of one that is stretched (longrope) its original length",
+    },
     "embedding-precision": {
       ...PRECISION,
       text: "add: for the embedding alone",
