@@ -3,26 +3,22 @@
  * it computed in float32 (`fixtures/make_checkpoints.py`).
  */
 import assert from "node:assert/strict";
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { WRAPPERS } from "../models/arch/mod.ts";
 import { type Frame, samplingSchema } from "../actors/pipeline/frame.ts";
-import {
-  ARCHITECTURES,
-  buildStageGraph,
-  type Geometry,
-  type Manifest,
-  ModelStore,
-  type Precision,
-} from "../models/mod.ts";
+import { ARCHITECTURES, buildStageGraph, type Geometry, type Manifest } from "../models/mod.ts";
 import { loadEngine } from "../runtime/engine/mod.ts";
 import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
-import { StageChain } from "./oracle/stages.ts";
+import {
+  cut,
+  decode,
+  FIXTURE_DIR,
+  prefill,
+  splits,
+  withFixture,
+} from "./support/architecture_fixtures.ts";
 import "./support/open_library.ts";
-import { readSafetensors } from "./support/read_safetensors.ts";
-import { trimTokenizer, writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
 const options = { sanitizeOps: true, sanitizeResources: true };
 
@@ -31,120 +27,7 @@ const TOLERANCE = 1e-4;
 /** Of logits from q8 weights, activations in f32. */
 const Q8_TOLERANCE = 0.15;
 
-const FIXTURES = fileURLToPath(new URL("fixtures/checkpoints", import.meta.url));
-
-interface Expected {
-  prompt: number[];
-  greedy: number[];
-  /** Positions whose logits are known, and the logits (positions, vocab). */
-  prefill: { rows: number[]; logits: Float32Array };
-  steps: { rows: number[]; logits: Float32Array };
-}
-
-interface Fixture {
-  manifest: Manifest;
-  blobDir: string;
-  expected: Expected;
-}
-
-async function readExpected(folder: string): Promise<Expected> {
-  const { prompt, greedy, prefill, steps } = JSON.parse(
-    await readFile(join(folder, "expected.json"), "utf8"),
-  );
-  const values = await readSafetensors(join(folder, "expected.safetensors"));
-  return {
-    prompt,
-    greedy,
-    prefill: { rows: prefill, logits: values("prefill") },
-    steps: { rows: steps, logits: values("steps") },
-  };
-}
-
-/** Rows of the embedding of a checkpoint. */
-async function vocabularyOf(folder: string): Promise<number> {
-  const config = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
-  return (config.text_config ?? config).vocab_size;
-}
-
-/** Converts a fixture and runs `use` on it; the fixtures have no tokenizer of their own. */
-async function withFixture(
-  name: string,
-  precision: Precision,
-  use: (fixture: Fixture) => Promise<void>,
-): Promise<void> {
-  const dir = await mkdtemp(join(tmpdir(), "orrery-architectures-"));
-  try {
-    const source = join(dir, name);
-    await mkdir(source);
-    for (const file of await readdir(join(FIXTURES, name))) {
-      await copyFile(join(FIXTURES, name, file), join(source, file));
-    }
-    const { dir: tokenizer } = await writeTinyCheckpoint(join(dir, "tokenizer"), { layers: 1 });
-    await copyFile(join(tokenizer, "tokenizer.json"), join(source, "tokenizer.json"));
-    await trimTokenizer(source, await vocabularyOf(source));
-    const store = await ModelStore.open(join(dir, "store"));
-    const { manifest, blobsDir: blobDir } = await store.add(source, { precision });
-    await use({ manifest, blobDir, expected: await readExpected(source) });
-  } finally {
-    await rm(dir, { recursive: true });
-  }
-}
-
-/** Stages that begin at these layers. */
-function cut(layers: number, ...starts: number[]): [number, number][] {
-  return starts.map((start, i): [number, number] => [start, (starts[i + 1] ?? layers) - 1]);
-}
-
-/** Every way to cut a model of this many layers. */
-function splits(layers: number): [number, number][][] {
-  const inner = Array.from({ length: layers - 1 }, (_, i) => i + 1);
-  return Array.from(
-    { length: 2 ** inner.length },
-    (_, choice) => cut(layers, 0, ...inner.filter((_, i) => choice >> i & 1)),
-  );
-}
-
-const rowsOf = (tokens: number[], from = 0) =>
-  tokens.map((token, i) => ({ token, position: from + i, parent: from + i - 1 }));
-
-/** Logits of all rows of the prompt, (20, vocab), run in pieces. */
-async function prefill(
-  { manifest, blobDir, expected }: Fixture,
-  ranges: [number, number][],
-  piece: number,
-) {
-  const { prompt } = expected;
-  await using chain = await StageChain.open(manifest, ranges, {
-    blobDir,
-    capacity: 24,
-    accuracyLevel: 1,
-  });
-  const logits: number[] = [];
-  for (let at = 0; at < prompt.length; at += piece) {
-    const rows = rowsOf(prompt.slice(at, at + piece), at);
-    logits.push(...(await chain.run(rows, rows.map((_, i) => i))).logits);
-  }
-  return Float64Array.from(logits);
-}
-
-/** The index of the largest. */
-const best = (logits: Float32Array): number =>
-  logits.reduce((at, v, i) => v > logits[at] ? i : at, 0);
-
-/** Runs prompt and continuation token by token. */
-async function decode({ manifest, blobDir, expected }: Fixture, ranges: [number, number][]) {
-  await using chain = await StageChain.open(manifest, ranges, { blobDir, capacity: 84 });
-  const tokens = [...expected.prompt];
-  const logits: Float32Array[] = [];
-  while (tokens.length < expected.prompt.length + expected.greedy.length) {
-    const at = logits.length;
-    logits.push((await chain.run(rowsOf([tokens[at]], at), [0])).logits.slice());
-    if (at >= expected.prompt.length - 1) tokens.push(best(logits[at]));
-  }
-  return { greedy: tokens.slice(expected.prompt.length), logits };
-}
-
-const names = (await readdir(FIXTURES)).sort();
+const names = (await readdir(FIXTURE_DIR)).sort();
 
 for (const name of names) {
   Deno.test(
@@ -342,7 +225,7 @@ for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases", "qwen3_moe"])
 Deno.test("ARCHITECTURES have a fixture each", async () => {
   const covered = new Set<string>();
   for (const name of names) {
-    const config = JSON.parse(await readFile(join(FIXTURES, name, "config.json"), "utf8"));
+    const config = JSON.parse(await readFile(join(FIXTURE_DIR, name, "config.json"), "utf8"));
     covered.add(config.architectures[0]);
   }
   assert.deepEqual([...covered].sort(), [...ARCHITECTURES, ...WRAPPERS].sort());

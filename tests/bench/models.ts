@@ -1,13 +1,14 @@
 // deno-lint-ignore-file no-console
 /**
  * Measures what a model costs: `deno task bench:models [--quick] [--precision q4|q8|f16|f32]
- * [--blocks]`.
+ * [--blocks] [--families] [--experts]`.
  *
  * A checkpoint of TinyLlama-1.1B's shape with random weights is written, converted in a process of
  * its own, and generates on two nodes of this machine; `--quick` takes a smaller shape. Then the
- * embedded model's quality is measured at each precision. With `--blocks` only error and speed are
- * measured, beside each other, by the number of weights that share a scale. All files lie in a
- * folder that is deleted at the end.
+ * embedded model's quality is measured at each precision, and every class of model is compared with
+ * transformers. With `--families` only that is done; with `--blocks` only error and speed are
+ * measured, beside each other, by the number of weights that share a scale. `--experts` takes the
+ * shape of a mixture of experts. All files lie in a folder that is deleted at the end.
  *
  * @module
  */
@@ -28,6 +29,7 @@ import {
 import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 import { printBlocks } from "./models/blocks.ts";
+import { printFamilies } from "./models/families.ts";
 import { printQuality } from "./models/quality.ts";
 
 const QUICK: CheckpointShape = {
@@ -38,6 +40,16 @@ const QUICK: CheckpointShape = {
   intermediate: 1408,
   vocab: 8192,
 };
+/** A mixture of experts: 1.1 G parameters, of which a token computes 0.3 G. */
+const EXPERTS: CheckpointShape = {
+  hidden: 1024,
+  layers: 12,
+  heads: 16,
+  kvHeads: 4,
+  intermediate: 512,
+  vocab: 32000,
+  experts: { count: 48, active: 8 },
+};
 const NAME = "random-weights";
 const TOKENS = 48;
 const MIB = 1024 * 1024;
@@ -46,6 +58,8 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     blocks: { type: "boolean", default: false },
+    families: { type: "boolean", default: false },
+    experts: { type: "boolean", default: false },
     precision: { type: "string", default: "q4" },
     /** For the process that this command starts: the folder to convert, and the store. */
     convert: { type: "string", multiple: true },
@@ -67,8 +81,14 @@ async function main(): Promise<void> {
       await printBlocks(dir, args.quick);
       return;
     }
-    await benchRandomModel(dir, args.quick ? QUICK : TINYLLAMA);
+    if (args.families) {
+      await printFamilies();
+      return;
+    }
+    await benchRandomModel(dir, args.experts ? EXPERTS : args.quick ? QUICK : TINYLLAMA);
+    if (args.experts) return;
     await printQuality(join(dir, "quality"), args.quick);
+    await printFamilies();
   });
 }
 

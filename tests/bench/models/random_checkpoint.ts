@@ -17,6 +17,8 @@ export interface CheckpointShape {
   kvHeads: number;
   intermediate: number;
   vocab: number;
+  /** A mixture of experts in place of each MLP; `intermediate` is then an expert's. */
+  experts?: { count: number; active: number };
   /**
    * Whether token t is followed by token t + {@linkcode CHAIN_STEP} by a wide margin: the LM head
    * is the embedding with its rows moved by that number, and the layers add little. Then the
@@ -111,7 +113,7 @@ function numberPool(random: () => number): (deviation: number) => Uint16Array {
 }
 
 function tensorsOf(shape: CheckpointShape): Spec[] {
-  const { hidden, layers, heads, kvHeads, intermediate, vocab, chain = false } = shape;
+  const { hidden, layers, heads, kvHeads, intermediate, vocab, experts, chain = false } = shape;
   const kv = hidden / heads * kvHeads;
   const norm = (name: string): Spec => ({ name, shape: [hidden], deviation: 0 });
   const matrix = (name: string, out: number, inputs: number): Spec => (
@@ -128,6 +130,14 @@ function tensorsOf(shape: CheckpointShape): Spec[] {
       ...(chain ? { deviation: 1, turned } : { deviation: hidden ** -0.5 }),
     }
   );
+  const mixture = (prefix: string, count: number) => [
+    matrix(`${prefix}gate.weight`, count, hidden),
+    ...Array.from({ length: count }, (_, n) => [
+      matrix(`${prefix}experts.${n}.w1.weight`, intermediate, hidden),
+      matrix(`${prefix}experts.${n}.w3.weight`, intermediate, hidden),
+      output(`${prefix}experts.${n}.w2.weight`, intermediate),
+    ]).flat(),
+  ];
   const layer = (prefix: string) => [
     norm(`${prefix}input_layernorm.weight`),
     matrix(`${prefix}self_attn.q_proj.weight`, hidden, hidden),
@@ -135,9 +145,11 @@ function tensorsOf(shape: CheckpointShape): Spec[] {
     matrix(`${prefix}self_attn.v_proj.weight`, kv, hidden),
     output(`${prefix}self_attn.o_proj.weight`, hidden),
     norm(`${prefix}post_attention_layernorm.weight`),
-    matrix(`${prefix}mlp.gate_proj.weight`, intermediate, hidden),
-    matrix(`${prefix}mlp.up_proj.weight`, intermediate, hidden),
-    output(`${prefix}mlp.down_proj.weight`, intermediate),
+    ...(experts ? mixture(`${prefix}block_sparse_moe.`, experts.count) : [
+      matrix(`${prefix}mlp.gate_proj.weight`, intermediate, hidden),
+      matrix(`${prefix}mlp.up_proj.weight`, intermediate, hidden),
+      output(`${prefix}mlp.down_proj.weight`, intermediate),
+    ]),
   ];
   return [
     vocabulary("model.embed_tokens.weight", 0),
@@ -209,8 +221,12 @@ async function writeTexts(dir: string, shape: CheckpointShape): Promise<void> {
     await copyFile(join(EMBEDDED, file), join(dir, file));
   }
   const config = {
-    architectures: ["LlamaForCausalLM"],
-    model_type: "llama",
+    architectures: [shape.experts ? "MixtralForCausalLM" : "LlamaForCausalLM"],
+    ...(shape.experts && {
+      num_local_experts: shape.experts.count,
+      num_experts_per_tok: shape.experts.active,
+      sliding_window: null,
+    }),
     hidden_size: shape.hidden,
     intermediate_size: shape.intermediate,
     num_hidden_layers: shape.layers,
