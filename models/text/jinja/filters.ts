@@ -6,6 +6,7 @@
 import { type Arguments, NONE } from "./arguments.ts";
 import { concat, isText, joinTexts, marksOf, rawText, SafeText, type Text } from "./marked_text.ts";
 import { attribute, item, slice } from "./methods.ts";
+import { binary } from "./operators.ts";
 import { toJson, toText } from "./python_text.ts";
 import { capitalize, escapeHtml, replaceText, STRING_METHODS, strip, title } from "./strings.ts";
 import { holds } from "./tests.ts";
@@ -203,6 +204,7 @@ const FILTERS: Record<string, Filter> = {
   escape: (value) => escapeHtml(toText(value)),
   first: (value) => iterate(value)[0] ?? new Undefined("No first item, sequence was empty."),
   float: (value, args) => toNumber(value, args.get(0, "default") ?? new Float(0), false),
+  format: (value, args) => binary("%", toText(value), new Tuple(args.rest(0))),
   indent,
   int: (value, args) => toNumber(value, args.get(0, "default") ?? 0, true),
   items: (value) => value instanceof Undefined ? [] : dictItems(value),
@@ -241,9 +243,8 @@ const FILTERS: Record<string, Filter> = {
   string: toText,
   sum: (value, args) => {
     const path = args.get(0, "attribute") ?? null;
-    const numbers = iterate(value).map((entry) => path === null ? entry : atPath(entry, path));
-    const total = numbers.reduce<number>((sum, n) => sum + (numberOf(n) ?? NaN), 0);
-    return numbers.some((n) => n instanceof Float) ? new Float(total) : total;
+    const terms = iterate(value).map((entry) => path === null ? entry : atPath(entry, path));
+    return terms.reduce((sum, term) => binary("+", sum, term), args.get(1, "start") ?? 0);
   },
   title: (value) => title(toText(value)),
   tojson: json,
