@@ -255,6 +255,9 @@ const FAMILIES: Record<string, {
   },
   qwen2: { arch: "qwen2" },
   qwen3: { arch: "qwen3" },
+  mixtral: { arch: "llama", permuted: true, extra: experts(4, 2) },
+  qwen3_moe: { arch: "qwen3moe", extra: experts(5, 3, 20) },
+  olmoe: { arch: "olmoe", extra: experts(5, 2) },
   smollm3: { arch: "smollm3", permuted: true, config: { no_rope_layer_interval: 4 } },
   gemma2: {
     arch: "gemma2",
@@ -305,6 +308,17 @@ const FAMILIES: Record<string, {
   },
   phi4_partial: { arch: "phi3" },
 };
+
+/** The fields of a mixture of experts. */
+function experts(count: number, active: number, width?: number) {
+  return (key: string): Record<string, GgufField> => ({
+    [`${key}.expert_count`]: { type: "u32", value: count },
+    [`${key}.expert_used_count`]: { type: "u32", value: active },
+    ...(width !== undefined && {
+      [`${key}.expert_feed_forward_length`]: { type: "u32", value: width },
+    }),
+  });
+}
 
 /** As the converter computes them. */
 function llama3Factors(head: number, theta: number, original: number, factor: number): number[] {

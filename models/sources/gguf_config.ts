@@ -6,6 +6,9 @@
  */
 import { ggufError, type GgufHeader } from "./gguf.ts";
 
+/** A projection of an expert. */
+export type ExpertPart = "gate" | "up" | "down";
+
 /** A family as llama.cpp stores it. */
 export interface GgufFamily {
   /** Hugging Face class. */
@@ -19,6 +22,11 @@ export interface GgufFamily {
   gainOffset?: number;
   /** Names of tensors in a layer that differ from Llama's, GGUF -> Hugging Face. */
   names?: Readonly<Record<string, string>>;
+  /**
+   * Name within a layer of a projection of an expert, without `.weight`; undefined: the family has
+   * no experts. In a file one tensor has those of all experts.
+   */
+  expert?(number: number, part: ExpertPart): string;
   /** Fields of config.json in addition to the common ones. */
   fields?(meta: Metadata): Record<string, unknown>;
 }
@@ -36,6 +44,24 @@ const GEMMA_NAMES = {
  */
 const GEMMA_27B_LAYERS = { gemma2: 46, gemma3: 62 };
 
+/** Fields of a mixture of experts. */
+const expertFields = (meta: Metadata) => ({
+  num_local_experts: meta.required("expert_count"),
+  num_experts_per_tok: meta.required("expert_used_count"),
+});
+
+const expertName = (number: number, part: ExpertPart) => `mlp.experts.${number}.${part}_proj`;
+
+/** Mixtral: the architecture is Llama's, with experts. */
+const MIXTRAL: GgufFamily = {
+  architecture: "MixtralForCausalLM",
+  permuted: true,
+  names: { "ffn_gate_inp": "block_sparse_moe.gate" },
+  expert: (number, part) =>
+    `block_sparse_moe.experts.${number}.${{ gate: "w1", up: "w3", down: "w2" }[part]}`,
+  fields: (meta) => ({ ...expertFields(meta), sliding_window: null }),
+};
+
 /** The families by llama.cpp's name of the architecture. */
 const FAMILIES: Readonly<Record<string, GgufFamily>> = {
   llama: {
@@ -49,6 +75,22 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
   smollm3: { architecture: "SmolLM3ForCausalLM", permuted: true },
   qwen2: { architecture: "Qwen2ForCausalLM" },
   qwen3: { architecture: "Qwen3ForCausalLM" },
+  qwen3moe: {
+    architecture: "Qwen3MoeForCausalLM",
+    names: { "ffn_gate_inp": "mlp.gate" },
+    expert: expertName,
+    fields: (meta) => ({
+      ...expertFields(meta),
+      moe_intermediate_size: meta.required("expert_feed_forward_length"),
+      norm_topk_prob: true,
+    }),
+  },
+  olmoe: {
+    architecture: "OlmoeForCausalLM",
+    names: { "ffn_gate_inp": "mlp.gate" },
+    expert: expertName,
+    fields: expertFields,
+  },
   gemma2: {
     architecture: "Gemma2ForCausalLM",
     gainOffset: 1,
@@ -180,7 +222,9 @@ export class Metadata {
  * The family of a file. Throws OrreryError `model/architecture_unknown`, which lists the
  * known families.
  */
-export function familyOf({ architecture }: Metadata, path: string): GgufFamily {
+export function familyOf(meta: Metadata, path: string): GgufFamily {
+  const { architecture } = meta;
+  if (architecture === "llama" && meta.number("expert_count")) return MIXTRAL;
   if (Object.hasOwn(FAMILIES, architecture)) return FAMILIES[architecture];
   const known = Object.keys(FAMILIES).join(", ");
   throw ggufError(
@@ -207,7 +251,7 @@ export function configOf(
 ): Record<string, unknown> {
   const family = familyOf(meta, path);
   const refused = (what: string) => ggufError("feature_unsupported", path, what);
-  if (meta.number("expert_count")) {
+  if (meta.number("expert_count") && !family.expert) {
     throw refused(`a mixture of ${meta.number("expert_count")} experts`);
   }
   const dims = meta.number("rope.dimension_count"), head = headDim(meta);

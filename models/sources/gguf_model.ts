@@ -10,6 +10,7 @@ import type { Precision } from "../manifest.ts";
 import { ggufError, type GgufHeader, type GgufTensor } from "./gguf.ts";
 import {
   configOf,
+  type ExpertPart,
   familyOf,
   type GgufFamily,
   huggingFaceName,
@@ -312,6 +313,18 @@ function unpermuted(
   return out;
 }
 
+/** The projections of experts [out, in] in a tensor of all experts, by their Hugging Face names. */
+function expertsIn(gguf: GgufTensor, { expert }: GgufFamily): [string, GgufTensor][] {
+  const found = /^blk\.(\d+)\.ffn_(gate|up|down)_exps\.weight$/.exec(gguf.name);
+  if (!expert || !found || gguf.shape.length !== 3) return [];
+  const [, layer, part] = found;
+  const bytes = gguf.bytes / gguf.shape[0];
+  return Array.from({ length: gguf.shape[0] }, (_, number) => [
+    `model.layers.${layer}.${expert(number, part as ExpertPart)}.weight`,
+    { ...gguf, shape: gguf.shape.slice(1), offset: gguf.offset + number * bytes, bytes },
+  ]);
+}
+
 function place(
   header: GgufHeader,
   family: GgufFamily,
@@ -320,6 +333,10 @@ function place(
 ): Map<string, PlacedGgufTensor> {
   const placed = new Map<string, PlacedGgufTensor>();
   for (const gguf of header.tensors.values()) {
+    for (const [name, slice] of expertsIn(gguf, family)) {
+      const { type: dtype, shape, bytes } = slice;
+      placed.set(name, { dtype, shape, file: path, bytes, gguf: slice, shift: 0 });
+    }
     const name = huggingFaceName(gguf.name, family);
     if (name === undefined) continue;
     const isGain = gguf.name.endsWith("norm.weight");

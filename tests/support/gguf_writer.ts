@@ -182,6 +182,8 @@ const STEMS: [huggingFace: string, gguf: string][] = [
   ["self_attn.k_norm", "attn_k_norm"],
   ["self_attn.qkv_proj", "attn_qkv"],
   ["mlp.gate_up_proj", "ffn_up"],
+  ["mlp.gate", "ffn_gate_inp"],
+  ["block_sparse_moe.gate", "ffn_gate_inp"],
   ["mlp.gate_proj", "ffn_gate"],
   ["mlp.up_proj", "ffn_up"],
   ["mlp.down_proj", "ffn_down"],
@@ -195,13 +197,41 @@ function tensorName(name: string): { layer?: string; stem: string; kind: string 
   return { layer, stem, kind };
 }
 
+/** Projections of experts in checkpoints, and the converter's names of those of all experts. */
+const EXPERT = /^(model\.layers\.\d+\.)(?:mlp|block_sparse_moe)\.experts\.\d+\.(\w+)\.weight$/;
+const EXPERT_STEMS: Record<string, string> = {
+  gate_proj: "ffn_gate_exps",
+  up_proj: "ffn_up_exps",
+  down_proj: "ffn_down_exps",
+  w1: "ffn_gate_exps",
+  w3: "ffn_up_exps",
+  w2: "ffn_down_exps",
+};
+
+/** The tensors with each projection of all experts of a layer in one [experts, out, in]. */
+function withStackedExperts(tensors: TinyCheckpoint["tensors"]): TinyCheckpoint["tensors"] {
+  const all: TinyCheckpoint["tensors"] = new Map();
+  const byNumber = (name: string) => Number(/experts\.(\d+)/.exec(name)?.[1] ?? 0);
+  const ordered = [...tensors].sort(([a], [b]) => byNumber(a) - byNumber(b));
+  for (const [name, { shape, values }] of ordered) {
+    const [, layer, part] = EXPERT.exec(name) ?? [];
+    const stacked = part ? `${layer}${EXPERT_STEMS[part]}.weight` : name;
+    const before = all.get(stacked);
+    all.set(stacked, {
+      shape: part ? [(before?.shape[0] ?? 0) + 1, ...shape] : shape,
+      values: before ? Float32Array.of(...before.values, ...values) : values,
+    });
+  }
+  return all;
+}
+
 /** The converter's name of a tensor. `gainOffset` as in {@linkcode ggufTensors}. */
 export function ggufName(name: string, gainOffset = 0): string {
   const { layer, stem, kind } = tensorName(name);
   const afterAttention = gainOffset ? "post_attention_norm" : "ffn_norm";
   const found = stem === "post_attention_layernorm"
     ? afterAttention
-    : STEMS.find(([hf]) => hf === stem)![1];
+    : STEMS.find(([hf]) => hf === stem)?.[1] ?? stem;
   return `${layer === undefined ? "" : `blk.${layer}.`}${found}.${kind}`;
 }
 
@@ -217,7 +247,7 @@ export function ggufTensors(
     gainOffset?: number;
   },
 ): GgufEntry[] {
-  return [...tensors].map(([name, { shape, values }]) => {
+  return [...withStackedExperts(tensors)].map(([name, { shape, values }]) => {
     const { stem } = tensorName(name);
     const used = shape.length === 1 ? "F32" : type;
     if (shape.length > 1) ggufValues(values, used);
