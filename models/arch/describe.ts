@@ -16,7 +16,9 @@ import { glm, glm4 } from "./glm.ts";
 import { gptOss } from "./gpt_oss.ts";
 import { granite, graniteMoe } from "./granite.ts";
 import { hunyuan } from "./hunyuan.ts";
+import { internlm3 } from "./internlm.ts";
 import { llama } from "./llama.ts";
+import { minicpm } from "./minicpm.ts";
 import { ministral, ministral3, mistral } from "./mistral.ts";
 import { mixtral } from "./mixtral.ts";
 import { withClass } from "./model_types.ts";
@@ -63,6 +65,8 @@ const KNOWN: readonly Architecture[] = [
   olmoe,
   graniteMoe,
   gptOss,
+  minicpm,
+  internlm3,
 ];
 
 /** Hugging Face classes that are supported. */

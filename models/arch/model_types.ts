@@ -39,6 +39,8 @@ const CLASSES: Readonly<Record<string, string>> = {
   olmoe: "OlmoeForCausalLM",
   granitemoe: "GraniteMoeForCausalLM",
   gpt_oss: "GptOssForCausalLM",
+  minicpm: "MiniCPMForCausalLM",
+  internlm3: "InternLM3ForCausalLM",
 };
 
 /** The types that are known. */
