@@ -24,7 +24,12 @@ const ROWS = [0, 1000, 4095, 4096, 9000, 16383];
 /** Rows of a frame. */
 const PIECE = 512;
 const VOCAB = 199;
-/** Of states, as a share of the largest: f32 sums over 16,384 rows in another order. */
+/**
+ * Of states, as a share of the largest: f32 sums over 16,384 rows in another order. transformers
+ * computes angles in f32; with those of longrope, whose frequencies are no powers of two, its own
+ * states are 2.2e-4 away from those with angles in f64, which ours are.
+ */
+const TOLERANCES: Readonly<Record<string, number>> = { longrope: 5e-4 };
 const TOLERANCE = 1e-4;
 
 /** Adds a fixture, which has no tokenizer of its own, with the whole context. */
@@ -87,7 +92,7 @@ for (const name of (await readdir(FIXTURES)).sort()) {
     await inFolder(async (dir) => {
       const expected = await readSafetensors(new URL(`${name}/expected.safetensors`, FIXTURES));
       const states = await statesOf(await add(dir, name));
-      assertClose(states, expected("states"), TOLERANCE, name);
+      assertClose(states, expected("states"), TOLERANCES[name] ?? TOLERANCE, name);
     });
   });
 }

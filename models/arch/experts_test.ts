@@ -26,7 +26,7 @@ Deno.test("experts that config.json contradicts, or that only some layers have, 
   assert.throws(() => geometryOfClass("OlmoeForCausalLM", { clip_qkv: 8 }), /clip_qkv 8/);
 });
 
-Deno.test("granite's experts are rows of tensors of all experts, gate above up", () => {
+Deno.test("graniteMoe has experts that are rows of tensors of all experts, gate above up", () => {
   const { architecture, geometry } = describe({
     ...MINIMAL_CONFIG,
     architectures: ["GraniteMoeForCausalLM"],

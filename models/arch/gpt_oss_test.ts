@@ -12,7 +12,7 @@ const FIELDS = {
 const geometry = (fields: Record<string, unknown> = {}) =>
   geometryOfClass("GptOssForCausalLM", { ...FIELDS, ...fields });
 
-Deno.test("gpt-oss has sinks, biases and a clamped gate, and every other layer has a window", () => {
+Deno.test("gptOss has sinks, biases and a clamped gate, and every other layer has a window", () => {
   const { attention, experts, mlp, local, rope, head_dim } = geometry();
   assert.deepEqual(attention, { sinks: true, bias: "qkvo" });
   assert.deepEqual(experts, { count: 128, active: 4, normalised: true, bias: true });
@@ -24,7 +24,7 @@ Deno.test("gpt-oss has sinks, biases and a clamped gate, and every other layer h
   assert.deepEqual([rope.theta, head_dim], [150000, 64]);
 });
 
-Deno.test("gpt-oss is refused without MXFP4, without a rotation and with another clamp", () => {
+Deno.test("gptOss is refused without MXFP4, without a rotation and with another clamp", () => {
   assert.throws(() => geometry({ quantization_config: null }), /experts in mxfp4/);
   assert.throws(
     () => geometry({ quantization_config: { quant_method: "awq" } }),
@@ -34,7 +34,7 @@ Deno.test("gpt-oss is refused without MXFP4, without a rotation and with another
   assert.throws(() => geometry({ swiglu_limit: 5 }), /swiglu_limit 5 \(supported: 7\)/);
 });
 
-Deno.test("gpt-oss has gate and up as alternate rows, of biases too", () => {
+Deno.test("gptOss has gate and up as alternate rows, of biases too", () => {
   const config = { ...MINIMAL_CONFIG, ...FIELDS, architectures: ["GptOssForCausalLM"] };
   const fields = { num_local_experts: 4, num_key_value_heads: 2 };
   const described = describe({ ...config, ...fields }, "config.json");

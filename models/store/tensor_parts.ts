@@ -15,7 +15,7 @@ import {
 } from "../sources/mod.ts";
 
 /** Rows that lie in one tensor of the checkpoint. */
-interface Part {
+interface SourceRows {
   name: string;
   /** Shape of these rows, as a tensor's of their own. */
   shape: number[];
@@ -24,7 +24,7 @@ interface Part {
   firstRow: number;
 }
 
-function partsOf({ name, shape, within, stacked }: TensorSpec): Part[] {
+function partsOf({ name, shape, within, stacked }: TensorSpec): SourceRows[] {
   if (!stacked) return [{ name, shape, within, firstRow: 0 }];
   const rows = shape[0] / stacked.length;
   return stacked.map((part, i) => ({
@@ -87,11 +87,11 @@ export function quantisedTensor(
     ),
   }));
   if (parts.some(({ pieces }) => pieces === undefined)) return undefined;
-  return quantisedRows(parts as { part: Part; pieces: AsyncIterable<QuantisedPiece> }[]);
+  return quantisedRows(parts as { part: SourceRows; pieces: AsyncIterable<QuantisedPiece> }[]);
 }
 
 async function* quantisedRows(
-  parts: { part: Part; pieces: AsyncIterable<QuantisedPiece> }[],
+  parts: { part: SourceRows; pieces: AsyncIterable<QuantisedPiece> }[],
 ): AsyncGenerator<QuantisedPiece> {
   for (const { part, pieces } of parts) {
     for await (const { piece, rows, firstRow } of chosen(pieces, part)) {
@@ -106,7 +106,7 @@ async function* quantisedRows(
 }
 
 /** The options with which a source reads a part: it may begin at the part's first row. */
-function startingAt({ shape, within }: Part, options?: ReadOptions): ReadOptions {
+function startingAt({ shape, within }: SourceRows, options?: ReadOptions): ReadOptions {
   if (!within) return { ...options };
   const own = rowsIn(within.shape).width / (shape[1] ?? 1);
   return { ...options, firstRow: Math.floor(within.firstRow / own) };
@@ -125,7 +125,7 @@ interface Picked {
  */
 async function* chosen<T extends { firstRow: number; rows: number }>(
   pieces: AsyncIterable<T>,
-  part: Part,
+  part: SourceRows,
 ): AsyncGenerator<{ piece: T; rows: Picked; firstRow: number }> {
   const { shape: [count, width = 1], within } = part;
   const step = within?.step ?? 1;
