@@ -216,6 +216,19 @@ Deno.test("stageActor.retire serves open requests and then returns the engine", 
   for (const [engine] of engines) assert.equal(engine.disposed, true);
 });
 
+Deno.test("stageActor.retire frees arenas whose arbiter is gone at once, and with moved all of them", async () => {
+  for (const moved of [false, true]) {
+    const { sim, systems, engines, start } = world({ stages: 2 });
+    const inbox = await start("g", { max_tokens: 500 });
+    await sim.until(inbox.next());
+    if (!moved) sim.crash("api");
+    await sim.run({ forMs: 1_000 });
+    await sim.until(systems[0].tell(stageAddress("d", 0), { type: "retire", moved }));
+    await sim.run({ forMs: 15_000 });
+    assert.equal(engines[0][0].disposed, true, `moved: ${moved}`);
+  }
+});
+
 Deno.test("generationActor fails when its codec throws, and leaves nothing behind", async () => {
   const codecs: [string, () => TextCodec][] = [
     ["at once", () => {

@@ -116,8 +116,10 @@ export class StandIns {
       reach: (voter) => world.reach(voter, node, PROBE_MS),
       refuses: () => world.refuses(node, PROBE_MS),
     }, { node, voters, voteMs: ROUND_MS, again: false, onLate() {} });
-    // Where none of the others answers, this node's own link is the likeliest fault.
-    if (by !== undefined || (voters.length > 0 && answers === 0)) return;
+    if (by !== undefined) return;
+    // Where nothing comes from any of the others, this node's own link is the likeliest fault.
+    const hears = voters.some((voter) => (world.silence(voter)?.ms ?? Infinity) < ASK_MS);
+    if (voters.length > 0 && answers === 0 && !hears) return;
     // A round that ended late, since this node stood still, shows nothing.
     if (world.now() - began > ROUND_MS + LOOK_MS) return;
     const least = SILENT_MS * this.#factor(node);

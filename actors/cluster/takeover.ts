@@ -17,6 +17,11 @@ import { isWhole } from "./repair.ts";
 
 /** Milliseconds that a new coordinator waits for the members of the one before. */
 const WAIT_MS = 3_000;
+/**
+ * The same for the last of them, once all others have come: most likely it is the node that coordinated
+ * before, which is dead, stands still or is cut off.
+ */
+const LAST_MS = 750;
 
 /** Options of a {@linkcode Takeover}. */
 export interface TakeoverOptions {
@@ -40,12 +45,14 @@ export interface TakeoverOptions {
 export class Takeover {
   readonly #options: TakeoverOptions;
   readonly #awaited: Set<string>;
-  readonly #cancel: () => void = () => {};
+  readonly #ctx: Pick<ActorContext, "after">;
+  #cancel: () => void = () => {};
   #open: boolean;
   #ends = false;
 
   /** Nothing is waited for where there were no members. */
   constructor(ctx: Pick<ActorContext, "after">, options: TakeoverOptions) {
+    this.#ctx = ctx;
     this.#options = options;
     const { past } = options.memory;
     this.#awaited = new Set(past.members.map(({ node }) => node));
@@ -69,7 +76,11 @@ export class Takeover {
 
   /** A node has come, or is known to be gone. */
   cross(node: string): void {
-    if (this.#open && this.#awaited.delete(node) && this.#awaited.size === 0) this.#end();
+    if (!this.#open || !this.#awaited.delete(node)) return;
+    if (this.#awaited.size === 0) return this.#end();
+    if (this.#awaited.size > 1) return;
+    this.#cancel();
+    this.#cancel = this.#ctx.after(LAST_MS, () => this.#end());
   }
 
   #end(): void {
