@@ -1,15 +1,17 @@
 /**
- * `deno task test:faults [--seed N] [--faults 200]`: four nodes in processes of their own answer
+ * `deno task test:faults [--seed N] [--faults 200] [--logs FOLDER]`: four nodes in processes of their own answer
  * without a pause while nodes are killed, stand still, lose their links and run out of disk. Every
  * greedy text must be the undisturbed one.
  *
  * A node that was killed stays dead until the answers that were under way are over. A kill for want of
- * memory is the same signal as `kill -9`. Without root there are no links to cut and no disks to fill.
+ * memory is the kernel's own (memory control groups). Without root there are no links to cut, no disks to
+ * fill, and no memory to take away.
  * The node that a client asks is never the one that fails.
  *
  * @module
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ETCD } from "./support/etcd_server.ts";
 import { type FaultOutcome, type FaultReport, runFaults } from "./support/run_faults.ts";
@@ -39,12 +41,16 @@ function tableOf({ outcomes }: FaultReport): string {
 }
 
 const { values } = parseArgs({
-  options: { seed: { type: "string" }, faults: { type: "string", default: "200" } },
+  options: {
+    seed: { type: "string" },
+    faults: { type: "string", default: "200" },
+    logs: { type: "string" },
+  },
 });
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const faults = Number(values.faults);
 if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(faults) || faults < 1) {
-  console.error("expected whole numbers: test:faults [--seed N] [--faults 200]");
+  console.error("expected whole numbers: test:faults [--seed N] [--faults 200] [--logs FOLDER]");
   Deno.exit(2);
 }
 if (!ETCD) {
@@ -52,7 +58,14 @@ if (!ETCD) {
   Deno.exit(1);
 }
 console.log(`seed ${seed}, ${faults} faults`);
-const report = await runFaults({ seed, faults, machines: true, say: console.log });
+const { logs } = values;
+if (logs !== undefined) await Deno.mkdir(logs, { recursive: true });
+const report = await runFaults({
+  ...{ seed, faults, machines: true },
+  say: (line) => console.log(logs === undefined ? line : `${new Date().toISOString()} ${line}`),
+  log: (node, output) =>
+    logs === undefined ? undefined : Deno.writeTextFileSync(join(logs, `${node}.log`), output),
+});
 console.log(tableOf(report));
 const { answers, moved, wrong, refused } = report;
 console.log(

@@ -15,7 +15,7 @@ Deno.test({
     const said: string[] = [];
     const { wrong, outcomes, moved } = await runFaults({
       seed: 14,
-      faults: 4,
+      faults: 10,
       machines: true,
       say: (line) => said.push(line),
     });

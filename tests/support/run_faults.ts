@@ -8,9 +8,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "../../actors/mod.ts";
 import { FaultCluster, type FaultNode, type FaultRole } from "./fault_cluster.ts";
 import { ask, type FaultAnswer, FaultLoad, pauseOf, REQUESTS } from "./fault_requests.ts";
+import { canStarve, starve } from "./starve.ts";
 
 /** What fails. */
-export type FaultKind = "kill -9" | "frozen" | "cut link" | "full disk";
+export type FaultKind = "kill -9" | "frozen" | "cut link" | "full disk" | "out of memory";
 
 /** One fault, and what it cost. */
 export interface FaultOutcome {
@@ -55,6 +56,8 @@ export interface FaultRunOptions {
 }
 
 const ROLES: readonly FaultRole[] = ["stage", "head", "drafter", "coordinator"];
+/** Milliseconds in which a process that gets no more memory asks for some, and is killed. */
+const STARVED_MS = 10_000;
 /** Milliseconds after which answers that were under way at a fault must be over. */
 const OVER_MS = 100_000;
 
@@ -62,28 +65,70 @@ const OVER_MS = 100_000;
 export async function runFaults(
   { seed, faults, machines, say = () => {}, log = () => {} }: FaultRunOptions,
 ): Promise<FaultReport> {
-  const random = seededRandom(seed);
   await using cluster = await FaultCluster.open({ machines });
-  const kinds: FaultKind[] = ["kill -9", "frozen"];
-  if (cluster.machines) kinds.push("cut link", "full disk");
-  else if (machines) say("no network namespaces here: no link is cut and no disk is full");
-  const named = async (node: FaultNode) => ({ name: node.name, url: await node.process.url() });
-  const expected = new Map<string, string>();
-  for (const request of REQUESTS) {
-    const { text, error } = await ask(await named(cluster.nodes[0]), request);
-    if (error !== undefined || text === "") throw new Error(`undisturbed: ${error ?? "no text"}`);
-    expected.set(JSON.stringify(request), text);
+  const run = await FaultRun.begin(cluster, seed);
+  for (const line of run.lacks) say(line);
+  for (let i = 0; i < faults; i++) say(`${i + 1}/${faults} ${await run.fault()}`);
+  await run.end();
+  for (const { name, process } of cluster.nodes) log(name, process.output);
+  return run.report;
+}
+
+/** A cluster that is asked without a pause, and its faults. */
+export class FaultRun {
+  /** Kinds of faults that cannot be made here, and why. */
+  readonly lacks: string[] = [];
+  readonly #outcomes: FaultOutcome[] = [];
+  readonly #kinds: FaultKind[] = ["kill -9", "frozen"];
+  readonly #random: () => number;
+  readonly #expected = new Map<string, string>();
+  readonly #load: FaultLoad;
+  /** The nodes that may be asked. */
+  #asked: { name: string; url: string }[];
+  #faults = 0;
+
+  private constructor(
+    readonly cluster: FaultCluster,
+    readonly seed: number,
+    all: { name: string; url: string }[],
+  ) {
+    this.#random = seededRandom(seed);
+    this.#asked = all;
+    this.#load = new FaultLoad(() => this.#asked);
   }
-  let asked = await Promise.all(cluster.nodes.map(named));
-  const load = new FaultLoad(() => asked);
-  const outcomes: FaultOutcome[] = [];
-  for (let i = 0; i < faults; i++) {
+
+  /** Asks once, undisturbed, what is asked from then on without a pause. */
+  static async begin(cluster: FaultCluster, seed: number): Promise<FaultRun> {
+    const all = await Promise.all(cluster.nodes.map(named));
+    const expected: [string, string][] = [];
+    for (const request of REQUESTS) {
+      const { text, error } = await ask(all[0], request);
+      if (error !== undefined || text === "") throw new Error(`undisturbed: ${error ?? "no text"}`);
+      expected.push([JSON.stringify(request), text]);
+    }
+    const run = new FaultRun(cluster, seed, all);
+    for (const [request, text] of expected) run.#expected.set(request, text);
+    if (cluster.machines) run.#kinds.push("cut link", "full disk");
+    else run.lacks.push("no network namespaces here: no link is cut and no disk is full");
+    if (await canStarve()) run.#kinds.push("out of memory");
+    else run.lacks.push("no memory control groups here: nothing is killed for want of memory");
+    return run;
+  }
+
+  /**
+   * The next fault, from the time before it until the answers that it met are over and all nodes
+   * serve again. Returns what it was, and the longest pause.
+   */
+  async fault(): Promise<string> {
+    const { cluster } = this;
+    const [random, load, kinds] = [this.#random, this.#load, this.#kinds];
+    const i = this.#faults++;
     const kind = kinds[i % kinds.length];
     const role = ROLES[Math.floor(i / kinds.length) % ROLES.length];
     const able = cluster.having(role);
     const node = able[Math.floor(random() * able.length)] ?? cluster.nodes[0];
     // The gateway of a request that goes on must live: the node that fails is asked no more.
-    asked = await Promise.all(cluster.nodes.filter((n) => n !== node).map(named));
+    this.#asked = await Promise.all(cluster.nodes.filter((n) => n !== node).map(named));
     await until(() => !load.at.includes(node.name), "its own requests");
     await sleep(200 + random() * 1_500);
     await until(() => load.running.size > 0, "requests under way");
@@ -93,20 +138,30 @@ export async function runFaults(
     await until(() => hit.every((a) => a.over), "the answers that were under way");
     const pausesMs = hit.filter(({ request }) => request.kind !== "outline")
       .map((answer) => pauseOf(answer, at));
-    outcomes.push({ kind, role, node: node.name, answers: hit.length, pausesMs });
-    const longest = Math.round(Math.max(0, ...pausesMs));
-    say(
-      `${i + 1}/${faults} ${kind}, ${role} at ${node.name}: ${hit.length} answers, ${longest} ms`,
-    );
+    this.#outcomes.push({ kind, role, node: node.name, answers: hit.length, pausesMs });
     await cluster.whole();
-    asked = await Promise.all(cluster.nodes.map(named));
+    this.#asked = await Promise.all(cluster.nodes.map(named));
+    const longest = Math.round(Math.max(0, ...pausesMs));
+    return `${kind}, ${role} at ${node.name}: ${hit.length} answers, ${longest} ms`;
   }
-  await load.end();
-  for (const { name, process } of cluster.nodes) log(name, process.output);
-  const wrong = load.over.flatMap((answer) => problemOf(answer, expected));
-  const moved = load.over.filter(({ report }) => report?.pauses).length;
-  return { seed, outcomes, answers: load.over.length, moved, wrong, refused: load.refused };
+
+  /** Waits for the answers under way, and asks no more. */
+  end(): Promise<void> {
+    return this.#load.end();
+  }
+
+  /** What it has shown so far. */
+  get report(): FaultReport {
+    const { over, refused } = this.#load;
+    return {
+      ...{ seed: this.seed, outcomes: this.#outcomes, answers: over.length, refused },
+      moved: over.filter(({ report }) => report?.pauses).length,
+      wrong: over.flatMap((answer) => problemOf(answer, this.#expected)),
+    };
+  }
 }
+
+const named = async (node: FaultNode) => ({ name: node.name, url: await node.process.url() });
 
 /** Lets something fail, and ends that. A node that died stays dead until the answers are over. */
 async function strike(
@@ -123,6 +178,15 @@ async function strike(
       await until(over, "the answers that were under way");
       node.start();
       break;
+    case "out of memory": {
+      const { process } = node;
+      const ended = process.status();
+      if (!await starve(process.pid, { ended, withinMs: STARVED_MS })) process.kill("SIGKILL");
+      await ended;
+      await until(over, "the answers that were under way");
+      node.start();
+      break;
+    }
     case "frozen":
       node.process.kill("SIGSTOP");
       await sleep(forMs);
