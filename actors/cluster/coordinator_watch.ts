@@ -16,10 +16,10 @@ export interface CoordinatorWorld extends WatchWorld {
   /** Asks the node with the cluster actor whether it lists this node; rejects without an answer. */
   isListed(deadlineMs: number): Promise<boolean>;
   /**
-   * Called once after each {@linkcode CoordinatorWatch.follow}: the node is gone, or does not list
+   * Called once after each {@linkcode CoordinatorWatch.follow}: that node is gone, or does not list
    * this member. Join again.
    */
-  lost(why: string): void;
+  lost(why: string, node: string): void;
 }
 
 /** Without a ping for this time, this member asks whether it is still listed. Milliseconds. */
@@ -105,9 +105,10 @@ export class CoordinatorWatch {
   }
 
   #lose(why: string): void {
-    if (this.#node === undefined) return;
+    const node = this.#node;
+    if (node === undefined) return;
     this.leave();
-    this.#world.lost(why);
+    this.#world.lost(why, node);
   }
 }
 

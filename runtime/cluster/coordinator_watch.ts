@@ -24,8 +24,8 @@ export interface CoordinatorWatchOptions {
   mailbox: Pick<MailboxTransport, "silentMs" | "refuses">;
   /** Ids of the members that this node knows. */
   members: () => string[];
-  /** Called once after each `follow`: the node is gone or does not list this member. */
-  lost: (why: string) => void;
+  /** Called once after each `follow`: that node is gone or does not list this member. */
+  lost: (why: string, node: string) => void;
 }
 
 /** See the module's text. */

@@ -113,7 +113,7 @@ export class Membership {
       system,
       mailbox,
       members: () => host.members,
-      lost: (why) => this.#lost(why),
+      lost: (why, node) => this.#watched(node, why),
     });
     this.#unsubscribe = mailbox.on("peer", ({ node, state }) => {
       if (state === "connecting" || state === "lost") this.#broke(node);
@@ -221,6 +221,16 @@ export class Membership {
       if (!servingNodes(deployment).includes(peer)) continue;
       host.adopt(undefined, `node ${peer}, which has layers, is gone: ${reason}`, deployment);
     }
+  }
+
+  /**
+   * The coordinator that this node watched is gone, or has forgotten it. While this node joins the next
+   * one, which may be itself, it watches the one before: then nothing is given up.
+   */
+  #watched(node: NodeId, why: string): void {
+    if (this.#coordinates) return;
+    if (node === this.#term!.node) this.#lost(why);
+    else void this.#search(why);
   }
 
   /** The coordinator is gone, or has forgotten this node. */
