@@ -9,6 +9,7 @@ import { type Objective, type Plan, type PlanInput, withActors } from "../../pla
 import { planAs } from "../cluster/mod.ts";
 import { UsageError } from "./fail.ts";
 import { type GraphFiles, readGraph } from "./graph_input.ts";
+import { announcing } from "./progress.ts";
 
 /** What a plan may be made for. */
 const OBJECTIVES: readonly Objective[] = ["latency", "throughput", "blended"];
@@ -51,5 +52,10 @@ export async function planFile(
     objective: objective ?? read.objective,
     workload: { ...read.workload, ...Object.fromEntries(given) },
   };
-  return { graph, input, plan: withActors(planAs(input, graph), graph, input) };
+  const { length } = input.devices;
+  const made = announcing(
+    `planning ${length} device${length === 1 ? "" : "s"}`,
+    () => planAs(input, graph),
+  );
+  return { graph, input, plan: withActors(made, graph, input) };
 }

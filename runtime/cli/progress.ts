@@ -111,3 +111,17 @@ export async function waitingFor<T>(
     if (performance.now() - start >= WAIT_MS) sink.write("\r\x1b[K");
   }
 }
+
+/**
+ * What `work` returns. On a terminal a line says what is done meanwhile: it computes without a
+ * pause, so that nothing can be counted.
+ */
+export function announcing<T>(what: string, work: () => T, sink: ProgressSink = stderr): T {
+  if (!sink.terminal) return work();
+  sink.write(`${what} ...`);
+  try {
+    return work();
+  } finally {
+    sink.write("\r\x1b[K");
+  }
+}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { humanBytes, Progress, waitingFor } from "./progress.ts";
+import { announcing, humanBytes, Progress, waitingFor } from "./progress.ts";
 
 function terminalSink(terminal: boolean) {
   const written: string[] = [];
@@ -49,6 +49,18 @@ Deno.test("Progress.show() redraws its line on a terminal, and end() ends it", (
     `\r\x1b[Kconverting [${"#".repeat(24)}] 100 % c`,
     "\n",
   ]);
+});
+
+Deno.test("announcing() says on a terminal what is computed, and nothing elsewhere", () => {
+  const { written, sink } = terminalSink(true);
+  assert.equal(announcing("planning 4 devices", () => 3, sink), 3);
+  assert.deepEqual(written, ["planning 4 devices ...", "\r\x1b[K"]);
+  const quiet = terminalSink(false);
+  assert.throws(() =>
+    announcing("x", () => {
+      throw new Error("no");
+    }, quiet.sink), /no/);
+  assert.deepEqual(quiet.written, []);
 });
 
 Deno.test("waitingFor() shows on a terminal what is waited for, and removes it", async () => {
