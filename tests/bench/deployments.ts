@@ -179,9 +179,8 @@ async function several(step: (i: number) => Promise<number>): Promise<number> {
   return medianOf(times);
 }
 
-/** All steps with one model. */
-async function measure(bench: Bench): Promise<Times> {
-  const times: Times = {};
+/** All steps with one model; their times are noted as they come. */
+async function measure(bench: Bench, times: Times): Promise<void> {
   const graph = bench.graph();
   times["first apply, nothing measured"] = (await bench.apply(graph)).ms;
   times["plan after nodes measured themselves"] = await bench.plan(graph);
@@ -218,18 +217,28 @@ async function measure(bench: Bench): Promise<Times> {
   });
   times["move, as its node is drained"] = await bench.move();
   times["delete"] = await bench.delete();
-  return times;
 }
 
-/** A cluster of three nodes in processes, to which a model of the store in `data` is applied. */
+/**
+ * A cluster of three nodes in processes, to which a model of the store in `data` is applied. Where a step
+ * fails, those before it count, and the exit code is 1.
+ */
 async function withCluster(model: string, data: string): Promise<Times> {
+  const times: Times = {};
   await using stack = new AsyncDisposableStack();
   const start = (name: string, ...more: string[]) =>
     stack.use(NodeProcess.start(["--name", name, "--data", data, ...more]));
   const first = start("first", "--nodes", "3", "--layers", "0-5");
   const joining = await first.join();
   for (const name of ["second", "third"]) start(name, ...joining);
-  return await measure(new Bench(await first.ready(1), model));
+  try {
+    await measure(new Bench(await first.ready(1), model), times);
+  } catch (error) {
+    const done = Object.keys(times).length;
+    console.error(`${model}, after ${done} steps: ${(error as Error).message}`);
+    Deno.exitCode = 1;
+  }
+  return times;
 }
 
 async function main(dir: string): Promise<void> {
@@ -245,9 +254,11 @@ async function main(dir: string): Promise<void> {
   const models = Object.keys(figures);
   const rows = [["ms", ...models, ...models.length > 1 ? ["ratio"] : []]];
   for (const step of Object.keys(figures.embedded)) {
-    const values = models.map((model) => figures[model][step]);
-    const ratio = models.length > 1 ? [(values[1] / values[0]).toFixed(2)] : [];
-    rows.push([step, ...values.map((ms) => ms.toFixed(0)), ...ratio]);
+    const values = models.map((model): number | undefined => figures[model][step]);
+    const [one, two] = values;
+    const ratio = one === undefined || two === undefined ? "-" : (two / one).toFixed(2);
+    const cells = values.map((ms) => ms === undefined ? "-" : ms.toFixed(0));
+    rows.push([step, ...cells, ...models.length > 1 ? [ratio] : []]);
   }
   for (const line of alignRows(rows, [0])) console.log(line.trimEnd());
 }
