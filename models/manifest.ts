@@ -224,6 +224,8 @@ export const geometrySchema = exactly({
   embedding_scale: z.number().positive().optional(),
   /** Factor of the outputs of attention and MLP before they are added up. @default 1 */
   residual_scale: z.number().positive().optional(),
+  /** Whether the LM head has a bias. @default false */
+  head_bias: z.boolean().optional(),
   /** Factor of the logits, before the cap. @default 1 */
   logit_scale: z.number().positive().optional(),
   /** Logits become softcap * tanh(logit / softcap). @default no cap */

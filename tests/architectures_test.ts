@@ -86,6 +86,7 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
     "norms.offset": norms?.offset ? { norms: { ...norms, offset: undefined } } : {},
     "norms.kind": norms?.kind ? { norms: { ...norms, kind: undefined, bias: undefined } } : {},
     "norms.bias": norms?.bias ? { norms: { ...norms, bias: undefined } } : {},
+    head_bias: geometry.head_bias ? { head_bias: undefined } : {},
     residual_scale: geometry.residual_scale ? { residual_scale: undefined } : {},
     logit_scale: geometry.logit_scale ? { logit_scale: undefined } : {},
     embedding_scale: geometry.embedding_scale ? { embedding_scale: undefined } : {},
@@ -124,7 +125,7 @@ Deno.test(
         }
       });
     }
-    assert.equal(tried.size, 23, `${[...tried]}`);
+    assert.equal(tried.size, 24, `${[...tried]}`);
   },
 );
 

@@ -17,6 +17,7 @@ export type Traits = Pick<
   | "attention"
   | "embedding_scale"
   | "experts"
+  | "head_bias"
   | "local"
   | "logit_scale"
   | "logit_softcap"
@@ -33,7 +34,7 @@ export interface DecoderFamily {
   /** See {@linkcode Architecture.defaults}. */
   defaults?: Readonly<Record<string, unknown>>;
   /** Activation of the MLP in this family, under its name in config.json. @default "silu" */
-  activation?: "silu" | "gelu_pytorch_tanh" | "relu2";
+  activation?: "silu" | "gelu_pytorch_tanh" | "gelu_new" | "relu2";
   /** Field of config.json with the width of the MLP, or of one expert. @default "intermediate_size" */
   widthField?: "intermediate_size" | "moe_intermediate_size";
   /** Field of config.json that names the activation. @default "hidden_act" */

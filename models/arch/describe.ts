@@ -24,7 +24,7 @@ import { mixtral } from "./mixtral.ts";
 import { withClass } from "./model_types.ts";
 import { nemotron } from "./nemotron.ts";
 import { olmo2, olmo3, olmoe } from "./olmo.ts";
-import { phi3 } from "./phi.ts";
+import { phi, phi3 } from "./phi.ts";
 import { qwen2, qwen3, qwen3Moe } from "./qwen.ts";
 import { MOST_CONTEXT, ropeOf } from "./rope.ts";
 import { seedOss } from "./seed_oss.ts";
@@ -45,6 +45,7 @@ const KNOWN: readonly Architecture[] = [
   gemma1,
   gemma2,
   gemma3,
+  phi,
   phi3,
   granite,
   olmo2,

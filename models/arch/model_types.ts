@@ -19,6 +19,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   gemma2: "Gemma2ForCausalLM",
   gemma3_text: "Gemma3ForCausalLM",
   gemma3: "Gemma3ForConditionalGeneration",
+  phi: "PhiForCausalLM",
   phi3: "Phi3ForCausalLM",
   granite: "GraniteForCausalLM",
   olmo2: "Olmo2ForCausalLM",

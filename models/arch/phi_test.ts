@@ -25,3 +25,19 @@ Deno.test("phi3 finds its projections as rows of the fused tensors", () => {
   ]);
   assert.deepEqual(fused("attn.o"), ["model.layers.1.self_attn.o_proj.weight", undefined]);
 });
+
+Deno.test("phi2 has biases everywhere, in its LM head too, and rotates a part of each head", () => {
+  const fields = { hidden_size: 512, partial_rotary_factor: 0.5 };
+  const { head_bias, parallel, norms, mlp, rope } = geometryOfClass("PhiForCausalLM", fields);
+  assert.deepEqual([head_bias, parallel, norms, rope.dims], [
+    true,
+    true,
+    { kind: "layer", bias: true },
+    8,
+  ]);
+  assert.deepEqual(mlp, { activation: "gelu_tanh", gated: false, bias: true });
+  assert.throws(
+    () => geometryOfClass("PhiForCausalLM", { qk_layernorm: true }),
+    /qk_layernorm true \(supported: false\)/,
+  );
+});

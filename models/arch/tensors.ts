@@ -34,6 +34,8 @@ export const afterNormNames: LayerNames = {
 
 /** Bias of the final norm. */
 const FINAL_BIAS = "model.norm.bias";
+/** Bias of the LM head. */
+const HEAD_BIAS = "lm_head.bias";
 
 /** The norms of a layer that also norms the outputs of attention and MLP, key -> name. */
 const SURROUNDING_NORMS: Record<string, string> = {
@@ -147,6 +149,9 @@ export function decoderTensors(geometry: Geometry, own?: LayerNames): TensorPlan
         ? [{ key: "norm_bias", name: FINAL_BIAS, shape: [hidden], role: "norm" as const }]
         : []),
       { key: "lm_head", name: lmHead, shape: [vocab, hidden], role: "vocabulary" },
+      ...(geometry.head_bias
+        ? [{ key: "lm_head_bias", name: HEAD_BIAS, shape: [vocab], role: "norm" as const }]
+        : []),
     ],
   };
 }

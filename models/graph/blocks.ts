@@ -119,8 +119,11 @@ export function rowProduct(
   const { entry } = weight;
   const summand = bias ? [wide(stage, `${path}/bias`, bias, bias.entry.shape)] : [];
   if (isQuantised(weight)) {
-    const product = blockedProduct(stage, path, x, weight, output);
-    return bias ? stage.graph.node("Add", `${path}/Add`, [product, ...summand]) : product;
+    if (!bias) return blockedProduct(stage, path, x, weight, output);
+    return stage.graph.node("Add", `${path}/Add`, [
+      blockedProduct(stage, path, x, weight),
+      ...summand,
+    ], { outputs: output ? [output] : undefined });
   }
   const inputs = [x, wide(stage, path, weight, entry.shape), ...summand];
   return stage.graph.node("Gemm", `${path}/Gemm`, inputs, {

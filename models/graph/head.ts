@@ -51,13 +51,15 @@ export function addHead(
     const whole = weightOf(group, "lm_head", `lm_head.weight${suffix}`, [rows, hidden]);
     const all = range.first === first && range.rows === rows;
     const ending = all ? suffix : `${suffix}.${range.first}`;
-    const weight = all ? whole : rowsOf(whole, `lm_head.weight${ending}`, {
-      first: range.first - first,
-      rows: range.rows,
-    });
+    const some = { first: range.first - first, rows: range.rows };
+    const weight = all ? whole : rowsOf(whole, `lm_head.weight${ending}`, some);
+    const biases = stage.geometry.head_bias
+      ? weightOf(group, "lm_head_bias", `lm_head.bias${suffix}`, [rows])
+      : undefined;
+    const bias = biases && (all ? biases : rowsOf(biases, `lm_head.bias${ending}`, some));
     const [name, path] = [`logits${ending}`, `/lm_head${ending}`];
     const raw = factor === undefined && cap === undefined ? name : `${path}/logits`;
-    rowProduct(stage, path, normed, weight, { output: raw });
+    rowProduct(stage, path, normed, weight, { output: raw, bias });
     const wide = scaled(
       stage,
       `${path}/scale`,

@@ -258,17 +258,17 @@ function plannedGroups(
  */
 function headGroups(head: TensorSpec[], vocab: number): { key: string; specs: TensorSpec[] }[] {
   if (vocab < HEAD_PARTS) return [{ key: "head", specs: head }];
-  const whole = head.find(({ key }) => key === "lm_head")!;
+  const ofTokens = head.filter(({ key }) => key.startsWith("lm_head"));
   const bounds = headBounds(vocab);
   const parts = bounds.slice(1).map((end, part) => ({
     key: `${PART}${part}`,
-    specs: [{
+    specs: ofTokens.map((whole) => ({
       ...whole,
-      shape: [end - bounds[part], whole.shape[1]],
+      shape: [end - bounds[part], ...whole.shape.slice(1)],
       within: { shape: whole.shape, firstRow: bounds[part] },
-    }],
+    })),
   }));
-  return [{ key: "head", specs: head.filter((spec) => spec !== whole) }, ...parts];
+  return [{ key: "head", specs: head.filter((spec) => !ofTokens.includes(spec)) }, ...parts];
 }
 
 const weightsOf = (specs: TensorSpec[]): number =>
