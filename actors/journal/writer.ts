@@ -34,8 +34,14 @@ const GATHER_MS = 2;
 const MESSAGE_CHARS = 1 << 20;
 /** Milliseconds in which the holder answers a message. */
 const ANSWER_MS = 1_500;
-/** Milliseconds without an answer of the holder after which another one is chosen. */
-const PATIENCE_MS = 3_000;
+/**
+ * Milliseconds without an answer of the holder after which another one is chosen: at first, and at most.
+ * They are doubled with each holder that was given up for its silence, since it may be this node or all
+ * of them that are slow, and are as at first when holders have answered for so long.
+ */
+const PATIENCE_MS = 1_000;
+const MOST_PATIENCE_MS = 3_000;
+const CALM_MS = 60_000;
 /** Milliseconds until something that failed is tried again. */
 const PAUSE_MS = 100;
 /** Milliseconds after which requests that wait for a holder fail. */
@@ -80,6 +86,9 @@ export class JournalWriter {
   #scheduled = false;
   /** Since when the holder has not answered, milliseconds; undefined: it does. */
   #silentSince?: number;
+  /** See {@linkcode PATIENCE_MS}; and when a holder was given up for its silence last. */
+  #patienceMs = PATIENCE_MS;
+  #givenUpAt = -Infinity;
   #choosing?: Promise<void>;
   #closed = false;
 
@@ -161,10 +170,13 @@ export class JournalWriter {
   ): Promise<void> {
     const [term, holder] = [this.#term, this.#holder!];
     this.#underWay++;
+    const { clock } = this.#options;
+    const sentAt = clock.now();
     let answer: AppendedMessage | undefined;
     try {
       const message = { origin: this.#options.node, term, ops };
-      answer = await this.#options.append(holder, message, ANSWER_MS);
+      const within = Math.min(ANSWER_MS, this.#patienceMs);
+      answer = await this.#options.append(holder, message, within);
     } catch {
       // No answer: it is sent again, or another holder gets it.
     }
@@ -174,6 +186,7 @@ export class JournalWriter {
     if (answer?.state === "sealed") return this.#change(holder);
     if (answer) {
       this.#silentSince = undefined;
+      if (clock.now() - this.#givenUpAt >= CALM_MS) this.#patienceMs = PATIENCE_MS;
       for (const { entry, to } of sent) {
         const { id } = entry.head;
         if (answer.refused.includes(id)) this.#unprotect(entry);
@@ -182,10 +195,12 @@ export class JournalWriter {
       }
     } else {
       for (const { entry, from } of sent) this.#again(entry, from);
-      const { clock, peers } = this.#options;
       const now = clock.now();
-      this.#silentSince ??= now;
-      if (now - this.#silentSince >= PATIENCE_MS || !peers().includes(holder)) {
+      this.#silentSince ??= sentAt;
+      if (!this.#options.peers().includes(holder)) return this.#change(holder);
+      if (now - this.#silentSince >= this.#patienceMs) {
+        this.#givenUpAt = now;
+        this.#patienceMs = Math.min(MOST_PATIENCE_MS, 2 * this.#patienceMs);
         return this.#change(holder);
       }
       await new Promise<void>((resolve) => void clock.after(PAUSE_MS, resolve));

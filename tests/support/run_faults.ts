@@ -68,9 +68,12 @@ export async function runFaults(
   await using cluster = await FaultCluster.open({ machines });
   const run = await FaultRun.begin(cluster, seed);
   for (const line of run.lacks) say(line);
-  for (let i = 0; i < faults; i++) say(`${i + 1}/${faults} ${await run.fault()}`);
-  await run.end();
-  for (const { name, process } of cluster.nodes) log(name, process.output);
+  try {
+    for (let i = 0; i < faults; i++) say(`${i + 1}/${faults} ${await run.fault()}`);
+    await run.end();
+  } finally {
+    for (const { name, process } of cluster.nodes) log(name, process.output);
+  }
   return run.report;
 }
 
