@@ -23,7 +23,7 @@ const VIEWS = [
   { name: "timeline", title: "Timeline", View: Timeline },
   { name: "plan", title: "Plan", View: Plan },
   { name: "models", title: "Models", View: Models },
-  { name: "deployments", title: "Deployments", View: Deployments },
+  { name: "deployments", title: "Deployments", short: "Deploy", View: Deployments },
 ];
 
 const viewOf = (/** @type {string} */ hash) =>
@@ -54,9 +54,9 @@ function App() {
     <header class="bar">
       <a class="brand" href="#/chat"><${Logo} /> <span>Orrery</span></a>
       <nav aria-label="Views">
-        <ul>${VIEWS.map(({ name, title }) =>
+        <ul>${VIEWS.map(({ name, title, short = title }) =>
           html`<li><a href=${`#/${name}`} aria-current=${name === view.name ? "page" : undefined}>
-        <${Icon} name=${name} /> <span>${title}</span></a></li>`
+        <${Icon} name=${name} /> <span class="wide-only">${title}</span><span class="narrow-only">${short}</span></a></li>`
         )}</ul>
       </nav>
       <div class="tools">

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { answer, keepTurns, keptTurns } from "../lib/conversation.js";
+import { ask, cutTurns, stopAnswer, useTurns } from "../lib/conversation_store.js";
 import { html, useCallback, useEffect, useRef, useState } from "../lib/html.js";
 import { Icon } from "../lib/icons.js";
 import { usePoll } from "../lib/poll.js";
@@ -31,17 +31,13 @@ function keptSettings() {
 
 /** See the module's text. `say` tells screen readers. @param {{say: (text: string) => void}} props */
 export function Chat({ say }) {
-  const [turns, setTurns] = useState(keptTurns);
+  const turns = useTurns();
   const [settings, setSettings] = useState(keptSettings);
   const [draft, setDraft] = useState("");
-  const running = useRef(/** @type {AbortController | undefined} */ (undefined));
   const models = usePoll("/v1/models", 10_000);
   const busy = turns.at(-1)?.state === "running";
   const names = (models.value?.data ?? []).map((/** @type {any} */ model) => model.id);
   const model = names.includes(settings.model) ? settings.model : "default";
-
-  useEffect(() => keepTurns(turns), [busy, turns.length]);
-  useEffect(() => () => running.current?.abort(), []);
   const input = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const scroller = useFollow(turns);
 
@@ -52,48 +48,29 @@ export function Chat({ say }) {
       return next;
     });
   }, []);
-
-  const ask = async (
-    /** @type {import("../lib/conversation.js").Turn[]} */ before,
+  const askAt = async (
+    /** @type {number} */ count,
     /** @type {string} */ text,
     mode = settings.mode,
   ) => {
-    running.current?.abort();
-    const stop = running.current = new AbortController();
-    const asked = [...before, { role: "user", text }];
-    let latest;
-    let frame = 0;
-    const show = () => {
-      frame = 0;
-      // What was asked later has taken its place.
-      if (running.current === stop) setTurns([...asked, latest]);
-    };
-    for await (latest of answer(asked, { ...settings, model, mode }, stop.signal)) {
-      frame ||= requestAnimationFrame(show);
-    }
-    cancelAnimationFrame(frame);
-    show();
-    say(latest.state === "done" ? "The answer is complete" : latest.error ?? "Stopped");
+    const answered = await ask(count, text, { ...settings, model, mode });
+    if (!answered) return;
+    say(answered.state === "done" ? "The answer is complete" : answered.error ?? "Stopped");
   };
-  const stop = () => running.current?.abort();
   const submit = () => {
     const text = draft.trim();
     if (text === "" || busy) return;
     setDraft("");
-    void ask(turns, text);
+    void askAt(turns.length, text);
   };
   const edit = (/** @type {number} */ at) => {
-    stop();
-    running.current = undefined;
     setDraft(turns[at].text);
-    setTurns(turns.slice(0, at));
+    cutTurns(at);
     input.current?.focus();
   };
-  const again = () => void ask(turns.slice(0, -2), turns.at(-2).text);
+  const again = () => void askAt(turns.length - 2, turns.at(-2).text);
   const clear = () => {
-    stop();
-    running.current = undefined;
-    setTurns([]);
+    cutTurns(0);
     input.current?.focus();
   };
 
@@ -113,11 +90,11 @@ export function Chat({ say }) {
           </ol>
           ${turns.length === 0 && html`<${Welcome} models=${models} ask=${(example) => {
             change({ mode: example.mode });
-            void ask([], example.text, example.mode);
+            void askAt(0, example.text, example.mode);
           }} />`}
         </div>
       <${Composer} input=${input} text=${draft} onText=${setDraft} onSend=${submit}
-        onStop=${stop}
+        onStop=${stopAnswer}
         busy=${busy} settings=${{ ...settings, model }} names=${names} onChange=${change}
         onClear=${turns.length > 0 ? clear : undefined} />
     </section>
@@ -155,8 +132,12 @@ function useFollow(turns) {
   const follow = useRef(true);
   useEffect(() => {
     const box = scroller.current;
+    let before = 0;
     const onScroll = () => {
-      follow.current = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+      const { scrollTop, scrollHeight, clientHeight } = box;
+      if (scrollTop < before - 2) follow.current = false;
+      if (scrollHeight - scrollTop - clientHeight < 80) follow.current = true;
+      before = scrollTop;
     };
     box.addEventListener("scroll", onScroll, { passive: true });
     return () => box.removeEventListener("scroll", onScroll);

@@ -60,7 +60,7 @@ export function Composer(props) {
           <button type="button" class="quiet" aria-expanded=${open} aria-controls="chat-options"
             onClick=${() => setOpen(!open)}><${Icon} name="settings" /> More</button>
           ${onClear && html`<button type="button" class="quiet end" onClick=${onClear}>
-        <${Icon} name="plus" /> New conversation</button>`}
+        <${Icon} name="plus" /><span class="wide-only">New conversation</span><span class="narrow-only">New</span></button>`}
         </div>
       <div class="options more" id="chat-options" hidden=${!open}>
           ${names.length > 1 && html`<label>Model

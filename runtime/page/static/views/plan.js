@@ -13,6 +13,8 @@ import { changesOf, emptyWishes, WhatIfForm } from "./what_if.js";
 
 /** Milliseconds after the last move of a slider before a plan is asked for. */
 const PAUSE_MS = 150;
+/** Milliseconds after which a plan is asked for again where the node makes others. */
+const AGAIN_MS = 400;
 
 /** See the module's text. @param {{say: (text: string) => void}} props */
 export function Plan({ say }) {
@@ -80,7 +82,7 @@ function useTried(changes, stamp, onBase, say) {
     if (!changes && !first.current) return setState({});
     const stop = new AbortController();
     setState((last) => ({ ...last, busy: !first.current }));
-    const timer = setTimeout(async () => {
+    const ask = async () => {
       try {
         const body = changes ?? {};
         const answer = await json("/api/plan", { body, signal: stop.signal, deadlineMs: 70_000 });
@@ -93,9 +95,13 @@ function useTried(changes, stamp, onBase, say) {
           say(`${figure(answer.plan.predicted.tokens_per_s)} tokens a second`);
         }
       } catch (error) {
-        if (!stop.signal.aborted) setState({ error });
+        if (stop.signal.aborted) return;
+        // Plans that nobody waits for any more may still be ending.
+        if (error.code === "plan_running") timer = setTimeout(ask, AGAIN_MS);
+        else setState({ error });
       }
-    }, first.current ? 0 : PAUSE_MS);
+    };
+    let timer = setTimeout(ask, first.current ? 0 : PAUSE_MS);
     return () => {
       clearTimeout(timer);
       stop.abort();

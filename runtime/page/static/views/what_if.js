@@ -66,7 +66,9 @@ const linkKey = ({ from, to }) => `${from} ${to}`;
 
 /** See the module's text. */
 export function WhatIfForm({ base, wishes, onChange }) {
-  const set = (/** @type {object} */ changed) => onChange({ ...wishes, ...changed });
+  // Two changes may come before the next drawing: each is made to what the one before has left.
+  const set = (/** @type {object} */ changed) =>
+    onChange((/** @type {object} */ last) => ({ ...last, ...changed }));
   const { devices, links, workload, model } = base;
   const names = nodeNames(devices.map(({ host }) => host));
   const link = links.find((one) => linkKey(one) === wishes.link);
@@ -166,6 +168,6 @@ const rate = (mbit) =>
     : `${figure(mbit)} Mbit/s`;
 
 const Slider = ({ label, text, onValue, ...range }) =>
-  html`<label class="slider"><span>${label}</span><output>${text}</output>
+  html`<label class="slider"><span>${label}</span><span class="value">${text}</span>
     <input type="range" ...${range} aria-valuetext=${`${text}`}
       onInput=${(event) => onValue(event.target.valueAsNumber)} /></label>`;
