@@ -218,6 +218,7 @@ const CASES: Case[] = [
   }),
   ...cases({ actor: memberActor, to: memberAddress("n3"), at: "n3", body: n4Joins }, {
     prepare: FIRST,
+    load_ahead: FIRST,
     adopt: FIRST,
     prove: FIRST,
     activity: FIRST,

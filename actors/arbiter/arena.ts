@@ -73,6 +73,11 @@ export class ArbiterArena {
   /** Number of frames that were called back, in this arena and those before. */
   cancelled = 0;
 
+  /** Number of the next frame. */
+  get nextSeq(): number {
+    return this.#seq;
+  }
+
   /** An arena that is not open at the stages: its first frame opens it. */
   constructor(options: ArbiterArenaOptions) {
     this.#o = options;

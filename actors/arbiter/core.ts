@@ -259,6 +259,11 @@ export class ArbiterCore {
     this.#held = true;
   }
 
+  /** The number of the next frame. */
+  get nextFrame(): number {
+    return this.#arena.nextSeq;
+  }
+
   /** Goes on: the frames that were under way are sent again. */
   resume(): void {
     this.#held = false;

@@ -32,6 +32,8 @@ const FAILURES_MS = 60_000;
 const EMPTY = ["no_arena", "not_active"];
 /** Codes of errors after which an actor of the pipeline begins anew. */
 const FAILURES = ["stage_stopped", "engine_failed", "no_arena"];
+/** Code of the error by which a node says that a stage or shard is at another node now. */
+const MOVED = "stage_moved";
 
 /** Options of a {@linkcode LostStages}. */
 export interface LostStagesOptions {
@@ -64,6 +66,8 @@ export class LostStages {
   #since = 0;
   /** When they fail, milliseconds. */
   #until = 0;
+  /** Frames with smaller numbers were sent before requests were held. */
+  #heldAt = 0;
   /** Frames that had been answered when requests were held last. */
   #frames = -1;
   /** Stages that have nothing of the arena. */
@@ -77,7 +81,9 @@ export class LostStages {
   #cancelRetry?: () => void;
   #cancelDeadline?: () => void;
   /** Numbers of the frames that have not been run again; undefined: none is waited for. */
-  #awaited?: { seqs: Set<number>; done: () => void };
+  #awaited?: { seqs: Set<number>; done: (outcome: "done" | "later") => void };
+  /** Ends the wait for frames of which none was run again for long. */
+  #cancelQuiet?: () => void;
   /** When stages failed, milliseconds. */
   #failures: number[] = [];
   /** Times that the pipeline was rebuilt. */
@@ -108,11 +114,15 @@ export class LostStages {
    * Takes in what an actor of the pipeline says of its failure. False: the pipeline cannot or may
    * not be rebuilt after it.
    */
-  failed({ error, undelivered }: { error: WireError; undelivered?: boolean }): boolean {
-    if (undelivered) {
+  failed(
+    { error, undelivered, seq }: { error: WireError; undelivered?: boolean; seq?: number },
+  ): boolean {
+    if (undelivered || error.code === MOVED) {
       this.lose(error);
       return true;
     }
+    // One loss: each of the frames that were under way may tell of it.
+    if (this.holds && seq !== undefined && seq < this.#heldAt) return true;
     if (!FAILURES.includes(error.code)) return false;
     const now = this.#ctx.now();
     this.#failures = [...this.#failures.filter((at) => now - at < FAILURES_MS), now];
@@ -125,6 +135,7 @@ export class LostStages {
   /** These stages and shards are at their new places now, and have nothing of the arena. */
   replaced({ stages }: Replaced, error: WireError): void {
     this.#hold(error);
+    this.#failures = []; // they were other nodes'
     for (const stage of stages) this.#lost.add(stage);
     this.#begin();
   }
@@ -133,7 +144,8 @@ export class LostStages {
   rebuilt(seq: number): void {
     if (!this.#awaited?.seqs.delete(seq)) return;
     this.#until = this.#ctx.now() + this.#o.holdMs;
-    if (this.#awaited.seqs.size === 0) this.#awaited.done();
+    if (this.#awaited.seqs.size === 0) this.#awaited.done("done");
+    else this.#expect();
   }
 
   /** Fails all requests: nothing will be rebuilt. */
@@ -141,6 +153,16 @@ export class LostStages {
     this.#end();
     this.#o.core.end(error);
     this.#o.turn();
+  }
+
+  /**
+   * Another frame must be run again in time: one that a node had sent where the stage is no more is
+   * lost, and nobody says so.
+   */
+  #expect(): void {
+    this.#cancelQuiet?.();
+    const awaited = this.#awaited;
+    this.#cancelQuiet = this.#ctx.after(STEP_MS, () => awaited?.done("later"));
   }
 
   #hold(error: WireError): void {
@@ -151,6 +173,7 @@ export class LostStages {
     const { frames } = this.#o.core;
     if (frames > this.#frames) this.#until = this.#ctx.now() + this.#o.holdMs;
     this.#frames = frames;
+    this.#heldAt = this.#o.core.nextFrame;
     this.#row = 0;
     this.#o.core.hold();
     this.#watch();
@@ -168,8 +191,10 @@ export class LostStages {
     this.#attempt++;
     this.#cancelRetry?.();
     this.#cancelDeadline?.();
+    this.#cancelQuiet?.();
     this.#cancelRetry =
       this.#cancelDeadline =
+      this.#cancelQuiet =
       this.#awaited =
       this.#error =
         undefined;
@@ -249,10 +274,11 @@ export class LostStages {
     }
     if (outcome) return outcome;
     core.realigned(realign.floor);
-    const run = Promise.withResolvers<void>();
+    const run = Promise.withResolvers<"done" | "later">();
     const seqs = new Set(frames.map(({ frame }) => frame.seq));
     if (seqs.size === 0) return "done";
     this.#awaited = { seqs, done: run.resolve };
+    this.#expect();
     for (let at = 0; at < frames.length; at += WINDOW) {
       const some = frames.slice(at, at + WINDOW);
       const sent = await Promise.allSettled(some.map((frame) => this.#send(frame)));
@@ -268,8 +294,7 @@ export class LostStages {
       }
       if (outcome) return outcome;
     }
-    await run.promise;
-    return "done";
+    return await run.promise;
   }
 
   #send({ from, frame }: RebuildFrame): Promise<unknown> {

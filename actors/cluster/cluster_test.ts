@@ -43,6 +43,12 @@ class FakeDuties implements MemberDuties {
     if (this.refuse) throw this.refuse;
     this.prepared.push(deployment.id);
   }
+  /** Of an earlier version: layers never move while requests run. */
+  loadAhead(): Promise<void> {
+    return Promise.reject(
+      new OrreryError({ group: "actor", code: "unknown_message", message: "no such message" }),
+    );
+  }
   async ping(): Promise<void> {
     await new Promise<void>((resolve) => this.#sim.clock.after(this.pingMs, resolve));
   }

@@ -11,9 +11,13 @@ import { Fetches, type FetchReport } from "./fetches.ts";
 import { memberActor } from "./member.ts";
 import type { ClusterMemory } from "./memory.ts";
 import { Preparation } from "./preparation.ts";
+import { movedParts } from "./repair.ts";
 
 /** Milliseconds in which what is loaded must answer a prompt of one token. */
 const PROVE_MS = 60_000;
+
+/** Milliseconds in which a node that leaves, or need not load any more, must take that in. */
+const TELL_MS = 10_000;
 
 /** Options of {@linkcode CopyLoading.run}. */
 export interface CopyLoadingRun {
@@ -93,7 +97,7 @@ export class CopyLoading {
 
   /**
    * Resolves when the nodes have loaded what another revision of the deployment that serves gives
-   * them, and it is noted as what serves. Nobody makes room for it.
+   * them; it is noted as what serves. Nobody makes room for it.
    */
   async repair(
     made: Deployment,
@@ -104,11 +108,73 @@ export class CopyLoading {
     serving.reason = what;
     this.#now = { made, what };
     try {
-      await this.preparation.once(made, nodes);
-      if (valid()) await memory.serves(made, of);
+      // Before any node knows it: whoever takes over must not go on with an earlier revision.
+      await memory.serves(made, of);
+      if (valid()) await this.preparation.once(made, nodes);
     } finally {
       this.#now = undefined;
       this.#fetches.clear();
+    }
+  }
+
+  /**
+   * Lets layers go to other nodes while requests run: `made` is another revision of the deployment
+   * that serves.
+   *
+   * 1. The new nodes load what comes to them. Where that fails, it rejects, and nothing has changed.
+   * 2. All nodes are told where the layers are now; those that had them end them. From here on
+   *    requests stand still, until `made` is adopted and the arbiters have rebuilt what has moved.
+   *
+   * `stale`: it is not wanted any more, and nothing has changed. `told`: `made` must be adopted; with
+   * `error`, a node does not know it yet, or cannot run its part.
+   */
+  async move(
+    made: Deployment,
+    { before, nodes, unprepared, leaving, valid }: {
+      /** What serves. */
+      before: Deployment;
+      /** Ids of the members that are to know it; of those, who does not know the deployment. */
+      nodes: string[];
+      unprepared: string[];
+      /** Ids of nodes that are no members any more and still run their layers. */
+      leaving: string[];
+      valid: () => boolean;
+    },
+  ): Promise<{ state: "stale" } | { state: "told"; error?: unknown }> {
+    const { serving, memory, of } = this.#options;
+    const { preparation } = this;
+    const coming = servingNodes(movedOf(before, made));
+    const what = `nodes ${coming.join(", ")} take layers over`;
+    serving.reason = what;
+    this.#now = { made, what };
+    let wanted = false;
+    try {
+      await preparation.once({ ...before, members: made.members }, unprepared);
+      if (valid()) await preparation.ahead(made, coming);
+      if (!valid()) return { state: "stale" };
+      // Before any node lets layers go: whoever takes over must know where they are.
+      await memory.serves(made, of);
+      if (!valid()) return { state: "stale" };
+      wanted = true;
+      this.#tell(leaving, made);
+      try {
+        await preparation.once(made, nodes);
+        return { state: "told" };
+      } catch (error) {
+        return { state: "told", error };
+      }
+    } finally {
+      if (!wanted) this.#tell(coming, before); // what they have loaded does not come
+      this.#now = undefined;
+      this.#fetches.clear();
+    }
+  }
+
+  /** Tells nodes, of which some may be gone, which revision of a deployment counts. */
+  #tell(nodes: readonly string[], deployment: Deployment): void {
+    for (const node of nodes) {
+      void this.#ctx.get(memberActor, node).prepare({ deployment }, { deadlineMs: TELL_MS })
+        .catch(() => {}); // it is gone: what it has loaded is too
     }
   }
 
@@ -119,4 +185,13 @@ export class CopyLoading {
       signal: this.#ctx.signal,
     });
   }
+}
+
+/** The stages and shards of `after` that are elsewhere in `before`, another revision of it. */
+function movedOf(before: Deployment, after: Deployment): Pick<Deployment, "stages" | "head"> {
+  const moved = movedParts(before, after);
+  return {
+    stages: moved.stages.map((i) => after.stages[i]),
+    head: moved.heads.map((i) => after.head![i]),
+  };
 }

@@ -11,15 +11,14 @@ import { type ActorContext, hasCode, type OrreryError, toOrreryError } from "../
 import { shapeSchema } from "../pipeline/mod.ts";
 import { Adoption } from "./adoption.ts";
 import { CopyLoading } from "./copy_loading.ts";
-import { copyFields, type CopyName } from "./copy_name.ts";
+import { copyFields } from "./copy_name.ts";
+import type { CopySource, CopyState, DeploymentCopyOptions } from "./copy_source.ts";
+import { LiveMoves } from "./live_moves.ts";
 import { type Deployment, type Member, servingNodes } from "./deployment.ts";
-import type { DeploymentSource } from "./deployment_source.ts";
 import { type DoubtReport, Doubts } from "./doubts.ts";
 import type { FetchReport } from "./fetches.ts";
-import type { ClusterMemory } from "./memory.ts";
-import { type DeploymentPlacement, isModel, loads, type PlaceDeployment } from "./placement.ts";
+import { type DeploymentPlacement, isModel, loads } from "./placement.ts";
 import { repaired } from "./repair.ts";
-import type { Roster } from "./roster.ts";
 
 /** Codes of errors after which a placement is tried again, and the milliseconds until then. */
 const PASSING = ["peer_lost", "unknown_peer", "deadline_exceeded", "cancelled"];
@@ -31,37 +30,6 @@ const MENDED_MS = 60_000;
  * a slow place for them.
  */
 const REPAIRED_MS = 60_000;
-
-/** What a copy is made from: {@linkcode DeploymentSource}, as far as it is used here. */
-export type CopySource = Pick<DeploymentSource, "model"> & { place: PlaceDeployment };
-
-/** Options of a {@linkcode DeploymentCopy}. */
-export interface DeploymentCopyOptions {
-  /** Which copy of which deployment it is. */
-  of: CopyName;
-  /** Number of members to wait for before the first placement. */
-  nodes: number;
-  /** What is deployed. */
-  source: CopySource;
-  /** The members of the cluster. */
-  roster: Roster;
-  /** What outlives the actor. */
-  memory: ClusterMemory;
-  /** What the term before has left of it. */
-  past: { serving?: Deployment; others: readonly Deployment[] };
-  /** Whether members of the term before are still waited for: nothing is placed until then. */
-  waits: () => boolean;
-  /** Makes the id of a new deployment, which no other has or had. */
-  newId: () => string;
-  /** Milliseconds in which a member must answer, and after which it is asked again. */
-  answerMs: number;
-  retryMs: number;
-  /** Milliseconds that a node may take to fetch and load its stages. */
-  prepareMs: number;
-}
-
-/** How a copy is. */
-export type CopyState = "serving" | "asleep" | "loading" | "failed" | "waiting";
 
 /** See the module's text. */
 export class DeploymentCopy {
@@ -78,6 +46,7 @@ export class DeploymentCopy {
   readonly #ctx: ActorContext;
   readonly #options: DeploymentCopyOptions;
   readonly #loading: CopyLoading;
+  readonly #moves: LiveMoves;
   #source: CopySource;
   /** What is rolled out, and becomes the source once it serves; undefined: nothing is. */
   #next?: { source: CopySource; done: (rolledOut: boolean) => void };
@@ -117,6 +86,15 @@ export class DeploymentCopy {
     });
     this.doubts = new Doubts(ctx);
     this.#loading = new CopyLoading(ctx, { serving: this.serving, memory, of, prepareMs });
+    this.#moves = new LiveMoves({
+      ...{ serving: this.serving, loading: this.#loading, roster },
+      knows: (node) => this.#prepared.has(node),
+      told: (made, nodes) => {
+        this.#prepared = new Set(nodes);
+        this.#last = made;
+      },
+      condemn: (id) => void (this.#condemned = id),
+    });
     this.#prepared = new Set(past.serving?.members.map(({ node }) => node));
     this.#last = past.serving;
     this.#continues = past.serving !== undefined || past.others.length > 0;
@@ -161,7 +139,8 @@ export class DeploymentCopy {
   gone(node: string, why: string): void {
     const { current } = this.serving;
     this.#away.delete(node);
-    if (current && servingNodes(current).includes(node)) {
+    // What is being loaded may serve before this is looked at.
+    if (this.placements.some((placed) => servingNodes(placed).includes(node))) {
       this.#gone.add(node);
       this.#why = why;
     } else if (current && this.#stoodIn.delete(node)) return; // see REPAIRED_MS
@@ -296,8 +275,8 @@ export class DeploymentCopy {
     const { serving } = this;
     const { nodes, roster } = this.#options;
     const { usable } = roster;
-    if (await this.#repaired(valid)) return;
-    if (!valid()) return;
+    if (await this.#repaired(valid) || !valid()) return;
+    if (await this.#handedOver(valid) || !valid()) return;
     // A cluster that has served continues with the members that are left.
     if (!this.#last && !this.#continues && usable.size < nodes) {
       return serving.adopt(undefined, `waiting for ${nodes} nodes, ${usable.size} joined`);
@@ -366,13 +345,32 @@ export class DeploymentCopy {
       this.#stoodIn.add(node);
     }
     serving.adopt(made, "");
-    this.#ctx.after(REPAIRED_MS, () => serving.current === made && void this.replace());
+    this.#laterAnew(made);
     return true;
   }
 
   /** Whether all that is missing of what serves is at members that may come back. */
   get #onlyAway(): boolean {
     return this.#gone.size > 0 && [...this.#gone].every((node) => this.#away.has(node));
+  }
+
+  /** What serves and may move; undefined: nothing does, or it is to be replaced. */
+  get #movable(): Deployment | undefined {
+    const { current } = this.serving;
+    return this.#next || current?.id === this.#condemned ? undefined : current;
+  }
+
+  /** Backups take over from nodes that leave. False: layers are placed anew. */
+  async #handedOver(valid: () => boolean): Promise<boolean> {
+    const made = this.#movable && await this.#moves.handOver(this.#movable, valid);
+    if (made) this.#laterAnew(made);
+    return made !== undefined;
+  }
+
+  /** Layers are placed anew after a while: a backup may be a slow place for them. */
+  #laterAnew(made: Deployment): void {
+    const again = () => this.serving.current === made && void this.replace();
+    this.#ctx.after(REPAIRED_MS, again);
   }
 
   /** Loads the placement that served before it slept. False: it does not serve. */
@@ -461,6 +459,8 @@ export class DeploymentCopy {
       loads(current) === loads(placement);
     if (same) return await this.#keep(current, placement, { members, nodes, valid });
     const { stages, head, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
+    const moves = this.#movable && { model, placement, valid };
+    if (moves && await this.#moves.inPlace(this.#movable!, moves) || !valid()) return;
     const id = newId();
     const made: Deployment = {
       ...{ id, ...copyFields(of), ...model },

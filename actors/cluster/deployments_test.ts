@@ -46,6 +46,9 @@ class FakeNode implements MemberDuties {
     await new Promise<void>((resolve) => this.#sim.clock.after(50, resolve));
     this.loaded.add(id);
   }
+  loadAhead(): Promise<void> {
+    return Promise.resolve();
+  }
   prove(id: string): Promise<void> {
     this.log.push(`proves ${this.serves.size > 0 ? "beside what serves" : "alone"}`);
     if (this.broken === undefined) return Promise.resolve();

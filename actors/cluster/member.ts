@@ -83,6 +83,11 @@ export interface MemberDuties {
   /** Fetches the weights that are missing and loads this node's stages of the deployment. */
   prepare(deployment: Deployment, signal: AbortSignal): Promise<void>;
   /**
+   * Fetches and loads what comes to this node in another revision of a deployment that serves; it
+   * begins when that revision is prepared.
+   */
+  loadAhead(deployment: Deployment, signal: AbortSignal): Promise<void>;
+  /**
    * New requests use this deployment from now on. Undefined: none can be answered, and `reason`
    * says why. `told`: of which name and copy that is said.
    */
@@ -167,6 +172,8 @@ export const memberActor = defineActor({
   messages: {
     /** See {@linkcode MemberDuties.prepare}. */
     prepare: z.object({ deployment: deploymentSchema }),
+    /** See {@linkcode MemberDuties.loadAhead}. */
+    load_ahead: z.object({ deployment: deploymentSchema }),
     /** See {@linkcode MemberDuties.adopt}. */
     adopt: adoptedSchema,
     /** See {@linkcode MemberDuties.prove}. */
@@ -216,6 +223,7 @@ export const memberActor = defineActor({
   },
   callers: {
     prepare: firstNode,
+    load_ahead: firstNode,
     adopt: firstNode,
     prove: firstNode,
     activity: firstNode,
@@ -239,7 +247,17 @@ export const memberActor = defineActor({
   urgent: ["ping", "reach", "node_lost", "clock"],
   // Fetching weights, measuring and the end of requests may take minutes. The node must learn of
   // lost nodes meanwhile.
-  concurrent: ["prepare", "prove", "release", "retire", "profile", "probe", "reach", "examine"],
+  concurrent: [
+    "prepare",
+    "load_ahead",
+    "prove",
+    "release",
+    "retire",
+    "profile",
+    "probe",
+    "reach",
+    "examine",
+  ],
   create(ctx) {
     const host = ctx.resource<MemberDuties>("host");
     const self = parseAddress(ctx.self).key;
@@ -257,6 +275,7 @@ export const memberActor = defineActor({
 
     return {
       prepare: ({ deployment }, meta) => host.prepare(deployment, meta.signal),
+      load_ahead: ({ deployment }, meta) => host.loadAhead(deployment, meta.signal),
       adopt: (told) => host.adopt(told.deployment, told.reason, told),
       prove: ({ id }, meta) => host.prove(id, meta.signal),
       activity: () => host.activity(),

@@ -10,7 +10,7 @@ export * from "./cluster.ts";
 export * from "./copies_policy.ts";
 export * from "./copy_name.ts";
 export * from "./deployment.ts";
-export type { CopyState } from "./deployment_copy.ts";
+export type { CopyState } from "./copy_source.ts";
 export * from "./deployment_source.ts";
 export * from "./examination.ts";
 export * from "./fetches.ts";

@@ -7,7 +7,8 @@
 import { type ActorContext, toOrreryError } from "../system/mod.ts";
 import { CopiesWatch, copyLimits, wantedCopies } from "./copies_policy.ts";
 import { type CopyName, DEFAULT_DEPLOYMENT } from "./copy_name.ts";
-import { type CopyState, DeploymentCopy, type DeploymentCopyOptions } from "./deployment_copy.ts";
+import type { CopyState, DeploymentCopyOptions } from "./copy_source.ts";
+import { DeploymentCopy } from "./deployment_copy.ts";
 import { type Deployment, servingNodes } from "./deployment.ts";
 import type { DeploymentSource, HostedActorView } from "./deployment_source.ts";
 import type { PlaceDeployment } from "./placement.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type ActorContext, hasCode } from "../system/mod.ts";
+import { type ActorContext, hasCode, type RefOf } from "../system/mod.ts";
 import type { Adoption } from "./adoption.ts";
 import { nodeLost } from "./cluster_errors.ts";
 import type { Deployment } from "./deployment.ts";
@@ -65,14 +65,30 @@ export class Preparation {
   }
 
   /** The same without making room: a node that has no memory for its layers is an error. */
-  async once(deployment: Deployment, nodes: string[]): Promise<void> {
+  once(deployment: Deployment, nodes: string[]): Promise<void> {
+    return this.#ask(nodes, (node, within) => node.prepare({ deployment }, within));
+  }
+
+  /**
+   * Resolves when these nodes have loaded what comes to them in another revision of the deployment
+   * that serves. Rejects as `once`.
+   */
+  ahead(deployment: Deployment, nodes: string[]): Promise<void> {
+    return this.#ask(nodes, (node, within) => node.load_ahead({ deployment }, within));
+  }
+
+  async #ask(
+    nodes: string[],
+    ask: (
+      node: RefOf<typeof memberActor>,
+      within: { deadlineMs: number; signal: AbortSignal },
+    ) => Promise<unknown>,
+  ): Promise<void> {
     const failed = new AbortController();
     this.#running = { nodes, abort: failed };
     const within = { deadlineMs: this.#prepareMs, signal: failed.signal };
     try {
-      await Promise.all(
-        nodes.map((n) => this.#ctx.get(memberActor, n).prepare({ deployment }, within)),
-      );
+      await Promise.all(nodes.map((n) => ask(this.#ctx.get(memberActor, n), within)));
     } catch (error) {
       failed.abort(error); // stops the other nodes: what they still load is not needed
       throw error;

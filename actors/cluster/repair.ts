@@ -1,12 +1,14 @@
 /**
- * Repairs a deployment whose nodes are gone: the same layer ranges under the same addresses, some of
- * them at other nodes, as revision + 1. What ran at the nodes that are left goes on; the arbiters
- * have the rest rebuilt (`pipeline/rebuild.ts`). Pure.
+ * The next revision of a deployment: the same layer ranges under the same addresses, some of them at
+ * other nodes. Nodes are gone and their backups take over, or layers move while all nodes live. What
+ * stays where it is goes on; the arbiters have the rest rebuilt (`pipeline/rebuild.ts`). Pure.
  *
  * @module
  */
 import { z } from "zod";
+import { shapeSchema } from "../pipeline/mod.ts";
 import { type Deployment, type HeadShard, type Member, servingNodes } from "./deployment.ts";
+import type { DeploymentPlacement } from "./placement.ts";
 
 /** What is read of a deployment's plan: who could take over whose layers. */
 const backupsSchema = z.object({
@@ -33,6 +35,31 @@ export function movedParts(
   const moved = (was: readonly { node: string }[] = [], is: readonly { node: string }[] = []) =>
     [...is.keys()].filter((i) => was[i]?.node !== is[i].node);
   return { stages: moved(before.stages, after.stages), heads: moved(before.head, after.head) };
+}
+
+/**
+ * The next revision of a deployment, with its parts at the nodes of another placement of the same
+ * model. Undefined: that is no move, since layers or parts of the head are cut elsewhere.
+ */
+export function movedTo(
+  deployment: Deployment,
+  placement: DeploymentPlacement,
+  members: readonly Member[],
+): Deployment | undefined {
+  const cuts = ({ stages, head = [] }: Pick<Deployment, "stages" | "head">) =>
+    JSON.stringify([
+      stages.map(({ first, last }) => [first, last]),
+      head.map(({ first_part, last_part }) => [first_part, last_part]),
+    ]);
+  if (cuts(deployment) !== cuts(placement)) return undefined;
+  const { stages, head, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
+  if (shape.wire !== deployment.shape.wire) return undefined; // what was kept has this format
+  return {
+    ...deployment,
+    ...{ stages, head, solo, draft, plan, flow, shape },
+    revision: (deployment.revision ?? 0) + 1,
+    members: [...members],
+  };
 }
 
 /** Whether every node is a member without which the deployment cannot answer. */

@@ -67,6 +67,7 @@ function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
     const say = (what: string) => void told.push(`${node} ${what}`);
     const host: MemberDuties = {
       prepare: ({ id }) => Promise.resolve(say(`prepares ${id.startsWith("d") ? "anew" : id}`)),
+      loadAhead: ({ id }) => Promise.resolve(say(`loads for ${id}`)),
       adopt: (made) => say(`adopts ${made?.id.startsWith("d") ? "a new one" : made?.id}`),
       release: () => Promise.resolve(),
       retire: (id) => Promise.resolve(say(`retires ${id}`)),

@@ -162,6 +162,8 @@ export const stageActor = defineActor({
     async function lay({ arena, seq, layout, rebuild }: Frame): Promise<boolean> {
       const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
       const before = rebuild ? undefined : arenas.get(arena);
+      // It is not this stage that had those rows: nothing is opened, so that it can be rebuilt here.
+      if (!before && keep.length + (shelf?.length ?? 0) > 0) throw noArena(`frame ${seq}`, arena);
       if (rebuild) await engine.close(arena); // what may be here is of an attempt that came to nothing
       const state = before ??
         {

@@ -27,6 +27,8 @@ export interface Outgoing {
   to: string;
   message: Message;
   trace?: TraceContext;
+  /** The receiver is this node's actor, whatever the directory says of its address. */
+  here?: boolean;
 }
 
 /** What {@linkcode Outbound} needs of its system. */
@@ -102,6 +104,7 @@ export class Outbound {
     { deadlineMs, signal, key }: { deadlineMs: number; signal?: AbortSignal; key?: string },
   ): Promise<unknown> {
     const envelope = this.#envelope("ask", outgoing, deadlineMs);
+    const { here } = outgoing;
     if (key !== undefined) envelope.key = key;
     const { id, to, type } = envelope;
     const giveUp = ({ peer }: PendingAsk) => this.#giveUp(id, peer);
@@ -114,7 +117,7 @@ export class Outbound {
       reject: (error) => this.#asks.reject(id, error),
     };
     const send = () => {
-      this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, ask))
+      this.#inOrder(envelope, () => this.#dispatch(envelope, origin, ask.signal, { ask, here }))
         .catch((error) =>
           this.#sendAgain(envelope, ask, error, send) || this.#asks.fail(id, error)
         );
@@ -252,17 +255,18 @@ export class Outbound {
     envelope: MessageEnvelope,
     origin: Origin,
     signal?: AbortSignal,
-    pending?: PendingAsk,
+    { ask, here: stays = false }: { ask?: PendingAsk; here?: boolean } = {},
   ): Promise<void> {
     const { clock, directory, transport, deliver } = this.#options;
     const { to } = envelope;
+    if (stays) return await deliver(envelope, origin, signal);
     const started = clock.now();
     const found = directory.resolve(to, signal);
     const owner = found instanceof Promise ? await found : found;
     signal?.throwIfAborted(); // given up while it waited its turn, or while the owner was looked for
     envelope.epoch = owner.epoch;
     const here = owner.node === transport.node;
-    if (pending) pending.peer = here ? undefined : owner.node;
+    if (ask) ask.peer = here ? undefined : owner.node;
     if (here) return await deliver(envelope, origin, signal);
     if (!envelope.urgent) await this.#credits.take(owner.node, to, signal);
     if (envelope.ttlMs !== undefined) {

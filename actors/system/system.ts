@@ -245,6 +245,14 @@ export class ActorSystem {
   }
 
   /**
+   * Asks the actor with this address at this node, whatever the directory says of the address: one
+   * that comes here later is activated before, and one that has gone elsewhere is ended.
+   */
+  askHere(to: string, message: Message, options: AskOptions = {}): Promise<unknown> {
+    return this.#outbound.ask({ from: "", to, message, here: true }, options);
+  }
+
+  /**
    * Opens an inbox at an address of this node. `callers`: who on other nodes may send to it.
    * @default nobody
    */

@@ -70,7 +70,7 @@ const others: Record<string, Record<string, number>> = {
     deployment_not_found: 404,
     default_deployment: 409,
     deployment_name_taken: 409,
-    ...unavailableNow("node_lost", "not_enough_memory", "retired"),
+    ...unavailableNow("node_lost", "not_enough_memory", "retired", "stage_moved"),
   },
   engine: {
     no_token_left: 400,

@@ -14,14 +14,12 @@ import {
   drafterActor,
   drafterAddress,
   headActor,
-  headAddress,
   type HeadEngine,
   type HeadShard,
   type HeadTokens,
   type KvRoom,
   type LoadedDraft,
   type MemberDuties,
-  movedParts,
   type NameActivity,
   nameOf,
   OrreryError,
@@ -36,7 +34,9 @@ import type { ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import { NodeWeights } from "../weights/mod.ts";
+import { MovingParts } from "./moving_parts.ts";
 import {
+  isBefore,
   modelsFrom,
   type ModelsOfDeployments,
   PreparedModels,
@@ -88,6 +88,7 @@ export interface DeploymentHostOptions {
 /** See the module's text. */
 export class DeploymentHost implements MemberDuties {
   readonly #options: DeploymentHostOptions;
+  readonly #moving: MovingParts;
   /** Deployments that were prepared and not retired, with their models. */
   readonly #models: PreparedModels;
   /** The last deployments that were retired: what is still being prepared of them is not kept. */
@@ -103,6 +104,7 @@ export class DeploymentHost implements MemberDuties {
 
   constructor(options: DeploymentHostOptions) {
     this.#options = options;
+    this.#moving = new MovingParts(options.system);
     const from = options.models ?? modelsFrom(new NodeWeights(options));
     this.#models = new PreparedModels(options.system.node, from);
   }
@@ -129,8 +131,10 @@ export class DeploymentHost implements MemberDuties {
   /** Fetches what is missing, and loads this node's stages, head shards and drafter. */
   async prepare(deployment: Deployment, signal: AbortSignal): Promise<void> {
     const { system, directory } = this.#options;
-    const before = this.#models.get(deployment.id)?.deployment;
-    if (before) this.#leave(before, deployment);
+    const entry = this.#models.get(deployment.id);
+    if (entry && isBefore(deployment, entry.deployment)) return; // that message is late
+    this.#moving.learn(entry?.deployment, deployment);
+    if (entry) entry.deployment = deployment;
     this.#meet(deployment);
     directory.learn(deployment);
     await this.#models.prepare(deployment, {
@@ -146,11 +150,26 @@ export class DeploymentHost implements MemberDuties {
         .warm({}, { deadlineMs: WARM_MS, signal });
     }
     if (this.#models.draft(deployment.id)) {
-      await system.at(drafterActor, drafterAddress(deployment.id))
+      const drafter = system.at(drafterActor, drafterAddress(deployment.id))
         .warm({}, { deadlineMs: WARM_MS, signal })
         .catch((error) => this.#models.undrafted(deployment, error, signal));
+      // Where requests stand still until layers have moved, they need not wait for drafts too.
+      if (entry) drafter.catch(() => {});
+      else await drafter;
     }
     if (deployment.solo?.node === system.node) void this.#warmSolo(deployment, signal);
+  }
+
+  /**
+   * Loads the stages and shards that come to this node in another revision of a deployment which
+   * serves; they begin when this node is told to prepare it. Throws as `prepare`.
+   */
+  async loadAhead(deployment: Deployment, signal: AbortSignal): Promise<void> {
+    const { id } = deployment;
+    const before = this.#models.get(id)?.deployment;
+    if (!before) throw retired(`deployment ${id}`, { id });
+    await this.#models.fetch(deployment, signal);
+    await this.#moving.load(before, deployment, { deadlineMs: WARM_MS, signal });
   }
 
   /**
@@ -186,9 +205,9 @@ export class DeploymentHost implements MemberDuties {
     const { gateway, onServe } = this.#options;
     const key = copyKey(told);
     const entry = deployment && this.#models.get(deployment.id);
+    if (entry && isBefore(deployment!, entry.deployment)) return; // it is told the next revision
     if (deployment && entry) {
-      // Others have stood in for this node while it was silent.
-      this.#leave(entry.deployment, deployment, { moved: true });
+      this.#moving.learn(entry.deployment, deployment); // where it was not told to prepare it
       entry.deployment = deployment; // the same layers; members and the nodes of stages may differ
       this.#options.directory.learn(deployment);
       this.#meet(deployment);
@@ -260,6 +279,7 @@ export class DeploymentHost implements MemberDuties {
       this.#parting.set(id, entry.deployment);
       this.#partTimer ??= setTimeout(() => this.#part(), PART_MS);
     }
+    this.#moving.retire(id);
     if (!this.#retired.includes(id)) {
       directory.forget(id);
       this.#retired.push(id);
@@ -327,6 +347,7 @@ export class DeploymentHost implements MemberDuties {
     if (!entry || !stage) {
       throw retired(`the deployment of stage ${to}`, { to });
     }
+    this.#moving.check(to, stage);
     const { head } = entry.deployment;
     const last = Number(key) === entry.deployment.stages.length - 1;
     const tokens = head && last
@@ -344,6 +365,7 @@ export class DeploymentHost implements MemberDuties {
     const entry = this.#models.get(id);
     const shard = entry?.deployment.head?.[Number(key)];
     if (!entry || !shard) throw retired(`the deployment of shard ${to}`, { to });
+    this.#moving.check(to, shard);
     return await this.#options.loader.loadHead(to, entry.stored, shard);
   }
 
@@ -374,26 +396,6 @@ export class DeploymentHost implements MemberDuties {
     const { eosTokens } = await stored.generationDefaults();
     const engine = await this.#options.loader.load(to, stored, stage);
     return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };
-  }
-
-  /**
-   * Ends what this node runs of a deployment and does not in its next revision. It is told before
-   * the directory has the new places: from then on these addresses are other nodes'. `how.moved`: the
-   * others go on there already.
-   */
-  #leave(before: Deployment, after: Deployment, how: { moved?: boolean } = {}): void {
-    const { system } = this.#options;
-    const { stages, heads } = movedParts(before, after);
-    const left = [
-      ...stages.filter((i) => before.stages[i].node === system.node)
-        .map((i) => stageAddress(before.id, i)),
-      ...heads.filter((i) => before.head?.[i]?.node === system.node)
-        .map((i) => headAddress(before.id, i)),
-    ];
-    const active = new Set(system.status().map(({ address }) => address));
-    for (const to of left) {
-      if (active.has(to)) void system.tell(to, { type: "retire", ...how }).catch(() => {});
-    }
   }
 
   /** Opens links to the other members of a deployment. */

@@ -30,7 +30,6 @@ import {
   type LayerRange,
   type Plan,
   type PlanInput,
-  type PlanStage,
   tableSeconds,
 } from "../../planner/mod.ts";
 import {
@@ -56,6 +55,7 @@ import {
   policyOf,
   unplannedShape,
 } from "./plan_input.ts";
+import { SteadyPlan } from "./steady_plan.ts";
 import { type MakePlan, planBeside } from "./plan_beside.ts";
 import type { NodeProfile } from "../profile/mod.ts";
 import { manifestSha256 } from "../weights/mod.ts";
@@ -64,9 +64,6 @@ const log = getLogger(["orrery", "placement"]);
 
 /** Milliseconds for which nodes serve before they measure themselves, where that need not be first. */
 const SETTLE_MS = 5_000;
-
-/** Gain of the objective, 0 to 1, below which a new plan for the same nodes moves no layers. */
-const LEAST_GAIN = 0.1;
 
 /** Options of a {@linkcode Placer}. */
 export interface PlacerOptions {
@@ -91,8 +88,8 @@ export interface PlacerOptions {
   /** Makes plans; tests in virtual time make them at once. @default planBeside */
   makePlan?: MakePlan;
   /**
-   * The plan by which layers are placed already, and the nodes that it was made for: another plan for
-   * the same nodes must gain something. @default none
+   * The plan by which layers are placed already, and the nodes that it was made for: another plan
+   * must gain something, as long as its nodes are here. @default none
    */
   serving?: { devices: readonly string[]; plan: Plan };
   /**
@@ -115,8 +112,7 @@ export class Placer {
   #closed = false;
   /** What the last plan was made from; undefined: this placer has made none. */
   #input?: PlanInput;
-  /** The stages of the last plan, and the sorted names of the nodes that it was made for. */
-  #serving?: { devices: string; stages: readonly StagePlace[] };
+  readonly #steady: SteadyPlan;
   /** Ends a measurement that follows an early placement; undefined: there is none. */
   #soon?: AbortController;
 
@@ -129,10 +125,12 @@ export class Placer {
       clock,
       replan: (why) => void this.#replan(why).catch(() => {}), // refused only where its term is over
     });
-    if (serving) {
-      const devices = namesOf(serving.devices);
-      this.#serving = { devices, stages: serving.plan.stages };
-    }
+    this.#steady = new SteadyPlan({
+      clock,
+      makePlan,
+      replan: (why) => void this.#replan(why).catch(() => {}), // refused: its term is over
+    });
+    if (serving) this.#steady.serves(serving.plan.stages, serving.devices);
   }
 
   /**
@@ -198,6 +196,7 @@ export class Placer {
   /** Cancels the measurement that a lone node has planned, and watches links no more. */
   close(): void {
     this.#closed = true;
+    this.#steady.close();
     if (!this.#options.links) this.#links.close();
     clearTimeout(this.#alone);
     this.#soon?.abort();
@@ -263,10 +262,7 @@ export class Placer {
     const placed = this.#ranges([most, ...others], [{ first: 0, last }]);
     const bytes = placementBytes(placed, manifest, draft).get(most.node) ?? 0;
     if (bytes > LOADED_SHARE * left(most)) return undefined;
-    this.#serving = {
-      devices: namesOf(members.map(({ node }) => node)),
-      stages: [{ host: most.node, first_layer: 0, last_layer: last }],
-    };
+    this.#steady.serves([{ host: most.node, first_layer: 0, last_layer: last }]);
     return placed;
   }
 
@@ -384,7 +380,7 @@ export class Placer {
     });
     this.#input = input;
     const found = await this.#makePlan(input, graph, signal);
-    const made = await this.#steady(found, { input, graph, signal });
+    const made = await this.#steady.choose(found, { input, graph, signal });
     if (!this.#options.links) this.#links.watch(members, usedBy(made));
     const unmeasured = [...missing].map(([node, why]) =>
       `${node} could not be measured (${why}): taken to be as slow as ${slowest[0]}`
@@ -396,50 +392,6 @@ export class Placer {
       draft: draft && this.#named(draft),
       maxBranches: mostBranches(graph),
     });
-  }
-
-  /**
-   * The plan, or a plan for the stages that serve already, where the new one gains too little:
-   * moving layers costs a pause, and a small gain may be an error of measurement.
-   */
-  async #steady(
-    made: Plan,
-    { input, graph, signal }: { input: PlanInput; graph: Graph; signal: AbortSignal },
-  ): Promise<Plan> {
-    const devices = namesOf(input.devices.map((d) => d.name));
-    const serving = this.#serving;
-    const keep = (plan: Plan): Plan => {
-      this.#serving = { devices, stages: plan.stages };
-      return plan;
-    };
-    if (serving?.devices !== devices || layersOf(serving.stages) === layersOf(made.stages)) {
-      return keep(made);
-    }
-    const pin = serving.stages.map(({ host, first_layer, last_layer }) => ({
-      host,
-      first: first_layer,
-      last: last_layer,
-    }));
-    let same: Plan;
-    try {
-      const pinned = { ...input, constraints: { ...input.constraints, pin } };
-      same = await this.#makePlan(pinned, graph, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      log.info("the stages that serve no longer fit: {why}", { why: toOrreryError(error).message });
-      return keep(made);
-    }
-    const gain = 1 - made.objective_s / same.objective_s;
-    if (gain >= LEAST_GAIN) return keep(made);
-    const percent = (100 * gain).toFixed(1);
-    if (gain <= 0) {
-      return keep(annotated(same, { stageWhy: "serves already; nothing faster found" }));
-    }
-    const why = `serves already; another placement would gain ${percent} % only`;
-    const limit = `layers stay where they serve: moving them would gain ${percent} %, less than ${
-      100 * LEAST_GAIN
-    } %`;
-    return keep(annotated(same, { stageWhy: why, binding: [limit] }));
   }
 
   async #profiles(
@@ -503,17 +455,6 @@ const usedBy = ({ stages, head, solo, draft, coordinator }: Plan): string[] =>
 const storedWhole = (model: string) =>
   `the last stage has the whole LM head: ${model} was stored by an earlier version; add it again ` +
   `(deno task models add) to let devices share it`;
-
-/** Where layers are. */
-type StagePlace = Pick<PlanStage, "host" | "first_layer" | "last_layer">;
-
-/** Nodes as text, to compare sets of them: one that was started again is the same. */
-const namesOf = (nodes: readonly string[]): string =>
-  nodes.map((node) => node.slice(0, node.lastIndexOf(":"))).sort().join(" ");
-
-/** The stages' nodes and layers as text, to compare placements. */
-const layersOf = (stages: readonly StagePlace[]): string =>
-  stages.map((s) => `${s.host} ${s.first_layer}-${s.last_layer}`).join();
 
 /** Seconds of one layer for one row. */
 const oneRow = ({ profile }: NodeProfile) => tableSeconds(profile.layer, 1, 0);

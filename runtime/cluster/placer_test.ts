@@ -10,6 +10,7 @@ import {
 } from "../../actors/mod.ts";
 import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
 import { Placer, type PlacerOptions } from "./placer.ts";
+import { planAs } from "./plan_as.ts";
 
 const manifest = madeUpManifest();
 const members = (...hosts: string[]): Member[] =>
@@ -109,6 +110,44 @@ Deno.test("Placer.place() keeps layers where they serve until another placement 
     first,
     "the same measurements move layers that do not serve yet",
   );
+});
+
+Deno.test("Placer.place() lets layers follow a node that is slow by turns a few times an hour, then waits", async () => {
+  const speeds = { a: 100, b: 100 };
+  let now = 0;
+  const waits: number[] = [];
+  const clock = {
+    now: () => now,
+    after(ms: number) {
+      waits.push(ms);
+      return () => {};
+    },
+  };
+  const makePlan: PlacerOptions["makePlan"] = (input, graph) =>
+    Promise.resolve(planAs(input, graph));
+  const { place } = world(speeds, { clock, makePlan });
+  const here = members("10.0.0.1", "10.0.0.2");
+  let stages = stagesOf(await place(here)).join();
+  let moves = 0;
+  for (; now < 3_600_000; now += 120_000) {
+    speeds.b = speeds.b === 100 ? 1000 : 100;
+    const placed = await place(here);
+    const next = stagesOf(placed).join();
+    if (next !== stages) moves++;
+    stages = next;
+  }
+  assert.ok(moves >= 3 && moves <= 7, `${moves} moves`);
+  assert.ok(waits.some((ms) => ms > 60_000), "it looks again by itself");
+  speeds.b = 1000; // it stays slow
+  now += 3_600_000;
+  assert.deepEqual(stagesOf(await place(here)), ["a 0-11"]);
+});
+
+Deno.test("Placer.place() keeps layers when a node joins with which they would be little faster", async () => {
+  const { place } = world({ a: 100, b: 100, c: 5000 });
+  const two = stagesOf(await place(members("10.0.0.1", "10.0.0.2")));
+  const three = await place(members("10.0.0.1", "10.0.0.2", "10.0.0.3"));
+  assert.deepEqual(stagesOf(three), two);
 });
 
 Deno.test("Placer.place() measures nodes of one machine one after the other, and others at the same time", async () => {

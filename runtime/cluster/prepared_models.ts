@@ -123,12 +123,26 @@ export class PreparedModels {
       const served = await this.#opened(stored);
       signal.throwIfAborted();
       if (isRetired()) throw retired(`deployment ${deployment.id}`);
-      this.#entries.set(deployment.id, { deployment, stored, served });
+      const known = this.#entries.get(deployment.id)?.deployment;
+      const newest = known && isBefore(deployment, known) ? known : deployment;
+      this.#entries.set(deployment.id, { deployment: newest, stored, served });
       await this.#use(deployment.id, stored);
       if (deployment.draft?.node === this.#node) await this.#fetchDraft(deployment, signal);
     } finally {
       this.#preparing.delete(deployment);
     }
+  }
+
+  /**
+   * Fetches what this node lacks for another revision of a deployment that is prepared here. Throws
+   * what `ensure` throws; without its draft model a deployment goes on.
+   */
+  async fetch(deployment: Deployment, signal: AbortSignal): Promise<void> {
+    const here = needs(deployment, this.#node);
+    await this.#from.ensure({ ...targetOf(deployment), ...here, signal });
+    if (deployment.draft?.node !== this.#node) return;
+    const draft = { ...draftOf(deployment)!, layers: "all" as const, parts: [], signal };
+    await this.#from.ensure(draft).catch((error) => this.undrafted(deployment, error, signal));
   }
 
   /** What the gateway needs of a model, without weights. Throws what `ensure` throws. */
@@ -232,6 +246,10 @@ export class PreparedModels {
     }
   }
 }
+
+/** Whether `one` is an earlier revision of a deployment than `other`. */
+export const isBefore = (one: Deployment, other: Deployment): boolean =>
+  (one.revision ?? 0) < (other.revision ?? 0);
 
 /** The layers and parts of the LM head that a node computes in a deployment. */
 function needs(

@@ -71,6 +71,9 @@ export class HeldRequests {
     const { arbiters, running, system } = this.#o;
     const { id } = after;
     const moved = movedParts(before, after);
+    if (before.solo && before.solo.node !== after.solo?.node) {
+      this.#lost(id, [soloKey(system.node)], soloMoved(before.solo.node));
+    }
     if (moved.stages.length + moved.heads.length === 0) return;
     this.#held.delete(id);
     for (const request of running.values()) {
@@ -94,5 +97,13 @@ const lost = (node: string, what: string): WireError => ({
   group: "cluster",
   code: "node_lost",
   message: `node ${node}, which ${what}, is gone`,
+  metadata: { node },
+});
+
+/** Requests on the whole model at a node go on elsewhere: they are begun anew from their tokens. */
+const soloMoved = (node: string): WireError => ({
+  group: "cluster",
+  code: "node_lost",
+  message: `node ${node} does not run the whole model any more`,
   metadata: { node },
 });

@@ -215,13 +215,16 @@ export function world(options: GenerationWorldOptions = {}) {
   const { stages = 2, seed = 1, codec = plainCodec, frameMs = (rows: number) => 10 + rows } =
     options;
   const sim = new Simulation({ seed, latencyMs: options.latencyMs });
+  /** Nodes of the stages and shards that have moved, by their first node. */
+  const places = new Map<string, string>();
+  const placeOf = (first: string) => places.get(first) ?? first;
   const directory = directoryOf((a) =>
     a.endsWith("/stage/solo")
       ? "whole"
       : a.includes("/stage/")
-      ? `s${a.split("/")[2]}`
+      ? placeOf(`s${a.split("/")[2]}`)
       : a.includes("/head/")
-      ? `h${a.split("/")[2]}`
+      ? placeOf(`h${a.split("/")[2]}`)
       : a.includes("/drafter/")
       ? "draft"
       : "api"
@@ -232,16 +235,20 @@ export function world(options: GenerationWorldOptions = {}) {
     first: bounds[share.first_part],
     tokens: bounds[share.last_part + 1] - bounds[share.first_part],
   }));
-  for (const [i, tokens] of head.entries()) {
-    sim.node(`h${i}`, directory).register(headActor, {
+  const shardAt = (node: string, i: number) => {
+    const system = sim.node(node, directory);
+    system.register(headActor, {
       config: headActor.config.parse({}),
-      resources: () => ({ engine: () => Promise.resolve(new ToyHead(sim.clock, tokens)) }),
+      resources: () => ({ engine: () => Promise.resolve(new ToyHead(sim.clock, head[i])) }),
     });
-  }
+    return system;
+  };
+  const shardSystems = head.map((_, i) => shardAt(`h${i}`, i));
   const engines: ToyEngine[][] = [];
-  const systems = evenSplit(LAYERS, stages).map((range, i) => {
-    const system = sim.node(`s${i}`, directory);
-    engines.push([]);
+  const ranges = evenSplit(LAYERS, stages);
+  const stageAt = (node: string, i: number) => {
+    const range = ranges[i];
+    const system = sim.node(node, directory);
     system.register(stageActor, {
       config: stageActor.config.parse({}),
       resources: () => ({
@@ -257,6 +264,10 @@ export function world(options: GenerationWorldOptions = {}) {
       }),
     });
     return system;
+  };
+  const systems = ranges.map((_, i) => {
+    engines.push([]);
+    return stageAt(`s${i}`, i);
   });
   const wholes: ToyEngine[] = [];
   const whole = sim.node("whole", directory);
@@ -336,6 +347,47 @@ export function world(options: GenerationWorldOptions = {}) {
   };
   const answer = async (key: string, more: Record<string, unknown> = {}): Promise<Outcome> =>
     await sim.until(read(await start(key, more)));
+  /** A node on which a stage (`s1`) or shard (`h0`) is loaded, which is not there yet. */
+  const backup = async (name: string): Promise<string> => {
+    const [stage, i] = [name[0] === "s", Number(name.slice(1))];
+    const node = `${name}-${++backups}`;
+    const system = stage ? stageAt(node, i) : shardAt(node, i);
+    (stage ? systems : shardSystems)[i] = system;
+    const to = stage ? stageAddress("d", i) : headAddress("d", i);
+    await system.askHere(to, { type: "warm" });
+    return node;
+  };
+  /**
+   * Lets stages and shards go on at other nodes, while requests run. Their nodes end them, or `lost`:
+   * are lost before. `betweenMs`: until the arbiter hears of it.
+   */
+  const move = async (
+    names: readonly string[],
+    { lost = false, betweenMs = 0 }: { lost?: boolean; betweenMs?: number } = {},
+  ): Promise<void> => {
+    const before = names.map((name) =>
+      (name[0] === "s" ? systems : shardSystems)[Number(name.slice(1))]
+    );
+    if (lost) {
+      for (const name of names) sim.crash(placeOf(name));
+      const error = new OrreryError({ group: "cluster", code: "node_lost", message: "it is gone" });
+      await api.tell(ARBITER, { type: "lost", error: error.toWire(), held: true });
+    }
+    const nodes = await Promise.all(names.map(backup));
+    for (const [k, name] of names.entries()) {
+      places.set(name, nodes[k]);
+      const to = name[0] === "s"
+        ? stageAddress("d", Number(name.slice(1)))
+        : headAddress("d", Number(name.slice(1)));
+      // It fails where no frame has come to that node yet.
+      if (!lost) void before[k].askHere(to, { type: "retire", moved: true }).catch(() => {});
+    }
+    await new Promise<void>((resolve) => void sim.clock.after(betweenMs, resolve));
+    const indices = (kind: string) =>
+      names.filter(([first]) => first === kind).map((name) => Number(name.slice(1)));
+    await api.tell(ARBITER, { type: "replaced", stages: indices("s"), heads: indices("h") });
+  };
+  let backups = 0;
   const arbiter = () => sim.until(api.ask(ARBITER, { type: "stats" })) as Promise<ArbiterStats>;
   /** Generations that are active. */
   const generations = () => api.status().filter((a) => a.address.includes("/generation/"));
@@ -350,6 +402,7 @@ export function world(options: GenerationWorldOptions = {}) {
     start,
     startOf,
     answer,
+    move,
     arbiter,
     generations,
   };

@@ -61,6 +61,10 @@ export interface PlacementWorldOptions {
   heads?: boolean;
   /** Chance that a turn of an actor at this node comes late. @default never */
   late?: (node: string) => number;
+  /** Last layer of each stage but the last one, in each placement. @default drawn anew each time */
+  cuts?: number[];
+  /** Changes an engine that was loaded at a node. @default nothing */
+  engine?: (engine: ToyEngine, node: string) => void;
   /** Does the plan name a backup for the layers of each stage? @default false */
   backups?: boolean;
   /** Virtual milliseconds by which a turn comes late at most. @default 6000 */
@@ -229,7 +233,16 @@ export class PlacementWorld {
   }
 
   /** The tokens that a node answers, greedily. */
-  async ask({ gateway }: SimulatedNode, prompt: number[], count: number): Promise<number[]> {
+  async ask(node: SimulatedNode, prompt: number[], count: number): Promise<number[]> {
+    return (await this.answer(node, prompt, count)).tokens;
+  }
+
+  /** The same, and how often the answer was begun anew elsewhere. */
+  async answer(
+    { gateway }: SimulatedNode,
+    prompt: number[],
+    count: number,
+  ): Promise<{ tokens: number[]; pauses: number }> {
     const request = {
       model: "default",
       prompt: { kind: "tokens", tokens: prompt },
@@ -239,10 +252,12 @@ export class PlacementWorld {
       mode: "plain",
     } satisfies GenerateRequest;
     const tokens: number[] = [];
+    let pauses = 0;
     for await (const event of gateway.generate(request, new AbortController().signal)) {
       if (event.type === "delta") tokens.push(...event.tokens.map((t) => t.token));
+      if (event.type === "done") pauses = event.report?.pauses ?? 0;
     }
-    return tokens;
+    return { tokens, pauses };
   }
 
   /** Ends what the hosts wait for outside of virtual time. */
@@ -270,11 +285,12 @@ export class PlacementWorld {
   readonly #place: PlaceDeployment = async (members) => {
     await this.sleep(1 + 300 * this.random());
     const left = members.map((m) => m.node);
+    const { cuts: fixed } = this.#options;
     const nodes = Array.from(
-      { length: 1 + this.int(members.length) },
-      () => left.splice(this.int(left.length), 1)[0],
+      { length: fixed ? fixed.length + 1 : 1 + this.int(members.length) },
+      () => left.splice(this.int(left.length), 1)[0] ?? members[this.int(members.length)].node,
     );
-    const cuts = new Set<number>();
+    const cuts = new Set(fixed?.map((last) => last + 1));
     while (cuts.size < nodes.length - 1) cuts.add(1 + this.int(LAYERS - 1));
     const ends = [...[...cuts].sort((a, b) => a - b), LAYERS];
     const shares = this.#options.heads ? 1 + this.int(members.length) : 0;
@@ -326,6 +342,7 @@ export class PlacementWorld {
       head,
     });
     engines.push(engine);
+    this.#options.engine?.(engine, node);
     return engine;
   }
 }

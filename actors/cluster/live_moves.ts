@@ -1,0 +1,98 @@
+/**
+ * Layers of the deployment that serves go to other nodes while requests run: those of a node that
+ * leaves go to its backups, and those of another placement with the same cuts go where that has them.
+ *
+ * @module
+ */
+import { hasCode } from "../system/mod.ts";
+import type { Adoption } from "./adoption.ts";
+import type { CopyLoading } from "./copy_loading.ts";
+import { type Deployment, servingNodes } from "./deployment.ts";
+import { type DeploymentPlacement, isModel } from "./placement.ts";
+import { movedTo, repaired } from "./repair.ts";
+import type { Roster } from "./roster.ts";
+
+/** Codes of errors after which layers do not move, but another deployment is made. */
+const UNMOVABLE = ["not_enough_memory", "unknown_message", "retired"];
+
+/** Options of {@linkcode LiveMoves}. */
+export interface LiveMovesOptions {
+  serving: Adoption;
+  loading: CopyLoading;
+  roster: Roster;
+  /** Whether this node has prepared what serves. */
+  knows: (node: string) => boolean;
+  /** These nodes know the revision `made`, which is adopted next. */
+  told: (made: Deployment, nodes: string[]) => void;
+  /** The deployment with this id must be replaced: a part of it does not run. */
+  condemn: (id: string) => void;
+}
+
+/** See the module's text. */
+export class LiveMoves {
+  readonly #o: LiveMovesOptions;
+
+  constructor(options: LiveMovesOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Has the backups that the plan names take over the layers of nodes that leave, which serve until
+   * then. undefined: none leaves, or nobody can take over so.
+   *
+   * @param valid Whether the members are still those that it is for.
+   */
+  async handOver(current: Deployment, valid: () => boolean): Promise<Deployment | undefined> {
+    const { roster } = this.#o;
+    if (servingNodes(current).every((node) => roster.members.has(node))) return undefined;
+    const made = repaired(current, { members: roster.all, able: roster.able });
+    try {
+      return made && await this.#move(current, made, valid) ? made : undefined;
+    } catch {
+      return undefined; // layers are placed anew, which says what is wrong
+    }
+  }
+
+  /**
+   * Moves layers to where another placement of a model has them, if that cuts them at the same
+   * places. False: another deployment must be made, or it is not wanted any more.
+   */
+  async inPlace(
+    current: Deployment,
+    { model, placement, valid }: {
+      model: Pick<Deployment, "model" | "manifest_sha256">;
+      placement: DeploymentPlacement;
+      valid: () => boolean;
+    },
+  ): Promise<boolean> {
+    const made = isModel(current, model)
+      ? movedTo(current, placement, this.#o.roster.all)
+      : undefined;
+    if (!made) return false;
+    try {
+      return await this.#move(current, made, valid);
+    } catch (error) {
+      // A node cannot load beside what serves, or is of an earlier version.
+      if (valid() && UNMOVABLE.some((code) => hasCode(error, code))) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * See `CopyLoading.move`. False: it is not wanted any more. Rejects where it cannot be; what serves
+   * goes on, or is to be placed anew.
+   */
+  async #move(before: Deployment, made: Deployment, valid: () => boolean): Promise<boolean> {
+    const { serving, loading, roster, knows, told, condemn } = this.#o;
+    const nodes = roster.able.map(({ node }) => node);
+    const unprepared = nodes.filter((node) => !knows(node));
+    const leaving = servingNodes(before).filter((node) => !roster.members.has(node));
+    const moved = await loading.move(made, { before, nodes, unprepared, leaving, valid });
+    if (moved.state === "stale" || serving.current !== before) return false;
+    told(made, nodes);
+    serving.adopt(made, "");
+    if (moved.error === undefined || !valid()) return true;
+    condemn(made.id);
+    throw moved.error;
+  }
+}
