@@ -118,6 +118,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     {
       ...{ ...network, registry: () => part.registry },
       onAppend: (ms) => network.telemetry.metrics.journalled(ms),
+      tracer: network.telemetry,
     },
     undo,
   );

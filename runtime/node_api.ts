@@ -60,7 +60,8 @@ export interface NodeApiParts {
 /** Serves it until `undo` is disposed of; gives its base URL. Throws group `api` (`port_in_use`). */
 export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): Promise<string> {
   const { options, address, port, access, origin, work, part, examiner, promotion } = parts;
-  const { system, telemetry: { metrics } } = parts.network;
+  const { system, telemetry } = parts.network;
+  const { metrics } = telemetry;
   const { memoryBytes } = options;
   const { trust } = origin;
   const { membership } = part;
@@ -100,6 +101,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
       type: metrics.contentType,
       text: await metrics.text(await nodeSample({ ...parts, lag, bodies, memoryBytes })),
     }),
+    tracer: telemetry,
     onAnswered: (request) => metrics.requested(request),
     load: () => nodeLoad({ ...work, lag, bodies, memoryBytes }),
     // The coordinator knows the actors of its graph before they serve requests.

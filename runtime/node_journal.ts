@@ -14,6 +14,7 @@ import {
   RequestJournal,
   type RunInit,
   systemClock,
+  type Telemetry,
 } from "../actors/mod.ts";
 import { type Generator, JournalledAnswers } from "./api/mod.ts";
 import type { ClusterDirectory } from "./cluster/mod.ts";
@@ -27,6 +28,8 @@ export interface NodeJournalOptions {
   registry: () => Registry;
   /** Told how long the second node took to answer an append; undefined: it did not. */
   onAppend?: (ms: number | undefined) => void;
+  /** Begins spans of appends. @default nobody does */
+  tracer?: Pick<Telemetry, "span">;
 }
 
 /** Makes it; `undo` closes it. */
@@ -58,8 +61,8 @@ export class NodeJournal {
       ...{ node, registry, clock, random },
       peers: () => this.#peers(),
       members: () => this.#members,
-      append: (holder, message, deadlineMs) =>
-        this.#timed(() => at(holder).append(message, { deadlineMs })),
+      append: (holder, message, { deadlineMs, spans }) =>
+        this.#timed(() => at(holder).append(message, { deadlineMs }), spans),
       runner: (run) => this.#run(run),
     });
     this.#requests = new JournalledRequests({
@@ -102,15 +105,21 @@ export class NodeJournal {
     return { lag: uncertain, requests: own, heldBytes };
   }
 
-  async #timed<T>(append: () => Promise<T>): Promise<T> {
-    const { onAppend } = this.#options;
+  /** Times an append, for metrics and in the traces of its requests. */
+  async #timed<T>(append: () => Promise<T>, traces: readonly string[]): Promise<T> {
+    const { onAppend, tracer } = this.#options;
     const since = systemClock.now();
+    const spans = tracer
+      ? traces.map((traceparent) => tracer.span("journal", { parent: { traceparent } }))
+      : [];
     try {
       const answer = await append();
       onAppend?.(systemClock.now() - since);
+      for (const span of spans) span?.end();
       return answer;
     } catch (error) {
       onAppend?.(undefined);
+      for (const span of spans) span?.end({ error: "not acknowledged" });
       throw error;
     }
   }

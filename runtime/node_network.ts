@@ -85,7 +85,7 @@ export async function openNetwork(
       ),
   });
   const later: LaterParts = {};
-  const telemetry = new NodeTelemetry();
+  const telemetry = await NodeTelemetry.open({ node: id, traces: options.traces }, undo);
   const system = new ActorSystem({
     ...{ transport: mailbox, directory, fence, clock: systemClock, random: Math.random },
     leaseEpoch: () => later.leases?.() ?? 1,

@@ -7,12 +7,15 @@ import type { Deployment, Graph, LogPage, LogQuery } from "../actors/mod.ts";
 import type { AccessOptions } from "./access/mod.ts";
 import type { AddProgress, Precision } from "../models/mod.ts";
 import type { LayerRange } from "../planner/mod.ts";
+import type { TraceOptions } from "./telemetry/mod.ts";
 import type { FetchProgress } from "./weights/mod.ts";
 
 /** How to start a node. */
 export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOptions, AccessOptions {
   /** Folder of the model store. */
   data: string;
+  /** Where traces are sent, as `traceOptions` reads it. @default nowhere */
+  traces?: TraceOptions;
   /**
    * Join the node whose mailbox listens here, or the one that is found on the local network, instead
    * of being the first node.

@@ -3,14 +3,8 @@
  *
  * @module
  */
-import {
-  type OpenSpan,
-  parseAddress,
-  type SpanInit,
-  type Telemetry,
-  type WorkReport,
-} from "../actors/mod.ts";
-import { NodeMetrics } from "./telemetry/mod.ts";
+import { type OpenSpan, parseAddress, type Telemetry, type WorkReport } from "../actors/mod.ts";
+import { type AnySpanInit, NodeMetrics, type TraceOptions, Tracing } from "./telemetry/mod.ts";
 import { VERSION } from "./version.ts";
 
 /** See the module's text. */
@@ -21,8 +15,26 @@ export class NodeTelemetry implements Telemetry {
     this.metrics.report(report);
   }
 
-  span(_name: string, _init: SpanInit): OpenSpan | undefined {
-    return undefined;
+  /** Records spans; undefined: none are wanted, and this costs nothing. */
+  readonly #tracing?: Tracing;
+
+  private constructor(tracing?: Tracing) {
+    this.#tracing = tracing;
+  }
+
+  /** `traces`: where they go, undefined: nowhere. `undo` sends what is left of them. */
+  static async open(
+    { node, traces }: { node: string; traces?: TraceOptions },
+    undo: AsyncDisposableStack,
+  ): Promise<NodeTelemetry> {
+    if (!traces) return new NodeTelemetry();
+    const tracing = await Tracing.open(traces, { node, version: VERSION });
+    undo.defer(() => tracing.close());
+    return new NodeTelemetry(tracing);
+  }
+
+  span(name: string, init: AnySpanInit): OpenSpan | undefined {
+    return this.#tracing?.span(name, init);
   }
 
   /** The actor at this address has crashed. */

@@ -34,11 +34,12 @@ export function openWork(
   { options, store, network }: { options: NodeOptions; store: ModelStore; network: NodeNetwork },
   undo: AsyncDisposableStack,
 ): NodeWork {
-  const { system, mailbox, directory, later, telemetry: { metrics } } = network;
+  const { system, mailbox, directory, later, telemetry } = network;
+  const { metrics } = telemetry;
   const { data, threads, spinning, memoryBytes } = options;
   const admission = new Admission(options.admission);
   const gateway = later.gateway = new Gateway({
-    ...{ system, admission, counts: metrics },
+    ...{ system, admission, counts: metrics, tracer: telemetry },
     silentMs: (node) => mailbox.silentMs(node),
     onBroken: (deployment, why) => later.membership?.broken(deployment, why),
     onWake: (name) => later.membership?.wake(name),

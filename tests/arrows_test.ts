@@ -72,7 +72,7 @@ const ARROWS: Record<string, string[]> = {
   "runtime/cli": [
     ...["runtime/access", "runtime/cluster", "runtime/custom", "runtime/doctor", "runtime/engine"],
     ...["runtime/etcd", "runtime/mailbox", "runtime/profile", "runtime/registry", "runtime/seat"],
-    ...["runtime/serve", "runtime/trust"],
+    ...["runtime/serve", "runtime/telemetry", "runtime/trust"],
   ],
 };
 

@@ -29,6 +29,7 @@ import {
   wireErrorSchema,
 } from "../system/mod.ts";
 import { ArbiterCore } from "./core.ts";
+import { FrameSpans } from "./frame_spans.ts";
 import { closeSchema, dropSchema, maskMessageSchema, openSchema, rowsSchema } from "./messages.ts";
 import { LostStages } from "./lost_stages.ts";
 import { stageReplaced, stagesSilent } from "./request_errors.ts";
@@ -195,6 +196,7 @@ export const arbiterActor = defineActor({
     // names.
     const incarnation = Math.floor(ctx.random() * 2 ** 32).toString(16);
     let arenas = 0;
+    const spans = new FrameSpans(ctx);
     const core = new ArbiterCore({
       self: ctx.self,
       stages: stages.length + (heads.length > 0 ? 1 : 0),
@@ -204,7 +206,9 @@ export const arbiterActor = defineActor({
       capacityRows: capacity_rows,
       now: () => ctx.now(),
       nameArena: () => arenaName(key, incarnation, arenas++),
-      onFrame: (_arena, { rows, sent, answered }) => {
+      onFrame(arena, trace) {
+        const { rows, sent, answered } = trace;
+        spans.answered(arena, trace);
         const tripMs = answered - sent;
         const costs = core.costs();
         const frame: FrameReport = { type: "frame", rows, tripMs, stages: core.stages, ...costs };
@@ -250,7 +254,11 @@ export const arbiterActor = defineActor({
       return core.takeEffects().map((effect) => {
         switch (effect.kind) {
           case "frame": {
-            const { frame } = effect;
+            const traced = spans.sent(
+              { ...effect.frame, rows: effect.frame.tokens.length },
+              () => core.carried(effect.frame.seq),
+            );
+            const frame = traced ? { ...effect.frame, spans: traced } : effect.frame;
             return ctx.tell(stages[0], { type: "frame", ...frame }, {
               deadlineMs: config.silenceMs,
             }).catch(lost(frame.arena, frame.seq));
@@ -271,6 +279,7 @@ export const arbiterActor = defineActor({
             ).catch(lost(arena, seq));
           }
           case "cancel":
+            spans.cancelled(effect.arena, effect.seqs);
             return toStages({ type: "cancel", arena: effect.arena, seqs: effect.seqs });
           case "close":
             return toStages({ type: "close", arena: effect.arena });
@@ -286,6 +295,7 @@ export const arbiterActor = defineActor({
                 turn();
               });
           case "failed":
+            spans.closed(effect.to);
             return ctx.tell(effect.to, { type: "failed", error: effect.error }, {
               signal: ctx.signal,
             })
@@ -359,6 +369,7 @@ export const arbiterActor = defineActor({
     // After a crash, or when the node closes, no Generation must wait for an end that never comes,
     // and no stage must keep the rows.
     ctx.onStop(async () => {
+      spans.close();
       core.end(stopped("did not finish its requests"));
       await Promise.allSettled(
         core.takeEffects().map((effect) =>
@@ -386,7 +397,8 @@ export const arbiterActor = defineActor({
     }
 
     return {
-      open(open) {
+      open(open, { trace }) {
+        spans.opened(open.generation, trace);
         core.open(open);
         turn();
       },
@@ -404,6 +416,7 @@ export const arbiterActor = defineActor({
       },
       close({ generation }) {
         const usage = core.close(generation);
+        spans.closed(generation);
         turn();
         return usage;
       },

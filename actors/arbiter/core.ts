@@ -92,6 +92,12 @@ export class ArbiterCore {
     return this.#o.stages;
   }
 
+  /** Addresses of the generations whose rows frame `seq` carries, which is under way. */
+  carried(seq: number): string[] {
+    const { carried = [] } = this.#arena.flights.get(seq) ?? {};
+    return [...new Set(carried.map(({ pending }) => pending.request.generation))];
+  }
+
   /** No request is open. */
   get idle(): boolean {
     return this.#requests.runs + this.#requests.waits === 0;

@@ -20,8 +20,10 @@ import { alreadyStarted, arbiterActor, type RequestUsage, resultsSchema } from "
 import {
   type CallerRule,
   defineActor,
+  type OpenSpan,
   OrreryError,
   parseAddress,
+  type SpanAttributes,
   thisNode,
   toOrreryError,
   type WireError,
@@ -117,6 +119,8 @@ export const generationActor = defineActor({
     let carried: EarlierRun | undefined;
     /** Runs so far: results of an earlier one are of no use. */
     let runs = 0;
+    /** The request's span; undefined: its trace is not recorded. */
+    let span: OpenSpan | undefined;
     const recovery = new PipelineRecovery(ctx, { limitMs: config.recoveryMs, onFound: goOn });
 
     /** Runs the request on the stages of this route. */
@@ -191,6 +195,7 @@ export const generationActor = defineActor({
       run = undefined;
       ended.close();
       const usage = await usageOf(arbiter);
+      span?.end({ at: ctx.now(), attributes: spanFacts(ended, usage) });
       // The arbiter is busy, or this actor is being stopped: a message that waits for no answer
       // tells the arbiter all the same.
       if (!usage) tellClosed(arbiter);
@@ -268,6 +273,7 @@ export const generationActor = defineActor({
     // After a crash, or when the node closes, the client must not wait for an end that never comes.
     ctx.onStop(async () => {
       recovery.close();
+      span?.end({ at: ctx.now(), error: "stopped" }); // one that has ended stays as it is
       if (!run && !carried) return;
       const { client } = asked!;
       const arbiter = run?.start.arbiter;
@@ -284,9 +290,12 @@ export const generationActor = defineActor({
     });
 
     return {
-      async start(start) {
+      async start(start, { trace }) {
         if (run || carried) throw alreadyStarted(ctx.self, "its request");
         if (cancelled) return ctx.stop();
+        const attributes = { "orrery.generation": ctx.self };
+        span = trace && ctx.span("generation", { parent: trace, attributes });
+        ctx.follow(span?.context);
         asked = start;
         began = ctx.now();
         await begin(await findRoute(ctx, start));
@@ -339,3 +348,17 @@ export const generationActor = defineActor({
     };
   },
 });
+
+/** What a request has come to, as its span says. */
+function spanFacts(run: GenerationRun, usage: RequestUsage | undefined): SpanAttributes {
+  const { finish, prompt_tokens, completion_tokens, ttft_ms, orrery } = run.done(usage);
+  return {
+    "gen_ai.usage.input_tokens": prompt_tokens,
+    "gen_ai.usage.output_tokens": completion_tokens,
+    "orrery.finish": finish ?? "ended early",
+    "orrery.ttft_ms": ttft_ms,
+    "orrery.mode": orrery.mode,
+    "orrery.drafted": orrery.drafted,
+    "orrery.accepted": orrery.accepted,
+  };
+}

@@ -24,6 +24,8 @@ export const entryHeadSchema = z.object({
   owner: z.string().max(256),
   /** Milliseconds for which it is kept after it has ended. */
   keep_ms: z.number().int().nonnegative(),
+  /** Context of the span that its runs are parts of. @default they are traced nowhere */
+  trace: z.string().max(256).optional(),
 });
 
 /** See {@linkcode entryHeadSchema}. */

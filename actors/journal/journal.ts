@@ -15,7 +15,7 @@ import { journalTaken, journalUnavailable } from "./errors.ts";
 import { HeldJournals } from "./held.ts";
 import type { AppendedMessage, AppendMessage, ReadAnswer } from "./messages.ts";
 import { takeOver } from "./takeover.ts";
-import { JournalWriter } from "./writer.ts";
+import { type AppendOptions, JournalWriter } from "./writer.ts";
 
 /** Records that a run is ahead of its readers at most. */
 const MOST_AHEAD = 256;
@@ -61,7 +61,11 @@ export interface JournalOptions {
   /** The cluster's registry, as this node reaches it now. */
   registry(): Registry;
   /** Sends a message to the journal of another node. */
-  append(holder: NodeId, message: AppendMessage, deadlineMs: number): Promise<AppendedMessage>;
+  append(
+    holder: NodeId,
+    message: AppendMessage,
+    options: AppendOptions,
+  ): Promise<AppendedMessage>;
   /** Times everything. */
   clock: Clock;
   /** Unix time, milliseconds. @default Date.now */
@@ -98,7 +102,7 @@ export class RequestJournal implements JournalDuties {
       random: options.random,
       peers: () => options.peers(),
       registry: () => options.registry(),
-      append: (holder, message, deadlineMs) => options.append(holder, message, deadlineMs),
+      append: (holder, message, limits) => options.append(holder, message, limits),
       entries: () => this.#own.values(),
       onTaken: () => this.#taken(),
       onUnavailable: (waitedMs) => this.#unavailable(waitedMs),

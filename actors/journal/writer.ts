@@ -49,6 +49,14 @@ const HOLD_MS = 20_000;
 /** Milliseconds after which the record of a node that nobody knows is deleted. */
 const FORGOTTEN_MS = 7 * 24 * 3_600_000;
 
+/** How a message is sent to the journal of another node. */
+export interface AppendOptions {
+  /** Milliseconds in which it is answered. */
+  deadlineMs: number;
+  /** Contexts of the traced requests that the message is about. */
+  spans: readonly string[];
+}
+
 /** Options of a {@linkcode JournalWriter}. */
 export interface WriterOptions {
   /** This node. */
@@ -58,7 +66,11 @@ export interface WriterOptions {
   /** Names the holder. */
   registry(): Registry;
   /** Sends a message to the journal of another node. */
-  append(holder: NodeId, message: AppendMessage, deadlineMs: number): Promise<AppendedMessage>;
+  append(
+    holder: NodeId,
+    message: AppendMessage,
+    options: AppendOptions,
+  ): Promise<AppendedMessage>;
   /** All entries of this node's requests. */
   entries(): Iterable<JournalEntry>;
   /** The holder goes on with the requests of this node: none of them may be obeyed any more. */
@@ -175,8 +187,9 @@ export class JournalWriter {
     let answer: AppendedMessage | undefined;
     try {
       const message = { origin: this.#options.node, term, ops };
-      const within = Math.min(ANSWER_MS, this.#patienceMs);
-      answer = await this.#options.append(holder, message, within);
+      const deadlineMs = Math.min(ANSWER_MS, this.#patienceMs);
+      const spans = new Set(sent.flatMap(({ entry }) => entry.head.trace ?? []));
+      answer = await this.#options.append(holder, message, { deadlineMs, spans: [...spans] });
     } catch {
       // No answer: it is sent again, or another holder gets it.
     }

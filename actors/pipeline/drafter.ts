@@ -34,6 +34,7 @@ import {
   type Address,
   address,
   defineActor,
+  type MessageMeta,
   OrreryError,
   thisNode,
   toOrreryError,
@@ -43,6 +44,7 @@ import { type Drafted, type DraftRequest, draftSchema } from "./draft_messages.t
 import { type Draft, DraftChains } from "./draft_chains.ts";
 import type { StageEngine } from "./engine.ts";
 import type { DraftReport } from "./reports.ts";
+import { tellSpans } from "./work_spans.ts";
 
 /** What a drafter's resource `engine` loads. */
 export interface LoadedDraft {
@@ -128,7 +130,7 @@ export const drafterActor = defineActor({
       if (retired && chains.size === 0 && newest.size === 0) ctx.stop();
     };
 
-    async function answer(request: DraftRequest): Promise<void> {
+    async function answer(request: DraftRequest, { received, trace }: MessageMeta): Promise<void> {
       const stale = () => newest.get(request.chain) !== request;
       const closed = () => !newest.has(request.chain);
       try {
@@ -142,6 +144,10 @@ export const drafterActor = defineActor({
           computeMs: draft?.computeMs ?? 0,
         };
         ctx.report(report);
+        tellSpans(ctx, trace && [trace.traceparent], {
+          ...{ name: "draft", start: received, end: ctx.now() },
+          attributes: { "orrery.drafted": report.tokens, "orrery.busy_ms": report.computeMs },
+        });
         if (!closed()) {
           await ctx.tell(request.reply_to, drafted(request, draft), { deadlineMs: ANSWER_MS });
         }
@@ -162,9 +168,9 @@ export const drafterActor = defineActor({
     ctx.after(config.leaseMs / 4, expire);
 
     return {
-      async draft(request) {
+      async draft(request, meta) {
         newest.set(request.chain, request);
-        const mine = turn.then(() => answer(request));
+        const mine = turn.then(() => answer(request, meta));
         // the error is thrown by this request's own handler, not by the next one's
         turn = mine.catch(() => {});
         await mine;

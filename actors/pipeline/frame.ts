@@ -16,6 +16,7 @@
  * @module
  */
 import { z } from "zod";
+import { spansSchema } from "../system/mod.ts";
 import { lengthProblems, rowProblems, wantProblems } from "./frame_problems.ts";
 import { type Tensor, tensorSchema, wireSchema } from "./tensor.ts";
 import { MOST_MASK_BYTES, MOST_MASKS } from "./token_mask.ts";
@@ -207,6 +208,8 @@ export const frameSchema = z.object({
   hidden: tensorSchema.optional(),
   /** When each stage so far had the frame, in pipeline order. */
   trace: z.array(stageTraceSchema).optional(),
+  /** Spans of requests whose traces are recorded: each stage tells them what it has done. */
+  spans: spansSchema.optional(),
   /** Its rows are run again where a stage has lost them; see `rebuild.ts`. */
   rebuild: z.object({
     /** Index of the last stage that runs it. It tells the arbiter that it has (`rebuilt`). */

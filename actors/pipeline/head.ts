@@ -40,6 +40,7 @@ import {
 import { CANDIDATE_LIMITS } from "./partials.ts";
 import type { StageReport } from "./reports.ts";
 import { KnownMasks } from "./token_mask.ts";
+import { tellSpans } from "./work_spans.ts";
 
 /** Resource `engine` of a head actor: loads the shard's engine. */
 export type LoadHeadEngine = () => Promise<HeadEngine>;
@@ -200,6 +201,13 @@ export const headActor = defineActor({
         ...{ busyMs: output.computeMs, waitMs: began - received },
       };
       ctx.report(report);
+      tellSpans(ctx, message.spans, {
+        ...{ name: "head", start: received, end: ended },
+        attributes: {
+          ...{ "orrery.shard": shard, "orrery.frame": seq, "orrery.rows": rows.length },
+          ...{ "orrery.wait_ms": began - received, "orrery.busy_ms": output.computeMs },
+        },
+      });
       if (output.more) {
         state.kept.delete(seq);
         // A copy: the message's bytes may be a part of a larger buffer.

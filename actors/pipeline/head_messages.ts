@@ -8,6 +8,7 @@
  * @module
  */
 import { z } from "zod";
+import { spansSchema } from "../system/mod.ts";
 import { maskFields, samplerSchema, stageTraceSchema, tokenResultSchema } from "./frame.ts";
 import { tensorSchema } from "./tensor.ts";
 import { type PackedPartials, unpackPartials } from "./pack_partials.ts";
@@ -70,6 +71,8 @@ export const normedSchema = z.object({
    * penalties, and of the shard's own part of the vocabulary. (rows with penalties)
    */
   occurrences: z.array(z.object({ row: count, tokens: i32, generated: i32 })).optional(),
+  /** As those of the frame. */
+  spans: spansSchema.optional(),
   /** To the first shard alone. */
   carried: carriedSchema.optional(),
 }).superRefine((m, ctx) => {

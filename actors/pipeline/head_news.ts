@@ -95,7 +95,7 @@ export class HeadNews {
  * occurrences of its own tokens, and what the arbiter must know through the first shard alone.
  */
 export function normedMessages(
-  frame: Pick<Frame, "arena" | "seq" | "want_samplers" | "want_masks" | "want_given">,
+  frame: Pick<Frame, "arena" | "seq" | "want_samplers" | "want_masks" | "want_given" | "spans">,
   { normed, rows, news, replyTo, shards, facts, vocab }: {
     /** f32 (wanted rows, hidden) */
     normed: Tensor;
@@ -139,6 +139,7 @@ export function normedMessages(
       ...(want_given && { want_given }),
       positions,
       ...(occurrences.length > 0 && { occurrences }),
+      ...(frame.spans && { spans: frame.spans }),
       ...(index === 0 && { carried: { ...carried, failed } }),
     };
   });

@@ -48,6 +48,7 @@ import {
 import { type RealignMessage, realignSchema } from "./rebuild.ts";
 import type { StageReport } from "./reports.ts";
 import { decodeHidden, encodeHidden, type Tensor, type Wire } from "./tensor.ts";
+import { tellSpans } from "./work_spans.ts";
 
 /** Resource `engine` of a stage actor: loads the stage's engine. */
 export type LoadEngine = () => Promise<StageEngine>;
@@ -267,6 +268,13 @@ export const stageActor = defineActor({
         waitMs: began - received,
       };
       ctx.report(report);
+      tellSpans(ctx, frame.spans, {
+        ...{ name: "stage", start: received, end: times.ended },
+        attributes: {
+          ...{ "orrery.stage": index, "orrery.frame": seq, "orrery.rows": frame.tokens.length },
+          ...{ "orrery.wait_ms": began - received, "orrery.busy_ms": busy_ms },
+        },
+      });
       const trace = [...frame.trace ?? [], { ...times, ...(frame.layout && { layout_ms }) }];
       const failed = (error: unknown) => void arenas.undelivered(arena, seq, error);
       const sent = output.kind === "hidden" && encodeHidden(output.hidden, state.wire);

@@ -573,7 +573,7 @@ export class Activation {
         return this.#resources[name] as T;
       },
       report: (report) => host.telemetry?.report(self, report),
-      span: (name, init) => host.telemetry?.span(name, init),
+      span: (name, init) => host.telemetry?.span(name, { start: host.clock.now(), ...init }),
       follow: (context) => void (followed = context),
       onStop: (fn) => void this.#onStop.push(fn),
       onIdle: (fn) => void this.#onIdle.push(fn),

@@ -19,6 +19,7 @@ import {
   type JournalledAnswers,
   streamPosition,
 } from "./journal/mod.ts";
+import { endTrace, logFacts, tracedTask } from "./request_trace.ts";
 import { SSE_TYPE } from "./sse.ts";
 
 const log = getLogger(["orrery", "api"]);
@@ -59,14 +60,17 @@ export function answerRoute(options: AnswerRouteOptions, path: string, dialect: 
     const body = await readJson(c.req.raw, options.body);
     const last = c.req.header("last-event-id");
     if (journal && last !== undefined) return await answerAgain(c, options, journal, last);
-    const task = await dialect.parse(body, { cards: generator.models() });
+    const trace = c.get("span")?.context;
+    const read = await dialect.parse(body, { cards: generator.models() });
+    const task = tracedTask(read, trace);
     const model = cardOf(generator, task)?.name ?? "default";
     tellLimits(c, options);
     return await told(c, options, async (signal) => {
       if (!journal?.journals(task.model) || task.choices.length === 0) return { task, model };
       const owner = c.get("keyId") ?? "";
       const key = c.req.header("idempotency-key");
-      const answer = await journal.open({ path, body, task, model, owner, key }, signal);
+      const asked = { path, body, task, model, owner, key, trace };
+      const answer = await journal.open(asked, signal);
       // The body is that of before: it was compared. Whether it is streamed is a part of it.
       return { ...answer, ids: new EventIds(answer.id) };
     });
@@ -112,7 +116,8 @@ async function told(
   const onEnd = (totals: AnswerTotals, error?: unknown) => {
     abort.release();
     used?.end(totals.promptTokens + totals.completionTokens);
-    report(c.get("requestId"), totals, error);
+    report(c, totals, error);
+    if (c.get("streams")) endTrace(c, error);
   };
   try {
     const { task, names = freshNames(), ids, ...source } = await open(stop.signal);
@@ -129,6 +134,7 @@ async function told(
       stop: () => stop.abort(),
       ...(streamType === SSE_TYPE && ids && { number: (text: string) => ids.number(text) }),
     });
+    c.set("streams", true);
     return c.body(stream, 200, {
       "content-type": streamType,
       "cache-control": "no-cache",
@@ -163,11 +169,11 @@ function tellLimits(c: ApiContext, { generator, usage }: AnswerRouteOptions): vo
 }
 
 /** Logs how a task ended. */
-function report(request: string, totals: AnswerTotals, error?: unknown): void {
+function report(c: ApiContext, totals: AnswerTotals, error?: unknown): void {
   const { promptTokens, completionTokens, ttftMs, tpotMs } = totals;
-  const facts = { promptTokens, completionTokens, ttftMs, tpotMs };
-  if (error === undefined) log.info("request {request} answered", { request, ...facts });
+  const facts = { ...logFacts(c), promptTokens, completionTokens, ttftMs, tpotMs };
+  if (error === undefined) log.info("request {request} answered", facts);
   else if (hasCode(error, "client_closed")) {
-    log.info("request {request}: the client went away", { request, ...facts });
-  } else log.warn("request {request} ended early: {error}", { request, error, ...facts });
+    log.info("request {request}: the client went away", facts);
+  } else log.warn("request {request} ended early: {error}", { error, ...facts });
 }

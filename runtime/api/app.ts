@@ -5,7 +5,6 @@
  */
 import { Hono } from "hono";
 import { requestId } from "hono/request-id";
-import { matchedRoutes } from "hono/route";
 import { getLogger } from "@logtape/logtape";
 import { KeyUsage } from "../access/mod.ts";
 import { anthropicRoutes } from "./anthropic/mod.ts";
@@ -19,7 +18,7 @@ import { deploymentRoutes, type DeploymentsAdmin } from "./deployments.ts";
 import type { Dialect } from "./dialect.ts";
 import { doctorRoute } from "./doctor.ts";
 import { type LogsOf, logsRoute } from "./logs.ts";
-import { type Api, type ApiContext, type ApiEnv, stopper } from "./env.ts";
+import { type Api, type ApiEnv, stopper } from "./env.ts";
 import { apiError } from "./errors.ts";
 import { failure, wrongMethod } from "./failures.ts";
 import { fileRoutes } from "./files.ts";
@@ -35,6 +34,7 @@ import type { PageFiles } from "../page/mod.ts";
 import { pageRoutes } from "./page_routes.ts";
 import type { PullService } from "./pull_service.ts";
 import { storedModelRoutes, type StoredModels } from "./stored_models.ts";
+import { logFacts, type RequestTracer, routeOf, traceRule } from "./request_trace.ts";
 import { traceRoutes } from "./trace_routes.ts";
 import { type WhatIf, whatIfRoute } from "./what_if.ts";
 
@@ -72,6 +72,8 @@ export interface ApiOptions {
   onAnswered?: (request: AnsweredApiRequest) => void;
   /** Lists and verifies models of the store, for `/api/models`. @default no such routes */
   storedModels?: StoredModels;
+  /** Begins spans of requests. @default nobody does */
+  tracer?: RequestTracer;
   /** Removes a model of the store, for `DELETE /api/delete`. @default it removes none */
   removeModel?: (model: string) => Promise<void>;
   /** Version of this program, for `GET /api/version`. @default "unknown" */
@@ -148,12 +150,12 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     const ms = performance.now() - start;
     const { method, path } = c.req;
     const { status } = c.res;
-    const request = c.get("requestId");
     log.info("{method} {path} {status} in {ms} ms", {
-      ...{ method, path, status, ms: Math.round(ms), request },
+      ...{ method, path, status, ms: Math.round(ms), ...logFacts(c) },
     });
     options.onAnswered?.({ route: routeOf(c), method, status, model: c.get("model"), ms });
   });
+  app.use(traceRule(options.tracer));
   for (const rule of accessRules(access)) app.use(rule);
   app.onError((error, c) => failure(c, error));
   app.notFound((c) =>
@@ -247,11 +249,4 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
   for (const path of ["/healthz", "/health", "/readyz"]) app.all(path, wrongMethod("GET, HEAD"));
   openApiRoutes(app, options.version ?? "unknown");
   return app;
-}
-
-/** Pattern of the route that a request went to; undefined: there is none. */
-function routeOf(c: ApiContext): string | undefined {
-  // Middleware stands at "/*"; it lies before the routes, and behind none.
-  const route = matchedRoutes(c).findLast(({ path }) => path !== "/*");
-  return route?.path.replaceAll(/\{[^}]*\}/g, ""); // `:id{.+}` is `:id`
 }

@@ -5,6 +5,7 @@
  */
 import type { Context, Hono } from "hono";
 import type { RequestIdVariables } from "hono/request-id";
+import type { OpenSpan } from "../../actors/mod.ts";
 import type { KeyLimits } from "../access/mod.ts";
 import { apiError } from "./errors.ts";
 
@@ -26,6 +27,12 @@ export interface ApiEnv {
     keyLimits?: KeyLimits;
     /** Name of the model that answers; undefined: none does. */
     model?: string;
+    /** The request's span; undefined: its trace is not recorded here. */
+    span?: OpenSpan;
+    /** Id of its trace, the client's or one that began here. */
+    traceId?: string;
+    /** The answer is a stream, whose end ends the span. */
+    streams?: boolean;
   };
 }
 

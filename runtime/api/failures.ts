@@ -9,6 +9,7 @@ import { toOrreryError } from "../../actors/mod.ts";
 import { anthropicError } from "./anthropic/errors.ts";
 import type { ApiContext } from "./env.ts";
 import { apiError, type HttpError, toHttpError } from "./errors.ts";
+import { logFacts } from "./request_trace.ts";
 import { ollamaError } from "./ollama/errors.ts";
 
 const log = getLogger(["orrery", "api"]);
@@ -32,7 +33,7 @@ export function failure(c: Context, thrown: unknown): Response {
   const { status, headers } = error;
   // What the API itself answers with 503 says that a node starts or ends: no failure.
   if (status >= 500 && !(status === 503 && toOrreryError(thrown).group === "api")) {
-    log.error("request {request} failed: {error}", { request: c.get("requestId"), error: thrown });
+    log.error("request {request} failed: {error}", { ...logFacts(c), error: thrown });
   }
   const form = forms.find(({ paths }) => paths.test(c.req.path))?.form;
   return c.json(form ? form(error) : error.body, status as 500, headers);

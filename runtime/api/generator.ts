@@ -13,6 +13,7 @@ import type {
   RequestRoute,
   Sampling,
   SpelledToken,
+  TraceContext,
 } from "../../actors/mod.ts";
 import type { ConstraintSpec } from "../../models/grammar/constraint.ts";
 import type { ToolCallDelta, ToolUse } from "../../models/tools/tool_use.ts";
@@ -160,6 +161,8 @@ export interface GenerateRequest {
   resumed?: AnswerState;
   /** Deltas say how far the answer has come. @default false */
   progress?: boolean;
+  /** Context of the span that the generation is a part of. @default it is traced nowhere */
+  trace?: TraceContext;
 }
 
 /** Why an answer ended: by itself or at a stop string, at its limit of tokens, or to call functions. */

@@ -10,7 +10,7 @@ import {
   getLevelFilter,
   getLogger,
   getTextFormatter,
-  type LogLevel,
+  type LogRecord,
   withFilter,
 } from "@logtape/logtape";
 import pc from "picocolors";
@@ -18,6 +18,7 @@ import { type Deployment, OrreryError } from "../../actors/mod.ts";
 import type { Plan } from "../../planner/mod.ts";
 import { LogRing } from "../log_ring.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
+import { jsonLine, traceOptions } from "../telemetry/mod.ts";
 import { streamChat } from "./chat_client.ts";
 import { START } from "./commands/mod.ts";
 import { exitCodes, runCommand } from "./fail.ts";
@@ -36,8 +37,11 @@ const SHORT_CONVERSION_BYTES = 50e6;
 /** The newest records of this process's log, whatever `--log` says. */
 const kept = new LogRing();
 
-async function configureLog(level: LogLevel): Promise<void> {
-  const stderr = getConsoleSink({ formatter: getTextFormatter(), levelMap: allToStderr });
+async function configureLog({ log: level, logFormat }: StartOptions): Promise<void> {
+  const text = getTextFormatter();
+  const formatter = (record: LogRecord) =>
+    logFormat === "json" ? jsonLine(record, { node: nodeId }).trimEnd() : text(record);
+  const stderr = getConsoleSink({ formatter, levelMap: allToStderr });
   await configure({
     sinks: { stderr: withFilter(stderr, getLevelFilter(level)), kept: kept.sink },
     loggers: [
@@ -50,6 +54,9 @@ async function configureLog(level: LogLevel): Promise<void> {
     ],
   });
 }
+/** Id of the node that runs in this process; undefined: none does yet. */
+let nodeId: string | undefined;
+
 /** Every level goes to stderr: stdout is for what the command answers. */
 const allToStderr = {
   trace: "error",
@@ -72,7 +79,8 @@ async function start(args: string[]): Promise<number> {
 
 /** Runs nodes with these options, one life after the other, until it is told to stop. */
 async function run(chosen: StartOptions): Promise<number> {
-  await configureLog(chosen.log);
+  await configureLog(chosen);
+  chosen.traces = traceOptions((name) => Deno.env.get(name));
   let signals = 0;
   let stop = Promise.withResolvers<number | undefined>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -191,6 +199,7 @@ async function live(
     onProgress: conversionProgress(),
     onFetch: (progress) => fetches.show(progress),
   });
+  nodeId = node.id;
   console.log(await welcome(node, chosen));
   for (const [deployment, reason] of waiting) onServe(deployment, reason);
   try {

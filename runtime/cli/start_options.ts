@@ -22,6 +22,8 @@ import { UsageError } from "./fail.ts";
 
 /** Values of `--log`. */
 const LEVELS = ["debug", "info", "warning", "error"];
+/** Values of `--log-format`. */
+const FORMATS = ["text", "json"] as const;
 const PLACEMENTS = ["planned", "even"] as const;
 /** Bounds of `--memory`, bytes. */
 const MEMORY = { min: 2 ** 20, max: 2 ** 50 };
@@ -31,7 +33,11 @@ const VOTE_AFTER = { min: 1_000, max: 24 * 3600_000 };
 const port = { min: 0, max: 65535, integer: true };
 
 /** What the command line says. */
-export type StartOptions = NodeOptions & { log: LogLevel; ask?: string };
+export type StartOptions = NodeOptions & {
+  log: LogLevel;
+  logFormat: (typeof FORMATS)[number];
+  ask?: string;
+};
 
 /**
  * The parsed command line; undefined: `--help` was given. Throws {@linkcode UsageError}, and group
@@ -49,6 +55,12 @@ export function startOptions(all: string[]): StartOptions | undefined {
   }
   if (!LEVELS.includes(values.log)) {
     throw new UsageError(`--log takes ${LEVELS.join(", ")}, got ${JSON.stringify(values.log)}`);
+  }
+  const logFormat = FORMATS.find((known) => known === values["log-format"]);
+  if (!logFormat) {
+    throw new UsageError(
+      `--log-format takes ${FORMATS.join(" or ")}, got ${JSON.stringify(values["log-format"])}`,
+    );
   }
   if (values.data === "") throw new UsageError('--data takes a folder, got ""');
   const firstOnly = [
@@ -125,6 +137,7 @@ export function startOptions(all: string[]): StartOptions | undefined {
     token: tokenOption(values, join !== undefined),
     ask: values.ask,
     log: values.log as LogLevel,
+    logFormat,
   };
 }
 

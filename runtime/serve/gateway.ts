@@ -415,7 +415,9 @@ export class Gateway implements Generator, ServingControl {
     { signal, meter }: { signal: AbortSignal; meter: RequestMeter },
   ): AsyncIterable<GenerationEvent> {
     let coldMs = await named.awake(signal);
-    using _place = await this.#enter(named, signal, { priority: request.priority, meter });
+    const queued = request.trace && this.#options.tracer?.span("queue", { parent: request.trace });
+    using _place = await this.#enter(named, signal, { priority: request.priority, meter })
+      .finally(() => queued?.end());
     coldMs += await named.awake(signal); // it may have fallen asleep again
     this.#refuseWhileDraining(); // draining may have begun while this request waited
     // A large prompt takes seconds, in which another deployment may take over.

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ActorSystem, Clock } from "../../actors/mod.ts";
+import type { ActorSystem, Clock, Telemetry } from "../../actors/mod.ts";
 import type { Admission } from "./admission.ts";
 import type { RequestCounts } from "./request_meter.ts";
 
@@ -26,4 +26,6 @@ export interface GatewayOptions {
   clock?: Clock;
   /** Told of requests, for metrics. @default nobody is */
   counts?: RequestCounts;
+  /** Begins spans of requests that wait. @default nobody does */
+  tracer?: Pick<Telemetry, "span">;
 }

@@ -104,7 +104,8 @@ export class RequestsRunner {
           throw inField(error, request);
         });
       over = false;
-      await generation.tell.start({ ...start, client }, { signal });
+      const { trace } = request;
+      await system.tell(to, { type: "start", ...start, client }, { signal, trace });
       yield { type: "started", id: nodeKey(to)!.id, promptTokens: start.prompt.length };
       const told = clientEvents(inbox, signal, onDone);
       for await (const event of answer?.events(told) ?? told) {

@@ -10,3 +10,11 @@
 export { type MetricSet, metricSet } from "./metric_set.ts";
 export { type AnsweredRequest, type EndedAnswer, NodeMetrics } from "./node_metrics.ts";
 export type { ActorSample, KvSample, LinkSample, NodeSample } from "./samples.ts";
+export { jsonLine, type LogLine, logLine } from "./log_line.ts";
+export {
+  OTEL_VARIABLES,
+  type SamplerOptions,
+  type TraceOptions,
+  traceOptions,
+} from "./otel_options.ts";
+export { type AnySpanInit, type TracedNode, Tracing } from "./tracing.ts";

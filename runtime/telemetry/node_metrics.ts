@@ -204,15 +204,17 @@ export class NodeMetrics {
     const { linkUp, linkSent, linkReceived, linkRoundTrip, linkQueued, linkReconnects } = this.#set;
     for (const metric of [linkUp, linkRoundTrip, linkQueued]) metric.reset();
     for (const metric of [linkSent, linkReceived, linkReconnects]) metric.reset();
+    const up = new Map<string, boolean>();
     for (const link of links) {
       const peer = peerName(link.node);
-      linkUp.inc({ peer }, link.up ? 1 : 0);
+      up.set(peer, link.up || up.get(peer) === true);
       linkSent.inc({ peer }, link.sentBytes);
       linkReceived.inc({ peer }, link.receivedBytes);
       linkQueued.inc({ peer }, link.queuedBytes);
       linkReconnects.inc({ peer }, link.reconnects);
       if (link.up && link.rttMs !== undefined) linkRoundTrip.set({ peer }, link.rttMs / 1000);
     }
+    for (const [peer, is] of up) linkUp.set({ peer }, is ? 1 : 0);
   }
 }
 

@@ -18,6 +18,7 @@ const SAMPLE: NodeSample = {
   links: [
     link("b:8421:0a1b", { sentBytes: 100, up: false }),
     link("b:8421:ffff", { sentBytes: 20, up: true, rttMs: 4 }),
+    link("b:8421:eeee", { up: true, rttMs: 4 }),
   ],
   journal: { lag: 6, requests: 2, heldBytes: 99 },
 };
@@ -100,4 +101,24 @@ Deno.test("docs/observability.md lists every metric", async () => {
   const page = await Deno.readTextFile(new URL("../../docs/observability.md", import.meta.url));
   const listed = [...page.matchAll(/^\| `(orrery_\w+)`/gm)].map(([, name]) => name);
   assert.deepEqual(listed, new NodeMetrics({ version: "0" }).names());
+});
+
+Deno.test("docs/operations/ names no metric that a node does not have", async () => {
+  const metrics = new NodeMetrics({ version: "0" });
+  await metrics.text(SAMPLE);
+  const known = new Set(
+    metrics.names().flatMap((name) => [
+      name,
+      ...["_bucket", "_sum", "_count"].map((end) => name + end),
+    ]),
+  );
+  const rules = new Set(["orrery:bubble_ratio", "orrery:acceptance_ratio"]);
+  for (const file of ["alerts.yml", "alerts_test.yml", "grafana-dashboard.json"]) {
+    const url = new URL(`../../docs/operations/${file}`, import.meta.url);
+    const text = await Deno.readTextFile(url);
+    const named = [...text.matchAll(/\borrery[_:][a-z_]+/g)].map(([name]) => name);
+    assert.ok(named.length > 10, file);
+    assert.deepEqual(named.filter((name) => !known.has(name) && !rules.has(name)), [], file);
+    for (const rule of rules) assert.ok(text.includes(rule), `${file}: ${rule}`);
+  }
 });

@@ -29,6 +29,7 @@ import {
   type SpelledToken,
   stageActor,
   stageAddress,
+  type Telemetry,
   type TextCodec,
   type WireError,
 } from "../../actors/mod.ts";
@@ -119,6 +120,8 @@ export interface GenerationWorldOptions {
    * milliseconds of its frames.
    */
   solo?: { frameMs: (rows: number, now: number) => number; fails?: OrreryError };
+  /** What a node's system tells of its work. @default nobody hears it */
+  telemetry?: (node: string) => Telemetry;
 }
 
 /** The arbiter of the stage with all layers. */
@@ -215,6 +218,8 @@ export function world(options: GenerationWorldOptions = {}) {
   const { stages = 2, seed = 1, codec = plainCodec, frameMs = (rows: number) => 10 + rows } =
     options;
   const sim = new Simulation({ seed, latencyMs: options.latencyMs });
+  const nodeAt = (name: string) =>
+    sim.node(name, directory, { telemetry: options.telemetry?.(name) });
   /** Nodes of the stages and shards that have moved, by their first node. */
   const places = new Map<string, string>();
   const placeOf = (first: string) => places.get(first) ?? first;
@@ -236,7 +241,7 @@ export function world(options: GenerationWorldOptions = {}) {
     tokens: bounds[share.last_part + 1] - bounds[share.first_part],
   }));
   const shardAt = (node: string, i: number) => {
-    const system = sim.node(node, directory);
+    const system = nodeAt(node);
     system.register(headActor, {
       config: headActor.config.parse({}),
       resources: () => ({ engine: () => Promise.resolve(new ToyHead(sim.clock, head[i])) }),
@@ -248,7 +253,7 @@ export function world(options: GenerationWorldOptions = {}) {
   const ranges = evenSplit(LAYERS, stages);
   const stageAt = (node: string, i: number) => {
     const range = ranges[i];
-    const system = sim.node(node, directory);
+    const system = nodeAt(node);
     system.register(stageActor, {
       config: stageActor.config.parse({}),
       resources: () => ({
@@ -270,7 +275,7 @@ export function world(options: GenerationWorldOptions = {}) {
     return stageAt(`s${i}`, i);
   });
   const wholes: ToyEngine[] = [];
-  const whole = sim.node("whole", directory);
+  const whole = nodeAt("whole");
   if (options.solo) {
     const { frameMs, fails } = options.solo;
     whole.register(stageActor, {
@@ -286,11 +291,11 @@ export function world(options: GenerationWorldOptions = {}) {
       }),
     });
   }
-  const draft = sim.node("draft", directory);
+  const draft = nodeAt("draft");
   if (options.drafter) {
     draft.register(toyDrafter(options.drafter, options.grammar), { config: {} });
   }
-  const api = sim.node("api", directory);
+  const api = nodeAt("api");
   api.register(generationActor, {
     config: generationActor.config.parse({ silenceMs: options.silenceMs ?? 5_000 }),
     resources: () => ({

@@ -14,12 +14,14 @@ import {
   type OpenRequest,
   requestUnknown,
   type RunInit,
+  type TraceContext,
 } from "../../../actors/mod.ts";
 import { runChoices } from "../choices.ts";
 import type { ApiChoice, ApiTask, ChoiceEvent, Dialect } from "../dialect.ts";
 import { apiError, toHttpError } from "../errors.ts";
 import type { Generator } from "../generator.ts";
 import { freshId, nowS } from "../ids.ts";
+import { tracedTask } from "../request_trace.ts";
 import { cardOf } from "../card_of.ts";
 import { type AnswerNames, namesOf } from "../answer_names.ts";
 import {
@@ -54,6 +56,8 @@ export interface RouteRequest {
   owner: string;
   /** Header `Idempotency-Key`. */
   key?: string;
+  /** Context of the request's span. @default it has none */
+  trace?: TraceContext;
 }
 
 /** An answer that is told from the journal. */
@@ -141,7 +145,8 @@ export class JournalledAnswers {
   /** Runs a request of the journal. See `Runner`. */
   async *run({ head, known, signal }: RunInit): AsyncGenerator<string, void> {
     const asked = decodeAsked(head.request);
-    const task = await this.#taskOf(asked);
+    const trace = head.trace === undefined ? undefined : { traceparent: head.trace };
+    const task = tracedTask(await this.#taskOf(asked), trace);
     const resumed = task.choices.map((choice) => new ResumedChoice(choice));
     for (const record of known) {
       const { index, event, progress } = decodeEvent(record);
@@ -239,7 +244,7 @@ async function* eventsOf(records: AsyncGenerator<string, void>): AsyncGenerator<
 }
 
 function headOf(
-  { path, body, task, model, owner }: RouteRequest,
+  { path, body, task, model, owner, trace }: RouteRequest,
   { id, seed, keepMs }: { id: string; seed?: number; keepMs: number },
 ): EntryHead {
   const drawn = seedsOf(task);
@@ -249,7 +254,8 @@ function headOf(
     ...{ version: 1, path, body, model, createdS: nowS(), seeds },
     ...(task.local && { choices: task.choices }),
   };
-  return { id, request: encodeAsked(asked), owner, keep_ms: keepMs };
+  const traced = trace && { trace: trace.traceparent };
+  return { id, request: encodeAsked(asked), owner, keep_ms: keepMs, ...traced };
 }
 
 /** The seed of each choice; one that is left out is drawn at random. */

@@ -145,6 +145,12 @@ export const START = defineCommand({
       preset: "warning",
       choices: ["debug", "info", "warning", "error"],
     },
+    "log-format": {
+      value: "FORMAT",
+      text: "text, or json: one object a line, with the ids of request and trace",
+      preset: "text",
+      choices: ["text", "json"],
+    },
   },
   notes: "SIGINT and SIGTERM drain and exit 0; a second one exits at once.",
   example: 'start --ask "Why does it rain?"',

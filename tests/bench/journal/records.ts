@@ -66,7 +66,7 @@ export async function recordMicroseconds(): Promise<number> {
       ...{ node, clock: systemClock, random: Math.random },
       registry: () => registry,
       peers: () => [other],
-      append: (holder, message, deadlineMs) =>
+      append: (holder, message, { deadlineMs }) =>
         system.at(journalActor, journalAddress(holder)).append(message, { deadlineMs }),
       runner: () => records(recordOf),
     });
