@@ -74,18 +74,21 @@ export async function levelsOf({ process, machine }: FaultNode): Promise<NodeLev
   }
 }
 
-/** How a level is told, and by how much it may be above where it began: a share, and so much more. */
+/**
+ * How a level is told, and by how much it may be above where it began: a share, and so much more a node.
+ * `none`: nothing may be left while nothing is asked, whatever there was at the beginning.
+ */
 const KINDS: Record<
   keyof NodeLevels,
-  { name: string; share: number; more: number; unit?: "bytes" }
+  { name: string; share: number; more: number; unit?: "bytes"; none?: true }
 > = {
   rss: { name: "memory", share: 0.3, more: 64 << 20, unit: "bytes" },
   handles: { name: "file handles", share: 0.1, more: 10 },
   actors: { name: "stages, arbiters", share: 0, more: 0 },
-  rowsHeld: { name: "KV rows held", share: 0, more: 0 },
+  rowsHeld: { name: "KV rows held", share: 0, more: 0, none: true },
   rowsCapacity: { name: "KV rows of arenas", share: 0.5, more: 1_024 },
-  journalRequests: { name: "journal, requests", share: 0, more: 0 },
-  journalBytes: { name: "journal, copies", share: 0, more: 0, unit: "bytes" },
+  journalRequests: { name: "journal, requests", share: 0, more: 0, none: true },
+  journalBytes: { name: "journal, copies", share: 0, more: 0, unit: "bytes", none: true },
   disk: { name: "disk", share: 0.1, more: 8 << 20, unit: "bytes" },
 };
 
@@ -125,9 +128,9 @@ export class ClusterLevels {
    * requests are at other nodes than then, so nodes are not compared one by one.
    */
   since(before: ClusterLevels): { line: string; back: boolean }[] {
-    return Object.entries(KINDS).map(([key, { name, share, more, unit }]) => {
+    return Object.entries(KINDS).map(([key, { name, share, more, unit, none }]) => {
       const [then, now] = [before, this].map((levels) => levels.sum(key as keyof NodeLevels));
-      const most = then * (1 + share) + more * this.nodes.size;
+      const most = none ? 0 : then * (1 + share) + more * this.nodes.size;
       const back = now <= most;
       const verdict = back ? "has returned" : `is above ${told(most, unit)}`;
       return {
