@@ -13,13 +13,13 @@ import type { ActorContext } from "../system/mod.ts";
 import { type Deployment, type Member, servingNodes } from "./deployment.ts";
 import type { DeploymentCopy } from "./deployment_copy.ts";
 import type { ClusterMemory } from "./memory.ts";
-import { isWhole } from "./repair.ts";
+import { isWhole, repaired } from "./repair.ts";
 
 /** Milliseconds that a new coordinator waits for the members of the one before. */
 const WAIT_MS = 3_000;
 /**
- * The same for the last of them, once all others have come: most likely it is the node that coordinated
- * before, which is dead, stands still or is cut off.
+ * The same for the last of them, once all others have come and can do without it: most likely it is the
+ * node that coordinated before, which is dead, stands still or is cut off.
  */
 const LAST_MS = 750;
 
@@ -78,9 +78,19 @@ export class Takeover {
   cross(node: string): void {
     if (!this.#open || !this.#awaited.delete(node)) return;
     if (this.#awaited.size === 0) return this.#end();
-    if (this.#awaited.size > 1) return;
+    if (this.#awaited.size > 1 || !this.#spares([...this.#awaited][0])) return;
     this.#cancel();
     this.#cancel = this.#ctx.after(LAST_MS, () => this.#end());
+  }
+
+  /** Whether backups could take over what a node has of the deployments that serve. */
+  #spares(node: string): boolean {
+    const { memory: { past }, members } = this.#options;
+    const others = [...members.values()].filter((member) => member.node !== node);
+    const served = [...past.serving ? [past.serving] : [], ...past.named ?? []];
+    return served.every((d) =>
+      !servingNodes(d).includes(node) || repaired(d, { members: others, able: others })
+    );
   }
 
   #end(): void {
