@@ -440,6 +440,36 @@ Deno.test("CustomActors.load() refuses an entry that does not fit its module, an
   }
 });
 
+Deno.test("CustomActors.load() refuses a module that is no actor, and says in one line why", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
+  const modules: Record<string, [string | undefined, RegExp]> = {
+    "missing.ts": [undefined, /Module not found/],
+    "syntax.ts": ["export default {", /SyntaxError/],
+    "throws.ts": ["throw new Error('not today');", /not today/],
+    "none.ts": [
+      "export const x = 1;",
+      /it has no default export; expected `export default defineActor/,
+    ],
+    "other.ts": ["export default { kind: 'x' };", /its default export is no actor/],
+  };
+  try {
+    for (const [name, [source, why]] of Object.entries(modules)) {
+      if (source !== undefined) await Deno.writeTextFile(join(dir, name), source);
+      const custom = [{ name: "odd", module: `./${name}` }];
+      const file = join(dir, "g.yaml");
+      const graph = parseGraph(JSON.stringify({ model: "m", actors: { custom } }), { file });
+      const { message } = await problemOf(
+        CustomActors.load(graph, { file, modules: TEST_MODULES }),
+      );
+      assert.ok(message.startsWith(`${file}: actors.custom[0] (odd): module `), message);
+      assert.match(message, why);
+      assert.doesNotMatch(message, /\n/);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("CustomActors.load() takes a module whose file is missing from the node that packed it", async () => {
   const custom = [{ name: "a", module: "/nowhere/unruly_actors.ts" }];
   const text = JSON.stringify({ model: "m", actors: { custom } });
