@@ -21,6 +21,7 @@ import {
   servingNodes,
   toOrreryError,
 } from "../../actors/mod.ts";
+import { memoryOfMachine } from "../available_memory.ts";
 import { LEFT, type MailboxTls, type MailboxTransport, REMOVED } from "../mailbox/mod.ts";
 import type { CoordinatorPlace, FoundCoordinator, KnownPlace } from "../trust/mod.ts";
 import { coordinatorWatch } from "./coordinator_watch.ts";
@@ -440,7 +441,7 @@ export function memberOf(
     node: system.node,
     ...mailbox.address,
     cores: navigator.hardwareConcurrency,
-    memory_bytes: Deno.systemMemoryInfo().total,
+    memory_bytes: memoryOfMachine(),
   };
 }
 

@@ -19,6 +19,7 @@ import {
   type StoredModel,
   type TokenRange,
 } from "../../models/mod.ts";
+import { availableMemory } from "../available_memory.ts";
 import { loadEngine, loadHead, usualThreads } from "../engine/mod.ts";
 
 const log = getLogger(["orrery", "cluster"]);
@@ -155,7 +156,7 @@ export class EngineLoader implements StageLoader {
 
   /** Bytes that one more stage may use: the free memory, or what is left of the user's limit. */
   #memoryLeft(): number {
-    const { available } = Deno.systemMemoryInfo();
+    const available = availableMemory();
     const { memoryBytes = available } = this.#options;
     return Math.min(available, memoryBytes - this.loadedBytes());
   }

@@ -19,6 +19,7 @@ import {
 } from "../../actors/mod.ts";
 import { findCluster, MulticastLan } from "../discovery/mod.ts";
 import { type MailboxTransport, type ProtocolRange, speaks } from "../mailbox/mod.ts";
+import { availableMemory } from "../available_memory.ts";
 import { VERSION } from "../version.ts";
 import { diskOf, folderFaults } from "./data_folder.ts";
 import { measureReach } from "./reach.ts";
@@ -92,7 +93,7 @@ export class NodeExaminer implements Examiner {
       certificate_s: Math.round((expiresMs() - Date.now()) / 1000),
       disk,
       memory: {
-        available_bytes: Deno.systemMemoryInfo().available,
+        available_bytes: availableMemory(),
         process_bytes: Deno.memoryUsage().rss,
         stages_bytes: stagesBytes(),
         limit_bytes: memoryBytes ?? null,

@@ -24,6 +24,7 @@ import {
   weightsActor,
 } from "../../actors/mod.ts";
 import { type Manifest, manifestSchema, type ModelStore } from "../../models/mod.ts";
+import { availableMemory } from "../available_memory.ts";
 import { usualThreads } from "../engine/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import { ProfileCache } from "./cache.ts";
@@ -363,7 +364,7 @@ export class NodeProfiler implements MemberProfiler {
 
   /** Bytes that the stages may use in all: free memory and what this process holds already. */
   #memory(): number {
-    const { available } = Deno.systemMemoryInfo();
-    return Math.min(this.#options.memoryBytes ?? Infinity, available + Deno.memoryUsage().rss);
+    const all = availableMemory() + Deno.memoryUsage().rss;
+    return Math.min(this.#options.memoryBytes ?? Infinity, all);
   }
 }
