@@ -85,11 +85,12 @@ class Fleet implements AsyncDisposable {
     const late = performance.now() + WHOLE_MS;
     for (;;) {
       const ready = await Promise.all(this.urls.map(async (url) => {
-        const response = await fetch(`${url}/readyz`);
-        await response.body?.cancel();
-        return response.status === 200;
+        const response = await fetch(`${url}/readyz`).catch(() => undefined);
+        await response?.body?.cancel();
+        return response?.status === 200;
       }));
-      const { nodes = [] } = await (await fetch(`${this.urls[0]}/api/nodes`)).json();
+      const { url } = this.running.get(NAMES[0])!; // the first node lists them
+      const { nodes = [] } = await (await fetch(`${url}/api/nodes`)).json();
       const here = nodes.filter(({ state }: { state: string }) => /^(serving|idle)/.test(state));
       if (ready.every(Boolean) && here.length === NAMES.length) return;
       assert.ok(performance.now() < late, JSON.stringify(nodes));
@@ -150,5 +151,5 @@ Deno.test("A cluster that is stopped and started again node by node loses no req
       `most ${(pauses.at(-1)! / 1000).toFixed(2)} s`,
   );
   assert.ok(answers.length >= 2 * NAMES.length, `${answers.length} answers`);
-  assert.ok(sum((a) => a.resumed) > 0, "some client's node was stopped in the middle");
+  assert.ok(sum((a) => a.resumed + a.refused) > 0, "some client asked a node that was stopping");
 });
