@@ -19,10 +19,11 @@ import { ClusterLevels } from "./support/soak_samples.ts";
 const FAULT_MS = 20_000;
 const LOOK_MS = 60_000;
 /**
- * Milliseconds in which all must return: answers stay in the journal for 5 minutes after their end, and
- * arenas of nodes that died are freed with their leases, which are as long.
+ * Milliseconds in which all must return: answers stay in the journal for 5 minutes after their end,
+ * arenas of nodes that died are freed with their leases, which are as long, and requests that nobody
+ * reads any more are kept for 10 minutes.
  */
-const SETTLE_MS = 480_000;
+const SETTLE_MS = 900_000;
 
 const { values } = parseArgs({
   options: { seed: { type: "string" }, minutes: { type: "string", default: "30" } },

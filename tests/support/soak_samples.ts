@@ -84,7 +84,8 @@ const KINDS: Record<
 > = {
   rss: { name: "memory", share: 0.3, more: 64 << 20, unit: "bytes" },
   handles: { name: "file handles", share: 0.1, more: 10 },
-  actors: { name: "stages, arbiters", share: 0, more: 0 },
+  // At the beginning not every node has been asked, and has an arbiter.
+  actors: { name: "stages, arbiters", share: 0, more: 1 },
   rowsHeld: { name: "KV rows held", share: 0, more: 0, none: true },
   rowsCapacity: { name: "KV rows of arenas", share: 0.5, more: 1_024 },
   journalRequests: { name: "journal, requests", share: 0, more: 0, none: true },
