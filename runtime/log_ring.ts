@@ -20,6 +20,8 @@ export interface LoggedRecord {
   message: readonly unknown[];
   /** Milliseconds since 1970. */
   timestamp: number;
+  /** What is known about it by name; of these `request` and `trace_id` are kept. */
+  properties?: Readonly<Record<string, unknown>>;
 }
 
 /** How much is kept. */
@@ -43,14 +45,17 @@ export class LogRing {
   }
 
   /** Keeps a record. A sink of LogTape. */
-  readonly sink = ({ level, category, message, timestamp }: LoggedRecord): void => {
+  readonly sink = ({ level, category, message, timestamp, properties }: LoggedRecord): void => {
     const text = messageText(message);
+    const { request, trace_id } = properties ?? {};
     const kept: KeptRecord = {
       number: ++this.#number,
       time_ms: timestamp,
       level: LOG_LEVELS.find((known) => known === level) ?? "debug",
       category: category.join(".").slice(0, 256),
       text: text.length > MOST_RECORD_CHARS ? `${text.slice(0, MOST_RECORD_CHARS)}…` : text,
+      ...(typeof request === "string" && { request: request.slice(0, 128) }),
+      ...(typeof trace_id === "string" && { trace_id: trace_id.slice(0, 64) }),
     };
     this.#kept.push(kept);
     this.#chars += kept.text.length;
@@ -63,13 +68,14 @@ export class LogRing {
   };
 
   /** The records that are asked for. */
-  read({ after, level, limit }: LogQuery): LogPage {
+  read({ after, level, request, limit }: LogQuery): LogPage {
     const least = urgency(level);
     const first = this.#kept[0]?.number ?? this.#number + 1;
     // A number beyond the newest is one of an earlier life of this node.
     const from = after !== undefined && after <= this.#number ? after : undefined;
     const fit = this.#kept.filter((record) =>
-      record.number > (from ?? 0) && urgency(record.level) >= least
+      record.number > (from ?? 0) && urgency(record.level) >= least &&
+      (request === undefined || record.request === request)
     );
     if (from === undefined) return { records: fit.slice(-limit), next: this.#number, lost: 0 };
     const records = fit.slice(0, limit);

@@ -30,6 +30,21 @@ Deno.test("LogRing gives the newest records, and those that came after a number"
   assert.deepEqual(read(ring, { after: 99 }).texts, ["a", "b", "c", "d"]);
 });
 
+Deno.test("LogRing tells the records of one request, with its trace", () => {
+  const ring = new LogRing();
+  const record = { level: "info", category: ["orrery", "api"], timestamp: 1_000 };
+  ring.sink({ ...record, message: ["a"], properties: { request: "r1", trace_id: "t1", n: 3 } });
+  ring.sink({ ...record, message: ["b"], properties: { request: "r2" } });
+  ring.sink({ ...record, message: ["c"], properties: { request: 7 } });
+  const { records } = logPageSchema.parse(ring.read(logQuerySchema.parse({})));
+  assert.deepEqual(records.map(({ request, trace_id }) => [request, trace_id]), [
+    ["r1", "t1"],
+    ["r2", undefined],
+    [undefined, undefined],
+  ]);
+  assert.deepEqual(read(ring, { request: "r2" }).texts, ["b"]);
+});
+
 Deno.test("LogRing is bounded in records and in characters, and says how many were lost", () => {
   const ring = new LogRing({ records: 100, chars: 10_000 });
   for (let i = 1; i <= 1_000; i++) write(ring, `${i}`);

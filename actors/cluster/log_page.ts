@@ -22,6 +22,8 @@ export const logQuerySchema = z.object({
   after: z.number().int().nonnegative().optional(),
   /** Records of this level or a more urgent one. */
   level: z.enum(LOG_LEVELS).default("info"),
+  /** Records of the request with this id alone; left out: all. */
+  request: z.string().min(1).max(128).optional(),
   /** So many at most. */
   limit: z.number().int().min(1).max(MOST_RECORDS).default(200),
 });
@@ -39,6 +41,10 @@ export const keptRecordSchema = z.object({
   /** What wrote it, such as `orrery.node`. */
   category: z.string().max(256),
   text: z.string().max(MOST_RECORD_CHARS + 1),
+  /** Id of the request that it is about, as the header `x-request-id` of its answer says. */
+  request: z.string().max(128).optional(),
+  /** Id of the request's trace, 32 hexadecimal digits; left out: it has none. */
+  trace_id: z.string().max(64).optional(),
 });
 
 /** See {@linkcode keptRecordSchema}. */

@@ -29,6 +29,10 @@ export const logsQuery = z.object({
   node: z.string().min(1).max(256).optional().describe("name or id of a node; left out: this one"),
   after: whole.optional().describe("records after the one with this number; left out: the newest"),
   level: z.enum(LOG_LEVELS).optional().describe("records of this level or a more urgent one"),
+  request: z.string().min(1).max(128).optional()
+    .describe(
+      "records of the request with this id alone, as its answer's header x-request-id says",
+    ),
   limit: whole.pipe(z.number().min(1).max(MOST_RECORDS)).optional().describe("so many at most"),
 });
 
@@ -37,6 +41,7 @@ const TAKES: Record<string, string> = {
   node: "a name or an id of at most 256 characters",
   after: "a whole number",
   level: LOG_LEVELS.join(", "),
+  request: "a text of at most 128 characters",
   limit: `a whole number from 1 to ${MOST_RECORDS}`,
 };
 

@@ -28,7 +28,8 @@ async function logs(args: string[]): Promise<number> {
   }
   const target = { url: urlOption("url", values.url), key: clientKey(values["api-key-file"]) };
   const limit = numberOption("lines", values.lines, { min: 1, max: MOST_RECORDS, integer: true });
-  const wanted = { node: positionals[0], level: values.level, limit: limit ?? 100 };
+  const { level, request } = values;
+  const wanted = { node: positionals[0], level, request, limit: limit ?? 100 };
   const print = (record: KeptRecord) =>
     console.log(values.json ? JSON.stringify(record) : recordLine(record));
   const page = await readLogs(target, wanted);

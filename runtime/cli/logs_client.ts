@@ -22,6 +22,7 @@ export interface WantedLog {
   node?: string;
   after?: number;
   level?: string;
+  request?: string;
   limit?: number;
 }
 

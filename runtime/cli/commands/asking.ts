@@ -97,6 +97,10 @@ export const LOGS = defineCommand({
       preset: "info",
       choices: ["debug", "info", "warning", "error", "fatal"],
     },
+    request: {
+      value: "ID",
+      text: "records of this request alone; the header x-request-id of its answer names it",
+    },
     lines: { value: "N", text: "so many of the newest records, 500 at most", otherwise: "100" },
     url: shared.url,
     "api-key-file": shared.key,
