@@ -155,9 +155,9 @@ export const clusterActor = defineActor({
       },
       gone: (node, why) => each((copy) => copy.gone(node, why)),
       silent: (node, why) =>
-        deployments.copies.filter((copy) => copy.standIn(node, why)).length > 0,
+        deployments.copies.filter((copy) => copy.standIn([node], why)).length > 0,
       needed: () => deployments.copies.flatMap((copy) => copy.needed),
-      replaceable: (node) => deployments.copies.some((copy) => copy.without(node)),
+      replaceable: (node) => deployments.copies.some((copy) => copy.without([node])),
       rejoined: (node) => each((copy) => copy.serving.rejoined(node)),
       changed: () => deployments.replace(),
     });
@@ -195,6 +195,7 @@ export const clusterActor = defineActor({
       ...{ memory, members: roster.members, copies: () => deployments.copies },
       remove: (node, why) => roster.remove(node, why),
       forget: (node) => void roster.forget(node),
+      suspend: (node) => roster.suspend(node),
       restored: restored.promise,
       begin: () => deployments.begin(),
     });

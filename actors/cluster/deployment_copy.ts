@@ -153,22 +153,26 @@ export class DeploymentCopy {
     return !current || this.#placing || this.#options.waits() ? [] : servingNodes(current);
   }
 
-  /** What serves with a node's layers at its backups; undefined: it has none, or no backups. */
-  without(node: string): Deployment | undefined {
+  /** What serves with the layers of nodes at backups; undefined: they have none, or no backups. */
+  without(nodes: readonly string[]): Deployment | undefined {
     const { current } = this.serving;
-    if (!current || !this.needed.includes(node) || current.id === this.#condemned) return undefined;
+    const { needed } = this;
+    if (!current || current.id === this.#condemned) return undefined;
+    if (!nodes.some((node) => needed.includes(node))) return undefined;
     const { all: members, able } = this.#options.roster;
-    return repaired(current, { members, able, away: new Set([...this.#away, node]) });
+    return repaired(current, { members, able, away: new Set([...this.#away, ...nodes]) });
   }
 
   /**
-   * A member has fallen silent: its backups take its layers over. It stays a member, and gets layers
-   * again when they are placed anew. False: they cannot.
+   * Members have fallen silent: backups take their layers over. They stay members, and get layers
+   * again when they are placed anew. False: nobody can, or they have none.
    */
-  standIn(node: string, why: string): boolean {
-    if (!this.without(node)) return false;
-    this.#away.add(node);
-    this.#gone.add(node);
+  standIn(nodes: readonly string[], why: string): boolean {
+    if (!this.without(nodes)) return false;
+    for (const node of nodes) {
+      this.#away.add(node);
+      this.#gone.add(node);
+    }
     this.#why = why;
     void this.replace();
     return true;

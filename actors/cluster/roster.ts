@@ -155,6 +155,16 @@ export class Roster {
     this.#events.gone(node, why);
   }
 
+  /**
+   * A member that has not come to a new coordinator stays one: it is watched from now on, its address
+   * is tried at once, and nothing is placed on it until it has joined.
+   */
+  suspend(node: string): void {
+    if (!this.listed(node)) return;
+    this.usable.delete(node);
+    this.broke(node);
+  }
+
   /** Nobody misses this node: it was removed for good. */
   notMissed(node: string): void {
     this.#absent.forget(node);

@@ -7,6 +7,9 @@
  * layers; else layers are placed for the members that there are. Where none has come, all nodes were
  * started again, and the cluster begins anew.
  *
+ * A member that others can do without is not taken for dead here, however late it is: its backups take
+ * its layers over, it is watched like every other member, and nothing is placed on it until it has come.
+ *
  * @module
  */
 import type { ActorContext } from "../system/mod.ts";
@@ -18,8 +21,8 @@ import { isWhole, repaired } from "./repair.ts";
 /** Milliseconds that a new coordinator waits for the members of the one before. */
 const WAIT_MS = 3_000;
 /**
- * The same for the last of them, once all others have come and can do without it: most likely it is the
- * node that coordinated before, which is dead, stands still or is cut off.
+ * The same for the last of them, once all others have come and can do without its layers: most likely
+ * it is the node that coordinated before, which is dead, stands still or is cut off.
  */
 const LAST_MS = 750;
 
@@ -35,6 +38,8 @@ export interface TakeoverOptions {
   remove: (node: string, why: string) => void;
   /** A node is no member any more, and nothing is done about it. */
   forget: (node: string) => void;
+  /** A member has not come yet: it is watched, and nothing is placed on it until it has. */
+  suspend: (node: string) => void;
   /** Resolves once all deployments of the term before have been looked for. */
   restored: Promise<void>;
   /** All have come, or are known to be gone: what does not serve may be placed. */
@@ -78,18 +83,31 @@ export class Takeover {
   cross(node: string): void {
     if (!this.#open || !this.#awaited.delete(node)) return;
     if (this.#awaited.size === 0) return this.#end();
-    if (this.#awaited.size > 1 || !this.#spares([...this.#awaited][0])) return;
+    if (this.#awaited.size > 1 || !this.#stayed || !this.#canSpare(this.#awaited)) return;
     this.#cancel();
     this.#cancel = this.#ctx.after(LAST_MS, () => this.#end());
   }
 
-  /** Whether backups could take over what a node has of the deployments that serve. */
-  #spares(node: string): boolean {
-    const { memory: { past }, members } = this.#options;
-    const others = [...members.values()].filter((member) => member.node !== node);
-    const served = [...past.serving ? [past.serving] : [], ...past.named ?? []];
-    return served.every((d) =>
-      !servingNodes(d).includes(node) || repaired(d, { members: others, able: others })
+  /** The deployments that served in the term before. */
+  get #served(): Deployment[] {
+    const { past } = this.#options.memory;
+    return [...past.serving ? [past.serving] : [], ...past.named ?? []];
+  }
+
+  /** Whether a node of the term before has come. Nodes that were started a moment ago are of none. */
+  get #stayed(): boolean {
+    const { memory, members } = this.#options;
+    return [...this.#served, ...memory.past.others].some((d) =>
+      d.members.some(({ node }) => members.has(node) && !this.#awaited.has(node))
+    );
+  }
+
+  /** Whether backups could take over what these nodes have of the deployments that serve. */
+  #canSpare(nodes: ReadonlySet<string>): boolean {
+    const others = [...this.#options.members.values()].filter(({ node }) => !nodes.has(node));
+    return this.#served.every((d) =>
+      !servingNodes(d).some((node) => nodes.has(node)) ||
+      repaired(d, { members: others, able: others })
     );
   }
 
@@ -101,26 +119,17 @@ export class Takeover {
   }
 
   async #settle(): Promise<void> {
-    const { memory, members, remove, forget, copies, restored, begin } = this.#options;
+    const { members, copies, restored, begin } = this.#options;
     await restored;
-    const { past } = memory;
-    const served = [...past.serving ? [past.serving] : [], ...past.named ?? []];
-    // Nodes that were started a moment ago are in none of the deployments.
-    const stayed = [...served, ...past.others].some((d) =>
-      d.members.some(({ node }) => members.has(node) && !this.#awaited.has(node))
-    );
-    if (!stayed) { for (const copy of copies()) copy.beginAnew(); }
-    for (const node of this.#awaited) {
-      if (served.some((d) => servingNodes(d).includes(node))) {
-        remove(node, `node ${node} has not come to the new coordinator`);
-      } else forget(node);
-    }
+    if (!this.#stayed) { for (const copy of copies()) copy.beginAnew(); }
+    const late = this.#partWithAwaited();
     this.#open = false; // no placement may begin before all are gone: it would wait for those left
     this.#letOthersGo();
     begin();
     await Promise.all(
       copies().map(async (copy) => {
         const { current } = copy.serving;
+        if (late.length > 0 && copy.standIn(late, notCome(late))) return;
         if (!current || await this.#goesOn(copy, current)) return;
         // One that lacks nodes is repaired, or given up, as it is placed anew.
         if (copy.serving.current === current && isWhole(current, members)) {
@@ -129,6 +138,26 @@ export class Takeover {
         void copy.replace();
       }),
     );
+  }
+
+  /**
+   * Those that have not come are suspended where the others can do without them, and answered with;
+   * else, and where the cluster begins anew, they are no members any more.
+   */
+  #partWithAwaited(): string[] {
+    const { remove, forget, suspend } = this.#options;
+    const late: string[] = [];
+    const stayed = this.#stayed;
+    const spared = this.#canSpare(this.#awaited);
+    for (const node of this.#awaited) {
+      const needed = this.#served.some((d) => servingNodes(d).includes(node));
+      if (stayed && (spared || !needed)) {
+        suspend(node);
+        late.push(node);
+      } else if (needed) remove(node, notCome([node]));
+      else forget(node);
+    }
+    return late;
   }
 
   /** Lets a deployment serve on. False: it cannot. */
@@ -157,3 +186,8 @@ export class Takeover {
     for (const other of memory.past.others) copies()[0].serving.letGo(other);
   }
 }
+
+const notCome = (nodes: readonly string[]): string =>
+  nodes.length === 1
+    ? `node ${nodes[0]} has not come to the new coordinator`
+    : `nodes ${nodes.join(", ")} have not come to the new coordinator`;

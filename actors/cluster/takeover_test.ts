@@ -217,3 +217,36 @@ Deno.test("clusterActor places nothing on nodes of the term before that have not
   assert.deepEqual(placed, [NODES], "once, on the nodes that are here");
   assert.ok(told.includes("n1 adopts a new one"));
 });
+
+Deno.test("clusterActor has backups stand in for the last member that has not come, and does not take it for dead", async () => {
+  const plan = { backups: [{ first_layer: 1, last_layer: 1, host: "n0" }] };
+  const { sim, told, join, status } = world({
+    members: NODES.map(member),
+    serving: deployment("old", ["n1", "n2"], { plan }),
+    others: [],
+  });
+  await join("n0");
+  await join("n1");
+  await sim.run({ forMs: 2_000 });
+  const { deployment: repaired, members } = await status();
+  assert.deepEqual([repaired?.id, repaired?.revision], ["old", 1]);
+  assert.deepEqual(repaired?.stages.map((s) => s.node), ["n1", "n0"]);
+  assert.deepEqual(members.map((m) => m.node), NODES);
+  await sim.run({ forMs: 3_000 });
+  await join("n2");
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual(told.filter((line) => /loses/.test(line)), []);
+  assert.deepEqual((await status()).deployment?.stages.length, 3, "n2 is given layers again");
+});
+
+Deno.test("clusterActor keeps members without layers that come late to it", async () => {
+  const { sim, told, join, status } = world({
+    members: NODES.map(member),
+    serving: deployment("old", ["n0"]),
+    others: [],
+  });
+  await join("n0");
+  await sim.run({ forMs: 10_000 });
+  assert.deepEqual((await status()).members.map((m) => m.node), NODES);
+  assert.deepEqual(told.filter((line) => /loses/.test(line)), []);
+});
