@@ -7,12 +7,12 @@ Deno.test("geometrySchema refuses a field that this version does not know, and s
   const { geometry } = describe(MINIMAL_CONFIG, "config.json");
   assert.deepEqual(geometrySchema.parse(geometry), geometry);
   for (
-    const strange of [{ ...geometry, experts: 8 }, {
+    const strange of [{ ...geometry, spirals: 8 }, {
       ...geometry,
       rope: { ...geometry.rope, spin: 2 },
     }]
   ) {
     const { error } = geometrySchema.safeParse(strange);
-    assert.match(error!.issues[0].message, /does not know (experts|spin); update this node/);
+    assert.match(error!.issues[0].message, /does not know (spirals|spin); update this node/);
   }
 });

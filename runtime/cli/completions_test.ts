@@ -32,7 +32,7 @@ _orr; printf '%s\\n' "\${COMPREPLY[@]}"`;
       assert.equal(code, 0, new TextDecoder().decode(stderr));
       return new TextDecoder().decode(stdout).trim().split("\n");
     };
-    assert.deepEqual(await offered("st"), ["start"]);
+    assert.deepEqual(await offered("st"), ["start", "status"]);
     assert.deepEqual(await offered("nodes", "dr"), ["drain"]);
     assert.deepEqual(await offered("start", "--mem"), ["--memory"]);
     assert.deepEqual(await offered("start", "--placement", ""), ["planned", "even"]);
