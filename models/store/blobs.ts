@@ -97,7 +97,8 @@ export class BlobFolder {
         if (info?.mtime && Date.now() - info.mtime.getTime() > STALE_MS) await removeIfThere(path);
       }
     } catch (error) {
-      throw modelError("store_unusable", `model store ${dir} cannot be used: ${reasonOf(error)}`, {
+      const why = `model store ${dir} cannot be used: ${reasonOf(error)}`;
+      throw modelError("store_unusable", `${why}; --data names a folder that can be written to`, {
         file: dir,
       });
     }

@@ -4,7 +4,10 @@
  *
  * @module
  */
+import { endWithNpx } from "./end_with_npx.ts";
 import { nodeCommand } from "./node_command.ts";
 import { becomeDeno } from "./replace_process.ts";
 
-await becomeDeno(await nodeCommand(Deno.args));
+const command = await nodeCommand(Deno.args);
+endWithNpx();
+await becomeDeno(command);

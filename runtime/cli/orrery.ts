@@ -8,8 +8,9 @@
 // deno-lint-ignore-file no-console -- a command talks to its user
 import pc from "picocolors";
 import { VERSION } from "../version.ts";
-import { type Command, COMMANDS, COMPLETIONS } from "./commands/mod.ts";
+import { type Command, COMMANDS, COMPLETIONS, START } from "./commands/mod.ts";
 import { completions } from "./completions.ts";
+import { endWithNpx } from "./end_with_npx.ts";
 import { commandHelp, overview } from "./help.ts";
 import { nodeCommand, ROOT } from "./node_command.ts";
 import { becomeDeno } from "./replace_process.ts";
@@ -72,8 +73,11 @@ async function commandLine(command: Command, args: string[]): Promise<string[]> 
 
 if (import.meta.main) {
   const asked = await understand(Deno.args);
-  if (asked.state === "run") await becomeDeno(await commandLine(asked.command, asked.args));
-  else if (asked.state === "print") console.log(asked.text);
+  if (asked.state === "run") {
+    const line = await commandLine(asked.command, asked.args);
+    if (asked.command === START) endWithNpx();
+    await becomeDeno(line);
+  } else if (asked.state === "print") console.log(asked.text);
   else {
     console.error(asked.line);
     Deno.exit(2);

@@ -4,7 +4,13 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { type ActorSystem, type Member, memberActor, toOrreryError } from "../../actors/mod.ts";
+import {
+  type ActorSystem,
+  hasCode,
+  type Member,
+  memberActor,
+  toOrreryError,
+} from "../../actors/mod.ts";
 import { type NodeProfile, nodeProfileSchema } from "../profile/mod.ts";
 
 const log = getLogger(["orrery", "placement"]);
@@ -31,6 +37,15 @@ export interface GatherOptions {
   knownOnly: boolean;
 }
 
+/**
+ * The log level for a measurement that failed: below a warning where it failed because its node left
+ * or is lost, which membership logs, or because the node that asked for it stops.
+ */
+export function unmeasuredLevel(error: unknown, signal: AbortSignal): "debug" | "info" | "warn" {
+  if (signal.aborted || hasCode(error, "fenced")) return "debug";
+  return hasCode(error, "peer_lost") ? "info" : "warn";
+}
+
 /** Profiles of all members. Members with the same address share a machine and measure in turn. */
 export async function gatherProfiles(
   system: Pick<ActorSystem, "get" | "node">,
@@ -48,7 +63,10 @@ export async function gatherProfiles(
     } catch (error) {
       const why = toOrreryError(error).message;
       gathered.missing.set(node, why);
-      log.warn("node {node} could not be measured: {why}", { node, why });
+      log[unmeasuredLevel(error, signal)](
+        "node {node} could not be measured: {why}",
+        { node, why },
+      );
     }
   };
   const machines = Map.groupBy(members, (m) => m.host);

@@ -15,6 +15,7 @@ import {
   nodeLinksSchema,
   toOrreryError,
 } from "../../actors/mod.ts";
+import { unmeasuredLevel } from "./gather_profiles.ts";
 import { type LinkChange, LinkDrift } from "./link_drift.ts";
 import { type LinkNow, type LinkSpeed, LinkTable } from "./link_table.ts";
 
@@ -152,11 +153,14 @@ export class LinkWatch {
       });
       this.#table.probed(from, to.node, linkReportSchema.parse(answer), clock.now());
     } catch (error) {
-      log.warn("the link from {from} to {to} could not be measured: {why}", {
-        from,
-        to: to.node,
-        why: toOrreryError(error).message,
-      });
+      log[unmeasuredLevel(error, signal)](
+        "the link from {from} to {to} could not be measured: {why}",
+        {
+          from,
+          to: to.node,
+          why: toOrreryError(error).message,
+        },
+      );
     }
   }
 }

@@ -1,17 +1,25 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { hasCode } from "../../actors/system/errors.ts";
 import { ortLibrary } from "./library.ts";
 
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 Deno.test("ortLibrary() names a library that is there, for every machine that has one", async () => {
+  const { os, arch } = Deno.build;
+  assert.ok((await stat(ortLibrary({ os, arch }))).size > 1_000_000);
   const machines = [["linux", "x86_64"], ["linux", "aarch64"], ["darwin", "aarch64"], [
     "windows",
     "x86_64",
   ]];
   for (const [os, arch] of machines) {
-    assert.ok((await stat(ortLibrary({ os, arch }))).size > 1_000_000);
+    const library = ortLibrary({ os, arch });
+    // Its folder is absent after `deno task slim`.
+    if (!existsSync(dirname(library))) continue;
+    assert.ok((await stat(library)).size > 1_000_000);
   }
   assert.throws(
     () => ortLibrary({ os: "freebsd", arch: "x86_64" }),
