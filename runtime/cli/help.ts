@@ -4,15 +4,13 @@
  * @module
  */
 import { type Command, COMMANDS, type Flag, GROUPS } from "./commands/mod.ts";
+import { PROGRAM } from "./program_name.ts";
 import { wrap } from "./wrap.ts";
 
 /** Widest line, in characters. */
 export const HELP_WIDTH = 100;
 /** Options longer than this stand on a line of their own. */
 const LONGEST_NAME = 22;
-
-/** How the user calls the program; its examples work when they are pasted. */
-export const PROGRAM = "deno task";
 
 /** Prints text bold, or as it is. */
 export type Emphasis = (text: string) => string;

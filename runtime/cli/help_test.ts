@@ -4,8 +4,9 @@ import config from "../../deno.json" with { type: "json" };
 import { BLOCKS, PRECISIONS } from "../../models/mod.ts";
 import { readFlags } from "./args.ts";
 import { COMMANDS, MODELS, STORED_PRECISIONS } from "./commands/mod.ts";
-import { commandHelp, HELP_WIDTH, overview, PROGRAM } from "./help.ts";
+import { commandHelp, HELP_WIDTH, overview } from "./help.ts";
 import { understand } from "./orrery.ts";
+import { PROGRAM } from "./program_name.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 /** Lines of a screen. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { PROGRAM } from "./program_name.ts";
+
 /** Added to a port where two nodes share a machine. */
 const NEXT_PORT = 10;
 
@@ -24,7 +26,7 @@ export function joinCommand({ first, token, near }: JoinCommandOptions): string 
   const local = host === "127.0.0.1" || host === "localhost" || host === "::1";
   const ports = near ?? { port: 8420, mailboxPort: port };
   return [
-    `deno task start --join ${address}`,
+    `${PROGRAM} start --join ${address}`,
     `--token ${token}`,
     local
       ? `--port ${ports.port + NEXT_PORT} --mailbox-port ${ports.mailboxPort + NEXT_PORT}`

@@ -13,10 +13,8 @@ import { completions } from "./completions.ts";
 import { endWithNpx } from "./end_with_npx.ts";
 import { commandHelp, overview } from "./help.ts";
 import { nodeCommand, ROOT } from "./node_command.ts";
+import { ORRERY } from "./program_name.ts";
 import { becomeDeno } from "./replace_process.ts";
-
-/** How this program is called in its help. */
-const PROGRAM = "deno task orrery";
 
 /** What a command line asks for. */
 export type Asked =
@@ -38,10 +36,10 @@ export async function understand([name, ...args]: string[]): Promise<Asked> {
   const print = (text: string): Asked => ({ state: "print", text });
   const wrong = (why: string): Asked => ({
     state: "wrong",
-    line: `error: ${why} (see ${PROGRAM} --help)`,
+    line: `error: ${why} (see ${ORRERY} --help)`,
   });
   if (name === undefined || name === "--help" || name === "-h") {
-    return print(overview({ program: PROGRAM, bold: pc.bold }));
+    return print(overview({ program: ORRERY, bold: pc.bold }));
   }
   if (name === "--version" || name === "-V") return print(`orrery ${VERSION}`);
   if (name === "help") return await understand(args.length > 0 ? [args[0], "--help"] : []);
@@ -51,7 +49,7 @@ export async function understand([name, ...args]: string[]): Promise<Asked> {
     const names = COMMANDS.map((known) => known.name);
     return wrong(`there is no command ${JSON.stringify(name)}: ${didYouMean(name, names)}`);
   }
-  if (asksHelp(args)) return print(commandHelp(command, { program: PROGRAM, bold: pc.bold }));
+  if (asksHelp(args)) return print(commandHelp(command, { program: ORRERY, bold: pc.bold }));
   if (command.name !== COMPLETIONS.name) return { state: "run", command, args };
   const { readFlags } = await import("./args.ts");
   try {

@@ -15,8 +15,8 @@ import { otherPlatforms, removePlatforms } from "./other_platforms.ts";
 const HELP = `Usage: deno task slim [--dry-run]
 
 Remove ONNX Runtime's libraries for other operating systems and processors from node_modules and
-from Deno's cache of npm packages. Other packages and versions stay. A
-program for another platform needs them: deno install --reload=npm:onnxruntime-node fetches them.
+from Deno's cache of npm packages. Other packages and versions stay. Whoever needs them again fetches
+them by deno install --reload=npm:onnxruntime-node
 
   --dry-run  say what would be removed, and remove nothing
 
