@@ -337,6 +337,7 @@ const CASES: Case[] = [
     rebuilt: PIPELINE_D,
     retiring: PIPELINE_D,
     lost: [],
+    superseded: [],
     replaced: [],
     outlook: [],
     stats: [],

@@ -119,6 +119,37 @@ Deno.test("arbiterActor.lost sends frames again and goes on by itself, where all
   assert.equal((await stats()).rebuilds, 1);
 });
 
+Deno.test("arbiterActor.superseded fails requests whose stage is gone, and lets a rebuild end", async () => {
+  const world = arbiterWorld({ stages: 3 });
+  const { sim, api, arbiter, client } = world;
+  const since = () => sim.clock.now();
+  const supersede = () => sim.until(api.tell(arbiter, { type: "superseded" }));
+  const lost = refusal(client("g").answer(promptOf(60), 200));
+  await sim.run({ forMs: 200 });
+  world.crash("s1");
+  const at = since();
+  await sim.until(api.tell(arbiter, { type: "lost", error: GONE.toWire(), held: true }));
+  await supersede();
+  assert.equal((await sim.until(lost)).code, "node_lost");
+  assert.ok(since() - at < 10, "at once: nobody replaces the stage");
+
+  world.move("s1");
+  const rebuilt = client("h").answer(promptOf(60), 40);
+  await sim.run({ forMs: 200 });
+  await sim.until(api.tell(arbiter, { type: "replaced", stages: [1], heads: [] }));
+  const { tokens } = await sim.until(rebuilt);
+  assert.deepEqual(tokens, await toyAnswer(promptOf(60), 40, LAYERS));
+
+  const unmended = refusal(client("i").answer(promptOf(60), 200));
+  await sim.run({ forMs: 200 });
+  await supersede(); // the arbiter of before has ended with its last request
+  world.crash("s1");
+  await sim.until(api.tell(arbiter, { type: "replaced", stages: [1], heads: [] }));
+  const begun = since();
+  await sim.until(unmended);
+  assert.ok(since() - begun <= 1_100, `${since() - begun} ms: it could go on elsewhere`);
+});
+
 Deno.test("arbiterActor.lost holds requests for so long, then fails them with the loss, and serves on", async () => {
   const world = arbiterWorld({ stages: 3, arbiter: { holdMs: 3_000 } });
   const { sim, api, arbiter, client } = world;

@@ -71,6 +71,8 @@ export const arbiterAddress = (deployment: string, key: string): Address =>
 
 /** Milliseconds in which a message that is no frame must reach a stage's mailbox. */
 const STAGE_MS = 10_000;
+/** Milliseconds in which requests may still come that began before another deployment served. */
+const LAST_OPEN_MS = 1_000;
 /** Milliseconds in which an arbiter that stops tells a Generation that its request has failed. */
 const STOP_MS = 2_000;
 
@@ -157,6 +159,11 @@ export const arbiterActor = defineActor({
      */
     lost: z.object({ error: wireErrorSchema, held: z.boolean().default(false) }),
     /**
+     * From a gateway node: new requests use another deployment, so nobody replaces stages of this
+     * one. Requests that are held fail soon, to go on there; the arbiter ends with its last request.
+     */
+    superseded: z.object({}),
+    /**
      * From a gateway node: these stages and shards, by their indices, are at other nodes now. What
      * they had of the arena is rebuilt, and all goes on.
      */
@@ -180,6 +187,7 @@ export const arbiterActor = defineActor({
     rebuilt: pipelineOf,
     retiring: pipelineOf,
     lost: thisNode,
+    superseded: thisNode,
     replaced: thisNode,
     outlook: thisNode,
     stats: thisNode,
@@ -454,6 +462,11 @@ export const arbiterActor = defineActor({
       lost({ error, held }) {
         if (held) recovery.lose(error);
         else recovery.giveUp(error);
+      },
+      superseded() {
+        retiring = true;
+        recovery.supersede();
+        ctx.after(LAST_OPEN_MS, turn); // it ends then, if it has no request
       },
       replaced(replaced) {
         recovery.replaced(replaced, stageReplaced(ctx.self).toWire());

@@ -4,7 +4,9 @@
  *
  * It tries when it is told that stages were replaced, and otherwise now and then by itself: an actor
  * that has crashed is started again at its node, and a link that broke may be whole again. Requests
- * are held for a limited time. Then they fail with the error by which the stage was lost.
+ * are held for a limited time. Then they fail with the error by which the stage was lost. Where
+ * another deployment serves meanwhile, nobody replaces stages of this one any more, and they fail
+ * much sooner.
  *
  * @module
  */
@@ -23,6 +25,8 @@ import type { RebuildReport } from "./reports.ts";
 const WINDOW = 16;
 /** Milliseconds in which a stage must take a step of the rebuild. */
 const STEP_MS = 10_000;
+/** Milliseconds for which requests are held where another deployment could take them. */
+const SUPERSEDED_MS = 1_000;
 /** Attempts one after the other without a pause, as stages turn out to have lost more. */
 const MOST_ATTEMPTS = 16;
 /** Times that stages may have failed within {@linkcode FAILURES_MS} and be rebuilt. */
@@ -66,6 +70,10 @@ export class LostStages {
   #since = 0;
   /** When they fail, milliseconds. */
   #until = 0;
+  /** A stage or shard cannot be reached, and has not been replaced since. */
+  #unreachable = false;
+  /** Another deployment serves: nobody replaces stages of this one. */
+  #superseded = false;
   /** Frames with smaller numbers were sent before requests were held. */
   #heldAt = 0;
   /** Frames that had been answered when requests were held last. */
@@ -106,6 +114,7 @@ export class LostStages {
    */
   lose(error: WireError): void {
     this.#hold(error);
+    this.#unreachable = true;
     if (this.#awaited || this.#cancelRetry) return;
     this.#later();
   }
@@ -136,6 +145,7 @@ export class LostStages {
   replaced({ stages }: Replaced, error: WireError): void {
     this.#hold(error);
     this.#failures = []; // they were other nodes'
+    this.#unreachable = false;
     for (const stage of stages) this.#lost.add(stage);
     this.#begin();
   }
@@ -143,9 +153,22 @@ export class LostStages {
   /** Frame `seq` was run again. */
   rebuilt(seq: number): void {
     if (!this.#awaited?.seqs.delete(seq)) return;
-    this.#until = this.#ctx.now() + this.#o.holdMs;
+    this.#until = this.#ctx.now() + this.#holdMs;
     if (this.#awaited.seqs.size === 0) this.#awaited.done("done");
     else this.#expect();
+  }
+
+  /**
+   * Another deployment serves. Requests that wait for a stage which cannot be reached fail at once,
+   * to go on there; others are held for {@linkcode SUPERSEDED_MS} at most from now on.
+   */
+  supersede(): void {
+    this.#superseded = true;
+    if (!this.holds) return;
+    if (this.#unreachable) return this.giveUp(this.#error!);
+    this.#until = Math.min(this.#until, this.#ctx.now() + this.#holdMs);
+    this.#cancelDeadline?.();
+    this.#watch();
   }
 
   /** Fails all requests: nothing will be rebuilt. */
@@ -165,13 +188,18 @@ export class LostStages {
     this.#cancelQuiet = this.#ctx.after(STEP_MS, () => awaited?.done("later"));
   }
 
+  /** Milliseconds for which requests are held from now on. */
+  get #holdMs(): number {
+    return this.#superseded ? SUPERSEDED_MS : this.#o.holdMs;
+  }
+
   #hold(error: WireError): void {
     if (this.#error) return;
     this.#error = error;
     this.#since = this.#ctx.now();
     // What was rebuilt and has not answered since has not been mended.
     const { frames } = this.#o.core;
-    if (frames > this.#frames) this.#until = this.#ctx.now() + this.#o.holdMs;
+    if (frames > this.#frames) this.#until = this.#ctx.now() + this.#holdMs;
     this.#frames = frames;
     this.#heldAt = this.#o.core.nextFrame;
     this.#row = 0;
@@ -198,6 +226,7 @@ export class LostStages {
       this.#awaited =
       this.#error =
         undefined;
+    this.#unreachable = false;
     this.#lost.clear();
     this.#gone.clear();
     this.#o.core.resume();

@@ -30,8 +30,6 @@ export interface HeldRequestsOptions {
 /** See the module's text. */
 export class HeldRequests {
   readonly #o: HeldRequestsOptions;
-  /** Why requests of these deployments are held, by id. */
-  readonly #held = new Map<string, WireError>();
 
   /** Holds nothing yet. */
   constructor(options: HeldRequestsOptions) {
@@ -53,7 +51,6 @@ export class HeldRequests {
       if (!servingNodes(deployment).includes(node)) continue;
       const error = lost(node, "ran a stage of this generation");
       const held = serving().some((served) => served.id === id);
-      if (held) this.#held.set(id, error);
       this.#lost(id, this.#o.arbiters.keys(id), error, held);
     }
   }
@@ -62,9 +59,11 @@ export class HeldRequests {
   served(before: Deployment | undefined, after: Deployment | undefined): void {
     if (!before || before === after) return;
     if (before.id === after?.id) return this.#replaced(before, after);
-    const error = this.#held.get(before.id);
-    this.#held.delete(before.id);
-    if (error) this.#lost(before.id, this.#o.arbiters.keys(before.id), error);
+    const { arbiters, system } = this.#o;
+    for (const key of arbiters.keys(before.id)) {
+      // one that is not active has nothing to end
+      system.at(arbiterActor, arbiterAddress(before.id, key)).tell.superseded({}).catch(() => {});
+    }
   }
 
   #replaced(before: Deployment, after: Deployment): void {
@@ -75,7 +74,6 @@ export class HeldRequests {
       this.#lost(id, [soloKey(system.node)], soloMoved(before.solo.node));
     }
     if (moved.stages.length + moved.heads.length === 0) return;
-    this.#held.delete(id);
     for (const request of running.values()) {
       if (request.deployment.id === id) request.deployment = after;
     }
