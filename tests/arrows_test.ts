@@ -97,6 +97,7 @@ const SIDE_DOORS: Record<string, string> = {
   "models/grammar/constraint.ts":
     "the API names its types, and checks without the models' packages",
   "models/tools/tool_use.ts": "as the file before",
+  "models/path_text.ts": "paths are told from names without the models' packages",
   "models/graph/contract.ts": "the engine needs names of inputs, not the graph builder",
 };
 

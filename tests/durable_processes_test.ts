@@ -5,9 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { NodeProcess } from "./support/processes.ts";
 
-const MODULE = new URL("support/durable_counter.ts", import.meta.url).pathname;
+const MODULE = fileURLToPath(new URL("support/durable_counter.ts", import.meta.url));
 const GRAPH = `model: embedded
 actors: { custom: [{ name: counter, module: ${MODULE}, expose: true }] }
 `;

@@ -2,6 +2,7 @@
  * Every example runs as its first lines say, and prints what it promises.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { startCluster } from "./support/processes.ts";
 
 const expected: Record<string, RegExp> = {
@@ -42,7 +43,7 @@ const expected: Record<string, RegExp> = {
 const ROOT = new URL("..", import.meta.url);
 const EXAMPLES = new URL("../examples/", import.meta.url);
 
-const pathOf = (file: string): string => new URL(file, ROOT).pathname;
+const pathOf = (file: string): string => fileURLToPath(new URL(file, ROOT));
 
 Deno.test("examples/ run with the commands in their own first lines", async (t) => {
   const cwd = await Deno.makeTempDir({ prefix: "orrery-test-" });
@@ -66,7 +67,7 @@ Deno.test("examples/ run with the commands in their own first lines", async (t) 
             ...flags.split(" ").filter(Boolean).map((flag) =>
               flag.endsWith(".json") ? pathOf(flag) : flag
             ),
-            new URL(file, EXAMPLES).pathname,
+            fileURLToPath(new URL(file, EXAMPLES)),
             ...(source.includes("[http://") ? [node.url] : []),
           ],
           cwd, // 04 makes its model store in the current folder

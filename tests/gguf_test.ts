@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { groupsOf, headBounds, ModelStore, type StoredModel } from "../models/mod.ts";
 import { Checkpoint } from "../models/sources/mod.ts";
 import {
@@ -344,7 +345,7 @@ for (
       await trimTokenizer(texts.dir, config.vocab_size);
       const tensors: TinyCheckpoint["tensors"] = new Map();
       {
-        await using source = await Checkpoint.open(new URL(`${fixture}`, FIXTURES).pathname);
+        await using source = await Checkpoint.open(fileURLToPath(new URL(`${fixture}`, FIXTURES)));
         for (const [name, { shape }] of source.tensors) {
           const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
           for await (const piece of source.read(name, shape)) {

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
+import { fileURLToPath } from "node:url";
 import { hasCode, type Registry } from "../actors/mod.ts";
 import { etcdVersion, LocalMember, MemberList, takeOverState } from "../runtime/etcd/mod.ts";
 import { EtcdClient, openRegistry } from "../runtime/registry/mod.ts";
@@ -222,7 +223,7 @@ Deno.test({
         "run",
         "-A",
         "-q",
-        new URL("support/etcd_parent.ts", import.meta.url).pathname,
+        fileURLToPath(new URL("support/etcd_parent.ts", import.meta.url)),
         folder,
       ],
       stdin: "null",

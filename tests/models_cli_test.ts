@@ -3,12 +3,13 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { commitOf, type HubRepository, HubServer } from "./support/hub_server.ts";
 import { NodeProcess } from "./support/processes.ts";
 import { type TinyCheckpointOptions, writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
-const COMMAND = new URL("../runtime/cli/models.ts", import.meta.url).pathname;
-const CONFIG = new URL("../deno.json", import.meta.url).pathname;
+const COMMAND = fileURLToPath(new URL("../runtime/cli/models.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
 const REPO = "ada/tiny-llama";
 
 /** Starts the command; `env` adds to this process's. */

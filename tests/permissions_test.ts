@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { NodeProcess } from "./support/processes.ts";
 
 const linux = Deno.build.os === "linux";
@@ -49,7 +50,7 @@ Deno.test(`deno task start runs a node that may read and write nothing outside${
     for (const folder of [data, model, outside]) await Deno.mkdir(folder);
     await Deno.writeTextFile(join(data, "probe"), "");
     await Deno.writeTextFile(join(outside, "secret"), "");
-    const embedded = new URL("../models/embedded/draft/", import.meta.url).pathname;
+    const embedded = fileURLToPath(new URL("../models/embedded/draft/", import.meta.url));
     for (const { name } of Deno.readDirSync(embedded)) {
       await Deno.copyFile(join(embedded, name), join(model, name));
     }

@@ -4,10 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { ModelStore } from "../models/mod.ts";
 import { writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
-const HAND = new URL("./support/store_hand.ts", import.meta.url).pathname;
+const HAND = fileURLToPath(new URL("./support/store_hand.ts", import.meta.url));
 const PROCESSES = 3;
 
 Deno.test("ModelStore serves several processes that add and remove models of the same blobs", {

@@ -11,10 +11,11 @@
  */
 import assert from "node:assert/strict";
 import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type LanMachine, LanMachines } from "./support/lan_machines.ts";
 import { EVEN, NodeProcess } from "./support/processes.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** Command line that runs another one in a network namespace of its own. */
 const ISOLATED = [

@@ -4,10 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { LanMachines } from "./support/lan_machines.ts";
 import { EVEN, NodeProcess } from "./support/processes.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 const probe = await LanMachines.open(2);
 await probe?.[Symbol.asyncDispose]();

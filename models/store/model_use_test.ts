@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { hasCode } from "../../actors/mod.ts";
 import { checkUnused, useModel, usersOf } from "./model_use.ts";
 
@@ -40,7 +41,7 @@ Deno.test("usersOf() does not count a process that was killed", () =>
       setInterval(() => {}, 1_000);`;
     const file = await Deno.makeTempFile({ suffix: ".ts" });
     await Deno.writeTextFile(file, program);
-    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-q", "--no-check", "-A", "--config", config, file],
       stdout: "piped",

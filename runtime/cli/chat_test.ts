@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
 import { hasTerminals, Terminal } from "../../tests/support/terminal.ts";
 import { createApi, serveApi } from "../api/mod.ts";
@@ -31,7 +32,7 @@ async function withNode(
 /** The command line of the command as its task has it, without the program. */
 const commandLine = (args: string[]): string[] => [
   ...["run", "-q", "-P=talk", "--no-prompt", "--config"],
-  ...[new URL("../../deno.json", import.meta.url).pathname],
+  ...[fileURLToPath(new URL("../../deno.json", import.meta.url))],
   ...[new URL("./chat.ts", import.meta.url).href, ...args],
 ];
 

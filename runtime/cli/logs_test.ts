@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { type LogQuery } from "../../actors/mod.ts";
 import { ScriptedGenerator } from "../../tests/support/scripted_generator.ts";
 import { createApi, serveApi } from "../api/mod.ts";
@@ -23,8 +24,14 @@ Deno.test("deno task logs --follow prints what comes, also over a restart of the
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-q", "-P=chat", "--no-prompt", "--config"],
-      ...[new URL("../../deno.json", import.meta.url).pathname],
-      ...[new URL("./logs.ts", import.meta.url).pathname, "den", "--follow", "--url", api.url],
+      ...[fileURLToPath(new URL("../../deno.json", import.meta.url))],
+      ...[
+        fileURLToPath(new URL("./logs.ts", import.meta.url)),
+        "den",
+        "--follow",
+        "--url",
+        api.url,
+      ],
     ],
     env: { NO_COLOR: "1" },
     stdout: "piped",

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseGraph } from "../../actors/mod.ts";
 import { runCommand } from "../../tests/support/run_command.ts";
 import { actorFiles, checkName, graphFiles, writeNew } from "./new_files.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 Deno.test("deno task new writes an actor and a graph whose own tests pass, and overwrites nothing", async () => {
   const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });

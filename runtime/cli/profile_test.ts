@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { loadProfiles, profileSchema } from "../profile/mod.ts";
 
-const SCRIPT = new URL("./profile.ts", import.meta.url).pathname;
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const SCRIPT = fileURLToPath(new URL("./profile.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 async function profile(...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   ActorSystem,
   directoryOf,
@@ -18,7 +19,7 @@ import { TEST_MODULES } from "../../tests/support/test_modules.ts";
 import { CustomActors } from "./custom_actors.ts";
 import { packModule } from "./module_bundle.ts";
 
-const UNRULY = new URL("../../tests/support/unruly_actors.ts", import.meta.url).pathname;
+const UNRULY = fileURLToPath(new URL("../../tests/support/unruly_actors.ts", import.meta.url));
 
 interface World {
   system: ActorSystem;

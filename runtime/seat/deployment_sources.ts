@@ -18,6 +18,7 @@ import {
   type Registry,
 } from "../../actors/mod.ts";
 import type { Manifest, ModelStore } from "../../models/mod.ts";
+import { isPathText } from "../../models/path_text.ts";
 import { placementBytes, Placer } from "../cluster/mod.ts";
 import { EMBEDDED, resolveGraph } from "../serve/mod.ts";
 import { type EnsureModelOptions, manifestSha256 } from "../weights/mod.ts";
@@ -146,7 +147,7 @@ function refuse(graph: Graph, file: string): void {
       "granted by the graph file that the first node was started with"
     : model === undefined
     ? "model: expected the name of a model in the store; a model_shape is on paper only"
-    : model.name.includes("/")
+    : isPathText(model.name)
     ? `model: expected a name in the store, found ${JSON.stringify(model.name)}; add the model ` +
       "first (deno task models add)"
     : undefined;

@@ -12,6 +12,7 @@ import type {
   Precision,
   StoredModel,
 } from "../../models/mod.ts";
+import { isPathText } from "../../models/path_text.ts";
 
 /** Name of the embedded model, which is part of the program. */
 export const EMBEDDED = "embedded";
@@ -54,7 +55,7 @@ export async function resolveModel(store: ModelFinder, choice: ModelChoice): Pro
   const { model = EMBEDDED, precision, onProgress } = choice;
   if (model === EMBEDDED) return await embedded(store, "target", choice);
   const isFolder = await Deno.stat(model).then((s) => s.isDirectory, () => false);
-  if (!isFolder && model.includes("/")) {
+  if (!isFolder && isPathText(model)) {
     throw new OrreryError({
       group: "model",
       code: "model_not_found",

@@ -10,6 +10,7 @@
  * @module
  */
 import net, { type AddressInfo, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Envelope } from "../../actors/system/envelope.ts";
 import {
@@ -190,7 +191,7 @@ async function main(): Promise<void> {
   const trust = await openTrust({ data, node: DRIVER });
   const echo = new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "-q", "--allow-all", "--no-prompt", new URL(import.meta.url).pathname],
+      ...["run", "-q", "--allow-all", "--no-prompt", fileURLToPath(import.meta.url)],
       ...["--child", data],
     ],
     stdout: "piped",

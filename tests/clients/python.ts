@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import type { Cell, Feature, Matrix, Target } from "./matrix.ts";
 
-const FOLDER = new URL("./", import.meta.url).pathname;
+const FOLDER = fileURLToPath(new URL("./", import.meta.url));
 /** The Python of the environment that `deno task install:clients` makes. */
 const PYTHON = `${FOLDER}.venv/bin/python`;
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-const ROOT = new URL("../../", import.meta.url).pathname;
+import { fileURLToPath } from "node:url";
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Runs `body` with the base URL (without a path) of a scripted API, which then ends. */
 export async function withScripted(body: (url: string) => Promise<void>): Promise<void> {

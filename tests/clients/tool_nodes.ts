@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 
 /** Base URLs by family; disposing of it ends the process. */
 export interface ToolNodes extends AsyncDisposable {
@@ -12,7 +13,7 @@ export interface ToolNodes extends AsyncDisposable {
 
 /** Starts the process and waits until it serves. */
 export async function startToolNodes(): Promise<ToolNodes> {
-  const root = new URL("../../", import.meta.url).pathname;
+  const root = fileURLToPath(new URL("../../", import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",

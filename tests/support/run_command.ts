@@ -3,7 +3,8 @@
  *
  * @module
  */
-const ROOT = new URL("../../", import.meta.url).pathname;
+import { fileURLToPath } from "node:url";
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What a command printed, and how it ended. */
 export interface CommandResult {

@@ -4,9 +4,10 @@
  * @module
  */
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** Folder of the repository. */
-export const ROOT = new URL("../..", import.meta.url).pathname;
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * Runs `deno task plan` or `deno task simulate` with fewer permissions than the task has: it may

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { Emulation } from "./emulation.ts";
 
 Deno.test("Emulation.missing() says what a benchmark needs where the script is not there", async () => {
-  assert.equal(await Emulation.missing(new URL(import.meta.url).pathname), undefined);
+  assert.equal(await Emulation.missing(fileURLToPath(import.meta.url)), undefined);
   assert.match(
     (await Emulation.missing("/nowhere/x.sh"))!,
     /^\/nowhere\/x\.sh is not here\. .*--emulation PATH$/,

@@ -6,6 +6,7 @@
 import net, { type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
 import { encodeCbor } from "../../../runtime/mailbox/mod.ts";
 import { hello, message, reply } from "../../support/mailbox_nodes.ts";
 import {
@@ -52,8 +53,8 @@ class Victim {
   #over = false;
 
   constructor(ports: readonly number[]) {
-    const program = new URL("./victim.ts", import.meta.url).pathname;
-    const config = new URL("../../../deno.json", import.meta.url).pathname;
+    const program = fileURLToPath(new URL("./victim.ts", import.meta.url));
+    const config = fileURLToPath(new URL("../../../deno.json", import.meta.url));
     const child = this.#child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-q", "--no-check", "-A", "--config", config, program, JSON.stringify(ports)],
       stdout: "piped",
