@@ -204,10 +204,11 @@ Deno.test("deno task start goes on with the same text when a node is killed in t
       at = performance.now();
     }
     assert.equal(textOf(stream), undisturbed);
-    assert.match(stream, /"pauses":1,/);
-    assert.match(stream, /it went on after \d+ tokens since its stages were lost/);
+    assert.doesNotMatch(stream, /since its stages were lost/, "its stages were repaired under it");
     assert.ok(pauseMs < 20_000, `the stream stood still for ${Math.round(pauseMs)} ms`);
-    await cluster.nodes[0].line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on \S+$/);
+    // A neighbour has the layers of the node that was killed beside its own.
+    const repaired = /^ready +\S+: layers 0-[13] on this node, layers [24]-5 on \S+$/;
+    await cluster.nodes[0].line(repaired);
   });
 });
 

@@ -39,7 +39,7 @@ const FIRST = "(first)";
 
 /** Answer to `status`. */
 export interface ClusterStatus {
-  /** The members, in the order in which they joined. */
+  /** The members, in the order in which they joined first; one that comes back keeps its place. */
   members: Member[];
   /** The deployment that serves; undefined: none does. */
   deployment: Deployment | undefined;
@@ -158,6 +158,7 @@ export const clusterActor = defineActor({
         deployments.copies.filter((copy) => copy.standIn([node], why)).length > 0,
       needed: () => deployments.copies.flatMap((copy) => copy.needed),
       replaceable: (node) => deployments.copies.some((copy) => copy.without([node])),
+      back: (node) => each((copy) => copy.back(node)),
       rejoined: (node) => each((copy) => copy.serving.rejoined(node)),
       changed: () => deployments.replace(),
     });

@@ -15,7 +15,7 @@ import {
   type PlaceDeployment,
   Simulation,
 } from "../mod.ts";
-import { NO_MEMORY, NO_SOURCES } from "../../tests/support/no_memory.ts";
+import { FULL_NODES, NO_MEMORY, NO_SOURCES } from "../../tests/support/no_memory.ts";
 import { GATHER_MS, REPLAN_MS, Replans } from "./replans.ts";
 
 /** A node that remembers what it was told, and can refuse or dawdle. */
@@ -88,6 +88,8 @@ interface WorldOptions extends Partial<Pick<MembersView, "identity" | "isFormer"
   nodes?: number;
   seed?: number;
   place?: PlaceDeployment;
+  /** Has each node memory for one stage only? @default false */
+  full?: boolean;
 }
 
 function world(options: WorldOptions = {}) {
@@ -119,7 +121,7 @@ function world(options: WorldOptions = {}) {
     config: clusterActor.config.parse({ nodes: options.nodes ?? 1, model: "m", source: "n0" }),
     resources: () => ({
       memory: NO_MEMORY,
-      sources: NO_SOURCES,
+      sources: options.full ? FULL_NODES : NO_SOURCES,
       place: options.place ?? onePerMember,
       nodes: view,
     }),
@@ -256,7 +258,7 @@ Deno.test("clusterActor.leave lets a node serve until the others have taken over
 
 Deno.test("clusterActor.lost takes out a dead node: its requests fail at once, the rest is placed anew", async () => {
   for (let seed = 0; seed < 10; seed++) {
-    const { sim, hosts, join, serving } = world({ nodes: 3, seed });
+    const { sim, hosts, join, serving } = world({ nodes: 3, seed, full: true });
     for (const i of [0, 1, 2]) await join(i);
     await sim.run({ forMs: 1_000 });
     sim.crash("n2");
@@ -265,6 +267,47 @@ Deno.test("clusterActor.lost takes out a dead node: its requests fail at once, t
     assert.deepEqual(hosts.get("n1")!.lost, ["n2"]);
     assert.deepEqual(serving("n0"), ["n0", "n1"]);
   }
+});
+
+Deno.test("clusterActor.lost has a neighbour take unplanned layers over, and places anew a minute later", async () => {
+  const { sim, hosts, join, status, serving } = world({ nodes: 3 });
+  for (const i of [0, 1, 2]) await join(i);
+  await sim.run({ forMs: 1_000 });
+  const before = (await status()).deployment!;
+  sim.crash("n2");
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1", "n1"]);
+  const { deployment } = await status();
+  assert.deepEqual([deployment?.id, deployment?.revision], [before.id, 1]);
+  assert.deepEqual(hosts.get("n1")!.retired, []);
+  await sim.run({ forMs: 61_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1"]);
+});
+
+Deno.test("clusterActor.join gives a node that was restarted its unplanned layers back", async () => {
+  const identity = (node: string) => node === "n2" ? "n1" : node; // n2 is the next life of n1
+  const { sim, join, serving } = world({ nodes: 2, identity });
+  for (const i of [0, 1]) await join(i);
+  await sim.run({ forMs: 1_000 });
+  sim.crash("n1");
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n0"]);
+  await join(2);
+  await sim.run({ forMs: 2_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n2"]);
+});
+
+Deno.test("clusterActor gives a member that was silent its unplanned layers back once it answers again", async () => {
+  const { sim, join, status, serving } = world({ nodes: 3 });
+  for (const i of [0, 1, 2]) await join(i);
+  await sim.run({ forMs: 5_000 });
+  for (const other of ["n0", "n2"]) sim.network.cut(other, "n1");
+  await sim.run({ forMs: 3_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n0", "n2"]);
+  for (const other of ["n0", "n2"]) sim.network.heal(other, "n1");
+  await sim.run({ forMs: 15_000 });
+  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n1", "n2"]);
+  for (const node of ["n0", "n1", "n2"]) assert.deepEqual(serving(node), ["n0", "n1", "n2"]);
 });
 
 Deno.test("clusterActor says what goes on while it places, and what serves goes on serving", async () => {
@@ -383,7 +426,7 @@ Deno.test("clusterActor takes out a node behind a cut link after the silence, no
   assert.equal((await status()).members.length, 2);
   await sim.run({ forMs: 15_000 });
   assert.deepEqual((await status()).members.map((m) => m.node), ["n0"]);
-  assert.deepEqual(serving("n0"), ["n0"]);
+  assert.deepEqual(serving("n0"), ["n0", "n0"]);
 });
 
 Deno.test("clusterActor is not held up for long by a node that dies while it loads", async () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ActorContext } from "../system/mod.ts";
+import { type ActorContext, hasCode, toOrreryError } from "../system/mod.ts";
 import type { Adoption } from "./adoption.ts";
 import type { CopyName } from "./copy_name.ts";
 import { type Deployment, servingNodes } from "./deployment.ts";
@@ -96,24 +96,58 @@ export class CopyLoading {
   }
 
   /**
-   * Resolves when the nodes have loaded what another revision of the deployment that serves gives
-   * them; it is noted as what serves. Nobody makes room for it.
+   * Resolves to another revision of the deployment that serves, once the nodes have loaded what it
+   * gives them and it is noted as what serves. Nobody makes room for it: where a node has no memory
+   * for its part, another revision is made without that node.
+   *
+   * Undefined: no revision can be made any more. Rejects where a node does not load its part.
+   *
+   * @param make The revision where the nodes in `full` can take nothing over; undefined: there is none.
    */
   async repair(
-    made: Deployment,
-    { nodes, valid }: Pick<CopyLoadingRun, "nodes" | "valid">,
-  ): Promise<void> {
+    make: (full: ReadonlySet<string>) => Deployment | undefined,
+    { before, nodes, valid }: Pick<CopyLoadingRun, "nodes" | "valid"> & { before: Deployment },
+  ): Promise<Deployment | undefined> {
     const { serving, memory, of } = this.#options;
-    const what = `nodes ${servingNodes(made).join(", ")} load layers of nodes that are gone`;
-    serving.reason = what;
-    this.#now = { made, what };
+    const full = new Set<string>();
     try {
-      // Before any node knows it: whoever takes over must not go on with an earlier revision.
-      await memory.serves(made, of);
-      if (valid()) await this.preparation.once(made, nodes);
+      for (;;) {
+        const made = make(full);
+        if (!made) return undefined;
+        const what = `nodes ${servingNodes(made).join(", ")} load layers of nodes that are gone`;
+        serving.reason = what;
+        this.#now = { made, what };
+        const without = await this.#loadAhead(made, before);
+        if (!valid()) return made;
+        if (without !== undefined && !full.has(without)) {
+          full.add(without);
+          continue;
+        }
+        // Before any node knows it: whoever takes over must not go on with an earlier revision.
+        await memory.serves(made, of);
+        if (valid()) await this.preparation.once(made, nodes);
+        return made;
+      }
     } finally {
       this.#now = undefined;
       this.#fetches.clear();
+    }
+  }
+
+  /**
+   * Has nodes load what comes to them in `made`, before any node knows of it. Resolves to a node that
+   * has no memory for its part; then nothing has changed. Undefined: there is none, or it will show when
+   * the nodes prepare `made`.
+   */
+  async #loadAhead(made: Deployment, before: Deployment): Promise<string | undefined> {
+    const coming = servingNodes(movedOf(before, made));
+    try {
+      await this.preparation.ahead(made, coming);
+    } catch (error) {
+      if (!hasCode(error, "not_enough_memory")) return undefined;
+      this.#tell(coming, before); // what they have loaded does not come
+      const { metadata } = toOrreryError(error);
+      return coming.find((node) => node === metadata?.node) ?? coming[0];
     }
   }
 

@@ -11,7 +11,7 @@ import type { PlaceDeployment } from "./placement.ts";
 import type { Roster } from "./roster.ts";
 
 /** What a copy is made from: {@linkcode DeploymentSource}, as far as it is used here. */
-export type CopySource = Pick<DeploymentSource, "model"> & { place: PlaceDeployment };
+export type CopySource = Pick<DeploymentSource, "model" | "bytesAt"> & { place: PlaceDeployment };
 
 /** Options of a {@linkcode DeploymentCopy}. */
 export interface DeploymentCopyOptions {

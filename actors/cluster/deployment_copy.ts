@@ -10,6 +10,7 @@
 import { type ActorContext, hasCode, type OrreryError, toOrreryError } from "../system/mod.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
 import { Adoption } from "./adoption.ts";
+import { BACK_MS, MENDED_MS, PASSING, PLACE_AGAIN_MS, REPAIRED_MS } from "./copy_delays.ts";
 import { CopyLoading } from "./copy_loading.ts";
 import { copyFields } from "./copy_name.ts";
 import type { CopySource, CopyState, DeploymentCopyOptions } from "./copy_source.ts";
@@ -17,19 +18,9 @@ import { LiveMoves } from "./live_moves.ts";
 import { type Deployment, type Member, servingNodes } from "./deployment.ts";
 import { type DoubtReport, Doubts } from "./doubts.ts";
 import type { FetchReport } from "./fetches.ts";
+import { MissingNodes } from "./missing_nodes.ts";
 import { type DeploymentPlacement, isModel, loads } from "./placement.ts";
-import { repaired } from "./repair.ts";
-
-/** Codes of errors after which a placement is tried again, and the milliseconds until then. */
-const PASSING = ["peer_lost", "unknown_peer", "deadline_exceeded", "cancelled"];
-const PLACE_AGAIN_MS = 5_000;
-/** The same after any other error, while nothing serves: memory may be free by then, or a disk. */
-const MENDED_MS = 60_000;
-/**
- * Milliseconds after which layers are placed anew where a deployment was repaired: the backup may be
- * a slow place for them.
- */
-const REPAIRED_MS = 60_000;
+import { repaired, type RepairedOptions } from "./repair.ts";
 
 /** See the module's text. */
 export class DeploymentCopy {
@@ -52,16 +43,12 @@ export class DeploymentCopy {
   #next?: { source: CopySource; done: (rolledOut: boolean) => void };
   /** The deployment that serves and must be replaced, even by the same placement; "": none. */
   #condemned = "";
-  /** Nodes that are gone of the deployment that serves, and why the last of them is. */
-  readonly #gone = new Set<string>();
-  #why = "";
-  /** Members that do not answer at present, and whose layers others are to take over. */
-  readonly #away = new Set<string>();
-  /** Members whose layers others have taken over since the last placement. */
-  readonly #stoodIn = new Set<string>();
+  readonly #missing = new MissingNodes();
   /** The nodes that have prepared the deployment that serves. */
   #prepared: Set<string>;
   #changes = 0;
+  /** Whether layers are to be placed anew, even where what serves was repaired meanwhile. */
+  #anew = false;
   #placing = false;
   #asleep = false;
   /** Whether it was asleep, and the placement before may do: that is quicker than to plan. */
@@ -137,13 +124,12 @@ export class DeploymentCopy {
 
   /** A member is gone: what serves is repaired, or else layers are placed without it. */
   gone(node: string, why: string): void {
-    const { current } = this.serving;
-    this.#away.delete(node);
     // What is being loaded may serve before this is looked at.
     if (this.placements.some((placed) => servingNodes(placed).includes(node))) {
-      this.#gone.add(node);
-      this.#why = why;
-    } else if (current && this.#stoodIn.delete(node)) return; // see REPAIRED_MS
+      this.#missing.lost(node, why);
+      return void this.replace({ anew: false });
+    }
+    if (this.#missing.lostLater(node) && this.serving.current) return; // see REPAIRED_MS
     void this.replace();
   }
 
@@ -155,12 +141,21 @@ export class DeploymentCopy {
 
   /** What serves with the layers of nodes at backups; undefined: they have none, or no backups. */
   without(nodes: readonly string[]): Deployment | undefined {
-    const { current } = this.serving;
     const { needed } = this;
+    return nodes.some((node) => needed.includes(node)) ? this.spare(nodes) : undefined;
+  }
+
+  /** What serves without these nodes; undefined: nothing serves, or nobody can take their layers. */
+  spare(nodes: readonly string[]): Deployment | undefined {
+    const { current } = this.serving;
     if (!current || current.id === this.#condemned) return undefined;
-    if (!nodes.some((node) => needed.includes(node))) return undefined;
+    return this.#repair(current, { away: new Set([...this.#missing.away, ...nodes]) });
+  }
+
+  #repair(current: Deployment, options: Pick<RepairedOptions, "away" | "full">) {
     const { all: members, able } = this.#options.roster;
-    return repaired(current, { members, able, away: new Set([...this.#away, ...nodes]) });
+    const { bytesAt } = this.#source;
+    return repaired(current, { ...options, members, able, bytesAt });
   }
 
   /**
@@ -169,13 +164,20 @@ export class DeploymentCopy {
    */
   standIn(nodes: readonly string[], why: string): boolean {
     if (!this.without(nodes)) return false;
-    for (const node of nodes) {
-      this.#away.add(node);
-      this.#gone.add(node);
-    }
-    this.#why = why;
-    void this.replace();
+    this.#missing.silent(nodes, why);
+    void this.replace({ anew: false });
     return true;
+  }
+
+  /**
+   * A member answers again in whose place others stood in. Layers that no plan has placed go back to
+   * it after a while.
+   */
+  back(node: string): void {
+    this.#ctx.after(BACK_MS, () => {
+      const { current } = this.serving;
+      if (current && !current.plan && this.#missing.stoodIn(node)) void this.replace();
+    });
   }
 
   /** A node says how far it is with the weights that its layers need. */
@@ -252,9 +254,13 @@ export class DeploymentCopy {
     this.serving.adopt(undefined, why, { gone: true });
   }
 
-  /** Makes new placements until one was made for the members as they are now. */
-  async replace(): Promise<void> {
+  /**
+   * Makes new placements until one was made for the members as they are now. `anew` false: a repair of
+   * what serves will do.
+   */
+  async replace({ anew = true }: { anew?: boolean } = {}): Promise<void> {
     this.#changes++;
+    if (anew) this.#anew = true;
     if (this.#asleep) return this.sleep();
     if (this.#options.waits()) return; // it is called again once the members have come
     if (this.#placing || this.#closed) return; // the loop that runs already sees the change
@@ -288,6 +294,7 @@ export class DeploymentCopy {
     if (usable.size === 0) return serving.adopt(undefined, "no node is left");
     const next = this.#next;
     const source = next?.source ?? this.#source;
+    this.#anew = false;
     try {
       if (!next && await this.#woken(valid)) return;
       const say = (what: string) => this.#say(what);
@@ -312,50 +319,39 @@ export class DeploymentCopy {
    * serves on, and its requests are held. False: it needs none, or is given up since it cannot be.
    */
   async #repaired(valid: () => boolean): Promise<boolean> {
-    const { serving } = this;
-    const { roster } = this.#options;
+    const [serving, missing] = [this.serving, this.#missing];
     const { current } = serving;
-    if (!current || !servingNodes(current).some((node) => this.#gone.has(node))) return false;
-    const { all: members, able } = roster;
-    const away = new Set(this.#away);
-    const made = current.id === this.#condemned
-      ? undefined
-      : repaired(current, { members, able, away });
-    const nodes = able.map(({ node }) => node).filter((node) => !away.has(node));
+    if (!current || !missing.hit(current)) return false;
+    const away = new Set(missing.away);
+    const able = this.#options.roster.able.map(({ node }) => node);
+    const nodes = able.filter((node) => !away.has(node));
+    const sound = current.id !== this.#condemned;
+    const make = (full: ReadonlySet<string>) =>
+      sound ? this.#repair(current, { away, full }) : undefined;
+    let made: Deployment | undefined;
+    let error = "";
     try {
-      if (made) await this.#loading.repair(made, { nodes, valid });
-      if (!valid()) return false;
+      made = await this.#loading.repair(make, { before: current, nodes, valid });
     } catch (caught) {
-      if (!valid()) return false;
-      if (this.#onlyAway) {
-        this.#gone.clear();
-        this.#away.clear();
+      error = `; ${toOrreryError(caught).message}`;
+    }
+    if (!valid()) return false;
+    if (!made) {
+      if (sound && missing.onlyAway) {
+        missing.waitFor();
         return true; // it goes on when the node is back, or is repaired once that is taken for dead
       }
-      this.#why = `${this.#why}; ${toOrreryError(caught).message}`;
-      if (serving.current === current) serving.adopt(undefined, this.#why);
-      return false;
-    }
-    if (!made) {
-      serving.adopt(undefined, this.#why);
+      if (serving.current === current) serving.adopt(undefined, missing.why + error);
       return false;
     }
     this.#prepared = new Set(nodes);
     this.#last = made;
     this.failure = undefined;
-    this.#gone.clear();
-    for (const node of away) {
-      this.#away.delete(node);
-      this.#stoodIn.add(node);
-    }
+    missing.replaced(away);
     serving.adopt(made, "");
-    this.#laterAnew(made);
+    if (this.#anew) this.#changes++; // a node has joined meanwhile: one more round
+    else this.#laterAnew(made);
     return true;
-  }
-
-  /** Whether all that is missing of what serves is at members that may come back. */
-  get #onlyAway(): boolean {
-    return this.#gone.size > 0 && [...this.#gone].every((node) => this.#away.has(node));
   }
 
   /** What serves and may move; undefined: nothing does, or it is to be replaced. */
@@ -367,8 +363,10 @@ export class DeploymentCopy {
   /** Backups take over from nodes that leave. False: layers are placed anew. */
   async #handedOver(valid: () => boolean): Promise<boolean> {
     const made = this.#movable && await this.#moves.handOver(this.#movable, valid);
-    if (made) this.#laterAnew(made);
-    return made !== undefined;
+    if (!made) return false;
+    this.#anew = false;
+    this.#laterAnew(made);
+    return true;
   }
 
   /** Layers are placed anew after a while: a backup may be a slow place for them. */
@@ -474,7 +472,7 @@ export class DeploymentCopy {
     if (!valid()) return this.serving.letGo(made);
     this.#prepared = new Set(nodes);
     this.#last = placement;
-    for (const nodes of [this.#gone, this.#away, this.#stoodIn]) nodes.clear();
+    this.#missing.clear();
     this.serving.adopt(made, "");
   }
 

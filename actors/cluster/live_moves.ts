@@ -37,7 +37,7 @@ export class LiveMoves {
   }
 
   /**
-   * Has the backups that the plan names take over the layers of nodes that leave, which serve until
+   * Has the backups (`backups.ts`) take over the layers of nodes that leave, which serve until
    * then. undefined: none leaves, or nobody can take over so.
    *
    * @param valid Whether the members are still those that it is for.

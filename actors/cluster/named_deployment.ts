@@ -7,7 +7,7 @@
 import { type ActorContext, toOrreryError } from "../system/mod.ts";
 import { CopiesWatch, copyLimits, wantedCopies } from "./copies_policy.ts";
 import { type CopyName, DEFAULT_DEPLOYMENT } from "./copy_name.ts";
-import type { CopyState, DeploymentCopyOptions } from "./copy_source.ts";
+import type { CopySource, CopyState, DeploymentCopyOptions } from "./copy_source.ts";
 import { DeploymentCopy } from "./deployment_copy.ts";
 import { type Deployment, servingNodes } from "./deployment.ts";
 import type { DeploymentSource, HostedActorView } from "./deployment_source.ts";
@@ -186,12 +186,12 @@ export class NamedDeployment {
     }
     if (this.#next !== source) return false;
     for (const copy of [...this.#copies]) {
-      const rolledOut = await copy.roll({ model: source.model, place: this.#place(copy, source) });
+      const rolledOut = await copy.roll(this.#sourceOf(() => copy, source));
       if (this.#next !== source) return false; // a later one came, which has closed it
       if (rolledOut) continue;
       this.#rollBack(before);
       for (const other of this.#copies.slice(0, this.#copies.indexOf(copy))) {
-        await other.roll({ model: before.model, place: this.#place(other, before) });
+        await other.roll(this.#sourceOf(() => other, before));
       }
       return false;
     }
@@ -233,7 +233,7 @@ export class NamedDeployment {
     this.#source = source;
     source.inherit?.();
     for (const copy of this.#copies) {
-      copy.use({ model: source.model, place: this.#place(copy, source) });
+      copy.use(this.#sourceOf(() => copy, source));
     }
     before.close();
     this.#applyLimits();
@@ -309,11 +309,10 @@ export class NamedDeployment {
     const of: CopyName = { name, copy };
     const source = this.#source;
     let made: DeploymentCopy | undefined = undefined;
-    const place: PlaceDeployment = (...given) => this.#options.place(made!, source, ...given);
     made = new DeploymentCopy(this.#ctx, {
       ...options,
       of,
-      source: { model: source.model, place },
+      source: this.#sourceOf(() => made!, source),
       past: {
         serving: past.serving.find((d) => (d.copy ?? 0) === copy),
         others: past.others,
@@ -323,8 +322,12 @@ export class NamedDeployment {
     return made;
   }
 
-  #place(copy: DeploymentCopy, source: DeploymentSource): PlaceDeployment {
-    return (...given) => this.#options.place(copy, source, ...given);
+  #sourceOf(copy: () => DeploymentCopy, source: DeploymentSource): CopySource {
+    return {
+      model: source.model,
+      bytesAt: (placement) => source.bytesAt(placement),
+      place: (...given) => this.#options.place(copy(), source, ...given),
+    };
   }
 
   /** Nodes that another copy than this one has layers on. */

@@ -5,19 +5,10 @@
  *
  * @module
  */
-import { z } from "zod";
 import { shapeSchema } from "../pipeline/mod.ts";
+import { atBackups, type BackupOptions, layersAt } from "./backups.ts";
 import { type Deployment, type HeadShard, type Member, servingNodes } from "./deployment.ts";
 import type { DeploymentPlacement } from "./placement.ts";
-
-/** What is read of a deployment's plan: who could take over whose layers. */
-const backupsSchema = z.object({
-  backups: z.array(z.object({
-    first_layer: z.number(),
-    last_layer: z.number(),
-    host: z.string().nullable(),
-  })),
-});
 
 /** The stages and shards of a deployment that are at other nodes in another revision of it. */
 export interface MovedParts {
@@ -68,40 +59,35 @@ export const isWhole = (
   members: ReadonlyMap<string, unknown>,
 ): boolean => servingNodes(deployment).every((node) => members.has(node));
 
+/** Options of {@linkcode repaired}. */
+export interface RepairedOptions {
+  /** All members. */
+  members: readonly Member[];
+  /** Members on which layers may be placed. */
+  able: readonly Member[];
+  /** Members that do not answer, and count as gone. @default none */
+  away?: ReadonlySet<string>;
+  /** Members that can take nothing over. @default none */
+  full?: ReadonlySet<string>;
+  /** Bytes that a placement takes at each node; see {@linkcode BackupOptions}. @default not known */
+  bytesAt?: BackupOptions["bytesAt"];
+}
+
 /**
  * The next revision of a deployment, without the nodes that are no members: each stage that was there
- * goes to the backup that the plan names for all of its layers, each shard of the head to a node that
- * has one or, where none is left, to that of the last stage, and the drafter to a member with few
- * layers. Undefined: that cannot be, since the plan names nobody who is here.
- *
- * @param options `able`: members on which layers may be placed; `members`: all of them; `away`:
- *   members that do not answer, and count as gone.
+ * goes to its backup (`backups.ts`), each shard of the head to a node that has one or, where none is
+ * left, to that of the last stage, and the drafter to a member with few layers. Undefined: that cannot
+ * be, since nobody who is here can take the layers.
  */
 export function repaired(
   deployment: Deployment,
-  { members, able, away }: {
-    members: readonly Member[];
-    able: readonly Member[];
-    away?: ReadonlySet<string>;
-  },
+  { members, able, away, full, bytesAt }: RepairedOptions,
 ): Deployment | undefined {
-  const named = (all: readonly Member[]) =>
-    new Set(all.map(({ node }) => node).filter((node) => !away?.has(node)));
-  const [here, usable] = [named(members), named(able)];
-  const plan = backupsSchema.safeParse(deployment.plan);
-  const backups = plan.success ? plan.data.backups : [];
-  const stages: Deployment["stages"] = [];
-  for (const stage of deployment.stages) {
-    if (here.has(stage.node)) {
-      stages.push(stage);
-      continue;
-    }
-    const backup = backups.find(({ first_layer, last_layer, host }) =>
-      first_layer === stage.first && last_layer === stage.last && host !== null && usable.has(host)
-    );
-    if (!backup) return undefined;
-    stages.push({ ...stage, node: backup.host! });
-  }
+  const isThere = ({ node }: Member) => !away?.has(node);
+  const here = new Set(members.filter(isThere).map(({ node }) => node));
+  const takers = able.filter((member) => isThere(member) && !full?.has(member.node));
+  const stages = atBackups(deployment, { here, takers, bytesAt });
+  if (!stages) return undefined;
   const { head, solo, draft, revision = 0 } = deployment;
   return {
     ...deployment,
@@ -119,8 +105,7 @@ function leastLayers(
   able: readonly Member[],
   stages: Deployment["stages"],
 ): string | undefined {
-  const layers = ({ node }: Member) =>
-    stages.reduce((n, s) => n + (s.node === node ? s.last - s.first + 1 : 0), 0);
+  const layers = ({ node }: Member) => layersAt(stages, node);
   return able.toSorted((a, b) => layers(a) - layers(b))[0]?.node;
 }
 

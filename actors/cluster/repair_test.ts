@@ -56,7 +56,7 @@ Deno.test("repaired() has nobody where the plan names none, one that is gone, or
   assert.equal(repaired(made(), without("b", "d")), undefined);
   const { members } = without("b");
   assert.equal(repaired(made(), { members, able: [member("a")] }), undefined, "its link is bad");
-  assert.equal(repaired(made({ plan: undefined }), without("b")), undefined);
+  assert.equal(repaired(made({ plan: {} }), without("b")), undefined);
   const parts = { backups: [backup(4, 5, "d"), backup(6, 7, "a")] };
   assert.equal(repaired(made({ plan: parts }), without("b")), undefined);
 });

@@ -9,6 +9,7 @@ import { Absent } from "./absent.ts";
 import { addressTaken, superseded } from "./cluster_errors.ts";
 import type { Member } from "./deployment.ts";
 import type { HealthChange, NodeHealth } from "./health.ts";
+import { JoinOrder } from "./join_order.ts";
 import { memberActor } from "./member.ts";
 import { type MembersView, memberWatch } from "./member_watch.ts";
 import type { NodeWatch } from "./node_watch.ts";
@@ -41,6 +42,8 @@ export interface RosterEvents {
   needed(): Iterable<string>;
   /** Whether others could stand in for a node. */
   replaceable(node: string): boolean;
+  /** A member is heard again, in whose place others stood in. */
+  back(node: string): void;
   /** A node has joined, or its link is good again: it is told what it has missed. */
   rejoined(node: string): void;
   /** Layers may be placed on other members than before. */
@@ -67,7 +70,7 @@ export interface RosterOptions {
 
 /** See the module's text. */
 export class Roster {
-  /** All members, in the order in which they joined. */
+  /** All members, by id. */
   readonly members: Map<string, Member>;
   /** The members on which layers may be placed: those to which the link is not bad. */
   readonly usable: Map<string, Member>;
@@ -76,6 +79,7 @@ export class Roster {
   readonly #events: RosterEvents;
   readonly #watch: NodeWatch;
   readonly #absent = new Absent();
+  readonly #order: JoinOrder;
   /** Ids of members that have been taken for dead in this time of the cluster. */
   readonly #buried = new Set<string>();
 
@@ -86,6 +90,8 @@ export class Roster {
     this.#options = options;
     this.#events = events;
     this.members = new Map(past.map((member) => [member.node, member]));
+    this.#order = new JoinOrder((node) => view.identity(node));
+    for (const member of past) this.#order.joined(member, past);
     this.usable = new Map(this.members);
     this.#watch = memberWatch(ctx, {
       ...{ view, self, members: this.members },
@@ -96,12 +102,12 @@ export class Roster {
     ctx.after(REVIEW_MS, () => this.#review());
   }
 
-  /** The members, in the order in which they joined. */
+  /** The members, in the order in which they joined first; see `join_order.ts`. */
   get all(): Member[] {
-    return [...this.members.values()];
+    return this.#order.sorted(this.members.values());
   }
 
-  /** The usable members, in the order in which they joined. */
+  /** The usable members, in the same order. */
   get able(): Member[] {
     return this.all.filter(({ node }) => this.usable.has(node));
   }
@@ -126,6 +132,7 @@ export class Roster {
     await this.#displace(member);
     const { node } = member;
     this.members.set(node, member);
+    this.#order.joined(member, this.members.values());
     this.usable.set(node, member);
     this.#absent.back(member);
     if (node !== this.#options.self) this.#watch.add(node, { back: this.#buried.delete(node) });
@@ -199,6 +206,7 @@ export class Roster {
           .sort((a, b) => Number(isWell(b)) - Number(isWell(a))),
       silence: (node) => this.#watch.silence(node),
       silent: (node, why) => this.#events.silent(node, why),
+      back: (node) => this.#events.back(node),
     };
   }
 

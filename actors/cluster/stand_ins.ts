@@ -45,6 +45,8 @@ export interface StandInWorld extends Pick<WatchWorld, "now" | "after" | "reach"
   silence(node: string): { ms: number; phi: number } | undefined;
   /** This node has fallen silent: others should stand in for it. False: nobody does. */
   silent(node: string, why: string): boolean;
+  /** This node is heard again, in whose place others stood in. */
+  back(node: string): void;
 }
 
 /** What is known of a node that was silent. */
@@ -92,6 +94,7 @@ export class StandIns {
     const silence = this.#world.silence(node);
     if (!slow.heard && silence && silence.ms < LOOK_MS) {
       slow.heard = true;
+      this.#world.back(node);
       const wrong = now - slow.at <= SLOW_MS;
       if (wrong) slow.doublings = Math.min(MOST_DOUBLINGS, slow.doublings + 1);
     }

@@ -29,6 +29,7 @@ function world(votes: Record<string, Reach | "away">) {
         sim.clock.after(ms, () => vote === "away" ? reject(new Error("late")) : resolve(vote));
       });
     },
+    back: () => {},
     silent: () => {
       if (given.able) told.push(sim.clock.now());
       return given.able;

@@ -16,7 +16,7 @@ import type { ActorContext } from "../system/mod.ts";
 import { type Deployment, type Member, servingNodes } from "./deployment.ts";
 import type { DeploymentCopy } from "./deployment_copy.ts";
 import type { ClusterMemory } from "./memory.ts";
-import { isWhole, repaired } from "./repair.ts";
+import { isWhole } from "./repair.ts";
 
 /** Milliseconds that a new coordinator waits for the members of the one before. */
 const WAIT_MS = 3_000;
@@ -104,10 +104,10 @@ export class Takeover {
 
   /** Whether backups could take over what these nodes have of the deployments that serve. */
   #canSpare(nodes: ReadonlySet<string>): boolean {
-    const others = [...this.#options.members.values()].filter(({ node }) => !nodes.has(node));
+    const copies = this.#options.copies();
     return this.#served.every((d) =>
       !servingNodes(d).some((node) => nodes.has(node)) ||
-      repaired(d, { members: others, able: others })
+      copies.some((copy) => copy.serving.current?.id === d.id && copy.spare([...nodes]))
     );
   }
 
@@ -135,7 +135,7 @@ export class Takeover {
         if (copy.serving.current === current && isWhole(current, members)) {
           copy.serving.adopt(undefined, "a node has lost its layers");
         }
-        void copy.replace();
+        void copy.replace({ anew: false });
       }),
     );
   }

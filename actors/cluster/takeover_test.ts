@@ -15,7 +15,7 @@ import {
   type PlaceDeployment,
   Simulation,
 } from "../mod.ts";
-import { NO_SOURCES } from "../../tests/support/no_memory.ts";
+import { FULL_NODES, NO_SOURCES } from "../../tests/support/no_memory.ts";
 
 const NODES = ["n0", "n1", "n2"];
 const member = (node: string): Member => ({
@@ -36,7 +36,7 @@ const deployment = (id: string, nodes: string[], more: Partial<Deployment> = {})
   });
 
 /** A new coordinator n0 with what the one before, n9, has left, and what the nodes are told. */
-function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
+function world(past: ClusterPast, { lacks = [] as string[], full = false } = {}) {
   const sim = new Simulation({ seed: 1 });
   const told: string[] = [];
   const written: string[] = [];
@@ -62,6 +62,8 @@ function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
     isFormer: () => false,
     changed: () => {},
   };
+  // Each stage takes all of a node's memory.
+  const sources = full ? FULL_NODES : NO_SOURCES;
   const directory = directoryOf((to) => to === CLUSTER ? "n0" : to.split("/")[2]);
   const systems = NODES.map((node) => {
     const say = (what: string) => void told.push(`${node} ${what}`);
@@ -85,7 +87,7 @@ function world(past: ClusterPast, { lacks = [] as string[] } = {}) {
   });
   systems[0].register(clusterActor, {
     config: clusterActor.config.parse({ nodes: 3, model: "m", source: "n0" }),
-    resources: () => ({ place, memory, nodes, sources: NO_SOURCES }),
+    resources: () => ({ place, memory, nodes, sources }),
   });
   return {
     sim,
@@ -126,12 +128,12 @@ Deno.test("clusterActor goes on with the deployment of the coordinator before, w
   assert.deepEqual(members.map((m) => m.node), NODES);
 });
 
-Deno.test("clusterActor places layers anew where a node with layers has not come, and others go on until then", async () => {
+Deno.test("clusterActor places layers anew where a node with layers has not come and no other has memory for them, and others go on until then", async () => {
   const { sim, told, written, join, status } = world({
     members: NODES.map(member),
-    serving: deployment("old", ["n1", "n2"]),
+    serving: deployment("old", ["n0", "n1", "n2"]),
     others: [],
-  });
+  }, { full: true });
   await join("n0");
   await join("n1");
   await sim.run({ forMs: 2_500 });

@@ -53,9 +53,23 @@ export function servingLine(
   reason: string,
 ): string {
   if (!deployment) return `${pc.yellow("not ready")} ${reason}`;
-  const stages = deployment.stages.map((s) => {
-    const range = s.first === s.last ? `layer ${s.first}` : `layers ${s.first}-${s.last}`;
-    return `${range} on ${s.node === node.id ? "this node" : s.node}`;
-  });
+  const at = Object.entries(Object.groupBy(deployment.stages, (s) => s.node));
+  const stages = at.map(([name, own]) =>
+    `${layersText(own!)} on ${name === node.id ? "this node" : name}`
+  );
   return `${pc.green("ready")}    ${deployment.model}: ${stages.join(", ")}`;
+}
+
+/** Layers of the stages at one node: a backup may have several, next to each other or not. */
+function layersText(stages: readonly { first: number; last: number }[]): string {
+  const ranges: { first: number; last: number }[] = [];
+  for (const { first, last } of stages) {
+    const before = ranges.at(-1);
+    if (before?.last === first - 1) before.last = last;
+    else ranges.push({ first, last });
+  }
+  const texts = ranges.map(({ first, last }) => first === last ? `${first}` : `${first}-${last}`);
+  return `${texts.length > 1 || texts[0].includes("-") ? "layers" : "layer"} ${
+    texts.join(" and ")
+  }`;
 }

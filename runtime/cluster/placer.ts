@@ -75,7 +75,7 @@ export interface PlacerOptions {
   manifest: Manifest;
   /** The draft model, in this node's store too; undefined: there is none. */
   draft?: Manifest;
-  /** Layers of each member, in the order in which they joined; with them nothing is planned. */
+  /** Layers of each member, in the order in which they joined first; with them nothing is planned. */
   layers?: LayerRange[];
   /** Ask the planner, or give every member the same number of layers. @default "planned" */
   placement?: "planned" | "even";

@@ -21,6 +21,8 @@ Deno.test({
     });
     assert.deepEqual(wrong, [], said.join("\n"));
     assert.ok(outcomes.every(({ answers }) => answers > 0), said.join("\n"));
-    assert.ok(moved > 0, `no answer had to go on elsewhere\n${said.join("\n")}`);
+    // Layers are rebuilt under most answers, which then go on where they are: those stand still.
+    const stood = outcomes.some(({ pausesMs }) => pausesMs.some((ms) => ms > 500));
+    assert.ok(moved > 0 || stood, `no fault met an answer\n${said.join("\n")}`);
   },
 });

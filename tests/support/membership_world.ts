@@ -22,7 +22,7 @@ import {
   Simulation,
 } from "../../actors/mod.ts";
 import { FaultyNetwork, FaultyProcess } from "./faulty_network.ts";
-import { NO_MEMORY, NO_SOURCES } from "./no_memory.ts";
+import { FULL_NODES, NO_MEMORY } from "./no_memory.ts";
 
 /** A node listens on this port or the next one. */
 const PORT = 8421;
@@ -146,7 +146,7 @@ export class MembershipWorld {
         config: clusterActor.config.parse({ nodes: 1, model: "m", source: id }),
         resources: () => ({
           memory: NO_MEMORY,
-          sources: NO_SOURCES,
+          sources: FULL_NODES, // membership alone is looked at: nothing is repaired
           nodes: view,
           place: (members: Member[]) => ({
             stages: members.map(({ node }, i) => ({ node, first: i, last: i })),
