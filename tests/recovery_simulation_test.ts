@@ -75,5 +75,6 @@ Deno.test("Gateway.generate() fails with the node that was lost, where nothing t
   const { error } = await w.sim.until(asked);
   assert.ok(hasCode(error, "node_lost") || hasCode(error, "peer_lost"), String(error));
   const waited = w.sim.clock.now() - before;
-  assert.ok(waited > 55_000 && waited < 65_000, `${waited} ms`);
+  // It is held for 20 s first, as the stages could be rebuilt.
+  assert.ok(waited > 75_000 && waited < 85_000, `${waited} ms`);
 });

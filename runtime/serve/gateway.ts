@@ -115,7 +115,7 @@ export class Gateway implements Generator, ServingControl {
     this.#named(name).serve(told.copy ?? 0, served, { reason, failed: told.failed });
     const limits = served?.deployment.shape.admission;
     if (served && (name === DEFAULT_DEPLOYMENT || limits)) this.#options.admission.use(limits);
-    this.#held.served(before, served?.deployment);
+    this.#held.served(name, before, served?.deployment);
     if (served) {
       this.#models.add(served.model);
       void this.#rooms.learn(served.deployment);

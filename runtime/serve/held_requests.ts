@@ -30,6 +30,8 @@ export interface HeldRequestsOptions {
 /** See the module's text. */
 export class HeldRequests {
   readonly #o: HeldRequestsOptions;
+  /** Deployments (ids) that were withdrawn while nothing else served, by their name. */
+  readonly #withdrawn = new Map<string, string[]>();
 
   /** Holds nothing yet. */
   constructor(options: HeldRequestsOptions) {
@@ -55,14 +57,24 @@ export class HeldRequests {
     }
   }
 
-  /** New requests use `after` in place of `before`: another revision of it, or another deployment. */
-  served(before: Deployment | undefined, after: Deployment | undefined): void {
-    if (!before || before === after) return;
-    if (before.id === after?.id) return this.#replaced(before, after);
+  /**
+   * New requests of what has this name use `after` in place of `before`: another revision of it,
+   * another deployment, or none for now. Without another one, those that run go on waiting.
+   */
+  served(name: string, before: Deployment | undefined, after: Deployment | undefined): void {
+    if (before === after) return;
+    if (before && before.id === after?.id) return this.#replaced(before, after);
+    const past = this.#withdrawn.get(name) ?? [];
+    if (before) past.push(before.id);
+    this.#withdrawn.set(name, after ? [] : past);
+    if (after) { for (const id of past) this.#superseded(id); }
+  }
+
+  #superseded(id: string): void {
     const { arbiters, system } = this.#o;
-    for (const key of arbiters.keys(before.id)) {
+    for (const key of arbiters.keys(id)) {
       // one that is not active has nothing to end
-      system.at(arbiterActor, arbiterAddress(before.id, key)).tell.superseded({}).catch(() => {});
+      system.at(arbiterActor, arbiterAddress(id, key)).tell.superseded({}).catch(() => {});
     }
   }
 
