@@ -242,11 +242,12 @@ export class ArbiterArena {
    * How the pipeline is rebuilt, where the stages of `lost` have nothing of the arena any more and
    * those of `gone` have not kept what they sent. All frames under way are taken back: their rows
    * will be sent again. Cached rows that no request names are given up, unless no stage was lost.
+   * undefined: no row is left, and the next frame opens an arena of another name.
    */
   rebuild(
     requests: Requests,
     { lost, gone }: { lost: ReadonlySet<number>; gone: ReadonlySet<number> },
-  ): RebuildPlan {
+  ): RebuildPlan | undefined {
     const { memory, memory: { pool, cache } } = this;
     const order = new Map(pool.standing.map((row, i) => [row, i]));
     const older = this.#replay.splice(0);
@@ -266,7 +267,10 @@ export class ArbiterArena {
     const moves = this.#laid.moves(moved);
     this.#laid.sent(this.#floor, moved);
     const { standing, capacity } = pool;
-    if (standing.length === 0) memory.reopen();
+    if (standing.length === 0) {
+      memory.reopen();
+      if (lost.size > 0) return this.#rename();
+    }
     return {
       realign: { arena, floor: this.#floor, capacity, moves },
       frames: rebuildFrames(standing, segmentsOf(this.#o.stages, { lost, gone }), {
@@ -276,6 +280,17 @@ export class ArbiterArena {
         nextSeq: () => this.#seq++,
       }),
     };
+  }
+
+  /**
+   * The next frame opens an arena of another name. An earlier frame that is still on its way would
+   * open the old one at a stage that is new and was told nothing, and stand there beside those to come.
+   */
+  #rename(): undefined {
+    this.emit({ kind: "close", arena: this.#name! });
+    this.#name = this.#o.nameArena();
+    this.#layoutSeq = -1;
+    this.#laid.clear();
   }
 
   /**

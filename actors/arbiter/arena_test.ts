@@ -35,7 +35,7 @@ function world() {
     arena.send(carried, room.layout);
   };
   const sent = () => arena.takeEffects().flatMap((e) => e.kind === "frame" ? [e.frame] : []);
-  return { arena, request, send, sent };
+  return { arena, request, requests, send, sent };
 }
 
 const error = { group: "engine", code: "arena_memory", message: "no memory" };
@@ -74,6 +74,24 @@ Deno.test("ArbiterArena.takeBack() sends the rows of refused frames again, in th
   assert.equal(again.layout!.capacity, 256, "half of the 512 rows that were refused");
   assert.deepEqual(again.samplers!.map((s) => s.id), [7], "its frame was lost");
   assert.equal(arena.replays, false);
+});
+
+Deno.test("ArbiterArena.rebuild() takes another name where a stage is lost and no row has run", () => {
+  const { arena, requests, send, sent } = world();
+  send(6);
+  const [first] = sent();
+  const gone = new Set<number>();
+  assert.equal(arena.rebuild(requests, { lost: new Set([1]), gone }), undefined);
+  const [closed] = arena.takeEffects();
+  assert.deepEqual(closed, { kind: "close", arena: "arena0" }, "a late frame opens it nowhere");
+  assert.ok(arena.replay());
+  const [again] = sent();
+  assert.deepEqual([again.arena, again.base, [...again.tokens]], ["arena1", 0, [...first.tokens]]);
+  assert.ok(again.layout, "it opens the arena");
+  const answer = { seq: again.seq, trace: [], hidden_bytes: 0 };
+  assert.equal(arena.answered({ ...answer, arena: "arena0" }), undefined);
+  assert.equal(arena.answered({ ...answer, arena: "arena1" })!.carried.length, 6);
+  assert.ok(arena.rebuild(requests, { lost: new Set([1]), gone })!.frames.length > 0);
 });
 
 Deno.test("ArbiterArena.release() calls no frame back that carries needed rows or announces a sampler", () => {

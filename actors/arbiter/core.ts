@@ -275,7 +275,7 @@ export class ArbiterCore {
     this.#held = false;
   }
 
-  /** See {@linkcode ArbiterArena.rebuild}; undefined: no arena is open. */
+  /** See {@linkcode ArbiterArena.rebuild}; undefined: nothing is to be rebuilt. */
   rebuild(
     stages: { lost: ReadonlySet<number>; gone: ReadonlySet<number> },
   ): RebuildPlan | undefined {
