@@ -63,9 +63,6 @@ async function run(options: PlacementWorldOptions, disturb: Disturb): Promise<Ta
     const all = [n0, n1, ...["n2", "n3", "n4"].map((name) => world.add(name))];
     await sim.until(Promise.all(all.map((node) => world.join(node))));
     const over = () => sim.clock.now() >= BUSY_MS;
-    const ready = async ({ gateway }: SimulatedNode) => {
-      while (!gateway.readiness().ready) await world.sleep(100);
-    };
     const watch = async () => {
       while (!over()) {
         await world.sleep(50);
@@ -75,7 +72,7 @@ async function run(options: PlacementWorldOptions, disturb: Disturb): Promise<Ta
         served.add(`${deployment.id} ${deployment.revision ?? 0}`);
       }
     };
-    await sim.until(Promise.all(all.map(ready)));
+    await sim.until(Promise.all(all.map((node) => world.ready(node))));
     await sim.until(Promise.all([
       disturb(world, over),
       watch(),

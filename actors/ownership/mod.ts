@@ -17,4 +17,4 @@ export * from "./errors.ts";
 export * from "./fence.ts";
 export * from "./node_lease.ts";
 export * from "./records.ts";
-export { type Timing } from "./waiting.ts";
+export { pause, type Timing } from "./waiting.ts";

@@ -38,9 +38,8 @@ import {
   unloadedArenas,
 } from "./open_arenas.ts";
 import { CANDIDATE_LIMITS } from "./partials.ts";
-import type { StageReport } from "./reports.ts";
 import { KnownMasks } from "./token_mask.ts";
-import { tellSpans } from "./work_spans.ts";
+import { tellRun } from "./work_spans.ts";
 
 /** Resource `engine` of a head actor: loads the shard's engine. */
 export type LoadHeadEngine = () => Promise<HeadEngine>;
@@ -196,17 +195,9 @@ export const headActor = defineActor({
       const began = ctx.now();
       const output = await engine.run({ normed, rows, limit });
       const ended = ctx.now();
-      const report: StageReport = {
-        ...{ type: "stage", what: "head", index: shard, rows: rows.length },
-        ...{ busyMs: output.computeMs, waitMs: began - received },
-      };
-      ctx.report(report);
-      tellSpans(ctx, message.spans, {
-        ...{ name: "head", start: received, end: ended },
-        attributes: {
-          ...{ "orrery.shard": shard, "orrery.frame": seq, "orrery.rows": rows.length },
-          ...{ "orrery.wait_ms": began - received, "orrery.busy_ms": output.computeMs },
-        },
+      tellRun(ctx, {
+        ...{ what: "head", index: shard, frame: message, rows: rows.length },
+        ...{ busyMs: output.computeMs, received, began, ended },
       });
       if (output.more) {
         state.kept.delete(seq);

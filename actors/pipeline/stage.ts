@@ -46,9 +46,8 @@ import {
   unloadedArenas,
 } from "./open_arenas.ts";
 import { type RealignMessage, realignSchema } from "./rebuild.ts";
-import type { StageReport } from "./reports.ts";
 import { decodeHidden, encodeHidden, type Tensor, type Wire } from "./tensor.ts";
-import { tellSpans } from "./work_spans.ts";
+import { tellRun } from "./work_spans.ts";
 
 /** Resource `engine` of a stage actor: loads the stage's engine. */
 export type LoadEngine = () => Promise<StageEngine>;
@@ -263,17 +262,9 @@ export const stageActor = defineActor({
       const output = await engine.run({ ...frame, hidden });
       const busy_ms = output.computeMs;
       const times = { stage: index, received, began, ended: ctx.now(), busy_ms };
-      const report: StageReport = {
-        ...{ type: "stage", what: "stage", index, rows: frame.tokens.length, busyMs: busy_ms },
-        waitMs: began - received,
-      };
-      ctx.report(report);
-      tellSpans(ctx, frame.spans, {
-        ...{ name: "stage", start: received, end: times.ended },
-        attributes: {
-          ...{ "orrery.stage": index, "orrery.frame": seq, "orrery.rows": frame.tokens.length },
-          ...{ "orrery.wait_ms": began - received, "orrery.busy_ms": busy_ms },
-        },
+      tellRun(ctx, {
+        ...{ what: "stage", index, frame, rows: frame.tokens.length, busyMs: busy_ms },
+        ...{ received, began, ended: times.ended },
       });
       const trace = [...frame.trace ?? [], { ...times, ...(frame.layout && { layout_ms }) }];
       const failed = (error: unknown) => void arenas.undelivered(arena, seq, error);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Clock, OrreryError } from "../../actors/mod.ts";
+import { type Clock, OrreryError, pause } from "../../actors/mod.ts";
 
 /** Times that it is asked at most. */
 const MOST_TIMES = 4;
@@ -32,15 +32,7 @@ export async function askAgain<T>(
     } catch (error) {
       if (signal.aborted || times === MOST_TIMES || !passes(error)) throw error;
     }
-    await new Promise<void>((resolve) => {
-      const go = () => {
-        cancel();
-        signal.removeEventListener("abort", go);
-        resolve();
-      };
-      const cancel = clock.after(AGAIN_MS, go);
-      signal.addEventListener("abort", go);
-    });
+    await pause({ clock }, AGAIN_MS, signal);
     signal.throwIfAborted();
   }
 }

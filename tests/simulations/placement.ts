@@ -60,10 +60,7 @@ async function busy(world: PlacementWorld): Promise<Tally> {
   const over = () => sim.clock.now() > BUSY_MS;
   const [n0, n1] = world.nodes.values();
   await Promise.all([world.join(n0), world.join(n1)]);
-  const ready = async ({ gateway }: SimulatedNode) => {
-    while (!gateway.readiness().ready) await world.sleep(100);
-  };
-  await Promise.all([ready(n0), ready(n1)]);
+  await Promise.all([world.ready(n0), world.ready(n1)]);
   const clients = (node: SimulatedNode, done = over) =>
     Promise.all([1, 2].map(() => client(world, node, { tally, over: done })));
   /** A node that comes, answers for a while and goes. */
@@ -71,7 +68,7 @@ async function busy(world: PlacementWorld): Promise<Tally> {
     await world.sleep(world.random() * BUSY_MS / 2);
     const node = world.add(name);
     await world.join(node);
-    await ready(node);
+    await world.ready(node);
     let leaves = false;
     const working = clients(node, () => leaves || over());
     await world.sleep(world.random() * BUSY_MS / 2);

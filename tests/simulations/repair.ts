@@ -72,10 +72,7 @@ async function run(seed: number): Promise<SeedReport> {
     const [n0, n1] = world.nodes.values();
     const victims = ["n2", "n3"].map((name) => world.add(name));
     await sim.until(Promise.all([n0, n1, ...victims].map((node) => world.join(node))));
-    const ready = async (node: SimulatedNode) => {
-      while (!node.gateway.readiness().ready) await world.sleep(100);
-    };
-    await sim.until(Promise.all([ready(n0), ready(n1)]));
+    await sim.until(Promise.all([world.ready(n0), world.ready(n1)]));
     const [{ served, cuts }, ...counts] = await sim.until(Promise.all([
       deaths(world, victims),
       ...[n0, n0, n1].map((node) => client(world, node)),

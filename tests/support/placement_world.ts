@@ -192,6 +192,11 @@ export class PlacementWorld {
     await system.ask(CLUSTER, { type: "join", ...member }, { deadlineMs: 600_000 });
   }
 
+  /** Waits until the node answers requests. */
+  async ready({ gateway }: SimulatedNode): Promise<void> {
+    while (!gateway.readiness().ready) await this.sleep(100);
+  }
+
   /** The node ends as on SIGTERM, its own requests being over: it leaves, waits, and closes. */
   async leave(node: SimulatedNode): Promise<void> {
     const { name, system, host } = node;
