@@ -172,6 +172,17 @@ export const geometrySchema = exactly({
     /** Rotation of these layers. @default as the others */
     rope: exactly(rotation).optional(),
   }).optional(),
+  /**
+   * Layers that have no attention but a short convolution: each row is mixed with the few rows
+   * before it (LFM2). @default none
+   */
+  convolution: exactly({
+    /** Rows that take part, the row itself included. */
+    kernel: count.max(64),
+    layers: layerNumbers,
+    /** Whether the convolution and its projections have a bias. @default false */
+    bias: z.boolean().optional(),
+  }).optional(),
   mlp: exactly({
     /**
      * Activation function of the gate; `gelu_tanh` is GELU by its tanh formula, `relu2` the square

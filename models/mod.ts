@@ -8,11 +8,11 @@ export { ARCHITECTURES } from "./arch/mod.ts";
 export {
   buildHeadGraph,
   buildStageGraph,
-  cacheDim,
   type HeadGraph,
   type HeadGraphOptions,
-  kvNames,
   MASKED,
+  rowBytes,
+  rowCaches,
   type StageGraph,
   type StageGraphOptions,
 } from "./graph/mod.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { kvBytes } from "./kv_bytes.ts";
 import {
   type CostModel,
   type FrameShape,
@@ -107,7 +108,7 @@ export function problemsOf(
     sum: { ...sumCosts, ...endsOf(cost, sum, { coordinator, head }) },
     max: { ...maxCosts, ...endsOf(cost, max, { coordinator, head }) },
     ...weights,
-    layerBytes: model.layerBytes.map((bytes) => bytes + model.kvBytesPerRow * kvRows),
+    layerBytes: model.layerBytes.map((bytes, i) => bytes + kvBytes(model, i, i) * kvRows),
     embedBytes: model.embedBytes,
     headBytes: head ? 0 : model.headBytes,
     tied: model.tied && !head,

@@ -92,8 +92,10 @@ export interface ModelShape {
   headBytes: number;
   /** Whether embedding and LM head are one matrix, which a device with both holds once. */
   tied: boolean;
-  /** Bytes that one row takes in one layer's KV cache. */
+  /** Bytes that one row takes in one layer's KV cache; of layers that differ, the mean. */
   kvBytesPerRow: number;
+  /** The same of each layer. (layers) @default all are alike */
+  kvLayerBytes?: readonly number[];
   /**
    * Multiply-add operations of one row in one layer's matrices. Used for devices that are
    * described, not measured.

@@ -59,7 +59,7 @@ for (const name of names) {
 
 /** Geometries that lack one of the traits of this one, over the same tensors. */
 function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
-  const { rope, attention, local, mlp, norms, experts } = geometry;
+  const { rope, attention, convolution, local, mlp, norms, experts } = geometry;
   const others: Record<string, Partial<Geometry>> = {
     "rope.scaling":
       rope.scaling && rope.scaling.rope_type !== "dynamic" && rope.scaling.type !== "dynamic"
@@ -91,6 +91,9 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
     logit_scale: geometry.logit_scale ? { logit_scale: undefined } : {},
     embedding_scale: geometry.embedding_scale ? { embedding_scale: undefined } : {},
     logit_softcap: geometry.logit_softcap ? { logit_softcap: undefined } : {},
+    "convolution.bias": convolution?.bias
+      ? { convolution: { ...convolution, bias: undefined } }
+      : {},
     "attention.sinks": attention?.sinks ? { attention: { ...attention, sinks: undefined } } : {},
     "experts.active": experts ? { experts: { ...experts, active: 1 } } : {},
     "experts.normalised": experts && experts.active > 1
@@ -125,13 +128,13 @@ Deno.test(
         }
       });
     }
-    assert.equal(tried.size, 24, `${[...tried]}`);
+    assert.equal(tried.size, 25, `${[...tried]}`);
   },
 );
 
-for (const name of ["gemma2", "mistral", "smollm3_window", "mixtral"]) {
+for (const name of ["gemma2", "mistral", "smollm3_window", "mixtral", "lfm2", "lfm2_biases"]) {
   Deno.test(
-    `loadEngine() gives ${name}'s greedy text, with windows, as a branch of a tree too`,
+    `loadEngine() gives ${name}'s greedy text as a branch of a tree, whose rows are moved twice`,
     options,
     async () => {
       await withFixture(name, "f32", async ({ manifest, blobDir, expected }) => {
@@ -173,8 +176,26 @@ for (const name of ["gemma2", "mistral", "smollm3_window", "mixtral"]) {
           // A rejected draft of 6 rows stays in the slots between prompt and text.
           await run(20, [1, 2, 3, 4, 5, 6], 19, 20);
           const got = [token];
-          for (let i = 0; got.length < greedy.length; i++) {
-            token = await run(26 + i, [token], i === 0 ? 19 : 25 + i, 20 + i);
+          let [parent, next] = [19, 26];
+          const slots = Array.from({ length: 20 }, (_, i) => i);
+          while (got.length < greedy.length) {
+            if (got.length === 20) { // into another arena, without the draft
+              await engine.layout("r", { capacity: 100, keep: Int32Array.from(slots) });
+              slots.forEach((_, i) => slots[i] = i);
+              [parent, next] = [slots.length - 1, slots.length];
+            }
+            if (got.length === 40) { // to the shelf, and back behind two rows of another request
+              const shelf = Int32Array.from(slots);
+              await engine.layout("r", { capacity: 100, keep: new Int32Array(0), shelf });
+              await run(0, [9, 8], -1, 0);
+              const back = slots.map((_, i) => i - slots.length);
+              await engine.layout("r", { capacity: 128, keep: Int32Array.of(0, 1, ...back) });
+              slots.forEach((_, i) => slots[i] = 2 + i);
+              [parent, next] = [slots.length + 1, slots.length + 2];
+            }
+            token = await run(next, [token], parent, 19 + got.length);
+            slots.push(next);
+            parent = next++;
             got.push(token);
           }
           assert.deepEqual(got, greedy);
@@ -207,7 +228,7 @@ Deno.test("a checkpoint in MXFP4 at q8 has the values of its file", options, asy
   });
 });
 
-for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases", "qwen3_moe"]) {
+for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases", "qwen3_moe", "lfm2"]) {
   Deno.test(
     `buildStageGraph() of ${name} at q8 stays near transformers, the same at another split`,
     options,

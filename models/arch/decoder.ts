@@ -15,6 +15,7 @@ import { decoderTensors } from "./tensors.ts";
 export type Traits = Pick<
   Geometry,
   | "attention"
+  | "convolution"
   | "embedding_scale"
   | "experts"
   | "head_bias"
@@ -48,6 +49,8 @@ export interface DecoderFamily {
   partialRotation?: boolean;
   /** Whether pairs that are rotated together are neighbours. @default false */
   interleaved?: boolean;
+  /** Values of `layer_types` that are supported. @default full and sliding attention */
+  layerTypes?: readonly string[];
   /** Supported scalings of RoPE. @default all that `rotation` supports */
   ropeTypes?: readonly string[];
   /** Whether a layer (0-based) does not rotate. @default none does */
@@ -67,7 +70,7 @@ export interface DecoderFamily {
   tensors?(geometry: Geometry): TensorPlan;
 }
 
-/** Values of `layer_types` that are supported. */
+/** Values of `layer_types` that most families have. */
 const LAYER_TYPES = ["full_attention", "sliding_attention"];
 
 /** Makes the architecture of a family. */
@@ -76,6 +79,7 @@ export function decoder(family: DecoderFamily): Architecture {
     activation = "silu",
     activationField = "hidden_act",
     epsilonField = "rms_norm_eps",
+    layerTypes = LAYER_TYPES,
     ropeTypes = ROPE_SCALINGS,
   } = family;
   return {
@@ -93,8 +97,8 @@ export function decoder(family: DecoderFamily): Architecture {
         found.push(`rope_scaling type ${type} (supported: ${ropeTypes.join(", ")})`);
       }
       for (const type of new Set(config.layer_types ?? [])) {
-        if (!LAYER_TYPES.includes(type)) {
-          found.push(`layer_types ${type} (supported: ${LAYER_TYPES.join(", ")})`);
+        if (!layerTypes.includes(type)) {
+          found.push(`layer_types ${type} (supported: ${layerTypes.join(", ")})`);
         }
       }
       if (config.layer_types && config.layer_types.length !== config.num_hidden_layers) {

@@ -17,6 +17,7 @@ import { gptOss } from "./gpt_oss.ts";
 import { granite, graniteMoe } from "./granite.ts";
 import { hunyuan } from "./hunyuan.ts";
 import { internlm3 } from "./internlm.ts";
+import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { minicpm } from "./minicpm.ts";
 import { ministral, ministral3, mistral } from "./mistral.ts";
@@ -68,6 +69,7 @@ const KNOWN: readonly Architecture[] = [
   gptOss,
   minicpm,
   internlm3,
+  lfm2,
 ];
 
 /** Hugging Face classes that are supported. */

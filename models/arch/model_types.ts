@@ -42,6 +42,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   gpt_oss: "GptOssForCausalLM",
   minicpm: "MiniCPMForCausalLM",
   internlm3: "InternLM3ForCausalLM",
+  lfm2: "Lfm2ForCausalLM",
 };
 
 /** The types that are known. */

@@ -21,6 +21,12 @@ const OTHER_NAMES: Record<string, string> = {
   "mlp.up_bias": "mlp.up_proj.bias",
   "mlp.down_bias": "mlp.down_proj.bias",
   "attn.sinks": "self_attn.sinks",
+  "conv.in": "conv.in_proj.weight",
+  "conv.kernel": "conv.conv.weight",
+  "conv.out": "conv.out_proj.weight",
+  "conv.in_bias": "conv.in_proj.bias",
+  "conv.kernel_bias": "conv.conv.bias",
+  "conv.out_bias": "conv.out_proj.bias",
   "mlp.router": "mlp.gate.weight",
   "attn_norm_bias": "input_layernorm.bias",
   "mlp_norm_bias": "post_attention_layernorm.bias",
@@ -63,12 +69,15 @@ export function layerTensors(
   const before = norms?.before !== false;
   const gated = mlp?.gated !== false;
   const dense = experts === undefined;
+  const convolved = hasConvolution(geometry, layer);
   const shapes: Record<string, number[]> = {
     ...(before && { "attn_norm": [hidden] }),
-    "attn.q": [heads * head_dim, hidden],
-    "attn.k": [kv_heads * head_dim, hidden],
-    "attn.v": [kv_heads * head_dim, hidden],
-    "attn.o": [hidden, heads * head_dim],
+    ...(convolved ? convolutionShapes(geometry) : {
+      "attn.q": [heads * head_dim, hidden],
+      "attn.k": [kv_heads * head_dim, hidden],
+      "attn.v": [kv_heads * head_dim, hidden],
+      "attn.o": [hidden, heads * head_dim],
+    }),
     ...(before && !parallel && { "mlp_norm": [hidden] }),
     ...(dense && gated && { "mlp.gate": [intermediate, hidden] }),
     ...(dense && { "mlp.up": [intermediate, hidden], "mlp.down": [hidden, intermediate] }),
@@ -80,15 +89,15 @@ export function layerTensors(
   if (norms?.after) {
     for (const key of ["attn_after_norm", "mlp_after_norm"]) shapes[key] = [hidden];
   }
-  if (attention?.qk_norm) {
+  if (attention?.qk_norm && !convolved) {
     const all = attention.qk_norm === "all";
     shapes["attn.q_norm"] = [all ? heads * head_dim : head_dim];
     shapes["attn.k_norm"] = [all ? kv_heads * head_dim : head_dim];
   }
-  for (const part of attention?.bias ?? "") {
+  for (const part of convolved ? "" : attention?.bias ?? "") {
     shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
   }
-  if (attention?.sinks) shapes["attn.sinks"] = [heads];
+  if (attention?.sinks && !convolved) shapes["attn.sinks"] = [heads];
   if (mlp?.bias && dense) {
     for (const part of ["gate", "up", "down"]) {
       if (shapes[`mlp.${part}`]) shapes[`mlp.${part}_bias`] = [shapes[`mlp.${part}`][0]];
@@ -106,8 +115,29 @@ export function layerTensors(
       name: `model.layers.${layer}.${names[key] ?? key}`,
       shape,
       role: roleOf(key, shape),
+      // Checkpoints have a dimension more in the middle, of the inputs of a channel: one.
+      ...(key === "conv.kernel" && { within: { shape: [hidden, 1, shape[1]], firstRow: 0 } }),
     }]),
   );
+}
+
+/** Whether the layer (0-based) has a convolution in place of attention. */
+export const hasConvolution = ({ convolution }: Geometry, layer: number): boolean =>
+  convolution?.layers.includes(layer) ?? false;
+
+/** Shapes of a convolution, its projections and their biases. */
+function convolutionShapes({ hidden, convolution }: Geometry): Record<string, number[]> {
+  const { kernel, bias } = convolution!;
+  return {
+    "conv.in": [3 * hidden, hidden],
+    "conv.kernel": [hidden, kernel],
+    "conv.out": [hidden, hidden],
+    ...(bias && {
+      "conv.in_bias": [3 * hidden],
+      "conv.kernel_bias": [hidden],
+      "conv.out_bias": [hidden],
+    }),
+  };
 }
 
 /** Shapes of the router and of the projections of all experts, one below the other. */
@@ -129,11 +159,19 @@ function expertShapes(
 function roleOf(key: string, shape: number[]): TensorSpec["role"] {
   if (shape.length === 1) return "norm";
   if (key === "mlp.router") return "router";
+  if (key === "conv.kernel") return "kernel";
   return key.startsWith("mlp.experts.") ? "experts" : "projection";
 }
 
-/** All tensors of a model with this geometry; `own` as in {@linkcode layerTensors}. */
-export function decoderTensors(geometry: Geometry, own?: LayerNames): TensorPlan {
+/**
+ * All tensors of a model with this geometry; `own` as in {@linkcode layerTensors}, `finalNorm` is
+ * the name of the norm after the last layer.
+ */
+export function decoderTensors(
+  geometry: Geometry,
+  own?: LayerNames,
+  finalNorm: string = LLAMA_TENSORS.head.norm,
+): TensorPlan {
   const { hidden, vocab, layers, norms } = geometry;
   const { embed } = LLAMA_TENSORS.embedding;
   const lmHead = geometry.tied_embeddings ? embed : LLAMA_TENSORS.head.lm_head;
@@ -144,7 +182,7 @@ export function decoderTensors(geometry: Geometry, own?: LayerNames): TensorPlan
       (_, layer) => [...layerTensors(geometry, layer, own).values()],
     ),
     head: [
-      { key: "norm", name: LLAMA_TENSORS.head.norm, shape: [hidden], role: "norm" },
+      { key: "norm", name: finalNorm, shape: [hidden], role: "norm" },
       ...(norms?.bias
         ? [{ key: "norm_bias", name: FINAL_BIAS, shape: [hidden], role: "norm" as const }]
         : []),

@@ -9,6 +9,7 @@ import { modelError } from "../errors.ts";
 import { BLOCK, type Geometry, type Group, type TensorEntry } from "../manifest.ts";
 import type { GraphBuilder, Value } from "./builder.ts";
 import { kvNames } from "./contract.ts";
+import { cacheDim } from "./row_caches.ts";
 
 /** The graph that is being built and what its products have in common. */
 export interface GraphScope {
@@ -18,10 +19,19 @@ export interface GraphScope {
   accuracyLevel: number;
 }
 
+/** Graph inputs that the convolutions of all layers share; see `contract.ts`. */
+export interface ConvolutionInputs {
+  slots: Value;
+  taps: Value;
+  seen: Value;
+}
+
 /** A graph of layers, and what they have in common. */
 export interface StageScope extends GraphScope {
   /** Graph inputs that the attention of all layers shares. */
   attention: { positions: Value; pastRows: Value; totalRows: Value };
+  /** Graph inputs that all convolutions share; undefined: no layer has one. */
+  convolution?: ConvolutionInputs;
 }
 
 /** Inputs of attention that differ between layers with and without a window. */
@@ -31,12 +41,6 @@ export interface View {
   /** Cos and sin tables; undefined: the layer does not rotate. */
   rotary?: { cos: Value; sin: Value };
 }
-
-/** GroupQueryAttention takes head sizes, in elements, that are multiples of this. */
-const HEAD_STEP = 8;
-
-/** Elements of a cached key or value of one head. */
-export const cacheDim = (headDim: number): number => Math.ceil(headDim / HEAD_STEP) * HEAD_STEP;
 
 /** A tensor that lies in a blob. */
 export interface Weight {
@@ -102,8 +106,16 @@ export function linear(
     ? blockedProduct(stage, path, x, weight)
     : stage.graph.node("MatMul", `${path}/MatMul`, [x, wide(stage, path, weight, [columns, rows])]);
   if (!bias) return product;
-  return stage.graph.node("Add", `${path}/Add`, [product, wide(stage, path, bias, [rows])]);
+  return stage.graph.node("Add", `${path}/Add`, [product, addend(stage, path, bias)]);
 }
+
+/** A vector that is to be added, such as a bias [n]. */
+export const addend = (stage: GraphScope, path: string, weight: Weight): Value =>
+  wide(stage, path, weight, weight.entry.shape);
+
+/** A matrix [rows, columns] that is stored as (columns, rows), as that. */
+export const transposedTable = (stage: GraphScope, path: string, weight: Weight): Value =>
+  wide(stage, path, weight, [...weight.entry.shape].reverse());
 
 /**
  * (W, in) times a matrix [rows, in] that is stored by rows in every precision, as the LM head is and

@@ -18,13 +18,20 @@
  *              scored       i64 (L)           last stage with the LM head: which of these have logits
  *              past_key.L, past_value.L
  *                           f32 (1, KV, C, D) for each layer L of the stage (model-wide number)
+ *                           that has attention
+ *     of a stage with convolutions of K rows, if `StageGraph.kernel` is set:
+ *              past_conv.L  f32 (1, 1, C, H) for each layer L that has a convolution
+ *              conv_slots   i64 (1, 1, S, 3)  [0, 0, slot of row s]
+ *              conv_taps    i64 (S, K)        slots of row s (last) and of its K - 1 ancestors; its
+ *                                             own slot where there is no ancestor
+ *              conv_seen    f32 (S, K, 1)     0 where there is none, else 1
  *     outputs  next_hidden  f32 (1, S, H)     all but the last stage (an output's name must differ
  *                                             from an input's)
  *              logits.N     f32 (L, part)     last stage: part N of the LM head, 0 to 7
  *              logits.N.T   f32 (L, some)     the same of some tokens of a part, from token T on
  *              logits       f32 (L, V)        last stage of a model whose head is not in parts
  *              normed       f32 (W, H)        last stage
- *              present_key.L, present_value.L
+ *              present_key.L, present_value.L, present_conv.L
  *                           the same buffers as past_*: they are passed as preallocated fetches
  *                           and written in place
  *
@@ -72,6 +79,20 @@ export interface HeadGraph {
   weightBytes: number;
 }
 
+/**
+ * A buffer in which an arena keeps something of each row for a layer, f32 (1, heads, C, dim). A
+ * session reads and writes it.
+ */
+export interface RowCache {
+  /** Name of the session's input that reads the buffer. */
+  past: string;
+  /** Name of the session's output that writes the same buffer. */
+  present: string;
+  heads: number;
+  /** Elements of one row of a head. */
+  dim: number;
+}
+
 /** A stage graph, ready for an inference session. */
 export interface StageGraph {
   /** Path of the `.onnx` file. The blobs that it refers to lie in the same folder. */
@@ -98,11 +119,11 @@ export interface StageGraph {
    * the stage has no such layers.
    */
   window?: number;
-  /**
-   * Elements of a cached key or value of one head: head_dim, rounded up to what the operator takes.
-   */
-  cacheDim: number;
-  /** Bytes of one row in the KV cache of this stage: layers x 2 x kv_heads x cacheDim x 4. */
+  /** Rows that a convolution of this stage adds up; undefined: the stage has none. */
+  kernel?: number;
+  /** The buffers of its layers in an arena, one list for each layer. */
+  caches: RowCache[][];
+  /** Bytes of one row in all these buffers. */
   kvBytesPerRow: number;
 }
 
@@ -116,4 +137,10 @@ export const kvNames = (
   pastValue: `past_value.${layer}`,
   presentKey: `present_key.${layer}`,
   presentValue: `present_value.${layer}`,
+});
+
+/** Names of the input and output of a layer with a convolution; `layer` as in {@linkcode kvNames}. */
+export const convolutionNames = (layer: number): { past: string; present: string } => ({
+  past: `past_conv.${layer}`,
+  present: `present_conv.${layer}`,
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { layerTensors } from "../arch/mod.ts";
+import { hasConvolution, layerTensors } from "../arch/mod.ts";
 import type { Group } from "../manifest.ts";
 import { activated, gated } from "./activation.ts";
 import {
@@ -20,6 +20,7 @@ import {
   weightOf,
 } from "./blocks.ts";
 import type { Value } from "./builder.ts";
+import { convolution } from "./convolution.ts";
 import { mixture } from "./experts.ts";
 
 /**
@@ -62,7 +63,7 @@ export interface Layer {
  *                             | (KV arena, [window])                   |                             |
  *                             o_proj -[+bias]-[attn_after_norm]-[*]----'       [mlp_after_norm]-[*]---> update
  *
- * In a mixture of experts (experts.ts) a router stands beside the gates and chooses for each row
+ * A layer with a convolution (convolution.ts) has that in place of attention. In a mixture of experts (experts.ts) a router stands beside the gates and chooses for each row
  * which of several MLPs compute it. Where attention and MLP are parallel, there is no mlp_norm: the MLP reads the rows of attn_norm,
  * and the update is the sum of both.
  */
@@ -123,26 +124,40 @@ export function addLayer(
     return after(project(product, "mlp.down"), "mlp");
   };
 
+  /** What mixes each row with those before it, but for the projection of the result. */
+  const mix = (x: Value): Value => {
+    if (hasConvolution(geometry, number)) {
+      return convolution(stage, `${path}/conv`, number, x, {
+        input: weight("conv.in"),
+        inputBias: optional("conv.in_bias"),
+        kernel: weight("conv.kernel"),
+        kernelBias: optional("conv.kernel_bias"),
+      });
+    }
+    const [q, k] = [project(x, "attn.q"), project(x, "attn.k")];
+    const queries: [Value, Value, Value] = rotatedNorm
+      ? [q, k, project(x, "attn.v")]
+      : [headsOf(q, "q", heads), headsOf(k, "k", kv_heads), project(x, "attn.v")];
+    return attention(
+      stage,
+      `${path}/attn`,
+      number,
+      view,
+      queries,
+      optional("attn.sinks"),
+      rotatedNorm ? headsOf : undefined,
+    );
+  };
+
   let { normed, sum } = begin(stream.residual, stream.update, "attn_norm");
-  const [q, k] = [project(normed, "attn.q"), project(normed, "attn.k")];
-  const queries: [Value, Value, Value] = rotatedNorm
-    ? [q, k, project(normed, "attn.v")]
-    : [headsOf(q, "q", heads), headsOf(k, "k", kv_heads), project(normed, "attn.v")];
-  let attended = attention(
-    stage,
-    `${path}/attn`,
-    number,
-    view,
-    queries,
-    optional("attn.sinks"),
-    rotatedNorm ? headsOf : undefined,
-  );
+  let mixed = mix(normed);
   if (pick) {
-    attended = pick(attended, `${path}/attn/want`);
+    mixed = pick(mixed, `${path}/mixed/want`);
     sum = pick(sum, `${path}/residual/want`);
     if (parallel) normed = pick(normed, `${path}/attn_norm/want`);
   }
-  const attn = after(project(attended, "attn.o"), "attn");
+  const output = hasConvolution(geometry, number) ? "conv.out" : "attn.o";
+  const attn = after(project(mixed, output), "attn");
   if (parallel) {
     const update = graph.node("Add", `${path}/parallel/Add`, [attn, mlp(normed)]);
     return { residual: sum, update };

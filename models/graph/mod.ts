@@ -3,8 +3,8 @@
  *
  * @module
  */
-export { kvNames, MASKED } from "./contract.ts";
-export type { HeadGraph, LogitsOutput, StageGraph } from "./contract.ts";
+export { MASKED } from "./contract.ts";
+export type { HeadGraph, LogitsOutput, RowCache, StageGraph } from "./contract.ts";
 export { buildHeadGraph, buildStageGraph } from "./stage.ts";
 export type { HeadGraphOptions, StageGraphOptions } from "./stage.ts";
-export { cacheDim } from "./blocks.ts";
+export { rowBytes, rowCaches } from "./row_caches.ts";

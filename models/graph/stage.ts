@@ -18,12 +18,14 @@ import { modelError } from "../errors.ts";
 import { HEAD_PARTS, type TokenRange } from "../head_parts.ts";
 import type { Geometry, Manifest } from "../manifest.ts";
 import { ropeTable, type RotaryGeometry, rotaryOf } from "../rope.ts";
-import { cacheDim, embedding, skipNorm, type StageScope, type View, weightOf } from "./blocks.ts";
+import { embedding, skipNorm, type StageScope, type View, weightOf } from "./blocks.ts";
 import { GraphBuilder, type Value } from "./builder.ts";
 import type { HeadGraph, LogitsOutput, StageGraph } from "./contract.ts";
+import { convolutionInputs } from "./convolution.ts";
 import { addHead } from "./head.ts";
 import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
+import { rowBytes, rowCaches } from "./row_caches.ts";
 
 /** Alignment in bytes of each table in its file, so that it can be memory-mapped. */
 const PAGE = 4096;
@@ -109,11 +111,14 @@ export async function buildStageGraph(
   const totalRows = graph.input("total_rows", "i32", []);
   const views = await layerViews(graph, geometry, { bias, firstLayer, lastLayer, blobDir });
   const tableBytes = graph.externalBytes();
+  const convolved = geometry.convolution?.layers.some((n) => n >= firstLayer && n <= lastLayer);
+  const kernel = convolved ? geometry.convolution!.kernel : undefined;
   const stage: StageScope = {
     graph,
     geometry,
     accuracyLevel,
     attention: { positions, pastRows, totalRows },
+    ...(kernel !== undefined && { convolution: convolutionInputs({ graph }, kernel) }),
   };
   if (first) {
     const table = weightOf(manifest.embedding, "embed", "model.embed_tokens.weight", [
@@ -150,7 +155,10 @@ export async function buildStageGraph(
     }
   }
   const path = await writeGraph(graph, `layers ${firstLayer}-${lastLayer}`, blobDir);
-  const cached = cacheDim(geometry.head_dim);
+  const caches = Array.from(
+    { length: lastLayer - firstLayer + 1 },
+    (_, n) => rowCaches(geometry, firstLayer + n),
+  );
   return {
     path,
     external: graph.external(),
@@ -161,8 +169,9 @@ export async function buildStageGraph(
     logits: outputs,
     ...(views.some(({ bias: used }) => used !== bias) ? { window: geometry.local!.window } : {}),
     weightBytes: graph.externalBytes() - tableBytes,
-    cacheDim: cached,
-    kvBytesPerRow: (lastLayer - firstLayer + 1) * 2 * geometry.kv_heads * cached * 4,
+    ...(kernel !== undefined && { kernel }),
+    caches,
+    kvBytesPerRow: rowBytes(caches.flat()),
   };
 }
 

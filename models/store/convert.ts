@@ -37,6 +37,9 @@ type BlobRange = { offset: number; bytes: number };
 /** The ranges of one tensor, and the block of a quantised one where it is not {@linkcode BLOCK}. */
 type TensorRanges = { block?: Block; data: BlobRange; scales?: BlobRange; zeros?: BlobRange };
 
+/** Roles of small matrices that are always f32, and stored transposed like projections. */
+const ALWAYS_F32: readonly TensorSpec["role"][] = ["router", "kernel"];
+
 /** Precisions of the tensors of a group by their role; a norm is always f32. */
 export interface GroupFormats {
   /** Precision of projections. */
@@ -58,7 +61,7 @@ export interface ConvertGroupOptions extends GroupFormats {
 }
 
 function formatOf({ role }: TensorSpec, { precision, vocabulary }: GroupFormats): Precision {
-  if (role === "norm" || role === "router") return "f32";
+  if (role === "norm" || ALWAYS_F32.includes(role)) return "f32";
   return role === "vocabulary" ? vocabulary : precision;
 }
 
@@ -179,7 +182,9 @@ async function writeFloats(
   const count = shape.reduce((a, b) => a * b, 1);
   const allocate = (length: number) =>
     format === "f16" ? new Float16Array(length) : new Float32Array(length);
-  const transposed = role === "projection" || role === "router" ? allocate(count) : undefined;
+  const transposed = role === "projection" || ALWAYS_F32.includes(role)
+    ? allocate(count)
+    : undefined;
   const data = await begin(writer, count * (format === "f16" ? 2 : 4));
   for await (const { firstRow, values } of readTensor(source, spec, { signal })) {
     if (format === "f16") checkFitsHalf(values, name);

@@ -4,7 +4,7 @@
  * @module
  */
 import { groupsOf, headBytes, type Manifest } from "../../models/mod.ts";
-import { kvBytesPerRow } from "../cluster/mod.ts";
+import { meanKvBytes } from "../cluster/mod.ts";
 
 /** The JSON fields of `models show NAME --json`. Sizes are in bytes, `context` is in rows. */
 export interface ModelFacts {
@@ -23,7 +23,7 @@ export interface ModelFacts {
   bytes_per_layer: number;
   embedding_bytes: number;
   head_bytes: number;
-  /** Bytes of the keys and values of one row in one layer, as the engine allocates them. */
+  /** Bytes that the engine allocates for one row in one layer; of layers that differ, the mean. */
   kv_bytes_per_token_per_layer: number;
 }
 
@@ -51,7 +51,7 @@ export function facts(manifest: Manifest): ModelFacts {
     bytes_per_layer: Math.max(0, ...layers.map(({ bytes }) => bytes)),
     embedding_bytes: embedding.bytes,
     head_bytes: headBytes(manifest),
-    kv_bytes_per_token_per_layer: kvBytesPerRow(geometry),
+    kv_bytes_per_token_per_layer: meanKvBytes(geometry),
   };
 }
 

@@ -25,8 +25,8 @@ export { type FindWithin, memberOf, Membership, type MembershipOptions } from ".
 export {
   draftSeconds,
   fitting,
-  kvBytesPerRow,
   LOADED_SHARE,
+  meanKvBytes,
   meansNode,
   modelShape,
   withDefaults,

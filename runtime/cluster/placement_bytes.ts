@@ -4,6 +4,7 @@
  * @module
  */
 import { type DeploymentPlacement, HEAD_PARTS } from "../../actors/mod.ts";
+import { kvBytes } from "../../planner/mod.ts";
 import type { Manifest } from "../../models/mod.ts";
 import { modelShape } from "./plan_input.ts";
 
@@ -18,11 +19,12 @@ export function placementBytes(
 ): Map<string, number> {
   const taken = new Map<string, number>();
   const add = (node: string, bytes: number) => taken.set(node, (taken.get(node) ?? 0) + bytes);
-  const { layerBytes, embedBytes, headBytes, kvBytesPerRow, layers } = modelShape(target);
+  const model = modelShape(target);
+  const { layerBytes, embedBytes, headBytes, layers } = model;
   const rows = shape?.kv_rows ?? Math.min(USUAL_ROWS, target.geometry.context);
   const of = (first: number, last: number): number => {
     const weights = layerBytes.slice(first, last + 1).reduce((a, b) => a + b, 0);
-    return weights + (last - first + 1) * rows * kvBytesPerRow;
+    return weights + rows * kvBytes(model, first, last);
   };
   for (const { node, first, last } of stages) {
     add(node, of(first, last) + (first === 0 ? embedBytes : 0));
@@ -35,7 +37,7 @@ export function placementBytes(
   if (draft && draftModel) {
     const shape = modelShape(draftModel);
     const weights = shape.layerBytes.reduce((a, b) => a + b, 0) + shape.embedBytes;
-    add(draft.node, weights + shape.headBytes + rows * shape.kvBytesPerRow * shape.layers);
+    add(draft.node, weights + shape.headBytes + rows * kvBytes(shape, 0, shape.layers - 1));
   }
   return taken;
 }

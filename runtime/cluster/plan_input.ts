@@ -12,9 +12,17 @@ import {
   type Shape,
   shapeSchema,
 } from "../../actors/mod.ts";
-import { cacheDim, headBytes, type Manifest, type Precision } from "../../models/mod.ts";
+import {
+  type Geometry,
+  headBytes,
+  type Manifest,
+  type Precision,
+  rowBytes,
+  rowCaches,
+} from "../../models/mod.ts";
 import {
   type DraftModel,
+  kvBytes,
   type Links,
   type ModelShape,
   type Plan,
@@ -38,8 +46,6 @@ export const LOADED_SHARE = 0.5;
  * Past rows at which a draft token's time is taken: about the middle of the default workload.
  */
 const DRAFT_PAST = 512;
-/** Bytes of one element of the engine's KV cache (f32). */
-const KV_ELEMENT_BYTES = 4;
 /** The fastest that an unmeasured link is taken for: a latency of 1 ms, and 100 Mbit/s. */
 const USUAL_LINK = { seconds: 0.001, bytesPerS: 12.5e6 };
 
@@ -47,13 +53,18 @@ const USUAL_LINK = { seconds: 0.001, bytesPerS: 12.5e6 };
 export function modelShape(manifest: Manifest): ModelShape {
   const { geometry, embedding, layers, precision, name } = manifest;
   const bytes = (group: { bytes: number }) => Math.ceil(group.bytes * MEMORY_FACTOR[precision]);
-  const matrices = Object.entries(layers[0].tensors).filter(([, { shape }]) => shape.length === 2);
+  const matrices = layers.flatMap(({ tensors }) =>
+    Object.entries(tensors).filter(([, { shape }]) => shape.length === 2)
+  );
   const ofExperts = (key: string) => key.startsWith("mlp.experts.");
   const { experts } = geometry;
   const macs = matrices.reduce((sum, [key, { shape }]) => {
     const share = experts && ofExperts(key) ? experts.active / experts.count : 1;
     return sum + shape[0] * shape[1] * share;
-  }, 0);
+  }, 0) / geometry.layers;
+  const kvLayerBytes = layers.map((_, layer) => rowBytes(rowCaches(geometry, layer)));
+  const alike = kvLayerBytes.every((bytes) => bytes === kvLayerBytes[0]);
+  const attending = geometry.layers - (geometry.convolution?.layers.length ?? 0);
   return {
     name,
     layers: geometry.layers,
@@ -64,9 +75,10 @@ export function modelShape(manifest: Manifest): ModelShape {
     embedBytes: embedding.bytes, // stays mapped as it is
     headBytes: bytes({ bytes: headBytes(manifest) }),
     tied: false, // the store has them as two blobs, in different layouts
-    kvBytesPerRow: kvBytesPerRow(geometry),
+    kvBytesPerRow: meanKvBytes(geometry),
+    ...(!alike && { kvLayerBytes }),
     macsPerRow: macs,
-    macsPerPastRow: 2 * geometry.heads * geometry.head_dim,
+    macsPerPastRow: 2 * geometry.heads * geometry.head_dim * attending / geometry.layers,
     ...(experts && {
       experts: {
         count: experts.count,
@@ -76,7 +88,7 @@ export function modelShape(manifest: Manifest): ModelShape {
             (sum, [, { data, scales, zeros }]) =>
               sum + data.bytes + (scales?.bytes ?? 0) + (zeros?.bytes ?? 0),
             0,
-          ),
+          ) / geometry.layers,
         }),
       },
     }),
@@ -87,9 +99,11 @@ export function modelShape(manifest: Manifest): ModelShape {
 export const meansNode = (host: string, node: string): boolean =>
   node === host || node.startsWith(`${host}:`);
 
-/** Bytes of the keys and values of one row in one layer, as the engine allocates them. */
-export function kvBytesPerRow({ kv_heads, head_dim }: Manifest["geometry"]): number {
-  return 2 * kv_heads * cacheDim(head_dim) * KV_ELEMENT_BYTES;
+/** Bytes that the engine allocates for one row in one layer; of layers that differ, the mean. */
+export function meanKvBytes(geometry: Geometry): number {
+  const { layers } = geometry;
+  const all = Array.from({ length: layers }, (_, layer) => rowBytes(rowCaches(geometry, layer)));
+  return all.reduce((a, b) => a + b, 0) / layers;
 }
 
 /** A node that the planner may place stages on. */
@@ -340,13 +354,14 @@ function draftModel(
   draft: Manifest,
   { workload, profiles }: { workload: Graph["workload"]; profiles: (Profile | undefined)[] },
 ): DraftModel {
-  const { layerBytes, embedBytes, headBytes, kvBytesPerRow, layers, vocab } = modelShape(draft);
+  const model = modelShape(draft);
+  const { layerBytes, embedBytes, headBytes, layers, vocab } = model;
   const weights = layerBytes.reduce((a, b) => a + b, 0) + embedBytes + headBytes;
   const rows = workload.concurrent * (workload.prompt_tokens + workload.output_tokens);
   const times = profiles.map((profile) => profile && draftSeconds(draft, profile));
   return {
     name: draft.name,
-    bytes: weights + rows * layers * kvBytesPerRow,
+    bytes: weights + rows * kvBytes(model, 0, layers - 1),
     secondsPerToken: times.map((time) => time?.token ?? Infinity),
     head: { vocab, bytes: headBytes, seconds: times.map((time) => time?.head ?? Infinity) },
   };

@@ -4,7 +4,7 @@
  * @module
  */
 import { type ArenaLayout, KnownMasks, type Sampling } from "../../actors/pipeline/mod.ts";
-import { kvNames } from "../../models/graph/contract.ts";
+import type { RowCache } from "../../models/graph/contract.ts";
 import { OrtTensor, type OrtTensors } from "./ort.ts";
 import { type Move, moves, Slots } from "./slots.ts";
 
@@ -17,17 +17,8 @@ const VIEW_STEP = 64;
 /** Bytes of one f32 element. */
 const F32_BYTES = 4;
 
-/** What one row takes in a stage: keys and values, f32 (kvHeads, headDim) each, of every layer. */
-export interface ArenaShape {
-  /** First layer of the stage, 0-based. */
-  firstLayer: number;
-  /** Last layer of the stage, inclusive. */
-  lastLayer: number;
-  /** Heads of keys and values in a layer. */
-  kvHeads: number;
-  /** Elements of one head. */
-  headDim: number;
-}
+/** The buffers of each layer of a stage: keys and values, or the rows of a convolution. */
+export type ArenaShape = readonly (readonly RowCache[])[];
 
 /** How a row's next token is chosen. */
 export interface Sampler {
@@ -49,23 +40,19 @@ export interface ArenaView {
   fetches: OrtTensors;
 }
 
-/** Keys or values of one layer, f32 (1, kvHeads, capacity, headDim). */
-interface Cache {
-  /** Name of the session's input that reads the buffer. */
-  past: string;
-  /** Name of the session's output that writes the same buffer. */
-  present: string;
+/** A buffer of one layer, f32 (1, heads, capacity, dim). */
+interface Cache extends RowCache {
   data: Float32Array<ArrayBuffer>;
 }
 
-/** Bytes of an arena: keys and values, f32 (kvHeads, capacity, headDim) each, of every layer. */
+/** Bytes of an arena: f32 (heads, capacity, dim) for each buffer of every layer. */
 export function arenaBytes(shape: ArenaShape, capacity: number): number {
-  return cacheCount(shape) * shape.kvHeads * shape.headDim * capacity * F32_BYTES;
+  return shape.flat().reduce((sum, { heads, dim }) => sum + heads * dim * capacity * F32_BYTES, 0);
 }
 
 /**
- * The rows of one arena: its slots, the samplers that rows may name, and the keys and values of
- * every layer.
+ * The rows of one arena: its slots, the samplers that rows may name, and the buffers of every
+ * layer.
  */
 export class KvArena {
   /** Samplers by id. */
@@ -74,9 +61,10 @@ export class KvArena {
   readonly masks = new KnownMasks();
   /** Views of the caches by their first slot. */
   readonly #views = new Map<number, ArenaView>();
-  readonly #shape: ArenaShape;
-  /** Keys, then values, of the first layer, of the next one, ... */
-  readonly #caches: Cache[] = [];
+  /** The buffers of the first layer, of the next one, ... */
+  readonly #caches: Cache[];
+  /** How many of them, at the end, are those of the last layer. */
+  readonly #ofLastLayer: number;
   #slots: Slots;
 
   /**
@@ -85,20 +73,11 @@ export class KvArena {
    * RangeError where the memory cannot be allocated.
    */
   constructor(shape: ArenaShape, capacity: number) {
-    this.#shape = shape;
     this.#slots = new Slots(capacity);
-    const layers = Array.from(
-      { length: shape.lastLayer - shape.firstLayer + 1 },
-      (_, i) => kvNames(shape.firstLayer + i),
-    );
-    const names = layers.flatMap(({ pastKey, pastValue, presentKey, presentValue }) => [
-      { past: pastKey, present: presentKey },
-      { past: pastValue, present: presentValue },
-    ]);
-    const buffers = allocate(shape, capacity);
-    names.forEach((name, i) => {
-      this.#caches.push({ ...name, data: buffers[i] });
-    });
+    const caches = shape.flat();
+    const buffers = allocate(caches, capacity);
+    this.#caches = caches.map((cache, i) => ({ ...cache, data: buffers[i] }));
+    this.#ofLastLayer = shape.at(-1)!.length;
   }
 
   /** The slots of the arena: which rows stand in them and how they hang together. */
@@ -119,16 +98,16 @@ export class KvArena {
     const order = [...moves(keep), ...moves(shelf, capacity - shelf.length)];
     if (capacity === this.#slots.capacity) {
       const away = order.filter(({ from, to }) => from !== to);
-      for (const { data } of this.#caches) this.#shift(data, away);
+      for (const cache of this.#caches) this.#shift(cache, away);
     } else {
       // The system backs pages of the new buffers only as they are written, and each old buffer is
       // freed right after its copy: at most one layer's cache is in memory twice at a time.
-      const fresh = allocate(this.#shape, capacity);
+      const fresh = allocate(this.#caches, capacity);
       this.#releaseViews();
       this.#caches.forEach((cache, i) => {
         const old = cache.data;
         cache.data = fresh[i];
-        this.#copy(old, cache.data, order, capacity);
+        this.#copy(old, cache, order, capacity);
         old.buffer.transfer(0);
       });
     }
@@ -136,19 +115,18 @@ export class KvArena {
   }
 
   /**
-   * Which of the `rows` slots from `base` on have a key or a value that is not finite: indices from
+   * Which of the `rows` slots from `base` on have a number that is not finite: indices from
    * 0, relative to `base`.
    */
   damaged(base: number, rows: number): number[] {
     const found: number[] = [];
-    const { headDim } = this.#shape;
     for (let row = 0; row < rows; row++) {
       // A NaN or an infinity of one layer reaches every later layer, so the last one shows them
       // all.
       let sum = 0;
-      for (const { data } of this.#caches.slice(-2)) {
-        for (const at of this.#heads(base + row)) {
-          for (let i = at; i < at + headDim; i++) sum += data[i];
+      for (const cache of this.#caches.slice(-this.#ofLastLayer)) {
+        for (const at of this.#heads(cache, base + row)) {
+          for (let i = at; i < at + cache.dim; i++) sum += cache.data[i];
         }
       }
       if (!Number.isFinite(sum)) found.push(row);
@@ -156,10 +134,10 @@ export class KvArena {
     return found;
   }
 
-  /** Sets the keys and values of a slot to zeros in every layer. */
+  /** Sets what every layer keeps of a slot's row to zeros. */
   clear(slot: number): void {
-    for (const { data } of this.#caches) {
-      for (const at of this.#heads(slot)) data.fill(0, at, at + this.#shape.headDim);
+    for (const cache of this.#caches) {
+      for (const at of this.#heads(cache, slot)) cache.data.fill(0, at, at + cache.dim);
     }
   }
 
@@ -184,23 +162,18 @@ export class KvArena {
   }
 
   /** Index of a slot's first element in a cache, one number a head. */
-  #heads(slot: number): number[] {
-    const { kvHeads, headDim } = this.#shape;
-    return Array.from(
-      { length: kvHeads },
-      (_, head) => (head * this.#slots.capacity + slot) * headDim,
-    );
+  #heads({ heads, dim }: Cache, slot: number): number[] {
+    return Array.from({ length: heads }, (_, head) => (head * this.#slots.capacity + slot) * dim);
   }
 
-  /** Copies rows of a cache into one of `capacity` rows. */
-  #copy(from: Float32Array, to: Float32Array, order: Move[], capacity: number): void {
-    const { kvHeads, headDim } = this.#shape;
-    for (let head = 0; head < kvHeads; head++) {
+  /** Copies rows of a buffer into a cache of `capacity` rows. */
+  #copy(from: Float32Array, { data, heads, dim }: Cache, order: Move[], capacity: number): void {
+    for (let head = 0; head < heads; head++) {
       const source = head * this.#slots.capacity;
       const target = head * capacity;
       for (const move of order) {
-        const first = (source + move.from) * headDim;
-        to.set(from.subarray(first, first + move.rows * headDim), (target + move.to) * headDim);
+        const first = (source + move.from) * dim;
+        data.set(from.subarray(first, first + move.rows * dim), (target + move.to) * dim);
       }
     }
   }
@@ -209,21 +182,20 @@ export class KvArena {
    * Moves rows within a cache. All rows of a head are copied out before any is written back, since
    * rows that move up may overlap rows that move down.
    */
-  #shift(data: Float32Array, order: Move[]): void {
-    const { kvHeads, headDim } = this.#shape;
-    const taken = new Float32Array(order.reduce((n, { rows }) => n + rows, 0) * headDim);
-    for (let head = 0; head < kvHeads; head++) {
+  #shift({ data, heads, dim }: Cache, order: Move[]): void {
+    const taken = new Float32Array(order.reduce((n, { rows }) => n + rows, 0) * dim);
+    for (let head = 0; head < heads; head++) {
       const start = head * this.#slots.capacity;
       let at = 0;
       for (const { from, rows } of order) {
-        const first = (start + from) * headDim;
-        taken.set(data.subarray(first, first + rows * headDim), at);
-        at += rows * headDim;
+        const first = (start + from) * dim;
+        taken.set(data.subarray(first, first + rows * dim), at);
+        at += rows * dim;
       }
       at = 0;
       for (const { to, rows } of order) {
-        data.set(taken.subarray(at, at + rows * headDim), (start + to) * headDim);
-        at += rows * headDim;
+        data.set(taken.subarray(at, at + rows * dim), (start + to) * dim);
+        at += rows * dim;
       }
     }
   }
@@ -235,11 +207,10 @@ export class KvArena {
    * those slots that the frame's total says, which end at the arena's last one.
    */
   #viewFrom(first: number): ArenaView {
-    const { kvHeads, headDim } = this.#shape;
-    const dims = [1, kvHeads, this.#slots.capacity, headDim];
     const feeds: OrtTensors = {}, fetches: OrtTensors = {};
-    for (const { past, present, data } of this.#caches) {
-      const tensor = new OrtTensor("float32", data, dims, first * headDim);
+    for (const { past, present, data, heads, dim } of this.#caches) {
+      const dims = [1, heads, this.#slots.capacity, dim];
+      const tensor = new OrtTensor("float32", data, dims, first * dim);
       feeds[past] = fetches[present] = tensor;
     }
     return { first, feeds, fetches };
@@ -253,15 +224,7 @@ export class KvArena {
   }
 }
 
-/** Keys and values of every layer. */
-function cacheCount({ firstLayer, lastLayer }: ArenaShape): number {
-  return 2 * (lastLayer - firstLayer + 1);
-}
-
-/** Zeros for the keys and values of every layer, in the order of the layers. */
-function allocate(shape: ArenaShape, capacity: number): Float32Array<ArrayBuffer>[] {
-  return Array.from(
-    { length: cacheCount(shape) },
-    () => new Float32Array(shape.kvHeads * capacity * shape.headDim),
-  );
+/** Zeros for these buffers, in their order. */
+function allocate(caches: readonly RowCache[], capacity: number): Float32Array<ArrayBuffer>[] {
+  return caches.map(({ heads, dim }) => new Float32Array(heads * capacity * dim));
 }

@@ -90,10 +90,11 @@ async function alone(
   return lane.results;
 }
 
-Deno.test("arenaBytes() counts keys and values of every layer in f32", () => {
-  const shape = { firstLayer: 2, lastLayer: 4, kvHeads: 5, headDim: 7 };
-  assert.equal(arenaBytes(shape, 11), 3 * 2 * 5 * 7 * 11 * 4);
-  assert.equal(arenaBytes({ ...shape, lastLayer: 2 }, 1), 2 * 5 * 7 * 4);
+Deno.test("arenaBytes() counts the buffers of every layer in f32", () => {
+  const cache = { past: "past", present: "present", heads: 5, dim: 7 };
+  const layer = [cache, cache];
+  assert.equal(arenaBytes([layer, layer, layer], 11), 3 * 2 * 5 * 7 * 11 * 4);
+  assert.equal(arenaBytes([layer, [{ ...cache, heads: 1, dim: 30 }]], 1), (2 * 5 * 7 + 30) * 4);
 });
 
 Deno.test(

@@ -26,12 +26,14 @@ import { engineError, reason } from "./errors.ts";
 import { checkArrays, checkRows } from "./frame_check.ts";
 import type { ArenaView, KvArena, Sampler } from "./kv_arena.ts";
 import { KvArenas } from "./kv_arenas.ts";
+import { convolutionTaps } from "./convolution_taps.ts";
 import { attentionBias, windowBias } from "./mask.ts";
 import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
 import { needsHistory, occurrencesOf } from "./partial.ts";
 import type { LoadedStage } from "./queued_engine.ts";
 import { type LogitsRow, sample } from "./sampler.ts";
 import { nodeTime, type TimedRun } from "./shared_time.ts";
+import type { Slots } from "./slots.ts";
 
 /** Most f32 elements of a buffer that is kept from one frame to the next. */
 const KEEP_ELEMENTS = 4 * 1024 * 1024;
@@ -69,16 +71,7 @@ export class OrtStage implements LoadedStage {
   private constructor(load: LoadRequest, session: Session) {
     this.#load = load;
     this.#session = session;
-    const { graph, geometry } = load;
-    this.#arenas = new KvArenas(
-      {
-        firstLayer: graph.firstLayer,
-        lastLayer: graph.lastLayer,
-        kvHeads: geometry.kv_heads,
-        headDim: graph.cacheDim,
-      },
-      load.arenaBudgetBytes,
-    );
+    this.#arenas = new KvArenas(load.graph.caches, load.arenaBudgetBytes);
   }
 
   /** Loads a stage graph. Throws `engine_failed` (group `engine`) if ONNX Runtime refuses it. */
@@ -263,6 +256,7 @@ export class OrtStage implements LoadedStage {
     this.#bias = nextBuffer(bias, this.#bias);
     return {
       ...biases,
+      ...(graph.kernel !== undefined && convolutionFeeds(arena.slots, rows, first, graph.kernel)),
       ...(graph.first
         ? { tokens: int64(rows.tokens, [1, n]) }
         : { hidden: new OrtTensor("float32", hidden!, [1, n, geometry.hidden]) }),
@@ -540,6 +534,25 @@ function larger(
 ): Float32Array<ArrayBuffer> {
   const other = new Float32Array(part.buffer);
   return other.length > buffer.length && other.length <= KEEP_ELEMENTS ? other : buffer;
+}
+
+/** The inputs of convolutions of `kernel` rows, see `models/graph/contract.ts`. */
+function convolutionFeeds(
+  slots: Slots,
+  { base, tokens: { length } }: FrameRows,
+  first: number,
+  kernel: number,
+): OrtTensors {
+  const { taps, seen } = convolutionTaps(slots, base, length, { kernel, first });
+  const own = Int32Array.from(
+    { length: 3 * length },
+    (_, i) => i % 3 === 2 ? base + (i - 2) / 3 - first : 0,
+  );
+  return {
+    conv_slots: int64(own, [1, 1, length, 3]),
+    conv_taps: int64(taps, [length, kernel]),
+    conv_seen: new OrtTensor("float32", seen, [length, kernel, 1]),
+  };
 }
 
 /** i64 tensor of non-negative numbers: little-endian, so the low words come first. */

@@ -5,7 +5,7 @@
  */
 import * as ort from "./onnxruntime.ts";
 import { buildStageGraph, type StageGraphOptions } from "../../models/graph/stage.ts";
-import { kvNames, MASKED, type StageGraph } from "../../models/graph/contract.ts";
+import { MASKED, type StageGraph } from "../../models/graph/contract.ts";
 import type { Manifest } from "../../models/manifest.ts";
 import { ancestors, type OracleRow } from "./llama.ts";
 
@@ -58,17 +58,11 @@ export class StageChain {
         intraOpNumThreads: 1,
         logSeverityLevel: 3,
       });
-      const dims = [1, manifest.geometry.kv_heads, options.capacity, graph.cacheDim];
       const arena: Record<string, ort.Tensor> = {};
-      for (let layer = firstLayer; layer <= lastLayer; layer++) {
-        const { pastKey, pastValue } = kvNames(layer);
-        for (const name of [pastKey, pastValue]) {
-          arena[name] = new ort.Tensor(
-            "float32",
-            new Float32Array(dims.reduce((a, b) => a * b)),
-            dims,
-          );
-        }
+      for (const { past, heads, dim } of graph.caches.flat()) {
+        const dims = [1, heads, options.capacity, dim];
+        const zeros = new Float32Array(dims.reduce((a, b) => a * b));
+        arena[past] = new ort.Tensor("float32", zeros, dims);
       }
       chain.#stages.push({ graph, session, arena });
     }
@@ -122,6 +116,21 @@ export class StageChain {
           total,
         ]);
       }
+      if (graph.kernel !== undefined) {
+        const { kernel } = graph;
+        const paths = rows.map((_, row) => this.#path(past + row, kernel));
+        const seen = paths.map((path) => path.map((slot) => slot < 0 ? 0 : 1));
+        feeds.conv_slots = longs(rows.flatMap((_, row) => [0, 0, past + row]), [1, 1, count, 3]);
+        feeds.conv_taps = longs(
+          paths.flatMap((path, row) => path.map((slot) => slot < 0 ? past + row : slot)),
+          [count, kernel],
+        );
+        feeds.conv_seen = new ort.Tensor("float32", Float32Array.from(seen.flat()), [
+          count,
+          kernel,
+          1,
+        ]);
+      }
       if (graph.last) {
         feeds.want = longs(want, [want.length]);
         feeds.scored = longs(Array.from(want.keys()), [want.length]);
@@ -130,17 +139,20 @@ export class StageChain {
       const fetches: Record<string, ort.Tensor | null> = Object.fromEntries(
         outputs.map((name) => [name, null]),
       );
-      for (let layer = graph.firstLayer; layer <= graph.lastLayer; layer++) {
-        const names = kvNames(layer);
-        fetches[names.presentKey] = arena[names.pastKey];
-        fetches[names.presentValue] = arena[names.pastValue];
-      }
+      for (const { past: from, present } of graph.caches.flat()) fetches[present] = arena[from];
       const results = await session.run(feeds, fetches);
       hidden = results.next_hidden;
       if (graph.last) output.logits = joined(graph, results, want.length);
       else output.hidden.push(hidden.data as Float32Array);
     }
     return output;
+  }
+
+  /** The row in this slot and `length` - 1 ancestors, the furthest first; -1: there is none. */
+  #path(slot: number, length: number): number[] {
+    const path = [slot];
+    while (path.length < length) path.unshift(path[0] < 0 ? -1 : this.#rows[path[0]].parent);
+    return path;
   }
 
   /** Ends the sessions. */
