@@ -210,6 +210,33 @@ export const geometrySchema = exactly({
     normalised: z.boolean().optional(),
     /** Whether the router has a bias. @default false */
     bias: z.boolean().optional(),
+    /**
+     * `sigmoid`: the router's scores are sigmoids, each by itself; with `normalised` those of the
+     * chosen ones are divided by their sum. @default softmax
+     */
+    scores: z.literal("sigmoid").optional(),
+    /**
+     * Whether a number of each expert is added to its score for the choice, and not to its weight.
+     * @default false
+     */
+    correction: z.boolean().optional(),
+    /** Added to the sum by which weights are divided. @default 0 */
+    epsilon: z.number().positive().optional(),
+    /** Factor of the weights, after they were divided. @default 1 */
+    scale: z.number().positive().optional(),
+    /** An MLP beside the experts that computes every row. @default none */
+    shared: exactly({
+      /** Width inside it. */
+      intermediate: count,
+      /** Whether its output is weighed by a sigmoid gate of each row. @default false */
+      weighed: z.boolean().optional(),
+    }).optional(),
+    /** Layers that have one MLP for all rows and no experts. @default none */
+    dense: exactly({
+      layers: layerNumbers,
+      /** Width inside their MLP. */
+      intermediate: count,
+    }).optional(),
   }).optional(),
   /**
    * Whether attention and MLP read the same normed rows, and are added to the residual stream

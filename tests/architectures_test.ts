@@ -96,6 +96,15 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
       : {},
     "attention.sinks": attention?.sinks ? { attention: { ...attention, sinks: undefined } } : {},
     "experts.active": experts ? { experts: { ...experts, active: 1 } } : {},
+    "experts.scores": experts?.scores ? { experts: { ...experts, scores: undefined } } : {},
+    "experts.correction": experts?.correction
+      ? { experts: { ...experts, correction: undefined } }
+      : {},
+    "experts.scale": experts?.scale ? { experts: { ...experts, scale: undefined } } : {},
+    "experts.shared": experts?.shared ? { experts: { ...experts, shared: undefined } } : {},
+    "experts.shared.weighed": experts?.shared?.weighed
+      ? { experts: { ...experts, shared: { ...experts.shared, weighed: undefined } } }
+      : {},
     "experts.normalised": experts && experts.active > 1
       ? { experts: { ...experts, normalised: !experts.normalised } }
       : {},
@@ -128,7 +137,7 @@ Deno.test(
         }
       });
     }
-    assert.equal(tried.size, 25, `${[...tried]}`);
+    assert.equal(tried.size, 30, `${[...tried]}`);
   },
 );
 

@@ -92,6 +92,10 @@ export function decoder(family: DecoderFamily): Architecture {
       if (stated !== activation) {
         found.push(`${activationField} ${stated} (supported: ${activation})`);
       }
+      const width = family.widthField && config[family.widthField];
+      if (Array.isArray(width)) {
+        found.push(`${family.widthField} ${width} (supported: one number)`);
+      }
       const { type } = ropeOf(config);
       if (!ropeTypes.includes(type)) {
         found.push(`rope_scaling type ${type} (supported: ${ropeTypes.join(", ")})`);
@@ -115,6 +119,7 @@ export function decoder(family: DecoderFamily): Architecture {
     geometry(config: ModelConfig, architecture: string): Geometry {
       const { theta, scaling } = ropeOf(config);
       const heads = config.num_attention_heads;
+      const width = config[family.widthField ?? "intermediate_size"];
       const head_dim = config.head_dim ?? Math.floor(config.hidden_size / heads);
       const dims = family.partialRotation ? rotatedDims(config, head_dim) : undefined;
       const skipped = family.skipsRotation
@@ -124,7 +129,7 @@ export function decoder(family: DecoderFamily): Architecture {
         architecture,
         layers: config.num_hidden_layers,
         hidden: config.hidden_size,
-        intermediate: config[family.widthField ?? "intermediate_size"] ?? config.intermediate_size,
+        intermediate: typeof width === "number" ? width : config.intermediate_size,
         heads,
         kv_heads: config.num_key_value_heads ?? heads,
         head_dim,

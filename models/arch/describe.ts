@@ -9,15 +9,15 @@ import { rotaryOf, rotation } from "../rope.ts";
 import type { Architecture } from "./architecture.ts";
 import { malformed, type ModelConfig, parseConfig } from "./config.ts";
 import { cohere, cohere2 } from "./cohere.ts";
-import { ernie } from "./ernie.ts";
+import { ernie, ernieMoe } from "./ernie.ts";
 import { exaone4 } from "./exaone4.ts";
 import { gemma1, gemma2, gemma3 } from "./gemma.ts";
-import { glm, glm4 } from "./glm.ts";
+import { glm, glm4, glm4Moe } from "./glm.ts";
 import { gptOss } from "./gpt_oss.ts";
-import { granite, graniteMoe } from "./granite.ts";
-import { hunyuan } from "./hunyuan.ts";
+import { granite, graniteMoe, graniteMoeShared } from "./granite.ts";
+import { hunyuan, hunyuanMoe } from "./hunyuan.ts";
 import { internlm3 } from "./internlm.ts";
-import { lfm2 } from "./lfm2.ts";
+import { lfm2, lfm2Moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { minicpm } from "./minicpm.ts";
 import { ministral, ministral3, mistral } from "./mistral.ts";
@@ -26,7 +26,7 @@ import { withClass } from "./model_types.ts";
 import { nemotron } from "./nemotron.ts";
 import { olmo2, olmo3, olmoe } from "./olmo.ts";
 import { phi, phi3 } from "./phi.ts";
-import { qwen2, qwen3, qwen3Moe } from "./qwen.ts";
+import { qwen2, qwen2Moe, qwen3, qwen3Moe } from "./qwen.ts";
 import { MOST_CONTEXT, ropeOf } from "./rope.ts";
 import { seedOss } from "./seed_oss.ts";
 import { smollm3 } from "./smollm3.ts";
@@ -70,6 +70,12 @@ const KNOWN: readonly Architecture[] = [
   minicpm,
   internlm3,
   lfm2,
+  lfm2Moe,
+  qwen2Moe,
+  ernieMoe,
+  glm4Moe,
+  hunyuanMoe,
+  graniteMoeShared,
 ];
 
 /** Hugging Face classes that are supported. */

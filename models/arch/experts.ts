@@ -7,30 +7,59 @@
 import type { Geometry } from "../manifest.ts";
 import type { TensorPlan, TensorSpec } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
+import { layersWhere } from "./decoder.ts";
 
 /** The field `experts` of a geometry; `normalised` as there. */
-export function expertsOf(config: ModelConfig, normalised: boolean): Geometry["experts"] {
+export function expertsOf(config: ModelConfig, normalised: boolean): Experts {
   return {
-    count: config.num_local_experts ?? config.num_experts!,
-    active: config.num_experts_per_tok!,
+    count: countOf(config)!,
+    active: activeOf(config)!,
     ...(normalised ? { normalised } : {}),
   };
 }
 
+/** The field `experts` of a geometry that has it. */
+export type Experts = NonNullable<Geometry["experts"]>;
+
+/** Experts of a layer, under the name that config.json has for them. */
+const countOf = (config: ModelConfig): number | null | undefined =>
+  config.n_routed_experts ?? config.moe_num_experts ?? config.num_local_experts ??
+    config.num_experts;
+
+/** Experts of a row; undefined: they differ between layers. */
+function activeOf({ moe_k, moe_topk, num_experts_per_tok }: ModelConfig): number | undefined {
+  const stated = moe_k ?? moe_topk ?? num_experts_per_tok ?? undefined;
+  if (!Array.isArray(stated)) return stated;
+  return stated.every((count) => count === stated[0]) ? stated[0] : undefined;
+}
+
+/** The field `dense` of `experts`: these layers, with the width that config.json states for them. */
+export function denseOf(config: ModelConfig, layers: number[]): Pick<Experts, "dense"> {
+  return layers.length === 0 ? {} : { dense: { layers, intermediate: config.intermediate_size } };
+}
+
+/**
+ * Layers without experts of a Qwen: those of `mlp_only_layers`, and all but every
+ * `decoder_sparse_step`-th.
+ */
+export const sparseStepDense = (config: ModelConfig): Pick<Experts, "dense"> =>
+  denseOf(
+    config,
+    layersWhere(config, (layer) =>
+      (config.mlp_only_layers ?? []).includes(layer) ||
+      (layer + 1) % (config.decoder_sparse_step ?? 1) !== 0),
+  );
+
 /** Contradictory or unsupported settings of experts, in words. */
 export function unsupportedExperts(config: ModelConfig): string[] {
-  const { num_local_experts, num_experts, num_experts_per_tok: active } = config;
-  const count = num_local_experts ?? num_experts;
+  const [count, active] = [countOf(config), activeOf(config)];
   const found: string[] = [];
   if (!count || !active || active > count) {
-    found.push(`num_experts_per_tok ${active} of ${count} experts`);
+    const stated = config.moe_k ?? config.moe_topk ?? config.num_experts_per_tok;
+    found.push(`num_experts_per_tok ${stated} of ${count} experts`);
   }
-  if ((config.mlp_only_layers ?? []).length > 0) {
-    found.push(`mlp_only_layers [${config.mlp_only_layers}] (supported: experts in every layer)`);
-  }
-  if ((config.decoder_sparse_step ?? 1) !== 1) {
-    found.push(`decoder_sparse_step ${config.decoder_sparse_step} (supported: 1)`);
-  }
+  const { n_group: groups } = config;
+  if (groups && groups !== 1) found.push(`n_group ${groups} (supported: 1)`);
   if (config.clip_qkv) found.push(`clip_qkv ${config.clip_qkv} (supported: null)`);
   return found;
 }

@@ -1,6 +1,6 @@
 /**
  * Granite 3: Llama with factors of embedding, scores, residual updates and logits. Granite 3 MoE:
- * the same with a mixture of experts in every layer.
+ * the same with a mixture of experts in every layer, in a later class beside an MLP for all rows.
  *
  * @module
  */
@@ -54,20 +54,51 @@ const outputRows: ExpertRows = (prefix, { experts, intermediate, hidden }) => ({
   within: { shape: [experts!.count, hidden, intermediate], firstRow: 0 },
 });
 
+const ROUTER = { "mlp.router": "block_sparse_moe.router.layer.weight" };
+
+const PLACES = {
+  "mlp.experts.gate": inputRows(0),
+  "mlp.experts.up": inputRows(1),
+  "mlp.experts.down": outputRows,
+};
+
+const MOE_DEFAULTS = { attention_multiplier: 1, num_local_experts: 8, num_experts_per_tok: 2 };
+
 /** GraniteMoeForCausalLM. */
 export const graniteMoe = decoder({
   classes: ["GraniteMoeForCausalLM"],
-  defaults: { attention_multiplier: 1, num_local_experts: 8, num_experts_per_tok: 2 },
+  defaults: MOE_DEFAULTS,
   unsupported: unsupportedExperts,
   traits: (config) => ({ ...common(config), experts: expertsOf(config, true) }),
+  tensors: (geometry) => placedExperts(decoderTensors(geometry, ROUTER), geometry, PLACES),
+});
+
+/** Where the rows of gate or up of the MLP beside the experts stand: in one tensor, gate first. */
+const sharedRows = (part: 0 | 1): ExpertRows => (prefix, { hidden, experts }) => {
+  const { intermediate } = experts!.shared!;
+  return {
+    name: `${prefix}shared_mlp.input_linear.weight`,
+    within: { shape: [2 * intermediate, hidden], firstRow: part * intermediate },
+  };
+};
+
+/** GraniteMoeSharedForCausalLM. */
+export const graniteMoeShared = decoder({
+  classes: ["GraniteMoeSharedForCausalLM"],
+  defaults: { ...MOE_DEFAULTS, shared_intermediate_size: 0 },
+  unsupported: unsupportedExperts,
+  traits(config) {
+    const width = config.shared_intermediate_size!;
+    const shared = width > 0 ? { shared: { intermediate: width } } : {};
+    return { ...common(config), experts: { ...expertsOf(config, true), ...shared } };
+  },
   tensors: (geometry) =>
     placedExperts(
-      decoderTensors(geometry, { "mlp.router": "block_sparse_moe.router.layer.weight" }),
+      decoderTensors(geometry, {
+        ...ROUTER,
+        "mlp.shared.down": "shared_mlp.output_linear.weight",
+      }),
       geometry,
-      {
-        "mlp.experts.gate": inputRows(0),
-        "mlp.experts.up": inputRows(1),
-        "mlp.experts.down": outputRows,
-      },
+      { ...PLACES, "mlp.shared.gate": sharedRows(0), "mlp.shared.up": sharedRows(1) },
     ),
 });

@@ -43,6 +43,12 @@ const CLASSES: Readonly<Record<string, string>> = {
   minicpm: "MiniCPMForCausalLM",
   internlm3: "InternLM3ForCausalLM",
   lfm2: "Lfm2ForCausalLM",
+  lfm2_moe: "Lfm2MoeForCausalLM",
+  qwen2_moe: "Qwen2MoeForCausalLM",
+  ernie4_5_moe: "Ernie4_5_MoeForCausalLM",
+  glm4_moe: "Glm4MoeForCausalLM",
+  hunyuan_v1_moe: "HunYuanMoEV1ForCausalLM",
+  granitemoeshared: "GraniteMoeSharedForCausalLM",
 };
 
 /** The types that are known. */

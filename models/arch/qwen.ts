@@ -1,14 +1,21 @@
 /**
  * Qwen2, Qwen2.5: Llama with biases of query, key and value. Qwen3: no biases, but each head's
- * query and key are normed. Qwen3 MoE: the same with a mixture of experts in every layer.
+ * query and key are normed. Qwen3 MoE: the same with mixtures of experts. Qwen2 MoE (Qwen1.5 MoE) also
+ * has an MLP beside the experts, whose output is weighed for each row.
  *
  * @module
  */
 import type { Geometry } from "../manifest.ts";
 import type { ModelConfig } from "./config.ts";
 import { decoder, layersWhere, slidingLayers, windowOf } from "./decoder.ts";
-import { EXPERT_PLACES, expertsOf, placedExperts, unsupportedExperts } from "./experts.ts";
-import { decoderTensors } from "./tensors.ts";
+import {
+  EXPERT_PLACES,
+  expertsOf,
+  placedExperts,
+  sparseStepDense,
+  unsupportedExperts,
+} from "./experts.ts";
+import { decoderTensors, type LayerNames } from "./tensors.ts";
 
 const DEFAULTS = {
   num_key_value_heads: 32,
@@ -59,10 +66,53 @@ export const qwen3Moe = decoder({
   unsupported: unsupportedExperts,
   traits: (config) => ({
     attention: { qk_norm: true, ...(config.attention_bias ? { bias: "qkvo" } : {}) },
-    experts: expertsOf(config, config.norm_topk_prob!),
+    experts: { ...expertsOf(config, config.norm_topk_prob!), ...sparseStepDense(config) },
     local: config.use_sliding_window
       ? windowOf(config, layersWhere(config, () => true))
       : undefined,
   }),
   tensors: (geometry) => placedExperts(decoderTensors(geometry), geometry, EXPERT_PLACES),
+});
+
+/** Names of the MLP beside the experts. */
+const SHARED: LayerNames = {
+  "mlp.shared.gate": "mlp.shared_expert.gate_proj.weight",
+  "mlp.shared.up": "mlp.shared_expert.up_proj.weight",
+  "mlp.shared.down": "mlp.shared_expert.down_proj.weight",
+  "mlp.shared.router": "mlp.shared_expert_gate.weight",
+};
+
+/** Qwen2MoeForCausalLM. */
+export const qwen2Moe = decoder({
+  classes: ["Qwen2MoeForCausalLM"],
+  defaults: {
+    ...DEFAULTS,
+    num_key_value_heads: 16,
+    moe_intermediate_size: 1408,
+    shared_expert_intermediate_size: 5632,
+    num_experts: 60,
+    num_experts_per_tok: 4,
+    norm_topk_prob: false,
+    qkv_bias: true,
+  },
+  widthField: "moe_intermediate_size",
+  unsupported: unsupportedExperts,
+  traits: (config) => ({
+    attention: config.qkv_bias ? { bias: "qkv" } : undefined,
+    experts: {
+      ...expertsOf(config, config.norm_topk_prob!),
+      ...sparseStepDense(config),
+      shared: { intermediate: config.shared_expert_intermediate_size!, weighed: true },
+    },
+    local: config.use_sliding_window
+      ? windowOf(
+        config,
+        slidingLayers(
+          config,
+          (layer) => layer % 2 === 0 && layer < (config.max_window_layers ?? 0),
+        ),
+      )
+      : undefined,
+  }),
+  tensors: (geometry) => placedExperts(decoderTensors(geometry, SHARED), geometry, EXPERT_PLACES),
 });

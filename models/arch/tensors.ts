@@ -28,6 +28,10 @@ const OTHER_NAMES: Record<string, string> = {
   "conv.kernel_bias": "conv.conv.bias",
   "conv.out_bias": "conv.out_proj.bias",
   "mlp.router": "mlp.gate.weight",
+  "mlp.router_correction": "mlp.gate.e_score_correction_bias",
+  "mlp.shared.gate": "mlp.shared_experts.gate_proj.weight",
+  "mlp.shared.up": "mlp.shared_experts.up_proj.weight",
+  "mlp.shared.down": "mlp.shared_experts.down_proj.weight",
   "attn_norm_bias": "input_layernorm.bias",
   "mlp_norm_bias": "post_attention_layernorm.bias",
 };
@@ -68,7 +72,8 @@ export function layerTensors(
   const { experts } = geometry;
   const before = norms?.before !== false;
   const gated = mlp?.gated !== false;
-  const dense = experts === undefined;
+  const dense = !hasExperts(geometry, layer);
+  const width = experts?.dense && dense ? experts.dense.intermediate : intermediate;
   const convolved = hasConvolution(geometry, layer);
   const shapes: Record<string, number[]> = {
     ...(before && { "attn_norm": [hidden] }),
@@ -79,9 +84,9 @@ export function layerTensors(
       "attn.o": [hidden, heads * head_dim],
     }),
     ...(before && !parallel && { "mlp_norm": [hidden] }),
-    ...(dense && gated && { "mlp.gate": [intermediate, hidden] }),
-    ...(dense && { "mlp.up": [intermediate, hidden], "mlp.down": [hidden, intermediate] }),
-    ...(experts && expertShapes(geometry)),
+    ...(dense && gated && { "mlp.gate": [width, hidden] }),
+    ...(dense && { "mlp.up": [width, hidden], "mlp.down": [hidden, width] }),
+    ...(!dense && expertShapes(geometry)),
   };
   if (norms?.bias) {
     for (const key of ["attn_norm", "mlp_norm"]) if (shapes[key]) shapes[`${key}_bias`] = [hidden];
@@ -121,6 +126,10 @@ export function layerTensors(
   );
 }
 
+/** Whether the layer (0-based) has a mixture of experts and not one MLP. */
+export const hasExperts = ({ experts }: Geometry, layer: number): boolean =>
+  experts !== undefined && !experts.dense?.layers.includes(layer);
+
 /** Whether the layer (0-based) has a convolution in place of attention. */
 export const hasConvolution = ({ convolution }: Geometry, layer: number): boolean =>
   convolution?.layers.includes(layer) ?? false;
@@ -144,21 +153,27 @@ function convolutionShapes({ hidden, convolution }: Geometry): Record<string, nu
 function expertShapes(
   { hidden, intermediate, experts, mlp }: Geometry,
 ): Record<string, number[]> {
-  const { count, bias } = experts!;
+  const { count, bias, correction, shared } = experts!;
   const outputs = { gate: intermediate, up: intermediate, down: hidden };
   const shapes: Record<string, number[]> = { "mlp.router": [count, hidden] };
   if (bias) shapes["mlp.router_bias"] = [count];
+  if (correction) shapes["mlp.router_correction"] = [count];
   for (const [part, rows] of Object.entries(outputs)) {
     const inputs = part === "down" ? intermediate : hidden;
     shapes[`mlp.experts.${part}`] = [count * rows, inputs];
     if (mlp?.bias) shapes[`mlp.experts.${part}_bias`] = [count * rows];
+  }
+  if (shared) {
+    for (const part of ["gate", "up"]) shapes[`mlp.shared.${part}`] = [shared.intermediate, hidden];
+    shapes["mlp.shared.down"] = [hidden, shared.intermediate];
+    if (shared.weighed) shapes["mlp.shared.router"] = [1, hidden];
   }
   return shapes;
 }
 
 function roleOf(key: string, shape: number[]): TensorSpec["role"] {
   if (shape.length === 1) return "norm";
-  if (key === "mlp.router") return "router";
+  if (key === "mlp.router" || key === "mlp.shared.router") return "router";
   if (key === "conv.kernel") return "kernel";
   return key.startsWith("mlp.experts.") ? "experts" : "projection";
 }

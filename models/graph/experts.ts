@@ -11,7 +11,15 @@
  * @module
  */
 import { gated } from "./activation.ts";
-import { linear, rowProduct, rowsOf, type StageScope, type Weight } from "./blocks.ts";
+import {
+  addend,
+  linear,
+  rowProduct,
+  rowsOf,
+  scaled,
+  type StageScope,
+  type Weight,
+} from "./blocks.ts";
 import type { Value } from "./builder.ts";
 import type { OnnxGraph } from "./onnx.ts";
 
@@ -20,6 +28,8 @@ export interface ExpertWeights {
   /** [experts, H]; f32. */
   router: Weight;
   routerBias?: Weight;
+  /** Added to the scores for the choice alone [experts]; f32. */
+  correction?: Weight;
   /** [experts * I, H] */
   gate: Projections;
   /** [experts * I, H] */
@@ -96,19 +106,13 @@ function route(
   stage: StageScope,
   path: string,
   rows: Value,
-  { router, routerBias }: ExpertWeights,
+  all: ExpertWeights,
 ): Routes {
   const { graph, geometry: { experts } } = stage;
-  const { count, active, normalised } = experts!;
-  const scores = linear(stage, path, rows, router, routerBias);
-  const softmax = (x: Value) => graph.node("Softmax", `${path}/Softmax`, [x]);
-  const [best, index] = [`${path}/TopK/values`, `${path}/TopK/experts`];
-  graph.node("TopK", `${path}/TopK`, [
-    normalised ? scores : softmax(scores),
-    graph.ints("/experts/active", [active]),
-  ], { outputs: [best, index] });
+  const { count, active } = experts!;
+  const { index, weights: chosenWeights } = choice(stage, path, rows, all);
   const weights = graph.node("Reshape", `${path}/weights/Reshape`, [
-    normalised ? softmax(best) : best,
+    chosenWeights,
     graph.ints("/experts/weights", [-1, active, 1]),
   ]);
   const flat = graph.node("Reshape", `${path}/flat/Reshape`, [
@@ -145,6 +149,50 @@ function route(
     graph.node("Less", `${path}/chosen/Less`, [part("begin", 0), part("end", 1)]),
   ], { attributes: { axis: 0, num_outputs: count }, outputs: chosen });
   return { weights, order, places: sorted(order, "places"), starts, chosen };
+}
+
+/** The best experts of each row (R, H): their numbers i64 (R, K) and weights f32 (R, K). */
+function choice(
+  stage: StageScope,
+  path: string,
+  rows: Value,
+  { router, routerBias, correction }: ExpertWeights,
+): { index: Value; weights: Value } {
+  const { graph, geometry } = stage;
+  const { active, normalised, scores: kind, epsilon, scale } = geometry.experts!;
+  const logits = linear(stage, path, rows, router, routerBias);
+  const node = (op: string, name: string, inputs: Value[], attributes = {}) =>
+    graph.node(op, `${path}/${name}`, inputs, { attributes });
+  const [best, index] = [`${path}/TopK/values`, `${path}/TopK/experts`];
+  const choose = (from: Value) =>
+    graph.node("TopK", `${path}/TopK`, [from, graph.ints("/experts/active", [active])], {
+      outputs: [best, index],
+    });
+  const factored = (weights: Value) => ({
+    index,
+    weights: scaled(stage, `${path}/scale`, weights, scale),
+  });
+  if (!kind && !correction && normalised) {
+    choose(logits);
+    return factored(node("Softmax", "Softmax", [best])); // the softmax of all, divided by its sum
+  }
+  const scores = kind === "sigmoid"
+    ? node("Sigmoid", "Sigmoid", [logits])
+    : node("Softmax", "Softmax", [logits]);
+  choose(
+    correction
+      ? node("Add", "corrected/Add", [scores, addend(stage, `${path}/correction`, correction)])
+      : scores,
+  );
+  const weights = correction
+    ? node("GatherElements", "weights/GatherElements", [scores, index], { axis: 1 })
+    : best;
+  if (!normalised) return factored(weights);
+  const sum = node("ReduceSum", "weights/ReduceSum", [weights, graph.ints("/experts/axis", [1])]);
+  const divisor = epsilon === undefined
+    ? sum
+    : node("Add", "weights/Add", [sum, graph.float("/experts/epsilon", epsilon)]);
+  return factored(node("Div", "weights/Div", [weights, divisor]));
 }
 
 /** One expert: the rows that chose it -> their outputs, in the order of the choices. */

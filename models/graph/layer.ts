@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hasConvolution, layerTensors } from "../arch/mod.ts";
+import { hasConvolution, hasExperts, layerTensors } from "../arch/mod.ts";
 import type { Group } from "../manifest.ts";
 import { activated, gated } from "./activation.ts";
 import {
@@ -106,16 +106,31 @@ export function addLayer(
     const sum = update ? graph.node("Add", `${path}/${key}/Add`, [residual, update]) : residual;
     return { sum, normed: weights ? norm(stage, `${path}/${key}`, sum, weights) : sum };
   };
+  /** The MLP beside the experts, weighed by its gate if it has one. */
+  const shared = (x: Value): Value => {
+    const part = `${path}/mlp/shared`;
+    const product = gated(stage, part, project(x, "mlp.shared.gate"), project(x, "mlp.shared.up"));
+    const output = project(product, "mlp.shared.down");
+    const router = optional("mlp.shared.router");
+    if (!router) return output;
+    const weight = graph.node("Sigmoid", `${part}/Sigmoid`, [
+      linear(stage, `${part}/router`, x, router),
+    ]);
+    return graph.node("Mul", `${part}/weighed/Mul`, [output, weight]);
+  };
   const mlp = (x: Value): Value => {
-    if (geometry.experts) {
+    if (hasExperts(geometry, number)) {
       const experts = {
         router: weight("mlp.router"),
         routerBias: optional("mlp.router_bias"),
+        correction: optional("mlp.router_correction"),
         gate: { weight: weight("mlp.experts.gate"), bias: optional("mlp.experts.gate_bias") },
         up: { weight: weight("mlp.experts.up"), bias: optional("mlp.experts.up_bias") },
         down: { weight: weight("mlp.experts.down"), bias: optional("mlp.experts.down_bias") },
       };
-      return after(mixture(stage, `${path}/mlp`, x, experts), "mlp");
+      const chosen = mixture(stage, `${path}/mlp`, x, experts);
+      if (!geometry.experts!.shared) return after(chosen, "mlp");
+      return after(graph.node("Add", `${path}/mlp/shared/Add`, [chosen, shared(x)]), "mlp");
     }
     const up = project(x, "mlp.up");
     const product = geometry.mlp?.gated === false

@@ -62,6 +62,9 @@ Deno.test("ModelStore.add() refuses layers that config.json leaves out", async (
     await refused(edit("config.json", (json) => ({ ...json, num_hidden_layers: 1 }))),
     /has tensor model\.layers\.1\..*, but its config\.json says num_hidden_layers 1/,
   );
+  // Such layers only predict further tokens.
+  const predicting = { num_hidden_layers: 1, num_nextn_predict_layers: 1 };
+  assert.equal(await refused(edit("config.json", (json) => ({ ...json, ...predicting }))), "");
 });
 
 Deno.test("ModelStore.add() takes a context of any length for one of 2^20 rows", async () => {

@@ -186,11 +186,17 @@ export class Conversion {
   }
 }
 
-/** Throws `more_layers` (group `model`) where the source has layers that config.json leaves out. */
-function checkLayers({ weights, described: { geometry: { layers } }, path }: ModelSource): void {
+/**
+ * Throws `more_layers` (group `model`) where the source has layers that config.json leaves out. The
+ * layers behind the last one that only predict further tokens (`num_nextn_predict_layers`) are not
+ * converted.
+ */
+function checkLayers({ weights, described, path }: ModelSource): void {
+  const { geometry: { layers }, config } = described;
+  const predicting = config.num_nextn_predict_layers ?? 0;
   for (const name of weights.tensors.keys()) {
     const layer = Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? 0);
-    if (layer < layers) continue;
+    if (layer < layers + predicting) continue;
     throw modelError(
       "more_layers",
       `${path} has tensor ${name}, but its config.json says num_hidden_layers ${layers}: correct ` +
