@@ -51,6 +51,29 @@ Deno.test("generationActor gives the embedded model's plain greedy tokens with d
   });
 });
 
+Deno.test("generationActor looks drafts up in earlier answers, and gives the plain tokens on 1, 2 and 4 stages", async () => {
+  await inFolder(async (dir) => {
+    const plain: number[][] = [];
+    for (const stages of [1, 2, 4]) {
+      await using pair = await openPair(dir, { stages, draft: false });
+      for (const [i, prompt] of prompts.slice(0, 3).entries()) {
+        const sampling = { temperature: i % 2, seed: i };
+        plain[i] ??= (await pair.answer(prompt, { mode: "plain", maxTokens, sampling })).tokens;
+        const asked = { mode: "speculative", maxTokens, sampling, draftLength: 6 } as const;
+        // Alone it looks into no earlier answer, though the plain one is there.
+        const alone = await pair.answer(prompt, { ...asked, reuse: false });
+        assert.deepEqual(alone.tokens, plain[i], `${prompt} (${stages} stages)`);
+        await pair.answer(prompt, asked);
+        const { tokens, done } = await pair.answer(prompt, asked);
+        assert.deepEqual(tokens, plain[i], `${prompt} again (${stages} stages)`);
+        const { accepted, drafted } = done.report;
+        assert.ok(accepted >= tokens.length / 2, `${accepted} of ${drafted} drafts accepted`);
+        assert.ok(accepted > alone.done.report.accepted);
+      }
+    }
+  });
+});
+
 Deno.test("generationActor gives a seeded draw's tokens with drafts, and goes on without the drafter", async () => {
   await inFolder(async (dir) => {
     await using pair = await openPair(dir);

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { NgramDrafter, PredictionDrafter } from "../pipeline/mod.ts";
+import {
+  expectedTokens,
+  NgramDrafter,
+  PredictionDrafter,
+  SuffixDrafter,
+  type SuffixStore,
+} from "../pipeline/mod.ts";
 
 /** Guesses at once what comes next from what came before. */
 export interface InstantDrafter {
@@ -16,45 +22,49 @@ export interface InstantDrafter {
   draft(length: number): { tokens: readonly number[]; chances: readonly number[] };
 }
 
+/** Where a {@linkcode lookupDrafter} looks. */
+export interface LookupSources {
+  /** Token ids of the prompt; the drafter has to be told of them by `push()` too. */
+  prompt: Int32Array;
+  /** Token ids of an expected answer. @default none */
+  prediction?: Int32Array;
+  /** Earlier answers. @default none */
+  answers?: SuffixStore;
+}
+
 /**
- * A drafter that looks up in the text so far, or in the token ids of an expected answer
- * (`prediction`), what followed the newest tokens before. It also keeps its place in the expected
- * answer. It has to be told of the prompt by `push()`.
+ * A drafter that looks up in the text so far, in earlier answers and in the expected answer what
+ * followed the newest tokens before: by n-grams and by the longest match. It also keeps its place in
+ * the expected answer. Of their drafts it gives the one that is expected to give the most tokens.
  */
-export function ngramDrafter(
-  { prompt, prediction }: { prompt: Int32Array; prediction?: Int32Array },
-): InstantDrafter {
+export function lookupDrafter({ prompt, prediction, answers }: LookupSources): InstantDrafter {
   const ngrams = new NgramDrafter();
   const expected = prediction && new PredictionDrafter(prediction);
-  let pushed = 0;
   // The prompt's end goes before the prediction, so that the end of the prompt itself leads to the
   // prediction's beginning.
-  if (prediction) {
-    for (const token of [...prompt.subarray(-ngrams.longest), ...prediction]) ngrams.push(token);
-  }
+  const before = prediction ? [...prompt.subarray(-ngrams.longest), ...prediction] : [];
+  const suffixes = new SuffixDrafter({ answers, before });
+  let pushed = 0;
+  for (const token of before) ngrams.push(token);
   return {
     push(tokens) {
       for (const token of tokens) {
         ngrams.push(token);
+        suffixes.push(token);
         if (pushed++ >= prompt.length) expected?.push(token);
       }
     },
     draft(length) {
       const { tokens, chances } = ngrams.draft(length);
-      const looked = {
+      const drafts = [suffixes.draft(length), {
         tokens: Array.from(tokens),
         // Its chances are those of all tokens up to each one.
         chances: Array.from(chances, (chance, i) => i === 0 ? chance : chance / chances[i - 1]),
-      };
-      const kept = expected?.draft(length);
-      return kept && worth(kept) > worth(looked) ? kept : looked;
+      }];
+      if (expected) drafts.push(expected.draft(length));
+      return drafts.reduce((best, draft) =>
+        expectedTokens(draft) > expectedTokens(best) ? draft : best
+      );
     },
   };
-}
-
-/** Tokens that a draft is expected to give. */
-function worth({ chances }: { chances: readonly number[] }): number {
-  let [sum, reach] = [0, 1];
-  for (const chance of chances) sum += reach *= chance;
-  return sum;
 }

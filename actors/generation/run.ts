@@ -17,7 +17,8 @@ import {
 import { AnswerClock, reportOf } from "./answer_report.ts";
 import { type AnswerState, resumable } from "./answer_state.ts";
 import { AnswerTracker } from "./answer_tracker.ts";
-import { ngramDrafter } from "./instant_drafter.ts";
+import { earlierAnswers, keepAnswer } from "./earlier_answers.ts";
+import { lookupDrafter } from "./instant_drafter.ts";
 import type { Lane, Settled } from "./lane.ts";
 import type { LaneControl, LaneOwner, NewLane, TokenChain, ToldUpTo } from "./lane_control.ts";
 import { LaneRows } from "./lane_rows.ts";
@@ -432,6 +433,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
     });
     const owner = this.#rows.ownerOf(lane);
     if (lane.finish) {
+      keepAnswer(earlierAnswers(this.#ctx, this.start), lane);
       this.#rows.leave(lane);
       this.#speculation?.leave(lane);
     } else if (this.#speculation) this.#speculation.advance(lane);
@@ -443,10 +445,11 @@ export class GenerationRun implements LaneOwner, LaneControl {
     const { sampling, prompt, stages, drafter, measured, prediction, draft_tree: tree } =
       this.start;
     const { always, draftLength, noModel } = this.#choice;
+    const answers = earlierAnswers(this.#ctx, this.start);
     return new Speculation({
       ctx: this.#ctx,
       drafter: noModel === undefined ? drafter : undefined,
-      instant: () => ngramDrafter({ prompt, prediction }),
+      instant: () => lookupDrafter({ prompt, prediction, answers }),
       always,
       tree,
       sampling,

@@ -23,5 +23,6 @@ export * from "./rebuild.ts";
 export * from "./reports.ts";
 export * from "./shape.ts";
 export * from "./stage.ts";
+export * from "./suffix.ts";
 export * from "./tensor.ts";
 export * from "./token_mask.ts";

@@ -21,6 +21,7 @@ import {
   parseAddress,
   type PipelineRoute,
   servingNodes,
+  type SuffixStore,
   systemClock,
 } from "../../actors/mod.ts";
 import { Arbiters } from "./arbiters.ts";
@@ -228,6 +229,7 @@ export class Gateway implements Generator, ServingControl {
         outline: this.#outlineOf(to),
         grammar: this.#running.get(to)?.grammar,
         find: this.#findFor(to),
+        answers: this.#answersOf(to),
       }),
     });
     system.register(arbiterActor, {
@@ -256,6 +258,12 @@ export class Gateway implements Generator, ServingControl {
       }
       return this.#runner.find(to, signal);
     };
+  }
+
+  /** Resource `answers` of the generation at this address; undefined: it only tries the pipeline. */
+  #answersOf(to: string): SuffixStore | undefined {
+    const run = this.#running.get(to);
+    return run?.request === PROBE ? undefined : run?.model.answers;
   }
 
   /** Resource `outline` of the generation at this address. */

@@ -11,6 +11,7 @@ import {
   type OutlineText,
   type RequestPolicy,
   type Sampling,
+  SuffixStore,
 } from "../../actors/mod.ts";
 import {
   type ChatTemplate,
@@ -60,6 +61,8 @@ export class ServedModel {
   readonly eos: number[];
   /** Defaults of generation_config.json for requests that leave them out. */
   readonly defaults: { sampling: Partial<Sampling>; maxTokens?: number };
+  /** Its latest answers at this node, in which drafts are looked up. */
+  readonly answers = new SuffixStore();
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate;
   readonly #encoder: PromptEncoder;

@@ -29,6 +29,7 @@ import {
   type SpelledToken,
   stageActor,
   stageAddress,
+  type SuffixStore,
   type Telemetry,
   type TextCodec,
   type WireError,
@@ -120,6 +121,13 @@ export interface GenerationWorldOptions {
    * milliseconds of its frames.
    */
   solo?: { frameMs: (rows: number, now: number) => number; fails?: OrreryError };
+  /**
+   * Tokens of the model's vocabulary and the token at each position, whatever stands before it.
+   * @default the toy model's
+   */
+  script?: { vocab: number; token: (position: number) => number };
+  /** Earlier answers, in which drafts are looked up. @default none are kept */
+  answers?: SuffixStore;
   /** What a node's system tells of its work. @default nobody hears it */
   telemetry?: (node: string) => Telemetry;
 }
@@ -261,8 +269,10 @@ export function world(options: GenerationWorldOptions = {}) {
           const engine = new ToyEngine(sim.clock, { ...range, layers: LAYERS }, 1, {
             frameMs: (rows, now) => frameMs(rows, now, i),
             ...(shards > 0 && { head }),
+            vocab: options.script?.vocab,
           });
           engines[i].push(engine);
+          if (options.script) follow(engine, options.script.token);
           if (options.outdated) forgetStrict(engine);
           return Promise.resolve(engine);
         },
@@ -301,6 +311,7 @@ export function world(options: GenerationWorldOptions = {}) {
     resources: () => ({
       codec,
       outline: options.outline ?? (() => undefined),
+      answers: options.answers,
       ...(options.grammar && { grammar: toyWalk(options.grammar, sim.clock) }),
     }),
   });
@@ -410,6 +421,20 @@ export function world(options: GenerationWorldOptions = {}) {
     move,
     arbiter,
     generations,
+  };
+}
+
+/** Makes an engine choose its tokens by their positions alone. */
+function follow(engine: ToyEngine, token: (position: number) => number): void {
+  const run = engine.run.bind(engine);
+  engine.run = async (frame) => {
+    const output = await run(frame);
+    if (output.kind !== "tokens") return output;
+    const tokens = output.tokens.map((chosen, i) => ({
+      ...chosen,
+      token: token(frame.positions[frame.want[i]] + 1),
+    }));
+    return { ...output, tokens };
   };
 }
 

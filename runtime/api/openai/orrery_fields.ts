@@ -44,7 +44,7 @@ export const orreryFields = z.strictObject({
   piece_rows: z.int().min(1).optional()
     .describe("rows in each piece of the prompt; ignored where `pieces` is given"),
   reuse: z.boolean().optional().describe(
-    "false: the prompt takes no rows of earlier requests, and none are kept for later ones",
+    "false: the prompt takes no rows of earlier requests, drafts are not looked up in earlier answers, and neither its rows nor its answer are kept for later ones",
   ),
   ignore_eos: z.boolean().optional()
     .describe("generate past the end of the text, up to the limit of tokens"),
