@@ -60,12 +60,15 @@ export interface NodeNetwork {
 /** Listens, and makes the actor system. Throws group `mailbox` (`port_in_use`, `cannot_listen`). */
 export async function openNetwork(
   options: NodeOptions,
-  { id, trust }: NodeOrigin,
+  { id, trust, own }: NodeOrigin,
   undo: AsyncDisposableStack,
 ): Promise<NodeNetwork> {
   const directory = new ClusterDirectory(id);
   const epochOf = (to: string) => directory.epochOf(to);
-  const mailbox = await listen({ ...options, node: id, tls: trust, epochOf });
+  const mailbox = await listen({
+    ...{ ...options, node: id, tls: trust, epochOf },
+    advertise: own.host,
+  });
   undo.defer(() => mailbox.close());
   await trust.listening(mailbox.address);
   const fence = new Fence({

@@ -7,7 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { NodeId } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
-import { checkJoin, newNodeId } from "./cluster/mod.ts";
+import { checkJoin, newNodeId, OwnAddress } from "./cluster/mod.ts";
 import { findCluster } from "./discovery/mod.ts";
 import type { ManagedRegistry } from "./etcd/mod.ts";
 import type { NodeOptions } from "./node_options.ts";
@@ -25,6 +25,8 @@ export interface NodeOrigin {
   id: NodeId;
   /** Is the cluster's registry embedded, as far as this node knows? */
   embedded: boolean;
+  /** The address at which others are told to reach this node. */
+  own: OwnAddress;
   /** This node's part in an etcd that its cluster runs; undefined: the registry is another one. */
   managed?: ManagedRegistry;
   /** The registry that this node opens itself; undefined: it joins a node that does. */
@@ -47,7 +49,11 @@ export async function openOrigin(
   const { embedded, role, join } = await startedAs(options, id);
   const key = await NodeKey.open(data, id);
   undo.defer(() => key.close());
-  const managed = await openManaged(options, { node: id, identity: await key.identity(), join });
+  const own = new OwnAddress(options.host);
+  const peer = join && join !== "discover" ? join.host : registryHost(options.registry);
+  if (peer !== undefined) await own.chooseBy(peer);
+  const identity = await key.identity();
+  const managed = await openManaged(options, { node: id, identity, join, own });
   undo.defer(() => managed?.close());
   // A node that has become a server goes on as one, whichever node it joined at first.
   const opens = !join || managed?.server;
@@ -55,12 +61,12 @@ export async function openOrigin(
   undo.defer(() => server?.close());
   const trust = await openTrust({
     ...{ data, node: id, key, protocol: options.protocol },
-    join: server ? undefined : join === "discover" ? finding(options.host) : join,
+    join: server ? undefined : join === "discover" ? finding(options.host, own) : join,
     token: role?.join ? undefined : options.token,
     records: server?.records,
   });
   undo.defer(() => trust.close());
-  return { id, embedded, managed, server, trust };
+  return { id, embedded, own, managed, server, trust };
 }
 
 /** Which node to join, if any: as the options say, unless the cluster has another first node since. */
@@ -81,10 +87,18 @@ async function startedAs(
 }
 
 /** Finds the first node on the local network, which must be able to reach a node at `host`. */
-function finding(host: string) {
+function finding(host: string, own: OwnAddress) {
   return async (authority: string | undefined) => {
     const first = await findCluster({ authority });
     checkJoin(host, first.host);
+    await own.chooseBy(first.host);
     return first;
   };
+}
+
+/** The host of a registry that is reached over the network; of several the first one. */
+function registryHost(registry = ""): string | undefined {
+  const [, bracketed, plain] =
+    /^[a-z][a-z0-9+]*:\/\/(?:[^@/?#]*@)?(?:\[([^\]]+)\]|([^:/?#,]+))/.exec(registry) ?? [];
+  return bracketed ?? plain;
 }

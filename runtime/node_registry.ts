@@ -14,7 +14,7 @@ import {
   serversActor,
 } from "../actors/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
-import { advertisedHost, type Membership } from "./cluster/mod.ts";
+import type { Membership, OwnAddress } from "./cluster/mod.ts";
 import { ManagedRegistry, type OfferOptions } from "./etcd/mod.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { MANAGED_REGISTRY } from "./registry/mod.ts";
@@ -63,11 +63,11 @@ export async function runsEtcd(data: string, node: NodeId): Promise<boolean> {
  */
 export async function openManaged(
   { data, host, mailboxPort, registry }: NodeOptions,
-  { join, ...node }: { node: NodeId; identity: string; join: unknown },
+  { join, own, ...node }: { node: NodeId; identity: string; join: unknown; own: OwnAddress },
 ): Promise<ManagedRegistry | undefined> {
   const managed = await ManagedRegistry.open({
     ...{ ...node, data, host, mailboxPort },
-    advertise: advertisedHost(host),
+    advertise: () => own.host,
   });
   if (registry === MANAGED_REGISTRY || join || (managed.server && !registry)) return managed;
   await managed.close();

@@ -118,7 +118,7 @@ async function singleMember(folder: string, authorityKey: string) {
   const sign = (hosts: string[]) => signRegistryServer(authorityKey, { hosts });
   const host = "127.0.0.1";
   const member = await LocalMember.open({
-    ...{ folder, name: "a", host, advertise: host, sign },
+    ...{ folder, name: "a", host, advertise: () => host, sign },
   });
   await member.bootstrap(AbortSignal.timeout(20_000));
   return { member, sign, [Symbol.asyncDispose]: () => member.close() };

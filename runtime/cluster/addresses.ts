@@ -1,27 +1,16 @@
 /**
- * Network addresses: which one a node advertises, and whether it can be reached there.
+ * Network addresses: whether a node can be reached at one.
  *
  * @module
  */
 import { isIP } from "node:net";
 import { OrreryError } from "../../actors/mod.ts";
 
-const isLoopback = (host: string) =>
+/** Whether an address, or a name, is this machine's for itself alone. */
+export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || host.startsWith("127.");
-const isAny = (host: string) => host === "0.0.0.0" || host === "::";
-
-/**
- * The address that other nodes are told to dial, for a node that listens on `host`: `host` itself,
- * or where that means all interfaces, the first IPv4 address that is no loopback one.
- */
-export function advertisedHost(
-  host: string,
-  interfaces: { address: string; family: string }[] = Deno.networkInterfaces(),
-): string {
-  if (!isAny(host)) return host;
-  const outward = interfaces.find((i) => i.family === "IPv4" && !isLoopback(i.address));
-  return outward?.address ?? "127.0.0.1";
-}
+/** Whether an address means all interfaces. */
+export const isAny = (host: string): boolean => host === "0.0.0.0" || host === "::";
 
 /**
  * Throws group `cluster`, code `join_failed`, where this node listens on loopback only and the

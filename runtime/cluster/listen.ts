@@ -11,7 +11,6 @@ import {
   type MailboxTransport,
   type ProtocolRange,
 } from "../mailbox/mod.ts";
-import { advertisedHost } from "./addresses.ts";
 
 /** What is wrong with an address, by the code of the system's error. */
 const REASONS: Record<string, string | undefined> = {
@@ -28,6 +27,8 @@ export interface ListenOptions {
   node: NodeId;
   /** Address to listen on. */
   host: string;
+  /** Address that others are told. */
+  advertise: string;
   /** TCP port; 0 takes any free one. */
   mailboxPort: number;
   /** Its certificates: every link is mutual TLS. */
@@ -54,14 +55,14 @@ export function newNodeId(
  * (metadata: `host`, `port`).
  */
 export async function listen(
-  { node, host, mailboxPort: port, tls, protocol, epochOf }: ListenOptions,
+  { node, host, advertise, mailboxPort: port, tls, protocol, epochOf }: ListenOptions,
 ): Promise<MailboxTransport> {
   try {
     return await createMailbox({
       node,
       host,
       port,
-      advertiseHost: advertisedHost(host),
+      advertiseHost: advertise,
       tls,
       protocol,
       epochOf,

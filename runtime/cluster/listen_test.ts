@@ -14,13 +14,13 @@ Deno.test("listen() throws port_in_use and names the address", async () => {
   await using cluster = await TestCluster.create();
   const node = newNodeId({ mailboxPort: 0 });
   const tls = await cluster.first(node);
-  const mailbox = await listen({ node, host, mailboxPort: 0, tls });
+  const mailbox = await listen({ node, host, advertise: host, mailboxPort: 0, tls });
   try {
     assert.equal(mailbox.node, node);
     assert.equal(mailbox.address.host, host);
     const { port } = mailbox.address;
     await assert.rejects(
-      listen({ node, host, mailboxPort: port, tls }),
+      listen({ node, host, advertise: host, mailboxPort: port, tls }),
       (e) =>
         hasCode(e, "port_in_use") && e.message.startsWith(`mailbox address ${host}:${port} is`),
     );

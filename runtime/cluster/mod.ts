@@ -4,7 +4,8 @@
  *
  * @module
  */
-export { advertisedHost, checkJoin } from "./addresses.ts";
+export { checkJoin } from "./addresses.ts";
+export { OwnAddress } from "./own_address.ts";
 export { logHealth } from "./coordinator_watch.ts";
 export { ActorHomes } from "./actor_homes.ts";
 export { ClusterDirectory, isCoordinators, isHosted } from "./directory.ts";

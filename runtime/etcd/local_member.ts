@@ -41,8 +41,8 @@ export interface LocalMemberOptions {
   name: string;
   /** Address to listen on. */
   host: string;
-  /** Address or host name that others are told. */
-  advertise: string;
+  /** Tells the address or host name that others are told, when it is needed first. */
+  advertise: () => string;
   /** Ports that are taken if they are free; any free ones if not, or if left out. */
   ports?: { peers: number; clients: number };
   /**
@@ -109,7 +109,7 @@ export class LocalMember {
 
   /** Where clients reach its own member. */
   get clientUrl(): string {
-    return urlOf(this.#options.advertise, this.#ports.clients);
+    return urlOf(this.#options.advertise(), this.#ports.clients);
   }
 
   /** How clients on this node reach the cluster; its own member comes first if it votes. */
@@ -217,13 +217,13 @@ export class LocalMember {
   }
 
   get #peerUrl(): string {
-    return urlOf(this.#options.advertise, this.#ports.peers);
+    return urlOf(this.#options.advertise(), this.#ports.peers);
   }
 
   /** What its certificate must have: etcd checks from which address a member calls another. */
   get #hosts(): string[] {
     const own = Deno.networkInterfaces().map(({ address }) => address.split("%")[0]);
-    return [...new Set([this.#options.advertise, "127.0.0.1", "localhost", ...own])].slice(0, 64);
+    return [...new Set([this.#options.advertise(), "127.0.0.1", "localhost", ...own])].slice(0, 64);
   }
 
   get #leftMs(): number {

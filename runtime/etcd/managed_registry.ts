@@ -63,8 +63,8 @@ export interface ManagedRegistryOptions {
   identity: string;
   /** Address to listen on. */
   host: string;
-  /** Address or host name that others are told. */
-  advertise: string;
+  /** Tells the address or host name that others are told, when it is needed first. */
+  advertise: () => string;
   /** Port of the node's mailbox: etcd takes the two after it, if they are free. */
   mailboxPort: number;
 }

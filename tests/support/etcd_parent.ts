@@ -14,7 +14,7 @@ const member = await LocalMember.open({
   folder: Deno.args[0],
   name: "orphan",
   host: "127.0.0.1",
-  advertise: "127.0.0.1",
+  advertise: () => "127.0.0.1",
   sign: (hosts) => signRegistryServer(pem, { hosts }),
 });
 await member.bootstrap(AbortSignal.timeout(20_000));

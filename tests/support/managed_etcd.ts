@@ -63,7 +63,7 @@ export class ManagedEtcdWorld implements AsyncDisposable {
       node: `${name}:0:0001`,
       identity: identityOf(name),
       host: "127.0.0.1",
-      advertise: "127.0.0.1",
+      advertise: () => "127.0.0.1",
       mailboxPort: 0,
     });
     const node: ManagedNode = { managed };
