@@ -27,6 +27,7 @@ import { type Manifest, manifestSchema, type ModelStore } from "../../models/mod
 import { availableMemory } from "../available_memory.ts";
 import { usualThreads } from "../engine/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
+import { measureUntilAgreed } from "./agreement.ts";
 import { ProfileCache } from "./cache.ts";
 import { soonCold } from "./cold_caches.ts";
 import { DriftWatch } from "./drift.ts";
@@ -311,18 +312,16 @@ export class NodeProfiler implements MemberProfiler {
       const { threads, spinning } = key;
       const signal = AbortSignal.any([this.#abort.signal, ...(disturbed ? [disturbed] : [])]);
       signal.throwIfAborted();
-      const profile = await this.#undisturbed(async () =>
-        await profileModel({
-          manifest,
-          store,
-          data,
-          threads,
-          spinning,
-          signal,
-          quick: true,
-          cpuShare: await this.#cpuShare(),
-        })
-      );
+      const run = (short: boolean) =>
+        this.#undisturbed(async () => {
+          const cpuShare = await this.#cpuShare(short);
+          const options = { manifest, store, data, threads, spinning, signal, cpuShare };
+          return await profileModel({ ...options, quick: true, short });
+        });
+      const profile = await measureUntilAgreed(manifest, {
+        full: () => run(false),
+        short: () => run(true),
+      });
       await this.#cache.put(profile);
       this.#current.set(shapeOf(manifest.geometry), { profile, manifest });
       return profile;
@@ -354,9 +353,12 @@ export class NodeProfiler implements MemberProfiler {
     }
   }
 
-  /** Share of a core that this process gets, 0 to 1; measured at most once a minute. */
-  async #cpuShare(): Promise<number> {
-    if (!this.#share || performance.now() - this.#share.at > SHARE_MS) {
+  /**
+   * Share of a core that this process gets, 0 to 1; measured at most once a minute, unless it is
+   * wanted `anew`.
+   */
+  async #cpuShare(anew = false): Promise<number> {
+    if (anew || !this.#share || performance.now() - this.#share.at > SHARE_MS) {
       this.#share = { value: await measureCpuShare(), at: performance.now() };
     }
     return this.#share.value;

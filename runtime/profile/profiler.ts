@@ -76,6 +76,11 @@ export interface ProfileOptions {
    * @default false
    */
   quick?: boolean;
+  /**
+   * true: quick, and so few points that they only tell whether another measurement was right.
+   * @default false
+   */
+  short?: boolean;
   /** Called before each point is measured. */
   onProgress?: (progress: ProfileProgress) => void;
   /** Share of a core that this process gets, 0 to 1. @default it is measured */
@@ -103,10 +108,11 @@ export function profileKey(
  * throws (group `model`) and the signal's reason; after 15 minutes it gives up with a TimeoutError.
  */
 export async function profileModel(options: ProfileOptions): Promise<Profile> {
-  const { manifest, store, data, quick = false, threads, spinning = false } = options;
+  const { manifest, store, data, short = false, threads, spinning = false } = options;
+  const quick = short || options.quick === true;
   const started = performance.now();
   const pace = new CpuPace(options.cpuShare ?? await measureCpuShare());
-  const effort = effortOf(manifest, quick);
+  const effort = short ? SHORT : effortOf(manifest, quick);
   const layerBytes = manifest.layers[0].bytes;
   const extra = layerBytes < SMALL_LAYER_BYTES ? SMALL_EXTRA_LAYERS : EXTRA_LAYERS;
   const uncached = Math.min(manifest.layers.length, Math.ceil(UNCACHED_BYTES / layerBytes)) - 1;
@@ -120,7 +126,15 @@ export async function profileModel(options: ProfileOptions): Promise<Profile> {
   await using specimen = await takeSpecimen(measured, { store, scratch: join(data, "profiles") });
   const limit = AbortSignal.timeout(LIMIT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
-  const times = await measureStages(specimen, { ...options, effort, depth, pace, signal, started });
+  const times = await measureStages(specimen, {
+    ...options,
+    quick,
+    effort,
+    depth,
+    pace,
+    signal,
+    started,
+  });
   const took = (performance.now() - started) / 1000;
   log.info("measured {model} in {took} s", { model: manifest.name, took: took.toFixed(1) });
   return {
@@ -136,6 +150,20 @@ export async function profileModel(options: ProfileOptions): Promise<Profile> {
     ...times,
   };
 }
+
+/**
+ * The points that tell whether another measurement was right. The first one of a stage may be slow:
+ * it is not a point that is compared.
+ */
+const SHORT: MeasuringEffort = {
+  rows: [1, 4, 64],
+  past: [0],
+  wanted: [1],
+  repeats: 3,
+  repeatMs: 12,
+  patienceS: 2,
+  budgetS: 4,
+};
 
 /** The points to measure and the time for them. */
 function effortOf({ geometry }: Manifest, quick: boolean): MeasuringEffort {
