@@ -26,10 +26,10 @@ const PIECE = 512;
 const VOCAB = 199;
 /**
  * Of states, as a share of the largest: f32 sums over 16,384 rows in another order. transformers
- * computes angles in f32; with those of longrope, whose frequencies are no powers of two, its own
- * states are 2.2e-4 away from those with angles in f64, which ours are.
+ * computes angles in f32; with those of longrope and dynamic, whose frequencies are no powers of
+ * two, its own states are 2.2e-4 and 1.1e-4 away from those with angles in f64, which ours are.
  */
-const TOLERANCES: Readonly<Record<string, number>> = { longrope: 5e-4 };
+const TOLERANCES: Readonly<Record<string, number>> = { longrope: 5e-4, dynamic: 2e-4 };
 const TOLERANCE = 1e-4;
 
 /** Adds a fixture, which has no tokenizer of its own, with the whole context. */

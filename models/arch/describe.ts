@@ -98,8 +98,9 @@ export interface Described {
 /** Options of {@linkcode describe}. */
 export interface DescribeOptions {
   /**
-   * Longest context, in rows. With `longrope` one beyond the original length means that all rows are
-   * rotated by the factors for longer texts. @default the longest for which nothing changes
+   * Longest context, in rows. One beyond the original length means with `longrope` that all rows are
+   * rotated by the factors for longer texts, and with `dynamic` that all are rotated as those of a
+   * text of so many rows. @default the longest for which nothing changes
    */
   context?: number;
 }
@@ -166,11 +167,7 @@ function withContext(
   config: ModelConfig,
   { context, file }: { context: number; file: string },
 ): Geometry {
-  const { type } = ropeOf(config);
-  const stretches = type === "longrope" && !config.rope_parameters?.["llama_4_scaling_beta"];
-  const most = stretches
-    ? Math.min(config.max_position_embeddings, MOST_CONTEXT)
-    : geometry.context;
+  const most = Math.min(longestContext(geometry, config), MOST_CONTEXT);
   if (!Number.isInteger(context) || context < 1 || context > most) {
     throw modelError(
       "context_unsupported",
@@ -179,9 +176,42 @@ function withContext(
     );
   }
   if (context <= geometry.context) return { ...geometry, context };
-  const long = { ...geometry, context, rope: { ...geometry.rope, long: true } };
+  const { rope } = geometry;
+  const long = {
+    ...geometry,
+    context,
+    rope: dynamicFactor(geometry) === undefined
+      ? { ...rope, long: true }
+      : { ...rope, theta: dynamicTheta(geometry, context), scaling: null },
+  };
   checkGeometry(long, file);
   return long;
+}
+
+/** Rows of the longest context that may be asked for. */
+function longestContext(geometry: Geometry, config: ModelConfig): number {
+  const factor = dynamicFactor(geometry);
+  if (factor !== undefined) return Math.floor(geometry.context * factor);
+  const stretches = ropeOf(config).type === "longrope" &&
+    !config.rope_parameters?.["llama_4_scaling_beta"];
+  return stretches ? config.max_position_embeddings : geometry.context;
+}
+
+/** The factor of a `dynamic` scaling; undefined: rotation is not scaled in that way. */
+function dynamicFactor({ rope: { scaling } }: Geometry): number | undefined {
+  if ((scaling?.rope_type ?? scaling?.type) !== "dynamic") return undefined;
+  const factor = scaling?.factor;
+  return typeof factor === "number" && factor > 1 ? factor : undefined;
+}
+
+/**
+ * Base of the frequencies with which transformers rotates a text of `rows` rows, where it is longer
+ * than the original context and rotation is scaled `dynamic`.
+ */
+function dynamicTheta(geometry: Geometry, rows: number): number {
+  const { context, head_dim, rope: { theta, dims = head_dim } } = geometry;
+  const factor = dynamicFactor(geometry)!;
+  return theta * (factor * rows / context - (factor - 1)) ** (dims / (dims - 2));
 }
 
 /**

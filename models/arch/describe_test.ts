@@ -67,6 +67,19 @@ Deno.test("describe() ends the context where transformers would change the angle
   assert.equal(describe(dynamic, "config.json").geometry.context, 2048);
 });
 
+Deno.test("describe() rotates dynamic as in a text of the context's length, where one is asked for", () => {
+  const config = { ...MINIMAL, head_dim: 16, rope_scaling: { type: "dynamic", factor: 4 } };
+  const of = (context: number) => describe(config, "config.json", { context }).geometry;
+  assert.deepEqual(of(1000).rope, { theta: 10000, scaling: { type: "dynamic", factor: 4 } });
+  const { context, rope } = of(8192);
+  assert.deepEqual([context, rope.scaling], [8192, null]);
+  assert.ok(Math.abs(rope.theta / (10000 * 13 ** (16 / 14)) - 1) < 1e-12, `${rope.theta}`);
+  assert.throws(
+    () => of(8193),
+    /a context of 8193 rows is not supported; this model has 1 to 8192/,
+  );
+});
+
 Deno.test("describe() refuses an unsupported setting by name and says what is supported", () => {
   const refused: [Record<string, unknown>, string, RegExp][] = [
     [
