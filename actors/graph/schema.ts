@@ -234,14 +234,17 @@ const actors = exactly({
     ),
     router: z.union([
       z.boolean(),
+      z.literal("rules"),
       exactly({
         suited: z.array(name).default([]).describe("Words whose questions get an outline"),
         unsuited: z.array(name).default([]).describe(
           "Words whose questions never get one; stronger than suited",
         ),
       }),
-    ], { error: "expected true, false or {suited, unsuited}" }).default(true)
-      .describe("Decides which questions get an outline; false: only those that ask for it"),
+    ], { error: "expected true, false, rules or {suited, unsuited}" }).default(true)
+      .describe(
+        "Decides which questions get an outline; rules: by readable rules alone; false: only those that ask for it",
+      ),
   }).optional(),
   custom: z.array(customActor).max(MOST_ENTRIES).default([]),
 });

@@ -16,7 +16,8 @@ export {
   type RequestRoute,
   ROUTES,
 } from "./policy.ts";
-export { type Route, routeBy } from "./router.ts";
+export { type Route } from "./route.ts";
+export { routeBy } from "./router.ts";
 export {
   CHAT_TEMPLATES,
   EMBEDDED_TEMPLATES,

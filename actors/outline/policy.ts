@@ -23,12 +23,14 @@ export const ROUTES = ["auto", "one", "pipeline"] as const;
 export type RequestRoute = typeof ROUTES[number];
 
 /**
- * Which questions the mode `auto` answers by an outline. True: those that the router's rules
- * choose. False: none. An object: a question that contains an `unsuited` term gets none, otherwise
- * one that contains a `suited` term gets one, otherwise the rules decide.
+ * Which questions the mode `auto` answers by an outline. True: those that the router's classifier
+ * chooses. `rules`: those that its rules choose. False: none. An object: a question that contains
+ * an `unsuited` term gets none, otherwise one that contains a `suited` term gets one, otherwise the
+ * classifier decides.
  */
 export const outlineRouterSchema = z.union([
   z.boolean(),
+  z.literal("rules"),
   z.object({ suited: z.array(z.string().min(1)), unsuited: z.array(z.string().min(1)) }),
 ]);
 

@@ -6,18 +6,16 @@
  * A node in this process serves the embedded model. It is asked about topics of the model's corpus
  * through its own API, greedily, each question once in mode plain and once in mode outline: in a
  * wording that the model was trained on, and in one that it has never seen. The corpus says what is
- * right. Then the router's precision and recall on its labelled questions are computed. Nothing is
- * left behind.
+ * right. Nothing is left behind. The router's figures are those of `deno task bench:router`.
  *
  * @module
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { route } from "../../actors/outline/router.ts";
-import { readLabelled, readTopics } from "./outline/corpus.ts";
-import { OutlineScorer, precisionRecall, type Topic } from "./outline/score.ts";
-import { type MeasuredAnswer, type Pair, printPairs, share } from "./outline/table.ts";
+import { readTopics } from "./outline/corpus.ts";
+import { OutlineScorer, type Topic } from "./outline/score.ts";
+import { type MeasuredAnswer, type Pair, printPairs } from "./outline/table.ts";
 import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 import { type Node, startNode } from "../../runtime/node.ts";
@@ -73,7 +71,6 @@ async function main(): Promise<void> {
       await node.close({ deadlineMs: 5_000 });
     }
   });
-  await printRouter(topics);
 }
 
 function wholeNumber(option: string, text: string): number {
@@ -167,39 +164,4 @@ async function ask(
     mode: orrery.mode,
     why: orrery.why,
   };
-}
-
-async function printRouter(topics: readonly Topic[]): Promise<void> {
-  const labelled = await readLabelled();
-  console.log(
-    "\nrouter on its labelled questions, which its rules were changed to suit after each set was written: on questions that\n" +
-      "they had not seen it is worse (actors/outline/router_test.ts)",
-  );
-  const sets = [...new Set(labelled.map(({ set }) => set))].sort((a, b) => a - b);
-  for (const set of [...sets, undefined]) {
-    const items = labelled.filter((q) => set === undefined || q.set === set);
-    const { precision, recall, wrong } = precisionRecall(
-      items,
-      ({ question }) => route(question).outline,
-    );
-    console.log(
-      `  ${set === undefined ? "all  " : `set ${set}`} ${
-        String(items.length).padStart(4)
-      } questions, ` +
-        `${String(items.filter(({ suited }) => suited).length).padStart(3)} suited: ` +
-        `precision ${precision.toFixed(3)}, recall ${recall.toFixed(3)}, ${wrong.length} wrong`,
-    );
-    if (set === undefined) {
-      for (const { question, suited } of wrong) {
-        console.log(`    ${suited ? "missed" : "taken"}: ${question}`);
-      }
-    }
-  }
-  const wordings = topics.flatMap(({ trained, heldOut }) => [...trained, ...heldOut]);
-  const taken = wordings.filter((question) => route(question).outline).length;
-  console.log(
-    `  of the topics' own wordings, not labelled, it sends ${
-      share(taken, wordings.length)
-    } to an outline`,
-  );
 }

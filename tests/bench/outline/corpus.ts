@@ -1,6 +1,5 @@
 /**
- * Reads the questions of the outline benchmark: from the corpus of the embedded model, and from the
- * labelled list for the router.
+ * Reads the questions of the outline benchmark from the corpus of the embedded model.
  *
  * @module
  */
@@ -9,7 +8,6 @@ import { z } from "zod";
 import type { Topic } from "./score.ts";
 
 const CORPUS = new URL("../../../models/training/corpus/", import.meta.url);
-const LABELLED = new URL("../../fixtures/router_questions.jsonl", import.meta.url);
 const DOMAINS = ["computing", "home", "living", "nature"];
 
 const topicSchema = z.object({
@@ -26,19 +24,6 @@ const wordingSchema = z.object({
   wordings: z.array(z.string()).min(1),
   more: z.array(z.string()),
 });
-
-const labelledSchema = z.object({
-  question: z.string(),
-  suited: z.boolean(),
-  kind: z.string(),
-  set: z.int(),
-});
-
-/**
- * A question for the router, labelled by hand; `set` numbers the lists in the order in which they
- * were written.
- */
-export type Labelled = z.infer<typeof labelledSchema>;
 
 /**
  * All topics, as models/training/corpus.py reads them. Throws a ZodError for a file of another
@@ -66,11 +51,6 @@ export async function readTopics(): Promise<Topic[]> {
       heldOut: heldout,
     };
   });
-}
-
-/** The router's labelled questions. Throws a ZodError for a file of another form. */
-export async function readLabelled(): Promise<Labelled[]> {
-  return await readLines(new URL("./", LABELLED), "router_questions", labelledSchema);
 }
 
 async function readLines<T extends z.ZodType>(
