@@ -151,7 +151,10 @@ export const arbiterActor = defineActor({
     }),
     /** From a stage: it has run frame `seq` of a rebuild. */
     rebuilt: z.object({ arena: z.string(), seq: count }),
-    /** From a stage: its deployment was retired, and the stage ends when its last arena does. */
+    /**
+     * From a stage: its deployment was retired, and the stage ends when its last arena does. Answers
+     * whether the arbiter has this arena, and will close it; nodes of earlier versions leave it out.
+     */
     retiring: z.object({ arena: z.string() }),
     /**
      * From a gateway node: a stage or shard is gone. All requests fail; with `held` they wait until
@@ -456,8 +459,10 @@ export const arbiterActor = defineActor({
       },
       retiring({ arena }, meta) {
         only([...stages, ...heads], meta, "retiring");
-        if (arena === core.arena) retiring = true;
+        const has = arena === core.arena;
+        if (has) retiring = true;
         turn();
+        return has;
       },
       lost({ error, held }) {
         if (held) recovery.lose(error);

@@ -84,6 +84,8 @@ export class OpenArenas<A extends OpenArena> {
   readonly #options: OpenArenasOptions;
   readonly #open = new Map<string, A>();
   readonly #closed = new Set<string>();
+  /** Open arenas whose arbiters are being told that the actor retires. */
+  readonly #telling = new Set<A>();
   #retired = false;
 
   /** Begins to watch the leases. When the actor stops, the owners of open arenas are told. */
@@ -118,7 +120,7 @@ export class OpenArenas<A extends OpenArena> {
   /** Adds an arena, whose owner learns at once if the actor is about to end. */
   open(arena: string, state: A): void {
     this.#open.set(arena, state);
-    if (this.#retired) this.#tellRetiring(arena, state);
+    if (this.#retired) void this.#tellRetiring(arena, state);
   }
 
   /** Renews the lease of an open arena. */
@@ -160,7 +162,8 @@ export class OpenArenas<A extends OpenArena> {
     const state = this.#open.get(arena);
     if (!state) return;
     this.renew(state);
-    if (this.#retired) this.#tellRetiring(arena, state); // what was told before may have been lost
+    // What was told before may have been lost.
+    if (this.#retired) void this.#tellRetiring(arena, state);
   }
 
   /** See `close` of {@linkcode arenaMessages}. */
@@ -179,16 +182,34 @@ export class OpenArenas<A extends OpenArena> {
     if (this.#open.size === 0) return this.#ctx.stop();
     // A warm prefix cache must not keep an actor that nobody needs: told so, the arbiter closes its
     // arena as soon as it can.
-    for (const [arena, state] of this.#open) this.#tellRetiring(arena, state);
+    for (const [arena, state] of this.#open) void this.#tellRetiring(arena, state);
   }
 
-  #tellRetiring(arena: string, { replyTo }: A): void {
-    const retiring = { type: "retiring", arena };
-    void this.#ctx.tell(replyTo, retiring, { deadlineMs: NOTICE_MS }).catch((error) => {
-      // Nobody but its arbiter would close the arena, and that has gone with its node or ended.
-      if (!ARBITER_GONE.some((code) => hasCode(error, code))) return; // its lease ends it
-      this.#ctx.after(0, () => this.#open.get(arena)?.replyTo === replyTo && this.close(arena));
-    });
+  /**
+   * Asks an arena's arbiter to close it, until the arbiter has taken that in or the lease ends.
+   *
+   * Nobody else would close the arena. So it is freed here where the arbiter has ended, or says that
+   * it has no such arena: another node has stood in for this one, the arbiter had its arena rebuilt
+   * there and has closed it there, and this node has not heard of it.
+   */
+  async #tellRetiring(arena: string, state: A): Promise<void> {
+    const { replyTo } = state;
+    if (this.#telling.has(state)) return;
+    this.#telling.add(state);
+    const isOpen = () => this.#open.get(arena) === state && !this.#ctx.signal.aborted;
+    let has: unknown;
+    while (isOpen() && has === undefined) {
+      const asked = { type: "retiring", arena };
+      has = await this.#ctx.ask(replyTo, asked, { deadlineMs: NOTICE_MS }).then(
+        (answer) => answer !== false,
+        (error) => {
+          if (ARBITER_GONE.some((code) => hasCode(error, code))) return false;
+          return hasCode(error, "deadline_exceeded") ? undefined : true; // its lease ends it
+        },
+      );
+    }
+    this.#telling.delete(state);
+    if (has === false) this.#ctx.after(0, () => isOpen() ? this.close(arena) : undefined);
   }
 
   #watch(): void {
