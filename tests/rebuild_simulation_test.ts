@@ -119,6 +119,36 @@ Deno.test("arbiterActor.lost sends frames again and goes on by itself, where all
   assert.equal((await stats()).rebuilds, 1);
 });
 
+Deno.test("arbiterActor.replaced computes nothing again of a stage that was rebuilt at its new place before", async () => {
+  const world = arbiterWorld({ stages: 3 });
+  const { sim, client, engines, stats } = world;
+  const answer = client("g").answer(promptOf(60), 400);
+  await sim.run({ forMs: 500 });
+  // Messages of other nodes name the new place; it is a while until this node is told.
+  world.crash("s1");
+  world.move("s1");
+  await sim.until(
+    world.api.tell(world.arbiter, { type: "lost", error: GONE.toWire(), held: true }),
+  );
+  await sim.run({ forMs: 3_000 });
+  assert.equal((await stats()).rebuilds, 1);
+  const rows = () => engines[1].at(-1)!.rows;
+  const before = rows();
+  await sim.until(
+    world.api.tell(world.arbiter, { type: "replaced", stages: [1], heads: [] }),
+  );
+  const { tokens } = await sim.until(answer);
+  assert.deepEqual(tokens, await toyAnswer(promptOf(60), 400, LAYERS));
+  const all = 60 + 399;
+  assert.ok(before > 60 && rows() <= all + 5, `${rows()} rows, of which ${before} before`);
+
+  // Where it went elsewhere after that, it is rebuilt there.
+  const again = client("h").answer(promptOf(60), 400);
+  await sim.run({ forMs: 500 });
+  await sim.until(loseParts(world, ["s1"]));
+  assert.deepEqual((await sim.until(again)).tokens, await toyAnswer(promptOf(60), 400, LAYERS));
+});
+
 Deno.test("arbiterActor.superseded fails requests whose stage is gone, and lets a rebuild end", async () => {
   const world = arbiterWorld({ stages: 3 });
   const { sim, api, arbiter, client } = world;

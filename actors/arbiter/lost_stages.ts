@@ -82,6 +82,11 @@ export class LostStages {
   #lost = new Set<number>();
   /** Stages that have not kept what they sent. */
   #gone = new Set<number>();
+  /**
+   * Stages that were rebuilt since they had nothing, most likely at their new places: the directory
+   * may name these before {@linkcode LostStages.replaced} is told.
+   */
+  readonly #rebuilt = new Set<number>();
   /** Counts attempts: one that is not the last has been given up. */
   #attempt = 0;
   /** Attempts since the last pause. */
@@ -141,12 +146,15 @@ export class LostStages {
     return true;
   }
 
-  /** These stages and shards are at their new places now, and have nothing of the arena. */
+  /**
+   * These stages and shards are at their new places now. The stages have nothing of the arena, unless
+   * they were rebuilt there before this was told; one of which that is wrong says so.
+   */
   replaced({ stages }: Replaced, error: WireError): void {
     this.#hold(error);
     this.#failures = []; // they were other nodes'
     this.#unreachable = false;
-    for (const stage of stages) this.#lost.add(stage);
+    for (const stage of stages) if (!this.#rebuilt.delete(stage)) this.#lost.add(stage);
     this.#begin();
   }
 
@@ -266,6 +274,7 @@ export class LostStages {
   }
 
   #done(): void {
+    for (const stage of this.#lost) this.#rebuilt.add(stage);
     this.rebuilds++;
     const rebuild: RebuildReport = { type: "rebuild", heldMs: this.#ctx.now() - this.#since };
     this.#ctx.report(rebuild);
