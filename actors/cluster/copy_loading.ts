@@ -95,6 +95,16 @@ export class CopyLoading {
     }
   }
 
+  /** Has these nodes know what serves, whose members have changed, and notes it. */
+  async extend(
+    same: Deployment,
+    { nodes, valid }: Pick<CopyLoadingRun, "nodes" | "valid">,
+  ): Promise<void> {
+    const { memory, of } = this.#options;
+    await this.preparation.run(same, valid, nodes);
+    await memory.serves(same, of);
+  }
+
   /**
    * Resolves to another revision of the deployment that serves, once the nodes have loaded what it
    * gives them and it is noted as what serves. Nobody makes room for it: where a node has no memory

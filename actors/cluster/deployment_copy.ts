@@ -15,7 +15,7 @@ import { CopyLoading } from "./copy_loading.ts";
 import { copyFields } from "./copy_name.ts";
 import type { CopySource, CopyState, DeploymentCopyOptions } from "./copy_source.ts";
 import { LiveMoves } from "./live_moves.ts";
-import { type Deployment, type Member, servingNodes } from "./deployment.ts";
+import { type Deployment, servingNodes } from "./deployment.ts";
 import { type DoubtReport, Doubts } from "./doubts.ts";
 import type { FetchReport } from "./fetches.ts";
 import { MissingNodes } from "./missing_nodes.ts";
@@ -302,9 +302,7 @@ export class DeploymentCopy {
         ...{ signal: this.#ctx.signal, say },
         quick: !serving.current,
       });
-      if (!valid()) return;
-      await this.#deploy(source, placement, valid);
-      if (!valid()) return;
+      if (!valid() || !await this.#deploy(source, placement, valid)) return;
       this.failure = undefined;
       if (next && this.#next === next) this.#rolledOut(next);
     } catch (caught) {
@@ -383,8 +381,7 @@ export class DeploymentCopy {
     this.#waking = false;
     if (!servingNodes(last).every((node) => roster.usable.has(node))) return false;
     try {
-      await this.#deploy(this.#source, last, valid);
-      this.failure = undefined;
+      if (await this.#deploy(this.#source, last, valid)) this.failure = undefined;
       return true;
     } catch {
       return !valid(); // it has no place any more: another one is planned
@@ -445,53 +442,51 @@ export class DeploymentCopy {
   }
 
   /**
-   * Makes a deployment of this placement and lets it serve. Where that fails, the stages that it
-   * loaded are retired.
+   * Makes a deployment of this placement and lets it serve. False: it is not wanted any more. Where it
+   * fails, the stages that it loaded are retired.
    */
   async #deploy(
     { model }: CopySource,
     placement: DeploymentPlacement,
     valid: () => boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { of, roster, newId } = this.#options;
     const { current } = this.serving;
+    const next = this.#next;
     const members = roster.all;
     const nodes = roster.able.map((m) => m.node);
     const same = current && current.id !== this.#condemned && isModel(current, model) &&
       loads(current) === loads(placement);
-    if (same) return await this.#keep(current, placement, { members, nodes, valid });
+    if (same) return await this.#moves.stay(current, placement, valid);
     const { stages, head, solo, draft, plan, flow, shape = shapeSchema.parse({}) } = placement;
     const moves = this.#movable && { model, placement, valid };
-    if (moves && await this.#moves.inPlace(this.#movable!, moves) || !valid()) return;
+    if (moves && await this.#moves.inPlace(this.#movable!, moves)) return true;
+    if (!valid()) return false;
     const id = newId();
     const made: Deployment = {
       ...{ id, ...copyFields(of), ...model },
       ...{ stages, head, solo, members, draft, shape, plan, flow },
     };
-    await this.#loading.run(made, { nodes, valid, proves: this.#next !== undefined });
-    if (!valid()) return this.serving.letGo(made);
+    const wanted = () => valid() || (this.#next === next && this.#answersFirst(placement));
+    await this.#loading.run(made, { nodes, valid: wanted, proves: next !== undefined });
+    if (!wanted()) {
+      this.serving.letGo(made);
+      return false;
+    }
     this.#prepared = new Set(nodes);
     this.#last = placement;
     this.#missing.clear();
     this.serving.adopt(made, "");
+    return true;
   }
 
   /**
-   * The stages stay where they are. Members that joined since then compute nothing, but answer
-   * prompts and must know the deployment.
+   * Whether a placement is to serve though members or links have changed since it was made: nothing
+   * serves, and requests are held. The next placement is made after it. Else changes that come faster
+   * than layers are loaded would keep requests waiting for ever.
    */
-  async #keep(
-    current: Deployment,
-    placement: DeploymentPlacement,
-    { members, nodes, valid }: { members: Member[]; nodes: string[]; valid: () => boolean },
-  ): Promise<void> {
-    const { plan, flow, shape = shapeSchema.parse({}) } = placement;
-    const same: Deployment = { ...current, members, shape, plan, flow };
-    await this.#loading.preparation.run(same, valid, nodes.filter((n) => !this.#prepared.has(n)));
-    await this.#options.memory.serves(same, this.#options.of);
-    if (!valid()) return;
-    for (const node of nodes) this.#prepared.add(node);
-    this.#last = placement;
-    this.serving.adopt(same, "");
+  #answersFirst(placement: DeploymentPlacement): boolean {
+    if (this.serving.current || !this.#last || this.#asleep || this.#closed) return false;
+    return servingNodes(placement).every((node) => this.#options.roster.usable.has(node));
   }
 }

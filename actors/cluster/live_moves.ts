@@ -1,9 +1,11 @@
 /**
  * Layers of the deployment that serves go to other nodes while requests run: those of a node that
  * leaves go to its backups, and those of another placement with the same cuts go where that has them.
+ * Where a placement has them where they are, they stay.
  *
  * @module
  */
+import { shapeSchema } from "../pipeline/mod.ts";
 import { hasCode } from "../system/mod.ts";
 import type { Adoption } from "./adoption.ts";
 import type { CopyLoading } from "./copy_loading.ts";
@@ -22,7 +24,7 @@ export interface LiveMovesOptions {
   roster: Roster;
   /** Whether this node has prepared what serves. */
   knows: (node: string) => boolean;
-  /** These nodes know the revision `made`, which is adopted next. */
+  /** These nodes know the deployment `made` as it is adopted next. */
   told: (made: Deployment, nodes: string[]) => void;
   /** The deployment with this id must be replaced: a part of it does not run. */
   condemn: (id: string) => void;
@@ -76,6 +78,26 @@ export class LiveMoves {
       if (valid() && UNMOVABLE.some((code) => hasCode(error, code))) return false;
       throw error;
     }
+  }
+
+  /**
+   * The stages stay where they are. Members that joined since then compute nothing, but answer prompts
+   * and must know the deployment. False: it is not wanted any more.
+   */
+  async stay(
+    current: Deployment,
+    placement: DeploymentPlacement,
+    valid: () => boolean,
+  ): Promise<boolean> {
+    const { serving, loading, roster, knows, told } = this.#o;
+    const { plan, flow, shape = shapeSchema.parse({}) } = placement;
+    const same: Deployment = { ...current, members: roster.all, shape, plan, flow };
+    const nodes = roster.able.map(({ node }) => node);
+    await loading.extend(same, { nodes: nodes.filter((node) => !knows(node)), valid });
+    if (!valid()) return false;
+    told(same, nodes);
+    serving.adopt(same, "");
+    return true;
   }
 
   /**
