@@ -89,6 +89,8 @@ export class PlacementWorld {
   readonly crashes: string[] = [];
   /** Draws what happens, apart from the schedule. */
   readonly random: () => number;
+  /** See {@linkcode PlacementWorldOptions.late}; may be changed while it runs. */
+  late: (node: string) => number;
   readonly #options: PlacementWorldOptions;
   /** When a node was cut off, virtual milliseconds. */
   readonly #cutAt = new Map<string, number>();
@@ -96,6 +98,7 @@ export class PlacementWorld {
   /** A cluster that waits for its two nodes n0 and n1; n0 has the cluster actor. */
   constructor(options: PlacementWorldOptions) {
     this.#options = options;
+    this.late = options.late ?? (() => 0);
     this.sim = new Simulation({ seed: options.seed });
     this.random = seededRandom(options.seed ^ 0x5eed);
     const { system } = this.add("n0");
@@ -124,14 +127,14 @@ export class PlacementWorld {
   /** Starts a node, which has not joined yet. */
   add(name: string): SimulatedNode {
     const { sim } = this;
-    const { late = () => 0, lateMs = 6_000 } = this.#options;
+    const { lateMs = 6_000 } = this.#options;
     const directory = new ClusterDirectory(name);
     directory.follow({ node: "n0", epoch: 1 });
     const engines: ToyEngine[] = [];
     const system = sim.node(name, directory, {
       schedule: (turn) =>
         void sim.clock.after(
-          sim.random() < late(name) ? sim.random() * lateMs : sim.random(),
+          sim.random() < this.late(name) ? sim.random() * lateMs : sim.random(),
           turn,
         ),
       onCrash: (actor, error) => void this.crashes.push(`${actor}: ${error.message}`),
