@@ -6,11 +6,12 @@
  * Nodes adopt a deployment at different times, and a request that has just begun under the old one
  * may not have reached its stages. So the stages of a deployment are retired only when every node
  * has released it: no request of the node's API uses it any more, nor will. However long that
- * takes, no request fails because of it. A node that is gone is not waited for.
+ * takes, no request fails because of it. A node that is gone is not waited for; one that leaves is, as
+ * long as it may only be late, since it waits in its turn until it has handed its layers back.
  *
  * @module
  */
-import type { ActorContext } from "../system/mod.ts";
+import { type ActorContext, hasCode } from "../system/mod.ts";
 import { copyFields, type CopyName } from "./copy_name.ts";
 import type { Deployment, Member } from "./deployment.ts";
 import { type Adopted, memberActor } from "./member.ts";
@@ -20,6 +21,8 @@ import type { ClusterMemory } from "./memory.ts";
 export interface AdoptionOptions {
   /** The members by id of their node; the caller changes them. */
   members: ReadonlyMap<string, Member>;
+  /** Whether a node that is no member any more leaves at present. */
+  leaves: (node: string) => boolean;
   /** Told what serves, and which deployments are gone. */
   memory: ClusterMemory;
   /** Which copy of which deployment it is about. */
@@ -148,6 +151,14 @@ export class Adoption {
   }
 
   /**
+   * A node that leaves has handed its part of a deployment to others in this revision: it ends what it
+   * has.
+   */
+  handedOver(node: string, deployment: Deployment): void {
+    void this.#insist(node, { ask: (member, within) => member.prepare({ deployment }, within) });
+  }
+
+  /**
    * Asks a node until it answers, because one on a busy machine may answer too late. False: it gave
    * up, because the node does not answer and is not a member, the actor stops, or the question is
    * stale.
@@ -156,13 +167,14 @@ export class Adoption {
     node: string,
     { ask, stale = () => false }: { ask: AskMember; stale?: () => boolean },
   ): Promise<boolean> {
-    const { members, deadlineMs, retryMs } = this.#options;
+    const { members, leaves, deadlineMs, retryMs } = this.#options;
     while (!stale()) {
       try {
         await ask(memberAt(this.#ctx, node), { deadlineMs });
         return true;
-      } catch {
-        if (this.#ctx.signal.aborted || !members.has(node)) return false;
+      } catch (error) {
+        const late = leaves(node) && hasCode(error, "deadline_exceeded");
+        if (this.#ctx.signal.aborted || !(members.has(node) || late)) return false;
       }
       await new Promise<void>((resolve) => this.#ctx.after(retryMs, resolve));
     }

@@ -216,7 +216,7 @@ export const clusterActor = defineActor({
         return { members: roster.all, deployments: [...known] };
       },
       leave({ node }) {
-        if (roster.forget(node)) deployments.replace();
+        if (roster.leave(node)) deployments.replace();
       },
       lost({ node, for_good }) {
         roster.remove(node, `node ${node} is gone`);

@@ -1,148 +1,10 @@
 import assert from "node:assert/strict";
-import {
-  CLUSTER,
-  clusterActor,
-  type ClusterStatus,
-  type Deployment,
-  directoryOf,
-  hasCode,
-  type HealthChange,
-  type Member,
-  memberActor,
-  type MemberDuties,
-  type MembersView,
-  OrreryError,
-  type PlaceDeployment,
-  Simulation,
-} from "../mod.ts";
-import { FULL_NODES, NO_MEMORY, NO_SOURCES } from "../../tests/support/no_memory.ts";
+import { CLUSTER, OrreryError, type PlaceDeployment } from "../mod.ts";
+import { clusterWorld, onePerMember } from "../../tests/support/cluster_world.ts";
 import { GATHER_MS, REPLAN_MS, Replans } from "./replans.ts";
 
-/** A node that remembers what it was told, and can refuse or dawdle. */
-class FakeDuties implements MemberDuties {
-  prepared: string[] = [];
-  adopted: (Deployment | undefined)[] = [];
-  reasons: string[] = [];
-  released: string[] = [];
-  retired: string[] = [];
-  /** Settled when the requests that run are over. */
-  requests: Promise<unknown> = Promise.resolve();
-  lost: string[] = [];
-  prepareMs = 50;
-  /** Milliseconds before a ping is answered. */
-  pingMs = 0;
-  refuse?: OrreryError;
-  readonly #sim: Simulation;
-
-  constructor(sim: Simulation) {
-    this.#sim = sim;
-  }
-
-  async prepare(deployment: Deployment): Promise<void> {
-    await new Promise<void>((resolve) => this.#sim.clock.after(this.prepareMs, resolve));
-    if (this.refuse) throw this.refuse;
-    this.prepared.push(deployment.id);
-  }
-  /** Of an earlier version: layers never move while requests run. */
-  loadAhead(): Promise<void> {
-    return Promise.reject(
-      new OrreryError({ group: "actor", code: "unknown_message", message: "no such message" }),
-    );
-  }
-  async ping(): Promise<void> {
-    await new Promise<void>((resolve) => this.#sim.clock.after(this.pingMs, resolve));
-  }
-  adopt(deployment: Deployment | undefined, reason: string): Promise<void> {
-    this.adopted.push(deployment);
-    this.reasons.push(reason);
-    return Promise.resolve();
-  }
-  async release(id: string, signal: AbortSignal): Promise<void> {
-    const late = new Promise((_, reject) => signal.onabort = () => reject(signal.reason));
-    await Promise.race([this.requests, late]);
-    this.released.push(id);
-  }
-  retire(id: string): Promise<void> {
-    this.retired.push(id);
-    return Promise.resolve();
-  }
-  holds(id: string): boolean {
-    return !this.retired.includes(id) && this.prepared.includes(id);
-  }
-  nodeLost(node: string): void {
-    this.lost.push(node);
-  }
-  prove(): Promise<void> {
-    return Promise.resolve();
-  }
-  activity() {
-    return [];
-  }
-}
-
-const onePerMember = (members: Member[]) => ({
-  stages: members.map((m, i) => ({ node: m.node, first: i, last: i })),
-});
-
-interface WorldOptions extends Partial<Pick<MembersView, "identity" | "isFormer">> {
-  nodes?: number;
-  seed?: number;
-  place?: PlaceDeployment;
-  /** Has each node memory for one stage only? @default false */
-  full?: boolean;
-}
-
-function world(options: WorldOptions = {}) {
-  const sim = new Simulation({ seed: options.seed ?? 1 });
-  const directory = directoryOf((to) => to === CLUSTER ? "n0" : to.split("/")[2]);
-  const hosts = new Map<string, FakeDuties>();
-  /** Only answers to pings are signs of life here. */
-  const view: MembersView = {
-    silentMs: () => undefined,
-    refuses: () => Promise.resolve(false),
-    identity: (node) => options.identity?.(node),
-    isFormer: (node) => options.isFormer?.(node) ?? false,
-    changed: (change) => void changes.push(change),
-  };
-  const changes: HealthChange[] = [];
-  const systems = ["n0", "n1", "n2"].map((name) => {
-    const host = new FakeDuties(sim);
-    hosts.set(name, host);
-    const system = sim.node(name, directory, {
-      onPeerLost: (node) => name === "n0" && void systems[0].tell(CLUSTER, { type: "lost", node }),
-    });
-    system.register(memberActor, {
-      config: {},
-      resources: () => ({ host, onPing: () => host.ping(), nodes: view }),
-    });
-    return system;
-  });
-  systems[0].register(clusterActor, {
-    config: clusterActor.config.parse({ nodes: options.nodes ?? 1, model: "m", source: "n0" }),
-    resources: () => ({
-      memory: NO_MEMORY,
-      sources: options.full ? FULL_NODES : NO_SOURCES,
-      place: options.place ?? onePerMember,
-      nodes: view,
-    }),
-  });
-  const join = (i: number) =>
-    sim.until(systems[i].ask(CLUSTER, {
-      type: "join",
-      node: `n${i}`,
-      host: "10.0.0.1",
-      port: 1000 + i,
-      cores: 1,
-      memory_bytes: 1,
-    }));
-  const status = () =>
-    sim.until(systems[0].ask(CLUSTER, { type: "status" })) as Promise<ClusterStatus>;
-  const serving = (name: string) => hosts.get(name)!.adopted.at(-1)?.stages.map((s) => s.node);
-  return { sim, systems, hosts, join, status, serving, changes };
-}
-
 Deno.test("clusterActor waits for its nodes, prepares all of them, and only then lets them adopt", async () => {
-  const { sim, hosts, join, status, serving } = world({ nodes: 3 });
+  const { sim, hosts, join, status, serving } = clusterWorld({ nodes: 3 });
   await join(0);
   await join(1);
   await sim.run({ forMs: 500 });
@@ -160,7 +22,7 @@ Deno.test("clusterActor waits for its nodes, prepares all of them, and only then
 });
 
 Deno.test("clusterActor.join prepares a later node that computes nothing, since it answers prompts", async () => {
-  const { sim, hosts, join, serving } = world({
+  const { sim, hosts, join, serving } = clusterWorld({
     place: () => ({ stages: [{ node: "n0", first: 0, last: 0 }] }),
   });
   await join(0);
@@ -175,7 +37,7 @@ Deno.test("clusterActor.join prepares a later node that computes nothing, since 
 });
 
 Deno.test("clusterActor.join takes in a later node without a break, and lets the old deployment go once its requests are over", async () => {
-  const { sim, hosts, join, serving } = world();
+  const { sim, hosts, join, serving } = clusterWorld();
   await join(0);
   await sim.run({ forMs: 500 });
   const first = hosts.get("n0")!.adopted.at(-1)!;
@@ -195,24 +57,8 @@ Deno.test("clusterActor.join takes in a later node without a break, and lets the
   assert.deepEqual(retired, [first.id]);
 });
 
-Deno.test("clusterActor keeps no deployment for a node that is gone", async () => {
-  const { sim, hosts, join } = world();
-  for (const i of [0, 1]) await join(i);
-  await sim.run({ forMs: 500 });
-  const { adopted, retired } = hosts.get("n0")!;
-  const before = adopted.at(-1)!;
-  hosts.get("n1")!.requests = new Promise(() => {});
-  await join(2);
-  await sim.run({ forMs: 5_000 });
-  assert.deepEqual(adopted.at(-1)!.members.length, 3);
-  assert.equal(retired.includes(before.id), false);
-  sim.crash("n1");
-  await sim.run({ forMs: 5_000 });
-  assert.equal(retired.includes(before.id), true);
-});
-
 Deno.test("clusterActor tells a node again what serves until it takes it in, and never an older deployment", async () => {
-  const { sim, hosts, join, serving } = world();
+  const { sim, hosts, join, serving } = clusterWorld();
   await join(0);
   await sim.run({ forMs: 500 });
   const host = hosts.get("n1")!;
@@ -231,92 +77,13 @@ Deno.test("clusterActor tells a node again what serves until it takes it in, and
   assert.deepEqual(host.adopted.map((d) => d?.stages.length), [3]);
 });
 
-Deno.test("clusterActor keeps a member that answers late, but does answer", async () => {
-  const { sim, hosts, join, status } = world();
-  for (const i of [0, 1]) await join(i);
-  hosts.get("n1")!.pingMs = 4_000;
-  await sim.run({ forMs: 60_000 });
-  assert.equal((await status()).members.length, 2);
-  assert.deepEqual(hosts.get("n0")!.lost, []);
-  hosts.get("n1")!.pingMs = 1e9;
-  await sim.run({ forMs: 20_000 });
-  assert.equal((await status()).members.length, 1);
-});
-
-Deno.test("clusterActor.leave lets a node serve until the others have taken over, and tells it when it may go", async () => {
-  const { sim, systems, hosts, join, serving } = world();
-  for (const i of [0, 1]) await join(i);
-  await sim.run({ forMs: 500 });
-  const before = hosts.get("n1")!.adopted.at(-1)!;
-  await sim.until(systems[1].ask(CLUSTER, { type: "leave", node: "n1" }));
-  await sim.run({ forMs: 500 });
-  assert.deepEqual(serving("n0"), ["n0"]);
-  assert.ok(hosts.get("n0")!.adopted.slice(2).every((d) => d !== undefined));
-  await sim.run({ forMs: 5_000 });
-  assert.deepEqual(hosts.get("n1")!.retired.includes(before.id), true);
-});
-
-Deno.test("clusterActor.lost takes out a dead node: its requests fail at once, the rest is placed anew", async () => {
-  for (let seed = 0; seed < 10; seed++) {
-    const { sim, hosts, join, serving } = world({ nodes: 3, seed, full: true });
-    for (const i of [0, 1, 2]) await join(i);
-    await sim.run({ forMs: 1_000 });
-    sim.crash("n2");
-    await sim.run({ forMs: 1_000 });
-    assert.deepEqual(hosts.get("n0")!.lost, ["n2"]);
-    assert.deepEqual(hosts.get("n1")!.lost, ["n2"]);
-    assert.deepEqual(serving("n0"), ["n0", "n1"]);
-  }
-});
-
-Deno.test("clusterActor.lost has a neighbour take unplanned layers over, and places anew a minute later", async () => {
-  const { sim, hosts, join, status, serving } = world({ nodes: 3 });
-  for (const i of [0, 1, 2]) await join(i);
-  await sim.run({ forMs: 1_000 });
-  const before = (await status()).deployment!;
-  sim.crash("n2");
-  await sim.run({ forMs: 1_000 });
-  assert.deepEqual(serving("n0"), ["n0", "n1", "n1"]);
-  const { deployment } = await status();
-  assert.deepEqual([deployment?.id, deployment?.revision], [before.id, 1]);
-  assert.deepEqual(hosts.get("n1")!.retired, []);
-  await sim.run({ forMs: 61_000 });
-  assert.deepEqual(serving("n0"), ["n0", "n1"]);
-});
-
-Deno.test("clusterActor.join gives a node that was restarted its unplanned layers back", async () => {
-  const identity = (node: string) => node === "n2" ? "n1" : node; // n2 is the next life of n1
-  const { sim, join, serving } = world({ nodes: 2, identity });
-  for (const i of [0, 1]) await join(i);
-  await sim.run({ forMs: 1_000 });
-  sim.crash("n1");
-  await sim.run({ forMs: 1_000 });
-  assert.deepEqual(serving("n0"), ["n0", "n0"]);
-  await join(2);
-  await sim.run({ forMs: 2_000 });
-  assert.deepEqual(serving("n0"), ["n0", "n2"]);
-});
-
-Deno.test("clusterActor gives a member that was silent its unplanned layers back once it answers again", async () => {
-  const { sim, join, status, serving } = world({ nodes: 3 });
-  for (const i of [0, 1, 2]) await join(i);
-  await sim.run({ forMs: 5_000 });
-  for (const other of ["n0", "n2"]) sim.network.cut(other, "n1");
-  await sim.run({ forMs: 3_000 });
-  assert.deepEqual(serving("n0"), ["n0", "n0", "n2"]);
-  for (const other of ["n0", "n2"]) sim.network.heal(other, "n1");
-  await sim.run({ forMs: 15_000 });
-  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n1", "n2"]);
-  for (const node of ["n0", "n1", "n2"]) assert.deepEqual(serving(node), ["n0", "n1", "n2"]);
-});
-
 Deno.test("clusterActor says what goes on while it places, and what serves goes on serving", async () => {
   const place: PlaceDeployment = async (members, { say }) => {
     say(`measuring ${members.length} nodes`);
     await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
     return onePerMember(members);
   };
-  const { sim, hosts, join, status, serving } = world({ place });
+  const { sim, hosts, join, status, serving } = clusterWorld({ place });
   const simulation = sim;
   await join(0);
   await sim.run({ forMs: 1_000 });
@@ -338,7 +105,7 @@ Deno.test("clusterActor uses no placement that was made for nodes that are no lo
     await new Promise<void>((resolve) => simulation.clock.after(5_000, resolve));
     return onePerMember(members);
   };
-  const { sim, hosts, join, serving } = world({ nodes: 2, place });
+  const { sim, hosts, join, serving } = clusterWorld({ nodes: 2, place });
   const simulation = sim;
   await join(0);
   await join(1);
@@ -356,7 +123,7 @@ Deno.test("clusterActor.replan adopts a new plan over the same stages without lo
     ...onePerMember(members),
     plan: { version: ++version },
   });
-  const { sim, systems, hosts, join } = world({ place });
+  const { sim, systems, hosts, join } = clusterWorld({ place });
   await join(0);
   await sim.run({ forMs: 1_000 });
   await sim.until(systems[0].ask(CLUSTER, { type: "replan", why: "a node was measured again" }));
@@ -372,7 +139,7 @@ Deno.test("clusterActor.replan hears a member once in five minutes, and makes on
     ...onePerMember(members),
     plan: { version: ++plans },
   });
-  const { sim, systems, join } = world({
+  const { sim, systems, join } = clusterWorld({
     place,
     nodes: 2,
     identity: (node) => node === "n2" ? "key of n1" : `key of ${node}`,
@@ -417,34 +184,8 @@ Deno.test("Replans.ask() gathers what several members ask for within a minute", 
   assert.deepEqual([plans, timers.length], [3, 1]);
 });
 
-Deno.test("clusterActor takes out a node behind a cut link after the silence, not before", async () => {
-  const { sim, join, status, serving } = world();
-  for (const i of [0, 1]) await join(i);
-  await sim.run({ forMs: 1_000 });
-  sim.network.cut("n0", "n1");
-  await sim.run({ forMs: 5_000 });
-  assert.equal((await status()).members.length, 2);
-  await sim.run({ forMs: 15_000 });
-  assert.deepEqual((await status()).members.map((m) => m.node), ["n0"]);
-  assert.deepEqual(serving("n0"), ["n0", "n0"]);
-});
-
-Deno.test("clusterActor is not held up for long by a node that dies while it loads", async () => {
-  const { sim, hosts, join, serving } = world({ nodes: 2 });
-  hosts.get("n1")!.prepareMs = 1e9;
-  await join(0);
-  await join(1);
-  await sim.run({ forMs: 500 });
-  sim.crash("n1");
-  await sim.run({ forMs: 2_000 });
-  assert.equal(serving("n0"), undefined, "the first placement still waits for its two nodes");
-  await join(2);
-  await sim.run({ forMs: 2_000 });
-  assert.deepEqual(serving("n0"), ["n0", "n2"]);
-});
-
 Deno.test("clusterActor says why a placement failed, and leaves what serves in place", async () => {
-  const { sim, hosts, join, status, serving } = world();
+  const { sim, hosts, join, status, serving } = clusterWorld();
   await join(0);
   await sim.run({ forMs: 500 });
   hosts.get("n1")!.refuse = new OrreryError({
@@ -459,7 +200,7 @@ Deno.test("clusterActor says why a placement failed, and leaves what serves in p
 });
 
 Deno.test("clusterActor places again after a minute, where nothing serves", async () => {
-  const { sim, hosts, join, status, serving } = world();
+  const { sim, hosts, join, status, serving } = clusterWorld();
   const host = hosts.get("n0")!;
   host.refuse = new OrreryError({ group: "engine", code: "broken", message: "the disk is full" });
   await join(0);
@@ -473,22 +214,8 @@ Deno.test("clusterActor places again after a minute, where nothing serves", asyn
   assert.equal((await status()).failed, undefined);
 });
 
-Deno.test("clusterActor.join replaces the former life of a node that was restarted", async () => {
-  const { sim, systems, join, status } = world();
-  for (const i of [0, 1]) await join(i);
-  await sim.run({ forMs: 500 });
-  const atPlaceOfN1 = { host: "10.0.0.1", port: 1001, cores: 1, memory_bytes: 1 };
-  const joins = () => systems[2].ask(CLUSTER, { type: "join", node: "n2", ...atPlaceOfN1 });
-  await assert.rejects(sim.until(joins()), (e) => hasCode(e, "address_taken"));
-  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n1"], "n1 still answers");
-  sim.network.cut("n0", "n1"); // it is gone, and the first node has not noticed
-  await sim.until(joins());
-  await sim.run({ forMs: 3_000 });
-  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
-});
-
 Deno.test("clusterActor lets the old deployment make room, where both do not fit side by side", async () => {
-  const { sim, hosts, join, status, serving } = world();
+  const { sim, hosts, join, status, serving } = clusterWorld();
   await join(0);
   await sim.run({ forMs: 500 });
   const host = hosts.get("n0")!;
@@ -508,7 +235,7 @@ Deno.test("clusterActor lets the old deployment make room, where both do not fit
 });
 
 Deno.test("clusterActor lets go what a failed placement has loaded", async () => {
-  const { sim, hosts, join } = world();
+  const { sim, hosts, join } = clusterWorld();
   await join(0);
   await sim.run({ forMs: 500 });
   hosts.get("n1")!.refuse = new OrreryError({
@@ -524,7 +251,7 @@ Deno.test("clusterActor lets go what a failed placement has loaded", async () =>
 });
 
 Deno.test("clusterActor serves again what served before, when room was made in vain", async () => {
-  const { sim, hosts, join, status, serving } = world();
+  const { sim, hosts, join, status, serving } = clusterWorld();
   await join(0);
   await sim.run({ forMs: 500 });
   hosts.get("n1")!.refuse = new OrreryError({
@@ -554,7 +281,7 @@ Deno.test("clusterActor serves again what served before, when room was made in v
 });
 
 Deno.test("clusterActor.broken places anew when a member has lost its stages", async () => {
-  const { sim, systems, hosts, join, status, serving } = world({ nodes: 2 });
+  const { sim, systems, hosts, join, status, serving } = clusterWorld({ nodes: 2 });
   for (const i of [0, 1]) await join(i);
   await sim.run({ forMs: 500 });
   const { id } = (await status()).deployment!;
@@ -576,7 +303,7 @@ Deno.test("clusterActor.broken places anew when a member has lost its stages", a
 });
 
 Deno.test("clusterActor.broken believes a node that reports on and on, once in five minutes, and all once a minute", async () => {
-  const { sim, systems, join, status } = world({ nodes: 3 });
+  const { sim, systems, join, status } = clusterWorld({ nodes: 3 });
   for (const i of [0, 1, 2]) await join(i);
   await sim.run({ forMs: 500 });
   /** The deployments that serve while these nodes report for so many seconds. */
@@ -603,7 +330,7 @@ Deno.test("clusterActor.broken believes a node that reports on and on, once in f
 });
 
 Deno.test("clusterActor.broken believes that a member has lost its stages three times in five minutes", async () => {
-  const { sim, systems, hosts, join, status } = world({ nodes: 2 });
+  const { sim, systems, hosts, join, status } = clusterWorld({ nodes: 2 });
   for (const i of [0, 1]) await join(i);
   await sim.run({ forMs: 500 });
   hosts.get("n1")!.holds = () => false;
@@ -617,69 +344,4 @@ Deno.test("clusterActor.broken believes that a member has lost its stages three 
     else await sim.run({ forMs: 1_000 });
   }
   assert.equal(ids.size, 5, "the first one, three of its losses, and one for reports that go on");
-});
-
-Deno.test("clusterActor does not wait for a member that is silent while it loads", async () => {
-  const { sim, hosts, join, serving, status } = world();
-  await join(0);
-  await sim.run({ forMs: 500 });
-  // It answers neither prepare nor pings, and its link stays up.
-  hosts.get("n1")!.prepareMs = 1e9;
-  hosts.get("n1")!.pingMs = 1e9;
-  await join(1);
-  await sim.run({ forMs: 1_000 });
-  await join(2);
-  await sim.run({ forMs: 20_000 });
-  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
-  assert.deepEqual(serving("n0"), ["n0", "n2"]);
-});
-
-const joining = (node: string, port: number) => ({
-  ...{ type: "join", node, host: "10.0.0.1", port, cores: 1, memory_bytes: 1 },
-});
-
-Deno.test("clusterActor.join takes a node's new life for the old one at once, wherever it listens", async () => {
-  const { sim, systems, join, status } = world({
-    identity: (node) => node === "n2" ? "key of n1" : `key of ${node}`,
-  });
-  for (const i of [0, 1]) await join(i);
-  await sim.run({ forMs: 500 });
-  await sim.until(systems[2].ask(CLUSTER, joining("n2", 4242)), { forMs: 100 });
-  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
-});
-
-Deno.test("clusterActor.join refuses what a former life of a node still sends", async () => {
-  const { sim, systems, join, status } = world({
-    identity: (node) => node === "n0" ? node : "one key",
-    isFormer: (node) => node === "n1",
-  });
-  for (const i of [0, 2]) await join(i);
-  const late = sim.until(systems[1].ask(CLUSTER, joining("n1", 1001)));
-  await assert.rejects(late, (e) => hasCode(e, "superseded"));
-  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
-});
-
-Deno.test("clusterActor places nothing on a member that only others reach, until its link is good", async () => {
-  const { sim, systems, hosts, join, status, serving, changes } = world({ nodes: 3 });
-  for (const i of [0, 1, 2]) await join(i);
-  await sim.run({ forMs: 10_000 });
-  sim.network.cut("n0", "n1");
-  await sim.run({ forMs: 5_000 });
-  assert.deepEqual(serving("n0"), ["n0", "n1", "n2"], "a short while changes nothing");
-  await sim.run({ forMs: 20_000 });
-  const { members, health } = await status();
-  assert.deepEqual(members.map((m) => m.node), ["n0", "n1", "n2"]);
-  assert.deepEqual(health.map((h) => h.state), ["bad_link", "alive"]);
-  assert.deepEqual(health[0].link, { from: "n0", to: "n1" });
-  assert.deepEqual(serving("n0"), ["n0", "n2"]);
-  assert.deepEqual(hosts.get("n2")!.lost, []);
-  sim.network.heal("n0", "n1");
-  await sim.run({ forMs: 20_000 });
-  assert.deepEqual(serving("n1"), ["n0", "n1", "n2"]);
-  assert.deepEqual(changes.map((c) => `${c.node} ${c.to}`), [
-    "n1 suspect",
-    "n1 bad_link",
-    "n1 back",
-  ]);
-  assert.equal(await sim.until(systems[1].ask(CLUSTER, { type: "listed", node: "n1" })), true);
 });

@@ -16,7 +16,7 @@ import { movedParts } from "./repair.ts";
 /** Milliseconds in which what is loaded must answer a prompt of one token. */
 const PROVE_MS = 60_000;
 
-/** Milliseconds in which a node that leaves, or need not load any more, must take that in. */
+/** Milliseconds in which a node that need not load any more must take that in. */
 const TELL_MS = 10_000;
 
 /** Options of {@linkcode CopyLoading.run}. */
@@ -200,7 +200,7 @@ export class CopyLoading {
       await memory.serves(made, of);
       if (!valid()) return { state: "stale" };
       wanted = true;
-      this.#tell(leaving, made);
+      for (const node of leaving) serving.handedOver(node, made);
       try {
         await preparation.once(made, nodes);
         return { state: "told" };

@@ -66,7 +66,7 @@ export class DeploymentCopy {
     this.#options = options;
     this.#source = source;
     this.serving = new Adoption(ctx, {
-      ...{ members: roster.usable, memory, of },
+      ...{ members: roster.usable, leaves: (node: string) => roster.leaves(node), memory, of },
       reason: `waiting for ${nodes} node(s), none has joined`,
       retryMs,
       deadlineMs: answerMs,

@@ -23,6 +23,12 @@ const RESTART_MS = 1_000;
 /** Milliseconds between two looks at which members layers may be placed on. */
 const REVIEW_MS = 1_000;
 
+/**
+ * Milliseconds after which a member that leaves has ended, whatever it was told: it waits for that for
+ * half a minute (`node_end.ts`).
+ */
+const LEAVING_MS = 40_000;
+
 const isGood = (state: string | undefined) => state === "alive" || state === "back";
 
 /** What the owner of a {@linkcode Roster} is told. */
@@ -80,6 +86,8 @@ export class Roster {
   readonly #watch: NodeWatch;
   readonly #absent = new Absent();
   readonly #order: JoinOrder;
+  /** Times until which members that leave may still be here, by id; milliseconds. */
+  readonly #leaving = new Map<string, number>();
   /** Ids of members that have been taken for dead in this time of the cluster. */
   readonly #buried = new Set<string>();
 
@@ -132,11 +140,26 @@ export class Roster {
     await this.#displace(member);
     const { node } = member;
     this.members.set(node, member);
+    this.#leaving.delete(node);
     this.#order.joined(member, this.members.values());
     this.usable.set(node, member);
     this.#absent.back(member);
     if (node !== this.#options.self) this.#watch.add(node, { back: this.#buried.delete(node) });
     this.#events.rejoined(node);
+  }
+
+  /** A member leaves: it is none any more, and ends once its layers are handed back. False: it is none. */
+  leave(node: string): boolean {
+    if (!this.forget(node)) return false;
+    const now = this.#ctx.now();
+    for (const [other, until] of this.#leaving) if (until <= now) this.#leaving.delete(other);
+    this.#leaving.set(node, now + LEAVING_MS);
+    return true;
+  }
+
+  /** Whether a node that is no member any more leaves, and may be here. */
+  leaves(node: string): boolean {
+    return (this.#leaving.get(node) ?? -Infinity) > this.#ctx.now();
   }
 
   /** Takes a node out of the members, and nothing follows from it; false: it is none. */
@@ -150,6 +173,7 @@ export class Roster {
 
   /** A node is gone: takes it out of the members, tells the others, and has layers placed anew. */
   remove(node: string, why: string): void {
+    this.#leaving.delete(node); // it has ended
     const member = this.members.get(node);
     if (!member || !this.forget(node)) return;
     this.#absent.add(member, why);
