@@ -68,6 +68,8 @@ export {
   type StoredModel,
   type StoreEntry,
   type StoreOptions,
+  vocabularyBridge,
+  vocabularyDifference,
 } from "./store/mod.ts";
 export * from "./text/mod.ts";
 export * from "./tools/mod.ts";

@@ -54,6 +54,8 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
   logs?: (query: LogQuery) => LogPage;
   /** Called while a checkpoint is converted. */
   onProgress?: (progress: AddProgress) => void;
+  /** Called with the draft model that was found in the store and why, or why none was. */
+  onDraft?: (why: string) => void;
   /**
    * Called whenever weights arrive from other nodes, and with undefined when a fetch is over.
    */

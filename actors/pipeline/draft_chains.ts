@@ -62,6 +62,11 @@ export class DraftChains {
     return this.#chains.size;
   }
 
+  /** Whether it keeps a chain of this name. */
+  has(name: string): boolean {
+    return this.#chains.has(name);
+  }
+
   /**
    * Runs the chain's tokens that have no row yet, then drafts on, one row at a time. Asks `stale`
    * between frames; once it says true, the result is undefined.

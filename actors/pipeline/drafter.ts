@@ -41,6 +41,7 @@ import {
 } from "../system/mod.ts";
 import { chainOwner } from "./callers.ts";
 import { type Drafted, type DraftRequest, draftSchema } from "./draft_messages.ts";
+import { BridgedChains, type DraftBridge } from "./draft_bridge.ts";
 import { type Draft, DraftChains } from "./draft_chains.ts";
 import type { StageEngine } from "./engine.ts";
 import type { DraftReport } from "./reports.ts";
@@ -54,6 +55,8 @@ export interface LoadedDraft {
   endTokens: readonly number[];
   /** Tokens in the target's vocabulary. */
   targetVocab: number;
+  /** Joins its vocabulary and the target's; undefined: they are equal. */
+  bridge?: DraftBridge;
 }
 
 /** Resource `engine` of a drafter: loads the draft model. */
@@ -118,10 +121,12 @@ export const drafterActor = defineActor({
     } catch (error) {
       return unloaded(ctx, error);
     }
-    const { engine, endTokens, targetVocab } = loaded;
+    const { engine, endTokens, targetVocab, bridge } = loaded;
     ctx.onStop(() => engine.dispose());
     const { maxChains, piece } = config;
-    const chains = new DraftChains({ engine, endTokens, vocab: targetVocab, maxChains, piece });
+    const vocab = bridge ? engine.info.vocab : targetVocab;
+    const own = new DraftChains({ engine, endTokens, vocab, maxChains, piece });
+    const chains = bridge ? new BridgedChains(own, { bridge, vocab: targetVocab }) : own;
     /** The newest unanswered request of each chain. */
     const newest = new Map<string, DraftRequest>();
     let turn: Promise<unknown> = Promise.resolve();

@@ -5,6 +5,7 @@
  * @module
  */
 export { arenaName } from "./callers.ts";
+export type { BridgedText, DraftBridge } from "./draft_bridge.ts";
 export * from "./draft_messages.ts";
 export * from "./drafter.ts";
 export * from "./engine.ts";

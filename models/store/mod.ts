@@ -22,3 +22,4 @@ export {
 } from "./store.ts";
 export { type StoredModel } from "./stored_model.ts";
 export { TEXT_FILES } from "./text_files.ts";
+export { vocabularyBridge, vocabularyDifference } from "./draft_vocabulary.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { type BridgeSide, BridgeText, openBridge, type TextBridge } from "./bridge.ts";
 export { type ChatMessage, ChatTemplate, type MarkedPrompt, type RenderOptions } from "./chat.ts";
 export { frequentTokens } from "./frequent_tokens.ts";
 export { infillEnds, infillTokens } from "./infill.ts";
@@ -15,4 +16,9 @@ export {
   type EncodeOptions,
   Tokenizer,
 } from "./tokenizer.ts";
+export {
+  readTokenizerIdentity,
+  tokenizerDifference,
+  type TokenizerIdentity,
+} from "./tokenizer_identity.ts";
 export type { Spelling } from "./token_bytes.ts";

@@ -105,7 +105,8 @@ async function draftOf(
     ? undefined
     : drafter;
   const target = { model: model?.name, precision: model?.precision };
-  const chosen = await resolveDraft(store, { target, draft });
+  const stored = paper ? undefined : await resolveModel(store, target);
+  const { draft: chosen } = await resolveDraft(store, { target, stored, draft });
   if (chosen) checkVocabulary(drafter, chosen.manifest);
   return chosen && { ...chosen, name: chosen.manifest.name };
 }

@@ -106,7 +106,7 @@ Deno.test("readGraph() plans the embedded model as it would be served, in the st
     const data = join(dir, "data");
     const store = await ModelStore.open(data);
     const { manifest } = await resolveModel(store, {});
-    const draft = await resolveDraft(store, { target: {} });
+    const { draft } = await resolveDraft(store, { target: {} });
     assert.deepEqual((await readGraph(file, { data })).input, input);
 
     // As start does: the graph may say otherwise, or take a draft model of its own.

@@ -197,6 +197,7 @@ async function live(
     },
     logs: (query) => kept.read(query),
     onProgress: conversionProgress(),
+    onDraft: (why) => console.log(`${pc.bold("draft")}    ${why}`),
     onFetch: (progress) => fetches.show(progress),
   });
   nodeId = node.id;

@@ -47,6 +47,17 @@ export class StoreView implements ModelFinder {
     }
   }
 
+  /** All stored models. */
+  async list(): Promise<StoredModel[]> {
+    const known = await Deno.stat(join(this.#data, "models")).then(() => true, () => false);
+    return known ? await (await ModelStore.open(this.#data)).list() : [];
+  }
+
+  /** Whether the store has a blob. */
+  async has(sha256: string): Promise<boolean> {
+    return await Deno.stat(join(this.#data, "blobs", sha256)).then(() => true, () => false);
+  }
+
   #absent(model: string): OrreryError {
     return new OrreryError({
       group: "model",

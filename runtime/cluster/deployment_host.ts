@@ -11,6 +11,7 @@ import {
   copyKey,
   type CopyName,
   type Deployment,
+  type DraftBridge,
   drafterActor,
   drafterAddress,
   headActor,
@@ -29,7 +30,14 @@ import {
   stageAddress,
   type StageEngine,
 } from "../../actors/mod.ts";
-import { frequentTokens, headBounds, type ModelStore, type StoredModel } from "../../models/mod.ts";
+import {
+  frequentTokens,
+  headBounds,
+  type ModelStore,
+  type StoredModel,
+  vocabularyBridge,
+  vocabularyDifference,
+} from "../../models/mod.ts";
 import type { ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
@@ -395,7 +403,11 @@ export class DeploymentHost implements MemberDuties {
     const stage = { node: system.node, first: 0, last: layers - 1, tokens };
     const { eosTokens } = await stored.generationDefaults();
     const engine = await this.#options.loader.load(to, stored, stage);
-    return { engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab };
+    const bridge = await draftBridge(entry.stored, stored);
+    return {
+      ...{ engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab },
+      ...(bridge && { bridge }),
+    };
   }
 
   /** Opens links to the other members of a deployment. */
@@ -457,4 +469,26 @@ function layersOf(
 ): LayersAtNode | undefined {
   if (key !== SOLO) return stages[Number(key)];
   return solo && { node: solo.node, first: 0, last: stored.manifest.geometry.layers - 1 };
+}
+
+/**
+ * What joins the vocabularies of a target and its draft model; undefined: they are equal. Throws
+ * `no_draft` (group `cluster`) where nothing can join them.
+ */
+async function draftBridge(
+  target: StoredModel,
+  draft: StoredModel,
+): Promise<DraftBridge | undefined> {
+  const difference = await vocabularyDifference(target, draft);
+  if (difference === undefined) return undefined;
+  const bridge = await vocabularyBridge(target, draft);
+  if (typeof bridge !== "string") return bridge;
+  const [model, by] = [target.manifest.name, draft.manifest.name];
+  throw new OrreryError({
+    group: "cluster",
+    code: "no_draft",
+    message: `${by} cannot draft for ${model}: its tokenizer is another one (${difference}), and ` +
+      `${bridge}`,
+    metadata: { model, draft: by },
+  });
 }

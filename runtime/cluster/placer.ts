@@ -75,6 +75,10 @@ export interface PlacerOptions {
   manifest: Manifest;
   /** The draft model, in this node's store too; undefined: there is none. */
   draft?: Manifest;
+  /** See `DraftChoice.found`. @default false */
+  found?: boolean;
+  /** Which draft model was found and why, or why none was. @default nothing is to be said */
+  draftWhy?: string;
   /** Layers of each member, in the order in which they joined first; with them nothing is planned. */
   layers?: LayerRange[];
   /** Ask the planner, or give every member the same number of layers. @default "planned" */
@@ -323,7 +327,8 @@ export class Placer {
    * Where to draft without a plan: on a member without layers if there is one, else on this node.
    */
   #draft(idle?: Member): DeploymentPlacement["draft"] {
-    const { draft, system } = this.#options;
+    const { draft, system, found } = this.#options;
+    if (found) return undefined; // nothing is known of memory and speed
     return draft && { node: idle?.node ?? system.node, ...this.#named(draft) };
   }
 
@@ -350,7 +355,7 @@ export class Placer {
       taken?: ReadonlyMap<string, number>;
     },
   ): Promise<DeploymentPlacement> {
-    const { system, manifest, draft, graph, acceptance } = this.#options;
+    const { system, manifest, draft, graph, acceptance, found: optional, draftWhy } = this.#options;
     const drafts = draft
       ? (await this.#profiles(members, { model: draft.name, signal, knownOnly })).profiles
       : new Map<string, NodeProfile>();
@@ -388,8 +393,11 @@ export class Placer {
     const whole = manifest.head_parts || typeof graph.actors.head !== "number"
       ? []
       : [storedWhole(manifest.name)];
-    return placementOf(annotated(made, { binding: [...guesses, ...unmeasured, ...whole] }), {
-      draft: draft && this.#named(draft),
+    const told = draftWhy === undefined ? [] : [`drafts: ${draftWhy}`];
+    const binding = [...guesses, ...unmeasured, ...whole, ...told];
+    const placed = draft && (!optional || made.draft.source === "model");
+    return placementOf(annotated(made, { binding }), {
+      draft: placed ? this.#named(draft) : undefined,
       maxBranches: mostBranches(graph),
     });
   }

@@ -218,6 +218,20 @@ Deno.test("Placer.place() measures nothing for --layers and --placement even", a
   assert.deepEqual([...ranges.asked, ...even.asked], []);
 });
 
+Deno.test("Placer.place() places a draft model that nobody named only where a plan expects it to pay", async () => {
+  const draft = { ...manifest, name: "small" };
+  const found = { draft, found: true, acceptance: 0.8, draftWhy: "small: an equal tokenizer" };
+  const split = world({ a: 1, b: 1 }, { layers: [{ first: 0, last: 11 }], ...found });
+  assert.equal((await split.place(members("10.0.0.1", "10.0.0.2"))).draft, undefined);
+  // Its draft model is as large as the target: its drafts do not pay.
+  const planned = await world({ a: 1, b: 300 }, found).place(members("10.0.0.1", "10.0.0.2"));
+  assert.equal(planned.draft, undefined);
+  assert.ok((planned.plan!.binding as string[]).includes("drafts: small: an equal tokenizer"));
+  const named = await world({ a: 1, b: 300 }, { ...found, found: false })
+    .place(members("10.0.0.1", "10.0.0.2"));
+  assert.equal(named.draft?.model, "small");
+});
+
 Deno.test("Placer.place() puts the drafter on the first node without layers, with --layers", async () => {
   const draft = { ...manifest, name: "small" };
   const { place } = world({ a: 1, b: 1 }, { layers: [{ first: 0, last: 11 }], draft });

@@ -67,7 +67,12 @@ export const mainGraphSchema = z.object({
   /** Name of the model in the stores of the nodes. */
   model: z.string(),
   /** The draft model; undefined: there is none. */
-  draft: z.object({ model: z.string(), acceptance: z.number().min(0).max(1) }).optional(),
+  draft: z.object({
+    model: z.string(),
+    acceptance: z.number().min(0).max(1),
+    /** Nobody asked for it by name. */
+    found: z.boolean().optional(),
+  }).optional(),
   /** Layers of each node, in the order in which nodes joined. */
   layers: z.array(rangeSchema).optional(),
   placement: z.enum(["planned", "even"]).optional(),

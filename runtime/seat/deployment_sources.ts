@@ -90,11 +90,12 @@ async function open(
   actors.checkNames(asked.name, stated.actors.custom.map(({ name }) => name));
   await fetchText(stated, { system, store, members, ensure, signal });
   signal.throwIfAborted();
-  const { target, draft, graph } = await resolveGraph(store, { graph: stated });
+  const { target, draft, graph, why } = await resolveGraph(store, { graph: stated });
   const custom = await AppliedActors.load(asked, graph, options);
   const own = new Placer({
     ...{ system, graph, manifest: target.manifest, draft: draft?.manifest },
     acceptance: draft?.acceptance,
+    ...{ found: draft?.found, draftWhy: why },
     links: placer.linkWatch,
     like: served.target.manifest,
   });

@@ -247,7 +247,7 @@ function packedIn(registry: Registry, { modules = {} }: MainGraph) {
 }
 
 function placerFor({ system, served, past }: SeatOptions): Placer {
-  const { target, draft, graph, main } = served;
+  const { target, draft, graph, main, why } = served;
   return new Placer({
     system,
     manifest: target.manifest,
@@ -256,6 +256,7 @@ function placerFor({ system, served, past }: SeatOptions): Placer {
     graph,
     draft: draft?.manifest,
     acceptance: draft?.acceptance,
+    ...{ found: draft?.found, draftWhy: why },
     serving: past.serving && planOf(past.serving),
   });
 }

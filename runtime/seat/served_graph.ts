@@ -54,7 +54,11 @@ export async function ownGraph(store: ModelStore, options: GraphOptions): Promis
       text: graphText(graph),
       file: graphFile,
       model: manifest.name,
-      draft: draft && { model: draft.manifest.name, acceptance: draft.acceptance },
+      draft: draft && {
+        model: draft.manifest.name,
+        acceptance: draft.acceptance,
+        ...(draft.found && { found: true }),
+      },
       layers,
       placement,
       nodes,
@@ -98,12 +102,12 @@ async function notedDraft(
   if (!draft) return undefined;
   try {
     const { manifest } = await store.get(draft.model);
-    return { manifest, acceptance: draft.acceptance };
+    return { manifest, acceptance: draft.acceptance, found: draft.found };
   } catch (error) {
     if (!hasCode(error, "model_not_found")) throw error;
   }
   const embedded = embeddedChoice(model);
-  if (embedded) return await resolveDraft(store, { target: embedded });
+  if (embedded) return (await resolveDraft(store, { target: embedded })).draft;
   log.warn("no drafts come from {model}: this node, which coordinates now, does not have it", {
     model: draft.model,
   });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import { type Graph, OrreryError, parseGraph } from "../../actors/mod.ts";
 import type { Manifest, StoredModel } from "../../models/mod.ts";
 import {
@@ -13,10 +14,14 @@ import {
   resolveModel,
 } from "./resolve_model.ts";
 
+const log = getLogger(["orrery", "models"]);
+
 /** Options of {@linkcode resolveGraph}; those that are given override the graph. */
 export interface GraphChoice extends ModelChoice {
-  /** Draft model, `none` or `ngram`. @default the graph's, else the embedded model's own */
+  /** Draft model, `auto`, `none` or `ngram`. @default the graph's, else `auto` */
   draft?: string;
+  /** Called with the draft model that was found and why, or why none was where `auto` asks for one. */
+  onDraft?: (why: string) => void;
   /** The graph file. @default a graph that names the model alone */
   graph?: Graph;
 }
@@ -27,6 +32,8 @@ export interface ResolvedGraph {
   target: StoredModel;
   /** The draft model; undefined: there is none. */
   draft?: DraftChoice;
+  /** Which draft model was found and why, or why none was; undefined: none was looked for. */
+  why?: string;
   /** The graph, with the drafter that the options and the file come to. */
   graph: Graph;
 }
@@ -39,7 +46,7 @@ export async function resolveGraph(
   store: ModelFinder,
   options: GraphChoice,
 ): Promise<ResolvedGraph> {
-  const { graph, onProgress } = options;
+  const { graph, onProgress, onDraft = () => {} } = options;
   const stated = graph?.actors.drafter ?? "auto";
   const draft = options.draft ??
     (typeof stated === "object" ? stated.model : stated === "auto" ? undefined : stated);
@@ -53,14 +60,23 @@ export async function resolveGraph(
     parseGraph(JSON.stringify({ model: target.manifest.name }), { file: "defaults" });
   const drafter = draft === "none" || draft === "ngram"
     ? draft
-    : typeof stated === "object"
+    : typeof stated === "object" && options.draft !== "auto"
     ? stated
     : "auto";
-  const chosen = await resolveDraft(store, { target: choice, draft });
+  const { draft: chosen, why } = await resolveDraft(store, {
+    target: choice,
+    stored: target,
+    draft,
+  });
+  if (why !== undefined) {
+    log.info("drafts: {why}", { why });
+    if (chosen || options.draft === "auto") onDraft(why);
+  }
   if (chosen) checkVocabulary(drafter, chosen.manifest);
   return {
     target,
     draft: chosen,
+    ...(why !== undefined && { why }),
     graph: { ...base, actors: { ...base.actors, drafter } },
   };
 }

@@ -6,8 +6,11 @@ import type { ModelFinder } from "./resolve_model.ts";
 
 /** A store that has every model, and says which one was asked for. */
 const store: ModelFinder = {
-  get: (name) => Promise.resolve({ manifest: { name } } as unknown as StoredModel),
-  add: (_, { name }) => Promise.resolve({ manifest: { name } } as unknown as StoredModel),
+  get: (name) => Promise.resolve({ manifest: { name, files: {} } } as unknown as StoredModel),
+  add: (_, { name }) =>
+    Promise.resolve({ manifest: { name, files: {} } } as unknown as StoredModel),
+  list: () => Promise.resolve([]),
+  has: () => Promise.resolve(true),
 };
 
 async function resolved(options: GraphChoice, text?: string) {
@@ -31,8 +34,9 @@ Deno.test("resolveGraph() takes the embedded models where nothing is said", asyn
 });
 
 Deno.test("resolveGraph() refuses more tokens for the drafter's head than the draft model has", async () => {
-  const tiny = { name: "small", geometry: { vocab: 4096 } };
+  const tiny = { name: "small", geometry: { vocab: 4096 }, files: {} };
   const finder: ModelFinder = {
+    ...store,
     get: () => Promise.resolve({ manifest: tiny } as unknown as StoredModel),
     add: () => Promise.reject(new Error("nothing is converted")),
   };

@@ -22,6 +22,8 @@ import {
   ModelStore,
   type StoredModel,
   type TokenRange,
+  vocabularyBridge,
+  vocabularyDifference,
 } from "../../models/mod.ts";
 import { evenSplit } from "../../planner/mod.ts";
 import { Admission } from "../../runtime/serve/admission.ts";
@@ -49,19 +51,25 @@ export interface PairOptions {
   draft?: boolean;
   /** Tokens of the draft model's LM head. @default all */
   vocabulary?: number;
+  /** Folder of another draft model's checkpoint. @default the embedded one's */
+  draftFolder?: string;
 }
 
 /** Stores and loads the pair at f32; `dir` is a folder for the store. */
 export async function openPair(
   dir: string,
-  { stages = 1, draft = true, vocabulary }: PairOptions = {},
+  { stages = 1, draft = true, vocabulary, draftFolder }: PairOptions = {},
 ) {
   const store = await ModelStore.open(dir);
   const target = await store.add(join(EMBEDDED, "target"), { name: "embedded", precision: "f32" });
-  const small = await store.add(join(EMBEDDED, "draft"), {
-    name: "embedded-draft",
+  const small = await store.add(draftFolder ?? join(EMBEDDED, "draft"), {
+    name: draftFolder === undefined ? "embedded-draft" : "other-draft",
     precision: "f32",
   });
+  const bridge = await vocabularyDifference(target, small) === undefined
+    ? undefined
+    : await vocabularyBridge(target, small);
+  if (typeof bridge === "string") throw new Error(bridge);
   const engines: StageEngine[] = [];
   const load = async (
     { manifest, blobsDir }: StoredModel,
@@ -125,6 +133,7 @@ export async function openPair(
         }),
         endTokens: (await small.generationDefaults()).eosTokens,
         targetVocab: geometry.vocab,
+        bridge,
       }),
     }),
   });

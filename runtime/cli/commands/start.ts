@@ -26,9 +26,11 @@ export const START = defineCommand({
     },
     draft: {
       value: "MODEL",
-      text: "draft model (name or folder), ngram or none",
-      otherwise: "the embedded draft for the embedded model",
-      choices: ["ngram", "none"],
+      text:
+        "draft model (name or folder); auto: the one in the store that gains most; ngram (text so far and earlier " +
+        "answers) or none",
+      otherwise: "the graph's, else auto",
+      choices: ["auto", "ngram", "none"],
     },
     graph: { value: "FILE", text: "a graph file: model, actors of your own, limits, workload" },
     nodes: {
