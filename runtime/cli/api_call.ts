@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { OrreryError } from "../../actors/mod.ts";
 import { keyHeaders } from "../access/mod.ts";
+import { PROGRAM } from "./program_name.ts";
 
 /** The body of an answer that tells an error. */
 export const errorSchema = z.object({
@@ -57,7 +58,7 @@ export async function callApi(
     });
   } catch (error) {
     if (signal.aborted) throw error;
-    const hint = "start a node with `deno task start`, or name a running one with --url";
+    const hint = `start a node with \`${PROGRAM} start\`, or name a running one with --url`;
     throw failed("cannot_connect", `cannot connect to ${url}: ${hint}`, error);
   }
   if (response.ok) return response;

@@ -19,6 +19,7 @@ import {
 } from "./deployments_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { PROGRAM } from "./program_name.ts";
 import { waitingFor } from "./progress.ts";
 import { readGraphFile } from "./graph_input.ts";
 import { packedModules } from "./packed_modules.ts";
@@ -106,7 +107,7 @@ async function ready(
     if (performance.now() >= until) {
       throw notDeployed(
         `${name} is not ready after ${waitMs / 1000} s, and goes on: ${why}; look again with ` +
-          "`deno task deployments`",
+          `\`${PROGRAM} deployments\``,
       );
     }
     if (!quiet && why !== said && why !== "") console.error(why);

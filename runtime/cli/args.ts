@@ -34,10 +34,11 @@ export function readFlags<const C extends Command>(command: C, args: string[]): 
   }
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+    if (values.help) return { values: undefined, positionals };
     if (positionals.length > 0 && command.usage.every((form) => form === "[options]")) {
       throw new UsageError(`unexpected ${JSON.stringify(positionals[0])}`);
     }
-    return { values: values.help ? undefined : values as FlagValues<C>, positionals };
+    return { values: values as FlagValues<C>, positionals };
   } catch (error) {
     if (error instanceof UsageError) throw error;
     throw new UsageError(mistake(error as Error & { code?: string }, flags.map(([name]) => name)));

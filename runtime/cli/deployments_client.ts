@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { type ApiCall, readApi } from "./api_call.ts";
+import { PROGRAM } from "./program_name.ts";
 import { table } from "./table.ts";
 
 /** Milliseconds in which the node must answer. */
@@ -48,7 +49,7 @@ export type DeploymentRow = z.infer<typeof deploymentRowSchema>;
 /** A node to ask. */
 export type DeploymentTarget = Pick<ApiCall, "url" | "key">;
 
-const LATE = "its coordinator may be starting or gone: see `deno task doctor`";
+const LATE = `its coordinator may be starting or gone: see \`${PROGRAM} doctor\``;
 
 /** All deployments of the cluster. Throws what {@linkcode readApi} throws. */
 export async function readDeployments(target: DeploymentTarget): Promise<DeploymentRow[]> {

@@ -13,6 +13,7 @@ import { DOCTOR } from "./commands/mod.ts";
 import { fileText, reportText } from "./doctor_text.ts";
 import { exitCodes, runCommand } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { PROGRAM } from "./program_name.ts";
 import { waitingFor } from "./progress.ts";
 
 /** Milliseconds in which the report must come: a checkup takes 42 s at most. */
@@ -54,7 +55,7 @@ async function withoutNode(url: string, data: string, json: boolean): Promise<nu
   const problem = {
     about: "node",
     what: `no node answers at ${url}`,
-    remedy: "start one with `deno task start`, or name a running one with --url",
+    remedy: `start one with \`${PROGRAM} start\`, or name a running one with --url`,
   };
   const problems = [problem, ...files.faults];
   console.log(

@@ -6,6 +6,7 @@
 import pc from "picocolors";
 import type { Examination, Fault, LinkCheck, NodeCheck } from "../../actors/mod.ts";
 import type { DoctorReport, FileReport } from "../doctor/mod.ts";
+import { asCalled } from "./as_called.ts";
 import { table } from "./table.ts";
 
 /** The report that a node gave after so many seconds. */
@@ -65,7 +66,8 @@ const REGISTRY: Record<FileReport["registry"], string> = {
 /** One line for each problem, the node's name in front where it has one. */
 function problemText(problems: (Fault & { node?: string })[]): string {
   const lines = problems.map(({ node, about, what, remedy }) =>
-    `  ${node === undefined ? "" : `${node} `}${about}: ${what}\n    ${pc.bold("do")} ${remedy}`
+    `  ${node === undefined ? "" : `${node} `}${about}: ${asCalled(what)}\n` +
+    `    ${pc.bold("do")} ${asCalled(remedy)}`
   );
   return [pc.red(counted(problems.length, "problem")), ...lines].join("\n");
 }

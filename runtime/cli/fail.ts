@@ -5,6 +5,7 @@
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { OrreryError } from "../../actors/mod.ts";
+import { asCalled } from "./as_called.ts";
 
 /** Exit codes of every command. */
 export const exitCodes = {
@@ -51,7 +52,7 @@ export async function runCommand(command: (args: string[]) => Promise<number>): 
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(exitCodes.ok);
     const { code, line } = describeFailure(error);
-    console.error(line);
+    console.error(asCalled(line));
     Deno.exit(code);
   }
 }

@@ -26,6 +26,7 @@ import {
 import { draftSeconds, fitting, LOADED_SHARE, modelShape, withDefaults } from "../cluster/mod.ts";
 import { deviceOf, geometryHash, loadProfiles, type Profile } from "../profile/mod.ts";
 import { checkVocabulary, resolveDraft, resolveModel, USUAL_ACCEPTANCE } from "../serve/mod.ts";
+import { PROGRAM } from "./program_name.ts";
 import { StoreView } from "./store_view.ts";
 
 /** A process that gets at least this share of its cores, in percent, has the whole machine. */
@@ -191,7 +192,7 @@ function measuredDevices(manifest: Manifest, profiles: Profile[]): Device[] {
     group: "graph",
     code: "no_profile",
     message:
-      `no machine is measured with ${manifest.name} yet; run deno task profile, describe devices in the graph ` +
+      `no machine is measured with ${manifest.name} yet; run ${PROGRAM} profile, describe devices in the graph ` +
       `file, or give --devices FILE`,
     metadata: { model: manifest.name },
   });

@@ -35,15 +35,35 @@ function beside(name: string, text: string, column: number): string[] {
     : lines.map((line, i) => (i === 0 ? first : pad) + line);
 }
 
-/** The help of one command. `program`: what stands before its name on a command line. */
+/** How the help of a command is written. */
+export interface HelpOptions {
+  /** What stands before its name on a command line. @default {@linkcode PROGRAM} */
+  program?: string;
+  bold?: Emphasis;
+  /** Explains options that few need too. @default false */
+  all?: boolean;
+}
+
+/** `--help` itself, and the names of the options that it leaves out. */
+function helpFlag(flags: Command["flags"], all: boolean): [string, Flag] {
+  const rare = Object.keys(flags).filter((name) => flags[name].rare);
+  if (rare.length === 0) return ["help", { text: "print this" }];
+  const names = rare.map((name) => `--${name}`).join(", ");
+  const text = all
+    ? "print this; without all only what most need"
+    : `print this; all: also ${names}`;
+  return ["help", { value: "[all]", text }];
+}
+
+/** The help of one command. */
 export function commandHelp(
   command: Command,
-  { program = PROGRAM, bold = (text: string) => text }: { program?: string; bold?: Emphasis } = {},
+  { program = PROGRAM, bold = (text: string) => text, all: whole = false }: HelpOptions = {},
 ): string {
   const { name, about, usage, flags, notes, example, exits } = command;
   const all: [string, Flag][] = [
-    ...Object.entries(flags),
-    ["help", { text: "print this" }],
+    ...Object.entries(flags).filter(([, { rare }]) => whole || !rare),
+    helpFlag(flags, whole),
   ];
   const names = all.map(([flag, described]) => flagText(flag, described));
   const column = Math.min(LONGEST_NAME, Math.max(...names.map((text) => text.length)));

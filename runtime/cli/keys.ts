@@ -10,6 +10,7 @@ import { readFlags } from "./args.ts";
 import { KEYS } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { PROGRAM } from "./program_name.ts";
 import { table } from "./table.ts";
 
 async function keys(args: string[]): Promise<number> {
@@ -41,7 +42,7 @@ async function keys(args: string[]): Promise<number> {
         console.log(key); // alone on stdout, so that a shell can keep it
         console.error(
           `This is the only time that the key is shown. Clients send it as \`authorization: Bearer KEY\`.\n` +
-            `Its id is ${record.id}; \`deno task keys revoke ${record.id}\` ends it.`,
+            `Its id is ${record.id}; \`${PROGRAM} keys revoke ${record.id}\` ends it.`,
         );
       }
       return exitCodes.ok;
@@ -88,7 +89,7 @@ function countOption(option: string, text: string | undefined): number | undefin
 /** The arguments of a verb. Throws {@linkcode UsageError} where there are more or fewer. */
 function expectArgs(verb: string, given: string[], wanted: string[]): string[] {
   if (given.length === wanted.length) return given;
-  const usage = ["deno task keys", verb, ...wanted].join(" ");
+  const usage = [`${PROGRAM} keys`, verb, ...wanted].join(" ");
   throw new UsageError(`expected ${usage}, got ${given.length} arguments after ${verb}`);
 }
 

@@ -7,6 +7,7 @@ import pc from "picocolors";
 import { z } from "zod";
 import { type KeptRecord, logPageSchema } from "../../actors/mod.ts";
 import { type ApiCall, readApi } from "./api_call.ts";
+import { asCalled } from "./as_called.ts";
 import { printable } from "./word_wrap.ts";
 
 /** Milliseconds in which the node must answer: it may have to ask another one. */
@@ -53,6 +54,6 @@ export function recordLine({ time_ms, level, category, text }: KeptRecord): stri
     : pc.dim;
   const from = category.replace(/^orrery\./, "");
   // A record's text may come from other nodes: it moves no cursor, and stays on its line.
-  const shown = printable(text).replaceAll("\n", " ");
+  const shown = asCalled(printable(text).replaceAll("\n", " "));
   return `${pc.dim(new Date(time_ms).toISOString())} ${colour(word)} ${from}: ${shown}`;
 }

@@ -22,6 +22,7 @@ import { MODELS } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
 import { facts, modelBytes } from "./model_facts.ts";
+import { PROGRAM } from "./program_name.ts";
 import { humanBytes, Progress, waitingFor } from "./progress.ts";
 import type { OneToken } from "./one_token.ts";
 import { table } from "./table.ts";
@@ -155,7 +156,7 @@ async function add(store: ModelStore, source: string, chosen: ModelsOptions): Pr
     const isGguf = /\.gguf$/i.test(spec?.file ?? source);
     if (isGguf && precisions.precision === undefined) console.log(costOfPrecision(model));
     const from = chosen.data === DEFAULT_DATA ? "" : ` --data ${chosen.data}`;
-    console.log(`serve it: deno task start --model ${model.manifest.name}${from}`);
+    console.log(`serve it: ${PROGRAM} start --model ${model.manifest.name}${from}`);
     return exitCodes.ok;
   } catch (error) {
     progress.end();
@@ -211,7 +212,7 @@ async function list(store: ModelStore, name: string | undefined, json: boolean):
     });
     console.log(JSON.stringify(all, null, 2));
   } else if (found.length === 0) {
-    console.log(`${store.dir} holds no models; add one: deno task models add owner/name`);
+    console.log(`${store.dir} holds no models; add one: ${PROGRAM} models add owner/name`);
   } else {
     const head = ["name", "architecture", "layers", "parameters", "precision", "context", "size"];
     const rows = found.map((entry) => {

@@ -10,6 +10,7 @@ import { NEW } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { actorFiles, checkName, graphFiles, writeNew } from "./new_files.ts";
 import { printHelp } from "./print_help.ts";
+import { PROGRAM } from "./program_name.ts";
 
 async function newCommand(args: string[]): Promise<number> {
   const { values, positionals } = readFlags(NEW, args);
@@ -42,8 +43,8 @@ async function newCommand(args: string[]): Promise<number> {
   console.log(`test it:  deno test --allow-read --allow-env ${test}`);
   console.log(
     what === "actor"
-      ? `use it:   deno task new graph ${name}_graph --dir ${dir} --actor ${files[0].name}`
-      : `serve it: deno task start --graph ${file}`,
+      ? `use it:   ${PROGRAM} new graph ${name}_graph --dir ${dir} --actor ${files[0].name}`
+      : `serve it: ${PROGRAM} start --graph ${file}`,
   );
   return exitCodes.ok;
 }

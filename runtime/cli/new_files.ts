@@ -5,6 +5,7 @@
  */
 import { OrreryError } from "../../actors/mod.ts";
 import { UsageError } from "./fail.ts";
+import { PROGRAM } from "./program_name.ts";
 
 /** A file to write. */
 export interface NewFile {
@@ -39,7 +40,7 @@ export function actorFiles(name: string): NewFile[] {
 const actorText = (name: string): string =>
   `/**
  * Stands between clients and the model: refuses requests that are too long, and counts the others.
- * A graph names this module; \`deno task new graph NAME --actor ${name}.ts\` writes one.
+ * A graph names this module; \`${PROGRAM} new graph NAME --actor ${name}.ts\` writes one.
  *
  * Change \`request\` to what you need: it may refuse a request, change it, or let it pass.
  */
@@ -128,9 +129,9 @@ edges: # requests pass it before the model sees them
   - { from: api, to: ${actorName(actor)} }
   - { from: ${actorName(actor)}, to: generation }
 `;
-  return `# Serve it:               deno task start --graph ${name}.yaml
-# Beside what is served:  deno task apply ${name}.yaml
-model: embedded # or the name of a model in the store: deno task models list
+  return `# Serve it:               ${PROGRAM} start --graph ${name}.yaml
+# Beside what is served:  ${PROGRAM} apply ${name}.yaml
+model: embedded # or the name of a model in the store: ${PROGRAM} models list
 ${custom}
 # What is expected: the plan is made for it.
 workload: { prompt_tokens: 128, output_tokens: 128 }

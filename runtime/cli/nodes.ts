@@ -16,6 +16,7 @@ import { NODES } from "./commands/mod.ts";
 import { linkTable } from "./doctor_text.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { PROGRAM } from "./program_name.ts";
 import { waitingFor } from "./progress.ts";
 import { listKept, removeKept } from "./kept_nodes.ts";
 import { table } from "./table.ts";
@@ -176,7 +177,7 @@ async function drain(
   }
   console.error(
     `error: ${row.node} has not left after ${waitMs / 1e3} s and still drains; ` +
-      "`deno task nodes` shows when it is away",
+      `\`${PROGRAM} nodes\` shows when it is away`,
   );
   return exitCodes.failed;
 }
@@ -203,7 +204,7 @@ async function promote(target: Target, waitMs: number, json: boolean): Promise<n
     json
       ? JSON.stringify(made)
       : `${made.node} is the first node of its cluster now, in epoch ${made.epoch}; the others follow. ` +
-        "Make tokens with `deno task token create` there. " +
+        `Make tokens with \`${PROGRAM} token create\` there. ` +
         "Start the old first node again where it can be: it becomes a member",
   );
   return exitCodes.ok;
@@ -216,7 +217,7 @@ const readNodes = async (target: Target): Promise<ListedNode[]> =>
 function lateHint(method: string | undefined): string {
   const busy = "the node stands still or is very busy; ";
   if (method === undefined) return `${busy}look at its log, and try again`;
-  return `${busy}it may still do it: see with \`deno task nodes\`, before you try again`;
+  return `${busy}it may still do it: see with \`${PROGRAM} nodes\`, before you try again`;
 }
 
 const read = <T>(

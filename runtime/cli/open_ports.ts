@@ -5,6 +5,7 @@
  */
 import pc from "picocolors";
 import { type ApiAddress, isLoopback } from "../access/mod.ts";
+import { PROGRAM } from "./program_name.ts";
 
 /** The ports of a node that runs. */
 export interface NodePorts {
@@ -48,7 +49,7 @@ function apiLine({ host, port, loopback, kept }: NodePorts["api"], keyFile?: str
     return line(
       host,
       `${where}, not on --host, as there are no API keys: programs on this machine, without a key; ` +
-        "open it with `deno task keys create NAME` (then start again) or --no-api-key",
+        `open it with \`${PROGRAM} keys create NAME\` (then start again) or --no-api-key`,
     );
   }
   const who = loopback ? "programs on this machine" : "everybody who reaches it";

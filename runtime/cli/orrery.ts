@@ -42,14 +42,20 @@ export async function understand([name, ...args]: string[]): Promise<Asked> {
     return print(overview({ program: ORRERY, bold: pc.bold }));
   }
   if (name === "--version" || name === "-V") return print(`orrery ${VERSION}`);
-  if (name === "help") return await understand(args.length > 0 ? [args[0], "--help"] : []);
+  if (name === "help") {
+    return await understand(args.length > 0 ? [args[0], "--help", ...args.slice(1)] : []);
+  }
   const command = COMMANDS.find((known) => known.name === name);
   if (!command) {
     const { didYouMean } = await import("../../actors/mod.ts"); // most command lines are right
     const names = COMMANDS.map((known) => known.name);
     return wrong(`there is no command ${JSON.stringify(name)}: ${didYouMean(name, names)}`);
   }
-  if (asksHelp(args)) return print(commandHelp(command, { program: ORRERY, bold: pc.bold }));
+  if (asksHelp(args)) {
+    return print(
+      commandHelp(command, { program: ORRERY, bold: pc.bold, all: args.includes("all") }),
+    );
+  }
   if (command.name !== COMPLETIONS.name) return { state: "run", command, args };
   const { readFlags } = await import("./args.ts");
   try {

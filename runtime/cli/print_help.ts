@@ -9,8 +9,8 @@ import type { Command } from "./commands/mod.ts";
 import { exitCodes } from "./fail.ts";
 import { commandHelp } from "./help.ts";
 
-/** Prints it on stdout and returns exit code 0. */
-export function printHelp(command: Command): number {
-  console.log(commandHelp(command, { bold: pc.bold }));
+/** Prints it on stdout and returns exit code 0. `all`: with the options that few need. */
+export function printHelp(command: Command, { all = false } = {}): number {
+  console.log(commandHelp(command, { bold: pc.bold, all }));
   return exitCodes.ok;
 }

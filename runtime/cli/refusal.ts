@@ -6,6 +6,7 @@
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { OrreryError } from "../../actors/mod.ts";
+import { asCalled } from "./as_called.ts";
 import { exitCodes } from "./fail.ts";
 
 /** Groups of errors that the user mends by changing the file or the command line. */
@@ -20,7 +21,7 @@ export async function refused(run: () => Promise<number>): Promise<number> {
     return await run();
   } catch (error) {
     if (!(error instanceof OrreryError) || !REFUSALS.includes(error.group)) throw error;
-    for (const line of error.message.split("\n")) console.error(`error: ${line}`);
+    for (const line of error.message.split("\n")) console.error(asCalled(`error: ${line}`));
     return exitCodes.usage;
   }
 }

@@ -19,6 +19,7 @@ import type { Plan } from "../../planner/mod.ts";
 import { LogRing } from "../log_ring.ts";
 import { type Node, type NodeOptions, startNode } from "../node.ts";
 import { jsonLine, traceOptions } from "../telemetry/mod.ts";
+import { asCalled } from "./as_called.ts";
 import { streamChat } from "./chat_client.ts";
 import { START } from "./commands/mod.ts";
 import { exitCodes, runCommand } from "./fail.ts";
@@ -40,7 +41,7 @@ const kept = new LogRing();
 async function configureLog({ log: level, logFormat }: StartOptions): Promise<void> {
   const text = getTextFormatter();
   const formatter = (record: LogRecord) =>
-    logFormat === "json" ? jsonLine(record, { node: nodeId }).trimEnd() : text(record);
+    logFormat === "json" ? jsonLine(record, { node: nodeId }).trimEnd() : asCalled(text(record));
   const stderr = getConsoleSink({ formatter, levelMap: allToStderr });
   await configure({
     sinks: { stderr: withFilter(stderr, getLevelFilter(level)), kept: kept.sink },
@@ -72,7 +73,7 @@ async function start(args: string[]): Promise<number> {
   // A graph file that is wrong ends it here, before anything runs: a line for each problem.
   const code = await refused(() => {
     chosen = startOptions(args);
-    return Promise.resolve(chosen ? exitCodes.ok : printHelp(START));
+    return Promise.resolve(chosen ? exitCodes.ok : printHelp(START, { all: args.includes("all") }));
   });
   return chosen ? await run(chosen) : code;
 }
@@ -157,7 +158,7 @@ async function live(
     const line = servingLine(node, deployment, reason);
     if (line !== current.said) console.log(current.said = line);
     const note = deployment ? reason : "";
-    if (note && note !== current.noted) console.log(`${pc.yellow("note")}     ${note}`);
+    if (note && note !== current.noted) console.log(`${pc.yellow("note")}     ${asCalled(note)}`);
     current.noted = note;
     // Only the node that made the plan, the first one, prints its table.
     const table = deployment?.plan && !chosen.join
@@ -190,9 +191,9 @@ async function live(
       console.log(`${pc.yellow("drain")}    the first node says so: this node leaves and ends`);
       stop.resolve(exitCodes.ok);
     },
-    onRole: (why) => console.log(`${pc.bold("role")}     ${why}`),
+    onRole: (why) => console.log(`${pc.bold("role")}     ${asCalled(why)}`),
     onFollowed(why) {
-      console.log(`${pc.yellow("role")}     ${why}`);
+      console.log(`${pc.yellow("role")}     ${asCalled(why)}`);
       stop.resolve(undefined);
     },
     logs: (query) => kept.read(query),

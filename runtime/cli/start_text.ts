@@ -8,15 +8,17 @@ import pc from "picocolors";
 import type { Deployment } from "../../actors/mod.ts";
 import { isLoopback, KEY_FILE, KEY_VARIABLE } from "../access/mod.ts";
 import type { Node, NodeOptions } from "../node.ts";
+import { asCalled } from "./as_called.ts";
 import { joinCommand } from "./join_command.ts";
 import { portLines } from "./open_ports.ts";
+import { PROGRAM } from "./program_name.ts";
 
 /** The lines that tell the user what to do next: the API's URL, a request, a second node. */
 export async function welcome(node: Node, options: NodeOptions): Promise<string> {
   // A node that has joined passes on the token that it was given: only the first node makes them.
   const token = await node.joinToken() ?? options.token;
   const second = token === undefined
-    ? "deno task token create, on the first node, says how"
+    ? `${PROGRAM} token create, on the first node, says how`
     : joinCommand({
       first: node.firstAddress,
       token,
@@ -52,7 +54,7 @@ export function servingLine(
   deployment: Deployment | undefined,
   reason: string,
 ): string {
-  if (!deployment) return `${pc.yellow("not ready")} ${reason}`;
+  if (!deployment) return `${pc.yellow("not ready")} ${asCalled(reason)}`;
   const at = Object.entries(Object.groupBy(deployment.stages, (s) => s.node));
   const stages = at.map(([name, own]) =>
     `${layersText(own!)} on ${name === node.id ? "this node" : name}`

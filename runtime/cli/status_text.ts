@@ -6,6 +6,7 @@
 import pc from "picocolors";
 import { z } from "zod";
 import { type KeptRecord, nodeVitalsSchema } from "../../actors/mod.ts";
+import { asCalled } from "./as_called.ts";
 import { type DeploymentRow, deploymentsTable } from "./deployments_client.ts";
 import { recordLine } from "./logs_client.ts";
 import { humanBytes } from "./progress.ts";
@@ -88,7 +89,7 @@ export function statusText({ cluster, deployments, problems, records }: StatusVi
     (deployment === null && reason !== "" ? `; ${reason}` : "");
   return [
     problems.length === 0 ? `${pc.green("ok")} ${heading}` : `${pc.red("problems")} ${heading}`,
-    ...(problems.length > 0 ? [problems.map((text) => `  ${text}`).join("\n")] : []),
+    ...(problems.length > 0 ? [problems.map((text) => `  ${asCalled(text)}`).join("\n")] : []),
     table(nodes),
     ...(deployments.length > 0 ? [deploymentsTable(deployments)] : []),
     ...(records.length > 0

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { OrreryError } from "../../actors/mod.ts";
 import { type AddOptions, ModelStore, type StoredModel } from "../../models/mod.ts";
 import { isEmbedded, type ModelFinder } from "../serve/mod.ts";
+import { PROGRAM } from "./program_name.ts";
 
 /**
  * Finds models in the store of a data folder, and leaves the store as it is. The embedded model,
@@ -63,7 +64,7 @@ export class StoreView implements ModelFinder {
       group: "model",
       code: "model_not_found",
       message:
-        `model ${model} is not in the store ${this.#data}; add it with deno task models add, or describe it by ` +
+        `model ${model} is not in the store ${this.#data}; add it with ${PROGRAM} models add, or describe it by ` +
         `its dimensions`,
       metadata: { model },
     });

@@ -14,6 +14,7 @@ import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
 import { joinCommand } from "./join_command.ts";
 import { openAuthority, type OpenedAuthority } from "./open_authority.ts";
+import { PROGRAM } from "./program_name.ts";
 import { table } from "./table.ts";
 
 const DAY_MS = 24 * 3600_000;
@@ -51,7 +52,7 @@ async function create(
   { authority, first }: OpenedAuthority,
   { uses, ttlMs, json }: { uses: number; ttlMs: number; json: boolean },
 ): Promise<number> {
-  const made = await authority.tokens.create({ uses, ttlMs, note: "deno task token create" });
+  const made = await authority.tokens.create({ uses, ttlMs, note: `${PROGRAM} token create` });
   const text = formatToken({ authority: authority.fingerprint, ...made });
   const until = new Date(Date.now() + ttlMs).toISOString();
   if (json) {
@@ -69,7 +70,7 @@ async function list({ authority }: OpenedAuthority, json: boolean): Promise<numb
   if (json) {
     console.log(JSON.stringify(tokens.map(({ secret_sha256: _, ...shown }) => shown), null, 2));
   } else if (tokens.length === 0) {
-    console.log("no tokens; `deno task token create` makes one");
+    console.log(`no tokens; \`${PROGRAM} token create\` makes one`);
   } else {
     const head = ["ID", "JOINED", "UNTIL", "STATE", "MADE FOR"];
     console.log(table([head.map((cell) => pc.bold(cell)), ...tokens.map(row)]));
@@ -89,7 +90,7 @@ async function revoke({ authority }: OpenedAuthority, id: string, json: boolean)
   else if (revoked) console.log(`revoked ${id}; nodes that joined with it stay`);
   if (revoked) return exitCodes.ok;
   console.error(
-    `error: there is no token ${JSON.stringify(id)}; \`deno task token list\` shows all`,
+    `error: there is no token ${JSON.stringify(id)}; \`${PROGRAM} token list\` shows all`,
   );
   return exitCodes.failed;
 }

@@ -16,6 +16,7 @@ import { readFlags, urlOption } from "./args.ts";
 import { UPGRADE } from "./commands/mod.ts";
 import { exitCodes, runCommand } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { PROGRAM } from "./program_name.ts";
 import { waitingFor } from "./progress.ts";
 import { table } from "./table.ts";
 
@@ -102,10 +103,10 @@ function stepsOf(left: readonly NodeVersion[], url: string): string[] {
     `${i + 1}. ${node}${first ? ", the first node, which comes last" : ""}`,
     first
       ? "   stop it (Ctrl-C or SIGTERM): it finishes its requests; members answer and wait for it"
-      : `   deno task nodes drain ${node}${at}    # it finishes its requests and ends`,
+      : `   ${PROGRAM} nodes drain ${node}${at}    # it finishes its requests and ends`,
     "   put the new program in place of the old one; keep its data folder",
     "   start it as before, with the same --data; it needs no token",
-    `   deno task upgrade${at}    # it must be up to date before the next one`,
+    `   ${PROGRAM} upgrade${at}    # it must be up to date before the next one`,
   ]);
 }
 

@@ -19,6 +19,8 @@ export interface Flag {
   multiple?: true;
   /** The values that completions offer. */
   choices?: readonly string[];
+  /** Few need it: `--help` only names it, `--help all` explains it. */
+  rare?: true;
   /** Begins a new paragraph of help, with this heading. */
   heading?: string;
 }

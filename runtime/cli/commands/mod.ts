@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ORRERY } from "../program_name.ts";
 import { CHAT, DOCTOR, KEYS, LOGS, NODES, STATUS, TOKEN, UPGRADE } from "./asking.ts";
 import { type Command, defineCommand } from "./define.ts";
 import { APPLY, DELETE, DEPLOYMENTS, MODELS } from "./deploying.ts";
@@ -29,6 +30,11 @@ export {
   TOKEN,
   UPGRADE,
 };
+
+/** A word for this program, as a shell defines it. */
+const ALIAS = ORRERY === "deno task orrery"
+  ? "alias orrery='deno task --config DIR/deno.json orrery', where DIR is this folder"
+  : `alias orrery='${ORRERY}'`;
 
 export const NEW = defineCommand({
   name: "new",
@@ -64,9 +70,8 @@ export const COMPLETIONS = defineCommand({
       preset: "orrery",
     },
   },
-  notes:
-    "Without an installed `orrery`, define one first: alias orrery='deno task --config DIR/deno.json orrery', where " +
-    "DIR is this folder. Then put `source <(orrery completions bash)` into ~/.bashrc, the same with zsh into ~/.zshrc, " +
+  notes: `Without an installed \`orrery\`, define one first: ${ALIAS}. ` +
+    "Then put `source <(orrery completions bash)` into ~/.bashrc, the same with zsh into ~/.zshrc, " +
     "or `orrery completions fish | source` into ~/.config/fish/config.fish.",
   example: "completions bash",
   exits: "0 done, 2 wrong command line.",

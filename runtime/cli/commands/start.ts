@@ -39,6 +39,7 @@ export const START = defineCommand({
       otherwise: "1",
     },
     layers: {
+      rare: true,
       value: "0-3,4-7",
       text: "layers by node, in the order in which they join",
       otherwise: "planned",
@@ -50,6 +51,7 @@ export const START = defineCommand({
       choices: ["planned", "even"],
     },
     registry: {
+      rare: true,
       value: "WHERE",
       text:
         "where the cluster's state is: embedded (a file), managed (an etcd that nodes run), a denokv server's URL, " +
@@ -66,11 +68,16 @@ export const START = defineCommand({
     },
     token: { value: "TOKEN", text: "the token that the first node printed" },
     "token-file": {
+      rare: true,
       value: "FILE",
       text: "a file with the token, so that no list of processes shows it",
     },
-    "no-discovery": { text: "do not announce this cluster on the local network, nor look for one" },
+    "no-discovery": {
+      rare: true,
+      text: "do not announce this cluster on the local network, nor look for one",
+    },
     "vote-after": {
+      rare: true,
       value: "TIME",
       text: "how long the first node is silent before this one votes for another",
       otherwise: "1m",
@@ -88,22 +95,26 @@ export const START = defineCommand({
       otherwise: "127.0.0.1; 0.0.0.0 with --join alone",
     },
     "api-host": {
+      rare: true,
       value: "ADDRESS",
       text: "the API listens here",
       otherwise: "as --host where it has keys or --no-api-key, else 127.0.0.1",
     },
     "api-key-file": {
+      rare: true,
       value: "FILE",
       text: "clients need one of these keys (see keys)",
       otherwise: "api-keys.json in --data, if it is there",
     },
     "no-api-key": { text: "everybody may ask who reaches the API" },
     cors: {
+      rare: true,
       value: "ORIGIN",
       text: "web pages of this origin may ask; may be repeated",
       multiple: true,
     },
     "allow-host": {
+      rare: true,
       value: "NAME",
       text: "the API answers to this host name too; may be repeated",
       multiple: true,
@@ -121,22 +132,28 @@ export const START = defineCommand({
       otherwise: "what is free",
     },
     threads: {
+      rare: true,
       value: "N",
       text: "threads of a stage's engine",
       otherwise: "1 for a small stage, else the number of cores",
     },
-    spinning: { text: "let idle engine threads spin: faster alone, ruinous under a CPU quota" },
+    spinning: {
+      rare: true,
+      text: "let idle engine threads spin: faster alone, ruinous under a CPU quota",
+    },
     active: {
+      rare: true,
       value: "N",
       text: "requests that run at once; memory may hold fewer",
       otherwise: "the graph's, else 32",
     },
     queued: {
+      rare: true,
       value: "N",
       text: "requests that wait; more are refused with 429",
       otherwise: "the graph's, else 128",
     },
-    watch: { text: "take over changed modules of custom actors at once" },
+    watch: { rare: true, text: "take over changed modules of custom actors at once" },
     ask: {
       value: '"QUESTION"',
       text: "once ready, ask this and print the answer; then go on serving",
@@ -148,6 +165,7 @@ export const START = defineCommand({
       choices: ["debug", "info", "warning", "error"],
     },
     "log-format": {
+      rare: true,
       value: "FORMAT",
       text: "text, or json: one object a line, with the ids of request and trace",
       preset: "text",
