@@ -26,7 +26,7 @@ const ARROWS: Record<string, string[]> = {
 
   "models/arch": [],
   "models/graph": ["models/arch"],
-  "models/sources": [],
+  "models/sources": ["models/arch"],
   "models/text": [],
   "models/grammar": ["models/text"],
   "models/tools": ["models/grammar", "models/text"],

@@ -106,7 +106,7 @@ const FAULTY_FILES: Record<
   },
   "lacks a tensor": {
     code: "tensor_missing",
-    says: /no tensor for model\.layers\.1\.mlp\.up_proj\.weight/,
+    says: /no tensor blk\.1\.ffn_up\.weight/,
     bytes: (_, { encode }) =>
       encode((e) => e.name === "blk.1.ffn_up.weight" && (e.name = "blk.1.other.weight")),
   },

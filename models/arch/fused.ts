@@ -8,10 +8,17 @@ import type { TensorPlan, TensorSpec } from "./architecture.ts";
 /** Name of a fused tensor in a layer -> keys of the tensors in it, in the order of their rows. */
 export type FusedNames = Readonly<Record<string, readonly string[]>>;
 
-/** The plan in which the tensors that are fused in the checkpoint are rows of the fused ones. */
-export function fusedTensors(plan: TensorPlan, fused: FusedNames): TensorPlan {
+/**
+ * The plan in which the tensors that are fused in the checkpoint are rows of the fused ones;
+ * `prefixOf` gives what the names in a layer begin with.
+ */
+export function fusedTensors(
+  plan: TensorPlan,
+  fused: FusedNames,
+  prefixOf: (layer: number) => string = (layer) => `model.layers.${layer}.`,
+): TensorPlan {
   const layers = plan.layers.map((specs, layer) =>
-    specs.map((spec) => inFused(spec, specs, { layer, fused }))
+    specs.map((spec) => inFused(spec, specs, { prefix: prefixOf(layer), fused }))
   );
   return { ...plan, layers };
 }
@@ -20,7 +27,7 @@ export function fusedTensors(plan: TensorPlan, fused: FusedNames): TensorPlan {
 function inFused(
   spec: TensorSpec,
   specs: TensorSpec[],
-  { layer, fused }: { layer: number; fused: FusedNames },
+  { prefix, fused }: { prefix: string; fused: FusedNames },
 ): TensorSpec {
   for (const [name, keys] of Object.entries(fused)) {
     const at = keys.indexOf(spec.key);
@@ -29,7 +36,7 @@ function inFused(
     const sum = (counts: number[]) => counts.reduce((a, b) => a + b, 0);
     return {
       ...spec,
-      name: `model.layers.${layer}.${name}`,
+      name: `${prefix}${name}`,
       within: { shape: [sum(rows), spec.shape[1]], firstRow: sum(rows.slice(0, at)) },
     };
   }

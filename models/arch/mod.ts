@@ -12,5 +12,6 @@ export type {
 } from "./architecture.ts";
 export type { ModelConfig } from "./config.ts";
 export { ARCHITECTURES, describe, type Described, type DescribeOptions } from "./describe.ts";
+export { type FusedNames, fusedTensors } from "./fused.ts";
 export { hasConvolution, hasExperts, layerTensors } from "./tensors.ts";
 export { textTensorName, WRAPPERS } from "./text_part.ts";

@@ -1,22 +1,18 @@
 /**
- * A GGUF file as a checkpoint: its tensors under Hugging Face names with rows in that order, and
- * config.json and tokenizer files made from its metadata.
+ * A GGUF file as a checkpoint: its tensors with rows in the order of Hugging Face, and config.json
+ * and tokenizer files made from its metadata.
  *
  * @module
  */
 import { createHash } from "node:crypto";
+import type { TensorPlan } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
-import type { Precision } from "../manifest.ts";
+import type { Geometry, Precision } from "../manifest.ts";
 import { ggufError, type GgufHeader, type GgufTensor } from "./gguf.ts";
-import {
-  configOf,
-  type ExpertPart,
-  familyOf,
-  type GgufFamily,
-  huggingFaceName,
-  Metadata,
-  type RotationTables,
-} from "./gguf_config.ts";
+import { configOf, type RotationTables } from "./gguf_config.ts";
+import { familyOf, type GgufFamily } from "./gguf_families.ts";
+import { Metadata } from "./gguf_metadata.ts";
+import { planInGguf } from "./gguf_names.ts";
 import { type GgufPart, type GgufParts, openGgufParts } from "./gguf_parts.ts";
 import { carryOver, dequantise, GGUF_TYPES, isCarried, keptBy } from "./gguf_quant.ts";
 import { tokenizerOf } from "./gguf_tokenizer.ts";
@@ -35,7 +31,7 @@ import {
 /** Largest table of factors that is read, in bytes. */
 const MAX_TABLE_BYTES = 65536;
 
-/** A tensor of the file under its Hugging Face name. */
+/** A tensor of the file, and how to undo what the converter did to it. */
 interface PlacedGgufTensor extends SourceTensor {
   gguf: GgufTensor;
   /** Number that is added to every value, which undoes the offset of stored norm gains; 0: none. */
@@ -53,8 +49,9 @@ interface PlacedGgufTensor extends SourceTensor {
  */
 export class GgufModel implements WeightSource {
   readonly path: string;
-  /** Tensors by their Hugging Face name. */
+  /** Tensors by their name in the file. */
   readonly tensors: ReadonlyMap<string, PlacedGgufTensor>;
+  readonly #family: GgufFamily;
   /** The contents that config.json would have. */
   readonly config: Record<string, unknown>;
   /** Text files by name: config.json, tokenizer.json and tokenizer_config.json. */
@@ -70,7 +67,7 @@ export class GgufModel implements WeightSource {
     this.#header = header;
     this.precision = keptBy(mainType(header));
     const meta = new Metadata(header, path);
-    const family = familyOf(meta, path);
+    const family = this.#family = familyOf(meta, path);
     const embedding = header.tensors.get("token_embd.weight");
     if (!embedding) {
       throw modelError("tensor_missing", `${path} has no tensor token_embd.weight`, { file: path });
@@ -107,21 +104,26 @@ export class GgufModel implements WeightSource {
     }
   }
 
+  /** Where the tensors of a checkpoint's plan stand in this file. */
+  planned(plan: TensorPlan, geometry: Geometry): TensorPlan {
+    return planInGguf(plan, geometry, this.#family);
+  }
+
   check(name: string, shape: number[]): PlacedGgufTensor {
     const tensor = this.tensors.get(name);
     if (!tensor) {
       throw modelError(
         "tensor_missing",
-        `${this.path} has no tensor for ${name}, which its metadata call for`,
+        `${this.path} has no tensor ${name}, which its metadata call for`,
         { file: this.path, tensor: name },
       );
     }
-    const { gguf } = tensor;
-    if (gguf.shape.length !== shape.length || gguf.shape.some((n, i) => n !== shape[i])) {
+    const { gguf, shape: found } = tensor;
+    if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
       throw modelError(
         "tensor_shape",
-        `${this.path}, tensor ${gguf.name}: shape is [${gguf.shape}] where the metadata call for [${shape}]`,
-        { file: this.path, tensor: gguf.name, shape: gguf.shape, expected: shape },
+        `${this.path}, tensor ${gguf.name}: shape is [${found}] where the metadata call for [${shape}]`,
+        { file: this.path, tensor: gguf.name, shape: found, expected: shape },
       );
     }
     const readable = shape.length === 1
@@ -219,12 +221,12 @@ export class GgufModel implements WeightSource {
 
   /** Reads whole rows in Hugging Face order; of a tensor with reordered rows, whole heads. */
   async *#pieces(
-    { gguf, permutedBy }: PlacedGgufTensor,
+    { gguf, shape, permutedBy }: PlacedGgufTensor,
     { pieceBytes = PIECE_BYTES, firstRow: from = 0, signal }: ReadOptions,
   ): AsyncGenerator<
     { firstRow: number; rows: number; bytes: Uint8Array<ArrayBuffer>; rowElements: number }
   > {
-    const { rows: total, width: rowElements } = rowsIn(gguf.shape);
+    const { rows: total, width: rowElements } = rowsIn(shape);
     const rowBytes = gguf.bytes / total;
     let piece = Math.max(1, Math.floor(pieceBytes / (rowElements * 4)));
     if (permutedBy) piece = Math.max(1, Math.floor(piece / permutedBy)) * permutedBy;
@@ -313,17 +315,8 @@ function unpermuted(
   return out;
 }
 
-/** The projections of experts [out, in] in a tensor of all experts, by their Hugging Face names. */
-function expertsIn(gguf: GgufTensor, { expert }: GgufFamily): [string, GgufTensor][] {
-  const found = /^blk\.(\d+)\.ffn_(gate|up|down)_exps\.weight$/.exec(gguf.name);
-  if (!expert || !found || gguf.shape.length !== 3) return [];
-  const [, layer, part] = found;
-  const bytes = gguf.bytes / gguf.shape[0];
-  return Array.from({ length: gguf.shape[0] }, (_, number) => [
-    `model.layers.${layer}.${expert(number, part as ExpertPart)}.weight`,
-    { ...gguf, shape: gguf.shape.slice(1), offset: gguf.offset + number * bytes, bytes },
-  ]);
-}
+/** A matrix of one row, which the converter writes as a vector. */
+const ONE_ROW = /\.ffn_gate_inp_shexp\.weight$/;
 
 function place(
   header: GgufHeader,
@@ -333,12 +326,6 @@ function place(
 ): Map<string, PlacedGgufTensor> {
   const placed = new Map<string, PlacedGgufTensor>();
   for (const gguf of header.tensors.values()) {
-    for (const [name, slice] of expertsIn(gguf, family)) {
-      const { type: dtype, shape, bytes } = slice;
-      placed.set(name, { dtype, shape, file: path, bytes, gguf: slice, shift: 0 });
-    }
-    const name = huggingFaceName(gguf.name, family);
-    if (name === undefined) continue;
     const isGain = gguf.name.endsWith("norm.weight");
     const permuted = family.permuted && /\.attn_[qk]\.(weight|bias)$/.test(gguf.name);
     if (permuted && (headDim % 2 !== 0 || gguf.shape[0] % headDim !== 0)) {
@@ -349,9 +336,10 @@ function place(
         gguf.name,
       );
     }
-    placed.set(name, {
+    const vector = ONE_ROW.test(gguf.name) && gguf.shape.length === 1;
+    placed.set(gguf.name, {
       dtype: gguf.type,
-      shape: gguf.shape,
+      shape: vector ? [1, ...gguf.shape] : gguf.shape,
       file: path,
       bytes: gguf.bytes,
       gguf,

@@ -16,6 +16,7 @@
  * @module
  */
 import { ggufError, type GgufHeader, type GgufValue } from "./gguf.ts";
+import { SPLITTINGS } from "./gguf_splittings.ts";
 
 /** The tokenizer of a GGUF file in the form of Hugging Face files. */
 export interface GgufTokenizer {
@@ -41,74 +42,15 @@ const TURN_ENDS = [
   "<end_of_turn>",
   "<|endoftext|>",
   "<|end_of_text|>",
+  "<|return|>",
+  "<|call|>",
 ];
 
-const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-const LLAMA3 = words(`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}`);
-const QWEN2 = words(`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}`);
-const CASED =
-  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+";
-const CAPITALS =
-  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*";
-const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
-
-/** How a text is split before its pieces are merged. */
-interface Splitting {
-  /**
-   * Expressions that split the text one after the other; what they do not match becomes a piece
-   * too.
-   */
-  split: string[];
-  /** A piece that is a token by itself is not merged. */
-  ignoreMerges?: true;
-  /** BOS is added where the file does not say. */
-  addBos?: true;
-  /** Normalisation before the split. */
-  normalizer?: Record<string, unknown>;
-}
-
-/** Splittings by the name in `tokenizer.ggml.pre`. */
-const SPLITTINGS: Readonly<Record<string, Splitting>> = (() => {
-  const gpt2 = { split: [GPT2] };
-  const digits = { split: ["\\p{N}", GPT2] };
-  const llama3: Splitting = { split: [LLAMA3], ignoreMerges: true, addBos: true };
-  const qwen2 = { split: [QWEN2], normalizer: { type: "NFC" } };
-  return {
-    "default": { split: ["[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"] },
-    "gpt-2": gpt2,
-    "phi-2": gpt2,
-    "olmo": gpt2,
-    "smollm": digits,
-    "starcoder": digits,
-    "refact": digits,
-    "command-r": digits,
-    "llama3": llama3,
-    "llama-v3": llama3,
-    "llama-bpe": llama3,
-    "falcon3": llama3,
-    "dbrx": { split: [LLAMA3] },
-    "smaug-bpe": { split: [LLAMA3] },
-    "qwen2": qwen2,
-    "deepseek-r1-qwen": qwen2,
-    "gpt-4o": {
-      split: [
-        `${CASED}${CONTRACTIONS}?|${CAPITALS}${CONTRACTIONS}?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
-      ],
-    },
-    "tekken": {
-      split: [
-        `${CASED}|${CAPITALS}|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
-      ],
-      ignoreMerges: true,
-      addBos: true,
-    },
-  };
-})();
-
-/** An expression that begins with these alternatives and goes on as most byte-level ones do. */
-function words(beginning: string): string {
-  return `${beginning}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
-}
+/**
+ * Token that ends a message and not the turn, where the vocabulary has tokens that end a turn of
+ * several messages (gpt-oss).
+ */
+const MESSAGE_END = { token: "<|end|>", unless: "<|return|>" };
 
 /**
  * Rebuilds the tokenizer from a file's metadata; `path` is for messages. Throws OrreryError
@@ -156,7 +98,10 @@ export function tokenizerOf(metadata: GgufHeader["metadata"], path: string): Ggu
   const around = [...(addBos ? [bos] : []), null, ...(addEos ? [eos] : [])];
   const named = (token: number | null) => token === null ? null : tokens[token];
   const stated = [eos, id("eot_token_id"), id("eom_token_id")].filter((token) => token !== null);
-  const turns = added.filter(({ content }) => TURN_ENDS.includes(content)).map((token) => token.id);
+  const several = added.some(({ content }) => content === MESSAGE_END.unless);
+  const turns = added.filter(({ content }) =>
+    TURN_ENDS.includes(content) && !(several && content === MESSAGE_END.token)
+  ).map((token) => token.id);
   return {
     tokenizer: {
       version: "1.0",

@@ -6,6 +6,7 @@ import { encodeGguf, type GgufField, ggufTokenizer } from "../../tests/support/g
 import { Tokenizer } from "../text/tokenizer.ts";
 import { readGgufHeader } from "./gguf.ts";
 import { type GgufTokenizer, tokenizerOf } from "./gguf_tokenizer.ts";
+import { SPLITTINGS } from "./gguf_splittings.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const FETCHED = join(ROOT, "../shared/data/fetched/tokenizers");
@@ -183,6 +184,45 @@ Deno.test("tokenizerOf() obeys add_bos_token, add_eos_token and add_space_prefix
   const tokenizer = Tokenizer.fromJson(read.tokenizer, read.settings);
   assert.deepEqual(tokenizer.encode("ab ab"), [260, 261, 2]);
   assert.equal(tokenizer.decode([260, 261]), "ab ab");
+});
+
+Deno.test("tokenizerOf() splits digits as the name in the file says, and knows each name", async () => {
+  const tokens = ["1", "2", "3", "4", "12", "123", "1234", "23", "234"];
+  const merges = ["1 2", "12 3", "123 4", "2 3", "23 4"];
+  const pieces = async (pre: string): Promise<string> => {
+    const { tokenizer, settings } = await throughFile({
+      "tokenizer.ggml.model": { type: "string", value: "gpt2" },
+      "tokenizer.ggml.pre": { type: "string", value: pre },
+      "tokenizer.ggml.tokens": { type: "string", value: tokens },
+      "tokenizer.ggml.token_type": { type: "i32", value: tokens.map(() => 1) },
+      "tokenizer.ggml.merges": { type: "string", value: merges },
+    });
+    return Tokenizer.fromJson(tokenizer, settings).encode("1234").map((id) => tokens[id]).join(" ");
+  };
+  const expected: Record<string, string[]> = {
+    "1234": ["gpt-2", "exaone4", "granite-docling"],
+    "1 2 3 4": ["qwen2", "stablelm2", "hunyuan", "smollm", "exaone", "seed-coder", "tekken"],
+    "123 4": ["llama-bpe", "lfm2", "glm4", "gpt-4o", "hunyuan-dense", "minicpm5"],
+    "1 234": ["tiny_aya"],
+  };
+  for (const [split, names] of Object.entries(expected)) {
+    for (const pre of names) assert.equal(await pieces(pre), split, pre);
+  }
+  for (const pre of Object.keys(SPLITTINGS)) {
+    assert.equal((await pieces(pre)).replaceAll(" ", ""), "1234", pre);
+  }
+});
+
+Deno.test("tokenizerOf() takes <|end|> for the end of a message where others end the turn", async () => {
+  const ends = async (tokens: string[]) =>
+    (await throughFile({
+      "tokenizer.ggml.model": { type: "string", value: "gpt2" },
+      "tokenizer.ggml.pre": { type: "string", value: "gpt-4o" },
+      "tokenizer.ggml.tokens": { type: "string", value: ["a", ...tokens] },
+      "tokenizer.ggml.token_type": { type: "i32", value: [1, ...tokens.map(() => 3)] },
+    })).ends;
+  assert.deepEqual(await ends(["<|end|>"]), [1]);
+  assert.deepEqual(await ends(["<|end|>", "<|return|>", "<|call|>"]), [2, 3]);
 });
 
 Deno.test("tokenizerOf() finds the tokens that end a turn and all chat templates", async () => {

@@ -195,7 +195,7 @@ function checkLayers({ weights, described, path }: ModelSource): void {
   const { geometry: { layers }, config } = described;
   const predicting = config.num_nextn_predict_layers ?? 0;
   for (const name of weights.tensors.keys()) {
-    const layer = Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? 0);
+    const layer = Number(/^(?:model\.layers|blk)\.(\d+)\./.exec(name)?.[1] ?? 0);
     if (layer < layers + predicting) continue;
     throw modelError(
       "more_layers",

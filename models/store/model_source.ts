@@ -90,10 +90,18 @@ async function sameTensor(weights: Checkpoint, a: TensorSpec, b: TensorSpec): Pr
 async function openGguf(path: string, options: DescribeOptions): Promise<ModelSource> {
   const model = await GgufModel.open(path);
   try {
+    const described = describe(model.config, path, options);
+    const { architecture } = described;
     return {
       path,
       name: basename(withoutPart(path)).replace(/\.gguf$/i, ""),
-      described: describe(model.config, path, options),
+      described: {
+        ...described,
+        architecture: {
+          ...architecture,
+          tensors: (geometry) => model.planned(architecture.tensors(geometry), geometry),
+        },
+      },
       texts: model.texts,
       weights: model,
       precision: model.precision,

@@ -9,7 +9,7 @@ import type { TinyCheckpoint } from "./tiny_checkpoint.ts";
 /** A metadata value with its type in the file; an array's type is that of its elements. */
 export type GgufField =
   | { type: "u32" | "f32" | "i32"; value: number | number[] }
-  | { type: "bool"; value: boolean }
+  | { type: "bool"; value: boolean | boolean[] }
   | { type: "string"; value: string | string[] };
 
 /** A tensor to write; `shape` as Hugging Face has it. */

@@ -1,0 +1,330 @@
+/**
+ * The families of models in GGUF files: how llama.cpp's converter changed their checkpoints, and
+ * which fields of config.json its metadata stand for.
+ *
+ * @module
+ */
+import { ggufError } from "./gguf.ts";
+import type { Metadata } from "./gguf_metadata.ts";
+import type { GgufPlaces } from "./gguf_names.ts";
+
+/** A family as llama.cpp stores it. */
+export interface GgufFamily extends GgufPlaces {
+  /** Hugging Face class. */
+  architecture: string;
+  /**
+   * Whether the rows of Q and K are reordered, so that two dimensions that RoPE rotates together
+   * are neighbours.
+   */
+  permuted?: true;
+  /** Number that the converter added to the gains of norms. @default 0 */
+  gainOffset?: number;
+  /** Whether it has experts. @default false */
+  experts?: true;
+  /** Whether only a part of each head is rotated. @default false */
+  partial?: true;
+  /** Field of config.json for the epsilon of norms that subtract the mean. @default RMSNorm */
+  layerNorm?: "layer_norm_eps" | "norm_epsilon" | "norm_eps";
+  /** Fields of config.json in addition to the common ones. */
+  fields?(meta: Metadata): Record<string, unknown>;
+}
+
+/**
+ * Number of layers of the 27B Gemma models. Their scores are scaled by hidden size and heads, those
+ * of smaller ones by head_dim.
+ */
+const GEMMA_27B_LAYERS = { gemma2: 46, gemma3: 62 };
+
+/** The field query_pre_attn_scalar of a Gemma model. */
+function scoreScalar(meta: Metadata, layersOf27b: number): number {
+  return meta.required("block_count") === layersOf27b
+    ? meta.required("embedding_length") / meta.required("attention.head_count")
+    : meta.headDim;
+}
+
+/** Stems of the second norm in families that call it after attention. */
+const MLP_NORM_AFTER = { "mlp_norm": "post_attention_norm" };
+
+/** Fields of a mixture of experts. */
+const expertFields = (meta: Metadata) => ({
+  num_local_experts: meta.required("expert_count"),
+  num_experts_per_tok: meta.required("expert_used_count"),
+});
+
+/** The field layer_types, where the file says of each layer whether it has a window. */
+const layerTypes = (meta: Metadata) =>
+  meta.flags("attention.sliding_window_pattern")?.map((sliding) =>
+    sliding ? "sliding_attention" : "full_attention"
+  );
+
+const graniteFields = (meta: Metadata) => ({
+  attention_bias: meta.hasBias("attn_q"),
+  mlp_bias: meta.hasBias("ffn_up"),
+  attention_multiplier: meta.required("attention.scale"),
+  embedding_multiplier: meta.number("embedding_scale"),
+  residual_multiplier: meta.number("residual_scale"),
+  logits_scaling: meta.number("logit_scale"),
+});
+
+/** Fields of an LFM2: which layers have heads for keys and values, and which a convolution. */
+const lfm2Fields = (meta: Metadata) => ({
+  norm_eps: meta.epsilon,
+  block_auto_adjust_ff_dim: false,
+  conv_L_cache: meta.required("shortconv.l_cache"),
+  layer_types: meta.numbers("attention.head_count_kv").map((heads) =>
+    heads === 0 ? "conv" : "full_attention"
+  ),
+});
+
+/** Mixtral: the architecture is Llama's, with experts. */
+const MIXTRAL: GgufFamily = {
+  architecture: "MixtralForCausalLM",
+  permuted: true,
+  experts: true,
+  fields: (meta) => ({ ...expertFields(meta), sliding_window: null }),
+};
+
+/** OLMo 3: the architecture is OLMo 2's, with windows. */
+const OLMO3: GgufFamily = {
+  architecture: "Olmo3ForCausalLM",
+  fields: (meta) => ({
+    sliding_window: meta.required("attention.sliding_window"),
+    layer_types: layerTypes(meta),
+  }),
+};
+
+/** Granite 3 MoE with an MLP beside the experts. */
+const GRANITE_MOE_SHARED: GgufFamily = {
+  architecture: "GraniteMoeSharedForCausalLM",
+  permuted: true,
+  experts: true,
+  fields: (meta) => ({
+    ...expertFields(meta),
+    ...graniteFields(meta),
+    shared_intermediate_size: meta.required("expert_shared_feed_forward_length"),
+  }),
+};
+
+/** The families by llama.cpp's name of the architecture. */
+const FAMILIES: Readonly<Record<string, GgufFamily>> = {
+  llama: {
+    architecture: "LlamaForCausalLM",
+    permuted: true,
+    fields: (meta) => ({
+      attention_bias: meta.hasBias("attn_q"),
+      mlp_bias: meta.hasBias("ffn_up"),
+    }),
+  },
+  smollm3: { architecture: "SmolLM3ForCausalLM", permuted: true },
+  qwen2: { architecture: "Qwen2ForCausalLM" },
+  qwen2moe: {
+    architecture: "Qwen2MoeForCausalLM",
+    experts: true,
+    fields: (meta) => ({
+      ...expertFields(meta),
+      moe_intermediate_size: meta.required("expert_feed_forward_length"),
+      shared_expert_intermediate_size: meta.required("expert_shared_feed_forward_length"),
+    }),
+  },
+  qwen3: { architecture: "Qwen3ForCausalLM" },
+  qwen3moe: {
+    architecture: "Qwen3MoeForCausalLM",
+    experts: true,
+    fields: (meta) => ({
+      ...expertFields(meta),
+      moe_intermediate_size: meta.required("expert_feed_forward_length"),
+      norm_topk_prob: true,
+    }),
+  },
+  olmo2: { architecture: "Olmo2ForCausalLM" },
+  olmoe: { architecture: "OlmoeForCausalLM", experts: true, fields: expertFields },
+  gemma: { architecture: "GemmaForCausalLM", gainOffset: 1 },
+  gemma2: {
+    architecture: "Gemma2ForCausalLM",
+    gainOffset: 1,
+    fields: (meta) => ({
+      sliding_window: meta.number("attention.sliding_window") ?? 4096,
+      query_pre_attn_scalar: scoreScalar(meta, GEMMA_27B_LAYERS.gemma2),
+      attn_logit_softcapping: meta.number("attn_logit_softcapping") ?? 50,
+      final_logit_softcapping: meta.number("final_logit_softcapping") ?? 30,
+    }),
+  },
+  gemma3: {
+    architecture: "Gemma3ForCausalLM",
+    gainOffset: 1,
+    fields: (meta) => ({
+      sliding_window: meta.required("attention.sliding_window"),
+      query_pre_attn_scalar: scoreScalar(meta, GEMMA_27B_LAYERS.gemma3),
+      sliding_window_pattern: meta.number("attention.sliding_window_pattern") ?? 6,
+      rope_local_base_freq: meta.number("rope.freq_base_swa") ?? 10000,
+      final_logit_softcapping: meta.number("final_logit_softcapping"),
+    }),
+  },
+  phi2: {
+    architecture: "PhiForCausalLM",
+    partial: true,
+    layerNorm: "layer_norm_eps",
+  },
+  phi3: {
+    architecture: "Phi3ForCausalLM",
+    partial: true,
+    fused: {
+      "attn_qkv.weight": ["attn.q", "attn.k", "attn.v"],
+      "ffn_up.weight": ["mlp.gate", "mlp.up"],
+    },
+    fields: (meta) => ({
+      sliding_window: meta.number("attention.sliding_window") || null,
+      original_max_position_embeddings: meta.number("rope.scaling.original_context_length"),
+    }),
+  },
+  granite: { architecture: "GraniteForCausalLM", permuted: true, fields: graniteFields },
+  granitemoe: {
+    architecture: "GraniteMoeForCausalLM",
+    permuted: true,
+    experts: true,
+    fields: (meta) => ({ ...expertFields(meta), ...graniteFields(meta) }),
+  },
+  lfm2: {
+    architecture: "Lfm2ForCausalLM",
+    finalNorm: "token_embd_norm.weight",
+    fields: lfm2Fields,
+  },
+  lfm2moe: {
+    architecture: "Lfm2MoeForCausalLM",
+    finalNorm: "token_embd_norm.weight",
+    experts: true,
+    fields: (meta) => ({
+      ...expertFields(meta),
+      ...lfm2Fields(meta),
+      moe_intermediate_size: meta.required("expert_feed_forward_length"),
+      num_dense_layers: meta.required("leading_dense_block_count"),
+    }),
+  },
+  ernie4_5: {
+    architecture: "Ernie4_5ForCausalLM",
+    fields: (meta) => ({ use_bias: meta.hasBias("attn_q") }),
+  },
+  "ernie4_5-moe": {
+    architecture: "Ernie4_5_MoeForCausalLM",
+    experts: true,
+    fields: (meta) => ({
+      moe_num_experts: meta.required("expert_count"),
+      moe_k: meta.required("expert_used_count"),
+      moe_intermediate_size: meta.required("expert_feed_forward_length"),
+      moe_num_shared_experts: meta.number("expert_shared_count") ?? 0,
+      moe_layer_start_index: meta.required("leading_dense_block_count"),
+      moe_layer_interval: meta.number("interleave_moe_layer_step") ?? 1,
+    }),
+  },
+  "hunyuan-dense": { architecture: "HunYuanDenseV1ForCausalLM" },
+  "hunyuan-moe": {
+    architecture: "HunYuanMoEV1ForCausalLM",
+    experts: true,
+    fields: (meta) => ({
+      num_experts: meta.required("expert_count"),
+      moe_topk: meta.required("expert_used_count"),
+    }),
+  },
+  exaone4: {
+    architecture: "Exaone4ForCausalLM",
+    fields: (meta) => ({
+      sliding_window: meta.number("attention.sliding_window") ?? null,
+      layer_types: layerTypes(meta),
+    }),
+  },
+  glm4: {
+    architecture: "Glm4ForCausalLM",
+    partial: true,
+    fused: { "ffn_up.weight": ["mlp.gate", "mlp.up"] },
+    fields: (meta) => ({ attention_bias: meta.hasBias("attn_q") }),
+  },
+  stablelm: {
+    architecture: "StableLmForCausalLM",
+    partial: true,
+    layerNorm: "layer_norm_eps",
+    fields: (meta) => ({
+      use_qkv_bias: meta.hasBias("attn_q"),
+      use_parallel_residual: !meta.has("blk.0.ffn_norm.weight"),
+      qk_layernorm: meta.has("blk.0.attn_q_norm.weight"),
+    }),
+  },
+  "command-r": {
+    architecture: "CohereForCausalLM",
+    layerNorm: "layer_norm_eps",
+    fields: (meta) => ({
+      logit_scale: meta.required("logit_scale"),
+      use_qk_norm: meta.has("blk.0.attn_q_norm.weight"),
+    }),
+  },
+  cohere2: {
+    architecture: "Cohere2ForCausalLM",
+    layerNorm: "layer_norm_eps",
+    fields: (meta) => ({
+      logit_scale: meta.required("logit_scale"),
+      sliding_window: meta.required("attention.sliding_window"),
+      layer_types: layerTypes(meta),
+    }),
+  },
+  starcoder2: {
+    architecture: "Starcoder2ForCausalLM",
+    layerNorm: "norm_epsilon",
+    fields: (meta) => ({
+      use_bias: meta.hasBias("attn_q"),
+      sliding_window: meta.number("attention.sliding_window") ?? null,
+    }),
+  },
+  nemotron: {
+    architecture: "NemotronForCausalLM",
+    partial: true,
+    gainOffset: 1,
+    layerNorm: "norm_eps",
+  },
+  seed_oss: {
+    architecture: "SeedOssForCausalLM",
+    stems: MLP_NORM_AFTER,
+    fields: (meta) => ({
+      attention_bias: meta.hasBias("attn_q"),
+      attention_out_bias: meta.hasBias("attn_output"),
+    }),
+  },
+  minicpm: {
+    architecture: "MiniCPMForCausalLM",
+    permuted: true,
+    fields: (meta) => ({
+      scale_emb: meta.required("embedding_scale"),
+      scale_depth: meta.required("residual_scale") * Math.sqrt(meta.required("block_count")),
+      dim_model_base: meta.required("embedding_length") / meta.required("logit_scale"),
+    }),
+  },
+  "gpt-oss": {
+    architecture: "GptOssForCausalLM",
+    stems: MLP_NORM_AFTER,
+    experts: true,
+    fields: (meta) => ({
+      ...expertFields(meta),
+      sliding_window: meta.required("attention.sliding_window"),
+      // What the class stands for; the file's types say how experts are stored.
+      quantization_config: { quant_method: "mxfp4" },
+    }),
+  },
+};
+
+/**
+ * The family of a file. Throws OrreryError `model/architecture_unknown`, which lists the
+ * known families.
+ */
+export function familyOf(meta: Metadata, path: string): GgufFamily {
+  const { architecture } = meta;
+  if (architecture === "llama" && meta.number("expert_count")) return MIXTRAL;
+  if (architecture === "olmo2" && meta.number("attention.sliding_window")) return OLMO3;
+  if (architecture === "granitemoe" && meta.number("expert_shared_feed_forward_length")) {
+    return GRANITE_MOE_SHARED;
+  }
+  if (Object.hasOwn(FAMILIES, architecture)) return FAMILIES[architecture];
+  const known = Object.keys(FAMILIES).join(", ");
+  throw ggufError(
+    "architecture_unknown",
+    path,
+    `architecture ${architecture} (supported: ${known})`,
+  );
+}
