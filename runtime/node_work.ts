@@ -54,9 +54,12 @@ export function openWork(
     onProgress: fetchReports({ system, gateway, show: options.onFetch }),
   });
   undo.defer(() => weights.close());
-  const loader = new EngineLoader(system, { threads, spinning, memoryBytes });
+  const loader = new EngineLoader(system, {
+    ...{ threads, spinning, memoryBytes },
+    held: () => host.spares,
+  });
   let serving: Serving = { reason: "the node has just started" };
-  const host = new DeploymentHost({
+  const host: DeploymentHost = new DeploymentHost({
     ...{ system, directory, store, mailbox, gateway, loader },
     models: modelsFrom(weights, store),
     onServe(deployment, reason) {

@@ -219,6 +219,7 @@ const CASES: Case[] = [
   ...cases({ actor: memberActor, to: memberAddress("n3"), at: "n3", body: n4Joins }, {
     prepare: FIRST,
     load_ahead: FIRST,
+    stand_by: FIRST,
     adopt: FIRST,
     prove: FIRST,
     activity: FIRST,

@@ -85,10 +85,7 @@ async function run(options: PlacementWorldOptions, disturb: Disturb): Promise<Ta
     assert.deepEqual(world.crashes, []);
     const { deployment } = await sim.until(world.status());
     assert.ok(deployment, "a deployment serves in the end");
-    for (const { name, engines } of world.nodes.values()) {
-      const mine: number = deployment.stages.filter((stage) => stage.node === name).length;
-      assert.equal(engines.filter((e) => !e.disposed).length, mine, `engines at ${name}`);
-    }
+    for (const node of world.nodes.values()) world.assertEngines(node, deployment);
   } catch (error) {
     throw new Error(`seed ${options.seed}: ${(error as Error).message}`, { cause: error });
   } finally {

@@ -2,11 +2,13 @@
  * A cluster is brought up to date node by node while it answers: four nodes in processes of their
  * own are stopped (SIGTERM) and started again one by one, the first node first. No request fails, and
  * every text is that of a cluster to which nothing happens. It takes minutes:
- * `deno task test:upgrade`.
+ * `deno task test:upgrade`. With `-- --from FOLDER` the nodes run the version of that checkout
+ * before they are stopped, and this one afterwards.
  */
 // deno-lint-ignore-file no-console -- it prints what it measured
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EnduredAnswer, endureStream } from "./support/enduring_stream.ts";
 import { freePorts } from "./support/free_ports.ts";
@@ -15,6 +17,10 @@ import { EVEN, NodeProcess } from "./support/processes.ts";
 const NAMES = ["den", "attic", "shed", "barn"];
 /** Milliseconds in which all nodes must be members again and answer. */
 const WHOLE_MS = 120_000;
+
+const { values: { from } } = parseArgs({ args: Deno.args, options: { from: { type: "string" } } });
+/** Folder of the version that the nodes run at first; none: this one. */
+const FORMER = from === undefined ? undefined : resolve(from);
 
 const asked = (content: string, more: Record<string, unknown> = {}) => ({
   messages: [{ role: "user", content }],
@@ -49,9 +55,9 @@ class Fleet implements AsyncDisposable {
   static async start(): Promise<Fleet> {
     const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
     const fleet = new Fleet(data, await freePorts(2 * NAMES.length));
-    await fleet.begin(NAMES[0]);
+    await fleet.begin(NAMES[0], FORMER);
     fleet.#joining = await fleet.running.get(NAMES[0])!.node.join();
-    await Promise.all(NAMES.slice(1).map((name) => fleet.begin(name)));
+    await Promise.all(NAMES.slice(1).map((name) => fleet.begin(name, FORMER)));
     return fleet;
   }
 
@@ -60,14 +66,15 @@ class Fleet implements AsyncDisposable {
     return [...this.running.values()].map(({ url }) => url);
   }
 
-  async begin(name: string): Promise<void> {
+  /** Starts a node, of the version in that folder where one is named. */
+  async begin(name: string, checkout?: string): Promise<void> {
     const i = NAMES.indexOf(name);
     const first = ["--nodes", String(NAMES.length), ...EVEN];
     const node = this.#stack.use(NodeProcess.start([
       ...["--data", join(this.#data, name), "--name", name, "--threads", "1", "--log", "info"],
       ...["--port", String(this.#ports[2 * i]), "--mailbox-port", String(this.#ports[2 * i + 1])],
       ...(i === 0 ? first : this.#joining),
-    ], { ports: false }));
+    ], { ports: false, checkout }));
     this.running.set(name, { node, url: await node.url() });
   }
 

@@ -21,6 +21,7 @@ import type { FetchReport } from "./fetches.ts";
 import { MissingNodes } from "./missing_nodes.ts";
 import { type DeploymentPlacement, isModel, loads } from "./placement.ts";
 import { repaired, type RepairedOptions } from "./repair.ts";
+import { WarmBackups } from "./warm_backups.ts";
 
 /** See the module's text. */
 export class DeploymentCopy {
@@ -38,6 +39,7 @@ export class DeploymentCopy {
   readonly #options: DeploymentCopyOptions;
   readonly #loading: CopyLoading;
   readonly #moves: LiveMoves;
+  readonly #warm: WarmBackups;
   #source: CopySource;
   /** What is rolled out, and becomes the source once it serves; undefined: nothing is. */
   #next?: { source: CopySource; done: (rolledOut: boolean) => void };
@@ -81,6 +83,10 @@ export class DeploymentCopy {
         this.#last = made;
       },
       condemn: (id) => void (this.#condemned = id),
+    });
+    this.#warm = new WarmBackups(ctx, {
+      current: () => this.#placing ? undefined : this.serving.current,
+      spare: (nodes) => this.spare(nodes),
     });
     this.#prepared = new Set(past.serving?.members.map(({ node }) => node));
     this.#last = past.serving;
@@ -248,6 +254,7 @@ export class DeploymentCopy {
   close(why: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#warm.stop();
     this.#changes++;
     this.#next?.done(false);
     this.#next = undefined;

@@ -46,6 +46,9 @@ class FakeNode implements MemberDuties {
     await new Promise<void>((resolve) => this.#sim.clock.after(50, resolve));
     this.loaded.add(id);
   }
+  standBy(): Promise<void> {
+    return Promise.resolve();
+  }
   loadAhead(): Promise<void> {
     return Promise.resolve();
   }

@@ -78,6 +78,18 @@ export const kvRoomSchema = z.object({
 /** See {@linkcode kvRoomSchema}. */
 export type KvRoom = z.infer<typeof kvRoomSchema>;
 
+/** Which parts of a deployment a node is the backup of. */
+export const standBySchema = z.object({
+  /** Id of the deployment, which serves. */
+  id: z.string(),
+  /** Indices of its stages, and of the shards of its LM head. */
+  stages: z.array(z.number().int().nonnegative()),
+  head: z.array(z.number().int().nonnegative()),
+});
+
+/** See {@linkcode standBySchema}. */
+export type StandBy = z.infer<typeof standBySchema>;
+
 /** Resource `host` of a member actor: what the node does when the cluster tells it. */
 export interface MemberDuties {
   /** Fetches the weights that are missing and loads this node's stages of the deployment. */
@@ -87,6 +99,11 @@ export interface MemberDuties {
    * begins when that revision is prepared.
    */
   loadAhead(deployment: Deployment, signal: AbortSignal): Promise<void>;
+  /**
+   * Loads the engines of these parts of a deployment, and no others of it, so that they are there
+   * when this node takes them over. What has no room is left out.
+   */
+  standBy(parts: StandBy, signal: AbortSignal): Promise<void>;
   /**
    * New requests use this deployment from now on. Undefined: none can be answered, and `reason`
    * says why. `told`: of which name and copy that is said.
@@ -174,6 +191,8 @@ export const memberActor = defineActor({
     prepare: z.object({ deployment: deploymentSchema }),
     /** See {@linkcode MemberDuties.loadAhead}. */
     load_ahead: z.object({ deployment: deploymentSchema }),
+    /** See {@linkcode MemberDuties.standBy}. Answers when it is done. */
+    stand_by: standBySchema,
     /** See {@linkcode MemberDuties.adopt}. */
     adopt: adoptedSchema,
     /** See {@linkcode MemberDuties.prove}. */
@@ -224,6 +243,7 @@ export const memberActor = defineActor({
   callers: {
     prepare: firstNode,
     load_ahead: firstNode,
+    stand_by: firstNode,
     adopt: firstNode,
     prove: firstNode,
     activity: firstNode,
@@ -250,6 +270,7 @@ export const memberActor = defineActor({
   concurrent: [
     "prepare",
     "load_ahead",
+    "stand_by",
     "prove",
     "release",
     "retire",
@@ -276,6 +297,7 @@ export const memberActor = defineActor({
     return {
       prepare: ({ deployment }, meta) => host.prepare(deployment, meta.signal),
       load_ahead: ({ deployment }, meta) => host.loadAhead(deployment, meta.signal),
+      stand_by: (parts, meta) => host.standBy(parts, meta.signal),
       adopt: (told) => host.adopt(told.deployment, told.reason, told),
       prove: ({ id }, meta) => host.prove(id, meta.signal),
       activity: () => host.activity(),

@@ -69,6 +69,7 @@ function world(past: ClusterPast, { lacks = [] as string[], full = false } = {})
     const say = (what: string) => void told.push(`${node} ${what}`);
     const host: MemberDuties = {
       prepare: ({ id }) => Promise.resolve(say(`prepares ${id.startsWith("d") ? "anew" : id}`)),
+      standBy: () => Promise.resolve(),
       loadAhead: ({ id }) => Promise.resolve(say(`loads for ${id}`)),
       adopt: (made) => say(`adopts ${made?.id.startsWith("d") ? "a new one" : made?.id}`),
       release: () => Promise.resolve(),

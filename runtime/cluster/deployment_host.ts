@@ -15,9 +15,8 @@ import {
   drafterActor,
   drafterAddress,
   headActor,
+  headAddress,
   type HeadEngine,
-  type HeadShard,
-  type HeadTokens,
   type KvRoom,
   type LoadedDraft,
   type MemberDuties,
@@ -29,10 +28,10 @@ import {
   stageActor,
   stageAddress,
   type StageEngine,
+  type StandBy,
 } from "../../actors/mod.ts";
 import {
   frequentTokens,
-  headBounds,
   type ModelStore,
   type StoredModel,
   vocabularyBridge,
@@ -42,6 +41,7 @@ import type { ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import { NodeWeights } from "../weights/mod.ts";
+import { atNode, headToLoad, stageToLoad } from "./engines_to_load.ts";
 import { MovingParts } from "./moving_parts.ts";
 import {
   isBefore,
@@ -50,7 +50,8 @@ import {
   PreparedModels,
   retired,
 } from "./prepared_models.ts";
-import type { LayersAtNode, StageLoader } from "./stage_loader.ts";
+import type { StageLoader } from "./stage_loader.ts";
+import { type Wanted, WarmEngines } from "./warm_engines.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
@@ -97,6 +98,8 @@ export interface DeploymentHostOptions {
 export class DeploymentHost implements MemberDuties {
   readonly #options: DeploymentHostOptions;
   readonly #moving: MovingParts;
+  /** Loads engines, some of them before they are needed. */
+  readonly #engines: WarmEngines;
   /** Deployments that were prepared and not retired, with their models. */
   readonly #models: PreparedModels;
   /** The last deployments that were retired: what is still being prepared of them is not kept. */
@@ -113,6 +116,7 @@ export class DeploymentHost implements MemberDuties {
   constructor(options: DeploymentHostOptions) {
     this.#options = options;
     this.#moving = new MovingParts(options.system);
+    this.#engines = new WarmEngines(options.loader);
     const from = options.models ?? modelsFrom(new NodeWeights(options));
     this.#models = new PreparedModels(options.system.node, from);
   }
@@ -122,6 +126,11 @@ export class DeploymentHost implements MemberDuties {
     return this.#options.system.status().map((a) => a.address).filter((to) =>
       ["stage", "head"].includes(parseAddress(to).kind)
     );
+  }
+
+  /** Addresses of the stages and shards whose engines are loaded here and that are elsewhere. */
+  get spares(): string[] {
+    return this.#engines.addresses;
   }
 
   /** Ids of the nodes that the deployments name which are prepared here or being prepared. */
@@ -178,6 +187,28 @@ export class DeploymentHost implements MemberDuties {
     if (!before) throw retired(`deployment ${id}`, { id });
     await this.#models.fetch(deployment, signal);
     await this.#moving.load(before, deployment, { deadlineMs: WARM_MS, signal });
+  }
+
+  /**
+   * Loads the engines of these stages and shards of a deployment that serves, and no others of it: this
+   * node is their backup, and has them at once where they come to it. What has no room is left out.
+   */
+  async standBy({ id, stages, head }: StandBy, signal: AbortSignal): Promise<void> {
+    const { node } = this.#options.system;
+    const entry = this.#models.get(id);
+    if (!entry) throw retired(`deployment ${id}`, { id });
+    const { deployment } = entry;
+    const at = atNode(deployment, node, { stages, head });
+    await this.#models.fetch(at, signal);
+    const there = { ...entry, deployment: at };
+    const all = new Map<string, Wanted | undefined>([
+      ...stages.map((i) => [stageAddress(id, i), stageToLoad(there, `${i}`)] as const),
+      ...head.map((i) => [headAddress(id, i), headToLoad(there, `${i}`)] as const),
+    ]);
+    await this.#engines.keep(id, {
+      all,
+      valid: () => this.#models.get(id)?.deployment === deployment,
+    });
   }
 
   /**
@@ -296,15 +327,15 @@ export class DeploymentHost implements MemberDuties {
       // itself.
       for (const to of loaded) void system.tell(to, { type: "retire" }).catch(() => {});
     }
-    await Promise.all(loaded.map((to) => system.ended(to, { signal })));
+    const spares = this.#engines.drop(id);
+    await Promise.all([...loaded.map((to) => system.ended(to, { signal })), spares]);
   }
 
   /** What its loaded stages of deployment `id` have memory for: that of the stage with the fewest rows. */
   kvRoom(id: string): KvRoom | undefined {
-    const { loader } = this.#options;
     const deployment = this.#models.get(id)?.deployment;
     const rooms = this.#indices(deployment?.stages)
-      .flatMap((index) => loader.kvRoom?.(stageAddress(id, index)) ?? []);
+      .flatMap((index) => this.#engines.kvRoom(stageAddress(id, index)) ?? []);
     return rooms.sort((a, b) => a.rows - b.rows)[0];
   }
 
@@ -351,17 +382,10 @@ export class DeploymentHost implements MemberDuties {
   async loadStage(to: string): Promise<StageEngine> {
     const { deployment: id, key } = parseAddress(to);
     const entry = this.#models.get(id);
-    const stage = entry && layersOf(entry, key);
-    if (!entry || !stage) {
-      throw retired(`the deployment of stage ${to}`, { to });
-    }
-    this.#moving.check(to, stage);
-    const { head } = entry.deployment;
-    const last = Number(key) === entry.deployment.stages.length - 1;
-    const tokens = head && last
-      ? head.map((shard) => tokensOf(shard, entry.stored.manifest.geometry.vocab))
-      : undefined;
-    return await this.#options.loader.load(to, entry.stored, { ...stage, head: tokens });
+    const what = entry && stageToLoad(entry, key);
+    if (!what) throw retired(`the deployment of stage ${to}`, { to });
+    this.#moving.check(to, what.layers);
+    return await this.#engines.load(to, what.stored, what.layers);
   }
 
   /**
@@ -371,10 +395,10 @@ export class DeploymentHost implements MemberDuties {
   async loadHead(to: string): Promise<HeadEngine> {
     const { deployment: id, key } = parseAddress(to);
     const entry = this.#models.get(id);
-    const shard = entry?.deployment.head?.[Number(key)];
-    if (!entry || !shard) throw retired(`the deployment of shard ${to}`, { to });
-    this.#moving.check(to, shard);
-    return await this.#options.loader.loadHead(to, entry.stored, shard);
+    const what = entry && headToLoad(entry, key);
+    if (!what) throw retired(`the deployment of shard ${to}`, { to });
+    this.#moving.check(to, what.parts);
+    return await this.#engines.loadHead(to, what.stored, what.parts);
   }
 
   /**
@@ -402,7 +426,7 @@ export class DeploymentHost implements MemberDuties {
       : await frequentTokens(stored.dir, { count, vocab });
     const stage = { node: system.node, first: 0, last: layers - 1, tokens };
     const { eosTokens } = await stored.generationDefaults();
-    const engine = await this.#options.loader.load(to, stored, stage);
+    const engine = await this.#engines.load(to, stored, stage);
     const bridge = await draftBridge(entry.stored, stored);
     return {
       ...{ engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab },
@@ -442,10 +466,11 @@ export class DeploymentHost implements MemberDuties {
     if (this.#parting.size > 0) this.#partTimer = setTimeout(() => this.#part(), PART_MS);
   }
 
-  /** Ends the timer that checks retired deployments. */
-  close(): void {
+  /** Ends the timer that checks retired deployments, and unloads what was loaded ahead. */
+  async close(): Promise<void> {
     clearTimeout(this.#partTimer);
     this.#models.close();
+    await this.#engines.close();
   }
 
   /** The indices of those that are at this node. */
@@ -453,22 +478,6 @@ export class DeploymentHost implements MemberDuties {
     const { node } = this.#options.system;
     return [...places.keys()].filter((i) => places[i].node === node);
   }
-}
-
-/** The tokens of a shard's parts. */
-function tokensOf({ first_part, last_part }: HeadShard, vocab: number): HeadTokens {
-  const bounds = headBounds(vocab);
-  const first = bounds[first_part];
-  return { first, tokens: bounds[last_part + 1] - first };
-}
-
-/** The layers of the stage with this key; undefined: the deployment has no such stage. */
-function layersOf(
-  { deployment: { stages, solo }, stored }: { deployment: Deployment; stored: StoredModel },
-  key: string,
-): LayersAtNode | undefined {
-  if (key !== SOLO) return stages[Number(key)];
-  return solo && { node: solo.node, first: 0, last: stored.manifest.geometry.layers - 1 };
 }
 
 /**

@@ -194,7 +194,7 @@ async function withHost(
       await run(system, host, deployment);
     } finally {
       await system.close();
-      host.close();
+      await host.close();
     }
   });
 }
@@ -219,6 +219,32 @@ async function draft(
   const received = await inbox.next(AbortSignal.timeout(20_000));
   return { type: received!.type, body: received!.body };
 }
+
+Deno.test("DeploymentHost.standBy() loads parts that are elsewhere, which are there when they come here", async () => {
+  await withHost(async (system, host, deployment) => {
+    const { signal } = new AbortController();
+    const split = (node: string, revision: number): Deployment => ({
+      ...{ ...deployment, draft: undefined, revision },
+      stages: [{ node: "n1", first: 0, last: 1 }, { node, first: 2, last: 3 }],
+    });
+    await host.prepare(split("n2", 0), signal);
+    const other = stageAddress("d", 1);
+    const active = () => system.status().map((a) => a.address).sort();
+    await host.standBy({ id: "d", stages: [1, 7], head: [3] }, signal);
+    assert.deepEqual([active(), host.spares], [[stageAddress("d", 0)], [other]]);
+    await host.prepare(split("n1", 1), signal);
+    assert.deepEqual([active(), host.spares], [[stageAddress("d", 0), other], []]);
+    await host.prepare(split("n2", 2), signal);
+    await host.standBy({ id: "d", stages: [1], head: [] }, signal);
+    await host.standBy({ id: "d", stages: [], head: [] }, signal);
+    assert.deepEqual(host.spares, [], "it is no backup any more");
+    await host.standBy({ id: "d", stages: [1], head: [] }, signal);
+    await host.retire("d", AbortSignal.timeout(10_000));
+    assert.deepEqual([active(), host.spares], [[], []]);
+    const late = host.standBy({ id: "d", stages: [1], head: [] }, signal);
+    await assert.rejects(late, (e) => hasCode(e, "retired"));
+  });
+});
 
 Deno.test("DeploymentHost.prepare() loads the draft model as a drafter, and DeploymentHost.retire() ends it", async () => {
   await withHost(async (system, host, deployment) => {

@@ -45,6 +45,14 @@ export interface LoadedLayers extends LayersAtNode {
   head?: HeadTokens[];
   /** Tokens that have logits. @default all */
   tokens?: readonly TokenRange[];
+  /** See {@linkcode SpareLoad}. @default false */
+  spare?: boolean;
+}
+
+/** How an engine is loaded that nobody needs yet. */
+export interface SpareLoad {
+  /** Whether it is loaded only where half of the free memory stays free. @default false */
+  spare?: boolean;
 }
 
 /** Loads engines for the actors at address `to`. */
@@ -55,7 +63,12 @@ export interface StageLoader {
    */
   load(to: string, stored: StoredModel, layers: LoadedLayers): Promise<StageEngine>;
   /** Loads parts of the LM head for a head actor. Throws as `load`. */
-  loadHead(to: string, stored: StoredModel, parts: HeadShard): Promise<HeadEngine>;
+  loadHead(
+    to: string,
+    stored: StoredModel,
+    parts: HeadShard,
+    how?: SpareLoad,
+  ): Promise<HeadEngine>;
   /** What a stage that was loaded has memory for; undefined: none was. @default not known */
   kvRoom?(to: string): KvRoom | undefined;
 }
@@ -68,6 +81,8 @@ export interface EngineLoaderOptions {
   spinning?: boolean;
   /** Bytes that all stages together may use. @default the free memory */
   memoryBytes?: number;
+  /** Addresses of engines that are loaded and have no actor. @default there are none */
+  held?: () => Iterable<string>;
 }
 
 /** Loads engines beside those of the actors that are active in `system`. */
@@ -103,6 +118,7 @@ export class EngineLoader implements StageLoader {
       node: stage.node,
       what: `layers ${stage.first}-${stage.last}`,
       model: manifest.name,
+      spare: stage.spare,
     });
     log.info("{to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
     this.#loadedBytes.set(to, graph.weightBytes + arenaBudgetBytes);
@@ -124,12 +140,13 @@ export class EngineLoader implements StageLoader {
     to: string,
     { manifest, blobsDir }: StoredModel,
     { node, first_part: firstPart, last_part: lastPart }: HeadShard,
+    { spare }: SpareLoad = {},
   ): Promise<HeadEngine> {
     const { geometry, name: model } = manifest;
     const graph = await buildHeadGraph(manifest, { firstPart, lastPart, blobDir: blobsDir });
     const { weightBytes } = graph;
     const what = `parts ${firstPart}-${lastPart} of the LM head`;
-    stageBudget({ weightBytes, memory: this.#memoryLeft(), node, what, model });
+    stageBudget({ weightBytes, memory: this.#memoryLeft(), node, what, model, spare });
     log.info("{to} loads {what}", { to, what });
     this.#loadedBytes.set(to, weightBytes);
     const { spinning, threads = usualThreads(weightBytes) } = this.#options;
@@ -142,7 +159,10 @@ export class EngineLoader implements StageLoader {
 
   /** Bytes that the loaded stages, shards and drafters were given: weights and arenas. */
   loadedBytes(): number {
-    const active = new Set(this.#system.status().map((a) => a.address as string));
+    const active = new Set([
+      ...this.#system.status().map((a) => a.address as string),
+      ...this.#options.held?.() ?? [],
+    ]);
     let loaded = 0;
     for (const [to, bytes] of this.#loadedBytes) {
       if (active.has(to)) loaded += bytes;
@@ -178,9 +198,11 @@ export function stageBudget(options: {
   what: string;
   /** Name of the model, for the error. */
   model: string;
+  /** See {@linkcode SpareLoad}. @default false */
+  spare?: boolean;
 }): number {
-  const { weightBytes, memory, node, what, model } = options;
-  const needed = weightBytes * LOAD_FACTOR;
+  const { weightBytes, memory, node, what, model, spare = false } = options;
+  const needed = weightBytes * LOAD_FACTOR * (spare ? 2 : 1);
   if (needed > memory) {
     throw new OrreryError({
       group: "cluster",

@@ -107,10 +107,9 @@ async function answersEverywhere(world: PlacementWorld, failures: string[]): Pro
 /** Nothing is left of old deployments. */
 function assertTidy(world: PlacementWorld, { deployment }: ClusterStatus): void {
   assert.ok(deployment, "a deployment serves in the end");
-  for (const { name, system, engines } of world.nodes.values()) {
-    const mine: number = deployment.stages.filter((s) => s.node === name).length;
-    const loaded = engines.filter((e) => !e.disposed).length;
-    assert.equal(loaded, mine, `${loaded} engines are loaded at ${name}, which has ${mine} stages`);
+  for (const node of world.nodes.values()) {
+    const { name, system } = node;
+    world.assertEngines(node, deployment);
     for (const { address } of system.status()) {
       const { kind, deployment: id } = parseAddress(address);
       if (kind !== "stage" && kind !== "head" && kind !== "arbiter") continue;

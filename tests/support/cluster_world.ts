@@ -45,6 +45,9 @@ export class FakeDuties implements MemberDuties {
     if (this.refuse) throw this.refuse;
     this.prepared.push(deployment.id);
   }
+  standBy(): Promise<void> {
+    return Promise.resolve();
+  }
   /** Of an earlier version: layers never move while requests run. */
   loadAhead(): Promise<void> {
     return Promise.reject(

@@ -195,6 +195,7 @@ const VIEW: MembersView = {
 
 const HOST = {
   prepare: () => Promise.resolve(),
+  standBy: () => Promise.resolve(),
   loadAhead: () => Promise.resolve(),
   adopt() {},
   release: () => Promise.resolve(),

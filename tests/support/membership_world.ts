@@ -291,6 +291,7 @@ export class MembershipWorld {
       prove: () => Promise.resolve(),
       activity: () => [],
       prepare: () => new Promise((resolve) => void life.process.clock.after(20, resolve)),
+      standBy: () => Promise.resolve(),
       loadAhead: () => Promise.resolve(),
       adopt: (deployment) => void (life.adopted = deployment),
       release: () => Promise.resolve(),

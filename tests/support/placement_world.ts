@@ -5,11 +5,13 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 import {
   type ActorSystem,
   CLUSTER,
   clusterActor,
   type ClusterStatus,
+  type Deployment,
   headActor,
   type HeadTokens,
   memberActor,
@@ -324,6 +326,24 @@ export class PlacementWorld {
       }),
     };
   };
+
+  /**
+   * Checks that a node has the engines of its stages in the deployment that serves and those that it
+   * has loaded ahead of it, and no others.
+   */
+  assertEngines({ name, engines, host }: SimulatedNode, deployment: Deployment): void {
+    const mine = deployment.stages.filter((s) => s.node === name).length;
+    const ahead = host.spares.map((to) => parseAddress(to));
+    const strange = ahead.filter(({ deployment: id }) => id !== deployment.id);
+    assert.deepEqual(strange, [], `left at ${name}`);
+    const spares = ahead.filter(({ kind }) => kind === "stage").length;
+    const loaded = engines.filter((e) => !e.disposed).length;
+    assert.equal(
+      loaded,
+      mine + spares,
+      `${loaded} engines are loaded at ${name}, which has ${mine} stages and ${spares} ahead`,
+    );
+  }
 
   async #load(
     to: string,

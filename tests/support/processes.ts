@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-import { launchedCommand, startCommand } from "./start_command.ts";
+import { launchedCommand, startCommand, startCommandOf } from "./start_command.ts";
 
 /** Options for tests of several stages: the planner would put a small model on one node. */
 export const EVEN: readonly string[] = ["--placement", "even"];
@@ -27,6 +27,8 @@ export interface ProcessOptions {
   within?: readonly string[];
   /** Whether `deno task start` works out the permissions itself, as for a user. @default false */
   launch?: boolean;
+  /** Folder of another version of the program, which is run instead. @default this program */
+  checkout?: string;
 }
 
 /** A node in a process of its own. */
@@ -37,10 +39,12 @@ export class NodeProcess implements AsyncDisposable {
   readonly #reading: Promise<unknown>;
   #ended?: Deno.CommandStatus;
 
-  private constructor(args: string[], { env, within = [], launch = false }: ProcessOptions) {
+  private constructor(args: string[], options: ProcessOptions) {
+    const { env, within = [], launch = false, checkout } = options;
+    const own = () => launch ? startCommand(args) : launchedCommand(args);
     const [command, ...rest] = [
       ...within,
-      ...(launch ? startCommand(args) : launchedCommand(args)),
+      ...(checkout === undefined ? own() : startCommandOf(checkout, args)),
     ];
     this.#child = new Deno.Command(command, {
       args: rest,
