@@ -347,9 +347,9 @@ export class PlacementWorld {
 
   async #load(
     to: string,
-    { engines, layers: { node, first, last, head } }: {
+    { engines, layers: { node, first, last, head, spare } }: {
       engines: ToyEngine[];
-      layers: LayersAtNode & { head?: HeadTokens[] };
+      layers: LayersAtNode & { head?: HeadTokens[]; spare?: boolean };
     },
   ): Promise<ToyEngine> {
     await this.sleep(1 + 500 * this.random());
@@ -358,7 +358,7 @@ export class PlacementWorld {
       (n, { disposed, info }) => n + (disposed ? 0 : info.lastLayer - info.firstLayer + 1),
       0,
     );
-    if (loaded + last - first + 1 > layersPerNode) {
+    if (loaded + (last - first + 1) * (spare ? 2 : 1) > layersPerNode) {
       throw new OrreryError({
         group: "cluster",
         code: "not_enough_memory",
