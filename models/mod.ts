@@ -7,6 +7,7 @@
 export { ARCHITECTURES } from "./arch/mod.ts";
 export {
   buildHeadGraph,
+  buildSplitStage,
   buildStageGraph,
   type HeadGraph,
   type HeadGraphOptions,

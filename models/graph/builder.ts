@@ -114,6 +114,12 @@ export class GraphBuilder {
     );
   }
 
+  /** Names of its inputs and outputs. */
+  names(): { inputs: string[]; outputs: string[] } {
+    const [inputs, outputs] = [this.#inputs, this.#outputs].map((all) => all.map((v) => v.name));
+    return { inputs, outputs };
+  }
+
   /** The nodes so far as a branch, see {@linkcode GraphBuilder.branch}. */
   finishBranch(name: string): OnnxGraph {
     return { name, nodes: this.#nodes, initializers: [], inputs: [], outputs: this.#outputs };

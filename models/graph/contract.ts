@@ -99,6 +99,15 @@ export interface StageGraph {
   path: string;
   /** Constants that lie in files; undefined: the session finds them in the graph's file alone. */
   external?: ExternalTensor[];
+  /** Names of its inputs. */
+  inputs: readonly string[];
+  /** Names of its outputs. */
+  outputs: readonly string[];
+  /**
+   * Graphs of some of its layers each, in order: a session of each takes the place of one of the whole,
+   * and `path` is that of the first. @default one session has all layers
+   */
+  parts?: StageGraph[];
   /** First layer of the stage, 0-based. */
   firstLayer: number;
   /** Last layer of the stage, inclusive. */

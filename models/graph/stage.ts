@@ -162,6 +162,7 @@ export async function buildStageGraph(
   return {
     path,
     external: graph.external(),
+    ...graph.names(),
     firstLayer,
     lastLayer,
     first,

@@ -15,7 +15,8 @@ import {
 } from "../../actors/mod.ts";
 import {
   buildHeadGraph,
-  buildStageGraph,
+  buildSplitStage,
+  type Manifest,
   type StoredModel,
   type TokenRange,
 } from "../../models/mod.ts";
@@ -31,6 +32,11 @@ const ARENA_SHARE = 0.25;
  * once more while the engine packs them.
  */
 const LOAD_FACTOR = 2;
+
+/** Bytes of weights for each of which a stage has a session. */
+const SESSION_BYTES = 256 * 2 ** 20;
+/** Sessions that a large stage may have on any machine; with more cores, one for each core. */
+const LEAST_SESSIONS = 4;
 
 /** Layers at a node, both ends inclusive. */
 export interface LayersAtNode {
@@ -104,13 +110,13 @@ export class EngineLoader implements StageLoader {
     { manifest, blobsDir }: StoredModel,
     stage: LoadedLayers,
   ): Promise<StageEngine> {
-    const graph = await buildStageGraph(manifest, {
+    const graph = await buildSplitStage(manifest, {
       firstLayer: stage.first,
       lastLayer: stage.last,
       blobDir: blobsDir,
       head: stage.head === undefined,
       tokens: stage.tokens,
-    });
+    }, sessionsFor(manifest, stage));
     const memory = this.#memoryLeft();
     const arenaBudgetBytes = stageBudget({
       weightBytes: graph.weightBytes,
@@ -216,3 +222,13 @@ export function stageBudget(options: {
 }
 
 const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);
+
+/**
+ * Sessions that share the layers of a stage: they are made at the same time, each on a thread of its
+ * own, so a large stage loads sooner.
+ */
+function sessionsFor({ layers }: Manifest, { first, last }: LayersAtNode): number {
+  const bytes = layers.slice(first, last + 1).reduce((sum, group) => sum + group.bytes, 0);
+  const most = Math.max(LEAST_SESSIONS, navigator.hardwareConcurrency);
+  return Math.min(most, Math.ceil(bytes / SESSION_BYTES));
+}

@@ -17,6 +17,8 @@
 const [OPEN_FLAGS, COLLAPSE] = [0x80000, 25];
 /** Bytes of a huge page on x86-64 and arm64. */
 const HUGE_PAGE = 2n << 20n;
+/** Bytes that are collapsed by one call, and calls at the same time. */
+const [PIECE, AT_ONCE] = [64n << 20n, 4];
 /** What the administrator says of huge pages; the choice stands in brackets. */
 const SETTING = "/sys/kernel/mm/transparent_hugepage/enabled";
 /** The process's regions of memory, one a line. */
@@ -60,24 +62,26 @@ export class HugePages {
   }
 
   /**
-   * Collapses the regions that came since, on a thread of Deno's pool. What the system refuses
-   * stays as it is. Returns the bytes that lie on huge pages now.
+   * Collapses the regions that came since, on threads of Deno's pool. What the system refuses stays as
+   * it is. Returns the bytes that lie on huge pages now.
    */
   async collapseNew(): Promise<number> {
-    let bytes = 0n;
-    for (
-      const { start, end } of without(
-        anonymousRegions(readFile(this.#libc, MAPS) ?? ""),
-        this.#before,
-      )
-    ) {
-      const [first, last] = [(start + HUGE_PAGE - 1n) / HUGE_PAGE, end / HUGE_PAGE];
-      if (first >= last) continue;
-      const length = (last - first) * HUGE_PAGE;
-      if (await this.#libc.symbols.madvise(first * HUGE_PAGE, length, COLLAPSE) === 0) {
-        bytes += length;
+    const pieces: Region[] = [];
+    const now = anonymousRegions(readFile(this.#libc, MAPS) ?? "");
+    for (const { start, end } of without(now, this.#before)) {
+      const last = end / HUGE_PAGE * HUGE_PAGE;
+      for (let at = (start + HUGE_PAGE - 1n) / HUGE_PAGE * HUGE_PAGE; at < last; at += PIECE) {
+        pieces.push({ start: at, end: at + PIECE < last ? at + PIECE : last });
       }
     }
+    let bytes = 0n;
+    const collapse = async () => {
+      for (let piece = pieces.pop(); piece; piece = pieces.pop()) {
+        const length = piece.end - piece.start;
+        if (await this.#libc.symbols.madvise(piece.start, length, COLLAPSE) === 0) bytes += length;
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, collapse));
     return Number(bytes);
   }
 

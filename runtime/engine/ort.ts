@@ -54,7 +54,7 @@ const [DEVICE_ALLOCATOR, DEFAULT_MEMORY] = [0, 0];
  * Bytes of weight files from which on a session's memory is put on huge pages: less than this stays
  * in the processor's cache, or in the part of it that is looked up quickly.
  */
-const HUGE_FROM_BYTES = 32 << 20;
+export const HUGE_FROM_BYTES: number = 32 << 20;
 
 /** Bytes of a pointer. */
 const POINTER_BYTES = 8;
@@ -252,6 +252,8 @@ export interface SessionOptions {
   library: string;
   /** The graph's constants in files of its folder. @default ONNX Runtime reads them by itself */
   external?: readonly ExternalTensor[];
+  /** Whether the session's memory is put on huge pages where it is large. @default true */
+  hugePages?: boolean;
 }
 
 /** A loaded graph. Its runs must not overlap. */
@@ -286,7 +288,7 @@ export class Session {
    */
   static async open(
     path: string,
-    { threads, spinning, library, external = [] }: SessionOptions,
+    { threads, spinning, library, external = [], hugePages = true }: SessionOptions,
   ): Promise<Session> {
     const ort = Ort.open(library);
     let constants: MappedConstants | undefined;
@@ -305,7 +307,7 @@ export class Session {
       const create = ort.aside("CreateSession", ["pointer", "buffer", "pointer", "buffer"]);
       const out = pointerSpace();
       const bytes = external.reduce((sum, { length }) => sum + length, 0);
-      pages = bytes >= HUGE_FROM_BYTES ? HugePages.note() : undefined;
+      pages = hugePages && bytes >= HUGE_FROM_BYTES ? HugePages.note() : undefined;
       await create([ort.env, pathText(path), options, out]);
       constants?.weights.drop();
       await pages?.collapseNew();

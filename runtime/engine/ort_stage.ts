@@ -28,10 +28,11 @@ import type { ArenaView, KvArena, Sampler } from "./kv_arena.ts";
 import { KvArenas } from "./kv_arenas.ts";
 import { convolutionTaps } from "./convolution_taps.ts";
 import { attentionBias, windowBias } from "./mask.ts";
-import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
+import { OrtTensor, type OrtTensors } from "./ort.ts";
 import { needsHistory, occurrencesOf } from "./partial.ts";
 import type { LoadedStage } from "./queued_engine.ts";
 import { type LogitsRow, sample } from "./sampler.ts";
+import { SessionChain } from "./session_chain.ts";
 import { nodeTime, type TimedRun } from "./shared_time.ts";
 import type { Slots } from "./slots.ts";
 
@@ -57,7 +58,7 @@ export interface LoadRequest {
 /** A loaded stage. */
 export class OrtStage implements LoadedStage {
   readonly #load: LoadRequest;
-  readonly #session: Session;
+  readonly #sessions: SessionChain;
   readonly #arenas: KvArenas;
   /** Frames run to their end, the rows in them, and the milliseconds that they took. */
   #frames = 0;
@@ -68,19 +69,16 @@ export class OrtStage implements LoadedStage {
   #windowBias = new Float32Array(0);
   #logits = new Float32Array(0);
 
-  private constructor(load: LoadRequest, session: Session) {
+  private constructor(load: LoadRequest, sessions: SessionChain) {
     this.#load = load;
-    this.#session = session;
+    this.#sessions = sessions;
     this.#arenas = new KvArenas(load.graph.caches, load.arenaBudgetBytes);
   }
 
   /** Loads a stage graph. Throws `engine_failed` (group `engine`) if ONNX Runtime refuses it. */
   static async load(load: LoadRequest): Promise<OrtStage> {
     try {
-      return new OrtStage(
-        load,
-        await Session.open(load.graph.path, { ...load, external: load.graph.external }),
-      );
+      return new OrtStage(load, await SessionChain.open(load.graph, load));
     } catch (cause) {
       throw engineError(
         "engine_failed",
@@ -112,10 +110,10 @@ export class OrtStage implements LoadedStage {
     };
   }
 
-  /** Frees the arenas and the session. */
+  /** Frees the arenas and the sessions. */
   dispose(): void {
     this.#arenas.clear();
-    this.#session.release();
+    this.#sessions.release();
   }
 
   /**
@@ -159,27 +157,27 @@ export class OrtStage implements LoadedStage {
         if (!head || all.stated.length > 0) hidden = new Float32Array(wanted * width);
         const logits = head ? this.#logitsBuffers(all.scored.length) : undefined;
         if (head) feeds.scored = int64(Int32Array.from(all.scored), [all.scored.length]);
-        await this.#compute(view, feeds, {
+        await this.#compute(view, rows, feeds, {
           ...logits?.tensors,
           ...(hidden && { normed: new OrtTensor("float32", hidden, [wanted, width]) }),
         });
         contain(arena, frame);
         const stated = all.stated.map((i) => stateOf(arena, frame, { i, states: hidden!, width }));
-        const rows = all.stated.length > 0 ? rowsOf(frame, all.scored) : frame;
+        const kept = all.stated.length > 0 ? rowsOf(frame, all.scored) : frame;
         if (all.stated.length > 0) states = { wanted: all.stated, results: stated };
         if (logits) {
-          const sampled = this.#sample(arena, rows, logits.parts);
+          const sampled = this.#sample(arena, kept, logits.parts);
           tokens = inOrder(sampled.tokens, states);
           late = sampled.late.map(({ row, choose }) => ({ row: all.scored[row], choose }));
           hidden = undefined;
         } else {
           if (states) hidden = pickRows(hidden!, all.scored, width);
-          normed = normedRows(arena, rows);
+          normed = normedRows(arena, kept);
         }
       } else {
         hidden = new Float32Array(rows * width);
         const out = new OrtTensor("float32", hidden, [1, rows, width]);
-        await this.#compute(view, feeds, { next_hidden: out });
+        await this.#compute(view, rows, feeds, { next_hidden: out });
         contain(arena, frame);
         // The next stage must learn which rows are damaged: it gets NaN for each of them, where
         // this stage computed with zeros.
@@ -215,12 +213,20 @@ export class OrtStage implements LoadedStage {
   }
 
   /**
-   * Runs the session. Releases the tensors of `feeds` and `results`, which belong to this frame
+   * Runs the sessions. Releases the tensors of `feeds` and `results`, which belong to this frame
    * alone; the arena's tensors stay.
    */
-  async #compute(view: ArenaView, feeds: OrtTensors, results: OrtTensors): Promise<void> {
+  async #compute(
+    view: ArenaView,
+    rows: number,
+    feeds: OrtTensors,
+    results: OrtTensors,
+  ): Promise<void> {
     try {
-      await this.#session.run({ ...feeds, ...view.feeds }, { ...results, ...view.fetches });
+      await this.#sessions.run({ ...feeds, ...view.feeds }, { ...results, ...view.fetches }, {
+        rows,
+        width: this.#load.geometry.hidden,
+      });
     } catch (cause) {
       throw engineError(
         "engine_failed",

@@ -28,6 +28,7 @@ import {
 } from "./models/random_checkpoint.ts";
 import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
+import { ask, residentMemory } from "./models/asked.ts";
 import { printBlocks } from "./models/blocks.ts";
 import { printFamilies } from "./models/families.ts";
 import { printQuality } from "./models/quality.ts";
@@ -165,7 +166,7 @@ async function convert(checkpoint: string, dir: string): Promise<void> {
   console.log(
     JSON.stringify({
       ms,
-      peak: (await memory(Deno.pid))?.peak ?? process.resourceUsage().maxRSS * 1024,
+      peak: (await residentMemory(Deno.pid))?.peak ?? process.resourceUsage().maxRSS * 1024,
     }),
   );
 }
@@ -182,7 +183,7 @@ async function generate(data: string): Promise<void> {
     } tokens/s`,
   );
   for (const [n, node] of cluster.nodes.entries()) {
-    const used = await memory(node.pid);
+    const used = await residentMemory(node.pid);
     console.log(
       `  stage ${n} (process ${node.pid}): ` +
         (used
@@ -190,54 +191,6 @@ async function generate(data: string): Promise<void> {
           : "memory is not told by this system"),
     );
   }
-}
-
-/**
- * Sends a request. Returns the milliseconds to the first piece of text and from it to the end, and
- * the number of tokens.
- */
-async function ask(
-  url: string,
-  count: number,
-): Promise<{ first: number; rest: number; tokens: number }> {
-  const started = performance.now();
-  const response = await fetch(`${url}/v1/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      prompt: "What is edge computing?",
-      max_tokens: count,
-      temperature: 0,
-      logit_bias: { "1": -100 },
-      stream: true,
-      stream_options: { include_usage: true },
-    }),
-    signal: AbortSignal.timeout(300_000),
-  });
-  let [text, first] = ["", 0];
-  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
-    first ||= performance.now() - started;
-    text += piece;
-  }
-  const tokens = Number(/"completion_tokens": ?(\d+)/.exec(text)?.[1]);
-  if (!response.ok || !(tokens > 1)) throw new Error(`no generation: ${text.slice(0, 500)}`);
-  return { first, rest: performance.now() - started - first, tokens };
-}
-
-/**
- * Resident memory of a process in bytes, now and at its peak, as Linux tells it; undefined on other
- * systems.
- */
-async function memory(pid: number): Promise<{ now: number; peak: number } | undefined> {
-  // Deno reads /proc only with every permission; `cat` may.
-  const cat = new Deno.Command("cat", { args: [`/proc/${pid}/status`], stderr: "null" });
-  const status = await cat.output().then(
-    ({ stdout }) => new TextDecoder().decode(stdout),
-    () => "",
-  );
-  const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) * 1024;
-  const [now, peak] = [field("VmRSS"), field("VmHWM")];
-  return now > 0 ? { now, peak } : undefined;
 }
 
 function mib(bytes: number): string {

@@ -59,6 +59,19 @@ export async function syntheticModel(
   const { hidden, intermediate, heads, kv_heads, head_dim, vocab } = geometry;
   const group = (name: string, tensors: [string, number[], Format][]) =>
     writeGroup(blobDir, name, tensors, block);
+  const { experts } = geometry;
+  const mlp: [string, number[], Format][] = experts
+    ? [
+      ["mlp.router", [experts.count, hidden], "f32"],
+      ["mlp.experts.gate", [experts.count * intermediate, hidden], "q4"],
+      ["mlp.experts.up", [experts.count * intermediate, hidden], "q4"],
+      ["mlp.experts.down", [experts.count * hidden, intermediate], "q4"],
+    ]
+    : [
+      ["mlp.gate", [intermediate, hidden], "q4"],
+      ["mlp.up", [intermediate, hidden], "q4"],
+      ["mlp.down", [hidden, intermediate], "q4"],
+    ];
   const layers: Group[] = [];
   for (let layer = 0; layer < geometry.layers; layer++) {
     layers.push(
@@ -69,9 +82,7 @@ export async function syntheticModel(
         ["attn.v", [kv_heads * head_dim, hidden], "q4"],
         ["attn.o", [hidden, heads * head_dim], "q4"],
         ["mlp_norm", [hidden], "f32"],
-        ["mlp.gate", [intermediate, hidden], "q4"],
-        ["mlp.up", [intermediate, hidden], "q4"],
-        ["mlp.down", [hidden, intermediate], "q4"],
+        ...mlp,
       ]),
     );
   }

@@ -69,7 +69,8 @@ export const checkpointBytes = (shape: CheckpointShape): number =>
  */
 export async function writeRandomCheckpoint(dir: string, shape: CheckpointShape): Promise<void> {
   await mkdir(dir, { recursive: true });
-  await writeTexts(dir, shape);
+  await writeTexts(dir, shape.vocab);
+  await writeConfig(dir, shape);
   const shards: Spec[][] = [[]];
   let bytes = 0;
   for (const spec of tensorsOf(shape)) {
@@ -212,14 +213,17 @@ async function writeRows(
 }
 
 /** Writes the embedded model's tokenizer, with more words until the vocabulary is full. */
-async function writeTexts(dir: string, shape: CheckpointShape): Promise<void> {
+export async function writeTexts(dir: string, vocab: number): Promise<void> {
   const tokenizer = JSON.parse(await readFile(join(EMBEDDED, "tokenizer.json"), "utf8"));
   const known = Object.keys(tokenizer.model.vocab).length;
-  for (let id = known; id < shape.vocab; id++) tokenizer.model.vocab[`word${id}`] = id;
+  for (let id = known; id < vocab; id++) tokenizer.model.vocab[`word${id}`] = id;
   await writeFile(join(dir, "tokenizer.json"), JSON.stringify(tokenizer));
   for (const file of ["tokenizer_config.json", "generation_config.json"]) {
     await copyFile(join(EMBEDDED, file), join(dir, file));
   }
+}
+
+async function writeConfig(dir: string, shape: CheckpointShape): Promise<void> {
   const config = {
     architectures: [shape.experts ? "MixtralForCausalLM" : "LlamaForCausalLM"],
     ...(shape.experts && {
